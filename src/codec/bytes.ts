@@ -1,0 +1,101 @@
+/** Bytes: a reader with bounds, and the few conversions the codecs share. Pure: no I/O.
+ *  A reader never reads past its end; what it cannot deliver is a `DecodeError` that names
+ *  the format, the field, the reason and the offset, so that a log line tells what was wrong
+ *  without showing what was sent. */
+
+/** Input that a codec refuses. The message reads `format: field: reason at byte n`. */
+export class DecodeError extends Error {
+  override name = "DecodeError";
+}
+
+/** Reads big-endian (network order) and little-endian numbers and slices, front to back. */
+export class Reader {
+  readonly #view: DataView;
+
+  /** `format` opens every error message; `at` is where reading begins, in bytes. */
+  constructor(readonly bytes: Uint8Array, readonly format: string, public at = 0) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get left(): number {
+    return this.bytes.length - this.at;
+  }
+
+  /** Moves past `n` bytes and returns where they began. */
+  #advance(n: number, field: string): number {
+    if (n > this.left) {
+      throw new DecodeError(
+        `${this.format}: ${field}: needs ${n} bytes, ${
+          Math.max(this.left, 0)
+        } left at byte ${this.at}`,
+      );
+    }
+    const start = this.at;
+    this.at += n;
+    return start;
+  }
+
+  u8(field: string): number {
+    return this.#view.getUint8(this.#advance(1, field));
+  }
+
+  u16(field: string): number {
+    return this.#view.getUint16(this.#advance(2, field));
+  }
+
+  u32(field: string): number {
+    return this.#view.getUint32(this.#advance(4, field));
+  }
+
+  u32le(field: string): number {
+    return this.#view.getUint32(this.#advance(4, field), true);
+  }
+
+  /** A view of the next `n` bytes, not a copy. */
+  take(n: number, field: string): Uint8Array {
+    const start = this.#advance(n, field);
+    return this.bytes.subarray(start, start + n);
+  }
+}
+
+/** The bytes of `parts`, one after another. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** True when both hold the same bytes. Not constant-time: never for secrets. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** One character per byte (ISO 8859-1), both ways without loss. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+/** The bytes of a string whose characters are all below U+0100; others become `?`. */
+export function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    bytes[i] = code < 0x100 ? code : 0x3f;
+  }
+  return bytes;
+}
+
+/** Lower-case hex, two digits a byte. */
+export function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}
