@@ -1,0 +1,107 @@
+/** A throw-away certificate for `--self-signed`: made at start, held in memory, never written.
+ *  It lets the first try work; nothing but its fingerprint makes it trustworthy, so that is
+ *  returned to be shown. */
+
+import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { isIPv4, isIPv6 } from "node:net";
+import { concat } from "../codec/bytes.ts";
+import { TAG } from "../codec/der.ts";
+import {
+  bitString,
+  element,
+  objectIdentifier,
+  sequence,
+  text,
+  time,
+  unsigned,
+} from "../codec/der_write.ts";
+import { encodePem } from "../codec/pem.ts";
+
+/** A certificate with its key. */
+export interface SelfSigned {
+  readonly certPem: string;
+  /** PKCS #8. */
+  readonly keyPem: string;
+  /** SHA-256 of the certificate in DER, lower-case hex. */
+  readonly fingerprintSha256: string;
+}
+
+const DAY = 86_400_000;
+/** Long enough for a trial, short enough that nobody builds on it. */
+const LIFETIME = 30 * DAY;
+/** Clocks of two machines differ. */
+const BACKDATED = DAY / 24;
+
+const ALWAYS = ["localhost", "127.0.0.1", "::1"];
+
+/** Makes a P-256 certificate for localhost and these: host names, and addresses in text form (a
+ *  scope id after `%` is dropped). What is neither is left out, as no certificate can name it.
+ *  `now` is in milliseconds since 1970. */
+export function makeSelfSigned(hosts: readonly string[], now = Date.now()): SelfSigned {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const algorithm = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
+  const commonName = sequence(objectIdentifier("2.5.4.3"), text(TAG.utf8, "localhost"));
+  const name = sequence(element(TAG.set, commonName));
+  const body = sequence(
+    element(0xa0, unsigned(Uint8Array.of(2))),
+    serialNumber(),
+    algorithm,
+    name,
+    sequence(time(now - BACKDATED), time(now + LIFETIME)),
+    name,
+    publicKey.export({ type: "spki", format: "der" }),
+    element(0xa3, extensions([...new Set([...ALWAYS, ...hosts])])),
+  );
+  const signature = sign("sha256", body, { key: privateKey, dsaEncoding: "der" });
+  const certificate = sequence(body, algorithm, bitString(signature));
+  return {
+    certPem: encodePem("CERTIFICATE", certificate),
+    keyPem: encodePem("PRIVATE KEY", privateKey.export({ type: "pkcs8", format: "der" })),
+    fingerprintSha256: createHash("sha256").update(certificate).digest("hex"),
+  };
+}
+
+/** Random, so that a browser that has seen another certificate of this name does not refuse this
+ *  one for having its issuer and serial; positive and 16 bytes always. */
+function serialNumber(): Uint8Array {
+  const bytes = randomBytes(16);
+  bytes[0] = (bytes[0] ?? 0) & 0x3f | 0x40;
+  return unsigned(bytes);
+}
+
+function extensions(hosts: readonly string[]): Uint8Array {
+  const names = hosts.flatMap((host) => generalName(host) ?? []);
+  return sequence(
+    extension("2.5.29.19", true, sequence()),
+    // digitalSignature: all that ECDHE asks of the key.
+    extension("2.5.29.15", true, bitString(Uint8Array.of(0x80), 7)),
+    extension("2.5.29.37", false, sequence(objectIdentifier("1.3.6.1.5.5.7.3.1"))),
+    extension("2.5.29.17", false, sequence(...names)),
+  );
+}
+
+function extension(oid: string, critical: boolean, value: Uint8Array): Uint8Array {
+  const flag = critical ? element(TAG.boolean, Uint8Array.of(0xff)) : new Uint8Array();
+  return sequence(objectIdentifier(oid), flag, element(TAG.octetString, value));
+}
+
+function generalName(host: string): Uint8Array | undefined {
+  const address = host.replace(/%.*$/, "");
+  if (isIPv4(address)) return element(0x87, Uint8Array.from(address.split("."), Number));
+  if (isIPv6(address)) return element(0x87, ipv6Bytes(address));
+  const isName = host.length <= 253 && /^(?:[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.|$))+$/i.test(host);
+  return isName ? text(0x82, host.replace(/\.$/, "")) : undefined;
+}
+
+/** The 16 bytes of an address that `isIPv6` has accepted. */
+function ipv6Bytes(address: string): Uint8Array {
+  const words = (part: string) =>
+    part.split(":").filter((word) => word !== "").map((word) =>
+      word.includes(".")
+        ? Uint8Array.from(word.split("."), Number)
+        : Uint8Array.of(parseInt(word, 16) >> 8, parseInt(word, 16))
+    );
+  const [head = "", tail = ""] = address.split("::");
+  const [front, back] = [concat(words(head)), concat(words(tail))];
+  return concat([front, new Uint8Array(16 - front.length - back.length), back]);
+}

@@ -1,0 +1,164 @@
+/** mod_ssl's variables for a program: from the facts of a handshake to names and values.
+ *  Knows nothing of sockets or of the runtime, and keeps nothing: who serves many connections
+ *  with one certificate calls `serverVariables` once and passes the result each time.
+ *
+ *  What a peer can put into these values is bounded, since a program whose environment is too
+ *  large cannot be started (execve(2): E2BIG), and anyone could then stop a service with a large
+ *  certificate: a text has at most `MAX_TEXT` characters (the rest is cut, `...` tells it), and
+ *  the variables of one certificate or chain together at most `MAX_TOTAL`. One that does not fit,
+ *  or an alternative name above its limit, is left out, because half a certificate is none and
+ *  half a name is another name. */
+
+import { createHash } from "node:crypto";
+import { hex } from "../codec/bytes.ts";
+import { decimal } from "../codec/der.ts";
+import { encodePem } from "../codec/pem.ts";
+import { type Certificate, type Name, readCertificate } from "../codec/x509.ts";
+import { components, escapeText, oneLine } from "../codec/x509_names.ts";
+import { algorithmName } from "../codec/x509_oids.ts";
+import { type CipherName, keySizes, opensslCipher } from "./cipher_names.ts";
+
+/** The verdict on the client's certificate, in mod_ssl's words. */
+export type ClientVerify = "NONE" | "SUCCESS" | "GENEROUS" | `FAILED:${string}`;
+
+/** What is known of one TLS connection once its handshake is done. */
+export interface TlsFacts {
+  /** `TLSv1.3`. */
+  readonly protocol: string;
+  readonly cipher: CipherName;
+  /** The id alone, at most 32 bytes: a longer value is left out, as it would be a serialized
+   *  session, keys included. */
+  readonly sessionId?: Uint8Array | undefined;
+  /** DER, or what `serverVariables` made of it. */
+  readonly serverCertificate: Uint8Array | ReadonlyMap<string, string>;
+  /** DER, the client's own certificate first, as it sent them. */
+  readonly clientChain?: readonly Uint8Array[] | undefined;
+  readonly clientVerify: ClientVerify;
+  readonly sni?: string | undefined;
+  readonly alpn?: string | undefined;
+  /** This program and its version. */
+  readonly versionInterface: string;
+  /** The runtime's TLS library and its version. */
+  readonly versionLibrary: string;
+}
+
+/** Characters, names included, of all variables of one certificate or chain. Together with the
+ *  rest this stays far below the 2 MiB that Linux gives arguments and environment by default. */
+const MAX_TOTAL = 131_072;
+/** RFC 1035 2.3.4 and RFC 5321 4.5.3.1.3, with room for escapes. */
+const MAX_ALTERNATIVE_NAME = 320;
+/** A name per variable: certificates with a hundred names exist, programs that read them do not. */
+const MAX_ALTERNATIVE_NAMES = 64;
+/** Certificates above the client's own; the verifier stops at VERIFYDEPTH, mostly 5 to 10. */
+const MAX_CHAIN = 16;
+/** RFC 5246 7.4.1.2. */
+const MAX_SESSION_ID = 32;
+/** Short texts that come from the peer or the TLS library. */
+const MAX_SHORT = 255;
+
+/** All variables of SPEC section 3 for one connection. Throws `DecodeError` if a certificate
+ *  cannot be read: whoever relies on these values must then refuse the connection. */
+export function tlsVariables(facts: TlsFacts): Map<string, string> {
+  const { serverCertificate, clientChain = [] } = facts;
+  const server = serverCertificate instanceof Uint8Array
+    ? serverVariables(serverCertificate)
+    : serverCertificate;
+  const cipher = opensslCipher(facts.cipher);
+  const sizes = keySizes(cipher);
+  const variables = new Map(server);
+  variables.set("SSL_PROTOCOL", short(facts.protocol));
+  const { sessionId } = facts;
+  if (sessionId && sessionId.length > 0 && sessionId.length <= MAX_SESSION_ID) {
+    variables.set("SSL_SESSION_ID", hex(sessionId));
+  }
+  variables.set("SSL_CIPHER", short(cipher));
+  if (sizes) {
+    variables.set("SSL_CIPHER_USEKEYSIZE", String(sizes.used));
+    variables.set("SSL_CIPHER_ALGKEYSIZE", String(sizes.possible));
+  }
+  // No library that is left has export ciphers.
+  variables.set("SSL_CIPHER_EXPORT", "false");
+  variables.set("SSL_VERSION_INTERFACE", short(facts.versionInterface));
+  variables.set("SSL_VERSION_LIBRARY", short(facts.versionLibrary));
+  if (facts.sni) variables.set("SSL_TLS_SNI", short(facts.sni));
+  if (facts.alpn) variables.set("SSL_ALPN", short(facts.alpn));
+  for (const [name, value] of clientVariables(clientChain)) variables.set(name, value);
+  variables.set("SSL_CLIENT_VERIFY", short(facts.clientVerify));
+  return variables;
+}
+
+/** The `SSL_SERVER_*` variables of a certificate in DER. Throws `DecodeError`. */
+export function serverVariables(der: Uint8Array): Map<string, string> {
+  const limited = new Limited();
+  addCertificate(limited, "SSL_SERVER", readCertificate(der));
+  return limited.variables;
+}
+
+/** The `SSL_CLIENT_*` variables of a chain, but for the verdict; none for an empty chain.
+ *  `SSL_CLIENT_CERT_CHAIN_0` is the certificate after the client's own, as in mod_ssl.
+ *  Throws `DecodeError` if the client's own certificate cannot be read. */
+export function clientVariables(chain: readonly Uint8Array[]): Map<string, string> {
+  const [der, ...issuers] = chain;
+  const limited = new Limited();
+  if (!der) return limited.variables;
+  const certificate = readCertificate(der);
+  limited.set("SSL_CLIENT_FINGERPRINT_SHA256", createHash("sha256").update(der).digest("hex"));
+  addCertificate(limited, "SSL_CLIENT", certificate);
+  addAlternativeNames(limited, "SSL_CLIENT_SAN_DNS", certificate.dnsNames);
+  addAlternativeNames(limited, "SSL_CLIENT_SAN_EMAIL", certificate.emails);
+  issuers.slice(0, MAX_CHAIN).forEach((issuer, i) => {
+    limited.set(`SSL_CLIENT_CERT_CHAIN_${i}`, encodePem("CERTIFICATE", issuer));
+  });
+  return limited.variables;
+}
+
+/** True for the names that this module sets, or could. The server removes inherited ones, so
+ *  that a program never takes an old `SSL_CLIENT_VERIFY` for this connection's. */
+export function isTlsVariable(name: string): boolean {
+  return /^SSL_(?:PROTOCOL$|SESSION_ID$|CIPHER|VERSION_|SERVER_|CLIENT_|TLS_SNI$|ALPN$)/.test(name);
+}
+
+/** Variables up to `MAX_TOTAL` characters. */
+class Limited {
+  readonly variables = new Map<string, string>();
+  #left = MAX_TOTAL;
+
+  set(name: string, value: string): void {
+    const cost = name.length + value.length + 2;
+    if (cost > this.#left) return;
+    this.#left -= cost;
+    this.variables.set(name, value);
+  }
+}
+
+/** The small ones first, so that a large one never keeps them out. */
+function addCertificate(limited: Limited, side: string, certificate: Certificate): void {
+  limited.set(`${side}_M_VERSION`, String(certificate.version));
+  limited.set(`${side}_M_SERIAL`, decimal(certificate.serial));
+  limited.set(`${side}_V_START`, certificate.notBefore.text);
+  limited.set(`${side}_V_END`, certificate.notAfter.text);
+  limited.set(`${side}_A_SIG`, algorithmName(certificate.signatureAlgorithm));
+  limited.set(`${side}_A_KEY`, algorithmName(certificate.publicKeyAlgorithm));
+  addName(limited, `${side}_S_DN`, certificate.subject);
+  addName(limited, `${side}_I_DN`, certificate.issuer);
+  limited.set(`${side}_CERT`, encodePem("CERTIFICATE", certificate.der));
+}
+
+function addName(limited: Limited, prefix: string, name: Name): void {
+  limited.set(prefix, oneLine(name));
+  for (const [component, text] of components(name)) limited.set(`${prefix}_${component}`, text);
+}
+
+function addAlternativeNames(limited: Limited, prefix: string, names: readonly string[]): void {
+  let n = 0;
+  for (const name of names) {
+    const text = escapeText(name);
+    if (text.length > MAX_ALTERNATIVE_NAME) continue;
+    if (n === MAX_ALTERNATIVE_NAMES) return;
+    limited.set(`${prefix}_${n++}`, text);
+  }
+}
+
+function short(text: string): string {
+  return escapeText(text).slice(0, MAX_SHORT);
+}
