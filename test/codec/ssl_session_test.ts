@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DecodeError } from "../../src/codec/bytes.ts";
+import { TAG } from "../../src/codec/der.ts";
+import { element, sequence, unsigned } from "../../src/codec/der_write.ts";
+import { sessionId } from "../../src/codec/ssl_session.ts";
+
+function session(id: Uint8Array): Uint8Array {
+  return sequence(
+    unsigned(Uint8Array.of(1)),
+    unsigned(Uint8Array.of(3, 3)),
+    element(TAG.octetString, Uint8Array.of(192, 43)),
+    element(TAG.octetString, id),
+    element(TAG.octetString, new Uint8Array(48).fill(0x55)),
+  );
+}
+
+test("the id of a session is found and nothing else of it", () => {
+  const id = Uint8Array.from({ length: 32 }, (_, i) => i);
+  const found = sessionId(session(id));
+  assert.deepEqual(found, id);
+  assert.equal(found?.buffer.byteLength, 32);
+});
+
+test("a session without an id has none", () => {
+  assert.equal(sessionId(session(new Uint8Array())), undefined);
+});
+
+test("an id of 33 bytes and every truncation before the id's end are refused", () => {
+  assert.throws(() => sessionId(session(new Uint8Array(33))), /id: above 32 bytes/);
+  const der = session(Uint8Array.of(1));
+  for (let length = 0; length < der.length; length++) {
+    assert.throws(() => sessionId(der.subarray(0, length)), DecodeError);
+  }
+});

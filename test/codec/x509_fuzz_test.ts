@@ -1,0 +1,96 @@
+/** Mutated certificates: whatever the bytes, the reader returns or throws `DecodeError`, and what
+ *  it returns can be printed on one line. FUZZ_RUNS sets the number of mutations. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, DecodeError } from "../../src/codec/bytes.ts";
+import { decodePem, encodePem } from "../../src/codec/pem.ts";
+import { sessionId } from "../../src/codec/ssl_session.ts";
+import { matchesHost } from "../../src/codec/x509_match.ts";
+import { readCertificate } from "../../src/codec/x509.ts";
+import { clientVariables } from "../../src/tls/variables.ts";
+import { certificate, cn, richCertificate } from "./x509_samples.ts";
+
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
+
+/** Deterministic numbers from 0 to below n (mulberry32). */
+function numbers(seed: number): (n: number) => number {
+  return (n) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % n;
+  };
+}
+
+function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
+  let out = bytes.slice();
+  for (let n = 1 + below(4); n > 0; n--) {
+    const at = below(out.length);
+    const kind = below(6);
+    if (kind < 3) out[at] = below(256);
+    else if (kind === 3) out[at] = (out[at] ?? 0) ^ (1 << below(8));
+    else if (kind === 4) out = concat([out.subarray(0, at), out.subarray(at + 1 + below(4))]);
+    else {
+      const from = below(out.length);
+      out = concat([out.subarray(0, at), out.subarray(from, from + below(40)), out.subarray(at)]);
+    }
+    if (out.length === 0) out = Uint8Array.of(0x30);
+  }
+  return out;
+}
+
+/** Bytes that `decode` may refuse, but only in the agreed way. */
+function attempt<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    assert.ok(error instanceof DecodeError, String(error));
+    return undefined;
+  }
+}
+
+test("mutated certificates are refused or give variables that are safe line by line", () => {
+  const below = numbers(1);
+  const samples = [richCertificate(), certificate(), certificate({ subject: cn("\n\0\r\x85") })];
+  let accepted = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const der = mutate(samples[run % samples.length] as Uint8Array, below);
+    const variables = attempt(() => clientVariables([der, der]));
+    if (!variables) continue;
+    accepted++;
+    matchesHost(readCertificate(der), "a.example");
+    for (const [name, value] of variables) {
+      assert.match(name, /^SSL_CLIENT_[A-Za-z0-9_]+$/);
+      // deno-lint-ignore no-control-regex
+      if (!name.includes("_CERT")) assert.doesNotMatch(value, /[\0-\x1f\x7f-\x9f\u2028\u2029]/);
+      assert.equal(new TextDecoder().decode(new TextEncoder().encode(value)), value);
+    }
+  }
+  // A mutation inside a text is harmless; if none passed, this test would test nothing.
+  assert.ok(accepted > RUNS / 100, `${accepted} of ${RUNS} accepted`);
+});
+
+test("mutated PEM files are refused or encode back to the same blocks", () => {
+  const below = numbers(2);
+  const file = new TextEncoder().encode(
+    `text\n${encodePem("CERTIFICATE", richCertificate())}${encodePem("X", Uint8Array.of(1, 2))}`,
+  );
+  for (let run = 0; run < RUNS / 10; run++) {
+    const blocks = attempt(() => decodePem(mutate(file, below))) ?? [];
+    const again = blocks.map(({ label, bytes }) => encodePem(label, bytes)).join("");
+    assert.deepEqual(
+      decodePem(new TextEncoder().encode(again)).map(({ bytes }) => bytes),
+      blocks.map(({ bytes }) => bytes),
+    );
+  }
+});
+
+test("mutated sessions are refused or give an id of 1 to 32 bytes", () => {
+  const below = numbers(3);
+  const session = Uint8Array.of(0x30, 17, 2, 1, 1, 2, 2, 3, 3, 4, 2, 192, 43, 4, 2, 7, 8, 4, 0);
+  for (let run = 0; run < RUNS / 10; run++) {
+    const id = attempt(() => sessionId(mutate(session, below)));
+    if (id) assert.ok(id.length > 0 && id.length <= 32);
+  }
+});
