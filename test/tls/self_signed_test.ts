@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import { fromLatin1, hex } from "../../src/codec/bytes.ts";
+import { decodePem } from "../../src/codec/pem.ts";
+import { purposeName } from "../../src/codec/x509_oids.ts";
+import { matchesAddress, matchesHost } from "../../src/codec/x509_match.ts";
+import { readCertificate } from "../../src/codec/x509.ts";
+import { makeSelfSigned } from "../../src/tls/self_signed.ts";
+
+function read(pem: string) {
+  const [block] = decodePem(fromLatin1(pem));
+  assert.ok(block);
+  return readCertificate(block.bytes);
+}
+
+test("the certificate is signed by its own key and carries its fingerprint", () => {
+  const { certPem, keyPem, fingerprintSha256 } = makeSelfSigned([]);
+  const certificate = new X509Certificate(certPem);
+  assert.ok(certificate.verify(certificate.publicKey));
+  assert.ok(certificate.checkPrivateKey(createPrivateKey(keyPem)));
+  assert.equal(fingerprintSha256, createHash("sha256").update(certificate.raw).digest("hex"));
+});
+
+test("it names localhost, the given hosts and addresses, and nothing that is neither", () => {
+  const certificate = read(
+    makeSelfSigned([
+      "Host.example",
+      "localhost",
+      "dotted.example.",
+      "192.0.2.7",
+      "2001:db8::7:1",
+      "fe80::1%eth0",
+      "::ffff:192.0.2.8",
+      "::",
+      "not a name",
+      "a\n.example",
+      "",
+    ]).certPem,
+  );
+  assert.deepEqual(certificate.dnsNames, ["localhost", "Host.example", "dotted.example"]);
+  assert.deepEqual(certificate.ips.map(hex), [
+    "7f000001",
+    "00000000000000000000000000000001",
+    "c0000207",
+    "20010db8000000000000000000070001",
+    "fe800000000000000000000000000001",
+    "00000000000000000000ffffc0000208",
+    "00000000000000000000000000000000",
+  ]);
+  assert.ok(matchesHost(certificate, "host.example"));
+  assert.ok(matchesAddress(certificate, Uint8Array.of(127, 0, 0, 1)));
+});
+
+test("it serves TLS for 30 days from an hour ago and signs nothing else", () => {
+  const now = Date.UTC(2026, 10, 21, 9, 46, 1);
+  const certificate = read(makeSelfSigned([], now).certPem);
+  assert.equal(certificate.notBefore.ms, now - 3_600_000);
+  assert.equal(certificate.notAfter.ms, now + 30 * 86_400_000);
+  assert.deepEqual(certificate.extendedKeyUsage?.map(purposeName), ["serverAuth"]);
+  assert.deepEqual(certificate.keyUsage, ["digitalSignature"]);
+  assert.deepEqual(certificate.basicConstraints, { ca: false });
+});
+
+test("serial numbers are positive, 16 bytes and never the same", () => {
+  const serials = Array.from({ length: 50 }, () => read(makeSelfSigned([]).certPem).serial);
+  for (const serial of serials) {
+    assert.equal(serial.length, 16);
+    assert.ok((serial[0] ?? 0) >= 0x40 && (serial[0] ?? 0) < 0x80);
+  }
+  assert.equal(new Set(serials.map(hex)).size, serials.length);
+});

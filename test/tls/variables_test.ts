@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { DecodeError, hex } from "../../src/codec/bytes.ts";
+import { TAG } from "../../src/codec/der.ts";
+import { encodePem } from "../../src/codec/pem.ts";
+import {
+  clientVariables,
+  isTlsVariable,
+  serverVariables,
+  type TlsFacts,
+  tlsVariables,
+} from "../../src/tls/variables.ts";
+import {
+  alternativeNames,
+  certificate,
+  cn,
+  dn,
+  richCertificate,
+  type SampleAttribute,
+} from "../codec/x509_samples.ts";
+
+const server = certificate({ subject: cn("server.example"), issuer: cn("issuer") });
+
+const FACTS: TlsFacts = {
+  protocol: "TLSv1.3",
+  cipher: { name: "TLS_AES_256_GCM_SHA384" },
+  serverCertificate: server,
+  clientVerify: "NONE",
+  versionInterface: "sslserver/0.1.0",
+  versionLibrary: "BoringSSL/1",
+};
+
+test("a connection without a client certificate has these variables and no others", () => {
+  const variables = tlsVariables({
+    ...FACTS,
+    sessionId: Uint8Array.of(0, 0xab),
+    sni: "server.example",
+    alpn: "h2",
+  });
+  assert.deepEqual(Object.fromEntries(variables), {
+    SSL_PROTOCOL: "TLSv1.3",
+    SSL_SESSION_ID: "00ab",
+    SSL_CIPHER: "TLS_AES_256_GCM_SHA384",
+    SSL_CIPHER_USEKEYSIZE: "256",
+    SSL_CIPHER_ALGKEYSIZE: "256",
+    SSL_CIPHER_EXPORT: "false",
+    SSL_VERSION_INTERFACE: "sslserver/0.1.0",
+    SSL_VERSION_LIBRARY: "BoringSSL/1",
+    SSL_TLS_SNI: "server.example",
+    SSL_ALPN: "h2",
+    SSL_CLIENT_VERIFY: "NONE",
+    SSL_SERVER_M_VERSION: "3",
+    SSL_SERVER_M_SERIAL: "1",
+    SSL_SERVER_V_START: "Jan  2 00:00:00 2024 GMT",
+    SSL_SERVER_V_END: "Jan  1 00:00:00 2050 GMT",
+    SSL_SERVER_A_SIG: "ecdsa-with-SHA256",
+    SSL_SERVER_A_KEY: "ED25519",
+    SSL_SERVER_S_DN: "/CN=server.example",
+    SSL_SERVER_S_DN_CN: "server.example",
+    SSL_SERVER_I_DN: "/CN=issuer",
+    SSL_SERVER_I_DN_CN: "issuer",
+    SSL_SERVER_CERT: encodePem("CERTIFICATE", server),
+  });
+});
+
+test("the server's variables may be made once and passed in", () => {
+  const once = tlsVariables({ ...FACTS, serverCertificate: serverVariables(server) });
+  assert.deepEqual(once, tlsVariables(FACTS));
+});
+
+test("a client's chain gives its variables, its issuers after it", () => {
+  const client = richCertificate();
+  const variables = tlsVariables({
+    ...FACTS,
+    clientChain: [client, server],
+    clientVerify: "SUCCESS",
+  });
+  const expected = {
+    SSL_CLIENT_VERIFY: "SUCCESS",
+    SSL_CLIENT_M_SERIAL: String(0xff010203),
+    SSL_CLIENT_S_DN: "/C=US/ST=New York+L=Z\\xFCrich/CN=\\x00x+emailAddress=a@b.example",
+    SSL_CLIENT_S_DN_L: "Zürich",
+    SSL_CLIENT_S_DN_Email: "a@b.example",
+    SSL_CLIENT_I_DN: "/C=US/CN=issuer",
+    SSL_CLIENT_CERT: encodePem("CERTIFICATE", client),
+    SSL_CLIENT_CERT_CHAIN_0: encodePem("CERTIFICATE", server),
+    SSL_CLIENT_CERT_CHAIN_1: undefined,
+    SSL_CLIENT_FINGERPRINT_SHA256: createHash("sha256").update(client).digest("hex"),
+    SSL_CLIENT_SAN_DNS_0: "a.example",
+    SSL_CLIENT_SAN_DNS_1: "*.b.example",
+    SSL_CLIENT_SAN_EMAIL_0: "root@b.example",
+  };
+  for (const [name, value] of Object.entries(expected)) assert.equal(variables.get(name), value);
+});
+
+test("what the peer chose is escaped: reason, server name, protocol, alternative names", () => {
+  const client = certificate({
+    extensions: [alternativeNames([0x82, "good\0.evil"], [0x81, "a\nb@c"])],
+  });
+  const variables = tlsVariables({
+    ...FACTS,
+    sni: "a\nb",
+    alpn: "\x00",
+    clientChain: [client],
+    clientVerify: "FAILED:no\ngood",
+  });
+  assert.equal(variables.get("SSL_TLS_SNI"), "a\\0Ab");
+  assert.equal(variables.get("SSL_ALPN"), "\\00");
+  assert.equal(variables.get("SSL_CLIENT_VERIFY"), "FAILED:no\\0Agood");
+  assert.equal(variables.get("SSL_CLIENT_SAN_DNS_0"), "good\\00.evil");
+  assert.equal(variables.get("SSL_CLIENT_SAN_EMAIL_0"), "a\\0Ab@c");
+});
+
+test("a value that is not known is not there", () => {
+  const variables = tlsVariables({
+    ...FACTS,
+    cipher: { name: "UNKNOWN" },
+    sni: "",
+    alpn: undefined,
+  });
+  for (const name of ["SSL_SESSION_ID", "SSL_TLS_SNI", "SSL_ALPN", "SSL_CIPHER_USEKEYSIZE"]) {
+    assert.equal(variables.has(name), false);
+  }
+});
+
+test("a serialized session in place of the id is not passed on", () => {
+  const variables = tlsVariables({ ...FACTS, sessionId: new Uint8Array(33) });
+  assert.equal(variables.has("SSL_SESSION_ID"), false);
+});
+
+test("a certificate that cannot be read is an error", () => {
+  const broken = server.slice(0, -1);
+  assert.throws(() => tlsVariables({ ...FACTS, clientChain: [broken] }), DecodeError);
+  assert.throws(() => tlsVariables({ ...FACTS, serverCertificate: broken }), DecodeError);
+});
+
+/** Characters of all names and values. */
+function size(variables: ReadonlyMap<string, string>): number {
+  return [...variables].reduce((sum, [name, value]) => sum + name.length + value.length + 2, 0);
+}
+
+test("a client fills neither a variable nor the environment", () => {
+  const field: SampleAttribute = ["2.5.4.3", TAG.utf8, "\n".repeat(15_000)];
+  const subject = dn([field], [field]);
+  const client = certificate({ subject });
+  const variables = clientVariables([client, ...Array<Uint8Array>(40).fill(server)]);
+  assert.ok(size(variables) <= 131_072, `${size(variables)}`);
+  assert.equal(variables.get("SSL_CLIENT_S_DN")?.length, 16_384);
+  assert.ok(variables.get("SSL_CLIENT_S_DN_CN")?.endsWith("..."));
+  assert.equal(variables.get("SSL_CLIENT_FINGERPRINT_SHA256")?.length, 64);
+
+  const short = clientVariables([server, ...Array<Uint8Array>(40).fill(server)]);
+  assert.ok(short.has("SSL_CLIENT_CERT_CHAIN_15"));
+  assert.ok(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
+});
+
+test("3,500 attributes do not fill the environment", () => {
+  const rdns = Array.from({ length: 3_500 }, () => [["2.5.4.3", TAG.utf8, "abcde"] as const]);
+  const variables = clientVariables([certificate({ subject: dn(...rdns), issuer: cn("x") })]);
+  assert.ok(size(variables) <= 131_072);
+  assert.equal(variables.get("SSL_CLIENT_S_DN_CN"), "abcde");
+});
+
+test("alternative names are at most 64 and one too long is left out, not cut", () => {
+  const names = Array.from({ length: 70 }, (_, i) => [0x82, `${i}.example`] as const);
+  const variables = clientVariables([
+    certificate({ extensions: [alternativeNames([0x82, "a".repeat(321)], ...names)] }),
+  ]);
+  assert.equal(variables.get("SSL_CLIENT_SAN_DNS_0"), "0.example");
+  assert.equal(variables.get("SSL_CLIENT_SAN_DNS_63"), "63.example");
+  assert.ok(!variables.has("SSL_CLIENT_SAN_DNS_64"));
+});
+
+test("the names that are removed are those that are set, and no setting is among them", () => {
+  const client = richCertificate();
+  const facts = {
+    ...FACTS,
+    sni: "a",
+    alpn: "b",
+    sessionId: Uint8Array.of(1),
+    clientChain: [client, server],
+  };
+  for (const name of tlsVariables(facts).keys()) assert.ok(isTlsVariable(name), name);
+  for (const name of "SSL_USER SSL_GROUP SSL_UID SSL_GID SSL_CHROOT SSLREMOTEIP PATH".split(" ")) {
+    assert.ok(!isTlsVariable(name), name);
+  }
+});
+
+test("the session id is lower-case hex", () => {
+  const id = Uint8Array.from({ length: 32 }, (_, i) => i + 200);
+  assert.equal(tlsVariables({ ...FACTS, sessionId: id }).get("SSL_SESSION_ID"), hex(id));
+});
