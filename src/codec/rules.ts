@@ -1,0 +1,156 @@
+/** Access rules as stored: which keys to look up for a peer, in which order, and what the value
+ *  found says (SPEC 4). Pure: the database is a function.
+ *  A value that is not exactly what tcprules writes is refused, never partly obeyed: half a rule
+ *  could allow what the whole one denies. */
+
+import { DecodeError, latin1 } from "./bytes.ts";
+import {
+  formatIpFull,
+  formatNetwork,
+  maskIp,
+  networkKey,
+  networkOfKey,
+  parseIp,
+  ruleNetwork,
+  unmapIp,
+} from "./ip.ts";
+
+/** Variables one rule may set. A hostile file must not fill the environment (ARG_MAX). */
+export const MAX_ITEMS = 256;
+
+/** Longest host name (DNS: 255 octets, RFC 1035 2.3.4, four characters each when escaped) and
+ *  ident answer (512, RFC 1413 5) that are looked up. Each dot in a name is one more look-up. */
+const MAX_PEER_TEXT = 1024;
+
+/** A portable variable name; CERTFILE and KEYFILE also per server name (s6's convention). */
+const NAME = /^(?:[A-Za-z_][A-Za-z0-9_]*|(?:CERTFILE|KEYFILE):[A-Za-z0-9_.*-]+)$/;
+
+/** What is known of the peer. A name that is not known is absent, not empty. */
+export interface Peer {
+  /** Address as text; IPv4-mapped IPv6 counts as IPv4. */
+  readonly ip: string;
+  /** Host name, lower case, as reverse DNS gave it. */
+  readonly host?: string | undefined;
+  /** Ident answer. */
+  readonly info?: string | undefined;
+}
+
+/** A decoded rule. `env` holds the variables in file order; after a `D` none count. */
+export interface Rule {
+  readonly deny: boolean;
+  readonly env: readonly (readonly [name: string, value: string])[];
+}
+
+/** The rule found, with the key that led to it. */
+export interface Hit {
+  readonly key: Uint8Array;
+  readonly rule: Rule;
+}
+
+/** True for a name that a rule may set. */
+export function isVariableName(name: string): boolean {
+  return name.length <= 255 && NAME.test(name);
+}
+
+/** Bytes as UTF-8 text; throws DecodeError, as a runtime's environment holds nothing else. */
+export function decodeText(bytes: Uint8Array, field: string, at: number): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new DecodeError(`rules: ${field}: not UTF-8 at byte ${at}`);
+  }
+}
+
+/** Decodes a record's value: NUL-terminated items `D` and `+NAME=value`. Throws DecodeError. */
+export function decodeRule(value: Uint8Array): Rule {
+  const env: [string, string][] = [];
+  let deny = false;
+  let items = 0;
+  for (let at = 0; at < value.length;) {
+    const end = value.indexOf(0, at);
+    if (end < 0) throw new DecodeError(`rules: item: not terminated at byte ${at}`);
+    if (++items > MAX_ITEMS) {
+      throw new DecodeError(`rules: value: more than ${MAX_ITEMS} items at byte ${at}`);
+    }
+    const item = decodeText(value.subarray(at, end), "item", at);
+    if (item === "D") {
+      deny = true;
+    } else if (item.startsWith("+")) {
+      const split = item.indexOf("=");
+      const name = item.slice(1, split);
+      if (split < 0) throw new DecodeError(`rules: variable: no value at byte ${at}`);
+      if (!isVariableName(name)) throw new DecodeError(`rules: variable: bad name at byte ${at}`);
+      if (!deny) env.push([name, item.slice(split + 1)]);
+    } else {
+      throw new DecodeError(`rules: item: neither D nor a variable at byte ${at}`);
+    }
+    at = end + 1;
+  }
+  return { deny, env };
+}
+
+/** Encodes a rule; the inverse of `decodeRule`, as tcprules does it. */
+export function encodeRule(rule: Rule): Uint8Array<ArrayBuffer> {
+  const items = rule.env.map(([name, value]) => `+${name}=${value}\0`);
+  return new TextEncoder().encode((rule.deny ? "D\0" : "") + items.join(""));
+}
+
+/** The keys to look up for `peer`, in SPEC's order: the first that exists decides. Throws
+ *  DecodeError if the address is none, or a name is longer than any real one. */
+export function* ruleKeys(peer: Peer): Generator<Uint8Array> {
+  const ip = unmapIp(parseIp(peer.ip));
+  const address = formatIpFull(ip);
+  const { host, info } = peer;
+  for (const [field, text] of [["host", host], ["info", info]] as const) {
+    if (text !== undefined && text.length > MAX_PEER_TEXT) {
+      throw new DecodeError(`rules: ${field}: too long at byte ${MAX_PEER_TEXT}`);
+    }
+  }
+  const utf8 = new TextEncoder();
+  if (info !== undefined) {
+    yield utf8.encode(`${info}@${address}`);
+    if (host !== undefined) yield utf8.encode(`${info}@=${host}`);
+  }
+  yield utf8.encode(address);
+  if (host !== undefined) yield utf8.encode(`=${host}`);
+
+  if (ip.length === 4) {
+    for (let octets = 3; octets > 0; octets--) {
+      yield utf8.encode(ip.slice(0, octets).join(".") + ".");
+    }
+  }
+  const width = 8 * ip.length;
+  const bits = networkKey({ ip, prefix: width });
+  for (let prefix = width; prefix >= 0; prefix--) {
+    yield bits.subarray(0, prefix + 1);
+    // Debian's tcprules stores `10.0.0.0/8:…` under the text itself.
+    if (width === 32) yield utf8.encode(formatNetwork({ ip: maskIp(ip, prefix), prefix }));
+  }
+  if (host !== undefined) {
+    for (let dot = host.indexOf("."); dot >= 0; dot = host.indexOf(".", dot + 1)) {
+      yield utf8.encode(`=${host.slice(dot)}`);
+    }
+    yield utf8.encode("=");
+  }
+  yield new Uint8Array(0);
+}
+
+/** The first rule that `find` has for `peer`. Throws DecodeError, and what `find` throws. */
+export function findRule(
+  peer: Peer,
+  find: (key: Uint8Array) => Uint8Array | undefined,
+): Hit | undefined {
+  for (const key of ruleKeys(peer)) {
+    const value = find(key);
+    if (value !== undefined) return { key, rule: decodeRule(value) };
+  }
+  return undefined;
+}
+
+/** The words of tcprulescheck, without its colon: `rule 10./8`, `rule =.example`, `rule ` for the
+ *  empty key, `default` when no rule applies. Unprintable bytes become `?`. */
+export function ruleWords(key: Uint8Array | undefined): string {
+  if (key === undefined) return "default";
+  const net = networkOfKey(key);
+  return `rule ${net ? ruleNetwork(net) : latin1(key).replace(/[^ -~]/g, "?")}`;
+}
