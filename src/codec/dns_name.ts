@@ -1,0 +1,119 @@
+/** DNS names, on the wire and as text (RFC 1035 3.1, 4.1.4, 5.1). Pure: no I/O.
+ *
+ *  Text is lower case, without the final dot (the root is `.`), and holds only printable ASCII:
+ *  bytes other than letters, digits, `-` and `_` become `\DDD`, so a name from a hostile zone can
+ *  go into an environment, a log or a cache key as it is. Two texts are equal exactly when the
+ *  names are. On the wire pointers must go backwards and a name stays within 255 octets, so a
+ *  hostile answer can neither loop nor grow. */
+
+import { DecodeError, Reader } from "./bytes.ts";
+
+/** RFC 1035 2.3.4: octets of a whole name, length octets and the final zero included. */
+export const MAX_NAME = 255;
+/** RFC 1035 2.3.4: octets of one label. */
+const MAX_LABEL = 63;
+/** Pointers followed in one name. A name has at most 127 labels, and an honest pointer replaces at
+ *  least one; without this limit 4,000 records that each enter a chain of 8,000 pointers would
+ *  cost seconds. */
+const MAX_POINTERS = 127;
+
+const DOT = 0x2e;
+const BACKSLASH = 0x5c;
+
+const isUpper = (byte: number) => byte >= 0x41 && byte <= 0x5a;
+const isDigit = (byte: number) => byte >= 0x30 && byte <= 0x39;
+
+/** True for the bytes that stand for themselves in text. */
+function isPlain(byte: number): boolean {
+  return (byte >= 0x61 && byte <= 0x7a) || isDigit(byte) || byte === 0x2d || byte === 0x5f;
+}
+
+/** One label as text, lower case, unusual bytes escaped. */
+function labelText(label: Uint8Array): string {
+  let text = "";
+  for (const byte of label) {
+    const lower = isUpper(byte) ? byte + 0x20 : byte;
+    text += isPlain(lower) ? String.fromCharCode(lower) : "\\" + lower.toString().padStart(3, "0");
+  }
+  return text;
+}
+
+/** Reads a name, compressed or not, from `reader` and leaves it behind the name.
+ *  Each pointer must point before the labels it ends (RFC 1035 4.1.4 "prior occurrence"), so no
+ *  name can loop. */
+export function readName(reader: Reader, field: string): string {
+  const labels: string[] = [];
+  let length = 1;
+  let pointers = 0;
+  let at = reader;
+  let start = reader.at;
+  for (;;) {
+    const where = at.at;
+    const size = at.u8(field);
+    if (size === 0) break;
+    if (size >= 0xc0) {
+      const target = (size & 0x3f) << 8 | at.u8(field);
+      if (target >= start) {
+        throw new DecodeError(`${at.format}: ${field}: pointer not backwards at byte ${where}`);
+      }
+      if (++pointers > MAX_POINTERS) {
+        throw new DecodeError(`${at.format}: ${field}: over 127 pointers at byte ${where}`);
+      }
+      at = new Reader(at.bytes, at.format, target);
+      start = target;
+      continue;
+    }
+    if (size > MAX_LABEL) {
+      throw new DecodeError(`${at.format}: ${field}: reserved label type at byte ${where}`);
+    }
+    length += size + 1;
+    if (length > MAX_NAME) {
+      throw new DecodeError(`${at.format}: ${field}: name over 255 octets at byte ${where}`);
+    }
+    labels.push(labelText(at.take(size, field)));
+  }
+  return labels.length === 0 ? "." : labels.join(".");
+}
+
+/** The wire form of a name given as text: `\DDD` is the byte of that decimal number, a backslash
+ *  before anything else stands for that character; a final dot is optional. */
+export function encodeName(text: string): Uint8Array<ArrayBuffer> {
+  const fail = (why: string, at: number) => new DecodeError(`dns name: text: ${why} at byte ${at}`);
+  if (text === ".") return new Uint8Array(1);
+  if (text === "") throw fail("empty name", 0);
+  const wire = new Uint8Array(MAX_NAME);
+  let used = 1;
+  let head = 0;
+  const endLabel = (at: number) => {
+    const size = used - head - 1;
+    if (size === 0) throw fail("empty label", at);
+    if (size > MAX_LABEL) throw fail("label over 63 octets", at);
+    wire[head] = size;
+  };
+  for (let i = 0; i < text.length; i++) {
+    let code = text.charCodeAt(i);
+    if (code > 0xff) throw fail("character outside one byte", i);
+    if (code === DOT) {
+      endLabel(i);
+      if (i === text.length - 1) return wire.slice(0, used + 1);
+      head = used++;
+      continue;
+    }
+    if (code === BACKSLASH) {
+      const digits = /^\d{3}/.exec(text.slice(i + 1, i + 4))?.[0];
+      code = digits === undefined ? text.charCodeAt(i + 1) : Number(digits);
+      if (!(code <= 0xff)) throw fail("bad escape", i);
+      i += digits === undefined ? 1 : 3;
+    }
+    // One octet stays free for the root label that ends the name.
+    if (used >= MAX_NAME - 1) throw fail("name over 255 octets", i);
+    wire[used++] = code;
+  }
+  endLabel(text.length);
+  return wire.slice(0, used + 1);
+}
+
+/** A name's one text form (see above), so that names can be compared and used as keys. */
+export function canonicalName(text: string): string {
+  return readName(new Reader(encodeName(text), "dns name"), "text");
+}

@@ -1,0 +1,39 @@
+/** IP addresses as the resolver needs them: compared whatever their form, and turned into the names
+ *  under which the DNS keeps their owners (RFC 1035 3.5, RFC 3596 2.5). Pure: no I/O.
+ *  A zone (`fe80::1%eth0`) says through which interface, not who: it is left out here. An
+ *  IPv4-mapped address is the IPv4 address it maps. */
+
+import { DecodeError, equalBytes } from "./bytes.ts";
+import { type Ip, parseIp, unmapIp } from "./ip.ts";
+
+/** The bytes of an address, 4 or 16; undefined when `text` is no address. */
+export function ipBytes(text: string): Ip | undefined {
+  try {
+    return unmapIp(parseIp(text.includes(":") ? text.replace(/%[^%\s]+$/, "") : text));
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+/** 4 or 6; undefined when `text` is no address. */
+export function ipFamily(text: string): 4 | 6 | undefined {
+  const bytes = ipBytes(text);
+  return bytes === undefined ? undefined : bytes.length === 4 ? 4 : 6;
+}
+
+/** True when both texts are the same address. */
+export function sameAddress(a: string, b: string): boolean {
+  const first = ipBytes(a);
+  const second = ipBytes(b);
+  return first !== undefined && second !== undefined && equalBytes(first, second);
+}
+
+/** The name that has the PTR records of an address. Throws DecodeError when `text` is none. */
+export function reverseName(text: string): string {
+  const bytes = ipBytes(text);
+  if (bytes === undefined) throw new DecodeError("ip: reverse name: not an address at byte 0");
+  if (bytes.length === 4) return `${Array.from(bytes).reverse().join(".")}.in-addr.arpa`;
+  const nibbles = Array.from(bytes).flatMap((byte) => [byte >> 4, byte & 15]);
+  return `${nibbles.reverse().map((n) => n.toString(16)).join(".")}.ip6.arpa`;
+}

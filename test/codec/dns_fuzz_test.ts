@@ -1,0 +1,120 @@
+/** Random and mutated packets through the DNS codec: whatever the bytes, it returns or throws
+ *  `DecodeError`, keeps its promises about what it returns, and leaves nothing behind.
+ *  FUZZ_RUNS sets the number of packets. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, DecodeError } from "../../src/codec/bytes.ts";
+import { answerMismatch, decodeMessage, encodeQuery, type Message } from "../../src/codec/dns.ts";
+import { followChain, MAX_CHAIN, startChain } from "../../src/codec/dns_chain.ts";
+import { canonicalName } from "../../src/codec/dns_name.ts";
+import { IdentReply } from "../../src/codec/ident.ts";
+import { ipBytes } from "../../src/codec/dns_reverse.ts";
+import { a, cname, message, ptr, question, record, soa, txt, TYPES } from "./dns_build.ts";
+
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
+
+/** Deterministic numbers from 0 to below n (mulberry32). */
+function numbers(seed: number): (n: number) => number {
+  return (n) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % n;
+  };
+}
+
+const WWW = question("www.test", TYPES.A);
+const POINTER = Uint8Array.of(0xc0, 12);
+const SEEDS = [
+  message({ question: WWW, answers: [a("www.test", "192.0.2.1"), a("www.test", "2001:db8::1")] }),
+  message({
+    question: WWW,
+    answers: [
+      record(POINTER, TYPES.CNAME, Uint8Array.of(1, 0x61, 0xc0, 16)),
+      cname("a.test", "b.test"),
+      record(Uint8Array.of(0xc0, 42), TYPES.A, Uint8Array.of(192, 0, 2, 1)),
+    ],
+  }),
+  message({ question: WWW, flags: 0x8183, authority: [soa("test", 60, 60)] }),
+  message({ question: WWW, flags: 0x8380 }),
+  message({
+    question: question("7.2.0.192.in-addr.arpa", TYPES.PTR),
+    answers: [ptr("7.2.0.192.in-addr.arpa", "host.test"), txt("x.test", "y")],
+  }),
+  encodeQuery({ id: 0x1234, name: "www.test", type: "A", edns: true }),
+];
+
+function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
+  if (below(10) === 0) return Uint8Array.from({ length: below(80) }, () => below(256));
+  let out = bytes.slice();
+  for (let n = 1 + below(4); n > 0; n--) {
+    const at = below(out.length + 1);
+    const kind = below(7);
+    if (kind < 2) out[at] = below(256);
+    else if (kind === 2) out[at] = (out[at] ?? 0) ^ (1 << below(8));
+    else if (kind === 3) {
+      out = concat([out.subarray(0, at), Uint8Array.of(0xc0, below(64)), out.subarray(at + 2)]);
+    } else if (kind === 4) out = concat([out.subarray(0, at), out.subarray(at + 1 + below(4))]);
+    else if (kind === 5) out = out.slice(0, at);
+    else {
+      const from = below(out.length + 1);
+      out = concat([out.subarray(0, at), out.subarray(from, from + below(40)), out.subarray(at)]);
+    }
+  }
+  return out;
+}
+
+function check(found: Message): void {
+  const query = { id: 0x1234, name: "www.test", type: "A", edns: false } as const;
+  answerMismatch(query, found);
+  if (found.question !== undefined) {
+    assert.equal(canonicalName(found.question.name), found.question.name);
+  }
+  for (const { name, type, ttl, data } of found.answers) {
+    assert.equal(canonicalName(name), name);
+    assert.ok(ttl >= 0 && ttl <= 0x7fffffff);
+    if (type === "A" || type === "AAAA") assert.ok(ipBytes(data) !== undefined, data);
+    else assert.equal(canonicalName(data), data);
+  }
+  const step = followChain(startChain("www.test"), "A", found.answers);
+  if (step.kind !== "loop") assert.ok(step.chain.seen.size <= MAX_CHAIN);
+}
+
+test(`${RUNS} mutated packets are decoded or refused, without growth`, () => {
+  const below = numbers(20261121);
+  let accepted = 0;
+  let slowest = 0;
+  let base = 0;
+  for (let i = 0; i < RUNS; i++) {
+    if (i === Math.floor(RUNS / 10)) base = process.memoryUsage().rss;
+    const bytes = mutate(SEEDS[i % SEEDS.length] ?? WWW, below);
+    const began = performance.now();
+    try {
+      check(decodeMessage(bytes));
+      accepted++;
+    } catch (error) {
+      assert.ok(error instanceof DecodeError, `${error} for ${bytes}`);
+      assert.match(error.message, /^dns: [A-Za-z ]+: .* at byte \d+$/);
+    }
+    slowest = Math.max(slowest, performance.now() - began);
+  }
+  assert.ok(accepted > RUNS / 20, `only ${accepted} accepted: the mutations are too wild`);
+  assert.ok(slowest < 5000, `a packet took ${slowest} ms`);
+  const grown = process.memoryUsage().rss - base;
+  assert.ok(grown < 200e6, `memory grew by ${grown} bytes`);
+});
+
+test(`${Math.ceil(RUNS / 10)} random ident replies give printable text or nothing`, () => {
+  const below = numbers(1413);
+  const pieces = [":", " ", "\t", "\r", "\n", "\0", "\x1b", "USERID", "ERROR", "x", "1,2", "\xff"];
+  for (let i = 0; i < RUNS / 10; i++) {
+    const text = (i % 2 ? "1,2:USERID:UNIX:" : "") +
+      Array.from({ length: below(30) }, () => pieces[below(pieces.length)]).join("").repeat(
+        1 + below(40),
+      );
+    const reply = new IdentReply();
+    reply.push(Uint8Array.from(text, (c) => c.charCodeAt(0)));
+    assert.match(reply.info ?? "-", /^[!-~]{1,257}$/);
+  }
+});

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ipBytes, ipFamily, reverseName, sameAddress } from "../../src/codec/dns_reverse.ts";
+
+const NAMES: [ip: string, name: string][] = [
+  ["192.0.2.7", "7.2.0.192.in-addr.arpa"],
+  ["255.0.0.1", "1.0.0.255.in-addr.arpa"],
+  ["::ffff:192.0.2.7", "7.2.0.192.in-addr.arpa"],
+  [
+    "2001:db8::567:89ab",
+    "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+  ],
+  ["fe80::1%eth0", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.e.f.ip6.arpa"],
+];
+for (const [ip, name] of NAMES) {
+  test(`the reverse name of ${ip} is ${name}`, () => assert.equal(reverseName(ip), name));
+}
+
+test("a text that is no address has no reverse name and no bytes", () => {
+  for (
+    const text of ["", "1.2.3", "1.2.3.4%eth0", "host", "1.2.3.256", "::1%", "::1%a b", "::1%%"]
+  ) {
+    assert.equal(ipBytes(text), undefined, text);
+    assert.equal(ipFamily(text), undefined, text);
+    assert.throws(() => reverseName(text), /not an address/, text);
+  }
+});
+
+test("addresses are the same however they are written", () => {
+  assert.ok(sameAddress("2001:DB8:0:0:0:0:0:1", "2001:db8::1"));
+  assert.ok(sameAddress("::ffff:10.0.0.1", "10.0.0.1"));
+  assert.ok(sameAddress("fe80::1%eth0", "fe80::1"));
+  assert.ok(!sameAddress("::1", "127.0.0.1"));
+  assert.ok(!sameAddress("x", "x"));
+});

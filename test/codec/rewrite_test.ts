@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseRules, qualify, searchRules } from "../../src/codec/rewrite.ts";
+
+const RULES = `# comment
+-.local:me
+=me:127.0.0.1
+*.a:.af.test
+?:.heaven.af.test
+*.:
+not a rule
+?no colon
+`;
+
+const ROWS: [host: string, names: string[]][] = [
+  ["any.thing.local", ["127.0.0.1"]],
+  ["me", ["127.0.0.1"]],
+  ["ME", ["127.0.0.1"]],
+  ["some.me", ["some.me"]],
+  ["any.name.a", ["any.name.af.test"]],
+  ["cheetah", ["cheetah.heaven.af.test"]],
+  ["Cheetah", ["Cheetah.heaven.af.test"]],
+  ["cheetah.", ["cheetah"]],
+  ["lion.test", ["lion.test"]],
+  ["[x]", ["[x]"]],
+  ["x+.y.test+.z.test", ["x.y.test", "x.z.test"]],
+];
+for (const [host, names] of ROWS) {
+  test(`the rules turn ${host} into ${names}`, () => {
+    assert.deepEqual(qualify(host, parseRules(RULES)), names);
+  });
+}
+
+test("each rule is followed once, in order", () => {
+  assert.deepEqual(qualify("a", parseRules("=a:b\n=b:c\n=a:d\n=c:c.\n*.:")), ["c"]);
+  assert.deepEqual(qualify("x.y.y", parseRules("*.y:")), ["x.y"]);
+});
+
+test("a rule may add a search list, blanks at its end do not count", () => {
+  assert.deepEqual(qualify("lion", parseRules("?:+.h.test+.test \t\r\n")), [
+    "lion.h.test",
+    "lion.test",
+  ]);
+});
+
+test("without rules a name stays as it is", () => {
+  assert.deepEqual(qualify("name.test.", parseRules("")), ["name.test."]);
+});
+
+test("a search list applies to names without dots", () => {
+  const rules = searchRules(["a.test", ".b.test.", ""]);
+  assert.deepEqual(qualify("host", rules), ["host.a.test", "host.b.test"]);
+  assert.deepEqual(qualify("host.", rules), ["host"]);
+  assert.deepEqual(qualify("host.x", rules), ["host.x"]);
+  assert.deepEqual(qualify("host", searchRules([])), ["host"]);
+});
+
+test("a file of a million lines and a name of a thousand endings stay within bounds", () => {
+  assert.equal(parseRules("=a:b\n".repeat(1_000_000)).length, 1000);
+  assert.equal(qualify("x" + "+.y".repeat(1000), []).length, 16);
+});
