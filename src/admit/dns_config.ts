@@ -1,0 +1,179 @@
+/** Where the resolver's settings come from: $DNSCACHEIP or /etc/resolv.conf for the servers,
+ *  $DNSREWRITEFILE, $LOCALDOMAIN or /etc/resolv.conf for qualification. Files are read again when
+ *  they change, and looked at once a second at most. They are read through `Files`, so that a
+ *  worker in a jail can be given descriptors instead of paths. */
+
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { latin1 } from "../codec/bytes.ts";
+import { hostname } from "node:os";
+import { FatalError, reason } from "../errors.ts";
+import { type Endpoint, parseResolvConf, parseServerList } from "../codec/resolv_conf.ts";
+import type { ResolvConf } from "../codec/resolv_conf.ts";
+import { parseRules, qualify, searchRules } from "../codec/rewrite.ts";
+import { type Clock, systemClock } from "./clock.ts";
+
+/** The few files the resolver reads. Both answer undefined for a file that is not there, and throw
+ *  for one that cannot be read. */
+export interface Files {
+  /** A text that differs once the file has changed or been replaced. */
+  stamp(path: string): string | undefined;
+  read(path: string): string | undefined;
+}
+
+/** Files by their paths. Synchronous: they are small, local, and looked at once a second. */
+export const localFiles: Files = {
+  stamp: (path) =>
+    unlessAbsent(() => {
+      const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
+      return [dev, ino, size, mtimeMs, ctimeMs].join();
+    }),
+  read: (path) => unlessAbsent(() => readCapped(path)),
+};
+
+/** Far beyond any honest file, and an end for /dev/zero. */
+const MAX_FILE = 65_536;
+
+function readCapped(path: string): string {
+  const fd = openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(MAX_FILE + 1);
+    let length = 0;
+    for (;;) {
+      const got = readSync(fd, bytes, length, bytes.length - length, null);
+      if (got === 0) return latin1(bytes.subarray(0, length));
+      length += got;
+      if (length > MAX_FILE) throw new Error("larger than 64 KB");
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function unlessAbsent(get: () => string): string | undefined {
+  try {
+    return get();
+  } catch (error) {
+    if ((error as { code?: unknown }).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+const RESOLV_CONF = "/etc/resolv.conf";
+/** djb's place, and the one that the man page of ucspi-ssl names. */
+const REWRITE_FILES = ["/etc/dnsrewrite", "/etc/dnswritefile"];
+const CHECK_MS = 1000;
+
+/** Seconds each round over the servers waits for each of them: djb's 1, 3, 11. His fourth, 45, is
+ *  left out: no client waits a minute for its greeting. */
+const ROUNDS = [1, 3, 11];
+
+export interface DnsConfigOptions {
+  env: Readonly<Record<string, string | undefined>>;
+  files?: Files;
+  clock?: Clock;
+  /** This machine's name: its domain is searched when nothing else is said. */
+  hostName?: string;
+}
+
+/** The settings in force. Throws `FatalError` where the environment or a file cannot be used. */
+export class DnsConfig {
+  readonly #env: DnsConfigOptions["env"];
+  readonly #files: Files;
+  readonly #clock: Clock;
+  readonly #hostName: string;
+  readonly #fixed: Endpoint[];
+  #conf: ResolvConf;
+  #stamp: string | undefined;
+  #checked: number;
+
+  constructor({ env, files, clock, hostName }: DnsConfigOptions) {
+    this.#env = env;
+    this.#files = files ?? localFiles;
+    this.#clock = clock ?? systemClock;
+    this.#hostName = hostName ?? hostname();
+    try {
+      this.#fixed = parseServerList(env["DNSCACHEIP"] ?? "");
+    } catch (error) {
+      throw new FatalError(`unable to use $DNSCACHEIP: ${reason(error)}`);
+    }
+    this.#checked = this.#clock.now();
+    try {
+      this.#stamp = this.#files.stamp(RESOLV_CONF);
+      this.#conf = this.#readConf();
+    } catch (error) {
+      throw new FatalError(`unable to read ${RESOLV_CONF}: ${reason(error)}`);
+    }
+  }
+
+  /** The servers to ask, in order, at least one: 127.0.0.1 when none is named, as everywhere. */
+  get servers(): readonly Endpoint[] {
+    if (this.#fixed.length > 0) return this.#fixed;
+    const { servers } = this.#current();
+    return servers.length > 0 ? servers : [{ address: "127.0.0.1", port: 53 }];
+  }
+
+  /** Seconds to wait for a server, one number per round. `options timeout` is the most one try may
+   *  wait, `options attempts` the number of rounds. */
+  get rounds(): number[] {
+    const { timeout, attempts } = this.#current();
+    const last = ROUNDS[ROUNDS.length - 1] ?? 1;
+    return Array.from(
+      { length: attempts ?? ROUNDS.length },
+      (_, i) => Math.min(ROUNDS[i] ?? last, timeout ?? last),
+    );
+  }
+
+  /** The full names to try for a host name that someone typed. A rewriting file rules alone; else
+   *  $LOCALDOMAIN, else resolv.conf, else the domain of this machine's own name. */
+  qualify(host: string): string[] {
+    const rewriting = this.#rewriting();
+    if (rewriting !== undefined) return qualify(host, parseRules(rewriting));
+    const local = this.#env["LOCALDOMAIN"];
+    if (local !== undefined) return qualify(host, searchRules(local.split(/\s+/)));
+    const { search, ndots } = this.#current();
+    if (search.length === 0) {
+      const [, ...domain] = this.#hostName.split(".");
+      return qualify(host, searchRules([domain.join(".")]));
+    }
+    const dots = host.split(".").length - 1;
+    if (dots > 0 && dots < ndots && !host.endsWith(".")) {
+      return [...search.map((domain) => `${host}.${domain}`), host];
+    }
+    return qualify(host, searchRules(search));
+  }
+
+  #rewriting(): string | undefined {
+    const named = this.#env["DNSREWRITEFILE"];
+    for (const path of named === undefined ? REWRITE_FILES : [named]) {
+      try {
+        const text = this.#files.read(path);
+        if (text !== undefined) return text;
+      } catch (error) {
+        throw new FatalError(`unable to read ${path}: ${reason(error)}`);
+      }
+    }
+    return undefined;
+  }
+
+  #readConf(): ResolvConf {
+    return parseResolvConf(this.#files.read(RESOLV_CONF) ?? "");
+  }
+
+  /** resolv.conf as it is now. When it can no longer be read, what it said last stays in force: the
+   *  next look, a second later, may find it whole. */
+  #current(): ResolvConf {
+    const now = this.#clock.now();
+    if (now - this.#checked < CHECK_MS) return this.#conf;
+    this.#checked = now;
+    try {
+      const stamp = this.#files.stamp(RESOLV_CONF);
+      if (stamp !== this.#stamp) {
+        this.#conf = this.#readConf();
+        this.#stamp = stamp;
+      }
+    } catch {
+      return this.#conf;
+    }
+    return this.#conf;
+  }
+}

@@ -1,0 +1,187 @@
+/** One question put to the servers until one answers it: UDP first, TCP for a truncated answer,
+ *  each server in turn, round after round with longer waits. What does not answer the question is
+ *  dropped and the waiting goes on, so that a forger gains nothing by sending early (RFC 5452 9.1).
+ *  No cache and no CNAMEs here, see resolver.ts. */
+
+import { DecodeError } from "../codec/bytes.ts";
+import {
+  answerMismatch,
+  decodeMessage,
+  encodeQuery,
+  type Message,
+  type Query,
+  type QueryType,
+  RCODE,
+} from "../codec/dns.ts";
+import { sameAddress } from "../codec/dns_reverse.ts";
+import type { Endpoint } from "../codec/resolv_conf.ts";
+import type { Clock } from "./clock.ts";
+import type { Transport } from "./transport.ts";
+
+/** What an exchange works with. */
+export interface ExchangeDeps {
+  transport: Transport;
+  clock: Clock;
+  /** An unpredictable number from 0 to 65535: the id of a query. */
+  random(): number;
+}
+
+export interface Question {
+  name: string;
+  type: QueryType;
+}
+
+/** The answer (NOERROR or NXDOMAIN), or why there is none: every server refused, failed or could
+ *  not be reached, or at least one kept silent to the end, or `signal` ended it. */
+export type Outcome = Message | "failed" | "timeout" | "aborted";
+
+/** What one server said to one packet. */
+type Reply = Message | "timeout" | "unreachable" | "aborted";
+
+/** Milliseconds for a whole answer by TCP: a server may send it byte by byte, but not for ever. */
+const TCP_MS = 10_000;
+/** Rounds with EDNS0; later ones go without, for the sake of servers and firewalls that drop what
+ *  they do not know (RFC 6891 6.2.2). */
+const EDNS_ROUNDS = 2;
+
+/** Asks `question` of `servers`; `rounds` holds the seconds to wait for a server in each round. */
+export async function exchange(
+  question: Question,
+  servers: readonly Endpoint[],
+  rounds: readonly number[],
+  deps: ExchangeDeps,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const refusals = new Set<Endpoint>();
+  let silent = false;
+  for (const [round, seconds] of rounds.entries()) {
+    for (const server of servers) {
+      if (refusals.has(server)) continue;
+      const edns = round < EDNS_ROUNDS;
+      let reply = await ask({ ...question, edns }, server, seconds * 1000, deps, signal);
+      if (edns && wantsNoEdns(reply)) {
+        reply = await ask({ ...question, edns: false }, server, seconds * 1000, deps, signal);
+      }
+      if (reply === "aborted") return reply;
+      if (reply === "timeout") silent = true;
+      if (typeof reply === "string") continue;
+      if (reply.rcode === RCODE.ok || reply.rcode === RCODE.nxDomain) return reply;
+      // SERVFAIL and the like: this server has tried and will say the same again.
+      refusals.add(server);
+    }
+  }
+  return silent ? "timeout" : "failed";
+}
+
+/** RFC 6891 7: what a server that does not know EDNS0 says to it. */
+function wantsNoEdns(reply: Reply): boolean {
+  return typeof reply !== "string" &&
+    (reply.rcode === RCODE.formErr || reply.rcode === RCODE.notImp);
+}
+
+/** One try with one server: by UDP, and by TCP when the answer does not fit. */
+async function ask(
+  question: Omit<Query, "id">,
+  server: Endpoint,
+  ms: number,
+  deps: ExchangeDeps,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const reply = await askUdp({ ...question, id: deps.random() }, server, ms, deps, signal);
+  if (typeof reply === "string" || !reply.truncated) return reply;
+  return await askTcp({ ...question, id: deps.random() }, server, deps, signal);
+}
+
+/** Runs `start` until it calls `done`, `ms` have passed or `signal` fires; then frees its socket. */
+function attempt(
+  ms: number,
+  clock: Clock,
+  signal: AbortSignal,
+  start: (done: (reply: Reply) => void) => () => void,
+): Promise<Reply> {
+  if (signal.aborted) return Promise.resolve("aborted");
+  return new Promise((resolve) => {
+    const done = (reply: Reply) => {
+      callOff();
+      signal.removeEventListener("abort", abort);
+      close();
+      resolve(reply);
+    };
+    const abort = () => done("aborted");
+    const close = start(done);
+    const callOff = clock.after(ms, () => done("timeout"));
+    signal.addEventListener("abort", abort);
+  });
+}
+
+function askUdp(
+  query: Query,
+  server: Endpoint,
+  ms: number,
+  { transport, clock }: ExchangeDeps,
+  signal: AbortSignal,
+): Promise<Reply> {
+  return attempt(ms, clock, signal, (done) =>
+    transport.udp(server, encodeQuery(query), {
+      packet(bytes, from) {
+        if (from.port !== server.port || !sameAddress(from.address, server.address)) return;
+        const message = decodeAnswer(query, bytes);
+        if (message !== undefined) done(message);
+      },
+      failed: () => done("unreachable"),
+    }));
+}
+
+/** The answer in `bytes` to `query`, or undefined when they hold none. */
+function decodeAnswer(query: Query, bytes: Uint8Array): Message | undefined {
+  // The id is looked at before anything else: a flood of guesses costs next to nothing.
+  if (bytes[0] !== query.id >> 8 || bytes[1] !== (query.id & 0xff)) return undefined;
+  try {
+    const message = decodeMessage(bytes);
+    return answerMismatch(query, message) === undefined ? message : undefined;
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+/** RFC 1035 4.2.2: each message has two bytes of length before it. */
+function askTcp(
+  query: Query,
+  server: Endpoint,
+  { transport, clock }: ExchangeDeps,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const packet = encodeQuery(query);
+  const framed = new Uint8Array(2 + packet.length);
+  framed.set([packet.length >> 8, packet.length & 0xff]);
+  framed.set(packet, 2);
+  return attempt(TCP_MS, clock, signal, (done) => {
+    const length = new Uint8Array(2);
+    let message: Uint8Array | undefined;
+    let have = 0;
+    return transport.tcp(server, framed, {
+      data(bytes) {
+        for (let at = 0; at < bytes.length;) {
+          const into = message ?? length;
+          const some = bytes.subarray(at, at + into.length - have);
+          into.set(some, have);
+          have += some.length;
+          at += some.length;
+          if (have < into.length) continue;
+          if (message !== undefined) return done(decodeWhole(query, message));
+          message = new Uint8Array((length[0] ?? 0) << 8 | (length[1] ?? 0));
+          have = 0;
+          if (message.length === 0) return done("unreachable");
+        }
+      },
+      ended: () => done("unreachable"),
+    });
+  });
+}
+
+/** An answer by TCP: there is no other to wait for, and it cannot be too long for itself. */
+function decodeWhole(query: Query, bytes: Uint8Array): Reply {
+  const message = decodeAnswer(query, bytes);
+  return message === undefined || message.truncated ? "unreachable" : message;
+}

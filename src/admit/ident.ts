@@ -1,0 +1,53 @@
+/** Asks the peer's ident server who owns a connection (RFC 1413; -r, -t). One TCP connection of its
+ *  own, bounded in time and in what is read; what the answer may contain is codec/ident.ts's
+ *  business. */
+
+import { IdentReply, identRequest } from "../codec/ident.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { nodeTransport, type Transport } from "./transport.ts";
+
+/** RFC 1413 3. */
+const IDENT_PORT = 113;
+
+export interface IdentQuestion {
+  remoteIp: string;
+  remotePort: number;
+  localIp: string;
+  localPort: number;
+  /** Seconds for connecting and answering together (-t). */
+  timeout: number;
+  signal?: AbortSignal;
+  /** The ident server's port, for tests. */
+  port?: number;
+}
+
+/** The user id for $SSLREMOTEINFO: 1 to 257 printable characters. Undefined when there is no server,
+ *  no answer in time, an error for an answer, or a line without an end. */
+export function askIdent(
+  question: IdentQuestion,
+  transport: Transport = nodeTransport,
+  clock: Clock = systemClock,
+): Promise<string | undefined> {
+  const { remoteIp, remotePort, localIp, localPort, timeout, signal } = question;
+  if (signal?.aborted) return Promise.resolve(undefined);
+  const server = { address: remoteIp, port: question.port ?? IDENT_PORT };
+  return new Promise((resolve) => {
+    const reply = new IdentReply();
+    const done = () => {
+      callOff();
+      signal?.removeEventListener("abort", done);
+      close();
+      resolve(reply.info);
+    };
+    // RFC 1413 1: the server looks for a connection between the two addresses it is asked from and
+    // at, so the question must come from the connection's own local address.
+    const close = transport.tcp(server, identRequest(remotePort, localPort), {
+      data(bytes) {
+        if (reply.push(bytes)) done();
+      },
+      ended: done,
+    }, localIp);
+    const callOff = clock.after(timeout * 1000, done);
+    signal?.addEventListener("abort", done);
+  });
+}

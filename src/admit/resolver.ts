@@ -1,0 +1,248 @@
+/** The DNS client: look-ups for many connections at once, each question in flight once, answers
+ *  cached by their TTL, CNAMEs followed over several queries. It asks recursive servers (dns_config.ts
+ *  says which) through exchange.ts. A waiting look-up is a timer and a socket: no thread, no process.
+ *
+ *  Every look-up ends: with an answer, when its time is up, when all its callers have gone, or when
+ *  the resolver is closed. None throws; the status tells. */
+
+import { randomInt } from "node:crypto";
+import { DecodeError } from "../codec/bytes.ts";
+import type { QueryType } from "../codec/dns.ts";
+import { RCODE } from "../codec/dns.ts";
+import { followChain, startChain } from "../codec/dns_chain.ts";
+import { canonicalName } from "../codec/dns_name.ts";
+import { reverseName } from "../codec/dns_reverse.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { DnsConfig } from "./dns_config.ts";
+import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
+import { type Lookup, ResolverCache } from "./resolver_cache.ts";
+import { nodeTransport, type Transport } from "./transport.ts";
+
+export interface ResolverLimits {
+  /** Questions asked at once, each holding one socket; further ones wait their turn. */
+  inFlight: number;
+  /** Questions that may wait; with more the look-up ends as `busy`. */
+  queued: number;
+  /** Milliseconds a look-up may take in all, waiting its turn included. */
+  deadline: number;
+  /** Seconds an answer is kept at least, so that a TTL of 0 does not cost a query per connection of
+   *  a burst, and at most, so that a mistake in a zone does not stay for weeks. */
+  minTtl: number;
+  maxTtl: number;
+  /** Seconds a "no" is kept at most (RFC 2308 7.2 advises against more than three hours). */
+  maxNegativeTtl: number;
+  /** Seconds a failure is kept (RFC 9520 3.2: at least 1, and 5 is its example): a dead server is
+   *  not asked again by every connection of a flood. */
+  failureTtl: number;
+}
+
+const LIMITS: ResolverLimits = {
+  inFlight: 256,
+  queued: 4096,
+  deadline: 30_000,
+  minTtl: 2,
+  maxTtl: 86_400,
+  maxNegativeTtl: 900,
+  failureTtl: 5,
+};
+
+export interface ResolverOptions {
+  config: DnsConfig;
+  transport?: Transport;
+  clock?: Clock;
+  /** An unpredictable number from 0 to 65535. */
+  random?: () => number;
+  limits?: Partial<ResolverLimits>;
+}
+
+/** A question being asked, and how many callers wait for it. */
+interface Flight {
+  answer: Promise<Lookup>;
+  callers: number;
+  controller: AbortController;
+}
+
+/** An answer and the seconds it may be kept; without them it is not kept. */
+type Answer = Lookup & { ttl?: number };
+
+export class Resolver {
+  readonly config: DnsConfig;
+  readonly #deps: ExchangeDeps;
+  readonly #limits: ResolverLimits;
+  readonly #cache = new ResolverCache();
+  readonly #flights = new Map<string, Flight>();
+  readonly #waiting = new Set<() => void>();
+  #running = 0;
+  #closed = false;
+
+  constructor({ config, transport, clock, random, limits }: ResolverOptions) {
+    this.config = config;
+    this.#deps = {
+      transport: transport ?? nodeTransport,
+      clock: clock ?? systemClock,
+      random: random ?? (() => randomInt(0x10000)),
+    };
+    this.#limits = { ...LIMITS, ...limits };
+  }
+
+  /** Looks up the `type` records of `name`, a full name in text form. `signal` ends the wait of this
+   *  caller only; the question goes on as long as another caller waits for it. */
+  lookup(name: string, type: QueryType, signal?: AbortSignal): Promise<Lookup> {
+    if (this.#closed || signal?.aborted) return settled("aborted");
+    let question: Question;
+    try {
+      question = { name: canonicalName(name), type };
+    } catch (error) {
+      if (error instanceof DecodeError) return settled("badname");
+      throw error;
+    }
+    const key = `${type} ${question.name}`;
+    const known = this.#cache.get(key, this.#deps.clock.now());
+    if (known !== undefined) return Promise.resolve(known);
+    let flight = this.#flights.get(key);
+    if (flight === undefined) {
+      if (this.#waiting.size >= this.#limits.queued) return settled("busy");
+      flight = this.#takeOff(key, question);
+    }
+    return board(flight, signal);
+  }
+
+  /** The addresses of a full host name: IPv4 (4), IPv6 (6), or both (0), IPv4 first. */
+  async addresses(host: string, family: 0 | 4 | 6, signal?: AbortSignal): Promise<Lookup> {
+    if (family !== 0) return await this.lookup(host, family === 4 ? "A" : "AAAA", signal);
+    const both = await Promise.all([
+      this.lookup(host, "A", signal),
+      this.lookup(host, "AAAA", signal),
+    ]);
+    const values = both.flatMap((lookup) => lookup.values);
+    if (values.length > 0) return { status: "found", values };
+    // A failure says less than a plain "no", and must not pass for one.
+    return both.find(({ status }) => status !== "nxdomain" && status !== "nodata") ?? both[0];
+  }
+
+  /** The names of an IP address, from its PTR records, as the zone's owner claims them. */
+  names(ip: string, signal?: AbortSignal): Promise<Lookup> {
+    return this.lookup(reverseName(ip), "PTR", signal);
+  }
+
+  /** Questions asked or waiting to be asked. */
+  get pending(): number {
+    return this.#flights.size;
+  }
+
+  /** Ends every look-up as `aborted` and frees all sockets and timers. */
+  close(): void {
+    this.#closed = true;
+    for (const flight of this.#flights.values()) flight.controller.abort("aborted");
+    this.#cache.clear();
+  }
+
+  #takeOff(key: string, question: Question): Flight {
+    const controller = new AbortController();
+    const callOff = this.#deps.clock.after(
+      this.#limits.deadline,
+      () => controller.abort("timeout"),
+    );
+    const answer = this.#ask(question, controller.signal).then((found) => {
+      const lookup: Lookup = found.status === "aborted" && controller.signal.reason === "timeout"
+        ? { status: "timeout", values: [] }
+        : { status: found.status, values: found.values };
+      this.#remember(key, lookup, found.ttl);
+      return lookup;
+    }).finally(() => {
+      callOff();
+      // Another flight may have begun under this key after all callers of this one had gone.
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    });
+    const flight: Flight = { answer, callers: 0, controller };
+    this.#flights.set(key, flight);
+    controller.signal.addEventListener("abort", () => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    });
+    return flight;
+  }
+
+  #remember(key: string, { status, values }: Lookup, ttl: number | undefined): void {
+    const { minTtl, maxTtl, maxNegativeTtl, failureTtl } = this.#limits;
+    if (this.#closed || status === "aborted") return;
+    let seconds = failureTtl;
+    if (status === "found") seconds = Math.min(Math.max(ttl ?? 0, minTtl), maxTtl);
+    if (status === "nxdomain" || status === "nodata") {
+      // RFC 2308 5: without a SOA a "no" has no TTL; then it is kept no longer than a failure.
+      seconds = Math.min(Math.max(ttl ?? failureTtl, minTtl), maxNegativeTtl);
+    }
+    this.#cache.set(key, { status, values }, this.#deps.clock.now() + seconds * 1000);
+  }
+
+  /** Waits for a turn, then asks, following CNAMEs from answer to answer. */
+  async #ask(question: Question, signal: AbortSignal): Promise<Answer> {
+    if (!await this.#turn(signal)) return { status: "aborted", values: [] };
+    try {
+      let chain = startChain(question.name);
+      for (;;) {
+        const { name } = chain;
+        const { servers, rounds } = this.config;
+        const asked = { name, type: question.type };
+        const reply = await exchange(asked, servers, rounds, this.#deps, signal);
+        if (typeof reply === "string") {
+          return { status: reply === "failed" ? "servfail" : reply, values: [] };
+        }
+        const step = followChain(chain, question.type, reply.answers);
+        if (step.kind === "loop") return { status: "loop", values: [] };
+        chain = step.chain;
+        if (step.kind === "data") return { status: "found", values: step.data, ttl: chain.ttl };
+        // The rcode is about the last name of the chain (RFC 2308 2.1), so an NXDOMAIN ends it; a
+        // chain that moved on and stopped short of data is asked for from where it stands.
+        const ttl = Math.min(chain.ttl, reply.negativeTtl ?? this.#limits.failureTtl);
+        if (reply.rcode === RCODE.nxDomain) return { status: "nxdomain", values: [], ttl };
+        if (chain.name === name || reply.negativeTtl !== undefined) {
+          return { status: "nodata", values: [], ttl };
+        }
+      }
+    } finally {
+      this.#running--;
+      for (const next of this.#waiting) {
+        next();
+        break;
+      }
+    }
+  }
+
+  /** Resolves to true when this question may be asked, to false when `signal` came first. */
+  #turn(signal: AbortSignal): Promise<boolean> {
+    if (this.#running < this.#limits.inFlight) {
+      this.#running++;
+      return Promise.resolve(true);
+    }
+    return new Promise((resolve) => {
+      const end = (go: boolean) => {
+        this.#waiting.delete(start);
+        signal.removeEventListener("abort", abort);
+        if (go) this.#running++;
+        resolve(go);
+      };
+      const start = () => end(true);
+      const abort = () => end(false);
+      this.#waiting.add(start);
+      signal.addEventListener("abort", abort);
+    });
+  }
+}
+
+function settled(status: Lookup["status"]): Promise<Lookup> {
+  return Promise.resolve({ status, values: [] });
+}
+
+/** Waits for a flight's answer; when `signal` fires first and nobody else waits, the flight ends. */
+function board(flight: Flight, signal: AbortSignal | undefined): Promise<Lookup> {
+  flight.callers++;
+  if (signal === undefined) return flight.answer;
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      if (--flight.callers === 0) flight.controller.abort("aborted");
+      resolve({ status: "aborted", values: [] });
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    flight.answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+  });
+}

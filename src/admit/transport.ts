@@ -1,0 +1,83 @@
+/** Packets and streams for the DNS and ident clients, over node:dgram and node:net, which serve
+ *  both runtimes. Nothing is decided here: who may answer, how long to wait and how much to read
+ *  is the caller's business. */
+
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+import type { Endpoint } from "../codec/resolv_conf.ts";
+
+export interface UdpEvents {
+  /** A datagram came to our port; anyone can have sent it. */
+  packet(bytes: Uint8Array, from: Endpoint): void;
+  /** The packet could not be sent. */
+  failed(error: Error): void;
+}
+
+export interface TcpEvents {
+  data(bytes: Uint8Array): void;
+  /** The peer has ended the stream, or it failed. Called once, and last. */
+  ended(error?: Error): void;
+}
+
+/** Events come after the call that asks for them has returned, and none after the returned function
+ *  was called, which frees the socket. */
+export interface Transport {
+  /** Sends one datagram from a new socket, whose port the kernel picks at random: a forger must
+   *  guess it besides the id (RFC 5452 9.2). */
+  udp(to: Endpoint, packet: Uint8Array, events: UdpEvents): () => void;
+  /** Connects, from `localAddress` when given, and sends `bytes`. */
+  tcp(to: Endpoint, bytes: Uint8Array, events: TcpEvents, localAddress?: string): () => void;
+}
+
+/** The network. */
+export const nodeTransport: Transport = {
+  udp(to, packet, events) {
+    let open = true;
+    const socket = createSocket(to.address.includes(":") ? "udp6" : "udp4");
+    const fail = (error: Error) => {
+      if (open) events.failed(error);
+    };
+    socket.on("message", (bytes, from) => {
+      if (open) events.packet(bytes, { address: from.address, port: from.port });
+    });
+    socket.on("error", fail);
+    try {
+      socket.send(packet, to.port, to.address, (error) => {
+        if (error) fail(error);
+      });
+    } catch (error) {
+      queueMicrotask(() => fail(error as Error));
+    }
+    return () => {
+      if (!open) return;
+      open = false;
+      socket.close();
+    };
+  },
+
+  tcp(to, bytes, events, localAddress) {
+    let open = true;
+    const socket = connect({
+      host: to.address,
+      port: to.port,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    });
+    const end = (error?: Error) => {
+      if (!open) return;
+      open = false;
+      socket.destroy();
+      events.ended(error);
+    };
+    socket.on("connect", () => socket.write(bytes));
+    socket.on("data", (data) => {
+      if (open) events.data(data);
+    });
+    socket.on("end", () => end());
+    socket.on("error", end);
+    socket.on("close", () => end());
+    return () => {
+      open = false;
+      socket.destroy();
+    };
+  },
+};

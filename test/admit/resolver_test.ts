@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { QueryType } from "../../src/codec/dns.ts";
+import type { Resolver } from "../../src/admit/resolver.ts";
+import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import { a, soa } from "../codec/dns_build.ts";
+import { FastClock, resolverFor } from "./helpers.ts";
+import { type HostileDns, hostileDns, mischief } from "./hostile_dns.ts";
+
+let server: HostileDns;
+let silent: HostileDns;
+let failing: HostileDns;
+let resolver: Resolver;
+const clock = new FastClock();
+
+before(async () => {
+  server = await hostileDns(mischief);
+  silent = await hostileDns(() => {});
+  failing = await hostileDns((q) => q.answer({ flags: 0x8182 }));
+  resolver = resolverFor(server.address, { clock });
+});
+after(async () => {
+  resolver.close();
+  await Promise.all([server.close(), silent.close(), failing.close()]);
+});
+
+const ONE = ["192.0.2.1"];
+const ROWS: [name: string, status: string, values?: string[] | number, type?: QueryType][] = [
+  ["plain.test", "found", ONE],
+  ["PLAIN.upper.Test.", "found", ONE],
+  ["plain.six.test", "found", ["2001:db8::1"], "AAAA"],
+  ["two.test", "found", ["192.0.2.1", "192.0.2.2"]],
+  ["missing.test", "nxdomain"],
+  ["nodata.test", "nodata"],
+  ["bare.test", "nodata"],
+  ["servfail.test", "servfail"],
+  ["refused.test", "servfail"],
+  ["silent.test", "timeout"],
+  ["second.test", "found", ONE],
+  ["wrongid.test", "found", ONE],
+  ["wrongquestion.test", "found", ONE],
+  ["wrongsource.test", "found", ONE],
+  ["onlyelsewhere.test", "timeout"],
+  ["echo.test", "found", ONE],
+  ["garbage.test", "found", ONE],
+  ["pointerloop.test", "timeout"],
+  ["alias.test", "found", ["192.0.2.9"]],
+  ["backwards.test", "found", ["192.0.2.9"]],
+  ["hop.3.test", "found", ONE],
+  ["hop.16.test", "found", ONE],
+  ["hop.17.test", "loop"],
+  ["hop.1000000.test", "loop"],
+  ["self.test", "loop"],
+  ["ping.test", "loop"],
+  ["dangling.test", "nxdomain"],
+  ["danglinghere.test", "nxdomain"],
+  ["offchain.test", "timeout"],
+  ["tcp.test", "found", ONE],
+  ["tcpcut.test", "found", ONE],
+  ["tcpalways.test", "servfail"],
+  ["tcpclosed.test", "servfail"],
+  ["tcpsilent.test", "timeout"],
+  ["tcpforged.test", "servfail"],
+  ["tcpempty.test", "servfail"],
+  ["bytewise.test", "found", ["192.0.2.1", "192.0.2.2"]],
+  ["big.test", "found", 4090],
+  ["bigudp.test", "found", 3000],
+  ["noednsformerr.test", "found", ONE],
+  ["noednsbare.test", "found", ONE],
+  ["noednsnotimp.test", "found", ONE],
+  ["noednssilent.test", "found", ONE],
+  ["", "badname"],
+  ["a..b", "badname"],
+  ["x".repeat(64), "badname"],
+];
+
+test("every row of mischief ends as the table says, all of them at once", async () => {
+  const got = await Promise.all(
+    ROWS.map(async ([name, , , type = "A"]) => {
+      const { status, values } = await resolver.lookup(name, type);
+      return [name, status, values];
+    }),
+  );
+  const expected = ROWS.map(([name, status, values = []], i) => {
+    const found = got[i]?.[2] as string[];
+    const same = typeof values === "number" && found.length === values;
+    return [name, status, same ? found : values];
+  });
+  assert.deepEqual(got, expected);
+  assert.equal(resolver.pending, 0);
+  assert.equal(clock.timers, 0);
+});
+
+test("ids and source ports of queries differ from query to query", () => {
+  const udp = server.asked.filter((q) => !q.tcp);
+  assert.ok(udp.length > 50);
+  assert.ok(new Set(udp.map((q) => q.id)).size > udp.length * 0.9);
+  assert.ok(new Set(udp.map((q) => q.port)).size > udp.length * 0.7);
+});
+
+test("a silent and a failing server before a good one only cost time", async () => {
+  const many = resolverFor([silent, failing, server].map((s) => s.address).join(" "));
+  assert.deepEqual(await many.lookup("plain.test", "A"), { status: "found", values: ONE });
+  assert.equal((await many.lookup("missing.test", "A")).status, "nxdomain");
+  many.close();
+});
+
+test("with several servers a failure is a timeout when one kept silent, else servfail", async () => {
+  const mixed = resolverFor(`${silent.address} ${failing.address}`);
+  const asked = failing.asked.length;
+  assert.equal((await mixed.lookup("x.test", "A")).status, "timeout");
+  assert.equal(failing.asked.length - asked, 1, "a server that failed is not asked again");
+  mixed.close();
+  const dead = resolverFor(`${failing.address},127.0.0.2:${failing.port}`);
+  assert.notEqual((await dead.lookup("y.test", "A")).status, "found");
+  dead.close();
+});
+
+test("every server is asked in every round", async () => {
+  const other = await hostileDns(() => {});
+  const both = resolverFor(`${silent.address} ${other.address}`);
+  const asked = silent.asked.length;
+  assert.equal((await both.lookup("z.test", "A")).status, "timeout");
+  assert.equal(silent.asked.length - asked, 3);
+  assert.deepEqual(other.asked.map((q) => q.edns), [true, true, false]);
+  both.close();
+  await other.close();
+});
+
+test("the same question in flight is asked once", async () => {
+  const slow = await hostileDns((q) => setTimeout(() => mischief(q), 30));
+  const one = resolverFor(slow.address);
+  const all = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => one.lookup(i % 2 ? "plain.test" : "Plain.TEST.", "A")),
+  );
+  assert.ok(all.every(({ values }) => values[0] === "192.0.2.1"));
+  assert.equal(slow.asked.length, 1);
+  one.close();
+  await slow.close();
+});
+
+test("answers are cached by their TTL, least and greatest TTL, a no and a failure included", async () => {
+  const ttls: Record<string, (q: Parameters<typeof mischief>[0]) => void> = {
+    minute: (q) => q.answer({ answers: [a(q.name, "192.0.2.1", 60)] }),
+    zero: (q) => q.answer({ answers: [a(q.name, "192.0.2.1", 0)] }),
+    year: (q) => q.answer({ answers: [a(q.name, "192.0.2.1", 31_536_000)] }),
+    no: (q) => q.answer({ flags: 0x8183, authority: [soa("test", 600, 40)] }),
+    noyear: (q) => q.answer({ flags: 0x8183, authority: [soa("test", 31_536_000, 31_536_000)] }),
+    nosoa: (q) => q.answer({ flags: 0x8183 }),
+    fail: (q) => q.answer({ flags: 0x8182 }),
+  };
+  const timed = await hostileDns((q) => ttls[q.name.split(".")[0] ?? ""]?.(q));
+  const own = new FastClock();
+  const one = resolverFor(timed.address, { clock: own });
+  const rows: [name: string, holds: number, gone: number][] = [
+    ["minute.test", 50, 61],
+    ["zero.test", 0, 3],
+    ["year.test", 80_000, 86_500],
+    ["no.test", 30, 41],
+    ["noyear.test", 800, 901],
+    ["nosoa.test", 2, 6],
+    ["fail.test", 2, 6],
+  ];
+  for (const [name, holds, gone] of rows) {
+    const count = () => timed.asked.filter((q) => q.name === name).length;
+    await one.lookup(name, "A");
+    own.forward(holds);
+    await one.lookup(name, "A");
+    assert.equal(count(), 1, `${name} is remembered after ${holds} s`);
+    own.forward(gone - holds);
+    await one.lookup(name, "A");
+    assert.equal(count(), 2, `${name} is forgotten after ${gone} s`);
+  }
+  one.close();
+  await timed.close();
+});
+
+test("500 look-ups that wait on a silent server hold 256 sockets at most, and all end", async () => {
+  const own = new FastClock();
+  let open = 0;
+  let most = 0;
+  const counting: Transport = {
+    udp(to, packet, events) {
+      most = Math.max(most, ++open);
+      const close = nodeTransport.udp(to, packet, events);
+      return () => {
+        open--;
+        close();
+      };
+    },
+    tcp: nodeTransport.tcp,
+  };
+  const one = resolverFor(silent.address, { clock: own, transport: counting });
+  const base = process.memoryUsage().rss;
+  const began = own.now();
+  const waits = Array.from({ length: 500 }, (_, i) => one.lookup(`n${i}.test`, "A"));
+  assert.equal(one.pending, 500);
+  const all = await Promise.all(waits);
+  assert.ok(all.every(({ status }) => status === "timeout"));
+  assert.ok(own.now() - began < 45_000, "the deadline covers the wait for a turn");
+  assert.ok(most <= 256, `${most} sockets`);
+  assert.equal(open, 0);
+  assert.equal(one.pending, 0);
+  assert.equal(own.timers, 0);
+  assert.ok(process.memoryUsage().rss - base < 64e6);
+  one.close();
+});
+
+test("more look-ups than may wait end as busy at once, and nothing is lost", async () => {
+  const one = resolverFor(server.address, { limits: { inFlight: 2, queued: 3 } });
+  const all = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => one.lookup(`plain.${i}.test`, "A")),
+  );
+  assert.deepEqual(all.map(({ status }) => status), [
+    ...Array(5).fill("found"),
+    ...Array(5).fill("busy"),
+  ]);
+  assert.equal((await one.lookup("plain.9.test", "A")).status, "found");
+  one.close();
+});
+
+test("an abort ends one caller's wait, the last one's ends the question", async () => {
+  const own = new FastClock();
+  const one = resolverFor(silent.address, { clock: own });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const waits = [first, second].map((c) => one.lookup("abort.test", "A", c.signal));
+  first.abort();
+  assert.equal((await waits[0])?.status, "aborted");
+  assert.equal(one.pending, 1);
+  second.abort();
+  assert.equal((await waits[1])?.status, "aborted");
+  assert.equal(one.pending, 0);
+  assert.equal((await one.lookup("abort.test", "A", first.signal)).status, "aborted");
+  // A caller that comes right after gets a question of its own, and no stale "aborted".
+  assert.equal((await one.lookup("abort.test", "A")).status, "timeout");
+  assert.equal(own.timers, 0);
+  one.close();
+});
+
+test("close ends every look-up at once and leaves no timer", async () => {
+  const own = new FastClock();
+  const one = resolverFor(silent.address, { clock: own, limits: { inFlight: 5 } });
+  const waits = Array.from({ length: 20 }, (_, i) => one.lookup(`close.${i}.test`, "A"));
+  one.close();
+  const all = await Promise.all(waits);
+  assert.ok(all.every(({ status }) => status === "aborted"));
+  assert.equal((await one.lookup("plain.test", "A")).status, "aborted");
+  assert.equal(own.timers, 0);
+});
+
+test("both families are asked at once, IPv4 comes first", async () => {
+  assert.deepEqual(await resolver.addresses("plain.both.test", 0), {
+    status: "found",
+    values: ["192.0.2.1", "2001:db8::1"],
+  });
+  assert.deepEqual((await resolver.addresses("plain.both.test", 6)).values, ["2001:db8::1"]);
+  assert.equal((await resolver.addresses("missing.both.test", 0)).status, "nxdomain");
+  assert.equal((await resolver.addresses("servfail.both.test", 0)).status, "servfail");
+});
+
+test("a server that cannot be reached by UDP or TCP is no reason to hang", async () => {
+  const broken: Transport = {
+    udp(_to, _packet, events) {
+      queueMicrotask(() => events.failed(new Error("no route")));
+      return () => {};
+    },
+    tcp: nodeTransport.tcp,
+  };
+  const one = resolverFor(server.address, { transport: broken });
+  assert.equal((await one.lookup("plain.test", "A")).status, "servfail");
+  one.close();
+});
