@@ -65,6 +65,9 @@ export async function hostOperand(
   resolver: Resolver,
 ): Promise<string[]> {
   let failure: Lookup["status"] = "nxdomain";
+  // What is complete in itself is not qualified: `::1` has no dot, but is no short name.
+  const own = ownAddresses(host, family);
+  if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata");
   for (const candidate of resolver.config.qualify(host)) {
     const lookup = await hostAddresses(candidate, family, resolver);
     if (lookup.status === "found") return [...lookup.values];
@@ -72,23 +75,27 @@ export async function hostOperand(
     // As in djb's search: what the DNS cannot say now must not change which host is meant.
     if (failure !== "nxdomain" && failure !== "nodata") break;
   }
-  throw new FatalError(`unable to find address of ${JSON.stringify(host)}: ${CAUSE[failure]}`);
+  return refuse(host, failure);
 }
 
 async function hostAddresses(name: string, family: 0 | 4 | 6, resolver: Resolver): Promise<Lookup> {
-  const literal = name.replace(/^\[(.*)\]$/, "$1");
-  const own = ipFamily(literal);
-  if (own !== undefined) {
-    return family === 0 || family === own
-      ? { status: "found", values: [literal] }
-      : { status: "nodata", values: [] };
-  }
-  // RFC 6761 6.3: localhost never goes to the DNS.
-  if (/^(.*\.)?localhost\.?$/i.test(name)) {
-    const values = family === 4 ? ["127.0.0.1"] : family === 6 ? ["::1"] : ["127.0.0.1", "::1"];
-    return { status: "found", values };
-  }
-  return await resolver.addresses(name, family);
+  // A rewriting rule can lead to an address.
+  const own = ownAddresses(name, family);
+  if (own === undefined) return await resolver.addresses(name, family);
+  return { status: own.length > 0 ? "found" : "nodata", values: own };
+}
+
+/** The addresses of the wanted family that `host` stands for without the DNS, undefined when it is
+ *  a name to look up. RFC 6761 6.3: localhost never goes to the DNS. */
+function ownAddresses(host: string, family: 0 | 4 | 6): string[] | undefined {
+  const literal = host.replace(/^\[(.*)\]$/, "$1");
+  const addresses = /^(.*\.)?localhost\.?$/i.test(host) ? ["127.0.0.1", "::1"] : [literal];
+  if (ipBytes(addresses[0] ?? "") === undefined) return undefined;
+  return addresses.filter((address) => family === 0 || ipFamily(address) === family);
+}
+
+function refuse(host: string, status: Lookup["status"]): never {
+  throw new FatalError(`unable to find address of ${JSON.stringify(host)}: ${CAUSE[status]}`);
 }
 
 const CAUSE: Record<Lookup["status"], string> = {

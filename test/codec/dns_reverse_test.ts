@@ -18,7 +18,17 @@ for (const [ip, name] of NAMES) {
 
 test("a text that is no address has no reverse name and no bytes", () => {
   for (
-    const text of ["", "1.2.3", "1.2.3.4%eth0", "host", "1.2.3.256", "::1%", "::1%a b", "::1%%"]
+    const text of [
+      "",
+      "1.2.3",
+      "1.2.3.4%eth0",
+      "host",
+      "1.2.3.256",
+      "::1%",
+      "::1%a b",
+      "::1%%",
+      "::1%eth0.search.test",
+    ]
   ) {
     assert.equal(ipBytes(text), undefined, text);
     assert.equal(ipFamily(text), undefined, text);

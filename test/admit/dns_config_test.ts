@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { DnsConfig, type Files, localFiles } from "../../src/admit/dns_config.ts";
+import { FastClock, noFiles } from "./helpers.ts";
+
+/** Files in memory; a file that holds an Error cannot be read. */
+function memory(content: Record<string, string | Error>): Files & { looks: number } {
+  const get = (path: string) => {
+    const text = content[path];
+    if (text instanceof Error) throw text;
+    return text;
+  };
+  const files = {
+    looks: 0,
+    stamp(path: string) {
+      files.looks++;
+      return get(path);
+    },
+    read: get,
+  };
+  return files;
+}
+
+const RESOLV = "/etc/resolv.conf";
+const config = (
+  env: Record<string, string>,
+  content: Record<string, string | Error> = {},
+  hostName = "me",
+) => new DnsConfig({ env, files: memory(content), hostName, clock: new FastClock() });
+
+test("servers come from $DNSCACHEIP, else resolv.conf, else this host", () => {
+  const file = { [RESOLV]: "nameserver 10.0.0.1\nnameserver 10.0.0.2" };
+  const at = (address: string) => ({ address, port: 53 });
+  assert.deepEqual(config({ DNSCACHEIP: "10.0.0.9" }, file).servers, [at("10.0.0.9")]);
+  assert.deepEqual(config({ DNSCACHEIP: "" }, file).servers, [at("10.0.0.1"), at("10.0.0.2")]);
+  assert.deepEqual(config({}, file).servers, [at("10.0.0.1"), at("10.0.0.2")]);
+  assert.deepEqual(config({}).servers, [at("127.0.0.1")]);
+});
+
+test("a $DNSCACHEIP or resolv.conf that cannot be used is fatal at start and named", () => {
+  assert.throws(() => config({ DNSCACHEIP: "dns.test" }), {
+    name: "FatalError",
+    message: /^unable to use \$DNSCACHEIP: .*not an IP address/,
+  });
+  assert.throws(() => config({}, { [RESOLV]: new Error("permission denied") }), {
+    name: "FatalError",
+    message: "unable to read /etc/resolv.conf: permission denied",
+  });
+});
+
+test("resolv.conf is read again when it changes, looked at once a second at most", () => {
+  const clock = new FastClock();
+  const content: Record<string, string | Error> = { [RESOLV]: "nameserver 10.0.0.1" };
+  const files = memory(content);
+  const one = new DnsConfig({ env: {}, files, clock, hostName: "me" });
+  content[RESOLV] = "nameserver 10.0.0.2";
+  for (let i = 0; i < 1000; i++) one.servers;
+  assert.ok(files.looks <= 2, `${files.looks} looks`);
+  clock.forward(2);
+  assert.equal(one.servers[0]?.address, "10.0.0.2");
+  content[RESOLV] = new Error("input/output error");
+  clock.forward(2);
+  assert.equal(one.servers[0]?.address, "10.0.0.2", "what it said last stays in force");
+  delete content[RESOLV];
+  clock.forward(2);
+  assert.equal(one.servers[0]?.address, "127.0.0.1");
+});
+
+const ROUNDS: [options: string, rounds: number[]][] = [
+  ["", [1, 3, 11]],
+  ["timeout:2", [1, 2, 2]],
+  ["attempts:1", [1]],
+  ["attempts:5", [1, 3, 11, 11, 11]],
+  ["timeout:5 attempts:2", [1, 3]],
+];
+for (const [options, rounds] of ROUNDS) {
+  test(`with options "${options}" the rounds last ${rounds} seconds`, () => {
+    assert.deepEqual(config({}, { [RESOLV]: `options ${options}` }).rounds, rounds);
+  });
+}
+
+const SEARCH = { [RESOLV]: "search a.test b.test" };
+const NAMES: [
+  title: string,
+  config: DnsConfig,
+  rows: [host: string, names: string[]][],
+][] = [
+  [
+    "a rewriting file",
+    config({ LOCALDOMAIN: "x.test" }, {
+      "/etc/dnsrewrite": "?:.rewritten.test",
+      "/etc/dnswritefile": "?:.second.test",
+      ...SEARCH,
+    }),
+    [["host", ["host.rewritten.test"]], ["host.", ["host."]]],
+  ],
+  [
+    "the man page's rewriting file, where djb's is missing",
+    config({}, {
+      "/etc/dnswritefile": "?:.second.test",
+    }),
+    [["host", ["host.second.test"]]],
+  ],
+  [
+    "$DNSREWRITEFILE",
+    config({ DNSREWRITEFILE: "/my" }, {
+      "/my": "=host:1.2.3.4",
+      "/etc/dnsrewrite": "?:.rewritten.test",
+    }),
+    [["host", ["1.2.3.4"]]],
+  ],
+  [
+    "a missing $DNSREWRITEFILE",
+    config({ DNSREWRITEFILE: "/my", LOCALDOMAIN: "l.test" }, {
+      "/etc/dnsrewrite": "?:.rewritten.test",
+    }),
+    [["host", ["host.l.test"]]],
+  ],
+  ["$LOCALDOMAIN", config({ LOCALDOMAIN: "l.test  m.test" }, SEARCH), [
+    ["host", ["host.l.test", "host.m.test"]],
+    ["host.x", ["host.x"]],
+    ["host.", ["host"]],
+  ]],
+  ["an empty $LOCALDOMAIN", config({ LOCALDOMAIN: "" }, SEARCH), [["host", ["host"]]]],
+  ["a search list", config({}, SEARCH), [["host", ["host.a.test", "host.b.test"]]]],
+  ["ndots", config({}, { [RESOLV]: "search a.test\noptions ndots:2" }), [
+    ["host", ["host.a.test"]],
+    ["host.x", ["host.x.a.test", "host.x"]],
+    ["host.x.", ["host.x"]],
+    ["host.x.y", ["host.x.y"]],
+  ]],
+  ["only a host name", config({}, {}, "me.home.test"), [["host", ["host.home.test"]]]],
+  ["nothing at all", config({}), [["host", ["host"]]]],
+];
+for (const [title, one, rows] of NAMES) {
+  test(`a host is qualified by ${title}`, () => {
+    for (const [host, names] of rows) assert.deepEqual(one.qualify(host), names, host);
+  });
+}
+
+test("a rewriting file that cannot be read is fatal and named", () => {
+  const one = config({}, { "/etc/dnsrewrite": new Error("permission denied") });
+  assert.throws(() => one.qualify("host"), {
+    name: "FatalError",
+    message: "unable to read /etc/dnsrewrite: permission denied",
+  });
+});
+
+test("local files: a change and a replacement show, absence is no error, size is capped", () => {
+  const dir = mkdtempSync(join(tmpdir(), "dns-config-"));
+  try {
+    const path = join(dir, "f");
+    assert.equal(localFiles.stamp(path), undefined);
+    assert.equal(localFiles.read(path), undefined);
+    writeFileSync(path, "one");
+    const stamp = localFiles.stamp(path);
+    assert.equal(localFiles.read(path), "one");
+    writeFileSync(path, "other");
+    assert.notEqual(localFiles.stamp(path), stamp);
+    assert.throws(() => localFiles.read(dir));
+    assert.throws(() => localFiles.read("/dev/zero"), /larger than 64 KB/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("the machine's own files can be read", () => {
+  assert.ok(new DnsConfig({ env: {} }).servers.length > 0);
+  assert.ok(new DnsConfig({ env: {}, files: noFiles }).qualify("a.b").length > 0);
+});
