@@ -1,0 +1,144 @@
+/** Answers "may this peer in, and with which variables" from a rules file (SPEC 4). Opens the
+ *  file, notices when it changes, finds the rule. Whatever goes wrong, the answer is a denial
+ *  with the reason for the log: a rules file that cannot be read must not open the door. */
+
+import { CdbReader } from "../codec/cdb.ts";
+import { findRule, type Hit, type Peer, ruleWords } from "../codec/rules.ts";
+import { latin1 } from "../codec/bytes.ts";
+import { reason } from "../errors.ts";
+import type { RulesFile, RulesSource } from "./rules_file.ts";
+
+/** Files up to this many bytes are held in memory and checked as a whole, so that no flipped
+ *  byte can hide a denial. Larger ones (a block list of millions) are read in place. */
+export const IN_MEMORY = 65_536;
+
+/** The file is looked at again after this many milliseconds at the earliest. */
+export const RECHECK_MS = 1000;
+
+/** What the rules say about one peer. */
+export interface Verdict {
+  readonly allow: boolean;
+  /** Variables the rule sets. */
+  readonly env: Map<string, string>;
+  /** `rule 10./8`, `rule =.example`, `rule ` (the catch-all), `default` (no rule applies) or
+   *  `error`: tcprulescheck's words, without its colon. */
+  readonly rule: string;
+  /** The key of the rule, one character a byte: connections under one rule share a MAXCONNET.
+   *  It stands in the file, so a peer cannot make up new ones. Absent when no rule applied. */
+  readonly network?: { readonly key: string };
+  /** Why the rules could not be followed; only with `allow: false`. */
+  readonly error?: string;
+}
+
+export interface RuleBookOptions {
+  /** -X: no file means no rules. Otherwise it means denial. */
+  readonly allowMissing: boolean;
+  /** Milliseconds; any origin. */
+  readonly now: () => number;
+}
+
+/** An opened database: look-ups, and the file to close if it is not in memory. */
+export interface OpenRules {
+  readonly reader: CdbReader;
+  readonly file?: RulesFile;
+}
+
+/** Reads a small file whole and checks all of it, opens a large one. Throws; owns `file`. */
+export function openRules(file: RulesFile): OpenRules {
+  if (file.size > IN_MEMORY) {
+    try {
+      return { reader: new CdbReader((at, length) => file.readAt(at, length), file.size), file };
+    } catch (thrown) {
+      file.close();
+      throw thrown;
+    }
+  }
+  try {
+    const bytes = file.readAt(0, file.size);
+    const reader = new CdbReader((at, length) => bytes.subarray(at, at + length), bytes.length);
+    reader.verify();
+    return { reader };
+  } finally {
+    file.close();
+  }
+}
+
+/** The rule for `peer` in an opened database. Throws DecodeError or the system's error. */
+export function consult(rules: OpenRules, peer: Peer): Hit | undefined {
+  return findRule(peer, (key) => rules.reader.find(key));
+}
+
+type State =
+  | { readonly is: "missing" }
+  | { readonly is: "failed"; readonly error: string }
+  | { readonly is: "open"; readonly stamp: string; readonly rules: OpenRules };
+
+/** The rules of one -x or -y. Synchronous: a look-up never sees half of one file and half of
+ *  its successor. */
+export class RuleBook {
+  #state: State | undefined;
+  #checked = 0;
+
+  constructor(readonly source: RulesSource, readonly options: RuleBookOptions) {}
+
+  /** The verdict on `peer`. Never throws. */
+  evaluate(peer: Peer): Verdict {
+    const state = this.#current();
+    if (state.is === "failed") return denial(state.error);
+    if (state.is === "missing") {
+      if (this.options.allowMissing) return { allow: true, env: new Map(), rule: "default" };
+      return denial(`unable to read ${this.source.name}: no such file`);
+    }
+    try {
+      const hit = consult(state.rules, peer);
+      if (!hit) return { allow: true, env: new Map(), rule: "default" };
+      return {
+        allow: !hit.rule.deny,
+        env: new Map(hit.rule.env),
+        rule: ruleWords(hit.key),
+        network: { key: latin1(hit.key) },
+      };
+    } catch (thrown) {
+      return denial(`unable to read ${this.source.name}: ${reason(thrown)}`);
+    }
+  }
+
+  /** Looks at the file again on the next evaluation (SIGHUP, or a descriptor was handed over). */
+  expire(): void {
+    this.#checked = -Infinity;
+  }
+
+  /** Closes the file. A later evaluation would open it again. */
+  close(): void {
+    if (this.#state?.is === "open") this.#state.rules.file?.close();
+    this.#state = undefined;
+  }
+
+  #current(): State {
+    const now = this.options.now();
+    // A clock that went back must not keep old rules alive.
+    const fresh = now >= this.#checked && now - this.#checked < RECHECK_MS;
+    if (this.#state && fresh) return this.#state;
+    this.#checked = now;
+    try {
+      const stamp = this.source.stamp();
+      if (this.#state?.is === "open" && this.#state.stamp === stamp) return this.#state;
+      this.close();
+      return this.#state = this.#open();
+    } catch (thrown) {
+      this.close();
+      const error = `unable to read ${this.source.name}: ${reason(thrown)}`;
+      return this.#state = { is: "failed", error };
+    }
+  }
+
+  #open(): State {
+    const file = this.source.open();
+    if (file === undefined) return { is: "missing" };
+    return { is: "open", stamp: file.stamp, rules: openRules(file) };
+  }
+}
+
+function denial(error: string): Verdict {
+  return { allow: false, env: new Map(), rule: "error", error };
+}

@@ -1,0 +1,113 @@
+/** Where a rules file comes from: a path, or a descriptor that someone with more rights opened
+ *  and handed over. Knows nothing of rules; reads bytes at offsets and tells when they changed. */
+
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
+
+/** An opened rules file. The bytes stay those of the file opened, also after a rename over it. */
+export interface RulesFile {
+  /** Differs from the stamp of any other file or later state (see `RulesSource.stamp`). */
+  readonly stamp: string;
+  /** Bytes, when it was opened. */
+  readonly size: number;
+  /** Reads up to `length` bytes at `offset`; fewer only at the end of the file. Throws. */
+  readAt(offset: number, length: number): Uint8Array;
+  close(): void;
+}
+
+/** A place where a rules file may be, may change, or may be missing. */
+export interface RulesSource {
+  /** For messages. */
+  readonly name: string;
+  /** Identity and state of the file there now; undefined if there is none. Cheap. Throws. */
+  stamp(): string | undefined;
+  /** Opens the file there now; undefined if there is none. Throws. The caller closes it. */
+  open(): RulesFile | undefined;
+}
+
+/** A file by its path. */
+export class PathRules implements RulesSource {
+  constructor(readonly name: string) {}
+
+  stamp(): string | undefined {
+    return unlessMissing(() => stampOf(statSync(this.name, { bigint: true })));
+  }
+
+  open(): RulesFile | undefined {
+    // O_NONBLOCK: a FIFO in the file's place must not stop the server until someone writes.
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+    const fd = unlessMissing(() => openSync(this.name, flags));
+    if (fd === undefined) return undefined;
+    try {
+      const stat = fstatSync(fd, { bigint: true });
+      if (!stat.isFile()) throw new Error("not a regular file");
+      return {
+        stamp: stampOf(stat),
+        size: Number(stat.size),
+        readAt: (offset, length) => readFull(fd, offset, length),
+        close: () => closeSync(fd),
+      };
+    } catch (thrown) {
+      closeSync(fd);
+      throw thrown;
+    }
+  }
+}
+
+/** Files that are handed over already open, each replacing the one before: how a jailed worker,
+ *  which cannot open the path, gets its rules. */
+export class HandedRules implements RulesSource {
+  #file: RulesFile | undefined;
+  #retired: RulesFile[] = [];
+  #serial = 0;
+
+  constructor(readonly name: string) {}
+
+  /** Takes `file` over; undefined when the path holds none any more. The reader may still be
+   *  using the one before, which is therefore closed when the next one is opened. */
+  hand(file: RulesFile | undefined): void {
+    if (this.#file) this.#retired.push(this.#file);
+    this.#file = file;
+    this.#serial++;
+  }
+
+  stamp(): string | undefined {
+    return this.#file && String(this.#serial);
+  }
+
+  open(): RulesFile | undefined {
+    for (const old of this.#retired) old.close();
+    this.#retired = [];
+    const file = this.#file;
+    return file && {
+      stamp: String(this.#serial),
+      size: file.size,
+      readAt: (offset, length) => file.readAt(offset, length),
+      close: () => {}, // stays open for the next reader
+    };
+  }
+}
+
+function stampOf(stat: BigIntStats): string {
+  return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(":");
+}
+
+function readFull(fd: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let got = 0;
+  while (got < length) {
+    const n = readSync(fd, bytes, got, length - got, offset + got);
+    if (n === 0) break;
+    got += n;
+  }
+  return bytes.subarray(0, got);
+}
+
+function unlessMissing<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}

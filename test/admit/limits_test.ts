@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FatalError } from "../../src/errors.ts";
+import { addressKey, parseIp } from "../../src/codec/ip.ts";
+import { RateMemory } from "../../src/admit/rate.ts";
+import { type Ask, type Hold, Limits, parseLimit, parseRate } from "../../src/admit/limits.ts";
+
+const A = addressKey(parseIp("192.0.2.1"));
+const B = addressKey(parseIp("2001:db8::1"));
+
+/** Limits with a clock that the test moves. */
+function setUp(programs = 40, rateAddresses?: number) {
+  const clock = { ms: 1000 };
+  const limits = new Limits({
+    programs,
+    now: () => clock.ms,
+    ...(rateAddresses === undefined ? {} : { rateAddresses }),
+  });
+  const take = (address: string, ask: Ask = {}): Hold => {
+    const taken = limits.take(address, ask);
+    assert.ok("release" in taken, JSON.stringify(taken));
+    return taken;
+  };
+  return { clock, limits, take };
+}
+
+test("MAXCONIP counts per address, and what is released can be taken again", () => {
+  const { limits, take } = setUp();
+  const ask = { perAddress: 2 };
+  const first = take(A, ask);
+  take(A, ask);
+  assert.deepEqual(limits.take(A, ask), { by: "address", count: 2 });
+  assert.equal(limits.of(A), 2, "a refused connection is not counted");
+  take(B, ask);
+  first.release();
+  take(A, ask);
+  assert.deepEqual(limits.take(A, ask), { by: "address", count: 2 });
+});
+
+test("MAXCONIP is capped at -c, and 0 means none", () => {
+  const { limits, take } = setUp(3);
+  for (let i = 0; i < 3; i++) take(A, { perAddress: 100 });
+  assert.deepEqual(limits.take(A, { perAddress: 100 }), { by: "address", count: 3 });
+  for (let i = 0; i < 10; i++) take(A, { perAddress: 0 });
+});
+
+test("release gives back once, however often it is called", () => {
+  const { limits, take } = setUp();
+  const [one, two] = [take(A), take(A)];
+  one.release();
+  one.release();
+  assert.equal(limits.of(A), 1);
+  two.release();
+  assert.equal(limits.of(A), 0);
+  assert.equal(limits.tracked, 0);
+});
+
+test("connections that arrive together do not refuse each other: the first n pass", () => {
+  const { take } = setUp();
+  const holds = Array.from({ length: 8 }, () => take(A));
+  const verdicts = holds.reverse().map((hold) => hold.check({ perAddress: 5 }));
+  assert.deepEqual(verdicts.map((refusal) => refusal === undefined).reverse(), [
+    ...[true, true, true, true, true],
+    ...[false, false, false],
+  ]);
+});
+
+test("MAXCONNET is shared by all addresses under one rule", () => {
+  const { limits, take } = setUp();
+  const ask = { network: { key: "10.", count: 2 } };
+  const first = take(A, ask);
+  assert.equal(first.check(ask), undefined, "asked twice, counted once");
+  take(B, ask);
+  assert.deepEqual(limits.take(B, ask), { by: "network", count: 2 });
+  take(B, { network: { key: "11.", count: 1 } });
+  first.release();
+  take(B, ask);
+});
+
+test("a connection refused by its rule gives everything back when it closes", () => {
+  const { limits, take } = setUp();
+  const hold = take(A);
+  const other = take(B, { network: { key: "", count: 1 } });
+  assert.deepEqual(hold.check({ network: { key: "", count: 1 } }), { by: "network", count: 1 });
+  hold.release();
+  other.release();
+  assert.equal(limits.tracked, 0);
+  take(A, { network: { key: "", count: 1 } });
+});
+
+test("MAXCONRATE lets exactly n through in any s seconds", () => {
+  const { clock, limits, take } = setUp();
+  const ask = { rate: { count: 3, seconds: 10 } };
+  for (const ms of [0, 4000, 9000]) {
+    clock.ms = 1000 + ms;
+    take(A, ask).release();
+  }
+  const admitted: number[] = [];
+  for (clock.ms = 10_000; clock.ms < 40_000; clock.ms += 100) {
+    const taken = limits.take(A, ask);
+    if ("release" in taken) admitted.push(clock.ms);
+  }
+  assert.deepEqual(admitted, [11_000, 15_000, 20_000, 21_000, 25_000, 30_000, 31_000, 35_000]);
+});
+
+test("two rates on one connection count it once, and the tighter one decides", () => {
+  const { take } = setUp();
+  const wide = { rate: { count: 5, seconds: 60 } };
+  const tight = { rate: { count: 2, seconds: 60 } };
+  for (const expected of [undefined, undefined, "rate"]) {
+    const hold = take(A, wide);
+    assert.equal(hold.check(tight)?.by, expected);
+  }
+});
+
+test("-c programs run at once, and each gives its place back once", () => {
+  const { limits } = setUp(2);
+  const first = limits.takeProgram();
+  assert.ok(first && limits.takeProgram());
+  assert.equal(limits.takeProgram(), undefined);
+  first();
+  first();
+  assert.equal(limits.programs, 1);
+  assert.ok(limits.takeProgram());
+  assert.equal(limits.takeProgram(), undefined);
+});
+
+test("a flood of addresses takes bounded memory and locks nobody out", () => {
+  const { clock, limits, take } = setUp(40, 1000);
+  const ask = { perAddress: 1, rate: { count: 1, seconds: 3600 } };
+  for (let i = 0; i < 50_000; i++) {
+    take(`flood ${i}`, ask).release();
+    clock.ms++;
+  }
+  assert.ok(limits.tracked <= 1000, `${limits.tracked}`);
+  take(A, ask);
+  assert.deepEqual(limits.take(A, { rate: ask.rate }), { by: "rate", count: 1 });
+});
+
+test("one address that connects for days keeps no more times than its rate needs", () => {
+  const clock = { ms: 0 };
+  const rates = new RateMemory(() => clock.ms, 10);
+  for (let i = 0; i < 100_000; i++) {
+    clock.ms += 100;
+    assert.ok(rates.allows(A, { count: 10, seconds: 1 }, false));
+  }
+  assert.ok(rates.times <= 11, `${rates.times}`);
+});
+
+test("what has ended is forgotten while others come", () => {
+  const { clock, limits, take } = setUp();
+  for (let i = 0; i < 100; i++) take(`old ${i}`, { rate: { count: 1, seconds: 1 } }).release();
+  assert.equal(limits.tracked, 100);
+  clock.ms += 5000;
+  for (let i = 0; i < 100; i++) take(A, { rate: { count: 1000, seconds: 1 } }).release();
+  assert.equal(limits.tracked, 1);
+});
+
+test("limits are read strictly: what is no number is an error, not no limit", () => {
+  assert.equal(parseLimit("MAXCONIP", undefined), undefined);
+  assert.equal(parseLimit("MAXCONIP", ""), undefined);
+  assert.equal(parseLimit("MAXCONIP", "0"), 0);
+  assert.equal(parseLimit("MAXCONIP", "17"), 17);
+  for (const text of ["-1", "x", "1x", " 1", "1.5", "1e3", "9".repeat(10)]) {
+    assert.throws(() => parseLimit("MAXCONIP", text), FatalError, text);
+  }
+  assert.deepEqual(parseRate("5/60"), { count: 5, seconds: 60 });
+  assert.equal(parseRate("0/60"), undefined);
+  assert.equal(parseRate(undefined), undefined);
+  for (const text of ["5", "5/", "/5", "5/0", "-5/1", "10001/1", "5/86401", "5/6/7", "a/b"]) {
+    assert.throws(() => parseRate(text), FatalError, text);
+  }
+});

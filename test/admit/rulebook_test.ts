@@ -1,0 +1,311 @@
+import assert from "node:assert/strict";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { IN_MEMORY, RECHECK_MS, RuleBook, type Verdict } from "../../src/admit/rulebook.ts";
+import { HandedRules, PathRules, type RulesFile } from "../../src/admit/rules_file.ts";
+import { concat } from "../../src/codec/bytes.ts";
+import { CdbWriter } from "../../src/codec/cdb_write.ts";
+import { compileRule } from "../../src/codec/rules_source.ts";
+
+function compile(...lines: string[]): Uint8Array<ArrayBuffer> {
+  const writer = new CdbWriter();
+  for (const line of lines) {
+    const rule = compileRule(new TextEncoder().encode(line));
+    for (const key of rule?.keys ?? []) writer.add(key, rule!.value);
+  }
+  return concat(writer.finish());
+}
+
+/** A file in memory that counts how it is used. */
+function memory(bytes: Uint8Array, stamp = "1") {
+  const used = { opened: 0, closed: 0, stamped: 0 };
+  const open = (): RulesFile => {
+    used.opened++;
+    return {
+      stamp,
+      size: bytes.length,
+      readAt: (at, length) => bytes.subarray(at, at + length),
+      close: () => {
+        used.closed++;
+      },
+    };
+  };
+  const source = { name: "memory", open, stamp: () => (used.stamped++, stamp) };
+  return { source, used };
+}
+
+/** Runs `run` in a folder of its own, with a rulebook on `cdb` there and a clock to move. */
+function withBook(
+  allowMissing: boolean,
+  run: (book: RuleBook, cdb: string, clock: { ms: number }, folder: string) => void,
+): void {
+  const folder = mkdtempSync(join(tmpdir(), "rules-"));
+  const clock = { ms: 5000 };
+  const cdb = join(folder, "rules.cdb");
+  const book = new RuleBook(new PathRules(cdb), { allowMissing, now: () => clock.ms });
+  try {
+    run(book, cdb, clock, folder);
+  } finally {
+    book.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function assertDenied(verdict: Verdict, error: RegExp): void {
+  assert.equal(verdict.allow, false);
+  assert.match(verdict.error ?? "", error);
+  assert.equal(verdict.env.size, 0);
+}
+
+/** Enough records to make a file too large for memory. */
+function many(count = 4000): string[] {
+  return Array.from({ length: count }, (_, i) => `=host${i}.example:allow,N="${i}"`);
+}
+
+test("the verdict has the rule's words, variables and key", () => {
+  const bytes = compile('10.0.0.0/8:allow,A="1",B="2"', '192.168.:deny,A="1"', "=.example:deny");
+  const book = new RuleBook(memory(bytes).source, { allowMissing: false, now: () => 0 });
+  assert.deepEqual(book.evaluate({ ip: "10.1.2.3" }), {
+    allow: true,
+    env: new Map([["A", "1"], ["B", "2"]]),
+    rule: "rule 10./8",
+    network: { key: "_0000e0g0" },
+  });
+  assert.equal(book.evaluate({ ip: "192.168.1.1" }).allow, false);
+  assert.equal(book.evaluate({ ip: "::1", host: "a.example" }).rule, "rule =.example");
+  assert.deepEqual(book.evaluate({ ip: "::1" }), { allow: true, env: new Map(), rule: "default" });
+  assertDenied(book.evaluate({ ip: "not an address" }), /memory: ip: address/);
+});
+
+test("a missing file denies, unless -X allows it", () => {
+  withBook(false, (book) => {
+    assertDenied(book.evaluate({ ip: "::1" }), /unable to read .*rules\.cdb: no such file/);
+  });
+  withBook(true, (book, cdb, clock) => {
+    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    writeFileSync(cdb, compile(":deny"));
+    clock.ms += RECHECK_MS;
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+  });
+});
+
+test("-X forgives a missing file only: what cannot be read denies", () => {
+  withBook(true, (book, cdb, clock) => {
+    writeFileSync(cdb, "not a database");
+    assertDenied(book.evaluate({ ip: "::1" }), /unable to read .*: cdb: header/);
+    rmSync(cdb);
+    mkdirSync(cdb);
+    clock.ms += RECHECK_MS;
+    assertDenied(book.evaluate({ ip: "::1" }), /unable to read .*: (not a regular file|EISDIR)/);
+    clock.ms += RECHECK_MS;
+    const below = new RuleBook(new PathRules("/dev/null/rules.cdb"), book.options);
+    assertDenied(below.evaluate({ ip: "::1" }), /ENOTDIR/);
+    const device = new RuleBook(new PathRules("/dev/zero"), book.options);
+    assertDenied(device.evaluate({ ip: "::1" }), /not a regular file/);
+  });
+});
+
+test("a renamed-over file is noticed, but looked for once a second at most", () => {
+  withBook(false, (book, cdb, clock, folder) => {
+    writeFileSync(cdb, compile(":deny"));
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    writeFileSync(join(folder, "tmp"), compile(":allow"));
+    renameSync(join(folder, "tmp"), cdb);
+    clock.ms += RECHECK_MS - 1;
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    clock.ms += 1;
+    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+  });
+});
+
+test("a clock that goes back does not keep old rules, and expire() does not wait", () => {
+  withBook(false, (book, cdb, clock) => {
+    writeFileSync(cdb, compile(":deny"));
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    writeFileSync(cdb, compile(":allow", "10.:deny"));
+    clock.ms -= 3000;
+    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    writeFileSync(cdb, compile(":deny"));
+    book.expire();
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+  });
+});
+
+test("a file that breaks denies, and one that is repaired is followed again", () => {
+  withBook(false, (book, cdb, clock) => {
+    writeFileSync(cdb, compile(":allow"));
+    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    truncateSync(cdb, 2050);
+    clock.ms += RECHECK_MS;
+    assertDenied(book.evaluate({ ip: "::1" }), /unable to read/);
+    writeFileSync(cdb, compile(":allow"));
+    clock.ms += RECHECK_MS;
+    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    rmSync(cdb);
+    clock.ms += RECHECK_MS;
+    assertDenied(book.evaluate({ ip: "::1" }), /no such file/);
+  });
+});
+
+test("a large file is read in place; its successor is too, and the old one is closed", () => {
+  withBook(false, (book, cdb, clock, folder) => {
+    const old = compile(...many(), ":deny");
+    assert.ok(old.length > IN_MEMORY);
+    writeFileSync(cdb, old);
+    assert.deepEqual(book.evaluate({ ip: "::1", host: "host77.example" }).env.get("N"), "77");
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    copyFileSync(cdb, join(folder, "tmp"));
+    writeFileSync(join(folder, "tmp"), compile(...many()));
+    renameSync(join(folder, "tmp"), cdb);
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    clock.ms += RECHECK_MS;
+    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    truncateSync(cdb, 3000);
+    assertDenied(book.evaluate({ ip: "::1", host: "host77.example" }), /file shrank/);
+  });
+});
+
+test("small files are closed once read, large ones when they are replaced", () => {
+  for (const bytes of [compile(":deny"), compile(...many())]) {
+    const { source, used } = memory(bytes);
+    const clock = { ms: 0 };
+    const book = new RuleBook(source, { allowMissing: false, now: () => clock.ms });
+    for (let i = 0; i < 100; i++) {
+      clock.ms += 100;
+      book.evaluate({ ip: "::1" });
+    }
+    assert.equal(used.opened, 1);
+    assert.ok(used.stamped >= 10 && used.stamped <= 11, `${used.stamped}`);
+    assert.equal(used.closed, bytes.length > IN_MEMORY ? 0 : 1);
+    book.close();
+    book.close();
+    assert.equal(used.closed, 1);
+  }
+});
+
+test("a broken large file is closed, not leaked", () => {
+  const { source, used } = memory(compile(...many()).subarray(1));
+  const book = new RuleBook(source, { allowMissing: false, now: () => 0 });
+  assertDenied(book.evaluate({ ip: "::1" }), /cdb/);
+  assert.deepEqual([used.opened, used.closed], [1, 1]);
+});
+
+test("a worker without the path works from descriptors handed over", () => {
+  withBook(false, (_book, cdb) => {
+    const handed = new HandedRules("-x rules.cdb");
+    const book = new RuleBook(handed, { allowMissing: false, now: () => 0 });
+    const closed: number[] = [];
+    const hand = (...lines: string[]) => {
+      writeFileSync(cdb, compile(...lines));
+      const fd = openSync(cdb, "r");
+      handed.hand({
+        stamp: "",
+        size: readFileSync(cdb).length,
+        readAt: (at, length) => {
+          const bytes = new Uint8Array(length);
+          return bytes.subarray(0, readSync(fd, bytes, 0, length, at));
+        },
+        close: () => {
+          closed.push(fd);
+          closeSync(fd);
+        },
+      });
+      rmSync(cdb);
+      book.expire();
+    };
+    assertDenied(book.evaluate({ ip: "::1" }), /-x rules.cdb: no such file/);
+    hand(":deny", ...many());
+    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    hand(":allow", ...many());
+    assert.equal(closed.length, 0, "still in use until the next is opened");
+    assert.equal(book.evaluate({ ip: "::1" }).rule, "rule ");
+    assert.equal(closed.length, 1);
+    handed.hand(undefined);
+    book.expire();
+    assertDenied(book.evaluate({ ip: "::1" }), /no such file/);
+  });
+});
+
+test("every byte of a small file damaged in turn: what was denied is never allowed", () => {
+  const sound = compile(
+    ...['10.0.0.0/8:allow,A="1"', "192.168.1.1:allow", "192.168.:deny", "=.example:deny"],
+    ...["joe@1.2.3.4:allow", '2001:db8::/32:allow,B="x"', ":deny"],
+  );
+  const peers = [
+    { ip: "11.1.1.1" },
+    { ip: "192.168.1.2" },
+    { ip: "192.168.2.1", host: "host.example", info: "joe" },
+    { ip: "2001:db9::1" },
+    { ip: "1.2.3.4", info: "jo" },
+  ];
+  let noticed = 0;
+  let damaged = 0;
+  for (let at = 0; at < sound.length; at++) {
+    for (const flip of [0x01, 0x80, 0xff, sound[at]!]) {
+      if (flip === 0) continue;
+      const bytes = sound.slice();
+      bytes[at]! ^= flip;
+      damaged++;
+      const book = new RuleBook(memory(bytes).source, { allowMissing: true, now: () => 0 });
+      for (const peer of peers) {
+        const verdict = book.evaluate(peer);
+        assert.equal(verdict.allow, false, `byte ${at} ^ ${flip}: ${JSON.stringify(peer)}`);
+        if (verdict.error !== undefined && peer === peers[0]) noticed++;
+      }
+    }
+  }
+  // What stays unnoticed: table positions of empty tables, letters of values not looked up.
+  assert.ok(noticed > damaged / 10, `${noticed} of ${damaged}`);
+});
+
+test("a small file cut at any length denies", () => {
+  const sound = compile("10.:allow", ":allow", "192.168.:deny");
+  for (let size = 0; size < sound.length; size++) {
+    const { source } = memory(sound.subarray(0, size));
+    const book = new RuleBook(source, { allowMissing: true, now: () => 0 });
+    assertDenied(book.evaluate({ ip: "10.1.1.1" }), /cdb/);
+  }
+});
+
+test("damage that a look-up in a large file meets denies, in every byte it reads", () => {
+  const sound = compile(...many(), ":deny");
+  const read = new Set<number>();
+  const watch = (bytes: Uint8Array) => {
+    const { source } = memory(bytes);
+    return {
+      ...source,
+      open: () => ({
+        ...source.open(),
+        readAt: (at: number, length: number) => {
+          for (let i = at; i < at + length; i++) read.add(i);
+          return bytes.subarray(at, at + length);
+        },
+      }),
+    };
+  };
+  const peer = { ip: "192.0.2.1", host: "host99999.example" };
+  const options = { allowMissing: true, now: () => 0 };
+  assert.equal(new RuleBook(watch(sound), options).evaluate(peer).allow, false);
+  for (const at of read) {
+    for (const flip of [0x01, 0xff]) {
+      const bytes = sound.slice();
+      bytes[at]! ^= flip;
+      const verdict = new RuleBook(memory(bytes).source, options).evaluate(peer);
+      assert.equal(verdict.allow, false, `byte ${at} ^ ${flip}`);
+    }
+  }
+});
