@@ -1,0 +1,140 @@
+/** `tcprules cdb tmp`: compiles access rules from stdin into a constant database (SPEC 4).
+ *  Reads and compiles everything before it touches a file, then writes `tmp` and renames it over
+ *  `cdb`: a server sees the old rules or the new ones, and a bad line changes nothing. */
+
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
+import { CdbWriter } from "../codec/cdb_write.ts";
+import { latin1 } from "../codec/bytes.ts";
+import { compileRule } from "../codec/rules_source.ts";
+import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+
+/** What a command is given of the world. `stdout` and `stderr` take text with its newlines. */
+export interface CommandIo {
+  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Longest line, bytes. A rule's value may have 16 KB; a file without newlines is no rules file
+ *  and must not be read into memory without end. */
+const MAX_LINE = 65_536;
+
+/** Bytes of a bad line that a message shows. */
+const SHOWN = 200;
+
+/** Runs the command. Returns the exit code: 0; 100 wrong usage; 101 a line is wrong; 111 the
+ *  system refused. In all but the first case the database is as it was. */
+export async function tcprules(args: string[], io: CommandIo): Promise<number> {
+  try {
+    const [cdb, tmp, ...more] = args;
+    if (!cdb || !tmp || more.length > 0) throw new UsageError("tcprules cdb tmp");
+    // Else a failure half-way would leave half a database in place of the old one.
+    if (resolve(cdb) === resolve(tmp)) {
+      throw new UsageError("tcprules cdb tmp: two different files");
+    }
+    replaceFile(cdb, tmp, await compileRules(io));
+    return EXIT.ok;
+  } catch (thrown) {
+    const usage = thrown instanceof UsageError;
+    io.stderr(`tcprules: ${usage ? "usage" : "fatal"}: ${reason(thrown)}\n`);
+    return thrown instanceof FatalError ? thrown.code : EXIT.system;
+  }
+}
+
+async function compileRules(io: CommandIo): Promise<Uint8Array<ArrayBuffer>[]> {
+  const writer = new CdbWriter();
+  let number = 0;
+  for await (const line of linesOf(io.stdin)) {
+    number++;
+    const where = () => `line ${number}: ${printable(line)}`;
+    try {
+      const rule = compileRule(line);
+      if (!rule) continue;
+      if (rule.warning) io.stderr(`tcprules: warning: ${rule.warning}: ${where()}\n`);
+      for (const key of rule.keys) writer.add(key, rule.value);
+    } catch (thrown) {
+      throw new FatalError(`unable to parse ${where()}: ${reason(thrown)}`, EXIT.config);
+    }
+  }
+  return writer.finish();
+}
+
+/** The lines of a stream, without newlines; the last one may lack its own. */
+async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let rest = new Uint8Array(0);
+  let number = 1;
+  try {
+    for await (const chunk of input) {
+      let start = 0;
+      for (let end; (end = chunk.indexOf(10, start)) >= 0; start = end + 1, number++) {
+        yield joined(rest, chunk.subarray(start, end), number);
+        rest = new Uint8Array(0);
+      }
+      rest = joined(rest, chunk.subarray(start), number);
+    }
+  } catch (thrown) {
+    if (thrown instanceof FatalError) throw thrown;
+    throw new FatalError(`unable to read input: ${reason(thrown)}`);
+  }
+  if (rest.length > 0) yield rest;
+}
+
+function joined(head: Uint8Array, tail: Uint8Array, number: number): Uint8Array<ArrayBuffer> {
+  if (head.length + tail.length > MAX_LINE) {
+    throw new FatalError(
+      `unable to parse line ${number}: longer than ${MAX_LINE} bytes`,
+      EXIT.config,
+    );
+  }
+  const line = new Uint8Array(head.length + tail.length);
+  line.set(head);
+  line.set(tail, head.length);
+  return line;
+}
+
+/** A line as a message may show it: on one line, without terminal escapes, not endless. */
+function printable(line: Uint8Array): string {
+  const text = latin1(line.subarray(0, SHOWN)).replace(
+    /[^ -~]|\\/g,
+    (c) => c === "\\" ? "\\\\" : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  return line.length > SHOWN ? `${text}…` : text;
+}
+
+/** Stores `parts` as `tmp`, on the disk before it takes the name `file`. */
+function replaceFile(file: string, tmp: string, parts: Uint8Array[]): void {
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants;
+  const fd = attempt(`create ${tmp}`, () => {
+    // What is there is removed, not opened: it may be a link to something else.
+    rmSync(tmp, { force: true });
+    return openSync(tmp, O_WRONLY | O_CREAT | O_EXCL, 0o644);
+  });
+  try {
+    attempt(`write ${tmp}`, () => {
+      try {
+        for (const part of parts) writeAll(fd, part);
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    });
+    attempt(`rename ${tmp} to ${file}`, () => renameSync(tmp, file));
+  } catch (thrown) {
+    rmSync(tmp, { force: true });
+    throw thrown;
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}
+
+function attempt<T>(what: string, call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw new FatalError(`unable to ${what}: ${reason(thrown)}`);
+  }
+}

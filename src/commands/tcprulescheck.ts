@@ -1,0 +1,65 @@
+/** `tcprulescheck cdb`: says which rule applies to $TCPREMOTEIP, $TCPREMOTEHOST and
+ *  $TCPREMOTEINFO, and what it does (SPEC 4). The words are those of Debian's tcprulescheck, so
+ *  that scripts which read them go on working. */
+
+import { consult, openRules } from "../admit/rulebook.ts";
+import { PathRules } from "../admit/rules_file.ts";
+import { parseIp } from "../codec/ip.ts";
+import { type Hit, ruleWords } from "../codec/rules.ts";
+import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+import type { CommandIo } from "./tcprules.ts";
+
+/** Runs the command. Returns the exit code: 0 whether allowed or denied; 100 wrong usage; 111 the
+ *  file cannot be read or is damaged (a server denies then). */
+export async function tcprulescheck(args: string[], io: CommandIo): Promise<number> {
+  try {
+    const [cdb, ...more] = args;
+    if (!cdb || more.length > 0) throw new UsageError("tcprulescheck cdb");
+    const ip = io.env["TCPREMOTEIP"] ?? "0.0.0.0";
+    checkAddress(ip);
+    const hit = look(cdb, {
+      ip,
+      host: io.env["TCPREMOTEHOST"],
+      info: io.env["TCPREMOTEINFO"],
+    });
+    io.stdout(`${ruleWords(hit?.key)}:\n`);
+    for (const [name, value] of hit?.rule.env ?? []) {
+      io.stdout(`set environment variable ${name}=${printable(value)}\n`);
+    }
+    io.stdout(hit?.rule.deny ? "deny connection\n" : "allow connection\n");
+    return EXIT.ok;
+  } catch (thrown) {
+    const usage = thrown instanceof UsageError;
+    io.stderr(`tcprulescheck: ${usage ? "usage" : "fatal"}: ${reason(thrown)}\n`);
+    return thrown instanceof FatalError ? thrown.code : EXIT.system;
+  }
+}
+
+function checkAddress(ip: string): void {
+  try {
+    parseIp(ip);
+  } catch (thrown) {
+    throw new FatalError(`unable to parse TCPREMOTEIP: ${reason(thrown)}`, EXIT.usage);
+  }
+}
+
+function look(cdb: string, peer: Parameters<typeof consult>[1]): Hit | undefined {
+  try {
+    const file = new PathRules(cdb).open();
+    if (file === undefined) throw new Error("no such file");
+    const rules = openRules(file);
+    try {
+      return consult(rules, peer);
+    } finally {
+      rules.file?.close();
+    }
+  } catch (thrown) {
+    throw new FatalError(`unable to read ${cdb}: ${reason(thrown)}`);
+  }
+}
+
+/** Control characters would let a file steer the terminal. */
+function printable(value: string): string {
+  // deno-lint-ignore no-control-regex
+  return value.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
+}
