@@ -1,0 +1,162 @@
+/** Descriptors beside a message (unix(7), SCM_RIGHTS): the control buffer and the message header of
+ *  sendmsg(2) and recvmsg(2). Pure: numbers and bytes only; who calls the kernel is libc_pass.ts.
+ *  Layouts are those of 64-bit little-endian machines, the only ones we have constants for. */
+
+import { DecodeError } from "./bytes.ts";
+
+/** Sizes and offsets of struct cmsghdr and struct msghdr on one system. */
+export interface MessageLayout {
+  /** SOL_SOCKET, the level of SCM_RIGHTS (whose type is 1 everywhere). */
+  readonly level: number;
+  /** Bytes of cmsg_len (a size_t or a socklen_t), of the header, and what the next one aligns to. */
+  readonly lengthBytes: 4 | 8;
+  readonly headerBytes: number;
+  readonly align: number;
+  /** struct msghdr: its size, and where the fields that differ begin. */
+  readonly messageBytes: number;
+  readonly controlLengthBytes: 4 | 8;
+  readonly flagsAt: number;
+}
+
+/** By system. musl declares cmsg_len and msg_controllen as 32 bits and a pad of 32: on a
+ *  little-endian machine these are the same bytes as glibc's 64 while the pad is zero. */
+export const MESSAGE_LAYOUT: Readonly<Record<"linux" | "darwin", MessageLayout>> = {
+  linux: {
+    level: 1,
+    lengthBytes: 8,
+    headerBytes: 16,
+    align: 8,
+    messageBytes: 56,
+    controlLengthBytes: 8,
+    flagsAt: 48,
+  },
+  darwin: {
+    level: 0xffff,
+    lengthBytes: 4,
+    headerBytes: 12,
+    align: 4,
+    messageBytes: 48,
+    controlLengthBytes: 4,
+    flagsAt: 44,
+  },
+};
+
+/** Most descriptors in one message: SCM_MAX_FD of Linux. A message with more is EINVAL there. */
+export const MAX_DESCRIPTORS = 253;
+
+const SCM_RIGHTS = 1;
+const IOV_AT = 16;
+const IOV_COUNT_AT = 24;
+const CONTROL_AT = 32;
+const CONTROL_LENGTH_AT = 40;
+
+/** Length of a control buffer for exactly `count` descriptors (CMSG_LEN, without the pad behind).
+ *  The pad must not be offered to recvmsg: the kernel would put one more descriptor there, which
+ *  nobody asked for. Zero for none. */
+export function controlLength(count: number, layout: MessageLayout): number {
+  return count === 0 ? 0 : layout.headerBytes + 4 * count;
+}
+
+/** Writes the control message for `fds` at the start of `control`; returns its length in bytes.
+ *  Throws RangeError for more than MAX_DESCRIPTORS or than `control` holds. */
+export function encodeRights(
+  fds: readonly number[],
+  control: Uint8Array,
+  layout: MessageLayout,
+): number {
+  const length = controlLength(fds.length, layout);
+  if (fds.length > MAX_DESCRIPTORS || length > control.length) {
+    throw new RangeError(`unable to pass ${fds.length} descriptors: too many for one message`);
+  }
+  if (length === 0) return 0;
+  const view = new DataView(control.buffer, control.byteOffset, control.byteLength);
+  writeLength(view, 0, length, layout.lengthBytes);
+  view.setInt32(layout.lengthBytes, layout.level, true);
+  view.setInt32(layout.lengthBytes + 4, SCM_RIGHTS, true);
+  fds.forEach((fd, i) => view.setInt32(layout.headerBytes + 4 * i, fd, true));
+  return length;
+}
+
+/** What a control buffer held: the descriptors, which are open now and the receiver's to close,
+ *  and whether there was any message of another kind. */
+export interface Rights {
+  readonly fds: number[];
+  readonly foreign: boolean;
+}
+
+/** Reads the control buffer that recvmsg filled. Throws DecodeError if a message in it has no
+ *  room for its own header or reaches past the end. */
+export function decodeRights(control: Uint8Array, layout: MessageLayout): Rights {
+  const view = new DataView(control.buffer, control.byteOffset, control.byteLength);
+  const fds: number[] = [];
+  let foreign = false;
+  for (let at = 0; at < control.length;) {
+    if (control.length - at < layout.headerBytes) {
+      throw new DecodeError(`scm_rights: header: cut short at byte ${at}`);
+    }
+    const length = readLength(view, at, layout.lengthBytes);
+    if (length < layout.headerBytes) {
+      throw new DecodeError(`scm_rights: length: ${length} is less than its header at byte ${at}`);
+    }
+    if (length > control.length - at) {
+      throw new DecodeError(`scm_rights: length: ${length} reaches past the end at byte ${at}`);
+    }
+    const level = view.getInt32(at + layout.lengthBytes, true);
+    const type = view.getInt32(at + layout.lengthBytes + 4, true);
+    if (level === layout.level && type === SCM_RIGHTS) {
+      for (let fd = at + layout.headerBytes; fd + 4 <= at + length; fd += 4) {
+        fds.push(view.getInt32(fd, true));
+      }
+    } else {
+      foreign = true;
+    }
+    at += Math.ceil(length / layout.align) * layout.align;
+  }
+  return { fds, foreign };
+}
+
+/** Addresses and lengths for a message header. `iov` is the address of a struct iovec. */
+export interface MessageParts {
+  readonly iov: bigint;
+  readonly control: bigint;
+  readonly controlLength: number;
+}
+
+/** Writes a struct msghdr without an address, with one iovec. Flags are cleared. */
+export function encodeMessage(header: Uint8Array, parts: MessageParts, layout: MessageLayout) {
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  header.fill(0);
+  view.setBigUint64(IOV_AT, parts.iov, true);
+  view.setUint32(IOV_COUNT_AT, 1, true);
+  // A control address with length 0 is EINVAL on macOS: no address then.
+  if (parts.controlLength > 0) view.setBigUint64(CONTROL_AT, parts.control, true);
+  writeLength(view, CONTROL_LENGTH_AT, parts.controlLength, layout.controlLengthBytes);
+}
+
+/** What recvmsg wrote back into the header: bytes of control data, and MSG_* flags. */
+export function decodeMessage(
+  header: Uint8Array,
+  layout: MessageLayout,
+): { controlLength: number; flags: number } {
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  return {
+    controlLength: readLength(view, CONTROL_LENGTH_AT, layout.controlLengthBytes),
+    flags: view.getInt32(layout.flagsAt, true),
+  };
+}
+
+/** Writes a struct iovec: where `length` bytes lie. */
+export function encodeIovec(iovec: Uint8Array, address: bigint, length: number): void {
+  const view = new DataView(iovec.buffer, iovec.byteOffset, iovec.byteLength);
+  view.setBigUint64(0, address, true);
+  view.setBigUint64(8, BigInt(length), true);
+}
+
+function writeLength(view: DataView, at: number, length: number, bytes: 4 | 8): void {
+  if (bytes === 4) view.setUint32(at, length, true);
+  else view.setBigUint64(at, BigInt(length), true);
+}
+
+function readLength(view: DataView, at: number, bytes: 4 | 8): number {
+  return bytes === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
+}

@@ -1,0 +1,36 @@
+/** The C library, typed: what neither runtime offers in its own API. The way of a call:
+ *  a method below → libc_call.ts (checks) → libc_bun.ts or libc_deno.ts (FFI) → the kernel.
+ *
+ *  - libc_sockets.ts      listen, accept, addresses, socket options
+ *  - libc_descriptors.ts  pipes, socket pairs, flags, read and write
+ *  - libc_pass.ts         descriptors between processes
+ *  - libc_identity.ts     ids, limits, chroot, signals
+ *
+ *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
+
+import { Caller, type RawLibc } from "./libc_call.ts";
+import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
+import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
+import { type PassCalls, passCalls } from "./libc_pass.ts";
+import { type SocketCalls, socketCalls } from "./libc_sockets.ts";
+
+export { SystemError } from "./errno.ts";
+export { POLL, type SocketType } from "./libc_descriptors.ts";
+export type { Endpoint, ListenAddress } from "./libc_sockets.ts";
+export type { Ids, Limit } from "./libc_identity.ts";
+export type { Received } from "./libc_pass.ts";
+
+/** All calls. One per thread: its buffers are reused from call to call. */
+export interface Libc extends SocketCalls, DescriptorCalls, PassCalls, IdentityCalls {}
+
+/** The calls over what a loader delivers. */
+export function makeLibc(raw: RawLibc): Libc {
+  const c = new Caller(raw);
+  const descriptors = descriptorCalls(c);
+  return {
+    ...descriptors,
+    ...socketCalls(c, descriptors),
+    ...passCalls(c, descriptors),
+    ...identityCalls(c),
+  };
+}

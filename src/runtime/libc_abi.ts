@@ -1,0 +1,187 @@
+/** What the C libraries look like: names of the files, symbols with exact C types, constants.
+ *  Data only; libc_call.ts makes calls of it. Supported are Linux (glibc, musl) and macOS, each on
+ *  x64 and arm64. Types must be exact: an int read as a 64-bit number turns −1 into 4294967295, and
+ *  a check for failure never fires. */
+
+import { Unsupported } from "../errors.ts";
+
+/** C types: int, unsigned, long/ssize_t, size_t/unsigned long, pointer to memory of ours. */
+export type ArgumentType = "i32" | "u32" | "i64" | "u64" | "memory";
+
+/** A C function. `pointer` is returned by the errno function only. */
+export interface Signature {
+  readonly args: readonly ArgumentType[];
+  readonly returns: "i32" | "u32" | "i64" | "pointer";
+}
+
+/** Constants whose values differ between systems; 0 where a flag does not exist. */
+export interface Constants {
+  readonly SOL_SOCKET: number;
+  readonly SO_REUSEADDR: number;
+  readonly SO_REUSEPORT: number;
+  readonly IPV6_V6ONLY: number;
+  readonly IP_OPTIONS: number;
+  readonly O_NONBLOCK: number;
+  readonly O_CLOEXEC: number;
+  readonly O_NOCTTY: number;
+  readonly F_DUPFD_CLOEXEC: number;
+  readonly MSG_DONTWAIT: number;
+  readonly MSG_NOSIGNAL: number;
+  readonly MSG_CMSG_CLOEXEC: number;
+  readonly MSG_TRUNC: number;
+  readonly MSG_CTRUNC: number;
+  readonly RLIMIT_NOFILE: number;
+}
+
+/** One system on one machine. */
+export interface Abi {
+  readonly os: "linux" | "darwin";
+  /** Tried in this order. */
+  readonly libraries: readonly string[];
+  readonly signatures: Readonly<Record<string, Signature>>;
+  /** The function that returns where errno is. */
+  readonly errnoSymbol: string;
+  readonly constants: Constants;
+  /** Number of the seccomp call (Linux). */
+  readonly seccomp: number;
+  /** Filler before the first variadic argument, see `fcntl` below. */
+  readonly variadicFill: number;
+}
+
+const LINUX: Constants = {
+  SOL_SOCKET: 1,
+  SO_REUSEADDR: 2,
+  SO_REUSEPORT: 15,
+  IPV6_V6ONLY: 26,
+  IP_OPTIONS: 4,
+  O_NONBLOCK: 0x800,
+  O_CLOEXEC: 0x80000,
+  O_NOCTTY: 0x100,
+  F_DUPFD_CLOEXEC: 1030,
+  MSG_DONTWAIT: 0x40,
+  MSG_NOSIGNAL: 0x4000,
+  MSG_CMSG_CLOEXEC: 0x40000000,
+  MSG_TRUNC: 0x20,
+  MSG_CTRUNC: 0x8,
+  RLIMIT_NOFILE: 7,
+};
+
+const DARWIN: Constants = {
+  SOL_SOCKET: 0xffff,
+  SO_REUSEADDR: 4,
+  SO_REUSEPORT: 0x200,
+  IPV6_V6ONLY: 27,
+  IP_OPTIONS: 1,
+  O_NONBLOCK: 0x4,
+  O_CLOEXEC: 0x1000000,
+  O_NOCTTY: 0x20000,
+  F_DUPFD_CLOEXEC: 67,
+  MSG_DONTWAIT: 0x80,
+  MSG_NOSIGNAL: 0, // the runtimes ignore SIGPIPE
+  MSG_CMSG_CLOEXEC: 0, // set by fcntl afterwards
+  MSG_TRUNC: 0x10,
+  MSG_CTRUNC: 0x20,
+  RLIMIT_NOFILE: 8,
+};
+
+function f(returns: Signature["returns"], ...args: ArgumentType[]): Signature {
+  return { returns, args };
+}
+
+const COMMON: Record<string, Signature> = {
+  socket: f("i32", "i32", "i32", "i32"),
+  bind: f("i32", "i32", "memory", "u32"),
+  listen: f("i32", "i32", "i32"),
+  setsockopt: f("i32", "i32", "i32", "i32", "memory", "u32"),
+  getsockopt: f("i32", "i32", "i32", "i32", "memory", "memory"),
+  getsockname: f("i32", "i32", "memory", "memory"),
+  getpeername: f("i32", "i32", "memory", "memory"),
+  if_nametoindex: f("u32", "memory"),
+  socketpair: f("i32", "i32", "i32", "i32", "memory"),
+  sendmsg: f("i64", "i32", "memory", "i32"),
+  recvmsg: f("i64", "i32", "memory", "i32"),
+  open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
+  close: f("i32", "i32"),
+  read: f("i64", "i32", "memory", "u64"),
+  write: f("i64", "i32", "memory", "u64"),
+  getrlimit: f("i32", "i32", "memory"),
+  setrlimit: f("i32", "i32", "memory"),
+  getgroups: f("i32", "i32", "memory"),
+  chroot: f("i32", "memory"),
+  chdir: f("i32", "memory"),
+  kill: f("i32", "i32", "i32"),
+};
+
+const ON_LINUX: Record<string, Signature> = {
+  __errno_location: f("pointer"),
+  accept4: f("i32", "i32", "memory", "memory", "i32"),
+  pipe2: f("i32", "memory", "i32"),
+  fcntl: f("i32", "i32", "i32", "i64"),
+  ioctl: f("i32", "i32", "u64", "memory"),
+  poll: f("i32", "memory", "u64", "i32"),
+  prctl: f("i32", "i32", "u64", "u64", "u64", "u64"),
+  syscall: f("i64", "i64", "u64", "u64", "memory"), // as seccomp(2) is called
+  setgroups: f("i32", "u64", "memory"),
+  setresgid: f("i32", "u32", "u32", "u32"),
+  setresuid: f("i32", "u32", "u32", "u32"),
+  getresgid: f("i32", "memory", "memory", "memory"),
+  getresuid: f("i32", "memory", "memory", "memory"),
+};
+
+const ON_DARWIN: Record<string, Signature> = {
+  __error: f("pointer"),
+  accept: f("i32", "i32", "memory", "memory"),
+  pipe: f("i32", "memory"),
+  poll: f("i32", "memory", "u32", "i32"),
+  setgroups: f("i32", "i32", "memory"),
+  setgid: f("i32", "u32"),
+  setuid: f("i32", "u32"),
+  getgid: f("u32"),
+  getegid: f("u32"),
+  getuid: f("u32"),
+  geteuid: f("u32"),
+};
+
+/** The system named by `process.platform` and `process.arch`. Throws Unsupported for others. */
+export function abiOf(platform: string, arch: string): Abi {
+  if (arch === "x64" || arch === "arm64") {
+    if (platform === "linux") return linux(arch);
+    if (platform === "darwin") return darwin(arch);
+  }
+  throw new Unsupported(
+    "call the C library",
+    `${platform} on ${arch}`,
+    "run it on Linux or macOS, x64 or arm64",
+  );
+}
+
+function linux(arch: "x64" | "arm64"): Abi {
+  return {
+    os: "linux",
+    // Plain names, of a library the process has loaded already: the loader takes that one without
+    // looking at a folder. (A name it cannot find Bun looks for in the working directory, where
+    // anyone may have put it.) musl answers to the first name too: it knows itself by `libc.`.
+    libraries: ["libc.so.6", `libc.musl-${arch === "x64" ? "x86_64" : "aarch64"}.so.1`],
+    signatures: { ...COMMON, ...ON_LINUX },
+    errnoSymbol: "__errno_location",
+    constants: LINUX,
+    seccomp: arch === "x64" ? 317 : 277,
+    variadicFill: 0,
+  };
+}
+
+/** On Apple's arm64 variadic arguments lie on the stack, whatever their number; a plain call would
+ *  put them into a register and fcntl would read garbage. Six fillers use up the registers x2–x7. */
+function darwin(arch: "x64" | "arm64"): Abi {
+  const fill = arch === "arm64" ? 6 : 0;
+  const filler = new Array<ArgumentType>(fill).fill("i64");
+  return {
+    os: "darwin",
+    libraries: ["/usr/lib/libSystem.B.dylib"],
+    signatures: { ...COMMON, ...ON_DARWIN, fcntl: f("i32", "i32", "i32", ...filler, "i64") },
+    errnoSymbol: "__error",
+    constants: DARWIN,
+    seccomp: 0,
+    variadicFill: fill,
+  };
+}

@@ -1,0 +1,122 @@
+/** Calls of the C library, checked: arguments before, results after. The loaders (libc_bun.ts,
+ *  libc_deno.ts) deliver a RawLibc; everything above it is common to both runtimes. */
+
+import type { Abi, ArgumentType } from "./libc_abi.ts";
+import { type SystemError, systemError } from "./errno.ts";
+
+/** Memory of ours, in its own ArrayBuffer, which no collector moves. */
+export type Memory = Uint8Array<ArrayBuffer>;
+
+/** A number, or memory whose address is passed. */
+export type Argument = number | Memory;
+
+/** What a loader delivers: the symbols of `Abi.signatures`, and two things about pointers. */
+export interface RawLibc {
+  readonly abi: Abi;
+  readonly symbols: Readonly<Record<string, (...args: Argument[]) => number | bigint>>;
+  /** The calling thread's errno. */
+  errno(): number;
+  /** Where `memory` lies. Whoever stores it keeps a reference to `memory` as long. */
+  address(memory: Memory): bigint;
+}
+
+/** `n` bytes that stay where they are. (Small typed arrays without an ArrayBuffer of their own
+ *  live in the engine's heap, and move.) */
+export function memory(n: number): Memory {
+  return new Uint8Array(new ArrayBuffer(n));
+}
+
+/** `text` as C wants it. Throws if it holds a NUL, which would cut it short. */
+export function cString(text: string): Memory {
+  if (text.includes("\0")) throw new TypeError("unable to pass a string to C: it contains a NUL");
+  const bytes = new TextEncoder().encode(text);
+  const copy = memory(bytes.length + 1);
+  copy.set(bytes);
+  return copy;
+}
+
+const RANGE: Record<Exclude<ArgumentType, "memory">, readonly [number, number]> = {
+  i32: [-0x80000000, 0x7fffffff],
+  u32: [0, 0xffffffff],
+  i64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  u64: [0, Number.MAX_SAFE_INTEGER],
+};
+
+/** Makes calls and turns failures into SystemError. A call that a signal interrupted is made
+ *  again, except through `once`. */
+export class Caller {
+  readonly abi: Abi;
+  readonly #int = memory(4);
+  readonly #intView = new DataView(this.#int.buffer);
+
+  constructor(readonly raw: RawLibc) {
+    this.abi = raw.abi;
+  }
+
+  /** The result as it is, −1 included. */
+  once(name: string, ...args: Argument[]): number {
+    const call = this.raw.symbols[name];
+    const types = this.abi.signatures[name]?.args;
+    if (!call || types?.length !== args.length) {
+      throw new TypeError(`unable to call ${name}: no such function with ${args.length} arguments`);
+    }
+    // A runtime turns undefined or NaN into 0 without a word: close(undefined) would be close(0).
+    args.forEach((arg, i) => {
+      const type = types[i];
+      if (type === undefined || !fits(arg, type)) {
+        throw new TypeError(`unable to call ${name}: argument ${i + 1} is no ${type}`);
+      }
+    });
+    return Number(call(...args));
+  }
+
+  /** The error of the call just made. Nothing may run between the call and this. */
+  error(name: string): SystemError {
+    return systemError(name, this.raw.errno(), this.abi.os);
+  }
+
+  /** A call that returns 0, or fails. */
+  zero(name: string, ...args: Argument[]): void {
+    if (this.value(name, ...args) !== 0) {
+      throw new TypeError(`unable to call ${name}: it returned neither 0 nor -1`);
+    }
+  }
+
+  /** A call that returns a number from 0 up, or fails. */
+  value(name: string, ...args: Argument[]): number {
+    for (;;) {
+      const result = this.once(name, ...args);
+      if (result >= 0) return result;
+      const error = this.error(name);
+      if (error.code !== "EINTR") throw error;
+    }
+  }
+
+  /** Like `value`; undefined if it would have to wait (EAGAIN). */
+  unlessBlocked(name: string, ...args: Argument[]): number | undefined {
+    try {
+      return this.value(name, ...args);
+    } catch (error) {
+      if ((error as SystemError).code === "EAGAIN") return undefined;
+      throw error;
+    }
+  }
+
+  /** Sets a socket option that is an int. */
+  setOption(fd: number, level: number, option: number, value: number): void {
+    this.#intView.setInt32(0, value, true);
+    this.zero("setsockopt", fd, level, option, this.#int, 4);
+  }
+
+  /** fcntl(2) with one number, 0 for the commands that take none. */
+  fcntl(fd: number, command: number, value = 0): number {
+    const fill = new Array<number>(this.abi.variadicFill).fill(0);
+    return this.value("fcntl", fd, command, ...fill, value);
+  }
+}
+
+function fits(arg: Argument, type: ArgumentType): boolean {
+  if (type === "memory") return arg instanceof Uint8Array;
+  const [low, high] = RANGE[type];
+  return typeof arg === "number" && Number.isInteger(arg) && arg >= low && arg <= high;
+}

@@ -1,0 +1,44 @@
+/** Loads the C library under Deno (Deno.dlopen, --allow-ffi). Translates types, decides nothing. */
+
+import process from "node:process";
+import { abiOf, type Signature } from "./libc_abi.ts";
+import { type Libc, makeLibc } from "./libc.ts";
+import type { RawLibc } from "./libc_call.ts";
+
+const ARGUMENT = { i32: "i32", u32: "u32", i64: "i64", u64: "u64", memory: "buffer" } as const;
+const RETURN = { i32: "i32", u32: "u32", i64: "i64", pointer: "pointer" } as const;
+
+function translate({ args, returns }: Signature): Deno.ForeignFunction {
+  return { parameters: args.map((type) => ARGUMENT[type]), result: RETURN[returns] };
+}
+
+/** The C library of this process; undefined without the permission for FFI, which is looked up and
+ *  never asked for. All of it is needed: with a part (`--allow-ffi=path`, `--deny-ffi=path`) Deno
+ *  refuses to read errno, and takes a plain library name for a file of the working directory, where
+ *  anyone may have put one.
+ *  Throws Unsupported on a system whose constants we do not have, and the loader's error when no
+ *  library of that name has all the symbols. */
+export function loadLibc(): Libc | undefined {
+  const permission = Deno.permissions.querySync({ name: "ffi" });
+  if (permission.state !== "granted" || permission.partial) return undefined;
+  const abi = abiOf(process.platform, process.arch);
+  const declared = Object.fromEntries(
+    Object.entries(abi.signatures).map(([name, one]) => [name, translate(one)]),
+  );
+  let failure: unknown;
+  for (const library of abi.libraries) {
+    try {
+      const symbols = Deno.dlopen(library, declared).symbols;
+      const errnoAt = symbols[abi.errnoSymbol] as unknown as () => Deno.PointerObject;
+      return makeLibc({
+        abi,
+        symbols: symbols as unknown as RawLibc["symbols"],
+        errno: () => new Deno.UnsafePointerView(errnoAt()).getInt32(),
+        address: (memory) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)),
+      });
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}

@@ -1,0 +1,147 @@
+/** Descriptors of any kind by libc: make, copy, mark, read, write, close. */
+
+import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
+
+/** Which kind of connected Unix sockets. */
+export type SocketType = "stream" | "dgram" | "seqpacket";
+
+/** What poll(2) looks for and finds; the same bits on every system. */
+export const POLL = { in: 1, out: 4, error: 8, hangUp: 16, invalid: 32 } as const;
+
+/** Calls on descriptors. All throw SystemError. */
+export interface DescriptorCalls {
+  /** A pipe, [read end, write end], both closed on exec. */
+  pipe(): [number, number];
+  /** Two connected Unix sockets, both closed on exec and blocking. macOS has no `seqpacket`. */
+  socketpair(type: SocketType): [number, number];
+  /** Opens a file for reading, closed on exec. Never waits for the writer of a FIFO, nor takes a
+   *  terminal as the controlling one. */
+  open(path: string): number;
+  /** Closes `fd`. It is closed also if a signal interrupted that. */
+  close(fd: number): void;
+  /** A copy, 3 or above, closed on exec. */
+  dup(fd: number): number;
+  /** Closed on exec or not; without any other effect. */
+  setCloseOnExec(fd: number, on: boolean): void;
+  /** Non-blocking or not, for everyone who shares the open file. */
+  setNonBlocking(fd: number, on: boolean): void;
+  /** Up to `n` bytes (at most 1 MiB), none at the end; undefined if there are none yet (EAGAIN).
+   *  Blocks on a blocking descriptor. */
+  read(fd: number, n: number): Memory | undefined;
+  /** How many of `bytes` were taken; undefined if it would have to wait (EAGAIN). */
+  write(fd: number, bytes: Uint8Array): number | undefined;
+  /** Everything up to the end. Throws if that is more than `cap` bytes, and EAGAIN if a
+   *  non-blocking descriptor has no more for now. */
+  readAll(fd: number, cap: number): Memory;
+  /** Waits until `fd` is ready for `events` (bits of POLL) or `timeoutMs` have passed, and blocks
+   *  the whole thread meanwhile. The bits found; 0 for none, a signal included. */
+  poll(fd: number, events: number, timeoutMs: number): number;
+}
+
+const AF_UNIX = 1;
+const SOCKET_TYPE: Record<SocketType, number> = { stream: 1, dgram: 2, seqpacket: 5 };
+const F = { getfd: 1, setfd: 2, getfl: 3, setfl: 4 };
+const FD_CLOEXEC = 1;
+
+/** One read takes no more, so that no caller's number makes us allocate gigabytes. */
+const MAX_READ = 1 << 20;
+
+/** The calls, made through `c`. */
+export function descriptorCalls(c: Caller): DescriptorCalls {
+  const { O_NONBLOCK, O_CLOEXEC, O_NOCTTY, F_DUPFD_CLOEXEC } = c.abi.constants;
+  const pair = memory(8);
+  const pairView = new DataView(pair.buffer);
+  const pollFd = memory(8);
+  const pollView = new DataView(pollFd.buffer);
+
+  function setFlag(fd: number, get: number, set: number, flag: number, on: boolean): void {
+    const before = c.fcntl(fd, get);
+    const after = on ? before | flag : before & ~flag;
+    if (after !== before) c.fcntl(fd, set, after);
+  }
+
+  function setCloseOnExec(fd: number, on: boolean): void {
+    setFlag(fd, F.getfd, F.setfd, FD_CLOEXEC, on);
+  }
+
+  /** The two descriptors just made. macOS cannot mark them as it makes them. */
+  function madePair(): [number, number] {
+    const two: [number, number] = [pairView.getInt32(0, true), pairView.getInt32(4, true)];
+    if (c.abi.os === "darwin") two.forEach((fd) => setCloseOnExec(fd, true));
+    return two;
+  }
+
+  function read(fd: number, n: number): Memory | undefined {
+    const bytes = memory(Math.min(n, MAX_READ));
+    const got = c.unlessBlocked("read", fd, bytes, bytes.length);
+    return got === undefined ? undefined : bytes.subarray(0, got);
+  }
+
+  return {
+    pipe() {
+      if (c.abi.os === "linux") c.zero("pipe2", pair, O_CLOEXEC);
+      else c.zero("pipe", pair);
+      return madePair();
+    },
+
+    socketpair(type) {
+      // SOCK_CLOEXEC and O_CLOEXEC are one number on Linux.
+      const flags = c.abi.os === "linux" ? O_CLOEXEC : 0;
+      c.zero("socketpair", AF_UNIX, SOCKET_TYPE[type] | flags, 0, pair);
+      return madePair();
+    },
+
+    open(path) {
+      // O_NONBLOCK: opening a FIFO without a writer would block the process for good.
+      const fd = c.value("open", cString(path), O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+      setFlag(fd, F.getfl, F.setfl, O_NONBLOCK, false);
+      return fd;
+    },
+
+    close(fd) {
+      if (c.once("close", fd) === 0) return;
+      const error = c.error("close");
+      // Again would be wrong: the number may belong to someone else by now.
+      if (error.code !== "EINTR") throw error;
+    },
+
+    dup: (fd) => c.fcntl(fd, F_DUPFD_CLOEXEC, 3),
+    setCloseOnExec,
+    setNonBlocking: (fd, on) => setFlag(fd, F.getfl, F.setfl, O_NONBLOCK, on),
+    read,
+
+    write(fd, bytes) {
+      // Empty memory has no address; and a write of nothing to a pipe says nothing.
+      if (bytes.length === 0) return 0;
+      const own = bytes.buffer instanceof ArrayBuffer ? bytes as Memory : bytes.slice();
+      return c.unlessBlocked("write", fd, own, own.length);
+    },
+
+    readAll(fd, cap) {
+      let all = memory(Math.min(cap + 1, 4096));
+      let length = 0;
+      for (;;) {
+        const room = all.subarray(length);
+        const got = c.value("read", fd, room, room.length);
+        if (got === 0) return all.slice(0, length);
+        length += got;
+        if (length > cap) throw new RangeError(`read: more than ${cap} bytes`);
+        if (length === all.length) {
+          const more = memory(Math.min(cap + 1, 2 * all.length));
+          more.set(all);
+          all = more;
+        }
+      }
+    },
+
+    poll(fd, events, timeoutMs) {
+      pollView.setInt32(0, fd, true);
+      pollView.setInt32(4, events & 0xffff, true); // events, and revents cleared
+      const ready = c.once("poll", pollFd, 1, timeoutMs);
+      if (ready >= 0) return ready === 0 ? 0 : pollView.getInt16(6, true);
+      const error = c.error("poll");
+      if (error.code === "EINTR") return 0;
+      throw error;
+    },
+  };
+}

@@ -1,0 +1,211 @@
+/** Who this process is and what it may do, by libc: ids, limits, root folder, signals. The C
+ *  library changes the ids of all threads, a raw system call would change one (nptl(7)). */
+
+import { Unsupported } from "../errors.ts";
+import { type Caller, cString, memory } from "./libc_call.ts";
+import type { SystemError } from "./errno.ts";
+
+/** Real, effective and saved ids. macOS does not tell the saved ones. */
+export interface Ids {
+  readonly ruid: number;
+  readonly euid: number;
+  readonly suid: number | undefined;
+  readonly rgid: number;
+  readonly egid: number;
+  readonly sgid: number | undefined;
+}
+
+/** A soft and a hard limit; Infinity for none. */
+export interface Limit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Calls on the process. All throw SystemError. */
+export interface IdentityCalls {
+  /** Raises the soft limit of open files to the hard one. Returns what holds afterwards. */
+  raiseFileLimit(): Limit;
+  /** Sets soft and hard limit: bytes of a core file, or open files. */
+  setLimit(resource: "core" | "files", n: number): void;
+  /** Sets the supplementary groups to exactly these. */
+  setGroups(gids: readonly number[]): void;
+  /** The supplementary groups. */
+  getGroups(): number[];
+  /** Sets real, effective and saved group id. Groups first, then gid, then uid. */
+  setGid(gid: number): void;
+  /** Sets real, effective and saved user id. */
+  setUid(uid: number): void;
+  getIds(): Ids;
+  /** From now on exec grants nothing: setuid files run as ordinary ones, in every thread and child.
+   *  Throws Unsupported outside Linux. */
+  prctlNoNewPrivs(): void;
+  /** Whether other processes of this user may trace this one, and a crash writes a core file.
+   *  Set it after the last change of ids, which sets it too. Throws Unsupported outside Linux. */
+  prctlDumpable(on: boolean): void;
+  /** Makes `path` the root folder, and the working one: a process that stands outside of its root
+   *  can walk out. */
+  chroot(path: string): void;
+  /** Sends a signal, by number, to one process. */
+  kill(pid: number, signal: number): void;
+}
+
+const RLIMIT_CORE = 4;
+
+/** macOS calls no limit 2^63 − 1, Linux 2^64 − 1. */
+const NO_LIMIT = { linux: 0xffffffffffffffffn, darwin: 0x7fffffffffffffffn };
+
+/** macOS: more open files than OPEN_MAX are refused although the hard limit is infinite. */
+const DARWIN_OPEN_MAX = 10240;
+
+const PR_SET_DUMPABLE = 4;
+const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_SET_MODE_FILTER = 1;
+/** SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW */
+const SECCOMP_FLAGS = 1 | 4;
+/** The filter program of one instruction: BPF_RET | BPF_K with SECCOMP_RET_ALLOW. */
+const ALLOW_ALL = { code: 0x06, k: 0x7fff0000 };
+
+/** −1 as an id means "leave it as it is" to setresuid: success, and still root. */
+const LAST_ID = 0xfffffffe;
+
+function checkId(id: number): void {
+  if (!Number.isInteger(id) || id < 0 || id > LAST_ID) {
+    throw new RangeError(`unable to set an id: ${id} is not a number from 0 to ${LAST_ID}`);
+  }
+}
+
+/** The calls, made through `c`. */
+export function identityCalls(c: Caller): IdentityCalls {
+  const os = c.abi.os;
+  const { RLIMIT_NOFILE } = c.abi.constants;
+  const limit = memory(16);
+  const limitView = new DataView(limit.buffer);
+  const ids = [memory(4), memory(4), memory(4)] as const;
+
+  function getLimit(resource: number): Limit {
+    c.zero("getrlimit", resource, limit);
+    const field = (at: number) => {
+      const value = limitView.getBigUint64(at, true);
+      return value === NO_LIMIT[os] ? Infinity : Number(value);
+    };
+    return { soft: field(0), hard: field(8) };
+  }
+
+  function setLimits(resource: number, { soft, hard }: Limit): void {
+    const value = (n: number) => n === Infinity ? NO_LIMIT[os] : BigInt(n);
+    limitView.setBigUint64(0, value(soft), true);
+    limitView.setBigUint64(8, value(hard), true);
+    c.zero("setrlimit", resource, limit);
+  }
+
+  function three(call: "getresuid" | "getresgid"): [number, number, number] {
+    c.zero(call, ...ids);
+    const [a, b, s] = ids.map((id) => new DataView(id.buffer).getUint32(0, true));
+    return [a ?? 0, b ?? 0, s ?? 0];
+  }
+
+  function linuxOnly(what: string): void {
+    if (os !== "linux") throw new Unsupported(what, os, "run it on Linux");
+  }
+
+  /** PR_SET_NO_NEW_PRIVS reaches the calling thread only, and both runtimes have others, through
+   *  which an intruder could exec. A seccomp filter, here one that allows everything, is what the
+   *  kernel synchronises over all threads, and no_new_privs with it (seccomp(2), TSYNC). */
+  function spreadNoNewPrivs(): void {
+    const filter = memory(8);
+    const filterView = new DataView(filter.buffer);
+    filterView.setUint16(0, ALLOW_ALL.code, true);
+    filterView.setUint32(4, ALLOW_ALL.k, true);
+    const program = memory(16);
+    const programView = new DataView(program.buffer);
+    programView.setUint16(0, 1, true);
+    programView.setBigUint64(8, c.raw.address(filter), true);
+    c.zero("syscall", c.abi.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FLAGS, program);
+    filter.fill(0); // used after the call, so that it was not collected before
+  }
+
+  return {
+    raiseFileLimit() {
+      const { soft, hard } = getLimit(RLIMIT_NOFILE);
+      if (soft < hard) {
+        try {
+          setLimits(RLIMIT_NOFILE, { soft: hard, hard });
+        } catch (error) {
+          if (os !== "darwin" || (error as SystemError).code !== "EINVAL") throw error;
+          const possible = Math.min(hard, DARWIN_OPEN_MAX);
+          if (soft < possible) setLimits(RLIMIT_NOFILE, { soft: possible, hard });
+        }
+      }
+      return getLimit(RLIMIT_NOFILE);
+    },
+
+    setLimit: (resource, n) =>
+      setLimits(resource === "core" ? RLIMIT_CORE : RLIMIT_NOFILE, { soft: n, hard: n }),
+
+    setGroups(gids) {
+      gids.forEach(checkId);
+      const list = memory(Math.max(4, 4 * gids.length)); // empty memory has no address
+      const view = new DataView(list.buffer);
+      gids.forEach((gid, i) => view.setUint32(4 * i, gid, true));
+      c.zero("setgroups", gids.length, list);
+    },
+
+    getGroups() {
+      const count = c.value("getgroups", 0, limit);
+      const list = memory(Math.max(4, 4 * count));
+      const got = c.value("getgroups", count, list);
+      const view = new DataView(list.buffer);
+      return Array.from({ length: got }, (_, i) => view.getUint32(4 * i, true));
+    },
+
+    setGid(gid) {
+      checkId(gid);
+      if (os === "linux") c.zero("setresgid", gid, gid, gid);
+      else c.zero("setgid", gid); // sets all three for root
+    },
+
+    setUid(uid) {
+      checkId(uid);
+      if (os === "linux") c.zero("setresuid", uid, uid, uid);
+      else c.zero("setuid", uid);
+    },
+
+    getIds() {
+      if (os === "linux") {
+        const [ruid, euid, suid] = three("getresuid");
+        const [rgid, egid, sgid] = three("getresgid");
+        return { ruid, euid, suid, rgid, egid, sgid };
+      }
+      return {
+        ruid: c.value("getuid"),
+        euid: c.value("geteuid"),
+        suid: undefined,
+        rgid: c.value("getgid"),
+        egid: c.value("getegid"),
+        sgid: undefined,
+      };
+    },
+
+    prctlNoNewPrivs() {
+      linuxOnly("refuse new privileges");
+      c.zero("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+      spreadNoNewPrivs();
+    },
+
+    prctlDumpable(on) {
+      linuxOnly("refuse to be traced");
+      c.zero("prctl", PR_SET_DUMPABLE, on ? 1 : 0, 0, 0, 0);
+    },
+
+    chroot(path) {
+      c.zero("chroot", cString(path));
+      c.zero("chdir", cString("/"));
+    },
+
+    kill(pid, signal) {
+      // 0 and below name groups of processes; −1 is everyone.
+      if (!(pid > 0)) throw new RangeError(`unable to send a signal: ${pid} is not one process`);
+      c.zero("kill", pid, signal);
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** Descriptors between processes: sendmsg(2) and recvmsg(2) on a Unix socket with SCM_RIGHTS.
+ *  Never waits. What arrives is closed on exec, and closed at once if anything about it is odd. */
+
+import {
+  controlLength,
+  decodeMessage,
+  decodeRights,
+  encodeIovec,
+  encodeMessage,
+  encodeRights,
+  MAX_DESCRIPTORS,
+  MESSAGE_LAYOUT,
+} from "../codec/scm_rights.ts";
+import { type Caller, type Memory, memory } from "./libc_call.ts";
+import type { DescriptorCalls } from "./libc_descriptors.ts";
+
+/** A message with the descriptors that came beside it, which are the receiver's to close. No bytes
+ *  and no descriptors: the other side has closed. */
+export interface Received {
+  readonly bytes: Memory;
+  readonly fds: number[];
+}
+
+/** Passing descriptors. All throw SystemError. */
+export interface PassCalls {
+  /** Sends `bytes` (1 to 65,536) and copies of `fds` (at most 253). How many bytes were taken, which
+   *  on a stream may be fewer: the descriptors went with the first. Undefined if it would have to
+   *  wait; nothing was sent then. */
+  sendDescriptors(socket: number, bytes: Uint8Array, fds: readonly number[]): number | undefined;
+  /** Receives up to `maxBytes` (1 to 65,536) and `maxFds` (0 to 253). Undefined if there is nothing
+   *  yet. If more came than that, everything received is closed and it throws. */
+  receiveDescriptors(socket: number, maxBytes: number, maxFds: number): Received | undefined;
+}
+
+/** Longest message, in bytes. Our own protocol's are far shorter. */
+const MAX_MESSAGE = 65536;
+
+/** The calls, made through `c`. */
+export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
+  const layout = MESSAGE_LAYOUT[c.abi.os];
+  const k = c.abi.constants;
+  // Their addresses are stored in one another: these references keep them where they are as long
+  // as the calls below exist. Collected memory would give EFAULT, or someone else's bytes.
+  const body = memory(MAX_MESSAGE);
+  const iovec = memory(16);
+  const control = memory(controlLength(MAX_DESCRIPTORS, layout));
+  const header = memory(layout.messageBytes);
+  const bodyAddress = c.raw.address(body);
+  const iovecAddress = c.raw.address(iovec);
+  const controlAddress = c.raw.address(control);
+
+  function checkLength(length: number): void {
+    if (!Number.isInteger(length) || length < 1 || length > MAX_MESSAGE) {
+      throw new RangeError(`unable to pass descriptors: ${length} bytes, not 1 to ${MAX_MESSAGE}`);
+    }
+  }
+
+  function prepare(bytes: number, controlBytes: number): void {
+    encodeIovec(iovec, bodyAddress, bytes);
+    const parts = { iov: iovecAddress, control: controlAddress, controlLength: controlBytes };
+    encodeMessage(header, parts, layout);
+  }
+
+  function closeAll(fds: readonly number[]): void {
+    for (const fd of fds) descriptors.close(fd);
+  }
+
+  return {
+    sendDescriptors(socket, bytes, fds) {
+      checkLength(bytes.length); // without a byte to ride on, a stream drops the descriptors
+      body.set(bytes);
+      prepare(bytes.length, encodeRights(fds, control, layout));
+      return c.unlessBlocked("sendmsg", socket, header, k.MSG_DONTWAIT | k.MSG_NOSIGNAL);
+    },
+
+    receiveDescriptors(socket, maxBytes, maxFds) {
+      checkLength(maxBytes);
+      if (!Number.isInteger(maxFds) || maxFds < 0 || maxFds > MAX_DESCRIPTORS) {
+        throw new RangeError(
+          `unable to receive descriptors: ${maxFds} is too many for one message`,
+        );
+      }
+      prepare(maxBytes, controlLength(maxFds, layout));
+      const flags = k.MSG_DONTWAIT | k.MSG_CMSG_CLOEXEC;
+      const length = c.unlessBlocked("recvmsg", socket, header, flags);
+      if (length === undefined) return undefined;
+      const result = decodeMessage(header, layout);
+      const { fds, foreign } = decodeRights(control.subarray(0, result.controlLength), layout);
+      // MSG_CTRUNC: the kernel has thrown some away, for want of room or of free descriptors. What
+      // is left is not what was sent, and its meaning by position is lost.
+      const odd = result.flags & k.MSG_CTRUNC
+        ? "descriptors were cut off"
+        : result.flags & k.MSG_TRUNC
+        ? `the message is longer than ${maxBytes} bytes`
+        : foreign
+        ? "there is control data of another kind"
+        : undefined;
+      if (odd !== undefined) {
+        closeAll(fds);
+        throw new RangeError(`unable to receive descriptors: ${odd}`);
+      }
+      if (c.abi.os === "darwin") fds.forEach((fd) => descriptors.setCloseOnExec(fd, true));
+      return { bytes: body.slice(0, length), fds };
+    },
+  };
+}

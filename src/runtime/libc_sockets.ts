@@ -1,0 +1,204 @@
+/** TCP sockets by libc: what the runtimes' own listeners do not do (backlog, dual-stack, accept
+ *  only when asked) and the options they do not reach. */
+
+import { addressFamily, decodeSockaddr, encodeSockaddr, SOCKADDR_MAX } from "../codec/sockaddr.ts";
+import { formatIp, parseIp } from "../codec/ip.ts";
+import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
+import type { DescriptorCalls } from "./libc_descriptors.ts";
+import { SystemError } from "./errno.ts";
+
+/** Where to listen. */
+export interface ListenAddress {
+  /** A literal address of the family. */
+  readonly ip: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly family: 4 | 6;
+  /** IPv6 only: no IPv4 clients on `::`. Default true; always set, whatever the system's default. */
+  readonly v6only?: boolean;
+  /** Interface of a link-local address. */
+  readonly scopeId?: number;
+  /** Connections that may wait. The system caps it (somaxconn). */
+  readonly backlog: number;
+  /** Share the port with other sockets that set this too. */
+  readonly reusePort?: boolean;
+}
+
+/** An end of a connection, as the kernel tells it: an IPv4 peer of a dual-stack socket has family
+ *  6 and the ip `::ffff:192.0.2.1`. */
+export interface Endpoint {
+  readonly ip: string;
+  readonly port: number;
+  readonly family: 4 | 6;
+  /** Of a link-local IPv6 address only. */
+  readonly scopeId?: number;
+}
+
+/** Calls on sockets. All throw SystemError. */
+export interface SocketCalls {
+  /** A listening TCP socket, non-blocking, closed on exec, and the port it got. */
+  listenSocket(address: ListenAddress): { fd: number; port: number };
+  /** Sets the backlog anew; also of a socket that listens already. */
+  listen(fd: number, backlog: number): void;
+  /** The next connection, non-blocking and closed on exec; undefined if none waits. Throws EMFILE,
+   *  ENFILE, ENOBUFS, ENOMEM, after which the connection still waits: pause, then try again. */
+  acceptDescriptor(fd: number): { fd: number; peer: Endpoint } | undefined;
+  /** This end. */
+  getsockname(fd: number): Endpoint;
+  /** The other end. */
+  getpeername(fd: number): Endpoint;
+  /** The number of a network interface, for `scopeId`. */
+  interfaceIndex(name: string): number;
+  /** Removes the IP options (source routes) of an accepted IPv4 connection. Of an IPv6 socket too:
+   *  they could belong to an IPv4 peer. */
+  dropIpOptions(fd: number): void;
+  /** The IP options that are set. */
+  ipOptions(fd: number): Memory;
+  /** TCP_NODELAY: on sends at once, off waits to fill packets (Nagle). */
+  setNoDelay(fd: number, on: boolean): void;
+  /** Bytes written that the peer has not acknowledged. */
+  outputQueue(fd: number): number;
+}
+
+const SOCK_STREAM = 1;
+const IPPROTO = { ip: 0, tcp: 6, ipv6: 41 };
+const TCP_NODELAY = 1;
+const SIOCOUTQ = 0x5411;
+const SO_NWRITE = 0x1024;
+
+/** RFC 791: at most 40 bytes. */
+const MAX_IP_OPTIONS = 40;
+
+/** accept(2): errors of the connection that has just gone, not of the listener. */
+const GONE = new Set([
+  "ECONNABORTED",
+  "EPROTO",
+  "ENOPROTOOPT",
+  "EHOSTDOWN",
+  "ENONET",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "EOPNOTSUPP",
+]);
+
+/** So many connections that are gone are skipped in one call; the loop must end for a broken
+ *  listener too (EOPNOTSUPP is also what a socket says that does not listen). */
+const MAX_GONE = 64;
+
+/** The calls, made through `c`. */
+export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCalls {
+  const os = c.abi.os;
+  const k = c.abi.constants;
+  const address = memory(SOCKADDR_MAX);
+  const length = memory(4);
+  const lengthView = new DataView(length.buffer);
+  const int = memory(4);
+  const intView = new DataView(int.buffer);
+  // SOCK_NONBLOCK and SOCK_CLOEXEC are the numbers of O_NONBLOCK and O_CLOEXEC on Linux.
+  const flags = os === "linux" ? k.O_NONBLOCK | k.O_CLOEXEC : 0;
+
+  function markNew(fd: number): void {
+    if (os === "linux") return;
+    descriptors.setCloseOnExec(fd, true);
+    descriptors.setNonBlocking(fd, true);
+  }
+
+  function endpoint(): Endpoint {
+    const filled = Math.min(lengthView.getUint32(0, true), SOCKADDR_MAX);
+    const { ip, port, scopeId } = decodeSockaddr(address.subarray(0, filled), os);
+    const family = ip.length === 4 ? 4 : 6;
+    return { ip: formatIp(ip), port, family, ...(scopeId !== 0 && { scopeId }) };
+  }
+
+  function name(call: "getsockname" | "getpeername", fd: number): Endpoint {
+    lengthView.setUint32(0, SOCKADDR_MAX, true);
+    c.zero(call, fd, address, length);
+    return endpoint();
+  }
+
+  function open(where: ListenAddress): number {
+    const ip = parseIp(where.ip);
+    if (ip.length !== (where.family === 4 ? 4 : 16)) {
+      throw new TypeError(`unable to listen: ${where.ip} is not of family ${where.family}`);
+    }
+    const fd = c.value("socket", addressFamily(ip.length, os), SOCK_STREAM | flags, 0);
+    try {
+      markNew(fd);
+      c.setOption(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);
+      if (where.reusePort) c.setOption(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1);
+      if (where.family === 6) {
+        c.setOption(fd, IPPROTO.ipv6, k.IPV6_V6ONLY, where.v6only === false ? 0 : 1);
+      }
+      const struct = encodeSockaddr({ ip, port: where.port, scopeId: where.scopeId ?? 0 }, os);
+      c.zero("bind", fd, struct, struct.length);
+      c.zero("listen", fd, where.backlog);
+      return fd;
+    } catch (error) {
+      descriptors.close(fd);
+      throw error;
+    }
+  }
+
+  function accept(fd: number): number | undefined {
+    for (let gone = 0;; gone++) {
+      lengthView.setUint32(0, SOCKADDR_MAX, true);
+      try {
+        return os === "linux"
+          ? c.unlessBlocked("accept4", fd, address, length, flags)
+          : c.unlessBlocked("accept", fd, address, length);
+      } catch (error) {
+        if (!(error instanceof SystemError && GONE.has(error.code)) || gone === MAX_GONE) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  return {
+    listenSocket(where) {
+      const fd = open(where);
+      return { fd, port: name("getsockname", fd).port };
+    },
+
+    listen: (fd, backlog) => c.zero("listen", fd, backlog),
+
+    acceptDescriptor(fd) {
+      const accepted = accept(fd);
+      if (accepted === undefined) return undefined;
+      const peer = endpoint();
+      markNew(accepted);
+      return { fd: accepted, peer };
+    },
+
+    getsockname: (fd) => name("getsockname", fd),
+    getpeername: (fd) => name("getpeername", fd),
+
+    interfaceIndex(interfaceName) {
+      const index = c.once("if_nametoindex", cString(interfaceName));
+      if (index === 0) throw c.error("if_nametoindex");
+      return index;
+    },
+
+    dropIpOptions: (fd) => c.zero("setsockopt", fd, IPPROTO.ip, k.IP_OPTIONS, int, 0),
+
+    ipOptions(fd) {
+      const options = memory(MAX_IP_OPTIONS);
+      lengthView.setUint32(0, MAX_IP_OPTIONS, true);
+      c.zero("getsockopt", fd, IPPROTO.ip, k.IP_OPTIONS, options, length);
+      return options.slice(0, lengthView.getUint32(0, true));
+    },
+
+    setNoDelay: (fd, on) => c.setOption(fd, IPPROTO.tcp, TCP_NODELAY, on ? 1 : 0),
+
+    outputQueue(fd) {
+      if (os === "linux") {
+        c.zero("ioctl", fd, SIOCOUTQ, int);
+      } else {
+        lengthView.setUint32(0, 4, true);
+        c.zero("getsockopt", fd, k.SOL_SOCKET, SO_NWRITE, int, length);
+      }
+      return intView.getInt32(0, true);
+    },
+  };
+}

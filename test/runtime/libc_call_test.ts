@@ -1,0 +1,150 @@
+/** Checks around calls, and the way taken on macOS, against a C library that only writes down what
+ *  it was called with. What a kernel does with it is the contract's matter. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Unsupported } from "../../src/errors.ts";
+import { type SystemError, systemError } from "../../src/runtime/errno.ts";
+import { makeLibc } from "../../src/runtime/libc.ts";
+import { abiOf } from "../../src/runtime/libc_abi.ts";
+import { type Argument, Caller, type RawLibc } from "../../src/runtime/libc_call.ts";
+
+type Answer = (name: string, args: Argument[]) => number | bigint;
+
+/** A library that answers 0, or what `answer` says, and lists its calls with their numbers. */
+function recorder(platform: string, arch: string, answer: Answer = () => 0, errno = 0) {
+  const abi = abiOf(platform, arch);
+  const calls: (string | number)[][] = [];
+  const symbols = Object.fromEntries(
+    Object.keys(abi.signatures).map((name) => [name, (...args: Argument[]) => {
+      calls.push([name, ...args.filter((arg) => typeof arg === "number")]);
+      return answer(name, args);
+    }]),
+  );
+  const raw: RawLibc = { abi, symbols, errno: () => errno, address: () => 4096n };
+  return { raw, calls };
+}
+
+test("a system without constants is refused by name", () => {
+  for (
+    const [platform, arch] of [["freebsd", "x64"], ["linux", "ia32"], ["win32", "x64"]] as const
+  ) {
+    assert.throws(() => abiOf(platform, arch), (error) => {
+      assert.ok(error instanceof Unsupported);
+      assert.match(error.message, new RegExp(`${platform} on ${arch}`));
+      return true;
+    });
+  }
+});
+
+test("an error has the name of its number on its own system", () => {
+  const text = (errno: number, os: "linux" | "darwin") => systemError("bind", errno, os).message;
+  assert.equal(text(98, "linux"), "bind: address already in use (EADDRINUSE)");
+  assert.equal(text(48, "darwin"), "bind: address already in use (EADDRINUSE)");
+  assert.equal(text(35, "darwin"), "bind: resource temporarily unavailable (EAGAIN)");
+  assert.equal(text(4321, "linux"), "bind: unknown error (E4321)");
+  assert.equal(text(0, "darwin"), "bind: unknown error (E0)");
+});
+
+test("an interrupted call is made again; a close that was interrupted is not", () => {
+  let left = 3;
+  const twice = recorder("linux", "x64", () => left-- > 0 ? -1n : 5n, 4);
+  assert.equal(new Caller(twice.raw).value("sendmsg", 1, new Uint8Array(56), 0), 5);
+  assert.equal(twice.calls.length, 4);
+  const once = recorder("linux", "x64", () => -1, 4);
+  makeLibc(once.raw).close(7);
+  assert.deepEqual(once.calls, [["close", 7]]);
+});
+
+test("a call that must return 0 and returns something else is no success", () => {
+  const { raw } = recorder("linux", "x64", () => 4294967295);
+  assert.throws(() => makeLibc(raw).setUid(1), /neither 0 nor -1/);
+});
+
+test("a wrong argument never reaches the library", () => {
+  const { raw, calls } = recorder("linux", "x64");
+  const c = new Caller(raw);
+  assert.throws(() => c.once("close"), /no such function with 0 arguments/);
+  assert.throws(() => c.once("system", 1), /no such function/);
+  assert.throws(() => c.once("setresuid", -1, 0, 0), /argument 1 is no u32/);
+  assert.throws(() => c.once("bind", 3, 0, 16), /argument 2 is no memory/);
+  assert.throws(() => c.once("read", 3, new Uint8Array(1), -1), /argument 3 is no u64/);
+  assert.deepEqual(calls, []);
+});
+
+test("on macOS pipes are marked one by one, and arm64 gets its variadic argument on the stack", () => {
+  const FD = { out: 5, into: 6 };
+  const answer: Answer = (name, args) => {
+    const memory = args[0];
+    if (name === "pipe" && memory instanceof Uint8Array) memory.set([FD.out, 0, 0, 0, FD.into]);
+    return 0;
+  };
+  const F = { getfd: 1, setfd: 2 };
+  for (const [arch, fill] of [["x64", []], ["arm64", [0, 0, 0, 0, 0, 0]]] as const) {
+    const { raw, calls } = recorder("darwin", arch, answer);
+    assert.deepEqual(makeLibc(raw).pipe(), [FD.out, FD.into]);
+    assert.deepEqual(calls, [
+      ["pipe"],
+      ["fcntl", FD.out, F.getfd, ...fill, 0],
+      ["fcntl", FD.out, F.setfd, ...fill, 1],
+      ["fcntl", FD.into, F.getfd, ...fill, 0],
+      ["fcntl", FD.into, F.setfd, ...fill, 1],
+    ]);
+  }
+});
+
+test("on macOS ids are set by the calls it has, and what Linux alone can do is refused", () => {
+  const { raw, calls } = recorder("darwin", "arm64");
+  const libc = makeLibc(raw);
+  libc.setGroups([20]);
+  libc.setGid(20);
+  libc.setUid(501);
+  assert.deepEqual(calls, [["setgroups", 1], ["setgid", 20], ["setuid", 501]]);
+  assert.equal(libc.getIds().suid, undefined);
+  assert.throws(() => libc.prctlNoNewPrivs(), Unsupported);
+  assert.throws(() => libc.prctlDumpable(false), Unsupported);
+});
+
+test("every method finds its symbols on macOS", () => {
+  const { raw, calls } = recorder("darwin", "x64", (name) => name === "if_nametoindex" ? 1 : 0);
+  const libc = makeLibc(raw);
+  const inet = { ip: "::1", port: 1, family: 6, backlog: 9, reusePort: true } as const;
+  const unknownFamily = /family: 0 is neither/;
+  assert.throws(() => libc.listenSocket(inet), unknownFamily);
+  assert.throws(() => libc.acceptDescriptor(3), unknownFamily);
+  assert.throws(() => libc.getpeername(3), unknownFamily);
+  libc.interfaceIndex("lo0");
+  libc.dropIpOptions(3);
+  libc.ipOptions(3);
+  libc.setNoDelay(3, true);
+  libc.outputQueue(3);
+  libc.socketpair("stream");
+  libc.dup(3);
+  libc.open("/");
+  libc.setNonBlocking(3, true);
+  libc.read(3, 1);
+  libc.write(3, Uint8Array.of(1));
+  libc.readAll(3, 1);
+  libc.poll(3, 1, 0);
+  libc.sendDescriptors(3, Uint8Array.of(1), [4]);
+  libc.receiveDescriptors(3, 1, 0);
+  libc.raiseFileLimit();
+  libc.setLimit("core", 0);
+  libc.getGroups();
+  libc.chroot("/");
+  libc.kill(4, 0);
+  assert.deepEqual(calls.slice(0, 4), [
+    ["socket", 30, 1, 0],
+    ["fcntl", 0, 1, 0],
+    ["fcntl", 0, 2, 1],
+    ["fcntl", 0, 3, 0],
+  ]);
+});
+
+test("a failed call is an error with its name", () => {
+  const { raw } = recorder("darwin", "x64", () => -1, 48);
+  assert.throws(
+    () => makeLibc(raw).listen(3, 1),
+    (error) => (error as SystemError).code === "EADDRINUSE",
+  );
+});

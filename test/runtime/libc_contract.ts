@@ -1,0 +1,523 @@
+/** What both loaders of the C library must do, against the kernel that runs the test. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { type Libc, POLL, SystemError } from "../../src/runtime/libc.ts";
+import { runFile } from "./libc_here.ts";
+
+const LOOPBACK = { ip: "127.0.0.1", port: 0, family: 4, backlog: 16 } as const;
+const HERE = dirname(fileURLToPath(import.meta.url));
+const isRoot = process.getuid?.() === 0;
+
+function fails(code: string, syscall: string, call: () => unknown): void {
+  assert.throws(call, (error) => {
+    assert.ok(error instanceof SystemError, String(error));
+    assert.equal(error.code, code);
+    assert.equal(error.syscall, syscall);
+    assert.match(error.message, new RegExp(`^${syscall}: [a-z].*\\(${code}\\)$`));
+    return true;
+  });
+}
+
+function openFiles(): string[] {
+  return readdirSync("/proc/self/fd");
+}
+
+function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } {
+  const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+  const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(text)?.[1] ?? "", 8);
+  return { closeOnExec: (flags & 0o2000000) !== 0, nonBlocking: (flags & 0o4000) !== 0 };
+}
+
+/** Makes the collectors run: small garbage for the young generation, large for the old one. */
+function makeGarbage(): void {
+  let keep: unknown[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    keep.push(new Uint8Array(64), { i });
+    if (keep.length > 2000) keep = [];
+  }
+  for (let i = 0; i < 8; i++) keep = [new Uint8Array(4 << 20).fill(i)];
+}
+
+function must<T>(value: T | undefined): T {
+  assert.notEqual(value, undefined);
+  return value as T;
+}
+
+async function runChild(mode: string): Promise<Record<string, unknown>> {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [...runFile(join(HERE, "libc_child.ts")), mode],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let text = "";
+  child.stdout?.on("data", (data) => text += data);
+  const [status] = await once(child, "close");
+  assert.equal(status, 0);
+  return JSON.parse(text);
+}
+
+/** A connection through a listener of ours: the client, and what was accepted. */
+async function connection(libc: Libc, listener: { fd: number; port: number }, host: string) {
+  const client = net.connect(listener.port, host);
+  client.on("error", () => {});
+  await once(client, "connect");
+  assert.equal(libc.poll(listener.fd, POLL.in, 5000), POLL.in);
+  return { client, accepted: must(libc.acceptDescriptor(listener.fd)) };
+}
+
+/** Registers the tests. */
+export function libcContract(libc: Libc): void {
+  test("the backlog of a listener is the one asked for, and can be changed", () => {
+    const { fd, port } = libc.listenSocket({ ...LOOPBACK, backlog: 7 });
+    const sendQ = () => {
+      const text = execFileSync("ss", ["-Hltn", `sport = :${port}`], { encoding: "latin1" });
+      return Number(text.trim().split(/\s+/)[2]);
+    };
+    try {
+      assert.equal(sendQ(), 7);
+      libc.listen(fd, 23);
+      assert.equal(sendQ(), 23);
+    } finally {
+      libc.close(fd);
+    }
+  });
+
+  test("a listener is non-blocking and closed on exec", () => {
+    const { fd, port } = libc.listenSocket(LOOPBACK);
+    assert.deepEqual(flagsOf(fd), { closeOnExec: true, nonBlocking: true });
+    assert.equal(libc.acceptDescriptor(fd), undefined);
+    assert.deepEqual(libc.getsockname(fd), { ip: "127.0.0.1", port, family: 4 });
+    libc.close(fd);
+  });
+
+  test("a port that is taken is EADDRINUSE, a foreign address EADDRNOTAVAIL", () => {
+    const first = libc.listenSocket(LOOPBACK);
+    const before = openFiles().length;
+    fails("EADDRINUSE", "bind", () => libc.listenSocket({ ...LOOPBACK, port: first.port }));
+    fails("EADDRNOTAVAIL", "bind", () => libc.listenSocket({ ...LOOPBACK, ip: "192.0.2.1" }));
+    assert.equal(openFiles().length, before);
+    assert.throws(() => libc.listenSocket({ ...LOOPBACK, family: 6 }), /not of family 6/);
+    libc.close(first.fd);
+  });
+
+  test("a port is free again for a successor while old connections live on", async () => {
+    const first = libc.listenSocket(LOOPBACK);
+    const { client, accepted } = await connection(libc, first, "127.0.0.1");
+    libc.close(first.fd);
+    const second = libc.listenSocket({ ...LOOPBACK, port: first.port });
+    assert.equal(second.port, first.port);
+    client.destroy();
+    libc.close(accepted.fd);
+    libc.close(second.fd);
+  });
+
+  test("two listeners share a port only if both ask for it", () => {
+    const first = libc.listenSocket({ ...LOOPBACK, reusePort: true });
+    const second = libc.listenSocket({ ...LOOPBACK, port: first.port, reusePort: true });
+    fails("EADDRINUSE", "bind", () => libc.listenSocket({ ...LOOPBACK, port: first.port }));
+    libc.close(first.fd);
+    libc.close(second.fd);
+  });
+
+  test("an IPv6 listener takes no IPv4 client, unless dual-stack is asked for", async () => {
+    const any = { ip: "::", port: 0, family: 6, backlog: 16 } as const;
+    const only = libc.listenSocket(any);
+    const refused = net.connect(only.port, "127.0.0.1");
+    const [error] = await once(refused, "error");
+    assert.equal(error.code, "ECONNREFUSED");
+    libc.close(only.fd);
+
+    const both = libc.listenSocket({ ...any, v6only: false });
+    const four = await connection(libc, both, "127.0.0.1");
+    const six = await connection(libc, both, "::1");
+    assert.equal(four.accepted.peer.ip, "::ffff:127.0.0.1");
+    assert.equal(four.accepted.peer.port, four.client.localPort);
+    assert.deepEqual(libc.getpeername(six.accepted.fd), six.accepted.peer);
+    assert.deepEqual(six.accepted.peer, { ip: "::1", port: six.client.localPort, family: 6 });
+    libc.dropIpOptions(four.accepted.fd);
+    libc.dropIpOptions(six.accepted.fd);
+    for (const { client, accepted } of [four, six]) {
+      client.destroy();
+      libc.close(accepted.fd);
+    }
+    libc.close(both.fd);
+  });
+
+  test("an accepted connection is non-blocking, closed on exec, and carries bytes", async () => {
+    const listener = libc.listenSocket(LOOPBACK);
+    const { client, accepted } = await connection(libc, listener, "127.0.0.1");
+    assert.deepEqual(flagsOf(accepted.fd), { closeOnExec: true, nonBlocking: true });
+    assert.equal(libc.read(accepted.fd, 10), undefined);
+    client.write("hello");
+    while (libc.poll(accepted.fd, POLL.in, 0) === 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.deepEqual(must(libc.read(accepted.fd, 10)), new TextEncoder().encode("hello"));
+    libc.setNoDelay(accepted.fd, true);
+    libc.setNoDelay(accepted.fd, false);
+    client.destroy();
+    libc.close(accepted.fd);
+    libc.close(listener.fd);
+  });
+
+  test("IP options are seen, and dropped", async () => {
+    const listener = libc.listenSocket(LOOPBACK);
+    const client = spawn("python3", [
+      "-c",
+      // A timestamp option: the kernel accepts source routes only where routing allows them.
+      "import socket,sys\n" +
+      "s=socket.socket()\n" +
+      "s.setsockopt(0,4,bytes([68,12,5,0]+[0]*8))\n" +
+      "s.connect(('127.0.0.1',int(sys.argv[1])))\n" +
+      "sys.stdin.read()",
+      String(listener.port),
+    ], { stdio: ["pipe", "inherit", "inherit"] });
+    assert.equal(libc.poll(listener.fd, POLL.in, 10_000), POLL.in);
+    const { fd } = must(libc.acceptDescriptor(listener.fd));
+    assert.equal(libc.ipOptions(fd)[0], 68);
+    libc.dropIpOptions(fd);
+    assert.equal(libc.ipOptions(fd).length, 0);
+    libc.close(fd);
+    libc.close(listener.fd);
+    client.stdin?.end();
+    await once(client, "close");
+  });
+
+  test("the output queue counts what the peer has not taken, down to 0", async () => {
+    const listener = libc.listenSocket(LOOPBACK);
+    const { client, accepted } = await connection(libc, listener, "127.0.0.1");
+    assert.equal(libc.outputQueue(accepted.fd), 0);
+    client.pause();
+    const block = new Uint8Array(65536);
+    while (libc.write(accepted.fd, block) !== undefined);
+    assert.ok(libc.outputQueue(accepted.fd) > 0);
+    client.on("data", () => {});
+    client.resume();
+    while (libc.outputQueue(accepted.fd) > 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    client.destroy();
+    libc.close(accepted.fd);
+    libc.close(listener.fd);
+  });
+
+  test("interfaces are found by name", () => {
+    assert.equal(libc.interfaceIndex("lo"), 1);
+    fails("ENODEV", "if_nametoindex", () => libc.interfaceIndex("nosuchif0"));
+    assert.throws(() => libc.interfaceIndex("lo\0x"), /contains a NUL/);
+  });
+
+  test("a link-local address needs its interface", () => {
+    const address = { ip: "fe80::1", port: 0, family: 6, backlog: 1 } as const;
+    fails("EINVAL", "bind", () => libc.listenSocket(address));
+    fails("EADDRNOTAVAIL", "bind", () => libc.listenSocket({ ...address, scopeId: 1 }));
+  });
+
+  test("a pipe is a pipe, closed on exec, and carries bytes and its end", () => {
+    const [out, into] = libc.pipe();
+    assert.ok(statSync(`/proc/self/fd/${out}`).isFIFO());
+    assert.ok(statSync(`/proc/self/fd/${into}`).isFIFO());
+    assert.deepEqual(flagsOf(out), { closeOnExec: true, nonBlocking: false });
+    assert.equal(flagsOf(into).closeOnExec, true);
+    libc.setNonBlocking(out, true);
+    assert.deepEqual(flagsOf(out), { closeOnExec: true, nonBlocking: true });
+    assert.equal(libc.read(out, 4), undefined);
+    assert.equal(libc.write(into, Uint8Array.of(1, 2, 3).subarray(1)), 2);
+    assert.equal(libc.write(into, new Uint8Array(0)), 0);
+    assert.deepEqual(must(libc.read(out, 4)), Uint8Array.of(2, 3));
+    libc.close(into);
+    assert.equal(must(libc.read(out, 4)).length, 0);
+    libc.close(out);
+  });
+
+  test("a full pipe takes no more, and one without a reader is EPIPE", () => {
+    const [out, into] = libc.pipe();
+    libc.setNonBlocking(into, true);
+    const block = new Uint8Array(4096);
+    let written = 0;
+    for (let n; (n = libc.write(into, block)) !== undefined;) written += n;
+    assert.ok(written >= 4096);
+    libc.close(out);
+    fails("EPIPE", "write", () => libc.write(into, block));
+    libc.close(into);
+  });
+
+  test("readAll reads to the end, and no more than its cap", () => {
+    for (const size of [0, 1, 4095, 4096, 4097, 50_000]) {
+      const data = Uint8Array.from({ length: size }, (_, i) => i);
+      for (const cap of [size, size + 1, 1 << 20]) {
+        const [out, into] = libc.pipe();
+        assert.equal(libc.write(into, data), size);
+        libc.close(into);
+        assert.deepEqual(libc.readAll(out, cap), data);
+        libc.close(out);
+      }
+      if (size === 0) continue;
+      const [out, into] = libc.pipe();
+      libc.write(into, data);
+      libc.close(into);
+      assert.throws(() => libc.readAll(out, size - 1), /more than \d+ bytes/);
+      libc.close(out);
+    }
+  });
+
+  test("socket pairs of each type keep or join messages as the type says", () => {
+    for (const [type, first] of [["stream", 2], ["dgram", 1], ["seqpacket", 1]] as const) {
+      const [a, b] = libc.socketpair(type);
+      assert.equal(flagsOf(a).closeOnExec, true);
+      libc.write(a, Uint8Array.of(1));
+      libc.write(a, Uint8Array.of(2));
+      assert.equal(must(libc.read(b, 10)).length, first, type);
+      libc.close(a);
+      libc.close(b);
+    }
+  });
+
+  test("close of what is not open is EBADF, and no argument passes that is no descriptor", () => {
+    fails("EBADF", "close", () => libc.close(-1));
+    fails("EBADF", "read", () => libc.read(-1, 1));
+    for (const wrong of [NaN, 1.5, 2 ** 31, undefined as unknown as number]) {
+      assert.throws(() => libc.close(wrong), /unable to call close: argument 1 is no i32/);
+    }
+  });
+
+  test("a duplicate is 3 or above, closed on exec, and outlives the first", () => {
+    const [out, into] = libc.pipe();
+    const copy = libc.dup(into);
+    assert.ok(copy >= 3);
+    assert.equal(flagsOf(copy).closeOnExec, true);
+    libc.setCloseOnExec(copy, false);
+    assert.equal(flagsOf(copy).closeOnExec, false);
+    libc.close(into);
+    libc.write(copy, Uint8Array.of(9));
+    assert.equal(must(libc.read(out, 1))[0], 9);
+    libc.close(copy);
+    libc.close(out);
+  });
+
+  test("files open for reading, a FIFO without a writer does not block, errors have names", () => {
+    const folder = mkdtempSync(join(tmpdir(), "libc-"));
+    try {
+      writeFileSync(join(folder, "ü file"), "text");
+      const fd = libc.open(join(folder, "ü file"));
+      assert.deepEqual(flagsOf(fd), { closeOnExec: true, nonBlocking: false });
+      assert.equal(new TextDecoder().decode(libc.readAll(fd, 100)), "text");
+      fails("EBADF", "write", () => libc.write(fd, Uint8Array.of(1)));
+      libc.close(fd);
+      fails("ENOENT", "open", () => libc.open(join(folder, "none")));
+      execFileSync("mkfifo", [join(folder, "fifo")]);
+      libc.close(libc.open(join(folder, "fifo")));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("poll tells readiness, time passed and the other side's end", () => {
+    const [out, into] = libc.pipe();
+    assert.equal(libc.poll(out, POLL.in, 1), 0);
+    assert.equal(libc.poll(into, POLL.out, 1), POLL.out);
+    libc.close(into);
+    assert.equal(libc.poll(out, POLL.in, 1), POLL.hangUp);
+    libc.close(out);
+    assert.equal(libc.poll(out, POLL.in, 1), POLL.invalid);
+  });
+
+  passing(libc);
+  identity(libc);
+}
+
+function passing(libc: Libc): void {
+  test("descriptors pass both ways many times, through collections, and none leaks", () => {
+    for (const type of ["stream", "seqpacket"] as const) {
+      const [a, b] = libc.socketpair(type);
+      const before = openFiles().length;
+      for (let round = 0; round < 3000; round++) {
+        const [from, to] = round % 2 ? [a, b] : [b, a];
+        const [out, into] = libc.pipe();
+        const message = Uint8Array.of(round & 0xff, round >> 8, 7);
+        assert.equal(libc.sendDescriptors(from, message, [out, into]), 3);
+        libc.close(out);
+        libc.close(into);
+        const { bytes, fds } = must(libc.receiveDescriptors(to, 100, 2));
+        assert.deepEqual(bytes, message);
+        const [newOut = -1, newInto = -1] = fds;
+        assert.equal(fds.length, 2);
+        libc.write(newInto, message);
+        assert.deepEqual(must(libc.read(newOut, 100)), message);
+        if (round % 500 === 0) {
+          assert.equal(flagsOf(newOut).closeOnExec, true);
+          makeGarbage();
+        }
+        libc.close(newOut);
+        libc.close(newInto);
+      }
+      assert.equal(openFiles().length, before);
+      libc.close(a);
+      libc.close(b);
+    }
+  });
+
+  test("receiving waits for nothing, and the end is no bytes", () => {
+    const [a, b] = libc.socketpair("stream");
+    assert.equal(libc.receiveDescriptors(b, 10, 1), undefined);
+    libc.sendDescriptors(a, Uint8Array.of(5), []);
+    assert.deepEqual(libc.receiveDescriptors(b, 10, 1), { bytes: Uint8Array.of(5), fds: [] });
+    libc.close(a);
+    assert.deepEqual(libc.receiveDescriptors(b, 10, 1), { bytes: new Uint8Array(0), fds: [] });
+    libc.close(b);
+  });
+
+  test("sending to a full socket sends nothing, to a closed one is EPIPE", () => {
+    const [a, b] = libc.socketpair("seqpacket");
+    const message = new Uint8Array(8192);
+    let sent = 0;
+    while (libc.sendDescriptors(a, message, [a]) !== undefined) sent++;
+    for (let i = 0; i < sent; i++) {
+      const { bytes, fds } = must(libc.receiveDescriptors(b, 8192, 1));
+      assert.deepEqual([bytes.length, fds.length], [8192, 1]);
+      fds.forEach((fd) => libc.close(fd));
+    }
+    assert.equal(libc.receiveDescriptors(b, 8192, 1), undefined);
+    libc.close(b);
+    fails("EPIPE", "sendmsg", () => libc.sendDescriptors(a, message, []));
+    libc.close(a);
+  });
+
+  test("one descriptor too many closes them all", () => {
+    for (const [sent, room] of [[2, 1], [3, 2], [1, 0], [4, 1], [253, 252]] as const) {
+      const [a, b] = libc.socketpair("seqpacket");
+      const before = openFiles().length;
+      libc.sendDescriptors(a, Uint8Array.of(1), new Array(sent).fill(a));
+      assert.throws(() => libc.receiveDescriptors(b, 10, room), /descriptors were cut off/);
+      assert.equal(openFiles().length, before);
+      libc.sendDescriptors(a, Uint8Array.of(2), [a]);
+      const next = must(libc.receiveDescriptors(b, 10, 1));
+      assert.equal(next.bytes[0], 2);
+      next.fds.forEach((fd) => libc.close(fd));
+      libc.close(a);
+      libc.close(b);
+    }
+  });
+
+  test("a message longer than allowed is refused and its descriptors closed", () => {
+    const [a, b] = libc.socketpair("seqpacket");
+    const before = openFiles().length;
+    libc.sendDescriptors(a, new Uint8Array(11), [a, b]);
+    assert.throws(() => libc.receiveDescriptors(b, 10, 4), /longer than 10 bytes/);
+    assert.equal(openFiles().length, before);
+    libc.close(a);
+    libc.close(b);
+  });
+
+  test("253 descriptors fit into a message, more do not; limits are checked before", () => {
+    const [a, b] = libc.socketpair("seqpacket");
+    libc.sendDescriptors(a, new Uint8Array(65536).fill(3), new Array(253).fill(a));
+    const { bytes, fds } = must(libc.receiveDescriptors(b, 65536, 253));
+    assert.deepEqual([bytes.length, bytes[65535], fds.length], [65536, 3, 253]);
+    fds.forEach((fd) => libc.close(fd));
+    const one = Uint8Array.of(1);
+    assert.throws(() => libc.sendDescriptors(a, one, new Array(254).fill(a)), RangeError);
+    assert.throws(() => libc.sendDescriptors(a, new Uint8Array(0), [a]), RangeError);
+    assert.throws(() => libc.sendDescriptors(a, new Uint8Array(65537), []), RangeError);
+    assert.throws(() => libc.receiveDescriptors(b, 0, 1), RangeError);
+    assert.throws(() => libc.receiveDescriptors(b, 10, 254), RangeError);
+    fails("EBADF", "sendmsg", () => libc.sendDescriptors(a, one, [-1]));
+    fails("ENOTSOCK", "sendmsg", () => {
+      const [out, into] = libc.pipe();
+      try {
+        libc.sendDescriptors(into, one, []);
+      } finally {
+        libc.close(out);
+        libc.close(into);
+      }
+    });
+    libc.close(a);
+    libc.close(b);
+  });
+}
+
+function identity(libc: Libc): void {
+  test("ids and groups are those of the process", () => {
+    const ids = libc.getIds();
+    assert.equal(ids.ruid, process.getuid?.());
+    assert.equal(ids.euid, process.geteuid?.());
+    assert.equal(ids.egid, process.getegid?.());
+    assert.deepEqual(new Set(libc.getGroups()), groupsOf("/proc/self/status"));
+  });
+
+  test("-1 and other numbers that are no ids are refused before the call", () => {
+    for (const id of [-1, 0xffffffff, 1.5, NaN]) {
+      assert.throws(() => libc.setUid(id), RangeError);
+      assert.throws(() => libc.setGid(id), RangeError);
+      assert.throws(() => libc.setGroups([id]), RangeError);
+    }
+  });
+
+  test("a signal reaches one process, and never a group of them", async () => {
+    const child = spawn("sleep", ["60"]);
+    await once(child, "spawn");
+    libc.kill(must(child.pid), 0);
+    libc.kill(must(child.pid), 15);
+    const [, signal] = await once(child, "close");
+    assert.equal(signal, "SIGTERM");
+    fails("ESRCH", "kill", () => libc.kill(must(child.pid), 0));
+    for (const pid of [0, -1, NaN]) assert.throws(() => libc.kill(pid, 0), RangeError);
+  });
+
+  test("limits are set, and the file limit is raised to the hard one", async () => {
+    assert.deepEqual(await runChild("limits"), {
+      files: ["256", "256"],
+      core: ["0", "0"],
+      raised: { soft: 256, hard: 256 },
+    });
+    const { soft, hard } = libc.raiseFileLimit();
+    assert.equal(soft, hard);
+    const row = /^Max open files +(\d+) +(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"));
+    assert.deepEqual(row?.slice(1).map(Number), [soft, hard]);
+  });
+
+  test("root that is given up stays given up, in every thread", { skip: !isRoot }, async () => {
+    const result = await runChild("drop");
+    assert.deepEqual(result["groups"], [4242, 4243]);
+    assert.deepEqual(result["ids"], {
+      ruid: 65533,
+      euid: 65533,
+      suid: 65533,
+      rgid: 65534,
+      egid: 65534,
+      sgid: 65534,
+    });
+    assert.deepEqual(result["back"], {
+      setUid: "EPERM",
+      setGid: "EPERM",
+      setGroups: "EPERM",
+      chroot: "EPERM",
+    });
+    assert.ok((result["uid"] as string[]).length > 1, "the runtime has more than one thread");
+    assert.deepEqual([...new Set(result["uid"] as string[])], ["65533 65533 65533 65533"]);
+    assert.deepEqual([...new Set(result["gid"] as string[])], ["65534 65534 65534 65534"]);
+    assert.deepEqual([...new Set(result["groupsOfThreads"] as string[])], [""]);
+    assert.deepEqual([...new Set(result["noNewPrivs"] as string[])], ["1"]);
+    assert.deepEqual([result["dumpable"], result["notDumpable"]], [65533, 0]);
+  });
+
+  test("a process in a jail sees nothing of the outside", { skip: !isRoot }, async () => {
+    const { folder, outside, above } = await runChild("jail");
+    rmSync(String(folder), { recursive: true });
+    assert.deepEqual([outside, above], ["ENOENT", "ENOENT"]);
+  });
+}
+
+function groupsOf(status: string): Set<number> {
+  const line = /^Groups:(.*)$/m.exec(readFileSync(status, "latin1"))?.[1] ?? "";
+  return new Set(line.trim().split(/\s+/).filter(Boolean).map(Number));
+}
