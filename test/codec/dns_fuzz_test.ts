@@ -81,7 +81,7 @@ function check(found: Message): void {
   if (step.kind !== "loop") assert.ok(step.chain.seen.size <= MAX_CHAIN);
 }
 
-test(`${RUNS} mutated packets are decoded or refused, without growth`, () => {
+test(`${RUNS} mutated packets are decoded or refused, without growth`, { timeout: 600_000 }, () => {
   const below = numbers(20261121);
   let accepted = 0;
   let slowest = 0;
@@ -105,7 +105,9 @@ test(`${RUNS} mutated packets are decoded or refused, without growth`, () => {
   assert.ok(grown < 200e6, `memory grew by ${grown} bytes`);
 });
 
-test(`${Math.ceil(RUNS / 10)} random ident replies give printable text or nothing`, () => {
+test(`${Math.ceil(RUNS / 10)} random ident replies give printable text or nothing`, {
+  timeout: 600_000,
+}, () => {
   const below = numbers(1413);
   const pieces = [":", " ", "\t", "\r", "\n", "\0", "\x1b", "USERID", "ERROR", "x", "1,2", "\xff"];
   for (let i = 0; i < RUNS / 10; i++) {

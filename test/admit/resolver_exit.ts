@@ -1,0 +1,30 @@
+/** Starts 100 look-ups on a silent server and closes the resolver under them, twice, and must then
+ *  end by itself: run by transport_test.ts. A timer left would hold it for a look-up's 30 seconds. */
+
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { systemClock } from "../../src/admit/clock.ts";
+import { resolverFor } from "./helpers.ts";
+
+const silent = createSocket("udp4").bind(0, "127.0.0.1");
+await once(silent, "listening");
+
+/** Returns how many look-ups were called off, and how many descriptors are open afterwards. */
+async function round(): Promise<[aborted: number, descriptors: number]> {
+  const resolver = resolverFor(`127.0.0.1:${silent.address().port}`, { clock: systemClock });
+  const packet = once(silent, "message");
+  const waits = Array.from({ length: 100 }, (_, i) => resolver.lookup(`n${i}.test`, "A"));
+  await packet;
+  resolver.close();
+  const lookups = await Promise.all(waits);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const aborted = lookups.filter(({ status }) => status === "aborted").length;
+  return [aborted, readdirSync("/proc/self/fd").length];
+}
+
+// What the runtime opens once and keeps open is there after the first round.
+const [, before] = await round();
+const [aborted, descriptors] = await round();
+console.log(`${aborted} aborted, ${Math.max(0, descriptors - before)} descriptors more`);
+silent.close();

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { nodeTransport } from "../../src/admit/transport.ts";
+
+for (const [type, address] of [["udp4", "127.0.0.1"], ["udp6", "::1"]] as const) {
+  test(`a datagram goes to ${address} and what comes back is reported with its source`, async () => {
+    const echo = createSocket(type);
+    echo.on("message", (bytes, from) => echo.send(bytes, from.port, from.address));
+    echo.bind(0, address);
+    await once(echo, "listening");
+    const { port } = echo.address();
+    const got = await new Promise((resolve, reject) => {
+      const close = nodeTransport.udp({ address, port }, Uint8Array.of(1, 2, 3), {
+        packet(bytes, from) {
+          close();
+          resolve([Array.from(bytes), from]);
+        },
+        failed: reject,
+      });
+    });
+    assert.deepEqual(got, [[1, 2, 3], { address, port }]);
+    echo.close();
+  });
+}
+
+test("sockets that are closed at once report nothing and do no harm", async () => {
+  const events: string[] = [];
+  const to = { address: "127.0.0.1", port: 9 };
+  const note = (text: string) => () => void events.push(text);
+  for (let i = 0; i < 50; i++) {
+    const packet = Uint8Array.of(0);
+    nodeTransport.udp(to, packet, { packet: note("packet"), failed: note("failed") })();
+    nodeTransport.tcp(to, packet, { data: note("data"), ended: note("ended") })();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(events, []);
+});
+
+test("a refused connection ends once, with its reason", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  let ends = 0;
+  const error = await new Promise<Error | undefined>((resolve) => {
+    nodeTransport.tcp({ address: "127.0.0.1", port }, new Uint8Array(), {
+      data: () => {},
+      ended(error) {
+        ends++;
+        setTimeout(() => resolve(error), 20);
+      },
+    });
+  });
+  assert.equal(ends, 1);
+  assert.match(String(error), /ECONNREFUSED|refused/);
+});
+
+test("a stream delivers what was sent and then its end", async () => {
+  const server = createServer((socket: Socket) => {
+    socket.on("data", (data) => socket.end(data));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const got: number[] = [];
+  await new Promise<void>((resolve, reject) => {
+    nodeTransport.tcp({ address: "127.0.0.1", port }, Uint8Array.of(7, 8), {
+      data: (bytes) => void got.push(...bytes),
+      ended: (error) => error ? reject(error) : resolve(),
+    });
+  });
+  assert.deepEqual(got, [7, 8]);
+  server.close();
+});
+
+test("a program ends by itself, without a descriptor left, once its resolver is closed", async () => {
+  const path = fileURLToPath(new URL("resolver_exit.ts", import.meta.url));
+  const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
+  const child = spawn(process.execPath, run, { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (data) => out += data);
+  const [code] = await once(child, "close");
+  assert.equal(out, "100 aborted, 0 descriptors more\n");
+  assert.equal(code, 0);
+});
