@@ -1,0 +1,164 @@
+#!/bin/sh
+# Builds one executable. Needs sh, Node and npm; what else is missing is installed under the project.
+#
+#   ./compile.sh        dist/sslserver with Bun, and the names tcprules and tcprulescheck beside it
+#   ./compile.sh deno   dist/sslserver-deno with `deno compile`; DENORT_BIN names a base executable
+#                       already at hand, otherwise Deno downloads its own
+#   ./compile.sh all    dist/sslserver-TARGET with Bun, for every target below; the base executables
+#                       come from the npm registry and must match package-lock.json
+#
+# ENTRY (default cli.ts, from the project's folder) and DIST (default dist) can be set.
+# Nothing half-built is ever visible: everything happens in a scratch folder and is renamed.
+set -eu
+
+TARGETS='linux-x64 linux-arm64 linux-x64-musl linux-arm64-musl darwin-x64 darwin-arm64'
+
+# The builder's environment must not steer the build: these load code into Bun, Deno, Node or npm.
+unset BUN_OPTIONS BUN_BE_BUN BUN_INSPECT BUN_INSPECT_CONNECT_TO BUN_INSPECT_PRELOAD \
+  NODE_OPTIONS NODE_CHANNEL_FD NODE_UNIQUE_ID NODE_ENV CDPATH
+
+fail() {
+  echo "compile.sh: $*" >&2
+  exit 1
+}
+
+usage() {
+  echo 'usage: compile.sh [deno | all]' >&2
+  exit 100
+}
+
+[ $# -le 1 ] || usage
+case ${1-bun} in bun | deno | all) job=${1-bun} ;; *) usage ;; esac
+
+home=$(cd -- "$(dirname -- "$0")" && pwd -P)
+start=$(pwd -P)
+dist=${DIST:-$home/dist}
+case $dist in /*) ;; *) dist=$start/$dist ;; esac
+entry=${ENTRY:-cli.ts}
+case $entry in /*) ;; *) entry=$home/$entry ;; esac
+[ -f "$entry" ] || fail "unable to read $entry: no such file"
+
+mkdir -p -- "$dist" || fail "unable to create $dist"
+scratch=$(mktemp -d "$dist/.build.XXXXXX") || fail "unable to write $dist"
+trap 'rm -rf -- "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# npm wants a home and a cache that it can write; root's empty HOME or nobody's /nonexistent do not do.
+run_npm() {
+  command -v npm >/dev/null || fail "unable to run npm: not found in PATH; install Node and npm"
+  (
+    [ -n "${HOME:-}" ] || export HOME="$scratch/home"
+    if ! [ -w "$HOME" ]; then export npm_config_cache="$scratch/npm"; fi
+    mkdir -p "$scratch/home"
+    npm --no-audit --no-fund --no-update-notifier "$@"
+  )
+}
+
+pinned() {
+  sed -n 's/^ *"'"$1"'": *"\([0-9][0-9.]*\)".*/\1/p' "$home/package.json"
+}
+
+# has TOOL EXECUTABLE: the pinned version is installed and runs.
+has() {
+  case $("$2" --version 2>/dev/null) in
+    "$(pinned "$1")" | "$1 $(pinned "$1") "*) return 0 ;;
+  esac
+  return 1
+}
+
+# need TOOL EXECUTABLE INSTALLER. Install scripts are off, as newer npm versions have them anyway;
+# the two installers only move or link the executable that npm has put beside them, and are run by hand.
+need() {
+  if has "$1" "$2"; then return 0; fi
+  echo "compile.sh: installing $1 $(pinned "$1")" >&2
+  (cd -- "$home" && run_npm ci --ignore-scripts >&2) || fail "unable to install $1: npm ci failed"
+  for installer in bun/install.js deno/install.cjs; do
+    (cd -- "$home/node_modules/${installer%/*}" && node "${installer#*/}" >&2) ||
+      fail "unable to install ${installer%/*}: node node_modules/$installer failed"
+  done
+  has "$1" "$2" || fail "unable to run $2: not version $(pinned "$1") after npm ci"
+}
+
+# build NAME BASE [FLAG…]: compiles the entry into a copy of the executable BASE, as dist/NAME.
+# Bytecode halves the time to start; the source map costs none and keeps names in stack traces.
+# The four autoload flags shut out .env, bunfig.toml, tsconfig.json and package.json of the folder
+# the program is started in; make_inert.mjs does that for the environment; and an import that is not
+# found now must not be looked for there at run time. It runs in the scratch folder, because Bun puts
+# temporary files into the current one.
+build() {
+  name=$1
+  base=$2
+  shift 2
+  "$bun" --no-install "$home/tools/make_inert.mjs" "$base" "$scratch/base" ||
+    fail "unable to build $name: see above"
+  (
+    cd -- "$scratch" &&
+      "$bun" build --compile "$@" --compile-executable-path="$scratch/base" \
+        --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
+        --no-compile-autoload-tsconfig --no-compile-autoload-package-json \
+        --reject-unresolved --bytecode --format=esm --sourcemap=inline \
+        --outfile="$scratch/sslserver" "$entry" >"$scratch/log" 2>&1
+  ) || { cat "$scratch/log" >&2; fail "unable to build $name: bun build failed"; }
+  chmod 755 "$scratch/sslserver"
+  mv -f -- "$scratch/sslserver" "$dist/$name"
+  echo "$dist/$name"
+}
+
+# fetch PACKAGE VERSION: $scratch/package/bin/bun is that package's executable, its archive checked
+# against the lock file.
+fetch() {
+  rm -rf -- "$scratch/package" "$scratch"/*.tgz
+  (cd -- "$scratch" && run_npm pack --silent "$1@$2" >/dev/null) || fail "unable to download $1 $2"
+  node -e '
+    const fs = require("fs"), [lock, name, file] = process.argv.slice(1);
+    const want = JSON.parse(fs.readFileSync(lock)).packages["node_modules/" + name].integrity;
+    const hash = require("crypto").createHash("sha512").update(fs.readFileSync(file));
+    if (want !== "sha512-" + hash.digest("base64")) process.exit(1);
+  ' "$home/package-lock.json" "$1" "$scratch"/*.tgz ||
+    fail "unable to use $1 $2: the archive does not match package-lock.json"
+  (cd -- "$scratch" && tar -xzf ./*.tgz package/bin/bun) || fail "unable to unpack $1 $2"
+}
+
+bun=$home/node_modules/bun/bin/bun.exe
+deno=$home/node_modules/deno/deno
+
+case $job in
+  bun)
+    need bun "$bun"
+    build sslserver "$bun"
+    for name in tcprules tcprulescheck; do
+      ln -s sslserver "$scratch/$name"
+      mv -f -- "$scratch/$name" "$dist/$name"
+    done
+    ;;
+  all)
+    need bun "$bun"
+    for target in $TARGETS; do
+      # npm's names say aarch64 where Bun's targets say arm64.
+      fetch "@oven/bun-$(echo "$target" | sed s/arm64/aarch64/)" "$(pinned bun)"
+      build "sslserver-$target" "$scratch/package/bin/bun" --target="bun-$target"
+    done
+    ;;
+  deno)
+    need deno "$deno"
+    if [ -n "${DENORT_BIN:-}" ] && ! [ -x "$DENORT_BIN" ]; then
+      fail "unable to use DENORT_BIN=$DENORT_BIN: not an executable file"
+    fi
+    # --no-code-cache: otherwise the program loads code from a file of predictable name in /tmp.
+    # The tools under node_modules would be packed into the program; it needs none of them.
+    (
+      cd -- "$home" &&
+        "$deno" compile --quiet --no-code-cache --no-prompt --no-remote \
+          --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run --allow-ffi \
+          --exclude node_modules/bun --exclude node_modules/@oven \
+          --exclude node_modules/deno --exclude node_modules/@deno \
+          --exclude node_modules/typescript --exclude node_modules/bun-types \
+          --exclude node_modules/@types --exclude node_modules/.bin \
+          --output "$scratch/sslserver" "$entry"
+    ) || fail "unable to build sslserver-deno: deno compile failed; if it could not download its" \
+      "base executable, set DENORT_BIN to a denort of version $(pinned deno)"
+    chmod 755 "$scratch/sslserver"
+    mv -f -- "$scratch/sslserver" "$dist/sslserver-deno"
+    echo "$dist/sslserver-deno"
+    ;;
+esac
