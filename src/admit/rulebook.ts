@@ -54,7 +54,7 @@ export function openRules(file: RulesFile): OpenRules {
     }
   }
   try {
-    const bytes = file.readAt(0, file.size);
+    const bytes = file.readAt(0, file.size).slice();
     const reader = new CdbReader((at, length) => bytes.subarray(at, at + length), bytes.length);
     reader.verify();
     return { reader };

@@ -10,7 +10,8 @@ export interface RulesFile {
   readonly stamp: string;
   /** Bytes, when it was opened. */
   readonly size: number;
-  /** Reads up to `length` bytes at `offset`; fewer only at the end of the file. Throws. */
+  /** Reads up to `length` bytes at `offset`; fewer only at the end of the file. What it returns
+   *  holds until the next call. Throws. */
   readAt(offset: number, length: number): Uint8Array;
   close(): void;
 }
@@ -44,7 +45,7 @@ export class PathRules implements RulesSource {
       return {
         stamp: stampOf(stat),
         size: Number(stat.size),
-        readAt: (offset, length) => readFull(fd, offset, length),
+        readAt: reader(fd),
         close: () => closeSync(fd),
       };
     } catch (thrown) {
@@ -92,15 +93,19 @@ function stampOf(stat: BigIntStats): string {
   return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(":");
 }
 
-function readFull(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let got = 0;
-  while (got < length) {
-    const n = readSync(fd, bytes, got, length - got, offset + got);
-    if (n === 0) break;
-    got += n;
-  }
-  return bytes.subarray(0, got);
+/** Reads by position; small reads share one buffer. */
+function reader(fd: number): RulesFile["readAt"] {
+  const shared = new Uint8Array(4096);
+  return (offset, length) => {
+    const bytes = length <= shared.length ? shared : new Uint8Array(length);
+    let got = 0;
+    while (got < length) {
+      const n = readSync(fd, bytes, got, length - got, offset + got);
+      if (n === 0) break;
+      got += n;
+    }
+    return bytes.subarray(0, got);
+  };
 }
 
 function unlessMissing<T>(call: () => T): T | undefined {

@@ -4,7 +4,7 @@
  *  absence. The header must describe tables that fill the file exactly, and each slot a look-up
  *  passes must lead to a record with that hash; `verify` does the same for the whole file. */
 
-import { DecodeError, equalBytes, Reader } from "./bytes.ts";
+import { DecodeError, Reader } from "./bytes.ts";
 
 export const HEADER_BYTES = 2048;
 
@@ -25,7 +25,8 @@ const SLOTS_PER_READ = 8;
 /** Bytes of a record fetched by the first read: its two lengths and most keys. */
 const RECORD_READ = 72;
 
-/** Delivers exactly `length` bytes from `offset`, or throws. May be a view. */
+/** Delivers `length` bytes from `offset`, or throws; fewer count as damage. What it returns need
+ *  only hold until the next call, so one buffer can serve all reads. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 interface Table {
@@ -34,22 +35,15 @@ interface Table {
   readonly slots: number;
 }
 
-interface Slot {
-  readonly hash: number;
-  readonly record: number;
-}
-
-interface RecordHead {
-  readonly key: Uint8Array;
-  readonly valueAt: number;
-  readonly valueLength: number;
-}
-
-/** The format's hash: h = h × 33 ^ byte, from 5381, 32 bits. */
-export function cdbHash(key: Uint8Array): number {
+/** The format's hash of `bytes[from..to]`: h = h × 33 ^ byte, from 5381, 32 bits. */
+export function cdbHash(bytes: Uint8Array, from = 0, to = bytes.length): number {
   let h = 5381;
-  for (const byte of key) h = (Math.imul(h, 33) ^ byte) >>> 0;
+  for (let i = from; i < to; i++) h = (Math.imul(h, 33) ^ bytes[i]!) >>> 0;
   return h;
+}
+
+function u32le(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
 }
 
 /** Looks keys up in a file of `size` bytes that is never loaded as a whole: 2 KB of header stay
@@ -58,6 +52,13 @@ export class CdbReader {
   readonly #tables: Table[] = [];
   /** Where the records end and the first hash table begins. */
   readonly #recordsEnd: number;
+  // Scratch of one look-up, which would otherwise make hundreds of small objects.
+  readonly #hashes = new Uint32Array(SLOTS_PER_READ);
+  readonly #records = new Uint32Array(SLOTS_PER_READ);
+  #keyBytes: Uint8Array = new Uint8Array(0);
+  #keyAt = 0;
+  #keyLength = 0;
+  #valueLength = 0;
 
   /** Reads and checks the header. Throws DecodeError. */
   constructor(readonly readAt: ReadAt, readonly size: number) {
@@ -87,26 +88,32 @@ export class CdbReader {
     }
   }
 
-  /** The value of the first record with `key` (a view or copy, as `readAt` gives), or undefined.
-   *  Throws DecodeError where the file is damaged, whatever readAt throws otherwise. */
+  /** A copy of the value of the first record with `key`, or undefined. Throws DecodeError where
+   *  the file is damaged, and what `readAt` throws. */
   find(key: Uint8Array): Uint8Array | undefined {
     const hash = cdbHash(key);
-    const table = this.#tables[hash & 255];
-    if (table === undefined || table.slots === 0) return undefined;
-    let probes = 0;
-    for (const slot of this.#chain(table, hash)) {
-      if (slot.record === 0) return undefined;
-      if (++probes > MAX_PROBES) {
-        throw new DecodeError(`cdb: table: more than ${MAX_PROBES} probes at byte ${table.at}`);
+    const table = this.#tables[hash & 255]!;
+    let slot = table.slots === 0 ? 0 : (hash >>> 8) % table.slots;
+    for (let probes = 0; probes < table.slots;) {
+      const count = this.#loadSlots(table, slot);
+      for (let i = 0; i < count; i++) {
+        const record = this.#records[i]!;
+        if (record === 0) return undefined;
+        if (++probes > MAX_PROBES) {
+          throw new DecodeError(`cdb: table: more than ${MAX_PROBES} probes at byte ${table.at}`);
+        }
+        this.#loadRecord(record);
+        if (this.#keyHash() !== this.#hashes[i]) {
+          throw new DecodeError(`cdb: slot: hash is not that of the key at byte ${record}`);
+        }
+        if (this.#hashes[i] === hash && this.#keyIs(key)) {
+          const at = record + 8 + this.#keyLength;
+          return this.#read(at, this.#valueLength, "value").slice();
+        }
       }
-      const head = this.#head(slot.record);
-      if (cdbHash(head.key) !== slot.hash) {
-        throw new DecodeError(`cdb: slot: hash is not that of the key at byte ${slot.record}`);
-      }
-      if (slot.hash === hash && equalBytes(head.key, key)) {
-        return this.#read(head.valueAt, head.valueLength, "value");
-      }
+      slot = (slot + count) % table.slots;
     }
+    if (table.slots === 0) return undefined;
     throw new DecodeError(`cdb: table: no empty slot at byte ${table.at}`);
   }
 
@@ -115,11 +122,10 @@ export class CdbReader {
    *  for one that is held in memory. Throws DecodeError. */
   verify(): void {
     const unseen = new Map<number, number>();
-    let at = HEADER_BYTES;
-    while (at < this.#recordsEnd) {
-      const head = this.#head(at);
-      unseen.set(at, cdbHash(head.key));
-      at = head.valueAt + head.valueLength;
+    for (let at = HEADER_BYTES; at < this.#recordsEnd;) {
+      this.#loadRecord(at);
+      unseen.set(at, this.#keyHash());
+      at += 8 + this.#keyLength + this.#valueLength;
     }
     for (const table of this.#tables) this.#verifyTable(table, unseen);
     for (const [record] of unseen) {
@@ -128,74 +134,84 @@ export class CdbReader {
   }
 
   #verifyTable(table: Table, unseen: Map<number, number>): void {
-    const slots: Slot[] = [];
-    for (const slot of this.#slots(table, 0)) slots.push(slot);
-    for (const [i, slot] of slots.entries()) {
-      if (slot.record === 0) continue;
-      const where = `at byte ${table.at + 8 * i}`;
-      if (unseen.get(slot.record) !== slot.hash) {
-        throw new DecodeError(`cdb: slot: leads to no record of its own ${where}`);
-      }
-      unseen.delete(slot.record);
-      const home = (slot.hash >>> 8) % table.slots;
-      for (let j = home; j !== i; j = (j + 1) % table.slots) {
-        if (slots[j]?.record === 0) {
-          throw new DecodeError(`cdb: slot: out of reach of a look-up ${where}`);
-        }
-      }
-    }
-  }
-
-  /** The slots of `table` in the order in which `hash` is looked up, each once. */
-  *#chain(table: Table, hash: number): Generator<Slot> {
-    const home = (hash >>> 8) % table.slots;
-    yield* this.#slots(table, home);
-    yield* this.#slots(table, 0, home);
-  }
-
-  *#slots(table: Table, from: number, to = table.slots): Generator<Slot> {
-    for (let first = from; first < to; first += SLOTS_PER_READ) {
-      const count = Math.min(SLOTS_PER_READ, to - first);
-      const at = table.at + 8 * first;
-      const reader = new Reader(this.#read(at, 8 * count, "table"), "cdb");
+    const empty: boolean[] = [];
+    const homes: number[] = [];
+    while (empty.length < table.slots) {
+      const count = this.#loadSlots(table, empty.length);
       for (let i = 0; i < count; i++) {
-        const hash = reader.u32le("slot hash");
-        const record = reader.u32le("slot position");
-        const where = `at byte ${at + 8 * i}`;
-        if (record === 0 && hash !== 0) {
-          throw new DecodeError(`cdb: slot: empty but has a hash ${where}`);
+        const [hash, record] = [this.#hashes[i]!, this.#records[i]!];
+        if (record !== 0 && unseen.get(record) !== hash) {
+          const at = table.at + 8 * empty.length;
+          throw new DecodeError(`cdb: slot: leads to no record of its own at byte ${at}`);
         }
-        if (record !== 0 && (hash & 255) !== table.index) {
-          throw new DecodeError(`cdb: slot: belongs to another table ${where}`);
+        unseen.delete(record);
+        empty.push(record === 0);
+        homes.push((hash >>> 8) % table.slots);
+      }
+    }
+    for (const [i, home] of homes.entries()) {
+      for (let j = empty[i] ? i : home; j !== i; j = (j + 1) % table.slots) {
+        if (empty[j]) {
+          const at = table.at + 8 * i;
+          throw new DecodeError(`cdb: slot: out of reach of a look-up at byte ${at}`);
         }
-        yield { hash, record };
       }
     }
   }
 
-  /** Lengths and key of the record at `at`, all inside the record area. */
-  #head(at: number): RecordHead {
+  /** Reads some slots of `table`, from number `first` on, into #hashes and #records; returns how
+   *  many: one or more, none beyond the table's end. */
+  #loadSlots(table: Table, first: number): number {
+    const count = Math.min(SLOTS_PER_READ, table.slots - first);
+    const at = table.at + 8 * first;
+    const bytes = this.#read(at, 8 * count, "table");
+    for (let i = 0; i < count; i++) {
+      const hash = this.#hashes[i] = u32le(bytes, 8 * i);
+      const record = this.#records[i] = u32le(bytes, 8 * i + 4);
+      if (record === 0 && hash !== 0) {
+        throw new DecodeError(`cdb: slot: empty but has a hash at byte ${at + 8 * i}`);
+      }
+      if (record !== 0 && (hash & 255) !== table.index) {
+        throw new DecodeError(`cdb: slot: belongs to another table at byte ${at + 8 * i}`);
+      }
+    }
+    return count;
+  }
+
+  /** Reads lengths and key of the record at `at`, which must lie inside the record area, into
+   *  #keyBytes, #keyAt, #keyLength and #valueLength. */
+  #loadRecord(at: number): void {
     const left = this.#recordsEnd - at;
     if (at < HEADER_BYTES || left < 8) {
       throw new DecodeError(`cdb: record: outside the record area at byte ${at}`);
     }
-    const start = this.#read(at, Math.min(RECORD_READ, left), "record");
-    const reader = new Reader(start, "cdb");
-    const keyLength = reader.u32le("key length");
-    const valueLength = reader.u32le("value length");
-    if (keyLength > MAX_KEY) {
+    const head = this.#read(at, Math.min(RECORD_READ, left), "record");
+    this.#keyLength = u32le(head, 0);
+    this.#valueLength = u32le(head, 4);
+    if (this.#keyLength > MAX_KEY) {
       throw new DecodeError(`cdb: key length: over ${MAX_KEY} at byte ${at}`);
     }
-    if (valueLength > MAX_VALUE) {
+    if (this.#valueLength > MAX_VALUE) {
       throw new DecodeError(`cdb: value length: over ${MAX_VALUE} at byte ${at + 4}`);
     }
-    if (8 + keyLength + valueLength > left) {
+    if (8 + this.#keyLength + this.#valueLength > left) {
       throw new DecodeError(`cdb: record: reaches into the tables at byte ${at}`);
     }
-    const key = keyLength <= reader.left
-      ? reader.take(keyLength, "key")
-      : this.#read(at + 8, keyLength, "key");
-    return { key, valueAt: at + 8 + keyLength, valueLength };
+    const whole = 8 + this.#keyLength <= head.length;
+    this.#keyBytes = whole ? head : this.#read(at + 8, this.#keyLength, "key");
+    this.#keyAt = whole ? 8 : 0;
+  }
+
+  #keyHash(): number {
+    return cdbHash(this.#keyBytes, this.#keyAt, this.#keyAt + this.#keyLength);
+  }
+
+  #keyIs(key: Uint8Array): boolean {
+    if (key.length !== this.#keyLength) return false;
+    for (let i = 0; i < key.length; i++) {
+      if (key[i] !== this.#keyBytes[this.#keyAt + i]) return false;
+    }
+    return true;
   }
 
   #read(offset: number, length: number, field: string): Uint8Array {

@@ -306,6 +306,39 @@ function visit(port: number, from: string): Promise<string> {
   });
 }
 
+test("asked while Debian's tcprules replaces the file, the rulebook gives the old or the new verdict", () =>
+  inFolder(async (folder) => {
+    const cdb = join(folder, "cdb");
+    const replace = (rules: string) =>
+      new Promise<void>((resolve, reject) => {
+        const program = spawn("tcprules", [cdb, join(folder, "tmp")]);
+        program.on("error", () => reject(new Error("install Debian's ucspi-tcp")));
+        program.on("close", () => resolve());
+        program.stdin.end(rules);
+      });
+    const large = Array.from({ length: 4000 }, (_, i) => `=h${i}.example:deny\n`).join("");
+    await replace(":deny\n");
+    const book = new RuleBook(new PathRules(cdb), { allowMissing: false, now: () => 0 });
+    let [asked, allowed] = [0, 0];
+    for (let i = 0; i < 40; i++) {
+      let done = false;
+      const allow = i % 2 === 0;
+      replace(`${i % 4 < 2 ? large : ""}:${allow ? "allow" : "deny"}\n`).then(() => done = true);
+      while (!done) {
+        book.expire();
+        const verdict = book.evaluate({ ip: "192.0.2.1" });
+        assert.equal(verdict.error, undefined);
+        asked++;
+        if (verdict.allow) allowed++;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      book.expire();
+      assert.equal(book.evaluate({ ip: "192.0.2.1" }).allow, allow);
+    }
+    book.close();
+    assert.ok(asked > 40 && allowed > 0 && allowed < asked, `${allowed} of ${asked}`);
+  }));
+
 test("a file damaged in any byte is never followed where Debian's sound one denies", () =>
   inFolder((folder) => {
     const cdb = join(folder, "cdb");
