@@ -3,7 +3,15 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -35,6 +43,14 @@ function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } {
   const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
   const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(text)?.[1] ?? "", 8);
   return { closeOnExec: (flags & 0o2000000) !== 0, nonBlocking: (flags & 0o4000) !== 0 };
+}
+
+/** Tests that ask another program name the Debian package it comes from. */
+function needs(program: string, debianPackage: string): void {
+  const found = (process.env["PATH"] ?? "").split(":").some((folder) =>
+    existsSync(join(folder, program))
+  );
+  assert.ok(found, `unable to run ${program}: install the Debian package ${debianPackage}`);
 }
 
 /** Makes the collectors run: small garbage for the young generation, large for the old one. */
@@ -77,6 +93,7 @@ async function connection(libc: Libc, listener: { fd: number; port: number }, ho
 /** Registers the tests. */
 export function libcContract(libc: Libc): void {
   test("the backlog of a listener is the one asked for, and can be changed", () => {
+    needs("ss", "iproute2");
     const { fd, port } = libc.listenSocket({ ...LOOPBACK, backlog: 7 });
     const sendQ = () => {
       const text = execFileSync("ss", ["-Hltn", `sport = :${port}`], { encoding: "latin1" });
@@ -170,6 +187,7 @@ export function libcContract(libc: Libc): void {
   });
 
   test("IP options are seen, and dropped", async () => {
+    needs("python3", "python3");
     const listener = libc.listenSocket(LOOPBACK);
     const client = spawn("python3", [
       "-c",
