@@ -119,7 +119,7 @@ test("damaged databases: a look-up ends, in a value, in nothing or in a DecodeEr
     const bytes = sound.slice(0, random(4) ? sound.length : random(sound.length));
     for (let n = 1 + random(6); n > 0; n--) {
       // Mostly numbers that matter: lengths and positions, moved a little or a lot.
-      const at = 4 * random(Math.ceil(bytes.length / 4));
+      const at = 4 * random(1 + (bytes.length >> 2));
       if (at + 4 > bytes.length) continue;
       const values = [0, 1, 0xffff_ffff, bytes.length, 2048, view.getUint32(at, true) ^ 8];
       new DataView(bytes.buffer).setUint32(at, values[random(values.length)]! >>> 0, true);
