@@ -1,0 +1,131 @@
+/** Stage 2: may this connection in? Limits, early rules, names, ident, rules, in this order: what
+ *  costs nothing comes first, and a flood is turned away before it makes the server ask anybody. */
+
+import { askIdent } from "./admit/ident.ts";
+import { type Ask, type Limits, parseLimit, parseRate, type Refusal } from "./admit/limits.ts";
+import { localHost, remoteHost } from "./admit/names.ts";
+import type { Resolver } from "./admit/resolver.ts";
+import type { RuleBook, Verdict as RuleVerdict } from "./admit/rulebook.ts";
+import { addressKey, parseIp } from "./codec/ip.ts";
+import type { Connection } from "./connection.ts";
+import { reason } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+export interface Verdict {
+  allow: boolean;
+  /** For the deny line. */
+  why?: string;
+}
+
+export interface AdmitOptions {
+  remoteName: boolean;
+  paranoid: boolean;
+  ident: boolean;
+  identTimeout: number;
+}
+
+export interface AdmitDeps {
+  options: AdmitOptions;
+  log: Log;
+  limits: Limits;
+  /** MAXCONIP and MAXCONRATE of the server's environment. */
+  ask: Ask;
+  resolver: Resolver;
+  /** $DNSCACHEIP is set: ask it about the loopback addresses too. */
+  asksAboutLoopback: boolean;
+  rules: RuleBook | undefined;
+  earlyRules: RuleBook | undefined;
+}
+
+const ALLOW: Verdict = { allow: true };
+
+/** Fills in names, ident and variables. Never rejects. */
+export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict> {
+  const { limits, options, log } = deps;
+  const taken = limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
+  if (!("release" in taken)) {
+    log.connectionLimit(taken.count, conn.remote.ip);
+    return deny(words(taken));
+  }
+  conn.hold = taken;
+  let decided = false;
+  if (deps.earlyRules) {
+    const early = follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }));
+    if (!early.allow) return early;
+    decided = early.explicit;
+  }
+  await findNames(conn, deps);
+  if (options.ident) {
+    conn.remote.info = await askIdent({
+      remoteIp: conn.remote.ip,
+      remotePort: conn.remote.port,
+      localIp: conn.local.ip,
+      localPort: conn.local.port,
+      timeout: options.identTimeout,
+      signal: conn.abort.signal,
+    });
+  }
+  if (!deps.rules || decided) return ALLOW;
+  const { ip, host, info } = conn.remote;
+  return follow(
+    conn,
+    deps,
+    deps.rules.evaluate({ ip, ...(host ? { host } : {}), ...(info ? { info } : {}) }),
+  );
+}
+
+async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
+  const { options, resolver } = deps;
+  const { signal } = conn.abort;
+  const known = (ip: string): string | undefined =>
+    !deps.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1") ? "localhost" : undefined;
+  const [local, remote] = await Promise.all([
+    conn.local.host ?? known(conn.local.ip) ??
+      localHost(conn.local.ip, { signal }, resolver),
+    options.remoteName
+      ? known(conn.remote.ip) ??
+        remoteHost(conn.remote.ip, { paranoid: options.paranoid, signal }, resolver)
+      : undefined,
+  ]);
+  conn.local.host = local;
+  conn.remote.host = remote;
+}
+
+/** Applies what the rules say: verdict, variables, and the limits these set. */
+function follow(
+  conn: Connection,
+  deps: AdmitDeps,
+  verdict: RuleVerdict,
+): Verdict & { explicit: boolean } {
+  const explicit = verdict.rule !== "default";
+  if (verdict.error) {
+    deps.log.error(verdict.error);
+    return { ...deny("rules cannot be read"), explicit };
+  }
+  if (!verdict.allow) return { ...deny(), explicit };
+  for (const [name, value] of verdict.env) conn.variables.set(name, value);
+  try {
+    const perNetwork = parseLimit("MAXCONNET", verdict.env.get("MAXCONNET"));
+    const refusal = conn.hold?.check({
+      perAddress: parseLimit("MAXCONIP", verdict.env.get("MAXCONIP")),
+      rate: parseRate(verdict.env.get("MAXCONRATE")),
+      network: perNetwork && verdict.network
+        ? { key: verdict.network.key, count: perNetwork }
+        : undefined,
+    });
+    if (refusal) return { ...deny(words(refusal)), explicit };
+  } catch (error) {
+    deps.log.error(`${reason(error)} in the rules`);
+    return { ...deny("rules cannot be read"), explicit };
+  }
+  return { allow: true, explicit };
+}
+
+function deny(why?: string): Verdict {
+  return why === undefined ? { allow: false } : { allow: false, why };
+}
+
+function words({ by, count }: Refusal): string {
+  const what = { address: "ip connection", rate: "ip rate", network: "network connection" }[by];
+  return `${what} limit:${count} exceeded`;
+}

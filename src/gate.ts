@@ -1,0 +1,116 @@
+/** How many may be inside: connections on their way through admission and handshake (--pending),
+ *  programs (-c), and descriptors. Where a limit is reached nothing is refused: the listener
+ *  pauses and the kernel holds the next ones; only silent clients give way to newer ones, since a
+ *  thousand of them would else lock everybody out. */
+
+import type { Limits } from "./admit/limits.ts";
+import { type Connection, giveUp } from "./connection.ts";
+import type { Listener } from "./runtime/runtime.ts";
+
+/** Descriptors kept free: runtime, listener, log, resolver, ident, and a spawn's transient pipes. */
+const RESERVE = 64;
+/** What a connection with a program costs: socket, two pipes, a handle on the process. */
+const DESCRIPTORS_EACH = 4;
+
+export interface GateOptions {
+  limits: Limits;
+  concurrency: number;
+  pending: number;
+  /** Open files allowed to this process; Infinity where that is not known. */
+  descriptors: number;
+}
+
+export class Gate {
+  listener: Listener | undefined;
+  /** Not through their handshake; those that have sent nothing, oldest first. */
+  readonly #pending = new Set<Connection>();
+  readonly #silent = new Set<Connection>();
+  /** Through their handshake, waiting for a program to end. */
+  readonly #waiting: { resolve: (giveBack: () => void) => void; signal: AbortSignal }[] = [];
+  #open = 0;
+  #paused = false;
+
+  constructor(readonly options: GateOptions) {}
+
+  /** Connections that exist, the lingering ones included. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Connections that have sent nothing. */
+  get silent(): Iterable<Connection> {
+    return [...this.#silent];
+  }
+
+  /** A new connection. One silent client too many sends the oldest away. */
+  enter(conn: Connection): void {
+    this.#open++;
+    this.#pending.add(conn);
+    this.#silent.add(conn);
+    if (this.#pending.size > this.options.pending) {
+      const oldest = this.#silent.values().next().value;
+      if (oldest) {
+        this.#silent.delete(oldest);
+        giveUp(oldest, "too many connections are pending and this one was silent longest");
+      }
+    }
+    this.#update();
+  }
+
+  /** It has sent its first byte. */
+  spoke(conn: Connection): void {
+    this.#silent.delete(conn);
+  }
+
+  /** It is through its handshake, or refused. Idempotent. */
+  through(conn: Connection): void {
+    this.#silent.delete(conn);
+    if (this.#pending.delete(conn)) this.#update();
+  }
+
+  /** Its socket is closed. */
+  leave(conn: Connection): void {
+    this.through(conn);
+    this.#open--;
+    this.#update();
+  }
+
+  /** Waits for one of the -c places, first come first served. The function it gives returns the
+   *  place; only its first call counts. Rejects when `signal` aborts. */
+  place(signal: AbortSignal): Promise<() => void> {
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, signal };
+      signal.addEventListener("abort", () => {
+        const at = this.#waiting.indexOf(waiter);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        reject(new Error(String(signal.reason)));
+      });
+      this.#waiting.push(waiter);
+      this.#fill();
+    });
+  }
+
+  /** Gives free places to those who wait. */
+  #fill(): void {
+    while (this.#waiting.length > 0) {
+      const give = this.options.limits.takeProgram();
+      if (!give) break;
+      this.#waiting.shift()?.resolve(() => {
+        give();
+        this.#fill();
+      });
+    }
+    this.#update();
+  }
+
+  #update(): void {
+    const { limits, concurrency, pending, descriptors } = this.options;
+    const full = limits.programs >= concurrency || this.#waiting.length > 0 ||
+      (this.#pending.size >= pending && this.#silent.size === 0) ||
+      this.#open * DESCRIPTORS_EACH >= descriptors - RESERVE;
+    if (full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.listener?.pause();
+    else this.listener?.resume();
+  }
+}

@@ -1,0 +1,107 @@
+/** Stage 1: from host and port to a listening socket. */
+
+import fs from "node:fs";
+import { FatalError, reason, Unsupported } from "./errors.ts";
+import type { Listener, Runtime, Socket } from "./runtime/runtime.ts";
+
+/** Where to listen, with everything looked up. */
+export interface ListenAddress {
+  ip: string;
+  port: number;
+  /** `::` takes IPv6 only, but for the host `:0`. */
+  dualStack: boolean;
+  /** -I, by name. */
+  interface: string | undefined;
+  backlog: number;
+}
+
+/** `0` and `0.0.0.0` are all IPv4, `::` all IPv6, `:0` both; a literal stands for itself;
+ *  undefined: a name, to be looked up. */
+export function literalHost(host: string): { ip: string; dualStack: boolean } | undefined {
+  if (host === "0") return { ip: "0.0.0.0", dualStack: false };
+  if (host === ":0") return { ip: "::", dualStack: true };
+  const bare = /^\[(.*)\]$/.exec(host)?.[1] ?? host;
+  if (/^[0-9]{1,3}(\.[0-9]{1,3}){3}$/.test(bare) || bare.includes(":")) {
+    return { ip: bare, dualStack: false };
+  }
+  return undefined;
+}
+
+/** A number from 0 to 65535 or a name from /etc/services. Throws `FatalError`. */
+export function portNumber(port: string, services = "/etc/services"): number {
+  if (/^[0-9]+$/.test(port)) {
+    const number = Number(port);
+    if (number > 65_535) throw new FatalError(`unable to use port ${port}: above 65535`);
+    return number;
+  }
+  let text = "";
+  try {
+    text = fs.readFileSync(services, "latin1");
+  } catch (error) {
+    throw new FatalError(
+      `unable to find port ${port}: ${reason(error)}`,
+      undefined,
+      "give the port as a number",
+    );
+  }
+  for (const line of text.split("\n")) {
+    const [name, numbered = "", ...aliases] = (line.split("#")[0] ?? "").split(/\s+/);
+    const [number, protocol] = numbered.split("/");
+    if (protocol === "tcp" && (name === port || aliases.includes(port))) return Number(number);
+  }
+  throw new FatalError(
+    `unable to find port ${port}: no such tcp service in ${services}`,
+    undefined,
+    "give the port as a number",
+  );
+}
+
+/** Binds and listens. Connections may come at once, before this returns. Throws `FatalError`. */
+export function listen(
+  runtime: Runtime,
+  address: ListenAddress,
+  onSocket: (socket: Socket) => void,
+): Listener {
+  const { ip, port, dualStack, backlog } = address;
+  const { libc } = runtime;
+  try {
+    if (!libc) {
+      if (address.interface) throw needsFfi(runtime, "bind to an interface (-I)");
+      if (ip === "::" && !dualStack) throw needsFfi(runtime, "listen on IPv6 alone (host ::)");
+      return runtime.listen({ ip, port, backlog }, onSocket);
+    }
+    const { fd } = libc.listenSocket({
+      ip,
+      port,
+      family: ip.includes(":") ? 6 : 4,
+      backlog,
+      v6only: !dualStack,
+      ...(address.interface ? { scopeId: libc.interfaceIndex(address.interface) } : {}),
+    });
+    return runtime.listenDescriptor(fd, backlog, onSocket);
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    throw new FatalError(
+      `unable to listen on ${ip} port ${port}: ${reason(error)}`,
+      undefined,
+      hint((error as { code?: string }).code, port),
+    );
+  }
+}
+
+function needsFfi(runtime: Runtime, what: string): Unsupported {
+  return new Unsupported(what, `${runtime.name} without FFI`, "allow FFI: deno run --allow-ffi");
+}
+
+function hint(code: string | undefined, port: number): string | undefined {
+  switch (code) {
+    case "EADDRINUSE":
+      return `another server has this port; ss -ltnp 'sport = :${port}' shows it`;
+    case "EACCES":
+      return "ports below 1024 want root, or the capability CAP_NET_BIND_SERVICE";
+    case "EADDRNOTAVAIL":
+      return "host must be an address of this machine; 0 means all of them";
+    default:
+      return undefined;
+  }
+}

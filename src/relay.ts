@@ -1,0 +1,143 @@
+/** Stage 5: both directions between client and program, until both are done.
+ *
+ *  Back-pressure: a side that does not take is a side from which nothing is read. Half-close: the
+ *  client's end of data is end of file for the program, whose output still flows; the program's
+ *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
+
+import type { Program, Socket, Stream } from "./runtime/runtime.ts";
+
+/** After the server's FIN a client may take its time to close, or still send; what it sends is read
+ *  and dropped, since closing with bytes unread makes the system send a reset, and a reset can
+ *  overtake output that the client has not read yet (RFC 1122 4.2.2.13). In milliseconds. */
+const LINGER = 10_000;
+
+export interface RelayOptions {
+  /** Seconds without a byte in either direction (-w). */
+  idleTimeout: number;
+  /** The TCP connection below `channel`, to tell a slow reader from a dead one. */
+  socket: Socket;
+  /** Written to the client first (-B). */
+  banner?: string | undefined;
+  /** The client's side is closed and its descriptor free. Exactly once. */
+  onGone: () => void;
+}
+
+/** Resolves with the program's wait status when the program has been reaped and its output has
+ *  been handed to the system or cannot be delivered any more. The client's side may linger a
+ *  little beyond that. */
+export function relay(channel: Stream, program: Program, options: RelayOptions): Promise<number> {
+  const { input, output } = program;
+  const { socket } = options;
+  const idle = options.idleTimeout * 1000;
+  let last = Date.now();
+  let unacknowledged = 0;
+  let clientGone = false;
+  let outputDone = false;
+  let status: number | undefined;
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const touch = (): void => {
+    last = Date.now();
+  };
+
+  /** Both the program and its output are done: the connection no longer counts. */
+  const finish = (): void => {
+    if (status === undefined || !outputDone) return;
+    clearTimeout(timer);
+    input.destroy();
+    if (!clientGone) linger(channel, options.onGone);
+    resolve(status);
+  };
+  /** Nothing can reach the client any more: end of file for the program, EPIPE if it writes on. */
+  const loseClient = (): void => {
+    if (clientGone) return;
+    clientGone = true;
+    options.onGone();
+    input.end();
+    output.destroy();
+    outputDone = true;
+    finish();
+  };
+  /** Looks again when the limit could have been reached: no work per chunk beyond a time stamp. */
+  const check = (): void => {
+    const left = last + idle - Date.now();
+    if (left > 0) {
+      timer = setTimeout(check, left);
+      return;
+    }
+    // A reader that takes a byte now and then keeps the connection, though we see no progress
+    // while the system's buffer is full.
+    const unsent = clientGone ? 0 : socket.unacknowledged() ?? 0;
+    const progress = unsent !== unacknowledged && unsent > 0;
+    unacknowledged = unsent;
+    if (progress) {
+      touch();
+      timer = setTimeout(check, idle);
+      return;
+    }
+    channel.destroy();
+    loseClient();
+    if (status === undefined) program.kill("SIGTERM");
+  };
+  let timer = setTimeout(check, idle);
+
+  channel.onData = (chunk) => {
+    touch();
+    if (!input.write(chunk)) channel.pause();
+  };
+  input.onDrain = () => {
+    touch();
+    channel.resume();
+  };
+  channel.onEnd = () => {
+    touch();
+    input.end();
+  };
+  // A program that does not read is no reason to keep the client from ending: go on and drop.
+  input.onClose = () => channel.resume();
+  channel.onClose = loseClient;
+
+  output.onData = (chunk) => {
+    touch();
+    if (!channel.write(chunk)) output.pause();
+  };
+  channel.onDrain = () => {
+    touch();
+    output.resume();
+  };
+  output.onEnd = () => {
+    touch();
+    outputDone = true;
+    channel.end();
+    finish();
+  };
+  output.onClose = (error) => {
+    if (error) output.onEnd();
+  };
+
+  program.exited.then((wait) => {
+    status = wait;
+    finish();
+  });
+  if (options.banner) channel.write(new TextEncoder().encode(options.banner));
+  channel.resume();
+  output.resume();
+  return promise;
+}
+
+/** Reads and drops until the client closes too, or its time is up. */
+function linger(channel: Stream, onGone: () => void): void {
+  let open = true;
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    clearTimeout(timer);
+    channel.destroy();
+    onGone();
+  };
+  const timer = setTimeout(close, LINGER);
+  channel.onData = () => {};
+  channel.onDrain = () => {};
+  channel.onEnd = close;
+  channel.onClose = close;
+  channel.resume();
+}

@@ -1,0 +1,103 @@
+/** The Bun adapter: native sockets, BoringSSL, and libc by FFI for what Bun lacks. */
+
+import process from "node:process";
+import tls from "node:tls";
+import { Unsupported } from "../errors.ts";
+import { spawn } from "./bun_process.ts";
+import { listenHandler } from "./bun_socket.ts";
+import { bun } from "./bun_types.ts";
+import type { Libc } from "./libc.ts";
+import { loadLibc } from "./libc_bun.ts";
+import type { Listener, Runtime, Socket, TlsContext, TlsSettings } from "./runtime.ts";
+
+/** Makes the adapter. Throws `Unsupported` on a system whose libc is not known. */
+export function bunRuntime(): Runtime {
+  const libc = loadLibc();
+  if (!libc) throw new Unsupported("call libc", "Bun on this system", "use Linux or macOS");
+  return {
+    name: "Bun",
+    version: bun.version,
+    tlsLibrary: `BoringSSL ${process.versions["boringssl"] ?? ""}`.trim(),
+    cipherLists: true,
+    libc,
+    listenDescriptor: (fd, backlog, onSocket) => listenDescriptor(libc, fd, backlog, onSocket),
+    listen({ ip, port, backlog }, onSocket) {
+      const family = ip.includes(":") ? 6 : 4;
+      const { fd } = libc.listenSocket({ ip, port, family, backlog });
+      return listenDescriptor(libc, fd, backlog, onSocket);
+    },
+    tlsContext,
+    spawn: (options) => spawn(libc, options),
+    onSignal(name, handler) {
+      process.on(name, handler);
+    },
+  };
+}
+
+/** Bun gives up the descriptor it listens on when it stops, so it gets a duplicate each time. */
+function listenDescriptor(
+  libc: Libc,
+  fd: number,
+  backlog: number,
+  onSocket: (socket: Socket) => void,
+): Listener {
+  const start = () => {
+    const listener = bun.listen({
+      fd: libc.dup(fd),
+      hostname: "localhost",
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      socket: listenHandler(libc, onSocket),
+    });
+    libc.listen(fd, backlog); // Bun has just set it to 512
+    return listener;
+  };
+  let listener: ReturnType<typeof start> | undefined = start();
+  let open = true;
+  const pause = () => {
+    listener?.stop(false);
+    listener = undefined;
+  };
+  return {
+    port: libc.getsockname(fd).port,
+    pause,
+    resume() {
+      if (open) listener ??= start();
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      pause();
+      libc.close(fd);
+    },
+  };
+}
+
+/** Made once per content: a context parses certificates and keys. Session tickets are good for
+ *  connections of the same context. */
+function tlsContext(settings: TlsSettings): TlsContext {
+  const ask = settings.requestCertificate;
+  const { context } = tls.createSecureContext({
+    cert: settings.keyPairs.map((pair) => pair.chain),
+    key: settings.keyPairs.map((pair) => pair.key),
+    minVersion: settings.minVersion,
+    maxVersion: settings.maxVersion,
+    ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
+    ...(ask ? { ca: ask.ca, ...(ask.crl ? { crl: ask.crl } : {}) } : {}),
+  });
+  return {
+    opaque: {
+      secureContext: context,
+      requestCert: ask !== undefined,
+      rejectUnauthorized: false,
+      ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
+    },
+  };
+}
+
+/** Protocol names as ALPN sends them: each with a length byte before it (RFC 7301 3.1). */
+function alpnWire(names: readonly string[]): Uint8Array {
+  return new TextEncoder().encode(
+    names.map((name) => String.fromCharCode(name.length) + name).join(""),
+  );
+}

@@ -1,0 +1,100 @@
+/** The part of Bun's API that the Bun adapter uses, written by hand: `bun-types` and Deno's own
+ *  types cannot be loaded together, and this is short. `upgradeTLS` with `isServer`, `initialData`
+ *  and a `secureContext`, and `listen` with `fd`, are what Bun's own `node:net` uses; they are not
+ *  in bun-types 1.4.5, so `test/runtime/contract.ts` holds them. */
+
+/** A native socket, plain or TLS. `data` is ours. */
+export interface NativeSocket<Data> {
+  data: Data;
+  readonly fd: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Bytes taken; fewer than given: wait for `drain`. −1: closed. */
+  write(bytes: Uint8Array, offset?: number): number;
+  /** Closes after what was written has left. */
+  end(): void;
+  /** Sends FIN (TLS: close_notify first); reading goes on. */
+  shutdown(): void;
+  /** Closes at once. */
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+  setNoDelay(on: boolean): void;
+  upgradeTLS<T>(options: {
+    data: T;
+    tls: Record<string, unknown>;
+    initialData: Uint8Array;
+    isServer: true;
+    socket: SocketHandler<T>;
+  }): [raw: NativeSocket<T>, tls: NativeTlsSocket<T>] | undefined;
+}
+
+export interface NativeTlsSocket<Data> extends NativeSocket<Data> {
+  readonly alpnProtocol: string | false | null;
+  readonly authorized: boolean;
+  getAuthorizationError(): (Error & { code?: string }) | null;
+  getCipher(): { name: string | null };
+  getTLSVersion(): string;
+  getSession(): Uint8Array | undefined;
+  isSessionReused(): boolean;
+  getServername(): string | undefined;
+  getPeerCertificate(detailed?: boolean): PeerCertificate | undefined;
+}
+
+export interface PeerCertificate {
+  raw?: Uint8Array;
+  issuerCertificate?: PeerCertificate;
+}
+
+export interface SocketHandler<Data> {
+  open?(socket: NativeSocket<Data>): void;
+  data?(socket: NativeSocket<Data>, bytes: Uint8Array): void;
+  drain?(socket: NativeSocket<Data>): void;
+  end?(socket: NativeSocket<Data>): void;
+  close?(socket: NativeSocket<Data>, error?: Error): void;
+  error?(socket: NativeSocket<Data>, error: Error): void;
+  handshake?(socket: NativeTlsSocket<Data>, ok: boolean, error: Error | null): void;
+}
+
+export interface NativeListener {
+  readonly port: number;
+  stop(closeActive?: boolean): void;
+}
+
+export interface FileSink {
+  /** Bytes taken, or a promise when the pipe is full. May throw EPIPE. */
+  write(bytes: Uint8Array): number | Promise<number>;
+  flush(): number | Promise<number>;
+  end(): number | Promise<number>;
+}
+
+export interface BunApi {
+  readonly version: string;
+  listen<Data>(options: {
+    fd: number;
+    hostname: string;
+    allowHalfOpen: boolean;
+    pauseOnConnect: boolean;
+    socket: SocketHandler<Data>;
+  }): NativeListener;
+  spawn(command: readonly string[], options: {
+    env: Readonly<Record<string, string>>;
+    stdio: readonly number[];
+    uid?: number;
+    gid?: number;
+  }): {
+    readonly pid: number;
+    readonly exited: Promise<number>;
+    readonly exitCode: number | null;
+    readonly signalCode: string | null;
+    kill(signal: string): void;
+  };
+  file(fd: number): {
+    stream(): ReadableStream<Uint8Array>;
+    writer(): FileSink;
+  };
+}
+
+export const bun: BunApi = (globalThis as unknown as { Bun: BunApi }).Bun;

@@ -1,0 +1,180 @@
+/** What the core asks of a runtime. The adapters (`bun.ts`, `deno.ts`) translate and decide nothing;
+ *  everything above this folder is the same code on both.
+ *
+ *  Streams are callbacks, not promises: a callback costs nothing per chunk and both runtimes have
+ *  it underneath. Every stream starts paused. Callbacks may be replaced at any time: a stage takes
+ *  a stream over by putting its own in place. */
+
+import type { Libc } from "./libc.ts";
+
+/** One end of a connection, as text: `192.0.2.7` or `2001:db8::1` (IPv4-mapped shows as IPv4). */
+export interface Address {
+  ip: string;
+  port: number;
+}
+
+/** What both directions of a stream share. */
+export interface Closable {
+  /** The stream is gone: nothing more will come or go. Exactly once, with the reason if it was not
+   *  closed in order. Not called for a `destroy()` of ours. */
+  onClose: (error?: Error) => void;
+  /** Gives up both directions at once and frees the descriptor. Idempotent. */
+  destroy(): void;
+}
+
+/** Something to read from. */
+export interface Source extends Closable {
+  /** The next bytes; the callee may keep them. */
+  onData: (chunk: Uint8Array) => void;
+  /** The peer has ended its data (FIN, close_notify, end of pipe). At most once, after the last
+   *  `onData`; output still flows. */
+  onEnd: () => void;
+  /** After this returns no `onData` comes until `resume()`, and at most a few hundred KB are
+   *  buffered meanwhile: the peer is held up. */
+  pause(): void;
+  resume(): void;
+}
+
+/** Something to write to. */
+export interface Sink extends Closable {
+  /** Takes all of `chunk`. False: no more, please, before `onDrain`. */
+  write(chunk: Uint8Array): boolean;
+  onDrain: () => void;
+  /** No more output: what is queued is written, then FIN, close_notify or end of pipe is sent.
+   *  Input still flows. */
+  end(): void;
+}
+
+export interface Stream extends Source, Sink {}
+
+/** An accepted TCP connection, before TLS. */
+export interface Socket extends Stream {
+  readonly local: Address;
+  readonly remote: Address;
+  /** The interface of a link-local peer, as a number. */
+  readonly scopeId?: number;
+  /** True: TCP_NODELAY (RFC 896's delay off). */
+  setNoDelay(on: boolean): void;
+  /** Bytes sent and not yet acknowledged by the peer; undefined where the system cannot tell. */
+  unacknowledged(): number | undefined;
+  /** Descriptor number, where the runtime tells it. */
+  readonly fd: number | undefined;
+  /** Begins TLS as the server. `first` are bytes already read from the client. The socket belongs
+   *  to the TLS stream from then on. Resolves when the handshake is done; rejects with a
+   *  `HandshakeError`, the alert sent and the socket closed. `destroy()` on the socket ends it. */
+  startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream>;
+}
+
+/** Why a handshake failed, in the words of the TLS library. */
+export class HandshakeError extends Error {
+  override name = "HandshakeError";
+}
+
+/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. */
+export interface TlsStream extends Stream {
+  /** Facts of the session, read once when somebody asks: they cost time. */
+  session(): TlsSession;
+}
+
+export interface TlsSession {
+  /** `TLSv1.3` */
+  protocol: string;
+  /** OpenSSL's name, `ECDHE-ECDSA-AES128-GCM-SHA256` or `TLS_AES_256_GCM_SHA384`. */
+  cipher: string;
+  /** Undefined where the runtime does not tell (Deno). */
+  id?: Uint8Array;
+  reused: boolean;
+  serverName?: string;
+  alpn?: string;
+  /** DER, the client's own first; empty when it sent none. */
+  peerCertificates: Uint8Array[];
+  /** Why the client's certificate is not trusted, by the TLS library's word; undefined when it is. */
+  verifyError?: string;
+}
+
+export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
+
+/** One certificate chain (PEM, the server's own first) and its key (PEM, decrypted). */
+export interface KeyPair {
+  chain: string;
+  key: string;
+}
+
+/** What a TLS context is made of. */
+export interface TlsSettings {
+  /** More than one: of different key types, chosen by what the client can. */
+  keyPairs: KeyPair[];
+  /** OpenSSL cipher list for TLS up to 1.2. */
+  ciphers?: string;
+  minVersion: TlsVersion;
+  maxVersion: TlsVersion;
+  /** Protocols offered by ALPN, best first. */
+  alpn?: string[];
+  /** Ask the client for a certificate; verification is the core's, by `TlsSession`. */
+  requestCertificate?: { ca: string[]; crl?: string[] };
+}
+
+/** Opaque: a context made by `tlsContext` of the same runtime. */
+export interface TlsContext {
+  readonly opaque: unknown;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Connections wait in the kernel's queue until `resume()`; none is refused or dropped. */
+  pause(): void;
+  resume(): void;
+  /** Frees the port at once; accepted connections stay. */
+  close(): void;
+}
+
+export interface Program {
+  readonly pid: number;
+  /** The program's fd 0. */
+  readonly input: Sink;
+  /** The program's fd 1. */
+  readonly output: Source;
+  /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped. */
+  readonly exited: Promise<number>;
+  /** By number or by name; false when the program is gone. */
+  kill(signal: "SIGTERM" | "SIGKILL"): boolean;
+}
+
+export interface SpawnOptions {
+  /** Program and arguments; the program is looked up in $PATH when it has no slash. */
+  command: readonly string[];
+  env: Readonly<Record<string, string>>;
+}
+
+export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGCHLD" | "SIGPIPE" | "SIGUSR1";
+
+export interface Runtime {
+  readonly name: "Bun" | "Deno";
+  readonly version: string;
+  /** Library and version, `BoringSSL …`, for SSL_VERSION_LIBRARY and the messages. */
+  readonly tlsLibrary: string;
+  /** True: `TlsSettings.ciphers` is honoured. Where not, the library's own choice is modern. */
+  readonly cipherLists: boolean;
+  /** Undefined: no FFI permission (Deno). */
+  readonly libc: Libc | undefined;
+
+  /** Accepts on a listening socket made by `libc.listenSocket`; takes the descriptor over. */
+  listenDescriptor(fd: number, backlog: number, onSocket: (socket: Socket) => void): Listener;
+  /** Binds and listens by the runtime's own means, where there is no libc. Throws SystemError-like
+   *  errors with `code`. */
+  listen(
+    where: { ip: string; port: number; backlog: number },
+    onSocket: (socket: Socket) => void,
+  ): Listener;
+
+  /** Throws `Unsupported` for a setting the TLS library cannot honour, or an Error with the
+   *  library's reason (key does not match, no such cipher). No file is read. */
+  tlsContext(settings: TlsSettings): TlsContext;
+
+  /** Starts a program with pipes on fd 0 and 1, the server's fd 2, and no other descriptor.
+   *  Throws when it cannot be executed. */
+  spawn(options: SpawnOptions): Program;
+
+  /** Calls `handler` for each signal instead of its default. */
+  onSignal(name: SignalName, handler: () => void): void;
+}

@@ -1,0 +1,74 @@
+/** Stage 4: the program's environment, and the program.
+ *
+ *  The environment is what the server got, minus secrets and minus everything that speaks of a
+ *  connection; then what this connection is; then what its rules set. A value that is not known is
+ *  absent: a program must never take an inherited one for its client's. */
+
+import type { Connection, Peer } from "./connection.ts";
+import { isTlsVariable } from "./tls/variables.ts";
+
+/** Never handed to the program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
+function isSecret(name: string): boolean {
+  return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
+    name === "TICKETKEYFILE";
+}
+
+/** Speaks of one connection. */
+function isConnectionVariable(name: string): boolean {
+  return name === "PROTO" || name === "SSLINTERFACE" || name === "TCP6INTERFACE" ||
+    /^(?:SSL|TCP|TCP6)(?:LOCAL|REMOTE)(?:HOST|IP|PORT|INFO)$/.test(name) ||
+    /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name);
+}
+
+/** What every program of this server gets: made once, at start. */
+export function baseEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const base: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && !isSecret(name) && !isConnectionVariable(name)) base[name] = value;
+  }
+  return base;
+}
+
+export interface EnvironmentOptions {
+  /** -e. */
+  tcpVariables: boolean;
+  /** -6 sets PROTO and the TCP6 variables, with or without -e. */
+  family: 4 | 6 | undefined;
+}
+
+/** The environment of one program. `tls` are the mod_ssl variables (-s). */
+export function environment(
+  base: Readonly<Record<string, string>>,
+  conn: Connection,
+  options: EnvironmentOptions,
+  tls?: ReadonlyMap<string, string>,
+): Record<string, string> {
+  const env: Record<string, string> = { ...base };
+  const six = conn.remote.ip.includes(":");
+  const tcp6 = six && (options.tcpVariables || options.family === 6);
+  env["PROTO"] = tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS";
+  setEnds(env, "SSL", conn);
+  if (options.tcpVariables) setEnds(env, "TCP", conn);
+  if (tcp6) setEnds(env, "TCP6", conn);
+  if (six && conn.interface) {
+    env["SSLINTERFACE"] = conn.interface;
+    if (tcp6) env["TCP6INTERFACE"] = conn.interface;
+  }
+  if (tls) { for (const [name, value] of tls) env[name] = value; }
+  for (const [name, value] of conn.variables) if (!isSecret(name)) env[name] = value;
+  return env;
+}
+
+function setEnds(env: Record<string, string>, prefix: string, { local, remote }: Connection): void {
+  setEnd(env, `${prefix}LOCAL`, local);
+  setEnd(env, `${prefix}REMOTE`, remote);
+  if (remote.info !== undefined) env[`${prefix}REMOTEINFO`] = remote.info;
+}
+
+function setEnd(env: Record<string, string>, prefix: string, { ip, port, host }: Peer): void {
+  env[`${prefix}IP`] = ip;
+  env[`${prefix}PORT`] = String(port);
+  if (host !== undefined) env[`${prefix}HOST`] = host;
+}

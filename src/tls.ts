@@ -1,0 +1,83 @@
+/** Stage 3: from an admitted socket to a TLS stream.
+ *
+ *  The server reads the first record of the ClientHello itself and keeps connections in a queue in
+ *  the order in which their hello was complete. Both runtimes would else serve them in an order of
+ *  their own (Bun: newest first, five a turn), and with many at once the first would wait for
+ *  seconds. A client that says nothing costs no TLS state. */
+
+import { concat } from "./codec/bytes.ts";
+import type { Connection } from "./connection.ts";
+import { HandshakeError, type Socket, type TlsContext, type TlsStream } from "./runtime/runtime.ts";
+
+/** Handshakes begun per turn of the event loop: more bring Bun's own order back. */
+const PER_TURN = 4;
+
+/** RFC 8446 5.1: a record has a header of 5 bytes and at most 2^14 bytes of plaintext. */
+const HEADER = 5;
+const MAX_RECORD = 16_384;
+const HANDSHAKE = 22;
+
+/** Begins handshakes in the order of `enter`. */
+export class HandshakeQueue {
+  readonly #waiting: (() => void)[] = [];
+  #scheduled = false;
+
+  /** Resolves when the handshake is done; see `Socket.startTls`. */
+  enter(socket: Socket, context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push(() => socket.startTls(context, first).then(resolve, reject));
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      for (const begin of this.#waiting.splice(0, PER_TURN)) begin();
+      this.#schedule();
+    });
+  }
+}
+
+/** Waits for the first record of a ClientHello and pauses the socket. What is no handshake record is
+ *  handed on as it is: the TLS library refuses it with the proper alert. Rejects with
+ *  `HandshakeError` when the client goes or the connection is given up. */
+export function readHello(conn: Connection, onFirstByte: () => void): Promise<Uint8Array> {
+  const { socket, abort: { signal } } = conn;
+  return new Promise((resolve, reject) => {
+    let bytes: Uint8Array = new Uint8Array(0);
+    const done = (settle: () => void): void => {
+      signal.removeEventListener("abort", abandoned);
+      socket.onData = socket.onEnd = socket.onClose = () => {};
+      settle();
+    };
+    const gone = (error?: Error): void => {
+      const heard = bytes.length > 0 ? ` after ${bytes.length} bytes` : "";
+      const why = `connection ${error ? "reset" : "closed"} by the peer${heard}`;
+      done(() => reject(new HandshakeError(why)));
+    };
+    const abandoned = (): void => done(() => reject(new HandshakeError(String(signal.reason))));
+    if (signal.aborted) return abandoned();
+    signal.addEventListener("abort", abandoned);
+    socket.onData = (chunk) => {
+      if (bytes.length === 0) onFirstByte();
+      bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
+      if (!complete(bytes)) return;
+      socket.pause();
+      done(() => resolve(bytes));
+    };
+    socket.onEnd = () => gone();
+    socket.onClose = gone;
+    socket.resume();
+  });
+}
+
+/** True when the first record is all there, or cannot become one. */
+function complete(bytes: Uint8Array): boolean {
+  if (bytes[0] !== HANDSHAKE) return true;
+  if (bytes.length < HEADER) return false;
+  const length = (bytes[3] as number) << 8 | (bytes[4] as number);
+  return length > MAX_RECORD || bytes.length >= HEADER + length;
+}

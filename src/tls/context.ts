@@ -1,0 +1,222 @@
+/** TLS contexts by what they are made of: made once, used by every connection with the same
+ *  settings, and made anew when a file behind them changes. A handshake costs at most a few
+ *  `stat` calls a second; a renewal that is broken is reported once and the old context stays. */
+
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
+import { type NamedFile, serverKeyPairs } from "./key_pairs.ts";
+import { type Lookup, TLS_VARIABLES, type TlsConfig, tlsConfig } from "./settings.ts";
+import { serverVariables } from "./variables.ts";
+import { decodePem } from "../codec/pem.ts";
+
+/** What a handshake needs, and what is known before it. */
+export interface Prepared {
+  context: TlsContext;
+  /** The `SSL_SERVER_*` variables of the first certificate. */
+  serverVariables: ReadonlyMap<string, string>;
+}
+
+/** How often the files behind a context are looked at, in milliseconds. */
+const RECHECK = 1000;
+/** Contexts kept; a rules file can name many. The one unused longest makes room. */
+const MAX_CONTEXTS = 256;
+/** A certificate or key file beyond this is a mistake (PEM bundles have 200 KB). */
+const MAX_FILE = 4 << 20;
+
+const DAY = 86_400_000;
+const SOON = 30 * DAY;
+
+/** Modern suites only; those below TLS 1.2 come in when somebody asks for such a version. */
+const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
+const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
+
+interface Entry {
+  config: TlsConfig;
+  /** What `stat` said of the files when they were last read or tried. */
+  seen: string;
+  /** Hash of what the files held. */
+  content: string;
+  checked: number;
+  prepared: Prepared;
+  expiry: { path: string; notAfter: number }[];
+}
+
+export interface ContextsOptions {
+  runtime: Runtime;
+  log: Log;
+  /** The server's own environment. */
+  env: Lookup;
+  /** For encrypted keys (-3). */
+  password?: string | undefined;
+  /** In place of files (--self-signed). */
+  keyPair?: KeyPair | undefined;
+  now?: () => number;
+}
+
+export class Contexts {
+  readonly #entries = new Map<string, Entry>();
+  readonly #now: () => number;
+
+  constructor(readonly options: ContextsOptions) {
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** The context for the server's environment with `overlay` (a rule's variables) on top.
+   *  Throws `FatalError` when it cannot be made and there is no older one. */
+  get(overlay?: ReadonlyMap<string, string>): Prepared {
+    const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
+    const key = TLS_VARIABLES.map((name) => lookup(name) ?? "").join("\0");
+    const known = this.#entries.get(key);
+    if (known) {
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
+      return known.prepared;
+    }
+    const entry = this.#make(lookup);
+    this.#entries.set(key, entry);
+    if (this.#entries.size > MAX_CONTEXTS) {
+      this.#entries.delete(this.#entries.keys().next().value as string);
+    }
+    return entry.prepared;
+  }
+
+  /** Reads every file again, changed or not (SIGHUP). */
+  reload(): void {
+    for (const entry of this.#entries.values()) {
+      entry.seen = "";
+      this.#refresh(entry);
+    }
+  }
+
+  /** Warns of certificates that are expired or end within 30 days: at start and daily. */
+  warnOfExpiry(): void {
+    const now = this.#now();
+    for (const { expiry } of this.#entries.values()) {
+      for (const { path, notAfter } of expiry) {
+        const date = new Date(notAfter).toISOString().slice(0, 10);
+        if (notAfter < now) this.options.log.warning(`certificate ${path} expired on ${date}`);
+        else if (notAfter < now + SOON) {
+          const days = Math.floor((notAfter - now) / DAY);
+          this.options.log.warning(`certificate ${path} expires in ${days} days, on ${date}`);
+        }
+      }
+    }
+  }
+
+  #make(lookup: Lookup): Entry {
+    const own = this.options.keyPair;
+    const config = own
+      ? tlsConfig((name) => name === "CERTFILE" ? "-" : name === "KEYFILE" ? "" : lookup(name))
+      : tlsConfig(lookup);
+    if (own) {
+      return {
+        ...this.#build(config, [own], []),
+        config,
+        seen: "",
+        content: "",
+        checked: Infinity,
+      };
+    }
+    const seen = signature(config);
+    const { files, content } = readFiles(config);
+    return { ...this.#fromFiles(config, files), config, seen, content, checked: this.#now() };
+  }
+
+  #refresh(entry: Entry): void {
+    if (this.options.keyPair) return;
+    entry.checked = this.#now();
+    const seen = signature(entry.config);
+    if (seen === entry.seen) return;
+    entry.seen = seen;
+    try {
+      const { files, content } = readFiles(entry.config);
+      if (content === entry.content) return;
+      Object.assign(entry, this.#fromFiles(entry.config, files), { content });
+      this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
+    } catch (error) {
+      this.options.log.error(`${reason(error)}; the old certificate stays in use`);
+    }
+  }
+
+  #fromFiles(config: TlsConfig, files: Files): Pick<Entry, "prepared" | "expiry"> {
+    const pairs = serverKeyPairs(files.certificates, files.keys, this.options.password);
+    const expiry = pairs.map(({ path, leaf }) => ({ path, notAfter: leaf.notAfter.ms }));
+    return this.#build(config, pairs, expiry);
+  }
+
+  #build(
+    config: TlsConfig,
+    keyPairs: KeyPair[],
+    expiry: Entry["expiry"],
+  ): Pick<Entry, "prepared" | "expiry"> {
+    const { runtime } = this.options;
+    const { minVersion, maxVersion, alpn } = config;
+    const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
+    const modern = old ? OLD_CIPHERS : CIPHERS;
+    const ciphers = config.ciphers ?? (runtime.cipherLists ? modern : undefined);
+    const context = runtime.tlsContext({
+      keyPairs,
+      minVersion,
+      maxVersion,
+      ...(ciphers ? { ciphers } : {}),
+      ...(alpn ? { alpn } : {}),
+    });
+    const leaf = decodePem(new TextEncoder().encode(keyPairs[0]?.chain ?? ""))[0];
+    return {
+      prepared: { context, serverVariables: leaf ? serverVariables(leaf.bytes) : new Map() },
+      expiry,
+    };
+  }
+}
+
+interface Files {
+  certificates: NamedFile[];
+  keys: NamedFile[];
+}
+
+/** A line per file that changes when the file does: also when a symbolic link is moved. */
+function signature({ certificateFiles, keyFiles }: TlsConfig): string {
+  return [...certificateFiles, ...keyFiles].map((path) => {
+    try {
+      const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(path);
+      return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
+    } catch (error) {
+      return (error as { code?: string }).code ?? "error";
+    }
+  }).join("\n");
+}
+
+function readFiles({ certificateFiles, keyFiles }: TlsConfig): { files: Files; content: string } {
+  const hash = createHash("sha256");
+  const read = (what: string, hint: string) => (path: string): NamedFile => {
+    try {
+      const { size } = fs.statSync(path);
+      if (size > MAX_FILE) throw new Error(`larger than ${MAX_FILE} bytes`);
+      const bytes = fs.readFileSync(path);
+      hash.update(bytes);
+      return { path, bytes };
+    } catch (error) {
+      throw new FatalError(
+        `unable to read ${what} ${path}: ${systemReason(error)}`,
+        EXIT.system,
+        hint,
+      );
+    }
+  };
+  const certificates = certificateFiles.map(
+    read("certificate", "CERTFILE or CERTCHAINFILE must name a PEM file this user can read"),
+  );
+  const keys = keyFiles.map(read("key", "KEYFILE must name a PEM file this user can read"));
+  return { files: { certificates, keys }, content: hash.digest("hex") };
+}
+
+/** `ENOENT: no such file or directory, open '…'` → `no such file or directory`: the path is in
+ *  the message already. */
+export function systemReason(error: unknown): string {
+  const text = reason(error);
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
+}

@@ -1,0 +1,106 @@
+/** From environment variables to what a TLS context shall be (SPEC 3). Reads no file.
+ *  The same variables come from the server's environment and, laid over it, from a rule. */
+
+import { EXIT, FatalError } from "../errors.ts";
+import type { TlsVersion } from "../runtime/runtime.ts";
+
+/** Looks a variable up; undefined when it is not set. */
+export type Lookup = (name: string) => string | undefined;
+
+export interface TlsConfig {
+  /** Files with certificates, and with keys. */
+  certificateFiles: string[];
+  keyFiles: string[];
+  ciphers: string | undefined;
+  minVersion: TlsVersion;
+  maxVersion: TlsVersion;
+  alpn: string[] | undefined;
+}
+
+/** Every variable that `tlsConfig` looks at: equal values, equal context. */
+export const TLS_VARIABLES = [
+  "CERTFILE",
+  "CERTCHAINFILE",
+  "KEYFILE",
+  "CIPHERS",
+  "TLS_MIN_VERSION",
+  "TLS_MAX_VERSION",
+  "ALPN",
+] as const;
+
+const VERSIONS: readonly TlsVersion[] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+
+/** Longest value looked at: a path has at most 4,096 bytes (PATH_MAX), a list a few of them. */
+const MAX_VALUE = 16_384;
+
+/** Throws `FatalError` naming the variable, when it cannot be meant. */
+export function tlsConfig(lookup: Lookup): TlsConfig {
+  const chain = value(lookup, "CERTCHAINFILE") || value(lookup, "CERTFILE");
+  if (!chain) {
+    throw new FatalError(
+      "unable to find a certificate: neither CERTFILE nor CERTCHAINFILE is set",
+      EXIT.system,
+      "set CERTFILE and KEYFILE to PEM files, or try --self-signed",
+    );
+  }
+  const minVersion = version(lookup, "TLS_MIN_VERSION") ?? "TLSv1.2";
+  const maxVersion = version(lookup, "TLS_MAX_VERSION") ?? "TLSv1.3";
+  if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
+    throw new FatalError(
+      `unable to use TLS_MIN_VERSION: ${minVersion} is above TLS_MAX_VERSION ${maxVersion}`,
+    );
+  }
+  const ciphers = value(lookup, "CIPHERS") || undefined;
+  if (ciphers && /TLS_(AES|CHACHA20)_/.test(ciphers)) {
+    throw new FatalError(
+      `unable to use CIPHERS ${ciphers}: no runtime lets the suites of TLS 1.3 be chosen`,
+      EXIT.system,
+      "name the ciphers of TLS 1.2 alone, or set TLS_MAX_VERSION=TLSv1.2",
+    );
+  }
+  return {
+    certificateFiles: files(chain),
+    keyFiles: files(value(lookup, "KEYFILE") || chain),
+    ciphers,
+    minVersion,
+    maxVersion,
+    alpn: alpn(value(lookup, "ALPN")),
+  };
+}
+
+/** `/a/ec.pem:/a/rsa.pem`: several files as in $PATH, for certificates of several key types. */
+function files(list: string): string[] {
+  return list.split(":").filter((file) => file !== "");
+}
+
+function value(lookup: Lookup, name: string): string | undefined {
+  const text = lookup(name);
+  if (text !== undefined && text.length > MAX_VALUE) {
+    throw new FatalError(`unable to use ${name}: longer than ${MAX_VALUE} characters`);
+  }
+  return text;
+}
+
+/** `TLSv1.2`, `TLS1.2` or `1.2`. */
+function version(lookup: Lookup, name: string): TlsVersion | undefined {
+  const text = value(lookup, name);
+  if (!text) return undefined;
+  const digits = /^(?:tls)?v?(1(?:\.[0-3])?)$/i.exec(text)?.[1];
+  const known = digits === undefined
+    ? undefined
+    : VERSIONS.find((version) => version === (`TLSv${digits}`.replace(/^TLSv1\.0$/, "TLSv1")));
+  if (known) return known;
+  throw new FatalError(`unable to use ${name}: '${text}' is none of ${VERSIONS.join(", ")}`);
+}
+
+/** RFC 7301 3.1: each name has 1 to 255 bytes. */
+function alpn(list: string | undefined): string[] | undefined {
+  if (!list) return undefined;
+  const names = list.split(",").map((name) => name.trim());
+  for (const name of names) {
+    if (!/^[\x21-\x7e]{1,255}$/.test(name)) {
+      throw new FatalError(`unable to use ALPN: '${name}' is no protocol name`);
+    }
+  }
+  return names;
+}
