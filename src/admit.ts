@@ -70,7 +70,11 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   return follow(
     conn,
     deps,
-    deps.rules.evaluate({ ip, ...(host ? { host } : {}), ...(info ? { info } : {}) }),
+    deps.rules.evaluate({
+      ip,
+      ...(host ? { host: host.toLowerCase() } : {}),
+      ...(info ? { info } : {}),
+    }),
   );
 }
 

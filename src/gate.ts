@@ -27,14 +27,14 @@ export class Gate {
   readonly #silent = new Set<Connection>();
   /** Through their handshake, waiting for a program to end. */
   readonly #waiting: { resolve: (giveBack: () => void) => void; signal: AbortSignal }[] = [];
-  #open = 0;
+  readonly #open = new Set<Connection>();
   #paused = false;
 
   constructor(readonly options: GateOptions) {}
 
   /** Connections that exist, the lingering ones included. */
   get open(): number {
-    return this.#open;
+    return this.#open.size;
   }
 
   /** Connections that have sent nothing. */
@@ -44,7 +44,7 @@ export class Gate {
 
   /** A new connection. One silent client too many sends the oldest away. */
   enter(conn: Connection): void {
-    this.#open++;
+    this.#open.add(conn);
     this.#pending.add(conn);
     this.#silent.add(conn);
     if (this.#pending.size > this.options.pending) {
@@ -68,10 +68,10 @@ export class Gate {
     if (this.#pending.delete(conn)) this.#update();
   }
 
-  /** Its socket is closed. */
+  /** Its socket is closed. Idempotent. */
   leave(conn: Connection): void {
     this.through(conn);
-    this.#open--;
+    this.#open.delete(conn);
     this.#update();
   }
 
@@ -107,7 +107,7 @@ export class Gate {
     const { limits, concurrency, pending, descriptors } = this.options;
     const full = limits.programs >= concurrency || this.#waiting.length > 0 ||
       (this.#pending.size >= pending && this.#silent.size === 0) ||
-      this.#open * DESCRIPTORS_EACH >= descriptors - RESERVE;
+      this.#open.size * DESCRIPTORS_EACH >= descriptors - RESERVE;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.listener?.pause();

@@ -4,12 +4,29 @@
  *  client's end of data is end of file for the program, whose output still flows; the program's
  *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
 
-import type { Program, Socket, Stream } from "./runtime/runtime.ts";
+import type { Sink, Socket, Source, Stream } from "./runtime/runtime.ts";
 
 /** After the server's FIN a client may take its time to close, or still send; what it sends is read
  *  and dropped, since closing with bytes unread makes the system send a reset, and a reset can
  *  overtake output that the client has not read yet (RFC 1122 4.2.2.13). In milliseconds. */
 const LINGER = 10_000;
+
+export interface Relay {
+  /** The program's wait status, when the program has been reaped and its output has been handed to
+   *  the system or cannot be delivered any more. The client's side may linger a little. Never, if
+   *  the relay was stopped. */
+  readonly status: Promise<number>;
+  /** Leaves both streams as they are, paused, for somebody else to take over. */
+  stop(): void;
+}
+
+/** What is between the program and us: its fd 0 and 1, or the pair for TLS (UCSPI-TLS). */
+export interface ProgramEnds {
+  readonly input: Sink;
+  readonly output: Source;
+  readonly exited: Promise<number>;
+  kill(signal: "SIGTERM"): boolean;
+}
 
 export interface RelayOptions {
   /** Seconds without a byte in either direction (-w). */
@@ -22,10 +39,8 @@ export interface RelayOptions {
   onGone: () => void;
 }
 
-/** Resolves with the program's wait status when the program has been reaped and its output has
- *  been handed to the system or cannot be delivered any more. The client's side may linger a
- *  little beyond that. */
-export function relay(channel: Stream, program: Program, options: RelayOptions): Promise<number> {
+/** Begins relaying at once. */
+export function relay(channel: Stream, program: ProgramEnds, options: RelayOptions): Relay {
   const { input, output } = program;
   const { socket } = options;
   const idle = options.idleTimeout * 1000;
@@ -34,6 +49,7 @@ export function relay(channel: Stream, program: Program, options: RelayOptions):
   let clientGone = false;
   let outputDone = false;
   let status: number | undefined;
+  let stopped = false;
   const { promise, resolve } = Promise.withResolvers<number>();
   const touch = (): void => {
     last = Date.now();
@@ -41,7 +57,7 @@ export function relay(channel: Stream, program: Program, options: RelayOptions):
 
   /** Both the program and its output are done: the connection no longer counts. */
   const finish = (): void => {
-    if (status === undefined || !outputDone) return;
+    if (status === undefined || !outputDone || stopped) return;
     clearTimeout(timer);
     input.destroy();
     if (!clientGone) linger(channel, options.onGone);
@@ -121,7 +137,27 @@ export function relay(channel: Stream, program: Program, options: RelayOptions):
   if (options.banner) channel.write(new TextEncoder().encode(options.banner));
   channel.resume();
   output.resume();
-  return promise;
+  return {
+    status: promise,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      const nothing = (): void => {};
+      channel.pause();
+      output.pause();
+      channel.onData =
+        channel.onEnd =
+        channel.onDrain =
+        channel.onClose =
+          nothing;
+      output.onData =
+        output.onEnd =
+        output.onClose =
+        input.onDrain =
+        input.onClose =
+          nothing;
+    },
+  };
 }
 
 /** Reads and drops until the client closes too, or its time is up. */

@@ -9,44 +9,17 @@
  *
  *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
 
-import { admit, type AdmitDeps } from "./admit.ts";
+import { admit } from "./admit.ts";
 import { type Connection, describe, giveUp } from "./connection.ts";
-import { FatalError, reason } from "./errors.ts";
-import type { Gate } from "./gate.ts";
+import type { Deps } from "./deps.ts";
+import { reason } from "./errors.ts";
 import { listen, type ListenAddress } from "./listen.ts";
-import { type Log, ownPid } from "./log.ts";
-import type { Options } from "./options.ts";
-import { relay } from "./relay.ts";
-import {
-  HandshakeError,
-  type Program,
-  type Runtime,
-  type Socket,
-  type TlsStream,
-} from "./runtime/runtime.ts";
-import { environment } from "./start.ts";
-import { type HandshakeQueue, readHello } from "./tls.ts";
-import type { Contexts, Prepared } from "./tls/context.ts";
-import { type ClientVerify, tlsVariables } from "./tls/variables.ts";
-import { PRODUCT } from "./version.ts";
-
-export interface Deps {
-  runtime: Runtime;
-  options: Options;
-  log: Log;
-  gate: Gate;
-  admission: AdmitDeps;
-  contexts: Contexts;
-  handshakes: HandshakeQueue;
-  /** What every program gets. */
-  baseEnvironment: Readonly<Record<string, string>>;
-}
-
-/** A secured connection: the stream and what was prepared for it. */
-interface Channel {
-  stream: TlsStream;
-  prepared: Prepared;
-}
+import { ownPid } from "./log.ts";
+import { relay, type RelayOptions } from "./relay.ts";
+import { HandshakeError, type Program, type Socket } from "./runtime/runtime.ts";
+import { start } from "./start.ts";
+import { type Channel, channelVariables, secure } from "./tls.ts";
+import { environmentMessage, plainPhase } from "./tls/delayed.ts";
 
 export interface Server {
   readonly port: number;
@@ -102,41 +75,100 @@ export function serve(address: ListenAddress, deps: Deps): Server {
 
 /** One connection through all stages. Never rejects. */
 async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Promise<void> {
-  const { gate, log } = deps;
-  let relaying = false;
+  const { gate, log, options } = deps;
   let returnPlace = (): void => {};
-  const leave = (): void => gate.leave(conn);
+  let relaying = false;
   gate.enter(conn);
   try {
     prepareSocket(conn.socket, deps);
     const verdict = await admit(conn, deps.admission);
     if (!verdict.allow) return log.deny(ownPid(), conn, verdict.why);
-    const channel = await secure(conn, deps);
+    const channel = options.delayed ? undefined : await secure(conn, deps);
     gate.through(conn);
     returnPlace = await gate.place(conn.abort.signal);
-    const program = start(conn, channel, deps);
+    logStatus(deps);
+    const program = start(conn, deps, channel);
     programs.add(program);
     relaying = true;
-    const status = await relay(channel.stream, program, {
-      idleTimeout: deps.options.idleTimeout,
-      socket: conn.socket,
-      banner: deps.options.banner,
-      onGone: leave,
-    });
+    const status = await (channel
+      ? converse(conn, program, channel, deps)
+      : converseDelayed(conn, program, deps));
     programs.delete(program);
     returnPlace();
     log.ended(program.pid, status);
     logStatus(deps);
   } catch (error) {
-    report(conn, deps, error);
+    report(conn, deps, ownPid(), error);
   } finally {
     returnPlace();
     conn.hold?.release();
     if (!relaying) {
       conn.socket.destroy();
-      leave();
+      gate.leave(conn);
     }
   }
+}
+
+/** TLS from the beginning. Resolves with the wait status. */
+function converse(
+  conn: Connection,
+  program: Program,
+  channel: Channel,
+  deps: Deps,
+): Promise<number> {
+  logTls(program, channel, deps);
+  const options = { ...relayOptions(conn, deps), banner: deps.options.banner };
+  return relay(channel.stream, program, options).status;
+}
+
+/** UCSPI-TLS: in the clear until the program asks, if it does. */
+async function converseDelayed(conn: Connection, program: Program, deps: Deps): Promise<number> {
+  const ends = program.delayed;
+  if (!ends) throw new Error("the program was not started for UCSPI-TLS");
+  const options = relayOptions(conn, deps);
+  const plain = await plainPhase(conn.socket, program, ends, {
+    ...options,
+    banner: deps.options.banner,
+  });
+  const close = (): void => {
+    for (const end of [ends.controlInput, ends.controlOutput, ends.tlsInput, ends.tlsOutput]) {
+      end.destroy();
+    }
+  };
+  if ("status" in plain) {
+    close();
+    return plain.status;
+  }
+  try {
+    const channel = await secure(conn, deps, plain.request.hello);
+    logTls(program, channel, deps);
+    if (plain.request.environment) {
+      ends.controlOutput.write(environmentMessage(channelVariables(channel, deps)));
+    }
+    const { tlsInput: input, tlsOutput: output } = ends;
+    const { exited } = program;
+    const kill = (): boolean => program.kill("SIGTERM");
+    const status = await relay(channel.stream, { input, output, exited, kill }, options).status;
+    close();
+    program.output.destroy();
+    return status;
+  } catch (error) {
+    report(conn, deps, program.pid, error);
+    close(); // the program is told by EOF
+    program.output.destroy();
+    conn.socket.destroy();
+    deps.gate.leave(conn);
+    const timer = setTimeout(() => program.kill("SIGTERM"), options.idleTimeout * 1000);
+    return await program.exited.finally(() => clearTimeout(timer));
+  }
+}
+
+function relayOptions(conn: Connection, { options, gate }: Deps): RelayOptions {
+  return {
+    idleTimeout: options.idleTimeout,
+    socket: conn.socket,
+    onGone: () => gate.leave(conn),
+  };
 }
 
 function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
@@ -146,67 +178,16 @@ function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
   }
 }
 
-/** Stage 3, within -T seconds. */
-async function secure(conn: Connection, deps: Deps): Promise<Channel> {
-  const { options, contexts, handshakes, gate } = deps;
-  const prepared = contexts.get(conn.variables);
-  const seconds = options.handshakeTimeout;
-  const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
-  try {
-    const first = await readHello(conn, () => gate.spoke(conn));
-    const stream = await handshakes.enter(conn.socket, prepared.context, first);
-    return { stream, prepared };
-  } catch (error) {
-    const { signal } = conn.abort;
-    throw signal.aborted ? new HandshakeError(String(signal.reason)) : error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Stage 4. */
-function start(conn: Connection, channel: Channel, deps: Deps): Program {
-  const { options, log, runtime } = deps;
-  const needsSession = options.tlsVariables || options.verbosity >= 3;
-  const session = needsSession ? channel.stream.session() : undefined;
-  const verify: ClientVerify = "NONE";
-  const tls = options.tlsVariables && session
-    ? tlsVariables({
-      protocol: session.protocol,
-      cipher: { name: session.cipher },
-      sessionId: session.id,
-      serverCertificate: channel.prepared.serverVariables,
-      clientChain: session.peerCertificates,
-      clientVerify: verify,
-      sni: session.serverName,
-      alpn: session.alpn,
-      versionInterface: PRODUCT,
-      versionLibrary: runtime.tlsLibrary,
-    })
-    : undefined;
-  let program: Program;
-  try {
-    program = runtime.spawn({
-      command: options.command,
-      env: environment(deps.baseEnvironment, conn, options, tls),
-    });
-  } catch (error) {
-    throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
-  }
-  logStatus(deps);
-  log.pid(program.pid, conn);
-  log.ok(program.pid, conn);
+function logTls(program: Program, { session }: Channel, { log }: Deps): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
-  return program;
 }
 
 function logStatus({ log, options, admission }: Deps): void {
   log.status(admission.limits.programs, options.concurrency, admission.ask.perAddress ?? 0);
 }
 
-function report(conn: Connection, { log }: Deps, error: unknown): void {
-  if (error instanceof HandshakeError) {
-    return log.tlsFailed(ownPid(), conn.remote.ip, error.message);
-  }
-  log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
+/** `pid` is the program's where there is one. */
+function report(conn: Connection, { log }: Deps, pid: number, error: unknown): void {
+  if (error instanceof HandshakeError) log.tlsFailed(pid, conn.remote.ip, error.message);
+  else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
 }

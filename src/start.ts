@@ -5,6 +5,10 @@
  *  absent: a program must never take an inherited one for its client's. */
 
 import type { Connection, Peer } from "./connection.ts";
+import type { Deps } from "./deps.ts";
+import { FatalError, reason } from "./errors.ts";
+import { DELAYED_FD, type Program } from "./runtime/runtime.ts";
+import { type Channel, channelVariables } from "./tls.ts";
 import { isTlsVariable } from "./tls/variables.ts";
 
 /** Never handed to the program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
@@ -71,4 +75,26 @@ function setEnd(env: Record<string, string>, prefix: string, { ip, port, host }:
   env[`${prefix}IP`] = ip;
   env[`${prefix}PORT`] = String(port);
   if (host !== undefined) env[`${prefix}HOST`] = host;
+}
+
+/** Starts the program of a connection; without a channel (UCSPI-TLS) it starts in the clear.
+ *  Throws `FatalError`. */
+export function start(conn: Connection, deps: Deps, channel?: Channel): Program {
+  const { options, log, runtime } = deps;
+  const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
+  const env = environment(deps.baseEnvironment, conn, options, tls);
+  if (!channel) {
+    env["SSLCTLFD"] = String(DELAYED_FD.control);
+    env["SSLREADFD"] = String(DELAYED_FD.read);
+    env["SSLWRITEFD"] = String(DELAYED_FD.write);
+  }
+  let program: Program;
+  try {
+    program = runtime.spawn({ command: options.command, env, delayed: !channel });
+  } catch (error) {
+    throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
+  }
+  log.pid(program.pid, conn);
+  log.ok(program.pid, conn);
+  return program;
 }

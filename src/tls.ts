@@ -6,8 +6,18 @@
  *  seconds. A client that says nothing costs no TLS state. */
 
 import { concat } from "./codec/bytes.ts";
-import type { Connection } from "./connection.ts";
-import { HandshakeError, type Socket, type TlsContext, type TlsStream } from "./runtime/runtime.ts";
+import { type Connection, giveUp } from "./connection.ts";
+import type { Deps } from "./deps.ts";
+import {
+  HandshakeError,
+  type Socket,
+  type TlsContext,
+  type TlsSession,
+  type TlsStream,
+} from "./runtime/runtime.ts";
+import type { Prepared } from "./tls/context.ts";
+import { tlsVariables } from "./tls/variables.ts";
+import { PRODUCT } from "./version.ts";
 
 /** Handshakes begun per turn of the event loop: more bring Bun's own order back. */
 const PER_TURN = 4;
@@ -16,6 +26,55 @@ const PER_TURN = 4;
 const HEADER = 5;
 const MAX_RECORD = 16_384;
 const HANDSHAKE = 22;
+
+/** A secured connection: the stream, and what is known of it. */
+export interface Channel {
+  stream: TlsStream;
+  prepared: Prepared;
+  /** Of the session, when the options ask for it: reading it costs time. */
+  session: TlsSession | undefined;
+}
+
+/** The handshake, with the settings of this connection, within -T seconds. `begin` are bytes of a
+ *  ClientHello that came before it was asked for. Rejects with `HandshakeError`, or `FatalError`
+ *  when there is no certificate to be had. */
+export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): Promise<Channel> {
+  const { options, contexts, handshakes, gate } = deps;
+  const prepared = contexts.get(conn.variables);
+  const seconds = options.handshakeTimeout;
+  const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
+  try {
+    const first = await readHello(conn, () => gate.spoke(conn), begin);
+    const stream = await handshakes.enter(conn.socket, prepared.context, first);
+    const asked = options.tlsVariables || options.delayed || options.verbosity >= 3;
+    return { stream, prepared, session: asked ? stream.session() : undefined };
+  } catch (error) {
+    const { signal } = conn.abort;
+    throw signal.aborted ? new HandshakeError(String(signal.reason)) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The mod_ssl variables of a connection (-s, or asked for by `Y`). */
+export function channelVariables(
+  { session, prepared }: Channel,
+  { runtime }: Deps,
+): Map<string, string> {
+  if (!session) return new Map();
+  return tlsVariables({
+    protocol: session.protocol,
+    cipher: { name: session.cipher },
+    sessionId: session.id,
+    serverCertificate: prepared.serverVariables,
+    clientChain: session.peerCertificates,
+    clientVerify: "NONE",
+    sni: session.serverName,
+    alpn: session.alpn,
+    versionInterface: PRODUCT,
+    versionLibrary: runtime.tlsLibrary,
+  });
+}
 
 /** Begins handshakes in the order of `enter`. */
 export class HandshakeQueue {
@@ -43,11 +102,15 @@ export class HandshakeQueue {
 
 /** Waits for the first record of a ClientHello and pauses the socket. What is no handshake record is
  *  handed on as it is: the TLS library refuses it with the proper alert. Rejects with
- *  `HandshakeError` when the client goes or the connection is given up. */
-export function readHello(conn: Connection, onFirstByte: () => void): Promise<Uint8Array> {
+ *  `HandshakeError` when the client goes or the connection is given up. `begin` was read before. */
+export function readHello(
+  conn: Connection,
+  onFirstByte: () => void,
+  begin: Uint8Array = new Uint8Array(0),
+): Promise<Uint8Array> {
   const { socket, abort: { signal } } = conn;
   return new Promise((resolve, reject) => {
-    let bytes: Uint8Array = new Uint8Array(0);
+    let bytes = begin;
     const done = (settle: () => void): void => {
       signal.removeEventListener("abort", abandoned);
       socket.onData = socket.onEnd = socket.onClose = () => {};
@@ -60,6 +123,7 @@ export function readHello(conn: Connection, onFirstByte: () => void): Promise<Ui
     };
     const abandoned = (): void => done(() => reject(new HandshakeError(String(signal.reason))));
     if (signal.aborted) return abandoned();
+    if (bytes.length > 0 && complete(bytes)) return done(() => resolve(bytes));
     signal.addEventListener("abort", abandoned);
     socket.onData = (chunk) => {
       if (bytes.length === 0) onFirstByte();

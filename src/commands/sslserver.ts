@@ -15,7 +15,8 @@ import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
 import { Log } from "../log.ts";
 import { helpText, type Options, parseOptions, USAGE } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { type Deps, serve, type Server } from "../serve.ts";
+import type { Deps } from "../deps.ts";
+import { serve, type Server } from "../serve.ts";
 import { baseEnvironment } from "../start.ts";
 import { HandshakeQueue } from "../tls.ts";
 import { Contexts } from "../tls/context.ts";
@@ -235,7 +236,6 @@ function refuseUnfinished(options: Options, env: Env): void {
   const refuse = (what: string): never => {
     throw new UsageError(`${what} is not supported by ${PRODUCT}`);
   };
-  if (options.delayed) refuse("option -n");
   if (options.clientCertificate === "valid") refuse("option -m");
   if (options.clientCertificate === "match") refuse("option -z");
   for (const name of ["SSL_CHROOT", "SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP"]) {

@@ -4,7 +4,8 @@
 import { constants } from "node:os";
 import { bun, type FileSink } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
-import type { Program, Sink, Source, SpawnOptions } from "./runtime.ts";
+import { POLL } from "./libc.ts";
+import type { DelayedEnds, Program, Sink, Source, SpawnOptions } from "./runtime.ts";
 
 const nothing = (): void => {};
 
@@ -140,6 +141,12 @@ class PipeSource implements Source {
     this.onClose(error);
   };
 
+  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  readable(): boolean {
+    if (this.#done) return false;
+    return this.#held !== undefined || this.libc.poll(this.fd, POLL.in, 0) !== 0;
+  }
+
   destroy(): void {
     if (this.#done) return;
     this.#done = true;
@@ -155,45 +162,76 @@ class PipeSource implements Source {
 
 /** See `Runtime.spawn`. */
 export function spawn(libc: Libc, options: SpawnOptions): Program {
-  const [inputRead, inputWrite] = libc.pipe();
-  const [outputRead, outputWrite] = pipeOr(libc, [inputRead, inputWrite]);
+  const mine: number[] = [];
+  const theirs: number[] = [];
+  const close = (fds: number[]): void => fds.forEach((fd) => libc.close(fd));
+  /** A pipe, one end for the program, the other for us. */
+  const pipe = (reads: "program" | "server"): void => {
+    const [read, write] = libc.pipe();
+    theirs.push(reads === "program" ? read : write);
+    mine.push(reads === "program" ? write : read);
+  };
   let child;
   try {
-    child = bun.spawn(options.command, {
-      env: options.env,
-      stdio: [inputRead, outputWrite, 2],
-    });
+    pipe("program");
+    pipe("server");
+    if (options.delayed) {
+      const [ours, control] = libc.socketpair("stream");
+      mine.push(ours, libc.dup(ours));
+      theirs.push(control);
+      pipe("program");
+      pipe("server");
+    }
+    const [zero, one, ...more] = theirs as [number, number, ...number[]];
+    child = bun.spawn(options.command, { env: options.env, stdio: [zero, one, 2, ...more] });
   } catch (error) {
-    libc.close(inputWrite);
-    libc.close(outputRead);
+    close(mine);
     throw error;
   } finally {
-    libc.close(inputRead);
-    libc.close(outputWrite);
+    close(theirs);
   }
   const process = child;
+  const [input, output, controlRead, controlWrite, tlsInput, tlsOutput] = mine as [
+    number,
+    number,
+    number?,
+    number?,
+    number?,
+    number?,
+  ];
+  const source = new PipeSource(output, libc);
   return {
     pid: process.pid,
-    input: new PipeSink(inputWrite, libc),
-    output: new PipeSource(outputRead, libc),
+    input: new PipeSink(input, libc),
+    output: source,
     exited: process.exited.then(() => waitStatus(process.exitCode, process.signalCode)),
     kill(signal) {
       if (process.exitCode !== null || process.signalCode !== null) return false;
       process.kill(signal);
       return true;
     },
+    ...(options.delayed
+      ? { delayed: delayedEnds(libc, source, [controlRead, controlWrite, tlsInput, tlsOutput]) }
+      : {}),
   };
 }
 
-/** A second pipe; when there is none to be had the first is given back. */
-function pipeOr(libc: Libc, first: [number, number]): [number, number] {
-  try {
-    return libc.pipe();
-  } catch (error) {
-    libc.close(first[0]);
-    libc.close(first[1]);
-    throw error;
-  }
+function delayedEnds(
+  libc: Libc,
+  output: PipeSource,
+  [controlRead, controlWrite, tlsInput, tlsOutput]: (number | undefined)[],
+): DelayedEnds {
+  // Both ends of the control socket are ours to drive by readiness.
+  libc.setNonBlocking(controlRead as number, true);
+  const controlInput = new PipeSource(controlRead as number, libc);
+  return {
+    controlInput,
+    controlOutput: new PipeSink(controlWrite as number, libc),
+    tlsInput: new PipeSink(tlsInput as number, libc),
+    tlsOutput: new PipeSource(tlsOutput as number, libc),
+    controlReadable: () => controlInput.readable(),
+    outputReadable: () => output.readable(),
+  };
 }
 
 function waitStatus(code: number | null, signal: string | null): number {

@@ -108,7 +108,9 @@ class BunTlsStream extends BunStream implements TlsStream {
   override closed(error?: Error): void {
     const settle = this.settle;
     this.settle = undefined;
-    if (settle) settle(error ?? this.failure ?? new HandshakeError("connection closed by the peer"));
+    if (settle) {
+      settle(error ?? this.failure ?? new HandshakeError("connection closed by the peer"));
+    }
     super.closed(error);
   }
 

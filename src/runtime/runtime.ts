@@ -128,8 +128,27 @@ export interface Listener {
   close(): void;
 }
 
+/** Descriptors of a UCSPI-TLS program beyond 0, 1 and 2: SSLCTLFD, SSLREADFD, SSLWRITEFD. */
+export const DELAYED_FD = { control: 3, read: 4, write: 5 } as const;
+
+/** What a UCSPI-TLS program has besides the plain connection on its 0 and 1. */
+export interface DelayedEnds {
+  /** What the program writes to SSLCTLFD, and what goes back to it. */
+  readonly controlInput: Source;
+  readonly controlOutput: Sink;
+  /** SSLREADFD and SSLWRITEFD. */
+  readonly tlsInput: Sink;
+  readonly tlsOutput: Source;
+  /** True when something, or the end, is there to be read from SSLCTLFD. */
+  controlReadable(): boolean;
+  /** True when the program's fd 1 holds bytes that `Program.output` has not delivered yet. */
+  outputReadable(): boolean;
+}
+
 export interface Program {
   readonly pid: number;
+  /** Only with `SpawnOptions.delayed`. */
+  readonly delayed?: DelayedEnds;
   /** The program's fd 0. */
   readonly input: Sink;
   /** The program's fd 1. */
@@ -144,6 +163,8 @@ export interface SpawnOptions {
   /** Program and arguments; the program is looked up in $PATH when it has no slash. */
   command: readonly string[];
   env: Readonly<Record<string, string>>;
+  /** UCSPI-TLS: three more descriptors, numbered as in `DELAYED_FD`. Needs libc. */
+  delayed?: boolean;
 }
 
 export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGCHLD" | "SIGPIPE" | "SIGUSR1";

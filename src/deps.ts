@@ -1,0 +1,21 @@
+/** What the stages need beyond the connection: made once, by whoever starts the server. */
+
+import type { AdmitDeps } from "./admit.ts";
+import type { Gate } from "./gate.ts";
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import type { HandshakeQueue } from "./tls.ts";
+import type { Contexts } from "./tls/context.ts";
+
+export interface Deps {
+  runtime: Runtime;
+  options: Options;
+  log: Log;
+  gate: Gate;
+  admission: AdmitDeps;
+  contexts: Contexts;
+  handshakes: HandshakeQueue;
+  /** What every program gets. */
+  baseEnvironment: Readonly<Record<string, string>>;
+}
