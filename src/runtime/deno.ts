@@ -1,0 +1,41 @@
+/** The Deno adapter: `Deno.listen`, `Deno.Command`, and `node:tls` over a gated stream.
+ *
+ *  - deno_stream.ts   streams over what Deno reads and writes with promises
+ *  - deno_socket.ts   accepted connections
+ *  - deno_listen.ts   listeners
+ *  - deno_context.ts  TLS settings to a context, and the facts of a session
+ *  - deno_tls.ts      the handshake and the TLS stream
+ *  - deno_process.ts  programs
+ *
+ *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
+
+import type { Runtime } from "./runtime.ts";
+import { loadLibc } from "./libc_deno.ts";
+import { makeContext } from "./deno_context.ts";
+import { listenDescriptor, listenHere } from "./deno_listen.ts";
+import { spawnProgram } from "./deno_process.ts";
+import { Unsupported } from "../errors.ts";
+
+/** The adapter. Call it once, at start. */
+export function denoRuntime(): Runtime {
+  const libc = loadLibc();
+  return {
+    name: "Deno",
+    version: Deno.version.deno,
+    tlsLibrary: "rustls",
+    cipherLists: false,
+    libc,
+    listenDescriptor(fd, backlog, onSocket) {
+      if (libc === undefined) {
+        throw new Unsupported("listen on a descriptor", "Deno without FFI", "add --allow-ffi");
+      }
+      return listenDescriptor(libc, fd, backlog, onSocket);
+    },
+    listen: listenHere,
+    tlsContext: makeContext,
+    spawn: spawnProgram,
+    onSignal(name, handler) {
+      Deno.addSignalListener(name, handler);
+    },
+  };
+}

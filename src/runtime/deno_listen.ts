@@ -1,0 +1,121 @@
+/** Listening under Deno: by `Deno.listen`, which needs no FFI, or on a descriptor by libc.
+ *
+ *  Both accept when asked only, so that `-c` can hold connections back in the kernel, and go on
+ *  after EMFILE: a listener that is deaf for good is worse than one that waits. */
+
+import { setImmediate } from "node:timers";
+import type { Listener, Socket } from "./runtime.ts";
+import type { Libc } from "./libc.ts";
+import { ConnSocket, NodeSocket } from "./deno_socket.ts";
+import { watchReadable } from "./deno_ready.ts";
+
+/** Wait after an accept that failed, mostly for want of descriptors: some will be closed. */
+const BACK_OFF_MS = 50;
+
+/** See `Runtime.listen`. `::` takes IPv4 too: Deno cannot do otherwise. */
+export function listenHere(
+  where: { ip: string; port: number; backlog: number },
+  onSocket: (socket: Socket) => void,
+): Listener {
+  const listener = Deno.listen({
+    hostname: where.ip,
+    port: where.port,
+    tcpBacklog: where.backlog,
+  });
+  let open = true;
+  let paused = false;
+  /** Accepted by an accept() that was under way when `pause()` came. */
+  let held: Deno.TcpConn | undefined;
+  let accepting = false;
+
+  const run = async () => {
+    accepting = true;
+    while (open && !paused) {
+      try {
+        const conn = held ?? await listener.accept();
+        held = undefined;
+        if (!open) conn.close();
+        else if (paused) held = conn;
+        else onSocket(new ConnSocket(conn));
+      } catch {
+        if (open) await new Promise((done) => setTimeout(done, BACK_OFF_MS));
+      }
+    }
+    accepting = false;
+  };
+  void run();
+  return {
+    port: listener.addr.port,
+    pause() {
+      paused = true;
+    },
+    resume() {
+      paused = false;
+      if (open && !accepting) void run();
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      held?.close();
+      listener.close();
+    },
+  };
+}
+
+/** Connections taken in one go, before other events get their turn. */
+const BATCH = 16;
+
+/** See `Runtime.listenDescriptor`. */
+export function listenDescriptor(
+  libc: Libc,
+  fd: number,
+  backlog: number,
+  onSocket: (socket: Socket) => void,
+): Listener {
+  const port = libc.getsockname(fd).port;
+  libc.listen(fd, backlog);
+  const readiness = watchReadable(libc, fd);
+  let open = true;
+  let paused = false;
+  let accepting = false;
+
+  /** Takes what waits; false when it should come back at once. */
+  const acceptBatch = (): boolean => {
+    for (let count = 0; count < BATCH && open && !paused; count++) {
+      const accepted = libc.acceptDescriptor(fd);
+      if (accepted === undefined) return true;
+      onSocket(new NodeSocket(libc, accepted));
+    }
+    return false;
+  };
+
+  const run = async () => {
+    accepting = true;
+    while (open && !paused) {
+      try {
+        if (acceptBatch()) await readiness.wait();
+        else await new Promise((done) => setImmediate(done));
+      } catch {
+        await new Promise((done) => setTimeout(done, BACK_OFF_MS));
+      }
+    }
+    accepting = false;
+  };
+  void run();
+  return {
+    port,
+    pause() {
+      paused = true;
+    },
+    resume() {
+      paused = false;
+      if (open && !accepting) void run();
+    },
+    close() {
+      if (!open) return;
+      open = false;
+      readiness.close();
+      libc.close(fd);
+    },
+  };
+}

@@ -1,0 +1,88 @@
+/** Waiting for a descriptor under Deno, which has no call for it: epoll in a thread of Deno's
+ *  pool, by FFI. Linux; elsewhere the caller is told to look again every few milliseconds. */
+
+import process from "node:process";
+import { abiOf } from "./libc_abi.ts";
+import type { Libc } from "./libc.ts";
+
+const LOOK_AGAIN_MS = 5;
+
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+const EPOLLIN = 1;
+
+/** Tells when a descriptor becomes readable. */
+export interface Readiness {
+  /** Resolves when it may be readable, or when `close()` came. One call at a time. */
+  wait(): Promise<void>;
+  /** Ends a `wait()` under way and frees what it needed, not the descriptor itself. */
+  close(): void;
+}
+
+/** Watches `fd`. A thread that waits in poll(2) would keep the socket, and so its port, after it
+ *  was closed; an epoll set does not. */
+export function watchReadable(libc: Libc, fd: number): Readiness {
+  if (Deno.build.os !== "linux") {
+    return { wait: () => new Promise((done) => setTimeout(done, LOOK_AGAIN_MS)), close() {} };
+  }
+  const { epoll_create1, epoll_ctl, epoll_wait } = epollCalls();
+  const set = epoll_create1(EPOLL_CLOEXEC);
+  if (set < 0) throw new Error("unable to listen: epoll_create1 failed");
+  const [wakeRead, wakeWrite] = libc.pipe();
+  for (const watched of [fd, wakeRead]) {
+    if (epoll_ctl(set, EPOLL_CTL_ADD, watched, epollEvent(EPOLLIN)) !== 0) {
+      throw new Error("unable to listen: epoll_ctl failed");
+    }
+  }
+  const found = epollEvent(0); // kept here: the thread writes into it
+  let waiting = false;
+  let closed = false;
+  const free = () => {
+    for (const one of [set, wakeRead, wakeWrite]) libc.close(one);
+  };
+  return {
+    async wait() {
+      if (closed) return;
+      waiting = true;
+      await epoll_wait(set, found, 1, -1);
+      waiting = false;
+      if (closed) free();
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      if (waiting) libc.write(wakeWrite, new Uint8Array(1));
+      else free();
+    },
+  };
+}
+
+/** struct epoll_event: 12 bytes on x86-64, 16 elsewhere; its data are not used. */
+function epollEvent(events: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(16);
+  new DataView(bytes.buffer).setUint32(0, events, true);
+  return bytes;
+}
+
+let calls: ReturnType<typeof loadEpoll> | undefined;
+
+function epollCalls() {
+  return calls ??= loadEpoll();
+}
+
+function loadEpoll() {
+  const declared = {
+    epoll_create1: { parameters: ["i32"], result: "i32" },
+    epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+    epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32", nonblocking: true },
+  } as const;
+  let failure: unknown;
+  for (const library of abiOf(process.platform, process.arch).libraries) {
+    try {
+      return Deno.dlopen(library, declared).symbols;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}

@@ -1,0 +1,184 @@
+/** Streams over what Deno reads and writes with promises: a `Deno.Conn`, or the pipes of a program.
+ *
+ *  Reading is pull-based: nothing is read while the stream is paused, so the kernel holds the peer
+ *  up. A waiting read pins its buffer, and most connections mostly wait: it waits with a small one
+ *  and takes a large one only when the small one came back full. */
+
+import type { Stream } from "./runtime.ts";
+
+/** The promise-based end of a descriptor. */
+export interface Wire {
+  /** The next bytes, `size` at most; null at the end of data. */
+  read(size: number): Promise<Uint8Array | null>;
+  /** Resolves to the number of bytes taken, at least one. */
+  write(chunk: Uint8Array): Promise<number>;
+  /** Sends the end of data. */
+  closeWrite(): Promise<void>;
+  /** Frees the descriptor; reads and writes under way reject. */
+  close(): void;
+}
+
+/** Buffer of a waiting read: a ClientHello or a mail command fits. */
+const SMALL = 2048;
+/** Buffer of a read in a busy stream: four TLS records. */
+const LARGE = 65536;
+/** Queued bytes from which `write` says no. */
+export const HIGH_WATER = 262144;
+
+const nothing = () => {};
+
+/** A stream over one wire. A wire of one direction is said so by `ends`. */
+export class WireStream implements Stream {
+  onData: (chunk: Uint8Array) => void = nothing;
+  onEnd: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  onDrain: () => void = nothing;
+
+  readonly #wire: Wire;
+  #flowing = false;
+  #reading = false;
+  #size = SMALL;
+  /** What a read brought after `pause()`; null is the end of data. */
+  #held: Uint8Array | null | undefined;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #writing = false;
+  #full = false;
+  #ending = false;
+  #inputOver: boolean;
+  #outputOver: boolean;
+  #gone = false;
+
+  constructor(wire: Wire, ends: { input: boolean; output: boolean }) {
+    this.#wire = wire;
+    this.#inputOver = !ends.input;
+    this.#outputOver = !ends.output;
+  }
+
+  pause(): void {
+    this.#flowing = false;
+  }
+
+  resume(): void {
+    if (this.#flowing || this.#gone) return;
+    this.#flowing = true;
+    if (!this.#reading && !this.#inputOver) void this.#read();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#gone || this.#ending || chunk.length === 0) return true;
+    this.#queue.push(chunk);
+    this.#queued += chunk.length;
+    if (!this.#writing) void this.#flush();
+    if (this.#queued >= HIGH_WATER) this.#full = true;
+    return !this.#full;
+  }
+
+  end(): void {
+    if (this.#gone || this.#ending || this.#outputOver) return;
+    this.#ending = true;
+    if (!this.#writing) void this.#flush();
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#flowing = false;
+    this.#queue = [];
+    this.#held = undefined;
+    this.#wire.close();
+  }
+
+  /** Reads until paused or at the end. The caller has seen that no other read runs. */
+  async #read(): Promise<void> {
+    this.#reading = true;
+    try {
+      if (this.#held !== undefined) await null; // no callback from within `resume()`
+      while (this.#flowing) {
+        let chunk = this.#held;
+        this.#held = undefined;
+        if (chunk === undefined) {
+          chunk = await this.#wire.read(this.#size);
+          if (this.#gone) return;
+          this.#size = chunk?.length === this.#size ? LARGE : SMALL;
+          if (!this.#flowing) {
+            this.#held = chunk;
+            return;
+          }
+        }
+        if (chunk === null) {
+          this.#inputOver = true;
+          this.onEnd();
+          this.#closeWhenOver();
+          return;
+        }
+        this.onData(chunk);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  /** Writes the queue, then the end if it is wanted. */
+  async #flush(): Promise<void> {
+    this.#writing = true;
+    try {
+      while (this.#queue.length > 0) {
+        let chunk = this.#next();
+        while (chunk.length > 0) {
+          const taken = await this.#wire.write(chunk);
+          if (this.#gone) return;
+          this.#queued -= taken;
+          chunk = chunk.subarray(taken);
+        }
+        if (this.#full && this.#queued <= LARGE) {
+          this.#full = false;
+          this.onDrain();
+        }
+      }
+      if (this.#ending && !this.#gone) {
+        await this.#wire.closeWrite();
+        this.#outputOver = true;
+        this.#closeWhenOver();
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  /** The next bytes to write: small chunks joined, so that each costs no packet of its own. */
+  #next(): Uint8Array {
+    const first = this.#queue[0]!;
+    let count = 1, length = first.length;
+    for (; count < this.#queue.length; count++) {
+      const more = this.#queue[count]!.length;
+      if (length + more > LARGE) break;
+      length += more;
+    }
+    const chunks = this.#queue.splice(0, count);
+    if (count === 1) return first;
+    const joined = new Uint8Array(length);
+    let offset = 0;
+    for (const chunk of chunks) {
+      joined.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return joined;
+  }
+
+  #closeWhenOver(): void {
+    if (!this.#inputOver || !this.#outputOver || this.#gone) return;
+    this.destroy();
+    this.onClose();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#gone) return;
+    this.destroy();
+    this.onClose(error instanceof Error ? error : new Error(String(error)));
+  }
+}

@@ -1,0 +1,224 @@
+/** TLS as the server, by `node:tls` (rustls in Deno), over any stream of this folder.
+ *
+ *  Deno's `TLSSocket` does not stop reading when it is paused: it would take everything the peer
+ *  sends into memory. So the encrypted side is ours: a Duplex that gets only what the raw stream
+ *  delivers, and the raw stream is paused together with the decrypted one. It is the same with
+ *  writing: the TLS layer calls every write done at once, so the raw stream's queue says when it
+ *  is enough. */
+
+import * as tls from "node:tls";
+import { Duplex } from "node:stream";
+import { HandshakeError, type Stream, type TlsSession, type TlsStream } from "./runtime.ts";
+import { reason } from "../errors.ts";
+import { HIGH_WATER } from "./deno_stream.ts";
+import { type ContextParts, sessionOf } from "./deno_context.ts";
+
+/** A failed client may keep its end open; its descriptor is not kept longer than this. */
+const LINGER_MS = 1000;
+
+const nothing = () => {};
+
+/** The handle under Deno's TLSSocket, as far as needed here: see `sendAlert`. */
+interface Handle {
+  onerror?: (error: Error) => void;
+  drainEncOut?: () => Uint8Array;
+}
+
+/** A handshake under way. */
+export interface Handshake {
+  done: Promise<TlsStream>;
+  /** The raw stream has been destroyed. Does nothing when the handshake is over. */
+  abort(): void;
+}
+
+/** The encrypted side of a TLS socket, and whether the raw stream has said "no more". */
+interface Link {
+  readonly raw: Stream;
+  readonly duplex: Duplex;
+  full: boolean;
+}
+
+/** Begins TLS on `raw`, which belongs to the result from then on. `first` was read before. */
+export function startServerTls(raw: Stream, context: ContextParts, first: Uint8Array): Handshake {
+  const { promise, resolve, reject } = Promise.withResolvers<TlsStream>();
+  const link = encryptedSide(raw);
+  const socket = new tls.TLSSocket(link.duplex, {
+    isServer: true,
+    secureContext: context.secure,
+    requestCert: context.requestCertificate,
+    rejectUnauthorized: false, // the core decides, by `verifyError`
+    ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),
+  });
+  sendAlert(socket, raw);
+
+  let over = false;
+  const fail = (cause: string, rawClosed = false) => {
+    if (over) return;
+    over = true;
+    reject(new HandshakeError(cause));
+    socket.destroy();
+    if (!rawClosed) linger(raw);
+  };
+  const onError = (error: Error) => fail(reason(error));
+  const onClose = () => fail("connection closed");
+  socket.on("error", onError).on("close", onClose);
+  socket.once("secure", () => {
+    if (over) return;
+    over = true;
+    const stream = new DenoTlsStream(socket, link);
+    socket.off("error", onError).off("close", onClose);
+    resolve(stream);
+  });
+
+  raw.onData = (chunk) => link.duplex.push(chunk);
+  raw.onEnd = () => fail("connection closed by the client");
+  raw.onClose = (error) => fail(error === undefined ? "connection closed" : reason(error), true);
+  if (first.length > 0) link.duplex.push(first);
+  raw.resume();
+  return { done: promise, abort: () => fail("connection closed by the server", true) };
+}
+
+/** What the TLS library reads and writes. Nothing here destroys the raw stream. */
+function encryptedSide(raw: Stream): Link {
+  const duplex = new Duplex({
+    allowHalfOpen: true,
+    autoDestroy: false, // it would take undelivered input along when both directions have ended
+    read: nothing, // the raw stream pushes
+    write(chunk: Uint8Array, _encoding, done) {
+      if (!raw.write(chunk)) link.full = true;
+      done();
+    },
+  });
+  const link = { raw, duplex, full: false };
+  raw.onDrain = () => link.full = false;
+  return link;
+}
+
+/** Over a Duplex, Deno 2.9.6 leaves the alert that goes with an error in its output buffer. The
+ *  client would see a closed connection and no reason. Where the names used here are unknown, only
+ *  that reason is lost. */
+function sendAlert(socket: tls.TLSSocket, raw: Stream): void {
+  const handle = (socket as unknown as { _handle?: Handle })._handle;
+  const original = handle?.onerror;
+  if (handle === undefined || original === undefined) return;
+  handle.onerror = function (error) {
+    const alert = handle.drainEncOut?.();
+    if (alert !== undefined) raw.write(alert);
+    original.call(this, error);
+  };
+}
+
+/** Writes what is queued, then FIN; input is read and dropped until the client ends too, because
+ *  closing with unread input makes the kernel send a reset, which may overtake the alert. */
+function linger(raw: Stream): void {
+  const timer = setTimeout(() => raw.destroy(), LINGER_MS);
+  raw.onData = raw.onEnd = raw.onDrain = nothing;
+  raw.onClose = () => clearTimeout(timer);
+  raw.end();
+  raw.resume();
+}
+
+/** A TLS connection whose handshake is done. */
+class DenoTlsStream implements TlsStream {
+  onData: (chunk: Uint8Array) => void = nothing;
+  onEnd: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  onDrain: () => void = nothing;
+
+  readonly #socket: tls.TLSSocket;
+  readonly #link: Link;
+  #full = false;
+  #inputOver = false;
+  #rawClosed = false;
+  #gone = false;
+
+  constructor(socket: tls.TLSSocket, link: Link) {
+    this.#socket = socket;
+    this.#link = link;
+    const { raw, duplex } = link;
+    raw.pause();
+    raw.onEnd = () => duplex.push(null);
+    raw.onDrain = () => {
+      link.full = false;
+      this.#drained();
+    };
+    raw.onClose = (error) => {
+      this.#rawClosed = true;
+      if (error === undefined) this.#closeWhenOver();
+      else this.#fail(error);
+    };
+    socket.pause();
+    socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
+    socket.on("end", () => {
+      if (this.#gone) return;
+      this.#inputOver = true;
+      raw.onData = nothing; // after close_notify only the FIN is of interest (RFC 8446 6.1)
+      raw.resume();
+      this.onEnd();
+      this.#closeWhenOver();
+    });
+    socket.on("drain", () => this.#drained());
+    socket.on("finish", () => raw.end()); // close_notify is in the raw stream's queue by now
+    const fail = (error: Error) => this.#fail(error);
+    socket.on("error", fail).on("_tlsError", fail);
+  }
+
+  pause(): void {
+    if (!this.#inputOver) this.#link.raw.pause();
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#gone) return;
+    this.#socket.resume();
+    this.#link.raw.resume();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
+    this.#socket.write(chunk);
+    this.#full ||= this.#crowded();
+    return !this.#full;
+  }
+
+  end(): void {
+    if (!this.#gone) this.#socket.end();
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    this.#link.raw.destroy();
+  }
+
+  session(): TlsSession {
+    return sessionOf(this.#socket);
+  }
+
+  #crowded(): boolean {
+    return this.#link.full || this.#socket.writableLength >= HIGH_WATER;
+  }
+
+  #drained(): void {
+    if (this.#gone || !this.#full || this.#crowded()) return;
+    this.#full = false;
+    this.onDrain();
+  }
+
+  #closeWhenOver(): void {
+    if (!this.#inputOver || !this.#rawClosed || this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    this.onClose();
+  }
+
+  /** A reset, or a breach of TLS, whose alert is in the raw stream's queue. */
+  #fail(error: Error): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    if (!this.#rawClosed) linger(this.#link.raw);
+    this.onClose(error);
+  }
+}

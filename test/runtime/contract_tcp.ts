@@ -1,0 +1,251 @@
+/** The contract of listeners and plain connections. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  accepting,
+  bytes,
+  dial,
+  event,
+  type Kit,
+  readAll,
+  readSome,
+  received,
+  residentMb,
+  runtimeCommand,
+  text,
+  until,
+  within,
+} from "./tools.ts";
+
+/** A shell that runs `script` with the connection to `port` as its descriptor 3. */
+function shellClient(port: number, script: string): ChildProcess {
+  return spawn("bash", ["-c", `exec 3<>/dev/tcp/127.0.0.1/${port}; ${script}`], {
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+}
+
+const gone = (child: ChildProcess) => until(() => child.exitCode !== null, "end of the client");
+
+export function tcpContract(way: string, makeKit: () => Promise<Kit | undefined>): void {
+  const claim = (name: string, body: (kit: Kit) => Promise<void>) =>
+    test(`${way}: ${name}`, async () => {
+      const kit = await makeKit();
+      if (kit !== undefined) await body(kit);
+    });
+
+  claim("both ends of a connection are told, IPv4 and IPv6", async (kit) => {
+    for (const ip of ["127.0.0.1", "::1"]) {
+      const server = accepting(kit, ip);
+      const client = await dial(server.port, ip);
+      const socket = await server.next();
+      assert.deepEqual(socket.local, { ip, port: server.port });
+      assert.deepEqual(socket.remote, { ip, port: client.localPort });
+      socket.destroy();
+      client.destroy();
+      server.close();
+    }
+  });
+
+  claim(
+    "what comes in is delivered only after resume(), and what is written arrives",
+    async (kit) => {
+      const server = accepting(kit);
+      const client = await dial(server.port);
+      const answer = received(client);
+      const socket = await server.next();
+      let early = 0;
+      socket.onData = () => early++;
+      client.end("hello");
+      await new Promise((done) => setTimeout(done, 30));
+      assert.equal(early, 0);
+      const all = await readAll(socket);
+      socket.write(bytes("you said: "));
+      socket.write(all);
+      const closed = event(socket, "onClose");
+      socket.end();
+      assert.equal(text(await answer), "you said: hello");
+      assert.equal(await closed, undefined);
+      client.destroy();
+      server.close();
+    },
+  );
+
+  claim("output flows after the client has ended, input after we have", async (kit) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    const ended = received(client);
+    const socket = await server.next();
+    socket.end();
+    assert.equal((await ended).length, 0);
+    client.write("after your FIN");
+    assert.equal(text(await readSome(socket, 14)), "after your FIN");
+    client.end();
+    const closed = event(socket, "onClose");
+    socket.resume();
+    assert.equal(await closed, undefined);
+    client.destroy();
+    server.close();
+  });
+
+  claim(
+    "a paused connection holds the client up: memory stays bounded, nothing is lost",
+    async (kit) => {
+      const size = 300_000_000;
+      const server = accepting(kit);
+      const client = shellClient(server.port, `head -c ${size} /dev/zero >&3`);
+      const socket = await server.next();
+      let count = (await readSome(socket, 1)).length;
+      const before = residentMb();
+      await new Promise((done) => setTimeout(done, 700));
+      assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
+      socket.onData = (chunk) => count += chunk.length;
+      const ended = event(socket, "onEnd");
+      socket.resume();
+      await ended;
+      assert.equal(count, size);
+      socket.destroy();
+      await gone(client);
+      server.close();
+    },
+  );
+
+  claim("write() says no, then onDrain, and every byte arrives", async (kit) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    client.pause();
+    const socket = await server.next();
+    const chunk = new Uint8Array(65536).fill(7);
+    let sent = 0;
+    while (socket.write(chunk)) {
+      sent += chunk.length;
+      assert.ok(sent < 100_000_000, "write() never said no");
+      if (sent % (1 << 20) === 0) await new Promise((done) => setTimeout(done, 1));
+    }
+    sent += chunk.length;
+    const drained = event(socket, "onDrain");
+    let count = 0;
+    client.on("data", (part: Uint8Array) => count += part.length);
+    const ended = within(new Promise<void>((done) => client.once("end", () => done())), "end");
+    client.resume();
+    await drained;
+    socket.write(bytes("!"));
+    socket.end();
+    await ended;
+    assert.equal(count, sent + 1);
+    socket.destroy();
+    client.destroy();
+    server.close();
+  });
+
+  claim("a reset is onClose with the reason", async (kit) => {
+    const server = accepting(kit);
+    // Closing with unread input makes the kernel send a reset.
+    const client = shellClient(server.port, "read x");
+    const socket = await server.next();
+    const closed = event(socket, "onClose");
+    socket.onEnd = () => {};
+    socket.resume();
+    socket.write(bytes("unread"));
+    await new Promise((done) => setTimeout(done, 50));
+    client.stdin!.end("\n");
+    const error = await closed;
+    assert.ok(error instanceof Error, "onClose without a reason");
+    await gone(client);
+    server.close();
+  });
+
+  claim("destroy() frees the connection at once, silently, twice", async (kit) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    const ended = received(client);
+    const socket = await server.next();
+    socket.onClose = () => assert.fail("onClose after destroy()");
+    socket.resume();
+    socket.destroy();
+    socket.destroy();
+    socket.write(bytes("x"));
+    socket.end();
+    socket.resume();
+    assert.equal((await ended).length, 0);
+    client.destroy();
+    server.close();
+  });
+
+  claim("TCP_NODELAY can be set, and unacknowledged bytes are counted or unknown", async (kit) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    const socket = await server.next();
+    socket.setNoDelay(true);
+    socket.setNoDelay(false);
+    const count = socket.unacknowledged();
+    assert.ok(count === undefined || count === 0);
+    assert.equal(socket.fd === undefined, count === undefined);
+    socket.destroy();
+    client.destroy();
+    server.close();
+  });
+
+  claim("connections wait while the listener is paused; none is lost", async (kit) => {
+    const server = accepting(kit);
+    const first = await dial(server.port);
+    (await server.next()).destroy();
+    server.listener.pause();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => dial(server.port)));
+    await new Promise((done) => setTimeout(done, 100));
+    assert.equal(server.waiting.length, 0);
+    server.listener.resume();
+    for (let count = 0; count < 20; count++) {
+      const socket = await server.next();
+      socket.write(bytes("hi"));
+      socket.end();
+      socket.resume();
+    }
+    for (const client of clients) assert.equal(text(await received(client)), "hi");
+    for (const client of [first, ...clients]) client.destroy();
+    server.close();
+  });
+
+  claim("close() frees the port at once and leaves accepted connections", async (kit) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    const answer = received(client);
+    const socket = await server.next();
+    server.close();
+    server.close();
+    await new Promise((done) => setTimeout(done, 0)); // Deno.listen: by the next turn
+    const again = kit.runtime.listen(
+      { ip: "127.0.0.1", port: server.port, backlog: 5 },
+      () => {},
+    );
+    assert.equal(again.port, server.port);
+    again.close();
+    socket.write(bytes("still here"));
+    socket.end();
+    assert.equal(text(await answer), "still here");
+    socket.destroy();
+    client.destroy();
+  });
+
+  claim("the listener goes on after descriptors ran out", async () => {
+    const script = new URL("./scarce_server.ts", import.meta.url).pathname;
+    const command = [...runtimeCommand, script, way].join(" ");
+    const server = spawn("bash", ["-c", `ulimit -n 64; exec ${command}`], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const port = await within(
+      new Promise<number>((done) => server.stdout!.once("data", (line) => done(Number(line)))),
+      "port",
+    );
+    const clients = await Promise.all(Array.from({ length: 90 }, () => dial(port)));
+    const answers = clients.map(received);
+    for (const client of clients) client.once("end", () => client.end());
+    await new Promise((done) => setTimeout(done, 200));
+    server.stdin!.write("free\n");
+    for (const answer of answers) assert.equal(text(await answer), "hi");
+    for (const client of clients) client.destroy();
+    server.stdin!.end();
+    await gone(server);
+  });
+}

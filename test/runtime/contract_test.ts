@@ -1,0 +1,6 @@
+/** The contract, for the runtime that runs this file. */
+
+import { contract } from "./contract.ts";
+import { thisRuntime } from "./kits.ts";
+
+contract(thisRuntime);

@@ -1,0 +1,231 @@
+/** What the contract tests share: certificates, clients, and streams turned into promises. */
+
+import { execFileSync, spawn, type SpawnOptions } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect, type Socket as Client } from "node:net";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import type { Listener, Runtime, Socket, Source, TlsSettings } from "../../src/runtime/runtime.ts";
+import { concat, latin1 } from "../../src/codec/bytes.ts";
+
+/** A runtime and one of its ways to listen. */
+export interface Kit {
+  runtime: Runtime;
+  listen(where: { ip: string; backlog: number }, onSocket: (socket: Socket) => void): Listener;
+}
+
+/** Rejects when an event that must come does not. */
+export function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no ${what} within ${ms} ms`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A listener whose connections are asked for one by one. */
+export function accepting(kit: Kit, ip = "127.0.0.1", backlog = 128) {
+  const waiting: Socket[] = [];
+  const asked: ((socket: Socket) => void)[] = [];
+  const listener = kit.listen({ ip, backlog }, (socket) => {
+    const give = asked.shift();
+    if (give) give(socket);
+    else waiting.push(socket);
+  });
+  return {
+    listener,
+    port: listener.port,
+    waiting,
+    next(): Promise<Socket> {
+      const socket = waiting.shift();
+      if (socket) return Promise.resolve(socket);
+      return within(new Promise((give) => asked.push(give)), "connection");
+    },
+    close(): void {
+      listener.close();
+      for (const socket of waiting) socket.destroy();
+    },
+  };
+}
+
+/** A connected TCP client that may be half closed. */
+export function dial(port: number, host = "127.0.0.1"): Promise<Client> {
+  return within(
+    new Promise((resolve, reject) => {
+      const client = connect({ port, host, allowHalfOpen: true });
+      client.once("connect", () => resolve(client));
+      client.on("error", reject);
+    }),
+    "connect",
+  );
+}
+
+/** All a client receives until the server ends. */
+export function received(client: Client): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  client.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+  return within(
+    new Promise((resolve) => {
+      client.once("end", () => resolve(concat(chunks)));
+      client.once("close", () => resolve(concat(chunks)));
+    }),
+    "end of data",
+  );
+}
+
+/** All of a stream until its end; resumes it. */
+export function readAll(source: Source): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  return within(
+    new Promise((resolve, reject) => {
+      source.onData = (chunk) => chunks.push(chunk);
+      source.onEnd = () => resolve(concat(chunks));
+      source.onClose = (error) => reject(error ?? new Error("closed before its end"));
+      source.resume();
+    }),
+    "end of stream",
+  );
+}
+
+/** The first bytes of a stream, `count` at least; pauses it. */
+export function readSome(source: Source, count: number): Promise<Uint8Array> {
+  let all: Uint8Array = new Uint8Array(0);
+  return within(
+    new Promise((resolve, reject) => {
+      source.onData = (chunk) => {
+        all = concat([all, chunk]);
+        if (all.length < count) return;
+        source.pause();
+        source.onData = () => reject(new Error("data after pause()"));
+        resolve(all);
+      };
+      source.onClose = (error) => reject(error ?? new Error("closed"));
+      source.resume();
+    }),
+    "data",
+  );
+}
+
+/** The next call of one of a stream's handlers. */
+export function event<K extends string>(
+  stream: { [key in K]: (value?: Error) => void },
+  name: K,
+): Promise<Error | undefined> {
+  return within(new Promise((resolve) => stream[name] = resolve), name);
+}
+
+/** This runtime's command to run a TypeScript file. */
+export const runtimeCommand: string[] = "Bun" in globalThis
+  ? [process.execPath, "--no-install"]
+  : [process.execPath, "run", "-A", "--no-check"];
+
+export const text = latin1;
+export const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+/** Runs a program of Debian to its end. */
+export function run(
+  command: string,
+  args: string[],
+  input = "",
+  options: SpawnOptions = {},
+): Promise<{ stdout: string; stderr: string }> {
+  return within(
+    new Promise((resolve, reject) => {
+      const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], ...options });
+      let stdout = "", stderr = "";
+      child.stdout!.on("data", (chunk) => stdout += chunk);
+      child.stderr!.on("data", (chunk) => stderr += chunk);
+      child.on(
+        "error",
+        () => reject(new Error(`${command} cannot be run: install Debian's openssl`)),
+      );
+      child.on("close", () => resolve({ stdout, stderr }));
+      child.stdin!.on("error", () => {});
+      child.stdin!.end(input);
+    }),
+    `end of ${command}`,
+    60_000,
+  );
+}
+
+/** Resident memory of this process, in MB. */
+export const residentMb = (): number => process.memoryUsage().rss / 1e6;
+
+/** Turns of the event loop until `holds`. */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`not reached: ${what}`);
+    await new Promise((done) => setTimeout(done, 5));
+  }
+}
+
+let folder: string | undefined;
+
+/** A folder with a CA, an intermediate, a server's and a client's certificate; made once. */
+export function pki(): string {
+  if (folder !== undefined) return folder;
+  const made = mkdtempSync(`${tmpdir()}/contract-`);
+  folder = made;
+  process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+  const openssl = (...args: string[]) => {
+    try {
+      execFileSync("openssl", args, { cwd: made, stdio: "ignore" });
+    } catch (error) {
+      throw new Error(`openssl ${args[0]} failed: install Debian's openssl`, { cause: error });
+    }
+  };
+  writeFileSync(`${made}/ca.ext`, "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n");
+  writeFileSync(
+    `${made}/leaf.ext`,
+    "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,DNS:client.example\n",
+  );
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const issue = (name: string, issuer: string | undefined, kind: string) => {
+    openssl("req", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
+    const by = issuer === undefined
+      ? ["-signkey", `${name}.key`]
+      : ["-CA", `${issuer}.pem`, "-CAkey", `${issuer}.key`, "-CAcreateserial"];
+    openssl(
+      "x509",
+      "-req",
+      "-in",
+      `${name}.csr`,
+      ...by,
+      "-days",
+      "30",
+      "-extfile",
+      `${kind}.ext`,
+      "-out",
+      `${name}.pem`,
+    );
+  };
+  issue("ca", undefined, "ca");
+  issue("middle", "ca", "ca");
+  issue("server", "ca", "leaf");
+  issue("other", "ca", "leaf");
+  issue("client", "middle", "leaf");
+  writeFileSync(
+    `${made}/client.chain`,
+    readFileSync(`${made}/client.pem`, "utf8") + readFileSync(`${made}/middle.pem`, "utf8"),
+  );
+  return made;
+}
+
+export const file = (name: string): string => readFileSync(`${pki()}/${name}`, "utf8");
+
+/** Settings that every TLS library takes. */
+export function settings(more: Partial<TlsSettings> = {}): TlsSettings {
+  return {
+    keyPairs: [{ chain: file("server.pem"), key: file("server.key") }],
+    minVersion: "TLSv1.2",
+    maxVersion: "TLSv1.3",
+    ...more,
+  };
+}
+
+/** DER of the first certificate of a PEM text. */
+export function der(pem: string): Uint8Array {
+  const base64 = /-----BEGIN CERTIFICATE-----([^-]+)/.exec(pem)?.[1] ?? "";
+  return Uint8Array.from(atob(base64.replaceAll(/\s/g, "")), (c) => c.charCodeAt(0));
+}
