@@ -1,15 +1,20 @@
 /** What every adapter must do, as one suite: both runtimes pass it.
  *
  *  - contract_tcp.ts      listeners and plain connections, for each way to listen
- *  - contract_tls.ts      handshakes, sessions, TLS streams
+ *  - contract_tls.ts      sessions and TLS streams
+ *  - contract_refusal.ts  handshakes that fail
  *  - contract_program.ts  programs and signals */
 
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { kits } from "./kits.ts";
 import { tcpContract } from "./contract_tcp.ts";
+import { tlsContract } from "./contract_tls.ts";
+import { refusalContract } from "./contract_refusal.ts";
 
 export function contract(makeRuntime: () => Runtime | Promise<Runtime>): void {
   for (const [way, makeKit] of Object.entries(kits(makeRuntime))) {
     tcpContract(way, makeKit);
+    tlsContract(way, makeKit);
+    refusalContract(way, makeKit);
   }
 }

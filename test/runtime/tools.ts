@@ -2,7 +2,8 @@
 
 import { execFileSync, spawn, type SpawnOptions } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, type Socket as Client } from "node:net";
+import { connect, createServer, type Socket as Client } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import type { Listener, Runtime, Socket, Source, TlsSettings } from "../../src/runtime/runtime.ts";
@@ -58,6 +59,47 @@ export function dial(port: number, host = "127.0.0.1"): Promise<Client> {
     }),
     "connect",
   );
+}
+
+/** A TLS client that may be half closed. */
+export function tlsClient(port: number): TLSSocket {
+  const options = { servername: "localhost", rejectUnauthorized: false, allowHalfOpen: true };
+  const client = connectTls({ port, host: "127.0.0.1", ...options });
+  client.on("error", () => {});
+  return client;
+}
+
+/** A TLS client through a forwarder, whose connection to the server the test can interfere with.
+ *  With `hold` the first bytes are not forwarded but given as `hello`. */
+export async function tlsThrough(
+  port: number,
+  hold = false,
+): Promise<{ client: TLSSocket; toServer: Client; hello: Promise<Uint8Array> }> {
+  const between = createServer({ allowHalfOpen: true });
+  await new Promise<void>((done) => between.listen(0, "127.0.0.1", done));
+  const inside = within(
+    new Promise<Client>((done) => between.once("connection", done)),
+    "connection of the client",
+  );
+  const client = tlsClient((between.address() as { port: number }).port);
+  const [fromClient, toServer] = await Promise.all([inside, dial(port)]);
+  between.close();
+  toServer.removeAllListeners("error");
+  for (const one of [fromClient, toServer]) one.on("error", () => {});
+  let give: (hello: Uint8Array) => void;
+  const hello = new Promise<Uint8Array>((done) => give = done);
+  let held = hold;
+  fromClient.on("data", (chunk) => {
+    if (held) give(chunk);
+    else toServer.write(chunk);
+    held = false;
+  });
+  fromClient.on("end", () => toServer.end());
+  toServer.on("data", (chunk) => fromClient.write(chunk));
+  toServer.on("end", () => fromClient.end());
+  toServer.on("close", () => fromClient.destroy());
+  fromClient.on("close", () => toServer.destroy());
+  return { client, toServer, hello };
 }
 
 /** All a client receives until the server ends. */
@@ -201,6 +243,7 @@ export function pki(): string {
     );
   };
   issue("ca", undefined, "ca");
+  issue("unrelated", undefined, "ca");
   issue("middle", "ca", "ca");
   issue("server", "ca", "leaf");
   issue("other", "ca", "leaf");

@@ -1,0 +1,195 @@
+/** The contract of handshakes that fail: one rejection, the alert sent, nothing left behind. */
+
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import process from "node:process";
+import { test } from "node:test";
+import { HandshakeError, type TlsContext } from "../../src/runtime/runtime.ts";
+import {
+  accepting,
+  bytes,
+  dial,
+  file,
+  type Kit,
+  pki,
+  readSome,
+  received,
+  run,
+  settings,
+  tlsClient,
+  tlsThrough,
+  until,
+  within,
+} from "./tools.ts";
+
+const NONE = new Uint8Array(0);
+
+/** The sockets this process has open. */
+function openSockets(): number {
+  if (process.platform !== "linux") return 0;
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** What a handshake was rejected with. */
+async function refusal(handshake: Promise<unknown>): Promise<Error> {
+  const outcome = await within(handshake.catch((error: unknown) => error), "end of the handshake");
+  assert.ok(outcome instanceof HandshakeError, `not a HandshakeError: ${outcome}`);
+  assert.match(outcome.message, /^[^\n]+$/);
+  return outcome;
+}
+
+export function refusalContract(way: string, makeKit: () => Promise<Kit | undefined>): void {
+  const claim = (
+    name: string,
+    body: (kit: Kit, context: TlsContext) => Promise<void>,
+    more: () => Parameters<typeof settings>[0] = () => ({}),
+  ) =>
+    test(`${way}: handshake: ${name}`, async () => {
+      const kit = await makeKit();
+      if (kit !== undefined) await body(kit, kit.runtime.tlsContext(settings(more())));
+    });
+
+  /** openssl s_client with `args` fails and shows the alert it got. */
+  async function alerts(kit: Kit, context: TlsContext, args: string[], alert: RegExp) {
+    const server = accepting(kit);
+    const target = ["-connect", `127.0.0.1:${server.port}`];
+    const client = run("openssl", ["s_client", ...target, ...args], "", { cwd: pki() });
+    const socket = await server.next();
+    await refusal(socket.startTls(context, NONE));
+    const { stderr } = await client;
+    assert.match(stderr, alert);
+    server.close();
+  }
+
+  claim(
+    "an old client gets an alert",
+    (kit, context) =>
+      alerts(kit, context, ["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], /alert number (70|40)\b/),
+  );
+
+  claim(
+    "a client without a common cipher gets an alert",
+    (kit, context) =>
+      alerts(
+        kit,
+        context,
+        ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"],
+        /alert number 40\b/,
+      ),
+  );
+
+  claim(
+    "a client without a common ALPN protocol gets an alert",
+    (kit, context) => alerts(kit, context, ["-alpn", "h2"], /alert number 120\b/),
+    () => ({ alpn: ["smtp"] }),
+  );
+
+  claim(
+    "garbage is refused, with an alert or nothing, and the connection closed",
+    async (kit, context) => {
+      const server = accepting(kit);
+      for (
+        const garbage of ["GET / HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00\x05\x01\x00\x00\x00\xff"]
+      ) {
+        const client = await dial(server.port);
+        const answer = received(client);
+        const socket = await server.next();
+        const handshake = socket.startTls(context, NONE);
+        client.write(garbage, "latin1");
+        await refusal(handshake);
+        const alert = await answer;
+        assert.ok(alert.length === 0 || alert[0] === 21, "neither an alert nor nothing");
+        client.destroy();
+      }
+      server.close();
+    },
+  );
+
+  claim("cut at any byte of the client's first flight, it ends", async (kit, context) => {
+    const server = accepting(kit);
+    const start = await tlsThrough(server.port, true);
+    const hello = await start.hello;
+    (await server.next()).destroy();
+    start.client.destroy();
+    const before = openSockets();
+    for (let cut = 0; cut < hello.length; cut++) {
+      const client = await dial(server.port);
+      client.resume();
+      client.end(hello.subarray(0, cut));
+      const socket = await server.next();
+      await refusal(socket.startTls(context, NONE));
+      client.destroy();
+    }
+    await until(() => openSockets() <= before, "all descriptors closed");
+    server.close();
+  });
+
+  claim("a client that vanishes after the server's flight ends it", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer, hello } = await tlsThrough(server.port, true);
+    const socket = await server.next();
+    const handshake = socket.startTls(context, NONE);
+    toServer.write(await hello);
+    toServer.once("data", () => toServer.destroy());
+    await refusal(handshake);
+    client.destroy();
+    server.close();
+  });
+
+  claim("destroy() in the middle ends it once, leaving nothing", async (kit, context) => {
+    const server = accepting(kit);
+    const before = openSockets();
+    for (const sent of ["", "\x16\x03\x01"]) {
+      const client = await dial(server.port);
+      const ended = received(client);
+      const socket = await server.next();
+      client.write(sent, "latin1");
+      if (sent !== "") await readSome(socket, sent.length);
+      const handshake = socket.startTls(context, bytes(sent));
+      socket.destroy();
+      socket.destroy();
+      await refusal(handshake);
+      await ended;
+      client.destroy();
+    }
+    await until(() => openSockets() <= before, "all descriptors closed");
+    server.close();
+  });
+
+  claim("destroy() after it leaves nothing either", async (kit, context) => {
+    const server = accepting(kit);
+    const before = openSockets();
+    for (let count = 0; count < 20; count++) {
+      const client = tlsClient(server.port);
+      const socket = await server.next();
+      const stream = await within(socket.startTls(context, NONE), "handshake");
+      stream.onClose = () => assert.fail("onClose after destroy()");
+      stream.write(bytes("x"));
+      stream.destroy();
+      stream.destroy();
+      socket.destroy();
+      client.destroy();
+    }
+    await until(() => openSockets() <= before, "all descriptors closed");
+    server.close();
+  });
+
+  if (way !== "own-listener") return;
+  test("a context is refused when the key belongs to another certificate", async () => {
+    const kit = await makeKit();
+    const keyPairs = [{ chain: file("server.pem"), key: file("other.key") }];
+    assert.throws(() => kit?.runtime.tlsContext(settings({ keyPairs })), Error);
+  });
+
+  test("a context is refused for what is not a certificate or key", async () => {
+    const kit = await makeKit();
+    for (
+      const pair of [{ chain: "", key: file("server.key") }, {
+        chain: file("server.pem"),
+        key: "x",
+      }]
+    ) {
+      assert.throws(() => kit?.runtime.tlsContext(settings({ keyPairs: [pair] })), Error);
+    }
+  });
+}

@@ -1,0 +1,305 @@
+/** The contract of TLS: handshakes that succeed, what is known of a session, and the stream. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { test } from "node:test";
+import { equalBytes } from "../../src/codec/bytes.ts";
+import type { TlsContext, TlsStream } from "../../src/runtime/runtime.ts";
+import {
+  accepting,
+  bytes,
+  der,
+  event,
+  file,
+  type Kit,
+  pki,
+  readAll,
+  readSome,
+  residentMb,
+  run,
+  settings,
+  text,
+  tlsClient,
+  tlsThrough,
+  until,
+  within,
+} from "./tools.ts";
+
+const NONE = new Uint8Array(0);
+
+export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>): void {
+  const claim = (
+    name: string,
+    body: (kit: Kit, context: TlsContext) => Promise<void>,
+    more: () => Parameters<typeof settings>[0] = () => ({}),
+  ) =>
+    test(`${way}: TLS: ${name}`, async () => {
+      const kit = await makeKit();
+      if (kit !== undefined) await body(kit, kit.runtime.tlsContext(settings(more())));
+    });
+
+  /** One connection of openssl s_client with `args`: the server's stream, answered and ended. */
+  async function withOpenssl(
+    kit: Kit,
+    context: TlsContext,
+    args: string[],
+    look: (stream: TlsStream) => void,
+  ): Promise<string> {
+    const server = accepting(kit);
+    const target = ["-connect", `127.0.0.1:${server.port}`];
+    const client = run("openssl", ["s_client", "-ign_eof", ...target, ...args], "", { cwd: pki() });
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    look(stream);
+    stream.write(bytes("from the server\n"));
+    stream.end();
+    stream.resume();
+    const { stdout } = await client;
+    assert.match(stdout, /from the server/);
+    stream.destroy();
+    server.close();
+    return stdout;
+  }
+
+  claim("a session tells protocol, cipher, server name and ALPN", async (kit, context) => {
+    const named = ["-servername", "mail.example", "-alpn", "imap,smtp"];
+    await withOpenssl(
+      kit,
+      context,
+      ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256", ...named],
+      (stream) => {
+        const { id: _, ...session } = stream.session();
+        assert.deepEqual(session, {
+          protocol: "TLSv1.3",
+          cipher: "TLS_AES_128_GCM_SHA256",
+          reused: false,
+          serverName: "mail.example",
+          alpn: "smtp",
+          peerCertificates: [],
+        });
+      },
+    );
+    await withOpenssl(
+      kit,
+      context,
+      ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", "-noservername"],
+      (stream) => {
+        const { id: _, ...session } = stream.session();
+        assert.deepEqual(session, {
+          protocol: "TLSv1.2",
+          cipher: "ECDHE-ECDSA-AES128-GCM-SHA256",
+          reused: false,
+          peerCertificates: [],
+        });
+      },
+    );
+  }, () => ({ alpn: ["smtp", "pop3"] }));
+
+  claim("a client's chain is told in DER, and whether it is trusted", async (kit) => {
+    const cases = [
+      { ca: [file("ca.pem")], trusted: true },
+      { ca: [file("unrelated.pem")], trusted: false },
+      { ca: [], trusted: false },
+    ];
+    const certificate = ["-cert", "client.pem", "-cert_chain", "middle.pem", "-key", "client.key"];
+    for (const version of ["-tls1_2", "-tls1_3"]) {
+      for (const { ca, trusted } of cases) {
+        const context = kit.runtime.tlsContext(settings({ requestCertificate: { ca } }));
+        await withOpenssl(kit, context, [version, ...certificate], (stream) => {
+          const { peerCertificates, verifyError } = stream.session();
+          assert.ok(equalBytes(peerCertificates[0]!, der(file("client.pem"))));
+          assert.ok(equalBytes(peerCertificates[1]!, der(file("middle.pem"))));
+          assert.equal(
+            verifyError === undefined,
+            trusted,
+            `${version} ${ca.length}: ${verifyError}`,
+          );
+        });
+      }
+    }
+  });
+
+  claim("a certificate that was asked for may be missing", async (kit, context) => {
+    await withOpenssl(kit, context, [], (stream) => {
+      assert.deepEqual(stream.session().peerCertificates, []);
+    });
+  }, () => ({ requestCertificate: { ca: [file("ca.pem")] } }));
+
+  claim("bytes read before are part of the handshake, cut at any byte", async (kit, context) => {
+    const server = accepting(kit);
+    for (let cut = 1, length = 2; cut < length; cut++) {
+      const { client, toServer, hello } = await tlsThrough(server.port, true);
+      const socket = await server.next();
+      const whole = await hello;
+      length = whole.length;
+      toServer.write(whole.subarray(0, cut));
+      const taken = socket.startTls(context, await readSome(socket, cut));
+      toServer.write(whole.subarray(cut));
+      const stream = await within(taken, `handshake cut at ${cut}`);
+      client.write("ping");
+      assert.equal(text(await readSome(stream, 4)), "ping");
+      stream.destroy();
+      client.destroy();
+    }
+    server.close();
+  });
+
+  claim(
+    "what the client sends ahead of our reading is kept, close_notify is onEnd",
+    async (kit, context) => {
+      const server = accepting(kit);
+      const client = tlsClient(server.port);
+      const answer = within(
+        new Promise<string>((done) => client.once("data", (chunk) => done(String(chunk)))),
+        "answer",
+      );
+      client.end("all at once");
+      const socket = await server.next();
+      const stream = await within(socket.startTls(context, NONE), "handshake");
+      await new Promise((done) => setTimeout(done, 20));
+      assert.equal(text(await readAll(stream)), "all at once");
+      stream.write(bytes("output still flows"));
+      assert.equal(await answer, "output still flows");
+      stream.destroy();
+      client.destroy();
+      server.close();
+    },
+  );
+
+  claim("end() sends close_notify and FIN; input still flows", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer } = await tlsThrough(server.port);
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    const finished = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
+    const notified = within(new Promise<void>((done) => client.once("end", done)), "close_notify");
+    client.resume();
+    stream.write(bytes("the end"));
+    stream.end();
+    await notified;
+    await finished;
+    client.write("late");
+    assert.equal(text(await readSome(stream, 4)), "late");
+    stream.destroy();
+    client.destroy();
+    toServer.destroy();
+    server.close();
+  });
+
+  claim("FIN without close_notify is onEnd, then output still flows", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer } = await tlsThrough(server.port);
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    client.write("cut");
+    assert.equal(text(await readSome(stream, 3)), "cut");
+    const ended = event(stream, "onEnd");
+    stream.resume();
+    toServer.end();
+    await ended;
+    const answer = within(
+      new Promise<string>((done) => client.once("data", (chunk) => done(String(chunk)))),
+      "answer",
+    );
+    stream.write(bytes("answer"));
+    assert.equal(await answer, "answer");
+    const closed = event(stream, "onClose");
+    stream.end();
+    assert.equal(await closed, undefined);
+    client.destroy();
+    server.close();
+  });
+
+  claim("a breach of TLS after the handshake is onClose with the reason", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer } = await tlsThrough(server.port);
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    client.write("ok");
+    await readSome(stream, 2);
+    const closed = event(stream, "onClose");
+    stream.onEnd = () => {};
+    stream.onData = () => {};
+    stream.resume();
+    toServer.write(Uint8Array.from([23, 3, 3, 0, 20, ...new Uint8Array(20)]));
+    assert.ok(await closed instanceof Error);
+    client.destroy();
+    toServer.destroy();
+    server.close();
+  });
+
+  claim(
+    "a paused stream holds the client up: memory stays bounded, nothing is lost",
+    async (kit, context) => {
+      const size = 300_000_000;
+      const server = accepting(kit);
+      const target = `-connect 127.0.0.1:${server.port}`;
+      const client = spawn("bash", [
+        "-c",
+        `head -c ${size} /dev/zero | openssl s_client -quiet ${target}`,
+      ], {
+        stdio: "ignore",
+      });
+      const socket = await server.next();
+      const stream = await within(socket.startTls(context, NONE), "handshake");
+      let count = (await readSome(stream, 1)).length;
+      const before = residentMb();
+      await new Promise((done) => setTimeout(done, 1000));
+      assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
+      const all = within(
+        new Promise<void>((done) =>
+          stream.onData = (chunk) => {
+            count += chunk.length;
+            if (count >= size) done();
+          }
+        ),
+        "all data",
+        60_000,
+      );
+      stream.resume();
+      await all;
+      assert.equal(count, size);
+      stream.destroy();
+      await until(() => client.exitCode !== null, "end of the client");
+      server.close();
+    },
+  );
+
+  claim("write() says no, then onDrain, and every byte arrives in order", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer } = await tlsThrough(server.port);
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    toServer.pause();
+    const sent: number[] = [];
+    let total = 0;
+    const write = () => {
+      const chunk = new Uint8Array(50_000).fill(sent.length % 251);
+      sent.push(chunk.length);
+      total += chunk.length;
+      return stream.write(chunk);
+    };
+    while (write()) {
+      assert.ok(total < 100_000_000, "write() never said no");
+      await new Promise((done) => setTimeout(done, 0));
+    }
+    const drained = event(stream, "onDrain");
+    let count = 0;
+    client.on("data", (part: Uint8Array) => {
+      for (let at = 0; at < part.length; at += 997) {
+        assert.equal(part[at], Math.floor((count + at) / 50_000) % 251);
+      }
+      count += part.length;
+    });
+    const ended = within(new Promise<void>((done) => client.once("end", done)), "end");
+    toServer.resume();
+    await drained;
+    write();
+    stream.end();
+    await ended;
+    assert.equal(count, total);
+    stream.destroy();
+    client.destroy();
+    server.close();
+  });
+}
