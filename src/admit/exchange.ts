@@ -32,7 +32,7 @@ export interface Question {
 }
 
 /** The answer (NOERROR or NXDOMAIN), or why there is none: every server refused, failed or could
- *  not be reached, or at least one kept silent to the end, or `signal` ended it. */
+ *  not be reached, or at least one was silent when last asked, or `signal` ended it. */
 export type Outcome = Message | "failed" | "timeout" | "aborted";
 
 /** What one server said to one packet. */
@@ -53,7 +53,7 @@ export async function exchange(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const refusals = new Set<Endpoint>();
-  let silent = false;
+  const silent = new Set<Endpoint>();
   for (const [round, seconds] of rounds.entries()) {
     for (const server of servers) {
       if (refusals.has(server)) continue;
@@ -63,14 +63,15 @@ export async function exchange(
         reply = await ask({ ...question, edns: false }, server, seconds * 1000, deps, signal);
       }
       if (reply === "aborted") return reply;
-      if (reply === "timeout") silent = true;
+      if (reply === "timeout") silent.add(server);
+      else silent.delete(server);
       if (typeof reply === "string") continue;
       if (reply.rcode === RCODE.ok || reply.rcode === RCODE.nxDomain) return reply;
       // SERVFAIL and the like: this server has tried and will say the same again.
       refusals.add(server);
     }
   }
-  return silent ? "timeout" : "failed";
+  return silent.size > 0 ? "timeout" : "failed";
 }
 
 /** RFC 6891 7: what a server that does not know EDNS0 says to it. */

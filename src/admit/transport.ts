@@ -3,7 +3,7 @@
  *  is the caller's business. */
 
 import { createSocket } from "node:dgram";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Endpoint } from "../codec/resolv_conf.ts";
 
 export interface UdpEvents {
@@ -19,7 +19,7 @@ export interface TcpEvents {
   ended(error?: Error): void;
 }
 
-/** Events come after the call that asks for them has returned, and none after the returned function
+/** Neither call throws: what goes wrong is an event. Events come after the call that asks for them has returned, and none after the returned function
  *  was called, which frees the socket. */
 export interface Transport {
   /** Sends one datagram from a new socket, whose port the kernel picks at random: a forger must
@@ -57,11 +57,14 @@ export const nodeTransport: Transport = {
 
   tcp(to, bytes, events, localAddress) {
     let open = true;
-    const socket = connect({
-      host: to.address,
-      port: to.port,
-      ...(localAddress === undefined ? {} : { localAddress }),
-    });
+    let socket: Socket;
+    try {
+      const local = localAddress === undefined ? {} : { localAddress };
+      socket = connect({ host: to.address, port: to.port, ...local });
+    } catch (error) {
+      queueMicrotask(() => open && events.ended(error as Error));
+      return () => void (open = false);
+    }
     const end = (error?: Error) => {
       if (!open) return;
       open = false;

@@ -240,7 +240,7 @@ export const MISCHIEF: Record<string, (asked: Asked) => void> = {
     const bytes = [...u16(answer.length), ...answer];
     const next = () => {
       const byte = bytes.shift();
-      if (byte !== undefined) q.socket?.write(Uint8Array.of(byte), () => setTimeout(next, 1));
+      if (byte !== undefined) q.socket?.write(Uint8Array.of(byte), () => setImmediate(next));
     };
     next();
   },

@@ -51,7 +51,7 @@ const ROWS: [title: string, script: (socket: Socket) => void, info: string | und
     const bytes = [...`${head}root\r\n`];
     const next = () => {
       const byte = bytes.shift();
-      if (byte !== undefined && !s.destroyed) s.write(byte, () => setTimeout(next, 1));
+      if (byte !== undefined && !s.destroyed) s.write(byte, () => setImmediate(next));
     };
     next();
   }, "root"],
@@ -113,7 +113,9 @@ test("a slow ident server is given up after its seconds and its connection is cl
   const question = { ...QUESTION, timeout: 3, port: server.port };
   assert.equal(await askIdent(question, undefined, clock), undefined);
   assert.ok(clock.now() - began >= 2900);
-  for (const socket of server.sockets) await once(socket, "close");
+  await Promise.all(
+    [...server.sockets].map((socket) => new Promise((resolve) => socket.on("close", resolve))),
+  );
   await server.close();
 });
 

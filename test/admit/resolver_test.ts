@@ -17,7 +17,7 @@ before(async () => {
   server = await hostileDns(mischief);
   silent = await hostileDns(() => {});
   failing = await hostileDns((q) => q.answer({ flags: 0x8182 }));
-  resolver = resolverFor(server.address, { clock });
+  resolver = resolverFor(server.address, { clock, limits: { deadline: 20_000 } });
 });
 after(async () => {
   resolver.close();
@@ -117,15 +117,17 @@ test(
     assert.equal((await mixed.lookup("x.test", "A")).status, "timeout");
     assert.equal(failing.asked.length - asked, 1, "a server that failed is not asked again");
     mixed.close();
-    const dead = resolverFor(`${failing.address},127.0.0.2:${failing.port}`);
-    assert.notEqual((await dead.lookup("y.test", "A")).status, "found");
+    const second = await hostileDns((q) => q.answer({ flags: 0x8185 }));
+    const dead = resolverFor(`${failing.address},${second.address}`);
+    assert.equal((await dead.lookup("y.test", "A")).status, "servfail");
     dead.close();
+    await second.close();
   },
 );
 
 test("every server is asked in every round", SLOW, async () => {
   const other = await hostileDns(() => {});
-  const both = resolverFor(`${silent.address} ${other.address}`);
+  const both = resolverFor(`${silent.address} ${other.address}`, { clock: new FastClock(20) });
   const asked = silent.asked.length;
   assert.equal((await both.lookup("z.test", "A")).status, "timeout");
   assert.equal(silent.asked.length - asked, 3);
@@ -190,7 +192,7 @@ test(
   "500 look-ups that wait on a silent server hold 256 sockets at most, and all end",
   SLOW,
   async () => {
-    const own = new FastClock();
+    const own = new FastClock(10);
     let open = 0;
     let most = 0;
     const counting: Transport = {
@@ -216,7 +218,8 @@ test(
     assert.equal(open, 0);
     assert.equal(one.pending, 0);
     assert.equal(own.timers, 0);
-    assert.ok(process.memoryUsage().rss - base < 64e6);
+    const grown = process.memoryUsage().rss - base;
+    assert.ok(grown < 150e6, `memory grew by ${grown} bytes`);
     one.close();
   },
 );
@@ -235,7 +238,7 @@ test("more look-ups than may wait end as busy at once, and nothing is lost", SLO
 });
 
 test("an abort ends one caller's wait, the last one's ends the question", SLOW, async () => {
-  const own = new FastClock();
+  const own = new FastClock(20);
   const one = resolverFor(silent.address, { clock: own });
   const [first, second] = [new AbortController(), new AbortController()];
   const waits = [first, second].map((c) => one.lookup("abort.test", "A", c.signal));

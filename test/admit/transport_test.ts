@@ -61,6 +61,20 @@ test("a refused connection ends once, with its reason", async () => {
   assert.match(String(error), /ECONNREFUSED|refused/);
 });
 
+test("what cannot even be tried is reported, not thrown", async () => {
+  const to = { address: "127.0.0.1", port: 9 };
+  const error = await new Promise((resolve) => {
+    const events = { data: () => {}, ended: resolve };
+    nodeTransport.tcp(to, new Uint8Array(), events, "not an address");
+  });
+  assert.ok(error instanceof Error);
+  const failure = await new Promise((resolve) => {
+    const events = { packet: () => {}, failed: resolve };
+    nodeTransport.udp({ ...to, port: 99_999 }, Uint8Array.of(0), events);
+  });
+  assert.ok(failure instanceof Error);
+});
+
 test("a stream delivers what was sent and then its end", async () => {
   const server = createServer((socket: Socket) => {
     socket.on("data", (data) => socket.end(data));
