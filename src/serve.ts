@@ -10,6 +10,7 @@
  *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
 
 import { admit } from "./admit.ts";
+import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe, giveUp } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
@@ -19,7 +20,7 @@ import { relay, type RelayOptions } from "./relay.ts";
 import { HandshakeError, type Program, type Socket } from "./runtime/runtime.ts";
 import { start } from "./start.ts";
 import { type Channel, channelVariables, secure } from "./tls.ts";
-import { environmentMessage, plainPhase } from "./tls/delayed.ts";
+import { plainPhase } from "./tls/delayed.ts";
 
 export interface Server {
   readonly port: number;

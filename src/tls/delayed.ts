@@ -7,7 +7,7 @@
  *  - Anything else that the client sent ahead is never delivered inside TLS: it could have been
  *    injected by somebody in the middle (CVE-2011-0411). */
 
-import { concat } from "../codec/bytes.ts";
+import { Tap } from "../codec/ucspi_tls.ts";
 import { type Relay, relay, type RelayOptions } from "../relay.ts";
 import type { DelayedEnds, Program, Sink, Source, Stream } from "../runtime/runtime.ts";
 
@@ -16,50 +16,6 @@ export interface Request {
   environment: boolean;
   /** Beginning of a ClientHello, or nothing. */
   hello: Uint8Array;
-}
-
-/** A ClientHello that is longer is not remembered whole, and the handshake fails. RFC 8446 allows
- *  2^24; real ones have 200 to 2,000 bytes. */
-const MAX_REMEMBERED = 65_536;
-
-/** RFC 8446 5.1: content type handshake, legacy version 3.x. */
-const HANDSHAKE = 22;
-const MAJOR = 3;
-
-/** Remembers what went to the program, as far as it could be a ClientHello. */
-class Tap {
-  /** Since the program's last output, and between its last output and the one before. */
-  #current: Uint8Array[] = [];
-  #previous: Uint8Array[] = [];
-  #size = 0;
-
-  fromClient(chunk: Uint8Array): void {
-    this.#size += chunk.length;
-    if (this.#size <= MAX_REMEMBERED) this.#current.push(chunk);
-  }
-
-  fromProgram(): void {
-    if (this.#current.length === 0) return;
-    this.#previous = this.#current;
-    this.#current = [];
-    this.#size = 0;
-  }
-
-  /** A ClientHello that came after the program's last output; or one that the client had sent in
-   *  one go with the command before it, ahead of the answer. */
-  hello(): Uint8Array {
-    return helloIn(concat(this.#current.length > 0 ? this.#current : this.#previous));
-  }
-}
-
-/** What begins like a ClientHello, at the beginning or after the end of a line. */
-function helloIn(bytes: Uint8Array): Uint8Array {
-  for (let at = 0; at < bytes.length; at++) {
-    const newLine = at === 0 || bytes[at - 1] === 0x0a;
-    const major = bytes[at + 1] ?? MAJOR;
-    if (newLine && bytes[at] === HANDSHAKE && major === MAJOR) return bytes.subarray(at);
-  }
-  return new Uint8Array(0);
 }
 
 /** Relays in the clear until the program asks for TLS (`request`) or is done (`status`).
@@ -151,11 +107,4 @@ export function plainPhase(
   ends.controlInput.onClose = controlGone;
   ends.controlInput.resume();
   return promise;
-}
-
-/** `NAME=value`, NUL, for each variable, and one more NUL (ucspi-tls(2)). */
-export function environmentMessage(variables: Iterable<[string, string]>): Uint8Array {
-  let text = "";
-  for (const [name, value] of variables) text += `${name}=${value.replaceAll("\0", "?")}\0`;
-  return new TextEncoder().encode(`${text}\0`);
 }
