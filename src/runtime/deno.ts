@@ -9,6 +9,8 @@
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
+import { readdirSync } from "node:fs";
+import type { Libc } from "./libc.ts";
 import type { Runtime } from "./runtime.ts";
 import { loadLibc } from "./libc_deno.ts";
 import { makeContext } from "./deno_context.ts";
@@ -19,6 +21,7 @@ import { Unsupported } from "../errors.ts";
 /** The adapter. Call it once, at start. */
 export function denoRuntime(): Runtime {
   const libc = loadLibc();
+  if (libc !== undefined) keepDescriptors(libc);
   return {
     name: "Deno",
     version: Deno.version.deno,
@@ -38,4 +41,23 @@ export function denoRuntime(): Runtime {
       Deno.addSignalListener(name, handler);
     },
   };
+}
+
+/** Descriptors that were inherited are handed on to every program by Deno (Bun closes them): a
+ *  program must not get at a listening socket or a log. They stay open here. */
+function keepDescriptors(libc: Libc): void {
+  let names: string[];
+  try {
+    names = readdirSync("/dev/fd"); // /proc/self/fd on Linux; needs leave to read
+  } catch {
+    names = Array.from({ length: 1024 }, (_, fd) => String(fd));
+  }
+  for (const fd of names.map(Number)) {
+    if (!(fd > 2)) continue;
+    try {
+      libc.setCloseOnExec(fd, true);
+    } catch {
+      // not open: that of the listing itself, for one
+    }
+  }
 }

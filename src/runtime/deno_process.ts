@@ -3,13 +3,17 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import process from "node:process";
+import { Unsupported } from "../errors.ts";
 import type { Program, SpawnOptions } from "./runtime.ts";
 import { type Wire, WireStream } from "./deno_stream.ts";
 
 const nothing = () => {};
 
 /** See `Runtime.spawn`. @throws with `code` (ENOENT, EACCES, …) when it cannot be executed. */
-export function spawnProgram({ command, env }: SpawnOptions): Program {
+export function spawnProgram({ command, env, delayed }: SpawnOptions): Program {
+  if (delayed) {
+    throw new Unsupported("give a program more descriptors (-n)", "Deno", "run under Bun");
+  }
   const [name, ...args] = command;
   if (name === undefined || name === "") throw withCode("ENOENT", "unable to run: no program");
   const child = new Deno.Command(name.includes("/") ? name : lookUp(name), {

@@ -8,6 +8,7 @@
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { kits } from "./kits.ts";
 import { tcpContract } from "./contract_tcp.ts";
+import { programContract } from "./contract_program.ts";
 import { tlsContract } from "./contract_tls.ts";
 import { refusalContract } from "./contract_refusal.ts";
 
@@ -17,4 +18,5 @@ export function contract(makeRuntime: () => Runtime | Promise<Runtime>): void {
     tlsContract(way, makeKit);
     refusalContract(way, makeKit);
   }
+  programContract(makeRuntime);
 }

@@ -1,0 +1,196 @@
+/** The contract of programs and signals. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import { test } from "node:test";
+import type { Program, Runtime } from "../../src/runtime/runtime.ts";
+import { bytes, event, readAll, readSome, text, until, within } from "./tools.ts";
+
+const linux = process.platform === "linux";
+const openFiles = (): number => linux ? readdirSync("/proc/self/fd").length : 0;
+
+/** Zombies of this process, by the kernel's word. */
+function zombies(): string[] {
+  if (!linux) return [];
+  return readdirSync("/proc").filter((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
+    try {
+      const fields = readFileSync(`/proc/${entry}/stat`, "latin1").split(") ")[1]!.split(" ");
+      return fields[0] === "Z" && Number(fields[1]) === process.pid;
+    } catch {
+      return false; // gone meanwhile
+    }
+  });
+}
+
+export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): void {
+  const claim = (name: string, body: (runtime: Runtime) => Promise<void>) =>
+    test(`program: ${name}`, async () => body(await makeRuntime()));
+
+  const shell = (runtime: Runtime, script: string, env: Record<string, string> = {}): Program =>
+    runtime.spawn({ command: ["/bin/sh", "-c", script], env: { PATH: "/usr/bin:/bin", ...env } });
+
+  /** Output and status of a program that gets `input`. */
+  async function outcome(program: Program, input = ""): Promise<[string, number]> {
+    const output = readAll(program.output);
+    if (input !== "") program.input.write(bytes(input));
+    program.input.end();
+    return [text(await output), await within(program.exited, "exit")];
+  }
+
+  claim("what it reads and writes goes through, its end is told", async (runtime) => {
+    const program = shell(runtime, "cat; echo; echo bye");
+    assert.deepEqual(await outcome(program, "hello"), ["hello\nbye\n", 0]);
+  });
+
+  claim("its environment is exactly the one given", async (runtime) => {
+    const env = { A: "1", PATH: "/nowhere", ODD: "a b\tc=d" };
+    const [output] = await outcome(runtime.spawn({ command: ["/usr/bin/env"], env }));
+    assert.deepEqual(output.trim().split("\n").sort(), ["A=1", "ODD=a b\tc=d", "PATH=/nowhere"]);
+  });
+
+  claim("it is looked up in the server's $PATH, not in its own", async (runtime) => {
+    const folder = mkdtempSync(`${tmpdir()}/contract-`);
+    writeFileSync(`${folder}/env`, "#!/bin/sh\necho a rule chose me\n", { mode: 0o755 });
+    const [output] = await outcome(runtime.spawn({ command: ["env"], env: { PATH: folder } }));
+    rmSync(folder, { recursive: true });
+    assert.equal(output, `PATH=${folder}\n`);
+  });
+
+  claim("it has descriptors 0, 1 and 2 only", async (runtime) => {
+    if (!linux) return;
+    const file = `${process.cwd()}/package.json`;
+    const { open } = await import("node:fs/promises");
+    const ours = await open(file);
+    const [output] = await outcome(shell(runtime, "ls -1 /proc/$$/fd"));
+    await ours.close();
+    assert.equal(output, "0\n1\n2\n");
+  });
+
+  claim("its 0 and 1 are pipes: /dev/stdin and /dev/stdout can be opened", async (runtime) => {
+    const program = shell(runtime, "cat /dev/stdin >/dev/stdout");
+    assert.deepEqual(await outcome(program, "through"), ["through", 0]);
+  });
+
+  claim("exit codes and signals are told as a wait status", async (runtime) => {
+    assert.deepEqual(await outcome(shell(runtime, "exit 7")), ["", 7 * 256]);
+    assert.deepEqual(await outcome(shell(runtime, "kill -9 $$")), ["", 9]);
+    const program = shell(runtime, "echo ready; exec sleep 60");
+    await readSome(program.output, 6);
+    assert.equal(program.kill("SIGTERM"), true);
+    assert.equal(await within(program.exited, "exit"), 15);
+    assert.equal(program.kill("SIGKILL"), false);
+    program.input.destroy();
+    program.output.destroy();
+  });
+
+  claim("what cannot be executed throws, with a code and without a trace", async (runtime) => {
+    const before = openFiles();
+    const folder = mkdtempSync(`${tmpdir()}/contract-`);
+    writeFileSync(`${folder}/plain`, "no program", { mode: 0o644 });
+    const cases: [string, string][] = [
+      [`${folder}/missing`, "ENOENT"],
+      [`${folder}/plain`, "EACCES"],
+      ["no-such-program-anywhere", "ENOENT"],
+    ];
+    for (const [name, code] of cases) {
+      for (let count = 0; count < 10; count++) {
+        assert.throws(() => runtime.spawn({ command: [name], env: {} }), { code }, name);
+      }
+    }
+    rmSync(folder, { recursive: true });
+    await until(() => openFiles() <= before, "all descriptors closed");
+  });
+
+  claim("a program that does not read is onClose with the reason", async (runtime) => {
+    const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
+    assert.equal(text(await readSome(program.output, 7)), "closed\n");
+    const closed = event(program.input, "onClose");
+    const more = () => {
+      for (let count = 0; count < 4; count++) program.input.write(new Uint8Array(65536));
+    };
+    more();
+    const error = await closed;
+    assert.ok(error instanceof Error);
+    assert.equal((error as Error & { code?: string }).code, "EPIPE");
+    more();
+    program.input.end();
+    program.kill("SIGKILL");
+    assert.equal(await within(program.exited, "exit"), 9);
+    program.output.destroy();
+  });
+
+  claim("unread output waits in the program", async (runtime) => {
+    const size = 300_000_000;
+    const program = shell(runtime, `head -c ${size} /dev/zero`);
+    program.input.end();
+    let count = (await readSome(program.output, 1)).length;
+    const before = process.memoryUsage().rss;
+    await new Promise((done) => setTimeout(done, 700));
+    const grown = (process.memoryUsage().rss - before) / 1e6;
+    assert.ok(grown < 60, `grew by ${grown} MB`);
+    program.output.onData = (chunk) => count += chunk.length;
+    const ended = event(program.output, "onEnd");
+    program.output.resume();
+    await ended;
+    assert.equal(count, size);
+    assert.equal(await within(program.exited, "exit"), 0);
+  });
+
+  claim("unread input makes write() say no, then onDrain, and arrives whole", async (runtime) => {
+    const program = shell(runtime, "read go; wc -c");
+    const output = readAll(program.output);
+    let count = 0;
+    program.input.write(bytes("go\n".slice(0, 1)));
+    while (program.input.write(new Uint8Array(40_000).fill(65))) {
+      count += 40_000;
+      assert.ok(count < 50_000_000, "write() never said no");
+      await new Promise((done) => setTimeout(done, 0));
+    }
+    count += 40_000;
+    const drained = event(program.input, "onDrain");
+    program.input.write(bytes("\nrest"));
+    await drained;
+    program.input.end();
+    assert.equal(text(await output).trim(), "4");
+    assert.equal(await within(program.exited, "exit"), 0);
+  });
+
+  claim("output written just before the exit arrives, however late it is read", async (runtime) => {
+    const program = shell(runtime, "echo last words");
+    assert.equal(await within(program.exited, "exit"), 0);
+    assert.equal(text(await readAll(program.output)), "last words\n");
+    program.input.destroy();
+  });
+
+  claim("200 programs leave no descriptor and no zombie", async (runtime) => {
+    const round = async (count: number) => {
+      const all = Array.from({ length: count }, (_, number) => {
+        const program = runtime.spawn({ command: ["/bin/cat"], env: {} });
+        if (number % 3 > 0) return outcome(program, "x");
+        program.input.destroy();
+        program.output.destroy();
+        return program.exited;
+      });
+      await within(Promise.all(all), "end of all programs");
+    };
+    await round(20);
+    const before = openFiles();
+    for (let count = 0; count < 10; count++) await round(20);
+    await until(() => openFiles() <= before, "all descriptors closed");
+    assert.deepEqual(zombies(), []);
+  });
+
+  test("signals reach their handler, and SIGPIPE is harmless", async () => {
+    const runtime = await makeRuntime();
+    for (const name of ["SIGHUP", "SIGUSR1", "SIGTERM"] as const) {
+      const caught = within(new Promise<void>((done) => runtime.onSignal(name, done)), name);
+      process.kill(process.pid, name);
+      await caught;
+    }
+    process.kill(process.pid, "SIGPIPE");
+    await new Promise((done) => setTimeout(done, 20));
+  });
+}
