@@ -11,6 +11,8 @@ import type { Listener } from "./runtime/runtime.ts";
 const RESERVE = 64;
 /** What a connection with a program costs: socket, two pipes, a handle on the process. */
 const DESCRIPTORS_EACH = 4;
+/** UCSPI-TLS: two more pipes, and both directions of the control socket. */
+const DESCRIPTORS_EACH_DELAYED = 8;
 
 export interface GateOptions {
   limits: Limits;
@@ -18,6 +20,8 @@ export interface GateOptions {
   pending: number;
   /** Open files allowed to this process; Infinity where that is not known. */
   descriptors: number;
+  /** UCSPI-TLS (-n). */
+  delayed?: boolean;
 }
 
 export class Gate {
@@ -104,10 +108,11 @@ export class Gate {
   }
 
   #update(): void {
-    const { limits, concurrency, pending, descriptors } = this.options;
+    const { limits, concurrency, pending, descriptors, delayed } = this.options;
+    const each = delayed ? DESCRIPTORS_EACH_DELAYED : DESCRIPTORS_EACH;
     const full = limits.programs >= concurrency || this.#waiting.length > 0 ||
       (this.#pending.size >= pending && this.#silent.size === 0) ||
-      this.#open.size * DESCRIPTORS_EACH >= descriptors - RESERVE;
+      this.#open.size * each >= descriptors - RESERVE;
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.listener?.pause();

@@ -92,6 +92,7 @@ async function run(options: Options, env: Env, runtime: Runtime, log: Log): Prom
       concurrency: options.concurrency,
       pending: options.pending,
       descriptors: files,
+      delayed: options.delayed,
     }),
     admission: {
       options,
