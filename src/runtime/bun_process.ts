@@ -177,8 +177,9 @@ export function spawn(libc: Libc, options: SpawnOptions): Program {
     pipe("server");
     if (options.delayed) {
       const [ours, control] = libc.socketpair("stream");
-      mine.push(ours, libc.dup(ours));
+      mine.push(ours);
       theirs.push(control);
+      mine.push(libc.dup(ours)); // by itself: it may throw
       pipe("program");
       pipe("server");
     }
