@@ -134,9 +134,10 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
     status = wait;
     finish();
   });
-  if (options.banner) channel.write(new TextEncoder().encode(options.banner));
   channel.resume();
-  output.resume();
+  const { banner } = options;
+  // A banner that fills the socket's buffer holds the output up like any other output.
+  if (!banner || channel.write(new TextEncoder().encode(banner))) output.resume();
   return {
     status: promise,
     stop() {
