@@ -1,0 +1,106 @@
+/** Certificate revocation lists (RFC 5280 chapter 5). Pure: no I/O, and no verdict: signature and
+ *  dates are judged elsewhere.
+ *  Only complete lists are read. One that speaks of some certificates alone (delta, distribution
+ *  point, indirect) says so in a critical extension, and is refused: read as a complete one it
+ *  would turn "not here" into "not revoked". */
+
+import { DecodeError, equalBytes, hex } from "./bytes.ts";
+import { DerReader, TAG } from "./der.ts";
+import { readAlgorithm, readExtension, readSigned, type Signed } from "./x509_path.ts";
+import { readTime, type Time } from "./x509_time.ts";
+
+/** What is read of a revocation list. */
+export interface Crl {
+  readonly signed: Signed;
+  /** The issuer's name in DER. */
+  readonly issuer: Uint8Array;
+  readonly thisUpdate: Time;
+  readonly nextUpdate: Time;
+  /** The serial numbers, as encoded, in hex. */
+  readonly revoked: ReadonlySet<string>;
+}
+
+/** An entry has about 37 bytes, so this is some 400,000 of them. Lists of public authorities that
+ *  are longer are split by distribution point. */
+const MAX_CRL = 16 << 20;
+/** As in `x509.ts`. */
+const MAX_SERIAL = 128;
+/** RFC 5280 5.2 knows eight. */
+const MAX_EXTENSIONS = 64;
+
+/** Changes nothing that is decided here, critical or not: key identifier, alternative names,
+ *  number. */
+const HARMLESS = new Set(["2.5.29.35", "2.5.29.18", "2.5.29.20"]);
+/** Why and since when a certificate is revoked: it is, whatever they say. `removeFromCRL` is for
+ *  delta lists (RFC 5280 5.3.1). */
+const HARMLESS_IN_ENTRY = new Set(["2.5.29.21", "2.5.29.24"]);
+
+const FORMAT = "crl";
+
+/** Reads one list in DER; throws `DecodeError` on anything irregular. */
+export function readCrl(der: Uint8Array): Crl {
+  if (der.length > MAX_CRL) throw new DecodeError(`${FORMAT}: list: above ${MAX_CRL} bytes`);
+  const signed = readSigned(der, FORMAT);
+  const body = new DerReader(der, FORMAT).sequence("list").sequence("body");
+
+  let version = 1;
+  if (body.peek() === TAG.integer) {
+    // Version 1 has no such field (RFC 5280 5.1.2.1).
+    if (!equalBytes(body.integer("version", 1), Uint8Array.of(1))) body.fail("version", "unknown");
+    version = 2;
+  }
+  const algorithm = readAlgorithm(body, "signature algorithm");
+  const same = algorithm.oid === signed.algorithm.oid &&
+    equalBytes(
+      algorithm.parameters ?? new Uint8Array(),
+      signed.algorithm.parameters ?? new Uint8Array(),
+    );
+  if (!same) body.fail("signature algorithm", "differs from the one outside");
+  const issuer = body.expect(TAG.sequence, "issuer").der;
+  const thisUpdate = readTime(body, "this update");
+  // RFC 5280 5.1.2.5 asks for it; a list without would be believed for ever.
+  if (body.peek() !== TAG.utcTime && body.peek() !== TAG.generalizedTime) {
+    body.fail("next update", "missing");
+  }
+  const nextUpdate = readTime(body, "next update");
+
+  const revoked = new Set<string>();
+  const list = body.optional(TAG.sequence, "entries");
+  if (list) {
+    const entries = body.inside(list);
+    while (!entries.done) revoked.add(readEntry(entries, version));
+  }
+  const tagged = body.optional(0xa0, "extensions tag");
+  if (tagged) {
+    if (version !== 2) body.fail("extensions", "not in version 2", tagged.start);
+    const wrapper = body.inside(tagged);
+    readExtensions(wrapper, "extension", HARMLESS);
+    wrapper.finish("after the extensions");
+  }
+  body.finish("after the body");
+  return { signed, issuer, thisUpdate, nextUpdate, revoked };
+}
+
+/** Returns the serial number in hex. */
+function readEntry(entries: DerReader, version: number): string {
+  const entry = entries.sequence("entry");
+  const serial = hex(entry.integer("entry serial", MAX_SERIAL));
+  readTime(entry, "entry date");
+  if (!entry.done) {
+    if (version !== 2) entry.fail("entry extensions", "not in version 2");
+    readExtensions(entry, "entry extension", HARMLESS_IN_ENTRY);
+    entry.finish("after the entry");
+  }
+  return serial;
+}
+
+function readExtensions(reader: DerReader, field: string, known: ReadonlySet<string>): void {
+  const list = reader.sequence(`${field}s`);
+  const seen = new Set<string>();
+  while (!list.done) {
+    const { oid, critical } = readExtension(list, field);
+    if (seen.has(oid)) list.fail(field, "twice");
+    if (seen.add(oid).size > MAX_EXTENSIONS) list.fail(`${field}s`, `above ${MAX_EXTENSIONS}`);
+    if (critical && !known.has(oid)) list.fail(field, `critical ${oid} is not supported`);
+  }
+}

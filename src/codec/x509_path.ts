@@ -1,0 +1,191 @@
+/** What path validation needs of a certificate beyond what `x509.ts` tells a program: the bytes
+ *  that are signed, the signature, the public key, the key identifiers. Pure: no I/O, no verdict.
+ *  The signed bytes are those that were read here and in `x509.ts`, cut out of one input: what is
+ *  verified and what is believed cannot differ, as they may when a second parser is asked. */
+
+import { equalBytes } from "./bytes.ts";
+import { DerReader, TAG } from "./der.ts";
+import type { Certificate } from "./x509.ts";
+
+/** An algorithm with its parameters as encoded; most have none or a NULL. */
+export interface Algorithm {
+  readonly oid: string;
+  readonly parameters: Uint8Array | undefined;
+}
+
+/** A signed object (RFC 5280 4.1.1): a certificate or a CRL. */
+export interface Signed {
+  /** The signed bytes (DER of the body). */
+  readonly body: Uint8Array;
+  readonly algorithm: Algorithm;
+  readonly signature: Uint8Array;
+}
+
+/** A public key as it stands in a certificate. */
+export interface SubjectKey {
+  /** SubjectPublicKeyInfo in DER. */
+  readonly der: Uint8Array;
+  readonly algorithm: Algorithm;
+  /** RSA: the modulus and the exponent, big-endian, no leading zero. */
+  readonly rsa: { readonly modulus: Uint8Array; readonly exponent: Uint8Array } | undefined;
+}
+
+/** What a path is built with. */
+export interface PathFields {
+  readonly signed: Signed;
+  readonly key: SubjectKey;
+  readonly subjectKeyId: Uint8Array | undefined;
+  readonly authorityKeyId: Uint8Array | undefined;
+  /** There is a name constraints extension, critical or not. */
+  readonly nameConstraints: boolean;
+  /** First byte of Netscape's certificate type, the most significant bit being "SSL client". */
+  readonly netscapeType: number | undefined;
+}
+
+/** RFC 4055 2.1: SHA-1 where a field is left out. */
+const SHA1 = "1.3.14.3.2.26";
+const MGF1 = "1.2.840.113549.1.1.8";
+
+/** RSA moduli above 16,384 bits only burn time: OpenSSL's OPENSSL_RSA_MAX_MODULUS_BITS. */
+const MAX_RSA = 2049;
+
+/** Reads the outermost element: body, algorithm, signature. `format` opens error messages. */
+export function readSigned(der: Uint8Array, format: string): Signed {
+  const file = new DerReader(der, format);
+  const outer = file.sequence("signed object");
+  file.finish("after the signed object");
+  const body = outer.expect(TAG.sequence, "signed body").der;
+  const algorithm = readAlgorithm(outer, "outer algorithm");
+  const signature = bits(outer, "signature");
+  outer.finish("after the signature");
+  return { body, algorithm, signature };
+}
+
+/** AlgorithmIdentifier (RFC 5280 4.1.1.2). */
+export function readAlgorithm(reader: DerReader, field: string): Algorithm {
+  const inside = reader.sequence(field);
+  const oid = inside.oid(`${field} id`);
+  const parameters = inside.done ? undefined : inside.read(`${field} parameters`).der;
+  inside.finish(`after the ${field}`);
+  return { oid, parameters };
+}
+
+/** Reads what `x509.ts` leaves out of a certificate it has accepted. */
+export function readPathFields({ der }: Certificate): PathFields {
+  const signed = readSigned(der, "x509");
+  const file = new DerReader(der, "x509");
+  const body = file.sequence("certificate").sequence("body");
+  body.optional(0xa0, "version tag");
+  for (const field of ["serial", "signature algorithm", "issuer", "validity", "subject"]) {
+    body.read(field);
+  }
+  const key = readSubjectKey(body);
+  body.optional(0x81, "issuer unique id");
+  body.optional(0x82, "subject unique id");
+
+  let subjectKeyId: Uint8Array | undefined;
+  let authorityKeyId: Uint8Array | undefined;
+  let nameConstraints = false;
+  let netscapeType: number | undefined;
+  const tagged = body.optional(0xa3, "extensions tag");
+  if (tagged) {
+    const list = body.inside(tagged).sequence("extensions");
+    while (!list.done) {
+      const { oid, value } = readExtension(list, "extension");
+      if (oid === "2.5.29.14") {
+        subjectKeyId = value.expect(TAG.octetString, "subject key id").content;
+        value.finish("after the subject key id");
+      } else if (oid === "2.5.29.35") {
+        const inside = value.sequence("authority key id");
+        value.finish("after the authority key id");
+        // [1] and [2], issuer and serial, say the same again.
+        authorityKeyId = inside.optional(0x80, "authority key id value")?.content;
+      } else if (oid === "2.5.29.30") nameConstraints = true;
+      else if (oid === "2.16.840.1.113730.1.1") netscapeType = bits(value, "netscape type")[0] ?? 0;
+    }
+  }
+  return { signed, key, subjectKeyId, authorityKeyId, nameConstraints, netscapeType };
+}
+
+/** One extension of a certificate, a CRL or a CRL's entry. */
+export function readExtension(
+  list: DerReader,
+  field: string,
+): { oid: string; critical: boolean; value: DerReader } {
+  const extension = list.sequence(field);
+  const oid = extension.oid(`${field} id`);
+  const critical = extension.peek() === TAG.boolean && extension.boolean(`${field} critical`);
+  const value = extension.inside(extension.expect(TAG.octetString, `${field} value`));
+  extension.finish(`after the ${field}`);
+  return { oid, critical, value };
+}
+
+function readSubjectKey(body: DerReader): SubjectKey {
+  const element = body.expect(TAG.sequence, "public key");
+  const inside = body.inside(element);
+  const algorithm = readAlgorithm(inside, "public key algorithm");
+  if (algorithm.oid !== "1.2.840.113549.1.1.1") {
+    return { der: element.der, algorithm, rsa: undefined };
+  }
+  const numbers = new DerReader(bits(inside, "public key bits"), "x509: RSA key");
+  const pair = numbers.sequence("numbers");
+  numbers.finish("after the numbers");
+  const modulus = positive(pair, "modulus", MAX_RSA);
+  const exponent = positive(pair, "exponent", MAX_RSA);
+  pair.finish("after the exponent");
+  return { der: element.der, algorithm, rsa: { modulus, exponent } };
+}
+
+function positive(reader: DerReader, field: string, maxBytes: number): Uint8Array {
+  const digits = reader.integer(field, maxBytes);
+  if ((digits[0] ?? 0) >= 0x80) reader.fail(field, "negative number");
+  return digits[0] === 0 ? digits.subarray(1) : digits;
+}
+
+/** A BIT STRING; the bits of the last byte that do not count are zero in DER (X.690 11.2.1). */
+function bits(reader: DerReader, field: string): Uint8Array {
+  const { content, start } = reader.expect(TAG.bitString, field);
+  const unused = content[0] ?? 8;
+  if (unused > 7 || (content.length === 1 && unused > 0)) {
+    reader.fail(field, "bad bit string", start);
+  }
+  return content.subarray(1);
+}
+
+/** How an RSA-PSS signature was made. */
+export interface PssParameters {
+  /** Object identifiers of the hash and of the hash in the mask. */
+  readonly hash: string;
+  readonly maskHash: string;
+  /** In bytes. */
+  readonly saltLength: number;
+}
+
+/** RSASSA-PSS-params (RFC 4055 3.1). */
+export function readPss(parameters: Uint8Array): PssParameters {
+  const reader = new DerReader(parameters, "x509: PSS");
+  const fields = reader.sequence("parameters");
+  reader.finish("after the parameters");
+  const part = (tag: number, field: string): DerReader | undefined => {
+    const tagged = fields.optional(tag, field);
+    return tagged && fields.inside(tagged);
+  };
+  const hashing = part(0xa0, "hash");
+  const hash = hashing ? readAlgorithm(hashing, "hash").oid : SHA1;
+  const masking = part(0xa1, "mask");
+  let maskHash = SHA1;
+  if (masking) {
+    const { oid, parameters: inner } = readAlgorithm(masking, "mask");
+    if (oid !== MGF1 || !inner) return fields.fail("mask", "is not MGF1");
+    maskHash = readAlgorithm(new DerReader(inner, "x509: PSS"), "mask hash").oid;
+  }
+  const salt = part(0xa2, "salt length");
+  const [high = 0, low] = salt ? salt.integer("salt length", 2) : [20];
+  if (high >= 0x80) fields.fail("salt length", "negative");
+  const trailer = part(0xa3, "trailer");
+  if (trailer && !equalBytes(trailer.integer("trailer", 1), Uint8Array.of(1))) {
+    fields.fail("trailer", "unknown");
+  }
+  fields.finish("after the trailer");
+  return { hash, maskHash, saltLength: low === undefined ? high : high << 8 | low };
+}

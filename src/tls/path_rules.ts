@@ -1,0 +1,135 @@
+/** May this chain authenticate a client? The rules for a chain that leads to an anchor and whose
+ *  signatures are good (RFC 5280 6.1), in OpenSSL's order, so that of two faults the same one is
+ *  named, and with its words. No I/O, no clock.
+ *
+ *  Stricter than OpenSSL 3.0, on purpose:
+ *  - An authority needs basic constraints (RFC 5280 6.1.4 k), where OpenSSL may take an old Netscape
+ *    type for it. Only an anchor may be of version 1, as there.
+ *  - A client's key usage, if any, must have digitalSignature; keyAgreement, which OpenSSL takes
+ *    too, was for Diffie-Hellman certificates that no TLS library speaks any more.
+ *  - Name constraints are refused, critical or not, rather than checked.
+ *  - A critical policy constraints extension is refused, since policies are not processed. OpenSSL
+ *    accepts and ignores it. The other policy extensions only matter together with that one.
+ *  - Keys of other kinds than RSA (2048 to 8192 bits), P-224, P-256, P-384, P-521 and Ed25519. */
+
+import type { HeldCrl, Link, Trust } from "./trust.ts";
+import { signatureProblem, tooWeak } from "./signature.ts";
+import { hex } from "../codec/bytes.ts";
+
+/** What the leaf is for. */
+export type Purpose = "client";
+
+const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = { client: "1.3.6.1.5.5.7.3.2" };
+/** The first bit of Netscape's certificate type is "SSL client". */
+const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80 };
+
+/** Critical extensions that `x509.ts` does not read and that are dealt with all the same. */
+const HANDLED = new Set([
+  "2.5.29.30", // name constraints: refused below, by its own name
+  "2.5.29.31", // where revocation lists are: we have ours
+  "2.5.29.32", // policies, see above
+  "2.5.29.33", // policy mappings
+  "2.5.29.54", // inhibit any policy
+  "2.16.840.1.113730.1.1", // Netscape's certificate type
+]);
+
+/** Why this chain (the leaf first, the anchor last) is not accepted at `now` (milliseconds since
+ *  1970); undefined if it is. */
+export function pathProblem(
+  path: readonly Link[],
+  trust: Trust,
+  now: number,
+  purpose: Purpose,
+): string | undefined {
+  const [leaf] = path;
+  if (!leaf) return "unable to get local issuer certificate";
+  if (typeof leaf.key === "string") return leaf.key;
+  if (tooWeak(leaf.key)) return "EE certificate key too weak";
+  return extensionProblem(path, purpose) ??
+    revocationProblem(path, trust, now) ??
+    timeProblem(path, now);
+}
+
+function extensionProblem(path: readonly Link[], purpose: Purpose): string | undefined {
+  let below = 0; // intermediates passed, without the self-issued ones (RFC 5280 6.1.4 l)
+  for (const [i, { certificate, fields, trusted }] of path.entries()) {
+    const { basicConstraints, keyUsage, extendedKeyUsage } = certificate;
+    if (certificate.unknownCritical.some((oid) => !HANDLED.has(oid))) {
+      return "unhandled critical extension";
+    }
+    if (fields.nameConstraints) return "unsupported name constraint type";
+    const usage = extendedKeyUsage?.includes(EXTENDED_KEY_USAGE[purpose]) ?? true;
+    if (i === 0) {
+      const signs = keyUsage?.includes("digitalSignature") ?? true;
+      const typed = ((fields.netscapeType ?? 0xff) & NETSCAPE[purpose]) !== 0;
+      if (!usage || !signs || !typed) return "unsuitable certificate purpose";
+      continue;
+    }
+    const old = trusted && i === path.length - 1 && certificate.version === 1;
+    const signs = keyUsage?.includes("keyCertSign") ?? true;
+    if (!signs || !(basicConstraints?.ca ?? old)) return "invalid CA certificate";
+    if (!usage) return "unsuitable certificate purpose";
+    if (below > (basicConstraints?.pathLength ?? Infinity)) {
+      return "path length constraint exceeded";
+    }
+    if (!certificate.selfIssued) below++;
+  }
+  return undefined;
+}
+
+/** From the anchor down, as OpenSSL. The anchor's dates count too. */
+function timeProblem(path: readonly Link[], now: number): string | undefined {
+  for (const { certificate: { notBefore, notAfter } } of path.toReversed()) {
+    if (now < notBefore.ms) return "certificate is not yet valid";
+    if (now > notAfter.ms) return "certificate has expired";
+  }
+  return undefined;
+}
+
+/** OpenSSL's `-crl_check_all`, without asking whether the anchor has revoked itself. Without a list
+ *  of the issuer that is good now, a certificate is refused. */
+function revocationProblem(
+  path: readonly Link[],
+  trust: Trust,
+  now: number,
+): string | undefined {
+  if (!trust.checksRevocation) return undefined;
+  for (let i = 0; i + 1 < path.length; i++) {
+    const problem = revoked(path[i] as Link, path[i + 1] as Link, trust, now);
+    if (problem) return problem;
+  }
+  return undefined;
+}
+
+function revoked(link: Link, issuer: Link, trust: Trust, now: number): string | undefined {
+  const lists = trust.crlsOf(link.issuer);
+  if (lists.length === 0) return "unable to get certificate CRL";
+  if (issuer.certificate.keyUsage && !issuer.certificate.keyUsage.includes("cRLSign")) {
+    return "key usage does not include CRL signing";
+  }
+  const signed = lists.filter((held) => listProblem(held, issuer) === undefined);
+  const [first] = lists;
+  if (signed.length === 0) return first && listProblem(first, issuer);
+  const serial = hex(link.certificate.serial);
+  // Also in a list that is out of date: what is revoked stays so.
+  if (signed.some(({ crl }) => crl.revoked.has(serial))) return "certificate revoked";
+  const problems = signed.map(({ crl: { thisUpdate, nextUpdate } }) =>
+    now < thisUpdate.ms
+      ? "CRL is not yet valid"
+      : now > nextUpdate.ms
+      ? "CRL has expired"
+      : undefined
+  );
+  return problems.includes(undefined) ? undefined : problems[0];
+}
+
+/** Authorities of one name may have several keys; the signature tells whose list it is. Kept with
+ *  the list, for it may be megabytes. */
+function listProblem({ crl, signers }: HeldCrl, { key, fields }: Link): string | undefined {
+  if (typeof key === "string") return key;
+  const signer = hex(fields.key.der);
+  if (signers.has(signer)) return undefined;
+  const problem = signatureProblem(crl.signed, key, "CRL signature failure");
+  if (!problem) signers.add(signer);
+  return problem;
+}

@@ -1,0 +1,163 @@
+/** Signatures of certificates and revocation lists, and how strong keys must be. No I/O.
+ *  `X509Certificate.verify` is not used: Deno 2.9.6 throws for P-521 and says false to RSA-PSS.
+ *  `crypto.verify` over the signed bytes does both, with the same verdict on both runtimes, and
+ *  serves lists as well.
+ *
+ *  The measure is OpenSSL's security level 2, Debian's default and since 3.2 everybody's: 112
+ *  bits. RSA from 2048 bits, no MD5, no SHA-1. The reasons are OpenSSL's words. */
+
+import { Buffer } from "node:buffer";
+import { constants, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { readPss, type Signed, type SubjectKey } from "../codec/x509_path.ts";
+
+/** A public key that signatures can be verified with. */
+export interface VerifyKey {
+  readonly kind: "rsa" | "ec" | "ed25519";
+  /** Of RSA the modulus, of a curve the order. */
+  readonly bits: number;
+  readonly object: KeyObject;
+}
+
+export const UNSUPPORTED_KEY = "unsupported public key algorithm";
+export const UNSUPPORTED_SIGNATURE = "unsupported signature algorithm";
+export const WEAK_DIGEST = "CA signature digest algorithm too weak";
+
+/** Level 2 of SSL_CTX_set_security_level(3). */
+const MIN_RSA = 2048;
+/** BoringSSL verifies no larger one; a larger one in a client's chain would only burn time. */
+const MAX_RSA = 8192;
+/** With a large exponent a verification costs as much as a signature. BoringSSL: 33 bits. */
+const MAX_EXPONENT_BYTES = 4;
+
+const RSA = "1.2.840.113549.1.1.1";
+const PSS = "1.2.840.113549.1.1.10";
+const ED25519 = "1.3.101.112";
+
+/** Named curves by the DER of their identifier in hex (RFC 5480 2.1.1.1); parameters spelled out
+ *  are refused, since a generator of the sender's own forges signatures (CVE-2020-0601). */
+const CURVES: Readonly<Record<string, number>> = {
+  "06052b81040021": 224,
+  "06082a8648ce3d030107": 256,
+  "06052b81040022": 384,
+  "06052b81040023": 521,
+};
+
+const RSA_HASHES: Readonly<Record<string, string>> = {
+  "1.2.840.113549.1.1.11": "sha256",
+  "1.2.840.113549.1.1.12": "sha384",
+  "1.2.840.113549.1.1.13": "sha512",
+  "1.2.840.113549.1.1.14": "sha224",
+};
+const EC_HASHES: Readonly<Record<string, string>> = {
+  "1.2.840.10045.4.3.1": "sha224",
+  "1.2.840.10045.4.3.2": "sha256",
+  "1.2.840.10045.4.3.3": "sha384",
+  "1.2.840.10045.4.3.4": "sha512",
+};
+/** Hashes by themselves, as in the parameters of RSA-PSS. */
+const HASHES: Readonly<Record<string, string>> = {
+  "2.16.840.1.101.3.4.2.1": "sha256",
+  "2.16.840.1.101.3.4.2.2": "sha384",
+  "2.16.840.1.101.3.4.2.3": "sha512",
+  "2.16.840.1.101.3.4.2.4": "sha224",
+};
+const SHA1 = "1.3.14.3.2.26";
+/** MD2, MD4, MD5 and SHA-1, with RSA, DSA and ECDSA. */
+const WEAK = new Set([
+  "1.2.840.113549.1.1.2",
+  "1.2.840.113549.1.1.3",
+  "1.2.840.113549.1.1.4",
+  "1.2.840.113549.1.1.5",
+  "1.3.14.3.2.29",
+  "1.2.840.10045.4.1",
+  "1.2.840.10040.4.3",
+  "1.3.14.3.2.27",
+]);
+
+/** The key for `crypto.verify`; a reason if it is of a kind that is not supported. Strength is
+ *  judged by `tooWeak`. */
+export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | string {
+  let kind: VerifyKey["kind"];
+  let bits: number;
+  if (algorithm.oid === RSA && rsa) {
+    bits = rsa.modulus.length * 8 - Math.clz32(rsa.modulus[0] ?? 0) + 24;
+    if (bits > MAX_RSA || !soundExponent(rsa.exponent)) return UNSUPPORTED_KEY;
+    kind = "rsa";
+  } else if (algorithm.oid === "1.2.840.10045.2.1") {
+    const curve = CURVES[Buffer.from(algorithm.parameters ?? []).toString("hex")];
+    if (curve === undefined) return UNSUPPORTED_KEY;
+    [kind, bits] = ["ec", curve];
+  } else if (algorithm.oid === ED25519) [kind, bits] = ["ed25519", 256];
+  else return UNSUPPORTED_KEY;
+  try {
+    const object = createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
+    return { kind, bits, object };
+  } catch {
+    return UNSUPPORTED_KEY; // not a point of the curve, an even modulus, and the like
+  }
+}
+
+/** Odd and above 1: with 1 anybody's bytes are a signature. */
+function soundExponent(exponent: Uint8Array): boolean {
+  const last = exponent.at(-1) ?? 0;
+  if (exponent.length > MAX_EXPONENT_BYTES || last % 2 === 0) return false;
+  return exponent.length > 1 || last > 1;
+}
+
+/** True for RSA below 2048 bits; the curves that are supported all suffice. */
+export function tooWeak({ kind, bits }: VerifyKey): boolean {
+  return kind === "rsa" && bits < MIN_RSA;
+}
+
+/** Why this signature is not to be believed, undefined if it is good. */
+export function signatureProblem(
+  { algorithm: { oid, parameters }, body, signature }: Signed,
+  { kind, bits, object }: VerifyKey,
+  bad = "certificate signature failure",
+): string | undefined {
+  if (WEAK.has(oid)) return WEAK_DIGEST;
+  try {
+    let good: boolean;
+    if (oid === PSS) {
+      if (kind !== "rsa") return bad;
+      const { hash, maskHash, saltLength } = readPss(parameters ?? new Uint8Array());
+      if (hash === SHA1) return WEAK_DIGEST;
+      const name = HASHES[hash];
+      // node:crypto takes one hash for both.
+      if (name === undefined || maskHash !== hash) return UNSUPPORTED_SIGNATURE;
+      const padding = constants.RSA_PKCS1_PSS_PADDING;
+      good = verify(name, body, { key: object, padding, saltLength }, signature);
+    } else if (oid in RSA_HASHES) {
+      if (kind !== "rsa") return bad;
+      const padding = constants.RSA_PKCS1_PADDING;
+      good = verify(RSA_HASHES[oid], body, { key: object, padding }, signature);
+    } else if (oid in EC_HASHES) {
+      if (kind !== "ec") return bad;
+      const hash = EC_HASHES[oid] ?? "";
+      if (bits === 521 && hash < "sha384" && !shortHashes()) return UNSUPPORTED_SIGNATURE;
+      good = verify(hash, body, { key: object, dsaEncoding: "der" }, signature);
+    } else if (oid === ED25519) {
+      if (kind !== "ed25519") return bad;
+      good = verify(null, body, object, signature);
+    } else return UNSUPPORTED_SIGNATURE;
+    return good ? undefined : bad;
+  } catch {
+    return bad; // a signature of the wrong form
+  }
+}
+
+let able: boolean | undefined;
+/** Can this runtime verify P-521 over SHA-256? Deno 2.9.6 says false to each such signature, good
+ *  or not; asked once, so that the log names the cause. */
+function shortHashes(): boolean {
+  if (able !== undefined) return able;
+  try {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-521" });
+    const body = Buffer.from("x");
+    able = verify("sha256", body, publicKey, sign("sha256", body, privateKey));
+  } catch {
+    able = false;
+  }
+  return able;
+}

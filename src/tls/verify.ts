@@ -1,0 +1,182 @@
+/** Is this client who its certificate says? RFC 5280 chapter 6, as far as TLS client authentication
+ *  needs it, in code of our own: of the runtimes one leaves `authorized` false for good certificates
+ *  and accepts revoked ones. Verdicts and reasons are OpenSSL's (`openssl verify -purpose sslclient
+ *  -auth_level 2 -crl_check_all`). Pure but for the caches in `Trust`: the time comes in.
+ *
+ *  That the client holds the private key is NOT checked here: the TLS library does that in the
+ *  handshake (CertificateVerify), when a certificate is requested. Nothing here means anything
+ *  without it.
+ *
+ *  A chain is searched from the leaf upwards, over our own certificates first and then those that
+ *  the client sent, in any order; cross-signed and same-named authorities give several ways, which
+ *  are tried one after another until one is accepted. Differences to OpenSSL 3.0 in this search
+ *  (`path_rules.ts` lists those of the rules, `signature.ts` the algorithms):
+ *  - Names are compared by their bytes, not without regard to case, spaces and string type.
+ *  - Among authorities of one name the signature decides, and every way is tried; OpenSSL commits
+ *    itself to one. So some chains that it refuses are accepted, all of them good by RFC 5280.
+ *  - Everything that the client sends must be readable, also what is of no use; OpenSSL's TLS
+ *    refuses that too, with an alert.
+ *  - At most MAX_SENT certificates and MAX_STEPS signatures are looked at. */
+
+import { DecodeError } from "../codec/bytes.ts";
+import { type Certificate, readCertificate } from "../codec/x509.ts";
+import { matchesHost } from "../codec/x509_match.ts";
+import { pathProblem, type Purpose } from "./path_rules.ts";
+import { signatureProblem, tooWeak } from "./signature.ts";
+import { Link, type Trust } from "./trust.ts";
+
+export interface VerifyOptions {
+  /** VERIFYDEPTH: how many intermediates may stand between leaf and anchor; OpenSSL's
+   *  SSL_CTX_set_verify_depth. ucspi-ssl's default is 1. */
+  readonly depth: number;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly purpose: Purpose;
+  /** -z: the leaf must name this host. */
+  readonly hostName?: string | undefined;
+}
+
+export type Verdict =
+  /** The leaf first, the anchor last. */
+  | { readonly ok: true; readonly chain: Certificate[] }
+  /** In OpenSSL's words where it has some; one line, nothing of the client's in it. */
+  | { readonly ok: false; readonly reason: string };
+
+export const DEFAULT_DEPTH = 1;
+/** More is refused: real chains have 2 to 4, and each costs a search among the others. */
+export const MAX_SENT = 32;
+/** Steps from a certificate to an issuer, for one client, each with a signature to verify. Certificates of one name, all signing each other, would
+ *  otherwise make a search without end (CVE-2018-16875 is such a case). */
+export const MAX_STEPS = 64;
+
+/** Which of several faults is told: the one that is nearest to a good chain. */
+const RANKS = [
+  "none",
+  "incomplete",
+  "selfSigned",
+  "tooLong",
+  "signature",
+  "rules",
+  "steps",
+] as const;
+type Rank = typeof RANKS[number];
+
+/** Verifies what a client sent (DER, its own certificate first). Never throws for what is in it. */
+export function verifyChain(
+  chainDer: readonly Uint8Array[],
+  trust: Trust,
+  options: VerifyOptions,
+): Verdict {
+  const refuse = (reason: string): Verdict => ({ ok: false, reason });
+  if (chainDer.length === 0) return refuse("peer did not return a certificate");
+  if (chainDer.length > MAX_SENT) return refuse("certificate chain too long");
+  let sent: Link[];
+  try {
+    sent = chainDer.map((der) => linkOf(der, trust));
+  } catch (error) {
+    if (error instanceof DecodeError) return refuse(`unreadable certificate: ${error.message}`);
+    throw error;
+  }
+  const [leaf] = sent as [Link];
+  const search = new Search(sent, trust, options);
+  const path = search.from([leaf]);
+  if (!path) return refuse(search.reason);
+  if (options.hostName !== undefined && !matchesPeer(leaf.certificate, options.hostName)) {
+    return refuse("hostname mismatch");
+  }
+  trust.remember(path);
+  return { ok: true, chain: path.map(({ certificate }) => certificate) };
+}
+
+/** -z: does the certificate stand for the remote host? By subject alternative name, else by common
+ *  name (`x509_match.ts`). */
+export function matchesPeer(leaf: Certificate, hostName: string): boolean {
+  return matchesHost(leaf, hostName);
+}
+
+/** One that is in our files is taken from there, with all that is known of it. */
+function linkOf(der: Uint8Array, trust: Trust): Link {
+  const link = new Link(readCertificate(der), false);
+  return trust.find(der, link.subject) ?? link;
+}
+
+class Search {
+  reason = "unable to get local issuer certificate";
+  #rank: Rank = "none";
+  #steps = 0;
+
+  constructor(
+    readonly sent: readonly Link[],
+    readonly trust: Trust,
+    readonly options: VerifyOptions,
+  ) {}
+
+  /** Completes the chain that begins with `path`; undefined if no way is good, with `reason` set. */
+  from(path: readonly Link[]): readonly Link[] | undefined {
+    const { depth, now, purpose } = this.options;
+    const last = path.at(-1) as Link;
+    if (last.trusted && last.selfSigned) {
+      const problem = pathProblem(path, this.trust, now, purpose);
+      if (problem === undefined) return path;
+      this.#note("rules", problem);
+      return undefined;
+    }
+    // Leaf and anchor do not count, and this last one is no anchor.
+    if (path.length > depth + 1) this.#note("tooLong", "certificate chain too long");
+    else if (last.selfSigned) {
+      this.#note(
+        "selfSigned",
+        path.length === 1
+          ? "self-signed certificate"
+          : "self-signed certificate in certificate chain",
+      );
+    } else return this.#above(path, last);
+    return undefined;
+  }
+
+  #above(path: readonly Link[], last: Link): readonly Link[] | undefined {
+    let any = false;
+    const tried = new Set<Link>(path);
+    for (const issuer of [...this.trust.named(last.issuer), ...this.sent]) {
+      if (tried.has(issuer) || !mayHaveIssued(issuer, last)) continue;
+      tried.add(issuer);
+      any = true;
+      const problem = this.#signatureProblem(last, issuer);
+      if (problem !== undefined) {
+        this.#note("signature", problem);
+        continue;
+      }
+      const found = this.from([...path, issuer]);
+      if (found) return found;
+    }
+    if (!any) {
+      const which = last.trusted && path.length > 1 ? "issuer" : "local issuer";
+      this.#note("incomplete", `unable to get ${which} certificate`);
+    }
+    return undefined;
+  }
+
+  #signatureProblem(link: Link, issuer: Link): string | undefined {
+    const { key } = issuer;
+    if (typeof key === "string") return key;
+    if (tooWeak(key)) return "CA certificate key too weak";
+    if (++this.#steps > MAX_STEPS) {
+      this.#note("steps", "too many possible certificate chains");
+      return this.reason;
+    }
+    if (this.trust.knows(link, issuer)) return undefined;
+    return signatureProblem(link.fields.signed, key);
+  }
+
+  /** The first one of the highest rank stays. */
+  #note(rank: Rank, reason: string): void {
+    if (RANKS.indexOf(rank) <= RANKS.indexOf(this.#rank)) return;
+    this.#rank = rank;
+    this.reason = reason;
+  }
+}
+
+/** The cheap part of the question. Whether the issuer is an authority is asked of the whole chain. */
+function mayHaveIssued(issuer: Link, link: Link): boolean {
+  return issuer.subject === link.issuer && link.namesKeyOf(issuer);
+}

@@ -1,0 +1,50 @@
+/** Every chain of the table against `openssl verify`: the same verdict for the same reason, or the
+ *  difference that the headers of `src/tls/verify.ts`, `path_rules.ts` and `signature.ts` tell. */
+
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { after, test } from "node:test";
+import { makeTrust } from "../../src/tls/trust.ts";
+import { verifyChain } from "../../src/tls/verify.ts";
+import { folder, Maker, opensslVerdict } from "./openssl_verify.ts";
+import { CASES, SPECS } from "./openssl_verify_cases.ts";
+
+after(() => rmSync(folder, { recursive: true }));
+
+const maker = new Maker(SPECS);
+const start = Math.floor(Date.now() / 1000);
+const file = (pem: string) => ({ path: "test", bytes: new TextEncoder().encode(pem) });
+
+for (const one of CASES) {
+  const { claim, leaf, sent = [], trusted = ["root"], depth = 9, day = 0, says } = one;
+  test(`openssl and this program judge alike: ${claim}`, () => {
+    const lists = (one.lists ?? []).map((spec) => maker.list(spec));
+    const authorities = trusted.map((name) => maker.pem(name));
+    // Certificates are made while the test runs: a minute later they are valid for sure.
+    const time = start + Math.round(day * 86_400) + 60;
+    const verdict = opensslVerdict({
+      leaf: maker.pem(leaf),
+      sent: sent.map((name) => maker.pem(name)),
+      trusted: authorities,
+      lists,
+      depth,
+      time,
+    });
+    assert.equal(verdict, says, "what openssl says");
+    const trust = makeTrust(authorities.map(file), lists.map(file));
+    const chain = [leaf, ...sent].map((name) => maker.der(name));
+    const options = { depth, now: time * 1000, purpose: "client" } as const;
+    const expected = ("Deno" in globalThis ? one.onDeno : undefined) ?? one.ours ?? says;
+    for (const _ of ["first", "from the cache"]) {
+      const ours = verifyChain(chain, trust, options);
+      assert.equal(ours.ok ? "OK" : ours.reason, expected, "what we say");
+    }
+  });
+}
+
+test("the table has at least 40 chains, and differences are few", () => {
+  const different = CASES.filter(({ ours }) => ours !== undefined);
+  assert.ok(CASES.length - different.length >= 40);
+  // Where openssl commits itself to a wrong way.
+  assert.equal(different.filter(({ ours }) => ours === "OK").length, 2);
+});
