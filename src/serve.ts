@@ -127,40 +127,31 @@ async function converseDelayed(conn: Connection, program: Program, deps: Deps): 
   const ends = program.delayed;
   if (!ends) throw new Error("the program was not started for UCSPI-TLS");
   const options = relayOptions(conn, deps);
-  const plain = await plainPhase(conn.socket, program, ends, {
-    ...options,
-    banner: deps.options.banner,
-  });
+  const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
+  const { exited } = program;
   const close = (): void => {
-    for (const end of [ends.controlInput, ends.controlOutput, ends.tlsInput, ends.tlsOutput]) {
-      end.destroy();
-    }
+    for (const end of [controlInput, controlOutput, input, output, program.output]) end.destroy();
   };
-  if ("status" in plain) {
-    close();
-    return plain.status;
-  }
   try {
+    const { banner } = deps.options;
+    const plain = await plainPhase(conn.socket, program, ends, { ...options, banner });
+    if ("status" in plain) return plain.status;
     const channel = await secure(conn, deps, plain.request.hello);
     logTls(program, channel, deps);
     if (plain.request.environment) {
-      ends.controlOutput.write(environmentMessage(channelVariables(channel, deps)));
+      controlOutput.write(environmentMessage(channelVariables(channel, deps)));
     }
-    const { tlsInput: input, tlsOutput: output } = ends;
-    const { exited } = program;
     const kill = (): boolean => program.kill("SIGTERM");
-    const status = await relay(channel.stream, { input, output, exited, kill }, options).status;
-    close();
-    program.output.destroy();
-    return status;
+    return await relay(channel.stream, { input, output, exited, kill }, options).status;
   } catch (error) {
     report(conn, deps, program.pid, error);
     close(); // the program is told by EOF
-    program.output.destroy();
     conn.socket.destroy();
     deps.gate.leave(conn);
     const timer = setTimeout(() => program.kill("SIGTERM"), options.idleTimeout * 1000);
-    return await program.exited.finally(() => clearTimeout(timer));
+    return await exited.finally(() => clearTimeout(timer));
+  } finally {
+    close();
   }
 }
 

@@ -30,10 +30,12 @@ export class Tap {
     this.#size = 0;
   }
 
-  /** A ClientHello that came after the program's last output; or one that the client had sent in
-   *  one go with the command before it, ahead of the answer. */
+  /** A ClientHello that came after the program's last output; or one of which the client had sent at
+   *  least the beginning in one go with the command before it, ahead of the answer. */
   hello(): Uint8Array {
-    return helloIn(concat(this.#current.length > 0 ? this.#current : this.#previous));
+    const early = helloIn(concat(this.#previous));
+    if (early.length > 0) return concat([early, ...this.#current]);
+    return helloIn(concat(this.#current));
   }
 }
 

@@ -9,7 +9,14 @@
 
 import { Tap } from "../codec/ucspi_tls.ts";
 import { type Relay, relay, type RelayOptions } from "../relay.ts";
-import type { DelayedEnds, Program, Sink, Source, Stream } from "../runtime/runtime.ts";
+import {
+  type DelayedEnds,
+  HandshakeError,
+  type Program,
+  type Sink,
+  type Source,
+  type Stream,
+} from "../runtime/runtime.ts";
 
 /** What the program asked for. `Y` wants the TLS environment on SSLCTLFD. */
 export interface Request {
@@ -18,9 +25,14 @@ export interface Request {
   hello: Uint8Array;
 }
 
+/** More than a pipe can hold (Linux: 1 MiB for an ordinary user) and a runtime has read of it: what
+ *  comes beyond that after the request was written after the request. */
+const MAX_LATE = 2 << 20;
+
 /** Relays in the clear until the program asks for TLS (`request`) or is done (`status`).
  *  When it has asked, the relay is stopped, the plain pipes are closed and `channel` is paused,
- *  with nothing of the program's plain output left behind. */
+ *  with nothing of the program's plain output left behind. Rejects with `HandshakeError` when it
+ *  asks and the client has gone. */
 export function plainPhase(
   channel: Stream,
   program: Program,
@@ -28,30 +40,98 @@ export function plainPhase(
   options: RelayOptions,
 ): Promise<{ status: number } | { request: Request }> {
   const tap = new Tap();
-  const { promise, resolve } = Promise.withResolvers<{ status: number } | { request: Request }>();
+  const { promise, resolve, reject } = Promise.withResolvers<
+    { status: number } | { request: Request }
+  >();
+  let asked: { environment: boolean } | undefined;
   let controlEnded = false;
-  let asked = false;
-  /** The end of fd 1 was seen; told once it is sure that no request came before it. */
-  let heldEnd: (() => void) | undefined;
+  let exited = false;
+  /** The client's end of data was seen; and that nothing reaches it any more. */
+  let clientEnded = false;
+  let clientGone = false;
+  let outputEnded = false;
+  /** A slow client holds the program's output up. */
+  let heldUp = true;
+  /** Bytes of output since the request was seen. */
+  let late = 0;
+  /** Nothing more of fd 1 goes to the client, or its end has been told. */
+  let over = false;
+
+  /** Everything that the program wrote before it asked has been handed to the system. */
+  function drained(): boolean {
+    if (clientGone) return true;
+    return !heldUp && (outputEnded || late > MAX_LATE || !ends.outputReadable());
+  }
+
+  /** Called whenever that may have become so. */
+  function look(): void {
+    if (!asked || over || !drained()) return;
+    // Once more in the next turn: the runtime may have read what it has not delivered yet.
+    setImmediate(() => {
+      if (!over && drained()) takeOver();
+    });
+  }
+
+  function takeOver(): void {
+    over = true;
+    plain.stop();
+    program.input.destroy();
+    // What it writes to fd 1 from now on must not reach the client in the clear.
+    program.output.onData = program.output.onEnd = program.output.onClose = () => {};
+    program.output.resume();
+    if (clientEnded) reject(new HandshakeError("connection closed by the peer"));
+    else resolve({ request: { environment: asked?.environment === true, hello: tap.hello() } });
+  }
+
+  /** The end of fd 1 is the client's only when no request can follow: a program may put its TLS
+   *  descriptors over 0 and 1 before or after it asks. */
+  function tellEnd(): void {
+    if (!outputEnded || asked || over) return;
+    // Open and silent after the program's exit: held by a child that goes on.
+    if (!controlEnded && (!exited || ends.controlReadable())) return;
+    over = true;
+    output.onEnd();
+  }
+
+  function controlGone(): void {
+    controlEnded = true;
+    ends.controlInput.destroy();
+    tellEnd();
+  }
 
   const output: Source = {
     onData: () => {},
     onEnd: () => {},
     onClose: () => {},
-    pause: () => program.output.pause(),
-    resume: () => program.output.resume(),
-    destroy: () => program.output.destroy(),
+    pause() {
+      heldUp = true;
+      program.output.pause();
+    },
+    resume() {
+      heldUp = false;
+      program.output.resume();
+      look();
+    },
+    destroy() {
+      clientGone = true;
+      program.output.destroy();
+      look();
+    },
   };
   program.output.onData = (chunk) => {
     tap.fromProgram();
+    if (asked) late += chunk.length;
     output.onData(chunk);
+    look();
   };
   program.output.onEnd = () => {
-    // A program that has asked may put its TLS descriptors over 0 and 1: then this is no end.
-    if (!controlEnded && ends.controlReadable()) heldEnd = () => output.onEnd();
-    else output.onEnd();
+    outputEnded = true;
+    tellEnd();
+    look();
   };
-  program.output.onClose = (error) => output.onClose(error);
+  program.output.onClose = (error) => {
+    if (error) program.output.onEnd();
+  };
   const input: Sink = {
     onDrain: () => {},
     onClose: () => {},
@@ -59,11 +139,27 @@ export function plainPhase(
       tap.fromClient(chunk);
       return program.input.write(chunk);
     },
-    end: () => program.input.end(),
+    end() {
+      clientEnded = true;
+      program.input.end();
+    },
     destroy: () => program.input.destroy(),
   };
   program.input.onDrain = () => input.onDrain();
   program.input.onClose = (error) => input.onClose(error);
+  ends.controlInput.onData = (chunk) => {
+    ends.controlInput.onData = () => {}; // asking again changes nothing
+    const letter = String.fromCharCode(chunk[0] as number);
+    if (letter !== "y" && letter !== "Y") {
+      ends.controlOutput.destroy(); // with ours of both directions closed it is told by EOF
+      return controlGone();
+    }
+    if (over) return;
+    asked = { environment: letter === "Y" };
+    look();
+  };
+  ends.controlInput.onEnd = controlGone;
+  ends.controlInput.onClose = controlGone;
 
   const plain: Relay = relay(channel, {
     input,
@@ -74,37 +170,12 @@ export function plainPhase(
   plain.status.then((status) => {
     if (!asked) resolve({ status });
   });
-
-  const takeOver = (environment: boolean): void => {
-    asked = true;
-    ends.controlInput.onData = () => {}; // it has asked; asking again changes nothing
-    const wait = (): void => {
-      // Held up by a slow client, or on its way: the relay goes on until the pipe is empty.
-      if (ends.outputReadable()) {
-        setTimeout(wait, 1);
-        return;
-      }
-      plain.stop();
-      program.input.destroy();
-      // What it writes to fd 1 from now on must not reach the client in the clear.
-      program.output.onData = program.output.onEnd = () => {};
-      program.output.resume();
-      resolve({ request: { environment, hello: tap.hello() } });
-    };
-    wait();
-  };
-  ends.controlInput.onData = (chunk) => {
-    const letter = String.fromCharCode(chunk[0] as number);
-    if (letter === "y" || letter === "Y") takeOver(letter === "Y");
-    else controlGone();
-  };
-  const controlGone = (): void => {
-    controlEnded = true;
-    ends.controlInput.destroy();
-    heldEnd?.();
-  };
-  ends.controlInput.onEnd = controlGone;
-  ends.controlInput.onClose = controlGone;
+  program.exited.then(() =>
+    setImmediate(() => { // what the runtime has read already is told before
+      exited = true;
+      tellEnd();
+    })
+  );
   ends.controlInput.resume();
   return promise;
 }

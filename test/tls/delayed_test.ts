@@ -1,0 +1,518 @@
+/** The plain phase of UCSPI-TLS over streams in memory: what reaches whom, and when it is over. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, latin1 } from "../../src/codec/bytes.ts";
+import { environmentMessage } from "../../src/codec/ucspi_tls.ts";
+import type { RelayOptions } from "../../src/relay.ts";
+import {
+  type DelayedEnds,
+  HandshakeError,
+  type Program,
+  type Sink,
+  type Socket,
+  type Source,
+} from "../../src/runtime/runtime.ts";
+import { plainPhase } from "../../src/tls/delayed.ts";
+
+const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
+/** The beginning of a ClientHello, as far as this stage looks. */
+const HELLO = bytes("\x16\x03\x01\x00\x05hello");
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Delivers what is put in, when it is not paused. */
+class FakeSource implements Source {
+  onData: (chunk: Uint8Array) => void = () => {};
+  onEnd: () => void = () => {};
+  onClose: (error?: Error) => void = () => {};
+  destroyed = false;
+  #flowing = false;
+  #queue: (Uint8Array | null)[] = [];
+
+  /** A chunk, or null for the end. */
+  put(item: string | Uint8Array | null): void {
+    this.#queue.push(typeof item === "string" ? bytes(item) : item);
+    this.#deliver();
+  }
+  pause(): void {
+    this.#flowing = false;
+  }
+  resume(): void {
+    this.#flowing = true;
+    queueMicrotask(() => this.#deliver());
+  }
+  /** There is always more. */
+  endless = false;
+  get readable(): boolean {
+    return this.endless || this.#queue.length > 0;
+  }
+  destroy(): void {
+    this.destroyed = true;
+    this.#queue = [];
+  }
+  #deliver(): void {
+    while (this.#flowing && !this.destroyed) {
+      const item = this.#queue.shift();
+      if (item === undefined) return;
+      if (item === null) this.onEnd();
+      else this.onData(item);
+    }
+  }
+}
+
+class FakeSink implements Sink {
+  onDrain: () => void = () => {};
+  onClose: (error?: Error) => void = () => {};
+  readonly written: Uint8Array[] = [];
+  ended = false;
+  destroyed = false;
+  full = false;
+
+  get text(): string {
+    return latin1(concat(this.written));
+  }
+  write(chunk: Uint8Array): boolean {
+    if (!this.destroyed && !this.ended) this.written.push(chunk);
+    return !this.full;
+  }
+  drain(): void {
+    this.full = false;
+    this.onDrain();
+  }
+  end(): void {
+    this.ended = true;
+  }
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
+
+/** The client: `input` is what it sends, `output` what it gets. */
+class FakeSocket extends FakeSource implements Socket {
+  readonly local = { ip: "192.0.2.1", port: 25 };
+  readonly remote = { ip: "192.0.2.7", port: 4711 };
+  readonly fd = undefined;
+  readonly output = new FakeSink();
+  onDrain: () => void = () => {};
+
+  write(chunk: Uint8Array): boolean {
+    return this.output.write(chunk);
+  }
+  end(): void {
+    this.output.end();
+  }
+  setNoDelay(): void {}
+  unacknowledged(): undefined {}
+  startTls(): never {
+    throw new Error("no TLS here");
+  }
+}
+
+/** A plain phase under way. */
+function begin(options: Partial<RelayOptions> = {}) {
+  const client = new FakeSocket();
+  const [input, output] = [new FakeSink(), new FakeSource()];
+  const [controlInput, controlOutput] = [new FakeSource(), new FakeSink()];
+  const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
+  const killed: string[] = [];
+  const ends: DelayedEnds = {
+    controlInput,
+    controlOutput,
+    tlsInput: new FakeSink(),
+    tlsOutput: new FakeSource(),
+    controlReadable: () => controlInput.readable,
+    outputReadable: () => output.readable,
+  };
+  const program: Program = {
+    pid: 1,
+    input,
+    output,
+    exited,
+    kill: (signal) => killed.push(signal) > 0,
+  };
+  let gone = 0;
+  let result: Awaited<ReturnType<typeof plainPhase>> | Error | undefined;
+  const done = plainPhase(client, program, ends, {
+    idleTimeout: 60,
+    socket: client,
+    onGone: () => gone++,
+    ...options,
+  }).then((value) => result = value, (error: Error) => result = error);
+  return {
+    client,
+    input,
+    output,
+    control: controlInput,
+    answer: controlOutput,
+    exit,
+    killed,
+    done,
+    /** What it came to, so far. */
+    get result() {
+      return result;
+    },
+    get gone() {
+      return gone;
+    },
+    /** The hello of the request it came to. */
+    async hello(): Promise<string> {
+      const end = await done;
+      assert.ok(!(end instanceof Error) && "request" in end, `no request: ${end}`);
+      return latin1(end.request.hello);
+    },
+    /** The program is gone, and with it all its descriptors. */
+    die(status = 0): void {
+      output.put(null);
+      controlInput.put(null);
+      exit(status);
+    },
+  };
+}
+
+test("output written before y reaches the client before the plain phase is over", async () => {
+  const phase = begin();
+  await turn();
+  phase.output.pause(); // the request overtakes the output on its way through the server
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  await turn();
+  assert.equal(phase.result, undefined);
+  phase.output.resume();
+  assert.equal(await phase.hello(), "");
+  assert.equal(phase.client.output.text, "220 go\r\n");
+});
+
+test("y and Y are told apart, and Y asks for the environment", async () => {
+  for (const letter of ["y", "Y", "Y\n"]) {
+    const phase = begin();
+    phase.control.put(letter);
+    assert.deepEqual(await phase.done, {
+      request: { environment: letter !== "y", hello: new Uint8Array(0) },
+    });
+  }
+});
+
+test("when it is over the plain pipe is closed and the client paused, with nothing lost", async () => {
+  const phase = begin();
+  phase.control.put("y");
+  await phase.done;
+  assert.ok(phase.input.destroyed);
+  let late = "";
+  phase.client.onData = (chunk) => late += latin1(chunk);
+  phase.client.put(HELLO);
+  await turn();
+  assert.equal(late, "");
+  phase.client.resume();
+  await turn();
+  assert.equal(late, latin1(HELLO));
+  assert.equal(phase.input.text, "");
+});
+
+test("a hello in the same chunk as STARTTLS is found, split anywhere around the answer", async () => {
+  const sent = concat([bytes("STARTTLS\r\n"), HELLO]);
+  for (let first = "STARTTLS\r\n".length; first <= sent.length; first++) {
+    for (let second = first; second <= sent.length; second++) {
+      const phase = begin();
+      await turn();
+      phase.client.put(sent.subarray(0, first));
+      phase.output.put("220 go\r\n");
+      if (second > first) phase.client.put(sent.subarray(first, second));
+      phase.control.put("y");
+      const hello = await phase.hello();
+      let rest = "";
+      phase.client.onData = (chunk) => rest += latin1(chunk);
+      phase.client.put(sent.subarray(second));
+      phase.client.resume();
+      await turn();
+      assert.equal(hello + rest, latin1(HELLO), `cut at ${first} and ${second}`);
+    }
+  }
+});
+
+test("a hello that comes byte by byte, after the answer and before y, is found", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.put("STARTTLS\r\n");
+  phase.output.put("220-go\r\n");
+  phase.output.put("220 now\r\n");
+  for (const byte of HELLO) phase.client.put(Uint8Array.of(byte));
+  phase.control.put("y");
+  assert.equal(await phase.hello(), latin1(HELLO));
+});
+
+test("a hello is found where the program answers nothing", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.put(concat([bytes("start tls\n"), HELLO]));
+  phase.control.put("y");
+  assert.equal(await phase.hello(), latin1(HELLO));
+});
+
+test("plaintext sent ahead is never handed on as the beginning of TLS", async () => {
+  for (
+    const injected of [
+      "RSET\r\n",
+      "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n",
+      "\x16",
+      "\x16\x16\x03",
+      "x\x16\x03\x01\x00\x05hello",
+      "\x17\x03\x03\x00\x05hello\r\n",
+    ]
+  ) {
+    for (const place of ["before", "after"]) {
+      const phase = begin();
+      await turn();
+      phase.client.put(place === "before" ? `STARTTLS\r\n${injected}` : "STARTTLS\r\n");
+      phase.output.put("220 go\r\n");
+      if (place === "after") phase.client.put(injected);
+      phase.control.put("y");
+      const hello = await phase.hello();
+      // A lone 22 may become a ClientHello; the TLS library gets it and what comes, and nothing else.
+      assert.equal(hello, injected === "\x16" ? "\x16" : "", JSON.stringify([injected, place]));
+    }
+  }
+});
+
+test("a hello behind injected plaintext comes without the plaintext", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.put(concat([bytes("STARTTLS\r\nRSET\r\n"), HELLO]));
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  assert.equal(await phase.hello(), latin1(HELLO));
+});
+
+test("plaintext of earlier rounds that looks like a hello is forgotten", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.put(HELLO);
+  phase.output.put("500 what\r\n");
+  phase.client.put("STARTTLS\r\n");
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  assert.equal(await phase.hello(), "");
+});
+
+test("more than 64 KB ahead of the answer are not remembered", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.put(new Uint8Array(70_000).fill(0x16));
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  assert.equal(await phase.hello(), "");
+});
+
+test("a program that asks twice has asked once", async () => {
+  for (const letters of [["yY"], ["y", "Y"], ["y", "y"]]) {
+    const phase = begin();
+    for (const letter of letters) phase.control.put(letter);
+    assert.deepEqual(await phase.done, {
+      request: { environment: false, hello: new Uint8Array(0) },
+    });
+  }
+});
+
+test("fd 1 closed right after y is no end for the client", async () => {
+  for (const order of ["y first", "end first"]) {
+    const phase = begin();
+    await turn();
+    if (order === "end first") phase.output.put(null);
+    phase.control.put("y");
+    if (order === "y first") phase.output.put(null);
+    assert.equal(await phase.hello(), "");
+    assert.equal(phase.client.output.ended, false, order);
+  }
+});
+
+test("fd 1 closed long before y is no end for the client", async () => {
+  const phase = begin();
+  await turn();
+  phase.output.put("220 go\r\n");
+  phase.output.put(null);
+  await turn();
+  await turn();
+  assert.equal(phase.client.output.ended, false);
+  phase.control.put("y");
+  assert.equal(await phase.hello(), "");
+  assert.equal(phase.client.output.text, "220 go\r\n");
+});
+
+test("a program that never asks is served in the clear to its end", async () => {
+  const phase = begin({ banner: "welcome\n" });
+  await turn();
+  phase.client.put("ping\n");
+  phase.output.put("pong\n");
+  phase.die(256);
+  assert.deepEqual(await phase.done, { status: 256 });
+  assert.equal(phase.input.text, "ping\n");
+  assert.equal(phase.client.output.text, "welcome\npong\n");
+  assert.ok(phase.client.output.ended);
+});
+
+test("a program that closes the control socket is served in the clear on", async () => {
+  const phase = begin();
+  await turn();
+  phase.control.put(null);
+  await turn();
+  assert.ok(phase.control.destroyed);
+  phase.output.put("still here\n");
+  phase.output.put(null);
+  await turn();
+  assert.ok(phase.client.output.ended, "the end of fd 1 is told at once: nothing can follow it");
+  phase.exit(0);
+  assert.deepEqual(await phase.done, { status: 0 });
+  assert.equal(phase.client.output.text, "still here\n");
+});
+
+test("another letter closes the control socket, both ways", async () => {
+  const phase = begin();
+  await turn();
+  phase.control.put("Q");
+  await turn();
+  assert.ok(phase.control.destroyed && phase.answer.destroyed);
+  phase.die(0);
+  assert.deepEqual(await phase.done, { status: 0 });
+});
+
+test("a program that dies after y has asked", async () => {
+  const phase = begin();
+  await turn();
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  phase.die(9);
+  assert.equal(await phase.hello(), "");
+  assert.equal(phase.client.output.text, "220 go\r\n");
+  assert.equal(phase.client.output.ended, false);
+});
+
+test("a program that dies while its y is on its way has asked", async () => {
+  const phase = begin();
+  await turn();
+  phase.control.pause();
+  phase.control.put("y");
+  phase.die(9);
+  await turn();
+  await turn();
+  assert.equal(phase.client.output.ended, false);
+  phase.control.resume();
+  assert.equal(await phase.hello(), "");
+});
+
+test("a child that keeps the control socket does not keep the client", async () => {
+  const phase = begin();
+  await turn();
+  phase.output.put(null);
+  phase.exit(0);
+  assert.deepEqual(await phase.done, { status: 0 });
+  assert.ok(phase.client.output.ended);
+});
+
+test("a slow client gets all of the output before TLS begins", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.output.full = true;
+  phase.output.put("220 a long\r\n"); // the client's queue is full from now on
+  phase.output.put("and slow answer\r\n");
+  phase.control.put("y");
+  phase.output.put(null);
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assert.equal(phase.result, undefined);
+  phase.client.output.full = false;
+  phase.client.onDrain();
+  assert.equal(await phase.hello(), "");
+  assert.equal(phase.client.output.text, "220 a long\r\nand slow answer\r\n");
+  assert.equal(phase.client.output.ended, false);
+});
+
+test("the last output is waited for, also when the pipe behind it is empty", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.output.full = true;
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assert.equal(phase.result, undefined);
+  phase.client.onDrain();
+  assert.equal(await phase.hello(), "");
+});
+
+test("output after TLS has begun does not reach the client", async () => {
+  const phase = begin();
+  phase.control.put("y");
+  await phase.done;
+  phase.output.put("in the clear\n");
+  phase.output.put(null);
+  await turn();
+  assert.equal(phase.client.output.text, "");
+  assert.equal(phase.client.output.ended, false);
+});
+
+test("a program that never stops writing after y does not keep TLS from beginning", async () => {
+  const phase = begin();
+  await turn();
+  phase.control.put("y");
+  phase.output.endless = true;
+  let written = 0;
+  while (phase.result === undefined && written < 1000) {
+    phase.output.put(new Uint8Array(65_536));
+    written++;
+    await turn();
+  }
+  assert.ok(written < 100, `${written} chunks of 64 KB went through`);
+  assert.equal(await phase.hello(), "");
+});
+
+test("a client that has gone is told to the program that asks, as a failed handshake", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.onClose(new Error("reset"));
+  assert.equal(phase.gone, 1);
+  assert.ok(phase.input.ended);
+  phase.control.put("y");
+  await phase.done;
+  assert.ok(phase.result instanceof HandshakeError);
+});
+
+test("a client that goes while its output is held up ends the wait", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.output.full = true;
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  await turn();
+  phase.client.onClose();
+  await phase.done;
+  assert.ok(phase.result instanceof HandshakeError);
+});
+
+test("a client that has ended its data gets its output, and no TLS", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.put("STARTTLS\r\n");
+  phase.client.put(null);
+  phase.output.put("220 go\r\n");
+  phase.control.put("y");
+  await phase.done;
+  assert.ok(phase.result instanceof HandshakeError);
+  assert.equal(phase.client.output.text, "220 go\r\n");
+});
+
+test("an idle connection ends by SIGTERM, also in the plain phase", async () => {
+  const phase = begin({ idleTimeout: 0.01 });
+  while (phase.killed.length === 0) await turn();
+  assert.deepEqual(phase.killed, ["SIGTERM"]);
+  assert.ok(phase.client.destroyed);
+  phase.die(15);
+  assert.deepEqual(await phase.done, { status: 15 });
+});
+
+test("the answer to Y is NAME=value NUL for each, and one more NUL", () => {
+  const message = (variables: [string, string][]): string =>
+    new TextDecoder().decode(environmentMessage(variables));
+  assert.equal(message([]), "\0");
+  assert.equal(
+    message([["SSL_PROTOCOL", "TLSv1.3"], ["SSL_CLIENT_S_DN", "/CN=ü\n"], ["EMPTY", ""]]),
+    "SSL_PROTOCOL=TLSv1.3\0SSL_CLIENT_S_DN=/CN=ü\n\0EMPTY=\0\0",
+  );
+  assert.equal(message([["A", "x\0B=forged"]]), "A=x?B=forged\0\0");
+});
