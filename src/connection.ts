@@ -27,7 +27,7 @@ export function describe(
   socket: Socket,
   options: { localName: string | undefined; interface: string | undefined },
 ): Connection {
-  return {
+  const conn: Connection = {
     socket,
     local: { ...socket.local, host: options.localName },
     remote: { ...socket.remote },
@@ -35,6 +35,10 @@ export function describe(
     variables: new Map(),
     abort: new AbortController(),
   };
+  // Stages that wait for the client put their own in place. While names are looked up nobody does:
+  // a client that has gone must not go on counting, nor be asked about.
+  socket.onClose = (error) => giveUp(conn, `connection ${error ? "reset" : "closed"} by the peer`);
+  return conn;
 }
 
 /** Gives up a connection that has no program yet. */

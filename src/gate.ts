@@ -82,6 +82,7 @@ export class Gate {
   /** Waits for one of the -c places, first come first served. The function it gives returns the
    *  place; only its first call counts. Rejects when `signal` aborts. */
   place(signal: AbortSignal): Promise<() => void> {
+    if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
     return new Promise((resolve, reject) => {
       const waiter = { resolve, signal };
       signal.addEventListener("abort", () => {
