@@ -6,6 +6,7 @@ import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { HandshakeQueue } from "./tls.ts";
+import type { ClientAuths } from "./tls/client_auth.ts";
 import type { Contexts } from "./tls/context.ts";
 
 export interface Deps {
@@ -15,6 +16,7 @@ export interface Deps {
   gate: Gate;
   admission: AdmitDeps;
   contexts: Contexts;
+  clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
   /** What every program gets. */
   baseEnvironment: Readonly<Record<string, string>>;

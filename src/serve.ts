@@ -170,8 +170,9 @@ function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
   }
 }
 
-function logTls(program: Program, { session }: Channel, { log }: Deps): void {
+function logTls(program: Program, { session, clientVerify }: Channel, { log }: Deps): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
+  if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
 }
 
 function logStatus({ log, options, admission }: Deps): void {

@@ -16,7 +16,8 @@ import {
   type TlsStream,
 } from "./runtime/runtime.ts";
 import type { Prepared } from "./tls/context.ts";
-import { tlsVariables } from "./tls/variables.ts";
+import type { ClientAuth } from "./tls/client_auth.ts";
+import { type ClientVerify, tlsVariables } from "./tls/variables.ts";
 import { PRODUCT } from "./version.ts";
 
 /** Handshakes begun per turn of the event loop: more bring Bun's own order back. */
@@ -31,23 +32,26 @@ const HANDSHAKE = 22;
 export interface Channel {
   stream: TlsStream;
   prepared: Prepared;
-  /** Of the session, when the options ask for it: reading it costs time. */
+  /** Of the session, when somebody asks for it: reading it costs time. */
   session: TlsSession | undefined;
+  clientVerify: ClientVerify;
 }
 
 /** The handshake, with the settings of this connection, within -T seconds. `begin` are bytes of a
  *  ClientHello that came before it was asked for. Rejects with `HandshakeError`, or `FatalError`
  *  when there is no certificate to be had. */
 export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): Promise<Channel> {
-  const { options, contexts, handshakes, gate } = deps;
-  const prepared = contexts.get(conn.variables);
+  const { options, clientAuths, contexts, handshakes, gate } = deps;
+  const auth = clientAuths.get(conn.variables);
+  const prepared = contexts.get(conn.variables, auth);
   const seconds = options.handshakeTimeout;
   const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
   try {
     const first = await readHello(conn, () => gate.spoke(conn), begin);
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
-    const asked = options.tlsVariables || options.delayed || options.verbosity >= 3;
-    return { stream, prepared, session: asked ? stream.session() : undefined };
+    const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth;
+    const session = asked ? stream.session() : undefined;
+    return { stream, prepared, session, clientVerify: verifyClient(conn, stream, session, auth) };
   } catch (error) {
     const { signal } = conn.abort;
     throw signal.aborted ? new HandshakeError(String(signal.reason)) : error;
@@ -56,9 +60,28 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
   }
 }
 
+/** Throws `HandshakeError` when a valid certificate is required and this is none. The library has
+ *  finished its handshake then: what is left to tell the client is close_notify. */
+function verifyClient(
+  conn: Connection,
+  stream: TlsStream,
+  session: TlsSession | undefined,
+  auth: ClientAuth | undefined,
+): ClientVerify {
+  if (!auth || !session) return "NONE";
+  const verdict = auth.verify(session.peerCertificates, conn.remote.host);
+  if (!auth.required || verdict === "SUCCESS") return verdict;
+  stream.end();
+  throw new HandshakeError(
+    verdict === "NONE"
+      ? "peer did not return a certificate"
+      : `client certificate: ${verdict.replace(/^FAILED:/, "")}`,
+  );
+}
+
 /** The mod_ssl variables of a connection (-s, or asked for by `Y`). */
 export function channelVariables(
-  { session, prepared }: Channel,
+  { session, prepared, clientVerify }: Channel,
   { runtime }: Deps,
 ): Map<string, string> {
   if (!session) return new Map();
@@ -68,7 +91,7 @@ export function channelVariables(
     sessionId: session.id,
     serverCertificate: prepared.serverVariables,
     clientChain: session.peerCertificates,
-    clientVerify: "NONE",
+    clientVerify,
     sni: session.serverName,
     alpn: session.alpn,
     versionInterface: PRODUCT,

@@ -19,6 +19,7 @@ import type { Deps } from "../deps.ts";
 import { serve, type Server } from "../serve.ts";
 import { baseEnvironment } from "../start.ts";
 import { HandshakeQueue } from "../tls.ts";
+import { ClientAuths } from "../tls/client_auth.ts";
 import { Contexts } from "../tls/context.ts";
 import { makeSelfSigned } from "../tls/self_signed.ts";
 import { PRODUCT, VERSION } from "../version.ts";
@@ -44,7 +45,7 @@ export async function sslserver(
     }
     const options = request.serve;
     log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
-    refuseUnfinished(options, env);
+    refuseUnfinished(env);
     await run(options, env, await loadRuntime(), log);
     log.flush();
     return EXIT.ok;
@@ -69,7 +70,12 @@ async function run(options: Options, env: Env, runtime: Runtime, log: Log): Prom
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const resolver = new Resolver({ config: new DnsConfig({ env }) });
   const address = await listenAddress(options, resolver);
-  const contexts = makeContexts(options, env, runtime, log);
+  const clientAuths = new ClientAuths({
+    option: options.clientCertificate,
+    env: (name) => env[name],
+    log,
+  });
+  const contexts = makeContexts(options, env, runtime, log, clientAuths);
   if (env["DHFILE"]) {
     log.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
   }
@@ -86,6 +92,7 @@ async function run(options: Options, env: Env, runtime: Runtime, log: Log): Prom
     options,
     log,
     contexts,
+    clientAuths,
     handshakes: new HandshakeQueue(),
     gate: new Gate({
       limits,
@@ -102,6 +109,7 @@ async function run(options: Options, env: Env, runtime: Runtime, log: Log): Prom
         perAddress: parseLimit("MAXCONIP", env["MAXCONIP"]),
         rate: parseRate(env["MAXCONRATE"]),
       },
+      perNetwork: parseLimit("MAXCONNET", env["MAXCONNET"]),
       resolver,
       asksAboutLoopback: asked,
       rules,
@@ -120,6 +128,7 @@ async function run(options: Options, env: Env, runtime: Runtime, log: Log): Prom
   const daily = setInterval(() => contexts.warnOfExpiry(), DAY);
   onSignals(runtime, server, () => {
     contexts.reload();
+    clientAuths.reload();
     rules?.expire();
     earlyRules?.expire();
   });
@@ -142,7 +151,13 @@ function onSignals(runtime: Runtime, server: Server, reload: () => void): void {
   runtime.onSignal("SIGPIPE", () => {});
 }
 
-function makeContexts(options: Options, env: Env, runtime: Runtime, log: Log): Contexts {
+function makeContexts(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  log: Log,
+  clientAuths: ClientAuths,
+): Contexts {
   const made = options.selfSigned ? makeSelfSigned(ownNames(options.host)) : undefined;
   const contexts = new Contexts({
     runtime,
@@ -151,7 +166,7 @@ function makeContexts(options: Options, env: Env, runtime: Runtime, log: Log): C
     password: options.keyPassword ? readPassword(runtime) : undefined,
     ...(made ? { keyPair: { chain: made.certPem, key: made.keyPem } } : {}),
   });
-  contexts.get();
+  contexts.get(undefined, clientAuths.get());
   contexts.warnOfExpiry();
   if (made) {
     log.notice(`self-signed certificate, SHA-256 fingerprint ${made.fingerprintSha256}`, {
@@ -233,19 +248,14 @@ function regainsRoot(libc: NonNullable<Runtime["libc"]>): boolean {
 }
 
 /** Options and settings that this version knows and cannot honour are refused, not swallowed. */
-function refuseUnfinished(options: Options, env: Env): void {
+function refuseUnfinished(env: Env): void {
   const refuse = (what: string): never => {
     throw new UsageError(`${what} is not supported by ${PRODUCT}`);
   };
-  if (options.clientCertificate === "valid") refuse("option -m");
-  if (options.clientCertificate === "match") refuse("option -z");
   for (const name of ["SSL_CHROOT", "SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP"]) {
     if (env[name]) refuse(`$${name}`);
   }
-  for (const name of ["CCAVERIFY", "CRLFILE", "TICKETKEYFILE", "CCADIR"]) {
-    if (env[name]) refuse(`$${name}`);
-  }
-  if (env["CCAFILE"] && env["CCAFILE"] !== "-") refuse("$CCAFILE");
+  if (env["TICKETKEYFILE"]) refuse("$TICKETKEYFILE");
   for (const name of Object.keys(env)) {
     if (/^(CERTFILE|KEYFILE):/.test(name)) refuse(`$${name}`);
   }

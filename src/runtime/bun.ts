@@ -83,13 +83,14 @@ function tlsContext(settings: TlsSettings): TlsContext {
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
     ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
-    ...(ask ? { ca: ask.ca, ...(ask.crl ? { crl: ask.crl } : {}) } : {}),
+    // An empty list, too: without one the system's would be trusted and named.
+    ca: ask?.ca ?? [],
   });
   return {
     opaque: {
       secureContext: context,
       requestCert: ask !== undefined,
-      rejectUnauthorized: false,
+      rejectUnauthorized: ask?.required ?? false,
       ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
     },
   };

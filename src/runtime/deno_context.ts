@@ -37,9 +37,6 @@ export function makeContext(settings: TlsSettings): TlsContext {
       `unable to make a TLS context: ${settings.minVersion} to ${settings.maxVersion} is empty`,
     );
   }
-  if (settings.requestCertificate?.crl !== undefined) {
-    throw new Unsupported("check revocation lists", OURS, USE_BUN);
-  }
   const [pair, ...more] = settings.keyPairs;
   if (pair === undefined) throw new Error("unable to make a TLS context: no certificate");
   if (more.length > 0) {

@@ -110,8 +110,10 @@ export interface TlsSettings {
   maxVersion: TlsVersion;
   /** Protocols offered by ALPN, best first. */
   alpn?: string[];
-  /** Ask the client for a certificate; verification is the core's, by `TlsSession`. */
-  requestCertificate?: { ca: string[]; crl?: string[] };
+  /** Ask the client for a certificate, naming the subjects of `ca`; verification is the core's, by
+   *  `TlsSession`. With `required` the library may refuse on its own a client that has none, or none
+   *  that `ca` vouches for, so that the client gets the proper alert. */
+  requestCertificate?: { ca: string[]; required: boolean };
 }
 
 /** Opaque: a context made by `tlsContext` of the same runtime. */

@@ -7,6 +7,8 @@ import fs from "node:fs";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
+import type { ClientAuth } from "./client_auth.ts";
+import { signature, systemReason } from "./files.ts";
 import { type NamedFile, serverKeyPairs } from "./key_pairs.ts";
 import { type Lookup, TLS_VARIABLES, type TlsConfig, tlsConfig } from "./settings.ts";
 import { serverVariables } from "./variables.ts";
@@ -35,6 +37,7 @@ const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
 
 interface Entry {
   config: TlsConfig;
+  auth: ClientAuth | undefined;
   /** What `stat` said of the files when they were last read or tried. */
   seen: string;
   /** Hash of what the files held. */
@@ -64,11 +67,13 @@ export class Contexts {
     this.#now = options.now ?? Date.now;
   }
 
-  /** The context for the server's environment with `overlay` (a rule's variables) on top.
+  /** The context for the server's environment with `overlay` (a rule's variables) on top, that asks
+   *  for what `auth` wants of the client.
    *  Throws `FatalError` when it cannot be made and there is no older one. */
-  get(overlay?: ReadonlyMap<string, string>): Prepared {
+  get(overlay?: ReadonlyMap<string, string>, auth?: ClientAuth): Prepared {
     const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
-    const key = TLS_VARIABLES.map((name) => lookup(name) ?? "").join("\0");
+    const values = TLS_VARIABLES.map((name) => lookup(name) ?? "");
+    const key = [auth?.key ?? "", ...values].join("\0");
     const known = this.#entries.get(key);
     if (known) {
       this.#entries.delete(key);
@@ -76,7 +81,7 @@ export class Contexts {
       if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
       return known.prepared;
     }
-    const entry = this.#make(lookup);
+    const entry = this.#make(lookup, auth);
     this.#entries.set(key, entry);
     if (this.#entries.size > MAX_CONTEXTS) {
       this.#entries.delete(this.#entries.keys().next().value as string);
@@ -107,49 +112,62 @@ export class Contexts {
     }
   }
 
-  #make(lookup: Lookup): Entry {
+  #make(lookup: Lookup, auth: ClientAuth | undefined): Entry {
     const own = this.options.keyPair;
     const config = own
       ? tlsConfig((name) => name === "CERTFILE" ? "-" : name === "KEYFILE" ? "" : lookup(name))
       : tlsConfig(lookup);
     if (own) {
       return {
-        ...this.#build(config, [own], []),
+        ...this.#build(config, auth, [own], []),
         config,
+        auth,
         seen: "",
         content: "",
         checked: Infinity,
       };
     }
-    const seen = signature(config);
+    const seen = signature(filesOf(config));
     const { files, content } = readFiles(config);
-    return { ...this.#fromFiles(config, files), config, seen, content, checked: this.#now() };
+    return {
+      ...this.#fromFiles(config, auth, files),
+      config,
+      auth,
+      seen,
+      content,
+      checked: this.#now(),
+    };
   }
 
   #refresh(entry: Entry): void {
     if (this.options.keyPair) return;
     entry.checked = this.#now();
-    const seen = signature(entry.config);
+    const seen = signature(filesOf(entry.config));
     if (seen === entry.seen) return;
     entry.seen = seen;
     try {
       const { files, content } = readFiles(entry.config);
       if (content === entry.content) return;
-      Object.assign(entry, this.#fromFiles(entry.config, files), { content });
+      Object.assign(entry, this.#fromFiles(entry.config, entry.auth, files), { content });
       this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
     } catch (error) {
       this.options.log.error(`${reason(error)}; the old certificate stays in use`);
     }
   }
 
-  #fromFiles(config: TlsConfig, files: Files): Pick<Entry, "prepared" | "expiry"> {
+  #fromFiles(
+    config: TlsConfig,
+    auth: ClientAuth | undefined,
+    files: Files,
+  ): Pick<Entry, "prepared" | "expiry"> {
     const pairs = serverKeyPairs(files.certificates, files.keys, this.options.password);
     const expiry = pairs.map(({ path, leaf }) => ({ path, notAfter: leaf.notAfter.ms }));
-    return this.#build(config, pairs, expiry);
+    return this.#build(config, auth, pairs, expiry);
   }
 
   #build(
     config: TlsConfig,
+    auth: ClientAuth | undefined,
     keyPairs: KeyPair[],
     expiry: Entry["expiry"],
   ): Pick<Entry, "prepared" | "expiry"> {
@@ -164,6 +182,9 @@ export class Contexts {
       maxVersion,
       ...(ciphers ? { ciphers } : {}),
       ...(alpn ? { alpn } : {}),
+      ...(auth
+        ? { requestCertificate: { ca: auth.names, required: auth.required && auth.namesAreTrust } }
+        : {}),
     });
     const leaf = decodePem(new TextEncoder().encode(keyPairs[0]?.chain ?? ""))[0];
     return {
@@ -178,16 +199,8 @@ interface Files {
   keys: NamedFile[];
 }
 
-/** A line per file that changes when the file does: also when a symbolic link is moved. */
-function signature({ certificateFiles, keyFiles }: TlsConfig): string {
-  return [...certificateFiles, ...keyFiles].map((path) => {
-    try {
-      const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(path);
-      return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
-    } catch (error) {
-      return (error as { code?: string }).code ?? "error";
-    }
-  }).join("\n");
+function filesOf({ certificateFiles, keyFiles }: TlsConfig): string[] {
+  return [...certificateFiles, ...keyFiles];
 }
 
 function readFiles({ certificateFiles, keyFiles }: TlsConfig): { files: Files; content: string } {
@@ -212,11 +225,4 @@ function readFiles({ certificateFiles, keyFiles }: TlsConfig): { files: Files; c
   );
   const keys = keyFiles.map(read("key", "KEYFILE must name a PEM file this user can read"));
   return { files: { certificates, keys }, content: hash.digest("hex") };
-}
-
-/** `ENOENT: no such file or directory, open '…'` → `no such file or directory`: the path is in
- *  the message already. */
-export function systemReason(error: unknown): string {
-  const text = reason(error);
-  return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
 }
