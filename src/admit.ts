@@ -6,7 +6,8 @@ import { type Ask, type Limits, parseLimit, parseRate, type Refusal } from "./ad
 import { localHost, remoteHost } from "./admit/names.ts";
 import type { Resolver } from "./admit/resolver.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./admit/rulebook.ts";
-import { addressKey, parseIp } from "./codec/ip.ts";
+import { fromLatin1 } from "./codec/bytes.ts";
+import { addressKey, networkOfKey, parseIp } from "./codec/ip.ts";
 import type { Connection } from "./connection.ts";
 import { reason } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -30,6 +31,8 @@ export interface AdmitDeps {
   limits: Limits;
   /** MAXCONIP and MAXCONRATE of the server's environment. */
   ask: Ask;
+  /** MAXCONNET of the server's environment: for every rule of a network that sets none itself. */
+  perNetwork: number | undefined;
   resolver: Resolver;
   /** $DNSCACHEIP is set: ask it about the loopback addresses too. */
   asksAboutLoopback: boolean;
@@ -44,7 +47,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   const { limits, options, log } = deps;
   const taken = limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
   if (!("release" in taken)) {
-    log.connectionLimit(taken.count, conn.remote.ip);
+    log.connectionLimit(taken.by === "rate" ? "rate" : "connection", taken.count, conn.remote.ip);
     return deny(words(taken));
   }
   conn.hold = taken;
@@ -109,13 +112,13 @@ function follow(
   if (!verdict.allow) return { ...deny(), explicit };
   for (const [name, value] of verdict.env) conn.variables.set(name, value);
   try {
-    const perNetwork = parseLimit("MAXCONNET", verdict.env.get("MAXCONNET"));
+    const { env, network } = verdict;
+    const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
+      (network && deps.perNetwork && isNetwork(network.key) ? deps.perNetwork : undefined);
     const refusal = conn.hold?.check({
-      perAddress: parseLimit("MAXCONIP", verdict.env.get("MAXCONIP")),
-      rate: parseRate(verdict.env.get("MAXCONRATE")),
-      network: perNetwork && verdict.network
-        ? { key: verdict.network.key, count: perNetwork }
-        : undefined,
+      perAddress: parseLimit("MAXCONIP", env.get("MAXCONIP")),
+      rate: parseRate(env.get("MAXCONRATE")),
+      network: perNetwork && network ? { key: network.key, count: perNetwork } : undefined,
     });
     if (refusal) return { ...deny(words(refusal)), explicit };
   } catch (error) {
@@ -123,6 +126,12 @@ function follow(
     return { ...deny("rules cannot be read"), explicit };
   }
   return { allow: true, explicit };
+}
+
+/** True for the key of a CIDR rule or a dotted prefix: the server's own MAXCONNET must not make all
+ *  the world share one count because there is a rule for everybody. */
+function isNetwork(key: string): boolean {
+  return /^[0-9.]+(?:\.|\/[0-9]+)$/.test(key) || networkOfKey(fromLatin1(key)) !== undefined;
 }
 
 function deny(why?: string): Verdict {

@@ -97,9 +97,9 @@ export class Log {
     );
   }
 
-  /** The limit of the server's own environment, at accept (SPEC 7). */
-  connectionLimit(limit: number, ip: string): void {
-    this.#put(1, "warning", `ip connection limit of ${limit} exceeded for: ${ip}`, {
+  /** A limit of the server's own environment, at accept (SPEC 7). */
+  connectionLimit(what: "connection" | "rate", limit: number, ip: string): void {
+    this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, {
       event: "limit",
       limit,
       remoteIp: ip,
