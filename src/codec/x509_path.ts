@@ -46,6 +46,8 @@ export interface PathFields {
 const SHA1 = "1.3.14.3.2.26";
 const MGF1 = "1.2.840.113549.1.1.8";
 
+const NETSCAPE_TYPE = "2.16.840.1.113730.1.1";
+
 /** RSA moduli above 16,384 bits only burn time: OpenSSL's OPENSSL_RSA_MAX_MODULUS_BITS. */
 const MAX_RSA = 2049;
 
@@ -101,7 +103,9 @@ export function readPathFields({ der }: Certificate): PathFields {
         // [1] and [2], issuer and serial, say the same again.
         authorityKeyId = inside.optional(0x80, "authority key id value")?.content;
       } else if (oid === "2.5.29.30") nameConstraints = true;
-      else if (oid === "2.16.840.1.113730.1.1") netscapeType = bits(value, "netscape type")[0] ?? 0;
+      else if (oid === NETSCAPE_TYPE) {
+        netscapeType = value.expect(TAG.bitString, "netscape type").content[1] ?? 0;
+      }
     }
   }
   return { signed, key, subjectKeyId, authorityKeyId, nameConstraints, netscapeType };
@@ -142,13 +146,10 @@ function positive(reader: DerReader, field: string, maxBytes: number): Uint8Arra
   return digits[0] === 0 ? digits.subarray(1) : digits;
 }
 
-/** A BIT STRING; the bits of the last byte that do not count are zero in DER (X.690 11.2.1). */
+/** A BIT STRING of whole bytes: with bits left out, two encodings would stand for one signature. */
 function bits(reader: DerReader, field: string): Uint8Array {
   const { content, start } = reader.expect(TAG.bitString, field);
-  const unused = content[0] ?? 8;
-  if (unused > 7 || (content.length === 1 && unused > 0)) {
-    reader.fail(field, "bad bit string", start);
-  }
+  if (content[0] !== 0) reader.fail(field, "no whole bytes", start);
   return content.subarray(1);
 }
 

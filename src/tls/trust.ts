@@ -16,7 +16,7 @@ import { decodePem, encodePem } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { type PathFields, readPathFields } from "../codec/x509_path.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { systemReason } from "./context.ts";
+import { systemReason } from "./files.ts";
 import type { NamedFile } from "./key_pairs.ts";
 import { type VerifyKey, verifyKey } from "./signature.ts";
 

@@ -47,7 +47,7 @@ export const DEFAULT_DEPTH = 1;
 export const MAX_SENT = 32;
 /** Steps from a certificate to an issuer, for one client, each with a signature to verify. Certificates of one name, all signing each other, would
  *  otherwise make a search without end (CVE-2018-16875 is such a case). */
-export const MAX_STEPS = 64;
+export const MAX_STEPS = 32;
 
 /** Which of several faults is told: the one that is nearest to a good chain. */
 const RANKS = [
@@ -113,7 +113,7 @@ class Search {
 
   /** Completes the chain that begins with `path`; undefined if no way is good, with `reason` set. */
   from(path: readonly Link[]): readonly Link[] | undefined {
-    const { depth, now, purpose } = this.options;
+    const { now, purpose } = this.options;
     const last = path.at(-1) as Link;
     if (last.trusted && last.selfSigned) {
       const problem = pathProblem(path, this.trust, now, purpose);
@@ -121,16 +121,8 @@ class Search {
       this.#note("rules", problem);
       return undefined;
     }
-    // Leaf and anchor do not count, and this last one is no anchor.
-    if (path.length > depth + 1) this.#note("tooLong", "certificate chain too long");
-    else if (last.selfSigned) {
-      this.#note(
-        "selfSigned",
-        path.length === 1
-          ? "self-signed certificate"
-          : "self-signed certificate in certificate chain",
-      );
-    } else return this.#above(path, last);
+    if (!last.selfSigned) return this.#above(path, last);
+    this.#note("selfSigned", "self-signed certificate");
     return undefined;
   }
 
@@ -141,6 +133,18 @@ class Search {
       if (tried.has(issuer) || !mayHaveIssued(issuer, last)) continue;
       tried.add(issuer);
       any = true;
+      if (!issuer.trusted || !issuer.selfSigned) {
+        // No way leads on from here: no signature needs to be looked at. Leaf and anchor do not
+        // count for the depth.
+        if (path.length > this.options.depth) {
+          this.#note("tooLong", "certificate chain too long");
+          continue;
+        }
+        if (issuer.selfSigned) {
+          this.#note("selfSigned", "self-signed certificate in certificate chain");
+          continue;
+        }
+      }
       const problem = this.#signatureProblem(last, issuer);
       if (problem !== undefined) {
         this.#note("signature", problem);

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, DecodeError } from "../../src/codec/bytes.ts";
+import { readCrl } from "../../src/codec/crl.ts";
+import {
+  bitString,
+  element,
+  objectIdentifier,
+  sequence,
+  unsigned,
+} from "../../src/codec/der_write.ts";
+import { entry, list, type ListParts, richList } from "./crl_samples.ts";
+import { cn, extension } from "./x509_samples.ts";
+
+const NULL = Uint8Array.of(5, 0);
+const EMPTY = new Uint8Array();
+
+test("a list gives its issuer, dates and serial numbers", () => {
+  const crl = readCrl(list());
+  assert.deepEqual(crl.issuer, cn("authority"));
+  assert.equal(crl.thisUpdate.ms, Date.UTC(2026, 0, 1));
+  assert.equal(crl.nextUpdate.ms, Date.UTC(2026, 1, 1));
+  assert.deepEqual([...crl.revoked], ["0102", "00ff"]);
+  assert.equal(crl.signed.algorithm.oid, "1.2.840.10045.4.3.2");
+  assert.deepEqual(crl.signed.signature, new Uint8Array(8));
+});
+
+test("a list with every extension that changes nothing is read", () => {
+  assert.deepEqual([...readCrl(richList()).revoked], ["0102", "00ff", "03"]);
+});
+
+test("a list may be empty, with and without the empty SEQUENCE", () => {
+  assert.equal(readCrl(list({ entries: EMPTY })).revoked.size, 0);
+  assert.equal(readCrl(list({ entries: sequence() })).revoked.size, 0);
+});
+
+test("a list of version 1 is read", () => {
+  assert.equal(readCrl(list({ version: EMPTY })).revoked.size, 2);
+});
+
+const critical = (oid: string) => extension(oid, sequence(), true);
+const RSA = (...parameters: Uint8Array[]) =>
+  sequence(objectIdentifier("1.2.840.113549.1.1.11"), ...parameters);
+
+const REFUSED: readonly (readonly [claim: string, parts: ListParts, why: RegExp])[] = [
+  ["a delta list", { extensions: [critical("2.5.29.27")] }, /critical 2\.5\.29\.27 is not supp/],
+  ["a partial list", { extensions: [critical("2.5.29.28")] }, /critical 2\.5\.29\.28 is not supp/],
+  [
+    "an indirect list",
+    { entries: sequence(entry([1], critical("2.5.29.29"))) },
+    /entry extension: critical 2\.5\.29\.29 is not/,
+  ],
+  ["an extension twice", { extensions: [0, 0].map(() => extension("1.2.3", NULL)) }, /twice/],
+  [
+    "65 extensions",
+    { extensions: Array.from({ length: 65 }, (_, i) => extension(`1.2.${i}`, NULL)) },
+    /above 64/,
+  ],
+  ["no next update", { nextUpdate: EMPTY }, /next update: missing/],
+  ["version 3", { version: unsigned(Uint8Array.of(2)) }, /version: unknown/],
+  [
+    "extensions in version 1",
+    { version: EMPTY, extensions: [extension("1.2.3", NULL)] },
+    /extensions: not in version 2/,
+  ],
+  [
+    "entry extensions in version 1",
+    { version: EMPTY, entries: sequence(entry([1], extension("1.2.3", NULL))) },
+    /entry extensions: not in version 2/,
+  ],
+  [
+    "another algorithm outside",
+    { outerAlgorithm: sequence(objectIdentifier("1.2.840.10045.4.3.3")) },
+    /differs from the one outside/,
+  ],
+  [
+    "other parameters outside",
+    { algorithm: RSA(NULL), outerAlgorithm: RSA() },
+    /differs from the one outside/,
+  ],
+  ["a signature of half bytes", { signature: bitString(new Uint8Array(8), 4) }, /no whole bytes/],
+  ["no signature", { signature: EMPTY }, /signature: missing/],
+  ["an entry that is no SEQUENCE", { entries: sequence(NULL) }, /entry: unexpected type 5/],
+  [
+    "an entry without a serial number",
+    { entries: sequence(sequence()) },
+    /entry serial: missing/,
+  ],
+  [
+    "a serial number of 129 bytes",
+    { entries: sequence(entry(Array(129).fill(1))) },
+    /entry serial: integer above 128/,
+  ],
+  [
+    "bytes after the extensions",
+    { extensions: [], signature: concat([bitString(EMPTY), NULL]) },
+    /after the signature/,
+  ],
+  ["an issuer that is no name", { issuer: element(0x0c) }, /issuer: unexpected type 12/],
+];
+
+for (const [claim, parts, why] of REFUSED) {
+  test(`${claim} is refused`, () => {
+    assert.throws(() => readCrl(list(parts)), (error) => {
+      assert.ok(error instanceof DecodeError);
+      assert.match(error.message, /^crl: /);
+      assert.match(error.message, why);
+      return true;
+    });
+  });
+}
+
+test("every truncation of a list is refused", () => {
+  const der = richList();
+  for (let n = 0; n < der.length; n++) {
+    assert.throws(() => readCrl(der.subarray(0, n)), DecodeError, `${n} bytes`);
+  }
+});
+
+test("a list above 16 MiB is refused unread", () => {
+  assert.throws(() => readCrl(new Uint8Array((16 << 20) + 1)), /above 16777216 bytes/);
+});
+
+test("a list of 100,000 entries is read in good time", () => {
+  const one = entry([1, 2, 3, 4]);
+  const entries = new Uint8Array(one.length * 100_000);
+  for (let i = 0; i < 100_000; i++) {
+    entries.set(one, i * one.length);
+    entries.set([1 + (i >> 16), i >> 8 & 255, i & 255], i * one.length + 5);
+  }
+  const started = performance.now();
+  assert.equal(readCrl(list({ entries: element(0x30, entries) })).revoked.size, 100_000);
+  assert.ok(performance.now() - started < 3000);
+});

@@ -1,0 +1,102 @@
+/** Signed certificates and revocation lists for tests, made byte by byte, with Ed25519 keys: fast,
+ *  and the signature is the same each time. */
+
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import {
+  bitString,
+  element,
+  objectIdentifier,
+  sequence,
+  time,
+  unsigned,
+} from "../../src/codec/der_write.ts";
+import { TAG } from "../../src/codec/der.ts";
+import { encodePem } from "../../src/codec/pem.ts";
+import { entry, listBody } from "../codec/crl_samples.ts";
+import { cn, extension } from "../codec/x509_samples.ts";
+
+export const ED25519 = sequence(objectIdentifier("1.3.101.112"));
+/** All certificates are valid from 2025 to 2035. */
+export const NOW = Date.UTC(2030, 0, 1);
+
+export interface Holder {
+  readonly der: Uint8Array;
+  readonly name: Uint8Array;
+  readonly privateKey: KeyObject;
+  readonly serial: number;
+}
+
+/** Who is to be certified. */
+export interface Request {
+  readonly name: string;
+  /** None: self-signed. */
+  readonly by?: Holder;
+  readonly ca?: boolean;
+  /** Use this one's key. */
+  readonly keyOf?: Holder;
+  readonly extensions?: readonly Uint8Array[];
+  /** SubjectPublicKeyInfo in place of the key's own. */
+  readonly key?: Uint8Array;
+  readonly until?: number;
+}
+
+let serials = 1;
+
+/** Issues a certificate. */
+export function certify(request: Request): Holder {
+  const pair = generateKeyPairSync("ed25519");
+  const privateKey = request.keyOf?.privateKey ?? pair.privateKey;
+  const name = cn(request.name);
+  const serial = serials++;
+  const constraints = request.ca ? element(TAG.boolean, Uint8Array.of(255)) : new Uint8Array();
+  const body = sequence(
+    element(0xa0, unsigned(Uint8Array.of(2))),
+    unsigned(Uint8Array.of(serial >> 8, serial & 255)),
+    ED25519,
+    request.by?.name ?? name,
+    sequence(time(Date.UTC(2025, 0, 1)), time(request.until ?? Date.UTC(2035, 0, 1))),
+    name,
+    request.key ?? publicKey(request.keyOf ? request.keyOf.der : undefined, pair.publicKey),
+    element(
+      0xa3,
+      sequence(
+        extension("2.5.29.19", sequence(constraints), true),
+        ...request.extensions ?? [],
+      ),
+    ),
+  );
+  return { der: signed(body, request.by?.privateKey ?? privateKey), name, privateKey, serial };
+}
+
+/** Appends the signature. */
+export function signed(body: Uint8Array, key: KeyObject): Uint8Array {
+  return sequence(body, ED25519, bitString(sign(null, body, key)));
+}
+
+function publicKey(of: Uint8Array | undefined, own: KeyObject): Uint8Array {
+  const spki = new Uint8Array(own.export({ type: "spki", format: "der" }));
+  if (!of) return spki;
+  // Every Ed25519 key has the same 12 bytes in front of its 32.
+  const head = spki.subarray(0, 12);
+  const at = of.findIndex((_, i) => head.every((byte, j) => of[i + j] === byte));
+  return of.slice(at, at + spki.length);
+}
+
+/** A revocation list that names these. */
+export function revoke(by: Holder, ...revoked: Holder[]): Uint8Array {
+  const entries = revoked.map(({ serial }) => entry([serial >> 8, serial & 255]));
+  const body = listBody({
+    algorithm: ED25519,
+    issuer: by.name,
+    thisUpdate: time(Date.UTC(2029, 0, 1)),
+    nextUpdate: time(Date.UTC(2031, 0, 1)),
+    entries: sequence(...entries),
+  });
+  return signed(body, by.privateKey);
+}
+
+/** A file of PEM blocks. */
+export function pemFile(label: string, ...ders: Uint8Array[]): { path: string; bytes: Uint8Array } {
+  const text = ders.map((der) => encodePem(label, der)).join("");
+  return { path: "test.pem", bytes: new TextEncoder().encode(text) };
+}

@@ -1,0 +1,235 @@
+/** What the table of `test/interop/openssl_verify_test.ts` leaves open: bounds, hostile chains, the
+ *  caches, the name of the peer. */
+
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import { makeTrust, type Trust } from "../../src/tls/trust.ts";
+import { MAX_SENT, MAX_STEPS, verifyChain } from "../../src/tls/verify.ts";
+import { alternativeNames } from "../codec/x509_samples.ts";
+import { mutate, numbers } from "../codec/mutate.ts";
+import { certify, type Holder, NOW, pemFile, revoke } from "./authority.ts";
+import { bitString, objectIdentifier, sequence, unsigned } from "../../src/codec/der_write.ts";
+
+const root = certify({ name: "root", ca: true });
+const sub = certify({ name: "sub", by: root, ca: true });
+const leaf = certify({
+  name: "leaf",
+  by: sub,
+  extensions: [alternativeNames([0x82, "client.example"], [0x82, "*.many.example"])],
+});
+
+function trustOf(...holders: Holder[]): Trust {
+  return makeTrust([pemFile("CERTIFICATE", ...holders.map(({ der }) => der))]);
+}
+
+function verdict(
+  chain: readonly Holder[],
+  trust: Trust,
+  more: { depth?: number; now?: number; hostName?: string } = {},
+): string {
+  const options = { depth: 1, now: NOW, purpose: "client", ...more } as const;
+  const found = verifyChain(chain.map(({ der }) => der), trust, options);
+  return found.ok ? "OK" : found.reason;
+}
+
+test("an accepted chain is returned from the leaf to the anchor", () => {
+  const options = { depth: 1, now: NOW, purpose: "client" } as const;
+  const found = verifyChain([leaf.der, root.der, sub.der], trustOf(root), options);
+  assert.ok(found.ok);
+  assert.deepEqual(found.chain.map(({ der }) => der), [leaf.der, sub.der, root.der]);
+});
+
+test("no certificate, an unreadable one and too many are refused", () => {
+  const trust = trustOf(root);
+  const options = { depth: 1, now: NOW, purpose: "client" } as const;
+  const reasonOf = (...chain: Uint8Array[]) => {
+    const found = verifyChain(chain, trust, options);
+    return found.ok ? "OK" : found.reason;
+  };
+  assert.equal(reasonOf(), "peer did not return a certificate");
+  assert.match(reasonOf(Uint8Array.of(1)), /^unreadable certificate: x509: /);
+  assert.match(reasonOf(leaf.der, sub.der, new Uint8Array()), /^unreadable certificate: x509: /);
+  const many = Array<Uint8Array>(MAX_SENT).fill(sub.der);
+  assert.equal(reasonOf(leaf.der, ...many.slice(1)), "OK");
+  assert.equal(reasonOf(leaf.der, ...many), "certificate chain too long");
+});
+
+test("an empty trust accepts nobody, whatever is sent", () => {
+  const nobody = makeTrust([]);
+  assert.equal(
+    verdict([leaf, sub, root], nobody, { depth: 9 }),
+    "self-signed certificate in certificate chain",
+  );
+  assert.equal(verdict([root], nobody), "self-signed certificate");
+  assert.equal(verdict([leaf], nobody), "unable to get local issuer certificate");
+});
+
+test("dates count to the millisecond, both ends included", () => {
+  const short = certify({ name: "short", by: root, until: NOW });
+  const trust = trustOf(root);
+  assert.equal(verdict([short], trust), "OK");
+  assert.equal(verdict([short], trust, { now: NOW + 1 }), "certificate has expired");
+  const from = Date.UTC(2025, 0, 1);
+  assert.equal(verdict([short], trust, { now: from }), "OK");
+  assert.equal(verdict([short], trust, { now: from - 1 }), "certificate is not yet valid");
+});
+
+test("dates and lists are judged anew each time, the cache notwithstanding", () => {
+  const trust = trustOf(root);
+  assert.equal(verdict([leaf, sub], trust), "OK");
+  const late = Date.UTC(2040, 0, 1);
+  assert.equal(verdict([leaf, sub], trust, { now: late }), "certificate has expired");
+  assert.equal(verdict([leaf, sub], trust, { depth: 0 }), "certificate chain too long");
+  assert.equal(verdict([leaf, sub], trust), "OK");
+});
+
+test("what one trust has accepted means nothing to another", () => {
+  assert.equal(verdict([leaf, sub], trustOf(root)), "OK");
+  const namesake = certify({ name: "root", ca: true });
+  assert.equal(verdict([leaf, sub], trustOf(namesake)), "certificate signature failure");
+});
+
+test("the cache of accepted signatures does not lend them to a changed certificate", () => {
+  const trust = trustOf(root);
+  assert.equal(verdict([leaf, sub], trust), "OK");
+  const forged = { ...leaf, der: leaf.der.slice() };
+  const last = forged.der.length - 1;
+  forged.der[last] = (forged.der[last] ?? 0) ^ 1;
+  assert.equal(verdict([forged, sub], trust), "certificate signature failure");
+});
+
+test("-z: the name of the peer must be in the certificate", () => {
+  const trust = trustOf(root);
+  const named = (hostName: string) => verdict([leaf, sub], trust, { hostName });
+  assert.equal(named("client.example"), "OK");
+  assert.equal(named("Client.Example."), "OK");
+  assert.equal(named("a.many.example"), "OK");
+  for (const host of ["a.b.many.example", "leaf", "other.example", "", "192.0.2.1"]) {
+    assert.equal(named(host), "hostname mismatch", host);
+  }
+});
+
+test("a fault in the chain is told before a name that does not match", () => {
+  const reason = verdict([leaf, sub], trustOf(root), { hostName: "x.example", depth: 0 });
+  assert.equal(reason, "certificate chain too long");
+});
+
+test("revoked certificates are refused, at every place of the chain", () => {
+  const trust = (...lists: Uint8Array[]) =>
+    makeTrust([pemFile("CERTIFICATE", root.der)], [pemFile("X509 CRL", ...lists)]);
+  const [none, noneOfSub] = [revoke(root), revoke(sub)];
+  assert.equal(verdict([leaf, sub], trust(none, noneOfSub)), "OK");
+  assert.equal(verdict([leaf, sub], trust(none, revoke(sub, leaf))), "certificate revoked");
+  assert.equal(verdict([leaf, sub], trust(revoke(root, sub), noneOfSub)), "certificate revoked");
+  assert.equal(verdict([leaf, sub], trust(none)), "unable to get certificate CRL");
+});
+
+test("of several good lists one that names the certificate is enough, in any order", () => {
+  const direct = certify({ name: "direct", by: root });
+  const lists = [revoke(root), revoke(root, direct)];
+  for (const order of [lists, lists.toReversed()]) {
+    const trust = makeTrust([pemFile("CERTIFICATE", root.der)], [pemFile("X509 CRL", ...order)]);
+    assert.equal(verdict([direct], trust), "certificate revoked");
+  }
+});
+
+test("a list beside the authorities switches checking on", () => {
+  const direct = certify({ name: "direct", by: root });
+  const bytes = new Uint8Array([
+    ...pemFile("CERTIFICATE", root.der).bytes,
+    ...pemFile("X509 CRL", revoke(root, direct)).bytes,
+  ]);
+  const trust = makeTrust([{ path: "both.pem", bytes }]);
+  assert.equal(trust.checksRevocation, true);
+  assert.equal(verdict([direct], trust), "certificate revoked");
+});
+
+test("a list of a namesake with another key counts for nothing", () => {
+  const namesake = certify({ name: "root", ca: true });
+  const direct = certify({ name: "direct", by: root });
+  const files = [pemFile("CERTIFICATE", root.der, namesake.der)];
+  const trust = makeTrust(files, [pemFile("X509 CRL", revoke(namesake))]);
+  assert.equal(verdict([direct], trust), "CRL signature failure");
+});
+
+test("certificates that sign each other end the search, with the right verdict", () => {
+  // Twenty of one name and key, each a good issuer of each: 20! ways.
+  const first = certify({ name: "ring", ca: true });
+  const other = certify({ name: "ring2", ca: true });
+  const ring: Holder[] = [];
+  for (let i = 0; i < 10; i++) {
+    ring.push(certify({ name: "ring", by: other, ca: true, keyOf: first }));
+    ring.push(certify({ name: "ring2", by: first, ca: true, keyOf: other }));
+  }
+  const client = certify({ name: "client", by: first });
+  const trust = trustOf(root);
+  const started = performance.now();
+  assert.equal(
+    verdict([client, ...ring], trust, { depth: 30 }),
+    "too many possible certificate chains",
+  );
+  assert.ok(performance.now() - started < 2000);
+  assert.equal(verdict([client, ...ring], trust), "certificate chain too long");
+});
+
+test(`a good chain is found among ${MAX_SENT} certificates of one name`, () => {
+  const decoys = Array.from(
+    { length: MAX_SENT - 2 },
+    () => certify({ name: "sub", by: root, ca: true }),
+  );
+  assert.ok(decoys.length <= MAX_STEPS);
+  assert.equal(verdict([leaf, ...decoys, sub], trustOf(root)), "OK");
+});
+
+test("RSA keys that are large, even or with exponent 1 are refused before they are used", () => {
+  const rsa = (modulus: Uint8Array, exponent: number[]) =>
+    sequence(
+      sequence(objectIdentifier("1.2.840.113549.1.1.1"), Uint8Array.of(5, 0)),
+      bitString(sequence(unsigned(modulus), unsigned(Uint8Array.from(exponent)))),
+    );
+  const sound = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey
+    .export({ format: "jwk" });
+  const modulus = new Uint8Array(Buffer.from(String(sound.n), "base64url"));
+  const client = (key: Uint8Array) =>
+    verdict([certify({ name: "rsa", by: root, key })], trustOf(root));
+  assert.equal(client(rsa(modulus, [1, 0, 1])), "OK");
+  assert.equal(client(rsa(modulus, [3])), "OK");
+  for (const exponent of [[0], [1], [2], [1, 0], [1, 0, 0, 0, 1]]) {
+    assert.equal(client(rsa(modulus, exponent)), "unsupported public key algorithm");
+  }
+  const large = new Uint8Array(1025).fill(0xff);
+  assert.equal(client(rsa(large, [3])), "unsupported public key algorithm");
+  assert.equal(client(rsa(modulus.subarray(1), [3])), "EE certificate key too weak");
+  assert.match(client(rsa(new Uint8Array(2050).fill(1), [3])), /^unreadable certificate/);
+  assert.notEqual(client(rsa(new Uint8Array(1), [3])), "OK");
+});
+
+test("any change to any certificate of a chain makes it fail", { timeout: 20_000 }, () => {
+  const runs = Number(process.env["FUZZ_RUNS"] ?? 3000);
+  const below = numbers(21);
+  const trust = trustOf(root);
+  const chain = [leaf.der, sub.der];
+  const options = { depth: 1, now: NOW, purpose: "client" } as const;
+  assert.ok(verifyChain(chain, trust, options).ok);
+  for (let run = 0; run < runs; run++) {
+    const changed = chain.slice();
+    const at = run & 1;
+    const der = changed[at] = mutate(chain[at] as Uint8Array, below);
+    if (Buffer.compare(der, chain[at] as Uint8Array) === 0) continue;
+    const found = verifyChain(changed, trust, options);
+    assert.equal(found.ok, false, `run ${run}`);
+    // Nothing of the client's gets into the log or the environment.
+    if (!found.ok) assert.match(found.reason, /^[\x20-\x7e]{1,120}$/);
+  }
+});
+
+test("every bit of a leaf counts", { timeout: 20_000 }, () => {
+  const direct = certify({ name: "d", by: root });
+  const trust = trustOf(root);
+  for (let bit = 0; bit < direct.der.length * 8; bit++) {
+    const der = direct.der.slice();
+    der[bit >> 3] = (der[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    assert.notEqual(verdict([{ ...direct, der }], trust), "OK", `bit ${bit}`);
+  }
+});
