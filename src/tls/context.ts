@@ -10,20 +10,26 @@ import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { signature, systemReason } from "./files.ts";
 import { type NamedFile, serverKeyPairs } from "./key_pairs.ts";
-import { type Lookup, TLS_VARIABLES, type TlsConfig, tlsConfig } from "./settings.ts";
+import { CERTIFICATE_VARIABLES, type Lookup, TLS_VARIABLES, type TlsConfig, tlsConfig } from "./settings.ts";
 import { serverVariables } from "./variables.ts";
 import { decodePem } from "../codec/pem.ts";
+import { type Certificate, readCertificate } from "../codec/x509.ts";
+
+type Overlay = ReadonlyMap<string, string>;
 
 /** What a handshake needs, and what is known before it. */
 export interface Prepared {
   context: TlsContext;
   /** The `SSL_SERVER_*` variables of the first certificate. */
   serverVariables: ReadonlyMap<string, string>;
+  /** The server's own certificates. */
+  certificates: readonly Certificate[];
 }
 
 /** How often the files behind a context are looked at, in milliseconds. */
 const RECHECK = 1000;
-/** Contexts kept; a rules file can name many. The one unused longest makes room. */
+/** Contexts kept beyond those made at start; a rules file can name many. The one unused longest
+ *  makes room. */
 const MAX_CONTEXTS = 256;
 /** A certificate or key file beyond this is a mistake (PEM bundles have 200 KB). */
 const MAX_FILE = 4 << 20;
@@ -61,19 +67,35 @@ export interface ContextsOptions {
 
 export class Contexts {
   readonly #entries = new Map<string, Entry>();
+  /** Contexts made for the server's own environment. */
+  #atStart = 0;
   readonly #now: () => number;
 
   constructor(readonly options: ContextsOptions) {
     this.#now = options.now ?? Date.now;
   }
 
+  /** A variable of the server's environment with `overlay` (a rule's variables) on top. */
+  lookup(name: string, overlay?: Overlay): string | undefined {
+    return overlay?.get(name) ?? this.options.env(name);
+  }
+
+  /** True when there is a certificate for clients whatever name they ask for. */
+  hasDefault(overlay?: Overlay): boolean {
+    return this.options.keyPair !== undefined || !!this.lookup("CERTCHAINFILE", overlay) ||
+      !!this.lookup("CERTFILE", overlay);
+  }
+
   /** The context for the server's environment with `overlay` (a rule's variables) on top, that asks
-   *  for what `auth` wants of the client.
+   *  for what `auth` wants of the client. `named` has certificate and key of one server name, in
+   *  place of the default ones.
    *  Throws `FatalError` when it cannot be made and there is no older one. */
-  get(overlay?: ReadonlyMap<string, string>, auth?: ClientAuth): Prepared {
-    const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
+  get(overlay?: Overlay, auth?: ClientAuth, named?: Overlay): Prepared {
+    const lookup: Lookup = (name) =>
+      named && CERTIFICATE_VARIABLES.has(name) ? named.get(name) : this.lookup(name, overlay);
+    const own = named ? undefined : this.options.keyPair;
     const values = TLS_VARIABLES.map((name) => lookup(name) ?? "");
-    const key = [auth?.key ?? "", ...values].join("\0");
+    const key = [auth?.key ?? "", own ? "own" : "", ...values].join("\0");
     const known = this.#entries.get(key);
     if (known) {
       this.#entries.delete(key);
@@ -81,9 +103,10 @@ export class Contexts {
       if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
       return known.prepared;
     }
-    const entry = this.#make(lookup, auth);
+    const entry = this.#make(lookup, auth, own);
     this.#entries.set(key, entry);
-    if (this.#entries.size > MAX_CONTEXTS) {
+    if (!overlay) this.#atStart++;
+    if (this.#entries.size > this.#atStart + MAX_CONTEXTS) {
       this.#entries.delete(this.#entries.keys().next().value as string);
     }
     return entry.prepared;
@@ -100,8 +123,11 @@ export class Contexts {
   /** Warns of certificates that are expired or end within 30 days: at start and daily. */
   warnOfExpiry(): void {
     const now = this.#now();
+    const told = new Set<string>();
     for (const { expiry } of this.#entries.values()) {
       for (const { path, notAfter } of expiry) {
+        if (told.has(path)) continue;
+        told.add(path);
         const date = new Date(notAfter).toISOString().slice(0, 10);
         if (notAfter < now) this.options.log.warning(`certificate ${path} expired on ${date}`);
         else if (notAfter < now + SOON) {
@@ -112,8 +138,7 @@ export class Contexts {
     }
   }
 
-  #make(lookup: Lookup, auth: ClientAuth | undefined): Entry {
-    const own = this.options.keyPair;
+  #make(lookup: Lookup, auth: ClientAuth | undefined, own: KeyPair | undefined): Entry {
     const config = own
       ? tlsConfig((name) => name === "CERTFILE" ? "-" : name === "KEYFILE" ? "" : lookup(name))
       : tlsConfig(lookup);
@@ -140,7 +165,7 @@ export class Contexts {
   }
 
   #refresh(entry: Entry): void {
-    if (this.options.keyPair) return;
+    if (entry.checked === Infinity) return; // made of no file
     entry.checked = this.#now();
     const seen = signature(filesOf(entry.config));
     if (seen === entry.seen) return;
@@ -186,9 +211,15 @@ export class Contexts {
         ? { requestCertificate: { ca: auth.names, required: auth.required && auth.namesAreTrust } }
         : {}),
     });
-    const leaf = decodePem(new TextEncoder().encode(keyPairs[0]?.chain ?? ""))[0];
+    const ders = keyPairs.flatMap(({ chain }) => decodePem(new TextEncoder().encode(chain))[0] ?? [])
+      .map(({ bytes }) => bytes);
+    const [leaf] = ders;
     return {
-      prepared: { context, serverVariables: leaf ? serverVariables(leaf.bytes) : new Map() },
+      prepared: {
+        context,
+        serverVariables: leaf ? serverVariables(leaf) : new Map(),
+        certificates: ders.map(readCertificate),
+      },
       expiry,
     };
   }

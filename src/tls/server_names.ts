@@ -1,0 +1,134 @@
+/** Which certificate for which server name: `CERTFILE:name` and `KEYFILE:name`, s6's convention,
+ *  from the server's environment and, laid over it, from a rule.
+ *
+ *  The name comes out of the ClientHello before the TLS library sees it. It is hostile: it is looked
+ *  up among the names of the settings and never becomes part of a path or of a variable's name.
+ *  An exact name comes before a wildcard; `*.example` stands for one label, as in certificates
+ *  (RFC 6125 6.4.3). Case does not matter (RFC 6066 3). */
+
+import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
+import { matchesHost } from "../codec/x509_match.ts";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import { clean } from "../log.ts";
+import type { ClientAuth } from "./client_auth.ts";
+import type { Contexts, Prepared } from "./context.ts";
+
+/** The variables that can be set for one name. */
+const VARIABLE = /^(CERTFILE|CERTCHAINFILE|KEYFILE):(.*)$/s;
+/** RFC 1035 2.3.4; the underscore is no part of a host name and in use. */
+const MAX_NAME = 253;
+const NAME = /^(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
+
+/** `CERTFILE` and the like of one name. */
+type Settings = Map<string, string>;
+type Overlay = ReadonlyMap<string, string>;
+
+/** TLS alerts (RFC 8446 6, RFC 6066 3). */
+export const ALERT = { decodeError: 50, unrecognizedName: 112 } as const;
+
+/** A client that gets no handshake: which alert it is sent, and why, for the log. */
+export interface Refusal {
+  alert: number;
+  why: string;
+}
+
+/** The settings by name, in lower case. Throws `FatalError` for a name that no client can ask for. */
+function byName(variables: Iterable<[string, string | undefined]>): Map<string, Settings> {
+  const found = new Map<string, Settings>();
+  for (const [variable, value] of variables) {
+    const [, kind, spelled] = VARIABLE.exec(variable) ?? [];
+    if (kind === undefined || spelled === undefined || value === undefined) continue;
+    const name = spelled.toLowerCase();
+    if (name.length > MAX_NAME || !NAME.test(name)) {
+      throw new FatalError(
+        `unable to use ${variable}: '${spelled}' is no host name`,
+        EXIT.system,
+        "after the colon comes a name like www.example or *.example; others as xn--… (A-labels)",
+      );
+    }
+    const settings = found.get(name) ?? new Map<string, string>();
+    if (settings.has(kind)) {
+      throw new FatalError(`unable to use ${variable}: the name is there twice, in two spellings`);
+    }
+    settings.set(kind, value);
+    found.set(name, settings);
+  }
+  return found;
+}
+
+/** Chooses contexts by name. */
+export class ServerNames {
+  readonly #contexts: Contexts;
+  readonly #names: ReadonlyMap<string, Settings>;
+
+  /** `env` is the server's environment. Throws `FatalError` when a setting cannot be meant. */
+  constructor(contexts: Contexts, env: Iterable<[string, string | undefined]>) {
+    this.#contexts = contexts;
+    this.#names = byName(env);
+  }
+
+  /** Makes every context that the server's environment asks for, so that what is wrong with one is
+   *  found at start. Throws `FatalError`. */
+  prepare(auth?: ClientAuth): void {
+    // Who refuses all other names needs no certificate for them.
+    const withoutDefault = this.#strict() && this.#names.size > 0 && !this.#contexts.hasDefault();
+    if (!withoutDefault) this.#contexts.get(undefined, auth);
+    for (const [name, settings] of this.#names) {
+      if (usable(name, settings)) this.#contexts.get(undefined, auth, settings);
+    }
+  }
+
+  /** The context for the client that sent the records `first`; `overlay` is what its rules set.
+   *  Throws `FatalError` when it cannot be made. */
+  select(overlay: Overlay, auth: ClientAuth | undefined, first: Uint8Array): Prepared | Refusal {
+    const strict = this.#strict(overlay);
+    const more = overlay.size > 0 ? byName(overlay) : undefined;
+    if (!strict && this.#names.size === 0 && !more?.size) return this.#contexts.get(overlay, auth);
+    let hello: ClientHello | undefined;
+    try {
+      const gathered = gatherHello(first);
+      if (gathered.is === "whole") hello = decodeClientHello(gathered.message);
+    } catch (error) {
+      return { alert: ALERT.decodeError, why: reason(error) };
+    }
+    const name = hello?.serverName?.toLowerCase().replace(/\.$/, "");
+    const settings = name === undefined ? undefined : this.#settings(name, more);
+    if (settings) return this.#contexts.get(overlay, auth, settings);
+    if (!strict) return this.#contexts.get(overlay, auth);
+    if (name === undefined) {
+      return { alert: ALERT.unrecognizedName, why: "no server name (SNI_STRICT)" };
+    }
+    if (this.#contexts.hasDefault(overlay)) {
+      const prepared = this.#contexts.get(overlay, auth);
+      if (prepared.certificates.some((own) => matchesHost(own, name))) return prepared;
+    }
+    const why = `no certificate for the server name '${clean(name)}' (SNI_STRICT)`;
+    return { alert: ALERT.unrecognizedName, why };
+  }
+
+  #settings(name: string, more: Map<string, Settings> | undefined): Settings | undefined {
+    const dot = name.indexOf(".");
+    for (const one of [name, ...(dot > 0 ? [`*${name.slice(dot)}`] : [])]) {
+      const own = this.#names.get(one);
+      const rules = more?.get(one);
+      const settings = rules ? new Map([...own ?? [], ...rules]) : own;
+      if (settings && usable(one, settings)) return settings;
+    }
+    return undefined;
+  }
+
+  #strict(overlay?: Overlay): boolean {
+    return !!this.#contexts.lookup("SNI_STRICT", overlay);
+  }
+}
+
+/** False: the name was switched off by empty values. Throws for a key without a certificate. */
+function usable(name: string, settings: Settings): boolean {
+  if (settings.get("CERTCHAINFILE") || settings.get("CERTFILE")) return true;
+  if (!settings.get("KEYFILE")) return false;
+  throw new FatalError(
+    `unable to use KEYFILE:${name}: there is no CERTFILE:${name}`,
+    EXIT.system,
+    "set both, or put the key into the certificate file",
+  );
+}
