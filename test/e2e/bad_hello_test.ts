@@ -1,0 +1,130 @@
+/** What is no TLS, or breaks off: one line each, nothing started, nothing leaked.
+ *  E2E_CUT_STEP: after how many bytes a handshake is cut each time (default 7; 1 by hand). */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import process from "node:process";
+import { Raw, refused, talk } from "./clients.ts";
+import { claim, helper, type Server, type Trial } from "./harness.ts";
+
+const STEP = process.env["E2E_CUT_STEP"] ?? "7";
+const FAILED = /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 for pid: [0-9]+ \S.*$/;
+
+/** Bytes that look like noise and are the same each time. */
+function noise(size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let block = createHash("sha256").update("noise").digest();
+  for (let at = 0; at < size; at += block.length) {
+    bytes.set(block.subarray(0, size - at), at);
+    block = createHash("sha256").update(block).digest();
+  }
+  bytes[0] = 0x91;
+  return bytes;
+}
+
+/** A ClientHello of the version `0x0300 + minor`, in one record. */
+function hello(minor: number): Uint8Array {
+  const suites = [0x00, 0x2f, 0x00, 0x35, 0x00, 0x0a, 0xc0, 0x13];
+  const body = [3, minor, ...noise(32), 0, 0, suites.length, ...suites, 1, 0];
+  return Uint8Array.of(22, 3, minor, 0, body.length + 4, 1, 0, 0, body.length, ...body);
+}
+
+/** A ClientHello that says it has 100,000 bytes, in records of 16,384. */
+function longHello(): Uint8Array {
+  const body = new Uint8Array(100_004);
+  body.set([1, 1, 0x86, 0xa0, 3, 3]);
+  const parts: number[] = [];
+  for (let at = 0; at < body.length; at += 16_384) {
+    const part = body.subarray(at, at + 16_384);
+    parts.push(22, 3, 1, part.length >> 8, part.length & 255, ...part);
+  }
+  return Uint8Array.from(parts);
+}
+
+const SSL2_HELLO = Uint8Array.of(0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10, ...noise(37));
+
+const BAD: Record<string, Uint8Array | string> = {
+  "one byte of noise": Uint8Array.of(0),
+  "noise": noise(5000),
+  "plain HTTP": "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+  "plain SMTP": "EHLO localhost\r\n",
+  "an SSL 2 hello": SSL2_HELLO,
+  "an SSL 3 hello": hello(0),
+  "a TLS 1.0 hello": hello(1),
+  "a TLS 1.1 hello": hello(2),
+  "a record that says 65,535 bytes and has 100,000": Uint8Array.of(
+    22,
+    3,
+    1,
+    255,
+    255,
+    ...noise(100_000),
+  ),
+  "a hello of 100,000 bytes": longHello(),
+  "an empty record": Uint8Array.of(22, 3, 1, 0, 0),
+  "an alert": Uint8Array.of(21, 3, 1, 0, 2, 2, 40),
+  "application data": Uint8Array.of(23, 3, 3, 0, 5, 1, 2, 3, 4, 5),
+};
+
+/** Nothing was started or left, and a good client is served. */
+async function unharmed(t: Trial, server: Server, before: number): Promise<void> {
+  assert.deepEqual(server.lines(/^sslserver: (pid|ok|ended)/), []);
+  await server.noChildren();
+  await server.descriptorsBackTo(before);
+  const { text } = await talk(t, server, "good\n");
+  assert.equal(text, "good\n");
+}
+
+for (const [what, bytes] of Object.entries(BAD)) {
+  claim(`${what}: one line, nothing started, nothing leaked`, async (t) => {
+    const server = await t.start({ options: ["-v", "-T", "3"] });
+    const before = server.descriptors().length;
+    for (let n = 1; n <= 3; n++) {
+      await refused(server.port, bytes);
+      await server.waitFor(FAILED, n);
+    }
+    await unharmed(t, server, before);
+    const lines = server.log().split("\n").filter((line) => /unable|error/.test(line));
+    assert.equal(lines.length, 3, lines.join("\n"));
+    assert.deepEqual(lines.filter((line) => !FAILED.test(line)), []);
+  });
+}
+
+claim("a client that connects and closes: one line, nothing started", async (t) => {
+  const server = await t.start({ options: ["-v"] });
+  const before = server.descriptors().length;
+  const raw = await Raw.connect(server.port);
+  raw.socket.end();
+  await raw.closedWithin();
+  const lines = await server.waitFor(/unable to accept TLS/);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", FAILED);
+  await unharmed(t, server, before);
+});
+
+for (const version of ["2", "3"]) {
+  claim(
+    `a handshake cut after its bytes, TLS 1.${version}: one line each, nothing started`,
+    async (t) => {
+      const client = await helper("client");
+      const server = await t.start({ options: ["-v", "-T", "5"], program: ["true"] });
+      await talk(t, server);
+      await server.waitFor(/^sslserver: ended by/);
+      const before = server.descriptors().length;
+      const outcome = await t.run(client, ["cut", String(server.port), version, STEP], {
+        limit: 200_000,
+      });
+      const text = new TextDecoder().decode(outcome.stdout);
+      const cuts = Number(/^cuts=([0-9]+)$/m.exec(text)?.[1]);
+      assert.ok(cuts > 10, outcome.stderr);
+      await server.waitFor(FAILED, cuts);
+      // One handshake was whole, to find its length; and one was ours.
+      await server.waitFor(/^sslserver: ended by/, 2);
+      assert.equal(server.lines(/^sslserver: ok /).length, 2);
+      assert.equal(server.lines(/unable/).length, cuts);
+      await server.noChildren();
+      await server.descriptorsBackTo(before);
+    },
+    { timeout: 240_000 },
+  );
+}

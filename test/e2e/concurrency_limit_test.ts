@@ -1,0 +1,41 @@
+/** -c: at most n programs at once; the others wait and are served. */
+
+import assert from "node:assert/strict";
+import { talk } from "./clients.ts";
+import { claim } from "./harness.ts";
+
+claim("-c 3 with 10 clients: never more than 3 programs, all 10 served", async (t) => {
+  const server = await t.start({
+    options: ["-v", "-c", "3"],
+    program: ["sh", "-c", "sleep 0.2; cat"],
+  });
+  let most = 0;
+  let over = false;
+  const clients = Array.from({ length: 10 }, (_, i) => talk(t, server, `client ${i}\n`));
+  const all = Promise.all(clients).finally(() => over = true);
+  while (!over) {
+    most = Math.max(most, server.children().length);
+    await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 5))]);
+  }
+  const texts = (await all).map(({ text }) => text).sort();
+  assert.deepEqual(texts, Array.from({ length: 10 }, (_, i) => `client ${i}\n`).sort());
+  assert.equal(most, 3);
+  const status = server.lines(/^sslserver: status: /);
+  const running = status.map((line) => Number(/ ([0-9]+)\/3\/0$/.exec(line)?.[1]));
+  assert.ok(running.every((n) => n <= 3), status.join("\n"));
+  assert.ok(running.includes(3));
+});
+
+claim(
+  "a client that waits for its turn and goes leaves no program and no place behind",
+  async (t) => {
+    const server = await t.start({ options: ["-v", "-c", "1"], program: ["sh", "-c", "cat"] });
+    const held = talk(t, server, "held\n", ["-w", "1500"]);
+    await server.waitFor(/^sslserver: ok /);
+    await Promise.all([1, 2, 3].map(() => talk(t, server, "gone\n", ["-e", "reset"], 10_000)));
+    assert.equal((await held).text, "held\n");
+    const { text } = await talk(t, server, "next\n");
+    assert.equal(text, "next\n");
+    await server.noChildren();
+  },
+);

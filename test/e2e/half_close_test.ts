@@ -1,0 +1,54 @@
+/** The client's end of data is end of file for the program, whose whole answer still arrives. */
+
+import assert from "node:assert/strict";
+import { talk } from "./clients.ts";
+import { claim } from "./harness.ts";
+
+/** Reads to the end, then answers with far more than any buffer holds. */
+const COUNT_THEN_ANSWER = ["sh", "-c", "wc -c; head -c 3000000 /dev/zero"];
+const ANSWER = 3_000_000 + "5\n".length;
+
+for (const version of ["-2", "-3"]) {
+  const name = version === "-2" ? "TLS 1.2" : "TLS 1.3";
+
+  claim(`after close_notify of the client its answer comes whole, ${name}`, async (t) => {
+    const server = await t.start({ program: COUNT_THEN_ANSWER });
+    const { bytes, end } = await talk(t, server, "12345", [version, "-e", "half"]);
+    assert.equal(bytes.length, ANSWER);
+    assert.equal(end, "close_notify");
+  });
+
+  claim(`after a FIN without close_notify the answer comes whole, ${name}`, async (t) => {
+    const server = await t.start({ program: COUNT_THEN_ANSWER });
+    const { bytes, end } = await talk(t, server, "12345", [version, "-e", "fin"]);
+    assert.equal(bytes.length, ANSWER);
+    assert.equal(end, "close_notify");
+  });
+
+  claim(`a program that ends first: its output, then close_notify, ${name}`, async (t) => {
+    const server = await t.start({ program: ["sh", "-c", "head -c 2000000 /dev/zero"] });
+    const { bytes, end } = await talk(t, server, "", [version, "-e", "stay"]);
+    assert.equal(bytes.length, 2_000_000);
+    assert.equal(end, "close_notify");
+  });
+}
+
+claim("a program that closes stdin early still answers", async (t) => {
+  const server = await t.start({ program: ["sh", "-c", "exec 0<&-; sleep 0.2; echo done"] });
+  const { text, end } = await talk(t, server, new Uint8Array(500_000));
+  assert.equal(text, "done\n");
+  assert.equal(end, "close_notify");
+});
+
+claim("a program that ignores its stdin still answers", async (t) => {
+  const server = await t.start({ program: ["sh", "-c", "sleep 0.2; echo done"] });
+  const { text, end } = await talk(t, server, new Uint8Array(500_000));
+  assert.equal(text, "done\n");
+  assert.equal(end, "close_notify");
+});
+
+claim("the program can open /dev/stdin and /dev/stdout", async (t) => {
+  const server = await t.start({ program: ["sh", "-c", "cat /dev/stdin >/dev/stdout"] });
+  const { text } = await talk(t, server, "through the names\n");
+  assert.equal(text, "through the names\n");
+});

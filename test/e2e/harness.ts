@@ -1,0 +1,514 @@
+/** The server under test, from outside: started in each form, watched through /proc, and gone at the
+ *  end with everything it started.
+ *
+ *  SSLSERVER_FORM lists the forms: `binary` (SSLSERVER_BIN, default dist/sslserver), `deno` and
+ *  `deno-noffi` (`deno run` with the permissions of `denoPermissions` and no more), `bun`.
+ *  A test is a `claim`: it is run once per form, and every wait in it is for an event, with a limit.
+ *  Linux only: it reads /proc. The programs it needs are named by the error when one is missing. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+export type Form = "binary" | "deno" | "deno-noffi" | "bun";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+const CACHE = join(ROOT, "dist/.e2e");
+
+/** The forms of this run. */
+export const FORMS = (process.env["SSLSERVER_FORM"] ?? "binary,deno,deno-noffi").split(
+  ",",
+) as Form[];
+/** Everything but Deno without FFI. */
+export const WITH_FFI: readonly Form[] = ["binary", "deno", "bun"];
+/** Where TLS is BoringSSL. */
+export const ON_BUN: readonly Form[] = ["binary", "bun"];
+export const ON_DENO: readonly Form[] = ["deno", "deno-noffi"];
+
+/** Limit of one wait, in milliseconds, where a claim has no figure of its own. */
+export const LIMIT = 20_000;
+
+export const isRoot = process.getuid?.() === 0;
+
+export interface ClaimOptions {
+  forms?: readonly Form[];
+  /** Milliseconds for one form. */
+  timeout?: number;
+}
+
+/** One claim about the server, tried on each form. What it started is stopped and looked after. */
+export function claim(
+  name: string,
+  body: (t: Trial) => Promise<void>,
+  { forms, timeout = 60_000 }: ClaimOptions = {},
+): void {
+  for (const form of FORMS.filter((one) => forms?.includes(one) ?? true)) {
+    test(`${name} [${form}]`, { timeout: timeout + 20_000 }, async () => {
+      const trial = new Trial(form);
+      let failure: unknown;
+      try {
+        await within(body(trial), timeout, `the claim was not settled`);
+      } catch (error) {
+        failure = error;
+      }
+      const { wrong, logs } = await trial.end();
+      if (failure) throw withLogs(failure, logs);
+      assert.deepEqual(wrong, [], `left behind, or ended badly:\n${logs}`);
+    });
+  }
+}
+
+function withLogs(error: unknown, logs: string): Error {
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  return new Error(`${text}\n--- the server's log:\n${logs}`);
+}
+
+export interface StartOptions {
+  /** Before host and port; `-1` is always among them. Default: none. */
+  options?: readonly string[];
+  host?: string;
+  port?: number;
+  /** Default: `cat`. */
+  program?: readonly string[];
+  /** On top of a small clean environment. */
+  env?: Readonly<Record<string, string>>;
+  /** Shell text run before the server replaces the shell: `ulimit`, redirections. */
+  prelude?: string;
+  cwd?: string;
+  /** --self-signed unless the environment names certificates. */
+  selfSigned?: boolean;
+}
+
+/** What a program run to its end leaves. */
+export interface Outcome {
+  status: number | null;
+  signal: string | null;
+  stdout: Uint8Array;
+  stderr: string;
+}
+
+/** One run of a claim on one form. */
+export class Trial {
+  /** A folder of its own. */
+  readonly dir: string;
+  readonly #mark = `e2e-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  readonly #servers: Server[] = [];
+  readonly #children = new Set<ChildProcess>();
+
+  constructor(readonly form: Form) {
+    this.dir = fs.mkdtempSync(join(tmpdir(), "e2e-"));
+    fs.chmodSync(this.dir, 0o755);
+  }
+
+  /** True where libc can be called. */
+  get ffi(): boolean {
+    return this.form !== "deno-noffi";
+  }
+
+  get onDeno(): boolean {
+    return this.form.startsWith("deno");
+  }
+
+  /** Starts a server; resolves when it has printed its port. */
+  async start(options: StartOptions = {}): Promise<Server> {
+    const server = this.launch(options);
+    this.#servers.push(server);
+    await server.ready;
+    return server;
+  }
+
+  /** Runs the server when it shall end by itself. */
+  async fails(options: StartOptions = {}): Promise<Outcome> {
+    const server = this.launch(options);
+    this.#servers.push(server);
+    server.expected = undefined;
+    server.ready.catch(() => {});
+    const status = await within(server.exited, LIMIT, "the server did not end");
+    return { ...status, stdout: new TextEncoder().encode(server.stdout), stderr: server.log() };
+  }
+
+  /** Starts a server and does not wait. */
+  launch(options: StartOptions): Server {
+    const { host = "127.0.0.1", port = 0, program = ["cat"], env = {}, prelude = "" } = options;
+    const certificates = Object.keys(env).some((name) => /^CERT(CHAIN)?FILE/.test(name));
+    const own = options.selfSigned ?? !certificates ? ["--self-signed"] : [];
+    const log = join(this.dir, `log-${this.#servers.length}`);
+    fs.writeFileSync(log, "");
+    const command = [
+      ...formCommand(this.form, program[0] ?? ""),
+      ...own,
+      ...(options.options ?? []),
+      "-1",
+      host,
+      String(port),
+      ...program,
+    ];
+    const child = spawn("/bin/sh", [
+      "-c",
+      `exec 2>>"$1"; shift; ${prelude}\nexec "$@"`,
+      "sh",
+      log,
+      ...command,
+    ], {
+      cwd: options.cwd ?? this.dir,
+      env: { ...cleanEnvironment(), E2E_MARK: this.#mark, ...env },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    this.#children.add(child);
+    return new Server(child, log);
+  }
+
+  /** Runs a program to its end. */
+  async run(
+    command: string,
+    args: readonly string[],
+    { input = "", env = {}, limit = LIMIT }: {
+      input?: string | Uint8Array;
+      env?: Record<string, string>;
+      limit?: number;
+    } = {},
+  ): Promise<Outcome> {
+    const child = this.spawn(command, args, env);
+    const [out, err] = [collect(child.stdout), collect(child.stderr)];
+    child.stdin?.on("error", () => {}); // it may end without reading
+    child.stdin?.end(input);
+    const { status, signal } = await within(
+      ended(child),
+      limit,
+      `${basename(command)} did not end`,
+    );
+    const [stdout, stderr] = await Promise.all([out, err]);
+    return { status, signal, stdout, stderr: new TextDecoder().decode(stderr) };
+  }
+
+  /** Starts a program with pipes; it is ended with the trial at the latest. */
+  spawn(command: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+    const path = found(command);
+    const child = spawn(path, [...args], {
+      cwd: this.dir,
+      env: { ...cleanEnvironment(), ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.#children.add(child);
+    child.on("exit", () => this.#children.delete(child));
+    return child;
+  }
+
+  /** The last words of the servers. */
+  logs(): string {
+    return this.#servers.map((server) => server.log().slice(-4000)).join("---\n");
+  }
+
+  /** Stops everything. Returns what should not have been there, and the servers' logs. */
+  async end(): Promise<{ wrong: string[]; logs: string }> {
+    const wrong: string[] = [];
+    for (const server of this.#servers) {
+      const complaint = await server.stop().catch(String);
+      if (complaint) wrong.push(complaint);
+    }
+    for (const child of this.#children) child.kill("SIGKILL");
+    const strays = await settled(() => marked(this.#mark), (found) => found.length === 0, 2000);
+    for (const { pid, command } of strays) {
+      wrong.push(`process ${pid} is left: ${command}`);
+      kill(pid, "SIGKILL");
+    }
+    const logs = this.logs();
+    fs.rmSync(this.dir, { recursive: true, force: true });
+    return { wrong, logs };
+  }
+}
+
+/** A server that was started. */
+export class Server {
+  port = 0;
+  stdout = "";
+  /** Resolves when it has printed its port, rejects when it ends before. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<{ status: number | null; signal: string | null }>;
+  /** The exit code with which it shall end; undefined: any. */
+  expected: number | undefined = 0;
+
+  constructor(readonly child: ChildProcess, readonly logFile: string) {
+    this.exited = ended(child);
+    const printed = new Promise<void>((resolve) => {
+      child.stdout?.on("data", (bytes: Uint8Array) => {
+        this.stdout += new TextDecoder().decode(bytes);
+        const line = /^([0-9]+)\n/.exec(this.stdout);
+        if (!line) return;
+        this.port = Number(line[1]);
+        resolve();
+      });
+    });
+    const gone = this.exited.then(({ status, signal }) => {
+      if (this.port === 0) throw new Error(`the server ended at once: ${status ?? signal}`);
+    });
+    this.ready = within(Promise.race([printed, gone]), LIMIT, "the server printed no port");
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Everything it has said so far. */
+  log(): string {
+    try {
+      return fs.readFileSync(this.logFile, "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  /** Its lines that match. */
+  lines(pattern: RegExp): string[] {
+    return this.log().split("\n").filter((line) => pattern.test(line));
+  }
+
+  /** Waits until `count` lines match; returns them. */
+  async waitFor(pattern: RegExp, count = 1, limit = LIMIT): Promise<string[]> {
+    const lines = await settled(() => this.lines(pattern), (l) => l.length >= count, limit);
+    assert.ok(lines.length >= count, `${lines.length} of ${count} lines match ${pattern}`);
+    return lines;
+  }
+
+  /** Descriptors: number and target. */
+  descriptors(): string[] {
+    const folder = `/proc/${this.pid}/fd`;
+    return fs.readdirSync(folder).flatMap((fd) => {
+      try {
+        return [`${fd} ${fs.readlinkSync(join(folder, fd))}`];
+      } catch {
+        return []; // closed while we looked
+      }
+    });
+  }
+
+  /** Waits until there are no more descriptors than `count`. */
+  async descriptorsBackTo(count: number, limit = LIMIT): Promise<void> {
+    const left = await settled(() => this.descriptors(), (fds) => fds.length <= count, limit);
+    assert.ok(
+      left.length <= count,
+      `${left.length} descriptors, ${count} before:\n${left.join("\n")}`,
+    );
+  }
+
+  /** Processes it has started and not reaped. */
+  children(): number[] {
+    const found: number[] = [];
+    for (const task of fs.readdirSync(`/proc/${this.pid}/task`)) {
+      try {
+        const text = fs.readFileSync(`/proc/${this.pid}/task/${task}/children`, "utf8");
+        found.push(...text.split(" ").filter((pid) => pid !== "").map(Number));
+      } catch {
+        // the thread has ended
+      }
+    }
+    return found;
+  }
+
+  async noChildren(limit = LIMIT): Promise<void> {
+    const left = await settled(() => this.children(), (pids) => pids.length === 0, limit);
+    assert.deepEqual(left, [], "programs are left");
+  }
+
+  /** Memory in MiB: Pss where it can be read, which does not count what is shared twice. */
+  memory(): number {
+    for (const [file, name] of [["smaps_rollup", "Pss"], ["status", "VmRSS"]] as const) {
+      try {
+        const text = fs.readFileSync(`/proc/${this.pid}/${file}`, "utf8");
+        const kib = new RegExp(`^${name}:\\s+([0-9]+) kB`, "m").exec(text)?.[1];
+        if (kib !== undefined) return Number(kib) / 1024;
+      } catch {
+        // not ours to read: the next
+      }
+    }
+    throw new Error("unable to read the memory of the server");
+  }
+
+  /** The largest `memory()` while `work` goes on. */
+  async peakDuring(work: Promise<unknown>): Promise<number> {
+    let peak = this.memory();
+    let over = false;
+    const done = work.finally(() => over = true);
+    done.catch(() => {});
+    while (!over) {
+      peak = Math.max(peak, this.memory());
+      await Promise.race([done, tick(20)]);
+    }
+    await done;
+    return peak;
+  }
+
+  signal(name: "SIGTERM" | "SIGHUP" | "SIGINT" | "SIGKILL" | "SIGPIPE"): void {
+    kill(this.pid, name);
+  }
+
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Ends it: SIGTERM, once more, and in the end SIGKILL. Returns a complaint. */
+  async stop(): Promise<string | undefined> {
+    for (const signal of ["SIGTERM", "SIGTERM", "SIGKILL"] as const) {
+      if (!this.running) break;
+      this.signal(signal);
+      const done = await Promise.race([this.exited, tick(signal === "SIGKILL" ? LIMIT : 4000)]);
+      if (done) break;
+    }
+    const { status, signal } = await this.exited;
+    if (this.expected === undefined || status === this.expected) return undefined;
+    return `the server ended with ${status ?? signal}, not ${this.expected}`;
+  }
+}
+
+/** The command of a form, up to the server's own options. */
+export function formCommand(form: Form, program: string): string[] {
+  switch (form) {
+    case "binary":
+      return [process.env["SSLSERVER_BIN"] ?? join(ROOT, "dist/sslserver")];
+    case "bun":
+      return [join(ROOT, "node_modules/bun/bin/bun.exe"), "--no-install", join(ROOT, "cli.ts")];
+    case "deno":
+    case "deno-noffi":
+      return [
+        join(ROOT, "node_modules/deno/deno"),
+        "run",
+        ...denoPermissions(program, form === "deno"),
+        join(ROOT, "cli.ts"),
+      ];
+  }
+}
+
+/** The smallest set that works: network, files to read (certificates, rules, $PATH), environment,
+ *  the system's names and addresses for --self-signed, one program, and libc where it is wanted. */
+export function denoPermissions(program: string, ffi: boolean): string[] {
+  return [
+    "--no-prompt",
+    "--allow-net",
+    "--allow-read",
+    "--allow-env",
+    "--allow-sys=hostname,networkInterfaces,uid",
+    `--allow-run=${program}`,
+    ...(ffi ? ["--allow-ffi"] : []),
+  ];
+}
+
+/** What every process of a test gets, and nothing of who runs the tests. */
+function cleanEnvironment(): Record<string, string> {
+  return {
+    PATH: "/usr/bin:/bin:/usr/sbin:/sbin",
+    LC_ALL: "C.UTF-8",
+    DENO_DIR: process.env["DENO_DIR"] ?? join(ROOT, "dist/.deno"),
+  };
+}
+
+const PACKAGE: Record<string, string> = { gcc: "gcc", ss: "iproute2", python3: "python3" };
+
+/** The path of a program; an error that names the Debian package when it is missing. */
+export function found(command: string): string {
+  if (command.includes("/")) return command;
+  for (const folder of ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]) {
+    if (fs.existsSync(join(folder, command))) return join(folder, command);
+  }
+  throw new Error(`${command} is missing: install Debian's ${PACKAGE[command] ?? command}`);
+}
+
+/** The compiled helper `client` or `program`, made once per state of its source. */
+export async function helper(name: "client" | "program"): Promise<string> {
+  const folder = dirname(fileURLToPath(import.meta.url));
+  const sources = [join(folder, `${name}.c`), join(folder, "stream.h")];
+  const built = join(CACHE, name);
+  const newest = Math.max(...sources.map((file) => fs.statSync(file).mtimeMs));
+  if (fs.existsSync(built) && fs.statSync(built).mtimeMs > newest) return built;
+  fs.mkdirSync(CACHE, { recursive: true });
+  const scratch = `${built}.${process.pid}`;
+  const libraries = name === "client" ? ["-lssl", "-lcrypto", "-lpthread"] : [];
+  const compiler = spawn(
+    found("gcc"),
+    ["-O2", "-o", scratch, `${folder}/${name}.c`, ...libraries],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
+  const words = collect(compiler.stderr);
+  const { status } = await ended(compiler);
+  if (status !== 0) {
+    const text = new TextDecoder().decode(await words);
+    throw new Error(`unable to compile ${name}.c (Debian: gcc libc6-dev libssl-dev): ${text}`);
+  }
+  fs.renameSync(scratch, built);
+  return built;
+}
+
+/** Resolves with the exit of a child. */
+function ended(child: ChildProcess): Promise<{ status: number | null; signal: string | null }> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve({ status: child.exitCode, signal: child.signalCode });
+    }
+    child.once("exit", (status, signal) => resolve({ status, signal }));
+    child.once("error", () => resolve({ status: 127, signal: null }));
+  });
+}
+
+async function collect(stream: AsyncIterable<unknown> | null): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  if (stream) { for await (const chunk of stream) chunks.push(chunk as Uint8Array); }
+  const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+/** Processes whose environment carries the mark: servers and whatever they started. */
+function marked(mark: string): { pid: number; command: string }[] {
+  return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).flatMap((name) => {
+    try {
+      if (!fs.readFileSync(`/proc/${name}/environ`, "latin1").includes(mark)) return [];
+      const command = fs.readFileSync(`/proc/${name}/cmdline`, "latin1").replaceAll("\0", " ");
+      return [{ pid: Number(name), command }];
+    } catch {
+      return []; // gone, or another user's
+    }
+  });
+}
+
+function kill(pid: number, signal: string): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone already
+  }
+}
+
+const tick = (ms: number): Promise<undefined> =>
+  new Promise((resolve) => setTimeout(resolve, ms, undefined));
+
+/** Looks until `good` is content or the limit is reached; returns what it saw last. */
+export async function settled<T>(
+  look: () => T | Promise<T>,
+  good: (seen: T) => boolean,
+  limit = LIMIT,
+): Promise<T> {
+  const end = performance.now() + limit;
+  for (;;) {
+    const seen = await look();
+    if (good(seen) || performance.now() > end) return seen;
+    await tick(5);
+  }
+}
+
+/** Rejects when `promise` takes longer than `limit` milliseconds. */
+export function within<T>(promise: Promise<T>, limit: number, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${what} within ${limit} ms`)), limit);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,27 @@
+/** Connections of random sizes and endings, 50 at once: every byte that should arrive arrives, every
+ *  program is reaped, no descriptor is left. E2E_CONNECTIONS: how many (default 500; 5,000 by hand);
+ *  E2E_SEED: another series. */
+
+import assert from "node:assert/strict";
+import process from "node:process";
+import { claim, helper } from "./harness.ts";
+import { talk } from "./clients.ts";
+
+const COUNT = Number(process.env["E2E_CONNECTIONS"] ?? 500);
+const SEED = process.env["E2E_SEED"] ?? "1";
+
+claim(`${COUNT} connections of random sizes and endings, 50 at once, lose nothing`, async (t) => {
+  const [client, program] = [await helper("client"), await helper("program")];
+  const server = await t.start({ options: ["-v", "-c", "50"], program: [program, "talk"] });
+  await talk(t, server, "", ["-e", "half"]);
+  await server.noChildren();
+  const before = server.descriptors().length;
+  const args = ["many", String(server.port), String(COUNT), "50", SEED];
+  const outcome = await t.run(client, args, { limit: 500_000 });
+  assert.match(outcome.stderr, new RegExp(`^ok=${COUNT}\nfailed=0\n$`), outcome.stderr);
+  const started = server.lines(/^sslserver: ok /).length;
+  await server.waitFor(/^sslserver: ended by [0-9]+ status /, started);
+  await server.noChildren();
+  await server.descriptorsBackTo(before);
+  assert.deepEqual(server.lines(/^program /), [], "a program saw wrong bytes");
+}, { timeout: 600_000 });

@@ -1,0 +1,47 @@
+/** Silent clients lock nobody out: a good client is served at once, also when --pending is reached. */
+
+import assert from "node:assert/strict";
+import { silent, talk } from "./clients.ts";
+import { claim, settled } from "./harness.ts";
+
+/** Milliseconds from connecting to the end of the handshake. */
+const AT_ONCE = 500;
+
+for (const [what, bytes] of [["have sent nothing", 0], ["have sent half a hello", 9]] as const) {
+  claim(`1,000 connections that ${what}: a good client is served within 0.5 s`, async (t) => {
+    const server = await t.start({ options: ["--pending", "2000"], program: ["echo", "hello"] });
+    const held = await silent(t, server, 1000, bytes);
+    for (let i = 0; i < 3; i++) {
+      const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
+      assert.equal(text, "hello\n");
+      assert.ok(Number(facts["ms"]) < AT_ONCE, `${facts["ms"]} ms`);
+    }
+    assert.equal(await held.open(), 1000);
+  }, { timeout: 90_000 });
+}
+
+claim("the default --pending reached by silent clients: the oldest gives way", async (t) => {
+  const server = await t.start({ program: ["echo", "hello"] });
+  const held = await silent(t, server, 1000);
+  for (let i = 0; i < 3; i++) {
+    const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
+    assert.equal(text, "hello\n");
+    assert.ok(Number(facts["ms"]) < AT_ONCE, `${facts["ms"]} ms`);
+  }
+  const left = await held.open();
+  assert.ok(left >= 995 && left < 1000, `${left} of 1000 are still open`);
+}, { timeout: 90_000 });
+
+claim("--pending 10: never more than 10 are kept, and the newest are", async (t) => {
+  const server = await t.start({ options: ["--pending", "10"], program: ["echo", "hello"] });
+  const held = await silent(t, server, 30);
+  const left = await settled(() => held.open(), (n) => n <= 10, 5000);
+  assert.ok(left <= 10, `${left} are open`);
+  const { text } = await talk(t, server);
+  assert.equal(text, "hello\n");
+  const lines = await server.waitFor(
+    /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 /,
+    20,
+  );
+  assert.match(lines[0] ?? "", /too many connections are pending/);
+});

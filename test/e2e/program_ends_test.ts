@@ -1,0 +1,115 @@
+/** Programs that end at once, cannot be executed, or do not end: the connection closes, nothing
+ *  stays behind, the server goes on. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { portIsFree, talk } from "./clients.ts";
+import { claim, helper, settled, within } from "./harness.ts";
+
+claim("a program that exits at once closes the connection in order", async (t) => {
+  const server = await t.start({ options: ["-v"], program: ["true"] });
+  for (let i = 0; i < 5; i++) {
+    const { end } = await talk(t, server, "unread", ["-e", "stay"]);
+    assert.equal(end, "close_notify");
+  }
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 5);
+  await server.noChildren();
+});
+
+claim("an exit code is logged as its wait status", async (t) => {
+  const server = await t.start({ options: ["-v"], program: ["sh", "-c", "exit 3"] });
+  await talk(t, server);
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 768$/);
+});
+
+claim("a program's death by a signal is logged as the signal's number", async (t) => {
+  const server = await t.start({ options: ["-v"], program: ["sh", "-c", "kill -9 $$"] });
+  const { end } = await talk(t, server);
+  assert.equal(end, "close_notify");
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 9$/);
+});
+
+claim("a missing program: logged, the connection closed, the server lives", async (t) => {
+  const server = await t.start({ program: ["./no-such-program"] });
+  for (const n of [1, 2]) {
+    const { bytes, end } = await talk(t, server, "", ["-e", "stay"]);
+    assert.equal(bytes.length, 0);
+    assert.match(end, /^(close_notify|eof|reset)$/);
+    await server.waitFor(/^sslserver: error: unable to run \.\/no-such-program: .*$/, n);
+  }
+  assert.equal(server.lines(/unable to run/).length, 2);
+  await server.noChildren();
+});
+
+claim(
+  "a file that cannot be executed: logged, the connection closed, the server lives",
+  async (t) => {
+    const path = join(t.dir, "plain");
+    fs.writeFileSync(path, "no program\n", { mode: 0o644 });
+    const server = await t.start({ program: [path] });
+    await talk(t, server, "", ["-e", "stay"]);
+    await server.waitFor(/^sslserver: error: unable to run .*plain: .*(EACCES|permission denied)/i);
+    assert.ok(server.running);
+  },
+);
+
+claim("a program that is put in place later is found", async (t) => {
+  const path = join(t.dir, "later");
+  const server = await t.start({ program: [path] });
+  await talk(t, server);
+  fs.writeFileSync(path, "#!/bin/sh\necho now\n", { mode: 0o755 });
+  const { text } = await talk(t, server);
+  assert.equal(text, "now\n");
+});
+
+claim("a program of its own children: the connection ends when its output does", async (t) => {
+  const server = await t.start({
+    options: ["-v"],
+    program: ["sh", "-c", "(sleep 0.3; echo late) & echo early"],
+  });
+  const { text, end } = await talk(t, server, "", ["-e", "stay"]);
+  assert.equal(text, "early\nlate\n");
+  assert.equal(end, "close_notify");
+});
+
+claim("a client that vanishes: its program gets end of file and ends", async (t) => {
+  const server = await t.start({
+    options: ["-v"],
+    program: ["sh", "-c", "cat >/dev/null; echo gone >&2"],
+  });
+  await talk(t, server, "some", ["-e", "reset"]);
+  await server.waitFor(/^gone$/);
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
+  await server.noChildren();
+});
+
+claim("a client that vanishes while its program writes: the program ends", async (t) => {
+  const server = await t.start({ options: ["-v"], program: ["sh", "-c", "exec yes"] });
+  await talk(t, server, "some", ["-e", "reset"]);
+  await server.waitFor(/^sslserver: ended by [0-9]+ status (13|256)$/);
+  await server.noChildren();
+});
+
+claim("a program that does not end when its client is gone gets SIGTERM after -w", async (t) => {
+  const server = await t.start({
+    options: ["-v", "-w", "2"],
+    program: ["sh", "-c", "trap 'echo told >&2; exit 0' TERM; while :; do sleep 0.05; done"],
+  });
+  await talk(t, server, "some", ["-e", "reset"]);
+  await server.waitFor(/^told$/);
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
+});
+
+claim("a second SIGTERM ends programs that ignore theirs", async (t) => {
+  const program = await helper("program");
+  const server = await t.start({ program: [program, "stay"] });
+  const talking = talk(t, server, "", ["-e", "stay"]);
+  await settled(() => server.children(), (pids) => pids.length > 0);
+  server.signal("SIGTERM");
+  await settled(() => portIsFree(server.port), (free) => free);
+  server.signal("SIGTERM");
+  const { status } = await within(server.exited, 15_000, "the server did not end");
+  assert.equal(status, 0);
+  assert.match((await talking).end, /^(close_notify|eof|reset)$/);
+});

@@ -1,0 +1,52 @@
+/** -1 prints the port, and only when connections can come in. */
+
+import assert from "node:assert/strict";
+import { Raw, talk } from "./clients.ts";
+import { claim, type Form, formCommand } from "./harness.ts";
+
+claim("-1 prints the port alone on a line, and it can be connected to at once", async (t) => {
+  for (let i = 0; i < 3; i++) {
+    const server = await t.start();
+    // The very next thing after the line: no retry.
+    const raw = await Raw.connect(server.port);
+    raw.destroy();
+    assert.equal(server.stdout, `${server.port}\n`);
+    const { text } = await talk(t, server, "ready\n");
+    assert.equal(text, "ready\n");
+    assert.equal(await server.stop(), undefined);
+  }
+});
+
+claim("a port that is taken: 111, the address, the reason and a remedy, and no line", async (t) => {
+  const first = await t.start();
+  const second = await t.fails({ port: first.port });
+  assert.equal(second.status, 111);
+  assert.equal(second.stdout.length, 0);
+  assert.match(
+    second.stderr,
+    new RegExp(
+      `^sslserver: fatal: unable to listen on 127\\.0\\.0\\.1 port ${first.port}: .*in use`,
+      "mi",
+    ),
+  );
+  assert.match(second.stderr, /^sslserver: info: .*ss -ltnp/m);
+});
+
+claim("an address that is not ours: 111 with address and reason", async (t) => {
+  const outcome = await t.fails({ host: "192.0.2.1" });
+  assert.equal(outcome.status, 111);
+  assert.match(outcome.stderr, /^sslserver: fatal: unable to listen on 192\.0\.2\.1 port 0: /m);
+});
+
+claim("nothing is printed to stdout without -1 but what the server is asked for", async (t) => {
+  const help = await t.run(...command(t.form, "--help"));
+  const version = await t.run(...command(t.form, "--version"));
+  assert.match(new TextDecoder().decode(help.stdout), /^usage: sslserver \[opts\] host port prog/);
+  assert.match(new TextDecoder().decode(version.stdout), /^sslserver [0-9]+\.[0-9]+\.[0-9]+\n$/);
+  assert.deepEqual([help.status, version.status, help.stderr, version.stderr], [0, 0, "", ""]);
+});
+
+function command(form: Form, option: string): [string, string[]] {
+  const [path = "", ...args] = formCommand(form, "cat");
+  return [path, [...args, option]];
+}

@@ -1,0 +1,83 @@
+/** Many bytes each way, unchanged, in bounded memory, whoever stops reading.
+ *  E2E_BYTES: how many each way (default 256 MiB; 2 GiB by hand). */
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { talk } from "./clients.ts";
+import { claim } from "./harness.ts";
+
+const BYTES = Number(process.env["E2E_BYTES"] ?? 256 << 20);
+/** MiB: SPEC's figure for a server with one connection, whatever it relays. */
+const MEMORY = 150;
+const PAUSE_MS = 2000;
+
+for (const version of ["-2", "-3"]) {
+  const name = version === "-2" ? "TLS 1.2" : "TLS 1.3";
+  claim(`${BYTES >> 20} MiB each way come back unchanged, with a pause, ${name}`, async (t) => {
+    const server = await t.start();
+    const options = [
+      "-n",
+      String(BYTES),
+      "-d",
+      version,
+      "-P",
+      String(BYTES >> 2),
+      "-p",
+      `${PAUSE_MS}`,
+    ];
+    const work = talk(t, server, "", options, 600_000);
+    const peak = await server.peakDuring(work);
+    const { facts, end } = await work;
+    assert.equal(end, "close_notify");
+    assert.equal(facts["sent"], String(BYTES));
+    assert.equal(facts["received"], String(BYTES));
+    assert.equal(facts["received_sha256"], facts["sent_sha256"]);
+    assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+  }, { timeout: 600_000 });
+}
+
+const SIZE = 20_000_000;
+
+claim(
+  "20 MB for a reader that takes 1 KB/s, then all of it: bounded memory, every byte",
+  async (t) => {
+    const file = join(t.dir, "data");
+    const data = randomBytes(SIZE);
+    fs.writeFileSync(file, data);
+    const server = await t.start({ program: ["cat", file] });
+    // 1 KB/s at first; the pause ends it, and the rest is taken as fast as it comes.
+    const work = talk(t, server, "", ["-e", "stay", "-p", "3000", "-P", "1000"]);
+    const peak = await server.peakDuring(work);
+    const { bytes, end } = await work;
+    assert.equal(end, "close_notify");
+    assert.equal(sha256(bytes), sha256(data));
+    assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+  },
+);
+
+claim("a client that sends 100 MB to a program that does not read holds no memory", async (t) => {
+  const server = await t.start({ program: ["sh", "-c", "sleep 2; wc -c"] });
+  const size = 100_000_000;
+  const work = talk(t, server, "", ["-n", String(size)]);
+  const peak = await server.peakDuring(work);
+  const { text } = await work;
+  assert.equal(text.trim(), String(size));
+  assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+});
+
+claim("a program that writes without end to a client that reads nothing is held up", async (t) => {
+  const server = await t.start({ program: ["yes"] });
+  // 8 MB is far more than what the system's buffers hold; then the client stops.
+  const work = talk(t, server, "", ["-e", "stay", "-p", "2500", "-P", "8000000", "-d"], 8000)
+    .catch(() => undefined);
+  const peak = await server.peakDuring(work);
+  assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+  await server.stop();
+});
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

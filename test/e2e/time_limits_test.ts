@@ -1,0 +1,79 @@
+/** -T and -w close what is silent, and only that. */
+
+import assert from "node:assert/strict";
+import { Raw, talk } from "./clients.ts";
+import { claim } from "./harness.ts";
+
+/** How much later than asked for a limit may strike, in milliseconds. */
+const SLACK = 2500;
+
+for (const [what, bytes] of [["nothing", 0], ["half a hello", 9]] as const) {
+  claim(
+    `-T 2 closes a client that has sent ${what}, after 2 seconds and with one line`,
+    async (t) => {
+      const server = await t.start({ options: ["-v", "-T", "2"] });
+      const start = performance.now();
+      const raw = await Raw.connect(server.port);
+      if (bytes > 0) raw.send(Uint8Array.of(22, 3, 1, 2, 0, 1, 0, 1, 252));
+      await raw.closedWithin(2000 + SLACK);
+      const took = performance.now() - start;
+      assert.ok(took > 1900, `${took} ms`);
+      const lines = await server.waitFor(/unable to accept TLS/);
+      assert.match(
+        lines[0] ?? "",
+        /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 for pid: [0-9]+ timed out after 2 s$/,
+      );
+      assert.equal(lines.length, 1);
+      assert.deepEqual(server.lines(/^sslserver: (pid|ok|ended)/), []);
+    },
+  );
+}
+
+claim("-T 2 closes a client that dribbles its hello", async (t) => {
+  const server = await t.start({ options: ["-T", "2"] });
+  const raw = await Raw.connect(server.port);
+  raw.send(Uint8Array.of(22, 3, 1, 2, 0));
+  const dribble = setInterval(() => raw.send(Uint8Array.of(0)), 100);
+  try {
+    await raw.closedWithin(2000 + SLACK);
+  } finally {
+    clearInterval(dribble);
+  }
+});
+
+claim("-T does not touch a connection that is through its handshake", async (t) => {
+  const server = await t.start({ options: ["-T", "1"] });
+  const { text, end } = await talk(t, server, "late\n", ["-w", "2500"]);
+  assert.equal(text, "late\n");
+  assert.equal(end, "close_notify");
+});
+
+claim("-w 2 closes a silent connection and ends its program", async (t) => {
+  const server = await t.start({ options: ["-v", "-w", "2"], program: ["sleep", "1000"] });
+  const { facts, end } = await talk(t, server, "", ["-e", "stay"]);
+  assert.ok(Number(facts["ms"]) > 1900 && Number(facts["ms"]) < 2000 + SLACK, `${facts["ms"]} ms`);
+  assert.match(end, /^(close_notify|eof|reset)$/);
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 15$/);
+  await server.noChildren();
+});
+
+claim("-w 2 leaves a connection alone on which something moves now and then", async (t) => {
+  const server = await t.start({
+    options: ["-w", "2"],
+    program: ["sh", "-c", "for i in 1 2 3 4; do echo $i; sleep 1; done"],
+  });
+  const { text, end } = await talk(t, server, "", ["-e", "stay"]);
+  assert.equal(text, "1\n2\n3\n4\n");
+  assert.equal(end, "close_notify");
+});
+
+claim("-w 2 leaves a slow but steady reader alone", async (t) => {
+  const server = await t.start({
+    options: ["-w", "2"],
+    program: ["sh", "-c", "head -c 3000000 /dev/zero"],
+  });
+  // Five seconds, most of them with the system's buffers full.
+  const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-r", "600000"]);
+  assert.equal(facts["received"], "3000000");
+  assert.equal(end, "close_notify");
+});
