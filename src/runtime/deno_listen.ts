@@ -5,7 +5,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Listener, Socket } from "./runtime.ts";
-import type { Libc } from "./libc.ts";
+import type { Endpoint, Libc } from "./libc.ts";
 import { ConnSocket, NodeSocket } from "./deno_socket.ts";
 import { watchReadable } from "./deno_ready.ts";
 
@@ -65,6 +65,15 @@ export function listenHere(
 /** Connections taken in one go, before other events get their turn. */
 const BATCH = 16;
 
+function adopt(libc: Libc, accepted: { fd: number; peer: Endpoint }): NodeSocket {
+  try {
+    return new NodeSocket(libc, accepted);
+  } catch (error) {
+    libc.close(accepted.fd);
+    throw error;
+  }
+}
+
 /** See `Runtime.listenDescriptor`. */
 export function listenDescriptor(
   libc: Libc,
@@ -84,7 +93,7 @@ export function listenDescriptor(
     for (let count = 0; count < BATCH && open && !paused; count++) {
       const accepted = libc.acceptDescriptor(fd);
       if (accepted === undefined) return true;
-      onSocket(new NodeSocket(libc, accepted));
+      onSocket(adopt(libc, accepted));
     }
     return false;
   };

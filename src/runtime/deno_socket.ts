@@ -1,7 +1,13 @@
 /** Accepted TCP connections under Deno: from `Deno.listen`, or a descriptor accepted by libc. */
 
 import { Socket as NetSocket } from "node:net";
-import type { Address, Socket, TlsContext, TlsStream } from "./runtime.ts";
+import {
+  type Address,
+  HandshakeError,
+  type Socket,
+  type TlsContext,
+  type TlsStream,
+} from "./runtime.ts";
 import type { Endpoint, Libc } from "./libc.ts";
 import { HIGH_WATER, type Wire, WireStream } from "./deno_stream.ts";
 import { type Handshake, startServerTls } from "./deno_tls.ts";
@@ -40,6 +46,7 @@ export class ConnSocket extends WireStream implements Socket {
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+    if (this.gone) return Promise.reject(new HandshakeError("connection closed"));
     this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
     return this.#handshake.done;
   }
@@ -128,7 +135,12 @@ export class NodeSocket implements Socket {
   }
 
   setNoDelay(on: boolean): void {
-    if (!this.#socket.destroyed) this.#libc.setNoDelay(this.fd, on);
+    if (this.#socket.destroyed) return;
+    try {
+      this.#libc.setNoDelay(this.fd, on);
+    } catch {
+      // The peer has gone already: the next read says so.
+    }
   }
 
   unacknowledged(): number | undefined {
@@ -136,6 +148,7 @@ export class NodeSocket implements Socket {
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+    if (this.#gone) return Promise.reject(new HandshakeError("connection closed"));
     this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
     return this.#handshake.done;
   }

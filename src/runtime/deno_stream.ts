@@ -55,6 +55,11 @@ export class WireStream implements Stream {
     this.#outputOver = !ends.output;
   }
 
+  /** Closed, by either side. */
+  protected get gone(): boolean {
+    return this.#gone;
+  }
+
   pause(): void {
     this.#flowing = false;
   }

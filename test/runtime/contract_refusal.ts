@@ -174,6 +174,16 @@ export function refusalContract(way: string, makeKit: () => Promise<Kit | undefi
     server.close();
   });
 
+  claim("on a connection that is gone it is refused at once", async (kit, context) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    const socket = await server.next();
+    socket.destroy();
+    await refusal(socket.startTls(context, NONE));
+    client.destroy();
+    server.close();
+  });
+
   if (way !== "own-listener") return;
   test("a context is refused when the key belongs to another certificate", async () => {
     const kit = await makeKit();

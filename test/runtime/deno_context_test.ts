@@ -1,0 +1,47 @@
+/** What rustls cannot honour is refused when the context is made. Deno's adapter only. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { Unsupported } from "../../src/errors.ts";
+import type { TlsSettings } from "../../src/runtime/runtime.ts";
+import { file, pki, settings } from "./tools.ts";
+import { thisRuntime } from "./kits.ts";
+
+const refused: Record<string, () => Partial<TlsSettings>> = {
+  "a cipher list": () => ({ ciphers: "ECDHE-RSA-AES128-GCM-SHA256" }),
+  "TLS 1.1 as the lowest": () => ({ minVersion: "TLSv1.1" }),
+  "TLS 1.0 as the highest": () => ({ minVersion: "TLSv1", maxVersion: "TLSv1" }),
+  "two certificates": () => ({
+    keyPairs: [
+      { chain: file("server.pem"), key: file("server.key") },
+      { chain: file("other.pem"), key: file("other.key") },
+    ],
+  }),
+};
+
+for (const [what, more] of Object.entries(refused)) {
+  test(`Deno refuses ${what}`, async () => {
+    const runtime = await thisRuntime();
+    if (runtime.name !== "Deno") return;
+    assert.throws(() => runtime.tlsContext(settings(more())), Unsupported);
+  });
+}
+
+test("Deno refuses a key that rustls takes only to fail in every handshake", async () => {
+  const runtime = await thisRuntime();
+  if (runtime.name !== "Deno") return;
+  execFileSync("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"],
+    ...["-keyout", "odd.key", "-out", "odd.pem", "-subj", "/CN=odd"],
+  ], { cwd: pki(), stdio: "ignore" });
+  const keyPairs = [{ chain: file("odd.pem"), key: file("odd.key") }];
+  assert.throws(() => runtime.tlsContext(settings({ keyPairs })), /does not take them/);
+});
+
+test("Deno refuses an empty range of versions", async () => {
+  const runtime = await thisRuntime();
+  if (runtime.name !== "Deno") return;
+  const range = { minVersion: "TLSv1.3", maxVersion: "TLSv1.2" } as const;
+  assert.throws(() => runtime.tlsContext(settings(range)), /is empty/);
+});
