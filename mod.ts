@@ -1,4 +1,28 @@
-/** sslserver as a library: the pieces that other programs can use.
- *  The way of one connection is told in `src/serve.ts`. */
+/** sslserver as a library: TLS connections served by a function in this process, or by a program
+ *  for each, with access rules, limits and client certificates.
+ *
+ *  ```ts
+ *  import { serve } from "./mod.ts";
+ *
+ *  const server = await serve({ port: 8443, selfSigned: true }, async (conn) => {
+ *    await conn.readable.pipeTo(conn.writable);
+ *  });
+ *  console.log(`echo on port ${server.port}`);
+ *  ```
+ *
+ *  The way of a connection: accept → limits → rules, names, ident → TLS handshake → handler or
+ *  program → relay → end. `src/serve.ts` tells it stage by stage.
+ *
+ *  @module */
 
+export { serve, type ServeOptions, type TlsServer } from "./src/library.ts";
+export type { Handler, HandlerConnection } from "./src/handler.ts";
+export type { Peer } from "./src/connection.ts";
+export { FatalError, Unsupported, UsageError } from "./src/errors.ts";
+export { DecodeError } from "./src/codec/bytes.ts";
+export { CdbReader } from "./src/codec/cdb.ts";
+export { CdbWriter } from "./src/codec/cdb_write.ts";
+export { decodeRule, encodeRule, findRule, ruleKeys } from "./src/codec/rules.ts";
+export { compileRule } from "./src/codec/rules_source.ts";
+export { decodeMessage, encodeQuery } from "./src/codec/dns.ts";
 export { VERSION } from "./src/version.ts";

@@ -76,7 +76,8 @@ interface Spec {
 /** Largest values accepted: what the system's own types hold, or what nobody means. */
 const MAX = { count: 1_000_000, seconds: 2_000_000, backlog: 65_535, id: 4_294_967_294 };
 
-function defaults(): Options {
+/** Nothing given. */
+export function defaults(): Options {
   return {
     verbosity: 1,
     log: "text",

@@ -7,6 +7,7 @@
 import type { Connection, Peer } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { FatalError, reason } from "./errors.ts";
+import { type Handler, startHandler } from "./handler.ts";
 import { DELAYED_FD, type Program } from "./runtime/runtime.ts";
 import { type Channel, channelVariables } from "./tls.ts";
 import { isTlsVariable } from "./tls/variables.ts";
@@ -82,6 +83,7 @@ function setEnd(env: Record<string, string>, prefix: string, { ip, port, host }:
 export function start(conn: Connection, deps: Deps, channel?: Channel): Program {
   const { options, log, runtime } = deps;
   const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
+  if (deps.handler && channel) return startInProcess(deps.handler, conn, deps, channel);
   const env = environment(deps.baseEnvironment, conn, options, tls);
   if (!channel) {
     env["SSLCTLFD"] = String(DELAYED_FD.control);
@@ -94,6 +96,27 @@ export function start(conn: Connection, deps: Deps, channel?: Channel): Program 
   } catch (error) {
     throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
   }
+  log.pid(program.pid, conn);
+  log.ok(program.pid, conn);
+  return program;
+}
+
+function startInProcess(
+  handler: Handler,
+  conn: Connection,
+  deps: Deps,
+  channel: Channel,
+): Program {
+  const { log, options } = deps;
+  const facts = {
+    local: conn.local,
+    remote: conn.remote,
+    environment: environment({}, conn, options, channelVariables(channel, deps)),
+    peerCertificates: channel.session?.peerCertificates ?? [],
+  };
+  const program = startHandler(handler, facts, (error) => {
+    log.error(`the handler failed: ${reason(error)} (connection from ${conn.remote.ip})`);
+  });
   log.pid(program.pid, conn);
   log.ok(program.pid, conn);
   return program;

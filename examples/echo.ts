@@ -1,0 +1,15 @@
+/** Echo: everything that comes in goes back.   PORT=7007 bun examples/echo.ts
+ *  With CERTFILE and KEYFILE set these are used, else a throw-away certificate. */
+
+import process from "node:process";
+import { serve } from "../mod.ts";
+
+const server = await serve({
+  hostname: "127.0.0.1",
+  port: Number(process.env["PORT"] ?? 0),
+  selfSigned: process.env["CERTFILE"] === undefined,
+}, (conn) => conn.readable.pipeTo(conn.writable));
+
+console.log(`echo on port ${server.port}`);
+process.on("SIGTERM", () => void server.shutdown());
+await server.closed;

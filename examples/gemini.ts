@@ -1,0 +1,55 @@
+/** A Gemini server: pages from a folder, and /whoami for visitors with a certificate they made
+ *  themselves.   PORT=1965 bun examples/gemini.ts FOLDER
+ *  CCAFILE=/dev/null asks for a certificate without naming authorities. */
+
+import { readFile } from "node:fs/promises";
+import { join, normalize } from "node:path";
+import process from "node:process";
+import { type HandlerConnection, serve } from "../mod.ts";
+
+const folder = process.argv[2] ?? ".";
+
+/** Gemini allows a request line of 1,024 bytes and CRLF. */
+async function requestLine(conn: HandlerConnection): Promise<string | undefined> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of conn.readable) {
+    text += decoder.decode(chunk, { stream: true });
+    const end = text.indexOf("\r\n");
+    if (end >= 0) return end <= 1024 ? text.slice(0, end) : undefined;
+    if (text.length > 1026) return undefined;
+  }
+  return undefined;
+}
+
+async function answer(line: string | undefined, conn: HandlerConnection): Promise<string> {
+  if (line === undefined || !URL.canParse(line)) return "59 bad request\r\n";
+  const path = normalize(decodeURIComponent(new URL(line).pathname));
+  if (path === "/whoami") {
+    const fingerprint = conn.environment["SSL_CLIENT_FINGERPRINT_SHA256"];
+    if (fingerprint === undefined) return "60 show me a certificate\r\n";
+    return `20 text/gemini\r\nYou are ${fingerprint}\n`;
+  }
+  try {
+    const file = join(folder, path.endsWith("/") ? `${path}index.gmi` : path);
+    return `20 text/gemini\r\n${await readFile(file, "utf8")}`;
+  } catch {
+    return "51 not found\r\n";
+  }
+}
+
+const server = await serve({
+  hostname: "127.0.0.1",
+  port: Number(process.env["PORT"] ?? 0),
+  selfSigned: process.env["CERTFILE"] === undefined,
+  idleTimeout: 30,
+  env: { ...process.env, CCAFILE: "/dev/null" },
+}, async (conn) => {
+  const writer = conn.writable.getWriter();
+  await writer.write(new TextEncoder().encode(await answer(await requestLine(conn), conn)));
+  await writer.close();
+});
+
+console.log(`gemini on port ${server.port}`);
+process.on("SIGTERM", () => void server.shutdown());
+await server.closed;

@@ -1,0 +1,8 @@
+#!/bin/sh
+# SMTP with STARTTLS by an external program: mailfront speaks SMTP and asks for TLS through
+# UCSPI-TLS (-n). smtpfront-echo accepts mail and throws it away; put smtpfront-qmail in its place.
+#   CERTFILE=cert.pem KEYFILE=key.pem PORT=2525 examples/smtp_starttls.sh
+# Debian: apt-get install mailfront
+PLUGINS=starttls-ucspi:accept
+export PLUGINS
+exec "${SSLSERVER:-sslserver}" -1 -v -n -H -l 0 127.0.0.1 "${PORT:-2525}" smtpfront-echo

@@ -1,0 +1,202 @@
+/** From options and environment to everything a server needs, for the command and the library.
+ *  Everything that can be found wrong is found here, before the first connection. */
+
+import fs from "node:fs";
+import os from "node:os";
+import { DnsConfig } from "./admit/dns_config.ts";
+import { Limits, parseLimit, parseRate } from "./admit/limits.ts";
+import { hostOperand } from "./admit/names.ts";
+import { Resolver } from "./admit/resolver.ts";
+import { RuleBook } from "./admit/rulebook.ts";
+import { PathRules } from "./admit/rules_file.ts";
+import type { Deps } from "./deps.ts";
+import { EXIT, FatalError, reason, UsageError } from "./errors.ts";
+import { Gate } from "./gate.ts";
+import type { Handler } from "./handler.ts";
+import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+import type { KeyPair, Runtime } from "./runtime/runtime.ts";
+import { baseEnvironment } from "./start.ts";
+import { HandshakeQueue } from "./tls.ts";
+import { ClientAuths } from "./tls/client_auth.ts";
+import { Contexts } from "./tls/context.ts";
+import { makeSelfSigned } from "./tls/self_signed.ts";
+import { ServerNames } from "./tls/server_names.ts";
+import { PRODUCT } from "./version.ts";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+const DAY = 86_400_000;
+
+/** A server that only needs to be started. */
+export interface Assembled {
+  address: ListenAddress;
+  deps: Deps;
+  /** Reads certificates, authorities and rules again (SIGHUP). */
+  reload(): void;
+  /** Ends what runs beside the connections. */
+  close(): void;
+}
+
+/** Reads everything that options and environment name, and finds what is wrong with it. Throws
+ *  `FatalError` or `UsageError`. */
+export async function assemble(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  log: Log,
+  source: { keyPair?: KeyPair; handler?: Handler } = {},
+): Promise<Assembled> {
+  refuseUnfinished(env);
+  if (source.handler && options.delayed) {
+    throw new UsageError("a handler cannot begin in the clear: -n is for programs");
+  }
+  const { libc } = runtime;
+  const files = libc?.raiseFileLimit().soft ?? Infinity;
+  const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
+  const resolver = new Resolver({ config: new DnsConfig({ env }) });
+  const address = await listenAddress(options, resolver);
+  const clientAuths = new ClientAuths({
+    option: options.clientCertificate,
+    env: (name) => env[name],
+    log,
+  });
+  const { contexts, names } = makeContexts(
+    options,
+    env,
+    runtime,
+    log,
+    clientAuths,
+    source.keyPair,
+  );
+  if (env["DHFILE"]) {
+    log.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
+  }
+  const limits = new Limits({ programs: options.concurrency, now: () => performance.now() });
+  const book = (file: string | undefined): RuleBook | undefined =>
+    file === undefined ? undefined : new RuleBook(new PathRules(file), {
+      allowMissing: options.allowMissingRules,
+      now: () => performance.now(),
+    });
+  const rules = book(options.rules);
+  const earlyRules = book(options.earlyRules);
+  const deps: Deps = {
+    runtime,
+    options,
+    log,
+    contexts,
+    names,
+    clientAuths,
+    handshakes: new HandshakeQueue(),
+    gate: new Gate({
+      limits,
+      concurrency: options.concurrency,
+      pending: options.pending,
+      descriptors: files,
+      delayed: options.delayed,
+    }),
+    admission: {
+      options,
+      log,
+      limits,
+      ask: {
+        perAddress: parseLimit("MAXCONIP", env["MAXCONIP"]),
+        rate: parseRate(env["MAXCONRATE"]),
+      },
+      perNetwork: parseLimit("MAXCONNET", env["MAXCONNET"]),
+      resolver,
+      asksAboutLoopback: asked,
+      rules,
+      earlyRules,
+    },
+    baseEnvironment: baseEnvironment(env),
+    handler: source.handler,
+  };
+  const daily = setInterval(() => contexts.warnOfExpiry(), DAY);
+  return {
+    address,
+    deps,
+    reload() {
+      contexts.reload();
+      clientAuths.reload();
+      rules?.expire();
+      earlyRules?.expire();
+    },
+    close() {
+      clearInterval(daily);
+      resolver.close();
+    },
+  };
+}
+
+function makeContexts(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  log: Log,
+  clientAuths: ClientAuths,
+  keyPair?: KeyPair,
+): { contexts: Contexts; names: ServerNames } {
+  const made = options.selfSigned ? makeSelfSigned(ownNames(options.host)) : undefined;
+  const contexts = new Contexts({
+    runtime,
+    log,
+    env: (name) => env[name],
+    password: options.keyPassword ? readPassword(runtime) : undefined,
+    keyPair: made ? { chain: made.certPem, key: made.keyPem } : keyPair,
+  });
+  const names = new ServerNames(contexts, Object.entries(env));
+  names.prepare(clientAuths.get());
+  contexts.warnOfExpiry();
+  if (made) {
+    log.notice(`self-signed certificate, SHA-256 fingerprint ${made.fingerprintSha256}`, {
+      fingerprint: made.fingerprintSha256,
+    });
+  }
+  return { contexts, names };
+}
+
+/** Names and addresses of this host, for the self-signed certificate. */
+function ownNames(host: string): string[] {
+  const addresses = Object.values(os.networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .map(({ address }) => address);
+  return [os.hostname(), ...(literalHost(host) ? [] : [host]), ...addresses];
+}
+
+async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
+  const { host, family, backlog } = options;
+  const port = portNumber(options.port);
+  const literal = literalHost(host);
+  const where = literal ??
+    { ip: (await hostOperand(host, family ?? 0, resolver))[0] as string, dualStack: false };
+  return { ...where, port, backlog, interface: options.interface };
+}
+
+/** One NUL-terminated password (-3). The descriptor is closed: no program gets it. */
+function readPassword(runtime: Runtime): string {
+  try {
+    const text = fs.readFileSync("/dev/fd/3", "utf8");
+    runtime.libc?.close(3);
+    const end = text.indexOf("\0");
+    return end < 0 ? text : text.slice(0, end);
+  } catch (error) {
+    throw new FatalError(
+      `unable to read the key's password from descriptor 3: ${reason(error)}`,
+      EXIT.system,
+      "-3 wants a password and a NUL there: 3<file",
+    );
+  }
+}
+
+/** Options and settings that this version knows and cannot honour are refused, not swallowed. */
+function refuseUnfinished(env: Env): void {
+  const refuse = (what: string): never => {
+    throw new UsageError(`${what} is not supported by ${PRODUCT}`);
+  };
+  for (const name of ["SSL_CHROOT", "SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP"]) {
+    if (env[name]) refuse(`$${name}`);
+  }
+  if (env["TICKETKEYFILE"]) refuse("$TICKETKEYFILE");
+}
