@@ -46,7 +46,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     isServer: true,
     secureContext: context.secure,
     requestCert: context.requestCertificate,
-    rejectUnauthorized: false, // the core decides, by `verifyError`
+    rejectUnauthorized: context.requireCertificate,
     ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),
   });
   sendAlert(socket, raw);
@@ -73,8 +73,13 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   raw.onData = (chunk) => link.duplex.push(chunk);
   raw.onEnd = () => fail("connection closed by the client");
   raw.onClose = (error) => fail(error === undefined ? "connection closed" : reason(error), true);
-  if (first.length > 0) link.duplex.push(first);
-  raw.resume();
+  // The socket starts in the next tick. Were there something to read by then that it refuses, Deno
+  // 2.9.6 would go on with a handle that is gone and throw where nobody can catch it.
+  setImmediate(() => {
+    if (over) return;
+    if (first.length > 0) link.duplex.push(first);
+    raw.resume();
+  });
   return { done: promise, abort: () => fail("connection closed by the server", true) };
 }
 
@@ -102,10 +107,15 @@ function sendAlert(socket: tls.TLSSocket, raw: Stream): void {
   const original = handle?.onerror;
   if (handle === undefined || original === undefined) return;
   handle.onerror = function (error) {
-    const alert = handle.drainEncOut?.();
-    if (alert !== undefined) raw.write(alert);
+    flush(handle, raw);
     original.call(this, error);
   };
+}
+
+/** Sends what the TLS library has made and Deno would write in a later turn. */
+function flush(handle: Handle | undefined, raw: Stream): void {
+  const rest = handle?.drainEncOut?.();
+  if (rest !== undefined) raw.write(rest);
 }
 
 /** Writes what is queued, then FIN; input is read and dropped until the client ends too, because
@@ -158,7 +168,11 @@ class DenoTlsStream implements TlsStream {
       this.#closeWhenOver();
     });
     socket.on("drain", () => this.#drained());
-    socket.on("finish", () => raw.end()); // close_notify is in the raw stream's queue by now
+    const { _handle: handle } = socket as unknown as { _handle?: Handle };
+    socket.on("finish", () => {
+      flush(handle, raw); // close_notify, without which the end looks like a cut (RFC 8446 6.1)
+      raw.end();
+    });
     const fail = (error: Error) => this.#fail(error);
     socket.on("error", fail).on("_tlsError", fail);
   }
