@@ -13,6 +13,7 @@ import { reason, Unsupported } from "../errors.ts";
 export interface ContextParts {
   readonly secure: tls.SecureContext;
   readonly requestCertificate: boolean;
+  readonly requireCertificate: boolean;
   readonly alpn: string[] | undefined;
 }
 
@@ -56,6 +57,7 @@ export function makeContext(settings: TlsSettings): TlsContext {
   const parts: ContextParts = {
     secure,
     requestCertificate: settings.requestCertificate !== undefined,
+    requireCertificate: settings.requestCertificate?.required ?? false,
     alpn: settings.alpn,
   };
   probe(parts);

@@ -8,6 +8,9 @@ import { test } from "node:test";
 import type { Program, Runtime } from "../../src/runtime/runtime.ts";
 import { bytes, event, readAll, readSome, text, until, within } from "./tools.ts";
 
+/** Bun's own limit is 5 s. */
+const PATIENT = { timeout: 60_000 };
+
 const linux = process.platform === "linux";
 const openFiles = (): number => linux ? readdirSync("/proc/self/fd").length : 0;
 
@@ -27,7 +30,7 @@ function zombies(): string[] {
 
 export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): void {
   const claim = (name: string, body: (runtime: Runtime) => Promise<void>) =>
-    test(`program: ${name}`, async () => body(await makeRuntime()));
+    test(`program: ${name}`, PATIENT, async () => body(await makeRuntime()));
 
   const shell = (runtime: Runtime, script: string, env: Record<string, string> = {}): Program =>
     runtime.spawn({ command: ["/bin/sh", "-c", script], env: { PATH: "/usr/bin:/bin", ...env } });

@@ -19,6 +19,9 @@ import {
   within,
 } from "./tools.ts";
 
+/** Bun's own limit is 5 s. */
+const PATIENT = { timeout: 60_000 };
+
 /** A shell that runs `script` with the connection to `port` as its descriptor 3. */
 function shellClient(port: number, script: string): ChildProcess {
   return spawn("bash", ["-c", `exec 3<>/dev/tcp/127.0.0.1/${port}; ${script}`], {
@@ -30,7 +33,7 @@ const gone = (child: ChildProcess) => until(() => child.exitCode !== null, "end 
 
 export function tcpContract(way: string, makeKit: () => Promise<Kit | undefined>): void {
   const claim = (name: string, body: (kit: Kit) => Promise<void>) =>
-    test(`${way}: ${name}`, async () => {
+    test(`${way}: ${name}`, PATIENT, async () => {
       const kit = await makeKit();
       if (kit !== undefined) await body(kit);
     });
