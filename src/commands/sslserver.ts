@@ -52,12 +52,13 @@ async function run(options: Options, env: Env, runtime: Runtime, log: Log): Prom
   const server = serve(address, deps);
   try {
     dropPrivileges(options, runtime, log);
+    // Before the port is told: who waits for it may send a signal at once.
+    onSignals(runtime, server, reload);
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
   } catch (error) {
     server.end();
     throw error;
   }
-  onSignals(runtime, server, reload);
   keepGoing(log);
   await server.closed;
   close();
