@@ -27,6 +27,10 @@ class BunStream {
   onClose: (error?: Error) => void = nothing;
 
   #queue: Uint8Array[] | undefined;
+  /** What came while paused, "end" at the end: a native TLS socket goes on delivering what it has
+   *  decrypted, and a stream may wait long for its turn. */
+  #held: (Uint8Array | "end")[] | undefined;
+  #paused = true;
   #ending = false;
   #gone = false;
   protected failure: Error | undefined;
@@ -34,12 +38,38 @@ class BunStream {
   constructor(protected native: NativeSocket<BunStream>) {}
 
   pause(): void {
+    this.#paused = true;
     if (!this.#gone) this.native.pause();
   }
 
   resume(): void {
-    if (!this.#gone) this.native.resume();
+    this.#paused = false;
+    if (this.#gone) return;
+    if (this.#held) queueMicrotask(this.#release);
+    else this.native.resume();
   }
+
+  /** Native event: bytes. */
+  received(bytes: Uint8Array): void {
+    if (!this.#paused && !this.#held) this.onData(bytes);
+    else if (!this.#gone) (this.#held ??= []).push(bytes);
+  }
+
+  /** Native event: the peer's end of data. */
+  ended(): void {
+    if (!this.#paused && !this.#held) this.onEnd();
+    else if (!this.#gone) (this.#held ??= []).push("end");
+  }
+
+  readonly #release = (): void => {
+    while (this.#held && !this.#paused && !this.#gone) {
+      const next = this.#held.shift();
+      if (this.#held.length === 0) this.#held = undefined;
+      if (next === "end") this.onEnd();
+      else if (next) this.onData(next);
+    }
+    if (!this.#held && !this.#paused && !this.#gone) this.native.resume();
+  };
 
   write(chunk: Uint8Array): boolean {
     if (this.#gone || this.#ending) return true;
@@ -62,7 +92,7 @@ class BunStream {
   destroy(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#queue = undefined;
+    this.#queue = this.#held = undefined;
     this.native.terminate();
   }
 
@@ -92,7 +122,7 @@ class BunStream {
   closed(error?: Error): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#queue = undefined;
+    this.#queue = this.#held = undefined;
     this.onClose(error ?? this.failure);
   }
 }
@@ -108,9 +138,7 @@ class BunTlsStream extends BunStream implements TlsStream {
   override closed(error?: Error): void {
     const settle = this.settle;
     this.settle = undefined;
-    if (settle) {
-      settle(error ?? this.failure ?? new HandshakeError("connection closed by the peer"));
-    }
+    settle?.(handshakeError(error ?? this.failure));
     super.closed(error);
   }
 
@@ -196,18 +224,32 @@ class BunSocket extends BunStream implements Socket {
     else super.destroy();
   }
 
+  override received(bytes: Uint8Array): void {
+    if (!this.#tls) super.received(bytes);
+  }
+
+  override ended(): void {
+    if (!this.#tls) super.ended();
+  }
+
   override closed(error?: Error): void {
     if (!this.#tls) super.closed(error);
   }
 }
 
+function handshakeError(error: Error | undefined): HandshakeError {
+  if (error instanceof HandshakeError) return error;
+  return new HandshakeError(`connection ${error ? "reset" : "closed"} by the peer`);
+}
+
 /** The handlers are shared by all connections: one object each, no closure per connection. */
 const plainHandler: SocketHandler<BunStream> = {
-  data: (socket, bytes) => socket.data.onData(bytes),
+  data: (socket, bytes) => socket.data.received(bytes),
   drain: (socket) => socket.data.drained(),
-  end: (socket) => socket.data.onEnd(),
-  error: (socket, error) => socket.data.failed(error),
-  close: (socket, error) => socket.data.closed(error),
+  end: (socket) => socket.data.ended(),
+  // A connection that was reset before it was accepted has no data yet.
+  error: (socket, error) => (socket.data as BunStream | undefined)?.failed(error),
+  close: (socket, error) => (socket.data as BunStream | undefined)?.closed(error),
 };
 
 const tlsHandler: SocketHandler<BunStream> = {
@@ -244,6 +286,7 @@ export function listenHandler(
 /** `error:10000133:SSL routines:OPENSSL_internal:NO_APPLICATION_PROTOCOL` → `no application protocol` */
 function wording(error: Error | null): string {
   if (!error) return "handshake failed";
+  if ((error as { code?: string }).code === "ECONNRESET") return "connection closed by the peer";
   const last = error.message.split(":").at(-1) ?? error.message;
   return last.replaceAll("_", " ").trim().toLowerCase();
 }
