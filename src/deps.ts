@@ -2,12 +2,14 @@
 
 import type { AdmitDeps } from "./admit.ts";
 import type { Gate } from "./gate.ts";
+import type { Handler } from "./handler.ts";
 import type { Log } from "./log.ts";
 import type { Options } from "./options.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { HandshakeQueue } from "./tls.ts";
 import type { ClientAuths } from "./tls/client_auth.ts";
 import type { Contexts } from "./tls/context.ts";
+import type { ServerNames } from "./tls/server_names.ts";
 
 export interface Deps {
   runtime: Runtime;
@@ -16,8 +18,11 @@ export interface Deps {
   gate: Gate;
   admission: AdmitDeps;
   contexts: Contexts;
+  names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
+  /** Serves connections in this process, in place of a program. */
+  handler: Handler | undefined;
   /** What every program gets. */
   baseEnvironment: Readonly<Record<string, string>>;
 }

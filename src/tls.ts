@@ -1,11 +1,12 @@
 /** Stage 3: from an admitted socket to a TLS stream.
  *
- *  The server reads the first record of the ClientHello itself and keeps connections in a queue in
- *  the order in which their hello was complete. Both runtimes would else serve them in an order of
- *  their own (Bun: newest first, five a turn), and with many at once the first would wait for
- *  seconds. A client that says nothing costs no TLS state. */
+ *  The server reads the ClientHello itself, chooses the certificate by the name in it, and keeps
+ *  connections in a queue in the order in which their hello was complete. Both runtimes would else
+ *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
+ *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
 import { concat } from "./codec/bytes.ts";
+import { gatherHello } from "./codec/client_hello.ts";
 import { type Connection, giveUp } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import {
@@ -17,16 +18,15 @@ import {
 } from "./runtime/runtime.ts";
 import type { Prepared } from "./tls/context.ts";
 import type { ClientAuth } from "./tls/client_auth.ts";
+import type { Refusal } from "./tls/server_names.ts";
 import { type ClientVerify, tlsVariables } from "./tls/variables.ts";
 import { PRODUCT } from "./version.ts";
 
 /** Handshakes begun per turn of the event loop: more bring Bun's own order back. */
 const PER_TURN = 4;
 
-/** RFC 8446 5.1: a record has a header of 5 bytes and at most 2^14 bytes of plaintext. */
-const HEADER = 5;
-const MAX_RECORD = 16_384;
-const HANDSHAKE = 22;
+/** How long a refused client may take to close, in milliseconds. */
+const LINGER = 1000;
 
 /** A secured connection: the stream, and what is known of it. */
 export interface Channel {
@@ -41,15 +41,17 @@ export interface Channel {
  *  ClientHello that came before it was asked for. Rejects with `HandshakeError`, or `FatalError`
  *  when there is no certificate to be had. */
 export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): Promise<Channel> {
-  const { options, clientAuths, contexts, handshakes, gate } = deps;
+  const { options, clientAuths, names, handshakes, gate } = deps;
   const auth = clientAuths.get(conn.variables);
-  const prepared = contexts.get(conn.variables, auth);
   const seconds = options.handshakeTimeout;
   const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
   try {
     const first = await readHello(conn, () => gate.spoke(conn), begin);
+    const prepared = names.select(conn.variables, auth, first);
+    if ("alert" in prepared) throw await refuse(conn, prepared);
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
-    const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth;
+    const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
+      deps.handler;
     const session = asked ? stream.session() : undefined;
     return { stream, prepared, session, clientVerify: verifyClient(conn, stream, session, auth) };
   } catch (error) {
@@ -123,7 +125,7 @@ export class HandshakeQueue {
   }
 }
 
-/** Waits for the first record of a ClientHello and pauses the socket. What is no handshake record is
+/** Waits for the records of a ClientHello and pauses the socket. What is no handshake record is
  *  handed on as it is: the TLS library refuses it with the proper alert. Rejects with
  *  `HandshakeError` when the client goes or the connection is given up. `begin` was read before. */
 export function readHello(
@@ -161,10 +163,27 @@ export function readHello(
   });
 }
 
-/** True when the first record is all there, or cannot become one. */
+/** True when the hello is all there, or cannot become one. */
 function complete(bytes: Uint8Array): boolean {
-  if (bytes[0] !== HANDSHAKE) return true;
-  if (bytes.length < HEADER) return false;
-  const length = (bytes[3] as number) << 8 | (bytes[4] as number);
-  return length > MAX_RECORD || bytes.length >= HEADER + length;
+  return gatherHello(bytes).is !== "incomplete";
+}
+
+/** Sends an alert in place of a ServerHello (RFC 8446 6; 5.1 for the version bytes) and waits for
+ *  the client to close, since closing before could take the alert back. Returns the error. */
+async function refuse(conn: Connection, { alert, why }: Refusal): Promise<HandshakeError> {
+  const { socket, abort: { signal } } = conn;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(done, LINGER);
+    signal.addEventListener("abort", done);
+    socket.onData = () => {};
+    socket.onEnd = socket.onClose = done;
+    socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
+    socket.end();
+    socket.resume();
+  });
+  return new HandshakeError(why);
 }
