@@ -1,0 +1,243 @@
+/** Version 2 of the PROXY protocol: binary, with TLVs (proxy-protocol.txt 2.2). Pure: no I/O. */
+
+import { concat, DecodeError, fromLatin1, latin1, Reader } from "./bytes.ts";
+import { crc32c } from "./crc32c.ts";
+import type { Decoded, ProxyExtras, ProxyHeader, ProxyTls } from "./proxy.ts";
+
+export const V2_SIGNATURE = Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10);
+
+const FORMAT = "proxy v2";
+const FIXED = 16;
+/** The length field allows 65,535. 2: a header fits in one segment of 536 bytes; with a name, an id
+ *  and the subject of a certificate some have 1,000. Above that a sender only makes us hold memory. */
+const MAX_BODY = 4096;
+/** 2.2.5. */
+const MAX_UNIQUE_ID = 128;
+/** RFC 7301 3.1 and RFC 1035 2.3.4 for ALPN and names; a common name has 64 characters (RFC 5280
+ *  A.1), of 4 bytes at most. These texts come from a client and end in an environment. */
+const MAX_TEXT = 256;
+
+const VERSION = 2;
+const COMMAND = { local: 0, proxy: 1 } as const;
+
+/** 2.2: family in the high four bits, transport in the low. Everything else must be rejected. */
+const TRANSPORT = {
+  unspecified: 0x00,
+  tcp4: 0x11,
+  udp4: 0x12,
+  tcp6: 0x21,
+  udp6: 0x22,
+  unixStream: 0x31,
+  unixDatagram: 0x32,
+} as const;
+
+const TLV = { alpn: 0x01, authority: 0x02, crc32c: 0x03, uniqueId: 0x05, tls: 0x20 } as const;
+const SUB = {
+  0x21: "version",
+  0x22: "commonName",
+  0x23: "cipher",
+  0x24: "signatureAlgorithm",
+  0x25: "keyAlgorithm",
+} as const;
+const CLIENT = { tls: 1, certificateNow: 2, certificateBefore: 4 } as const;
+
+/** Reads the header at the beginning of `bytes`, which match the signature as far as they go.
+ *  Undefined: more are needed. Throws `DecodeError`. */
+export function decodeProxyV2(bytes: Uint8Array): Decoded | undefined {
+  const [command, transport] = [bytes[12], bytes[13]];
+  if (command !== undefined && command >> 4 !== VERSION) {
+    throw new DecodeError(`${FORMAT}: version: not ${VERSION} at byte 12`);
+  }
+  if (command !== undefined && (command & 15) > COMMAND.proxy) {
+    throw new DecodeError(`${FORMAT}: command: neither LOCAL nor PROXY at byte 12`);
+  }
+  if (bytes.length < FIXED || command === undefined || transport === undefined) return undefined;
+  const body = (bytes[14] as number) << 8 | (bytes[15] as number);
+  if (body > MAX_BODY) {
+    throw new DecodeError(`${FORMAT}: length: ${body} is above ${MAX_BODY} at byte 14`);
+  }
+  const length = FIXED + body;
+  const local = (command & 15) === COMMAND.local;
+  // 2.2: of LOCAL everything is discarded, the family too.
+  const width = local ? undefined : addressWidth(transport);
+  if (bytes.length < length) return undefined;
+  const header: ProxyHeader = { extras: {} };
+  if (width !== undefined) {
+    const reader = new Reader(bytes.slice(0, length), FORMAT, FIXED);
+    readAddresses(reader, transport, width, header);
+    header.extras = readExtras(reader);
+  }
+  return { header, length };
+}
+
+/** Bytes of one address; undefined: the family is not specified, nor is what comes after it. */
+function addressWidth(transport: number): 4 | 16 | 108 | undefined {
+  switch (transport) {
+    case TRANSPORT.unspecified:
+      return undefined;
+    case TRANSPORT.tcp4:
+    case TRANSPORT.udp4:
+      return 4;
+    case TRANSPORT.tcp6:
+    case TRANSPORT.udp6:
+      return 16;
+    case TRANSPORT.unixStream:
+    case TRANSPORT.unixDatagram:
+      return 108;
+    default:
+      throw new DecodeError(`${FORMAT}: transport: not a registered one at byte 13`);
+  }
+}
+
+function readAddresses(
+  reader: Reader,
+  transport: number,
+  width: number,
+  header: ProxyHeader,
+): void {
+  const source = Uint8Array.from(reader.take(width, "source address"));
+  const destination = Uint8Array.from(reader.take(width, "destination address"));
+  if (width === 108) return; // UNIX: no ports, and no use for us
+  const sourcePort = reader.u16("source port");
+  const destinationPort = reader.u16("destination port");
+  // 2.2: what is valid and not supported falls back to the connection's own addresses.
+  if (transport !== TRANSPORT.tcp4 && transport !== TRANSPORT.tcp6) return;
+  header.ends = {
+    source: { ip: source, port: sourcePort },
+    destination: { ip: destination, port: destinationPort },
+  };
+}
+
+function readExtras(reader: Reader): ProxyExtras {
+  const extras: ProxyExtras = {};
+  const seen = new Set<number>();
+  while (reader.left > 0) {
+    const at = reader.at;
+    const type = reader.u8("TLV type");
+    const value = reader.take(reader.u16("TLV length"), "TLV");
+    once(seen, type, at);
+    if (type === TLV.alpn) extras.alpn = latin1(text("ALPN", value, at));
+    else if (type === TLV.authority) extras.authority = utf8("authority", value, at);
+    else if (type === TLV.crc32c) verifyChecksum(reader.bytes, value, at);
+    else if (type === TLV.tls) extras.tls = readTls(value, at);
+    else if (type === TLV.uniqueId) {
+      if (value.length > MAX_UNIQUE_ID) {
+        throw new DecodeError(`${FORMAT}: unique id: above ${MAX_UNIQUE_ID} bytes at byte ${at}`);
+      }
+      extras.uniqueId = value;
+    }
+  }
+  return extras;
+}
+
+/** Which of two values counts is where programs differ. Types without a meaning here may repeat. */
+function once(seen: Set<number>, type: number, at: number): void {
+  const known = Object.values(TLV).some((one) => one === type) || type in SUB;
+  if (known && seen.has(type)) {
+    throw new DecodeError(`${FORMAT}: TLV: type ${type} twice at byte ${at}`);
+  }
+  seen.add(type);
+}
+
+/** 2.2.3: over the whole header, with zeros for the checksum. */
+function verifyChecksum(header: Uint8Array, value: Uint8Array, at: number): void {
+  if (value.length !== 4) throw new DecodeError(`${FORMAT}: CRC32C: not 4 bytes at byte ${at}`);
+  const said = new Reader(value, FORMAT).u32("CRC32C");
+  const copy = header.slice();
+  copy.fill(0, at + 3, at + 7);
+  if (crc32c(copy) !== said) throw new DecodeError(`${FORMAT}: CRC32C: wrong at byte ${at}`);
+}
+
+/** 2.2.6. */
+function readTls(value: Uint8Array, at: number): ProxyTls {
+  const reader = new Reader(value, FORMAT);
+  const client = reader.u8("SSL client");
+  const tls: ProxyTls = {
+    used: (client & CLIENT.tls) !== 0,
+    certificateNow: (client & CLIENT.certificateNow) !== 0,
+    certificateBefore: (client & CLIENT.certificateBefore) !== 0,
+    verify: reader.u32("SSL verify"),
+  };
+  const seen = new Set<number>();
+  while (reader.left > 0) {
+    const type = reader.u8("SSL TLV type");
+    const text = reader.take(reader.u16("SSL TLV length"), "SSL TLV");
+    once(seen, type, at);
+    const name = SUB[type as keyof typeof SUB];
+    if (name) tls[name] = utf8("SSL TLV", text, at);
+  }
+  return tls;
+}
+
+function text(field: string, value: Uint8Array, at: number): Uint8Array {
+  if (value.length > 0 && value.length <= MAX_TEXT) return value;
+  throw new DecodeError(`${FORMAT}: ${field}: not 1 to ${MAX_TEXT} bytes at byte ${at}`);
+}
+
+function utf8(field: string, value: Uint8Array, at: number): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+      text(field, value, at),
+    );
+  } catch (error) {
+    if (error instanceof DecodeError) throw error;
+    throw new DecodeError(`${FORMAT}: ${field}: not UTF-8 at byte ${at}`);
+  }
+}
+
+/** The bytes of a header, with its checksum if `checksum`. Without ends: LOCAL, and no extras. */
+export function encodeProxyV2(
+  { ends, extras }: ProxyHeader,
+  { checksum = false }: { checksum?: boolean } = {},
+): Uint8Array<ArrayBuffer> {
+  const start = (command: number, transport: number, body: Uint8Array): Uint8Array<ArrayBuffer> =>
+    concat([
+      V2_SIGNATURE,
+      Uint8Array.of(VERSION << 4 | command, transport),
+      u16(body.length),
+      body,
+    ]);
+  if (!ends) return start(COMMAND.local, TRANSPORT.unspecified, new Uint8Array(0));
+  const { source, destination } = ends;
+  const transport = source.ip.length === 4 ? TRANSPORT.tcp4 : TRANSPORT.tcp6;
+  const body = concat([
+    source.ip,
+    destination.ip,
+    u16(source.port),
+    u16(destination.port),
+    ...encodeExtras(extras),
+    ...(checksum ? [tlv(TLV.crc32c, new Uint8Array(4))] : []),
+  ]);
+  const bytes = start(COMMAND.proxy, transport, body);
+  if (checksum) new DataView(bytes.buffer).setUint32(bytes.length - 4, crc32c(bytes));
+  return bytes;
+}
+
+function encodeExtras({ alpn, authority, uniqueId, tls }: ProxyExtras): Uint8Array[] {
+  const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const parts: Uint8Array[] = [];
+  if (alpn !== undefined) parts.push(tlv(TLV.alpn, fromLatin1(alpn)));
+  if (authority !== undefined) parts.push(tlv(TLV.authority, utf8(authority)));
+  if (uniqueId !== undefined) parts.push(tlv(TLV.uniqueId, uniqueId));
+  if (tls) {
+    const client = (tls.used ? CLIENT.tls : 0) | (tls.certificateNow ? CLIENT.certificateNow : 0) |
+      (tls.certificateBefore ? CLIENT.certificateBefore : 0);
+    const subs = Object.entries(SUB).flatMap(([type, name]) => {
+      const value = tls[name];
+      return value === undefined ? [] : [tlv(Number(type), utf8(value))];
+    });
+    const fixed = new Uint8Array(5);
+    fixed[0] = client;
+    new DataView(fixed.buffer).setUint32(1, tls.verify);
+    parts.push(tlv(TLV.tls, concat([fixed, ...subs])));
+  }
+  return parts;
+}
+
+function tlv(type: number, value: Uint8Array): Uint8Array {
+  return concat([Uint8Array.of(type), u16(value.length), value]);
+}
+
+function u16(n: number): Uint8Array {
+  return Uint8Array.of(n >> 8, n & 0xff);
+}

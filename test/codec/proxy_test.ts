@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, DecodeError, fromLatin1 } from "../../src/codec/bytes.ts";
+import { crc32c } from "../../src/codec/crc32c.ts";
+import { beginsLikeProxy, decodeProxy, type ProxyHeader } from "../../src/codec/proxy.ts";
+import { encodeProxyV1 } from "../../src/codec/proxy_v1.ts";
+import { encodeProxyV2 } from "../../src/codec/proxy_v2.ts";
+import { BODY4, FOUR, header, RICH, SIX, tlv, unhex, v2 } from "./proxy_samples.ts";
+
+const NONE: ProxyHeader = { extras: {} };
+const line = (text: string): Uint8Array => fromLatin1(`${text}\r\n`);
+
+const ACCEPTED: [string, Uint8Array, ProxyHeader][] = [
+  [
+    "the example of the specification",
+    line("PROXY TCP4 192.168.0.1 192.168.0.11 56324 443"),
+    header("192.168.0.1", 56324, "192.168.0.11", 443),
+  ],
+  [
+    "the longest line of IPv4",
+    line("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535"),
+    header("255.255.255.255", 65535, "255.255.255.255", 65535),
+  ],
+  [
+    "the longest line of IPv6",
+    line(`PROXY TCP6 ${"ffff:".repeat(7)}ffff ${"FFFF:".repeat(7)}FFFF 65535 65535`),
+    header(`${"ffff:".repeat(7)}ffff`, 65535, `${"ffff:".repeat(7)}ffff`, 65535),
+  ],
+  ["ports of 0", line("PROXY TCP6 :: ::1 0 0"), header("::", 0, "::1", 0)],
+  [
+    "an IPv4 client of a dual-stack socket",
+    line("PROXY TCP6 ::ffff:192.0.2.7 ::ffff:192.0.2.1 1 2"),
+    header("::ffff:192.0.2.7", 1, "::ffff:192.0.2.1", 2),
+  ],
+  ["the short UNKNOWN", line("PROXY UNKNOWN"), NONE],
+  ["the longest UNKNOWN", line(`PROXY UNKNOWN ${"x".repeat(91)}`), NONE],
+  ["UNKNOWN with addresses, which do not count", line("PROXY UNKNOWN 1.2.3.4 5.6.7.8 1 2"), NONE],
+  ["version 2, TCP over IPv4", v2(0x21, 0x11, BODY4), FOUR],
+  [
+    "version 2, TCP over IPv6",
+    v2(
+      0x21,
+      0x21,
+      unhex("20010db8000000000000000000000007 20010db8000000000000000000000001 0001ffff"),
+    ),
+    SIX,
+  ],
+  ["LOCAL", v2(0x20, 0, new Uint8Array(0)), NONE],
+  ["LOCAL with a block, which is discarded", v2(0x20, 0xff, unhex("03")), NONE],
+  ["PROXY of no family", v2(0x21, 0, unhex("ffffff")), NONE],
+  ["UDP, which falls back to the real addresses", v2(0x21, 0x12, BODY4), NONE],
+  ["UNIX, which falls back too", v2(0x21, 0x31, new Uint8Array(216)), NONE],
+  [
+    "TLVs that are not known, repeated",
+    v2(
+      0x21,
+      0x11,
+      concat([BODY4, tlv(0xe0, "a"), tlv(0xe0, "b"), tlv(4, ""), tlv(4, "xx"), tlv(0x30, "ns")]),
+    ),
+    FOUR,
+  ],
+  [
+    "an authority and a unique id",
+    v2(0x21, 0x11, concat([BODY4, tlv(2, "www.example"), tlv(5, "id")])),
+    { ...FOUR, extras: { authority: "www.example", uniqueId: fromLatin1("id") } },
+  ],
+  [
+    "TLS of the proxy, without a certificate",
+    v2(
+      0x21,
+      0x11,
+      concat([
+        BODY4,
+        tlv(0x20, concat([unhex("01 00000001"), tlv(0x21, "TLSv1.2"), tlv(0x2f, "?")])),
+      ]),
+    ),
+    {
+      ...FOUR,
+      extras: {
+        tls: {
+          used: true,
+          certificateNow: false,
+          certificateBefore: false,
+          verify: 1,
+          version: "TLSv1.2",
+        },
+      },
+    },
+  ],
+];
+
+for (const [what, bytes, expected] of ACCEPTED) {
+  test(`${what}: read`, () => {
+    const rest = fromLatin1("\x16\x03\x01 the client's own bytes");
+    const decoded = decodeProxy(concat([bytes, rest]));
+    assert.deepEqual(decoded, { header: expected, length: bytes.length });
+    assert.deepEqual(decodeProxy(bytes), decoded);
+    assert.equal(beginsLikeProxy(bytes), "yes");
+  });
+
+  test(`${what}: waited for at every length`, () => {
+    for (let length = 0; length < bytes.length; length++) {
+      assert.equal(decodeProxy(bytes.subarray(0, length)), undefined);
+    }
+  });
+}
+
+const REFUSED: [string, Uint8Array, RegExp][] = [
+  ["a ClientHello", unhex("160301"), /^proxy: signature: of neither version at byte 0$/],
+  ["plain text", fromLatin1("EHLO x"), /signature/],
+  ["a lower case word", line("proxy TCP4 1.2.3.4 1.2.3.4 1 2"), /signature/],
+  ["two blanks after the word", line("PROXY  TCP4 1.2.3.4 1.2.3.4 1 2"), /protocol: none of/],
+  ["UDP4", line("PROXY UDP4 1.2.3.4 1.2.3.4 1 2"), /protocol: none of/],
+  ["UNKNOWN with a letter more", line("PROXY UNKNOWNS"), /protocol: none of/],
+  ["a tab for a blank", line("PROXY TCP4\t1.2.3.4 1.2.3.4 1 2"), /protocol: none of/],
+  ["three fields", line("PROXY TCP4 1.2.3.4 1.2.3.4 1"), /not four fields/],
+  ["five fields", line("PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3"), /not four fields/],
+  ["a blank at the end", line("PROXY TCP4 1.2.3.4 1.2.3.4 1 2 "), /not four fields/],
+  ["two blanks between fields", line("PROXY TCP4 1.2.3.4  1.2.3.4 1 2"), /not four fields/],
+  ["a zero in front", line("PROXY TCP4 01.2.3.4 1.2.3.4 1 2"), /source address: no address/],
+  ["an octet of 256", line("PROXY TCP4 1.2.3.4 1.2.3.256 1 2"), /destination address: no address/],
+  ["an IPv6 address for TCP4", line("PROXY TCP4 ::1 1.2.3.4 1 2"), /source address/],
+  ["an IPv4 address for TCP6", line("PROXY TCP6 ::1 1.2.3.4 1 2"), /destination address/],
+  ["a zone", line("PROXY TCP6 fe80::1%lo ::1 1 2"), /source address/],
+  ["a port of 65536", line("PROXY TCP4 1.2.3.4 1.2.3.4 65536 2"), /source port: no number/],
+  ["a port with a zero in front", line("PROXY TCP4 1.2.3.4 1.2.3.4 1 02"), /destination port/],
+  ["a negative port", line("PROXY TCP4 1.2.3.4 1.2.3.4 -1 2"), /source port/],
+  ["an empty port", line("PROXY TCP4 1.2.3.4 1.2.3.4 1 "), /destination port/],
+  ["LF alone", fromLatin1("PROXY UNKNOWN\n"), /CR and LF apart at byte 13/],
+  ["CR alone", fromLatin1("PROXY UNKNOWN\rx"), /CR and LF apart at byte 13/],
+  ["a line of 108 bytes", line(`PROXY UNKNOWN ${"x".repeat(92)}`), /no end within 107 bytes/],
+  ["a line without an end", fromLatin1(`PROXY UNKNOWN ${"x".repeat(93)}`), /no end within 107/],
+  ["version 1 in the binary form", v2(0x11, 0x11, BODY4), /version: not 2 at byte 12/],
+  ["an unknown command", v2(0x22, 0x11, BODY4), /command: neither LOCAL nor PROXY at byte 12/],
+  ["an unknown family", v2(0x21, 0x41, BODY4), /transport: not a registered one at byte 13/],
+  ["a body of 4097 bytes", v2(0x21, 0x11, new Uint8Array(4097)), /length: 4097 is above 4096/],
+  ["addresses that do not fit", v2(0x21, 0x11, BODY4.subarray(1)), /destination port: needs 2/],
+  ["IPv6 with the length of IPv4", v2(0x21, 0x21, BODY4), /source address: needs 16/],
+  ["a TLV beyond the end", v2(0x21, 0x11, concat([BODY4, unhex("e00002ff")])), /TLV: needs 2/],
+  ["half a TLV", v2(0x21, 0x11, concat([BODY4, unhex("e0")])), /TLV length: needs 2/],
+  ["two authorities", v2(0x21, 0x11, concat([BODY4, tlv(2, "a"), tlv(2, "b")])), /type 2 twice/],
+  ["an empty authority", v2(0x21, 0x11, concat([BODY4, tlv(2, "")])), /authority: not 1 to 256/],
+  ["a long authority", v2(0x21, 0x11, concat([BODY4, tlv(2, "x".repeat(257))])), /authority: not/],
+  [
+    "an authority in ISO 8859-1",
+    v2(0x21, 0x11, concat([BODY4, tlv(2, "\xe4")])),
+    /authority: not UTF-8/,
+  ],
+  [
+    "a unique id of 129 bytes",
+    v2(0x21, 0x11, concat([BODY4, tlv(5, "x".repeat(129))])),
+    /unique id/,
+  ],
+  ["a checksum that is wrong", v2(0x21, 0x11, concat([BODY4, tlv(3, "abcd")])), /CRC32C: wrong/],
+  ["a checksum of 3 bytes", v2(0x21, 0x11, concat([BODY4, tlv(3, "abc")])), /CRC32C: not 4 bytes/],
+  ["a short TLS TLV", v2(0x21, 0x11, concat([BODY4, tlv(0x20, "abc")])), /SSL verify: needs 4/],
+  [
+    "two common names",
+    v2(
+      0x21,
+      0x11,
+      concat([
+        BODY4,
+        tlv(0x20, concat([new Uint8Array(5), tlv(0x22, "a"), tlv(0x22, "b")])),
+      ]),
+    ),
+    /type 34 twice/,
+  ],
+];
+
+for (const [what, bytes, expected] of REFUSED) {
+  test(`${what}: refused`, () => {
+    assert.throws(() => decodeProxy(bytes), { name: "DecodeError", message: expected });
+  });
+}
+
+test("of 256 transport bytes 7 are taken, and only TCP gives addresses", () => {
+  const taken: number[] = [];
+  const telling: number[] = [];
+  for (let transport = 0; transport < 256; transport++) {
+    try {
+      const decoded = decodeProxy(v2(0x21, transport, new Uint8Array(216)));
+      taken.push(transport);
+      if (decoded?.header.ends) telling.push(transport);
+    } catch (error) {
+      assert.ok(error instanceof DecodeError);
+    }
+    assert.deepEqual(decodeProxy(v2(0x20, transport, BODY4))?.header, NONE);
+  }
+  assert.deepEqual(taken, [0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32]);
+  assert.deepEqual(telling, [0x11, 0x21]);
+});
+
+test("what is refused is refused as soon as it can be", () => {
+  assert.throws(() => decodeProxy(fromLatin1("PRO ")), DecodeError);
+  assert.throws(() => decodeProxy(unhex("0d0a0d0b")), DecodeError);
+  assert.throws(() => decodeProxy(v2(0x31, 0x11, BODY4).subarray(0, 13)), DecodeError);
+  assert.throws(() => decodeProxy(v2(0x21, 0x99, BODY4).subarray(0, 16)), DecodeError);
+});
+
+test("a beginning is known for one, byte by byte", () => {
+  assert.equal(beginsLikeProxy(new Uint8Array(0)), "maybe");
+  assert.equal(beginsLikeProxy(fromLatin1("PROXY")), "maybe");
+  assert.equal(beginsLikeProxy(fromLatin1("PROXY ")), "yes");
+  assert.equal(beginsLikeProxy(fromLatin1("PASS x")), "no");
+  assert.equal(beginsLikeProxy(unhex("0d0a")), "maybe");
+  assert.equal(beginsLikeProxy(unhex("160301")), "no");
+});
+
+test("version 1 reads back as written", () => {
+  for (const one of [FOUR, SIX, NONE]) {
+    assert.deepEqual(decodeProxy(encodeProxyV1(one))?.header, one);
+  }
+});
+
+test("version 2 reads back as written, with and without a checksum", () => {
+  for (const one of [FOUR, SIX, RICH, NONE]) {
+    for (const checksum of [false, true]) {
+      const bytes = encodeProxyV2(one, { checksum });
+      assert.deepEqual(decodeProxy(bytes), { header: one, length: bytes.length });
+    }
+  }
+});
+
+test("any flipped bit under a checksum is found", () => {
+  const bytes = encodeProxyV2(RICH, { checksum: true });
+  for (let bit = 16 * 8; bit < bytes.length * 8; bit++) {
+    const broken = bytes.slice();
+    broken[bit >> 3] = (broken[bit >> 3] as number) ^ (1 << (bit & 7));
+    let decoded;
+    try {
+      decoded = decodeProxy(broken);
+    } catch (error) {
+      assert.ok(error instanceof DecodeError);
+      continue;
+    }
+    // The one way out: the checksum's type becomes another, and there is none.
+    assert.equal(bit >> 3, bytes.length - 7);
+    assert.deepEqual(decoded?.header, RICH);
+  }
+});
+
+test("CRC-32C gives the values of RFC 3720 B.4", () => {
+  assert.equal(crc32c(fromLatin1("123456789")), 0xe3069283);
+  assert.equal(crc32c(new Uint8Array(32)), 0x8a9136aa);
+  assert.equal(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
+});
