@@ -16,6 +16,8 @@ export interface Verdict {
   allow: boolean;
   /** For the deny line. */
   why?: string;
+  /** What denied: a refusal's `by`, or the `rule` of the rules' verdict. */
+  by?: string;
 }
 
 export interface AdmitOptions {
@@ -48,7 +50,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   const taken = limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
   if (!("release" in taken)) {
     log.connectionLimit(taken.by === "rate" ? "rate" : "connection", taken.count, conn.remote.ip);
-    return deny(words(taken));
+    return deny(taken.by, words(taken));
   }
   conn.hold = taken;
   let decided = false;
@@ -107,9 +109,9 @@ function follow(
   const explicit = verdict.rule !== "default";
   if (verdict.error) {
     deps.log.error(verdict.error);
-    return { ...deny("rules cannot be read"), explicit };
+    return { ...deny(verdict.rule, "rules cannot be read"), explicit };
   }
-  if (!verdict.allow) return { ...deny(), explicit };
+  if (!verdict.allow) return { ...deny(verdict.rule), explicit };
   for (const [name, value] of verdict.env) conn.variables.set(name, value);
   try {
     const { env, network } = verdict;
@@ -120,10 +122,10 @@ function follow(
       rate: parseRate(env.get("MAXCONRATE")),
       network: perNetwork && network ? { key: network.key, count: perNetwork } : undefined,
     });
-    if (refusal) return { ...deny(words(refusal)), explicit };
+    if (refusal) return { ...deny(refusal.by, words(refusal)), explicit };
   } catch (error) {
     deps.log.error(`${reason(error)} in the rules`);
-    return { ...deny("rules cannot be read"), explicit };
+    return { ...deny("error", "rules cannot be read"), explicit };
   }
   return { allow: true, explicit };
 }
@@ -134,8 +136,8 @@ function isNetwork(key: string): boolean {
   return /^[0-9.]+(?:\.|\/[0-9]+)$/.test(key) || networkOfKey(fromLatin1(key)) !== undefined;
 }
 
-function deny(why?: string): Verdict {
-  return why === undefined ? { allow: false } : { allow: false, why };
+function deny(by: string, why?: string): Verdict {
+  return { allow: false, by, ...(why === undefined ? {} : { why }) };
 }
 
 function words({ by, count }: Refusal): string {

@@ -15,6 +15,8 @@ import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
 import type { Log } from "./log.ts";
+import { NO_METRICS } from "./metrics/observer.ts";
+import { ServerMetrics } from "./metrics/server.ts";
 import type { Options } from "./options.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
 import { baseEnvironment } from "./start.ts";
@@ -55,7 +57,11 @@ export async function assemble(
   const { libc } = runtime;
   const files = libc?.raiseFileLimit().soft ?? Infinity;
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
-  const resolver = new Resolver({ config: new DnsConfig({ env }) });
+  const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
+  const resolver = new Resolver({
+    config: new DnsConfig({ env }),
+    onAnswer: (status) => metrics.asked(status),
+  });
   const address = await listenAddress(options, resolver);
   const clientAuths = new ClientAuths({
     option: options.clientCertificate,
@@ -85,6 +91,7 @@ export async function assemble(
     runtime,
     options,
     log,
+    metrics,
     contexts,
     names,
     clientAuths,

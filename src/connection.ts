@@ -1,6 +1,7 @@
 /** The record of one connection. Each stage reads what earlier stages found and adds its own. */
 
 import type { Hold } from "./admit/limits.ts";
+import { NO_WATCH, type Watch } from "./metrics/observer.ts";
 import type { Address, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */
@@ -20,12 +21,15 @@ export interface Connection {
   hold?: Hold;
   /** Aborted when the server gives the connection up before its program runs: `reason` is text. */
   readonly abort: AbortController;
+  /** Is told what becomes of it (--metrics). */
+  readonly watch: Watch;
 }
 
 /** Stage 0: what the socket itself tells. */
 export function describe(
   socket: Socket,
   options: { localName: string | undefined; interface: string | undefined },
+  watch: Watch = NO_WATCH,
 ): Connection {
   const conn: Connection = {
     socket,
@@ -34,6 +38,7 @@ export function describe(
     interface: socket.remote.ip.includes(":") ? options.interface : undefined,
     variables: new Map(),
     abort: new AbortController(),
+    watch,
   };
   // Stages that wait for the client put their own in place. While names are looked up nobody does:
   // a client that has gone must not go on counting, nor be asked about.

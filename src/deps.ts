@@ -4,6 +4,7 @@ import type { AdmitDeps } from "./admit.ts";
 import type { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics/observer.ts";
 import type { Options } from "./options.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { HandshakeQueue } from "./tls.ts";
@@ -15,6 +16,8 @@ export interface Deps {
   runtime: Runtime;
   options: Options;
   log: Log;
+  /** Counts what the connections tell; without --metrics it does nothing. */
+  metrics: Metrics;
   gate: Gate;
   admission: AdmitDeps;
   contexts: Contexts;

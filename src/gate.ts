@@ -41,6 +41,16 @@ export class Gate {
     return this.#open.size;
   }
 
+  /** Connections not through admission and handshake. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Connections that wait for one of the -c places. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Connections that have sent nothing. */
   get silent(): Iterable<Connection> {
     return [...this.#silent];

@@ -3,6 +3,7 @@
  *  at `--`. Digits are options (-1 -3 -4 -6). What is ours alone is a long option. */
 
 import { UsageError } from "./errors.ts";
+import { type MetricsAddress, parseMetricsAddress, WANTED } from "./metrics/address.ts";
 
 /** What the options say; times are in seconds. */
 export interface Options {
@@ -54,6 +55,8 @@ export interface Options {
   ident: boolean;
   /** --self-signed. */
   selfSigned: boolean;
+  /** --metrics: where they are fetched. */
+  metrics: MetricsAddress | undefined;
   host: string;
   port: string;
   command: string[];
@@ -109,6 +112,7 @@ export function defaults(): Options {
     localName: undefined,
     ident: false,
     selfSigned: false,
+    metrics: undefined,
     host: "",
     port: "",
     command: [],
@@ -193,6 +197,10 @@ const SPECS: readonly Spec[] = [
     },
   },
   flag("--self-signed", "serve with a throw-away certificate", (o) => o.selfSigned = true),
+  text("--metrics", "where", "answer Prometheus on host:port or a unix path", (o, value) => {
+    o.metrics = parseMetricsAddress(value);
+    if (!o.metrics) throw badValue("--metrics", value, WANTED);
+  }),
 ];
 
 const BY_NAME = new Map(SPECS.map((spec) => [spec.name, spec]));

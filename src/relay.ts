@@ -4,6 +4,7 @@
  *  client's end of data is end of file for the program, whose output still flows; the program's
  *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
 
+import type { Traffic } from "./metrics/observer.ts";
 import type { Sink, Socket, Source, Stream } from "./runtime/runtime.ts";
 
 /** After the server's FIN a client may take its time to close, or still send; what it sends is read
@@ -35,6 +36,8 @@ export interface RelayOptions {
   socket: Socket;
   /** Written to the client first (-B). */
   banner?: string | undefined;
+  /** Counts the bytes of both directions. */
+  traffic?: Traffic;
   /** The client's side is closed and its descriptor free. Exactly once. */
   onGone: () => void;
 }
@@ -42,7 +45,7 @@ export interface RelayOptions {
 /** Begins relaying at once. */
 export function relay(channel: Stream, program: ProgramEnds, options: RelayOptions): Relay {
   const { input, output } = program;
-  const { socket } = options;
+  const { socket, traffic = { received: 0, sent: 0 } } = options;
   const idle = options.idleTimeout * 1000;
   let last = Date.now();
   let unacknowledged = 0;
@@ -98,6 +101,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
 
   channel.onData = (chunk) => {
     touch();
+    traffic.received += chunk.length;
     if (!input.write(chunk)) channel.pause();
   };
   input.onDrain = () => {
@@ -114,6 +118,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
 
   output.onData = (chunk) => {
     touch();
+    traffic.sent += chunk.length;
     if (!channel.write(chunk)) output.pause();
   };
   channel.onDrain = () => {
@@ -135,9 +140,10 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
     finish();
   });
   channel.resume();
-  const { banner } = options;
+  const banner = new TextEncoder().encode(options.banner);
+  traffic.sent += banner.length;
   // A banner that fills the socket's buffer holds the output up like any other output.
-  if (!banner || channel.write(new TextEncoder().encode(banner))) output.resume();
+  if (banner.length === 0 || channel.write(banner)) output.resume();
   return {
     status: promise,
     stop() {

@@ -43,7 +43,7 @@ export function serve(address: ListenAddress, deps: Deps): Server {
     if (draining && connections.size === 0) resolve();
   };
   const listener = listen(deps.runtime, address, (socket) => {
-    const conn = describe(socket, deps.options);
+    const conn = describe(socket, deps.options, deps.metrics.watch());
     connections.add(conn);
     handle(conn, deps, programs).finally(() => {
       connections.delete(conn);
@@ -83,12 +83,15 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
   try {
     prepareSocket(conn.socket, deps);
     const verdict = await admit(conn, deps.admission);
+    conn.watch.admitted(verdict.by);
     if (!verdict.allow) return log.deny(ownPid(), conn, verdict.why);
     const channel = options.delayed ? undefined : await secure(conn, deps);
     gate.through(conn);
     returnPlace = await gate.place(conn.abort.signal);
     logStatus(deps);
+    conn.watch.starting();
     const program = start(conn, deps, channel);
+    conn.watch.started();
     programs.add(program);
     relaying = true;
     const status = await (channel
@@ -97,12 +100,14 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
     programs.delete(program);
     returnPlace();
     log.ended(program.pid, status);
+    conn.watch.ended(status);
     logStatus(deps);
   } catch (error) {
     report(conn, deps, ownPid(), error);
   } finally {
     returnPlace();
     conn.hold?.release();
+    conn.watch.over();
     if (!relaying) {
       conn.socket.destroy();
       gate.leave(conn);
@@ -155,10 +160,11 @@ async function converseDelayed(conn: Connection, program: Program, deps: Deps): 
   }
 }
 
-function relayOptions(conn: Connection, { options, gate }: Deps): RelayOptions {
+function relayOptions(conn: Connection, { options, gate, metrics }: Deps): RelayOptions {
   return {
     idleTimeout: options.idleTimeout,
     socket: conn.socket,
+    traffic: metrics.traffic,
     onGone: () => gate.leave(conn),
   };
 }
@@ -181,6 +187,7 @@ function logStatus({ log, options, admission }: Deps): void {
 
 /** `pid` is the program's where there is one. */
 function report(conn: Connection, { log }: Deps, pid: number, error: unknown): void {
+  conn.watch.failed(error);
   if (error instanceof HandshakeError) log.tlsFailed(pid, conn.remote.ip, error.message);
   else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
 }

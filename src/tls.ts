@@ -42,6 +42,7 @@ export interface Channel {
  *  when there is no certificate to be had. */
 export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): Promise<Channel> {
   const { options, clientAuths, names, handshakes, gate } = deps;
+  conn.watch.securing();
   const auth = clientAuths.get(conn.variables);
   const seconds = options.handshakeTimeout;
   const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
@@ -51,9 +52,11 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
     if ("alert" in prepared) throw await refuse(conn, prepared);
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
     const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
-      deps.handler;
+      deps.handler || deps.metrics.registry;
     const session = asked ? stream.session() : undefined;
-    return { stream, prepared, session, clientVerify: verifyClient(conn, stream, session, auth) };
+    const clientVerify = verifyClient(conn, stream, session, auth);
+    if (session) conn.watch.secured(session.protocol, session.cipher);
+    return { stream, prepared, session, clientVerify };
   } catch (error) {
     const { signal } = conn.abort;
     throw signal.aborted ? new HandshakeError(String(signal.reason)) : error;

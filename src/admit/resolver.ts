@@ -15,7 +15,7 @@ import { reverseName } from "../codec/dns_reverse.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { DnsConfig } from "./dns_config.ts";
 import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
-import { type Lookup, ResolverCache } from "./resolver_cache.ts";
+import { type Lookup, type LookupStatus, ResolverCache } from "./resolver_cache.ts";
 import { nodeTransport, type Transport } from "./transport.ts";
 
 export interface ResolverLimits {
@@ -53,6 +53,8 @@ export interface ResolverOptions {
   /** An unpredictable number from 0 to 65535. */
   random?: () => number;
   limits?: Partial<ResolverLimits>;
+  /** Is told how each question ends that no answer was remembered for. */
+  onAnswer?: (status: LookupStatus) => void;
 }
 
 /** A question being asked, and how many callers wait for it. */
@@ -69,13 +71,14 @@ export class Resolver {
   readonly config: DnsConfig;
   readonly #deps: ExchangeDeps;
   readonly #limits: ResolverLimits;
+  readonly #onAnswer: (status: LookupStatus) => void;
   readonly #cache = new ResolverCache();
   readonly #flights = new Map<string, Flight>();
   readonly #waiting = new Set<() => void>();
   #running = 0;
   #closed = false;
 
-  constructor({ config, transport, clock, random, limits }: ResolverOptions) {
+  constructor({ config, transport, clock, random, limits, onAnswer }: ResolverOptions) {
     this.config = config;
     this.#deps = {
       transport: transport ?? nodeTransport,
@@ -83,6 +86,7 @@ export class Resolver {
       random: random ?? (() => randomInt(0x10000)),
     };
     this.#limits = { ...LIMITS, ...limits };
+    this.#onAnswer = onAnswer ?? (() => {});
   }
 
   /** Looks up the `type` records of `name`, a full name in text form. `signal` ends the wait of this
@@ -101,7 +105,10 @@ export class Resolver {
     if (known !== undefined) return Promise.resolve(known);
     let flight = this.#flights.get(key);
     if (flight === undefined) {
-      if (this.#waiting.size >= this.#limits.queued) return settled("busy");
+      if (this.#waiting.size >= this.#limits.queued) {
+        this.#onAnswer("busy");
+        return settled("busy");
+      }
       flight = this.#takeOff(key, question);
     }
     return board(flight, signal);
@@ -148,6 +155,7 @@ export class Resolver {
         ? { status: "timeout", values: [] }
         : { status: found.status, values: found.values };
       this.#remember(key, lookup, found.ttl);
+      this.#onAnswer(lookup.status);
       return lookup;
     }).finally(() => {
       callOff();

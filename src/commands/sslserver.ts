@@ -3,8 +3,12 @@
 import fs from "node:fs";
 import process from "node:process";
 import { assemble, type Env } from "../assemble.ts";
+import type { Deps } from "../deps.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { Log } from "../log.ts";
+import { type Endpoint, listenMetrics } from "../metrics/endpoint.ts";
+import { expose } from "../metrics/exposition.ts";
+import { describeServer } from "../metrics/server.ts";
 import { helpText, type Options, parseOptions, USAGE } from "../options.ts";
 import { dropPrivileges } from "../privileges.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -49,19 +53,35 @@ export async function sslserver(
 
 async function run(options: Options, env: Env, runtime: Runtime, log: Log): Promise<void> {
   const { address, deps, reload, close } = await assemble(options, env, runtime, log);
-  const server = serve(address, deps);
+  const endpoint = await metricsEndpoint(deps);
+  let server: Server | undefined;
   try {
+    server = serve(address, deps);
     dropPrivileges(options, runtime, log);
     // Before the port is told: who waits for it may send a signal at once.
-    onSignals(runtime, server, reload);
+    onSignals(runtime, server, reload, endpoint);
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
   } catch (error) {
-    server.end();
+    server?.end();
+    endpoint?.close();
     throw error;
   }
   keepGoing(log);
   await server.closed;
   close();
+}
+
+/** Where the metrics are fetched, when somebody wants them. */
+async function metricsEndpoint(deps: Deps): Promise<Endpoint | undefined> {
+  const { options, metrics: { registry }, log } = deps;
+  if (!options.metrics || !registry) return undefined;
+  describeServer(registry, deps);
+  const endpoint = await listenMetrics(options.metrics, {
+    text: () => expose(registry.families()),
+    onError: (error) => log.error(`unable to answer with metrics: ${reason(error)}`),
+  });
+  log.notice(`metrics at ${endpoint.where}`, { metrics: endpoint.where });
+  return endpoint;
 }
 
 /** A mistake of ours in one connection's callback must not end all others. */
@@ -75,9 +95,15 @@ function keepGoing(log: Log): void {
 }
 
 /** TERM drains, and ends at the second time; HUP reads again. */
-function onSignals(runtime: Runtime, server: Server, reload: () => void): void {
+function onSignals(
+  runtime: Runtime,
+  server: Server,
+  reload: () => void,
+  endpoint: Endpoint | undefined,
+): void {
   let stopping = false;
   const stop = (): void => {
+    endpoint?.close(); // a successor may bind it as early as the port
     if (!stopping) server.drain();
     else server.end(GRACE);
     stopping = true;

@@ -10,7 +10,13 @@ import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { signature, systemReason } from "./files.ts";
 import { type NamedFile, serverKeyPairs } from "./key_pairs.ts";
-import { CERTIFICATE_VARIABLES, type Lookup, TLS_VARIABLES, type TlsConfig, tlsConfig } from "./settings.ts";
+import {
+  CERTIFICATE_VARIABLES,
+  type Lookup,
+  TLS_VARIABLES,
+  type TlsConfig,
+  tlsConfig,
+} from "./settings.ts";
 import { serverVariables } from "./variables.ts";
 import { decodePem } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
@@ -120,6 +126,15 @@ export class Contexts {
     }
   }
 
+  /** The files of all certificates in use, and when these end (milliseconds since 1970), as the
+   *  files are now. A file may come more than once. */
+  *expiries(): Iterable<{ path: string; notAfter: number }> {
+    for (const entry of this.#entries.values()) {
+      if (this.#now() - entry.checked >= RECHECK) this.#refresh(entry);
+      yield* entry.expiry;
+    }
+  }
+
   /** Warns of certificates that are expired or end within 30 days: at start and daily. */
   warnOfExpiry(): void {
     const now = this.#now();
@@ -211,7 +226,9 @@ export class Contexts {
         ? { requestCertificate: { ca: auth.names, required: auth.required && auth.namesAreTrust } }
         : {}),
     });
-    const ders = keyPairs.flatMap(({ chain }) => decodePem(new TextEncoder().encode(chain))[0] ?? [])
+    const ders = keyPairs.flatMap(({ chain }) =>
+      decodePem(new TextEncoder().encode(chain))[0] ?? []
+    )
       .map(({ bytes }) => bytes);
     const [leaf] = ders;
     return {

@@ -12,6 +12,7 @@ import { EXIT, FatalError, reason } from "../errors.ts";
 import { clean } from "../log.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { Contexts, Prepared } from "./context.ts";
+import { files } from "./settings.ts";
 
 /** The variables that can be set for one name. */
 const VARIABLE = /^(CERTFILE|CERTCHAINFILE|KEYFILE):(.*)$/s;
@@ -115,6 +116,17 @@ export class ServerNames {
       if (settings && usable(one, settings)) return settings;
     }
     return undefined;
+  }
+
+  /** The server names that a certificate file is configured for, in the server's environment;
+   *  `undefined` stands for the default one. */
+  of(path: string): (string | undefined)[] {
+    const uses = (settings: (name: string) => string | undefined): boolean =>
+      files(settings("CERTCHAINFILE") || settings("CERTFILE") || "").includes(path);
+    return [
+      ...(uses((name) => this.#contexts.lookup(name)) ? [undefined] : []),
+      ...[...this.#names].filter(([, own]) => uses((name) => own.get(name))).map(([name]) => name),
+    ];
   }
 
   #strict(overlay?: Overlay): boolean {

@@ -76,7 +76,7 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
 }
 
 /** `/a/ec.pem:/a/rsa.pem`: several files as in $PATH, for certificates of several key types. */
-function files(list: string): string[] {
+export function files(list: string): string[] {
   return list.split(":").filter((file) => file !== "");
 }
 

@@ -1,0 +1,54 @@
+/** As much of HTTP/1.1 as a scraper needs (RFC 9112). Pure: bytes in, an answer out. */
+
+import { latin1 } from "../codec/bytes.ts";
+import { CONTENT_TYPE } from "./exposition.ts";
+
+/** Longest request head: far above any scraper's, far below what is worth sending to fill memory. */
+export const MAX_HEAD = 8192;
+
+/** What to answer. */
+export type Answer = 200 | 400 | 404 | 405 | 431 | 503;
+
+const WORDS: Record<Answer, string> = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  431: "Request Header Fields Too Large",
+  503: "Service Unavailable",
+};
+
+/** The answer that a request gets; undefined: its head is not all there. Only `GET /metrics` is
+ *  granted; a query behind it is passed over. Bodies are not looked at. */
+export function judge(request: Uint8Array): Answer | undefined {
+  const text = latin1(request.subarray(0, MAX_HEAD));
+  // RFC 9112 2.2: a lone line feed may be taken for a line's end.
+  const end = /\r?\n\r?\n/.exec(text);
+  if (!end) return request.length >= MAX_HEAD ? 431 : undefined;
+  const [, method, target] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01]\r?\n/.exec(text) ?? [];
+  if (method === undefined || target === undefined) return 400;
+  const path = target.split("?")[0];
+  if (path !== "/metrics") return 404;
+  return method === "GET" ? 200 : 405;
+}
+
+/** The response, head and body. The connection ends with it. */
+export function respond(answer: Answer, metrics = ""): Uint8Array {
+  const encoder = new TextEncoder();
+  const body = encoder.encode(answer === 200 ? metrics : `${answer} ${WORDS[answer]}\n`);
+  const head = [
+    `HTTP/1.1 ${answer} ${WORDS[answer]}`,
+    `Content-Type: ${answer === 200 ? CONTENT_TYPE : "text/plain"}`,
+    `Content-Length: ${body.length}`,
+    ...(answer === 405 ? ["Allow: GET"] : []),
+    "Cache-Control: no-store",
+    "Connection: close",
+    "",
+    "",
+  ].join("\r\n");
+  const bytes = encoder.encode(head);
+  const response = new Uint8Array(bytes.length + body.length);
+  response.set(bytes);
+  response.set(body, bytes.length);
+  return response;
+}

@@ -1,0 +1,142 @@
+/** Counters, gauges and histograms. In memory; no clock, no I/O.
+ *
+ *  Every label of a counter comes with all its values when the counter is made: a peer can neither
+ *  put text into the output nor make memory grow. What is none of them counts as `other`. Gauges
+ *  are read when somebody asks, so they cost nothing in between. */
+
+import type { Distribution, Family, Labels, Sample } from "./exposition.ts";
+
+/** A label and every value it can take. */
+export type LabelSet = readonly [name: string, values: readonly string[]];
+
+/** Where what is not in a label's set is counted. */
+export const OTHER = "other";
+
+/** Samples of one gauge that are shown; more labels come only from a configuration gone wrong. */
+const MAX_SAMPLES = 1000;
+
+export class Counter {
+  readonly #sets: readonly LabelSet[];
+  readonly #places: readonly ReadonlyMap<string, number>[];
+  readonly #values: Float64Array;
+
+  /** Throws when a set is empty: that label could never be counted. */
+  constructor(...sets: LabelSet[]) {
+    this.#sets = sets;
+    this.#places = sets.map(([, values]) => new Map(values.map((value, i) => [value, i])));
+    if (this.#places.some((places) => places.size === 0)) {
+      throw new Error("unable to make a counter: a label without values");
+    }
+    this.#values = new Float64Array(sets.reduce((size, [, values]) => size * values.length, 1));
+  }
+
+  /** Counts one under these label values, in the order of the sets. */
+  add(...values: string[]): void {
+    let at = 0;
+    for (let i = 0; i < this.#places.length; i++) {
+      const places = this.#places[i] as ReadonlyMap<string, number>;
+      const place = places.get(values[i] ?? OTHER) ?? places.get(OTHER);
+      if (place === undefined) return; // no such value, and no `other`: nothing to count it under
+      at = at * places.size + place;
+    }
+    this.#values[at] = (this.#values[at] as number) + 1;
+  }
+
+  /** All samples; of more than one label only those that have been counted, because most
+   *  combinations (a version and another's cipher) never come. */
+  samples(): Sample[] {
+    const samples: Sample[] = [];
+    for (const [at, value] of this.#values.entries()) {
+      if (value > 0 || this.#sets.length <= 1) samples.push({ labels: this.#labels(at), value });
+    }
+    return samples;
+  }
+
+  #labels(at: number): Labels {
+    let rest = at;
+    return this.#sets.map((_, i) => {
+      const [name, values] = this.#sets[this.#sets.length - 1 - i] as LabelSet;
+      const place = rest % values.length;
+      rest = (rest - place) / values.length;
+      return [name, values[place] as string] as const;
+    }).reverse();
+  }
+}
+
+export class Histogram implements Distribution {
+  readonly counts: Float64Array;
+  sum = 0;
+
+  /** `bounds`: upper ends of the buckets, which belong to them; ascending. Throws otherwise. */
+  constructor(readonly bounds: readonly number[]) {
+    const wrong = bounds.some((bound, i) => !(bound > (bounds[i - 1] ?? -Infinity)));
+    if (wrong || bounds.at(-1) === Infinity) {
+      throw new Error("unable to make a histogram: bounds must be finite and ascend");
+    }
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  /** One more value. What is not a number is dropped: it would make the sum useless for good. */
+  observe(value: number): void {
+    if (Number.isNaN(value)) return;
+    let i = 0;
+    while (i < this.bounds.length && value > (this.bounds[i] as number)) i++;
+    this.counts[i] = (this.counts[i] as number) + 1;
+    this.sum += value;
+  }
+}
+
+export class Registry {
+  readonly #families = new Map<string, () => Family>();
+
+  /** A counter with these labels. */
+  counter(name: string, help: string, ...sets: LabelSet[]): Counter {
+    const counter = new Counter(...sets);
+    this.#add(name, () => ({ name, help, type: "counter", samples: counter.samples() }));
+    return counter;
+  }
+
+  /** A counter that somebody else keeps. */
+  counted(name: string, help: string, read: () => number): void {
+    this.#add(
+      name,
+      () => ({ name, help, type: "counter", samples: [{ labels: [], value: read() }] }),
+    );
+  }
+
+  gauge(name: string, help: string, read: () => number): void {
+    this.#add(
+      name,
+      () => ({ name, help, type: "gauge", samples: [{ labels: [], value: read() }] }),
+    );
+  }
+
+  /** A gauge whose labels come from the configuration, never from a peer. The first of samples with
+   *  the same labels counts: a scraper refuses duplicates. */
+  gauges(name: string, help: string, read: () => Iterable<Sample>): void {
+    this.#add(name, () => {
+      const samples = new Map<string, Sample>();
+      for (const sample of read()) {
+        const key = JSON.stringify(sample.labels);
+        if (samples.size < MAX_SAMPLES && !samples.has(key)) samples.set(key, sample);
+      }
+      return { name, help, type: "gauge", samples: [...samples.values()] };
+    });
+  }
+
+  histogram(name: string, help: string, bounds: readonly number[]): Histogram {
+    const distribution = new Histogram(bounds);
+    this.#add(name, () => ({ name, help, type: "histogram", distribution }));
+    return distribution;
+  }
+
+  /** Everything as it is now, in the order in which it was made. */
+  *families(): Iterable<Family> {
+    for (const read of this.#families.values()) yield read();
+  }
+
+  #add(name: string, read: () => Family): void {
+    if (this.#families.has(name)) throw new Error(`unable to add metric ${name}: it exists`);
+    this.#families.set(name, read);
+  }
+}

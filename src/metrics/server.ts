@@ -1,0 +1,256 @@
+/** What is counted of this server, and under which names. The stages tell about connections through
+ *  `Metrics`; what the server knows anyway is read when somebody asks. */
+
+import process from "node:process";
+import type { Deps } from "../deps.ts";
+import { VERSION } from "../version.ts";
+import type { Sample } from "./exposition.ts";
+import type { Metrics, Traffic, Watch } from "./observer.ts";
+import {
+  CIPHERS,
+  denialOf,
+  DENIALS,
+  endingOf,
+  ENDINGS,
+  failureOf,
+  FAILURES,
+  LOOKUPS,
+  type Outcome,
+  outcomeOf,
+  OUTCOMES,
+  VERSIONS,
+} from "./reasons.ts";
+import { Registry } from "./registry.ts";
+
+/** Upper ends of the buckets, in seconds: from what a stage costs by itself to its default limit. */
+const ADMISSION = [0.0005, 0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1, 2.5, 10, 30];
+const HANDSHAKE = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30];
+const SPAWN = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
+const CONNECTION = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800, 3600, 14_400];
+
+/** What `Metrics` counts, by name. */
+export class ServerMetrics implements Metrics {
+  readonly registry = new Registry();
+  readonly traffic: Traffic = { received: 0, sent: 0 };
+  accepted = 0;
+  readonly connections = this.registry.counter(
+    "sslserver_connections_total",
+    "Connections that are over, by what they came to.",
+    ["outcome", OUTCOMES],
+  );
+  readonly denials = this.registry.counter(
+    "sslserver_denials_total",
+    "Connections denied by admission, by the kind of limit or rule.",
+    ["by", DENIALS],
+  );
+  readonly handshakes = this.registry.counter(
+    "sslserver_handshakes_total",
+    "Completed TLS handshakes, by protocol version and cipher suite.",
+    ["version", VERSIONS],
+    ["cipher", CIPHERS],
+  );
+  readonly failures = this.registry.counter(
+    "sslserver_handshake_failures_total",
+    "TLS handshakes that were not completed, by reason.",
+    ["reason", FAILURES],
+  );
+  readonly endings = this.registry.counter(
+    "sslserver_programs_total",
+    "Programs that have ended, by exit code 0, another, or a signal.",
+    ["result", ENDINGS],
+  );
+  readonly lookups = this.registry.counter(
+    "sslserver_resolver_queries_total",
+    "Questions put to DNS servers (not answered from memory), by outcome.",
+    ["outcome", LOOKUPS],
+  );
+  readonly admission = this.registry.histogram(
+    "sslserver_admission_duration_seconds",
+    "Time from accepting a connection to its admission or denial.",
+    ADMISSION,
+  );
+  readonly handshake = this.registry.histogram(
+    "sslserver_handshake_duration_seconds",
+    "Time of completed TLS handshakes, the wait for the ClientHello included.",
+    HANDSHAKE,
+  );
+  readonly spawn = this.registry.histogram(
+    "sslserver_spawn_duration_seconds",
+    "Time it took to start a program.",
+    SPAWN,
+  );
+  readonly duration = this.registry.histogram(
+    "sslserver_connection_duration_seconds",
+    "Time from accepting a connection until it is over.",
+    CONNECTION,
+  );
+
+  /** `now`: milliseconds of a clock that never goes back. */
+  constructor(readonly now: () => number = () => performance.now()) {
+    const { registry, traffic } = this;
+    registry.counted(
+      "sslserver_connections_accepted_total",
+      "Connections accepted.",
+      () => this.accepted,
+    );
+    registry.counted(
+      "sslserver_received_bytes_total",
+      "Bytes relayed from clients to programs, decrypted.",
+      () => traffic.received,
+    );
+    registry.counted(
+      "sslserver_sent_bytes_total",
+      "Bytes relayed from programs to clients, before encryption.",
+      () => traffic.sent,
+    );
+  }
+
+  watch(): Watch {
+    this.accepted++;
+    return new ConnectionWatch(this);
+  }
+
+  asked(status: string): void {
+    this.lookups.add(status);
+  }
+}
+
+/** One connection: when its stage began, and what it came to. */
+class ConnectionWatch implements Watch {
+  readonly #metrics: ServerMetrics;
+  readonly #accepted: number;
+  #stage: "admission" | "handshake" | "start" | "other" = "admission";
+  #begun: number;
+  #outcome: Outcome | undefined;
+
+  constructor(metrics: ServerMetrics) {
+    this.#metrics = metrics;
+    this.#accepted = this.#begun = metrics.now();
+  }
+
+  admitted(denied?: string): void {
+    this.#metrics.admission.observe(this.#elapsed());
+    this.#stage = "other";
+    if (denied === undefined) return;
+    this.#metrics.denials.add(denialOf(denied));
+    this.#outcome = "denied";
+  }
+
+  securing(): void {
+    this.#enter("handshake");
+  }
+
+  secured(protocol: string, cipher: string): void {
+    this.#metrics.handshake.observe(this.#elapsed());
+    this.#metrics.handshakes.add(protocol, cipher);
+    this.#stage = "other";
+  }
+
+  starting(): void {
+    this.#enter("start");
+  }
+
+  started(): void {
+    this.#metrics.spawn.observe(this.#elapsed());
+    this.#stage = "other";
+  }
+
+  ended(status: number): void {
+    this.#metrics.endings.add(endingOf(status));
+  }
+
+  failed(why: unknown): void {
+    if (this.#outcome !== undefined) return;
+    if (this.#stage === "start") {
+      this.#outcome = "not_run";
+      return;
+    }
+    const handshake = this.#stage === "handshake";
+    const failure = failureOf(why);
+    if (handshake) this.#metrics.failures.add(failure);
+    this.#outcome = outcomeOf(failure, handshake);
+  }
+
+  over(): void {
+    this.#metrics.connections.add(this.#outcome ?? "ok");
+    this.#metrics.duration.observe((this.#metrics.now() - this.#accepted) / 1000);
+  }
+
+  #enter(stage: "handshake" | "start"): void {
+    this.#stage = stage;
+    this.#begun = this.#metrics.now();
+  }
+
+  /** Seconds since the stage began. */
+  #elapsed(): number {
+    return (this.#metrics.now() - this.#begun) / 1000;
+  }
+}
+
+/** Adds what the server knows without counting: states, limits, certificates, itself. */
+export function describeServer(registry: Registry, deps: Deps): void {
+  const { runtime, options, gate, contexts, names, admission: { limits, resolver } } = deps;
+  const gauge = registry.gauge.bind(registry);
+  gauge("sslserver_connections_open", "Connections whose socket is open.", () => gate.open);
+  gauge(
+    "sslserver_connections_pending",
+    "Connections not through admission and handshake.",
+    () => gate.pending,
+  );
+  gauge(
+    "sslserver_connections_pending_limit",
+    "The most of them that are kept (--pending).",
+    () => options.pending,
+  );
+  gauge(
+    "sslserver_connections_waiting",
+    "Connections that wait for a program to end because of -c.",
+    () => gate.waiting,
+  );
+  gauge("sslserver_programs_running", "Programs running now.", () => limits.programs);
+  gauge(
+    "sslserver_programs_limit",
+    "The most that may run at once (-c).",
+    () => options.concurrency,
+  );
+  gauge(
+    "sslserver_resolver_queries_pending",
+    "Questions to DNS servers that are asked or wait their turn.",
+    () => resolver.pending,
+  );
+  registry.gauges(
+    "sslserver_certificate_expiry_timestamp_seconds",
+    "When a certificate ends, by file and server name as configured.",
+    function* () {
+      for (const { path, notAfter } of contexts.expiries()) {
+        const known = names.of(path); // none: the file is from a rule
+        for (const name of known.length > 0 ? known : [undefined]) {
+          yield certificate(path, name, notAfter);
+        }
+      }
+    },
+  );
+  registry.gauges("sslserver_build_info", "Always 1; the labels say what is running.", () => [{
+    labels: [
+      ["version", VERSION],
+      ["runtime", runtime.name],
+      ["runtime_version", runtime.version],
+      ["tls_library", runtime.tlsLibrary],
+    ],
+    value: 1,
+  }]);
+  const start = Date.now() / 1000 - process.uptime();
+  gauge("process_start_time_seconds", "When the process started, since 1970.", () => start);
+  gauge(
+    "sslserver_uptime_seconds",
+    "How long the process has been running.",
+    () => process.uptime(),
+  );
+}
+
+function certificate(path: string, name: string | undefined, notAfter: number): Sample {
+  return {
+    labels: name === undefined ? [["file", path]] : [["file", path], ["name", name]],
+    value: notAfter / 1000,
+  };
+}
