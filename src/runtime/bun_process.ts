@@ -2,6 +2,7 @@
  *  cannot open as /dev/stdin), and the two ends of them that stay here. */
 
 import { constants } from "node:os";
+import { env } from "node:process";
 import { bun, type FileSink } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
 import { POLL } from "./libc.ts";
@@ -26,11 +27,12 @@ class PipeSink implements Sink {
     if (this.#closed || this.#ending) return true;
     this.#sink ??= bun.file(this.fd).writer();
     try {
-      this.#sink.write(chunk);
+      // A large chunk is tried at once, and only this promise tells of its failure.
+      const written = this.#sink.write(chunk);
       const flushed = this.#sink.flush();
-      if (!(flushed instanceof Promise)) return true;
+      if (!(written instanceof Promise || flushed instanceof Promise)) return true;
       this.#waiting = true;
-      flushed.then(this.#flushed, this.#failed);
+      Promise.all([written, flushed]).then(this.#flushed, this.#failed);
       return false;
     } catch (error) {
       queueMicrotask(() => this.#failed(error as Error));
@@ -184,7 +186,12 @@ export function spawn(libc: Libc, options: SpawnOptions): Program {
       pipe("server");
     }
     const [zero, one, ...more] = theirs as [number, number, ...number[]];
-    child = bun.spawn(options.command, { env: options.env, stdio: [zero, one, 2, ...more] });
+    const [name = "", ...args] = options.command;
+    child = bun.spawn([lookUp(name), ...args], {
+      argv0: name,
+      env: options.env,
+      stdio: [zero, one, 2, ...more],
+    });
   } catch (error) {
     close(mine);
     throw error;
@@ -215,6 +222,14 @@ export function spawn(libc: Libc, options: SpawnOptions): Program {
       ? { delayed: delayedEnds(libc, source, [controlRead, controlWrite, tlsInput, tlsOutput]) }
       : {}),
   };
+}
+
+/** In the server's $PATH. Bun would take the program's own, which a rule can set. */
+function lookUp(name: string): string {
+  if (name.includes("/")) return name;
+  const path = bun.which(name, { PATH: env["PATH"] ?? "/usr/bin:/bin" });
+  if (path !== null) return path;
+  throw Object.assign(new Error("not found in PATH"), { code: "ENOENT" });
 }
 
 function delayedEnds(
