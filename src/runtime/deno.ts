@@ -6,6 +6,7 @@
  *  - deno_context.ts  TLS settings to a context, and the facts of a session
  *  - deno_tls.ts      the handshake and the TLS stream
  *  - deno_process.ts  programs
+ *  - deno_delayed.ts  programs of UCSPI-TLS
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
@@ -36,7 +37,7 @@ export function denoRuntime(): Runtime {
     },
     listen: listenHere,
     tlsContext: makeContext,
-    spawn: spawnProgram,
+    spawn: (options) => spawnProgram(libc, options),
     onSignal(name, handler) {
       Deno.addSignalListener(name, handler);
     },

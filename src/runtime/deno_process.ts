@@ -1,22 +1,29 @@
-/** Programs under Deno: `Deno.Command` with real pipes on fd 0 and 1. */
+/** Programs under Deno: `Deno.Command` with real pipes on fd 0 and 1; for UCSPI-TLS see
+ *  deno_delayed.ts. */
 
 import { accessSync, constants, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import process from "node:process";
 import { Unsupported } from "../errors.ts";
+import { spawnDelayed } from "./deno_delayed.ts";
+import type { Libc } from "./libc.ts";
 import type { Program, SpawnOptions } from "./runtime.ts";
 import { type Wire, WireStream } from "./deno_stream.ts";
 
 const nothing = () => {};
 
 /** See `Runtime.spawn`. @throws with `code` (ENOENT, EACCES, …) when it cannot be executed. */
-export function spawnProgram({ command, env, delayed }: SpawnOptions): Program {
-  if (delayed) {
-    throw new Unsupported("give a program more descriptors (-n)", "Deno", "run under Bun");
-  }
+export function spawnProgram(libc: Libc | undefined, options: SpawnOptions): Program {
+  const { command, env, delayed } = options;
   const [name, ...args] = command;
   if (name === undefined || name === "") throw withCode("ENOENT", "unable to run: no program");
-  const child = new Deno.Command(name.includes("/") ? name : lookUp(name), {
+  const path = name.includes("/") ? name : lookUp(name);
+  if (delayed) {
+    if (libc) return spawnDelayed(libc, path, options);
+    const what = "give a program more descriptors (-n)";
+    throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
+  }
+  const child = new Deno.Command(path, {
     args,
     clearEnv: true,
     env: { ...env },

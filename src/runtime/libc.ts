@@ -5,6 +5,7 @@
  *  - libc_descriptors.ts  pipes, socket pairs, flags, read and write
  *  - libc_pass.ts         descriptors between processes
  *  - libc_identity.ts     ids, limits, chroot, signals
+ *  - libc_spawn.ts        programs with exact descriptors
  *
  *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
 
@@ -13,6 +14,7 @@ import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
 import { type PassCalls, passCalls } from "./libc_pass.ts";
 import { type SocketCalls, socketCalls } from "./libc_sockets.ts";
+import { type SpawnCalls, spawnCalls } from "./libc_spawn.ts";
 
 export { SystemError } from "./errno.ts";
 export { POLL, type SocketType } from "./libc_descriptors.ts";
@@ -21,7 +23,7 @@ export type { Ids, Limit } from "./libc_identity.ts";
 export type { Received } from "./libc_pass.ts";
 
 /** All calls. One per thread: its buffers are reused from call to call. */
-export interface Libc extends SocketCalls, DescriptorCalls, PassCalls, IdentityCalls {}
+export interface Libc extends SocketCalls, DescriptorCalls, PassCalls, IdentityCalls, SpawnCalls {}
 
 /** The calls over what a loader delivers. */
 export function makeLibc(raw: RawLibc): Libc {
@@ -32,5 +34,6 @@ export function makeLibc(raw: RawLibc): Libc {
     ...socketCalls(c, descriptors),
     ...passCalls(c, descriptors),
     ...identityCalls(c),
+    ...spawnCalls(c),
   };
 }

@@ -110,6 +110,16 @@ const COMMON: Record<string, Signature> = {
   chroot: f("i32", "memory"),
   chdir: f("i32", "memory"),
   kill: f("i32", "i32", "i32"),
+  waitpid: f("i32", "i32", "memory", "i32"),
+  posix_spawn: f("i32", "memory", "memory", "memory", "memory", "memory", "memory"),
+  posix_spawn_file_actions_init: f("i32", "memory"),
+  posix_spawn_file_actions_adddup2: f("i32", "memory", "i32", "i32"),
+  posix_spawn_file_actions_addclose: f("i32", "memory", "i32"),
+  posix_spawn_file_actions_destroy: f("i32", "memory"),
+  posix_spawnattr_init: f("i32", "memory"),
+  posix_spawnattr_setsigdefault: f("i32", "memory", "memory"),
+  posix_spawnattr_setflags: f("i32", "memory", "i32"), // a short: widened by the caller
+  posix_spawnattr_destroy: f("i32", "memory"),
 };
 
 const ON_LINUX: Record<string, Signature> = {

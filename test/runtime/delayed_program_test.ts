@@ -1,0 +1,158 @@
+/** The contract of programs with UCSPI-TLS's descriptors, for the runtime that runs this file. */
+
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { test } from "node:test";
+import type { DelayedEnds, Program, Source } from "../../src/runtime/runtime.ts";
+import { thisRuntime } from "./kits.ts";
+import { bytes, event, readAll, readSome, text, until, within } from "./tools.ts";
+
+const openFiles = (): number => readdirSync("/proc/self/fd").length;
+
+async function start(script: string): Promise<{ program: Program; ends: DelayedEnds }> {
+  const runtime = await thisRuntime();
+  const command = ["sh", "-c", script];
+  const program = runtime.spawn({ command, env: { PATH: "/usr/bin:/bin" }, delayed: true });
+  assert.ok(program.delayed);
+  return { program, ends: program.delayed };
+}
+
+function close({ input, output }: Program, ends: DelayedEnds): void {
+  for (const end of [input, output, ends.controlInput, ends.controlOutput]) end.destroy();
+  for (const end of [ends.tlsInput, ends.tlsOutput]) end.destroy();
+}
+
+async function line(source: Source): Promise<string> {
+  return text(await readSome(source, 1));
+}
+
+test("a program has descriptors 0 to 5 and no others, the control one a socket", async () => {
+  const { program, ends } = await start("readlink /proc/$$/fd/* | sed 's/:.*//'; exit 3");
+  // sh and readlink share their descriptors; the pipe to sed is readlink's own
+  const kinds = text(await readAll(program.output)).trim().split("\n");
+  assert.deepEqual([kinds[0], kinds[1], ...kinds.slice(3)], [
+    "pipe",
+    "pipe",
+    "socket",
+    "pipe",
+    "pipe",
+  ]);
+  assert.equal(await within(program.exited, "exit"), 3 * 256);
+  close(program, ends);
+});
+
+test("each descriptor leads where it should, in both directions of the control socket", async () => {
+  const { program, ends } = await start(
+    `read a; echo "0 $a"; printf Y >&3; read b <&3; read c <&4; echo "$b $c" >&5`,
+  );
+  program.input.write(bytes("plain\n"));
+  assert.equal(await line(program.output), "0 plain\n");
+  assert.equal(await line(ends.controlInput), "Y");
+  ends.controlOutput.write(bytes("environment\n"));
+  ends.tlsInput.write(bytes("secret\n"));
+  assert.equal(await line(ends.tlsOutput), "environment secret\n");
+  assert.equal(await within(program.exited, "exit"), 0);
+  close(program, ends);
+});
+
+test("a closed fd 1 is an end while the program runs on, and a closed end is told to it", async () => {
+  const { program, ends } = await start("exec >&-; cat <&3; cat <&4; cat; echo done >&5");
+  assert.equal(text(await readAll(program.output)), "");
+  for (const end of [ends.controlInput, ends.controlOutput, ends.tlsInput]) end.destroy();
+  program.input.end();
+  assert.equal(await line(ends.tlsOutput), "done\n");
+  await within(program.exited, "exit");
+  close(program, ends);
+});
+
+test("the control socket's input may go and its output stay", async () => {
+  const { program, ends } = await start("printf Y >&3; cat <&3 >&5");
+  assert.equal(await line(ends.controlInput), "Y");
+  ends.controlInput.destroy();
+  const answer = "A=1\0".repeat(100_000);
+  ends.controlOutput.write(bytes(answer));
+  ends.controlOutput.end();
+  const got = await readSome(ends.tlsOutput, answer.length);
+  assert.equal(text(got), answer);
+  ends.controlOutput.destroy();
+  program.kill("SIGKILL"); // whether end() is told over a socket of two copies is not promised
+  await within(program.exited, "exit");
+  close(program, ends);
+});
+
+test("output written before the request is there, or comes within a turn, when it is seen", async () => {
+  for (let round = 0; round < 30; round++) {
+    const { program, ends } = await start("echo out; printf y >&3; read end");
+    let output = "";
+    program.output.onData = (chunk) => output += text(chunk);
+    program.output.resume();
+    assert.equal(await line(ends.controlInput), "y");
+    const seen = ends.outputReadable();
+    if (!seen) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(seen || output === "out\n", `neither there nor delivered in round ${round}`);
+    await until(() => output === "out\n", "the output");
+    await until(() => !ends.outputReadable() && !ends.controlReadable(), "all of it");
+    program.input.end();
+    await within(program.exited, "exit");
+    close(program, ends);
+    assert.ok(!ends.outputReadable() && !ends.controlReadable());
+  }
+});
+
+test("no descriptor and no process is left, whatever was read, written or said", async () => {
+  const scripts = [
+    "exit 0",
+    "head -c 300000 /dev/zero",
+    "kill -9 $$",
+    "echo y >&3; cat >&5",
+    "exec 3>&- 4>&- 5>&-",
+  ];
+  const round = async (): Promise<void> => {
+    for (const script of scripts) {
+      for (const read of [false, true]) {
+        const { program, ends } = await start(script);
+        if (read) {
+          const all = readAll(program.output);
+          program.input.end();
+          await all;
+        }
+        program.input.write(bytes("unread"));
+        ends.tlsInput.write(new Uint8Array(300_000));
+        ends.tlsInput.onClose = () => {};
+        close(program, ends);
+        program.kill("SIGKILL");
+        await within(program.exited, "exit");
+      }
+    }
+  };
+  await round(); // what a runtime opens once
+  const before = openFiles();
+  for (let i = 0; i < 5; i++) await round();
+  await until(() => openFiles() <= before, "all descriptors closed");
+});
+
+test("a program that cannot be executed leaves nothing behind", async () => {
+  const runtime = await thisRuntime();
+  const before = openFiles();
+  for (let i = 0; i < 10; i++) {
+    assert.throws(
+      () => runtime.spawn({ command: ["/nonexistent/program"], env: {}, delayed: true }),
+      {
+        code: "ENOENT",
+      },
+    );
+  }
+  await until(() => openFiles() <= before, "all descriptors closed");
+});
+
+test("a reader of its own closed end gets EPIPE told", async () => {
+  const { program, ends } = await start("exec 4<&-; echo closed; read end");
+  assert.equal(await line(program.output), "closed\n");
+  const closed = event(ends.tlsInput, "onClose");
+  ends.tlsInput.write(new Uint8Array(100_000));
+  const error = await closed;
+  assert.equal((error as Error & { code?: string }).code, "EPIPE");
+  program.input.end();
+  await within(program.exited, "exit");
+  close(program, ends);
+});

@@ -1,0 +1,101 @@
+/** Programs started and reaped by libc, against the kernel. */
+
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { test } from "node:test";
+import type { Libc } from "../../src/runtime/libc.ts";
+import { libcHere } from "./libc_here.ts";
+import { until } from "./tools.ts";
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** Runs a shell script with `more` as its descriptors from 3 up; its output and wait status. */
+async function run(libc: Libc, script: string, more: number[] = [], env = {}) {
+  const [read, write] = libc.pipe();
+  const argv = ["sh", "-c", script];
+  let pid: number;
+  try {
+    pid = libc.spawn("/bin/sh", argv, { PATH: "/usr/bin:/bin", ...env }, [2, write, 2, ...more]);
+  } finally {
+    libc.close(write);
+  }
+  const output = text(libc.readAll(read, 1 << 20));
+  libc.close(read);
+  let status: number | undefined;
+  await until(() => (status = libc.reap(pid)) !== undefined, "the end of the program");
+  return { output, status, pid };
+}
+
+test("a program gets its arguments and exactly the environment given", async () => {
+  const libc = await libcHere();
+  const [read, write] = libc.pipe();
+  const env = { A: "ü\n=1", EMPTY: "" };
+  const pid = libc.spawn("/usr/bin/env", ["another name", "env"], env, [2, write, 2]);
+  libc.close(write);
+  assert.equal(text(libc.readAll(read, 1 << 20)), "A=ü\n=1\nEMPTY=\n");
+  libc.close(read);
+  await until(() => libc.reap(pid) !== undefined, "the end of the program");
+});
+
+test("a descriptor gets its number, also when the numbers are those of others", async () => {
+  const libc = await libcHere();
+  const pipes = Array.from({ length: 7 }, () => libc.pipe());
+  const ends = pipes.map(([read]) => read);
+  pipes.forEach(([, write], i) => {
+    libc.write(write, new TextEncoder().encode(`pipe ${i}\n`));
+    libc.close(write);
+  });
+  const order = [3, 1, 6, 0, 2, 5, 4];
+  const script = order.map((_, i) => `cat <&${3 + i}`).join(";");
+  const { output } = await run(libc, script, order.map((i) => ends[i] as number));
+  ends.forEach((fd) => libc.close(fd));
+  assert.equal(output, order.map((i) => `pipe ${i}\n`).join(""));
+});
+
+test("a program has no copies of its descriptors under other numbers", async () => {
+  const libc = await libcHere();
+  const [read, write] = libc.pipe();
+  const { output } = await run(libc, "exec readlink /proc/self/fd/3 /proc/self/fd/*", [read]);
+  [read, write].forEach((fd) => libc.close(fd));
+  const [name, ...all] = output.split("\n");
+  assert.equal(all.filter((line) => line === name).length, 1, output);
+});
+
+test("a program has SIGPIPE's default and no blocked signal", async () => {
+  const libc = await libcHere();
+  const { output } = await run(libc, "exec grep -E 'SigBlk|SigIgn' /proc/self/status");
+  const [, blocked = "", ignored = ""] =
+    /SigBlk:\t([0-9a-f]+)\nSigIgn:\t([0-9a-f]+)/.exec(output) ?? [];
+  assert.equal(BigInt(`0x${blocked}`), 0n);
+  assert.equal(BigInt(`0x${ignored}`) & 1n << 12n, 0n);
+});
+
+test("exit codes and signals are told as wait statuses, once", async () => {
+  const libc = await libcHere();
+  assert.equal((await run(libc, "exit 111")).status, 111 * 256);
+  const killed = await run(libc, "kill -9 $$");
+  assert.equal(killed.status, 9);
+  assert.throws(() => libc.reap(killed.pid), { code: "ECHILD" });
+});
+
+test("a running program is not reaped", async () => {
+  const libc = await libcHere();
+  const pid = libc.spawn("/bin/sleep", ["sleep", "60"], {}, [2, 2, 2]);
+  assert.equal(libc.reap(pid), undefined);
+  libc.kill(pid, 15);
+  let status: number | undefined;
+  await until(() => (status = libc.reap(pid)) !== undefined, "the end of the program");
+  assert.equal(status, 15);
+});
+
+test("what cannot be run is an error that says so, and leaves nothing behind", async () => {
+  const libc = await libcHere();
+  const before = readdirSync("/proc/self/fd").length;
+  for (const [path, code] of [["/nonexistent", "ENOENT"], ["/", "EACCES"]] as const) {
+    assert.throws(() => libc.spawn(path, ["x"], {}, [2, 2, 2]), { syscall: "posix_spawn", code });
+  }
+  assert.throws(() => libc.spawn("/bin/true", ["true", "a\0b"], {}, [2, 2, 2]), /NUL/);
+  const long = { A: "x".repeat(1 << 20) };
+  assert.throws(() => libc.spawn("/bin/true", ["true"], long, [2, 2, 2]), { code: "E2BIG" });
+  assert.equal(readdirSync("/proc/self/fd").length, before);
+});
