@@ -37,6 +37,10 @@ class BunStream {
 
   constructor(protected native: NativeSocket<BunStream>) {}
 
+  protected get gone(): boolean {
+    return this.#gone;
+  }
+
   pause(): void {
     this.#paused = true;
     if (!this.#gone) this.native.pause();
@@ -153,7 +157,7 @@ class BunTlsStream extends BunStream implements TlsStream {
     const tls = this.native as NativeTlsSocket<BunStream>;
     const serverName = tls.getServername();
     const alpn = tls.alpnProtocol;
-    const peerCertificates = chainOf(tls.getPeerCertificate(true));
+    const peerCertificates = chainOf(tls.getPeerCertificate(false));
     const error = peerCertificates.length > 0 ? tls.getAuthorizationError() : null;
     const session = tls.getSession();
     const id = session ? sessionId(session) : undefined;
@@ -198,6 +202,7 @@ class BunSocket extends BunStream implements Socket {
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
     return new Promise((resolve, reject) => {
+      if (this.gone) return reject(new HandshakeError("connection closed by the peer"));
       const stream = new BunTlsStream(this.native);
       stream.settle = (error) => error ? reject(error) : resolve(stream);
       this.#tls = stream;

@@ -40,7 +40,8 @@ export interface NativeTlsSocket<Data> extends NativeSocket<Data> {
   getSession(): Uint8Array | undefined;
   isSessionReused(): boolean;
   getServername(): string | undefined;
-  getPeerCertificate(detailed?: boolean): PeerCertificate | undefined;
+  /** `abbreviated` false: with what the client sent beside it, as `issuerCertificate`. */
+  getPeerCertificate(abbreviated: boolean): PeerCertificate | undefined;
 }
 
 export interface PeerCertificate {
@@ -82,6 +83,7 @@ export interface BunApi {
   spawn(command: readonly string[], options: {
     env: Readonly<Record<string, string>>;
     stdio: readonly number[];
+    argv0?: string;
     uid?: number;
     gid?: number;
   }): {
@@ -91,6 +93,7 @@ export interface BunApi {
     readonly signalCode: string | null;
     kill(signal: string): void;
   };
+  which(name: string, options: { PATH: string }): string | null;
   file(fd: number): {
     stream(): ReadableStream<Uint8Array>;
     writer(): FileSink;
