@@ -2,6 +2,7 @@
  *  (`-vHRl0`), values attached or separate, the last one wins, options end at the first operand or
  *  at `--`. Digits are options (-1 -3 -4 -6). What is ours alone is a long option. */
 
+import { type Network, parseNetwork } from "./codec/ip.ts";
 import { UsageError } from "./errors.ts";
 import { type MetricsAddress, parseMetricsAddress, WANTED } from "./metrics/address.ts";
 
@@ -53,10 +54,14 @@ export interface Options {
   /** -l. */
   localName: string | undefined;
   ident: boolean;
+  /** --proxy-from: who must begin with a PROXY header. Undefined: nobody may. */
+  proxyFrom: Network[] | undefined;
   /** --self-signed. */
   selfSigned: boolean;
   /** --metrics: where they are fetched. */
   metrics: MetricsAddress | undefined;
+  /** --check: say what is wrong instead of serving. */
+  check: boolean;
   host: string;
   port: string;
   command: string[];
@@ -111,8 +116,10 @@ export function defaults(): Options {
     paranoid: false,
     localName: undefined,
     ident: false,
+    proxyFrom: undefined,
     selfSigned: false,
     metrics: undefined,
+    check: false,
     host: "",
     port: "",
     command: [],
@@ -194,6 +201,15 @@ const SPECS: readonly Spec[] = [
       o.groups = env["GIDLIST"]
         ? env["GIDLIST"].split(",").map((gid) => wholeNumber("$GIDLIST for -U", gid, 0, MAX.id))
         : undefined;
+    },
+  },
+  flag("--check", "say what is wrong with all this, and do not serve", (o) => o.check = true),
+  {
+    name: "--proxy-from",
+    value: "net,…",
+    help: "expect a PROXY header from these addresses (10.0.0.0/8), allow none from others",
+    set(o, value) {
+      o.proxyFrom = value.split(",").map((text) => network("--proxy-from", text.trim()));
     },
   },
   flag("--self-signed", "serve with a throw-away certificate", (o) => o.selfSigned = true),
@@ -300,6 +316,14 @@ function wholeNumber(name: string, value: string, min: number, max: number): num
   const n = /^[0-9]{1,10}$/.test(value) ? Number(value) : NaN;
   if (!(n >= min && n <= max)) throw badValue(name, value, `a number from ${min} to ${max}`);
   return n;
+}
+
+function network(name: string, text: string): Network {
+  try {
+    return parseNetwork(text);
+  } catch {
+    throw badValue(name, text, "networks such as 10.0.0.0/8,2001:db8::/32");
+  }
 }
 
 function badValue(name: string, value: string, wanted: string): UsageError {

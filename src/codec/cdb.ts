@@ -117,6 +117,17 @@ export class CdbReader {
     throw new DecodeError(`cdb: table: no empty slot at byte ${table.at}`);
   }
 
+  /** Every record, in the order of the file; copies. Throws DecodeError where one is damaged. */
+  *records(): Generator<{ key: Uint8Array; value: Uint8Array }> {
+    for (let at = HEADER_BYTES; at < this.#recordsEnd;) {
+      this.#loadRecord(at);
+      const key = this.#keyBytes.slice(this.#keyAt, this.#keyAt + this.#keyLength);
+      const valueAt = at + 8 + this.#keyLength;
+      at = valueAt + this.#valueLength;
+      yield { key, value: this.#read(valueAt, this.#valueLength, "value").slice() };
+    }
+  }
+
   /** Checks the whole file: records follow each other without a gap, each is in one slot where a
    *  look-up finds it, and no slot leads elsewhere. Time and memory grow with the file: meant
    *  for one that is held in memory. Throws DecodeError. */

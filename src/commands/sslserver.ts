@@ -3,6 +3,7 @@
 import fs from "node:fs";
 import process from "node:process";
 import { assemble, type Env } from "../assemble.ts";
+import { check } from "./check.ts";
 import type { Deps } from "../deps.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { Log } from "../log.ts";
@@ -33,7 +34,9 @@ export async function sslserver(
     }
     const options = request.serve;
     log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
-    await run(options, env, await loadRuntime(), log);
+    const runtime = await loadRuntime();
+    if (options.check) return await check(options, env, runtime);
+    await run(options, env, runtime, log);
     log.flush();
     return EXIT.ok;
   } catch (error) {
