@@ -175,7 +175,7 @@ function remoteEnd({ remote }: Connection): string {
   return `${clean(remote.host ?? "")}:${remote.ip}:${clean(remote.info ?? "")}:${remote.port}`;
 }
 
-function ends({ local, remote }: Connection): Record<string, unknown> {
+function ends({ local, remote, proxy }: Connection): Record<string, unknown> {
   return {
     localHost: local.host === undefined ? undefined : clean(local.host),
     localIp: local.ip,
@@ -184,6 +184,13 @@ function ends({ local, remote }: Connection): Record<string, unknown> {
     remoteIp: remote.ip,
     remoteInfo: remote.info === undefined ? undefined : clean(remote.info),
     remotePort: remote.port,
+    ...(proxy
+      ? {
+        proxyIp: proxy.ip,
+        proxyPort: proxy.port,
+        uniqueId: proxy.variables.get("PROXY_UNIQUE_ID"),
+      }
+      : {}),
   };
 }
 

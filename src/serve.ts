@@ -1,6 +1,7 @@
 /** READ FIRST. The way of one connection, from accept to the last log line:
  *
  *    1 listen    bind, backlog, accept                       listen.ts, gate.ts
+ *                a proxy's word on who the client is         proxy.ts
  *    2 admit     limits, rules, names, ident                 admit.ts, admit/
  *    3 secure    ClientHello, TLS settings, handshake        tls.ts, tls/
  *    4 start     environment and pipes for the program       start.ts
@@ -16,6 +17,7 @@ import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
 import { listen, type ListenAddress } from "./listen.ts";
 import { ownPid } from "./log.ts";
+import { meetClient, plainStream } from "./proxy.ts";
 import { relay, type RelayOptions } from "./relay.ts";
 import { HandshakeError, type Program, type Socket } from "./runtime/runtime.ts";
 import { start } from "./start.ts";
@@ -82,10 +84,11 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
   gate.enter(conn);
   try {
     prepareSocket(conn.socket, deps);
+    const begin = await meetClient(conn, options);
     const verdict = await admit(conn, deps.admission);
     conn.watch.admitted(verdict.by);
     if (!verdict.allow) return log.deny(ownPid(), conn, verdict.why);
-    const channel = options.delayed ? undefined : await secure(conn, deps);
+    const channel = options.delayed ? undefined : await secure(conn, deps, begin);
     gate.through(conn);
     returnPlace = await gate.place(conn.abort.signal);
     logStatus(deps);
@@ -96,7 +99,7 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
     relaying = true;
     const status = await (channel
       ? converse(conn, program, channel, deps)
-      : converseDelayed(conn, program, deps));
+      : converseDelayed(conn, program, deps, begin));
     programs.delete(program);
     returnPlace();
     log.ended(program.pid, status);
@@ -128,7 +131,12 @@ function converse(
 }
 
 /** UCSPI-TLS: in the clear until the program asks, if it does. */
-async function converseDelayed(conn: Connection, program: Program, deps: Deps): Promise<number> {
+async function converseDelayed(
+  conn: Connection,
+  program: Program,
+  deps: Deps,
+  begin: Uint8Array = new Uint8Array(0),
+): Promise<number> {
   const ends = program.delayed;
   if (!ends) throw new Error("the program was not started for UCSPI-TLS");
   const options = relayOptions(conn, deps);
@@ -139,7 +147,9 @@ async function converseDelayed(conn: Connection, program: Program, deps: Deps): 
   };
   try {
     const { banner } = deps.options;
-    const plain = await plainPhase(conn.socket, program, ends, { ...options, banner });
+    const refuse = (why: string): void => report(conn, deps, program.pid, new Error(why));
+    const client = deps.options.proxyFrom ? plainStream(conn.socket, begin, refuse) : conn.socket;
+    const plain = await plainPhase(client, program, ends, { ...options, banner });
     if ("status" in plain) return plain.status;
     const channel = await secure(conn, deps, plain.request.hello);
     logTls(program, channel, deps);

@@ -22,7 +22,8 @@ function isSecret(name: string): boolean {
 function isConnectionVariable(name: string): boolean {
   return name === "PROTO" || name === "SSLINTERFACE" || name === "TCP6INTERFACE" ||
     /^(?:SSL|TCP|TCP6)(?:LOCAL|REMOTE)(?:HOST|IP|PORT|INFO)$/.test(name) ||
-    /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name);
+    /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name) ||
+    /^PROXY_(?:IP|PORT|AUTHORITY|ALPN|UNIQUE_ID|TLS_[A-Z_]+)$/.test(name);
 }
 
 /** What every program of this server gets: made once, at start. */
@@ -61,6 +62,7 @@ export function environment(
     env["SSLINTERFACE"] = conn.interface;
     if (tcp6) env["TCP6INTERFACE"] = conn.interface;
   }
+  for (const [name, value] of conn.proxy?.variables ?? []) env[name] = value;
   if (tls) { for (const [name, value] of tls) env[name] = value; }
   for (const [name, value] of conn.variables) if (!isSecret(name)) env[name] = value;
   return env;

@@ -5,10 +5,11 @@
  *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
-import { concat } from "./codec/bytes.ts";
 import { gatherHello } from "./codec/client_hello.ts";
 import { type Connection, giveUp } from "./connection.ts";
 import type { Deps } from "./deps.ts";
+import { firstBytes } from "./first_bytes.ts";
+import { unexpectedHeader } from "./proxy.ts";
 import {
   HandshakeError,
   type Socket,
@@ -47,7 +48,10 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
   const seconds = options.handshakeTimeout;
   const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
   try {
+    if (begin?.length) gate.spoke(conn);
     const first = await readHello(conn, () => gate.spoke(conn), begin);
+    const spoofed = unexpectedHeader(first);
+    if (spoofed) throw new HandshakeError(spoofed);
     const prepared = names.select(conn.variables, auth, first);
     if ("alert" in prepared) throw await refuse(conn, prepared);
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
@@ -134,36 +138,9 @@ export class HandshakeQueue {
 export function readHello(
   conn: Connection,
   onFirstByte: () => void,
-  begin: Uint8Array = new Uint8Array(0),
+  begin?: Uint8Array,
 ): Promise<Uint8Array> {
-  const { socket, abort: { signal } } = conn;
-  return new Promise((resolve, reject) => {
-    let bytes = begin;
-    const done = (settle: () => void): void => {
-      signal.removeEventListener("abort", abandoned);
-      socket.onData = socket.onEnd = socket.onClose = () => {};
-      settle();
-    };
-    const gone = (error?: Error): void => {
-      const heard = bytes.length > 0 ? ` after ${bytes.length} bytes` : "";
-      const why = `connection ${error ? "reset" : "closed"} by the peer${heard}`;
-      done(() => reject(new HandshakeError(why)));
-    };
-    const abandoned = (): void => done(() => reject(new HandshakeError(String(signal.reason))));
-    if (signal.aborted) return abandoned();
-    if (bytes.length > 0 && complete(bytes)) return done(() => resolve(bytes));
-    signal.addEventListener("abort", abandoned);
-    socket.onData = (chunk) => {
-      if (bytes.length === 0) onFirstByte();
-      bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
-      if (!complete(bytes)) return;
-      socket.pause();
-      done(() => resolve(bytes));
-    };
-    socket.onEnd = () => gone();
-    socket.onClose = gone;
-    socket.resume();
-  });
+  return firstBytes(conn, complete, { begin, onFirstByte });
 }
 
 /** True when the hello is all there, or cannot become one. */

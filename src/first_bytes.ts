@@ -1,0 +1,58 @@
+/** Reads what a client, or a proxy before it, sends first. For the PROXY header and the ClientHello:
+ *  both must be seen whole before the connection can be given to anything else. */
+
+import { concat } from "./codec/bytes.ts";
+import type { Connection } from "./connection.ts";
+import { HandshakeError } from "./runtime/runtime.ts";
+
+/** Reads until `enough`, then pauses the socket and resolves with all that came. `begin` was read
+ *  before; `onFirstByte` is called when something comes after nothing. Rejects with
+ *  `HandshakeError` when the client goes or the connection is given up, and with what `enough`
+ *  throws. */
+export function firstBytes(
+  conn: Connection,
+  enough: (bytes: Uint8Array) => boolean,
+  { begin = new Uint8Array(0), onFirstByte = () => {} }: {
+    begin?: Uint8Array | undefined;
+    onFirstByte?: () => void;
+  } = {},
+): Promise<Uint8Array> {
+  const { socket, abort: { signal } } = conn;
+  return new Promise((resolve, reject) => {
+    let bytes = begin;
+    const { onClose } = socket; // who else wants to know of a client that goes
+    const done = (settle: () => void): void => {
+      signal.removeEventListener("abort", abandoned);
+      socket.onData = socket.onEnd = () => {};
+      socket.onClose = onClose;
+      settle();
+    };
+    const gone = (error?: Error): void => {
+      const heard = bytes.length > 0 ? ` after ${bytes.length} bytes` : "";
+      const why = `connection ${error ? "reset" : "closed"} by the peer${heard}`;
+      done(() => reject(new HandshakeError(why)));
+    };
+    const abandoned = (): void => done(() => reject(new HandshakeError(String(signal.reason))));
+    const look = (): boolean => {
+      try {
+        if (!enough(bytes)) return false;
+        socket.pause();
+        done(() => resolve(bytes));
+      } catch (error) {
+        done(() => reject(error));
+      }
+      return true;
+    };
+    if (signal.aborted) return abandoned();
+    if (bytes.length > 0 && look()) return;
+    signal.addEventListener("abort", abandoned);
+    socket.onData = (chunk) => {
+      if (bytes.length === 0) onFirstByte();
+      bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
+      look();
+    };
+    socket.onEnd = () => gone();
+    socket.onClose = gone;
+    socket.resume();
+  });
+}

@@ -1,0 +1,160 @@
+/** Between accept and admission: who is the client, when a proxy may stand in between (--proxy-from).
+ *
+ *  A connection from a listed address must begin with a PROXY header, and everything after it is as
+ *  if the client of the header had connected itself: limits, rules, names, environment, log. One
+ *  from any other address is a client of its own, and is refused if it sends such a header: nobody
+ *  unlisted can choose an address. Whether a header is there is never guessed (proxy-protocol.txt,
+ *  chapter 2): the address alone decides. */
+
+import { concat, hex } from "./codec/bytes.ts";
+import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "./codec/ip.ts";
+import { beginsLikeProxy, type Decoded, decodeProxy, type ProxyHeader } from "./codec/proxy.ts";
+import { escapeText } from "./codec/x509_names.ts";
+import { type Connection, giveUp } from "./connection.ts";
+import { reason } from "./errors.ts";
+import { firstBytes } from "./first_bytes.ts";
+import type { Socket, Stream } from "./runtime/runtime.ts";
+
+/** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
+const MAX_VALUE = 300;
+
+export interface ProxyOptions {
+  /** --proxy-from; undefined: no address is listed, and no header is looked for. */
+  proxyFrom: readonly Network[] | undefined;
+  /** -T, in seconds. */
+  handshakeTimeout: number;
+}
+
+/** Reads the header of a connection that comes from a listed proxy and puts its client in the
+ *  proxy's place. Resolves with the bytes that followed the header. Rejects with an Error for the
+ *  log. */
+export async function meetClient(
+  conn: Connection,
+  { proxyFrom, handshakeTimeout }: ProxyOptions,
+): Promise<Uint8Array | undefined> {
+  if (!proxyFrom) return undefined;
+  const address = parseIp(conn.remote.ip);
+  if (!proxyFrom.some((network) => inNetwork(address, network))) return undefined;
+  const timer = setTimeout(
+    () => giveUp(conn, `timed out after ${handshakeTimeout} s`),
+    handshakeTimeout * 1000,
+  );
+  try {
+    let decoded: Decoded | undefined;
+    const bytes = await firstBytes(conn, (bytes) => {
+      decoded = decodeProxy(bytes);
+      return decoded !== undefined;
+    });
+    const { header, length } = decoded as Decoded;
+    believe(conn, header);
+    return bytes.subarray(length);
+  } catch (error) {
+    throw new Error(`unable to read the PROXY header: ${reason(error)}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The connection becomes that of the header's client. LOCAL and UNKNOWN leave it as it is. */
+function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
+  const variables = new Map<string, string>();
+  const set = (name: string, value: string | undefined): void => {
+    if (value !== undefined) variables.set(name, escapeText(value).slice(0, MAX_VALUE));
+  };
+  const { authority, alpn, uniqueId, tls } = extras;
+  const { ip, port } = conn.remote;
+  set("PROXY_IP", ip);
+  set("PROXY_PORT", String(port));
+  set("PROXY_AUTHORITY", authority);
+  set("PROXY_ALPN", alpn);
+  set("PROXY_UNIQUE_ID", uniqueId && hex(uniqueId));
+  if (tls?.used) {
+    const certificate = tls.certificateNow || tls.certificateBefore;
+    set("PROXY_TLS_VERSION", tls.version);
+    set("PROXY_TLS_CIPHER", tls.cipher);
+    set("PROXY_TLS_CLIENT_CN", tls.commonName);
+    set(
+      "PROXY_TLS_CLIENT_VERIFY",
+      !certificate ? "NONE" : tls.verify === 0 ? "SUCCESS" : `FAILED:${tls.verify}`,
+    );
+  }
+  conn.proxy = { ip, port, variables };
+  if (!ends) return;
+  const text = (ip: Ip): string => formatIp(unmapIp(ip));
+  Object.assign(conn.remote, { ip: text(ends.source.ip), port: ends.source.port });
+  Object.assign(conn.local, { ip: text(ends.destination.ip), port: ends.destination.port });
+  conn.interface = undefined; // where the client's packets came in is the proxy's knowledge
+}
+
+/** The clear beginning of a UCSPI-TLS connection: `begin`, then what the socket brings. A PROXY
+ *  header in it is somebody's attempt to choose an address, should the program believe it: the
+ *  stream is closed, `refuse` is told. */
+export function plainStream(
+  socket: Socket,
+  begin: Uint8Array,
+  refuse: (why: string) => void,
+): Stream {
+  /** What has come and may still become a header, or has not been asked for yet. */
+  let held = begin;
+  let decided = false;
+  let flowing = false;
+  const nothing = (): void => {};
+  const deliver = (): void => {
+    if (decided || held.length === 0) return;
+    const likeness = beginsLikeProxy(held);
+    if (likeness === "yes") {
+      refuse(UNEXPECTED);
+      socket.destroy();
+      held = new Uint8Array(0);
+      decided = true;
+      stream.onClose(new Error(UNEXPECTED));
+    } else if (likeness === "no") release();
+  };
+  const release = (): void => {
+    decided = true;
+    const chunk = held;
+    held = new Uint8Array(0);
+    if (chunk.length > 0) stream.onData(chunk);
+  };
+  const stream: Stream = {
+    onData: nothing,
+    onEnd: nothing,
+    onDrain: nothing,
+    onClose: nothing,
+    pause() {
+      flowing = false;
+      socket.pause();
+    },
+    resume() {
+      flowing = true;
+      if (decided || held.length === 0) return socket.resume();
+      setImmediate(() => { // no callback from within `resume()`
+        if (!flowing) return;
+        deliver();
+        if (flowing) socket.resume();
+      });
+    },
+    write: (chunk) => socket.write(chunk),
+    end: () => socket.end(),
+    destroy: () => socket.destroy(),
+  };
+  socket.onData = (chunk) => {
+    if (decided) return stream.onData(chunk);
+    held = concat([held, chunk]);
+    deliver();
+  };
+  socket.onEnd = () => {
+    if (!decided) release();
+    stream.onEnd();
+  };
+  socket.onDrain = () => stream.onDrain();
+  socket.onClose = (error) => stream.onClose(error);
+  return stream;
+}
+
+const UNEXPECTED = "a PROXY header that --proxy-from does not allow";
+
+/** Why what should be a ClientHello is none, if it is a header; else undefined. */
+export function unexpectedHeader(first: Uint8Array): string | undefined {
+  return beginsLikeProxy(first) === "yes" ? UNEXPECTED : undefined;
+}
