@@ -3,16 +3,21 @@
  *  named, and with its words. No I/O, no clock.
  *
  *  Stricter than OpenSSL 3.0, on purpose:
- *  - An authority needs basic constraints (RFC 5280 6.1.4 k), where OpenSSL may take an old Netscape
- *    type for it. Only an anchor may be of version 1, as there.
+ *  - An authority needs basic constraints (RFC 5280 6.1.4 k), whatever its Netscape type says. Only
+ *    an anchor may be of version 1, as in OpenSSL.
  *  - A client's key usage, if any, must have digitalSignature; keyAgreement, which OpenSSL takes
  *    too, was for Diffie-Hellman certificates that no TLS library speaks any more.
  *  - Name constraints are refused, critical or not, rather than checked.
  *  - A critical policy constraints extension is refused, since policies are not processed. OpenSSL
  *    accepts and ignores it. The other policy extensions only matter together with that one.
- *  - Keys of other kinds than RSA (2048 to 8192 bits), P-224, P-256, P-384, P-521 and Ed25519. */
+ *  - What a revocation list names is revoked, also when the list is out of date; and of several
+ *    good lists each counts. Which lists are read at all is told in `crl.ts`.
+ *  - Keys of other kinds than RSA (2048 to 8192 bits, on Deno to 4096), P-224, P-256, P-384, P-521
+ *    and Ed25519 are refused (secp256k1, Brainpool, Ed448, RSA-PSS keys, DSA): one runtime or both
+ *    lack them. */
 
-import type { HeldCrl, Link, Trust } from "./trust.ts";
+import type { Link } from "./link.ts";
+import type { HeldCrl, Trust } from "./trust.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import { hex } from "../codec/bytes.ts";
 
@@ -86,16 +91,16 @@ function timeProblem(path: readonly Link[], now: number): string | undefined {
   return undefined;
 }
 
-/** OpenSSL's `-crl_check_all`, without asking whether the anchor has revoked itself. Without a list
- *  of the issuer that is good now, a certificate is refused. */
+/** OpenSSL's `-crl_check_all`: every certificate, the anchor by its own list. Without a list of the
+ *  issuer that is good now, a certificate is refused. */
 function revocationProblem(
   path: readonly Link[],
   trust: Trust,
   now: number,
 ): string | undefined {
   if (!trust.checksRevocation) return undefined;
-  for (let i = 0; i + 1 < path.length; i++) {
-    const problem = revoked(path[i] as Link, path[i + 1] as Link, trust, now);
+  for (const [i, link] of path.entries()) {
+    const problem = revoked(link, path[i + 1] ?? link, trust, now);
     if (problem) return problem;
   }
   return undefined;

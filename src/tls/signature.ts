@@ -1,10 +1,14 @@
 /** Signatures of certificates and revocation lists, and how strong keys must be. No I/O.
  *  `X509Certificate.verify` is not used: Deno 2.9.6 throws for P-521 and says false to RSA-PSS.
- *  `crypto.verify` over the signed bytes does both, with the same verdict on both runtimes, and
- *  serves lists as well.
+ *  `crypto.verify` over the signed bytes does both on both runtimes, and serves lists as well.
  *
  *  The measure is OpenSSL's security level 2, Debian's default and since 3.2 everybody's: 112
- *  bits. RSA from 2048 bits, no MD5, no SHA-1. The reasons are OpenSSL's words. */
+ *  bits. RSA from 2048 bits, no MD5, no SHA-1. The reasons are OpenSSL's words.
+ *
+ *  Refused where OpenSSL accepts, as "unsupported signature algorithm": SHA-3, and RSA-PSS with
+ *  another hash in its mask; on Deno also P-521 with a hash below SHA-384. As "unsupported public
+ *  key algorithm": what `path_rules.ts` lists; on Deno also RSA above 4096 bits. Deno 2.9.6 can
+ *  verify neither. */
 
 import { Buffer } from "node:buffer";
 import { constants, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
@@ -25,7 +29,7 @@ export const WEAK_DIGEST = "CA signature digest algorithm too weak";
 
 /** Level 2 of SSL_CTX_set_security_level(3). */
 const MIN_RSA = 2048;
-/** BoringSSL verifies no larger one; a larger one in a client's chain would only burn time. */
+/** A larger one in a client's chain would only burn time. Deno 2.9.6 takes no key above 4096. */
 const MAX_RSA = 8192;
 /** With a large exponent a verification costs as much as a signature. BoringSSL: 33 bits. */
 const MAX_EXPONENT_BYTES = 4;

@@ -5,20 +5,19 @@
  *
  *  As in OpenSSL, an authority is an end of a chain (an anchor) only if it is self-signed; another
  *  one that is here (an intermediate) helps to build chains. A revocation list, wherever it stands,
- *  switches checking on for every certificate below an anchor. */
+ *  switches checking on for every certificate, where OpenSSL ignores lists unless told to check: who
+ *  puts one there wants it to count. `TRUSTED CERTIFICATE` blocks and unreadable files are errors. */
 
-import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { join } from "node:path";
 import { concat, equalBytes, latin1 } from "../codec/bytes.ts";
 import { type Crl, readCrl } from "../codec/crl.ts";
 import { decodePem, encodePem } from "../codec/pem.ts";
-import { type Certificate, readCertificate } from "../codec/x509.ts";
-import { type PathFields, readPathFields } from "../codec/x509_path.ts";
+import { readCertificate } from "../codec/x509.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { systemReason } from "./files.ts";
 import type { NamedFile } from "./key_pairs.ts";
-import { type VerifyKey, verifyKey } from "./signature.ts";
+import { Link } from "./link.ts";
 
 /** Where to read from; all may be left out. */
 export interface TrustFiles {
@@ -44,45 +43,6 @@ const PLAIN = /\.(?:pem|crt|cer|crl)$/i;
 
 const CA_HINT = "CAFILE and CADIR want certificates of authorities in PEM form";
 const CRL_HINT = "CRLFILE wants complete revocation lists, in PEM form or one in DER";
-
-/** A certificate that a chain is made of. */
-export class Link {
-  readonly fields: PathFields;
-  /** Names as map keys. */
-  readonly subject: string;
-  readonly issuer: string;
-  #key: VerifyKey | string | undefined;
-  #id: string | undefined;
-
-  /** Throws `DecodeError`. `trusted`: it comes from our files, not from the client. */
-  constructor(readonly certificate: Certificate, readonly trusted: boolean) {
-    this.fields = readPathFields(certificate);
-    this.subject = latin1(certificate.subject.der);
-    this.issuer = certificate.selfIssued ? this.subject : latin1(certificate.issuer.der);
-  }
-
-  /** Made when first needed; a reason if it cannot be. */
-  get key(): VerifyKey | string {
-    return this.#key ??= verifyKey(this.fields.key);
-  }
-
-  /** SHA-256 of the certificate, in base64. */
-  get id(): string {
-    return this.#id ??= createHash("sha256").update(this.certificate.der).digest("base64");
-  }
-
-  /** Subject and issuer have one name and, where they tell, one key. */
-  get selfSigned(): boolean {
-    return this.certificate.selfIssued && this.namesKeyOf(this);
-  }
-
-  /** Does the authority key identifier, if there is one, mean this key? RFC 5280 4.2.1.1. */
-  namesKeyOf(issuer: Link): boolean {
-    const { authorityKeyId } = this.fields;
-    const { subjectKeyId } = issuer.fields;
-    return !authorityKeyId || !subjectKeyId || equalBytes(authorityKeyId, subjectKeyId);
-  }
-}
 
 /** A revocation list with the keys it was found to be signed by. */
 export interface HeldCrl {
@@ -120,7 +80,7 @@ export class Trust {
     return this.named(subject).find(({ certificate }) => equalBytes(certificate.der, der));
   }
 
-  /** True: every certificate below an anchor needs a valid list of its issuer. */
+  /** True: every certificate of a chain needs a valid list of its issuer. */
   get checksRevocation(): boolean {
     return this.#crls.size > 0;
   }

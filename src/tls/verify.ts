@@ -14,6 +14,9 @@
  *  - Names are compared by their bytes, not without regard to case, spaces and string type.
  *  - Among authorities of one name the signature decides, and every way is tried; OpenSSL commits
  *    itself to one. So some chains that it refuses are accepted, all of them good by RFC 5280.
+ *  - Of an authority key identifier only the key id is compared, not issuer and serial.
+ *  - Certificates must be DER to the letter, as `x509.ts` reads them: no BER, no serial number above
+ *    128 bytes, no extension twice, no certificate above 64 KiB.
  *  - Everything that the client sends must be readable, also what is of no use; OpenSSL's TLS
  *    refuses that too, with an alert.
  *  - At most MAX_SENT certificates and MAX_STEPS signatures are looked at. */
@@ -21,9 +24,10 @@
 import { DecodeError } from "../codec/bytes.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { matchesHost } from "../codec/x509_match.ts";
+import { Link } from "./link.ts";
 import { pathProblem, type Purpose } from "./path_rules.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
-import { Link, type Trust } from "./trust.ts";
+import type { Trust } from "./trust.ts";
 
 export interface VerifyOptions {
   /** VERIFYDEPTH: how many intermediates may stand between leaf and anchor; OpenSSL's
@@ -45,8 +49,9 @@ export type Verdict =
 export const DEFAULT_DEPTH = 1;
 /** More is refused: real chains have 2 to 4, and each costs a search among the others. */
 export const MAX_SENT = 32;
-/** Steps from a certificate to an issuer, for one client, each with a signature to verify. Certificates of one name, all signing each other, would
- *  otherwise make a search without end (CVE-2018-16875 is such a case). */
+/** Steps from a certificate to an issuer, for one client, each with a signature to verify.
+ *  Certificates of one name, all signing each other, would otherwise make a search without end
+ *  (CVE-2018-16875 is such a case). */
 export const MAX_STEPS = 32;
 
 /** Which of several faults is told: the one that is nearest to a good chain. */
@@ -111,7 +116,7 @@ class Search {
     readonly options: VerifyOptions,
   ) {}
 
-  /** Completes the chain that begins with `path`; undefined if no way is good, with `reason` set. */
+  /** Completes the chain that begins with `path`; undefined, with `reason`, if no way is good. */
   from(path: readonly Link[]): readonly Link[] | undefined {
     const { now, purpose } = this.options;
     const last = path.at(-1) as Link;
@@ -180,7 +185,7 @@ class Search {
   }
 }
 
-/** The cheap part of the question. Whether the issuer is an authority is asked of the whole chain. */
+/** The cheap part of the question; whether the issuer is an authority is asked later. */
 function mayHaveIssued(issuer: Link, link: Link): boolean {
   return issuer.subject === link.issuer && link.namesKeyOf(issuer);
 }

@@ -78,6 +78,7 @@ let serial = 4096;
 /** Makes certificates of one table at their first use. */
 export class Maker {
   readonly #made = new Map<string, { pem: string; serial: string }>();
+  readonly #keys = new Set<string>();
 
   constructor(readonly specs: Readonly<Record<string, Spec>>) {}
 
@@ -91,11 +92,11 @@ export class Maker {
     const { keyOf, key = P256 } = this.#spec(name);
     if (keyOf) return this.key(keyOf);
     const file = `${name}.key`;
-    if (!keys.has(file)) {
+    if (!this.#keys.has(file)) {
       const [algorithm = "", ...options] = key.split(" ");
       const more = options.flatMap((option) => ["-pkeyopt", option]);
       openssl("genpkey", "-algorithm", algorithm, ...more, "-out", file);
-      keys.add(file);
+      this.#keys.add(file);
     }
     return file;
   }
@@ -165,8 +166,6 @@ export class Maker {
     return openssl("ca", "-config", "crl.cnf", "-gencrl", ...how);
   }
 }
-
-const keys = new Set<string>();
 
 /** What `openssl verify` is asked. */
 export interface Question {

@@ -62,6 +62,10 @@ export const SPECS: Readonly<Record<string, Spec>> = {
   rsaPssMixed: { by: "rsaRoot", ext: LEAF, args: `${PSS} -sigopt rsa_mgf1_md:sha512` },
   pssKeyRoot: { key: "RSA-PSS rsa_keygen_bits:2048", ext: ROOT },
   pssKeyLeaf: { by: "pssKeyRoot", ext: LEAF },
+  rsa4096Root: { key: "RSA rsa_keygen_bits:4096", ext: ROOT },
+  rsa4096: { by: "rsa4096Root", ext: LEAF },
+  rsa4104Root: { key: "RSA rsa_keygen_bits:4104", ext: ROOT },
+  rsa4104: { by: "rsa4104Root", ext: LEAF },
   weakLeaf: { by: "root", key: "RSA rsa_keygen_bits:1024", ext: LEAF },
   weakRoot: { key: "RSA rsa_keygen_bits:1024", ext: ROOT },
   byWeak: { by: "weakRoot", ext: LEAF },
@@ -119,6 +123,9 @@ export const SPECS: Readonly<Record<string, Spec>> = {
   byRoot1: { by: "root1", ext: CLIENT },
   sub1v1: { by: "root" },
   bySub1v1: { by: "sub1v1", ext: CLIENT },
+
+  unboundRoot: { ext: "subjectKeyIdentifier=hash\n" },
+  byUnboundRoot: { by: "unboundRoot", ext: LEAF },
 
   path0: { by: "root", ext: SUB.replace("CA:TRUE", "CA:TRUE,pathlen:0") },
   byPath0: { by: "path0", ext: LEAF },
@@ -387,6 +394,14 @@ export const CASES: readonly Case[] = [
     says: "OK",
     ours: NO_KEY,
   },
+  { claim: "a root with RSA of 4096 bits", leaf: "rsa4096", trusted: ["rsa4096Root"], says: "OK" },
+  {
+    claim: "a root with RSA of 4104 bits",
+    leaf: "rsa4104",
+    trusted: ["rsa4104Root"],
+    says: "OK",
+    onDeno: NO_KEY,
+  },
   {
     claim: "a client with RSA of 1024 bits",
     leaf: "weakLeaf",
@@ -496,6 +511,19 @@ export const CASES: readonly Case[] = [
     says: "invalid CA certificate",
   },
 
+  {
+    claim: "an intermediate of version 1 that is ours",
+    leaf: "bySub1v1",
+    trusted: ["root", "sub1v1"],
+    says: "invalid CA certificate",
+  },
+  {
+    claim: "a root of version 3 without constraints",
+    leaf: "byUnboundRoot",
+    trusted: ["unboundRoot"],
+    says: "invalid CA certificate",
+  },
+
   { claim: "path length 0, a client below", leaf: "byPath0", sent: ["path0"], says: "OK" },
   {
     claim: "path length 0, an authority below",
@@ -599,6 +627,14 @@ export const CASES: readonly Case[] = [
     says: "CRL has expired",
   },
   {
+    claim: "revoked by a list that has expired",
+    leaf: "leaf",
+    lists: [{ by: "root", revoked: ["leaf"], days: 5 }],
+    day: 10,
+    says: "CRL has expired",
+    ours: "certificate revoked",
+  },
+  {
     claim: "an expired list and a good one",
     leaf: "leaf",
     lists: [{ by: "root", days: 5 }, { by: "root" }],
@@ -617,6 +653,19 @@ export const CASES: readonly Case[] = [
     trusted: ["noCrlRoot"],
     lists: [{ by: "noCrlRoot" }],
     says: "key usage does not include CRL signing",
+  },
+  {
+    claim: "the root is on its own list",
+    leaf: "leaf",
+    lists: [{ by: "root", revoked: ["root"] }],
+    says: "certificate revoked",
+  },
+  {
+    claim: "self-signed, trusted, no list of its own",
+    leaf: "self",
+    trusted: ["self", "root"],
+    lists: [{ by: "root" }],
+    says: "unable to get certificate CRL",
   },
   {
     claim: "lists for the whole chain",

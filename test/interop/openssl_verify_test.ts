@@ -17,7 +17,8 @@ const file = (pem: string) => ({ path: "test", bytes: new TextEncoder().encode(p
 
 for (const one of CASES) {
   const { claim, leaf, sent = [], trusted = ["root"], depth = 9, day = 0, says } = one;
-  test(`openssl and this program judge alike: ${claim}`, () => {
+  // Making a large RSA key takes as long as it takes.
+  test(`openssl and this program judge alike: ${claim}`, { timeout: 60_000 }, () => {
     const lists = (one.lists ?? []).map((spec) => maker.list(spec));
     const authorities = trusted.map((name) => maker.pem(name));
     // Certificates are made while the test runs: a minute later they are valid for sure.
