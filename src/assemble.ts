@@ -37,6 +37,8 @@ export interface Assembled {
   deps: Deps;
   /** Reads certificates, authorities and rules again (SIGHUP). */
   reload(): void;
+  /** Of encrypted keys (-3); descriptor 3 can be read only once. */
+  password: string | undefined;
   /** Ends what runs beside the connections. */
   close(): void;
 }
@@ -68,14 +70,11 @@ export async function assemble(
     env: (name) => env[name],
     log,
   });
-  const { contexts, names } = makeContexts(
-    options,
-    env,
-    runtime,
-    log,
-    clientAuths,
-    source.keyPair,
-  );
+  const password = options.keyPassword ? readPassword(runtime) : undefined;
+  const { contexts, names } = makeContexts(options, env, runtime, log, clientAuths, {
+    password,
+    keyPair: source.keyPair,
+  });
   if (env["DHFILE"]) {
     log.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
   }
@@ -124,6 +123,7 @@ export async function assemble(
   return {
     address,
     deps,
+    password,
     reload() {
       contexts.reload();
       clientAuths.reload();
@@ -143,14 +143,14 @@ function makeContexts(
   runtime: Runtime,
   log: Log,
   clientAuths: ClientAuths,
-  keyPair?: KeyPair,
+  { password, keyPair }: { password: string | undefined; keyPair: KeyPair | undefined },
 ): { contexts: Contexts; names: ServerNames } {
   const made = options.selfSigned ? makeSelfSigned(ownNames(options.host)) : undefined;
   const contexts = new Contexts({
     runtime,
     log,
     env: (name) => env[name],
-    password: options.keyPassword ? readPassword(runtime) : undefined,
+    password,
     keyPair: made ? { chain: made.certPem, key: made.keyPem } : keyPair,
   });
   const names = new ServerNames(contexts, Object.entries(env));

@@ -17,6 +17,9 @@ import type { Findings } from "./finding.ts";
 const DAY = 86_400_000;
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 const ANY_USAGE = "2.5.29.37.0";
+/** The object identifier id-ad-caIssuers in DER (RFC 5280 4.2.2.1): public authorities say there
+ *  where the next certificate is to be had, private ones seldom do. */
+const CA_ISSUERS = "\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02";
 /** Where systems keep the public authorities. */
 const AUTHORITIES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 
@@ -115,9 +118,13 @@ function checkChain(ders: readonly Uint8Array[], name: string, findings: Finding
   const issuer = oneLine(last.issuer);
   const known = authorities();
   if (!known || known.has(latin1(last.issuer.der))) return;
+  if (!latin1(last.der).includes(CA_ISSUERS)) {
+    findings.ok(`${name}: issued by ${issuer}, a private authority that clients must know`);
+    return;
+  }
   findings.warning(
     `${name}: the chain ends before an authority that this system knows; missing: ${issuer}`,
-    "append the certificate of that issuer to CERTFILE; a private authority's root may stay out",
+    "append the certificate of that issuer to CERTFILE",
   );
 }
 

@@ -39,8 +39,8 @@ export async function check(options: Options, env: Env, runtime: Runtime): Promi
     const { deps, address } = assembled;
     if (!options.selfSigned) {
       const lookup: Lookup = (name) => env[name];
-      checkCertificates(lookup, options, undefined, findings);
-      await checkCiphers(lookup, findings);
+      checkCertificates(lookup, options, assembled.password, findings);
+      await checkCiphers(lookup, assembled.password, findings);
     }
     checkPort(runtime, address, findings);
     checkDescriptors(deps.gate.options.descriptors, options, findings);
@@ -139,14 +139,18 @@ function checkNames(env: Env, findings: Findings): void {
   }
 }
 
-async function checkCiphers(lookup: Lookup, findings: Findings): Promise<void> {
+async function checkCiphers(
+  lookup: Lookup,
+  password: string | undefined,
+  findings: Findings,
+): Promise<void> {
   const config = tlsConfig(lookup);
   if (config.ciphers === undefined || config.minVersion === "TLSv1.3") return;
   const read = (path: string) => ({ path, bytes: fs.readFileSync(path) });
   const pairs = serverKeyPairs(
     config.certificateFiles.map(read),
     config.keyFiles.map(read),
-    undefined,
+    password,
   );
   const suites = await resultingSuites(pairs, config.ciphers);
   const list = suites.join(" ");
