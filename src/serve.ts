@@ -90,6 +90,8 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
     if (!verdict.allow) return log.deny(ownPid(), conn, verdict.why);
     const channel = options.delayed ? undefined : await secure(conn, deps, begin);
     gate.through(conn);
+    // It may wait long for its place; one that goes meanwhile gets no program.
+    if (channel) channel.stream.onClose = () => giveUp(conn, "connection closed by the peer");
     returnPlace = await gate.place(conn.abort.signal);
     logStatus(deps);
     conn.watch.starting();
