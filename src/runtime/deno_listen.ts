@@ -37,7 +37,10 @@ export function listenHere(
         if (!open) conn.close();
         else if (paused) held = conn;
         else onSocket(new ConnSocket(conn));
-      } catch {
+      } catch (error) {
+        // A client that has gone again costs its own connection only: with a wait for each, one that
+        // opens and resets twenty a second would lock everybody out.
+        if ((error as { code?: string }).code === "ENOTCONN") continue;
         if (open) await new Promise((done) => setTimeout(done, BACK_OFF_MS));
       }
     }
