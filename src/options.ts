@@ -206,7 +206,7 @@ const SPECS: readonly Spec[] = [
   flag("--check", "say what is wrong with all this, and do not serve", (o) => o.check = true),
   {
     name: "--proxy-from",
-    value: "net,…",
+    value: "nets",
     help: "expect a PROXY header from these addresses (10.0.0.0/8), allow none from others",
     set(o, value) {
       o.proxyFrom = value.split(",").map((text) => network("--proxy-from", text.trim()));

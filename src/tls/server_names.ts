@@ -44,7 +44,7 @@ function byName(variables: Iterable<[string, string | undefined]>): Map<string, 
       throw new FatalError(
         `unable to use ${variable}: '${spelled}' is no host name`,
         EXIT.system,
-        "after the colon comes a name like www.example or *.example; others as xn--… (A-labels)",
+        "after the colon comes a name like www.example or *.example; others in their xn-- form",
       );
     }
     const settings = found.get(name) ?? new Map<string, string>();
