@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { judge, MAX_HEAD, respond } from "../../src/metrics/http.ts";
+
+const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
+const text = (response: Uint8Array): string => new TextDecoder().decode(response);
+
+test("only GET /metrics is granted", () => {
+  const rows: [string, number][] = [
+    ["GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200],
+    ["GET /metrics HTTP/1.0\r\n\r\n", 200],
+    ["GET /metrics HTTP/1.1\n\n", 200],
+    ["GET /metrics?name=a HTTP/1.1\r\n\r\n", 200],
+    ["GET /metrics HTTP/1.1\r\n\r\nmore", 200],
+    ["HEAD /metrics HTTP/1.1\r\n\r\n", 405],
+    ["POST /metrics HTTP/1.1\r\n\r\n", 405],
+    ["get /metrics HTTP/1.1\r\n\r\n", 405],
+    ["GET / HTTP/1.1\r\n\r\n", 404],
+    ["POST / HTTP/1.1\r\n\r\n", 404],
+    ["GET /metrics/ HTTP/1.1\r\n\r\n", 404],
+    ["GET //metrics HTTP/1.1\r\n\r\n", 404],
+    ["GET /../metrics HTTP/1.1\r\n\r\n", 404],
+    ["GET http://x/metrics HTTP/1.1\r\n\r\n", 404],
+    ["GET /metrics HTTP/2.0\r\n\r\n", 400],
+    ["GET /metrics\r\n\r\n", 400],
+    ["GET  /metrics HTTP/1.1\r\n\r\n", 400],
+    ["GET /metrics HTTP/1.1 \r\n\r\n", 400],
+    ["\r\n\r\n", 400],
+    ["\x16\x03\x01\x02\0\x01\r\n\r\n", 400],
+  ];
+  for (const [request, wanted] of rows) assert.equal(judge(bytes(request)), wanted, request);
+});
+
+test("a head is waited for, byte by byte, up to its limit", () => {
+  const request = bytes("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  for (let i = 0; i < request.length; i++) {
+    assert.equal(judge(request.subarray(0, i)), undefined, String(i));
+  }
+  const long = bytes(`GET /metrics HTTP/1.1\r\nA: ${"x".repeat(MAX_HEAD)}`);
+  assert.equal(judge(long.subarray(0, MAX_HEAD - 1)), undefined);
+  assert.equal(judge(long.subarray(0, MAX_HEAD)), 431);
+  assert.equal(judge(long), 431);
+});
+
+test("a response says its length in bytes and ends the connection", () => {
+  const [head, body] = text(respond(200, "é 1\n")).split("\r\n\r\n");
+  assert.equal(body, "é 1\n");
+  assert.match(head ?? "", /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain; version=0\.0\.4;/);
+  assert.match(head ?? "", /\r\nContent-Length: 5\r\n/);
+  assert.match(head ?? "", /\r\nConnection: close$/);
+});
+
+test("a refusal never carries the metrics", () => {
+  for (const answer of [400, 404, 405, 431, 503] as const) {
+    const response = text(respond(answer, "secret"));
+    assert.match(response, new RegExp(`^HTTP/1\\.1 ${answer} .*\r\n`));
+    assert.ok(!response.includes("secret"));
+    assert.equal(response.includes("\r\nAllow: GET\r\n"), answer === 405);
+  }
+});

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { expose } from "../../src/metrics/exposition.ts";
+import { Counter, Histogram, Registry } from "../../src/metrics/registry.ts";
+
+test("a counter without labels counts", () => {
+  const counter = new Counter();
+  assert.deepEqual(counter.samples(), [{ labels: [], value: 0 }]);
+  counter.add();
+  counter.add();
+  assert.deepEqual(counter.samples(), [{ labels: [], value: 2 }]);
+});
+
+test("every value of a single label is shown from the beginning", () => {
+  const counter = new Counter(["outcome", ["ok", "denied"]]);
+  counter.add("denied");
+  assert.deepEqual(counter.samples(), [
+    { labels: [["outcome", "ok"]], value: 0 },
+    { labels: [["outcome", "denied"]], value: 1 },
+  ]);
+});
+
+test("of several labels each combination has a count of its own", () => {
+  const sets = [["a", "b"], ["c", "d", "e"], ["f", "g"]] as const;
+  const counter = new Counter(["x", sets[0]], ["y", sets[1]], ["z", sets[2]]);
+  assert.deepEqual(counter.samples(), []);
+  const wanted: unknown[] = [];
+  for (const [i, x] of sets[0].entries()) {
+    for (const [j, y] of sets[1].entries()) {
+      for (const [k, z] of sets[2].entries()) {
+        const value = 1 + i * 6 + j * 2 + k;
+        for (let n = 0; n < value; n++) counter.add(x, y, z);
+        wanted.push({ labels: [["x", x], ["y", y], ["z", z]], value });
+      }
+    }
+  }
+  assert.deepEqual(counter.samples(), wanted);
+});
+
+test("what is not in a label's set counts as other and never becomes a label", () => {
+  const counter = new Counter(["version", ["TLSv1.3", "other"]], ["cipher", ["A", "other"]]);
+  for (let i = 0; i < 1000; i++) counter.add(`TLSv${i}`, 'x"} 1\n');
+  counter.add("TLSv1.3", "toString");
+  counter.add("TLSv1.3");
+  assert.deepEqual(counter.samples(), [
+    { labels: [["version", "TLSv1.3"], ["cipher", "other"]], value: 2 },
+    { labels: [["version", "other"], ["cipher", "other"]], value: 1000 },
+  ]);
+});
+
+test("without an other, what is not in the set is not counted", () => {
+  const counter = new Counter(["outcome", ["ok"]]);
+  counter.add("__proto__");
+  assert.deepEqual(counter.samples(), [{ labels: [["outcome", "ok"]], value: 0 }]);
+});
+
+test("a label without values is a mistake", () => {
+  assert.throws(() => new Counter(["a", []]), /a label without values/);
+});
+
+test("a value at a bucket's end belongs to the bucket", () => {
+  const rows: [number, number][] = [
+    [-1, 0],
+    [0, 0],
+    [0.1, 0],
+    [0.1000001, 1],
+    [1, 1],
+    [1.5, 2],
+    [10, 2],
+    [10.1, 3],
+    [Infinity, 3],
+  ];
+  for (const [value, bucket] of rows) {
+    const histogram = new Histogram([0.1, 1, 10]);
+    histogram.observe(value);
+    const counts = [0, 0, 0, 0];
+    counts[bucket] = 1;
+    assert.deepEqual([...histogram.counts], counts, String(value));
+    assert.equal(histogram.sum, value);
+  }
+});
+
+test("what is no number leaves a histogram as it was", () => {
+  const histogram = new Histogram([1]);
+  histogram.observe(NaN);
+  assert.deepEqual([[...histogram.counts], histogram.sum], [[0, 0], 0]);
+});
+
+test("bounds that do not ascend are a mistake", () => {
+  for (const bounds of [[1, 1], [2, 1], [NaN], [1, NaN], [1, Infinity], [Infinity]]) {
+    assert.throws(() => new Histogram(bounds), /bounds must be finite and ascend/, String(bounds));
+  }
+  const empty = new Histogram([]);
+  empty.observe(5);
+  assert.deepEqual([...empty.counts], [1]);
+});
+
+test("a registry shows its families in the order in which they were made, as they are now", () => {
+  const registry = new Registry();
+  let running = 1;
+  const counter = registry.counter("a_total", "A.", ["x", ["y"]]);
+  registry.gauge("b", "B.", () => running);
+  registry.counted("c_total", "C.", () => 7);
+  registry.histogram("d_seconds", "D.", [1]).observe(0.5);
+  counter.add("y");
+  running = 2;
+  assert.equal(
+    expose(registry.families()).replaceAll(/^#.*\n/gm, ""),
+    'a_total{x="y"} 1\nb 2\nc_total 7\nd_seconds_bucket{le="1"} 1\nd_seconds_bucket{le="+Inf"} 1\n' +
+      "d_seconds_sum 0.5\nd_seconds_count 1\n",
+  );
+  assert.throws(() => registry.gauge("b", "", () => 0), /unable to add metric b: it exists/);
+});
+
+test("samples with the same labels are shown once, and never more than a thousand", () => {
+  const registry = new Registry();
+  registry.gauges("e", "", () => [
+    { labels: [["file", "a"]], value: 1 },
+    { labels: [["file", "a"]], value: 2 },
+    { labels: [["file", "a"], ["name", "n"]], value: 3 },
+  ]);
+  const [family] = registry.families();
+  assert.ok(family?.type === "gauge");
+  assert.deepEqual(family.samples.map(({ value }) => value), [1, 3]);
+  const many = new Registry();
+  many.gauges(
+    "e",
+    "",
+    () =>
+      Array.from(
+        { length: 5000 },
+        (_, i) => ({ labels: [["file", String(i)]] as const, value: 1 }),
+      ),
+  );
+  const [crowd] = many.families();
+  assert.ok(crowd?.type === "gauge");
+  assert.equal(crowd.samples.length, 1000);
+});
