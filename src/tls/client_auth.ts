@@ -121,6 +121,9 @@ export class ClientAuths {
     const trust = anchors.caFile || anchors.caDir ? loadTrust({ ...anchors, crlFile }) : undefined;
     const names = hinted && hints !== anchors ? certificatesIn(hints) : trust?.pem ?? [];
     const trusted = new Set(trust?.pem);
+    // The files of a folder are known only now. What changed while it was read is seen next time.
+    const all = [...new Set([...files, ...trust?.files ?? []])];
+    const unchanged = signature(files) === seen;
     return {
       auth: {
         key: String(++this.#generation),
@@ -130,8 +133,8 @@ export class ClientAuths {
         verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
       },
       lookup,
-      files: trust ? [...files, ...trust.files] : files,
-      seen,
+      files: all,
+      seen: unchanged ? signature(all) : "",
       checked: this.#now(),
     };
   }
