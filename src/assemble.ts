@@ -10,7 +10,7 @@ import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
 import { PathRules } from "./admit/rules_file.ts";
 import type { Deps } from "./deps.ts";
-import { EXIT, FatalError, reason, UsageError } from "./errors.ts";
+import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
 import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
@@ -57,6 +57,13 @@ export async function assemble(
     throw new UsageError("a handler cannot begin in the clear: -n is for programs");
   }
   const { libc } = runtime;
+  if (options.delayed && !libc) {
+    throw new Unsupported(
+      "give a program more descriptors (-n)",
+      `${runtime.name} without FFI`,
+      "allow FFI: deno run --allow-ffi",
+    );
+  }
   const files = libc?.raiseFileLimit().soft ?? Infinity;
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
