@@ -1,7 +1,7 @@
 /** How many may be inside: connections on their way through admission and handshake (--pending),
- *  programs (-c), and descriptors. Where a limit is reached nothing is refused: the listener
- *  pauses and the kernel holds the next ones; only silent clients give way to newer ones, since a
- *  thousand of them would else lock everybody out. */
+ *  programs (-c), and descriptors. Where programs run at their limit nothing is refused: the
+ *  listener pauses and the kernel holds the next ones. Clients that are not through give way to
+ *  newer ones, silent ones first, since a thousand of them would else lock everybody out. */
 
 import type { Limits } from "./admit/limits.ts";
 import { type Connection, giveUp } from "./connection.ts";
@@ -9,7 +9,8 @@ import type { Listener } from "./runtime/runtime.ts";
 
 /** Descriptors kept free: runtime, listener, log, resolver, ident, and a spawn's transient pipes. */
 const RESERVE = 64;
-/** What a connection with a program costs: socket, two pipes, a handle on the process. */
+/** What a connection with a program costs: socket, two pipes, a handle on the process. One without
+ *  costs its socket. */
 const DESCRIPTORS_EACH = 4;
 /** UCSPI-TLS: two more pipes, and both directions of the control socket. */
 const DESCRIPTORS_EACH_DELAYED = 8;
@@ -61,11 +62,15 @@ export class Gate {
     this.#open.add(conn);
     this.#pending.add(conn);
     this.#silent.add(conn);
-    if (this.#pending.size > this.options.pending) {
-      const oldest = this.#silent.values().next().value;
-      if (oldest) {
-        this.#silent.delete(oldest);
-        giveUp(oldest, "too many connections are pending and this one was silent longest");
+    if (this.#pending.size > this.options.pending || this.#scarce()) {
+      // A client of good will is through in milliseconds: to be the oldest it would take so many
+      // new ones in that time. Pausing instead would let one byte each lock everybody out.
+      const silent = this.#silent.values().next().value;
+      const oldest = silent ?? this.#pending.values().next().value;
+      if (oldest && oldest !== conn) {
+        this.leave(oldest);
+        const what = silent ? "silent" : "at it";
+        giveUp(oldest, `too many connections are pending and this one was ${what} longest`);
       }
     }
     this.#update();
@@ -118,12 +123,17 @@ export class Gate {
     this.#update();
   }
 
-  #update(): void {
-    const { limits, concurrency, pending, descriptors, delayed } = this.options;
+  /** One more connection with its program could take the last descriptors. */
+  #scarce(): boolean {
+    const { limits, descriptors, delayed } = this.options;
     const each = delayed ? DESCRIPTORS_EACH_DELAYED : DESCRIPTORS_EACH;
-    const full = limits.programs >= concurrency || this.#waiting.length > 0 ||
-      (this.#pending.size >= pending && this.#silent.size === 0) ||
-      this.#open.size * each >= descriptors - RESERVE;
+    const used = this.#open.size + (limits.programs + 1) * (each - 1);
+    return used >= descriptors - RESERVE;
+  }
+
+  #update(): void {
+    const { limits, concurrency } = this.options;
+    const full = limits.programs >= concurrency || this.#waiting.length > 0 || this.#scarce();
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.listener?.pause();
