@@ -1,0 +1,80 @@
+/** What the claims about UCSPI-TLS (-n) share: a service in C, and exact clients in Python. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import process from "node:process";
+import { found, type Server, type StartOptions, type Trial } from "./harness.ts";
+
+/** A file of test/data. */
+export const data = (name: string): string =>
+  fileURLToPath(new URL(`../data/${name}`, import.meta.url));
+
+/** Sessions per claim about a race: few where it is run at every change, 1,000 for acceptance. */
+export const RACES = Number(process.env["UCSPI_TLS_RACES"] ?? 100);
+
+/** Compiles test/data/ucspi_tls.c into the trial's folder. */
+export function service(t: Trial): string {
+  const built = join(t.dir, "ucspi_tls");
+  execFileSync(found("gcc"), ["-O2", "-Wall", "-Werror", "-o", built, data("ucspi_tls.c")]);
+  return built;
+}
+
+/** Starts a server with -n. */
+export function start(t: Trial, program: readonly string[], more: StartOptions = {}) {
+  return t.start({ ...more, options: ["-n", "-v", ...(more.options ?? [])], program });
+}
+
+/** Starts one whose program is a shell script. */
+export function startScript(t: Trial, script: string, more: StartOptions = {}) {
+  return start(t, ["/bin/sh", "-c", script], more);
+}
+
+/** What test/data/ucspi_tls_talk.py takes and tells. */
+export interface Asked {
+  plain?: string;
+  until?: string;
+  tls?: "yes" | "no" | "bad" | "half" | "leave" | "silent";
+  input?: string;
+  half?: boolean;
+  rate?: number;
+}
+
+export interface Told {
+  plain: string;
+  tls: string;
+  end: string;
+}
+
+/** One conversation. */
+export async function converse(t: Trial, server: Server, asked: Asked = {}): Promise<Told> {
+  const input = JSON.stringify(asked);
+  const client = [data("ucspi_tls_talk.py"), String(server.port)];
+  const { stdout, stderr, status } = await t.run("python3", client, { input, limit: 40_000 });
+  assert.equal(status, 0, stderr);
+  return JSON.parse(new TextDecoder().decode(stdout)) as Told;
+}
+
+/** How many sessions of test/data/ucspi_tls_client.py came to what. */
+export interface Tally {
+  good: number;
+  refused: number;
+}
+
+export async function race(t: Trial, server: Server, how: string, count = RACES): Promise<Tally> {
+  const client = [data("ucspi_tls_client.py"), String(server.port), String(count), "8", how];
+  const limit = 30_000 + 100 * count;
+  const { stdout, stderr, status } = await t.run("python3", client, { limit });
+  const text = new TextDecoder().decode(stdout);
+  const [, good, refused, bad] = /^good=(\d+) refused=(\d+) bad=(\d+)\n$/.exec(text) ?? [];
+  assert.equal(status, 0, stderr);
+  assert.equal(bad, "0", stderr);
+  return { good: Number(good), refused: Number(refused) };
+}
+
+/** No descriptor and no program is left of `before`. */
+export async function nothingLeft(server: Server, before: number): Promise<void> {
+  await server.noChildren();
+  await server.descriptorsBackTo(before);
+}
