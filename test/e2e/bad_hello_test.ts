@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import process from "node:process";
 import { Raw, refused, talk } from "./clients.ts";
-import { claim, helper, type Server, type Trial } from "./harness.ts";
+import { claim, helper, type Server, settled, type Trial } from "./harness.ts";
 
 const STEP = process.env["E2E_CUT_STEP"] ?? "7";
 const FAILED = /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 for pid: [0-9]+ \S.*$/;
@@ -96,6 +96,19 @@ claim("a client that connects and closes: one line, nothing started", async (t) 
   const raw = await Raw.connect(server.port);
   raw.socket.end();
   await raw.closedWithin();
+  const lines = await server.waitFor(/unable to accept TLS/);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", FAILED);
+  await unharmed(t, server, before);
+});
+
+claim("a reset in the middle of a hello: one line, nothing started", async (t) => {
+  const server = await t.start({ options: ["-v"] });
+  const before = server.descriptors().length;
+  const raw = await Raw.connect(server.port);
+  raw.send(hello(3).subarray(0, 20));
+  await settled(() => server.descriptors().length, (n) => n > before); // it has been accepted
+  raw.socket.resetAndDestroy();
   const lines = await server.waitFor(/unable to accept TLS/);
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", FAILED);

@@ -477,6 +477,7 @@ static size_t handshake_until(int port, SSL_CTX *ctx, size_t limit, int hard) {
   BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
   SSL_set_bio(ssl, in, out);
   size_t sent = 0;
+  int heard = 0;
   char bytes[16384];
   for (;;) {
     int r = SSL_connect(ssl);
@@ -490,8 +491,10 @@ static size_t handshake_until(int port, SSL_CTX *ctx, size_t limit, int hard) {
     ssize_t n = recv(fd, bytes, sizeof bytes, 0);
     if (n <= 0) die("recv in a handshake that was not cut yet");
     BIO_write(in, bytes, (int)n);
+    heard = 1;
   }
-  if (hard) reset(fd);
+  /* A reset may overtake the accept: then the server has never seen a connection. */
+  if (hard && heard) reset(fd);
   else {
     shutdown(fd, SHUT_WR);
     while (recv(fd, bytes, sizeof bytes, 0) > 0) {}

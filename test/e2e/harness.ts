@@ -418,7 +418,13 @@ export function found(command: string): string {
 }
 
 /** The compiled helper `client` or `program`, made once per state of its source. */
-export async function helper(name: "client" | "program"): Promise<string> {
+export function helper(name: "client" | "program"): Promise<string> {
+  return helpers[name] ??= compile(name);
+}
+
+const helpers: Partial<Record<"client" | "program", Promise<string>>> = {};
+
+async function compile(name: "client" | "program"): Promise<string> {
   const folder = dirname(fileURLToPath(import.meta.url));
   const sources = [join(folder, `${name}.c`), join(folder, "stream.h")];
   const built = join(CACHE, name);

@@ -1,0 +1,121 @@
+#!/bin/sh
+# Installs what is missing, builds dist/sslserver and runs every test: each file under test/ on Deno and
+# on Bun, and those of test/e2e once over all forms of the server. The last line is the sum:
+# "N passed, N failed". Exit code 0 if none failed.
+#
+#   test/run.sh                 everything
+#   test/run.sh FILE…           these files
+#
+# E2E_BYTES, E2E_CONNECTIONS, E2E_CUT_STEP and FUZZ_RUNS make it more thorough, SSLSERVER_FORM chooses
+# the forms. As root, where there is apt-get, the Debian programs that tests talk to are installed.
+set -eu
+
+cd -- "$(dirname -- "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+export PATH NO_COLOR=1 LC_ALL=C.UTF-8
+unset BUN_OPTIONS BUN_BE_BUN BUN_INSPECT NODE_OPTIONS CDPATH SSL_CERT_FILE SSL_CERT_DIR || :
+
+# Packages, and a file that each of them brings.
+PACKAGES='openssl:/usr/bin/openssl curl:/usr/bin/curl python3:/usr/bin/python3 gcc:/usr/bin/gcc
+libc6-dev:/usr/include/stdio.h libssl-dev:/usr/include/openssl/ssl.h ucspi-tcp:/usr/bin/tcprules
+tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute2:/usr/bin/ss
+strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl'
+
+scratch=$(mktemp -d)
+trap 'rm -rf -- "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+
+say() { printf '%s\n' "$*"; }
+
+missing=
+for entry in $PACKAGES; do
+  case ${entry#*:} in /usr/bin/ss) [ -e /bin/ss ] && continue ;; esac
+  [ -e "${entry#*:}" ] || missing="$missing ${entry%%:*}"
+done
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    # Word splitting is meant: names of packages.
+    # shellcheck disable=SC2086
+    { apt-get -qq update && apt-get -qq -y --no-install-recommends install $missing; } \
+      >"$scratch/apt" 2>&1 || { tail -n 5 "$scratch/apt"; say "unable to install$missing"; }
+  else
+    say "missing Debian packages:$missing; their tests will fail"
+  fi
+fi
+
+say 'building dist/sslserver'
+./compile.sh >"$scratch/build" 2>&1 || { cat "$scratch/build"; say '0 passed, 1 failed'; exit 1; }
+
+deno=node_modules/deno/deno
+bun=node_modules/bun/bin/bun.exe
+export DENO_DIR="${DENO_DIR:-$PWD/dist/.deno}"
+"$deno" --version >/dev/null 2>&1 ||
+  { say "unable to run $deno: remove node_modules and run this again"; say '0 passed, 1 failed'; exit 1; }
+
+# run RUNTIME FILE: leaves "passed failed" in $scratch/RUNTIME.sum and the output in $scratch/RUNTIME.out.
+# A runner that crashes, hangs or counts nothing is a failure by itself.
+run() {
+  code=0
+  case $1 in
+    deno) set -- deno "$2" "$deno" test -A --no-check --quiet "$2" ;;
+    bun) set -- bun "$2" "$bun" --no-install test --timeout 300000 "./$2" ;;
+  esac
+  runtime=$1
+  shift 2
+  timeout -k 10 900 "$@" </dev/null >"$scratch/$runtime.out" 2>&1 || code=$?
+  case $runtime in
+    deno) counts=$(sed -n 's/^\(ok\|FAILED\) | \([0-9]*\) passed.* | \([0-9]*\) failed.*/\2 \3/p' "$scratch/deno.out" | tail -n 1) ;;
+    bun) counts=$(awk '/^ *[0-9]+ pass$/ { p = $1 } /^ *[0-9]+ fail$/ { f = $1 } /^ *[0-9]+ error/ { e = $1 }
+      END { if (p != "" || f != "") print p + 0, f + e + 0 }' "$scratch/bun.out") ;;
+  esac
+  case $counts in
+    '' | '0 0') counts='0 1' ;;
+    *' 0') [ "$code" = 0 ] || counts="${counts%% *} 1" ;;
+  esac
+  echo "$counts" >"$scratch/$runtime.sum"
+}
+
+passed=0
+failed=0
+# add FILE SECONDS RUNTIME…: sums up and prints one line; of what failed, the output too.
+add() {
+  file=$1
+  seconds=$2
+  shift 2
+  line=
+  bad=
+  for runtime in "$@"; do
+    read -r p f <"$scratch/$runtime.sum"
+    passed=$((passed + p))
+    failed=$((failed + f))
+    line="$line, $runtime $p"
+    [ "$f" = 0 ] || { line="$line and $f failed"; bad="$bad $runtime"; }
+  done
+  say "$([ -z "$bad" ] && echo ok || echo FAILED) $file: ${line#, } (${seconds} s)"
+  for runtime in $bad; do
+    grep -v '^(pass)' "$scratch/$runtime.out" | tail -n 150
+  done
+}
+
+[ $# -gt 0 ] || set -- $(find test -name '*_test.ts' ! -path 'test/e2e/*' | sort) \
+  $(find test/e2e -name '*_test.ts' | sort)
+for file; do
+  start=$(date +%s)
+  case $file in
+    test/e2e/*)
+      run bun "$file"
+      add "$file" $(($(date +%s) - start)) bun
+      ;;
+    *)
+      run deno "$file" &
+      run bun "$file" &
+      wait
+      add "$file" $(($(date +%s) - start)) deno bun
+      ;;
+  esac
+done
+
+say "$passed passed, $failed failed"
+[ "$failed" = 0 ]
