@@ -1,0 +1,224 @@
+/** --proxy-from: the client of a PROXY header takes the place of the listed proxy that sent it, and
+ *  nobody else's header is believed. */
+
+import assert from "node:assert/strict";
+import { encodeProxyV2 } from "../../src/codec/proxy_v2.ts";
+import { FOUR, RICH, SIX, v2 } from "../codec/proxy_samples.ts";
+import { makeRules } from "./admission.ts";
+import { Raw } from "./clients.ts";
+import { claim, type StartOptions, WITH_FFI } from "./harness.ts";
+import { lineFor, type Proxied, proxied } from "./proxied.ts";
+
+const ENDS = 'echo "$TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALIP $TCPLOCALPORT $PROTO via $PROXY_IP"';
+
+const listed = (more: StartOptions = {}): StartOptions => ({
+  program: ["sh", "-c", ENDS],
+  ...more,
+  options: [
+    "--proxy-from",
+    "127.0.0.1,10.0.0.0/8",
+    "-H",
+    "-l",
+    "x",
+    "-e",
+    "-v",
+    ...more.options ?? [],
+  ],
+});
+
+claim("addresses and ports of the header are the client's, in environment and log", async (t) => {
+  const server = await t.start(listed());
+  const four = "192.0.2.7 50312 198.51.100.1 465 TCP via 127.0.0.1\n";
+  const six = "2001:db8::7 1 2001:db8::1 65535 TCP6 via 127.0.0.1\n";
+  assert.equal(await proxied(server, lineFor("192.0.2.7")), four);
+  assert.equal(await proxied(server, encodeProxyV2(FOUR)), four);
+  assert.equal(await proxied(server, encodeProxyV2(SIX, { checksum: true })), six);
+  assert.equal(await proxied(server, lineFor("192.0.2.7"), { slowly: true }), four);
+  assert.equal(await proxied(server, encodeProxyV2(FOUR), { slowly: true }), four);
+  assert.equal((await server.waitFor(/pid [0-9]+ from 192\.0\.2\.7$/)).length, 4);
+  await server.waitFor(/ok [0-9]+ x:198\.51\.100\.1:465 :192\.0\.2\.7::50312$/);
+  await server.waitFor(/ok [0-9]+ x:2001:db8::1:65535 :2001:db8::7::1$/);
+});
+
+claim("an IPv4 client of a dual-stack proxy is an IPv4 client", async (t) => {
+  const server = await t.start(listed());
+  const line = "PROXY TCP6 ::ffff:192.0.2.7 ::ffff:198.51.100.1 1 2\r\n";
+  assert.match(await proxied(server, line), /^192\.0\.2\.7 1 198\.51\.100\.1 2 TCP via/);
+});
+
+claim("after LOCAL and UNKNOWN the proxy is the client", async (t) => {
+  const server = await t.start(listed());
+  const real = /^127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 [0-9]+ TCP via 127\.0\.0\.1$/m;
+  assert.match(await proxied(server, "PROXY UNKNOWN\r\n"), real);
+  assert.match(await proxied(server, v2(0x20, 0, new Uint8Array(7))), real);
+});
+
+claim("rules are those of the client in the header", async (t) => {
+  const rules = await makeRules(t, '192.0.2.7:allow,WHO="seven"\n192.0.2.8:deny\n127.:deny\n');
+  const program = ["sh", "-c", 'echo "$WHO"'];
+  for (const option of ["-x", "-y"]) {
+    const server = await t.start(listed({ options: [option, rules], program }));
+    assert.equal(await proxied(server, lineFor("192.0.2.7")), "seven\n");
+    assert.equal(await proxied(server, lineFor("192.0.2.8")), "");
+    assert.equal(await proxied(server, lineFor("192.0.2.9")), "\n");
+    assert.equal(await proxied(server, "PROXY UNKNOWN\r\n"), "");
+    await server.waitFor(/deny [0-9]+ .*:192\.0\.2\.8::50312$/);
+  }
+});
+
+claim("limits count the client in the header, not the proxy", async (t) => {
+  const server = await t.start(listed({
+    env: { MAXCONIP: "1" },
+    program: ["sh", "-c", "echo in; read line"],
+  }));
+  const leave = new AbortController();
+  const first = proxied(server, lineFor("192.0.2.7"), leave);
+  await server.waitFor(/pid [0-9]+ from 192\.0\.2\.7$/);
+  assert.equal(await proxied(server, lineFor("192.0.2.7", 2)), "");
+  assert.equal(await proxied(server, lineFor("192.0.2.8"), { say: "bye\n" }), "in\n");
+  await server.waitFor(/ip connection limit of 1 exceeded for: 192\.0\.2\.7/);
+  leave.abort();
+  await first;
+});
+
+claim("TLVs reach environment and log; inherited variables of their names do not", async (t) => {
+  const program = ["sh", "-c", "env | grep ^PROXY_ | grep -v PORT= | sort"];
+  const env = {
+    PROXY_AUTHORITY: "inherited",
+    PROXY_TLS_CLIENT_CN: "inherited",
+    PROXY_HOME: "kept",
+  };
+  const server = await t.start(listed({ program, env, options: ["--log=json"] }));
+  assert.deepEqual((await proxied(server, encodeProxyV2(RICH))).split("\n"), [
+    "PROXY_ALPN=h2",
+    "PROXY_AUTHORITY=www.bücher.example",
+    "PROXY_HOME=kept",
+    "PROXY_IP=127.0.0.1",
+    "PROXY_TLS_CIPHER=TLS_AES_256_GCM_SHA384",
+    "PROXY_TLS_CLIENT_CN=Zoë",
+    "PROXY_TLS_CLIENT_VERIFY=SUCCESS",
+    "PROXY_TLS_VERSION=TLSv1.3",
+    "PROXY_UNIQUE_ID=00ff0a41",
+    "",
+  ]);
+  const [line] = await server.waitFor(/"event":"ok"/);
+  const { remoteIp, proxyIp, uniqueId } = JSON.parse(line ?? "");
+  assert.deepEqual([remoteIp, proxyIp, uniqueId], ["2001:db8::7", "127.0.0.1", "00ff0a41"]);
+  const hostile = { ...RICH, extras: { authority: "a\nPATH=/tmp\0" } };
+  assert.match(
+    await proxied(server, encodeProxyV2(hostile)),
+    /^PROXY_AUTHORITY=a\\0APATH=\/tmp\\00\n/,
+  );
+  assert.equal(await proxied(server, "", { from: "127.0.0.2" }), "PROXY_HOME=kept\n");
+});
+
+claim("from other addresses a client is served, and its header refused", async (t) => {
+  const server = await t.start(listed());
+  const from = "127.0.0.2";
+  assert.match(await proxied(server, "", { from }), /^127\.0\.0\.2 .* via $/m);
+  assert.equal(await proxied(server, lineFor("192.0.2.7"), { from }), "");
+  assert.equal(await proxied(server, encodeProxyV2(FOUR), { from }), "");
+  const why = "a PROXY header that --proxy-from does not allow";
+  await server.waitFor(new RegExp(`unable to accept TLS from: 127\\.0\\.0\\.2 .* ${why}$`), 2);
+  assert.deepEqual(server.lines(/192\.0\.2\.7/), []);
+});
+
+claim("without --proxy-from nobody's header is believed", async (t) => {
+  const server = await t.start({ options: ["-v", "-e"], program: ["sh", "-c", ENDS] });
+  assert.equal(await proxied(server, lineFor("192.0.2.7")), "");
+  await server.waitFor(/unable to accept TLS from: 127\.0\.0\.1 .* PROXY header/);
+});
+
+claim("a listed proxy must send a header: anything else is refused", async (t) => {
+  const server = await t.start(listed());
+  const wrong: [string, RegExp][] = [
+    [
+      "",
+      /PROXY header: proxy: signature: of neither version at byte 0 \(connection from 127\.0\.0\.1\)$/,
+    ],
+    ["PROXY TCP4 1.2.3.4\r\n", /PROXY header: proxy v1: line: not four fields/],
+    ["PROXY TCP4 1.2.3.4 5.6.7.8 99999 1\r\n", /PROXY header: proxy v1: source port/],
+    ["\r\n\r\n\0\r\nQUIT\n\x31", /PROXY header: proxy v2: version/],
+  ];
+  for (const [header, expected] of wrong) {
+    assert.equal(await proxied(server, header), "");
+    await server.waitFor(expected);
+  }
+  assert.equal(await proxied(server, lineFor("192.0.2.7") + lineFor("192.0.2.8")), "");
+  await server.waitFor(/TLS from: 192\.0\.2\.7 .* PROXY header that --proxy-from does not allow/);
+  assert.deepEqual(server.lines(/ ok /), []);
+});
+
+claim("a silent proxy, and a silent client behind one, is waited for -T seconds", async (t) => {
+  const server = await t.start(listed({ options: ["-T", "1"] }));
+  const silent = await Raw.connect(server.port);
+  await silent.closedWithin(5000);
+  await server.waitFor(/unable to read the PROXY header: timed out after 1 s/);
+  const behind = (await Raw.connect(server.port)).send(lineFor("192.0.2.7"));
+  await behind.closedWithin(5000);
+  await server.waitFor(/unable to accept TLS from: 192\.0\.2\.7 .* timed out after 1 s/);
+  assert.equal(silent.received + behind.received, 0);
+});
+
+claim("silent clients behind a proxy give way to newer ones (--pending)", async (t) => {
+  const server = await t.start(listed({ options: ["--pending", "3"] }));
+  const silent = [];
+  for (let i = 0; i < 4; i++) {
+    const raw = await Raw.connect(server.port);
+    silent.push(i % 2 ? raw : raw.send(lineFor(`192.0.2.${i}`)));
+  }
+  await silent[0]?.closedWithin();
+  assert.match(await proxied(server, lineFor("192.0.2.7")), /^192\.0\.2\.7 /);
+  for (const raw of silent) raw.destroy();
+});
+
+const PLAIN = ["sh", "-c", 'echo "plain $TCPREMOTEIP"; read line; echo "got $line"'];
+
+claim("with -n the header comes before the program, and the rest goes to it", async (t) => {
+  const server = await t.start(listed({ options: ["-n"], program: PLAIN }));
+  const clear = { secure: false };
+  const answer = "plain 192.0.2.7\ngot EHLO x\n";
+  const header = lineFor("192.0.2.7");
+  assert.equal(await proxied(server, header, { ...clear, say: "EHLO x\n" }), answer);
+  assert.equal(await proxied(server, `${header}EHLO x\n`, clear), answer);
+  assert.equal(await proxied(server, `${header}EHLO x\n`, { ...clear, slowly: true }), answer);
+  assert.equal(await proxied(server, "EHLO x\n", clear), "");
+}, { forms: WITH_FFI });
+
+claim("with -n a header from elsewhere ends the stream, however it is cut", async (t) => {
+  const server = await t.start(listed({ options: ["-n"], program: PLAIN }));
+  const clear = { secure: false, from: "127.0.0.2" };
+  const header = lineFor("192.0.2.7");
+  // What the program said before the stream ended may have come through, or not.
+  const refused = async (bytes: Uint8Array | string, how: Proxied): Promise<void> => {
+    const text = await proxied(server, bytes, how);
+    assert.ok(!text.includes("got"), text);
+  };
+  for (const slowly of [false, true]) {
+    await refused(header, { ...clear, slowly });
+    await refused(encodeProxyV2(FOUR), { ...clear, slowly });
+  }
+  await server.waitFor(/error: a PROXY header that .* \(connection from 127\.0\.0\.2\)$/, 4);
+  const near = "PROXIES are no header\n";
+  assert.equal(
+    await proxied(server, near, { ...clear, slowly: true }),
+    `plain 127.0.0.2\ngot ${near}`,
+  );
+  await refused(lineFor("192.0.2.7") + header, { secure: false });
+}, { forms: WITH_FFI });
+
+claim("with -n a hello right behind the header is not lost", async (t) => {
+  const server = await t.start(listed({
+    options: ["-n"],
+    program: ["sh", "-c", "printf y >&3; head -n 1 <&4 >&5"],
+  }));
+  assert.equal(await proxied(server, lineFor("192.0.2.7"), { say: "inside\n" }), "inside\n");
+}, { forms: WITH_FFI });
+
+claim("a list that is none is wrong usage", async (t) => {
+  for (const list of ["", "10.0.0.0/33", "10.0.0.0/8,", "proxy.example", "10.0.0"]) {
+    const outcome = await t.fails({ options: [`--proxy-from=${list}`] });
+    assert.equal(outcome.status, 100, list);
+    assert.match(outcome.stderr, /option --proxy-from wants networks such as/);
+  }
+});

@@ -1,0 +1,188 @@
+/** The clear beginning of a UCSPI-TLS connection, with a socket that does what the test says. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, fromLatin1, latin1 } from "../src/codec/bytes.ts";
+import { encodeProxyV1 } from "../src/codec/proxy_v1.ts";
+import { encodeProxyV2 } from "../src/codec/proxy_v2.ts";
+import { type Connection, describe } from "../src/connection.ts";
+import { firstBytes } from "../src/first_bytes.ts";
+import { meetClient, plainStream } from "../src/proxy.ts";
+import { parseNetwork } from "../src/codec/ip.ts";
+import type { Socket } from "../src/runtime/runtime.ts";
+import { FOUR } from "./codec/proxy_samples.ts";
+
+class FakeSocket implements Socket {
+  readonly local = { ip: "127.0.0.1", port: 465 };
+  readonly fd = undefined;
+  flowing = false;
+  destroyed = false;
+  onData = (_chunk: Uint8Array): void => {};
+  onEnd = (): void => {};
+  onDrain = (): void => {};
+  onClose = (_error?: Error): void => {};
+  constructor(readonly remote = { ip: "10.0.0.1", port: 1 }) {}
+  setNoDelay(): void {}
+  unacknowledged(): number {
+    return 0;
+  }
+  pause(): void {
+    this.flowing = false;
+  }
+  resume(): void {
+    this.flowing = true;
+  }
+  write(): boolean {
+    return true;
+  }
+  end(): void {}
+  destroy(): void {
+    this.destroyed = true;
+  }
+  startTls(): Promise<never> {
+    return Promise.reject(new Error("not here"));
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const NONE = new Uint8Array(0);
+
+/** A plain stream, what it delivers, and what it refuses. */
+function plain(begin: Uint8Array = NONE) {
+  const socket = new FakeSocket();
+  const seen = { text: "", refused: "", ended: false, closed: false };
+  const stream = plainStream(socket, begin, (why) => seen.refused = why);
+  stream.onData = (chunk) => seen.text += latin1(chunk);
+  stream.onEnd = () => seen.ended = true;
+  stream.onClose = () => seen.closed = true;
+  return { socket, stream, seen };
+}
+
+test("what came behind the header is delivered first, and not from within resume()", async () => {
+  const { socket, stream, seen } = plain(fromLatin1("EHLO "));
+  stream.resume();
+  assert.equal(seen.text, "");
+  assert.ok(!socket.flowing);
+  await turn();
+  assert.equal(seen.text, "EHLO ");
+  assert.ok(socket.flowing);
+  socket.onData(fromLatin1("x\n"));
+  assert.equal(seen.text, "EHLO x\n");
+});
+
+test("nothing is delivered while the stream is paused", async () => {
+  const { socket, stream, seen } = plain(fromLatin1("EHLO x\n"));
+  stream.resume();
+  stream.pause();
+  await turn();
+  assert.equal(seen.text, "");
+  assert.ok(!socket.flowing);
+  stream.resume();
+  await turn();
+  assert.equal(seen.text, "EHLO x\n");
+});
+
+for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
+  test(`a header of ${header.length} bytes is refused at any cut, and nothing of it delivered`, () => {
+    for (let cut = 0; cut <= header.length; cut++) {
+      const { socket, stream, seen } = plain();
+      stream.resume();
+      socket.onData(header.subarray(0, cut));
+      if (!socket.destroyed) socket.onData(header.subarray(cut));
+      assert.equal(seen.text, "");
+      assert.ok(socket.destroyed && seen.closed && seen.refused !== "", `cut at ${cut}`);
+    }
+  });
+
+  test(`${header.length} bytes of header behind the proxy's own are refused too`, async () => {
+    const { socket, stream, seen } = plain(header.subarray(0, 3));
+    stream.resume();
+    await turn();
+    socket.onData(header.subarray(3));
+    assert.ok(socket.destroyed);
+    assert.equal(seen.text, "");
+  });
+}
+
+test("what only began like a header comes whole and in order", () => {
+  for (const text of ["PROXIES\n", "P", "\r\n\r\nQUIT\n", "\r\n\r\n\0\r\nQUIT\r", "PROXY"]) {
+    const { socket, stream, seen } = plain();
+    stream.resume();
+    for (const byte of fromLatin1(text)) socket.onData(Uint8Array.of(byte));
+    socket.onEnd();
+    assert.equal(seen.text, text);
+    assert.ok(seen.ended && !socket.destroyed);
+  }
+});
+
+test("a header later in the stream is the program's affair", () => {
+  const { socket, stream, seen } = plain();
+  stream.resume();
+  socket.onData(fromLatin1("x"));
+  socket.onData(encodeProxyV1(FOUR));
+  assert.equal(seen.text, `x${latin1(encodeProxyV1(FOUR))}`);
+});
+
+function connection(ip: string): { conn: Connection; socket: FakeSocket } {
+  const socket = new FakeSocket({ ip, port: 7 });
+  const conn = describe(socket, { localName: "mx", interface: "eth0" });
+  return { conn, socket };
+}
+
+const OPTIONS = { proxyFrom: [parseNetwork("10.0.0.0/8")], handshakeTimeout: 26 };
+
+test("the client of a header takes the proxy's place, and the bytes behind are kept", async () => {
+  const { conn, socket } = connection("10.1.2.3");
+  const met = meetClient(conn, OPTIONS);
+  for (const byte of concat([encodeProxyV2(FOUR), fromLatin1("re")])) {
+    if (socket.flowing) socket.onData(Uint8Array.of(byte));
+  }
+  assert.deepEqual(await met, NONE);
+  assert.ok(!socket.flowing);
+  assert.deepEqual(conn.remote, { ip: "192.0.2.7", port: 50312 });
+  assert.deepEqual(conn.local, { ip: "198.51.100.1", port: 465, host: "mx" });
+  assert.deepEqual(conn.socket.remote, { ip: "10.1.2.3", port: 7 });
+  assert.deepEqual([conn.proxy?.ip, conn.proxy?.port], ["10.1.2.3", 7]);
+});
+
+test("bytes in one chunk with the header are handed on", async () => {
+  const { conn, socket } = connection("10.1.2.3");
+  const met = meetClient(conn, OPTIONS);
+  socket.onData(concat([encodeProxyV1(FOUR), fromLatin1("rest")]));
+  assert.equal(latin1(await met ?? NONE), "rest");
+});
+
+test("nothing is read from an address that is not listed, nor without a list", async () => {
+  for (const options of [OPTIONS, { proxyFrom: undefined, handshakeTimeout: 26 }]) {
+    const { conn, socket } = connection("11.0.0.1");
+    assert.equal(await meetClient(conn, options), undefined);
+    assert.ok(!socket.flowing);
+    assert.equal(conn.proxy, undefined);
+    assert.equal(conn.remote.ip, "11.0.0.1");
+  }
+});
+
+test("a proxy that goes, resets or is given up leaves an error and no timer", async () => {
+  const endings: [(conn: Connection, socket: FakeSocket) => void, RegExp][] = [
+    [(_, socket) => socket.onEnd(), /PROXY header: connection closed by the peer after 5 bytes$/],
+    [(_, socket) => socket.onClose(new Error("ECONNRESET")), /connection reset by the peer/],
+    [(conn) => conn.abort.abort("the server is shutting down"), /header: the server is shutting/],
+    [(_, socket) => socket.onData(fromLatin1("!")), /PROXY header: proxy: signature/],
+  ];
+  for (const [end, expected] of endings) {
+    const { conn, socket } = connection("10.0.0.1");
+    const met = meetClient(conn, OPTIONS);
+    socket.onData(fromLatin1("PROXY"));
+    end(conn, socket);
+    await assert.rejects(met, { message: expected });
+  }
+});
+
+test("after the first bytes a client that goes is still noticed", async () => {
+  const { conn, socket } = connection("10.0.0.1");
+  const first = firstBytes(conn, (bytes) => bytes.length > 1);
+  socket.onData(fromLatin1("ab"));
+  await first;
+  socket.onClose();
+  assert.ok(conn.abort.signal.aborted);
+});
