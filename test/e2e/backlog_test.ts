@@ -1,0 +1,33 @@
+/** -b: the listen backlog really is n. */
+
+import assert from "node:assert/strict";
+import { stdout } from "./clients.ts";
+import { claim, type Server, type Trial } from "./harness.ts";
+
+/** The backlog as the kernel has it: the Send-Q of a listening socket. */
+async function backlog(t: Trial, server: Server): Promise<number> {
+  const outcome = await t.run("ss", ["-Hltn", `sport = :${server.port}`]);
+  return Number(stdout(outcome).trim().split(/\s+/)[2]);
+}
+
+for (const n of [1, 7, 600]) {
+  claim(`-b ${n}`, async (t) => {
+    const server = await t.start({ options: ["-b", String(n)] });
+    assert.equal(await backlog(t, server), n);
+  });
+}
+
+claim("the default is 1024", async (t) => {
+  const server = await t.start();
+  assert.equal(await backlog(t, server), 1024);
+});
+
+claim("-b stays when accepting was held back and went on", async (t) => {
+  const { talk } = await import("./clients.ts");
+  const server = await t.start({
+    options: ["-b", "9", "-c", "1"],
+    program: ["sh", "-c", "sleep 0.3; cat"],
+  });
+  await Promise.all([talk(t, server), talk(t, server), talk(t, server)]);
+  assert.equal(await backlog(t, server), 9);
+});

@@ -1,0 +1,51 @@
+/** Hosts: `0`, `::`, `:0` and literals take what they say and nothing else. */
+
+import assert from "node:assert/strict";
+import { portIsFree, talk } from "./clients.ts";
+import { claim, WITH_FFI } from "./harness.ts";
+
+const WHO = ["sh", "-c", 'echo "$SSLREMOTEIP $SSLLOCALIP"'];
+
+claim("host 0 is all of IPv4 and no IPv6", async (t) => {
+  for (const host of ["0", "0.0.0.0"]) {
+    const server = await t.start({ host, program: WHO });
+    assert.equal((await talk(t, server)).text, "127.0.0.1 127.0.0.1\n");
+    assert.ok(await portIsFree(server.port, "::1"));
+  }
+});
+
+claim("host :: is all of IPv6 and no IPv4", async (t) => {
+  const server = await t.start({ host: "::", program: WHO });
+  assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1\n");
+  assert.ok(await portIsFree(server.port, "127.0.0.1"));
+}, { forms: WITH_FFI });
+
+claim("host :: without FFI: 111, naming Deno and the remedy", async (t) => {
+  const outcome = await t.fails({ host: "::" });
+  assert.equal(outcome.status, 111);
+  assert.match(outcome.stderr, /Deno without FFI/);
+  assert.match(outcome.stderr, /--allow-ffi/);
+}, { forms: ["deno-noffi"] });
+
+claim("host :0 is both on one socket, and IPv4 peers appear as dotted IPv4", async (t) => {
+  const server = await t.start({ host: ":0", program: WHO, options: ["-v"] });
+  assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1\n");
+  assert.equal((await talk(t, server)).text, "127.0.0.1 127.0.0.1\n");
+  assert.ok(server.lines(/^sslserver: pid [0-9]+ from 127\.0\.0\.1$/).length === 1);
+  assert.deepEqual(server.lines(/::ffff/), []);
+});
+
+claim("host ::1 takes IPv6 of this machine alone", async (t) => {
+  const server = await t.start({ host: "::1", program: WHO });
+  assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1\n");
+  assert.ok(await portIsFree(server.port, "127.0.0.1"));
+});
+
+claim("another loopback address is told apart", async (t) => {
+  const server = await t.start({ host: "127.0.0.2", program: WHO });
+  assert.match(
+    (await talk(t, server, "", ["-i", "127.0.0.2"])).text,
+    /^127\.0\.0\.\d 127\.0\.0\.2\n$/,
+  );
+  assert.ok(await portIsFree(server.port, "127.0.0.1"));
+});

@@ -1,0 +1,201 @@
+/** The program's environment: what it must have, in which form, and what must not be in it. */
+
+import assert from "node:assert/strict";
+import { chain, concatenated, environmentOf, openssl, selfSigned } from "./certificates.ts";
+import { sClient, stdout, talk } from "./clients.ts";
+import { claim, type Server, type Trial } from "./harness.ts";
+
+const ENV = ["env", "-0"];
+
+async function environment(
+  t: Trial,
+  server: Server,
+  options: string[] = [],
+): Promise<Record<string, string>> {
+  const { text } = await talk(t, server, "", options);
+  const entries = text.split("\0").filter((entry) => entry !== "").map((entry) => {
+    const at = entry.indexOf("=");
+    return [entry.slice(0, at), entry.slice(at + 1)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+const named = (env: Record<string, string>, pattern: RegExp): string[] =>
+  Object.keys(env).filter((name) => pattern.test(name)).sort();
+
+claim("the SSL variables tell both ends; PROTO is TLS", async (t) => {
+  const server = await t.start({ program: ENV, options: ["-l", "mx.example"] });
+  const env = await environment(t, server);
+  assert.equal(env["PROTO"], "TLS");
+  assert.equal(env["SSLLOCALIP"], "127.0.0.1");
+  assert.equal(env["SSLLOCALPORT"], String(server.port));
+  assert.equal(env["SSLLOCALHOST"], "mx.example");
+  assert.equal(env["SSLREMOTEIP"], "127.0.0.1");
+  assert.match(env["SSLREMOTEPORT"] ?? "", /^[0-9]+$/);
+  assert.equal(env["SSLREMOTEHOST"], "localhost");
+  assert.deepEqual(named(env, /^(TCP|SSL_|SSLREMOTEINFO)/), []);
+});
+
+claim("with -e the TCP variables are there too, and PROTO is TCP", async (t) => {
+  const server = await t.start({ program: ENV, options: ["-e"] });
+  const env = await environment(t, server);
+  assert.equal(env["PROTO"], "TCP");
+  for (
+    const name of ["LOCALIP", "LOCALPORT", "LOCALHOST", "REMOTEIP", "REMOTEPORT", "REMOTEHOST"]
+  ) {
+    assert.equal(env[`TCP${name}`], env[`SSL${name}`], name);
+    assert.ok(env[`TCP${name}`] !== undefined, name);
+  }
+  assert.deepEqual(named(env, /^TCP6/), []);
+});
+
+claim("an IPv6 client: TCP6 variables with -e, PROTO is TCP6", async (t) => {
+  const server = await t.start({ program: ENV, options: ["-e"], host: "::1" });
+  const env = await environment(t, server, ["-6"]);
+  assert.equal(env["PROTO"], "TCP6");
+  assert.equal(env["SSLREMOTEIP"], "::1");
+  assert.equal(env["TCP6REMOTEIP"], "::1");
+  assert.equal(env["TCP6LOCALPORT"], String(server.port));
+  const plain = await t.start({ program: ENV, host: "::1" });
+  const without = await environment(t, plain, ["-6"]);
+  assert.equal(without["PROTO"], "TLS");
+  assert.deepEqual(named(without, /^TCP/), []);
+});
+
+claim(
+  "-H: no SSLREMOTEHOST, an inherited one removed too, like all that speak of a connection",
+  async (t) => {
+    const inherited = {
+      SSLREMOTEHOST: "evil.example",
+      SSLREMOTEINFO: "root",
+      TCPREMOTEHOST: "evil.example",
+      TCPREMOTEIP: "192.0.2.1",
+      TCP6REMOTEIP: "2001:db8::1",
+      TCP6INTERFACE: "eth9",
+      SSLINTERFACE: "eth9",
+      SSLCTLFD: "3",
+      SSL_CLIENT_VERIFY: "SUCCESS",
+      SSL_CLIENT_S_DN: "/CN=root",
+      SSL_PROTOCOL: "SSLv2",
+      SSL_SERVER_CERT: "none",
+      SSL_TLS_SNI: "evil.example",
+      PROTO: "SSH",
+      KEPT: "yes",
+    };
+    const server = await t.start({
+      program: ENV,
+      options: ["-H"],
+      env: inherited,
+      selfSigned: true,
+    });
+    const env = await environment(t, server);
+    const left = named(env, /^(SSL|TCP)/);
+    assert.deepEqual(left, [
+      "SSLLOCALHOST",
+      "SSLLOCALIP",
+      "SSLLOCALPORT",
+      "SSLREMOTEIP",
+      "SSLREMOTEPORT",
+    ]);
+    assert.equal(env["PROTO"], "TLS");
+    assert.equal(env["KEPT"], "yes");
+  },
+);
+
+claim(
+  "key, password and jail are not handed to the program; the certificate's name may be",
+  async (t) => {
+    const pair = await selfSigned(t, "good");
+    const server = await t.start({ program: ENV, options: ["-s"], env: environmentOf(pair) });
+    const env = await environment(t, server);
+    assert.deepEqual(named(env, /^(KEYFILE|SSL_CHROOT)/), []);
+    assert.ok(!Object.values(env).some((value) => /PRIVATE KEY/.test(value)));
+  },
+);
+
+const SUBJECT =
+  "/C=US/ST=New York/L=Sometown/O=Example, Inc./OU=Mail/CN=mx.example/emailAddress=a@b.example";
+
+for (const type of ["ec", "rsa"] as const) {
+  claim(`-s: SSL_SERVER_* are what openssl x509 prints, ${type}`, async (t) => {
+    const pair = await selfSigned(t, "server", { type, subject: SUBJECT });
+    const server = await t.start({ program: ENV, options: ["-s"], env: environmentOf(pair) });
+    const env = await environment(t, server);
+    const x509 = async (...args: string[]) =>
+      (await openssl(t, "x509", "-in", pair.certificate, "-noout", ...args)).trim();
+    const after = (text: string) => text.slice(text.indexOf("=") + 1);
+    const text = await x509("-text");
+    assert.equal(env["SSL_SERVER_S_DN"], SUBJECT);
+    assert.equal(
+      env["SSL_SERVER_S_DN"],
+      after(await x509("-subject", "-nameopt", "compat")).trim(),
+    );
+    assert.equal(env["SSL_SERVER_I_DN"], env["SSL_SERVER_S_DN"]);
+    assert.equal(env["SSL_SERVER_S_DN_C"], "US");
+    assert.equal(env["SSL_SERVER_S_DN_ST"], "New York");
+    assert.equal(env["SSL_SERVER_S_DN_L"], "Sometown");
+    assert.equal(env["SSL_SERVER_S_DN_O"], "Example, Inc.");
+    assert.equal(env["SSL_SERVER_S_DN_OU"], "Mail");
+    assert.equal(env["SSL_SERVER_S_DN_CN"], "mx.example");
+    assert.equal(env["SSL_SERVER_S_DN_Email"], "a@b.example");
+    assert.equal(env["SSL_SERVER_V_START"], after(await x509("-startdate")));
+    assert.equal(env["SSL_SERVER_V_END"], after(await x509("-enddate")));
+    assert.equal(
+      BigInt(env["SSL_SERVER_M_SERIAL"] ?? ""),
+      BigInt(`0x${after(await x509("-serial"))}`),
+    );
+    assert.equal(env["SSL_SERVER_M_VERSION"], "3");
+    assert.equal(env["SSL_SERVER_A_SIG"], /Signature Algorithm: (\S+)/.exec(text)?.[1]);
+    assert.equal(env["SSL_SERVER_A_KEY"], /Public Key Algorithm: (\S+)/.exec(text)?.[1]);
+    const pem = await openssl(t, "x509", "-in", pair.certificate);
+    assert.equal(env["SSL_SERVER_CERT"]?.trim(), pem.trim());
+  });
+}
+
+for (const [option, protocol] of [["-2", "TLSv1.2"], ["-3", "TLSv1.3"]] as const) {
+  claim(`-s: protocol, cipher, key sizes, versions, ${protocol}`, async (t) => {
+    const server = await t.start({ program: ENV, options: ["-s"] });
+    const { facts, text } = await talk(t, server, "", [option, "-s", "mail.example"]);
+    const env = Object.fromEntries(
+      text.split("\0").filter((entry) => entry).map((entry) => entry.split(/=(.*)/s).slice(0, 2)),
+    ) as Record<string, string>;
+    assert.equal(env["SSL_PROTOCOL"], protocol);
+    assert.equal(env["SSL_CIPHER"], facts["cipher"]);
+    assert.match(env["SSL_CIPHER_USEKEYSIZE"] ?? "", /^(128|256)$/);
+    assert.equal(env["SSL_CIPHER_ALGKEYSIZE"], env["SSL_CIPHER_USEKEYSIZE"]);
+    assert.equal(env["SSL_CIPHER_EXPORT"], "false");
+    assert.match(env["SSL_VERSION_INTERFACE"] ?? "", /^sslserver\/?\s?[0-9]+\.[0-9]+/);
+    assert.match(env["SSL_VERSION_LIBRARY"] ?? "", t.onDeno ? /^rustls/ : /^BoringSSL/);
+    assert.equal(env["SSL_CLIENT_VERIFY"], "NONE");
+    assert.equal(env["SSL_TLS_SNI"], "mail.example");
+    assert.deepEqual(named(env, /^SSL_CLIENT_/), ["SSL_CLIENT_VERIFY"]);
+  });
+}
+
+claim("-s: SSL_SESSION_ID is what the client sees, TLS 1.2", async (t) => {
+  const server = await t.start({ program: ENV, options: ["-s"] });
+  const env = await environment(t, server, ["-2"]);
+  if (t.onDeno) assert.equal(env["SSL_SESSION_ID"], undefined);
+  else if (env["SSL_SESSION_ID"] !== undefined) {
+    assert.match(env["SSL_SESSION_ID"], /^[0-9a-f]{2,64}$/);
+  }
+});
+
+claim("-s with a chain: the variables are the server's own certificate's", async (t) => {
+  const made = await chain(t);
+  const file = concatenated(t, "chain.pem", made.intermediate, made.certificate);
+  const env = { CERTCHAINFILE: file, KEYFILE: made.key };
+  const server = await t.start({ program: ENV, options: ["-s"], env });
+  const seen = await environment(t, server);
+  assert.equal(seen["SSL_SERVER_S_DN"], "/CN=leaf");
+  assert.equal(seen["SSL_SERVER_I_DN"], "/CN=middle");
+});
+
+claim("a hostile server name cannot add a line to the environment", async (t) => {
+  const server = await t.start({ program: ["sh", "-c", "env"], options: ["-s"] });
+  const outcome = await sClient(t, server, "", ["-servername", "a\nSSL_CLIENT_VERIFY=SUCCESS"]);
+  assert.deepEqual(
+    stdout(outcome).split("\n").filter((line) => /SUCCESS/.test(line) && /^SSL_CLIENT/.test(line)),
+    [],
+  );
+});

@@ -1,0 +1,96 @@
+/** -u, -g and -U as root: programs run as exactly those, with no supplementary group left. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { talk } from "./clients.ts";
+import { claim, isRoot, settled, WITH_FFI } from "./harness.ts";
+
+function needsRoot(): void {
+  assert.ok(isRoot, "this needs root");
+}
+
+claim("-u 65534 -g 65534: id shows exactly those and no supplementary group", async (t) => {
+  needsRoot();
+  const server = await t.start({ options: ["-u", "65534", "-g", "65534"], program: ["id"] });
+  const { text } = await talk(t, server);
+  assert.match(text, /^uid=65534\(nobody\) gid=65534\(nogroup\) groups=65534\(nogroup\)\n$/);
+}, { forms: WITH_FFI });
+
+claim(
+  "-u and -g: real, effective and saved ids of server and program, no group list",
+  async (t) => {
+    needsRoot();
+    const server = await t.start({
+      options: ["-u", "65534", "-g", "65533"],
+      program: ["sh", "-c", "grep -E '^(Uid|Gid|Groups|Cap(Eff|Prm)):' /proc/self/status"],
+    });
+    const { text } = await talk(t, server);
+    assert.match(text, /^Uid:\t65534\t65534\t65534\t65534$/m);
+    assert.match(text, /^Gid:\t65533\t65533\t65533\t65533$/m);
+    assert.match(text, /^Groups:[\t ]*$/m);
+    assert.match(text, /^CapEff:\t0+$/m);
+    assert.match(text, /^CapPrm:\t0+$/m);
+  },
+  { forms: WITH_FFI },
+);
+
+claim("every thread of the server has dropped its privileges", async (t) => {
+  needsRoot();
+  const server = await t.start({ options: ["-u", "65534", "-g", "65534"] });
+  await talk(t, server, "x");
+  const tasks = await settled(
+    () => fs.readdirSync(`/proc/${server.pid}/task`),
+    (found) => found.length > 0,
+  );
+  for (const task of tasks) {
+    const status = fs.readFileSync(`/proc/${server.pid}/task/${task}/status`, "utf8");
+    assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
+    assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
+    assert.match(status, /^Groups:[\t ]*$/m, `thread ${task}`);
+  }
+}, { forms: ["binary", "bun"] });
+
+claim("-U takes uid, gid and groups from the environment", async (t) => {
+  needsRoot();
+  const env = { UID: "65534", GID: "65534", GIDLIST: "65534,12345" };
+  const server = await t.start({ options: ["-U"], env, program: ["id", "-G"] });
+  const { text } = await talk(t, server);
+  assert.deepEqual(text.trim().split(" ").sort(), ["12345", "65534"]);
+}, { forms: WITH_FFI });
+
+claim("a port below 1024 can be had with -u, since it is bound before", async (t) => {
+  needsRoot();
+  const outcome = await t.start({ port: 0, options: ["-u", "65534", "-g", "65534"] });
+  assert.ok(outcome.port > 0);
+}, { forms: WITH_FFI });
+
+claim("a key only root may read is read before, and after SIGHUP the old one stays", async (t) => {
+  needsRoot();
+  const { environmentOf, selfSigned } = await import("./certificates.ts");
+  const pair = await selfSigned(t, "good");
+  fs.chmodSync(pair.key, 0o600);
+  const server = await t.start({
+    options: ["-u", "65534", "-g", "65534"],
+    env: environmentOf(pair),
+  });
+  assert.equal((await talk(t, server, "x\n")).text, "x\n");
+}, { forms: WITH_FFI });
+
+claim("as root without -u there is a warning", async (t) => {
+  needsRoot();
+  const server = await t.start();
+  await server.waitFor(
+    /^sslserver: warning: running as root, and so will the programs: use -u and -g$/,
+  );
+});
+
+claim("-u without FFI: 111, naming Deno and the remedy, before any client", async (t) => {
+  needsRoot();
+  const outcome = await t.fails({ options: ["-u", "65534"] });
+  assert.equal(outcome.status, 111);
+  assert.match(outcome.stderr, /Deno without FFI/);
+  assert.match(outcome.stderr, /--allow-ffi/);
+  assert.equal(outcome.stdout.length, 0);
+  assert.ok(!fs.existsSync(join(t.dir, "core")));
+}, { forms: ["deno-noffi"] });

@@ -1,0 +1,114 @@
+/** The log, line by line, as SPEC gives it, in text and JSON; nobody outside can forge a line. */
+
+import assert from "node:assert/strict";
+import { refused, sClient, talk } from "./clients.ts";
+import { claim, type Server } from "./harness.ts";
+
+/** Every line from the first connection on. */
+function connectionLines(server: Server): string[] {
+  const lines = server.log().trimEnd().split("\n");
+  return lines.slice(lines.findIndex((line) => /status: /.test(line)));
+}
+
+claim("-v: status, pid, ok, ended, status, in this order and no other line", async (t) => {
+  const server = await t.start({ options: ["-v", "-l", "mx.example", "-c", "5"] });
+  await talk(t, server, "x");
+  await server.waitFor(/^sslserver: status: 0\/5\/0$/);
+  const lines = connectionLines(server);
+  const pid = /^sslserver: pid ([0-9]+)/.exec(lines[1] ?? "")?.[1];
+  const expected = [
+    /^sslserver: status: 1\/5\/0$/,
+    new RegExp(`^sslserver: pid ${pid} from 127\\.0\\.0\\.1$`),
+    new RegExp(
+      `^sslserver: ok ${pid} mx\\.example:127\\.0\\.0\\.1:${server.port} localhost:127\\.0\\.0\\.1::[0-9]+$`,
+    ),
+    new RegExp(`^sslserver: ended by ${pid} status 0$`),
+    /^sslserver: status: 0\/5\/0$/,
+  ];
+  assert.equal(lines.length, expected.length, lines.join("\n"));
+  expected.forEach((pattern, i) => assert.match(lines[i] ?? "", pattern));
+});
+
+claim("-V: a tls line with protocol and cipher", async (t) => {
+  const server = await t.start({ options: ["-V"] });
+  const { facts } = await talk(t, server, "x", ["-3"]);
+  const [line = ""] = await server.waitFor(/^sslserver: tls /);
+  assert.match(line, new RegExp(`^sslserver: tls [0-9]+ accept TLSv1\\.3:${facts["cipher"]}$`));
+  await talk(t, server, "x", ["-2"]);
+  const lines = await server.waitFor(/^sslserver: tls /, 2);
+  assert.match(lines[1] ?? "", /^sslserver: tls [0-9]+ accept TLSv1\.2:ECDHE-\S+$/);
+});
+
+claim(
+  "the default says nothing of a connection that went well, and the error of one that did not",
+  async (t) => {
+    const server = await t.start();
+    await talk(t, server, "x");
+    await refused(server.port, "GET / HTTP/1.0\r\n\r\n");
+    await server.waitFor(/unable to accept TLS/);
+    assert.deepEqual(server.lines(/^sslserver: (status|pid|ok|tls|ended)/), []);
+  },
+);
+
+claim("--log=json: the same events, one object a line", async (t) => {
+  const server = await t.start({ options: ["-V", "--log=json", "-l", "mx.example"] });
+  await talk(t, server, "x");
+  await refused(server.port, "nonsense");
+  await server.waitFor(/"event":"tls-failed"/);
+  const events = server.log().trimEnd().split("\n").map((line) =>
+    JSON.parse(line) as Record<string, unknown>
+  );
+  for (const { time } of events) {
+    assert.match(String(time), /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z$/);
+  }
+  const find = (name: string) => events.find(({ event }) => event === name) ?? {};
+  const pid = find("pid")["pid"];
+  assert.equal(typeof pid, "number");
+  assert.deepEqual(
+    { ...find("ok"), time: undefined, remotePort: undefined },
+    {
+      time: undefined,
+      event: "ok",
+      pid,
+      localHost: "mx.example",
+      localIp: "127.0.0.1",
+      localPort: server.port,
+      remoteHost: "localhost",
+      remoteIp: "127.0.0.1",
+      remotePort: undefined,
+    },
+  );
+  assert.equal(find("tls")["protocol"], "TLSv1.3");
+  assert.deepEqual({ ...find("ended"), time: undefined }, {
+    time: undefined,
+    event: "ended",
+    pid,
+    status: 0,
+  });
+  const status = events.filter(({ event }) => event === "status");
+  assert.deepEqual([status[0]?.["running"], status[0]?.["limit"], status[0]?.["perIp"]], [
+    1,
+    40,
+    0,
+  ]);
+  assert.equal(find("tls-failed")["remoteIp"], "127.0.0.1");
+  assert.equal(find("tls-failed")["level"], "error");
+});
+
+claim("a hostile server name, ALPN or -l cannot forge a line", async (t) => {
+  const forged = "x\nsslserver: ok 1 forged";
+  const server = await t.start({ options: ["-V", "-s", "-l", `${forged}\u001b[31m%s`] });
+  await sClient(t, server, "", ["-servername", forged]);
+  await talk(t, server, "", ["-s", forged, "-a", forged]);
+  await server.waitFor(/^sslserver: ended by/);
+  assert.deepEqual(server.lines(/^sslserver: ok 1 /), []);
+  const [ok = ""] = server.lines(/^sslserver: ok /);
+  assert.match(ok, /^sslserver: ok [0-9]+ x\?sslserver: ok 1 forged\?\[31m\?s:127\.0\.0\.1:/);
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(server.log(), /[^\x0a\x20-\x7e]/);
+});
+
+claim("stderr that nobody reads any more does not stop the server", async (t) => {
+  const server = await t.start({ options: ["-v"], prelude: "exec 2>/dev/full" });
+  for (let i = 0; i < 3; i++) assert.equal((await talk(t, server, "x\n")).text, "x\n");
+});

@@ -1,0 +1,88 @@
+/** Options: usage errors are 100 with one usage line; what is not supported names itself. */
+
+import assert from "node:assert/strict";
+import { talk } from "./clients.ts";
+import { claim, formCommand, type Outcome, type Trial } from "./harness.ts";
+
+/** Runs it with exactly these arguments. */
+function bare(t: Trial, ...args: string[]): Promise<Outcome> {
+  const [path = "", ...before] = formCommand(t.form, "cat");
+  return t.run(path, [...before, ...args]);
+}
+
+claim("wrong usage: 100, the reason, one usage line, nothing on stdout", async (t) => {
+  const cases: [string[], RegExp][] = [
+    [[], /host, port and prog are missing/],
+    [["127.0.0.1"], /port and prog are missing/],
+    [["127.0.0.1", "0"], /prog is missing/],
+    [["-k", "127.0.0.1", "0", "cat"], /unknown option -k/],
+    [["--nonsense", "127.0.0.1", "0", "cat"], /unknown option --nonsense/],
+    [["-c"], /option -c wants a value/],
+    [["-c", "0", "127.0.0.1", "0", "cat"], /option -c wants a number from 1/],
+    [["-c", "x", "127.0.0.1", "0", "cat"], /option -c wants a number/],
+    [["-w", "-1", "127.0.0.1", "0", "cat"], /option -w wants a number/],
+    [["--log", "xml", "127.0.0.1", "0", "cat"], /option --log wants text or json, not 'xml'/],
+    [["--self-signed=1", "127.0.0.1", "0", "cat"], /option --self-signed takes no value/],
+  ];
+  for (const [args, message] of cases) {
+    const outcome = await bare(t, ...args);
+    const lines = outcome.stderr.trimEnd().split("\n");
+    assert.equal(outcome.status, 100, `${args.join(" ")}: ${outcome.stderr}`);
+    assert.match(lines[0] ?? "", /^sslserver: fatal: /);
+    assert.match(lines[0] ?? "", message);
+    assert.equal(lines[1], "sslserver: usage: sslserver [opts] host port prog [args]");
+    assert.equal(lines.length, 2);
+    assert.equal(outcome.stdout.length, 0);
+  }
+});
+
+claim("an unknown port name, and a port above 65535: 111 or 100 with the port", async (t) => {
+  for (const port of ["no-such-service", "65536"]) {
+    const outcome = await bare(t, "--self-signed", "127.0.0.1", port, "cat");
+    assert.ok(outcome.status === 111 || outcome.status === 100);
+    assert.match(outcome.stderr, new RegExp(`^sslserver: fatal: .*port ${port}`, "m"));
+  }
+});
+
+claim("options cluster, values may be attached, the last one wins, -- ends them", async (t) => {
+  const server = await t.start({
+    options: ["-qvHRl0", "-c3", "-c", "7", "-w9", "--log=text", "--"].slice(0, -1),
+    program: ["sh", "-c", 'echo "$SSLLOCALHOST $1 $2"', "sh", "-1", "--help"],
+  });
+  const { text } = await talk(t, server);
+  assert.equal(text, "0 -1 --help\n");
+  await server.waitFor(/^sslserver: status: 1\/7\/0$/);
+});
+
+claim("-q says nothing, not even why it ends", async (t) => {
+  const outcome = await t.fails({ options: ["-q"], selfSigned: false });
+  assert.equal(outcome.status, 111);
+  assert.equal(outcome.stderr, "");
+  const server = await t.start({ options: ["-q"], program: ["./missing"] });
+  await talk(t, server);
+  assert.equal(server.log(), "");
+});
+
+claim("-B is the first thing the client gets", async (t) => {
+  const server = await t.start({ options: ["-B", "220 ready\r\n"], program: ["echo", "hello"] });
+  const { text } = await talk(t, server, "", ["-e", "stay"]);
+  assert.equal(text, "220 ready\r\nhello\n");
+});
+
+claim("a host name is looked up, a port name found in /etc/services", async (t) => {
+  const taken = await t.start({ host: "localhost", options: ["-4"] });
+  const { text } = await talk(t, taken, "hello\n");
+  assert.equal(text, "hello\n");
+  const outcome = await bare(t, "--self-signed", "192.0.2.1", "smtps", "cat");
+  assert.match(outcome.stderr, /unable to listen on 192\.0\.2\.1 port 465/);
+});
+
+claim("-d leaves Nagle's delay on, the default turns it off", async (t) => {
+  // Seen from the client: a line at a time, answered one by one, takes no 40 ms each.
+  const server = await t.start({ program: ["cat"] });
+  const { text, facts } = await talk(t, server, "x\n".repeat(100));
+  assert.equal(text.length, 200);
+  assert.ok(Number(facts["ms"]) < 1000);
+  const delayed = await t.start({ options: ["-d"] });
+  assert.equal((await talk(t, delayed, "x\n")).text, "x\n");
+});

@@ -1,0 +1,112 @@
+/** Certificates are renewed without a restart: within 2 seconds, or at once on SIGHUP; a broken one
+ *  is reported and the old one stays. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
+import { talk } from "./clients.ts";
+import { claim, type Server, settled, type Trial } from "./harness.ts";
+
+/** The subject of the certificate that is served now. */
+async function subject(t: Trial, server: Server): Promise<string> {
+  const where = ["-connect", `127.0.0.1:${server.port}`, "-noservername"];
+  const outcome = await t.run("openssl", ["s_client", ...where]);
+  return /^subject=CN = (.*)$/m.exec(new TextDecoder().decode(outcome.stdout))?.[1] ?? "";
+}
+
+/** Puts another pair in its place, as renewal tools do: by renaming. */
+function replace(at: Pair, by: Pair): void {
+  for (const part of ["certificate", "key"] as const) {
+    fs.copyFileSync(by[part], `${at[part]}.new`);
+    fs.renameSync(`${at[part]}.new`, at[part]);
+  }
+}
+
+claim("a renewed certificate is served within 2 seconds, and said so once", async (t) => {
+  const live = await selfSigned(t, "first");
+  const renewed = await selfSigned(t, "second");
+  const server = await t.start({ env: environmentOf(live) });
+  assert.equal(await subject(t, server), "first");
+  replace(live, renewed);
+  const start = performance.now();
+  const seen = await settled(() => subject(t, server), (name) => name === "second", 5000);
+  assert.equal(seen, "second");
+  assert.ok(performance.now() - start < 2000, `${performance.now() - start} ms`);
+  assert.equal(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
+});
+
+claim("SIGHUP reads certificates again", async (t) => {
+  const live = await selfSigned(t, "first");
+  const renewed = await selfSigned(t, "second");
+  const server = await t.start({ env: environmentOf(live) });
+  replace(live, renewed);
+  server.signal("SIGHUP");
+  const seen = await settled(() => subject(t, server), (name) => name === "second", 5000);
+  assert.equal(seen, "second");
+});
+
+claim("a broken renewal is reported once and the old certificate stays", async (t) => {
+  const live = await selfSigned(t, "first");
+  const server = await t.start({ env: environmentOf(live) });
+  fs.writeFileSync(live.certificate, "nonsense\n");
+  server.signal("SIGHUP");
+  const [line = ""] = await server.waitFor(/^sslserver: error: /);
+  assert.match(
+    line,
+    /unable to use certificate \S+first\.pem: .*; the old certificate stays in use$/,
+  );
+  assert.equal(await subject(t, server), "first");
+  await settled(() => subject(t, server), () => false, 2500);
+  assert.equal(server.lines(/stays in use/).length, 1);
+  fs.rmSync(live.certificate);
+  server.signal("SIGHUP");
+  await server.waitFor(/unable to read certificate .*; the old certificate stays in use$/);
+  assert.equal(await subject(t, server), "first");
+});
+
+claim("a key that does not fit, put there first, does not break what is served", async (t) => {
+  const live = await selfSigned(t, "first");
+  const renewed = await selfSigned(t, "second");
+  const server = await t.start({ env: environmentOf(live) });
+  fs.copyFileSync(renewed.key, live.key);
+  server.signal("SIGHUP");
+  await server.waitFor(/stays in use$/);
+  assert.equal(await subject(t, server), "first");
+  fs.copyFileSync(renewed.certificate, live.certificate);
+  server.signal("SIGHUP");
+  assert.equal(
+    await settled(() => subject(t, server), (name) => name === "second", 5000),
+    "second",
+  );
+});
+
+claim("connections that are open stay when the certificate changes", async (t) => {
+  const live = await selfSigned(t, "first");
+  const renewed = await selfSigned(t, "second");
+  const server = await t.start({ env: environmentOf(live) });
+  const held = talk(t, server, "held\n", ["-w", "1500"]);
+  await settled(() => server.children(), (pids) => pids.length === 1);
+  replace(live, renewed);
+  server.signal("SIGHUP");
+  assert.equal(
+    await settled(() => subject(t, server), (name) => name === "second", 5000),
+    "second",
+  );
+  assert.equal((await held).text, "held\n");
+});
+
+claim("a certificate through a symbolic link that is moved is noticed", async (t) => {
+  const [first, second] = [await selfSigned(t, "first"), await selfSigned(t, "second")];
+  const link = { certificate: `${t.dir}/live.pem`, key: `${t.dir}/live.key` };
+  fs.symlinkSync(first.certificate, link.certificate);
+  fs.symlinkSync(first.key, link.key);
+  const server = await t.start({ env: environmentOf(link) });
+  for (const part of ["certificate", "key"] as const) {
+    fs.symlinkSync(second[part], `${link[part]}.new`);
+    fs.renameSync(`${link[part]}.new`, link[part]);
+  }
+  assert.equal(
+    await settled(() => subject(t, server), (name) => name === "second", 5000),
+    "second",
+  );
+});

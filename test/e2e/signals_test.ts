@@ -1,0 +1,108 @@
+/** Signals: SIGTERM drains, frees the port at once, ends at the second; SIGHUP reads again; the
+ *  program's own signals and descriptors are as if it had been started from a shell. */
+
+import assert from "node:assert/strict";
+import process from "node:process";
+import { portIsFree, Raw, talk } from "./clients.ts";
+import { claim, helper, LIMIT, settled, within } from "./harness.ts";
+
+claim(
+  "SIGTERM frees the port at once, lets connections finish, and the exit code is 0",
+  async (t) => {
+    const server = await t.start({ program: ["sh", "-c", "read x; sleep 1; echo $x; cat"] });
+    const running = talk(t, server, "first\nrest\n", ["-w", "500"]);
+    await settled(() => server.children(), (pids) => pids.length === 1);
+    server.signal("SIGTERM");
+    assert.ok(
+      await settled(() => portIsFree(server.port), (free) => free, 1000),
+      "the port is held",
+    );
+    const successor = await t.start({ port: server.port });
+    assert.ok(server.running);
+    assert.equal((await talk(t, successor, "new\n")).text, "new\n");
+    const { text, end } = await running;
+    assert.equal(text, "first\nrest\n");
+    assert.equal(end, "close_notify");
+    const { status } = await within(server.exited, LIMIT, "it did not end");
+    assert.equal(status, 0);
+  },
+);
+
+claim("SIGTERM without connections ends it at once with 0; SIGINT too", async (t) => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    const server = await t.start();
+    const start = performance.now();
+    server.signal(signal);
+    const { status } = await within(server.exited, 3000, "it did not end");
+    assert.equal(status, 0);
+    assert.ok(performance.now() - start < 1500);
+  }
+});
+
+claim("SIGTERM does not wait for clients that have said nothing", async (t) => {
+  const server = await t.start();
+  const raw = await Raw.connect(server.port);
+  await settled(() => server.lines(/./), () => true);
+  server.signal("SIGTERM");
+  await raw.closedWithin(3000);
+  const { status } = await within(server.exited, 3000, "it did not end");
+  assert.equal(status, 0);
+});
+
+claim("a second SIGTERM ends connections and programs", async (t) => {
+  const server = await t.start({ program: ["sleep", "1000"] });
+  const held = talk(t, server, "", ["-e", "stay"]);
+  await settled(() => server.children(), (pids) => pids.length === 1);
+  server.signal("SIGTERM");
+  await settled(() => portIsFree(server.port), (free) => free);
+  assert.ok(server.running);
+  server.signal("SIGTERM");
+  const { status } = await within(server.exited, 8000, "it did not end");
+  assert.equal(status, 0);
+  assert.match((await held).end, /^(close_notify|eof|reset)$/);
+});
+
+claim("SIGPIPE and SIGCHLD from outside are harmless", async (t) => {
+  const server = await t.start();
+  server.signal("SIGPIPE");
+  process.kill(server.pid, "SIGCHLD");
+  assert.equal((await talk(t, server, "still\n")).text, "still\n");
+});
+
+claim(
+  "the program's signals are default and unblocked; its descriptors are 0, 1 and 2",
+  async (t) => {
+    const program = await helper("program");
+    const server = await t.start({ program: [program, "state"] });
+    const { text } = await talk(t, server);
+    const fds = text.split("\n").filter((line) => line.startsWith("fd "));
+    assert.deepEqual(fds.map((line) => line.split(" ")[1]), ["0", "1", "2"], text);
+    assert.match(fds[0] ?? "", /^fd 0 pipe:/);
+    assert.match(fds[1] ?? "", /^fd 1 pipe:/);
+    assert.equal(fds[2], `fd 2 ${server.logFile}`);
+    for (const name of ["SigBlk", "SigIgn"]) {
+      assert.match(text, new RegExp(`^${name}:\t0000000000000000$`, "m"), text);
+    }
+  },
+);
+
+claim("descriptors that the server inherited are not handed on", async (t) => {
+  const program = await helper("program");
+  const prelude = "exec 5</dev/null 7</etc/hostname";
+  const server = await t.start({ program: [program, "state"], prelude });
+  const { text } = await talk(t, server);
+  const fds = text.split("\n").filter((line) => line.startsWith("fd ")).map((line) =>
+    line.split(" ")[1]
+  );
+  assert.deepEqual(fds, ["0", "1", "2"], text);
+});
+
+claim("programs under load get no descriptor of another connection", async (t) => {
+  const program = await helper("program");
+  const server = await t.start({ program: [program, "state"] });
+  const all = await Promise.all(Array.from({ length: 20 }, () => talk(t, server)));
+  for (const { text } of all) {
+    const fds = text.split("\n").filter((line) => line.startsWith("fd "));
+    assert.equal(fds.length, 3, text);
+  }
+});
