@@ -1,0 +1,310 @@
+/** Rules files decide who is let in, with which variables and which certificate; a file that is
+ *  missing, broken or being attacked lets nobody in. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import {
+  assertDenied,
+  MAKERS,
+  makeRules,
+  plainVisit,
+  silentVisit,
+  tcpserver,
+  visit,
+} from "./admission.ts";
+import { selfSigned } from "./certificates.ts";
+import { claim, type Server, type Trial } from "./harness.ts";
+
+const SHOW = ["sh", "-c", 'printf "in:%s:%s" "$LOOP" "$RANGE"'];
+
+const RULES = `# addresses, ranges, prefixes
+127.0.0.2:deny
+127.0.0.3:allow,LOOP="three"
+127.0.0.4-9:deny
+127.0.0.10-12:allow,RANGE=/a "b" c/
+127.0.1.:deny
+127.0.1.7:allow
+127.1.:allow,LOOP="one",RANGE="net"
+127.1.5.:deny
+127.2-3.:deny
+127.3.3.3:allow,LOOP=""
+127.9.9.9:deny,LOOP="unseen"
+`;
+
+const VISITORS = [
+  ...Array.from({ length: 14 }, (_, i) => `127.0.0.${i + 1}`),
+  ...["127.0.1.0", "127.0.1.6", "127.0.1.7", "127.0.1.8", "127.0.2.1", "127.0.10.7"],
+  ...["127.1.0.1", "127.1.4.255", "127.1.5.1", "127.1.50.1", "127.10.1.1", "127.11.5.1"],
+  ...["127.2.0.1", "127.3.3.2", "127.3.3.3", "127.4.0.1", "127.9.9.9", "127.9.9.10"],
+];
+
+for (const last of ["", "127.:allow,LOOP='all'\n:deny\n", "127.:deny\n", ":deny\n"]) {
+  claim(
+    `verdicts and variables are tcpserver's; last rules: ${JSON.stringify(last)}`,
+    async (t) => {
+      const theirs = await makeRules(t, RULES + last, "tcprules", "theirs.cdb");
+      const reference = await tcpserver(t, ["-H", "-x", theirs], SHOW);
+      const expected: string[] = [];
+      for (const from of VISITORS) expected.push(await plainVisit(reference, from));
+      assert.ok(new Set(expected).size >= 4, expected.join());
+      for (const maker of MAKERS) {
+        const path = await makeRules(t, RULES + last, maker, `${maker}.cdb`);
+        const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
+        for (const [i, from] of VISITORS.entries()) {
+          const { text } = await visit(server, from);
+          assert.equal(text, expected[i], `${from}, rules made by ${maker}`);
+        }
+        await server.stop();
+      }
+    },
+  );
+}
+
+claim("an address outside every rule is let in, as tcpserver does", async (t) => {
+  const path = await makeRules(t, "10.:deny\n");
+  const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
+  assert.equal((await visit(server)).text, "in::");
+});
+
+claim("IPv6 and networks: rules of ours apply to ::1 and to parts of 127.0.0.0/8", async (t) => {
+  const rules = `::1:allow,LOOP="six"
+127.0.0.0/8:allow,LOOP="8"
+127.64.0.0/10:deny
+127.65.0.0/16:allow,LOOP="16"
+127.65.1.1:deny
+::/0:deny
+`;
+  const path = await makeRules(t, rules, "ours");
+  const server = await t.start({ options: ["-Hl0", "-x", path], host: ":0", program: SHOW });
+  const rows: [from: string, text: string][] = [
+    ["::1", "in:six:"],
+    ["127.0.0.1", "in:8:"],
+    ["127.63.255.255", "in:8:"],
+    ["127.64.0.0", ""],
+    ["127.65.9.9", "in:16:"],
+    ["127.65.1.1", ""],
+    ["127.127.255.255", ""],
+    ["127.128.0.1", "in:8:"],
+  ];
+  for (const [from, text] of rows) assert.equal((await visit(server, from)).text, text, from);
+  await makeRules(t, "::1:deny\n:allow\n", "ours");
+  server.signal("SIGHUP");
+  await visit(server, "127.0.0.1");
+  await assertDenied(server, "::1");
+});
+
+claim("a network's key of ucspi-tcp6 and one of Debian's tcprules both apply", async (t) => {
+  const path = join(t.dir, "rules.cdb");
+  // 127.64.0.0/10 as ucspi-tcp6 writes it, 127.32.0.0/11 as Debian's ucspi-tcp does.
+  const records = "+11,2:_0bcdefgh0j->D\0\n+13,2:127.32.0.0/11->D\0\n\n";
+  const made = await t.run("cdb", ["-c", path], { input: records });
+  assert.equal(made.status, 0, made.stderr);
+  const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
+  await assertDenied(server, "127.127.1.1");
+  await assertDenied(server, "127.63.1.1");
+  assert.equal((await visit(server, "127.128.1.1")).text, "in::");
+  assert.equal((await visit(server, "127.31.1.1")).text, "in::");
+});
+
+claim("a rule's variables reach the program, over those of the server", async (t) => {
+  const rules = '127.0.0.1:allow,HELLO="from the rule",PATH="/nowhere",SSLREMOTEIP="x",EMPTY=""\n';
+  const path = await makeRules(t, rules);
+  const program = ["/bin/sh", "-c", 'echo "$HELLO|$PATH|$SSLREMOTEIP|${EMPTY-unset}|$KEPT"'];
+  const server = await t.start({
+    options: ["-Hl0", "-x", path],
+    program,
+    env: { HELLO: "from the server", EMPTY: "no", KEPT: "kept" },
+  });
+  assert.equal((await visit(server)).text, "from the rule|/nowhere|x||kept\n");
+  assert.match(
+    (await visit(server, "127.0.0.2")).text,
+    /^from the server\|.*\|127.0.0.2\|no\|kept$/m,
+  );
+});
+
+claim("another certificate for one network, by a rule", async (t) => {
+  const [main, other] = [await selfSigned(t, "main"), await selfSigned(t, "other")];
+  const set = `CERTFILE="${other.certificate}",KEYFILE="${other.key}"`;
+  const path = await makeRules(t, `127.0.0.2:allow,${set}\n127.0.0.3:allow,CERTFILE="/none"\n`);
+  const server = await t.start({
+    options: ["-vHl0", "-x", path],
+    program: ["sh", "-c", 'echo "${KEYFILE-hidden} $CERTFILE"'],
+    env: { CERTFILE: main.certificate, KEYFILE: main.key },
+  });
+  const first = await visit(server, "127.0.0.1");
+  assert.deepEqual([first.certificate, first.text], ["main", `hidden ${main.certificate}\n`]);
+  const second = await visit(server, "127.0.0.2");
+  assert.deepEqual([second.certificate, second.text], ["other", `hidden ${other.certificate}\n`]);
+  const third = await visit(server, "127.0.0.3");
+  assert.deepEqual([third.certificate, third.text], [undefined, ""]);
+  await server.waitFor(/^sslserver: error: unable to read certificate \/none: /);
+  assert.equal((await visit(server, "127.0.0.1")).certificate, "main");
+});
+
+claim(
+  "who is denied gets no byte, whether he speaks or not, and one line in the log",
+  async (t) => {
+    const path = await makeRules(t, "127.0.0.2:deny\n");
+    const server = await t.start({ options: ["-vHl", "mx.test", "-B", "hello", "-x", path] });
+    assert.equal(await silentVisit(server.port, "127.0.0.2"), 0);
+    await assertDenied(server, "127.0.0.2");
+    const line = new RegExp(
+      `^sslserver: deny ${server.pid} mx\\.test:127\\.0\\.0\\.1:${server.port} :127\\.0\\.0\\.2::[0-9]+$`,
+    );
+    await server.waitFor(line, 2);
+    const others = server.lines(/./).filter((text) => !line.test(text));
+    assert.deepEqual(others.filter((text) => !/self-signed|running as root/.test(text)), []);
+  },
+);
+
+claim("without -v a denial is not logged, and with -q nothing is", async (t) => {
+  const path = await makeRules(t, ":deny\n");
+  for (const options of [["-Q"], ["-q"]]) {
+    const server = await t.start({ options: [...options, "-Hl0", "-x", path] });
+    await assertDenied(server);
+    await server.stop();
+    assert.deepEqual(server.lines(/deny|error/), []);
+  }
+});
+
+claim("-y is obeyed first: its deny is final, its allow makes -x superfluous", async (t) => {
+  const early = await makeRules(
+    t,
+    "127.0.0.2:deny\n127.0.0.3:allow,LOOP='early'\n",
+    "ours",
+    "y.cdb",
+  );
+  const late = await makeRules(t, "127.0.0.2:allow,LOOP='late'\n:deny\n", "ours", "x.cdb");
+  const options = ["-Hl0", "-y", early, "-x", late];
+  const server = await t.start({ options, program: SHOW });
+  await assertDenied(server, "127.0.0.2");
+  assert.equal((await visit(server, "127.0.0.3")).text, "in:early:");
+  await assertDenied(server, "127.0.0.4");
+  await makeRules(t, "127.0.0.4:allow,LOOP='late'\n:deny\n", "ours", "x.cdb");
+  server.signal("SIGHUP");
+  await visit(server, "127.0.0.5");
+  assert.equal((await visit(server, "127.0.0.4")).text, "in:late:");
+});
+
+for (const option of ["-x", "-y"]) {
+  claim(`a missing file of ${option} denies with an error, with -X it allows`, async (t) => {
+    const path = join(t.dir, "none.cdb");
+    const strict = await t.start({ options: ["-vHl0", option, path], program: SHOW });
+    await assertDenied(strict);
+    await strict.waitFor(/^sslserver: deny .* rules cannot be read$/);
+    assert.deepEqual(strict.lines(/: error: /), [
+      `sslserver: error: unable to read ${path}: no such file`,
+    ]);
+    const lenient = await t.start({ options: ["-vXHl0", option, path], program: SHOW });
+    assert.equal((await visit(lenient)).text, "in::");
+    await makeRules(t, ":deny\n", "tcprules", "none.cdb");
+    for (const server of [strict, lenient]) {
+      server.signal("SIGHUP");
+      await visit(server);
+      await assertDenied(server);
+      await server.waitFor(/^sslserver: deny .*::[0-9]+$/);
+    }
+  });
+}
+
+claim(
+  "a folder, a FIFO and a file of others' make in place of the rules deny, -X or not",
+  async (t) => {
+    const [folder, fifo, text] = ["folder", "fifo", "text"].map((name) => join(t.dir, name));
+    assert.ok(folder && fifo && text);
+    fs.mkdirSync(folder);
+    assert.equal((await t.run("mkfifo", [fifo])).status, 0);
+    fs.writeFileSync(text, "127.0.0.1:allow\n");
+    for (const path of [folder, fifo, text, "/dev/zero", "/dev/null"]) {
+      const server = await t.start({ options: ["-vXHl0", "-x", path], program: SHOW });
+      await assertDenied(server);
+      await server.waitFor(/^sslserver: deny /);
+      const errors = server.lines(/: error: /);
+      assert.equal(errors.length, 1, errors.join("\n"));
+      assert.ok(errors[0]?.startsWith(`sslserver: error: unable to read ${path}: `), errors[0]);
+      await server.stop();
+    }
+  },
+);
+
+claim(
+  "a rules file is obeyed when it changes, without restart or signal, within seconds",
+  async (t) => {
+    const path = await makeRules(t, ":allow,LOOP='old'\n");
+    const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
+    assert.equal((await visit(server)).text, "in:old:");
+    await makeRules(t, ":allow,LOOP='new'\n");
+    const changed = performance.now();
+    let text = "in:old:";
+    while (text === "in:old:" && performance.now() - changed < 10_000) {
+      text = (await visit(server)).text;
+    }
+    assert.equal(text, "in:new:");
+    assert.ok(performance.now() - changed < 3000, "the change was noticed too late");
+  },
+);
+
+/** The file's bytes with one change, many times: flips spread over the file, cuts, hostile words. */
+function* damaged(sound: Uint8Array, count: number): Generator<[what: string, bytes: Uint8Array]> {
+  const step = sound.length / count;
+  for (let i = 0; i < count; i++) {
+    const at = Math.floor(i * step);
+    const flipped = Uint8Array.from(sound);
+    flipped[at] = (flipped[at] ?? 0) ^ (i % 2 === 0 ? 0xff : 1 << (i % 8));
+    yield [`byte ${at} flipped`, flipped];
+    if (i % 4 === 0) yield [`cut at ${at}`, sound.slice(0, at)];
+  }
+  const huge = Uint8Array.from(sound);
+  new DataView(huge.buffer).setUint32(2048, 0xffffffff, true);
+  yield ["a giant key", huge];
+  const loops = Uint8Array.from(sound);
+  for (let slot = 0; slot < 256; slot++) {
+    new DataView(loops.buffer).setUint32(slot * 8, 0, true);
+    new DataView(loops.buffer).setUint32(slot * 8 + 4, 0xffffffff, true);
+  }
+  yield ["tables without end", loops];
+  yield ["nothing but 0xff", new Uint8Array(sound.length).fill(0xff)];
+}
+
+/** Puts each damaged file in place and wants 127.0.0.9 denied all the while. */
+async function attack(t: Trial, server: Server, path: string, count: number): Promise<void> {
+  const sound = new Uint8Array(fs.readFileSync(path));
+  let tried = 0;
+  for (const [what, bytes] of damaged(sound, count)) {
+    fs.writeFileSync(`${path}.bad`, bytes);
+    fs.renameSync(`${path}.bad`, path);
+    server.signal("SIGHUP");
+    // The first may come before the signal; the second sees the damaged file.
+    for (let visitor = 0; visitor < 2; visitor++) {
+      assert.equal(await silentVisit(server.port, "127.0.0.9"), 0, what);
+    }
+    tried++;
+  }
+  assert.ok(tried >= 100);
+  assert.ok(server.running);
+  assert.deepEqual(server.lines(/^sslserver: (ok|pid) /), []);
+  fs.writeFileSync(`${path}.good`, sound);
+  fs.renameSync(`${path}.good`, path);
+  server.signal("SIGHUP");
+  await visit(server, "127.0.0.9");
+  assert.equal((await visit(server)).text, "in:good:");
+  const errors = server.lines(/: error: unable to read/).length;
+  const denials = server.lines(/^sslserver: deny /).length;
+  assert.ok(errors <= denials && denials >= 2 * tried, `${errors} errors, ${denials} denials`);
+  assert.ok(t.dir !== "");
+}
+
+claim("a small rules file damaged in a hundred ways never lets in whom it denies", async (t) => {
+  const path = await makeRules(t, "127.0.0.1:allow,LOOP='good'\n10.:allow\n=x.test:allow\n:deny\n");
+  const server = await t.start({ options: ["-vHl0", "-x", path], program: SHOW });
+  await attack(t, server, path, 90);
+});
+
+claim("a large rules file damaged in a hundred ways never lets in whom it denies", async (t) => {
+  const many = Array.from({ length: 5000 }, (_, i) => `10.${i >> 8}.${i & 255}.1:allow\n`).join("");
+  const path = await makeRules(t, `127.0.0.1:allow,LOOP='good'\n${many}:deny\n`);
+  assert.ok(fs.statSync(path).size > 65_536);
+  const server = await t.start({ options: ["-vHl0", "-x", path], program: SHOW });
+  await attack(t, server, path, 90);
+});
