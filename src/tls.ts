@@ -56,10 +56,13 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
     if ("alert" in prepared) throw await refuse(conn, prepared);
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
     const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
-      deps.handler || deps.metrics.registry;
+      deps.handler;
     const session = asked ? stream.session() : undefined;
     const clientVerify = verifyClient(conn, stream, session, auth);
-    if (session) conn.watch.secured(session.protocol, session.cipher);
+    if (deps.metrics.registry) {
+      const { protocol, cipher } = session ?? stream.suite();
+      conn.watch.secured(protocol, cipher);
+    }
     return { stream, prepared, session, clientVerify };
   } catch (error) {
     const { signal } = conn.abort;

@@ -153,6 +153,11 @@ class BunTlsStream extends BunStream implements TlsStream {
     settle?.(new HandshakeError("given up"));
   }
 
+  suite(): { protocol: string; cipher: string } {
+    const tls = this.native as NativeTlsSocket<BunStream>;
+    return { protocol: tls.getTLSVersion(), cipher: tls.getCipher().name ?? "" };
+  }
+
   session(): TlsSession {
     const tls = this.native as NativeTlsSocket<BunStream>;
     const serverName = tls.getServername();
@@ -162,8 +167,7 @@ class BunTlsStream extends BunStream implements TlsStream {
     const session = tls.getSession();
     const id = session ? sessionId(session) : undefined;
     return {
-      protocol: tls.getTLSVersion(),
-      cipher: tls.getCipher().name ?? "",
+      ...this.suite(),
       reused: tls.isSessionReused(),
       peerCertificates,
       ...(id ? { id } : {}),

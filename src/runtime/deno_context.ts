@@ -92,13 +92,17 @@ function attempt<T>(what: string, act: () => T): T {
   }
 }
 
+/** The names of what was agreed upon, as the TLS library has them. */
+export function suiteOf(socket: tls.TLSSocket): { protocol: string; cipher: string } {
+  return { protocol: socket.getProtocol() ?? "", cipher: socket.getCipher()?.name ?? "" };
+}
+
 /** The facts of a session whose handshake is done. Deno gives OpenSSL's cipher names. */
 export function sessionOf(socket: tls.TLSSocket): TlsSession {
   const { servername } = socket as unknown as { servername?: string | false | null };
   const peerCertificates = peerChain(socket);
   const session: TlsSession = {
-    protocol: socket.getProtocol() ?? "",
-    cipher: socket.getCipher()?.name ?? "",
+    ...suiteOf(socket),
     reused: socket.isSessionReused(),
     peerCertificates,
   };

@@ -11,7 +11,7 @@ import { Duplex } from "node:stream";
 import { HandshakeError, type Stream, type TlsSession, type TlsStream } from "./runtime.ts";
 import { reason } from "../errors.ts";
 import { HIGH_WATER } from "./deno_stream.ts";
-import { type ContextParts, sessionOf } from "./deno_context.ts";
+import { type ContextParts, sessionOf, suiteOf } from "./deno_context.ts";
 
 /** A failed client may keep its end open; its descriptor is not kept longer than this. */
 const LINGER_MS = 1000;
@@ -204,6 +204,10 @@ class DenoTlsStream implements TlsStream {
     this.#gone = true;
     this.#socket.destroy();
     this.#link.raw.destroy();
+  }
+
+  suite(): { protocol: string; cipher: string } {
+    return suiteOf(this.#socket);
   }
 
   session(): TlsSession {

@@ -72,6 +72,8 @@ export class HandshakeError extends Error {
 
 /** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. */
 export interface TlsStream extends Stream {
+  /** Protocol and cipher suite alone, which cost little. */
+  suite(): Pick<TlsSession, "protocol" | "cipher">;
   /** Facts of the session, read once when somebody asks: they cost time. */
   session(): TlsSession;
 }

@@ -72,6 +72,10 @@ export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>
       ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256", ...named],
       (stream) => {
         const { id: _, ...session } = stream.session();
+        assert.deepEqual(stream.suite(), {
+          protocol: "TLSv1.3",
+          cipher: "TLS_AES_128_GCM_SHA256",
+        });
         assert.deepEqual(session, {
           protocol: "TLSv1.3",
           cipher: "TLS_AES_128_GCM_SHA256",

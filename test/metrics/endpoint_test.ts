@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, test } from "node:test";
+import { FatalError } from "../../src/errors.ts";
+import type { MetricsAddress } from "../../src/metrics/address.ts";
+import { type Endpoint, type EndpointOptions, listenMetrics } from "../../src/metrics/endpoint.ts";
+
+const dir = fs.mkdtempSync(join(tmpdir(), "metrics-"));
+after(() => fs.rmSync(dir, { recursive: true, force: true }));
+
+const LOOPBACK: MetricsAddress = { host: "127.0.0.1", port: 0 };
+const GET = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+
+function fail(error: unknown): never {
+  throw error;
+}
+
+/** An endpoint for one test. */
+async function within(
+  body: (endpoint: Endpoint) => Promise<void>,
+  address = LOOPBACK,
+  options: Partial<EndpointOptions> = {},
+): Promise<void> {
+  const endpoint = await listenMetrics(address, { text: () => "m 1\n", onError: fail, ...options });
+  try {
+    await body(endpoint);
+  } finally {
+    endpoint.close();
+  }
+}
+
+/** A client; what it got gathers in `text`. */
+class Client {
+  text = "";
+  readonly closed: Promise<void>;
+  readonly connected: Promise<void>;
+  readonly socket: net.Socket;
+
+  constructor(endpoint: Endpoint) {
+    const { hostname, port } = endpoint.where.startsWith("http")
+      ? new URL(endpoint.where)
+      : { hostname: "", port: "" };
+    const host = hostname.replace(/^\[|\]$/g, "");
+    this.socket = hostname
+      ? net.connect({ host, port: Number(port) })
+      : net.connect({ path: endpoint.where });
+    this.connected = new Promise((resolve) => this.socket.once("connect", () => resolve()));
+    this.closed = new Promise((resolve) => this.socket.once("close", () => resolve()));
+    this.socket.on("error", () => {}); // a reset is an end too
+    this.socket.on("data", (bytes: Uint8Array) => this.text += new TextDecoder().decode(bytes));
+  }
+}
+
+async function ask(endpoint: Endpoint, request: string): Promise<string> {
+  const client = new Client(endpoint);
+  client.socket.write(request);
+  await client.closed;
+  return client.text;
+}
+
+async function refusal(address: MetricsAddress): Promise<FatalError> {
+  try {
+    (await listenMetrics(address, { text: () => "", onError: fail })).close();
+  } catch (error) {
+    assert.ok(error instanceof FatalError);
+    return error;
+  }
+  throw new Error("it was bound");
+}
+
+test("GET /metrics gets the metrics as they are now, everything else a refusal", async () => {
+  let count = 0;
+  await within(
+    async (endpoint) => {
+      assert.match(endpoint.where, /^http:\/\/127\.0\.0\.1:[0-9]+\/metrics$/);
+      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nm 1\n$/);
+      assert.match(await ask(endpoint, GET), /\r\n\r\nm 2\n$/);
+      assert.match(await ask(endpoint, "GET / HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 404 /);
+      assert.match(await ask(endpoint, "POST /metrics HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 405 /);
+      assert.match(await ask(endpoint, "\0\r\n\r\n"), /^HTTP\/1\.1 400 /);
+      assert.equal(count, 2, "a refusal made metrics");
+    },
+    LOOPBACK,
+    { text: () => `m ${++count}\n` },
+  );
+});
+
+test("a request that comes in pieces is put together", async () => {
+  await within(async (endpoint) => {
+    const client = new Client(endpoint);
+    await client.connected;
+    for (const char of GET) {
+      await new Promise<void>((resolve) => client.socket.write(char, () => resolve()));
+    }
+    await client.closed;
+    assert.match(client.text, /^HTTP\/1\.1 200 /);
+  });
+});
+
+test("a client that has ended its side after the request is answered", async () => {
+  await within(async (endpoint) => {
+    const client = new Client(endpoint);
+    client.socket.end(GET);
+    await client.closed;
+    assert.match(client.text, /^HTTP\/1\.1 200 /);
+  });
+});
+
+test("a head without end is refused at its limit, however much follows", async () => {
+  await within(async (endpoint) => {
+    assert.match(
+      await ask(endpoint, `GET /metrics HTTP/1.1\r\nA: ${"x".repeat(300_000)}`),
+      /^HTTP\/1\.1 431 /,
+    );
+  });
+});
+
+test("an answer of many kilobytes arrives whole", async () => {
+  const text = "m 1\n".repeat(100_000);
+  await within(
+    async (endpoint) => {
+      const got = await ask(endpoint, GET);
+      assert.equal(got.slice(got.indexOf("\r\n\r\n") + 4), text);
+    },
+    LOOPBACK,
+    { text: () => text },
+  );
+});
+
+test("who says nothing, or half a request, is shown out when the time is up", async () => {
+  await within(
+    async (endpoint) => {
+      const [silent, slow] = [new Client(endpoint), new Client(endpoint)];
+      slow.socket.write("GET /met");
+      await Promise.all([silent.closed, slow.closed]);
+      assert.equal(silent.text + slow.text, "");
+    },
+    LOOPBACK,
+    { maxTime: 50 },
+  );
+});
+
+test("who does not read the answer is shown out when the time is up", async () => {
+  await within(
+    async (endpoint) => {
+      const client = new Client(endpoint);
+      await client.connected;
+      client.socket.pause();
+      client.socket.write(GET);
+      await new Client(endpoint).closed; // it came later, so this one's time is up too
+      client.socket.resume();
+      await client.closed;
+      assert.ok(client.text.length < 50_000_000);
+    },
+    LOOPBACK,
+    { maxTime: 50, text: () => "m 1\n".repeat(12_500_000) },
+  );
+});
+
+test("of too many clients the oldest gives way", async () => {
+  await within(
+    async (endpoint) => {
+      const oldest = new Client(endpoint);
+      await oldest.connected;
+      const second = new Client(endpoint);
+      await second.connected;
+      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+      await oldest.closed;
+      second.socket.write(GET);
+      await second.closed;
+      assert.match(second.text, /^HTTP\/1\.1 200 /);
+    },
+    LOOPBACK,
+    { maxConnections: 2 },
+  );
+});
+
+test("metrics that cannot be made are an answer too, and told", async () => {
+  const told: unknown[] = [];
+  await within(
+    async (endpoint) => assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
+    LOOPBACK,
+    {
+      text: () => {
+        throw new Error("no");
+      },
+      onError: (error) => told.push(error),
+    },
+  );
+  assert.equal(told.length, 1);
+});
+
+test("closing frees the port at once and sends everybody away", async () => {
+  const first = await listenMetrics(LOOPBACK, { text: () => "", onError: fail });
+  const client = new Client(first);
+  await client.connected;
+  first.close();
+  const port = Number(new URL(first.where).port);
+  await within(async (endpoint) => {
+    assert.equal(endpoint.where, first.where);
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    first.close(); // again: nothing
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+  }, { host: "127.0.0.1", port });
+  await client.closed;
+});
+
+test("an address in use is refused with address and reason", async () => {
+  await within(async (endpoint) => {
+    const port = Number(new URL(endpoint.where).port);
+    const { message, code } = await refusal({ host: "127.0.0.1", port });
+    assert.match(
+      message,
+      new RegExp(`^unable to listen for --metrics on 127.0.0.1:${port}: .*in use`),
+    );
+    assert.equal(code, 111);
+  });
+});
+
+test("an address of another machine is refused", async () => {
+  const { message } = await refusal({ host: "192.0.2.1", port: 9100 });
+  assert.match(message, /^unable to listen for --metrics on 192\.0\.2\.1:9100: /);
+});
+
+test("IPv6 works, and is shown in brackets", async () => {
+  await within(async (endpoint) => {
+    assert.match(endpoint.where, /^http:\/\/\[::1\]:[0-9]+\/metrics$/);
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+  }, { host: "::1", port: 0 });
+});
+
+test("a unix socket is its owner's alone, and gone at the end", async () => {
+  const path = join(dir, "own");
+  const before = process.umask(0);
+  try {
+    await within(async (endpoint) => {
+      assert.equal(endpoint.where, path);
+      assert.equal(fs.statSync(path).mode & 0o7777, 0o600);
+      assert.equal(process.umask(), 0);
+      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    }, { path });
+  } finally {
+    process.umask(before);
+  }
+  assert.ok(!fs.existsSync(path));
+});
+
+test("a socket that a dead server has left makes room", async () => {
+  const path = join(dir, "stale");
+  const moved = join(dir, "moved");
+  const dead = await listenMetrics({ path: moved }, { text: () => "", onError: fail });
+  fs.renameSync(moved, path); // so that closing does not remove it
+  dead.close();
+  assert.ok(fs.existsSync(path));
+  await within(async (endpoint) => {
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+  }, { path });
+});
+
+test("a socket in use, a file and a missing folder are refused and left alone", async () => {
+  const path = join(dir, "used");
+  await within(async (endpoint) => {
+    const { message } = await refusal({ path });
+    assert.equal(
+      message,
+      `unable to listen for --metrics on ${path}: another server listens there`,
+    );
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+  }, { path });
+  const file = join(dir, "file");
+  fs.writeFileSync(file, "dear");
+  assert.match((await refusal({ path: file })).message, /: the file exists and is no socket$/);
+  assert.equal(fs.readFileSync(file, "utf8"), "dear");
+  fs.symlinkSync(file, join(dir, "link"));
+  assert.match((await refusal({ path: join(dir, "link") })).message, /no socket$/);
+  assert.match(
+    (await refusal({ path: join(dir, "none/metrics") })).message,
+    /^unable to listen for --metrics on .*none\/metrics: /,
+  );
+});

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import { RCODE } from "../../src/codec/dns.ts";
+import { ServerMetrics } from "../../src/metrics/server.ts";
+import { resolverFor } from "../admit/helpers.ts";
+
+/** What of `sslserver_resolver_queries_total` is not 0. */
+const counts = (metrics: ServerMetrics): Record<string, number> =>
+  Object.fromEntries(
+    metrics.lookups.samples().filter(({ value }) => value > 0)
+      .map(({ labels, value }) => [labels[0]?.[1], value]),
+  );
+
+/** The server answers every question with `rcode`, to nobody's surprise. */
+const answering = (rcode: number): Transport => ({
+  ...nodeTransport,
+  udp(to, packet, events) {
+    const answer = packet.slice();
+    answer[2] = 0x81; // QR, RD
+    answer[3] = 0x80 | rcode; // RA
+    queueMicrotask(() => events.packet(answer, to));
+    return () => {};
+  },
+});
+
+const failing: Transport = {
+  ...nodeTransport,
+  udp(_to, _packet, events) {
+    queueMicrotask(() => events.failed(new Error("no route")));
+    return () => {};
+  },
+};
+
+test("a question counts once, however many wait for its answer or are told from memory", async () => {
+  const metrics = new ServerMetrics();
+  const one = resolverFor("192.0.2.1", {
+    transport: answering(RCODE.nxDomain),
+    onAnswer: (status) => metrics.asked(status),
+  });
+  const both = await Promise.all([one.lookup("a.test", "A"), one.lookup("a.test", "A")]);
+  assert.deepEqual(both.map(({ status }) => status), ["nxdomain", "nxdomain"]);
+  await one.lookup("a.test", "A");
+  assert.deepEqual(counts(metrics), { nxdomain: 1 });
+  await one.lookup("b.test", "AAAA");
+  assert.deepEqual(counts(metrics), { nxdomain: 2 });
+  one.close();
+});
+
+test("questions that fail, are called off or find no room count by their outcome", async () => {
+  const metrics = new ServerMetrics();
+  const onAnswer = (status: string): void => metrics.asked(status);
+  const failed = resolverFor("192.0.2.1", { transport: failing, onAnswer });
+  assert.equal((await failed.lookup("a.test", "A")).status, "servfail");
+  failed.close();
+  const silent: Transport = { ...nodeTransport, udp: () => () => {} };
+  const crowded = resolverFor("192.0.2.1", {
+    transport: silent,
+    onAnswer,
+    limits: { inFlight: 1, queued: 1 },
+  });
+  const first = crowded.lookup("a.test", "A");
+  const second = crowded.lookup("b.test", "A");
+  assert.equal((await crowded.lookup("c.test", "A")).status, "busy");
+  crowded.close();
+  await Promise.all([first, second]);
+  assert.deepEqual(counts(metrics), { servfail: 1, busy: 1, aborted: 2 });
+});
