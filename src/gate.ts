@@ -68,7 +68,7 @@ export class Gate {
       const silent = this.#silent.values().next().value;
       const oldest = silent ?? this.#pending.values().next().value;
       if (oldest && oldest !== conn) {
-        this.leave(oldest);
+        this.#remove(oldest);
         const what = silent ? "silent" : "at it";
         giveUp(oldest, `too many connections are pending and this one was ${what} longest`);
       }
@@ -89,9 +89,14 @@ export class Gate {
 
   /** Its socket is closed. Idempotent. */
   leave(conn: Connection): void {
-    this.through(conn);
-    this.#open.delete(conn);
+    this.#remove(conn);
     this.#update();
+  }
+
+  #remove(conn: Connection): void {
+    this.#silent.delete(conn);
+    this.#pending.delete(conn);
+    this.#open.delete(conn);
   }
 
   /** Waits for one of the -c places, first come first served. The function it gives returns the

@@ -54,7 +54,9 @@ function listenDescriptor(
   };
   let listener: ReturnType<typeof start> | undefined = start();
   let open = true;
+  let wanted = true;
   const pause = () => {
+    wanted = false;
     listener?.stop(false);
     listener = undefined;
   };
@@ -62,7 +64,12 @@ function listenDescriptor(
     port: libc.getsockname(fd).port,
     pause,
     resume() {
-      if (open) listener ??= start();
+      wanted = true;
+      // Bun lets go of a stopped listener at the end of its turn, by number: a new one that got the
+      // same number in the same turn would go deaf.
+      setImmediate(() => {
+        if (open && wanted) listener ??= start();
+      });
     },
     close() {
       if (!open) return;
