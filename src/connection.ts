@@ -15,8 +15,9 @@ export interface Connection {
   readonly remote: Peer & { info?: string | undefined };
   /** Interface of an IPv6 connection, by name, where it is known (-I). */
   interface: string | undefined;
-  /** The proxy whose header named the client, and what else the header said, as variables. */
-  proxy?: Address & { variables: ReadonlyMap<string, string> };
+  /** The proxy that sent a header, and what else the header said, as variables. `own`: it speaks
+   *  for itself. */
+  proxy?: Address & { variables: ReadonlyMap<string, string>; own: boolean };
   /** What the rules set: goes over the environment, for TLS settings and program alike. */
   readonly variables: Map<string, string>;
   /** Its place in the counts by address; set by admission, given back when it ends. */

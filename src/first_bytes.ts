@@ -5,6 +5,9 @@ import { concat } from "./codec/bytes.ts";
 import type { Connection } from "./connection.ts";
 import { HandshakeError } from "./runtime/runtime.ts";
 
+/** The client has gone without a word. */
+export class NothingSaid extends HandshakeError {}
+
 /** Reads until `enough`, then pauses the socket and resolves with all that came. `begin` was read
  *  before; `onFirstByte` is called when something comes after nothing. Rejects with
  *  `HandshakeError` when the client goes or the connection is given up, and with what `enough`
@@ -28,9 +31,14 @@ export function firstBytes(
       settle();
     };
     const gone = (error?: Error): void => {
-      const heard = bytes.length > 0 ? ` after ${bytes.length} bytes` : "";
-      const why = `connection ${error ? "reset" : "closed"} by the peer${heard}`;
-      done(() => reject(new HandshakeError(why)));
+      const why = `connection ${error ? "reset" : "closed"} by the peer`;
+      done(() =>
+        reject(
+          bytes.length === 0
+            ? new NothingSaid(why)
+            : new HandshakeError(`${why} after ${bytes.length} bytes`),
+        )
+      );
     };
     const abandoned = (): void => done(() => reject(new HandshakeError(String(signal.reason))));
     const look = (): boolean => {

@@ -12,7 +12,7 @@ import { beginsLikeProxy, type Decoded, decodeProxy, type ProxyHeader } from "./
 import { escapeText } from "./codec/x509_names.ts";
 import { type Connection, giveUp } from "./connection.ts";
 import { reason } from "./errors.ts";
-import { firstBytes } from "./first_bytes.ts";
+import { firstBytes, NothingSaid } from "./first_bytes.ts";
 import type { Socket, Stream } from "./runtime/runtime.ts";
 
 /** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
@@ -78,10 +78,13 @@ function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
       !certificate ? "NONE" : tls.verify === 0 ? "SUCCESS" : `FAILED:${tls.verify}`,
     );
   }
-  conn.proxy = { ip, port, variables };
-  if (!ends) return;
   const text = (ip: Ip): string => formatIp(unmapIp(ip));
-  Object.assign(conn.remote, { ip: text(ends.source.ip), port: ends.source.port });
+  const client = ends && { ip: text(ends.source.ip), port: ends.source.port };
+  // HAProxy's health checks: LOCAL in version 2, its own address and port in version 1.
+  const own = !client || (client.ip === ip && client.port === port);
+  conn.proxy = { ip, port, variables, own };
+  if (!client) return;
+  Object.assign(conn.remote, client);
   Object.assign(conn.local, { ip: text(ends.destination.ip), port: ends.destination.port });
   conn.interface = undefined; // where the client's packets came in is the proxy's knowledge
 }
@@ -153,6 +156,12 @@ export function plainStream(
 }
 
 const UNEXPECTED = "a PROXY header that --proxy-from does not allow";
+
+/** True for a proxy that has looked whether somebody listens, and has gone again: no error, and not
+ *  worth a line every two seconds. */
+export function isHealthCheck({ proxy }: Connection, error: unknown): boolean {
+  return proxy?.own === true && error instanceof NothingSaid;
+}
 
 /** Why what should be a ClientHello is none, if it is a header; else undefined. */
 export function unexpectedHeader(first: Uint8Array): string | undefined {

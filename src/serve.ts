@@ -17,7 +17,7 @@ import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
 import { listen, type ListenAddress } from "./listen.ts";
 import { ownPid } from "./log.ts";
-import { meetClient, plainStream } from "./proxy.ts";
+import { isHealthCheck, meetClient, plainStream } from "./proxy.ts";
 import { relay, type RelayOptions } from "./relay.ts";
 import { HandshakeError, type Program, type Socket } from "./runtime/runtime.ts";
 import { start } from "./start.ts";
@@ -199,6 +199,7 @@ function logStatus({ log, options, admission }: Deps): void {
 
 /** `pid` is the program's where there is one. */
 function report(conn: Connection, { log }: Deps, pid: number, error: unknown): void {
+  if (isHealthCheck(conn, error)) return;
   conn.watch.failed(error);
   if (error instanceof HandshakeError) log.tlsFailed(pid, conn.remote.ip, error.message);
   else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
