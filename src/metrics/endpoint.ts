@@ -5,7 +5,6 @@
 import fs from "node:fs";
 import net from "node:net";
 import process from "node:process";
-import { concat } from "../codec/bytes.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { MetricsAddress } from "./address.ts";
 import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
@@ -70,14 +69,18 @@ export async function listenMetrics(
 
 /** One client: its request, our answer, the end. */
 function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: EndpointOptions): void {
-  let head: Uint8Array = new Uint8Array(0);
+  const head = new Uint8Array(MAX_HEAD);
+  let length = 0;
   const timer = setTimeout(() => socket.destroy(), maxTime);
   timer.unref();
   socket.on("close", () => clearTimeout(timer));
   socket.on("error", () => socket.destroy());
   const onData = (chunk: Uint8Array): void => {
-    head = concat([head, chunk.subarray(0, MAX_HEAD)]);
-    const answer = judge(head);
+    const known = length;
+    const taken = chunk.subarray(0, MAX_HEAD - known);
+    head.set(taken, known);
+    length += taken.length;
+    const answer = judge(head.subarray(0, length), known);
     if (answer === undefined) return;
     // What else it sends is read and dropped: closing with bytes unread would send a reset, which
     // can overtake the answer (RFC 9112 9.6).

@@ -6,6 +6,9 @@ import { CONTENT_TYPE } from "./exposition.ts";
 /** Longest request head: far above any scraper's, far below what is worth sending to fill memory. */
 export const MAX_HEAD = 8192;
 
+const LF = 10;
+const CR = 13;
+
 /** What to answer. */
 export type Answer = 200 | 400 | 404 | 405 | 431 | 503;
 
@@ -19,17 +22,26 @@ const WORDS: Record<Answer, string> = {
 };
 
 /** The answer that a request gets; undefined: its head is not all there. Only `GET /metrics` is
- *  granted; a query behind it is passed over. Bodies are not looked at. */
-export function judge(request: Uint8Array): Answer | undefined {
+ *  granted; a query behind it is passed over. Bodies are not looked at. The first `known` bytes were
+ *  judged before: a head that comes byte by byte costs no more than one that comes whole. */
+export function judge(request: Uint8Array, known = 0): Answer | undefined {
+  if (!hasEnd(request, known)) return request.length >= MAX_HEAD ? 431 : undefined;
   const text = latin1(request.subarray(0, MAX_HEAD));
-  // RFC 9112 2.2: a lone line feed may be taken for a line's end.
-  const end = /\r?\n\r?\n/.exec(text);
-  if (!end) return request.length >= MAX_HEAD ? 431 : undefined;
   const [, method, target] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01]\r?\n/.exec(text) ?? [];
   if (method === undefined || target === undefined) return 400;
   const path = target.split("?")[0];
   if (path !== "/metrics") return 404;
   return method === "GET" ? 200 : 405;
+}
+
+/** An empty line. RFC 9112 2.2: a lone line feed may be taken for a line's end. */
+function hasEnd(request: Uint8Array, known: number): boolean {
+  const end = Math.min(request.length, MAX_HEAD);
+  for (let i = Math.max(known, 1); i < end; i++) {
+    if (request[i] !== LF) continue;
+    if (request[i - 1] === LF || (request[i - 1] === CR && request[i - 2] === LF)) return true;
+  }
+  return false;
 }
 
 /** The response, head and body. The connection ends with it. */

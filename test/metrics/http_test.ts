@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judge, MAX_HEAD, respond } from "../../src/metrics/http.ts";
+import { type Answer, judge, MAX_HEAD, respond } from "../../src/metrics/http.ts";
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const text = (response: Uint8Array): string => new TextDecoder().decode(response);
@@ -28,7 +28,38 @@ test("only GET /metrics is granted", () => {
     ["\r\n\r\n", 400],
     ["\x16\x03\x01\x02\0\x01\r\n\r\n", 400],
   ];
-  for (const [request, wanted] of rows) assert.equal(judge(bytes(request)), wanted, request);
+  for (const [request, wanted] of rows) {
+    assert.equal(judge(bytes(request)), wanted, request);
+    assert.equal(piecewise(bytes(request)), wanted, request);
+  }
+});
+
+/** The answer to a request that comes byte by byte. */
+function piecewise(request: Uint8Array): Answer | undefined {
+  for (let i = 1; i <= request.length; i++) {
+    const answer = judge(request.subarray(0, i), i - 1);
+    if (answer !== undefined) return answer;
+  }
+  return undefined;
+}
+
+test("whatever comes gets one answer, whole or in pieces", () => {
+  const parts = ["GET ", "/metrics", " HTTP/1.1", "\r", "\n", "\r\n", "\0", "x", "?", "\xff", " "];
+  let seed = 1;
+  const next = (below: number): number => {
+    seed = Math.imul(seed, 1_103_515_245) + 12_345 >>> 0; // ANSI C's rand, the same on every run
+    return (seed >>> 16) % below;
+  };
+  for (let run = 0; run < 20_000; run++) {
+    let request = "";
+    for (let n = next(12); n > 0; n--) request += parts[next(parts.length)];
+    const end = /\n\r?\n/.exec(request);
+    const head = bytes(end ? request.slice(0, end.index + end[0].length) : request);
+    const answer = judge(bytes(request));
+    assert.equal(answer === undefined, end === null, JSON.stringify(request));
+    assert.equal(judge(head), answer, JSON.stringify(request));
+    assert.equal(piecewise(bytes(request)), answer, JSON.stringify(request));
+  }
 });
 
 test("a head is waited for, byte by byte, up to its limit", () => {
