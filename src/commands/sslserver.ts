@@ -10,11 +10,11 @@ import { Log } from "../log.ts";
 import { type Endpoint, listenMetrics } from "../metrics/endpoint.ts";
 import { expose } from "../metrics/exposition.ts";
 import { describeServer } from "../metrics/server.ts";
-import { helpText, type Options, parseOptions, USAGE } from "../options.ts";
+import { type Options, parseOptions, USAGE } from "../options.ts";
+import { print } from "./print.ts";
 import { dropPrivileges } from "../privileges.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serve, type Server } from "../serve.ts";
-import { VERSION } from "../version.ts";
 
 /** How long programs may take to obey the second SIGTERM, in milliseconds. */
 const GRACE = 5000;
@@ -29,7 +29,7 @@ export async function sslserver(
   try {
     const request = parseOptions(argv, env);
     if ("print" in request) {
-      fs.writeSync(1, request.print === "help" ? helpText() : `sslserver ${VERSION}\n`);
+      await print(request);
       return EXIT.ok;
     }
     const options = request.serve;

@@ -1,0 +1,33 @@
+# bash completion for sslserver. Made by: sslserver --completion bash
+
+_sslserver() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --metrics|-x|-y|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-l|-B|-g|-u|--log|--man|--completion) ((i++)) ;;
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 2)); then
+    # host and port are there: what follows is a command.
+    if declare -F _command_offset >/dev/null; then _command_offset $((i + 2)); return; fi
+    if ((operands == 2)); then COMPREPLY=($(compgen -c -- "$word")); return; fi
+    COMPREPLY=($(compgen -f -- "$word"))
+    return
+  fi
+  if ((operands == 1)); then COMPREPLY=($(compgen -A service -- "$word")); return; fi
+  case $before in
+    --log) COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
+    --metrics|-x|-y) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -I|-b|--proxy-from|-c|--pending|-t|-T|-w|-l|-B|-g|-u) return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log -1 --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X -h -H -p -P -l -r -R -n -N -m -z -Z -3 --self-signed -B -s -S -e -E -g -u -U --check --help --man --completion --version' -- "$word")) ;;
+    *) COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word")) ;;
+  esac
+}
+
+complete -F _sslserver sslserver

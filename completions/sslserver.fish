@@ -1,0 +1,86 @@
+# fish completion for sslserver. Made by: sslserver --completion fish
+
+# Prints how many operands come before the cursor, and their first one's place among the words.
+function __sslserver_operands
+    set -l words (commandline -opc)
+    set -l i 2
+    while test $i -le (count $words)
+        switch $words[$i]
+            case --log --metrics -I -b --proxy-from -c --pending -t -T -w -x -y -l -B -g -u --man --completion
+                set i (math $i + 1)
+            case '-?*'
+            case '*'
+                echo (math (count $words) - $i + 1)
+                echo $i
+                return
+        end
+        set i (math $i + 1)
+    end
+    echo 0
+end
+
+function __sslserver_options
+    test (__sslserver_operands)[1] -eq 0
+end
+
+# host and port are there: what follows is a command.
+function __sslserver_command
+    set -l place (__sslserver_operands)
+    set -l words (commandline -opc) (commandline -ct)
+    complete -C (string join ' ' -- (string escape -- $words[(math $place[2] + 2)..-2]) $words[-1])
+end
+
+complete -c sslserver -f
+complete -c sslserver -n __sslserver_options -a '0 :: :0 (__fish_print_hostnames)'
+complete -c sslserver -n 'test (__sslserver_operands)[1] -ge 2' -a '(__sslserver_command)'
+complete -c sslserver -n __sslserver_options -s q -d 'print nothing'
+complete -c sslserver -n __sslserver_options -s Q -d 'print errors (default)'
+complete -c sslserver -n __sslserver_options -s v -d 'print status lines too'
+complete -c sslserver -n __sslserver_options -s V -d 'print protocol and cipher too'
+complete -c sslserver -n __sslserver_options -l log -x -a 'text json' -d 'form of the lines on stderr (text)'
+complete -c sslserver -n __sslserver_options -s 1 -d 'print the local port to stdout when ready'
+complete -c sslserver -n __sslserver_options -l metrics -r -F -d 'answer Prometheus on host:port or a unix socket'
+complete -c sslserver -n __sslserver_options -s 4 -d 'resolve host to IPv4'
+complete -c sslserver -n __sslserver_options -s 6 -d 'resolve host to IPv6; set PROTO and the TCP6 variables'
+complete -c sslserver -n __sslserver_options -s I -x -d 'interface of a link-local IPv6 host'
+complete -c sslserver -n __sslserver_options -s b -x -d 'listen backlog (1024)'
+complete -c sslserver -n __sslserver_options -s o -d 'leave IP options alone'
+complete -c sslserver -n __sslserver_options -s O -d 'kill IP options (default)'
+complete -c sslserver -n __sslserver_options -s d -d 'let small packets wait (Nagle)'
+complete -c sslserver -n __sslserver_options -s D -d 'send at once (default)'
+complete -c sslserver -n __sslserver_options -l proxy-from -x -d 'expect a PROXY header from these networks, and only these'
+complete -c sslserver -n __sslserver_options -s c -x -d 'programs at once (40)'
+complete -c sslserver -n __sslserver_options -l pending -x -d 'connections not through their handshake (1000)'
+complete -c sslserver -n __sslserver_options -s t -x -d 'seconds for ident (26)'
+complete -c sslserver -n __sslserver_options -s T -x -d 'seconds for the TLS handshake (26)'
+complete -c sslserver -n __sslserver_options -s w -x -d 'seconds of silence in a connection (3600)'
+complete -c sslserver -n __sslserver_options -s x -r -F -d 'obey this rules file after DNS and ident'
+complete -c sslserver -n __sslserver_options -s y -r -F -d 'obey this rules file before DNS and ident'
+complete -c sslserver -n __sslserver_options -s X -d 'allow a rules file to be missing'
+complete -c sslserver -n __sslserver_options -s h -d 'look up the client\'s name in DNS (default)'
+complete -c sslserver -n __sslserver_options -s H -d 'do not'
+complete -c sslserver -n __sslserver_options -s p -d 'believe it only if it points back to the address'
+complete -c sslserver -n __sslserver_options -s P -d 'believe it (default)'
+complete -c sslserver -n __sslserver_options -s l -x -d 'the local name; do not ask DNS'
+complete -c sslserver -n __sslserver_options -s r -d 'ask the client\'s ident server'
+complete -c sslserver -n __sslserver_options -s R -d 'do not (default)'
+complete -c sslserver -n __sslserver_options -s n -d 'the program says when TLS begins (UCSPI-TLS)'
+complete -c sslserver -n __sslserver_options -s N -d 'at once (default)'
+complete -c sslserver -n __sslserver_options -s m -d 'require a valid client certificate'
+complete -c sslserver -n __sslserver_options -s z -d 'require one that names the client\'s host'
+complete -c sslserver -n __sslserver_options -s Z -d 'require none (default)'
+complete -c sslserver -n __sslserver_options -s 3 -d 'read the key\'s password from descriptor 3'
+complete -c sslserver -n __sslserver_options -l self-signed -d 'serve with a throw-away certificate'
+complete -c sslserver -n __sslserver_options -s B -x -d 'write text to the client first'
+complete -c sslserver -n __sslserver_options -s s -d 'set mod_ssl\'s variables'
+complete -c sslserver -n __sslserver_options -s S -d 'do not (default)'
+complete -c sslserver -n __sslserver_options -s e -d 'set tcpserver\'s variables too'
+complete -c sslserver -n __sslserver_options -s E -d 'do not (default)'
+complete -c sslserver -n __sslserver_options -s g -x -d 'run as group gid'
+complete -c sslserver -n __sslserver_options -s u -x -d 'run as user uid'
+complete -c sslserver -n __sslserver_options -s U -d 'run as $UID, $GID and the groups of $GIDLIST'
+complete -c sslserver -n __sslserver_options -l check -d 'say what is wrong with all this'
+complete -c sslserver -n __sslserver_options -l help -d 'print this'
+complete -c sslserver -n __sslserver_options -l man -x -a 'sslserver tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslserver -n __sslserver_options -l completion -x -a 'bash zsh fish' -d 'print the completions for a shell'
+complete -c sslserver -n __sslserver_options -l version -d 'print the version'

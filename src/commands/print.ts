@@ -1,0 +1,34 @@
+/** What is printed instead of served: help, version, manual pages, completions. Each is loaded only
+ *  when it is asked for, because a start shall not pay for it. */
+
+import fs from "node:fs";
+import type { Print } from "../options.ts";
+import { VERSION } from "../version.ts";
+
+/** Prints to stdout. */
+export async function print(request: Print): Promise<void> {
+  write(await textOf(request));
+}
+
+async function textOf(request: Print): Promise<string> {
+  switch (request.print) {
+    case "help":
+      return (await import("../help.ts")).helpText();
+    case "version":
+      return `sslserver ${VERSION}\n`;
+    case "manual":
+      return await (await import("../manual.ts")).manual(request.page);
+    case "completion":
+      return (await import("../completion.ts")).completionScript(request.shell);
+  }
+}
+
+/** All of it, also into a pipe; a reader that has seen enough is no error. */
+function write(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += fs.writeSync(1, bytes, at);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EPIPE") throw error;
+  }
+}

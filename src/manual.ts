@@ -1,0 +1,62 @@
+/** The manual pages inside the program: the mdoc sources of man/, and what mandoc makes of them as
+ *  plain text. Loaded when somebody asks for a page and not before; no file is read. */
+
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import type { Page } from "./option_table.ts";
+
+type Text = Promise<{ default: string }>;
+
+/** File name, source and plain text of each page. */
+export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(): Text }>> = {
+  "sslserver": {
+    file: "sslserver.1",
+    source: () => import("../man/sslserver.1", { with: { type: "text" } }),
+    text: () => import("../man/text/sslserver.1.txt", { with: { type: "text" } }),
+  },
+  "tcprules": {
+    file: "tcprules.1",
+    source: () => import("../man/tcprules.1", { with: { type: "text" } }),
+    text: () => import("../man/text/tcprules.1.txt", { with: { type: "text" } }),
+  },
+  "tcprulescheck": {
+    file: "tcprulescheck.1",
+    source: () => import("../man/tcprulescheck.1", { with: { type: "text" } }),
+    text: () => import("../man/text/tcprulescheck.1.txt", { with: { type: "text" } }),
+  },
+  "ucspi-tls": {
+    file: "ucspi-tls.7",
+    source: () => import("../man/ucspi-tls.7", { with: { type: "text" } }),
+    text: () => import("../man/text/ucspi-tls.7.txt", { with: { type: "text" } }),
+  },
+  "sslserver-environment": {
+    file: "sslserver-environment.7",
+    source: () => import("../man/sslserver-environment.7", { with: { type: "text" } }),
+    text: () => import("../man/text/sslserver-environment.7.txt", { with: { type: "text" } }),
+  },
+};
+
+/** What shows a page from its input in a pager, best first. */
+const VIEWERS: readonly (readonly [string, ...string[]])[] = [["mandoc", "-a"], ["man", "-l", "-"]];
+
+/** Shows a page: on a terminal by mandoc or man, where there is one of them and it may be run;
+ *  else returns the plain text, to be printed. Empty: it has been shown. */
+export async function manual(page: Page): Promise<string> {
+  const { source, text } = MANUAL[page];
+  if (process.stdout.isTTY) {
+    const input = (await source()).default;
+    for (const [viewer, ...options] of VIEWERS) {
+      if (shown(viewer, options, input)) return "";
+    }
+  }
+  return (await text()).default;
+}
+
+function shown(viewer: string, options: readonly string[], input: string): boolean {
+  try {
+    const stdio = ["pipe", "inherit", "ignore"] as const;
+    return spawnSync(viewer, [...options], { input, stdio: [...stdio] }).status === 0;
+  } catch {
+    return false; // Deno without --allow-run for it
+  }
+}

@@ -1,0 +1,230 @@
+/** Every option of the command line, once: name, value, help line and what it sets. Parser, --help,
+ *  completions and a test of the papers all read this table. */
+
+import { type Network, parseNetwork } from "./codec/ip.ts";
+import { UsageError } from "./errors.ts";
+import { parseMetricsAddress, WANTED } from "./metrics/address.ts";
+import type { Options, Print } from "./options.ts";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Option {
+  /** `-c` or `--pending`. */
+  readonly name: string;
+  /** Name of the value in the help, or its possible values as `a|b`; absent: a flag. In brackets: it
+   *  may be left out, and is then the empty text. */
+  readonly value?: string;
+  readonly help: string;
+  /** Returns what is to be printed instead of served. Throws `UsageError`. */
+  set(options: Options, value: string, env: Env): Print | void;
+}
+
+/** Options under one heading of the help. */
+export interface OptionGroup {
+  readonly title: string;
+  readonly options: readonly Option[];
+}
+
+/** Largest values accepted: what the system's own types hold, or what nobody means. */
+const MAX = { count: 1_000_000, seconds: 2_000_000, backlog: 65_535, id: 4_294_967_294 };
+
+/** What --completion knows. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+export type Shell = typeof SHELLS[number];
+
+/** What --man knows, the first one by default. */
+export const PAGES = [
+  "sslserver",
+  "tcprules",
+  "tcprulescheck",
+  "ucspi-tls",
+  "sslserver-environment",
+] as const;
+export type Page = typeof PAGES[number];
+
+/** In the order of the help. */
+export const OPTIONS: readonly OptionGroup[] = [
+  {
+    title: "Log",
+    options: [
+      flag("-q", "print nothing", (o) => o.verbosity = 0),
+      flag("-Q", "print errors (default)", (o) => o.verbosity = 1),
+      flag("-v", "print status lines too", (o) => o.verbosity = 2),
+      flag("-V", "print protocol and cipher too", (o) => o.verbosity = 3),
+      {
+        name: "--log",
+        value: "text|json",
+        help: "form of the lines on stderr (text)",
+        set(o, value) {
+          o.log = oneOf("--log", value, ["text", "json"]);
+        },
+      },
+      flag("-1", "print the local port to stdout when ready", (o) => o.printPort = true),
+      text("--metrics", "where", "answer Prometheus on host:port or a unix socket", (o, value) => {
+        o.metrics = parseMetricsAddress(value);
+        if (!o.metrics) throw badValue("--metrics", value, WANTED);
+      }),
+    ],
+  },
+  {
+    title: "Network",
+    options: [
+      flag("-4", "resolve host to IPv4", (o) => o.family = 4),
+      flag("-6", "resolve host to IPv6; set PROTO and the TCP6 variables", (o) => o.family = 6),
+      text("-I", "if", "interface of a link-local IPv6 host", (o, s) => o.interface = s),
+      number("-b", "n", "listen backlog (1024)", 1, MAX.backlog, (o, n) => o.backlog = n),
+      flag("-o", "leave IP options alone", (o) => o.keepIpOptions = true),
+      flag("-O", "kill IP options (default)", (o) => o.keepIpOptions = false),
+      flag("-d", "let small packets wait (Nagle)", (o) => o.noDelay = false),
+      flag("-D", "send at once (default)", (o) => o.noDelay = true),
+      {
+        name: "--proxy-from",
+        value: "nets",
+        help: "expect a PROXY header from these networks, and only these",
+        set(o, value) {
+          o.proxyFrom = value.split(",").map((text) => network("--proxy-from", text.trim()));
+        },
+      },
+    ],
+  },
+  {
+    title: "Limits",
+    options: [
+      number("-c", "n", "programs at once (40)", 1, MAX.count, (o, n) => o.concurrency = n),
+      number(
+        "--pending",
+        "n",
+        "connections not through their handshake (1000)",
+        1,
+        MAX.count,
+        (o, n) => o.pending = n,
+      ),
+      seconds("-t", "seconds for ident (26)", (o, n) => o.identTimeout = n),
+      seconds("-T", "seconds for the TLS handshake (26)", (o, n) => o.handshakeTimeout = n),
+      seconds("-w", "seconds of silence in a connection (3600)", (o, n) => o.idleTimeout = n),
+    ],
+  },
+  {
+    title: "Admission",
+    options: [
+      text("-x", "rules", "obey this rules file after DNS and ident", (o, s) => o.rules = s),
+      text("-y", "rules", "obey this rules file before DNS and ident", (o, s) => o.earlyRules = s),
+      flag("-X", "allow a rules file to be missing", (o) => o.allowMissingRules = true),
+      flag("-h", "look up the client's name in DNS (default)", (o) => o.remoteName = true),
+      flag("-H", "do not", (o) => o.remoteName = false),
+      flag("-p", "believe it only if it points back to the address", (o) => o.paranoid = true),
+      flag("-P", "believe it (default)", (o) => o.paranoid = false),
+      text("-l", "name", "the local name; do not ask DNS", (o, s) => o.localName = s),
+      flag("-r", "ask the client's ident server", (o) => o.ident = true),
+      flag("-R", "do not (default)", (o) => o.ident = false),
+    ],
+  },
+  {
+    title: "TLS",
+    options: [
+      flag("-n", "the program says when TLS begins (UCSPI-TLS)", (o) => o.delayed = true),
+      flag("-N", "at once (default)", (o) => o.delayed = false),
+      flag("-m", "require a valid client certificate", (o) => o.clientCertificate = "valid"),
+      flag("-z", "require one that names the client's host", (o) => o.clientCertificate = "match"),
+      flag("-Z", "require none (default)", (o) => o.clientCertificate = "none"),
+      flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
+      flag("--self-signed", "serve with a throw-away certificate", (o) => o.selfSigned = true),
+    ],
+  },
+  {
+    title: "Program",
+    options: [
+      text("-B", "text", "write text to the client first", (o, s) => o.banner = s),
+      flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
+      flag("-S", "do not (default)", (o) => o.tlsVariables = false),
+      flag("-e", "set tcpserver's variables too", (o) => o.tcpVariables = true),
+      flag("-E", "do not (default)", (o) => o.tcpVariables = false),
+      number("-g", "gid", "run as group gid", 1, MAX.id, (o, n) => o.gid = n),
+      number("-u", "uid", "run as user uid", 1, MAX.id, (o, n) => o.uid = n),
+      {
+        name: "-U",
+        help: "run as $UID, $GID and the groups of $GIDLIST",
+        set(o, _value, env) {
+          o.uid = wholeNumber("$UID for -U", env["UID"] ?? "", 1, MAX.id);
+          o.gid = wholeNumber("$GID for -U", env["GID"] ?? "", 1, MAX.id);
+          o.groups = env["GIDLIST"]
+            ? env["GIDLIST"].split(",").map((gid) => wholeNumber("$GIDLIST for -U", gid, 0, MAX.id))
+            : undefined;
+        },
+      },
+    ],
+  },
+  {
+    title: "Instead of serving",
+    options: [
+      flag("--check", "say what is wrong with all this", (o) => o.check = true),
+      { name: "--help", help: "print this", set: () => ({ print: "help" }) },
+      {
+        name: "--man",
+        value: "[page]",
+        help: "print a manual page (sslserver)",
+        set: (_o, value) => ({ print: "manual", page: oneOf("--man", value || PAGES[0], PAGES) }),
+      },
+      {
+        name: "--completion",
+        value: SHELLS.join("|"),
+        help: "print the completions for a shell",
+        set: (_o, value) => ({ print: "completion", shell: oneOf("--completion", value, SHELLS) }),
+      },
+      { name: "--version", help: "print the version", set: () => ({ print: "version" }) },
+    ],
+  },
+];
+
+/** What an assignment yields is not meant as something to print. */
+type Setter<T> = (options: Options, value: T) => unknown;
+
+function flag(name: string, help: string, set: (options: Options) => unknown): Option {
+  return { name, help, set: (o) => void set(o) };
+}
+
+function text(name: string, value: string, help: string, set: Setter<string>): Option {
+  return { name, value, help, set: (o, v) => void set(o, v) };
+}
+
+function number(
+  name: string,
+  value: string,
+  help: string,
+  min: number,
+  max: number,
+  set: Setter<number>,
+): Option {
+  return { name, value, help, set: (o, v) => void set(o, wholeNumber(name, v, min, max)) };
+}
+
+function seconds(name: string, help: string, set: Setter<number>): Option {
+  return number(name, "s", help, 1, MAX.seconds, set);
+}
+
+function wholeNumber(name: string, value: string, min: number, max: number): number {
+  const n = /^[0-9]{1,10}$/.test(value) ? Number(value) : NaN;
+  if (!(n >= min && n <= max)) throw badValue(name, value, `a number from ${min} to ${max}`);
+  return n;
+}
+
+function oneOf<T extends string>(name: string, value: string, words: readonly T[]): T {
+  const word = words.find((word) => word === value);
+  if (word === undefined) {
+    const all = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+    throw badValue(name, value, all);
+  }
+  return word;
+}
+
+function network(name: string, text: string): Network {
+  try {
+    return parseNetwork(text);
+  } catch {
+    throw badValue(name, text, "networks such as 10.0.0.0/8,2001:db8::/32");
+  }
+}
+
+function badValue(name: string, value: string, wanted: string): UsageError {
+  return new UsageError(`option ${name} wants ${wanted}, not '${value}'`);
+}
