@@ -3,6 +3,7 @@
 
 import process from "node:process";
 import type { Deps } from "../deps.ts";
+import { HandshakeError } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import type { Sample } from "./exposition.ts";
 import type { Metrics, Traffic, Watch } from "./observer.ts";
@@ -165,7 +166,8 @@ class ConnectionWatch implements Watch {
       this.#outcome = "not_run";
       return;
     }
-    const handshake = this.#stage === "handshake";
+    // With -n the client may be gone before the handshake has begun.
+    const handshake = this.#stage === "handshake" || why instanceof HandshakeError;
     const failure = failureOf(why);
     if (handshake) this.#metrics.failures.add(failure);
     this.#outcome = outcomeOf(failure, handshake);

@@ -197,6 +197,28 @@ claim("who gives way to newer connections is counted", async (t) => {
   });
 });
 
+claim(
+  "UCSPI-TLS: a handshake that does not come is the outcome, and its program counts",
+  async (t) => {
+    const program = ["sh", "-c", "printf hello; printf y >&3; exec cat <&4 >&5"];
+    const server = await t.start({ options: ["--metrics", ":0", "-n", "-T", "1"], program });
+    const url = await where(server);
+    const raw = await Raw.connect(server.port);
+    await raw.closedWithin();
+    await assertCounts(t, url, {
+      connections_accepted_total: 1,
+      'connections_total{outcome="timed_out"}': 1,
+      'handshake_failures_total{reason="timed_out"}': 1,
+      'programs_total{result="ok"}': 1,
+      sent_bytes_total: 5,
+      admission_duration_seconds_count: 1,
+      spawn_duration_seconds_count: 1,
+      connection_duration_seconds_count: 1,
+    });
+  },
+  { forms: WITH_FFI },
+);
+
 claim("programs are shown as long as they run", async (t) => {
   const server = await t.start({ options: ["--metrics", ":0", "-c", "2", "-w", "30"] });
   const url = await where(server);

@@ -148,6 +148,18 @@ test("UCSPI-TLS: a failed handshake is the outcome although a program ran", () =
   });
 });
 
+test("UCSPI-TLS: a client that has gone before its handshake counts as one that failed", () => {
+  const seen = counts((watch) => {
+    watch.admitted();
+    watch.starting();
+    watch.started();
+    watch.failed(new HandshakeError("connection closed by the peer"));
+    watch.over();
+  });
+  assert.equal(seen['connections_total{outcome="handshake_failed"}'], 1);
+  assert.equal(seen['handshake_failures_total{reason="closed_by_client"}'], 1);
+});
+
 test("times are in seconds, each from the beginning of its stage", () => {
   let now = 0;
   const metrics = new ServerMetrics(() => now);
