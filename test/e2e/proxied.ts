@@ -19,7 +19,7 @@ export interface Proxied {
 
 /** Sends `header`, then speaks; returns what the program said. */
 export async function proxied(
-  server: Server,
+  server: Pick<Server, "port">,
   header: Uint8Array | string,
   { from = "127.0.0.1", secure = true, say, slowly = false, signal }: Proxied = {},
 ): Promise<string> {
