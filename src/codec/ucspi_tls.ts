@@ -31,18 +31,21 @@ export class Tap {
   }
 
   /** A ClientHello that came after the program's last output; or one of which the client had sent at
-   *  least the beginning in one go with the command before it, ahead of the answer. */
+   *  least the beginning in one go with the command before it, ahead of the answer. Nothing is
+   *  remembered afterwards. */
   hello(): Uint8Array {
-    const early = helloIn(concat(this.#previous));
-    if (early.length > 0) return concat([early, ...this.#current]);
-    return helloIn(concat(this.#current));
+    const [previous, current] = [this.#previous, this.#current];
+    this.#previous = []; // a connection may live on for hours
+    this.#current = [];
+    const border = previous.reduce((sum, chunk) => sum + chunk.length, 0);
+    return helloIn(concat([...previous, ...current]), border);
   }
 }
 
-/** What begins like a ClientHello, at the beginning or after the end of a line. */
-function helloIn(bytes: Uint8Array): Uint8Array {
+/** What begins like a ClientHello: at the beginning, at `border`, or after the end of a line. */
+function helloIn(bytes: Uint8Array, border: number): Uint8Array {
   for (let at = 0; at < bytes.length; at++) {
-    const newLine = at === 0 || bytes[at - 1] === 0x0a;
+    const newLine = at === 0 || at === border || bytes[at - 1] === 0x0a;
     const major = bytes[at + 1] ?? MAJOR;
     if (newLine && bytes[at] === HANDSHAKE && major === MAJOR) return bytes.subarray(at);
   }

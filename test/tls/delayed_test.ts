@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
-import { environmentMessage } from "../../src/codec/ucspi_tls.ts";
 import type { RelayOptions } from "../../src/relay.ts";
 import {
   type DelayedEnds,
@@ -504,15 +503,4 @@ test("an idle connection ends by SIGTERM, also in the plain phase", async () => 
   assert.ok(phase.client.destroyed);
   phase.die(15);
   assert.deepEqual(await phase.done, { status: 15 });
-});
-
-test("the answer to Y is NAME=value NUL for each, and one more NUL", () => {
-  const message = (variables: [string, string][]): string =>
-    new TextDecoder().decode(environmentMessage(variables));
-  assert.equal(message([]), "\0");
-  assert.equal(
-    message([["SSL_PROTOCOL", "TLSv1.3"], ["SSL_CLIENT_S_DN", "/CN=ü\n"], ["EMPTY", ""]]),
-    "SSL_PROTOCOL=TLSv1.3\0SSL_CLIENT_S_DN=/CN=ü\n\0EMPTY=\0\0",
-  );
-  assert.equal(message([["A", "x\0B=forged"]]), "A=x?B=forged\0\0");
 });
