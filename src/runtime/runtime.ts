@@ -143,9 +143,11 @@ export interface DelayedEnds {
   /** SSLREADFD and SSLWRITEFD. */
   readonly tlsInput: Sink;
   readonly tlsOutput: Source;
-  /** True when something, or the end, is there to be read from SSLCTLFD. */
+  /** True when something, or the end, is there to be read from SSLCTLFD. Means something while
+   *  `controlInput` flows: what a paused one has taken in already is not always seen. What a flowing
+   *  one has taken in is delivered before the next turn of the event loop. */
   controlReadable(): boolean;
-  /** True when the program's fd 1 holds bytes that `Program.output` has not delivered yet. */
+  /** The same for the program's fd 1 and `Program.output`. */
   outputReadable(): boolean;
 }
 
