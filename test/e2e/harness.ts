@@ -388,6 +388,7 @@ export function formCommand(form: Form, program: string): string[] {
 export function denoPermissions(program: string, ffi: boolean): string[] {
   return [
     "--no-prompt",
+    "--v8-flags=--max-semi-space-size=1",
     "--allow-net",
     "--allow-read",
     "--allow-env",
