@@ -30,6 +30,8 @@ import { PRODUCT } from "./version.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const DAY = 86_400_000;
+/** DNS questions at once at most; each has a socket and a port of its own (28,000 by default). */
+const MAX_QUESTIONS = 4096;
 
 /** A server that only needs to be started. */
 export interface Assembled {
@@ -70,6 +72,9 @@ export async function assemble(
   const resolver = new Resolver({
     config: new DnsConfig({ env }),
     onAnswer: (status) => metrics.asked(status),
+    // A question for each connection that may wait for one, and some for our own names: with fewer,
+    // clients from zones that never answer would hold up all others.
+    limits: { inFlight: Math.min(options.pending, MAX_QUESTIONS) + 16 },
   });
   const address = await listenAddress(options, resolver);
   const clientAuths = new ClientAuths({
