@@ -27,6 +27,8 @@ export interface GateOptions {
 
 export class Gate {
   listener: Listener | undefined;
+  /** Called when a connection has left. */
+  onLeave: () => void = () => {};
   /** Not through their handshake; those that have sent nothing, oldest first. */
   readonly #pending = new Set<Connection>();
   readonly #silent = new Set<Connection>();
@@ -96,7 +98,7 @@ export class Gate {
   #remove(conn: Connection): void {
     this.#silent.delete(conn);
     this.#pending.delete(conn);
-    this.#open.delete(conn);
+    if (this.#open.delete(conn)) this.onLeave();
   }
 
   /** Waits for one of the -c places, first come first served. The function it gives returns the

@@ -9,7 +9,8 @@ import type { Sink, Socket, Source, Stream } from "./runtime/runtime.ts";
 
 /** After the server's FIN a client may take its time to close, or still send; what it sends is read
  *  and dropped, since closing with bytes unread makes the system send a reset, and a reset can
- *  overtake output that the client has not read yet (RFC 1122 4.2.2.13). In milliseconds. */
+ *  overtake output that the client has not read yet (RFC 1122 4.2.2.13). Counts from when the client
+ *  has everything; until then it has the idle limit. In milliseconds. */
 const LINGER = 10_000;
 
 export interface Relay {
@@ -63,7 +64,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
     if (status === undefined || !outputDone || stopped) return;
     clearTimeout(timer);
     input.destroy();
-    if (!clientGone) linger(channel, options.onGone);
+    if (!clientGone) linger(channel, options);
     resolve(status);
   };
   /** Nothing can reach the client any more: end of file for the program, EPIPE if it writes on. */
@@ -167,20 +168,28 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
   };
 }
 
-/** Reads and drops until the client closes too, or its time is up. */
-function linger(channel: Stream, onGone: () => void): void {
-  let open = true;
+/** Reads and drops until the client closes too, or its time is up. Its end of data is no reason to
+ *  close: output may still be on its way to a slow reader. */
+function linger(channel: Stream, { socket, idleTimeout, onGone }: RelayOptions): void {
+  let unsent = socket.unacknowledged();
+  let moved = Date.now();
+  const look = (): void => {
+    const now = socket.unacknowledged();
+    if (now !== unsent) moved = Date.now();
+    unsent = now;
+    if (now === 0 || Date.now() - moved >= idleTimeout * 1000) {
+      channel.destroy();
+      close();
+    } else timer = setTimeout(look, LINGER);
+  };
+  let timer = setTimeout(look, LINGER);
   const close = (): void => {
-    if (!open) return;
-    open = false;
     clearTimeout(timer);
-    channel.destroy();
     onGone();
   };
-  const timer = setTimeout(close, LINGER);
   channel.onData = () => {};
   channel.onDrain = () => {};
-  channel.onEnd = close;
+  channel.onEnd = () => {};
   channel.onClose = close;
   channel.resume();
 }

@@ -41,8 +41,10 @@ export function serve(address: ListenAddress, deps: Deps): Server {
   const connections = new Set<Connection>();
   const programs = new Set<Program>();
   let draining = false;
+  let ending = false;
   const settle = (): void => {
-    if (draining && connections.size === 0) resolve();
+    // A client may still be reading what its program has left.
+    if (draining && connections.size === 0 && (ending || deps.gate.open === 0)) resolve();
   };
   const listener = listen(deps.runtime, address, (socket) => {
     const conn = describe(socket, deps.options, deps.metrics.watch());
@@ -53,6 +55,7 @@ export function serve(address: ListenAddress, deps: Deps): Server {
     });
   });
   deps.gate.listener = listener;
+  deps.gate.onLeave = settle;
   const drain = (): void => {
     if (draining) return;
     draining = true;
@@ -66,7 +69,9 @@ export function serve(address: ListenAddress, deps: Deps): Server {
     closed,
     drain,
     end(grace = 0) {
+      ending = true;
       drain();
+      settle();
       for (const conn of connections) giveUp(conn, "the server is shutting down");
       for (const program of programs) program.kill("SIGTERM");
       setTimeout(() => {
