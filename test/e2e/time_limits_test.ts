@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Raw, talk } from "./clients.ts";
-import { claim } from "./harness.ts";
+import { claim, within } from "./harness.ts";
 
 /** How much later than asked for a limit may strike, in milliseconds. */
 const SLACK = 2500;
@@ -76,4 +76,30 @@ claim("-w 2 leaves a slow but steady reader alone", async (t) => {
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-r", "600000"]);
   assert.equal(facts["received"], "3000000");
   assert.equal(end, "close_notify");
+});
+
+claim("a slow reader gets everything, long after its program has ended", async (t) => {
+  const server = await t.start({
+    options: ["-v"],
+    program: ["head", "-c", "2500000", "/dev/zero"],
+  });
+  // 13 seconds: more than the server grants to a client that has everything.
+  const { facts, end } = await talk(t, server, "", ["-d", "-r", "190000"]);
+  assert.equal(facts["received"], "2500000");
+  assert.equal(end, "close_notify");
+});
+
+claim("a slow reader gets everything, though the server was told to stop", async (t) => {
+  const server = await t.start({
+    options: ["-v"],
+    program: ["head", "-c", "2500000", "/dev/zero"],
+  });
+  const reading = talk(t, server, "", ["-d", "-r", "600000"]);
+  await server.waitFor(/^sslserver: ok /);
+  server.signal("SIGTERM");
+  const { facts, end } = await reading;
+  assert.equal(facts["received"], "2500000");
+  assert.equal(end, "close_notify");
+  const { status } = await within(server.exited, 3000, "it did not end");
+  assert.equal(status, 0);
 });
