@@ -73,8 +73,8 @@ export interface ContextsOptions {
 
 export class Contexts {
   readonly #entries = new Map<string, Entry>();
-  /** Contexts made for the server's own environment. */
-  #atStart = 0;
+  /** Keys of those made for the server's own environment: they stay. */
+  readonly #lasting = new Set<string>();
   readonly #now: () => number;
 
   constructor(readonly options: ContextsOptions) {
@@ -111,9 +111,13 @@ export class Contexts {
     }
     const entry = this.#make(lookup, auth, own);
     this.#entries.set(key, entry);
-    if (!overlay) this.#atStart++;
-    if (this.#entries.size > this.#atStart + MAX_CONTEXTS) {
-      this.#entries.delete(this.#entries.keys().next().value as string);
+    if (!overlay) this.#lasting.add(key);
+    if (this.#entries.size > this.#lasting.size + MAX_CONTEXTS) {
+      for (const oldest of this.#entries.keys()) {
+        if (this.#lasting.has(oldest)) continue;
+        this.#entries.delete(oldest);
+        break;
+      }
     }
     return entry.prepared;
   }
@@ -222,9 +226,7 @@ export class Contexts {
       maxVersion,
       ...(ciphers ? { ciphers } : {}),
       ...(alpn ? { alpn } : {}),
-      ...(auth
-        ? { requestCertificate: { ca: auth.names, required: auth.required && auth.namesAreTrust } }
-        : {}),
+      ...(auth ? { requestCertificate: { ca: auth.names, required: auth.required } } : {}),
     });
     const ders = keyPairs.flatMap(({ chain }) =>
       decodePem(new TextEncoder().encode(chain))[0] ?? []

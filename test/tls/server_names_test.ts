@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Log } from "../../src/log.ts";
+import type { Runtime, TlsSettings } from "../../src/runtime/runtime.ts";
+import { Contexts, type Prepared } from "../../src/tls/context.ts";
+import { makeSelfSigned } from "../../src/tls/self_signed.ts";
+import { type Refusal, ServerNames } from "../../src/tls/server_names.ts";
+import { hostName, message, records, serverName } from "../codec/client_hello_samples.ts";
+
+const dir = fs.mkdtempSync(join(tmpdir(), "names-"));
+after(() => fs.rmSync(dir, { recursive: true, force: true }));
+
+const pair = makeSelfSigned(["own.example"]);
+const KEY = join(dir, "key.pem");
+fs.writeFileSync(KEY, pair.keyPem);
+
+/** A certificate file of its own name; all hold the same certificate. */
+function file(name: string): string {
+  const path = join(dir, `${name}.pem`);
+  if (!fs.existsSync(path)) fs.writeFileSync(path, pair.certPem);
+  return path;
+}
+
+interface Made {
+  names: ServerNames;
+  /** How many contexts the runtime was asked for. */
+  count(): number;
+  select(overlay: Record<string, string>, ...asked: string[]): string;
+  log: string[];
+}
+
+/** Server names of an environment; every certificate has its key in `KEY`. */
+function made(env: Record<string, string>): Made {
+  const log: string[] = [];
+  let count = 0;
+  const runtime = {
+    cipherLists: false,
+    tlsContext: (settings: TlsSettings) => ({ opaque: settings, number: count++ }),
+  } as unknown as Runtime;
+  const contexts = new Contexts({
+    runtime,
+    log: new Log({ verbosity: 1, form: "text", name: "x", write: (lines) => log.push(lines) }),
+    env: (name) => env[name],
+  });
+  const names = new ServerNames(contexts, Object.entries(env));
+  const known = new Map<Prepared, string>();
+  const told = (chosen: Prepared | Refusal): string => {
+    if ("alert" in chosen) return `alert ${chosen.alert}: ${chosen.why}`;
+    if (!known.has(chosen)) known.set(chosen, `context ${known.size}`);
+    return known.get(chosen) as string;
+  };
+  return {
+    names,
+    log,
+    count: () => count,
+    select(overlay, ...asked) {
+      const hello = records(
+        message(asked.length > 0 ? [serverName(...asked.map((name) => hostName(name)))] : []),
+      );
+      return told(names.select(new Map(Object.entries(overlay)), undefined, hello));
+    },
+  };
+}
+
+const named = (name: string, of = name.replace("*", "_")): Record<string, string> => ({
+  [`CERTFILE:${name}`]: file(of),
+  [`KEYFILE:${name}`]: KEY,
+});
+const DEFAULT = { CERTFILE: file("default"), KEYFILE: KEY };
+
+test("exact names win over wildcards, in any case, with or without a dot at the end", () => {
+  const { select } = made({ ...DEFAULT, ...named("A.b.example"), ...named("*.b.example") });
+  const [exact, wild, other] = [
+    select({}, "a.b.example"),
+    select({}, "x.b.example"),
+    select({}, "b.example"),
+  ];
+  assert.equal(new Set([exact, wild, other]).size, 3);
+  assert.equal(select({}, "A.B.EXAMPLE"), exact);
+  assert.equal(select({}, "a.b.example."), exact);
+  assert.equal(select({}, "y.b.example"), wild);
+  for (const name of ["a.b.c.example", ".b.example", "x.y.b.example", "example"]) {
+    assert.equal(select({}, name), other, name);
+  }
+  assert.equal(select({}), other);
+});
+
+test("a malformed hello chooses nothing and is answered decode_error", () => {
+  const { select } = made({ ...DEFAULT, ...named("a.example") });
+  assert.match(
+    select({}, "a.example", "b.example"),
+    /^alert 50: client hello: server name: second/,
+  );
+});
+
+test("without names and SNI_STRICT the hello is not looked at", () => {
+  const { select } = made(DEFAULT);
+  assert.equal(select({}, "a.example", "b.example"), select({}));
+});
+
+test("names that are properties of every object are no names", () => {
+  const { select } = made({ ...DEFAULT, ...named("a.example") });
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    assert.equal(select({}, name), select({}));
+  }
+});
+
+test("SNI_STRICT can come from a rule, and be taken back by one", () => {
+  const loose = made({ ...DEFAULT, ...named("a.example") });
+  assert.match(loose.select({ SNI_STRICT: "1" }, "x.example"), /^alert 112: no certificate for/);
+  assert.match(loose.select({ SNI_STRICT: "1" }), /^alert 112: no server name/);
+  assert.equal(loose.select({ SNI_STRICT: "1" }, "OWN.example"), loose.select({}));
+  const strict = made({ ...DEFAULT, SNI_STRICT: "1" });
+  assert.match(strict.select({ SNI_STRICT: "" }, "x.example"), /^context/);
+});
+
+test("a hostile name is cut and cleaned for the log", () => {
+  const { select } = made({ ...DEFAULT, SNI_STRICT: "1" });
+  const words = select({}, `\n\x1b[2J%${"x".repeat(240)}`);
+  assert.match(
+    words,
+    /^alert 112: no certificate for the server name '\?\?\[2j\?x{94}' \(SNI_STRICT\)$/,
+  );
+});
+
+test("a rule adds names, replaces parts of them and switches them off", () => {
+  const { select } = made({ ...DEFAULT, ...named("a.example"), ...named("*.example") });
+  const [a, wild] = [select({}, "a.example"), select({}, "b.example")];
+  const added = select(named("b.example"), "b.example");
+  assert.ok(![a, wild].includes(added));
+  const other = select({ "CERTFILE:A.example": file("other") }, "a.example");
+  assert.ok(![a, wild, added].includes(other));
+  assert.equal(select({ "CERTFILE:a.example": "", "KEYFILE:a.example": "" }, "a.example"), wild);
+  assert.throws(
+    () => select({ "CERTFILE:a.example": "" }, "a.example"),
+    /unable to use KEYFILE:a\.example: there is no CERTFILE:a\.example/,
+  );
+  assert.throws(() => select({ "CERTFILE:a b": "x" }, "c.example"), /'a b' is no host name/);
+});
+
+test("a rule's own CERTFILE changes the default, not the names", () => {
+  const { select } = made({ ...DEFAULT, ...named("a.example") });
+  const rule = { CERTFILE: file("rule") };
+  assert.equal(select(rule, "a.example"), select({}, "a.example"));
+  assert.notEqual(select(rule, "b.example"), select({}, "b.example"));
+});
+
+test("hundreds of names are made once, at start, and stay", () => {
+  const all = Array.from({ length: 400 }, (_, i) => `n${i}.example`);
+  const { names, count, select } = made(
+    Object.assign({ ...DEFAULT }, ...all.map((name) => named(name))),
+  );
+  names.prepare();
+  assert.equal(count(), 401);
+  for (let i = 0; i < 300; i++) select({ ALPN: `p${i}` }, "none.example");
+  assert.equal(count(), 701);
+  for (const name of all) select({}, name);
+  assert.equal(count(), 701);
+});
+
+test("with --self-signed a named certificate is still the file's", () => {
+  const log = new Log({ verbosity: 0, form: "text", name: "x", write: () => {} });
+  const own = { chain: pair.certPem, key: pair.keyPem };
+  const env: Record<string, string> = named("a.example");
+  const runtime = { tlsContext: (s: TlsSettings) => ({ opaque: s }) } as unknown as Runtime;
+  const contexts = new Contexts({ runtime, log, env: (name) => env[name], keyPair: own });
+  const names = new ServerNames(contexts, Object.entries(env));
+  names.prepare();
+  const chosen = (name: string) =>
+    names.select(new Map(), undefined, records(message([serverName(hostName(name))])));
+  assert.notEqual(chosen("a.example"), chosen("b.example"));
+  assert.equal(chosen("c.example"), chosen("b.example"));
+  contexts.reload();
+});
