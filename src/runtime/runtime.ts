@@ -112,9 +112,9 @@ export interface TlsSettings {
   maxVersion: TlsVersion;
   /** Protocols offered by ALPN, best first. */
   alpn?: string[];
-  /** Ask the client for a certificate, naming the subjects of `ca`; verification is the core's, by
-   *  `TlsSession`. With `required` the library may refuse on its own a client that has none, or none
-   *  that `ca` vouches for, so that the client gets the proper alert. */
+  /** Ask the client for a certificate, naming the subjects of `ca`. With `required` the library
+   *  refuses a client that has none, with the proper alert. It refuses nobody else: what a
+   *  certificate is worth is for the core to say, by `TlsSession`. */
   requestCertificate?: { ca: string[]; required: boolean };
 }
 

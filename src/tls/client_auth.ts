@@ -2,11 +2,13 @@
  *  chain to a verdict. Asking is the TLS library's part, and proof that the client holds the key;
  *  whether the certificate is any good is decided here, the same on every runtime. */
 
+import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { decodePem, encodePem } from "../codec/pem.ts";
-import { signature } from "./files.ts";
+import { readCertificate } from "../codec/x509.ts";
+import { signature, systemReason } from "./files.ts";
 import type { Lookup } from "./settings.ts";
 import { loadTrust, type Trust, type TrustFiles } from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
@@ -17,14 +19,13 @@ export type ClientCertificate = "none" | "valid" | "match";
 
 /** What is asked of the clients of connections with the same settings. */
 export interface ClientAuth {
-  /** Differs where the TLS context must. */
+  /** Differs where the TLS context must: where other names are sent, or a certificate is required
+   *  here and not there. New revocation lists need no new context, so sessions can be resumed. */
   readonly key: string;
   /** Without a valid certificate there is no connection. */
   readonly required: boolean;
   /** Certificates whose subjects go into the request. */
   readonly names: string[];
-  /** These are the trusted ones too, so the TLS library may refuse on its own, with an alert. */
-  readonly namesAreTrust: boolean;
   /** The verdict on a chain (DER, the client's own first). `host`: the client's name, for -z. */
   verify(chain: readonly Uint8Array[], host: string | undefined): ClientVerify;
 }
@@ -33,7 +34,7 @@ const VARIABLES = ["CAFILE", "CADIR", "CCAFILE", "CCADIR", "CCAVERIFY", "VERIFYD
 
 /** Looked at for changes once in so many milliseconds. */
 const RECHECK = 1000;
-/** Settings kept; a rules file can name many. */
+/** Settings kept; a rules file can name many. The one unused longest makes room. */
 const MAX_ENTRIES = 64;
 /** OpenSSL's own default, and more than any real chain. */
 const MAX_DEPTH = 100;
@@ -57,7 +58,6 @@ export interface ClientAuthsOptions {
 export class ClientAuths {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
-  #generation = 0;
 
   constructor(readonly options: ClientAuthsOptions) {
     this.#now = options.now ?? Date.now;
@@ -69,15 +69,19 @@ export class ClientAuths {
     const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
     const key = VARIABLES.map((name) => lookup(name) ?? "\x01").join("\0");
-    let entry = this.#entries.get(key);
-    if (!entry) {
-      const values = new Map(VARIABLES.map((name) => [name, lookup(name)]));
-      entry = this.#make((name) => values.get(name));
-      this.#entries.set(key, entry);
-      if (this.#entries.size > MAX_ENTRIES) {
-        this.#entries.delete(this.#entries.keys().next().value as string);
-      }
-    } else if (this.#now() - entry.checked >= RECHECK) this.#refresh(entry);
+    const known = this.#entries.get(key);
+    if (known) {
+      this.#entries.delete(key);
+      this.#entries.set(key, known);
+      if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
+      return known.auth;
+    }
+    const values = new Map(VARIABLES.map((name) => [name, lookup(name)]));
+    const entry = this.#make((name) => values.get(name));
+    this.#entries.set(key, entry);
+    if (this.#entries.size > MAX_ENTRIES) {
+      this.#entries.delete(this.#entries.keys().next().value as string);
+    }
     return entry.auth;
   }
 
@@ -115,29 +119,44 @@ export class ClientAuths {
       );
     }
     const crlFile = lookup("CRLFILE") || undefined;
-    const files = [asked.caFile, asked.caDir, hints.caFile, hints.caDir, crlFile]
-      .filter((file) => file !== undefined);
+    const read = (): Material => {
+      const trust = anchors.caFile || anchors.caDir
+        ? loadTrust({ ...anchors, crlFile })
+        : undefined;
+      const named = hinted && hints !== anchors ? certificatesIn(hints) : undefined;
+      return {
+        trust,
+        names: [...new Set(named?.names ?? trust?.pem)],
+        files: [...trust?.files ?? [], ...named?.files ?? []],
+      };
+    };
+    // What is in a folder is known only when it has been read. A file is noted before it is read
+    // for good: a change in between is then seen as one later.
+    let files = [asked.caFile, hints.caFile, crlFile].filter((file) => file !== undefined);
+    if (asked.caDir || hints.caDir) files = [...files, ...read().files];
     const seen = signature(files);
-    const trust = anchors.caFile || anchors.caDir ? loadTrust({ ...anchors, crlFile }) : undefined;
-    const names = hinted && hints !== anchors ? certificatesIn(hints) : trust?.pem ?? [];
-    const trusted = new Set(trust?.pem);
-    // The files of a folder are known only now. What changed while it was read is seen next time.
-    const all = [...new Set([...files, ...trust?.files ?? []])];
-    const unchanged = signature(files) === seen;
+    const { trust, names } = read();
+    const about = JSON.stringify([required, names]);
     return {
       auth: {
-        key: String(++this.#generation),
+        key: createHash("sha256").update(about).digest("base64"),
         required,
         names,
-        namesAreTrust: names.length === trusted.size && names.every((pem) => trusted.has(pem)),
         verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
       },
       lookup,
-      files: all,
-      seen: unchanged ? signature(all) : "",
+      files,
+      seen,
       checked: this.#now(),
     };
   }
+}
+
+/** What was read, and from which files, folders included. */
+interface Material {
+  trust: Trust | undefined;
+  names: string[];
+  files: string[];
 }
 
 /** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.
@@ -180,22 +199,25 @@ function verifier(
   };
 }
 
-/** Certificates of a file or folder, which may hold none at all. */
-function certificatesIn({ caFile, caDir }: TrustFiles): string[] {
-  const pems: string[] = [];
+/** Certificates of a file, which may hold none at all, and of a folder. Read one by one, so that the
+ *  TLS library is given none that it would refuse (Bun), or send as it is (Deno). */
+function certificatesIn({ caFile, caDir }: TrustFiles): { names: string[]; files: string[] } {
+  const names: string[] = [];
   if (caFile) {
     try {
       for (const { label, bytes } of decodePem(fs.readFileSync(caFile))) {
-        if (label.endsWith("CERTIFICATE")) pems.push(encodePem("CERTIFICATE", bytes));
+        if (label.endsWith("CERTIFICATE")) {
+          names.push(encodePem("CERTIFICATE", readCertificate(bytes).der));
+        }
       }
     } catch (error) {
       throw new FatalError(
-        `unable to read CCAFILE ${caFile}: ${reason(error)}`,
+        `unable to read CCAFILE ${caFile}: ${systemReason(error)}`,
         EXIT.system,
         "it wants certificates in PEM form, none for an empty list, or - to ask for none",
       );
     }
   }
-  if (caDir) pems.push(...loadTrust({ caDir }).pem);
-  return pems;
+  const folder = caDir ? loadTrust({ caDir }) : undefined;
+  return { names: [...names, ...folder?.pem ?? []], files: [...folder?.files ?? []] };
 }

@@ -244,7 +244,8 @@ export class Contexts {
   }
 }
 
-interface Files {
+/** What the files of a configuration hold. */
+export interface Files {
   certificates: NamedFile[];
   keys: NamedFile[];
 }
@@ -253,7 +254,10 @@ function filesOf({ certificateFiles, keyFiles }: TlsConfig): string[] {
   return [...certificateFiles, ...keyFiles];
 }
 
-function readFiles({ certificateFiles, keyFiles }: TlsConfig): { files: Files; content: string } {
+/** The files of a configuration, and a hash of what they hold. Throws `FatalError`. */
+export function readFiles(
+  { certificateFiles, keyFiles }: TlsConfig,
+): { files: Files; content: string } {
   const hash = createHash("sha256");
   const read = (what: string, hint: string) => (path: string): NamedFile => {
     try {

@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { encodePem } from "../../src/codec/pem.ts";
+import { FatalError } from "../../src/errors.ts";
+import { Log } from "../../src/log.ts";
+import { type ClientAuth, ClientAuths, type ClientCertificate } from "../../src/tls/client_auth.ts";
+import { certify, type Holder, NOW, revoke } from "./authority.ts";
+
+const folder = fs.mkdtempSync(join(tmpdir(), "client-auth-"));
+after(() => fs.rmSync(folder, { recursive: true }));
+
+/** Writes PEM blocks under a name, as an administrator should: beside, then renamed. */
+function file(name: string, label: string, ...ders: Uint8Array[]): string {
+  const path = join(folder, name);
+  fs.writeFileSync(`${path}.new`, ders.map((der) => encodePem(label, der)).join(""));
+  fs.renameSync(`${path}.new`, path);
+  return path;
+}
+const authorities = (name: string, ...holders: Holder[]): string =>
+  file(name, "CERTIFICATE", ...holders.map(({ der }) => der));
+const lists = (name: string, ...ders: Uint8Array[]): string => file(name, "X509 CRL", ...ders);
+
+const root = certify({ name: "root", ca: true });
+const other = certify({ name: "other", ca: true });
+const middle = certify({ name: "middle", by: root, ca: true });
+const lower = certify({ name: "lower", by: middle, ca: true });
+const leaf = certify({ name: "leaf.example", by: root });
+const second = certify({ name: "second", by: root });
+const stranger = certify({ name: "stranger", by: other });
+const deep = certify({ name: "deep", by: lower });
+const ROOT = authorities("root.pem", root);
+const OTHER = authorities("other.pem", other);
+const EMPTY = file("empty.pem", "CERTIFICATE");
+
+type Variables = Record<string, string>;
+
+interface Bench {
+  auths: ClientAuths;
+  said: string[];
+  /** Lets the time pass after which files are looked at. */
+  later(): void;
+}
+
+function bench(option: ClientCertificate, env: Variables): Bench {
+  const said: string[] = [];
+  let now = NOW;
+  const log = new Log({
+    verbosity: 1,
+    form: "text",
+    name: "t",
+    write: (lines) => said.push(...lines.trimEnd().split("\n")),
+  });
+  const auths = new ClientAuths({ option, env: (name) => env[name], log, now: () => now });
+  return {
+    auths,
+    said,
+    later() {
+      now += 1000;
+      auths.get();
+      log.flush();
+    },
+  };
+}
+
+const asked = (option: ClientCertificate, env: Variables, rule?: Variables) =>
+  bench(option, env).auths.get(rule && new Map(Object.entries(rule)));
+const verdict = (auth: ClientAuth | undefined, ...chain: Holder[]): string =>
+  auth?.verify(chain.map(({ der }) => der), undefined) ?? "not asked";
+
+/** What a client with a good certificate, one of a stranger's, and none meets. */
+function outcome(auth: ClientAuth | undefined): string {
+  if (!auth) return "none";
+  const demand = auth.required ? "required" : "optional";
+  const words = [verdict(auth, leaf), verdict(auth, stranger), verdict(auth)]
+    .map((text) => text.replace(/:.*/, ""));
+  return [demand, auth.names.length, ...words].join(" ");
+}
+
+const JUDGED = "SUCCESS FAILED NONE";
+const SEEN = "GENEROUS GENEROUS NONE";
+const TABLE: [option: ClientCertificate, env: Variables, expected: string][] = [
+  ["none", {}, "none"],
+  ["none", { CAFILE: ROOT, CADIR: folder, VERIFYDEPTH: "3", CRLFILE: "/nowhere" }, "none"],
+  ["none", { CCAFILE: "", CCADIR: "" }, "none"],
+  ["none", { CCAFILE: "-" }, "none"],
+  ["none", { CCAFILE: "-", CCAVERIFY: "1", CAFILE: ROOT }, "none"],
+  ["none", { CCAFILE: "-", CCADIR: folder }, "none"],
+  ["valid", { CCAFILE: "-", CAFILE: ROOT }, "none"],
+  ["match", { CCAFILE: "-" }, "none"],
+  ["none", { CCAFILE: EMPTY }, `optional 0 ${SEEN}`],
+  ["none", { CCAFILE: "/dev/null" }, `optional 0 ${SEEN}`],
+  ["none", { CCAFILE: OTHER }, `optional 1 ${SEEN}`],
+  ["none", { CCAFILE: OTHER, CAFILE: ROOT }, `optional 1 ${JUDGED}`],
+  ["none", { CCAFILE: EMPTY, CAFILE: ROOT }, `optional 0 ${JUDGED}`],
+  ["none", { CCAVERIFY: "1", CAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["none", { CCAVERIFY: "", CAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["none", { CCAVERIFY: "1", CCAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["valid", { CAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["match", { CAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["valid", { CCAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["valid", { CCAFILE: OTHER, CAFILE: ROOT }, `required 1 ${JUDGED}`],
+  ["valid", { CCAFILE: EMPTY, CAFILE: ROOT }, `required 0 ${JUDGED}`],
+  ["valid", { CAFILE: authorities("twice.pem", root, root) }, `required 1 ${JUDGED}`],
+];
+
+test("what is asked of clients, and what their certificates are worth", () => {
+  for (const [option, env, expected] of TABLE) {
+    assert.equal(outcome(asked(option, env)), expected, `${option} ${JSON.stringify(env)}`);
+  }
+});
+
+test("folders serve as files do", () => {
+  const some = join(folder, "some");
+  fs.mkdirSync(some);
+  fs.copyFileSync(ROOT, join(some, "root.pem"));
+  assert.equal(outcome(asked("valid", { CADIR: some })), `required 1 ${JUDGED}`);
+  assert.equal(outcome(asked("valid", { CCADIR: some })), `required 1 ${JUDGED}`);
+  assert.equal(outcome(asked("none", { CCADIR: some })), `optional 1 ${SEEN}`);
+  const both = { CCADIR: some, CCAFILE: OTHER, CAFILE: OTHER };
+  assert.equal(outcome(asked("none", both)), "optional 2 FAILED SUCCESS NONE");
+});
+
+test("a rule lies over the server's environment, variable by variable", () => {
+  const env = { CAFILE: ROOT };
+  const rows: [option: ClientCertificate, rule: Variables, expected: string][] = [
+    ["none", {}, "none"],
+    ["none", { CCAVERIFY: "" }, `required 1 ${JUDGED}`],
+    ["none", { CCAFILE: EMPTY }, `optional 0 ${JUDGED}`],
+    ["none", { CCAFILE: EMPTY, CAFILE: OTHER }, "optional 0 FAILED SUCCESS NONE"],
+    ["none", { CCAFILE: EMPTY, CAFILE: "" }, `optional 0 ${SEEN}`],
+    ["valid", { CCAFILE: "-" }, "none"],
+    ["valid", { CAFILE: OTHER }, "required 1 FAILED SUCCESS NONE"],
+    ["valid", { LOOP: "x" }, `required 1 ${JUDGED}`],
+  ];
+  for (const [option, rule, expected] of rows) {
+    assert.equal(outcome(asked(option, env, rule)), expected, `${option} ${JSON.stringify(rule)}`);
+  }
+  const auth = asked("valid", { ...env, CCAFILE: "-" }, { CCAFILE: OTHER });
+  assert.equal(outcome(auth), `required 1 ${JUDGED}`);
+});
+
+test("to require certificates without anybody to trust is fatal, and so are files that do not serve", () => {
+  const damaged = join(folder, "damaged.pem");
+  fs.writeFileSync(damaged, fs.readFileSync(ROOT, "utf8").replace(/\n.{8}/, "\nAAAAAAAA"));
+  const rows: [option: ClientCertificate, env: Variables, message: RegExp][] = [
+    ["valid", {}, /unable to require client certificates: there is nothing to verify them against/],
+    ["match", { CRLFILE: "/nowhere" }, /nothing to verify them against/],
+    ["none", { CCAVERIFY: "1" }, /nothing to verify them against/],
+    ["valid", { CAFILE: "" }, /nothing to verify them against/],
+    ["valid", { CAFILE: "/nowhere" }, /unable to read CA file \/nowhere: no such file/],
+    ["valid", { CADIR: "/nowhere" }, /unable to read CA folder \/nowhere: no such file/],
+    ["valid", { CAFILE: EMPTY }, /unable to use CA file .*: the file is empty/],
+    ["valid", { CAFILE: damaged }, /unable to use CA file .*damaged\.pem: /],
+    ["valid", { CCAFILE: EMPTY }, /unable to use CA file .*: the file is empty/],
+    ["valid", { CAFILE: ROOT, CRLFILE: "/nowhere" }, /revocation list \/nowhere: no such file/],
+    ["valid", { CAFILE: ROOT, CRLFILE: ROOT }, /revocation list .*: no X509 CRL in it/],
+    ["valid", { CAFILE: ROOT, CCAFILE: "/nowhere" }, /unable to read CCAFILE \/nowhere: no such/],
+    ["none", { CCAFILE: damaged }, /unable to read CCAFILE .*damaged\.pem: /],
+    ["none", { CCADIR: "/nowhere" }, /unable to read CA folder \/nowhere: no such file/],
+    ["valid", { CAFILE: ROOT, VERIFYDEPTH: "-1" }, /unable to use VERIFYDEPTH: '-1'/],
+    ["valid", { CAFILE: ROOT, VERIFYDEPTH: "101" }, /unable to use VERIFYDEPTH: '101'/],
+    ["valid", { CAFILE: ROOT, VERIFYDEPTH: "1e1" }, /unable to use VERIFYDEPTH: '1e1'/],
+  ];
+  for (const [option, env, message] of rows) {
+    const matches = (error: unknown): boolean =>
+      error instanceof FatalError && message.test(error.message);
+    assert.throws(() => asked(option, env), matches, `${option} ${JSON.stringify(env)}`);
+  }
+});
+
+test("VERIFYDEPTH counts intermediates; 1 unless set", () => {
+  const rows: [env: Variables, one: string, two: string][] = [
+    [{}, "SUCCESS", "FAILED:certificate chain too long"],
+    [{ VERIFYDEPTH: "" }, "SUCCESS", "FAILED:certificate chain too long"],
+    [
+      { VERIFYDEPTH: "0" },
+      "FAILED:certificate chain too long",
+      "FAILED:certificate chain too long",
+    ],
+    [{ VERIFYDEPTH: "2" }, "SUCCESS", "SUCCESS"],
+    [{ VERIFYDEPTH: "100" }, "SUCCESS", "SUCCESS"],
+  ];
+  const one = certify({ name: "one", by: middle });
+  for (const [env, first, then] of rows) {
+    const auth = asked("valid", { CAFILE: ROOT, ...env });
+    assert.equal(verdict(auth, one, middle), first, JSON.stringify(env));
+    assert.equal(verdict(auth, deep, lower, middle), then, JSON.stringify(env));
+  }
+});
+
+test("-z wants the client's name in the certificate, where it is known; -m does not", () => {
+  const chain = [leaf.der];
+  const [match, valid] = [asked("match", { CAFILE: ROOT }), asked("valid", { CAFILE: ROOT })];
+  assert.equal(match?.verify(chain, "leaf.example"), "SUCCESS");
+  assert.equal(match?.verify(chain, "other.example"), "FAILED:hostname mismatch");
+  assert.equal(match?.verify(chain, undefined), "SUCCESS");
+  assert.equal(valid?.verify(chain, "other.example"), "SUCCESS");
+});
+
+test("a renewed authority is noticed within a second, and the TLS context with its name", () => {
+  const path = authorities("renewed.pem", root);
+  const { auths, said, later } = bench("valid", { CAFILE: path });
+  const before = auths.get();
+  assert.equal(verdict(before, leaf), "SUCCESS");
+  authorities("renewed.pem", other);
+  assert.equal(verdict(auths.get(), leaf), "SUCCESS", "looked at before its time");
+  later();
+  assert.match(verdict(auths.get(), leaf), /^FAILED/);
+  assert.equal(verdict(auths.get(), stranger), "SUCCESS");
+  assert.notEqual(auths.get()?.key, before?.key);
+  assert.deepEqual(said, []);
+});
+
+test("a renewed revocation list is noticed, and the TLS context stays for sessions to be resumed", () => {
+  const CRLFILE = lists("renewed.crl", revoke(root));
+  const { auths, later } = bench("valid", { CAFILE: ROOT, CRLFILE });
+  const key = auths.get()?.key;
+  assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+  lists("renewed.crl", revoke(root, leaf));
+  later();
+  assert.equal(verdict(auths.get(), leaf), "FAILED:certificate revoked");
+  assert.equal(verdict(auths.get(), second), "SUCCESS");
+  assert.equal(auths.get()?.key, key);
+});
+
+test("files that have not changed are not read again", () => {
+  const path = authorities("still.pem", root);
+  const some = join(folder, "still");
+  fs.mkdirSync(some);
+  fs.copyFileSync(OTHER, join(some, "other.pem"));
+  for (const env of [{ CAFILE: path }, { CADIR: some }, { CAFILE: path, CCADIR: some }]) {
+    const { auths, later } = bench("valid", env);
+    const first = auths.get();
+    later();
+    assert.equal(auths.get(), first, JSON.stringify(env));
+  }
+});
+
+test("a change inside a folder is noticed, of trusted ones and of named ones", () => {
+  for (const variable of ["CADIR", "CCADIR"]) {
+    const some = join(folder, variable);
+    fs.mkdirSync(some);
+    fs.copyFileSync(ROOT, join(some, "one.pem"));
+    const { auths, later } = bench("none", { CCAFILE: EMPTY, [variable]: some });
+    const names = variable === "CADIR" ? 0 : 1;
+    assert.equal(auths.get()?.names.length, names);
+    const first = auths.get();
+    fs.writeFileSync(join(some, "one.pem"), fs.readFileSync(OTHER)); // in place: the folder is as before
+    fs.utimesSync(join(some, "one.pem"), 1, 1);
+    later();
+    const changed = auths.get();
+    assert.notEqual(changed, first, variable);
+    fs.copyFileSync(ROOT, join(some, "two.pem"));
+    later();
+    assert.notEqual(auths.get(), changed, variable);
+    if (variable === "CCADIR") assert.equal(auths.get()?.names.length, 2);
+    else assert.equal(verdict(auths.get(), stranger), "SUCCESS");
+  }
+});
+
+test("a broken renewal is said once, the old authorities stay, and the next good one is taken", () => {
+  const path = authorities("fragile.pem", root);
+  const CRLFILE = lists("fragile.crl", revoke(root, second));
+  const { auths, said, later } = bench("valid", { CAFILE: path, CRLFILE });
+  auths.get();
+  for (const broken of [path, CRLFILE]) {
+    const good = fs.readFileSync(broken);
+    for (const content of ["", "-----BEGIN nothing"]) {
+      fs.writeFileSync(broken, content);
+      later();
+      later();
+      assert.equal(said.length, 1, said.join("\n"));
+      assert.match(
+        said.pop() ?? "",
+        /^t: error: unable to use .*; the old authorities stay in use$/,
+      );
+      assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+      assert.equal(verdict(auths.get(), second), "FAILED:certificate revoked");
+    }
+    fs.rmSync(broken);
+    later();
+    assert.match(said.pop() ?? "", /unable to read .*: no such file or directory; the old/);
+    assert.equal(verdict(auths.get(), second), "FAILED:certificate revoked");
+    fs.writeFileSync(broken, good);
+    later();
+    assert.deepEqual(said, []);
+  }
+  lists("fragile.crl", revoke(root, leaf));
+  later();
+  assert.equal(verdict(auths.get(), leaf), "FAILED:certificate revoked");
+  assert.equal(verdict(auths.get(), second), "SUCCESS");
+});
+
+test("reload() reads at once", () => {
+  const path = authorities("hup.pem", root);
+  const { auths } = bench("valid", { CAFILE: path });
+  assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+  authorities("hup.pem", other);
+  auths.reload();
+  assert.match(verdict(auths.get(), leaf), /^FAILED/);
+});
+
+test("settings in use stay while rules name many others", () => {
+  const { auths } = bench("valid", { CAFILE: ROOT });
+  const first = auths.get();
+  for (let depth = 0; depth < 100; depth++) {
+    assert.ok(auths.get(new Map([["VERIFYDEPTH", String(depth)]])));
+    assert.equal(auths.get(), first);
+  }
+});
