@@ -13,6 +13,7 @@ import { unexpectedHeader } from "./proxy.ts";
 import {
   HandshakeError,
   type Socket,
+  type Stream,
   type TlsContext,
   type TlsSession,
   type TlsStream,
@@ -58,7 +59,7 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
     const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
       deps.handler;
     const session = asked ? stream.session() : undefined;
-    const clientVerify = verifyClient(conn, stream, session, auth);
+    const clientVerify = await verifyClient(conn, stream, session, auth);
     if (deps.metrics.registry) {
       const { protocol, cipher } = session ?? stream.suite();
       conn.watch.secured(protocol, cipher);
@@ -72,18 +73,18 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
   }
 }
 
-/** Throws `HandshakeError` when a valid certificate is required and this is none. The library has
- *  finished its handshake then: what is left to tell the client is close_notify. */
-function verifyClient(
+/** Rejects with `HandshakeError` when a valid certificate is required and this is none. The library
+ *  has finished its handshake then: what is left to tell the client is close_notify. */
+async function verifyClient(
   conn: Connection,
   stream: TlsStream,
   session: TlsSession | undefined,
   auth: ClientAuth | undefined,
-): ClientVerify {
-  if (!auth || !session) return "NONE";
-  const verdict = auth.verify(session.peerCertificates, conn.remote.host);
+): Promise<ClientVerify> {
+  if (!auth) return "NONE";
+  const verdict = auth.verify(session?.peerCertificates ?? [], conn.remote.host);
   if (!auth.required || verdict === "SUCCESS") return verdict;
-  stream.end();
+  await dismiss(conn, stream);
   throw new HandshakeError(
     verdict === "NONE"
       ? "peer did not return a certificate"
@@ -151,22 +152,28 @@ function complete(bytes: Uint8Array): boolean {
   return gatherHello(bytes).is !== "incomplete";
 }
 
-/** Sends an alert in place of a ServerHello (RFC 8446 6; 5.1 for the version bytes) and waits for
- *  the client to close, since closing before could take the alert back. Returns the error. */
+/** Sends an alert in place of a ServerHello (RFC 8446 6; 5.1 for the version bytes). Returns the
+ *  error. */
 async function refuse(conn: Connection, { alert, why }: Refusal): Promise<HandshakeError> {
-  const { socket, abort: { signal } } = conn;
-  await new Promise<void>((resolve) => {
+  conn.socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
+  await dismiss(conn, conn.socket);
+  return new HandshakeError(why);
+}
+
+/** Ends our side and drops what still comes until the client closes: to close with unread input
+ *  makes the kernel send a reset, which could take our last words back. */
+function dismiss({ abort: { signal } }: Connection, stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", done);
       resolve();
     };
     const timer = setTimeout(done, LINGER);
     signal.addEventListener("abort", done);
-    socket.onData = () => {};
-    socket.onEnd = socket.onClose = done;
-    socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
-    socket.end();
-    socket.resume();
+    stream.onData = () => {};
+    stream.onEnd = stream.onClose = done;
+    stream.end();
+    stream.resume();
   });
-  return new HandshakeError(why);
 }
