@@ -59,7 +59,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     socket.destroy();
     if (!rawClosed) linger(raw);
   };
-  const onError = (error: Error) => fail(reason(error));
+  const onError = (error: Error) => fail(wording(error));
   const onClose = () => fail("connection closed");
   socket.on("error", onError).on("close", onClose);
   socket.once("secure", () => {
@@ -81,6 +81,12 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     raw.resume();
   });
   return { done: promise, abort: () => fail("connection closed by the server", true) };
+}
+
+/** The same words as on Bun for what an administrator looks for in the log. */
+function wording(error: Error): string {
+  const text = reason(error);
+  return text === "peer sent no certificates" ? "peer did not return a certificate" : text;
 }
 
 /** What the TLS library reads and writes. Nothing here destroys the raw stream. */
