@@ -5,6 +5,7 @@
  *     -e half|fin|stay|reset   after the last byte: close_notify, FIN alone, nothing, RST
  *     -d only count and hash the answer   -p ms wait before reading   -r bytes per second
  *     -n bytes  send so many bytes of a stream instead of stdin   -w ms wait after the handshake
+ *     -c file   show this certificate and what follows it in the file   -k file  its key
  *   client many PORT COUNT AT_ONCE SEED    random sizes and endings, against `program talk`
  *   client silent PORT COUNT [BYTES]       holds connections; each line on stdin: prints how many
  *                                          are still open
@@ -261,9 +262,9 @@ static int command_talk(int argc, char **argv) {
   struct talk t = { .give = give_input, .take = take_output, .ending = HALF, .context = &f };
   int version = 0, port = atoi(argv[0]);
   int64_t after_handshake = 0;
-  const char *sni = NULL, *alpn = NULL;
+  const char *sni = NULL, *alpn = NULL, *chain = NULL, *key = NULL;
   optind = 1;
-  for (int o; (o = getopt(argc, argv, "236s:a:i:e:dp:P:r:n:w:")) != -1;) {
+  for (int o; (o = getopt(argc, argv, "236s:a:i:e:dp:P:r:n:w:c:k:")) != -1;) {
     if (o == '2' || o == '3') version = o - '0';
     else if (o == '6') address = "::1";
     else if (o == 'i') address = optarg;
@@ -277,6 +278,8 @@ static int command_talk(int argc, char **argv) {
     else if (o == 'r') t.rate = atol(optarg);
     else if (o == 'n') f.stream = strtoull(optarg, NULL, 10);
     else if (o == 'w') after_handshake = atol(optarg);
+    else if (o == 'c') chain = optarg;
+    else if (o == 'k') key = optarg;
     else die("option");
   }
   if (!f.stream) {
@@ -297,7 +300,14 @@ static int command_talk(int argc, char **argv) {
     setsockopt(t.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   }
   nonblocking(t.fd);
-  t.ssl = SSL_new(context_for(version));
+  SSL_CTX *ctx = context_for(version);
+  if (chain) {
+    SSL_CTX_set_security_level(ctx, 0); /* shows bad ones too: the server is to refuse them */
+    if (SSL_CTX_use_certificate_chain_file(ctx, chain) != 1 ||
+        SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+      die("certificate");
+  }
+  t.ssl = SSL_new(ctx);
   SSL_set_fd(t.ssl, t.fd);
   if (sni) SSL_set_tlsext_host_name(t.ssl, sni);
   if (alpn) {
