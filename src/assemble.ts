@@ -212,7 +212,7 @@ function readPassword(runtime: Runtime): string {
 /** Options and settings that this version knows and cannot honour are refused, not swallowed. */
 function refuseUnfinished(env: Env): void {
   const refuse = (what: string): never => {
-    throw new UsageError(`${what} is not supported by ${PRODUCT}`);
+    throw new UsageError(`${what} is not supported by ${PRODUCT}`, `unset ${what.slice(1)}`);
   };
   for (const name of ["SSL_CHROOT", "SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP"]) {
     if (env[name]) refuse(`$${name}`);

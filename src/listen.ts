@@ -31,7 +31,13 @@ export function literalHost(host: string): { ip: string; dualStack: boolean } | 
 export function portNumber(port: string, services = "/etc/services"): number {
   if (/^[0-9]+$/.test(port)) {
     const number = Number(port);
-    if (number > 65_535) throw new FatalError(`unable to use port ${port}: above 65535`);
+    if (number > 65_535) {
+      throw new FatalError(
+        `unable to use port ${port}: above 65535`,
+        undefined,
+        "port is a number up to 65535, 0 for any free one, or a service's name",
+      );
+    }
     return number;
   }
   let text = "";

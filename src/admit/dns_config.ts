@@ -94,7 +94,11 @@ export class DnsConfig {
     try {
       this.#fixed = parseServerList(env["DNSCACHEIP"] ?? "");
     } catch (error) {
-      throw new FatalError(`unable to use $DNSCACHEIP: ${reason(error)}`);
+      throw new FatalError(
+        `unable to use $DNSCACHEIP: ${reason(error)}`,
+        undefined,
+        "set it like DNSCACHEIP=192.0.2.53, or to several addresses with commas",
+      );
     }
     this.#checked = this.#clock.now();
     try {

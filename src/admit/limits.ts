@@ -166,7 +166,11 @@ function once(give: () => void): () => void {
 export function parseLimit(name: string, text: string | undefined): number | undefined {
   if (text === undefined || text === "") return undefined;
   if (!/^[0-9]{1,9}$/.test(text)) {
-    throw new FatalError(`unable to parse ${name}: not a number from 0 to 999999999`);
+    throw new FatalError(
+      `unable to parse ${name}: not a number from 0 to 999999999`,
+      undefined,
+      `set it like ${name}=5, or unset it`,
+    );
   }
   return Number(text);
 }

@@ -95,7 +95,11 @@ function ownAddresses(host: string, family: 0 | 4 | 6): string[] | undefined {
 }
 
 function refuse(host: string, status: Lookup["status"]): never {
-  throw new FatalError(`unable to find address of ${JSON.stringify(host)}: ${CAUSE[status]}`);
+  throw new FatalError(
+    `unable to find address of ${JSON.stringify(host)}: ${CAUSE[status]}`,
+    undefined,
+    "give host as an address of this machine; 0 means all of them",
+  );
 }
 
 const CAUSE: Record<Lookup["status"], string> = {

@@ -1,11 +1,16 @@
 /** `--check`: which suites CIPHERS really leaves. No library tells that, so it is tried: a client
- *  that offers one suite alone, against the server's own settings, over a loopback socket. */
+ *  that offers one suite alone, against the server's own settings, over a loopback socket. Only for
+ *  a runtime that honours cipher lists. */
 
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import tls from "node:tls";
+import { reason } from "../errors.ts";
+import { tlsConfig } from "../tls/settings.ts";
+import type { SitePairs } from "./certificates.ts";
+import type { Findings } from "./finding.ts";
 
-/** The suites of TLS 1.2 that any of the two libraries has, strongest first. */
+/** The suites of TLS 1.2 and below that BoringSSL has for certificates, strongest first. */
 export const SUITES = [
   "ECDHE-ECDSA-AES256-GCM-SHA384",
   "ECDHE-RSA-AES256-GCM-SHA384",
@@ -13,6 +18,7 @@ export const SUITES = [
   "ECDHE-RSA-CHACHA20-POLY1305",
   "ECDHE-ECDSA-AES128-GCM-SHA256",
   "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES128-SHA256",
   "ECDHE-RSA-AES128-SHA256",
   "ECDHE-ECDSA-AES256-SHA",
   "ECDHE-RSA-AES256-SHA",
@@ -22,11 +28,74 @@ export const SUITES = [
   "AES128-GCM-SHA256",
   "AES256-SHA",
   "AES128-SHA",
+  "DES-CBC3-SHA",
 ] as const;
+
+/** Words of OpenSSL's cipher lists that name what BoringSSL does not have: no mistake, no effect. */
+const BYGONE =
+  /DSS|DES|RC4|RC2|IDEA|SEED|CAMELLIA|ARIA|MD5|EXP|LOW|MEDIUM|NULL|SSLv[23]|DH|^-?((ECDSA|RSA)-)?AES(128|256)-(SHA256|SHA384|CCM8?)$/;
+
+/** Says what CIPHERS comes to for the certificates of one site. */
+export async function checkCiphers(
+  { pairs, lookup }: SitePairs,
+  findings: Findings,
+): Promise<void> {
+  const { ciphers, minVersion } = tlsConfig(lookup);
+  if (ciphers === undefined) return;
+  const name = `CIPHERS ${ciphers}`;
+  if (minVersion === "TLSv1.3") {
+    findings.warning(`${name}: does nothing, TLS_MIN_VERSION is TLSv1.3`, "unset one of them");
+    return;
+  }
+  for (const word of unknownWords(ciphers)) {
+    findings.warning(
+      `${name}: '${word}' names no suite`,
+      "look at its spelling; openssl ciphers lists the names",
+    );
+  }
+  let suites: string[];
+  try {
+    suites = await resultingSuites(pairs, ciphers);
+  } catch (error) {
+    findings.error(`${name}: ${reason(error)}`, "try ECDHE+AESGCM:ECDHE+CHACHA20");
+    return;
+  }
+  const list = suites.join(" ");
+  if (suites.length === 0) {
+    findings.error(
+      `${name}: no client of TLS 1.2 gets through with this certificate`,
+      "add suites for its kind of key, ECDHE+AESGCM for one",
+    );
+  } else if (suites.some(isWeak)) {
+    findings.warning(
+      `${name}: leaves ${list}`,
+      "CIPHERS=ECDHE+AESGCM:ECDHE+CHACHA20 keeps out what has no forward secrecy or is old",
+    );
+  } else findings.ok(`${name}: leaves ${list}`);
+}
 
 /** Without forward secrecy, or with a cipher mode that has been attacked. */
 export function isWeak(suite: string): boolean {
   return !suite.startsWith("ECDHE") || !/GCM|CHACHA20/.test(suite);
+}
+
+/** Words that add no suite where they are meant to. Libraries pass over them in silence. */
+export function unknownWords(ciphers: string): string[] {
+  return ciphers.split(/[:, ;]+/).filter((word) => {
+    // Exclusions of what is not there, and commands, do no harm.
+    if (word === "" || /^[!@-]/.test(word)) return false;
+    const bare = word.replace(/^\+/, "");
+    return !BYGONE.test(bare.replaceAll("ECDHE", "")) && !isCipherList(bare);
+  });
+}
+
+function isCipherList(word: string): boolean {
+  try {
+    tls.createSecureContext({ ciphers: word });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The suites with which a TLS 1.2 client gets through. Rejects when the settings make no context. */

@@ -1,32 +1,60 @@
-/** `sslserver --check …`: everything a start would do except listening, and what a start cannot
- *  know. One line per finding; exit code 0: nothing to say, 1: warnings, 111: it would not work. */
+/** `sslserver --check …`: everything a start would do except serving, and what a start cannot know.
+ *  One line per finding on stdout; exit code 0: nothing to say, 1: warnings, 111: it would not work.
+ *  What is wrong in one place does not keep it from looking at the others. */
 
-import fs from "node:fs";
-import process from "node:process";
-import { assemble, type Env } from "../assemble.ts";
-import { checkCertificates } from "../check/certificates.ts";
-import { isWeak, resultingSuites } from "../check/ciphers.ts";
-import { Findings } from "../check/finding.ts";
-import {
-  checkDescriptors,
-  checkPort,
-  checkProgram,
-  checkResolver,
-  checkRules,
-} from "../check/system.ts";
-import { FatalError, UsageError } from "../errors.ts";
+import { assemble, type Assembled, type Env } from "../assemble.ts";
+import { servingUser } from "../check/access.ts";
+import { checkSite, type SitePairs, sites } from "../check/certificates.ts";
+import { checkCiphers } from "../check/ciphers.ts";
+import { type Finding, Findings } from "../check/finding.ts";
+import { checkSettings } from "../check/options.ts";
+import { checkProgram } from "../check/program.ts";
+import { checkRules, type Variables } from "../check/rules.ts";
+import { checkDescriptors, checkPorts, checkResolvers } from "../check/system.ts";
+import { checkTrust } from "../check/trust.ts";
+import { EXIT } from "../errors.ts";
+import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
 import { clean, Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { Lookup } from "../tls/settings.ts";
-import { serverKeyPairs } from "../tls/key_pairs.ts";
-import { tlsConfig } from "../tls/settings.ts";
+import { write } from "./print.ts";
 
-/** Checks and prints to stdout. Throws `UsageError`. */
+/** Checks and prints. Returns the exit code. */
 export async function check(options: Options, env: Env, runtime: Runtime): Promise<number> {
   const findings = new Findings();
-  checkOptions(options, env, runtime, findings);
-  checkNames(env, findings);
+  checkSettings(options, env, runtime, findings);
+  const assembled = await start(options, env, runtime, findings);
+  const who = servingUser(options, runtime);
+  if (!options.selfSigned && (assembled || !options.keyPassword)) {
+    const found = sites(env)
+      .map((site) => checkSite(site, who, assembled?.password, findings))
+      .filter((pairs): pairs is SitePairs => pairs !== undefined);
+    if (runtime.cipherLists) { for (const pairs of found) await checkCiphers(pairs, findings); }
+  }
+  const asked = assembled?.deps.clientAuths.get() !== undefined;
+  if (asked) checkTrust((name) => env[name], who, findings);
+  const address = assembled?.address ?? literalAddress(options);
+  await checkPorts(runtime, address, options, findings);
+  if (assembled) checkDescriptors(assembled.deps.gate.options.descriptors, options, findings);
+  const asksDns = options.remoteName || options.localName === undefined;
+  if (asksDns) await checkResolvers(env, findings);
+  for (const file of new Set([options.earlyRules, options.rules])) {
+    if (file === undefined) continue;
+    checkRules(file, options, who, (variables) => tryTls(assembled, variables), findings);
+  }
+  checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", who, findings);
+  assembled?.close();
+  if (options.verbosity > 0) write(textOf(findings.list, options.log));
+  return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
+}
+
+/** The start, as far as it goes. */
+async function start(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  findings: Findings,
+): Promise<Assembled | undefined> {
   const log = new Log({
     verbosity: 1,
     form: "text",
@@ -34,32 +62,13 @@ export async function check(options: Options, env: Env, runtime: Runtime): Promi
     write: (lines) => fromLog(lines, findings),
   });
   try {
-    const assembled = await assemble(options, env, runtime, log);
-    log.flush();
-    const { deps, address } = assembled;
-    if (!options.selfSigned) {
-      const lookup: Lookup = (name) => env[name];
-      checkCertificates(lookup, options, assembled.password, findings);
-      await checkCiphers(lookup, assembled.password, findings);
-    }
-    checkPort(runtime, address, findings);
-    checkDescriptors(deps.gate.options.descriptors, options, findings);
-    if (options.remoteName || options.localName === undefined) {
-      await checkResolver(deps.admission.resolver, findings);
-    }
-    assembled.close();
+    return await assemble(options, env, runtime, log);
   } catch (error) {
+    findings.failure(error);
+    return undefined;
+  } finally {
     log.flush();
-    if (error instanceof UsageError || !(error instanceof FatalError)) throw error;
-    findings.error(error.message, error.hint ?? "see the man page");
   }
-  for (const file of new Set([options.rules, options.earlyRules])) {
-    if (file !== undefined) checkRules(file, options, findings);
-  }
-  checkProgram(options, env["PATH"] ?? "/bin:/usr/bin", findings);
-  print(findings, options.log);
-  if (findings.list.some(({ level }) => level === "error")) return 111;
-  return findings.list.some(({ level }) => level === "warning") ? 1 : 0;
 }
 
 /** Warnings that the start itself would print. */
@@ -68,111 +77,37 @@ function fromLog(lines: string, findings: Findings): void {
     const [, level, text = ""] = /^check: (\w+): (.*)$/.exec(line) ?? [];
     // Expiry is looked at more closely later on.
     if (level === "warning" && !/certificate .* expire/.test(text)) {
-      findings.warning(text, text.startsWith("DHFILE") ? "unset DHFILE" : "see the man page");
+      findings.warning(text, text.startsWith("DHFILE") ? "unset DHFILE" : "see sslserver --man");
     }
   }
 }
 
-/** Options that do nothing, or work against each other. */
-function checkOptions(
-  options: Options,
-  env: Env,
-  runtime: Runtime,
-  findings: Findings,
-): void {
-  const root = process.getuid?.() === 0;
-  if (options.allowMissingRules && !options.rules && !options.earlyRules) {
-    findings.warning("-X does nothing without -x or -y", "name the rules file: -x FILE");
-  }
-  if (options.paranoid && !options.remoteName) {
-    findings.warning("-p does nothing with -H", "leave out one of them");
-  }
-  if (options.port === "53" && (options.remoteName || options.localName === undefined)) {
-    findings.warning("a server on port 53 that asks the DNS can ask itself", "use -H -l NAME");
-  }
-  if (options.ident && (options.port === "113" || options.port === "53")) {
-    findings.warning(`-r on port ${options.port} can make servers ask each other`, "use -R");
-  }
-  if (root && options.uid === undefined) {
-    findings.warning("programs run as root", "use -u UID and -g GID");
-  }
-  if (!root && options.uid !== undefined && options.uid !== process.getuid?.()) {
-    findings.error(`-u ${options.uid}: only root can switch user`, "start it as root");
-  }
-  if (options.uid !== undefined && options.gid === undefined) {
-    findings.warning("-u without -g keeps the group of whoever starts it", "add -g GID");
-  }
-  if (options.clientCertificate === "match" && !options.remoteName) {
-    findings.warning("-z has no name to match with -H", "leave out -H, or use -m");
-  }
-  if (!runtime.libc) {
-    findings.warning("without FFI the port cannot be tried", "run the check with --allow-ffi");
-  }
-  if (env["MAXCONIP"] && Number(env["MAXCONIP"]) > options.concurrency) {
-    findings.warning(`MAXCONIP ${env["MAXCONIP"]} is above -c ${options.concurrency}`, "raise -c");
+/** Where it would listen, when the start did not come as far as that. */
+function literalAddress(options: Options): ListenAddress | undefined {
+  const literal = literalHost(options.host);
+  if (!literal) return undefined;
+  try {
+    const { backlog, interface: name } = options;
+    return { ...literal, port: portNumber(options.port), backlog, interface: name };
+  } catch {
+    return undefined; // what is wrong with the port, the start has said
   }
 }
 
-/** Misspelled variables are the mistakes nothing else can find. */
-const MISSPELLED: Readonly<Record<string, string>> = {
-  CERT_FILE: "CERTFILE",
-  KEY_FILE: "KEYFILE",
-  SSL_CERTFILE: "CERTFILE",
-  SSL_KEYFILE: "KEYFILE",
-  CERT: "CERTFILE",
-  KEY: "KEYFILE",
-  CA_FILE: "CAFILE",
-  CHAINFILE: "CERTCHAINFILE",
-  CIPHER: "CIPHERS",
-  TLS_UID: "SSL_UID",
-  TLS_GID: "SSL_GID",
-  MAXCONPERIP: "MAXCONIP",
-  TLSMINVERSION: "TLS_MIN_VERSION",
-  DNSCACHE: "DNSCACHEIP",
-};
-
-function checkNames(env: Env, findings: Findings): void {
-  for (const [wrong, right] of Object.entries(MISSPELLED)) {
-    if (env[wrong] !== undefined && env[right] === undefined) {
-      findings.warning(`$${wrong} is not read`, `did you mean ${right}?`);
-    }
-  }
+/** Makes what a connection with these variables of a rule would want. */
+function tryTls(assembled: Assembled | undefined, variables: Variables): void {
+  if (!assembled) return;
+  const { contexts, clientAuths } = assembled.deps;
+  const auth = clientAuths.get(variables);
+  if (contexts.hasDefault(variables)) contexts.get(variables, auth);
 }
 
-async function checkCiphers(
-  lookup: Lookup,
-  password: string | undefined,
-  findings: Findings,
-): Promise<void> {
-  const config = tlsConfig(lookup);
-  if (config.ciphers === undefined || config.minVersion === "TLSv1.3") return;
-  const read = (path: string) => ({ path, bytes: fs.readFileSync(path) });
-  const pairs = serverKeyPairs(
-    config.certificateFiles.map(read),
-    config.keyFiles.map(read),
-    password,
-  );
-  const suites = await resultingSuites(pairs, config.ciphers);
-  const list = suites.join(" ");
-  if (suites.length === 0) {
-    findings.error(
-      `CIPHERS ${config.ciphers}: no client of TLS 1.2 gets through with this certificate`,
-      "add suites for its kind of key, ECDHE+AESGCM for one",
-    );
-  } else if (suites.some(isWeak)) {
-    findings.warning(
-      `CIPHERS ${config.ciphers}: leaves ${list}`,
-      "ECDHE+AESGCM:ECDHE+CHACHA20 keeps out what has no forward secrecy",
-    );
-  } else findings.ok(`CIPHERS ${config.ciphers}: leaves ${list}`);
-}
-
-function print(findings: Findings, form: "text" | "json"): void {
-  const lines = findings.list.map(({ level, text, remedy }) => {
-    if (form === "json") return JSON.stringify({ level, text, remedy });
-    return `${level}: ${printable(text)}${remedy ? `\n    ${printable(remedy)}` : ""}`;
+function textOf(list: readonly Finding[], form: "text" | "json"): string {
+  const lines = list.map(({ level, text, remedy }) => {
+    if (form === "json") return JSON.stringify({ event: "check", level, text, remedy });
+    return printable(`${level}: ${text}${remedy ? ` -- ${remedy}` : ""}`);
   });
-  fs.writeSync(1, `${lines.join("\n")}\n`);
+  return `${lines.join("\n")}\n`;
 }
 
 /** Subjects of certificates are somebody's text, too. */

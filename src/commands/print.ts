@@ -24,7 +24,7 @@ async function textOf(request: Print): Promise<string> {
 }
 
 /** All of it, also into a pipe; a reader that has seen enough is no error. */
-function write(text: string): void {
+export function write(text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let at = 0; at < bytes.length;) at += fs.writeSync(1, bytes, at);

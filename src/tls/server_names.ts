@@ -49,7 +49,11 @@ function byName(variables: Iterable<[string, string | undefined]>): Map<string, 
     }
     const settings = found.get(name) ?? new Map<string, string>();
     if (settings.has(kind)) {
-      throw new FatalError(`unable to use ${variable}: the name is there twice, in two spellings`);
+      throw new FatalError(
+        `unable to use ${variable}: the name is there twice, in two spellings`,
+        EXIT.system,
+        "unset one of them; case does not matter in names",
+      );
     }
     settings.set(kind, value);
     found.set(name, settings);

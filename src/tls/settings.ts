@@ -55,6 +55,8 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
   if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
     throw new FatalError(
       `unable to use TLS_MIN_VERSION: ${minVersion} is above TLS_MAX_VERSION ${maxVersion}`,
+      EXIT.system,
+      "lower TLS_MIN_VERSION, or raise TLS_MAX_VERSION; unset, they are TLSv1.2 and TLSv1.3",
     );
   }
   const ciphers = value(lookup, "CIPHERS") || undefined;
@@ -97,7 +99,11 @@ function version(lookup: Lookup, name: string): TlsVersion | undefined {
     ? undefined
     : VERSIONS.find((version) => version === (`TLSv${digits}`.replace(/^TLSv1\.0$/, "TLSv1")));
   if (known) return known;
-  throw new FatalError(`unable to use ${name}: '${text}' is none of ${VERSIONS.join(", ")}`);
+  throw new FatalError(
+    `unable to use ${name}: '${text}' is none of ${VERSIONS.join(", ")}`,
+    EXIT.system,
+    `set ${name} to one of them, or unset it`,
+  );
 }
 
 /** RFC 7301 3.1: each name has 1 to 255 bytes. */
@@ -106,7 +112,11 @@ function alpn(list: string | undefined): string[] | undefined {
   const names = list.split(",").map((name) => name.trim());
   for (const name of names) {
     if (!/^[\x21-\x7e]{1,255}$/.test(name)) {
-      throw new FatalError(`unable to use ALPN: '${name}' is no protocol name`);
+      throw new FatalError(
+        `unable to use ALPN: '${name}' is no protocol name`,
+        EXIT.system,
+        "set it like ALPN=h2,http/1.1, or unset it",
+      );
     }
   }
   return names;

@@ -1,0 +1,217 @@
+/** `--check`: options and variables that do nothing, work against each other, or are misspelled. No
+ *  file but /etc/passwd and /etc/group is read. */
+
+import fs from "node:fs";
+import process from "node:process";
+import { parseLimit, parseRate } from "../admit/limits.ts";
+import type { Env } from "../assemble.ts";
+import { formatNetwork } from "../codec/ip.ts";
+import { literalHost } from "../listen.ts";
+import type { Options } from "../options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Findings } from "./finding.ts";
+import { spelling } from "./spelling.ts";
+
+/** Everything that can be said of the command line and the environment alone. */
+export function checkSettings(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  findings: Findings,
+): void {
+  checkAdmission(options, findings);
+  checkUser(options, runtime, findings);
+  checkNetwork(options, findings);
+  checkLimits(options, env, findings);
+  checkCertificateSettings(options, env, findings);
+  checkSpelling(env, "", findings);
+}
+
+function checkAdmission(options: Options, findings: Findings): void {
+  const asksDns = options.remoteName || options.localName === undefined;
+  if (options.allowMissingRules && !hasRules(options)) {
+    findings.warning("-X does nothing without -x or -y", "name the rules file: -x FILE");
+  }
+  if (options.paranoid && !options.remoteName) {
+    findings.warning("-p does nothing with -H", "leave out one of them");
+  }
+  if (options.clientCertificate === "match" && !options.remoteName) {
+    findings.warning("-z has no name to match with -H", "leave out -H, or use -m");
+  }
+  if (options.port === "53" && asksDns) {
+    findings.warning("a server on port 53 that asks the DNS can ask itself", "use -H -l NAME");
+  }
+  if (options.ident && (options.port === "113" || options.port === "53")) {
+    findings.warning(`-r on port ${options.port} can make servers ask each other`, "use -R");
+  }
+}
+
+function checkUser(
+  { uid, gid, groups }: Options,
+  { libc, name }: Runtime,
+  findings: Findings,
+): void {
+  const root = process.getuid?.() === 0;
+  if (uid === undefined && root) {
+    findings.warning("programs run as root", "use -u UID and -g GID");
+  }
+  if ((uid !== undefined || gid !== undefined) && !libc) {
+    findings.error(
+      `unable to switch user or group (-u, -g, -U): ${name} without FFI cannot`,
+      "allow FFI: deno run --allow-ffi",
+    );
+  }
+  if (!root && uid !== undefined && uid !== process.getuid?.()) {
+    findings.error(`-u ${uid}: only root can switch user`, "start it as root");
+  }
+  if (!root && gid !== undefined && libc && gid !== libc.getIds().egid) {
+    findings.error(`-g ${gid}: only root can switch group`, "start it as root");
+  }
+  if (uid !== undefined && gid === undefined) {
+    findings.warning("-u without -g keeps the group of whoever starts it", "add -g GID");
+  }
+  checkListed("user", "/etc/passwd", uid === undefined ? [] : [uid], findings);
+  checkListed(
+    "group",
+    "/etc/group",
+    [...gid === undefined ? [] : [gid], ...groups ?? []],
+    findings,
+  );
+}
+
+/** The kernel takes any number; a number that nobody has given away may be a slip of the hand. */
+function checkListed(
+  what: string,
+  file: string,
+  ids: readonly number[],
+  findings: Findings,
+): void {
+  if (ids.length === 0) return;
+  let known: Set<string>;
+  try {
+    const lines = fs.readFileSync(file, "latin1").split("\n");
+    known = new Set(lines.map((line) => line.split(":")[2] ?? ""));
+  } catch {
+    return; // a system that keeps them elsewhere
+  }
+  for (const id of ids) {
+    if (known.has(String(id))) continue;
+    findings.info(
+      `${what} ${id}: not in ${file}`,
+      "right for numbers that only a container knows; else look at -u and -g",
+    );
+  }
+}
+
+function checkNetwork(options: Options, findings: Findings): void {
+  const ip = literalHost(options.host)?.ip;
+  const linkLocal = ip !== undefined && /^fe[89ab][0-9a-f]:/i.test(ip);
+  if (linkLocal && !options.interface && !ip.includes("%")) {
+    findings.error(`host ${ip}: a link-local address is one of an interface`, "add -I INTERFACE");
+  }
+  if (options.interface && ip !== undefined && !linkLocal) {
+    findings.warning(
+      `-I ${options.interface}: host ${ip} is no link-local address, so it does nothing`,
+      "leave out -I; host alone says where to listen",
+    );
+  }
+  for (const network of options.proxyFrom ?? []) {
+    if (network.prefix > 0) continue;
+    findings.warning(
+      `--proxy-from ${formatNetwork(network)} lets everybody choose the address they come from`,
+      "list the addresses of the proxies alone",
+    );
+  }
+  const { metrics } = options;
+  if (metrics && "host" in metrics && !/^(127\.|::1$)/.test(metrics.host)) {
+    findings.warning(
+      `--metrics on ${metrics.host} answers whoever can reach it`,
+      "use :PORT for loopback, or a unix socket; else let a firewall guard it",
+    );
+  }
+  const cap = largestBacklog();
+  if (cap !== undefined && options.backlog > cap) {
+    findings.warning(
+      `-b ${options.backlog}: the system allows ${cap}`,
+      `sysctl net.core.somaxconn=${options.backlog}, or lower -b`,
+    );
+  }
+}
+
+function largestBacklog(): number | undefined {
+  try {
+    return Number(fs.readFileSync("/proc/sys/net/core/somaxconn", "latin1"));
+  } catch {
+    return undefined; // not Linux
+  }
+}
+
+/** Each is tried alone: a start stops at the first that is wrong. */
+function checkLimits(options: Options, env: Env, findings: Findings): void {
+  const perAddress = findings.attempt(() => parseLimit("MAXCONIP", env["MAXCONIP"]));
+  findings.attempt(() => parseRate(env["MAXCONRATE"]));
+  const perNetwork = findings.attempt(() => parseLimit("MAXCONNET", env["MAXCONNET"]));
+  if (perAddress !== undefined && perAddress > options.concurrency) {
+    findings.warning(`MAXCONIP ${perAddress} is above -c ${options.concurrency}`, "raise -c");
+  }
+  if (perNetwork && !hasRules(options)) {
+    findings.warning(
+      "MAXCONNET does nothing without rules for networks",
+      "add -x FILE, or unset it",
+    );
+  }
+}
+
+/** Certificates of either side that are named and not used. */
+function checkCertificateSettings(options: Options, env: Env, findings: Findings): void {
+  const set = (name: string): boolean => (env[name] ?? "") !== "";
+  const unused = (name: string, why: string, remedy: string): void => {
+    if (set(name)) findings.warning(`${name} is set and not used: ${why}`, remedy);
+  };
+  if (options.selfSigned) {
+    for (const name of ["CERTFILE", "CERTCHAINFILE", "KEYFILE"]) {
+      unused(name, "--self-signed wins", "leave out --self-signed, or unset it");
+    }
+  } else if (set("CERTFILE") && set("CERTCHAINFILE") && env["CERTFILE"] !== env["CERTCHAINFILE"]) {
+    unused("CERTFILE", "CERTCHAINFILE wins", "unset one of them");
+  }
+  if (env["SNI_STRICT"] && /^(0|no|off|false)$/i.test(env["SNI_STRICT"])) {
+    findings.warning(
+      `SNI_STRICT=${env["SNI_STRICT"]} switches it on, as every value does`,
+      "unset it, or leave it empty",
+    );
+  }
+  const required = options.clientCertificate !== "none" || env["CCAVERIFY"] !== undefined;
+  if (env["CCAFILE"] === "-" && required) {
+    findings.error(
+      "CCAFILE=- asks clients for no certificate, and so -m, -z and CCAVERIFY do nothing",
+      "unset CCAFILE, or leave out -m, -z and CCAVERIFY",
+    );
+  }
+  // A rule may ask where the server's environment does not.
+  const asked = required || set("CCAFILE") || set("CCADIR") || hasRules(options);
+  for (const name of ["CAFILE", "CADIR", "CRLFILE", "VERIFYDEPTH"]) {
+    if (!asked) unused(name, "no client is asked for a certificate", "add -m, or CCAFILE=FILE");
+  }
+  if (asked && !["CAFILE", "CADIR", "CCAFILE", "CCADIR"].some(set)) {
+    unused("CRLFILE", "there is no authority", "set CAFILE");
+  }
+}
+
+function hasRules({ rules, earlyRules }: Options): boolean {
+  return rules !== undefined || earlyRules !== undefined;
+}
+
+/** Misspelled variables are the mistakes that nothing else can find. `where` opens the text. */
+export function checkSpelling(
+  env: Readonly<Record<string, string | undefined>>,
+  where: string,
+  findings: Findings,
+): void {
+  for (const name of Object.keys(env)) {
+    const meant = spelling(name);
+    if (meant !== undefined && env[meant] === undefined) {
+      findings.warning(`${where}${name} is not read by sslserver`, `did you mean ${meant}?`);
+    }
+  }
+}

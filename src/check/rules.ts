@@ -1,0 +1,142 @@
+/** `--check`: the rules files. They are opened by the user of -u, at the first connection; certificates
+ *  and limits that a rule sets are looked at when its first client comes: a mistake there is found by
+ *  nobody else before. */
+
+import fs from "node:fs";
+import { parseLimit, parseRate } from "../admit/limits.ts";
+import { IN_MEMORY, openRules } from "../admit/rulebook.ts";
+import { PathRules } from "../admit/rules_file.ts";
+import { decodeRule, ruleWords } from "../codec/rules.ts";
+import { reason } from "../errors.ts";
+import type { Options } from "../options.ts";
+import { systemReason } from "../tls/files.ts";
+import { CERTIFICATE_VARIABLES, files } from "../tls/settings.ts";
+import { obstacle, type Who } from "./access.ts";
+import type { Findings } from "./finding.ts";
+import { checkSpelling } from "./options.ts";
+
+/** Different sets of variables that are tried; a file may hold millions of rules. */
+const MAX_TRIED = 1000;
+
+/** Files of a rule that are opened by the user of -u, when the first client comes. */
+const READ_LATER = [...CERTIFICATE_VARIABLES, "CAFILE", "CADIR", "CRLFILE"];
+
+export type Variables = ReadonlyMap<string, string>;
+
+/** The file is a sound database, can be read when it is needed, and its rules can be followed: `tryTls`
+ *  makes what the TLS settings of one want, and throws. */
+export function checkRules(
+  file: string,
+  options: Options,
+  who: Who,
+  tryTls: (variables: Variables) => void,
+  findings: Findings,
+): void {
+  const name = `rules ${file}`;
+  const denied = "every connection is denied";
+  const compile = `compile it from its source: tcprules ${file} ${file}.tmp <SOURCE`;
+  try {
+    const opened = new PathRules(file).open();
+    if (!opened) {
+      if (options.allowMissingRules) findings.ok(`${name}: not there, and allowed to be (-X)`);
+      else findings.error(`${name}: no such file: ${denied}`, `${compile}; or allow it with -X`);
+      return;
+    }
+    const size = opened.size;
+    const { reader, file: large } = openRules(opened);
+    try {
+      if (size > IN_MEMORY) reader.verify();
+      const rules = new Tally(name, who, tryTls, findings);
+      for (const { key, value } of reader.records()) rules.add(key, value);
+      rules.end();
+    } finally {
+      large?.close();
+    }
+  } catch (error) {
+    const remedy = isEmpty(file) ? `it is empty: ${compile}` : compile;
+    findings.error(`${name}: ${systemReason(error)}: ${denied}`, remedy);
+    return;
+  }
+  const hidden = obstacle(file, who, "read");
+  if (hidden) {
+    findings.error(`${name}: ${hidden}: ${denied}`, `chmod a+r ${file}, and a+x the folder`);
+  }
+  checkSource(file, findings);
+}
+
+function isEmpty(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false })?.size === 0;
+}
+
+/** Counts rules and tries what they set. */
+class Tally {
+  #all = 0;
+  #deny = 0;
+  #catchAllDenies = false;
+  readonly #tried = new Set<string>();
+
+  constructor(
+    readonly name: string,
+    readonly who: Who,
+    readonly tryTls: (variables: Variables) => void,
+    readonly findings: Findings,
+  ) {}
+
+  add(key: Uint8Array, value: Uint8Array): void {
+    this.#all++;
+    const { deny, env } = decodeRule(value);
+    if (deny) {
+      this.#deny++;
+      if (key.length === 0) this.#catchAllDenies = true;
+    } else if (env.length > 0) this.#try(`${this.name}: ${ruleWords(key)}: `, new Map(env));
+  }
+
+  end(): void {
+    if (this.#all > 0 && this.#all === this.#deny && this.#catchAllDenies) {
+      this.findings.warning(`${this.name}: nobody is allowed in`, "add who may: 192.0.2.:allow");
+    } else this.findings.ok(`${this.name}: ${this.#all} rules, ${this.#deny} of them deny`);
+  }
+
+  #try(where: string, variables: Variables): void {
+    const same = JSON.stringify([...variables]);
+    if (this.#tried.size >= MAX_TRIED || this.#tried.has(same)) return;
+    this.#tried.add(same);
+    const attempt = (work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        const remedy = (error as { hint?: string }).hint ?? "correct the rule and compile it again";
+        this.findings.error(`${where}${reason(error)}`, remedy);
+      }
+    };
+    attempt(() => parseLimit("MAXCONIP", variables.get("MAXCONIP")));
+    attempt(() => parseLimit("MAXCONNET", variables.get("MAXCONNET")));
+    attempt(() => parseRate(variables.get("MAXCONRATE")));
+    attempt(() => this.tryTls(variables));
+    for (const variable of READ_LATER) {
+      for (const path of files(variables.get(variable) ?? "")) {
+        const why = obstacle(path, this.who, "read");
+        if (!why) continue;
+        this.findings.error(
+          `${where}${variable} ${path}: ${why}`,
+          `let the group of -g read ${path}`,
+        );
+      }
+    }
+    checkSpelling(Object.fromEntries(variables), where, this.findings);
+  }
+}
+
+/** `tcp.smtp` beside `tcp.smtp.cdb`, changed later: its author has forgotten tcprules. */
+function checkSource(file: string, findings: Findings): void {
+  const source = /^(.+)\.cdb$/.exec(file)?.[1];
+  if (source === undefined) return;
+  const [text, compiled] = [source, file].map((path) =>
+    fs.statSync(path, { throwIfNoEntry: false })
+  );
+  if (!text?.isFile() || !compiled || text.mtimeMs <= compiled.mtimeMs) return;
+  findings.warning(
+    `rules ${file}: older than its source ${source}`,
+    `tcprules ${file} ${file}.tmp <${source}`,
+  );
+}

@@ -1,0 +1,176 @@
+/** `--check`: the authorities and revocation lists that clients are verified against, beyond what a
+ *  start needs: those that have ended refuse their clients without a word to us. */
+
+import fs from "node:fs";
+import { equalBytes, latin1 } from "../codec/bytes.ts";
+import { type Crl, readCrl } from "../codec/crl.ts";
+import { decodePem } from "../codec/pem.ts";
+import { type Certificate, readCertificate } from "../codec/x509.ts";
+import { oneLine } from "../codec/x509_names.ts";
+import type { Lookup } from "../tls/settings.ts";
+import { loadTrust } from "../tls/trust.ts";
+import { obstacle, type Who } from "./access.ts";
+import type { Findings } from "./finding.ts";
+
+const DAY = 86_400_000;
+const SOON = 30 * DAY;
+/** Lists are issued daily to monthly; one that ends this soon should have been replaced. */
+const LIST_SOON = DAY;
+/** Names in one line. */
+const MAX_NAMES = 3;
+
+/** Checks CAFILE, CADIR and CRLFILE, or CCAFILE and CCADIR in their place. A missing or broken file
+ *  has been found by the start. */
+export function checkTrust(
+  lookup: Lookup,
+  who: Who,
+  findings: Findings,
+  now = Date.now(),
+): void {
+  const own = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
+  const asked = { caFile: lookup("CCAFILE") || undefined, caDir: lookup("CCADIR") || undefined };
+  const from = own.caFile || own.caDir ? own : asked;
+  if (!from.caFile && !from.caDir) return;
+  const crlFile = lookup("CRLFILE") || undefined;
+  const where = [from.caFile, from.caDir].filter((path) => path !== undefined).join(" and ");
+  findings.attempt(() => {
+    // CCAFILE alone may be empty: it names nobody and asks all the same.
+    if (from === asked && from.caFile && fs.statSync(from.caFile).size === 0) return;
+    const trust = loadTrust({ ...from, crlFile });
+    const held = trust.pem.map((pem) =>
+      readCertificate(decodePem(new TextEncoder().encode(pem))[0]?.bytes ?? new Uint8Array())
+    );
+    checkAuthorities(held, where, findings, now);
+    if (trust.checksRevocation) {
+      const lists = trust.files.flatMap(listsIn);
+      checkLists(held, lists, crlFile ?? where, findings, now);
+    }
+    for (const path of trust.files) {
+      const why = obstacle(path, who, "read");
+      if (why) {
+        findings.warning(
+          `authorities ${path}: ${why}, so a change is not seen before a restart`,
+          `chmod a+r ${path}, and a+x the folder`,
+        );
+      }
+    }
+  });
+}
+
+function checkAuthorities(
+  held: readonly Certificate[],
+  where: string,
+  findings: Findings,
+  now: number,
+): void {
+  const name = `authorities ${where}`;
+  const before = findings.list.length;
+  const roots = held.filter(({ selfIssued }) => selfIssued);
+  if (roots.length === 0) {
+    findings.error(
+      `${name}: none is self-signed, so no client's chain can end there`,
+      "add the certificate of the root",
+    );
+  }
+  const ended = held.filter(({ notAfter }) => notAfter.ms < now);
+  const live = roots.filter((root) => !ended.includes(root));
+  if (roots.length > 0 && live.length === 0) {
+    findings.error(
+      `${name}: ${listed(ended)} expired on ${ended[0]?.notAfter.text}: every client is refused`,
+      "put the authority's current certificate there",
+    );
+  } else if (ended.length > 0) {
+    findings.warning(
+      `${name}: ${ended.length} of ${held.length} expired: ${listed(ended)}`,
+      "remove them, or put their successors there",
+    );
+  }
+  const soon = held.filter(({ notAfter }) => notAfter.ms >= now && notAfter.ms < now + SOON);
+  if (soon.length > 0) {
+    findings.warning(
+      `${name}: ${listed(soon)} ends on ${soon[0]?.notAfter.text}`,
+      "put the successor there too, and issue certificates by it",
+    );
+  }
+  const ordinary = held.filter(({ version, basicConstraints }) =>
+    version === 3 && !basicConstraints?.ca
+  );
+  if (ordinary.length > 0) {
+    findings.warning(
+      `${name}: ${listed(ordinary)} is no authority (basic constraints) and vouches for nobody`,
+      "put the certificate there that issues the clients' ones",
+    );
+  }
+  if (findings.list.length === before) {
+    findings.ok(`${name}: ${held.length} certificates, ${roots.length} of them roots`);
+  }
+}
+
+/** With lists at all, every authority needs one that is valid. */
+function checkLists(
+  held: readonly Certificate[],
+  lists: readonly Crl[],
+  where: string,
+  findings: Findings,
+  now: number,
+): void {
+  const name = `revocation lists ${where}`;
+  const before = findings.list.length;
+  const of = ({ subject }: Certificate): Crl[] =>
+    lists.filter(({ issuer }) => equalBytes(issuer, subject.der));
+  const without = held.filter((authority) => of(authority).length === 0);
+  if (without.length > 0) {
+    findings.warning(
+      `${name}: none of ${listed(without)}, whose certificates are therefore refused`,
+      "add the list of each authority to CRLFILE",
+    );
+  }
+  for (const authority of held) {
+    const ends = of(authority).map(({ nextUpdate }) => nextUpdate);
+    const last = ends.toSorted((a, b) => a.ms - b.ms).at(-1);
+    if (!last) continue;
+    if (last.ms < now) {
+      findings.error(
+        `${name}: that of ${oneLine(authority.subject)} expired on ${last.text}: ` +
+          "its clients are refused",
+        "fetch the current list, and again before each ends",
+      );
+    } else if (last.ms < now + LIST_SOON) {
+      findings.warning(
+        `${name}: that of ${oneLine(authority.subject)} ends on ${last.text}`,
+        "fetch the next list",
+      );
+    }
+  }
+  const subjects = new Set(held.map(({ subject }) => latin1(subject.der)));
+  const foreign = lists.filter(({ issuer }) => !subjects.has(latin1(issuer))).length;
+  if (foreign > 0) {
+    findings.warning(
+      `${name}: ${foreign} of an issuer that is none of the authorities`,
+      "add its certificate to CAFILE, or remove the list",
+    );
+  }
+  if (findings.list.length === before) findings.ok(`${name}: ${lists.length}, valid`);
+}
+
+function listsIn(path: string): Crl[] {
+  if (!fs.statSync(path).isFile()) return [];
+  const bytes = fs.readFileSync(path);
+  // DER: a list, or a certificate beside it.
+  if (bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80) {
+    try {
+      return [readCrl(bytes)];
+    } catch {
+      return [];
+    }
+  }
+  return decodePem(bytes).filter(({ label }) => label === "X509 CRL").map(({ bytes }) =>
+    readCrl(bytes)
+  );
+}
+
+function listed(certificates: readonly Certificate[]): string {
+  const names = certificates.slice(0, MAX_NAMES).map(({ subject }) => oneLine(subject));
+  const more = certificates.length - names.length;
+  return names.join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
