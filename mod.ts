@@ -25,4 +25,8 @@ export { CdbWriter } from "./src/codec/cdb_write.ts";
 export { decodeRule, encodeRule, findRule, ruleKeys } from "./src/codec/rules.ts";
 export { compileRule } from "./src/codec/rules_source.ts";
 export { decodeMessage, encodeQuery } from "./src/codec/dns.ts";
+export { decodeProxy } from "./src/codec/proxy.ts";
+export type { ProxyEnd, ProxyExtras, ProxyHeader, ProxyTls } from "./src/codec/proxy.ts";
+export { encodeProxyV1 } from "./src/codec/proxy_v1.ts";
+export { encodeProxyV2 } from "./src/codec/proxy_v2.ts";
 export { VERSION } from "./src/version.ts";
