@@ -97,6 +97,11 @@ class BunStream {
     if (this.#gone) return;
     this.#gone = true;
     this.#queue = this.#held = undefined;
+    this.hangUp();
+  }
+
+  /** A reset: who has TLS must not take the end for an orderly one. */
+  protected hangUp(): void {
     this.native.terminate();
   }
 
@@ -231,6 +236,11 @@ class BunSocket extends BunStream implements Socket {
   override destroy(): void {
     if (this.#tls) this.#tls.destroy();
     else super.destroy();
+  }
+
+  /** FIN: a client that is denied shall see the end, as under tcpserver, and no failure. */
+  protected override hangUp(): void {
+    this.native.close();
   }
 
   override received(bytes: Uint8Array): void {

@@ -17,7 +17,9 @@ export interface NativeSocket<Data> {
   end(): void;
   /** Sends FIN (TLS: close_notify first); reading goes on. */
   shutdown(): void;
-  /** Closes at once. */
+  /** Closes at once, with FIN (TLS: and close_notify). */
+  close(): void;
+  /** Closes at once, with a reset. */
   terminate(): void;
   pause(): void;
   resume(): void;
