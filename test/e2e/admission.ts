@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import * as tls from "node:tls";
 import { reverseName } from "../../src/codec/dns_reverse.ts";
+import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { formCommand, LIMIT, ROOT, type Server, type Trial, within } from "./harness.ts";
 
 /** What came of a visit. */
@@ -103,15 +104,16 @@ export async function visit(
   return { text, received, certificate };
 }
 
-/** Connects from `from` without a word of its own, and counts what comes before the end. */
+/** Connects from `from` without a word of its own, and counts what comes before the end. A reset is
+ *  no end: it looks like a failure of the network. */
 export async function silentVisit(port: number, from = "127.0.0.1"): Promise<number> {
   const plain = net.connect({ port, host: hostFor(from), localAddress: from });
-  let refused = false;
-  plain.on("error", ({ message }) => refused ||= message.includes("ECONNREFUSED")); // a reset is an end too
+  let failure: string | undefined;
+  plain.on("error", ({ message }) => failure = message);
   plain.resume();
   const closed = new Promise<void>((resolve) => plain.on("close", () => resolve()));
   await within(closed, LIMIT, "the server did not close");
-  assert.ok(!refused, "nobody listens any more");
+  assert.equal(failure, undefined);
   return plain.bytesRead;
 }
 
@@ -159,6 +161,30 @@ export async function makeRules(
     assert.equal(again.status, 0, again.stderr);
   }
   return path;
+}
+
+/** Makes a server read its files again, and knows when it has: it is sent SIGHUP together with a
+ *  certificate that has changed, which it says. Start it with `environment`. */
+export class Rereading {
+  readonly environment: Record<string, string>;
+  #times = 0;
+
+  private constructor(readonly pair: Pair) {
+    this.environment = environmentOf(pair);
+  }
+
+  static async prepare(t: Trial): Promise<Rereading> {
+    return new Rereading(await selfSigned(t, "localhost"));
+  }
+
+  async again(server: Server): Promise<void> {
+    const { certificate } = this.pair;
+    const pem = fs.readFileSync(certificate, "utf8");
+    fs.writeFileSync(`${certificate}.new`, `${pem}# ${this.#times}\n`);
+    fs.renameSync(`${certificate}.new`, certificate);
+    server.signal("SIGHUP");
+    await server.waitFor(/^sslserver: info: certificate renewed/, ++this.#times);
+  }
 }
 
 /** Where a `deno run` of ours keeps what it compiled. */
