@@ -8,6 +8,7 @@ import { UsageError } from "./errors.ts";
 import type { Handler } from "./handler.ts";
 import { Log } from "./log.ts";
 import { defaults, type Options } from "./options.ts";
+import { network } from "./option_table.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { KeyPair } from "./runtime/runtime.ts";
 import { serve as serveConnections } from "./serve.ts";
@@ -37,6 +38,9 @@ export interface ServeOptions {
   idleTimeout?: number;
   /** Look up the client's name in DNS. Off unless asked for, other than in the command. */
   remoteName?: boolean;
+  /** Addresses and networks (`10.0.0.0/8`) of load balancers, whose connections begin with a PROXY
+   *  header. Others may send none. */
+  proxyFrom?: readonly string[];
   /** `valid`: no connection without a valid client certificate; see CAFILE in `env`. */
   clientCertificate?: "none" | "valid" | "match";
   /** Where TLS settings are looked up (CAFILE, ALPN, TLS_MIN_VERSION …), and what a program gets.
@@ -116,6 +120,7 @@ function commandOptions(
     localName: undefined,
     remoteName: false,
     ...given,
+    proxyFrom: options.proxyFrom?.map((text) => network("proxyFrom", text)),
     log: "text",
     port: String(options.port ?? 0),
     host: options.hostname ?? "0",

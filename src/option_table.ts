@@ -217,7 +217,8 @@ function oneOf<T extends string>(name: string, value: string, words: readonly T[
   return word;
 }
 
-function network(name: string, text: string): Network {
+/** `10.0.0.0/8` or an address. Throws `UsageError`. */
+export function network(name: string, text: string): Network {
   try {
     return parseNetwork(text);
   } catch {

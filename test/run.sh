@@ -19,7 +19,8 @@ unset BUN_OPTIONS BUN_BE_BUN BUN_INSPECT NODE_OPTIONS CDPATH SSL_CERT_FILE SSL_C
 PACKAGES='openssl:/usr/bin/openssl curl:/usr/bin/curl python3:/usr/bin/python3 gcc:/usr/bin/gcc
 libc6-dev:/usr/include/stdio.h libssl-dev:/usr/include/openssl/ssl.h ucspi-tcp:/usr/bin/tcprules
 tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute2:/usr/bin/ss
-strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool'
+strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool
+haproxy:/usr/sbin/haproxy'
 
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
