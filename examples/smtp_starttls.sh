@@ -3,6 +3,7 @@
 # UCSPI-TLS (-n). smtpfront-echo accepts mail and throws it away; put smtpfront-qmail in its place.
 #   CERTFILE=cert.pem KEYFILE=key.pem PORT=2525 examples/smtp_starttls.sh
 # Debian: apt-get install mailfront
+UCSPITLS=1
 PLUGINS=starttls-ucspi:accept
-export PLUGINS
+export UCSPITLS PLUGINS
 exec "${SSLSERVER:-sslserver}" -1 -v -n -H -l 0 127.0.0.1 "${PORT:-2525}" smtpfront-echo

@@ -20,7 +20,8 @@ PACKAGES='openssl:/usr/bin/openssl curl:/usr/bin/curl python3:/usr/bin/python3 g
 libc6-dev:/usr/include/stdio.h libssl-dev:/usr/include/openssl/ssl.h ucspi-tcp:/usr/bin/tcprules
 tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute2:/usr/bin/ss
 strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool
-haproxy:/usr/sbin/haproxy'
+haproxy:/usr/sbin/haproxy
+mandoc:/usr/bin/mandoc mailfront:/usr/bin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish'
 
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT

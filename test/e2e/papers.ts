@@ -1,0 +1,236 @@
+/** Runs the commands that README, MIGRATION and the manual pages show, as they stand there, but for
+ *  what belongs to another machine: ports, paths, users. A block without an entry in the table of its
+ *  test fails, so that nothing is shown which was not tried. */
+
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import * as fs from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { openssl, selfSigned } from "./certificates.ts";
+import { talk } from "./clients.ts";
+import {
+  claim,
+  type Form,
+  formCommand,
+  isRoot,
+  LIMIT,
+  ROOT,
+  settled,
+  type Trial,
+} from "./harness.ts";
+
+/** How a block is tried. */
+export interface Entry {
+  /** Its first line. */
+  first: string;
+  /** Texts of the block, and what stands for them here. `@PORT` and `@UID` in the second become a free
+   *  port and the user who runs the test. */
+  replace?: readonly (readonly [string, string])[];
+  /** Programs that it names and nobody has: name and shell text. */
+  programs?: Readonly<Record<string, string>>;
+  /** What must be there first, on that port. */
+  before?: (t: Trial, port: number) => Promise<unknown>;
+  /** Default: both. */
+  forms?: readonly Form[];
+  /** Runs to its end; its stdout and exit code are judged. */
+  ends?: (t: Trial, outcome: Ended) => void | Promise<void>;
+  /** Serves until it is stopped; somebody talks to the port meanwhile. */
+  serves?: (t: Trial, port: number) => Promise<void>;
+}
+
+export interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+const BOTH: readonly Form[] = ["binary", "deno"];
+
+/** The blocks in ```sh fences of a Markdown file. */
+export function fenced(file: string): string[] {
+  const text = fs.readFileSync(join(ROOT, file), "utf8");
+  return [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? "");
+}
+
+/** The literal displays of a page's EXAMPLES. */
+export function examples(page: string): string[] {
+  const text = fs.readFileSync(join(ROOT, "man", page), "utf8");
+  const section = /^\.Sh EXAMPLES\n([\s\S]*?)^\.Sh /m.exec(text)?.[1] ?? "";
+  return [...section.matchAll(/^\.Bd -literal.*\n([\s\S]*?)^\.Ed$/gm)]
+    .map((match) => (match[1] ?? "").replaceAll("\\&", "").replaceAll("\\e", "\\"));
+}
+
+/** One claim per block of `name`, and one that blocks and entries match. */
+export function tryBlocks(
+  name: string,
+  blocks: readonly string[],
+  entries: readonly Entry[],
+): void {
+  const firsts = blocks.map((block) => block.split("\n")[0] ?? "");
+  test(`${name}: every command shown has an entry here, and the other way round`, () => {
+    assert.deepEqual(firsts, entries.map(({ first }) => first));
+  });
+  entries.forEach((entry, i) => {
+    const block = blocks[i] ?? "";
+    const forms = (entry.forms ?? BOTH).filter((form) => BOTH.includes(form));
+    claim(`${name}: ${entry.first}`, (t) => tryBlock(t, block, entry), { forms, timeout: 120_000 });
+  });
+}
+
+async function tryBlock(t: Trial, block: string, entry: Entry): Promise<void> {
+  const port = await freePort();
+  await furnish(t, entry.programs ?? {});
+  await entry.before?.(t, port);
+  const child = t.spawn("setsid", ["sh", "-c", translated(block, entry, port)], {
+    PATH: `${join(t.dir, "bin")}:/usr/bin:/bin:/usr/sbin:/sbin`,
+    HOME: t.dir,
+  });
+  const ended = outcomeOf(child);
+  child.stdin?.end();
+  if (entry.ends) {
+    await entry.ends(t, await ended);
+    return;
+  }
+  try {
+    await listening(port, child);
+    await entry.serves?.(t, port);
+  } catch (error) {
+    await stop(child);
+    throw new Error(`${String(error)}\n--- it said:\n${(await ended).stderr}`);
+  }
+  await stop(child);
+}
+
+/** The block for this machine. */
+function translated(block: string, { replace = [] }: Entry, port: number): string {
+  let text = block;
+  for (const [from, to] of replace) {
+    assert.ok(text.includes(from), `${JSON.stringify(from)} is not in the block any more`);
+    text = text.replaceAll(
+      from,
+      to.replaceAll("@PORT", String(port)).replaceAll("@UID", String(process.getuid?.() || 1000)),
+    );
+  }
+  return text;
+}
+
+/** A folder as the papers assume it: certificates, and the commands first in PATH and in dist/. */
+async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Promise<void> {
+  const bin = join(t.dir, "bin");
+  fs.mkdirSync(bin);
+  fs.symlinkSync("bin", join(t.dir, "dist"));
+  const script = (name: string, text: string): void =>
+    fs.writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  for (const name of ["sslserver", "tcprules", "tcprulescheck"]) {
+    if (t.form === "binary") {
+      // A link: by its name it knows what it is.
+      fs.symlinkSync(formCommand(t.form, "")[0] ?? "", join(bin, name));
+    } else {
+      // No shell: dash drops variables like CERTFILE:name.
+      const command = JSON.stringify([DENO, "run", "-A", `${ROOT}/cli.ts`, "--as", name]);
+      const text = `import os, sys; c = ${command}; os.execv(c[0], c + sys.argv[1:])`;
+      fs.writeFileSync(join(bin, name), `#!/usr/bin/python3\n${text}\n`, { mode: 0o755 });
+    }
+  }
+  fs.symlinkSync(DENO, join(bin, "deno"));
+  for (const [name, text] of Object.entries(programs)) script(name, text);
+  const server = await selfSigned(t, "server");
+  fs.renameSync(server.certificate, join(t.dir, "cert.pem"));
+  fs.renameSync(server.key, join(t.dir, "key.pem"));
+  const authority = await selfSigned(t, "authority");
+  fs.renameSync(authority.certificate, join(t.dir, "ca.pem"));
+  fs.renameSync(authority.key, join(t.dir, "ca.key"));
+  await clientCertificate(t);
+}
+
+const DENO = join(ROOT, "node_modules/deno/deno");
+
+/** client.pem and client.key, for CN=visitor, by the authority of ca.pem. */
+async function clientCertificate(t: Trial): Promise<void> {
+  const [key, request] = [join(t.dir, "client.key"), join(t.dir, "client.csr")];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  await openssl(t, "req", ...kind, "-keyout", key, "-out", request, "-subj", "/CN=visitor");
+  const by = ["-CA", join(t.dir, "ca.pem"), "-CAkey", join(t.dir, "ca.key"), "-CAcreateserial"];
+  const out = ["-out", join(t.dir, "client.pem"), "-days", "30"];
+  await openssl(t, "x509", "-req", "-in", request, ...by, ...out);
+}
+
+/** What the server says to `input`, through TLS, in a conversation that must end well. */
+export async function said(t: Trial, port: number, input = ""): Promise<string> {
+  const { text, end } = await talk(t, port, input);
+  assert.equal(end, "close_notify", text);
+  return text;
+}
+
+/** The same with the client's certificate, by openssl. */
+export async function saidToVisitor(t: Trial, port: number, input = ""): Promise<string> {
+  const files = ["-cert", join(t.dir, "client.pem"), "-key", join(t.dir, "client.key")];
+  const where = ["-connect", `127.0.0.1:${port}`];
+  const outcome = await t.run("openssl", ["s_client", "-quiet", ...where, ...files], { input });
+  return new TextDecoder().decode(outcome.stdout);
+}
+
+/** A port that was free a moment ago. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" ? address?.port ?? 0 : 0));
+    });
+  });
+}
+
+/** Waits until somebody listens there, without troubling it with a connection. */
+async function listening(port: number, child: ChildProcess): Promise<void> {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const listens = (): boolean =>
+    ["tcp", "tcp6"].some((table) =>
+      fs.readFileSync(`/proc/net/${table}`, "latin1").split("\n").some((line) =>
+        new RegExp(`^ *[0-9]+: [0-9A-F]+:${hex} [0-9A-F]+:0000 0A `).test(line)
+      )
+    );
+  const over = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  await settled(() => listens() || over(), (done) => done, LIMIT * 3);
+  assert.ok(listens(), "the server does not listen");
+}
+
+/** Ends a command and what it started: its process group, which it leads. */
+async function stop(child: ChildProcess): Promise<void> {
+  const group = child.pid ?? 0;
+  if (alive(group).length > 0) process.kill(-group, "SIGTERM");
+  const left = await settled(() => alive(group), (pids) => pids.length === 0, LIMIT);
+  for (const pid of left) process.kill(pid, "SIGKILL");
+  assert.deepEqual(left, [], "the server did not end at SIGTERM");
+}
+
+/** Processes of a group that run; who has ended and is not reaped yet does not count. */
+function alive(group: number): number[] {
+  return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number)
+    .filter((pid) => {
+      try {
+        const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
+        const [state, , its] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+        return Number(its) === group && state !== "Z" && state !== "X";
+      } catch {
+        return false; // gone
+      }
+    });
+}
+
+async function outcomeOf(child: ChildProcess): Promise<Ended> {
+  const ended: Ended = { status: null, stdout: "", stderr: "" };
+  const decoder = new TextDecoder();
+  child.stdout?.on("data", (chunk: Uint8Array) => ended.stdout += decoder.decode(chunk));
+  child.stderr?.on("data", (chunk: Uint8Array) => ended.stderr += decoder.decode(chunk));
+  ended.status = await new Promise((resolve) => child.once("close", resolve));
+  return ended;
+}
+
+/** Where the papers switch to a user, and who is no root can only be himself. */
+export const asUser = (
+  text: string,
+): readonly [string, string] => [text, isRoot ? text : text.replaceAll("1000", "@UID")];

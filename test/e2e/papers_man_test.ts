@@ -1,0 +1,84 @@
+/** Every command in the EXAMPLES of the manual pages does what the page says. */
+
+import assert from "node:assert/strict";
+import { talk } from "./clients.ts";
+import { examples, said, saidToVisitor, tryBlocks } from "./papers.ts";
+import { startTls } from "./starttls.ts";
+
+tryBlocks("sslserver.1", examples("sslserver.1"), [
+  {
+    first: "sslserver --self-signed -v 127.0.0.1 8443 cat",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
+    replace: [["4650", "@PORT"]],
+    ends: (_t, { stdout, status, stderr }) => {
+      assert.match(stdout, /: certificate cert.pem: /);
+      assert.match(stdout, /^ok: program \S+: executable$/m);
+      assert.ok(status === 0 || status === 1, `${status}: ${stdout}${stderr}`);
+    },
+  },
+  {
+    first: "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem CAFILE=ca.pem \\",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => {
+      assert.equal(await saidToVisitor(t, port), "hello visitor\n");
+      assert.equal((await talk(t, port)).text, "");
+    },
+  },
+]);
+
+tryBlocks("tcprules.1", examples("tcprules.1"), [{
+  first: "tcprules rules.cdb rules.tmp <<'END'",
+  ends: async (t, { status, stderr }) => {
+    assert.deepEqual([status, stderr], [0, ""]);
+    for (const [ip, words] of [["10.1.2.3", /="?100/], ["192.0.2.66", /deny/]] as const) {
+      const outcome = await t.run(`${t.dir}/bin/tcprulescheck`, [`${t.dir}/rules.cdb`], {
+        env: { TCPREMOTEIP: ip },
+      });
+      assert.match(new TextDecoder().decode(outcome.stdout), words);
+    }
+  },
+}]);
+
+tryBlocks("tcprulescheck.1", examples("tcprulescheck.1"), [{
+  first: `printf '127.:allow,GREETING="hello"\\n:deny\\n' | tcprules rules.cdb rules.tmp`,
+  ends: (_t, { status, stdout }) => {
+    assert.equal(
+      stdout,
+      "rule 127.:\nset environment variable GREETING=hello\nallow connection\n" +
+        "rule :\ndeny connection\n",
+    );
+    assert.equal(status, 0);
+  },
+}]);
+
+tryBlocks("ucspi-tls.7", examples("ucspi-tls.7"), [
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem UCSPITLS=1 \\",
+    replace: [["2525", "@PORT"]],
+    serves: async (_t, port) => {
+      const { clear, secret } = await startTls(port, "smtp", "QUIT\r\n");
+      assert.match(clear, /^220 [\s\S]*\n220 /);
+      assert.match(secret, /^221 /m);
+    },
+  },
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
+    replace: [["2526", "@PORT"]],
+    serves: async (_t, port) => {
+      const { clear, secret } = await startTls(port, "line", "hello\n");
+      assert.equal(clear, "say STARTTLS\ngo ahead\n");
+      assert.equal(secret, "hello\n");
+    },
+  },
+]);
+
+tryBlocks("sslserver-environment.7", examples("sslserver-environment.7"), []);

@@ -1,0 +1,64 @@
+/** Every command of ours in MIGRATION.md runs and serves. */
+
+import assert from "node:assert/strict";
+import { talk } from "./clients.ts";
+import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./papers.ts";
+
+const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
+const WHO = 'echo "$SSLREMOTEIP $MAXCONIP $TCPREMOTEIP $SSL_CLIENT_VERIFY $*"';
+/** Rules that the block needs and does not make. */
+const RULES = [
+  "env CERT",
+  "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp\nenv CERT",
+] as const;
+const ALL_OF_US = asUser("-u 1000 -g 1000");
+
+tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
+  {
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
+    replace: [RULES, ...FILES, ["995", "@PORT"], ALL_OF_US],
+    programs: { pop3d: WHO },
+    serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1   NONE \n"),
+  },
+  {
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key MAXCONIP=5 \\",
+    replace: [RULES, ...FILES, ["995", "@PORT"], asUser("UID=1000 GID=1000 GIDLIST=1000")],
+    programs: { pop3d: WHO },
+    serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1 5 127.0.0.1  \n"),
+  },
+  {
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key CAFILE=/etc/ssl/ca.pem \\",
+    replace: [
+      ...FILES,
+      ["/etc/ssl/ca.pem", "ca.pem"],
+      ["995", "@PORT"],
+      ["/usr/sbin/pop3d", "pop3d"],
+      ALL_OF_US,
+    ],
+    programs: { pop3d: WHO },
+    serves: async (t, port) => {
+      assert.equal(await saidToVisitor(t, port), "127.0.0.1   SUCCESS --quiet\n");
+      assert.equal((await talk(t, port)).text, "");
+    },
+  },
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
+    first: "sslserver --self-signed -HRl0 0 8443 cat -u",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
+    first: "printf '10.66.0.0/16:deny\\n10.0.0.0/8:allow\\n:deny\\n' | tcprules imap.cdb imap.tmp",
+    // The network of the test is the loopback.
+    replace: [...FILES, ["993", "@PORT"], ["10.0.0.0/8", "127.0.0.0/8"], [
+      "/usr/sbin/imapd",
+      "imapd",
+    ], ALL_OF_US],
+    programs: { imapd: WHO },
+    serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1 5   \n"),
+  },
+]);

@@ -1,0 +1,109 @@
+/** Every command in README.md does what is said there. */
+
+import assert from "node:assert/strict";
+import { connect as connectTcp } from "node:net";
+import { join } from "node:path";
+import process from "node:process";
+import { connect as connectTls } from "node:tls";
+import { LIMIT, ROOT, type Trial, within } from "./harness.ts";
+import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./papers.ts";
+
+const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
+
+tryBlocks("README.md", fenced("README.md"), [
+  {
+    first:
+      `./compile.sh && ./dist/sslserver --self-signed -v 127.0.0.1 8443 sh -c 'echo "hello $SSLREMOTEIP"; cat'`,
+    // It makes the compiled file, into the folder of the test.
+    forms: ["binary"],
+    replace: [["./compile.sh", `DIST=built '${ROOT}/compile.sh'`], ["./dist/", "./built/"], [
+      "8443",
+      "@PORT",
+    ]],
+    serves: async (t, port) => assert.equal(await said(t, port, "x\n"), "hello 127.0.0.1\nx\n"),
+  },
+  {
+    first: "openssl s_client -quiet -connect 127.0.0.1:8443",
+    // It is the client of the block before.
+    before: (t, port) => t.start({ port, program: ["echo", "hello"] }),
+    replace: [["8443", "@PORT"]],
+    ends: (_t, { stdout }) => assert.equal(stdout, "hello\n"),
+  },
+  {
+    first: "./test/run.sh",
+    // It is what runs this; with a file named it runs that alone, so here none that would run this.
+    replace: [["./test/run.sh", `test -x '${ROOT}/test/run.sh' && sh -n '${ROOT}/test/run.sh'`]],
+    ends: (_t, { status }) => assert.equal(status, 0),
+  },
+  {
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
+    replace: [...FILES, ["465", "@PORT"], asUser("-u 1000 -g 1000")],
+    programs: { smtpd: "echo $SSLLOCALHOST; id -u" },
+    serves: async (t, port) => {
+      assert.equal(await said(t, port), `mx.example\n${process.getuid?.() || 1000}\n`);
+    },
+  },
+  {
+    first: "exec env CERTFILE=/etc/ssl/mx.pem CERTFILE:imap.example=/etc/ssl/imap.pem \\",
+    replace: [...FILES, ["/etc/ssl/imap.pem", "ca.pem"], ["/etc/ssl/imap.key", "ca.key"], [
+      "993",
+      "@PORT",
+    ]],
+    programs: { imapd: "echo imap" },
+    serves: async (t, port) => {
+      assert.match(await shown(t, port, "imap.example"), /CN ?= ?authority/);
+      assert.match(await shown(t, port, "other.example"), /CN ?= ?server/);
+    },
+  },
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem CCAFILE=/dev/null \\",
+    replace: [["1965", "@PORT"]],
+    serves: async (t, port) => {
+      assert.match(await saidToVisitor(t, port), /^20 text\/plain\nyou are [0-9a-f]{64}\n$/);
+      assert.equal(await said(t, port), "20 text/plain\nyou are \n");
+    },
+  },
+  {
+    first: "sslserver --proxy-from 10.0.0.1,2001:db8::/64 0 465 smtpd",
+    replace: [
+      ["sslserver", "env CERTFILE=cert.pem KEYFILE=key.pem sslserver"],
+      ["10.0.0.1", "127.0.0.1"],
+      ["465", "@PORT"],
+    ],
+    programs: { smtpd: 'echo "$SSLREMOTEIP by $PROXY_IP"' },
+    serves: async (_t, port) => {
+      assert.equal(await throughProxy(port), "192.0.2.7 by 127.0.0.1\n");
+    },
+  },
+  {
+    first: "CERTFILE=cert.pem KEYFILE=key.pem deno run --v8-flags=--max-semi-space-size=1 \\",
+    forms: ["deno"],
+    replace: [["cli.ts", join(ROOT, "cli.ts")], ["8443", "@PORT"]],
+    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
+    first: `printf '127.:allow,GREETING="hello"\\n:deny\\n' | ./dist/tcprules rules.cdb rules.tmp`,
+    ends: (_t, { stdout }) => {
+      assert.match(stdout, /^rule 127.:\n.*GREETING=hello\nallow connection\n$/);
+    },
+  },
+]);
+
+/** The subject of the certificate that a client gets who asks for this name. */
+async function shown(t: Trial, port: number, name: string): Promise<string> {
+  const where = ["-connect", `127.0.0.1:${port}`, "-servername", name];
+  const { stdout } = await t.run("openssl", ["s_client", ...where]);
+  return /^subject.*$/m.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
+}
+
+/** What a client at 192.0.2.7 hears through a proxy on this machine. */
+async function throughProxy(port: number): Promise<string> {
+  const socket = connectTcp({ port, host: "127.0.0.1" });
+  socket.write("PROXY TCP4 192.0.2.7 192.0.2.1 50312 465\r\n");
+  const tls = connectTls({ socket, rejectUnauthorized: false });
+  let text = "";
+  tls.on("data", (chunk: Uint8Array) => text += new TextDecoder().decode(chunk));
+  const ended = new Promise<void>((resolve, reject) => tls.on("end", resolve).on("error", reject));
+  await within(ended, LIMIT, "no end");
+  return text;
+}
