@@ -21,7 +21,7 @@ libc6-dev:/usr/include/stdio.h libssl-dev:/usr/include/openssl/ssl.h ucspi-tcp:/
 tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute2:/usr/bin/ss
 strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool
 haproxy:/usr/sbin/haproxy
-mandoc:/usr/bin/mandoc mailfront:/usr/bin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish'
+mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish'
 
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
