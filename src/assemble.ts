@@ -1,7 +1,6 @@
 /** From options and environment to everything a server needs, for the command and the library.
  *  Everything that can be found wrong is found here, before the first connection. */
 
-import fs from "node:fs";
 import os from "node:os";
 import { DnsConfig } from "./admit/dns_config.ts";
 import { Limits, parseLimit, parseRate } from "./admit/limits.ts";
@@ -193,11 +192,21 @@ async function listenAddress(options: Options, resolver: Resolver): Promise<List
   return { ...where, port, backlog, interface: options.interface };
 }
 
+/** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */
+const MAX_PASSWORD = 4096;
+
 /** One NUL-terminated password (-3). The descriptor is closed: no program gets it. */
-function readPassword(runtime: Runtime): string {
+function readPassword({ libc, name }: Runtime): string {
+  if (!libc) {
+    throw new Unsupported(
+      "read the key's password (-3)",
+      `${name} without FFI`,
+      "allow FFI: deno run --allow-ffi",
+    );
+  }
   try {
-    const text = fs.readFileSync("/dev/fd/3", "utf8");
-    runtime.libc?.close(3);
+    const text = new TextDecoder().decode(libc.readAll(3, MAX_PASSWORD));
+    libc.close(3);
     const end = text.indexOf("\0");
     return end < 0 ? text : text.slice(0, end);
   } catch (error) {

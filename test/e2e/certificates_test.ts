@@ -84,6 +84,10 @@ for (const type of ["ec", "rsa"] as const) {
     assert.match(fs.readFileSync(traditional, "utf8"), /^DEK-Info: /m);
     fs.writeFileSync(join(t.dir, "password"), "secret word\0");
     const prelude = `exec 3<${join(t.dir, "password")}`;
+    if (t.form === "deno-noffi") {
+      const settings = { CERTFILE: pair.certificate, KEYFILE: encrypted };
+      return await refused(t, settings, /\(-3\): Deno without FFI cannot/, ["-3"], prelude);
+    }
     for (const key of [encrypted, traditional]) {
       const server = await works(t, { CERTFILE: pair.certificate, KEYFILE: key }, ["-3"], prelude);
       await server.stop();
@@ -111,6 +115,7 @@ claim(
     const { text } = await talk(t, server);
     assert.equal(text, "0\n");
   },
+  { forms: ["binary", "bun", "deno"] },
 );
 
 for (const order of ["server first", "server last"]) {
