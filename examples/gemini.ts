@@ -22,9 +22,18 @@ async function requestLine(conn: HandlerConnection): Promise<string | undefined>
   return undefined;
 }
 
+/** Without `..`, encoded or not; undefined for what is no URL. */
+function pathOf(line: string): string | undefined {
+  try {
+    return normalize(decodeURIComponent(new URL(line).pathname));
+  } catch {
+    return undefined;
+  }
+}
+
 async function answer(line: string | undefined, conn: HandlerConnection): Promise<string> {
-  if (line === undefined || !URL.canParse(line)) return "59 bad request\r\n";
-  const path = normalize(decodeURIComponent(new URL(line).pathname));
+  const path = line === undefined ? undefined : pathOf(line);
+  if (path === undefined) return "59 bad request\r\n";
   if (path === "/whoami") {
     const fingerprint = conn.environment["SSL_CLIENT_FINGERPRINT_SHA256"];
     if (fingerprint === undefined) return "60 show me a certificate\r\n";

@@ -1,0 +1,175 @@
+/** The examples do what they say, on Bun and on Deno; the one with an external program also with the
+ *  compiled file. */
+
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { openssl, type Pair, selfSigned } from "./certificates.ts";
+import { talk } from "./clients.ts";
+import { claim, type Form, formCommand, LIMIT, ROOT, type Trial, within } from "./harness.ts";
+import { startTls } from "./starttls.ts";
+
+/** `binary` stands for Bun: a library is no executable. */
+const BOTH: readonly Form[] = ["binary", "deno"];
+
+function runtime(form: Form): string[] {
+  return form === "deno"
+    ? [join(ROOT, "node_modules/deno/deno"), "run", "-A"]
+    : [join(ROOT, "node_modules/bun/bin/bun.exe"), "--no-install"];
+}
+
+/** Waits for the line in which it tells its port. */
+async function portOf(child: ChildProcess, line: RegExp): Promise<number> {
+  let stdout = "";
+  let stderr = "";
+  child.stderr?.on("data", (chunk: Uint8Array) => stderr += new TextDecoder().decode(chunk));
+  const told = new Promise<number>((resolve, reject) => {
+    child.stdout?.on("data", (chunk: Uint8Array) => {
+      stdout += new TextDecoder().decode(chunk);
+      const port = line.exec(stdout)?.[1];
+      if (port) resolve(Number(port));
+    });
+    child.on("close", () => reject(new Error(`it ended: ${stderr}`)));
+  });
+  return await within(told, LIMIT, "it told no port");
+}
+
+async function stopped(child: ChildProcess, code: number | null): Promise<void> {
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  assert.equal(await within(ended, LIMIT, "it did not end at SIGTERM"), code);
+}
+
+/** A claim about examples/NAME.ts while it runs. */
+function example(
+  name: string,
+  what: string,
+  body: (t: Trial, port: number) => Promise<void>,
+  prepare: (t: Trial) => Promise<{ args?: string[]; env?: Record<string, string> }> = () =>
+    Promise.resolve({}),
+): void {
+  claim(`examples/${name}.ts ${what}`, async (t) => {
+    const { args = [], env = {} } = await prepare(t);
+    const [command = "", ...options] = runtime(t.form);
+    const file = join(ROOT, "examples", `${name}.ts`);
+    const child = t.spawn(command, [...options, file, ...args], env);
+    await body(t, await portOf(child, /on port ([0-9]+)\n/));
+    await stopped(child, 0);
+  }, { forms: BOTH });
+}
+
+/** A certificate for CN=visitor by `authority`. */
+async function visitor(t: Trial, authority: Pair): Promise<Pair> {
+  const pair = { certificate: join(t.dir, "visitor.pem"), key: join(t.dir, "visitor.key") };
+  const request = join(t.dir, "visitor.csr");
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  await openssl(t, "req", ...kind, "-keyout", pair.key, "-out", request, "-subj", "/CN=visitor");
+  const by = ["-CA", authority.certificate, "-CAkey", authority.key, "-CAcreateserial"];
+  await openssl(t, "x509", "-req", "-in", request, ...by, "-out", pair.certificate);
+  return pair;
+}
+
+/** What `openssl s_client` hears; with a certificate if it is given one. */
+async function heard(t: Trial, port: number, input: string, pair?: Pair): Promise<string> {
+  const where = ["s_client", "-quiet", "-connect", `127.0.0.1:${port}`];
+  const files = pair ? ["-cert", pair.certificate, "-key", pair.key] : [];
+  const { stdout } = await t.run("openssl", [...where, ...files], { input });
+  return new TextDecoder().decode(stdout);
+}
+
+example("echo", "sends back what comes, with a certificate of its own", async (t, port) => {
+  const text = "x".repeat(300_000);
+  const { text: back, end } = await talk(t, port, text);
+  assert.equal(back, text);
+  assert.equal(end, "close_notify");
+});
+
+example("echo", "takes CERTFILE and KEYFILE", async (t, port) => {
+  const { facts } = await talk(t, port, "hello");
+  assert.ok(facts["end"]);
+  const { stdout } = await t.run("openssl", ["s_client", "-connect", `127.0.0.1:${port}`]);
+  assert.match(new TextDecoder().decode(stdout), /^subject=CN ?= ?named$/m);
+}, async (t) => {
+  const { certificate, key } = await selfSigned(t, "named");
+  return { env: { CERTFILE: certificate, KEYFILE: key } };
+});
+
+example("gemini", "serves pages, and knows its visitors", async (t, port) => {
+  const ask = (path: string, pair?: Pair) => heard(t, port, `gemini://localhost${path}\r\n`, pair);
+  assert.equal(await ask("/"), "20 text/gemini\r\n# Welcome\n");
+  assert.equal(await ask("/nothing.gmi"), "51 not found\r\n");
+  assert.equal(await ask("/../../../../etc/passwd"), "51 not found\r\n");
+  assert.equal(await ask("/%2e%2e/%2e%2e/%2e%2e/etc/passwd"), "51 not found\r\n");
+  assert.equal(await ask("/whoami"), "60 show me a certificate\r\n");
+  const own = await selfSigned(t, "me");
+  const print = await openssl(
+    t,
+    "x509",
+    "-in",
+    own.certificate,
+    "-noout",
+    "-fingerprint",
+    "-sha256",
+  );
+  const hex = print.replace(/.*=/, "").replaceAll(":", "").trim().toLowerCase();
+  assert.equal(await ask("/whoami", own), `20 text/gemini\r\nYou are ${hex}\n`);
+  assert.equal(await heard(t, port, "no address\r\n"), "59 bad request\r\n");
+  assert.equal(await heard(t, port, `gemini://localhost/%zz\r\n`), "59 bad request\r\n");
+}, (t) => {
+  const folder = join(t.dir, "pages");
+  fs.mkdirSync(folder);
+  fs.writeFileSync(join(folder, "index.gmi"), "# Welcome\n");
+  return Promise.resolve({ args: [folder] });
+});
+
+example("status_page", "answers curl", async (t, port) => {
+  const get = async (path: string, ...options: string[]): Promise<string> => {
+    const { stdout } = await t.run("curl", ["-sk", ...options, `https://127.0.0.1:${port}${path}`]);
+    return new TextDecoder().decode(stdout);
+  };
+  assert.match(await get("/"), /^you are 127\.0\.0\.1 port [0-9]+, by TLSv1\.3 with TLS_\w+\n$/);
+  assert.match(await get("/other", "-i"), /^HTTP\/1\.1 404 Not Found\r\n/);
+  assert.match(await get("/", "-i", "-X", "POST"), /^HTTP\/1\.1 404 Not Found\r\n/);
+});
+
+/** The pairs of a running mutual_tls.ts. */
+const pairs = new WeakMap<Trial, { ours: Pair; stranger: Pair }>();
+
+example("mutual_tls", "lets in only whom its authority knows, by name", async (t, port) => {
+  const { ours, stranger } = pairs.get(t) ?? assert.fail();
+  assert.equal(await heard(t, port, "", ours), "hello visitor\n");
+  assert.equal(await heard(t, port, "", stranger), "");
+  assert.equal(await heard(t, port, ""), "");
+}, async (t) => {
+  const [server, authority] = [await selfSigned(t, "server"), await selfSigned(t, "authority")];
+  pairs.set(t, { ours: await visitor(t, authority), stranger: await selfSigned(t, "stranger") });
+  return {
+    env: {
+      CERTFILE: server.certificate,
+      KEYFILE: server.key,
+      CAFILE: authority.certificate,
+    },
+  };
+});
+
+claim("examples/smtp_starttls.sh speaks SMTP, and TLS after STARTTLS", async (t) => {
+  const server = await selfSigned(t, "server");
+  const command = join(t.dir, "sslserver");
+  const words = formCommand(t.form, "smtpfront-echo").map((word) => `'${word}'`).join(" ");
+  fs.writeFileSync(command, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  const child = t.spawn(join(ROOT, "examples/smtp_starttls.sh"), [], {
+    SSLSERVER: command,
+    PORT: "0",
+    CERTFILE: server.certificate,
+    KEYFILE: server.key,
+  });
+  const port = await portOf(child, /^([0-9]+)\n/);
+  const { clear, secret } = await startTls(port, "smtp", "EHLO again\r\nQUIT\r\n");
+  assert.match(clear, /^220 [\s\S]*^250-STARTTLS\r?$[\s\S]*^220 /m);
+  assert.match(secret, /^250[- ][\s\S]*^221 /m);
+  const where = ["s_client", "-quiet", "-starttls", "smtp", "-connect", `127.0.0.1:${port}`];
+  const { stdout } = await t.run("openssl", where, { input: "QUIT\r\n" });
+  assert.match(new TextDecoder().decode(stdout), /^221 /m);
+  await stopped(child, 0);
+}, { forms: BOTH });
