@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { openssl, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
 import { claim, type Form, formCommand, LIMIT, ROOT, type Trial, within } from "./harness.ts";
@@ -37,7 +38,8 @@ async function portOf(child: ChildProcess, line: RegExp): Promise<number> {
 
 async function stopped(child: ChildProcess, code: number | null): Promise<void> {
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGTERM");
+  // Not `child.kill`: after it Deno reports the signal even if the child has exited by itself.
+  process.kill(child.pid ?? 0, "SIGTERM");
   assert.equal(await within(ended, LIMIT, "it did not end at SIGTERM"), code);
 }
 
