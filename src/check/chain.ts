@@ -81,8 +81,8 @@ function checkEnd(sent: readonly Certificate[], path: string, findings: Findings
     );
   } else {
     findings.info(
-      `${name}: issued by ${issuer}, which this system does not know`,
-      "clients must know this authority; if another one issued it, append its certificate",
+      `${name}: issued by ${issuer}, an authority that this system does not know`,
+      "clients must know it; if it is an intermediate, append its certificate",
     );
   }
 }

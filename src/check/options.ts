@@ -142,7 +142,7 @@ function largestBacklog(): number | undefined {
   try {
     return Number(fs.readFileSync("/proc/sys/net/core/somaxconn", "latin1"));
   } catch {
-    return undefined; // not Linux
+    return undefined; // not Linux, or Deno, which reads /proc only with all permissions
   }
 }
 

@@ -112,7 +112,13 @@ class Tally {
     attempt(() => parseLimit("MAXCONIP", variables.get("MAXCONIP")));
     attempt(() => parseLimit("MAXCONNET", variables.get("MAXCONNET")));
     attempt(() => parseRate(variables.get("MAXCONRATE")));
+    const before = this.findings.list.length;
     attempt(() => this.tryTls(variables));
+    if (this.findings.list.length === before) this.#readable(where, variables);
+    checkSpelling(Object.fromEntries(variables), where, this.findings);
+  }
+
+  #readable(where: string, variables: Variables): void {
     for (const variable of READ_LATER) {
       for (const path of files(variables.get(variable) ?? "")) {
         const why = obstacle(path, this.who, "read");
@@ -123,7 +129,6 @@ class Tally {
         );
       }
     }
-    checkSpelling(Object.fromEntries(variables), where, this.findings);
   }
 }
 

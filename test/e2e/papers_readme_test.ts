@@ -76,6 +76,18 @@ tryBlocks("README.md", fenced("README.md"), [
     },
   },
   {
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
+    replace: [...FILES, ["465", "@PORT"], asUser("-u 1000 -g 1000")],
+    programs: { smtpd: "cat" },
+    // The key of the test is its owner's alone; nothing else is the matter.
+    ends: (_t, { status, stdout }) => {
+      const wrong = stdout.split("\n").filter((line) => /^(warning|error): /.test(line));
+      const root = process.getuid?.() === 0;
+      assert.deepEqual([status, wrong.length], root ? [1, 1] : [0, 0], stdout);
+      if (root) assert.match(wrong[0] ?? "", /^warning: key key\.pem: .* -- restart /);
+    },
+  },
+  {
     first: "CERTFILE=cert.pem KEYFILE=key.pem deno run --v8-flags=--max-semi-space-size=1 \\",
     forms: ["deno"],
     replace: [["cli.ts", join(ROOT, "cli.ts")], ["8443", "@PORT"]],

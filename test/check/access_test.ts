@@ -1,0 +1,68 @@
+/** Who may read and execute what, by modes. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { obstacle, type Who } from "../../src/check/access.ts";
+
+const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+const stranger: Who = { uid: 65533, gid: 65533, groups: [], ourselves: false };
+const owner: Who = { ...own, groups: [], ourselves: false };
+const member: Who = { ...stranger, groups: [own.gid] };
+
+function withFolder(body: (folder: string) => void): void {
+  const folder = fs.mkdtempSync(join(tmpdir(), "access-"));
+  try {
+    fs.chmodSync(folder, 0o755);
+    body(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+test("the owner's, the group's and the others' bits count, each for its own", () => {
+  withFolder((folder) => {
+    const file = join(folder, "file");
+    fs.writeFileSync(file, "");
+    const rows: [number, Who, "read" | "execute", boolean][] = [
+      [0o604, stranger, "read", true],
+      [0o640, stranger, "read", false],
+      [0o640, member, "read", true],
+      [0o604, member, "read", false],
+      [0o640, { ...stranger, gid: own.gid }, "read", true],
+      [0o701, stranger, "execute", true],
+      [0o710, stranger, "execute", false],
+      [0o710, member, "execute", true],
+      [0o644, owner, "execute", false],
+      [0o744, owner, "execute", true],
+    ];
+    for (const [mode, who, wanted, may] of rows) {
+      fs.chmodSync(file, mode);
+      const why = obstacle(file, who, wanted);
+      assert.equal(why === undefined, may, `${mode.toString(8)} ${wanted}: ${why}`);
+      if (!may) assert.equal(why, `user ${who.uid} cannot ${wanted} it`);
+    }
+  });
+});
+
+test("a folder above that cannot be entered is named, also behind a link", () => {
+  withFolder((folder) => {
+    const shut = join(folder, "shut");
+    fs.mkdirSync(shut);
+    fs.writeFileSync(join(shut, "file"), "");
+    fs.symlinkSync(join(shut, "file"), join(folder, "link"));
+    fs.chmodSync(shut, 0o700);
+    for (const path of [join(shut, "file"), join(folder, "link")]) {
+      assert.equal(obstacle(path, stranger, "read"), `user 65533 cannot enter ${shut}`);
+    }
+  });
+});
+
+test("a file that is not there is said to be so, for whoever asks", () => {
+  for (const who of [stranger, { ...owner, ourselves: true }]) {
+    assert.match(obstacle("/nonexistent/file", who, "read") ?? "", /^no such file or directory/i);
+  }
+});

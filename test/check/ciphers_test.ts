@@ -1,0 +1,48 @@
+/** What a cipher list leaves. Only where the runtime honours one: elsewhere nobody asks. */
+
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import tls from "node:tls";
+import { isWeak, resultingSuites, SUITES, unknownWords } from "../../src/check/ciphers.ts";
+import { makeSelfSigned } from "../../src/tls/self_signed.ts";
+
+const skip = process.versions["bun"] === undefined;
+
+test("SUITES are those that the library has for certificates", { skip }, () => {
+  const own = tls.getCiphers().map((name) => name.toUpperCase())
+    .filter((name) => !name.startsWith("TLS_") && !name.includes("PSK"));
+  assert.deepEqual([...SUITES].sort(), own.sort());
+});
+
+test("a list leaves the suites that fit it and the key, strongest first", { skip }, async () => {
+  const { certPem, keyPem } = makeSelfSigned(["localhost"]);
+  const pairs = [{ chain: certPem, key: keyPem }];
+  assert.deepEqual(await resultingSuites(pairs, "ECDHE+AESGCM:ECDHE+CHACHA20"), [
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+  ]);
+  assert.deepEqual(await resultingSuites(pairs, "ECDHE-RSA-AES128-GCM-SHA256"), []);
+  await assert.rejects(resultingSuites(pairs, "NOTHING"));
+});
+
+test("words that name nothing are found, exclusions and bygone suites are not", { skip }, () => {
+  const rows: [string, string[]][] = [
+    ["ECDHE+AESGCM:ECDHE+CHACHA20", []],
+    ["HIGH:!aNULL:!MD5:!RC4:@STRENGTH", []],
+    ["TLSv1+HIGH:!SSLv2:!MD5", []],
+    ["ECDHE-RSA-AES256-SHA384:DHE-RSA-AES256-GCM-SHA384:kEDH+AESGCM:EECDH", []],
+    ["HIHG:!aNULL", ["HIHG"]],
+    ["ECDHE-RSA-AES128-GCM-SHA265 AES128-SHA,ECHDE", ["ECDHE-RSA-AES128-GCM-SHA265", "ECHDE"]],
+  ];
+  for (const [list, unknown] of rows) assert.deepEqual(unknownWords(list), unknown, list);
+});
+
+test("weak is what has no forward secrecy or no authenticated cipher", () => {
+  const weak = SUITES.filter(isWeak);
+  const strong = SUITES.filter((suite) => !isWeak(suite));
+  assert.equal(strong.length, 6);
+  assert.ok(strong.every((suite) => /^ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)/.test(suite)));
+  assert.ok(weak.includes("AES256-GCM-SHA384") && weak.includes("ECDHE-RSA-AES256-SHA"));
+});

@@ -1,0 +1,31 @@
+/** Which variable a wrong name was meant to be. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { spelling } from "../../src/check/spelling.ts";
+
+test("a name one letter off, in lower case, or another program's is recognized", () => {
+  const rows: [string, string][] = [
+    ["CERTFLE", "CERTFILE"],
+    ["CERTFILES", "CERTFILE"],
+    ["CETRFILE", "CERTFILE"],
+    ["CERTFILR", "CERTFILE"],
+    ["ACERTFILE", "CERTFILE"],
+    ["certfile", "CERTFILE"],
+    ["Keyfile", "KEYFILE"],
+    ["SSL_CERTFILE", "CERTFILE"],
+    ["CERT_FILE:a.example", "CERTFILE:a.example"],
+    ["CIPHER", "CIPHERS"],
+    ["MAXCONPERIP", "MAXCONIP"],
+    ["TLS_MIN_VERSON", "TLS_MIN_VERSION"],
+    ["VERIFYDEPHT", "VERIFYDEPTH"],
+    ["DNSCACHE", "DNSCACHEIP"],
+  ];
+  for (const [wrong, meant] of rows) assert.equal(spelling(wrong), meant, wrong);
+});
+
+test("right names and those that are none of ours are left alone", () => {
+  const names = ["CERTFILE", "CERTFILE:a.example", "CCAFILE", "CAFILE", "CADIR", "CCADIR", "ALPN"];
+  const others = ["PATH", "HOME", "LANG", "PROFILE", "ENVFILE", "SSL_CERT_FILE", "PWD", "", "_"];
+  for (const name of [...names, ...others]) assert.equal(spelling(name), undefined, name);
+});

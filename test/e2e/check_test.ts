@@ -1,0 +1,858 @@
+/** --check: it finds each planted mistake, and only that, names the remedy, and has nothing to say of
+ *  sound configurations. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { join } from "node:path";
+import { makeRules } from "./admission.ts";
+import { concatenated } from "./certificates.ts";
+import {
+  authority,
+  check,
+  complaints,
+  issue,
+  NOBODY,
+  type Plan,
+  readableBy,
+  revocationList,
+  sound,
+} from "./checks.ts";
+import { claim, type Form, isRoot, ON_BUN, ROOT, type Trial, WITH_FFI } from "./harness.ts";
+
+/** Binary and `deno run`; the form without FFI has its own claims below. */
+const BOTH: readonly Form[] = WITH_FFI;
+
+interface Mistake {
+  name: string;
+  /** Spoils a sound plan. What it returns is done after the check. */
+  plant(plan: Plan, t: Trial): Promise<void | (() => void)> | void;
+  level: "warning" | "error";
+  text: RegExp;
+  remedy: RegExp;
+  forms?: readonly Form[];
+  /** Only root can plant it, or be wrong in it. */
+  root?: boolean;
+}
+
+const MISTAKES: readonly Mistake[] = [
+  // Certificates of the server.
+  {
+    name: "an expired certificate",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "old", { days: -1 });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "error",
+    text: /certificate \S+old\.pem: expired on /,
+    remedy: /renewed/,
+  },
+  {
+    name: "a certificate that ends within 30 days",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "soon", { days: 20 });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "warning",
+    text: /certificate \S+soon\.pem: ends in (19|20) days, on /,
+    remedy: /renewed/,
+  },
+  {
+    name: "an intermediate left out that lies beside the certificate",
+    async plant(plan, t) {
+      const middle = await authority(t, "middle", { by: await authority(t, "top") });
+      const { certificate, key } = await issue(t, "short", { by: middle });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "warning",
+    text: /certificate \S+short\.pem: the chain is not complete; missing: \/CN=middle/,
+    remedy: /append \S+middle\.pem/,
+  },
+  {
+    name: "an intermediate left out of a chain that a public authority issued",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "public", {
+        by: await authority(t, "ca"),
+        extensions: ["authorityInfoAccess=caIssuers;URI:http://ca.example/r3.der"],
+      });
+      fs.renameSync(join(t.dir, "ca.pem"), join(t.dir, "elsewhere"));
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "warning",
+    text:
+      /public\.pem: the chain ends before an authority that this system knows; missing: \/CN=ca/,
+    remedy: /append the certificate of that issuer to CERTFILE/,
+  },
+  {
+    name: "a chain out of order",
+    async plant(plan, t) {
+      const top = await authority(t, "top");
+      const middle = await authority(t, "middle", { by: top });
+      const { certificate, key } = await issue(t, "mixed", { by: middle });
+      const file = concatenated(t, "chain.pem", top.certificate, certificate, middle.certificate);
+      Object.assign(plan.env, { CERTFILE: file, KEYFILE: key });
+    },
+    level: "warning",
+    text: /certificate \S+chain\.pem: not in order/,
+    remedy: /own certificate first/,
+  },
+  {
+    name: "an expired intermediate",
+    async plant(plan, t) {
+      const middle = await authority(t, "middle", { by: await authority(t, "top"), days: -1 });
+      const { certificate, key } = await issue(t, "late", { by: middle });
+      const file = concatenated(t, "chain.pem", certificate, middle.certificate);
+      fs.renameSync(join(t.dir, "top.pem"), join(t.dir, "elsewhere"));
+      Object.assign(plan.env, { CERTFILE: file, KEYFILE: key });
+    },
+    level: "error",
+    text: /chain\.pem: \/CN=middle of its chain expired on /,
+    remedy: /current chain/,
+  },
+  {
+    name: "a stranger's certificate in the chain file",
+    async plant(plan, t) {
+      const stranger = await authority(t, "stranger");
+      const { certificate, key } = await issue(t, "own", { by: await authority(t, "ca") });
+      const file = concatenated(t, "chain.pem", certificate, stranger.certificate);
+      Object.assign(plan.env, { CERTFILE: file, KEYFILE: key });
+    },
+    level: "warning",
+    text: /chain\.pem: \/CN=stranger is no part of the chain and is not sent/,
+    remedy: /remove it/,
+  },
+  {
+    name: "the key of another certificate",
+    async plant(plan, t) {
+      plan.env["KEYFILE"] = (await issue(t, "other")).key;
+    },
+    level: "error",
+    text: /unable to use key \S+other\.key: it belongs to no certificate in /,
+    remedy: /set KEYFILE/,
+  },
+  {
+    name: "no certificate file there",
+    plant(plan) {
+      plan.env["CERTFILE"] = "/nonexistent/cert.pem";
+    },
+    level: "error",
+    text: /unable to read certificate \/nonexistent\/cert\.pem: no such file/i,
+    remedy: /PEM file/,
+  },
+  {
+    name: "a certificate without names",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "bare", { names: [] });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "warning",
+    text: /bare\.pem: no subjectAltName/,
+    remedy: /names of the host/,
+  },
+  {
+    name: "a certificate for clients",
+    async plant(plan, t) {
+      const extensions = ["extendedKeyUsage=clientAuth"];
+      const { certificate, key } = await issue(t, "user", { extensions });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "error",
+    text: /user\.pem: not for servers/,
+    remedy: /issued for a server/,
+  },
+  {
+    name: "a short RSA key",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "weak", { key: "rsa1024" });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "error",
+    text: /weak\.pem: RSA key of 1024 bits/,
+    remedy: /2048 bits/,
+    forms: ON_BUN, // rustls refuses it at the start, in its own words
+  },
+  {
+    name: "a SHA-1 signature",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "sha1", { digest: "sha1" });
+      Object.assign(plan.env, { CERTFILE: certificate, KEYFILE: key });
+    },
+    level: "error",
+    text: /sha1\.pem: signed with \S+, which clients refuse/,
+    remedy: /SHA-256/,
+  },
+  {
+    name: "a key that everybody can read",
+    plant(plan) {
+      fs.chmodSync(plan.env["KEYFILE"] ?? "", 0o644);
+    },
+    level: "warning",
+    text: /key \S+leaf\.key: everybody can read it/,
+    remedy: /chmod o-r \S+leaf\.key/,
+  },
+  {
+    name: "a key that the user of -u cannot read",
+    plant(plan) {
+      fs.chownSync(plan.env["KEYFILE"] ?? "", 0, 0);
+    },
+    level: "warning",
+    text: /key \S+leaf\.key: user 65534 cannot read it/,
+    remedy: /group of -g/,
+    root: true,
+  },
+  // By server name.
+  {
+    name: "an expired certificate of one server name",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "old", { names: ["a.example"], days: -1 });
+      Object.assign(plan.env, {
+        "CERTFILE:a.example": certificate,
+        "KEYFILE:a.example": key,
+      });
+      plan.prelude = named(plan.env);
+    },
+    level: "error",
+    text: /certificate \S+old\.pem: expired on /,
+    remedy: /renewed/,
+  },
+  {
+    name: "a certificate of one server name that names another",
+    async plant(plan, t) {
+      const { certificate, key } = await issue(t, "b", { names: ["b.example"] });
+      Object.assign(plan.env, {
+        "CERTFILE:a.example": certificate,
+        "KEYFILE:a.example": key,
+      });
+      plan.prelude = named(plan.env);
+    },
+    level: "warning",
+    text: /b\.pem: is used for a\.example, and issued for b\.example/,
+    remedy: /CERTFILE:a\.example/,
+  },
+  {
+    name: "SNI_STRICT=0",
+    plant(plan) {
+      plan.env["SNI_STRICT"] = "0";
+    },
+    level: "warning",
+    text: /SNI_STRICT=0 switches it on/,
+    remedy: /unset it/,
+  },
+  // TLS settings.
+  {
+    name: "a cipher list that leaves weak suites",
+    plant(plan) {
+      plan.env["CIPHERS"] = "HIGH";
+    },
+    level: "warning",
+    text: /CIPHERS HIGH: leaves .*ECDHE-ECDSA-AES128-GCM-SHA256.* ECDHE-ECDSA-AES128-SHA/,
+    remedy: /CIPHERS=ECDHE\+AESGCM/,
+    forms: ON_BUN,
+  },
+  {
+    name: "a cipher list for another kind of key",
+    plant(plan) {
+      plan.env["CIPHERS"] = "ECDHE-RSA-AES128-GCM-SHA256";
+    },
+    level: "error",
+    text: /CIPHERS \S+: no client of TLS 1\.2 gets through/,
+    remedy: /kind of key/,
+    forms: ON_BUN,
+  },
+  {
+    name: "a misspelled word in a cipher list",
+    plant(plan) {
+      plan.env["CIPHERS"] = "ECDHE+AESGCM:ECDHE+CHACHA02";
+    },
+    level: "warning",
+    text: /CIPHERS \S+: 'ECDHE\+CHACHA02' names no suite/,
+    remedy: /spelling/,
+    forms: ON_BUN,
+  },
+  {
+    name: "a broken protocol allowed",
+    plant(plan) {
+      plan.env["TLS_MIN_VERSION"] = "TLSv1";
+    },
+    level: "warning",
+    text: /TLS_MIN_VERSION TLSv1 lets clients use a broken protocol/,
+    remedy: /TLS_MIN_VERSION=TLSv1\.2/,
+    forms: ON_BUN,
+  },
+  {
+    name: "DHFILE",
+    plant(plan) {
+      plan.env["DHFILE"] = "/etc/ssl/dh.pem";
+    },
+    level: "warning",
+    text: /DHFILE is ignored/,
+    remedy: /unset DHFILE/,
+  },
+  {
+    name: "a misspelled variable",
+    plant(plan) {
+      plan.env["TLS_MIN_VERSON"] = "TLSv1.3";
+    },
+    level: "warning",
+    text: /TLS_MIN_VERSON is not read/,
+    remedy: /did you mean TLS_MIN_VERSION/,
+  },
+  // Clients' certificates.
+  {
+    name: "an expired authority",
+    async plant(plan, t) {
+      plan.env["CAFILE"] = (await authority(t, "gone", { days: -1 })).certificate;
+      plan.options.push("-m");
+    },
+    level: "error",
+    text: /authorities \S+gone\.pem: \/CN=gone expired on .*: every client is refused/,
+    remedy: /current certificate/,
+  },
+  {
+    name: "an intermediate in place of the root",
+    async plant(plan, t) {
+      const top = await authority(t, "top");
+      plan.env["CAFILE"] = (await authority(t, "middle", { by: top })).certificate;
+      plan.options.push("-m");
+    },
+    level: "error",
+    text: /authorities \S+middle\.pem: none is self-signed/,
+    remedy: /root/,
+  },
+  {
+    name: "an expired revocation list",
+    async plant(plan, t) {
+      const ca = await authority(t, "ca");
+      plan.env["CAFILE"] = ca.certificate;
+      plan.env["CRLFILE"] = await revocationList(t, ca, "list", { ended: true });
+      plan.options.push("-m");
+    },
+    level: "error",
+    text: /revocation lists \S+list\.crl: that of \/CN=ca expired on /,
+    remedy: /current list/,
+  },
+  {
+    name: "an authority without a revocation list where there are some",
+    async plant(plan, t) {
+      const [ca, other] = [await authority(t, "ca"), await authority(t, "other")];
+      plan.env["CAFILE"] = concatenated(t, "both.pem", ca.certificate, other.certificate);
+      plan.env["CRLFILE"] = await revocationList(t, ca, "list");
+      plan.options.push("-m");
+    },
+    level: "warning",
+    text: /revocation lists \S+list\.crl: none of \/CN=other/,
+    remedy: /CRLFILE/,
+  },
+  {
+    name: "-m with nothing to verify against",
+    plant(plan) {
+      plan.options.push("-m");
+    },
+    level: "error",
+    text: /unable to require client certificates/,
+    remedy: /set CAFILE or CADIR/,
+  },
+  {
+    name: "CAFILE without anybody asking for a certificate",
+    async plant(plan, t) {
+      plan.env["CAFILE"] = (await authority(t, "ca")).certificate;
+    },
+    level: "warning",
+    text: /CAFILE is set and not used/,
+    remedy: /-m/,
+  },
+  // Rules and limits.
+  {
+    name: "no rules file there",
+    plant(plan) {
+      plan.options.push("-x", "/nonexistent/rules.cdb");
+    },
+    level: "error",
+    text: /rules \/nonexistent\/rules\.cdb: no such file: every connection is denied/,
+    remedy: /tcprules/,
+  },
+  {
+    name: "the source of the rules in place of the database",
+    plant(plan, t) {
+      const source = join(t.dir, "tcp.smtp");
+      fs.writeFileSync(source, "127.:allow\n:deny\n");
+      plan.options.push("-x", source);
+    },
+    level: "error",
+    text: /rules \S+tcp\.smtp: .*: every connection is denied/,
+    remedy: /tcprules/,
+  },
+  {
+    name: "rules that the user of -u cannot read",
+    async plant(plan, t) {
+      const rules = await makeRules(t, ":allow\n");
+      fs.chmodSync(rules, 0o600);
+      plan.options.push("-x", rules);
+    },
+    level: "error",
+    text: /rules \S+rules\.cdb: user 65534 cannot read it/,
+    remedy: /chmod a\+r/,
+    root: true,
+  },
+  {
+    name: "rules older than their source",
+    async plant(plan, t) {
+      const rules = await makeRules(t, ":allow\n", "tcprules", "tcp.smtp.cdb");
+      fs.writeFileSync(join(t.dir, "tcp.smtp"), ":deny\n");
+      fs.utimesSync(rules, 1_700_000_000, 1_700_000_000);
+      plan.options.push("-x", rules);
+    },
+    level: "warning",
+    text: /tcp\.smtp\.cdb: older than its source \S+tcp\.smtp/,
+    remedy: /tcprules \S+cdb \S+ <\S+tcp\.smtp/,
+  },
+  {
+    name: "a rule that names a certificate that is not there",
+    async plant(plan, t) {
+      const rules = '10.:allow,CERTFILE="/nonexistent.pem",KEYFILE="/nonexistent.key"\n:allow\n';
+      plan.options.push("-x", await makeRules(t, rules));
+    },
+    level: "error",
+    text: /rules \S+: rule 10\.: unable to read certificate \/nonexistent\.pem/,
+    remedy: /PEM file/,
+  },
+  {
+    name: "a rule with a limit that is none",
+    async plant(plan, t) {
+      plan.options.push("-x", await makeRules(t, '10.:allow,MAXCONIP="many"\n:allow\n'));
+    },
+    level: "error",
+    text: /rules \S+: rule 10\.: unable to parse MAXCONIP/,
+    remedy: /MAXCONIP=5/,
+  },
+  {
+    name: "MAXCONIP that is no number",
+    plant(plan) {
+      plan.env["MAXCONIP"] = "five";
+    },
+    level: "error",
+    text: /unable to parse MAXCONIP/,
+    remedy: /MAXCONIP=5/,
+  },
+  {
+    name: "MAXCONRATE without seconds",
+    plant(plan) {
+      plan.env["MAXCONRATE"] = "10";
+    },
+    level: "error",
+    text: /unable to parse MAXCONRATE/,
+    remedy: /n is at most/,
+  },
+  {
+    name: "MAXCONIP above -c",
+    plant(plan) {
+      plan.env["MAXCONIP"] = "50";
+    },
+    level: "warning",
+    text: /MAXCONIP 50 is above -c 40/,
+    remedy: /raise -c/,
+  },
+  {
+    name: "too few descriptors for -c",
+    plant(plan) {
+      plan.prelude = "ulimit -n 300";
+      plan.options.push("-c", "200");
+    },
+    level: "warning",
+    text: /open files: -c 200 and --pending 1000 may want \d+, the limit is 300/,
+    remedy: /ulimit/,
+    forms: ON_BUN, // Deno itself raises the soft limit to the hard one, and so do we
+  },
+  // Network.
+  {
+    name: "a port that is taken",
+    async plant(plan) {
+      const { port, close } = await taken();
+      plan.port = String(port);
+      return close;
+    },
+    level: "error",
+    text: /unable to listen on 127\.0\.0\.1 port \d+: /,
+    remedy: /ss -ltnp/,
+  },
+  {
+    name: "an address of another machine",
+    plant(plan) {
+      plan.host = "192.0.2.1";
+    },
+    level: "error",
+    text: /unable to listen on 192\.0\.2\.1 port 0: /,
+    remedy: /address of this machine/,
+  },
+  {
+    name: "an interface that is not there",
+    plant(plan) {
+      plan.host = "fe80::1";
+      plan.options.push("-I", "nosuch0");
+    },
+    level: "error",
+    text: /unable to listen on fe80::1 port 0: /,
+    remedy: /-I/,
+  },
+  {
+    name: "a service name that nobody knows",
+    plant(plan) {
+      plan.port = "smpts";
+    },
+    level: "error",
+    text: /unable to find port smpts/,
+    remedy: /number/,
+  },
+  {
+    name: "the metrics on a port that is taken",
+    async plant(plan) {
+      const { port, close } = await taken();
+      plan.options.push("--metrics", `127.0.0.1:${port}`);
+      return close;
+    },
+    level: "error",
+    text: /unable to listen for --metrics on 127\.0\.0\.1:\d+: /,
+    remedy: /free address/,
+  },
+  {
+    name: "the metrics for everybody",
+    plant(plan) {
+      plan.options.push("--metrics", "0:0");
+    },
+    level: "warning",
+    text: /--metrics on 0\.0\.0\.0 answers whoever can reach it/,
+    remedy: /loopback/,
+  },
+  {
+    name: "PROXY headers from everybody",
+    plant(plan) {
+      plan.options.push("--proxy-from", "0.0.0.0/0");
+    },
+    level: "warning",
+    text: /--proxy-from 0\.0\.0\.0\/0 lets everybody choose/,
+    remedy: /addresses of the proxies/,
+  },
+  {
+    name: "a resolver that does not answer",
+    plant(plan) {
+      plan.options = plan.options.filter((option) => option !== "-H");
+      plan.env["DNSCACHEIP"] = "127.0.0.1:9";
+    },
+    level: "warning",
+    text: /resolver 127\.0\.0\.1: does not answer/,
+    remedy: /DNSCACHEIP/,
+  },
+  // User and program.
+  {
+    name: "programs run as root",
+    plant(plan) {
+      plan.options = plan.options.slice(4);
+    },
+    level: "warning",
+    text: /programs run as root/,
+    remedy: /-u UID and -g GID/,
+    root: true,
+  },
+  {
+    name: "-u without -g",
+    plant(plan) {
+      plan.options.splice(2, 2);
+      readableBy(plan.env["KEYFILE"] ?? "", 0);
+    },
+    level: "warning",
+    text: /-u without -g/,
+    remedy: /-g GID/,
+    root: true,
+  },
+  {
+    name: "no such program",
+    plant(plan) {
+      plan.program = ["smtpd-that-is-nowhere"];
+    },
+    level: "error",
+    text: /program smtpd-that-is-nowhere: not found in PATH/,
+    remedy: /full path/,
+  },
+  {
+    name: "a program in a folder that the user of -u cannot enter",
+    plant(plan, t) {
+      const folder = join(t.dir, "private");
+      fs.mkdirSync(folder, { mode: 0o700 });
+      plan.program = [script(folder, "serve", "#!/bin/sh\ncat\n")];
+    },
+    level: "error",
+    text: /program \S+serve: user 65534 cannot enter \S+private/,
+    remedy: /a\+x the folder/,
+    root: true,
+  },
+  {
+    name: "a program that is not executable",
+    plant(plan, t) {
+      plan.program = [script(t.dir, "serve", "#!/bin/sh\ncat\n", 0o644)];
+    },
+    level: "error",
+    text: /program \S+serve: (user 65534 cannot execute it|permission denied)/i,
+    remedy: /chmod a\+x|path of a program/,
+  },
+  {
+    name: "a script without an interpreter",
+    plant(plan, t) {
+      plan.program = [script(t.dir, "serve", "cat\n")];
+    },
+    level: "error",
+    text: /program \S+serve: neither an executable of this system nor a script/,
+    remedy: /#!\/bin\/sh/,
+  },
+  {
+    name: "an interpreter that is not installed",
+    plant(plan, t) {
+      plan.program = [script(t.dir, "serve", "#!/usr/bin/env python9\n")];
+    },
+    level: "error",
+    text: /program \S+serve: its interpreter python9: not found/,
+    remedy: /install it/,
+  },
+  {
+    name: "a script with the line ends of Windows",
+    plant(plan, t) {
+      plan.program = [script(t.dir, "serve", "#!/bin/sh\r\ncat\r\n")];
+    },
+    level: "error",
+    text: /program \S+serve: its lines end with CR/,
+    remedy: /sed/,
+  },
+  // Options that do nothing.
+  {
+    name: "-X without rules",
+    plant(plan) {
+      plan.options.push("-X");
+    },
+    level: "warning",
+    text: /-X does nothing/,
+    remedy: /-x FILE/,
+  },
+  {
+    name: "a backlog above the system's limit",
+    plant(plan) {
+      plan.options.push("-b", "65535");
+    },
+    level: "warning",
+    text: /-b 65535: the system allows \d+/,
+    remedy: /somaxconn/,
+    forms: ON_BUN, // Deno reads /proc only with all permissions
+  },
+];
+
+/** env(1) sets, behind the shell, what the shell cannot spell. */
+function named(env: Record<string, string>): string {
+  const words = Object.entries(env).filter(([name]) => name.includes(":"));
+  return `set -- env ${words.map(([name, value]) => `'${name}=${value}'`).join(" ")} "$@"`;
+}
+
+function script(folder: string, name: string, text: string, mode = 0o755): string {
+  const path = join(folder, name);
+  fs.writeFileSync(path, text);
+  fs.chmodSync(path, mode);
+  return path;
+}
+
+async function taken(): Promise<{ port: number; close: () => void }> {
+  const server = net.createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { port: (server.address() as net.AddressInfo).port, close: () => server.close() };
+}
+
+for (const { name, plant, level, text, remedy, forms, root } of MISTAKES) {
+  if (root && !isRoot) continue;
+  claim(`a mistake is found, and only that: ${name}`, async (t) => {
+    const plan = await sound(t);
+    const undo = await plant(plan, t);
+    const checked = await check(t, plan);
+    undo?.();
+    const found = complaints(checked);
+    assert.equal(found.length, 1, checked.stdout + checked.stderr);
+    const [finding] = found;
+    assert.equal(finding?.level, level);
+    assert.match(finding?.text ?? "", text);
+    assert.match(finding?.remedy ?? "", remedy);
+    assert.equal(checked.status, level === "error" ? 111 : 1);
+  }, { forms: forms ?? BOTH });
+}
+
+/** Plans of which nothing is to be said. */
+const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
+  "a certificate of a private authority": () => {},
+  "--self-signed"(plan) {
+    plan.env = {};
+    plan.options.push("--self-signed");
+  },
+  async "a self-signed certificate, key and certificate in one file"(plan, t) {
+    const { certificate, key } = await issue(t, "own");
+    const file = concatenated(t, "both.pem", key, certificate);
+    readableBy(file, NOBODY);
+    plan.env = { CERTFILE: file };
+  },
+  async "a whole chain in order"(plan, t) {
+    const top = await authority(t, "top");
+    const middle = await authority(t, "middle", { by: top });
+    const { certificate, key } = await issue(t, "mx", { by: middle });
+    const file = concatenated(t, "chain.pem", certificate, middle.certificate, top.certificate);
+    plan.env = { CERTFILE: file, KEYFILE: key };
+  },
+  async "CERTCHAINFILE in ucspi-ssl's order, the root first"(plan, t) {
+    const top = await authority(t, "top");
+    const middle = await authority(t, "middle", { by: top });
+    const { certificate, key } = await issue(t, "mx", { by: middle });
+    const file = concatenated(t, "chain.pem", top.certificate, middle.certificate, certificate);
+    plan.env = { CERTCHAINFILE: file, KEYFILE: key };
+  },
+  async "certificates by name, a wildcard too, and SNI_STRICT"(plan, t) {
+    const [a, wild] = [
+      await issue(t, "a", { names: ["a.example"] }),
+      await issue(t, "wild", { names: ["*.wild.example"] }),
+    ];
+    Object.assign(plan.env, {
+      "CERTFILE:A.example": a.certificate,
+      "KEYFILE:A.example": a.key,
+      "CERTFILE:*.wild.example": wild.certificate,
+      "KEYFILE:*.wild.example": wild.key,
+      SNI_STRICT: "1",
+      ALPN: "h2,http/1.1",
+    });
+    plan.prelude = named(plan.env);
+  },
+  async "client certificates with a revocation list"(plan, t) {
+    const ca = await authority(t, "ca");
+    plan.env["CAFILE"] = ca.certificate;
+    plan.env["CRLFILE"] = await revocationList(t, ca, "list");
+    plan.options.push("-m", "-s");
+  },
+  "any client certificate, as a Gemini server asks"(plan) {
+    plan.env["CCAFILE"] = "/dev/null";
+    plan.options.push("-s");
+  },
+  async "rules, limits, a rule with a certificate of its own"(plan, t) {
+    const own = await issue(t, "own");
+    plan.options.push(
+      "-x",
+      await makeRules(
+        t,
+        `10.:allow,CERTFILE="${own.certificate}",KEYFILE="${own.key}",MAXCONIP="2"\n:deny\n`,
+      ),
+    );
+    Object.assign(plan.env, { MAXCONIP: "10", MAXCONRATE: "20/60", MAXCONNET: "30" });
+  },
+  "metrics and proxies"(plan) {
+    plan.options.push("--metrics", ":0", "--proxy-from", "10.0.0.0/8,127.0.0.1");
+  },
+  "a script"(plan, t) {
+    plan.program = [script(t.dir, "serve", "#!/usr/bin/env -S sh -e\ncat\n")];
+  },
+  async "the SMTP example"(plan, t) {
+    const { env, options } = plan;
+    // The example's own command line, caught on its way to the server.
+    const catcher = script(t.dir, "catch", '#!/bin/sh\nprintf "%s\\n" "$@"\n');
+    const example = join(ROOT, "examples/smtp_starttls.sh");
+    const { stdout } = await t.run("sh", [example], {
+      env: { ...env, SSLSERVER: catcher, PORT: "0" },
+    });
+    const words = new TextDecoder().decode(stdout).trim().split("\n");
+    const host = words.indexOf("127.0.0.1");
+    plan.options = [...options.slice(0, isRoot ? 4 : 0), ...words.slice(0, host)];
+    [plan.host = "", plan.port = "", ...plan.program] = words.slice(host);
+  },
+};
+
+for (const [name, change] of Object.entries(SOUND)) {
+  claim(`nothing is found in ${name}`, async (t) => {
+    const plan = await sound(t);
+    await change(plan, t);
+    const checked = await check(t, plan);
+    assert.deepEqual(complaints(checked), [], checked.stdout + checked.stderr);
+    assert.equal(checked.status, 0);
+    assert.equal(checked.stderr, "");
+    assert.ok(checked.findings.some(({ text }) => /^program .*: executable/.test(text)));
+  }, { forms: BOTH });
+}
+
+claim("nothing is found on Deno without FFI, where nothing needs it", async (t) => {
+  const plan = await sound(t);
+  plan.options = ["-H", "-l", "mx"];
+  const checked = await check(t, plan);
+  assert.deepEqual(
+    complaints(checked).map(({ text }) => text),
+    isRoot ? ["programs run as root"] : [],
+  );
+}, { forms: ["deno-noffi"] });
+
+claim("what Deno cannot do without FFI is found", async (t) => {
+  const plan = { ...await sound(t), host: "::" };
+  plan.options = ["-u", "65534", "-g", "65534", "-H", "-l", "mx"];
+  const checked = await check(t, plan);
+  const found = complaints(checked).map(({ text, remedy }) => `${text} -- ${remedy}`);
+  assert.ok(found.some((line) => /switch user or group.*allow FFI/.test(line)), checked.stdout);
+  assert.ok(found.some((line) => /listen on IPv6 alone.*allow FFI/.test(line)), checked.stdout);
+  assert.equal(checked.status, 111);
+}, { forms: ["deno-noffi"] });
+
+claim("one mistake does not hide the others", async (t) => {
+  const plan = await sound(t);
+  const { port, close } = await taken();
+  plan.port = String(port);
+  plan.env["CERTFILE"] = "/nonexistent/cert.pem";
+  plan.env["MAXCONIP"] = "five";
+  plan.options.push("-x", "/nonexistent/rules.cdb", "--metrics", "0:0");
+  plan.program = ["smtpd-that-is-nowhere"];
+  const checked = await check(t, plan);
+  close();
+  const texts = complaints(checked).map(({ text }) => text);
+  for (const what of [/certificate/, /MAXCONIP/, /rules/, /--metrics/, /program/, /listen on/]) {
+    assert.equal(texts.filter((text) => what.test(text)).length, 1, checked.stdout);
+  }
+  assert.equal(checked.status, 111);
+}, { forms: BOTH });
+
+claim("--log=json says the same, one object a line", async (t) => {
+  const plan = await sound(t);
+  plan.options.push("-X");
+  const [text, json] = [await check(t, plan), await check(t, plan, "--log=json")];
+  const bare = json.findings.map(({ level, text, remedy }) => ({
+    level,
+    text,
+    ...(remedy === undefined ? {} : { remedy }),
+  }));
+  assert.deepEqual(bare, text.findings);
+  assert.equal(json.status, 1);
+}, { forms: BOTH });
+
+claim("-q leaves the exit code alone to tell", async (t) => {
+  const plan = await sound(t);
+  plan.options.push("-X");
+  const { status, stdout, stderr } = await check(t, plan, "-q");
+  assert.deepEqual({ status, stdout, stderr }, { status: 1, stdout: "", stderr: "" });
+}, { forms: BOTH });
+
+claim("wrong usage is exit code 100, with --check too", async (t) => {
+  const plan = await sound(t);
+  plan.options.push("-c", "many");
+  const { status, stdout, stderr } = await check(t, plan);
+  assert.equal(status, 100);
+  assert.equal(stdout, "");
+  assert.match(stderr, /option -c wants a number/);
+}, { forms: BOTH });
+
+claim("an authority's name cannot forge a line", async (t) => {
+  const ca = await issue(t, "evil", {
+    subject: "/CN=a\\nerror: forged",
+    names: [],
+    extensions: ["basicConstraints=critical,CA:true"],
+  });
+  const { certificate, key } = await issue(t, "own", { by: ca });
+  fs.rmSync(ca.certificate);
+  const plan = { ...await sound(t), env: { CERTFILE: certificate, KEYFILE: key } };
+  const checked = await check(t, plan);
+  assert.equal(checked.status, 0, checked.stdout);
+  assert.ok(!/^error/m.test(checked.stdout));
+}, { forms: BOTH });

@@ -1,0 +1,159 @@
+/** What the claims about --check share: a sound configuration to spoil, certificates with any fault,
+ *  and a run of the check with its findings read. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { openssl, type Pair } from "./certificates.ts";
+import { denoDir } from "./admission.ts";
+import { formCommand, isRoot, type Trial } from "./harness.ts";
+
+/** The user that the checked server shall become: Debian's nobody. */
+export const NOBODY = 65534;
+
+/** A command line to be checked. */
+export interface Plan {
+  env: Record<string, string>;
+  options: string[];
+  host: string;
+  port: string;
+  program: string[];
+  /** Shell text before the server takes the shell's place. */
+  prelude?: string;
+}
+
+export interface Finding {
+  level: "ok" | "info" | "warning" | "error";
+  text: string;
+  remedy?: string;
+}
+
+export interface Checked {
+  status: number | null;
+  findings: Finding[];
+  stdout: string;
+  stderr: string;
+}
+
+export interface Wanted {
+  /** Who signs; absent: it signs itself. */
+  by?: Pair;
+  days?: number;
+  subject?: string;
+  names?: readonly string[];
+  /** Lines of an OpenSSL extension file, beside the names. */
+  extensions?: readonly string[];
+  key?: "ec" | "rsa" | "rsa1024";
+  digest?: "sha256" | "sha1";
+}
+
+const KEYS = {
+  ec: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+  rsa: ["-newkey", "rsa:2048"],
+  rsa1024: ["-newkey", "rsa:1024"],
+} as const;
+
+/** A certificate and its key as `NAME.pem` and `NAME.key`; the key is nobody's group's to read. */
+export async function issue(t: Trial, name: string, wanted: Wanted = {}): Promise<Pair> {
+  const { by, days = 200, names = ["localhost"], key = "ec", digest = "sha256" } = wanted;
+  const at = (ending: string): string => join(t.dir, `${name}.${ending}`);
+  const pair = { certificate: at("pem"), key: at("key") };
+  const subject = wanted.subject ?? `/CN=${name}`;
+  const request = ["-keyout", pair.key, "-out", at("csr"), "-subj", subject];
+  await openssl(t, "req", "-new", ...KEYS[key], "-nodes", ...request);
+  const extensions = [
+    ...names.length > 0 ? [`subjectAltName=${names.map((one) => `DNS:${one}`).join(",")}`] : [],
+    ...wanted.extensions ?? [],
+  ];
+  fs.writeFileSync(at("ext"), extensions.map((line) => `${line}\n`).join(""));
+  const signer = by
+    ? ["-CA", by.certificate, "-CAkey", by.key, "-CAcreateserial"]
+    : ["-signkey", pair.key];
+  const out = ["-days", String(days), `-${digest}`, "-extfile", at("ext"), "-out"];
+  await openssl(t, "x509", "-req", "-in", at("csr"), ...signer, ...out, pair.certificate);
+  readableBy(pair.key, NOBODY);
+  return pair;
+}
+
+/** An authority: a root, or an intermediate under `by`. */
+export async function authority(
+  t: Trial,
+  name: string,
+  wanted: Pick<Wanted, "by" | "days"> = {},
+): Promise<Pair> {
+  const extensions = ["basicConstraints=critical,CA:true", "keyUsage=keyCertSign,cRLSign"];
+  return await issue(t, name, { ...wanted, names: [], extensions });
+}
+
+/** A revocation list of an authority: valid for a month, or ended. */
+export async function revocationList(
+  t: Trial,
+  by: Pair,
+  name: string,
+  { ended = false } = {},
+): Promise<string> {
+  const at = (file: string): string => join(t.dir, `${name}.${file}`);
+  fs.writeFileSync(at("index"), "");
+  const lines = [`[ca]`, `default_ca=own`, `[own]`, `database=${at("index")}`, `default_md=sha256`];
+  fs.writeFileSync(at("cnf"), lines.join("\n"));
+  const dates = ended
+    ? ["-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240201000000Z"]
+    : ["-crldays", "30"];
+  const signer = ["-cert", by.certificate, "-keyfile", by.key];
+  const [config, out] = [at("cnf"), at("crl")];
+  await openssl(t, "ca", "-gencrl", "-config", config, ...signer, ...dates, "-out", out);
+  return out;
+}
+
+/** Mode 640, of this group. Not root: the tests' own user is the server's, too. */
+export function readableBy(path: string, gid: number): void {
+  if (isRoot) fs.chownSync(path, 0, gid);
+  fs.chmodSync(path, 0o640);
+}
+
+/** A configuration in which nothing is wrong. */
+export async function sound(t: Trial): Promise<Plan> {
+  const root = await authority(t, "root");
+  const leaf = await issue(t, "leaf", { by: root, names: ["mx.example"] });
+  return {
+    env: { CERTFILE: leaf.certificate, KEYFILE: leaf.key },
+    options: [...isRoot ? ["-u", String(NOBODY), "-g", String(NOBODY)] : [], "-H", "-l", "mx"],
+    host: "127.0.0.1",
+    port: "0",
+    program: ["cat"],
+  };
+}
+
+/** Runs the check in text form; every line must be a finding. */
+export async function check(t: Trial, plan: Plan, ...more: string[]): Promise<Checked> {
+  const { env, options, host, port, program, prelude = "" } = plan;
+  const command = [
+    ...formCommand(t.form, program[0] ?? ""),
+    "--check",
+    ...more,
+    ...options,
+    host,
+    port,
+    ...program,
+  ];
+  const outcome = await t.run(
+    "sh",
+    ["-c", `${prelude}\nexec "$@"`, "sh", ...command],
+    { env: { DENO_DIR: denoDir(), ...env } },
+  );
+  const stdout = new TextDecoder().decode(outcome.stdout);
+  const json = more.includes("--log=json");
+  const lines = stdout.split("\n").filter((line) => line !== "");
+  const findings = lines.map((line) => {
+    if (json) return JSON.parse(line) as Finding;
+    const [, level, text, remedy] = /^(ok|info|warning|error): (.*?)(?: -- (.*))?$/.exec(line) ??
+      [];
+    assert.ok(level && text, `no finding: ${line}`);
+    return { level, text, ...(remedy === undefined ? {} : { remedy }) } as Finding;
+  });
+  return { status: outcome.status, findings, stdout, stderr: outcome.stderr };
+}
+
+/** Warnings and errors. */
+export const complaints = ({ findings }: Checked): Finding[] =>
+  findings.filter(({ level }) => level === "warning" || level === "error");
