@@ -1,0 +1,147 @@
+/** What the claims about client certificates share: certificates made by openssl, a client that shows
+ *  one, and what server, program and log made of it. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { folder, Maker, openssl, type Spec } from "../interop/openssl_verify.ts";
+import { SPECS as VERIFY_SPECS } from "../interop/openssl_verify_cases.ts";
+import { selfSigned } from "./certificates.ts";
+import { type Talk, talk } from "./clients.ts";
+import { LIMIT, type Server, settled, type StartOptions, type Trial } from "./harness.ts";
+
+const LEAF = VERIFY_SPECS["leaf"]?.ext ?? "";
+const named = (names: string, cn = "visitor"): Spec => ({
+  by: "root",
+  cn,
+  ext: names === "" ? LEAF : `${LEAF}subjectAltName=${names}\n`,
+});
+
+/** The name that the claims about -z give to their client. */
+export const VISITOR = "client.visitors.test";
+
+const SPECS: Readonly<Record<string, Spec>> = {
+  ...VERIFY_SPECS,
+  expired: { by: "root", ext: LEAF, days: -1 },
+  p256: { by: "root", ext: LEAF },
+  p384Leaf: { by: "root", key: "EC ec_paramgen_curve:P-384", ext: LEAF },
+  rsaUnderEc: { by: "root", key: "RSA rsa_keygen_bits:2048", ext: LEAF },
+  edUnderEc: { by: "root", key: "ED25519", ext: LEAF },
+  zName: named(`DNS:other.test,DNS:${VISITOR.toUpperCase()}`),
+  zWild: named("DNS:*.visitors.test"),
+  zTooWild: named("DNS:*.test"),
+  zInside: named("DNS:cl*.visitors.test"),
+  zCommon: named("", VISITOR),
+  zCommonBeside: named("DNS:other.test", VISITOR),
+  zEmail: named(`email:me@${VISITOR}`, VISITOR),
+  zOther: named("DNS:other.test"),
+  future: { by: "root", ext: LEAF },
+};
+
+export const maker = new Maker(SPECS);
+
+/** Where openssl works, to be removed by the test. */
+export { folder, openssl };
+
+/** A file of the authorities' folder. */
+export const at = (name: string): string => join(folder, name);
+
+/** A certificate in PEM. openssl 3.0 has no command but `ca` to set the begin of its time. */
+export function pem(name: string): string {
+  if (name !== "future") return maker.pem(name);
+  if (!fs.existsSync(at("future.made"))) {
+    maker.pem(name);
+    fs.writeFileSync(at("future.txt"), "");
+    fs.writeFileSync(
+      at("future.cnf"),
+      "[ca]\ndefault_ca=a\n[a]\ndatabase=future.txt\nnew_certs_dir=.\nrand_serial=yes\n" +
+        "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n",
+    );
+    const dates = ["-startdate", "20490101000000Z", "-enddate", "20500101000000Z"];
+    const by = ["-cert", "root.pem", "-keyfile", maker.key("root"), "-extfile", "future.ext"];
+    const files = ["-in", "future.csr", "-out", "future.made", "-config", "future.cnf"];
+    openssl("ca", "-batch", "-notext", ...dates, ...by, ...files);
+  }
+  return fs.readFileSync(at("future.made"), "utf8").replace(/^[^]*?(?=-----BEGIN)/, "");
+}
+
+/** A revocation list of the root's that was out of date in 2024. */
+export function staleList(...revoked: string[]): string {
+  maker.list({ by: "root", revoked }); // leaves openssl's files about them
+  const dates = ["-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240201000000Z"];
+  const by = ["-cert", "root.pem", "-keyfile", maker.key("root")];
+  return openssl("ca", "-config", "crl.cnf", "-gencrl", ...by, ...dates);
+}
+
+/** A file with these certificates. */
+export function bundle(t: Trial, file: string, ...names: string[]): string {
+  const path = join(t.dir, file);
+  fs.writeFileSync(`${path}.new`, names.map(pem).join(""));
+  fs.renameSync(`${path}.new`, path);
+  return path;
+}
+
+/** Starts a server that tells each client what SSL_CLIENT_VERIFY is. */
+export async function judge(
+  t: Trial,
+  options: string,
+  env: Readonly<Record<string, string>>,
+  more: StartOptions = {},
+): Promise<Server> {
+  const own = { certificate: join(t.dir, "server.pem"), key: join(t.dir, "server.key") };
+  const { certificate, key } = fs.existsSync(own.key) ? own : await selfSigned(t, "server");
+  return t.start({
+    program: ["sh", "-c", 'printf %s "$SSL_CLIENT_VERIFY"'],
+    ...more,
+    options: [...options.split(" "), ...more.options ?? []],
+    env: { CERTFILE: certificate, KEYFILE: key, ...env },
+  });
+}
+
+/** The client's own certificate, and what it sends after it. None: `undefined`. */
+export type Shown = readonly [leaf: string, ...sent: string[]] | undefined;
+
+/** What came of a visit. */
+export interface Met extends Talk {
+  /** Lines of the log about it: programs started, verdicts, errors. */
+  lines: string[];
+}
+
+/** Visits with a certificate, or without, and waits until the log tells the end. */
+export async function meet(
+  t: Trial,
+  server: Server,
+  shown: Shown,
+  version: "-2" | "-3" = "-3",
+): Promise<Met> {
+  const about = (): string[] => server.lines(/: (?:error|info|fatal|pid|ended|deny)\b/);
+  const before = about().length;
+  const options = shown
+    ? ["-c", bundle(t, "shown.pem", ...shown), "-k", at(maker.key(shown[0]))]
+    : [];
+  const answer = await talk(t, server, "hello", [version, ...options]);
+  const lines = await settled(
+    () => about().slice(before),
+    (seen) => seen.some((line) => /: (?:error:|ended |deny )/.test(line)),
+    LIMIT,
+  );
+  return { ...answer, lines };
+}
+
+const FAILED = /^sslserver: error: unable to accept TLS from: \S+ for pid: \d+ (.*)$/;
+
+/** Wants the client to be let in: a program that reads `verdict`. */
+export function assertServed(met: Met, verdict: string, what: string): void {
+  assert.equal(met.text, verdict, `${what}: ${met.lines.join("\n")}`);
+  assert.equal(met.end, "close_notify", what);
+  const kinds = met.lines.map((line) => /^sslserver: (\w+)/.exec(line)?.[1]);
+  const expected = verdict === "SUCCESS" ? ["pid", "info", "ended"] : ["pid", "ended"];
+  assert.deepEqual(kinds, expected, `${what}: ${met.lines.join("\n")}`);
+}
+
+/** Wants the client to be refused: no program, one line with the reason, and for the client `end`. */
+export function assertRefused(met: Met, why: string, end: string, what: string): void {
+  assert.deepEqual(met.lines.map((line) => FAILED.exec(line)?.[1] ?? line), [why], what);
+  assert.equal(met.text, "", what);
+  assert.equal(met.end, end, what);
+}
