@@ -65,68 +65,85 @@ export DENO_DIR="${DENO_DIR:-$PWD/dist/.deno}"
 "$deno" --version >/dev/null 2>&1 ||
   { say "unable to run $deno: remove node_modules and run this again"; say '0 passed, 1 failed'; exit 1; }
 
-# run RUNTIME FILE: leaves "passed failed" in $scratch/RUNTIME.sum and the output in $scratch/RUNTIME.out.
+# run SLOT RUNTIME FILE: leaves "passed failed seconds" in $scratch/SLOT.sum and the output in SLOT.out.
 # A runner that crashes, hangs or counts nothing is a failure by itself.
 run() {
+  begun=$(date +%s)
   code=0
-  case $1 in
-    deno) set -- deno "$2" "$deno" test -A --no-check --quiet "$2" ;;
-    bun) set -- bun "$2" "$bun" --no-install test --timeout 300000 "./$2" ;;
-  esac
-  runtime=$1
-  shift 2
-  timeout -k 10 900 "$@" </dev/null >"$scratch/$runtime.out" 2>&1 || code=$?
+  slot=$scratch/$1
+  runtime=$2
   case $runtime in
-    deno) counts=$(sed -n 's/^\(ok\|FAILED\) | \([0-9]*\) passed.* | \([0-9]*\) failed.*/\2 \3/p' "$scratch/deno.out" | tail -n 1) ;;
+    deno) set -- "$deno" test -A --no-check --quiet "$3" ;;
+    bun) set -- "$bun" --no-install test --timeout 300000 "./$3" ;;
+  esac
+  timeout -k 10 900 "$@" </dev/null >"$slot.out" 2>&1 || code=$?
+  case $runtime in
+    deno) counts=$(sed -n 's/^\(ok\|FAILED\) | \([0-9]*\) passed.* | \([0-9]*\) failed.*/\2 \3/p' "$slot.out" | tail -n 1) ;;
     bun) counts=$(awk '/^ *[0-9]+ pass$/ { p = $1 } /^ *[0-9]+ fail$/ { f = $1 } /^ *[0-9]+ error/ { e = $1 }
-      END { if (p != "" || f != "") print p + 0, f + e + 0 }' "$scratch/bun.out") ;;
+      END { if (p != "" || f != "") print p + 0, f + e + 0 }' "$slot.out") ;;
   esac
   case $counts in
     '' | '0 0') counts='0 1' ;;
     *' 0') [ "$code" = 0 ] || counts="${counts%% *} 1" ;;
   esac
-  echo "$counts" >"$scratch/$runtime.sum"
+  echo "$counts $(($(date +%s) - begun))" >"$slot.sum"
 }
 
 passed=0
 failed=0
-# add FILE SECONDS RUNTIME…: sums up and prints one line; of what failed, the output too.
+# add FILE SLOT…: sums up and prints one line; of what failed, the output too.
 add() {
   file=$1
-  seconds=$2
-  shift 2
+  shift
   line=
   bad=
-  for runtime in "$@"; do
-    read -r p f <"$scratch/$runtime.sum"
+  for slot in "$@"; do
+    read -r p f seconds <"$scratch/$slot.sum"
     passed=$((passed + p))
     failed=$((failed + f))
-    line="$line, $runtime $p"
-    [ "$f" = 0 ] || { line="$line and $f failed"; bad="$bad $runtime"; }
+    line="$line, ${slot%-*} $p"
+    [ "$f" = 0 ] || { line="$line and $f failed"; bad="$bad $slot"; }
   done
   say "$([ -z "$bad" ] && echo ok || echo FAILED) $file: ${line#, } (${seconds} s)"
-  for runtime in $bad; do
-    grep -v '^(pass)' "$scratch/$runtime.out" | tail -n 150
+  for slot in $bad; do
+    grep -v '^(pass)' "$scratch/$slot.out" | tail -n 150
   done
+}
+
+# both FILE [FILE]: runs one or two end-to-end files at the same time.
+both() {
+  run bun-1 bun "$1" &
+  [ $# = 1 ] || run bun-2 bun "$2" &
+  wait
+  add "$1" bun-1
+  [ $# = 1 ] || add "$2" bun-2
 }
 
 [ $# -gt 0 ] || set -- $(find test -name '*_test.ts' ! -path 'test/e2e/*' | sort) \
   $(find test/e2e -name '*_test.ts' | sort)
+waiting=
 for file; do
-  start=$(date +%s)
   case $file in
+    # What measures time, memory or load has the machine to itself.
+    test/e2e/relay_bounded_memory_test.ts | test/e2e/many_connections_test.ts | \
+      test/e2e/pending_limit_test.ts) both "$file" ;;
     test/e2e/*)
-      run bun "$file"
-      add "$file" $(($(date +%s) - start)) bun
+      if [ -z "$waiting" ]; then
+        waiting=$file
+      else
+        both "$waiting" "$file"
+        waiting=
+      fi
       ;;
     *)
-      run deno "$file" &
-      run bun "$file" &
+      run deno deno "$file" &
+      run bun bun "$file" &
       wait
-      add "$file" $(($(date +%s) - start)) deno bun
+      add "$file" deno bun
       ;;
   esac
 done
+[ -z "$waiting" ] || both "$waiting"
 
 say "$passed passed, $failed failed"
 [ "$failed" = 0 ]
