@@ -79,11 +79,11 @@ function zsh(): string {
   return `#compdef sslserver
 # zsh completion for sslserver. Made by: sslserver --completion zsh
 
-_arguments -s -S : \\
+_arguments -s -S -A '-*' : \\
 ${specs.join(" \\\n")} \\
   '1:host:_hosts' \\
   '2:port:_ports' \\
-  '*::program:_normal'
+  '*:::program: _normal'
 `;
 }
 

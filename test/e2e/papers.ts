@@ -20,6 +20,7 @@ import {
   ROOT,
   settled,
   type Trial,
+  within,
 } from "./harness.ts";
 
 /** How a block is tried. */
@@ -90,13 +91,13 @@ async function tryBlock(t: Trial, block: string, entry: Entry): Promise<void> {
   });
   const ended = outcomeOf(child);
   child.stdin?.end();
-  if (entry.ends) {
-    await entry.ends(t, await ended);
-    return;
-  }
   try {
-    await listening(port, child);
-    await entry.serves?.(t, port);
+    if (entry.ends) {
+      await entry.ends(t, await within(ended, LIMIT * 3, "it did not end"));
+    } else {
+      await listening(port, child);
+      await entry.serves?.(t, port);
+    }
   } catch (error) {
     await stop(child);
     throw new Error(`${String(error)}\n--- it said:\n${(await ended).stderr}`);

@@ -1,7 +1,13 @@
-/** Every command in the EXAMPLES of the manual pages does what the page says. */
+/** Every command in the EXAMPLES of the manual pages does what the page says, and the program shows
+ *  the pages. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { MANUAL } from "../../src/manual.ts";
+import { PAGES } from "../../src/option_table.ts";
 import { talk } from "./clients.ts";
+import { claim, formCommand, ROOT } from "./harness.ts";
 import { examples, said, saidToVisitor, tryBlocks } from "./papers.ts";
 import { startTls } from "./starttls.ts";
 
@@ -82,3 +88,37 @@ tryBlocks("ucspi-tls.7", examples("ucspi-tls.7"), [
 ]);
 
 tryBlocks("sslserver-environment.7", examples("sslserver-environment.7"), []);
+
+for (const [i, page] of PAGES.entries()) {
+  claim(`--man ${page} prints the page without any other program`, async (t) => {
+    const { file } = MANUAL[page];
+    const [command = "", ...options] = formCommand(t.form, "cat");
+    const { status, stdout } = await t.run(command, [...options, "--man", ...i > 0 ? [page] : []]);
+    assert.equal(status, 0);
+    const text = fs.readFileSync(join(ROOT, "man/text", `${file}.txt`), "utf8");
+    assert.equal(new TextDecoder().decode(stdout), text);
+  });
+}
+
+claim("--man on a terminal is shown by mandoc or man, and printed without them", async (t) => {
+  const command = formCommand(t.form, "mandoc").map((word) => `'${word}'`).join(" ");
+  const shown = async (path: string): Promise<string> => {
+    const line = `PATH=${path} ${command} --man tcprulescheck`;
+    const { stdout } = await t.run("script", ["-qec", line, "/dev/null"], {
+      env: { PAGER: "cat" },
+    });
+    return new TextDecoder().decode(stdout);
+  };
+  // deno-lint-ignore no-control-regex
+  assert.match(await shown("/usr/bin:/bin"), /N\x08NA\x08AM\x08ME\x08E/);
+  assert.match(await shown("/nowhere"), /^NAME\r?$/m);
+});
+
+claim("--completion prints what is in completions/", async (t) => {
+  for (const [shell, file] of [["bash", "sslserver.bash"], ["zsh", "_sslserver"]] as const) {
+    const [command = "", ...options] = formCommand(t.form, "cat");
+    const { stdout } = await t.run(command, [...options, "--completion", shell]);
+    const text = fs.readFileSync(join(ROOT, "completions", file), "utf8");
+    assert.equal(new TextDecoder().decode(stdout), text);
+  }
+});

@@ -1,0 +1,131 @@
+/** The command line: POSIX getopt with digits as options, long options, and what is no option. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { UsageError } from "../src/errors.ts";
+import { defaults, type Options, parseOptions } from "../src/options.ts";
+
+const TAIL = ["0", "465", "prog"];
+
+function served(...args: string[]): Options {
+  const request = parseOptions([...args, ...TAIL], {});
+  assert.ok("serve" in request);
+  return request.serve;
+}
+
+/** What differs from the defaults. */
+function changed(...args: string[]): Partial<Options> {
+  const base: Record<string, unknown> = {
+    ...defaults(),
+    host: "0",
+    port: "465",
+    command: ["prog"],
+  };
+  return Object.fromEntries(
+    Object.entries(served(...args)).filter(([name, value]) =>
+      JSON.stringify(value) !== JSON.stringify(base[name])
+    ),
+  );
+}
+
+test("options cluster, and the last of a cluster takes a value, attached or not", () => {
+  const wanted = { verbosity: 2, remoteName: false, localName: "0" };
+  assert.deepEqual(changed("-vHRl0"), wanted);
+  assert.deepEqual(changed("-vHRl", "0"), wanted);
+  assert.deepEqual(changed("-v", "-H", "-R", "-l", "0"), wanted);
+});
+
+test("digits are options", () => {
+  assert.deepEqual(changed("-163"), { printPort: true, family: 6, keyPassword: true });
+});
+
+test("the last one wins", () => {
+  assert.deepEqual(changed("-c1", "-c", "2"), { concurrency: 2 });
+  assert.deepEqual(changed("-m", "-Z"), {});
+  assert.deepEqual(changed("-4", "-6"), { family: 6 });
+});
+
+test("long options take their value after = or as the next argument", () => {
+  assert.deepEqual(changed("--pending=7"), { pending: 7 });
+  assert.deepEqual(changed("--pending", "7"), { pending: 7 });
+  assert.deepEqual(changed("--log=json", "--check"), { log: "json", check: true });
+});
+
+test("options end at the first operand, and at --", () => {
+  const request = parseOptions(["-v", "0", "465", "prog", "-c", "1", "--help"], {});
+  assert.ok("serve" in request);
+  assert.deepEqual(request.serve.command, ["prog", "-c", "1", "--help"]);
+  assert.equal(request.serve.concurrency, 40);
+  assert.equal(served("--").verbosity, 1);
+  const dash = parseOptions(["-", "465", "prog"], {});
+  assert.ok("serve" in dash);
+  assert.equal(dash.serve.host, "-");
+});
+
+test("what is to be printed ends the reading", () => {
+  assert.deepEqual(parseOptions(["--help", "--nonsense"], {}), { print: "help" });
+  assert.deepEqual(parseOptions(["-v", "--version"], {}), { print: "version" });
+  const page = (page: string) => ({ print: "manual", page });
+  assert.deepEqual(parseOptions(["--man"], {}), page("sslserver"));
+  assert.deepEqual(parseOptions(["--man", "tcprules"], {}), page("tcprules"));
+  assert.deepEqual(parseOptions(["--man=ucspi-tls"], {}), page("ucspi-tls"));
+  assert.deepEqual(parseOptions(["--completion", "zsh"], {}), {
+    print: "completion",
+    shell: "zsh",
+  });
+});
+
+const GIDS = { UID: "1", GID: "2", GIDLIST: "3,4" };
+
+test("-U takes its numbers from the environment", () => {
+  const request = parseOptions(["-U", ...TAIL], GIDS);
+  assert.ok("serve" in request);
+  const { uid, gid, groups } = request.serve;
+  assert.deepEqual([uid, gid, groups], [1, 2, [3, 4]]);
+});
+
+const MISTAKES: readonly (readonly [string[], string])[] = [
+  [["-k", ...TAIL], "unknown option -k"],
+  [["-vk", ...TAIL], "unknown option -k"],
+  [["--nonsense", ...TAIL], "unknown option --nonsense"],
+  [["--lo", "json", ...TAIL], "unknown option --lo"],
+  [["-c"], "option -c wants a value"],
+  [["--pending"], "option --pending wants a value"],
+  [["--check=yes", ...TAIL], "option --check takes no value"],
+  [["-c", "x", ...TAIL], "option -c wants a number from 1 to 1000000, not 'x'"],
+  [["-c", "0", ...TAIL], "option -c wants a number from 1 to 1000000, not '0'"],
+  [["-c", "-1", ...TAIL], "option -c wants a number from 1 to 1000000, not '-1'"],
+  [["-c", "1e3", ...TAIL], "option -c wants a number from 1 to 1000000, not '1e3'"],
+  [["-u", "0", ...TAIL], "option -u wants a number from 1 to 4294967294, not '0'"],
+  [
+    ["-u", "4294967295", ...TAIL],
+    "option -u wants a number from 1 to 4294967294, not '4294967295'",
+  ],
+  [["-b", "65536", ...TAIL], "option -b wants a number from 1 to 65535, not '65536'"],
+  [["-U", ...TAIL], "option $UID for -U wants a number from 1 to 4294967294, not ''"],
+  [["--log", "xml", ...TAIL], "option --log wants text or json, not 'xml'"],
+  [
+    ["--man", "cat"],
+    "option --man wants sslserver, tcprules, tcprulescheck, ucspi-tls or " +
+    "sslserver-environment, not 'cat'",
+  ],
+  [["--completion", "sh"], "option --completion wants bash, zsh or fish, not 'sh'"],
+  [
+    ["--proxy-from", "x", ...TAIL],
+    "option --proxy-from wants networks such as " +
+    "10.0.0.0/8,2001:db8::/32, not 'x'",
+  ],
+  [[], "host, port and prog are missing"],
+  [["0"], "port and prog are missing"],
+  [["0", "465"], "prog is missing"],
+];
+
+test("a mistake is named", () => {
+  for (const [argv, message] of MISTAKES) {
+    assert.throws(() => parseOptions(argv, {}), (error: Error) => {
+      assert.ok(error instanceof UsageError);
+      assert.equal(error.message, message);
+      return true;
+    });
+  }
+});

@@ -1,0 +1,253 @@
+/** The papers say what the code does: options, variables, versions, made files. What the commands in
+ *  them do is tried in test/e2e/papers_*_test.ts. */
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { helpText } from "../src/help.ts";
+import { MANUAL } from "../src/manual.ts";
+import { OPTIONS, PAGES } from "../src/option_table.ts";
+import { environment } from "../src/start.ts";
+import { makeSelfSigned } from "../src/tls/self_signed.ts";
+import { tlsVariables } from "../src/tls/variables.ts";
+import { decodePem } from "../src/codec/pem.ts";
+import { VERSION } from "../src/version.ts";
+import { pages, papers } from "../tools/make_papers.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
+const unique = (names: Iterable<string>): string[] => [...new Set(names)].sort();
+const all = (text: string, pattern: RegExp): string[] =>
+  [...text.matchAll(pattern)].map((match) => match[1] ?? "");
+
+const TABLE = OPTIONS.flatMap(({ options }) => options);
+const NAMES = unique(TABLE.map(({ name }) => name));
+
+function need(program: string, debian = program): void {
+  for (const folder of ["/usr/bin", "/bin", "/usr/sbin"]) {
+    if (fs.existsSync(join(folder, program))) return;
+  }
+  throw new Error(`${program} is missing: install Debian's ${debian}`);
+}
+
+test("no option is there twice", () => {
+  assert.equal(TABLE.length, NAMES.length);
+});
+
+test("README's table has every option and no other", () => {
+  const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(read("README.md"))?.[1] ?? "";
+  const firsts = table.split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
+  assert.deepEqual(unique(all(firsts, /`(--?[\w-]+)/g)), NAMES);
+});
+
+/** `.Fl 1`, `.Fl Fl log`, and clusters of flags. */
+function flags(lines: string): string[] {
+  return all(lines, /\bFl ((?:Fl )?[\w-]+)/g).flatMap((name) =>
+    name.startsWith("Fl ") ? [`--${name.slice(3)}`] : [...name].map((letter) => `-${letter}`)
+  );
+}
+
+test("sslserver(1) describes every option and no other", () => {
+  const section = /^\.Sh OPTIONS\n([\s\S]*?)^\.Sh /m.exec(read("man/sslserver.1"))?.[1] ?? "";
+  const items = all(section, /^(\.It Fl .*)$/gm);
+  assert.equal(items.length, NAMES.length);
+  assert.deepEqual(unique(flags(items.join("\n"))), NAMES);
+});
+
+test("sslserver(1) has every option and no other in its synopsis", () => {
+  const section = /^\.Sh SYNOPSIS\n([\s\S]*?)^\.Sh /m.exec(read("man/sslserver.1"))?.[1] ?? "";
+  assert.deepEqual(unique(flags(section)), NAMES);
+});
+
+test("--help has every option and no other, within 80 columns", () => {
+  const help = helpText();
+  assert.deepEqual(unique(all(help, /^ {2}(--?[\w-]+)/gm)), NAMES);
+  assert.deepEqual(help.split("\n").filter((line) => line.length > 80), []);
+});
+
+test("made files are as tools/make_papers.ts makes them", () => {
+  need("mandoc");
+  for (const [path, text] of papers()) {
+    assert.equal(read(path), text, `${path}: run deno -A tools/make_papers.ts`);
+  }
+});
+
+test("the program has every page of man/, source and text", async () => {
+  assert.deepEqual(PAGES.map((page) => MANUAL[page].file).sort(), pages());
+  for (const page of PAGES) {
+    const { file, source, text } = MANUAL[page];
+    assert.equal((await source()).default, read(`man/${file}`));
+    assert.equal((await text()).default, read(`man/text/${file}.txt`));
+  }
+});
+
+test("mandoc -Tlint has no complaint", () => {
+  need("mandoc");
+  const files = pages().map((page) => join(ROOT, "man", page));
+  const { stdout } = spawnSync("mandoc", ["-Tlint", ...files], { encoding: "utf8" });
+  // Our own pages are installed nowhere yet; mandoc looks in /usr/share/man.
+  const own = new RegExp(
+    `referenced manual not found: Xr (?:${pages().join("|").replaceAll(".", " ")})(?: |$)`,
+  );
+  assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !own.test(line)), []);
+});
+
+/** Names after `.It Ev` in a page, `_n` and `:name` being part of them. */
+function described(page: string): string[] {
+  const items = all(read(`man/${page}`), /^\.It Ev (.*)$/gm);
+  return unique(items.flatMap((item) => item.split(/[ ,]+/).filter((name) => name !== "")));
+}
+
+const sources = (): string[] =>
+  fs.readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"));
+
+/** Variables that the sources look up, set, refuse, or hold in a list of variables. */
+function used(): string[] {
+  const names = sources().flatMap((file) => {
+    const text = read(`src/${file}`);
+    const lists = all(text, /VARIABLES\b[^=]*= (?:new Set\()?\[([^\]]*)\]/g);
+    const refused = all(text, /for \(const name of \[([^\]]*)\]\)/g);
+    return [
+      ...all(text, /\benv\["([A-Z][A-Z0-9_]*)"\]/g),
+      ...all(text, /\benv\.get\("([A-Z][A-Z0-9_]*)"\)/g),
+      ...all(text, /\b(?:lookup|value|version)\((?:lookup, )?"([A-Z][A-Z0-9_]*)"/g),
+      ...all(text, /\bset\(\s*"((?:PROXY|SSL|TCP)_?[A-Z0-9_]+)"/g),
+      ...[...lists, ...refused].flatMap((list) => all(list, /"([A-Z][A-Z0-9_]+)"/g)),
+    ];
+  });
+  return unique(names);
+}
+
+test("sslserver-environment(7) describes every variable that the code knows", () => {
+  const page = described("sslserver-environment.7");
+  const here = new Set([...page, ...described("tcprulescheck.1")]);
+  assert.deepEqual(used().filter((name) => !here.has(name)), []);
+});
+
+/** What programs get, with every option and from a certificate with all kinds of names. */
+function given(): string[] {
+  const { certPem } = makeSelfSigned(["host.example"]);
+  const der = decodePem(new TextEncoder().encode(certPem))[0]?.bytes ?? new Uint8Array();
+  const tls = tlsVariables({
+    protocol: "TLSv1.2",
+    cipher: { name: "ECDHE-ECDSA-AES128-GCM-SHA256" },
+    sessionId: Uint8Array.of(1),
+    serverCertificate: der,
+    clientChain: [der, der],
+    clientVerify: "SUCCESS",
+    sni: "a",
+    alpn: "b",
+    versionInterface: "c",
+    versionLibrary: "d",
+  });
+  const end = { ip: "2001:db8::1", port: 1, host: "h", info: "i" };
+  const conn = { local: end, remote: end, interface: "eth0", variables: new Map() };
+  const options = { tcpVariables: true, family: 6 } as const;
+  return Object.keys(environment({}, conn as never, options, tls)).map((name) =>
+    name
+      .replace(/_[0-9]+$/, "_n")
+      .replace(/^SSL_SERVER_/, "SSL_CLIENT_")
+      .replace(/_(S|I)_DN_\w+$/, "_$1_DN_x")
+  );
+}
+
+test("sslserver-environment(7) describes every variable that programs get, and knows no other", () => {
+  const page = described("sslserver-environment.7");
+  const names = unique(given());
+  assert.ok(names.length > 40, names.join());
+  assert.deepEqual(names.filter((name) => !page.includes(name)), []);
+  const perName = ["CERTFILE:name", "CERTCHAINFILE:name", "KEYFILE:name"];
+  // The test's certificate has no mail addresses.
+  const known = new Set([...names, ...used(), ...perName, "SSL_CLIENT_SAN_EMAIL_n"]);
+  assert.deepEqual(page.filter((name) => !known.has(name)), []);
+});
+
+test("README's tables of variables have none that the manual does not", () => {
+  const page = described("sslserver-environment.7");
+  const tables = [...read("README.md").matchAll(/^\| variable \| meaning \|\n([\s\S]*?)\n\n/gm)];
+  assert.ok(tables.length > 0);
+  const firsts = tables.flatMap(([table]) =>
+    table.split("\n").map((row) => row.split("|")[1] ?? "")
+  );
+  const names = unique(all(firsts.join("\n"), /`([A-Z][\w:]*)`/g));
+  assert.deepEqual(names.filter((name) => !page.includes(name)), []);
+});
+
+test("one version is everywhere", () => {
+  const json = (path: string): string => (JSON.parse(read(path)) as { version: string }).version;
+  assert.deepEqual(
+    [json("package.json"), json("deno.json"), json("package-lock.json")],
+    [VERSION, VERSION, VERSION],
+  );
+  for (const page of pages()) {
+    assert.ok(read(`man/text/${page}.txt`).includes(`sslserver ${VERSION}`));
+  }
+  assert.ok(read("man/sslserver.1").includes(`sslserver/${VERSION}`));
+});
+
+/** What bash would offer for a line that ends with the word to complete. */
+function bash(...words: string[]): string[] {
+  const script = `source completions/sslserver.bash
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sslserver; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  return lines("bash", ["--norc", "-c", script, "bash", "sslserver", ...words]);
+}
+
+/** What fish would. */
+function fish(line: string): string[] {
+  need("fish");
+  const script = `source completions/sslserver.fish; complete -c frob -l read; complete -C ${
+    JSON.stringify(line)
+  }`;
+  return lines("fish", ["--no-config", "-c", script]).map((line) => line.split("\t")[0] ?? "");
+}
+
+/** What zsh would, in a terminal of its own. Its prompt tells when it can be asked. */
+function zsh(line: string): string {
+  need("zsh");
+  const script = `zmodload zsh/zpty
+    zpty z zsh -f -i
+    zpty -w z 'stty -echo; fpath=($PWD/completions $fpath); autoload -Uz compinit; compinit -u -D'
+    zpty -w z 'LISTMAX=10000 LINES=1000 COLUMNS=200; unsetopt beep; PS1="g""o> "'
+    zpty -r z all '*go> *'
+    zpty -wn z "$1"$'\\t\\t'
+    zpty -wn z $'\\C-uprint do""ne\\n'
+    zpty -r z all '*done*'
+    print -r -- $all; zpty -d z`;
+  return lines("zsh", ["-f", "-c", script, "zsh", line]).join("\n");
+}
+
+function lines(command: string, args: string[]): string[] {
+  const options = { cwd: ROOT, encoding: "utf8", timeout: 20_000 } as const;
+  return execFileSync(command, args, options).split("\n").filter((line) => line !== "");
+}
+
+test("bash completes every option and no other, values, and the command after host and port", () => {
+  assert.deepEqual(unique(bash("-")), NAMES);
+  assert.deepEqual(bash("-v", "--lo"), ["--log"]);
+  assert.deepEqual(bash("--log", ""), ["text", "json"]);
+  assert.deepEqual(bash("--man", "ssl"), ["sslserver", "sslserver-environment"]);
+  assert.deepEqual(bash("-x", "comple"), ["completions"]);
+  assert.deepEqual(bash("-c", ""), []);
+  assert.ok(bash("-c", "4", "").includes(":0"));
+  assert.ok(bash("-v", "0", "443", "ech").includes("echo"));
+  assert.deepEqual(bash("0", "443", "cat", "READ"), ["README.md"]);
+});
+
+test("fish completes every option and no other, values, and the command after host and port", () => {
+  assert.deepEqual(unique(fish("sslserver -").filter((word) => /^-(?:-|.$)/.test(word))), NAMES);
+  assert.deepEqual(fish("sslserver --log ").sort(), ["json", "text"]);
+  assert.deepEqual(fish("sslserver -c 4 0 443 ech"), ["echo"]);
+  assert.deepEqual(fish("sslserver -v 0 443 cat READ"), ["README.md"]);
+  assert.deepEqual(fish("sslserver -v 0 443 frob --re"), ["--read"]);
+});
+
+test("zsh completes every option, values, and the command after host and port", () => {
+  const listed = zsh("sslserver -");
+  for (const name of NAMES) assert.ok(listed.includes(name), `${name} is not in: ${listed}`);
+  assert.match(zsh("sslserver --log="), /json[\s\S]*text/);
+  assert.match(zsh("sslserver -v 0 443 mand"), /mandoc/);
+});
