@@ -166,6 +166,43 @@ test("sslserver-environment(7) describes every variable that programs get, and k
   assert.deepEqual(page.filter((name) => !known.has(name)), []);
 });
 
+/** A page's text on one line. */
+const words = (page: string): string => read(`man/text/${page}.txt`).replaceAll(/\s+/g, " ");
+
+/** How messages of these sources begin: up to a value or a cause. */
+function beginnings(files: readonly string[]): string[] {
+  return unique(
+    files.flatMap((file) =>
+      all(read(`src/${file}`), /["`](unable to [^"`]*)/g).map((text) =>
+        text.replace(/\$\{.*|[:'(].*/s, "").trim()
+      )
+    ),
+  );
+}
+
+test("sslserver(1) has every error that ends a start or a connection", () => {
+  const files = sources().filter((file) =>
+    /^(?:assemble|listen|privileges|start|serve|proxy|log)\.ts$|^(?:tls|admit)\/|^metrics\/endpoint/
+      .test(file) && !/^tls\/(?:verify|path_rules)\.ts$/.test(file) // have OpenSSL's reasons
+  );
+  const found = beginnings([...files, "commands/sslserver.ts"]);
+  const page = words("sslserver.1");
+  const lacking = found.filter((text) => {
+    const variable = /^unable to (?:use|parse) \$?([A-Z][A-Z_]+)$/.exec(text)?.[1];
+    return !(variable ? new RegExp(`\\b${variable}\\b`).test(page) : page.includes(text));
+  });
+  assert.ok(found.length > 20);
+  assert.deepEqual(lacking, []);
+});
+
+test("tcprules(1) and tcprulescheck(1) have every error of theirs", () => {
+  for (const name of ["tcprules", "tcprulescheck"]) {
+    const page = words(`${name}.1`);
+    const found = beginnings([`commands/${name}.ts`]);
+    assert.deepEqual(found.filter((text) => !page.includes(text)), []);
+  }
+});
+
 test("README's tables of variables have none that the manual does not", () => {
   const page = described("sslserver-environment.7");
   const tables = [...read("README.md").matchAll(/^\| variable \| meaning \|\n([\s\S]*?)\n\n/gm)];
@@ -245,7 +282,10 @@ test("fish completes every option and no other, values, and the command after ho
   assert.deepEqual(fish("sslserver -v 0 443 frob --re"), ["--read"]);
 });
 
-test("zsh completes every option, values, and the command after host and port", () => {
+// Three times zsh loads all its completions.
+const slow = { timeout: 60_000 };
+
+test("zsh completes every option, values, and the command after host and port", slow, () => {
   const listed = zsh("sslserver -");
   for (const name of NAMES) assert.ok(listed.includes(name), `${name} is not in: ${listed}`);
   assert.match(zsh("sslserver --log="), /json[\s\S]*text/);
