@@ -1,4 +1,5 @@
-/** The name it is called by, or --as, chooses the command. The only exit() is here. */
+/** The name it is called by, or --as, chooses the command; where a runtime runs a file (the npm
+ *  package's bin/), the name of the file. The only exit() is here. */
 
 import { basename } from "node:path";
 import process from "node:process";
@@ -9,19 +10,16 @@ import { currentRuntime } from "./src/runtime/current.ts";
 
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
-  let name = basename(process.argv0);
-  if (argv[0] === "--as") {
-    name = argv[1] ?? "";
-    argv.splice(0, 2);
-  }
+  const names = [basename(process.argv0), basename(process.argv[1] ?? "", ".ts")];
+  if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
   const io = {
     stdin: process.stdin as AsyncIterable<Uint8Array>,
     stdout: (text: string) => void process.stdout.write(text),
     stderr: (text: string) => void process.stderr.write(text),
     env: process.env,
   };
-  if (name === "tcprules") return await tcprules(argv, io);
-  if (name === "tcprulescheck") return await tcprulescheck(argv, io);
+  if (names.includes("tcprules")) return await tcprules(argv, io);
+  if (names.includes("tcprulescheck")) return await tcprulescheck(argv, io);
   return await sslserver(argv, process.env, currentRuntime);
 }
 

@@ -6,6 +6,9 @@
 #                       already at hand, otherwise Deno downloads its own
 #   ./compile.sh all    dist/sslserver-TARGET with Bun, for every target below; the base executables
 #                       come from the npm registry and must match package-lock.json
+#   ./compile.sh TARGET the same for one of them, linux-x64 say
+#   ./compile.sh npm    dist/npm: the library as JavaScript with its types, for the npm package (Deno
+#                       runs no TypeScript out of node_modules); `npm pack` calls it
 #
 # ENTRY (default cli.ts, from the project's folder) and DIST (default dist) can be set.
 # Nothing half-built is ever visible: everything happens in a scratch folder and is renamed.
@@ -23,12 +26,18 @@ fail() {
 }
 
 usage() {
-  echo 'usage: compile.sh [deno | all]' >&2
+  echo "usage: compile.sh [deno | npm | all | TARGET], TARGET one of $TARGETS" >&2
   exit 100
 }
 
 [ $# -le 1 ] || usage
-case ${1-bun} in bun | deno | all) job=${1-bun} ;; *) usage ;; esac
+case ${1-bun} in
+  bun | deno | npm) job=${1-bun} ;;
+  all) job=targets ;;
+  *)
+    case " $TARGETS " in *" $1 "*) job=targets TARGETS=$1 ;; *) usage ;; esac
+    ;;
+esac
 
 home=$(cd -- "$(dirname -- "$0")" && pwd -P)
 start=$(pwd -P)
@@ -98,6 +107,14 @@ need() {
   has "$1" "$2" || fail "unable to run $2: not version $(pinned "$1") after npm install"
 }
 
+# copy_sources: $scratch/source is what a program is built from. An ENTRY elsewhere stays where it is.
+copy_sources() {
+  mkdir -- "$scratch/source"
+  (cd -- "$home" && cp -R -- *.ts package.json src man examples "$scratch/source") ||
+    fail "unable to copy the sources"
+  case $entry in "$home"/*) entry=./${entry#"$home"/} ;; esac
+}
+
 # build NAME BASE [FLAG…]: compiles the entry into a copy of the executable BASE, as dist/NAME.
 # Bytecode halves the time to start; the source map costs none and keeps names in stack traces.
 # The four autoload flags shut out .env, bunfig.toml, tsconfig.json and package.json of the folder
@@ -111,7 +128,7 @@ build() {
   "$bun" --no-install "$home/tools/make_inert.mjs" "$base" "$scratch/base" ||
     fail "unable to build $name: see above"
   (
-    cd -- "$scratch" &&
+    cd -- "$scratch/source" &&
       "$bun" build --compile "$@" --compile-executable-path="$scratch/base" \
         --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
         --no-compile-autoload-tsconfig --no-compile-autoload-package-json \
@@ -144,19 +161,37 @@ deno=$home/node_modules/deno/deno
 case $job in
   bun)
     need bun "$bun"
+    copy_sources
     build sslserver "$bun"
     for name in tcprules tcprulescheck; do
       ln -s sslserver "$scratch/$name"
       mv -f -- "$scratch/$name" "$dist/$name"
     done
     ;;
-  all)
+  targets)
     need bun "$bun"
+    copy_sources
     for target in $TARGETS; do
       # npm's names say aarch64 where Bun's targets say arm64.
       fetch "@oven/bun-$(echo "$target" | sed s/arm64/aarch64/)" "$(pinned bun)"
       build "sslserver-$target" "$scratch/package/bin/bun" --target="bun-$target"
     done
+    ;;
+  npm)
+    need deno "$deno"
+    # Types are made for what the library exports; Deno says of every other file that it has none.
+    (
+      cd -- "$home" &&
+        "$deno" pack --quiet --allow-dirty --no-source-maps --output "$scratch/npm.tgz"
+    ) >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; fail "unable to make dist/npm: deno pack failed"; }
+    (
+      cd -- "$scratch" && tar -xzf npm.tgz && cd package &&
+        rm -rf -- cli.* man package.json && find . -name '*.md' -o -name LICENSE | xargs rm -f --
+    ) || fail "unable to make dist/npm: see above"
+    [ -f "$scratch/package/mod.d.ts" ] || fail "unable to make dist/npm: deno pack made no types"
+    rm -rf -- "$dist/npm"
+    mv -- "$scratch/package" "$dist/npm"
+    echo "$dist/npm"
     ;;
   deno)
     need deno "$deno"

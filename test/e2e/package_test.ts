@@ -1,0 +1,181 @@
+/** What is published can be used: the npm package by bunx, by Bun and by Deno, types included; the JSR
+ *  package as far as a dry run tells. Offline throughout. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { denoDir } from "./admission.ts";
+import { talk } from "./clients.ts";
+import { claim, type Outcome, ROOT, type Trial } from "./harness.ts";
+
+const DENO = join(ROOT, "node_modules/deno/deno");
+const BUN = join(ROOT, "node_modules/bun/bin/bun.exe");
+const VERSION = JSON.parse(fs.readFileSync(join(ROOT, "package.json"), "utf8")).version as string;
+
+/** The packages do not differ between the forms. */
+const ONCE = { forms: ["binary"], timeout: 180_000 } as const;
+const LONG = 120_000;
+
+/** Nothing of whoever runs the test; Bun first in PATH, npm and Node where they are. */
+function environment(t: Trial): Record<string, string> {
+  return {
+    HOME: t.dir,
+    PATH: [join(ROOT, "node_modules/.bin"), process.env["PATH"] ?? "/usr/bin:/bin"].join(delimiter),
+    DENO_DIR: denoDir(),
+    BUN_INSTALL_CACHE_DIR: join(t.dir, "bun-cache"),
+    npm_config_cache: join(t.dir, "npm-cache"),
+    npm_config_offline: "true",
+    npm_config_update_notifier: "false",
+    NO_COLOR: "1",
+  };
+}
+
+/** Runs a shell line in `folder`, which must succeed; `words` are $1 and so on. */
+async function shell(t: Trial, folder: string, line: string, ...words: string[]): Promise<string> {
+  const outcome = await tried(t, folder, line, ...words);
+  const text = new TextDecoder().decode(outcome.stdout);
+  assert.equal(outcome.status, 0, `${line}\n${text}${outcome.stderr}`);
+  return text;
+}
+
+function tried(t: Trial, folder: string, line: string, ...words: string[]): Promise<Outcome> {
+  const args = ["-c", `cd -- "$0" && ${line}`, folder, ...words];
+  return t.run("sh", args, { env: environment(t), limit: LONG });
+}
+
+/** A project that has the package installed. */
+async function installed(t: Trial, installer: "npm" | "bun"): Promise<string> {
+  const tarball = join(t.dir, `sslserver-${VERSION}.tgz`);
+  await shell(t, ROOT, 'npm pack --silent --pack-destination "$1"', t.dir);
+  const app = join(t.dir, "app");
+  fs.mkdirSync(app);
+  fs.writeFileSync(join(app, "package.json"), '{ "name": "app", "type": "module" }\n');
+  const add = installer === "npm" ? 'npm install --no-audit --no-fund "$1"' : 'bun add "$1"';
+  await shell(t, app, add, tarball);
+  return app;
+}
+
+const SERVE = `import { serve, type ServeOptions, type TlsServer, VERSION } from "sslserver";
+
+const options: ServeOptions = { hostname: "127.0.0.1", port: 0, selfSigned: true, log: () => {} };
+const server: TlsServer = await serve(options, async (conn) => {
+  const name: string | undefined = conn.environment["SSL_TLS_SNI"];
+  if (name !== undefined) throw new Error(name);
+  await conn.readable.pipeTo(conn.writable);
+});
+process.stdout.write(VERSION + " " + server.port + "\\n");
+await server.closed;
+`;
+/** For the type checkers: of Bun's and Deno's own types it wants neither. */
+const PROCESS = "declare const process: { stdout: { write(text: string): void } };\n";
+
+for (const installer of ["npm", "bun"] as const) {
+  claim(`bunx runs what ${installer} installed, by each of its names`, async (t) => {
+    const app = await installed(t, installer);
+    assert.equal(await shell(t, app, "bunx sslserver --version"), `sslserver ${VERSION}\n`);
+    assert.match(await shell(t, app, "node_modules/.bin/sslserver --help"), /--self-signed/);
+    assert.match(await shell(t, app, "node_modules/.bin/sslserver --man"), /^SSLSERVER\(1\)/);
+    const source = '"127.:allow,A=\\"b\\"\\n:deny\\n"';
+    await shell(t, app, `printf ${source} | bunx tcprules rules.cdb rules.tmp`);
+    assert.match(
+      await shell(t, app, "TCPREMOTEIP=127.0.0.1 bunx tcprulescheck rules.cdb"),
+      /^rule 127\.:\n.*A=b\nallow connection\n$/,
+    );
+    const own = ["node_modules/.bin/sslserver", "--self-signed", "-1", "127.0.0.1", "0", "cat"];
+    const { text, end } = await talk(t, Number(await firstLine(t, app, own)), "hello\n");
+    assert.deepEqual([text, end], ["hello\n", "close_notify"]);
+  }, ONCE);
+}
+
+claim("a bunfig.toml or .env where bunx runs neither loads code nor sets variables", async (t) => {
+  const app = await installed(t, "npm");
+  fs.writeFileSync(join(app, "evil.ts"), 'console.log("loaded");\n');
+  fs.writeFileSync(join(app, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
+  fs.writeFileSync(join(app, ".env"), "MAXCONIP=many\n");
+  const text = await shell(
+    t,
+    app,
+    "node_modules/.bin/sslserver --check --self-signed -H -l x 127.0.0.1 0 cat || [ $? = 1 ]",
+  );
+  assert.doesNotMatch(text, /loaded|MAXCONIP/);
+  assert.match(text, /^ok: program /m);
+}, ONCE);
+
+for (const [runtime, command] of [["Bun", [BUN]], ["Deno", [DENO, "run", "-A"]]] as const) {
+  claim(`the library of the npm package serves on ${runtime}`, async (t) => {
+    const app = await installed(t, "npm");
+    fs.writeFileSync(join(app, "app.ts"), `import process from "node:process";\n${SERVE}`);
+    const words = await firstLine(t, app, [...command, "app.ts"]);
+    const [version, port] = words.split(" ");
+    assert.equal(version, VERSION);
+    assert.equal((await talk(t, Number(port), "hello\n")).text, "hello\n");
+  }, ONCE);
+}
+
+claim("its types are known to Bun and to Deno, and a wrong one is refused", async (t) => {
+  const app = await installed(t, "npm");
+  fs.writeFileSync(join(app, "good.ts"), PROCESS + SERVE);
+  fs.writeFileSync(join(app, "bad.ts"), (PROCESS + SERVE).replace("port: 0", 'port: "0"'));
+  const flags = "--strict --lib esnext,dom,dom.iterable";
+  for (const check of [`bun check --no-pretty ${flags}`, "deno check"]) {
+    await shell(t, app, `${check} good.ts`);
+    const { status, stdout, stderr } = await tried(t, app, `${check} bad.ts`);
+    assert.notEqual(status, 0, check);
+    assert.match(
+      new TextDecoder().decode(stdout) + stderr,
+      /TS2322.*'string' is not assignable to type 'number'/,
+      check,
+    );
+  }
+}, ONCE);
+
+claim("the npm package holds what it needs and nothing else", async (t) => {
+  await installed(t, "npm");
+  const list = await shell(t, t.dir, 'tar -tzf "$1"', `sslserver-${VERSION}.tgz`);
+  const files = list.trim().split("\n").map((name) => name.replace(/^package\//, "")).sort();
+  const wanted =
+    /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/\w+\.ts|src\/[\w/]+\.(ts|md)|man\/[\w./-]+|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
+  assert.deepEqual(files.filter((name) => !wanted.test(name)), []);
+  for (const name of ["bin/tcprules.ts", "dist/npm/mod.d.ts", "man/text/sslserver.1.txt"]) {
+    assert.ok(files.includes(name), name);
+  }
+}, ONCE);
+
+claim("the JSR package passes a dry run, with no slow types, and holds no test", async (t) => {
+  // The fast check of types is part of it; without --allow-slow-types any of them ends it.
+  const { status, stderr, stdout } = await tried(
+    t,
+    ROOT,
+    'exec "$1" publish --dry-run --allow-dirty',
+    DENO,
+  );
+  const text = stderr + new TextDecoder().decode(stdout);
+  assert.equal(status, 0, text);
+  assert.match(text, /Checking for slow types/);
+  assert.doesNotMatch(text, /warning|slow-type|missing-explicit/i);
+  assert.match(text, new RegExp(`@sslserver/sslserver@${VERSION.replaceAll(".", "\\.")}`));
+  assert.match(text, /\/src\/serve\.ts /);
+  assert.doesNotMatch(text, /\/(test|tools|dist|examples|\.ci)\//);
+}, ONCE);
+
+/** Starts what serves until the trial ends; returns the first line it prints. */
+async function firstLine(t: Trial, folder: string, command: readonly string[]): Promise<string> {
+  const child = t.spawn("sh", ["-c", 'cd "$0" && exec "$@"', folder, ...command], environment(t));
+  let text = "";
+  let words = "";
+  child.stderr?.on("data", (bytes: Uint8Array) => words += new TextDecoder().decode(bytes));
+  const ended = once(child, "exit").then(() => {
+    throw new Error(`${command.join(" ")} ended: ${words}`);
+  });
+  ended.catch(() => {}); // at the end of the trial it does
+  const line = new Promise<string>((resolve) => {
+    child.stdout?.on("data", (bytes: Uint8Array) => {
+      text += new TextDecoder().decode(bytes);
+      const end = text.indexOf("\n");
+      if (end >= 0) resolve(text.slice(0, end));
+    });
+  });
+  return await Promise.race([line, ended]);
+}

@@ -1,0 +1,127 @@
+/** release.sh: the same files each time and from each place, with checksums and an SBOM that are right. */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { claim, ROOT, type Trial } from "./harness.ts";
+
+const TARGET = "linux-x64";
+const ONCE = { forms: ["binary"], timeout: 240_000 } as const;
+const LONG = 200_000;
+
+interface Component {
+  name: string;
+  version?: string;
+  purl?: string;
+  hashes?: { alg: string; content: string }[];
+  components?: Component[];
+}
+
+interface Bom {
+  bomFormat: string;
+  specVersion: string;
+  metadata: { component: Component };
+  components: Component[];
+  dependencies: { ref: string; dependsOn?: string[] }[];
+}
+
+const read = (path: string): string => fs.readFileSync(path, "utf8");
+const json = (path: string): unknown => JSON.parse(read(path));
+const sha256 = (path: string): string =>
+  createHash("sha256").update(fs.readFileSync(path)).digest("hex");
+
+/** The sources as they are now, in a folder of their own: nobody else changes them meanwhile. */
+function checkout(t: Trial, ...folders: string[]): string {
+  const place = join(t.dir, ...folders);
+  fs.mkdirSync(place, { recursive: true });
+  for (const name of fs.readdirSync(ROOT)) {
+    if (["node_modules", "dist", ".git", "test"].includes(name)) continue;
+    fs.cpSync(join(ROOT, name), join(place, name), { recursive: true });
+  }
+  fs.symlinkSync(join(ROOT, "node_modules"), join(place, "node_modules"));
+  return place;
+}
+
+async function release(t: Trial, place: string, ...targets: string[]): Promise<string> {
+  const { PATH = "/usr/bin:/bin", HOME = "" } = process.env;
+  const outcome = await t.run(join(place, "release.sh"), targets, {
+    env: { PATH, HOME, ...environmentOfNpm() },
+    limit: LONG,
+  });
+  assert.equal(outcome.status, 0, outcome.stderr);
+  return join(place, "dist/release");
+}
+
+/** Where npm finds its registry and its cache is the machine's business. */
+function environmentOfNpm(): Record<string, string> {
+  const set = Object.entries(process.env).filter(([name]) =>
+    /^npm_config_|^https?_proxy$/i.test(name)
+  );
+  return Object.fromEntries(set) as Record<string, string>;
+}
+
+claim(
+  "two releases of the same sources, made in different places, are the same bytes",
+  async (t) => {
+    const [here, there] = [checkout(t, "here"), checkout(t, "some", "where", "else")];
+    const folders = [await release(t, here, TARGET), await release(t, there, TARGET)];
+    const [first = [], second = []] = folders.map((folder) =>
+      fs.readdirSync(folder).sort().map((name) => `${name} ${sha256(join(folder, name))}`)
+    );
+    assert.deepEqual(first, second);
+    assert.equal(first.length, 3);
+    const [folder = ""] = folders;
+    const { version, devDependencies } = json(join(here, "package.json")) as {
+      version: string;
+      devDependencies: { bun: string };
+    };
+    const binary = join(folder, `sslserver-${version}-${TARGET}`);
+
+    // It runs, and knows nothing of the place where it was made.
+    const shown = await t.run(binary, ["--version"]);
+    assert.equal(new TextDecoder().decode(shown.stdout), `sslserver ${version}\n`);
+    assert.equal(fs.readFileSync(binary).includes(here), false);
+
+    // sha256sum accepts the sums.
+    const checked = await t.run("sh", ["-c", 'cd "$0" && sha256sum -c SHA256SUMS', folder]);
+    assert.equal(checked.status, 0, checked.stderr);
+
+    // The SBOM names the executable, Bun as package-lock.json has it, and what is in Bun.
+    const bom = json(join(folder, `sslserver-${version}.cdx.json`)) as Bom;
+    assert.deepEqual([bom.bomFormat, bom.specVersion], ["CycloneDX", "1.5"]);
+    const [file] = bom.metadata.component.components ?? [];
+    assert.deepEqual(file?.hashes, [{ alg: "SHA-256", content: sha256(binary) }]);
+    const lock = json(join(here, "package-lock.json")) as {
+      packages: Record<string, { version: string; integrity: string }>;
+    };
+    const locked = lock.packages[`node_modules/@oven/bun-${TARGET}`];
+    const base = bom.components.find(({ name }) => name === `bun-${TARGET}`);
+    assert.equal(base?.version, devDependencies.bun);
+    assert.equal(base?.purl, `pkg:npm/%40oven/bun-${TARGET}@${devDependencies.bun}`);
+    const content = Buffer.from(locked?.integrity.replace("sha512-", "") ?? "", "base64").toString(
+      "hex",
+    );
+    assert.deepEqual(base?.hashes, [{ alg: "SHA-512", content }]);
+    for (const part of ["boringssl", "webkit"]) {
+      const found = bom.components.find(({ name }) => name === part);
+      assert.match(found?.version ?? "", /^[0-9a-f]{40}$/, part);
+    }
+    const refs = bom.dependencies.map(({ ref }) => ref);
+    const named = bom.dependencies.flatMap(({ dependsOn = [] }) => dependsOn);
+    assert.deepEqual(named.filter((ref) => !refs.includes(ref)), []);
+  },
+  ONCE,
+);
+
+claim("files that do not agree on the version are not released", async (t) => {
+  const place = checkout(t, "wrong");
+  const file = join(place, "src/version.ts");
+  fs.writeFileSync(file, read(file).replace(/VERSION = "[^"]+"/, 'VERSION = "99.0.0"'));
+  const outcome = await t.run(join(place, "release.sh"), [TARGET]);
+  assert.equal(outcome.status, 1);
+  assert.match(outcome.stderr, /unable to release .*: src\/version\.ts says 99\.0\.0/);
+  assert.equal(fs.existsSync(join(place, "dist/release")), false);
+}, ONCE);
