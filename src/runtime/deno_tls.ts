@@ -42,13 +42,17 @@ interface Link {
 export function startServerTls(raw: Stream, context: ContextParts, first: Uint8Array): Handshake {
   const { promise, resolve, reject } = Promise.withResolvers<TlsStream>();
   const link = encryptedSide(raw);
-  const socket = new tls.TLSSocket(link.duplex, {
+  const options = {
     isServer: true,
+    // Once its buffer was full, Deno 2.9.6 forgets a close_notify that came with the last bytes. The
+    // gate below bounds the buffer: at most what one or two reads bring is ever in it.
+    highWaterMark: ROOMY,
     secureContext: context.secure,
     requestCert: context.requestCertificate,
     rejectUnauthorized: context.requireCertificate,
     ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),
-  });
+  };
+  const socket = new tls.TLSSocket(link.duplex, options);
   sendAlert(socket, raw);
 
   let over = false;
@@ -88,6 +92,9 @@ function wording(error: Error): string {
   const text = reason(error);
   return text === "peer sent no certificates" ? "peer did not return a certificate" : text;
 }
+
+/** More than is ever buffered, see `startServerTls`; in bytes. */
+const ROOMY = 1 << 20;
 
 /** What the TLS library reads and writes. Nothing here destroys the raw stream. */
 function encryptedSide(raw: Stream): Link {
