@@ -39,7 +39,10 @@ export async function checkPorts(
     endpoint.close();
   } catch (error) {
     const hint = error instanceof FatalError ? error.hint : undefined;
-    findings.error((error as Error).message, hint ?? "give --metrics a free address, or a path");
+    findings.error(
+      (error as Error).message,
+      hint ?? "give --metrics a free address, or a path in a folder that is there",
+    );
   } finally {
     listener?.close();
   }
