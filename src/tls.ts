@@ -82,7 +82,8 @@ async function verifyClient(
   auth: ClientAuth | undefined,
 ): Promise<ClientVerify> {
   if (!auth) return "NONE";
-  const verdict = auth.verify(session?.peerCertificates ?? [], conn.remote.host);
+  let verdict = auth.verify(session?.peerCertificates ?? [], conn.remote.host);
+  if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
   if (!auth.required || verdict === "SUCCESS") return verdict;
   await dismiss(conn, stream);
   throw new HandshakeError(

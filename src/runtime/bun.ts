@@ -4,7 +4,7 @@ import process from "node:process";
 import tls from "node:tls";
 import { Unsupported } from "../errors.ts";
 import { spawn } from "./bun_process.ts";
-import { listenHandler } from "./bun_socket.ts";
+import { type BunTlsOptions, listenHandler } from "./bun_socket.ts";
 import { bun } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
@@ -93,14 +93,13 @@ function tlsContext(settings: TlsSettings): TlsContext {
     // An empty list, too: without one the system's would be trusted and named.
     ca: ask?.ca ?? [],
   });
-  return {
-    opaque: {
-      secureContext: context,
-      requestCert: ask !== undefined,
-      rejectUnauthorized: ask?.required ?? false,
-      ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
-    },
+  const opaque: BunTlsOptions = {
+    secureContext: context,
+    requestCert: ask !== undefined,
+    rejectUnauthorized: ask?.required ?? false,
+    ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
   };
+  return { opaque };
 }
 
 /** Protocol names as ALPN sends them: each with a length byte before it (RFC 7301 3.1). */

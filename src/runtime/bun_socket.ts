@@ -19,6 +19,13 @@ const nothing = (): void => {};
 /** Certificates of a client's chain that are looked at; BoringSSL's own limit is 100 KB in all. */
 const MAX_CHAIN = 10;
 
+/** What `upgradeTLS` is told. */
+export interface BunTlsOptions extends Record<string, unknown> {
+  /** BoringSSL sends the alert to who has no certificate. On whom `ca` does not vouch for Bun closes
+   *  too, but only after the handshake's callback, and without a word. */
+  readonly rejectUnauthorized: boolean;
+}
+
 /** A native socket, plain or TLS, behind the stream interface. */
 class BunStream {
   onData: (chunk: Uint8Array) => void = nothing;
@@ -140,6 +147,11 @@ class BunStream {
 class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
 
+  /** `required`: of `TlsSettings.requestCertificate`. */
+  constructor(native: NativeSocket<BunStream>, readonly required: boolean) {
+    super(native);
+  }
+
   attach(native: NativeTlsSocket<BunStream>): void {
     this.native = native;
   }
@@ -178,7 +190,8 @@ class BunTlsStream extends BunStream implements TlsStream {
       ...(id ? { id } : {}),
       ...(serverName ? { serverName } : {}),
       ...(alpn ? { alpn } : {}),
-      ...(error ? { verifyError: error.code ?? error.message } : {}),
+      ...(error ? { verifyError: error.message } : {}),
+      ...(error && this.required ? { refused: true } : {}),
     };
   }
 }
@@ -212,13 +225,14 @@ class BunSocket extends BunStream implements Socket {
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
     return new Promise((resolve, reject) => {
       if (this.gone) return reject(new HandshakeError("connection closed by the peer"));
-      const stream = new BunTlsStream(this.native);
+      const options = context.opaque as BunTlsOptions;
+      const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
       stream.settle = (error) => error ? reject(error) : resolve(stream);
       this.#tls = stream;
       this.onData = this.onEnd = this.onDrain = nothing;
       const pair = this.native.upgradeTLS<BunStream>({
         data: stream,
-        tls: context.opaque as Record<string, unknown>,
+        tls: options,
         initialData: first,
         isServer: true,
         socket: tlsHandler,

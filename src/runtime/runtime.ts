@@ -92,6 +92,9 @@ export interface TlsSession {
   peerCertificates: Uint8Array[];
   /** Why the client's certificate is not trusted, by the TLS library's word; undefined when it is. */
   verifyError?: string;
+  /** The handshake is done, but the library closes the connection when this turn of the event loop
+   *  is over, because of `verifyError`. */
+  refused?: true;
 }
 
 export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
@@ -112,9 +115,9 @@ export interface TlsSettings {
   maxVersion: TlsVersion;
   /** Protocols offered by ALPN, best first. */
   alpn?: string[];
-  /** Ask the client for a certificate, naming the subjects of `ca`. With `required` the library
-   *  refuses a client that has none, with the proper alert. It refuses nobody else: what a
-   *  certificate is worth is for the core to say, by `TlsSession`. */
+  /** Ask the client for a certificate, naming the subjects of `ca`; verification is the core's, by
+   *  `TlsSession`. With `required` the library refuses a client that has none, with the proper alert,
+   *  and may refuse one that `ca` does not vouch for: see `TlsSession.refused`. */
   requestCertificate?: { ca: string[]; required: boolean };
 }
 

@@ -19,13 +19,16 @@ export type ClientCertificate = "none" | "valid" | "match";
 
 /** What is asked of the clients of connections with the same settings. */
 export interface ClientAuth {
-  /** Differs where the TLS context must: where other names are sent, or a certificate is required
-   *  here and not there. New revocation lists need no new context, so sessions can be resumed. */
+  /** Differs where the TLS context must: where other names are sent, or the library may refuse here
+   *  and not there. New revocation lists need no new context, so sessions can be resumed. */
   readonly key: string;
   /** Without a valid certificate there is no connection. */
   readonly required: boolean;
   /** Certificates whose subjects go into the request. */
   readonly names: string[];
+  /** These are the trusted ones, so the TLS library may refuse on its own, with an alert. Else it may
+   *  not: Bun's would close on everybody whom the names do not vouch for. */
+  readonly namesAreTrust: boolean;
   /** The verdict on a chain (DER, the client's own first). `host`: the client's name, for -z. */
   verify(chain: readonly Uint8Array[], host: string | undefined): ClientVerify;
 }
@@ -136,12 +139,15 @@ export class ClientAuths {
     if (asked.caDir || hints.caDir) files = [...files, ...read().files];
     const seen = signature(files);
     const { trust, names } = read();
-    const about = JSON.stringify([required, names]);
+    const trusted = new Set(trust?.pem);
+    const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
+    const about = JSON.stringify([required && namesAreTrust, names]);
     return {
       auth: {
         key: createHash("sha256").update(about).digest("base64"),
         required,
         names,
+        namesAreTrust,
         verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
       },
       lookup,

@@ -226,7 +226,9 @@ export class Contexts {
       maxVersion,
       ...(ciphers ? { ciphers } : {}),
       ...(alpn ? { alpn } : {}),
-      ...(auth ? { requestCertificate: { ca: auth.names, required: auth.required } } : {}),
+      ...(auth
+        ? { requestCertificate: { ca: auth.names, required: auth.required && auth.namesAreTrust } }
+        : {}),
     });
     const ders = keyPairs.flatMap(({ chain }) =>
       decodePem(new TextEncoder().encode(chain))[0] ?? []

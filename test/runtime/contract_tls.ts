@@ -108,8 +108,6 @@ export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>
       { ca: [file("ca.pem")], trusted: true },
       { ca: [file("unrelated.pem")], trusted: false },
       { ca: [], trusted: false },
-      { ca: [file("unrelated.pem")], trusted: false, required: true },
-      { ca: [], trusted: false, required: true },
     ];
     const certificate = ["-cert", "client.pem", "-cert_chain", "middle.pem", "-key", "client.key"];
     for (const version of ["-tls1_2", "-tls1_3"]) {
