@@ -1,0 +1,189 @@
+/** A client that comes back need not do the whole handshake again, but its certificate is judged again
+ *  each time, and the program reads the same about it. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { after } from "node:test";
+import { makeRules } from "./admission.ts";
+import { at, bundle, folder, judge, maker, openssl } from "./client_pki.ts";
+import { stdout } from "./clients.ts";
+import { claim, type Server, settled, type Trial, WITH_FFI } from "./harness.ts";
+
+after(() => fs.rmSync(folder, { recursive: true }));
+
+const WAYS = ["-tls1_3", "-tls1_2"] as const;
+/** Every variable of the client, between marks; `env` of coreutils sorts nothing. */
+const MIRROR = ["sh", "-c", "echo '<<<'; env | grep -a ^SSL_CLIENT_ | sort; echo '>>>'"];
+
+interface Came {
+  how: "New" | "Reused" | undefined;
+  /** What the program read; undefined: there was none. */
+  program: string | undefined;
+}
+
+/** Comes by with `openssl s_client` and keeps, or brings, the session in `file`. */
+async function come(
+  t: Trial,
+  server: Server,
+  options: readonly string[],
+  session: "-sess_out" | "-sess_in",
+  from = "127.0.0.1",
+): Promise<Came> {
+  const where = ["-connect", `127.0.0.1:${server.port}`, "-bind", `${from}:0`, "-ign_eof"];
+  const kept = [session, join(t.dir, "session.pem")];
+  const text = stdout(await t.run("openssl", ["s_client", ...where, ...options, ...kept]));
+  return {
+    how: /^(New|Reused), TLS/m.exec(text)?.[1] as Came["how"],
+    program: /<<<\n([^]*?)>>>/.exec(text)?.[1],
+  };
+}
+
+const shown = (t: Trial, ...names: [string, ...string[]]): string[] => {
+  const [leaf, ...sent] = names;
+  const chain = sent.length > 0 ? ["-cert_chain", bundle(t, "sent.pem", ...sent)] : [];
+  return ["-cert", bundle(t, "leaf.pem", leaf), "-key", at(maker.key(leaf)), ...chain];
+};
+
+/** Wants the last visit to be refused for this reason, with nothing started. */
+async function assertLost(server: Server, came: Came, why: string, what: string): Promise<void> {
+  assert.equal(came.program, undefined, what);
+  const lines = await server.waitFor(/: error: /);
+  assert.ok(lines.at(-1)?.endsWith(why), `${what}: ${lines.at(-1)}`);
+}
+
+claim("sessions are resumed, by ticket", async (t) => {
+  const server = await judge(t, "-svHl0", {}, { program: MIRROR });
+  for (const way of WAYS) {
+    assert.equal((await come(t, server, [way], "-sess_out")).how, "New", way);
+    const again = await come(t, server, [way], "-sess_in");
+    assert.deepEqual(again, { how: "Reused", program: "SSL_CLIENT_VERIFY=NONE\n" }, way);
+  }
+  const byId = ["-tls1_2", "-no_ticket"];
+  await come(t, server, byId, "-sess_out");
+  assert.equal((await come(t, server, byId, "-sess_in")).how, "New", "no session is kept here");
+}, { forms: WITH_FFI });
+
+claim("a resumed session tells the same about the client", async (t) => {
+  const CAFILE = bundle(t, "trust.pem", "root");
+  for (
+    const [options, env] of [
+      ["-smvHl0", { CAFILE, VERIFYDEPTH: "2" }],
+      ["-svHl0", { CCAFILE: "/dev/null", CAFILE }],
+      ["-svHl0", { CCAFILE: "/dev/null" }],
+    ] as const
+  ) {
+    const server = await judge(t, options, env, { program: MIRROR });
+    for (const way of WAYS) {
+      const who = [way, ...shown(t, "leaf2", "sub2", "sub1")];
+      const first = await come(t, server, who, "-sess_out");
+      assert.equal(first.how, "New");
+      assert.match(first.program ?? "", /^SSL_CLIENT_CERT_CHAIN_1=/m);
+      assert.match(first.program ?? "", /^SSL_CLIENT_S_DN_CN=leaf2$/m);
+      // The session alone, no certificate: it must be the session that tells.
+      const again = await come(t, server, [way], "-sess_in");
+      assert.deepEqual(again, { ...first, how: "Reused" }, `${options} ${way}`);
+    }
+    await server.stop();
+  }
+}, { forms: WITH_FFI });
+
+claim("a resumed session whose certificate has been revoked is refused", async (t) => {
+  const CAFILE = bundle(t, "trust.pem", "root");
+  for (const way of WAYS) {
+    const CRLFILE = join(t.dir, "list.pem");
+    fs.writeFileSync(CRLFILE, maker.list({ by: "root" }));
+    const server = await judge(t, "-smvHl0", { CAFILE, CRLFILE }, { program: MIRROR });
+    const who = [way, ...shown(t, "leaf")];
+    assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
+    const again = await come(t, server, who, "-sess_in");
+    assert.equal(again.how, "Reused", way);
+    fs.writeFileSync(CRLFILE, maker.list({ by: "root", revoked: ["leaf"] }));
+    const last = await settled(
+      () => come(t, server, who, "-sess_in"),
+      ({ program }) => program === undefined, // the list is looked at once a second
+    );
+    assert.equal(last.how, "Reused", way);
+    await assertLost(server, last, "client certificate: certificate revoked", way);
+    await server.stop();
+  }
+}, { forms: WITH_FFI });
+
+claim("a resumed session whose authority is trusted no more is refused", async (t) => {
+  for (const way of WAYS) {
+    for (const CCAFILE of [undefined, "/dev/null"]) {
+      const CAFILE = bundle(t, "trust.pem", "root");
+      const env: Record<string, string> = { CAFILE, ...CCAFILE ? { CCAFILE } : {} };
+      const server = await judge(t, "-smvHl0", env, { program: MIRROR });
+      const who = [way, ...shown(t, "leaf")];
+      assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
+      bundle(t, "trust.pem", "other");
+      const last = await settled(
+        () => come(t, server, who, "-sess_in"),
+        ({ program }) => program === undefined,
+      );
+      // The same context serves while the names in the request are the same.
+      if (CCAFILE) assert.equal(last.how, "Reused");
+      const why = "client certificate: unable to get local issuer certificate";
+      await assertLost(server, last, why, `${way} ${CCAFILE}`);
+      await server.stop();
+    }
+  }
+}, { forms: WITH_FFI });
+
+/** A certificate for a few seconds. */
+function shortLived(seconds: number): { end: number; options: string[] } {
+  maker.pem("future");
+  const end = Math.ceil(Date.now() / 1000 + seconds) * 1000;
+  const text = (ms: number): string =>
+    `${new Date(ms).toISOString().replaceAll(/[-:T]|\.000Z/g, "").slice(0, 14)}Z`;
+  fs.writeFileSync(at("short.txt"), "");
+  fs.writeFileSync(
+    at("short.cnf"),
+    "[ca]\ndefault_ca=a\n[a]\ndatabase=short.txt\nnew_certs_dir=.\nrand_serial=yes\n" +
+      "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n",
+  );
+  const dates = ["-startdate", text(end - 3_600_000), "-enddate", text(end)];
+  const by = ["-cert", "root.pem", "-keyfile", maker.key("root"), "-extfile", "future.ext"];
+  const files = ["-in", "future.csr", "-out", "short.pem", "-config", "short.cnf"];
+  openssl("ca", "-batch", "-notext", ...dates, ...by, ...files);
+  return { end, options: ["-cert", at("short.pem"), "-key", at(maker.key("future"))] };
+}
+
+claim("a resumed session whose certificate has expired is refused", async (t) => {
+  const CAFILE = bundle(t, "trust.pem", "root");
+  const server = await judge(t, "-smvHl0", { CAFILE }, { program: MIRROR });
+  for (const way of WAYS) {
+    const { end, options } = shortLived(3);
+    const who = [way, ...options];
+    assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
+    assert.equal((await come(t, server, who, "-sess_in")).how, "Reused");
+    await settled(() => Date.now(), (now) => now > end + 10);
+    const last = await come(t, server, who, "-sess_in");
+    assert.equal(last.how, "Reused", way);
+    await assertLost(server, last, "client certificate: certificate has expired", way);
+  }
+}, { forms: WITH_FFI });
+
+claim("a session begun without a certificate does not stand for one", async (t) => {
+  const CAFILE = bundle(t, "trust.pem", "root");
+  const rules = await makeRules(
+    t,
+    `127.0.0.2:allow,CCAFILE="/dev/null"
+127.0.0.3:allow,CCAFILE="/dev/null",CCAVERIFY="1"
+127.0.0.4:allow,CCAVERIFY="1"
+:allow
+`,
+  );
+  const server = await judge(t, "-svHl0", { CAFILE }, { program: MIRROR, options: ["-x", rules] });
+  for (const way of WAYS) {
+    for (const from of ["127.0.0.1", "127.0.0.2"]) {
+      const first = await come(t, server, [way], "-sess_out", from);
+      assert.equal(first.program, "SSL_CLIENT_VERIFY=NONE\n");
+      for (const to of ["127.0.0.3", "127.0.0.4"]) {
+        const last = await come(t, server, [way], "-sess_in", to);
+        await assertLost(server, last, "peer did not return a certificate", `${way} ${from} ${to}`);
+      }
+    }
+  }
+}, { forms: WITH_FFI });
