@@ -154,7 +154,7 @@ claim("a resumed session whose certificate has expired is refused", async (t) =>
   const CAFILE = bundle(t, "trust.pem", "root");
   const server = await judge(t, "-smvHl0", { CAFILE }, { program: MIRROR });
   for (const way of WAYS) {
-    const { end, options } = shortLived(3);
+    const { end, options } = shortLived(5);
     const who = [way, ...options];
     assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
     assert.equal((await come(t, server, who, "-sess_in")).how, "Reused");
