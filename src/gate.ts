@@ -35,6 +35,8 @@ export class Gate {
   /** Through their handshake, waiting for a program to end. */
   readonly #waiting: { resolve: (giveBack: () => void) => void; signal: AbortSignal }[] = [];
   readonly #open = new Set<Connection>();
+  /** Their program has ended; the client has not closed yet, or has not read all. Oldest first. */
+  readonly #lingering = new Set<Connection>();
   #paused = false;
 
   constructor(readonly options: GateOptions) {}
@@ -64,18 +66,27 @@ export class Gate {
     this.#open.add(conn);
     this.#pending.add(conn);
     this.#silent.add(conn);
-    if (this.#pending.size > this.options.pending || this.#scarce()) {
-      // A client of good will is through in milliseconds: to be the oldest it would take so many
-      // new ones in that time. Pausing instead would let one byte each lock everybody out.
-      const silent = this.#silent.values().next().value;
-      const oldest = silent ?? this.#pending.values().next().value;
-      if (oldest && oldest !== conn) {
-        this.#remove(oldest);
-        const what = silent ? "silent" : "at it";
-        giveUp(oldest, `too many connections are pending and this one was ${what} longest`);
-      }
+    // A client of good will is through in milliseconds: to be the oldest it would take so many new
+    // ones in that time. Pausing instead would let one byte each lock everybody out.
+    if (this.#pending.size > this.options.pending) {
+      this.#evict(conn, "too many connections are pending", [this.#silent, this.#pending]);
+    } else if (this.#scarce()) {
+      const kinds = [this.#silent, this.#lingering, this.#pending];
+      this.#evict(conn, "descriptors are running low", kinds);
     }
     this.#update();
+  }
+
+  /** The oldest of the first kind that has one goes; `conn` itself is the last to blame. */
+  #evict(conn: Connection, why: string, kinds: readonly Set<Connection>[]): void {
+    for (const kind of kinds) {
+      for (const oldest of kind) {
+        if (oldest === conn) continue;
+        this.#remove(oldest);
+        const which = kind === this.#silent ? "was silent" : "took";
+        return giveUp(oldest, `${why} and this one ${which} longest`);
+      }
+    }
   }
 
   /** It has sent its first byte. */
@@ -89,6 +100,11 @@ export class Gate {
     if (this.#pending.delete(conn)) this.#update();
   }
 
+  /** Its program has ended and its socket is not closed yet. */
+  linger(conn: Connection): void {
+    if (this.#open.has(conn)) this.#lingering.add(conn);
+  }
+
   /** Its socket is closed. Idempotent. */
   leave(conn: Connection): void {
     this.#remove(conn);
@@ -98,6 +114,7 @@ export class Gate {
   #remove(conn: Connection): void {
     this.#silent.delete(conn);
     this.#pending.delete(conn);
+    this.#lingering.delete(conn);
     if (this.#open.delete(conn)) this.onLeave();
   }
 

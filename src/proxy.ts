@@ -124,6 +124,9 @@ export function plainStream(
     onEnd: nothing,
     onDrain: nothing,
     onClose: nothing,
+    get gone() {
+      return socket.gone;
+    },
     pause() {
       flowing = false;
       socket.pause();

@@ -140,6 +140,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
     status = wait;
     finish();
   });
+  if (channel.gone) queueMicrotask(loseClient);
   channel.resume();
   const banner = new TextEncoder().encode(options.banner);
   traffic.sent += banner.length;

@@ -19,7 +19,7 @@ import { listen, type ListenAddress } from "./listen.ts";
 import { ownPid } from "./log.ts";
 import { isHealthCheck, meetClient, plainStream } from "./proxy.ts";
 import { relay, type RelayOptions } from "./relay.ts";
-import { HandshakeError, type Program, type Socket } from "./runtime/runtime.ts";
+import { HandshakeError, type Program, type Socket, type Stream } from "./runtime/runtime.ts";
 import { start } from "./start.ts";
 import { type Channel, channelVariables, secure } from "./tls.ts";
 import { plainPhase } from "./tls/delayed.ts";
@@ -96,7 +96,7 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
     const channel = options.delayed ? undefined : await secure(conn, deps, begin);
     gate.through(conn);
     // It may wait long for its place; one that goes meanwhile gets no program.
-    if (channel) channel.stream.onClose = () => giveUp(conn, "connection closed by the peer");
+    if (channel) watchWhileWaiting(conn, channel.stream);
     returnPlace = await gate.place(conn.abort.signal);
     logStatus(deps);
     conn.watch.starting();
@@ -108,6 +108,7 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
       ? converse(conn, program, channel, deps)
       : converseDelayed(conn, program, deps, begin));
     programs.delete(program);
+    gate.linger(conn);
     returnPlace();
     log.ended(program.pid, status);
     conn.watch.ended(status);
@@ -123,6 +124,12 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
       gate.leave(conn);
     }
   }
+}
+
+function watchWhileWaiting(conn: Connection, stream: Stream): void {
+  const gone = (): void => giveUp(conn, "connection closed by the peer");
+  stream.onClose = gone;
+  if (stream.gone) gone();
 }
 
 /** TLS from the beginning. Resolves with the wait status. */

@@ -17,6 +17,7 @@ class FakeSocket implements Socket {
   readonly fd = undefined;
   flowing = false;
   destroyed = false;
+  gone = false;
   onData = (_chunk: Uint8Array): void => {};
   onEnd = (): void => {};
   onDrain = (): void => {};

@@ -39,7 +39,7 @@ const ROWS: readonly (readonly [RegExp, Failure])[] = [
   [/^client certificate: /, "bad_client_certificate"],
   [/^client ?hello: /, "malformed"],
   [/^timed out after/, "timed_out"],
-  [/was silent longest/, "gave_way"],
+  [/(?:was silent|took) longest/, "gave_way"],
   [/shutting down/, "shut_down"],
   [/^connection reset|econnreset/, "reset_by_client"],
   [/^connection closed/, "closed_by_client"],

@@ -44,7 +44,7 @@ class BunStream {
 
   constructor(protected native: NativeSocket<BunStream>) {}
 
-  protected get gone(): boolean {
+  get gone(): boolean {
     return this.#gone;
   }
 

@@ -25,6 +25,10 @@ class DescriptorStream implements Stream {
   #gone = false;
   #error: Error | undefined;
 
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   constructor(libc: Libc, fd: number, direction: "read" | "write") {
     this.#libc = libc;
     this.#fd = fd;

@@ -91,6 +91,10 @@ export class NodeSocket implements Socket {
   #error: Error | undefined;
   #handshake: Handshake | undefined;
 
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   constructor(libc: Libc, accepted: { fd: number; peer: Endpoint }) {
     const { fd, peer } = accepted;
     const here = libc.getsockname(fd);

@@ -56,7 +56,7 @@ export class WireStream implements Stream {
   }
 
   /** Closed, by either side. */
-  protected get gone(): boolean {
+  get gone(): boolean {
     return this.#gone;
   }
 

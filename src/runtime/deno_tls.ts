@@ -190,6 +190,10 @@ class DenoTlsStream implements TlsStream {
     socket.on("error", fail).on("_tlsError", fail);
   }
 
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   pause(): void {
     if (!this.#inputOver) this.#link.raw.pause();
     this.#socket.pause();

@@ -45,7 +45,10 @@ export interface Sink extends Closable {
   end(): void;
 }
 
-export interface Stream extends Source, Sink {}
+export interface Stream extends Source, Sink {
+  /** Closed, by either side: `onClose` has been called, perhaps before anybody listened. */
+  readonly gone: boolean;
+}
 
 /** An accepted TCP connection, before TLS. */
 export interface Socket extends Stream {

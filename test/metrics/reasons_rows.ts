@@ -6,6 +6,7 @@ export const CONVERSION: readonly (readonly [string, Failure])[] = [
   // Ours.
   ["timed out after 26 s", "timed_out"],
   ["too many connections are pending and this one was silent longest", "gave_way"],
+  ["descriptors are running low and this one took longest", "gave_way"],
   ["the server is shutting down", "shut_down"],
   ["connection closed by the peer", "closed_by_client"],
   ["connection closed by the peer after 3 bytes", "closed_by_client"],

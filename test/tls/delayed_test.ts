@@ -88,6 +88,7 @@ class FakeSink implements Sink {
 
 /** The client: `input` is what it sends, `output` what it gets. */
 class FakeSocket extends FakeSource implements Socket {
+  readonly gone = false;
   readonly local = { ip: "192.0.2.1", port: 25 };
   readonly remote = { ip: "192.0.2.7", port: 4711 };
   readonly fd = undefined;
