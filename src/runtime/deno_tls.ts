@@ -180,7 +180,6 @@ class DenoTlsStream implements TlsStream {
       this.onEnd();
       this.#closeWhenOver();
     });
-    socket.on("drain", () => this.#drained());
     const { _handle: handle } = socket as unknown as { _handle?: Handle };
     socket.on("finish", () => {
       flush(handle, raw); // close_notify, without which the end looks like a cut (RFC 8446 6.1)
@@ -207,7 +206,8 @@ class DenoTlsStream implements TlsStream {
 
   write(chunk: Uint8Array): boolean {
     if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
-    this.#socket.write(chunk);
+    // "drain" would come with the mark above alone, and so never.
+    this.#socket.write(chunk, () => this.#drained());
     this.#full ||= this.#crowded();
     return !this.#full;
   }
