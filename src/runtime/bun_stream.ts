@@ -1,0 +1,133 @@
+/** A native socket of Bun behind the stream interface: queueing of what a partial write left over,
+ *  holding of what comes while paused, half-close. Knows nothing of TLS. */
+
+import type { NativeSocket, SocketHandler } from "./bun_types.ts";
+
+const nothing = (): void => {};
+
+/** A native socket, plain or TLS, behind the stream interface. */
+export class BunStream {
+  onData: (chunk: Uint8Array) => void = nothing;
+  onEnd: () => void = nothing;
+  onDrain: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+
+  #queue: Uint8Array[] | undefined;
+  /** What came while paused, "end" at the end: a native TLS socket goes on delivering what it has
+   *  decrypted, and a stream may wait long for its turn. */
+  #held: (Uint8Array | "end")[] | undefined;
+  #paused = true;
+  #ending = false;
+  #gone = false;
+  protected failure: Error | undefined;
+
+  constructor(protected native: NativeSocket<BunStream>) {}
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    if (!this.#gone) this.native.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#gone) return;
+    if (this.#held) queueMicrotask(this.#release);
+    else this.native.resume();
+  }
+
+  /** Native event: bytes. */
+  received(bytes: Uint8Array): void {
+    if (!this.#paused && !this.#held) this.onData(bytes);
+    else if (!this.#gone) (this.#held ??= []).push(bytes);
+  }
+
+  /** Native event: the peer's end of data. */
+  ended(): void {
+    if (!this.#paused && !this.#held) this.onEnd();
+    else if (!this.#gone) (this.#held ??= []).push("end");
+  }
+
+  readonly #release = (): void => {
+    while (this.#held && !this.#paused && !this.#gone) {
+      const next = this.#held.shift();
+      if (this.#held.length === 0) this.#held = undefined;
+      if (next === "end") this.onEnd();
+      else if (next) this.onData(next);
+    }
+    if (!this.#held && !this.#paused && !this.#gone) this.native.resume();
+  };
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#gone || this.#ending) return true;
+    if (this.#queue) {
+      this.#queue.push(chunk);
+      return false;
+    }
+    const taken = this.native.write(chunk);
+    if (taken < 0 || taken >= chunk.length) return true;
+    this.#queue = [taken > 0 ? chunk.subarray(taken) : chunk];
+    return false;
+  }
+
+  end(): void {
+    if (this.#gone || this.#ending) return;
+    this.#ending = true;
+    if (!this.#queue) this.native.shutdown();
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#queue = this.#held = undefined;
+    this.hangUp();
+  }
+
+  /** A reset: who has TLS must not take the end for an orderly one. */
+  protected hangUp(): void {
+    this.native.terminate();
+  }
+
+  /** Native event: room again. Writes on from the queue. */
+  drained(): void {
+    const queue = this.#queue;
+    if (this.#gone || !queue) return;
+    while (queue.length > 0) {
+      const chunk = queue[0] as Uint8Array;
+      const taken = this.native.write(chunk);
+      if (taken < 0) break;
+      if (taken < chunk.length) {
+        if (taken > 0) queue[0] = chunk.subarray(taken);
+        return;
+      }
+      queue.shift();
+    }
+    this.#queue = undefined;
+    if (this.#ending) this.native.shutdown();
+    else this.onDrain();
+  }
+
+  failed(error: Error): void {
+    this.failure ??= error;
+  }
+
+  closed(error?: Error): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#queue = this.#held = undefined;
+    this.onClose(error ?? this.failure);
+  }
+}
+
+/** The handlers are shared by all connections: one object each, no closure per connection. */
+export const plainHandler: SocketHandler<BunStream> = {
+  data: (socket, bytes) => socket.data.received(bytes),
+  drain: (socket) => socket.data.drained(),
+  end: (socket) => socket.data.ended(),
+  // A connection that was reset before it was accepted has no data yet.
+  error: (socket, error) => (socket.data as BunStream | undefined)?.failed(error),
+  close: (socket, error) => (socket.data as BunStream | undefined)?.closed(error),
+};

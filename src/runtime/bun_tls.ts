@@ -1,0 +1,111 @@
+/** TLS connections on Bun, from the handshake's outcome to the facts of the session. */
+
+import { sessionId } from "../codec/ssl_session.ts";
+import { BunStream, plainHandler } from "./bun_stream.ts";
+import type { NativeSocket, NativeTlsSocket, PeerCertificate, SocketHandler } from "./bun_types.ts";
+import { HandshakeError, type TlsSession, type TlsStream } from "./runtime.ts";
+
+/** Certificates of a client's chain that are looked at; BoringSSL's own limit is 100 KB in all. */
+const MAX_CHAIN = 10;
+
+/** What `upgradeTLS` is told. */
+export interface BunTlsOptions extends Record<string, unknown> {
+  /** BoringSSL sends the alert to who has no certificate. On whom `ca` does not vouch for Bun closes
+   *  too, but only after the handshake's callback, and without a word. */
+  readonly rejectUnauthorized: boolean;
+}
+
+/** A TLS connection; `settle` ends the handshake's promise. */
+export class BunTlsStream extends BunStream implements TlsStream {
+  settle: ((error?: Error) => void) | undefined;
+
+  /** `required`: of `TlsSettings.requestCertificate`. */
+  constructor(native: NativeSocket<BunStream>, readonly required: boolean) {
+    super(native);
+  }
+
+  attach(native: NativeTlsSocket<BunStream>): void {
+    this.native = native;
+  }
+
+  override closed(error?: Error): void {
+    const settle = this.settle;
+    this.settle = undefined;
+    settle?.(handshakeError(error ?? this.failure));
+    super.closed(error);
+  }
+
+  override destroy(): void {
+    super.destroy();
+    const settle = this.settle;
+    this.settle = undefined;
+    settle?.(new HandshakeError("given up"));
+  }
+
+  suite(): { protocol: string; cipher: string } {
+    const tls = this.native as NativeTlsSocket<BunStream>;
+    return { protocol: tls.getTLSVersion(), cipher: tls.getCipher().name ?? "" };
+  }
+
+  session(): TlsSession {
+    const tls = this.native as NativeTlsSocket<BunStream>;
+    const serverName = tls.getServername();
+    const alpn = tls.alpnProtocol;
+    const peerCertificates = chainOf(tls.getPeerCertificate(false));
+    const error = peerCertificates.length > 0 ? tls.getAuthorizationError() : null;
+    const session = tls.getSession();
+    const id = session ? sessionId(session) : undefined;
+    return {
+      ...this.suite(),
+      reused: tls.isSessionReused(),
+      peerCertificates,
+      ...(id ? { id } : {}),
+      ...(serverName ? { serverName } : {}),
+      ...(alpn ? { alpn } : {}),
+      ...(error ? { verifyError: error.message } : {}),
+      ...(error && this.required ? { refused: true } : {}),
+    };
+  }
+}
+
+function handshakeError(error: Error | undefined): HandshakeError {
+  if (error instanceof HandshakeError) return error;
+  return new HandshakeError(`connection ${error ? "reset" : "closed"} by the peer`);
+}
+
+/** Shared by all connections, like `plainHandler`. */
+export const tlsHandler: SocketHandler<BunStream> = {
+  ...plainHandler,
+  handshake(socket, ok, error) {
+    const stream = socket.data as BunTlsStream;
+    const settle = stream.settle;
+    if (!settle) return;
+    if (ok) {
+      stream.settle = undefined;
+      socket.pause();
+      settle();
+    } else {
+      stream.failed(new HandshakeError(wording(error)));
+    }
+  },
+};
+
+/** `error:10000133:SSL routines:OPENSSL_internal:NO_APPLICATION_PROTOCOL` → `no application protocol` */
+function wording(error: Error | null): string {
+  if (!error) return "handshake failed";
+  if ((error as { code?: string }).code === "ECONNRESET") return "connection closed by the peer";
+  const last = error.message.split(":").at(-1) ?? error.message;
+  return last.replaceAll("_", " ").trim().toLowerCase();
+}
+
+function chainOf(first: PeerCertificate | undefined): Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let certificate = first;
+  while (certificate?.raw && chain.length < MAX_CHAIN) {
+    chain.push(certificate.raw);
+    const issuer = certificate.issuerCertificate;
+    if (issuer === certificate) break;
+    certificate = issuer;
+  }
+  return chain;
+}
