@@ -2,89 +2,27 @@
  *  passes it also hands on under other numbers, so that a closed pipe would stay open: these
  *  programs are started and reaped by libc. Our ends of their pipes are driven by `node:net`. */
 
-import { Socket as NetSocket } from "node:net";
 import { constants } from "node:os";
 import type { Libc } from "./libc.ts";
 import { POLL } from "./libc.ts";
-import type { Program, SpawnOptions, Stream } from "./runtime.ts";
-import { HIGH_WATER } from "./deno_stream.ts";
-
-const nothing = () => {};
+import type { Program, SpawnOptions } from "./runtime.ts";
+import { AdoptedStream } from "./deno_adopted.ts";
 
 /** One direction of a descriptor of ours. */
-class DescriptorStream implements Stream {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
-  onDrain: () => void = nothing;
-
+class DescriptorStream extends AdoptedStream {
   readonly #libc: Libc;
   readonly #fd: number;
-  readonly #socket: NetSocket;
-  #full = false;
-  #gone = false;
-  #error: Error | undefined;
-
-  get gone(): boolean {
-    return this.#gone;
-  }
 
   constructor(libc: Libc, fd: number, direction: "read" | "write") {
+    super(fd, { readable: direction === "read", writable: direction === "write" });
     this.#libc = libc;
     this.#fd = fd;
-    const readable = direction === "read";
-    const socket = new NetSocket({ fd, readable, writable: !readable, allowHalfOpen: true });
-    this.#socket = socket;
-    if (readable) {
-      socket.pause();
-      socket.on("data", (chunk: Uint8Array) => this.onData(chunk)); // would begin to read otherwise
-      socket.on("end", () => this.#gone || this.onEnd());
-    } else socket.on("drain", () => this.#drained());
-    socket.on("error", (error) => this.#error ??= error);
-    socket.on("close", () => this.#closed());
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    if (!this.#gone) this.#socket.resume();
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
-    this.#socket.write(chunk);
-    this.#full ||= this.#socket.writableLength >= HIGH_WATER;
-    return !this.#full;
-  }
-
-  end(): void {
-    if (!this.#gone) this.#socket.end();
-  }
-
-  destroy(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.#socket.destroy();
   }
 
   /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
   readable(): boolean {
-    if (this.#gone || this.#socket.destroyed) return false;
-    return this.#socket.readableLength > 0 || this.#libc.poll(this.#fd, POLL.in, 0) !== 0;
-  }
-
-  #drained(): void {
-    if (this.#gone || !this.#full) return;
-    this.#full = false;
-    this.onDrain();
-  }
-
-  #closed(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.onClose(this.#error);
+    if (this.gone || this.socket.destroyed) return false;
+    return this.socket.readableLength > 0 || this.#libc.poll(this.#fd, POLL.in, 0) !== 0;
   }
 }
 

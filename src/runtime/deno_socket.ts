@@ -1,6 +1,5 @@
 /** Accepted TCP connections under Deno: from `Deno.listen`, or a descriptor accepted by libc. */
 
-import { Socket as NetSocket } from "node:net";
 import {
   type Address,
   HandshakeError,
@@ -9,7 +8,8 @@ import {
   type TlsStream,
 } from "./runtime.ts";
 import type { Endpoint, Libc } from "./libc.ts";
-import { HIGH_WATER, type Wire, WireStream } from "./deno_stream.ts";
+import { AdoptedStream } from "./deno_adopted.ts";
+import { type Wire, WireStream } from "./deno_stream.ts";
 import { type Handshake, startServerTls } from "./deno_tls.ts";
 import type { ContextParts } from "./deno_context.ts";
 
@@ -70,76 +70,34 @@ function wireOf(conn: Deno.TcpConn): Wire {
   };
 }
 
-const nothing = () => {};
-
-/** A connection accepted by libc. `node:net` adopts the descriptor: it stops reading when paused,
- *  as long as no TLS is made of it directly. */
-export class NodeSocket implements Socket {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
-  onDrain: () => void = nothing;
-
+/** A connection accepted by libc. */
+export class NodeSocket extends AdoptedStream implements Socket {
   readonly local: Address;
   readonly remote: Address;
   declare readonly scopeId?: number;
   readonly fd: number;
   readonly #libc: Libc;
-  readonly #socket: NetSocket;
-  #full = false;
-  #gone = false;
-  #error: Error | undefined;
   #handshake: Handshake | undefined;
-
-  get gone(): boolean {
-    return this.#gone;
-  }
 
   constructor(libc: Libc, accepted: { fd: number; peer: Endpoint }) {
     const { fd, peer } = accepted;
     const here = libc.getsockname(fd);
+    super(fd, { readable: true, writable: true });
     this.local = plainAddress(here.ip, here.port);
     this.remote = plainAddress(peer.ip, peer.port);
     if (peer.scopeId !== undefined) this.scopeId = peer.scopeId;
     this.fd = fd;
     this.#libc = libc;
-    const socket = this.#socket = new NetSocket({ fd, allowHalfOpen: true });
-    socket.pause();
-    socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
-    socket.on("end", () => this.#ended());
-    socket.on("drain", () => this.#drained());
-    socket.on("error", (error) => this.#error ??= error);
-    socket.on("close", () => this.#closed());
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    if (!this.#gone) this.#socket.resume();
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
-    this.#socket.write(chunk);
-    this.#full ||= this.#socket.writableLength >= HIGH_WATER;
-    return !this.#full;
-  }
-
-  end(): void {
-    if (!this.#gone) this.#socket.end();
-  }
-
-  destroy(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.#socket.destroy();
+  override destroy(): void {
+    if (this.gone) return;
+    super.destroy();
     this.#handshake?.abort();
   }
 
   setNoDelay(on: boolean): void {
-    if (this.#socket.destroyed) return;
+    if (this.socket.destroyed) return;
     try {
       this.#libc.setNoDelay(this.fd, on);
     } catch {
@@ -148,28 +106,12 @@ export class NodeSocket implements Socket {
   }
 
   unacknowledged(): number | undefined {
-    return this.#socket.destroyed ? undefined : this.#libc.outputQueue(this.fd);
+    return this.socket.destroyed ? undefined : this.#libc.outputQueue(this.fd);
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
-    if (this.#gone) return Promise.reject(new HandshakeError("connection closed"));
+    if (this.gone) return Promise.reject(new HandshakeError("connection closed"));
     this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
     return this.#handshake.done;
-  }
-
-  #drained(): void {
-    if (this.#gone || !this.#full) return;
-    this.#full = false;
-    this.onDrain();
-  }
-
-  #ended(): void {
-    if (!this.#gone) this.onEnd();
-  }
-
-  #closed(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.onClose(this.#error);
   }
 }

@@ -1,0 +1,77 @@
+/** Descriptors made by libc, driven by `node:net`: a connection, or one direction of a pipe. It stops
+ *  reading when paused, as long as no TLS is made of it directly. */
+
+import { Socket as NetSocket } from "node:net";
+import { HIGH_WATER } from "./deno_stream.ts";
+import type { Stream } from "./runtime.ts";
+
+const nothing = () => {};
+
+/** A stream over an adopted descriptor, which it closes. */
+export class AdoptedStream implements Stream {
+  onData: (chunk: Uint8Array) => void = nothing;
+  onEnd: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  onDrain: () => void = nothing;
+
+  protected readonly socket: NetSocket;
+  #full = false;
+  #gone = false;
+  #error: Error | undefined;
+
+  /** A direction that the descriptor has not must not be asked for: reading a pipe's writing end
+   *  fails. */
+  constructor(fd: number, { readable, writable }: { readable: boolean; writable: boolean }) {
+    const socket = new NetSocket({ fd, readable, writable, allowHalfOpen: true });
+    this.socket = socket;
+    if (readable) {
+      socket.pause();
+      socket.on("data", (chunk: Uint8Array) => this.onData(chunk)); // would begin to read otherwise
+      socket.on("end", () => this.#gone || this.onEnd());
+    }
+    if (writable) socket.on("drain", () => this.#drained());
+    socket.on("error", (error) => this.#error ??= error);
+    socket.on("close", () => this.#closed());
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#gone) this.socket.resume();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#gone || this.socket.writableEnded || chunk.length === 0) return true;
+    this.socket.write(chunk);
+    this.#full ||= this.socket.writableLength >= HIGH_WATER;
+    return !this.#full;
+  }
+
+  end(): void {
+    if (!this.#gone) this.socket.end();
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.socket.destroy();
+  }
+
+  #drained(): void {
+    if (this.#gone || !this.#full) return;
+    this.#full = false;
+    this.onDrain();
+  }
+
+  #closed(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.onClose(this.#error);
+  }
+}
