@@ -67,7 +67,8 @@ claim(
         await dns.names(501);
         assertFew(threads(server), before);
         assert.deepEqual(server.children(), []);
-        assert.ok(server.memory() - memory < 64, `${server.memory()} MiB, ${memory} before`);
+        // A UDP socket under Deno waits with a buffer of 64 KB; then there is what V8 has not swept.
+        assert.ok(server.memory() - memory < 160, `${server.memory()} MiB, ${memory} before`);
         // One whose name is known, and one whose name must be asked for, while 500 wait.
         for (const from of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
           const began = performance.now();
