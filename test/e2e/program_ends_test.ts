@@ -73,12 +73,16 @@ claim("a program of its own children: the connection ends when its output does",
   assert.equal(end, "close_notify");
 });
 
+/** It goes a second after its handshake: one that has gone at once gets no program, where the server
+ *  hears of it in time. */
+const VANISH = ["-w", "1000", "-e", "reset"];
+
 claim("a client that vanishes: its program gets end of file and ends", async (t) => {
   const server = await t.start({
     options: ["-v"],
     program: ["sh", "-c", "cat >/dev/null; echo gone >&2"],
   });
-  await talk(t, server, "some", ["-e", "reset"]);
+  await talk(t, server, "some", VANISH);
   await server.waitFor(/^gone$/);
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
   await server.noChildren();
@@ -86,7 +90,7 @@ claim("a client that vanishes: its program gets end of file and ends", async (t)
 
 claim("a client that vanishes while its program writes: the program ends", async (t) => {
   const server = await t.start({ options: ["-v"], program: ["sh", "-c", "exec yes"] });
-  await talk(t, server, "some", ["-e", "reset"]);
+  await talk(t, server, "some", VANISH);
   await server.waitFor(/^sslserver: ended by [0-9]+ status (13|256)$/);
   await server.noChildren();
 });
@@ -96,7 +100,7 @@ claim("a program that does not end when its client is gone gets SIGTERM after -w
     options: ["-v", "-w", "2"],
     program: ["sh", "-c", "trap 'echo told >&2; exit 0' TERM; while :; do sleep 0.05; done"],
   });
-  await talk(t, server, "some", ["-e", "reset"]);
+  await talk(t, server, "some", VANISH);
   await server.waitFor(/^told$/);
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
 });
