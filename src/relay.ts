@@ -39,6 +39,8 @@ export interface RelayOptions {
   banner?: string | undefined;
   /** Counts the bytes of both directions. */
   traffic?: Traffic;
+  /** Aborted when the server destroys the client's side, of which that side says nothing. */
+  signal?: AbortSignal;
   /** The client's side is closed and its descriptor free. Exactly once. */
   onGone: () => void;
 }
@@ -116,6 +118,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
   // A program that does not read is no reason to keep the client from ending: go on and drop.
   input.onClose = () => channel.resume();
   channel.onClose = loseClient;
+  options.signal?.addEventListener("abort", loseClient);
 
   output.onData = (chunk) => {
     touch();
@@ -151,6 +154,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
     stop() {
       stopped = true;
       clearTimeout(timer);
+      options.signal?.removeEventListener("abort", loseClient);
       const nothing = (): void => {};
       channel.pause();
       output.pause();

@@ -188,6 +188,7 @@ function relayOptions(conn: Connection, { options, gate, metrics }: Deps): Relay
   return {
     idleTimeout: options.idleTimeout,
     socket: conn.socket,
+    signal: conn.abort.signal,
     traffic: metrics.traffic,
     onGone: () => gate.leave(conn),
   };
