@@ -1,0 +1,161 @@
+/** The ends of a program's pipes that stay here, on Bun. Bun's own streams on a descriptor do not close
+ *  it; these do. Knows nothing of programs. */
+
+import { bun, type FileSink } from "./bun_types.ts";
+import type { Libc } from "./libc.ts";
+import { POLL } from "./libc.ts";
+import type { Sink, Source } from "./runtime.ts";
+
+const nothing = (): void => {};
+
+/** The writing end of a pipe. The native sink is made with the first byte: an idle connection does
+ *  without it. */
+export class PipeSink implements Sink {
+  onDrain: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  #sink: FileSink | undefined;
+  /** Bytes are on their way and the pipe is full. */
+  #waiting = false;
+  #ending = false;
+  #closed = false;
+
+  constructor(readonly fd: number, readonly libc: Libc) {}
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#closed || this.#ending) return true;
+    this.#sink ??= bun.file(this.fd).writer();
+    try {
+      // A large chunk is tried at once, and only this promise tells of its failure.
+      const written = this.#sink.write(chunk);
+      const flushed = this.#sink.flush();
+      if (!(written instanceof Promise || flushed instanceof Promise)) return true;
+      this.#waiting = true;
+      Promise.all([written, flushed]).then(this.#flushed, this.#failed);
+      return false;
+    } catch (error) {
+      queueMicrotask(() => this.#failed(error as Error));
+      return true;
+    }
+  }
+
+  readonly #flushed = (): void => {
+    this.#waiting = false;
+    if (this.#closed) return;
+    if (this.#ending) this.#close();
+    else this.onDrain();
+  };
+
+  readonly #failed = (error: Error): void => {
+    this.#waiting = false;
+    if (this.#closed) return;
+    this.#close();
+    this.onClose(error);
+  };
+
+  end(): void {
+    if (this.#closed || this.#ending) return;
+    this.#ending = true;
+    if (!this.#waiting) this.#close();
+  }
+
+  destroy(): void {
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const sink = this.#sink;
+    if (!sink) {
+      this.libc.close(this.fd);
+      return;
+    }
+    // The sink's own copy of the number must be out of use before the number is given back.
+    const close = (): void => this.libc.close(this.fd);
+    try {
+      const ended = sink.end();
+      if (ended instanceof Promise) ended.then(close, close);
+      else close();
+    } catch {
+      close();
+    }
+  }
+}
+
+/** The reading end of a pipe; reading is by request, so that what is not wanted stays in the
+ *  program. */
+export class PipeSource implements Source {
+  onData: (chunk: Uint8Array) => void = nothing;
+  onEnd: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #paused = true;
+  #reading = false;
+  #done = false;
+  /** Read while paused; kept for `resume()`. */
+  #held: { done: boolean; value?: Uint8Array | undefined } | undefined;
+
+  constructor(readonly fd: number, readonly libc: Libc) {
+    this.#reader = bun.file(fd).stream().getReader();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#done) return;
+    this.#paused = false;
+    const held = this.#held;
+    if (held) {
+      this.#held = undefined;
+      queueMicrotask(() => this.#got(held));
+    } else if (!this.#reading) this.#read();
+  }
+
+  #read(): void {
+    this.#reading = true;
+    this.#reader.read().then(this.#got, this.#failed);
+  }
+
+  readonly #got = (result: { done: boolean; value?: Uint8Array | undefined }): void => {
+    this.#reading = false;
+    if (this.#done) return;
+    if (this.#paused) {
+      this.#held = result;
+      return;
+    }
+    if (result.done) {
+      this.#close();
+      this.onEnd();
+      this.onClose();
+      return;
+    }
+    if (result.value) this.onData(result.value);
+    if (!this.#paused && !this.#reading && !this.#done) this.#read();
+  };
+
+  readonly #failed = (error: Error): void => {
+    if (this.#done) return;
+    this.#close();
+    this.onClose(error);
+  };
+
+  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  readable(): boolean {
+    if (this.#done) return false;
+    return this.#held !== undefined || this.libc.poll(this.fd, POLL.in, 0) !== 0;
+  }
+
+  destroy(): void {
+    if (this.#done) return;
+    this.#done = true;
+    const close = (): void => this.libc.close(this.fd);
+    this.#reader.cancel().then(close, close);
+  }
+
+  #close(): void {
+    this.#done = true;
+    this.libc.close(this.fd);
+  }
+}
