@@ -3,60 +3,17 @@
  *  they change, and looked at once a second at most. They are read through `Files`, so that a
  *  worker in a jail can be given descriptors instead of paths. */
 
-import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { latin1 } from "../codec/bytes.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
+import { type Files, localFiles, systemReason } from "../files.ts";
 import { type Endpoint, parseResolvConf, parseServerList } from "../codec/resolv_conf.ts";
 import type { ResolvConf } from "../codec/resolv_conf.ts";
 import { parseRules, qualify, searchRules } from "../codec/rewrite.ts";
 import { type Clock, systemClock } from "./clock.ts";
 
-/** The few files the resolver reads. Both answer undefined for a file that is not there, and throw
- *  for one that cannot be read. */
-export interface Files {
-  /** A text that differs once the file has changed or been replaced. */
-  stamp(path: string): string | undefined;
-  read(path: string): string | undefined;
-}
-
-/** Files by their paths. Synchronous: they are small, local, and looked at once a second. */
-export const localFiles: Files = {
-  stamp: (path) =>
-    unlessAbsent(() => {
-      const { dev, ino, size, mtimeMs, ctimeMs } = statSync(path);
-      return [dev, ino, size, mtimeMs, ctimeMs].join();
-    }),
-  read: (path) => unlessAbsent(() => readCapped(path)),
-};
-
 /** Far beyond any honest file, and an end for /dev/zero. */
 const MAX_FILE = 65_536;
-
-function readCapped(path: string): string {
-  const fd = openSync(path, "r");
-  try {
-    const bytes = new Uint8Array(MAX_FILE + 1);
-    let length = 0;
-    for (;;) {
-      const got = readSync(fd, bytes, length, bytes.length - length, null);
-      if (got === 0) return latin1(bytes.subarray(0, length));
-      length += got;
-      if (length > MAX_FILE) throw new Error("larger than 64 KB");
-    }
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function unlessAbsent(get: () => string): string | undefined {
-  try {
-    return get();
-  } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
 
 const RESOLV_CONF = "/etc/resolv.conf";
 /** djb's place, and the one that the man page of ucspi-ssl names. */
@@ -69,7 +26,7 @@ const ROUNDS = [1, 3, 11];
 
 export interface DnsConfigOptions {
   env: Readonly<Record<string, string | undefined>>;
-  files?: Files;
+  files?: Pick<Files, "stamp" | "read">;
   clock?: Clock;
   /** This machine's name: its domain is searched when nothing else is said. */
   hostName?: string;
@@ -78,7 +35,7 @@ export interface DnsConfigOptions {
 /** The settings in force. Throws `FatalError` where the environment or a file cannot be used. */
 export class DnsConfig {
   readonly #env: DnsConfigOptions["env"];
-  readonly #files: Files;
+  readonly #files: Pick<Files, "stamp" | "read">;
   readonly #clock: Clock;
   readonly #hostName: string;
   readonly #fixed: Endpoint[];
@@ -105,7 +62,7 @@ export class DnsConfig {
       this.#stamp = this.#files.stamp(RESOLV_CONF);
       this.#conf = this.#readConf();
     } catch (error) {
-      throw new FatalError(`unable to read ${RESOLV_CONF}: ${reason(error)}`);
+      throw new FatalError(`unable to read ${RESOLV_CONF}: ${systemReason(error)}`);
     }
   }
 
@@ -150,17 +107,27 @@ export class DnsConfig {
     const named = this.#env["DNSREWRITEFILE"];
     for (const path of named === undefined ? REWRITE_FILES : [named]) {
       try {
-        const text = this.#files.read(path);
+        const text = this.#read(path);
         if (text !== undefined) return text;
       } catch (error) {
-        throw new FatalError(`unable to read ${path}: ${reason(error)}`);
+        throw new FatalError(`unable to read ${path}: ${systemReason(error)}`);
       }
     }
     return undefined;
   }
 
+  /** Undefined: there is no such file. */
+  #read(path: string): string | undefined {
+    try {
+      return latin1(this.#files.read(path, MAX_FILE));
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
   #readConf(): ResolvConf {
-    return parseResolvConf(this.#files.read(RESOLV_CONF) ?? "");
+    return parseResolvConf(this.#read(RESOLV_CONF) ?? "");
   }
 
   /** resolv.conf as it is now. When it can no longer be read, what it said last stays in force: the

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import process from "node:process";
 import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { systemReason } from "../tls/files.ts";
+import { systemReason } from "../files.ts";
 
 export interface Who {
   readonly uid: number;

@@ -9,7 +9,7 @@ import type { Certificate } from "../codec/x509.ts";
 import { matchesHost } from "../codec/x509_match.ts";
 import { oneLine } from "../codec/x509_names.ts";
 import { algorithmName } from "../codec/x509_oids.ts";
-import { type Files, readFiles } from "../tls/context.ts";
+import { type Contents, readFiles } from "../tls/context.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
 import { CERTIFICATE_VARIABLES, type Lookup, tlsConfig } from "../tls/settings.ts";
 import { obstacle, type Who } from "./access.ts";
@@ -86,7 +86,7 @@ export function checkSite(
 function checkPair(
   { leaf, path, chain }: ServerKeyPair,
   serverName: string | undefined,
-  files: Files,
+  files: Contents,
   how: ChainOptions,
   findings: Findings,
 ): void {

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { latin1 } from "../codec/bytes.ts";
-import { systemReason } from "../tls/files.ts";
+import { systemReason } from "../files.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 

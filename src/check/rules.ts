@@ -9,7 +9,7 @@ import { PathRules } from "../admit/rules_file.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import { reason } from "../errors.ts";
 import type { Options } from "../options.ts";
-import { systemReason } from "../tls/files.ts";
+import { systemReason } from "../files.ts";
 import { CERTIFICATE_VARIABLES, files } from "../tls/settings.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";

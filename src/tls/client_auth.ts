@@ -3,14 +3,13 @@
  *  whether the certificate is any good is decided here, the same on every runtime. */
 
 import { createHash } from "node:crypto";
-import fs from "node:fs";
 import { EXIT, FatalError, reason } from "../errors.ts";
+import { type Files, localFiles, signature, systemReason } from "../files.ts";
 import type { Log } from "../log.ts";
 import { decodePem, encodePem } from "../codec/pem.ts";
 import { readCertificate } from "../codec/x509.ts";
-import { signature, systemReason } from "./files.ts";
 import type { Lookup } from "./settings.ts";
-import { loadTrust, type Trust, type TrustFiles } from "./trust.ts";
+import { loadTrust, MAX_FILE, type Trust, type TrustFiles } from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
 import { DEFAULT_DEPTH, verifyChain } from "./verify.ts";
 
@@ -54,6 +53,7 @@ export interface ClientAuthsOptions {
   option: ClientCertificate;
   env: Lookup;
   log: Log;
+  files?: Files;
   now?: () => number;
 }
 
@@ -61,9 +61,11 @@ export interface ClientAuthsOptions {
 export class ClientAuths {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
+  readonly #files: Files;
 
   constructor(readonly options: ClientAuthsOptions) {
     this.#now = options.now ?? Date.now;
+    this.#files = options.files ?? localFiles;
   }
 
   /** For the server's environment with `overlay` on top; undefined: no certificate is asked for.
@@ -88,6 +90,11 @@ export class ClientAuths {
     return entry.auth;
   }
 
+  /** Looks at the files when the next connection comes. */
+  expire(): void {
+    for (const entry of this.#entries.values()) entry.checked = -Infinity;
+  }
+
   /** Reads every file again (SIGHUP). */
   reload(): void {
     for (const entry of this.#entries.values()) {
@@ -98,7 +105,7 @@ export class ClientAuths {
 
   #refresh(entry: Entry): void {
     entry.checked = this.#now();
-    const seen = signature(entry.files);
+    const seen = signature(this.#files, entry.files);
     if (seen === entry.seen) return;
     entry.seen = seen;
     try {
@@ -124,9 +131,9 @@ export class ClientAuths {
     const crlFile = lookup("CRLFILE") || undefined;
     const read = (): Material => {
       const trust = anchors.caFile || anchors.caDir
-        ? loadTrust({ ...anchors, crlFile })
+        ? loadTrust({ ...anchors, crlFile }, this.#files)
         : undefined;
-      const named = hinted && hints !== anchors ? certificatesIn(hints) : undefined;
+      const named = hinted && hints !== anchors ? certificatesIn(hints, this.#files) : undefined;
       return {
         trust,
         names: [...new Set(named?.names ?? trust?.pem)],
@@ -137,7 +144,7 @@ export class ClientAuths {
     // for good: a change in between is then seen as one later.
     let files = [asked.caFile, hints.caFile, crlFile].filter((file) => file !== undefined);
     if (asked.caDir || hints.caDir) files = [...files, ...read().files];
-    const seen = signature(files);
+    const seen = signature(this.#files, files);
     const { trust, names } = read();
     const trusted = new Set(trust?.pem);
     const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
@@ -207,11 +214,14 @@ function verifier(
 
 /** Certificates of a file, which may hold none at all, and of a folder. Read one by one, so that the
  *  TLS library is given none that it would refuse (Bun), or send as it is (Deno). */
-function certificatesIn({ caFile, caDir }: TrustFiles): { names: string[]; files: string[] } {
+function certificatesIn(
+  { caFile, caDir }: TrustFiles,
+  from: Files,
+): { names: string[]; files: string[] } {
   const names: string[] = [];
   if (caFile) {
     try {
-      for (const { label, bytes } of decodePem(fs.readFileSync(caFile))) {
+      for (const { label, bytes } of decodePem(from.read(caFile, MAX_FILE))) {
         if (label.endsWith("CERTIFICATE")) {
           names.push(encodePem("CERTIFICATE", readCertificate(bytes).der));
         }
@@ -224,6 +234,6 @@ function certificatesIn({ caFile, caDir }: TrustFiles): { names: string[]; files
       );
     }
   }
-  const folder = caDir ? loadTrust({ caDir }) : undefined;
+  const folder = caDir ? loadTrust({ caDir }, from) : undefined;
   return { names: [...names, ...folder?.pem ?? []], files: [...folder?.files ?? []] };
 }

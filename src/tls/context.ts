@@ -3,12 +3,11 @@
  *  `stat` calls a second; a renewal that is broken is reported once and the old context stays. */
 
 import { createHash } from "node:crypto";
-import fs from "node:fs";
 import { EXIT, FatalError, reason } from "../errors.ts";
+import { type Files, localFiles, signature, systemReason } from "../files.ts";
 import type { Log } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
-import { signature, systemReason } from "./files.ts";
 import { type NamedFile, serverKeyPairs } from "./key_pairs.ts";
 import {
   CERTIFICATE_VARIABLES,
@@ -68,6 +67,7 @@ export interface ContextsOptions {
   password?: string | undefined;
   /** In place of files (--self-signed). */
   keyPair?: KeyPair | undefined;
+  files?: Files;
   now?: () => number;
 }
 
@@ -76,9 +76,11 @@ export class Contexts {
   /** Keys of those made for the server's own environment: they stay. */
   readonly #lasting = new Set<string>();
   readonly #now: () => number;
+  readonly #files: Files;
 
   constructor(readonly options: ContextsOptions) {
     this.#now = options.now ?? Date.now;
+    this.#files = options.files ?? localFiles;
   }
 
   /** A variable of the server's environment with `overlay` (a rule's variables) on top. */
@@ -120,6 +122,13 @@ export class Contexts {
       }
     }
     return entry.prepared;
+  }
+
+  /** Looks at the files when the next connection comes, however short ago that was. */
+  expire(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.checked !== Infinity) entry.checked = -Infinity;
+    }
   }
 
   /** Reads every file again, changed or not (SIGHUP). */
@@ -171,8 +180,8 @@ export class Contexts {
         checked: Infinity,
       };
     }
-    const seen = signature(filesOf(config));
-    const { files, content } = readFiles(config);
+    const seen = signature(this.#files, filesOf(config));
+    const { files, content } = readFiles(config, this.#files);
     return {
       ...this.#fromFiles(config, auth, files),
       config,
@@ -186,11 +195,11 @@ export class Contexts {
   #refresh(entry: Entry): void {
     if (entry.checked === Infinity) return; // made of no file
     entry.checked = this.#now();
-    const seen = signature(filesOf(entry.config));
+    const seen = signature(this.#files, filesOf(entry.config));
     if (seen === entry.seen) return;
     entry.seen = seen;
     try {
-      const { files, content } = readFiles(entry.config);
+      const { files, content } = readFiles(entry.config, this.#files);
       if (content === entry.content) return;
       Object.assign(entry, this.#fromFiles(entry.config, entry.auth, files), { content });
       this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
@@ -202,7 +211,7 @@ export class Contexts {
   #fromFiles(
     config: TlsConfig,
     auth: ClientAuth | undefined,
-    files: Files,
+    files: Contents,
   ): Pick<Entry, "prepared" | "expiry"> {
     const pairs = serverKeyPairs(files.certificates, files.keys, this.options.password);
     const expiry = pairs.map(({ path, leaf }) => ({ path, notAfter: leaf.notAfter.ms }));
@@ -247,7 +256,7 @@ export class Contexts {
 }
 
 /** What the files of a configuration hold. */
-export interface Files {
+export interface Contents {
   certificates: NamedFile[];
   keys: NamedFile[];
 }
@@ -259,13 +268,12 @@ function filesOf({ certificateFiles, keyFiles }: TlsConfig): string[] {
 /** The files of a configuration, and a hash of what they hold. Throws `FatalError`. */
 export function readFiles(
   { certificateFiles, keyFiles }: TlsConfig,
-): { files: Files; content: string } {
+  from: Files = localFiles,
+): { files: Contents; content: string } {
   const hash = createHash("sha256");
   const read = (what: string, hint: string) => (path: string): NamedFile => {
     try {
-      const { size } = fs.statSync(path);
-      if (size > MAX_FILE) throw new Error(`larger than ${MAX_FILE} bytes`);
-      const bytes = fs.readFileSync(path);
+      const bytes = from.read(path, MAX_FILE);
       hash.update(bytes);
       return { path, bytes };
     } catch (error) {

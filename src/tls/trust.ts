@@ -8,14 +8,13 @@
  *  switches checking on for every certificate, where OpenSSL ignores lists unless told to check: who
  *  puts one there wants it to count. `TRUSTED CERTIFICATE` blocks and unreadable files are errors. */
 
-import fs from "node:fs";
 import { join } from "node:path";
-import { concat, equalBytes, latin1 } from "../codec/bytes.ts";
+import { equalBytes, latin1 } from "../codec/bytes.ts";
 import { type Crl, readCrl } from "../codec/crl.ts";
 import { decodePem, encodePem } from "../codec/pem.ts";
 import { readCertificate } from "../codec/x509.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { systemReason } from "./files.ts";
+import { type Files, localFiles, systemReason } from "../files.ts";
 import type { NamedFile } from "./key_pairs.ts";
 import { Link } from "./link.ts";
 
@@ -31,7 +30,7 @@ export interface TrustFiles {
 }
 
 /** All public authorities are about 150 in 220 KB; lists of revoked certificates are larger. */
-const MAX_FILE = 16 << 20;
+export const MAX_FILE = 16 << 20;
 /** Files in a folder, and authorities in all: ten times what a distribution ships. */
 const MAX_FILES = 2048;
 const MAX_CERTIFICATES = 4096;
@@ -112,13 +111,16 @@ export class Trust {
 
 /** Reads the files and makes a `Trust` of them; without any it trusts nobody. Throws `FatalError`
  *  with the file, the reason and what to do. */
-export function loadTrust({ caFile, caDir, crlFile }: TrustFiles): Trust {
+export function loadTrust(
+  { caFile, caDir, crlFile }: TrustFiles,
+  from: Files = localFiles,
+): Trust {
   const authorities: NamedFile[] = [];
   const lists: NamedFile[] = [];
-  if (caFile) authorities.push(readFile("CA file", caFile, CA_HINT));
-  const folder = caDir ? folderFiles(caDir) : [];
-  for (const path of folder) authorities.push(readFile("CA file", path, CA_HINT));
-  if (crlFile) lists.push(readFile("revocation list", crlFile, CRL_HINT));
+  if (caFile) authorities.push(readFile(from, "CA file", caFile, CA_HINT));
+  const folder = caDir ? folderFiles(from, caDir) : [];
+  for (const path of folder) authorities.push(readFile(from, "CA file", path, CA_HINT));
+  if (crlFile) lists.push(readFile(from, "revocation list", crlFile, CRL_HINT));
   return makeTrust(authorities, lists, caDir ? [caDir] : []);
 }
 
@@ -190,10 +192,10 @@ function fail(what: string, { path, bytes }: NamedFile, why: string, hint = CA_H
   throw new FatalError(`unable to use ${what} ${path}: ${cause}`, EXIT.system, hint);
 }
 
-function folderFiles(folder: string): string[] {
+function folderFiles(from: Files, folder: string): string[] {
   let names: string[];
   try {
-    names = fs.readdirSync(folder).sort();
+    names = from.list(folder);
   } catch (error) {
     const why = systemReason(error);
     throw new FatalError(`unable to read CA folder ${folder}: ${why}`, EXIT.system, CA_HINT);
@@ -212,27 +214,15 @@ function folderFiles(folder: string): string[] {
   return wanted.map((name) => join(folder, name));
 }
 
-/** Reads no more than the limit, and no pipe or device: a handshake server must not hang on one. */
-function readFile(what: string, path: string, hint: string): NamedFile {
-  let fd: number | undefined;
+/** A pipe or a device is none: a handshake server must not hang on one. */
+function readFile(from: Files, what: string, path: string, hint: string): NamedFile {
   try {
-    if (!fs.statSync(path).isFile()) throw new Error("not a regular file");
-    fd = fs.openSync(path, "r");
-    const chunks: Uint8Array[] = [];
-    for (let size = 0;;) {
-      const chunk = new Uint8Array(65_536);
-      const count = fs.readSync(fd, chunk, 0, chunk.length, null);
-      if (count === 0) return { path, bytes: concat(chunks) };
-      chunks.push(chunk.subarray(0, count));
-      if ((size += count) > MAX_FILE) throw new Error(`larger than ${MAX_FILE} bytes`);
-    }
+    return { path, bytes: from.read(path, MAX_FILE, "regular") };
   } catch (error) {
     throw new FatalError(
       `unable to read ${what} ${path}: ${systemReason(error)}`,
       EXIT.system,
       hint,
     );
-  } finally {
-    if (fd !== undefined) fs.closeSync(fd);
   }
 }

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { DnsConfig, type Files, localFiles } from "../../src/admit/dns_config.ts";
+import { DnsConfig } from "../../src/admit/dns_config.ts";
+import { fromLatin1 } from "../../src/codec/bytes.ts";
 import { FastClock, noFiles } from "./helpers.ts";
 
 /** Files in memory; a file that holds an Error cannot be read. */
-function memory(content: Record<string, string | Error>): Files & { looks: number } {
+function memory(content: Record<string, string | Error>) {
   const get = (path: string) => {
     const text = content[path];
     if (text instanceof Error) throw text;
@@ -19,7 +17,11 @@ function memory(content: Record<string, string | Error>): Files & { looks: numbe
       files.looks++;
       return get(path);
     },
-    read: get,
+    read(path: string) {
+      const text = get(path);
+      if (text === undefined) throw Object.assign(new Error("absent"), { code: "ENOENT" });
+      return fromLatin1(text);
+    },
   };
   return files;
 }
@@ -147,24 +149,6 @@ test("a rewriting file that cannot be read is fatal and named", () => {
     name: "FatalError",
     message: "unable to read /etc/dnsrewrite: permission denied",
   });
-});
-
-test("local files: a change and a replacement show, absence is no error, size is capped", () => {
-  const dir = mkdtempSync(join(tmpdir(), "dns-config-"));
-  try {
-    const path = join(dir, "f");
-    assert.equal(localFiles.stamp(path), undefined);
-    assert.equal(localFiles.read(path), undefined);
-    writeFileSync(path, "one");
-    const stamp = localFiles.stamp(path);
-    assert.equal(localFiles.read(path), "one");
-    writeFileSync(path, "other");
-    assert.notEqual(localFiles.stamp(path), stamp);
-    assert.throws(() => localFiles.read(dir));
-    assert.throws(() => localFiles.read("/dev/zero"), /larger than 64 KB/);
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
 });
 
 test("the machine's own files can be read", () => {

@@ -5,7 +5,12 @@ import { DnsConfig, type DnsConfigOptions } from "../../src/admit/dns_config.ts"
 import { Resolver, type ResolverOptions } from "../../src/admit/resolver.ts";
 
 /** No file exists. */
-export const noFiles = { stamp: () => undefined, read: () => undefined };
+export const noFiles = {
+  stamp: () => undefined,
+  read(): never {
+    throw Object.assign(new Error("absent"), { code: "ENOENT" });
+  },
+};
 
 /** A clock that runs `scale` times as fast, and can be put forward. The default leaves a server of
  *  ours 200 ms for what the first round gives it 1 s; where servers are silent anyway take more. */

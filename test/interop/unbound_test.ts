@@ -15,6 +15,7 @@ import { reverseName } from "../../src/codec/dns_reverse.ts";
 import { DnsConfig } from "../../src/admit/dns_config.ts";
 import { Resolver } from "../../src/admit/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import { noFiles } from "../admit/helpers.ts";
 
 const UNBOUND = "/usr/sbin/unbound";
 
@@ -126,7 +127,7 @@ function resolverOf(servers: string): Resolver {
   };
   const config = new DnsConfig({
     env: { DNSCACHEIP: servers, LOCALDOMAIN: "nowhere.test test" },
-    files: { stamp: () => undefined, read: () => undefined },
+    files: noFiles,
   });
   return new Resolver({ config, transport });
 }

@@ -1,0 +1,70 @@
+/** The files of a configuration: certificates, keys, authorities, rules, resolv.conf. Whoever reads
+ *  one does it through `Files`, so that a jailed worker can be handed descriptors in place of paths
+ *  (privsep/handed_files.ts). */
+
+import fs from "node:fs";
+import { PathRules, type RulesSource } from "./admit/rules_file.ts";
+import { concat } from "./codec/bytes.ts";
+import { reason } from "./errors.ts";
+
+export interface Files {
+  /** A text that differs once the file, or what a link points to, has changed or been replaced.
+   *  Undefined: there is none. Throws for one that cannot be looked at. One `stat`. */
+  stamp(path: string): string | undefined;
+  /** All of it. Throws the system's error, or when it has more than `max` bytes; with `regular`
+   *  also for a pipe or a device, on which a server must not hang. */
+  read(path: string, max: number, kind?: "any" | "regular"): Uint8Array;
+  /** The names in a folder, sorted. Throws. */
+  list(folder: string): string[];
+  /** A rules file, which may be too large to be read as a whole. */
+  rules(path: string): RulesSource;
+}
+
+/** Files by their paths. Synchronous: they are small, local, and looked at once a second. */
+export const localFiles: Files = {
+  stamp(path) {
+    try {
+      const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(path);
+      return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "ENOENT") return undefined;
+      throw error;
+    }
+  },
+  read(path, max, kind = "any") {
+    if (kind === "regular" && !fs.statSync(path).isFile()) throw new Error("not a regular file");
+    const fd = fs.openSync(path, "r");
+    try {
+      const chunks: Uint8Array[] = [];
+      for (let size = 0;;) {
+        const chunk = new Uint8Array(65_536);
+        const count = fs.readSync(fd, chunk, 0, chunk.length, null);
+        if (count === 0) return chunks.length === 1 ? chunks[0] as Uint8Array : concat(chunks);
+        chunks.push(chunk.subarray(0, count));
+        if ((size += count) > max) throw new Error(`larger than ${max} bytes`);
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  list: (folder) => fs.readdirSync(folder).sort(),
+  rules: (path) => new PathRules(path),
+};
+
+/** A line per file or folder that changes when it does. Nothing is read. */
+export function signature(files: Files, paths: readonly string[]): string {
+  return paths.map((path) => {
+    try {
+      return files.stamp(path) ?? "absent";
+    } catch (error) {
+      return (error as { code?: string }).code ?? "error";
+    }
+  }).join("\n");
+}
+
+/** `ENOENT: no such file or directory, open '…'` → `no such file or directory`: the path is in
+ *  the message already. */
+export function systemReason(error: unknown): string {
+  const text = reason(error);
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
+}
