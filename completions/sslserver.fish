@@ -6,7 +6,7 @@ function __sslserver_operands
     set -l i 2
     while test $i -le (count $words)
         switch $words[$i]
-            case --log --metrics -I -b --proxy-from -c --pending -t -T -w -x -y -l -B -g -u --man --completion
+            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y -l -B -g -u --man --completion
                 set i (math $i + 1)
             case '-?*'
             case '*'
@@ -39,6 +39,7 @@ complete -c sslserver -n __sslserver_options -s v -d 'print status lines too'
 complete -c sslserver -n __sslserver_options -s V -d 'print protocol and cipher too'
 complete -c sslserver -n __sslserver_options -l log -x -a 'text json' -d 'form of the lines on stderr (text)'
 complete -c sslserver -n __sslserver_options -s 1 -d 'print the local port to stdout when ready'
+complete -c sslserver -n __sslserver_options -l notify-fd -x -d 'write a newline to descriptor n when ready (s6)'
 complete -c sslserver -n __sslserver_options -l metrics -r -F -d 'answer Prometheus on host:port or a unix socket'
 complete -c sslserver -n __sslserver_options -s 4 -d 'resolve host to IPv4'
 complete -c sslserver -n __sslserver_options -s 6 -d 'resolve host to IPv6; set PROTO and the TCP6 variables'

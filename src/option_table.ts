@@ -26,7 +26,13 @@ export interface OptionGroup {
 }
 
 /** Largest values accepted: what the system's own types hold, or what nobody means. */
-const MAX = { count: 1_000_000, seconds: 2_000_000, backlog: 65_535, id: 4_294_967_294 };
+const MAX = {
+  count: 1_000_000,
+  seconds: 2_000_000,
+  backlog: 65_535,
+  id: 4_294_967_294,
+  descriptor: 1_048_575,
+};
 
 /** What --completion knows. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -60,6 +66,14 @@ export const OPTIONS: readonly OptionGroup[] = [
         },
       },
       flag("-1", "print the local port to stdout when ready", (o) => o.printPort = true),
+      number(
+        "--notify-fd",
+        "n",
+        "write a newline to descriptor n when ready (s6)",
+        3,
+        MAX.descriptor,
+        (o, n) => o.notifyFd = n,
+      ),
       text("--metrics", "where", "answer Prometheus on host:port or a unix socket", (o, value) => {
         o.metrics = parseMetricsAddress(value);
         if (!o.metrics) throw badValue("--metrics", value, WANTED);

@@ -14,6 +14,8 @@ export interface Options {
   log: "text" | "json";
   /** -1: the port goes to stdout when connections can come in. */
   printPort: boolean;
+  /** --notify-fd: where s6 waits for a newline. */
+  notifyFd: number | undefined;
   /** -4, -6: address family in which `host` is resolved. */
   family: 4 | 6 | undefined;
   /** -c: programs at once. */
@@ -82,6 +84,7 @@ export function defaults(): Options {
     verbosity: 1,
     log: "text",
     printPort: false,
+    notifyFd: undefined,
     family: undefined,
     concurrency: 40,
     pending: 1000,
