@@ -3,8 +3,8 @@
 import process from "node:process";
 import tls from "node:tls";
 import { Unsupported } from "../errors.ts";
-import { spawn } from "./bun_process.ts";
-import { listenHandler } from "./bun_socket.ts";
+import { adoptEnds, launch, spawn } from "./bun_process.ts";
+import { adoptSocket, listenHandler } from "./bun_socket.ts";
 import type { BunTlsOptions } from "./bun_tls.ts";
 import { bun } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
@@ -29,6 +29,16 @@ export function bunRuntime(): Runtime {
     },
     tlsContext,
     spawn: (options) => spawn(libc, options),
+    launch,
+    switchesUser: true,
+    adoptEnds: (fds) => adoptEnds(libc, fds),
+    adoptSocket,
+    selfCommand: (main) => ({
+      command: bun.main.startsWith("/$bunfs/")
+        ? [process.execPath]
+        : [process.execPath, "--no-install", main],
+      env: {},
+    }),
     onSignal(name, handler) {
       process.on(name, handler);
     },

@@ -6,67 +6,61 @@ import { env } from "node:process";
 import { PipeSink, PipeSource } from "./bun_pipe.ts";
 import { bun } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
-import type { DelayedEnds, Program, SpawnOptions } from "./runtime.ts";
+import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
+import type {
+  DelayedEnds,
+  Launched,
+  LaunchOptions,
+  Program,
+  ProgramEnds,
+  SpawnOptions,
+} from "./runtime.ts";
 
-/** See `Runtime.spawn`. */
-export function spawn(libc: Libc, options: SpawnOptions): Program {
-  const mine: number[] = [];
-  const theirs: number[] = [];
-  const close = (fds: number[]): void => fds.forEach((fd) => libc.close(fd));
-  /** A pipe, one end for the program, the other for us. */
-  const pipe = (reads: "program" | "server"): void => {
-    const [read, write] = libc.pipe();
-    theirs.push(reads === "program" ? read : write);
-    mine.push(reads === "program" ? write : read);
-  };
-  let child;
-  try {
-    pipe("program");
-    pipe("server");
-    if (options.delayed) {
-      const [ours, control] = libc.socketpair("stream");
-      mine.push(ours);
-      theirs.push(control);
-      mine.push(libc.dup(ours)); // by itself: it may throw
-      pipe("program");
-      pipe("server");
-    }
-    const [zero, one, ...more] = theirs as [number, number, ...number[]];
-    const [name = "", ...args] = options.command;
-    child = bun.spawn([lookUp(name), ...args], {
-      argv0: name,
-      env: options.env,
-      stdio: [zero, one, 2, ...more],
-    });
-  } catch (error) {
-    close(mine);
-    throw error;
-  } finally {
-    close(theirs);
-  }
-  const process = child;
-  const [input, output, controlRead, controlWrite, tlsInput, tlsOutput] = mine as [
-    number,
-    number,
-    number?,
-    number?,
-    number?,
-    number?,
-  ];
-  const source = new PipeSource(output, libc);
+/** See `Runtime.launch`. */
+export function launch({ command, argv0, env, descriptors, user }: LaunchOptions): Launched {
+  const [name = "", ...args] = command;
+  const process = bun.spawn([lookUp(name), ...args], {
+    argv0: argv0 ?? name,
+    env,
+    stdio: [...descriptors],
+    ...(user?.uid === undefined ? {} : { uid: user.uid }),
+    ...(user?.gid === undefined ? {} : { gid: user.gid }),
+  });
   return {
     pid: process.pid,
-    input: new PipeSink(input, libc),
-    output: source,
     exited: process.exited.then(() => waitStatus(process.exitCode, process.signalCode)),
     kill(signal) {
       if (process.exitCode !== null || process.signalCode !== null) return false;
       process.kill(signal);
       return true;
     },
-    ...(options.delayed
-      ? { delayed: delayedEnds(libc, source, [controlRead, controlWrite, tlsInput, tlsOutput]) }
-      : {}),
+  };
+}
+
+/** See `Runtime.spawn`. */
+export function spawn(libc: Libc, { command, env, delayed = false }: SpawnOptions): Program {
+  const { mine, theirs } = programPipes(libc, delayed);
+  try {
+    const launched = launch({ command, env, descriptors: programDescriptors(theirs) });
+    return { ...launched, ...adoptEnds(libc, mine) };
+  } catch (error) {
+    closeAll(libc, mine);
+    throw error;
+  } finally {
+    closeAll(libc, theirs);
+  }
+}
+
+/** See `Runtime.adoptEnds`. */
+export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
+  const [input, output, control, tlsInput, tlsOutput] = fds as [number, number, ...number[]];
+  const source = new PipeSource(output, libc);
+  return {
+    input: new PipeSink(input, libc),
+    output: source,
+    ...(control === undefined
+      ? {}
+      : { delayed: delayedEnds(libc, source, control, tlsInput as number, tlsOutput as number) }),
   };
 }
 
@@ -81,16 +75,19 @@ function lookUp(name: string): string {
 function delayedEnds(
   libc: Libc,
   output: PipeSource,
-  [controlRead, controlWrite, tlsInput, tlsOutput]: (number | undefined)[],
+  control: number,
+  tlsInput: number,
+  tlsOutput: number,
 ): DelayedEnds {
-  // Both ends of the control socket are ours to drive by readiness.
-  libc.setNonBlocking(controlRead as number, true);
-  const controlInput = new PipeSource(controlRead as number, libc);
+  // Each direction of the control socket has its own end, driven by readiness.
+  const controlWrite = libc.dup(control);
+  libc.setNonBlocking(control, true);
+  const controlInput = new PipeSource(control, libc);
   return {
     controlInput,
-    controlOutput: new PipeSink(controlWrite as number, libc),
-    tlsInput: new PipeSink(tlsInput as number, libc),
-    tlsOutput: new PipeSource(tlsOutput as number, libc),
+    controlOutput: new PipeSink(controlWrite, libc),
+    tlsInput: new PipeSink(tlsInput, libc),
+    tlsOutput: new PipeSource(tlsOutput, libc),
     controlReadable: () => controlInput.readable(),
     outputReadable: () => output.readable(),
   };

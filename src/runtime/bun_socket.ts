@@ -3,12 +3,13 @@
 
 import { BunStream, plainHandler } from "./bun_stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./bun_tls.ts";
-import type { NativeSocket, SocketHandler } from "./bun_types.ts";
+import { bun, type NativeSocket, type SocketHandler } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
 import {
   type Address,
   HandshakeError,
   type Socket,
+  type Stream,
   type TlsContext,
   type TlsStream,
 } from "./runtime.ts";
@@ -102,6 +103,26 @@ export function listenHandler(
       accept(socket);
     },
   };
+}
+
+/** See `Runtime.adoptSocket`. */
+export async function adoptSocket(fd: number): Promise<Stream> {
+  let stream: BunStream | undefined;
+  await bun.connect<BunStream>({
+    fd,
+    data: undefined as unknown as BunStream,
+    allowHalfOpen: true,
+    socket: {
+      ...plainHandler,
+      open(native) {
+        stream = new BunStream(native);
+        native.data = stream;
+        native.pause();
+      },
+    },
+  });
+  if (!stream) throw new Error("unable to take a socket over");
+  return stream;
 }
 
 /** IPv4 clients of a dual-stack socket are shown as IPv4 (RFC 4291 2.5.5.2). */

@@ -82,6 +82,15 @@ export interface BunApi {
     pauseOnConnect: boolean;
     socket: SocketHandler<Data>;
   }): NativeListener;
+  /** Of a connected Unix socket; in bun-types it has no `fd`. */
+  connect<Data>(options: {
+    fd: number;
+    data: Data;
+    allowHalfOpen: boolean;
+    socket: SocketHandler<Data>;
+  }): Promise<NativeSocket<Data>>;
+  /** The module that was run; in a compiled file it begins with `/$bunfs/`. */
+  readonly main: string;
   spawn(command: readonly string[], options: {
     env: Readonly<Record<string, string>>;
     stdio: readonly number[];

@@ -6,16 +6,19 @@
  *  - deno_context.ts  TLS settings to a context, and the facts of a session
  *  - deno_tls.ts      the handshake and the TLS stream
  *  - deno_process.ts  programs
- *  - deno_delayed.ts  programs of UCSPI-TLS
+ *  - deno_launch.ts   programs started by libc, with descriptors made before
+ *  - deno_path.ts     where a program is
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
 import { readdirSync } from "node:fs";
 import type { Libc } from "./libc.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc } from "./libc_deno.ts";
 import { makeContext } from "./deno_context.ts";
 import { listenDescriptor, listenHere } from "./deno_listen.ts";
+import { AdoptedStream } from "./deno_adopted.ts";
+import { adoptEnds, Launcher } from "./deno_launch.ts";
 import { spawnProgram } from "./deno_process.ts";
 import { Unsupported } from "../errors.ts";
 
@@ -23,6 +26,10 @@ import { Unsupported } from "../errors.ts";
 export function denoRuntime(): Runtime {
   const libc = loadLibc();
   if (libc !== undefined) keepDescriptors(libc);
+  const launcher = libc && new Launcher(libc);
+  const needed = (what: string): never => {
+    throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
+  };
   return {
     name: "Deno",
     version: Deno.version.deno,
@@ -30,19 +37,54 @@ export function denoRuntime(): Runtime {
     cipherLists: false,
     libc,
     listenDescriptor(fd, backlog, onSocket) {
-      if (libc === undefined) {
-        throw new Unsupported("listen on a descriptor", "Deno without FFI", "add --allow-ffi");
-      }
-      return listenDescriptor(libc, fd, backlog, onSocket);
+      return listenDescriptor(libc ?? needed("listen on a descriptor"), fd, backlog, onSocket);
     },
     listen: listenHere,
     tlsContext: makeContext,
-    spawn: (options) => spawnProgram(libc, options),
+    spawn: (options) => spawnProgram(launcher, options),
+    launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),
+    switchesUser: false,
+    adoptEnds: (fds) => adoptEnds(libc ?? needed("take a pipe over"), fds),
+    adoptSocket: async (fd) => new AdoptedStream(fd, { readable: true, writable: true }),
+    selfCommand,
     onSignal(name, handler) {
       Deno.addSignalListener(name, handler);
     },
   };
 }
+
+/** Variables that tell Deno where its cache is. */
+const CACHE = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
+
+/** What a worker may: it runs no program and reads no environment, but cannot do without libc. */
+function selfCommand(main: string): SelfCommand | undefined {
+  const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
+    Deno.permissions.querySync(descriptor).state === "granted";
+  try {
+    const deno = Deno.execPath();
+    if (!granted({ name: "ffi" }) || !granted({ name: "run", command: deno })) return undefined;
+    const env = CACHE.flatMap((name) => {
+      const value = Deno.env.get(name);
+      return value === undefined ? [] : [[name, value]];
+    });
+    const command = Deno.build.standalone ? [deno] : [deno, "run", ...WORKER_PERMISSIONS, main];
+    return { command, env: Object.fromEntries(env) };
+  } catch {
+    return undefined; // no leave to ask
+  }
+}
+
+const WORKER_PERMISSIONS = [
+  "--no-prompt",
+  "--no-config",
+  "--no-lock",
+  "--v8-flags=--max-semi-space-size=1",
+  "--allow-net",
+  "--allow-read",
+  "--allow-env",
+  "--allow-ffi",
+  "--allow-sys=hostname,networkInterfaces,uid",
+];
 
 /** Descriptors that were inherited are handed on to every program by Deno (Bun closes them): a
  *  program must not get at a listening socket or a log. They stay open here. */

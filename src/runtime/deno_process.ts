@@ -1,28 +1,25 @@
 /** Programs under Deno: `Deno.Command` with real pipes on fd 0 and 1; for UCSPI-TLS see
- *  deno_delayed.ts. */
+ *  deno_launch.ts. */
 
-import { accessSync, constants, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
-import process from "node:process";
 import { Unsupported } from "../errors.ts";
-import { spawnDelayed } from "./deno_delayed.ts";
-import type { Libc } from "./libc.ts";
+import { adoptEnds, type Launcher } from "./deno_launch.ts";
+import { lookUp } from "./deno_path.ts";
+import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
 import type { Program, SpawnOptions } from "./runtime.ts";
 import { type Wire, WireStream } from "./deno_stream.ts";
 
 const nothing = () => {};
 
 /** See `Runtime.spawn`. @throws with `code` (ENOENT, EACCES, …) when it cannot be executed. */
-export function spawnProgram(libc: Libc | undefined, options: SpawnOptions): Program {
-  const { command, env, delayed } = options;
-  const [name, ...args] = command;
-  if (name === undefined || name === "") throw withCode("ENOENT", "unable to run: no program");
-  const path = name.includes("/") ? name : lookUp(name);
-  if (delayed) {
-    if (libc) return spawnDelayed(libc, path, options);
+export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptions): Program {
+  if (options.delayed) {
+    if (launcher) return spawnByLibc(launcher, options);
     const what = "give a program more descriptors (-n)";
     throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
   }
+  const { command: [name = "", ...args], env } = options;
+  const path = lookUp(name);
   const child = new Deno.Command(path, {
     args,
     clearEnv: true,
@@ -47,26 +44,18 @@ export function spawnProgram(libc: Libc | undefined, options: SpawnOptions): Pro
   };
 }
 
-/** The path of `name` in the server's $PATH. Deno would search the program's, which rules may set:
- *  whoever writes rules would choose the program. */
-function lookUp(name: string): string {
-  let denied = false;
-  for (const folder of (process.env["PATH"] ?? "/usr/bin:/bin").split(":")) {
-    const path = `${folder || "."}/${name}`;
-    try {
-      if (!statSync(path).isFile()) continue;
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch (error) {
-      denied ||= (error as { code?: string }).code === "EACCES";
-    }
+function spawnByLibc(launcher: Launcher, { command, env }: SpawnOptions): Program {
+  const { libc } = launcher;
+  const { mine, theirs } = programPipes(libc, true);
+  try {
+    const launched = launcher.launch({ command, env, descriptors: programDescriptors(theirs) });
+    return { ...launched, ...adoptEnds(libc, mine) };
+  } catch (error) {
+    closeAll(libc, mine);
+    throw error;
+  } finally {
+    closeAll(libc, theirs);
   }
-  if (denied) throw withCode("EACCES", `unable to run ${name}: permission denied`);
-  throw withCode("ENOENT", `unable to run ${name}: not found in PATH`);
-}
-
-function withCode(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }
 
 /** Exit code × 256, or the signal's number. */

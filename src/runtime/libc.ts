@@ -4,6 +4,7 @@
  *  - libc_sockets.ts      listen, accept, addresses, socket options
  *  - libc_descriptors.ts  pipes, socket pairs, flags, read and write
  *  - libc_pass.ts         descriptors between processes
+ *  - libc_notify.ts       words to a supervisor, and the socket it hands over
  *  - libc_identity.ts     ids, limits, chroot, signals
  *  - libc_spawn.ts        programs with exact descriptors
  *
@@ -12,6 +13,7 @@
 import { Caller, type RawLibc } from "./libc_call.ts";
 import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
+import { type NotifyCalls, notifyCalls } from "./libc_notify.ts";
 import { type PassCalls, passCalls } from "./libc_pass.ts";
 import { type SocketCalls, socketCalls } from "./libc_sockets.ts";
 import { type SpawnCalls, spawnCalls } from "./libc_spawn.ts";
@@ -23,7 +25,8 @@ export type { Ids, Limit } from "./libc_identity.ts";
 export type { Received } from "./libc_pass.ts";
 
 /** All calls. One per thread: its buffers are reused from call to call. */
-export interface Libc extends SocketCalls, DescriptorCalls, PassCalls, IdentityCalls, SpawnCalls {}
+export interface Libc
+  extends SocketCalls, DescriptorCalls, PassCalls, NotifyCalls, IdentityCalls, SpawnCalls {}
 
 /** The calls over what a loader delivers. */
 export function makeLibc(raw: RawLibc): Libc {
@@ -33,6 +36,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...descriptors,
     ...socketCalls(c, descriptors),
     ...passCalls(c, descriptors),
+    ...notifyCalls(c, descriptors),
     ...identityCalls(c),
     ...spawnCalls(c),
   };

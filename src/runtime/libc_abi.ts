@@ -100,6 +100,7 @@ const COMMON: Record<string, Signature> = {
   socketpair: f("i32", "i32", "i32", "i32", "memory"),
   sendmsg: f("i64", "i32", "memory", "i32"),
   recvmsg: f("i64", "i32", "memory", "i32"),
+  sendto: f("i64", "i32", "memory", "u64", "i32", "memory", "u32"),
   open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
   close: f("i32", "i32"),
   read: f("i64", "i32", "memory", "u64"),
@@ -109,6 +110,7 @@ const COMMON: Record<string, Signature> = {
   getgroups: f("i32", "i32", "memory"),
   chroot: f("i32", "memory"),
   chdir: f("i32", "memory"),
+  clock_gettime: f("i32", "i32", "memory"),
   kill: f("i32", "i32", "i32"),
   waitpid: f("i32", "i32", "memory", "i32"),
   posix_spawn: f("i32", "memory", "memory", "memory", "memory", "memory", "memory"),

@@ -171,6 +171,31 @@ export interface Program {
   kill(signal: "SIGTERM" | "SIGKILL"): boolean;
 }
 
+/** A program that was given its descriptors by somebody else. */
+export type Launched = Pick<Program, "pid" | "exited" | "kill">;
+
+/** Streams over our ends of a program's descriptors. */
+export type ProgramEnds = Pick<Program, "input" | "output" | "delayed">;
+
+export interface LaunchOptions {
+  /** Program and arguments; see `SpawnOptions.command`. */
+  command: readonly string[];
+  /** What it sees as its own name; default: `command[0]`. */
+  argv0?: string;
+  env: Readonly<Record<string, string>>;
+  /** Its descriptors 0, 1, 2, …; it gets no other. They stay open here. */
+  descriptors: readonly number[];
+  /** Whose it becomes. Supplementary groups are cleared. Asks for root. */
+  user?: { readonly uid: number | undefined; readonly gid: number | undefined };
+}
+
+/** How this very program is started again. */
+export interface SelfCommand {
+  readonly command: readonly string[];
+  /** Variables without which the runtime does not find its way. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 export interface SpawnOptions {
   /** Program and arguments; the program is looked up in $PATH when it has no slash. */
   command: readonly string[];
@@ -207,6 +232,22 @@ export interface Runtime {
   /** Starts a program with pipes on fd 0 and 1, the server's fd 2, and no other descriptor.
    *  Throws when it cannot be executed. */
   spawn(options: SpawnOptions): Program;
+
+  /** Starts a program with the descriptors given. Needs libc. Throws when it cannot be executed. */
+  launch(options: LaunchOptions): Launched;
+
+  /** True: `launch` can do that as another user. */
+  readonly switchesUser: boolean;
+
+  /** Streams over our ends of a program's pipes (`programPipes`), which they close. Needs libc. */
+  adoptEnds(fds: readonly number[]): ProgramEnds;
+
+  /** A stream over a connected Unix socket, which it closes. Needs libc. */
+  adoptSocket(fd: number): Promise<Stream>;
+
+  /** Undefined: this process may not start itself again (Deno's permissions), or runs as a library.
+   *  `main` is the module that a runtime without a compiled file must be given. */
+  selfCommand(main: string): SelfCommand | undefined;
 
   /** Calls `handler` for each signal instead of its default. */
   onSignal(name: SignalName, handler: () => void): void;

@@ -1,0 +1,39 @@
+/** Addresses of Unix sockets as the kernel wants them (struct sockaddr_un, unix(7)). Pure: no I/O.
+ *  Linux opens with a 16-bit family and has room for 108 bytes; macOS with a length byte and an
+ *  8-bit family, for 104. */
+
+import type { SockaddrFlavour } from "./sockaddr.ts";
+
+const AF_UNIX = 1;
+/** Bytes before the path. */
+const HEADER = 2;
+/** Room for the path and its NUL; one byte more would be cut off, and name another socket. */
+const ROOM = { linux: 108, darwin: 104 };
+
+/** The struct for sendto(2), as long as its name needs. `name` is an absolute path, or on Linux
+ *  `@name` for the abstract socket `name`. Throws RangeError for any other and for one that is too
+ *  long. */
+export function encodeUnixSockaddr(
+  name: string,
+  flavour: SockaddrFlavour,
+): Uint8Array<ArrayBuffer> {
+  const abstract = name.startsWith("@") && flavour === "linux";
+  if (!abstract && !name.startsWith("/")) {
+    throw new RangeError(
+      `'${name}' is no absolute path${flavour === "linux" ? " and no @name" : ""}`,
+    );
+  }
+  if (name.length < 2) throw new RangeError(`'${name}' names no socket`);
+  if (name.includes("\0")) throw new RangeError("there is a NUL in the socket's name");
+  const text = new TextEncoder().encode(name);
+  if (text.length >= ROOM[flavour]) {
+    throw new RangeError(`'${name}' is longer than ${ROOM[flavour] - 1} bytes`);
+  }
+  // Every byte of an abstract name counts, so it has no NUL behind it, but one in place of the @.
+  const bytes = new Uint8Array(HEADER + text.length + (abstract ? 0 : 1));
+  if (flavour === "linux") bytes[0] = AF_UNIX;
+  else bytes.set([HEADER + text.length, AF_UNIX]);
+  bytes.set(text, HEADER);
+  if (abstract) bytes[HEADER] = 0;
+  return bytes;
+}

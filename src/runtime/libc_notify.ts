@@ -1,0 +1,98 @@
+/** What a server needs to deal with its supervisor: what kind of socket it was given, and words to
+ *  it, as a datagram (sd_notify(3)). */
+
+import { encodeUnixSockaddr } from "../codec/sockaddr_un.ts";
+import { type Caller, memory } from "./libc_call.ts";
+import type { DescriptorCalls } from "./libc_descriptors.ts";
+
+/** What a socket is. */
+export interface SocketKind {
+  /** SOCK_STREAM. */
+  readonly stream: boolean;
+  /** listen(2) has been called on it. */
+  readonly listening: boolean;
+}
+
+/** Calls about supervisors. All throw SystemError. */
+export interface NotifyCalls {
+  /** Throws EBADF, ENOTSOCK. */
+  socketKind(fd: number): SocketKind;
+  /** True: no IPv4 on this IPv6 socket. */
+  v6only(fd: number): boolean;
+  /** Writes no byte, and throws where none could be written: EBADF for a descriptor that is closed
+   *  or for reading, EINVAL for one that takes no bytes, as the runtime's own epoll. */
+  checkWritable(fd: number): void;
+  /** One datagram to the Unix socket at `name`, a path or `@name`. Waits for room up to five seconds,
+   *  then throws EAGAIN. Throws RangeError for a name that is none. */
+  sendToUnix(name: string, bytes: Uint8Array): void;
+  /** CLOCK_MONOTONIC, in microseconds. */
+  monotonicMicroseconds(): number;
+}
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const IPPROTO_IPV6 = 41;
+
+/** Numbers that differ. */
+const NUMBERS = {
+  linux: { SO_TYPE: 3, SO_ACCEPTCONN: 30, SO_SNDTIMEO: 21, CLOCK_MONOTONIC: 1 },
+  darwin: { SO_TYPE: 0x1008, SO_ACCEPTCONN: 2, SO_SNDTIMEO: 0x1005, CLOCK_MONOTONIC: 6 },
+};
+
+/** Longest wait for room in the supervisor's queue, in seconds: losing a word costs a service that is
+ *  killed for having said nothing, waiting for ever costs one that hangs with its supervisor. */
+const PATIENCE = 5;
+
+/** The calls, made through `c`. */
+export function notifyCalls(c: Caller, descriptors: DescriptorCalls): NotifyCalls {
+  const { abi: { os, constants: k } } = c;
+  const numbers = NUMBERS[os];
+  const int = memory(4);
+  const intView = new DataView(int.buffer);
+  const length = memory(4);
+  const lengthView = new DataView(length.buffer);
+  // struct timeval and struct timespec: seconds, then a fraction, eight bytes each.
+  const time = memory(16);
+  const timeView = new DataView(time.buffer);
+
+  function option(fd: number, level: number, name: number): number {
+    intView.setInt32(0, 0, true);
+    lengthView.setUint32(0, 4, true);
+    c.zero("getsockopt", fd, level, name, int, length);
+    return intView.getInt32(0, true);
+  }
+
+  return {
+    socketKind: (fd) => ({
+      stream: option(fd, k.SOL_SOCKET, numbers.SO_TYPE) === SOCK_STREAM,
+      listening: option(fd, k.SOL_SOCKET, numbers.SO_ACCEPTCONN) !== 0,
+    }),
+
+    v6only: (fd) => option(fd, IPPROTO_IPV6, k.IPV6_V6ONLY) !== 0,
+
+    checkWritable: (fd) => c.zero("write", fd, int, 0),
+
+    sendToUnix(name, bytes) {
+      const address = encodeUnixSockaddr(name, os);
+      const own = memory(bytes.length);
+      own.set(bytes);
+      const fd = c.value("socket", AF_UNIX, SOCK_DGRAM | (os === "linux" ? k.O_CLOEXEC : 0), 0);
+      try {
+        if (os === "darwin") descriptors.setCloseOnExec(fd, true);
+        timeView.setBigInt64(0, BigInt(PATIENCE), true);
+        timeView.setBigInt64(8, 0n, true);
+        c.zero("setsockopt", fd, k.SOL_SOCKET, numbers.SO_SNDTIMEO, time, time.length);
+        c.value("sendto", fd, own, own.length, k.MSG_NOSIGNAL, address, address.length);
+      } finally {
+        descriptors.close(fd);
+      }
+    },
+
+    monotonicMicroseconds() {
+      c.zero("clock_gettime", numbers.CLOCK_MONOTONIC, time);
+      const nanoseconds = timeView.getBigInt64(8, true);
+      return Number(timeView.getBigInt64(0, true)) * 1e6 + Math.floor(Number(nanoseconds) / 1000);
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** The pipes between a program and us, made before it is started: by the process that starts it, who
+ *  may hand our ends to another (privsep/). Common to both runtimes. */
+
+import type { Libc } from "./libc.ts";
+
+/** Descriptors by number, all closed on exec. */
+export interface ProgramPipes {
+  /** The program's 0 and 1, and with UCSPI-TLS its 3, 4 and 5 (`DELAYED_FD`): its 2 is missing. */
+  readonly theirs: number[];
+  /** Our ends, in the same order: input, output, and control, input and output for TLS. */
+  readonly mine: number[];
+}
+
+/** How many ends are ours, without and with UCSPI-TLS. */
+export const ENDS = { plain: 2, delayed: 5 } as const;
+
+/** Throws SystemError, with nothing left open. */
+export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
+  const mine: number[] = [];
+  const theirs: number[] = [];
+  const pipe = (reads: "program" | "server"): void => {
+    const [read, write] = libc.pipe();
+    theirs.push(reads === "program" ? read : write);
+    mine.push(reads === "program" ? write : read);
+  };
+  try {
+    pipe("program");
+    pipe("server");
+    if (delayed) {
+      const [ours, control] = libc.socketpair("stream");
+      mine.push(ours);
+      theirs.push(control);
+      pipe("program");
+      pipe("server");
+    }
+    return { mine, theirs };
+  } catch (error) {
+    closeAll(libc, [...mine, ...theirs]);
+    throw error;
+  }
+}
+
+/** The program's descriptors 0, 1, 2, …: those of the pipes, with the server's stderr. */
+export function programDescriptors([zero, one, ...more]: readonly number[]): number[] {
+  return [zero as number, one as number, 2, ...more];
+}
+
+export function closeAll(libc: Libc, fds: readonly number[]): void {
+  for (const fd of fds) libc.close(fd);
+}
