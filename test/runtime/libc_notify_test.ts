@@ -1,0 +1,151 @@
+/** Words to a supervisor and the kind of a socket, through the loader of the runtime that runs this;
+ *  and the way taken on macOS. Who receives is Debian's python3. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { makeLibc, SystemError } from "../../src/runtime/libc.ts";
+import { abiOf } from "../../src/runtime/libc_abi.ts";
+import type { Argument } from "../../src/runtime/libc_call.ts";
+import { libcHere } from "./libc_here.ts";
+
+const PYTHON = "/usr/bin/python3";
+const libc = await libcHere();
+
+function fails(code: string, call: () => unknown): void {
+  assert.throws(call, (error) => error instanceof SystemError && error.code === code);
+}
+
+/** Receives `count` datagrams at `name`; resolves when it is bound. `words` are what came. */
+async function receiver(name: string, count: number): Promise<{ words: Promise<string[]> }> {
+  if (!existsSync(PYTHON)) {
+    throw new Error("python3 is missing: install Debian's python3");
+  }
+  const script = `import socket, sys, json
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+n = sys.argv[1]
+s.bind("\\0" + n[1:] if n[0] == "@" else n)
+print("bound", flush=True)
+print(json.dumps([s.recv(4096).decode() for i in range(int(sys.argv[2]))]))`;
+  const stdio = ["ignore", "pipe", "inherit"] as const;
+  const child: ChildProcess = spawn(PYTHON, ["-c", script, name, String(count)], {
+    stdio: [...stdio],
+  });
+  let text = "";
+  const bound = new Promise<void>((resolve, reject) => {
+    child.stdout?.on("data", (data: Uint8Array) => {
+      text += new TextDecoder().decode(data);
+      if (text.startsWith("bound\n")) resolve();
+    });
+    child.once("exit", () => reject(new Error(`python3 ended: ${text}`)));
+  });
+  const words = once(child, "close").then(() => JSON.parse(text.slice(6)) as string[]);
+  await bound;
+  return { words };
+}
+
+test("a datagram arrives at a path, and at an abstract name", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "notify-"));
+  try {
+    for (const name of [join(folder, "socket"), `@sslserver-test-${process.pid}`]) {
+      const { words } = await receiver(name, 2);
+      libc.sendToUnix(name, new TextEncoder().encode("READY=1\nSTATUS=é"));
+      libc.sendToUnix(name, new TextEncoder().encode("STOPPING=1"));
+      assert.deepEqual(await words, ["READY=1\nSTATUS=é", "STOPPING=1"]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a datagram to nobody fails, and leaves no descriptor", () => {
+  const bytes = new TextEncoder().encode("READY=1");
+  const before = libc.dup(0);
+  libc.close(before);
+  fails("ENOENT", () => libc.sendToUnix("/nowhere/socket", bytes));
+  fails("ECONNREFUSED", () => libc.sendToUnix("@sslserver-test-nobody", bytes));
+  assert.throws(() => libc.sendToUnix("vsock:2:1", bytes), RangeError);
+  const after = libc.dup(0);
+  libc.close(after);
+  assert.equal(after, before);
+});
+
+test("the kind of a socket is told, and what is none is refused", () => {
+  const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 1 });
+  const [a, b] = libc.socketpair("stream");
+  const [c, d] = libc.socketpair("dgram");
+  const [read, write] = libc.pipe();
+  try {
+    assert.deepEqual(libc.socketKind(fd), { stream: true, listening: true });
+    assert.deepEqual(libc.socketKind(a), { stream: true, listening: false });
+    assert.deepEqual(libc.socketKind(c), { stream: false, listening: false });
+    fails("ENOTSOCK", () => libc.socketKind(write));
+    fails("EBADF", () => libc.socketKind(1_000_000));
+  } finally {
+    for (const one of [fd, a, b, c, d, read, write]) libc.close(one);
+  }
+});
+
+test("an IPv6 socket says whether IPv4 clients reach it", () => {
+  for (const v6only of [true, false]) {
+    const { fd } = libc.listenSocket({ ip: "::", port: 0, family: 6, backlog: 1, v6only });
+    assert.equal(libc.v6only(fd), v6only);
+    libc.close(fd);
+  }
+});
+
+test("what takes no bytes is found by writing none", () => {
+  const [read, write] = libc.pipe();
+  try {
+    libc.checkWritable(write);
+    fails("EBADF", () => libc.checkWritable(read));
+    fails("EBADF", () => libc.checkWritable(1_000_000));
+    libc.setNonBlocking(read, true);
+    assert.equal(libc.read(read, 1), undefined); // not a byte was written
+  } finally {
+    libc.close(read);
+    libc.close(write);
+  }
+});
+
+test("the clock is the one that other processes read", () => {
+  const clock = "import time; print(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)";
+  const theirs = (): number => Number(execFileSync(PYTHON, ["-c", clock], { encoding: "utf8" }));
+  const seen = [theirs(), libc.monotonicMicroseconds(), theirs()];
+  assert.deepEqual(seen, seen.toSorted((a, b) => a - b));
+});
+
+test("macOS has numbers and a layout of its own", () => {
+  const calls: [string, ...Argument[]][] = [];
+  const abi = abiOf("darwin", "arm64");
+  const symbols = Object.fromEntries(
+    Object.keys(abi.signatures).map((name) => [name, (...args: Argument[]) => {
+      calls.push([name, ...args.map((arg) => typeof arg === "number" ? arg : arg.slice())]);
+      return name === "socket" ? 9 : name === "sendto" ? 1 : 0;
+    }]),
+  );
+  const mac = makeLibc({ abi, symbols, errno: () => 0, address: () => 0n });
+  mac.sendToUnix("/s", Uint8Array.of(65));
+  assert.deepEqual(calls.filter(([name]) => name !== "fcntl"), [
+    ["socket", 1, 2, 0],
+    ["setsockopt", 9, 0xffff, 0x1005, Uint8Array.of(5, ...new Array<number>(15).fill(0)), 16],
+    ["sendto", 9, Uint8Array.of(65), 1, 0, Uint8Array.of(4, 1, 0x2f, 0x73, 0), 5],
+    ["close", 9],
+  ]);
+  calls.length = 0;
+  assert.deepEqual(mac.socketKind(4), { stream: false, listening: false });
+  mac.monotonicMicroseconds();
+  assert.deepEqual(
+    calls.map((call) => call.slice(0, 4).filter((one) => !(one instanceof Uint8Array))),
+    [
+      ["getsockopt", 4, 0xffff, 0x1008],
+      ["getsockopt", 4, 0xffff, 2],
+      ["clock_gettime", 6],
+    ],
+  );
+});
