@@ -2,7 +2,7 @@
  *  costs nothing comes first, and a flood is turned away before it makes the server ask anybody. */
 
 import { askIdent } from "./admit/ident.ts";
-import { type Ask, type Limits, parseLimit, parseRate, type Refusal } from "./admit/limits.ts";
+import { type Ask, type Counter, parseLimit, parseRate, type Refusal } from "./admit/limits.ts";
 import { localHost, remoteHost } from "./admit/names.ts";
 import type { Resolver } from "./admit/resolver.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./admit/rulebook.ts";
@@ -30,7 +30,7 @@ export interface AdmitOptions {
 export interface AdmitDeps {
   options: AdmitOptions;
   log: Log;
-  limits: Limits;
+  limits: Counter;
   /** MAXCONIP and MAXCONRATE of the server's environment. */
   ask: Ask;
   /** MAXCONNET of the server's environment: for every rule of a network that sets none itself. */
@@ -47,7 +47,7 @@ const ALLOW: Verdict = { allow: true };
 /** Fills in names, ident and variables. Never rejects. */
 export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict> {
   const { limits, options, log } = deps;
-  const taken = limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
+  const taken = await limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
   if (!("release" in taken)) {
     log.connectionLimit(taken.by === "rate" ? "rate" : "connection", taken.count, conn.remote.ip);
     return deny(taken.by, words(taken));
@@ -55,7 +55,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   conn.hold = taken;
   let decided = false;
   if (deps.earlyRules) {
-    const early = follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }));
+    const early = await follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }));
     if (!early.allow) return early;
     decided = early.explicit;
   }
@@ -72,7 +72,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   }
   if (!deps.rules || decided) return ALLOW;
   const { ip, host, info } = conn.remote;
-  return follow(
+  return await follow(
     conn,
     deps,
     deps.rules.evaluate({
@@ -101,11 +101,11 @@ async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
 }
 
 /** Applies what the rules say: verdict, variables, and the limits these set. */
-function follow(
+async function follow(
   conn: Connection,
   deps: AdmitDeps,
   verdict: RuleVerdict,
-): Verdict & { explicit: boolean } {
+): Promise<Verdict & { explicit: boolean }> {
   const explicit = verdict.rule !== "default";
   if (verdict.error) {
     deps.log.error(verdict.error);
@@ -117,7 +117,7 @@ function follow(
     const { env, network } = verdict;
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
       (network && deps.perNetwork && isNetwork(network.key) ? deps.perNetwork : undefined);
-    const refusal = conn.hold?.check({
+    const refusal = await conn.hold?.check({
       perAddress: parseLimit("MAXCONIP", env.get("MAXCONIP")),
       rate: parseRate(env.get("MAXCONRATE")),
       network: perNetwork && network ? { key: network.key, count: perNetwork } : undefined,

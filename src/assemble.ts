@@ -17,6 +17,8 @@ import type { Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import type { Options } from "./options.ts";
+import { Places } from "./places.ts";
+import { DirectPrograms, type Programs } from "./programs.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
 import { baseEnvironment } from "./start.ts";
 import { HandshakeQueue } from "./tls.ts";
@@ -51,7 +53,7 @@ export async function assemble(
   env: Env,
   runtime: Runtime,
   log: Log,
-  source: { keyPair?: KeyPair; handler?: Handler } = {},
+  source: { keyPair?: KeyPair; handler?: Handler; programs?: Programs } = {},
 ): Promise<Assembled> {
   refuseUnfinished(env);
   if (source.handler && options.delayed) {
@@ -97,6 +99,13 @@ export async function assemble(
     });
   const rules = book(options.rules);
   const earlyRules = book(options.earlyRules);
+  const direct = new DirectPrograms(
+    runtime,
+    new Places(options.concurrency),
+    options.command,
+    baseEnvironment(env),
+  );
+  const programs = source.programs ?? direct;
   const deps: Deps = {
     runtime,
     options,
@@ -107,8 +116,7 @@ export async function assemble(
     clientAuths,
     handshakes: new HandshakeQueue(),
     gate: new Gate({
-      limits,
-      concurrency: options.concurrency,
+      programs,
       pending: options.pending,
       descriptors: files,
       delayed: options.delayed,
@@ -127,8 +135,8 @@ export async function assemble(
       rules,
       earlyRules,
     },
-    baseEnvironment: baseEnvironment(env),
-    handler: source.handler,
+    programs,
+    handler: source.handler && { serve: source.handler, programs: direct },
   };
   const daily = setInterval(() => contexts.warnOfExpiry(), DAY);
   return {

@@ -6,6 +6,7 @@ import type { Handler } from "./handler.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
 import type { Options } from "./options.ts";
+import type { DirectPrograms, Programs } from "./programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { HandshakeQueue } from "./tls.ts";
 import type { ClientAuths } from "./tls/client_auth.ts";
@@ -24,8 +25,7 @@ export interface Deps {
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
+  programs: Programs;
   /** Serves connections in this process, in place of a program. */
-  handler: Handler | undefined;
-  /** What every program gets. */
-  baseEnvironment: Readonly<Record<string, string>>;
+  handler: { serve: Handler; programs: DirectPrograms } | undefined;
 }

@@ -1,10 +1,10 @@
-/** How many may be inside: connections on their way through admission and handshake (--pending),
- *  programs (-c), and descriptors. Where programs run at their limit nothing is refused: the
+/** How many may be inside: connections on their way through admission and handshake (--pending), and
+ *  descriptors. Where programs run at their limit nothing is refused: the
  *  listener pauses and the kernel holds the next ones. Clients that are not through give way to
  *  newer ones, silent ones first, since a thousand of them would else lock everybody out. */
 
-import type { Limits } from "./admit/limits.ts";
 import { type Connection, giveUp } from "./connection.ts";
+import type { Programs } from "./programs.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
 /** Descriptors kept free: runtime, listener, log, resolver, ident, and a spawn's transient pipes. */
@@ -16,8 +16,7 @@ const DESCRIPTORS_EACH = 4;
 const DESCRIPTORS_EACH_DELAYED = 8;
 
 export interface GateOptions {
-  limits: Limits;
-  concurrency: number;
+  programs: Programs;
   pending: number;
   /** Open files allowed to this process; Infinity where that is not known. */
   descriptors: number;
@@ -32,14 +31,16 @@ export class Gate {
   /** Not through their handshake; those that have sent nothing, oldest first. */
   readonly #pending = new Set<Connection>();
   readonly #silent = new Set<Connection>();
-  /** Through their handshake, waiting for a program to end. */
-  readonly #waiting: { resolve: (giveBack: () => void) => void; signal: AbortSignal }[] = [];
   readonly #open = new Set<Connection>();
   /** Their program has ended; the client has not closed yet, or has not read all. Oldest first. */
   readonly #lingering = new Set<Connection>();
+  /** Connections with pipes to a program. */
+  #piped = 0;
   #paused = false;
 
-  constructor(readonly options: GateOptions) {}
+  constructor(readonly options: GateOptions) {
+    options.programs.onChange = () => this.#update();
+  }
 
   /** Connections that exist, the lingering ones included. */
   get open(): number {
@@ -49,11 +50,6 @@ export class Gate {
   /** Connections not through admission and handshake. */
   get pending(): number {
     return this.#pending.size;
-  }
-
-  /** Connections that wait for one of the -c places. */
-  get waiting(): number {
-    return this.#waiting.length;
   }
 
   /** Connections that have sent nothing. */
@@ -100,9 +96,17 @@ export class Gate {
     if (this.#pending.delete(conn)) this.#update();
   }
 
-  /** Its program has ended and its socket is not closed yet. */
+  /** Its program runs. */
+  begin(): void {
+    this.#piped++;
+    this.#update();
+  }
+
+  /** Its program has ended and its pipes are closed; perhaps its socket is not. */
   linger(conn: Connection): void {
+    this.#piped--;
     if (this.#open.has(conn)) this.#lingering.add(conn);
+    this.#update();
   }
 
   /** Its socket is closed. Idempotent. */
@@ -118,46 +122,17 @@ export class Gate {
     if (this.#open.delete(conn)) this.onLeave();
   }
 
-  /** Waits for one of the -c places, first come first served. The function it gives returns the
-   *  place; only its first call counts. Rejects when `signal` aborts. */
-  place(signal: AbortSignal): Promise<() => void> {
-    if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
-    return new Promise((resolve, reject) => {
-      const waiter = { resolve, signal };
-      signal.addEventListener("abort", () => {
-        const at = this.#waiting.indexOf(waiter);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        reject(new Error(String(signal.reason)));
-      });
-      this.#waiting.push(waiter);
-      this.#fill();
-    });
-  }
-
-  /** Gives free places to those who wait. */
-  #fill(): void {
-    while (this.#waiting.length > 0) {
-      const give = this.options.limits.takeProgram();
-      if (!give) break;
-      this.#waiting.shift()?.resolve(() => {
-        give();
-        this.#fill();
-      });
-    }
-    this.#update();
-  }
-
   /** One more connection with its program could take the last descriptors. */
   #scarce(): boolean {
-    const { limits, descriptors, delayed } = this.options;
+    const { descriptors, delayed } = this.options;
     const each = delayed ? DESCRIPTORS_EACH_DELAYED : DESCRIPTORS_EACH;
-    const used = this.#open.size + (limits.programs + 1) * (each - 1);
+    const used = this.#open.size + (this.#piped + 1) * (each - 1);
     return used >= descriptors - RESERVE;
   }
 
   #update(): void {
-    const { limits, concurrency } = this.options;
-    const full = limits.programs >= concurrency || this.#waiting.length > 0 || this.#scarce();
+    const { programs } = this.options;
+    const full = programs.full || programs.waiting > 0 || this.#scarce();
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.listener?.pause();

@@ -20,7 +20,7 @@ import { ownPid } from "./log.ts";
 import { isHealthCheck, meetClient, plainStream } from "./proxy.ts";
 import { relay, type RelayOptions } from "./relay.ts";
 import { HandshakeError, type Program, type Socket, type Stream } from "./runtime/runtime.ts";
-import { start } from "./start.ts";
+import { logStatus, start } from "./start.ts";
 import { type Channel, channelVariables, secure } from "./tls.ts";
 import { plainPhase } from "./tls/delayed.ts";
 
@@ -84,7 +84,6 @@ export function serve(address: ListenAddress, deps: Deps): Server {
 /** One connection through all stages. Never rejects. */
 async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Promise<void> {
   const { gate, log, options } = deps;
-  let returnPlace = (): void => {};
   let relaying = false;
   gate.enter(conn);
   try {
@@ -97,26 +96,23 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
     gate.through(conn);
     // It may wait long for its place; one that goes meanwhile gets no program.
     if (channel) watchWhileWaiting(conn, channel.stream);
-    returnPlace = await gate.place(conn.abort.signal);
-    logStatus(deps);
     conn.watch.starting();
-    const program = start(conn, deps, channel);
+    const program = await start(conn, deps, channel);
     conn.watch.started();
     programs.add(program);
     relaying = true;
+    gate.begin();
     const status = await (channel
       ? converse(conn, program, channel, deps)
       : converseDelayed(conn, program, deps, begin));
     programs.delete(program);
     gate.linger(conn);
-    returnPlace();
     log.ended(program.pid, status);
     conn.watch.ended(status);
     logStatus(deps);
   } catch (error) {
     report(conn, deps, ownPid(), error);
   } finally {
-    returnPlace();
     conn.hold?.release();
     conn.watch.over();
     if (!relaying) {
@@ -204,10 +200,6 @@ function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
 function logTls(program: Program, { session, clientVerify }: Channel, { log }: Deps): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
   if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
-}
-
-function logStatus({ log, options, admission }: Deps): void {
-  log.status(admission.limits.programs, options.concurrency, admission.ask.perAddress ?? 0);
 }
 
 /** `pid` is the program's where there is one. */

@@ -1,4 +1,4 @@
-/** Stage 4: the program's environment, and the program.
+/** Stage 4: what a connection is, as variables, and its program.
  *
  *  The environment is what the server got, minus secrets and minus everything that speaks of a
  *  connection; then what this connection is; then what its rules set. A value that is not known is
@@ -6,20 +6,15 @@
 
 import type { Connection, Peer } from "./connection.ts";
 import type { Deps } from "./deps.ts";
-import { FatalError, reason } from "./errors.ts";
+import { reason } from "./errors.ts";
 import { type Handler, startHandler } from "./handler.ts";
-import { DELAYED_FD, type Program } from "./runtime/runtime.ts";
+import { isSecret, programEnvironment } from "./programs.ts";
+import type { Program } from "./runtime/runtime.ts";
 import { type Channel, channelVariables } from "./tls.ts";
 import { isTlsVariable } from "./tls/variables.ts";
 
-/** Never handed to the program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
-function isSecret(name: string): boolean {
-  return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
-    name === "TICKETKEYFILE";
-}
-
 /** Speaks of one connection. */
-function isConnectionVariable(name: string): boolean {
+export function isConnectionVariable(name: string): boolean {
   return name === "PROTO" || name === "SSLINTERFACE" || name === "TCP6INTERFACE" ||
     /^(?:SSL|TCP|TCP6)(?:LOCAL|REMOTE)(?:HOST|IP|PORT|INFO)$/.test(name) ||
     /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name) ||
@@ -44,60 +39,61 @@ export interface EnvironmentOptions {
   family: 4 | 6 | undefined;
 }
 
-/** The environment of one program. `tls` are the mod_ssl variables (-s). */
-export function environment(
-  base: Readonly<Record<string, string>>,
+/** What a connection is, as variables. `tls` are the mod_ssl variables (-s). */
+export function connectionVariables(
   conn: Connection,
   options: EnvironmentOptions,
   tls?: ReadonlyMap<string, string>,
-): Record<string, string> {
-  const env: Record<string, string> = { ...base };
+): Map<string, string> {
+  const env = new Map<string, string>();
   const six = conn.remote.ip.includes(":");
   const tcp6 = six && (options.tcpVariables || options.family === 6);
-  env["PROTO"] = tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS";
+  env.set("PROTO", tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS");
   setEnds(env, "SSL", conn);
   if (options.tcpVariables) setEnds(env, "TCP", conn);
   if (tcp6) setEnds(env, "TCP6", conn);
   if (six && conn.interface) {
-    env["SSLINTERFACE"] = conn.interface;
-    if (tcp6) env["TCP6INTERFACE"] = conn.interface;
+    env.set("SSLINTERFACE", conn.interface);
+    if (tcp6) env.set("TCP6INTERFACE", conn.interface);
   }
-  for (const [name, value] of conn.proxy?.variables ?? []) env[name] = value;
-  if (tls) { for (const [name, value] of tls) env[name] = value; }
-  for (const [name, value] of conn.variables) if (!isSecret(name)) env[name] = value;
+  for (const [name, value] of conn.proxy?.variables ?? []) env.set(name, value);
+  if (tls) { for (const [name, value] of tls) env.set(name, value); }
   return env;
 }
 
-function setEnds(env: Record<string, string>, prefix: string, { local, remote }: Connection): void {
+function setEnds(env: Map<string, string>, prefix: string, { local, remote }: Connection): void {
   setEnd(env, `${prefix}LOCAL`, local);
   setEnd(env, `${prefix}REMOTE`, remote);
-  if (remote.info !== undefined) env[`${prefix}REMOTEINFO`] = remote.info;
+  if (remote.info !== undefined) env.set(`${prefix}REMOTEINFO`, remote.info);
 }
 
-function setEnd(env: Record<string, string>, prefix: string, { ip, port, host }: Peer): void {
-  env[`${prefix}IP`] = ip;
-  env[`${prefix}PORT`] = String(port);
-  if (host !== undefined) env[`${prefix}HOST`] = host;
+function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Peer): void {
+  env.set(`${prefix}IP`, ip);
+  env.set(`${prefix}PORT`, String(port));
+  if (host !== undefined) env.set(`${prefix}HOST`, host);
 }
 
-/** Starts the program of a connection; without a channel (UCSPI-TLS) it starts in the clear.
- *  Throws `FatalError`. */
-export function start(conn: Connection, deps: Deps, channel?: Channel): Program {
-  const { options, log, runtime } = deps;
-  const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
-  if (deps.handler && channel) return startInProcess(deps.handler, conn, deps, channel);
-  const env = environment(deps.baseEnvironment, conn, options, tls);
-  if (!channel) {
-    env["SSLCTLFD"] = String(DELAYED_FD.control);
-    env["SSLREADFD"] = String(DELAYED_FD.read);
-    env["SSLWRITEFD"] = String(DELAYED_FD.write);
-  }
-  let program: Program;
-  try {
-    program = runtime.spawn({ command: options.command, env, delayed: !channel });
-  } catch (error) {
-    throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
-  }
+/** Starts the program of a connection when there is a place for it; without a channel (UCSPI-TLS) it
+ *  starts in the clear. Rejects with `FatalError`, or when the connection is given up meanwhile. */
+export async function start(conn: Connection, deps: Deps, channel?: Channel): Promise<Program> {
+  const { options, log, programs } = deps;
+  const { signal } = conn.abort;
+  const begin = (): Promise<Program> => {
+    const { ip, host, info } = conn.remote;
+    const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
+    return programs.start({
+      delayed: channel === undefined,
+      variables: connectionVariables(conn, options, tls),
+      rules: conn.variables,
+      peer: { ip, ...(host ? { host } : {}), ...(info ? { info } : {}) },
+    }, signal);
+  };
+  const { handler } = deps;
+  const program =
+    await (handler && channel
+      ? handler.programs.hold(signal, () => startInProcess(handler.serve, conn, deps, channel))
+      : begin());
+  logStatus(deps);
   log.pid(program.pid, conn);
   log.ok(program.pid, conn);
   return program;
@@ -110,16 +106,19 @@ function startInProcess(
   channel: Channel,
 ): Program {
   const { log, options } = deps;
+  const variables = connectionVariables(conn, options, channelVariables(channel, deps));
   const facts = {
     local: conn.local,
     remote: conn.remote,
-    environment: environment({}, conn, options, channelVariables(channel, deps)),
+    environment: programEnvironment({}, { variables, delayed: false }, conn.variables),
     peerCertificates: channel.session?.peerCertificates ?? [],
   };
-  const program = startHandler(handler, facts, (error) => {
+  return startHandler(handler, facts, (error) => {
     log.error(`the handler failed: ${reason(error)} (connection from ${conn.remote.ip})`);
   });
-  log.pid(program.pid, conn);
-  log.ok(program.pid, conn);
-  return program;
+}
+
+/** How many programs run, and may. */
+export function logStatus({ log, options, programs, admission }: Deps): void {
+  log.status(programs.running, options.concurrency, admission.ask.perAddress ?? 0);
 }

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { helpText } from "../src/help.ts";
 import { MANUAL } from "../src/manual.ts";
 import { OPTIONS, PAGES } from "../src/option_table.ts";
-import { environment } from "../src/start.ts";
+import { connectionVariables } from "../src/start.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { tlsVariables } from "../src/tls/variables.ts";
 import { decodePem } from "../src/codec/pem.ts";
@@ -147,7 +147,7 @@ function given(): string[] {
   const end = { ip: "2001:db8::1", port: 1, host: "h", info: "i" };
   const conn = { local: end, remote: end, interface: "eth0", variables: new Map() };
   const options = { tcpVariables: true, family: 6 } as const;
-  return Object.keys(environment({}, conn as never, options, tls)).map((name) =>
+  return [...connectionVariables(conn as never, options, tls).keys()].map((name) =>
     name
       .replace(/_[0-9]+$/, "_n")
       .replace(/^SSL_SERVER_/, "SSL_CLIENT_")

@@ -1,4 +1,4 @@
-/** Counts connections against MAXCONIP, MAXCONRATE, MAXCONNET and -c (SPEC 4). In memory, by
+/** Counts connections against MAXCONIP, MAXCONRATE and MAXCONNET (SPEC 4). In memory, by
  *  address bytes; no I/O. One instance counts for the whole server, in the monitor.
  *  What is counted belongs to open connections, so it is bounded by how many may be open; only
  *  MAXCONRATE must remember closed ones, and that memory has a cap (see `RateMemory`). */
@@ -27,16 +27,31 @@ export interface Refusal {
   readonly count: number;
 }
 
+/** At once, or from another process. */
+export type Answer<T> = T | Promise<T>;
+
+/** Who counts: `Limits`, or the monitor that does it for several workers. */
+export interface Counter {
+  /** Counts a new connection of `address` (16 characters, see `addressKey`) and measures it.
+   *  A refused one is not counted. */
+  take(address: string, ask: Ask): Answer<Hold | Refusal>;
+}
+
+/** A connection counted in this process. */
+export interface LocalHold extends Hold {
+  check(ask: Ask): Refusal | undefined;
+}
+
 /** A counted connection. */
 export interface Hold {
   /** Measures it against further limits: those its rule sets. It stays counted either way. */
-  check(ask: Ask): Refusal | undefined;
+  check(ask: Ask): Answer<Refusal | undefined>;
   /** Gives everything back. Only the first call counts. */
   release(): void;
 }
 
 export interface LimitsOptions {
-  /** -c: programs at once. */
+  /** -c: no MAXCONIP allows more. */
   readonly programs: number;
   /** Milliseconds from a monotonic clock. */
   readonly now: () => number;
@@ -50,20 +65,14 @@ export const MAX_RATE = 10_000;
 /** The longest MAXCONRATE period: a day. */
 export const MAX_RATE_SECONDS = 86_400;
 
-export class Limits {
+export class Limits implements Counter {
   /** Open connections of each address, in the order in which they came. */
   readonly #addresses = new Map<string, Set<Hold>>();
   readonly #networks = new Map<string, number>();
   readonly #rates: RateMemory;
-  #programs = 0;
 
   constructor(readonly options: LimitsOptions) {
     this.#rates = new RateMemory(options.now, options.rateAddresses ?? 65_536);
-  }
-
-  /** Programs running now. */
-  get programs(): number {
-    return this.#programs;
   }
 
   /** Open connections of an address (see `addressKey`). */
@@ -76,30 +85,18 @@ export class Limits {
     return this.#addresses.size + this.#rates.size;
   }
 
-  /** Counts a new connection of `address` (16 characters, see `addressKey`) and measures it.
-   *  A refused one is not counted. */
-  take(address: string, ask: Ask): Hold | Refusal {
+  take(address: string, ask: Ask): LocalHold | Refusal {
     const hold = this.#hold(address);
     const refusal = hold.check(ask);
     if (refusal) hold.release();
     return refusal ?? hold;
   }
 
-  /** Takes one of the -c programs; undefined when all run: the connection waits. The function
-   *  returned gives it back; only its first call counts. */
-  takeProgram(): (() => void) | undefined {
-    if (this.#programs >= this.options.programs) return undefined;
-    this.#programs++;
-    return once(() => {
-      this.#programs--;
-    });
-  }
-
-  #hold(address: string): Hold {
+  #hold(address: string): LocalHold {
     const networks = new Set<string>();
     let open = true;
     let timed = false;
-    const hold: Hold = {
+    const hold: LocalHold = {
       check: ({ perAddress = 0, network, rate }) => {
         const count = Math.min(perAddress, this.options.programs);
         if (count > 0 && this.#precede(address, hold, count)) return { by: "address", count };

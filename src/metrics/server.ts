@@ -77,7 +77,7 @@ export class ServerMetrics implements Metrics {
   );
   readonly spawn = this.registry.histogram(
     "sslserver_spawn_duration_seconds",
-    "Time it took to start a program.",
+    "Time it took to start a program, the wait for a place included.",
     SPAWN,
   );
   readonly duration = this.registry.histogram(
@@ -191,7 +191,7 @@ class ConnectionWatch implements Watch {
 
 /** Adds what the server knows without counting: states, limits, certificates, itself. */
 export function describeServer(registry: Registry, deps: Deps): void {
-  const { runtime, options, gate, contexts, names, admission: { limits, resolver } } = deps;
+  const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = deps;
   const gauge = registry.gauge.bind(registry);
   gauge("sslserver_connections_open", "Connections whose socket is open.", () => gate.open);
   gauge(
@@ -207,9 +207,9 @@ export function describeServer(registry: Registry, deps: Deps): void {
   gauge(
     "sslserver_connections_waiting",
     "Connections that wait for a program to end because of -c.",
-    () => gate.waiting,
+    () => programs.waiting,
   );
-  gauge("sslserver_programs_running", "Programs running now.", () => limits.programs);
+  gauge("sslserver_programs_running", "Programs running now.", () => programs.running);
   gauge(
     "sslserver_programs_limit",
     "The most that may run at once (-c).",

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import { addressKey, parseIp } from "../../src/codec/ip.ts";
 import { RateMemory } from "../../src/admit/rate.ts";
-import { type Ask, type Hold, Limits, parseLimit, parseRate } from "../../src/admit/limits.ts";
+import { type Ask, Limits, type LocalHold, parseLimit, parseRate } from "../../src/admit/limits.ts";
 
 const A = addressKey(parseIp("192.0.2.1"));
 const B = addressKey(parseIp("2001:db8::1"));
@@ -16,7 +16,7 @@ function setUp(programs = 40, rateAddresses?: number) {
     now: () => clock.ms,
     ...(rateAddresses === undefined ? {} : { rateAddresses }),
   });
-  const take = (address: string, ask: Ask = {}): Hold => {
+  const take = (address: string, ask: Ask = {}): LocalHold => {
     const taken = limits.take(address, ask);
     assert.ok("release" in taken, JSON.stringify(taken));
     return taken;
@@ -111,18 +111,6 @@ test("two rates on one connection count it once, and the tighter one decides", (
     const hold = take(A, wide);
     assert.equal(hold.check(tight)?.by, expected);
   }
-});
-
-test("-c programs run at once, and each gives its place back once", () => {
-  const { limits } = setUp(2);
-  const first = limits.takeProgram();
-  assert.ok(first && limits.takeProgram());
-  assert.equal(limits.takeProgram(), undefined);
-  first();
-  first();
-  assert.equal(limits.programs, 1);
-  assert.ok(limits.takeProgram());
-  assert.equal(limits.takeProgram(), undefined);
 });
 
 test("a flood of addresses takes bounded memory and locks nobody out", () => {

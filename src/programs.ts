@@ -1,0 +1,106 @@
+/** Programs, as the stages see them: how one is asked for and what becomes of it. `DirectPrograms`
+ *  starts them in this process; with workers the monitor does it for them (privsep/client.ts). */
+
+import { FatalError, reason } from "./errors.ts";
+import type { Places } from "./places.ts";
+import { DELAYED_FD, type Program, type Runtime } from "./runtime/runtime.ts";
+
+/** What a connection wants started. */
+export interface ProgramRequest {
+  /** It starts in the clear (UCSPI-TLS). */
+  readonly delayed: boolean;
+  /** What the connection is: only names that `isConnectionVariable` knows. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** What its rules set: any name. */
+  readonly rules: ReadonlyMap<string, string>;
+  /** Whose rules these are. */
+  readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
+}
+
+export interface Programs {
+  /** Called when one of the numbers below has changed. */
+  onChange: () => void;
+  /** Programs that run, in the whole server. */
+  readonly running: number;
+  /** Connections of this process that wait for a place (-c). */
+  readonly waiting: number;
+  /** Every place is taken. */
+  readonly full: boolean;
+  /** Waits for a place, then starts the program. The place is free again when the program has been
+   *  reaped. Rejects when `signal` aborts, or with `FatalError`. */
+  start(request: ProgramRequest, signal: AbortSignal): Promise<Program>;
+}
+
+/** The environment of one program: `base`, then what the connection is, then what its rules set. */
+export function programEnvironment(
+  base: Readonly<Record<string, string>>,
+  { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,
+  rules: ReadonlyMap<string, string>,
+): Record<string, string> {
+  const env = { ...base };
+  for (const [name, value] of variables) env[name] = value;
+  for (const [name, value] of rules) if (!isSecret(name)) env[name] = value;
+  if (delayed) {
+    env["SSLCTLFD"] = String(DELAYED_FD.control);
+    env["SSLREADFD"] = String(DELAYED_FD.read);
+    env["SSLWRITEFD"] = String(DELAYED_FD.write);
+  }
+  return env;
+}
+
+/** Never handed to a program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
+export function isSecret(name: string): boolean {
+  return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
+    name === "TICKETKEYFILE";
+}
+
+/** Starts programs in this process. */
+export class DirectPrograms implements Programs {
+  constructor(
+    readonly runtime: Runtime,
+    readonly places: Places,
+    readonly command: readonly string[],
+    readonly base: Readonly<Record<string, string>>,
+  ) {}
+
+  set onChange(changed: () => void) {
+    this.places.onChange = changed;
+  }
+
+  get running(): number {
+    return this.places.running;
+  }
+
+  get waiting(): number {
+    return this.places.waiting;
+  }
+
+  get full(): boolean {
+    return this.places.full;
+  }
+
+  start(request: ProgramRequest, signal: AbortSignal): Promise<Program> {
+    const { delayed, rules } = request;
+    return this.hold(signal, () => {
+      const env = programEnvironment(this.base, request, rules);
+      try {
+        return this.runtime.spawn({ command: this.command, env, delayed });
+      } catch (error) {
+        throw new FatalError(`unable to run ${this.command[0]}: ${reason(error)}`);
+      }
+    });
+  }
+
+  /** The same for anything that is like a program. */
+  async hold(signal: AbortSignal, start: () => Program): Promise<Program> {
+    const giveBack = await this.places.take(signal);
+    try {
+      const program = start();
+      program.exited.then(giveBack);
+      return program;
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+}
