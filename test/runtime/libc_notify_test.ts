@@ -2,9 +2,8 @@
  *  and the way taken on macOS. Who receives is Debian's python3. */
 
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,51 +11,23 @@ import { test } from "node:test";
 import { makeLibc, SystemError } from "../../src/runtime/libc.ts";
 import { abiOf } from "../../src/runtime/libc_abi.ts";
 import type { Argument } from "../../src/runtime/libc_call.ts";
+import { notifyReceiver, PYTHON } from "../notify_receiver.ts";
 import { libcHere } from "./libc_here.ts";
 
-const PYTHON = "/usr/bin/python3";
 const libc = await libcHere();
 
 function fails(code: string, call: () => unknown): void {
   assert.throws(call, (error) => error instanceof SystemError && error.code === code);
 }
 
-/** Receives `count` datagrams at `name`; resolves when it is bound. `words` are what came. */
-async function receiver(name: string, count: number): Promise<{ words: Promise<string[]> }> {
-  if (!existsSync(PYTHON)) {
-    throw new Error("python3 is missing: install Debian's python3");
-  }
-  const script = `import socket, sys, json
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-n = sys.argv[1]
-s.bind("\\0" + n[1:] if n[0] == "@" else n)
-print("bound", flush=True)
-print(json.dumps([s.recv(4096).decode() for i in range(int(sys.argv[2]))]))`;
-  const stdio = ["ignore", "pipe", "inherit"] as const;
-  const child: ChildProcess = spawn(PYTHON, ["-c", script, name, String(count)], {
-    stdio: [...stdio],
-  });
-  let text = "";
-  const bound = new Promise<void>((resolve, reject) => {
-    child.stdout?.on("data", (data: Uint8Array) => {
-      text += new TextDecoder().decode(data);
-      if (text.startsWith("bound\n")) resolve();
-    });
-    child.once("exit", () => reject(new Error(`python3 ended: ${text}`)));
-  });
-  const words = once(child, "close").then(() => JSON.parse(text.slice(6)) as string[]);
-  await bound;
-  return { words };
-}
-
 test("a datagram arrives at a path, and at an abstract name", async () => {
   const folder = mkdtempSync(join(tmpdir(), "notify-"));
   try {
     for (const name of [join(folder, "socket"), `@sslserver-test-${process.pid}`]) {
-      const { words } = await receiver(name, 2);
+      const { words } = await notifyReceiver(name, 2);
       libc.sendToUnix(name, new TextEncoder().encode("READY=1\nSTATUS=é"));
       libc.sendToUnix(name, new TextEncoder().encode("STOPPING=1"));
-      assert.deepEqual(await words, ["READY=1\nSTATUS=é", "STOPPING=1"]);
+      assert.deepEqual(await words(2), ["READY=1\nSTATUS=é", "STOPPING=1"]);
     }
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,0 +1,163 @@
+/** What a supervisor hands over at start: a socket that listens already (systemd's socket activation,
+ *  sd_listen_fds(3)). The supervisor keeps it while the server restarts, so that clients wait in its
+ *  queue and none is refused. What the supervisor hears back is readiness.ts.
+ *
+ *  The monitor, or the one process of --workers 0, does this once:
+ *
+ *    const inherited = inheritedListener(env, runtime, options);   // before -3 reads descriptor 3
+ *    …
+ *    if (inherited) checkOperands(inherited, address, libc);       // when host and port are looked up
+ *    const fd = inherited?.fd ?? libc.listenSocket(…).fd;
+ *
+ *  Whoever stops listening closes the descriptor and never calls shutdown(2) on it: that would end the
+ *  socket for the supervisor and the successor too. */
+
+import process from "node:process";
+import { type Ip, parseIp } from "./codec/ip.ts";
+import { FatalError, reason, Unsupported } from "./errors.ts";
+import type { ListenAddress } from "./listen.ts";
+import type { Options } from "./options.ts";
+import type { Libc } from "./runtime/libc.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Between the supervisor and this process alone. A program that got them would speak to the
+ *  supervisor in our name, or take its own descriptor 3 for a socket: `baseEnvironment` drops them. */
+export const SUPERVISOR_VARIABLES = [
+  "LISTEN_PID",
+  "LISTEN_PIDFDID",
+  "LISTEN_FDS",
+  "LISTEN_FDNAMES",
+  "NOTIFY_SOCKET",
+  "WATCHDOG_PID",
+  "WATCHDOG_USEC",
+];
+
+/** sd_listen_fds(3): SD_LISTEN_FDS_START. */
+const FIRST = 3;
+
+/** A listening socket that was inherited: non-blocking and closed on exec by now. */
+export interface InheritedListener {
+  readonly fd: number;
+  readonly ip: string;
+  readonly port: number;
+  /** IPv4 clients come in on `::` too. */
+  readonly dualStack: boolean;
+  /** Interface of a link-local address, else 0. */
+  readonly scopeId: number;
+}
+
+/** The socket that $LISTEN_FDS hands to this process; undefined when there is none for it. Throws
+ *  `FatalError` when it is not one listening TCP socket, or when its descriptor is wanted for something
+ *  else; `Unsupported` without libc. */
+export function inheritedListener(
+  env: Env,
+  runtime: Pick<Runtime, "name" | "libc">,
+  options: Pick<Options, "keyPassword">,
+): InheritedListener | undefined {
+  // Variables of another process, a parent that has not removed its own say, are not for us.
+  if (env["LISTEN_PID"] !== String(process.pid)) return undefined;
+  const text = env["LISTEN_FDS"] ?? "0";
+  if (!/^[0-9]{1,7}$/.test(text)) {
+    throw new FatalError(`unable to use $LISTEN_FDS: '${text}' is no number`);
+  }
+  const count = Number(text);
+  if (count === 0) return undefined;
+  if (count > 1) {
+    const names = env["LISTEN_FDNAMES"] ? ` (${env["LISTEN_FDNAMES"]})` : "";
+    throw new FatalError(
+      `unable to use $LISTEN_FDS: ${count} descriptors${names}, where one is wanted`,
+      undefined,
+      "one ListenStream= in a .socket unit; another address is another pair of units",
+    );
+  }
+  if (options.keyPassword) {
+    throw new FatalError(
+      `unable to read the key's password from descriptor ${FIRST}: the socket of $LISTEN_FDS is there`,
+      undefined,
+      "store the key without a password, readable by root alone, and leave out -3",
+    );
+  }
+  const { libc, name } = runtime;
+  if (!libc) {
+    throw new Unsupported(
+      "take over the socket of $LISTEN_FDS",
+      `${name} without FFI`,
+      "allow FFI: deno run --allow-ffi",
+    );
+  }
+  return examine(FIRST, libc);
+}
+
+function examine(fd: number, libc: Libc): InheritedListener {
+  const refuse = (cause: string, hint?: string): never => {
+    throw new FatalError(`unable to use the socket of $LISTEN_FDS: ${cause}`, undefined, hint);
+  };
+  try {
+    const { stream, listening } = libc.socketKind(fd);
+    if (!stream) refuse("it is no stream socket", "ListenStream= in the .socket unit");
+    if (!listening) {
+      refuse(
+        "it does not listen; perhaps it is a connection",
+        "Accept=no in the .socket unit: one server takes all connections",
+      );
+    }
+    // Throws for a Unix socket, which has no address that rules could look at.
+    const { ip, port, family, scopeId = 0 } = libc.getsockname(fd);
+    libc.setCloseOnExec(fd, true);
+    libc.setNonBlocking(fd, true);
+    return { fd, ip, port, dualStack: family === 6 && !libc.v6only(fd), scopeId };
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    return refuse(reason(error), "ListenStream= wants a port, or an address and a port");
+  }
+}
+
+/** Throws `FatalError` unless the socket is one that the operands `host` and `port` describe: a typing
+ *  mistake in a unit must not serve another network than the command line says. Port 0 is any port.
+ *  Of the wildcards `0` is any IPv4 address, `::` any IPv6 one that IPv4 clients do not reach, and
+ *  `:0` any address; other addresses must be equal. */
+export function checkOperands(
+  inherited: InheritedListener,
+  address: ListenAddress,
+  libc: Pick<Libc, "interfaceIndex">,
+): void {
+  const own = parseIp(address.ip);
+  const its = parseIp(inherited.ip);
+  const scope = address.interface ? libc.interfaceIndex(address.interface) : 0;
+  if (
+    covers(own, its, address, inherited) &&
+    (address.port === 0 || address.port === inherited.port) &&
+    (scope === 0 || scope === inherited.scopeId)
+  ) return;
+  const shown = (ip: string, port: number, dualStack: boolean, via: string): string =>
+    `${ip}${dualStack ? " (and IPv4)" : ""} port ${port}${via}`;
+  const wanted = shown(
+    address.ip,
+    address.port,
+    address.dualStack,
+    address.interface ? ` (-I ${address.interface})` : "",
+  );
+  const { ip, port, dualStack } = inherited;
+  throw new FatalError(
+    `unable to listen on ${wanted}: the socket of $LISTEN_FDS is on ${
+      shown(ip, port, dualStack, "")
+    }`,
+    undefined,
+    "host and port must say what the .socket unit says; a bare port there is host :0",
+  );
+}
+
+function covers(
+  own: Ip,
+  its: Ip,
+  address: ListenAddress,
+  inherited: InheritedListener,
+): boolean {
+  const wildcard = own.every((byte) => byte === 0);
+  if (wildcard && address.dualStack) return true;
+  if (own.length !== its.length) return false;
+  if (!wildcard) return own.every((byte, i) => byte === its[i]);
+  return !(inherited.dualStack && its.every((byte) => byte === 0));
+}

@@ -1,0 +1,140 @@
+/** What a supervisor hears from the server: that connections can come in, that it reads its files
+ *  again, that it stops. Two protocols: systemd's datagrams to $NOTIFY_SOCKET (sd_notify(3)) and s6's
+ *  newline on a descriptor (--notify-fd, s6-supervise's notification-fd).
+ *
+ *  Only the process that the supervisor has started may do this (NotifyAccess=main), outside any jail:
+ *  the monitor, or the one process of --workers 0.
+ *
+ *    const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));  // at start
+ *    tell.ready("listening on …");      // once connections can come in, where -1 prints the port
+ *    tell.reloading(); …; tell.ready(); // SIGHUP, before and after files are read again
+ *    tell.stopping();                   // SIGTERM, before the socket is closed */
+
+import process from "node:process";
+import { encodeUnixSockaddr } from "./codec/sockaddr_un.ts";
+import { FatalError, reason, Unsupported } from "./errors.ts";
+import type { InheritedListener } from "./handover.ts";
+import type { Options } from "./options.ts";
+import type { Libc } from "./runtime/libc.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Words to the supervisor; without one that asked they do nothing. None throws: a supervisor that
+ *  does not listen is reported, and no reason to stop serving. `status` is for its users, one line. */
+export interface Readiness {
+  /** Connections can come in, or can again after `reloading`. */
+  ready(status?: string): void;
+  /** Files are read again; `ready` follows. */
+  reloading(): void;
+  /** No more connections are taken; those that are open go on. */
+  stopping(status?: string): void;
+}
+
+/** Looks at once whether the supervisor can be told anything. Throws `FatalError` where it cannot,
+ *  `Unsupported` without libc. The descriptor of --notify-fd is closed on exec from now on. */
+export function readiness(
+  env: Env,
+  runtime: Pick<Runtime, "name" | "libc">,
+  options: Pick<Options, "notifyFd" | "keyPassword">,
+  inherited: InheritedListener | undefined,
+  report: (text: string) => void,
+): Readiness {
+  const where = env["NOTIFY_SOCKET"] || undefined;
+  let fd = options.notifyFd;
+  const { libc } = runtime;
+  if (!libc) {
+    if (where !== undefined) throw needsFfi(runtime, "speak to $NOTIFY_SOCKET");
+    if (fd !== undefined) throw needsFfi(runtime, "write to a descriptor (--notify-fd)");
+    return { ready() {}, reloading() {}, stopping() {} };
+  }
+  if (where !== undefined) checkAddress(where);
+  if (fd !== undefined) checkDescriptor(fd, libc, options, inherited);
+
+  function send(...words: string[]): void {
+    if (!libc || where === undefined) return;
+    try {
+      libc.sendToUnix(where, new TextEncoder().encode(words.join("\n")));
+    } catch (error) {
+      report(`unable to speak to $NOTIFY_SOCKET: ${reason(error)}`);
+    }
+  }
+
+  function writeNewline(): void {
+    if (!libc || fd === undefined) return;
+    const once = fd;
+    fd = undefined;
+    try {
+      libc.write(once, Uint8Array.of(0x0a));
+      libc.close(once);
+    } catch (error) {
+      report(`unable to write to descriptor ${once} (--notify-fd): ${reason(error)}`);
+    }
+  }
+
+  return {
+    ready(status) {
+      // MAINPID: where a shell stands between, with NotifyAccess=all, the supervisor waits for us.
+      send("READY=1", `MAINPID=${process.pid}`, ...statusLine(status));
+      writeNewline();
+    },
+    reloading() {
+      // Type=notify-reload compares the time with that of its signal.
+      send("RELOADING=1", `MONOTONIC_USEC=${libc.monotonicMicroseconds()}`);
+    },
+    stopping(status) {
+      send("STOPPING=1", ...statusLine(status));
+    },
+  };
+}
+
+/** A newline in it would begin another assignment. */
+function statusLine(status: string | undefined): string[] {
+  // deno-lint-ignore no-control-regex
+  return status === undefined ? [] : [`STATUS=${status.replaceAll(/[\x00-\x1f\x7f]/g, "?")}`];
+}
+
+function needsFfi(runtime: Pick<Runtime, "name">, what: string): Unsupported {
+  return new Unsupported(what, `${runtime.name} without FFI`, "allow FFI: deno run --allow-ffi");
+}
+
+function checkAddress(where: string): void {
+  try {
+    encodeUnixSockaddr(where, process.platform === "darwin" ? "darwin" : "linux");
+  } catch (error) {
+    throw new FatalError(
+      `unable to use $NOTIFY_SOCKET: ${reason(error)}`,
+      undefined,
+      "unset it, unless a supervisor has set it",
+    );
+  }
+}
+
+/** A descriptor that was not handed over may be one of the runtime's own by now. Those that come first,
+ *  an epoll and an event counter, take no empty write; a pipe or a file does. */
+function checkDescriptor(
+  fd: number,
+  libc: Libc,
+  options: Pick<Options, "keyPassword">,
+  inherited: InheritedListener | undefined,
+): void {
+  const refuse = (cause: string, hint: string): never => {
+    throw new FatalError(
+      `unable to use descriptor ${fd} for --notify-fd: ${cause}`,
+      undefined,
+      hint,
+    );
+  };
+  const other = "s6 takes any number in notification-fd: 4, and --notify-fd 4";
+  if (fd === inherited?.fd) refuse("the socket of $LISTEN_FDS is there", other);
+  if (fd === 3 && options.keyPassword) refuse("-3 reads the key's password there", other);
+  try {
+    libc.checkWritable(fd);
+    libc.setCloseOnExec(fd, true);
+  } catch (error) {
+    refuse(
+      reason(error),
+      `the supervisor must open it for writing; s6 does, with ${fd} in the file notification-fd`,
+    );
+  }
+}

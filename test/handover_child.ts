@@ -1,0 +1,44 @@
+/** What test/handover_test.ts runs under a stand-in of a supervisor: descriptor 3 is handed to a
+ *  process at its start only. Prints one line of JSON. */
+
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { FatalError } from "../src/errors.ts";
+import { inheritedListener } from "../src/handover.ts";
+import { readiness } from "../src/readiness.ts";
+import { libcHere } from "./runtime/libc_here.ts";
+
+/** As the system has them, or undefined for one that is closed. */
+function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } | undefined {
+  try {
+    const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+    const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(text)?.[1] ?? "", 8);
+    return { closeOnExec: (flags & 0o2000000) !== 0, nonBlocking: (flags & 0o4000) !== 0 };
+  } catch {
+    return undefined;
+  }
+}
+
+const [mode = "", option = ""] = process.argv.slice(2);
+const options = {
+  keyPassword: mode === "password",
+  notifyFd: option === "" ? undefined : Number(option),
+};
+const runtime = { name: "Bun", libc: await libcHere() } as const;
+const reports: string[] = [];
+let result: unknown;
+try {
+  const inherited = inheritedListener(process.env, runtime, options);
+  const tell = readiness(process.env, runtime, options, inherited, (text) => reports.push(text));
+  if (mode === "tell") {
+    tell.ready("two\nlines");
+    tell.reloading();
+    tell.ready();
+    tell.stopping("waiting for 2 connections");
+  }
+  result = { inherited: inherited ?? null, pid: process.pid, reports, three: flagsOf(3) ?? null };
+} catch (error) {
+  if (!(error instanceof FatalError)) throw error;
+  result = { message: error.message, hint: error.hint };
+}
+console.log(JSON.stringify(result));
