@@ -6,6 +6,7 @@
  *  - libc_pass.ts         descriptors between processes
  *  - libc_notify.ts       words to a supervisor, and the socket it hands over
  *  - libc_identity.ts     ids, limits, chroot, signals
+ *  - libc_sandbox.ts      seccomp and Landlock
  *  - libc_spawn.ts        programs with exact descriptors
  *
  *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
@@ -15,6 +16,7 @@ import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
 import { type NotifyCalls, notifyCalls } from "./libc_notify.ts";
 import { type PassCalls, passCalls } from "./libc_pass.ts";
+import { type SandboxCalls, sandboxCalls } from "./libc_sandbox.ts";
 import { type SocketCalls, socketCalls } from "./libc_sockets.ts";
 import { type SpawnCalls, spawnCalls } from "./libc_spawn.ts";
 
@@ -26,7 +28,14 @@ export type { Received } from "./libc_pass.ts";
 
 /** All calls. One per thread: its buffers are reused from call to call. */
 export interface Libc
-  extends SocketCalls, DescriptorCalls, PassCalls, NotifyCalls, IdentityCalls, SpawnCalls {}
+  extends
+    SocketCalls,
+    DescriptorCalls,
+    PassCalls,
+    NotifyCalls,
+    IdentityCalls,
+    SandboxCalls,
+    SpawnCalls {}
 
 /** The calls over what a loader delivers. */
 export function makeLibc(raw: RawLibc): Libc {
@@ -38,6 +47,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...passCalls(c, descriptors),
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),
+    ...sandboxCalls(c),
     ...spawnCalls(c),
   };
 }

@@ -66,6 +66,9 @@ const LINUX: Constants = {
   RLIMIT_NOFILE: 7,
 };
 
+/** Numbers of the Landlock calls, the same on all machines (Linux). */
+export const LANDLOCK = { createRuleset: 444, addRule: 445, restrictSelf: 446 } as const;
+
 const DARWIN: Constants = {
   SOL_SOCKET: 0xffff,
   SO_REUSEADDR: 4,
@@ -132,7 +135,7 @@ const ON_LINUX: Record<string, Signature> = {
   ioctl: f("i32", "i32", "u64", "memory"),
   poll: f("i32", "memory", "u64", "i32"),
   prctl: f("i32", "i32", "u64", "u64", "u64", "u64"),
-  syscall: f("i64", "i64", "u64", "u64", "memory"), // as seccomp(2) is called
+  syscall: f("i64", "i64", "u64", "u64", "u64", "u64"), // memory by its address
   setgroups: f("i32", "u64", "memory"),
   setresgid: f("i32", "u32", "u32", "u32"),
   setresuid: f("i32", "u32", "u32", "u32"),

@@ -4,6 +4,7 @@
 import { Unsupported } from "../errors.ts";
 import { type Caller, cString, memory } from "./libc_call.ts";
 import type { SystemError } from "./errno.ts";
+import { filterAllThreads } from "./libc_sandbox.ts";
 
 /** Real, effective and saved ids. macOS does not tell the saved ones. */
 export interface Ids {
@@ -58,12 +59,12 @@ const NO_LIMIT = { linux: 0xffffffffffffffffn, darwin: 0x7fffffffffffffffn };
 const DARWIN_OPEN_MAX = 10240;
 
 const PR_SET_DUMPABLE = 4;
-const PR_SET_NO_NEW_PRIVS = 38;
-const SECCOMP_SET_MODE_FILTER = 1;
-/** SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW */
-const SECCOMP_FLAGS = 1 | 4;
-/** The filter program of one instruction: BPF_RET | BPF_K with SECCOMP_RET_ALLOW. */
-const ALLOW_ALL = { code: 0x06, k: 0x7fff0000 };
+
+/** PR_SET_NO_NEW_PRIVS reaches the calling thread only, and both runtimes have others, through which
+ *  an intruder could exec. A seccomp filter is what the kernel synchronises over all threads, and
+ *  no_new_privs with it (seccomp(2), TSYNC): this one, of one instruction (BPF_RET | BPF_K with
+ *  SECCOMP_RET_ALLOW), allows everything. */
+const ALLOW_ALL = Uint8Array.of(0x06, 0, 0, 0, 0x00, 0x00, 0xff, 0x7f);
 
 /** −1 as an id means "leave it as it is" to setresuid: success, and still root. */
 const LAST_ID = 0xfffffffe;
@@ -106,22 +107,6 @@ export function identityCalls(c: Caller): IdentityCalls {
 
   function linuxOnly(what: string): void {
     if (os !== "linux") throw new Unsupported(what, os, "run it on Linux");
-  }
-
-  /** PR_SET_NO_NEW_PRIVS reaches the calling thread only, and both runtimes have others, through
-   *  which an intruder could exec. A seccomp filter, here one that allows everything, is what the
-   *  kernel synchronises over all threads, and no_new_privs with it (seccomp(2), TSYNC). */
-  function spreadNoNewPrivs(): void {
-    const filter = memory(8);
-    const filterView = new DataView(filter.buffer);
-    filterView.setUint16(0, ALLOW_ALL.code, true);
-    filterView.setUint32(4, ALLOW_ALL.k, true);
-    const program = memory(16);
-    const programView = new DataView(program.buffer);
-    programView.setUint16(0, 1, true);
-    programView.setBigUint64(8, c.raw.address(filter), true);
-    c.zero("syscall", c.abi.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FLAGS, program);
-    filter.fill(0); // used after the call, so that it was not collected before
   }
 
   return {
@@ -188,8 +173,7 @@ export function identityCalls(c: Caller): IdentityCalls {
 
     prctlNoNewPrivs() {
       linuxOnly("refuse new privileges");
-      c.zero("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-      spreadNoNewPrivs();
+      filterAllThreads(c, ALLOW_ALL);
     },
 
     prctlDumpable(on) {

@@ -1,0 +1,154 @@
+/** Filters of system calls for seccomp(2): classic BPF programs (struct sock_filter). Pure: no I/O;
+ *  which calls are harmless is not decided here.
+ *
+ *  The number is looked up by binary search, and a call that is allowed whatever its arguments
+ *  needs no other instructions than loads, jumps and a return: the kernel (5.11 and later) then finds
+ *  out at once, when the filter is set, that it is, and does not run the program for it. */
+
+/** What happens to a call: it is made, the process ends, or it fails with this error number. */
+export type Verdict = "allow" | "kill" | number;
+
+/** A condition on an argument, 0 to 5. With `oneOf`: its low 32 bits, after `& mask`, are one of
+ *  these; right for C's int and unsigned, of which the kernel sees no more either. With `isNull`: all
+ *  64 bits are 0, as of a pointer that is not given. */
+export type ArgumentTest =
+  | { readonly arg: number; readonly mask?: number; readonly oneOf: readonly number[] }
+  | { readonly arg: number; readonly isNull: true };
+
+/** Allowed if every test holds. */
+export interface Condition {
+  readonly tests: readonly ArgumentTest[];
+  readonly otherwise: Verdict;
+}
+
+/** A filter. `calls` by number; `unknown` is for every number that is not there. */
+export interface FilterPolicy {
+  readonly arch: "x64" | "arm64";
+  readonly calls: ReadonlyMap<number, Verdict | Condition>;
+  readonly unknown: Verdict;
+}
+
+/** struct sock_filter: operation, jumps if true and if false, operand. */
+type Instruction = readonly [code: number, jt: number, jf: number, k: number];
+
+/** AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64, linux/audit.h. */
+const AUDIT_ARCH = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
+
+/** Where things are in struct seccomp_data, in bytes; arguments have 64 bits, little-endian. */
+const NR = 0;
+const ARCH = 4;
+const ARGS = 16;
+
+/** The kernel takes no longer program (BPF_MAXINSNS). */
+const MAX_INSTRUCTIONS = 4096;
+
+const MAX_ERRNO = 4095;
+
+const load = (offset: number): Instruction => [0x20, 0, 0, offset]; // LD | W | ABS
+const and = (mask: number): Instruction => [0x54, 0, 0, mask]; // ALU | AND | K
+const jump = (by: number): Instruction => [0x05, 0, 0, by]; // JMP | JA
+const ifEqual = (k: number, jt: number, jf: number): Instruction => [0x15, jt, jf, k];
+const ifNotBelow = (k: number, jt: number, jf: number): Instruction => [0x35, jt, jf, k];
+
+/** Longest conditional jump: its distance has 8 bits. */
+const MAX_JUMP = 255;
+
+/** SECCOMP_RET_ALLOW, _KILL_PROCESS, _ERRNO. */
+function answer(verdict: Verdict): Instruction {
+  if (verdict === "allow") return [0x06, 0, 0, 0x7fff0000];
+  if (verdict === "kill") return [0x06, 0, 0, 0x80000000];
+  if (!Number.isInteger(verdict) || verdict < 1 || verdict > MAX_ERRNO) {
+    throw new RangeError(`unable to build a filter: ${verdict} is no error number`);
+  }
+  return [0x06, 0, 0, 0x00050000 | verdict];
+}
+
+function check(test: ArgumentTest, otherwise: Verdict): Instruction[] {
+  if (!Number.isInteger(test.arg) || test.arg < 0 || test.arg > 5) {
+    throw new RangeError(`unable to build a filter: there is no argument ${test.arg}`);
+  }
+  const low = ARGS + 8 * test.arg;
+  const no = answer(otherwise);
+  if ("isNull" in test) {
+    return [load(low), ifEqual(0, 0, 2), load(low + 4), ifEqual(0, 1, 0), no];
+  }
+  const count = test.oneOf.length;
+  if (count === 0 || count > MAX_JUMP) {
+    throw new RangeError(`unable to build a filter: a test with ${count} values`);
+  }
+  return [
+    load(low),
+    ...(test.mask === undefined ? [] : [and(test.mask)]),
+    ...test.oneOf.map((value, i) => ifEqual(value, count - i, 0)), // past `no`
+    no,
+  ];
+}
+
+function leaf(rule: Verdict | Condition): Instruction[] {
+  if (typeof rule !== "object") return [answer(rule)];
+  return [...rule.tests.flatMap((test) => check(test, rule.otherwise)), answer("allow")];
+}
+
+/** Numbers from `from` up to the next range's have this rule. */
+interface Range {
+  readonly from: number;
+  readonly rule: Verdict | Condition;
+}
+
+function rangesOf({ calls, unknown }: FilterPolicy): Range[] {
+  const ranges: Range[] = [];
+  const begin = (from: number, rule: Verdict | Condition) => {
+    if (ranges.at(-1)?.rule !== rule) ranges.push({ from, rule });
+  };
+  let next = 0;
+  for (const nr of [...calls.keys()].sort((a, b) => a - b)) {
+    if (!Number.isInteger(nr) || nr < 0 || nr > 0x3fffffff) {
+      throw new RangeError(`unable to build a filter: ${nr} is no system call`);
+    }
+    if (nr > next) begin(next, unknown);
+    begin(nr, calls.get(nr) ?? unknown);
+    next = nr + 1;
+  }
+  begin(next, unknown);
+  return ranges;
+}
+
+/** Every part is complete in itself and jumps forward only, so parts can be put side by side. */
+function search(ranges: readonly Range[]): Instruction[] {
+  const first = ranges[0];
+  if (first === undefined) return [];
+  if (ranges.length === 1) return leaf(first.rule);
+  const middle = ranges.length >> 1;
+  const low = search(ranges.slice(0, middle));
+  const high = search(ranges.slice(middle));
+  const from = ranges[middle]?.from ?? 0;
+  const branch = low.length <= MAX_JUMP
+    ? [ifNotBelow(from, low.length, 0)]
+    : [ifNotBelow(from, 0, 1), jump(low.length)];
+  return [...branch, ...low, ...high];
+}
+
+/** The program, 8 bytes an instruction. A call by another architecture's table (int 0x80 on x86-64,
+ *  where the numbers mean other things) ends the process. x32 calls have bit 30 set, which makes them
+ *  unknown numbers. Throws RangeError for a policy that cannot be a program. */
+export function seccompProgram(policy: FilterPolicy): Uint8Array<ArrayBuffer> {
+  const program = [
+    load(ARCH),
+    ifEqual(AUDIT_ARCH[policy.arch], 1, 0),
+    answer("kill"),
+    load(NR),
+    ...search(rangesOf(policy)),
+  ];
+  if (program.length > MAX_INSTRUCTIONS) {
+    throw new RangeError(`unable to build a filter: ${program.length} instructions`);
+  }
+  const bytes = new Uint8Array(8 * program.length);
+  const view = new DataView(bytes.buffer);
+  program.forEach(([code, jt, jf, k], i) => {
+    view.setUint16(8 * i, code, true);
+    view.setUint8(8 * i + 2, jt);
+    view.setUint8(8 * i + 3, jf);
+    view.setUint32(8 * i + 4, k, true);
+  });
+  return bytes;
+}

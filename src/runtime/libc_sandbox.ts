@@ -1,0 +1,132 @@
+/** What this process may still ask of the kernel, given up for good: seccomp(2) and landlock(7).
+ *  The calls only; which system calls a worker needs is the matter of privsep/sandbox.ts.
+ *
+ *  Both bind single threads, and a runtime has several, in one memory: a restriction that spares one
+ *  of them spares the intruder. seccomp reaches all threads (TSYNC), Landlock from Linux 7.0 on. */
+
+import { Unsupported } from "../errors.ts";
+import { LANDLOCK } from "./libc_abi.ts";
+import { type Caller, cString, memory } from "./libc_call.ts";
+
+/** What Landlock does here. */
+export interface Landlocked {
+  /** The kernel's version of the interface. */
+  readonly abi: number;
+  /** All threads, or the calling one and those it will start. */
+  readonly threads: "all" | "calling";
+}
+
+/** Restrictions without a way back. Both set no_new_privs, without which the kernel demands root.
+ *  They throw SystemError (ENOSYS, EINVAL, EOPNOTSUPP: the kernel has none), and Unsupported outside
+ *  of Linux. */
+export interface SandboxCalls {
+  /** Judges the system calls of all threads by this filter, see codec/bpf.ts. Filters add up, the
+   *  severest answer counts. Throws Error with the number of the thread that could not be reached,
+   *  because it has a filter of its own; no thread has the new one then. */
+  seccomp(program: Uint8Array): void;
+  /** From now on files are opened for reading only, and only below these folders; nothing is
+   *  written, made, removed, renamed or executed. What is open stays so. */
+  landlock(readBelow: readonly string[]): Landlocked;
+}
+
+const PR_SET_NO_NEW_PRIVS = 38;
+
+const SECCOMP_SET_MODE_FILTER = 1;
+/** SECCOMP_FILTER_FLAG_TSYNC, and _SPEC_ALLOW: before Linux 5.16 a filter would else switch a
+ *  mitigation on that slows down every load of the process; it is against code of strangers in the
+ *  same process, and there is none. */
+const SECCOMP_FLAGS = 1 | 4;
+
+const LANDLOCK_CREATE_RULESET_VERSION = 1;
+const LANDLOCK_RULE_PATH_BENEATH = 1;
+const LANDLOCK_RESTRICT_SELF_TSYNC = 8;
+const TSYNC_ABI = 8;
+const READ_FILE = 1 << 2;
+const READ_DIR = 1 << 3;
+
+const O_PATH = 0x200000;
+
+/** Every right to files that this version of the interface knows: 13 at first, then REFER (2),
+ *  TRUNCATE (3) and IOCTL_DEV (5). Later versions are about other things than files. */
+function fileRights(abi: number): number {
+  const count = abi >= 5 ? 16 : abi >= 3 ? 15 : abi >= 2 ? 14 : 13;
+  return 2 ** count - 1;
+}
+
+function linuxOnly(c: Caller, what: string): void {
+  if (c.abi.os !== "linux") throw new Unsupported(what, c.abi.os, "run it on Linux");
+}
+
+/** From now on exec grants the calling thread nothing. seccomp and Landlock with TSYNC carry it to
+ *  all threads. */
+function noNewPrivs(c: Caller): void {
+  c.zero("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/** `SandboxCalls.seccomp`. */
+export function filterAllThreads(c: Caller, program: Uint8Array): void {
+  linuxOnly(c, "filter system calls");
+  const filter = memory(program.length);
+  filter.set(program);
+  const header = memory(16); // struct sock_fprog
+  const view = new DataView(header.buffer);
+  view.setUint16(0, program.length / 8, true);
+  view.setBigUint64(8, c.raw.address(filter), true);
+  noNewPrivs(c);
+  const at = Number(c.raw.address(header));
+  const thread = c.value("syscall", c.abi.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FLAGS, at, 0);
+  filter.fill(0); // used after the call, so that neither was collected before
+  header.fill(0);
+  if (thread !== 0) {
+    throw new Error(`unable to filter system calls: thread ${thread} has a filter of its own`);
+  }
+}
+
+/** The calls, made through `c`. */
+export function sandboxCalls(c: Caller): SandboxCalls {
+  const { createRuleset, addRule, restrictSelf } = LANDLOCK;
+
+  function allowReading(ruleset: number, folder: string): void {
+    const { O_CLOEXEC } = c.abi.constants;
+    const fd = c.value("open", cString(folder), O_PATH | O_CLOEXEC); // asks for no right to read it
+    try {
+      const rule = memory(12); // struct landlock_path_beneath_attr, packed
+      const view = new DataView(rule.buffer);
+      view.setBigUint64(0, BigInt(READ_FILE | READ_DIR), true);
+      view.setInt32(8, fd, true);
+      const at = Number(c.raw.address(rule));
+      c.zero("syscall", addRule, ruleset, LANDLOCK_RULE_PATH_BENEATH, at, 0);
+      rule.fill(0);
+    } finally {
+      c.once("close", fd);
+    }
+  }
+
+  function makeRuleset(abi: number): number {
+    const rights = memory(8); // struct landlock_ruleset_attr; its later fields, left out, are 0
+    new DataView(rights.buffer).setBigUint64(0, BigInt(fileRights(abi)), true);
+    const at = Number(c.raw.address(rights));
+    const ruleset = c.value("syscall", createRuleset, at, rights.length, 0, 0);
+    rights.fill(0);
+    return ruleset;
+  }
+
+  return {
+    seccomp: (program) => filterAllThreads(c, program),
+
+    landlock(readBelow) {
+      linuxOnly(c, "restrict files");
+      const abi = c.value("syscall", createRuleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION, 0);
+      const ruleset = makeRuleset(abi);
+      try {
+        readBelow.forEach((folder) => allowReading(ruleset, folder));
+        noNewPrivs(c);
+        const all = abi >= TSYNC_ABI;
+        c.zero("syscall", restrictSelf, ruleset, all ? LANDLOCK_RESTRICT_SELF_TSYNC : 0, 0, 0);
+        return { abi, threads: all ? "all" : "calling" };
+      } finally {
+        c.once("close", ruleset);
+      }
+    },
+  };
+}
