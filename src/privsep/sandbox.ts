@@ -1,0 +1,190 @@
+/** What a worker may still ask of the kernel. Whoever takes the worker over, by a fault in the TLS
+ *  library or in the engine, has its memory; here is what cannot be done with it: start a program,
+ *  look into another process, change a file, open one, reach a rarely used corner of the kernel.
+ *
+ *  What a worker does is listed, everything else is refused. Refused by an error, so that a library's
+ *  harmless attempt does no harm; what nobody attempts in good faith ends the process. An unlisted
+ *  call does not exist (ENOSYS): that is what libraries expect of an older kernel, and go round. */
+
+import process from "node:process";
+import { type Condition, seccompProgram, type Verdict } from "../codec/bpf.ts";
+import { reason } from "../errors.ts";
+import type { Libc } from "../runtime/libc.ts";
+import { SYSCALLS } from "./syscalls.ts";
+
+export interface SandboxOptions {
+  /** `read`: files may be opened for reading, by workers whose rules name certificates (CERTFILE=…).
+   *  `none`: no file is opened any more. */
+  readonly files: "none" | "read";
+}
+
+/** What holds from now on, and what does not, with the cause: lines for the log. */
+export interface Sandboxed {
+  readonly on: string[];
+  readonly off: string[];
+}
+
+const EPERM = 1;
+const EACCES = 13;
+const EINVAL = 22;
+const ENOSYS = 38;
+const EAFNOSUPPORT = 97;
+
+/** What both runtimes do when they serve, whatever the arguments. Nothing here names another process
+ *  or changes a file by its path. */
+const ALLOWED = `
+  read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range
+  dup dup2 dup3 pipe pipe2 fstat fsync fdatasync ftruncate
+  poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
+  eventfd eventfd2 timerfd_create timerfd_settime timerfd_gettime
+  accept accept4 bind listen connect shutdown getsockname getpeername getsockopt setsockopt
+  recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg
+  mmap munmap mprotect mremap madvise mincore msync brk membarrier
+  pkey_alloc pkey_free pkey_mprotect
+  futex set_robust_list rseq set_tid_address exit exit_group restart_syscall
+  rt_sigaction rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigpending rt_sigtimedwait sigaltstack
+  sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max
+  sched_get_priority_min getcpu
+  nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times
+  getrandom getrlimit getrusage sysinfo uname
+  getpid gettid getppid getpgrp getpgid getsid getpriority
+  getuid geteuid getgid getegid getresuid getresgid getgroups wait4 waitid
+  access faccessat faccessat2 stat lstat newfstatat statx statfs fstatfs readlink readlinkat
+  getcwd getdents64`;
+
+/** Refused as a right that is missing. Most would fail without these lines, too; but the number of
+ *  what the kernel refuses to root, or to the user whose files they are, is small. */
+const REFUSED = `
+  fork vfork setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset
+  chroot chdir fchdir pivot_root unshare setns personality setsid setpgid setpriority setrlimit
+  sched_setaffinity sched_setattr sched_setparam sched_setscheduler seccomp
+  pidfd_open pidfd_getfd pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo kcmp
+  mount umount2 mount_setattr move_mount open_tree fsopen fsconfig fsmount fspick
+  init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct
+  add_key request_key keyctl bpf perf_event_open userfaultfd syslog quotactl quotactl_fd
+  iopl ioperm modify_ldt sethostname setdomainname settimeofday clock_settime clock_adjtime adjtimex
+  unlink unlinkat rmdir rename renameat renameat2 link linkat symlink symlinkat
+  mkdir mkdirat mknod mknodat creat truncate fallocate
+  chmod fchmod fchmodat chown fchown lchown fchownat utime utimes utimensat futimesat
+  setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
+  name_to_handle_at open_by_handle_at fanotify_init sync syncfs`;
+
+/** Starting another program, or taking another process over. */
+const DEADLY = "execve execveat ptrace process_vm_writev";
+
+const CLONE_THREAD = 0x10000;
+/** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET */
+const CLONE_NEW = 0x7e020000;
+
+const O_WRITES = 3 | 0x40 | 0x200; // O_ACCMODE, O_CREAT, and O_TRUNC, which truncates what is read
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCKET_TYPE = 0xf; // the rest is flags
+const STREAM_OR_DATAGRAM = [1, 2];
+/** The family's own, TCP, UDP. Others (MPTCP, SCTP, UDP-Lite, ping) are code that nobody needs. */
+const PROTOCOLS = [0, 6, 17];
+
+/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ. Not
+ *  F_SETOWN and F_SETSIG, by which a descriptor sends any signal to any process of the user. */
+const FCNTL = [0, 1, 2, 3, 4, 1030, 1031, 1032];
+/** TCGETS (isatty), TIOCOUTQ (SIOCOUTQ), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. Not
+ *  TIOCSTI, which types on the terminal that the server was started from. */
+const IOCTL = [0x5401, 0x5411, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
+/** PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_VMA
+ *  (a name for memory). */
+const PRCTL = [3, 15, 16, 38, 39, 0x53564d41];
+/** By which JavaScriptCore stops its threads; musl's pthread_kill is tkill. */
+const SIGPWR = 30;
+
+/** Calls that depend on what they are asked. */
+function conditions(files: SandboxOptions["files"]): Record<string, Condition | Verdict> {
+  const here = [process.pid];
+  const readOnly = (arg: number): Condition | Verdict =>
+    files === "none" ? EACCES : { tests: [{ arg, mask: O_WRITES, oneOf: [0] }], otherwise: EACCES };
+  return {
+    // Threads, not processes. clone3 takes its flags in memory, where a filter cannot look; libc goes
+    // back to clone when it does not exist.
+    clone: {
+      tests: [{ arg: 0, mask: CLONE_THREAD | CLONE_NEW, oneOf: [CLONE_THREAD] }],
+      otherwise: EPERM,
+    },
+    clone3: ENOSYS,
+    open: readOnly(1),
+    openat: readOnly(2),
+    openat2: ENOSYS, // flags in memory, as above
+    // Unix sockets come from the monitor; one made here could talk to the machine's other servers.
+    socket: {
+      tests: [
+        { arg: 0, oneOf: [AF_INET, AF_INET6] },
+        { arg: 1, mask: SOCKET_TYPE, oneOf: STREAM_OR_DATAGRAM },
+        { arg: 2, oneOf: PROTOCOLS },
+      ],
+      otherwise: EAFNOSUPPORT,
+    },
+    socketpair: { tests: [{ arg: 0, oneOf: [AF_UNIX] }], otherwise: EAFNOSUPPORT },
+    kill: { tests: [{ arg: 0, oneOf: here }], otherwise: EPERM },
+    tgkill: { tests: [{ arg: 0, oneOf: here }], otherwise: EPERM },
+    tkill: { tests: [{ arg: 1, oneOf: [SIGPWR] }], otherwise: EPERM },
+    prlimit64: {
+      tests: [{ arg: 0, oneOf: [0, ...here] }, { arg: 2, isNull: true }], // to read its own
+      otherwise: EPERM,
+    },
+    fcntl: { tests: [{ arg: 1, oneOf: FCNTL }], otherwise: EINVAL },
+    ioctl: { tests: [{ arg: 1, oneOf: IOCTL }], otherwise: EPERM },
+    prctl: { tests: [{ arg: 0, oneOf: PRCTL }], otherwise: EINVAL },
+  };
+}
+
+/** The filter for this process on `arch`. */
+export function workerFilter(
+  arch: "x64" | "arm64",
+  { files }: SandboxOptions,
+): Uint8Array<ArrayBuffer> {
+  const calls = new Map<number, Verdict | Condition>();
+  const add = (name: string, verdict: Verdict | Condition) => {
+    if (!SYSCALLS.x64.has(name) && !SYSCALLS.arm64.has(name)) {
+      throw new TypeError(`unable to build a filter: there is no system call ${name}`);
+    }
+    const nr = SYSCALLS[arch].get(name);
+    if (nr === undefined) return;
+    if (calls.has(nr)) throw new TypeError(`unable to build a filter: ${name} is listed twice`);
+    calls.set(nr, verdict);
+  };
+  const addAll = (names: string, verdict: Verdict) =>
+    names.trim().split(/\s+/).forEach((name) => add(name, verdict));
+  addAll(ALLOWED, "allow");
+  addAll(REFUSED, EPERM);
+  addAll(DEADLY, "kill");
+  Object.entries(conditions(files)).forEach(([name, verdict]) => add(name, verdict));
+  return seccompProgram({ arch, calls, unknown: ENOSYS });
+}
+
+/** Shuts this process in, all its threads, for good. The last thing a worker does before it serves:
+ *  after it has changed its root and its ids, made its first TLS context and opened its files. Never
+ *  throws; what the system does not have is `off`. */
+export function sandbox(libc: Libc, { files }: SandboxOptions): Sandboxed {
+  const { platform, arch } = process;
+  if (platform !== "linux" || (arch !== "x64" && arch !== "arm64")) {
+    return { on: [], off: [`sandbox: there is none for ${platform} on ${arch}`] };
+  }
+  const result: Sandboxed = { on: [], off: [] };
+  const step = (name: string, go: () => string) => {
+    try {
+      result.on.push(`${name}: ${go()}`);
+    } catch (error) {
+      result.off.push(`${name}: ${reason(error)}`);
+    }
+  };
+  // First, since the filter forbids it. For all threads the filter is what counts, see Landlocked.
+  step("landlock", () => {
+    const { threads } = libc.landlock(files === "read" ? ["/"] : []);
+    return threads === "all" ? "all threads" : "the calling thread, before Linux 7.0";
+  });
+  step("seccomp", () => {
+    libc.seccomp(workerFilter(arch, { files }));
+    return "all threads";
+  });
+  return result;
+}

@@ -1,0 +1,237 @@
+/** Filters, judged by what they answer: an interpreter runs them over calls. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  type ArgumentTest,
+  type Condition,
+  type FilterPolicy,
+  seccompProgram,
+  type Verdict,
+} from "../../src/codec/bpf.ts";
+
+const ARCH = { x64: 0xc000003e, arm64: 0xc00000b7, i386: 0x40000003, arm: 0x40000028 } as const;
+
+interface Call {
+  nr: number;
+  args?: bigint[];
+  arch?: keyof typeof ARCH;
+}
+
+/** struct seccomp_data. */
+function data({ nr, args = [], arch = "x64" }: Call): DataView {
+  const view = new DataView(new ArrayBuffer(64));
+  view.setUint32(0, nr, true);
+  view.setUint32(4, ARCH[arch], true);
+  view.setBigUint64(8, 0x7fff_1234_5678n, true);
+  for (let i = 0; i < 6; i++) {
+    view.setBigUint64(16 + 8 * i, args[i] ?? 0xdead_beef_0bad_f00dn, true);
+  }
+  return view;
+}
+
+/** As the kernel does (bpf(4), seccomp(2)), and as strictly: whatever is odd throws. */
+function run(program: Uint8Array, call: Call): { verdict: Verdict; steps: number } {
+  const code = new DataView(program.buffer, program.byteOffset, program.byteLength);
+  const input = data(call);
+  let a = 0;
+  let steps = 0;
+  for (let at = 0;; at++) {
+    assert.ok(8 * at + 8 <= program.length, "the program runs past its end");
+    steps++;
+    const jt = code.getUint8(8 * at + 2);
+    const jf = code.getUint8(8 * at + 3);
+    const k = code.getUint32(8 * at + 4, true);
+    const operation = code.getUint16(8 * at, true);
+    switch (operation) {
+      case 0x20:
+        assert.equal(k % 4, 0, "a load that is not aligned");
+        a = input.getUint32(k, true);
+        break;
+      case 0x54:
+        a = (a & k) >>> 0;
+        break;
+      case 0x05:
+        at += k;
+        break;
+      case 0x15:
+        at += a === k ? jt : jf;
+        break;
+      case 0x35:
+        at += a >= k ? jt : jf;
+        break;
+      case 0x06: {
+        if (k === 0x7fff0000) return { verdict: "allow", steps };
+        if (k === 0x80000000) return { verdict: "kill", steps };
+        assert.equal(k >>> 16, 5, `an answer nobody knows: ${k}`);
+        return { verdict: k & 0xffff, steps };
+      }
+      default:
+        assert.fail(`an operation nobody knows: ${operation}`);
+    }
+  }
+}
+
+function filter(
+  calls: readonly (readonly [number, Verdict | Condition])[],
+  rest: Partial<FilterPolicy> = {},
+): Uint8Array {
+  return seccompProgram({ arch: "x64", calls: new Map(calls), unknown: 38, ...rest });
+}
+
+const condition = (...tests: ArgumentTest[]): Condition => ({ tests, otherwise: 1 });
+
+test("each number gets its own answer, and every other number the one for unknown ones", () => {
+  const program = filter([[0, "allow"], [1, "allow"], [3, 13], [59, "kill"], [60, "allow"]]);
+  const table: [number, Verdict][] = [
+    [0, "allow"],
+    [1, "allow"],
+    [2, 38],
+    [3, 13],
+    [4, 38],
+    [58, 38],
+    [59, "kill"],
+    [60, "allow"],
+    [61, 38],
+    [0x7fffffff, 38],
+    [0x80000000, 38],
+    [0xffffffff, 38],
+  ];
+  for (const [nr, verdict] of table) assert.equal(run(program, { nr }).verdict, verdict, `${nr}`);
+});
+
+test("an empty list refuses everything", () => {
+  const program = filter([]);
+  for (const nr of [0, 1, 59, 0xffffffff]) assert.equal(run(program, { nr }).verdict, 38);
+});
+
+test("a call by another architecture's table ends the process", () => {
+  const x64 = filter([[0, "allow"]]);
+  const arm64 = filter([[0, "allow"]], { arch: "arm64" });
+  for (const arch of ["i386", "arm", "arm64"] as const) {
+    assert.equal(run(x64, { nr: 0, arch }).verdict, "kill", arch);
+  }
+  for (const arch of ["i386", "arm", "x64"] as const) {
+    assert.equal(run(arm64, { nr: 0, arch }).verdict, "kill", arch);
+  }
+  assert.equal(run(x64, { nr: 0, arch: "x64" }).verdict, "allow");
+  assert.equal(run(arm64, { nr: 0, arch: "arm64" }).verdict, "allow");
+});
+
+test("x32 calls, which have bit 30 set, are unknown", () => {
+  const program = filter([[0, "allow"], [41, "allow"], [300, "allow"]]);
+  for (const nr of [0, 41, 300]) {
+    assert.equal(run(program, { nr: (nr | 0x40000000) >>> 0 }).verdict, 38);
+  }
+});
+
+test("an argument is compared by its low 32 bits, the others do not matter", () => {
+  const program = filter([[41, condition({ arg: 0, oneOf: [2, 10] })]]);
+  const table: [bigint, Verdict][] = [
+    [2n, "allow"],
+    [10n, "allow"],
+    [0x1_0000_0002n, "allow"], // the kernel takes an int from it, too
+    [0n, 1],
+    [1n, 1],
+    [17n, 1],
+    [0x2_0000_0000n, 1],
+    [0xffff_ffff_ffff_ffffn, 1],
+  ];
+  for (const [arg, verdict] of table) {
+    assert.equal(run(program, { nr: 41, args: [arg] }).verdict, verdict, `${arg}`);
+  }
+  assert.equal(run(program, { nr: 42, args: [2n] }).verdict, 38);
+});
+
+test("a mask leaves out what may be anything", () => {
+  const program = filter([[2, condition({ arg: 1, mask: 0x243, oneOf: [0] })]]);
+  const table: [bigint, Verdict][] = [
+    [0n, "allow"],
+    [0x80000n, "allow"],
+    [0xfffffdbcn, "allow"],
+    [1n, 1],
+    [2n, 1],
+    [0x40n, 1],
+    [0x200n, 1],
+    [0x80241n, 1],
+  ];
+  for (const [flags, verdict] of table) {
+    assert.equal(run(program, { nr: 2, args: [7n, flags] }).verdict, verdict, `${flags}`);
+  }
+});
+
+test("a pointer that must not be given has 64 bits", () => {
+  const program = filter([[302, condition({ arg: 2, isNull: true })]]);
+  const of = (pointer: bigint) => run(program, { nr: 302, args: [0n, 7n, pointer] }).verdict;
+  assert.equal(of(0n), "allow");
+  for (const pointer of [1n, 0x1_0000_0000n, 0x7fff_0000_0000n, 0xffff_ffff_ffff_ffffn]) {
+    assert.equal(of(pointer), 1, `${pointer}`);
+  }
+});
+
+test("of several conditions every one must hold, each with any of its values", () => {
+  const program = filter([[
+    41,
+    condition(
+      { arg: 0, oneOf: [2, 10] },
+      { arg: 1, mask: 0xf, oneOf: [1, 2] },
+      { arg: 5, isNull: true },
+      { arg: 2, oneOf: [0, 6, 17] },
+    ),
+  ]]);
+  for (const family of [1n, 2n, 10n, 16n]) {
+    for (const type of [0n, 1n, 2n, 3n, 0x80001n, 0x80003n]) {
+      for (const protocol of [0n, 6n, 17n, 132n, 262n]) {
+        for (const last of [0n, 1n << 32n]) {
+          const good = (family === 2n || family === 10n) && [1n, 2n].includes(type & 0xfn) &&
+            [0n, 6n, 17n].includes(protocol) && last === 0n;
+          const args = [family, type, protocol, 9n, 9n, last];
+          const { verdict } = run(program, { nr: 41, args });
+          assert.equal(verdict, good ? "allow" : 1, String(args));
+        }
+      }
+    }
+  }
+});
+
+test("jumps too long for their 8 bits are made all the same", () => {
+  const calls = Array.from({ length: 500 }, (_, i) =>
+    [
+      2 * i,
+      i % 3 === 0 ? "allow" : i % 3 === 1 ? i + 1 : condition({ arg: i % 6, oneOf: [i, i + 1] }),
+    ] as const);
+  const program = filter(calls);
+  assert.ok(program.length / 8 > 4 * 256);
+  calls.forEach(([nr, rule], i) => {
+    if (typeof rule !== "object") return assert.equal(run(program, { nr }).verdict, rule);
+    const args = new Array<bigint>(6).fill(0xfffffn);
+    assert.equal(run(program, { nr, args }).verdict, 1);
+    args[i % 6] = BigInt(i + 1);
+    return assert.equal(run(program, { nr, args }).verdict, "allow");
+  });
+  for (let nr = 1; nr < 1000; nr += 2) assert.equal(run(program, { nr }).verdict, 38);
+});
+
+test("the way to an answer is as long as the logarithm of the list", () => {
+  const program = filter(Array.from({ length: 256 }, (_, i) => [2 * i, "allow"] as const));
+  for (let nr = 0; nr < 512; nr++) assert.ok(run(program, { nr }).steps <= 3 + 2 * 10 + 1);
+});
+
+test("a policy that cannot be a program is refused", () => {
+  const refuses = (pattern: RegExp, calls: [number, Verdict | Condition][]) =>
+    assert.throws(
+      () => filter(calls),
+      (error) => error instanceof RangeError && pattern.test(error.message),
+    );
+  refuses(/4096 is no error number/, [[1, 4096]]);
+  refuses(/0 is no error number/, [[1, 0]]);
+  refuses(/-1 is no system call/, [[-1, "allow"]]);
+  refuses(/is no system call/, [[0x40000000, "allow"]]);
+  refuses(/no argument 6/, [[1, condition({ arg: 6, oneOf: [1] })]]);
+  refuses(/a test with 0 values/, [[1, condition({ arg: 0, oneOf: [] })]]);
+  refuses(/a test with 256 values/, [[
+    1,
+    condition({ arg: 0, oneOf: Array.from({ length: 256 }, (_, i) => i) }),
+  ]]);
+  refuses(/instructions/, Array.from({ length: 2100 }, (_, i) => [2 * i, "allow"]));
+});
