@@ -20,7 +20,7 @@ PACKAGES='openssl:/usr/bin/openssl curl:/usr/bin/curl python3:/usr/bin/python3 g
 libc6-dev:/usr/include/stdio.h libssl-dev:/usr/include/openssl/ssl.h ucspi-tcp:/usr/bin/tcprules
 tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute2:/usr/bin/ss
 strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool
-haproxy:/usr/sbin/haproxy
+haproxy:/usr/sbin/haproxy systemd:/usr/bin/systemd-analyze s6:/usr/bin/s6-svscan runit:/usr/bin/runsv
 mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish'
 
 scratch=$(mktemp -d)

@@ -44,6 +44,12 @@ tryBlocks("README.md", fenced("README.md"), [
     },
   },
   {
+    first:
+      "systemd-socket-activate -l 127.0.0.1:8443 sslserver --self-signed -v 127.0.0.1 8443 cat",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
     first: "exec env CERTFILE=/etc/ssl/mx.pem CERTFILE:imap.example=/etc/ssl/imap.pem \\",
     replace: [...FILES, ["/etc/ssl/imap.pem", "ca.pem"], ["/etc/ssl/imap.key", "ca.key"], [
       "993",
