@@ -3,10 +3,16 @@
 
 import { basename } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { sslserver } from "./src/commands/sslserver.ts";
 import { tcprules } from "./src/commands/tcprules.ts";
 import { tcprulescheck } from "./src/commands/tcprulescheck.ts";
+import { WORKER_COMMAND } from "./src/privsep/worker_handle.ts";
+import { worker } from "./src/privsep/worker.ts";
 import { currentRuntime } from "./src/runtime/current.ts";
+
+/** What a runtime is told to run, for a worker: this file, wherever it lies. */
+const MAIN = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url) : import.meta.url;
 
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
@@ -20,7 +26,8 @@ async function main(): Promise<number> {
   };
   if (names.includes("tcprules")) return await tcprules(argv, io);
   if (names.includes("tcprulescheck")) return await tcprulescheck(argv, io);
-  return await sslserver(argv, process.env, currentRuntime);
+  if (names[0] === WORKER_COMMAND) return await worker(await currentRuntime());
+  return await sslserver(argv, process.env, currentRuntime, MAIN);
 }
 
 process.exit(await main());

@@ -3,13 +3,13 @@
 
 import os from "node:os";
 import { DnsConfig } from "./admit/dns_config.ts";
-import { Limits, parseLimit, parseRate } from "./admit/limits.ts";
+import { type Counter, Limits, parseLimit, parseRate } from "./admit/limits.ts";
 import { hostOperand } from "./admit/names.ts";
 import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
-import { PathRules } from "./admit/rules_file.ts";
 import type { Deps } from "./deps.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
+import { type Files, localFiles } from "./files.ts";
 import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
@@ -34,14 +34,27 @@ const DAY = 86_400_000;
 /** DNS questions at once at most; each has a socket and a port of its own (28,000 by default). */
 const MAX_QUESTIONS = 4096;
 
+/** What is not made from options and environment. */
+export interface Given {
+  keyPair?: KeyPair | undefined;
+  handler?: Handler | undefined;
+  /** Of encrypted keys (-3), which can be read only once. */
+  password?: string | undefined;
+  /** Where files come from, who starts programs and who counts, in a worker. */
+  files?: Files;
+  programs?: Programs;
+  counter?: Counter;
+  /** For what is said once for all workers: at start, and when a file has changed. */
+  announce?: Log;
+}
+
 /** A server that only needs to be started. */
 export interface Assembled {
-  address: ListenAddress;
   deps: Deps;
   /** Reads certificates, authorities and rules again (SIGHUP). */
   reload(): void;
-  /** Of encrypted keys (-3); descriptor 3 can be read only once. */
-  password: string | undefined;
+  /** Looks at all files again when the next connection comes. */
+  expire(): void;
   /** Ends what runs beside the connections. */
   close(): void;
 }
@@ -53,10 +66,11 @@ export async function assemble(
   env: Env,
   runtime: Runtime,
   log: Log,
-  source: { keyPair?: KeyPair; handler?: Handler; programs?: Programs } = {},
+  given: Given = {},
 ): Promise<Assembled> {
-  refuseUnfinished(env);
-  if (source.handler && options.delayed) {
+  refuseTicketKeys(env);
+  const { files: from = localFiles, announce = log } = given;
+  if (given.handler && options.delayed) {
     throw new UsageError("a handler cannot begin in the clear: -n is for programs");
   }
   const { libc } = runtime;
@@ -71,29 +85,25 @@ export async function assemble(
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
   const resolver = new Resolver({
-    config: new DnsConfig({ env }),
+    config: new DnsConfig({ env, files: from }),
     onAnswer: (status) => metrics.asked(status),
     // A question for each connection that may wait for one, and some for our own names: with fewer,
     // clients from zones that never answer would hold up all others.
     limits: { inFlight: Math.min(options.pending, MAX_QUESTIONS) + 16 },
   });
-  const address = await listenAddress(options, resolver);
   const clientAuths = new ClientAuths({
     option: options.clientCertificate,
     env: (name) => env[name],
-    log,
+    log: announce,
+    files: from,
   });
-  const password = options.keyPassword ? readPassword(runtime) : undefined;
-  const { contexts, names } = makeContexts(options, env, runtime, log, clientAuths, {
-    password,
-    keyPair: source.keyPair,
-  });
+  const { contexts, names } = makeContexts(env, runtime, announce, clientAuths, given);
   if (env["DHFILE"]) {
-    log.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
+    announce.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
   }
   const limits = new Limits({ programs: options.concurrency, now: () => performance.now() });
   const book = (file: string | undefined): RuleBook | undefined =>
-    file === undefined ? undefined : new RuleBook(new PathRules(file), {
+    file === undefined ? undefined : new RuleBook(from.rules(file), {
       allowMissing: options.allowMissingRules,
       now: () => performance.now(),
     });
@@ -105,7 +115,7 @@ export async function assemble(
     options.command,
     baseEnvironment(env),
   );
-  const programs = source.programs ?? direct;
+  const programs = given.programs ?? direct;
   const deps: Deps = {
     runtime,
     options,
@@ -124,7 +134,7 @@ export async function assemble(
     admission: {
       options,
       log,
-      limits,
+      limits: given.counter ?? limits,
       ask: {
         perAddress: parseLimit("MAXCONIP", env["MAXCONIP"]),
         rate: parseRate(env["MAXCONRATE"]),
@@ -136,13 +146,17 @@ export async function assemble(
       earlyRules,
     },
     programs,
-    handler: source.handler && { serve: source.handler, programs: direct },
+    handler: given.handler && { serve: given.handler, programs: direct },
   };
   const daily = setInterval(() => contexts.warnOfExpiry(), DAY);
   return {
-    address,
     deps,
-    password,
+    expire() {
+      contexts.expire();
+      clientAuths.expire();
+      rules?.expire();
+      earlyRules?.expire();
+    },
     reload() {
       contexts.reload();
       clientAuths.reload();
@@ -157,30 +171,34 @@ export async function assemble(
 }
 
 function makeContexts(
-  options: Options,
   env: Env,
   runtime: Runtime,
   log: Log,
   clientAuths: ClientAuths,
-  { password, keyPair }: { password: string | undefined; keyPair: KeyPair | undefined },
+  { password, keyPair, files }: Given,
 ): { contexts: Contexts; names: ServerNames } {
-  const made = options.selfSigned ? makeSelfSigned(ownNames(options.host)) : undefined;
   const contexts = new Contexts({
     runtime,
     log,
     env: (name) => env[name],
     password,
-    keyPair: made ? { chain: made.certPem, key: made.keyPem } : keyPair,
+    keyPair,
+    ...(files ? { files } : {}),
   });
   const names = new ServerNames(contexts, Object.entries(env));
   names.prepare(clientAuths.get());
   contexts.warnOfExpiry();
-  if (made) {
-    log.notice(`self-signed certificate, SHA-256 fingerprint ${made.fingerprintSha256}`, {
-      fingerprint: made.fingerprintSha256,
-    });
-  }
   return { contexts, names };
+}
+
+/** The throw-away certificate of --self-signed, if it is wanted. */
+export function selfSigned(options: Options, log: Log): KeyPair | undefined {
+  if (!options.selfSigned) return undefined;
+  const { certPem, keyPem, fingerprintSha256 } = makeSelfSigned(ownNames(options.host));
+  log.notice(`self-signed certificate, SHA-256 fingerprint ${fingerprintSha256}`, {
+    fingerprint: fingerprintSha256,
+  });
+  return { chain: certPem, key: keyPem };
 }
 
 /** Names and addresses of this host, for the self-signed certificate. */
@@ -191,7 +209,8 @@ function ownNames(host: string): string[] {
   return [os.hostname(), ...(literalHost(host) ? [] : [host]), ...addresses];
 }
 
-async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
+/** Where to listen; a name is looked up. Throws `FatalError`. */
+export async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
   const { host, family, backlog } = options;
   const port = portNumber(options.port);
   const literal = literalHost(host);
@@ -203,8 +222,9 @@ async function listenAddress(options: Options, resolver: Resolver): Promise<List
 /** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */
 const MAX_PASSWORD = 4096;
 
-/** One NUL-terminated password (-3). The descriptor is closed: no program gets it. */
-function readPassword({ libc, name }: Runtime): string {
+/** One NUL-terminated password (-3), if there is one to be read. The descriptor is closed: no program gets it. */
+export function readPassword(options: Options, { libc, name }: Runtime): string | undefined {
+  if (!options.keyPassword) return undefined;
   if (!libc) {
     throw new Unsupported(
       "read the key's password (-3)",
@@ -226,13 +246,8 @@ function readPassword({ libc, name }: Runtime): string {
   }
 }
 
-/** Options and settings that this version knows and cannot honour are refused, not swallowed. */
-function refuseUnfinished(env: Env): void {
-  const refuse = (what: string): never => {
-    throw new UsageError(`${what} is not supported by ${PRODUCT}`, `unset ${what.slice(1)}`);
-  };
-  for (const name of ["SSL_CHROOT", "SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP"]) {
-    if (env[name]) refuse(`$${name}`);
-  }
-  if (env["TICKETKEYFILE"]) refuse("$TICKETKEYFILE");
+/** Settings that no runtime can honour are refused, not swallowed: neither lets ticket keys be set. */
+function refuseTicketKeys(env: Env): void {
+  if (!env["TICKETKEYFILE"]) return;
+  throw new UsageError(`$TICKETKEYFILE is not supported by ${PRODUCT}`, "unset TICKETKEYFILE");
 }

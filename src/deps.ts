@@ -1,5 +1,6 @@
 /** What the stages need beyond the connection: made once, by whoever starts the server. */
 
+import process from "node:process";
 import type { AdmitDeps } from "./admit.ts";
 import type { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
@@ -28,4 +29,14 @@ export interface Deps {
   programs: Programs;
   /** Serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
+}
+
+/** A mistake of ours in one connection's callback must not end all others. */
+export function keepGoing(log: Log): void {
+  const report = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+    log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);
+  };
+  process.on("uncaughtException", report);
+  process.on("unhandledRejection", report);
 }

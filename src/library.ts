@@ -3,9 +3,10 @@
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { assemble } from "./assemble.ts";
+import { assemble, listenAddress, selfSigned } from "./assemble.ts";
 import { UsageError } from "./errors.ts";
 import type { Handler } from "./handler.ts";
+import { listen } from "./listen.ts";
 import { Log } from "./log.ts";
 import { defaults, type Options } from "./options.ts";
 import { network } from "./option_table.ts";
@@ -78,17 +79,15 @@ export async function serve(
     ...(options.log ? { write: options.log } : {}),
   });
   const runtime = await currentRuntime();
-  const { address, deps, close } = await assemble(
-    commandOptions(options, handler),
-    options.env ?? process.env,
-    runtime,
-    log,
-    {
-      ...(options.cert === undefined ? {} : { keyPair: keyPair(options.cert, options.key) }),
-      ...(typeof handler === "function" ? { handler } : {}),
-    },
-  );
-  const server = serveConnections(address, deps);
+  const asked = commandOptions(options, handler);
+  const { deps, close } = await assemble(asked, options.env ?? process.env, runtime, log, {
+    keyPair: options.cert === undefined
+      ? selfSigned(asked, log)
+      : keyPair(options.cert, options.key),
+    handler: typeof handler === "function" ? handler : undefined,
+  });
+  const address = await listenAddress(asked, deps.admission.resolver);
+  const server = serveConnections((onSocket) => listen(runtime, address, onSocket), deps);
   const closed = server.closed.then(close);
   options.signal?.addEventListener("abort", () => server.end());
   if (options.signal?.aborted) server.end();

@@ -2,6 +2,7 @@
 
 import fs from "node:fs";
 import { FatalError, reason, Unsupported } from "./errors.ts";
+import type { Libc } from "./runtime/libc.ts";
 import type { Listener, Runtime, Socket } from "./runtime/runtime.ts";
 
 /** Where to listen, with everything looked up. */
@@ -62,29 +63,36 @@ export function portNumber(port: string, services = "/etc/services"): number {
   );
 }
 
-/** Binds and listens. Connections may come at once, before this returns. Throws `FatalError`. */
-export function listen(
-  runtime: Runtime,
-  address: ListenAddress,
-  onSocket: (socket: Socket) => void,
-): Listener {
+/** Binds and listens: the descriptor. Needs libc. Throws `FatalError`. */
+export function listenSocket(libc: Libc, address: ListenAddress): number {
   const { ip, port, dualStack, backlog } = address;
-  const { libc } = runtime;
-  try {
-    if (!libc) {
-      if (address.interface) throw needsFfi(runtime, "bind to an interface (-I)");
-      if (ip === "::" && !dualStack) throw needsFfi(runtime, "listen on IPv6 alone (host ::)");
-      return runtime.listen({ ip, port, backlog }, onSocket);
-    }
-    const { fd } = libc.listenSocket({
+  return naming(address, () =>
+    libc.listenSocket({
       ip,
       port,
       family: ip.includes(":") ? 6 : 4,
       backlog,
       v6only: !dualStack,
       ...(address.interface ? { scopeId: libc.interfaceIndex(address.interface) } : {}),
-    });
-    return runtime.listenDescriptor(fd, backlog, onSocket);
+    }).fd);
+}
+
+/** Listens by the runtime's own means, where there is no libc. Throws `FatalError`. */
+export function listenWithoutLibc(
+  runtime: Runtime,
+  address: ListenAddress,
+  onSocket: (socket: Socket) => void,
+): Listener {
+  const { ip, port, dualStack, backlog } = address;
+  if (address.interface) throw needsFfi(runtime, "bind to an interface (-I)");
+  if (ip === "::" && !dualStack) throw needsFfi(runtime, "listen on IPv6 alone (host ::)");
+  return naming(address, () => runtime.listen({ ip, port, backlog }, onSocket));
+}
+
+/** Says which address it is about. */
+function naming<T>({ ip, port }: ListenAddress, listen: () => T): T {
+  try {
+    return listen();
   } catch (error) {
     if (error instanceof FatalError) throw error;
     throw new FatalError(
@@ -93,6 +101,18 @@ export function listen(
       hint((error as { code?: string }).code, port),
     );
   }
+}
+
+/** Binds and listens in one process. Connections may come at once, before this returns. Throws
+ *  `FatalError`. */
+export function listen(
+  runtime: Runtime,
+  address: ListenAddress,
+  onSocket: (socket: Socket) => void,
+): Listener {
+  const { libc } = runtime;
+  if (!libc) return listenWithoutLibc(runtime, address, onSocket);
+  return runtime.listenDescriptor(listenSocket(libc, address), address.backlog, onSocket);
 }
 
 function needsFfi(runtime: Runtime, what: string): Unsupported {

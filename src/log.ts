@@ -30,6 +30,8 @@ export interface LogOptions {
   /** Where lines go; default: stderr. */
   write?: (lines: string) => void;
   now?: () => Date;
+  /** While true nothing is written. */
+  muted?: () => boolean;
 }
 
 export class Log {
@@ -131,9 +133,14 @@ export class Log {
     });
   }
 
-  /** `status` is the wait status: exit code × 256, or the signal's number. */
-  ended(pid: number, status: number): void {
-    this.#line(2, `ended by ${pid} status ${status}`, () => ({ event: "ended", pid, status }));
+  /** `status` is the wait status: exit code × 256, or the signal's number. Undefined: nobody knows, as
+   *  the monitor has gone before the program. */
+  ended(pid: number, status: number | undefined): void {
+    this.#line(
+      2,
+      `ended by ${pid} status ${status ?? "unknown"}`,
+      () => ({ event: "ended", pid, status: status ?? null }),
+    );
   }
 
   /** Writes what has gathered; called when the event loop's turn ends, and before an exit. */
@@ -154,7 +161,7 @@ export class Log {
   }
 
   #line(verbosity: number, text: string, facts: () => Record<string, unknown>): void {
-    if (this.options.verbosity < verbosity) return;
+    if (this.options.verbosity < verbosity || this.options.muted?.()) return;
     if (this.#lines.length === 0) setImmediate(() => this.flush());
     if (this.options.form === "text") {
       this.#lines.push(`${this.options.name}: ${text}\n`);

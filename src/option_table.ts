@@ -1,6 +1,7 @@
 /** Every option of the command line, once: name, value, help line and what it sets. Parser, --help,
  *  completions and a test of the papers all read this table. */
 
+import os from "node:os";
 import { type Network, parseNetwork } from "./codec/ip.ts";
 import { UsageError } from "./errors.ts";
 import { parseMetricsAddress, WANTED } from "./metrics/address.ts";
@@ -27,6 +28,7 @@ export interface OptionGroup {
 
 /** Largest values accepted: what the system's own types hold, or what nobody means. */
 const MAX = {
+  workers: 256,
   count: 1_000_000,
   seconds: 2_000_000,
   backlog: 65_535,
@@ -143,6 +145,26 @@ export const OPTIONS: readonly OptionGroup[] = [
       flag("-Z", "require none (default)", (o) => o.clientCertificate = "none"),
       flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
       flag("--self-signed", "serve with a throw-away certificate", (o) => o.selfSigned = true),
+    ],
+  },
+  {
+    title: "Processes",
+    options: [
+      {
+        name: "--workers",
+        value: "n|auto",
+        help: "processes that speak to the network (1); 0: no monitor",
+        set(o, value) {
+          o.workers = value === "auto"
+            ? os.availableParallelism()
+            : wholeNumber("--workers", value, 0, MAX.workers);
+        },
+      },
+      seconds(
+        "--drain-timeout",
+        "seconds that connections may last after SIGTERM",
+        (o, n) => o.drainTimeout = n,
+      ),
     ],
   },
   {

@@ -14,6 +14,11 @@ export interface Options {
   log: "text" | "json";
   /** -1: the port goes to stdout when connections can come in. */
   printPort: boolean;
+  /** --workers: how many processes speak to the network; 0: one process does everything. Undefined:
+   *  1, or 0 where this process may not start itself again. */
+  workers: number | undefined;
+  /** --drain-timeout: seconds that connections may last after SIGTERM. Undefined: as they like. */
+  drainTimeout: number | undefined;
   /** --notify-fd: where s6 waits for a newline. */
   notifyFd: number | undefined;
   /** -4, -6: address family in which `host` is resolved. */
@@ -84,6 +89,8 @@ export function defaults(): Options {
     verbosity: 1,
     log: "text",
     printPort: false,
+    workers: undefined,
+    drainTimeout: undefined,
     notifyFd: undefined,
     family: undefined,
     concurrency: 40,

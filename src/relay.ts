@@ -14,10 +14,10 @@ import type { Sink, Socket, Source, Stream } from "./runtime/runtime.ts";
 const LINGER = 10_000;
 
 export interface Relay {
-  /** The program's wait status, when the program has been reaped and its output has been handed to
+  /** The program's wait status (undefined: not known), when the program has been reaped and its output has been handed to
    *  the system or cannot be delivered any more. The client's side may linger a little. Never, if
    *  the relay was stopped. */
-  readonly status: Promise<number>;
+  readonly status: Promise<number | undefined>;
   /** Leaves both streams as they are, paused, for somebody else to take over. */
   stop(): void;
 }
@@ -26,7 +26,7 @@ export interface Relay {
 export interface ProgramEnds {
   readonly input: Sink;
   readonly output: Source;
-  readonly exited: Promise<number>;
+  readonly exited: Promise<number | undefined>;
   kill(signal: "SIGTERM"): boolean;
 }
 
@@ -55,15 +55,16 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
   let clientGone = false;
   let outputDone = false;
   let status: number | undefined;
+  let reaped = false;
   let stopped = false;
-  const { promise, resolve } = Promise.withResolvers<number>();
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
   const touch = (): void => {
     last = Date.now();
   };
 
   /** Both the program and its output are done: the connection no longer counts. */
   const finish = (): void => {
-    if (status === undefined || !outputDone || stopped) return;
+    if (!reaped || !outputDone || stopped) return;
     clearTimeout(timer);
     input.destroy();
     if (!clientGone) linger(channel, options);
@@ -98,7 +99,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
     }
     channel.destroy();
     loseClient();
-    if (status === undefined) program.kill("SIGTERM");
+    if (status === undefined) program.kill("SIGTERM"); // not reaped, or nobody knows
   };
   let timer = setTimeout(check, idle);
 
@@ -141,6 +142,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
 
   program.exited.then((wait) => {
     status = wait;
+    reaped = true;
     finish();
   });
   if (channel.gone) queueMicrotask(loseClient);

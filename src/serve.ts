@@ -15,63 +15,98 @@ import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe, giveUp } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
-import { listen, type ListenAddress } from "./listen.ts";
 import { ownPid } from "./log.ts";
 import { isHealthCheck, meetClient, plainStream } from "./proxy.ts";
 import { relay, type RelayOptions } from "./relay.ts";
-import { HandshakeError, type Program, type Socket, type Stream } from "./runtime/runtime.ts";
+import {
+  HandshakeError,
+  type Listener,
+  type Program,
+  type Socket,
+  type Stream,
+} from "./runtime/runtime.ts";
 import { logStatus, start } from "./start.ts";
 import { type Channel, channelVariables, secure } from "./tls.ts";
 import { plainPhase } from "./tls/delayed.ts";
 
 export interface Server {
   readonly port: number;
-  /** Stops listening at once; connections go on. */
-  drain(): void;
+  /** Stops listening; connections go on. Those without a program may take a second to come to it, or
+   *  `patience` milliseconds. */
+  drain(patience?: number): void;
   /** Ends connections and programs too; a program that has not obeyed SIGTERM after `grace`
    *  milliseconds gets SIGKILL. */
   end(grace?: number): void;
+  /** Resolves after `drain` when every connection that is left has its program. */
+  readonly settled: Promise<void>;
   /** Resolves when the last connection has ended after `drain` or `end`. */
   readonly closed: Promise<void>;
 }
 
-/** Listens and serves until `drain` or `end`. Throws `FatalError` when it cannot listen. */
-export function serve(address: ListenAddress, deps: Deps): Server {
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
+/** How long a connection without a program may hold the exit up, in milliseconds. */
+const PATIENCE = 1000;
+
+/** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
+export function serve(
+  listen: (onSocket: (socket: Socket) => void) => Listener,
+  deps: Deps,
+): Server {
+  const settled = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
   const connections = new Set<Connection>();
+  /** Those without a program. */
+  const early = new Set<Connection>();
   const programs = new Set<Program>();
   let draining = false;
+  let listening = true;
   let ending = false;
-  const settle = (): void => {
+  const look = (): void => {
+    if (!draining || listening) return;
+    if (early.size === 0) settled.resolve();
     // A client may still be reading what its program has left.
-    if (draining && connections.size === 0 && (ending || deps.gate.open === 0)) resolve();
+    if (connections.size === 0 && (ending || deps.gate.open === 0)) closed.resolve();
   };
-  const listener = listen(deps.runtime, address, (socket) => {
+  const listener = listen((socket) => {
     const conn = describe(socket, deps.options, deps.metrics.watch());
     connections.add(conn);
-    handle(conn, deps, programs).finally(() => {
+    early.add(conn);
+    const started = (): void => {
+      if (early.delete(conn)) look();
+    };
+    handle(conn, deps, programs, started).finally(() => {
       connections.delete(conn);
-      settle();
+      early.delete(conn);
+      look();
     });
   });
   deps.gate.listener = listener;
-  deps.gate.onLeave = settle;
-  const drain = (): void => {
+  deps.gate.onLeave = look;
+  const dismiss = (): void => {
+    for (const conn of early) giveUp(conn, "the server is shutting down");
+  };
+  const drain = (patience = PATIENCE): void => {
     if (draining) return;
     draining = true;
-    listener.close();
-    // Who has not said a word has nothing to lose, and could hold up the exit for -T seconds.
-    for (const conn of deps.gate.silent) giveUp(conn, "the server is shutting down");
-    settle();
+    // Who stands in the kernel's queue would be reset: the turn that is under way accepts them.
+    setImmediate(() =>
+      setImmediate(() => {
+        listener.close();
+        listening = false;
+        if (patience === 0) dismiss();
+        look();
+      })
+    );
+    if (patience > 0) setTimeout(dismiss, patience).unref();
   };
   return {
     port: listener.port,
-    closed,
+    settled: settled.promise,
+    closed: closed.promise,
     drain,
     end(grace = 0) {
       ending = true;
       drain();
-      settle();
+      look();
       for (const conn of connections) giveUp(conn, "the server is shutting down");
       for (const program of programs) program.kill("SIGTERM");
       setTimeout(() => {
@@ -82,7 +117,12 @@ export function serve(address: ListenAddress, deps: Deps): Server {
 }
 
 /** One connection through all stages. Never rejects. */
-async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Promise<void> {
+async function handle(
+  conn: Connection,
+  deps: Deps,
+  programs: Set<Program>,
+  started: () => void,
+): Promise<void> {
   const { gate, log, options } = deps;
   let relaying = false;
   gate.enter(conn);
@@ -102,6 +142,7 @@ async function handle(conn: Connection, deps: Deps, programs: Set<Program>): Pro
     programs.add(program);
     relaying = true;
     gate.begin();
+    started();
     const status = await (channel
       ? converse(conn, program, channel, deps)
       : converseDelayed(conn, program, deps, begin));
@@ -134,7 +175,7 @@ function converse(
   program: Program,
   channel: Channel,
   deps: Deps,
-): Promise<number> {
+): Promise<number | undefined> {
   logTls(program, channel, deps);
   const options = { ...relayOptions(conn, deps), banner: deps.options.banner };
   return relay(channel.stream, program, options).status;
@@ -146,7 +187,7 @@ async function converseDelayed(
   program: Program,
   deps: Deps,
   begin: Uint8Array = new Uint8Array(0),
-): Promise<number> {
+): Promise<number | undefined> {
   const ends = program.delayed;
   if (!ends) throw new Error("the program was not started for UCSPI-TLS");
   const options = relayOptions(conn, deps);

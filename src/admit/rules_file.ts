@@ -58,21 +58,23 @@ export class PathRules implements RulesSource {
 /** Files that are handed over already open, each replacing the one before: how a jailed worker,
  *  which cannot open the path, gets its rules. */
 export class HandedRules implements RulesSource {
-  #file: RulesFile | undefined;
+  #file: RulesFile | Error | undefined;
   #retired: RulesFile[] = [];
   #serial = 0;
 
   constructor(readonly name: string) {}
 
-  /** Takes `file` over; undefined when the path holds none any more. The reader may still be
-   *  using the one before, which is therefore closed when the next one is opened. */
-  hand(file: RulesFile | undefined): void {
-    if (this.#file) this.#retired.push(this.#file);
+  /** Takes `file` over; undefined when the path holds none any more, an Error when it cannot be read.
+   *  The reader may still be using the one before, which is therefore closed when the next one is
+   *  opened. */
+  hand(file: RulesFile | Error | undefined): void {
+    if (this.#file && !(this.#file instanceof Error)) this.#retired.push(this.#file);
     this.#file = file;
     this.#serial++;
   }
 
   stamp(): string | undefined {
+    if (this.#file instanceof Error) throw this.#file;
     return this.#file && String(this.#serial);
   }
 
@@ -80,6 +82,7 @@ export class HandedRules implements RulesSource {
     for (const old of this.#retired) old.close();
     this.#retired = [];
     const file = this.#file;
+    if (file instanceof Error) throw file;
     return file && {
       stamp: String(this.#serial),
       size: file.size,

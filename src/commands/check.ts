@@ -2,7 +2,14 @@
  *  One line per finding on stdout; exit code 0: nothing to say, 1: warnings, 111: it would not work.
  *  What is wrong in one place does not keep it from looking at the others. */
 
-import { assemble, type Assembled, type Env } from "../assemble.ts";
+import {
+  assemble,
+  type Assembled,
+  type Env,
+  listenAddress,
+  readPassword,
+  selfSigned,
+} from "../assemble.ts";
 import { servingUser } from "../check/access.ts";
 import { checkSite, type SitePairs, sites } from "../check/certificates.ts";
 import { checkCiphers } from "../check/ciphers.ts";
@@ -23,17 +30,18 @@ import { write } from "./print.ts";
 export async function check(options: Options, env: Env, runtime: Runtime): Promise<number> {
   const findings = new Findings();
   checkSettings(options, env, runtime, findings);
-  const assembled = await start(options, env, runtime, findings);
+  const started = await start(options, env, runtime, findings);
+  const { assembled, password } = started ?? {};
   const who = servingUser(options, runtime);
   if (!options.selfSigned && (assembled || !options.keyPassword)) {
     const found = sites(env)
-      .map((site) => checkSite(site, who, assembled?.password, findings))
+      .map((site) => checkSite(site, who, password, findings))
       .filter((pairs): pairs is SitePairs => pairs !== undefined);
     if (runtime.cipherLists) { for (const pairs of found) await checkCiphers(pairs, findings); }
   }
   const asked = assembled?.deps.clientAuths.get() !== undefined;
   if (asked) checkTrust((name) => env[name], who, findings);
-  const address = assembled?.address ?? literalAddress(options);
+  const address = started?.address ?? literalAddress(options);
   await checkPorts(runtime, address, options, findings);
   if (assembled) checkDescriptors(assembled.deps.gate.options.descriptors, options, findings);
   const asksDns = options.remoteName || options.localName === undefined;
@@ -48,13 +56,19 @@ export async function check(options: Options, env: Env, runtime: Runtime): Promi
   return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
 }
 
+interface Started {
+  assembled: Assembled;
+  address: ListenAddress;
+  password: string | undefined;
+}
+
 /** The start, as far as it goes. */
 async function start(
   options: Options,
   env: Env,
   runtime: Runtime,
   findings: Findings,
-): Promise<Assembled | undefined> {
+): Promise<Started | undefined> {
   const log = new Log({
     verbosity: 1,
     form: "text",
@@ -62,7 +76,11 @@ async function start(
     write: (lines) => fromLog(lines, findings),
   });
   try {
-    return await assemble(options, env, runtime, log);
+    const password = readPassword(options, runtime);
+    const given = { password, keyPair: selfSigned(options, log) };
+    const assembled = await assemble(options, env, runtime, log, given);
+    const address = await listenAddress(options, assembled.deps.admission.resolver);
+    return { assembled, address, password };
   } catch (error) {
     findings.failure(error);
     return undefined;

@@ -1,29 +1,25 @@
 /** The command `sslserver`: from arguments to a running server and an exit code. */
 
 import fs from "node:fs";
-import process from "node:process";
-import { assemble, type Env } from "../assemble.ts";
-import { check } from "./check.ts";
-import type { Deps } from "../deps.ts";
+import type { Env } from "../assemble.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+import { inheritedListener } from "../handover.ts";
 import { Log } from "../log.ts";
-import { type Endpoint, listenMetrics } from "../metrics/endpoint.ts";
-import { expose } from "../metrics/exposition.ts";
-import { describeServer } from "../metrics/server.ts";
-import { type Options, parseOptions, USAGE } from "../options.ts";
-import { print } from "./print.ts";
-import { dropPrivileges } from "../privileges.ts";
+import { parseOptions, USAGE } from "../options.ts";
+import { means, supervise } from "../privsep/supervise.ts";
+import { readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { serve, type Server } from "../serve.ts";
+import { check } from "./check.ts";
+import { print } from "./print.ts";
+import { serveAlone } from "./single.ts";
 
-/** How long programs may take to obey the second SIGTERM, in milliseconds. */
-const GRACE = 5000;
-
-/** Runs the server to its end. Never rejects. `loadRuntime` is called once there is work for it. */
+/** Runs the server to its end. Never rejects. `loadRuntime` is called once there is work for it; `main`
+ *  is the module that was run, for the workers. */
 export async function sslserver(
   argv: readonly string[],
   env: Env,
   loadRuntime: () => Promise<Runtime>,
+  main: string,
 ): Promise<number> {
   let log = new Log({ verbosity: 1, form: "text", name: "sslserver" });
   try {
@@ -36,7 +32,12 @@ export async function sslserver(
     log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
     const runtime = await loadRuntime();
     if (options.check) return await check(options, env, runtime);
-    await run(options, env, runtime, log);
+    const inherited = inheritedListener(env, runtime, options);
+    const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
+    const split = means(options, runtime, main);
+    const supervised = { inherited, tell };
+    if (split) await supervise(options, argv, env, runtime, log, split, supervised);
+    else await serveAlone(options, env, runtime, log, supervised);
     log.flush();
     return EXIT.ok;
   } catch (error) {
@@ -52,67 +53,4 @@ export async function sslserver(
     log.fatal(`unable to go on: ${reason(error)}`);
     return EXIT.system;
   }
-}
-
-async function run(options: Options, env: Env, runtime: Runtime, log: Log): Promise<void> {
-  const { address, deps, reload, close } = await assemble(options, env, runtime, log);
-  const endpoint = await metricsEndpoint(deps);
-  let server: Server | undefined;
-  try {
-    server = serve(address, deps);
-    dropPrivileges(options, runtime, log);
-    // Before the port is told: who waits for it may send a signal at once.
-    onSignals(runtime, server, reload, endpoint);
-    if (options.printPort) fs.writeSync(1, `${server.port}\n`);
-  } catch (error) {
-    server?.end();
-    endpoint?.close();
-    throw error;
-  }
-  keepGoing(log);
-  await server.closed;
-  close();
-}
-
-/** Where the metrics are fetched, when somebody wants them. */
-async function metricsEndpoint(deps: Deps): Promise<Endpoint | undefined> {
-  const { options, metrics: { registry }, log } = deps;
-  if (!options.metrics || !registry) return undefined;
-  describeServer(registry, deps);
-  const endpoint = await listenMetrics(options.metrics, {
-    text: () => expose(registry.families()),
-    onError: (error) => log.error(`unable to answer with metrics: ${reason(error)}`),
-  });
-  log.notice(`metrics at ${endpoint.where}`, { metrics: endpoint.where });
-  return endpoint;
-}
-
-/** A mistake of ours in one connection's callback must not end all others. */
-function keepGoing(log: Log): void {
-  const report = (error: unknown): void => {
-    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-    log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);
-  };
-  process.on("uncaughtException", report);
-  process.on("unhandledRejection", report);
-}
-
-/** TERM drains, and ends at the second time; HUP reads again. */
-function onSignals(
-  runtime: Runtime,
-  server: Server,
-  reload: () => void,
-  endpoint: Endpoint | undefined,
-): void {
-  let stopping = false;
-  const stop = (): void => {
-    endpoint?.close(); // a successor may bind it as early as the port
-    if (!stopping) server.drain();
-    else server.end(GRACE);
-    stopping = true;
-  };
-  runtime.onSignal("SIGTERM", stop);
-  runtime.onSignal("SIGINT", stop);
-  runtime.onSignal("SIGHUP", reload);
-  runtime.onSignal("SIGPIPE", () => {});
 }

@@ -5,9 +5,12 @@
 import fs from "node:fs";
 import net from "node:net";
 import process from "node:process";
+import type { Deps } from "../deps.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { MetricsAddress } from "./address.ts";
+import { expose } from "./exposition.ts";
 import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
+import { describeServer } from "./server.ts";
 
 /** Connections at once; a scraper needs one. */
 const MAX_CONNECTIONS = 8;
@@ -187,4 +190,20 @@ function words(address: MetricsAddress): string {
   if ("path" in address) return address.path;
   const { host, port } = address;
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Where the metrics are fetched, when somebody wants them; said in the log unless `quiet`. Throws `FatalError`. */
+export async function metricsEndpoint(
+  deps: Deps,
+  quiet = false,
+): Promise<Endpoint | undefined> {
+  const { options, metrics: { registry }, log } = deps;
+  if (!options.metrics || !registry) return undefined;
+  describeServer(registry, deps);
+  const endpoint = await listenMetrics(options.metrics, {
+    text: () => expose(registry.families()),
+    onError: (error) => log.error(`unable to answer with metrics: ${reason(error)}`),
+  });
+  if (!quiet) log.notice(`metrics at ${endpoint.where}`, { metrics: endpoint.where });
+  return endpoint;
 }

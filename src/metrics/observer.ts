@@ -23,8 +23,8 @@ export interface Watch {
   /** The program is about to be started. */
   starting(): void;
   started(): void;
-  /** The program has ended with this wait status. */
-  ended(status: number): void;
+  /** The program has ended with this wait status, if that is known. */
+  ended(status: number | undefined): void;
   /** Whatever stage it was in has failed. Only the first call counts. */
   failed(why: unknown): void;
   /** The last word. */

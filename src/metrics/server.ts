@@ -156,7 +156,8 @@ class ConnectionWatch implements Watch {
     this.#stage = "other";
   }
 
-  ended(status: number): void {
+  ended(status: number | undefined): void {
+    if (status === undefined) return;
     this.#metrics.endings.add(endingOf(status));
   }
 

@@ -107,6 +107,7 @@ const COMMON: Record<string, Signature> = {
   open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
   close: f("i32", "i32"),
   read: f("i64", "i32", "memory", "u64"),
+  pread: f("i64", "i32", "memory", "u64", "i64"),
   write: f("i64", "i32", "memory", "u64"),
   getrlimit: f("i32", "i32", "memory"),
   setrlimit: f("i32", "i32", "memory"),

@@ -28,6 +28,8 @@ export interface DescriptorCalls {
   /** Up to `n` bytes (at most 1 MiB), none at the end; undefined if there are none yet (EAGAIN).
    *  Blocks on a blocking descriptor. */
   read(fd: number, n: number): Memory | undefined;
+  /** Up to `n` bytes (at most 1 MiB) from `offset` on, none at the end. Of a file only. */
+  readAt(fd: number, n: number, offset: number): Memory;
   /** How many of `bytes` were taken; undefined if it would have to wait (EAGAIN). */
   write(fd: number, bytes: Uint8Array): number | undefined;
   /** Everything up to the end. Throws if that is more than `cap` bytes, and EAGAIN if a
@@ -109,6 +111,11 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
     setCloseOnExec,
     setNonBlocking: (fd, on) => setFlag(fd, F.getfl, F.setfl, O_NONBLOCK, on),
     read,
+
+    readAt(fd, n, offset) {
+      const bytes = memory(Math.min(n, MAX_READ));
+      return bytes.subarray(0, c.value("pread", fd, bytes, bytes.length, offset));
+    },
 
     write(fd, bytes) {
       // Empty memory has no address; and a write of nothing to a pipe says nothing.

@@ -37,6 +37,8 @@ export interface IdentityCalls {
   /** Sets real, effective and saved user id. */
   setUid(uid: number): void;
   getIds(): Ids;
+  /** True: the two calls below exist (Linux). */
+  readonly confines: boolean;
   /** From now on exec grants nothing: setuid files run as ordinary ones, in every thread and child.
    *  Throws Unsupported outside Linux. */
   prctlNoNewPrivs(): void;
@@ -170,6 +172,8 @@ export function identityCalls(c: Caller): IdentityCalls {
         sgid: undefined,
       };
     },
+
+    confines: os === "linux",
 
     prctlNoNewPrivs() {
       linuxOnly("refuse new privileges");

@@ -165,8 +165,9 @@ export interface Program {
   readonly input: Sink;
   /** The program's fd 1. */
   readonly output: Source;
-  /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped. */
-  readonly exited: Promise<number>;
+  /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped;
+   *  with undefined when that will not be known here (its monitor has gone before it). */
+  readonly exited: Promise<number | undefined>;
   /** By number or by name; false when the program is gone. */
   kill(signal: "SIGTERM" | "SIGKILL"): boolean;
 }

@@ -32,7 +32,15 @@ export interface ClientAuth {
   verify(chain: readonly Uint8Array[], host: string | undefined): ClientVerify;
 }
 
-const VARIABLES = ["CAFILE", "CADIR", "CCAFILE", "CCADIR", "CCAVERIFY", "VERIFYDEPTH", "CRLFILE"];
+export const CLIENT_AUTH_VARIABLES = [
+  "CAFILE",
+  "CADIR",
+  "CCAFILE",
+  "CCADIR",
+  "CCAVERIFY",
+  "VERIFYDEPTH",
+  "CRLFILE",
+];
 
 /** Looked at for changes once in so many milliseconds. */
 const RECHECK = 1000;
@@ -73,7 +81,7 @@ export class ClientAuths {
   get(overlay?: ReadonlyMap<string, string>): ClientAuth | undefined {
     const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
-    const key = VARIABLES.map((name) => lookup(name) ?? "\x01").join("\0");
+    const key = CLIENT_AUTH_VARIABLES.map((name) => lookup(name) ?? "\x01").join("\0");
     const known = this.#entries.get(key);
     if (known) {
       this.#entries.delete(key);
@@ -81,7 +89,7 @@ export class ClientAuths {
       if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
       return known.auth;
     }
-    const values = new Map(VARIABLES.map((name) => [name, lookup(name)]));
+    const values = new Map(CLIENT_AUTH_VARIABLES.map((name) => [name, lookup(name)]));
     const entry = this.#make((name) => values.get(name));
     this.#entries.set(key, entry);
     if (this.#entries.size > MAX_ENTRIES) {

@@ -38,10 +38,10 @@ export function plainPhase(
   program: Program,
   ends: DelayedEnds,
   options: RelayOptions,
-): Promise<{ status: number } | { request: Request }> {
+): Promise<{ status: number | undefined } | { request: Request }> {
   const tap = new Tap();
   const { promise, resolve, reject } = Promise.withResolvers<
-    { status: number } | { request: Request }
+    { status: number | undefined } | { request: Request }
   >();
   let asked: { environment: boolean } | undefined;
   let controlEnded = false;

@@ -200,8 +200,7 @@ function folderFiles(from: Files, folder: string): string[] {
     const why = systemReason(error);
     throw new FatalError(`unable to read CA folder ${folder}: ${why}`, EXIT.system, CA_HINT);
   }
-  const hashed = names.filter((name) => HASHED.test(name));
-  const wanted = hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));
+  const wanted = certificateNames(names);
   const why = wanted.length === 0
     ? "no file in it is named like a certificate"
     : wanted.length > MAX_FILES
@@ -212,6 +211,12 @@ function folderFiles(from: Files, folder: string): string[] {
     throw new FatalError(`unable to use CA folder ${folder}: ${why}`, EXIT.system, hint);
   }
   return wanted.map((name) => join(folder, name));
+}
+
+/** The names of a folder that count; see `TrustFiles.caDir`. */
+export function certificateNames(names: readonly string[]): string[] {
+  const hashed = names.filter((name) => HASHED.test(name));
+  return hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));
 }
 
 /** A pipe or a device is none: a handshake server must not hang on one. */

@@ -36,7 +36,7 @@ export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): 
     runtime.spawn({ command: ["/bin/sh", "-c", script], env: { PATH: "/usr/bin:/bin", ...env } });
 
   /** Output and status of a program that gets `input`. */
-  async function outcome(program: Program, input = ""): Promise<[string, number]> {
+  async function outcome(program: Program, input = ""): Promise<[string, number | undefined]> {
     const output = readAll(program.output);
     if (input !== "") program.input.write(bytes(input));
     program.input.end();

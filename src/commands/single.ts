@@ -1,0 +1,111 @@
+/** Serving in one process (--workers 0): for a runtime that may not start itself again, and the
+ *  simplest picture. It becomes -u and -g as a whole, once it listens. */
+
+import fs from "node:fs";
+import process from "node:process";
+import { assemble, type Env, listenAddress, readPassword, selfSigned } from "../assemble.ts";
+import { type Deps, keepGoing } from "../deps.ts";
+import { UsageError } from "../errors.ts";
+import { checkOperands, type InheritedListener } from "../handover.ts";
+import { listen } from "../listen.ts";
+import type { Log } from "../log.ts";
+import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
+import type { Options } from "../options.ts";
+import { IDENTITY_VARIABLES } from "../privsep/identity.ts";
+import { dropPrivileges } from "../privileges.ts";
+import type { Readiness } from "../readiness.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { serve, type Server } from "../serve.ts";
+
+/** How long programs may take to obey the second SIGTERM, in milliseconds. */
+export const GRACE = 5000;
+
+/** What a supervisor has given, and is told. */
+export interface Supervised {
+  inherited: InheritedListener | undefined;
+  tell: Readiness;
+}
+
+/** Serves until SIGTERM and the end of the last connection. Throws `FatalError`. */
+export async function serveAlone(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  log: Log,
+  { inherited, tell }: Supervised,
+): Promise<void> {
+  refuseIdentity(env);
+  const given = { password: readPassword(options, runtime), keyPair: selfSigned(options, log) };
+  const assembled = await assemble(options, env, runtime, log, given);
+  const { deps } = assembled;
+  const endpoint = await metricsEndpoint(deps);
+  let server: Server | undefined;
+  try {
+    server = await begin(deps, inherited);
+    dropPrivileges(options, runtime, log);
+    // Before the port is told: who waits for it may send a signal at once.
+    onSignals(server, assembled.reload, endpoint, options, runtime, tell);
+    if (options.printPort) fs.writeSync(1, `${server.port}\n`);
+    tell.ready();
+  } catch (error) {
+    server?.end();
+    endpoint?.close();
+    throw error;
+  }
+  keepGoing(log);
+  await server.closed;
+  assembled.close();
+}
+
+async function begin(deps: Deps, inherited: InheritedListener | undefined): Promise<Server> {
+  const { runtime, options, admission } = deps;
+  const address = await listenAddress(options, admission.resolver);
+  const { libc } = runtime;
+  if (!inherited || !libc) {
+    return serve((onSocket) => listen(runtime, address, onSocket), deps);
+  }
+  checkOperands(inherited, address, libc);
+  const { fd } = inherited;
+  return serve((onSocket) => runtime.listenDescriptor(fd, address.backlog, onSocket), deps);
+}
+
+/** One process that starts programs cannot be in a jail, nor somebody else than they. */
+function refuseIdentity(env: Env): void {
+  const name = IDENTITY_VARIABLES.find((name) => env[name]);
+  if (name === undefined) return;
+  throw new UsageError(
+    `$${name} asks for a worker of its own, and there is none (--workers 0)`,
+    "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
+  );
+}
+
+/** TERM drains, and ends at the second time; HUP reads again. */
+function onSignals(
+  server: Server,
+  reload: () => void,
+  endpoint: Endpoint | undefined,
+  { drainTimeout }: Options,
+  runtime: Runtime,
+  tell: Readiness,
+): void {
+  let stopping = false;
+  const stop = (): void => {
+    endpoint?.close(); // a successor may bind it as early as the port
+    if (stopping) return server.end(GRACE);
+    stopping = true;
+    tell.stopping();
+    server.drain();
+    if (drainTimeout !== undefined) {
+      setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
+    }
+  };
+  runtime.onSignal("SIGTERM", stop);
+  runtime.onSignal("SIGINT", stop);
+  runtime.onSignal("SIGHUP", () => {
+    tell.reloading();
+    reload();
+    tell.ready();
+  });
+  runtime.onSignal("SIGPIPE", () => {});
+  process.on("exit", () => endpoint?.close());
+}

@@ -1,0 +1,32 @@
+/** How long to wait before a worker is started again: not at all after one that has served for a
+ *  while, longer and longer where they die at once. */
+
+/** A worker that has served so long was no failure at start; in milliseconds. */
+const SERVED = 500;
+const FIRST = 100;
+const LONGEST = 10_000;
+
+export interface Backoff {
+  /** A worker serves. */
+  began(): void;
+  /** It has died, or could not start: milliseconds to wait before the next. */
+  delay(): number;
+}
+
+/** `now`: milliseconds of a clock that never goes back. */
+export function backoff(now: () => number): Backoff {
+  let next = 0;
+  let since: number | undefined;
+  return {
+    began() {
+      since = now();
+    },
+    delay() {
+      const served = since !== undefined && now() - since >= SERVED;
+      since = undefined;
+      const wait = served ? 0 : next;
+      next = Math.min(Math.max(FIRST, wait * 2), LONGEST);
+      return wait;
+    },
+  };
+}

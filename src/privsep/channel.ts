@@ -1,0 +1,125 @@
+/** One end of the two sockets between monitor and worker: frames in both directions, and descriptors
+ *  beside them. Descriptors go first, by a socket of their own, so that they are there when the frame
+ *  that speaks of them comes; order is kept. Knows frames, not their meaning. */
+
+import { DecodeError, type Reader } from "../codec/bytes.ts";
+import { reason } from "../errors.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Stream } from "../runtime/runtime.ts";
+import { Frames } from "./messages.ts";
+
+/** What a descriptor message carries besides: something must be sent. */
+const MARK = Uint8Array.of(1);
+/** The other side has not taken the last descriptors yet: looked at again after so many ms. */
+const RETRY = 1;
+/** Frames that may wait for that. A worker has at most so many programs to be told of; one that takes
+ *  nothing is broken. */
+const MAX_QUEUE = 65_536;
+
+interface Outgoing {
+  readonly frame: Uint8Array;
+  readonly fds: readonly number[];
+}
+
+export class Channel {
+  /** A frame has come. What it throws, `DecodeError` above all, breaks the channel. */
+  onFrame: (kind: number, body: Reader) => void = () => {};
+  /** The other side is gone (no reason), or has sent what it must not. Exactly once, and not after
+   *  `close`. */
+  onBroken: (why?: string) => void = () => {};
+  readonly #frames: Frames;
+  readonly #queue: Outgoing[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #open = true;
+
+  /** `pass` is the descriptor of the socket for descriptors; it is closed with the channel. */
+  constructor(
+    readonly libc: Libc,
+    readonly stream: Stream,
+    readonly pass: number,
+    from: "worker" | "monitor",
+  ) {
+    this.#frames = new Frames(from);
+    stream.onData = (chunk) => this.#received(chunk);
+    stream.onEnd = () => this.#broken();
+    stream.onClose = () => this.#broken();
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  begin(): void {
+    this.stream.resume();
+  }
+
+  /** Sends a frame, with copies of `fds`, which are closed here in any case. */
+  send(frame: Uint8Array, fds: readonly number[] = []): void {
+    if (!this.#open) return this.#drop(fds);
+    if (this.#queue.length >= MAX_QUEUE) {
+      this.#drop(fds);
+      return this.#broken("it takes nothing");
+    }
+    this.#queue.push({ frame, fds });
+    if (this.#queue.length === 1) this.#flush();
+  }
+
+  /** The descriptors that came with the frame just read. Throws if there are not exactly so many. */
+  descriptors(count: number): number[] {
+    const got = this.libc.receiveDescriptors(this.pass, MARK.length, count);
+    if (got?.fds.length === count && got.bytes.length === MARK.length) return got.fds;
+    this.#drop(got?.fds ?? []);
+    throw new DecodeError(`privsep: descriptors: ${got?.fds.length ?? 0}, not ${count} at byte 0`);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearTimeout(this.#timer);
+    for (const { fds } of this.#queue.splice(0)) this.#drop(fds);
+    this.stream.destroy();
+    this.libc.close(this.pass);
+  }
+
+  readonly #flush = (): void => {
+    for (;;) {
+      const next = this.#queue[0];
+      if (!next || !this.#open) return;
+      const { frame, fds } = next;
+      if (fds.length > 0) {
+        try {
+          if (this.libc.sendDescriptors(this.pass, MARK, fds) === undefined) {
+            this.#timer = setTimeout(this.#flush, RETRY);
+            return;
+          }
+        } catch (error) {
+          return this.#broken(reason(error));
+        }
+        this.#drop(fds);
+      }
+      this.#queue.shift();
+      this.stream.write(frame);
+    }
+  };
+
+  #received(chunk: Uint8Array): void {
+    try {
+      for (const { kind, body } of this.#frames.push(chunk)) {
+        if (!this.#open) return;
+        this.onFrame(kind, body);
+      }
+    } catch (error) {
+      this.#broken(reason(error));
+    }
+  }
+
+  #broken(why?: string): void {
+    if (!this.#open) return;
+    this.close();
+    this.onBroken(why);
+  }
+
+  #drop(fds: readonly number[]): void {
+    for (const fd of fds) this.libc.close(fd);
+  }
+}

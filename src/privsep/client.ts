@@ -1,0 +1,213 @@
+/** The worker's side of the monitor: programs are asked for and counted there. To the stages it looks
+ *  like `DirectPrograms` and `Limits`. */
+
+import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
+import { DecodeError, type Reader } from "../codec/bytes.ts";
+import { FatalError } from "../errors.ts";
+import type { ProgramRequest, Programs } from "../programs.ts";
+import { ENDS } from "../runtime/program_pipes.ts";
+import type { Program, Runtime } from "../runtime/runtime.ts";
+import type { Channel } from "./channel.ts";
+import { encodeWorker, KIND, readText, REFUSALS, type WireAsk } from "./messages.ts";
+
+/** A START that is not answered yet. */
+interface Asked {
+  readonly delayed: boolean;
+  readonly resolve: (program: Program) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class MonitorClient implements Programs, Counter {
+  onChange: () => void = () => {};
+  running = 0;
+  full = false;
+  #lastStart = 0;
+  #lastHold = 0;
+  #withdrawn = 0;
+  readonly #asked = new Map<number, Asked | "withdrawn">();
+  readonly #exits = new Map<number, (status: number | undefined) => void>();
+  readonly #verdicts = new Map<number, (refusal: Refusal | undefined) => void>();
+
+  constructor(readonly runtime: Runtime, readonly channel: Channel) {}
+
+  get waiting(): number {
+    return this.#asked.size - this.#withdrawn;
+  }
+
+  start(request: ProgramRequest, signal: AbortSignal): Promise<Program> {
+    if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
+    if (!this.channel.open) return Promise.reject(new FatalError("unable to run: no monitor"));
+    const id = ++this.#lastStart;
+    const { delayed, rules, peer: { ip, host = "", info = "" }, variables } = request;
+    return new Promise((resolve, reject) => {
+      const withdraw = (): void => {
+        reject(new Error(String(signal.reason)));
+        this.#asked.set(id, "withdrawn");
+        this.#withdrawn++;
+        this.channel.send(encodeWorker({ kind: KIND.CANCEL, id }));
+        this.onChange();
+      };
+      const settled = (): void => signal.removeEventListener("abort", withdraw);
+      signal.addEventListener("abort", withdraw, { once: true });
+      this.#asked.set(id, {
+        delayed,
+        resolve(program) {
+          settled();
+          resolve(program);
+        },
+        reject(error) {
+          settled();
+          reject(error);
+        },
+      });
+      const ruled = rules.size > 0;
+      this.channel.send(
+        encodeWorker({ kind: KIND.START, id, delayed, ruled, ip, host, info, variables }),
+      );
+    });
+  }
+
+  take(address: string, ask: Ask): Answer<Hold | Refusal> {
+    const id = ++this.#lastHold;
+    let open = true;
+    const hold: Hold = {
+      check: (more) => {
+        const wire = wireAsk(more);
+        if (!asksAnything(wire)) return undefined;
+        this.channel.send(encodeWorker({ kind: KIND.CHECK, id, ask: wire }));
+        return this.#verdict(id);
+      },
+      release: () => {
+        if (!open) return;
+        open = false;
+        this.channel.send(encodeWorker({ kind: KIND.RELEASE, id }));
+      },
+    };
+    const wire = wireAsk(ask);
+    this.channel.send(encodeWorker({ kind: KIND.TAKE, id, address, ask: wire }));
+    if (!asksAnything(wire)) return hold;
+    return this.#verdict(id).then((refusal) => refusal ?? hold);
+  }
+
+  /** Undefined: it may go on. */
+  #verdict(id: number): Promise<Refusal | undefined> {
+    return new Promise((resolve) => this.#verdicts.set(id, resolve));
+  }
+
+  /** A frame for this side; false: it is somebody else's. */
+  receive(kind: number, body: Reader): boolean {
+    switch (kind) {
+      case KIND.STARTED:
+        this.#started(body);
+        return true;
+      case KIND.REFUSED: {
+        const id = body.u32("id");
+        const why = readText(body, "why", 4096);
+        const asked = this.#answered(id);
+        this.#counted(body);
+        if (asked !== "withdrawn") asked.reject(new FatalError(why));
+        return true;
+      }
+      case KIND.EXITED: {
+        const id = body.u32("id");
+        const status = body.u32("status");
+        this.#counted(body);
+        this.#exits.get(id)?.(status);
+        this.#exits.delete(id);
+        return true;
+      }
+      case KIND.PLACES:
+        this.#counted(body);
+        return true;
+      case KIND.VERDICT: {
+        const id = body.u32("id");
+        const by = body.u8("refusal");
+        const count = body.u32("count");
+        const refusal = by === 0 ? undefined : REFUSALS[by - 1];
+        this.#verdicts.get(id)?.(refusal && { by: refusal, count });
+        this.#verdicts.delete(id);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** The monitor is gone, or will be: what it would have told will not be known. */
+  orphan(): void {
+    for (const asked of this.#asked.values()) {
+      if (asked !== "withdrawn") asked.reject(new FatalError("unable to run: the monitor is gone"));
+    }
+    this.#asked.clear();
+    this.#withdrawn = 0;
+    for (const tell of this.#exits.values()) tell(undefined);
+    this.#exits.clear();
+    for (const tell of this.#verdicts.values()) tell({ by: "address", count: 0 });
+    this.#verdicts.clear();
+    this.onChange();
+  }
+
+  #answered(id: number): Asked | "withdrawn" {
+    const asked = this.#asked.get(id);
+    if (!asked) throw new DecodeError(`privsep: id: nobody asked for ${id} at byte 0`);
+    this.#asked.delete(id);
+    if (asked === "withdrawn") this.#withdrawn--;
+    return asked;
+  }
+
+  #counted(body: Reader): void {
+    this.running = body.u32("running");
+    this.full = body.u8("full") === 1;
+    this.onChange();
+  }
+
+  #started(body: Reader): void {
+    const id = body.u32("id");
+    const pid = body.u32("pid");
+    const asked = this.#asked.get(id);
+    const delayed = body.u8("delayed") === 1;
+    const fds = this.channel.descriptors(delayed ? ENDS.delayed : ENDS.plain);
+    this.#answered(id);
+    this.#counted(body);
+    if (!asked || asked === "withdrawn") {
+      for (const fd of fds) this.channel.libc.close(fd); // the program is told by EOF
+      return;
+    }
+    let over = false;
+    const exited = new Promise<number | undefined>((resolve) => this.#exits.set(id, resolve));
+    exited.then(() => {
+      over = true;
+    });
+    const kill = (signal: "SIGTERM" | "SIGKILL"): boolean => {
+      if (this.channel.open) {
+        this.channel.send(encodeWorker({ kind: KIND.KILL, id, signal }));
+        return !over;
+      }
+      return this.#killHere(pid, signal);
+    };
+    asked.resolve({ pid, exited, kill, ...this.runtime.adoptEnds(fds) });
+  }
+
+  /** Without a monitor: if our own rights allow it. The id is the program's as long as its output is
+   *  open, and nobody is asked to kill one whose output is closed. */
+  #killHere(pid: number, signal: "SIGTERM" | "SIGKILL"): boolean {
+    try {
+      this.channel.libc.kill(pid, signal === "SIGKILL" ? 9 : 15);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function wireAsk({ perAddress = 0, rate, network }: Ask): WireAsk {
+  return {
+    perAddress,
+    rate: rate ?? { count: 0, seconds: 0 },
+    network: network ?? { key: "", count: 0 },
+  };
+}
+
+function asksAnything({ perAddress, rate, network }: WireAsk): boolean {
+  return perAddress > 0 || rate.count > 0 || network.count > 0;
+}

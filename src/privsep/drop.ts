@@ -1,0 +1,77 @@
+/** How a worker gives up its rights, and proves that it has. After this it stands in its jail, is
+ *  nobody's and can become nobody else; exec grants nothing, nobody traces it, it leaves no core. */
+
+import fs from "node:fs";
+import { FatalError, reason } from "../errors.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Identity } from "./identity.ts";
+
+/** Throws `FatalError` when the system refuses, or has not obeyed: the worker must not serve then. */
+export function drop(libc: Libc, identity: Identity): void {
+  const { uid, gid, chroot } = identity;
+  const root = libc.getIds().euid === 0;
+  step("give up core files", () => libc.setLimit("core", 0));
+  if (chroot !== undefined) enter(libc, chroot);
+  if (root && (uid !== undefined || gid !== undefined)) {
+    step("clear the supplementary groups", () => libc.setGroups([]));
+  }
+  if (gid !== undefined) step(`become group ${gid}`, () => libc.setGid(gid));
+  if (uid !== undefined) step(`become user ${uid}`, () => libc.setUid(uid));
+  if (libc.confines) {
+    step("refuse new privileges", () => libc.prctlNoNewPrivs());
+    step("refuse to be traced", () => libc.prctlDumpable(false));
+  }
+  prove(libc, identity);
+}
+
+function enter(libc: Libc, chroot: string): void {
+  step(`make ${chroot} the root folder ($SSL_CHROOT)`, () => {
+    const jail = fs.statSync(chroot);
+    libc.chroot(chroot);
+    const here = fs.statSync("/");
+    if (here.ino !== jail.ino || here.dev !== jail.dev) throw new Error("the system did not obey");
+  });
+}
+
+function step(what: string, go: () => void): void {
+  try {
+    go();
+  } catch (error) {
+    throw new FatalError(`unable to ${what}: ${reason(error)}`);
+  }
+}
+
+/** Tries to get back what was given up. */
+function prove(libc: Libc, { uid, gid, chroot }: Identity): void {
+  const ids = libc.getIds();
+  const is = (wanted: number | undefined, ...found: (number | undefined)[]): boolean =>
+    wanted === undefined || found.every((id) => id === undefined || id === wanted);
+  if (!is(uid, ids.ruid, ids.euid, ids.suid)) fail("the user is another");
+  if (!is(gid, ids.rgid, ids.egid, ids.sgid)) fail("the group is another");
+  if (uid === undefined || uid === 0) return;
+  const groups = libc.getGroups();
+  if (gid !== undefined && groups.some((group) => group !== gid)) fail("groups are left");
+  for (
+    const [what, go] of [
+      ["root could be had back", () => libc.setUid(0)],
+      ["root's group could be had back", () => gid !== 0 && libc.setGid(0)],
+      ["groups could be added", () => libc.setGroups([0])],
+      ["the jail could be left", () => chroot !== undefined && libc.chroot("/")],
+    ] as const
+  ) {
+    if (succeeds(go)) fail(what);
+  }
+}
+
+/** False results are attempts that were not needed. */
+function succeeds(go: () => unknown): boolean {
+  try {
+    return go() !== false;
+  } catch {
+    return false;
+  }
+}
+
+function fail(what: string): never {
+  throw new FatalError(`unable to give up rights: ${what}`);
+}

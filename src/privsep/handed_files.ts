@@ -1,0 +1,224 @@
+/** Files that the monitor opens for its workers: those that options and environment name, by their
+ *  paths and no others, at start and again when they change. A worker reads the descriptors; paths
+ *  that were not handed over (a rule's) it opens itself, with its own rights, in its jail. */
+
+import fs from "node:fs";
+import { HandedRules, type RulesFile, type RulesSource } from "../admit/rules_file.ts";
+import { concat } from "../codec/bytes.ts";
+import { reason } from "../errors.ts";
+import { type Files, localFiles, systemReason } from "../files.ts";
+import { type Libc, POLL } from "../runtime/libc.ts";
+import { certificateNames } from "../tls/trust.ts";
+
+/** A file to hand over. `folder`: one of certificates, with what is in it. */
+export interface Wanted {
+  readonly path: string;
+  readonly kind: "file" | "rules" | "folder";
+}
+
+/** One file as it is now. Its descriptor, if there is one, travels beside. */
+export interface HandedFile {
+  readonly path: string;
+  /** `absent`: there is none; `error`: it cannot be opened. */
+  readonly is: "file" | "rules" | "folder" | "absent" | "error";
+  readonly stamp: string;
+  /** Bytes of a rules file. */
+  readonly size?: number;
+  /** Names in a folder. */
+  readonly names?: readonly string[];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** Opened for one hand-over; `fd` is the receiver's to close. */
+export interface Opened {
+  readonly file: HandedFile;
+  readonly fd: number | undefined;
+}
+
+/** Largest file that a worker holds in memory: lists of revoked certificates have megabytes. */
+const MAX_FILE = 16 << 20;
+/** How long a pipe in the place of a file may let a start wait, in milliseconds. */
+const PIPE_PATIENCE = 5000;
+
+/** The monitor's side: opens, and notices changes. */
+export class FileWatch {
+  readonly #seen = new Map<string, string>();
+
+  constructor(readonly libc: Libc, readonly wanted: readonly Wanted[]) {}
+
+  /** All of them, for a worker that has none. */
+  *all(): Iterable<Opened> {
+    for (const { path, kind } of this.#paths()) {
+      this.#seen.set(path, stampOf(path));
+      yield this.#open(path, kind);
+    }
+  }
+
+  /** Those that have changed since the last look. */
+  *changed(): Iterable<Opened> {
+    for (const { path, kind } of this.#paths()) {
+      const stamp = stampOf(path);
+      if (this.#seen.get(path) === stamp) continue;
+      this.#seen.set(path, stamp);
+      yield this.#open(path, kind);
+    }
+  }
+
+  /** Folders before what is in them. */
+  *#paths(): Iterable<Wanted> {
+    for (const wanted of this.wanted) {
+      yield wanted;
+      if (wanted.kind !== "folder") continue;
+      for (const name of namesIn(wanted.path)) {
+        yield { path: `${wanted.path}/${name}`, kind: "file" };
+      }
+    }
+  }
+
+  #open(path: string, kind: Wanted["kind"]): Opened {
+    // The stamp is taken before: a change in between shows up as one later.
+    const stamp = stampOf(path);
+    try {
+      if (kind === "folder") {
+        const names = certificateNames(localFiles.list(path));
+        return { file: { path, is: "folder", stamp, names }, fd: undefined };
+      }
+      const fd = this.libc.open(path);
+      const { size } = fs.statSync(path);
+      return { file: { path, is: kind, stamp, size }, fd };
+    } catch (error) {
+      const { code = "" } = error as { code?: string };
+      const file = code === "ENOENT"
+        ? { path, is: "absent", stamp } as const
+        : { path, is: "error", stamp, error: { code, message: systemReason(error) } } as const;
+      return { file, fd: undefined };
+    }
+  }
+}
+
+function stampOf(path: string): string {
+  try {
+    return localFiles.stamp(path) ?? "absent";
+  } catch (error) {
+    return (error as { code?: string }).code ?? "error";
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return certificateNames(localFiles.list(folder));
+  } catch {
+    return [];
+  }
+}
+
+type Held = HandedFile & { readonly bytes?: Uint8Array };
+
+/** The worker's side. */
+export class HandedFiles implements Files {
+  readonly #held = new Map<string, Held>();
+  readonly #rules = new Map<string, HandedRules>();
+
+  constructor(readonly libc: Libc) {}
+
+  /** Takes one over, in place of what it was before. Closes `fd`, at once or when it is replaced. */
+  take(file: HandedFile, fd: number | undefined): void {
+    const { path } = file;
+    if (file.is === "rules" && fd !== undefined) {
+      this.#rulesOf(path).hand(this.#rulesFile(file, fd));
+      this.#held.set(path, file);
+      return;
+    }
+    if (this.#rules.has(path)) {
+      const failure = file.error && new Error(file.error.message);
+      this.#rulesOf(path).hand(failure);
+    }
+    this.#held.set(path, fd === undefined ? file : this.#readIn(file, fd));
+  }
+
+  stamp(path: string): string | undefined {
+    const held = this.#held.get(path);
+    if (!held) return localFiles.stamp(path);
+    if (held.is === "absent") return undefined;
+    if (held.error) throw failure(held.error);
+    return held.stamp;
+  }
+
+  read(path: string, max: number, kind?: "any" | "regular"): Uint8Array {
+    const held = this.#held.get(path);
+    if (!held) return localFiles.read(path, max, kind);
+    if (held.is === "absent") {
+      throw failure({ code: "ENOENT", message: "no such file or directory" });
+    }
+    if (held.error) throw failure(held.error);
+    if (!held.bytes) throw new Error("not a regular file");
+    if (held.bytes.length > max) throw new Error(`larger than ${max} bytes`);
+    return held.bytes;
+  }
+
+  list(folder: string): string[] {
+    const held = this.#held.get(folder);
+    if (!held) return localFiles.list(folder);
+    if (held.is === "absent") {
+      throw failure({ code: "ENOENT", message: "no such file or directory" });
+    }
+    if (held.error) throw failure(held.error);
+    return [...held.names ?? []];
+  }
+
+  rules(path: string): RulesSource {
+    return this.#held.has(path) || this.#rules.has(path)
+      ? this.#rulesOf(path)
+      : localFiles.rules(path);
+  }
+
+  #rulesOf(path: string): HandedRules {
+    const known = this.#rules.get(path) ?? new HandedRules(path);
+    this.#rules.set(path, known);
+    return known;
+  }
+
+  #rulesFile({ stamp, size = 0 }: HandedFile, fd: number): RulesFile {
+    return {
+      stamp,
+      size,
+      readAt: (offset, length) => {
+        const parts: Uint8Array[] = [];
+        for (let got = 0; got < length;) {
+          const part = this.libc.readAt(fd, length - got, offset + got);
+          if (part.length === 0) break;
+          got += part.length;
+          parts.push(part);
+        }
+        return parts.length === 1 ? parts[0] as Uint8Array : concat(parts);
+      },
+      close: () => this.libc.close(fd),
+    };
+  }
+
+  #readIn(file: HandedFile, fd: number): Held {
+    try {
+      const parts: Uint8Array[] = [];
+      for (let size = 0; size <= MAX_FILE;) {
+        const part = this.libc.read(fd, 65_536);
+        if (part === undefined) { // somebody writes into a pipe: bash's <(command)
+          if (this.libc.poll(fd, POLL.in, PIPE_PATIENCE) === 0) throw new Error("nothing comes");
+        } else if (part.length === 0) {
+          return { ...file, bytes: concat(parts) };
+        } else {
+          parts.push(part);
+          size += part.length;
+        }
+      }
+      throw new Error(`larger than ${MAX_FILE} bytes`);
+    } catch (error) {
+      return { ...file, is: "error", error: { code: "", message: reason(error) } };
+    } finally {
+      this.libc.close(fd);
+    }
+  }
+}
+
+function failure({ code, message }: { code: string; message: string }): Error {
+  return Object.assign(new Error(message), code ? { code } : {});
+}

@@ -1,0 +1,72 @@
+/** Who a worker becomes: SSL_UID, SSL_GID, or SSL_USER, SSL_GROUP by name, else -u and -g; and
+ *  SSL_CHROOT. Names are looked up in /etc/passwd and /etc/group, by the monitor, at start. */
+
+import { FatalError, reason, UsageError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { latin1 } from "../codec/bytes.ts";
+import type { Options } from "../options.ts";
+
+/** What a worker becomes once it has everything that needs rights. Undefined: it stays as it is. */
+export interface Identity {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly chroot?: string;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Far beyond any honest file. */
+const MAX_FILE = 16 << 20;
+const MAX_ID = 4_294_967_294;
+
+/** The variables that this module reads. */
+export const IDENTITY_VARIABLES = [
+  "SSL_UID",
+  "SSL_GID",
+  "SSL_USER",
+  "SSL_GROUP",
+  "SSL_CHROOT",
+] as const;
+
+/** Throws `FatalError` for a name that is unknown, `UsageError` for a number that is none. */
+export function workerIdentity(options: Options, env: Env, files: Files): Identity {
+  const user = env["SSL_USER"] ? lookUp(files, "/etc/passwd", "SSL_USER", env["SSL_USER"]) : [];
+  const group = env["SSL_GROUP"] ? lookUp(files, "/etc/group", "SSL_GROUP", env["SSL_GROUP"]) : [];
+  const uid = id(env, "SSL_UID") ?? user[0] ?? options.uid;
+  const gid = id(env, "SSL_GID") ?? group[0] ?? user[1] ?? options.gid;
+  const chroot = env["SSL_CHROOT"] || undefined;
+  return {
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(chroot === undefined ? {} : { chroot }),
+  };
+}
+
+function id(env: Env, name: string): number | undefined {
+  const text = env[name];
+  if (!text) return undefined;
+  const n = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+  if (!(n >= 1 && n <= MAX_ID)) {
+    throw new UsageError(`$${name} wants a number from 1 to ${MAX_ID}, not '${text}'`);
+  }
+  return n;
+}
+
+/** The numbers in the third and fourth field of the line that begins with `name`. */
+function lookUp(files: Files, path: string, variable: string, name: string): number[] {
+  let text: string;
+  try {
+    text = latin1(files.read(path, MAX_FILE));
+  } catch (error) {
+    throw new FatalError(`unable to find ${variable} ${name}: ${path}: ${reason(error)}`);
+  }
+  for (const line of text.split("\n")) {
+    const [found, , ...numbers] = line.split(":");
+    if (found === name) return numbers.slice(0, 2).map(Number).filter(Number.isInteger);
+  }
+  throw new FatalError(
+    `unable to find ${variable} ${name}: not in ${path}`,
+    undefined,
+    `set ${variable === "SSL_USER" ? "SSL_UID and SSL_GID" : "SSL_GID"} to numbers`,
+  );
+}

@@ -1,0 +1,310 @@
+/** What monitor and worker say to each other over a stream socket: frames, their kinds, and the bytes
+ *  of each. Pure: no I/O. Names are mirrored: a worker's START is answered by STARTED or REFUSED.
+ *
+ *  The monitor reads with `workerMessage`: the worker may have been taken over, so everything has a
+ *  cap, and what is odd is a `DecodeError`, which costs the worker its life. A frame is its length
+ *  (32 bits, big-endian, without itself), its kind (8 bits) and its fields. */
+
+import { concat, DecodeError, Reader } from "../codec/bytes.ts";
+
+/** Kinds of frames: a worker's up to 63, the monitor's from 64. */
+export const KIND = {
+  READY: 1,
+  FATAL: 2,
+  RESOLVED: 3,
+  START: 4,
+  CANCEL: 5,
+  KILL: 6,
+  TAKE: 7,
+  CHECK: 8,
+  RELEASE: 9,
+  SETTLED: 10,
+  COUNTS: 11,
+  INIT: 64,
+  FILES: 65,
+  LISTEN: 66,
+  STARTED: 67,
+  REFUSED: 68,
+  EXITED: 69,
+  PLACES: 70,
+  VERDICT: 71,
+  RELOAD: 72,
+  DRAIN: 73,
+  GATHER: 74,
+} as const;
+
+/** Longest frame of a worker, in bytes, by kind: a chain of client certificates in PEM for START (the
+ *  TLS library takes 100 KB of them), a few hundred numbers for COUNTS. */
+const MAX_FRAME: Readonly<Record<number, number>> = {
+  [KIND.START]: 1 << 20,
+  [KIND.COUNTS]: 1 << 18,
+  [KIND.FATAL]: 16_384,
+};
+const MAX_OTHER = 4096;
+
+/** Longest frame of the monitor: options, environment, lists of files. */
+const MAX_MONITOR_FRAME = 8 << 20;
+
+/** What Linux takes for one string of an environment (MAX_ARG_STRLEN), and far more variables than a
+ *  connection has. */
+const MAX_VALUE = 131_072;
+const MAX_NAME = 256;
+const MAX_VARIABLES = 2048;
+
+/** MAXCONIP and the like as they travel. */
+export interface WireAsk {
+  perAddress: number;
+  /** MAXCONRATE; a count of 0 for none. */
+  rate: { count: number; seconds: number };
+  /** MAXCONNET; an empty key for none. */
+  network: { key: string; count: number };
+}
+
+/** What a worker asks for. Ids are its own, and grow. */
+export type WorkerMessage =
+  | { kind: typeof KIND.READY }
+  | { kind: typeof KIND.FATAL; code: number; message: string; hint: string }
+  /** The address of a host that was given by name. */
+  | { kind: typeof KIND.RESOLVED; ip: string }
+  | {
+    kind: typeof KIND.START;
+    id: number;
+    delayed: boolean;
+    /** Rules have set variables: the monitor looks them up in its own copy. */
+    ruled: boolean;
+    ip: string;
+    host: string;
+    info: string;
+    variables: ReadonlyMap<string, string>;
+  }
+  | { kind: typeof KIND.CANCEL; id: number }
+  | { kind: typeof KIND.KILL; id: number; signal: "SIGTERM" | "SIGKILL" }
+  | { kind: typeof KIND.TAKE; id: number; address: string; ask: WireAsk }
+  | { kind: typeof KIND.CHECK; id: number; ask: WireAsk }
+  | { kind: typeof KIND.RELEASE; id: number }
+  | { kind: typeof KIND.SETTLED }
+  | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array };
+
+/** Builds one frame, field by field. */
+export class Frame {
+  readonly #parts: Uint8Array[] = [];
+
+  constructor(readonly kind: number) {}
+
+  u8(n: number): this {
+    this.#parts.push(Uint8Array.of(n));
+    return this;
+  }
+
+  u32(n: number): this {
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, n);
+    return this.bytes(bytes);
+  }
+
+  bytes(bytes: Uint8Array): this {
+    this.#parts.push(bytes);
+    return this;
+  }
+
+  /** With its length before it. */
+  text(text: string): this {
+    const bytes = new TextEncoder().encode(text);
+    return this.u32(bytes.length).bytes(bytes);
+  }
+
+  done(): Uint8Array<ArrayBuffer> {
+    const body = concat(this.#parts);
+    const frame = new Uint8Array(5 + body.length);
+    new DataView(frame.buffer).setUint32(0, 1 + body.length);
+    frame[4] = this.kind;
+    frame.set(body, 5);
+    return frame;
+  }
+}
+
+/** Cuts a stream into frames. Throws `DecodeError` for one that is too long for its kind, before it has
+ *  come. */
+export class Frames {
+  #rest: Uint8Array = new Uint8Array(0);
+
+  /** `from`: whose frames these are. */
+  constructor(readonly from: "worker" | "monitor") {}
+
+  *push(chunk: Uint8Array): Iterable<{ kind: number; body: Reader }> {
+    let bytes = this.#rest.length === 0 ? chunk : concat([this.#rest, chunk]);
+    this.#rest = bytes;
+    while (bytes.length >= 5) {
+      const head = new Reader(bytes, "privsep");
+      const length = head.u32("length");
+      const kind = head.u8("kind");
+      const max = this.from === "monitor" ? MAX_MONITOR_FRAME : MAX_FRAME[kind] ?? MAX_OTHER;
+      if (length < 1 || length > max) {
+        throw new DecodeError(`privsep: length: ${length} in a frame of kind ${kind} at byte 0`);
+      }
+      if (bytes.length < 4 + length) break;
+      const body = bytes.subarray(5, 4 + length);
+      bytes = bytes.subarray(4 + length);
+      this.#rest = bytes;
+      yield { kind, body: new Reader(body, "privsep") };
+    }
+    // Not a view of a chunk that is much larger.
+    if (this.#rest.length > 0) this.#rest = this.#rest.slice();
+  }
+}
+
+/** A text of at most `max` bytes, without a NUL. */
+export function readText(body: Reader, field: string, max: number): string {
+  const length = body.u32(field);
+  if (length > max) throw new DecodeError(`privsep: ${field}: ${length} bytes at byte ${body.at}`);
+  const bytes = body.take(length, field);
+  if (bytes.includes(0)) throw new DecodeError(`privsep: ${field}: holds a NUL at byte ${body.at}`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new DecodeError(`privsep: ${field}: not UTF-8 at byte ${body.at}`);
+  }
+}
+
+function readFlag(body: Reader, field: string): boolean {
+  const value = body.u8(field);
+  if (value > 1) throw new DecodeError(`privsep: ${field}: ${value} at byte ${body.at - 1}`);
+  return value === 1;
+}
+
+function readVariables(body: Reader): Map<string, string> {
+  const count = body.u32("variables");
+  if (count > MAX_VARIABLES) {
+    throw new DecodeError(`privsep: variables: ${count} of them at byte ${body.at}`);
+  }
+  const variables = new Map<string, string>();
+  for (let i = 0; i < count; i++) {
+    const name = readText(body, "variable name", MAX_NAME);
+    variables.set(name, readText(body, "variable value", MAX_VALUE));
+  }
+  return variables;
+}
+
+function readAsk(body: Reader): WireAsk {
+  return {
+    perAddress: body.u32("per address"),
+    rate: { count: body.u32("rate count"), seconds: body.u32("rate seconds") },
+    network: { key: readText(body, "network", 256), count: body.u32("network count") },
+  };
+}
+
+export function writeAsk(frame: Frame, { perAddress, rate, network }: WireAsk): Frame {
+  return frame.u32(perAddress).u32(rate.count).u32(rate.seconds)
+    .text(network.key).u32(network.count);
+}
+
+/** Bytes of an address as `addressKey` writes it. */
+const ADDRESS = 16;
+
+function readAddress(body: Reader): string {
+  return String.fromCharCode(...body.take(ADDRESS, "address"));
+}
+
+/** What a worker says. Throws `DecodeError`: for an unknown kind, and for bytes left over, too. */
+export function workerMessage(kind: number, body: Reader): WorkerMessage {
+  const message = decodeWorker(kind, body);
+  if (body.left > 0) {
+    throw new DecodeError(`privsep: end: ${body.left} bytes left at byte ${body.at}`);
+  }
+  return message;
+}
+
+function decodeWorker(kind: number, body: Reader): WorkerMessage {
+  switch (kind) {
+    case KIND.READY:
+    case KIND.SETTLED:
+      return { kind };
+    case KIND.FATAL:
+      return {
+        kind,
+        code: body.u8("code"),
+        message: readText(body, "message", 8000),
+        hint: readText(body, "hint", 8000),
+      };
+    case KIND.RESOLVED:
+      return { kind, ip: readText(body, "address", 64) };
+    case KIND.START:
+      return {
+        kind,
+        id: body.u32("id"),
+        delayed: readFlag(body, "delayed"),
+        ruled: readFlag(body, "ruled"),
+        ip: readText(body, "ip", 64),
+        host: readText(body, "host", 1024),
+        info: readText(body, "info", 1024),
+        variables: readVariables(body),
+      };
+    case KIND.CANCEL:
+    case KIND.RELEASE:
+      return { kind, id: body.u32("id") };
+    case KIND.KILL: {
+      const id = body.u32("id");
+      return { kind, id, signal: readFlag(body, "signal") ? "SIGKILL" : "SIGTERM" };
+    }
+    case KIND.TAKE:
+      return { kind, id: body.u32("id"), address: readAddress(body), ask: readAsk(body) };
+    case KIND.CHECK:
+      return { kind, id: body.u32("id"), ask: readAsk(body) };
+    case KIND.COUNTS: {
+      const id = body.u32("id");
+      const count = body.u32("counts");
+      const bytes = body.take(8 * count, "counts").slice();
+      return { kind, id, counts: new Float64Array(bytes.buffer) };
+    }
+    default:
+      throw new DecodeError(`privsep: kind: no request ${kind} at byte 0`);
+  }
+}
+
+/** The frame of a message, on the worker's side. */
+export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
+  const frame = new Frame(message.kind);
+  switch (message.kind) {
+    case KIND.FATAL:
+      frame.u8(message.code).text(cut(message.message)).text(cut(message.hint));
+      break;
+    case KIND.RESOLVED:
+      frame.text(message.ip);
+      break;
+    case KIND.START: {
+      const { id, delayed, ruled, ip, host, info, variables } = message;
+      frame.u32(id).u8(+delayed).u8(+ruled).text(ip).text(host).text(info).u32(variables.size);
+      for (const [name, value] of variables) frame.text(name).text(value);
+      break;
+    }
+    case KIND.CANCEL:
+    case KIND.RELEASE:
+      frame.u32(message.id);
+      break;
+    case KIND.KILL:
+      frame.u32(message.id).u8(message.signal === "SIGKILL" ? 1 : 0);
+      break;
+    case KIND.TAKE:
+      frame.u32(message.id)
+        .bytes(Uint8Array.from(message.address, (c) => c.charCodeAt(0)));
+      writeAsk(frame, message.ask);
+      break;
+    case KIND.CHECK:
+      writeAsk(frame.u32(message.id), message.ask);
+      break;
+    case KIND.COUNTS: {
+      const { id, counts } = message;
+      const bytes = new Uint8Array(counts.buffer, counts.byteOffset, counts.byteLength);
+      frame.u32(id).u32(counts.length).bytes(bytes);
+      break;
+    }
+  }
+  return frame.done();
+}
+
+function cut(text: string): string {
+  return text.replaceAll("\0", "?").slice(0, 2000);
+}
+
+/** Refusal kinds by number, for VERDICT. */
+export const REFUSALS = ["address", "rate", "network"] as const;

@@ -1,0 +1,440 @@
+/** The monitor: the process with the privileges. It starts and reaps programs, counts, hands files over
+ *  and replaces workers that die. No byte from the network reaches it. What a worker may ask, and when,
+ *  is the table `PERMITTED`; anything else ends the worker (OpenSSH's monitor is the model). */
+
+import { Limits } from "../admit/limits.ts";
+import { RuleBook } from "../admit/rulebook.ts";
+import { DecodeError } from "../codec/bytes.ts";
+import { parseIp } from "../codec/ip.ts";
+import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+import { localFiles } from "../files.ts";
+import type { Log } from "../log.ts";
+import type { Options } from "../options.ts";
+import { Places } from "../places.ts";
+import { programEnvironment } from "../programs.ts";
+import { closeAll, programDescriptors, programPipes } from "../runtime/program_pipes.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Launched, Runtime, SelfCommand } from "../runtime/runtime.ts";
+import { isConnectionVariable } from "../start.ts";
+import { type Backoff, backoff } from "./backoff.ts";
+import { FileWatch, type Opened } from "./handed_files.ts";
+import type { Identity } from "./identity.ts";
+import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
+import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
+import { programRules } from "./program_rules.ts";
+import { userCommand } from "./program_user.ts";
+import { Worker, type WorkerState } from "./worker_handle.ts";
+
+/** Which requests a worker may make in which state. */
+const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>> = {
+  [KIND.RESOLVED]: ["starting"],
+  [KIND.READY]: ["starting"],
+  [KIND.FATAL]: ["starting"],
+  [KIND.START]: ["serving", "draining"],
+  [KIND.CANCEL]: ["serving", "draining"],
+  [KIND.KILL]: ["serving", "draining"],
+  [KIND.TAKE]: ["serving", "draining"],
+  [KIND.CHECK]: ["serving", "draining"],
+  [KIND.RELEASE]: ["serving", "draining"],
+  [KIND.COUNTS]: ["serving", "draining"],
+  [KIND.SETTLED]: ["draining"],
+};
+
+/** Requests of one worker that may be open at once: more than it can have descriptors. */
+const MAX_OPEN = 1 << 20;
+/** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
+const LOOK = 1000;
+/** Descriptors in one message; the system takes 253. */
+const BATCH = 100;
+/** How long connections that have no program yet may hold the exit up, in milliseconds. */
+const SETTLE = 1000;
+
+export interface MonitorOptions {
+  options: Options;
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  /** What every program gets. */
+  base: Readonly<Record<string, string>>;
+  runtime: Runtime;
+  libc: Libc;
+  log: Log;
+  self: SelfCommand;
+  workers: number;
+  identity: Identity;
+  init: Pick<Init, "password" | "keyPair" | "resolve">;
+  /** Makes the listening socket; `ip` is the host's, when the worker had to look it up. */
+  listen: (ip: string | undefined) => number;
+}
+
+export class Monitor {
+  readonly places: Places;
+  readonly #limits: Limits;
+  readonly #files: FileWatch;
+  readonly #rules: { early: RuleBook | undefined; late: RuleBook | undefined };
+  readonly #workers = new Map<number, Worker>();
+  readonly #backoffs: Backoff[];
+  #listenFd: number | undefined;
+  #look: ReturnType<typeof setInterval> | undefined;
+  #wasFull = false;
+  #draining = false;
+  /** Of the first start: any worker that cannot start ends the server. */
+  #starting: { ready(): void; failed(error: Error): void } | undefined;
+  readonly #closed = Promise.withResolvers<void>();
+
+  constructor(readonly o: MonitorOptions) {
+    const { options, env, libc } = o;
+    const now = (): number => performance.now();
+    this.places = new Places(options.concurrency);
+    this.places.onChange = () => this.#tellPlaces();
+    this.#limits = new Limits({ programs: options.concurrency, now });
+    this.#files = new FileWatch(libc, wantedFiles(options, env));
+    const book = (path: string | undefined): RuleBook | undefined =>
+      path === undefined
+        ? undefined
+        : new RuleBook(localFiles.rules(path), { allowMissing: options.allowMissingRules, now });
+    this.#rules = { early: book(options.earlyRules), late: book(options.rules) };
+    this.#backoffs = Array.from({ length: o.workers }, () => backoff(now));
+  }
+
+  /** Resolves after `drain`, when nobody needs this process any more. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Starts the workers; resolves when all of them serve. Rejects with the `FatalError` of the first
+   *  that cannot. */
+  async start(): Promise<void> {
+    const { init, workers, listen } = this.o;
+    if (!init.resolve) this.#listenFd = listen(undefined);
+    await new Promise<void>((ready, failed) => {
+      let left = workers;
+      this.#starting = {
+        ready: () => --left === 0 && ready(),
+        failed,
+      };
+      for (let slot = 0; slot < workers; slot++) void this.#startWorker(slot, false);
+    }).finally(() => {
+      this.#starting = undefined;
+    });
+    this.#look = setInterval(() => this.#handOver(this.#files.changed()), LOOK);
+  }
+
+  /** SIGHUP. */
+  reload(): void {
+    this.#rules.early?.expire();
+    this.#rules.late?.expire();
+    this.#handOver(this.#files.all());
+    for (const worker of this.#serving()) worker.channel.send(new Frame(KIND.RELOAD).done());
+  }
+
+  /** Frees the port; workers finish what they have begun, without this process. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    clearInterval(this.#look);
+    if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
+    this.#listenFd = undefined;
+    for (const worker of this.#workers.values()) {
+      if (worker.state === "starting") worker.kill();
+      else {
+        worker.state = "draining";
+        worker.channel.send(new Frame(KIND.DRAIN).done());
+      }
+    }
+    setTimeout(() => this.#closed.resolve(), SETTLE);
+    this.#settle();
+  }
+
+  /** The second SIGTERM, when it comes before this process has gone: workers and programs end. */
+  end(grace: number): void {
+    this.drain();
+    const programs = [...this.#workers.values()].flatMap((worker) => [...worker.programs.values()]);
+    for (const worker of this.#workers.values()) worker.terminate();
+    for (const program of programs) program.kill("SIGTERM");
+    if (programs.length === 0) return;
+    setTimeout(() => {
+      for (const program of programs) program.kill("SIGKILL");
+    }, grace);
+  }
+
+  /** Ends at once, after a start that failed. */
+  abandon(): void {
+    this.#draining = true;
+    clearInterval(this.#look);
+    for (const worker of this.#workers.values()) worker.kill();
+    if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
+  }
+
+  *#serving(): Iterable<Worker> {
+    for (const worker of this.#workers.values()) {
+      if (worker.state !== "starting") yield worker;
+    }
+  }
+
+  async #startWorker(slot: number, again: boolean): Promise<void> {
+    const { runtime, libc, self, argv, env, identity, workers, init } = this.o;
+    try {
+      const worker = await Worker.start(slot, runtime, libc, self);
+      if (this.#draining) return worker.kill();
+      this.#workers.set(slot, worker);
+      worker.onMessage = (message) => this.#receive(worker, message);
+      worker.onGone = (why) => this.#gone(worker, why);
+      worker.channel.begin();
+      this.#sendFiles([worker], this.#files.all());
+      const told: Init = {
+        argv,
+        env: workerEnvironment(env),
+        identity,
+        workers,
+        speaks: slot === 0,
+        again,
+        ...init,
+        resolve: init.resolve && this.#listenFd === undefined,
+      };
+      const text = new TextEncoder().encode(JSON.stringify(told));
+      worker.channel.send(new Frame(KIND.INIT).bytes(text).done());
+    } catch (error) {
+      this.#failed(slot, new FatalError(`unable to start a worker: ${reason(error)}`));
+    }
+  }
+
+  /** A worker could not be started: fatal at first, tried again later. */
+  #failed(slot: number, error: FatalError): void {
+    if (this.#starting) return this.#starting.failed(error);
+    if (this.#draining) return;
+    this.o.log.error(error.message);
+    this.#restart(slot);
+  }
+
+  #restart(slot: number): void {
+    const delay = this.#backoffs[slot]?.delay() ?? 0;
+    setTimeout(() => {
+      if (!this.#draining) void this.#startWorker(slot, true);
+    }, delay);
+  }
+
+  /** Its process has ended, or it has been told to. Its programs live on without a client. */
+  #gone(worker: Worker, why: string): void {
+    const { log, options } = this.o;
+    this.#workers.delete(worker.slot);
+    for (const cancel of worker.waiting.values()) cancel.abort("the worker is gone");
+    for (const hold of worker.holds.values()) hold.release();
+    worker.holds.clear();
+    const left = [...worker.programs.values()];
+    if (left.length > 0) {
+      // They have got EOF. Who does not take it has the idle limit, as with any client that vanishes.
+      const timer = setTimeout(() => {
+        for (const program of left) program.kill("SIGTERM");
+      }, options.idleTimeout * 1000);
+      Promise.all(left.map(({ exited }) => exited)).then(() => clearTimeout(timer));
+    }
+    if (this.#draining) return this.#settle();
+    if (worker.state === "starting") {
+      return this.#failed(
+        worker.slot,
+        worker.fatal ?? new FatalError(`unable to start a worker: it ${why}`),
+      );
+    }
+    const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
+    log.error(`worker ${worker.pid} ${why}: ${lost} lost the client`);
+    this.#restart(worker.slot);
+  }
+
+  /** Nobody is left who needs this process. */
+  #settle(): void {
+    if (this.#draining && this.#workers.size === 0) this.#closed.resolve();
+  }
+
+  /** One request. Throws `DecodeError` for what must not be: the worker ends. */
+  #receive(worker: Worker, message: WorkerMessage): void {
+    if (!PERMITTED[message.kind].includes(worker.state)) {
+      throw new DecodeError(`privsep: kind: no request ${message.kind} while ${worker.state}`);
+    }
+    switch (message.kind) {
+      case KIND.RESOLVED:
+        return this.#answerResolved(worker, message.ip);
+      case KIND.READY:
+        return this.#answerReady(worker);
+      case KIND.FATAL:
+        return this.#answerFatal(worker, message);
+      case KIND.START:
+        worker.count(message.id, worker.programs.size + worker.waiting.size < MAX_OPEN);
+        checkVariables(message.variables);
+        return void this.#answerStart(worker, message);
+      case KIND.CANCEL:
+        return worker.waiting.get(message.id)?.abort("cancelled");
+      case KIND.KILL:
+        worker.programs.get(message.id)?.kill(message.signal);
+        return;
+      case KIND.TAKE:
+        return this.#answerTake(worker, message);
+      case KIND.CHECK:
+        return this.#answerCheck(worker, message);
+      case KIND.RELEASE:
+        worker.hold(message.id).release();
+        worker.holds.delete(message.id);
+        return;
+      case KIND.COUNTS:
+        return;
+      case KIND.SETTLED:
+        worker.leave();
+        this.#workers.delete(worker.slot);
+        return this.#settle();
+    }
+  }
+
+  #answerResolved(worker: Worker, ip: string): void {
+    if (!this.o.init.resolve || worker.listening) {
+      throw new DecodeError("privsep: address: nobody asked for it at byte 0");
+    }
+    parseIp(ip);
+    try {
+      this.#listenFd ??= this.o.listen(ip);
+    } catch (error) {
+      this.#starting?.failed(error as Error);
+    }
+  }
+
+  #answerReady(worker: Worker): void {
+    if (this.#listenFd === undefined) throw new DecodeError("privsep: ready: too early at byte 0");
+    worker.state = "serving";
+    worker.listening = true;
+    worker.channel.send(new Frame(KIND.LISTEN).done(), [this.o.libc.dup(this.#listenFd)]);
+    worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
+    this.#backoffs[worker.slot]?.began();
+    this.#starting?.ready();
+  }
+
+  #answerFatal(worker: Worker, { code, message, hint }: WorkerMessage & { kind: 2 }): void {
+    worker.fatal = code === EXIT.usage
+      ? new UsageError(message, hint || undefined)
+      : new FatalError(message, code, hint || undefined);
+  }
+
+  async #answerStart(
+    worker: Worker,
+    request: WorkerMessage & { kind: typeof KIND.START },
+  ): Promise<void> {
+    const { id, delayed } = request;
+    const cancel = new AbortController();
+    worker.waiting.set(id, cancel);
+    let giveBack = (): void => {};
+    try {
+      const env = programEnvironment(
+        this.o.base,
+        request,
+        request.ruled ? programRules(this.#rules, request) : new Map(),
+      );
+      giveBack = await this.places.take(cancel.signal);
+      const { launched, mine } = this.#launch(env, delayed);
+      worker.programs.set(id, launched);
+      launched.exited.then((status = 0) => {
+        giveBack();
+        worker.programs.delete(id);
+        const frame = new Frame(KIND.EXITED).u32(id).u32(status);
+        worker.channel.send(this.#counted(frame).done());
+      });
+      const frame = new Frame(KIND.STARTED).u32(id).u32(launched.pid).u8(delayed ? 1 : 0);
+      worker.channel.send(this.#counted(frame).done(), mine);
+    } catch (error) {
+      giveBack();
+      const frame = new Frame(KIND.REFUSED).u32(id).text(reason(error).slice(0, 1000));
+      worker.channel.send(this.#counted(frame).done());
+    } finally {
+      worker.waiting.delete(id);
+    }
+  }
+
+  #launch(
+    env: Record<string, string>,
+    delayed: boolean,
+  ): { launched: Launched; mine: number[] } {
+    const { runtime, libc, options } = this.o;
+    const { mine, theirs } = programPipes(libc, delayed);
+    try {
+      const descriptors = programDescriptors(theirs);
+      const launched = runtime.launch({ ...userCommand(options, runtime), env, descriptors });
+      return { launched, mine };
+    } catch (error) {
+      closeAll(libc, mine);
+      throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
+    } finally {
+      closeAll(libc, theirs);
+    }
+  }
+
+  #answerTake(worker: Worker, { id, address, ask }: WorkerMessage & { kind: 7 }): void {
+    worker.countHold(id, worker.holds.size < MAX_OPEN);
+    const taken = this.#limits.take(address, ask);
+    if ("release" in taken) worker.holds.set(id, taken);
+    if (asksAnything(ask)) this.#verdict(worker, id, "release" in taken ? undefined : taken);
+    else if (!("release" in taken)) throw new Error("refused without a limit");
+  }
+
+  #answerCheck(worker: Worker, { id, ask }: WorkerMessage & { kind: 8 }): void {
+    this.#verdict(worker, id, worker.hold(id).check(ask));
+  }
+
+  #verdict(
+    worker: Worker,
+    id: number,
+    refusal: { by: typeof REFUSALS[number]; count: number } | undefined,
+  ): void {
+    const by = refusal ? REFUSALS.indexOf(refusal.by) + 1 : 0;
+    worker.channel.send(
+      new Frame(KIND.VERDICT).u32(id).u8(by).u32(refusal?.count ?? 0).done(),
+    );
+  }
+
+  #counted(frame: Frame): Frame {
+    return frame.u32(this.places.running).u8(this.places.full ? 1 : 0);
+  }
+
+  /** Workers stop accepting when every place is taken, and go on when one is free. */
+  #tellPlaces(): void {
+    const { full } = this.places;
+    if (full === this.#wasFull) return;
+    this.#wasFull = full;
+    for (const worker of this.#serving()) {
+      worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
+    }
+  }
+
+  #handOver(opened: Iterable<Opened>): void {
+    this.#sendFiles([...this.#workers.values()], opened);
+  }
+
+  #sendFiles(workers: readonly Worker[], opened: Iterable<Opened>): void {
+    const { libc } = this.o;
+    const send = (batch: readonly Opened[]): void => {
+      const fds = batch.flatMap(({ fd }) => fd === undefined ? [] : [fd]);
+      const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
+      const text = new TextEncoder().encode(JSON.stringify(list));
+      const frame = new Frame(KIND.FILES).bytes(text).done();
+      for (const worker of workers) worker.channel.send(frame, fds.map((fd) => libc.dup(fd)));
+      closeAll(libc, fds);
+    };
+    let batch: Opened[] = [];
+    for (const one of opened) {
+      batch.push(one);
+      if (batch.length < BATCH) continue;
+      send(batch);
+      batch = [];
+    }
+    if (batch.length > 0) send(batch);
+  }
+}
+
+/** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH).
+ *  Throws `DecodeError`. */
+function checkVariables(variables: ReadonlyMap<string, string>): void {
+  for (const name of variables.keys()) {
+    if (!isConnectionVariable(name)) {
+      throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
+    }
+  }
+}
+
+function asksAnything({ perAddress, rate, network }: WireAsk): boolean {
+  return perAddress > 0 || rate.count > 0 || network.count > 0;
+}

@@ -1,0 +1,130 @@
+/** The command with workers: from options to a monitor that runs, and its signals. */
+
+import fs from "node:fs";
+import { type Env, readPassword, selfSigned } from "../assemble.ts";
+import { GRACE, type Supervised } from "../commands/single.ts";
+import { keepGoing } from "../deps.ts";
+import { Unsupported } from "../errors.ts";
+import { localFiles } from "../files.ts";
+import { checkOperands } from "../handover.ts";
+import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
+import type { Log } from "../log.ts";
+import type { Options } from "../options.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
+import { baseEnvironment } from "../start.ts";
+import { workerIdentity } from "./identity.ts";
+import { Monitor } from "./monitor.ts";
+import { userCommand } from "./program_user.ts";
+
+/** What it takes to have workers. */
+export interface Means {
+  libc: Libc;
+  self: SelfCommand;
+  workers: number;
+}
+
+/** How many workers there shall be, and with what; undefined: one process does everything. Throws
+ *  `Unsupported` where they were asked for and cannot be had. `main`: see `Runtime.selfCommand`. */
+export function means(options: Options, runtime: Runtime, main: string): Means | undefined {
+  const { workers } = options;
+  if (workers === 0) return undefined;
+  const { libc, name } = runtime;
+  const self = libc && runtime.selfCommand(main);
+  if (libc && self) return { libc, self, workers: workers ?? 1 };
+  if (workers === undefined) return undefined;
+  throw new Unsupported(
+    `start ${workers} workers`,
+    `${name} without leave to start itself`,
+    "deno run wants --allow-ffi and --allow-run for itself, say --allow-run; or use --workers 0",
+  );
+}
+
+/** Serves until SIGTERM. Throws `FatalError`. */
+export async function supervise(
+  options: Options,
+  argv: readonly string[],
+  env: Env,
+  runtime: Runtime,
+  log: Log,
+  { libc, self, workers }: Means,
+  { inherited, tell }: Supervised,
+): Promise<void> {
+  libc.raiseFileLimit();
+  const identity = workerIdentity(options, env, localFiles);
+  warnOfRoot(options, libc, identity.uid, log);
+  userCommand(options, runtime); // says now what it could not do later
+  const password = readPassword(options, runtime);
+  const keyPair = selfSigned(options, log);
+  const literal = literalHost(options.host);
+  let port = 0;
+  const monitor = new Monitor({
+    options,
+    argv,
+    env,
+    base: baseEnvironment(env),
+    runtime,
+    libc,
+    log,
+    self,
+    workers,
+    identity,
+    init: {
+      ...(password === undefined ? {} : { password }),
+      ...(keyPair ? { keyPair } : {}),
+      resolve: literal === undefined,
+    },
+    listen(ip) {
+      const address: ListenAddress = {
+        ...(literal ?? { ip: ip as string, dualStack: false }),
+        port: portNumber(options.port),
+        backlog: options.backlog,
+        interface: options.interface,
+      };
+      if (inherited) checkOperands(inherited, address, libc);
+      const fd = inherited?.fd ?? listenSocket(libc, address);
+      port = libc.getsockname(fd).port;
+      return fd;
+    },
+  });
+  if (libc.confines) libc.prctlDumpable(false); // it knows passwords, and may be of the programs' user
+  try {
+    await monitor.start();
+    onSignals(runtime, monitor, tell);
+    if (options.printPort) fs.writeSync(1, `${port}\n`);
+    tell.ready();
+  } catch (error) {
+    monitor.abandon();
+    throw error;
+  }
+  keepGoing(log);
+  await monitor.closed;
+}
+
+function warnOfRoot(options: Options, libc: Libc, worker: number | undefined, log: Log): void {
+  if (libc.getIds().euid !== 0) return;
+  if (options.uid === undefined && options.gid === undefined) {
+    log.warning("running as root, and so will the programs: use -u and -g");
+  }
+  if (worker === undefined) {
+    log.warning("running as root, and so will the workers: use SSL_UID and SSL_GID, or -u and -g");
+  }
+}
+
+function onSignals(runtime: Runtime, monitor: Monitor, tell: Supervised["tell"]): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return monitor.end(GRACE);
+    stopping = true;
+    tell.stopping();
+    monitor.drain();
+  };
+  runtime.onSignal("SIGTERM", stop);
+  runtime.onSignal("SIGINT", stop);
+  runtime.onSignal("SIGHUP", () => {
+    tell.reloading();
+    monitor.reload();
+    tell.ready();
+  });
+  runtime.onSignal("SIGPIPE", () => {});
+}

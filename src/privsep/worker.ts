@@ -1,0 +1,186 @@
+/** A worker: it gets everything from its monitor, gives up its rights, and serves. It speaks to the
+ *  network and is believed nothing. Without its monitor it serves nobody new. */
+
+import fs from "node:fs";
+import { assemble, type Assembled, type Given, listenAddress } from "../assemble.ts";
+import type { Reader } from "../codec/bytes.ts";
+import { GRACE } from "../commands/single.ts";
+import { keepGoing } from "../deps.ts";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import { literalHost } from "../listen.ts";
+import { Log } from "../log.ts";
+import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
+import { type Options, parseOptions } from "../options.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { serve, type Server } from "../serve.ts";
+import { Channel } from "./channel.ts";
+import { MonitorClient } from "./client.ts";
+import { drop } from "./drop.ts";
+import { type HandedFile, HandedFiles } from "./handed_files.ts";
+import type { Init } from "./init.ts";
+import { encodeWorker, KIND } from "./messages.ts";
+
+/** Our ends of the sockets to the monitor (worker_handle.ts). */
+const CONTROL = 3;
+const PASS = 4;
+
+/** Runs as a worker until its last connection has ended. The exit code; never rejects. */
+export async function worker(runtime: Runtime): Promise<number> {
+  const { libc } = runtime;
+  if (!libc || !isSocket(libc, CONTROL) || !isSocket(libc, PASS)) {
+    fs.writeSync(2, "sslserver-worker: fatal: unable to serve: only sslserver starts it\n");
+    return EXIT.usage;
+  }
+  libc.setCloseOnExec(CONTROL, true);
+  libc.setCloseOnExec(PASS, true);
+  const channel = new Channel(libc, await runtime.adoptSocket(CONTROL), PASS, "monitor");
+  return await new WorkerProcess(runtime, libc, channel).run();
+}
+
+function isSocket(libc: Libc, fd: number): boolean {
+  try {
+    return libc.socketKind(fd).stream;
+  } catch {
+    return false;
+  }
+}
+
+class WorkerProcess {
+  readonly #client: MonitorClient;
+  readonly #files: HandedFiles;
+  readonly #initialized = Promise.withResolvers<Init>();
+  readonly #listening = Promise.withResolvers<number>();
+  #assembled: Assembled | undefined;
+  #endpoint: Endpoint | undefined;
+  #server: Server | undefined;
+  #draining = false;
+
+  constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: Channel) {
+    this.#client = new MonitorClient(runtime, channel);
+    this.#files = new HandedFiles(libc);
+    channel.onFrame = (kind, body) => this.#receive(kind, body);
+    channel.onBroken = () => this.#orphaned();
+    runtime.onSignal("SIGTERM", () => this.#draining && this.#server?.end(GRACE));
+    for (const name of ["SIGINT", "SIGHUP", "SIGPIPE"] as const) runtime.onSignal(name, () => {});
+  }
+
+  async run(): Promise<number> {
+    this.channel.begin();
+    let log: Log | undefined;
+    try {
+      const init = await this.#initialized.promise;
+      const request = parseOptions(init.argv, init.env);
+      if (!("serve" in request)) throw new Error("nothing to serve");
+      const options = share(request.serve, init.workers);
+      log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
+      await this.#prepare(options, init, log);
+    } catch (error) {
+      this.#fatal(error);
+      return EXIT.system;
+    }
+    keepGoing(log);
+    this.channel.send(encodeWorker({ kind: KIND.READY }));
+    const fd = await this.#listening.promise;
+    const { deps, close } = this.#assembled as Assembled;
+    const { backlog, drainTimeout } = deps.options;
+    const server = this.#server = serve(
+      (onSocket) => this.runtime.listenDescriptor(fd, backlog, onSocket),
+      deps,
+    );
+    if (this.#draining) this.#drain(0);
+    server.settled.then(() => {
+      this.channel.send(encodeWorker({ kind: KIND.SETTLED }));
+      if (drainTimeout === undefined) return;
+      setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
+    });
+    await server.closed;
+    close();
+    log.flush();
+    return EXIT.ok;
+  }
+
+  /** Everything that needs rights, and their end. Throws `FatalError`. */
+  async #prepare(options: Options, init: Init, log: Log): Promise<void> {
+    const { env, identity, speaks, again, resolve, workers, password, keyPair } = init;
+    // What was said at the first start need not be said again.
+    const muted = (): boolean => !speaks || (again && !this.#server);
+    const given: Given = {
+      password,
+      keyPair,
+      files: this.#files,
+      programs: this.#client,
+      announce: new Log({ ...log.options, muted }),
+      ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
+    };
+    const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
+    if (speaks) this.#endpoint = await metricsEndpoint(assembled.deps, again);
+    drop(this.libc, identity);
+    if (!resolve || literalHost(options.host)) return;
+    const { ip } = await listenAddress(options, assembled.deps.admission.resolver);
+    this.channel.send(encodeWorker({ kind: KIND.RESOLVED, ip }));
+  }
+
+  #receive(kind: number, body: Reader): void {
+    if (this.#client.receive(kind, body)) return;
+    switch (kind) {
+      case KIND.INIT:
+        return this.#initialized.resolve(json(body) as Init);
+      case KIND.FILES:
+        return this.#takeFiles(json(body) as (HandedFile & { open: boolean })[]);
+      case KIND.LISTEN:
+        return this.#listening.resolve(this.channel.descriptors(1)[0] as number);
+      case KIND.RELOAD:
+        return this.#assembled?.reload();
+      case KIND.DRAIN:
+        return this.#drain();
+      default:
+        throw new Error(`unable to obey: no such message ${kind}`);
+    }
+  }
+
+  #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
+    const fds = this.channel.descriptors(files.filter(({ open }) => open).length);
+    for (const file of files) this.#files.take(file, file.open ? fds.shift() : undefined);
+    this.#assembled?.expire();
+  }
+
+  #drain(patience?: number): void {
+    this.#draining = true;
+    this.#endpoint?.close(); // a successor may bind it as early as the port
+    this.#server?.drain(patience);
+  }
+
+  /** The monitor has gone: after a drain as it should, else who has no program gets none. */
+  #orphaned(): void {
+    this.#client.orphan();
+    this.#initialized.reject(new Error("the monitor is gone"));
+    if (!this.#server) return this.#listening.reject(new Error("the monitor is gone"));
+    if (!this.#draining) this.#drain(0);
+  }
+
+  #fatal(error: unknown): void {
+    const { code, hint } = error instanceof FatalError
+      ? error
+      : { code: EXIT.system, hint: undefined };
+    const message = error instanceof FatalError
+      ? error.message
+      : `unable to go on: ${reason(error)}`;
+    this.channel.send(encodeWorker({ kind: KIND.FATAL, code, message, hint: hint ?? "" }));
+  }
+}
+
+function json(body: Reader): unknown {
+  return JSON.parse(new TextDecoder().decode(body.take(body.left, "json")));
+}
+
+/** One worker's part of what holds for all. */
+function share(options: Options, workers: number): Options {
+  return { ...options, pending: Math.max(1, Math.floor(options.pending / workers)) };
+}
+
+/** Whether anything can limit connections by address: else nobody needs to count them. */
+function hasLimits({ rules, earlyRules }: Options, env: Init["env"]): boolean {
+  return rules !== undefined || earlyRules !== undefined ||
+    ["MAXCONIP", "MAXCONRATE", "MAXCONNET"].some((name) => env[name]);
+}
