@@ -34,7 +34,7 @@ export async function sslserver(
     if (options.check) return await check(options, env, runtime);
     const inherited = inheritedListener(env, runtime, options);
     const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
-    const split = means(options, runtime, main);
+    const split = means(options, env, runtime, main);
     const supervised = { inherited, tell };
     if (split) await supervise(options, argv, env, runtime, log, split, supervised);
     else await serveAlone(options, env, runtime, log, supervised);

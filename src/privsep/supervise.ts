@@ -13,7 +13,7 @@ import type { Options } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { baseEnvironment } from "../start.ts";
-import { workerIdentity } from "./identity.ts";
+import { type Identity, workerIdentity } from "./identity.ts";
 import { Monitor } from "./monitor.ts";
 import { userCommand } from "./program_user.ts";
 
@@ -21,17 +21,24 @@ import { userCommand } from "./program_user.ts";
 export interface Means {
   libc: Libc;
   self: SelfCommand;
+  identity: Identity;
   workers: number;
 }
 
 /** How many workers there shall be, and with what; undefined: one process does everything. Throws
  *  `Unsupported` where they were asked for and cannot be had. `main`: see `Runtime.selfCommand`. */
-export function means(options: Options, runtime: Runtime, main: string): Means | undefined {
+export function means(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  main: string,
+): Means | undefined {
   const { workers } = options;
   if (workers === 0) return undefined;
   const { libc, name } = runtime;
-  const self = libc && runtime.selfCommand(main);
-  if (libc && self) return { libc, self, workers: workers ?? 1 };
+  const identity = workerIdentity(options, env, localFiles);
+  const self = libc && runtime.selfCommand(main, Object.keys(identity).length > 0);
+  if (libc && self) return { libc, self, identity, workers: workers ?? 1 };
   if (workers === undefined) return undefined;
   throw new Unsupported(
     `start ${workers} workers`,
@@ -47,11 +54,10 @@ export async function supervise(
   env: Env,
   runtime: Runtime,
   log: Log,
-  { libc, self, workers }: Means,
+  { libc, self, identity, workers }: Means,
   { inherited, tell }: Supervised,
 ): Promise<void> {
   libc.raiseFileLimit();
-  const identity = workerIdentity(options, env, localFiles);
   warnOfRoot(options, libc, identity.uid, log);
   userCommand(options, runtime); // says now what it could not do later
   const password = readPassword(options, runtime);

@@ -247,8 +247,9 @@ export interface Runtime {
   adoptSocket(fd: number): Promise<Stream>;
 
   /** Undefined: this process may not start itself again (Deno's permissions), or runs as a library.
-   *  `main` is the module that a runtime without a compiled file must be given. */
-  selfCommand(main: string): SelfCommand | undefined;
+   *  `main` is the module that a runtime without a compiled file must be given. `apart`: the process
+   *  will have less rights than this one, and must share no writable file with it. */
+  selfCommand(main: string, apart: boolean): SelfCommand | undefined;
 
   /** Calls `handler` for each signal instead of its default. */
   onSignal(name: SignalName, handler: () => void): void;
