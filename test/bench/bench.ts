@@ -1,0 +1,182 @@
+/** `deno task bench`: our server against others that run a program per TLS connection. The servers take
+ *  turns, in rounds, so that what else the machine does hits all of them; what counts is the ratio to
+ *  the yardstick (ref_epoll.c) of the same round. Asserts nothing. See README.md beside it. */
+
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import { cpus, release, totalmem } from "node:os";
+import process from "node:process";
+import { ROOT } from "../e2e/harness.ts";
+import {
+  besideIdle,
+  besideStalled,
+  connections,
+  type Figures,
+  idle,
+  type Measurement,
+  startTime,
+  throughput,
+} from "./measure.ts";
+import { prepare, type Tools } from "./prepare.ts";
+import { stopAll } from "./process.ts";
+import { servers, type Subject, variants } from "./servers.ts";
+import { type Rounds, table } from "./table.ts";
+
+interface Section {
+  name: string;
+  title: string;
+  subjects: Subject[];
+  /** Those whose ratio is shown are compared with this one. */
+  reference: string;
+  measure: Measurement;
+  /** Measured once, not in each round: it hardly depends on the load of the machine. */
+  once?: boolean;
+}
+
+const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
+/** No measurement begins later than this many seconds after the start. */
+const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 570);
+
+const LOW = { atOnce: 1, total: 300 };
+const MIDDLE = { atOnce: 16, total: 1000 };
+const HIGH = { atOnce: 64, total: 2000 };
+
+function sections(tools: Tools, all: Subject[]): Section[] {
+  const toReference = { subjects: all, reference: "ref-epoll" };
+  const many = { ...toReference, subjects: all.filter((subject) => subject.many) };
+  const printing = { ...toReference, subjects: all.filter((subject) => subject.printsPort) };
+  const ofOurs = (name: string) => ({ name, subjects: variants(tools, name), reference: "ours" });
+  const log = ofOurs("log");
+  const rules = ofOurs("rules");
+  const workers = ofOurs("workers");
+  const loads = connections(LOW, MIDDLE, HIGH);
+  const one = connections(HIGH);
+  const wanted = process.env["BENCH_ONLY"]?.split(",");
+  const plan: Section[] = [
+    { name: "conn", title: "Connections", ...toReference, measure: loads },
+    { name: "latency", title: "Beside stalled handshakes", ...toReference, measure: besideStalled },
+    { name: "echo", title: "Throughput", ...toReference, measure: throughput },
+    { name: "held", title: "Beside idle connections", ...many, measure: besideIdle },
+    { ...log, title: "With a log", measure: one },
+    { ...rules, title: "With rules", measure: one },
+    { ...workers, title: "Workers: connections", measure: loads },
+    { ...workers, title: "Workers: beside stalled handshakes", measure: besideStalled },
+    { ...workers, title: "Workers: throughput", measure: throughput },
+    { ...workers, title: "Workers: idle", measure: idle(1000), once: true },
+    { name: "start", title: "Start, warm", ...printing, measure: startTime, once: true },
+    { name: "idle", title: "Memory and descriptors", ...toReference, measure: idle(), once: true },
+  ];
+  return plan.filter(({ name, subjects }) =>
+    subjects.length > 0 && (wanted?.includes(name) ?? true)
+  );
+}
+
+async function main(): Promise<void> {
+  const tools = prepare();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => finish(tools).then(() => process.exit(130)));
+  }
+  try {
+    const { subjects, missing } = servers(tools);
+    const wanted = process.env["BENCH_SERVERS"]?.split(",");
+    const chosen = subjects.filter((subject) => wanted?.includes(subject.name) ?? true);
+    const results = new Results(sections(tools, chosen));
+    if (missing.length > 0) results.notes.add(`Not installed: ${missing.join("; ")}.`);
+    const rounds = await measureAll(tools, results);
+    const text = report(results, chosen, rounds);
+    process.stdout.write(text);
+    const out = process.env["BENCH_OUT"];
+    if (out) fs.writeFileSync(out, text);
+  } finally {
+    await finish(tools);
+  }
+}
+
+/** What was measured, by section, and what went wrong. */
+class Results {
+  readonly tables: Map<Section, Rounds>;
+  readonly notes = new Set<string>();
+
+  constructor(readonly plan: readonly Section[]) {
+    // Columns are in the order of the subjects, whoever is measured first.
+    this.tables = new Map(plan.map((section) => [
+      section,
+      new Map(section.subjects.map(({ name }) => [name, []])),
+    ]));
+  }
+
+  record(section: Section, subject: Subject, figures: Figures): void {
+    this.tables.get(section)?.get(subject.name)?.push(figures);
+  }
+}
+
+/** First what is measured once, then the rounds, as many as there is time for; returns how many. */
+async function measureAll(tools: Tools, results: Results): Promise<number> {
+  const begun = performance.now();
+  const seconds = (): number => (performance.now() - begun) / 1000;
+  const pass = async (section: Section, round: number): Promise<void> => {
+    for (const subject of turned(section.subjects, round)) {
+      const note = (text: string): void => {
+        results.notes.add(`${section.name}, ${subject.name}: ${text}`);
+      };
+      let figures: Figures = {};
+      if (seconds() > SECONDS) note("left out, time was up");
+      else {
+        const now = seconds().toFixed(0).padStart(4);
+        process.stderr.write(`${now} s  round ${round}, ${section.title}, ${subject.name}\n`);
+        figures = await section.measure(tools, subject, note).catch((error) => {
+          note(error instanceof Error ? error.message : String(error));
+          return {};
+        });
+      }
+      results.record(section, subject, figures);
+    }
+  };
+  for (const section of results.plan) if (section.once) await pass(section, 0);
+  let rounds = 0;
+  let longest = 0;
+  while (rounds < ROUNDS && seconds() + longest < SECONDS) {
+    rounds++;
+    const roundBegun = seconds();
+    for (const section of results.plan) if (!section.once) await pass(section, rounds);
+    longest = Math.max(longest, seconds() - roundBegun);
+  }
+  if (rounds < ROUNDS) results.notes.add(`There was time for ${rounds} of ${ROUNDS} rounds.`);
+  return rounds;
+}
+
+/** Each round begins with another server. */
+function turned<T>(all: readonly T[], by: number): T[] {
+  const at = by % all.length;
+  return [...all.slice(at), ...all.slice(0, at)];
+}
+
+function report({ plan, tables, notes }: Results, subjects: Subject[], rounds: number): string {
+  const cpu = cpus();
+  const gigabytes = (totalmem() / 1e9).toFixed(0);
+  const describe = ["describe", "--always", "--dirty"];
+  const commit = spawnSync("git", describe, { cwd: ROOT, encoding: "utf8" }).stdout.trim();
+  const lines = [
+    "# Results\n",
+    `Made by \`deno task bench\`, ${new Date().toISOString().slice(0, 10)}, at ${
+      commit || "no commit"
+    }: ` +
+    `${cpu.length} × ${cpu[0]?.model ?? "CPU"}, ${gigabytes} GB, Linux ${release()}. ` +
+    `Medians of ${rounds} rounds; in brackets the median of the ratios to the server of the first ` +
+    "column in the same round. What the figures mean: [README.md](README.md).\n",
+    ...subjects.map(({ name, version }) => `- ${name}: ${version}`),
+    "",
+    ...plan.map((section) =>
+      `## ${section.title}\n\n${table(tables.get(section) as Rounds, section.reference)}`
+    ),
+    ...(notes.size > 0 ? ["## Notes\n", ...[...notes].map((note) => `- ${note}`), ""] : []),
+  ];
+  return lines.join("\n");
+}
+
+async function finish(tools: Tools): Promise<void> {
+  await stopAll();
+  fs.rmSync(tools.scratch, { recursive: true, force: true });
+}
+
+await main();

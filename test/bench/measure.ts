@@ -1,0 +1,207 @@
+/** The measurements: each starts a server, puts a load on it, and returns figures by name. */
+
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Held, hold, load } from "./client.ts";
+import type { Tools } from "./prepare.ts";
+import { descriptorLimit, descriptors, pss, Running, serverEnvironment } from "./process.ts";
+import type { Subject } from "./servers.ts";
+
+/** Name of a figure, with its unit, and the figure. */
+export type Figures = Record<string, number>;
+
+/** Measures one server; `note` is for what went wrong on the way. */
+export type Measurement = (
+  tools: Tools,
+  subject: Subject,
+  note: (text: string) => void,
+) => Promise<Figures>;
+
+const CAT = "/bin/cat";
+const HEAD = "/usr/bin/head";
+
+const ECHO_BYTES = 64 << 20;
+const DOWNLOAD_BYTES = 512 << 20;
+const STALLED = 500;
+const HELD = 3000;
+const STARTS = 10;
+
+/** Connections for which the descriptor limit does: no server keeps more than six for each. */
+const AFFORDABLE = Math.floor((descriptorLimit() - 200) / 6);
+/** How many connections are open when memory is looked at. */
+const IDLE_STEPS = [100, 1000, Math.min(5000, AFFORDABLE)];
+
+/** Starts a server, lets it warm up, gives it to `body`, and ends it. */
+async function served(
+  tools: Tools,
+  subject: Subject,
+  program: readonly string[],
+  body: (server: Running) => Promise<void>,
+): Promise<void> {
+  const log = subject.logs ? undefined : join(tools.scratch, "server.log");
+  const server = await Running.start((port) => subject.at(port, program), log);
+  try {
+    if (program[0] === CAT) await load(tools, "conn", server.port, { total: 100, atOnce: 4 });
+    await server.quiet(server.processes(program[0] ?? "").length);
+    await body(server);
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Rate, CPU and times of connections, so many at once. */
+export function connections(...each: { atOnce: number; total: number }[]): Measurement {
+  return async (tools, subject, note) => {
+    const figures: Figures = {};
+    await served(tools, subject, [CAT], async (server) => {
+      for (const { atOnce, total } of each) {
+        const idle = server.members().length;
+        const before = server.cpu();
+        const seen = await load(tools, "conn", server.port, { total, atOnce });
+        await server.quiet(idle);
+        if (seen.failed) {
+          note(`${seen.failed} of ${total} failed, ${atOnce} at once: ${seen.error}`);
+        }
+        figures[`conn/s, ${atOnce} at once`] = seen.rate;
+        figures[`CPU ms per connection, ${atOnce} at once`] = (server.cpu() - before) * 1e3 /
+          seen.ok;
+        if (atOnce < 64) continue;
+        figures[`p50 ms, ${atOnce} at once`] = seen.p50;
+        figures[`p99 ms, ${atOnce} at once`] = seen.p99;
+        figures[`slowest ms, ${atOnce} at once`] = seen.max;
+        figures[`slowest of ${total} / median`] = seen.max / seen.p50;
+      }
+      const processes = server.processes(CAT);
+      figures["PSS afterwards, MB"] = pss(processes) / 1000;
+    });
+    return figures;
+  };
+}
+
+/** The same beside clients that have sent their ClientHello and say no more. */
+export const besideStalled: Measurement = async (tools, subject, note) => {
+  const figures: Figures = {};
+  await served(tools, subject, [CAT], async (server) => {
+    const stalled = await hold(tools, "stall", server.port, STALLED);
+    try {
+      if (stalled.seen.failed) note(`${stalled.seen.failed} of ${STALLED} were not kept`);
+      const seen = await load(tools, "conn", server.port, { total: 1000, atOnce: 64 });
+      if (seen.failed) note(`${seen.failed} failed beside stalled ones: ${seen.error}`);
+      figures[`conn/s, 64 at once, ${STALLED} stalled`] = seen.rate;
+      figures["p50 ms"] = seen.p50;
+      figures["p99 ms"] = seen.p99;
+      figures["slowest ms"] = seen.max;
+    } finally {
+      await stalled.release();
+    }
+  });
+  return figures;
+};
+
+/** Bytes through `cat` on four connections, and from `head` on one. */
+export const throughput: Measurement = async (tools, subject, note) => {
+  const figures: Figures = {};
+  await served(tools, subject, [CAT], async (server) => {
+    const before = server.cpu();
+    const seen = await load(tools, "echo", server.port, { atOnce: 4, bytes: ECHO_BYTES });
+    if (seen.failed) note(`${seen.failed} of 4 echoes failed: ${seen.error}`);
+    figures["echo MB/s, 4 connections"] = seen.rate;
+    figures["echo, CPU s per GB"] = (server.cpu() - before) / (4 * ECHO_BYTES / 1e9);
+  });
+  await served(
+    tools,
+    subject,
+    [HEAD, "-c", String(DOWNLOAD_BYTES), "/dev/zero"],
+    async (server) => {
+      const before = server.cpu();
+      const seen = await load(tools, "download", server.port, { atOnce: 1, bytes: DOWNLOAD_BYTES });
+      figures["download MB/s"] = seen.rate;
+      figures["download, CPU s per GB"] = (server.cpu() - before) / (DOWNLOAD_BYTES / 1e9);
+    },
+  );
+  return figures;
+};
+
+/** Rate of new connections while thousands do nothing, against the rate without them. */
+export const besideIdle: Measurement = async (tools, subject, note) => {
+  const figures: Figures = {};
+  await served(tools, subject, [CAT], async (server) => {
+    const work = { total: 1000, atOnce: 64 };
+    const alone = await load(tools, "conn", server.port, work);
+    const many = Math.min(HELD, AFFORDABLE - work.atOnce);
+    const held = await hold(tools, "hold", server.port, many);
+    try {
+      if (held.seen.failed) note(`${held.seen.failed} of ${many} failed: ${held.seen.error}`);
+      const beside = await load(tools, "conn", server.port, work);
+      if (beside.failed) note(`${beside.failed} failed beside idle ones: ${beside.error}`);
+      figures["conn/s, 64 at once, no others"] = alone.rate;
+      figures[`conn/s, 64 at once, ${many} idle`] = beside.rate;
+      figures["idle / no others"] = beside.rate / alone.rate;
+      figures[`p99 ms, ${many} idle`] = beside.p99;
+    } finally {
+      await held.release();
+    }
+  });
+  return figures;
+};
+
+/** Memory and descriptors of the server, without its programs, as connections are added. */
+export function idle(most = Infinity): Measurement {
+  return async (tools, subject, note) => {
+    const figures: Figures = {};
+    const steps = IDLE_STEPS.filter((step) => step <= (subject.many ? most : 1000));
+    await served(tools, subject, [CAT], async (server) => {
+      const first = server.processes(CAT);
+      const open = descriptors(first);
+      const base = await settledPss(server);
+      figures["base PSS, MB"] = base / 1000;
+      figures["processes"] = first.length;
+      const held: Held[] = [];
+      let [count, kb] = [0, base];
+      try {
+        for (const step of steps) {
+          const more = await hold(tools, "hold", server.port, step - count);
+          held.push(more);
+          const { failed, error } = more.seen;
+          if (failed) return note(`${step} could not be held, ${failed} failed: ${error}`);
+          const now = await settledPss(server);
+          figures[`PSS KB per connection, ${count} to ${step}`] = (now - kb) / (step - count);
+          figures["PSS KB per connection, all"] = (now - base) / step;
+          [count, kb] = [step, now];
+          const processes = server.processes(CAT);
+          const kept = descriptors(first).map((each, i) => each - (open[i] ?? 0));
+          figures["descriptors per connection, all processes"] =
+            (sum(descriptors(processes)) - sum(open)) / count;
+          figures["descriptors per connection, the fullest process"] = Math.max(...kept) / count;
+          figures["processes per connection"] = (processes.length - first.length) / count;
+        }
+      } finally {
+        await Promise.all(held.map((one) => one.release()));
+      }
+    });
+    return figures;
+  };
+}
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+/** Collectors run when they like: the smallest of a few looks, half a second apart. */
+async function settledPss(server: Running): Promise<number> {
+  let least = Infinity;
+  for (let look = 0; look < 4; look++) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    least = Math.min(least, pss(server.processes(CAT)));
+  }
+  return least;
+}
+
+/** Time from the start to the line with the port: the median of ten, after one that is not counted. */
+export const startTime: Measurement = async (tools, subject) => {
+  const { command, env } = subject.at(0, [CAT]);
+  const run = promisify(execFile);
+  const { stdout } = await run(tools.start, [String(STARTS), ...command], {
+    env: { ...serverEnvironment(), ...env },
+  });
+  return { "start to port line, ms": Number(stdout) };
+};

@@ -1,0 +1,87 @@
+/** What must be there before anything is measured: the C tools, a certificate, rules, the server.
+ *  All of it goes to dist/.bench, which can be removed at any time. */
+
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { found, ROOT } from "../e2e/harness.ts";
+
+const HERE = join(ROOT, "test/bench");
+const WORK = join(ROOT, "dist/.bench");
+
+export interface Tools {
+  /** The load generator, load.c. */
+  load: string;
+  /** The yardstick, ref_epoll.c. */
+  reference: string;
+  /** Measures starts, start.c. */
+  start: string;
+  /** A P-256 certificate for localhost that signs itself, and its key. */
+  certificate: string;
+  key: string;
+  /** A place for files of one run. */
+  scratch: string;
+}
+
+/** Builds what is missing or older than its source. */
+export function prepare(): Tools {
+  fs.mkdirSync(WORK, { recursive: true });
+  if (!process.env["SSLSERVER_BIN"]) {
+    execFileSync(join(ROOT, "compile.sh"), { stdio: ["ignore", "ignore", "inherit"] });
+  }
+  const certificate = join(WORK, "certificate.pem");
+  const key = join(WORK, "key.pem");
+  make(certificate, () => {
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    const files = ["-keyout", key, "-out", certificate, "-days", "3650"];
+    const args = ["req", "-x509", ...curve, ...subject, ...files];
+    execFileSync(found("openssl"), args, { stdio: ["ignore", "ignore", "pipe"] });
+  });
+  return {
+    load: compile("load"),
+    reference: compile("ref_epoll"),
+    start: compile("start"),
+    certificate,
+    key,
+    scratch: fs.mkdtempSync(join(WORK, "run-")),
+  };
+}
+
+/** A compiled rules file that lets 127.0.0.1 in and has `count` entries. */
+export function rulesFile(server: string, count: number): string {
+  const file = join(WORK, `rules-${count}.cdb`);
+  make(file, () => {
+    const lines = ["127.0.0.1:allow"];
+    for (let i = 1; i < count; i++) {
+      lines.push(`10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}:deny`);
+    }
+    const tcprules = join(WORK, "tcprules");
+    fs.rmSync(tcprules, { force: true });
+    fs.symlinkSync(server, tcprules); // which of the commands it is it reads off its name
+    execFileSync(tcprules, [file, `${file}.new`], { input: lines.join("\n") + "\n" });
+  });
+  return file;
+}
+
+function compile(name: string): string {
+  const built = join(WORK, name);
+  const source = join(HERE, `${name}.c`);
+  make(built, () => {
+    const args = ["-O2", "-Wall", "-Wextra", "-o", built, source, "-lssl", "-lcrypto"];
+    try {
+      execFileSync(found("gcc"), args, { stdio: ["ignore", "ignore", "pipe"] });
+    } catch (error) {
+      throw new Error(`unable to compile ${name}.c (Debian: gcc libc6-dev libssl-dev): ${error}`);
+    }
+  }, source);
+  return built;
+}
+
+/** Makes `file` unless it is there and no older than `source`. */
+function make(file: string, how: () => void, source?: string): void {
+  const age = (path: string): number => fs.statSync(path).mtimeMs;
+  if (fs.existsSync(file) && (source === undefined || age(file) > age(source))) return;
+  how();
+}

@@ -1,0 +1,49 @@
+/** Figures of several rounds as Markdown tables: medians, and ratios to one server of the same round. */
+
+import type { Figures } from "./measure.ts";
+
+/** By server, the figures of each round; a round without any is empty. */
+export type Rounds = Map<string, Figures[]>;
+
+/** One table: a row per figure, a column per server, `value (ratio)`. */
+export function table(rounds: Rounds, reference: string): string {
+  const servers = [...rounds.keys()];
+  const names = new Set(
+    [...rounds.values()].flatMap((all) => all.flatMap((one) => Object.keys(one))),
+  );
+  const yardstick = rounds.get(reference) ?? [];
+  const rows = [...names].map((name) => [
+    name,
+    ...servers.map((server) => {
+      const all = rounds.get(server) ?? [];
+      const value = median(all.map((one) => one[name]));
+      if (value === undefined) return "–";
+      const ratio = median(all.map((one, round) => {
+        const [mine, theirs] = [one[name], yardstick[round]?.[name]];
+        return mine === undefined || !theirs || name.includes(" / ") ? undefined : mine / theirs;
+      }));
+      const shown = server === reference || ratio === undefined ? "" : ` (${ratio.toFixed(2)})`;
+      return format(value) + shown;
+    }),
+  ]);
+  return markdown(["", ...servers], rows);
+}
+
+/** A Markdown table; all columns but the first are set to the right. */
+export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const rule = head.map((_, i) => i === 0 ? "---" : "---:");
+  return [head, rule, ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
+}
+
+/** Undefined when there is nothing. */
+export function median(values: readonly (number | undefined)[]): number | undefined {
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return low === undefined || high === undefined ? undefined : (low + high) / 2;
+}
+
+/** Three digits that mean something. */
+export function format(value: number): string {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace(/^-(0(\.0+)?)$/, "$1");
+}
