@@ -9,7 +9,7 @@ import { claim, type Server, within } from "./harness.ts";
 import { reverseName } from "../../src/codec/dns_reverse.ts";
 
 const threads = (server: Server): number => {
-  const status = fs.readFileSync(`/proc/${server.pid}/status`, "utf8");
+  const status = fs.readFileSync(`/proc/${server.speaker}/status`, "utf8");
   return Number(/^Threads:\s+([0-9]+)$/m.exec(status)?.[1]);
 };
 

@@ -2,7 +2,8 @@
  *  end with everything it started.
  *
  *  SSLSERVER_FORM lists the forms: `binary` (SSLSERVER_BIN, default dist/sslserver), `deno` and
- *  `deno-noffi` (`deno run` with the permissions of `denoPermissions` and no more), `bun`.
+ *  `deno-noffi` (`deno run` with the permissions of `denoPermissions` and no more), `bun`. E2E_WORKERS
+ *  is the number of workers; without it the server decides.
  *  A test is a `claim`: it is run once per form, and every wait in it is for an event, with a limit.
  *  Linux only: it reads /proc. The programs it needs are named by the error when one is missing. */
 
@@ -28,7 +29,12 @@ export const FORMS = (process.env["SSLSERVER_FORM"] ?? "binary,deno,deno-noffi")
 export const WITH_FFI: readonly Form[] = ["binary", "deno", "bun"];
 /** Where TLS is BoringSSL. */
 export const ON_BUN: readonly Form[] = ["binary", "bun"];
+/** One process, which drains by itself; with workers see privsep_*_test.ts. */
+export const ALONE = ["--workers", "0"] as const;
 export const ON_DENO: readonly Form[] = ["deno", "deno-noffi"];
+
+/** `--workers`, where the form can have them. */
+const WORKERS = process.env["E2E_WORKERS"];
 
 /** Limit of one wait, in milliseconds, where a claim has no figure of its own. */
 export const LIMIT = 20_000;
@@ -105,6 +111,11 @@ export class Trial {
     fs.chmodSync(this.dir, 0o755);
   }
 
+  /** True where the server is one process. */
+  get alone(): boolean {
+    return this.form === "deno-noffi" || WORKERS === "0";
+  }
+
   /** True where libc can be called. */
   get ffi(): boolean {
     return this.form !== "deno-noffi";
@@ -142,6 +153,7 @@ export class Trial {
     const command = [
       ...formCommand(this.form, program[0] ?? ""),
       ...own,
+      ...(WORKERS === undefined || this.form === "deno-noffi" ? [] : ["--workers", WORKERS]),
       ...(options.options ?? []),
       "-1",
       host,
@@ -158,6 +170,7 @@ export class Trial {
       cwd: options.cwd ?? this.dir,
       env: { ...cleanEnvironment(), E2E_MARK: this.#mark, ...env },
       stdio: ["ignore", "pipe", "ignore"],
+      detached: true, // a session of its own, by which everything it starts is known
     });
     this.#children.add(child);
     return new Server(child, log);
@@ -212,7 +225,9 @@ export class Trial {
       if (complaint) wrong.push(complaint);
     }
     for (const child of this.#children) child.kill("SIGKILL");
-    const strays = await settled(() => marked(this.#mark), (found) => found.length === 0, 2000);
+    const sessions = new Set(this.#servers.map((server) => server.pid));
+    const left = (): Stray[] => strayProcesses(this.#mark, sessions);
+    const strays = await settled(left, (found) => found.length === 0, 2000);
     for (const { pid, command } of strays) {
       wrong.push(`process ${pid} is left: ${command}`);
       kill(pid, "SIGKILL");
@@ -275,15 +290,31 @@ export class Server {
     return lines;
   }
 
-  /** Descriptors: number and target. */
+  /** The processes of the server itself: the monitor and its workers, or the one that does all. */
+  processes(): number[] {
+    return [this.pid, ...this.workers()];
+  }
+
+  /** The process that speaks to the network: the first of them. */
+  get speaker(): number {
+    return this.workers()[0] ?? this.pid;
+  }
+
+  workers(): number[] {
+    return childrenOf(this.pid).filter(isWorker);
+  }
+
+  /** Descriptors of all of them: process, number and target. */
   descriptors(): string[] {
-    const folder = `/proc/${this.pid}/fd`;
-    return fs.readdirSync(folder).flatMap((fd) => {
-      try {
-        return [`${fd} ${fs.readlinkSync(join(folder, fd))}`];
-      } catch {
-        return []; // closed while we looked
-      }
+    return this.processes().flatMap((pid) => {
+      const folder = `/proc/${pid}/fd`;
+      return fs.readdirSync(folder).flatMap((fd) => {
+        try {
+          return [`${pid} ${fd} ${fs.readlinkSync(join(folder, fd))}`];
+        } catch {
+          return []; // closed while we looked
+        }
+      });
     });
   }
 
@@ -296,18 +327,9 @@ export class Server {
     );
   }
 
-  /** Processes it has started and not reaped. */
+  /** Programs it has started and not reaped. */
   children(): number[] {
-    const found: number[] = [];
-    for (const task of fs.readdirSync(`/proc/${this.pid}/task`)) {
-      try {
-        const text = fs.readFileSync(`/proc/${this.pid}/task/${task}/children`, "utf8");
-        found.push(...text.split(" ").filter((pid) => pid !== "").map(Number));
-      } catch {
-        // the thread has ended
-      }
-    }
-    return found;
+    return childrenOf(this.pid).filter((pid) => !isWorker(pid));
   }
 
   async noChildren(limit = LIMIT): Promise<void> {
@@ -315,18 +337,9 @@ export class Server {
     assert.deepEqual(left, [], "programs are left");
   }
 
-  /** Memory in MiB: Pss where it can be read, which does not count what is shared twice. */
+  /** Memory in MiB of all its processes. */
   memory(): number {
-    for (const [file, name] of [["smaps_rollup", "Pss"], ["status", "VmRSS"]] as const) {
-      try {
-        const text = fs.readFileSync(`/proc/${this.pid}/${file}`, "utf8");
-        const kib = new RegExp(`^${name}:\\s+([0-9]+) kB`, "m").exec(text)?.[1];
-        if (kib !== undefined) return Number(kib) / 1024;
-      } catch {
-        // not ours to read: the next
-      }
-    }
-    throw new Error("unable to read the memory of the server");
+    return this.processes().reduce((sum, pid) => sum + memoryOf(pid), 0);
   }
 
   /** The largest `memory()` while `work` goes on. */
@@ -353,6 +366,7 @@ export class Server {
 
   /** Ends it: SIGTERM, once more, and in the end SIGKILL. Returns a complaint. */
   async stop(): Promise<string | undefined> {
+    const workers = this.running ? this.workers() : [];
     for (const signal of ["SIGTERM", "SIGTERM", "SIGKILL"] as const) {
       if (!this.running) break;
       this.signal(signal);
@@ -360,9 +374,53 @@ export class Server {
       if (done) break;
     }
     const { status, signal } = await this.exited;
+    for (const name of ["SIGTERM", "SIGKILL"] as const) {
+      const left = await settled(() => workers.filter(isWorker), (pids) => pids.length === 0, 2500);
+      for (const pid of left) kill(pid, name);
+    }
     if (this.expected === undefined || status === this.expected) return undefined;
     return `the server ended with ${status ?? signal}, not ${this.expected}`;
   }
+}
+
+/** Children of a process that nobody has reaped. */
+function childrenOf(parent: number): number[] {
+  const found: number[] = [];
+  for (const task of fs.readdirSync(`/proc/${parent}/task`)) {
+    try {
+      const text = fs.readFileSync(`/proc/${parent}/task/${task}/children`, "utf8");
+      found.push(...text.split(" ").filter((pid) => pid !== "").map(Number));
+    } catch {
+      // the thread has ended
+    }
+  }
+  return found;
+}
+
+function isWorker(pid: number): boolean {
+  return commandLine(pid).includes("sslserver-worker");
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+/** Pss where it can be read, which does not count what is shared twice. In MiB. */
+function memoryOf(pid: number): number {
+  for (const [file, name] of [["smaps_rollup", "Pss"], ["status", "VmRSS"]] as const) {
+    try {
+      const text = fs.readFileSync(`/proc/${pid}/${file}`, "utf8");
+      const kib = new RegExp(`^${name}:\\s+([0-9]+) kB`, "m").exec(text)?.[1];
+      if (kib !== undefined) return Number(kib) / 1024;
+    } catch {
+      // not ours to read: the next
+    }
+  }
+  throw new Error("unable to read the memory of the server");
 }
 
 /** The command of a form, up to the server's own options. */
@@ -393,7 +451,8 @@ export function denoPermissions(program: string, ffi: boolean): string[] {
     "--allow-read",
     "--allow-env",
     "--allow-sys=hostname,networkInterfaces,uid",
-    `--allow-run=${program}`,
+    // Workers: it starts itself.
+    `--allow-run=${[program, ...(ffi ? [join(ROOT, "node_modules/deno/deno")] : [])]}`,
     ...(ffi ? ["--allow-ffi"] : []),
   ];
 }
@@ -474,13 +533,22 @@ async function collect(stream: AsyncIterable<unknown> | null): Promise<Uint8Arra
   return all;
 }
 
-/** Processes whose environment carries the mark: servers and whatever they started. */
-function marked(mark: string): { pid: number; command: string }[] {
+interface Stray {
+  pid: number;
+  command: string;
+}
+
+/** Processes whose environment carries the mark, or that are of one of the sessions: servers and
+ *  whatever they started. Zombies are their parent's affair. */
+function strayProcesses(mark: string, sessions: ReadonlySet<number>): Stray[] {
   return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).flatMap((name) => {
     try {
-      if (!fs.readFileSync(`/proc/${name}/environ`, "latin1").includes(mark)) return [];
-      const command = fs.readFileSync(`/proc/${name}/cmdline`, "latin1").replaceAll("\0", " ");
-      return [{ pid: Number(name), command }];
+      const stat = fs.readFileSync(`/proc/${name}/stat`, "latin1");
+      const [state, , , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const ours = sessions.has(Number(session)) ||
+        fs.readFileSync(`/proc/${name}/environ`, "latin1").includes(mark);
+      if (!ours || state === "Z") return [];
+      return [{ pid: Number(name), command: commandLine(Number(name)).join(" ") }];
     } catch {
       return []; // gone, or another user's
     }

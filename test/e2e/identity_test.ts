@@ -40,11 +40,11 @@ claim("every thread of the server has dropped its privileges", async (t) => {
   const server = await t.start({ options: ["-u", "65534", "-g", "65534"] });
   await talk(t, server, "x");
   const tasks = await settled(
-    () => fs.readdirSync(`/proc/${server.pid}/task`),
+    () => fs.readdirSync(`/proc/${server.speaker}/task`),
     (found) => found.length > 0,
   );
   for (const task of tasks) {
-    const status = fs.readFileSync(`/proc/${server.pid}/task/${task}/status`, "utf8");
+    const status = fs.readFileSync(`/proc/${server.speaker}/task/${task}/status`, "utf8");
     assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
     assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
     assert.match(status, /^Groups:[\t ]*$/m, `thread ${task}`);

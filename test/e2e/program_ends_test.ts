@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { portIsFree, talk } from "./clients.ts";
-import { claim, helper, settled, within } from "./harness.ts";
+import { ALONE, claim, helper, settled, within } from "./harness.ts";
 
 claim("a program that exits at once closes the connection in order", async (t) => {
   const server = await t.start({ options: ["-v"], program: ["true"] });
@@ -107,7 +107,7 @@ claim("a program that does not end when its client is gone gets SIGTERM after -w
 
 claim("a second SIGTERM ends programs that ignore theirs", async (t) => {
   const program = await helper("program");
-  const server = await t.start({ program: [program, "stay"] });
+  const server = await t.start({ options: ALONE, program: [program, "stay"] });
   const talking = talk(t, server, "", ["-e", "stay"]);
   await settled(() => server.children(), (pids) => pids.length > 0);
   server.signal("SIGTERM");

@@ -4,12 +4,13 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { portIsFree, Raw, talk } from "./clients.ts";
-import { claim, helper, LIMIT, settled, WITH_FFI, within } from "./harness.ts";
+import { ALONE, claim, helper, LIMIT, settled, WITH_FFI, within } from "./harness.ts";
 
 claim(
   "SIGTERM frees the port at once, lets connections finish, and the exit code is 0",
   async (t) => {
-    const server = await t.start({ program: ["sh", "-c", "read x; sleep 1; echo $x; cat"] });
+    const program = ["sh", "-c", "read x; sleep 1; echo $x; cat"];
+    const server = await t.start({ options: ALONE, program });
     const running = talk(t, server, "first\nrest\n", ["-w", "500"]);
     await settled(() => server.children(), (pids) => pids.length === 1);
     server.signal("SIGTERM");
@@ -50,7 +51,7 @@ claim("SIGTERM does not wait for clients that have said nothing", async (t) => {
 });
 
 claim("a second SIGTERM ends connections and programs", async (t) => {
-  const server = await t.start({ program: ["sleep", "1000"] });
+  const server = await t.start({ options: ALONE, program: ["sleep", "1000"] });
   const held = talk(t, server, "", ["-e", "stay"]);
   await settled(() => server.children(), (pids) => pids.length === 1);
   server.signal("SIGTERM");
