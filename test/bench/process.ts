@@ -1,7 +1,7 @@
 /** A server that runs to be measured: started in a process group of its own, and where cgroup 2 can be
  *  written in a cgroup of its own, watched through /proc, and gone afterwards with all it started.
  *
- *  Its parent is a shell that kills the group as soon as our end of a pipe is closed. So nothing is
+ *  Its parent is a shell that kills all of them as soon as our end of a pipe is closed. So nothing is
  *  left behind however this program ends. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
-import { settled, within } from "../e2e/harness.ts";
+import { ROOT, settled, within } from "../e2e/harness.ts";
 import type { Command } from "./servers.ts";
 
 /** Clock ticks per second in /proc/PID/stat: 100 on every Linux that matters (USER_HZ). */
@@ -18,13 +18,21 @@ const TICKS = 100;
 /** Root may raise the hard limit, others take what it allows. */
 const RAISE = 'ulimit -n 100000 2>/dev/null || ulimit -n "$(ulimit -Hn)"';
 
+/** Starts a command, prints its process id, and ends it and all it started when its own input ends. */
 const GUARD = `${RAISE}
-if [ -n "$1" ]; then echo $$ >"$1/cgroup.procs"; fi
+cgroup=$1
 shift
-"$@" </dev/null >/dev/null &
+if [ -n "$cgroup" ]; then
+  sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$@" </dev/null >/dev/null &
+else
+  "$@" </dev/null >/dev/null &
+fi
 echo $!
 read -r _
-kill -KILL 0`;
+[ -n "$cgroup" ] && echo 1 >"$cgroup/cgroup.kill" || kill -KILL 0
+wait
+tries=0
+until rmdir "$cgroup" 2>/dev/null || [ $((tries += 1)) = 500 ]; do sleep 0.02; done`;
 
 const running = new Set<Running>();
 
@@ -34,12 +42,14 @@ export class Running {
   readonly pid: number;
   readonly #guard: ChildProcess;
   readonly #cgroup: string;
+  readonly #ended: Promise<void>;
 
   private constructor(port: number, pid: number, guard: ChildProcess, cgroup: string) {
     this.port = port;
     this.pid = pid;
     this.#guard = guard;
     this.#cgroup = cgroup;
+    this.#ended = new Promise((resolve) => guard.once("exit", () => resolve()));
     running.add(this);
   }
 
@@ -113,18 +123,17 @@ export class Running {
   /** Ends it and all it started, at once. */
   async stop(): Promise<void> {
     this.#guard.stdin?.destroy();
-    await settled(() => this.members().length, (left) => left === 0, 10_000);
     running.delete(this);
-    if (!this.#cgroup) return;
-    // Emptied a moment after the last process has been reaped.
-    await settled(() => tryRemove(this.#cgroup), Boolean, 2000);
+    await within(this.#ended, 20_000, "the server did not end");
   }
 }
 
 /** What servers find in their environment besides their settings: little, the same everywhere. */
 export function serverEnvironment(): Record<string, string> {
-  const cache = process.env["DENO_DIR"];
-  return { PATH: process.env["PATH"] ?? "", ...(cache === undefined ? {} : { DENO_DIR: cache }) };
+  return {
+    PATH: process.env["PATH"] ?? "",
+    DENO_DIR: process.env["DENO_DIR"] ?? join(ROOT, "dist/.deno"),
+  };
 }
 
 /** Ends every server that still runs; for the end of the program, however it comes. */
@@ -183,17 +192,7 @@ function makeCgroup(): string {
     fs.accessSync(join(folder, "cgroup.procs"), fs.constants.W_OK);
     return folder;
   } catch {
-    tryRemove(folder);
     return "";
-  }
-}
-
-function tryRemove(folder: string): boolean {
-  try {
-    fs.rmdirSync(folder);
-    return true;
-  } catch {
-    return !fs.existsSync(folder);
   }
 }
 
