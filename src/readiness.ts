@@ -11,7 +11,6 @@
  *    tell.stopping();                   // SIGTERM, before the socket is closed */
 
 import process from "node:process";
-import { encodeUnixSockaddr } from "./codec/sockaddr_un.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
 import type { InheritedListener } from "./handover.ts";
 import type { Options } from "./options.ts";
@@ -48,13 +47,14 @@ export function readiness(
     if (fd !== undefined) throw needsFfi(runtime, "write to a descriptor (--notify-fd)");
     return { ready() {}, reloading() {}, stopping() {} };
   }
-  if (where !== undefined) checkAddress(where);
+  const socket = where === undefined ? undefined : connect(where, libc, report);
   if (fd !== undefined) checkDescriptor(fd, libc, options, inherited);
 
   function send(...words: string[]): void {
-    if (!libc || where === undefined) return;
+    if (!libc || socket === undefined) return;
     try {
-      libc.sendToUnix(where, new TextEncoder().encode(words.join("\n")));
+      const taken = libc.write(socket, new TextEncoder().encode(words.join("\n")));
+      if (taken === undefined) report("unable to speak to $NOTIFY_SOCKET: it takes no more");
     } catch (error) {
       report(`unable to speak to $NOTIFY_SOCKET: ${reason(error)}`);
     }
@@ -98,15 +98,21 @@ function needsFfi(runtime: Pick<Runtime, "name">, what: string): Unsupported {
   return new Unsupported(what, `${runtime.name} without FFI`, "allow FFI: deno run --allow-ffi");
 }
 
-function checkAddress(where: string): void {
+/** Connected at once: later the process may be another user, or in a jail. Undefined, and reported, if
+ *  nobody is there: the variable may be left over from a supervisor of a supervisor. */
+function connect(where: string, libc: Libc, report: (text: string) => void): number | undefined {
   try {
-    encodeUnixSockaddr(where, process.platform === "darwin" ? "darwin" : "linux");
+    return libc.connectUnix(where);
   } catch (error) {
-    throw new FatalError(
-      `unable to use $NOTIFY_SOCKET: ${reason(error)}`,
-      undefined,
-      "unset it, unless a supervisor has set it",
-    );
+    if (error instanceof RangeError) {
+      throw new FatalError(
+        `unable to use $NOTIFY_SOCKET: ${reason(error)}`,
+        undefined,
+        "unset it, unless a supervisor has set it",
+      );
+    }
+    report(`unable to speak to $NOTIFY_SOCKET: ${reason(error)}`);
+    return undefined;
   }
 }
 

@@ -220,10 +220,23 @@ test("the supervisor hears when the server is ready, reads again and stops", asy
   }
 });
 
+test("the supervisor hears it when its socket is out of the server's reach, too", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "handover-"));
+  try {
+    const path = join(folder, "notify");
+    const receiver = await notifyReceiver(path, 4);
+    const { reports } = await under("none", { NOTIFY_SOCKET: path }, "hidden");
+    assert.match((await receiver.words(4)).join(), /^READY=1\n.*STOPPING=1\n/s);
+    assert.deepEqual(reports, []);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a supervisor that has gone is reported, and does not end the server", async () => {
   const { reports } = await under("none", { NOTIFY_SOCKET: "/nowhere/notify" }, "tell");
-  const line = "unable to speak to $NOTIFY_SOCKET: sendto: no such file or directory (ENOENT)";
-  assert.deepEqual(reports, [line, line, line, line]);
+  const line = "unable to speak to $NOTIFY_SOCKET: connect: no such file or directory (ENOENT)";
+  assert.deepEqual(reports, [line]);
 });
 
 test("an address that nothing can be sent to ends the start", async () => {

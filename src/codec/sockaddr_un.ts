@@ -10,7 +10,7 @@ const HEADER = 2;
 /** Room for the path and its NUL; one byte more would be cut off, and name another socket. */
 const ROOM = { linux: 108, darwin: 104 };
 
-/** The struct for sendto(2), as long as its name needs. `name` is an absolute path, or on Linux
+/** The struct for connect(2), as long as its name needs. `name` is an absolute path, or on Linux
  *  `@name` for the abstract socket `name`. Throws RangeError for any other and for one that is too
  *  long. */
 export function encodeUnixSockaddr(

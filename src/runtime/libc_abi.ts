@@ -103,7 +103,7 @@ const COMMON: Record<string, Signature> = {
   socketpair: f("i32", "i32", "i32", "i32", "memory"),
   sendmsg: f("i64", "i32", "memory", "i32"),
   recvmsg: f("i64", "i32", "memory", "i32"),
-  sendto: f("i64", "i32", "memory", "u64", "i32", "memory", "u32"),
+  connect: f("i32", "i32", "memory", "u32"),
   open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
   close: f("i32", "i32"),
   read: f("i64", "i32", "memory", "u64"),

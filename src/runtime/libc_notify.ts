@@ -1,5 +1,5 @@
-/** What a server needs to deal with its supervisor: what kind of socket it was given, and words to
- *  it, as a datagram (sd_notify(3)). */
+/** What a server needs to deal with its supervisor: what kind of socket it was given, and a way to
+ *  speak to it by datagrams (sd_notify(3)). */
 
 import { encodeUnixSockaddr } from "../codec/sockaddr_un.ts";
 import { type Caller, memory } from "./libc_call.ts";
@@ -22,9 +22,10 @@ export interface NotifyCalls {
   /** Writes no byte, and throws where none could be written: EBADF for a descriptor that is closed
    *  or for reading, EINVAL for one that takes no bytes, as the runtime's own epoll. */
   checkWritable(fd: number): void;
-  /** One datagram to the Unix socket at `name`, a path or `@name`. Waits for room up to five seconds,
-   *  then throws EAGAIN. Throws RangeError for a name that is none. */
-  sendToUnix(name: string, bytes: Uint8Array): void;
+  /** A socket, closed on exec, on which each write(2) is a datagram to the Unix socket at `name`, a
+   *  path or `@name`. A write waits for room for five seconds at most. Throws RangeError for a name that
+   *  is none. */
+  connectUnix(name: string): number;
   /** CLOCK_MONOTONIC, in microseconds. */
   monotonicMicroseconds(): number;
 }
@@ -73,19 +74,19 @@ export function notifyCalls(c: Caller, descriptors: DescriptorCalls): NotifyCall
 
     checkWritable: (fd) => c.zero("write", fd, int, 0),
 
-    sendToUnix(name, bytes) {
+    connectUnix(name) {
       const address = encodeUnixSockaddr(name, os);
-      const own = memory(bytes.length);
-      own.set(bytes);
       const fd = c.value("socket", AF_UNIX, SOCK_DGRAM | (os === "linux" ? k.O_CLOEXEC : 0), 0);
       try {
         if (os === "darwin") descriptors.setCloseOnExec(fd, true);
         timeView.setBigInt64(0, BigInt(PATIENCE), true);
         timeView.setBigInt64(8, 0n, true);
         c.zero("setsockopt", fd, k.SOL_SOCKET, numbers.SO_SNDTIMEO, time, time.length);
-        c.value("sendto", fd, own, own.length, k.MSG_NOSIGNAL, address, address.length);
-      } finally {
+        c.zero("connect", fd, address, address.length);
+        return fd;
+      } catch (error) {
         descriptors.close(fd);
+        throw error;
       }
     },
 

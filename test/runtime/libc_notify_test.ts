@@ -20,13 +20,16 @@ function fails(code: string, call: () => unknown): void {
   assert.throws(call, (error) => error instanceof SystemError && error.code === code);
 }
 
-test("a datagram arrives at a path, and at an abstract name", async () => {
+test("datagrams arrive at a path, and at an abstract name", async () => {
   const folder = mkdtempSync(join(tmpdir(), "notify-"));
   try {
     for (const name of [join(folder, "socket"), `@sslserver-test-${process.pid}`]) {
       const { words } = await notifyReceiver(name, 2);
-      libc.sendToUnix(name, new TextEncoder().encode("READY=1\nSTATUS=é"));
-      libc.sendToUnix(name, new TextEncoder().encode("STOPPING=1"));
+      const fd = libc.connectUnix(name);
+      for (const text of ["READY=1\nSTATUS=é", "STOPPING=1"]) {
+        libc.write(fd, new TextEncoder().encode(text));
+      }
+      libc.close(fd);
       assert.deepEqual(await words(2), ["READY=1\nSTATUS=é", "STOPPING=1"]);
     }
   } finally {
@@ -34,13 +37,24 @@ test("a datagram arrives at a path, and at an abstract name", async () => {
   }
 });
 
-test("a datagram to nobody fails, and leaves no descriptor", () => {
-  const bytes = new TextEncoder().encode("READY=1");
+test("who has gone is noticed by the write", async () => {
+  const name = `@sslserver-test-gone-${process.pid}`;
+  const { words, child } = await notifyReceiver(name, 1);
+  const fd = libc.connectUnix(name);
+  const closed = new Promise((resolve) => child.once("close", resolve));
+  libc.write(fd, Uint8Array.of(65));
+  assert.deepEqual(await words(1), ["A"]);
+  await closed;
+  fails("ECONNREFUSED", () => libc.write(fd, Uint8Array.of(66)));
+  libc.close(fd);
+});
+
+test("nobody at the other end is an error, and leaves no descriptor", () => {
   const before = libc.dup(0);
   libc.close(before);
-  fails("ENOENT", () => libc.sendToUnix("/nowhere/socket", bytes));
-  fails("ECONNREFUSED", () => libc.sendToUnix("@sslserver-test-nobody", bytes));
-  assert.throws(() => libc.sendToUnix("vsock:2:1", bytes), RangeError);
+  fails("ENOENT", () => libc.connectUnix("/nowhere/socket"));
+  fails("ECONNREFUSED", () => libc.connectUnix("@sslserver-test-nobody"));
+  assert.throws(() => libc.connectUnix("vsock:2:1"), RangeError);
   const after = libc.dup(0);
   libc.close(after);
   assert.equal(after, before);
@@ -97,16 +111,15 @@ test("macOS has numbers and a layout of its own", () => {
   const symbols = Object.fromEntries(
     Object.keys(abi.signatures).map((name) => [name, (...args: Argument[]) => {
       calls.push([name, ...args.map((arg) => typeof arg === "number" ? arg : arg.slice())]);
-      return name === "socket" ? 9 : name === "sendto" ? 1 : 0;
+      return name === "socket" ? 9 : 0;
     }]),
   );
   const mac = makeLibc({ abi, symbols, errno: () => 0, address: () => 0n });
-  mac.sendToUnix("/s", Uint8Array.of(65));
+  assert.equal(mac.connectUnix("/s"), 9);
   assert.deepEqual(calls.filter(([name]) => name !== "fcntl"), [
     ["socket", 1, 2, 0],
     ["setsockopt", 9, 0xffff, 0x1005, Uint8Array.of(5, ...new Array<number>(15).fill(0)), 16],
-    ["sendto", 9, Uint8Array.of(65), 1, 0, Uint8Array.of(4, 1, 0x2f, 0x73, 0), 5],
-    ["close", 9],
+    ["connect", 9, Uint8Array.of(4, 1, 0x2f, 0x73, 0), 5],
   ]);
   calls.length = 0;
   assert.deepEqual(mac.socketKind(4), { stream: false, listening: false });
