@@ -86,9 +86,10 @@ const STREAM_OR_DATAGRAM = [1, 2];
 /** The family's own, TCP, UDP. Others (MPTCP, SCTP, UDP-Lite, ping) are code that nobody needs. */
 const PROTOCOLS = [0, 6, 17];
 
-/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ. Not
+/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW (without which `deno run`
+ *  waits ten seconds for its caches at the end), F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ. Not
  *  F_SETOWN and F_SETSIG, by which a descriptor sends any signal to any process of the user. */
-const FCNTL = [0, 1, 2, 3, 4, 1030, 1031, 1032];
+const FCNTL = [0, 1, 2, 3, 4, 5, 6, 7, 1030, 1031, 1032];
 /** TCGETS (isatty), TIOCOUTQ (SIOCOUTQ), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. Not
  *  TIOCSTI, which types on the terminal that the server was started from. */
 const IOCTL = [0x5401, 0x5411, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];

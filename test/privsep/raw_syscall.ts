@@ -1,0 +1,71 @@
+/** System calls as an intruder makes them: past the runtime and past every wrapper of the library. */
+
+import process from "node:process";
+import { SYSCALLS } from "../../src/privsep/syscalls.ts";
+
+export type RawSyscall = (name: string, ...args: number[]) => number;
+
+/** The calling thread's number, result, or −errno. */
+type Syscall = (...args: number[]) => number | bigint;
+
+interface BunFfi {
+  dlopen(
+    name: string,
+    symbols: object,
+  ): { symbols: Record<string, (...args: number[]) => unknown> };
+  read: { i32(pointer: unknown, offset: number): number };
+}
+
+const SIX = [0, 0, 0, 0, 0, 0];
+
+export const NUMBERS = SYSCALLS[process.arch === "arm64" ? "arm64" : "x64"];
+
+function numberOf(name: string): number {
+  const nr = NUMBERS.get(name);
+  if (nr === undefined) throw new Error(`unable to call ${name}: no such system call here`);
+  return nr;
+}
+
+/** A function that makes system calls on the calling thread. */
+export async function rawSyscall(): Promise<RawSyscall> {
+  const { syscall, errno } = "Bun" in globalThis ? await underBun() : underDeno();
+  return (name, ...args) => {
+    const result = Number(syscall(numberOf(name), ...args, ...SIX.slice(args.length)));
+    return result === -1 ? -errno() : result;
+  };
+}
+
+/** The same on another thread, under Deno; it tells success from failure only. */
+export function syscallElsewhere(name: string, ...args: number[]): Promise<number> {
+  const { symbols } = Deno.dlopen("libc.so.6", {
+    syscall: { parameters: Array(7).fill("i64"), result: "i64", nonblocking: true },
+  });
+  const call = symbols.syscall as unknown as (...args: bigint[]) => Promise<bigint>;
+  const all = [numberOf(name), ...args, ...SIX.slice(args.length)];
+  return call(...all.map(BigInt)).then(Number);
+}
+
+async function underBun(): Promise<{ syscall: Syscall; errno: () => number }> {
+  const ffi: BunFfi = await import(["bun", "ffi"].join(":")); // Deno's loader must not see the name
+  const { symbols } = ffi.dlopen("libc.so.6", {
+    syscall: { args: Array(7).fill("i64"), returns: "i64_fast" },
+    __errno_location: { args: [], returns: "ptr" },
+  });
+  return {
+    syscall: symbols["syscall"] as Syscall,
+    errno: () => ffi.read.i32(symbols["__errno_location"]?.(), 0),
+  };
+}
+
+function underDeno(): { syscall: Syscall; errno: () => number } {
+  const { symbols } = Deno.dlopen("libc.so.6", {
+    syscall: { parameters: Array(7).fill("i64"), result: "i64" },
+    __errno_location: { parameters: [], result: "pointer" },
+  });
+  return {
+    syscall: (...args) =>
+      (symbols.syscall as unknown as (...a: bigint[]) => bigint)(...args.map(BigInt)),
+    errno: () =>
+      new Deno.UnsafePointerView(symbols.__errno_location() as Deno.PointerObject).getInt32(),
+  };
+}

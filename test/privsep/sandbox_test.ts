@@ -1,0 +1,267 @@
+/** The sandbox of a worker: what its filter answers on both architectures, and what a process of the
+ *  runtime that runs this can and cannot do inside. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Verdict } from "../../src/codec/bpf.ts";
+import { sandbox, type Sandboxed, workerFilter } from "../../src/privsep/sandbox.ts";
+import { SYSCALLS } from "../../src/privsep/syscalls.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import { run } from "../codec/bpf_machine.ts";
+import { runFile } from "../runtime/libc_here.ts";
+import { within } from "../runtime/tools.ts";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const [EPERM, EACCES, EINVAL, ENOSYS, EAFNOSUPPORT] = [1, 13, 22, 38, 97];
+const isRoot = process.getuid?.() === 0;
+const onLinux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
+
+/** Verdict, call, arguments; `read` and `none` where they differ. */
+const TABLE:
+  readonly (readonly [Verdict | { none: Verdict; read: Verdict }, string, ...bigint[]])[] = [
+    ["allow", "read"],
+    ["allow", "epoll_pwait"],
+    ["allow", "accept4"],
+    ["allow", "futex"],
+    ["allow", "mmap"],
+    ["allow", "rt_sigreturn"],
+    ["allow", "exit_group"],
+    ["kill", "execve"],
+    ["kill", "execveat"],
+    ["kill", "ptrace"],
+    ["kill", "process_vm_writev"],
+    [ENOSYS, "process_vm_readv"],
+    ["allow", "clone", 0x3d0f00n], // as pthread_create does
+    [EPERM, "clone", 17n], // as fork does
+    [EPERM, "clone", 0x4111n], // as posix_spawn does: CLONE_VM | CLONE_VFORK | SIGCHLD
+    [EPERM, "clone", 0x10010000n], // CLONE_THREAD | CLONE_NEWUSER
+    [ENOSYS, "clone3"],
+    [EPERM, "fork"],
+    [EPERM, "vfork"],
+    [EPERM, "unshare"],
+    [EPERM, "setns"],
+    [EPERM, "mount"],
+    [EPERM, "move_mount"],
+    [EPERM, "setresuid"],
+    [EPERM, "chroot"],
+    [EPERM, "fchdir"],
+    [EPERM, "finit_module"],
+    [EPERM, "kexec_file_load"],
+    [EPERM, "keyctl"],
+    [EPERM, "bpf"],
+    [EPERM, "perf_event_open"],
+    [EPERM, "userfaultfd"],
+    [EPERM, "seccomp"],
+    [EPERM, "pidfd_getfd"],
+    [ENOSYS, "io_uring_setup"],
+    [ENOSYS, "io_uring_enter"],
+    [{ none: EACCES, read: "allow" }, "open", 4096n, 0x80000n],
+    [EACCES, "open", 4096n, 1n],
+    [{ none: EACCES, read: "allow" }, "openat", 0xffffff9cn, 4096n, 0x80000n],
+    [EACCES, "openat", 0xffffff9cn, 4096n, 1n],
+    [EACCES, "openat", 0xffffff9cn, 4096n, 2n],
+    [EACCES, "openat", 0xffffff9cn, 4096n, 3n],
+    [EACCES, "openat", 0xffffff9cn, 4096n, 0x40n],
+    [EACCES, "openat", 0xffffff9cn, 4096n, 0x200n],
+    [EACCES, "openat", 0xffffff9cn, 4096n, 0x410002n], // O_TMPFILE
+    [ENOSYS, "openat2"],
+    [EPERM, "creat"],
+    [EPERM, "unlinkat"],
+    [EPERM, "renameat2"],
+    [EPERM, "mkdirat"],
+    [EPERM, "fchmodat"],
+    [EPERM, "truncate"],
+    ["allow", "socket", 2n, 0x80801n, 6n],
+    ["allow", "socket", 10n, 0x80802n, 0n],
+    [EAFNOSUPPORT, "socket", 1n, 1n, 0n],
+    [EAFNOSUPPORT, "socket", 16n, 3n, 0n],
+    [EAFNOSUPPORT, "socket", 17n, 3n, 0n],
+    [EAFNOSUPPORT, "socket", 2n, 3n, 1n],
+    [EAFNOSUPPORT, "socket", 2n, 1n, 262n],
+    ["allow", "socketpair", 1n, 1n],
+    [EAFNOSUPPORT, "socketpair", 30n, 1n],
+    ["allow", "kill", BigInt(process.pid), 15n],
+    [EPERM, "kill", 0n, 15n],
+    [EPERM, "kill", 0xffff_ffff_ffff_ffffn, 15n],
+    [EPERM, "kill", BigInt(process.ppid), 15n],
+    ["allow", "tgkill", BigInt(process.pid), BigInt(process.pid), 30n],
+    [EPERM, "tgkill", BigInt(process.ppid), BigInt(process.ppid), 30n],
+    [EPERM, "tkill", BigInt(process.ppid), 9n],
+    ["allow", "prlimit64", 0n, 7n, 0n, 4096n],
+    [EPERM, "prlimit64", 0n, 7n, 0x7fff_0000_0000n, 0n],
+    [EPERM, "prlimit64", BigInt(process.ppid), 7n, 0n, 4096n],
+    ["allow", "prctl", 15n],
+    [EINVAL, "prctl", 4n],
+    [EINVAL, "prctl", 0x59616d61n], // PR_SET_PTRACER
+    ["allow", "fcntl", 5n, 4n],
+    [EINVAL, "fcntl", 5n, 8n], // F_SETOWN
+    [EINVAL, "fcntl", 5n, 10n], // F_SETSIG
+    ["allow", "ioctl", 5n, 0x5421n],
+    [EPERM, "ioctl", 0n, 0x5412n], // TIOCSTI
+    [EPERM, "ioctl", 0n, 0x8901n], // FIOSETOWN
+  ];
+
+for (const arch of ["x64", "arm64"] as const) {
+  test(`${arch}: the filter answers as the policy says`, () => {
+    for (const files of ["none", "read"] as const) {
+      const program = workerFilter(arch, { files });
+      for (const [verdicts, name, ...args] of TABLE) {
+        const nr = SYSCALLS[arch].get(name);
+        if (nr === undefined) continue;
+        const verdict = typeof verdicts === "object" ? verdicts[files] : verdicts;
+        assert.equal(run(program, { nr, args, arch }).verdict, verdict, `${files} ${name} ${args}`);
+      }
+      for (const nr of [999, 0x40000000, 0x4000003b, 0x40000208, 0xffffffff]) {
+        assert.equal(run(program, { nr, arch }).verdict, ENOSYS, `number ${nr}`);
+      }
+      assert.equal(run(program, { nr: 0, arch: "i386" }).verdict, "kill");
+    }
+  });
+}
+
+test("every system call that is not listed does not exist", () => {
+  const program = workerFilter("x64", { files: "none" });
+  const verdicts = [...SYSCALLS.x64.values()].map((nr) => run(program, { nr }).verdict);
+  const count = (wanted: Verdict) => verdicts.filter((verdict) => verdict === wanted).length;
+  // A call that is allowed by mistake shows here: look at it before you change the number.
+  assert.equal(count("allow"), 127);
+  assert.equal(count("kill"), 4);
+});
+
+test("what a system does not have is off, with its cause, and nothing is thrown", () => {
+  const missing = (what: string) => (): never => {
+    throw new Error(`${what}: function not implemented (ENOSYS)`);
+  };
+  const libc = { landlock: missing("syscall"), seccomp: missing("syscall") } as unknown as Libc;
+  const { on, off } = sandbox(libc, { files: "none" });
+  assert.deepEqual(on, []);
+  if (!onLinux) return assert.equal(off.length, 1);
+  return assert.deepEqual(off, [
+    "landlock: syscall: function not implemented (ENOSYS)",
+    "seccomp: syscall: function not implemented (ENOSYS)",
+  ]);
+});
+
+interface Report {
+  result: Sandboxed;
+  here: Record<string, string>;
+  elsewhere: Record<string, string>;
+  spawn: Record<string, string>;
+  raw: Record<string, number>;
+  sockets: Record<string, number>;
+  works: unknown;
+}
+
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [...runFile(join(HERE, "sandbox_child.ts")), ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, SANDBOX_CHILD: "1" },
+  });
+  let text = "";
+  child.stdout.on("data", (data) => text += data);
+  const line = new Promise<string>((done) => {
+    child.stdout.on("data", () => text.includes("\n") && done(text));
+    child.stdout.on("end", () => done(text));
+  });
+  return { child, line, closed: once(child, "close") };
+}
+
+/** One field of every thread. */
+function ofThreads(pid: number, field: string): string[] {
+  return fs.readdirSync(`/proc/${pid}/task`).map((tid) => {
+    const status = fs.readFileSync(`/proc/${pid}/task/${tid}/status`, "latin1");
+    return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
+  });
+}
+
+const all = (found: Record<string, unknown>, value: unknown) =>
+  Object.fromEntries(Object.keys(found).map((name) => [name, value]));
+
+for (const place of ["plain", "jail"] as const) {
+  for (const files of ["none", "read"] as const) {
+    const skip = !onLinux || (place === "jail" && !isRoot);
+    test(
+      `inside (${place}, files: ${files}) a worker works and an intruder does not`,
+      { skip },
+      async () => {
+        const folder = fs.mkdtempSync(join(tmpdir(), "sandbox-"));
+        fs.chmodSync(folder, 0o777); // so that what is refused is refused by the sandbox
+        fs.writeFileSync(join(folder, "secret"), "secret");
+        fs.chmodSync(join(folder, "secret"), 0o666);
+        const { child, line, closed } = start("work", files, folder, place);
+        try {
+          const text = await within(line, "report", 60_000);
+          const pid = child.pid ?? 0;
+          const seccomp = ofThreads(pid, "Seccomp");
+          assert.ok(seccomp.length > 2, "there are several threads");
+          assert.deepEqual(seccomp, seccomp.map(() => "2"));
+          assert.deepEqual(ofThreads(pid, "NoNewPrivs"), seccomp.map(() => "1"));
+          child.stdin.end();
+          assert.deepEqual(await closed, [0, null]);
+          check(JSON.parse(text), files);
+          assert.deepEqual(fs.readdirSync(folder), ["secret"]);
+          assert.equal(fs.readFileSync(join(folder, "secret"), "utf8"), "secret");
+        } finally {
+          child.kill("SIGKILL");
+          fs.rmSync(folder, { recursive: true });
+        }
+      },
+    );
+  }
+}
+
+function check(report: Report, files: "none" | "read"): void {
+  const { result, here, elsewhere, spawn, raw, sockets, works } = report;
+  assert.ok(result.on.includes("seccomp: all threads"), result.off.join());
+  const read = files === "read" ? "none" : "EACCES";
+  const changes = { unlink: "EPERM", rename: "EPERM", mkdir: "EPERM" };
+  const both = { read, write: "EACCES", create: "EACCES", ...changes };
+  const more = { append: "EACCES", list: read, link: "EPERM", symlink: "EPERM", chmod: "EPERM" };
+  assert.deepEqual(here, { ...both, ...more });
+  assert.deepEqual(elsewhere, both);
+  // Deno looks the program up before it starts it.
+  assert.match(spawn["runtime"] ?? "", /^(?:EPERM|EACCES|ENOENT)$/);
+  assert.equal(spawn["libc"], "EPERM");
+  const exceptions = {
+    clone3: -ENOSYS,
+    process_vm_readv: -ENOSYS,
+    io_uring_setup: -ENOSYS,
+    memfd_secret: -ENOSYS,
+    openat: -EACCES,
+    openat2: -ENOSYS,
+    prctl: -EINVAL,
+    fcntl: -EINVAL,
+  };
+  assert.deepEqual(raw, { ...all(raw, -EPERM), ...exceptions });
+  assert.deepEqual(sockets, all(sockets, -EAFNOSUPPORT));
+  assert.deepEqual(works, {
+    tls: 30,
+    udp: 50,
+    fromAddress: "127.0.0.2",
+    timers: 3000,
+    signal: true,
+    collections: 2,
+    hot: 40,
+    crypto: "true 64 8",
+    pool: 64,
+    pipes: "from the program, to the program",
+    resumed: 3,
+  });
+}
+
+const DEADLY = ["execve", "execveat", "ptrace", "process_vm_writev"];
+const elsewhere = "Bun" in globalThis ? [] : ["elsewhere:execve", "elsewhere:ptrace"];
+for (const call of [...DEADLY, ...elsewhere]) {
+  test(`${call} ends the process`, { skip: !onLinux }, async () => {
+    const { line, closed } = start("die", call);
+    assert.deepEqual(await within(closed, "end"), [null, "SIGSYS"]);
+    assert.equal(await line, "");
+  });
+}

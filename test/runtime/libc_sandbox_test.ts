@@ -1,0 +1,136 @@
+/** seccomp and Landlock, as they are called: against a kernel of each version that only writes down
+ *  what it was asked. What the one that runs the test does with it is test/privsep/sandbox_test.ts. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Unsupported } from "../../src/errors.ts";
+import { SystemError } from "../../src/runtime/errno.ts";
+import { makeLibc } from "../../src/runtime/libc.ts";
+import { abiOf } from "../../src/runtime/libc_abi.ts";
+import { type Argument, type Memory } from "../../src/runtime/libc_call.ts";
+
+const SECCOMP = { x64: 317, arm64: 277 } as const;
+const CREATE = 444;
+const ADD = 445;
+const RESTRICT = 446;
+
+type Call = readonly [name: string, ...args: Argument[]];
+
+/** A kernel: `answer` to each system call, and the memory whose address a call got. */
+function kernel(
+  answer: (nr: number, args: number[], at: (address: number) => Memory) => number,
+  { platform = "linux", arch = "x64", errno = 0 } = {},
+) {
+  const abi = abiOf(platform, arch);
+  const calls: Call[] = [];
+  const known: Memory[] = [];
+  const at = (address: number): Memory => {
+    const memory = known[address / 4096 - 1];
+    if (memory === undefined) throw new Error(`nothing lies at ${address}`);
+    return memory;
+  };
+  const symbols = Object.fromEntries(
+    Object.keys(abi.signatures).map((name) => [name, (...args: Argument[]) => {
+      calls.push([name, ...args]);
+      if (name === "open") return 70;
+      if (name !== "syscall") return 0;
+      const [nr = 0, ...rest] = args as number[];
+      return answer(nr, rest, at);
+    }]),
+  );
+  const address = (memory: Memory) => BigInt(4096 * known.push(memory));
+  return { libc: makeLibc({ abi, symbols, errno: () => errno, address }), calls };
+}
+
+const names = (calls: readonly Call[]) => calls.map(([name, first]) => `${name} ${first}`);
+
+test("a filter is set for all threads, after new privileges have been given up", () => {
+  for (const arch of ["x64", "arm64"] as const) {
+    const program = Uint8Array.of(0x20, 0, 0, 0, 4, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0xff, 0x7f);
+    let seen: Uint8Array | undefined;
+    const { libc, calls } = kernel((_nr, [, , header = 0], at) => {
+      const view = new DataView(at(header).buffer);
+      assert.equal(view.getUint16(0, true), 2); // instructions
+      seen = at(Number(view.getBigUint64(8, true))).slice();
+      return 0;
+    }, { arch });
+    libc.seccomp(program);
+    assert.deepEqual(seen, program);
+    assert.deepEqual(calls[0], ["prctl", 38, 1, 0, 0, 0]);
+    assert.deepEqual(calls[1]?.slice(0, 4), ["syscall", SECCOMP[arch], 1, 5]);
+  }
+});
+
+test("a thread that could not be reached is named", () => {
+  const { libc } = kernel(() => 4711);
+  assert.throws(() => libc.seccomp(new Uint8Array(8)), /thread 4711 has a filter of its own$/);
+});
+
+test("a kernel without filters or Landlock is told by its errno", () => {
+  const { libc } = kernel(() => -1, { errno: 38 });
+  for (const call of [() => libc.seccomp(new Uint8Array(8)), () => libc.landlock([])]) {
+    assert.throws(call, (error) => error instanceof SystemError && error.code === "ENOSYS");
+  }
+});
+
+test("outside of Linux both are refused by name, and nothing is called", () => {
+  const { libc, calls } = kernel(() => 0, { platform: "darwin", arch: "arm64" });
+  assert.throws(() => libc.seccomp(new Uint8Array(8)), Unsupported);
+  assert.throws(() => libc.landlock([]), Unsupported);
+  assert.deepEqual(calls, []);
+});
+
+test("Landlock handles every right to files that its version knows, and from 8 on all threads", () => {
+  const table: [abi: number, rights: bigint, flags: number][] = [
+    [1, 0x1fffn, 0],
+    [2, 0x3fffn, 0],
+    [3, 0x7fffn, 0],
+    [4, 0x7fffn, 0],
+    [5, 0xffffn, 0],
+    [7, 0xffffn, 0],
+    [8, 0xffffn, 8],
+    [12, 0xffffn, 8],
+  ];
+  for (const [abi, rights, wanted] of table) {
+    let handled = 0n;
+    let flags = -1;
+    const { libc, calls } = kernel((nr, [first = 0, second = 0, third = 0], at) => {
+      if (nr === CREATE && third === 1) return abi;
+      if (nr === CREATE) {
+        assert.equal(second, 8);
+        handled = new DataView(at(first).buffer).getBigUint64(0, true);
+        return 60;
+      }
+      assert.deepEqual([nr, first], [RESTRICT, 60]);
+      flags = second;
+      return 0;
+    });
+    assert.deepEqual(libc.landlock([]), { abi, threads: abi >= 8 ? "all" : "calling" });
+    assert.deepEqual([handled, flags], [rights, wanted], `version ${abi}`);
+    assert.deepEqual(names(calls).slice(-3), ["prctl 38", `syscall ${RESTRICT}`, "close 60"]);
+  }
+});
+
+test("below the folders named, files and folders may be read, no more", () => {
+  const rules: (readonly [number, bigint, number])[] = [];
+  const { libc, calls } = kernel((nr, [first = 0, second = 0, third = 0], at) => {
+    if (nr === CREATE) return third === 1 ? 7 : 60;
+    if (nr === RESTRICT) return 0;
+    assert.equal(nr, ADD);
+    const view = new DataView(at(third).buffer);
+    assert.equal(view.byteLength, 12);
+    rules.push([second, view.getBigUint64(0, true), view.getInt32(8, true)]);
+    return first === 60 ? 0 : -1;
+  });
+  libc.landlock(["/etc/ssl", "/srv"]);
+  assert.deepEqual(rules, [[1, 0xcn, 70], [1, 0xcn, 70]]);
+  assert.equal(names(calls).filter((name) => name === "close 70").length, 2);
+});
+
+test("what fails on the way leaves no descriptor", () => {
+  const { libc, calls } = kernel((nr, [, , third]) => nr === CREATE ? (third === 1 ? 7 : 60) : -1, {
+    errno: 22,
+  });
+  assert.throws(() => libc.landlock(["/"]), /syscall: invalid argument \(EINVAL\)/);
+  assert.deepEqual(names(calls).slice(-2), ["close 70", "close 60"]);
+});
