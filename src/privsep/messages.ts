@@ -85,41 +85,60 @@ export type WorkerMessage =
   | { kind: typeof KIND.SETTLED }
   | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array };
 
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** Builds one frame, field by field. */
 export class Frame {
-  readonly #parts: Uint8Array[] = [];
+  #bytes = new Uint8Array(512);
+  #view = new DataView(this.#bytes.buffer);
+  /** Behind the length, which is written last. */
+  #at = 4;
 
-  constructor(readonly kind: number) {}
+  constructor(kind: number) {
+    this.u8(kind);
+  }
 
   u8(n: number): this {
-    this.#parts.push(Uint8Array.of(n));
+    this.#room(1);
+    this.#bytes[this.#at++] = n;
     return this;
   }
 
   u32(n: number): this {
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, n);
-    return this.bytes(bytes);
+    this.#room(4);
+    this.#view.setUint32(this.#at, n);
+    this.#at += 4;
+    return this;
   }
 
   bytes(bytes: Uint8Array): this {
-    this.#parts.push(bytes);
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
     return this;
   }
 
   /** With its length before it. */
   text(text: string): this {
-    const bytes = new TextEncoder().encode(text);
-    return this.u32(bytes.length).bytes(bytes);
+    this.#room(4 + 3 * text.length); // UTF-8 of a UTF-16 unit has three bytes at most
+    const { written } = ENCODER.encodeInto(text, this.#bytes.subarray(this.#at + 4));
+    this.#view.setUint32(this.#at, written);
+    this.#at += 4 + written;
+    return this;
   }
 
   done(): Uint8Array<ArrayBuffer> {
-    const body = concat(this.#parts);
-    const frame = new Uint8Array(5 + body.length);
-    new DataView(frame.buffer).setUint32(0, 1 + body.length);
-    frame[4] = this.kind;
-    frame.set(body, 5);
-    return frame;
+    this.#view.setUint32(0, this.#at - 4);
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  #room(more: number): void {
+    if (this.#at + more <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#at + more));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
   }
 }
 
@@ -160,7 +179,7 @@ export function readText(body: Reader, field: string, max: number): string {
   const bytes = body.take(length, field);
   if (bytes.includes(0)) throw new DecodeError(`privsep: ${field}: holds a NUL at byte ${body.at}`);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return DECODER.decode(bytes);
   } catch {
     throw new DecodeError(`privsep: ${field}: not UTF-8 at byte ${body.at}`);
   }
