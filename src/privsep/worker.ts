@@ -83,17 +83,13 @@ class WorkerProcess {
     this.channel.send(encodeWorker({ kind: KIND.READY }));
     const fd = await this.#listening.promise;
     const { deps, close } = this.#assembled as Assembled;
-    const { backlog, drainTimeout } = deps.options;
+    const { backlog } = deps.options;
     const server = this.#server = serve(
       (onSocket) => this.runtime.listenDescriptor(fd, backlog, onSocket),
       deps,
     );
     if (this.#draining) this.#drain(0);
-    server.settled.then(() => {
-      this.channel.send(encodeWorker({ kind: KIND.SETTLED }));
-      if (drainTimeout === undefined) return;
-      setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
-    });
+    server.settled.then(() => this.channel.send(encodeWorker({ kind: KIND.SETTLED })));
     await server.closed;
     close();
     log.flush();
@@ -148,7 +144,12 @@ class WorkerProcess {
   #drain(patience?: number): void {
     this.#draining = true;
     this.#endpoint?.close(); // a successor may bind it as early as the port
-    this.#server?.drain(patience);
+    const server = this.#server;
+    if (!server) return;
+    server.drain(patience);
+    const { drainTimeout } = (this.#assembled as Assembled).deps.options;
+    if (drainTimeout === undefined) return;
+    setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
   }
 
   /** The monitor has gone: after a drain as it should, else who has no program gets none. */
@@ -156,7 +157,9 @@ class WorkerProcess {
     this.#client.orphan();
     this.#initialized.reject(new Error("the monitor is gone"));
     if (!this.#server) return this.#listening.reject(new Error("the monitor is gone"));
-    if (!this.#draining) this.#drain(0);
+    if (this.#draining) return;
+    this.#assembled?.deps.log.error("the monitor is gone: no more connections are accepted");
+    this.#drain(0);
   }
 
   #fatal(error: unknown): void {
