@@ -1,6 +1,7 @@
 /** The worker's side of the monitor: programs are asked for and counted there. To the stages it looks
  *  like `DirectPrograms` and `Limits`. */
 
+import { createHash } from "node:crypto";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { FatalError } from "../errors.ts";
@@ -8,7 +9,7 @@ import type { ProgramRequest, Programs } from "../programs.ts";
 import { ENDS } from "../runtime/program_pipes.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import type { Channel } from "./channel.ts";
-import { encodeWorker, KIND, readText, REFUSALS, type WireAsk } from "./messages.ts";
+import { encodeWorker, KIND, readId, readText, REFUSALS, type WireAsk } from "./messages.ts";
 
 /** A START that is not answered yet. */
 interface Asked {
@@ -16,6 +17,12 @@ interface Asked {
   readonly resolve: (program: Program) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** The answer where there is nobody to ask. */
+const NOBODY: Refusal = { by: "address", count: 0 };
+
+/** Characters of a rule's key; of a longer one a digest serves as well. */
+const MAX_KEY = 128;
 
 export class MonitorClient implements Programs, Counter {
   onChange: () => void = () => {};
@@ -40,6 +47,17 @@ export class MonitorClient implements Programs, Counter {
     const id = ++this.#lastStart;
     const { delayed, rules, peer: { ip, host = "", info = "" }, variables } = request;
     return new Promise((resolve, reject) => {
+      const ruled = rules.size > 0;
+      const frame = encodeWorker({
+        kind: KIND.START,
+        id,
+        delayed,
+        ruled,
+        ip,
+        host,
+        info,
+        variables,
+      });
       const withdraw = (): void => {
         reject(new Error(String(signal.reason)));
         this.#asked.set(id, "withdrawn");
@@ -60,10 +78,7 @@ export class MonitorClient implements Programs, Counter {
           reject(error);
         },
       });
-      const ruled = rules.size > 0;
-      this.channel.send(
-        encodeWorker({ kind: KIND.START, id, delayed, ruled, ip, host, info, variables }),
-      );
+      this.channel.send(frame);
     });
   }
 
@@ -74,6 +89,9 @@ export class MonitorClient implements Programs, Counter {
       check: (more) => {
         const wire = wireAsk(more);
         if (!asksAnything(wire)) return undefined;
+        // Its client has gone, and with it what there was to measure. The monitor would take the id
+        // for an invented one.
+        if (!open) return NOBODY;
         this.channel.send(encodeWorker({ kind: KIND.CHECK, id, ask: wire }));
         return this.#verdict(id);
       },
@@ -91,6 +109,7 @@ export class MonitorClient implements Programs, Counter {
 
   /** Undefined: it may go on. */
   #verdict(id: number): Promise<Refusal | undefined> {
+    if (!this.channel.open) return Promise.resolve(NOBODY);
     return new Promise((resolve) => this.#verdicts.set(id, resolve));
   }
 
@@ -101,7 +120,7 @@ export class MonitorClient implements Programs, Counter {
         this.#started(body);
         return true;
       case KIND.REFUSED: {
-        const id = body.u32("id");
+        const id = readId(body, "id");
         const why = readText(body, "why", 4096);
         const asked = this.#answered(id);
         this.#counted(body);
@@ -109,7 +128,7 @@ export class MonitorClient implements Programs, Counter {
         return true;
       }
       case KIND.EXITED: {
-        const id = body.u32("id");
+        const id = readId(body, "id");
         const status = body.u32("status");
         this.#counted(body);
         this.#exits.get(id)?.(status);
@@ -120,7 +139,7 @@ export class MonitorClient implements Programs, Counter {
         this.#counted(body);
         return true;
       case KIND.VERDICT: {
-        const id = body.u32("id");
+        const id = readId(body, "id");
         const by = body.u8("refusal");
         const count = body.u32("count");
         const refusal = by === 0 ? undefined : REFUSALS[by - 1];
@@ -142,7 +161,7 @@ export class MonitorClient implements Programs, Counter {
     this.#withdrawn = 0;
     for (const tell of this.#exits.values()) tell(undefined);
     this.#exits.clear();
-    for (const tell of this.#verdicts.values()) tell({ by: "address", count: 0 });
+    for (const tell of this.#verdicts.values()) tell(NOBODY);
     this.#verdicts.clear();
     this.onChange();
   }
@@ -162,7 +181,7 @@ export class MonitorClient implements Programs, Counter {
   }
 
   #started(body: Reader): void {
-    const id = body.u32("id");
+    const id = readId(body, "id");
     const pid = body.u32("pid");
     const asked = this.#asked.get(id);
     const delayed = body.u8("delayed") === 1;
@@ -200,11 +219,17 @@ export class MonitorClient implements Programs, Counter {
   }
 }
 
+const NO_NETWORK = { key: "", count: 0 };
+
+function shortKey(key: string): string {
+  return key.length <= MAX_KEY ? key : createHash("sha256").update(key).digest("hex");
+}
+
 function wireAsk({ perAddress = 0, rate, network }: Ask): WireAsk {
   return {
     perAddress,
     rate: rate ?? { count: 0, seconds: 0 },
-    network: network ?? { key: "", count: 0 },
+    network: network ? { key: shortKey(network.key), count: network.count } : NO_NETWORK,
   };
 }
 

@@ -5,7 +5,8 @@
  *  cap, and what is odd is a `DecodeError`, which costs the worker its life. A frame is its length
  *  (32 bits, big-endian, without itself), its kind (8 bits) and its fields. */
 
-import { concat, DecodeError, Reader } from "../codec/bytes.ts";
+import { MAX_RATE, MAX_RATE_SECONDS } from "../admit/limits.ts";
+import { DecodeError, Reader } from "../codec/bytes.ts";
 
 /** Kinds of frames: a worker's up to 63, the monitor's from 64. */
 export const KIND = {
@@ -35,8 +36,9 @@ export const KIND = {
 
 /** Longest frame of a worker, in bytes, by kind: a chain of client certificates in PEM for START (the
  *  TLS library takes 100 KB of them), a few hundred numbers for COUNTS. */
+const MAX_START = 1 << 20;
 const MAX_FRAME: Readonly<Record<number, number>> = {
-  [KIND.START]: 1 << 20,
+  [KIND.START]: MAX_START,
   [KIND.COUNTS]: 1 << 18,
   [KIND.FATAL]: 16_384,
 };
@@ -49,7 +51,13 @@ const MAX_MONITOR_FRAME = 8 << 20;
  *  connection has. */
 const MAX_VALUE = 131_072;
 const MAX_NAME = 256;
+/** Bytes of a rule's key, which the monitor keeps as long as the connection; see client.ts. */
+const MAX_NETWORK = 256;
 const MAX_VARIABLES = 2048;
+
+/** Ids are counted up as long as a worker lives: 32 bits are used up in 50 days of 1000 connections a
+ *  second, the integers of a number never. The upper half of the largest one. */
+const MAX_ID_HIGH = 0x1fffff;
 
 /** MAXCONIP and the like as they travel. */
 export interface WireAsk {
@@ -112,6 +120,11 @@ export class Frame {
     return this;
   }
 
+  /** See `readId`. */
+  id(n: number): this {
+    return this.u32(Math.floor(n / 2 ** 32)).u32(n >>> 0);
+  }
+
   bytes(bytes: Uint8Array): this {
     this.#room(bytes.length);
     this.#bytes.set(bytes, this.#at);
@@ -145,14 +158,20 @@ export class Frame {
 /** Cuts a stream into frames. Throws `DecodeError` for one that is too long for its kind, before it has
  *  come. */
 export class Frames {
+  /** The beginning of a frame, in the first `#length` bytes: room grows twofold, so that one that comes
+   *  byte by byte is not copied as a whole for each of them. */
   #rest: Uint8Array = new Uint8Array(0);
+  #length = 0;
 
   /** `from`: whose frames these are. */
   constructor(readonly from: "worker" | "monitor") {}
 
+  /** What it yields is good until the next one. */
   *push(chunk: Uint8Array): Iterable<{ kind: number; body: Reader }> {
-    let bytes = this.#rest.length === 0 ? chunk : concat([this.#rest, chunk]);
-    this.#rest = bytes;
+    const kept = this.#length > 0;
+    if (kept) this.#append(chunk);
+    let bytes = kept ? this.#rest.subarray(0, this.#length) : chunk;
+    const all = bytes.length;
     while (bytes.length >= 5) {
       const head = new Reader(bytes, "privsep");
       const length = head.u32("length");
@@ -164,12 +183,31 @@ export class Frames {
       if (bytes.length < 4 + length) break;
       const body = bytes.subarray(5, 4 + length);
       bytes = bytes.subarray(4 + length);
-      this.#rest = bytes;
       yield { kind, body: new Reader(body, "privsep") };
     }
-    // Not a view of a chunk that is much larger.
-    if (this.#rest.length > 0) this.#rest = this.#rest.slice();
+    if (kept && bytes.length === all) return;
+    // A copy: no view of a chunk that is much larger.
+    this.#rest = bytes.slice();
+    this.#length = bytes.length;
   }
+
+  #append(chunk: Uint8Array): void {
+    const length = this.#length + chunk.length;
+    if (length > this.#rest.length) {
+      const more = new Uint8Array(Math.max(length, 2 * this.#rest.length));
+      more.set(this.#rest.subarray(0, this.#length));
+      this.#rest = more;
+    }
+    this.#rest.set(chunk, this.#length);
+    this.#length = length;
+  }
+}
+
+/** An id, up to 53 bits. */
+export function readId(body: Reader, field: string): number {
+  const high = body.u32(field);
+  if (high > MAX_ID_HIGH) throw new DecodeError(`privsep: ${field}: too large at byte ${body.at}`);
+  return high * 2 ** 32 + body.u32(field);
 }
 
 /** A text of at most `max` bytes, without a NUL. */
@@ -199,6 +237,9 @@ function readVariables(body: Reader): Map<string, string> {
   const variables = new Map<string, string>();
   for (let i = 0; i < count; i++) {
     const name = readText(body, "variable name", MAX_NAME);
+    if (variables.has(name)) {
+      throw new DecodeError(`privsep: variable name: there twice at byte ${body.at}`);
+    }
     variables.set(name, readText(body, "variable value", MAX_VALUE));
   }
   return variables;
@@ -207,9 +248,18 @@ function readVariables(body: Reader): Map<string, string> {
 function readAsk(body: Reader): WireAsk {
   return {
     perAddress: body.u32("per address"),
-    rate: { count: body.u32("rate count"), seconds: body.u32("rate seconds") },
-    network: { key: readText(body, "network", 256), count: body.u32("network count") },
+    rate: {
+      count: readNumber(body, "rate count", MAX_RATE),
+      seconds: readNumber(body, "rate seconds", MAX_RATE_SECONDS),
+    },
+    network: { key: readText(body, "network", MAX_NETWORK), count: body.u32("network count") },
   };
+}
+
+function readNumber(body: Reader, field: string, max: number): number {
+  const n = body.u32(field);
+  if (n > max) throw new DecodeError(`privsep: ${field}: ${n} at byte ${body.at - 4}`);
+  return n;
 }
 
 export function writeAsk(frame: Frame, { perAddress, rate, network }: WireAsk): Frame {
@@ -250,7 +300,7 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
     case KIND.START:
       return {
         kind,
-        id: body.u32("id"),
+        id: readId(body, "id"),
         delayed: readFlag(body, "delayed"),
         ruled: readFlag(body, "ruled"),
         ip: readText(body, "ip", 64),
@@ -260,15 +310,15 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
       };
     case KIND.CANCEL:
     case KIND.RELEASE:
-      return { kind, id: body.u32("id") };
+      return { kind, id: readId(body, "id") };
     case KIND.KILL: {
-      const id = body.u32("id");
+      const id = readId(body, "id");
       return { kind, id, signal: readFlag(body, "signal") ? "SIGKILL" : "SIGTERM" };
     }
     case KIND.TAKE:
-      return { kind, id: body.u32("id"), address: readAddress(body), ask: readAsk(body) };
+      return { kind, id: readId(body, "id"), address: readAddress(body), ask: readAsk(body) };
     case KIND.CHECK:
-      return { kind, id: body.u32("id"), ask: readAsk(body) };
+      return { kind, id: readId(body, "id"), ask: readAsk(body) };
     case KIND.COUNTS: {
       const id = body.u32("id");
       const count = body.u32("counts");
@@ -280,7 +330,8 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
   }
 }
 
-/** The frame of a message, on the worker's side. */
+/** The frame of a message, on the worker's side. Throws an Error for a START that the monitor would not
+ *  take: what a peer has made too large costs it its connection, and not the worker its life. */
 export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
   const frame = new Frame(message.kind);
   switch (message.kind) {
@@ -292,24 +343,27 @@ export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
       break;
     case KIND.START: {
       const { id, delayed, ruled, ip, host, info, variables } = message;
-      frame.u32(id).u8(+delayed).u8(+ruled).text(ip).text(host).text(info).u32(variables.size);
+      checkVariables(variables);
+      frame.id(id).u8(+delayed).u8(+ruled).text(ip).text(host).text(info).u32(variables.size);
       for (const [name, value] of variables) frame.text(name).text(value);
-      break;
+      const bytes = frame.done();
+      if (bytes.length - 4 > MAX_START) throw new Error(TOO_MUCH);
+      return bytes;
     }
     case KIND.CANCEL:
     case KIND.RELEASE:
-      frame.u32(message.id);
+      frame.id(message.id);
       break;
     case KIND.KILL:
-      frame.u32(message.id).u8(message.signal === "SIGKILL" ? 1 : 0);
+      frame.id(message.id).u8(message.signal === "SIGKILL" ? 1 : 0);
       break;
     case KIND.TAKE:
-      frame.u32(message.id)
+      frame.id(message.id)
         .bytes(Uint8Array.from(message.address, (c) => c.charCodeAt(0)));
       writeAsk(frame, message.ask);
       break;
     case KIND.CHECK:
-      writeAsk(frame.u32(message.id), message.ask);
+      writeAsk(frame.id(message.id), message.ask);
       break;
     case KIND.COUNTS: {
       const { id, counts } = message;
@@ -319,6 +373,19 @@ export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
     }
   }
   return frame.done();
+}
+
+const TOO_MUCH = "unable to ask for a program: too much is known of its client";
+
+function checkVariables(variables: ReadonlyMap<string, string>): void {
+  if (variables.size > MAX_VARIABLES) throw new Error(TOO_MUCH);
+  for (const value of variables.values()) {
+    // Only where it could be too long is it worth its bytes.
+    if (3 * value.length > MAX_VALUE && ENCODER.encode(value).length > MAX_VALUE) {
+      throw new Error(TOO_MUCH);
+    }
+    if (value.includes("\0")) throw new Error("unable to ask for a program: a NUL in a variable");
+  }
 }
 
 function cut(text: string): string {

@@ -331,14 +331,14 @@ export class Monitor {
       launched.exited.then((status = 0) => {
         giveBack();
         worker.programs.delete(id);
-        const frame = new Frame(KIND.EXITED).u32(id).u32(status);
+        const frame = new Frame(KIND.EXITED).id(id).u32(status);
         worker.channel.send(this.#counted(frame).done());
       });
-      const frame = new Frame(KIND.STARTED).u32(id).u32(launched.pid).u8(delayed ? 1 : 0);
+      const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
       worker.channel.send(this.#counted(frame).done(), mine);
     } catch (error) {
       giveBack();
-      const frame = new Frame(KIND.REFUSED).u32(id).text(reason(error).slice(0, 1000));
+      const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
       worker.channel.send(this.#counted(frame).done());
     } finally {
       worker.waiting.delete(id);
@@ -382,7 +382,7 @@ export class Monitor {
   ): void {
     const by = refusal ? REFUSALS.indexOf(refusal.by) + 1 : 0;
     worker.channel.send(
-      new Frame(KIND.VERDICT).u32(id).u8(by).u32(refusal?.count ?? 0).done(),
+      new Frame(KIND.VERDICT).id(id).u8(by).u32(refusal?.count ?? 0).done(),
     );
   }
 
