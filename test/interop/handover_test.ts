@@ -36,7 +36,7 @@ supervised(
       join(t.dir, "bin/imapd"),
     ];
     const child = t.spawn("systemd-socket-activate", words, marked(t));
-    const lines = new Lines(child);
+    const lines = new Lines(t, child);
     await settled(() => lines.stderr, (text) => text.includes("Listening on"));
     const { text, end } = await talk(t, port);
     assert.equal(end, "close_notify", lines.stderr);
@@ -155,7 +155,7 @@ supervised(
       ...environment.flatMap((one) => ["-E", one]),
       ...["-l", String(port), ...command.split(" ").filter((word) => word !== "")],
     ], marked(t));
-    const lines = new Lines(child);
+    const lines = new Lines(t, child);
     await settled(() => lines.stderr, (text) => text.includes("Listening on"));
     const { text, end } = await talk(t, port);
     assert.equal(end, "close_notify", lines.stderr);
@@ -179,7 +179,7 @@ supervised(
       join(ROOT, "examples/s6/imaps/notification-fd"),
       join(service, "notification-fd"),
     );
-    const svscan = new Lines(t.spawn("s6-svscan", [scan], marked(t)));
+    const svscan = new Lines(t, t.spawn("s6-svscan", [scan], marked(t)));
     const words = (): string => svscan.all.join("\n") + svscan.stderr;
     await settled(() => fs.existsSync(join(service, "supervise/status")), (there) => there);
     const waited = await t.run("s6-svwait", ["-U", "-t", "20000", service]);
@@ -210,7 +210,7 @@ supervised("examples/runit: sv term leaves connections alone", async (t) => {
   const service = join(t.dir, "imaps");
   fs.mkdirSync(service);
   fs.writeFileSync(join(service, "run"), translated(t, "runit/imaps/run", port), { mode: 0o755 });
-  const runsv = new Lines(t.spawn("runsv", [service], marked(t)));
+  const runsv = new Lines(t, t.spawn("runsv", [service], marked(t)));
   const opened = await settled(
     () => Conversation.open(port).catch(() => undefined),
     (talk) => talk !== undefined,

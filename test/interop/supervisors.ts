@@ -122,6 +122,9 @@ export class Conversation {
   }
 }
 
+/** Per trial: resolved when everybody has gone who could write to the log of a supervisor. */
+const logs = new WeakMap<Trial, Promise<unknown>[]>();
+
 /** A claim in which supervisors start processes of their own: all of them end with it. */
 export function supervised(
   name: string,
@@ -129,14 +132,14 @@ export function supervised(
   forms: readonly Form[],
 ): void {
   claim(name, async (t) => {
-    let wait = 0;
+    const closed: Promise<unknown>[] = [];
+    logs.set(t, closed);
     try {
       await body(t);
-      wait = LIMIT;
+      // Workers have no environment to be found by, but the log they were given.
+      await within(Promise.all(closed), LIMIT, "a process is left that has the log open");
     } finally {
-      const left = await settled(() => descendants(t), (found) => found.length === 0, wait);
-      for (const line of left) process.kill(parseInt(line), "SIGKILL");
-      if (wait > 0) assert.deepEqual(left, [], "processes are left");
+      for (const pid of descendants(t)) process.kill(pid, "SIGKILL");
     }
   }, { forms });
 }
@@ -145,16 +148,17 @@ export function supervised(
 export const marked = (t: Trial): Record<string, string> => ({ HANDOVER_TEST: t.dir });
 
 /** Processes that have the folder of the trial in their environment or on their command line. */
-function descendants(t: Trial): string[] {
-  return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).flatMap((pid) => {
-    try {
-      const read = (file: string): string => fs.readFileSync(`/proc/${pid}/${file}`, "latin1");
-      const command = read("cmdline").replaceAll("\0", " ");
-      return (command + read("environ")).includes(t.dir) ? [`${pid} ${command}`] : [];
-    } catch {
-      return []; // gone
-    }
-  });
+function descendants(t: Trial): number[] {
+  return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number).filter(
+    (pid) => {
+      try {
+        const read = (file: string): string => fs.readFileSync(`/proc/${pid}/${file}`, "latin1");
+        return (read("cmdline") + read("environ")).includes(t.dir);
+      } catch {
+        return false; // gone
+      }
+    },
+  );
 }
 
 /** Lines that a child prints. */
@@ -162,7 +166,8 @@ export class Lines {
   readonly all: string[] = [];
   stderr = "";
 
-  constructor(readonly child: ChildProcess) {
+  constructor(t: Trial, readonly child: ChildProcess) {
+    logs.get(t)?.push(new Promise((resolve) => child.once("close", resolve)));
     let rest = "";
     child.stdout?.on("data", (bytes: Uint8Array) => {
       const parts = (rest + new TextDecoder().decode(bytes)).split("\n");
@@ -197,7 +202,7 @@ export async function supervisor(
     KEYFILE: join(t.dir, "mx.key"),
     ...marked(t),
   });
-  const lines = new Lines(child);
+  const lines = new Lines(t, child);
   const port = Number((await lines.wait(/^listening /)).slice("listening ".length));
   return { lines, port };
 }
