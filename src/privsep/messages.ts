@@ -21,6 +21,7 @@ export const KIND = {
   RELEASE: 9,
   SETTLED: 10,
   COUNTS: 11,
+  SERVING: 12,
   INIT: 64,
   FILES: 65,
   LISTEN: 66,
@@ -90,6 +91,7 @@ export type WorkerMessage =
   | { kind: typeof KIND.TAKE; id: number; address: string; ask: WireAsk }
   | { kind: typeof KIND.CHECK; id: number; ask: WireAsk }
   | { kind: typeof KIND.RELEASE; id: number }
+  | { kind: typeof KIND.SERVING }
   | { kind: typeof KIND.SETTLED }
   | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array };
 
@@ -286,6 +288,7 @@ export function workerMessage(kind: number, body: Reader): WorkerMessage {
 function decodeWorker(kind: number, body: Reader): WorkerMessage {
   switch (kind) {
     case KIND.READY:
+    case KIND.SERVING:
     case KIND.SETTLED:
       return { kind };
     case KIND.FATAL:

@@ -29,6 +29,7 @@ import { Worker, type WorkerState } from "./worker_handle.ts";
 const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>> = {
   [KIND.RESOLVED]: ["starting"],
   [KIND.READY]: ["starting"],
+  [KIND.SERVING]: ["starting"],
   [KIND.FATAL]: ["starting"],
   [KIND.START]: ["serving", "draining"],
   [KIND.CANCEL]: ["serving", "draining"],
@@ -255,6 +256,8 @@ export class Monitor {
         return this.#answerResolved(worker, message.ip);
       case KIND.READY:
         return this.#answerReady(worker);
+      case KIND.SERVING:
+        return this.#answerServing(worker);
       case KIND.FATAL:
         return this.#answerFatal(worker, message);
       case KIND.START:
@@ -296,11 +299,17 @@ export class Monitor {
   }
 
   #answerReady(worker: Worker): void {
-    if (this.#listenFd === undefined) throw new DecodeError("privsep: ready: too early at byte 0");
-    worker.state = "serving";
+    if (this.#listenFd === undefined || worker.listening) {
+      throw new DecodeError("privsep: ready: too early, or again at byte 0");
+    }
     worker.listening = true;
     worker.channel.send(new Frame(KIND.LISTEN).done(), [this.o.libc.dup(this.#listenFd)]);
     worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
+  }
+
+  #answerServing(worker: Worker): void {
+    if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
+    worker.state = "serving";
     this.#backoffs[worker.slot]?.began();
     this.#starting?.ready();
   }

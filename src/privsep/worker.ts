@@ -88,6 +88,7 @@ class WorkerProcess {
       (onSocket) => this.runtime.listenDescriptor(fd, backlog, onSocket),
       deps,
     );
+    this.channel.send(encodeWorker({ kind: KIND.SERVING }));
     if (this.#draining) this.#drain(0);
     server.settled.then(() => this.channel.send(encodeWorker({ kind: KIND.SETTLED })));
     await server.closed;
