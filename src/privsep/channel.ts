@@ -12,9 +12,13 @@ import { Frames } from "./messages.ts";
 const MARK = Uint8Array.of(1);
 /** The other side has not taken the last descriptors yet: looked at again after so many ms. */
 const RETRY = 1;
-/** Frames that may wait for that. A worker has at most so many programs to be told of; one that takes
- *  nothing is broken. */
+/** Frames, and descriptors beside them, that may wait for that: whoever lets more pile up takes nothing
+ *  any more, and must not fill our memory or use up our descriptors. */
 const MAX_QUEUE = 65_536;
+const MAX_DESCRIPTORS = 2048;
+/** Bytes of frames that may wait to be read by a worker: twice the longest frame there is. Requests may
+ *  pile up as they will: the monitor is believed, and may be busy starting programs. */
+const MAX_UNREAD = 16 << 20;
 
 interface Outgoing {
   readonly frame: Uint8Array;
@@ -29,6 +33,11 @@ export class Channel {
   onBroken: (why?: string) => void = () => {};
   readonly #frames: Frames;
   readonly #queue: Outgoing[] = [];
+  /** Descriptors in the queue. */
+  #held = 0;
+  /** Bytes written since the other side has fallen behind; undefined: it has not. */
+  #unread: number | undefined;
+  #waiting: (() => void)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #open = true;
 
@@ -43,6 +52,7 @@ export class Channel {
     stream.onData = (chunk) => this.#received(chunk);
     stream.onEnd = () => this.#broken();
     stream.onClose = () => this.#broken();
+    stream.onDrain = () => this.#unread = undefined;
   }
 
   get open(): boolean {
@@ -56,7 +66,8 @@ export class Channel {
   /** Sends a frame, with copies of `fds`, which are closed here in any case. */
   send(frame: Uint8Array, fds: readonly number[] = []): void {
     if (!this.#open) return this.#drop(fds);
-    if (this.#queue.length >= MAX_QUEUE) {
+    this.#held += fds.length;
+    if (this.#queue.length >= MAX_QUEUE || this.#held > MAX_DESCRIPTORS) {
       this.#drop(fds);
       return this.#broken("it takes nothing");
     }
@@ -64,8 +75,15 @@ export class Channel {
     if (this.#queue.length === 1) this.#flush();
   }
 
+  /** Resolves when nothing waits to be taken by the other side any more, or the channel is closed. Who
+   *  makes descriptors waits for it first. */
+  async clear(): Promise<void> {
+    if (this.#queue.length > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
   /** The descriptors that came with the frame just read. Throws if there are not exactly so many. */
   descriptors(count: number): number[] {
+    if (count === 0) return []; // nothing was sent: see `send`
     const got = this.libc.receiveDescriptors(this.pass, MARK.length, count);
     if (got?.fds.length === count && got.bytes.length === MARK.length) return got.fds;
     this.#drop(got?.fds ?? []);
@@ -77,6 +95,7 @@ export class Channel {
     this.#open = false;
     clearTimeout(this.#timer);
     for (const { fds } of this.#queue.splice(0)) this.#drop(fds);
+    this.#cleared();
     this.stream.destroy();
     this.libc.close(this.pass);
   }
@@ -84,23 +103,46 @@ export class Channel {
   readonly #flush = (): void => {
     for (;;) {
       const next = this.#queue[0];
-      if (!next || !this.#open) return;
+      if (!next || !this.#open) return this.#cleared();
       const { frame, fds } = next;
       if (fds.length > 0) {
         try {
-          if (this.libc.sendDescriptors(this.pass, MARK, fds) === undefined) {
+          if (!this.#pass(fds)) {
             this.#timer = setTimeout(this.#flush, RETRY);
             return;
           }
         } catch (error) {
           return this.#broken(reason(error));
         }
+        this.#held -= fds.length;
         this.#drop(fds);
       }
       this.#queue.shift();
-      this.stream.write(frame);
+      this.#write(frame);
     }
   };
+
+  /** False: not yet. */
+  #pass(fds: readonly number[]): boolean {
+    try {
+      return this.libc.sendDescriptors(this.pass, MARK, fds) !== undefined;
+    } catch (error) {
+      // As many of our user's are under way as it may have open (unix(7)); not the other side's fault.
+      if ((error as { code?: string }).code === "ETOOMANYREFS") return false;
+      throw error;
+    }
+  }
+
+  #write(frame: Uint8Array): void {
+    if (!this.stream.write(frame)) this.#unread ??= 0;
+    if (this.#unread === undefined || this.#frames.from === "monitor") return;
+    this.#unread += frame.length;
+    if (this.#unread > MAX_UNREAD) this.#broken("it reads nothing");
+  }
+
+  #cleared(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
 
   #received(chunk: Uint8Array): void {
     try {
