@@ -24,7 +24,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** Between the supervisor and this process alone. A program that got them would speak to the
  *  supervisor in our name, or take its own descriptor 3 for a socket: `baseEnvironment` drops them. */
-export const SUPERVISOR_VARIABLES = [
+export const SUPERVISOR_VARIABLES: readonly string[] = [
   "LISTEN_PID",
   "LISTEN_PIDFDID",
   "LISTEN_FDS",

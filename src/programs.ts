@@ -20,8 +20,8 @@ export interface ProgramRequest {
 export interface Programs {
   /** Called when one of the numbers below has changed. */
   onChange: () => void;
-  /** Programs that run, in the whole server. */
-  readonly running: number;
+  /** Programs that run, in the whole server; undefined when the monitor has gone, who counts. */
+  readonly running: number | undefined;
   /** Connections of this process that wait for a place (-c). */
   readonly waiting: number;
   /** Every place is taken. */

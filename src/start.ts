@@ -7,6 +7,7 @@
 import type { Connection, Peer } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
+import { SUPERVISOR_VARIABLES } from "./handover.ts";
 import { type Handler, startHandler } from "./handler.ts";
 import { isSecret, programEnvironment } from "./programs.ts";
 import type { Program } from "./runtime/runtime.ts";
@@ -27,6 +28,7 @@ export function baseEnvironment(
 ): Record<string, string> {
   const base: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
+    if (SUPERVISOR_VARIABLES.includes(name)) continue;
     if (value !== undefined && !isSecret(name) && !isConnectionVariable(name)) base[name] = value;
   }
   return base;
@@ -120,5 +122,6 @@ function startInProcess(
 
 /** How many programs run, and may. */
 export function logStatus({ log, options, programs, admission }: Deps): void {
+  if (programs.running === undefined) return;
   log.status(programs.running, options.concurrency, admission.ask.perAddress ?? 0);
 }

@@ -26,7 +26,7 @@ const MAX_KEY = 128;
 
 export class MonitorClient implements Programs, Counter {
   onChange: () => void = () => {};
-  running = 0;
+  running: number | undefined = 0;
   full = false;
   #lastStart = 0;
   #lastHold = 0;
@@ -154,6 +154,7 @@ export class MonitorClient implements Programs, Counter {
 
   /** The monitor is gone, or will be: what it would have told will not be known. */
   orphan(): void {
+    this.running = undefined;
     for (const asked of this.#asked.values()) {
       if (asked !== "withdrawn") asked.reject(new FatalError("unable to run: the monitor is gone"));
     }
