@@ -1,0 +1,266 @@
+/** What the claims about monitor and workers share: who is who among the processes, what /proc tells
+ *  of them, and a load of clients that goes on whatever becomes of the server. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Pair } from "./certificates.ts";
+import { Guest } from "./admission.ts";
+import {
+  claim,
+  type ClaimOptions,
+  found,
+  isRoot,
+  LIMIT,
+  ROOT,
+  type Server,
+  settled,
+  type Trial,
+  WITH_FFI,
+  within,
+} from "./harness.ts";
+
+/** The users of these claims: nobody's ids, and unlike each other. */
+export const WORKER = { uid: 64_001, gid: 64_002 };
+export const PROGRAM = { uid: 64_003, gid: 64_004 };
+/** As options: whose the program is. */
+export const AS_PROGRAM = ["-u", String(PROGRAM.uid), "-g", String(PROGRAM.gid)] as const;
+
+/** A claim about monitor and workers, on the forms that have them. */
+export function split(
+  name: string,
+  body: (t: Trial) => Promise<void>,
+  { forms = WITH_FFI, ...rest }: ClaimOptions = {},
+): void {
+  claim(name, body, { forms, ...rest });
+}
+
+/** One that needs root: skipped, and said so, where the tests run without it. */
+export function asRoot(
+  name: string,
+  body: (t: Trial) => Promise<void>,
+  options: ClaimOptions = {},
+): void {
+  if (isRoot) split(name, body, options);
+  else test(name, { skip: "only root can become somebody else" }, () => {});
+}
+
+/** An empty folder for SSL_CHROOT, which nobody can write. */
+export function emptyFolder(t: Trial): string {
+  const path = join(t.dir, "jail");
+  fs.mkdirSync(path, { mode: 0o555 });
+  return path;
+}
+
+/** The worker's user and root folder, as the environment has them. */
+export const jailed = (t: Trial): Record<string, string> => ({
+  SSL_UID: String(WORKER.uid),
+  SSL_GID: String(WORKER.gid),
+  SSL_CHROOT: emptyFolder(t),
+});
+
+/** Makes a key readable by root alone. */
+export function locked(pair: Pair): Pair {
+  fs.chmodSync(pair.key, 0o400);
+  return pair;
+}
+
+/** The workers, once there are `count`; rejects when there are not. */
+export async function workersOf(server: Server, count = 1, limit = LIMIT): Promise<number[]> {
+  const workers = await settled(() => server.workers(), ({ length }) => length === count, limit);
+  assert.equal(workers.length, count, `workers: ${workers}`);
+  return workers;
+}
+
+export async function workerOf(server: Server): Promise<number> {
+  return (await workersOf(server))[0] ?? 0;
+}
+
+/** The only program that runs, once it is `name`: it may be started by way of others. */
+export async function programOf(server: Server, name = "cat"): Promise<number> {
+  const is = (pid: number): boolean => words(pid, "cmdline")[0] === name;
+  const found = await settled(() => server.children().filter(is), ({ length }) => length === 1);
+  assert.equal(found.length, 1, `programs: ${found}`);
+  return found[0] ?? 0;
+}
+
+/** Lines of /proc/PID/status by name, without the tabulator behind it. */
+export function statusOf(pid: number | string): Map<string, string> {
+  const text = fs.readFileSync(`/proc/${pid}/status`, "latin1");
+  return new Map(
+    text.split("\n").map((line) => {
+      const at = line.indexOf(":");
+      return [line.slice(0, at), line.slice(at + 1).trim()];
+    }),
+  );
+}
+
+/** Parts of cmdline or environ. */
+export function words(pid: number, file: "cmdline" | "environ"): string[] {
+  try {
+    return fs.readFileSync(`/proc/${pid}/${file}`, "latin1").split("\0").filter((s) => s !== "");
+  } catch {
+    return [];
+  }
+}
+
+/** Descriptors by number, with what they lead to. */
+export function descriptorsOf(pid: number): Map<number, string> {
+  const folder = `/proc/${pid}/fd`;
+  const found = fs.readdirSync(folder).flatMap((fd): [number, string][] => {
+    try {
+      return [[Number(fd), fs.readlinkSync(join(folder, fd))]];
+    } catch {
+      return []; // closed while we looked
+    }
+  });
+  return new Map(found.sort(([a], [b]) => a - b));
+}
+
+/** The soft limit of a process's core files. */
+export function coreLimitOf(pid: number): string {
+  const text = fs.readFileSync(`/proc/${pid}/limits`, "latin1");
+  return /^Max core file size\s+(\S+)\s+(\S+)/m.exec(text)?.slice(1).join(" ") ?? "";
+}
+
+export const alive = (pid: number): boolean => {
+  try {
+    return !/^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, "latin1"));
+  } catch {
+    return false;
+  }
+};
+
+/** Waits until a process is no more. Milliseconds that it took. */
+export async function gone(pid: number, limit = LIMIT): Promise<number> {
+  const start = performance.now();
+  assert.ok(!(await settled(() => alive(pid), (it) => !it, limit)), `${pid} is still there`);
+  return performance.now() - start;
+}
+
+/** A client that is in, and stays. */
+export async function guest(server: Server | number, from = "127.0.0.1"): Promise<Guest> {
+  const one = new Guest(typeof server === "number" ? server : server.port, from);
+  await one.heard();
+  return one;
+}
+
+/** The subject of the certificate that is served to new connections. */
+export async function subject(t: Trial, server: Server): Promise<string> {
+  const where = ["-connect", `127.0.0.1:${server.port}`, "-noservername"];
+  const outcome = await t.run("openssl", ["s_client", ...where]);
+  return /^subject=CN = (.*)$/m.exec(new TextDecoder().decode(outcome.stdout))?.[1] ?? "";
+}
+
+/** Waits until `name` is what new connections are served. Milliseconds that it took. */
+export async function serves(t: Trial, server: Server, name: string): Promise<number> {
+  const start = performance.now();
+  const seen = await settled(() => subject(t, server), (it) => it === name, 6000);
+  assert.equal(seen, name);
+  return performance.now() - start;
+}
+
+/** Compiles a C file of this folder, once per state of its source; its path. */
+export function compiled(name: "load" | "privsep"): Promise<string> {
+  return made[name] ??= compile(name);
+}
+
+const made: Partial<Record<"load" | "privsep", Promise<string>>> = {};
+
+async function compile(name: "load" | "privsep"): Promise<string> {
+  const source = join(dirname(fileURLToPath(import.meta.url)), `${name}.c`);
+  const folder = join(ROOT, "dist/.e2e");
+  const built = join(folder, name);
+  if (fs.existsSync(built) && fs.statSync(built).mtimeMs > fs.statSync(source).mtimeMs) {
+    return built;
+  }
+  fs.mkdirSync(folder, { recursive: true });
+  const scratch = `${built}.${process.pid}`;
+  const libraries = name === "load" ? ["-lssl", "-lcrypto", "-lpthread"] : [];
+  const compiler = spawn(found("gcc"), ["-O2", "-o", scratch, source, ...libraries], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const status = await new Promise<number | null>((resolve) => compiler.once("exit", resolve));
+  assert.equal(status, 0, `unable to compile ${name}.c (Debian: gcc libc6-dev libssl-dev)`);
+  fs.renameSync(scratch, built);
+  return built;
+}
+
+/** How the connections of a load have ended; see load.c. */
+export interface Counts {
+  ok: number;
+  refused: number;
+  denied: number;
+  cut: number;
+  /** Milliseconds, of the complete ones. */
+  slowest: number;
+}
+
+/** Clients that come at `rate` per second until `end`. */
+export class Load {
+  /** What happened to those that were cut, the first ten. */
+  trouble = "";
+  #text = "";
+  #wake = (): void => {};
+
+  private constructor(readonly child: ChildProcess) {
+    child.stdout?.on("data", (bytes: Uint8Array) => {
+      this.#text += new TextDecoder().decode(bytes);
+      this.#wake();
+    });
+    child.stderr?.on("data", (bytes: Uint8Array) => {
+      this.trouble += new TextDecoder().decode(bytes);
+    });
+  }
+
+  /** `greeted`: the program says a line first. */
+  static async start(
+    t: Trial,
+    port: number,
+    { rate = 200, atOnce = 64, hold = 0, addresses = 0, greeted = false } = {},
+  ): Promise<Load> {
+    const args = [port, rate, atOnce, hold, addresses].map(String);
+    return new Load(t.spawn(await compiled("load"), args, greeted ? { GREETED: "1" } : {}));
+  }
+
+  /** So far. */
+  counts(): Promise<Counts> {
+    this.child.stdin?.write("count\n");
+    return this.#line();
+  }
+
+  /** Waits until so many more have been served. */
+  async served(more: number): Promise<Counts> {
+    const { ok } = await this.counts();
+    const now = await settled(() => this.counts(), (counts) => counts.ok >= ok + more);
+    assert.ok(now.ok >= ok + more, `of ${more} more ${now.ok - ok} were served: ${this.trouble}`);
+    return now;
+  }
+
+  /** No more clients; what came of all. */
+  async end(): Promise<Counts> {
+    this.child.stdin?.end();
+    return await this.#line();
+  }
+
+  async #line(): Promise<Counts> {
+    const line = async (): Promise<string> => {
+      while (!this.#text.includes("\n")) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+      const at = this.#text.indexOf("\n") + 1;
+      const first = this.#text.slice(0, at);
+      this.#text = this.#text.slice(at);
+      return first;
+    };
+    const text = await within(line(), LIMIT + 5000, "the load gave no count");
+    const counts = Object.fromEntries(
+      [...text.matchAll(/(\w+)=(\d+)/g)].map(([, name, n]) => [name, Number(n)]),
+    );
+    return counts as unknown as Counts;
+  }
+}

@@ -1,0 +1,152 @@
+/** SSL_USER, SSL_GROUP, SSL_UID, SSL_GID and SSL_CHROOT: who a worker becomes, and what is said when it
+ *  cannot: before any client, with the exit code for who is to blame. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { talk } from "./clients.ts";
+import { claim } from "./harness.ts";
+import { asRoot, emptyFolder, jailed, split, statusOf, workerOf } from "./privsep.ts";
+
+/** The numbers of a line of /etc/passwd or /etc/group. */
+function numbers(path: string, name: string): string[] {
+  const line = fs.readFileSync(path, "utf8").split("\n").find((one) => one.startsWith(`${name}:`));
+  assert.ok(line, `${name} is not in ${path}`);
+  return line.split(":").slice(2, 4);
+}
+
+const first = (text: string | undefined): string | undefined => text?.split("\t")[0];
+
+asRoot("SSL_USER and SSL_GROUP are names; a user alone brings its own group", async (t) => {
+  const [uid, own] = numbers("/etc/passwd", "games");
+  const [other] = numbers("/etc/group", "nogroup");
+  for (
+    const [env, gid] of [
+      [{ SSL_USER: "games", SSL_GROUP: "nogroup" }, other],
+      [{ SSL_USER: "games" }, own],
+      [{ SSL_USER: "games", SSL_GID: "64002" }, "64002"],
+    ] as const
+  ) {
+    const server = await t.start({ options: ["-HRl0", "--workers", "1"], env });
+    const status = statusOf(await workerOf(server));
+    assert.equal(first(status.get("Uid")), uid);
+    assert.equal(first(status.get("Gid")), gid);
+    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+    await server.stop();
+  }
+});
+
+asRoot("SSL_UID wins over SSL_USER; without both the worker is -u and -g", async (t) => {
+  const [nobody] = numbers("/etc/passwd", "nobody");
+  assert.notEqual(nobody, "64001");
+  for (
+    const [env, uid, gid] of [
+      [{ SSL_UID: "64001", SSL_USER: "nobody", SSL_GID: "64002" }, "64001", "64002"],
+      [{}, "64003", "64004"],
+      [{ SSL_UID: "", SSL_CHROOT: "" }, "64003", "64004"],
+    ] as const
+  ) {
+    const options = ["-HRl0", "--workers", "1", "-u", "64003", "-g", "64004"];
+    const server = await t.start({ options, env });
+    const status = statusOf(await workerOf(server));
+    assert.deepEqual([first(status.get("Uid")), first(status.get("Gid"))], [uid, gid]);
+    assert.equal(status.get("Groups"), "");
+    await server.stop();
+  }
+});
+
+/** Environment, exit code, the fatal line, and the remedy where there is one. */
+const WRONG: [Record<string, string>, number, RegExp, RegExp?][] = [
+  [
+    { SSL_USER: "no-such-user" },
+    111,
+    /unable to find SSL_USER no-such-user: not in \/etc\/passwd$/,
+    /set SSL_UID and SSL_GID to numbers/,
+  ],
+  [
+    { SSL_GROUP: "no-such-group" },
+    111,
+    /unable to find SSL_GROUP no-such-group: not in \/etc\/group$/,
+    /set SSL_GID to numbers/,
+  ],
+  [{ SSL_UID: "nobody" }, 100, /\$SSL_UID wants a number from 1 to 4294967294, not 'nobody'$/],
+  [{ SSL_UID: "0" }, 100, /\$SSL_UID wants a number from 1 to 4294967294, not '0'$/],
+  [{ SSL_UID: "-1" }, 100, /\$SSL_UID wants a number from 1 to 4294967294, not '-1'$/],
+  [{ SSL_GID: "4294967295" }, 100, /\$SSL_GID wants a number .* not '4294967295'$/],
+];
+
+split("a user or group that there is not: 111; a number that is none: 100", async (t) => {
+  for (const [env, code, message, remedy] of WRONG) {
+    const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env });
+    assert.equal(status, code, stderr);
+    assert.equal(stdout.length, 0, "it listened");
+    const fatal = stderr.split("\n").filter((line) => line.startsWith("sslserver: fatal: "));
+    assert.equal(fatal.length, 1, stderr);
+    assert.match(fatal[0] ?? "", message);
+    if (remedy) assert.match(stderr, remedy);
+    assert.equal(/^sslserver: usage: /m.test(stderr), code === 100, stderr);
+  }
+});
+
+asRoot("an SSL_CHROOT that is no folder: 111, which, and why", async (t) => {
+  fs.writeFileSync(`${t.dir}/file`, "");
+  for (
+    const [path, why] of [["nowhere", /no such file or directory|ENOENT/i], [
+      "file",
+      /not a directory|ENOTDIR/i,
+    ]] as const
+  ) {
+    const env = { ...jailedAt(`${t.dir}/${path}`) };
+    const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env });
+    assert.equal(status, 111, stderr);
+    assert.equal(stdout.length, 0, "it listened");
+    const fatal = stderr.split("\n").filter((line) => line.startsWith("sslserver: fatal: "));
+    assert.equal(fatal.length, 1, stderr);
+    const [line = ""] = fatal;
+    assert.ok(line.includes(`unable to make ${t.dir}/${path} the root folder ($SSL_CHROOT): `));
+    assert.match(line, why);
+  }
+});
+
+const jailedAt = (SSL_CHROOT: string): Record<string, string> => ({
+  SSL_UID: "64001",
+  SSL_GID: "64002",
+  SSL_CHROOT,
+});
+
+asRoot("SSL_CHROOT or SSL_UID without root: 111, not a server without a jail", async (t) => {
+  const prelude = 'set -- setpriv --reuid=64003 --regid=64004 --clear-groups -- "$@"';
+  const jail = emptyFolder(t);
+  for (
+    const [env, message] of [
+      [
+        { SSL_CHROOT: jail },
+        /unable to make \S+ the root folder \(\$SSL_CHROOT\): .*(EPERM|perm)/i,
+      ],
+      [{ SSL_UID: "64001" }, /unable to become user 64001: .*(EPERM|permitted)/i],
+    ] as const
+  ) {
+    const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env, prelude });
+    assert.equal(status, 111, stderr);
+    assert.equal(stdout.length, 0, "it listened");
+    assert.match(stderr, message);
+  }
+});
+
+claim("one process cannot be somebody else than its programs: --workers 0, 100", async (t) => {
+  for (const name of ["SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP", "SSL_CHROOT"]) {
+    const env = { [name]: name === "SSL_CHROOT" ? "/" : "1" };
+    const { status, stdout, stderr } = await t.fails({ options: ["--workers", "0"], env });
+    assert.equal(status, 100, stderr);
+    assert.equal(stdout.length, 0, "it listened");
+    assert.ok(stderr.includes(`$${name} asks for a worker of its own`), stderr);
+  }
+});
+
+asRoot("a worker in an empty jail serves TLS 1.2 and 1.3", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "2"], env: jailed(t) });
+  for (const version of ["-2", "-3"]) {
+    const { text, end } = await talk(t, server, "hello\n", [version]);
+    assert.deepEqual({ text, end }, { text: "hello\n", end: "close_notify" });
+  }
+  assert.deepEqual(fs.readdirSync(`${t.dir}/jail`), []);
+});

@@ -1,0 +1,227 @@
+/** Who the processes are, as /proc tells it: a monitor with its rights, a worker that has none and
+ *  stands in its jail, a program that is somebody else and holds nothing but its pipes. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { environmentOf, selfSigned } from "./certificates.ts";
+import { Raw, talk } from "./clients.ts";
+import { settled, type Trial } from "./harness.ts";
+import {
+  AS_PROGRAM,
+  asRoot,
+  compiled,
+  coreLimitOf,
+  descriptorsOf,
+  guest,
+  jailed,
+  locked,
+  PROGRAM,
+  programOf,
+  statusOf,
+  words,
+  WORKER,
+  workerOf,
+} from "./privsep.ts";
+
+const STAY = ["sh", "-c", "echo in; exec cat"];
+/** What neither worker nor log may ever show. */
+const SECRET = "a-secret-of-programs";
+
+const four = (id: number): string => Array(4).fill(id).join("\t");
+
+/** The three processes, with one client in. */
+async function scene(t: Trial, options: readonly string[] = [], env: Record<string, string> = {}) {
+  const pair = locked(await selfSigned(t, "first"));
+  const server = await t.start({
+    options: ["-vHRl0", "--workers", "1", ...AS_PROGRAM, ...options],
+    env: { ...environmentOf(pair), ...jailed(t), DATABASE_PASSWORD: SECRET, ...env },
+    program: STAY,
+  });
+  const client = await guest(server);
+  const [monitor, worker, program] = [server.pid, await workerOf(server), await programOf(server)];
+  return { server, client, monitor, worker, program, pair };
+}
+
+asRoot("users, groups, capabilities and root folders are those that were asked for", async (t) => {
+  const { monitor, worker, program, client } = await scene(t);
+  const own = statusOf("self");
+  for (
+    const [pid, { uid, gid }, root] of [
+      [monitor, { uid: 0, gid: 0 }, "/"],
+      [worker, WORKER, `${t.dir}/jail`],
+      [program, PROGRAM, "/"],
+    ] as const
+  ) {
+    for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
+      const status = statusOf(`${pid}/task/${task}`);
+      assert.equal(status.get("Uid"), four(uid));
+      assert.equal(status.get("Gid"), four(gid));
+      assert.equal(status.get("Groups"), pid === monitor ? own.get("Groups") : "");
+      const none = "0".repeat(16);
+      for (const set of ["CapEff", "CapPrm", "CapInh", "CapAmb"]) {
+        assert.equal(status.get(set), pid === monitor ? own.get(set) : none, `${set} of ${pid}`);
+      }
+    }
+    assert.equal(fs.readlinkSync(`/proc/${pid}/root`), root);
+  }
+  assert.equal(statusOf(worker).get("PPid"), String(monitor));
+  assert.equal(statusOf(program).get("PPid"), String(monitor));
+  client.leave();
+});
+
+asRoot("no exec gives a worker rights, its calls are filtered, it leaves no core", async (t) => {
+  const { worker, program, client } = await scene(t);
+  for (const task of fs.readdirSync(`/proc/${worker}/task`)) {
+    const status = statusOf(`${worker}/task/${task}`);
+    assert.equal(status.get("NoNewPrivs"), "1");
+    assert.equal(status.get("Seccomp"), "2");
+  }
+  assert.equal(coreLimitOf(worker), "0 0");
+  // A program is as anybody starts it: sendmail and the like are set-user-id.
+  assert.equal(statusOf(program).get("NoNewPrivs"), statusOf("self").get("NoNewPrivs"));
+  assert.equal(statusOf(program).get("Seccomp"), statusOf("self").get("Seccomp"));
+  client.leave();
+});
+
+asRoot("even its own user can look into neither monitor nor worker", async (t) => {
+  const { monitor, worker, client } = await scene(t);
+  for (const [pid, { uid, gid }] of [[worker, WORKER], [monitor, PROGRAM]] as const) {
+    // Root, with no capability left, is the monitor's own user.
+    const who = pid === monitor
+      ? ["--bounding-set=-all", "--inh-caps=-all"]
+      : [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
+    for (const file of ["mem", "maps", "environ", "fd/2", "root/etc/passwd"]) {
+      const path = `/proc/${pid}/${file}`;
+      const outcome = await t.run("setpriv", [...who, "head", "-c1", path]);
+      assert.notEqual(outcome.status, 0, `${path} can be read`);
+      assert.match(outcome.stderr, /Permission denied/, path);
+    }
+  }
+  client.leave();
+});
+
+asRoot("a worker holds sockets, pipes and the log, and no other file", async (t) => {
+  const { worker, server, client } = await scene(t);
+  const found = descriptorsOf(worker);
+  assert.equal(found.get(0), "/dev/null");
+  assert.equal(found.get(1), "/dev/null");
+  assert.equal(found.get(2), server.logFile);
+  for (const [fd, target] of found) {
+    if (fd <= 2 || target === server.logFile) continue; // Deno keeps a second one of the log
+    assert.match(
+      target,
+      /^(socket:\[\d+\]|pipe:\[\d+\]|anon_inode:\[(eventpoll|eventfd|timerfd)\]|\/dev\/null)$/,
+      [...found].map((one) => one.join(" ")).join("\n"),
+    );
+  }
+  client.leave();
+});
+
+asRoot("a worker with rules holds those, and no other file", async (t) => {
+  const rules = `${t.dir}/rules.cdb`;
+  const made = await t.run("tcprules", [rules, `${rules}.tmp`], { input: ":allow\n" });
+  assert.equal(made.status, 0, made.stderr);
+  const { worker, client, server } = await scene(t, ["-x", rules]);
+  const files = [...descriptorsOf(worker).values()].filter((target) => target.startsWith("/"));
+  const known = new Set(["/dev/null", server.logFile, rules]);
+  assert.deepEqual(files.filter((path) => !known.has(path)), []);
+  assert.equal(files.filter((path) => path === rules).length, 1);
+  client.leave();
+});
+
+asRoot("a program holds 0, 1 and 2, and with -n the three of UCSPI-TLS", async (t) => {
+  const { server, program, client } = await scene(t);
+  const found = descriptorsOf(program);
+  assert.deepEqual([...found.keys()], [0, 1, 2]);
+  assert.match(found.get(0) ?? "", /^pipe:/);
+  assert.match(found.get(1) ?? "", /^pipe:/);
+  assert.equal(found.get(2), server.logFile);
+  client.leave();
+  const delayed = await t.start({
+    options: ["-nHRl0", "--workers", "1", ...AS_PROGRAM],
+    program: STAY,
+  });
+  const raw = await Raw.connect(delayed.port);
+  const pid = await programOf(delayed);
+  await settled(() => raw.received, (bytes) => bytes > 0);
+  const six = descriptorsOf(pid);
+  assert.deepEqual([...six.keys()], [0, 1, 2, 3, 4, 5]);
+  for (const fd of [0, 1, 4, 5]) assert.match(six.get(fd) ?? "", /^pipe:/);
+  assert.match(six.get(3) ?? "", /^(socket|pipe):/);
+  raw.destroy();
+});
+
+asRoot("a worker's environment and command line tell nothing", async (t) => {
+  const { monitor, worker, program, pair, client } = await scene(t);
+  const environ = words(worker, "environ");
+  for (const word of environ) {
+    assert.match(word, /^(DENO_DIR=\/dev\/null\/none|HOME=.*|XDG_CACHE_HOME=.*)$/);
+  }
+  const command = words(worker, "cmdline");
+  assert.equal(command[0], "sslserver");
+  assert.deepEqual(command.slice(-2), ["--as", "sslserver-worker"]);
+  const text = [...environ, ...command].join("\n");
+  for (const secret of [SECRET, pair.key, t.dir]) assert.ok(!text.includes(secret), text);
+  // The program gets what is meant for programs, and not where the key is.
+  const given = words(program, "environ");
+  assert.ok(given.includes(`DATABASE_PASSWORD=${SECRET}`));
+  assert.ok(given.includes("PROTO=TLS"));
+  assert.deepEqual(
+    given.filter((word) => /^(KEYFILE|SSL_CHROOT|LISTEN_|DENO_AUTH)/.test(word)),
+    [],
+  );
+  // What the monitor was told is for root's eyes, as with any program: its environment is.
+  assert.ok(words(monitor, "environ").includes(`KEYFILE=${pair.key}`));
+  client.leave();
+});
+
+asRoot("-U gives the program $UID, $GID and exactly the groups of $GIDLIST", async (t) => {
+  const { worker, program, client } = await scene(t, ["-U"], {
+    UID: "64011",
+    GID: "64012",
+    GIDLIST: "64013,64014",
+  });
+  const status = statusOf(program);
+  assert.equal(status.get("Uid"), four(64_011));
+  assert.equal(status.get("Gid"), four(64_012));
+  assert.equal(status.get("Groups"), "64013 64014");
+  assert.equal(statusOf(worker).get("Uid"), four(WORKER.uid));
+  assert.equal(statusOf(worker).get("Groups"), "");
+  client.leave();
+});
+
+/** What `privsep attack`, as the program, was told. */
+async function attacked(t: Trial, env: Record<string, string>): Promise<string[]> {
+  const pair = locked(await selfSigned(t, "first"));
+  // Outside of the project's folder, where the program's user may not go.
+  fs.copyFileSync(await compiled("privsep"), `${t.dir}/attack`);
+  const script = 'exec "$0/attack" attack $PPID "$(pgrep -P $PPID -f sslserver-worker)" "$1"';
+  const server = await t.start({
+    options: ["-vHRl0", "--workers", "1", ...AS_PROGRAM],
+    env: { ...environmentOf(pair), ...env },
+    program: ["sh", "-c", script, t.dir, pair.key],
+  });
+  const worker = await workerOf(server);
+  const { text, end } = await talk(t, server);
+  assert.equal(end, "close_notify");
+  assert.equal(await workerOf(server), worker);
+  return text.trim().split("\n");
+}
+
+asRoot("a program can neither read the key nor reach monitor or worker", async (t) => {
+  const tries = await attacked(t, jailed(t));
+  assert.equal(tries.length, 25, tries.join("\n"));
+  const refused = /: (Permission denied|Operation not permitted)$/;
+  assert.deepEqual(tries.filter((line) => !refused.test(line)), []);
+});
+
+asRoot("a program that is the worker's own user sees nothing of it either", async (t) => {
+  const tries = await attacked(t, {}); // the worker becomes -u and -g
+  assert.equal(tries.length, 25, tries.join("\n"));
+  const refused = /: (Permission denied|Operation not permitted)$/;
+  // Signals go from user to user: SSL_UID is there to prevent that.
+  assert.deepEqual(tries.filter((line) => !refused.test(line)), [
+    "signal worker: done",
+    "limit worker: done",
+  ]);
+});
