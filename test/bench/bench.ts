@@ -37,8 +37,8 @@ const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
 /** No measurement begins later than this many seconds after the start. */
 const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 570);
 
-const LOW = { atOnce: 1, total: 300 };
-const MIDDLE = { atOnce: 16, total: 1000 };
+const LOW = { atOnce: 1, total: 200 };
+const MIDDLE = { atOnce: 16, total: 600 };
 const HIGH = { atOnce: 64, total: 2000 };
 
 function sections(tools: Tools, all: Subject[]): Section[] {

@@ -158,6 +158,7 @@ export function idle(most = Infinity): Measurement {
       figures["base PSS, MB"] = base / 1000;
       figures["processes"] = first.length;
       const held: Held[] = [];
+      let last: Figures = {};
       let [count, kb] = [0, base];
       try {
         for (const step of steps) {
@@ -167,16 +168,19 @@ export function idle(most = Infinity): Measurement {
           if (failed) return note(`${step} could not be held, ${failed} failed: ${error}`);
           const now = await settledPss(server);
           figures[`PSS KB per connection, ${count} to ${step}`] = (now - kb) / (step - count);
-          figures["PSS KB per connection, all"] = (now - base) / step;
           [count, kb] = [step, now];
           const processes = server.processes(CAT);
           const kept = descriptors(first).map((each, i) => each - (open[i] ?? 0));
-          figures["descriptors per connection, all processes"] =
-            (sum(descriptors(processes)) - sum(open)) / count;
-          figures["descriptors per connection, the fullest process"] = Math.max(...kept) / count;
-          figures["processes per connection"] = (processes.length - first.length) / count;
+          last = {
+            "PSS KB per connection, all": (now - base) / step,
+            "descriptors per connection, all processes": (sum(descriptors(processes)) - sum(open)) /
+              step,
+            "descriptors per connection, the fullest process": Math.max(...kept) / step,
+            "processes per connection": (processes.length - first.length) / step,
+          };
         }
       } finally {
+        Object.assign(figures, last);
         await Promise.all(held.map((one) => one.release()));
       }
     });
@@ -189,7 +193,7 @@ const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b
 /** Collectors run when they like: the smallest of a few looks, half a second apart. */
 async function settledPss(server: Running): Promise<number> {
   let least = Infinity;
-  for (let look = 0; look < 4; look++) {
+  for (let look = 0; look < 3; look++) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     least = Math.min(least, pss(server.processes(CAT)));
   }

@@ -102,100 +102,104 @@ function get(socketPath: string): Promise<string> {
   });
 }
 
+/** The server's processes: the one that was started, and its workers. */
+function roles(server: Running): { pid: number; role: string }[] {
+  const pids = server.processes(CAT).filter((pid) => pid !== server.pid);
+  if (pids.length === 0) return [{ pid: server.pid, role: "server" }];
+  const workers = pids.map((pid, i) => ({ pid, role: pids.length > 1 ? `worker ${i}` : "worker" }));
+  return [{ pid: server.pid, role: "monitor" }, ...workers];
+}
+
 /** CPU microseconds per connection, by thread name. */
 const times: View = async (tools, server) => {
   const total = 4 * N; // the clock behind these figures has ticks of 10 ms
-  const before = { all: server.cpu(), threads: threadTimes(server.pid) };
+  const processes = roles(server);
+  const read = () => processes.map(({ pid }) => threadTimes(pid));
+  const before = { all: server.cpu(), threads: read() };
   await run(tools, server, total);
-  const now = { all: server.cpu(), threads: threadTimes(server.pid) };
-  const names = [...new Set(now.threads.map(({ name }) => name.replace(/ ?\d+$/, "")))];
-  const of = (threads: typeof now.threads, name: string, kind: "user" | "system"): number =>
-    threads.filter((one) => one.name.startsWith(name)).reduce((sum, one) => sum + one[kind], 0);
+  const now = { all: server.cpu(), threads: read() };
   const each = (seconds: number): number => seconds * 1e6 / total;
-  const rows = names.map((name) => {
-    const [user, system] = (["user", "system"] as const).map((kind) =>
-      each(of(now.threads, name, kind) - of(before.threads, name, kind))
-    ) as [number, number];
-    return { name, user, system };
-  }).filter(({ user, system }) => user + system >= 1);
-  const own = rows.reduce((sum, { user, system }) => sum + user + system, 0);
+  let own = 0;
+  const rows = processes.flatMap(({ role }, i) => {
+    const names = new Set(now.threads[i]?.map(({ name }) => name));
+    return [...names].map((name) => {
+      const [user, system] = (["user", "system"] as const).map((kind) => {
+        const all = (threads: ReturnType<typeof threadTimes> = []): number =>
+          threads.reduce((sum, one) => sum + (one.name === name ? one[kind] : 0), 0);
+        return each(all(now.threads[i]) - all(before.threads[i]));
+      }) as [number, number];
+      own += user + system;
+      return [role, name, format(user), format(system)];
+    });
+  }).filter(([, , user, system]) => Number(user) + Number(system) >= 1);
   const all = each(now.all - before.all);
-  const lines = rows.map(({ name, user, system }) => [name, format(user), format(system)]);
-  return `## CPU, µs per connection\n\n${markdown(["thread", "user", "system"], lines)}
+  return `## CPU, µs per connection\n\n${markdown(["process", "thread", "user", "system"], rows)}
 Server ${format(own)}, programs and starting them ${format(all - own)}, together ${format(all)}.\n`;
 };
 
-/** System calls per connection: of the server, of a child before it is the program, of the program. */
+/** System calls per connection: of each process, of a child before it is the program, of the program. */
 const calls: View = async (tools, server) => {
   const file = join(tools.scratch, "trace");
-  const strace = spawn("strace", ["-f", "-qq", "-o", file, "-p", String(server.pid)], {
-    stdio: "ignore",
-  });
+  const processes = roles(server);
+  const attach = processes.flatMap(({ pid }) => ["-p", String(pid)]);
+  const strace = spawn("strace", ["-f", "-qq", "-o", file, ...attach], { stdio: "ignore" });
   const missing = new Promise<boolean>((resolve) => {
     strace.once("error", () => resolve(true));
     strace.once("spawn", () => resolve(false));
   });
   if (await missing) return "## System calls\n\nNot traced: Debian's strace is missing.\n";
-  const own = new Set(fs.readdirSync(`/proc/${server.pid}/task`));
-  await settled(() => traced(server.pid), Boolean);
+  const own = new Map(processes.flatMap(({ pid }, i) => threads(pid).map((tid) => [tid, i])));
+  await settled(() => processes.every(({ pid }) => threads(pid).every(isTraced)), Boolean);
   await run(tools, server, TRACED);
   await stopped(strace, "SIGINT");
-  const { counts, of } = count(fs.readFileSync(file, "latin1"), own);
-  const rows = [...counts].map(([name, each]) => ({
-    name,
-    each,
-    sum: each.reduce((a, b) => a + b),
-  }))
-    .sort((a, b) => b.sum - a.sum)
-    .filter(({ sum }) => sum / TRACED >= 0.1)
-    .map(({ name, each }) => [name, ...each.map((n) => n === 0 ? "" : (n / TRACED).toFixed(1))]);
-  const sums = ["all", ...of.map((n) => (n / TRACED).toFixed(1))];
-  const head = ["call", "server", "child before exec", "program"];
-  return `## System calls per connection\n\n${markdown(head, [...rows, sums])}`;
+  const counts = count(fs.readFileSync(file, "latin1"), own, processes.length);
+  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+  const cells = (each: readonly number[]): string[] =>
+    each.map((n) => n === 0 ? "" : (n / TRACED).toFixed(1));
+  const rows = [...counts].sort(([, a], [, b]) => sum(b) - sum(a))
+    .filter(([, each]) => sum(each) / TRACED >= 0.1)
+    .map(([name, each]) => [name, ...cells(each)]);
+  const sums = [...counts.values()].reduce((a, b) => a.map((n, i) => n + (b[i] ?? 0)));
+  const head = ["call", ...processes.map(({ role }) => role), "child before exec", "program"];
+  return `## System calls per connection\n\n${markdown(head, [...rows, ["all", ...cells(sums)]])}`;
 };
 
-/** True when a tracer has attached to the first thread; it takes them all before it goes on. */
-function traced(pid: number): boolean {
-  return !/^TracerPid:\s+0$/m.test(fs.readFileSync(`/proc/${pid}/status`, "latin1"));
+function threads(pid: number): string[] {
+  return fs.readdirSync(`/proc/${pid}/task`);
 }
 
-/** Counts the lines on which a call begins. A process that is not one of the server's threads is a
- *  child; from its execve on, the program. One that never calls execve is a thread made meanwhile. */
-function count(trace: string, own: ReadonlySet<string>): {
-  counts: Map<string, [number, number, number]>;
-  of: [number, number, number];
-} {
+function isTraced(tid: string): boolean {
+  return !/^TracerPid:\s+0$/m.test(fs.readFileSync(`/proc/${tid}/status`, "latin1"));
+}
+
+/** Counts the lines on which a call begins, by name: in the server's processes, in children, and from
+ *  its execve on in the program. One that never calls execve is a thread made meanwhile; it counts for
+ *  the first process. `own`: the server's threads, and the index of their process. */
+function count(
+  trace: string,
+  own: ReadonlyMap<string, number>,
+  processes: number,
+): Map<string, number[]> {
   const lines = [...trace.matchAll(/^(\d+) +(\w+)\(/gm)];
   const children = new Set(lines.filter(([, , call]) => call === "execve").map(([, pid]) => pid));
   const programs = new Set<string>();
-  const counts = new Map<string, [number, number, number]>();
-  const of: [number, number, number] = [0, 0, 0];
+  const counts = new Map<string, number[]>();
   for (const [, pid = "", call = ""] of lines) {
-    const role = own.has(pid) || !children.has(pid) ? 0 : programs.has(pid) ? 2 : 1;
+    const child = programs.has(pid) ? processes + 1 : processes;
+    const column = own.get(pid) ?? (children.has(pid) ? child : 0);
     if (call === "execve") programs.add(pid);
-    const each = counts.get(call) ?? [0, 0, 0];
-    each[role]++;
-    of[role]++;
+    const each = counts.get(call) ?? new Array<number>(processes + 2).fill(0);
+    each[column] = (each[column] ?? 0) + 1;
     counts.set(call, each);
   }
-  return { counts, of };
+  return counts;
 }
 
 /** The functions in which the server's CPU time goes, kernel included. */
 const samples: View = async (tools, server) => {
   const file = join(tools.scratch, "perf");
-  const args = [
-    "record",
-    "-q",
-    "-e",
-    "cpu-clock",
-    "-F",
-    "999",
-    "-o",
-    file,
-    "-p",
-    String(server.pid),
-  ];
+  const pids = roles(server).map(({ pid }) => pid).join(",");
+  const args = ["record", "-q", "-i", "-e", "cpu-clock", "-F", "999", "-o", file, "-p", pids];
   if (spawnSync("perf", ["--version"]).status !== 0) {
     return "## Samples\n\nNone: perf (Debian's linux-perf) is missing.\n";
   }

@@ -37,6 +37,7 @@ export function ours(tools: Tools, name: string, form: Form, options: string[] =
   const env = { CERTFILE: tools.certificate, KEYFILE: tools.key };
   const fixed = ["-1", "-H", "-l", "localhost", "-c", String(MOST), "-b", String(BACKLOG)];
   const [command = "", ...args] = formCommand(form, "");
+  const version = firstLine(command, ["--version"], /\w+ [\d.]+/);
   return {
     name,
     at: (port, program) => ({
@@ -50,11 +51,7 @@ export function ours(tools: Tools, name: string, form: Form, options: string[] =
       ],
       env,
     }),
-    version: form === "binary"
-      ? firstLine(command, ["--version"])
-      : `${firstLine(command, ["--version"])}, ${
-        args.filter((arg) => /^--[av]/.test(arg)).join(" ")
-      }`,
+    version: form === "binary" ? version : `${version}, with ${args.find((one) => /v8/.test(one))}`,
     many: true,
     printsPort: true,
   };
