@@ -75,10 +75,15 @@ export class Channel {
     if (this.#queue.length === 1) this.#flush();
   }
 
+  /** Something waits to be taken by the other side. */
+  get backedUp(): boolean {
+    return this.#queue.length > 0;
+  }
+
   /** Resolves when nothing waits to be taken by the other side any more, or the channel is closed. Who
    *  makes descriptors waits for it first. */
   async clear(): Promise<void> {
-    if (this.#queue.length > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.backedUp) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** The descriptors that came with the frame just read. Throws if there are not exactly so many. */

@@ -33,16 +33,22 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.FATAL]: ["starting"],
   [KIND.START]: ["serving", "draining"],
   [KIND.CANCEL]: ["serving", "draining"],
-  [KIND.KILL]: ["serving", "draining"],
+  [KIND.KILL]: ["serving", "draining", "settled"],
   [KIND.TAKE]: ["serving", "draining"],
   [KIND.CHECK]: ["serving", "draining"],
-  [KIND.RELEASE]: ["serving", "draining"],
-  [KIND.COUNTS]: ["serving", "draining"],
+  [KIND.RELEASE]: ["serving", "draining", "settled"],
+  [KIND.COUNTS]: ["serving", "draining", "settled"],
   [KIND.SETTLED]: ["draining"],
 };
 
-/** Requests of one worker that may be open at once: more than it can have descriptors. */
-const MAX_OPEN = 1 << 20;
+/** Programs of one worker: more than it can have descriptors. */
+const MAX_PROGRAMS = 1 << 20;
+/** Starts that may wait, beyond as many as connections may be pending (--pending), and characters of all
+ *  their variables: what is more is refused, or one worker could fill our memory with them. */
+const MORE_WAITING = 1024;
+const MAX_WAITING_SIZE = 64 << 20;
+/** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */
+const MORE_HOLDS = 65_536;
 /** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
 const LOOK = 1000;
 /** Descriptors in one message; the system takes 253. */
@@ -78,6 +84,7 @@ export class Monitor {
   #look: ReturnType<typeof setInterval> | undefined;
   #wasFull = false;
   #draining = false;
+  #ending = false;
   /** Of the first start: any worker that cannot start ends the server. */
   #starting: { ready(): void; failed(error: Error): void } | undefined;
   readonly #closed = Promise.withResolvers<void>();
@@ -142,20 +149,25 @@ export class Monitor {
         worker.channel.send(new Frame(KIND.DRAIN).done());
       }
     }
-    setTimeout(() => this.#closed.resolve(), SETTLE);
+    setTimeout(() => this.#ending || this.#closed.resolve(), SETTLE);
     this.#settle();
   }
 
   /** The second SIGTERM, when it comes before this process has gone: workers and programs end. */
   end(grace: number): void {
+    this.#ending = true;
     this.drain();
-    const programs = [...this.#workers.values()].flatMap((worker) => [...worker.programs.values()]);
-    for (const worker of this.#workers.values()) worker.terminate();
+    const workers = [...this.#workers.values()];
+    const programs = workers.flatMap((worker) => [...worker.programs.values()]);
+    for (const worker of workers) {
+      for (const cancel of worker.waiting.values()) cancel.abort("the server is shutting down");
+      worker.terminate();
+    }
     for (const program of programs) program.kill("SIGTERM");
-    if (programs.length === 0) return;
     setTimeout(() => {
       for (const program of programs) program.kill("SIGKILL");
     }, grace);
+    Promise.all(programs.map(({ exited }) => exited)).then(() => this.#closed.resolve());
   }
 
   /** Ends at once, after a start that failed. */
@@ -219,7 +231,7 @@ export class Monitor {
     const { log, options } = this.o;
     this.#workers.delete(worker.slot);
     for (const cancel of worker.waiting.values()) cancel.abort("the worker is gone");
-    for (const hold of worker.holds.values()) hold.release();
+    for (const { hold } of worker.holds.values()) hold.release();
     worker.holds.clear();
     const left = [...worker.programs.values()];
     if (left.length > 0) {
@@ -243,7 +255,10 @@ export class Monitor {
 
   /** Nobody is left who needs this process. */
   #settle(): void {
-    if (this.#draining && this.#workers.size === 0) this.#closed.resolve();
+    if (!this.#draining || this.#ending) return;
+    if ([...this.#workers.values()].every(({ state }) => state === "settled")) {
+      this.#closed.resolve();
+    }
   }
 
   /** One request. Throws `DecodeError` for what must not be: the worker ends. */
@@ -261,7 +276,7 @@ export class Monitor {
       case KIND.FATAL:
         return this.#answerFatal(worker, message);
       case KIND.START:
-        worker.count(message.id, worker.programs.size + worker.waiting.size < MAX_OPEN);
+        worker.count(message.id, worker.programs.size < MAX_PROGRAMS);
         checkVariables(message.variables);
         return void this.#answerStart(worker, message);
       case KIND.CANCEL:
@@ -280,8 +295,7 @@ export class Monitor {
       case KIND.COUNTS:
         return;
       case KIND.SETTLED:
-        worker.leave();
-        this.#workers.delete(worker.slot);
+        worker.state = "settled";
         return this.#settle();
     }
   }
@@ -310,6 +324,8 @@ export class Monitor {
   #answerServing(worker: Worker): void {
     if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
     worker.state = "serving";
+    // They may have changed since LISTEN: only who serves is told.
+    worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
     this.#backoffs[worker.slot]?.began();
     this.#starting?.ready();
   }
@@ -325,16 +341,30 @@ export class Monitor {
     request: WorkerMessage & { kind: typeof KIND.START },
   ): Promise<void> {
     const { id, delayed } = request;
+    const { channel } = worker;
+    const size = sizeOf(request.variables);
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
+    worker.waitingSize += size;
     let giveBack = (): void => {};
     try {
+      if (
+        worker.waiting.size > this.o.options.pending + MORE_WAITING ||
+        worker.waitingSize > MAX_WAITING_SIZE
+      ) throw new Error("unable to start a program: too many connections wait for one");
       const env = programEnvironment(
         this.o.base,
         request,
         request.ruled ? programRules(this.#rules, request) : new Map(),
       );
-      giveBack = await this.places.take(cancel.signal);
+      // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
+      do {
+        giveBack();
+        await channel.clear();
+        giveBack = await this.places.take(cancel.signal);
+        cancel.signal.throwIfAborted();
+        if (!channel.open || this.#ending) throw new Error("unable to start a program: too late");
+      } while (channel.backedUp);
       const { launched, mine } = this.#launch(env, delayed);
       worker.programs.set(id, launched);
       launched.exited.then((status = 0) => {
@@ -351,6 +381,7 @@ export class Monitor {
       worker.channel.send(this.#counted(frame).done());
     } finally {
       worker.waiting.delete(id);
+      worker.waitingSize -= size;
     }
   }
 
@@ -373,15 +404,16 @@ export class Monitor {
   }
 
   #answerTake(worker: Worker, { id, address, ask }: WorkerMessage & { kind: 7 }): void {
-    worker.countHold(id, worker.holds.size < MAX_OPEN);
+    const { concurrency, pending } = this.o.options;
+    worker.countHold(id, worker.holds.size < 4 * (concurrency + pending) + MORE_HOLDS);
     const taken = this.#limits.take(address, ask);
-    if ("release" in taken) worker.holds.set(id, taken);
+    if ("release" in taken) worker.holds.set(id, { hold: taken, checks: 0 });
     if (asksAnything(ask)) this.#verdict(worker, id, "release" in taken ? undefined : taken);
     else if (!("release" in taken)) throw new Error("refused without a limit");
   }
 
   #answerCheck(worker: Worker, { id, ask }: WorkerMessage & { kind: 8 }): void {
-    this.#verdict(worker, id, worker.hold(id).check(ask));
+    this.#verdict(worker, id, worker.holdToCheck(id).check(ask));
   }
 
   #verdict(
@@ -417,11 +449,14 @@ export class Monitor {
     const { libc } = this.o;
     const send = (batch: readonly Opened[]): void => {
       const fds = batch.flatMap(({ fd }) => fd === undefined ? [] : [fd]);
-      const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
-      const text = new TextEncoder().encode(JSON.stringify(list));
-      const frame = new Frame(KIND.FILES).bytes(text).done();
-      for (const worker of workers) worker.channel.send(frame, fds.map((fd) => libc.dup(fd)));
-      closeAll(libc, fds);
+      try {
+        const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
+        const text = new TextEncoder().encode(JSON.stringify(list));
+        const frame = new Frame(KIND.FILES).bytes(text).done();
+        for (const worker of workers) worker.channel.send(frame, copies(libc, fds));
+      } finally {
+        closeAll(libc, fds);
+      }
     };
     let batch: Opened[] = [];
     for (const one of opened) {
@@ -434,11 +469,33 @@ export class Monitor {
   }
 }
 
-/** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH).
- *  Throws `DecodeError`. */
+/** Throws with nothing left open. */
+function copies(libc: Libc, fds: readonly number[]): number[] {
+  const made: number[] = [];
+  try {
+    for (const fd of fds) made.push(libc.dup(fd));
+    return made;
+  } catch (error) {
+    closeAll(libc, made);
+    throw error;
+  }
+}
+
+function sizeOf(variables: ReadonlyMap<string, string>): number {
+  let size = 0;
+  for (const [name, value] of variables) size += name.length + value.length;
+  return size;
+}
+
+/** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH, or
+ *  the descriptors of UCSPI-TLS, which are the monitor's to say). No `=`, newline or other byte that a
+ *  name of such a variable has not: programs split and print names. Throws `DecodeError`. */
 function checkVariables(variables: ReadonlyMap<string, string>): void {
   for (const name of variables.keys()) {
-    if (!isConnectionVariable(name)) {
+    if (
+      !/^[A-Za-z0-9_]+$/.test(name) || /^SSL(?:CTL|READ|WRITE)FD$/.test(name) ||
+      !isConnectionVariable(name)
+    ) {
       throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
     }
   }

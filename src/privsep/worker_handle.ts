@@ -9,10 +9,14 @@ import type { Launched, Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { Channel } from "./channel.ts";
 import { type WorkerMessage, workerMessage } from "./messages.ts";
 
-export type WorkerState = "starting" | "serving" | "draining";
+/** `settled`: draining, and it asks for no program any more. */
+export type WorkerState = "starting" | "serving" | "draining" | "settled";
 
 /** The command name under which a worker runs (cli.ts). */
 export const WORKER_COMMAND = "sslserver-worker";
+
+/** Early rules and rules set limits, and each check may leave a rule's key with us. */
+const MAX_CHECKS = 4;
 
 export class Worker {
   state: WorkerState = "starting";
@@ -27,12 +31,12 @@ export class Worker {
   /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
   readonly programs = new Map<number, Launched>();
   readonly waiting = new Map<number, AbortController>();
-  readonly holds = new Map<number, LocalHold>();
+  readonly holds = new Map<number, { readonly hold: LocalHold; checks: number }>();
+  /** Characters of the variables of the starts that wait. */
+  waitingSize = 0;
   #lastStart = 0;
   #lastHold = 0;
   #breach: string | undefined;
-  /** It has been let go: what becomes of it is its own business. */
-  #left = false;
 
   /** Starts one: fd 0 and 1 lead nowhere, 2 is the log, 3 and 4 come to us. */
   static async start(
@@ -41,26 +45,34 @@ export class Worker {
     libc: Libc,
     self: SelfCommand,
   ): Promise<Worker> {
-    const [control, theirControl] = libc.socketpair("stream");
-    const [pass, theirPass] = libc.socketpair("stream");
-    const nowhere = libc.open("/dev/null");
-    const theirs = [theirControl, theirPass, nowhere];
-    let launched: Launched;
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    let launched: Launched | undefined;
     try {
+      for (let i = 0; i < 2; i++) {
+        const [mine, other] = libc.socketpair("stream");
+        ours.push(mine);
+        theirs.push(other);
+      }
+      const [control, pass] = ours as [number, number];
+      const [theirControl, theirPass] = theirs as [number, number];
+      const nowhere = libc.open("/dev/null");
+      theirs.push(nowhere);
       launched = runtime.launch({
         command: [...self.command, "--as", WORKER_COMMAND],
         argv0: "sslserver",
         env: self.env,
         descriptors: [nowhere, nowhere, 2, theirControl, theirPass],
       });
+      const stream = await runtime.adoptSocket(control);
+      return new Worker(slot, launched, new Channel(libc, stream, pass, "worker"));
     } catch (error) {
-      closeAll(libc, [control, pass]);
+      launched?.kill("SIGKILL");
+      closeAll(libc, ours);
       throw error;
     } finally {
       closeAll(libc, theirs);
     }
-    const stream = await runtime.adoptSocket(control);
-    return new Worker(slot, launched, new Channel(libc, stream, pass, "worker"));
   }
 
   private constructor(
@@ -75,7 +87,6 @@ export class Worker {
     };
     launched.exited.then((status = 0) => {
       channel.close();
-      if (this.#left) return;
       this.onGone(this.#breach ? `was ended: ${reason(this.#breach)}` : words(status));
     });
   }
@@ -93,11 +104,6 @@ export class Worker {
     this.launched.kill("SIGTERM");
   }
 
-  /** It needs us no more. */
-  leave(): void {
-    this.#left = true;
-  }
-
   /** Ids grow, so that none is used twice. Throws `DecodeError`. */
   count(id: number, room: boolean): void {
     if (id <= this.#lastStart || !room) throw new DecodeError(`privsep: id: ${id} at byte 0`);
@@ -111,9 +117,20 @@ export class Worker {
 
   /** One that it has taken. Throws `DecodeError`. */
   hold(id: number): LocalHold {
-    const hold = this.holds.get(id);
-    if (!hold) throw new DecodeError(`privsep: hold: ${id} is none at byte 0`);
-    return hold;
+    return this.#hold(id).hold;
+  }
+
+  /** The same, for a check: rules that apply to one connection are few. */
+  holdToCheck(id: number): LocalHold {
+    const held = this.#hold(id);
+    if (++held.checks > MAX_CHECKS) throw new DecodeError(`privsep: hold: ${id} again at byte 0`);
+    return held.hold;
+  }
+
+  #hold(id: number): { readonly hold: LocalHold; checks: number } {
+    const held = this.holds.get(id);
+    if (!held) throw new DecodeError(`privsep: hold: ${id} is none at byte 0`);
+    return held;
   }
 }
 
