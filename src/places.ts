@@ -2,15 +2,13 @@
  *  instance counts for the whole server. */
 
 /** One who waits. */
-interface Waiter {
-  readonly resolve: (giveBack: () => void) => void;
-  readonly signal: AbortSignal;
-}
+type Waiter = (giveBack: () => void) => void;
 
 export class Places {
   /** Called when `running` or `waiting` has changed. */
   onChange: () => void = () => {};
-  readonly #waiting: Waiter[] = [];
+  /** In order. A set: any of them may go. */
+  readonly #waiting = new Set<Waiter>();
   #running = 0;
 
   constructor(readonly limit: number) {}
@@ -21,7 +19,7 @@ export class Places {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   get full(): boolean {
@@ -33,25 +31,28 @@ export class Places {
   take(signal: AbortSignal): Promise<() => void> {
     if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
     return new Promise((resolve, reject) => {
-      const waiter = { resolve, signal };
-      signal.addEventListener("abort", () => {
-        const at = this.#waiting.indexOf(waiter);
-        if (at >= 0) this.#waiting.splice(at, 1);
+      const leave = (): void => {
+        this.#waiting.delete(waiter);
         reject(new Error(String(signal.reason)));
-        if (at >= 0) this.onChange();
-      });
-      this.#waiting.push(waiter);
+        this.onChange();
+      };
+      const waiter: Waiter = (giveBack) => {
+        signal.removeEventListener("abort", leave);
+        resolve(giveBack);
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      this.#waiting.add(waiter);
       this.#fill();
     });
   }
 
   #fill(): void {
-    while (!this.full) {
-      const waiter = this.#waiting.shift();
-      if (!waiter) break;
+    for (const waiter of this.#waiting) {
+      if (this.full) break;
+      this.#waiting.delete(waiter);
       this.#running++;
       let given = false;
-      waiter.resolve(() => {
+      waiter(() => {
         if (given) return;
         given = true;
         this.#running--;

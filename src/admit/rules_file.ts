@@ -59,16 +59,21 @@ export class PathRules implements RulesSource {
  *  which cannot open the path, gets its rules. */
 export class HandedRules implements RulesSource {
   #file: RulesFile | Error | undefined;
+  #opened: RulesFile | undefined;
   #retired: RulesFile[] = [];
   #serial = 0;
 
   constructor(readonly name: string) {}
 
   /** Takes `file` over; undefined when the path holds none any more, an Error when it cannot be read.
-   *  The reader may still be using the one before, which is therefore closed when the next one is
-   *  opened. */
+   *  The reader may still be using the last one that it opened, which is therefore closed when the next
+   *  one is opened; others that nobody came to read are closed at once. */
   hand(file: RulesFile | Error | undefined): void {
-    if (this.#file && !(this.#file instanceof Error)) this.#retired.push(this.#file);
+    const before = this.#file;
+    if (before && !(before instanceof Error)) {
+      if (before === this.#opened) this.#retired.push(before);
+      else before.close();
+    }
     this.#file = file;
     this.#serial++;
   }
@@ -82,7 +87,9 @@ export class HandedRules implements RulesSource {
     for (const old of this.#retired) old.close();
     this.#retired = [];
     const file = this.#file;
+    this.#opened = undefined;
     if (file instanceof Error) throw file;
+    this.#opened = file;
     return file && {
       stamp: String(this.#serial),
       size: file.size,

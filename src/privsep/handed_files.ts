@@ -78,15 +78,17 @@ export class FileWatch {
   #open(path: string, kind: Wanted["kind"]): Opened {
     // The stamp is taken before: a change in between shows up as one later.
     const stamp = stampOf(path);
+    let fd: number | undefined;
     try {
       if (kind === "folder") {
         const names = certificateNames(localFiles.list(path));
         return { file: { path, is: "folder", stamp, names }, fd: undefined };
       }
-      const fd = this.libc.open(path);
+      fd = this.libc.open(path);
       const { size } = fs.statSync(path);
       return { file: { path, is: kind, stamp, size }, fd };
     } catch (error) {
+      if (fd !== undefined) this.libc.close(fd);
       const { code = "" } = error as { code?: string };
       const file = code === "ENOENT"
         ? { path, is: "absent", stamp } as const
@@ -129,11 +131,8 @@ export class HandedFiles implements Files {
       this.#held.set(path, file);
       return;
     }
-    if (this.#rules.has(path)) {
-      const failure = file.error && new Error(file.error.message);
-      this.#rulesOf(path).hand(failure);
-    }
     this.#held.set(path, fd === undefined ? file : this.#readIn(file, fd));
+    if (this.#rules.has(path)) this.#handNone(path);
   }
 
   stamp(path: string): string | undefined {
@@ -173,9 +172,18 @@ export class HandedFiles implements Files {
   }
 
   #rulesOf(path: string): HandedRules {
-    const known = this.#rules.get(path) ?? new HandedRules(path);
-    this.#rules.set(path, known);
-    return known;
+    const known = this.#rules.get(path);
+    if (known) return known;
+    const rules = new HandedRules(path);
+    this.#rules.set(path, rules);
+    this.#handNone(path);
+    return rules;
+  }
+
+  /** Rules that cannot be opened are not absent ones, which -X takes for none at all. */
+  #handNone(path: string): void {
+    const error = this.#held.get(path)?.error;
+    this.#rules.get(path)?.hand(error && new Error(error.message));
   }
 
   #rulesFile({ stamp, size = 0 }: HandedFile, fd: number): RulesFile {
@@ -196,19 +204,25 @@ export class HandedFiles implements Files {
     };
   }
 
+  /** Somebody may be writing into a pipe (bash's <(command)), or doing nothing: a read would wait. */
+  #awaitBytes(fd: number): void {
+    const until = performance.now() + PIPE_PATIENCE;
+    for (let left = PIPE_PATIENCE; this.libc.poll(fd, POLL.in, left) === 0;) {
+      left = Math.ceil(until - performance.now());
+      if (left <= 0) throw new Error("nothing comes");
+    }
+  }
+
   #readIn(file: HandedFile, fd: number): Held {
     try {
       const parts: Uint8Array[] = [];
       for (let size = 0; size <= MAX_FILE;) {
+        this.#awaitBytes(fd);
         const part = this.libc.read(fd, 65_536);
-        if (part === undefined) { // somebody writes into a pipe: bash's <(command)
-          if (this.libc.poll(fd, POLL.in, PIPE_PATIENCE) === 0) throw new Error("nothing comes");
-        } else if (part.length === 0) {
-          return { ...file, bytes: concat(parts) };
-        } else {
-          parts.push(part);
-          size += part.length;
-        }
+        if (part === undefined) continue;
+        if (part.length === 0) return { ...file, bytes: concat(parts) };
+        parts.push(part);
+        size += part.length;
       }
       throw new Error(`larger than ${MAX_FILE} bytes`);
     } catch (error) {

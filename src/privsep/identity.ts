@@ -45,11 +45,14 @@ export function workerIdentity(options: Options, env: Env, files: Files): Identi
 function id(env: Env, name: string): number | undefined {
   const text = env[name];
   if (!text) return undefined;
-  const n = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
-  if (!(n >= 1 && n <= MAX_ID)) {
+  if (!isId(text) || Number(text) === 0) {
     throw new UsageError(`$${name} wants a number from 1 to ${MAX_ID}, not '${text}'`);
   }
-  return n;
+  return Number(text);
+}
+
+function isId(text: string): boolean {
+  return /^[0-9]{1,10}$/.test(text) && Number(text) <= MAX_ID;
 }
 
 /** The numbers in the third and fourth field of the line that begins with `name`. */
@@ -62,7 +65,11 @@ function lookUp(files: Files, path: string, variable: string, name: string): num
   }
   for (const line of text.split("\n")) {
     const [found, , ...numbers] = line.split(":");
-    if (found === name) return numbers.slice(0, 2).map(Number).filter(Number.isInteger);
+    if (found !== name) continue;
+    const wanted = numbers.slice(0, path === "/etc/passwd" ? 2 : 1);
+    if (wanted.length > 0 && wanted.every(isId)) return wanted.map(Number);
+    // An empty field is no 0: that would be root.
+    throw new FatalError(`unable to find ${variable} ${name}: its line in ${path} has no numbers`);
   }
   throw new FatalError(
     `unable to find ${variable} ${name}: not in ${path}`,
