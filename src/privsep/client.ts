@@ -199,24 +199,12 @@ export class MonitorClient implements Programs, Counter {
       over = true;
     });
     const kill = (signal: "SIGTERM" | "SIGKILL"): boolean => {
-      if (this.channel.open) {
-        this.channel.send(encodeWorker({ kind: KIND.KILL, id, signal }));
-        return !over;
-      }
-      return this.#killHere(pid, signal);
+      // Without a monitor nobody can: a worker may signal no other process.
+      if (!this.channel.open || over) return false;
+      this.channel.send(encodeWorker({ kind: KIND.KILL, id, signal }));
+      return true;
     };
     asked.resolve({ pid, exited, kill, ...this.runtime.adoptEnds(fds) });
-  }
-
-  /** Without a monitor: if our own rights allow it. The id is the program's as long as its output is
-   *  open, and nobody is asked to kill one whose output is closed. */
-  #killHere(pid: number, signal: "SIGTERM" | "SIGKILL"): boolean {
-    try {
-      this.channel.libc.kill(pid, signal === "SIGKILL" ? 9 : 15);
-      return true;
-    } catch {
-      return false;
-    }
   }
 }
 

@@ -5,21 +5,23 @@ import fs from "node:fs";
 import { assemble, type Assembled, type Given, listenAddress } from "../assemble.ts";
 import type { Reader } from "../codec/bytes.ts";
 import { GRACE } from "../commands/single.ts";
-import { keepGoing } from "../deps.ts";
+import { type Deps, keepGoing } from "../deps.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { literalHost } from "../listen.ts";
 import { Log } from "../log.ts";
-import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
 import { type Options, parseOptions } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serve, type Server } from "../serve.ts";
 import { Channel } from "./channel.ts";
 import { MonitorClient } from "./client.ts";
+import { readIntroduction } from "./counts.ts";
 import { drop } from "./drop.ts";
 import { type HandedFile, HandedFiles } from "./handed_files.ts";
 import type { Init } from "./init.ts";
 import { encodeWorker, KIND } from "./messages.ts";
+import { WorkerMetrics } from "./worker_metrics.ts";
+import { sandbox } from "./sandbox.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
@@ -52,7 +54,9 @@ class WorkerProcess {
   readonly #initialized = Promise.withResolvers<Init>();
   readonly #listening = Promise.withResolvers<number>();
   #assembled: Assembled | undefined;
-  #endpoint: Endpoint | undefined;
+  #introduction: ReturnType<typeof readIntroduction> | undefined;
+  #metricsSocket: number | undefined;
+  #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
   #draining = false;
 
@@ -89,6 +93,7 @@ class WorkerProcess {
       deps,
     );
     this.channel.send(encodeWorker({ kind: KIND.SERVING }));
+    this.#metrics?.begin();
     if (this.#draining) this.#drain(0);
     server.settled.then(() => this.channel.send(encodeWorker({ kind: KIND.SETTLED })));
     await server.closed;
@@ -111,15 +116,38 @@ class WorkerProcess {
       ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
-    if (speaks) this.#endpoint = await metricsEndpoint(assembled.deps, again);
+    await this.#count(assembled.deps, init);
     drop(this.libc, identity);
+    this.#confine(options, given.announce as Log);
     if (!resolve || literalHost(options.host)) return;
     const { ip } = await listenAddress(options, assembled.deps.admission.resolver);
     this.channel.send(encodeWorker({ kind: KIND.RESOLVED, ip }));
   }
 
+  /** The last step: nothing that it forbids is done later. Only rules can name further files. */
+  #confine({ rules, earlyRules }: Options, log: Log): void {
+    const files = rules === undefined && earlyRules === undefined ? "none" : "read";
+    for (const off of sandbox(this.libc, { files }).off) log.warning(`sandbox: ${off}`);
+  }
+
+  /** --metrics. */
+  async #count(deps: Deps, { workers, again }: Init): Promise<void> {
+    const { metrics: { registry } } = deps;
+    if (!registry) return;
+    const introduction = this.#introduction;
+    this.#metrics = new WorkerMetrics({
+      deps,
+      registry,
+      send: (message) => this.channel.send(encodeWorker(message)),
+      workers,
+      again,
+      introduction,
+    });
+    if (introduction) await this.#metrics.listen(this.#metricsSocket);
+  }
+
   #receive(kind: number, body: Reader): void {
-    if (this.#client.receive(kind, body)) return;
+    if (this.#client.receive(kind, body) || this.#metrics?.receive(kind, body)) return;
     switch (kind) {
       case KIND.INIT:
         return this.#initialized.resolve(json(body) as Init);
@@ -127,6 +155,10 @@ class WorkerProcess {
         return this.#takeFiles(json(body) as (HandedFile & { open: boolean })[]);
       case KIND.LISTEN:
         return this.#listening.resolve(this.channel.descriptors(1)[0] as number);
+      case KIND.METRICS:
+        this.#introduction = readIntroduction(body);
+        if (this.#introduction.socket) [this.#metricsSocket] = this.channel.descriptors(1);
+        return;
       case KIND.RELOAD:
         return this.#assembled?.reload();
       case KIND.DRAIN:
@@ -144,7 +176,7 @@ class WorkerProcess {
 
   #drain(patience?: number): void {
     this.#draining = true;
-    this.#endpoint?.close(); // a successor may bind it as early as the port
+    this.#metrics?.close();
     const server = this.#server;
     if (!server) return;
     server.drain(patience);
