@@ -1,6 +1,9 @@
-/** The ends of a program's pipes that stay here, on Bun. Bun's own streams on a descriptor do not close
- *  it; these do. Knows nothing of programs. */
+/** The ends of a program's pipes that stay here, on Bun. Under Linux bun_poll_pipe.ts reads and writes
+ *  them; elsewhere Bun's own streams do, which do not close the descriptor: the classes here do. Knows
+ *  nothing of programs. */
 
+import { poller } from "./bun_poll.ts";
+import { PolledSink, PolledSource } from "./bun_poll_pipe.ts";
 import { bun, type FileSink } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
 import { POLL } from "./libc.ts";
@@ -8,9 +11,26 @@ import type { Sink, Source } from "./runtime.ts";
 
 const nothing = (): void => {};
 
-/** The writing end of a pipe. The native sink is made with the first byte: an idle connection does
- *  without it. */
-export class PipeSink implements Sink {
+/** The writing end of a pipe, which it closes. */
+export const PipeSink = function (fd: number, libc: Libc): Sink {
+  const polled = poller();
+  return polled ? new PolledSink(fd, libc, polled) : new StreamSink(fd, libc);
+} as unknown as new (fd: number, libc: Libc) => Sink;
+
+/** The reading end of a pipe, which it closes; reading is by request, so that what is not wanted
+ *  stays in the program. */
+export const PipeSource = function (fd: number, libc: Libc): PipeSource {
+  const polled = poller();
+  return polled ? new PolledSource(fd, libc, polled) : new StreamSource(fd, libc);
+} as unknown as new (fd: number, libc: Libc) => PipeSource;
+
+export interface PipeSource extends Source {
+  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  readable(): boolean;
+}
+
+/** The native sink is made with the first byte: an idle connection does without it. */
+class StreamSink implements Sink {
   onDrain: () => void = nothing;
   onClose: (error?: Error) => void = nothing;
   #sink: FileSink | undefined;
@@ -82,9 +102,7 @@ export class PipeSink implements Sink {
   }
 }
 
-/** The reading end of a pipe; reading is by request, so that what is not wanted stays in the
- *  program. */
-export class PipeSource implements Source {
+class StreamSource implements PipeSource {
   onData: (chunk: Uint8Array) => void = nothing;
   onEnd: () => void = nothing;
   onClose: (error?: Error) => void = nothing;

@@ -1,0 +1,195 @@
+/** The ends of a program's pipes that stay here, on Bun under Linux: read and written at once, and
+ *  when that is not possible again when the poller says so. An idle end is one small object. */
+
+import { POLLED, type Poller, type Waiter } from "./bun_poll.ts";
+import { type Libc, POLL } from "./libc.ts";
+import { memory } from "./libc_call.ts";
+import type { Sink, Source } from "./runtime.ts";
+
+/** One read takes as many bytes. */
+const CHUNK = 64 << 10;
+/** Reads from one pipe before others have their turn. */
+const READS_PER_TURN = 4;
+/** What a pipe that was found full may hold from then on. Linux begins with 64 KB; each read and
+ *  write then takes more, and program and server wait for each other less often. */
+const BUSY_PIPE = 256 << 10;
+
+const nothing = (): void => {};
+
+/** Read into by everybody: what is handed on is a copy of the right size. */
+const buffer = memory(CHUNK);
+
+/** The writing end. */
+export class PolledSink implements Sink, Waiter {
+  onDrain: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  /** What the pipe had no room for. */
+  #queue: Uint8Array[] | undefined;
+  #watched = false;
+  #ending = false;
+  #closed = false;
+
+  constructor(readonly fd: number, readonly libc: Libc, readonly poller: Poller) {
+    poller.calls.unblock(fd);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#closed || this.#ending || chunk.length === 0) return true;
+    if (this.#queue) {
+      this.#queue.push(chunk);
+      return false;
+    }
+    try {
+      const taken = this.poller.calls.write(this.fd, chunk);
+      if (taken === chunk.length) return true;
+      this.#queue = [taken > 0 ? chunk.subarray(taken) : chunk];
+      this.#watch();
+      return false;
+    } catch (error) {
+      queueMicrotask(() => this.#failed(error as Error));
+      return true;
+    }
+  }
+
+  #watch(): void {
+    if (this.#watched) return;
+    this.poller.watch(this.fd, POLLED.out, this);
+    this.#watched = true;
+    this.poller.calls.enlarge(this.fd, BUSY_PIPE);
+  }
+
+  /** See `Waiter`. */
+  ready(): void {
+    const queue = this.#queue;
+    if (!queue) return;
+    try {
+      while (queue.length > 0) {
+        const chunk = queue[0] as Uint8Array;
+        const taken = this.poller.calls.write(this.fd, chunk);
+        if (taken < chunk.length) {
+          if (taken > 0) queue[0] = chunk.subarray(taken);
+          return;
+        }
+        queue.shift();
+      }
+    } catch (error) {
+      this.#failed(error as Error);
+      return;
+    }
+    this.#queue = undefined;
+    if (this.#ending) this.destroy();
+    else this.onDrain();
+  }
+
+  #failed(error: Error): void {
+    if (this.#closed) return;
+    this.destroy();
+    this.onClose(error);
+  }
+
+  end(): void {
+    this.#ending = true;
+    if (!this.#queue) this.destroy();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = undefined;
+    if (this.#watched) this.poller.forget(this.fd);
+    this.libc.close(this.fd);
+  }
+}
+
+/** The reading end. Nothing is read that is not wanted. */
+export class PolledSource implements Source, Waiter {
+  onData: (chunk: Uint8Array) => void = nothing;
+  onEnd: () => void = nothing;
+  onClose: (error?: Error) => void = nothing;
+  #paused = true;
+  #watched = false;
+  /** There may be something that the poller will not tell of: it told already. */
+  #ready = false;
+  /** The other end is closed: the poller has nothing more to tell. */
+  #last = false;
+  #large = false;
+  #done = false;
+
+  constructor(readonly fd: number, readonly libc: Libc, readonly poller: Poller) {
+    poller.calls.unblock(fd);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#done) return;
+    this.#paused = false;
+    if (this.#ready) queueMicrotask(() => this.#read());
+    else if (!this.#watched) this.#watch();
+  }
+
+  #watch(): void {
+    try {
+      this.poller.watch(this.fd, POLLED.in, this);
+      this.#watched = true;
+    } catch (error) {
+      queueMicrotask(() => this.#close(error as Error));
+    }
+  }
+
+  /** See `Waiter`. */
+  ready(events: number): void {
+    this.#ready = true;
+    if ((events & (POLLED.hangUp | POLLED.error)) !== 0) this.#last = true;
+    this.#read();
+  }
+
+  #read(): void {
+    for (let reads = 0; this.#ready && !this.#paused && !this.#done; reads++) {
+      if (reads === READS_PER_TURN) return this.poller.again(this);
+      let got: number;
+      try {
+        got = this.poller.calls.read(this.fd, buffer);
+      } catch (error) {
+        return this.#close(error as Error);
+      }
+      if (got === 0) return this.#ended();
+      // Less than asked for: the pipe was empty then, and the poller tells what comes after.
+      if (got < 0 || (got < CHUNK && !this.#last)) this.#ready = false;
+      if (got === CHUNK) this.#enlarge();
+      if (got > 0) this.onData(buffer.slice(0, got));
+    }
+  }
+
+  #ended(): void {
+    this.destroy();
+    this.onEnd();
+    this.onClose();
+  }
+
+  #enlarge(): void {
+    if (this.#large) return;
+    this.#large = true;
+    this.poller.calls.enlarge(this.fd, BUSY_PIPE);
+  }
+
+  #close(error: Error): void {
+    if (this.#done) return;
+    this.destroy();
+    this.onClose(error);
+  }
+
+  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  readable(): boolean {
+    return !this.#done && this.libc.poll(this.fd, POLL.in, 0) !== 0;
+  }
+
+  destroy(): void {
+    if (this.#done) return;
+    this.#done = true;
+    if (this.#watched) this.poller.forget(this.fd);
+    this.libc.close(this.fd);
+  }
+}

@@ -1,0 +1,175 @@
+/** Pipes on Bun under Linux: what the contract of programs cannot see. */
+
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import process from "node:process";
+import { test } from "node:test";
+import type { PipeSource } from "../../src/runtime/bun_pipe.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import type { Sink } from "../../src/runtime/runtime.ts";
+import { bytes, event, readSome, text, until } from "./tools.ts";
+
+interface Kit {
+  libc: Libc;
+  source(fd: number): PipeSource;
+  sink(fd: number): Sink;
+}
+
+async function makeKit(): Promise<Kit> {
+  const { loadLibc } = await import("../../src/runtime/libc_bun.ts");
+  const { PipeSink, PipeSource } = await import("../../src/runtime/bun_pipe.ts");
+  const libc = loadLibc();
+  return {
+    libc,
+    source: (fd) => new PipeSource(fd, libc),
+    sink: (fd) => new PipeSink(fd, libc),
+  };
+}
+
+function claim(name: string, body: (kit: Kit) => Promise<void>): void {
+  const skip = !("Bun" in globalThis) || process.platform !== "linux";
+  test(name, { skip, timeout: 30_000 }, async () => body(await makeKit()));
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const openFiles = (): number => readdirSync("/proc/self/fd").length;
+
+claim("bytes and the end that come together are told, one after the other", async (kit) => {
+  const [read, write] = kit.libc.pipe();
+  kit.libc.write(write, bytes("last words"));
+  kit.libc.close(write);
+  const source = kit.source(read);
+  const told: string[] = [];
+  source.onData = (chunk) => told.push(text(chunk));
+  source.onEnd = () => told.push("end");
+  const closed = event(source, "onClose");
+  source.resume();
+  await closed;
+  assert.deepEqual(told, ["last words", "end"]);
+  assert.equal(source.readable(), false);
+});
+
+claim(
+  "what comes while a source is paused stays in the pipe and is told after resume",
+  async (kit) => {
+    const [read, write] = kit.libc.pipe();
+    const source = kit.source(read);
+    kit.libc.write(write, bytes("a"));
+    assert.equal(text(await readSome(source, 1)), "a");
+    const later: string[] = [];
+    source.onData = (chunk) => later.push(text(chunk));
+    kit.libc.write(write, bytes("b"));
+    await turn();
+    await turn();
+    kit.libc.write(write, bytes("c"));
+    await turn();
+    assert.deepEqual(later, []);
+    assert.equal(source.readable(), true);
+    source.resume();
+    await until(() => later.join("") === "bc", "the rest");
+    assert.equal(source.readable(), false);
+    kit.libc.write(write, bytes("d"));
+    await until(() => later.join("") === "bcd", "more");
+    source.destroy();
+    kit.libc.close(write);
+  },
+);
+
+claim("chunks of any size arrive in order through a pipe that is often full", async (kit) => {
+  const [read, write] = kit.libc.pipe();
+  const source = kit.source(read);
+  const sink = kit.sink(write);
+  const size = 6_000_000;
+  let got = 0;
+  let wrong = 0;
+  source.onData = (chunk) => {
+    for (const byte of chunk) if (byte !== (got++ * 31 & 255)) wrong++;
+    if (got % 3 === 0) {
+      source.pause();
+      setImmediate(() => source.resume());
+    }
+  };
+  const ended = event(source, "onEnd");
+  source.resume();
+  for (let sent = 0, step = 1; sent < size; step = step * 7 % 300_007) {
+    const from = sent;
+    const chunk = Uint8Array.from(
+      { length: Math.min(step, size - sent) },
+      (_, i) => (from + i) * 31,
+    );
+    sent += chunk.length;
+    if (!sink.write(chunk)) await event(sink, "onDrain");
+  }
+  sink.end();
+  await ended;
+  assert.deepEqual({ got, wrong }, { got: size, wrong: 0 });
+});
+
+claim("what was queued is written before the end", async (kit) => {
+  const [read, write] = kit.libc.pipe();
+  const sink = kit.sink(write);
+  assert.equal(sink.write(new Uint8Array(1_000_000)), false);
+  assert.equal(sink.write(bytes("tail")), false);
+  sink.end();
+  const source = kit.source(read);
+  const got = await readSome(source, 1_000_004);
+  assert.equal(text(got.subarray(-4)), "tail");
+  source.destroy();
+});
+
+claim("a number that is used again at once belongs to the new pipe alone", async (kit) => {
+  const pipes = Array.from({ length: 20 }, () => kit.libc.pipe());
+  const sources = pipes.map(([read]) => kit.source(read));
+  const news: PipeSource[] = [];
+  const told: string[] = [];
+  sources.forEach((source) => {
+    source.onData = () => {
+      // The other sources' events of this turn are on their way already.
+      for (const other of sources.splice(0)) other.destroy();
+      for (let i = 0; i < 20; i++) {
+        const [read, write] = kit.libc.pipe();
+        const fresh = kit.source(read);
+        fresh.onData = (chunk) => told.push(text(chunk));
+        fresh.onEnd = () => told.push("end");
+        fresh.resume();
+        kit.libc.write(write, bytes("x"));
+        kit.libc.close(write);
+        news.push(fresh);
+      }
+    };
+    source.resume();
+  });
+  for (const [, write] of pipes) kit.libc.write(write, bytes("go"));
+  await until(() => told.length === 40, "all of the new pipes");
+  assert.equal(told.filter((one) => one === "x").length, 20);
+  assert.ok(news.every((one) => !one.readable()));
+  for (const [, write] of pipes) kit.libc.close(write);
+});
+
+claim("idle ends have no descriptor but their own, and none is left", async (kit) => {
+  const [read, write] = kit.libc.pipe();
+  const first = kit.source(read); // what all share is there now
+  first.resume();
+  await turn();
+  const before = openFiles();
+  const ends = Array.from({ length: 50 }, () => {
+    const [read, write] = kit.libc.pipe();
+    const source = kit.source(read);
+    const sink = kit.sink(write);
+    const heard = new Promise<void>((resolve) => source.onData = () => resolve());
+    source.resume();
+    sink.write(bytes("x"));
+    return { source, sink, heard };
+  });
+  await Promise.all(ends.map(({ heard }) => heard));
+  await turn();
+  await turn();
+  assert.equal(openFiles() - before, 100);
+  for (const { source, sink } of ends) {
+    source.destroy();
+    sink.destroy();
+  }
+  await until(() => openFiles() <= before, "all closed");
+  first.destroy();
+  kit.libc.close(write);
+});
