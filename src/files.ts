@@ -62,9 +62,10 @@ export function signature(files: Files, paths: readonly string[]): string {
   }).join("\n");
 }
 
-/** `ENOENT: no such file or directory, open '…'` → `no such file or directory`: the path is in
- *  the message already. */
+/** `ENOENT: no such file or directory, open '…'`, and libc's `open: no such file or directory (ENOENT)`
+ *  → `no such file or directory`: the path is in the message already. */
 export function systemReason(error: unknown): string {
   const text = reason(error);
-  return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ??
+    /^\w+: (.*) \(E[A-Z0-9]+\)$/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
 }
