@@ -242,6 +242,8 @@ export class Trial {
 export class Server {
   port = 0;
   stdout = "";
+  readonly #workers = new Set<number>();
+  readonly #programs = new Set<number>();
   /** Resolves when it has printed its port, rejects when it ends before. */
   readonly ready: Promise<void>;
   readonly exited: Promise<{ status: number | null; signal: string | null }>;
@@ -357,7 +359,15 @@ export class Server {
   }
 
   signal(name: "SIGTERM" | "SIGHUP" | "SIGINT" | "SIGKILL" | "SIGPIPE"): void {
+    this.#note();
     kill(this.pid, name);
+  }
+
+  /** Workers and programs outlive the monitor: who they are is known only while it runs. */
+  #note(): void {
+    if (!this.running) return;
+    for (const pid of this.workers()) this.#workers.add(pid);
+    if (this.#workers.size > 0) { for (const pid of this.children()) this.#programs.add(pid); }
   }
 
   get running(): boolean {
@@ -366,7 +376,7 @@ export class Server {
 
   /** Ends it: SIGTERM, once more, and in the end SIGKILL. Returns a complaint. */
   async stop(): Promise<string | undefined> {
-    const workers = this.running ? this.workers() : [];
+    this.#note();
     for (const signal of ["SIGTERM", "SIGTERM", "SIGKILL"] as const) {
       if (!this.running) break;
       this.signal(signal);
@@ -374,12 +384,38 @@ export class Server {
       if (done) break;
     }
     const { status, signal } = await this.exited;
-    for (const name of ["SIGTERM", "SIGKILL"] as const) {
-      const left = await settled(() => workers.filter(isWorker), (pids) => pids.length === 0, 2500);
-      for (const pid of left) kill(pid, name);
-    }
+    await this.#endWorkers();
     if (this.expected === undefined || status === this.expected) return undefined;
     return `the server ended with ${status ?? signal}, not ${this.expected}`;
+  }
+
+  /** Of a monitor that has gone: workers get SIGTERM; programs that do not mind EOF nobody ends. */
+  async #endWorkers(): Promise<void> {
+    const workers = (): number[] => [...this.#workers].filter(isWorker);
+    if (workers().length === 0 && this.#programs.size === 0) return;
+    for (const name of ["SIGTERM", "SIGKILL"] as const) {
+      const left = await settled(workers, (pids) => pids.length === 0, 1500);
+      for (const pid of left) kill(pid, name);
+    }
+    const programs = (): number[] => [...this.#programs].filter((pid) => this.#isOurs(pid));
+    for (const pid of await settled(programs, (pids) => pids.length === 0, 500)) {
+      kill(pid, "SIGKILL");
+    }
+  }
+
+  /** Not another process that has got the number. */
+  #isOurs(pid: number): boolean {
+    return sessionOf(pid) === this.pid;
+  }
+}
+
+function sessionOf(pid: number | string): number | undefined {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
+    const [state, , , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" ? undefined : Number(session);
+  } catch {
+    return undefined; // gone
   }
 }
 
@@ -543,11 +579,11 @@ interface Stray {
 function strayProcesses(mark: string, sessions: ReadonlySet<number>): Stray[] {
   return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).flatMap((name) => {
     try {
-      const stat = fs.readFileSync(`/proc/${name}/stat`, "latin1");
-      const [state, , , session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const ours = sessions.has(Number(session)) ||
+      const session = sessionOf(name);
+      if (session === undefined) return [];
+      const ours = sessions.has(session) ||
         fs.readFileSync(`/proc/${name}/environ`, "latin1").includes(mark);
-      if (!ours || state === "Z") return [];
+      if (!ours) return [];
       return [{ pid: Number(name), command: commandLine(Number(name)).join(" ") }];
     } catch {
       return []; // gone, or another user's
