@@ -7,13 +7,18 @@ import net from "node:net";
 import process from "node:process";
 import type { Deps } from "../deps.ts";
 import { FatalError, reason } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Libc } from "../runtime/libc.ts";
 import type { MetricsAddress } from "./address.ts";
+import { describeServer } from "./describe.ts";
 import { expose } from "./exposition.ts";
 import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
-import { describeServer } from "./server.ts";
+import { SocketFile } from "./socket_file.ts";
 
 /** Connections at once; a scraper needs one. */
 const MAX_CONNECTIONS = 8;
+/** Connections that may wait to be accepted. */
+const BACKLOG = 64;
 /** Milliseconds from accepting a connection to its end, whatever it does. */
 const MAX_TIME = 5000;
 
@@ -27,7 +32,9 @@ export interface Endpoint {
 
 export interface EndpointOptions {
   /** The metrics as they are now. */
-  text: () => string;
+  text: () => string | Promise<string>;
+  /** A socket that listens on the address already, and is taken over. */
+  socket?: number | undefined;
   /** Told when `text` throws. */
   onError: (error: unknown) => void;
   maxConnections?: number;
@@ -40,32 +47,39 @@ export async function listenMetrics(
   options: EndpointOptions,
 ): Promise<Endpoint> {
   const clients = new Set<net.Socket>();
-  const { maxConnections = MAX_CONNECTIONS } = options;
+  const { maxConnections = MAX_CONNECTIONS, socket: fd } = options;
+  let open = true;
+  /** Not of what was cut off by the end. */
+  const onError = (error: unknown): void => {
+    if (open) options.onError(error);
+  };
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    if (!open) return void socket.destroy();
     clients.add(socket);
     socket.on("close", () => clients.delete(socket));
     if (clients.size > maxConnections) clients.values().next().value?.destroy();
-    attend(socket, options);
+    attend(socket, { ...options, onError });
   });
+  let file: SocketFile | undefined;
   try {
-    if ("path" in address) await bindPath(server, address.path);
+    if (fd !== undefined) await bound(server, () => server.listen({ fd }));
+    else if ("path" in address) file = await bindPath(server, address.path);
     else await bound(server, () => server.listen({ host: address.host, port: address.port }));
   } catch (error) {
-    if (error instanceof FatalError) throw error;
-    throw new FatalError(`unable to listen for --metrics on ${words(address)}: ${reason(error)}`);
+    throw notThere(address, error);
   }
   server.unref();
-  server.on("error", options.onError); // a failed accept must not end the server
-  let open = true;
+  server.on("error", onError); // a failed accept must not end the server
   return {
     where: place(address, server),
     close() {
-      if (!open) return; // by now the path may be a successor's
+      if (!open) return;
       open = false;
-      server.close();
+      // Bun and Deno remove whatever file has the path now. Without a file of its own the socket is found
+      // by nobody, and may stay.
+      if (!file?.replaced) server.close();
       for (const client of clients) client.destroy();
-      // Bun and Deno remove the socket file themselves, if their user may.
-      if ("path" in address) remove(address.path);
+      if (file) remove(file);
     },
   };
 }
@@ -74,6 +88,7 @@ export async function listenMetrics(
 function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: EndpointOptions): void {
   const head = new Uint8Array(MAX_HEAD);
   let length = 0;
+  let asked = false;
   const timer = setTimeout(() => socket.destroy(), maxTime);
   timer.unref();
   socket.on("close", () => clearTimeout(timer));
@@ -87,23 +102,27 @@ function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: Endpo
     if (answer === undefined) return;
     // What else it sends is read and dropped: closing with bytes unread would send a reset, which
     // can overtake the answer (RFC 9112 9.6).
+    asked = true;
     socket.off("data", onData);
     socket.resume();
-    socket.end(response(answer, text, onError));
+    void response(answer, text, onError).then((bytes) => {
+      if (!socket.destroyed) socket.end(bytes);
+    });
   };
   socket.on("data", onData);
-  // After the answer this is its close; before, there will be no request.
-  socket.on("end", () => socket.writableEnded || socket.destroy());
+  // After the request this is no more than its close; before, there will be none.
+  socket.on("end", () => asked || socket.destroy());
 }
 
-function response(
+/** Never rejects. */
+async function response(
   answer: Answer,
-  text: () => string,
+  text: () => string | Promise<string>,
   onError: (error: unknown) => void,
-): Uint8Array {
+): Promise<Uint8Array> {
   if (answer !== 200) return respond(answer);
   try {
-    return respond(200, text());
+    return respond(200, await text());
   } catch (error) {
     onError(error);
     return respond(503);
@@ -124,7 +143,7 @@ function bound(server: net.Server, listen: () => void): Promise<void> {
 
 /** A socket that only its owner may connect to. One left behind by a server that is gone makes
  *  room; anything else in this place stays and is an error. */
-async function bindPath(server: net.Server, path: string): Promise<void> {
+async function bindPath(server: net.Server, path: string): Promise<SocketFile | undefined> {
   await clear(path);
   await bound(server, () => {
     // The mode must be right from the beginning; both runtimes bind before `listen` returns.
@@ -135,6 +154,7 @@ async function bindPath(server: net.Server, path: string): Promise<void> {
       process.umask(before);
     }
   });
+  return SocketFile.at(path);
 }
 
 function setUmask(mask: number): number {
@@ -172,11 +192,11 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function remove(path: string): void {
+function remove(file: SocketFile): void {
   try {
-    fs.unlinkSync(path);
+    file.remove();
   } catch {
-    // gone already, or made by root for a server that has become somebody else: the next removes it
+    // made by root for a server that has become somebody else: the next removes it
   }
 }
 
@@ -192,18 +212,43 @@ function words(address: MetricsAddress): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Where the metrics are fetched, when somebody wants them; said in the log unless `quiet`. Throws `FatalError`. */
-export async function metricsEndpoint(
-  deps: Deps,
-  quiet = false,
-): Promise<Endpoint | undefined> {
-  const { options, metrics: { registry }, log } = deps;
-  if (!options.metrics || !registry) return undefined;
-  describeServer(registry, deps);
-  const endpoint = await listenMetrics(options.metrics, {
-    text: () => expose(registry.families()),
+function notThere(address: MetricsAddress, error: unknown): FatalError {
+  if (error instanceof FatalError) return error;
+  return new FatalError(`unable to listen for --metrics on ${words(address)}: ${reason(error)}`);
+}
+
+/** A listening socket for whoever is to answer; undefined: a path has none, it wants more than libc
+ *  offers. Throws `FatalError`. */
+export function metricsSocket(libc: Libc, address: MetricsAddress): number | undefined {
+  if ("path" in address) return undefined;
+  const { host: ip, port } = address;
+  try {
+    const family = ip.includes(":") ? 6 : 4;
+    return libc.listenSocket({ ip, port, family, backlog: BACKLOG, v6only: false }).fd;
+  } catch (error) {
+    throw notThere(address, error);
+  }
+}
+
+/** Listens, and says where in the log unless `quiet`. Throws `FatalError`. */
+export async function openEndpoint(
+  address: MetricsAddress,
+  log: Log,
+  { quiet = false, ...options }: Pick<EndpointOptions, "text" | "socket"> & { quiet?: boolean },
+): Promise<Endpoint> {
+  const endpoint = await listenMetrics(address, {
+    ...options,
     onError: (error) => log.error(`unable to answer with metrics: ${reason(error)}`),
   });
   if (!quiet) log.notice(`metrics at ${endpoint.where}`, { metrics: endpoint.where });
   return endpoint;
+}
+
+/** Where the metrics of a server in one process are fetched, when somebody wants them; said in the log.
+ *  Throws `FatalError`. */
+export async function metricsEndpoint(deps: Deps): Promise<Endpoint | undefined> {
+  const { options, metrics: { registry }, log } = deps;
+  if (!options.metrics || !registry) return undefined;
+  describeServer(registry, deps);
+  return await openEndpoint(options.metrics, log, { text: () => expose(registry.families()) });
 }

@@ -2,7 +2,10 @@
  *
  *  Every label of a counter comes with all its values when the counter is made: a peer can neither
  *  put text into the output nor make memory grow. What is none of them counts as `other`. Gauges
- *  are read when somebody asks, so they cost nothing in between. */
+ *  are read when somebody asks, so they cost nothing in between.
+ *
+ *  What can be summed over several workers is also there as plain numbers, in the order in which it
+ *  was made (`counts`): the sets are closed, so that order is the same in every worker. */
 
 import type { Distribution, Family, Labels, Sample } from "./exposition.ts";
 
@@ -11,6 +14,10 @@ export type LabelSet = readonly [name: string, values: readonly string[]];
 
 /** Where what is not in a label's set is counted. */
 export const OTHER = "other";
+
+/** What one number of `Registry.counts` is: how often something happened, a sum of measured values, or
+ *  how many there are now. The first and the last are whole; only the last can fall. */
+export type CountKind = "count" | "sum" | "state";
 
 /** Samples of one gauge that are shown; more labels come only from a configuration gone wrong. */
 const MAX_SAMPLES = 1000;
@@ -42,11 +49,16 @@ export class Counter {
     this.#values[at] = (this.#values[at] as number) + 1;
   }
 
-  /** All samples; of more than one label only those that have been counted, because most
-   *  combinations (a version and another's cipher) never come. */
-  samples(): Sample[] {
+  /** One number for each combination of values. */
+  get values(): Float64Array {
+    return this.#values;
+  }
+
+  /** All samples, of these numbers if not of its own; of more than one label only those that have
+   *  been counted, because most combinations (a version and another's cipher) never come. */
+  samples(numbers: Float64Array = this.#values): Sample[] {
     const samples: Sample[] = [];
-    for (const [at, value] of this.#values.entries()) {
+    for (const [at, value] of numbers.entries()) {
       if (value > 0 || this.#sets.length <= 1) samples.push({ labels: this.#labels(at), value });
     }
     return samples;
@@ -86,29 +98,58 @@ export class Histogram implements Distribution {
   }
 }
 
+/** A family whose numbers can be summed over workers. */
+interface Summed {
+  readonly kinds: readonly CountKind[];
+  /** The numbers as they are now, as many as kinds. */
+  counts(): ArrayLike<number>;
+  /** The family as it would be with these numbers. */
+  family(numbers: Float64Array): Family;
+}
+
 export class Registry {
-  readonly #families = new Map<string, () => Family>();
+  readonly #families = new Map<string, Summed | (() => Family)>();
 
   /** A counter with these labels. */
   counter(name: string, help: string, ...sets: LabelSet[]): Counter {
     const counter = new Counter(...sets);
-    this.#add(name, () => ({ name, help, type: "counter", samples: counter.samples() }));
+    this.#add(name, {
+      kinds: Array.from(counter.values, () => "count"),
+      counts: () => counter.values,
+      family: (numbers) => ({ name, help, type: "counter", samples: counter.samples(numbers) }),
+    });
     return counter;
   }
 
   /** A counter that somebody else keeps. */
   counted(name: string, help: string, read: () => number): void {
-    this.#add(
-      name,
-      () => ({ name, help, type: "counter", samples: [{ labels: [], value: read() }] }),
-    );
+    this.#add(name, {
+      kinds: ["count"],
+      counts: () => [read()],
+      family: ([value = 0]) => ({ name, help, type: "counter", samples: [{ labels: [], value }] }),
+    });
   }
 
+  /** A gauge of which every worker has its part: the server's is the sum. */
+  state(name: string, help: string, read: () => number): void {
+    this.#add(name, {
+      kinds: ["state"],
+      counts: () => [read()],
+      family: ([value = 0]) => ({ name, help, type: "gauge", samples: [{ labels: [], value }] }),
+    });
+  }
+
+  /** A gauge that says the same of the whole server, whoever is asked. */
   gauge(name: string, help: string, read: () => number): void {
     this.#add(
       name,
       () => ({ name, help, type: "gauge", samples: [{ labels: [], value: read() }] }),
     );
+  }
+
+  /** A counter that is kept for the whole server already, by labels of a closed set. */
+  told(name: string, help: string, read: () => readonly Sample[]): void {
+    this.#add(name, () => ({ name, help, type: "counter", samples: read() }));
   }
 
   /** A gauge whose labels come from the configuration, never from a peer. The first of samples with
@@ -125,18 +166,42 @@ export class Registry {
   }
 
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
-    const distribution = new Histogram(bounds);
-    this.#add(name, () => ({ name, help, type: "histogram", distribution }));
-    return distribution;
+    const own = new Histogram(bounds);
+    this.#add(name, {
+      kinds: [...Array.from(own.counts, () => "count" as const), "sum"],
+      counts: () => [...own.counts, own.sum],
+      family: (numbers) => {
+        const counts = numbers.subarray(0, -1);
+        const distribution = { bounds, counts, sum: numbers[counts.length] as number };
+        return { name, help, type: "histogram", distribution };
+      },
+    });
+    return own;
   }
 
-  /** Everything as it is now, in the order in which it was made. */
-  *families(): Iterable<Family> {
-    for (const read of this.#families.values()) yield read();
+  /** What each number of `counts` is. */
+  kinds(): CountKind[] {
+    return [...this.#families.values()].flatMap((one) => "kinds" in one ? one.kinds : []);
   }
 
-  #add(name: string, read: () => Family): void {
+  /** Everything that can be summed, as it is now. */
+  counts(): Float64Array {
+    const summed = [...this.#families.values()].flatMap((one) => "kinds" in one ? [one] : []);
+    return Float64Array.from(summed.flatMap((one) => Array.from(one.counts())));
+  }
+
+  /** Everything as it is now, in the order in which it was made; with `counts` of the same order in
+   *  place of the own. */
+  *families(counts = this.counts()): Iterable<Family> {
+    let at = 0;
+    for (const one of this.#families.values()) {
+      if ("kinds" in one) yield one.family(counts.subarray(at, at += one.kinds.length));
+      else yield one();
+    }
+  }
+
+  #add(name: string, family: Summed | (() => Family)): void {
     if (this.#families.has(name)) throw new Error(`unable to add metric ${name}: it exists`);
-    this.#families.set(name, read);
+    this.#families.set(name, family);
   }
 }

@@ -1,11 +1,7 @@
 /** What is counted of this server, and under which names. The stages tell about connections through
- *  `Metrics`; what the server knows anyway is read when somebody asks. */
+ *  `Metrics`; what the server knows anyway is in describe.ts. */
 
-import process from "node:process";
-import type { Deps } from "../deps.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
-import { VERSION } from "../version.ts";
-import type { Sample } from "./exposition.ts";
 import type { Metrics, Traffic, Watch } from "./observer.ts";
 import {
   CIPHERS,
@@ -188,72 +184,4 @@ class ConnectionWatch implements Watch {
   #elapsed(): number {
     return (this.#metrics.now() - this.#begun) / 1000;
   }
-}
-
-/** Adds what the server knows without counting: states, limits, certificates, itself. */
-export function describeServer(registry: Registry, deps: Deps): void {
-  const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = deps;
-  const gauge = registry.gauge.bind(registry);
-  gauge("sslserver_connections_open", "Connections whose socket is open.", () => gate.open);
-  gauge(
-    "sslserver_connections_pending",
-    "Connections not through admission and handshake.",
-    () => gate.pending,
-  );
-  gauge(
-    "sslserver_connections_pending_limit",
-    "The most of them that are kept (--pending).",
-    () => options.pending,
-  );
-  gauge(
-    "sslserver_connections_waiting",
-    "Connections that wait for a program to end because of -c.",
-    () => programs.waiting,
-  );
-  gauge("sslserver_programs_running", "Programs running now.", () => programs.running);
-  gauge(
-    "sslserver_programs_limit",
-    "The most that may run at once (-c).",
-    () => options.concurrency,
-  );
-  gauge(
-    "sslserver_resolver_queries_pending",
-    "Questions to DNS servers that are asked or wait their turn.",
-    () => resolver.pending,
-  );
-  registry.gauges(
-    "sslserver_certificate_expiry_timestamp_seconds",
-    "When a certificate ends, by file and server name as configured.",
-    function* () {
-      for (const { path, notAfter } of contexts.expiries()) {
-        const known = names.of(path); // none: the file is from a rule
-        for (const name of known.length > 0 ? known : [undefined]) {
-          yield certificate(path, name, notAfter);
-        }
-      }
-    },
-  );
-  registry.gauges("sslserver_build_info", "Always 1; the labels say what is running.", () => [{
-    labels: [
-      ["version", VERSION],
-      ["runtime", runtime.name],
-      ["runtime_version", runtime.version],
-      ["tls_library", runtime.tlsLibrary],
-    ],
-    value: 1,
-  }]);
-  const start = Date.now() / 1000 - process.uptime();
-  gauge("process_start_time_seconds", "When the process started, since 1970.", () => start);
-  gauge(
-    "sslserver_uptime_seconds",
-    "How long the process has been running.",
-    () => process.uptime(),
-  );
-}
-
-function certificate(path: string, name: string | undefined, notAfter: number): Sample {
-  return {
-    labels: name === undefined ? [["file", path]] : [["file", path], ["name", name]],
-    value: notAfter / 1000,
-  };
 }

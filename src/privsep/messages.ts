@@ -22,6 +22,8 @@ export const KIND = {
   SETTLED: 10,
   COUNTS: 11,
   SERVING: 12,
+  SCRAPE: 13,
+  PLACED: 14,
   INIT: 64,
   FILES: 65,
   LISTEN: 66,
@@ -33,6 +35,8 @@ export const KIND = {
   RELOAD: 72,
   DRAIN: 73,
   GATHER: 74,
+  METRICS: 75,
+  TOTALS: 76,
 } as const;
 
 /** Longest frame of a worker, in bytes, by kind: a chain of client certificates in PEM for START (the
@@ -40,7 +44,8 @@ export const KIND = {
 const MAX_START = 1 << 20;
 const MAX_FRAME: Readonly<Record<number, number>> = {
   [KIND.START]: MAX_START,
-  [KIND.COUNTS]: 1 << 18,
+  [KIND.COUNTS]: 1 << 16,
+  [KIND.SCRAPE]: 1 << 16,
   [KIND.FATAL]: 16_384,
 };
 const MAX_OTHER = 4096;
@@ -55,6 +60,8 @@ const MAX_NAME = 256;
 /** Bytes of a rule's key, which the monitor keeps as long as the connection; see client.ts. */
 const MAX_NETWORK = 256;
 const MAX_VARIABLES = 2048;
+/** More than ten times what there is to count. */
+const MAX_NUMBERS = 4096;
 
 /** Ids are counted up as long as a worker lives: 32 bits are used up in 50 days of 1000 connections a
  *  second, the integers of a number never. The upper half of the largest one. */
@@ -93,7 +100,12 @@ export type WorkerMessage =
   | { kind: typeof KIND.RELEASE; id: number }
   | { kind: typeof KIND.SERVING }
   | { kind: typeof KIND.SETTLED }
-  | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array };
+  /** What it has counted: for GATHER `id`, or unasked and 0. */
+  | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array }
+  /** What it has counted, and a request for what all have: TOTALS `id`. */
+  | { kind: typeof KIND.SCRAPE; id: number; counts: Float64Array }
+  /** It listens where metrics are fetched. */
+  | { kind: typeof KIND.PLACED };
 
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -141,6 +153,11 @@ export class Frame {
     this.#view.setUint32(this.#at, written);
     this.#at += 4 + written;
     return this;
+  }
+
+  /** With their count before them, in this machine's byte order. */
+  numbers({ length, buffer, byteOffset, byteLength }: Float64Array): this {
+    return this.u32(length).bytes(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
   done(): Uint8Array<ArrayBuffer> {
@@ -225,6 +242,15 @@ export function readText(body: Reader, field: string, max: number): string {
   }
 }
 
+/** See `Frame.numbers`. Any numbers at all, so whoever takes them from a worker must look. */
+export function readNumbers(body: Reader, field: string): Float64Array {
+  const count = body.u32(field);
+  if (count > MAX_NUMBERS) {
+    throw new DecodeError(`privsep: ${field}: ${count} numbers at byte ${body.at}`);
+  }
+  return new Float64Array(body.take(8 * count, field).slice().buffer);
+}
+
 function readFlag(body: Reader, field: string): boolean {
   const value = body.u8(field);
   if (value > 1) throw new DecodeError(`privsep: ${field}: ${value} at byte ${body.at - 1}`);
@@ -290,6 +316,7 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
     case KIND.READY:
     case KIND.SERVING:
     case KIND.SETTLED:
+    case KIND.PLACED:
       return { kind };
     case KIND.FATAL:
       return {
@@ -322,12 +349,9 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
       return { kind, id: readId(body, "id"), address: readAddress(body), ask: readAsk(body) };
     case KIND.CHECK:
       return { kind, id: readId(body, "id"), ask: readAsk(body) };
-    case KIND.COUNTS: {
-      const id = body.u32("id");
-      const count = body.u32("counts");
-      const bytes = body.take(8 * count, "counts").slice();
-      return { kind, id, counts: new Float64Array(bytes.buffer) };
-    }
+    case KIND.COUNTS:
+    case KIND.SCRAPE:
+      return { kind, id: readId(body, "id"), counts: readNumbers(body, "counts") };
     default:
       throw new DecodeError(`privsep: kind: no request ${kind} at byte 0`);
   }
@@ -368,12 +392,10 @@ export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
     case KIND.CHECK:
       writeAsk(frame.id(message.id), message.ask);
       break;
-    case KIND.COUNTS: {
-      const { id, counts } = message;
-      const bytes = new Uint8Array(counts.buffer, counts.byteOffset, counts.byteLength);
-      frame.u32(id).u32(counts.length).bytes(bytes);
+    case KIND.COUNTS:
+    case KIND.SCRAPE:
+      frame.id(message.id).numbers(message.counts);
       break;
-    }
   }
   return frame.done();
 }

@@ -21,6 +21,7 @@ import { FileWatch, type Opened } from "./handed_files.ts";
 import type { Identity } from "./identity.ts";
 import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
 import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
+import { MonitorMetrics } from "./monitor_metrics.ts";
 import { programRules } from "./program_rules.ts";
 import { userCommand } from "./program_user.ts";
 import { Worker, type WorkerState } from "./worker_handle.ts";
@@ -37,7 +38,9 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.TAKE]: ["serving", "draining"],
   [KIND.CHECK]: ["serving", "draining"],
   [KIND.RELEASE]: ["serving", "draining", "settled"],
+  [KIND.PLACED]: ["starting"],
   [KIND.COUNTS]: ["serving", "draining", "settled"],
+  [KIND.SCRAPE]: ["serving", "draining", "settled"],
   [KIND.SETTLED]: ["draining"],
 };
 
@@ -80,6 +83,7 @@ export class Monitor {
   readonly #rules: { early: RuleBook | undefined; late: RuleBook | undefined };
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
+  readonly #metrics: MonitorMetrics<Worker> | undefined;
   #listenFd: number | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
   #wasFull = false;
@@ -101,6 +105,13 @@ export class Monitor {
         ? undefined
         : new RuleBook(localFiles.rules(path), { allowMissing: options.allowMissingRules, now });
     this.#rules = { early: book(options.earlyRules), late: book(options.rules) };
+    this.#metrics = options.metrics && new MonitorMetrics({
+      address: options.metrics,
+      libc,
+      log: o.log,
+      serving: () => [...this.#workers.values()].filter(({ state }) => state === "serving"),
+      programs: () => this.places.running,
+    });
     this.#backoffs = Array.from({ length: o.workers }, () => backoff(now));
   }
 
@@ -114,6 +125,7 @@ export class Monitor {
   async start(): Promise<void> {
     const { init, workers, listen } = this.o;
     if (!init.resolve) this.#listenFd = listen(undefined);
+    this.#metrics?.listen();
     await new Promise<void>((ready, failed) => {
       let left = workers;
       this.#starting = {
@@ -139,6 +151,7 @@ export class Monitor {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
+    this.#metrics?.close();
     clearInterval(this.#look);
     if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
     this.#listenFd = undefined;
@@ -173,6 +186,7 @@ export class Monitor {
   /** Ends at once, after a start that failed. */
   abandon(): void {
     this.#draining = true;
+    this.#metrics?.close();
     clearInterval(this.#look);
     for (const worker of this.#workers.values()) worker.kill();
     if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
@@ -193,6 +207,7 @@ export class Monitor {
       worker.onMessage = (message) => this.#receive(worker, message);
       worker.onGone = (why) => this.#gone(worker, why);
       worker.channel.begin();
+      this.#metrics?.introduce(worker);
       this.#sendFiles([worker], this.#files.all());
       const told: Init = {
         argv,
@@ -242,6 +257,7 @@ export class Monitor {
       Promise.all(left.map(({ exited }) => exited)).then(() => clearTimeout(timer));
     }
     if (this.#draining) return this.#settle();
+    if (!this.#starting) this.#metrics?.gone(worker, why);
     if (worker.state === "starting") {
       return this.#failed(
         worker.slot,
@@ -292,8 +308,11 @@ export class Monitor {
         worker.hold(message.id).release();
         worker.holds.delete(message.id);
         return;
+      case KIND.PLACED:
       case KIND.COUNTS:
-        return;
+      case KIND.SCRAPE:
+        if (!this.#metrics) throw new DecodeError("privsep: counts: nobody counts at byte 0");
+        return this.#metrics.receive(worker, message);
       case KIND.SETTLED:
         worker.state = "settled";
         return this.#settle();

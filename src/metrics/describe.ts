@@ -1,0 +1,132 @@
+/** What the server knows without counting, and under which names it is shown: states, limits,
+ *  certificates, itself. It is read when somebody asks. */
+
+import process from "node:process";
+import type { Deps } from "../deps.ts";
+import { VERSION } from "../version.ts";
+import type { Sample } from "./exposition.ts";
+import type { CountKind, Registry } from "./registry.ts";
+import { ServerMetrics } from "./server.ts";
+
+/** What each worker has of its own; the server's is the sum. */
+export interface States {
+  readonly open: number;
+  readonly pending: number;
+  readonly waiting: number;
+  readonly questions: number;
+}
+
+const NO_STATES: States = { open: 0, pending: 0, waiting: 0, questions: 0 };
+
+function describeStates(registry: Registry, states: States): void {
+  registry.state(
+    "sslserver_connections_open",
+    "Connections whose socket is open.",
+    () => states.open,
+  );
+  registry.state(
+    "sslserver_connections_pending",
+    "Connections not through admission and handshake.",
+    () => states.pending,
+  );
+  registry.state(
+    "sslserver_connections_waiting",
+    "Connections that wait for a program to end because of -c.",
+    () => states.waiting,
+  );
+  registry.state(
+    "sslserver_resolver_queries_pending",
+    "Questions to DNS servers that are asked or wait their turn.",
+    () => states.questions,
+  );
+}
+
+/** What the numbers mean that every worker of this program sends, in their order. */
+export function countKinds(): CountKind[] {
+  const { registry } = new ServerMetrics();
+  describeStates(registry, NO_STATES);
+  return registry.kinds();
+}
+
+/** The server around a worker. */
+export interface Whole {
+  /** How many workers share --pending. */
+  readonly workers: number;
+  /** When the server was started, in seconds since 1970. */
+  readonly started: number;
+  /** Programs running now. */
+  readonly programs: () => number;
+}
+
+/** When this process was started, in seconds since 1970. */
+export function processStart(): number {
+  return Date.now() / 1000 - process.uptime();
+}
+
+/** Adds all of it. `whole`: the server is more than this process. */
+export function describeServer(registry: Registry, deps: Deps, whole?: Whole): void {
+  const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = deps;
+  const { workers, started, programs: running } = whole ??
+    { workers: 1, started: processStart(), programs: () => programs.running ?? 0 };
+  const gauge = registry.gauge.bind(registry);
+  describeStates(registry, {
+    get open() {
+      return gate.open;
+    },
+    get pending() {
+      return gate.pending;
+    },
+    get waiting() {
+      return programs.waiting;
+    },
+    get questions() {
+      return resolver.pending;
+    },
+  });
+  gauge(
+    "sslserver_connections_pending_limit",
+    "The most of them that are kept (--pending).",
+    () => options.pending * workers,
+  );
+  gauge("sslserver_programs_running", "Programs running now.", running);
+  gauge(
+    "sslserver_programs_limit",
+    "The most that may run at once (-c).",
+    () => options.concurrency,
+  );
+  registry.gauges(
+    "sslserver_certificate_expiry_timestamp_seconds",
+    "When a certificate ends, by file and server name as configured.",
+    function* () {
+      for (const { path, notAfter } of contexts.expiries()) {
+        const known = names.of(path); // none: the file is from a rule
+        for (const name of known.length > 0 ? known : [undefined]) {
+          yield certificate(path, name, notAfter);
+        }
+      }
+    },
+  );
+  registry.gauges("sslserver_build_info", "Always 1; the labels say what is running.", () => [{
+    labels: [
+      ["version", VERSION],
+      ["runtime", runtime.name],
+      ["runtime_version", runtime.version],
+      ["tls_library", runtime.tlsLibrary],
+    ],
+    value: 1,
+  }]);
+  const before = processStart() - started; // before this process
+  gauge("process_start_time_seconds", "When the server started, since 1970.", () => started);
+  gauge(
+    "sslserver_uptime_seconds",
+    "How long the server has been running.",
+    () => before + process.uptime(),
+  );
+}
+
+function certificate(path: string, name: string | undefined, notAfter: number): Sample {
+  return {
+    labels: name === undefined ? [["file", path]] : [["file", path], ["name", name]],
+    value: notAfter / 1000,
+  };
+}

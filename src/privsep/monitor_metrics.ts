@@ -1,0 +1,114 @@
+/** The monitor's part in --metrics: the place where they are fetched, which must outlive a worker and
+ *  be free when the server ends, and the sums (gathering.ts). It reads nothing from a scraper: one
+ *  worker accepts and answers. */
+
+import { DecodeError } from "../codec/bytes.ts";
+import { reason } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { MetricsAddress } from "../metrics/address.ts";
+import { countKinds, processStart } from "../metrics/describe.ts";
+import { metricsSocket } from "../metrics/endpoint.ts";
+import { SocketFile } from "../metrics/socket_file.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Channel } from "./channel.ts";
+import { type End, introductionFrame } from "./counts.ts";
+import { Gathering } from "./gathering.ts";
+import { KIND, type WorkerMessage } from "./messages.ts";
+
+/** The worker that answers. */
+const SLOT = 0;
+
+/** A worker, as far as it is of interest here. */
+interface MetricsWorker {
+  readonly slot: number;
+  readonly channel: Pick<Channel, "send">;
+}
+
+export interface MonitorMetricsOptions<W> {
+  readonly address: MetricsAddress;
+  readonly libc: Libc;
+  readonly log: Log;
+  /** The workers that serve now. */
+  readonly serving: () => Iterable<W>;
+  /** Programs that run. */
+  readonly programs: () => number;
+}
+
+/** What the monitor asks for when --metrics is given. */
+export class MonitorMetrics<W extends MetricsWorker> {
+  readonly #gathering: Gathering<W>;
+  readonly #started = processStart();
+  /** Of an address. */
+  #socket: number | undefined;
+  /** Of a path: the worker makes it, before it gives up the rights that this may take. */
+  #file: SocketFile | undefined;
+  #open = true;
+
+  constructor(readonly o: MonitorMetricsOptions<W>) {
+    this.#gathering = new Gathering({
+      kinds: countKinds(),
+      serving: o.serving,
+      programs: o.programs,
+    });
+  }
+
+  /** Listens, if it is an address: it and its port stay the same whatever becomes of workers, and who
+   *  comes meanwhile waits. Throws `FatalError`. */
+  listen(): void {
+    this.#socket = metricsSocket(this.o.libc, this.o.address);
+  }
+
+  /** A worker has been started: before INIT. */
+  introduce(worker: W): void {
+    if (worker.slot !== SLOT) return;
+    const socket = this.#socket;
+    const frame = introductionFrame({ started: this.#started, socket: socket !== undefined });
+    worker.channel.send(frame, socket === undefined ? [] : [this.o.libc.dup(socket)]);
+  }
+
+  /** Throws `DecodeError`. */
+  receive(
+    worker: W,
+    message: WorkerMessage & { kind: typeof KIND.PLACED | typeof KIND.COUNTS | typeof KIND.SCRAPE },
+  ): void {
+    if (message.kind !== KIND.COUNTS && worker.slot !== SLOT) {
+      throw new DecodeError(`privsep: kind: ${message.kind} from slot ${worker.slot} at byte 0`);
+    }
+    if (!this.#open) return;
+    const { address } = this.o;
+    switch (message.kind) {
+      case KIND.PLACED:
+        this.#file = "path" in address ? SocketFile.at(address.path) : undefined;
+        return;
+      case KIND.COUNTS:
+        return this.#gathering.take(worker, message.id, message.counts);
+      case KIND.SCRAPE:
+        return this.#gathering.scrape(worker, message.id, message.counts);
+    }
+  }
+
+  /** A worker's process has ended; `why` as in `Worker.onGone`. */
+  gone(worker: W, why: string): void {
+    this.#gathering.gone(worker, endOf(why));
+  }
+
+  /** Frees the place at once, for a successor. The worker may be jailed, or somebody who may not
+   *  remove the file. */
+  close(): void {
+    this.#open = false;
+    this.#gathering.stop();
+    if (this.#socket !== undefined) this.o.libc.close(this.#socket);
+    this.#socket = undefined;
+    try {
+      this.#file?.remove();
+    } catch (error) {
+      this.o.log.error(`unable to remove the socket of --metrics: ${reason(error)}`);
+    }
+    this.#file = undefined;
+  }
+}
+
+function endOf(why: string): End {
+  if (why.startsWith("was ended")) return "breach";
+  return why.includes("by signal") ? "signal" : "exit";
+}
