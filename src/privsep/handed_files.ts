@@ -204,6 +204,18 @@ export class HandedFiles implements Files {
     };
   }
 
+  /** The bytes at `at`, none at the end; undefined: look again. Other workers have copies of this
+   *  descriptor, and a common place in the file: whoever just reads takes bytes from them. */
+  #readPart(fd: number, at: number): Uint8Array | undefined {
+    try {
+      return this.libc.readAt(fd, 65_536, at);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ESPIPE") throw error;
+      this.#awaitBytes(fd);
+      return this.libc.read(fd, 65_536);
+    }
+  }
+
   /** Somebody may be writing into a pipe (bash's <(command)), or doing nothing: a read would wait. */
   #awaitBytes(fd: number): void {
     const until = performance.now() + PIPE_PATIENCE;
@@ -217,8 +229,7 @@ export class HandedFiles implements Files {
     try {
       const parts: Uint8Array[] = [];
       for (let size = 0; size <= MAX_FILE;) {
-        this.#awaitBytes(fd);
-        const part = this.libc.read(fd, 65_536);
+        const part = this.#readPart(fd, size);
         if (part === undefined) continue;
         if (part.length === 0) return { ...file, bytes: concat(parts) };
         parts.push(part);
