@@ -248,7 +248,8 @@ export function readNumbers(body: Reader, field: string): Float64Array {
   if (count > MAX_NUMBERS) {
     throw new DecodeError(`privsep: ${field}: ${count} numbers at byte ${body.at}`);
   }
-  return new Float64Array(body.take(8 * count, field).slice().buffer);
+  const bytes = new Uint8Array(body.take(8 * count, field)); // Buffer's `slice` would not copy
+  return new Float64Array(bytes.buffer);
 }
 
 function readFlag(body: Reader, field: string): boolean {
