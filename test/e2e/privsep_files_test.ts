@@ -1,0 +1,162 @@
+/** Rules, authorities, revocation lists and resolv.conf that change while the worker is jailed take
+ *  effect without a signal; what a rule alone names the worker reads itself, inside its jail. */
+
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import { after } from "node:test";
+import { makeRules, ptrAnswer, visit } from "./admission.ts";
+import { environmentOf, openssl, selfSigned } from "./certificates.ts";
+import { assertServed, bundle, folder, judge, maker, meet } from "./client_pki.ts";
+import { settled } from "./harness.ts";
+import { asRoot, jailed, locked } from "./privsep.ts";
+
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** A change takes effect within so many milliseconds. */
+const SOON = 2000;
+
+asRoot("rules that are replaced decide, and set the program's variables", async (t) => {
+  const path = await makeRules(t, ':allow,WHO="one"\n', "ours");
+  const server = await t.start({
+    options: ["-HRl0", "-x", path, "--workers", "2"],
+    env: jailed(t),
+    program: ["sh", "-c", "echo $WHO"],
+  });
+  const said = async (): Promise<string> => (await visit(server)).text;
+  assert.equal(await said(), "one\n");
+  for (const [rule, word] of [[':allow,WHO="two"', "two\n"], [":deny", ""], [":allow", "\n"]]) {
+    await makeRules(t, `${rule}\n`, "ours");
+    const start = performance.now();
+    assert.equal(await settled(said, (it) => it === word, 5000), word);
+    assert.ok(performance.now() - start < SOON + 1000);
+    // Two workers and the monitor have looked at it by then, each by itself.
+    const all = await settled(
+      async () => new Set(await Promise.all(Array.from({ length: 6 }, said))),
+      (it) => it.size === 1,
+      3000,
+    );
+    assert.deepEqual([...all], [word]);
+  }
+});
+
+asRoot("a CAFILE and a CADIR that change are what clients are judged by", async (t) => {
+  const env = jailed(t);
+  const CAFILE = bundle(t, "trust.pem", "other");
+  const server = await judge(t, "-smvHl0", { ...env, CAFILE });
+  assert.equal((await meet(t, server, ["leaf"])).text, "");
+  bundle(t, "trust.pem", "root");
+  const served = await settled(() => meet(t, server, ["leaf"]), ({ text }) => text !== "", 5000);
+  assertServed(served, "SUCCESS", "CAFILE");
+  const CADIR = `${t.dir}/authorities`;
+  fs.mkdirSync(CADIR);
+  const hash = async (name: string): Promise<string> =>
+    (await openssl(t, "x509", "-noout", "-subject_hash", "-in", bundle(t, "one.pem", name))).trim();
+  fs.copyFileSync(bundle(t, "one.pem", "other"), `${CADIR}/${await hash("other")}.0`);
+  const by = await judge(t, "-smvHl0", { ...env, CADIR });
+  assert.equal((await meet(t, by, ["leaf"])).text, "");
+  fs.copyFileSync(bundle(t, "one.pem", "root"), `${CADIR}/${await hash("root")}.0`);
+  const seen = await settled(() => meet(t, by, ["leaf"]), ({ text }) => text !== "", 5000);
+  assertServed(seen, "SUCCESS", "CADIR");
+});
+
+asRoot("a CRLFILE that changes: who is revoked stays out from then on", async (t) => {
+  const CRLFILE = `${t.dir}/list.pem`;
+  fs.writeFileSync(CRLFILE, maker.list({ by: "root" }));
+  const CAFILE = bundle(t, "trust.pem", "root");
+  const server = await judge(t, "-smvHl0", { CAFILE, CRLFILE, ...jailed(t) });
+  assertServed(await meet(t, server, ["leaf"]), "SUCCESS", "before");
+  fs.writeFileSync(`${CRLFILE}.new`, maker.list({ by: "root", revoked: ["leaf"] }));
+  fs.renameSync(`${CRLFILE}.new`, CRLFILE);
+  const met = await settled(() => meet(t, server, ["leaf"]), ({ text }) => text === "", 5000);
+  assert.equal(met.text, "");
+  assert.match(met.lines.join("\n"), /certificate revoked/);
+});
+
+/** A DNS server on 127.53.0.N whose every PTR record is `name`. */
+async function nameServer(n: number, name: string): Promise<() => void> {
+  const socket = createSocket("udp4").bind(53, `127.53.0.${n}`);
+  await once(socket, "listening");
+  socket.on("message", (bytes: Uint8Array, from) => {
+    socket.send(ptrAnswer(new Uint8Array(bytes), name), from.port, from.address);
+  });
+  return () => socket.close();
+}
+
+asRoot("a resolv.conf that is replaced names the servers that are asked", async (t) => {
+  // A copy of /etc in a mount namespace of the server's own: this machine's stays as it is.
+  const etc = `${t.dir}/etc`;
+  const conf = (n: number): void => {
+    fs.writeFileSync(`${etc}/resolv.conf.new`, `nameserver 127.53.0.${n}\n`);
+    fs.renameSync(`${etc}/resolv.conf.new`, `${etc}/resolv.conf`);
+  };
+  fs.mkdirSync(etc);
+  for (const name of ["passwd", "group", "ld.so.cache", "nsswitch.conf", "services"]) {
+    if (fs.existsSync(`/etc/${name}`)) fs.copyFileSync(`/etc/${name}`, `${etc}/${name}`);
+  }
+  conf(1);
+  const close = [await nameServer(1, "one.test"), await nameServer(2, "two.test")];
+  try {
+    const server = await t.start({
+      options: ["-Rl0", "--workers", "1"],
+      env: jailed(t),
+      program: ["sh", "-c", "echo $SSLREMOTEHOST"],
+      prelude: `set -- unshare -m sh -c 'mount --bind ${etc} /etc; exec "$@"' sh "$@"`,
+    });
+    let visits = 0; // each from an address that nobody has asked for yet
+    const said = async (): Promise<string> =>
+      (await visit(server, `127.9.${visits >> 8}.${++visits & 255}`)).text;
+    assert.equal(await said(), "one.test\n");
+    conf(2);
+    assert.equal(await settled(said, (it) => it === "two.test\n", 5000), "two.test\n");
+  } finally {
+    for (const one of close) one();
+  }
+});
+
+asRoot("a CERTFILE that a rule names is read by the worker, inside its jail", async (t) => {
+  const env = jailed(t);
+  const [inside, outside, roots] = [
+    await selfSigned(t, "inside"),
+    await selfSigned(t, "outside"),
+    locked(await selfSigned(t, "roots")),
+  ];
+  fs.chmodSync(env["SSL_CHROOT"] ?? "", 0o755);
+  for (const [pair, name] of [[inside, "inside"], [roots, "roots"]] as const) {
+    for (const part of ["certificate", "key"] as const) {
+      fs.copyFileSync(pair[part], `${t.dir}/jail/${name}.${part}`);
+    }
+  }
+  fs.chownSync(`${t.dir}/jail/inside.key`, 64_001, 64_002);
+  fs.chmodSync(`${t.dir}/jail/roots.key`, 0o400);
+  fs.chmodSync(outside.key, 0o644);
+  const rule = (certificate: string, key: string): string =>
+    `allow,CERTFILE="${certificate}",KEYFILE="${key}"`;
+  const path = await makeRules(
+    t,
+    `127.0.0.2:${rule("/inside.certificate", "/inside.key")}\n` +
+      `127.0.0.3:${rule(outside.certificate, outside.key)}\n` +
+      `127.0.0.4:${rule("/roots.certificate", "/roots.key")}\n:allow\n`,
+    "ours",
+  );
+  const server = await t.start({
+    options: ["-vHRl0", "-x", path, "--workers", "1"],
+    env: { ...env, ...environmentOf(await selfSigned(t, "start")) },
+    program: ["sh", "-c", "echo $CERTFILE"],
+  });
+  const met = await visit(server, "127.0.0.2");
+  assert.deepEqual([met.certificate, met.text], ["inside", "/inside.certificate\n"]);
+  assert.equal((await visit(server, "127.0.0.1")).certificate, "start");
+  for (
+    const [from, what] of [
+      ["127.0.0.3", `unable to read certificate ${outside.certificate}: no such file or directory`],
+      ["127.0.0.4", "unable to read key /roots.key: permission denied"],
+    ] as const
+  ) {
+    const { text, certificate } = await visit(server, from);
+    assert.deepEqual({ text, certificate }, { text: "", certificate: undefined });
+    const [line = ""] = await server.waitFor(new RegExp(`from ${from.replaceAll(".", "\\.")}\\)$`));
+    assert.ok(line.toLowerCase().includes(what.toLowerCase()), server.log());
+  }
+});
