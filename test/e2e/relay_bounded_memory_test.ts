@@ -7,11 +7,12 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { talk } from "./clients.ts";
-import { claim } from "./harness.ts";
+import { claim, type Trial } from "./harness.ts";
 
 const BYTES = Number(process.env["E2E_BYTES"] ?? 256 << 20);
-/** MiB: SPEC's figure for a server with one connection, whatever it relays. */
-const MEMORY = 150;
+/** MiB: SPEC's figure for a server with one connection, whatever it relays. Under Deno the monitor is a
+ *  second Deno, which takes about 60. */
+const memory = (t: Trial): number => t.onDeno && !t.alone ? 220 : 150;
 const PAUSE_MS = 2000;
 
 for (const version of ["-2", "-3"]) {
@@ -35,7 +36,7 @@ for (const version of ["-2", "-3"]) {
     assert.equal(facts["sent"], String(BYTES));
     assert.equal(facts["received"], String(BYTES));
     assert.equal(facts["received_sha256"], facts["sent_sha256"]);
-    assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+    assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   }, { timeout: 600_000 });
 }
 
@@ -54,7 +55,7 @@ claim(
     const { bytes, end } = await work;
     assert.equal(end, "close_notify");
     assert.equal(sha256(bytes), sha256(data));
-    assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+    assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   },
 );
 
@@ -65,7 +66,7 @@ claim("a client that sends 100 MB to a program that does not read holds no memor
   const peak = await server.peakDuring(work);
   const { text } = await work;
   assert.equal(text.trim(), String(size));
-  assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+  assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
 });
 
 claim("a program that writes without end to a client that reads nothing is held up", async (t) => {
@@ -74,7 +75,7 @@ claim("a program that writes without end to a client that reads nothing is held 
   const work = talk(t, server, "", ["-e", "stay", "-p", "2500", "-P", "8000000", "-d"], 8000)
     .catch(() => undefined);
   const peak = await server.peakDuring(work);
-  assert.ok(peak < MEMORY, `memory went up to ${peak.toFixed(0)} MiB`);
+  assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   await server.stop();
 });
 
