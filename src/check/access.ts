@@ -1,11 +1,10 @@
-/** `--check`: may the user that the server becomes (-u, -g, -U) read or execute a file? The check
- *  itself often runs as root, who may do anything, so the modes of the file and of all folders above
- *  it are looked at. Access control lists are not seen: where they matter, run the check as that user. */
+/** `--check`: may somebody read, write or execute a file? The check itself often runs as root, who may
+ *  do anything, so the modes of the file and of all folders above it are looked at. Access control lists
+ *  are not seen: where they matter, run the check as that user. */
 
 import fs from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
-import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemReason } from "../files.ts";
 
@@ -15,20 +14,37 @@ export interface Who {
   readonly groups: readonly number[];
   /** The process is this user already. */
   readonly ourselves: boolean;
+  /** The folder that is its root. */
+  readonly jail?: string;
 }
 
-type Wanted = "read" | "execute";
+type Wanted = "read" | "write" | "execute";
 
 /** The three bits of a mode, as for the owner. */
-const BIT = { read: 4, execute: 1 } as const;
+const BIT = { read: 4, write: 2, execute: 1 } as const;
+const ACCESS = {
+  read: fs.constants.R_OK,
+  write: fs.constants.W_OK,
+  execute: fs.constants.X_OK,
+} as const;
 
-/** Who serves once the port is bound (see `dropPrivileges`). */
-export function servingUser({ uid, gid, groups }: Options, { libc }: Runtime): Who {
+/** Links that are followed, as many as the kernel follows (path_resolution(7)). */
+const MAX_LINKS = 40;
+
+/** Whom a process becomes that is told these numbers; it stays what it is where there are none. */
+export function someone(
+  { uid, gid, groups = [] }: {
+    uid?: number | undefined;
+    gid?: number | undefined;
+    groups?: readonly number[] | undefined;
+  },
+  { libc }: Pick<Runtime, "libc">,
+): Who {
   const own = { uid: process.getuid?.() ?? 0, gid: libc?.getIds().egid ?? 0 };
   return {
     uid: uid ?? own.uid,
     gid: gid ?? own.gid,
-    groups: groups ?? [],
+    groups,
     ourselves: uid === undefined && gid === undefined,
   };
 }
@@ -36,17 +52,48 @@ export function servingUser({ uid, gid, groups }: Options, { libc }: Runtime): W
 /** What keeps `who` from it: `user 1000 cannot read it`; undefined: nothing. */
 export function obstacle(path: string, who: Who, wanted: Wanted): string | undefined {
   try {
+    const { jail, uid } = who;
+    const real = jail === undefined ? fs.realpathSync(path) : inJail(path, jail);
     if (who.ourselves) {
-      fs.accessSync(path, wanted === "read" ? fs.constants.R_OK : fs.constants.X_OK);
+      fs.accessSync(real, ACCESS[wanted]);
       return undefined;
     }
-    const real = fs.realpathSync(path);
-    for (const folder of new Set([...above(resolve(path)), ...above(real)])) {
-      if (!may(folder, who, "execute")) return `user ${who.uid} cannot enter ${folder}`;
+    const folders = jail === undefined ? [...above(resolve(path)), ...above(real)] : above(real);
+    for (const folder of new Set(folders)) {
+      if (!may(folder, who, "execute")) return `user ${uid} cannot enter ${folder}`;
     }
-    return may(real, who, wanted) ? undefined : `user ${who.uid} cannot ${wanted} it`;
+    return may(real, who, wanted) ? undefined : `user ${uid} cannot ${wanted} it`;
   } catch (error) {
     return systemReason(error);
+  }
+}
+
+/** Where a path leads for a process whose root is `jail`: absolute links begin there, too, and nothing
+ *  leads out. Links are followed; the last part need not be there. */
+export function inJail(path: string, jail: string): string {
+  const left = path.split("/");
+  let at = "/";
+  for (let links = 0; left.length > 0;) {
+    const part = left.shift();
+    if (part === undefined || part === "" || part === ".") continue;
+    const next = part === ".." ? dirname(at) : join(at, part);
+    const target = part === ".." ? undefined : linkAt(join(jail, next));
+    if (target === undefined) {
+      at = next;
+      continue;
+    }
+    if (++links > MAX_LINKS) throw new Error("too many links");
+    if (target.startsWith("/")) at = "/";
+    left.unshift(...target.split("/"));
+  }
+  return join(jail, at);
+}
+
+function linkAt(path: string): string | undefined {
+  try {
+    return fs.readlinkSync(path);
+  } catch {
+    return undefined; // no link, or nothing
   }
 }
 
@@ -58,7 +105,7 @@ function above(path: string): string[] {
 
 function may(path: string, { uid, gid, groups }: Who, wanted: Wanted): boolean {
   const stat = fs.statSync(path);
-  if (uid === 0) return wanted === "read" || stat.isDirectory() || (stat.mode & 0o111) !== 0;
+  if (uid === 0) return wanted !== "execute" || stat.isDirectory() || (stat.mode & 0o111) !== 0;
   const member = stat.gid === gid || groups.includes(stat.gid);
   const shift = stat.uid === uid ? 6 : member ? 3 : 0;
   return (stat.mode >> shift & BIT[wanted]) !== 0;

@@ -15,6 +15,7 @@ import { CERTIFICATE_VARIABLES, type Lookup, tlsConfig } from "../tls/settings.t
 import { obstacle, type Who } from "./access.ts";
 import { type ChainOptions, checkChain } from "./chain.ts";
 import type { Findings } from "./finding.ts";
+import type { Actors } from "./processes.ts";
 
 const DAY = 86_400_000;
 /** A certificate that ends within so many days is renewed late: those that live 90 days are renewed
@@ -60,7 +61,7 @@ export function sites(env: Env): Site[] {
 /** Checks the files that one site names. Undefined when they cannot be used at all. */
 export function checkSite(
   { name, lookup }: Site,
-  who: Who,
+  actors: Pick<Actors, "opener" | "program" | "apart">,
   password: string | undefined,
   findings: Findings,
   now = Date.now(),
@@ -71,8 +72,8 @@ export function checkSite(
     const pairs = serverKeyPairs(files.certificates, files.keys, password);
     const how = { leafFirst: !lookup("CERTCHAINFILE"), alone: pairs.length === 1, now };
     for (const pair of pairs) checkPair(pair, name, files, how, findings);
-    for (const path of new Set(config.keyFiles)) checkKeyFile(path, who, findings);
-    for (const path of new Set(config.certificateFiles)) checkAgain(path, who, findings);
+    for (const path of new Set(config.keyFiles)) checkKeyFile(path, actors, findings);
+    for (const path of new Set(config.certificateFiles)) checkAgain(path, actors.opener, findings);
     if (config.minVersion === "TLSv1" || config.minVersion === "TLSv1.1") {
       findings.warning(
         `TLS_MIN_VERSION ${config.minVersion} lets clients use a broken protocol (RFC 8996)`,
@@ -178,20 +179,35 @@ function checkKeySize(leaf: Certificate, name: string, findings: Findings): void
   }
 }
 
-/** Keys that others can read; keys that this server cannot read again. */
-function checkKeyFile(path: string, who: Who, findings: Findings): void {
+/** Keys that others can read; keys that this server cannot read again. With workers the monitor reads
+ *  them, and nobody else needs to. */
+function checkKeyFile(
+  path: string,
+  { opener, program, apart }: Pick<Actors, "opener" | "program" | "apart">,
+  findings: Findings,
+): void {
+  let mode: number;
+  let group: number;
   try {
-    if (fs.statSync(path).mode & 0o004) {
-      findings.warning(`key ${path}: everybody can read it`, `chmod o-r ${path}`);
-    }
+    ({ mode, gid: group } = fs.statSync(path));
   } catch {
     return; // reading it has failed before
   }
-  const why = obstacle(path, who, "read");
+  if (mode & 0o004) {
+    findings.warning(`key ${path}: everybody can read it`, `chmod o-r ${path}`);
+  } else if (apart && opener.uid === 0 && program.uid !== 0 && !obstacle(path, program, "read")) {
+    findings.warning(
+      `key ${path}: programs can read it, as user ${program.uid}`,
+      `chown root:root ${path}; chmod 600 ${path}`,
+    );
+  } else if (apart && opener.uid === 0 && mode & 0o040 && group !== 0) {
+    findings.info(`key ${path}: group ${group} can read it`, "chmod g-r if nobody else needs it");
+  }
+  const why = obstacle(path, opener, "read");
   if (why === undefined) return;
   findings.warning(
     `key ${path}: ${why}, so a renewed one is not seen before a restart`,
-    "restart after each renewal, or let the group of -g read it",
+    "leave out --workers 0, restart after each renewal, or let the group of -g read it",
   );
 }
 

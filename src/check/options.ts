@@ -52,9 +52,6 @@ function checkUser(
   findings: Findings,
 ): void {
   const root = process.getuid?.() === 0;
-  if (uid === undefined && root) {
-    findings.warning("programs run as root", "use -u UID and -g GID");
-  }
   if ((uid !== undefined || gid !== undefined) && !libc) {
     findings.error(
       `unable to switch user or group (-u, -g, -U): ${name} without FFI cannot`,
@@ -80,7 +77,7 @@ function checkUser(
 }
 
 /** The kernel takes any number; a number that nobody has given away may be a slip of the hand. */
-function checkListed(
+export function checkListed(
   what: string,
   file: string,
   ids: readonly number[],
@@ -98,7 +95,7 @@ function checkListed(
     if (known.has(String(id))) continue;
     findings.info(
       `${what} ${id}: not in ${file}`,
-      "right for numbers that only a container knows; else look at -u and -g",
+      "right for numbers that only a container knows; else correct it",
     );
   }
 }

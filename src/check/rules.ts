@@ -1,6 +1,6 @@
-/** `--check`: the rules files. They are opened by the user of -u, at the first connection; certificates
- *  and limits that a rule sets are looked at when its first client comes: a mistake there is found by
- *  nobody else before. */
+/** `--check`: the rules files. Certificates and limits that a rule sets are looked at when its first
+ *  client comes, by a worker, with its rights and in its jail: a mistake there is found by nobody else
+ *  before. */
 
 import fs from "node:fs";
 import { parseLimit, parseRate } from "../admit/limits.ts";
@@ -11,15 +11,23 @@ import { reason } from "../errors.ts";
 import type { Options } from "../options.ts";
 import { systemReason } from "../files.ts";
 import { CERTIFICATE_VARIABLES, files } from "../tls/settings.ts";
-import { obstacle, type Who } from "./access.ts";
+import { inJail, obstacle } from "./access.ts";
 import type { Findings } from "./finding.ts";
 import { checkSpelling } from "./options.ts";
+import type { Actors } from "./processes.ts";
 
 /** Different sets of variables that are tried; a file may hold millions of rules. */
 const MAX_TRIED = 1000;
 
-/** Files of a rule that are opened by the user of -u, when the first client comes. */
-const READ_LATER = [...CERTIFICATE_VARIABLES, "CAFILE", "CADIR", "CRLFILE"];
+/** Files of a rule that are opened when the first client comes. */
+const READ_LATER: ReadonlySet<string> = new Set([
+  ...CERTIFICATE_VARIABLES,
+  "CAFILE",
+  "CADIR",
+  "CCAFILE",
+  "CCADIR",
+  "CRLFILE",
+]);
 
 export type Variables = ReadonlyMap<string, string>;
 
@@ -28,7 +36,7 @@ export type Variables = ReadonlyMap<string, string>;
 export function checkRules(
   file: string,
   options: Options,
-  who: Who,
+  actors: Actors,
   tryTls: (variables: Variables) => void,
   findings: Findings,
 ): void {
@@ -46,7 +54,7 @@ export function checkRules(
     const { reader, file: large } = openRules(opened);
     try {
       if (size > IN_MEMORY) reader.verify();
-      const rules = new Tally(name, who, tryTls, findings);
+      const rules = new Tally(name, actors, tryTls, findings);
       for (const { key, value } of reader.records()) rules.add(key, value);
       rules.end();
     } finally {
@@ -57,7 +65,7 @@ export function checkRules(
     findings.error(`${name}: ${systemReason(error)}: ${denied}`, remedy);
     return;
   }
-  const hidden = obstacle(file, who, "read");
+  const hidden = obstacle(file, actors.opener, "read");
   if (hidden) {
     findings.error(`${name}: ${hidden}: ${denied}`, `chmod a+r ${file}, and a+x the folder`);
   }
@@ -77,7 +85,7 @@ class Tally {
 
   constructor(
     readonly name: string,
-    readonly who: Who,
+    readonly actors: Actors,
     readonly tryTls: (variables: Variables) => void,
     readonly findings: Findings,
   ) {}
@@ -112,23 +120,35 @@ class Tally {
     attempt(() => parseLimit("MAXCONIP", variables.get("MAXCONIP")));
     attempt(() => parseLimit("MAXCONNET", variables.get("MAXCONNET")));
     attempt(() => parseRate(variables.get("MAXCONRATE")));
+    // In a jail its files are others, or not there, which says more than what TLS misses then.
+    const hidden = this.actors.worker.jail !== undefined && this.#hidden(where, variables);
     const before = this.findings.list.length;
-    attempt(() => this.tryTls(variables));
-    if (this.findings.list.length === before) this.#readable(where, variables);
+    if (!hidden) attempt(() => this.tryTls(variables));
+    if (!hidden && this.findings.list.length === before) this.#hidden(where, variables);
     checkSpelling(Object.fromEntries(variables), where, this.findings);
   }
 
-  #readable(where: string, variables: Variables): void {
-    for (const variable of READ_LATER) {
-      for (const path of files(variables.get(variable) ?? "")) {
-        const why = obstacle(path, this.who, "read");
+  /** Says which files of a rule cannot be read when they are needed; false: none. */
+  #hidden(where: string, variables: Variables): boolean {
+    const { worker, handed } = this.actors;
+    const before = this.findings.list.length;
+    for (const [variable, value] of variables) {
+      if (!READ_LATER.has(variable.split(":")[0] ?? "") || value === "-") continue;
+      for (const path of variable.endsWith("DIR") ? [value] : files(value)) {
+        const why = handed.has(path) ? undefined : obstacle(path, worker, "read");
         if (!why) continue;
+        const { jail, uid } = worker;
         this.findings.error(
-          `${where}${variable} ${path}: ${why}`,
-          `let the group of -g read ${path}`,
+          `${where}${variable} ${path}: ${why}${
+            jail === undefined ? "" : ` in ${jail} (SSL_CHROOT)`
+          }`,
+          jail === undefined
+            ? `let user ${uid} read ${path}`
+            : `put it at ${inJail(path, jail)}, for user ${uid} to read`,
         );
       }
     }
+    return this.findings.list.length > before;
   }
 }
 

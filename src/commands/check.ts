@@ -10,11 +10,11 @@ import {
   readPassword,
   selfSigned,
 } from "../assemble.ts";
-import { servingUser } from "../check/access.ts";
 import { checkSite, type SitePairs, sites } from "../check/certificates.ts";
 import { checkCiphers } from "../check/ciphers.ts";
 import { type Finding, Findings } from "../check/finding.ts";
 import { checkSettings } from "../check/options.ts";
+import { type Actors, checkProcesses } from "../check/processes.ts";
 import { checkProgram } from "../check/program.ts";
 import { checkRules, type Variables } from "../check/rules.ts";
 import { checkDescriptors, checkPorts, checkResolvers } from "../check/system.ts";
@@ -30,17 +30,17 @@ import { write } from "./print.ts";
 export async function check(options: Options, env: Env, runtime: Runtime): Promise<number> {
   const findings = new Findings();
   checkSettings(options, env, runtime, findings);
-  const started = await start(options, env, runtime, findings);
+  const actors = checkProcesses(options, env, runtime, findings);
+  const started = await start(options, env, runtime, actors, findings);
   const { assembled, password } = started ?? {};
-  const who = servingUser(options, runtime);
   if (!options.selfSigned && (assembled || !options.keyPassword)) {
     const found = sites(env)
-      .map((site) => checkSite(site, who, password, findings))
+      .map((site) => checkSite(site, actors, password, findings))
       .filter((pairs): pairs is SitePairs => pairs !== undefined);
     if (runtime.cipherLists) { for (const pairs of found) await checkCiphers(pairs, findings); }
   }
   const asked = assembled?.deps.clientAuths.get() !== undefined;
-  if (asked) checkTrust((name) => env[name], who, findings);
+  if (asked) checkTrust((name) => env[name], actors.opener, findings);
   const address = started?.address ?? literalAddress(options);
   await checkPorts(runtime, address, options, findings);
   if (assembled) checkDescriptors(assembled.deps.gate.options.descriptors, options, findings);
@@ -48,9 +48,9 @@ export async function check(options: Options, env: Env, runtime: Runtime): Promi
   if (asksDns) await checkResolvers(env, findings);
   for (const file of new Set([options.earlyRules, options.rules])) {
     if (file === undefined) continue;
-    checkRules(file, options, who, (variables) => tryTls(assembled, variables), findings);
+    checkRules(file, options, actors, (variables) => tryTls(assembled, variables), findings);
   }
-  checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", who, findings);
+  checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", actors.program, findings);
   assembled?.close();
   if (options.verbosity > 0) write(textOf(findings.list, options.log));
   return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
@@ -67,6 +67,7 @@ async function start(
   options: Options,
   env: Env,
   runtime: Runtime,
+  { files }: Actors,
   findings: Findings,
 ): Promise<Started | undefined> {
   const log = new Log({
@@ -77,7 +78,7 @@ async function start(
   });
   try {
     const password = readPassword(options, runtime);
-    const given = { password, keyPair: selfSigned(options, log) };
+    const given = { password, keyPair: selfSigned(options, log), files };
     const assembled = await assemble(options, env, runtime, log, given);
     const address = await listenAddress(options, assembled.deps.admission.resolver);
     return { assembled, address, password };

@@ -27,7 +27,7 @@ test("the owner's, the group's and the others' bits count, each for its own", ()
   withFolder((folder) => {
     const file = join(folder, "file");
     fs.writeFileSync(file, "");
-    const rows: [number, Who, "read" | "execute", boolean][] = [
+    const rows: [number, Who, "read" | "write" | "execute", boolean][] = [
       [0o604, stranger, "read", true],
       [0o640, stranger, "read", false],
       [0o640, member, "read", true],
@@ -38,6 +38,9 @@ test("the owner's, the group's and the others' bits count, each for its own", ()
       [0o710, member, "execute", true],
       [0o644, owner, "execute", false],
       [0o744, owner, "execute", true],
+      [0o602, stranger, "write", true],
+      [0o664, stranger, "write", false],
+      [0o620, member, "write", true],
     ];
     for (const [mode, who, wanted, may] of rows) {
       fs.chmodSync(file, mode);

@@ -192,13 +192,23 @@ const MISTAKES: readonly Mistake[] = [
     remedy: /chmod o-r \S+leaf\.key/,
   },
   {
-    name: "a key that the user of -u cannot read",
+    name: "a key that programs can read",
     plant(plan) {
-      fs.chownSync(plan.env["KEYFILE"] ?? "", 0, 0);
+      readableBy(plan.env["KEYFILE"] ?? "", NOBODY);
+    },
+    level: "warning",
+    text: /key \S+leaf\.key: programs can read it, as user 65534/,
+    remedy: /chown root:root \S+leaf\.key; chmod 600/,
+    root: true,
+  },
+  {
+    name: "a key that the one process of --workers 0 cannot read again",
+    plant(plan) {
+      plan.options.push("--workers", "0");
     },
     level: "warning",
     text: /key \S+leaf\.key: user 65534 cannot read it/,
-    remedy: /group of -g/,
+    remedy: /leave out --workers 0/,
     root: true,
   },
   // By server name.
@@ -384,11 +394,12 @@ const MISTAKES: readonly Mistake[] = [
     remedy: /tcprules/,
   },
   {
-    name: "rules that the user of -u cannot read",
+    name: "rules that the one process of --workers 0 cannot read",
     async plant(plan, t) {
       const rules = await makeRules(t, ":allow\n");
       fs.chmodSync(rules, 0o600);
-      plan.options.push("-x", rules);
+      readableBy(plan.env["KEYFILE"] ?? "", NOBODY);
+      plan.options.push("--workers", "0", "-x", rules);
     },
     level: "error",
     text: /rules \S+rules\.cdb: user 65534 cannot read it/,
@@ -543,22 +554,196 @@ const MISTAKES: readonly Mistake[] = [
     text: /resolver 127\.0\.0\.1: does not answer/,
     remedy: /DNSCACHEIP/,
   },
-  // User and program.
   {
-    name: "programs run as root",
+    name: "a port that wants root",
+    plant(plan) {
+      plan.port = "1";
+      asNobody(plan);
+    },
+    level: "error",
+    text: /unable to listen on 127\.0\.0\.1 port 1: .*permission denied/i,
+    remedy: /below 1024 want root/,
+    forms: guardsPorts() ? ON_BUN : [], // Deno wants a cache that its user can write
+    root: true,
+  },
+  // Users and processes.
+  {
+    name: "everything runs as root",
     plant(plan) {
       plan.options = plan.options.slice(4);
     },
     level: "warning",
-    text: /programs run as root/,
+    text: /^workers and programs run as root/,
+    remedy: /-u UID and -g GID, and set SSL_UID/,
+    root: true,
+  },
+  {
+    name: "programs run as root, workers do not",
+    plant(plan) {
+      plan.options = plan.options.slice(4);
+      Object.assign(plan.env, { SSL_UID: "65534", SSL_GID: "65534" });
+    },
+    level: "warning",
+    text: /^programs run as root/,
     remedy: /-u UID and -g GID/,
+    root: true,
+  },
+  {
+    name: "SSL_USER=root",
+    plant(plan) {
+      plan.env["SSL_USER"] = "root";
+    },
+    level: "warning",
+    text: /^workers run as root/,
+    remedy: /SSL_UID and SSL_GID/,
+    root: true,
+  },
+  {
+    name: "SSL_UID is that of -u",
+    plant(plan) {
+      Object.assign(plan.env, { SSL_UID: "65534", SSL_GID: "65534" });
+    },
+    level: "warning",
+    text: /SSL_UID makes workers user 65534: programs run as the same user, and can end workers/,
+    remedy: /nobody else/,
+    root: true,
+  },
+  {
+    name: "SSL_UID is no number",
+    plant(plan) {
+      plan.env["SSL_UID"] = "nobody";
+    },
+    level: "error",
+    text: /\$SSL_UID wants a number from 1 to \d+, not 'nobody'/,
+    remedy: /SSL_UID/,
+  },
+  {
+    name: "SSL_USER that nobody is",
+    plant(plan) {
+      plan.env["SSL_USER"] = "nosuchuser";
+    },
+    level: "error",
+    text: /unable to find SSL_USER nosuchuser: not in \/etc\/passwd/,
+    remedy: /SSL_UID and SSL_GID to numbers/,
+  },
+  {
+    name: "SSL_UID without root",
+    plant(plan) {
+      plan.env["SSL_UID"] = "1";
+      asNobody(plan);
+    },
+    level: "error",
+    text: /SSL_UID switches to user 1: only root can do that/,
+    remedy: /start as root/,
+    forms: ON_BUN,
+    root: true,
+  },
+  {
+    name: "SSL_CHROOT with --workers 0",
+    plant(plan) {
+      plan.env["SSL_CHROOT"] = "/var/empty";
+      plan.options.push("--workers", "0");
+      readableBy(plan.env["KEYFILE"] ?? "", NOBODY);
+    },
+    level: "error",
+    text: /\$SSL_CHROOT asks for a worker of its own, and there is none/,
+    remedy: /--workers 1/,
+  },
+  {
+    name: "SSL_CHROOT that is not there",
+    plant(plan, t) {
+      plan.env["SSL_CHROOT"] = join(t.dir, "jail");
+    },
+    level: "error",
+    text: /SSL_CHROOT \S+jail: no such file or directory/i,
+    remedy: /mkdir -m 755 \S+jail/,
+    root: true,
+  },
+  {
+    name: "SSL_CHROOT that is a file",
+    plant(plan) {
+      plan.env["SSL_CHROOT"] = plan.env["CERTFILE"] ?? "";
+    },
+    level: "error",
+    text: /SSL_CHROOT \S+leaf\.pem: no folder/,
+    remedy: /empty folder/,
+    root: true,
+  },
+  {
+    name: "SSL_CHROOT that the workers can write in",
+    plant(plan, t) {
+      plan.env["SSL_CHROOT"] = jail(t);
+      fs.chownSync(jail(t), 1, 1);
+      Object.assign(plan.env, { SSL_UID: "1", SSL_GID: "1" });
+    },
+    level: "warning",
+    text: /SSL_CHROOT \S+jail: user 1 can write there/,
+    remedy: /chown root:root \S+jail; chmod 755/,
+    root: true,
+  },
+  {
+    name: "SSL_CHROOT that programs can write in",
+    plant(plan, t) {
+      plan.env["SSL_CHROOT"] = jail(t);
+      fs.chownSync(jail(t), NOBODY, NOBODY);
+      Object.assign(plan.env, { SSL_UID: "1", SSL_GID: "1" });
+    },
+    level: "warning",
+    text: /SSL_CHROOT \S+jail: user 65534 can write there/,
+    remedy: /chown root:root/,
+    root: true,
+  },
+  {
+    name: "a rule that names a certificate that is not in SSL_CHROOT",
+    async plant(plan, t) {
+      const own = await issue(t, "own");
+      const pair = fs.readFileSync(own.certificate, "utf8") + fs.readFileSync(own.key, "utf8");
+      fs.writeFileSync(own.certificate, pair);
+      plan.env["SSL_CHROOT"] = jail(t);
+      plan.options.push(
+        "-x",
+        await makeRules(t, `10.:allow,CERTFILE="${own.certificate}",KEYFILE=""\n:deny\n`),
+      );
+    },
+    level: "error",
+    text: /rule 10\.: CERTFILE \S+own\.pem: no such file or directory in \S+jail \(SSL_CHROOT\)/i,
+    remedy: /put it at \S+jail\/\S+own\.pem, for user 65534 to read/,
+    root: true,
+  },
+  {
+    name: "a rule that names a key that workers cannot read",
+    async plant(plan, t) {
+      const own = await issue(t, "own");
+      plan.options.push(
+        "-x",
+        await makeRules(t, `10.:allow,CERTFILE="${own.certificate}",KEYFILE="${own.key}"\n:deny\n`),
+      );
+    },
+    level: "error",
+    text: /rule 10\.: KEYFILE \S+own\.key: user 65534 cannot read it/,
+    remedy: /let user 65534 read \S+own\.key/,
+    root: true,
+  },
+  {
+    name: "no setpriv where programs need it to change user",
+    plant(plan, t) {
+      const cat = join(t.dir, "cat");
+      fs.copyFileSync("/usr/bin/cat", cat);
+      plan.program = [cat];
+      plan.options.push("--workers", "1");
+      plan.prelude =
+        'set -- unshare -m sh -c \'mount -t tmpfs none /usr/bin && exec "$@"\' sh "$@"';
+    },
+    level: "error",
+    text: /unable to switch user or group \(-u, -g\): Deno without setpriv cannot/,
+    remedy: /util-linux/,
+    forms: ["deno"],
     root: true,
   },
   {
     name: "-u without -g",
     plant(plan) {
       plan.options.splice(2, 2);
-      readableBy(plan.env["KEYFILE"] ?? "", 0);
     },
     level: "warning",
     text: /-u without -g/,
@@ -657,6 +842,25 @@ function script(folder: string, name: string, text: string, mode = 0o755): strin
   return path;
 }
 
+function jail(t: Trial): string {
+  const path = join(t.dir, "jail");
+  fs.mkdirSync(path, { recursive: true, mode: 0o755 });
+  return path;
+}
+
+/** The server is started by nobody, whose the key is then. */
+function asNobody(plan: Plan): void {
+  fs.chownSync(plan.env["KEYFILE"] ?? "", NOBODY, NOBODY);
+  plan.options = plan.options.slice(4);
+  const who = `--reuid ${NOBODY} --regid ${NOBODY} --clear-groups`;
+  plan.prelude = `set -- setpriv ${who} "$@"`;
+}
+
+/** False in containers that let everybody have every port. */
+function guardsPorts(): boolean {
+  return Number(fs.readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "latin1")) > 1;
+}
+
 async function taken(): Promise<{ port: number; close: () => void }> {
   const server = net.createServer();
   server.listen(0, "127.0.0.1");
@@ -691,7 +895,7 @@ const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
   async "a self-signed certificate, key and certificate in one file"(plan, t) {
     const { certificate, key } = await issue(t, "own");
     const file = concatenated(t, "both.pem", key, certificate);
-    readableBy(file, NOBODY);
+    fs.chmodSync(file, 0o600);
     plan.env = { CERTFILE: file };
   },
   async "a whole chain in order"(plan, t) {
@@ -735,6 +939,7 @@ const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
   },
   async "rules, limits, a rule with a certificate of its own"(plan, t) {
     const own = await issue(t, "own");
+    readableBy(own.key, NOBODY);
     plan.options.push(
       "-x",
       await makeRules(
@@ -743,6 +948,20 @@ const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
       ),
     );
     Object.assign(plan.env, { MAXCONIP: "10", MAXCONRATE: "20/60", MAXCONNET: "30" });
+  },
+  async "workers that are somebody else, in a jail that has what rules name"(plan, t) {
+    if (!isRoot) return;
+    const own = await issue(t, "own");
+    for (const file of [own.certificate, own.key]) {
+      fs.mkdirSync(join(jail(t), t.dir), { recursive: true });
+      fs.renameSync(file, join(jail(t), file));
+      fs.chmodSync(join(jail(t), file), 0o644);
+    }
+    plan.env["SSL_CHROOT"] = jail(t);
+    Object.assign(plan.env, { SSL_USER: "daemon", SSL_CHROOT: jail(t) });
+    const rules = `10.:allow,CERTFILE="${own.certificate}",KEYFILE="${own.key}"\n` +
+      `11.:allow,CAFILE="${plan.env["CERTFILE"]}"\n:deny\n`;
+    plan.options.push("-x", await makeRules(t, rules), "--workers", "auto");
   },
   "metrics and proxies"(plan) {
     plan.options.push("--metrics", ":0", "--proxy-from", "10.0.0.0/8,127.0.0.1");
@@ -786,6 +1005,47 @@ claim("nothing is found on Deno without FFI, where nothing needs it", async (t) 
     isRoot ? ["programs run as root"] : [],
   );
 }, { forms: ["deno-noffi"] });
+
+claim("what may be meant is told, and is no mistake", async (t) => {
+  const plan = await sound(t);
+  plan.options.push("--workers", "200");
+  if (isRoot) fs.chownSync(plan.env["KEYFILE"] ?? "", 0, 1);
+  fs.chmodSync(plan.env["KEYFILE"] ?? "", 0o640);
+  const checked = await check(t, plan);
+  assert.deepEqual(complaints(checked), [], checked.stdout);
+  const told = checked.findings.filter(({ level }) => level === "info");
+  const has = (text: RegExp, remedy: RegExp): void => {
+    const found = told.some((one) => text.test(one.text) && remedy.test(one.remedy ?? ""));
+    assert.ok(found, `${text} in: ${checked.stdout}`);
+  };
+  has(/--workers 200: this machine runs \d+ at a time/, /--workers auto/);
+  if (!isRoot) return;
+  has(/workers are user 65534: programs run as the same user, and can end/, /SSL_UID/);
+  has(/key \S+leaf\.key: group 1 can read it/, /chmod g-r/);
+}, { forms: BOTH });
+
+claim("a group that is nobody's choice is found, of workers and of programs", async (t) => {
+  const plan = await sound(t);
+  plan.options.splice(2, 2);
+  plan.env["SSL_UID"] = "1";
+  const texts = complaints(await check(t, plan)).map(({ text }) => text);
+  assert.equal(texts.length, 2, texts.join("\n"));
+  assert.ok(texts.some((text) => /^-u without -g/.test(text)));
+  assert.ok(texts.some((text) => /^SSL_UID without SSL_GID leaves workers in root/.test(text)));
+}, { forms: isRoot ? BOTH : [] });
+
+claim("that deno run may not start itself is told", async (t) => {
+  const plan = await sound(t);
+  plan.options = ["-H", "-l", "mx"];
+  const shell = `set -- $(printf '%s\\n' "$@" | sed 's/^--allow-run=.*/--allow-run=cat/')`;
+  const { findings } = await check(t, { ...plan, prelude: shell });
+  assert.ok(
+    findings.some(({ level, text, remedy }) =>
+      level === "info" && /^one process does everything/.test(text) &&
+      /--allow-run for itself/.test(remedy ?? "")
+    ),
+  );
+}, { forms: ["deno"] });
 
 claim("what Deno cannot do without FFI is found", async (t) => {
   const plan = { ...await sound(t), host: "::" };

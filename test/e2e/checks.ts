@@ -53,7 +53,7 @@ const KEYS = {
   rsa1024: ["-newkey", "rsa:1024"],
 } as const;
 
-/** A certificate and its key as `NAME.pem` and `NAME.key`; the key is nobody's group's to read. */
+/** A certificate and its key as `NAME.pem` and `NAME.key`; the key is its owner's alone. */
 export async function issue(t: Trial, name: string, wanted: Wanted = {}): Promise<Pair> {
   const { by, days = 200, names = ["localhost"], key = "ec", digest = "sha256" } = wanted;
   const at = (ending: string): string => join(t.dir, `${name}.${ending}`);
@@ -71,7 +71,7 @@ export async function issue(t: Trial, name: string, wanted: Wanted = {}): Promis
     : ["-signkey", pair.key];
   const out = ["-days", String(days), `-${digest}`, "-extfile", at("ext"), "-out"];
   await openssl(t, "x509", "-req", "-in", at("csr"), ...signer, ...out, pair.certificate);
-  readableBy(pair.key, NOBODY);
+  fs.chmodSync(pair.key, 0o600);
   return pair;
 }
 
@@ -105,7 +105,7 @@ export async function revocationList(
   return out;
 }
 
-/** Mode 640, of this group. Not root: the tests' own user is the server's, too. */
+/** Mode 640, of this group. Not root: the tests' own user is everybody's, too. */
 export function readableBy(path: string, gid: number): void {
   if (isRoot) fs.chownSync(path, 0, gid);
   fs.chmodSync(path, 0o640);

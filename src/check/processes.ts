@@ -1,0 +1,188 @@
+/** `--check`: monitor, workers and programs: who they become, which of them opens what, and whether
+ *  they are kept apart. See privsep/ for what they do. */
+
+import fs from "node:fs";
+import os from "node:os";
+import process from "node:process";
+import type { Env } from "../assemble.ts";
+import { type Files, localFiles, systemReason } from "../files.ts";
+import type { Options } from "../options.ts";
+import { type Identity, IDENTITY_VARIABLES } from "../privsep/identity.ts";
+import { wantedFiles } from "../privsep/init.ts";
+import { userCommand } from "../privsep/program_user.ts";
+import { means } from "../privsep/supervise.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { inJail, obstacle, someone, type Who } from "./access.ts";
+import type { Findings } from "./finding.ts";
+import { checkListed } from "./options.ts";
+
+/** Who does what. Without workers all three are the one process. */
+export interface Actors {
+  /** Opens the files that options and environment name, at start and when they change. */
+  readonly opener: Who;
+  /** Opens what rules name. */
+  readonly worker: Who;
+  /** Starts as this user. */
+  readonly program: Who;
+  /** There are workers. */
+  readonly apart: boolean;
+  /** Files that a worker is handed, so that it need not be able to open them. */
+  readonly handed: ReadonlySet<string>;
+  /** Files as a worker finds them. */
+  readonly files: Files;
+}
+
+/** Finds who there will be, and what is wrong with them. */
+export function checkProcesses(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  findings: Findings,
+): Actors {
+  const split = findings.attempt(() => ({ means: means(options, env, runtime, "") }));
+  if (split?.means) {
+    const { identity, workers } = split.means;
+    checkNumber(workers, findings);
+    checkRoot(options, identity.uid, findings);
+    checkIdentity(options, env, identity, runtime, findings);
+    findings.attempt(() => userCommand(options, runtime));
+    return apart(options, env, identity, runtime, findings);
+  }
+  // What is wrong with them has been said; the rest is looked at as if it were corrected.
+  if (!split && runtime.libc) return apart(options, env, whoOf(options), runtime, findings);
+  const variable = IDENTITY_VARIABLES.find((name) => env[name]);
+  if (split && variable !== undefined) {
+    findings.error(
+      `$${variable} asks for a worker of its own, and there is none`,
+      "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or unset it",
+    );
+  }
+  if (split && options.workers === undefined && runtime.libc) {
+    findings.info(
+      "one process does everything: it may not start itself again",
+      "for a worker of its own deno run needs --allow-run for itself; else say --workers 0",
+    );
+  }
+  if (process.getuid?.() === 0 && options.uid === undefined) {
+    findings.warning("programs run as root", "use -u UID and -g GID");
+  }
+  const all = someone(options, runtime);
+  const handed = new Set<string>();
+  return { opener: all, worker: all, program: all, apart: false, handed, files: localFiles };
+}
+
+function whoOf({ uid, gid }: Options): Identity {
+  return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+}
+
+function apart(
+  options: Options,
+  env: Env,
+  identity: Identity,
+  runtime: Runtime,
+  findings: Findings,
+): Actors {
+  const jail = identity.chroot && fs.existsSync(identity.chroot)
+    ? fs.realpathSync(identity.chroot)
+    : undefined;
+  const actors: Actors = {
+    opener: someone({}, runtime),
+    worker: { ...someone(identity, runtime), ...(jail ? { jail } : {}) },
+    program: someone(options, runtime),
+    apart: true,
+    handed: new Set(wantedFiles(options, env).map(({ path }) => path)),
+    files: localFiles,
+  };
+  if (identity.chroot) checkJail(identity.chroot, actors, findings);
+  return jail ? { ...actors, files: jailedFiles(jail, actors.handed) } : actors;
+}
+
+function checkNumber(workers: number, findings: Findings): void {
+  const cores = os.availableParallelism();
+  if (workers <= cores) return;
+  findings.info(
+    `--workers ${workers}: this machine runs ${cores} at a time`,
+    "--workers auto is one per core; more of them cost memory",
+  );
+}
+
+function checkRoot({ uid }: Options, worker: number | undefined, findings: Findings): void {
+  if (process.getuid?.() !== 0) return;
+  const roots = [...worker ? [] : ["workers"], ...uid === undefined ? ["programs"] : []];
+  if (roots.length === 0) return;
+  const apart = "set SSL_UID and SSL_GID for workers";
+  findings.warning(
+    `${roots.join(" and ")} run as root`,
+    roots.includes("programs") ? `use -u UID and -g GID, and ${apart}` : apart,
+  );
+}
+
+/** Of what SSL_UID and the others say; -u and -g are looked at elsewhere. */
+function checkIdentity(
+  options: Options,
+  env: Env,
+  { uid, gid, chroot }: Identity,
+  runtime: Runtime,
+  findings: Findings,
+): void {
+  const named = (...names: string[]): string | undefined => names.find((name) => env[name]);
+  const user = named("SSL_UID", "SSL_USER");
+  const group = named("SSL_GID", "SSL_GROUP") ?? (user === "SSL_USER" ? user : undefined);
+  if (process.getuid?.() !== 0) {
+    const own = someone({}, runtime);
+    const refused = (what: string | undefined): void => {
+      if (what) findings.error(`${what}: only root can do that`, `unset it, or start as root`);
+    };
+    if (uid !== own.uid) refused(user && `${user} switches to user ${uid}`);
+    if (gid !== own.gid) refused(group && `${group} switches to group ${gid}`);
+    refused(chroot && `SSL_CHROOT makes ${chroot} the root folder`);
+    return;
+  }
+  if (user && gid === undefined) {
+    findings.warning(`${user} without SSL_GID leaves workers in root's group`, "set SSL_GID");
+  }
+  if (uid && uid === options.uid) {
+    const text = "programs run as the same user, and can end workers";
+    const remedy = "set SSL_UID and SSL_GID to a user that nobody else is";
+    if (user) findings.warning(`${user} makes workers user ${uid}: ${text}`, remedy);
+    else findings.info(`workers are user ${uid}: ${text}`, remedy);
+  }
+  if (user) checkListed("user", "/etc/passwd", uid ? [uid] : [], findings);
+  if (group) checkListed("group", "/etc/group", gid ? [gid] : [], findings);
+}
+
+function checkJail(chroot: string, { worker, program }: Actors, findings: Findings): void {
+  let folder: boolean;
+  try {
+    folder = fs.statSync(chroot).isDirectory();
+  } catch (error) {
+    findings.error(`SSL_CHROOT ${chroot}: ${systemReason(error)}`, `mkdir -m 755 ${chroot}`);
+    return;
+  }
+  if (!folder) {
+    findings.error(`SSL_CHROOT ${chroot}: no folder`, "name an empty folder");
+    return;
+  }
+  for (const { uid, gid, groups, ourselves } of [worker, program]) {
+    const who = { uid, gid, groups, ourselves };
+    if (uid === 0 || obstacle(chroot, who, "write")) continue;
+    findings.warning(
+      `SSL_CHROOT ${chroot}: user ${uid} can write there`,
+      `chown root:root ${chroot}; chmod 755 ${chroot}`,
+    );
+    return;
+  }
+}
+
+/** What was handed over by its path, all else by where it is in the jail. */
+function jailedFiles(jail: string, handed: ReadonlySet<string>): Files {
+  const known = (path: string): boolean =>
+    [...handed].some((one) => path === one || path.startsWith(`${one}/`));
+  const at = (path: string): string => known(path) ? path : inJail(path, jail);
+  return {
+    stamp: (path) => localFiles.stamp(at(path)),
+    read: (path, max, kind) => localFiles.read(at(path), max, kind),
+    list: (folder) => localFiles.list(at(folder)),
+    rules: (path) => localFiles.rules(at(path)),
+  };
+}

@@ -1,0 +1,53 @@
+/** Where paths lead in a jail. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { inJail, obstacle } from "../../src/check/access.ts";
+
+test("a path in a jail stays there, by links and by dots too", () => {
+  const jail = fs.mkdtempSync(join(tmpdir(), "jail-"));
+  try {
+    fs.mkdirSync(join(jail, "etc/real"), { recursive: true });
+    const links: [link: string, target: string][] = [
+      ["absolute", "/etc/real"],
+      ["relative", "etc/real"],
+      ["out", "../../../../etc"],
+      ["etc/up", "../../.."],
+      ["circle", "/circle"],
+    ];
+    for (const [link, target] of links) fs.symlinkSync(target, join(jail, link));
+    const rows: [path: string, found: string][] = [
+      ["/etc/real/key", "/etc/real/key"],
+      ["etc/real/key", "/etc/real/key"],
+      ["/absolute/key", "/etc/real/key"],
+      ["/relative/./key", "/etc/real/key"],
+      ["/out/passwd", "/etc/passwd"],
+      ["/etc/up/passwd", "/passwd"],
+      ["/../../passwd", "/passwd"],
+      ["/none/at/../all", "/none/all"],
+      ["/", "/"],
+    ];
+    for (const [path, found] of rows) assert.equal(inJail(path, jail), join(jail, found), path);
+    assert.throws(() => inJail("/circle", jail), /too many links/);
+  } finally {
+    fs.rmSync(jail, { recursive: true });
+  }
+});
+
+test("what lies outside is not there for who is in the jail", () => {
+  const jail = fs.mkdtempSync(join(tmpdir(), "jail-"));
+  try {
+    fs.chmodSync(jail, 0o755);
+    fs.writeFileSync(join(jail, "key"), "", { mode: 0o644 });
+    const who = { uid: 65533, gid: 65533, groups: [], ourselves: false, jail };
+    assert.equal(obstacle("/key", who, "read"), undefined);
+    assert.match(obstacle("/etc/passwd", who, "read") ?? "", /^no such file or directory/i);
+    fs.chmodSync(join(jail, "key"), 0o600);
+    assert.equal(obstacle("/key", who, "read"), "user 65533 cannot read it");
+  } finally {
+    fs.rmSync(jail, { recursive: true });
+  }
+});
