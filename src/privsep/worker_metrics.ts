@@ -50,13 +50,13 @@ export class WorkerMetrics {
     describeServer(registry, deps, { workers, started, programs: () => this.#totals.programs });
     registry.gauge("sslserver_workers_running", "Workers running now.", () => this.#totals.workers);
     registry.told(
-      "sslserver_workers_ended_total",
-      "Workers that ended and were replaced: by a signal, for a breach of the protocol, by exit.",
-      () => ENDS.map((end, i) => ({ labels: [["by", end]], value: this.#totals.ended[i] ?? 0 })),
+      "sslserver_worker_restarts_total",
+      "Workers replaced, by what ended them: a signal, a breach of the protocol, or themselves.",
+      () => ENDS.map((end, i) => ({ labels: [["reason", end]], value: this.#totals.ended[i] ?? 0 })),
     );
     registry.told(
       "sslserver_workers_silent_total",
-      "How often a worker did not answer within a second: what is new and its gauges are missing.",
+      "How often a worker did not say its counts within a second: its last known ones were shown.",
       () => [{ labels: [], value: this.#totals.silent }],
     );
   }
