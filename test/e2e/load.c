@@ -8,7 +8,7 @@
  * Each line on stdin is answered with the counts so far; at the end of stdin the load ends:
  *   ok       complete
  *   refused  connect(2) said ECONNREFUSED: nobody listened
- *   denied   closed by the server before the first byte of TLS, in good order
+ *   denied   closed by the server, or reset, before a byte of it came
  *   cut      connected, and not served as above; the first ten are told on stderr, with the time
  *   slowest  milliseconds, of the complete ones
  */
@@ -68,14 +68,12 @@ static int read_line(SSL *ssl, char *line, size_t room) {
   return 1;
 }
 
-static void converse(int number, int fd, SSL *ssl) {
+static void converse(int number, SSL *ssl) {
   char line[64], back[64];
   errno = 0;
   int r = SSL_connect(ssl);
   if (r != 1) {
-    char byte;
-    /* Nothing at all came, and then FIN: turned away. */
-    if (errno == 0 && BIO_number_read(SSL_get_rbio(ssl)) == 0 && recv(fd, &byte, 1, 0) == 0) {
+    if (BIO_number_read(SSL_get_rbio(ssl)) == 0 && SSL_get_error(ssl, r) != SSL_ERROR_WANT_READ) {
       atomic_fetch_add(&denied, 1);
       return;
     }
@@ -115,7 +113,7 @@ static void one(int number) {
   SSL_set_fd(ssl, fd);
   ERR_clear_error();
   int before = atomic_load(&ok);
-  converse(number, fd, ssl);
+  converse(number, ssl);
   int took = (int)((now_us() - start) / 1000) - hold_ms, worst = atomic_load(&slowest);
   if (atomic_load(&ok) > before) {
     while (took > worst && !atomic_compare_exchange_weak(&slowest, &worst, took)) {}

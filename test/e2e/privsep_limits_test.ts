@@ -1,0 +1,129 @@
+/** -c, MAXCONIP, MAXCONRATE and MAXCONNET hold for all workers together: the monitor counts. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { Guest, makeRules } from "./admission.ts";
+import { LIMIT, type Server, settled, type Trial, within } from "./harness.ts";
+import { compiled, Load, split, workersOf } from "./privsep.ts";
+
+const STAY = ["sh", "-c", "echo in; exec cat"];
+
+/** A folder in which programs count themselves, and the program that does it. */
+async function counting(t: Trial): Promise<{ program: string[]; peak(name?: string): number }> {
+  const folder = `${t.dir}/counts`;
+  fs.mkdirSync(folder);
+  return {
+    program: [await compiled("privsep"), "count", folder],
+    peak: (name = "peak") => Number(fs.readFileSync(`${folder}/${name}`, "utf8")),
+  };
+}
+
+/** Lets all of them knock at once; those who got in, when every one has his answer. */
+async function knock(server: Server, from: readonly string[]): Promise<Guest[]> {
+  const guests = from.map((address) => new Guest(server.port, address));
+  const closed = new Set<Guest>();
+  for (const one of guests) one.closed.then(() => closed.add(one));
+  const answered = (): boolean => guests.every((one) => one.text !== "" || closed.has(one));
+  assert.ok(await settled(answered, (all) => all), "somebody has no answer");
+  return guests.filter((one) => one.text !== "");
+}
+
+/** They leave, and their programs end. */
+async function leave(server: Server, guests: readonly Guest[]): Promise<void> {
+  for (const one of guests) one.leave();
+  await within(Promise.all(guests.map(({ closed }) => closed)), LIMIT, "they did not leave");
+  await server.noChildren();
+}
+
+/** Wants exactly `count` of them to be let in. Who left a moment ago may be counted still, so fewer
+ *  try again; more are too many at once. */
+async function exactly(count: number, server: Server, from: readonly string[]): Promise<void> {
+  const met = async (): Promise<number> => {
+    const guests = await knock(server, from);
+    assert.ok(guests.length <= count, `${guests.length} are in, where ${count} may be`);
+    await leave(server, guests);
+    return guests.length;
+  };
+  assert.equal(await settled(met, (seen) => seen === count, 5000), count);
+}
+
+const same = (address: string, count: number): string[] => Array(count).fill(address);
+
+split(
+  "-c 5 with 4 workers and 60 clients at once: 5 programs, and everybody is served",
+  async (t) => {
+    const { program, peak } = await counting(t);
+    const server = await t.start({ options: ["-HRl0", "--workers", "4", "-c", "5"], program });
+    await workersOf(server, 4);
+    const load = await Load.start(t, server.port, {
+      rate: 1000,
+      atOnce: 60,
+      hold: 20,
+      greeted: true,
+    });
+    await load.served(400);
+    const { ok, refused, denied, cut } = await load.end();
+    assert.deepEqual({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
+    assert.ok(ok >= 400);
+    assert.equal(peak(), 5);
+    await server.noChildren();
+  },
+);
+
+split("MAXCONIP=2 with 4 workers under load: no address ever has a third program", async (t) => {
+  const { program, peak } = await counting(t);
+  const server = await t.start({
+    options: ["-qHRl0", "--workers", "4", "-c", "30"],
+    env: { MAXCONIP: "2" },
+    program: [...program, "each"],
+  });
+  await workersOf(server, 4);
+  const load = await Load.start(t, server.port, {
+    rate: 600,
+    atOnce: 40,
+    hold: 20,
+    addresses: 3,
+    greeted: true,
+  });
+  await load.served(300);
+  const { refused, denied, cut } = await load.end();
+  assert.deepEqual({ refused, cut }, { refused: 0, cut: 0 }, load.trouble);
+  assert.ok(denied > 0, "nobody was denied");
+  for (const address of ["127.0.1.1", "127.0.1.2", "127.0.1.3"]) assert.equal(peak(address), 2);
+});
+
+split("MAXCONIP with 4 workers: of 20 at once exactly so many, again and again", async (t) => {
+  const server = await t.start({
+    options: ["-qHRl0", "--workers", "4"],
+    env: { MAXCONIP: "3" },
+    program: STAY,
+  });
+  for (let round = 0; round < 3; round++) {
+    await exactly(6, server, [...same("127.0.0.2", 20), ...same("127.0.0.3", 20)]);
+  }
+});
+
+split("MAXCONNET with 2 workers: the network of a rule shares one number", async (t) => {
+  const path = await makeRules(t, '127.1.:allow,MAXCONNET="4"\n:allow\n', "ours");
+  const server = await t.start({
+    options: ["-qHRl0", "--workers", "2", "-x", path],
+    program: STAY,
+  });
+  const network = Array.from({ length: 16 }, (_, i) => `127.1.0.${i + 1}`);
+  for (let round = 0; round < 2; round++) {
+    await exactly(6, server, [...network, "127.2.0.1", "127.2.0.2"]);
+  }
+});
+
+split("MAXCONRATE with 2 workers: so many of an address in that time, open or not", async (t) => {
+  const server = await t.start({
+    options: ["-qHRl0", "--workers", "2"],
+    env: { MAXCONRATE: "5/3600" },
+    program: STAY,
+  });
+  const guests = await knock(server, same("127.0.0.2", 16));
+  assert.equal(guests.length, 5);
+  await leave(server, guests);
+  assert.equal((await knock(server, same("127.0.0.2", 4))).length, 0);
+  await leave(server, await knock(server, ["127.0.0.3"]));
+});
