@@ -37,9 +37,10 @@ const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
 /** No measurement begins later than this many seconds after the start. */
 const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 570);
 
-const LOW = { atOnce: 1, total: 200 };
-const MIDDLE = { atOnce: 16, total: 600 };
-const HIGH = { atOnce: 64, total: 2000 };
+/** So many connections, or those that can be begun in so many seconds. */
+const LOW = { atOnce: 1, total: 300, seconds: 1.5 };
+const MIDDLE = { atOnce: 16, total: 1000, seconds: 2 };
+const HIGH = { atOnce: 64, total: 2000, seconds: 4 };
 
 function sections(tools: Tools, all: Subject[]): Section[] {
   const toReference = { subjects: all, reference: "ref-epoll" };

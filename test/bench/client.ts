@@ -22,17 +22,18 @@ const LIMIT = 60;
 /** Seconds for which connections are held at most. */
 const HOLD_LIMIT = 300;
 
-/** One run to its end. Throws when no connection got through. */
+/** One run to its end: `total` connections, or those begun within `seconds`. Throws when no connection got through. */
 export async function load(
   tools: Tools,
   mode: "conn" | "echo" | "download",
   port: number,
-  options: { total?: number; atOnce: number; bytes?: number },
+  options: { total?: number; atOnce: number; bytes?: number; seconds?: number },
 ): Promise<Load> {
   const child = start(tools, mode, port, LIMIT, {
     n: options.total ?? options.atOnce,
     c: options.atOnce,
     b: options.bytes ?? 0,
+    s: options.seconds ?? LIMIT,
   });
   const seen = await firstLine(child);
   if (seen.ok === 0) throw new Error(seen.error);

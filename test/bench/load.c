@@ -1,7 +1,8 @@
 /* The load: one process with epoll makes TLS 1.3 connections to a server on 127.0.0.1 that runs `cat`
  * (or a program that writes) for each, and prints what it saw as one line of JSON.
  *
- *   load conn     -p PORT -n N -c C       N connections, C at once: handshake, a line there and back, end
+ *   load conn     -p PORT -n N -c C       N connections, C at once: handshake, a line there and back, end;
+ *                 -s SECONDS              none is begun later than that
  *   load echo     -p PORT -b BYTES -c C   C connections, BYTES there and back on each, compared
  *   load download -p PORT -b BYTES -c C   C connections, BYTES read on each
  *   load hold     -p PORT -n N            opens N, sends a line on each and waits for it, keeps them
@@ -50,7 +51,7 @@ static const char line[16] = "0123456789abcde\n";
 static enum mode mode;
 static int port, total = 2000, at_once = 1;
 static uint64_t bytes = 64 << 20;
-static double limit = 120;
+static double limit = 120, span = 1e9;
 
 static int ep;
 static SSL_CTX *ctx;
@@ -72,7 +73,7 @@ static double now(void) {
 
 static void usage(void) {
   fprintf(stderr, "usage: load conn|echo|download|hold|stall -p port [-n total] [-c at once]"
-                  " [-b bytes] [-T seconds]\n");
+                  " [-b bytes] [-s seconds] [-T seconds]\n");
   exit(100);
 }
 
@@ -299,11 +300,12 @@ static void read_arguments(int argc, char **argv) {
   for (int i = 0; i < 5; i++) if (!strcmp(argv[1], modes[i])) { mode = i; known = 1; }
   if (!known) usage();
   optind = 2;
-  while ((letter = getopt(argc, argv, "p:n:c:b:T:")) != -1) switch (letter) {
+  while ((letter = getopt(argc, argv, "p:n:c:b:s:T:")) != -1) switch (letter) {
     case 'p': port = atoi(optarg); break;
     case 'n': total = atoi(optarg); break;
     case 'c': at_once = atoi(optarg); break;
     case 'b': bytes = strtoull(optarg, NULL, 10); break;
+    case 's': span = atof(optarg); break;
     case 'T': limit = atof(optarg); break;
     default: usage();
   }
@@ -362,7 +364,8 @@ int main(int argc, char **argv) {
   while (!ended && now() - begun < limit) {
     struct epoll_event events[256];
     int again = 0;
-    begin_more();
+    if (now() - begun < span) begin_more();
+    else total = started;
     if (holds && !announced && ok + failed == total) {
       announced = 1;
       print_result(now() - begun);
