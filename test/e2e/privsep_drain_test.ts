@@ -1,0 +1,157 @@
+/** The end of a server with workers: the monitor goes at once and frees the port, workers stay with
+ *  whom they have, and not longer; what is said and done at each signal. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import process from "node:process";
+import { Guest } from "./admission.ts";
+import { environmentOf, selfSigned } from "./certificates.ts";
+import { portIsFree, talk } from "./clients.ts";
+import { LIMIT, type Server, settled, within } from "./harness.ts";
+import { alive, gone, guest, serves, split, subject, workerOf, workersOf } from "./privsep.ts";
+
+const STAY = ["sh", "-c", "echo in; exec cat"];
+
+/** SIGTERM; milliseconds until the monitor has ended, with 0. */
+async function terminated(server: Server): Promise<number> {
+  const start = performance.now();
+  server.signal("SIGTERM");
+  const { status } = await within(server.exited, LIMIT, "the monitor did not end");
+  assert.equal(status, 0);
+  return performance.now() - start;
+}
+
+split("SIGTERM: the monitor goes, a successor binds, a transfer is finished", async (t) => {
+  const server = await t.start({ options: ["-vHRl0", "--workers", "1"] });
+  const worker = await workerOf(server);
+  const size = 6_000_000;
+  const transfer = talk(t, server, "", ["-d", "-n", String(size), "-r", "3000000"]);
+  await settled(() => server.children(), ({ length }) => length === 1);
+  const took = await terminated(server);
+  assert.ok(took < 1000, `${took} ms`);
+  const successor = await t.start({ options: ["-HRl0", "--workers", "1"], port: server.port });
+  assert.equal((await talk(t, successor, "new\n")).text, "new\n");
+  assert.ok(alive(worker));
+  const { facts, end } = await transfer;
+  assert.equal(end, "close_notify");
+  assert.equal(facts["received"], String(size));
+  assert.equal(facts["received_sha256"], facts["sent_sha256"]);
+  await gone(worker);
+});
+
+split("without connections SIGTERM ends everything within a moment", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "2"] });
+  const workers = await workersOf(server, 2);
+  assert.ok(await terminated(server) < 1000);
+  for (const pid of workers) assert.ok(await gone(pid) < 1000);
+});
+
+split("a second SIGTERM, to the worker that drains, ends its connections", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "1"], program: STAY });
+  const worker = await workerOf(server);
+  process.kill(worker, "SIGTERM"); // before the drain it is the monitor's business
+  const client = await guest(server);
+  await terminated(server);
+  assert.ok(alive(worker));
+  process.kill(worker, "SIGTERM");
+  await within(client.closed, 3000, "the connection did not end");
+  await gone(worker, 8000);
+});
+
+split("a program that does not take EOF does not hold the worker up", async (t) => {
+  const server = await t.start({
+    options: ["-HRl0", "--workers", "1"],
+    program: ["sh", "-c", "echo in; exec sleep 1000"],
+  });
+  const [worker, client] = [await workerOf(server), await guest(server)];
+  const [program = 0] = server.children();
+  await terminated(server);
+  process.kill(worker, "SIGTERM");
+  await within(client.closed, 3000, "the connection did not end");
+  await gone(worker, 8000);
+  if (alive(program)) process.kill(program, "SIGKILL"); // nobody has the right to, but root
+});
+
+split("--drain-timeout 1 ends what is left a second after SIGTERM", async (t) => {
+  const server = await t.start({
+    options: ["-HRl0", "--workers", "1", "--drain-timeout", "1"],
+    program: STAY,
+  });
+  const [worker, client] = [await workerOf(server), await guest(server)];
+  const start = performance.now();
+  await terminated(server);
+  assert.ok(alive(worker));
+  await within(client.closed, 4000, "the connection did not end");
+  const took = performance.now() - start;
+  assert.ok(took > 950 && took < 3000, `${took} ms`);
+  await gone(worker, 8000);
+});
+
+split("a connection in the middle of its handshake at SIGTERM gets its program", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "1"], program: STAY });
+  const worker = await workerOf(server);
+  // In between: lets the ClientHello through, and holds the rest back.
+  let release = (): void => {};
+  const answered = Promise.withResolvers<void>();
+  const between = net.createServer((client) => {
+    const upstream = net.connect(server.port, "127.0.0.1");
+    upstream.on("data", (bytes) => {
+      answered.resolve();
+      client.write(bytes);
+    });
+    const held: Uint8Array[] = [];
+    let open: "first" | "shut" | "open" = "first";
+    release = () => {
+      open = "open";
+      for (const bytes of held) upstream.write(bytes);
+    };
+    client.on("data", (bytes: Uint8Array) => {
+      if (open === "shut") held.push(bytes);
+      else upstream.write(bytes);
+      if (open === "first") open = "shut";
+    });
+    for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
+      one.on("error", () => {});
+      one.on("close", () => other.destroy());
+    }
+  }).listen(0, "127.0.0.1");
+  await once(between, "listening");
+  try {
+    const client = new Guest((between.address() as net.AddressInfo).port);
+    await answered.promise;
+    server.signal("SIGTERM");
+    await settled(() => portIsFree(server.port), (free) => free);
+    release();
+    await client.heard();
+    assert.equal(client.text, "in\n");
+    const { status } = await within(server.exited, 3000, "the monitor did not end");
+    assert.equal(status, 0);
+    assert.ok(alive(worker));
+    client.leave();
+    await gone(worker);
+  } finally {
+    between.close();
+  }
+});
+
+split("SIGHUP: all workers read again, and stay who they are", async (t) => {
+  const live = await selfSigned(t, "first");
+  const next = await selfSigned(t, "second");
+  const server = await t.start({
+    options: ["-HRl0", "--workers", "2"],
+    env: environmentOf(live),
+    program: STAY,
+  });
+  const workers = await workersOf(server, 2);
+  const client = await guest(server);
+  for (const part of ["certificate", "key"] as const) fs.copyFileSync(next[part], live[part]);
+  server.signal("SIGHUP");
+  await serves(t, server, "second");
+  await server.waitFor(/^sslserver: info: certificate renewed: /);
+  const names = await Promise.all(Array.from({ length: 8 }, () => subject(t, server)));
+  assert.deepEqual(new Set(names), new Set(["second"]));
+  assert.deepEqual(await workersOf(server, 2), workers);
+  client.leave();
+});
