@@ -38,6 +38,8 @@ const OTHERS = [
   "MAXCONIP",
   "MAXCONNET",
   "MAXCONRATE",
+  "SNI_STRICT",
+  "TICKETKEYFILE",
   "UID",
   "GID",
   "GIDLIST",
