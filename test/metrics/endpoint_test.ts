@@ -7,7 +7,13 @@ import process from "node:process";
 import { after, test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import type { MetricsAddress } from "../../src/metrics/address.ts";
-import { type Endpoint, type EndpointOptions, listenMetrics } from "../../src/metrics/endpoint.ts";
+import {
+  type Endpoint,
+  type EndpointOptions,
+  listenMetrics,
+  metricsSocket,
+} from "../../src/metrics/endpoint.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "metrics-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -194,6 +200,96 @@ test("metrics that cannot be made are an answer too, and told", async () => {
   assert.equal(told.length, 1);
 });
 
+test("metrics that take their time are waited for, by clients that have ended their side too", async () => {
+  const wait = Promise.withResolvers<string>();
+  const asked = Promise.withResolvers<void>();
+  let count = 0;
+  await within(
+    async (endpoint) => {
+      const [open, half, gone] = [new Client(endpoint), new Client(endpoint), new Client(endpoint)];
+      open.socket.write(GET);
+      half.socket.end(GET);
+      gone.socket.write(GET);
+      await asked.promise;
+      gone.socket.destroy();
+      await gone.closed;
+      wait.resolve("m 7\n");
+      await Promise.all([open.closed, half.closed]);
+      for (const { text } of [open, half]) assert.match(text, /\r\n\r\nm 7\n$/);
+    },
+    LOOPBACK,
+    {
+      text: () => {
+        if (++count === 3) asked.resolve();
+        return wait.promise;
+      },
+    },
+  );
+});
+
+test("metrics that do not come are an answer too, but nobody is told of those cut off by the end", async () => {
+  const told: unknown[] = [];
+  const options = { text: () => Promise.reject(new Error("no")), onError: told.push.bind(told) };
+  await within(
+    async (endpoint) => assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
+    LOOPBACK,
+    options,
+  );
+  assert.equal(told.length, 1);
+  const never = Promise.withResolvers<string>();
+  const asked = Promise.withResolvers<void>();
+  const text = (): Promise<string> => {
+    asked.resolve();
+    return never.promise;
+  };
+  const endpoint = await listenMetrics(LOOPBACK, { ...options, text });
+  const client = new Client(endpoint);
+  client.socket.write(GET);
+  await asked.promise;
+  endpoint.close();
+  never.reject(new Error("the server is shutting down"));
+  await client.closed;
+  assert.equal(client.text, "");
+  assert.equal(told.length, 1);
+});
+
+test("a socket that listens already is taken over, and closed at the end", async () => {
+  const { libc } = await currentRuntime();
+  assert.ok(libc);
+  const fd = metricsSocket(libc, LOOPBACK) ?? -1;
+  const { port } = libc.getsockname(fd);
+  const kept = libc.dup(fd); // as a server keeps it for the next worker
+  await within(
+    async (endpoint) => {
+      assert.equal(endpoint.where, `http://127.0.0.1:${port}/metrics`);
+      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    },
+    LOOPBACK,
+    { socket: fd },
+  );
+  await within(
+    async (endpoint) => {
+      assert.equal(endpoint.where, `http://127.0.0.1:${port}/metrics`);
+      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    },
+    LOOPBACK,
+    { socket: kept },
+  );
+  await within(async (endpoint) => {
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+  }, { host: "127.0.0.1", port });
+});
+
+test("only an address gets a socket beforehand, and one that cannot be had is fatal", async () => {
+  const { libc } = await currentRuntime();
+  assert.ok(libc);
+  assert.equal(metricsSocket(libc, { path: join(dir, "no") }), undefined);
+  assert.throws(
+    () => metricsSocket(libc, { host: "192.0.2.1", port: 9100 }),
+    /^FatalError: unable to listen for --metrics on 192\.0\.2\.1:9100: /,
+  );
+});
+
 test("closing frees the port at once and sends everybody away", async () => {
   const first = await listenMetrics(LOOPBACK, { text: () => "", onError: fail });
   const client = new Client(first);
@@ -259,6 +355,18 @@ test("a socket that a dead server has left makes room", async () => {
   await within(async (endpoint) => {
     assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { path });
+});
+
+test("closing leaves the file of whoever has the path by now", async () => {
+  const path = join(dir, "taken");
+  const first = await listenMetrics({ path }, { text: () => "", onError: fail });
+  fs.renameSync(path, `${path}.moved`);
+  await within(async (endpoint) => {
+    first.close();
+    assert.ok(fs.existsSync(path));
+    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+  }, { path });
+  assert.ok(!fs.existsSync(path));
 });
 
 test("a socket in use, a file and a missing folder are refused and left alone", async () => {

@@ -136,3 +136,56 @@ test("samples with the same labels are shown once, and never more than a thousan
   assert.ok(crowd?.type === "gauge");
   assert.equal(crowd.samples.length, 1000);
 });
+
+/** One of each kind, and the state that it shows. */
+function mixed(): { registry: Registry; state: { own: number; whole: number } } {
+  const registry = new Registry();
+  const state = { own: 3, whole: 8 };
+  registry.counter("a_total", "A.", ["x", ["y", "z"]]).add("z");
+  registry.gauge("b", "B.", () => state.whole);
+  const histogram = registry.histogram("c_seconds", "C.", [1, 2]);
+  histogram.observe(0.5);
+  histogram.observe(3);
+  registry.counted("d_total", "D.", () => 7);
+  registry.told("e_total", "E.", () => [{ labels: [["x", "y"]], value: 9 }]);
+  registry.state("f", "F.", () => state.own);
+  return { registry, state };
+}
+
+test("what can be summed is numbers in a fixed order, with what each of them is", () => {
+  const { registry, state } = mixed();
+  assert.deepEqual([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
+  assert.deepEqual(registry.kinds(), [
+    ...["count", "count"],
+    ...["count", "count", "count", "sum"],
+    ...["count", "state"],
+  ]);
+  state.own = 4;
+  assert.equal(registry.counts().at(-1), 4);
+});
+
+test("a registry shows the numbers it is given, and its own of what is not summed", () => {
+  const { registry } = mixed();
+  const given = Float64Array.of(10, 20, 1, 2, 3, 4.5, 50, 60);
+  assert.equal(
+    expose(registry.families(given)).replaceAll(/^#.*\n/gm, ""),
+    'a_total{x="y"} 10\na_total{x="z"} 20\nb 8\nc_seconds_bucket{le="1"} 1\n' +
+      'c_seconds_bucket{le="2"} 3\nc_seconds_bucket{le="+Inf"} 6\nc_seconds_sum 4.5\n' +
+      'c_seconds_count 6\nd_total 50\ne_total{x="y"} 9\nf 60\n',
+  );
+  assert.deepEqual([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
+});
+
+test("with its own numbers a registry shows what it shows without", () => {
+  const { registry } = mixed();
+  assert.equal(expose(registry.families(registry.counts())), expose(registry.families()));
+});
+
+test("combinations that only another has counted are shown too", () => {
+  const registry = new Registry();
+  registry.counter("a_total", "A.", ["x", ["1", "2"]], ["y", ["3", "4"]]);
+  assert.equal(
+    expose(registry.families(Float64Array.of(0, 5, 0, 0))).split("\n").at(-2),
+    'a_total{x="1",y="4"} 5',
+  );
+});

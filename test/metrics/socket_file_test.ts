@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { SocketFile } from "../../src/metrics/socket_file.ts";
+
+const dir = fs.mkdtempSync(join(tmpdir(), "socket-file-"));
+const servers: net.Server[] = [];
+after(() => {
+  for (const server of servers) server.close();
+  fs.rmSync(dir, { recursive: true, force: true });
+});
+
+async function bind(name: string): Promise<string> {
+  const path = join(dir, name);
+  const server = net.createServer().listen({ path });
+  servers.push(server);
+  await new Promise((resolve) => server.once("listening", resolve));
+  return path;
+}
+
+test("only a socket is one", async () => {
+  const file = join(dir, "file");
+  fs.writeFileSync(file, "dear");
+  fs.symlinkSync(await bind("target"), join(dir, "link"));
+  for (const path of [file, join(dir, "link"), join(dir, "none"), join(dir, "no/folder")]) {
+    assert.equal(SocketFile.at(path), undefined, path);
+  }
+  assert.throws(() => SocketFile.at(join(file, "below")));
+});
+
+test("it is removed once, wherever nothing else has its place", async () => {
+  const path = await bind("own");
+  const file = SocketFile.at(path);
+  assert.ok(file && !file.replaced);
+  file.remove();
+  assert.ok(!fs.existsSync(path) && !file.replaced);
+  file.remove();
+});
+
+test("what has its place by now stays, be it a socket or a file", async () => {
+  const path = await bind("place");
+  const file = SocketFile.at(path);
+  fs.renameSync(path, `${path}.old`);
+  await bind("place");
+  for (const put of [(): void => {}, () => fs.renameSync(`${path}.old`, `${path}.older`)]) {
+    put();
+    assert.ok(file?.replaced);
+    file.remove();
+    assert.ok(fs.existsSync(path));
+  }
+  fs.unlinkSync(path);
+  fs.writeFileSync(path, "dear");
+  assert.ok(file?.replaced);
+  file.remove();
+  assert.equal(fs.readFileSync(path, "utf8"), "dear");
+});
+
+test("a folder that is gone, or is no folder any more, hides it", async () => {
+  fs.mkdirSync(join(dir, "folder"));
+  const path = await bind("folder/socket");
+  const file = SocketFile.at(path);
+  fs.renameSync(join(dir, "folder"), join(dir, "away"));
+  fs.writeFileSync(join(dir, "folder"), "");
+  assert.equal(file?.replaced, false);
+  file?.remove();
+  assert.ok(fs.existsSync(join(dir, "away/socket")));
+});

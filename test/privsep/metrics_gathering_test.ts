@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DecodeError } from "../../src/codec/bytes.ts";
+import type { CountKind } from "../../src/metrics/registry.ts";
+import { readTotals, type Totals } from "../../src/privsep/counts.ts";
+import { Gathering } from "../../src/privsep/gathering.ts";
+import { Frames, KIND, readId } from "../../src/privsep/messages.ts";
+
+const KINDS: CountKind[] = ["count", "sum", "state"];
+const counts = (...numbers: number[]): Float64Array => Float64Array.from(numbers);
+
+/** A worker that keeps what it is told. */
+class Fake {
+  /** Rounds it was asked in. */
+  readonly asked: number[] = [];
+  readonly totals: { id: number; totals: Totals }[] = [];
+  /** Called for each answer. */
+  onTotals = (): void => {};
+  readonly channel = {
+    send: (bytes: Uint8Array): void => {
+      for (const { kind, body } of new Frames("monitor").push(bytes)) {
+        if (kind === KIND.GATHER) this.asked.push(readId(body, "id"));
+        else this.totals.push(readTotals(body));
+      }
+      this.onTotals();
+    },
+  };
+
+  /** The last answer. */
+  get sums(): number[] {
+    return [...this.totals.at(-1)?.totals.counts ?? []];
+  }
+}
+
+function gathering(count: number, patience = 60_000) {
+  const workers = Array.from({ length: count }, () => new Fake());
+  const serving = new Set(workers);
+  const gathering = new Gathering<Fake>({
+    kinds: KINDS,
+    serving: () => serving,
+    programs: () => 11,
+    patience,
+  });
+  return { gathering, serving, workers: workers as [Fake, Fake, Fake] };
+}
+
+test("a scrape gets the sum of all workers, once the last has answered", () => {
+  const { gathering: g, workers: [a, b, c] } = gathering(3);
+  g.scrape(a, 5, counts(1, 0.5, 2));
+  assert.deepEqual([a.asked, b.asked, c.asked], [[], [1], [1]]);
+  g.take(b, 1, counts(10, 0.25, 20));
+  assert.equal(a.totals.length, 0);
+  g.take(c, 1, counts(100, 0, 200));
+  assert.deepEqual(a.totals, [{
+    id: 5,
+    totals: {
+      counts: counts(111, 0.75, 222),
+      workers: 3,
+      programs: 11,
+      silent: 0,
+      ended: [0, 0, 0],
+    },
+  }]);
+});
+
+test("a worker alone is answered at once", () => {
+  const { gathering: g, workers: [a] } = gathering(1);
+  g.scrape(a, 1, counts(1, 2, 3));
+  assert.deepEqual(a.sums, [1, 2, 3]);
+});
+
+test("one that does not answer is left out, but for what it has counted, and is counted itself", async () => {
+  const { gathering: g, workers: [a, b, c] } = gathering(3, 20);
+  g.take(c, 0, counts(100, 0, 200));
+  const answered = new Promise<void>((resolve) => a.onTotals = resolve);
+  g.scrape(a, 1, counts(1, 0.5, 2));
+  g.take(b, 1, counts(10, 0.25, 20));
+  await answered;
+  assert.deepEqual(a.sums, [111, 0.75, 22]);
+  assert.equal(a.totals[0]?.totals.silent, 1);
+  g.take(c, 1, counts(101, 0, 201)); // too late: nobody is answered twice
+  assert.equal(a.totals.length, 1);
+  g.scrape(a, 2, counts(1, 0.5, 2));
+  g.take(c, 1, counts(102, 0, 202)); // still of the first round
+  g.take(b, 2, counts(10, 0.25, 20));
+  assert.equal(a.totals.length, 1);
+  g.take(c, 2, counts(103, 0, 203));
+  assert.deepEqual(a.sums, [114, 0.75, 225]);
+  assert.equal(a.totals[1]?.totals.silent, 1);
+});
+
+test("counters of workers that have ended stay, their states vanish", () => {
+  const { gathering: g, serving, workers: [a, b, c] } = gathering(3);
+  g.take(b, 0, counts(10, 0.25, 20));
+  g.take(c, 0, counts(100, 0, 200));
+  for (const [worker, end] of [[b, "signal"], [c, "breach"]] as const) {
+    serving.delete(worker);
+    g.gone(worker, end);
+  }
+  g.scrape(a, 1, counts(1, 0.5, 2));
+  assert.deepEqual(a.sums, [111, 0.75, 2]);
+  assert.equal(a.totals[0]?.totals.workers, 1);
+  assert.deepEqual(a.totals[0]?.totals.ended, [1, 1, 0]);
+  // A successor begins at nothing, which does not go back: it is another.
+  const next = new Fake();
+  serving.add(next);
+  g.take(next, 0, counts(0, 0, 1));
+  g.scrape(a, 2, counts(1, 0.5, 2));
+  g.take(next, 2, counts(1, 0, 1));
+  assert.deepEqual(a.sums, [112, 0.75, 3]);
+});
+
+test("one that ends while it is waited for is not waited for", () => {
+  const { gathering: g, serving, workers: [a, b] } = gathering(2);
+  g.take(b, 0, counts(10, 0.25, 20));
+  g.scrape(a, 1, counts(1, 0.5, 2));
+  serving.delete(b);
+  g.gone(b, "exit");
+  assert.deepEqual(a.sums, [11, 0.75, 2]);
+  assert.deepEqual(a.totals[0]?.totals.ended, [0, 0, 1]);
+});
+
+test("when the one that asked ends, its successor may ask", () => {
+  const { gathering: g, serving, workers: [a, b] } = gathering(2);
+  g.scrape(a, 1, counts(1, 0.5, 2));
+  serving.delete(a);
+  g.gone(a, "signal");
+  g.take(b, 1, counts(10, 0.25, 20));
+  assert.equal(a.totals.length, 0);
+  const next = new Fake();
+  serving.add(next);
+  g.scrape(next, 1, counts(0, 0, 0));
+  g.take(b, 2, counts(10, 0.25, 20));
+  assert.deepEqual(next.sums, [11, 0.75, 20]);
+});
+
+test("nobody is answered after the end", () => {
+  const { gathering: g, workers: [a, b] } = gathering(2);
+  g.scrape(a, 1, counts(1, 0.5, 2));
+  g.stop();
+  g.take(b, 1, counts(10, 0.25, 20));
+  assert.equal(a.totals.length, 0);
+});
+
+test("a second scrape at once, an answer to no question and numbers that are none are refused", () => {
+  const { gathering: g, workers: [a, b] } = gathering(2);
+  assert.throws(() => g.take(b, 1, counts(0, 0, 0)), /privsep: id: no round 1/);
+  g.scrape(a, 1, counts(1, 0.5, 2));
+  assert.throws(() => g.scrape(a, 2, counts(1, 0.5, 2)), /privsep: scrape: another/);
+  assert.throws(() => g.scrape(b, 1, counts(1, 0.5, 2)), DecodeError);
+  for (const odd of [counts(NaN, 0, 0), counts(-1, 0, 0), counts(0, 0), counts(0, 0, 0, 0)]) {
+    assert.throws(() => g.take(b, 1, odd), DecodeError);
+  }
+  g.take(b, 1, counts(10, 0.25, 20));
+  assert.deepEqual(a.sums, [11, 0.75, 22]); // nothing of these
+  assert.throws(() => g.take(b, 0, counts(9, 0.25, 20)), /privsep: counts: less than before/);
+});

@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { DecodeError } from "../../src/codec/bytes.ts";
+import { FatalError } from "../../src/errors.ts";
+import { Log } from "../../src/log.ts";
+import type { MetricsAddress } from "../../src/metrics/address.ts";
+import { countKinds } from "../../src/metrics/describe.ts";
+import { readIntroduction, readTotals } from "../../src/privsep/counts.ts";
+import { Frames, KIND } from "../../src/privsep/messages.ts";
+import { MonitorMetrics } from "../../src/privsep/monitor_metrics.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
+
+const { libc } = await currentRuntime();
+assert.ok(libc);
+
+const dir = fs.mkdtempSync(join(tmpdir(), "monitor-metrics-"));
+after(() => fs.rmSync(dir, { recursive: true, force: true }));
+
+class Fake {
+  readonly frames: { kind: number; body: Uint8Array }[] = [];
+  readonly fds: number[] = [];
+  readonly channel = {
+    send: (bytes: Uint8Array, fds: readonly number[] = []): void => {
+      for (const { kind, body } of new Frames("monitor").push(bytes)) {
+        this.frames.push({ kind, body: body.take(body.left, "body") });
+      }
+      this.fds.push(...fds);
+    },
+  };
+
+  constructor(readonly slot: number) {}
+}
+
+function metrics(address: MetricsAddress, ...workers: Fake[]): MonitorMetrics<Fake> {
+  const log = new Log({ verbosity: 0, form: "text", name: "test" });
+  assert.ok(libc);
+  return new MonitorMetrics({ address, libc, log, serving: () => workers, programs: () => 0 });
+}
+
+const NOTHING = new Float64Array(countKinds().length);
+
+/** What the last frame says, which is TOTALS. */
+function totals(worker: Fake) {
+  const last = worker.frames.at(-1);
+  assert.equal(last?.kind, KIND.TOTALS);
+  const [frame] = new Frames("monitor").push(framed(last));
+  assert.ok(frame);
+  return readTotals(frame.body).totals;
+}
+
+function framed({ kind, body }: { kind: number; body: Uint8Array }): Uint8Array {
+  const bytes = new Uint8Array(5 + body.length);
+  new DataView(bytes.buffer).setUint32(0, 1 + body.length);
+  bytes[4] = kind;
+  bytes.set(body, 5);
+  return bytes;
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ port, host: "127.0.0.1" });
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
+
+test("each worker of slot 0 gets the same listening socket, and no other worker does", async () => {
+  const [first, next, other] = [new Fake(0), new Fake(0), new Fake(1)];
+  const m = metrics({ host: "127.0.0.1", port: 0 });
+  m.listen();
+  for (const worker of [first, next, other]) m.introduce(worker);
+  assert.deepEqual([other.frames, other.fds], [[], []]);
+  const [a = -1, b = -1] = [...first.fds, ...next.fds];
+  const { port } = libc.getsockname(a);
+  assert.equal(libc.getsockname(b).port, port);
+  const [frame] = new Frames("monitor").push(framed(first.frames[0] as Fake["frames"][0]));
+  assert.ok(frame);
+  const { started, socket } = readIntroduction(frame.body);
+  assert.ok(socket && Math.abs(started - Date.now() / 1000) < 600);
+  libc.close(a); // the first has died: who comes now waits
+  assert.ok(await connects(port));
+  libc.close(b);
+  assert.ok(await connects(port));
+  m.close();
+  assert.ok(!await connects(port));
+});
+
+test("an address that cannot be bound is fatal", () => {
+  const taken = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 1 });
+  try {
+    assert.throws(() => metrics({ host: "127.0.0.1", port: taken.port }).listen(), (error) => {
+      assert.ok(error instanceof FatalError);
+      assert.match(error.message, /^unable to listen for --metrics on 127\.0\.0\.1:[0-9]+: /);
+      return true;
+    });
+  } finally {
+    libc.close(taken.fd);
+  }
+});
+
+test("the socket's file goes with the server, and a successor's stays", async () => {
+  const bind = async (path: string): Promise<net.Server> => {
+    const server = net.createServer().listen({ path });
+    await new Promise((resolve) => server.once("listening", resolve));
+    return server;
+  };
+  for (const replaced of [false, true]) {
+    const path = join(dir, `socket-${replaced}`);
+    const worker = new Fake(0);
+    const m = metrics({ path }, worker);
+    m.listen();
+    m.introduce(worker);
+    assert.deepEqual(worker.fds, []);
+    const servers = [await bind(path)];
+    m.receive(worker, { kind: KIND.PLACED });
+    if (replaced) {
+      fs.renameSync(path, `${path}.old`);
+      servers.push(await bind(path));
+    }
+    m.close();
+    assert.equal(fs.existsSync(path), replaced);
+    for (const server of servers) server.close();
+  }
+});
+
+test("only the worker of slot 0 answers scrapers", () => {
+  const [zero, one] = [new Fake(0), new Fake(1)];
+  const m = metrics({ path: join(dir, "none") }, zero, one);
+  for (const kind of [KIND.SCRAPE, KIND.PLACED] as const) {
+    const message = { kind, id: 1, counts: NOTHING };
+    assert.throws(() => m.receive(one, message), DecodeError);
+  }
+  m.receive(one, { kind: KIND.COUNTS, id: 0, counts: NOTHING });
+});
+
+test("why workers had to be replaced is told in three words", () => {
+  const zero = new Fake(0);
+  const m = metrics({ path: join(dir, "none") }, zero);
+  const whys = [
+    "ended by signal 9",
+    "ended by signal 11",
+    "was ended: privsep: kind: ended by signal",
+    "ended with 111",
+    "ended with 0",
+    "ended with 1",
+  ];
+  for (const why of whys) m.gone(new Fake(1), why);
+  m.receive(zero, { kind: KIND.SCRAPE, id: 1, counts: NOTHING });
+  assert.deepEqual(totals(zero).ended, [2, 1, 3]);
+});
+
+test("after the end nothing that a worker still says matters", () => {
+  const zero = new Fake(0);
+  const m = metrics({ path: join(dir, "none") }, zero);
+  m.close();
+  m.receive(zero, { kind: KIND.SCRAPE, id: 1, counts: NOTHING });
+  m.receive(zero, { kind: KIND.COUNTS, id: 9, counts: new Float64Array(1) });
+  assert.deepEqual(zero.frames, []);
+  m.close();
+});

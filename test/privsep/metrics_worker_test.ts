@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import * as net from "node:net";
+import { test } from "node:test";
+import type { Deps } from "../../src/deps.ts";
+import { Log } from "../../src/log.ts";
+import { countKinds } from "../../src/metrics/describe.ts";
+import { ServerMetrics } from "../../src/metrics/server.ts";
+import { readTotals, type Totals, totalsFrame } from "../../src/privsep/counts.ts";
+import { Frame, Frames, KIND, type WorkerMessage } from "../../src/privsep/messages.ts";
+import { WorkerMetrics } from "../../src/privsep/worker_metrics.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
+
+const { libc } = await currentRuntime();
+assert.ok(libc);
+
+type Counting = WorkerMessage & { counts: Float64Array; id: number };
+
+/** A worker of slot 0 without a server, and what it has sent. */
+class Bench {
+  readonly metrics = new ServerMetrics();
+  readonly sent: WorkerMessage[] = [];
+  readonly errors: string[] = [];
+  readonly worker: WorkerMetrics;
+  port = 0;
+  #onSent = (): void => {};
+
+  constructor({ workers = 3, again = false, answers = true } = {}) {
+    const deps = {
+      runtime: { name: "R", version: "1", tlsLibrary: "T" },
+      options: { metrics: { host: "127.0.0.1", port: 0 }, pending: 333, concurrency: 40 },
+      gate: { open: 5, pending: 2 },
+      programs: { waiting: 1, running: 6 },
+      contexts: { expiries: () => [] },
+      names: { of: () => [] },
+      admission: { resolver: { pending: 4 } },
+      log: new Log({
+        verbosity: 1,
+        form: "text",
+        name: "x",
+        write: (lines) => void this.errors.push(lines),
+      }),
+    } as unknown as Deps;
+    this.worker = new WorkerMetrics({
+      deps,
+      registry: this.metrics.registry,
+      send: (message) => {
+        this.sent.push(message);
+        this.#onSent();
+      },
+      workers,
+      again,
+      introduction: answers ? { started: 1000, socket: true } : undefined,
+    });
+  }
+
+  /** Makes it listen; it serves unless `begin` is false. */
+  async listen(begin = true): Promise<this> {
+    assert.ok(libc);
+    const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 9 });
+    this.port = port;
+    await this.worker.listen(fd);
+    if (begin) this.worker.begin();
+    return this;
+  }
+
+  /** Is answered when those who came before have been heard: twice, for those accepted with it. */
+  async knock(): Promise<void> {
+    for (let i = 0; i < 2; i++) assert.ok((await this.scrape("/")).size > 0);
+  }
+
+  /** One scrape: the answer's samples. */
+  async scrape(path = "/metrics"): Promise<Map<string, string>> {
+    const socket = net.connect({ port: this.port, host: "127.0.0.1" });
+    socket.write(`GET ${path} HTTP/1.1\r\n\r\n`);
+    let text = "";
+    socket.on("data", (bytes: Uint8Array) => text += new TextDecoder().decode(bytes));
+    socket.on("error", () => {});
+    await new Promise((resolve) => socket.once("close", resolve));
+    return new Map(
+      text.split("\n").map((line) => {
+        const at = line.lastIndexOf(" ");
+        return [line.slice(0, at).replace(/^sslserver_/, ""), line.slice(at + 1)];
+      }),
+    );
+  }
+
+  of(kind: number): Counting[] {
+    return this.sent.filter((one) => one.kind === kind) as Counting[];
+  }
+
+  /** Waits until it has sent `count` SCRAPEs; the last. */
+  async asked(count: number): Promise<Counting> {
+    while (this.of(KIND.SCRAPE).length < count) {
+      await new Promise<void>((resolve) => this.#onSent = resolve);
+    }
+    return this.of(KIND.SCRAPE).at(-1) as Counting;
+  }
+
+  tell(bytes: Uint8Array): boolean {
+    const [frame] = new Frames("monitor").push(bytes);
+    assert.ok(frame);
+    return this.worker.receive(frame.kind, frame.body);
+  }
+
+  answer(id: number, more: Partial<Totals>): void {
+    const counts = this.metrics.registry.counts();
+    this.tell(
+      totalsFrame(id, { counts, workers: 3, programs: 9, silent: 2, ended: [1, 2, 3], ...more }),
+    );
+  }
+}
+
+test("a scrape of several workers shows the sums of the monitor", async () => {
+  const bench = await new Bench().listen();
+  bench.metrics.watch().over();
+  const scrape = bench.scrape();
+  const { id, counts } = await bench.asked(1);
+  assert.deepEqual(counts, bench.metrics.registry.counts());
+  const sums = counts.map((count) => 10 * count);
+  bench.answer(id + 1, {}); // to no question of ours
+  bench.answer(id, { counts: sums });
+  const samples = await scrape;
+  for (
+    const [name, value] of Object.entries({
+      connections_accepted_total: "10",
+      'connections_total{outcome="ok"}': "10",
+      connections_open: "50",
+      connections_pending: "20",
+      connections_pending_limit: "999",
+      connections_waiting: "10",
+      resolver_queries_pending: "40",
+      programs_running: "9",
+      programs_limit: "40",
+      workers_running: "3",
+      'worker_restarts_total{reason="signal"}': "1",
+      'worker_restarts_total{reason="breach"}': "2",
+      'worker_restarts_total{reason="exit"}': "3",
+      workers_silent_total: "2",
+      process_start_time_seconds: "1000",
+    })
+  ) assert.equal(samples.get(name), value, name);
+  bench.worker.close();
+});
+
+test("the only worker answers by itself, and leaves what it said with the monitor", async () => {
+  const bench = await new Bench({ workers: 1 }).listen();
+  bench.metrics.watch();
+  const samples = await bench.scrape();
+  assert.equal(samples.get("connections_accepted_total"), "1");
+  assert.equal(samples.get("programs_running"), "6");
+  assert.equal(samples.get("workers_running"), "1");
+  assert.equal(samples.get('worker_restarts_total{reason="signal"}'), "0");
+  const kinds = bench.sent.map(({ kind }) => kind);
+  assert.deepEqual(kinds, [KIND.PLACED, KIND.COUNTS]);
+  assert.deepEqual(bench.of(KIND.COUNTS)[0]?.counts, bench.metrics.registry.counts());
+  bench.worker.close();
+});
+
+test("the only worker asks when it has a predecessor", async () => {
+  const bench = await new Bench({ workers: 1, again: true }).listen();
+  const scrape = bench.scrape();
+  const { id, counts } = await bench.asked(1);
+  bench.answer(id, { counts: counts.map(() => 7), workers: 1 });
+  assert.equal((await scrape).get("connections_accepted_total"), "7");
+  bench.worker.close();
+});
+
+test("who asks while an answer is made shares the next one", async () => {
+  const bench = await new Bench().listen();
+  const first = bench.scrape();
+  const { id, counts } = await bench.asked(1);
+  const others = [bench.scrape(), bench.scrape(), bench.scrape()];
+  await bench.knock();
+  bench.answer(id, { counts: counts.map(() => 1) });
+  const next = await bench.asked(2);
+  bench.answer(next.id, { counts: counts.map(() => 2) });
+  const all = await Promise.all([first, ...others]);
+  assert.deepEqual(all.map((one) => one.get("connections_accepted_total")), ["1", "2", "2", "2"]);
+  assert.equal(bench.of(KIND.SCRAPE).length, 2);
+  bench.worker.close();
+});
+
+test("nobody is answered before it serves: a successor would show too little", async () => {
+  const bench = await new Bench({ again: true }).listen(false);
+  const scrape = bench.scrape();
+  await bench.knock();
+  assert.deepEqual(bench.sent.map(({ kind }) => kind), [KIND.PLACED]);
+  bench.worker.begin();
+  const { id } = await bench.asked(1);
+  bench.answer(id, {});
+  assert.equal((await scrape).get("workers_running"), "3");
+  bench.worker.close();
+});
+
+test("any worker tells what it has counted when the monitor asks", () => {
+  const bench = new Bench({ answers: false });
+  bench.metrics.watch();
+  assert.ok(bench.tell(new Frame(KIND.GATHER).id(2 ** 33).done()));
+  const [counts, ...more] = bench.of(KIND.COUNTS);
+  assert.equal(more.length, 0);
+  assert.equal(counts?.id, 2 ** 33);
+  assert.deepEqual(counts?.counts, bench.metrics.registry.counts());
+  assert.deepEqual(bench.metrics.registry.kinds(), countKinds());
+  assert.ok(!bench.tell(new Frame(KIND.RELOAD).done()));
+});
+
+test("the numbers of the one that answers have the order of all others", () => {
+  const kinds = [true, false].map((answers) => new Bench({ answers }).metrics.registry.kinds());
+  assert.deepEqual(kinds, [countKinds(), countKinds()]);
+});
+
+test("the end cuts off who waits, and nothing is said of it", async () => {
+  const bench = await new Bench().listen();
+  const scrape = bench.scrape();
+  await bench.asked(1);
+  bench.worker.close();
+  assert.deepEqual([...(await scrape).keys()], [""]);
+  assert.ok(!bench.errors.join("").includes("unable to answer"));
+});
+
+test("a place that is lost ends a first worker, but no later one", async () => {
+  for (const again of [false, true]) {
+    const bench = new Bench({ again });
+    const listening = bench.worker.listen(1 << 20); // no such descriptor
+    if (again) await listening;
+    else await assert.rejects(listening, /unable to listen for --metrics/);
+    assert.deepEqual(bench.sent, []);
+    bench.worker.close();
+  }
+});
+
+test("what the monitor says is read as it was written", () => {
+  const totals = {
+    counts: Float64Array.of(1),
+    workers: 1,
+    programs: 2,
+    silent: 3,
+    ended: [4, 5, 6],
+  };
+  const [frame] = new Frames("monitor").push(totalsFrame(1, totals));
+  assert.ok(frame);
+  assert.deepEqual(readTotals(frame.body).totals, totals);
+});
