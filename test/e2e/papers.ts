@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { openssl, selfSigned } from "./certificates.ts";
@@ -86,7 +86,7 @@ async function tryBlock(t: Trial, block: string, entry: Entry): Promise<void> {
   await furnish(t, entry.programs ?? {});
   await entry.before?.(t, port);
   const child = t.spawn("setsid", ["sh", "-c", translated(block, entry, port)], {
-    PATH: `${join(t.dir, "bin")}:/usr/bin:/bin:/usr/sbin:/sbin`,
+    PATH: `${join(t.dir, "bin")}:${dirname(DENO)}:/usr/bin:/bin:/usr/sbin:/sbin`,
     HOME: t.dir,
   });
   const ended = outcomeOf(child);
@@ -136,7 +136,6 @@ async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Pr
       fs.writeFileSync(join(bin, name), `#!/usr/bin/python3\n${text}\n`, { mode: 0o755 });
     }
   }
-  fs.symlinkSync(DENO, join(bin, "deno"));
   for (const [name, text] of Object.entries(programs)) script(name, text);
   const server = await selfSigned(t, "server");
   fs.renameSync(server.certificate, join(t.dir, "cert.pem"));
@@ -147,6 +146,7 @@ async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Pr
   await clientCertificate(t);
 }
 
+/** Not a link to it: what --allow-run=deno allows is what PATH leads to. */
 const DENO = join(ROOT, "node_modules/deno/deno");
 
 /** client.pem and client.key, for CN=visitor, by the authority of ca.pem. */
@@ -231,7 +231,38 @@ async function outcomeOf(child: ChildProcess): Promise<Ended> {
   return ended;
 }
 
+/** Forms for what only root can do. */
+export const ROOTS: readonly Form[] = isRoot ? BOTH : [];
+
+/** An empty folder for SSL_CHROOT. */
+export const JAIL = ["SSL_CHROOT=/var/empty", 'SSL_CHROOT="$PWD/jail"'] as const;
+export async function makeJail(t: Trial): Promise<void> {
+  await fs.promises.mkdir(join(t.dir, "jail"), { mode: 0o755 });
+}
+
+/** Waits until the trial's server has workers of these users and no others. */
+export async function hasWorkers(t: Trial, uids: readonly string[]): Promise<void> {
+  const found = await settled(() => workersOf(t), (now) => now.join() === uids.join());
+  assert.deepEqual(found, uids);
+}
+
+function workersOf(t: Trial): string[] {
+  return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).flatMap((pid) => {
+    try {
+      const status = fs.readFileSync(`/proc/${pid}/status`, "latin1");
+      const value = (name: string): string =>
+        new RegExp(`^${name}:\\s+([0-9]+)`, "m").exec(status)?.[1] ?? "";
+      const home = fs.readFileSync(`/proc/${value("PPid")}/environ`, "latin1");
+      const command = fs.readFileSync(`/proc/${pid}/cmdline`, "latin1");
+      const ours = command.includes("sslserver-worker") && home.includes(`HOME=${t.dir}\0`);
+      return ours ? [value("Uid")] : [];
+    } catch {
+      return []; // gone
+    }
+  });
+}
+
 /** Where the papers switch to a user, and who is no root can only be himself. */
 export const asUser = (
   text: string,
-): readonly [string, string] => [text, isRoot ? text : text.replaceAll("1000", "@UID")];
+): readonly [string, string] => [text, isRoot ? text : text.replaceAll(/1000|65534/g, "@UID")];

@@ -8,7 +8,16 @@ import { MANUAL } from "../../src/manual.ts";
 import { PAGES } from "../../src/option_table.ts";
 import { talk } from "./clients.ts";
 import { claim, formCommand, ROOT } from "./harness.ts";
-import { examples, said, saidToVisitor, tryBlocks } from "./papers.ts";
+import {
+  examples,
+  hasWorkers,
+  JAIL,
+  makeJail,
+  ROOTS,
+  said,
+  saidToVisitor,
+  tryBlocks,
+} from "./papers.ts";
 import { startTls } from "./starttls.ts";
 
 tryBlocks("sslserver.1", examples("sslserver.1"), [
@@ -37,6 +46,16 @@ tryBlocks("sslserver.1", examples("sslserver.1"), [
     serves: async (t, port) => {
       assert.equal(await saidToVisitor(t, port), "hello visitor\n");
       assert.equal((await talk(t, port)).text, "");
+    },
+  },
+  {
+    first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
+    forms: ROOTS,
+    before: makeJail,
+    replace: [["8443", "@PORT"], JAIL],
+    serves: async (t, port) => {
+      assert.equal(await said(t, port, "hello\n"), "hello\n");
+      await hasWorkers(t, ["65534"]);
     },
   },
 ]);

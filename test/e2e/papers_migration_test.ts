@@ -12,17 +12,19 @@ const RULES = [
   "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp\nenv CERT",
 ] as const;
 const ALL_OF_US = asUser("-u 1000 -g 1000");
+const WORKERS = asUser("SSL_UID=65534 SSL_GID=65534");
 
 tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
   {
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
-    replace: [RULES, ...FILES, ["995", "@PORT"], ALL_OF_US],
+    replace: [RULES, ...FILES, ["995", "@PORT"], ALL_OF_US, WORKERS],
     programs: { pop3d: WHO },
     serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1   NONE \n"),
   },
   {
-    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key MAXCONIP=5 \\",
-    replace: [RULES, ...FILES, ["995", "@PORT"], asUser("UID=1000 GID=1000 GIDLIST=1000")],
+    first:
+      "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key SSL_UID=65534 SSL_GID=65534 MAXCONIP=5 \\",
+    replace: [RULES, ...FILES, ["995", "@PORT"], WORKERS, asUser("UID=1000 GID=1000 GIDLIST=1000")],
     programs: { pop3d: WHO },
     serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1 5 127.0.0.1  \n"),
   },
