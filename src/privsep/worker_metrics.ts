@@ -25,6 +25,8 @@ export interface WorkerMetricsOptions {
   readonly again: boolean;
   /** For the one that answers. */
   readonly introduction: Introduction | undefined;
+  /** See `PUSH`. */
+  readonly push?: number;
 }
 
 export class WorkerMetrics {
@@ -52,7 +54,8 @@ export class WorkerMetrics {
     registry.told(
       "sslserver_worker_restarts_total",
       "Workers replaced, by what ended them: a signal, a breach of the protocol, or themselves.",
-      () => ENDS.map((end, i) => ({ labels: [["reason", end]], value: this.#totals.ended[i] ?? 0 })),
+      () =>
+        ENDS.map((end, i) => ({ labels: [["reason", end]], value: this.#totals.ended[i] ?? 0 })),
     );
     registry.told(
       "sslserver_workers_silent_total",
@@ -80,7 +83,7 @@ export class WorkerMetrics {
   /** READY has been sent. */
   begin(): void {
     this.#begun.resolve();
-    this.#timer = setInterval(() => this.#push(0), PUSH);
+    this.#timer = setInterval(() => this.#push(0), this.o.push ?? PUSH);
     this.#timer.unref();
   }
 

@@ -24,7 +24,7 @@ class Bench {
   port = 0;
   #onSent = (): void => {};
 
-  constructor({ workers = 3, again = false, answers = true } = {}) {
+  constructor({ workers = 3, again = false, answers = true, push = 60_000 } = {}) {
     const deps = {
       runtime: { name: "R", version: "1", tlsLibrary: "T" },
       options: { metrics: { host: "127.0.0.1", port: 0 }, pending: 333, concurrency: 40 },
@@ -49,6 +49,7 @@ class Bench {
       },
       workers,
       again,
+      push,
       introduction: answers ? { started: 1000, socket: true } : undefined,
     });
   }
@@ -88,12 +89,12 @@ class Bench {
     return this.sent.filter((one) => one.kind === kind) as Counting[];
   }
 
-  /** Waits until it has sent `count` SCRAPEs; the last. */
-  async asked(count: number): Promise<Counting> {
-    while (this.of(KIND.SCRAPE).length < count) {
+  /** Waits until it has sent `count` SCRAPEs, or others; the last. */
+  async asked(count: number, kind: number = KIND.SCRAPE): Promise<Counting> {
+    while (this.of(kind).length < count) {
       await new Promise<void>((resolve) => this.#onSent = resolve);
     }
-    return this.of(KIND.SCRAPE).at(-1) as Counting;
+    return this.of(kind).at(-1) as Counting;
   }
 
   tell(bytes: Uint8Array): boolean {
@@ -202,6 +203,22 @@ test("any worker tells what it has counted when the monitor asks", () => {
   assert.deepEqual(counts?.counts, bench.metrics.registry.counts());
   assert.deepEqual(bench.metrics.registry.kinds(), countKinds());
   assert.ok(!bench.tell(new Frame(KIND.RELOAD).done()));
+});
+
+test("a worker that serves tells what it has counted without being asked, until the end", async () => {
+  const bench = new Bench({ answers: false, push: 5 });
+  const alive = setInterval(() => {}, 1000); // its own timer keeps nobody alive
+  bench.worker.begin();
+  await bench.asked(2, KIND.COUNTS);
+  bench.metrics.watch();
+  const { id, counts } = await bench.asked(bench.sent.length + 1, KIND.COUNTS);
+  assert.equal(id, 0);
+  assert.deepEqual(counts, bench.metrics.registry.counts());
+  bench.worker.close();
+  const { length } = bench.sent;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  clearInterval(alive);
+  assert.equal(bench.sent.length, length);
 });
 
 test("the numbers of the one that answers have the order of all others", () => {

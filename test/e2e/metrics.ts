@@ -1,0 +1,66 @@
+/** What the claims about --metrics share: fetching, reading and comparing them. */
+
+import assert from "node:assert/strict";
+import { found, type Server, settled, type Trial } from "./harness.ts";
+
+/** Where a server with `--metrics` on port 0 answers. */
+export async function where(server: Server): Promise<string> {
+  const [line = ""] = await server.waitFor(/ metrics at /);
+  return line.replace(/^.* metrics at /, "");
+}
+
+export async function curl(t: Trial, ...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await t.run("curl", ["-sS", "--fail", ...args]);
+  assert.equal(status, 0, stderr);
+  return new TextDecoder().decode(stdout);
+}
+
+/** Every sample by its name and labels, without `sslserver_`. */
+export function samples(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(lines.map((line) => {
+    const at = line.lastIndexOf(" ");
+    return [line.slice(0, at).replace(/^sslserver_/, ""), Number(line.slice(at + 1))];
+  }));
+}
+
+/** The samples that say how often something happened, and of these those that are not 0. */
+export function counted(text: string): Record<string, number> {
+  const counts = [...samples(text)]
+    .filter(([name, value]) => /_total(\{|$)|_seconds_count$/.test(name) && value !== 0);
+  return Object.fromEntries(counts);
+}
+
+/** Fetches until the counts are those wanted: a server may be told of a program's end a little
+ *  after the client has seen it. */
+export async function assertCounts(
+  t: Trial,
+  url: string,
+  wanted: Record<string, number>,
+): Promise<string> {
+  const same = (text: string): boolean => {
+    try {
+      assert.deepEqual(counted(text), wanted);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const text = await settled(() => curl(t, url), same, 5000);
+  assert.deepEqual(counted(text), wanted);
+  return text;
+}
+
+/** Prometheus' own checker has nothing to say about it. */
+export async function assertWellFormed(t: Trial, text: string): Promise<void> {
+  const { status, stderr, stdout } = await t.run(promtool(), ["check", "metrics"], { input: text });
+  assert.deepEqual([status, stderr, stdout.length], [0, "", 0]);
+}
+
+function promtool(): string {
+  try {
+    return found("promtool");
+  } catch {
+    throw new Error("promtool is missing: install Debian's prometheus");
+  }
+}

@@ -1,0 +1,238 @@
+/** The metrics of a server with three workers are those of one server: exact wherever a connection
+ *  went, and no counter goes back when a worker dies. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { Raw, refused, talk } from "./clients.ts";
+import { ON_DENO, type Server, settled, type Trial, WITH_FFI, within } from "./harness.ts";
+import { assertCounts, assertWellFormed, curl, samples, where } from "./metrics.ts";
+import { asRoot, jailed, split, workersOf } from "./privsep.ts";
+
+const THREE = ["-HRl0", "--workers", "3"];
+
+/** Connections that speak no TLS and are turned away, until two workers have had some of them: the
+ *  system decides which one accepts. How many there were. */
+async function spread(server: Server): Promise<number> {
+  for (let count = 8; count <= 800; count += 8) {
+    await Promise.all(Array.from({ length: 8 }, () => refused(server.port, new Uint8Array(64))));
+    const lines = await server.waitFor(/ unable to accept TLS /, count);
+    const workers = new Set(lines.map((line) => / for pid: ([0-9]+) /.exec(line)?.[1]));
+    if (workers.size > 1) return count;
+  }
+  throw new Error("one worker had all connections");
+}
+
+/** The counters of a scrape: what must not go back. */
+function counters(text: string): [string, number][] {
+  return [...samples(text)].filter(([name]) => /_(total|count|sum|bucket)(\{|$)/.test(name));
+}
+
+function assertNotBack(before: string, after: string): void {
+  const now = new Map(counters(after));
+  const back = counters(before).filter(([name, value]) => (now.get(name) ?? 0) < value);
+  assert.deepEqual(back, []);
+}
+
+/** SIGKILL, and the wait for the successor. */
+async function replace(t: Trial, server: Server, url: string, pid: number): Promise<void> {
+  process.kill(pid, "SIGKILL");
+  await settled(() => server.workers(), (pids) => pids.length === 3 && !pids.includes(pid));
+  const running = async () => samples(await curl(t, url)).get("workers_running");
+  assert.equal(await settled(running, (count) => count === 3), 3);
+}
+
+split("connections count once, whichever of three workers they come to", async (t) => {
+  const server = await t.start({ options: [...THREE, "--metrics", ":0"] });
+  const url = await where(server);
+  const wrong = await spread(server);
+  const talks = Array.from({ length: 12 }, () => talk(t, server, "hello\n"));
+  for (const { text } of await Promise.all(talks)) assert.equal(text, "hello\n");
+  const text = await assertCounts(t, url, {
+    connections_accepted_total: wrong + 12,
+    'connections_total{outcome="ok"}': 12,
+    'connections_total{outcome="handshake_failed"}': wrong,
+    'handshakes_total{version="TLSv1.3",cipher="TLS_AES_256_GCM_SHA384"}': 12,
+    'handshake_failures_total{reason="not_tls"}': wrong,
+    'programs_total{result="ok"}': 12,
+    received_bytes_total: 12 * 6,
+    sent_bytes_total: 12 * 6,
+    admission_duration_seconds_count: wrong + 12,
+    handshake_duration_seconds_count: 12,
+    spawn_duration_seconds_count: 12,
+    connection_duration_seconds_count: wrong + 12,
+  });
+  const now = samples(text);
+  assert.equal(now.get("workers_running"), 3);
+  assert.equal(now.get('connection_duration_seconds_bucket{le="+Inf"}'), wrong + 12);
+  assert.ok(Math.abs((now.get("uptime_seconds") ?? 0) - 20) < 20);
+  await assertWellFormed(t, text);
+});
+
+split("states are those of all workers together", async (t) => {
+  const server = await t.start({ options: [...THREE, "--metrics", ":0", "-c", "9"] });
+  const url = await where(server);
+  const guests = await Promise.all(Array.from({ length: 20 }, () => Raw.connect(server.port)));
+  const open = (name: string) => async () => samples(await curl(t, url)).get(name);
+  assert.equal(await settled(open("connections_open"), (count) => count === 20), 20);
+  assert.equal(await open("connections_pending")(), 20);
+  for (const guest of guests) guest.destroy();
+  assert.equal(await settled(open("connections_open"), (count) => count === 0), 0);
+  const client = ["s_client", "-quiet", "-connect", `127.0.0.1:${server.port}`];
+  const talking = Array.from({ length: 4 }, () => t.spawn("openssl", client));
+  assert.equal(await settled(open("programs_running"), (count) => count === 4), 4);
+  assert.equal(await open("programs_limit")(), 9);
+  for (const guest of talking) guest.kill("SIGTERM");
+  assert.equal(await settled(open("programs_running"), (count) => count === 0), 0);
+});
+
+split(
+  "no counter goes back when a worker is killed, nor when the one that answers is",
+  async (t) => {
+    const server = await t.start({ options: [...THREE, "--metrics", ":0"] });
+    const url = await where(server);
+    let count = await spread(server);
+    let before = await settled(
+      () => curl(t, url),
+      (text) => samples(text).get("connections_accepted_total") === count,
+    );
+    let deaths = 0;
+    // The first that was started answers, and its successor has the largest number: both, then another.
+    for (const choose of [Math.min, Math.max, Math.min]) {
+      const workers = await workersOf(server, 3);
+      await replace(t, server, url, choose(...workers));
+      deaths++;
+      const after = await curl(t, url);
+      assertNotBack(before, after);
+      assert.equal(samples(after).get('worker_restarts_total{reason="signal"}'), deaths);
+      await assertWellFormed(t, after);
+      // The new one counts from there on.
+      for (let i = 0; i < 4; i++) await refused(server.port, new Uint8Array(64));
+      count += 4;
+      before = await settled(
+        () => curl(t, url),
+        (text) => samples(text).get('connections_total{outcome="handshake_failed"}') === count,
+      );
+      assert.equal(samples(before).get("connections_accepted_total"), count);
+      assert.equal(samples(before).get("connections_open"), 0);
+    }
+  },
+);
+
+split("a server whose only worker is killed counts on, on the same port", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "1", "--metrics", ":0"] });
+  const url = await where(server);
+  const started = samples(await curl(t, url)).get("process_start_time_seconds");
+  for (let i = 1; i < 4; i++) {
+    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+    const ended = async () => samples(await curl(t, url)).get('connections_total{outcome="ok"}');
+    assert.equal(await settled(ended, (count) => count === i), i);
+    const [worker = 0] = await workersOf(server);
+    process.kill(worker, "SIGKILL");
+    const text = await curl(t, url); // who comes before the successor waits for it
+    assert.equal(samples(text).get('connections_total{outcome="ok"}'), i);
+    assert.equal(samples(text).get('worker_restarts_total{reason="signal"}'), i);
+    assert.equal(samples(text).get("process_start_time_seconds"), started);
+    await settled(() => server.workers(), ([pid]) => pid !== undefined && pid !== worker);
+  }
+  assert.equal(server.lines(/ metrics at /).length, 1);
+});
+
+split("a worker that does not answer costs a second, and none of its counts", async (t) => {
+  const server = await t.start({ options: [...THREE, "--metrics", ":0"] });
+  const url = await where(server);
+  const count = await spread(server);
+  const failed = 'connections_total{outcome="handshake_failed"}';
+  const before = await settled(
+    () => curl(t, url),
+    (text) => samples(text).get(failed) === count,
+  );
+  const stopped = Math.max(...await workersOf(server, 3));
+  process.kill(stopped, "SIGSTOP");
+  try {
+    const text = await within(curl(t, url), 4000, "no answer without the worker");
+    assertNotBack(before, text);
+    assert.equal(samples(text).get("workers_silent_total"), 1);
+    assert.equal(samples(text).get("connections_accepted_total"), count);
+    await assertWellFormed(t, text);
+  } finally {
+    process.kill(stopped, "SIGCONT");
+  }
+  const after = await curl(t, url);
+  assert.equal(samples(after).get("workers_silent_total"), 1);
+  assertNotBack(before, after);
+});
+
+split("a server in one process knows of no workers", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "0", "--metrics", ":0"] });
+  const text = await curl(t, await where(server));
+  assert.deepEqual([...samples(text).keys()].filter((name) => name.includes("worker")), []);
+});
+
+const ON_PATHS = { forms: WITH_FFI.filter((form) => !ON_DENO.includes(form)) };
+
+asRoot(
+  "a jailed worker's unix socket is there again after it died, and gone at SIGTERM",
+  async (t) => {
+    const path = join(t.dir, "metrics");
+    const env = jailed(t);
+    const options = [...THREE, "-v", "--metrics", path];
+    const fetch = () => curl(t, "--unix-socket", path, "http://localhost/metrics");
+    const server = await t.start({ options, env });
+    await server.waitFor(/ metrics at /);
+    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+    const ended = async () => samples(await fetch()).get('connections_total{outcome="ok"}');
+    assert.equal(await settled(ended, (count) => count === 1), 1);
+
+    const before = await workersOf(server, 3);
+    for (const pid of before) process.kill(pid, "SIGKILL");
+    const replaced = (pids: number[]) => pids.length === 3 && !pids.some((p) => before.includes(p));
+    await settled(() => server.workers(), replaced);
+    const again = async (): Promise<string> => {
+      try {
+        return await fetch();
+      } catch {
+        return ""; // its file is that of the dead one until then
+      }
+    };
+    const text = await settled(again, (text) => samples(text).get("workers_running") === 3);
+    assert.equal(samples(text).get('worker_restarts_total{reason="signal"}'), 3);
+    assert.equal(samples(text).get('connections_total{outcome="ok"}'), 1);
+    assert.equal(fs.statSync(path).mode & 0o7777, 0o600);
+
+    const client = ["s_client", "-quiet", "-connect", `127.0.0.1:${server.port}`];
+    const talking = t.spawn("openssl", client);
+    let heard = "";
+    talking.stdout?.on("data", (bytes: Uint8Array) => heard += new TextDecoder().decode(bytes));
+    talking.stdin?.write("one\n");
+    await settled(() => heard, (text) => text === "one\n");
+    server.signal("SIGTERM");
+    assert.deepEqual(await server.exited, { status: 0, signal: null });
+    assert.ok(!fs.existsSync(path));
+    const next = await t.start({ options, env: { ...env, SSL_CHROOT: env["SSL_CHROOT"] ?? "" } });
+    await next.waitFor(/ metrics at /);
+    assert.equal(samples(await fetch()).get("connections_accepted_total"), 0);
+    talking.stdin?.write("two\n"); // the old worker still drains, and has left the new socket alone
+    assert.equal(await settled(() => heard, (text) => text === "one\ntwo\n"), "one\ntwo\n");
+    talking.stdin?.end();
+    talking.kill("SIGTERM");
+    assert.equal(samples(await fetch()).get("workers_running"), 3);
+    assert.deepEqual(server.lines(/ error: (?!worker )/), []);
+  },
+  ON_PATHS,
+);
+
+asRoot("a successor of a worker that cannot have the path serves without metrics", async (t) => {
+  const folder = join(t.dir, "folder");
+  fs.mkdirSync(folder);
+  const path = join(folder, "metrics");
+  const options = ["-HRl0", "--workers", "1", "--metrics", path];
+  const server = await t.start({ options, env: jailed(t) });
+  await server.waitFor(/ metrics at /);
+  const [worker = 0] = await workersOf(server);
+  fs.renameSync(folder, `${folder}.away`);
+  process.kill(worker, "SIGKILL");
+  await server.waitFor(/ error: unable to listen for --metrics on /);
+  assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+}, ON_PATHS);
