@@ -1,0 +1,712 @@
+/** What a worker may not do: each request out of its state, each field out of its bounds. Whoever breaks
+ *  the protocol ends, alone: the monitor lives, another worker and its programs notice nothing, no
+ *  program is started that should not be, and nothing is left behind. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { concat } from "../../src/codec/bytes.ts";
+import { encodeWorker, Frame, KIND, readText, type WireAsk } from "../../src/privsep/messages.ts";
+import {
+  type Came,
+  openFiles,
+  type Puppet,
+  serving,
+  settled,
+  type Stage,
+  zombies,
+} from "./puppet.ts";
+import { within } from "../runtime/tools.ts";
+
+const NOTHING: WireAsk = {
+  perAddress: 0,
+  rate: { count: 0, seconds: 0 },
+  network: { key: "", count: 0 },
+};
+const ADDRESS = "\0".repeat(10) + "\xff\xff\xc0\x00\x02\x01";
+
+function start(
+  id: number,
+  variables: Readonly<Record<string, string>> = {},
+  more: { delayed?: boolean; ruled?: boolean; ip?: string } = {},
+): Uint8Array {
+  const { delayed = false, ruled = false, ip = "192.0.2.1" } = more;
+  const frame = new Frame(KIND.START).id(id).u8(+delayed).u8(+ruled).text(ip).text("").text("");
+  frame.u32(Object.keys(variables).length);
+  for (const [name, value] of Object.entries(variables)) frame.text(name).text(value);
+  return frame.done();
+}
+
+const plain = (kind: number): Uint8Array => new Frame(kind).done();
+const cancel = (id: number): Uint8Array => encodeWorker({ kind: KIND.CANCEL, id });
+const kill = (id: number): Uint8Array => encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" });
+const release = (id: number): Uint8Array => encodeWorker({ kind: KIND.RELEASE, id });
+const take = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
+  encodeWorker({ kind: KIND.TAKE, id, address: ADDRESS, ask: { ...NOTHING, ...ask } });
+const check = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
+  encodeWorker({ kind: KIND.CHECK, id, ask: { ...NOTHING, ...ask } });
+const fatal = encodeWorker({ kind: KIND.FATAL, code: 111, message: "x", hint: "" });
+const resolved = encodeWorker({ kind: KIND.RESOLVED, ip: "192.0.2.1" });
+
+/** A program of `puppet`: its number there, and its ends. */
+async function startOne(puppet: Puppet, id: number): Promise<{ input: number; output: number }> {
+  puppet.say(start(id));
+  const body = await puppet.hear(KIND.STARTED);
+  body.u32("high");
+  assert.equal(body.u32("id"), id);
+  const [input, output] = puppet.fds(2) as [number, number];
+  return { input, output };
+}
+
+/** The neighbour's program still does what it should. */
+function echoes({ libc }: Stage, { input, output }: { input: number; output: number }): void {
+  libc.write(input, new TextEncoder().encode("still here\n"));
+  assert.notEqual(libc.poll(output, 1, 5000), 0);
+  assert.equal(new TextDecoder().decode(libc.read(output, 100)), "still here\n");
+}
+
+/** What `hostile` does must end it, and nobody else. */
+async function breach(
+  state: string,
+  prepare: (puppet: Puppet, stage: Stage) => void | Promise<void>,
+  hostile: (puppet: Puppet, stage: Stage) => void | Promise<void>,
+  says: RegExp,
+): Promise<void> {
+  const before = openFiles().length;
+  const made = await serving({ workers: 2 });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const program = await startOne(good, 1);
+  let puppet = bad;
+  if (state === "starting") {
+    bad.kill();
+    puppet = await made.next();
+    await puppet.hear(KIND.INIT);
+    made.lines.length = 0;
+  }
+  if (state === "draining") {
+    made.monitor.drain();
+    await puppet.hear(KIND.DRAIN);
+  }
+  await prepare(puppet, made);
+  const started = made.programs.length;
+  await hostile(puppet, made);
+  await within(puppet.ended, "end of the worker");
+  // A worker that is draining, or starts again, is no loss that the log must tell.
+  if (state === "serving") {
+    await settled("a line", () => made.lines.length > 0);
+    assert.match(made.lines.join("\n"), says);
+  }
+  assert.equal(made.programs.length, started, "a program was started");
+  assert.ok(!good.gone, "the neighbour was ended");
+  echoes(made, program);
+  assert.equal(made.monitor.places.running, 1);
+  made.libc.close(program.input);
+  made.libc.close(program.output);
+  await made.close();
+  await settled("descriptors given back", () => openFiles().length <= before);
+  assert.deepEqual(zombies(), []);
+}
+
+const nothing = (): void => {};
+const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
+  starting: {
+    START: start(1),
+    CANCEL: cancel(1),
+    KILL: kill(1),
+    TAKE: take(1),
+    CHECK: check(1),
+    RELEASE: release(1),
+    SETTLED: plain(KIND.SETTLED),
+    "SERVING without a socket": plain(KIND.SERVING),
+    RESOLVED: resolved,
+  },
+  serving: {
+    RESOLVED: resolved,
+    READY: plain(KIND.READY),
+    SERVING: plain(KIND.SERVING),
+    FATAL: fatal,
+    SETTLED: plain(KIND.SETTLED),
+  },
+  draining: {
+    RESOLVED: resolved,
+    READY: plain(KIND.READY),
+    SERVING: plain(KIND.SERVING),
+    FATAL: fatal,
+  },
+};
+
+for (const [state, requests] of Object.entries(OUT_OF_STATE)) {
+  for (const [name, frame] of Object.entries(requests)) {
+    test(`${name} while ${state} ends the worker`, () =>
+      breach(
+        state,
+        nothing,
+        (puppet) => puppet.say(frame),
+        /was ended: privsep: kind: no request/,
+      ));
+  }
+}
+
+for (
+  const [name, frame] of [
+    ["START", start(1)],
+    ["CANCEL", cancel(1)],
+    ["TAKE", take(1)],
+    ["CHECK", check(1)],
+    ["SETTLED", plain(KIND.SETTLED)],
+  ] as const
+) {
+  test(`${name} after SETTLED ends the worker`, () =>
+    breach(
+      "draining",
+      (puppet) => puppet.say(plain(KIND.SETTLED)),
+      (puppet) => puppet.say(frame),
+      /./,
+    ));
+}
+
+test("READY twice ends a worker that starts", () =>
+  breach("starting", nothing, (puppet) => puppet.say(plain(KIND.READY), plain(KIND.READY)), /./));
+
+const FRAMES: Record<string, Uint8Array> = {
+  "a frame of an unknown kind": plain(63),
+  "a frame of the monitor's": plain(KIND.STARTED),
+  "a frame of kind 0": plain(0),
+  "a frame without a kind": Uint8Array.of(0, 0, 0, 0, 0),
+  "a length of 4 GB": Uint8Array.of(0xff, 0xff, 0xff, 0xff, KIND.START),
+  "a START of a megabyte and a byte": Uint8Array.of(0, 0x10, 0, 1, KIND.START),
+  "a CANCEL of 5000 bytes": Uint8Array.of(0, 0, 0x13, 0x88, KIND.CANCEL),
+  "bytes after a request": new Frame(KIND.CANCEL).id(1).u8(0).done(),
+  "a request cut short": new Frame(KIND.CANCEL).u32(1).done(),
+  "the id 0": start(0),
+  "an id of 2^53": new Frame(KIND.CANCEL).u32(1 << 21).u32(0).done(),
+  "a flag of 2": new Frame(KIND.START).id(1).u8(2).u8(0).text("").text("").text("").u32(0).done(),
+  "a KILL with another signal": new Frame(KIND.KILL).id(1).u8(2).done(),
+  "a billion variables": new Frame(KIND.START).id(1).u8(0).u8(0).text("").text("").text("")
+    .u32(1e9).done(),
+  "a RELEASE of what was never taken": release(7),
+  "a CHECK of what was never taken": check(7),
+  "a rate of more than any parser lets through": take(1, { rate: { count: 10_001, seconds: 1 } }),
+  "a rate over more than a day": take(1, { rate: { count: 1, seconds: 86_401 } }),
+  "a rule's key of 257 bytes": take(1, { network: { key: "x".repeat(257), count: 1 } }),
+};
+for (const [name, frame] of Object.entries(FRAMES)) {
+  test(`${name} ends the worker`, () =>
+    breach("serving", nothing, (puppet) => puppet.say(frame), /was ended: privsep: /));
+}
+
+for (
+  const name of [
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "BASH_FUNC_ls%%",
+    "PYTHONPATH",
+    "PERL5OPT",
+    "NODE_OPTIONS",
+    "GCONV_PATH",
+    "KEYFILE",
+    "TICKETKEYFILE",
+    "SSL_CHROOT",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSL_UID",
+    "RELAYCLIENT",
+    "TCPREMOTEIPX",
+    "XTCPREMOTEIP",
+    "TCPREMOTEIP ",
+    "PROTO=x",
+    "SSL_CLIENT_=x",
+    "SSL_CLIENT_X\nLD_PRELOAD",
+    "SSL_CLIENT_\u00e9",
+    "SSL_CLIENT_X\0",
+    "PROXY_TLS_A\n",
+    "SSLCTLFD",
+    "SSLREADFD",
+    "SSLWRITEFD",
+    "",
+    "SSL_CLIENT_" + "X".repeat(300),
+  ]
+) {
+  test(`a variable named ${JSON.stringify(name.slice(0, 30))} ends the worker`, () =>
+    breach(
+      "serving",
+      nothing,
+      (puppet) => puppet.say(start(1, { TCPREMOTEIP: "192.0.2.1", [name]: "/tmp/x.so" })),
+      /was ended: privsep: variable/,
+    ));
+}
+
+test("a value with a NUL ends the worker", () =>
+  breach(
+    "serving",
+    nothing,
+    (puppet) => puppet.say(start(1, { TCPREMOTEINFO: "x\0LD_PRELOAD=/tmp/x.so" })),
+    /NUL/,
+  ));
+
+test("a value longer than Linux takes ends the worker", () =>
+  breach(
+    "serving",
+    nothing,
+    (puppet) => puppet.say(start(1, { TCPREMOTEINFO: "x".repeat(131_073) })),
+    /131073 bytes/,
+  ));
+
+test("the same variable twice ends the worker", () =>
+  breach("serving", nothing, (puppet) => {
+    const frame = new Frame(KIND.START).id(1).u8(0).u8(0).text("").text("").text("").u32(2);
+    puppet.say(frame.text("PROTO").text("TCP").text("PROTO").text("TLS").done());
+  }, /twice/));
+
+test("an id that does not grow ends the worker, for programs and for counted connections", async () => {
+  for (const again of [5, 4]) {
+    await breach(
+      "serving",
+      async (puppet, made) => {
+        const { input, output } = await startOne(puppet, 5);
+        puppet.say(kill(5));
+        await puppet.hear(KIND.EXITED);
+        for (const fd of [input, output]) made.libc.close(fd);
+      },
+      (puppet) => puppet.say(start(again)),
+      /privsep: id: /,
+    );
+    await breach(
+      "serving",
+      (puppet) => puppet.say(take(5), release(5)),
+      (puppet) => puppet.say(take(again)),
+      /privsep: hold: /,
+    );
+  }
+});
+
+test("a connection that is counted can be checked four times", () =>
+  breach(
+    "serving",
+    async (puppet) => {
+      puppet.say(take(1), ...Array(4).fill(check(1, { perAddress: 10 })));
+      for (let n = 0; n < 4; n++) await puppet.hear(KIND.VERDICT);
+    },
+    (puppet) => puppet.say(check(1, { perAddress: 10 })),
+    /privsep: hold: 1 again/,
+  ));
+
+test("closing the control socket, or one direction of it, ends the worker", async () => {
+  await breach("serving", nothing, (puppet) => puppet.stream.end(), /1?.*lost the client/);
+  await breach("serving", nothing, (puppet, { libc }) => {
+    puppet.stream.destroy();
+    libc.setNonBlocking(puppet.control, true);
+    puppet.close();
+  }, /lost the client/);
+});
+
+test("whoever closes only the socket for descriptors ends with the next program", async () => {
+  const made = await serving({ workers: 2 });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  bad.closePass();
+  bad.say(start(1));
+  await within(bad.ended, "end of the worker");
+  await settled("its place is free", () => made.monitor.places.running === 0);
+  const program = await startOne(good, 1);
+  echoes(made, program);
+  await made.close();
+  for (const fd of [program.input, program.output]) made.libc.close(fd);
+});
+
+test("KILL reaches the worker's own programs only", async () => {
+  const made = await serving({ workers: 2 });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const program = await startOne(good, 1);
+  const own = await startOne(bad, 2);
+  bad.say(kill(1), kill(3), kill(2 ** 40));
+  echoes(made, program);
+  bad.say(kill(2));
+  const body = await bad.hear(KIND.EXITED);
+  assert.deepEqual([body.u32("high"), body.u32("id"), body.u32("status")], [0, 2, 9]);
+  echoes(made, program);
+  await made.close();
+  for (const end of [program, own]) [end.input, end.output].forEach((fd) => made.libc.close(fd));
+});
+
+test("a program gets the base, what the connection is, and the monitor's own UCSPI-TLS numbers", async () => {
+  const made = await serving({
+    base: { PATH: "/usr/bin:/bin", HOME: "/nowhere" },
+    program: ["env", "-0"],
+  });
+  const [puppet] = made.puppets as [Puppet];
+  const before = openFiles().length;
+  puppet.say(start(1, { PROTO: "TLS", SSL_CLIENT_S_DN_Email_1: "a b\nc=d" }, { delayed: true }));
+  await puppet.hear(KIND.EXITED);
+  const fds = puppet.fds(5);
+  const text = new TextDecoder().decode(made.libc.readAll(fds[1] as number, 10_000));
+  assert.deepEqual(text.split("\0").filter((line) => line && !line.startsWith("_=")).sort(), [
+    "HOME=/nowhere",
+    "PATH=/usr/bin:/bin",
+    "PROTO=TLS",
+    "SSLCTLFD=3",
+    "SSLREADFD=4",
+    "SSLWRITEFD=5",
+    "SSL_CLIENT_S_DN_Email_1=a b\nc=d",
+  ]);
+  for (const fd of fds) made.libc.close(fd);
+  assert.equal(openFiles().length, before);
+  await made.close();
+});
+
+test("a program that cannot be started is refused, and its place is free", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "monitor-"));
+  const denied = join(folder, "denied");
+  writeFileSync(denied, "#!/bin/sh\n", { mode: 0o644 });
+  const garbage = join(folder, "garbage");
+  writeFileSync(garbage, "\x7fELF, but not really", { mode: 0o755 });
+  for (
+    const [program, why] of [
+      ["/nowhere/program", /no such file|ENOENT|not found/i],
+      [denied, /permission|EACCES|EPERM/i],
+      [garbage, /exec format|ENOEXEC/i],
+    ] as const
+  ) {
+    const made = await serving({ program: [program], argv: ["-c", "1"] });
+    const [puppet] = made.puppets as [Puppet];
+    const before = openFiles().length;
+    for (let id = 1; id <= 3; id++) {
+      puppet.say(start(id, {}, { delayed: id === 2 }));
+      const body = await puppet.hear(KIND.REFUSED);
+      body.take(8, "id");
+      assert.match(readText(body, "why", 4096), why);
+      assert.equal(made.monitor.places.running, 0);
+    }
+    await settled("descriptors given back", () => openFiles().length <= before);
+    assert.ok(!puppet.gone);
+    await made.close();
+  }
+  rmSync(folder, { recursive: true });
+  assert.deepEqual(zombies(), []);
+});
+
+test("an environment that is too large for the system costs one START, not the next", async () => {
+  const made = await serving({ argv: ["-c", "1"] });
+  const [puppet] = made.puppets as [Puppet];
+  // One string of more than MAX_ARG_STRLEN; all of them are less than the frame holds.
+  const name = "SSL_CLIENT_CERT";
+  puppet.say(start(1, { [name]: "x".repeat(131_072) }));
+  await puppet.hear(KIND.REFUSED);
+  const seven = Object.fromEntries(
+    Array.from({ length: 7 }, (_, i) => [`${name}_CHAIN_${i}`, "x".repeat(131_000)]),
+  );
+  puppet.say(start(2, seven));
+  await puppet.hear(KIND.STARTED);
+  for (const fd of puppet.fds(2)) made.libc.close(fd);
+  await puppet.hear(KIND.EXITED);
+  const program = await startOne(puppet, 3);
+  echoes(made, program);
+  await made.close();
+  for (const fd of [program.input, program.output]) made.libc.close(fd);
+});
+
+test("STARTED comes before EXITED, also of a program that ends at once", async () => {
+  const made = await serving({ program: ["true"], argv: ["-c", "3"] });
+  const [puppet] = made.puppets as [Puppet];
+  const before = openFiles().length;
+  for (let id = 1; id <= 50; id++) puppet.say(start(id));
+  const seen = new Set<number>();
+  for (let left = 100; left > 0; left--) {
+    await settled("a frame", () => puppet.came.some(({ kind }) => kind !== KIND.PLACES));
+    while (puppet.came[0]?.kind === KIND.PLACES) puppet.came.shift();
+    const { kind, body } = puppet.came.shift() as Came;
+    body.u32("high");
+    const id = body.u32("id");
+    assert.equal(kind, seen.has(id) ? KIND.EXITED : KIND.STARTED);
+    seen.add(id);
+    if (kind === KIND.STARTED) { for (const fd of puppet.fds(2)) made.libc.close(fd); }
+  }
+  assert.equal(made.monitor.places.running, 0);
+  assert.equal(openFiles().length, before);
+  assert.deepEqual(zombies(), []);
+  await made.close();
+});
+
+test("a START cancelled in the same breath starts nothing", async () => {
+  const made = await serving({ argv: ["-c", "1"] });
+  const [puppet] = made.puppets as [Puppet];
+  puppet.say(concat([start(1), cancel(1)]));
+  await puppet.hear(KIND.REFUSED);
+  const program = await startOne(puppet, 2);
+  puppet.say(start(3), start(4), cancel(3));
+  await puppet.hear(KIND.REFUSED);
+  assert.equal(made.programs.length, 1);
+  puppet.say(kill(2));
+  await puppet.hear(KIND.STARTED);
+  assert.equal(made.programs.length, 2);
+  for (const fd of [...puppet.fds(2), program.input, program.output]) made.libc.close(fd);
+  await made.close();
+});
+
+test("the starts of a worker that dies waiting start nothing, and -c stays exact", async () => {
+  const made = await serving({ workers: 2, argv: ["-c", "2"] });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const first = await startOne(good, 1);
+  const second = await startOne(bad, 1);
+  for (let id = 2; id <= 100; id++) bad.say(start(id));
+  await settled("they wait", () => made.monitor.places.waiting === 99);
+  good.say(start(2));
+  await settled("it waits", () => made.monitor.places.waiting === 100);
+  bad.kill();
+  await within(bad.ended, "end of the worker");
+  await settled("only the neighbour waits", () => made.monitor.places.waiting === 1);
+  assert.equal(made.monitor.places.running, 2);
+  // The dead worker's program sees the end of its input, as the kernel would have it.
+  for (const fd of [second.input, second.output]) made.libc.close(fd);
+  await good.hear(KIND.STARTED);
+  assert.equal(made.programs.length, 3);
+  assert.equal(made.monitor.places.running, 2);
+  echoes(made, first);
+  for (const fd of [...good.fds(2), first.input, first.output]) made.libc.close(fd);
+  await made.close();
+});
+
+test("a worker that dies between its place and its program starts nothing", async () => {
+  const made = await serving({ workers: 2, argv: ["-c", "1"] });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const first = await startOne(good, 1);
+  bad.say(start(1));
+  await settled("it waits", () => made.monitor.places.waiting === 1);
+  // Both in one turn: its place comes free when it has just broken the protocol.
+  bad.say(plain(63));
+  good.say(kill(1));
+  await within(bad.ended, "end of the worker");
+  await settled("the place is free", () => made.monitor.places.running === 0);
+  assert.equal(made.programs.length, 1);
+  await made.close();
+  for (const fd of [first.input, first.output]) made.libc.close(fd);
+});
+
+test("what a dead worker held is released: the next client of the address is let in", async () => {
+  const made = await serving({ workers: 2 });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const limits = { perAddress: 1, network: { key: "rule", count: 1 } };
+  const verdict = async (puppet: Puppet, frame: Uint8Array): Promise<number> => {
+    puppet.say(frame);
+    const body = await puppet.hear(KIND.VERDICT);
+    body.take(8, "id");
+    return body.u8("by");
+  };
+  assert.equal(await verdict(bad, take(1, limits)), 0);
+  assert.equal(await verdict(good, take(1, limits)), 1);
+  bad.kill();
+  await within(bad.ended, "end of the worker");
+  await settled("the log tells", () => made.lines.length > 0);
+  assert.equal(await verdict(good, take(2, limits)), 0);
+  await made.close();
+});
+
+test("starts beyond what may wait are refused, and the neighbour has its turn", async () => {
+  const made = await serving({ workers: 2, argv: ["-c", "1", "--pending", "100"] });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const held = await startOne(bad, 1);
+  const frames: Uint8Array[] = [];
+  for (let id = 2; id <= 100_000; id++) frames.push(start(id));
+  bad.say(concat(frames));
+  const refused = 99_999 - 1124;
+  let count = 0;
+  while (count < refused) {
+    await bad.hear(KIND.REFUSED);
+    count++;
+  }
+  assert.equal(made.monitor.places.waiting, 1124);
+  assert.equal(made.monitor.places.running, 1);
+  good.say(start(1));
+  await settled("it waits", () => made.monitor.places.waiting === 1125);
+  bad.kill();
+  await within(bad.ended, "end of the worker");
+  for (const fd of [held.input, held.output]) made.libc.close(fd);
+  await good.hear(KIND.STARTED);
+  assert.equal(made.programs.length, 2);
+  for (const fd of good.fds(2)) made.libc.close(fd);
+  await made.close();
+});
+
+test("starts that wait with large environments are refused beyond 64 MB", async () => {
+  const made = await serving({ argv: ["-c", "1"] });
+  const [puppet] = made.puppets as [Puppet];
+  const held = await startOne(puppet, 1);
+  const value = "x".repeat(120_000);
+  const eight = Object.fromEntries(
+    Array.from({ length: 8 }, (_, i) => [`SSL_CLIENT_CERT_CHAIN_${i}`, value]),
+  );
+  for (let id = 2; id <= 100; id++) puppet.say(start(id, eight));
+  await puppet.hear(KIND.REFUSED);
+  const waiting = made.monitor.places.waiting;
+  assert.ok(waiting > 50 && waiting < 80, `${waiting}`);
+  await made.close();
+  for (const fd of [held.input, held.output]) made.libc.close(fd);
+});
+
+test("a worker that reads nothing is ended before its answers fill the memory", async () => {
+  const made = await serving({ workers: 2, argv: ["-c", "1", "--pending", "1"] });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const program = await startOne(good, 1);
+  bad.stream.pause();
+  let id = 0;
+  while (!bad.gone) {
+    const frames: Uint8Array[] = [];
+    for (let n = 0; n < 5000; n++) frames.push(start(++id));
+    bad.say(concat(frames));
+    await new Promise((resolve) => setImmediate(resolve));
+    if (id > 5_000_000) break;
+  }
+  await settled("the log tells", () => made.lines.length > 0);
+  assert.match(made.lines.join("\n"), /was ended: it reads nothing/);
+  echoes(made, program);
+  await made.close();
+  for (const fd of [program.input, program.output]) made.libc.close(fd);
+});
+
+test("a worker that takes no descriptors gets no more programs, and takes none from the monitor", async () => {
+  const made = await serving({ workers: 2, program: ["true"] });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const before = openFiles().length;
+  for (let id = 1; id <= 1000; id++) bad.say(start(id));
+  await settled("it is full", () => openFiles().length > before && made.running.size === 0);
+  await settled("the programs end", () => made.monitor.places.running === 0);
+  assert.ok(made.programs.length < 300, `${made.programs.length} programs`);
+  assert.ok(openFiles().length <= before + 10, `${openFiles().length - before} descriptors`);
+  assert.equal(made.monitor.places.waiting, 0);
+  for (let id = 1; id <= 20; id++) {
+    const { input, output } = await startOne(good, id);
+    for (const fd of [input, output]) made.libc.close(fd);
+  }
+  assert.ok(!bad.gone);
+  // Once it takes them it gets the rest.
+  let taken = 0;
+  while (taken < 1000) {
+    await bad.hear(KIND.STARTED);
+    for (const fd of bad.fds(2)) made.libc.close(fd);
+    taken++;
+  }
+  await settled("all is given back", () => openFiles().length <= before);
+  assert.deepEqual(zombies(), []);
+  await made.close();
+});
+
+test("descriptors that a worker sends do not pile up in the monitor", async () => {
+  const made = await serving({ workers: 2 });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const program = await startOne(good, 1);
+  const before = openFiles().length;
+  const many = Array(250).fill(0);
+  let beside = 0;
+  let passed = 0;
+  for (let id = 1; id <= 200; id++) {
+    if (made.libc.sendDescriptors(bad.control, cancel(id), many) !== undefined) beside++;
+    if (made.libc.sendDescriptors(bad.pass, Uint8Array.of(1), many) !== undefined) passed++;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(beside > 50 && passed > 50, `${beside} ${passed}`);
+  // What was sent after them has been read, and so have they.
+  const own = await startOne(bad, 1);
+  assert.ok(openFiles().length <= before + 3, `${openFiles().length - before} more`);
+  echoes(made, program);
+  echoes(made, own);
+  await made.close();
+  for (const end of [program, own]) [end.input, end.output].forEach((fd) => made.libc.close(fd));
+});
+
+test("draining waits for the workers that are not settled, and for no others", async () => {
+  const made = await serving({ workers: 2 });
+  const [first, second] = made.puppets as [Puppet, Puppet];
+  let closed = false;
+  made.monitor.closed.then(() => closed = true);
+  made.monitor.drain();
+  await first.hear(KIND.DRAIN);
+  await second.hear(KIND.DRAIN);
+  first.say(plain(KIND.SETTLED));
+  const program = await startOne(second, 1);
+  assert.ok(!closed);
+  second.say(plain(KIND.SETTLED));
+  await within(made.monitor.closed, "end", 500);
+  // The programs live on.
+  echoes(made, program);
+  await made.close();
+  for (const fd of [program.input, program.output]) made.libc.close(fd);
+});
+
+test("a worker that never settles holds the monitor up for a second", async () => {
+  const made = await serving();
+  const begun = performance.now();
+  made.monitor.drain();
+  await within(made.monitor.closed, "end", 3000);
+  assert.ok(performance.now() - begun > 900);
+  await made.close();
+});
+
+test("the second SIGTERM ends programs, those of settled workers too, and waits for them", async () => {
+  const stubborn = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"];
+  const made = await serving({ workers: 2, program: stubborn });
+  const [first, second] = made.puppets as [Puppet, Puppet];
+  const ends = [await startOne(first, 1), await startOne(second, 1)];
+  for (const { output } of ends) {
+    assert.notEqual(made.libc.poll(output, 1, 5000), 0);
+    made.libc.read(output, 100);
+  }
+  made.monitor.drain();
+  first.say(plain(KIND.SETTLED));
+  await second.hear(KIND.DRAIN);
+  const begun = performance.now();
+  made.monitor.end(1500);
+  await within(made.monitor.closed, "end", 5000);
+  assert.ok(performance.now() - begun > 1400, "it did not wait for them");
+  assert.equal(made.running.size, 0);
+  // SIGTERM reached both workers (these have no connections to end first).
+  await within(Promise.all([first.ended, second.ended]), "end of the workers");
+  await made.close();
+  for (const { input, output } of ends) [input, output].forEach((fd) => made.libc.close(fd));
+});
+
+test("a worker that is replaced is told of the places as they are when it serves", async () => {
+  const made = await serving({ argv: ["-c", "1"] });
+  const [first] = made.puppets as [Puppet];
+  const { input, output } = await startOne(first, 1);
+  first.kill();
+  const second = await made.next();
+  await second.hear(KIND.INIT);
+  second.dropDescriptors();
+  second.say(plain(KIND.READY));
+  const full = await second.hear(KIND.PLACES);
+  assert.deepEqual([full.u32("running"), full.u8("full")], [1, 1]);
+  for (const fd of second.fds(1)) made.libc.close(fd);
+  for (const fd of [input, output]) made.libc.close(fd);
+  await settled("the place is free", () => made.monitor.places.running === 0);
+  second.say(plain(KIND.SERVING));
+  const free = await second.hear(KIND.PLACES);
+  assert.deepEqual([free.u32("running"), free.u8("full")], [0, 0]);
+  await made.close();
+});
+
+test("connections come and go and leave nothing behind", { timeout: 300_000 }, async () => {
+  const runs = Number(process.env["FUZZ_RUNS"] ?? 2000);
+  const made = await serving({ fake: true });
+  const [puppet] = made.puppets as [Puppet];
+  const before = openFiles().length;
+  for (let id = 1; id <= runs; id++) {
+    puppet.say(
+      concat([take(id, { perAddress: 5, rate: { count: 10_000, seconds: 1 } }), start(id)]),
+    );
+    await puppet.hear(KIND.STARTED);
+    for (const fd of puppet.fds(2)) made.libc.close(fd);
+    puppet.say(concat([kill(id), release(id)]));
+    await puppet.hear(KIND.EXITED);
+    if (id % 1000 === 0) made.programs.length = 0;
+  }
+  assert.equal(made.running.size, 0);
+  assert.equal(made.monitor.places.running, 0);
+  assert.equal(openFiles().length, before);
+  await made.close();
+});

@@ -1,0 +1,302 @@
+/** A real monitor whose workers are puppets: the process is real (sleep), but its ends of the sockets are
+ *  in the hands of the test, which says what a hostile worker would. When the process has ended the ends
+ *  are closed, as the kernel would do it. With `fake` there are no processes at all, for a test that
+ *  would take a million of them. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { Frame, Frames, KIND } from "../../src/privsep/messages.ts";
+import { Monitor, type MonitorOptions } from "../../src/privsep/monitor.ts";
+import { localFiles } from "../../src/files.ts";
+import { Log } from "../../src/log.ts";
+import { parseOptions } from "../../src/options.ts";
+import { workerIdentity } from "../../src/privsep/identity.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";
+import { Reader } from "../../src/codec/bytes.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { within } from "../runtime/tools.ts";
+
+export interface Came {
+  readonly kind: number;
+  readonly body: Reader;
+}
+
+/** The hands of one worker. */
+export class Puppet {
+  /** Frames that have come and that nobody has asked for. */
+  readonly came: Came[] = [];
+  /** Its process has ended. */
+  readonly ended: Promise<void>;
+  gone = false;
+  #open = true;
+  #passes = true;
+  #asked: (() => void)[] = [];
+  readonly #frames = new Frames("monitor");
+
+  constructor(
+    readonly libc: Libc,
+    readonly launched: Launched,
+    readonly stream: Stream,
+    /** A copy of the descriptor under `stream`. */
+    readonly control: number,
+    readonly pass: number,
+  ) {
+    stream.onData = (chunk) => {
+      for (const { kind, body } of this.#frames.push(chunk)) {
+        this.came.push({ kind, body: new Reader(body.bytes.slice(), "puppet") });
+      }
+      this.#look();
+    };
+    this.ended = launched.exited.then(() => {
+      this.gone = true;
+      this.close();
+      this.#look();
+    });
+    stream.resume();
+  }
+
+  #look(): void {
+    for (const look of this.#asked.splice(0)) look();
+  }
+
+  get pid(): number {
+    return this.launched.pid;
+  }
+
+  say(...frames: Uint8Array[]): void {
+    for (const frame of frames) this.stream.write(frame);
+  }
+
+  /** The next frame of this kind; others before it are dropped. */
+  async hear(kind: number): Promise<Reader> {
+    for (;;) {
+      const next = this.came.shift();
+      if (next?.kind === kind) return next.body;
+      if (next) continue;
+      assert.ok(!this.gone, `the worker ended before a frame of kind ${kind}`);
+      await within(new Promise<void>((look) => this.#asked.push(look)), `frame of kind ${kind}`);
+    }
+  }
+
+  /** Descriptors that came beside frames so far. */
+  fds(count: number): number[] {
+    const got = this.libc.receiveDescriptors(this.pass, 1, count);
+    assert.equal(got?.fds.length, count);
+    return got?.fds ?? [];
+  }
+
+  /** Up to the state "serving". */
+  async serve(): Promise<void> {
+    await this.hear(KIND.INIT);
+    this.dropDescriptors();
+    this.say(new Frame(KIND.READY).done());
+    await this.hear(KIND.LISTEN);
+    for (const fd of this.fds(1)) this.libc.close(fd);
+    this.say(new Frame(KIND.SERVING).done());
+    await this.hear(KIND.PLACES);
+  }
+
+  dropDescriptors(): void {
+    for (;;) {
+      const got = this.libc.receiveDescriptors(this.pass, 1, 253);
+      if (!got || got.fds.length === 0) return;
+      for (const fd of got.fds) this.libc.close(fd);
+    }
+  }
+
+  kill(): void {
+    this.launched.kill("SIGKILL");
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.stream.destroy();
+    this.libc.close(this.control);
+    if (this.#passes) this.libc.close(this.pass);
+  }
+
+  /** The worker closes its socket for descriptors. */
+  closePass(): void {
+    this.#passes = false;
+    this.libc.close(this.pass);
+  }
+}
+
+export interface Stage {
+  readonly runtime: Runtime;
+  readonly libc: Libc;
+  readonly monitor: Monitor;
+  /** What the monitor has logged. */
+  readonly lines: string[];
+  /** Everything it has started that is no worker: its commands and environments. */
+  readonly programs: LaunchOptions[];
+  /** Of those, the running ones. */
+  readonly running: Set<Launched>;
+  /** The next worker that the monitor starts, or has started. */
+  next(): Promise<Puppet>;
+  /** Ends everything, and says what is left. */
+  close(): Promise<void>;
+}
+
+export interface StageOptions {
+  argv?: readonly string[];
+  program?: readonly string[];
+  workers?: number;
+  env?: Record<string, string>;
+  base?: Record<string, string>;
+  fake?: boolean;
+}
+
+/** What looks like a process and ends when it is killed. */
+function fakeProcess(): Launched {
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  let over = false;
+  return {
+    pid: 1,
+    exited: promise,
+    kill(signal) {
+      if (over) return false;
+      over = true;
+      resolve(signal === "SIGKILL" ? 9 : 15);
+      return true;
+    },
+  };
+}
+
+/** A monitor with its workers serving; the first are in `puppets`. */
+export async function stage(
+  { argv = [], program = ["cat"], workers = 1, env = {}, base, fake = false }: StageOptions = {},
+): Promise<Stage & { puppets: Puppet[]; started: Promise<void> }> {
+  const runtime = await thisRuntime();
+  const libc = runtime.libc as Libc;
+  const words = ["-q", ...argv, "127.0.0.1", "0", ...program];
+  const request = parseOptions(words, env);
+  assert.ok("serve" in request);
+  const options = { ...request.serve, verbosity: 1 as const };
+  const lines: string[] = [];
+  const programs: LaunchOptions[] = [];
+  const running = new Set<Launched>();
+  const puppets: Puppet[] = [];
+  const waiting: Puppet[] = [];
+  const asked: ((puppet: Puppet) => void)[] = [];
+  const workerProcesses = new Set<Launched>();
+  const play: Runtime = Object.create(runtime, {
+    launch: {
+      value(wanted: LaunchOptions): Launched {
+        const { command, descriptors } = wanted;
+        if (!command.includes("sslserver-worker")) {
+          programs.push(wanted);
+          const launched = fake ? fakeProcess() : runtime.launch(wanted);
+          running.add(launched);
+          launched.exited.then(() => running.delete(launched));
+          return launched;
+        }
+        const sleep = { command: ["/bin/sleep", "100"], env: {} };
+        const launched = fake
+          ? fakeProcess()
+          : runtime.launch({ ...sleep, descriptors: Array(3).fill(descriptors[0]) });
+        workerProcesses.add(launched);
+        launched.exited.then(() => workerProcesses.delete(launched));
+        const copy = (n: number): number => libc.dup(descriptors[n] as number);
+        const [adopted, control, pass] = [copy(3), copy(3), copy(4)];
+        runtime.adoptSocket(adopted).then((stream) => {
+          const puppet = new Puppet(libc, launched, stream, control, pass);
+          const give = asked.shift();
+          if (give) give(puppet);
+          else waiting.push(puppet);
+        });
+        return launched;
+      },
+    },
+  });
+  const monitorOptions: MonitorOptions = {
+    options,
+    argv: words,
+    env,
+    base: base ?? { PATH: "/usr/bin:/bin" },
+    runtime: play,
+    libc,
+    log: new Log({
+      verbosity: 1,
+      form: "text",
+      name: "test",
+      write: (text) => void lines.push(...text.trimEnd().split("\n")),
+    }),
+    self: { command: ["/nowhere"], env: {} },
+    workers,
+    identity: workerIdentity(options, env, localFiles),
+    init: { resolve: false },
+    listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 }).fd,
+  };
+  const monitor = new Monitor(monitorOptions);
+  const next = (): Promise<Puppet> => {
+    const puppet = waiting.shift();
+    return puppet
+      ? Promise.resolve(puppet)
+      : within(new Promise<Puppet>((give) => asked.push(give)), "worker");
+  };
+  const started = monitor.start();
+  started.catch(() => {});
+  for (let i = 0; i < workers; i++) puppets.push(await next());
+  return {
+    runtime,
+    libc,
+    monitor,
+    lines,
+    programs,
+    running,
+    puppets,
+    started,
+    next,
+    async close() {
+      monitor.abandon();
+      for (const launched of workerProcesses) launched.kill("SIGKILL");
+      await Promise.all([...workerProcesses].map(({ exited }) => exited));
+      for (const launched of running) launched.kill("SIGKILL");
+      await within(Promise.all([...running].map(({ exited }) => exited)), "end of the programs");
+    },
+  };
+}
+
+/** The same, with all workers serving. */
+export async function serving(options: StageOptions = {}): ReturnType<typeof stage> {
+  const made = await stage(options);
+  for (const puppet of made.puppets) await puppet.serve();
+  await within(made.started, "start");
+  return made;
+}
+
+/** Descriptors of this process. */
+export function openFiles(): string[] {
+  return fs.readdirSync("/proc/self/fd").flatMap((name) => {
+    try {
+      return [fs.readlinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      return []; // that of the listing itself
+    }
+  });
+}
+
+/** Children of this process that nobody has reaped. */
+export function zombies(): number[] {
+  return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    try {
+      const stat = fs.readFileSync(`/proc/${name}/stat`, "latin1");
+      const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return state === "Z" && Number(parent) === process.pid ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Waits until `look` is content. What it looks at has no event. */
+export async function settled(what: string, look: () => boolean): Promise<void> {
+  const until = performance.now() + 20_000;
+  while (!look()) {
+    if (performance.now() > until) throw new Error(`${what}: not within 20 s`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
