@@ -37,7 +37,7 @@ export function means(
   if (workers === 0) return undefined;
   const { libc, name } = runtime;
   const identity = workerIdentity(options, env, localFiles);
-  const self = libc && runtime.selfCommand(main, Object.keys(identity).length > 0);
+  const self = libc && runtime.selfCommand(main);
   if (libc && self) return { libc, self, identity, workers: workers ?? 1 };
   if (workers === undefined) return undefined;
   throw new Unsupported(
@@ -80,6 +80,7 @@ export async function supervise(
       ...(keyPair ? { keyPair } : {}),
       resolve: literal === undefined,
     },
+    inherited: inherited !== undefined,
     listen(ip) {
       const address: ListenAddress = {
         ...(literal ?? { ip: ip as string, dualStack: false }),

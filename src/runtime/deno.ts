@@ -12,6 +12,7 @@
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
 import { readdirSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import type { Libc } from "./libc.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc } from "./libc_deno.ts";
@@ -53,33 +54,25 @@ export function denoRuntime(): Runtime {
   };
 }
 
-/** Variables that tell Deno where its cache is. */
-const CACHE = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"];
-
 /** What a worker may: it runs no program and reads no environment, but cannot do without libc. */
-function selfCommand(main: string, apart: boolean): SelfCommand | undefined {
+function selfCommand(main: string): SelfCommand | undefined {
+  if (!isAbsolute(main)) return undefined; // from a registry: it would have to be fetched again
   const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
     Deno.permissions.querySync(descriptor).state === "granted";
   try {
     const deno = Deno.execPath();
     if (!granted({ name: "ffi" }) || !granted({ name: "run", command: deno })) return undefined;
-    const env = apart ? NO_CACHE : cacheVariables();
     const command = Deno.build.standalone ? [deno] : [deno, "run", ...WORKER_PERMISSIONS, main];
-    return { command, env };
+    return { command, env: NO_CACHE };
   } catch {
     return undefined; // no leave to ask
   }
 }
 
-function cacheVariables(): Record<string, string> {
-  return Object.fromEntries(CACHE.flatMap((name) => {
-    const value = Deno.env.get(name);
-    return value === undefined ? [] : [[name, value]];
-  }));
-}
-
-/** Deno keeps its cache open for writing, code among it that the next start would run. A folder that
- *  cannot be made is none; the start takes 0.2 s longer. */
+/** A folder that cannot be made is no cache; the start takes 0.2 s longer. Deno keeps its cache open for
+ *  writing, code among it that the next start would run. And what it has translated at start it need not
+ *  translate again for the line numbers of an error: that would want a look at /proc/self/maps, and Deno
+ *  panics where a jail or the sandbox forbids it. */
 const NO_CACHE = { DENO_DIR: "/dev/null/none" };
 
 const WORKER_PERMISSIONS = [

@@ -134,7 +134,10 @@ export interface Listener {
   /** Connections wait in the kernel's queue until `resume()`; none is refused or dropped. */
   pause(): void;
   resume(): void;
-  /** Frees the port at once; accepted connections stay. */
+  /** Somebody stands in that queue whom the next turns of the event loop will accept. False where
+   *  that cannot be known. */
+  readonly crowded: boolean;
+  /** Frees the port at once; accepted connections stay, those in the queue are reset. */
   close(): void;
 }
 
@@ -247,9 +250,8 @@ export interface Runtime {
   adoptSocket(fd: number): Promise<Stream>;
 
   /** Undefined: this process may not start itself again (Deno's permissions), or runs as a library.
-   *  `main` is the module that a runtime without a compiled file must be given. `apart`: the process
-   *  will have less rights than this one, and must share no writable file with it. */
-  selfCommand(main: string, apart: boolean): SelfCommand | undefined;
+   *  `main` is the module that a runtime without a compiled file must be given. */
+  selfCommand(main: string): SelfCommand | undefined;
 
   /** Calls `handler` for each signal instead of its default. */
   onSignal(name: SignalName, handler: () => void): void;
