@@ -46,8 +46,8 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
 
 /** Programs of one worker: more than it can have descriptors. */
 const MAX_PROGRAMS = 1 << 20;
-/** Starts that may wait, beyond as many as connections may be pending (--pending), and characters of all
- *  their variables: what is more is refused, or one worker could fill our memory with them. */
+/** Starts that may wait, beyond as many as -c and --pending allow connections, and characters of all their
+ *  variables: what is more is refused, or one worker could fill our memory with them. */
 const MORE_WAITING = 1024;
 const MAX_WAITING_SIZE = 64 << 20;
 /** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */
@@ -200,12 +200,13 @@ export class Monitor {
 
   async #startWorker(slot: number, again: boolean): Promise<void> {
     const { runtime, libc, self, argv, env, identity, workers, init } = this.o;
+    let worker: Worker | undefined;
     try {
-      const worker = await Worker.start(slot, runtime, libc, self);
+      const made = worker = await Worker.start(slot, runtime, libc, self);
       if (this.#draining) return worker.kill();
       this.#workers.set(slot, worker);
-      worker.onMessage = (message) => this.#receive(worker, message);
-      worker.onGone = (why) => this.#gone(worker, why);
+      worker.onMessage = (message) => this.#receive(made, message);
+      worker.onGone = (why) => this.#gone(made, why);
       worker.channel.begin();
       this.#metrics?.introduce(worker);
       this.#sendFiles([worker], this.#files.all());
@@ -222,7 +223,10 @@ export class Monitor {
       const text = new TextEncoder().encode(JSON.stringify(told));
       worker.channel.send(new Frame(KIND.INIT).bytes(text).done());
     } catch (error) {
-      this.#failed(slot, new FatalError(`unable to start a worker: ${reason(error)}`));
+      const fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
+      if (!worker) return this.#failed(slot, fatal);
+      worker.fatal = fatal;
+      worker.kill(); // and then it is gone
     }
   }
 
@@ -361,6 +365,7 @@ export class Monitor {
   ): Promise<void> {
     const { id, delayed } = request;
     const { channel } = worker;
+    const { concurrency, pending } = this.o.options;
     const size = sizeOf(request.variables);
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
@@ -368,7 +373,7 @@ export class Monitor {
     let giveBack = (): void => {};
     try {
       if (
-        worker.waiting.size > this.o.options.pending + MORE_WAITING ||
+        worker.waiting.size > concurrency + pending + MORE_WAITING ||
         worker.waitingSize > MAX_WAITING_SIZE
       ) throw new Error("unable to start a program: too many connections wait for one");
       const env = programEnvironment(
