@@ -29,8 +29,8 @@ const STARTS = 10;
 /** The load beside connections that are held. */
 const BESIDE = { total: 1000, atOnce: 64, seconds: 3 };
 
-/** Connections for which the descriptor limit does: no server keeps more than six for each. */
-const AFFORDABLE = Math.floor((descriptorLimit() - 200) / 6);
+/** Connections for which the descriptor limit does: no process keeps more than four for each. */
+const AFFORDABLE = Math.floor((descriptorLimit() - 500) / 4);
 /** How many connections are open when memory is looked at. */
 const IDLE_STEPS = [100, 1000, Math.min(5000, AFFORDABLE)];
 
@@ -173,12 +173,12 @@ export function idle(most = Infinity): Measurement {
           if (count > 0) {
             figures[`PSS KB per connection, ${count} to ${step}`] = (now - kb) / (step - count);
           }
+          figures[`server PSS with ${step}, MB`] = now / 1000;
           [count, kb] = [step, now];
           const processes = server.processes(CAT);
           const kept = descriptors(first).map((each, i) => each - (open[i] ?? 0));
           const added = sum(descriptors(processes)) - sum(open);
           last = {
-            [`server PSS with ${step}, MB`]: now / 1000,
             "descriptors per connection, all processes": added / step,
             "descriptors per connection, the fullest process": Math.max(...kept) / step,
             "processes per connection": (processes.length - first.length) / step,

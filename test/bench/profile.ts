@@ -210,7 +210,8 @@ const samples: View = async (tools, server) => {
   const report = (sort: string, least: number): string => {
     const args = ["report", "-i", file, "--stdio", "-q", "--sort", sort, "--percent-limit"];
     const { stdout } = spawnSync("perf", [...args, String(least)], { encoding: "utf8" });
-    return stdout.split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
+    return stdout.split("\n").map((line) => line.replace(/[\s-]+$/, "").trim()).filter(Boolean)
+      .join("\n");
   };
   const blocks = [report("dso", 1), report("comm,dso,symbol", 0.7)];
   return `## Samples, share of the server's CPU\n\n${
