@@ -64,6 +64,17 @@ export function addCounts(
   }
 }
 
+/** Raises what must not fall to what it has been, and remembers it there. */
+export function keepUp(
+  sums: Float64Array,
+  shown: Float64Array,
+  kinds: readonly CountKind[],
+): void {
+  for (const [i, kind] of kinds.entries()) {
+    if (kind !== "state") sums[i] = shown[i] = Math.max(sums[i] as number, shown[i] as number);
+  }
+}
+
 export function totalsFrame(id: number, totals: Totals): Uint8Array<ArrayBuffer> {
   const { counts, workers, programs, silent, ended } = totals;
   return new Frame(KIND.TOTALS).id(id).numbers(counts)

@@ -6,7 +6,15 @@
 
 import { DecodeError } from "../codec/bytes.ts";
 import type { CountKind } from "../metrics/registry.ts";
-import { addCounts, checkCounts, type End, ENDS, type Totals, totalsFrame } from "./counts.ts";
+import {
+  addCounts,
+  checkCounts,
+  type End,
+  ENDS,
+  keepUp,
+  type Totals,
+  totalsFrame,
+} from "./counts.ts";
 import { Frame, KIND } from "./messages.ts";
 
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
@@ -43,6 +51,8 @@ export class Gathering<W extends Counting> {
   readonly #last = new Map<W, Float64Array>();
   /** Of all that have ended. */
   readonly #kept: Float64Array;
+  /** What a scraper has seen last. */
+  readonly #shown: Float64Array;
   readonly #ended = new Map<End, number>(ENDS.map((end) => [end, 0]));
   #silent = 0;
   #rounds = 0;
@@ -50,6 +60,7 @@ export class Gathering<W extends Counting> {
 
   constructor(readonly o: GatheringOptions<W>) {
     this.#kept = new Float64Array(o.kinds.length);
+    this.#shown = new Float64Array(o.kinds.length);
   }
 
   /** COUNTS; too late for its round is early for the next. Throws `DecodeError`. */
@@ -111,6 +122,8 @@ export class Gathering<W extends Counting> {
     for (const [worker, last] of this.#last) {
       addCounts(counts, last, this.o.kinds, !missing.has(worker));
     }
+    // Fractions added in another order can come to a bit less: to a scraper that is a restart.
+    keepUp(counts, this.#shown, this.o.kinds);
     return {
       counts,
       workers: [...this.o.serving()].length,

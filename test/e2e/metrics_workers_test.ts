@@ -93,10 +93,13 @@ split(
     const server = await t.start({ options: [...THREE, "--metrics", ":0"] });
     const url = await where(server);
     let count = await spread(server);
-    let before = await settled(
-      () => curl(t, url),
-      (text) => samples(text).get("connections_accepted_total") === count,
-    );
+    const failed = 'connections_total{outcome="handshake_failed"}';
+    const all = () =>
+      settled(() => curl(t, url), (text) => {
+        const now = samples(text);
+        return now.get(failed) === count && now.get("connections_open") === 0;
+      });
+    let before = await all();
     let deaths = 0;
     // The first that was started answers, and its successor has the largest number: both, then another.
     for (const choose of [Math.min, Math.max, Math.min]) {
@@ -110,12 +113,10 @@ split(
       // The new one counts from there on.
       for (let i = 0; i < 4; i++) await refused(server.port, new Uint8Array(64));
       count += 4;
-      before = await settled(
-        () => curl(t, url),
-        (text) => samples(text).get('connections_total{outcome="handshake_failed"}') === count,
-      );
-      assert.equal(samples(before).get("connections_accepted_total"), count);
-      assert.equal(samples(before).get("connections_open"), 0);
+      before = await all();
+      const now = samples(before);
+      const seen = ["connections_accepted_total", failed, "connections_open"];
+      assert.deepEqual(seen.map((name) => now.get(name)), [count, count, 0]);
     }
   },
 );

@@ -134,6 +134,23 @@ test("when the one that asked ends, its successor may ask", () => {
   assert.deepEqual(next.sums, [11, 0.75, 20]);
 });
 
+test("fractions that come to less in another order are shown as before", () => {
+  const { gathering: g, serving, workers: [a, b, c] } = gathering(3);
+  serving.clear();
+  const scrape = (asker: Fake, id: number, own: number): number => {
+    g.scrape(asker, id, counts(0, own, 0));
+    return asker.sums[1] ?? 0;
+  };
+  g.take(b, 0, counts(0, 0.1, 0));
+  g.take(c, 0, counts(0, 0.2, 0));
+  assert.equal(scrape(a, 1, 0.3), 0.1 + 0.2 + 0.3);
+  for (const worker of [c, a, b]) g.gone(worker, "signal");
+  assert.ok(0.2 + 0.3 + 0.1 < 0.1 + 0.2 + 0.3);
+  const next = new Fake();
+  assert.equal(scrape(next, 1, 0), 0.1 + 0.2 + 0.3);
+  assert.equal(scrape(next, 2, 1), 0.2 + 0.3 + 0.1 + 1);
+});
+
 test("nobody is answered after the end", () => {
   const { gathering: g, workers: [a, b] } = gathering(2);
   g.scrape(a, 1, counts(1, 0.5, 2));
