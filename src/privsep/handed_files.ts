@@ -64,6 +64,13 @@ export class FileWatch {
     }
   }
 
+  /** The rules files as they are now, for whoever keeps a copy here. */
+  *rules(): Iterable<Opened> {
+    for (const { path, kind } of this.wanted) {
+      if (kind === "rules") yield this.#open(path, kind);
+    }
+  }
+
   /** Folders before what is in them. */
   *#paths(): Iterable<Wanted> {
     for (const wanted of this.wanted) {
@@ -133,6 +140,14 @@ export class HandedFiles implements Files {
     }
     this.#held.set(path, fd === undefined ? file : this.#readIn(file, fd));
     if (this.#rules.has(path)) this.#handNone(path);
+  }
+
+  /** Closes the rules files. */
+  close(): void {
+    for (const rules of this.#rules.values()) {
+      rules.hand(undefined);
+      rules.open();
+    }
   }
 
   stamp(path: string): string | undefined {

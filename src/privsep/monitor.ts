@@ -3,11 +3,9 @@
  *  is the table `PERMITTED`; anything else ends the worker (OpenSSH's monitor is the model). */
 
 import { Limits } from "../admit/limits.ts";
-import { RuleBook } from "../admit/rulebook.ts";
 import { DecodeError } from "../codec/bytes.ts";
 import { parseIp } from "../codec/ip.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
-import { localFiles } from "../files.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Places } from "../places.ts";
@@ -22,7 +20,7 @@ import type { Identity } from "./identity.ts";
 import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
 import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
 import { MonitorMetrics } from "./monitor_metrics.ts";
-import { programRules } from "./program_rules.ts";
+import { RulesHistory } from "./rules_history.ts";
 import { userCommand } from "./program_user.ts";
 import { Worker, type WorkerState } from "./worker_handle.ts";
 
@@ -74,13 +72,15 @@ export interface MonitorOptions {
   init: Pick<Init, "password" | "keyPair" | "resolve">;
   /** Makes the listening socket; `ip` is the host's, when the worker had to look it up. */
   listen: (ip: string | undefined) => number;
+  /** Somebody else has that socket too, and keeps it. */
+  inherited?: boolean;
 }
 
 export class Monitor {
   readonly places: Places;
   readonly #limits: Limits;
   readonly #files: FileWatch;
-  readonly #rules: { early: RuleBook | undefined; late: RuleBook | undefined };
+  readonly #rules: RulesHistory;
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
   readonly #metrics: MonitorMetrics<Worker> | undefined;
@@ -100,11 +100,7 @@ export class Monitor {
     this.places.onChange = () => this.#tellPlaces();
     this.#limits = new Limits({ programs: options.concurrency, now });
     this.#files = new FileWatch(libc, wantedFiles(options, env));
-    const book = (path: string | undefined): RuleBook | undefined =>
-      path === undefined
-        ? undefined
-        : new RuleBook(localFiles.rules(path), { allowMissing: options.allowMissingRules, now });
-    this.#rules = { early: book(options.earlyRules), late: book(options.rules) };
+    this.#rules = new RulesHistory({ libc, files: this.#files, options, now });
     this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,
       libc,
@@ -136,14 +132,12 @@ export class Monitor {
     }).finally(() => {
       this.#starting = undefined;
     });
-    this.#look = setInterval(() => this.#handOver(this.#files.changed()), LOOK);
+    this.#look = setInterval(() => this.#handOver([...this.#files.changed()]), LOOK);
   }
 
   /** SIGHUP. */
   reload(): void {
-    this.#rules.early?.expire();
-    this.#rules.late?.expire();
-    this.#handOver(this.#files.all());
+    this.#handOver([...this.#files.all()]);
     for (const worker of this.#serving()) worker.channel.send(new Frame(KIND.RELOAD).done());
   }
 
@@ -153,7 +147,7 @@ export class Monitor {
     this.#draining = true;
     this.#metrics?.close();
     clearInterval(this.#look);
-    if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
+    if (this.#listenFd !== undefined) this.#stopListening(this.#listenFd);
     this.#listenFd = undefined;
     for (const worker of this.#workers.values()) {
       if (worker.state === "starting") worker.kill();
@@ -164,6 +158,17 @@ export class Monitor {
     }
     setTimeout(() => this.#ending || this.#closed.resolve(), SETTLE);
     this.#settle();
+  }
+
+  /** Workers have copies, and accept who is in the queue; with the last copy the queue is reset. */
+  #stopListening(fd: number): void {
+    const { libc, inherited } = this.o;
+    try {
+      if (!inherited) libc.turnAway(fd); // a supervisor's goes on: the queue is for the successor
+    } catch {
+      // A kernel without filters: between the last accept and the close somebody may come.
+    }
+    libc.close(fd);
   }
 
   /** The second SIGTERM, when it comes before this process has gone: workers and programs end. */
@@ -379,7 +384,7 @@ export class Monitor {
       const env = programEnvironment(
         this.o.base,
         request,
-        request.ruled ? programRules(this.#rules, request) : new Map(),
+        request.ruled ? this.#rules.variables(request) : new Map(),
       );
       // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
       do {
@@ -465,7 +470,11 @@ export class Monitor {
     }
   }
 
-  #handOver(opened: Iterable<Opened>): void {
+  #handOver(opened: readonly Opened[]): void {
+    const { rules, earlyRules } = this.o.options;
+    if (opened.some(({ file: { path } }) => path === rules || path === earlyRules)) {
+      this.#rules.renew();
+    }
     this.#sendFiles([...this.#workers.values()], opened);
   }
 

@@ -1,0 +1,86 @@
+/** The monitor's own copy of the rules: those that its workers have been handed, and for a while those
+ *  from before. Whoever was let in under the old rules and asks for a program under the new ones gets
+ *  it, with the variables of the old. */
+
+import { RuleBook } from "../admit/rulebook.ts";
+import type { Options } from "../options.ts";
+import type { Libc } from "../runtime/libc.ts";
+import { type FileWatch, HandedFiles } from "./handed_files.ts";
+import { type NamedPeer, programRules } from "./program_rules.ts";
+
+/** States kept; one is made each second at most, since files are looked at so often. */
+const MAX_STATES = 64;
+
+/** The rules as they were at one time. */
+interface State {
+  readonly files: HandedFiles;
+  readonly early: RuleBook | undefined;
+  readonly late: RuleBook | undefined;
+  /** When the next ones took over. */
+  retired: number;
+}
+
+export interface RulesHistoryOptions {
+  libc: Libc;
+  files: FileWatch;
+  options: Options;
+  /** Milliseconds of a clock that never goes back. */
+  now: () => number;
+}
+
+export class RulesHistory {
+  /** The newest first. */
+  readonly #states: State[] = [];
+  /** Longest time from the evaluation of rules to the start of a program, in milliseconds. */
+  readonly #memory: number;
+
+  constructor(readonly o: RulesHistoryOptions) {
+    const { identTimeout, handshakeTimeout } = o.options;
+    this.#memory = (identTimeout + handshakeTimeout + 60) * 1000;
+    this.renew();
+  }
+
+  /** Takes the rules as they are now. */
+  renew(): void {
+    const { libc, files, options, now } = this.o;
+    const own = new HandedFiles(libc);
+    for (const { file, fd } of files.rules()) own.take(file, fd);
+    const book = (path: string | undefined): RuleBook | undefined =>
+      path === undefined
+        ? undefined
+        : new RuleBook(own.rules(path), { allowMissing: options.allowMissingRules, now });
+    const [last] = this.#states;
+    if (last) last.retired = now();
+    const state = {
+      files: own,
+      early: book(options.earlyRules),
+      late: book(options.rules),
+      retired: Infinity,
+    };
+    this.#states.unshift(state);
+    while (this.#states.length > MAX_STATES) this.#forget();
+  }
+
+  /** The variables for a peer. Throws `FatalError` when no rules that were in force lately let it in:
+   *  the worker lies. */
+  variables(peer: NamedPeer): Map<string, string> {
+    const oldest = this.o.now() - this.#memory;
+    while ((this.#states.at(-1)?.retired ?? Infinity) < oldest) this.#forget();
+    let refusal: unknown;
+    for (const state of this.#states) {
+      try {
+        return programRules(state, peer);
+      } catch (error) {
+        refusal ??= error;
+      }
+    }
+    throw refusal;
+  }
+
+  #forget(): void {
+    const state = this.#states.pop();
+    state?.early?.close();
+    state?.late?.close();
+    state?.files.close();
+  }
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { CdbWriter } from "../../src/codec/cdb_write.ts";
+import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
+import { defaults } from "../../src/options.ts";
+import { FileWatch } from "../../src/privsep/handed_files.ts";
+import { RulesHistory } from "../../src/privsep/rules_history.ts";
+import { libcHere } from "../runtime/libc_here.ts";
+
+const PEER = { ip: "192.0.2.1", host: "", info: "" };
+
+function setUp(t: { after(f: () => void): void }) {
+  const dir = mkdtempSync(join(tmpdir(), "history-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "rules.cdb");
+  const write = (value: string): void => {
+    const writer = new CdbWriter();
+    writer.add(fromLatin1(""), fromLatin1(value));
+    writeFileSync(`${path}.new`, concat(writer.finish()));
+    renameSync(`${path}.new`, path);
+  };
+  return { path, write };
+}
+
+test("who was let in lately gets the variables of then; nobody else, and nobody for ever", async (t) => {
+  const libc = await libcHere();
+  const { path, write } = setUp(t);
+  const clock = { ms: 0 };
+  write("+V=one\0");
+  const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
+  const files = new FileWatch(libc, [{ path, kind: "rules" }]);
+  const history = new RulesHistory({ libc, files, options, now: () => clock.ms });
+  assert.equal(history.variables(PEER).get("V"), "one");
+  write("+V=two\0");
+  assert.equal(history.variables(PEER).get("V"), "one", "not before the workers have it");
+  history.renew();
+  assert.equal(history.variables(PEER).get("V"), "two");
+  write("D\0");
+  history.renew();
+  assert.equal(history.variables(PEER).get("V"), "two");
+  clock.ms += 200_000;
+  assert.throws(() => history.variables(PEER), /the rules deny this connection/);
+  rmSync(path);
+  history.renew();
+  clock.ms += 200_000;
+  assert.throws(() => history.variables(PEER), /no such file/);
+});
+
+test("old rules are closed", async (t) => {
+  const libc = await libcHere();
+  const { path, write } = setUp(t);
+  write("+V=one\0");
+  const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
+  const files = new FileWatch(libc, [{ path, kind: "rules" }]);
+  const history = new RulesHistory({ libc, files, options, now: () => 0 });
+  const open = (): number => readdirSync("/proc/self/fd").length;
+  for (let i = 0; i < 70; i++) {
+    history.variables(PEER);
+    history.renew();
+  }
+  const before = open();
+  for (let i = 0; i < 100; i++) {
+    history.variables(PEER);
+    history.renew();
+  }
+  assert.ok(open() <= before + 1, `${open()} descriptors, ${before} before`);
+});
