@@ -55,7 +55,7 @@ async function letIn(server: Server, from?: string): Promise<void> {
 /** The deny line for `from`, with its reason. */
 const denial = (server: Server, from: string, why: string): RegExp =>
   new RegExp(
-    `^sslserver: deny ${server.speaker} 0:127\\.0\\.0\\.1:${server.port} :` +
+    `^sslserver: deny ${server.speakers} 0:127\\.0\\.0\\.1:${server.port} :` +
       `${from.replaceAll(".", "\\.")}::[0-9]+ ${why}$`,
   );
 

@@ -152,7 +152,7 @@ claim(
     assert.equal(await silentVisit(server.port, "127.0.0.2"), 0);
     await assertDenied(server, "127.0.0.2");
     const line = new RegExp(
-      `^sslserver: deny ${server.speaker} mx\\.test:127\\.0\\.0\\.1:${server.port} :127\\.0\\.0\\.2::[0-9]+$`,
+      `^sslserver: deny ${server.speakers} mx\\.test:127\\.0\\.0\\.1:${server.port} :127\\.0\\.0\\.2::[0-9]+$`,
     );
     await server.waitFor(line, 2);
     const others = server.lines(/./).filter((text) => !line.test(text));

@@ -302,6 +302,12 @@ export class Server {
     return this.workers()[0] ?? this.pid;
   }
 
+  /** All of them that do, as part of a regular expression. */
+  get speakers(): string {
+    const workers = this.workers();
+    return `(?:${(workers.length > 0 ? workers : [this.pid]).join("|")})`;
+  }
+
   workers(): number[] {
     return childrenOf(this.pid).filter(isWorker);
   }
