@@ -37,9 +37,10 @@ export function checkProcesses(
   options: Options,
   env: Env,
   runtime: Runtime,
+  main: string,
   findings: Findings,
 ): Actors {
-  const split = findings.attempt(() => ({ means: means(options, env, runtime, "") }));
+  const split = findings.attempt(() => ({ means: means(options, env, runtime, main) }));
   if (split?.means) {
     const { identity, workers } = split.means;
     checkNumber(workers, findings);
@@ -60,7 +61,7 @@ export function checkProcesses(
   if (split && options.workers === undefined && runtime.libc) {
     findings.info(
       "one process does everything: it may not start itself again",
-      "for a worker of its own deno run needs --allow-run for itself; else say --workers 0",
+      "for a worker of its own deno run wants --allow-run for itself, and a file on this machine; else say --workers 0",
     );
   }
   if (process.getuid?.() === 0 && options.uid === undefined) {

@@ -26,11 +26,16 @@ import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { write } from "./print.ts";
 
-/** Checks and prints. Returns the exit code. */
-export async function check(options: Options, env: Env, runtime: Runtime): Promise<number> {
+/** Checks and prints. Returns the exit code. `main`: see `Runtime.selfCommand`. */
+export async function check(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  main: string,
+): Promise<number> {
   const findings = new Findings();
   checkSettings(options, env, runtime, findings);
-  const actors = checkProcesses(options, env, runtime, findings);
+  const actors = checkProcesses(options, env, runtime, main, findings);
   const started = await start(options, env, runtime, actors, findings);
   const { assembled, password } = started ?? {};
   if (!options.selfSigned && (assembled || !options.keyPassword)) {

@@ -31,7 +31,7 @@ export async function sslserver(
     const options = request.serve;
     log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
     const runtime = await loadRuntime();
-    if (options.check) return await check(options, env, runtime);
+    if (options.check) return await check(options, env, runtime, main);
     const inherited = inheritedListener(env, runtime, options);
     const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
     const split = means(options, env, runtime, main);
