@@ -48,6 +48,8 @@ const take = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
   encodeWorker({ kind: KIND.TAKE, id, address: ADDRESS, ask: { ...NOTHING, ...ask } });
 const check = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
   encodeWorker({ kind: KIND.CHECK, id, ask: { ...NOTHING, ...ask } });
+const counts = encodeWorker({ kind: KIND.COUNTS, id: 0, counts: Float64Array.of(1) });
+const scrape = encodeWorker({ kind: KIND.SCRAPE, id: 1, counts: Float64Array.of(1) });
 const fatal = encodeWorker({ kind: KIND.FATAL, code: 111, message: "x", hint: "" });
 const resolved = encodeWorker({ kind: KIND.RESOLVED, ip: "192.0.2.1" });
 
@@ -122,6 +124,9 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     SETTLED: plain(KIND.SETTLED),
     "SERVING without a socket": plain(KIND.SERVING),
     RESOLVED: resolved,
+    COUNTS: counts,
+    SCRAPE: scrape,
+    "PLACED without metrics": plain(KIND.PLACED),
   },
   serving: {
     RESOLVED: resolved,
@@ -129,6 +134,7 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     SERVING: plain(KIND.SERVING),
     FATAL: fatal,
     SETTLED: plain(KIND.SETTLED),
+    PLACED: plain(KIND.PLACED),
   },
   draining: {
     RESOLVED: resolved,
@@ -187,6 +193,8 @@ const FRAMES: Record<string, Uint8Array> = {
   "a KILL with another signal": new Frame(KIND.KILL).id(1).u8(2).done(),
   "a billion variables": new Frame(KIND.START).id(1).u8(0).u8(0).text("").text("").text("")
     .u32(1e9).done(),
+  "COUNTS without metrics": counts,
+  "a SCRAPE without metrics": scrape,
   "a RELEASE of what was never taken": release(7),
   "a CHECK of what was never taken": check(7),
   "a rate of more than any parser lets through": take(1, { rate: { count: 10_001, seconds: 1 } }),
@@ -514,16 +522,16 @@ test("starts beyond what may wait are refused, and the neighbour has its turn", 
   const frames: Uint8Array[] = [];
   for (let id = 2; id <= 100_000; id++) frames.push(start(id));
   bad.say(concat(frames));
-  const refused = 99_999 - 1124;
+  const refused = 99_999 - 1125;
   let count = 0;
   while (count < refused) {
     await bad.hear(KIND.REFUSED);
     count++;
   }
-  assert.equal(made.monitor.places.waiting, 1124);
+  assert.equal(made.monitor.places.waiting, 1125);
   assert.equal(made.monitor.places.running, 1);
   good.say(start(1));
-  await settled("it waits", () => made.monitor.places.waiting === 1125);
+  await settled("it waits", () => made.monitor.places.waiting === 1126);
   bad.kill();
   await within(bad.ended, "end of the worker");
   for (const fd of [held.input, held.output]) made.libc.close(fd);

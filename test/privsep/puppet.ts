@@ -105,6 +105,10 @@ export class Puppet {
     }
   }
 
+  dropDescriptorsIfOpen(): void {
+    if (this.#open) this.dropDescriptors();
+  }
+
   kill(): void {
     this.launched.kill("SIGKILL");
   }
@@ -228,6 +232,7 @@ export async function stage(
     workers,
     identity: workerIdentity(options, env, localFiles),
     init: { resolve: false },
+    inherited: false,
     listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 }).fd,
   };
   const monitor = new Monitor(monitorOptions);

@@ -1,0 +1,53 @@
+/** Random and damaged requests: whatever the bytes, the monitor's reader returns a request that is
+ *  written as it was read, or throws `DecodeError`. FUZZ_RUNS sets the number of frames. */
+
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { DecodeError, Reader } from "../../src/codec/bytes.ts";
+import { encodeWorker, Frames, workerMessage } from "../../src/privsep/messages.ts";
+import { mutate, numbers } from "../codec/mutate.ts";
+import { SAMPLES } from "./messages_samples.ts";
+
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? 60_000);
+const SEEDS = Object.values(SAMPLES).map(encodeWorker);
+
+test(
+  `${RUNS} damaged frames are read as they are written, or refused`,
+  { timeout: 600_000 },
+  () => {
+    const below = numbers(20_261_121);
+    const counts = { read: 0, refused: 0, waiting: 0 };
+    for (let i = 0; i < RUNS; i++) {
+      const seed = SEEDS[below(SEEDS.length)] as Uint8Array;
+      const bytes = below(10) === 0
+        ? Uint8Array.from({ length: 1 + below(60) }, () => below(below(2) === 0 ? 4 : 256))
+        : mutate(seed, below);
+      // Half of them with a length that is right, so that the damage is in the fields.
+      if (bytes.length >= 5 && below(2) === 0) {
+        new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, bytes.length - 4);
+      }
+      try {
+        let some = false;
+        for (const { kind, body } of new Frames("worker").push(bytes)) {
+          some = true;
+          const raw = body.bytes.slice();
+          const message = workerMessage(kind, new Reader(raw, "privsep"));
+          const again = encodeWorker(message);
+          // Only the last words of a worker are cut, and NaN has many forms.
+          assert.equal(again[4], kind);
+          if (message.kind !== 2) assert.deepEqual(again.subarray(5), raw);
+          counts.read++;
+        }
+        if (!some) counts.waiting++;
+      } catch (error) {
+        assert.ok(error instanceof DecodeError, `${error} for ${bytes}`);
+        assert.match(error.message, /^privsep: [A-Za-z ]+: .+ at byte \d+$/);
+        counts.refused++;
+      }
+    }
+    for (const [what, count] of Object.entries(counts)) {
+      assert.ok(count > RUNS / 50, `${what}: only ${count}`);
+    }
+  },
+);

@@ -1,0 +1,118 @@
+/** Workers that say anything: requests in any order with ids of any kind, damaged ones, and noise, in
+ *  every state. The monitor lives, starts only its own program with names that it knows, keeps within -c,
+ *  and the neighbour is answered. FUZZ_RUNS sets the number of frames. */
+
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { concat } from "../../src/codec/bytes.ts";
+import { encodeWorker, Frame, KIND, type WorkerMessage } from "../../src/privsep/messages.ts";
+import { isConnectionVariable } from "../../src/start.ts";
+import { mutate, numbers } from "../codec/mutate.ts";
+import { within } from "../runtime/tools.ts";
+import { SAMPLES } from "./messages_samples.ts";
+import { openFiles, type Puppet, serving, settled } from "./puppet.ts";
+
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
+const KINDS = Object.values(SAMPLES);
+const TAKE = SAMPLES["TAKE without limits"] as WorkerMessage & { kind: typeof KIND.TAKE };
+const START = SAMPLES["START"] as WorkerMessage & { kind: typeof KIND.START };
+const SMALL = [KIND.START, KIND.CANCEL, KIND.KILL, KIND.TAKE, KIND.CHECK, KIND.RELEASE];
+
+test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, async () => {
+  const below = numbers(1_121_2026);
+  const before = openFiles().length;
+  let sent = 0;
+  let lives = 0;
+  let survived = 0;
+  let started = 0;
+  while (sent < RUNS) {
+    const made = await serving({ fake: true, workers: 2, argv: ["-c", "3"] });
+    const [bad, good] = made.puppets as [Puppet, Puppet];
+    const draining = below(4) === 0;
+    if (draining) made.monitor.drain();
+    let next = 1;
+    /** Counted connections, and how often each may still be checked. */
+    const held = new Map<number, number>();
+    const request = (): WorkerMessage => {
+      const kind = SMALL[below(SMALL.length)];
+      const [id] = [...held.keys()].slice(below(held.size + 1));
+      switch (kind) {
+        case KIND.TAKE:
+          held.set(next, 4);
+          return { ...TAKE, id: next++ };
+        case KIND.CHECK: {
+          const checks = id === undefined ? 0 : held.get(id) ?? 0;
+          if (id === undefined || checks === 0) break;
+          held.set(id, checks - 1);
+          return { kind, id, ask: TAKE.ask };
+        }
+        case KIND.RELEASE:
+          if (id === undefined) break;
+          held.delete(id);
+          return { kind, id };
+        case KIND.CANCEL:
+          return { kind, id: Math.max(1, next - below(9)) };
+        case KIND.KILL:
+          return { kind, id: Math.max(1, next - below(9)), signal: "SIGTERM" };
+      }
+      return { ...START, id: next++, delayed: below(2) === 0 };
+    };
+    const frame = (): Uint8Array => {
+      const dice = below(1000);
+      if (dice === 0) return Uint8Array.from({ length: 1 + below(40) }, () => below(256));
+      if (dice < 3) return mutate(encodeWorker(request()), below);
+      if (dice < 5) return encodeWorker(KINDS[below(KINDS.length)] as WorkerMessage);
+      return encodeWorker(request());
+    };
+    /** Until the monitor has read everything, or has had enough. */
+    const read = async (): Promise<void> => {
+      const id = next++;
+      bad.say(encodeWorker({ ...TAKE, id, ask: { ...TAKE.ask, perAddress: 2 ** 31 } }));
+      try {
+        for (;;) {
+          const body = await bad.hear(KIND.VERDICT);
+          body.u32("high");
+          if (body.u32("id") === id) return;
+        }
+      } catch (error) {
+        if (!bad.gone) throw error;
+      }
+    };
+    for (let batch = 0; batch < 10 && !bad.gone; batch++) {
+      const frames = Array.from({ length: 1 + below(30) }, frame);
+      sent += frames.length;
+      const bytes = concat(frames);
+      const cut = below(bytes.length);
+      bad.say(bytes.subarray(0, cut));
+      bad.say(bytes.subarray(cut));
+      good.say(new Frame(KIND.CANCEL).id(1).done());
+      await read();
+      bad.dropDescriptorsIfOpen();
+      assert.ok(made.monitor.places.running <= 3);
+      if (below(3) === 0) { for (const program of made.running) program.kill("SIGTERM"); }
+    }
+    lives++;
+    if (!bad.gone) survived++;
+    started += made.programs.length;
+    for (const { command, env, user } of made.programs) {
+      assert.deepEqual([command, user], [["cat"], undefined]);
+      for (const name of Object.keys(env)) {
+        const own = name === "PATH" || /^SSL(?:CTL|READ|WRITE)FD$/.test(name);
+        assert.ok(own || (isConnectionVariable(name) && /^[A-Za-z0-9_]+$/.test(name)), name);
+      }
+    }
+    bad.kill();
+    for (const program of made.running) program.kill("SIGTERM");
+    await within(bad.ended, "end of the worker");
+    await settled("its places are free", () => made.monitor.places.running === 0);
+    assert.equal(made.monitor.places.waiting, 0);
+    good.say(new Frame(KIND.START).id(1).u8(0).u8(0).text("").text("").text("").u32(0).done());
+    await good.hear(KIND.STARTED);
+    good.dropDescriptors();
+    await made.close();
+    good.close();
+  }
+  await settled("descriptors given back", () => openFiles().length <= before);
+  assert.ok(lives > 5 && survived > 0 && survived < lives && started > 0, `${lives} ${survived}`);
+});
