@@ -21,7 +21,7 @@ export function drop(libc: Libc, identity: Identity): void {
     step("refuse new privileges", () => libc.prctlNoNewPrivs());
     step("refuse to be traced", () => libc.prctlDumpable(false));
   }
-  prove(libc, identity);
+  prove(libc, identity, root);
 }
 
 function enter(libc: Libc, chroot: string): void {
@@ -42,14 +42,14 @@ function step(what: string, go: () => void): void {
 }
 
 /** Tries to get back what was given up. */
-function prove(libc: Libc, { uid, gid, chroot }: Identity): void {
+function prove(libc: Libc, { uid, gid, chroot }: Identity, root: boolean): void {
   const ids = libc.getIds();
   const is = (wanted: number | undefined, ...found: (number | undefined)[]): boolean =>
     wanted === undefined || found.every((id) => id === undefined || id === wanted);
   if (!is(uid, ids.ruid, ids.euid, ids.suid)) fail("the user is another");
   if (!is(gid, ids.rgid, ids.egid, ids.sgid)) fail("the group is another");
   if (uid === undefined || uid === 0) return;
-  const groups = libc.getGroups();
+  const groups = root ? libc.getGroups() : []; // nobody else can clear them
   if (gid !== undefined && groups.some((group) => group !== gid)) fail("groups are left");
   for (
     const [what, go] of [

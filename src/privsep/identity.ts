@@ -18,6 +18,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Far beyond any honest file. */
 const MAX_FILE = 16 << 20;
 const MAX_ID = 4_294_967_294;
+/** The group of nobody on Linux. */
+const NOBODY = 65_534;
 
 /** The variables that this module reads. */
 export const IDENTITY_VARIABLES = [
@@ -33,7 +35,8 @@ export function workerIdentity(options: Options, env: Env, files: Files): Identi
   const user = env["SSL_USER"] ? lookUp(files, "/etc/passwd", "SSL_USER", env["SSL_USER"]) : [];
   const group = env["SSL_GROUP"] ? lookUp(files, "/etc/group", "SSL_GROUP", env["SSL_GROUP"]) : [];
   const uid = id(env, "SSL_UID") ?? user[0] ?? options.uid;
-  const gid = id(env, "SSL_GID") ?? group[0] ?? user[1] ?? options.gid;
+  const gid = id(env, "SSL_GID") ?? group[0] ?? user[1] ?? options.gid ??
+    (uid === undefined ? undefined : primaryGroup(files, uid));
   const chroot = env["SSL_CHROOT"] || undefined;
   return {
     ...(uid === undefined ? {} : { uid }),
@@ -53,6 +56,24 @@ function id(env: Env, name: string): number | undefined {
 
 function isId(text: string): boolean {
   return /^[0-9]{1,10}$/.test(text) && Number(text) <= MAX_ID;
+}
+
+/** Of a user by number, since root's group would give rights back. Who is not in /etc/passwd gets
+ *  nobody's. */
+function primaryGroup(files: Files, uid: number): number {
+  let text = "";
+  try {
+    text = latin1(files.read("/etc/passwd", MAX_FILE));
+  } catch {
+    // a system without users by name
+  }
+  for (const line of text.split("\n")) {
+    const [, , user = "", group = ""] = line.split(":");
+    if (isId(user) && Number(user) === uid && isId(group) && Number(group) > 0) {
+      return Number(group);
+    }
+  }
+  return NOBODY;
 }
 
 /** The numbers in the third and fourth field of the line that begins with `name`. */

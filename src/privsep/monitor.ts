@@ -111,6 +111,11 @@ export class Monitor {
     this.#backoffs = Array.from({ length: o.workers }, () => backoff(now));
   }
 
+  /** It has been told to stop. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /** Resolves after `drain`, when nobody needs this process any more. */
   get closed(): Promise<void> {
     return this.#closed.promise;

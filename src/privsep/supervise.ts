@@ -96,8 +96,9 @@ export async function supervise(
   });
   if (libc.confines) libc.prctlDumpable(false); // it knows passwords, and may be of the programs' user
   try {
-    await monitor.start();
     onSignals(runtime, monitor, tell);
+    await Promise.race([monitor.start(), monitor.closed]);
+    if (monitor.draining) return;
     if (options.printPort) fs.writeSync(1, `${port}\n`);
     tell.ready();
   } catch (error) {

@@ -85,7 +85,8 @@ class WorkerProcess {
     }
     keepGoing(log);
     this.channel.send(encodeWorker({ kind: KIND.READY }));
-    const fd = await this.#listening.promise;
+    const fd = await this.#listening.promise.catch(() => undefined);
+    if (fd === undefined) return EXIT.system; // the monitor has gone
     const { deps, close } = this.#assembled as Assembled;
     const { backlog } = deps.options;
     const server = this.#server = serve(
