@@ -226,12 +226,15 @@ export class HandedFiles implements Files {
       return this.libc.readAt(fd, 65_536, at);
     } catch (error) {
       if ((error as { code?: string }).code !== "ESPIPE") throw error;
-      this.#awaitBytes(fd);
-      return this.libc.read(fd, 65_536);
+      this.libc.setNonBlocking(fd, true);
+      const part = this.libc.read(fd, 65_536);
+      if (part === undefined) this.#awaitBytes(fd);
+      return part;
     }
   }
 
-  /** Somebody may be writing into a pipe (bash's <(command)), or doing nothing: a read would wait. */
+  /** Somebody may be writing into a pipe (bash's <(command)), or doing nothing. Without a writer there is
+   *  the end, at once. */
   #awaitBytes(fd: number): void {
     const until = performance.now() + PIPE_PATIENCE;
     for (let left = PIPE_PATIENCE; this.libc.poll(fd, POLL.in, left) === 0;) {
