@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Channel } from "../../src/privsep/channel.ts";
+import { Frame, KIND } from "../../src/privsep/messages.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { within } from "../runtime/tools.ts";
+import { openFiles, settled } from "./puppet.ts";
+
+interface Pair {
+  readonly libc: Libc;
+  /** The monitor's end, and the worker's. */
+  readonly here: Channel;
+  readonly there: Channel;
+}
+
+async function pair(change: Partial<Libc> = {}): Promise<Pair> {
+  const runtime = await thisRuntime();
+  const libc = runtime.libc as Libc;
+  const [a, b] = libc.socketpair("stream");
+  const [passA, passB] = libc.socketpair("stream");
+  const here = new Channel({ ...libc, ...change }, await runtime.adoptSocket(a), passA, "worker");
+  const there = new Channel(libc, await runtime.adoptSocket(b), passB, "monitor");
+  return { libc, here, there };
+}
+
+/** Runs `go` and finds all descriptors given back. */
+async function tidy(go: (pair: Pair) => Promise<void>, change?: Partial<Libc>): Promise<void> {
+  await thisRuntime();
+  const before = openFiles().length;
+  const made = await pair(change);
+  await go(made);
+  made.here.close();
+  made.there.close();
+  await settled("descriptors given back", () => openFiles().length <= before);
+}
+
+/** The reading end of a pipe in which `n` stands. */
+function pipeOf(libc: Libc, n: number): number {
+  const [read, write] = libc.pipe();
+  libc.write(write, Uint8Array.of(n >> 8, n & 255));
+  libc.close(write);
+  return read;
+}
+
+function numberIn(libc: Libc, fd: number): number {
+  const [high = 0, low = 0] = libc.readAll(fd, 10);
+  libc.close(fd);
+  return high * 256 + low;
+}
+
+const said = (n: number, fds = 0): Uint8Array => new Frame(KIND.EXITED).id(n).u8(fds).done();
+
+/** What `there` gets, as numbers; each descriptor must hold the number of its frame. */
+function listen({ libc, there }: Pair): number[] {
+  const got: number[] = [];
+  there.onFrame = (_kind, body) => {
+    body.u32("high");
+    const n = body.u32("n");
+    for (const fd of there.descriptors(body.u8("fds"))) assert.equal(numberIn(libc, fd), n);
+    got.push(n);
+  };
+  return got;
+}
+
+test("frames come in order, each with its own descriptors", () =>
+  tidy(async (made) => {
+    const { libc, here, there } = made;
+    const got = listen(made);
+    there.begin();
+    for (let n = 0; n < 500; n++) {
+      const fds = Array.from({ length: n % 6 }, () => pipeOf(libc, n));
+      here.send(said(n, fds.length), fds);
+    }
+    await settled("all frames", () => got.length === 500);
+    assert.deepEqual(got, Array.from({ length: 500 }, (_, n) => n));
+  }));
+
+test("descriptors that the other side does not take wait with the frames behind them", () =>
+  tidy(async (made) => {
+    const { libc, here, there } = made;
+    const got = listen(made);
+    let n = 0;
+    for (; !here.backedUp; n++) here.send(said(n, 1), [pipeOf(libc, n)]);
+    assert.ok(n > 10 && n < 2000, `${n} were taken`);
+    const own = openFiles().length;
+    for (const end = n + 100; n < end; n++) here.send(said(n, 1), [pipeOf(libc, n)]);
+    assert.equal(openFiles().length, own + 100);
+    here.send(said(n++));
+    let clear = false;
+    here.clear().then(() => clear = true);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.ok(here.open && here.backedUp && !clear);
+    there.begin();
+    await settled("all frames", () => got.length === n);
+    assert.deepEqual(got, Array.from({ length: n }, (_, i) => i));
+    assert.ok(!here.backedUp);
+    await within(here.clear(), "clear");
+    assert.ok(clear);
+  }));
+
+test("two thousand descriptors may wait, and then the channel breaks", () =>
+  tidy(async ({ libc, here }) => {
+    const why: (string | undefined)[] = [];
+    here.onBroken = (text) => why.push(text);
+    let waiting = 0;
+    while (here.open) {
+      here.send(said(1, 20), Array.from({ length: 20 }, () => pipeOf(libc, 1)));
+      if (here.backedUp) waiting += 20;
+      assert.ok(waiting <= 2080);
+    }
+    assert.deepEqual(why, ["it takes nothing"]);
+    await within(here.clear(), "clear of a closed channel");
+    here.send(said(1, 1), [pipeOf(libc, 1)]); // is closed, too
+  }));
+
+test("the monitor gives up a worker that leaves 16 MB unread; a worker bears with its monitor", () =>
+  tidy(async ({ here, there }) => {
+    const why: (string | undefined)[] = [];
+    here.onBroken = (text) => why.push(text);
+    const frame = new Frame(KIND.FILES).bytes(new Uint8Array(1 << 20)).done();
+    for (let n = 0; n < 40; n++) there.send(frame);
+    assert.ok(there.open);
+    let sent = 0;
+    while (here.open && sent < 100) {
+      here.send(frame);
+      sent++;
+    }
+    assert.deepEqual(why, ["it reads nothing"]);
+    assert.ok(sent >= 16 && sent < 20, `${sent}`);
+  }));
+
+test("who falls behind and catches up is no worse for it", () =>
+  tidy(async (made) => {
+    const { here, there } = made;
+    let got = 0;
+    there.onFrame = () => got++;
+    const frame = new Frame(KIND.FILES).bytes(new Uint8Array(1 << 20)).done();
+    there.begin();
+    for (let round = 1; round <= 4; round++) {
+      for (let n = 0; n < 10; n++) here.send(frame);
+      await settled("all frames", () => got === 10 * round);
+    }
+    assert.ok(here.open);
+  }));
+
+test("a frame that speaks of no descriptors takes none", () =>
+  tidy(async ({ libc, here, there }) => {
+    here.send(said(7, 1), [pipeOf(libc, 7)]);
+    assert.deepEqual(there.descriptors(0), []);
+    const [fd] = there.descriptors(1);
+    assert.equal(numberIn(libc, fd as number), 7);
+    assert.deepEqual(there.descriptors(0), []);
+  }));
+
+test("descriptors that do not match their frame are closed, and break the channel", async () => {
+  for (const [sent, wanted] of [[0, 1], [1, 2], [2, 1], [5, 2]] as const) {
+    await tidy(async ({ libc, here, there }) => {
+      const broken = new Promise<string | undefined>((resolve) => there.onBroken = resolve);
+      there.onFrame = () => void there.descriptors(wanted);
+      there.begin();
+      here.send(said(1), Array.from({ length: sent }, () => pipeOf(libc, 1)));
+      assert.match(await within(broken, "breach") ?? "", /descriptors/);
+      assert.ok(!there.open);
+    });
+  }
+});
+
+test("what a handler throws breaks the channel once, and no frame follows", () =>
+  tidy(async ({ here, there }) => {
+    const why: (string | undefined)[] = [];
+    let frames = 0;
+    here.onFrame = () => {
+      frames++;
+      throw new Error("not that");
+    };
+    here.onBroken = (text) => why.push(text);
+    here.begin();
+    for (let n = 0; n < 10; n++) there.send(said(n));
+    await settled("the breach", () => why.length > 0);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([why, frames], [["not that"], 1]);
+  }));
+
+test("a frame that is too long breaks the monitor's end before it has come", () =>
+  tidy(async ({ here, there }) => {
+    const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
+    here.begin();
+    there.stream.write(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, KIND.START));
+    assert.match(await within(broken, "breach") ?? "", /^privsep: length: 2147483647/);
+  }));
+
+test("the end of the other side is told without a reason, and our own close is not told", () =>
+  tidy(async ({ here, there }) => {
+    const why: (string | undefined)[] = [];
+    let told = false;
+    here.onBroken = (text) => why.push(text);
+    there.onBroken = () => told = true;
+    here.begin();
+    there.begin();
+    there.close();
+    await settled("the end", () => why.length > 0);
+    assert.deepEqual([why, told, here.open], [[undefined], false, false]);
+  }));
+
+test("a half-closed socket is an end, too", () =>
+  tidy(async ({ here, there }) => {
+    const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
+    here.begin();
+    there.stream.end();
+    assert.equal(await within(broken, "end"), undefined);
+  }));
+
+test("closing gives back what still waits to be sent", () =>
+  tidy(async ({ libc, here }) => {
+    while (!here.backedUp) here.send(said(1, 3), [1, 2, 3].map((n) => pipeOf(libc, n)));
+    here.send(said(1, 3), [1, 2, 3].map((n) => pipeOf(libc, n)));
+  }));
+
+test("too many descriptors of our user under way is no fault of the other side's", async () => {
+  const { libc } = await thisRuntime() as { libc: Libc };
+  let refuse = 3;
+  const sendDescriptors: Libc["sendDescriptors"] = (socket, bytes, fds) => {
+    if (refuse-- > 0) throw Object.assign(new Error("no"), { code: "ETOOMANYREFS" });
+    return libc.sendDescriptors(socket, bytes, fds);
+  };
+  await tidy(async (made) => {
+    const got = listen(made);
+    made.there.begin();
+    made.here.send(said(9, 1), [pipeOf(libc, 9)]);
+    await settled("the frame", () => got.length === 1);
+    assert.ok(made.here.open && refuse < 0);
+  }, { sendDescriptors });
+});
+
+test("a socket for descriptors that is gone breaks the channel", () =>
+  tidy(async ({ libc, here, there }) => {
+    const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
+    const pass = libc.dup(there.pass);
+    there.close();
+    libc.close(pass);
+    here.send(said(1, 1), [pipeOf(libc, 1)]);
+    assert.match(await within(broken, "breach") ?? "", /pipe|EPIPE/i);
+  }));

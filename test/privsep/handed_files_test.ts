@@ -1,0 +1,328 @@
+/** Files opened by one side and read by the other: as they are at first, and after each kind of change. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  FileWatch,
+  HandedFiles,
+  type Opened,
+  type Wanted,
+} from "../../src/privsep/handed_files.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import { RuleBook } from "../../src/admit/rulebook.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { openFiles } from "./puppet.ts";
+
+const { libc } = await thisRuntime() as { libc: Libc };
+
+interface Bench {
+  readonly folder: string;
+  /** Looks for changes, hands them over, and says which paths had one. */
+  look(): string[];
+  readonly files: HandedFiles;
+  readonly watch: FileWatch;
+}
+
+function bench(wanted: (folder: string) => Wanted[], prepare: (folder: string) => void): Bench {
+  const folder = fs.mkdtempSync(join(tmpdir(), "handed-"));
+  prepare(folder);
+  const watch = new FileWatch(libc, wanted(folder));
+  const files = new HandedFiles(libc);
+  const hand = (opened: Iterable<Opened>): string[] =>
+    [...opened].map(({ file, fd }) => {
+      files.take(JSON.parse(JSON.stringify(file)), fd);
+      return file.path.slice(folder.length + 1);
+    });
+  hand(watch.all());
+  return { folder, watch, files, look: () => hand(watch.changed()) };
+}
+
+const text = (files: HandedFiles, path: string): string =>
+  new TextDecoder().decode(files.read(path, 1000));
+const oneFile = (folder: string): Wanted[] => [{ path: join(folder, "f"), kind: "file" }];
+
+/** A change that the clock of the file system can miss is none that this test can wait for. */
+function write(path: string, content: string): void {
+  const before = fs.existsSync(path) ? fs.statSync(path).mtimeMs : -1;
+  do fs.writeFileSync(path, content); while (fs.statSync(path).mtimeMs === before);
+}
+
+test("a file is read through its descriptor, and each change of it is handed over once", () => {
+  const { folder, files, look } = bench(oneFile, (folder) => write(join(folder, "f"), "one"));
+  const path = join(folder, "f");
+  assert.equal(text(files, path), "one");
+  const first = files.stamp(path);
+  assert.deepEqual(look(), []);
+
+  write(path, "two"); // in place
+  assert.equal(text(files, path), "one", "a change is seen only when it is handed over");
+  assert.deepEqual(look(), ["f"]);
+  assert.equal(text(files, path), "two");
+  assert.notEqual(files.stamp(path), first);
+  assert.deepEqual(look(), []);
+
+  write(`${path}.new`, "three"); // by a rename
+  fs.renameSync(`${path}.new`, path);
+  assert.deepEqual(look(), ["f"]);
+  assert.equal(text(files, path), "three");
+
+  fs.unlinkSync(path);
+  assert.deepEqual(look(), ["f"]);
+  assert.equal(files.stamp(path), undefined);
+  assert.throws(() => files.read(path, 10), { code: "ENOENT" });
+  assert.deepEqual(look(), []);
+
+  write(path, "four");
+  assert.deepEqual(look(), ["f"]);
+  assert.equal(text(files, path), "four");
+  assert.throws(() => files.read(path, 3), /larger than 3 bytes/);
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a switch of a symbolic link, anywhere on the way, is a change", () => {
+  const { folder, files, look } = bench(
+    (folder) => [{ path: join(folder, "live", "f"), kind: "file" }],
+    (folder) => {
+      for (const name of ["a", "b"]) {
+        fs.mkdirSync(join(folder, name));
+        write(join(folder, name, "f"), `of ${name}`);
+      }
+      fs.symlinkSync("a", join(folder, "live"));
+    },
+  );
+  const path = join(folder, "live", "f");
+  assert.equal(text(files, path), "of a");
+  fs.symlinkSync("b", join(folder, "next"));
+  fs.renameSync(join(folder, "next"), join(folder, "live"));
+  assert.deepEqual(look(), ["live/f"]);
+  assert.equal(text(files, path), "of b");
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a file that cannot be opened is an error with its code, and not absent", () => {
+  const { folder, files, look } = bench(
+    oneFile,
+    (folder) => fs.symlinkSync("f", join(folder, "f")),
+  );
+  const path = join(folder, "f");
+  assert.throws(() => files.stamp(path), { code: "ELOOP" });
+  assert.throws(() => files.read(path, 10), { code: "ELOOP" });
+  fs.unlinkSync(path);
+  write(path, "good");
+  assert.deepEqual(look(), ["f"]);
+  assert.equal(text(files, path), "good");
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a folder in the place of a file is an error, with every descriptor given back", () => {
+  const before = openFiles().length;
+  const { folder, files } = bench(oneFile, (folder) => fs.mkdirSync(join(folder, "f")));
+  assert.throws(() => files.read(join(folder, "f"), 10), /directory/i);
+  assert.equal(openFiles().length, before);
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a file larger than 16 MB is an error", () => {
+  const { folder, files, look } = bench(oneFile, (folder) => {
+    fs.writeFileSync(join(folder, "f"), "");
+    fs.truncateSync(join(folder, "f"), (16 << 20) + 1);
+  });
+  const path = join(folder, "f");
+  assert.throws(() => files.read(path, 1 << 30), /larger than 16777216 bytes/);
+  fs.truncateSync(path, 16 << 20);
+  look();
+  assert.equal(files.read(path, 1 << 30).length, 16 << 20);
+  fs.rmSync(folder, { recursive: true });
+});
+
+async function fifo(path: string): Promise<void> {
+  const { execFileSync } = await import("node:child_process");
+  execFileSync("mkfifo", [path]);
+}
+
+test("a pipe without a writer is empty, one with a silent writer is an error after a while", async () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), "handed-"));
+  const path = join(folder, "f");
+  await fifo(path);
+  const watch = new FileWatch(libc, [{ path, kind: "file" }]);
+  const hand = (): HandedFiles => {
+    const files = new HandedFiles(libc);
+    for (const { file, fd } of watch.all()) files.take(file, fd);
+    return files;
+  };
+  assert.equal(hand().read(path, 10).length, 0);
+
+  // Its own other end, opened while a reader is there, as bash's <(command) would have it.
+  const reader = libc.open(path);
+  const writer = fs.openSync(path, "w");
+  fs.writeSync(writer, "secret");
+  const taken = [...watch.all()];
+  fs.closeSync(writer);
+  const files = new HandedFiles(libc);
+  for (const { file, fd } of taken) files.take(file, fd);
+  assert.equal(text(files, path), "secret");
+
+  const silent = fs.openSync(path, "w");
+  const begun = performance.now();
+  assert.throws(() => hand().read(path, 10), /nothing comes/);
+  assert.ok(performance.now() - begun < 10_000);
+  fs.closeSync(silent);
+  libc.close(reader);
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("several workers that are handed one file each read all of it", () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), "handed-"));
+  const path = join(folder, "f");
+  write(path, "x".repeat(100_000));
+  const watch = new FileWatch(libc, [{ path, kind: "file" }]);
+  for (const { file, fd } of watch.all()) {
+    const copies = [1, 2, 3].map(() => libc.dup(fd as number));
+    libc.close(fd as number);
+    for (const copy of copies) {
+      const files = new HandedFiles(libc);
+      files.take(file, copy);
+      assert.equal(files.read(path, 200_000).length, 100_000);
+    }
+  }
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a folder of certificates is handed over with what is in it, and follows changes", () => {
+  const { folder, files, look } = bench(
+    (folder) => [{ path: join(folder, "ca"), kind: "folder" }],
+    (folder) => {
+      fs.mkdirSync(join(folder, "ca"));
+      write(join(folder, "ca", "a.pem"), "A");
+      write(join(folder, "ca", "README"), "no certificate");
+    },
+  );
+  const ca = join(folder, "ca");
+  assert.deepEqual(files.list(ca), ["a.pem"]);
+  assert.equal(text(files, join(ca, "a.pem")), "A");
+  write(join(ca, "b.crt"), "B");
+  assert.deepEqual(look(), ["ca", "ca/b.crt"]);
+  assert.deepEqual(files.list(ca), ["a.pem", "b.crt"]);
+  write(join(ca, "a.pem"), "AA");
+  assert.deepEqual(look(), ["ca/a.pem"]);
+  assert.equal(text(files, join(ca, "a.pem")), "AA");
+  fs.unlinkSync(join(ca, "a.pem"));
+  assert.deepEqual(look(), ["ca"]);
+  assert.deepEqual(files.list(ca), ["b.crt"]);
+  fs.rmSync(ca, { recursive: true });
+  assert.deepEqual(look(), ["ca"]);
+  assert.throws(() => files.list(ca), { code: "ENOENT" });
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a path that was not handed over is the worker's own affair", () => {
+  const { folder, files } = bench(oneFile, (folder) => write(join(folder, "f"), "one"));
+  const other = join(folder, "other");
+  assert.equal(files.stamp(other), undefined);
+  write(other, "own");
+  assert.equal(text(files, other), "own");
+  assert.deepEqual(files.list(folder), ["f", "other"]);
+  fs.rmSync(folder, { recursive: true });
+});
+
+/** cdb with one rule for everybody: the empty key, `D` denies. */
+function cdb(deny: boolean): Uint8Array {
+  const data = deny ? [0x44, 0] : [0x2b, 0x56, 0x3d, 0x31, 0]; // "+V=1\0"
+  const record = [0, 0, 0, 0, data.length, 0, 0, 0, ...data];
+  const hash = 5381;
+  const end = 2048 + record.length;
+  const bytes = new Uint8Array(end + 16);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < 256; i++) {
+    view.setUint32(8 * i, end, true);
+    view.setUint32(8 * i + 4, i === (hash & 255) ? 2 : 0, true);
+    if (i > (hash & 255)) view.setUint32(8 * i, end + 16, true);
+  }
+  bytes.set(record, 2048);
+  const slot = (hash >>> 8) % 2;
+  view.setUint32(end + 8 * slot, hash, true);
+  view.setUint32(end + 8 * slot + 4, 2048, true);
+  return bytes;
+}
+
+function rulesBench(prepare: (path: string) => void): {
+  bench: Bench;
+  path: string;
+  book: (allowMissing: boolean) => RuleBook;
+} {
+  const made = bench(
+    (folder) => [{ path: join(folder, "rules"), kind: "rules" }],
+    (folder) => prepare(join(folder, "rules")),
+  );
+  const path = join(made.folder, "rules");
+  const now = (): number => performance.now();
+  const book = (allowMissing: boolean): RuleBook =>
+    new RuleBook(made.files.rules(path), { allowMissing, now });
+  return { bench: made, path, book };
+}
+
+const PEER = { ip: "192.0.2.1" };
+
+test("rules are read through their descriptor, and follow each change", () => {
+  const before = openFiles().length;
+  const { bench, path, book } = rulesBench((path) => fs.writeFileSync(path, cdb(true)));
+  const rules = book(false);
+  assert.equal(rules.evaluate(PEER).allow, false);
+  assert.equal(rules.evaluate(PEER).error, undefined);
+  fs.writeFileSync(`${path}.tmp`, cdb(false));
+  fs.renameSync(`${path}.tmp`, path);
+  assert.deepEqual(bench.look(), ["rules"]);
+  rules.expire();
+  const verdict = rules.evaluate(PEER);
+  assert.deepEqual([verdict.allow, verdict.env.get("V")], [true, "1"]);
+  fs.unlinkSync(path);
+  bench.look();
+  rules.expire();
+  assert.match(rules.evaluate(PEER).error ?? "", /no such file/);
+  rules.close();
+  assert.equal(openFiles().length, before);
+  fs.rmSync(bench.folder, { recursive: true });
+});
+
+test("rules that are absent mean none with -X; rules that cannot be opened never do", () => {
+  for (const late of [false, true]) {
+    const absent = rulesBench(() => {});
+    assert.equal(absent.book(true).evaluate(PEER).allow, true);
+    assert.equal(absent.book(false).evaluate(PEER).allow, false);
+    // From the beginning, or in place of good ones.
+    const { bench, path, book } = rulesBench((path) =>
+      late ? fs.writeFileSync(path, cdb(false)) : fs.symlinkSync("rules", path)
+    );
+    const rules = book(true);
+    assert.equal(rules.evaluate(PEER).allow, late);
+    if (late) {
+      fs.unlinkSync(path);
+      fs.symlinkSync("rules", path);
+      bench.look();
+      rules.expire();
+    }
+    const verdict = rules.evaluate(PEER);
+    assert.equal(verdict.allow, false);
+    assert.match(verdict.error ?? "", /unable to read .*symbolic|loop/i);
+    for (const { folder } of [absent.bench, bench]) fs.rmSync(folder, { recursive: true });
+  }
+});
+
+test("rules that change while nobody looks hold one descriptor, not one each", () => {
+  const { bench, path, book } = rulesBench((path) => fs.writeFileSync(path, cdb(false)));
+  const rules = book(false);
+  assert.ok(rules.evaluate(PEER).allow);
+  const before = openFiles().length;
+  for (let n = 0; n < 50; n++) {
+    fs.writeFileSync(`${path}.tmp`, cdb(n % 2 === 0));
+    fs.renameSync(`${path}.tmp`, path);
+    bench.look();
+  }
+  assert.ok(openFiles().length <= before + 1, `${openFiles().length - before} more`);
+  rules.expire();
+  assert.ok(rules.evaluate(PEER).allow);
+  fs.rmSync(bench.folder, { recursive: true });
+});
