@@ -139,9 +139,6 @@ function checkIdentity(
     refused(chroot && `SSL_CHROOT makes ${chroot} the root folder`);
     return;
   }
-  if (user && gid === undefined) {
-    findings.warning(`${user} without SSL_GID leaves workers in root's group`, "set SSL_GID");
-  }
   if (uid && uid === options.uid) {
     const text = "programs run as the same user, and can end workers";
     const remedy = "set SSL_UID and SSL_GID to a user that nobody else is";

@@ -1,6 +1,7 @@
 /** Who a worker becomes: SSL_UID, SSL_GID, or SSL_USER, SSL_GROUP by name, else -u and -g; and
  *  SSL_CHROOT. Names are looked up in /etc/passwd and /etc/group, by the monitor, at start. */
 
+import process from "node:process";
 import { FatalError, reason, UsageError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { latin1 } from "../codec/bytes.ts";
@@ -31,12 +32,17 @@ export const IDENTITY_VARIABLES = [
 ] as const;
 
 /** Throws `FatalError` for a name that is unknown, `UsageError` for a number that is none. */
-export function workerIdentity(options: Options, env: Env, files: Files): Identity {
+export function workerIdentity(
+  options: Options,
+  env: Env,
+  files: Files,
+  root = process.getuid?.() === 0,
+): Identity {
   const user = env["SSL_USER"] ? lookUp(files, "/etc/passwd", "SSL_USER", env["SSL_USER"]) : [];
   const group = env["SSL_GROUP"] ? lookUp(files, "/etc/group", "SSL_GROUP", env["SSL_GROUP"]) : [];
   const uid = id(env, "SSL_UID") ?? user[0] ?? options.uid;
   const gid = id(env, "SSL_GID") ?? group[0] ?? user[1] ?? options.gid ??
-    (uid === undefined ? undefined : primaryGroup(files, uid));
+    (uid !== undefined && root ? primaryGroup(files, uid) : undefined);
   const chroot = env["SSL_CHROOT"] || undefined;
   return {
     ...(uid === undefined ? {} : { uid }),

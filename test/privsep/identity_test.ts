@@ -15,7 +15,7 @@ const files: Files = {
 
 function identity(env: Record<string, string>, options: { uid?: number; gid?: number } = {}) {
   const all = { ...defaults(), host: "0", port: "0", command: ["cat"], ...options };
-  return workerIdentity(all, env, files);
+  return workerIdentity(all, env, files, true);
 }
 
 test("numbers win over names, and these over -u and -g", () => {
