@@ -1,45 +1,120 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromLatin1 } from "../../src/codec/bytes.ts";
-import { type Files, localFiles } from "../../src/files.ts";
-import { defaults } from "../../src/options.ts";
-import { workerIdentity } from "../../src/privsep/identity.ts";
+import { FatalError, UsageError } from "../../src/errors.ts";
+import type { Files } from "../../src/files.ts";
+import { parseOptions } from "../../src/options.ts";
+import { type Identity, workerIdentity } from "../../src/privsep/identity.ts";
 
-const PASSWD = "root:x:0:0::/:\ntls:x:71:72::/:\nbad:x::72::/:\nroots:x:80:0::/:\n";
-const GROUP = "root:x:0:\ncerts:x:73:tls\n";
+const PASSWD = `root:x:0:0:root:/root:/bin/sh
+web:x:1001:2001:the web:/:/bin/false
+empty:x::2001::/:
+half:x:1002:::/:
+word:x:zero:0::/:
+hex:x:0x10:16::/:
+minus:x:-1:-1::/:
+large:x:4294967295:4294967295::/:
+short:x
++nis:x:1003:2003::/:
+`;
+const GROUP = `root:x:0:
+tls:x:3001:web,mail
+none:x::web
+`;
 
-const files: Files = {
-  ...localFiles,
-  read: (path) => fromLatin1(path === "/etc/passwd" ? PASSWD : GROUP),
-};
-
-function identity(env: Record<string, string>, options: { uid?: number; gid?: number } = {}) {
-  const all = { ...defaults(), host: "0", port: "0", command: ["cat"], ...options };
-  return workerIdentity(all, env, files, true);
+function files(texts: Readonly<Record<string, string>>): Files {
+  return {
+    read(path: string): Uint8Array {
+      const text = texts[path];
+      if (text === undefined) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+      return new TextEncoder().encode(text);
+    },
+  } as unknown as Files;
 }
 
-test("numbers win over names, and these over -u and -g", () => {
-  const both = { uid: 1, gid: 2 };
-  assert.deepEqual(identity({}), {});
-  assert.deepEqual(identity({}, both), both);
-  assert.deepEqual(identity({ SSL_USER: "tls" }, both), { uid: 71, gid: 72 });
-  assert.deepEqual(identity({ SSL_USER: "tls", SSL_GROUP: "certs" }), { uid: 71, gid: 73 });
-  assert.deepEqual(identity({ SSL_USER: "tls", SSL_UID: "5", SSL_GID: "6" }), { uid: 5, gid: 6 });
-  assert.deepEqual(identity({ SSL_CHROOT: "/jail" }), { chroot: "/jail" });
-});
+const BOTH = files({ "/etc/passwd": PASSWD, "/etc/group": GROUP });
 
-test("a user without a group gets that of /etc/passwd, else nobody's, and never root's", () => {
-  assert.deepEqual(identity({ SSL_UID: "71" }), { uid: 71, gid: 72 });
-  assert.deepEqual(identity({ SSL_UID: "80" }), { uid: 80, gid: 65_534 });
-  assert.deepEqual(identity({}, { uid: 9 }), { uid: 9, gid: 65_534 });
-});
+function identity(
+  env: Record<string, string>,
+  { argv = [], from = BOTH, root = false }: { argv?: string[]; from?: Files; root?: boolean } = {},
+): Identity {
+  const request = parseOptions([...argv, "0", "0", "true"], env);
+  assert.ok("serve" in request);
+  return workerIdentity(request.serve, env, from, root);
+}
 
-test("what is no number, root, or unknown is refused", () => {
-  for (const text of ["x", "0", "-1", "1x", "4294967295", "99999999999"]) {
-    assert.throws(() => identity({ SSL_UID: text }), /\$SSL_UID wants a number from 1/);
-    assert.throws(() => identity({ SSL_GID: text }), /\$SSL_GID wants a number from 1/);
+for (
+  const [name, env, argv, wanted] of [
+    ["nothing asks for nothing", {}, [], {}],
+    ["numbers are taken as they are", { SSL_UID: "7", SSL_GID: "8" }, [], { uid: 7, gid: 8 }],
+    ["a user brings its group", { SSL_USER: "web" }, [], { uid: 1001, gid: 2001 }],
+    ["a group by name", { SSL_USER: "web", SSL_GROUP: "tls" }, [], { uid: 1001, gid: 3001 }],
+    ["numbers go before names", { SSL_USER: "web", SSL_UID: "5" }, [], { uid: 5, gid: 2001 }],
+    ["-u and -g come last", { SSL_UID: "5" }, ["-u", "9", "-g", "10"], { uid: 5, gid: 10 }],
+    ["-u and -g alone", {}, ["-u", "9", "-g", "10"], { uid: 9, gid: 10 }],
+    ["a jail alone", { SSL_CHROOT: "/jail" }, [], { chroot: "/jail" }],
+    ["empty variables are none", { SSL_UID: "", SSL_USER: "", SSL_CHROOT: "" }, [], {}],
+    ["the largest number", { SSL_UID: "4294967294" }, [], { uid: 4294967294 }],
+  ] as const
+) {
+  test(`${name}: ${JSON.stringify(env)} ${argv.join(" ")}`, () => {
+    assert.deepEqual(identity(env, { argv: [...argv] }), wanted);
+  });
+}
+
+test("numbers that are none, and root's, are wrong usage", () => {
+  for (
+    const text of ["0", "00", "-1", "+1", "1.5", "1e3", "0x10", "4294967295", "9".repeat(11), "web"]
+  ) {
+    for (const name of ["SSL_UID", "SSL_GID"]) {
+      assert.throws(() => identity({ [name]: text }), (error) => {
+        assert.ok(error instanceof UsageError, text);
+        assert.match(error.message, new RegExp(`^\\$${name} wants a number from 1 to 4294967294`));
+        return true;
+      });
+    }
   }
-  assert.throws(() => identity({ SSL_USER: "none" }), /unable to find SSL_USER none: not in/);
-  assert.throws(() => identity({ SSL_USER: "bad" }), /has no numbers/);
-  assert.throws(() => identity({ SSL_GROUP: "none" }), /unable to find SSL_GROUP none: not in/);
+});
+
+test("a line whose numbers are none never stands for root", () => {
+  for (const name of ["empty", "half", "word", "hex", "minus", "large", "short"]) {
+    const wrong = {
+      name: "FatalError",
+      message: /^unable to find SSL_USER \w+: its line in \/etc\/passwd/,
+    };
+    assert.throws(() => identity({ SSL_USER: name }), wrong, name);
+  }
+  const wrong = { name: "FatalError", message: /^unable to find SSL_GROUP none: its line/ };
+  assert.throws(() => identity({ SSL_UID: "1", SSL_GROUP: "none" }), wrong);
+});
+
+test("an unknown name is fatal, and the hint says how to do without", () => {
+  for (const name of ["nobody-here", "we", "webb", "web:x", "nis"]) {
+    assert.throws(() => identity({ SSL_USER: name }), (error) => {
+      assert.ok(error instanceof FatalError && !(error instanceof UsageError));
+      assert.match(error.message, /not in \/etc\/passwd$/);
+      assert.equal(error.hint, "set SSL_UID and SSL_GID to numbers");
+      return true;
+    });
+  }
+  assert.throws(() => identity({ SSL_GROUP: "nobody-here" }), { hint: "set SSL_GID to numbers" });
+});
+
+test("without the files only numbers work", () => {
+  const from = files({});
+  assert.deepEqual(identity({ SSL_UID: "7", SSL_GID: "8" }, { from, root: true }), {
+    uid: 7,
+    gid: 8,
+  });
+  assert.throws(() => identity({ SSL_USER: "web" }, { from }), /unable to find SSL_USER web/);
+});
+
+test("root does not leave its own group to a worker that has a user", () => {
+  assert.deepEqual(identity({ SSL_UID: "1001" }, { root: true }), { uid: 1001, gid: 2001 });
+  assert.deepEqual(identity({ SSL_UID: "1001" }), { uid: 1001 });
+  for (const from of [BOTH, files({})]) {
+    const { gid } = identity({ SSL_UID: "77" }, { root: true, from });
+    assert.ok(gid !== undefined && gid > 0);
+  }
+  const odd = files({ "/etc/passwd": "a:x:77:0::/:\nb:x:77:::/:\nc:x:77:88::/:\n" });
+  assert.equal(identity({ SSL_UID: "77" }, { root: true, from: odd }).gid, 88);
 });

@@ -69,13 +69,14 @@ export class Puppet {
   }
 
   /** The next frame of this kind; others before it are dropped. */
-  async hear(kind: number): Promise<Reader> {
+  async hear(kind: number, ms = 20_000): Promise<Reader> {
     for (;;) {
       const next = this.came.shift();
       if (next?.kind === kind) return next.body;
       if (next) continue;
       assert.ok(!this.gone, `the worker ended before a frame of kind ${kind}`);
-      await within(new Promise<void>((look) => this.#asked.push(look)), `frame of kind ${kind}`);
+      const look = new Promise<void>((look) => this.#asked.push(look));
+      await within(look, `frame of kind ${kind}`, ms);
     }
   }
 

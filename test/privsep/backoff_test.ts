@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff } from "../../src/privsep/backoff.ts";
+
+test("a worker that dies at once is started again later and later, up to ten seconds", () => {
+  const clock = { ms: 0 };
+  const { delay } = backoff(() => clock.ms);
+  const waits = Array.from({ length: 10 }, () => {
+    const wait = delay();
+    clock.ms += wait;
+    return wait;
+  });
+  assert.deepEqual(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+});
+
+test("one that has served for half a second is replaced at once, and all begins anew", () => {
+  const clock = { ms: 0 };
+  const { began, delay } = backoff(() => clock.ms);
+  for (let n = 0; n < 5; n++) delay();
+  began();
+  clock.ms += 500;
+  assert.equal(delay(), 0);
+  assert.equal(delay(), 100);
+  began();
+  clock.ms += 499;
+  assert.equal(delay(), 200);
+  clock.ms += 10_000; // that was of the one before
+  assert.equal(delay(), 400);
+});
