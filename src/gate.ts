@@ -37,6 +37,7 @@ export class Gate {
   /** Connections with pipes to a program. */
   #piped = 0;
   #paused = false;
+  #last = false;
 
   constructor(readonly options: GateOptions) {
     options.programs.onChange = () => this.#update();
@@ -83,6 +84,13 @@ export class Gate {
         return giveUp(oldest, `${why} and this one ${which} longest`);
       }
     }
+  }
+
+  /** The listener closes soon: who is in the kernel's queue now is let in, and may wait for a place
+   *  here. */
+  takeQueue(): void {
+    this.#last = true;
+    this.#update();
   }
 
   /** It has sent its first byte. */
@@ -132,7 +140,8 @@ export class Gate {
 
   #update(): void {
     const { programs } = this.options;
-    const full = programs.full || programs.waiting > 0 || this.#scarce();
+    const full = this.#scarce() ||
+      (!this.#last && (programs.full || programs.waiting > 0));
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.listener?.pause();

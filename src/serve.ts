@@ -32,8 +32,9 @@ import { plainPhase } from "./tls/delayed.ts";
 export interface Server {
   readonly port: number;
   /** Stops listening; connections go on. Those without a program may take a second to come to it, or
-   *  `patience` milliseconds. */
-  drain(patience?: number): void;
+   *  `patience` milliseconds. `queue`: those who stand in the kernel's queue are accepted, because
+   *  nobody else will. */
+  drain(patience?: number, queue?: boolean): void;
   /** Ends connections and programs too; a program that has not obeyed SIGTERM after `grace`
    *  milliseconds gets SIGKILL. */
   end(grace?: number): void;
@@ -45,6 +46,8 @@ export interface Server {
 
 /** How long a connection without a program may hold the exit up, in milliseconds. */
 const PATIENCE = 1000;
+/** How long those who knock while the server drains may keep it accepting, in milliseconds. */
+const QUEUE_PATIENCE = 500;
 
 /** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
 export function serve(
@@ -84,18 +87,20 @@ export function serve(
   const dismiss = (): void => {
     for (const conn of early) giveUp(conn, "the server is shutting down");
   };
-  const drain = (patience = PATIENCE): void => {
+  const drain = (patience = PATIENCE, queue = true): void => {
     if (draining) return;
     draining = true;
-    // Who stands in the kernel's queue would be reset: the turn that is under way accepts them.
-    setImmediate(() =>
-      setImmediate(() => {
-        listener.close();
-        listening = false;
-        if (patience === 0) dismiss();
-        look();
-      })
-    );
+    // Who stands in the kernel's queue would be reset: first they are accepted.
+    const until = performance.now() + (queue ? Math.min(patience, QUEUE_PATIENCE) : 0);
+    if (queue && patience > 0) deps.gate.takeQueue();
+    const close = (): void => {
+      if (performance.now() < until && listener.crowded) return void setImmediate(close);
+      listener.close();
+      listening = false;
+      if (patience === 0) dismiss();
+      look();
+    };
+    setImmediate(() => setImmediate(close));
     if (patience > 0) setTimeout(dismiss, patience).unref();
   };
   return {

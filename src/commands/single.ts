@@ -44,7 +44,7 @@ export async function serveAlone(
     server = await begin(deps, inherited);
     dropPrivileges(options, runtime, log);
     // Before the port is told: who waits for it may send a signal at once.
-    onSignals(server, assembled.reload, endpoint, options, runtime, tell);
+    onSignals(server, assembled.reload, endpoint, options, runtime, { inherited, tell });
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
     tell.ready();
   } catch (error) {
@@ -86,7 +86,7 @@ function onSignals(
   endpoint: Endpoint | undefined,
   { drainTimeout }: Options,
   runtime: Runtime,
-  tell: Readiness,
+  { inherited, tell }: Supervised,
 ): void {
   let stopping = false;
   const stop = (): void => {
@@ -94,7 +94,7 @@ function onSignals(
     if (stopping) return server.end(GRACE);
     stopping = true;
     tell.stopping();
-    server.drain();
+    server.drain(undefined, inherited === undefined);
     if (drainTimeout !== undefined) {
       setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
     }

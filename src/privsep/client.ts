@@ -26,6 +26,8 @@ const MAX_KEY = 128;
 
 export class MonitorClient implements Programs, Counter {
   onChange: () => void = () => {};
+  /** -c. */
+  limit = Infinity;
   running: number | undefined = 0;
   full = false;
   #lastStart = 0;
@@ -37,8 +39,10 @@ export class MonitorClient implements Programs, Counter {
 
   constructor(readonly runtime: Runtime, readonly channel: Channel) {}
 
+  /** Those for whom there was no place when we heard last; the others are about to get theirs. */
   get waiting(): number {
-    return this.#asked.size - this.#withdrawn;
+    const asked = this.#asked.size - this.#withdrawn;
+    return Math.max(0, (this.running ?? 0) + asked - this.limit);
   }
 
   start(request: ProgramRequest, signal: AbortSignal): Promise<Program> {

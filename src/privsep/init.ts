@@ -24,6 +24,8 @@ export interface Init {
   readonly again: boolean;
   /** The host is a name, which the worker is to look up. */
   readonly resolve: boolean;
+  /** A supervisor has the listening socket too, and keeps it. */
+  readonly inherited: boolean;
   /** Of encrypted keys (-3). */
   readonly password?: string;
   /** --self-signed. */

@@ -227,6 +227,7 @@ export class Monitor {
         workers,
         speaks: slot === 0,
         again,
+        inherited: this.o.inherited === true,
         ...init,
         resolve: init.resolve && this.#listenFd === undefined,
       };

@@ -59,6 +59,8 @@ class WorkerProcess {
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
   #draining = false;
+  /** The queue of the listening socket is a supervisor's, and will be a successor's. */
+  #inherited = false;
 
   constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: Channel) {
     this.#client = new MonitorClient(runtime, channel);
@@ -74,6 +76,7 @@ class WorkerProcess {
     let log: Log | undefined;
     try {
       const init = await this.#initialized.promise;
+      this.#inherited = init.inherited;
       const request = parseOptions(init.argv, init.env);
       if (!("serve" in request)) throw new Error("nothing to serve");
       const options = share(request.serve, init.workers);
@@ -108,6 +111,7 @@ class WorkerProcess {
     const { env, identity, speaks, again, resolve, workers, password, keyPair } = init;
     // What was said at the first start need not be said again.
     const muted = (): boolean => !speaks || (again && !this.#server);
+    this.#client.limit = options.concurrency;
     const given: Given = {
       password,
       keyPair,
@@ -180,7 +184,7 @@ class WorkerProcess {
     this.#metrics?.close();
     const server = this.#server;
     if (!server) return;
-    server.drain(patience);
+    server.drain(patience, !this.#inherited);
     const { drainTimeout } = (this.#assembled as Assembled).deps.options;
     if (drainTimeout === undefined) return;
     setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();

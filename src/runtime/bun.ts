@@ -7,7 +7,7 @@ import { adoptEnds, launch, spawn } from "./bun_process.ts";
 import { adoptSocket, listenHandler } from "./bun_socket.ts";
 import type { BunTlsOptions } from "./bun_tls.ts";
 import { bun } from "./bun_types.ts";
-import type { Libc } from "./libc.ts";
+import { type Libc, POLL } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
 import type { Listener, Runtime, Socket, TlsContext, TlsSettings } from "./runtime.ts";
 
@@ -81,6 +81,9 @@ function listenDescriptor(
       setImmediate(() => {
         if (open && wanted) listener ??= start();
       });
+    },
+    get crowded() {
+      return open && wanted && libc.poll(fd, POLL.in, 0) > 0;
     },
     close() {
       if (!open) return;

@@ -5,7 +5,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Listener, Socket } from "./runtime.ts";
-import type { Endpoint, Libc } from "./libc.ts";
+import { type Endpoint, type Libc, POLL } from "./libc.ts";
 import { ConnSocket, NodeSocket } from "./deno_socket.ts";
 import { watchReadable } from "./deno_ready.ts";
 
@@ -56,6 +56,7 @@ export function listenHere(
       paused = false;
       if (open && !accepting) void run();
     },
+    crowded: false,
     close() {
       if (!open) return;
       open = false;
@@ -122,6 +123,9 @@ export function listenDescriptor(
     resume() {
       paused = false;
       if (open && !accepting) void run();
+    },
+    get crowded() {
+      return open && !paused && libc.poll(fd, POLL.in, 0) > 0;
     },
     close() {
       if (!open) return;

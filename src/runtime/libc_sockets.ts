@@ -40,6 +40,10 @@ export interface SocketCalls {
   listenSocket(address: ListenAddress): { fd: number; port: number };
   /** Sets the backlog anew; also of a socket that listens already. */
   listen(fd: number, backlog: number): void;
+  /** Lets nobody else into the queue of a socket that is about to be closed: the first packet of a
+   *  connection is dropped, so that the client sends it again in a second, when there may be a
+   *  successor. Who is in the queue can be accepted. Nothing but on Linux. */
+  turnAway(fd: number): void;
   /** The next connection, non-blocking and closed on exec; undefined if none waits. Throws EMFILE,
    *  ENFILE, ENOBUFS, ENOMEM, after which the connection still waits: pause, then try again. */
   acceptDescriptor(fd: number): { fd: number; peer: Endpoint } | undefined;
@@ -63,6 +67,16 @@ export interface SocketCalls {
 const SOCK_STREAM = 1;
 const IPPROTO = { ip: 0, tcp: 6, ipv6: 41 };
 const TCP_NODELAY = 1;
+/** linux/filter.h, struct sock_filter: the packet begins with the TCP header, whose 14th byte holds
+ *  the flags; one with SYN and without ACK is taken with 0 bytes, which is not at all. */
+const SO_ATTACH_FILTER = 26;
+const NO_NEW_CONNECTIONS = [
+  [0x30, 0, 0, 13], // LD | B | ABS
+  [0x54, 0, 0, 0x12], // AND, SYN | ACK
+  [0x15, 0, 1, 0x02], // JEQ, SYN
+  [0x06, 0, 0, 0], // RET
+  [0x06, 0, 0, 0xffffffff],
+] as const;
 const SIOCOUTQ = 0x5411;
 const SO_NWRITE = 0x1024;
 
@@ -162,6 +176,24 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     },
 
     listen: (fd, backlog) => c.zero("listen", fd, backlog),
+
+    turnAway(fd) {
+      if (os !== "linux") return;
+      const filter = memory(8 * NO_NEW_CONNECTIONS.length);
+      const program = new DataView(filter.buffer);
+      for (const [i, [code, jt, jf, value]] of NO_NEW_CONNECTIONS.entries()) {
+        program.setUint16(8 * i, code, true);
+        program.setUint8(8 * i + 2, jt);
+        program.setUint8(8 * i + 3, jf);
+        program.setUint32(8 * i + 4, value, true);
+      }
+      const header = memory(16); // struct sock_fprog
+      const view = new DataView(header.buffer);
+      view.setUint16(0, NO_NEW_CONNECTIONS.length, true);
+      view.setBigUint64(8, c.raw.address(filter), true);
+      c.zero("setsockopt", fd, k.SOL_SOCKET, SO_ATTACH_FILTER, header, header.length);
+      filter.fill(0); // used after the call, so that it was not collected before
+    },
 
     acceptDescriptor(fd) {
       const accepted = accept(fd);
