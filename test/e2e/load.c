@@ -9,8 +9,9 @@
  *   ok       complete
  *   refused  connect(2) said ECONNREFUSED: nobody listened
  *   denied   closed by the server, or reset, before a byte of it came
- *   cut      connected, and not served as above; the first ten are told on stderr, with the time
+ *   cut      connected, and not served as above
  *   slowest  milliseconds, of the complete ones
+ * The first ten that were denied or cut are told on stderr, with the time.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -33,7 +34,7 @@
 static int port, rate, at_once, hold_ms, addresses, greeted;
 static SSL_CTX *context;
 static int64_t begin_us;
-static atomic_int next, over, ok, refused, denied, cut, slowest;
+static atomic_int next, over, ok, refused, denied, cut, slowest, lines;
 
 static int64_t now_us(void) {
   struct timespec t;
@@ -41,7 +42,7 @@ static int64_t now_us(void) {
   return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void was_cut(int number, const char *stage, SSL *ssl, int result) {
+static void told(int number, const char *stage, SSL *ssl, int result) {
   const char *why = "closed";
   if (ssl) {
     int saved = errno, error = SSL_get_error(ssl, result);
@@ -49,11 +50,16 @@ static void was_cut(int number, const char *stage, SSL *ssl, int result) {
     if (error == SSL_ERROR_SYSCALL && saved) why = strerror(saved);
     else if (code) why = ERR_reason_error_string(code);
   }
-  if (atomic_fetch_add(&cut, 1) >= 10) return;
+  if (atomic_fetch_add(&lines, 1) >= 10) return;
   struct timeval t;
   gettimeofday(&t, NULL);
   fprintf(stderr, "connection %d at %ld.%03ld: %s: %s\n", number, (long)t.tv_sec % 1000,
     (long)t.tv_usec / 1000, stage, why ? why : "?");
+}
+
+static void was_cut(int number, const char *stage, SSL *ssl, int result) {
+  atomic_fetch_add(&cut, 1);
+  told(number, stage, ssl, result);
 }
 
 /* Reads up to the end of a line. 1: done; else what SSL_read said. */
@@ -75,7 +81,7 @@ static void converse(int number, SSL *ssl) {
   if (r != 1) {
     if (BIO_number_read(SSL_get_rbio(ssl)) == 0 && SSL_get_error(ssl, r) != SSL_ERROR_WANT_READ) {
       atomic_fetch_add(&denied, 1);
-      return;
+      return told(number, "no handshake", ssl, r);
     }
     return was_cut(number, "handshake", ssl, r);
   }

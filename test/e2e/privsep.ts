@@ -127,6 +127,31 @@ export function coreLimitOf(pid: number): string {
   return /^Max core file size\s+(\S+)\s+(\S+)/m.exec(text)?.slice(1).join(" ") ?? "";
 }
 
+/** True for a process that has ended and that its parent has not asked about. */
+export function isZombie(pid: number): boolean {
+  try {
+    return /^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, "latin1"));
+  } catch {
+    return false;
+  }
+}
+
+/** Children of a process, ended ones included. */
+export function childrenOf(pid: number): number[] {
+  const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
+  return text.split(" ").filter((one) => one !== "").map(Number);
+}
+
+/** The worker that has the server's end of a client's connection, by the client's port. */
+export function servedBy(workers: readonly number[], clientPort: number): number | undefined {
+  const hex = clientPort.toString(16).toUpperCase().padStart(4, "0");
+  const line = fs.readFileSync("/proc/net/tcp", "latin1").split("\n").map((one) =>
+    one.trim().split(/\s+/)
+  ).find((fields) => fields[2]?.endsWith(`:${hex}`));
+  const inode = line?.[9];
+  return workers.find((pid) => [...descriptorsOf(pid).values()].includes(`socket:[${inode}]`));
+}
+
 export const alive = (pid: number): boolean => {
   try {
     return !/^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, "latin1"));

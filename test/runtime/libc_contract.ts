@@ -90,6 +90,16 @@ async function connection(libc: Libc, listener: { fd: number; port: number }, ho
   return { client, accepted: must(libc.acceptDescriptor(listener.fd)) };
 }
 
+/** Waits until the system has sent the first packet of a connection to `port`, and has no answer. */
+async function synSent(port: number): Promise<void> {
+  const line = new RegExp(`:${port.toString(16).toUpperCase().padStart(4, "0")} 02 `);
+  const end = performance.now() + 5000;
+  while (!line.test(readFileSync("/proc/net/tcp", "latin1"))) {
+    assert.ok(performance.now() < end, "no connection is under way");
+    await new Promise((done) => setImmediate(done));
+  }
+}
+
 /** Registers the tests. */
 export function libcContract(libc: Libc): void {
   test("the backlog of a listener is the one asked for, and can be changed", () => {
@@ -135,6 +145,24 @@ export function libcContract(libc: Libc): void {
     client.destroy();
     libc.close(accepted.fd);
     libc.close(second.fd);
+  });
+
+  test("turned away, a client comes again at the successor; who is in the queue is taken", async () => {
+    const first = libc.listenSocket(LOOPBACK);
+    const early = net.connect(first.port, "127.0.0.1");
+    await once(early, "connect");
+    libc.turnAway(first.fd);
+    const late = net.connect(first.port, "127.0.0.1");
+    await synSent(first.port);
+    const accepted = must(libc.acceptDescriptor(first.fd));
+    assert.equal(libc.acceptDescriptor(first.fd), undefined);
+    libc.close(first.fd);
+    const second = libc.listenSocket({ ...LOOPBACK, port: first.port });
+    await once(late, "connect");
+    const again = must(libc.acceptDescriptor(second.fd));
+    assert.equal(again.peer.port, late.localPort);
+    for (const one of [early, late]) one.destroy();
+    for (const { fd } of [accepted, again, second]) libc.close(fd);
   });
 
   test("two listeners share a port only if both ask for it", () => {
