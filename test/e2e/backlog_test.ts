@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { stdout } from "./clients.ts";
-import { claim, type Server, type Trial } from "./harness.ts";
+import { claim, type Server, settled, type Trial } from "./harness.ts";
 
 /** The backlog as the kernel has it: the Send-Q of a listening socket. */
 async function backlog(t: Trial, server: Server): Promise<number> {
@@ -29,5 +29,6 @@ claim("-b stays when accepting was held back and went on", async (t) => {
     program: ["sh", "-c", "sleep 0.3; cat"],
   });
   await Promise.all([talk(t, server), talk(t, server), talk(t, server)]);
-  assert.equal(await backlog(t, server), 9);
+  // A worker that begins to accept again sets it for a moment as its runtime likes.
+  assert.equal(await settled(() => backlog(t, server), (n) => n === 9, 2000), 9);
 });
