@@ -117,7 +117,11 @@ export class Channel {
             return;
           }
         } catch (error) {
-          return this.#broken(reason(error));
+          // A process that has ended is no breach; what became of it its parent learns.
+          const { code } = error as { code?: string };
+          return this.#broken(
+            code === "EPIPE" || code === "ECONNRESET" ? undefined : reason(error),
+          );
         }
         this.#held -= fds.length;
         this.#drop(fds);

@@ -233,12 +233,12 @@ test("too many descriptors of our user under way is no fault of the other side's
   }, { sendDescriptors });
 });
 
-test("a socket for descriptors that is gone breaks the channel", () =>
+test("a socket for descriptors that is gone breaks the channel, which is nobody's fault", () =>
   tidy(async ({ libc, here, there }) => {
     const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
     const pass = libc.dup(there.pass);
     there.close();
     libc.close(pass);
     here.send(said(1, 1), [pipeOf(libc, 1)]);
-    assert.match(await within(broken, "breach") ?? "", /pipe|EPIPE/i);
+    assert.equal(await within(broken, "end"), undefined);
   }));

@@ -1,0 +1,186 @@
+/** Workers that die, and a monitor that does: who suffers, who is told, and that nothing is left over.
+ *  CRASH_SECONDS is how long workers are killed under load, 8 by default. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import process from "node:process";
+import { Conversation } from "../interop/supervisors.ts";
+import { visit } from "./admission.ts";
+import { environmentOf, selfSigned } from "./certificates.ts";
+import { portIsFree, talk } from "./clients.ts";
+import { type Server, settled } from "./harness.ts";
+import {
+  alive,
+  childrenOf,
+  compiled,
+  descriptorsOf,
+  gone,
+  guest,
+  isZombie,
+  Load,
+  servedBy,
+  split,
+  workerOf,
+  workersOf,
+} from "./privsep.ts";
+
+const SECONDS = Number(process.env["CRASH_SECONDS"] ?? 8);
+
+const tick = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Conversations until each of the workers has one; by worker. */
+async function oneEach(server: Server, count: number): Promise<Map<number, Conversation>> {
+  const workers = await workersOf(server, count);
+  const found = new Map<number, Conversation>();
+  const spare: Conversation[] = [];
+  for (let tries = 0; found.size < count && tries < 200; tries++) {
+    const one = await Conversation.open(server.port);
+    await one.echo("hello\n");
+    const worker = servedBy(workers, one.socket.localPort ?? 0);
+    assert.ok(worker, "no worker has this connection");
+    if (found.has(worker)) spare.push(one);
+    else found.set(worker, one);
+  }
+  for (const one of spare) await one.end();
+  assert.equal(found.size, count, "a worker gets no connection");
+  return found;
+}
+
+split("kill -9 of one worker of two ends its sessions alone, and it is replaced", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "2"] });
+  const [[victim, lost], [other, kept]] = [...await oneEach(server, 2)] as [
+    [number, Conversation],
+    [number, Conversation],
+  ];
+  await settled(() => server.children(), ({ length }) => length === 2);
+  const closed = new Promise<void>((resolve) => lost.socket.once("close", () => resolve()));
+  process.kill(victim, "SIGKILL");
+  await closed;
+  const [line = ""] = await server.waitFor(/^sslserver: error: worker /);
+  // Its program has got EOF, and may have ended as early.
+  const [before, after] = line.split(/[01] programs? (?:has|have)/);
+  assert.equal(before, `sslserver: error: worker ${victim} ended by signal 9: `);
+  assert.equal(after, " lost the client");
+  const [program] = await settled(() => server.children(), ({ length }) => length === 1);
+  assert.ok(program, "no program is left");
+  assert.equal(server.children().length, 1, "the program has not ended");
+  await kept.echo("still here\n");
+  const workers = await workersOf(server, 2);
+  assert.ok(workers.includes(other) && !workers.includes(victim));
+  assert.equal((await talk(t, server, "new\n")).text, "new\n");
+  await oneEach(server, 2).then(async (found) => {
+    for (const one of found.values()) await one.end();
+  });
+  await kept.end();
+});
+
+split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, async (t) => {
+  const counts = `${t.dir}/counts`;
+  fs.mkdirSync(counts);
+  const server = await t.start({
+    options: ["-HRl0", "--workers", "2", "-c", "6"],
+    env: { MAXCONIP: "5", ...environmentOf(await selfSigned(t, "localhost")) },
+    program: [await compiled("privsep"), "count", counts],
+  });
+  await workersOf(server, 2);
+  assert.equal((await talk(t, server, "x\n", ["-i", "127.0.0.1"])).text, "1\nx\n");
+  await server.noChildren();
+  const before = descriptorsOf(server.pid).size;
+  const quiet = server.lines(/./).length;
+  const atOnce = 12;
+  const load = await Load.start(t, server.port, {
+    rate: 200,
+    atOnce,
+    hold: 30,
+    addresses: 4,
+    greeted: true,
+  });
+  let kills = 0;
+  for (const end = performance.now() + SECONDS * 1000; performance.now() < end; kills++) {
+    await tick(1000);
+    const workers = server.workers();
+    const victim = workers[Math.floor(Math.random() * workers.length)];
+    assert.ok(victim, "there is no worker");
+    process.kill(victim, "SIGKILL");
+  }
+  await load.served(50);
+  const { ok, refused, denied, cut } = await load.end();
+  if (process.env["CRASH_SECONDS"]) {
+    console.log(`${t.form}: ${JSON.stringify({ kills, ok, refused, denied, cut })}`);
+  }
+  assert.equal(refused, 0);
+  // Those that the worker had when it was killed, and no other.
+  assert.ok(denied + cut <= kills * atOnce, `${denied} denied, ${cut} cut: ${load.trouble}`);
+  assert.equal(Number(fs.readFileSync(`${counts}/peak`, "utf8")), 6);
+  // One may have been hit before it served.
+  const died = /^sslserver: error: (worker \d+|unable to start a worker: it) ended by signal 9/;
+  await server.waitFor(died, kills);
+  assert.equal(server.lines(/./).length - server.lines(died).length, quiet, server.log());
+  await workersOf(server, 2);
+  await server.noChildren();
+  assert.deepEqual(childrenOf(server.pid).filter(isZombie), []);
+  const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= before, 5000);
+  assert.ok(left.size <= before, `${before} before: ${[...left].join("\n")}`);
+  // Every place is there, and not one more: of -c, and of MAXCONIP.
+  const five = await Promise.all(Array.from({ length: 5 }, () => guest(server, "127.0.0.9")));
+  assert.equal((await visit(server, "127.0.0.9")).text, "");
+  const sixth = await guest(server, "127.0.0.8");
+  assert.equal(server.children().length, 6);
+  const waiting = guest(server, "127.0.0.7").then((one) => one.leave());
+  five.pop()?.leave();
+  await waiting;
+  for (const one of [...five, sixth]) one.leave();
+  await server.noChildren();
+}, { timeout: 60_000 + SECONDS * 1000 });
+
+/** A visitor who has to wait for a place. */
+async function visitLater(server: Server): Promise<void> {
+  const one = await guest(server, "127.0.0.7");
+  one.leave();
+}
+
+split(
+  "kill -9 of the monitor: nobody new is served, idle workers end, sessions last",
+  async (t) => {
+    const server = await t.start({ options: ["-HRl0", "--workers", "2"] });
+    const workers = await workersOf(server, 2);
+    const one = await Conversation.open(server.port);
+    await one.echo("hello\n");
+    const busy = servedBy(workers, one.socket.localPort ?? 0);
+    const idle = workers.find((pid) => pid !== busy) ?? 0;
+    server.expected = undefined;
+    server.signal("SIGKILL");
+    await server.exited;
+    await gone(idle, 5000);
+    assert.ok(await settled(() => portIsFree(server.port), (free) => free));
+    await server.waitFor(
+      /^sslserver: error: the monitor is gone: no more connections are accepted$/,
+    );
+    await one.echo("still here\n");
+    assert.ok(busy && alive(busy));
+    await one.end();
+    await gone(busy, 5000);
+  },
+);
+
+split("a worker that cannot start is tried again, later and later, and said so", async (t) => {
+  const live = await selfSigned(t, "first");
+  const good = fs.readFileSync(live.certificate);
+  const server = await t.start({
+    options: ["-HRl0", "--workers", "1"],
+    env: environmentOf(live),
+  });
+  const worker = await workerOf(server);
+  fs.writeFileSync(live.certificate, "nonsense\n");
+  process.kill(worker, "SIGKILL");
+  const failure = /^sslserver: error: unable to use certificate \S+first\.pem: /;
+  const start = performance.now();
+  await server.waitFor(failure, 4);
+  // The first at once, then after 0.1, 0.2 and 0.4 s.
+  assert.ok(performance.now() - start >= 700, `${performance.now() - start} ms`);
+  assert.equal(server.lines(/^sslserver: fatal: /).length, 0);
+  fs.writeFileSync(live.certificate, good);
+  const answer = await talk(t, server, "hello\n");
+  assert.equal(answer.text, "hello\n");
+  assert.ok(server.lines(failure).length <= 7, server.log());
+});
