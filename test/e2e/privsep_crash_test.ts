@@ -133,12 +133,6 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
   await server.noChildren();
 }, { timeout: 60_000 + SECONDS * 1000 });
 
-/** A visitor who has to wait for a place. */
-async function visitLater(server: Server): Promise<void> {
-  const one = await guest(server, "127.0.0.7");
-  one.leave();
-}
-
 split(
   "kill -9 of the monitor: nobody new is served, idle workers end, sessions last",
   async (t) => {
