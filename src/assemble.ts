@@ -53,8 +53,8 @@ export interface Assembled {
   deps: Deps;
   /** Reads certificates, authorities and rules again (SIGHUP). */
   reload(): void;
-  /** Looks at all files again when the next connection comes. */
-  expire(): void;
+  /** Looks at all files, and reads those that have changed. */
+  look(): void;
   /** Ends what runs beside the connections. */
   close(): void;
 }
@@ -151,9 +151,9 @@ export async function assemble(
   const daily = setInterval(() => contexts.warnOfExpiry(), DAY);
   return {
     deps,
-    expire() {
-      contexts.expire();
-      clientAuths.expire();
+    look() {
+      contexts.look();
+      clientAuths.look();
       rules?.expire();
       earlyRules?.expire();
     },

@@ -16,8 +16,9 @@ export interface Init {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly identity: Identity;
-  /** How many workers there are. */
+  /** How many workers there are, and which of them this is, from 0. */
   readonly workers: number;
+  readonly slot: number;
   /** This one speaks for all where one line is enough. */
   readonly speaks: boolean;
   /** It takes the place of one that has ended: what was said at start has been said. */

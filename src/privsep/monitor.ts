@@ -225,6 +225,7 @@ export class Monitor {
         env: workerEnvironment(env),
         identity,
         workers,
+        slot,
         speaks: slot === 0,
         again,
         inherited: this.o.inherited === true,

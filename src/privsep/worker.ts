@@ -79,7 +79,7 @@ class WorkerProcess {
       this.#inherited = init.inherited;
       const request = parseOptions(init.argv, init.env);
       if (!("serve" in request)) throw new Error("nothing to serve");
-      const options = share(request.serve, init.workers);
+      const options = share(request.serve, init);
       log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
       await this.#prepare(options, init, log);
     } catch (error) {
@@ -176,7 +176,7 @@ class WorkerProcess {
   #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
     const fds = this.channel.descriptors(files.filter(({ open }) => open).length);
     for (const file of files) this.#files.take(file, file.open ? fds.shift() : undefined);
-    this.#assembled?.expire();
+    this.#assembled?.look();
   }
 
   #drain(patience?: number): void {
@@ -216,8 +216,9 @@ function json(body: Reader): unknown {
 }
 
 /** One worker's part of what holds for all. */
-function share(options: Options, workers: number): Options {
-  return { ...options, pending: Math.max(1, Math.floor(options.pending / workers)) };
+function share(options: Options, { workers, slot }: Init): Options {
+  const part = Math.floor((options.pending + workers - 1 - slot) / workers);
+  return { ...options, pending: Math.max(1, part) };
 }
 
 /** Whether anything can limit connections by address: else nobody needs to count them. */

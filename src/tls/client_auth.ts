@@ -98,9 +98,9 @@ export class ClientAuths {
     return entry.auth;
   }
 
-  /** Looks at the files when the next connection comes. */
-  expire(): void {
-    for (const entry of this.#entries.values()) entry.checked = -Infinity;
+  /** Looks at the files now, and reads those that have changed. */
+  look(): void {
+    for (const entry of this.#entries.values()) this.#refresh(entry);
   }
 
   /** Reads every file again (SIGHUP). */

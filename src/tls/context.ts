@@ -124,11 +124,9 @@ export class Contexts {
     return entry.prepared;
   }
 
-  /** Looks at the files when the next connection comes, however short ago that was. */
-  expire(): void {
-    for (const entry of this.#entries.values()) {
-      if (entry.checked !== Infinity) entry.checked = -Infinity;
-    }
+  /** Looks at the files now, and reads those that have changed. */
+  look(): void {
+    for (const entry of this.#entries.values()) this.#refresh(entry);
   }
 
   /** Reads every file again, changed or not (SIGHUP). */

@@ -31,6 +31,10 @@ export const WITH_FFI: readonly Form[] = ["binary", "deno", "bun"];
 export const ON_BUN: readonly Form[] = ["binary", "bun"];
 /** One process, which drains by itself; with workers see privsep_*_test.ts. */
 export const ALONE = ["--workers", "0"] as const;
+/** One worker at most: a session can be resumed only where it was made. */
+export const ONE_SPEAKER: readonly string[] = Number(process.env["E2E_WORKERS"]) > 1
+  ? ["--workers", "1"]
+  : [];
 export const ON_DENO: readonly Form[] = ["deno", "deno-noffi"];
 
 /** `--workers`, where the form can have them. */
