@@ -142,12 +142,16 @@ export function childrenOf(pid: number): number[] {
   return text.split(" ").filter((one) => one !== "").map(Number);
 }
 
-/** The worker that has the server's end of a client's connection, by the client's port. */
-export function servedBy(workers: readonly number[], clientPort: number): number | undefined {
-  const hex = clientPort.toString(16).toUpperCase().padStart(4, "0");
+/** The worker that has the server's end of a connection, by the ports of both. */
+export function servedBy(
+  workers: readonly number[],
+  clientPort: number,
+  serverPort: number,
+): number | undefined {
+  const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const line = fs.readFileSync("/proc/net/tcp", "latin1").split("\n").map((one) =>
     one.trim().split(/\s+/)
-  ).find((fields) => fields[2]?.endsWith(`:${hex}`));
+  ).find((fields) => fields[1]?.endsWith(hex(serverPort)) && fields[2]?.endsWith(hex(clientPort)));
   const inode = line?.[9];
   return workers.find((pid) => [...descriptorsOf(pid).values()].includes(`socket:[${inode}]`));
 }
