@@ -8,7 +8,7 @@ import { after } from "node:test";
 import { makeRules } from "./admission.ts";
 import { at, bundle, folder, judge, maker, openssl } from "./client_pki.ts";
 import { stdout } from "./clients.ts";
-import { claim, type Server, settled, type Trial, WITH_FFI } from "./harness.ts";
+import { claim, ONE_SPEAKER, type Server, settled, type Trial, WITH_FFI } from "./harness.ts";
 
 after(() => fs.rmSync(folder, { recursive: true }));
 
@@ -52,8 +52,12 @@ async function assertLost(server: Server, came: Came, why: string, what: string)
   assert.ok(lines.at(-1)?.endsWith(why), `${what}: ${lines.at(-1)}`);
 }
 
+/** Sessions can be resumed only by the worker that made them. */
+const judgeAlone: typeof judge = (t, options, env, more) =>
+  judge(t, options, env, { ...more, options: ONE_SPEAKER });
+
 claim("sessions are resumed, by ticket", async (t) => {
-  const server = await judge(t, "-svHl0", {}, { program: MIRROR });
+  const server = await judgeAlone(t, "-svHl0", {}, { program: MIRROR });
   for (const way of WAYS) {
     assert.equal((await come(t, server, [way], "-sess_out")).how, "New", way);
     const again = await come(t, server, [way], "-sess_in");
@@ -73,7 +77,7 @@ claim("a resumed session tells the same about the client", async (t) => {
       ["-svHl0", { CCAFILE: "/dev/null" }],
     ] as const
   ) {
-    const server = await judge(t, options, env, { program: MIRROR });
+    const server = await judgeAlone(t, options, env, { program: MIRROR });
     for (const way of WAYS) {
       const who = [way, ...shown(t, "leaf2", "sub2", "sub1")];
       const first = await come(t, server, who, "-sess_out");
@@ -93,7 +97,7 @@ claim("a resumed session whose certificate has been revoked is refused", async (
   for (const way of WAYS) {
     const CRLFILE = join(t.dir, "list.pem");
     fs.writeFileSync(CRLFILE, maker.list({ by: "root" }));
-    const server = await judge(t, "-smvHl0", { CAFILE, CRLFILE }, { program: MIRROR });
+    const server = await judgeAlone(t, "-smvHl0", { CAFILE, CRLFILE }, { program: MIRROR });
     const who = [way, ...shown(t, "leaf")];
     assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
     const again = await come(t, server, who, "-sess_in");
@@ -114,7 +118,7 @@ claim("a resumed session whose authority is trusted no more is refused", async (
     for (const CCAFILE of [undefined, "/dev/null"]) {
       const CAFILE = bundle(t, "trust.pem", "root");
       const env: Record<string, string> = { CAFILE, ...CCAFILE ? { CCAFILE } : {} };
-      const server = await judge(t, "-smvHl0", env, { program: MIRROR });
+      const server = await judgeAlone(t, "-smvHl0", env, { program: MIRROR });
       const who = [way, ...shown(t, "leaf")];
       assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
       bundle(t, "trust.pem", "other");
@@ -152,7 +156,7 @@ function shortLived(seconds: number): { end: number; options: string[] } {
 
 claim("a resumed session whose certificate has expired is refused", async (t) => {
   const CAFILE = bundle(t, "trust.pem", "root");
-  const server = await judge(t, "-smvHl0", { CAFILE }, { program: MIRROR });
+  const server = await judgeAlone(t, "-smvHl0", { CAFILE }, { program: MIRROR });
   for (const way of WAYS) {
     const { end, options } = shortLived(5);
     const who = [way, ...options];
@@ -175,7 +179,10 @@ claim("a session begun without a certificate does not stand for one", async (t) 
 :allow
 `,
   );
-  const server = await judge(t, "-svHl0", { CAFILE }, { program: MIRROR, options: ["-x", rules] });
+  const server = await judgeAlone(t, "-svHl0", { CAFILE }, {
+    program: MIRROR,
+    options: ["-x", rules],
+  });
   for (const way of WAYS) {
     for (const from of ["127.0.0.1", "127.0.0.2"]) {
       const first = await come(t, server, [way], "-sess_out", from);
