@@ -54,7 +54,7 @@ async function assertLost(server: Server, came: Came, why: string, what: string)
 
 /** Sessions can be resumed only by the worker that made them. */
 const judgeAlone: typeof judge = (t, options, env, more) =>
-  judge(t, options, env, { ...more, options: ONE_SPEAKER });
+  judge(t, options, env, { ...more, options: [...more?.options ?? [], ...ONE_SPEAKER] });
 
 claim("sessions are resumed, by ticket", async (t) => {
   const server = await judgeAlone(t, "-svHl0", {}, { program: MIRROR });
