@@ -3,7 +3,7 @@
 import process from "node:process";
 import tls from "node:tls";
 import { Unsupported } from "../errors.ts";
-import { adoptEnds, launch, spawn } from "./bun_process.ts";
+import { adoptEnds, bunLauncher, launch, spawn } from "./bun_process.ts";
 import { adoptSocket, listenHandler } from "./bun_socket.ts";
 import type { BunTlsOptions } from "./bun_tls.ts";
 import { bun } from "./bun_types.ts";
@@ -15,6 +15,7 @@ import type { Listener, Runtime, Socket, TlsContext, TlsSettings } from "./runti
 export function bunRuntime(): Runtime {
   const libc = loadLibc();
   if (!libc) throw new Unsupported("call libc", "Bun on this system", "use Linux or macOS");
+  const launcher = bunLauncher(libc);
   return {
     name: "Bun",
     version: bun.version,
@@ -28,8 +29,8 @@ export function bunRuntime(): Runtime {
       return listenDescriptor(libc, fd, backlog, onSocket);
     },
     tlsContext,
-    spawn: (options) => spawn(libc, options),
-    launch,
+    spawn: (options) => spawn(launcher, options),
+    launch: (options) => launch(launcher, options),
     switchesUser: true,
     adoptEnds: (fds) => adoptEnds(libc, fds),
     adoptSocket,
@@ -104,8 +105,10 @@ function tlsContext(settings: TlsSettings): TlsContext {
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
     ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
-    // An empty list, too: without one the system's would be trusted and named.
-    ca: ask?.ca ?? [],
+    // An empty list, too: without one the system's would be trusted and named. Where nobody is asked it
+    // is only where the library looks, at every handshake, for who has issued our certificate; with our
+    // own it does not go on to /etc/ssl/certs.
+    ca: ask?.ca ?? settings.keyPairs.map((pair) => pair.chain),
   });
   const opaque: BunTlsOptions = {
     secureContext: context,

@@ -2,9 +2,11 @@
  *  cannot open as /dev/stdin). Our ends of them: bun_pipe.ts. */
 
 import { constants } from "node:os";
-import { env } from "node:process";
+import process from "node:process";
 import { PipeSink, PipeSource } from "./bun_pipe.ts";
 import { bun } from "./bun_types.ts";
+import { keepDescriptors } from "./inherited.ts";
+import { Launcher } from "./launcher.ts";
 import type { Libc } from "./libc.ts";
 import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
 import type {
@@ -16,32 +18,53 @@ import type {
   SpawnOptions,
 } from "./runtime.ts";
 
+/** Programs by libc. What was inherited is kept from them: Bun does so only for its own. */
+export function bunLauncher(libc: Libc): Launcher {
+  let kept = false;
+  return new Launcher(libc, {
+    lookUp,
+    watch(handler, on) {
+      if (!kept) keepDescriptors(libc);
+      kept = true;
+      if (on) process.on("SIGCHLD", handler);
+      else process.off("SIGCHLD", handler);
+    },
+  });
+}
+
 /** See `Runtime.launch`. */
-export function launch({ command, argv0, env, descriptors, user }: LaunchOptions): Launched {
+export function launch(launcher: Launcher, options: LaunchOptions): Launched {
+  return options.user ? launchAs(options) : launcher.launch(options);
+}
+
+/** As another user, which libc cannot do. */
+function launchAs({ command, argv0, env, base, descriptors, user }: LaunchOptions): Launched {
   const [name = "", ...args] = command;
-  const process = bun.spawn([lookUp(name), ...args], {
+  const child = bun.spawn([lookUp(name), ...args], {
     argv0: argv0 ?? name,
-    env,
+    env: { ...base, ...env },
     stdio: [...descriptors],
     ...(user?.uid === undefined ? {} : { uid: user.uid }),
     ...(user?.gid === undefined ? {} : { gid: user.gid }),
   });
   return {
-    pid: process.pid,
-    exited: process.exited.then(() => waitStatus(process.exitCode, process.signalCode)),
+    pid: child.pid,
+    exited: child.exited.then(() => waitStatus(child.exitCode, child.signalCode)),
     kill(signal) {
-      if (process.exitCode !== null || process.signalCode !== null) return false;
-      process.kill(signal);
+      if (child.exitCode !== null || child.signalCode !== null) return false;
+      child.kill(signal);
       return true;
     },
   };
 }
 
 /** See `Runtime.spawn`. */
-export function spawn(libc: Libc, { command, env, delayed = false }: SpawnOptions): Program {
+export function spawn(launcher: Launcher, options: SpawnOptions): Program {
+  const { command, env, delayed = false } = options;
+  const { libc } = launcher;
   const { mine, theirs } = programPipes(libc, delayed);
   try {
-    const launched = launch({ command, env, descriptors: programDescriptors(theirs) });
+    const launched = launcher.launch({ command, env, descriptors: programDescriptors(theirs) });
     return { ...launched, ...adoptEnds(libc, mine) };
   } catch (error) {
     closeAll(libc, mine);
@@ -67,7 +90,7 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
 /** In the server's $PATH. Bun would take the program's own, which a rule can set. */
 function lookUp(name: string): string {
   if (name.includes("/")) return name;
-  const path = bun.which(name, { PATH: env["PATH"] ?? "/usr/bin:/bin" });
+  const path = bun.which(name, { PATH: process.env["PATH"] ?? "/usr/bin:/bin" });
   if (path !== null) return path;
   throw Object.assign(new Error("not found in PATH"), { code: "ENOENT" });
 }

@@ -11,15 +11,14 @@
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
-import { readdirSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import type { Libc } from "./libc.ts";
+import { keepDescriptors } from "./inherited.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc } from "./libc_deno.ts";
 import { makeContext } from "./deno_context.ts";
 import { listenDescriptor, listenHere } from "./deno_listen.ts";
 import { AdoptedStream } from "./deno_adopted.ts";
-import { adoptEnds, Launcher } from "./deno_launch.ts";
+import { adoptEnds, denoLauncher } from "./deno_launch.ts";
 import { spawnProgram } from "./deno_process.ts";
 import { Unsupported } from "../errors.ts";
 
@@ -27,7 +26,7 @@ import { Unsupported } from "../errors.ts";
 export function denoRuntime(): Runtime {
   const libc = loadLibc();
   if (libc !== undefined) keepDescriptors(libc);
-  const launcher = libc && new Launcher(libc);
+  const launcher = libc && denoLauncher(libc);
   const needed = (what: string): never => {
     throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
   };
@@ -86,22 +85,3 @@ const WORKER_PERMISSIONS = [
   "--allow-ffi",
   "--allow-sys=hostname,networkInterfaces,uid",
 ];
-
-/** Descriptors that were inherited are handed on to every program by Deno (Bun closes them): a
- *  program must not get at a listening socket or a log. They stay open here. */
-function keepDescriptors(libc: Libc): void {
-  let names: string[];
-  try {
-    names = readdirSync("/dev/fd"); // /proc/self/fd on Linux; needs leave to read
-  } catch {
-    names = Array.from({ length: 1024 }, (_, fd) => String(fd));
-  }
-  for (const fd of names.map(Number)) {
-    if (!(fd > 2)) continue;
-    try {
-      libc.setCloseOnExec(fd, true);
-    } catch {
-      // not open: that of the listing itself, for one
-    }
-  }
-}

@@ -1,13 +1,11 @@
-/** Programs started and reaped by libc under Deno, with descriptors made before, and our ends of those.
- *  `Deno.Command` passes no descriptors, and what `node:child_process` passes it also hands on under
- *  other numbers, so that a closed pipe would stay open. */
+/** Programs started by libc under Deno, and our ends of their descriptors. */
 
-import { constants } from "node:os";
 import { AdoptedStream } from "./deno_adopted.ts";
 import { lookUp } from "./deno_path.ts";
 import type { Libc } from "./libc.ts";
 import { POLL } from "./libc.ts";
-import type { Launched, LaunchOptions, ProgramEnds } from "./runtime.ts";
+import { Launcher } from "./launcher.ts";
+import type { ProgramEnds } from "./runtime.ts";
 
 /** One direction of a descriptor of ours. */
 class DescriptorStream extends AdoptedStream {
@@ -27,56 +25,16 @@ class DescriptorStream extends AdoptedStream {
   }
 }
 
-/** Starts children and tells of their ends. */
-export class Launcher {
-  /** Children not reaped yet: by process id, what to tell. */
-  readonly #running = new Map<number, (status: number) => void>();
-  #watching = false;
-
-  constructor(readonly libc: Libc) {}
-
-  /** See `Runtime.launch`. */
-  launch({ command, argv0, env, descriptors, user }: LaunchOptions): Launched {
-    if (user) throw new Error("libc starts no program as somebody else");
-    const [name = "", ...args] = command;
-    const path = lookUp(name);
-    this.#watch(); // before: it may end before the next statement
-    let pid: number;
-    try {
-      pid = this.libc.spawn(path, [argv0 ?? name, ...args], env, descriptors);
-    } catch (error) {
-      this.#reap(); // watches on only for others
-      throw error;
-    }
-    const exited = new Promise<number>((resolve) => this.#running.set(pid, resolve));
-    return {
-      pid,
-      exited,
-      kill: (signal) => {
-        if (!this.#running.has(pid)) return false;
-        this.libc.kill(pid, constants.signals[signal]);
-        return true;
-      },
-    };
-  }
-
-  #watch(): void {
-    if (this.#watching) return;
-    this.#watching = true;
-    Deno.addSignalListener("SIGCHLD", this.#reap);
-  }
-
-  readonly #reap = (): void => {
-    for (const [pid, tell] of this.#running) {
-      const status = this.libc.reap(pid);
-      if (status === undefined) continue;
-      this.#running.delete(pid);
-      tell(status);
-    }
-    if (this.#running.size > 0 || !this.#watching) return;
-    this.#watching = false;
-    Deno.removeSignalListener("SIGCHLD", this.#reap);
-  };
+/** The launcher of this process. `Deno.Command` passes no descriptors, and what `node:child_process`
+ *  passes it also hands on under other numbers, so that a closed pipe would stay open. */
+export function denoLauncher(libc: Libc): Launcher {
+  return new Launcher(libc, {
+    lookUp,
+    watch(handler, on) {
+      if (on) Deno.addSignalListener("SIGCHLD", handler);
+      else Deno.removeSignalListener("SIGCHLD", handler);
+    },
+  });
 }
 
 /** See `Runtime.adoptEnds`. */

@@ -117,6 +117,7 @@ const COMMON: Record<string, Signature> = {
   clock_gettime: f("i32", "i32", "memory"),
   kill: f("i32", "i32", "i32"),
   waitpid: f("i32", "i32", "memory", "i32"),
+  waitid: f("i32", "i32", "u32", "memory", "i32"),
   posix_spawn: f("i32", "memory", "memory", "memory", "memory", "memory", "memory"),
   posix_spawn_file_actions_init: f("i32", "memory"),
   posix_spawn_file_actions_adddup2: f("i32", "memory", "i32", "i32"),

@@ -35,13 +35,6 @@ export function cString(text: string): Memory {
   return copy;
 }
 
-const RANGE: Record<Exclude<ArgumentType, "memory">, readonly [number, number]> = {
-  i32: [-0x80000000, 0x7fffffff],
-  u32: [0, 0xffffffff],
-  i64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
-  u64: [0, Number.MAX_SAFE_INTEGER],
-};
-
 /** Makes calls and turns failures into SystemError. A call that a signal interrupted is made
  *  again, except through `once`. */
 export class Caller {
@@ -61,12 +54,11 @@ export class Caller {
       throw new TypeError(`unable to call ${name}: no such function with ${args.length} arguments`);
     }
     // A runtime turns undefined or NaN into 0 without a word: close(undefined) would be close(0).
-    args.forEach((arg, i) => {
-      const type = types[i];
-      if (type === undefined || !fits(arg, type)) {
-        throw new TypeError(`unable to call ${name}: argument ${i + 1} is no ${type}`);
+    for (let i = 0; i < args.length; i++) {
+      if (!fits(args[i], types[i])) {
+        throw new TypeError(`unable to call ${name}: argument ${i + 1} is no ${types[i]}`);
       }
-    });
+    }
     return Number(call(...args));
   }
 
@@ -94,11 +86,12 @@ export class Caller {
 
   /** Like `value`; undefined if it would have to wait (EAGAIN). */
   unlessBlocked(name: string, ...args: Argument[]): number | undefined {
-    try {
-      return this.value(name, ...args);
-    } catch (error) {
-      if ((error as SystemError).code === "EAGAIN") return undefined;
-      throw error;
+    for (;;) {
+      const result = this.once(name, ...args);
+      if (result >= 0) return result;
+      const error = this.error(name);
+      if (error.code === "EAGAIN") return undefined;
+      if (error.code !== "EINTR") throw error;
     }
   }
 
@@ -115,8 +108,20 @@ export class Caller {
   }
 }
 
-function fits(arg: Argument, type: ArgumentType): boolean {
+/** Asked for every argument of every call: no table, nothing allocated. */
+function fits(arg: Argument | undefined, type: ArgumentType | undefined): boolean {
   if (type === "memory") return arg instanceof Uint8Array;
-  const [low, high] = RANGE[type];
-  return typeof arg === "number" && Number.isInteger(arg) && arg >= low && arg <= high;
+  if (typeof arg !== "number") return false;
+  switch (type) {
+    case "i32":
+      return (arg | 0) === arg;
+    case "u32":
+      return (arg >>> 0) === arg;
+    case "i64":
+      return Number.isSafeInteger(arg);
+    case "u64":
+      return Number.isSafeInteger(arg) && arg >= 0;
+    default:
+      return false;
+  }
 }

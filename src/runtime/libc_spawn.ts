@@ -1,5 +1,5 @@
-/** Programs by libc: started with exactly the descriptors given, and reaped. For a runtime whose own
- *  way cannot pass descriptors without handing on copies of them (Deno). */
+/** Programs by libc: started with exactly the descriptors given, and reaped. This is done for every
+ *  connection: what does not change from one to the next is made ready once. */
 
 import { systemError } from "./errno.ts";
 import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
@@ -7,35 +7,67 @@ import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
 /** Calls about programs. All throw SystemError. */
 export interface SpawnCalls {
   /** Runs the file `path` with `argv` (its own name first) and `env`; `descriptors[n]` becomes its
-   *  descriptor n. Others are closed if they are marked so. SIGPIPE has its default meaning in it,
-   *  and no signal is blocked. Returns its process id; the caller reaps it with `reap`. */
+   *  descriptor n. Others are closed if they are marked so. Signals have their default meaning
+   *  in it, and none is blocked. Variables of `base` are added where `env` has none of the name. `argv`
+   *  and `base` are made ready for C once: they must not change afterwards. Returns its process id;
+   *  the caller reaps it with `reap`. */
   spawn(
     path: string,
     argv: readonly string[],
     env: Readonly<Record<string, string>>,
     descriptors: readonly number[],
+    base?: Readonly<Record<string, string>>,
   ): number;
   /** The wait status of a child that has ended: exit code × 256, or the signal's number. Undefined
    *  while it runs. */
   reap(pid: number): number | undefined;
+  /** A child, anybody's in this process, that has ended and is not reaped; 0: there is none. Undefined
+   *  where the system does not tell. */
+  ended(): number | undefined;
 }
 
-/** Enough for posix_spawn_file_actions_t, posix_spawnattr_t and sigset_t (glibc: 80, 336, 128). */
+/** Enough for posix_spawn_file_actions_t, posix_spawnattr_t, sigset_t and siginfo_t (glibc: 80, 336,
+ *  128, 128). */
 const STRUCT = 512;
 /** posix_spawnattr_setflags; the same bits on Linux and macOS. */
 const SETSIGDEF = 4;
 const SETSIGMASK = 8;
-/** Bit of SIGPIPE (13 everywhere) in a sigset_t: both runtimes ignore it, and exec would keep that. */
-const SIGPIPE_BYTE = 1;
-const SIGPIPE_BIT = 0x10;
+/** Bytes of a sigset_t that stand for signals, on Linux and macOS. Both runtimes ignore SIGPIPE, and exec
+ *  would keep that. To set them all is less work than what glibc does to find out which to set. */
+const SIGNALS = 8;
 const WNOHANG = 1;
+/** waitid(2), on Linux. */
+const P_ALL = 0;
+const WEXITED = 4;
+const WNOWAIT = 0x1000000;
+const SI_PID = 16;
+
+const ENCODER = new TextEncoder();
+
+/** Strings as C has them, one after another, and where each lies. */
+interface Strings {
+  readonly bytes: Memory;
+  /** Addresses, as they lie in memory, and NULL. */
+  readonly pointers: Memory;
+}
 
 /** The calls, made through `c`. */
 export function spawnCalls(c: Caller): SpawnCalls {
   const number = memory(4);
   const numberView = new DataView(number.buffer);
-  /** Strings of which only the addresses are handed over: kept from the collector meanwhile. */
-  const held: Memory[] = [];
+  const info = memory(STRUCT);
+  const infoView = new DataView(info.buffer);
+  const actions = memory(STRUCT);
+  /** Those of `argv` and `base`, by the object. */
+  const ready = new WeakMap<object, Strings>();
+  /** Those of which only the addresses are handed over: kept from the collector meanwhile. */
+  const held: Strings[] = [];
+  let attributes: Memory | undefined;
+  let lastPath: { readonly path: string; readonly file: Memory } | undefined;
+  /** The variables of one program, and the pointers to all of them. */
+  let room = memory(4096);
+  let roomAt = c.raw.address(room);
+  let table = memory(1024);
 
   /** These return the error's number and leave errno alone. */
   function make(name: string, ...args: (number | Memory)[]): void {
@@ -43,43 +75,117 @@ export function spawnCalls(c: Caller): SpawnCalls {
     if (error !== 0) throw systemError(name, error, c.abi.os);
   }
 
-  /** An array of pointers, NULL at the end. */
-  function pointers(strings: readonly Memory[]): Memory {
-    held.push(...strings);
-    const array = memory(8 * (strings.length + 1));
-    const view = new DataView(array.buffer);
-    strings.forEach((string, i) => view.setBigUint64(8 * i, c.raw.address(string), true));
-    return array;
+  /** No signal blocked or ignored. Made once, and never destroyed. */
+  function makeAttributes(): Memory {
+    const [made, signals] = [memory(STRUCT), memory(STRUCT)];
+    signals.fill(0xff, 0, SIGNALS);
+    make("posix_spawnattr_init", made);
+    make("posix_spawnattr_setsigdefault", made, signals);
+    make("posix_spawnattr_setflags", made, SETSIGDEF | SETSIGMASK);
+    return made;
   }
 
-  /** By way of numbers above all of them: a descriptor must not be overwritten before it is used. */
-  function arrange(actions: Memory, descriptors: readonly number[]): void {
-    const above = Math.max(...descriptors, descriptors.length) + 1;
+  function strings(texts: readonly string[]): Strings {
+    const all = texts.map(cString);
+    const bytes = concatenated(all);
+    const pointers = memory(8 * (texts.length + 1));
+    const view = new DataView(pointers.buffer);
+    let at = texts.length > 0 ? c.raw.address(bytes) : 0n;
+    all.forEach(({ length }, i) => {
+      view.setBigUint64(8 * i, at, true);
+      at += BigInt(length);
+    });
+    return { bytes, pointers };
+  }
+
+  function prepared(key: object, texts: () => readonly string[]): Strings {
+    const found = ready.get(key) ?? strings(texts());
+    ready.set(key, found);
+    held.push(found);
+    return found;
+  }
+
+  function fileOf(path: string): Memory {
+    if (lastPath?.path !== path) lastPath = { path, file: cString(path) };
+    return lastPath.file;
+  }
+
+  /** `first`, then the strings that lie in `room` at `offsets`, then NULL. Good until the next call. */
+  function pointersTo(first: Memory, offsets: readonly number[]): Memory {
+    const length = first.length + 8 * (offsets.length + 1);
+    if (table.length < length) table = memory(2 * length);
+    table.set(first);
+    const view = new DataView(table.buffer);
+    let at = first.length;
+    for (const offset of offsets) {
+      view.setBigUint64(at, roomAt + BigInt(offset), true);
+      at += 8;
+    }
+    view.setBigUint64(at, 0n, true);
+    return table;
+  }
+
+  /** Writes the variables to `room`: where each begins. */
+  function write(env: readonly (readonly [string, string])[]): number[] {
+    const texts = env.map(([name, value]) => `${name}=${value}`);
+    let most = 0;
+    for (const text of texts) {
+      if (text.includes("\0")) {
+        throw new TypeError("unable to pass a string to C: it contains a NUL");
+      }
+      most += 3 * text.length + 1; // UTF-8 of a UTF-16 unit has three bytes at most
+    }
+    if (room.length < most) {
+      room = memory(most);
+      roomAt = c.raw.address(room);
+    }
+    let at = 0;
+    return texts.map((text) => {
+      const begin = at;
+      at += ENCODER.encodeInto(text, room.subarray(at)).written;
+      room[at++] = 0;
+      return begin;
+    });
+  }
+
+  function environment(
+    env: Readonly<Record<string, string>>,
+    base: Readonly<Record<string, string>> | undefined,
+  ): Memory {
+    const own = Object.entries(env);
+    if (!base) return pointersTo(memory(0), write(own));
+    if (own.some(([name]) => Object.hasOwn(base, name))) {
+      return pointersTo(memory(0), write(Object.entries({ ...base, ...env })));
+    }
+    const texts = () => Object.entries(base).map(([name, value]) => `${name}=${value}`);
+    const { pointers } = prepared(base, texts);
+    return pointersTo(pointers.subarray(0, -8), write(own));
+  }
+
+  function arrange(descriptors: readonly number[]): void {
     const dup2 = "posix_spawn_file_actions_adddup2";
+    const count = descriptors.length;
+    if (descriptors.every((fd, i) => fd >= count || fd === i)) {
+      descriptors.forEach((fd, i) => make(dup2, actions, fd, i));
+      return;
+    }
+    // By way of numbers above all of them: a descriptor must not be overwritten before it is used.
+    const above = Math.max(...descriptors, count) + 1;
     descriptors.forEach((fd, i) => make(dup2, actions, fd, above + i));
     descriptors.forEach((_, i) => make(dup2, actions, above + i, i));
     descriptors.forEach((_, i) => make("posix_spawn_file_actions_addclose", actions, above + i));
   }
 
   return {
-    spawn(path, argv, env, descriptors) {
-      const file = cString(path);
-      const args = argv.map(cString);
-      const variables = Object.entries(env).map(([name, value]) => cString(`${name}=${value}`));
-      const [actions, attributes, signals] = [memory(STRUCT), memory(STRUCT), memory(STRUCT)];
-      signals[SIGPIPE_BYTE] = SIGPIPE_BIT;
+    spawn(path, argv, env, descriptors, base) {
+      const file = fileOf(path);
+      attributes ??= makeAttributes();
       make("posix_spawn_file_actions_init", actions);
       try {
-        make("posix_spawnattr_init", attributes); // an empty signal mask
-        try {
-          make("posix_spawnattr_setsigdefault", attributes, signals);
-          make("posix_spawnattr_setflags", attributes, SETSIGDEF | SETSIGMASK);
-          arrange(actions, descriptors);
-          const [argvAt, envAt] = [pointers(args), pointers(variables)];
-          make("posix_spawn", number, file, actions, attributes, argvAt, envAt);
-        } finally {
-          c.once("posix_spawnattr_destroy", attributes);
-        }
+        const argvAt = prepared(argv, () => argv).pointers;
+        const envAt = environment(env, base);
+        arrange(descriptors);
+        make("posix_spawn", number, file, actions, attributes, argvAt, envAt);
       } finally {
         held.length = 0;
         c.once("posix_spawn_file_actions_destroy", actions);
@@ -93,5 +199,25 @@ export function spawnCalls(c: Caller): SpawnCalls {
       const signal = status & 0x7f; // bit 7 tells of a core file
       return signal !== 0 ? signal : status & 0xff00;
     },
+
+    ended() {
+      if (c.abi.os !== "linux") return undefined;
+      infoView.setInt32(SI_PID, 0, true); // stays 0 where there is none
+      const result = c.once("waitid", P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT);
+      if (result === 0) return infoView.getInt32(SI_PID, true);
+      const error = c.error("waitid");
+      if (error.code === "ECHILD") return 0;
+      throw error;
+    },
   };
+}
+
+function concatenated(all: readonly Memory[]): Memory {
+  const bytes = memory(all.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const one of all) {
+    bytes.set(one, at);
+    at += one.length;
+  }
+  return bytes;
 }

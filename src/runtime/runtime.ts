@@ -187,6 +187,9 @@ export interface LaunchOptions {
   /** What it sees as its own name; default: `command[0]`. */
   argv0?: string;
   env: Readonly<Record<string, string>>;
+  /** Further variables, where `env` has none of the name. As with `command`, the same object each time
+   *  is made ready for the system once, and must not change. */
+  base?: Readonly<Record<string, string>>;
   /** Its descriptors 0, 1, 2, …; it gets no other. They stay open here. */
   descriptors: readonly number[];
   /** Whose it becomes. Supplementary groups are cleared. Asks for root. */

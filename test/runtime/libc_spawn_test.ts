@@ -37,6 +37,33 @@ test("a program gets its arguments and exactly the environment given", async () 
   await until(() => libc.reap(pid) !== undefined, "the end of the program");
 });
 
+test("variables of the base come in where a program has none of the name, every time", async () => {
+  const libc = await libcHere();
+  const base = { A: "base", B: "base" };
+  const argv = ["env"];
+  for (const env of [{ C: "ü" }, { B: "own" }, {}, { C: "x".repeat(9000) }] as const) {
+    const [read, write] = libc.pipe();
+    const pid = libc.spawn("/usr/bin/env", argv, { ...env }, [2, write, 2], base);
+    libc.close(write);
+    const lines = text(libc.readAll(read, 1 << 20)).trim().split("\n").sort();
+    libc.close(read);
+    const wanted = Object.entries({ ...base, ...env }).map(([name, value]) => `${name}=${value}`);
+    assert.deepEqual(lines, wanted.sort());
+    await until(() => libc.reap(pid) !== undefined, "the end of the program");
+  }
+});
+
+test("a child that has ended is named until it is reaped", async () => {
+  const libc = await libcHere();
+  assert.equal(libc.ended(), 0);
+  const pid = libc.spawn("/bin/true", ["true"], {}, [2, 2, 2]);
+  await until(() => libc.ended() !== 0, "the end of the program");
+  assert.equal(libc.ended(), pid);
+  assert.equal(libc.ended(), pid);
+  assert.equal(libc.reap(pid), 0);
+  assert.equal(libc.ended(), 0);
+});
+
 test("a descriptor gets its number, also when the numbers are those of others", async () => {
   const libc = await libcHere();
   const pipes = Array.from({ length: 7 }, () => libc.pipe());

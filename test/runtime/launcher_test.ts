@@ -1,0 +1,91 @@
+/** The launcher against a C library that only says who has ended. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Launcher } from "../../src/runtime/launcher.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+
+/** A launcher whose children end when they are told to; `strangers` are children of others. */
+function launcher() {
+  const ended: number[] = [];
+  const strangers: number[] = [];
+  const looked: string[] = [];
+  let pid = 100;
+  let handler: (() => void) | undefined;
+  let fails = false;
+  const libc = {
+    spawn() {
+      if (fails) throw Object.assign(new Error("posix_spawn: no such file"), { code: "ENOENT" });
+      return ++pid;
+    },
+    ended: () => strangers[0] ?? ended[0] ?? 0,
+    reap(pid: number) {
+      const at = ended.indexOf(pid);
+      return at < 0 ? undefined : ended.splice(at, 1).length * 256;
+    },
+  } as unknown as Libc;
+  const one = new Launcher(libc, {
+    lookUp(name) {
+      looked.push(name);
+      return `/bin/${name}`;
+    },
+    watch: (found, on) => handler = on ? found : undefined,
+  });
+  const command = ["true"];
+  return {
+    ended,
+    strangers,
+    looked,
+    launch: () => one.launch({ command, env: {}, descriptors: [0, 1, 2] }),
+    fail: (on: boolean) => fails = on,
+    signal: () => handler?.(),
+  };
+}
+
+test("one signal tells of all who have ended", async () => {
+  const { launch, ended, signal } = launcher();
+  const children = [launch(), launch(), launch()];
+  ended.push(...children.map(({ pid }) => pid));
+  signal();
+  assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), [256, 256, 256]);
+});
+
+test("who has ended behind the child of somebody else is told of all the same", async () => {
+  const { launch, ended, strangers, signal } = launcher();
+  const children = [launch(), launch()];
+  strangers.push(1);
+  ended.push(...children.map(({ pid }) => pid));
+  signal();
+  assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), [256, 256]);
+  assert.deepEqual(strangers, [1]);
+});
+
+test("an end whose signal is lost is told of within two seconds", async () => {
+  const { launch, ended } = launcher();
+  const child = launch();
+  ended.push(child.pid);
+  assert.equal(await child.exited, 256);
+});
+
+test("who has ended can be sent no signal", async () => {
+  const { launch, ended, signal } = launcher();
+  const child = launch();
+  ended.push(child.pid);
+  signal();
+  await child.exited;
+  assert.equal(child.kill("SIGTERM"), false);
+});
+
+test("a program is not looked up for every start, but again when it could not be started", async () => {
+  const { launch, ended, looked, fail, signal } = launcher();
+  const children = [launch(), launch()];
+  assert.deepEqual(looked, ["true"]);
+  fail(true);
+  assert.throws(launch, { code: "ENOENT" });
+  fail(false);
+  children.push(launch());
+  assert.deepEqual(looked, ["true", "true"]);
+  ended.push(...children.map(({ pid }) => pid));
+  signal();
+  await Promise.all(children.map(({ exited }) => exited));
+});
