@@ -26,6 +26,14 @@ export class Places {
     return this.#running >= this.limit;
   }
 
+  /** A place, as `take` gives it, if there is one and nobody waits. */
+  takeNow(): (() => void) | undefined {
+    if (this.full || this.#waiting.size > 0) return undefined;
+    const giveBack = this.#place();
+    this.onChange();
+    return giveBack;
+  }
+
   /** Waits for a place. The function it gives returns the place; only its first call counts. Rejects
    *  when `signal` aborts. */
   take(signal: AbortSignal): Promise<() => void> {
@@ -50,15 +58,19 @@ export class Places {
     for (const waiter of this.#waiting) {
       if (this.full) break;
       this.#waiting.delete(waiter);
-      this.#running++;
-      let given = false;
-      waiter(() => {
-        if (given) return;
-        given = true;
-        this.#running--;
-        this.#fill();
-      });
+      waiter(this.#place());
     }
     this.onChange();
+  }
+
+  #place(): () => void {
+    this.#running++;
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      this.#running--;
+      this.#fill();
+    };
   }
 }

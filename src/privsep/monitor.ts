@@ -76,6 +76,10 @@ export interface MonitorOptions {
   inherited?: boolean;
 }
 
+type StartRequest = WorkerMessage & { kind: typeof KIND.START };
+
+const NO_RULES: ReadonlyMap<string, string> = new Map();
+
 export class Monitor {
   readonly places: Places;
   readonly #limits: Limits;
@@ -83,7 +87,10 @@ export class Monitor {
   readonly #rules: RulesHistory;
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
+  /** The program's. */
+  readonly #command: ReturnType<typeof userCommand>;
   readonly #metrics: MonitorMetrics<Worker> | undefined;
+  readonly #names = new Set<string>();
   #listenFd: number | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
   #wasFull = false;
@@ -99,6 +106,7 @@ export class Monitor {
     this.places = new Places(options.concurrency);
     this.places.onChange = () => this.#tellPlaces();
     this.#limits = new Limits({ programs: options.concurrency, now });
+    this.#command = userCommand(options, o.runtime);
     this.#files = new FileWatch(libc, wantedFiles(options, env));
     this.#rules = new RulesHistory({ libc, files: this.#files, options, now });
     this.#metrics = options.metrics && new MonitorMetrics({
@@ -309,8 +317,8 @@ export class Monitor {
         return this.#answerFatal(worker, message);
       case KIND.START:
         worker.count(message.id, worker.programs.size < MAX_PROGRAMS);
-        checkVariables(message.variables);
-        return void this.#answerStart(worker, message);
+        checkVariables(message.variables, this.#names);
+        return this.#answerStart(worker, message);
       case KIND.CANCEL:
         return worker.waiting.get(message.id)?.abort("cancelled");
       case KIND.KILL:
@@ -371,12 +379,36 @@ export class Monitor {
       : new FatalError(message, code, hint || undefined);
   }
 
-  async #answerStart(
+  /** At once where there is a place and nobody waits: that is the common case, and costs no promise. */
+  #answerStart(worker: Worker, request: StartRequest): void {
+    let env: Record<string, string>;
+    try {
+      const rules = request.ruled ? this.#rules.variables(request) : NO_RULES;
+      env = programEnvironment({}, request, rules);
+    } catch (error) {
+      return this.#refuse(worker, request.id, error);
+    }
+    const giveBack = worker.channel.backedUp ? undefined : this.places.takeNow();
+    if (!giveBack) return void this.#startLater(worker, request, env);
+    let cancelled: string | undefined;
+    worker.waiting.set(request.id, { abort: (why) => cancelled = why });
+    // What came with the request may take it back.
+    queueMicrotask(() => {
+      worker.waiting.delete(request.id);
+      const later = worker.channel.backedUp;
+      if (cancelled === undefined && !later) return this.#start(worker, request, env, giveBack);
+      giveBack();
+      if (cancelled === undefined) void this.#startLater(worker, request, env);
+      else this.#refuse(worker, request.id, cancelled);
+    });
+  }
+
+  async #startLater(
     worker: Worker,
-    request: WorkerMessage & { kind: typeof KIND.START },
+    request: StartRequest,
+    env: Record<string, string>,
   ): Promise<void> {
-    const { id, delayed } = request;
-    const { channel } = worker;
+    const { id } = request;
     const { concurrency, pending } = this.o.options;
     const size = sizeOf(request.variables);
     const cancel = new AbortController();
@@ -388,48 +420,61 @@ export class Monitor {
         worker.waiting.size > concurrency + pending + MORE_WAITING ||
         worker.waitingSize > MAX_WAITING_SIZE
       ) throw new Error("unable to start a program: too many connections wait for one");
-      const env = programEnvironment(
-        this.o.base,
-        request,
-        request.ruled ? this.#rules.variables(request) : new Map(),
-      );
       // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
       do {
         giveBack();
-        await channel.clear();
+        await worker.channel.clear();
         giveBack = await this.places.take(cancel.signal);
         cancel.signal.throwIfAborted();
-        if (!channel.open || this.#ending) throw new Error("unable to start a program: too late");
-      } while (channel.backedUp);
-      const { launched, mine } = this.#launch(env, delayed);
-      worker.programs.set(id, launched);
-      launched.exited.then((status = 0) => {
-        giveBack();
-        worker.programs.delete(id);
-        const frame = new Frame(KIND.EXITED).id(id).u32(status);
-        worker.channel.send(this.#counted(frame).done());
-      });
-      const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
-      worker.channel.send(this.#counted(frame).done(), mine);
+      } while (worker.channel.backedUp);
     } catch (error) {
       giveBack();
-      const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
-      worker.channel.send(this.#counted(frame).done());
+      return this.#refuse(worker, id, error);
     } finally {
       worker.waiting.delete(id);
       worker.waitingSize -= size;
     }
+    this.#start(worker, request, env, giveBack);
+  }
+
+  #start(
+    worker: Worker,
+    { id, delayed }: StartRequest,
+    env: Record<string, string>,
+    giveBack: () => void,
+  ): void {
+    const { channel, programs } = worker;
+    try {
+      if (!channel.open || this.#ending) throw new Error("unable to start a program: too late");
+      const { launched, mine } = this.#launch(env, delayed);
+      programs.set(id, launched);
+      launched.exited.then((status = 0) => {
+        giveBack();
+        programs.delete(id);
+        channel.send(this.#counted(new Frame(KIND.EXITED).id(id).u32(status)).done());
+      });
+      const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
+      channel.send(this.#counted(frame).done(), mine);
+    } catch (error) {
+      giveBack();
+      this.#refuse(worker, id, error);
+    }
+  }
+
+  #refuse(worker: Worker, id: number, error: unknown): void {
+    const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
+    worker.channel.send(this.#counted(frame).done());
   }
 
   #launch(
     env: Record<string, string>,
     delayed: boolean,
   ): { launched: Launched; mine: number[] } {
-    const { runtime, libc, options } = this.o;
+    const { runtime, libc, options, base } = this.o;
     const { mine, theirs } = programPipes(libc, delayed);
     try {
       const descriptors = programDescriptors(theirs);
-      const launched = runtime.launch({ ...userCommand(options, runtime), env, descriptors });
+      const launched = runtime.launch({ ...this.#command, env, base, descriptors });
       return { launched, mine };
     } catch (error) {
       closeAll(libc, mine);
@@ -527,17 +572,22 @@ function sizeOf(variables: ReadonlyMap<string, string>): number {
   return size;
 }
 
+/** Names of variables that were found good and need not be looked at again. */
+const MAX_KNOWN = 512;
+
 /** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH, or
  *  the descriptors of UCSPI-TLS, which are the monitor's to say). No `=`, newline or other byte that a
  *  name of such a variable has not: programs split and print names. Throws `DecodeError`. */
-function checkVariables(variables: ReadonlyMap<string, string>): void {
+function checkVariables(variables: ReadonlyMap<string, string>, known: Set<string>): void {
   for (const name of variables.keys()) {
+    if (known.has(name)) continue;
     if (
       !/^[A-Za-z0-9_]+$/.test(name) || /^SSL(?:CTL|READ|WRITE)FD$/.test(name) ||
       !isConnectionVariable(name)
     ) {
       throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
     }
+    if (known.size < MAX_KNOWN) known.add(name);
   }
 }
 

@@ -30,7 +30,7 @@ export class Worker {
   onGone: (why: string) => void = () => {};
   /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
   readonly programs = new Map<number, Launched>();
-  readonly waiting = new Map<number, AbortController>();
+  readonly waiting = new Map<number, { abort(why: string): void }>();
   readonly holds = new Map<number, { readonly hold: LocalHold; checks: number }>();
   /** Characters of the variables of the starts that wait. */
   waitingSize = 0;
