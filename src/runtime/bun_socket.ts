@@ -34,7 +34,7 @@ class BunSocket extends BunStream implements Socket {
   }
 
   setNoDelay(on: boolean): void {
-    this.native.setNoDelay(on);
+    if (!on) this.native.setNoDelay(false); // Bun has set it
   }
 
   unacknowledged(): number | undefined {

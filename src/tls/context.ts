@@ -75,6 +75,8 @@ export class Contexts {
   readonly #entries = new Map<string, Entry>();
   /** Keys of those made for the server's own environment: they stay. */
   readonly #lasting = new Set<string>();
+  /** That of connections without rules and names, which is found without putting its key together. */
+  #plain: Entry | undefined;
   readonly #now: () => number;
   readonly #files: Files;
 
@@ -99,6 +101,8 @@ export class Contexts {
    *  place of the default ones.
    *  Throws `FatalError` when it cannot be made and there is no older one. */
   get(overlay?: Overlay, auth?: ClientAuth, named?: Overlay): Prepared {
+    const plain = !named && !overlay?.size ? this.#plain : undefined;
+    if (plain && plain.auth?.key === auth?.key) return this.#fresh(plain);
     const lookup: Lookup = (name) =>
       named && CERTIFICATE_VARIABLES.has(name) ? named.get(name) : this.lookup(name, overlay);
     const own = named ? undefined : this.options.keyPair;
@@ -108,12 +112,14 @@ export class Contexts {
     if (known) {
       this.#entries.delete(key);
       this.#entries.set(key, known);
-      if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
-      return known.prepared;
+      return this.#fresh(known);
     }
     const entry = this.#make(lookup, auth, own);
     this.#entries.set(key, entry);
-    if (!overlay) this.#lasting.add(key);
+    if (!overlay) {
+      this.#lasting.add(key);
+      if (!named) this.#plain = entry;
+    }
     if (this.#entries.size > this.#lasting.size + MAX_CONTEXTS) {
       for (const oldest of this.#entries.keys()) {
         if (this.#lasting.has(oldest)) continue;
@@ -121,6 +127,11 @@ export class Contexts {
         break;
       }
     }
+    return entry.prepared;
+  }
+
+  #fresh(entry: Entry): Prepared {
+    if (this.#now() - entry.checked >= RECHECK) this.#refresh(entry);
     return entry.prepared;
   }
 
