@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import process from "node:process";
-import { furnish, server as command, supervisor } from "../interop/supervisors.ts";
+import { furnish, server as command, supervised, supervisor } from "../interop/supervisors.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
-import { LIMIT, settled, within } from "./harness.ts";
+import { LIMIT, settled, WITH_FFI, within } from "./harness.ts";
 import { alive, gone, Load, split, workersOf } from "./privsep.ts";
 
 const RESTARTS = Number(process.env["RESTARTS"] ?? 5);
@@ -38,7 +38,7 @@ split(`${RESTARTS} restarts at 200 connections a second: none is cut that was ta
   for (const pid of old) await gone(pid, 5000);
 }, { timeout: 60_000 + RESTARTS * 4000 });
 
-split(
+supervised(
   `${RESTARTS} restarts on a socket of the supervisor's: nobody is refused either`,
   async (t) => {
     await furnish(t);
@@ -76,5 +76,5 @@ split(
     const exited = (): boolean => lines.child.exitCode !== null;
     assert.ok(await settled(exited, (it) => it), "the supervisor did not end");
   },
-  { timeout: 60_000 + RESTARTS * 4000 },
+  WITH_FFI,
 );
