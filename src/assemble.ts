@@ -44,6 +44,8 @@ export interface Given {
   files?: Files;
   programs?: Programs;
   counter?: Counter;
+  /** Its part of --pending. */
+  pending?: number;
   /** For what is said once for all workers: at start, and when a file has changed. */
   announce?: Log;
 }
@@ -127,7 +129,7 @@ export async function assemble(
     handshakes: new HandshakeQueue(),
     gate: new Gate({
       programs,
-      pending: options.pending,
+      pending: given.pending ?? options.pending,
       descriptors: files,
       delayed: options.delayed,
     }),

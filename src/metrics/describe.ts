@@ -50,8 +50,6 @@ export function countKinds(): CountKind[] {
 
 /** The server around a worker. */
 export interface Whole {
-  /** How many workers share --pending. */
-  readonly workers: number;
   /** When the server was started, in seconds since 1970. */
   readonly started: number;
   /** Programs running now. */
@@ -66,8 +64,8 @@ export function processStart(): number {
 /** Adds all of it. `whole`: the server is more than this process. */
 export function describeServer(registry: Registry, deps: Deps, whole?: Whole): void {
   const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = deps;
-  const { workers, started, programs: running } = whole ??
-    { workers: 1, started: processStart(), programs: () => programs.running ?? 0 };
+  const { started, programs: running } = whole ??
+    { started: processStart(), programs: () => programs.running ?? 0 };
   const gauge = registry.gauge.bind(registry);
   describeStates(registry, {
     get open() {
@@ -86,7 +84,7 @@ export function describeServer(registry: Registry, deps: Deps, whole?: Whole): v
   gauge(
     "sslserver_connections_pending_limit",
     "The most of them that are kept (--pending).",
-    () => options.pending * workers,
+    () => options.pending,
   );
   gauge("sslserver_programs_running", "Programs running now.", running);
   gauge(

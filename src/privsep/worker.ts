@@ -59,6 +59,8 @@ class WorkerProcess {
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
   #draining = false;
+  /** Files were handed over that nobody has looked at. */
+  #changed = false;
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
   #inherited = false;
 
@@ -79,7 +81,7 @@ class WorkerProcess {
       this.#inherited = init.inherited;
       const request = parseOptions(init.argv, init.env);
       if (!("serve" in request)) throw new Error("nothing to serve");
-      const options = share(request.serve, init);
+      const options = request.serve;
       log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
       await this.#prepare(options, init, log);
     } catch (error) {
@@ -117,6 +119,7 @@ class WorkerProcess {
       keyPair,
       files: this.#files,
       programs: this.#client,
+      pending: share(options, init),
       announce: new Log({ ...log.options, muted }),
       ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
     };
@@ -165,6 +168,7 @@ class WorkerProcess {
         if (this.#introduction.socket) [this.#metricsSocket] = this.channel.descriptors(1);
         return;
       case KIND.RELOAD:
+        this.#changed = false; // with it
         return this.#assembled?.reload();
       case KIND.DRAIN:
         return this.#drain();
@@ -176,8 +180,15 @@ class WorkerProcess {
   #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
     const fds = this.channel.descriptors(files.filter(({ open }) => open).length);
     for (const file of files) this.#files.take(file, file.open ? fds.shift() : undefined);
-    this.#assembled?.look();
+    // When all have come; and a RELOAD behind them reads them anyway.
+    if (!this.#changed) setImmediate(this.#look);
+    this.#changed = true;
   }
+
+  readonly #look = (): void => {
+    if (this.#changed) this.#assembled?.look();
+    this.#changed = false;
+  };
 
   #drain(patience?: number): void {
     this.#draining = true;
@@ -215,10 +226,9 @@ function json(body: Reader): unknown {
   return JSON.parse(new TextDecoder().decode(body.take(body.left, "json")));
 }
 
-/** One worker's part of what holds for all. */
-function share(options: Options, { workers, slot }: Init): Options {
-  const part = Math.floor((options.pending + workers - 1 - slot) / workers);
-  return { ...options, pending: Math.max(1, part) };
+/** One worker's part of --pending. */
+function share({ pending }: Options, { workers, slot }: Init): number {
+  return Math.max(1, Math.floor((pending + workers - 1 - slot) / workers));
 }
 
 /** Whether anything can limit connections by address: else nobody needs to count them. */

@@ -49,7 +49,7 @@ export class WorkerMetrics {
       return;
     }
     const { started } = introduction;
-    describeServer(registry, deps, { workers, started, programs: () => this.#totals.programs });
+    describeServer(registry, deps, { started, programs: () => this.#totals.programs });
     registry.gauge("sslserver_workers_running", "Workers running now.", () => this.#totals.workers);
     registry.told(
       "sslserver_worker_restarts_total",

@@ -114,7 +114,7 @@ claim("after a scripted load the counts are those of the script", async (t) => {
     programs_running: 0,
     programs_limit: 7,
     connections_pending: 0,
-    connections_pending_limit: 999, // each of one or three workers has its part
+    connections_pending_limit: 999,
   });
   const ends = now.get(`certificate_expiry_timestamp_seconds{file="${certificate}"}`) ?? 0;
   assert.ok(Math.abs(ends - Date.now() / 1000 - 100 * 86_400) < 3600, String(ends));
