@@ -41,7 +41,7 @@ export class WorkerMetrics {
   #asked: { resolve: (totals: Totals) => void; reject: (error: Error) => void } | undefined;
 
   constructor(readonly o: WorkerMetricsOptions) {
-    const { registry, deps, workers, introduction } = o;
+    const { registry, deps, introduction } = o;
     this.#totals = onlyOne(registry.counts(), 0);
     this.#begun.promise.catch(() => {});
     if (!introduction) {
