@@ -150,8 +150,9 @@ export class Monitor {
 
   /** SIGHUP. */
   reload(): void {
-    this.#handOver([...this.#files.all()]);
+    // The files come behind it: read once, and what is wrong with one is said once.
     for (const worker of this.#serving()) worker.channel.send(new Frame(KIND.RELOAD).done());
+    this.#handOver([...this.#files.all()]);
   }
 
   /** Frees the port; workers finish what they have begun, without this process. */

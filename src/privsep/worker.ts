@@ -61,6 +61,8 @@ class WorkerProcess {
   #draining = false;
   /** Files were handed over that nobody has looked at. */
   #changed = false;
+  /** All are to be read, changed or not. */
+  #reloading = false;
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
   #inherited = false;
 
@@ -168,8 +170,8 @@ class WorkerProcess {
         if (this.#introduction.socket) [this.#metricsSocket] = this.channel.descriptors(1);
         return;
       case KIND.RELOAD:
-        this.#changed = false; // with it
-        return this.#assembled?.reload();
+        this.#reloading = true; // when the files have come
+        return;
       case KIND.DRAIN:
         return this.#drain();
       default:
@@ -180,14 +182,17 @@ class WorkerProcess {
   #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
     const fds = this.channel.descriptors(files.filter(({ open }) => open).length);
     for (const file of files) this.#files.take(file, file.open ? fds.shift() : undefined);
-    // When all have come; and a RELOAD behind them reads them anyway.
+    // When all have come.
     if (!this.#changed) setImmediate(this.#look);
     this.#changed = true;
   }
 
   readonly #look = (): void => {
-    if (this.#changed) this.#assembled?.look();
     this.#changed = false;
+    const all = this.#reloading;
+    this.#reloading = false;
+    if (all) this.#assembled?.reload();
+    else this.#assembled?.look();
   };
 
   #drain(patience?: number): void {
