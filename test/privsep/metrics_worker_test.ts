@@ -27,7 +27,7 @@ class Bench {
   constructor({ workers = 3, again = false, answers = true, push = 60_000 } = {}) {
     const deps = {
       runtime: { name: "R", version: "1", tlsLibrary: "T" },
-      options: { metrics: { host: "127.0.0.1", port: 0 }, pending: 333, concurrency: 40 },
+      options: { metrics: { host: "127.0.0.1", port: 0 }, pending: 999, concurrency: 40 },
       gate: { open: 5, pending: 2 },
       programs: { waiting: 1, running: 6 },
       contexts: { expiries: () => [] },

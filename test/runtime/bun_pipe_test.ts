@@ -26,6 +26,11 @@ async function makeKit(): Promise<Kit> {
   };
 }
 
+test("other runtimes have pipe ends of their own", { skip: "Bun" in globalThis }, async () => {
+  const { denoRuntime } = await import("../../src/runtime/deno.ts");
+  assert.equal(typeof denoRuntime().adoptEnds, "function");
+});
+
 function claim(name: string, body: (kit: Kit) => Promise<void>): void {
   const skip = !("Bun" in globalThis) || process.platform !== "linux";
   test(name, { skip, timeout: 30_000 }, async () => body(await makeKit()));

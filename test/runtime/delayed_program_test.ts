@@ -27,9 +27,10 @@ async function line(source: Source): Promise<string> {
 }
 
 test("a program has descriptors 0 to 5 and no others, the control one a socket", async () => {
-  const { program, ends } = await start("readlink /proc/$$/fd/* | sed 's/:.*//'; exit 3");
-  // sh and readlink share their descriptors; the pipe to sed is readlink's own
-  const kinds = text(await readAll(program.output)).trim().split("\n");
+  const { program, ends } = await start("readlink /proc/$$/fd/* 2>/dev/null; exit 3");
+  // The folder itself, which sh had open to list it, is closed by then.
+  const kinds = text(await readAll(program.output)).trim().split("\n")
+    .map((target) => target.replace(/:.*/, ""));
   assert.deepEqual([kinds[0], kinds[1], ...kinds.slice(3)], [
     "pipe",
     "pipe",
