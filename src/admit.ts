@@ -67,7 +67,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
       localIp: conn.local.ip,
       localPort: conn.local.port,
       timeout: options.identTimeout,
-      signal: conn.abort.signal,
+      signal: conn.signal,
     });
   }
   if (!deps.rules || decided) return ALLOW;
@@ -85,15 +85,14 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
 
 async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
   const { options, resolver } = deps;
-  const { signal } = conn.abort;
   const known = (ip: string): string | undefined =>
     !deps.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1") ? "localhost" : undefined;
   const [local, remote] = await Promise.all([
     conn.local.host ?? known(conn.local.ip) ??
-      localHost(conn.local.ip, { signal }, resolver),
+      localHost(conn.local.ip, { signal: conn.signal }, resolver),
     options.remoteName
       ? known(conn.remote.ip) ??
-        remoteHost(conn.remote.ip, { paranoid: options.paranoid, signal }, resolver)
+        remoteHost(conn.remote.ip, { paranoid: options.paranoid, signal: conn.signal }, resolver)
       : undefined,
   ]);
   conn.local.host = local;
@@ -112,7 +111,7 @@ async function follow(
     return { ...deny(verdict.rule, "rules cannot be read"), explicit };
   }
   if (!verdict.allow) return { ...deny(verdict.rule), explicit };
-  for (const [name, value] of verdict.env) conn.variables.set(name, value);
+  if (verdict.env.size > 0) conn.variables = new Map([...conn.variables, ...verdict.env]);
   try {
     const { env, network } = verdict;
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??

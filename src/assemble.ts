@@ -3,7 +3,7 @@
 
 import os from "node:os";
 import { DnsConfig } from "./admit/dns_config.ts";
-import { type Counter, Limits, parseLimit, parseRate } from "./admit/limits.ts";
+import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/limits.ts";
 import { hostOperand } from "./admit/names.ts";
 import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
@@ -12,6 +12,7 @@ import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files.ts";
 import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
+import { IdleWatch } from "./idle.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
@@ -103,7 +104,11 @@ export async function assemble(
   if (env["DHFILE"]) {
     announce.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
   }
-  const limits = new Limits({ programs: options.concurrency, now: () => performance.now() });
+  const limited = options.rules !== undefined || options.earlyRules !== undefined ||
+    ["MAXCONIP", "MAXCONRATE", "MAXCONNET"].some((name) => env[name]);
+  const limits = limited
+    ? new Limits({ programs: options.concurrency, now: () => performance.now() })
+    : UNCOUNTED;
   const book = (file: string | undefined): RuleBook | undefined =>
     file === undefined ? undefined : new RuleBook(from.rules(file), {
       allowMissing: options.allowMissingRules,
@@ -127,6 +132,7 @@ export async function assemble(
     names,
     clientAuths,
     handshakes: new HandshakeQueue(),
+    idle: new IdleWatch(options.idleTimeout),
     gate: new Gate({
       programs,
       pending: given.pending ?? options.pending,

@@ -2,30 +2,71 @@
 
 import type { Hold } from "./admit/limits.ts";
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
-import type { Address, Socket } from "./runtime/runtime.ts";
+import type { Address, Program, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */
 export interface Peer extends Address {
   host?: string | undefined;
 }
 
-export interface Connection {
-  readonly socket: Socket;
+const nothing = (): void => {};
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
+
+/** Thousands may be idle at a time: what a stage needs only while it lasts goes with it. */
+export class Connection {
   readonly local: Peer;
   readonly remote: Peer & { info?: string | undefined };
   /** Interface of an IPv6 connection, by name, where it is known (-I). */
   interface: string | undefined;
   /** The proxy that sent a header, and what else the header said, as variables. `own`: it speaks
    *  for itself. */
-  proxy?: Address & { variables: ReadonlyMap<string, string>; own: boolean };
+  proxy: Address & { variables: ReadonlyMap<string, string>; own: boolean } | undefined;
   /** What the rules set: goes over the environment, for TLS settings and program alike. */
-  readonly variables: Map<string, string>;
+  variables = NO_VARIABLES;
   /** Its place in the counts by address; set by admission, given back when it ends. */
-  hold?: Hold;
-  /** Aborted when the server gives the connection up before its program runs: `reason` is text. */
-  readonly abort: AbortController;
-  /** Is told what becomes of it (--metrics). */
-  readonly watch: Watch;
+  hold: Hold | undefined;
+  program: Program | undefined;
+  /** Its socket is, and counts (gate.ts). */
+  open = false;
+  /** The server has given it up, and this is why. */
+  givenUp: string | undefined;
+  /** Called when it does. As with the callbacks of a stream, a stage puts its own in place. */
+  onGivenUp: () => void = nothing;
+  #abort: AbortController | undefined;
+
+  constructor(
+    readonly socket: Socket,
+    localName: string | undefined,
+    at: string | undefined,
+    /** Is told what becomes of it (--metrics). */
+    readonly watch: Watch,
+  ) {
+    this.interface = at;
+    this.local = { ...socket.local, host: localName };
+    this.remote = { ...socket.remote };
+  }
+
+  /** Aborts when the server gives the connection up before its program runs. `reason` is text. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.givenUp !== undefined) this.#abort.abort(this.givenUp);
+    return this.#abort.signal;
+  }
+
+  /** From now on nobody waits for the signal. */
+  dropSignal(): void {
+    this.#abort = undefined;
+  }
+
+  /** Closes its socket. */
+  giveUp(why: string): void {
+    if (this.givenUp === undefined) {
+      this.givenUp = why;
+      this.#abort?.abort(why);
+      this.onGivenUp();
+    }
+    this.socket.destroy();
+  }
 }
 
 /** Stage 0: what the socket itself tells. */
@@ -34,23 +75,10 @@ export function describe(
   options: { localName: string | undefined; interface: string | undefined },
   watch: Watch = NO_WATCH,
 ): Connection {
-  const conn: Connection = {
-    socket,
-    local: { ...socket.local, host: options.localName },
-    remote: { ...socket.remote },
-    interface: socket.remote.ip.includes(":") ? options.interface : undefined,
-    variables: new Map(),
-    abort: new AbortController(),
-    watch,
-  };
+  const at = socket.remote.ip.includes(":") ? options.interface : undefined;
+  const conn = new Connection(socket, options.localName, at, watch);
   // Stages that wait for the client put their own in place. While names are looked up nobody does:
   // a client that has gone must not go on counting, nor be asked about.
-  socket.onClose = (error) => giveUp(conn, `connection ${error ? "reset" : "closed"} by the peer`);
+  socket.onClose = (error) => conn.giveUp(`connection ${error ? "reset" : "closed"} by the peer`);
   return conn;
-}
-
-/** Gives up a connection that has no program yet. */
-export function giveUp(conn: Connection, why: string): void {
-  conn.abort.abort(why);
-  conn.socket.destroy();
 }

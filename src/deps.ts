@@ -4,6 +4,7 @@ import process from "node:process";
 import type { AdmitDeps } from "./admit.ts";
 import type { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
+import type { IdleWatch } from "./idle.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
 import type { Options } from "./options.ts";
@@ -27,6 +28,7 @@ export interface Deps {
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
   programs: Programs;
+  idle: IdleWatch;
   /** Serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
 }

@@ -20,12 +20,12 @@ export function firstBytes(
     onFirstByte?: () => void;
   } = {},
 ): Promise<Uint8Array> {
-  const { socket, abort: { signal } } = conn;
+  const { socket } = conn;
   return new Promise((resolve, reject) => {
     let bytes = begin;
     const { onClose } = socket; // who else wants to know of a client that goes
     const done = (settle: () => void): void => {
-      signal.removeEventListener("abort", abandoned);
+      conn.onGivenUp = () => {};
       socket.onData = socket.onEnd = () => {};
       socket.onClose = onClose;
       settle();
@@ -40,7 +40,7 @@ export function firstBytes(
         )
       );
     };
-    const abandoned = (): void => done(() => reject(new HandshakeError(String(signal.reason))));
+    const abandoned = (): void => done(() => reject(new HandshakeError(conn.givenUp)));
     const look = (): boolean => {
       try {
         if (!enough(bytes)) return false;
@@ -51,9 +51,9 @@ export function firstBytes(
       }
       return true;
     };
-    if (signal.aborted) return abandoned();
+    if (conn.givenUp !== undefined) return abandoned();
     if (bytes.length > 0 && look()) return;
-    signal.addEventListener("abort", abandoned);
+    conn.onGivenUp = abandoned;
     socket.onData = (chunk) => {
       if (bytes.length === 0) onFirstByte();
       bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);

@@ -3,7 +3,7 @@
  *  listener pauses and the kernel holds the next ones. Clients that are not through give way to
  *  newer ones, silent ones first, since a thousand of them would else lock everybody out. */
 
-import { type Connection, giveUp } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Programs } from "./programs.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
@@ -31,7 +31,7 @@ export class Gate {
   /** Not through their handshake; those that have sent nothing, oldest first. */
   readonly #pending = new Set<Connection>();
   readonly #silent = new Set<Connection>();
-  readonly #open = new Set<Connection>();
+  #open = 0;
   /** Their program has ended; the client has not closed yet, or has not read all. Oldest first. */
   readonly #lingering = new Set<Connection>();
   /** Connections with pipes to a program. */
@@ -45,7 +45,7 @@ export class Gate {
 
   /** Connections that exist, the lingering ones included. */
   get open(): number {
-    return this.#open.size;
+    return this.#open;
   }
 
   /** Connections not through admission and handshake. */
@@ -60,7 +60,8 @@ export class Gate {
 
   /** A new connection. One silent client too many sends the oldest away. */
   enter(conn: Connection): void {
-    this.#open.add(conn);
+    this.#open++;
+    conn.open = true;
     this.#pending.add(conn);
     this.#silent.add(conn);
     // A client of good will is through in milliseconds: to be the oldest it would take so many new
@@ -81,7 +82,7 @@ export class Gate {
         if (oldest === conn) continue;
         this.#remove(oldest);
         const which = kind === this.#silent ? "was silent" : "took";
-        return giveUp(oldest, `${why} and this one ${which} longest`);
+        return oldest.giveUp(`${why} and this one ${which} longest`);
       }
     }
   }
@@ -113,7 +114,7 @@ export class Gate {
   /** Its program has ended and its pipes are closed; perhaps its socket is not. */
   linger(conn: Connection): void {
     this.#piped--;
-    if (this.#open.has(conn)) this.#lingering.add(conn);
+    if (conn.open) this.#lingering.add(conn);
     this.#update();
   }
 
@@ -127,14 +128,17 @@ export class Gate {
     this.#silent.delete(conn);
     this.#pending.delete(conn);
     this.#lingering.delete(conn);
-    if (this.#open.delete(conn)) this.onLeave();
+    if (!conn.open) return;
+    conn.open = false;
+    this.#open--;
+    this.onLeave();
   }
 
   /** One more connection with its program could take the last descriptors. */
   #scarce(): boolean {
     const { descriptors, delayed } = this.options;
     const each = delayed ? DESCRIPTORS_EACH_DELAYED : DESCRIPTORS_EACH;
-    const used = this.#open.size + (this.#piped + 1) * (each - 1);
+    const used = this.#open + (this.#piped + 1) * (each - 1);
     return used >= descriptors - RESERVE;
   }
 

@@ -10,7 +10,7 @@ import { concat, hex } from "./codec/bytes.ts";
 import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "./codec/ip.ts";
 import { beginsLikeProxy, type Decoded, decodeProxy, type ProxyHeader } from "./codec/proxy.ts";
 import { escapeText } from "./codec/x509_names.ts";
-import { type Connection, giveUp } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { reason } from "./errors.ts";
 import { firstBytes, NothingSaid } from "./first_bytes.ts";
 import type { Socket, Stream } from "./runtime/runtime.ts";
@@ -36,7 +36,7 @@ export async function meetClient(
   const address = parseIp(conn.remote.ip);
   if (!proxyFrom.some((network) => inNetwork(address, network))) return undefined;
   const timer = setTimeout(
-    () => giveUp(conn, `timed out after ${handshakeTimeout} s`),
+    () => conn.giveUp(`timed out after ${handshakeTimeout} s`),
     handshakeTimeout * 1000,
   );
   try {

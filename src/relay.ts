@@ -4,8 +4,10 @@
  *  client's end of data is end of file for the program, whose output still flows; the program's
  *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
 
+import type { Connection } from "./connection.ts";
+import type { IdleWatch, Watched } from "./idle.ts";
 import type { Traffic } from "./metrics/observer.ts";
-import type { Sink, Socket, Source, Stream } from "./runtime/runtime.ts";
+import type { Sink, Source, Stream } from "./runtime/runtime.ts";
 
 /** After the server's FIN a client may take its time to close, or still send; what it sends is read
  *  and dropped, since closing with bytes unread makes the system send a reset, and a reset can
@@ -31,160 +33,198 @@ export interface ProgramEnds {
 }
 
 export interface RelayOptions {
-  /** Seconds without a byte in either direction (-w). */
-  idleTimeout: number;
-  /** The TCP connection below `channel`, to tell a slow reader from a dead one. */
-  socket: Socket;
+  /** Looks after silent connections (-w). */
+  idle: IdleWatch;
+  /** The connection below `channel`: to tell a slow reader from a dead one, and to hear when the server
+   *  gives it up, of which `channel` says nothing. */
+  conn: Pick<Connection, "socket" | "onGivenUp">;
   /** Written to the client first (-B). */
   banner?: string | undefined;
   /** Counts the bytes of both directions. */
-  traffic?: Traffic;
-  /** Aborted when the server destroys the client's side, of which that side says nothing. */
-  signal?: AbortSignal;
+  traffic: Traffic;
   /** The client's side is closed and its descriptor free. Exactly once. */
   onGone: () => void;
 }
 
 /** Begins relaying at once. */
 export function relay(channel: Stream, program: ProgramEnds, options: RelayOptions): Relay {
-  const { input, output } = program;
-  const { socket, traffic = { received: 0, sent: 0 } } = options;
-  const idle = options.idleTimeout * 1000;
-  let last = Date.now();
-  let unacknowledged = 0;
-  let clientGone = false;
-  let outputDone = false;
-  let status: number | undefined;
-  let reaped = false;
-  let stopped = false;
-  const { promise, resolve } = Promise.withResolvers<number | undefined>();
-  const touch = (): void => {
-    last = Date.now();
-  };
+  const one = new Relaying(channel, program, options);
+  one.begin(options.banner);
+  return one;
+}
+
+const nothing = (): void => {};
+
+/** Small, since thousands of them may be idle. */
+class Relaying implements Relay, Watched {
+  readonly status: Promise<number | undefined>;
+  readonly #resolve: (status: number | undefined) => void;
+  readonly #channel: Stream;
+  readonly #program: ProgramEnds;
+  readonly #conn: RelayOptions["conn"];
+  readonly #idle: IdleWatch;
+  readonly #traffic: Traffic;
+  readonly #onGone: () => void;
+  last: number;
+  #unacknowledged = 0;
+  #clientGone = false;
+  #outputDone = false;
+  #reaped = false;
+  #wait: number | undefined;
+  #stopped = false;
+
+  constructor(channel: Stream, program: ProgramEnds, options: RelayOptions) {
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    this.status = promise;
+    this.#resolve = resolve;
+    this.#channel = channel;
+    this.#program = program;
+    this.#conn = options.conn;
+    this.#idle = options.idle;
+    this.#traffic = options.traffic;
+    this.#onGone = options.onGone;
+    this.last = this.#idle.now();
+    this.#idle.add(this);
+  }
+
+  begin(text: string | undefined): void {
+    const channel = this.#channel;
+    const { input, output, exited } = this.#program;
+    channel.onData = (chunk) => this.#fromClient(chunk);
+    channel.onEnd = () => this.#clientEnded();
+    channel.onDrain = () => this.#toClientAgain();
+    channel.onClose = this.#conn.onGivenUp = () => this.#loseClient();
+    input.onDrain = () => this.#toProgramAgain();
+    // A program that does not read is no reason to keep the client from ending: go on and drop.
+    input.onClose = () => channel.resume();
+    output.onData = (chunk) => this.#fromProgram(chunk);
+    output.onEnd = () => this.#outputEnded();
+    output.onClose = (error) => error && this.#outputEnded();
+    exited.then((status) => this.#exited(status));
+    if (channel.gone) queueMicrotask(() => this.#loseClient());
+    channel.resume();
+    const banner = new TextEncoder().encode(text);
+    this.#traffic.sent += banner.length;
+    // A banner that fills the socket's buffer holds the output up like any other output.
+    if (banner.length === 0 || channel.write(banner)) output.resume();
+  }
+
+  #touch(): void {
+    this.last = this.#idle.now();
+  }
+
+  #fromClient(chunk: Uint8Array): void {
+    this.#touch();
+    this.#traffic.received += chunk.length;
+    if (!this.#program.input.write(chunk)) this.#channel.pause();
+  }
+
+  #toProgramAgain(): void {
+    this.#touch();
+    this.#channel.resume();
+  }
+
+  #clientEnded(): void {
+    this.#touch();
+    this.#program.input.end();
+  }
+
+  #fromProgram(chunk: Uint8Array): void {
+    this.#touch();
+    this.#traffic.sent += chunk.length;
+    if (!this.#channel.write(chunk)) this.#program.output.pause();
+  }
+
+  #toClientAgain(): void {
+    this.#touch();
+    this.#program.output.resume();
+  }
+
+  #outputEnded(): void {
+    this.#touch();
+    this.#outputDone = true;
+    this.#channel.end();
+    this.#finish();
+  }
+
+  #exited(status: number | undefined): void {
+    this.#wait = status;
+    this.#reaped = true;
+    this.#finish();
+  }
+
+  /** Nothing can reach the client any more: end of file for the program, EPIPE if it writes on. */
+  #loseClient(): void {
+    if (this.#clientGone || this.#stopped) return;
+    this.#clientGone = true;
+    this.#onGone();
+    this.#program.input.end();
+    this.#program.output.destroy();
+    this.#outputDone = true;
+    this.#finish();
+  }
 
   /** Both the program and its output are done: the connection no longer counts. */
-  const finish = (): void => {
-    if (!reaped || !outputDone || stopped) return;
-    clearTimeout(timer);
-    input.destroy();
-    if (!clientGone) linger(channel, options);
-    resolve(status);
-  };
-  /** Nothing can reach the client any more: end of file for the program, EPIPE if it writes on. */
-  const loseClient = (): void => {
-    if (clientGone) return;
-    clientGone = true;
-    options.onGone();
-    input.end();
-    output.destroy();
-    outputDone = true;
-    finish();
-  };
-  /** Looks again when the limit could have been reached: no work per chunk beyond a time stamp. */
-  const check = (): void => {
-    const left = last + idle - Date.now();
-    if (left > 0) {
-      timer = setTimeout(check, left);
-      return;
-    }
+  #finish(): void {
+    if (!this.#reaped || !this.#outputDone || this.#stopped) return;
+    this.#idle.forget(this);
+    this.#program.input.destroy();
+    if (!this.#clientGone) linger(this.#channel, this.#conn, this.#idle.limit, this.#onGone);
+    this.#resolve(this.#wait);
+  }
+
+  /** See `Watched`. */
+  silent(): void {
     // A reader that takes a byte now and then keeps the connection, though we see no progress
     // while the system's buffer is full.
-    const unsent = clientGone ? 0 : socket.unacknowledged() ?? 0;
-    const progress = unsent !== unacknowledged && unsent > 0;
-    unacknowledged = unsent;
-    if (progress) {
-      touch();
-      timer = setTimeout(check, idle);
-      return;
-    }
-    channel.destroy();
-    loseClient();
-    if (status === undefined) program.kill("SIGTERM"); // not reaped, or nobody knows
-  };
-  let timer = setTimeout(check, idle);
+    const unsent = this.#clientGone ? 0 : this.#conn.socket.unacknowledged() ?? 0;
+    const progress = unsent !== this.#unacknowledged && unsent > 0;
+    this.#unacknowledged = unsent;
+    if (progress) return this.#touch();
+    this.#idle.forget(this);
+    this.#channel.destroy();
+    this.#loseClient();
+    if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not reaped, or nobody knows
+  }
 
-  channel.onData = (chunk) => {
-    touch();
-    traffic.received += chunk.length;
-    if (!input.write(chunk)) channel.pause();
-  };
-  input.onDrain = () => {
-    touch();
-    channel.resume();
-  };
-  channel.onEnd = () => {
-    touch();
-    input.end();
-  };
-  // A program that does not read is no reason to keep the client from ending: go on and drop.
-  input.onClose = () => channel.resume();
-  channel.onClose = loseClient;
-  options.signal?.addEventListener("abort", loseClient);
-
-  output.onData = (chunk) => {
-    touch();
-    traffic.sent += chunk.length;
-    if (!channel.write(chunk)) output.pause();
-  };
-  channel.onDrain = () => {
-    touch();
-    output.resume();
-  };
-  output.onEnd = () => {
-    touch();
-    outputDone = true;
-    channel.end();
-    finish();
-  };
-  output.onClose = (error) => {
-    if (error) output.onEnd();
-  };
-
-  program.exited.then((wait) => {
-    status = wait;
-    reaped = true;
-    finish();
-  });
-  if (channel.gone) queueMicrotask(loseClient);
-  channel.resume();
-  const banner = new TextEncoder().encode(options.banner);
-  traffic.sent += banner.length;
-  // A banner that fills the socket's buffer holds the output up like any other output.
-  if (banner.length === 0 || channel.write(banner)) output.resume();
-  return {
-    status: promise,
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-      options.signal?.removeEventListener("abort", loseClient);
-      const nothing = (): void => {};
-      channel.pause();
-      output.pause();
-      channel.onData =
-        channel.onEnd =
-        channel.onDrain =
-        channel.onClose =
-          nothing;
-      output.onData =
-        output.onEnd =
-        output.onClose =
-        input.onDrain =
-        input.onClose =
-          nothing;
-    },
-  };
+  stop(): void {
+    this.#stopped = true;
+    this.#idle.forget(this);
+    const channel = this.#channel;
+    const { input, output } = this.#program;
+    channel.pause();
+    output.pause();
+    this.#conn.onGivenUp = nothing;
+    channel.onData =
+      channel.onEnd =
+      channel.onDrain =
+      channel.onClose =
+        nothing;
+    output.onData =
+      output.onEnd =
+      output.onClose =
+      input.onDrain =
+      input.onClose =
+        nothing;
+  }
 }
 
 /** Reads and drops until the client closes too, or its time is up. Its end of data is no reason to
  *  close: output may still be on its way to a slow reader. */
-function linger(channel: Stream, { socket, idleTimeout, onGone }: RelayOptions): void {
+function linger(
+  channel: Stream,
+  conn: RelayOptions["conn"],
+  patience: number,
+  onGone: () => void,
+): void {
+  const { socket } = conn;
   let unsent = socket.unacknowledged();
-  let moved = Date.now();
+  let moved = performance.now();
   const look = (): void => {
     const now = socket.unacknowledged();
-    if (now !== unsent) moved = Date.now();
+    if (now !== unsent) moved = performance.now();
     unsent = now;
-    if (now === 0 || Date.now() - moved >= idleTimeout * 1000) {
+    if (now === 0 || performance.now() - moved >= patience) {
       channel.destroy();
       close();
     } else timer = setTimeout(look, LINGER);
@@ -194,9 +234,7 @@ function linger(channel: Stream, { socket, idleTimeout, onGone }: RelayOptions):
     clearTimeout(timer);
     onGone();
   };
-  channel.onData = () => {};
-  channel.onDrain = () => {};
-  channel.onEnd = () => {};
-  channel.onClose = close;
+  channel.onData = channel.onDrain = channel.onEnd = nothing;
+  channel.onClose = conn.onGivenUp = close;
   channel.resume();
 }

@@ -12,7 +12,7 @@
 
 import { admit } from "./admit.ts";
 import { environmentMessage } from "./codec/ucspi_tls.ts";
-import { type Connection, describe, giveUp } from "./connection.ts";
+import { type Connection, describe } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
 import { ownPid } from "./log.ts";
@@ -59,7 +59,6 @@ export function serve(
   const connections = new Set<Connection>();
   /** Those without a program. */
   const early = new Set<Connection>();
-  const programs = new Set<Program>();
   let draining = false;
   let listening = true;
   let ending = false;
@@ -69,23 +68,26 @@ export function serve(
     // A client may still be reading what its program has left.
     if (connections.size === 0 && (ending || deps.gate.open === 0)) closed.resolve();
   };
+  const follow: Follow = {
+    started(conn) {
+      if (early.delete(conn)) look();
+    },
+    over(conn) {
+      connections.delete(conn);
+      early.delete(conn);
+      look();
+    },
+  };
   const listener = listen((socket) => {
     const conn = describe(socket, deps.options, deps.metrics.watch());
     connections.add(conn);
     early.add(conn);
-    const started = (): void => {
-      if (early.delete(conn)) look();
-    };
-    handle(conn, deps, programs, started).finally(() => {
-      connections.delete(conn);
-      early.delete(conn);
-      look();
-    });
+    void handle(conn, deps, follow);
   });
   deps.gate.listener = listener;
   deps.gate.onLeave = look;
   const dismiss = (): void => {
-    for (const conn of early) giveUp(conn, "the server is shutting down");
+    for (const conn of early) conn.giveUp("the server is shutting down");
   };
   const drain = (patience = PATIENCE, queue = true): void => {
     if (draining) return;
@@ -112,24 +114,25 @@ export function serve(
       ending = true;
       drain();
       look();
-      for (const conn of connections) giveUp(conn, "the server is shutting down");
-      for (const program of programs) program.kill("SIGTERM");
+      for (const conn of connections) conn.giveUp("the server is shutting down");
+      for (const conn of connections) conn.program?.kill("SIGTERM");
       setTimeout(() => {
-        for (const program of programs) program.kill("SIGKILL");
+        for (const conn of connections) conn.program?.kill("SIGKILL");
       }, grace).unref();
     },
   };
 }
 
+/** Is told how far a connection has come. */
+interface Follow {
+  /** Its program runs. */
+  started(conn: Connection): void;
+  over(conn: Connection): void;
+}
+
 /** One connection through all stages. Never rejects. */
-async function handle(
-  conn: Connection,
-  deps: Deps,
-  programs: Set<Program>,
-  started: () => void,
-): Promise<void> {
+async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<void> {
   const { gate, log, options } = deps;
-  let relaying = false;
   gate.enter(conn);
   try {
     prepareSocket(conn.socket, deps);
@@ -142,16 +145,13 @@ async function handle(
     // It may wait long for its place; one that goes meanwhile gets no program.
     if (channel) watchWhileWaiting(conn, channel.stream);
     conn.watch.starting();
-    const program = await start(conn, deps, channel);
+    const program = conn.program = await start(conn, deps, channel);
     conn.watch.started();
-    programs.add(program);
-    relaying = true;
     gate.begin();
-    started();
+    follow.started(conn);
     const status = await (channel
       ? converse(conn, program, channel, deps)
       : converseDelayed(conn, program, deps, begin));
-    programs.delete(program);
     gate.linger(conn);
     log.ended(program.pid, status);
     conn.watch.ended(status);
@@ -161,15 +161,16 @@ async function handle(
   } finally {
     conn.hold?.release();
     conn.watch.over();
-    if (!relaying) {
+    if (!conn.program) {
       conn.socket.destroy();
       gate.leave(conn);
     }
+    follow.over(conn);
   }
 }
 
 function watchWhileWaiting(conn: Connection, stream: Stream): void {
-  const gone = (): void => giveUp(conn, "connection closed by the peer");
+  const gone = (): void => conn.giveUp("connection closed by the peer");
   stream.onClose = gone;
   if (stream.gone) gone();
 }
@@ -219,18 +220,17 @@ async function converseDelayed(
     close(); // the program is told by EOF
     conn.socket.destroy();
     deps.gate.leave(conn);
-    const timer = setTimeout(() => program.kill("SIGTERM"), options.idleTimeout * 1000);
+    const timer = setTimeout(() => program.kill("SIGTERM"), options.idle.limit);
     return await exited.finally(() => clearTimeout(timer));
   } finally {
     close();
   }
 }
 
-function relayOptions(conn: Connection, { options, gate, metrics }: Deps): RelayOptions {
+function relayOptions(conn: Connection, { idle, gate, metrics }: Deps): RelayOptions {
   return {
-    idleTimeout: options.idleTimeout,
-    socket: conn.socket,
-    signal: conn.abort.signal,
+    idle,
+    conn,
     traffic: metrics.traffic,
     onGone: () => gate.leave(conn),
   };

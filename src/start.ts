@@ -79,7 +79,7 @@ function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Pe
  *  starts in the clear. Rejects with `FatalError`, or when the connection is given up meanwhile. */
 export async function start(conn: Connection, deps: Deps, channel?: Channel): Promise<Program> {
   const { options, log, programs } = deps;
-  const { signal } = conn.abort;
+  const { signal } = conn;
   const begin = (): Promise<Program> => {
     const { ip, host, info } = conn.remote;
     const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
@@ -95,6 +95,7 @@ export async function start(conn: Connection, deps: Deps, channel?: Channel): Pr
     await (handler && channel
       ? handler.programs.hold(signal, () => startInProcess(handler.serve, conn, deps, channel))
       : begin());
+  conn.dropSignal();
   logStatus(deps);
   log.pid(program.pid, conn);
   log.ok(program.pid, conn);

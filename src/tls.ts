@@ -6,7 +6,7 @@
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
 import { gatherHello } from "./codec/client_hello.ts";
-import { type Connection, giveUp } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { firstBytes } from "./first_bytes.ts";
 import { unexpectedHeader } from "./proxy.ts";
@@ -47,7 +47,7 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
   conn.watch.securing();
   const auth = clientAuths.get(conn.variables);
   const seconds = options.handshakeTimeout;
-  const timer = setTimeout(() => giveUp(conn, `timed out after ${seconds} s`), seconds * 1000);
+  const timer = setTimeout(() => conn.giveUp(`timed out after ${seconds} s`), seconds * 1000);
   try {
     if (begin?.length) gate.spoke(conn);
     const first = await readHello(conn, () => gate.spoke(conn), begin);
@@ -66,8 +66,7 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
     }
     return { stream, prepared, session, clientVerify };
   } catch (error) {
-    const { signal } = conn.abort;
-    throw signal.aborted ? new HandshakeError(String(signal.reason)) : error;
+    throw conn.givenUp === undefined ? error : new HandshakeError(conn.givenUp);
   } finally {
     clearTimeout(timer);
   }
@@ -163,15 +162,14 @@ async function refuse(conn: Connection, { alert, why }: Refusal): Promise<Handsh
 
 /** Ends our side and drops what still comes until the client closes: to close with unread input
  *  makes the kernel send a reset, which could take our last words back. */
-function dismiss({ abort: { signal } }: Connection, stream: Stream): Promise<void> {
+function dismiss(conn: Connection, stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", done);
       resolve();
     };
     const timer = setTimeout(done, LINGER);
-    signal.addEventListener("abort", done);
+    conn.onGivenUp = done;
     stream.onData = () => {};
     stream.onEnd = stream.onClose = done;
     stream.end();

@@ -65,6 +65,10 @@ export const MAX_RATE = 10_000;
 /** The longest MAXCONRATE period: a day. */
 export const MAX_RATE_SECONDS = 86_400;
 
+/** Where no limit can be set nobody need be counted. */
+export const UNCOUNTED: Counter = { take: () => UNCOUNTED_HOLD };
+const UNCOUNTED_HOLD: Hold = { check: () => undefined, release: () => {} };
+
 export class Limits implements Counter {
   /** Open connections of each address, in the order in which they came. */
   readonly #addresses = new Map<string, Set<Hold>>();
@@ -93,43 +97,44 @@ export class Limits implements Counter {
   }
 
   #hold(address: string): LocalHold {
-    const networks = new Set<string>();
-    let open = true;
-    let timed = false;
-    const hold: LocalHold = {
-      check: ({ perAddress = 0, network, rate }) => {
-        const count = Math.min(perAddress, this.options.programs);
-        if (count > 0 && this.#precede(address, hold, count)) return { by: "address", count };
-        if (open && network && network.count > 0 && !networks.has(network.key)) {
-          const others = this.#networks.get(network.key) ?? 0;
-          if (others >= network.count) return { by: "network", count: network.count };
-          this.#networks.set(network.key, others + 1);
-          networks.add(network.key);
-        }
-        // Last, so that a connection refused for another reason uses up no rate.
-        if (rate && rate.count > 0) {
-          if (!this.#rates.allows(address, rate, timed)) return { by: "rate", count: rate.count };
-          timed = true;
-        }
-        return undefined;
-      },
-      release: once(() => {
-        open = false;
-        this.#drop(address, hold);
-        for (const key of networks) this.#leave(key);
-      }),
-    };
+    const hold = new CountedHold(this, address);
     const peers = this.#addresses.get(address);
     if (peers) peers.add(hold);
     else this.#addresses.set(address, new Set([hold]));
     return hold;
   }
 
+  /** See `Hold.check`. */
+  check(hold: CountedHold, { perAddress = 0, network, rate }: Ask): Refusal | undefined {
+    const count = Math.min(perAddress, this.options.programs);
+    if (count > 0 && this.#precede(hold, count)) return { by: "address", count };
+    if (hold.open && network && network.count > 0 && !hold.networks.includes(network.key)) {
+      const others = this.#networks.get(network.key) ?? 0;
+      if (others >= network.count) return { by: "network", count: network.count };
+      this.#networks.set(network.key, others + 1);
+      hold.networks = [...hold.networks, network.key];
+    }
+    // Last, so that a connection refused for another reason uses up no rate.
+    if (rate && rate.count > 0) {
+      if (!this.#rates.allows(hold.address, rate, hold.timed)) {
+        return { by: "rate", count: rate.count };
+      }
+      hold.timed = true;
+    }
+    return undefined;
+  }
+
+  /** See `Hold.release`. */
+  release(hold: CountedHold): void {
+    this.#drop(hold.address, hold);
+    for (const key of hold.networks) this.#leave(key);
+  }
+
   /** Whether `count` connections of the address came before `hold` and are open. Those that came
    *  later do not matter: else many waiting for DNS at once would all refuse each other. */
-  #precede(address: string, hold: Hold, count: number): boolean {
+  #precede(hold: CountedHold, count: number): boolean {
     let before = 0;
-    for (const other of this.#addresses.get(address) ?? []) {
+    for (const other of this.#addresses.get(hold.address) ?? []) {
       if (other === hold) return false;
       if (++before >= count) return true;
     }
@@ -149,13 +154,27 @@ export class Limits implements Counter {
   }
 }
 
-function once(give: () => void): () => void {
-  let given = false;
-  return () => {
-    if (given) return;
-    given = true;
-    give();
-  };
+const NO_KEYS: readonly string[] = [];
+
+/** One for each connection, and most are measured against nothing. */
+class CountedHold implements LocalHold {
+  open = true;
+  /** A rate remembers it. */
+  timed = false;
+  /** The keys under which it is counted. */
+  networks = NO_KEYS;
+
+  constructor(readonly limits: Limits, readonly address: string) {}
+
+  check(ask: Ask): Refusal | undefined {
+    return this.limits.check(this, ask);
+  }
+
+  release(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.limits.release(this);
+  }
 }
 
 /** Reads MAXCONIP or MAXCONNET. Undefined when unset; throws FatalError when it is no number:

@@ -7,7 +7,14 @@ import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { FatalError } from "../errors.ts";
 import type { ProgramRequest, Programs } from "../programs.ts";
 import { ENDS } from "../runtime/program_pipes.ts";
-import type { Program, Runtime } from "../runtime/runtime.ts";
+import type {
+  DelayedEnds,
+  Program,
+  ProgramEnds,
+  Runtime,
+  Sink,
+  Source,
+} from "../runtime/runtime.ts";
 import type { Channel } from "./channel.ts";
 import { encodeWorker, KIND, readId, readText, REFUSALS, type WireAsk } from "./messages.ts";
 
@@ -34,7 +41,7 @@ export class MonitorClient implements Programs, Counter {
   #lastHold = 0;
   #withdrawn = 0;
   readonly #asked = new Map<number, Asked | "withdrawn">();
-  readonly #exits = new Map<number, (status: number | undefined) => void>();
+  readonly #running = new Map<number, RemoteProgram>();
   readonly #verdicts = new Map<number, (refusal: Refusal | undefined) => void>();
 
   constructor(readonly runtime: Runtime, readonly channel: Channel) {}
@@ -135,8 +142,8 @@ export class MonitorClient implements Programs, Counter {
         const id = readId(body, "id");
         const status = body.u32("status");
         this.#counted(body);
-        this.#exits.get(id)?.(status);
-        this.#exits.delete(id);
+        this.#running.get(id)?.ended(status);
+        this.#running.delete(id);
         return true;
       }
       case KIND.PLACES:
@@ -164,8 +171,8 @@ export class MonitorClient implements Programs, Counter {
     }
     this.#asked.clear();
     this.#withdrawn = 0;
-    for (const tell of this.#exits.values()) tell(undefined);
-    this.#exits.clear();
+    for (const program of this.#running.values()) program.ended(undefined);
+    this.#running.clear();
     for (const tell of this.#verdicts.values()) tell(NOBODY);
     this.#verdicts.clear();
     this.onChange();
@@ -197,18 +204,44 @@ export class MonitorClient implements Programs, Counter {
       for (const fd of fds) this.channel.libc.close(fd); // the program is told by EOF
       return;
     }
-    let over = false;
-    const exited = new Promise<number | undefined>((resolve) => this.#exits.set(id, resolve));
-    exited.then(() => {
-      over = true;
-    });
-    const kill = (signal: "SIGTERM" | "SIGKILL"): boolean => {
-      // Without a monitor nobody can: a worker may signal no other process.
-      if (!this.channel.open || over) return false;
-      this.channel.send(encodeWorker({ kind: KIND.KILL, id, signal }));
-      return true;
-    };
-    asked.resolve({ pid, exited, kill, ...this.runtime.adoptEnds(fds) });
+    const program = new RemoteProgram(this.channel, id, pid, this.runtime.adoptEnds(fds));
+    this.#running.set(id, program);
+    asked.resolve(program);
+  }
+}
+
+/** A program that the monitor has started. Small, since thousands may run. */
+class RemoteProgram implements Program {
+  readonly exited: Promise<number | undefined>;
+  readonly input: Sink;
+  readonly output: Source;
+  readonly delayed?: DelayedEnds;
+  #tell: ((status: number | undefined) => void) | undefined;
+
+  constructor(
+    readonly channel: Channel,
+    readonly id: number,
+    readonly pid: number,
+    { input, output, delayed }: ProgramEnds,
+  ) {
+    this.input = input;
+    this.output = output;
+    if (delayed) this.delayed = delayed;
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    this.exited = promise;
+    this.#tell = resolve;
+  }
+
+  ended(status: number | undefined): void {
+    this.#tell?.(status);
+    this.#tell = undefined;
+  }
+
+  kill(signal: "SIGTERM" | "SIGKILL"): boolean {
+    // Without a monitor nobody can: a worker may signal no other process.
+    if (!this.channel.open || !this.#tell) return false;
+    this.channel.send(encodeWorker({ kind: KIND.KILL, id: this.id, signal }));
+    return true;
   }
 }
 

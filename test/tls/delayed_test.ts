@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
+import { IdleWatch } from "../../src/idle.ts";
 import type { RelayOptions } from "../../src/relay.ts";
 import {
   type DelayedEnds,
@@ -133,8 +134,9 @@ function begin(options: Partial<RelayOptions> = {}) {
   let gone = 0;
   let result: Awaited<ReturnType<typeof plainPhase>> | Error | undefined;
   const done = plainPhase(client, program, ends, {
-    idleTimeout: 60,
-    socket: client,
+    idle: new IdleWatch(60),
+    conn: { socket: client, onGivenUp: () => {} },
+    traffic: { received: 0, sent: 0 },
     onGone: () => gone++,
     ...options,
   }).then((value) => result = value, (error: Error) => result = error);
@@ -498,7 +500,7 @@ test("a client that has ended its data gets its output, and no TLS", async () =>
 });
 
 test("an idle connection ends by SIGTERM, also in the plain phase", async () => {
-  const phase = begin({ idleTimeout: 0.01 });
+  const phase = begin({ idle: new IdleWatch(0.01) });
   while (phase.killed.length === 0) await turn();
   assert.deepEqual(phase.killed, ["SIGTERM"]);
   assert.ok(phase.client.destroyed);
