@@ -4,6 +4,7 @@
 import { constants } from "node:os";
 import process from "node:process";
 import { PipeSink, PipeSource } from "./bun_pipe.ts";
+import { tidyLater } from "./bun_tidy.ts";
 import { bun } from "./bun_types.ts";
 import { keepDescriptors } from "./inherited.ts";
 import { Launcher } from "./launcher.ts";
@@ -34,6 +35,7 @@ export function bunLauncher(libc: Libc): Launcher {
 
 /** See `Runtime.launch`. */
 export function launch(launcher: Launcher, options: LaunchOptions): Launched {
+  tidyLater();
   return options.user ? launchAs(options) : launcher.launch(options);
 }
 

@@ -3,6 +3,7 @@
 
 import { BunStream, plainHandler } from "./bun_stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./bun_tls.ts";
+import { tidyLater } from "./bun_tidy.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
 import {
@@ -49,7 +50,11 @@ class BunSocket extends BunStream implements Socket {
       const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
       stream.settle = (error) => error ? reject(error) : resolve(stream);
       this.#tls = stream;
-      this.onData = this.onEnd = this.onDrain = nothing;
+      this.onData =
+        this.onEnd =
+        this.onDrain =
+        this.onClose =
+          nothing;
       const pair = this.native.upgradeTLS<BunStream>({
         data: stream,
         tls: options,
@@ -62,6 +67,7 @@ class BunSocket extends BunStream implements Socket {
         reject(new HandshakeError("connection closed by the peer"));
         return;
       }
+      this.native = pair[0]; // the other lives no longer
       stream.attach(pair[1]);
       pair[1].resume();
     });
@@ -100,6 +106,7 @@ export function listenHandler(
     open(native) {
       const socket = new BunSocket(native, libc);
       native.data = socket;
+      tidyLater();
       accept(socket);
     },
   };

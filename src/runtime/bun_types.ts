@@ -104,6 +104,8 @@ export interface BunApi {
     readonly signalCode: string | null;
     kill(signal: string): void;
   };
+  /** Collects garbage; with `now`, all of it before this returns. */
+  gc(now: boolean): void;
   which(name: string, options: { PATH: string }): string | null;
   file(fd: number): {
     stream(): ReadableStream<Uint8Array>;
