@@ -16,7 +16,7 @@ const BUSY_PIPE = 256 << 10;
 
 const nothing = (): void => {};
 
-/** Read into by everybody: what is handed on is a copy of the right size. */
+/** Read into by everybody, and lent to `onData`: see `Source.onData`. */
 const buffer = memory(CHUNK);
 
 /** The writing end. */
@@ -159,7 +159,7 @@ export class PolledSource implements Source, Waiter {
       // Less than asked for: the pipe was empty then, and the poller tells what comes after.
       if (got < 0 || (got < CHUNK && !this.#last)) this.#ready = false;
       if (got === CHUNK) this.#enlarge();
-      if (got > 0) this.onData(buffer.slice(0, got));
+      if (got > 0) this.onData(got === CHUNK ? buffer : buffer.subarray(0, got));
     }
   }
 

@@ -35,7 +35,7 @@ export class BunStream {
   resume(): void {
     this.#paused = false;
     if (this.#gone) return;
-    if (this.#held) queueMicrotask(this.#release);
+    if (this.#held) queueMicrotask(() => this.#release());
     else this.native.resume();
   }
 
@@ -51,7 +51,7 @@ export class BunStream {
     else if (!this.#gone) (this.#held ??= []).push("end");
   }
 
-  readonly #release = (): void => {
+  #release(): void {
     while (this.#held && !this.#paused && !this.#gone) {
       const next = this.#held.shift();
       if (this.#held.length === 0) this.#held = undefined;
@@ -59,17 +59,17 @@ export class BunStream {
       else if (next) this.onData(next);
     }
     if (!this.#held && !this.#paused && !this.#gone) this.native.resume();
-  };
+  }
 
   write(chunk: Uint8Array): boolean {
     if (this.#gone || this.#ending) return true;
     if (this.#queue) {
-      this.#queue.push(chunk);
+      this.#queue.push(chunk.slice());
       return false;
     }
     const taken = this.native.write(chunk);
     if (taken < 0 || taken >= chunk.length) return true;
-    this.#queue = [taken > 0 ? chunk.subarray(taken) : chunk];
+    this.#queue = [chunk.slice(Math.max(taken, 0))];
     return false;
   }
 

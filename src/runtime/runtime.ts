@@ -24,7 +24,8 @@ export interface Closable {
 
 /** Something to read from. */
 export interface Source extends Closable {
-  /** The next bytes; the callee may keep them. */
+  /** The next bytes. The callee may keep them if they come from a socket. What a pipe brings is lent
+   *  until the callee returns: it is written to a `Stream`, used up, or copied. */
   onData: (chunk: Uint8Array) => void;
   /** The peer has ended its data (FIN, close_notify, end of pipe). At most once, after the last
    *  `onData`; output still flows. */
@@ -45,6 +46,8 @@ export interface Sink extends Closable {
   end(): void;
 }
 
+/** What it is given to write may be lent by a pipe of the same runtime (see `Source.onData`): it copies
+ *  what it keeps. */
 export interface Stream extends Source, Sink {
   /** Closed, by either side: `onClose` has been called, perhaps before anybody listened. */
   readonly gone: boolean;

@@ -106,7 +106,9 @@ test("a program that is asked for comes with its streams, its number and its end
     program.input.write(Uint8Array.of(1, 2, 3));
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
     assert.deepEqual([...libc.read(input, 10) ?? []], [1, 2, 3]);
-    const data = new Promise<Uint8Array>((resolve) => program.output.onData = resolve);
+    const data = new Promise<Uint8Array>((resolve) => {
+      program.output.onData = (chunk) => resolve(chunk.slice());
+    });
     libc.write(output, Uint8Array.of(4, 5));
     program.output.resume();
     assert.deepEqual([...await within(data, "output")], [4, 5]);

@@ -275,6 +275,66 @@ export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>
     },
   );
 
+  claim("what the client has not taken can be seen on the socket below", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer } = await tlsThrough(server.port);
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    toServer.pause();
+    while (stream.write(new Uint8Array(100_000))) {
+      await new Promise((done) => setTimeout(done, 0));
+    }
+    await until(() => (socket.unacknowledged() ?? 1) > 0, "bytes on their way");
+    assert.ok(socket.unacknowledged() !== undefined || kit.runtime.name === "Deno");
+    stream.destroy();
+    client.destroy();
+    toServer.destroy();
+    server.close();
+  });
+
+  claim("what a pipe lends is sent whole, whatever the pipe lends next", async (kit, context) => {
+    const server = accepting(kit);
+    const { client, toServer } = await tlsThrough(server.port);
+    const socket = await server.next();
+    const stream = await within(socket.startTls(context, NONE), "handshake");
+    toServer.pause();
+    const print = (letter: string, size: number) =>
+      kit.runtime.spawn({
+        command: ["/bin/sh", "-c", `head -c ${size} /dev/zero | tr '\\0' ${letter}`],
+        env: { PATH: "/usr/bin:/bin" },
+      });
+    const size = 20_000_000;
+    const program = print("a", size);
+    const full = new Promise<void>((resolve) => {
+      program.output.onData = (chunk) => {
+        if (stream.write(chunk)) return;
+        program.output.pause();
+        resolve();
+      };
+    });
+    program.output.resume();
+    await within(full, "write() that says no");
+    const other = print("b", 300_000);
+    assert.equal((await readAll(other.output)).length, 300_000);
+    let [count, wrong] = [0, 0];
+    const all = new Promise<void>((resolve) => {
+      client.on("data", (part: Uint8Array) => {
+        count += part.length;
+        for (const byte of part) if (byte !== 97) wrong++;
+        if (count >= size) resolve();
+      });
+    });
+    stream.onDrain = () => program.output.resume();
+    toServer.resume();
+    await within(all, "output");
+    assert.deepEqual([count, wrong], [size, 0]);
+    await Promise.all([program.exited, other.exited]);
+    stream.destroy();
+    client.destroy();
+    toServer.destroy();
+    server.close();
+  });
+
   claim("write() says no, then onDrain, and every byte arrives in order", async (kit, context) => {
     const server = accepting(kit);
     const { client, toServer } = await tlsThrough(server.port);

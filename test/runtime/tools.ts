@@ -120,7 +120,7 @@ export function readAll(source: Source): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   return within(
     new Promise((resolve, reject) => {
-      source.onData = (chunk) => chunks.push(chunk);
+      source.onData = (chunk) => chunks.push(chunk.slice()); // it may be lent
       source.onEnd = () => resolve(concat(chunks));
       source.onClose = (error) => reject(error ?? new Error("closed before its end"));
       source.resume();
