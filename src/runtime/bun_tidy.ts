@@ -13,13 +13,20 @@ const QUIET = 1000;
 const AGAIN = 300;
 
 let begun = 0;
+/** A burst larger than any before is also collected after while it lasts, when it comes to so many: what stays of it
+ *  would else lie scattered over all the memory that the burst took. */
+let next = 250;
 let last = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** A connection or a program has begun. */
 export function tidyLater(): void {
   last = performance.now();
-  if (++begun >= MANY) timer ??= setTimeout(tidy, QUIET).unref();
+  if (++begun < MANY) return;
+  timer ??= setTimeout(tidy, QUIET).unref();
+  if (begun < next) return;
+  next *= 2;
+  setImmediate(() => bun.gc(true));
 }
 
 function tidy(): void {
