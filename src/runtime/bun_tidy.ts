@@ -13,8 +13,8 @@ const QUIET = 1000;
 const AGAIN = 300;
 
 let begun = 0;
-/** A burst larger than any before is also collected after while it lasts, when it comes to so many: what stays of it
- *  would else lie scattered over all the memory that the burst took. */
+/** A burst larger than any before is also collected after while it lasts, when it has come to so many:
+ *  what stays of it would else lie scattered over all the memory that the burst took. */
 let next = 250;
 let last = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
