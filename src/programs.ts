@@ -17,6 +17,12 @@ export interface ProgramRequest {
   readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
 }
 
+/** A program that has just been started. */
+export interface StartedProgram extends Program {
+  /** Programs that ran then, itself included, where word of later ends may come along with it. */
+  readonly running?: number;
+}
+
 export interface Programs {
   /** Called when one of the numbers below has changed. */
   onChange: () => void;
@@ -28,7 +34,7 @@ export interface Programs {
   readonly full: boolean;
   /** Waits for a place, then starts the program. The place is free again when the program has been
    *  reaped. Rejects when `signal` aborts, or with `FatalError`. */
-  start(request: ProgramRequest, signal: AbortSignal): Promise<Program>;
+  start(request: ProgramRequest, signal: AbortSignal): Promise<StartedProgram>;
 }
 
 /** The environment of one program: `base`, then what the connection is, then what its rules set. */

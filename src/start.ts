@@ -9,7 +9,7 @@ import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
 import { SUPERVISOR_VARIABLES } from "./handover.ts";
 import { type Handler, startHandler } from "./handler.ts";
-import { isSecret, programEnvironment } from "./programs.ts";
+import { isSecret, programEnvironment, type StartedProgram } from "./programs.ts";
 import type { Program } from "./runtime/runtime.ts";
 import { type Channel, channelVariables } from "./tls.ts";
 import { isTlsVariable } from "./tls/variables.ts";
@@ -80,7 +80,7 @@ function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Pe
 export async function start(conn: Connection, deps: Deps, channel?: Channel): Promise<Program> {
   const { options, log, programs } = deps;
   const { signal } = conn;
-  const begin = (): Promise<Program> => {
+  const begin = (): Promise<StartedProgram> => {
     const { ip, host, info } = conn.remote;
     const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
     return programs.start({
@@ -91,12 +91,12 @@ export async function start(conn: Connection, deps: Deps, channel?: Channel): Pr
     }, signal);
   };
   const { handler } = deps;
-  const program =
+  const program: StartedProgram =
     await (handler && channel
       ? handler.programs.hold(signal, () => startInProcess(handler.serve, conn, deps, channel))
       : begin());
   conn.dropSignal();
-  logStatus(deps);
+  logStatus(deps, program.running);
   log.pid(program.pid, conn);
   log.ok(program.pid, conn);
   return program;
@@ -122,7 +122,10 @@ function startInProcess(
 }
 
 /** How many programs run, and may. */
-export function logStatus({ log, options, programs, admission }: Deps): void {
-  if (programs.running === undefined) return;
-  log.status(programs.running, options.concurrency, admission.ask.perAddress ?? 0);
+export function logStatus(
+  { log, options, programs, admission }: Deps,
+  running = programs.running,
+): void {
+  if (running === undefined) return;
+  log.status(running, options.concurrency, admission.ask.perAddress ?? 0);
 }

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { FatalError } from "../errors.ts";
-import type { ProgramRequest, Programs } from "../programs.ts";
+import type { ProgramRequest, Programs, StartedProgram } from "../programs.ts";
 import { ENDS } from "../runtime/program_pipes.ts";
 import type {
   DelayedEnds,
@@ -204,14 +204,20 @@ export class MonitorClient implements Programs, Counter {
       for (const fd of fds) this.channel.libc.close(fd); // the program is told by EOF
       return;
     }
-    const program = new RemoteProgram(this.channel, id, pid, this.runtime.adoptEnds(fds));
+    const program = new RemoteProgram(
+      this.channel,
+      id,
+      pid,
+      this.runtime.adoptEnds(fds),
+      this.running ?? 0,
+    );
     this.#running.set(id, program);
     asked.resolve(program);
   }
 }
 
 /** A program that the monitor has started. Small, since thousands may run. */
-class RemoteProgram implements Program {
+class RemoteProgram implements StartedProgram {
   readonly exited: Promise<number | undefined>;
   readonly input: Sink;
   readonly output: Source;
@@ -223,6 +229,7 @@ class RemoteProgram implements Program {
     readonly id: number,
     readonly pid: number,
     { input, output, delayed }: ProgramEnds,
+    readonly running: number,
   ) {
     this.input = input;
     this.output = output;
