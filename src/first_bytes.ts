@@ -44,7 +44,7 @@ export function firstBytes(
     const look = (): boolean => {
       try {
         if (!enough(bytes)) return false;
-        socket.pause();
+        socket.hold();
         done(() => resolve(bytes));
       } catch (error) {
         done(() => reject(error));

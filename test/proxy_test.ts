@@ -30,6 +30,9 @@ class FakeSocket implements Socket {
   pause(): void {
     this.flowing = false;
   }
+  hold(): void {
+    this.pause();
+  }
   resume(): void {
     this.flowing = true;
   }

@@ -58,7 +58,6 @@ function listenDescriptor(
       fd: libc.dup(fd),
       hostname: "localhost",
       allowHalfOpen: true,
-      pauseOnConnect: true,
       socket: listenHandler(libc, onSocket),
     });
     libc.listen(fd, backlog); // Bun has just set it to 512

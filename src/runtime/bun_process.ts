@@ -4,7 +4,7 @@
 import { constants } from "node:os";
 import process from "node:process";
 import { PipeSink, PipeSource } from "./bun_pipe.ts";
-import { tidyLater } from "./bun_tidy.ts";
+import { tidyLater, tidyLess } from "./bun_tidy.ts";
 import { bun } from "./bun_types.ts";
 import { keepDescriptors } from "./inherited.ts";
 import { Launcher } from "./launcher.ts";
@@ -35,8 +35,10 @@ export function bunLauncher(libc: Libc): Launcher {
 
 /** See `Runtime.launch`. */
 export function launch(launcher: Launcher, options: LaunchOptions): Launched {
+  const launched = options.user ? launchAs(options) : launcher.launch(options);
   tidyLater();
-  return options.user ? launchAs(options) : launcher.launch(options);
+  launched.exited.then(tidyLess);
+  return launched;
 }
 
 /** As another user, which libc cannot do. */

@@ -1,9 +1,10 @@
 /** Accepted connections on Bun, and TLS begun on them with the bytes already read.
  *  `node:net` and `node:tls` sit on the same native sockets and cost twice the memory. */
 
+import { concat } from "../codec/bytes.ts";
 import { BunStream, plainHandler } from "./bun_stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./bun_tls.ts";
-import { tidyLater } from "./bun_tidy.ts";
+import { tidyLater, tidyLess } from "./bun_tidy.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./bun_types.ts";
 import type { Libc } from "./libc.ts";
 import {
@@ -46,6 +47,11 @@ class BunSocket extends BunStream implements Socket {
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
     return new Promise((resolve, reject) => {
       if (this.gone) return reject(new HandshakeError("connection closed by the peer"));
+      const { held, ended } = this.takeHeld();
+      if (ended) {
+        this.destroy();
+        return reject(new HandshakeError("connection closed by the peer"));
+      }
       const options = context.opaque as BunTlsOptions;
       const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
       stream.settle = (error) => error ? reject(error) : resolve(stream);
@@ -58,7 +64,7 @@ class BunSocket extends BunStream implements Socket {
       const pair = this.native.upgradeTLS<BunStream>({
         data: stream,
         tls: options,
-        initialData: first,
+        initialData: held.length === 0 ? first : concat([first, ...held]),
         isServer: true,
         socket: tlsHandler,
       });
@@ -109,6 +115,10 @@ export function listenHandler(
       tidyLater();
       accept(socket);
     },
+    close(native, error) { // once for each, whoever closes it
+      tidyLess();
+      plainHandler.close?.(native, error);
+    },
   };
 }
 
@@ -124,7 +134,6 @@ export async function adoptSocket(fd: number): Promise<Stream> {
       open(native) {
         stream = new BunStream(native);
         native.data = stream;
-        native.pause();
       },
     },
   });

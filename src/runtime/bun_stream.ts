@@ -17,6 +17,8 @@ export class BunStream {
    *  decrypted, and a stream may wait long for its turn. */
   #held: (Uint8Array | "end")[] | undefined;
   #paused = true;
+  /** The native socket has been told to stop. */
+  #stopped = false;
   #ending = false;
   #gone = false;
   protected failure: Error | undefined;
@@ -29,20 +31,48 @@ export class BunStream {
 
   pause(): void {
     this.#paused = true;
-    if (!this.#gone) this.native.pause();
+    this.#stop();
+  }
+
+  /** See `Socket.hold`. Stopping and starting a native socket takes four system calls and two turns
+   *  of its loop. */
+  hold(): void {
+    this.#paused = true;
   }
 
   resume(): void {
     this.#paused = false;
     if (this.#gone) return;
     if (this.#held) queueMicrotask(() => this.#release());
-    else this.native.resume();
+    else this.#start();
+  }
+
+  #stop(): void {
+    if (this.#stopped || this.#gone) return;
+    this.#stopped = true;
+    this.native.pause();
+  }
+
+  #start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.native.resume();
+  }
+
+  /** What came while paused, and no longer will; `ended` when that is all there will be. */
+  protected takeHeld(): { held: Uint8Array[]; ended: boolean } {
+    const held = (this.#held ?? []).filter((piece) => piece !== "end");
+    const ended = held.length !== (this.#held?.length ?? 0);
+    this.#held = undefined;
+    return { held, ended };
   }
 
   /** Native event: bytes. */
   received(bytes: Uint8Array): void {
-    if (!this.#paused && !this.#held) this.onData(bytes);
-    else if (!this.#gone) (this.#held ??= []).push(bytes);
+    if (!this.#paused && !this.#held) return this.onData(bytes);
+    if (this.#gone) return;
+    (this.#held ??= []).push(bytes);
+    this.#stop();
   }
 
   /** Native event: the peer's end of data. */
@@ -58,7 +88,7 @@ export class BunStream {
       if (next === "end") this.onEnd();
       else if (next) this.onData(next);
     }
-    if (!this.#held && !this.#paused && !this.#gone) this.native.resume();
+    if (!this.#held && !this.#paused && !this.#gone) this.#start();
   }
 
   write(chunk: Uint8Array): boolean {

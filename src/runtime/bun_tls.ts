@@ -82,7 +82,6 @@ export const tlsHandler: SocketHandler<BunStream> = {
     if (!settle) return;
     if (ok) {
       stream.settle = undefined;
-      socket.pause();
       settle();
     } else {
       stream.failed(new HandshakeError(wording(error)));

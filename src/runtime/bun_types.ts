@@ -79,7 +79,6 @@ export interface BunApi {
     fd: number;
     hostname: string;
     allowHalfOpen: boolean;
-    pauseOnConnect: boolean;
     socket: SocketHandler<Data>;
   }): NativeListener;
   /** Of a connected Unix socket; in bun-types it has no `fd`. */

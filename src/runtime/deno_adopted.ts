@@ -42,6 +42,10 @@ export class AdoptedStream implements Stream {
     this.socket.pause();
   }
 
+  hold(): void {
+    this.pause();
+  }
+
   resume(): void {
     if (!this.#gone) this.socket.resume();
   }

@@ -64,6 +64,10 @@ export class WireStream implements Stream {
     this.#flowing = false;
   }
 
+  hold(): void {
+    this.pause();
+  }
+
   resume(): void {
     if (this.#flowing || this.#gone) return;
     this.#flowing = true;

@@ -59,6 +59,9 @@ export interface Socket extends Stream {
   readonly remote: Address;
   /** The interface of a link-local peer, as a number. */
   readonly scopeId?: number;
+  /** Like `pause()`, for a stage that ends while another is about to begin: where stopping is dear, the
+   *  socket stops only when something comes meanwhile. */
+  hold(): void;
   /** True: TCP_NODELAY (RFC 896's delay off). */
   setNoDelay(on: boolean): void;
   /** Bytes sent and not yet acknowledged by the peer; undefined where the system cannot tell. */

@@ -6,10 +6,10 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { ROOT, settled, within } from "../e2e/harness.ts";
+import { freePort } from "../free_port.ts";
 import type { Command } from "./servers.ts";
 
 /** Clock ticks per second in /proc/PID/stat: 100 on every Linux that matters (USER_HZ). */
@@ -194,17 +194,6 @@ function makeCgroup(): string {
   } catch {
     return "";
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      const port = typeof address === "object" ? address?.port ?? 0 : 0;
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 /** Looked up, not tried: a connection would be one more for the server. */

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import * as tls from "node:tls";
 import { reverseName } from "../../src/codec/dns_reverse.ts";
+import { freePort } from "../free_port.ts";
 import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { formCommand, LIMIT, ROOT, type Server, type Trial, within } from "./harness.ts";
 
@@ -218,18 +219,6 @@ export function plainVisit(port: number, from: string): Promise<string> {
 export const ptr = (ip: string, name: string): string => `${reverseName(ip)}. 300 IN PTR ${name}.`;
 
 /** A port that is free for UDP and TCP. */
-async function freePort(): Promise<number> {
-  const tcp = net.createServer().listen(0, "127.0.0.1");
-  await once(tcp, "listening");
-  const { port } = tcp.address() as { port: number };
-  const udp = createSocket("udp4").bind(port, "127.0.0.1");
-  await once(udp, "listening");
-  udp.close();
-  tcp.close();
-  await once(tcp, "close");
-  return port;
-}
-
 /** Starts Debian's unbound with these records and nothing above it; resolves with its address as
  *  $DNSCACHEIP has it. It belongs to `test.` and to the reverse names of the loopback addresses. */
 export async function unbound(t: Trial, records: readonly string[]): Promise<string> {

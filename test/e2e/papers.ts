@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { openssl, selfSigned } from "./certificates.ts";
+import { freePort } from "../free_port.ts";
 import { talk } from "./clients.ts";
 import {
   claim,
@@ -172,17 +172,6 @@ export async function saidToVisitor(t: Trial, port: number, input = ""): Promise
   const where = ["-connect", `127.0.0.1:${port}`];
   const outcome = await t.run("openssl", ["s_client", "-quiet", ...where, ...files], { input });
   return new TextDecoder().decode(outcome.stdout);
-}
-
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" ? address?.port ?? 0 : 0));
-    });
-  });
 }
 
 /** Waits until somebody listens there, without troubling it with a connection. */

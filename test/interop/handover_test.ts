@@ -12,7 +12,6 @@ import { formCommand, isRoot, ROOT, settled, WITH_FFI } from "../e2e/harness.ts"
 import {
   Conversation,
   ended,
-  freePort,
   furnish,
   Lines,
   marked,
@@ -23,6 +22,7 @@ import {
   terminated,
   translated,
 } from "./supervisors.ts";
+import { freePort } from "../free_port.ts";
 
 supervised(
   "systemd-socket-activate hands its socket over, and no program hears of it",

@@ -3,22 +3,13 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { makeRules } from "../e2e/admission.ts";
 import { claim, ROOT, type Server, settled, type Trial } from "../e2e/harness.ts";
 import { lineFor, proxied } from "../e2e/proxied.ts";
+import { freePort } from "../free_port.ts";
 
 const CONFIGURATION = join(ROOT, "examples/haproxy.cfg");
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Seen without a connection, which would be one more client. */
 function listens(port: number): boolean {

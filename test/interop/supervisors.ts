@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { connect, type TLSSocket } from "node:tls";
@@ -27,16 +26,6 @@ const DENO = join(ROOT, "node_modules/deno/deno");
 export function need(program: string, debian: string): void {
   if (fs.existsSync(program)) return;
   throw new Error(`${program} is missing: install Debian's ${debian}`);
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** Puts `sslserver` and the program `imapd`, which is `text`, into bin/, and a pair into mx.pem, mx.key;

@@ -2,10 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -16,6 +14,7 @@ import { DnsConfig } from "../../src/admit/dns_config.ts";
 import { Resolver } from "../../src/admit/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
 import { noFiles } from "../admit/helpers.ts";
+import { freePort } from "../free_port.ts";
 
 const UNBOUND = "/usr/sbin/unbound";
 
@@ -44,18 +43,6 @@ const DATA = [
   `${reverseName("10.1.0.7")}. 300 IN PTR many.test.`,
   `${reverseName("2001:db8::1")}. 300 IN PTR host.test.`,
 ];
-
-async function freePort(): Promise<number> {
-  const tcp = createServer().listen(0, "127.0.0.1");
-  await once(tcp, "listening");
-  const { port } = tcp.address() as { port: number };
-  const udp = createSocket("udp4").bind(port, "127.0.0.1");
-  await once(udp, "listening");
-  udp.close();
-  tcp.close();
-  await once(tcp, "close");
-  return port;
-}
 
 let dir = "";
 let port = 0;

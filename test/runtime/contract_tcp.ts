@@ -92,27 +92,12 @@ export function tcpContract(way: string, makeKit: () => Promise<Kit | undefined>
     server.close();
   });
 
-  claim(
-    "a paused connection holds the client up: memory stays bounded, nothing is lost",
-    async (kit) => {
-      const size = 300_000_000;
-      const server = accepting(kit);
-      const client = shellClient(server.port, `head -c ${size} /dev/zero >&3`);
-      const socket = await server.next();
-      let count = (await readSome(socket, 1)).length;
-      const before = residentMb();
-      await new Promise((done) => setTimeout(done, 700));
-      assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
-      socket.onData = (chunk) => count += chunk.length;
-      const ended = event(socket, "onEnd");
-      socket.resume();
-      await ended;
-      assert.equal(count, size);
-      socket.destroy();
-      await gone(client);
-      server.close();
-    },
-  );
+  for (const way of ["pause", "hold"] as const) {
+    claim(
+      `a connection after ${way}() holds the client up: memory stays bounded, nothing is lost`,
+      (kit) => heldUp(kit, way),
+    );
+  }
 
   claim("write() says no, then onDrain, and every byte arrives", async (kit) => {
     const server = accepting(kit);
@@ -251,4 +236,24 @@ export function tcpContract(way: string, makeKit: () => Promise<Kit | undefined>
     server.stdin!.end();
     await gone(server);
   });
+}
+
+/** The client of `kit` cannot send on after `way` until the stream is resumed. */
+async function heldUp(kit: Kit, way: "pause" | "hold"): Promise<void> {
+  const size = 300_000_000;
+  const server = accepting(kit);
+  const client = shellClient(server.port, `head -c ${size} /dev/zero >&3`);
+  const socket = await server.next();
+  let count = (await readSome(socket, 1, way)).length;
+  const before = residentMb();
+  await new Promise((done) => setTimeout(done, 700));
+  assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB after ${way}()`);
+  socket.onData = (chunk) => count += chunk.length;
+  const ended = event(socket, "onEnd");
+  socket.resume();
+  await ended;
+  assert.equal(count, size);
+  socket.destroy();
+  await gone(client);
+  server.close();
 }

@@ -129,16 +129,23 @@ export function readAll(source: Source): Promise<Uint8Array> {
   );
 }
 
-/** The first bytes of a stream, `count` at least; pauses it. */
-export function readSome(source: Source, count: number): Promise<Uint8Array> {
+/** The first bytes of a stream, `count` at least; pauses it, or a socket another `way`. */
+export function readSome(source: Source, count: number, way?: "pause"): Promise<Uint8Array>;
+export function readSome(source: Socket, count: number, way: "pause" | "hold"): Promise<Uint8Array>;
+export function readSome(
+  source: Source | Socket,
+  count: number,
+  way = "pause",
+): Promise<Uint8Array> {
   let all: Uint8Array = new Uint8Array(0);
   return within(
     new Promise((resolve, reject) => {
       source.onData = (chunk) => {
         all = concat([all, chunk]);
         if (all.length < count) return;
-        source.pause();
-        source.onData = () => reject(new Error("data after pause()"));
+        if (way === "hold") (source as Socket).hold();
+        else source.pause();
+        source.onData = () => reject(new Error(`data after ${way}()`));
         resolve(all);
       };
       source.onClose = (error) => reject(error ?? new Error("closed"));

@@ -37,6 +37,9 @@ class FakeSource implements Source {
   pause(): void {
     this.#flowing = false;
   }
+  hold(): void {
+    this.pause();
+  }
   resume(): void {
     this.#flowing = true;
     queueMicrotask(() => this.#deliver());

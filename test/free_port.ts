@@ -1,0 +1,30 @@
+/** A port for a server that must be told one. It is below those that the system gives to clients
+ *  (ip_local_port_range): none of the many clients of other tests can take it in the meantime. */
+
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer } from "node:net";
+
+const LOW = 12_000;
+const HIGH = 32_000;
+const TRIES = 50;
+
+/** Free for TCP and UDP on all addresses. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const port = LOW + Math.floor(Math.random() * (HIGH - LOW));
+    const tcp = createServer();
+    const udp = createSocket("udp4");
+    try {
+      await once(tcp.listen(port, "0.0.0.0"), "listening");
+      await once(udp.bind(port, "0.0.0.0"), "listening");
+      return port;
+    } catch {
+      // Somebody else's.
+    } finally {
+      if (tcp.listening) await new Promise((done) => tcp.close(done));
+      udp.close();
+    }
+  }
+  throw new Error("no free port found");
+}
