@@ -19,7 +19,10 @@ async function main(): Promise<number> {
   const names = [basename(process.argv0), basename(process.argv[1] ?? "", ".ts")];
   if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
   const io = {
-    stdin: process.stdin as AsyncIterable<Uint8Array>,
+    // Who does not read it need not wait 10 ms for what Bun makes of it.
+    get stdin() {
+      return process.stdin as AsyncIterable<Uint8Array>;
+    },
     stdout: (text: string) => void process.stdout.write(text),
     stderr: (text: string) => void process.stderr.write(text),
     env: process.env,

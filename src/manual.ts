@@ -1,8 +1,8 @@
 /** The manual pages inside the program: the mdoc sources of man/, and what mandoc makes of them as
  *  plain text. Loaded when somebody asks for a page and not before; no file is read. */
 
-import { spawnSync } from "node:child_process";
 import process from "node:process";
+import { nodeChildProcess } from "./builtins.ts";
 import type { Page } from "./option_table.ts";
 
 type Text = Promise<{ default: string }>;
@@ -55,7 +55,8 @@ export async function manual(page: Page): Promise<string> {
 function shown(viewer: string, options: readonly string[], input: string): boolean {
   try {
     const stdio = ["pipe", "inherit", "ignore"] as const;
-    return spawnSync(viewer, [...options], { input, stdio: [...stdio] }).status === 0;
+    return nodeChildProcess().spawnSync(viewer, [...options], { input, stdio: [...stdio] })
+      .status === 0;
   } catch {
     return false; // Deno without --allow-run for it
   }

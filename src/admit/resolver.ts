@@ -5,7 +5,7 @@
  *  Every look-up ends: with an answer, when its time is up, when all its callers have gone, or when
  *  the resolver is closed. None throws; the status tells. */
 
-import { randomInt } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { DecodeError } from "../codec/bytes.ts";
 import type { QueryType } from "../codec/dns.ts";
 import { RCODE } from "../codec/dns.ts";
@@ -83,7 +83,7 @@ export class Resolver {
     this.#deps = {
       transport: transport ?? nodeTransport,
       clock: clock ?? systemClock,
-      random: random ?? (() => randomInt(0x10000)),
+      random: random ?? (() => nodeCrypto().randomInt(0x10000)),
     };
     this.#limits = { ...LIMITS, ...limits };
     this.#onAnswer = onAnswer ?? (() => {});

@@ -2,8 +2,8 @@
  *  both runtimes. Nothing is decided here: who may answer, how long to wait and how much to read
  *  is the caller's business. */
 
-import { createSocket } from "node:dgram";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { nodeDgram, nodeNet } from "../builtins.ts";
 import type { Endpoint } from "../codec/resolv_conf.ts";
 
 export interface UdpEvents {
@@ -33,7 +33,7 @@ export interface Transport {
 export const nodeTransport: Transport = {
   udp(to, packet, events) {
     let open = true;
-    const socket = createSocket(to.address.includes(":") ? "udp6" : "udp4");
+    const socket = nodeDgram().createSocket(to.address.includes(":") ? "udp6" : "udp4");
     const fail = (error: Error) => {
       if (open) events.failed(error);
     };
@@ -60,7 +60,7 @@ export const nodeTransport: Transport = {
     let socket: Socket;
     try {
       const local = localAddress === undefined ? {} : { localAddress };
-      socket = connect({ host: to.address, port: to.port, ...local });
+      socket = nodeNet().connect({ host: to.address, port: to.port, ...local });
     } catch (error) {
       queueMicrotask(() => open && events.ended(error as Error));
       return () => void (open = false);

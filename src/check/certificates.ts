@@ -1,8 +1,8 @@
 /** `--check`: the server's certificates and keys, beyond what a start needs: how long they last, what
  *  clients will say of them, whether the files can be read again after the switch of user. */
 
-import { createPublicKey } from "node:crypto";
 import fs from "node:fs";
+import { nodeCrypto } from "../builtins.ts";
 import type { Env } from "../assemble.ts";
 import { encodePem } from "../codec/pem.ts";
 import type { Certificate } from "../codec/x509.ts";
@@ -164,7 +164,7 @@ function checkNames(
 function checkKeySize(leaf: Certificate, name: string, findings: Findings): void {
   if (algorithmName(leaf.publicKeyAlgorithm) !== "rsaEncryption") return;
   try {
-    const { modulusLength = 0 } = createPublicKey({
+    const { modulusLength = 0 } = nodeCrypto().createPublicKey({
       key: encodePem("CERTIFICATE", leaf.der),
       format: "pem",
     }).asymmetricKeyDetails ?? {};

@@ -4,7 +4,7 @@
 
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import tls from "node:tls";
+import { nodeTls } from "../builtins.ts";
 import { reason } from "../errors.ts";
 import { tlsConfig } from "../tls/settings.ts";
 import type { SitePairs } from "./certificates.ts";
@@ -91,7 +91,7 @@ export function unknownWords(ciphers: string): string[] {
 
 function isCipherList(word: string): boolean {
   try {
-    tls.createSecureContext({ ciphers: word });
+    nodeTls().createSecureContext({ ciphers: word });
     return true;
   } catch {
     return false;
@@ -103,7 +103,7 @@ export async function resultingSuites(
   pairs: readonly { chain: string; key: string }[],
   ciphers: string,
 ): Promise<string[]> {
-  const server = tls.createServer({
+  const server = nodeTls().createServer({
     cert: pairs.map(({ chain }) => chain),
     key: pairs.map(({ key }) => key),
     ciphers,
@@ -130,7 +130,7 @@ function accepts(port: number, suite: string): Promise<boolean> {
       resolve(result);
     };
     // Trust is not the question here.
-    const socket = tls.connect({
+    const socket = nodeTls().connect({
       port,
       host: "127.0.0.1",
       ciphers: suite,

@@ -3,8 +3,9 @@
  *  and of too many at once the oldest gives way, so that silent ones cannot keep a scraper out. */
 
 import fs from "node:fs";
-import net from "node:net";
+import type * as net from "node:net";
 import process from "node:process";
+import { nodeNet } from "../builtins.ts";
 import type { Deps } from "../deps.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -53,7 +54,7 @@ export async function listenMetrics(
   const onError = (error: unknown): void => {
     if (open) options.onError(error);
   };
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+  const server = nodeNet().createServer({ allowHalfOpen: true }, (socket) => {
     if (!open) return void socket.destroy();
     clients.add(socket);
     socket.on("close", () => clients.delete(socket));
@@ -180,7 +181,7 @@ async function clear(path: string): Promise<void> {
 
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const probe = net.connect({ path });
+    const probe = nodeNet().connect({ path });
     probe.once("connect", () => {
       probe.destroy();
       resolve(true);

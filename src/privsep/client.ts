@@ -1,7 +1,7 @@
 /** The worker's side of the monitor: programs are asked for and counted there. To the stages it looks
  *  like `DirectPrograms` and `Limits`. */
 
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { FatalError } from "../errors.ts";
@@ -255,7 +255,7 @@ class RemoteProgram implements StartedProgram {
 const NO_NETWORK = { key: "", count: 0 };
 
 function shortKey(key: string): string {
-  return key.length <= MAX_KEY ? key : createHash("sha256").update(key).digest("hex");
+  return key.length <= MAX_KEY ? key : nodeCrypto().createHash("sha256").update(key).digest("hex");
 }
 
 function wireAsk({ perAddress = 0, rate, network }: Ask): WireAsk {

@@ -1,7 +1,7 @@
 /** The Bun adapter: native sockets, BoringSSL, and libc by FFI for what Bun lacks. */
 
 import process from "node:process";
-import tls from "node:tls";
+import { nodeTls } from "../builtins.ts";
 import { Unsupported } from "../errors.ts";
 import { adoptEnds, bunLauncher, launch, spawn } from "./bun_process.ts";
 import { adoptSocket, listenHandler } from "./bun_socket.ts";
@@ -98,7 +98,7 @@ function listenDescriptor(
  *  connections of the same context. */
 function tlsContext(settings: TlsSettings): TlsContext {
   const ask = settings.requestCertificate;
-  const { context } = tls.createSecureContext({
+  const { context } = nodeTls().createSecureContext({
     cert: settings.keyPairs.map((pair) => pair.chain),
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,

@@ -2,7 +2,7 @@
  *  chain to a verdict. Asking is the TLS library's part, and proof that the client holds the key;
  *  whether the certificate is any good is decided here, the same on every runtime. */
 
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature, systemReason } from "../files.ts";
 import type { Log } from "../log.ts";
@@ -159,7 +159,7 @@ export class ClientAuths {
     const about = JSON.stringify([required && namesAreTrust, names]);
     return {
       auth: {
-        key: createHash("sha256").update(about).digest("base64"),
+        key: nodeCrypto().createHash("sha256").update(about).digest("base64"),
         required,
         names,
         namesAreTrust,

@@ -2,7 +2,7 @@
  *  settings, and made anew when a file behind them changes. A handshake costs at most a few
  *  `stat` calls a second; a renewal that is broken is reported once and the old context stays. */
 
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature, systemReason } from "../files.ts";
 import type { Log } from "../log.ts";
@@ -279,7 +279,7 @@ export function readFiles(
   { certificateFiles, keyFiles }: TlsConfig,
   from: Files = localFiles,
 ): { files: Contents; content: string } {
-  const hash = createHash("sha256");
+  const hash = nodeCrypto().createHash("sha256");
   const read = (what: string, hint: string) => (path: string): NamedFile => {
     try {
       const bytes = from.read(path, MAX_FILE);

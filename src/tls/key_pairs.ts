@@ -3,7 +3,8 @@
  *  What is wrong is said with the file, the reason and what to do. No I/O: bytes come in. */
 
 import { Buffer } from "node:buffer";
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { equalBytes } from "../codec/bytes.ts";
 import { decodePem, encodePem, type PemBlock } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
@@ -101,7 +102,7 @@ function keysOf(
       return fail("it is encrypted", "give its password on descriptor 3, with -3");
     }
     try {
-      const key = createPrivateKey({
+      const key = nodeCrypto().createPrivateKey({
         key: withHeaders(block),
         format: "pem",
         ...(encrypted ? { passphrase: password } : {}),
@@ -131,7 +132,7 @@ function withHeaders({ label, headers, bytes }: PemBlock): string {
 function derKey(bytes: Uint8Array): KeyObject | undefined {
   for (const type of ["pkcs8", "pkcs1", "sec1"] as const) {
     try {
-      return createPrivateKey({ key: Buffer.from(bytes), format: "der", type });
+      return nodeCrypto().createPrivateKey({ key: Buffer.from(bytes), format: "der", type });
     } catch {
       // Another form, then.
     }
@@ -146,7 +147,7 @@ function isPem(bytes: Uint8Array): boolean {
 
 function matches(certificate: Certificate, key: KeyObject): boolean {
   try {
-    return new X509Certificate(certificate.der as Uint8Array<ArrayBuffer>).checkPrivateKey(key);
+    return libraryForm(certificate).checkPrivateKey(key);
   } catch {
     return false; // a public key of a kind the library does not know is not this key's
   }
@@ -172,9 +173,14 @@ function chainOf(leaf: Certificate, all: readonly Certificate[]): Certificate[] 
 /** Renewed and cross-signed authorities share their name; the signature tells them apart. */
 function signed(issuer: Certificate, certificate: Certificate): boolean {
   try {
-    const { publicKey } = new X509Certificate(issuer.der as Uint8Array<ArrayBuffer>);
-    return new X509Certificate(certificate.der as Uint8Array<ArrayBuffer>).verify(publicKey);
+    return libraryForm(certificate).verify(libraryForm(issuer).publicKey);
   } catch {
     return false;
   }
+}
+
+/** As the TLS library reads it. */
+function libraryForm({ der }: Certificate): X509Certificate {
+  const { X509Certificate } = nodeCrypto();
+  return new X509Certificate(der as Uint8Array<ArrayBuffer>);
 }

@@ -1,7 +1,7 @@
 /** A certificate as a link of a chain: what `x509.ts` and `x509_path.ts` read of it, with what is
  *  worked out once and used often. No I/O, no verdict. */
 
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509.ts";
 import { type PathFields, readPathFields } from "../codec/x509_path.ts";
@@ -30,7 +30,9 @@ export class Link {
 
   /** SHA-256 of the certificate, in base64. */
   get id(): string {
-    return this.#id ??= createHash("sha256").update(this.certificate.der).digest("base64");
+    return this.#id ??= nodeCrypto().createHash("sha256").update(this.certificate.der).digest(
+      "base64",
+    );
   }
 
   /** Subject and issuer have one name and, where they tell, one key. */

@@ -2,8 +2,7 @@
  *  It lets the first try work; nothing but its fingerprint makes it trustworthy, so that is
  *  returned to be shown. */
 
-import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
-import { isIPv4, isIPv6 } from "node:net";
+import { nodeCrypto, nodeNet } from "../builtins.ts";
 import { concat } from "../codec/bytes.ts";
 import { TAG } from "../codec/der.ts";
 import {
@@ -38,7 +37,7 @@ const ALWAYS = ["localhost", "127.0.0.1", "::1"];
  *  scope id after `%` is dropped). What is neither is left out, as no certificate can name it.
  *  `now` is in milliseconds since 1970. */
 export function makeSelfSigned(hosts: readonly string[], now = Date.now()): SelfSigned {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { publicKey, privateKey } = nodeCrypto().generateKeyPairSync("ec", { namedCurve: "P-256" });
   const algorithm = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
   const commonName = sequence(objectIdentifier("2.5.4.3"), text(TAG.utf8, "localhost"));
   const name = sequence(element(TAG.set, commonName));
@@ -52,19 +51,19 @@ export function makeSelfSigned(hosts: readonly string[], now = Date.now()): Self
     publicKey.export({ type: "spki", format: "der" }),
     element(0xa3, extensions([...new Set([...ALWAYS, ...hosts])])),
   );
-  const signature = sign("sha256", body, { key: privateKey, dsaEncoding: "der" });
+  const signature = nodeCrypto().sign("sha256", body, { key: privateKey, dsaEncoding: "der" });
   const certificate = sequence(body, algorithm, bitString(signature));
   return {
     certPem: encodePem("CERTIFICATE", certificate),
     keyPem: encodePem("PRIVATE KEY", privateKey.export({ type: "pkcs8", format: "der" })),
-    fingerprintSha256: createHash("sha256").update(certificate).digest("hex"),
+    fingerprintSha256: nodeCrypto().createHash("sha256").update(certificate).digest("hex"),
   };
 }
 
 /** Random, so that a browser that has seen another certificate of this name does not refuse this
  *  one for having its issuer and serial; positive and 16 bytes always. */
 function serialNumber(): Uint8Array {
-  const bytes = randomBytes(16);
+  const bytes = nodeCrypto().randomBytes(16);
   bytes[0] = (bytes[0] ?? 0) & 0x3f | 0x40;
   return unsigned(bytes);
 }
@@ -87,8 +86,8 @@ function extension(oid: string, critical: boolean, value: Uint8Array): Uint8Arra
 
 function generalName(host: string): Uint8Array | undefined {
   const address = host.replace(/%.*$/, "");
-  if (isIPv4(address)) return element(0x87, Uint8Array.from(address.split("."), Number));
-  if (isIPv6(address)) return element(0x87, ipv6Bytes(address));
+  if (nodeNet().isIPv4(address)) return element(0x87, Uint8Array.from(address.split("."), Number));
+  if (nodeNet().isIPv6(address)) return element(0x87, ipv6Bytes(address));
   const isName = host.length <= 253 && /^(?:[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.|$))+$/i.test(host);
   return isName ? text(0x82, host.replace(/\.$/, "")) : undefined;
 }

@@ -11,8 +11,8 @@
  *  verify neither. */
 
 import { Buffer } from "node:buffer";
-import { constants, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { readPss, type Signed, type SubjectKey } from "../codec/x509_path.ts";
 
 /** A public key that signatures can be verified with. */
@@ -95,7 +95,8 @@ export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | stri
   } else if (algorithm.oid === ED25519) [kind, bits] = ["ed25519", 256];
   else return UNSUPPORTED_KEY;
   try {
-    const object = createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
+    const key = Buffer.from(der);
+    const object = nodeCrypto().createPublicKey({ key, format: "der", type: "spki" });
     return { kind, bits, object };
   } catch {
     return UNSUPPORTED_KEY; // not a point of the curve, an even modulus, and the like
@@ -121,6 +122,7 @@ export function signatureProblem(
   bad = "certificate signature failure",
 ): string | undefined {
   if (WEAK.has(oid)) return WEAK_DIGEST;
+  const { constants, verify } = nodeCrypto();
   try {
     let good: boolean;
     if (oid === PSS) {
@@ -157,6 +159,7 @@ let able: boolean | undefined;
 function shortHashes(): boolean {
   if (able !== undefined) return able;
   try {
+    const { generateKeyPairSync, sign, verify } = nodeCrypto();
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-521" });
     const body = Buffer.from("x");
     able = verify("sha256", body, publicKey, sign("sha256", body, privateKey));

@@ -9,7 +9,7 @@
  *  or an alternative name above its limit, is left out, because half a certificate is none and
  *  half a name is another name. */
 
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../builtins.ts";
 import { hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
 import { encodePem } from "../codec/pem.ts";
@@ -102,7 +102,10 @@ export function clientVariables(chain: readonly Uint8Array[]): Map<string, strin
   const limited = new Limited();
   if (!der) return limited.variables;
   const certificate = readCertificate(der);
-  limited.set("SSL_CLIENT_FINGERPRINT_SHA256", createHash("sha256").update(der).digest("hex"));
+  limited.set(
+    "SSL_CLIENT_FINGERPRINT_SHA256",
+    nodeCrypto().createHash("sha256").update(der).digest("hex"),
+  );
   addCertificate(limited, "SSL_CLIENT", certificate);
   addAlternativeNames(limited, "SSL_CLIENT_SAN_DNS", certificate.dnsNames);
   addAlternativeNames(limited, "SSL_CLIENT_SAN_EMAIL", certificate.emails);
