@@ -7,15 +7,16 @@ import { bun } from "./bun_types.ts";
  *  thousand connections; and the engine forgets what it has compiled. */
 const MANY = 200;
 /** It waits until nothing new has begun for so long, in milliseconds: nobody is kept waiting by it who
- *  has just come, and a busy server needs none. */
+ *  has just come, and a busy server needs none. Where many are idle it shall be soon; where they have
+ *  gone, the next burst is better served by what is compiled. */
 const QUIET = 1000;
+const SILENT = 15_000;
 /** What the first collection lets go of, a second gives back to the system; so long after it. */
 const AGAIN = 300;
 
 /** Since the last collection. */
 let begun = 0;
-/** Begun and not over. Where they are few, the collection that the engine makes beside its work will
- *  do: it forgets nothing. */
+/** Begun and not over. */
 let open = 0;
 /** A burst larger than any before is also collected after while it lasts, when so many are open: what
  *  stays of it would else lie scattered over all the memory that the burst took. */
@@ -41,13 +42,12 @@ export function tidyLess(): void {
 
 function tidy(): void {
   timer = undefined;
-  const left = last + QUIET - performance.now();
+  const left = last + (open < MANY ? SILENT : QUIET) - performance.now();
   if (left > 0) {
-    timer = setTimeout(tidy, left).unref();
+    timer = setTimeout(tidy, Math.min(left, QUIET)).unref();
     return;
   }
   begun = 0;
-  const thorough = open >= MANY;
-  bun.gc(thorough);
-  setTimeout(() => bun.gc(thorough), AGAIN).unref();
+  bun.gc(true);
+  setTimeout(() => bun.gc(true), AGAIN).unref();
 }

@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Held, hold, load } from "./client.ts";
+import { type Held, hold, type Load, load } from "./client.ts";
 import type { Tools } from "./prepare.ts";
 import { descriptorLimit, descriptors, pss, Running, serverEnvironment } from "./process.ts";
 import type { Subject } from "./servers.ts";
@@ -26,6 +26,9 @@ const DOWNLOAD_BYTES = 512 << 20;
 const STALLED = 500;
 const HELD = 3000;
 const STARTS = 10;
+/** What a server is given that has just started, and what one that compiles is warm after. */
+const FIRST = { total: 1000, atOnce: 16, seconds: 2 };
+const WARMING = { total: 10_000, atOnce: 64, seconds: 20 };
 /** The load beside connections that are held. */
 const BESIDE = { total: 1000, atOnce: 64, seconds: 3 };
 
@@ -34,7 +37,7 @@ const AFFORDABLE = Math.floor((descriptorLimit() - 500) / 4);
 /** How many connections are open when memory is looked at. */
 const IDLE_STEPS = [100, 1000, Math.min(5000, AFFORDABLE)];
 
-/** Starts a server, lets it warm up, gives it to `body`, and ends it. */
+/** Starts a server, gives it a few connections and then to `body`, and ends it. */
 async function served(
   tools: Tools,
   subject: Subject,
@@ -52,14 +55,28 @@ async function served(
   }
 }
 
-/** Rate, CPU and times of connections, so many at once. */
-export function connections(
-  ...each: { atOnce: number; total: number; seconds: number }[]
-): Measurement {
+/** A server that compiles while it runs has seen enough connections for that. */
+async function warmUp(tools: Tools, { compiles }: Subject, server: Running): Promise<void> {
+  if (!compiles) return;
+  const idle = server.members().length;
+  await load(tools, "conn", server.port, WARMING);
+  await server.quiet(idle);
+}
+
+/** So many connections, or those that can be begun in so many seconds. */
+export interface Demand {
+  atOnce: number;
+  total: number;
+  seconds: number;
+}
+
+/** Rate, CPU and times of connections, so many at once; `warm`: of a server that has just started, and
+ *  then of one that has run for a while. */
+export function connections(each: readonly Demand[], { warm = false } = {}): Measurement {
   return async (tools, subject, note) => {
     const figures: Figures = {};
     await served(tools, subject, [CAT], async (server) => {
-      for (const { atOnce, total, seconds } of each) {
+      const take = async ({ atOnce, total, seconds }: Demand, when = ""): Promise<Load> => {
         const idle = server.members().length;
         const before = server.cpu();
         const seen = await load(tools, "conn", server.port, { total, atOnce, seconds });
@@ -67,9 +84,18 @@ export function connections(
         if (seen.failed) {
           note(`${seen.failed} failed, ${atOnce} at once: ${seen.error}`);
         }
-        figures[`conn/s, ${atOnce} at once`] = seen.rate;
-        figures[`CPU ms per connection, ${atOnce} at once`] = (server.cpu() - before) * 1e3 /
+        figures[`conn/s, ${atOnce} at once${when}`] = seen.rate;
+        figures[`CPU ms per connection, ${atOnce} at once${when}`] = (server.cpu() - before) * 1e3 /
           seen.ok;
+        return seen;
+      };
+      if (warm) {
+        await take(FIRST, ", just started");
+        await warmUp(tools, subject, server);
+      }
+      for (const one of each) {
+        const seen = await take(one);
+        const { atOnce, total } = one;
         if (atOnce < 64) continue;
         figures[`p50 ms, ${atOnce} at once`] = seen.p50;
         figures[`p99 ms, ${atOnce} at once`] = seen.p99;
@@ -87,6 +113,7 @@ export function connections(
 export const besideStalled: Measurement = async (tools, subject, note) => {
   const figures: Figures = {};
   await served(tools, subject, [CAT], async (server) => {
+    await warmUp(tools, subject, server);
     const stalled = await hold(tools, "stall", server.port, STALLED);
     try {
       if (stalled.seen.failed) note(`${stalled.seen.failed} of ${STALLED} were not kept`);
@@ -131,6 +158,7 @@ export const throughput: Measurement = async (tools, subject, note) => {
 export const besideIdle: Measurement = async (tools, subject, note) => {
   const figures: Figures = {};
   await served(tools, subject, [CAT], async (server) => {
+    await warmUp(tools, subject, server);
     const alone = await load(tools, "conn", server.port, BESIDE);
     const many = Math.min(HELD, AFFORDABLE - BESIDE.atOnce);
     const held = await hold(tools, "hold", server.port, many);

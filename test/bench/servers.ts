@@ -24,6 +24,8 @@ export interface Subject {
   many: boolean;
   /** Prints its port on stdout when asked to with -1, or anyway. */
   printsPort: boolean;
+  /** It is compiled while it runs: thousands of connections after its start it is faster. */
+  compiles?: boolean;
   /** Its stderr is read, not thrown away. */
   logs?: boolean;
 }
@@ -54,6 +56,7 @@ export function ours(tools: Tools, name: string, form: Form, options: string[] =
     version: form === "binary" ? version : `${version}, with ${args.find((one) => /v8/.test(one))}`,
     many: true,
     printsPort: true,
+    compiles: true,
   };
 }
 
