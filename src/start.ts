@@ -91,6 +91,8 @@ export async function start(conn: Connection, deps: Deps, channel?: Channel): Pr
     }, signal);
   };
   const { handler } = deps;
+  // Whoever waits for long waits with nothing in our memory.
+  if ((handler?.programs ?? programs).full) channel?.stream.pause();
   const program: StartedProgram =
     await (handler && channel
       ? handler.programs.hold(signal, () => startInProcess(handler.serve, conn, deps, channel))

@@ -114,6 +114,7 @@ export function listenHandler(
       native.data = socket;
       tidyLater();
       accept(socket);
+      socket.stopSoon();
     },
     close(native, error) { // once for each, whoever closes it
       tidyLess();

@@ -5,6 +5,9 @@ import type { NativeSocket, SocketHandler } from "./bun_types.ts";
 
 const nothing = (): void => {};
 
+const stopSoon = (stream: BunStream): void => stream.stopSoon();
+const stopIfPaused = (stream: BunStream): void => stream.stopIfPaused();
+
 /** A native socket, plain or TLS, behind the stream interface. */
 export class BunStream {
   onData: (chunk: Uint8Array) => void = nothing;
@@ -34,10 +37,20 @@ export class BunStream {
     this.#stop();
   }
 
-  /** See `Socket.hold`. Stopping and starting a native socket takes four system calls and two turns
-   *  of its loop. */
+  /** See `Socket.hold`. Stopping and starting a native socket takes four system calls and two turns. In
+   *  the next turn the handshake begins that has its turn then. */
   hold(): void {
     this.#paused = true;
+    setImmediate(stopSoon, this);
+  }
+
+  /** Stops it if it is still paused in the next turn, before anything can come. */
+  stopSoon(): void {
+    setImmediate(stopIfPaused, this);
+  }
+
+  stopIfPaused(): void {
+    if (this.#paused) this.#stop();
   }
 
   resume(): void {

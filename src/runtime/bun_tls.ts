@@ -19,7 +19,7 @@ export interface BunTlsOptions extends Record<string, unknown> {
 export class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
 
-  /** `required`: of `TlsSettings.requestCertificate`. */
+  /** It is not stopped after the handshake, as its program mostly comes soon. `required`: of `TlsSettings.requestCertificate`. */
   constructor(native: NativeSocket<BunStream>, readonly required: boolean) {
     super(native);
   }

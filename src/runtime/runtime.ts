@@ -59,8 +59,8 @@ export interface Socket extends Stream {
   readonly remote: Address;
   /** The interface of a link-local peer, as a number. */
   readonly scopeId?: number;
-  /** Like `pause()`, for a stage that ends while another is about to begin: where stopping is dear, the
-   *  socket stops only when something comes meanwhile. */
+  /** Like `pause()`, for a stage that ends while another is about to begin: where stopping is dear, it
+   *  is done a turn or two later, unless that stage has begun by then. */
   hold(): void;
   /** True: TCP_NODELAY (RFC 896's delay off). */
   setNoDelay(on: boolean): void;
