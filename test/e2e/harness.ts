@@ -31,7 +31,7 @@ export const WITH_FFI: readonly Form[] = ["binary", "deno", "bun"];
 export const ON_BUN: readonly Form[] = ["binary", "bun"];
 /** One process, which drains by itself; with workers see privsep_*_test.ts. */
 export const ALONE = ["--workers", "0"] as const;
-/** One worker at most: a session, or an answer of DNS, is known only to the worker that has met it. */
+/** One worker at most: each has its own sessions and answers of DNS, and its part of --pending. */
 export const ONE_SPEAKER: readonly string[] = Number(process.env["E2E_WORKERS"]) > 1
   ? ["--workers", "1"]
   : [];

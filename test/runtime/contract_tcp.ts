@@ -1,7 +1,6 @@
 /** The contract of listeners and plain connections. */
 
 import assert from "node:assert/strict";
-import * as fs from "node:fs";
 import { test } from "node:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import {
@@ -19,6 +18,7 @@ import {
   until,
   within,
 } from "./tools.ts";
+import { unread } from "../tcp_table.ts";
 
 /** Bun's own limit is 5 s. */
 const PATIENT = { timeout: 60_000 };
@@ -277,12 +277,4 @@ async function heldUp(kit: Kit, way: "pause" | "hold"): Promise<void> {
   socket.destroy();
   await gone(client);
   server.close();
-}
-
-/** Bytes that the connection between two ports of ours has brought and nobody has read. */
-function unread(port: number, peer: number): number | undefined {
-  const hex = (value: number): string => value.toString(16).toUpperCase().padStart(4, "0");
-  const line = new RegExp(`:${hex(port)} \\S+:${hex(peer)} \\S+ \\S+:(\\S+) `);
-  const found = line.exec(fs.readFileSync("/proc/net/tcp", "latin1"));
-  return found ? parseInt(found[1] as string, 16) : undefined;
 }
