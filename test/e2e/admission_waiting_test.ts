@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { assertDenied, CountingDns, Guest, makeRules, ptrAnswer, visit } from "./admission.ts";
-import { claim, ONE_SPEAKER, type Server, within } from "./harness.ts";
+import { claim, type Server, within } from "./harness.ts";
 import { reverseName } from "../../src/codec/dns_reverse.ts";
 
 const threads = (server: Server): number => {
@@ -88,7 +88,7 @@ claim("a slow DNS server delays its own connection only, until its time is up", 
   const dns = await CountingDns.start(answerSome);
   try {
     const server = await t.start({
-      options: ["-l0", ...ONE_SPEAKER],
+      options: ["-l0", ...t.oneSpeaker],
       program: SHOW,
       env: { DNSCACHEIP: dns.address },
     });

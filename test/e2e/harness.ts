@@ -31,10 +31,6 @@ export const WITH_FFI: readonly Form[] = ["binary", "deno", "bun"];
 export const ON_BUN: readonly Form[] = ["binary", "bun"];
 /** One process, which drains by itself; with workers see privsep_*_test.ts. */
 export const ALONE = ["--workers", "0"] as const;
-/** One worker at most: each has its own sessions and answers of DNS, and its part of --pending. */
-export const ONE_SPEAKER: readonly string[] = Number(process.env["E2E_WORKERS"]) > 1
-  ? ["--workers", "1"]
-  : [];
 export const ON_DENO: readonly Form[] = ["deno", "deno-noffi"];
 
 /** `--workers`, where the form can have them. */
@@ -118,6 +114,12 @@ export class Trial {
   /** True where the server is one process. */
   get alone(): boolean {
     return this.form === "deno-noffi" || WORKERS === "0";
+  }
+
+  /** Options for one worker at most: each has its own sessions and answers of DNS, and its part of
+   *  --pending. */
+  get oneSpeaker(): readonly string[] {
+    return !this.alone && Number(WORKERS) > 1 ? ["--workers", "1"] : [];
   }
 
   /** True where libc can be called. */

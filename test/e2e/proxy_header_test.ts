@@ -6,7 +6,7 @@ import { encodeProxyV2 } from "../../src/codec/proxy_v2.ts";
 import { FOUR, RICH, SIX, v2 } from "../codec/proxy_samples.ts";
 import { makeRules } from "./admission.ts";
 import { Raw } from "./clients.ts";
-import { claim, ONE_SPEAKER, type StartOptions, WITH_FFI } from "./harness.ts";
+import { claim, type StartOptions, WITH_FFI } from "./harness.ts";
 import { lineFor, type Proxied, proxied } from "./proxied.ts";
 
 const ENDS = 'echo "$TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALIP $TCPLOCALPORT $PROTO via $PROXY_IP"';
@@ -161,7 +161,7 @@ claim("a silent proxy, and a silent client behind one, is waited for -T seconds"
 });
 
 claim("silent clients behind a proxy give way to newer ones (--pending)", async (t) => {
-  const server = await t.start(listed({ options: ["--pending", "3", ...ONE_SPEAKER] }));
+  const server = await t.start(listed({ options: ["--pending", "3", ...t.oneSpeaker] }));
   const silent = [];
   for (let i = 0; i < 4; i++) {
     const raw = await Raw.connect(server.port);

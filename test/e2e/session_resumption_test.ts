@@ -8,7 +8,7 @@ import { after } from "node:test";
 import { makeRules } from "./admission.ts";
 import { at, bundle, folder, judge, maker, openssl } from "./client_pki.ts";
 import { stdout } from "./clients.ts";
-import { claim, ONE_SPEAKER, type Server, settled, type Trial, WITH_FFI } from "./harness.ts";
+import { claim, type Server, settled, type Trial, WITH_FFI } from "./harness.ts";
 
 after(() => fs.rmSync(folder, { recursive: true }));
 
@@ -54,7 +54,7 @@ async function assertLost(server: Server, came: Came, why: string, what: string)
 
 /** Sessions can be resumed only by the worker that made them. */
 const judgeAlone: typeof judge = (t, options, env, more) =>
-  judge(t, options, env, { ...more, options: [...more?.options ?? [], ...ONE_SPEAKER] });
+  judge(t, options, env, { ...more, options: [...more?.options ?? [], ...t.oneSpeaker] });
 
 claim("sessions are resumed, by ticket", async (t) => {
   const server = await judgeAlone(t, "-svHl0", {}, { program: MIRROR });
