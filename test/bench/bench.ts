@@ -11,8 +11,10 @@ import {
   besideIdle,
   besideStalled,
   connections,
+  connectionsInTurns,
   type Figures,
   idle,
+  type JointMeasurement,
   type Measurement,
   startTime,
   throughput,
@@ -28,7 +30,9 @@ interface Section {
   subjects: Subject[];
   /** Those whose ratio is shown are compared with this one. */
   reference: string;
-  measure: Measurement;
+  /** Of each server by itself, or of all together, once. */
+  measure?: Measurement;
+  together?: JointMeasurement;
   /** Measured once, not in each round: it hardly depends on the load of the machine. */
   once?: boolean;
 }
@@ -39,7 +43,9 @@ const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 900);
 
 const LOW = { atOnce: 1, total: 300, seconds: 1.5 };
 const MIDDLE = { atOnce: 16, total: 1000, seconds: 2 };
-const HIGH = { atOnce: 64, total: 2000, seconds: 4 };
+const HIGH = { atOnce: 64, total: 2000, seconds: 3 };
+/** How often each server has its turn of these where all run together. */
+const PASSES = 7;
 
 function sections(tools: Tools, all: Subject[]): Section[] {
   const toReference = { subjects: all, reference: "ref-epoll" };
@@ -57,7 +63,7 @@ function sections(tools: Tools, all: Subject[]): Section[] {
       name: "conn",
       title: "Connections",
       ...toReference,
-      measure: connections(loads, { warm: true }),
+      together: connectionsInTurns(loads, PASSES),
     },
     { name: "latency", title: "Beside stalled handshakes", ...toReference, measure: besideStalled },
     { name: "echo", title: "Throughput", ...toReference, measure: throughput },
@@ -115,11 +121,13 @@ class Results {
   }
 }
 
-/** First what is measured once, then the rounds, as many as there is time for; returns how many. */
+/** First what is measured once or together, then the rounds, as many as there is time for; returns how many. */
 async function measureAll(tools: Tools, results: Results): Promise<number> {
   const begun = performance.now();
   const seconds = (): number => (performance.now() - begun) / 1000;
   const pass = async (section: Section, round: number): Promise<void> => {
+    const { measure } = section;
+    if (!measure) return;
     for (const subject of turned(section.subjects, round)) {
       const note = (text: string): void => {
         results.notes.add(`${section.name}, ${subject.name}: ${text}`);
@@ -129,7 +137,7 @@ async function measureAll(tools: Tools, results: Results): Promise<number> {
       else {
         const now = seconds().toFixed(0).padStart(4);
         process.stderr.write(`${now} s  round ${round}, ${section.title}, ${subject.name}\n`);
-        figures = await section.measure(tools, subject, note).catch((error) => {
+        figures = await measure(tools, subject, note).catch((error) => {
           note(error instanceof Error ? error.message : String(error));
           return {};
         });
@@ -137,7 +145,15 @@ async function measureAll(tools: Tools, results: Results): Promise<number> {
       results.record(section, subject, figures);
     }
   };
-  for (const section of results.plan) if (section.once) await pass(section, 0);
+  for (const section of results.plan) {
+    if (section.once) await pass(section, 0);
+    if (!section.together) continue;
+    process.stderr.write(`${seconds().toFixed(0).padStart(4)} s  ${section.title}, all in turns\n`);
+    const note = (text: string): void => void results.notes.add(`${section.name}: ${text}`);
+    await section.together(tools, section.subjects, note, (subject, figures) => {
+      results.record(section, subject, figures);
+    }).catch((error) => note(error instanceof Error ? error.message : String(error)));
+  }
   let rounds = 0;
   let longest = 0;
   while (rounds < ROUNDS && seconds() + longest < SECONDS) {
@@ -167,8 +183,8 @@ function report({ plan, tables, notes }: Results, subjects: Subject[], rounds: n
       commit || "no commit"
     }: ` +
     `${cpu.length} × ${cpu[0]?.model ?? "CPU"}, ${gigabytes} GB, Linux ${release()}. ` +
-    `Medians of ${rounds} rounds; in brackets the median of the ratios to the server of the first ` +
-    "column in the same round. What the figures mean: [README.md](README.md).\n",
+    `Medians of ${rounds} rounds, in the first table of ${PASSES} turns; in brackets the median of the ` +
+    "ratios to the server of the first column in the same round. What the figures mean: [README.md](README.md).\n",
     ...subjects.map(({ name, version }) => `- ${name}: ${version}`),
     "",
     ...plan.map((section) =>

@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type Held, hold, type Load, load } from "./client.ts";
+import { type Held, hold, load } from "./client.ts";
 import type { Tools } from "./prepare.ts";
 import { descriptorLimit, descriptors, pss, Running, serverEnvironment } from "./process.ts";
 import type { Subject } from "./servers.ts";
@@ -18,6 +18,14 @@ export type Measurement = (
   note: (text: string) => void,
 ) => Promise<Figures>;
 
+/** Measures all servers together; `record` takes the figures of one pass. */
+export type JointMeasurement = (
+  tools: Tools,
+  subjects: readonly Subject[],
+  note: (text: string) => void,
+  record: (subject: Subject, figures: Figures) => void,
+) => Promise<void>;
+
 const CAT = "/bin/cat";
 const HEAD = "/usr/bin/head";
 
@@ -28,7 +36,7 @@ const HELD = 3000;
 const STARTS = 10;
 /** What a server is given that has just started, and what one that compiles is warm after. */
 const FIRST = { total: 1000, atOnce: 16, seconds: 2 };
-const WARMING = { total: 10_000, atOnce: 64, seconds: 20 };
+const WARMING = { total: 15_000, atOnce: 64, seconds: 30 };
 /** The load beside connections that are held. */
 const BESIDE = { total: 1000, atOnce: 64, seconds: 3 };
 
@@ -70,42 +78,87 @@ export interface Demand {
   seconds: number;
 }
 
-/** Rate, CPU and times of connections, so many at once; `warm`: of a server that has just started, and
- *  then of one that has run for a while. */
-export function connections(each: readonly Demand[], { warm = false } = {}): Measurement {
+/** Rate, CPU and times of one load. `when` is added to the names of the figures. */
+async function take(
+  tools: Tools,
+  server: Running,
+  { atOnce, total, seconds }: Demand,
+  note: (text: string) => void,
+  when = "",
+): Promise<Figures> {
+  const idle = server.members().length;
+  const before = server.cpu();
+  const seen = await load(tools, "conn", server.port, { total, atOnce, seconds });
+  await server.quiet(idle);
+  if (seen.failed) note(`${seen.failed} failed, ${atOnce} at once: ${seen.error}`);
+  const cpu = (server.cpu() - before) * 1e3 / seen.ok;
+  return {
+    [`conn/s, ${atOnce} at once${when}`]: seen.rate,
+    [`CPU ms per connection, ${atOnce} at once${when}`]: cpu,
+    ...(atOnce < 64 ? {} : {
+      [`p50 ms, ${atOnce} at once`]: seen.p50,
+      [`p99 ms, ${atOnce} at once`]: seen.p99,
+      [`slowest ms, ${atOnce} at once`]: seen.max,
+      [`slowest of ${total} at most / median`]: seen.max / seen.p50,
+    }),
+  };
+}
+
+/** Rate, CPU and times of connections, so many at once. */
+export function connections(each: readonly Demand[]): Measurement {
   return async (tools, subject, note) => {
     const figures: Figures = {};
     await served(tools, subject, [CAT], async (server) => {
-      const take = async ({ atOnce, total, seconds }: Demand, when = ""): Promise<Load> => {
-        const idle = server.members().length;
-        const before = server.cpu();
-        const seen = await load(tools, "conn", server.port, { total, atOnce, seconds });
-        await server.quiet(idle);
-        if (seen.failed) {
-          note(`${seen.failed} failed, ${atOnce} at once: ${seen.error}`);
-        }
-        figures[`conn/s, ${atOnce} at once${when}`] = seen.rate;
-        figures[`CPU ms per connection, ${atOnce} at once${when}`] = (server.cpu() - before) * 1e3 /
-          seen.ok;
-        return seen;
-      };
-      if (warm) {
-        await take(FIRST, ", just started");
-        await warmUp(tools, subject, server);
-      }
-      for (const one of each) {
-        const seen = await take(one);
-        const { atOnce, total } = one;
-        if (atOnce < 64) continue;
-        figures[`p50 ms, ${atOnce} at once`] = seen.p50;
-        figures[`p99 ms, ${atOnce} at once`] = seen.p99;
-        figures[`slowest ms, ${atOnce} at once`] = seen.max;
-        figures[`slowest of ${total} at most / median`] = seen.max / seen.p50;
-      }
-      const processes = server.processes(CAT);
-      figures["PSS afterwards, MB"] = pss(processes) / 1000;
+      for (const one of each) Object.assign(figures, await take(tools, server, one, note));
+      figures["PSS afterwards, MB"] = pss(server.processes(CAT)) / 1000;
     });
     return figures;
+  };
+}
+
+/** The same of all servers together, which take turns of a second or two for so many `passes`: what
+ *  else the machine does then hits all of them alike. First of each that has just started, then, when
+ *  all are warm, pass by pass. */
+export function connectionsInTurns(each: readonly Demand[], passes: number): JointMeasurement {
+  return async (tools, subjects, note, record) => {
+    const servers: Running[] = [];
+    const inTurn = async (
+      by: number,
+      work: (subject: Subject, server: Running, at: number) => Promise<void>,
+    ): Promise<void> => {
+      for (let turn = 0; turn < subjects.length; turn++) {
+        const at = (turn + by) % subjects.length;
+        await work(subjects[at] as Subject, servers[at] as Running, at);
+      }
+    };
+    const startAll = async (): Promise<void> => {
+      const next = subjects[servers.length];
+      if (!next) return await measure();
+      await served(tools, next, [CAT], async (server) => {
+        servers.push(server);
+        await startAll();
+      });
+    };
+    const measure = async (): Promise<void> => {
+      await inTurn(0, async (subject, server) => {
+        record(subject, await take(tools, server, FIRST, note, ", just started"));
+        await warmUp(tools, subject, server);
+      });
+      for (let pass = 0; pass < passes; pass++) {
+        const figures = subjects.map((): Figures => ({}));
+        for (const one of each) {
+          await inTurn(pass, async (_, server, at) => {
+            Object.assign(figures[at] as Figures, await take(tools, server, one, note));
+          });
+        }
+        await inTurn(0, (subject, server, at) => {
+          const memory = pss(server.processes(CAT)) / 1000;
+          record(subject, { ...figures[at], "PSS afterwards, MB": memory });
+          return Promise.resolve();
+        });
+      }
+    };
+    await startAll();
   };
 }
 
