@@ -48,10 +48,6 @@ class BunSocket extends BunStream implements Socket {
     return new Promise((resolve, reject) => {
       if (this.gone) return reject(new HandshakeError("connection closed by the peer"));
       const { held, ended } = this.takeHeld();
-      if (ended) {
-        this.destroy();
-        return reject(new HandshakeError("connection closed by the peer"));
-      }
       const options = context.opaque as BunTlsOptions;
       const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
       stream.settle = (error) => error ? reject(error) : resolve(stream);
@@ -76,6 +72,8 @@ class BunSocket extends BunStream implements Socket {
       this.native = pair[0]; // the other lives no longer
       stream.attach(pair[1]);
       pair[1].resume();
+      // TLS has not seen the end. What it has to say of the bytes before comes first.
+      if (ended) setImmediate(() => stream.breakOff());
     });
   }
 

@@ -19,13 +19,21 @@ export interface BunTlsOptions extends Record<string, unknown> {
 export class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
 
-  /** It is not stopped after the handshake, as its program mostly comes soon. `required`: of `TlsSettings.requestCertificate`. */
+  /** It is not stopped after the handshake, as its program mostly comes soon. `required`: of
+   *  `TlsSettings.requestCertificate`. */
   constructor(native: NativeSocket<BunStream>, readonly required: boolean) {
     super(native);
   }
 
   attach(native: NativeTlsSocket<BunStream>): void {
     this.native = native;
+  }
+
+  /** The peer has ended its data: a handshake that is under way still comes to nothing. */
+  breakOff(): void {
+    if (!this.settle || this.gone) return;
+    this.failed(new HandshakeError("connection closed by the peer"));
+    this.native.close();
   }
 
   override closed(error?: Error): void {

@@ -18,6 +18,7 @@ import {
   settings,
   tlsClient,
   tlsThrough,
+  turns,
   until,
   within,
 } from "./tools.ts";
@@ -106,6 +107,22 @@ export function refusalContract(way: string, makeKit: () => Promise<Kit | undefi
       server.close();
     },
   );
+
+  claim("an end that came with the garbage is not taken for the reason", async (kit, context) => {
+    const server = accepting(kit);
+    const client = await dial(server.port);
+    client.resume();
+    const socket = await server.next();
+    await new Promise<void>((sent) => client.end("GET / HTTP/1.0\r\n\r\n", sent));
+    const first = await readSome(socket, 18, "hold");
+    await turns();
+    await assert.rejects(
+      within(socket.startTls(context, first), "refusal"),
+      (error) => error instanceof Error && !/closed by the peer/.test(error.message),
+    );
+    client.destroy();
+    server.close();
+  });
 
   for (const version of ["-tls1_2", "-tls1_3"]) {
     claim(

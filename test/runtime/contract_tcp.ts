@@ -15,6 +15,7 @@ import {
   residentMb,
   runtimeCommand,
   text,
+  turns,
   until,
   within,
 } from "./tools.ts";
@@ -107,11 +108,11 @@ export function tcpContract(way: string, makeKit: () => Promise<Kit | undefined>
     const socket = await server.next();
     const waiting = (count: number) =>
       until(() => unread(server.port, client.localPort as number) === count, `${count} unread`);
-    await new Promise((done) => setTimeout(done, 10));
+    await turns();
     client.write("hello");
     await waiting(5);
     assert.equal(text(await readSome(socket, 5, "hold")), "hello");
-    await new Promise((done) => setTimeout(done, 10));
+    await turns();
     client.write("again, please");
     await waiting(13);
     assert.equal(text(await readSome(socket, 13)), "again, please");

@@ -21,6 +21,7 @@ import {
   text,
   tlsClient,
   tlsThrough,
+  turns,
   until,
   within,
 } from "./tools.ts";
@@ -146,8 +147,8 @@ export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>
       const first = await readSome(socket, cut, cut % 2 ? "pause" : "hold");
       const early = cut % 4 === 0;
       if (early) { // the rest comes while nobody reads
-        toServer.write(whole.subarray(cut));
-        await new Promise((done) => setTimeout(done, 5));
+        await new Promise((written) => toServer.write(whole.subarray(cut), written));
+        await turns();
       }
       const taken = socket.startTls(context, first);
       if (!early) toServer.write(whole.subarray(cut));

@@ -155,6 +155,11 @@ export function readSome(
   );
 }
 
+/** A few turns of the event loop: what has come has been read by then, where somebody reads. */
+export async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise<void>((done) => setImmediate(done));
+}
+
 /** The next call of one of a stream's handlers. */
 export function event<K extends string>(
   stream: { [key in K]: (value?: Error) => void },
