@@ -140,7 +140,7 @@ function outputStream(
   const writable = new WritableStream<Uint8Array>({
     async write(chunk) {
       await ready();
-      output.onData(chunk);
+      output.onData(chunk.slice()); // the handler may use its buffer again; a sink keeps what it gets
     },
     close: end,
     abort: end,

@@ -140,7 +140,7 @@ export function plainStream(
         if (flowing) socket.resume();
       });
     },
-    write: (chunk) => socket.write(chunk),
+    write: (chunk, spent) => socket.write(chunk, spent),
     end: () => socket.end(),
     destroy: () => socket.destroy(),
   };

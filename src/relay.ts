@@ -116,7 +116,7 @@ class Relaying implements Relay, Watched {
   #fromClient(chunk: Uint8Array): void {
     this.#touch();
     this.#traffic.received += chunk.length;
-    if (!this.#program.input.write(chunk)) this.#channel.pause();
+    if (!this.#program.input.write(chunk, true)) this.#channel.pause();
   }
 
   #toProgramAgain(): void {
@@ -132,7 +132,7 @@ class Relaying implements Relay, Watched {
   #fromProgram(chunk: Uint8Array): void {
     this.#touch();
     this.#traffic.sent += chunk.length;
-    if (!this.#channel.write(chunk)) this.#program.output.pause();
+    if (!this.#channel.write(chunk, true)) this.#program.output.pause();
   }
 
   #toClientAgain(): void {

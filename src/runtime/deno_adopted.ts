@@ -2,7 +2,7 @@
  *  reading when paused, as long as no TLS is made of it directly. */
 
 import { Socket as NetSocket } from "node:net";
-import { HIGH_WATER } from "./deno_stream.ts";
+import { free, HIGH_WATER } from "./deno_stream.ts";
 import type { Stream } from "./runtime.ts";
 
 const nothing = () => {};
@@ -50,9 +50,10 @@ export class AdoptedStream implements Stream {
     if (!this.#gone) this.socket.resume();
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.socket.writableEnded || chunk.length === 0) return true;
-    this.socket.write(chunk);
+    if (spent) this.socket.write(chunk, (error) => error || free(chunk));
+    else this.socket.write(chunk);
     this.#full ||= this.socket.writableLength >= HIGH_WATER;
     return !this.#full;
   }

@@ -27,6 +27,17 @@ export const HIGH_WATER = 262144;
 
 const nothing = () => {};
 
+/** From this size on freeing is worth more than it costs; in bytes. */
+const WORTH_FREEING = 16384;
+
+/** Frees the memory of a chunk that has been written. Without it V8 lets 64 MB of such chunks gather
+ *  before it looks for garbage, and under load it looks thirty times a second: a download took twice
+ *  the memory and twice the CPU. Only a chunk that is alone in its buffer is freed. */
+export function free({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength < WORTH_FREEING || byteLength !== buffer.byteLength) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** A stream over one wire. A wire of one direction is said so by `ends`. */
 export class WireStream implements Stream {
   onData: (chunk: Uint8Array) => void = nothing;
@@ -40,7 +51,7 @@ export class WireStream implements Stream {
   #size = SMALL;
   /** What a read brought after `pause()`; null is the end of data. */
   #held: Uint8Array | null | undefined;
-  #queue: Uint8Array[] = [];
+  #queue: { chunk: Uint8Array; spent: boolean }[] = [];
   #queued = 0;
   #writing = false;
   #full = false;
@@ -74,9 +85,9 @@ export class WireStream implements Stream {
     if (!this.#reading && !this.#inputOver) void this.#read();
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.#ending || chunk.length === 0) return true;
-    this.#queue.push(chunk);
+    this.#queue.push({ chunk, spent });
     this.#queued += chunk.length;
     if (!this.#writing) void this.#flush();
     if (this.#queued >= HIGH_WATER) this.#full = true;
@@ -135,13 +146,14 @@ export class WireStream implements Stream {
     this.#writing = true;
     try {
       while (this.#queue.length > 0) {
-        let chunk = this.#next();
-        while (chunk.length > 0) {
-          const taken = await this.#wire.write(chunk);
+        const { chunk, spent } = this.#next();
+        for (let done = 0; done < chunk.length;) {
+          const taken = await this.#wire.write(done === 0 ? chunk : chunk.subarray(done));
           if (this.#gone) return;
           this.#queued -= taken;
-          chunk = chunk.subarray(taken);
+          done += taken;
         }
+        if (spent) free(chunk);
         if (this.#full && this.#queued <= LARGE) {
           this.#full = false;
           this.onDrain();
@@ -160,23 +172,24 @@ export class WireStream implements Stream {
   }
 
   /** The next bytes to write: small chunks joined, so that each costs no packet of its own. */
-  #next(): Uint8Array {
+  #next(): { chunk: Uint8Array; spent: boolean } {
     const first = this.#queue[0]!;
-    let count = 1, length = first.length;
+    let count = 1, length = first.chunk.length;
     for (; count < this.#queue.length; count++) {
-      const more = this.#queue[count]!.length;
+      const more = this.#queue[count]!.chunk.length;
       if (length + more > LARGE) break;
       length += more;
     }
-    const chunks = this.#queue.splice(0, count);
+    const parts = this.#queue.splice(0, count);
     if (count === 1) return first;
     const joined = new Uint8Array(length);
     let offset = 0;
-    for (const chunk of chunks) {
+    for (const { chunk, spent } of parts) {
       joined.set(chunk, offset);
       offset += chunk.length;
+      if (spent) free(chunk);
     }
-    return joined;
+    return { chunk: joined, spent: true };
   }
 
   #closeWhenOver(): void {

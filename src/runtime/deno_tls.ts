@@ -10,7 +10,7 @@ import * as tls from "node:tls";
 import { Duplex } from "node:stream";
 import { HandshakeError, type Stream, type TlsSession, type TlsStream } from "./runtime.ts";
 import { reason } from "../errors.ts";
-import { HIGH_WATER } from "./deno_stream.ts";
+import { free, HIGH_WATER } from "./deno_stream.ts";
 import { type ContextParts, sessionOf, suiteOf } from "./deno_context.ts";
 
 /** A failed client may keep its end open; its descriptor is not kept longer than this. */
@@ -18,10 +18,13 @@ const LINGER_MS = 1000;
 
 const nothing = () => {};
 
-/** The handle under Deno's TLSSocket, as far as needed here: see `sendAlert`. */
+/** The handle under Deno's TLSSocket, as far as needed here: see `direct` and `sendAlert`. */
 interface Handle {
   onerror?: (error: Error) => void;
-  drainEncOut?: () => Uint8Array;
+  /** What the TLS library has made for the peer since the last call. */
+  drainEncOut?: () => Uint8Array | undefined;
+  /** Gives the TLS library what has come from the peer; of nothing, lets it go on. */
+  readBuffer?: (chunk: Uint8Array) => void;
 }
 
 /** A handshake under way. */
@@ -36,6 +39,8 @@ interface Link {
   readonly raw: Stream;
   readonly duplex: Duplex;
   full: boolean;
+  /** Hands over what has come from the peer. */
+  feed(chunk: Uint8Array): void;
 }
 
 /** Begins TLS on `raw`, which belongs to the result from then on. `first` was read before. */
@@ -54,6 +59,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   };
   const socket = new tls.TLSSocket(link.duplex, options);
   sendAlert(socket, raw);
+  direct(socket, link);
 
   let over = false;
   const fail = (cause: string, rawClosed = false) => {
@@ -74,14 +80,14 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     resolve(stream);
   });
 
-  raw.onData = (chunk) => link.duplex.push(chunk);
+  raw.onData = (chunk) => link.feed(chunk);
   raw.onEnd = () => fail("connection closed by the client");
   raw.onClose = (error) => fail(error === undefined ? "connection closed" : reason(error), true);
   // The socket starts in the next tick. Were there something to read by then that it refuses, Deno
   // 2.9.6 would go on with a handle that is gone and throw where nobody can catch it.
   setImmediate(() => {
     if (over) return;
-    if (first.length > 0) link.duplex.push(first);
+    if (first.length > 0) link.feed(first);
     raw.resume();
   });
   return { done: promise, abort: () => fail("connection closed by the server", true) };
@@ -107,10 +113,36 @@ function encryptedSide(raw: Stream): Link {
       done();
     },
   });
-  const link = { raw, duplex, full: false };
+  const link: Link = { raw, duplex, full: false, feed: (chunk) => duplex.push(chunk) };
   raw.onDrain = () => link.full = false;
   return link;
 }
+
+/** Takes the Duplex out of the way of the data: through it Deno 2.9.6 copies all that it sends once
+ *  more. Where the names used here are unknown it stays, which is only slower. */
+function direct(socket: tls.TLSSocket, link: Link): void {
+  const { _handle: handle } = socket as unknown as { _handle?: Handle };
+  if (handle?.drainEncOut === undefined || handle.readBuffer === undefined) return;
+  const { drainEncOut, readBuffer } = handle;
+  // Deno asks for what there is to send whenever there may be something, and is told that there is
+  // nothing. What waits for room in the library's buffer is let in by reading nothing.
+  handle.drainEncOut = () => {
+    for (;;) {
+      const chunk = drainEncOut.call(handle);
+      if (chunk === undefined || chunk.byteLength === 0) return undefined;
+      if (!link.raw.write(chunk, true)) link.full = true;
+      readBuffer.call(handle, NOTHING);
+    }
+  };
+  link.feed = (chunk) => {
+    if (socket.destroyed) return;
+    readBuffer.call(handle, chunk);
+    handle.drainEncOut?.();
+    free(chunk);
+  };
+}
+
+const NOTHING = new Uint8Array(0);
 
 /** Over a Duplex, Deno 2.9.6 leaves the alert that goes with an error in its output buffer. The
  *  client would see a closed connection and no reason. Where the names used here are unknown, only
@@ -119,16 +151,12 @@ function sendAlert(socket: tls.TLSSocket, raw: Stream): void {
   const handle = (socket as unknown as { _handle?: Handle })._handle;
   const original = handle?.onerror;
   if (handle === undefined || original === undefined) return;
+  const { drainEncOut } = handle; // not that of `direct`, which would go on reading after an error
   handle.onerror = function (error) {
-    flush(handle, raw);
+    const alert = drainEncOut?.call(handle);
+    if (alert !== undefined) raw.write(alert);
     original.call(this, error);
   };
-}
-
-/** Sends what the TLS library has made and Deno would write in a later turn. */
-function flush(handle: Handle | undefined, raw: Stream): void {
-  const rest = handle?.drainEncOut?.();
-  if (rest !== undefined) raw.write(rest);
 }
 
 /** Writes what is queued, then FIN; input is read and dropped until the client ends too, because
@@ -182,7 +210,9 @@ class DenoTlsStream implements TlsStream {
     });
     const { _handle: handle } = socket as unknown as { _handle?: Handle };
     socket.on("finish", () => {
-      flush(handle, raw); // close_notify, without which the end looks like a cut (RFC 8446 6.1)
+      // close_notify, without which the end looks like a cut (RFC 8446 6.1)
+      const rest = handle?.drainEncOut?.();
+      if (rest !== undefined) raw.write(rest);
       raw.end();
     });
     const fail = (error: Error) => this.#fail(error);
@@ -204,10 +234,13 @@ class DenoTlsStream implements TlsStream {
     this.#link.raw.resume();
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
     // "drain" would come with the mark above alone, and so never.
-    this.#socket.write(chunk, () => this.#drained());
+    this.#socket.write(chunk, (error) => {
+      if (spent && !error) free(chunk);
+      this.#drained();
+    });
     this.#full ||= this.#crowded();
     return !this.#full;
   }

@@ -38,8 +38,9 @@ export interface Source extends Closable {
 
 /** Something to write to. */
 export interface Sink extends Closable {
-  /** Takes all of `chunk`. False: no more, please, before `onDrain`. */
-  write(chunk: Uint8Array): boolean;
+  /** Takes all of `chunk`. False: no more, please, before `onDrain`. With `spent` nobody looks at the
+   *  chunk after this turn of the event loop: its memory may be freed as soon as it is written. */
+  write(chunk: Uint8Array, spent?: boolean): boolean;
   onDrain: () => void;
   /** No more output: what is queued is written, then FIN, close_notify or end of pipe is sent.
    *  Input still flows. */

@@ -135,9 +135,9 @@ export function plainPhase(
   const input: Sink = {
     onDrain: () => {},
     onClose: () => {},
-    write(chunk) {
+    write(chunk, spent) {
       tap.fromClient(chunk);
-      return program.input.write(chunk);
+      return program.input.write(chunk, spent);
     },
     end() {
       clientEnded = true;
