@@ -38,6 +38,8 @@ export interface Server {
   /** Ends connections and programs too; a program that has not obeyed SIGTERM after `grace`
    *  milliseconds gets SIGKILL. */
   end(grace?: number): void;
+  /** Resolves after `drain` when nobody can connect here any more. */
+  readonly left: Promise<void>;
   /** Resolves after `drain` when every connection that is left has its program. */
   readonly settled: Promise<void>;
   /** Resolves when the last connection has ended after `drain` or `end`. */
@@ -54,6 +56,7 @@ export function serve(
   listen: (onSocket: (socket: Socket) => void) => Listener,
   deps: Deps,
 ): Server {
+  const left = Promise.withResolvers<void>();
   const settled = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   const connections = new Set<Connection>();
@@ -99,6 +102,7 @@ export function serve(
       if (performance.now() < until && listener.crowded) return void setImmediate(close);
       listener.close();
       listening = false;
+      left.resolve();
       if (patience === 0) dismiss();
       look();
     };
@@ -107,6 +111,7 @@ export function serve(
   };
   return {
     port: listener.port,
+    left: left.promise,
     settled: settled.promise,
     closed: closed.promise,
     drain,

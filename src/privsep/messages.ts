@@ -24,6 +24,7 @@ export const KIND = {
   SERVING: 12,
   SCRAPE: 13,
   PLACED: 14,
+  LEFT: 15,
   INIT: 64,
   FILES: 65,
   LISTEN: 66,
@@ -99,6 +100,8 @@ export type WorkerMessage =
   | { kind: typeof KIND.CHECK; id: number; ask: WireAsk }
   | { kind: typeof KIND.RELEASE; id: number }
   | { kind: typeof KIND.SERVING }
+  /** Its copy of the listening socket is closed. */
+  | { kind: typeof KIND.LEFT }
   | { kind: typeof KIND.SETTLED }
   /** What it has counted: for GATHER `id`, or unasked and 0. */
   | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array }
@@ -316,6 +319,7 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
   switch (kind) {
     case KIND.READY:
     case KIND.SERVING:
+    case KIND.LEFT:
     case KIND.SETTLED:
     case KIND.PLACED:
       return { kind };

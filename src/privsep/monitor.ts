@@ -39,6 +39,7 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.PLACED]: ["starting"],
   [KIND.COUNTS]: ["serving", "draining", "settled"],
   [KIND.SCRAPE]: ["serving", "draining", "settled"],
+  [KIND.LEFT]: ["draining"],
   [KIND.SETTLED]: ["draining"],
 };
 
@@ -56,6 +57,11 @@ const LOOK = 1000;
 const BATCH = 100;
 /** How long connections that have no program yet may hold the exit up, in milliseconds. */
 const SETTLE = 1000;
+/** A worker that has not let go of the port by then is stuck, or not ours any more: it would keep a
+ *  successor from listening. In milliseconds. */
+const LEAVE = 10_000;
+/** How long a worker may take to serve: a slow machine, and a host looked up by name. In milliseconds. */
+const START = 60_000;
 
 export interface MonitorOptions {
   options: Options;
@@ -74,6 +80,8 @@ export interface MonitorOptions {
   listen: (ip: string | undefined) => number;
   /** Somebody else has that socket too, and keeps it. */
   inherited?: boolean;
+  /** Instead of `START` and `LEAVE`, for tests. */
+  patience?: { readonly start: number; readonly leave: number };
 }
 
 type StartRequest = WorkerMessage & { kind: typeof KIND.START };
@@ -96,6 +104,10 @@ export class Monitor {
   #wasFull = false;
   #draining = false;
   #ending = false;
+  /** After `drain`: waits for connections that have no program yet. */
+  #patient = true;
+  /** After `end`: no program runs any more. */
+  #over = false;
   /** Of the first start: any worker that cannot start ends the server. */
   #starting: { ready(): void; failed(error: Error): void } | undefined;
   readonly #closed = Promise.withResolvers<void>();
@@ -170,7 +182,11 @@ export class Monitor {
         worker.channel.send(new Frame(KIND.DRAIN).done());
       }
     }
-    setTimeout(() => this.#ending || this.#closed.resolve(), SETTLE);
+    setTimeout(() => {
+      this.#patient = false;
+      this.#settle();
+    }, SETTLE);
+    setTimeout(() => this.#dropStuck(), this.o.patience?.leave ?? LEAVE).unref();
     this.#settle();
   }
 
@@ -183,6 +199,12 @@ export class Monitor {
       // A kernel without filters: between the last accept and the close somebody may come.
     }
     libc.close(fd);
+  }
+
+  #dropStuck(): void {
+    for (const worker of this.#workers.values()) {
+      if (!worker.left) worker.giveUp("it kept the port");
+    }
   }
 
   /** The second SIGTERM, when it comes before this process has gone: workers and programs end. */
@@ -198,8 +220,12 @@ export class Monitor {
     for (const program of programs) program.kill("SIGTERM");
     setTimeout(() => {
       for (const program of programs) program.kill("SIGKILL");
+      this.#dropStuck();
     }, grace);
-    Promise.all(programs.map(({ exited }) => exited)).then(() => this.#closed.resolve());
+    Promise.all(programs.map(({ exited }) => exited)).then(() => {
+      this.#over = true;
+      this.#settle();
+    });
   }
 
   /** Ends at once, after a start that failed. */
@@ -227,6 +253,7 @@ export class Monitor {
       worker.onMessage = (message) => this.#receive(made, message);
       worker.onGone = (why) => this.#gone(made, why);
       worker.channel.begin();
+      worker.mustServe(this.o.patience?.start ?? START);
       this.#metrics?.introduce(worker);
       this.#sendFiles([worker], this.#files.all());
       const told: Init = {
@@ -281,7 +308,12 @@ export class Monitor {
       }, options.idleTimeout * 1000);
       Promise.all(left.map(({ exited }) => exited)).then(() => clearTimeout(timer));
     }
-    if (this.#draining) return this.#settle();
+    if (this.#draining) {
+      if (worker.breach !== undefined && worker.state !== "starting") {
+        log.error(`worker ${worker.pid} ${why}`);
+      }
+      return this.#settle();
+    }
     if (!this.#starting) this.#metrics?.gone(worker, why);
     if (worker.state === "starting") {
       return this.#failed(
@@ -296,10 +328,10 @@ export class Monitor {
 
   /** Nobody is left who needs this process. */
   #settle(): void {
-    if (!this.#draining || this.#ending) return;
-    if ([...this.#workers.values()].every(({ state }) => state === "settled")) {
-      this.#closed.resolve();
-    }
+    if (!this.#draining || (this.#ending && !this.#over)) return;
+    const done = ({ state, left }: Worker): boolean =>
+      state === "settled" || (left && (this.#ending || !this.#patient));
+    if ([...this.#workers.values()].every(done)) this.#closed.resolve();
   }
 
   /** One request. Throws `DecodeError` for what must not be: the worker ends. */
@@ -338,7 +370,11 @@ export class Monitor {
       case KIND.SCRAPE:
         if (!this.#metrics) throw new DecodeError("privsep: counts: nobody counts at byte 0");
         return this.#metrics.receive(worker, message);
+      case KIND.LEFT:
+        worker.left = true;
+        return this.#settle();
       case KIND.SETTLED:
+        if (!worker.left) throw new DecodeError("privsep: settled: still listening at byte 0");
         worker.state = "settled";
         return this.#settle();
     }
@@ -367,7 +403,7 @@ export class Monitor {
 
   #answerServing(worker: Worker): void {
     if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
-    worker.state = "serving";
+    worker.serves();
     // They may have changed since LISTEN: only who serves is told.
     worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
     this.#backoffs[worker.slot]?.began();

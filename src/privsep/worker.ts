@@ -103,6 +103,7 @@ class WorkerProcess {
     this.channel.send(encodeWorker({ kind: KIND.SERVING }));
     this.#metrics?.begin();
     if (this.#draining) this.#drain(0);
+    server.left.then(() => this.channel.send(encodeWorker({ kind: KIND.LEFT })));
     server.settled.then(() => this.channel.send(encodeWorker({ kind: KIND.SETTLED })));
     await server.closed;
     close();

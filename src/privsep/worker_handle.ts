@@ -22,6 +22,8 @@ export class Worker {
   state: WorkerState = "starting";
   /** It has the listening socket. */
   listening = false;
+  /** It has closed it again. */
+  left = false;
   /** Why it could not start, in its own words. */
   fatal: FatalError | undefined;
   /** May throw: the worker has broken the protocol. */
@@ -37,6 +39,7 @@ export class Worker {
   #lastStart = 0;
   #lastHold = 0;
   #breach: string | undefined;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts one: fd 0 and 1 lead nowhere, 2 is the log, 3 and 4 come to us. */
   static async start(
@@ -81,18 +84,37 @@ export class Worker {
     readonly channel: Channel,
   ) {
     channel.onFrame = (kind, body) => this.onMessage(workerMessage(kind, body));
-    channel.onBroken = (why) => {
-      this.#breach = why;
-      this.kill();
-    };
+    channel.onBroken = (why) => this.giveUp(why);
     launched.exited.then((status = 0) => {
       channel.close();
+      clearTimeout(this.#deadline);
       this.onGone(this.#breach ? `was ended: ${reason(this.#breach)}` : words(status));
     });
   }
 
   get pid(): number {
     return this.launched.pid;
+  }
+
+  /** Why it was ended, if that was for something it did, or did not do. */
+  get breach(): string | undefined {
+    return this.#breach;
+  }
+
+  /** Ends it; without a reason it has gone by itself. */
+  giveUp(why: string | undefined): void {
+    this.#breach ??= why;
+    this.kill();
+  }
+
+  /** It has so many milliseconds until `serves`. */
+  mustServe(ms: number): void {
+    this.#deadline = setTimeout(() => this.giveUp(`it did not serve within ${ms / 1000} s`), ms);
+  }
+
+  serves(): void {
+    this.state = "serving";
+    clearTimeout(this.#deadline);
   }
 
   kill(): void {

@@ -41,6 +41,22 @@ split("SIGTERM: the monitor goes, a successor binds, a transfer is finished", as
   await gone(worker);
 });
 
+split("a worker that is stuck keeps no successor from the port", async (t) => {
+  const server = await t.start({ options: ["-HRl0", "--workers", "1"] });
+  const worker = await workerOf(server);
+  process.kill(worker, "SIGSTOP");
+  server.signal("SIGTERM");
+  server.signal("SIGTERM"); // who waits 10 s needs no second one
+  await within(server.exited, LIMIT, "the monitor did not end");
+  await gone(worker);
+  assert.match(
+    server.log(),
+    new RegExp(`: error: worker ${worker} was ended: it kept the port\\n`),
+  );
+  const successor = await t.start({ options: ["-HRl0", "--workers", "1"], port: server.port });
+  assert.equal((await talk(t, successor, "new\n")).text, "new\n");
+});
+
 split("without connections SIGTERM ends everything within a moment", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "2"] });
   const workers = await workersOf(server, 2);

@@ -16,6 +16,7 @@ const NOTHING = {
 export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   READY: { kind: KIND.READY },
   SERVING: { kind: KIND.SERVING },
+  LEFT: { kind: KIND.LEFT },
   SETTLED: { kind: KIND.SETTLED },
   FATAL: { kind: KIND.FATAL, code: 111, message: "unable to read k: gone", hint: "put it back" },
   "FATAL without words": { kind: KIND.FATAL, code: 0, message: "", hint: "" },

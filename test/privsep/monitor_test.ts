@@ -3,7 +3,7 @@
  *  program is started that should not be, and nothing is left behind. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -17,6 +17,7 @@ import {
   serving,
   settled,
   type Stage,
+  stage,
   zombies,
 } from "./puppet.ts";
 import { within } from "../runtime/tools.ts";
@@ -41,6 +42,7 @@ function start(
 }
 
 const plain = (kind: number): Uint8Array => new Frame(kind).done();
+const SETTLED = [plain(KIND.LEFT), plain(KIND.SETTLED)];
 const cancel = (id: number): Uint8Array => encodeWorker({ kind: KIND.CANCEL, id });
 const kill = (id: number): Uint8Array => encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" });
 const release = (id: number): Uint8Array => encodeWorker({ kind: KIND.RELEASE, id });
@@ -121,6 +123,7 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     TAKE: take(1),
     CHECK: check(1),
     RELEASE: release(1),
+    LEFT: plain(KIND.LEFT),
     SETTLED: plain(KIND.SETTLED),
     "SERVING without a socket": plain(KIND.SERVING),
     RESOLVED: resolved,
@@ -133,6 +136,7 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     READY: plain(KIND.READY),
     SERVING: plain(KIND.SERVING),
     FATAL: fatal,
+    LEFT: plain(KIND.LEFT),
     SETTLED: plain(KIND.SETTLED),
     PLACED: plain(KIND.PLACED),
   },
@@ -141,6 +145,7 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     READY: plain(KIND.READY),
     SERVING: plain(KIND.SERVING),
     FATAL: fatal,
+    "SETTLED while it listens": plain(KIND.SETTLED),
   },
 };
 
@@ -162,13 +167,14 @@ for (
     ["CANCEL", cancel(1)],
     ["TAKE", take(1)],
     ["CHECK", check(1)],
+    ["LEFT", plain(KIND.LEFT)],
     ["SETTLED", plain(KIND.SETTLED)],
   ] as const
 ) {
   test(`${name} after SETTLED ends the worker`, () =>
     breach(
       "draining",
-      (puppet) => puppet.say(plain(KIND.SETTLED)),
+      (puppet) => puppet.say(...SETTLED),
       (puppet) => puppet.say(frame),
       /./,
     ));
@@ -635,10 +641,10 @@ test("draining waits for the workers that are not settled, and for no others", a
   made.monitor.drain();
   await first.hear(KIND.DRAIN);
   await second.hear(KIND.DRAIN);
-  first.say(plain(KIND.SETTLED));
+  first.say(...SETTLED);
   const program = await startOne(second, 1);
   assert.ok(!closed);
-  second.say(plain(KIND.SETTLED));
+  second.say(...SETTLED);
   await within(made.monitor.closed, "end", 500);
   // The programs live on.
   echoes(made, program);
@@ -650,8 +656,56 @@ test("a worker that never settles holds the monitor up for a second", async () =
   const made = await serving();
   const begun = performance.now();
   made.monitor.drain();
+  await made.puppets[0]?.hear(KIND.DRAIN);
+  made.puppets[0]?.say(plain(KIND.LEFT));
   await within(made.monitor.closed, "end", 3000);
   assert.ok(performance.now() - begun > 900);
+  assert.ok(!made.puppets[0]?.gone);
+  await made.close();
+});
+
+test("a worker that keeps the port is ended, the others finish what they have", async () => {
+  const made = await serving({ workers: 2, patience: { start: 60_000, leave: 1500 } });
+  const [first, second] = made.puppets as [Puppet, Puppet];
+  made.monitor.drain();
+  second.say(plain(KIND.LEFT));
+  await within(made.monitor.closed, "end", 5000);
+  await within(first.ended, "end of the worker");
+  assert.ok(!second.gone);
+  await settled("a line", () => made.lines.length > 0);
+  assert.deepEqual(made.lines, [
+    `test: error: worker ${first.pid} was ended: it kept the port`,
+  ]);
+  await made.close();
+});
+
+test("the second SIGTERM ends a worker that keeps the port", async () => {
+  const made = await serving({ deaf: true });
+  const [first] = made.puppets as [Puppet];
+  const name = `/proc/${first.pid}/comm`;
+  await settled("deaf", () => readFileSync(name, "utf8") === "sleep\n");
+  made.monitor.end(500);
+  await within(made.monitor.closed, "end", 5000);
+  await within(first.ended, "end of the worker");
+  await made.close();
+});
+
+test("a worker that does not come to serve is ended: fatal at first, tried again later", async () => {
+  const patience = { start: 300, leave: 10_000 };
+  const mute = await stage({ patience });
+  await assert.rejects(within(mute.started, "start"), /^FatalError: unable .* within 0\.3 s$/);
+  await mute.close();
+  const made = await serving({ patience });
+  const [first] = made.puppets as [Puppet];
+  first.kill();
+  const second = await made.next();
+  await second.hear(KIND.INIT);
+  await within(second.ended, "end of the worker that says nothing");
+  const third = await made.next();
+  await third.serve();
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.ok(!third.gone);
+  assert.match(made.lines.join("\n"), /unable to start a worker: it was ended: it did not serve/);
   await made.close();
 });
 
@@ -665,7 +719,7 @@ test("the second SIGTERM ends programs, those of settled workers too, and waits 
     made.libc.read(output, 100);
   }
   made.monitor.drain();
-  first.say(plain(KIND.SETTLED));
+  first.say(...SETTLED);
   await second.hear(KIND.DRAIN);
   const begun = performance.now();
   made.monitor.end(1500);

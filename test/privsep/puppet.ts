@@ -152,6 +152,9 @@ export interface StageOptions {
   env?: Record<string, string>;
   base?: Record<string, string>;
   fake?: boolean;
+  patience?: NonNullable<MonitorOptions["patience"]>;
+  /** The workers' processes ignore SIGTERM. */
+  deaf?: boolean;
 }
 
 /** What looks like a process and ends when it is killed. */
@@ -170,9 +173,20 @@ function fakeProcess(): Launched {
   };
 }
 
+const DEAF = ["/bin/sh", "-c", "trap '' TERM; exec sleep 100"];
+
 /** A monitor with its workers serving; the first are in `puppets`. */
 export async function stage(
-  { argv = [], program = ["cat"], workers = 1, env = {}, base, fake = false }: StageOptions = {},
+  {
+    argv = [],
+    program = ["cat"],
+    workers = 1,
+    env = {},
+    base,
+    fake = false,
+    patience,
+    deaf = false,
+  }: StageOptions = {},
 ): Promise<Stage & { puppets: Puppet[]; started: Promise<void> }> {
   const runtime = await thisRuntime();
   const libc = runtime.libc as Libc;
@@ -198,7 +212,7 @@ export async function stage(
           launched.exited.then(() => running.delete(launched));
           return launched;
         }
-        const sleep = { command: ["/bin/sleep", "100"], env: {} };
+        const sleep = { command: deaf ? DEAF : ["/bin/sleep", "100"], env: {} };
         const launched = fake
           ? fakeProcess()
           : runtime.launch({ ...sleep, descriptors: Array(3).fill(descriptors[0]) });
@@ -234,6 +248,7 @@ export async function stage(
     identity: workerIdentity(options, env, localFiles),
     init: { resolve: false },
     inherited: false,
+    ...(patience ? { patience } : {}),
     listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 }).fd,
   };
   const monitor = new Monitor(monitorOptions);
