@@ -9,19 +9,17 @@ import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Places } from "../places.ts";
-import { programEnvironment } from "../programs.ts";
-import { closeAll, programDescriptors, programPipes } from "../runtime/program_pipes.ts";
+import { closeAll } from "../runtime/program_pipes.ts";
 import type { Libc } from "../runtime/libc.ts";
-import type { Launched, Runtime, SelfCommand } from "../runtime/runtime.ts";
-import { isConnectionVariable } from "../start.ts";
+import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { FileWatch, type Opened } from "./handed_files.ts";
 import type { Identity } from "./identity.ts";
 import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
 import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
 import { MonitorMetrics } from "./monitor_metrics.ts";
+import { counted, ProgramStarts } from "./program_starts.ts";
 import { RulesHistory } from "./rules_history.ts";
-import { userCommand } from "./program_user.ts";
 import { Worker, type WorkerState } from "./worker_handle.ts";
 
 /** Which requests a worker may make in which state. */
@@ -43,12 +41,6 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.SETTLED]: ["draining"],
 };
 
-/** Programs of one worker: more than it can have descriptors. */
-const MAX_PROGRAMS = 1 << 20;
-/** Starts that may wait, beyond as many as -c and --pending allow connections, and characters of all their
- *  variables: what is more is refused, or one worker could fill our memory with them. */
-const MORE_WAITING = 1024;
-const MAX_WAITING_SIZE = 64 << 20;
 /** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */
 const MORE_HOLDS = 65_536;
 /** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
@@ -84,21 +76,15 @@ export interface MonitorOptions {
   patience?: { readonly start: number; readonly leave: number };
 }
 
-type StartRequest = WorkerMessage & { kind: typeof KIND.START };
-
-const NO_RULES: ReadonlyMap<string, string> = new Map();
-
 export class Monitor {
   readonly places: Places;
   readonly #limits: Limits;
   readonly #files: FileWatch;
   readonly #rules: RulesHistory;
+  readonly #starts: ProgramStarts;
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
-  /** The program's. */
-  readonly #command: ReturnType<typeof userCommand>;
   readonly #metrics: MonitorMetrics<Worker> | undefined;
-  readonly #names = new Set<string>();
   #listenFd: number | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
   #wasFull = false;
@@ -118,9 +104,9 @@ export class Monitor {
     this.places = new Places(options.concurrency);
     this.places.onChange = () => this.#tellPlaces();
     this.#limits = new Limits({ programs: options.concurrency, now });
-    this.#command = userCommand(options, o.runtime);
     this.#files = new FileWatch(libc, wantedFiles(options, env));
     this.#rules = new RulesHistory({ libc, files: this.#files, options, now });
+    this.#starts = new ProgramStarts({ ...o, places: this.places, rules: this.#rules });
     this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,
       libc,
@@ -209,7 +195,7 @@ export class Monitor {
 
   /** The second SIGTERM, when it comes before this process has gone: workers and programs end. */
   end(grace: number): void {
-    this.#ending = true;
+    this.#ending = this.#starts.over = true;
     this.drain();
     const workers = [...this.#workers.values()];
     const programs = workers.flatMap((worker) => [...worker.programs.values()]);
@@ -349,9 +335,7 @@ export class Monitor {
       case KIND.FATAL:
         return this.#answerFatal(worker, message);
       case KIND.START:
-        worker.count(message.id, worker.programs.size < MAX_PROGRAMS);
-        checkVariables(message.variables, this.#names);
-        return this.#answerStart(worker, message);
+        return this.#starts.request(worker, message);
       case KIND.CANCEL:
         return worker.waiting.get(message.id)?.abort("cancelled");
       case KIND.KILL:
@@ -398,14 +382,14 @@ export class Monitor {
     }
     worker.listening = true;
     worker.channel.send(new Frame(KIND.LISTEN).done(), [this.o.libc.dup(this.#listenFd)]);
-    worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
+    worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
   }
 
   #answerServing(worker: Worker): void {
     if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
     worker.serves();
     // They may have changed since LISTEN: only who serves is told.
-    worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
+    worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
     this.#backoffs[worker.slot]?.began();
     this.#starting?.ready();
   }
@@ -414,111 +398,6 @@ export class Monitor {
     worker.fatal = code === EXIT.usage
       ? new UsageError(message, hint || undefined)
       : new FatalError(message, code, hint || undefined);
-  }
-
-  /** At once where there is a place and nobody waits: that is the common case, and costs no promise. */
-  #answerStart(worker: Worker, request: StartRequest): void {
-    let env: Record<string, string>;
-    try {
-      const rules = request.ruled ? this.#rules.variables(request) : NO_RULES;
-      env = programEnvironment({}, request, rules);
-    } catch (error) {
-      return this.#refuse(worker, request.id, error);
-    }
-    const giveBack = worker.channel.backedUp ? undefined : this.places.takeNow();
-    if (!giveBack) return void this.#startLater(worker, request, env);
-    let cancelled: string | undefined;
-    worker.waiting.set(request.id, { abort: (why) => cancelled = why });
-    // What came with the request may take it back.
-    queueMicrotask(() => {
-      worker.waiting.delete(request.id);
-      const later = worker.channel.backedUp;
-      if (cancelled === undefined && !later) return this.#start(worker, request, env, giveBack);
-      giveBack();
-      if (cancelled === undefined) void this.#startLater(worker, request, env);
-      else this.#refuse(worker, request.id, cancelled);
-    });
-  }
-
-  async #startLater(
-    worker: Worker,
-    request: StartRequest,
-    env: Record<string, string>,
-  ): Promise<void> {
-    const { id } = request;
-    const { concurrency, pending } = this.o.options;
-    const size = sizeOf(request.variables);
-    const cancel = new AbortController();
-    worker.waiting.set(id, cancel);
-    worker.waitingSize += size;
-    let giveBack = (): void => {};
-    try {
-      if (
-        worker.waiting.size > concurrency + pending + MORE_WAITING ||
-        worker.waitingSize > MAX_WAITING_SIZE
-      ) throw new Error("unable to start a program: too many connections wait for one");
-      // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
-      do {
-        giveBack();
-        await worker.channel.clear();
-        giveBack = await this.places.take(cancel.signal);
-        cancel.signal.throwIfAborted();
-      } while (worker.channel.backedUp);
-    } catch (error) {
-      giveBack();
-      return this.#refuse(worker, id, error);
-    } finally {
-      worker.waiting.delete(id);
-      worker.waitingSize -= size;
-    }
-    this.#start(worker, request, env, giveBack);
-  }
-
-  #start(
-    worker: Worker,
-    { id, delayed }: StartRequest,
-    env: Record<string, string>,
-    giveBack: () => void,
-  ): void {
-    const { channel, programs } = worker;
-    try {
-      if (!channel.open || this.#ending) throw new Error("unable to start a program: too late");
-      const { launched, mine } = this.#launch(env, delayed);
-      programs.set(id, launched);
-      launched.exited.then((status = 0) => {
-        giveBack();
-        programs.delete(id);
-        channel.send(this.#counted(new Frame(KIND.EXITED).id(id).u32(status)).done());
-      });
-      const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
-      channel.send(this.#counted(frame).done(), mine);
-    } catch (error) {
-      giveBack();
-      this.#refuse(worker, id, error);
-    }
-  }
-
-  #refuse(worker: Worker, id: number, error: unknown): void {
-    const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
-    worker.channel.send(this.#counted(frame).done());
-  }
-
-  #launch(
-    env: Record<string, string>,
-    delayed: boolean,
-  ): { launched: Launched; mine: number[] } {
-    const { runtime, libc, options, base } = this.o;
-    const { mine, theirs } = programPipes(libc, delayed);
-    try {
-      const descriptors = programDescriptors(theirs);
-      const launched = runtime.launch({ ...this.#command, env, base, descriptors });
-      return { launched, mine };
-    } catch (error) {
-      closeAll(libc, mine);
-      throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
-    } finally {
-      closeAll(libc, theirs);
-    }
   }
 
   #answerTake(worker: Worker, { id, address, ask }: WorkerMessage & { kind: 7 }): void {
@@ -545,17 +424,13 @@ export class Monitor {
     );
   }
 
-  #counted(frame: Frame): Frame {
-    return frame.u32(this.places.running).u8(this.places.full ? 1 : 0);
-  }
-
   /** Workers stop accepting when every place is taken, and go on when one is free. */
   #tellPlaces(): void {
     const { full } = this.places;
     if (full === this.#wasFull) return;
     this.#wasFull = full;
     for (const worker of this.#serving()) {
-      worker.channel.send(this.#counted(new Frame(KIND.PLACES)).done());
+      worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
     }
   }
 
@@ -600,31 +475,6 @@ function copies(libc: Libc, fds: readonly number[]): number[] {
   } catch (error) {
     closeAll(libc, made);
     throw error;
-  }
-}
-
-function sizeOf(variables: ReadonlyMap<string, string>): number {
-  let size = 0;
-  for (const [name, value] of variables) size += name.length + value.length;
-  return size;
-}
-
-/** Names of variables that were found good and need not be looked at again. */
-const MAX_KNOWN = 512;
-
-/** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH, or
- *  the descriptors of UCSPI-TLS, which are the monitor's to say). No `=`, newline or other byte that a
- *  name of such a variable has not: programs split and print names. Throws `DecodeError`. */
-function checkVariables(variables: ReadonlyMap<string, string>, known: Set<string>): void {
-  for (const name of variables.keys()) {
-    if (known.has(name)) continue;
-    if (
-      !/^[A-Za-z0-9_]+$/.test(name) || /^SSL(?:CTL|READ|WRITE)FD$/.test(name) ||
-      !isConnectionVariable(name)
-    ) {
-      throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
-    }
-    if (known.size < MAX_KNOWN) known.add(name);
   }
 }
 

@@ -1,0 +1,191 @@
+/** Programs, started because a worker asks for one. What steers a program is the monitor's: the command,
+ *  its user, the environment of the start and what rules set. A worker adds what it knows of the
+ *  connection. */
+
+import { DecodeError } from "../codec/bytes.ts";
+import { FatalError, reason } from "../errors.ts";
+import type { Options } from "../options.ts";
+import type { Places } from "../places.ts";
+import { programEnvironment } from "../programs.ts";
+import { closeAll, programDescriptors, programPipes } from "../runtime/program_pipes.ts";
+import type { Libc } from "../runtime/libc.ts";
+import type { Launched, Runtime } from "../runtime/runtime.ts";
+import { isConnectionVariable } from "../start.ts";
+import { Frame, KIND, type WorkerMessage } from "./messages.ts";
+import { userCommand } from "./program_user.ts";
+import type { RulesHistory } from "./rules_history.ts";
+import type { Worker } from "./worker_handle.ts";
+
+/** Programs of one worker: more than it can have descriptors. */
+const MAX_PROGRAMS = 1 << 20;
+/** Starts that may wait, beyond as many as -c and --pending allow connections, and characters of all their
+ *  variables: what is more is refused, or one worker could fill our memory with them. */
+const MORE_WAITING = 1024;
+const MAX_WAITING_SIZE = 64 << 20;
+
+type StartRequest = WorkerMessage & { kind: typeof KIND.START };
+
+const NO_RULES: ReadonlyMap<string, string> = new Map();
+
+export interface StartsOptions {
+  options: Options;
+  /** What every program gets. */
+  base: Readonly<Record<string, string>>;
+  runtime: Runtime;
+  libc: Libc;
+  places: Places;
+  rules: RulesHistory;
+}
+
+/** With how many programs run, and whether there is no place for more. */
+export function counted(frame: Frame, { running, full }: Places): Frame {
+  return frame.u32(running).u8(full ? 1 : 0);
+}
+
+export class ProgramStarts {
+  /** No more. */
+  over = false;
+  readonly #command: ReturnType<typeof userCommand>;
+  readonly #names = new Set<string>();
+
+  constructor(readonly o: StartsOptions) {
+    this.#command = userCommand(o.options, o.runtime);
+  }
+
+  /** Answers START. Throws `DecodeError` for what must not be. At once where there is a place and nobody
+   *  waits: that is the common case, and costs no promise. */
+  request(worker: Worker, request: StartRequest): void {
+    worker.count(request.id, worker.programs.size < MAX_PROGRAMS);
+    checkVariables(request.variables, this.#names);
+    let env: Record<string, string>;
+    try {
+      const rules = request.ruled ? this.o.rules.variables(request) : NO_RULES;
+      env = programEnvironment({}, request, rules);
+    } catch (error) {
+      return this.#refuse(worker, request.id, error);
+    }
+    const giveBack = worker.channel.backedUp ? undefined : this.o.places.takeNow();
+    if (!giveBack) return void this.#startLater(worker, request, env);
+    let cancelled: string | undefined;
+    worker.waiting.set(request.id, { abort: (why) => cancelled = why });
+    // What came with the request may take it back.
+    queueMicrotask(() => {
+      worker.waiting.delete(request.id);
+      const later = worker.channel.backedUp;
+      if (cancelled === undefined && !later) return this.#start(worker, request, env, giveBack);
+      giveBack();
+      if (cancelled === undefined) void this.#startLater(worker, request, env);
+      else this.#refuse(worker, request.id, cancelled);
+    });
+  }
+
+  async #startLater(
+    worker: Worker,
+    request: StartRequest,
+    env: Record<string, string>,
+  ): Promise<void> {
+    const { id } = request;
+    const { concurrency, pending } = this.o.options;
+    const size = sizeOf(request.variables);
+    const cancel = new AbortController();
+    worker.waiting.set(id, cancel);
+    worker.waitingSize += size;
+    let giveBack = (): void => {};
+    try {
+      if (
+        worker.waiting.size > concurrency + pending + MORE_WAITING ||
+        worker.waitingSize > MAX_WAITING_SIZE
+      ) throw new Error("unable to start a program: too many connections wait for one");
+      // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
+      do {
+        giveBack();
+        await worker.channel.clear();
+        giveBack = await this.o.places.take(cancel.signal);
+        cancel.signal.throwIfAborted();
+      } while (worker.channel.backedUp);
+    } catch (error) {
+      giveBack();
+      return this.#refuse(worker, id, error);
+    } finally {
+      worker.waiting.delete(id);
+      worker.waitingSize -= size;
+    }
+    this.#start(worker, request, env, giveBack);
+  }
+
+  #start(
+    worker: Worker,
+    { id, delayed }: StartRequest,
+    env: Record<string, string>,
+    giveBack: () => void,
+  ): void {
+    const { channel, programs } = worker;
+    try {
+      if (!channel.open || this.over) throw new Error("unable to start a program: too late");
+      const { launched, mine } = this.#launch(env, delayed);
+      programs.set(id, launched);
+      launched.exited.then((status = 0) => {
+        giveBack();
+        programs.delete(id);
+        channel.send(this.#counted(new Frame(KIND.EXITED).id(id).u32(status)).done());
+      });
+      const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
+      channel.send(this.#counted(frame).done(), mine);
+    } catch (error) {
+      giveBack();
+      this.#refuse(worker, id, error);
+    }
+  }
+
+  #refuse(worker: Worker, id: number, error: unknown): void {
+    const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
+    worker.channel.send(this.#counted(frame).done());
+  }
+
+  #launch(
+    env: Record<string, string>,
+    delayed: boolean,
+  ): { launched: Launched; mine: number[] } {
+    const { runtime, libc, options, base } = this.o;
+    const { mine, theirs } = programPipes(libc, delayed);
+    try {
+      const descriptors = programDescriptors(theirs);
+      const launched = runtime.launch({ ...this.#command, env, base, descriptors });
+      return { launched, mine };
+    } catch (error) {
+      closeAll(libc, mine);
+      throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
+    } finally {
+      closeAll(libc, theirs);
+    }
+  }
+
+  #counted(frame: Frame): Frame {
+    return counted(frame, this.o.places);
+  }
+}
+
+function sizeOf(variables: ReadonlyMap<string, string>): number {
+  let size = 0;
+  for (const [name, value] of variables) size += name.length + value.length;
+  return size;
+}
+
+/** Names of variables that were found good and need not be looked at again. */
+const MAX_KNOWN = 512;
+
+/** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH, or
+ *  the descriptors of UCSPI-TLS, which are the monitor's to say). No `=`, newline or other byte that a
+ *  name of such a variable has not: programs split and print names. Throws `DecodeError`. */
+function checkVariables(variables: ReadonlyMap<string, string>, known: Set<string>): void {
+  for (const name of variables.keys()) {
+    if (known.has(name)) continue;
+    if (
+      !/^[A-Za-z0-9_]+$/.test(name) || /^SSL(?:CTL|READ|WRITE)FD$/.test(name) ||
+      !isConnectionVariable(name)
+    ) {
+      throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
+    }
+    if (known.size < MAX_KNOWN) known.add(name);
+  }
+}
