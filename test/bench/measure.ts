@@ -55,7 +55,9 @@ async function served(
   const log = subject.logs ? undefined : join(tools.scratch, "server.log");
   const server = await Running.start((port) => subject.at(port, program), log);
   try {
+    // Who listens may not serve yet: what a start costs is measured elsewhere.
     if (program[0] === CAT) await load(tools, "conn", server.port, { total: 100, atOnce: 4 });
+    else await load(tools, "download", server.port, { atOnce: 1, bytes: 1 << 20 });
     await server.quiet(server.processes(program[0] ?? "").length);
     await body(server);
   } finally {
