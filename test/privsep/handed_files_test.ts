@@ -50,6 +50,15 @@ function write(path: string, content: string): void {
   do fs.writeFileSync(path, content); while (fs.statSync(path).mtimeMs === before);
 }
 
+/** The same for a folder: returns when a change from now on will have a later time. */
+function tick(changed: string): void {
+  const probe = `${changed}.probe`;
+  do fs.writeFileSync(probe, ""); while (
+    fs.statSync(probe).mtimeMs === fs.statSync(changed).mtimeMs
+  );
+  fs.unlinkSync(probe);
+}
+
 test("a file is read through its descriptor, and each change of it is handed over once", () => {
   const { folder, files, look } = bench(oneFile, (folder) => write(join(folder, "f"), "one"));
   const path = join(folder, "f");
@@ -203,12 +212,14 @@ test("a folder of certificates is handed over with what is in it, and follows ch
   const ca = join(folder, "ca");
   assert.deepEqual(files.list(ca), ["a.pem"]);
   assert.equal(text(files, join(ca, "a.pem")), "A");
+  tick(ca);
   write(join(ca, "b.crt"), "B");
   assert.deepEqual(look(), ["ca", "ca/b.crt"]);
   assert.deepEqual(files.list(ca), ["a.pem", "b.crt"]);
   write(join(ca, "a.pem"), "AA");
   assert.deepEqual(look(), ["ca/a.pem"]);
   assert.equal(text(files, join(ca, "a.pem")), "AA");
+  tick(ca);
   fs.unlinkSync(join(ca, "a.pem"));
   assert.deepEqual(look(), ["ca"]);
   assert.deepEqual(files.list(ca), ["b.crt"]);
