@@ -15,13 +15,14 @@ PATH=$PATH:/usr/sbin:/sbin
 export PATH NO_COLOR=1 LC_ALL=C.UTF-8
 unset BUN_OPTIONS BUN_BE_BUN BUN_INSPECT NODE_OPTIONS CDPATH SSL_CERT_FILE SSL_CERT_DIR || :
 
-# Packages, and a file that each of them brings.
+# Packages, and a file (or a pattern of one) that each of them brings. swaks speaks TLS by Net::SSLeay.
 PACKAGES='openssl:/usr/bin/openssl curl:/usr/bin/curl python3:/usr/bin/python3 gcc:/usr/bin/gcc
 libc6-dev:/usr/include/stdio.h libssl-dev:/usr/include/openssl/ssl.h ucspi-tcp:/usr/bin/tcprules
 tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute2:/usr/bin/ss
 strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool
 haproxy:/usr/sbin/haproxy systemd:/usr/bin/systemd-analyze s6:/usr/bin/s6-svscan runit:/usr/bin/runsv
-mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish'
+mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish
+swaks:/usr/bin/swaks libnet-ssleay-perl:/usr/lib/*/perl5/*/Net/SSLeay.pm'
 
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
@@ -29,10 +30,18 @@ trap 'exit 1' HUP INT TERM
 
 say() { printf '%s\n' "$*"; }
 
+# exists PATTERN
+exists() {
+  # Word splitting is meant: the pattern becomes the names that match.
+  # shellcheck disable=SC2086
+  set -- $1
+  [ -e "$1" ]
+}
+
 missing=
 for entry in $PACKAGES; do
   case ${entry#*:} in /usr/bin/ss) [ -e /bin/ss ] && continue ;; esac
-  [ -e "${entry#*:}" ] || missing="$missing ${entry%%:*}"
+  exists "${entry#*:}" || missing="$missing ${entry%%:*}"
 done
 if [ -n "$missing" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -20,6 +20,7 @@ import {
   sound,
 } from "./checks.ts";
 import { claim, type Form, isRoot, ON_BUN, ROOT, type Trial, WITH_FFI } from "./harness.ts";
+import { mounted } from "./mounts.ts";
 
 /** Binary and `deno run`; the form without FFI has its own claims below. */
 const BOTH: readonly Form[] = WITH_FFI;
@@ -731,8 +732,7 @@ const MISTAKES: readonly Mistake[] = [
       fs.copyFileSync("/usr/bin/cat", cat);
       plan.program = [cat];
       plan.options.push("--workers", "1");
-      plan.prelude =
-        'set -- unshare -m sh -c \'mount -t tmpfs none /usr/bin && exec "$@"\' sh "$@"';
+      plan.prelude = mounted("mount -t tmpfs none /usr/bin");
     },
     level: "error",
     text: /unable to switch user or group \(-u, -g\): Deno without setpriv cannot/,

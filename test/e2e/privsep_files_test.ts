@@ -10,6 +10,7 @@ import { makeRules, ptrAnswer, visit } from "./admission.ts";
 import { environmentOf, openssl, selfSigned } from "./certificates.ts";
 import { assertServed, bundle, folder, judge, maker, meet } from "./client_pki.ts";
 import { settled } from "./harness.ts";
+import { mounted } from "./mounts.ts";
 import { asRoot, jailed, locked } from "./privsep.ts";
 
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -102,7 +103,7 @@ asRoot("a resolv.conf that is replaced names the servers that are asked", async 
       options: ["-Rl0", "--workers", "1"],
       env: jailed(t),
       program: ["sh", "-c", "echo $SSLREMOTEHOST"],
-      prelude: `set -- unshare -m sh -c 'mount --bind ${etc} /etc; exec "$@"' sh "$@"`,
+      prelude: mounted(`mount --bind ${etc} /etc`),
     });
     let visits = 0; // each from an address that nobody has asked for yet
     const said = async (): Promise<string> =>
