@@ -6,9 +6,10 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import process from "node:process";
+import { listens } from "../tcp_table.ts";
 import { Guest } from "./admission.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
-import { portIsFree, talk } from "./clients.ts";
+import { talk } from "./clients.ts";
 import { LIMIT, type Server, settled, within } from "./harness.ts";
 import { alive, gone, guest, serves, split, subject, workerOf, workersOf } from "./privsep.ts";
 
@@ -138,7 +139,7 @@ split("a connection in the middle of its handshake at SIGTERM gets its program",
     const client = new Guest((between.address() as net.AddressInfo).port);
     await answered.promise;
     server.signal("SIGTERM");
-    await settled(() => portIsFree(server.port), (free) => free);
+    await settled(() => listens(server.port), (on) => !on);
     release();
     await client.heard();
     assert.equal(client.text, "in\n");

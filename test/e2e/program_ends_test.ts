@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { portIsFree, talk } from "./clients.ts";
+import { listens } from "../tcp_table.ts";
+import { talk } from "./clients.ts";
 import { ALONE, claim, helper, settled, within } from "./harness.ts";
 
 claim("a program that exits at once closes the connection in order", async (t) => {
@@ -111,7 +112,7 @@ claim("a second SIGTERM ends programs that ignore theirs", async (t) => {
   const talking = talk(t, server, "", ["-e", "stay"]);
   await settled(() => server.children(), (pids) => pids.length > 0);
   server.signal("SIGTERM");
-  await settled(() => portIsFree(server.port), (free) => free);
+  await settled(() => listens(server.port), (on) => !on);
   server.signal("SIGTERM");
   const { status } = await within(server.exited, 15_000, "the server did not end");
   assert.equal(status, 0);

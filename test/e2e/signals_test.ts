@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import process from "node:process";
+import { listens } from "../tcp_table.ts";
 import { portIsFree, Raw, talk } from "./clients.ts";
 import { ALONE, claim, helper, LIMIT, settled, WITH_FFI, within } from "./harness.ts";
 
@@ -55,7 +56,7 @@ claim("a second SIGTERM ends connections and programs", async (t) => {
   const held = talk(t, server, "", ["-e", "stay"]);
   await settled(() => server.children(), (pids) => pids.length === 1);
   server.signal("SIGTERM");
-  await settled(() => portIsFree(server.port), (free) => free);
+  await settled(() => listens(server.port), (on) => !on);
   assert.ok(server.running);
   server.signal("SIGTERM");
   const { status } = await within(server.exited, 8000, "it did not end");
