@@ -45,10 +45,11 @@ const LOW = { atOnce: 1, total: 300, seconds: 1.5 };
 const MIDDLE = { atOnce: 16, total: 1000, seconds: 2 };
 const HIGH = { atOnce: 64, total: 2000, seconds: 3 };
 /** How often each server has its turn of these where all run together. */
-const PASSES = 7;
+const PASSES = Number(process.env["BENCH_TURNS"] ?? 7);
 
 function sections(tools: Tools, all: Subject[]): Section[] {
-  const toReference = { subjects: all, reference: "ref-epoll" };
+  const reference = all[0]?.name ?? "";
+  const toReference = { subjects: all, reference };
   const many = { ...toReference, subjects: all.filter((subject) => subject.many) };
   const printing = { ...toReference, subjects: all.filter((subject) => subject.printsPort) };
   const ofOurs = (name: string) => ({ name, subjects: variants(tools, name), reference: "ours" });

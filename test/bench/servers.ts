@@ -60,6 +60,19 @@ export function ours(tools: Tools, name: string, form: Form, options: string[] =
   };
 }
 
+/** The compiled file of an earlier tree, started as `now` is. */
+function earlier(now: Subject, file: string): Subject {
+  return {
+    ...now,
+    name: "base",
+    at: (port, program) => {
+      const { command: [, ...args], ...rest } = now.at(port, program);
+      return { ...rest, command: [file, ...args] };
+    },
+    version: firstLine(file, ["--version"], /\w+ [\d.]+/),
+  };
+}
+
 /** Everybody's servers that are installed, the yardstick first, and the names of those that are not. */
 export function servers(tools: Tools): { subjects: Subject[]; missing: string[] } {
   const { certificate, key, scratch } = tools;
@@ -78,6 +91,8 @@ export function servers(tools: Tools): { subjects: Subject[]; missing: string[] 
     ours(tools, "ours", "binary"),
     ours(tools, "deno", "deno"),
   ];
+  const base = process.env["BENCH_BASE"];
+  if (base) subjects.unshift(earlier(subjects[1] as Subject, base));
   const missing: string[] = [];
   const add = (path: string | undefined, name: string, from: string, make: () => Subject): void => {
     if (path === undefined) missing.push(`${name} (${from})`);

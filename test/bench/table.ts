@@ -18,15 +18,29 @@ export function table(rounds: Rounds, reference: string): string {
       const all = rounds.get(server) ?? [];
       const value = median(all.map((one) => one[name]));
       if (value === undefined) return "–";
-      const ratio = median(all.map((one, round) => {
+      if (server === reference || name.includes(" / ")) return format(value);
+      const ratios = all.flatMap((one, round) => {
         const [mine, theirs] = [one[name], yardstick[round]?.[name]];
-        return mine === undefined || !theirs || name.includes(" / ") ? undefined : mine / theirs;
-      }));
-      const shown = server === reference || ratio === undefined ? "" : ` (${ratio.toFixed(2)})`;
-      return format(value) + shown;
+        return mine === undefined || !theirs ? [] : [mine / theirs];
+      });
+      return `${format(value)}${ratioText(ratios)}`;
     }),
   ]);
   return markdown(["", ...servers], rows);
+}
+
+/** Rounds from which on the spread says something. */
+const MANY = 10;
+
+/** The median, and of many the quartiles too. */
+function ratioText(ratios: readonly number[]): string {
+  const ratio = median(ratios);
+  if (ratio === undefined) return "";
+  if (ratios.length < MANY) return ` (${ratio.toFixed(2)})`;
+  const sorted = ratios.toSorted((a, b) => a - b);
+  const at = (part: number): string =>
+    (sorted[Math.round(part * (sorted.length - 1))] as number).toFixed(2);
+  return ` (${ratio.toFixed(2)}, ${at(0.25)}–${at(0.75)})`;
 }
 
 /** A Markdown table; all columns but the first are set to the right. */
