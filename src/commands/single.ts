@@ -16,9 +16,7 @@ import { dropPrivileges } from "../privileges.ts";
 import type { Readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serve, type Server } from "../serve.ts";
-
-/** How long programs may take to obey the second SIGTERM, in milliseconds. */
-export const GRACE = 5000;
+import { GRACE, type Obeying, onSignals } from "./signals.ts";
 
 /** What a supervisor has given, and is told. */
 export interface Supervised {
@@ -44,7 +42,9 @@ export async function serveAlone(
     server = await begin(deps, inherited);
     dropPrivileges(options, runtime, log);
     // Before the port is told: who waits for it may send a signal at once.
-    onSignals(server, assembled.reload, endpoint, options, runtime, { inherited, tell });
+    const { reload } = assembled;
+    onSignals(runtime, tell, obeying(server, { reload, endpoint, options, inherited }));
+    process.on("exit", () => endpoint?.close());
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
     tell.ready();
   } catch (error) {
@@ -55,6 +55,32 @@ export async function serveAlone(
   keepGoing(log);
   await server.closed;
   assembled.close();
+}
+
+/** A server that does what signals ask for. */
+function obeying(
+  server: Server,
+  { reload, endpoint, options: { drainTimeout }, inherited }: {
+    reload: () => void;
+    endpoint: Endpoint | undefined;
+    options: Options;
+    inherited: InheritedListener | undefined;
+  },
+): Obeying {
+  return {
+    drain() {
+      endpoint?.close(); // a successor may bind it as early as the port
+      server.drain(undefined, inherited === undefined);
+      if (drainTimeout !== undefined) {
+        setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
+      }
+    },
+    end(grace) {
+      endpoint?.close();
+      server.end(grace);
+    },
+    reload,
+  };
 }
 
 async function begin(deps: Deps, inherited: InheritedListener | undefined): Promise<Server> {
@@ -77,35 +103,4 @@ function refuseIdentity(env: Env): void {
     `$${name} asks for a worker of its own, and there is none (--workers 0)`,
     "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
   );
-}
-
-/** TERM drains, and ends at the second time; HUP reads again. */
-function onSignals(
-  server: Server,
-  reload: () => void,
-  endpoint: Endpoint | undefined,
-  { drainTimeout }: Options,
-  runtime: Runtime,
-  { inherited, tell }: Supervised,
-): void {
-  let stopping = false;
-  const stop = (): void => {
-    endpoint?.close(); // a successor may bind it as early as the port
-    if (stopping) return server.end(GRACE);
-    stopping = true;
-    tell.stopping();
-    server.drain(undefined, inherited === undefined);
-    if (drainTimeout !== undefined) {
-      setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
-    }
-  };
-  runtime.onSignal("SIGTERM", stop);
-  runtime.onSignal("SIGINT", stop);
-  runtime.onSignal("SIGHUP", () => {
-    tell.reloading();
-    reload();
-    tell.ready();
-  });
-  runtime.onSignal("SIGPIPE", () => {});
-  process.on("exit", () => endpoint?.close());
 }

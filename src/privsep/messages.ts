@@ -38,6 +38,7 @@ export const KIND = {
   GATHER: 74,
   METRICS: 75,
   TOTALS: 76,
+  END: 77,
 } as const;
 
 /** Longest frame of a worker, in bytes, by kind: a chain of client certificates in PEM for START (the

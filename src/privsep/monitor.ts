@@ -193,7 +193,7 @@ export class Monitor {
     }
   }
 
-  /** The second SIGTERM, when it comes before this process has gone: workers and programs end. */
+  /** SIGQUIT, or the second SIGTERM when it comes before this process has gone: workers and programs end. */
   end(grace: number): void {
     this.#ending = this.#starts.over = true;
     this.drain();
@@ -201,7 +201,7 @@ export class Monitor {
     const programs = workers.flatMap((worker) => [...worker.programs.values()]);
     for (const worker of workers) {
       for (const cancel of worker.waiting.values()) cancel.abort("the server is shutting down");
-      worker.terminate();
+      worker.channel.send(new Frame(KIND.END).done());
     }
     for (const program of programs) program.kill("SIGTERM");
     setTimeout(() => {

@@ -2,7 +2,8 @@
 
 import fs from "node:fs";
 import { type Env, readPassword, selfSigned } from "../assemble.ts";
-import { GRACE, type Supervised } from "../commands/single.ts";
+import { onSignals } from "../commands/signals.ts";
+import type { Supervised } from "../commands/single.ts";
 import { keepGoing } from "../deps.ts";
 import { Unsupported } from "../errors.ts";
 import { localFiles } from "../files.ts";
@@ -96,7 +97,7 @@ export async function supervise(
   });
   if (libc.confines) libc.prctlDumpable(false); // it knows passwords, and may be of the programs' user
   try {
-    onSignals(runtime, monitor, tell);
+    onSignals(runtime, tell, monitor);
     await Promise.race([monitor.start(), monitor.closed]);
     if (monitor.draining) return;
     if (options.printPort) fs.writeSync(1, `${port}\n`);
@@ -117,22 +118,4 @@ function warnOfRoot(options: Options, libc: Libc, worker: number | undefined, lo
   if (worker === undefined) {
     log.warning("running as root, and so will the workers: use SSL_UID and SSL_GID, or -u and -g");
   }
-}
-
-function onSignals(runtime: Runtime, monitor: Monitor, tell: Supervised["tell"]): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return monitor.end(GRACE);
-    stopping = true;
-    tell.stopping();
-    monitor.drain();
-  };
-  runtime.onSignal("SIGTERM", stop);
-  runtime.onSignal("SIGINT", stop);
-  runtime.onSignal("SIGHUP", () => {
-    tell.reloading();
-    monitor.reload();
-    tell.ready();
-  });
-  runtime.onSignal("SIGPIPE", () => {});
 }

@@ -4,7 +4,7 @@
 import fs from "node:fs";
 import { assemble, type Assembled, type Given, listenAddress } from "../assemble.ts";
 import type { Reader } from "../codec/bytes.ts";
-import { GRACE } from "../commands/single.ts";
+import { GRACE } from "../commands/signals.ts";
 import { type Deps, keepGoing } from "../deps.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { literalHost } from "../listen.ts";
@@ -72,7 +72,9 @@ class WorkerProcess {
     channel.onFrame = (kind, body) => this.#receive(kind, body);
     channel.onBroken = () => this.#orphaned();
     runtime.onSignal("SIGTERM", () => this.#draining && this.#server?.end(GRACE));
-    for (const name of ["SIGINT", "SIGHUP", "SIGPIPE"] as const) runtime.onSignal(name, () => {});
+    // From a terminal they come to every process of the server: the monitor's word counts.
+    for (const name of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) runtime.onSignal(name, () => {});
+    runtime.ignoreSignals();
   }
 
   async run(): Promise<number> {
@@ -175,6 +177,9 @@ class WorkerProcess {
         return;
       case KIND.DRAIN:
         return this.#drain();
+      case KIND.END:
+        this.#drain(0);
+        return this.#server?.end(GRACE);
       default:
         throw new Error(`unable to obey: no such message ${kind}`);
     }

@@ -121,11 +121,6 @@ export class Worker {
     this.launched.kill("SIGKILL");
   }
 
-  /** Ends its connections, if it is draining. */
-  terminate(): void {
-    this.launched.kill("SIGTERM");
-  }
-
   /** Ids grow, so that none is used twice. Throws `DecodeError`. */
   count(id: number, room: boolean): void {
     if (id <= this.#lastStart || !room) throw new DecodeError(`privsep: id: ${id} at byte 0`);

@@ -7,6 +7,7 @@ import { adoptEnds, bunLauncher, launch, spawn } from "./bun_process.ts";
 import { adoptSocket, listenHandler } from "./bun_socket.ts";
 import type { BunTlsOptions } from "./bun_tls.ts";
 import { bun } from "./bun_types.ts";
+import { ignoreSignals } from "./ignored_signals.ts";
 import { type Libc, POLL } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
 import type { Listener, Runtime, Socket, TlsContext, TlsSettings } from "./runtime.ts";
@@ -43,6 +44,7 @@ export function bunRuntime(): Runtime {
     onSignal(name, handler) {
       process.on(name, handler);
     },
+    ignoreSignals: () => ignoreSignals(libc, ["SIGPWR"]), // JavaScriptCore stops its threads by it
   };
 }
 

@@ -12,6 +12,7 @@
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
 import { isAbsolute } from "node:path";
+import { IGNORED, ignoreSignals } from "./ignored_signals.ts";
 import { keepDescriptors } from "./inherited.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc } from "./libc_deno.ts";
@@ -49,6 +50,12 @@ export function denoRuntime(): Runtime {
     selfCommand,
     onSignal(name, handler) {
       Deno.addSignalListener(name, handler);
+    },
+    ignoreSignals() {
+      // Deno's own handler of SIGUSR1 opens V8's inspector. It stays away once there is a listener.
+      Deno.addSignalListener("SIGUSR1", () => {});
+      if (libc) return ignoreSignals(libc);
+      for (const name of IGNORED) Deno.addSignalListener(name, () => {});
     },
   };
 }

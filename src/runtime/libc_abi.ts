@@ -116,6 +116,7 @@ const COMMON: Record<string, Signature> = {
   chdir: f("i32", "memory"),
   clock_gettime: f("i32", "i32", "memory"),
   kill: f("i32", "i32", "i32"),
+  signal: f("i64", "i32", "u64"), // handlers are addresses; 1 is SIG_IGN
   waitpid: f("i32", "i32", "memory", "i32"),
   waitid: f("i32", "i32", "u32", "memory", "i32"),
   posix_spawn: f("i32", "memory", "memory", "memory", "memory", "memory", "memory"),

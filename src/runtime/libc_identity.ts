@@ -50,6 +50,8 @@ export interface IdentityCalls {
   chroot(path: string): void;
   /** Sends a signal, by number, to one process. */
   kill(pid: number, signal: number): void;
+  /** Ignores a signal, by number, from now on. Programs started by `spawn` get its default again. */
+  ignoreSignal(signal: number): void;
 }
 
 const RLIMIT_CORE = 4;
@@ -61,6 +63,9 @@ const NO_LIMIT = { linux: 0xffffffffffffffffn, darwin: 0x7fffffffffffffffn };
 const DARWIN_OPEN_MAX = 10240;
 
 const PR_SET_DUMPABLE = 4;
+
+/** The same on Linux and macOS. */
+const SIG_IGN = 1;
 
 /** PR_SET_NO_NEW_PRIVS reaches the calling thread only, and both runtimes have others, through which
  *  an intruder could exec. A seccomp filter is what the kernel synchronises over all threads, and
@@ -194,6 +199,10 @@ export function identityCalls(c: Caller): IdentityCalls {
       // 0 and below name groups of processes; −1 is everyone.
       if (!(pid > 0)) throw new RangeError(`unable to send a signal: ${pid} is not one process`);
       c.zero("kill", pid, signal);
+    },
+
+    ignoreSignal(signal) {
+      if (c.once("signal", signal, SIG_IGN) === -1) throw c.error("signal");
     },
   };
 }

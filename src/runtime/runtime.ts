@@ -218,7 +218,7 @@ export interface SpawnOptions {
   delayed?: boolean;
 }
 
-export type SignalName = "SIGTERM" | "SIGINT" | "SIGHUP" | "SIGCHLD" | "SIGPIPE" | "SIGUSR1";
+export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGCHLD";
 
 export interface Runtime {
   readonly name: "Bun" | "Deno";
@@ -265,4 +265,8 @@ export interface Runtime {
 
   /** Calls `handler` for each signal instead of its default. */
   onSignal(name: SignalName, handler: () => void): void;
+
+  /** Ignores the signals that end a process by default but carry no request and report no fault of it:
+   *  see ignored_signals.ts. */
+  ignoreSignals(): void;
 }

@@ -372,7 +372,7 @@ export class Server {
     return peak;
   }
 
-  signal(name: "SIGTERM" | "SIGHUP" | "SIGINT" | "SIGKILL" | "SIGPIPE"): void {
+  signal(name: "SIGTERM" | "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGKILL" | "SIGPIPE"): void {
     this.#note();
     kill(this.pid, name);
   }

@@ -64,6 +64,34 @@ claim("a second SIGTERM ends connections and programs", async (t) => {
   assert.match((await held).end, /^(close_notify|eof|reset)$/);
 });
 
+claim("SIGQUIT ends connections and programs at once", async (t) => {
+  const server = await t.start({ options: ALONE, program: ["sleep", "1000"] });
+  const held = talk(t, server, "", ["-e", "stay"]);
+  await settled(() => server.children(), (pids) => pids.length === 1);
+  server.signal("SIGQUIT");
+  const { status } = await within(server.exited, 8000, "it did not end");
+  assert.equal(status, 0);
+  assert.match((await held).end, /^(close_notify|eof|reset)$/);
+  assert.ok(await settled(() => portIsFree(server.port), (free) => free));
+});
+
+claim("signals that ask for nothing are ignored, by workers too", async (t) => {
+  const server = await t.start();
+  for (const pid of [server.pid, ...server.workers()]) {
+    for (
+      const name of ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO"] as const
+    ) {
+      process.kill(pid, name);
+    }
+  }
+  assert.equal((await talk(t, server, "still\n")).text, "still\n");
+  for (const pid of server.workers()) {
+    for (const name of ["SIGINT", "SIGQUIT"]) process.kill(pid, name);
+  }
+  assert.equal((await talk(t, server, "still\n")).text, "still\n");
+  assert.ok(server.running);
+});
+
 claim("SIGPIPE and SIGCHLD from outside are harmless", async (t) => {
   const server = await t.start();
   server.signal("SIGPIPE");

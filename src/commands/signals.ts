@@ -1,0 +1,47 @@
+/** The signals of a server, whether it is one process or a monitor with workers.
+ *
+ *    TERM, INT   stop: free the port, let connections finish; at the second time end them
+ *    QUIT        end connections and programs at once
+ *    HUP         read files again
+ *    ABRT        default: whoever sends it, the process itself above all, wants it to end in a core file
+ *    others      ignored, see runtime/ignored_signals.ts */
+
+import type { Readiness } from "../readiness.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+
+/** How long programs may take to obey when everything is ended, in milliseconds. */
+export const GRACE = 5000;
+
+/** What the signals ask for. */
+export interface Obeying {
+  /** Frees the port; connections finish. Called once, or not at all. */
+  drain(): void;
+  /** Frees the port, and ends connections and programs. May be called again. */
+  end(grace: number): void;
+  reload(): void;
+}
+
+/** Obeys signals from now on. */
+export function onSignals(
+  runtime: Runtime,
+  tell: Pick<Readiness, "stopping" | "reloading" | "ready">,
+  server: Obeying,
+): void {
+  let stopping = false;
+  const stop = (how: () => void): void => {
+    if (!stopping) tell.stopping();
+    stopping = true;
+    how();
+  };
+  const end = (): void => server.end(GRACE);
+  const term = (): void => stop(stopping ? end : () => server.drain());
+  runtime.onSignal("SIGTERM", term);
+  runtime.onSignal("SIGINT", term);
+  runtime.onSignal("SIGQUIT", () => stop(end));
+  runtime.onSignal("SIGHUP", () => {
+    tell.reloading();
+    server.reload();
+    tell.ready();
+  });
+  runtime.ignoreSignals();
+}

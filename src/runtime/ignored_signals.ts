@@ -1,0 +1,36 @@
+/** Signals that a server ignores. Their default is to end the process, but they neither ask a server for
+ *  anything nor report a fault of it: a stray one must not end all connections. Not on this list, and left
+ *  at their defaults, are those that report a fault (SIGABRT, SIGSEGV, …), those of job control, and
+ *  SIGXCPU, by which a limit of the administrator's ends the process. */
+
+import { constants } from "node:os";
+import type { Libc } from "./libc.ts";
+
+/** SIGXFSZ: a log file at the limit of file sizes must make one write fail. SIGIO is SIGPOLL. */
+export const IGNORED = [
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGPIPE",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGXFSZ",
+  "SIGIO",
+  "SIGSTKFLT",
+  "SIGPWR",
+] as const;
+
+/** Real-time signals of Linux that the C libraries leave to programs: musl keeps 34, glibc starts there. */
+const REAL_TIME = { first: 35, last: 64 };
+
+/** Ignores all of them but `not`, by libc: neither runtime can listen for each. What starts programs
+ *  restores the defaults for them, which exec would not. */
+export function ignoreSignals(libc: Libc, not: readonly string[] = []): void {
+  const numbers = constants.signals as Readonly<Record<string, number>>;
+  for (const name of IGNORED) {
+    const number = numbers[name]; // macOS has not all of them
+    if (number !== undefined && !not.includes(name)) libc.ignoreSignal(number);
+  }
+  if (!libc.confines) return;
+  for (let number = REAL_TIME.first; number <= REAL_TIME.last; number++) libc.ignoreSignal(number);
+}
