@@ -207,9 +207,10 @@ export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): 
     const ignored = signalMask(readFileSync("/proc/self/status", "latin1"), "SigIgn");
     const numbers: Readonly<Record<string, number>> = constants.signals;
     for (const name of IGNORED) {
+      const number = numbers[name] as number;
       // JavaScriptCore stops its threads by SIGPWR.
-      if (name !== "SIGPWR") assert.ok(ignored >> BigInt(numbers[name] ?? 0) - 1n & 1n, name);
-      process.kill(process.pid, name);
+      if (name !== "SIGPWR") assert.ok(ignored >> BigInt(number - 1) & 1n, name);
+      process.kill(process.pid, number);
     }
     const program = runtime.spawn({ command: ["cat", "/proc/self/status"], env: {} });
     const state = text(await readAll(program.output));
