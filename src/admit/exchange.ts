@@ -5,14 +5,15 @@
 
 import { DecodeError } from "../codec/bytes.ts";
 import {
-  answerMismatch,
-  decodeMessage,
+  decodeAnswer,
   encodeQuery,
+  MAX_MESSAGE,
   type Message,
   type Query,
   type QueryType,
   RCODE,
 } from "../codec/dns.ts";
+import { TooMuchWork } from "../codec/dns_name.ts";
 import { sameAddress } from "../codec/dns_reverse.ts";
 import type { Endpoint } from "../codec/resolv_conf.ts";
 import type { Clock } from "./clock.ts";
@@ -35,8 +36,9 @@ export interface Question {
  *  not be reached, or at least one was silent when last asked, or `signal` ended it. */
 export type Outcome = Message | "failed" | "timeout" | "aborted";
 
-/** What one server said to one packet. */
-type Reply = Message | "timeout" | "unreachable" | "aborted";
+/** What one server said to one packet. `unusable`: an answer that is beyond our limits or, by TCP,
+ *  malformed; the server would send it again. */
+type Reply = Message | "unusable" | "timeout" | "unreachable" | "aborted";
 
 /** Milliseconds for a whole answer by TCP: a server may send it byte by byte, but not for ever. */
 const TCP_MS = 10_000;
@@ -65,6 +67,7 @@ export async function exchange(
       if (reply === "aborted") return reply;
       if (reply === "timeout") silent.add(server);
       else silent.delete(server);
+      if (reply === "unusable") refusals.add(server);
       if (typeof reply === "string") continue;
       if (reply.rcode === RCODE.ok || reply.rcode === RCODE.nxDomain) return reply;
       // SERVFAIL and the like: this server has tried and will say the same again.
@@ -126,21 +129,22 @@ function askUdp(
     transport.udp(server, encodeQuery(query), {
       packet(bytes, from) {
         if (from.port !== server.port || !sameAddress(from.address, server.address)) return;
-        const message = decodeAnswer(query, bytes);
-        if (message !== undefined) done(message);
+        const reply = readAnswer(query, bytes);
+        if (reply !== undefined) done(reply);
       },
       failed: () => done("unreachable"),
     }));
 }
 
 /** The answer in `bytes` to `query`, or undefined when they hold none. */
-function decodeAnswer(query: Query, bytes: Uint8Array): Message | undefined {
+function readAnswer(query: Query, bytes: Uint8Array): Message | "unusable" | undefined {
   // The id is looked at before anything else: a flood of guesses costs next to nothing.
   if (bytes[0] !== query.id >> 8 || bytes[1] !== (query.id & 0xff)) return undefined;
   try {
-    const message = decodeMessage(bytes);
-    return answerMismatch(query, message) === undefined ? message : undefined;
+    const answer = decodeAnswer(query, bytes);
+    return typeof answer === "string" ? undefined : answer;
   } catch (error) {
+    if (error instanceof TooMuchWork) return "unusable";
     if (error instanceof DecodeError) return undefined;
     throw error;
   }
@@ -170,10 +174,11 @@ function askTcp(
           have += some.length;
           at += some.length;
           if (have < into.length) continue;
-          if (message !== undefined) return done(decodeWhole(query, message));
-          message = new Uint8Array((length[0] ?? 0) << 8 | (length[1] ?? 0));
+          if (message !== undefined) return done(readWhole(query, message));
+          const size = (length[0] ?? 0) << 8 | (length[1] ?? 0);
+          if (size === 0 || size > MAX_MESSAGE) return done("unusable");
+          message = new Uint8Array(size);
           have = 0;
-          if (message.length === 0) return done("unreachable");
         }
       },
       ended: () => done("unreachable"),
@@ -182,7 +187,7 @@ function askTcp(
 }
 
 /** An answer by TCP: there is no other to wait for, and it cannot be too long for itself. */
-function decodeWhole(query: Query, bytes: Uint8Array): Reply {
-  const message = decodeAnswer(query, bytes);
-  return message === undefined || message.truncated ? "unreachable" : message;
+function readWhole(query: Query, bytes: Uint8Array): Reply {
+  const reply = readAnswer(query, bytes);
+  return reply === undefined || typeof reply !== "string" && reply.truncated ? "unusable" : reply;
 }

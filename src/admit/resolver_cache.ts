@@ -32,10 +32,11 @@ interface Entry {
 
 /** Entries kept: at a few hundred bytes each this is about a megabyte. */
 const MAX_ENTRIES = 4096;
-/** Characters kept over all entries: a 64 KB answer holds 4,000 addresses. */
+/** Characters kept over all entries. */
 const MAX_SIZE = 1_000_000;
-/** Characters of the largest entry kept; a larger answer is used once and forgotten. */
-const MAX_ENTRY_SIZE = 32_768;
+/** Characters of the largest entry kept. The largest answer that dns.ts decodes fits in: one that
+ *  could not be kept would cost its decoding again for every connection. */
+export const MAX_ENTRY_SIZE = 32_768;
 
 /** Oldest out first, when full. */
 export class ResolverCache {

@@ -51,6 +51,11 @@ export class Reader {
     return this.#view.getUint32(this.#advance(4, field), true);
   }
 
+  /** Steps over `n` bytes. */
+  skip(n: number, field: string): void {
+    this.#advance(n, field);
+  }
+
   /** A view of the next `n` bytes, not a copy. */
   take(n: number, field: string): Uint8Array {
     const start = this.#advance(n, field);

@@ -1,11 +1,15 @@
 /** DNS messages: queries out, answers in (RFC 1035 4.1, RFC 6891 for EDNS0). Pure: no I/O.
  *
- *  Only what a stub resolver needs: A, AAAA, PTR and CNAME of class IN in the answer section, and
- *  the SOA of the authority section, whose TTL says how long a "no" holds. Records of other kinds
- *  are stepped over; the additional section is not read at all, so nothing in it can do harm. */
+ *  Only what a stub resolver uses is decoded: the records of the type that was asked for and CNAMEs
+ *  of class IN in the answer section, and the SOA of the authority section, whose TTL says how long
+ *  a "no" holds. Other records are stepped over without decoding their names; the additional section
+ *  is not read at all.
+ *
+ *  Whoever owns a zone chooses what is in an answer, so the work for one is limited: in bytes
+ *  (MAX_MESSAGE), in records kept (MAX_KEPT), and in octets of names (MAX_NAME_WORK). */
 
 import { concat, DecodeError, Reader } from "./bytes.ts";
-import { encodeName, readName } from "./dns_name.ts";
+import { encodeName, Names, skipName, TooMuchWork } from "./dns_name.ts";
 import { formatIp } from "./ip.ts";
 
 /** What can be asked. */
@@ -29,6 +33,13 @@ export const RCODE = {
  *  fragments can be forged by a sender who sees neither id nor port. */
 export const EDNS_SIZE = 1232;
 
+/** Bytes of the largest message that is read: 1,000 addresses, or 500 host names. */
+export const MAX_MESSAGE = 16_384;
+
+/** Records kept of each type; further ones are stepped over. Of the names of an address only the
+ *  first is used, and 16 CNAMEs are the longest chain that is followed. */
+const MAX_KEPT = { A: 64, AAAA: 64, PTR: 16, CNAME: 16 } as const;
+
 /** RFC 2181 8: a TTL has 31 bits; one with the top bit set counts as zero. */
 const MAX_TTL = 0x7fffffff;
 
@@ -50,15 +61,19 @@ export interface DnsRecord {
   data: string;
 }
 
-export interface Message {
+/** What comes before the records. */
+export interface Head {
   id: number;
   /** QR: this is an answer. */
   response: boolean;
-  /** TC: cut short, ask again by TCP. What follows the question was not read then. */
+  /** TC: cut short, ask again by TCP. What follows the question is not read then. */
   truncated: boolean;
   rcode: number;
   /** Undefined when the message repeats no question, as some servers do with an error. */
   question: { name: string; type: number; class: number } | undefined;
+}
+
+export interface Message extends Head {
   answers: DnsRecord[];
   /** Seconds a negative answer may be remembered (RFC 2308 5); undefined without a SOA. */
   negativeTtl: number | undefined;
@@ -77,103 +92,145 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** Decodes an answer; every record is checked against the message's end. */
-export function decodeMessage(bytes: Uint8Array): Message {
-  const reader = new Reader(bytes, "dns");
-  const id = reader.u16("id");
-  const flags = reader.u16("flags");
-  const questions = reader.u16("question count");
-  const answers = reader.u16("answer count");
-  const authorities = reader.u16("authority count");
-  reader.u16("additional count");
-  // RFC 9619: no query has more than one question, so no answer may.
-  if (questions > 1) throw new DecodeError("dns: question count: more than one at byte 4");
-  const message: Message = {
-    id,
-    response: (flags & 0x8000) !== 0,
-    truncated: (flags & 0x0200) !== 0,
-    rcode: flags & 0x0f,
-    question: questions === 0 ? undefined : {
-      name: readName(reader, "question name"),
-      type: reader.u16("question type"),
-      class: reader.u16("question class"),
-    },
-    answers: [],
-    negativeTtl: undefined,
-  };
-  if ((flags & 0x7800) !== 0) throw new DecodeError("dns: flags: opcode not QUERY at byte 2");
-  // RFC 2181 9: what a truncated message holds is to be ignored; its last record may be cut.
-  if (message.truncated) return message;
-  for (let i = 0; i < answers; i++) {
-    const record = readRecord(reader);
-    if (record !== undefined && record.type !== "SOA") message.answers.push(record);
-  }
-  for (let i = 0; i < authorities; i++) {
-    const record = readRecord(reader);
-    if (record?.type === "SOA") message.negativeTtl ??= record.ttl;
-  }
-  return message;
+/** Decodes an answer; every record is checked against the message's end. Only records of type
+ *  `wanted` and CNAMEs are kept; without it, all types that can be asked for. */
+export function decodeMessage(bytes: Uint8Array, wanted?: QueryType): Message {
+  return new MessageReader(bytes).message(wanted);
 }
 
-/** The next record, or undefined for a kind that is not used here. */
-function readRecord(
-  reader: Reader,
-): DnsRecord | { type: "SOA"; ttl: number } | undefined {
-  const name = readName(reader, "record name");
-  const type = reader.u16("record type");
-  const inClass = reader.u16("record class") === CLASS_IN;
-  const seconds = reader.u32("record ttl");
-  const ttl = seconds > MAX_TTL ? 0 : seconds;
-  const length = reader.u16("record length");
-  const end = reader.at + length;
-  if (length > reader.left) {
-    throw new DecodeError(`dns: record data: runs past the end at byte ${reader.at}`);
-  }
-  const known = inClass ? readData(reader, type, length, ttl) : undefined;
-  if (known === undefined) {
-    reader.at = end;
-    return undefined;
-  }
-  if (reader.at !== end) {
-    throw new DecodeError(`dns: record data: length does not fit its type at byte ${end}`);
-  }
-  return known.type === "SOA" ? known : { name, ...known };
+/** The answer in `bytes` to `query`, or why they are none (see `answerMismatch`). The records of a
+ *  message that is no answer are not looked at. Throws `TooMuchWork` for an answer to `query` that
+ *  is beyond the limits, another `DecodeError` for a malformed message. */
+export function decodeAnswer(query: Query, bytes: Uint8Array): Message | string {
+  const reader = new MessageReader(bytes);
+  return answerMismatch(query, reader.head) ?? reader.message(query.type);
 }
 
-/** Reads the data of a known type; leaves `reader` behind what the type itself takes. */
-function readData(
-  reader: Reader,
-  type: number,
-  length: number,
-  ttl: number,
-): Omit<DnsRecord, "name"> | { type: "SOA"; ttl: number } | undefined {
-  switch (type) {
-    case TYPE.A:
-      if (length !== 4) throw new DecodeError(`dns: A data: not 4 bytes at byte ${reader.at}`);
-      return { type: "A", ttl, data: formatIp(reader.take(4, "A data").slice()) };
-    case TYPE.AAAA:
-      if (length !== 16) throw new DecodeError(`dns: AAAA data: not 16 bytes at byte ${reader.at}`);
-      return { type: "AAAA", ttl, data: formatIp(reader.take(16, "AAAA data").slice()) };
-    case TYPE.CNAME:
-      return { type: "CNAME", ttl, data: readName(reader, "CNAME data") };
-    case TYPE.PTR:
-      return { type: "PTR", ttl, data: readName(reader, "PTR data") };
-    case TYPE.SOA: {
-      readName(reader, "SOA mname");
-      readName(reader, "SOA rname");
-      reader.take(16, "SOA numbers");
-      // RFC 2308 5: the lesser of the record's own TTL and its MINIMUM field.
-      const minimum = reader.u32("SOA minimum");
-      return { type: "SOA", ttl: Math.min(ttl, minimum > MAX_TTL ? 0 : minimum) };
+class MessageReader {
+  readonly head: Head;
+  readonly #reader: Reader;
+  readonly #names = new Names();
+  readonly #answers: number;
+  readonly #authorities: number;
+
+  /** Reads up to the question. */
+  constructor(bytes: Uint8Array) {
+    const reader = this.#reader = new Reader(bytes, "dns");
+    const id = reader.u16("id");
+    const flags = reader.u16("flags");
+    const questions = reader.u16("question count");
+    this.#answers = reader.u16("answer count");
+    this.#authorities = reader.u16("authority count");
+    reader.u16("additional count");
+    // RFC 9619: no query has more than one question, so no answer may.
+    if (questions > 1) throw new DecodeError("dns: question count: more than one at byte 4");
+    this.head = {
+      id,
+      response: (flags & 0x8000) !== 0,
+      truncated: (flags & 0x0200) !== 0,
+      rcode: flags & 0x0f,
+      question: questions === 0 ? undefined : {
+        name: this.#names.read(reader, "question name"),
+        type: reader.u16("question type"),
+        class: reader.u16("question class"),
+      },
+    };
+    if ((flags & 0x7800) !== 0) throw new DecodeError("dns: flags: opcode not QUERY at byte 2");
+  }
+
+  message(wanted: QueryType | undefined): Message {
+    const message: Message = { ...this.head, answers: [], negativeTtl: undefined };
+    // RFC 2181 9: what a truncated message holds is to be ignored; its last record may be cut.
+    if (message.truncated) return message;
+    if (this.#reader.bytes.length > MAX_MESSAGE) {
+      throw new TooMuchWork(`dns: message: above ${MAX_MESSAGE} bytes at byte ${MAX_MESSAGE}`);
     }
-    default:
-      return undefined;
+    const kept = { A: 0, AAAA: 0, PTR: 0, CNAME: 0 };
+    for (let i = 0; i < this.#answers; i++) {
+      this.#record((type) => {
+        const known = ANSWER_TYPES.get(type);
+        if (known === undefined || kept[known] >= MAX_KEPT[known]) return false;
+        if (known !== "CNAME" && wanted !== undefined && known !== wanted) return false;
+        kept[known]++;
+        return true;
+      }, (name, type, ttl) => message.answers.push({ name, ttl, ...this.#data(type) }));
+    }
+    for (let i = 0; i < this.#authorities; i++) {
+      this.#record(
+        (type) => type === TYPE.SOA && message.negativeTtl === undefined,
+        (_name, _type, ttl) => message.negativeTtl = this.#negativeTtl(ttl),
+      );
+    }
+    return message;
+  }
+
+  /** Reads the next record with `read` if it is of class IN and `wants` its type; else steps over
+   *  it. The owner's name is decoded only if the record is read. */
+  #record(
+    wants: (type: number) => boolean,
+    read: (name: string, type: number, ttl: number) => void,
+  ): void {
+    const reader = this.#reader;
+    const owner = new Reader(reader.bytes, reader.format, reader.at);
+    skipName(reader, "record name");
+    const type = reader.u16("record type");
+    const inClass = reader.u16("record class") === CLASS_IN;
+    const seconds = reader.u32("record ttl");
+    const length = reader.u16("record length");
+    const end = reader.at + length;
+    if (length > reader.left) {
+      throw new DecodeError(`dns: record data: runs past the end at byte ${reader.at}`);
+    }
+    if (!inClass || !wants(type)) {
+      reader.at = end;
+      return;
+    }
+    const size = SIZES.get(type);
+    if (size !== undefined && size !== length) {
+      throw new DecodeError(
+        `dns: ${ANSWER_TYPES.get(type)} data: not ${size} bytes at byte ${reader.at}`,
+      );
+    }
+    read(this.#names.read(owner, "record name"), type, seconds > MAX_TTL ? 0 : seconds);
+    if (reader.at !== end) {
+      throw new DecodeError(`dns: record data: length does not fit its type at byte ${end}`);
+    }
+  }
+
+  /** The data of a type in ANSWER_TYPES. */
+  #data(type: number): Pick<DnsRecord, "type" | "data"> {
+    const known = ANSWER_TYPES.get(type) as DnsRecord["type"];
+    const field = `${known} data`;
+    const size = SIZES.get(type);
+    const data = size === undefined
+      ? this.#names.read(this.#reader, field)
+      : formatIp(this.#reader.take(size, field).slice());
+    return { type: known, data };
+  }
+
+  /** RFC 2308 5: the lesser of the SOA record's own TTL and its MINIMUM field. */
+  #negativeTtl(ttl: number): number {
+    const reader = this.#reader;
+    skipName(reader, "SOA mname");
+    skipName(reader, "SOA rname");
+    reader.skip(16, "SOA numbers");
+    const minimum = reader.u32("SOA minimum");
+    return Math.min(ttl, minimum > MAX_TTL ? 0 : minimum);
   }
 }
+
+const ANSWER_TYPES = new Map<number, DnsRecord["type"]>([
+  [TYPE.A, "A"],
+  [TYPE.AAAA, "AAAA"],
+  [TYPE.PTR, "PTR"],
+  [TYPE.CNAME, "CNAME"],
+]);
+/** Bytes of data, where the type says it. */
+const SIZES = new Map<number, number>([[TYPE.A, 4], [TYPE.AAAA, 16]]);
 
 /** Why `message` is no answer to `query`, or undefined when it is one. A mismatch is what a forger
  *  who cannot see the query sends (RFC 5452 9.1): such a message is dropped, not believed. */
-export function answerMismatch(query: Query, message: Message): string | undefined {
+export function answerMismatch(query: Query, message: Head): string | undefined {
   if (!message.response) return "not a response";
   if (message.id !== query.id) return "wrong id";
   const asked = message.question;

@@ -4,7 +4,8 @@
  *  bytes other than letters, digits, `-` and `_` become `\DDD`, so a name from a hostile zone can
  *  go into an environment, a log or a cache key as it is. Two texts are equal exactly when the
  *  names are. On the wire pointers must go backwards and a name stays within 255 octets, so a
- *  hostile answer can neither loop nor grow. */
+ *  hostile answer can neither loop nor grow; and `Names` limits what all names of one message
+ *  together may cost. */
 
 import { DecodeError, Reader } from "./bytes.ts";
 
@@ -13,9 +14,11 @@ export const MAX_NAME = 255;
 /** RFC 1035 2.3.4: octets of one label. */
 const MAX_LABEL = 63;
 /** Pointers followed in one name. A name has at most 127 labels, and an honest pointer replaces at
- *  least one; without this limit 4,000 records that each enter a chain of 8,000 pointers would
- *  cost seconds. */
+ *  least one. */
 const MAX_POINTERS = 127;
+/** Octets read for all names of one message, length octets and pointers included. Compression lets
+ *  64 KB stand for a megabyte of names; a message of honest names stays far below this. */
+export const MAX_NAME_WORK = 8192;
 
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
@@ -28,51 +31,99 @@ function isPlain(byte: number): boolean {
   return (byte >= 0x61 && byte <= 0x7a) || isDigit(byte) || byte === 0x2d || byte === 0x5f;
 }
 
-/** One label as text, lower case, unusual bytes escaped. */
-function labelText(label: Uint8Array): string {
-  let text = "";
-  for (const byte of label) {
-    const lower = isUpper(byte) ? byte + 0x20 : byte;
-    text += isPlain(lower) ? String.fromCharCode(lower) : "\\" + lower.toString().padStart(3, "0");
+/** Each byte as text: lower case, unusual bytes escaped. */
+const TEXT = Array.from({ length: 256 }, (_, byte) => {
+  const lower = isUpper(byte) ? byte + 0x20 : byte;
+  return isPlain(lower) ? String.fromCharCode(lower) : `\\${lower.toString().padStart(3, "0")}`;
+});
+
+/** A message whose names cost more to read than any honest one's. */
+export class TooMuchWork extends DecodeError {}
+
+/** Reads the names of one message. Each pointer must point before the labels it ends (RFC 1035
+ *  4.1.4 "prior occurrence"), so no name can loop. */
+export class Names {
+  /** Octets that may still be read. */
+  #left = MAX_NAME_WORK;
+  /** Names that were read by a pointer alone: most owners repeat the question. */
+  readonly #pointed = new Map<number, string>();
+
+  /** Reads a name, compressed or not, from `reader` and leaves it behind the name. */
+  read(reader: Reader, field: string): string {
+    let text = "";
+    let length = 1;
+    let pointers = 0;
+    let at = reader;
+    const from = reader.at;
+    let start = from;
+    let only: number | undefined;
+    for (;;) {
+      const where = at.at;
+      const size = at.u8(field);
+      this.#spend(size < 0xc0 ? size + 1 : 2, at, field);
+      if (size === 0) break;
+      if (size >= 0xc0) {
+        const target = (size & 0x3f) << 8 | at.u8(field);
+        if (target >= start) {
+          throw new DecodeError(`${at.format}: ${field}: pointer not backwards at byte ${where}`);
+        }
+        if (where === from) {
+          const known = this.#pointed.get(target);
+          if (known !== undefined) return known;
+          only = target;
+        }
+        if (++pointers > MAX_POINTERS) {
+          throw new DecodeError(`${at.format}: ${field}: over 127 pointers at byte ${where}`);
+        }
+        at = new Reader(at.bytes, at.format, target);
+        start = target;
+        continue;
+      }
+      checkLabel(size, at, field, where);
+      length += size + 1;
+      if (length > MAX_NAME) {
+        throw new DecodeError(`${at.format}: ${field}: name over 255 octets at byte ${where}`);
+      }
+      if (text !== "") text += ".";
+      at.skip(size, field);
+      for (let i = where + 1; i < at.at; i++) text += TEXT[at.bytes[i] ?? 0];
+    }
+    if (text === "") text = ".";
+    if (only !== undefined) this.#pointed.set(only, text);
+    return text;
   }
-  return text;
+
+  #spend(octets: number, { format, at }: Reader, field: string): void {
+    this.#left -= octets;
+    if (this.#left >= 0) return;
+    throw new TooMuchWork(`${format}: ${field}: names over ${MAX_NAME_WORK} octets at byte ${at}`);
+  }
 }
 
-/** Reads a name, compressed or not, from `reader` and leaves it behind the name.
- *  Each pointer must point before the labels it ends (RFC 1035 4.1.4 "prior occurrence"), so no
- *  name can loop. */
-export function readName(reader: Reader, field: string): string {
-  const labels: string[] = [];
-  let length = 1;
-  let pointers = 0;
-  let at = reader;
-  let start = reader.at;
+/** Moves `reader` behind a name that is not needed. No pointer is followed. */
+export function skipName(reader: Reader, field: string): void {
   for (;;) {
-    const where = at.at;
-    const size = at.u8(field);
-    if (size === 0) break;
+    const where = reader.at;
+    const size = reader.u8(field);
+    if (size === 0) return;
     if (size >= 0xc0) {
-      const target = (size & 0x3f) << 8 | at.u8(field);
-      if (target >= start) {
-        throw new DecodeError(`${at.format}: ${field}: pointer not backwards at byte ${where}`);
-      }
-      if (++pointers > MAX_POINTERS) {
-        throw new DecodeError(`${at.format}: ${field}: over 127 pointers at byte ${where}`);
-      }
-      at = new Reader(at.bytes, at.format, target);
-      start = target;
-      continue;
+      reader.skip(1, field);
+      return;
     }
-    if (size > MAX_LABEL) {
-      throw new DecodeError(`${at.format}: ${field}: reserved label type at byte ${where}`);
-    }
-    length += size + 1;
-    if (length > MAX_NAME) {
-      throw new DecodeError(`${at.format}: ${field}: name over 255 octets at byte ${where}`);
-    }
-    labels.push(labelText(at.take(size, field)));
+    checkLabel(size, reader, field, where);
+    reader.skip(size, field);
   }
-  return labels.length === 0 ? "." : labels.join(".");
+}
+
+function checkLabel(size: number, { format }: Reader, field: string, where: number): void {
+  if (size > MAX_LABEL) {
+    throw new DecodeError(`${format}: ${field}: reserved label type at byte ${where}`);
+  }
+}
+
+/** Reads one name; see `Names`. */
+export function readName(reader: Reader, field: string): string {
+  return new Names().read(reader, field);
 }
 
 /** The wire form of a name given as text: `\DDD` is the byte of that decimal number, a backslash

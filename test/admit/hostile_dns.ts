@@ -138,6 +138,11 @@ async function bindBoth(): Promise<[UdpSocket, ReturnType<typeof createServer>, 
 
 const POINTER = Uint8Array.of(0xc0, 12);
 const A = 1;
+const addresses = (count: number) =>
+  Array.from(
+    { length: count },
+    (_, i) => record(POINTER, A, Uint8Array.of(10, 0, i >> 8, i & 255)),
+  );
 
 /** What the name's first label makes the server do. Names that are not here get NXDOMAIN. */
 export const MISCHIEF: Record<string, (asked: Asked) => void> = {
@@ -244,23 +249,24 @@ export const MISCHIEF: Record<string, (asked: Asked) => void> = {
     };
     next();
   },
-  big(q) {
+  // Large answers, and answers beyond the limits.
+  big: (q) => q.tcp ? q.answer({ answers: addresses(1000) }) : q.answer({ flags: 0x8380 }),
+  bigudp: (q) => q.answer({ answers: addresses(1000) }),
+  huge: (q) => q.tcp ? q.answer({ answers: addresses(4000) }) : q.answer({ flags: 0x8380 }),
+  hugeudp: (q) => q.answer({ answers: addresses(3000) }),
+  costly(q) {
     if (!q.tcp) return q.answer({ flags: 0x8380 });
+    const label = Uint8Array.from({ length: 64 }, (_, i) => i === 0 ? 63 : 0);
+    const long = concat([label, label, label, Uint8Array.of(0)]);
+    const last = 12 + encodeName(q.name).length + 4;
     q.answer({
-      answers: Array.from(
-        { length: 4090 },
-        (_, i) => record(POINTER, A, Uint8Array.of(10, 0, i >> 8, i & 255)),
-      ),
+      answers: Array.from({ length: 255 }, (_, i) => {
+        const owner = i === 0 ? long : concat([Uint8Array.of(1, i), u16(0xc000 | last)]);
+        return record(owner, A, Uint8Array.of(10, 0, 0, i));
+      }),
     });
   },
-  bigudp(q) {
-    q.answer({
-      answers: Array.from(
-        { length: 3000 },
-        (_, i) => record(POINTER, A, Uint8Array.of(10, 0, i >> 8, i & 255)),
-      ),
-    });
-  },
+  tcpgarbage: (q) => q.tcp ? q.answer({ counts: { answers: 9 } }) : q.answer({ flags: 0x8380 }),
   // Servers that do not know EDNS0, in four ways.
   noednsformerr: (q) => q.edns ? q.answer({ flags: 0x8181 }) : MISCHIEF["plain"]?.(q),
   noednsbare: (q) =>

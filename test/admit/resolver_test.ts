@@ -66,8 +66,12 @@ const ROWS: [name: string, status: string, values?: string[] | number, type?: Qu
   ["tcpforged.test", "servfail"],
   ["tcpempty.test", "servfail"],
   ["bytewise.test", "found", ["192.0.2.1", "192.0.2.2"]],
-  ["big.test", "found", 4090],
-  ["bigudp.test", "found", 3000],
+  ["tcpgarbage.test", "servfail"],
+  ["big.test", "found", 64],
+  ["bigudp.test", "found", 64],
+  ["huge.test", "servfail"],
+  ["hugeudp.test", "servfail"],
+  ["costly.test", "servfail"],
   ["noednsformerr.test", "found", ONE],
   ["noednsbare.test", "found", ONE],
   ["noednsnotimp.test", "found", ONE],
@@ -93,6 +97,25 @@ test("every row of mischief ends as the table says, all of them at once", SLOW, 
   assert.equal(resolver.pending, 0);
   assert.equal(clock.timers, 0);
 });
+
+test(
+  "an answer beyond the limits is asked for once, and remembered as a failure",
+  SLOW,
+  async () => {
+    const own = new FastClock();
+    const one = resolverFor(server.address, { clock: own });
+    for (const name of ["huge.once.test", "costly.once.test", "tcpgarbage.once.test"]) {
+      const asked = () => server.asked.filter((q) => q.name === name && q.tcp).length;
+      assert.equal((await one.lookup(name, "A")).status, "servfail");
+      assert.equal((await one.lookup(name, "A")).status, "servfail");
+      assert.equal(asked(), 1, name);
+      own.forward(6);
+      await one.lookup(name, "A");
+      assert.equal(asked(), 2, name);
+    }
+    one.close();
+  },
+);
 
 test("ids and source ports of queries differ from query to query", () => {
   const udp = server.asked.filter((q) => !q.tcp);
