@@ -1,8 +1,9 @@
 /** Certificate revocation lists (RFC 5280 chapter 5). Pure: no I/O, and no verdict: signature and
  *  dates are judged elsewhere.
- *  Only complete lists are read. One that speaks of some certificates alone (delta, distribution
- *  point, indirect) says so in a critical extension, and is refused: read as a complete one it
- *  would turn "not here" into "not revoked". */
+ *  Only complete lists are read. A list that covers some certificates only (delta, distribution
+ *  point, indirect) says so in an extension, which should be critical. It is refused whether that
+ *  extension is critical or not: read as a complete list it would turn "not here" into "not
+ *  revoked". */
 
 import { DecodeError, equalBytes, hex } from "./bytes.ts";
 import { DerReader, TAG } from "./der.ts";
@@ -28,11 +29,26 @@ const MAX_SERIAL = 128;
 /** RFC 5280 5.2 knows eight. */
 const MAX_EXTENSIONS = 64;
 
+/** Extensions of a list that does not say everything of its issuer's certificates by their serial
+ *  numbers (RFC 5280 5.2.4, 5.2.5; X.509 9.5), refused even when not critical. */
+const PARTIAL: ReadonlyMap<string, string> = new Map([
+  ["2.5.29.27", "a delta list"],
+  ["2.5.29.28", "a list of one distribution point"],
+  ["2.5.29.44", "a list with a scope"],
+  ["2.5.29.45", "a list of referrals"],
+  ["2.5.29.59", "a list of groups"],
+  ["2.5.29.63", "a list of one distribution point"],
+]);
+/** RFC 5280 5.3.3: this entry, and those after it, are certificates of another issuer. */
+const PARTIAL_IN_ENTRY: ReadonlyMap<string, string> = new Map([
+  ["2.5.29.29", "an entry of an indirect list"],
+]);
+
 /** Changes nothing that is decided here, critical or not: key identifier, alternative names,
  *  number. */
 const HARMLESS = new Set(["2.5.29.35", "2.5.29.18", "2.5.29.20"]);
-/** Why and since when a certificate is revoked: it is, whatever they say. `removeFromCRL` is for
- *  delta lists (RFC 5280 5.3.1). */
+/** Why and since when a certificate is revoked: it is, whatever they say. The reason removeFromCRL
+ *  belongs in delta lists (RFC 5280 5.3.1); in a complete one the entry counts. */
 const HARMLESS_IN_ENTRY = new Set(["2.5.29.21", "2.5.29.24"]);
 
 const FORMAT = "crl";
@@ -74,7 +90,7 @@ export function readCrl(der: Uint8Array): Crl {
   if (tagged) {
     if (version !== 2) body.fail("extensions", "not in version 2", tagged.start);
     const wrapper = body.inside(tagged);
-    readExtensions(wrapper, "extension", HARMLESS);
+    readExtensions(wrapper, "extension", HARMLESS, PARTIAL);
     wrapper.finish("after the extensions");
   }
   body.finish("after the body");
@@ -88,19 +104,26 @@ function readEntry(entries: DerReader, version: number): string {
   readTime(entry, "entry date");
   if (!entry.done) {
     if (version !== 2) entry.fail("entry extensions", "not in version 2");
-    readExtensions(entry, "entry extension", HARMLESS_IN_ENTRY);
+    readExtensions(entry, "entry extension", HARMLESS_IN_ENTRY, PARTIAL_IN_ENTRY);
     entry.finish("after the entry");
   }
   return serial;
 }
 
-function readExtensions(reader: DerReader, field: string, known: ReadonlySet<string>): void {
+function readExtensions(
+  reader: DerReader,
+  field: string,
+  known: ReadonlySet<string>,
+  partial: ReadonlyMap<string, string>,
+): void {
   const list = reader.sequence(`${field}s`);
   const seen = new Set<string>();
   while (!list.done) {
     const { oid, critical } = readExtension(list, field);
     if (seen.has(oid)) list.fail(field, "twice");
     if (seen.add(oid).size > MAX_EXTENSIONS) list.fail(`${field}s`, `above ${MAX_EXTENSIONS}`);
+    const kind = partial.get(oid);
+    if (kind !== undefined) list.fail(field, `${oid} marks ${kind}, which is not supported`);
     if (critical && !known.has(oid)) list.fail(field, `critical ${oid} is not supported`);
   }
 }

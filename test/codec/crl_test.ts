@@ -43,12 +43,11 @@ const RSA = (...parameters: Uint8Array[]) =>
   sequence(objectIdentifier("1.2.840.113549.1.1.11"), ...parameters);
 
 const REFUSED: readonly (readonly [claim: string, parts: ListParts, why: RegExp])[] = [
-  ["a delta list", { extensions: [critical("2.5.29.27")] }, /critical 2\.5\.29\.27 is not supp/],
-  ["a partial list", { extensions: [critical("2.5.29.28")] }, /critical 2\.5\.29\.28 is not supp/],
+  ["an unknown critical extension", { extensions: [critical("1.2.3")] }, /critical 1\.2\.3 is not/],
   [
-    "an indirect list",
-    { entries: sequence(entry([1], critical("2.5.29.29"))) },
-    /entry extension: critical 2\.5\.29\.29 is not/,
+    "an unknown critical extension of an entry",
+    { entries: sequence(entry([1], critical("1.2.3"))) },
+    /entry extension: critical 1\.2\.3 is not/,
   ],
   ["an extension twice", { extensions: [0, 0].map(() => extension("1.2.3", NULL)) }, /twice/],
   [
@@ -98,6 +97,39 @@ const REFUSED: readonly (readonly [claim: string, parts: ListParts, why: RegExp]
   ],
   ["an issuer that is no name", { issuer: element(0x0c) }, /issuer: unexpected type 12/],
 ];
+
+const PARTIAL = [
+  ["2.5.29.27", "delta list"],
+  ["2.5.29.28", "distribution point"],
+  ["2.5.29.44", "scope"],
+  ["2.5.29.45", "referrals"],
+  ["2.5.29.59", "groups"],
+  ["2.5.29.63", "distribution point"],
+] as const;
+for (const [oid, kind] of PARTIAL) {
+  for (const critical of [true, false]) {
+    test(`a list with ${oid}, ${critical ? "" : "not "}critical, is refused as partial`, () => {
+      const extensions = [extension("2.5.29.20", NULL), extension(oid, sequence(), critical)];
+      const why = new RegExp(`^crl: extension: ${oid.replaceAll(".", "\\.")} marks .*${kind}`);
+      assert.throws(() => readCrl(list({ extensions })), { name: "DecodeError", message: why });
+    });
+  }
+}
+
+test("an entry of another issuer's certificate makes a list partial, critical or not", () => {
+  for (const critical of [true, false]) {
+    const indirect = entry([2], extension("2.5.29.29", sequence(), critical));
+    assert.throws(
+      () => readCrl(list({ entries: sequence(entry([1]), indirect) })),
+      /entry extension: 2\.5\.29\.29 marks an entry of an indirect list/,
+    );
+  }
+});
+
+test("an entry that a complete list calls removed is revoked", () => {
+  const removed = extension("2.5.29.21", element(0x0a, Uint8Array.of(8)));
+  assert.deepEqual([...readCrl(list({ entries: sequence(entry([5], removed)) })).revoked], ["05"]);
+});
 
 for (const [claim, parts, why] of REFUSED) {
   test(`${claim} is refused`, () => {
