@@ -160,7 +160,7 @@ test("a list of 100,000 entries is read in good time", () => {
     entries.set(one, i * one.length);
     entries.set([1 + (i >> 16), i >> 8 & 255, i & 255], i * one.length + 5);
   }
-  const started = performance.now();
+  const started = process.cpuUsage();
   assert.equal(readCrl(list({ entries: element(0x30, entries) })).revoked.size, 100_000);
-  assert.ok(performance.now() - started < 3000);
+  assert.ok(process.cpuUsage(started).user < 3_000_000);
 });
