@@ -12,6 +12,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** In JSON, from the monitor. */
 export interface Init {
+  /** The monitor's: its worker is of the same. */
+  readonly version: string;
   /** The command line, which is parsed again. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;

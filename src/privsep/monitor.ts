@@ -20,6 +20,7 @@ import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messa
 import { MonitorMetrics } from "./monitor_metrics.ts";
 import { counted, ProgramStarts } from "./program_starts.ts";
 import { RulesHistory } from "./rules_history.ts";
+import { VERSION } from "../version.ts";
 import { Worker, type WorkerState } from "./worker_handle.ts";
 
 /** Which requests a worker may make in which state. */
@@ -54,6 +55,9 @@ const SETTLE = 1000;
 const LEAVE = 10_000;
 /** How long a worker may take to serve: a slow machine, and a host looked up by name. In milliseconds. */
 const START = 60_000;
+/** How long the server may be without any worker that serves before it ends: a supervisor that starts it
+ *  anew may do better. In milliseconds. */
+const UNSERVED = 60_000;
 
 export interface MonitorOptions {
   options: Options;
@@ -72,8 +76,8 @@ export interface MonitorOptions {
   listen: (ip: string | undefined) => number;
   /** Somebody else has that socket too, and keeps it. */
   inherited?: boolean;
-  /** Instead of `START` and `LEAVE`, for tests. */
-  patience?: { readonly start: number; readonly leave: number };
+  /** Instead of `START`, `LEAVE` and `UNSERVED`, for tests. */
+  patience?: { readonly start: number; readonly leave: number; readonly unserved?: number };
 }
 
 export class Monitor {
@@ -94,6 +98,8 @@ export class Monitor {
   #patient = true;
   /** After `end`: no program runs any more. */
   #over = false;
+  /** The end of the last worker that served, while none does; by `performance.now()`. */
+  #unservedSince: number | undefined;
   /** Of the first start: any worker that cannot start ends the server. */
   #starting: { ready(): void; failed(error: Error): void } | undefined;
   readonly #closed = Promise.withResolvers<void>();
@@ -122,7 +128,8 @@ export class Monitor {
     return this.#draining;
   }
 
-  /** Resolves after `drain`, when nobody needs this process any more. */
+  /** Resolves after `drain`, when nobody needs this process any more. Rejects with `FatalError` when no
+   *  worker can be started for a minute. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
@@ -221,6 +228,7 @@ export class Monitor {
     clearInterval(this.#look);
     for (const worker of this.#workers.values()) worker.kill();
     if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
+    this.#listenFd = undefined;
   }
 
   *#serving(): Iterable<Worker> {
@@ -243,6 +251,7 @@ export class Monitor {
       this.#metrics?.introduce(worker);
       this.#sendFiles([worker], this.#files.all());
       const told: Init = {
+        version: VERSION,
         argv,
         env: workerEnvironment(env),
         identity,
@@ -268,6 +277,14 @@ export class Monitor {
   #failed(slot: number, error: FatalError): void {
     if (this.#starting) return this.#starting.failed(error);
     if (this.#draining) return;
+    const unserved = this.#unservedSince === undefined
+      ? 0
+      : performance.now() - this.#unservedSince;
+    if (unserved >= (this.o.patience?.unserved ?? UNSERVED)) {
+      this.abandon();
+      const hint = "start the server again: after an upgrade it must run the new files";
+      return this.#closed.reject(new FatalError(error.message, EXIT.system, hint));
+    }
     this.o.log.error(error.message);
     this.#restart(slot);
   }
@@ -283,6 +300,9 @@ export class Monitor {
   #gone(worker: Worker, why: string): void {
     const { log, options } = this.o;
     this.#workers.delete(worker.slot);
+    if ([...this.#workers.values()].every(({ state }) => state === "starting")) {
+      this.#unservedSince ??= performance.now();
+    }
     for (const cancel of worker.waiting.values()) cancel.abort("the worker is gone");
     for (const { hold } of worker.holds.values()) hold.release();
     worker.holds.clear();
@@ -388,6 +408,7 @@ export class Monitor {
   #answerServing(worker: Worker): void {
     if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
     worker.serves();
+    this.#unservedSince = undefined;
     // They may have changed since LISTEN: only who serves is told.
     worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
     this.#backoffs[worker.slot]?.began();

@@ -13,6 +13,7 @@ import { type Options, parseOptions } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serve, type Server } from "../serve.ts";
+import { VERSION } from "../version.ts";
 import { Channel } from "./channel.ts";
 import { MonitorClient } from "./client.ts";
 import { readIntroduction } from "./counts.ts";
@@ -34,10 +35,20 @@ export async function worker(runtime: Runtime): Promise<number> {
     fs.writeSync(2, "sslserver-worker: fatal: unable to serve: only sslserver starts it\n");
     return EXIT.usage;
   }
+  if (libc.confines) libc.prctlName("sslserver"); // the kernel has named it by the path: exe
   libc.setCloseOnExec(CONTROL, true);
   libc.setCloseOnExec(PASS, true);
   const channel = new Channel(libc, await runtime.adoptSocket(CONTROL), PASS, "monitor");
   return await new WorkerProcess(runtime, libc, channel).run();
+}
+
+/** Where the modules are files, an upgrade has replaced them while the old monitor runs. */
+function otherVersion(monitor: string | undefined): FatalError {
+  return new FatalError(
+    `unable to serve: sslserver ${VERSION} is installed, but ${monitor ?? "another version"} runs`,
+    undefined,
+    "start the server again",
+  );
 }
 
 function isSocket(libc: Libc, fd: number): boolean {
@@ -82,6 +93,7 @@ class WorkerProcess {
     let log: Log | undefined;
     try {
       const init = await this.#initialized.promise;
+      if (init.version !== VERSION) throw otherVersion(init.version);
       this.#inherited = init.inherited;
       const request = parseOptions(init.argv, init.env);
       if (!("serve" in request)) throw new Error("nothing to serve");

@@ -10,6 +10,7 @@ import { bun } from "./bun_types.ts";
 import { ignoreSignals } from "./ignored_signals.ts";
 import { type Libc, POLL } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
+import { ownExecutable } from "./own_executable.ts";
 import type { Listener, Runtime, Socket, TlsContext, TlsSettings } from "./runtime.ts";
 
 /** Makes the adapter. Throws `Unsupported` on a system whose libc is not known. */
@@ -37,8 +38,8 @@ export function bunRuntime(): Runtime {
     adoptSocket,
     selfCommand: (main) => ({
       command: bun.main.startsWith("/$bunfs/")
-        ? [process.execPath]
-        : [process.execPath, "--no-install", main],
+        ? [ownExecutable(process.execPath)]
+        : [ownExecutable(process.execPath), ...NO_SURPRISES, main],
       env: {},
     }),
     onSignal(name, handler) {
@@ -47,6 +48,10 @@ export function bunRuntime(): Runtime {
     ignoreSignals: () => ignoreSignals(libc, ["SIGPWR"]), // JavaScriptCore stops its threads by it
   };
 }
+
+/** Without these, Bun runs the `preload` of a bunfig.toml and reads the .env files of the working
+ *  directory, and fetches missing packages. The first process has them from the first line of bin/. */
+const NO_SURPRISES = ["--no-install", "--no-env-file", "--config=/dev/null"];
 
 /** Bun gives up the descriptor it listens on when it stops, so it gets a duplicate each time. */
 function listenDescriptor(

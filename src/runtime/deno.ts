@@ -22,6 +22,7 @@ import { AdoptedStream } from "./deno_adopted.ts";
 import { adoptEnds, denoLauncher } from "./deno_launch.ts";
 import { spawnProgram } from "./deno_process.ts";
 import { Unsupported } from "../errors.ts";
+import { ownExecutable } from "./own_executable.ts";
 
 /** The adapter. Call it once, at start. */
 export function denoRuntime(): Runtime {
@@ -68,7 +69,8 @@ function selfCommand(main: string): SelfCommand | undefined {
   try {
     const deno = Deno.execPath();
     if (!granted({ name: "ffi" }) || !granted({ name: "run", command: deno })) return undefined;
-    const command = Deno.build.standalone ? [deno] : [deno, "run", ...WORKER_PERMISSIONS, main];
+    const self = ownExecutable(deno);
+    const command = Deno.build.standalone ? [self] : [self, "run", ...WORKER_PERMISSIONS, main];
     return { command, env: NO_CACHE };
   } catch {
     return undefined; // no leave to ask

@@ -37,7 +37,7 @@ export interface IdentityCalls {
   /** Sets real, effective and saved user id. */
   setUid(uid: number): void;
   getIds(): Ids;
-  /** True: the two calls below exist (Linux). */
+  /** True: the three calls below exist (Linux). */
   readonly confines: boolean;
   /** From now on exec grants nothing: setuid files run as ordinary ones, in every thread and child.
    *  Throws Unsupported outside Linux. */
@@ -45,6 +45,8 @@ export interface IdentityCalls {
   /** Whether other processes of this user may trace this one, and a crash writes a core file.
    *  Set it after the last change of ids, which sets it too. Throws Unsupported outside Linux. */
   prctlDumpable(on: boolean): void;
+  /** What ps and top call this process: at most 15 bytes. Throws Unsupported outside Linux. */
+  prctlName(name: string): void;
   /** Makes `path` the root folder, and the working one: a process that stands outside of its root
    *  can walk out. */
   chroot(path: string): void;
@@ -63,6 +65,7 @@ const NO_LIMIT = { linux: 0xffffffffffffffffn, darwin: 0x7fffffffffffffffn };
 const DARWIN_OPEN_MAX = 10240;
 
 const PR_SET_DUMPABLE = 4;
+const PR_SET_NAME = 15;
 
 /** The same on Linux and macOS. */
 const SIG_IGN = 1;
@@ -188,6 +191,13 @@ export function identityCalls(c: Caller): IdentityCalls {
     prctlDumpable(on) {
       linuxOnly("refuse to be traced");
       c.zero("prctl", PR_SET_DUMPABLE, on ? 1 : 0, 0, 0, 0);
+    },
+
+    prctlName(name) {
+      linuxOnly("name this process");
+      const text = cString(name);
+      c.zero("prctl", PR_SET_NAME, Number(c.raw.address(text)), 0, 0, 0);
+      text.fill(0); // used after the call, so that it was not collected before
     },
 
     chroot(path) {

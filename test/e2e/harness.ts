@@ -75,6 +75,8 @@ function withLogs(error: unknown, logs: string): Error {
 }
 
 export interface StartOptions {
+  /** Instead of the form's own; see `formCommand`. */
+  command?: readonly string[];
   /** Before host and port; `-1` is always among them. Default: none. */
   options?: readonly string[];
   host?: string;
@@ -157,7 +159,7 @@ export class Trial {
     const log = join(this.dir, `log-${this.#servers.length}`);
     fs.writeFileSync(log, "");
     const command = [
-      ...formCommand(this.form, program[0] ?? ""),
+      ...(options.command ?? formCommand(this.form, program[0] ?? "")),
       ...own,
       ...(WORKERS === undefined || this.form === "deno-noffi" ? [] : ["--workers", WORKERS]),
       ...(options.options ?? []),
@@ -474,26 +476,36 @@ function memoryOf(pid: number): number {
 }
 
 /** The command of a form, up to the server's own options. */
-export function formCommand(form: Form, program: string): string[] {
+export function formCommand(form: Form, program: string, file = executable(form)): string[] {
   switch (form) {
     case "binary":
-      return [process.env["SSLSERVER_BIN"] ?? join(ROOT, "dist/sslserver")];
+      return [file];
     case "bun":
-      return [join(ROOT, "node_modules/bun/bin/bun.exe"), "--no-install", join(ROOT, "cli.ts")];
+      return [file, "--no-install", join(ROOT, "cli.ts")];
     case "deno":
     case "deno-noffi":
       return [
-        join(ROOT, "node_modules/deno/deno"),
+        file,
         "run",
-        ...denoPermissions(program, form === "deno"),
+        ...denoPermissions(program, form === "deno", file),
         join(ROOT, "cli.ts"),
       ];
   }
 }
 
+/** The file that a form's processes run. */
+export function executable(form: Form): string {
+  if (form === "binary") return process.env["SSLSERVER_BIN"] ?? join(ROOT, "dist/sslserver");
+  return join(ROOT, form === "bun" ? "node_modules/bun/bin/bun.exe" : "node_modules/deno/deno");
+}
+
 /** The smallest set that works: network, files to read (certificates, rules, $PATH), environment,
  *  the system's names and addresses for --self-signed, one program, and libc where it is wanted. */
-export function denoPermissions(program: string, ffi: boolean): string[] {
+export function denoPermissions(
+  program: string,
+  ffi: boolean,
+  deno = executable("deno"),
+): string[] {
   return [
     "--no-prompt",
     "--v8-flags=--max-semi-space-size=1",
@@ -502,7 +514,7 @@ export function denoPermissions(program: string, ffi: boolean): string[] {
     "--allow-env",
     "--allow-sys=hostname,networkInterfaces,uid",
     // Workers: it starts itself.
-    `--allow-run=${[program, ...(ffi ? [join(ROOT, "node_modules/deno/deno")] : [])]}`,
+    `--allow-run=${[program, ...(ffi ? [deno] : [])]}`,
     ...(ffi ? ["--allow-ffi"] : []),
   ];
 }

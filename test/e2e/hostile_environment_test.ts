@@ -1,4 +1,5 @@
-/** The compiled program in a hostile folder and a hostile environment: it reads and runs none of it.
+/** The compiled program and the npm package's in a hostile folder, and the compiled one in a hostile
+ *  environment: they read and run none of it.
  *
  *  A compiled Bun program obeys, by default, files in the folder it is started in and variables that
  *  load code, open a debugger, write files or stop it from listening. compile.sh takes both away.
@@ -139,6 +140,44 @@ test("files in the working directory are neither run nor read", () => {
   assert.deepEqual(version(PROGRAM, fifos, env), { ...clean, files: files2 });
 });
 
+/** The npm package's command, with a `bun` that PATH has in `dir`, as `npm install` leaves them. */
+function npmForm(dir: string): { program: string; env: Record<string, string> } {
+  fs.symlinkSync(BUN, join(dir, "bin/bun"));
+  return { program: join(ROOT, "bin/sslserver.ts"), env: { PATH: `${dir}/bin:/usr/bin:/bin` } };
+}
+
+test("the npm package's processes neither run nor read files in the working directory", async () => {
+  const preload = (dir: string): string => {
+    fs.writeFileSync(join(dir, "bunfig.toml"), `preload = ["./trap.js"]\n`);
+    return dir;
+  };
+  const dull = preload(folder());
+  spawnSync(BUN, [join(scratch, "control.ts"), "--version"], { cwd: dull });
+  assert.ok(fs.existsSync(join(dull, "sprung")), "the trap is dull");
+
+  // Its worker has been started, too, when it says its port.
+  const dir = preload(folder());
+  const { program, env } = npmForm(dir);
+  const server = await serve(program, dir, env);
+  assert.match(server.port, /^\d+$/);
+  assert.equal(fs.existsSync(join(dir, "sprung")), false);
+  await server.end("SIGTERM");
+
+  // Whoever opens a FIFO that nobody writes to waits: monitor or worker would not come to serve.
+  const fifos = folder();
+  const names = [".env", ".env.local", ".env.production", ".npmrc", "bun.lock", "bunfig.toml"];
+  const made = spawnSync(
+    "mkfifo",
+    [...names, "jsconfig.json", "node_modules", "package.json", "tsconfig.json"]
+      .map((name) => join(fifos, name)),
+  );
+  assert.equal(made.status, 0);
+  const other = npmForm(fifos);
+  const second = await serve(other.program, fifos, other.env);
+  assert.match(second.port, /^\d+$/);
+  await second.end("SIGTERM");
+});
+
 /** Starts a server and waits for its port. */
 async function serve(program: string, dir: string, env: Record<string, string>) {
   const child = spawn(program, SERVE, {
@@ -157,7 +196,7 @@ async function serve(program: string, dir: string, env: Record<string, string>) 
     child.stderr.resume();
     child.once("close", () => resolve(""));
   });
-  const end = async (signal: "SIGKILL" | "SIGSEGV") => {
+  const end = async (signal: "SIGKILL" | "SIGSEGV" | "SIGTERM") => {
     child.kill(signal);
     await ended;
     clearTimeout(limit);

@@ -709,6 +709,28 @@ test("a worker that does not come to serve is ended: fatal at first, tried again
   await made.close();
 });
 
+test("a monitor that has had no worker for a while ends, with the reason of the last", async () => {
+  const made = await serving({
+    workers: 2,
+    patience: { start: 60_000, leave: 10_000, unserved: 600 },
+  });
+  const [first, second] = made.puppets as [Puppet, Puppet];
+  let over = false;
+  const closed = assert.rejects(made.monitor.closed, /^FatalError: unable to start .* signal 9$/);
+  closed.finally(() => over = true);
+  const begun = performance.now();
+  first.kill();
+  // As long as one serves, replacements may fail as long as they like.
+  while (performance.now() - begun < 1000) (await made.next()).kill();
+  assert.ok(!over);
+  second.kill();
+  while (!over) {
+    await Promise.race([closed, made.next().then((puppet) => puppet.kill())]);
+  }
+  await closed;
+  await made.close();
+});
+
 test("the second SIGTERM ends programs, those of settled workers too, and waits for them", async () => {
   const stubborn = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"];
   const made = await serving({ workers: 2, program: stubborn });
