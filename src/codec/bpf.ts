@@ -15,11 +15,10 @@ export type ArgumentTest =
   | { readonly arg: number; readonly mask?: number; readonly oneOf: readonly number[] }
   | { readonly arg: number; readonly isNull: true };
 
-/** Allowed if every test holds. */
-export interface Condition {
-  readonly tests: readonly ArgumentTest[];
-  readonly otherwise: Verdict;
-}
+/** Allowed if every test holds, or every test of one of several lists. */
+export type Condition =
+  | { readonly tests: readonly ArgumentTest[]; readonly otherwise: Verdict }
+  | { readonly anyOf: readonly (readonly ArgumentTest[])[]; readonly otherwise: Verdict };
 
 /** A filter. `calls` by number; `unknown` is for every number that is not there. */
 export interface FilterPolicy {
@@ -63,12 +62,12 @@ function answer(verdict: Verdict): Instruction {
   return [0x06, 0, 0, 0x00050000 | verdict];
 }
 
-function check(test: ArgumentTest, otherwise: Verdict): Instruction[] {
+/** `no` is the last instruction, for a test that does not hold. */
+function check(test: ArgumentTest, no: Instruction): Instruction[] {
   if (!Number.isInteger(test.arg) || test.arg < 0 || test.arg > 5) {
     throw new RangeError(`unable to build a filter: there is no argument ${test.arg}`);
   }
   const low = ARGS + 8 * test.arg;
-  const no = answer(otherwise);
   if ("isNull" in test) {
     return [load(low), ifEqual(0, 0, 2), load(low + 4), ifEqual(0, 1, 0), no];
   }
@@ -86,7 +85,16 @@ function check(test: ArgumentTest, otherwise: Verdict): Instruction[] {
 
 function leaf(rule: Verdict | Condition): Instruction[] {
   if (typeof rule !== "object") return [answer(rule)];
-  return [...rule.tests.flatMap((test) => check(test, rule.otherwise)), answer("allow")];
+  const no = answer(rule.otherwise);
+  if ("anyOf" in rule) return [...rule.anyOf.flatMap(alternative), no];
+  return [...rule.tests.flatMap((test) => check(test, no)), answer("allow")];
+}
+
+/** One list of tests; a test that does not hold jumps past it. */
+function alternative(tests: readonly ArgumentTest[]): Instruction[] {
+  let code = [answer("allow")];
+  for (const test of [...tests].reverse()) code = [...check(test, jump(code.length)), ...code];
+  return code;
 }
 
 /** Numbers from `from` up to the next range's have this rule. */

@@ -28,16 +28,17 @@ const EPERM = 1;
 const EACCES = 13;
 const EINVAL = 22;
 const ENOSYS = 38;
+const ENOPROTOOPT = 92;
 const EAFNOSUPPORT = 97;
 
 /** What both runtimes do when they serve, whatever the arguments. Nothing here names another process
  *  or changes a file by its path. */
 const ALLOWED = `
   read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range
-  dup dup2 dup3 pipe pipe2 fstat fsync fdatasync ftruncate
+  dup dup2 dup3 pipe pipe2 fstat fsync fdatasync
   poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
   eventfd eventfd2 timerfd_create timerfd_settime timerfd_gettime
-  accept accept4 bind listen connect shutdown getsockname getpeername getsockopt setsockopt
+  accept accept4 bind listen connect shutdown getsockname getpeername
   recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg
   mmap munmap mprotect mremap madvise mincore msync brk membarrier
   pkey_alloc pkey_free pkey_mprotect
@@ -64,7 +65,7 @@ const REFUSED = `
   add_key request_key keyctl bpf perf_event_open userfaultfd syslog quotactl quotactl_fd
   iopl ioperm modify_ldt sethostname setdomainname settimeofday clock_settime clock_adjtime adjtimex
   unlink unlinkat rmdir rename renameat renameat2 link linkat symlink symlinkat
-  mkdir mkdirat mknod mknodat creat truncate fallocate
+  mkdir mkdirat mknod mknodat creat truncate ftruncate fallocate
   chmod fchmod fchmodat chown fchown lchown fchownat utime utimes utimensat futimesat
   setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
   name_to_handle_at open_by_handle_at fanotify_init sync syncfs`;
@@ -78,7 +79,6 @@ const CLONE_NEW = 0x7e020000;
 
 const O_WRITES = 3 | 0x40 | 0x200; // O_ACCMODE, O_CREAT, and O_TRUNC, which truncates what is read
 
-const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCKET_TYPE = 0xf; // the rest is flags
@@ -86,10 +86,47 @@ const STREAM_OR_DATAGRAM = [1, 2];
 /** The family's own, TCP, UDP. Others (MPTCP, SCTP, UDP-Lite, ping) are code that nobody needs. */
 const PROTOCOLS = [0, 6, 17];
 
-/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW (without which `deno run`
- *  waits ten seconds for its caches at the end), F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ. Not
- *  F_SETOWN and F_SETSIG, by which a descriptor sends any signal to any process of the user. */
-const FCNTL = [0, 1, 2, 3, 4, 5, 6, 7, 1030, 1031, 1032];
+const SOL_SOCKET = 1;
+const IPPROTO_IP = 0;
+const IPPROTO_TCP = 6;
+const IPPROTO_IPV6 = 41;
+
+/** Options that a worker sets, by level. The listening socket is shared with the other workers and
+ *  outlives this one, and a filter does not know it from other sockets: with IP_MINTTL, SO_BINDTODEVICE
+ *  or SO_ATTACH_FILTER nobody could connect any more. Of these options SO_LINGER alone passes to
+ *  connections that others accept; the monitor sets it back (`Libc.repairListener`). */
+const SET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
+  [SOL_SOCKET]: [2, 13], // SO_REUSEADDR, SO_LINGER
+  [IPPROTO_TCP]: [1], // TCP_NODELAY. Not TCP_CORK, which Bun only takes back and never sets
+  [IPPROTO_IP]: [4], // IP_OPTIONS, to clear them
+};
+/** Options that a worker reads. */
+const GET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
+  // SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_ACCEPTCONN, SO_PROTOCOL,
+  // SO_DOMAIN
+  [SOL_SOCKET]: [2, 3, 4, 7, 8, 13, 30, 38, 39],
+  [IPPROTO_TCP]: [1, 11], // TCP_NODELAY, TCP_INFO
+  [IPPROTO_IP]: [4], // IP_OPTIONS
+  [IPPROTO_IPV6]: [26], // IPV6_V6ONLY
+};
+
+/** Level and option. */
+function oneOfThese(options: Readonly<Record<number, readonly number[]>>): Condition {
+  const anyOf = Object.entries(options).map(([level, oneOf]) => [
+    { arg: 1, oneOf: [Number(level)] },
+    { arg: 2, oneOf },
+  ]);
+  return { anyOf, otherwise: ENOPROTOOPT };
+}
+
+/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK, F_SETLKW (without which `deno run` waits ten
+ *  seconds for its caches at the end), F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ. Not F_SETOWN and
+ *  F_SETSIG, by which a descriptor sends any signal to any process of the user. */
+const FCNTL = [0, 1, 2, 3, 5, 6, 7, 1030, 1031, 1032];
+const F_SETFL = 4;
+/** O_ACCMODE, O_APPEND, O_NONBLOCK, O_LARGEFILE of both machines: what F_GETFL has told, and O_NONBLOCK.
+ *  Not O_ASYNC, which sends signals to whoever owns a descriptor that was handed over. */
+const STATUS_FLAGS = 3 | 0x400 | 0x800 | 0x8000 | 0x20000;
 /** TCGETS (isatty), TIOCOUTQ (SIOCOUTQ), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. Not
  *  TIOCSTI, which types on the terminal that the server was started from. */
 const IOCTL = [0x5401, 0x5411, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
@@ -124,7 +161,10 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
       ],
       otherwise: EAFNOSUPPORT,
     },
-    socketpair: { tests: [{ arg: 0, oneOf: [AF_UNIX] }], otherwise: EAFNOSUPPORT },
+    // Neither runtime makes one after its start; a datagram socket could name any other as receiver.
+    socketpair: EAFNOSUPPORT,
+    setsockopt: oneOfThese(SET_OPTIONS),
+    getsockopt: oneOfThese(GET_OPTIONS),
     kill: { tests: [{ arg: 0, oneOf: here }], otherwise: EPERM },
     tgkill: { tests: [{ arg: 0, oneOf: here }], otherwise: EPERM },
     tkill: { tests: [{ arg: 1, oneOf: [SIGPWR] }], otherwise: EPERM },
@@ -132,7 +172,13 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
       tests: [{ arg: 0, oneOf: [0, ...here] }, { arg: 2, isNull: true }], // to read its own
       otherwise: EPERM,
     },
-    fcntl: { tests: [{ arg: 1, oneOf: FCNTL }], otherwise: EINVAL },
+    fcntl: {
+      anyOf: [
+        [{ arg: 1, oneOf: FCNTL }],
+        [{ arg: 1, oneOf: [F_SETFL] }, { arg: 2, mask: ~STATUS_FLAGS >>> 0, oneOf: [0] }],
+      ],
+      otherwise: EINVAL,
+    },
     ioctl: { tests: [{ arg: 1, oneOf: IOCTL }], otherwise: EPERM },
     prctl: { tests: [{ arg: 0, oneOf: PRCTL }], otherwise: EINVAL },
   };

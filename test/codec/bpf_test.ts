@@ -82,6 +82,31 @@ test("an argument is compared by its low 32 bits, the others do not matter", () 
   assert.equal(run(program, { nr: 42, args: [2n] }).verdict, 38);
 });
 
+test("several lists of tests: any whole list is enough, parts of two are not", () => {
+  const anyOf = [
+    [{ arg: 1, oneOf: [1] }, { arg: 2, oneOf: [2, 13] }],
+    [{ arg: 1, oneOf: [6] }, { arg: 2, mask: 0xff, oneOf: [1] }],
+    [{ arg: 1, oneOf: [7] }, { arg: 3, isNull: true as const }],
+  ];
+  const calls = new Map<number, Verdict | Condition>([
+    [54, { anyOf, otherwise: 92 }],
+    [55, "allow"],
+  ]);
+  for (const arch of ["x64", "arm64"] as const) {
+    const program = seccompProgram({ arch, calls, unknown: 38 });
+    const of = (...args: bigint[]) => run(program, { nr: 54, args: [9n, ...args], arch }).verdict;
+    assert.equal(of(1n, 2n), "allow");
+    assert.equal(of(1n, 13n), "allow");
+    assert.equal(of(1n, 1n), 92);
+    assert.equal(of(6n, 0x301n), "allow");
+    assert.equal(of(6n, 2n), 92);
+    assert.equal(of(7n, 5n, 0n), "allow");
+    assert.equal(of(7n, 5n, 1n << 32n), 92);
+    assert.equal(of(0n, 2n), 92);
+    assert.equal(run(program, { nr: 55, arch }).verdict, "allow");
+  }
+});
+
 test("a mask leaves out what may be anything", () => {
   const program = filter([[2, condition({ arg: 1, mask: 0x243, oneOf: [0] })]]);
   const table: [bigint, Verdict][] = [

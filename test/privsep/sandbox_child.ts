@@ -103,6 +103,9 @@ function socketAttempts(): Record<string, number> {
     sctp: raw("socket", 2, 1, 132),
     mptcp: raw("socket", 2, 1, 262),
     inetPair: raw("socketpair", 2, 1, 0, POINTER),
+    streamPair: raw("socketpair", 1, 1, 0, POINTER),
+    datagramPair: raw("socketpair", 1, 2, 0, POINTER),
+    packetPair: raw("socketpair", 1, 5, 0, POINTER),
   };
 }
 
@@ -152,6 +155,7 @@ async function work(): Promise<void> {
   const server = echoServer(runtime, libc);
   await server.handshakes(1);
   await fs.promises.readFile(`${folder}/secret`); // now the runtime's pool has a thread
+  const [pair, hangUp] = [libc.socketpair("stream"), signal(runtime)];
   const path = (name: string) => `${place === "jail" ? "" : folder}/${name}`;
   if (place === "jail") {
     libc.chroot(folder);
@@ -175,12 +179,12 @@ async function work(): Promise<void> {
       udp: await udp(),
       fromAddress: await fromAddress(server.port),
       timers: await timers(3000),
-      signal: await signal(runtime),
+      signal: await hangUp(),
       collections: collections(),
       hot: hot(),
       crypto: await crypto(),
       pool: await pool(path("secret")),
-      pipes: await pipesByMessage(runtime, libc),
+      pipes: await pipesByMessage(runtime, libc, pair),
       resumed: await resumed(server),
     },
   };

@@ -88,13 +88,15 @@ export async function timers(count: number): Promise<number> {
   return fired;
 }
 
-/** A signal to the process itself. */
-export async function signal(runtime: Runtime): Promise<boolean> {
+/** A signal to the process itself, whose listener a worker sets before it is shut in. */
+export function signal(runtime: Runtime): () => Promise<boolean> {
   let came = false;
   runtime.onSignal("SIGHUP", () => came = true);
-  process.kill(process.pid, "SIGHUP");
-  await until(() => came, "a signal");
-  return came;
+  return async () => {
+    process.kill(process.pid, "SIGHUP");
+    await until(() => came, "a signal");
+    return came;
+  };
 }
 
 /** Small garbage for the young generation, large for the old one, and memory given back. */
@@ -140,8 +142,11 @@ export async function pool(path: string): Promise<number> {
 }
 
 /** Ends of pipes that come beside a message, as from the monitor. */
-export async function pipesByMessage(runtime: Runtime, libc: Libc): Promise<string> {
-  const [left, right] = libc.socketpair("stream");
+export async function pipesByMessage(
+  runtime: Runtime,
+  libc: Libc,
+  [left, right]: readonly [number, number],
+): Promise<string> {
   const [input, output] = [libc.pipe(), libc.pipe()];
   libc.sendDescriptors(left, new Uint8Array(1), [input[1], output[0]]);
   const ends = runtime.adoptEnds(libc.receiveDescriptors(right, 16, 4)?.fds ?? []);
