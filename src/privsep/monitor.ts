@@ -10,7 +10,7 @@ import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Places } from "../places.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Endpoint, Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { FileWatch, type Opened } from "./handed_files.ts";
@@ -90,6 +90,7 @@ export class Monitor {
   readonly #backoffs: Backoff[];
   readonly #metrics: MonitorMetrics<Worker> | undefined;
   #listenFd: number | undefined;
+  #listensAt: Endpoint | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
   #wasFull = false;
   #draining = false;
@@ -137,8 +138,8 @@ export class Monitor {
   /** Starts the workers; resolves when all of them serve. Rejects with the `FatalError` of the first
    *  that cannot. */
   async start(): Promise<void> {
-    const { init, workers, listen } = this.o;
-    if (!init.resolve) this.#listenFd = listen(undefined);
+    const { init, workers } = this.o;
+    if (!init.resolve) this.#listen(undefined);
     this.#metrics?.listen();
     await new Promise<void>((ready, failed) => {
       let left = workers;
@@ -150,7 +151,10 @@ export class Monitor {
     }).finally(() => {
       this.#starting = undefined;
     });
-    this.#look = setInterval(() => this.#handOver([...this.#files.changed()]), LOOK);
+    this.#look = setInterval(() => {
+      this.#repairListener();
+      this.#handOver([...this.#files.changed()]);
+    }, LOOK);
   }
 
   /** SIGHUP. */
@@ -192,6 +196,24 @@ export class Monitor {
       // A kernel without filters: between the last accept and the close somebody may come.
     }
     libc.close(fd);
+  }
+
+  #listen(ip: string | undefined): void {
+    this.#listenFd = this.o.listen(ip);
+    this.#listensAt = this.o.libc.getsockname(this.#listenFd);
+  }
+
+  /** Workers share the listening socket, and a worker that was taken over can spoil it for all. */
+  #repairListener(): void {
+    const [fd, at] = [this.#listenFd, this.#listensAt];
+    if (fd === undefined || at === undefined) return;
+    const { libc, log, options } = this.o;
+    try {
+      if (!libc.repairListener(fd, options.backlog, at)) return;
+      log.error("the listening socket was shut down by a worker: it listens again");
+    } catch (error) {
+      this.#closed.reject(new FatalError(`unable to listen again: ${reason(error)}`));
+    }
   }
 
   #dropStuck(): void {
@@ -329,6 +351,7 @@ export class Monitor {
     }
     const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
     log.error(`worker ${worker.pid} ${why}: ${lost} lost the client`);
+    this.#repairListener();
     this.#restart(worker.slot);
   }
 
@@ -390,7 +413,7 @@ export class Monitor {
     }
     parseIp(ip);
     try {
-      this.#listenFd ??= this.o.listen(ip);
+      if (this.#listenFd === undefined) this.#listen(ip);
     } catch (error) {
       this.#starting?.failed(error as Error);
     }

@@ -92,11 +92,13 @@ const IPPROTO_TCP = 6;
 const IPPROTO_IPV6 = 41;
 
 /** Options that a worker sets, by level. The listening socket is shared with the other workers and
- *  outlives this one, and a filter does not know it from other sockets: with IP_MINTTL, SO_BINDTODEVICE
- *  or SO_ATTACH_FILTER nobody could connect any more. Of these options SO_LINGER alone passes to
- *  connections that others accept; the monitor sets it back (`Libc.repairListener`). */
+ *  outlives this one, and a filter cannot tell it from other sockets: with IP_MINTTL, SO_BINDTODEVICE
+ *  or SO_ATTACH_FILTER nobody could connect any more. Of these options only SO_LINGER passes to the
+ *  connections that others accept; the monitor sets it back (`Libc.repairListener`). Both runtimes try
+ *  SO_REUSEADDR before they connect from an address, and do without: a connection on which it is off
+ *  would keep a successor from binding the port. */
 const SET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
-  [SOL_SOCKET]: [2, 13], // SO_REUSEADDR, SO_LINGER
+  [SOL_SOCKET]: [13], // SO_LINGER
   [IPPROTO_TCP]: [1], // TCP_NODELAY. Not TCP_CORK, which Bun only takes back and never sets
   [IPPROTO_IP]: [4], // IP_OPTIONS, to clear them
 };

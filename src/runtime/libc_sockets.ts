@@ -44,6 +44,11 @@ export interface SocketCalls {
    *  connection is dropped, so that the client sends it again in a second, when there may be a
    *  successor. Who is in the queue can be accepted. Nothing but on Linux. */
   turnAway(fd: number): void;
+  /** Undoes what another process that holds this listening socket can do to it with calls that it
+   *  needs for others: listen(2) with a shorter queue, shutdown(2) and connect(2) to no address, which
+   *  end the listening, a change of O_NONBLOCK or SO_LINGER. `at` is where it listened. True: it did
+   *  not listen any more. Throws where it cannot be made to listen again. */
+  repairListener(fd: number, backlog: number, at: Endpoint): boolean;
   /** The next connection, non-blocking and closed on exec; undefined if none waits. Throws EMFILE,
    *  ENFILE, ENOBUFS, ENOMEM, after which the connection still waits: pause, then try again. */
   acceptDescriptor(fd: number): { fd: number; peer: Endpoint } | undefined;
@@ -77,6 +82,8 @@ const NO_NEW_CONNECTIONS = [
   [0x06, 0, 0, 0], // RET
   [0x06, 0, 0, 0xffffffff],
 ] as const;
+const SO_LINGER = { linux: 13, darwin: 0x80 };
+const SO_ACCEPTCONN = { linux: 30, darwin: 2 };
 const SIOCOUTQ = 0x5411;
 const SO_NWRITE = 0x1024;
 
@@ -131,6 +138,12 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     return endpoint();
   }
 
+  function bind(fd: number, where: Pick<Endpoint, "ip" | "port" | "scopeId">): void {
+    const { port, scopeId = 0 } = where;
+    const struct = encodeSockaddr({ ip: parseIp(where.ip), port, scopeId }, os);
+    c.zero("bind", fd, struct, struct.length);
+  }
+
   function open(where: ListenAddress): number {
     const ip = parseIp(where.ip);
     if (ip.length !== (where.family === 4 ? 4 : 16)) {
@@ -144,8 +157,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       if (where.family === 6) {
         c.setOption(fd, IPPROTO.ipv6, k.IPV6_V6ONLY, where.v6only === false ? 0 : 1);
       }
-      const struct = encodeSockaddr({ ip, port: where.port, scopeId: where.scopeId ?? 0 }, os);
-      c.zero("bind", fd, struct, struct.length);
+      bind(fd, where);
       c.zero("listen", fd, where.backlog);
       return fd;
     } catch (error) {
@@ -193,6 +205,18 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       view.setBigUint64(8, c.raw.address(filter), true);
       c.zero("setsockopt", fd, k.SOL_SOCKET, SO_ATTACH_FILTER, header, header.length);
       filter.fill(0); // used after the call, so that it was not collected before
+    },
+
+    repairListener(fd, backlog, at) {
+      lengthView.setUint32(0, 4, true);
+      c.zero("getsockopt", fd, k.SOL_SOCKET, SO_ACCEPTCONN[os], int, length);
+      const deaf = intView.getInt32(0, true) === 0;
+      descriptors.setNonBlocking(fd, true);
+      c.zero("setsockopt", fd, k.SOL_SOCKET, SO_LINGER[os], memory(8), 8);
+      // One that was bound to any port has lost it.
+      if (deaf && name("getsockname", fd).port !== at.port) bind(fd, at);
+      c.zero("listen", fd, backlog);
+      return deaf;
     },
 
     acceptDescriptor(fd) {

@@ -21,6 +21,7 @@ import {
   zombies,
 } from "./puppet.ts";
 import { within } from "../runtime/tools.ts";
+import { rawSyscall } from "./raw_syscall.ts";
 
 const NOTHING: WireAsk = {
   perAddress: 0,
@@ -347,6 +348,20 @@ test("KILL reaches the worker's own programs only", async () => {
   echoes(made, program);
   await made.close();
   for (const end of [program, own]) [end.input, end.output].forEach((fd) => made.libc.close(fd));
+});
+
+test("a listening socket that a worker has shut down listens again, for all workers", async () => {
+  const [raw, made] = [await rawSyscall(), await stage()];
+  const [puppet] = made.puppets as [Puppet];
+  const fd = await puppet.serveOn();
+  await within(made.started, "start");
+  assert.equal(raw("shutdown", fd, 2), 0);
+  assert.equal(made.libc.socketKind(fd).listening, false);
+  await settled("listening", () => made.libc.socketKind(fd).listening);
+  const said = "error: the listening socket was shut down by a worker: it listens again";
+  assert.deepEqual(made.lines.filter((line) => line.endsWith(said)).length, 1);
+  made.libc.close(fd);
+  await made.close();
 });
 
 test("a program gets the base, what the connection is, and the monitor's own UCSPI-TLS numbers", async () => {

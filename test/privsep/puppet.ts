@@ -89,13 +89,19 @@ export class Puppet {
 
   /** Up to the state "serving". */
   async serve(): Promise<void> {
+    this.libc.close(await this.serveOn());
+  }
+
+  /** The same; keeps the listening socket. */
+  async serveOn(): Promise<number> {
     await this.hear(KIND.INIT);
     this.dropDescriptors();
     this.say(new Frame(KIND.READY).done());
     await this.hear(KIND.LISTEN);
-    for (const fd of this.fds(1)) this.libc.close(fd);
+    const [fd] = this.fds(1) as [number];
     this.say(new Frame(KIND.SERVING).done());
     await this.hear(KIND.PLACES);
+    return fd;
   }
 
   dropDescriptors(): void {

@@ -3,7 +3,8 @@
 import process from "node:process";
 import { SYSCALLS } from "../../src/privsep/syscalls.ts";
 
-export type RawSyscall = (name: string, ...args: number[]) => number;
+/** Numbers as they are; of memory its address. */
+export type RawSyscall = (name: string, ...args: (number | Uint8Array<ArrayBuffer>)[]) => number;
 
 /** The calling thread's number, result, or −errno. */
 type Syscall = (...args: number[]) => number | bigint;
@@ -14,6 +15,14 @@ interface BunFfi {
     symbols: object,
   ): { symbols: Record<string, (...args: number[]) => unknown> };
   read: { i32(pointer: unknown, offset: number): number };
+  ptr(memory: Uint8Array): number;
+}
+
+/** What differs between the loaders. */
+interface Calls {
+  syscall: Syscall;
+  errno: () => number;
+  address: (memory: Uint8Array<ArrayBuffer>) => number;
 }
 
 const SIX = [0, 0, 0, 0, 0, 0];
@@ -28,9 +37,10 @@ function numberOf(name: string): number {
 
 /** A function that makes system calls on the calling thread. */
 export async function rawSyscall(): Promise<RawSyscall> {
-  const { syscall, errno } = "Bun" in globalThis ? await underBun() : underDeno();
+  const { syscall, errno, address } = "Bun" in globalThis ? await underBun() : underDeno();
   return (name, ...args) => {
-    const result = Number(syscall(numberOf(name), ...args, ...SIX.slice(args.length)));
+    const numbers = args.map((arg) => typeof arg === "number" ? arg : address(arg));
+    const result = Number(syscall(numberOf(name), ...numbers, ...SIX.slice(args.length)));
     return result === -1 ? -errno() : result;
   };
 }
@@ -45,7 +55,7 @@ export function syscallElsewhere(name: string, ...args: number[]): Promise<numbe
   return call(...all.map(BigInt)).then(Number);
 }
 
-async function underBun(): Promise<{ syscall: Syscall; errno: () => number }> {
+async function underBun(): Promise<Calls> {
   const ffi: BunFfi = await import(["bun", "ffi"].join(":")); // Deno's loader must not see the name
   const { symbols } = ffi.dlopen("libc.so.6", {
     syscall: { args: Array(7).fill("i64"), returns: "i64_fast" },
@@ -54,10 +64,11 @@ async function underBun(): Promise<{ syscall: Syscall; errno: () => number }> {
   return {
     syscall: symbols["syscall"] as Syscall,
     errno: () => ffi.read.i32(symbols["__errno_location"]?.(), 0),
+    address: (memory) => ffi.ptr(memory),
   };
 }
 
-function underDeno(): { syscall: Syscall; errno: () => number } {
+function underDeno(): Calls {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: Array(7).fill("i64"), result: "i64" },
     __errno_location: { parameters: [], result: "pointer" },
@@ -67,5 +78,6 @@ function underDeno(): { syscall: Syscall; errno: () => number } {
       (symbols.syscall as unknown as (...a: bigint[]) => bigint)(...args.map(BigInt)),
     errno: () =>
       new Deno.UnsafePointerView(symbols.__errno_location() as Deno.PointerObject).getInt32(),
+    address: (memory) => Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory))),
   };
 }

@@ -89,7 +89,7 @@ const TABLE:
     [EAFNOSUPPORT, "socketpair", 1n, 2n], // SOCK_DGRAM: sendto names any receiver
     [EAFNOSUPPORT, "socketpair", 1n, 5n],
     [EAFNOSUPPORT, "socketpair", 30n, 1n],
-    ["allow", "setsockopt", 5n, 1n, 2n],
+    ["allow", "setsockopt", 5n, 1n, 13n],
     ["allow", "setsockopt", 5n, 6n, 1n],
     ["allow", "setsockopt", 5n, 0n, 4n],
     ...[
@@ -99,6 +99,7 @@ const TABLE:
       [1n, 26n], // SO_ATTACH_FILTER
       [1n, 44n], // SO_LOCK_FILTER
       [1n, 50n], // SO_ATTACH_BPF
+      [1n, 2n], // SO_REUSEADDR
       [1n, 15n], // SO_REUSEPORT
       [1n, 36n], // SO_MARK
       [1n, 8n], // SO_RCVBUF

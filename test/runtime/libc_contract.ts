@@ -19,6 +19,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Libc, POLL, SystemError } from "../../src/runtime/libc.ts";
+import { rawSyscall } from "../privsep/raw_syscall.ts";
 import { runFile } from "./libc_here.ts";
 
 const LOOPBACK = { ip: "127.0.0.1", port: 0, family: 4, backlog: 16 } as const;
@@ -163,6 +164,31 @@ export function libcContract(libc: Libc): void {
     assert.equal(again.peer.port, late.localPort);
     for (const one of [early, late]) one.destroy();
     for (const { fd } of [accepted, again, second]) libc.close(fd);
+  });
+
+  test("a listening socket that somebody else has spoiled is repaired", async () => {
+    const raw = await rawSyscall();
+    const listener = libc.listenSocket(LOOPBACK);
+    const { fd } = listener;
+    const at = libc.getsockname(fd);
+    const nowhere = new Uint8Array(new ArrayBuffer(16)); // AF_UNSPEC
+    for (
+      const [spoil, deaf] of [
+        [() => {}, false],
+        [() => libc.setNonBlocking(fd, false), false],
+        [() => raw("listen", fd, 0), false],
+        [() => raw("shutdown", fd, 2), true],
+        [() => raw("connect", fd, nowhere, nowhere.length), true],
+      ] as const
+    ) {
+      spoil();
+      assert.equal(libc.repairListener(fd, 8, at), deaf);
+      assert.equal(libc.acceptDescriptor(fd), undefined); // without waiting
+      const { client, accepted } = await connection(libc, listener, "127.0.0.1");
+      client.destroy();
+      libc.close(accepted.fd);
+    }
+    libc.close(fd);
   });
 
   test("two listeners share a port only if both ask for it", () => {
