@@ -144,6 +144,15 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     c.zero("bind", fd, struct, struct.length);
   }
 
+  /** A socket whose port the system chose loses it with the end of listening. */
+  function bindAgain(fd: number, at: Endpoint): void {
+    try {
+      bind(fd, at);
+    } catch (error) {
+      if (!(error instanceof SystemError && error.code === "EINVAL")) throw error; // has its port
+    }
+  }
+
   function open(where: ListenAddress): number {
     const ip = parseIp(where.ip);
     if (ip.length !== (where.family === 4 ? 4 : 16)) {
@@ -213,8 +222,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       const deaf = intView.getInt32(0, true) === 0;
       descriptors.setNonBlocking(fd, true);
       c.zero("setsockopt", fd, k.SOL_SOCKET, SO_LINGER[os], memory(8), 8);
-      // One that was bound to any port has lost it.
-      if (deaf && name("getsockname", fd).port !== at.port) bind(fd, at);
+      if (deaf) bindAgain(fd, at);
       c.zero("listen", fd, backlog);
       return deaf;
     },
