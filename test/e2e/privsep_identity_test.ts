@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { talk } from "./clients.ts";
 import { claim } from "./harness.ts";
+import { reachable } from "./mounts.ts";
 import { asRoot, emptyFolder, jailed, split, statusOf, workerOf } from "./privsep.ts";
 
 /** The numbers of a line of /etc/passwd or /etc/group. */
@@ -114,7 +115,8 @@ const jailedAt = (SSL_CHROOT: string): Record<string, string> => ({
 });
 
 asRoot("SSL_CHROOT or SSL_UID without root: 111, not a server without a jail", async (t) => {
-  const prelude = 'set -- setpriv --reuid=64003 --regid=64004 --clear-groups -- "$@"';
+  const become = 'set -- setpriv --reuid=64003 --regid=64004 --clear-groups -- "$@"';
+  const prelude = `${become}\n${reachable(t)}`;
   const jail = emptyFolder(t);
   for (
     const [env, message] of [
