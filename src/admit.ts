@@ -8,6 +8,7 @@ import type { Resolver } from "./admit/resolver.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./admit/rulebook.ts";
 import { fromLatin1 } from "./codec/bytes.ts";
 import { addressKey, networkOfKey, parseIp } from "./codec/ip.ts";
+import type { QuestionSockets } from "./descriptors.ts";
 import type { Connection } from "./connection.ts";
 import { reason } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -36,6 +37,8 @@ export interface AdmitDeps {
   /** MAXCONNET of the server's environment: for every rule of a network that sets none itself. */
   perNetwork: number | undefined;
   resolver: Resolver;
+  /** The descriptors for ident's sockets, which DNS uses too. */
+  sockets: QuestionSockets;
   /** $DNSCACHEIP is set: ask it about the loopback addresses too. */
   asksAboutLoopback: boolean;
   rules: RuleBook | undefined;
@@ -61,14 +64,19 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   }
   await findNames(conn, deps);
   if (options.ident) {
-    conn.remote.info = await askIdent({
-      remoteIp: conn.remote.ip,
-      remotePort: conn.remote.port,
-      localIp: conn.local.ip,
-      localPort: conn.local.port,
-      timeout: options.identTimeout,
-      signal: conn.signal,
-    });
+    conn.remote.info = await askIdent(
+      {
+        remoteIp: conn.remote.ip,
+        remotePort: conn.remote.port,
+        localIp: conn.local.ip,
+        localPort: conn.local.port,
+        timeout: options.identTimeout,
+        signal: conn.signal,
+      },
+      undefined,
+      undefined,
+      deps.sockets,
+    );
   }
   if (!deps.rules || decided) return ALLOW;
   const { ip, host, info } = conn.remote;

@@ -8,6 +8,7 @@ import { hostOperand } from "./admit/names.ts";
 import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
 import type { Deps } from "./deps.ts";
+import { divide, QuestionSockets } from "./descriptors.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files.ts";
 import { Gate } from "./gate.ts";
@@ -15,11 +16,13 @@ import type { Handler } from "./handler.ts";
 import { IdleWatch } from "./idle.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
 import type { Log } from "./log.ts";
+import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import type { Options } from "./options.ts";
 import { Places } from "./places.ts";
 import { DirectPrograms, type Programs } from "./programs.ts";
+import { ENDS_HELD } from "./runtime/program_pipes.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
 import { baseEnvironment } from "./start.ts";
 import { HandshakeQueue } from "./tls.ts";
@@ -84,15 +87,29 @@ export async function assemble(
       "allow FFI: deno run --allow-ffi",
     );
   }
-  const files = libc?.raiseFileLimit().soft ?? Infinity;
+  const pending = given.pending ?? options.pending;
+  const each = given.handler ? 1 : 1 + ENDS_HELD[options.delayed ? "delayed" : "plain"];
+  // A question for each connection that may wait for one, and some for our own names: with fewer,
+  // clients from zones that never answer would hold up all others.
+  const ofClients = options.remoteName || options.ident ? pending : 0;
+  const questions = Math.min(ofClients, MAX_QUESTIONS) + 16;
+  const budget = divide({
+    limit: libc?.raiseFileLimit().soft ?? Infinity,
+    open: libc?.openDescriptors() ?? 0,
+    each,
+    programs: options.concurrency,
+    pending,
+    questions,
+    metrics: options.metrics ? MAX_CONNECTIONS + 1 : 0,
+  });
+  const sockets = new QuestionSockets(budget.questions);
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
   const resolver = new Resolver({
     config: new DnsConfig({ env, files: from }),
     onAnswer: (status) => metrics.asked(status),
-    // A question for each connection that may wait for one, and some for our own names: with fewer,
-    // clients from zones that never answer would hold up all others.
-    limits: { inFlight: Math.min(options.pending, MAX_QUESTIONS) + 16 },
+    sockets,
+    limits: { inFlight: questions },
   });
   const clientAuths = new ClientAuths({
     option: options.clientCertificate,
@@ -135,9 +152,10 @@ export async function assemble(
     idle: new IdleWatch(options.idleTimeout),
     gate: new Gate({
       programs,
-      pending: given.pending ?? options.pending,
-      descriptors: files,
-      delayed: options.delayed,
+      pending: budget.pending,
+      descriptors: budget.connections,
+      each,
+      concurrency: options.concurrency,
     }),
     admission: {
       options,
@@ -149,6 +167,7 @@ export async function assemble(
       },
       perNetwork: parseLimit("MAXCONNET", env["MAXCONNET"]),
       resolver,
+      sockets,
       asksAboutLoopback: asked,
       rules,
       earlyRules,

@@ -28,6 +28,8 @@ export class Connection {
   program: Program | undefined;
   /** Its socket is, and counts (gate.ts). */
   open = false;
+  /** When it was accepted, on the clock of performance.now(). */
+  readonly accepted = performance.now();
   /** The server has given it up, and this is why. */
   givenUp: string | undefined;
   /** Called when it does. As with the callbacks of a stream, a stage puts its own in place. */

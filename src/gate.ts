@@ -1,5 +1,5 @@
 /** How many may be inside: connections on their way through admission and handshake (--pending), and
- *  descriptors. Where programs run at their limit nothing is refused: the
+ *  descriptors. Where programs run at their limit, or descriptors are short, nothing is refused: the
  *  listener pauses and the kernel holds the next ones. Clients that are not through give way to
  *  newer ones, silent ones first, since a thousand of them would else lock everybody out. */
 
@@ -7,21 +7,18 @@ import type { Connection } from "./connection.ts";
 import type { Programs } from "./programs.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
-/** Descriptors kept free: runtime, listener, log, resolver, ident, and a spawn's transient pipes. */
-const RESERVE = 64;
-/** What a connection with a program costs: socket, two pipes, a handle on the process. One without
- *  costs its socket. */
-const DESCRIPTORS_EACH = 4;
-/** UCSPI-TLS: two more pipes, and both directions of the control socket. */
-const DESCRIPTORS_EACH_DELAYED = 8;
+/** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */
+const SILENT = 5000;
 
 export interface GateOptions {
   programs: Programs;
   pending: number;
-  /** Open files allowed to this process; Infinity where that is not known. */
+  /** Descriptors for connections and their programs (descriptors.ts). */
   descriptors: number;
-  /** UCSPI-TLS (-n). */
-  delayed?: boolean;
+  /** What a connection takes of them with its program; without one it takes 1. */
+  each: number;
+  /** -c. */
+  concurrency: number;
 }
 
 export class Gate {
@@ -32,10 +29,9 @@ export class Gate {
   readonly #pending = new Set<Connection>();
   readonly #silent = new Set<Connection>();
   #open = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** Their program has ended; the client has not closed yet, or has not read all. Oldest first. */
   readonly #lingering = new Set<Connection>();
-  /** Connections with pipes to a program. */
-  #piped = 0;
   #paused = false;
   #last = false;
 
@@ -68,9 +64,6 @@ export class Gate {
     // ones in that time. Pausing instead would let one byte each lock everybody out.
     if (this.#pending.size > this.options.pending) {
       this.#evict(conn, "too many connections are pending", [this.#silent, this.#pending]);
-    } else if (this.#scarce()) {
-      const kinds = [this.#silent, this.#lingering, this.#pending];
-      this.#evict(conn, "descriptors are running low", kinds);
     }
     this.#update();
   }
@@ -105,15 +98,8 @@ export class Gate {
     if (this.#pending.delete(conn)) this.#update();
   }
 
-  /** Its program runs. */
-  begin(): void {
-    this.#piped++;
-    this.#update();
-  }
-
   /** Its program has ended and its pipes are closed; perhaps its socket is not. */
   linger(conn: Connection): void {
-    this.#piped--;
     if (conn.open) this.#lingering.add(conn);
     this.#update();
   }
@@ -134,16 +120,34 @@ export class Gate {
     this.onLeave();
   }
 
-  /** One more connection with its program could take the last descriptors. */
+  /** One more connection could take the last descriptors. */
   #scarce(): boolean {
-    const { descriptors, delayed } = this.options;
-    const each = delayed ? DESCRIPTORS_EACH_DELAYED : DESCRIPTORS_EACH;
-    const used = this.#open + (this.#piped + 1) * (each - 1);
-    return used >= descriptors - RESERVE;
+    const { descriptors, each, concurrency } = this.options;
+    const piped = Math.min(concurrency, this.#open - this.#lingering.size + 1);
+    return this.#open + 1 + piped * (each - 1) > descriptors;
+  }
+
+  /** While descriptors are short accepting pauses, which must not be for the sake of a client that
+   *  says nothing. */
+  #makeRoom(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const oldest of this.#silent) {
+      if (!this.#scarce()) return;
+      const left = oldest.accepted + SILENT - performance.now();
+      if (left > 0) {
+        this.#timer = setTimeout(() => this.#update(), left);
+        this.#timer.unref();
+        return;
+      }
+      this.#remove(oldest);
+      oldest.giveUp("descriptors are running low and this one was silent longest");
+    }
   }
 
   #update(): void {
     const { programs } = this.options;
+    this.#makeRoom();
     const full = this.#scarce() ||
       (!this.#last && (programs.full || programs.waiting > 0));
     if (full === this.#paused) return;

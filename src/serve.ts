@@ -152,7 +152,6 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
     conn.watch.starting();
     const program = conn.program = await start(conn, deps, channel);
     conn.watch.started();
-    gate.begin();
     follow.started(conn);
     const status = await (channel
       ? converse(conn, program, channel, deps)

@@ -16,6 +16,7 @@ import {
 import { TooMuchWork } from "../codec/dns_name.ts";
 import { sameAddress } from "../codec/dns_reverse.ts";
 import type { Endpoint } from "../codec/resolv_conf.ts";
+import type { QuestionSockets } from "../descriptors.ts";
 import type { Clock } from "./clock.ts";
 import type { Transport } from "./transport.ts";
 
@@ -23,6 +24,8 @@ import type { Transport } from "./transport.ts";
 export interface ExchangeDeps {
   transport: Transport;
   clock: Clock;
+  /** The descriptors for sockets. */
+  sockets: QuestionSockets;
   /** An unpredictable number from 0 to 65535: the id of a query. */
   random(): number;
 }
@@ -96,25 +99,32 @@ async function ask(
   return await askTcp({ ...question, id: deps.random() }, server, deps, signal);
 }
 
-/** Runs `start` until it calls `done`, `ms` have passed or `signal` fires; then frees its socket. */
+/** Runs `start` as soon as there is a descriptor for its socket, until it calls `done`, `ms` have
+ *  passed, others need the descriptor or `signal` fires; then frees its socket. */
 function attempt(
   ms: number,
-  clock: Clock,
+  { clock, sockets }: ExchangeDeps,
   signal: AbortSignal,
   start: (done: (reply: Reply) => void) => () => void,
 ): Promise<Reply> {
   if (signal.aborted) return Promise.resolve("aborted");
   return new Promise((resolve) => {
+    let close = (): void => {};
+    let callOff = (): void => {};
     const done = (reply: Reply) => {
       callOff();
       signal.removeEventListener("abort", abort);
       close();
+      release();
       resolve(reply);
     };
     const abort = () => done("aborted");
-    const close = start(done);
-    const callOff = clock.after(ms, () => done("timeout"));
+    const late = () => done("timeout");
     signal.addEventListener("abort", abort);
+    const release = sockets.take(() => {
+      close = start(done);
+      callOff = clock.after(ms, late);
+    }, late);
   });
 }
 
@@ -122,11 +132,11 @@ function askUdp(
   query: Query,
   server: Endpoint,
   ms: number,
-  { transport, clock }: ExchangeDeps,
+  deps: ExchangeDeps,
   signal: AbortSignal,
 ): Promise<Reply> {
-  return attempt(ms, clock, signal, (done) =>
-    transport.udp(server, encodeQuery(query), {
+  return attempt(ms, deps, signal, (done) =>
+    deps.transport.udp(server, encodeQuery(query), {
       packet(bytes, from) {
         if (from.port !== server.port || !sameAddress(from.address, server.address)) return;
         const reply = readAnswer(query, bytes);
@@ -154,18 +164,18 @@ function readAnswer(query: Query, bytes: Uint8Array): Message | "unusable" | und
 function askTcp(
   query: Query,
   server: Endpoint,
-  { transport, clock }: ExchangeDeps,
+  deps: ExchangeDeps,
   signal: AbortSignal,
 ): Promise<Reply> {
   const packet = encodeQuery(query);
   const framed = new Uint8Array(2 + packet.length);
   framed.set([packet.length >> 8, packet.length & 0xff]);
   framed.set(packet, 2);
-  return attempt(TCP_MS, clock, signal, (done) => {
+  return attempt(TCP_MS, deps, signal, (done) => {
     const length = new Uint8Array(2);
     let message: Uint8Array | undefined;
     let have = 0;
-    return transport.tcp(server, framed, {
+    return deps.transport.tcp(server, framed, {
       data(bytes) {
         for (let at = 0; at < bytes.length;) {
           const into = message ?? length;

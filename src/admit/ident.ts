@@ -3,6 +3,7 @@
  *  business. */
 
 import { IdentReply, identRequest } from "../codec/ident.ts";
+import { QuestionSockets } from "../descriptors.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { nodeTransport, type Transport } from "./transport.ts";
 
@@ -14,7 +15,7 @@ export interface IdentQuestion {
   remotePort: number;
   localIp: string;
   localPort: number;
-  /** Seconds for connecting and answering together (-t). */
+  /** Seconds for connecting and answering together, the wait for a descriptor included (-t). */
   timeout: number;
   signal?: AbortSignal;
   /** The ident server's port, for tests. */
@@ -22,32 +23,37 @@ export interface IdentQuestion {
 }
 
 /** The user id for $SSLREMOTEINFO: 1 to 257 printable characters. Undefined when there is no server,
- *  no answer in time, an error for an answer, or a line without an end. */
+ *  no answer in time, no descriptor for the question, an error for an answer, or a line without an end. */
 export function askIdent(
   question: IdentQuestion,
   transport: Transport = nodeTransport,
   clock: Clock = systemClock,
+  sockets: QuestionSockets = new QuestionSockets(),
 ): Promise<string | undefined> {
   const { remoteIp, remotePort, localIp, localPort, timeout, signal } = question;
   if (signal?.aborted) return Promise.resolve(undefined);
   const server = { address: remoteIp, port: question.port ?? IDENT_PORT };
   return new Promise((resolve) => {
     const reply = new IdentReply();
+    let close = (): void => {};
     const done = () => {
       callOff();
       signal?.removeEventListener("abort", done);
       close();
+      release();
       resolve(reply.info);
     };
-    // RFC 1413 1: the server looks for a connection between the two addresses it is asked from and
-    // at, so the question must come from the connection's own local address.
-    const close = transport.tcp(server, identRequest(remotePort, localPort), {
-      data(bytes) {
-        if (reply.push(bytes)) done();
-      },
-      ended: done,
-    }, localIp);
     const callOff = clock.after(timeout * 1000, done);
     signal?.addEventListener("abort", done);
+    const release = sockets.take(() => {
+      // RFC 1413 1: the server looks for a connection between the two addresses it is asked from and
+      // at, so the question must come from the connection's own local address.
+      close = transport.tcp(server, identRequest(remotePort, localPort), {
+        data(bytes) {
+          if (reply.push(bytes)) done();
+        },
+        ended: done,
+      }, localIp);
+    }, done);
   });
 }

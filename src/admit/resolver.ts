@@ -13,13 +13,14 @@ import { followChain, startChain } from "../codec/dns_chain.ts";
 import { canonicalName } from "../codec/dns_name.ts";
 import { reverseName } from "../codec/dns_reverse.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { QuestionSockets } from "../descriptors.ts";
 import type { DnsConfig } from "./dns_config.ts";
 import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
 import { type Lookup, type LookupStatus, ResolverCache } from "./resolver_cache.ts";
 import { nodeTransport, type Transport } from "./transport.ts";
 
 export interface ResolverLimits {
-  /** Questions asked at once, each holding one socket; further ones wait their turn. */
+  /** Questions asked at once; further ones wait their turn. */
   inFlight: number;
   /** Questions that may wait; with more the look-up ends as `busy`. */
   queued: number;
@@ -53,6 +54,8 @@ export interface ResolverOptions {
   /** An unpredictable number from 0 to 65535. */
   random?: () => number;
   limits?: Partial<ResolverLimits>;
+  /** The descriptors for sockets; default: no limit. */
+  sockets?: QuestionSockets;
   /** Is told how each question ends that no answer was remembered for. */
   onAnswer?: (status: LookupStatus) => void;
 }
@@ -78,11 +81,12 @@ export class Resolver {
   #running = 0;
   #closed = false;
 
-  constructor({ config, transport, clock, random, limits, onAnswer }: ResolverOptions) {
+  constructor({ config, transport, clock, random, limits, sockets, onAnswer }: ResolverOptions) {
     this.config = config;
     this.#deps = {
       transport: transport ?? nodeTransport,
       clock: clock ?? systemClock,
+      sockets: sockets ?? new QuestionSockets(),
       random: random ?? (() => nodeCrypto().randomInt(0x10000)),
     };
     this.#limits = { ...LIMITS, ...limits };

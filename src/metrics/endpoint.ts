@@ -17,7 +17,7 @@ import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 
 /** Connections at once; a scraper needs one. */
-const MAX_CONNECTIONS = 8;
+export const MAX_CONNECTIONS = 8;
 /** Connections that may wait to be accepted. */
 const BACKLOG = 64;
 /** Milliseconds from accepting a connection to its end, whatever it does. */

@@ -38,6 +38,8 @@ export interface DescriptorCalls {
   /** Waits until `fd` is ready for `events` (bits of POLL) or `timeoutMs` have passed, and blocks
    *  the whole thread meanwhile. The bits found; 0 for none, a signal included. */
   poll(fd: number, events: number, timeoutMs: number): number;
+  /** How many of the first 1,024 descriptors are open. */
+  openDescriptors(): number;
 }
 
 const AF_UNIX = 1;
@@ -47,6 +49,9 @@ const FD_CLOEXEC = 1;
 
 /** One read takes no more, so that no caller's number makes us allocate gigabytes. */
 const MAX_READ = 1 << 20;
+
+/** Descriptors looked at by `openDescriptors`; poll(2) takes no more than may be open. */
+const MAX_COUNTED = 1024;
 
 /** The calls, made through `c`. */
 export function descriptorCalls(c: Caller): DescriptorCalls {
@@ -149,6 +154,24 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
       const error = c.error("poll");
       if (error.code === "EINTR") return 0;
       throw error;
+    },
+
+    openDescriptors() {
+      const step = 8; // so that a low limit does not make the call fail
+      const fds = memory(8 * step);
+      const view = new DataView(fds.buffer);
+      let open = 0;
+      for (let first = 0; first < MAX_COUNTED; first += step) {
+        for (let i = 0; i < step; i++) {
+          view.setInt32(8 * i, first + i, true);
+          view.setInt32(8 * i + 4, 0, true);
+        }
+        if (c.once("poll", fds, step, 0) < 0) break;
+        for (let i = 0; i < step; i++) {
+          if ((view.getInt16(8 * i + 6, true) & POLL.invalid) === 0) open++;
+        }
+      }
+      return open;
     },
   };
 }

@@ -14,6 +14,9 @@ export interface ProgramPipes {
 /** How many ends are ours, without and with UCSPI-TLS. */
 export const ENDS = { plain: 2, delayed: 5 } as const;
 
+/** How many descriptors these ends are here: the control socket has one for each direction. */
+export const ENDS_HELD = { plain: ENDS.plain, delayed: ENDS.delayed + 1 } as const;
+
 /** Throws SystemError, with nothing left open. */
 export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
   const mine: number[] = [];

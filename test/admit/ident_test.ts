@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { test } from "node:test";
 import { askIdent, type IdentQuestion } from "../../src/admit/ident.ts";
+import { QuestionSockets } from "../../src/descriptors.ts";
 import { FastClock } from "./helpers.ts";
 
 /** An ident server on 127.0.0.1 that does `script` for each request line. */
@@ -141,5 +142,20 @@ test("200 ident servers that say nothing are waited for at once", async () => {
   assert.ok(all.every((info) => info === undefined));
   assert.ok(clock.now() - began < 20_000);
   assert.equal(clock.timers, 0);
+  await server.close();
+});
+
+test("a question that gets no descriptor in time is given up, and frees nothing twice", async () => {
+  const server = await identServer((socket) => socket.end(`${head}root\r\n`));
+  const sockets = new QuestionSockets(1);
+  const release = sockets.take(() => {}, () => {});
+  const question = { ...QUESTION, port: server.port };
+  const clock = new FastClock(50);
+  assert.equal(await askIdent(question, undefined, clock, sockets), undefined);
+  assert.equal(sockets.waiting, 0);
+  assert.equal(server.sockets.size, 0);
+  release();
+  assert.equal(await askIdent(question, undefined, undefined, sockets), "root");
+  assert.equal(sockets.open, 0);
   await server.close();
 });

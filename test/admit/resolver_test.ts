@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import type { QueryType } from "../../src/codec/dns.ts";
 import type { Resolver } from "../../src/admit/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import { QuestionSockets } from "../../src/descriptors.ts";
 import { a, soa } from "../codec/dns_build.ts";
 import { FastClock, resolverFor } from "./helpers.ts";
 import { type HostileDns, hostileDns, mischief } from "./hostile_dns.ts";
@@ -311,3 +312,20 @@ test("a server that cannot be reached by UDP or TCP is no reason to hang", SLOW,
   assert.equal((await one.lookup("plain.test", "A")).status, "servfail");
   one.close();
 });
+
+test(
+  "with one descriptor for all, names that nobody answers for delay others by a second each",
+  SLOW,
+  async () => {
+    const quick = new FastClock(20);
+    const sockets = new QuestionSockets(1, quick);
+    const asker = resolverFor(server.address, { clock: quick, sockets });
+    const asked = Array.from({ length: 5 }, (_, i) => asker.lookup(`silent.${i}.test`, "A"));
+    const began = quick.now();
+    assert.deepEqual((await asker.lookup("plain.test", "A")).values, ONE);
+    assert.ok(quick.now() - began < 15_000, `${quick.now() - began} ms`);
+    asker.close();
+    await Promise.all(asked);
+    assert.equal(sockets.open + sockets.waiting, 0);
+  },
+);

@@ -102,3 +102,29 @@ test("a program ends by itself, without a descriptor left, once its resolver is 
   assert.equal(out, "100 aborted, 0 descriptors more\n");
   assert.equal(code, 0);
 });
+
+test("without a free descriptor a question fails, and the next one is answered", async () => {
+  const echo = createServer((socket: Socket) => socket.on("data", (data) => socket.end(data)));
+  const datagrams = createSocket("udp4");
+  datagrams.on("message", (bytes, from) => datagrams.send(bytes, from.port, from.address));
+  echo.listen(0, "127.0.0.1");
+  await once(echo, "listening");
+  const { port } = echo.address() as { port: number };
+  datagrams.bind(port, "127.0.0.1");
+  await once(datagrams, "listening");
+  const path = fileURLToPath(new URL("scarce_transport.ts", import.meta.url));
+  const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
+  const command = `ulimit -n 100; exec ${[process.execPath, ...run, String(port)].join(" ")}`;
+  const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (data) => out += data);
+  await once(child, "close");
+  assert.deepEqual(out.split("\n"), [
+    "udp answer, tcp answer",
+    "udp failed, tcp failed",
+    "udp answer, tcp answer",
+    "",
+  ]);
+  echo.close();
+  datagrams.close();
+});

@@ -34,6 +34,7 @@ export class Guest {
   /** When both sides are closed. */
   readonly closed: Promise<void>;
   readonly #plain: net.Socket;
+  #secure: tls.TLSSocket | undefined;
   #wake = (): void => {};
 
   constructor(port: number, from = "127.0.0.1") {
@@ -50,7 +51,7 @@ export class Guest {
       plain.on("error", () => {}); // a denied connection may be reset
       plain.on("close", () => secure ? secure.destroyed && over() : over());
       plain.once("connect", () => {
-        secure = tls.connect({ socket: plain, rejectUnauthorized: false });
+        this.#secure = secure = tls.connect({ socket: plain, rejectUnauthorized: false });
         secure.on("secureConnect", () => {
           this.certificate = String(secure?.getPeerCertificate().subject.CN);
         });
@@ -70,13 +71,25 @@ export class Guest {
 
   /** Resolves when the program has said its first words; rejects when the server closes. */
   async heard(limit = LIMIT): Promise<void> {
+    await this.hears(/./, limit);
+  }
+
+  /** Sends a line and resolves when the program has sent it back; rejects when the server closes. */
+  async echoes(line: string): Promise<void> {
+    this.#secure?.write(`${line}\n`);
+    await this.hears(new RegExp(line), LIMIT);
+  }
+
+  async hears(pattern: RegExp, limit: number): Promise<void> {
     let over = false;
     this.closed.then(() => over = true);
     const words = async (): Promise<void> => {
-      while (this.text === "" && !over) await new Promise<void>((resolve) => this.#wake = resolve);
+      while (!pattern.test(this.text) && !over) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
     };
     await within(words(), limit, "the program said nothing");
-    assert.notEqual(this.text, "", "the server closed the connection");
+    assert.match(this.text, pattern, "the server closed the connection");
   }
 
   leave(): void {

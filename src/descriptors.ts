@@ -1,0 +1,146 @@
+/** One budget for the descriptors of a process. Nothing takes a descriptor outside of it:
+ *
+ *      limit          open files that the system allows this process (RLIMIT_NOFILE, soft)
+ *    - open           counted at start: runtime, log, channel to the monitor, inherited ones
+ *    - reserve        short-lived ones: the program's ends of its pipes, files being read or handed
+ *                     over, the listening socket and its copy; and the connections to --metrics
+ *    - questions      sockets of DNS and ident
+ *    = connections    a socket each, and the pipes of as many programs as may run
+ *
+ *  A connection is charged for its program's pipes from the moment it is accepted, so a start never
+ *  fails for want of descriptors. When one more connection would exceed the budget, accepting pauses
+ *  and clients wait in the kernel's queue. A question that finds no free descriptor waits for one.
+ *  So that silent clients cannot keep the server paused, --pending is lowered to what leaves a fifth
+ *  of the budget to the others.
+ *
+ *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
+ *  connection, one question or one look at a file, never the process. */
+
+import { type Clock, systemClock } from "./admit/clock.ts";
+import { FatalError } from "./errors.ts";
+
+/** Short-lived descriptors: a quarter of the limit, within these bounds. The most is 5 program ends, 8 files in one hand-over
+ *  and 4 rules files, 6 of listener and poller, and some for what a runtime opens by itself. */
+const RESERVE = { least: 8, most: 32 } as const;
+/** The part of the budget, after the reserve, that questions may use. */
+const QUESTIONS = 1 / 6;
+/** The part of the connections' budget that connections without a program may use. */
+const PENDING = 4 / 5;
+/** Milliseconds after which a question gives its descriptor to one that waits. A DNS server that is
+ *  there has answered by then. */
+const QUESTION_TIME = 1000;
+
+/** What a server is going to use. */
+export interface Needs {
+  /** Open files allowed to this process; Infinity where that is not known. */
+  limit: number;
+  /** Those open now. */
+  open: number;
+  /** For one connection with its program: the socket, and our ends of the pipes. */
+  each: number;
+  /** Programs that may run at once (-c). */
+  programs: number;
+  /** --pending. */
+  pending: number;
+  /** Questions to DNS and ident at once. */
+  questions: number;
+  /** Connections to --metrics, its listening socket included. */
+  metrics: number;
+}
+
+/** How the limit is divided. */
+export interface Budget {
+  /** Descriptors for connections and programs. */
+  connections: number;
+  questions: number;
+  /** Connections that may be pending: --pending, or fewer. */
+  pending: number;
+}
+
+/** Divides the limit. Throws `FatalError` when it does not suffice for one connection. */
+export function divide(needs: Needs): Budget {
+  const { limit, open, each, programs, pending } = needs;
+  if (limit === Infinity) return { connections: Infinity, questions: needs.questions, pending };
+  const reserve = Math.min(Math.max(Math.ceil(limit / 4), RESERVE.least), RESERVE.most);
+  const left = limit - open - needs.metrics - reserve;
+  const questions = Math.min(needs.questions, Math.max(1, Math.floor(left * QUESTIONS)));
+  const connections = left - questions;
+  if (connections < each) {
+    throw new FatalError(
+      `unable to serve: ${limit} open files are too few`,
+      undefined,
+      "raise the limit: ulimit -n 1024, softlimit -o 1024, or LimitNOFILE=1024",
+    );
+  }
+  const room = connections * PENDING;
+  const most = Math.max(room / each, room - (each - 1) * programs);
+  return { connections, questions, pending: Math.max(1, Math.min(pending, Math.floor(most))) };
+}
+
+/** One that has a descriptor for its question, or waits for one. */
+interface Asker {
+  begin(): void;
+  giveWay(): void;
+  since: number;
+}
+
+/** The descriptors for questions to DNS and ident servers, in order of asking. */
+export class QuestionSockets {
+  readonly #holders = new Set<Asker>();
+  readonly #waiting = new Set<Asker>();
+  #watching = false;
+
+  constructor(readonly limit = Infinity, readonly clock: Clock = systemClock) {}
+
+  get open(): number {
+    return this.#holders.size;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Calls `begin` when there is a descriptor to open, perhaps before this returns. `giveWay` is
+   *  called when others wait and this question has taken long. The function it returns gives the
+   *  descriptor back, or ends the wait; it must be called when the socket is closed. */
+  take(begin: () => void, giveWay: () => void): () => void {
+    const asker: Asker = { begin, giveWay, since: 0 };
+    if (this.#holders.size < this.limit) this.#admit(asker);
+    else {
+      this.#waiting.add(asker);
+      this.#press();
+    }
+    return () => {
+      this.#waiting.delete(asker);
+      if (!this.#holders.delete(asker)) return;
+      const [next] = this.#waiting;
+      if (next) this.#admit(next);
+    };
+  }
+
+  #admit(asker: Asker): void {
+    this.#waiting.delete(asker);
+    asker.since = this.clock.now();
+    this.#holders.add(asker);
+    asker.begin();
+  }
+
+  /** The holders that have taken long give way to those who wait, the oldest first. */
+  #press(): void {
+    if (this.#watching) return;
+    const now = this.clock.now();
+    for (const oldest of this.#holders) {
+      if (this.#waiting.size === 0) return;
+      const left = oldest.since + QUESTION_TIME - now;
+      if (left > 0) {
+        this.#watching = true;
+        this.clock.after(left, () => {
+          this.#watching = false;
+          this.#press();
+        });
+        return;
+      }
+      oldest.giveWay();
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { divide, type Needs, QuestionSockets } from "../src/descriptors.ts";
+import type { Clock } from "../src/admit/clock.ts";
+
+const NEEDS: Needs = {
+  limit: 1024,
+  open: 20,
+  each: 3,
+  programs: 40,
+  pending: 1000,
+  questions: 1016,
+  metrics: 0,
+};
+
+const ROWS: [title: string, needs: Partial<Needs>, least: number, most: number][] = [
+  ["a handler with 20,000 and no DNS", { limit: 20_000, each: 1, questions: 16 }, 19_900, 19_950],
+  ["programs with 20,000 and DNS", { limit: 20_000 }, 18_900, 18_950],
+  ["1,024", {}, 750, 850],
+  ["256", { limit: 256 }, 150, 190],
+  ["64", { limit: 64, open: 10 }, 28, 38],
+];
+
+test("the limit is divided: all parts together never exceed it", () => {
+  for (const [title, changed, least, most] of ROWS) {
+    const needs = { ...NEEDS, ...changed };
+    const { connections, questions } = divide(needs);
+    assert.ok(connections >= least && connections <= most, `${title}: ${connections}`);
+    assert.ok(questions >= 1, title);
+    assert.ok(needs.open + connections + questions < needs.limit, title);
+  }
+});
+
+test("pending connections, with the programs they may get, leave room for others", () => {
+  for (const limit of [64, 256, 1024, 4096]) {
+    for (const programs of [1, 40, 5000]) {
+      for (const each of [1, 3, 7]) {
+        const { connections, pending } = divide({ ...NEEDS, limit, open: 10, programs, each });
+        const charged = pending + (each - 1) * Math.min(programs, pending);
+        assert.ok(charged <= Math.max(connections * 0.8, each), `${limit} ${programs} ${each}`);
+      }
+    }
+  }
+  assert.equal(divide({ ...NEEDS, limit: 20_000 }).pending, 1000);
+  assert.ok(divide(NEEDS).pending > 500);
+});
+
+test("a limit that does not suffice for one connection is refused, with the remedy", () => {
+  assert.throws(
+    () => divide({ ...NEEDS, limit: 30 }),
+    (error: Error & { hint?: string }) =>
+      /30 open files are too few/.test(error.message) && /ulimit -n/.test(error.hint ?? ""),
+  );
+});
+
+test("where the limit is not known, --pending and the questions stay as they are", () => {
+  const { connections, questions, pending } = divide({ ...NEEDS, limit: Infinity });
+  assert.deepEqual({ connections, questions, pending }, {
+    connections: Infinity,
+    questions: 1016,
+    pending: 1000,
+  });
+});
+
+/** Stands still until it is put forward. */
+class StoppedClock implements Clock {
+  time = 0;
+  readonly #timers = new Map<object, { at: number; due: () => void }>();
+
+  now(): number {
+    return this.time;
+  }
+
+  after(ms: number, due: () => void): () => void {
+    const key = {};
+    this.#timers.set(key, { at: this.time + ms, due });
+    return () => void this.#timers.delete(key);
+  }
+
+  forward(ms: number): void {
+    this.time += ms;
+    for (const [key, { at, due }] of [...this.#timers]) {
+      if (at > this.time || !this.#timers.delete(key)) continue;
+      due();
+    }
+  }
+}
+
+test("a question without a descriptor waits for one, in order of asking", () => {
+  const sockets = new QuestionSockets(2, new StoppedClock());
+  const begun: string[] = [];
+  const ask = (name: string) => sockets.take(() => void begun.push(name), () => {});
+  const [a, , c] = ["a", "b", "c", "d"].map(ask);
+  assert.deepEqual(begun, ["a", "b"]);
+  c?.(); // it gives up
+  a?.();
+  a?.();
+  assert.deepEqual(begun, ["a", "b", "d"]);
+  assert.equal(sockets.open, 2);
+  assert.equal(sockets.waiting, 0);
+});
+
+test("a question that has taken a second gives way to one that waits, and only then", () => {
+  const clock = new StoppedClock();
+  const sockets = new QuestionSockets(2, clock);
+  const ended: string[] = [];
+  const ask = (name: string): void => {
+    const release = sockets.take(() => {}, () => {
+      ended.push(name);
+      release();
+    });
+  };
+  ask("a");
+  clock.forward(500);
+  ask("b");
+  clock.forward(20_000);
+  assert.deepEqual(ended, [], "nobody waits");
+  ask("c");
+  assert.deepEqual(ended, ["a"]);
+  ask("d");
+  assert.deepEqual(ended, ["a", "b"]);
+  ask("e");
+  clock.forward(999);
+  assert.deepEqual(ended, ["a", "b"]);
+  clock.forward(1);
+  assert.deepEqual(ended, ["a", "b", "c"]);
+  assert.equal(sockets.open, 2);
+});

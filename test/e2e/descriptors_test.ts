@@ -1,0 +1,102 @@
+/** Running out of descriptors costs nobody's connection: accepting pauses, new clients wait in the
+ *  kernel's queue, and questions to DNS wait for each other. */
+
+import assert from "node:assert/strict";
+import * as net from "node:net";
+import { CountingDns, Guest, ptrAnswer } from "./admission.ts";
+import { claim, WITH_FFI } from "./harness.ts";
+
+const GREET = ["sh", "-c", "echo here; exec cat"];
+
+/** Silent connections, each from an address of its own. */
+function hold(port: number, count: number): net.Socket[] {
+  return Array.from({ length: count }, (_, i) => {
+    const localAddress = `127.4.${i >> 8}.${i & 255}`;
+    return net.connect({ port, host: "127.0.0.1", localAddress }).on("error", () => {});
+  });
+}
+
+claim(
+  "silent clients whose names nobody answers for take no descriptor from others",
+  async (t) => {
+    const dns = await CountingDns.start((query, name) =>
+      name === "1.0.0.127.in-addr.arpa" ? ptrAnswer(query, "known.test") : undefined
+    );
+    const server = await t.start({
+      options: ["-l0", ...t.oneSpeaker],
+      program: GREET,
+      env: { DNSCACHEIP: dns.address },
+      prelude: "ulimit -n 256",
+    });
+    const before = server.workers();
+    const running = new Guest(server.port);
+    await running.heard();
+    const silent = hold(server.port, 300);
+    try {
+      await dns.names(30);
+      for (let i = 0; i < 5; i++) {
+        const late = new Guest(server.port);
+        await late.heard();
+        late.leave();
+      }
+      await running.echoes("still there");
+      assert.deepEqual(server.workers(), before);
+    } finally {
+      for (const socket of silent) socket.destroy();
+      running.leave();
+      dns.close();
+    }
+  },
+  { forms: WITH_FFI, timeout: 90_000 },
+);
+
+for (const alone of [false, true]) {
+  claim(
+    `${
+      alone ? "one process" : "a worker"
+    } with 200 descriptors runs 40 programs, and the next client waits`,
+    async (t) => {
+      const server = await t.start({
+        options: [
+          "-H",
+          "-R",
+          "-l0",
+          "-v",
+          "-c",
+          "100",
+          ...(alone ? ["--workers", "0"] : t.oneSpeaker),
+        ],
+        program: GREET,
+        prelude: "ulimit -n 200",
+      });
+      const running: Guest[] = [];
+      try {
+        for (let i = 0; i < 40; i++) {
+          const guest = new Guest(server.port);
+          running.push(guest);
+          await guest.heard();
+        }
+        const next = Array.from({ length: 15 }, () => new Guest(server.port));
+        running.push(...next);
+        for (const guest of running.slice(0, 40)) await guest.echoes("still there");
+        assert.ok(next.some(({ text }) => text === ""), "all are served");
+        for (const guest of running.splice(0, 20)) guest.leave();
+        for (const guest of next) await guest.heard();
+        assert.deepEqual(server.lines(/error|deny/), []);
+      } finally {
+        for (const guest of running) guest.leave();
+      }
+    },
+    { forms: WITH_FFI },
+  );
+}
+
+claim("a limit that does not suffice for one connection is refused at the start", async (t) => {
+  const limit = t.onDeno ? 30 : 16;
+  const { status, stderr } = await t.fails({
+    prelude: `ulimit -n ${limit}`,
+    options: ["--workers", "0"],
+  });
+  assert.equal(status, 111);
+  assert.match(stderr, new RegExp(`fatal: unable to serve: ${limit} open files are too few`));
+}, { forms: WITH_FFI });
