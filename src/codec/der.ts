@@ -156,22 +156,28 @@ export class DerReader {
       this.fail(field, "object identifier cut short", start);
     }
     let text = "";
-    let fresh = true;
-    let arc = 0n;
-    for (const byte of content) {
-      if (fresh && byte === 0x80) this.fail(field, "object identifier not minimal", start);
-      arc = (arc << 7n) | BigInt(byte & 0x7f);
-      fresh = byte < 0x80;
-      if (!fresh) continue;
-      if (text === "") {
+    for (let at = 0; at < content.length;) {
+      if (content[at] === 0x80) this.fail(field, "object identifier not minimal", start);
+      let end = at;
+      while ((content[end] ?? 0) >= 0x80) end++;
+      const arc = arcOf(content.subarray(at, ++end));
+      at = end;
+      if (text !== "") text += `.${arc}`;
+      else {
         // The first two arcs share a number (X.690 8.19.4).
-        const top = arc < 80n ? arc / 40n : 2n;
-        text = `${top}.${arc - top * 40n}`;
-      } else text += `.${arc}`;
-      arc = 0n;
+        const top = arc < 40 ? 0 : arc < 80 ? 1 : 2;
+        text = `${top}.${typeof arc === "bigint" ? arc - 80n : arc - top * 40}`;
+      }
     }
     return text;
   }
+}
+
+/** One arc of an object identifier: 7 bits a byte. BigInt is ten times slower, and nearly all arcs are
+ *  small. */
+function arcOf(bytes: Uint8Array): number | bigint {
+  if (bytes.length <= 7) return bytes.reduce((arc, byte) => arc * 128 + (byte & 0x7f), 0);
+  return bytes.reduce((arc, byte) => (arc << 7n) | BigInt(byte & 0x7f), 0n);
 }
 
 /** An INTEGER's content as a decimal number. The caller caps its length. */

@@ -47,6 +47,9 @@ const MAX_CERTIFICATE = 65_536;
 /** RFC 5280 4.1.2.2 allows 20 bytes. More are met, but their decimals take time to the square. */
 const MAX_SERIAL = 128;
 
+/** Attributes of one name. Real names have about ten. */
+const MAX_ATTRIBUTES = 256;
+
 const FORMAT = "x509";
 
 /** Reads one certificate in DER; throws `DecodeError` on anything irregular. */
@@ -125,10 +128,12 @@ function readName(body: DerReader, field: string): Name {
   const name = body.expect(TAG.sequence, field);
   const sets = body.inside(name);
   const rdns: Attribute[][] = [];
+  let count = 0;
   while (!sets.done) {
     const set = sets.inside(sets.expect(TAG.set, `${field} part`));
     const rdn: Attribute[] = [];
     do {
+      if (++count > MAX_ATTRIBUTES) set.fail(field, `above ${MAX_ATTRIBUTES} attributes`);
       const pair = set.sequence(`${field} attribute`);
       const oid = pair.oid(`${field} attribute type`);
       const { tag, content, der } = pair.read(`${field} attribute value`);

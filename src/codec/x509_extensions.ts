@@ -22,6 +22,10 @@ export interface Extensions {
 
 /** A certificate has about ten; a list of thousands of tiny ones only costs time. */
 const MAX_EXTENSIONS = 64;
+/** Public authorities put at most 2,000 names into a certificate. */
+const MAX_NAMES = 4096;
+/** RFC 5280 knows six. */
+const MAX_USAGES = 256;
 
 const KEY_USAGES = [
   "digitalSignature",
@@ -85,7 +89,8 @@ function readAlternativeNames(
 ): void {
   const names = value.sequence("alternative names");
   value.finish("after the alternative names");
-  while (!names.done) {
+  for (let count = 0; !names.done;) {
+    if (++count > MAX_NAMES) names.fail("alternative names", `above ${MAX_NAMES}`);
     const { tag, content, start }: Element = names.read("alternative name");
     if (tag === 0x82) dnsNames.push(latin1(content));
     else if (tag === 0x81) emails.push(latin1(content));
@@ -124,6 +129,9 @@ function readExtendedKeyUsage(value: DerReader): string[] {
   const list = value.sequence("extended key usage");
   value.finish("after the extended key usage");
   const usages: string[] = [];
-  while (!list.done) usages.push(list.oid("extended key usage id"));
+  while (!list.done) {
+    if (usages.length === MAX_USAGES) list.fail("extended key usage", `above ${MAX_USAGES}`);
+    usages.push(list.oid("extended key usage id"));
+  }
   return usages;
 }

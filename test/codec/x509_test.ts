@@ -215,6 +215,31 @@ const REFUSED: readonly [claim: string, der: () => Uint8Array, message: RegExp][
     /extensions: above 64/,
   ],
   [
+    "a name of 257 attributes",
+    () =>
+      certificate({
+        subject: sequence(...Array.from({ length: 257 }, () => cn("a").subarray(2))),
+      }),
+    /issuer: above 256 attributes/,
+  ],
+  [
+    "4,097 alternative names",
+    () =>
+      certificate({
+        extensions: [alternativeNames(...Array.from({ length: 4097 }, () => [0x82, "a"] as const))],
+      }),
+    /alternative names: above 4096/,
+  ],
+  [
+    "257 extended key usages",
+    () =>
+      ext(
+        "2.5.29.37",
+        sequence(...Array.from({ length: 257 }, () => objectIdentifier("1.3"))),
+      ),
+    /extended key usage: above 256/,
+  ],
+  [
     "an address of five bytes",
     () => certificate({ extensions: [alternativeNames([0x87, new Uint8Array(5)])] }),
     /address of 5 bytes/,

@@ -38,6 +38,9 @@ export interface Request {
   /** SubjectPublicKeyInfo in place of the key's own. */
   readonly key?: Uint8Array;
   readonly until?: number;
+  /** AlgorithmIdentifier and signature in place of good ones. */
+  readonly algorithm?: Uint8Array;
+  readonly signature?: Uint8Array;
 }
 
 let serials = 1;
@@ -52,7 +55,7 @@ export function certify(request: Request): Holder {
   const body = sequence(
     element(0xa0, unsigned(Uint8Array.of(2))),
     unsigned(Uint8Array.of(serial >> 8, serial & 255)),
-    ED25519,
+    request.algorithm ?? ED25519,
     request.by?.name ?? name,
     sequence(time(Date.UTC(2025, 0, 1)), time(request.until ?? Date.UTC(2035, 0, 1))),
     name,
@@ -65,7 +68,10 @@ export function certify(request: Request): Holder {
       ),
     ),
   );
-  return { der: signed(body, request.by?.privateKey ?? privateKey), name, privateKey, serial };
+  const der = request.algorithm && request.signature
+    ? sequence(body, request.algorithm, bitString(request.signature))
+    : signed(body, request.by?.privateKey ?? privateKey);
+  return { der, name, privateKey, serial };
 }
 
 /** Appends the signature. */

@@ -2,10 +2,10 @@
  *  caches, the name of the peer. */
 
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import { makeTrust, type Trust } from "../../src/tls/trust.ts";
-import { MAX_SENT, MAX_STEPS, verifyChain } from "../../src/tls/verify.ts";
+import { MAX_SENT, MAX_SENT_BYTES, MAX_WASTED, verifyChain } from "../../src/tls/verify.ts";
 import { alternativeNames } from "../codec/x509_samples.ts";
 import { mutate, numbers } from "../codec/mutate.ts";
 import { certify, type Holder, NOW, pemFile, revoke } from "./authority.ts";
@@ -167,19 +167,81 @@ test("certificates that sign each other end the search, with the right verdict",
   const started = performance.now();
   assert.equal(
     verdict([client, ...ring], trust, { depth: 30 }),
-    "too many possible certificate chains",
+    TOO_MANY,
   );
   assert.ok(performance.now() - started < 2000);
-  assert.equal(verdict([client, ...ring], trust), "certificate chain too long");
+  assert.equal(verdict([client, ...ring], trust), TOO_MANY);
 });
 
-test(`a good chain is found among ${MAX_SENT} certificates of one name`, () => {
+const TOO_MANY = "too many possible certificate chains";
+
+test(`a good chain is found among ${MAX_WASTED} certificates of one name, not among more`, () => {
   const decoys = Array.from(
-    { length: MAX_SENT - 2 },
+    { length: MAX_WASTED },
     () => certify({ name: "sub", by: root, ca: true }),
   );
-  assert.ok(decoys.length <= MAX_STEPS);
-  assert.equal(verdict([leaf, ...decoys, sub], trustOf(root)), "OK");
+  assert.equal(verdict([leaf, ...decoys.slice(1), sub], trustOf(root)), "OK");
+  assert.equal(verdict([leaf, ...decoys, sub], trustOf(root)), TOO_MANY);
+  assert.equal(
+    verdict([leaf, ...decoys], trustOf(root, sub), { depth: 1 }),
+    "OK",
+    "ours come first",
+  );
+});
+
+test("good signatures by keys of the client's own are counted as bad ones are", () => {
+  // Each of these has signed the client's certificate, and leads nowhere.
+  const own = certify({ name: "own", ca: true });
+  const client = certify({ name: "client", by: own });
+  const dead = Array.from(
+    { length: MAX_SENT - 1 },
+    () => certify({ name: "own", by: leaf, ca: true, keyOf: own }),
+  );
+  const trust = trustOf(root);
+  const none = "unable to get local issuer certificate";
+  assert.equal(verdict([client, ...dead.slice(0, MAX_WASTED)], trust), none);
+  assert.equal(verdict([client, ...dead], trust), TOO_MANY);
+  assert.equal(verdict([client, ...dead], trust, { depth: 30 }), TOO_MANY);
+});
+
+test("a long chain of good signatures is no waste", () => {
+  const chain = [root];
+  for (let i = 0; i < 20; i++) {
+    chain.unshift(certify({ name: `level ${i}`, by: chain[0] as Holder, ca: true }));
+  }
+  const client = certify({ name: "client", by: chain[0] as Holder });
+  assert.equal(verdict([client, ...chain], trustOf(root), { depth: 20 }), "OK");
+});
+
+test("a chain of more bytes than a TLS library takes is not read", () => {
+  const large = new Uint8Array(MAX_SENT_BYTES - leaf.der.length - sub.der.length + 1);
+  const options = { depth: 1, now: NOW, purpose: "client" } as const;
+  const found = verifyChain([leaf.der, sub.der, large], trustOf(root), options);
+  assert.deepEqual(found, { ok: false, reason: "certificate chain too long" });
+});
+
+test("the most expensive chains cost less than 150 ms of CPU", () => {
+  const issue = (name: string, by: Holder, ca: boolean): Holder => {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-521" });
+    const key = new Uint8Array(publicKey.export({ type: "spki", format: "der" }));
+    return { ...certify({ name, by, ca, key }), privateKey };
+  };
+  const algorithm = sequence(objectIdentifier("1.2.840.10045.4.3.4"));
+  const signer = generateKeyPairSync("ec", { namedCurve: "P-521" });
+  const bad = new Uint8Array(sign("sha512", Buffer.from("other bytes"), signer.privateKey));
+  const client = certify({
+    name: "client",
+    by: issue("own", root, true),
+    algorithm,
+    signature: bad,
+  });
+  const issuers = Array.from({ length: MAX_SENT - 1 }, () => issue("own", root, true));
+  const trust = trustOf(root);
+  verdict([client, ...issuers], trust);
+  const began = process.cpuUsage();
+  for (let i = 0; i < 3; i++) assert.equal(verdict([client, ...issuers], trust), TOO_MANY);
+  const { user, system } = process.cpuUsage(began);
+  assert.ok(user + system < 450_000, `${user + system} µs for 3`);
 });
 
 test("RSA keys that are large, even or with exponent 1 are refused before they are used", () => {
