@@ -106,7 +106,7 @@ export async function assemble(
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
   const resolver = new Resolver({
-    config: new DnsConfig({ env, files: from }),
+    config: new DnsConfig({ env, files: from, onFailure: (text) => announce.error(text) }),
     onAnswer: (status) => metrics.asked(status),
     sockets,
     limits: { inFlight: questions },

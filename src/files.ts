@@ -6,14 +6,15 @@ import fs from "node:fs";
 import { PathRules, type RulesSource } from "./admit/rules_file.ts";
 import { concat } from "./codec/bytes.ts";
 import { reason } from "./errors.ts";
+import { openRegular } from "./regular_file.ts";
 
 export interface Files {
   /** A text that differs once the file, or what a link points to, has changed or been replaced.
    *  Undefined: there is none. Throws for one that cannot be looked at. One `stat`. */
   stamp(path: string): string | undefined;
-  /** All of it. Throws the system's error, or when it has more than `max` bytes; with `regular`
-   *  also for a pipe or a device, on which a server must not hang. */
-  read(path: string, max: number, kind?: "any" | "regular"): Uint8Array;
+  /** All of a regular file. Throws the system's error, or when it has more than `max` bytes or is not
+   *  a regular file. */
+  read(path: string, max: number): Uint8Array;
   /** The names in a folder, sorted. Throws. */
   list(folder: string): string[];
   /** A rules file, which may be too large to be read as a whole. */
@@ -31,9 +32,8 @@ export const localFiles: Files = {
       throw error;
     }
   },
-  read(path, max, kind = "any") {
-    if (kind === "regular" && !fs.statSync(path).isFile()) throw new Error("not a regular file");
-    const fd = fs.openSync(path, "r");
+  read(path, max) {
+    const fd = openRegular(path);
     try {
       const chunks: Uint8Array[] = [];
       for (let size = 0;;) {
@@ -57,7 +57,7 @@ export function signature(files: Files, paths: readonly string[]): string {
     try {
       return files.stamp(path) ?? "absent";
     } catch (error) {
-      return (error as { code?: string }).code ?? "error";
+      return `${(error as { code?: string }).code ?? ""} ${reason(error)}`;
     }
   }).join("\n");
 }

@@ -1,7 +1,8 @@
 /** Stage 1: from host and port to a listening socket. */
 
-import fs from "node:fs";
+import { latin1 } from "./codec/bytes.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
+import { localFiles } from "./files.ts";
 import type { Libc } from "./runtime/libc.ts";
 import type { Listener, Runtime, Socket } from "./runtime/runtime.ts";
 
@@ -28,6 +29,9 @@ export function literalHost(host: string): { ip: string; dualStack: boolean } | 
   return undefined;
 }
 
+/** Bytes; Debian's has 13 KB. */
+const MAX_SERVICES = 4 << 20;
+
 /** A number from 0 to 65535 or a name from /etc/services. Throws `FatalError`. */
 export function portNumber(port: string, services = "/etc/services"): number {
   if (/^[0-9]+$/.test(port)) {
@@ -43,7 +47,7 @@ export function portNumber(port: string, services = "/etc/services"): number {
   }
   let text = "";
   try {
-    text = fs.readFileSync(services, "latin1");
+    text = latin1(localFiles.read(services, MAX_SERVICES));
   } catch (error) {
     throw new FatalError(
       `unable to find port ${port}: ${reason(error)}`,

@@ -1,5 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -18,13 +30,56 @@ test("local files: a change and a replacement show, size and kind are checked", 
     writeFileSync(path, "other");
     assert.notEqual(localFiles.stamp(path), stamp);
     assert.throws(() => localFiles.read(dir, 10));
-    assert.throws(() => localFiles.read("/dev/zero", 100), /larger than 100 bytes/);
-    assert.throws(() => localFiles.read("/dev/zero", 100, "regular"), /not a regular file/);
     mkdirSync(join(dir, "b"));
     assert.deepEqual(localFiles.list(dir), ["b", "f"]);
   } finally {
     rmSync(dir, { recursive: true });
   }
+});
+
+test("what is no regular file is refused at once, by its kind", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "files-"));
+  const socket = createServer().listen(join(dir, "socket"));
+  try {
+    await once(socket, "listening");
+    execFileSync("mkfifo", [join(dir, "fifo")]);
+    symlinkSync("fifo", join(dir, "link"));
+    const rows: [path: string, kind: string][] = [
+      [dir, "a directory"],
+      [join(dir, "fifo"), "a pipe"],
+      [join(dir, "link"), "a pipe"],
+      [join(dir, "socket"), "a socket"],
+      ["/dev/zero", "a device"],
+      ["/dev/tty", "a device"],
+    ];
+    for (const [path, kind] of rows) {
+      const message = `${kind}, not a regular file`;
+      assert.throws(() => localFiles.read(path, 10), { message }, path);
+      assert.throws(() => localFiles.rules(path).open(), { message }, path);
+    }
+    assert.equal(localFiles.read("/dev/null", 10).length, 0);
+    // Behind a descriptor, what was opened counts.
+    writeFileSync(join(dir, "f"), "content");
+    const fd = openSync(join(dir, "f"), "r");
+    assert.equal(new TextDecoder().decode(localFiles.read(`/proc/self/fd/${fd}`, 10)), "content");
+    closeSync(fd);
+  } finally {
+    socket.close();
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("two failures of one file have two signatures", () => {
+  const failing = (error: Error) => ({
+    ...localFiles,
+    stamp(): string {
+      throw error;
+    },
+  });
+  const [one, other] = ["a pipe", "a directory"].map((text) =>
+    signature(failing(new Error(text)), ["f"])
+  );
+  assert.notEqual(one, other);
 });
 
 test("a link that is moved changes the signature", () => {

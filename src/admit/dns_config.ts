@@ -30,6 +30,8 @@ export interface DnsConfigOptions {
   clock?: Clock;
   /** This machine's name: its domain is searched when nothing else is said. */
   hostName?: string;
+  /** Is told once for each new reason why resolv.conf can no longer be read. */
+  onFailure?: (message: string) => void;
 }
 
 /** The settings in force. Throws `FatalError` where the environment or a file cannot be used. */
@@ -42,12 +44,15 @@ export class DnsConfig {
   #conf: ResolvConf;
   #stamp: string | undefined;
   #checked: number;
+  readonly #onFailure: (message: string) => void;
+  #failure: string | undefined;
 
-  constructor({ env, files, clock, hostName }: DnsConfigOptions) {
+  constructor({ env, files, clock, hostName, onFailure }: DnsConfigOptions) {
     this.#env = env;
     this.#files = files ?? localFiles;
     this.#clock = clock ?? systemClock;
     this.#hostName = hostName ?? hostname();
+    this.#onFailure = onFailure ?? (() => {});
     try {
       this.#fixed = parseServerList(env["DNSCACHEIP"] ?? "");
     } catch (error) {
@@ -142,8 +147,13 @@ export class DnsConfig {
         this.#conf = this.#readConf();
         this.#stamp = stamp;
       }
-    } catch {
-      return this.#conf;
+      this.#failure = undefined;
+    } catch (error) {
+      const failure = `unable to read ${RESOLV_CONF}: ${systemReason(error)}`;
+      if (failure !== this.#failure) {
+        this.#onFailure(`${failure}; its old settings stay in use`);
+      }
+      this.#failure = failure;
     }
     return this.#conf;
   }

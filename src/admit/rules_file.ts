@@ -1,8 +1,9 @@
 /** Where a rules file comes from: a path, or a descriptor that someone with more rights opened
  *  and handed over. Knows nothing of rules; reads bytes at offsets and tells when they changed. */
 
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, readSync, statSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
+import { openRegular } from "../regular_file.ts";
 
 /** An opened rules file. The bytes stay those of the file opened, also after a rename over it. */
 export interface RulesFile {
@@ -35,13 +36,10 @@ export class PathRules implements RulesSource {
   }
 
   open(): RulesFile | undefined {
-    // O_NONBLOCK: a FIFO in the file's place must not stop the server until someone writes.
-    const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-    const fd = unlessMissing(() => openSync(this.name, flags));
+    const fd = unlessMissing(() => openRegular(this.name));
     if (fd === undefined) return undefined;
     try {
       const stat = fstatSync(fd, { bigint: true });
-      if (!stat.isFile()) throw new Error("not a regular file");
       return {
         stamp: stampOf(stat),
         size: Number(stat.size),

@@ -7,6 +7,7 @@ import { equalBytes, latin1 } from "../codec/bytes.ts";
 import { decodePem } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { oneLine } from "../codec/x509_names.ts";
+import { localFiles } from "../files.ts";
 import type { NamedFile } from "../tls/key_pairs.ts";
 import type { Findings } from "./finding.ts";
 
@@ -18,6 +19,8 @@ const AUTHORITIES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 /** Files looked into beside the certificate, and their size: where it lies, its issuers often lie. */
 const MAX_BESIDE = 64;
 const MAX_FILE = 65_536;
+/** The list of all public authorities has 220 KB. */
+const MAX_BUNDLE = 16 << 20;
 
 export interface ChainOptions {
   /** CERTFILE begins with the server's own certificate; CERTCHAINFILE may also end with it. */
@@ -114,9 +117,7 @@ function issuerBeside(
 
 function certificatesIn(file: string): Certificate[] {
   try {
-    const stat = fs.statSync(file);
-    if (!stat.isFile() || stat.size > MAX_FILE) return [];
-    return decodePem(fs.readFileSync(file))
+    return decodePem(localFiles.read(file, MAX_FILE))
       .filter(({ label }) => label === "CERTIFICATE")
       .map(({ bytes }) => readCertificate(bytes));
   } catch {
@@ -129,7 +130,7 @@ function authorities(): Set<string> | undefined {
   for (const path of AUTHORITIES) {
     try {
       const subjects = new Set<string>();
-      for (const { bytes } of decodePem(fs.readFileSync(path))) {
+      for (const { bytes } of decodePem(localFiles.read(path, MAX_BUNDLE))) {
         try {
           subjects.add(latin1(readCertificate(bytes).subject.der));
         } catch {

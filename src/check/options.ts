@@ -5,7 +5,9 @@ import fs from "node:fs";
 import process from "node:process";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import type { Env } from "../assemble.ts";
+import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
+import { localFiles } from "../files.ts";
 import { literalHost } from "../listen.ts";
 import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -76,6 +78,9 @@ function checkUser(
   );
 }
 
+/** As in privsep/identity.ts. */
+const MAX_FILE = 16 << 20;
+
 /** The kernel takes any number; a number that nobody has given away may be a slip of the hand. */
 export function checkListed(
   what: string,
@@ -86,7 +91,7 @@ export function checkListed(
   if (ids.length === 0) return;
   let known: Set<string>;
   try {
-    const lines = fs.readFileSync(file, "latin1").split("\n");
+    const lines = latin1(localFiles.read(file, MAX_FILE)).split("\n");
     known = new Set(lines.map((line) => line.split(":")[2] ?? ""));
   } catch {
     return; // a system that keeps them elsewhere

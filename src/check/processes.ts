@@ -179,7 +179,7 @@ function jailedFiles(jail: string, handed: ReadonlySet<string>): Files {
   const at = (path: string): string => known(path) ? path : inJail(path, jail);
   return {
     stamp: (path) => localFiles.stamp(at(path)),
-    read: (path, max, kind) => localFiles.read(at(path), max, kind),
+    read: (path, max) => localFiles.read(at(path), max),
     list: (folder) => localFiles.list(at(folder)),
     rules: (path) => localFiles.rules(at(path)),
   };

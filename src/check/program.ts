@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { latin1 } from "../codec/bytes.ts";
 import { systemReason } from "../files.ts";
+import { openRegular } from "../regular_file.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
@@ -102,7 +103,7 @@ function unusable(file: string, who: Who): string | undefined {
 function beginning(file: string): string | undefined {
   let fd: number | undefined;
   try {
-    fd = fs.openSync(file, "r");
+    fd = openRegular(file);
     const bytes = new Uint8Array(MAX_LINE);
     return latin1(bytes.subarray(0, fs.readSync(fd, bytes, 0, bytes.length, 0)));
   } catch {

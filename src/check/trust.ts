@@ -8,7 +8,8 @@ import { decodePem } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { oneLine } from "../codec/x509_names.ts";
 import type { Lookup } from "../tls/settings.ts";
-import { loadTrust } from "../tls/trust.ts";
+import { localFiles } from "../files.ts";
+import { loadTrust, MAX_FILE } from "../tls/trust.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
@@ -154,8 +155,8 @@ function checkLists(
 }
 
 function listsIn(path: string): Crl[] {
-  if (!fs.statSync(path).isFile()) return [];
-  const bytes = fs.readFileSync(path);
+  if (fs.statSync(path).isDirectory()) return [];
+  const bytes = localFiles.read(path, MAX_FILE);
   // DER: a list, or a certificate beside it.
   if (bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80) {
     try {

@@ -7,7 +7,8 @@ import { HandedRules, type RulesFile, type RulesSource } from "../admit/rules_fi
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
 import { type Files, localFiles, systemReason } from "../files.ts";
-import { type Libc, POLL } from "../runtime/libc.ts";
+import { requireRegular } from "../regular_file.ts";
+import type { Libc } from "../runtime/libc.ts";
 import { certificateNames } from "../tls/trust.ts";
 
 /** A file to hand over. `folder`: one of certificates, with what is in it. */
@@ -37,8 +38,6 @@ export interface Opened {
 
 /** Largest file that a worker holds in memory: lists of revoked certificates have megabytes. */
 const MAX_FILE = 16 << 20;
-/** How long a pipe in the place of a file may let a start wait, in milliseconds. */
-const PIPE_PATIENCE = 5000;
 
 /** The monitor's side: opens, and notices changes. */
 export class FileWatch {
@@ -91,6 +90,7 @@ export class FileWatch {
         const names = certificateNames(localFiles.list(path));
         return { file: { path, is: "folder", stamp, names }, fd: undefined };
       }
+      requireRegular(fs.statSync(path));
       fd = this.libc.open(path);
       const { size } = fs.statSync(path);
       return { file: { path, is: kind, stamp, size }, fd };
@@ -158,9 +158,9 @@ export class HandedFiles implements Files {
     return held.stamp;
   }
 
-  read(path: string, max: number, kind?: "any" | "regular"): Uint8Array {
+  read(path: string, max: number): Uint8Array {
     const held = this.#held.get(path);
-    if (!held) return localFiles.read(path, max, kind);
+    if (!held) return localFiles.read(path, max);
     if (held.is === "absent") {
       throw failure({ code: "ENOENT", message: "no such file or directory" });
     }
@@ -219,36 +219,12 @@ export class HandedFiles implements Files {
     };
   }
 
-  /** The bytes at `at`, none at the end; undefined: look again. Other workers have copies of this
-   *  descriptor, and a common place in the file: whoever just reads takes bytes from them. */
-  #readPart(fd: number, at: number): Uint8Array | undefined {
-    try {
-      return this.libc.readAt(fd, 65_536, at);
-    } catch (error) {
-      if ((error as { code?: string }).code !== "ESPIPE") throw error;
-      this.libc.setNonBlocking(fd, true);
-      const part = this.libc.read(fd, 65_536);
-      if (part === undefined) this.#awaitBytes(fd);
-      return part;
-    }
-  }
-
-  /** Somebody may be writing into a pipe (bash's <(command)), or doing nothing. Without a writer there is
-   *  the end, at once. */
-  #awaitBytes(fd: number): void {
-    const until = performance.now() + PIPE_PATIENCE;
-    for (let left = PIPE_PATIENCE; this.libc.poll(fd, POLL.in, left) === 0;) {
-      left = Math.ceil(until - performance.now());
-      if (left <= 0) throw new Error("nothing comes");
-    }
-  }
-
   #readIn(file: HandedFile, fd: number): Held {
     try {
       const parts: Uint8Array[] = [];
       for (let size = 0; size <= MAX_FILE;) {
-        const part = this.#readPart(fd, size);
-        if (part === undefined) continue;
+        // By offsets: other workers have copies of this descriptor, and a common place in the file.
+        const part = this.libc.readAt(fd, 65_536, size);
         if (part.length === 0) return { ...file, bytes: concat(parts) };
         parts.push(part);
         size += part.length;

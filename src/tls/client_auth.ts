@@ -2,6 +2,7 @@
  *  chain to a verdict. Asking is the TLS library's part, and proof that the client holds the key;
  *  whether the certificate is any good is decided here, the same on every runtime. */
 
+import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature, systemReason } from "../files.ts";
@@ -9,7 +10,14 @@ import type { Log } from "../log.ts";
 import { decodePem, encodePem } from "../codec/pem.ts";
 import { readCertificate } from "../codec/x509.ts";
 import type { Lookup } from "./settings.ts";
-import { loadTrust, MAX_FILE, type Trust, type TrustFiles } from "./trust.ts";
+import {
+  certificateNames,
+  loadTrust,
+  MAX_FILE,
+  MAX_FILES,
+  type Trust,
+  type TrustFiles,
+} from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
 import { DEFAULT_DEPTH, verifyChain } from "./verify.ts";
 
@@ -52,9 +60,10 @@ const MAX_DEPTH = 100;
 interface Entry {
   auth: ClientAuth;
   lookup: Lookup;
-  files: readonly string[];
   seen: string;
   checked: number;
+  /** What was logged of the files, until they are good again. */
+  failure?: string | undefined;
 }
 
 export interface ClientAuthsOptions {
@@ -107,20 +116,41 @@ export class ClientAuths {
   reload(): void {
     for (const entry of this.#entries.values()) {
       entry.seen = "";
+      entry.failure = undefined;
       this.#refresh(entry);
     }
   }
 
   #refresh(entry: Entry): void {
     entry.checked = this.#now();
-    const seen = signature(this.#files, entry.files);
+    const seen = this.#signature(entry.lookup);
     if (seen === entry.seen) return;
     entry.seen = seen;
     try {
       Object.assign(entry, this.#make(entry.lookup));
+      entry.failure = undefined;
     } catch (error) {
-      this.options.log.error(`${reason(error)}; the old authorities stay in use`);
+      const failure = reason(error);
+      if (failure === entry.failure) return;
+      entry.failure = failure;
+      this.options.log.error(`${failure}; the old authorities stay in use`);
     }
+  }
+
+  /** Of all files that the settings name, and of those in the folders now, whether they were ever
+   *  read or not: one that is broken is seen when it is repaired. */
+  #signature(lookup: Lookup): string {
+    const paths = ["CAFILE", "CCAFILE", "CRLFILE"].flatMap((name) => lookup(name) || []);
+    for (const folder of ["CADIR", "CCADIR"].flatMap((name) => lookup(name) || [])) {
+      paths.push(folder);
+      try {
+        const names = certificateNames(this.#files.list(folder));
+        paths.push(...names.slice(0, MAX_FILES).map((name) => join(folder, name)));
+      } catch {
+        // the folder's own stamp tells
+      }
+    }
+    return signature(this.#files, paths);
   }
 
   #make(lookup: Lookup): Entry {
@@ -137,23 +167,13 @@ export class ClientAuths {
       );
     }
     const crlFile = lookup("CRLFILE") || undefined;
-    const read = (): Material => {
-      const trust = anchors.caFile || anchors.caDir
-        ? loadTrust({ ...anchors, crlFile }, this.#files)
-        : undefined;
-      const named = hinted && hints !== anchors ? certificatesIn(hints, this.#files) : undefined;
-      return {
-        trust,
-        names: [...new Set(named?.names ?? trust?.pem)],
-        files: [...trust?.files ?? [], ...named?.files ?? []],
-      };
-    };
-    // What is in a folder is known only when it has been read. A file is noted before it is read
-    // for good: a change in between is then seen as one later.
-    let files = [asked.caFile, hints.caFile, crlFile].filter((file) => file !== undefined);
-    if (asked.caDir || hints.caDir) files = [...files, ...read().files];
-    const seen = signature(this.#files, files);
-    const { trust, names } = read();
+    // Before the files are read: a change in between is then seen as one later.
+    const seen = this.#signature(lookup);
+    const trust = anchors.caFile || anchors.caDir
+      ? loadTrust({ ...anchors, crlFile }, this.#files)
+      : undefined;
+    const named = hinted && hints !== anchors ? certificatesIn(hints, this.#files) : undefined;
+    const names = [...new Set(named ?? trust?.pem)];
     const trusted = new Set(trust?.pem);
     const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
     const about = JSON.stringify([required && namesAreTrust, names]);
@@ -166,18 +186,10 @@ export class ClientAuths {
         verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
       },
       lookup,
-      files,
       seen,
       checked: this.#now(),
     };
   }
-}
-
-/** What was read, and from which files, folders included. */
-interface Material {
-  trust: Trust | undefined;
-  names: string[];
-  files: string[];
 }
 
 /** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.
@@ -225,7 +237,7 @@ function verifier(
 function certificatesIn(
   { caFile, caDir }: TrustFiles,
   from: Files,
-): { names: string[]; files: string[] } {
+): string[] {
   const names: string[] = [];
   if (caFile) {
     try {
@@ -243,5 +255,5 @@ function certificatesIn(
     }
   }
   const folder = caDir ? loadTrust({ caDir }, from) : undefined;
-  return { names: [...names, ...folder?.pem ?? []], files: [...folder?.files ?? []] };
+  return [...names, ...folder?.pem ?? []];
 }

@@ -54,6 +54,8 @@ interface Entry {
   /** Hash of what the files held. */
   content: string;
   checked: number;
+  /** What was logged of the files, until they are good again. */
+  failure?: string | undefined;
   prepared: Prepared;
   expiry: { path: string; notAfter: number }[];
 }
@@ -144,6 +146,7 @@ export class Contexts {
   reload(): void {
     for (const entry of this.#entries.values()) {
       entry.seen = "";
+      entry.failure = undefined;
       this.#refresh(entry);
     }
   }
@@ -209,11 +212,16 @@ export class Contexts {
     entry.seen = seen;
     try {
       const { files, content } = readFiles(entry.config, this.#files);
-      if (content === entry.content) return;
-      Object.assign(entry, this.#fromFiles(entry.config, entry.auth, files), { content });
-      this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
+      if (content !== entry.content) {
+        Object.assign(entry, this.#fromFiles(entry.config, entry.auth, files), { content });
+        this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
+      }
+      entry.failure = undefined;
     } catch (error) {
-      this.options.log.error(`${reason(error)}; the old certificate stays in use`);
+      const failure = reason(error);
+      if (failure === entry.failure) return;
+      entry.failure = failure;
+      this.options.log.error(`${failure}; the old certificate stays in use`);
     }
   }
 

@@ -32,7 +32,7 @@ export interface TrustFiles {
 /** All public authorities are about 150 in 220 KB; lists of revoked certificates are larger. */
 export const MAX_FILE = 16 << 20;
 /** Files in a folder, and authorities in all: ten times what a distribution ships. */
-const MAX_FILES = 2048;
+export const MAX_FILES = 2048;
 const MAX_CERTIFICATES = 4096;
 /** Links that were found good and need not be verified again, 130 bytes each. */
 const MAX_KNOWN = 4096;
@@ -219,10 +219,9 @@ export function certificateNames(names: readonly string[]): string[] {
   return hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));
 }
 
-/** A pipe or a device is none: a handshake server must not hang on one. */
 function readFile(from: Files, what: string, path: string, hint: string): NamedFile {
   try {
-    return { path, bytes: from.read(path, MAX_FILE, "regular") };
+    return { path, bytes: from.read(path, MAX_FILE) };
   } catch (error) {
     throw new FatalError(
       `unable to read ${what} ${path}: ${systemReason(error)}`,

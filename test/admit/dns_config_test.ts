@@ -57,7 +57,9 @@ test("resolv.conf is read again when it changes, looked at once a second at most
   const clock = new FastClock();
   const content: Record<string, string | Error> = { [RESOLV]: "nameserver 10.0.0.1" };
   const files = memory(content);
-  const one = new DnsConfig({ env: {}, files, clock, hostName: "me" });
+  const said: string[] = [];
+  const onFailure = (message: string) => said.push(message);
+  const one = new DnsConfig({ env: {}, files, clock, hostName: "me", onFailure });
   content[RESOLV] = "nameserver 10.0.0.2";
   for (let i = 0; i < 1000; i++) one.servers;
   assert.ok(files.looks <= 2, `${files.looks} looks`);
@@ -66,6 +68,17 @@ test("resolv.conf is read again when it changes, looked at once a second at most
   content[RESOLV] = new Error("input/output error");
   clock.forward(2);
   assert.equal(one.servers[0]?.address, "10.0.0.2", "what it said last stays in force");
+  const told = (why: string) =>
+    `unable to read /etc/resolv.conf: ${why}; its old settings stay in use`;
+  for (const why of ["input/output error", "a pipe, not a regular file"]) {
+    content[RESOLV] = new Error(why);
+    for (let i = 0; i < 3; i++) {
+      clock.forward(2);
+      one.servers;
+    }
+    assert.equal(said.pop(), told(why));
+  }
+  assert.deepEqual(said, []);
   delete content[RESOLV];
   clock.forward(2);
   assert.equal(one.servers[0]?.address, "127.0.0.1");

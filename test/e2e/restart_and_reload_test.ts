@@ -2,6 +2,7 @@
  *  is reported and the old one stays. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
@@ -62,6 +63,62 @@ claim("a broken renewal is reported once and the old certificate stays", async (
   server.signal("SIGHUP");
   await server.waitFor(/unable to read certificate .*; the old certificate stays in use$/);
   assert.equal(await subject(t, server), "first");
+});
+
+for (const options of [[], ["--workers", "0"]]) {
+  const title = `${
+    options.join(" ")
+  } whatever takes a certificate's place is reported once, and blocks nothing`;
+  claim(title.trim(), async (t) => {
+    const live = await selfSigned(t, "first");
+    const good = fs.readFileSync(live.certificate);
+    const server = await t.start({ options, env: environmentOf(live) });
+    const steps: [says: string, make: (path: string) => void][] = [
+      ["a pipe, not a regular file", (path) => execFileSync("mkfifo", [path])],
+      ["a directory, not a regular file", (path) => fs.mkdirSync(path)],
+      ["a device, not a regular file", (path) => fs.symlinkSync("/dev/zero", path)],
+      ["larger than ", (path) => {
+        fs.writeFileSync(path, "");
+        fs.truncateSync(path, 64 << 20);
+      }],
+    ];
+    for (const [says, make] of steps) {
+      fs.rmSync(live.certificate, { recursive: true });
+      make(live.certificate);
+      const line = new RegExp(
+        `^sslserver: error: unable to read certificate .*${says}.*; the old certificate stays in use$`,
+      );
+      // Looked at when a client comes, or every second.
+      const seen = async () => {
+        assert.equal(await subject(t, server), "first");
+        return server.lines(line).length;
+      };
+      assert.equal(await settled(seen, (n) => n > 0, 5000), 1, server.log());
+    }
+    fs.rmSync(live.certificate);
+    fs.writeFileSync(live.certificate, good);
+    assert.equal(await subject(t, server), "first");
+    assert.equal(server.lines(/^sslserver: error: /).length, steps.length, server.log());
+    server.signal("SIGTERM");
+    assert.equal((await server.exited).status, 0);
+  });
+}
+
+claim("a start with a pipe or a device as certificate ends with a reason", async (t) => {
+  const live = await selfSigned(t, "first");
+  const pipe = `${t.dir}/pipe`;
+  execFileSync("mkfifo", [pipe]);
+  const rows = [
+    ["CERTFILE", "/dev/zero", "a device"],
+    ["CERTFILE", t.dir, "a directory"],
+    ...["CERTFILE", "KEYFILE", "CAFILE", "CRLFILE"].map((name) => [name, pipe, "a pipe"] as const),
+  ] as const;
+  for (const [name, path, kind] of rows) {
+    const env = { ...environmentOf(live), CAFILE: live.certificate, CCAVERIFY: "", [name]: path };
+    const { status, stderr } = await t.fails({ env });
+    assert.equal(status, 111);
+    assert.match(stderr, new RegExp(`unable to read .*${path}: ${kind}, not a regular file`));
+  }
 });
 
 claim("a key that does not fit, put there first, does not break what is served", async (t) => {

@@ -1,6 +1,7 @@
 /** Files opened by one side and read by the other: as they are at first, and after each kind of change. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,7 @@ import {
   type Opened,
   type Wanted,
 } from "../../src/privsep/handed_files.ts";
+import { signature } from "../../src/files.ts";
 import type { Libc } from "../../src/runtime/libc.ts";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { thisRuntime } from "../runtime/kits.ts";
@@ -129,7 +131,7 @@ test("a file that cannot be opened is an error with its code, and not absent", (
 test("a folder in the place of a file is an error, with every descriptor given back", () => {
   const before = openFiles().length;
   const { folder, files } = bench(oneFile, (folder) => fs.mkdirSync(join(folder, "f")));
-  assert.throws(() => files.read(join(folder, "f"), 10), /directory/i);
+  assert.throws(() => files.read(join(folder, "f"), 10), /a directory, not a regular file/);
   assert.equal(openFiles().length, before);
   fs.rmSync(folder, { recursive: true });
 });
@@ -147,40 +149,41 @@ test("a file larger than 16 MB is an error", () => {
   fs.rmSync(folder, { recursive: true });
 });
 
-async function fifo(path: string): Promise<void> {
-  const { execFileSync } = await import("node:child_process");
-  execFileSync("mkfifo", [path]);
-}
-
-test("a pipe without a writer is empty, one with a silent writer is an error after a while", async () => {
-  const folder = fs.mkdtempSync(join(tmpdir(), "handed-"));
+test("what is no regular file is an error of its own, opened by nobody", () => {
+  const { folder, files, look } = bench(oneFile, (folder) => write(join(folder, "f"), "good"));
   const path = join(folder, "f");
-  await fifo(path);
-  const watch = new FileWatch(libc, [{ path, kind: "file" }]);
-  const hand = (): HandedFiles => {
-    const files = new HandedFiles(libc);
-    for (const { file, fd } of watch.all()) files.take(file, fd);
-    return files;
-  };
-  assert.equal(hand().read(path, 10).length, 0);
-
-  // Its own other end, opened while a reader is there, as bash's <(command) would have it.
-  const reader = libc.open(path);
-  const writer = fs.openSync(path, "w");
-  fs.writeSync(writer, "secret");
-  const taken = [...watch.all()];
-  fs.closeSync(writer);
-  const files = new HandedFiles(libc);
-  for (const { file, fd } of taken) files.take(file, fd);
-  assert.equal(text(files, path), "secret");
-
-  const silent = fs.openSync(path, "w");
-  const begun = performance.now();
-  assert.throws(() => hand().read(path, 10), /nothing comes/);
-  assert.ok(performance.now() - begun < 10_000);
-  fs.closeSync(silent);
-  libc.close(reader);
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const replace: [kind: string, make: () => void][] = [
+    ["a pipe", () => fs.linkSync(pipe, path)],
+    ["a directory", () => fs.mkdirSync(path)],
+    ["a device", () => fs.symlinkSync("/dev/zero", path)],
+    ["a pipe", () => fs.symlinkSync(pipe, path)],
+  ];
+  const before = openFiles().length;
+  const signatures = new Set<string>();
+  for (const [kind, make] of replace) {
+    fs.rmSync(path, { recursive: true });
+    make();
+    assert.deepEqual(look(), ["f"]);
+    assert.throws(() => files.read(path, 10), { message: `${kind}, not a regular file` });
+    signatures.add(signature(files, [path]));
+  }
+  assert.equal(signatures.size, 3, "the workers see that the failure is another one");
+  assert.equal(openFiles().length, before);
+  fs.rmSync(path);
+  write(path, "good");
+  look();
+  assert.equal(text(files, path), "good");
   fs.rmSync(folder, { recursive: true });
+});
+
+test("a pipe in the place of a rules file is an error, and not absent", () => {
+  const { bench, book } = rulesBench((path) => execFileSync("mkfifo", [path]));
+  const verdict = book(true).evaluate(PEER);
+  assert.equal(verdict.allow, false);
+  assert.match(verdict.error ?? "", /a pipe, not a regular file/);
+  fs.rmSync(bench.folder, { recursive: true });
 });
 
 test("several workers that are handed one file each read all of it", () => {

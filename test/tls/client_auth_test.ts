@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -292,6 +293,63 @@ test("a broken renewal is said once, the old authorities stay, and the next good
   later();
   assert.equal(verdict(auths.get(), leaf), "FAILED:certificate revoked");
   assert.equal(verdict(auths.get(), second), "SUCCESS");
+});
+
+test("each new failure of a file is said once, and again after it has been good", () => {
+  const path = authorities("kinds.pem", root);
+  const good = fs.readFileSync(path);
+  const { auths, said, later } = bench("valid", { CAFILE: path });
+  auths.get();
+  const nonsense = (text: string) => () => fs.writeFileSync(path, text);
+  const steps: [make: () => void, says: RegExp | undefined][] = [
+    [() => fs.mkdirSync(path), /a directory, not a regular file/],
+    [() => execFileSync("mkfifo", [path]), /a pipe, not a regular file/],
+    [() => fs.symlinkSync("/dev/zero", path), /a device, not a regular file/],
+    [nonsense("one"), /no certificate in it/],
+    [nonsense("two, which fails in the same way"), undefined],
+    [() => {}, /no such file/],
+    [nonsense("three"), /no certificate in it/],
+    [() => fs.writeFileSync(path, good), undefined],
+    [nonsense("four"), /no certificate in it/],
+  ];
+  for (const [make, says] of steps) {
+    fs.rmSync(path, { recursive: true, force: true });
+    make();
+    later();
+    later();
+    assert.equal(said.length, says ? 1 : 0, said.join("\n"));
+    if (says) assert.match(said.pop() ?? "", says);
+    assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+  }
+  auths.reload();
+  later();
+  assert.equal(said.length, 1, "SIGHUP asks for it again");
+});
+
+test("a broken file that comes into a folder is said, and taken once it has been repaired", () => {
+  for (const variable of ["CADIR", "CCADIR"]) {
+    const some = join(folder, `repair-${variable}`);
+    fs.mkdirSync(some);
+    fs.copyFileSync(ROOT, join(some, "one.pem"));
+    const { auths, said, later } = bench("none", { CCAFILE: EMPTY, [variable]: some });
+    const first = auths.get();
+    const two = join(some, "two.pem");
+    fs.writeFileSync(two, "not yet");
+    later();
+    assert.match(
+      said.pop() ?? "",
+      /unable to use CA file .*two\.pem: no certificate in it; the old/,
+    );
+    assert.equal(auths.get(), first);
+    // In place: the folder is as before.
+    fs.writeFileSync(two, "-----BEGIN CERTIFICATE-----\n");
+    later();
+    assert.match(said.pop() ?? "", /two\.pem: pem: CERTIFICATE: no END line/);
+    fs.writeFileSync(two, fs.readFileSync(OTHER));
+    later();
+    assert.deepEqual(said, []);
+    assert.notEqual(auths.get(), first, variable);
+  }
 });
 
 test("reload() reads at once", () => {

@@ -101,9 +101,9 @@ const FAULTS: readonly (readonly [
   [
     "a folder as a file",
     () => ({ caFile: folder }),
-    /^unable to read CA file .*: not a regular file$/,
+    /^unable to read CA file .*: a directory, not a regular file$/,
   ],
-  ["a device", () => ({ caFile: "/dev/zero" }), /: not a regular file$/],
+  ["a device", () => ({ caFile: "/dev/zero" }), /: a device, not a regular file$/],
   [
     "a file above 16 MiB",
     () => ({ caFile: write("large", new Uint8Array((16 << 20) + 1)) }),
