@@ -81,7 +81,9 @@ async function verifyClient(
   auth: ClientAuth | undefined,
 ): Promise<ClientVerify> {
   if (!auth) return "NONE";
-  let verdict = auth.verify(session?.peerCertificates ?? [], conn.remote.host);
+  let verdict: ClientVerify = session?.unreadableCertificate
+    ? "FAILED:unreadable certificate"
+    : auth.verify(session?.peerCertificates ?? [], conn.remote.host);
   if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
   if (!auth.required || verdict === "SUCCESS") return verdict;
   await dismiss(conn, stream);

@@ -111,8 +111,21 @@ export function sessionOf(socket: tls.TLSSocket): TlsSession {
   if (peerCertificates.length > 0) {
     const error = verifyError(socket);
     if (error !== undefined) session.verifyError = error;
-  }
+  } else if (sentCertificate(socket)) session.unreadableCertificate = true;
   return session;
+}
+
+/** Deno 2.9.6 shows a certificate that it cannot parse (a date that is none, for one) as no
+ *  certificate at all. In a full handshake the library's verdict gives it away, in a resumed one only
+ *  this call, which throws. */
+function sentCertificate(socket: tls.TLSSocket): boolean {
+  const { ssl } = socket as unknown as { ssl?: { verifyError?: () => string | null } | null };
+  if (ssl?.verifyError?.()) return true;
+  try {
+    return socket.getPeerX509Certificate() !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** `authorized` is wrong on a socket made here (always false); the library's own word is right.

@@ -100,6 +100,9 @@ export interface TlsSession {
   alpn?: string;
   /** DER, the client's own first; empty when it sent none. */
   peerCertificates: Uint8Array[];
+  /** The client has sent a certificate that the runtime does not hand over, because it cannot read
+   *  it: `peerCertificates` is empty then. */
+  unreadableCertificate?: true;
   /** Why the client's certificate is not trusted, by the TLS library's word; undefined when it is. */
   verifyError?: string;
   /** The handshake is done, but the library closes the connection when this turn of the event loop

@@ -220,8 +220,9 @@ function verifier(
   now: () => number,
 ): ClientAuth["verify"] {
   return (chain, host) => {
-    if (chain.length === 0) return "NONE";
-    if (!trust) return "GENEROUS";
+    const [leaf] = chain;
+    if (!leaf) return "NONE";
+    if (!trust) return readable(leaf) ?? "GENEROUS";
     const verdict = verifyChain(chain, trust, {
       depth,
       now: now(),
@@ -230,6 +231,16 @@ function verifier(
     });
     return verdict.ok ? "SUCCESS" : `FAILED:${verdict.reason}`;
   };
+}
+
+/** Nothing can be told to a program of one that cannot be read, so that is no GENEROUS case. */
+function readable(leaf: Uint8Array): ClientVerify | undefined {
+  try {
+    readCertificate(leaf);
+    return undefined;
+  } catch (error) {
+    return `FAILED:unreadable certificate: ${reason(error)}`;
+  }
 }
 
 /** Certificates of a file, which may hold none at all, and of a folder. Read one by one, so that the

@@ -10,7 +10,7 @@
  *  half a name is another name. */
 
 import { nodeCrypto } from "../builtins.ts";
-import { hex } from "../codec/bytes.ts";
+import { DecodeError, hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
 import { encodePem } from "../codec/pem.ts";
 import { type Certificate, type Name, readCertificate } from "../codec/x509.ts";
@@ -56,8 +56,8 @@ const MAX_SESSION_ID = 32;
 /** Short texts that come from the peer or the TLS library. */
 const MAX_SHORT = 255;
 
-/** All variables of SPEC section 3 for one connection. Throws `DecodeError` if a certificate
- *  cannot be read: whoever relies on these values must then refuse the connection. */
+/** All variables of SPEC section 3 for one connection. Of a client's certificate that cannot be read
+ *  only the verdict is told. Throws `DecodeError` if the server's own cannot be read. */
 export function tlsVariables(facts: TlsFacts): Map<string, string> {
   const { serverCertificate, clientChain = [] } = facts;
   const server = serverCertificate instanceof Uint8Array
@@ -82,9 +82,19 @@ export function tlsVariables(facts: TlsFacts): Map<string, string> {
   variables.set("SSL_VERSION_LIBRARY", short(facts.versionLibrary));
   if (facts.sni) variables.set("SSL_TLS_SNI", short(facts.sni));
   if (facts.alpn) variables.set("SSL_ALPN", short(facts.alpn));
-  for (const [name, value] of clientVariables(clientChain)) variables.set(name, value);
+  for (const [name, value] of readableVariables(clientChain)) variables.set(name, value);
   variables.set("SSL_CLIENT_VERIFY", short(facts.clientVerify));
   return variables;
+}
+
+/** None for a certificate that cannot be read: the verdict says so. */
+function readableVariables(chain: readonly Uint8Array[]): Map<string, string> {
+  try {
+    return clientVariables(chain);
+  } catch (error) {
+    if (error instanceof DecodeError) return new Map();
+    throw error;
+  }
 }
 
 /** The `SSL_SERVER_*` variables of a certificate in DER. Throws `DecodeError`. */

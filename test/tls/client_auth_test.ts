@@ -113,6 +113,13 @@ test("what is asked of clients, and what their certificates are worth", () => {
   }
 });
 
+test("a certificate that cannot be read is FAILED, also where nobody is trusted", () => {
+  const { auths } = bench("none", { CCAFILE: EMPTY });
+  assert.equal(verdict(auths.get(), leaf), "GENEROUS");
+  const broken = { ...leaf, der: leaf.der.subarray(1) };
+  assert.match(verdict(auths.get(), broken), /^FAILED:unreadable certificate: x509: /);
+});
+
 test("folders serve as files do", () => {
   const some = join(folder, "some");
   fs.mkdirSync(some);

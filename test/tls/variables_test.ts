@@ -131,7 +131,12 @@ test("a serialized session in place of the id is not passed on", () => {
 
 test("a certificate that cannot be read is an error", () => {
   const broken = server.slice(0, -1);
-  assert.throws(() => tlsVariables({ ...FACTS, clientChain: [broken] }), DecodeError);
+  const clientVerify = "FAILED:unreadable certificate";
+  const variables = tlsVariables({ ...FACTS, clientChain: [broken], clientVerify });
+  assert.deepEqual(
+    [...variables].filter(([name]) => name.startsWith("SSL_CLIENT_")),
+    [["SSL_CLIENT_VERIFY", clientVerify]],
+  );
   assert.throws(() => tlsVariables({ ...FACTS, serverCertificate: broken }), DecodeError);
 });
 
@@ -155,11 +160,12 @@ test("a client fills neither a variable nor the environment", () => {
   assert.ok(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
 });
 
-test("3,500 attributes do not fill the environment", () => {
-  const rdns = Array.from({ length: 3_500 }, () => [["2.5.4.3", TAG.utf8, "abcde"] as const]);
+test("as many attributes as are read do not fill the environment", () => {
+  const long = "abcde".repeat(45);
+  const rdns = Array.from({ length: 256 }, () => [["2.5.4.3", TAG.utf8, long] as const]);
   const variables = clientVariables([certificate({ subject: dn(...rdns), issuer: cn("x") })]);
   assert.ok(size(variables) <= 131_072);
-  assert.equal(variables.get("SSL_CLIENT_S_DN_CN"), "abcde");
+  assert.equal(variables.get("SSL_CLIENT_S_DN_CN"), long);
 });
 
 test("alternative names are at most 64 and one too long is left out, not cut", () => {
