@@ -14,6 +14,7 @@ import { type Files, localFiles } from "./files.ts";
 import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import { IdleWatch } from "./idle.ts";
+import { Lingering } from "./linger.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
@@ -150,6 +151,7 @@ export async function assemble(
     clientAuths,
     handshakes: new HandshakeQueue(),
     idle: new IdleWatch(options.idleTimeout),
+    lingering: new Lingering(options.concurrency, options.idleTimeout * 1000),
     gate: new Gate({
       programs,
       pending: budget.pending,

@@ -30,6 +30,8 @@ export class Connection {
   open = false;
   /** When it was accepted, on the clock of performance.now(). */
   readonly accepted = performance.now();
+  /** Its client broke TLS while it waited for its program. */
+  broken: Error | undefined;
   /** The server has given it up, and this is why. */
   givenUp: string | undefined;
   /** Called when it does. As with the callbacks of a stream, a stage puts its own in place. */

@@ -5,6 +5,7 @@ import type { AdmitDeps } from "./admit.ts";
 import type { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import type { IdleWatch } from "./idle.ts";
+import type { Lingering } from "./linger.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
 import type { Options } from "./options.ts";
@@ -29,6 +30,7 @@ export interface Deps {
   handshakes: HandshakeQueue;
   programs: Programs;
   idle: IdleWatch;
+  lingering: Lingering;
   /** Serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
 }

@@ -126,6 +126,25 @@ export class Log {
     });
   }
 
+  /** TLS broke after the handshake. `pid` is the program's, or that of the process which speaks. */
+  tlsBroken(pid: number, ip: string, why: string): void {
+    this.#put(1, "error", `unable to speak TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`, {
+      event: "tls-broken",
+      pid,
+      remoteIp: ip,
+      reason: cleanMessage(why),
+    });
+  }
+
+  /** The client's data ended with FIN and without close_notify: somebody may have cut it. */
+  noCloseNotify(pid: number, ip: string): void {
+    this.#put(3, "info", `end of data without close_notify from: ${ip} for pid: ${pid}`, {
+      event: "no-close-notify",
+      pid,
+      remoteIp: ip,
+    });
+  }
+
   clientCertificate(pid: number): void {
     this.#put(2, "info", `valid client cert received for pid: ${pid}`, {
       event: "client-certificate",

@@ -143,6 +143,7 @@ export function plainStream(
     write: (chunk, spent) => socket.write(chunk, spent),
     end: () => socket.end(),
     destroy: () => socket.destroy(),
+    close: () => socket.close(),
   };
   socket.onData = (chunk) => {
     if (decided) return stream.onData(chunk);

@@ -6,18 +6,13 @@
 
 import type { Connection } from "./connection.ts";
 import type { IdleWatch, Watched } from "./idle.ts";
+import type { Leaver, Lingering } from "./linger.ts";
 import type { Traffic } from "./metrics/observer.ts";
-import type { Sink, Source, Stream } from "./runtime/runtime.ts";
-
-/** After the server's FIN a client may take its time to close, or still send; what it sends is read
- *  and dropped, since closing with bytes unread makes the system send a reset, and a reset can
- *  overtake output that the client has not read yet (RFC 1122 4.2.2.13). Counts from when the client
- *  has everything; until then it has the idle limit. In milliseconds. */
-const LINGER = 10_000;
+import { type Sink, type Source, type Stream, TlsError } from "./runtime/runtime.ts";
 
 export interface Relay {
   /** The program's wait status (undefined: not known), when the program has been reaped and its output has been handed to
-   *  the system or cannot be delivered any more. The client's side may linger a little. Never, if
+   *  the system or cannot be delivered any more. The client's side may linger (linger.ts). Never, if
    *  the relay was stopped. */
   readonly status: Promise<number | undefined>;
   /** Leaves both streams as they are, paused, for somebody else to take over. */
@@ -35,6 +30,8 @@ export interface ProgramEnds {
 export interface RelayOptions {
   /** Looks after silent connections (-w). */
   idle: IdleWatch;
+  /** Looks after clients that are to close, or to take what is left for them. */
+  lingering: Lingering;
   /** The connection below `channel`: to tell a slow reader from a dead one, and to hear when the server
    *  gives it up, of which `channel` says nothing. */
   conn: Pick<Connection, "socket" | "onGivenUp">;
@@ -42,8 +39,17 @@ export interface RelayOptions {
   banner?: string | undefined;
   /** Counts the bytes of both directions. */
   traffic: Traffic;
-  /** The client's side is closed and its descriptor free. Exactly once. */
-  onGone: () => void;
+  client: ClientEvents;
+}
+
+/** Is told how the client's side ends. */
+export interface ClientEvents {
+  /** It has broken TLS. */
+  broken(error: TlsError): void;
+  /** Its data ended with a FIN and no close_notify. */
+  cut(): void;
+  /** It is closed and its descriptor free. Exactly once. */
+  gone(): void;
 }
 
 /** Begins relaying at once. */
@@ -56,7 +62,7 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
 const nothing = (): void => {};
 
 /** Small, since thousands of them may be idle. */
-class Relaying implements Relay, Watched {
+class Relaying implements Relay, Watched, Leaver {
   readonly status: Promise<number | undefined>;
   readonly #resolve: (status: number | undefined) => void;
   readonly #channel: Stream;
@@ -64,11 +70,16 @@ class Relaying implements Relay, Watched {
   readonly #conn: RelayOptions["conn"];
   readonly #idle: IdleWatch;
   readonly #traffic: Traffic;
-  readonly #onGone: () => void;
+  readonly #lingering: Lingering;
+  readonly #client: ClientEvents;
   last: number;
+  /** The client takes no more for now. */
+  full = false;
   #unacknowledged = 0;
   #clientGone = false;
   #outputDone = false;
+  /** Nothing more is to come of the program: the client has to close. */
+  #leaving = false;
   #reaped = false;
   #wait: number | undefined;
   #stopped = false;
@@ -82,7 +93,8 @@ class Relaying implements Relay, Watched {
     this.#conn = options.conn;
     this.#idle = options.idle;
     this.#traffic = options.traffic;
-    this.#onGone = options.onGone;
+    this.#lingering = options.lingering;
+    this.#client = options.client;
     this.last = this.#idle.now();
     this.#idle.add(this);
   }
@@ -91,9 +103,10 @@ class Relaying implements Relay, Watched {
     const channel = this.#channel;
     const { input, output, exited } = this.#program;
     channel.onData = (chunk) => this.#fromClient(chunk);
-    channel.onEnd = () => this.#clientEnded();
+    channel.onEnd = (cut) => this.#clientEnded(cut);
     channel.onDrain = () => this.#toClientAgain();
-    channel.onClose = this.#conn.onGivenUp = () => this.#loseClient();
+    channel.onClose = (error) => this.#loseClient(error);
+    this.#conn.onGivenUp = () => this.#loseClient();
     input.onDrain = () => this.#toProgramAgain();
     // A program that does not read is no reason to keep the client from ending: go on and drop.
     input.onClose = () => channel.resume();
@@ -101,12 +114,13 @@ class Relaying implements Relay, Watched {
     output.onEnd = () => this.#outputEnded();
     output.onClose = (error) => error && this.#outputEnded();
     exited.then((status) => this.#exited(status));
-    if (channel.gone) queueMicrotask(() => this.#loseClient());
+    if (channel.gone) queueMicrotask(() => this.#loseClient(channel.failure));
     channel.resume();
     const banner = new TextEncoder().encode(text);
     this.#traffic.sent += banner.length;
     // A banner that fills the socket's buffer holds the output up like any other output.
     if (banner.length === 0 || channel.write(banner)) output.resume();
+    else this.full = true;
   }
 
   #touch(): void {
@@ -124,19 +138,24 @@ class Relaying implements Relay, Watched {
     this.#channel.resume();
   }
 
-  #clientEnded(): void {
+  #clientEnded(cut = false): void {
     this.#touch();
+    // After our own close_notify many send none.
+    if (cut && !this.#outputDone) this.#client.cut();
     this.#program.input.end();
   }
 
   #fromProgram(chunk: Uint8Array): void {
     this.#touch();
     this.#traffic.sent += chunk.length;
-    if (!this.#channel.write(chunk, true)) this.#program.output.pause();
+    if (this.#channel.write(chunk, true)) return;
+    this.full = true;
+    this.#program.output.pause();
   }
 
   #toClientAgain(): void {
     this.#touch();
+    this.full = false;
     this.#program.output.resume();
   }
 
@@ -150,27 +169,68 @@ class Relaying implements Relay, Watched {
   #exited(status: number | undefined): void {
     this.#wait = status;
     this.#reaped = true;
+    // Its place is free: what is left of its output must not stay for as long as a client likes.
+    if (!this.#outputDone && !this.#stopped) this.#lingering.add(this);
     this.#finish();
   }
 
   /** Nothing can reach the client any more: end of file for the program, EPIPE if it writes on. */
-  #loseClient(): void {
+  #loseClient(error?: Error): void {
     if (this.#clientGone || this.#stopped) return;
     this.#clientGone = true;
-    this.#onGone();
+    // A client that has our close_notify may close as it likes.
+    if (error instanceof TlsError && !(this.#outputDone && error.kind === "reset")) {
+      this.#client.broken(error);
+    }
+    this.#lingering.forget(this);
+    this.#client.gone();
+    this.#endProgram();
+  }
+
+  /** End of file for the program, EPIPE if it writes on. */
+  #endProgram(): void {
     this.#program.input.end();
     this.#program.output.destroy();
     this.#outputDone = true;
     this.#finish();
   }
 
-  /** Both the program and its output are done: the connection no longer counts. */
+  /** Both the program and its output are done: the connection no longer counts for -c. */
   #finish(): void {
     if (!this.#reaped || !this.#outputDone || this.#stopped) return;
     this.#idle.forget(this);
     this.#program.input.destroy();
-    if (!this.#clientGone) linger(this.#channel, this.#conn, this.#idle.limit, this.#onGone);
+    this.#leave();
     this.#resolve(this.#wait);
+  }
+
+  /** The client has what is on its way to take, and to close. What it sends is dropped. Its end of data
+   *  is no reason to close: output may still be on its way to a slow reader. */
+  #leave(): void {
+    if (this.#clientGone || this.#leaving) return;
+    this.#leaving = true;
+    const channel = this.#channel;
+    channel.onData = channel.onDrain = channel.onEnd = nothing;
+    channel.end();
+    channel.resume();
+    this.#lingering.add(this);
+  }
+
+  /** See `Leaver`. */
+  get sent(): boolean {
+    return this.#leaving;
+  }
+
+  /** See `Leaver`. */
+  unsent(): number | undefined {
+    return this.#conn.socket.unacknowledged();
+  }
+
+  /** See `Leaver`. */
+  dismiss(taken: boolean): void {
+    if (taken) this.#channel.close();
+    else this.#channel.destroy();
+    this.#loseClient();
   }
 
   /** See `Watched`. */
@@ -182,14 +242,15 @@ class Relaying implements Relay, Watched {
     this.#unacknowledged = unsent;
     if (progress) return this.#touch();
     this.#idle.forget(this);
-    this.#channel.destroy();
-    this.#loseClient();
+    this.#leave();
+    this.#endProgram();
     if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not reaped, or nobody knows
   }
 
   stop(): void {
     this.#stopped = true;
     this.#idle.forget(this);
+    this.#lingering.forget(this);
     const channel = this.#channel;
     const { input, output } = this.#program;
     channel.pause();
@@ -207,34 +268,4 @@ class Relaying implements Relay, Watched {
       input.onClose =
         nothing;
   }
-}
-
-/** Reads and drops until the client closes too, or its time is up. Its end of data is no reason to
- *  close: output may still be on its way to a slow reader. */
-function linger(
-  channel: Stream,
-  conn: RelayOptions["conn"],
-  patience: number,
-  onGone: () => void,
-): void {
-  const { socket } = conn;
-  let unsent = socket.unacknowledged();
-  let moved = performance.now();
-  const look = (): void => {
-    const now = socket.unacknowledged();
-    if (now !== unsent) moved = performance.now();
-    unsent = now;
-    if (now === 0 || performance.now() - moved >= patience) {
-      channel.destroy();
-      close();
-    } else timer = setTimeout(look, LINGER);
-  };
-  let timer = setTimeout(look, LINGER);
-  const close = (): void => {
-    clearTimeout(timer);
-    onGone();
-  };
-  channel.onData = channel.onDrain = channel.onEnd = nothing;
-  channel.onClose = conn.onGivenUp = close;
-  channel.resume();
 }

@@ -17,13 +17,14 @@ import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
 import { ownPid } from "./log.ts";
 import { isHealthCheck, meetClient, plainStream } from "./proxy.ts";
-import { relay, type RelayOptions } from "./relay.ts";
+import { type ClientEvents, relay, type RelayOptions } from "./relay.ts";
 import {
   HandshakeError,
   type Listener,
   type Program,
   type Socket,
   type Stream,
+  TlsError,
 } from "./runtime/runtime.ts";
 import { logStatus, start } from "./start.ts";
 import { type Channel, channelVariables, secure } from "./tls.ts";
@@ -161,22 +162,28 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
     conn.watch.ended(status);
     logStatus(deps);
   } catch (error) {
-    report(conn, deps, ownPid(), error);
+    report(conn, deps, ownPid(), conn.broken ?? error);
   } finally {
-    conn.hold?.release();
     conn.watch.over();
-    if (!conn.program) {
-      conn.socket.destroy();
-      gate.leave(conn);
-    }
+    if (!conn.program) conn.socket.destroy();
+    if (!conn.program || !conn.open) leave(conn, deps);
     follow.over(conn);
   }
 }
 
+/** Its socket is closed: it no longer counts for any limit. Idempotent. */
+function leave(conn: Connection, { gate }: Deps): void {
+  gate.leave(conn);
+  conn.hold?.release();
+}
+
 function watchWhileWaiting(conn: Connection, stream: Stream): void {
-  const gone = (): void => conn.giveUp("connection closed by the peer");
+  const gone = (error?: Error): void => {
+    conn.broken = error;
+    conn.giveUp(error?.message ?? "connection closed by the peer");
+  };
   stream.onClose = gone;
-  if (stream.gone) gone();
+  if (stream.gone) gone(stream.failure);
 }
 
 /** TLS from the beginning. Resolves with the wait status. */
@@ -187,7 +194,7 @@ function converse(
   deps: Deps,
 ): Promise<number | undefined> {
   logTls(program, channel, deps);
-  const options = { ...relayOptions(conn, deps), banner: deps.options.banner };
+  const options = { ...relayOptions(conn, program, deps), banner: deps.options.banner };
   return relay(channel.stream, program, options).status;
 }
 
@@ -200,7 +207,7 @@ async function converseDelayed(
 ): Promise<number | undefined> {
   const ends = program.delayed;
   if (!ends) throw new Error("the program was not started for UCSPI-TLS");
-  const options = relayOptions(conn, deps);
+  const options = relayOptions(conn, program, deps);
   const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
   const { exited } = program;
   const close = (): void => {
@@ -223,7 +230,7 @@ async function converseDelayed(
     report(conn, deps, program.pid, error);
     close(); // the program is told by EOF
     conn.socket.destroy();
-    deps.gate.leave(conn);
+    leave(conn, deps);
     const timer = setTimeout(() => program.kill("SIGTERM"), options.idle.limit);
     return await exited.finally(() => clearTimeout(timer));
   } finally {
@@ -231,13 +238,33 @@ async function converseDelayed(
   }
 }
 
-function relayOptions(conn: Connection, { idle, gate, metrics }: Deps): RelayOptions {
-  return {
-    idle,
-    conn,
-    traffic: metrics.traffic,
-    onGone: () => gate.leave(conn),
-  };
+function relayOptions(conn: Connection, program: Program, deps: Deps): RelayOptions {
+  const { idle, lingering, metrics } = deps;
+  const client = new ClientWatch(conn, program.pid, deps);
+  return { idle, lingering, conn, traffic: metrics.traffic, client };
+}
+
+/** How the client of a running program ends, for the log and the counts. */
+class ClientWatch implements ClientEvents {
+  constructor(readonly conn: Connection, readonly pid: number, readonly deps: Deps) {}
+
+  broken(error: TlsError): void {
+    reportBroken(this.conn, this.deps, this.pid, error);
+  }
+
+  cut(): void {
+    this.conn.watch.broken("no_close_notify");
+    this.deps.log.noCloseNotify(this.pid, this.conn.remote.ip);
+  }
+
+  gone(): void {
+    leave(this.conn, this.deps);
+  }
+}
+
+function reportBroken({ watch, remote }: Connection, { log }: Deps, pid: number, error: TlsError) {
+  watch.broken(error.kind);
+  log.tlsBroken(pid, remote.ip, error.message);
 }
 
 function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
@@ -253,9 +280,11 @@ function logTls(program: Program, { session, clientVerify }: Channel, { log }: D
 }
 
 /** `pid` is the program's where there is one. */
-function report(conn: Connection, { log }: Deps, pid: number, error: unknown): void {
+function report(conn: Connection, deps: Deps, pid: number, error: unknown): void {
+  const { log } = deps;
   if (isHealthCheck(conn, error)) return;
   conn.watch.failed(error);
-  if (error instanceof HandshakeError) log.tlsFailed(pid, conn.remote.ip, error.message);
+  if (error instanceof TlsError) reportBroken(conn, deps, pid, error);
+  else if (error instanceof HandshakeError) log.tlsFailed(pid, conn.remote.ip, error.message);
   else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
 }

@@ -40,6 +40,7 @@ class FakeSocket implements Socket {
     return true;
   }
   end(): void {}
+  close(): void {}
   destroy(): void {
     this.destroyed = true;
   }

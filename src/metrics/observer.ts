@@ -1,6 +1,7 @@
 /** What the stages tell about a connection, for whoever counts (`--metrics`). Here are the interface
  *  and the one that does nothing, which costs an empty call a stage. */
 
+import type { Break } from "./reasons.ts";
 import type { Registry } from "./registry.ts";
 
 /** Bytes relayed since the start, both as the program sees them: decrypted. One addition a chunk. */
@@ -23,6 +24,8 @@ export interface Watch {
   /** The program is about to be started. */
   starting(): void;
   started(): void;
+  /** The client broke TLS, or left out its close_notify. See `BREAKS`. */
+  broken(how: Break): void;
   /** The program has ended with this wait status, if that is known. */
   ended(status: number | undefined): void;
   /** Whatever stage it was in has failed. Only the first call counts. */
@@ -50,6 +53,7 @@ export const NO_WATCH: Watch = {
   secured: nothing,
   starting: nothing,
   started: nothing,
+  broken: nothing,
   ended: nothing,
   failed: nothing,
   over: nothing,

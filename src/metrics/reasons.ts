@@ -59,17 +59,20 @@ const ROWS: readonly (readonly [RegExp, Failure])[] = [
   [/no shared cipher|nociphersuitesincommon/, "no_shared_cipher"],
   [/no shared group|wrong curve|nokxgroupsincommon/, "no_shared_group"],
   [
-    /no common signature|nosignatureschemesincommon|signaturealgorithmsextensionrequired/,
+    /no (shared|common) signature|nosignatureschemesincommon|signaturealgorithmsextensionrequired/,
     "no_shared_signature_algorithm",
   ],
-  [/no application protocol|support any known protocol/, "no_shared_application_protocol"],
   [
-    /unsupported protocol|tls1[23]notoffered|supportedversionsextensionrequired/,
+    /no (shared )?application protocol|support any known protocol/,
+    "no_shared_application_protocol",
+  ],
+  [
+    /unsupported protocol|no shared protocol version|tls1[23]notoffered|supportedversionsextensionrequired/,
     "no_shared_version",
   ],
-  [/invalidcontenttype/, "not_tls"],
+  [/invalidcontenttype|unexpected record/, "not_tls"],
   [
-    /corrupt message|parse failed|bad packet length|excessive message|encrypted length|decode error|unexpected message|bad record|decryption failed|length (mismatch|too)/,
+    /^malformed|(record|message) too long|corrupt message|parse failed|bad packet length|excessive message|encrypted length|decode error|unexpected message|bad record|decryption failed|length (mismatch|too)/,
     "malformed",
   ],
   // Last: Deno puts these words behind every one of its own.
@@ -146,6 +149,11 @@ export const CIPHERS: readonly string[] = [
   "DES-CBC3-SHA",
   OTHER,
 ];
+
+/** How clients break TLS after the handshake: the connection is reset or lost, something comes that is
+ *  not TLS of this connection, or the data end without close_notify. */
+export const BREAKS = ["reset", "breach", "no_close_notify"] as const;
+export type Break = typeof BREAKS[number];
 
 /** How programs end: by exit code 0, by another, by a signal. */
 export const ENDINGS = ["ok", "failed", "signal"] as const;

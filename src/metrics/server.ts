@@ -4,6 +4,8 @@
 import { HandshakeError } from "../runtime/runtime.ts";
 import type { Metrics, Traffic, Watch } from "./observer.ts";
 import {
+  type Break,
+  BREAKS,
   CIPHERS,
   denialOf,
   DENIALS,
@@ -50,6 +52,11 @@ export class ServerMetrics implements Metrics {
     "sslserver_handshake_failures_total",
     "TLS handshakes that were not completed, by reason.",
     ["reason", FAILURES],
+  );
+  readonly breaks = this.registry.counter(
+    "sslserver_tls_breaks_total",
+    "Connections whose client broke TLS after the handshake, by how.",
+    ["how", BREAKS],
   );
   readonly endings = this.registry.counter(
     "sslserver_programs_total",
@@ -150,6 +157,10 @@ class ConnectionWatch implements Watch {
   started(): void {
     this.#metrics.spawn.observe(this.#elapsed());
     this.#stage = "other";
+  }
+
+  broken(how: Break): void {
+    this.#metrics.breaks.add(how);
   }
 
   ended(status: number | undefined): void {

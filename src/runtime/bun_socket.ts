@@ -57,10 +57,12 @@ class BunSocket extends BunStream implements Socket {
         this.onDrain =
         this.onClose =
           nothing;
+      const initialData = held.length === 0 ? first : concat([first, ...held]);
+      stream.ciphertext(initialData); // Bun tells of what comes later only
       const pair = this.native.upgradeTLS<BunStream>({
         data: stream,
         tls: options,
-        initialData: held.length === 0 ? first : concat([first, ...held]),
+        initialData,
         isServer: true,
         socket: tlsHandler,
       });
@@ -87,8 +89,14 @@ class BunSocket extends BunStream implements Socket {
     this.native.close();
   }
 
+  override close(): void {
+    if (this.#tls) this.#tls.close();
+    else super.close();
+  }
+
   override received(bytes: Uint8Array): void {
-    if (!this.#tls) super.received(bytes);
+    if (this.#tls) this.#tls.ciphertext(bytes);
+    else super.received(bytes);
   }
 
   override ended(): void {

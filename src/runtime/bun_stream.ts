@@ -11,20 +11,20 @@ const stopIfPaused = (stream: BunStream): void => stream.stopIfPaused();
 /** A native socket, plain or TLS, behind the stream interface. */
 export class BunStream {
   onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
+  onEnd: (cut?: boolean) => void = nothing;
   onDrain: () => void = nothing;
   onClose: (error?: Error) => void = nothing;
 
   #queue: Uint8Array[] | undefined;
-  /** What came while paused, "end" at the end: a native TLS socket goes on delivering what it has
-   *  decrypted, and a stream may wait long for its turn. */
-  #held: (Uint8Array | "end")[] | undefined;
+  /** What came while paused, and how it ended (see `Source.onEnd`): a native TLS socket goes on
+   *  delivering what it has decrypted, and a stream may wait long for its turn. */
+  #held: (Uint8Array | "end" | "cut")[] | undefined;
   #paused = true;
   /** The native socket has been told to stop. */
   #stopped = false;
   #ending = false;
   #gone = false;
-  protected failure: Error | undefined;
+  failure: Error | undefined;
 
   constructor(protected native: NativeSocket<BunStream>) {}
 
@@ -74,7 +74,7 @@ export class BunStream {
 
   /** What came while paused, and no longer will; `ended` when that is all there will be. */
   protected takeHeld(): { held: Uint8Array[]; ended: boolean } {
-    const held = (this.#held ?? []).filter((piece) => piece !== "end");
+    const held = (this.#held ?? []).filter((piece) => typeof piece !== "string");
     const ended = held.length !== (this.#held?.length ?? 0);
     this.#held = undefined;
     return { held, ended };
@@ -89,16 +89,16 @@ export class BunStream {
   }
 
   /** Native event: the peer's end of data. */
-  ended(): void {
-    if (!this.#paused && !this.#held) this.onEnd();
-    else if (!this.#gone) (this.#held ??= []).push("end");
+  ended(cut = false): void {
+    if (!this.#paused && !this.#held) this.onEnd(cut);
+    else if (!this.#gone) (this.#held ??= []).push(cut ? "cut" : "end");
   }
 
   #release(): void {
     while (this.#held && !this.#paused && !this.#gone) {
       const next = this.#held.shift();
       if (this.#held.length === 0) this.#held = undefined;
-      if (next === "end") this.onEnd();
+      if (typeof next === "string") this.onEnd(next === "cut");
       else if (next) this.onData(next);
     }
     if (!this.#held && !this.#paused && !this.#gone) this.#start();
@@ -127,6 +127,13 @@ export class BunStream {
     this.#gone = true;
     this.#queue = this.#held = undefined;
     this.hangUp();
+  }
+
+  close(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#queue = this.#held = undefined;
+    this.native.close();
   }
 
   /** A reset: who has TLS must not take the end for an orderly one. */
@@ -161,7 +168,8 @@ export class BunStream {
     if (this.#gone) return;
     this.#gone = true;
     this.#queue = this.#held = undefined;
-    this.onClose(error ?? this.failure);
+    this.failure = error ?? this.failure;
+    this.onClose(this.failure);
   }
 }
 

@@ -1,8 +1,10 @@
 /** TLS connections on Bun, from the handshake's outcome to the facts of the session. */
 
 import { sessionId } from "../codec/ssl_session.ts";
+import { RecordTail } from "../codec/tls_records.ts";
 import { BunStream, plainHandler } from "./bun_stream.ts";
 import type { NativeSocket, NativeTlsSocket, PeerCertificate, SocketHandler } from "./bun_types.ts";
+import { closedEarly, closedLate, refusal } from "./bun_words.ts";
 import { HandshakeError, type TlsSession, type TlsStream } from "./runtime.ts";
 
 /** Certificates of a client's chain that are looked at; BoringSSL's own limit is 100 KB in all. */
@@ -18,6 +20,7 @@ export interface BunTlsOptions extends Record<string, unknown> {
 /** A TLS connection; `settle` ends the handshake's promise. */
 export class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
+  readonly #records = new RecordTail();
 
   /** It is not stopped after the handshake, as its program mostly comes soon. `required`: of
    *  `TlsSettings.requestCertificate`. */
@@ -36,11 +39,27 @@ export class BunTlsStream extends BunStream implements TlsStream {
     this.native.close();
   }
 
+  /** Ciphertext has come: it is decrypted when this returns. */
+  ciphertext(piece: Uint8Array): void {
+    this.#records.feed(piece);
+  }
+
+  override received(bytes: Uint8Array): void {
+    this.#records.decrypted(bytes.length);
+    super.received(bytes);
+  }
+
+  /** Bun tells of close_notify and of a FIN without it in the same way. */
+  override ended(): void {
+    super.ended(!this.#records.endsWithAlert);
+  }
+
   override closed(error?: Error): void {
     const settle = this.settle;
+    const cause = error ?? this.failure;
     this.settle = undefined;
-    settle?.(handshakeError(error ?? this.failure));
-    super.closed(error);
+    settle?.(closedEarly(cause));
+    super.closed(cause && closedLate(cause));
   }
 
   override destroy(): void {
@@ -76,11 +95,6 @@ export class BunTlsStream extends BunStream implements TlsStream {
   }
 }
 
-function handshakeError(error: Error | undefined): HandshakeError {
-  if (error instanceof HandshakeError) return error;
-  return new HandshakeError(`connection ${error ? "reset" : "closed"} by the peer`);
-}
-
 /** Shared by all connections, like `plainHandler`. */
 export const tlsHandler: SocketHandler<BunStream> = {
   ...plainHandler,
@@ -92,18 +106,10 @@ export const tlsHandler: SocketHandler<BunStream> = {
       stream.settle = undefined;
       settle();
     } else {
-      stream.failed(new HandshakeError(wording(error)));
+      stream.failed(refusal(error));
     }
   },
 };
-
-/** `error:10000133:SSL routines:OPENSSL_internal:NO_APPLICATION_PROTOCOL` → `no application protocol` */
-function wording(error: Error | null): string {
-  if (!error) return "handshake failed";
-  if ((error as { code?: string }).code === "ECONNRESET") return "connection closed by the peer";
-  const last = error.message.split(":").at(-1) ?? error.message;
-  return last.replaceAll("_", " ").trim().toLowerCase();
-}
 
 function chainOf(first: PeerCertificate | undefined): Uint8Array[] {
   const chain: Uint8Array[] = [];

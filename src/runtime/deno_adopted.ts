@@ -10,7 +10,7 @@ const nothing = () => {};
 /** A stream over an adopted descriptor, which it closes. */
 export class AdoptedStream implements Stream {
   onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
+  onEnd: (cut?: boolean) => void = nothing;
   onClose: (error?: Error) => void = nothing;
   onDrain: () => void = nothing;
 
@@ -66,6 +66,10 @@ export class AdoptedStream implements Stream {
     if (this.#gone) return;
     this.#gone = true;
     this.socket.destroy();
+  }
+
+  close(): void {
+    this.destroy(); // the system sends no reset when nothing is unread
   }
 
   #drained(): void {

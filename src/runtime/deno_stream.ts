@@ -41,7 +41,7 @@ export function free({ buffer, byteLength }: Uint8Array): void {
 /** A stream over one wire. A wire of one direction is said so by `ends`. */
 export class WireStream implements Stream {
   onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
+  onEnd: (cut?: boolean) => void = nothing;
   onClose: (error?: Error) => void = nothing;
   onDrain: () => void = nothing;
 
@@ -104,9 +104,14 @@ export class WireStream implements Stream {
     if (this.#gone) return;
     this.#gone = true;
     this.#flowing = false;
+    for (const { chunk, spent } of this.#queue) if (spent) free(chunk);
     this.#queue = [];
     this.#held = undefined;
     this.#wire.close();
+  }
+
+  close(): void {
+    this.destroy(); // the system sends no reset when nothing is unread
   }
 
   /** Reads until paused or at the end. The caller has seen that no other read runs. */

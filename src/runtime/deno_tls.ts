@@ -8,8 +8,15 @@
 
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
-import { HandshakeError, type Stream, type TlsSession, type TlsStream } from "./runtime.ts";
-import { reason } from "../errors.ts";
+import { breach, refusal } from "./deno_words.ts";
+import { lost, lostConnection } from "./endings.ts";
+import {
+  HandshakeError,
+  type Stream,
+  type TlsError,
+  type TlsSession,
+  type TlsStream,
+} from "./runtime.ts";
 import { free, HIGH_WATER } from "./deno_stream.ts";
 import { type ContextParts, sessionOf, suiteOf } from "./deno_context.ts";
 
@@ -39,6 +46,8 @@ interface Link {
   readonly raw: Stream;
   readonly duplex: Duplex;
   full: boolean;
+  /** Why the TLS library has given up. It says so before its socket does. */
+  error: Error | undefined;
   /** Hands over what has come from the peer. */
   feed(chunk: Uint8Array): void;
 }
@@ -58,10 +67,11 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),
   };
   const socket = new tls.TLSSocket(link.duplex, options);
-  sendAlert(socket, raw);
+  hearErrors(socket, link);
   direct(socket, link);
 
   let over = false;
+  let begin = first.slice(0, 5);
   const fail = (cause: string, rawClosed = false) => {
     if (over) return;
     over = true;
@@ -69,20 +79,35 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     socket.destroy();
     if (!rawClosed) linger(raw);
   };
-  const onError = (error: Error) => fail(wording(error));
-  const onClose = () => fail("connection closed");
+  const onError = (error: Error) => fail(refusal(error, begin));
+  const onClose = () => fail("connection closed by the peer");
   socket.on("error", onError).on("close", onClose);
   socket.once("secure", () => {
     if (over) return;
     over = true;
+    raw.onData = link.feed;
     const stream = new DenoTlsStream(socket, link);
     socket.off("error", onError).off("close", onClose);
     resolve(stream);
+    late();
   });
 
-  raw.onData = (chunk) => link.feed(chunk);
-  raw.onEnd = () => fail("connection closed by the client");
-  raw.onClose = (error) => fail(error === undefined ? "connection closed" : reason(error), true);
+  raw.onData = (chunk) => {
+    if (begin.length === 0) begin = chunk.slice(0, 5); // feeding may free the chunk
+    link.feed(chunk);
+  };
+  // What the library has to say of the bytes before comes first. If that is the handshake's end, the
+  // stream hears of its own.
+  let late: () => void = nothing;
+  const rawOver = (cause: string, closed: boolean, again: () => void) => {
+    late = () => queueMicrotask(again);
+    setImmediate(() => fail(link.error ? refusal(link.error, begin) : cause, closed));
+  };
+  raw.onEnd = () => rawOver("connection closed by the peer", false, () => raw.onEnd());
+  raw.onClose = (error) => {
+    const cause = error ? lost(error) : "connection closed by the peer";
+    rawOver(cause, true, () => raw.onClose(error));
+  };
   // The socket starts in the next tick. Were there something to read by then that it refuses, Deno
   // 2.9.6 would go on with a handle that is gone and throw where nobody can catch it.
   setImmediate(() => {
@@ -90,13 +115,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     if (first.length > 0) link.feed(first);
     raw.resume();
   });
-  return { done: promise, abort: () => fail("connection closed by the server", true) };
-}
-
-/** The same words as on Bun for what an administrator looks for in the log. */
-function wording(error: Error): string {
-  const text = reason(error);
-  return text === "peer sent no certificates" ? "peer did not return a certificate" : text;
+  return { done: promise, abort: () => fail("given up", true) };
 }
 
 /** More than is ever buffered, see `startServerTls`; in bytes. */
@@ -113,7 +132,13 @@ function encryptedSide(raw: Stream): Link {
       done();
     },
   });
-  const link: Link = { raw, duplex, full: false, feed: (chunk) => duplex.push(chunk) };
+  const link: Link = {
+    raw,
+    duplex,
+    full: false,
+    error: undefined,
+    feed: (chunk) => duplex.push(chunk),
+  };
   raw.onDrain = () => link.full = false;
   return link;
 }
@@ -144,17 +169,18 @@ function direct(socket: tls.TLSSocket, link: Link): void {
 
 const NOTHING = new Uint8Array(0);
 
-/** Over a Duplex, Deno 2.9.6 leaves the alert that goes with an error in its output buffer. The
- *  client would see a closed connection and no reason. Where the names used here are unknown, only
- *  that reason is lost. */
-function sendAlert(socket: tls.TLSSocket, raw: Stream): void {
+/** Notes an error of the TLS library as soon as it is there, and sends the alert that goes with it:
+ *  over a Duplex, Deno 2.9.6 leaves that in its output buffer, and the client would see a closed
+ *  connection and no reason. Where the names used here are unknown, only that is lost. */
+function hearErrors(socket: tls.TLSSocket, link: Link): void {
   const handle = (socket as unknown as { _handle?: Handle })._handle;
   const original = handle?.onerror;
   if (handle === undefined || original === undefined) return;
   const { drainEncOut } = handle; // not that of `direct`, which would go on reading after an error
   handle.onerror = function (error) {
+    link.error ??= error;
     const alert = drainEncOut?.call(handle);
-    if (alert !== undefined) raw.write(alert);
+    if (alert !== undefined) link.raw.write(alert);
     original.call(this, error);
   };
 }
@@ -169,16 +195,26 @@ function linger(raw: Stream): void {
   raw.resume();
 }
 
+/** True when the library has seen close_notify. Where the names used here are unknown, a FIN without
+ *  it is not noticed. */
+function ended(socket: tls.TLSSocket): boolean {
+  const { _readableState: state } = socket as unknown as { _readableState?: { ended?: boolean } };
+  return state?.ended ?? true;
+}
+
 /** A TLS connection whose handshake is done. */
 class DenoTlsStream implements TlsStream {
   onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
+  onEnd: (cut?: boolean) => void = nothing;
   onClose: (error?: Error) => void = nothing;
   onDrain: () => void = nothing;
+  failure: Error | undefined;
 
   readonly #socket: tls.TLSSocket;
   readonly #link: Link;
   #full = false;
+  /** FIN has come before close_notify. */
+  #cut = false;
   #inputOver = false;
   #rawClosed = false;
   #gone = false;
@@ -188,7 +224,10 @@ class DenoTlsStream implements TlsStream {
     this.#link = link;
     const { raw, duplex } = link;
     raw.pause();
-    raw.onEnd = () => duplex.push(null);
+    raw.onEnd = () => {
+      this.#cut = !ended(socket);
+      duplex.push(null);
+    };
     raw.onDrain = () => {
       link.full = false;
       this.#drained();
@@ -196,7 +235,7 @@ class DenoTlsStream implements TlsStream {
     raw.onClose = (error) => {
       this.#rawClosed = true;
       if (error === undefined) this.#closeWhenOver();
-      else this.#fail(error);
+      else this.#fail(link.error ? breach(link.error) : lostConnection(error));
     };
     socket.pause();
     socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
@@ -205,7 +244,7 @@ class DenoTlsStream implements TlsStream {
       this.#inputOver = true;
       raw.onData = nothing; // after close_notify only the FIN is of interest (RFC 8446 6.1)
       raw.resume();
-      this.onEnd();
+      this.onEnd(this.#cut);
       this.#closeWhenOver();
     });
     const { _handle: handle } = socket as unknown as { _handle?: Handle };
@@ -215,7 +254,7 @@ class DenoTlsStream implements TlsStream {
       if (rest !== undefined) raw.write(rest);
       raw.end();
     });
-    const fail = (error: Error) => this.#fail(error);
+    const fail = (error: Error) => this.#fail(breach(error));
     socket.on("error", fail).on("_tlsError", fail);
   }
 
@@ -256,6 +295,10 @@ class DenoTlsStream implements TlsStream {
     this.#link.raw.destroy();
   }
 
+  close(): void {
+    this.destroy(); // the system sends no reset when nothing is unread
+  }
+
   suite(): { protocol: string; cipher: string } {
     return suiteOf(this.#socket);
   }
@@ -282,9 +325,10 @@ class DenoTlsStream implements TlsStream {
   }
 
   /** A reset, or a breach of TLS, whose alert is in the raw stream's queue. */
-  #fail(error: Error): void {
+  #fail(error: TlsError): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.failure = error;
     this.#socket.destroy();
     if (!this.#rawClosed) linger(this.#link.raw);
     this.onClose(error);

@@ -28,8 +28,8 @@ export interface Source extends Closable {
    *  until the callee returns: it is written to a `Stream`, used up, or copied. */
   onData: (chunk: Uint8Array) => void;
   /** The peer has ended its data (FIN, close_notify, end of pipe). At most once, after the last
-   *  `onData`; output still flows. */
-  onEnd: () => void;
+   *  `onData`; output still flows. `cut`: a TLS peer has sent FIN and no close_notify. */
+  onEnd: (cut?: boolean) => void;
   /** After this returns no `onData` comes until `resume()`, and at most a few hundred KB are
    *  buffered meanwhile: the peer is held up. */
   pause(): void;
@@ -52,6 +52,10 @@ export interface Sink extends Closable {
 export interface Stream extends Source, Sink {
   /** Closed, by either side: `onClose` has been called, perhaps before anybody listened. */
   readonly gone: boolean;
+  /** What `onClose` was called with. */
+  readonly failure?: Error | undefined;
+  /** Like `destroy()`, for a peer that has taken everything, the end included: it gets no reset. */
+  close(): void;
 }
 
 /** An accepted TCP connection, before TLS. */
@@ -80,8 +84,19 @@ export class HandshakeError extends Error {
   override name = "HandshakeError";
 }
 
-/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. */
+/** Why a TLS connection ended after its handshake, in our words. `reset`: the connection was reset or
+ *  lost. `breach`: something came that is not TLS of this connection, a forged record for instance. */
+export class TlsError extends Error {
+  override name = "TlsError";
+  constructor(message: string, readonly kind: "reset" | "breach") {
+    super(message);
+  }
+}
+
+/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. `onClose` gets a
+ *  `TlsError`. */
 export interface TlsStream extends Stream {
+  readonly failure: Error | undefined;
   /** Protocol and cipher suite alone, which cost little. */
   suite(): Pick<TlsSession, "protocol" | "cipher">;
   /** Facts of the session, read once when somebody asks: they cost time. */

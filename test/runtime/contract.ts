@@ -2,6 +2,7 @@
  *
  *  - contract_tcp.ts      listeners and plain connections, for each way to listen
  *  - contract_tls.ts      sessions and TLS streams
+ *  - contract_endings.ts  how TLS streams end, and what is told of it
  *  - contract_refusal.ts  handshakes that fail
  *  - contract_program.ts  programs and signals */
 
@@ -9,6 +10,7 @@ import type { Runtime } from "../../src/runtime/runtime.ts";
 import { kits } from "./kits.ts";
 import { tcpContract } from "./contract_tcp.ts";
 import { programContract } from "./contract_program.ts";
+import { endingsContract } from "./contract_endings.ts";
 import { tlsContract } from "./contract_tls.ts";
 import { refusalContract } from "./contract_refusal.ts";
 
@@ -16,6 +18,7 @@ export function contract(makeRuntime: () => Runtime | Promise<Runtime>): void {
   for (const [way, makeKit] of Object.entries(kits(makeRuntime))) {
     tcpContract(way, makeKit);
     tlsContract(way, makeKit);
+    endingsContract(way, makeKit);
     refusalContract(way, makeKit);
   }
   programContract(makeRuntime);

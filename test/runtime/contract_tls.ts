@@ -227,24 +227,6 @@ export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>
     server.close();
   });
 
-  claim("a breach of TLS after the handshake is onClose with the reason", async (kit, context) => {
-    const server = accepting(kit);
-    const { client, toServer } = await tlsThrough(server.port);
-    const socket = await server.next();
-    const stream = await within(socket.startTls(context, NONE), "handshake");
-    client.write("ok");
-    await readSome(stream, 2);
-    const closed = event(stream, "onClose");
-    stream.onEnd = () => {};
-    stream.onData = () => {};
-    stream.resume();
-    toServer.write(Uint8Array.from([23, 3, 3, 0, 20, ...new Uint8Array(20)]));
-    assert.ok(await closed instanceof Error);
-    client.destroy();
-    toServer.destroy();
-    server.close();
-  });
-
   claim(
     "a paused stream holds the client up: memory stays bounded, nothing is lost",
     async (kit, context) => {

@@ -161,10 +161,18 @@ export async function turns(): Promise<void> {
 }
 
 /** The next call of one of a stream's handlers. */
-export function event<K extends string>(
-  stream: { [key in K]: (value?: Error) => void },
+export function event(
+  stream: { onEnd: (cut?: boolean) => void },
+  name: "onEnd",
+): Promise<boolean | undefined>;
+export function event<K extends "onClose" | "onDrain">(
+  stream: { [key in K]: (error?: Error) => void },
   name: K,
-): Promise<Error | undefined> {
+): Promise<Error | undefined>;
+export function event(
+  stream: Record<string, (value?: never) => void>,
+  name: string,
+): Promise<unknown> {
   return within(new Promise((resolve) => stream[name] = resolve), name);
 }
 

@@ -4,113 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
 import { IdleWatch } from "../../src/idle.ts";
+import { Lingering } from "../../src/linger.ts";
 import type { RelayOptions } from "../../src/relay.ts";
-import {
-  type DelayedEnds,
-  HandshakeError,
-  type Program,
-  type Sink,
-  type Socket,
-  type Source,
-} from "../../src/runtime/runtime.ts";
+import { type DelayedEnds, HandshakeError, type Program } from "../../src/runtime/runtime.ts";
 import { plainPhase } from "../../src/tls/delayed.ts";
+import { bytes, FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
-const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 /** The beginning of a ClientHello, as far as this stage looks. */
 const HELLO = bytes("\x16\x03\x01\x00\x05hello");
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Delivers what is put in, when it is not paused. */
-class FakeSource implements Source {
-  onData: (chunk: Uint8Array) => void = () => {};
-  onEnd: () => void = () => {};
-  onClose: (error?: Error) => void = () => {};
-  destroyed = false;
-  #flowing = false;
-  #queue: (Uint8Array | null)[] = [];
-
-  /** A chunk, or null for the end. */
-  put(item: string | Uint8Array | null): void {
-    this.#queue.push(typeof item === "string" ? bytes(item) : item);
-    this.#deliver();
-  }
-  pause(): void {
-    this.#flowing = false;
-  }
-  hold(): void {
-    this.pause();
-  }
-  resume(): void {
-    this.#flowing = true;
-    queueMicrotask(() => this.#deliver());
-  }
-  /** There is always more. */
-  endless = false;
-  get readable(): boolean {
-    return this.endless || this.#queue.length > 0;
-  }
-  destroy(): void {
-    this.destroyed = true;
-    this.#queue = [];
-  }
-  #deliver(): void {
-    while (this.#flowing && !this.destroyed) {
-      const item = this.#queue.shift();
-      if (item === undefined) return;
-      if (item === null) this.onEnd();
-      else this.onData(item);
-    }
-  }
-}
-
-class FakeSink implements Sink {
-  onDrain: () => void = () => {};
-  onClose: (error?: Error) => void = () => {};
-  readonly written: Uint8Array[] = [];
-  ended = false;
-  destroyed = false;
-  full = false;
-
-  get text(): string {
-    return latin1(concat(this.written));
-  }
-  write(chunk: Uint8Array): boolean {
-    if (!this.destroyed && !this.ended) this.written.push(chunk);
-    return !this.full;
-  }
-  drain(): void {
-    this.full = false;
-    this.onDrain();
-  }
-  end(): void {
-    this.ended = true;
-  }
-  destroy(): void {
-    this.destroyed = true;
-  }
-}
-
-/** The client: `input` is what it sends, `output` what it gets. */
-class FakeSocket extends FakeSource implements Socket {
-  readonly gone = false;
-  readonly local = { ip: "192.0.2.1", port: 25 };
-  readonly remote = { ip: "192.0.2.7", port: 4711 };
-  readonly fd = undefined;
-  readonly output = new FakeSink();
-  onDrain: () => void = () => {};
-
-  write(chunk: Uint8Array): boolean {
-    return this.output.write(chunk);
-  }
-  end(): void {
-    this.output.end();
-  }
-  setNoDelay(): void {}
-  unacknowledged(): undefined {}
-  startTls(): never {
-    throw new Error("no TLS here");
-  }
-}
 
 /** A plain phase under way. */
 function begin(options: Partial<RelayOptions> = {}) {
@@ -140,7 +41,8 @@ function begin(options: Partial<RelayOptions> = {}) {
     idle: new IdleWatch(60),
     conn: { socket: client, onGivenUp: () => {} },
     traffic: { received: 0, sent: 0 },
-    onGone: () => gone++,
+    lingering: new Lingering(40, 60_000),
+    client: { gone: () => gone++, broken: () => {}, cut: () => {} },
     ...options,
   }).then((value) => result = value, (error: Error) => result = error);
   return {
@@ -506,7 +408,7 @@ test("an idle connection ends by SIGTERM, also in the plain phase", async () => 
   const phase = begin({ idle: new IdleWatch(0.01) });
   while (phase.killed.length === 0) await turn();
   assert.deepEqual(phase.killed, ["SIGTERM"]);
-  assert.ok(phase.client.destroyed);
+  assert.ok(phase.client.output.ended);
   phase.die(15);
   assert.deepEqual(await phase.done, { status: 15 });
 });

@@ -1,0 +1,58 @@
+/** Follows the encrypted records of one direction of a TLS connection, to tell close_notify from a FIN
+ *  without it where the TLS library reports both alike. Pure. RFC 8446 5.1 and 6.1; RFC 5246 7.2.1. */
+
+const ALERT = 21;
+const APPLICATION_DATA = 23;
+/** Length of a TLS 1.3 record beyond its data: the inner content type and the tag. */
+const TLS13_OVERHEAD = 17;
+/** Length of a TLS 1.3 record that holds an alert. The outer type of such a record is application data. */
+const TLS13_ALERT = 2 + TLS13_OVERHEAD;
+
+/** One per connection. Give it each piece of ciphertext before the library decrypts it, and the number
+ *  of bytes that come out. */
+export class RecordTail {
+  /** Bytes of the current record's header that have come, and bytes of its body still to come. */
+  #header = 0;
+  #left = 0;
+  #type = 0;
+  #length = 0;
+  /** Data in the TLS 1.3 records that the last piece has completed, less what was decrypted since. */
+  #data = 0;
+
+  feed(piece: Uint8Array): void {
+    this.#data = 0;
+    for (let at = 0; at < piece.length;) {
+      if (this.#left > 0) {
+        const size = Math.min(this.#left, piece.length - at);
+        at += size;
+        this.#left -= size;
+        if (this.#left === 0) this.#complete();
+        continue;
+      }
+      const byte = piece[at++] as number;
+      if (this.#header === 0) this.#type = byte;
+      else if (this.#header === 3) this.#length = byte << 8;
+      else if (this.#header === 4) this.#length += byte;
+      if (++this.#header < 5) continue;
+      this.#header = 0;
+      this.#left = this.#length;
+    }
+  }
+
+  #complete(): void {
+    if (this.#type === APPLICATION_DATA) this.#data += Math.max(0, this.#length - TLS13_OVERHEAD);
+  }
+
+  /** The library has decrypted `count` bytes of data. */
+  decrypted(count: number): void {
+    this.#data -= count;
+  }
+
+  /** True when the last record is an alert. At the end of the peer's data it is close_notify. */
+  get endsWithAlert(): boolean {
+    if (this.#header > 0 || this.#left > 0) return false;
+    if (this.#type === ALERT) return true;
+    // A record of this length may hold two bytes of data: then they have been decrypted.
+    return this.#type === APPLICATION_DATA && this.#length === TLS13_ALERT && this.#data > 0;
+  }
+}

@@ -1,0 +1,173 @@
+/** Who may linger, and for how long, by a clock of the test's own. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Leaver, Lingering } from "../src/linger.ts";
+
+/** A client in memory. */
+class Client implements Leaver {
+  sent = true;
+  full = false;
+  last = 0;
+  /** `kept`: it took everything before its time was up; `lost`: it did not. */
+  end: "kept" | "lost" | undefined;
+  constructor(readonly lingering: Lingering, public waiting: number | undefined) {}
+  unsent(): number | undefined {
+    return this.waiting;
+  }
+  dismiss(taken: boolean): void {
+    this.end = taken ? "kept" : "lost";
+    this.lingering.forget(this);
+  }
+}
+
+/** A clock that stands still, and the clients that linger by it. */
+function begin(concurrency = 40, limit = 3_600_000) {
+  let time = 1000;
+  const lingering = new Lingering(concurrency, limit, () => time);
+  const clients: Client[] = [];
+  return {
+    lingering,
+    clients,
+    add(waiting: number | undefined, more: Partial<Client> = {}): Client {
+      const client = Object.assign(new Client(lingering, waiting), more);
+      clients.push(client);
+      lingering.add(client);
+      return client;
+    },
+    /** So many seconds pass. */
+    pass(seconds: number, each: () => void = () => {}): void {
+      for (let second = 0; second < seconds; second++) {
+        time += 1000;
+        each();
+        lingering.look();
+      }
+    },
+    over(): void {
+      for (const client of clients) lingering.forget(client);
+      assert.equal(lingering.size, 0);
+    },
+  };
+}
+
+test("a client that has everything has ten seconds to close, and gets no reset", () => {
+  const all = begin();
+  const client = all.add(0);
+  all.pass(9);
+  assert.equal(client.end, undefined);
+  all.pass(1);
+  assert.equal(client.end, "kept");
+  all.over();
+});
+
+test("the ten seconds count from when it has everything", () => {
+  const all = begin();
+  const client = all.add(5000);
+  all.pass(20);
+  client.waiting = 0;
+  all.pass(10);
+  assert.equal(client.end, undefined);
+  all.pass(1);
+  assert.equal(client.end, "kept");
+  all.over();
+});
+
+test("a client that takes nothing has thirty seconds, whatever the idle limit is", () => {
+  const all = begin();
+  const client = all.add(100_000);
+  all.pass(29);
+  assert.equal(client.end, undefined);
+  all.pass(1);
+  assert.equal(client.end, "lost");
+  all.over();
+});
+
+test("an idle limit below that holds", () => {
+  const all = begin(40, 2000);
+  const [stalled, done] = [all.add(100_000), all.add(0)];
+  all.pass(2);
+  assert.deepEqual([stalled.end, done.end], ["lost", "kept"]);
+  all.over();
+});
+
+test("a slow but steady reader keeps its connection", () => {
+  const all = begin();
+  const client = all.add(1_000_000);
+  let second = 0;
+  all.pass(600, () => {
+    if (++second % 25 === 0) client.waiting = client.waiting! - 1;
+  });
+  assert.equal(client.end, undefined);
+  all.over();
+});
+
+test("while its program's output is open, a client for whom nothing waits is not slow", () => {
+  const all = begin();
+  const [known, unknown] = [
+    all.add(0, { sent: false }),
+    all.add(undefined, { sent: false }),
+  ];
+  all.pass(600);
+  assert.deepEqual([known.end, unknown.end], [undefined, undefined]);
+  known.waiting = 10;
+  unknown.full = true;
+  unknown.last = all.lingering.now();
+  all.pass(31);
+  assert.deepEqual([known.end, unknown.end], ["lost", "lost"]);
+  all.over();
+});
+
+test("where the system cannot tell, what the server has got rid of counts", () => {
+  const all = begin();
+  const client = all.add(undefined);
+  all.pass(20);
+  client.last = all.lingering.now();
+  all.pass(29);
+  assert.equal(client.end, undefined);
+  all.pass(1);
+  assert.equal(client.end, "lost");
+  all.over();
+});
+
+test("too many: those who have everything go first, oldest first", () => {
+  const all = begin();
+  const stalled = all.add(100);
+  const done = [all.add(0), all.add(0)];
+  for (let count = 0; count < 260; count++) all.add(100);
+  assert.deepEqual(done.map(({ end }) => end), ["kept", "kept"]);
+  assert.ok(all.lingering.size <= 256, `${all.lingering.size} linger`);
+  assert.equal(stalled.end, "lost");
+  all.over();
+});
+
+test("too many: a steady reader that came first outlives those that take nothing", () => {
+  const all = begin();
+  const reader = all.add(1_000_000);
+  for (let count = 0; count < 3000; count++) {
+    all.add(100_000);
+    if (count % 50 !== 0) continue;
+    reader.waiting = reader.waiting! - 1;
+    all.pass(1);
+  }
+  assert.equal(reader.end, undefined);
+  assert.ok(all.lingering.size <= 256, `${all.lingering.size} linger`);
+  all.over();
+});
+
+test("a large -c allows as many", () => {
+  const all = begin(1000);
+  for (let count = 0; count < 1000; count++) all.add(1);
+  assert.equal(all.lingering.size, 1000);
+  all.add(1);
+  assert.ok(all.lingering.size < 1000);
+  all.over();
+});
+
+test("what all have not read is bounded in bytes", () => {
+  const all = begin();
+  for (let count = 0; count < 100; count++) all.add(4 << 20);
+  const bytes = all.clients.reduce((sum, { end }) => sum + (end ? 0 : 4 << 20), 0);
+  assert.ok(bytes <= 64 << 20, `${bytes} bytes`);
+  assert.ok(bytes > 32 << 20, `${bytes} bytes`);
+  all.over();
+});

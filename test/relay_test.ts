@@ -1,0 +1,150 @@
+/** The end of a relay over streams in memory: who is told what, and when the client's side is closed. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { IdleWatch } from "../src/idle.ts";
+import { Lingering } from "../src/linger.ts";
+import { relay } from "../src/relay.ts";
+import { TlsError } from "../src/runtime/runtime.ts";
+import { FakeSink, FakeSocket, FakeSource, turn } from "./fake_streams.ts";
+
+/** A relay under way. */
+function begin(idleLimit = 3600) {
+  const client = new FakeSocket();
+  const [input, output] = [new FakeSink(), new FakeSource()];
+  const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
+  const seen: string[] = [];
+  let time = 0;
+  const lingering = new Lingering(40, 3_600_000, () => time);
+  const idle = new IdleWatch(idleLimit);
+  const program = { input, output, exited, kill: () => seen.push("SIGTERM") > 0 };
+  const going = relay(client, program, {
+    idle,
+    lingering,
+    conn: { socket: client, onGivenUp: () => {} },
+    traffic: { received: 0, sent: 0 },
+    client: {
+      broken: ({ kind, message }) => void seen.push(`${kind}: ${message}`),
+      cut: () => void seen.push("cut"),
+      gone: () => void seen.push("gone"),
+    },
+  });
+  let status: number | undefined;
+  void going.status.then((value) => status = value);
+  return {
+    client,
+    input,
+    output,
+    seen,
+    lingering,
+    exit,
+    get status() {
+      return status;
+    },
+    /** The program is gone, and its output ends. */
+    async finish(): Promise<void> {
+      output.put(null);
+      exit(0);
+      await turn();
+    },
+    pass(seconds: number): void {
+      for (let second = 0; second < seconds; second++) {
+        time += 1000;
+        lingering.look();
+      }
+    },
+    /** Nothing keeps a timer. */
+    async over(): Promise<void> {
+      client.onClose();
+      exit(0);
+      await turn();
+      assert.equal(lingering.size, 0);
+      assert.equal(seen.filter((one) => one === "gone").length, 1);
+    },
+  };
+}
+
+test("a client that breaks TLS is told of, and gone; its program gets end of file", async () => {
+  const one = begin();
+  one.client.onClose(new TlsError("bad record mac", "breach"));
+  assert.deepEqual(one.seen, ["breach: bad record mac", "gone"]);
+  assert.ok(one.input.ended);
+  assert.ok(one.output.destroyed);
+  one.exit(15);
+  await turn();
+  assert.equal(one.status, 15);
+  await one.over();
+});
+
+test("an end without close_notify is told of, and end of file for the program", async () => {
+  const one = begin();
+  one.client.onEnd(true);
+  assert.deepEqual(one.seen, ["cut"]);
+  assert.ok(one.input.ended);
+  await one.over();
+});
+
+test("a client that has our close_notify may close as it likes", async () => {
+  const one = begin();
+  one.output.put(null);
+  await turn();
+  one.client.onEnd(true);
+  one.client.onClose(new TlsError("connection reset by the peer", "reset"));
+  assert.deepEqual(one.seen, ["gone"]);
+  await one.over();
+});
+
+test("a plain connection that is reset is no matter of TLS", async () => {
+  const one = begin();
+  one.client.onClose(new Error("connection reset by the peer"));
+  assert.deepEqual(one.seen, ["gone"]);
+  await one.over();
+});
+
+test("what is left of an ended program's output waits seconds, not the idle limit", async () => {
+  const one = begin();
+  one.client.output.full = true;
+  one.client.unsent = 100_000;
+  one.output.put("x".repeat(1000));
+  await turn();
+  one.exit(0);
+  await turn();
+  one.pass(29);
+  assert.equal(one.status, undefined);
+  assert.ok(!one.client.destroyed);
+  one.pass(1);
+  await turn();
+  assert.equal(one.status, 0);
+  assert.ok(one.client.destroyed);
+  assert.ok(!one.client.closed, "a client that has not everything must see a reset");
+  assert.deepEqual(one.seen, ["gone"]);
+  await one.over();
+});
+
+test("a client that has everything gets an orderly close when it does not close itself", async () => {
+  const one = begin();
+  await one.finish();
+  one.client.unsent = 0;
+  assert.equal(one.status, 0);
+  assert.ok(one.client.output.ended);
+  one.pass(11);
+  assert.ok(one.client.closed);
+  assert.deepEqual(one.seen, ["gone"]);
+  await one.over();
+});
+
+test("the idle limit ends the client's side in order, and the program by SIGTERM", async () => {
+  const one = begin(0.01);
+  while (one.seen.length === 0) await turn();
+  assert.ok(one.client.output.ended, "close_notify");
+  assert.ok(!one.client.destroyed, "what was sent still arrives");
+  assert.deepEqual(one.seen, ["SIGTERM"]);
+  assert.ok(one.input.ended && one.output.destroyed);
+  one.exit(15);
+  await turn();
+  assert.equal(one.status, 15);
+  one.client.unsent = 0;
+  one.pass(11);
+  assert.ok(one.client.closed);
+  await one.over();
+});

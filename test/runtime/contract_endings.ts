@@ -1,0 +1,175 @@
+/** The contract of how a TLS stream ends after its handshake, and what is told of it. */
+
+import assert from "node:assert/strict";
+import type { Socket as Client } from "node:net";
+import { test } from "node:test";
+import type { TLSSocket } from "node:tls";
+import { TlsError, type TlsStream } from "../../src/runtime/runtime.ts";
+import {
+  accepting,
+  event,
+  type Kit,
+  readSome,
+  settings,
+  tlsThrough,
+  turns,
+  until,
+  within,
+} from "./tools.ts";
+
+/** Bun's own limit is 5 s. */
+const PATIENT = { timeout: 60_000 };
+
+const NONE = new Uint8Array(0);
+/** A record of TLS 1.2 and 1.3 alike that nobody has encrypted. */
+const FORGED = Uint8Array.from([23, 3, 3, 0, 30, ...new Uint8Array(30)]);
+
+interface Talk {
+  stream: TlsStream;
+  client: TLSSocket;
+  /** The client's connection to the server: what it writes goes around TLS. */
+  toServer: Client;
+}
+
+export function endingsContract(way: string, makeKit: () => Promise<Kit | undefined>): void {
+  /** One connection through its handshake, for each version of TLS. */
+  const claim = (name: string, body: (talk: Talk) => Promise<void>) => {
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      test(`${way}: ending: ${name}, ${maxVersion}`, PATIENT, async () => {
+        const kit = await makeKit();
+        if (kit === undefined) return;
+        const server = accepting(kit);
+        const { client, toServer } = await tlsThrough(server.port);
+        const socket = await server.next();
+        const context = kit.runtime.tlsContext(settings({ maxVersion }));
+        const stream = await within(socket.startTls(context, NONE), "handshake");
+        client.resume();
+        try {
+          await body({ stream, client, toServer });
+        } finally {
+          stream.destroy();
+          client.destroy();
+          toServer.destroy();
+          server.close();
+        }
+      });
+    }
+  };
+
+  const broken = (error: Error | undefined, kind: string, words: RegExp): void => {
+    assert.ok(error instanceof TlsError, `not a TlsError: ${error}`);
+    assert.equal(error.kind, kind);
+    assert.match(error.message, words);
+  };
+
+  claim("a forged record is onClose with a bad record mac", async (talk) => {
+    const { stream, client, toServer } = talk;
+    client.write("ok");
+    await readSome(stream, 2);
+    const closed = event(stream, "onClose");
+    stream.onEnd = () => assert.fail("a breach is no end of data");
+    stream.resume();
+    toServer.write(FORGED);
+    const error = await closed;
+    broken(error, "breach", /^bad record mac$/);
+    assert.equal(stream.failure, error);
+    assert.ok(stream.gone);
+  });
+
+  claim("a reset is onClose with connection reset by the peer", async (talk) => {
+    const { stream, client, toServer } = talk;
+    client.write("ok");
+    await readSome(stream, 2);
+    const closed = event(stream, "onClose");
+    stream.onEnd = () => assert.fail("a reset is no end of data");
+    stream.resume();
+    toServer.resetAndDestroy();
+    const error = await closed;
+    broken(error, "reset", /^connection reset by the peer$/);
+    assert.equal(stream.failure, error);
+  });
+
+  claim("who listens late finds the failure", async ({ stream, toServer }) => {
+    stream.resume();
+    toServer.write(FORGED);
+    await until(() => stream.gone, "end of the stream");
+    broken(stream.failure, "breach", /^bad record mac$/);
+  });
+
+  claim("a FIN alone is an end that was cut", async ({ stream, client, toServer }) => {
+    client.write("cut");
+    assert.equal((await readSome(stream, 3)).length, 3);
+    const ended = event(stream, "onEnd");
+    stream.resume();
+    toServer.end();
+    assert.equal(await ended, true);
+    stream.onClose = (error) => assert.equal(error, undefined);
+    const closed = event(stream, "onClose");
+    stream.end();
+    assert.equal(await closed, undefined);
+  });
+
+  for (const size of [1, 2, 3, 40_000]) {
+    claim(`${size} bytes and a FIN at once: an end that was cut`, async (talk) => {
+      const { stream, client, toServer } = talk;
+      let count = 0;
+      client.write(new Uint8Array(size));
+      const written = toServer.bytesWritten;
+      await until(() => toServer.bytesWritten >= written + size, "the bytes on their way");
+      toServer.end();
+      await turns();
+      stream.onData = (chunk) => count += chunk.length;
+      const ended = event(stream, "onEnd");
+      stream.resume();
+      assert.equal(await ended, true);
+      assert.equal(count, size);
+    });
+
+    claim(`${size} bytes, close_notify and a FIN at once: an orderly end`, async (talk) => {
+      const { stream, client } = talk;
+      let count = 0;
+      client.end(new Uint8Array(size));
+      await turns();
+      stream.onData = (chunk) => count += chunk.length;
+      const ended = event(stream, "onEnd");
+      stream.resume();
+      assert.equal(await ended, false);
+      assert.equal(count, size);
+    });
+  }
+
+  claim("close_notify byte by byte, and a FIN much later: an orderly end", async (talk) => {
+    const { stream, client, toServer } = talk;
+    client.write("x");
+    await readSome(stream, 1);
+    const write = toServer.write.bind(toServer);
+    toServer.end = () => toServer;
+    const pieces: Uint8Array[] = [];
+    toServer.write = (piece: Uint8Array) => pieces.push(piece) > 0;
+    client.end();
+    await until(() => pieces.length > 0, "close_notify");
+    const ended = event(stream, "onEnd");
+    stream.resume();
+    for (const piece of pieces) {
+      for (const byte of piece) {
+        write(Uint8Array.of(byte));
+        await turns();
+      }
+    }
+    assert.equal(await ended, false);
+  });
+
+  claim("close() gives a client that has everything no reset", async ({ stream, toServer }) => {
+    let wrong: Error | undefined;
+    toServer.on("error", (error) => wrong = error);
+    const fin = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
+    stream.end();
+    await fin;
+    stream.close();
+    await turns();
+    assert.ok(stream.gone);
+    toServer.end();
+    await within(new Promise<void>((done) => toServer.once("close", () => done())), "end");
+    assert.equal(wrong, undefined);
+  });
+}
