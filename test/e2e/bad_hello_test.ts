@@ -103,6 +103,26 @@ claim("a client that connects and closes: one line, nothing started", async (t) 
   await unharmed(t, server, before);
 });
 
+claim("an end right behind a bad hello does not hide the reason", async (t) => {
+  const server = await t.start();
+  const rows: [string | Uint8Array, string][] = [
+    ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "http request"],
+    [noise(5000), "unexpected record"],
+    [Uint8Array.of(22, 3, 1, 0, 5, 1, 0, 0, 0, 255), "malformed client hello"],
+    [Uint8Array.of(21, 3, 1, 0, 2, 2, 40), "alert from the client: handshake failure"],
+  ];
+  for (const [bytes, why] of rows) {
+    const line = new RegExp(`unable to accept TLS from: 127\\.0\\.0\\.1 for pid: [0-9]+ ${why}$`);
+    for (let n = 1; n <= 5; n++) {
+      const raw = await Raw.connect(server.port);
+      raw.socket.end(bytes);
+      await raw.closedWithin();
+    }
+    await server.waitFor(line, 5);
+  }
+  assert.equal(server.lines(/error/).length, 20);
+});
+
 claim("a reset in the middle of a hello: one line, nothing started", async (t) => {
   const server = await t.start({ options: ["-v"] });
   const before = server.descriptors().length;

@@ -2,7 +2,8 @@
  *
  *   client talk PORT [option]…      stdin to the server, the answer to stdout, facts to stderr
  *     -2 -3 TLS version   -s name server name   -a name ALPN   -6 ::1   -i address
- *     -e half|fin|stay|reset   after the last byte: close_notify, FIN alone, nothing, RST
+ *     -e half|fin|stay|reset|forge   after the last byte: close_notify, FIN alone, nothing, RST, a
+ *        record that nobody has encrypted
  *     -d only count and hash the answer   -p ms wait before reading   -r bytes per second
  *     -n bytes  send so many bytes of a stream instead of stdin   -w ms wait after the handshake
  *     -c file   show this certificate and what follows it in the file   -k file  its key
@@ -73,7 +74,7 @@ static void reset(int fd) {
 
 /* ---- one TLS conversation ---- */
 
-enum ending { HALF, FIN, STAY, RESET };
+enum ending { HALF, FIN, STAY, RESET, FORGE };
 
 struct talk {
   /* in */
@@ -158,6 +159,10 @@ static void converse(struct talk *t) {
       }
       if (t->ending == HALF) SSL_shutdown(t->ssl);
       if (t->ending == FIN) shutdown(t->fd, SHUT_WR);
+      if (t->ending == FORGE) {
+        unsigned char record[35] = { 23, 3, 3, 0, 30 };
+        if (write(t->fd, record, sizeof record) != sizeof record) die("write");
+      }
       progress = 1;
     }
     int64_t now = now_ms();
@@ -271,7 +276,7 @@ static int command_talk(int argc, char **argv) {
     else if (o == 's') sni = optarg;
     else if (o == 'a') alpn = optarg;
     else if (o == 'e') t.ending = !strcmp(optarg, "fin") ? FIN : !strcmp(optarg, "stay") ? STAY :
-      !strcmp(optarg, "reset") ? RESET : HALF;
+      !strcmp(optarg, "reset") ? RESET : !strcmp(optarg, "forge") ? FORGE : HALF;
     else if (o == 'd') f.discard = 1;
     else if (o == 'p') t.pause_ms = atol(optarg), t.loud = 1;
     else if (o == 'P') t.pause_at = atol(optarg);

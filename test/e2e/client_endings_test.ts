@@ -1,0 +1,101 @@
+/** How clients end what they have begun: what the log says, what the program sees, and how long one may
+ *  stay that takes nothing. */
+
+import assert from "node:assert/strict";
+import { talk } from "./clients.ts";
+import { claim } from "./harness.ts";
+
+const SPEAK = /^sslserver: error: unable to speak TLS from: 127\.0\.0\.1 for pid: ([0-9]+) (.*)$/;
+const NO_NOTIFY =
+  /^sslserver: info: end of data without close_notify from: 127\.0\.0\.1 for pid: [0-9]+$/;
+
+/** It ends a second after its handshake, when its program runs. */
+const LATE = ["-w", "700"];
+
+for (const version of ["-2", "-3"]) {
+  const name = version === "-2" ? "TLS 1.2" : "TLS 1.3";
+
+  for (
+    const [how, why] of [["forge", "bad record mac"], ["reset", "connection reset by the peer"]]
+  ) {
+    claim(`a ${how} is one line with the program's pid, ${name}`, async (t) => {
+      const server = await t.start({
+        options: ["-v"],
+        program: ["sh", "-c", "wc -c >&2"],
+      });
+      await talk(t, server, "some", [version, ...LATE, "-e", how as string]);
+      const [line] = await server.waitFor(SPEAK);
+      const [, pid, words] = SPEAK.exec(line as string) ?? [];
+      assert.equal(words, why);
+      const [ended] = await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
+      assert.equal(ended, `sslserver: ended by ${pid} status 0`);
+      assert.deepEqual(server.lines(/error|without/), [line]);
+      await server.noChildren();
+    });
+  }
+
+  claim(`a FIN without close_notify is told with -V alone, ${name}`, async (t) => {
+    const [loud, quiet] = [await t.start({ options: ["-V"] }), await t.start({ options: ["-v"] })];
+    for (const ending of ["half", "fin"]) {
+      for (const server of [loud, quiet]) {
+        const { text } = await talk(t, server, "12", [version, "-e", ending]);
+        assert.equal(text, "12");
+      }
+    }
+    await loud.waitFor(/^sslserver: ended by/, 2);
+    await quiet.waitFor(/^sslserver: ended by/, 2);
+    assert.equal(loud.lines(NO_NOTIFY).length, 1, loud.log());
+    assert.deepEqual(quiet.lines(/close_notify/), []);
+    assert.deepEqual(loud.lines(/error/), []);
+  });
+
+  claim(`a forged record right behind the handshake has its reason, ${name}`, async (t) => {
+    const server = await t.start({ options: ["-v"] });
+    for (let n = 1; n <= 10; n++) {
+      await talk(t, server, "", [version, "-e", "forge"]);
+      // It may be read together with the client's last words of the handshake.
+      const lines = await server.waitFor(/error/, n);
+      assert.match(
+        lines.at(-1) as string,
+        / unable to (speak|accept) TLS from: \S+ for pid: [0-9]+ bad record mac$/,
+      );
+    }
+    assert.equal(server.lines(/error/).length, 10);
+    await server.noChildren();
+  });
+
+  claim(`a reset right behind the handshake has its reason, ${name}`, async (t) => {
+    const server = await t.start({ options: ["-v"] });
+    for (let n = 1; n <= 10; n++) {
+      await talk(t, server, "", [version, "-e", "reset"]);
+      // In TLS 1.3 it may overtake the client's last words of the handshake.
+      const lines = await server.waitFor(/error/, n);
+      assert.match(
+        lines.at(-1) as string,
+        / unable to (speak|accept) TLS from: \S+ for pid: [0-9]+ connection reset by the peer$/,
+      );
+    }
+    assert.equal(server.lines(/error/).length, 10);
+    await server.noChildren();
+  });
+}
+
+claim("a client that does not read counts for MAXCONIP until its socket is closed", async (t) => {
+  const server = await t.start({
+    options: ["-v", "-w", "3"],
+    env: { MAXCONIP: "2" },
+    program: ["head", "-c", "150000", "/dev/zero"],
+  });
+  const stalled = ["-d", "-p", "30000"];
+  const both = [talk(t, server, "", stalled), talk(t, server, "", stalled)];
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 2);
+  const third = await talk(t, server);
+  assert.match(third.end, /^no handshake/);
+  await server.waitFor(/ip connection limit of 2 exceeded for: 127\.0\.0\.1/);
+  // They take nothing for three seconds, and go.
+  await server.descriptorsBackTo(server.descriptors().length - 2);
+  const fourth = await talk(t, server, "", ["-d"]);
+  assert.equal(fourth.end, "close_notify");
+  assert.equal(fourth.facts["received"], "150000");
+  await Promise.all(both);
+});
