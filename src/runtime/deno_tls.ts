@@ -71,7 +71,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   direct(socket, link);
 
   let over = false;
-  let begin = first.slice(0, 5);
+  let begin = beginning(first);
   const fail = (cause: string, rawClosed = false) => {
     if (over) return;
     over = true;
@@ -93,7 +93,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   });
 
   raw.onData = (chunk) => {
-    if (begin.length === 0) begin = chunk.slice(0, 5); // feeding may free the chunk
+    if (begin.length === 0) begin = beginning(chunk);
     link.feed(chunk);
   };
   // What the library has to say of the bytes before comes first. If that is the handshake's end, the
@@ -117,6 +117,9 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   });
   return { done: promise, abort: () => fail("given up", true) };
 }
+
+/** A copy of the first bytes: feeding a chunk to the library may free it. */
+const beginning = (chunk: Uint8Array): Uint8Array => Uint8Array.from(chunk.subarray(0, 5));
 
 /** More than is ever buffered, see `startServerTls`; in bytes. */
 const ROOMY = 1 << 20;

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat } from "../../src/codec/bytes.ts";
+import { RecordTail } from "../../src/codec/tls_records.ts";
+
+const record = (type: number, length: number): Uint8Array =>
+  Uint8Array.of(type, 3, 3, length >> 8, length & 255, ...new Uint8Array(length).fill(type));
+
+/** TLS 1.3: `size` bytes of data, or an alert. */
+const data = (size: number): Uint8Array => record(23, size + 17);
+const alert = record(23, 19);
+
+test("close_notify of TLS 1.2 is known by its type", () => {
+  const tail = new RecordTail();
+  tail.feed(record(23, 40));
+  tail.decrypted(16);
+  assert.equal(tail.endsWithAlert, false);
+  tail.feed(record(21, 26));
+  assert.equal(tail.endsWithAlert, true);
+});
+
+test("close_notify of TLS 1.3 is told from two bytes of data", () => {
+  for (const before of [0, 1, 2, 3, 16_384]) {
+    const pieces = before === 0 ? [] : [data(before)];
+    for (const last of [alert, data(2)]) {
+      const tail = new RecordTail();
+      tail.feed(concat([...pieces, last]));
+      tail.decrypted(before + (last === alert ? 0 : 2));
+      assert.equal(tail.endsWithAlert, last === alert, `${before} bytes before`);
+    }
+  }
+  assert.deepEqual(alert.subarray(0, 5), data(2).subarray(0, 5));
+});
+
+test("it makes no difference where the pieces are cut", () => {
+  const whole = concat([record(22, 100), data(10), data(2), alert]);
+  for (let cut = 1; cut < whole.length; cut++) {
+    const tail = new RecordTail();
+    tail.feed(whole.subarray(0, cut));
+    // What a library decrypts are the records that have come whole.
+    if (cut >= 105 + 32) tail.decrypted(10);
+    if (cut >= 105 + 32 + 24) tail.decrypted(2);
+    assert.equal(tail.endsWithAlert, false, `cut at ${cut}`);
+    tail.feed(whole.subarray(cut));
+    if (cut < 105 + 32) tail.decrypted(10);
+    if (cut < 105 + 32 + 24) tail.decrypted(2);
+    assert.equal(tail.endsWithAlert, true, `cut at ${cut}`);
+  }
+});
+
+test("half an alert, a header alone and nothing are none", () => {
+  for (const bytes of [alert.subarray(0, 23), alert.subarray(0, 5), alert.subarray(0, 3), []]) {
+    const tail = new RecordTail();
+    tail.feed(Uint8Array.from(bytes));
+    assert.equal(tail.endsWithAlert, false);
+  }
+});
