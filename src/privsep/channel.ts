@@ -86,7 +86,9 @@ export class Channel {
     if (this.backedUp) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** The descriptors that came with the frame just read. Throws if there are not exactly so many. */
+  /** The descriptors that came with the frame just read. Throws if there are not exactly so many, and
+   *  `LostDescriptors` if this process had no room for them: frames and descriptors that come later are
+   *  not affected. */
   descriptors(count: number): number[] {
     if (count === 0) return []; // nothing was sent: see `send`
     const got = this.libc.receiveDescriptors(this.pass, MARK.length, count);

@@ -4,9 +4,9 @@
 import { nodeCrypto } from "../builtins.ts";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
-import { FatalError } from "../errors.ts";
+import { FatalError, reason } from "../errors.ts";
 import type { ProgramRequest, Programs, StartedProgram } from "../programs.ts";
-import { ENDS } from "../runtime/program_pipes.ts";
+import { closeAll, ENDS } from "../runtime/program_pipes.ts";
 import type {
   DelayedEnds,
   Program,
@@ -195,24 +195,35 @@ export class MonitorClient implements Programs, Counter {
   #started(body: Reader): void {
     const id = readId(body, "id");
     const pid = body.u32("pid");
-    const asked = this.#asked.get(id);
     const delayed = body.u8("delayed") === 1;
-    const fds = this.channel.descriptors(delayed ? ENDS.delayed : ENDS.plain);
-    this.#answered(id);
+    const withdrawn = this.#asked.get(id) === "withdrawn";
+    const ends = this.#takeEnds(delayed ? ENDS.delayed : ENDS.plain, withdrawn);
+    const asked = this.#answered(id);
     this.#counted(body);
-    if (!asked || asked === "withdrawn") {
-      for (const fd of fds) this.channel.libc.close(fd); // the program is told by EOF
+    if (asked === "withdrawn" || !ends) return;
+    if (ends instanceof Error) {
+      asked.reject(new FatalError(`unable to take the pipes of program ${pid}: ${reason(ends)}`));
       return;
     }
-    const program = new RemoteProgram(
-      this.channel,
-      id,
-      pid,
-      this.runtime.adoptEnds(fds),
-      this.running ?? 0,
-    );
+    const program = new RemoteProgram(this.channel, id, pid, ends, this.running ?? 0);
     this.#running.set(id, program);
     asked.resolve(program);
+  }
+
+  /** Our ends of a program's pipes; undefined if nobody wants them. If this process has no room for
+   *  them that start has failed, and nothing else. In both cases EOF tells the program. */
+  #takeEnds(count: number, withdrawn: boolean): ProgramEnds | Error | undefined {
+    let fds: readonly number[] = [];
+    try {
+      fds = this.channel.descriptors(count);
+      if (!withdrawn) return this.runtime.adoptEnds(fds);
+      closeAll(this.channel.libc, fds);
+      return undefined;
+    } catch (error) {
+      if (error instanceof DecodeError) throw error;
+      closeAll(this.channel.libc, fds);
+      return error as Error;
+    }
   }
 }
 

@@ -53,6 +53,11 @@ export class FileWatch {
     }
   }
 
+  /** All of them once more, for a worker that has lost some. The others are told of changes as before. */
+  *again(): Iterable<Opened> {
+    for (const { path, kind } of this.#paths()) yield this.#open(path, kind);
+  }
+
   /** Those that have changed since the last look. */
   *changed(): Iterable<Opened> {
     for (const { path, kind } of this.#paths()) {

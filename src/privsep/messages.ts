@@ -25,6 +25,7 @@ export const KIND = {
   SCRAPE: 13,
   PLACED: 14,
   LEFT: 15,
+  LOST: 16,
   INIT: 64,
   FILES: 65,
   LISTEN: 66,
@@ -104,6 +105,8 @@ export type WorkerMessage =
   /** Its copy of the listening socket is closed. */
   | { kind: typeof KIND.LEFT }
   | { kind: typeof KIND.SETTLED }
+  /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
+  | { kind: typeof KIND.LOST }
   /** What it has counted: for GATHER `id`, or unasked and 0. */
   | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array }
   /** What it has counted, and a request for what all have: TOTALS `id`. */
@@ -321,6 +324,7 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
     case KIND.READY:
     case KIND.SERVING:
     case KIND.LEFT:
+    case KIND.LOST:
     case KIND.SETTLED:
     case KIND.PLACED:
       return { kind };

@@ -38,6 +38,7 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.PLACED]: ["starting"],
   [KIND.COUNTS]: ["serving", "draining", "settled"],
   [KIND.SCRAPE]: ["serving", "draining", "settled"],
+  [KIND.LOST]: ["serving", "draining"],
   [KIND.LEFT]: ["draining"],
   [KIND.SETTLED]: ["draining"],
 };
@@ -46,8 +47,9 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
 const MORE_HOLDS = 65_536;
 /** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
 const LOOK = 1000;
-/** Descriptors in one message; the system takes 253. */
-const BATCH = 100;
+/** Files in one message: a worker whose connections have taken their part keeps room for so many
+ *  (descriptors.ts). */
+const BATCH = 8;
 /** How long connections that have no program yet may hold the exit up, in milliseconds. */
 const SETTLE = 1000;
 /** A worker that has not let go of the port by then is stuck, or not ours any more: it would keep a
@@ -154,6 +156,7 @@ export class Monitor {
     this.#look = setInterval(() => {
       this.#repairListener();
       this.#handOver([...this.#files.changed()]);
+      this.#handOverAgain();
     }, LOOK);
   }
 
@@ -397,6 +400,9 @@ export class Monitor {
       case KIND.SCRAPE:
         if (!this.#metrics) throw new DecodeError("privsep: counts: nobody counts at byte 0");
         return this.#metrics.receive(worker, message);
+      case KIND.LOST:
+        worker.lacksFiles = true;
+        return;
       case KIND.LEFT:
         worker.left = true;
         return this.#settle();
@@ -484,6 +490,14 @@ export class Monitor {
       this.#rules.renew();
     }
     this.#sendFiles([...this.#workers.values()], opened);
+  }
+
+  /** To workers that had no room for what they were sent. */
+  #handOverAgain(): void {
+    const lacking = [...this.#serving()].filter((worker) => worker.lacksFiles);
+    if (lacking.length === 0) return;
+    for (const worker of lacking) worker.lacksFiles = false;
+    this.#sendFiles(lacking, this.#files.again());
   }
 
   #sendFiles(workers: readonly Worker[], opened: Iterable<Opened>): void {

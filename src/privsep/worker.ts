@@ -11,6 +11,7 @@ import { literalHost } from "../listen.ts";
 import { Log } from "../log.ts";
 import { type Options, parseOptions } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
+import { LostDescriptors } from "../runtime/libc_pass.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serve, type Server } from "../serve.ts";
 import { VERSION } from "../version.ts";
@@ -72,6 +73,8 @@ class WorkerProcess {
   #draining = false;
   /** Files were handed over that nobody has looked at. */
   #changed = false;
+  /** Files were lost that have not come again. */
+  #lacking = false;
   /** All are to be read, changed or not. */
   #reloading = false;
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
@@ -178,11 +181,13 @@ class WorkerProcess {
         return this.#initialized.resolve(json(body) as Init);
       case KIND.FILES:
         return this.#takeFiles(json(body) as (HandedFile & { open: boolean })[]);
-      case KIND.LISTEN:
-        return this.#listening.resolve(this.channel.descriptors(1)[0] as number);
+      case KIND.LISTEN: {
+        const fd = this.#take(1)?.[0];
+        return fd === undefined ? undefined : this.#listening.resolve(fd);
+      }
       case KIND.METRICS:
         this.#introduction = readIntroduction(body);
-        if (this.#introduction.socket) [this.#metricsSocket] = this.channel.descriptors(1);
+        if (this.#introduction.socket) this.#metricsSocket = this.#take(1)?.[0];
         return;
       case KIND.RELOAD:
         this.#reloading = true; // when the files have come
@@ -197,8 +202,32 @@ class WorkerProcess {
     }
   }
 
+  /** Descriptors of the monitor's. Without those of its start a worker cannot serve; later ones are
+   *  asked for again. */
+  #take(count: number): number[] | undefined {
+    try {
+      return this.channel.descriptors(count);
+    } catch (error) {
+      if (!(error instanceof LostDescriptors)) throw error;
+      if (this.#server) this.#lost(error);
+      else if (this.#assembled) this.#fatal(error);
+      this.#initialized.reject(error);
+      this.#listening.reject(error);
+      return undefined;
+    }
+  }
+
+  #lost(error: Error): void {
+    this.channel.send(encodeWorker({ kind: KIND.LOST }));
+    if (this.#lacking) return;
+    this.#lacking = true;
+    this.#assembled?.deps.log.error(`unable to take files, trying again: ${reason(error)}`);
+  }
+
   #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
-    const fds = this.channel.descriptors(files.filter(({ open }) => open).length);
+    const fds = this.#take(files.filter(({ open }) => open).length);
+    if (!fds) return; // what it has stays in use
+    this.#lacking = false;
     for (const file of files) this.#files.take(file, file.open ? fds.shift() : undefined);
     // When all have come.
     if (!this.#changed) setImmediate(this.#look);

@@ -24,6 +24,8 @@ export class Worker {
   listening = false;
   /** It has closed it again. */
   left = false;
+  /** It had no room for files: they are handed over again. */
+  lacksFiles = false;
   /** Why it could not start, in its own words. */
   fatal: FatalError | undefined;
   /** May throw: the worker has broken the protocol. */

@@ -53,6 +53,9 @@ export function bunRuntime(): Runtime {
  *  directory, and fetches missing packages. The first process has them from the first line of bin/. */
 const NO_SURPRISES = ["--no-install", "--no-env-file", "--config=/dev/null"];
 
+/** When a listener cannot be made anew, in milliseconds. */
+const RETRY = 20;
+
 /** Bun gives up the descriptor it listens on when it stops, so it gets a duplicate each time. */
 function listenDescriptor(
   libc: Libc,
@@ -61,14 +64,21 @@ function listenDescriptor(
   onSocket: (socket: Socket) => void,
 ): Listener {
   const start = () => {
-    const listener = bun.listen({
-      fd: libc.dup(fd),
-      hostname: "localhost",
-      allowHalfOpen: true,
-      socket: listenHandler(libc, onSocket),
-    });
-    libc.listen(fd, backlog); // Bun has just set it to 512
-    return listener;
+    const copy = libc.dup(fd);
+    try {
+      const socket = listenHandler(libc, onSocket);
+      const listener = bun.listen({
+        fd: copy,
+        hostname: "localhost",
+        allowHalfOpen: true,
+        socket,
+      });
+      libc.listen(fd, backlog); // Bun has just set it to 512
+      return listener;
+    } catch (error) {
+      libc.close(copy);
+      throw error;
+    }
   };
   let listener: ReturnType<typeof start> | undefined = start();
   let open = true;
@@ -78,6 +88,14 @@ function listenDescriptor(
     listener?.stop(false);
     listener = undefined;
   };
+  const again = () => {
+    if (!open || !wanted) return;
+    try {
+      listener ??= start();
+    } catch {
+      setTimeout(again, RETRY); // for want of a descriptor: some will be closed
+    }
+  };
   return {
     port: libc.getsockname(fd).port,
     pause,
@@ -85,9 +103,7 @@ function listenDescriptor(
       wanted = true;
       // Bun lets go of a stopped listener at the end of its turn, by number: a new one that got the
       // same number in the same turn would go deaf.
-      setImmediate(() => {
-        if (open && wanted) listener ??= start();
-      });
+      setImmediate(again);
     },
     get crowded() {
       return open && wanted && libc.poll(fd, POLL.in, 0) > 0;

@@ -10,14 +10,7 @@ import { keepDescriptors } from "./inherited.ts";
 import { Launcher } from "./launcher.ts";
 import type { Libc } from "./libc.ts";
 import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
-import type {
-  DelayedEnds,
-  Launched,
-  LaunchOptions,
-  Program,
-  ProgramEnds,
-  SpawnOptions,
-} from "./runtime.ts";
+import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "./runtime.ts";
 
 /** Programs by libc. What was inherited is kept from them: Bun does so only for its own. */
 export function bunLauncher(libc: Libc): Launcher {
@@ -80,15 +73,31 @@ export function spawn(launcher: Launcher, options: SpawnOptions): Program {
 
 /** See `Runtime.adoptEnds`. */
 export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
-  const [input, output, control, tlsInput, tlsOutput] = fds as [number, number, ...number[]];
+  const [input, output, control, ...tls] = fds as [number, number, ...number[]];
+  // First what can fail: the streams below close what they have.
+  const controls = control === undefined ? undefined : controlEnds(libc, control);
   const source = new PipeSource(output, libc);
+  const ends = { input: new PipeSink(input, libc), output: source };
+  if (!controls) return ends;
+  const [tlsInput, tlsOutput] = tls as [number, number];
+  const controlInput = new PipeSource(controls.read, libc);
   return {
-    input: new PipeSink(input, libc),
-    output: source,
-    ...(control === undefined
-      ? {}
-      : { delayed: delayedEnds(libc, source, control, tlsInput as number, tlsOutput as number) }),
+    ...ends,
+    delayed: {
+      controlInput,
+      controlOutput: new PipeSink(controls.write, libc),
+      tlsInput: new PipeSink(tlsInput, libc),
+      tlsOutput: new PipeSource(tlsOutput, libc),
+      controlReadable: () => controlInput.readable(),
+      outputReadable: () => source.readable(),
+    },
   };
+}
+
+/** Each direction of the control socket has its own end, driven by readiness. */
+function controlEnds(libc: Libc, control: number): { read: number; write: number } {
+  libc.setNonBlocking(control, true);
+  return { read: control, write: libc.dup(control) };
 }
 
 /** In the server's $PATH. Bun would take the program's own, which a rule can set. */
@@ -97,27 +106,6 @@ function lookUp(name: string): string {
   const path = bun.which(name, { PATH: process.env["PATH"] ?? "/usr/bin:/bin" });
   if (path !== null) return path;
   throw Object.assign(new Error("not found in PATH"), { code: "ENOENT" });
-}
-
-function delayedEnds(
-  libc: Libc,
-  output: PipeSource,
-  control: number,
-  tlsInput: number,
-  tlsOutput: number,
-): DelayedEnds {
-  // Each direction of the control socket has its own end, driven by readiness.
-  const controlWrite = libc.dup(control);
-  libc.setNonBlocking(control, true);
-  const controlInput = new PipeSource(control, libc);
-  return {
-    controlInput,
-    controlOutput: new PipeSink(controlWrite, libc),
-    tlsInput: new PipeSink(tlsInput, libc),
-    tlsOutput: new PipeSource(tlsOutput, libc),
-    controlReadable: () => controlInput.readable(),
-    outputReadable: () => output.readable(),
-  };
 }
 
 function waitStatus(code: number | null, signal: string | null): number {

@@ -42,11 +42,13 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
   const [inputFd, outputFd, control, tlsInput, tlsOutput] = fds as [number, number, ...number[]];
   const stream = (fd: number | undefined, direction: "read" | "write"): DescriptorStream =>
     new DescriptorStream(libc, fd as number, direction);
+  // Each direction of the control socket has its own end. First what can fail: the streams below
+  // close what they have.
+  const controlWrite = control === undefined ? undefined : libc.dup(control);
   const output = stream(outputFd, "read");
   const ends = { input: stream(inputFd, "write"), output };
-  if (control === undefined) return ends;
-  // Each direction of the control socket has its own end.
-  const controlOutput = stream(libc.dup(control), "write");
+  if (controlWrite === undefined) return ends;
+  const controlOutput = stream(controlWrite, "write");
   const controlInput = stream(control, "read");
   return {
     ...ends,

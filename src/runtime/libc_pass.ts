@@ -21,6 +21,12 @@ export interface Received {
   readonly fds: number[];
 }
 
+/** Descriptors were sent and have not all arrived: a table of open files is full, this process's or the
+ *  system's. The message that they came with is read, and the others are closed. */
+export class LostDescriptors extends Error {
+  override name = "LostDescriptors";
+}
+
 /** Passing descriptors. All throw SystemError. */
 export interface PassCalls {
   /** Sends `bytes` (1 to 65,536) and copies of `fds` (at most 253). How many bytes were taken, which
@@ -28,7 +34,8 @@ export interface PassCalls {
    *  wait; nothing was sent then. */
   sendDescriptors(socket: number, bytes: Uint8Array, fds: readonly number[]): number | undefined;
   /** Receives up to `maxBytes` (1 to 65,536) and `maxFds` (0 to 253). Undefined if there is nothing
-   *  yet. If more came than that, everything received is closed and it throws. */
+   *  yet. If more came than that, everything received is closed and it throws. Throws
+   *  `LostDescriptors`. */
   receiveDescriptors(socket: number, maxBytes: number, maxFds: number): Received | undefined;
 }
 
@@ -88,9 +95,11 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
       const { fds, foreign } = decodeRights(control.subarray(0, result.controlLength), layout);
       // MSG_CTRUNC: the kernel has thrown some away, for want of room or of free descriptors. What
       // is left is not what was sent, and its meaning by position is lost.
-      const odd = result.flags & k.MSG_CTRUNC
-        ? "descriptors were cut off"
-        : result.flags & k.MSG_TRUNC
+      if (result.flags & k.MSG_CTRUNC) {
+        closeAll(fds);
+        throw new LostDescriptors("descriptors were cut off: too many open files");
+      }
+      const odd = result.flags & k.MSG_TRUNC
         ? `the message is longer than ${maxBytes} bytes`
         : foreign
         ? "there is control data of another kind"

@@ -2,9 +2,12 @@
  *  kernel's queue, and questions to DNS wait for each other. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as net from "node:net";
 import { CountingDns, Guest, ptrAnswer } from "./admission.ts";
-import { claim, WITH_FFI } from "./harness.ts";
+import { environmentOf, selfSigned } from "./certificates.ts";
+import { claim, type Trial, WITH_FFI } from "./harness.ts";
+import { asRoot, descriptorsOf, workerOf } from "./privsep.ts";
 
 const GREET = ["sh", "-c", "echo here; exec cat"];
 
@@ -100,3 +103,91 @@ claim("a limit that does not suffice for one connection is refused at the start"
   assert.equal(status, 111);
   assert.match(stderr, new RegExp(`fatal: unable to serve: ${limit} open files are too few`));
 }, { forms: WITH_FFI });
+
+/** Lets a running process open `count` descriptors more; "none" also when it has closed some. */
+async function leave(t: Trial, pid: number, count: number | "none" | "all"): Promise<void> {
+  const taken = descriptorsOf(pid);
+  let limit = 3;
+  for (let free = 0; typeof count === "number" && free < count; limit++) {
+    if (!taken.has(limit)) free++;
+  }
+  const soft = count === "all" ? 1024 : limit;
+  const { status, stderr } = await t.run("prlimit", ["--pid", String(pid), `--nofile=${soft}:`]);
+  assert.equal(status, 0, stderr);
+}
+
+asRoot("a worker without a free descriptor loses nothing but time", async (t) => {
+  const pair = await selfSigned(t, "localhost");
+  const server = await t.start({
+    options: ["-H", "-R", "-l0", "-c", "2", "--workers", "1"],
+    program: GREET,
+    env: environmentOf(pair),
+  });
+  const worker = await workerOf(server);
+  const [first, second] = [new Guest(server.port), new Guest(server.port)];
+  await first.heard();
+  await second.heard();
+  // Accepting has paused; it must go on without a descriptor, too.
+  await leave(t, worker, "none");
+  second.leave();
+  const next = new Guest(server.port);
+  const pem = fs.readFileSync(pair.certificate, "utf8");
+  fs.writeFileSync(`${pair.certificate}.new`, `${pem}# changed\n`);
+  fs.renameSync(`${pair.certificate}.new`, pair.certificate);
+  await server.waitFor(/^sslserver: error: unable to take files, trying again: .*too many open/);
+  await first.echoes("still there");
+  assert.equal(next.text, "");
+  await leave(t, worker, "all");
+  await server.waitFor(/^sslserver: info: certificate renewed/);
+  await next.heard();
+  await first.echoes("and still");
+  assert.equal(await workerOf(server), worker);
+  assert.equal(server.lines(/error/).length, 1);
+  first.leave();
+  next.leave();
+});
+
+asRoot("pipes that a worker has no room for cost one connection and one line", async (t) => {
+  const server = await t.start({
+    options: ["-H", "-R", "-l0", "--workers", "1"],
+    program: GREET,
+  });
+  const worker = await workerOf(server);
+  const running = new Guest(server.port);
+  await running.heard();
+  await leave(t, worker, 2); // for the socket, and one of two pipes
+  const lost = new Guest(server.port);
+  await lost.closed;
+  assert.equal(lost.text, "");
+  const [line] = await server.waitFor(/^sslserver: error: /);
+  assert.match(line ?? "", /unable to take the pipes of program \d+: .*too many open files/);
+  await leave(t, worker, "all");
+  const next = new Guest(server.port);
+  await next.heard();
+  await running.echoes("still there");
+  assert.equal(await workerOf(server), worker);
+  assert.equal(server.lines(/error/).length, 1);
+  next.leave();
+  running.leave();
+  await server.noChildren();
+});
+
+asRoot("a monitor without a free descriptor refuses one start", async (t) => {
+  const server = await t.start({
+    options: ["-H", "-R", "-l0", "--workers", "1"],
+    program: GREET,
+  });
+  const worker = await workerOf(server);
+  const running = new Guest(server.port);
+  await running.heard();
+  await leave(t, server.pid, 1);
+  await new Guest(server.port).closed;
+  await server.waitFor(/^sslserver: error: .*too many open files/);
+  await leave(t, server.pid, "all");
+  const next = new Guest(server.port);
+  await next.heard();
+  await running.echoes("still there");
+  assert.equal(await workerOf(server), worker);
+  next.leave();
+  running.leave();
+});

@@ -1,7 +1,11 @@
 /** The worker's side, with the test in the monitor's place. */
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { Ask } from "../../src/admit/limits.ts";
 import type { ProgramRequest } from "../../src/programs.ts";
 import { Channel } from "../../src/privsep/channel.ts";
@@ -301,4 +305,28 @@ test("every answer cut short is refused, and never half believed", async () => {
   const all = concat(samples);
   const kinds = [...new Frames("monitor").push(all)].map(({ kind }) => kind);
   assert.deepEqual(kinds, [KIND.REFUSED, KIND.EXITED, KIND.VERDICT, KIND.PLACES]);
+});
+
+test("descriptors that are lost cost one start, and its program is told", async () => {
+  const path = fileURLToPath(new URL("scarce_client.ts", import.meta.url));
+  const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
+  const command = `ulimit -n 100; exec ${[process.execPath, ...run].join(" ")}`;
+  const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.on("data", (data) => out += data);
+  await once(child, "close");
+  const lost = "unable to take the pipes of program 4711: descriptors were cut off: " +
+    "too many open files";
+  const lines = out.split("\n");
+  assert.match(lines.splice(5, 1)[0] ?? "", /^5 delayed: unable to take .*too many open files/);
+  assert.deepEqual(lines, [
+    "50 plain: started",
+    `0 plain: ${lost}`,
+    `1 plain: ${lost}`,
+    "50 plain: started",
+    `3 delayed: ${lost}`,
+    "50 delayed: started",
+    "open: true",
+    "",
+  ]);
 });

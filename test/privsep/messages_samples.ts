@@ -17,6 +17,7 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   READY: { kind: KIND.READY },
   SERVING: { kind: KIND.SERVING },
   LEFT: { kind: KIND.LEFT },
+  LOST: { kind: KIND.LOST },
   SETTLED: { kind: KIND.SETTLED },
   FATAL: { kind: KIND.FATAL, code: 111, message: "unable to read k: gone", hint: "put it back" },
   "FATAL without words": { kind: KIND.FATAL, code: 0, message: "", hint: "" },

@@ -125,6 +125,7 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     CHECK: check(1),
     RELEASE: release(1),
     LEFT: plain(KIND.LEFT),
+    LOST: plain(KIND.LOST),
     SETTLED: plain(KIND.SETTLED),
     "SERVING without a socket": plain(KIND.SERVING),
     RESOLVED: resolved,
@@ -361,6 +362,17 @@ test("a listening socket that a worker has shut down listens again, for all work
   const said = "error: the listening socket was shut down by a worker: it listens again";
   assert.deepEqual(made.lines.filter((line) => line.endsWith(said)).length, 1);
   made.libc.close(fd);
+  await made.close();
+});
+
+test("files that a worker has lost are handed over to it again, and to no other", async () => {
+  const made = await serving({ workers: 2, env: { CERTFILE: "/dev/null" } });
+  const [first, second] = made.puppets as [Puppet, Puppet];
+  first.say(plain(KIND.LOST), plain(KIND.LOST));
+  await first.hear(KIND.FILES);
+  const [fd] = first.fds(1) as [number];
+  made.libc.close(fd);
+  assert.ok(second.came.every(({ kind }) => kind !== KIND.FILES));
   await made.close();
 });
 

@@ -1,0 +1,77 @@
+/** Run by client_test.ts with few descriptors: a worker's side that is handed the ends of programs when
+ *  only some descriptors are free. Prints what became of each start. */
+
+import { closeSync, openSync } from "node:fs";
+import process from "node:process";
+import { Channel } from "../../src/privsep/channel.ts";
+import { MonitorClient } from "../../src/privsep/client.ts";
+import { Frame, KIND, workerMessage } from "../../src/privsep/messages.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import { closeAll, programPipes } from "../../src/runtime/program_pipes.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+
+const runtime = await thisRuntime();
+const libc = runtime.libc as Libc;
+const [a, b] = libc.socketpair("stream");
+const [passA, passB] = libc.socketpair("stream");
+const monitor = new Channel(libc, await runtime.adoptSocket(a), passA, "worker");
+const channel = new Channel(libc, await runtime.adoptSocket(b), passB, "monitor");
+const client = new MonitorClient(runtime, channel);
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+channel.onFrame = (kind, body) => void client.receive(kind, body);
+channel.onBroken = (why) => say(`broken: ${why}`);
+channel.begin();
+
+/** One start, with `free` descriptors left when the answer comes. */
+async function start(free: number, delayed: boolean): Promise<void> {
+  const { mine, theirs } = programPipes(libc, delayed);
+  const filler: number[] = [];
+  monitor.onFrame = (kind, body) => {
+    const request = workerMessage(kind, body);
+    if (request.kind !== KIND.START) return;
+    const frame = new Frame(KIND.STARTED).id(request.id).u32(4711).u8(+delayed).u32(1).u8(0);
+    // What is sent is closed here: so many more are free then.
+    for (;;) {
+      try {
+        filler.push(openSync("/dev/null", "r"));
+      } catch {
+        break;
+      }
+    }
+    const leave = free - mine.length;
+    if (leave > 0) { for (const fd of filler.splice(0, leave)) closeSync(fd); }
+    const late: number[] = [];
+    monitor.send(frame.done(), mine);
+    for (let more = leave; more < 0; more++) late.push(openSync("/dev/null", "r"));
+    filler.push(...late);
+  };
+  const request = { delayed, variables: new Map(), rules: new Map(), peer: { ip: "192.0.2.1" } };
+  let result: string;
+  try {
+    const { input, output, delayed: more } = await client.start(
+      request,
+      new AbortController().signal,
+    );
+    result = "started";
+    const ends = more ? Object.values(more).filter((end) => typeof end === "object") : [];
+    for (const end of [input, output, ...ends]) end.destroy();
+  } catch (error) {
+    result = String((error as Error).message);
+  }
+  filler.forEach((fd) => closeSync(fd));
+  await new Promise((done) => setTimeout(done, 20)); // a stream is closed a turn later
+  const told = (libc.poll(theirs[0] as number, 1, 5000) & 16) !== 0;
+  say(`${free} ${delayed ? "delayed" : "plain"}: ${result}${told ? "" : ", program not told"}`);
+  closeAll(libc, theirs);
+}
+
+monitor.begin();
+await start(50, false);
+await start(0, false);
+await start(1, false);
+await start(50, false);
+await start(3, true);
+await start(5, true);
+await start(50, true);
+say(`open: ${channel.open}`);
+process.exit(0);
