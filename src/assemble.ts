@@ -13,6 +13,7 @@ import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files.ts";
 import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
+import { heard } from "./hello.ts";
 import { IdleWatch } from "./idle.ts";
 import { Lingering } from "./linger.ts";
 import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
@@ -158,6 +159,8 @@ export async function assemble(
       descriptors: budget.connections,
       each,
       concurrency: options.concurrency,
+      heard: options.delayed ? () => false : heard,
+      blind: !libc && !options.delayed,
     }),
     admission: {
       options,

@@ -2,6 +2,7 @@
 
 import type { Hold } from "./admit/limits.ts";
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
+import type { Place } from "./places.ts";
 import type { Address, Program, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */
@@ -10,6 +11,7 @@ export interface Peer extends Address {
 }
 
 const nothing = (): void => {};
+const NOTHING = new Uint8Array(0);
 const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /** Thousands may be idle at a time: what a stage needs only while it lasts goes with it. */
@@ -25,7 +27,13 @@ export class Connection {
   variables = NO_VARIABLES;
   /** Its place in the counts by address; set by admission, given back when it ends. */
   hold: Hold | undefined;
+  /** Its place among those of -c; with the program it is the program's. */
+  place: Place | undefined;
   program: Program | undefined;
+  /** What was read of its ClientHello while that is incomplete. */
+  begun: Uint8Array = NOTHING;
+  /** A PROXY header comes before its ClientHello. */
+  awaitsHeader = false;
   /** Its socket is, and counts (gate.ts). */
   open = false;
   /** When it was accepted, on the clock of performance.now(). */

@@ -5,20 +5,18 @@ import { concat } from "./codec/bytes.ts";
 import type { Connection } from "./connection.ts";
 import { HandshakeError } from "./runtime/runtime.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** The client has gone without a word. */
 export class NothingSaid extends HandshakeError {}
 
 /** Reads until `enough`, then pauses the socket and resolves with all that came. `begin` was read
- *  before; `onFirstByte` is called when something comes after nothing. Rejects with
- *  `HandshakeError` when the client goes or the connection is given up, and with what `enough`
- *  throws. */
+ *  before. Rejects with `HandshakeError` when the client goes or the connection is given up, and with
+ *  what `enough` throws. */
 export function firstBytes(
   conn: Connection,
   enough: (bytes: Uint8Array) => boolean,
-  { begin = new Uint8Array(0), onFirstByte = () => {} }: {
-    begin?: Uint8Array | undefined;
-    onFirstByte?: () => void;
-  } = {},
+  begin: Uint8Array = NOTHING,
 ): Promise<Uint8Array> {
   const { socket } = conn;
   return new Promise((resolve, reject) => {
@@ -26,6 +24,7 @@ export function firstBytes(
     const { onClose } = socket; // who else wants to know of a client that goes
     const done = (settle: () => void): void => {
       conn.onGivenUp = () => {};
+      conn.begun = NOTHING;
       socket.onData = socket.onEnd = () => {};
       socket.onClose = onClose;
       settle();
@@ -54,9 +53,10 @@ export function firstBytes(
     if (conn.givenUp !== undefined) return abandoned();
     if (bytes.length > 0 && look()) return;
     conn.onGivenUp = abandoned;
+    conn.begun = bytes;
     socket.onData = (chunk) => {
-      if (bytes.length === 0) onFirstByte();
       bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
+      conn.begun = bytes;
       look();
     };
     socket.onEnd = () => gone();

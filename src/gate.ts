@@ -1,9 +1,23 @@
-/** How many may be inside: connections on their way through admission and handshake (--pending), and
- *  descriptors. Where programs run at their limit, or descriptors are short, nothing is refused: the
- *  listener pauses and the kernel holds the next ones. Clients that are not through give way to
- *  newer ones, silent ones first, since a thousand of them would else lock everybody out. */
+/** Who is let in, who waits and who has to go. THE ADMISSION POLICY:
+ *
+ *  - While places (-c) are free, connections are accepted; else, and while descriptors are short, they
+ *    wait in the kernel's queue and none is refused. A connection takes a place when its ClientHello is complete and admission is over, in
+ *    that order, and begins its handshake then: handshakes and programs together are never more than -c.
+ *    With -n there is no ClientHello before the program: the place is taken after admission.
+ *  - Connections that are not through admission and handshake are --pending at most. When one comes that
+ *    is too many, the oldest with an incomplete ClientHello is closed; when all are complete, the one whose
+ *    ClientHello has been complete longest. Younger than a second they are spared while older ones exist.
+ *  - "Complete" counts what has come, read or not: while names are looked up the ClientHello waits in the
+ *    socket, and a busy server has not read yet what is there. So it is looked for before one is closed.
+ *
+ *  An honest client sends its ClientHello within a round trip of its connection. Before it is the oldest,
+ *  --pending others must connect after it: with 1,000 and a round trip of 200 ms that takes 5,000 a second.
+ *  A single byte earns nothing. A full ClientHello and then silence does not hold a place for long
+ *  (places.ts), nor, past its first second, a connection that is too many.
+ */
 
 import type { Connection } from "./connection.ts";
+import { Pending } from "./pending.ts";
 import type { Programs } from "./programs.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
@@ -19,23 +33,33 @@ export interface GateOptions {
   each: number;
   /** -c. */
   concurrency: number;
+  /** See `PendingOptions`. */
+  heard: (conn: Connection) => boolean;
+  /** `heard` sees only what has been read. */
+  blind?: boolean;
+  /** Milliseconds, as performance.now(). */
+  now?: () => number;
 }
 
 export class Gate {
   listener: Listener | undefined;
   /** Called when a connection has left. */
   onLeave: () => void = () => {};
-  /** Not through their handshake; those that have sent nothing, oldest first. */
-  readonly #pending = new Set<Connection>();
-  readonly #silent = new Set<Connection>();
+  /** Not through admission and handshake. */
+  readonly #pending: Pending;
+  readonly #now: () => number;
   #open = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Their program has ended; the client has not closed yet, or has not read all. Oldest first. */
   readonly #lingering = new Set<Connection>();
   #paused = false;
   #last = false;
+  #judging = false;
 
   constructor(readonly options: GateOptions) {
+    const { pending: limit, heard, now = () => performance.now() } = options;
+    this.#now = now;
+    this.#pending = new Pending({ limit, heard, now });
     options.programs.onChange = () => this.#update();
   }
 
@@ -49,35 +73,42 @@ export class Gate {
     return this.#pending.size;
   }
 
-  /** Connections that have sent nothing. */
-  get silent(): Iterable<Connection> {
-    return [...this.#silent];
-  }
-
-  /** A new connection. One silent client too many sends the oldest away. */
+  /** A new connection. */
   enter(conn: Connection): void {
     this.#open++;
     conn.open = true;
-    this.#pending.add(conn);
-    this.#silent.add(conn);
-    // A client of good will is through in milliseconds: to be the oldest it would take so many new
-    // ones in that time. Pausing instead would let one byte each lock everybody out.
-    if (this.#pending.size > this.options.pending) {
-      this.#evict(conn, "too many connections are pending", [this.#silent, this.#pending]);
+    this.#pending.enter(conn);
+    if (this.#pending.excess > 0) {
+      if (this.options.blind) this.#judgeSoon();
+      else this.#judge(conn);
     }
     this.#update();
   }
 
-  /** The oldest of the first kind that has one goes; `conn` itself is the last to blame. */
-  #evict(conn: Connection, why: string, kinds: readonly Set<Connection>[]): void {
-    for (const kind of kinds) {
-      for (const oldest of kind) {
-        if (oldest === conn) continue;
-        this.#remove(oldest);
-        const which = kind === this.#silent ? "was silent" : "took";
-        return oldest.giveUp(`${why} and this one ${which} longest`);
-      }
+  /** Without a way to look into sockets: what the next turn of the event loop brings counts. */
+  #judgeSoon(): void {
+    if (this.#judging) return;
+    this.#judging = true;
+    setImmediate(() => {
+      this.#judging = false;
+      this.#judge();
+      this.#update();
+    });
+  }
+
+  /** Closes those that are too many; the one that has just come is spared. */
+  #judge(newest?: Connection): void {
+    while (this.#pending.excess > 0) {
+      const victim = this.#pending.evict(newest);
+      if (!victim) return;
+      const which = victim.complete ? "took" : "was silent";
+      this.#close(victim.conn, `too many connections are pending and this one ${which} longest`);
     }
+  }
+
+  #close(conn: Connection, why: string): void {
+    this.#remove(conn);
+    conn.giveUp(why);
   }
 
   /** The listener closes soon: who is in the kernel's queue now is let in, and may wait for a place
@@ -87,15 +118,14 @@ export class Gate {
     this.#update();
   }
 
-  /** It has sent its first byte. */
-  spoke(conn: Connection): void {
-    this.#silent.delete(conn);
+  /** Its ClientHello is complete, or none is asked for. */
+  complete(conn: Connection): void {
+    this.#pending.complete(conn);
   }
 
   /** It is through its handshake, or refused. Idempotent. */
   through(conn: Connection): void {
-    this.#silent.delete(conn);
-    if (this.#pending.delete(conn)) this.#update();
+    if (this.#pending.leave(conn)) this.#update();
   }
 
   /** Its program has ended and its pipes are closed; perhaps its socket is not. */
@@ -111,8 +141,7 @@ export class Gate {
   }
 
   #remove(conn: Connection): void {
-    this.#silent.delete(conn);
-    this.#pending.delete(conn);
+    this.#pending.leave(conn);
     this.#lingering.delete(conn);
     if (!conn.open) return;
     conn.open = false;
@@ -132,16 +161,16 @@ export class Gate {
   #makeRoom(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const oldest of this.#silent) {
-      if (!this.#scarce()) return;
-      const left = oldest.accepted + SILENT - performance.now();
+    while (this.#scarce()) {
+      const oldest = this.#pending.oldestSilent();
+      if (!oldest) return;
+      const left = oldest.accepted + SILENT - this.#now();
       if (left > 0) {
         this.#timer = setTimeout(() => this.#update(), left);
         this.#timer.unref();
         return;
       }
-      this.#remove(oldest);
-      oldest.giveUp("descriptors are running low and this one was silent longest");
+      this.#close(oldest, "descriptors are running low and this one was silent longest");
     }
   }
 

@@ -87,7 +87,7 @@ export async function serve(
     handler: typeof handler === "function" ? handler : undefined,
   });
   const address = await listenAddress(asked, deps.admission.resolver);
-  const server = serveConnections((onSocket) => listen(runtime, address, onSocket), deps);
+  const server = serveConnections((...told) => listen(runtime, address, ...told), deps);
   const closed = server.closed.then(close);
   options.signal?.addEventListener("abort", () => server.end());
   if (options.signal?.aborted) server.end();

@@ -86,11 +86,12 @@ export function listenWithoutLibc(
   runtime: Runtime,
   address: ListenAddress,
   onSocket: (socket: Socket) => void,
+  onLost?: () => void,
 ): Listener {
   const { ip, port, dualStack, backlog } = address;
   if (address.interface) throw needsFfi(runtime, "bind to an interface (-I)");
   if (ip === "::" && !dualStack) throw needsFfi(runtime, "listen on IPv6 alone (host ::)");
-  return naming(address, () => runtime.listen({ ip, port, backlog }, onSocket));
+  return naming(address, () => runtime.listen({ ip, port, backlog }, onSocket, onLost));
 }
 
 /** Says which address it is about. */
@@ -113,10 +114,11 @@ export function listen(
   runtime: Runtime,
   address: ListenAddress,
   onSocket: (socket: Socket) => void,
+  onLost?: () => void,
 ): Listener {
   const { libc } = runtime;
-  if (!libc) return listenWithoutLibc(runtime, address, onSocket);
-  return runtime.listenDescriptor(listenSocket(libc, address), address.backlog, onSocket);
+  if (!libc) return listenWithoutLibc(runtime, address, onSocket, onLost);
+  return runtime.listenDescriptor(listenSocket(libc, address), address.backlog, onSocket, onLost);
 }
 
 function needsFfi(runtime: Runtime, what: string): Unsupported {

@@ -1,19 +1,107 @@
-/** The -c places: how many programs may run at once, first come first served. In memory; no I/O. One
- *  instance counts for the whole server. */
+/** The -c places: one for each program and for each handshake that will need one. First come, first
+ *  served. In memory; no I/O. The count for the whole server is one instance: with workers the
+ *  monitor's, which lends them places (privsep/grants.ts).
+ *
+ *  A handshake takes its place before it begins, so that no more clients shake hands than can get a
+ *  program. A client that then falls silent could hold it for as long as -T. So when no place is free,
+ *  a handshake keeps its place for one second only. It goes on without one, and when it is done it waits
+ *  for another, before all others. */
+
+/** How long a handshake keeps its place when no other is free, in milliseconds: two round trips of TLS
+ *  1.2, 200 ms each, and a lost packet. */
+const PATIENCE = 1000;
 
 /** One who waits. */
-type Waiter = (giveBack: () => void) => void;
+interface Waiter {
+  give(place: Place): void;
+  fail(error: Error): void;
+}
+
+/** A place that somebody has. */
+export class Place {
+  #state: "handshake" | "lent" | "kept" | "running" | "over" = "handshake";
+
+  constructor(readonly places: Places, readonly since: number) {}
+
+  /** Another handshake has it now. */
+  get lent(): boolean {
+    return this.#state === "lent";
+  }
+
+  /** The handshake is done: nobody else gets it any more. Waits for one where it was lent. Rejects when
+   *  `signal` aborts. */
+  keep(signal: AbortSignal): Promise<void> | undefined {
+    if (this.#state === "lent") {
+      return this.places.take(signal, true).then((other) => {
+        this.#state = "kept";
+        other.hand();
+      });
+    }
+    this.hold();
+    return undefined;
+  }
+
+  /** The same for one who has just got it: nobody else can have it yet. */
+  hold(): this {
+    if (this.#state !== "handshake") return this;
+    this.#state = "kept";
+    this.places.done(this);
+    return this;
+  }
+
+  /** Its program runs. */
+  run(): void {
+    if (this.#state !== "kept") throw new Error("a program without a place");
+    this.#state = "running";
+    this.places.count(1);
+  }
+
+  /** Its program has ended; the place stays whose it is. */
+  rest(): void {
+    if (this.#state !== "running") return;
+    this.#state = "kept";
+    this.places.count(-1);
+  }
+
+  /** Gives it to the next one. Only the first call counts. */
+  giveBack(): void {
+    if (this.#state === "over") return;
+    const mine = this.#state !== "lent";
+    this.hand();
+    if (mine) this.places.add(1);
+  }
+
+  /** It is counted elsewhere from now on. */
+  hand(): void {
+    this.rest();
+    this.places.done(this);
+    this.#state = "over";
+  }
+
+  /** It loses it to somebody else. */
+  lend(): void {
+    this.places.done(this);
+    this.#state = "lent";
+  }
+}
 
 export class Places {
-  /** Called when `running` or `waiting` has changed. */
+  /** Called when one of the numbers below has changed. */
   onChange: () => void = () => {};
   /** In order. A set: any of them may go. */
   readonly #waiting = new Set<Waiter>();
+  /** Places of handshakes under way, in the order in which they were taken. */
+  readonly #handshakes = new Set<Place>();
+  #free: number;
   #running = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #failure: Error | undefined;
 
-  constructor(readonly limit: number) {}
+  constructor(free: number, readonly now: () => number = () => performance.now()) {
+    this.#free = free;
+  }
 
-  /** Places that are taken. */
+  /** Programs that run. */
   get running(): number {
     return this.#running;
   }
@@ -23,54 +111,121 @@ export class Places {
   }
 
   get full(): boolean {
-    return this.#running >= this.limit;
+    return this.#free === 0;
   }
 
-  /** A place, as `take` gives it, if there is one and nobody waits. */
-  takeNow(): (() => void) | undefined {
-    if (this.full || this.#waiting.size > 0) return undefined;
-    const giveBack = this.#place();
+  /** A place, if there is one; nobody waits then. */
+  takeNow(): Place | undefined {
+    if (this.full) return undefined;
+    const place = this.#place();
     this.onChange();
-    return giveBack;
+    return place;
   }
 
-  /** Waits for a place. The function it gives returns the place; only its first call counts. Rejects
-   *  when `signal` aborts. */
-  take(signal: AbortSignal): Promise<() => void> {
+  /** Waits for a place; `first`: before all others. Rejects when `signal` aborts. */
+  take(signal: AbortSignal, first = false): Promise<Place> {
     if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
+    if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        this.#waiting.delete(waiter);
+        cancel();
         reject(new Error(String(signal.reason)));
-        this.onChange();
       };
-      const waiter: Waiter = (giveBack) => {
-        signal.removeEventListener("abort", leave);
-        resolve(giveBack);
-      };
+      const settled = (): void => signal.removeEventListener("abort", leave);
       signal.addEventListener("abort", leave, { once: true });
-      this.#waiting.add(waiter);
-      this.#fill();
+      const cancel = this.wait({
+        give(place) {
+          settled();
+          resolve(place);
+        },
+        fail(error) {
+          settled();
+          reject(error);
+        },
+      }, first);
     });
+  }
+
+  /** The same with callbacks. Returns what takes the waiter out of the queue. */
+  wait(waiter: Waiter, first = false): () => void {
+    const others = first ? [...this.#waiting] : [];
+    for (const other of others) this.#waiting.delete(other);
+    this.#waiting.add(waiter);
+    for (const other of others) this.#waiting.add(other);
+    this.#fill();
+    return () => {
+      if (this.#waiting.delete(waiter)) this.onChange();
+    };
+  }
+
+  /** More of them are free. */
+  add(count: number): void {
+    this.#free += count;
+    this.#fill();
+  }
+
+  /** Takes up to `count` free ones away. How many. */
+  remove(count: number): number {
+    const taken = Math.min(count, this.#free);
+    this.#free -= taken;
+    if (taken > 0) this.onChange();
+    return taken;
+  }
+
+  /** One that was removed comes back into use. */
+  adopt(): Place {
+    return new Place(this, 0).hold();
+  }
+
+  /** All who wait, now or later, are told that there will be none. */
+  fail(error: Error): void {
+    this.#failure = error;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { fail } of waiting) fail(error);
+    this.onChange();
+  }
+
+  /** Of `Place`: it is no handshake's any more. */
+  done(place: Place): void {
+    this.#handshakes.delete(place);
+  }
+
+  /** Of `Place`: a program begins or ends. */
+  count(more: number): void {
+    this.#running += more;
   }
 
   #fill(): void {
     for (const waiter of this.#waiting) {
       if (this.full) break;
       this.#waiting.delete(waiter);
-      waiter(this.#place());
+      waiter.give(this.#place());
     }
     this.onChange();
   }
 
-  #place(): () => void {
-    this.#running++;
-    let given = false;
-    return () => {
-      if (given) return;
-      given = true;
-      this.#running--;
-      this.#fill();
-    };
+  #place(): Place {
+    this.#free--;
+    const place = new Place(this, this.now());
+    this.#handshakes.add(place);
+    if (this.full) this.#timer ??= setTimeout(this.#lend, PATIENCE);
+    return place;
   }
+
+  /** While no place is free: handshakes that have had theirs long enough lose it. */
+  readonly #lend = (): void => {
+    this.#timer = undefined;
+    if (!this.full) return;
+    for (const place of this.#handshakes) {
+      const left = place.since + PATIENCE - this.now();
+      if (left > 0) {
+        this.#timer = setTimeout(this.#lend, left);
+        break;
+      }
+      place.lend();
+      this.#free++;
+    }
+    if (!this.full) this.#fill();
+  };
 }

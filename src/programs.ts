@@ -2,7 +2,7 @@
  *  starts them in this process; with workers the monitor does it for them (privsep/client.ts). */
 
 import { FatalError, reason } from "./errors.ts";
-import type { Places } from "./places.ts";
+import type { Place, Places } from "./places.ts";
 import { DELAYED_FD, type Program, type Runtime } from "./runtime/runtime.ts";
 
 /** What a connection wants started. */
@@ -30,11 +30,15 @@ export interface Programs {
   readonly running: number | undefined;
   /** Connections of this process that wait for a place (-c). */
   readonly waiting: number;
-  /** Every place is taken. */
+  /** Every place is taken, by a program or by a handshake. */
   readonly full: boolean;
-  /** Waits for a place, then starts the program. The place is free again when the program has been
-   *  reaped. Rejects when `signal` aborts, or with `FatalError`. */
-  start(request: ProgramRequest, signal: AbortSignal): Promise<StartedProgram>;
+  /** A place, at once where there is one; else it waits in the order of the calls. Rejects when `signal`
+   *  aborts. */
+  place(signal: AbortSignal): Place | Promise<Place>;
+  /** Starts the program in a place that was kept (`Place.keep`). The place is free again when the program
+   *  has been reaped; when there is none, `place` is still the caller's. Rejects when `signal` aborts, or
+   *  with `FatalError`. */
+  start(request: ProgramRequest, place: Place, signal: AbortSignal): Promise<StartedProgram>;
 }
 
 /** The environment of one program: `base`, then what the connection is, then what its rules set. */
@@ -85,9 +89,13 @@ export class DirectPrograms implements Programs {
     return this.places.full;
   }
 
-  start(request: ProgramRequest, signal: AbortSignal): Promise<Program> {
+  place(signal: AbortSignal): Place | Promise<Place> {
+    return this.places.takeNow() ?? this.places.take(signal);
+  }
+
+  async start(request: ProgramRequest, place: Place): Promise<Program> {
     const { delayed, rules } = request;
-    return this.hold(signal, () => {
+    return this.hold(place, () => {
       const env = programEnvironment(this.base, request, rules);
       try {
         return this.runtime.spawn({ command: this.command, env, delayed });
@@ -98,15 +106,10 @@ export class DirectPrograms implements Programs {
   }
 
   /** The same for anything that is like a program. */
-  async hold(signal: AbortSignal, start: () => Program): Promise<Program> {
-    const giveBack = await this.places.take(signal);
-    try {
-      const program = start();
-      program.exited.then(giveBack);
-      return program;
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
+  hold(place: Place, start: () => Program): Program {
+    const program = start();
+    place.run();
+    program.exited.then(() => place.giveBack());
+    return program;
   }
 }

@@ -39,6 +39,7 @@ export async function meetClient(
     () => conn.giveUp(`timed out after ${handshakeTimeout} s`),
     handshakeTimeout * 1000,
   );
+  conn.awaitsHeader = true;
   try {
     let decoded: Decoded | undefined;
     const bytes = await firstBytes(conn, (bytes) => {
@@ -47,10 +48,11 @@ export async function meetClient(
     });
     const { header, length } = decoded as Decoded;
     believe(conn, header);
-    return bytes.subarray(length);
+    return conn.begun = bytes.subarray(length);
   } catch (error) {
     throw new Error(`unable to read the PROXY header: ${reason(error)}`);
   } finally {
+    conn.awaitsHeader = false;
     clearTimeout(timer);
   }
 }

@@ -47,6 +47,9 @@ export interface Server {
   readonly closed: Promise<void>;
 }
 
+/** A connection whose address the system has forgotten before anybody asked. */
+const LOST = "connection reset by the peer";
+
 /** How long a connection without a program may hold the exit up, in milliseconds. */
 const PATIENCE = 1000;
 /** How long those who knock while the server drains may keep it accepting, in milliseconds. */
@@ -54,7 +57,7 @@ const QUEUE_PATIENCE = 500;
 
 /** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
 export function serve(
-  listen: (onSocket: (socket: Socket) => void) => Listener,
+  listen: (onSocket: (socket: Socket) => void, onLost: () => void) => Listener,
   deps: Deps,
 ): Server {
   const left = Promise.withResolvers<void>();
@@ -87,6 +90,11 @@ export function serve(
     connections.add(conn);
     early.add(conn);
     void handle(conn, deps, follow);
+  }, () => {
+    const watch = deps.metrics.watch();
+    watch.failed(new HandshakeError(LOST));
+    watch.over();
+    deps.log.tlsFailed(ownPid(), "unknown", LOST);
   });
   deps.gate.listener = listener;
   deps.gate.onLeave = look;
@@ -146,13 +154,15 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
     const verdict = await admit(conn, deps.admission);
     conn.watch.admitted(verdict.by);
     if (!verdict.allow) return log.deny(ownPid(), conn, verdict.why);
+    if (options.delayed) gate.complete(conn);
     const channel = options.delayed ? undefined : await secure(conn, deps, begin);
-    gate.through(conn);
-    // It may wait long for its place; one that goes meanwhile gets no program.
+    if (channel) gate.through(conn);
+    // It may wait for a place; one that goes meanwhile gets no program.
     if (channel) watchWhileWaiting(conn, channel.stream);
     conn.watch.starting();
     const program = conn.program = await start(conn, deps, channel);
     conn.watch.started();
+    if (!channel) gate.through(conn);
     follow.started(conn);
     const status = await (channel
       ? converse(conn, program, channel, deps)
@@ -165,7 +175,10 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
     report(conn, deps, ownPid(), conn.broken ?? error);
   } finally {
     conn.watch.over();
-    if (!conn.program) conn.socket.destroy();
+    if (!conn.program) {
+      conn.place?.giveBack();
+      conn.socket.destroy();
+    }
     if (!conn.program || !conn.open) leave(conn, deps);
     follow.over(conn);
   }

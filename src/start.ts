@@ -75,27 +75,30 @@ function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Pe
   if (host !== undefined) env.set(`${prefix}HOST`, host);
 }
 
-/** Starts the program of a connection when there is a place for it; without a channel (UCSPI-TLS) it
- *  starts in the clear. Rejects with `FatalError`, or when the connection is given up meanwhile. */
+/** Starts the program of a connection in its place; without a channel (UCSPI-TLS) in the clear. Rejects
+ *  with `FatalError`, or when the connection is given up meanwhile. */
 export async function start(conn: Connection, deps: Deps, channel?: Channel): Promise<Program> {
-  const { options, log, programs } = deps;
-  const { signal } = conn;
+  const { options, log, programs, handler } = deps;
+  const place = conn.place ??= await programs.place(conn.signal);
+  const kept = place.keep(conn.signal);
+  if (kept) {
+    channel?.stream.pause(); // whoever waits for long waits with nothing in our memory
+    await kept;
+  }
   const begin = (): Promise<StartedProgram> => {
     const { ip, host, info } = conn.remote;
     const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
-    return programs.start({
+    const request = {
       delayed: channel === undefined,
       variables: connectionVariables(conn, options, tls),
       rules: conn.variables,
       peer: { ip, ...(host ? { host } : {}), ...(info ? { info } : {}) },
-    }, signal);
+    };
+    return programs.start(request, place, conn.signal);
   };
-  const { handler } = deps;
-  // Whoever waits for long waits with nothing in our memory.
-  if ((handler?.programs ?? programs).full) channel?.stream.pause();
   const program: StartedProgram =
     await (handler && channel
-      ? handler.programs.hold(signal, () => startInProcess(handler.serve, conn, deps, channel))
+      ? handler.programs.hold(place, () => startInProcess(handler.serve, conn, deps, channel))
       : begin());
   conn.dropSignal();
   logStatus(deps, program.running);

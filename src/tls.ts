@@ -1,14 +1,13 @@
 /** Stage 3: from an admitted socket to a TLS stream.
  *
- *  The server reads the ClientHello itself, chooses the certificate by the name in it, and keeps
- *  connections in a queue in the order in which their hello was complete. Both runtimes would else
+ *  The server reads the ClientHello itself, chooses the certificate by the name in it, and begins
+ *  handshakes in the order in which their hello was complete, each when it has a place (-c). Both runtimes would else
  *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
-import { gatherHello } from "./codec/client_hello.ts";
 import type { Connection } from "./connection.ts";
 import type { Deps } from "./deps.ts";
-import { firstBytes } from "./first_bytes.ts";
+import { readHello } from "./hello.ts";
 import { unexpectedHeader } from "./proxy.ts";
 import {
   HandshakeError,
@@ -39,22 +38,29 @@ export interface Channel {
   clientVerify: ClientVerify;
 }
 
-/** The handshake, with the settings of this connection, within -T seconds. `begin` are bytes of a
- *  ClientHello that came before it was asked for. Rejects with `HandshakeError`, or `FatalError`
- *  when there is no certificate to be had. */
+/** The handshake, with the settings of this connection, within -T seconds; the wait for a place is not
+ *  counted. `begin` are bytes of a ClientHello that came before it was asked for. Rejects with
+ *  `HandshakeError`, or `FatalError` when there is no certificate to be had. */
 export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): Promise<Channel> {
   const { options, clientAuths, names, handshakes, gate } = deps;
   conn.watch.securing();
   const auth = clientAuths.get(conn.variables);
-  const seconds = options.handshakeTimeout;
-  const timer = setTimeout(() => conn.giveUp(`timed out after ${seconds} s`), seconds * 1000);
+  const clock = new Countdown(options.handshakeTimeout, (why) => conn.giveUp(why));
   try {
-    if (begin?.length) gate.spoke(conn);
-    const first = await readHello(conn, () => gate.spoke(conn), begin);
+    const first = await readHello(conn, begin);
+    gate.complete(conn);
     const spoofed = unexpectedHeader(first);
     if (spoofed) throw new HandshakeError(spoofed);
     const prepared = names.select(conn.variables, auth, first);
     if ("alert" in prepared) throw await refuse(conn, prepared);
+    if (!conn.program) {
+      const place = deps.programs.place(conn.signal);
+      if (place instanceof Promise) {
+        clock.stop();
+        conn.place = await place;
+        clock.start();
+      } else conn.place = place;
+    }
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
     const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
       deps.handler;
@@ -68,7 +74,29 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
   } catch (error) {
     throw conn.givenUp === undefined ? error : new HandshakeError(conn.givenUp);
   } finally {
-    clearTimeout(timer);
+    clock.stop();
+  }
+}
+
+/** Time that the client has, which does not run while it waits for us. */
+class Countdown {
+  #left: number;
+  #since = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly seconds: number, readonly over: (why: string) => void) {
+    this.#left = seconds * 1000;
+    this.start();
+  }
+
+  start(): void {
+    this.#since = performance.now();
+    this.#timer = setTimeout(() => this.over(`timed out after ${this.seconds} s`), this.#left);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#left = Math.max(0, this.#left - (performance.now() - this.#since));
   }
 }
 
@@ -86,6 +114,7 @@ async function verifyClient(
     : auth.verify(session?.peerCertificates ?? [], conn.remote.host);
   if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
   if (!auth.required || verdict === "SUCCESS") return verdict;
+  conn.place?.giveBack();
   await dismiss(conn, stream);
   throw new HandshakeError(
     verdict === "NONE"
@@ -136,22 +165,6 @@ export class HandshakeQueue {
       this.#schedule();
     });
   }
-}
-
-/** Waits for the records of a ClientHello and pauses the socket. What is no handshake record is
- *  handed on as it is: the TLS library refuses it with the proper alert. Rejects with
- *  `HandshakeError` when the client goes or the connection is given up. `begin` was read before. */
-export function readHello(
-  conn: Connection,
-  onFirstByte: () => void,
-  begin?: Uint8Array,
-): Promise<Uint8Array> {
-  return firstBytes(conn, complete, { begin, onFirstByte });
-}
-
-/** True when the hello is all there, or cannot become one. */
-function complete(bytes: Uint8Array): boolean {
-  return gatherHello(bytes).is !== "incomplete";
 }
 
 /** Sends an alert in place of a ServerHello (RFC 8446 6; 5.1 for the version bytes). Returns the

@@ -103,6 +103,9 @@ export class FakeSocket extends FakeSource implements Socket {
   unacknowledged(): number | undefined {
     return this.unsent;
   }
+  unread(): Uint8Array {
+    return new Uint8Array(0);
+  }
   startTls(): never {
     throw new Error("no TLS here");
   }

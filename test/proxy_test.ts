@@ -27,6 +27,9 @@ class FakeSocket implements Socket {
   unacknowledged(): number {
     return 0;
   }
+  unread(): Uint8Array {
+    return new Uint8Array(0);
+  }
   pause(): void {
     this.flowing = false;
   }

@@ -88,11 +88,11 @@ async function begin(deps: Deps, inherited: InheritedListener | undefined): Prom
   const address = await listenAddress(options, admission.resolver);
   const { libc } = runtime;
   if (!inherited || !libc) {
-    return serve((onSocket) => listen(runtime, address, onSocket), deps);
+    return serve((...told) => listen(runtime, address, ...told), deps);
   }
   checkOperands(inherited, address, libc);
   const { fd } = inherited;
-  return serve((onSocket) => runtime.listenDescriptor(fd, address.backlog, onSocket), deps);
+  return serve((...told) => runtime.listenDescriptor(fd, address.backlog, ...told), deps);
 }
 
 /** One process that starts programs cannot be in a jail, nor somebody else than they. */

@@ -5,6 +5,7 @@ import { nodeCrypto } from "../builtins.ts";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { FatalError, reason } from "../errors.ts";
+import { type Place, Places } from "../places.ts";
 import type { ProgramRequest, Programs, StartedProgram } from "../programs.ts";
 import { closeAll, ENDS } from "../runtime/program_pipes.ts";
 import type {
@@ -33,26 +34,48 @@ const MAX_KEY = 128;
 
 export class MonitorClient implements Programs, Counter {
   onChange: () => void = () => {};
-  /** -c. */
-  limit = Infinity;
   running: number | undefined = 0;
-  full = false;
+  /** What the monitor has lent us of its places (grants.ts). */
+  readonly #places = new Places(0);
+  /** The monitor has none left to lend. */
+  #none = true;
+  /** Places that it was asked for. */
+  #wanted = 0;
+  /** Set while other workers wait for places: takes the next one that we do not use. */
+  #passing: (() => void) | undefined;
   #lastStart = 0;
   #lastHold = 0;
-  #withdrawn = 0;
   readonly #asked = new Map<number, Asked | "withdrawn">();
   readonly #running = new Map<number, RemoteProgram>();
   readonly #verdicts = new Map<number, (refusal: Refusal | undefined) => void>();
 
-  constructor(readonly runtime: Runtime, readonly channel: Channel) {}
-
-  /** Those for whom there was no place when we heard last; the others are about to get theirs. */
-  get waiting(): number {
-    const asked = this.#asked.size - this.#withdrawn;
-    return Math.max(0, (this.running ?? 0) + asked - this.limit);
+  constructor(readonly runtime: Runtime, readonly channel: Channel) {
+    this.#places.onChange = () => {
+      this.#want();
+      this.onChange();
+    };
   }
 
-  start(request: ProgramRequest, signal: AbortSignal): Promise<Program> {
+  get waiting(): number {
+    return this.#places.waiting - (this.#passing ? 1 : 0);
+  }
+
+  get full(): boolean {
+    return this.#none && this.#places.full;
+  }
+
+  place(signal: AbortSignal): Place | Promise<Place> {
+    return this.#places.takeNow() ?? this.#places.take(signal);
+  }
+
+  /** Asks the monitor for as many places as handshakes wait here. */
+  #want(): void {
+    for (; this.#wanted < this.waiting && this.channel.open; this.#wanted++) {
+      this.channel.send(encodeWorker({ kind: KIND.WANT }));
+    }
+  }
+
+  start(request: ProgramRequest, place: Place, signal: AbortSignal): Promise<Program> {
     if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
     if (!this.channel.open) return Promise.reject(new FatalError("unable to run: no monitor"));
     const id = ++this.#lastStart;
@@ -72,9 +95,7 @@ export class MonitorClient implements Programs, Counter {
       const withdraw = (): void => {
         reject(new Error(String(signal.reason)));
         this.#asked.set(id, "withdrawn");
-        this.#withdrawn++;
         this.channel.send(encodeWorker({ kind: KIND.CANCEL, id }));
-        this.onChange();
       };
       const settled = (): void => signal.removeEventListener("abort", withdraw);
       signal.addEventListener("abort", withdraw, { once: true });
@@ -89,6 +110,7 @@ export class MonitorClient implements Programs, Counter {
           reject(error);
         },
       });
+      place.hand(); // with the program it is the monitor's
       this.channel.send(frame);
     });
   }
@@ -170,7 +192,9 @@ export class MonitorClient implements Programs, Counter {
       if (asked !== "withdrawn") asked.reject(new FatalError("unable to run: the monitor is gone"));
     }
     this.#asked.clear();
-    this.#withdrawn = 0;
+    this.#passing?.();
+    this.#passing = undefined;
+    this.#places.fail(new FatalError("unable to run: the monitor is gone"));
     for (const program of this.#running.values()) program.ended(undefined);
     this.#running.clear();
     for (const tell of this.#verdicts.values()) tell(NOBODY);
@@ -182,14 +206,36 @@ export class MonitorClient implements Programs, Counter {
     const asked = this.#asked.get(id);
     if (!asked) throw new DecodeError(`privsep: id: nobody asked for ${id} at byte 0`);
     this.#asked.delete(id);
-    if (asked === "withdrawn") this.#withdrawn--;
     return asked;
   }
 
   #counted(body: Reader): void {
     this.running = body.u32("running");
-    this.full = body.u8("full") === 1;
-    this.onChange();
+    this.#none = body.u8("full") === 1;
+    const wanted = body.u8("wanted") === 1;
+    const granted = body.u32("granted");
+    this.#wanted = Math.max(0, this.#wanted - granted);
+    this.#places.add(granted);
+    if (wanted) this.#pass();
+    else if (this.#passing) {
+      this.#passing();
+      this.#passing = undefined;
+    }
+  }
+
+  /** Returns the places that nobody uses here, now and, as the last in the queue, as they come free. */
+  #pass(): void {
+    const count = this.#places.remove(Infinity);
+    if (count > 0) this.channel.send(encodeWorker({ kind: KIND.RETURN, count }));
+    this.#passing ??= this.#places.wait({
+      give: (place) => {
+        this.#passing = undefined;
+        place.hand();
+        this.channel.send(encodeWorker({ kind: KIND.RETURN, count: 1 }));
+        this.#pass();
+      },
+      fail() {},
+    });
   }
 
   #started(body: Reader): void {

@@ -26,6 +26,8 @@ export const KIND = {
   PLACED: 14,
   LEFT: 15,
   LOST: 16,
+  WANT: 17,
+  RETURN: 18,
   INIT: 64,
   FILES: 65,
   LISTEN: 66,
@@ -101,6 +103,10 @@ export type WorkerMessage =
   | { kind: typeof KIND.TAKE; id: number; address: string; ask: WireAsk }
   | { kind: typeof KIND.CHECK; id: number; ask: WireAsk }
   | { kind: typeof KIND.RELEASE; id: number }
+  /** A handshake waits for a place. */
+  | { kind: typeof KIND.WANT }
+  /** Places that it does not use. */
+  | { kind: typeof KIND.RETURN; count: number }
   | { kind: typeof KIND.SERVING }
   /** Its copy of the listening socket is closed. */
   | { kind: typeof KIND.LEFT }
@@ -327,7 +333,10 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
     case KIND.LOST:
     case KIND.SETTLED:
     case KIND.PLACED:
+    case KIND.WANT:
       return { kind };
+    case KIND.RETURN:
+      return { kind, count: body.u32("count") };
     case KIND.FATAL:
       return {
         kind,
@@ -387,6 +396,9 @@ export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
       if (bytes.length - 4 > MAX_START) throw new Error(TOO_MUCH);
       return bytes;
     }
+    case KIND.RETURN:
+      frame.u32(message.count);
+      break;
     case KIND.CANCEL:
     case KIND.RELEASE:
       frame.id(message.id);

@@ -14,11 +14,12 @@ import type { Endpoint, Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { FileWatch, type Opened } from "./handed_files.ts";
+import { Grants } from "./grants.ts";
 import type { Identity } from "./identity.ts";
 import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
 import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
 import { MonitorMetrics } from "./monitor_metrics.ts";
-import { counted, ProgramStarts } from "./program_starts.ts";
+import { ProgramStarts } from "./program_starts.ts";
 import { RulesHistory } from "./rules_history.ts";
 import { VERSION } from "../version.ts";
 import { Worker, type WorkerState } from "./worker_handle.ts";
@@ -39,6 +40,8 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.COUNTS]: ["serving", "draining", "settled"],
   [KIND.SCRAPE]: ["serving", "draining", "settled"],
   [KIND.LOST]: ["serving", "draining"],
+  [KIND.WANT]: ["serving", "draining"],
+  [KIND.RETURN]: ["serving", "draining", "settled"],
   [KIND.LEFT]: ["draining"],
   [KIND.SETTLED]: ["draining"],
 };
@@ -84,6 +87,7 @@ export interface MonitorOptions {
 
 export class Monitor {
   readonly places: Places;
+  readonly #grants: Grants;
   readonly #limits: Limits;
   readonly #files: FileWatch;
   readonly #rules: RulesHistory;
@@ -94,7 +98,6 @@ export class Monitor {
   #listenFd: number | undefined;
   #listensAt: Endpoint | undefined;
   #look: ReturnType<typeof setInterval> | undefined;
-  #wasFull = false;
   #draining = false;
   #ending = false;
   /** After `drain`: waits for connections that have no program yet. */
@@ -111,11 +114,21 @@ export class Monitor {
     const { options, env, libc } = o;
     const now = (): number => performance.now();
     this.places = new Places(options.concurrency);
-    this.places.onChange = () => this.#tellPlaces();
+    this.#grants = new Grants({
+      places: this.places,
+      options,
+      workers: o.workers,
+      serving: () => this.#serving(),
+    });
     this.#limits = new Limits({ programs: options.concurrency, now });
     this.#files = new FileWatch(libc, wantedFiles(options, env));
     this.#rules = new RulesHistory({ libc, files: this.#files, options, now });
-    this.#starts = new ProgramStarts({ ...o, places: this.places, rules: this.#rules });
+    this.#starts = new ProgramStarts({
+      ...o,
+      places: this.places,
+      grants: this.#grants,
+      rules: this.#rules,
+    });
     this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,
       libc,
@@ -329,6 +342,7 @@ export class Monitor {
       this.#unservedSince ??= performance.now();
     }
     for (const cancel of worker.waiting.values()) cancel.abort("the worker is gone");
+    this.#grants.end(worker);
     for (const { hold } of worker.holds.values()) hold.release();
     worker.holds.clear();
     const left = [...worker.programs.values()];
@@ -395,6 +409,10 @@ export class Monitor {
         worker.hold(message.id).release();
         worker.holds.delete(message.id);
         return;
+      case KIND.WANT:
+        return this.#grants.want(worker);
+      case KIND.RETURN:
+        return this.#grants.takeBack(worker, message.count);
       case KIND.PLACED:
       case KIND.COUNTS:
       case KIND.SCRAPE:
@@ -431,15 +449,13 @@ export class Monitor {
     }
     worker.listening = true;
     worker.channel.send(new Frame(KIND.LISTEN).done(), [this.o.libc.dup(this.#listenFd)]);
-    worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
   }
 
   #answerServing(worker: Worker): void {
     if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
     worker.serves();
     this.#unservedSince = undefined;
-    // They may have changed since LISTEN: only who serves is told.
-    worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
+    this.#grants.begin(worker);
     this.#backoffs[worker.slot]?.began();
     this.#starting?.ready();
   }
@@ -472,16 +488,6 @@ export class Monitor {
     worker.channel.send(
       new Frame(KIND.VERDICT).id(id).u8(by).u32(refusal?.count ?? 0).done(),
     );
-  }
-
-  /** Workers stop accepting when every place is taken, and go on when one is free. */
-  #tellPlaces(): void {
-    const { full } = this.places;
-    if (full === this.#wasFull) return;
-    this.#wasFull = full;
-    for (const worker of this.#serving()) {
-      worker.channel.send(counted(new Frame(KIND.PLACES), this.places).done());
-    }
   }
 
   #handOver(opened: readonly Opened[]): void {

@@ -5,12 +5,13 @@
 import { DecodeError } from "../codec/bytes.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Options } from "../options.ts";
-import type { Places } from "../places.ts";
+import type { Place, Places } from "../places.ts";
 import { programEnvironment } from "../programs.ts";
 import { closeAll, programDescriptors, programPipes } from "../runtime/program_pipes.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Launched, Runtime } from "../runtime/runtime.ts";
 import { isConnectionVariable } from "../start.ts";
+import type { Grants } from "./grants.ts";
 import { Frame, KIND, type WorkerMessage } from "./messages.ts";
 import { userCommand } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
@@ -34,12 +35,8 @@ export interface StartsOptions {
   runtime: Runtime;
   libc: Libc;
   places: Places;
+  grants: Grants;
   rules: RulesHistory;
-}
-
-/** With how many programs run, and whether there is no place for more. */
-export function counted(frame: Frame, { running, full }: Places): Frame {
-  return frame.u32(running).u8(full ? 1 : 0);
 }
 
 export class ProgramStarts {
@@ -52,8 +49,8 @@ export class ProgramStarts {
     this.#command = userCommand(o.options, o.runtime);
   }
 
-  /** Answers START. Throws `DecodeError` for what must not be. At once where there is a place and nobody
-   *  waits: that is the common case, and costs no promise. */
+  /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a place: that
+   *  is the common case, and costs no promise. */
   request(worker: Worker, request: StartRequest): void {
     worker.count(request.id, worker.programs.size < MAX_PROGRAMS);
     checkVariables(request.variables, this.#names);
@@ -62,20 +59,19 @@ export class ProgramStarts {
       const rules = request.ruled ? this.o.rules.variables(request) : NO_RULES;
       env = programEnvironment({}, request, rules);
     } catch (error) {
-      return this.#refuse(worker, request.id, error);
+      return this.#refuse(worker, request.id, error, this.o.grants.use(worker));
     }
-    const giveBack = worker.channel.backedUp ? undefined : this.o.places.takeNow();
-    if (!giveBack) return void this.#startLater(worker, request, env);
+    const place = worker.channel.backedUp ? undefined : this.o.grants.use(worker);
+    if (!place) return void this.#startLater(worker, request, env);
     let cancelled: string | undefined;
     worker.waiting.set(request.id, { abort: (why) => cancelled = why });
     // What came with the request may take it back.
     queueMicrotask(() => {
       worker.waiting.delete(request.id);
       const later = worker.channel.backedUp;
-      if (cancelled === undefined && !later) return this.#start(worker, request, env, giveBack);
-      giveBack();
-      if (cancelled === undefined) void this.#startLater(worker, request, env);
-      else this.#refuse(worker, request.id, cancelled);
+      if (cancelled === undefined && !later) return this.#start(worker, request, env, place);
+      if (cancelled === undefined) void this.#startLater(worker, request, env, place);
+      else this.#refuse(worker, request.id, cancelled, place);
     });
   }
 
@@ -83,6 +79,7 @@ export class ProgramStarts {
     worker: Worker,
     request: StartRequest,
     env: Record<string, string>,
+    had?: Place,
   ): Promise<void> {
     const { id } = request;
     const { concurrency, pending } = this.o.options;
@@ -90,7 +87,7 @@ export class ProgramStarts {
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
     worker.waitingSize += size;
-    let giveBack = (): void => {};
+    let place = had;
     try {
       if (
         worker.waiting.size > concurrency + pending + MORE_WAITING ||
@@ -98,48 +95,53 @@ export class ProgramStarts {
       ) throw new Error("unable to start a program: too many connections wait for one");
       // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
       do {
-        giveBack();
+        place?.giveBack();
         await worker.channel.clear();
-        giveBack = await this.o.places.take(cancel.signal);
+        place = this.o.grants.use(worker) ?? (await this.o.places.take(cancel.signal)).hold();
         cancel.signal.throwIfAborted();
       } while (worker.channel.backedUp);
     } catch (error) {
-      giveBack();
-      return this.#refuse(worker, id, error);
+      return this.#refuse(worker, id, error, place);
     } finally {
       worker.waiting.delete(id);
       worker.waitingSize -= size;
     }
-    this.#start(worker, request, env, giveBack);
+    this.#start(worker, request, env, place);
   }
 
   #start(
     worker: Worker,
     { id, delayed }: StartRequest,
     env: Record<string, string>,
-    giveBack: () => void,
+    place: Place,
   ): void {
     const { channel, programs } = worker;
     try {
       if (!channel.open || this.over) throw new Error("unable to start a program: too late");
       const { launched, mine } = this.#launch(env, delayed);
+      place.run();
       programs.set(id, launched);
       launched.exited.then((status = 0) => {
-        giveBack();
         programs.delete(id);
-        channel.send(this.#counted(new Frame(KIND.EXITED).id(id).u32(status)).done());
+        this.#tell(worker, new Frame(KIND.EXITED).id(id).u32(status), place);
       });
       const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
-      channel.send(this.#counted(frame).done(), mine);
+      channel.send(this.o.grants.counted(frame).done(), mine);
     } catch (error) {
-      giveBack();
-      this.#refuse(worker, id, error);
+      this.#refuse(worker, id, error, place);
     }
   }
 
-  #refuse(worker: Worker, id: number, error: unknown): void {
+  #refuse(worker: Worker, id: number, error: unknown, place?: Place): void {
     const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
-    worker.channel.send(this.#counted(frame).done());
+    this.#tell(worker, frame, place);
+  }
+
+  /** `place` is not used any more. */
+  #tell(worker: Worker, frame: Frame, place: Place | undefined): void {
+    const { grants } = this.o;
+    const granted = place ? grants.spare(worker, place) : 0;
+    worker.channel.send(grants.counted(frame, granted).done());
   }
 
   #launch(
@@ -158,10 +160,6 @@ export class ProgramStarts {
     } finally {
       closeAll(libc, theirs);
     }
-  }
-
-  #counted(frame: Frame): Frame {
-    return counted(frame, this.o.places);
   }
 }
 

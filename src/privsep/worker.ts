@@ -114,7 +114,7 @@ class WorkerProcess {
     const { deps, close } = this.#assembled as Assembled;
     const { backlog } = deps.options;
     const server = this.#server = serve(
-      (onSocket) => this.runtime.listenDescriptor(fd, backlog, onSocket),
+      (...told) => this.runtime.listenDescriptor(fd, backlog, ...told),
       deps,
     );
     this.channel.send(encodeWorker({ kind: KIND.SERVING }));
@@ -133,7 +133,6 @@ class WorkerProcess {
     const { env, identity, speaks, again, resolve, workers, password, keyPair } = init;
     // What was said at the first start need not be said again.
     const muted = (): boolean => !speaks || (again && !this.#server);
-    this.#client.limit = options.concurrency;
     const given: Given = {
       password,
       keyPair,

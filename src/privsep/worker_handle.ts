@@ -36,6 +36,9 @@ export class Worker {
   readonly programs = new Map<number, Launched>();
   readonly waiting = new Map<number, { abort(why: string): void }>();
   readonly holds = new Map<number, { readonly hold: LocalHold; checks: number }>();
+  /** Places that it may use, and those that it waits for (grants.ts). */
+  granted = 0;
+  readonly wants = new Set<{ stop(): void }>();
   /** Characters of the variables of the starts that wait. */
   waitingSize = 0;
   #lastStart = 0;

@@ -24,11 +24,12 @@ export function bunRuntime(): Runtime {
     tlsLibrary: `BoringSSL ${process.versions["boringssl"] ?? ""}`.trim(),
     cipherLists: true,
     libc,
-    listenDescriptor: (fd, backlog, onSocket) => listenDescriptor(libc, fd, backlog, onSocket),
-    listen({ ip, port, backlog }, onSocket) {
+    listenDescriptor: (fd, backlog, onSocket, onLost) =>
+      listenDescriptor(libc, { fd, backlog, onSocket, onLost }),
+    listen({ ip, port, backlog }, onSocket, onLost) {
       const family = ip.includes(":") ? 6 : 4;
       const { fd } = libc.listenSocket({ ip, port, family, backlog });
-      return listenDescriptor(libc, fd, backlog, onSocket);
+      return listenDescriptor(libc, { fd, backlog, onSocket, onLost });
     },
     tlsContext,
     spawn: (options) => spawn(launcher, options),
@@ -59,14 +60,17 @@ const RETRY = 20;
 /** Bun gives up the descriptor it listens on when it stops, so it gets a duplicate each time. */
 function listenDescriptor(
   libc: Libc,
-  fd: number,
-  backlog: number,
-  onSocket: (socket: Socket) => void,
+  { fd, backlog, onSocket, onLost = () => {} }: {
+    fd: number;
+    backlog: number;
+    onSocket: (socket: Socket) => void;
+    onLost: (() => void) | undefined;
+  },
 ): Listener {
   const start = () => {
     const copy = libc.dup(fd);
     try {
-      const socket = listenHandler(libc, onSocket);
+      const socket = listenHandler(libc, onSocket, onLost);
       const listener = bun.listen({
         fd: copy,
         hostname: "localhost",

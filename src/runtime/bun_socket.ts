@@ -17,6 +17,7 @@ import {
 } from "./runtime.ts";
 
 const nothing = (): void => {};
+const NOTHING = new Uint8Array(0);
 
 /** An accepted connection. After `startTls` the native plain socket goes on telling about the
  *  ciphertext; then `tls` is set and the plain side stays silent. */
@@ -28,7 +29,7 @@ class BunSocket extends BunStream implements Socket {
   constructor(native: NativeSocket<BunStream>, readonly libc: Libc) {
     super(native);
     this.local = { ip: unmapped(native.localAddress), port: native.localPort };
-    this.remote = { ip: unmapped(native.remoteAddress), port: native.remotePort };
+    this.remote = { ip: unmapped(native.remoteAddress ?? ""), port: native.remotePort };
   }
 
   get fd(): number {
@@ -42,6 +43,16 @@ class BunSocket extends BunStream implements Socket {
   unacknowledged(): number | undefined {
     const fd = this.native.fd;
     return fd >= 0 ? this.libc.outputQueue(fd) : undefined;
+  }
+
+  unread(): Uint8Array {
+    const { fd } = this.native;
+    if (this.gone || fd < 0) return NOTHING;
+    try {
+      return concat([...this.heldBytes(), this.libc.peek(fd)]);
+    } catch {
+      return NOTHING; // the peer has gone: the next event says so
+    }
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
@@ -108,17 +119,24 @@ class BunSocket extends BunStream implements Socket {
   }
 }
 
-/** The handlers of a listener; `accept` gets each connection, paused. */
+/** The handlers of a listener; `accept` gets each connection, paused; `lost` is told of one that was reset
+ *  before. */
 export function listenHandler(
   libc: Libc,
   accept: (socket: Socket) => void,
+  lost: () => void,
 ): SocketHandler<BunStream> {
   return {
     ...plainHandler,
     open(native) {
+      tidyLater();
+      // Its peer has reset it: there is no address any more.
+      if (native.remoteAddress === undefined) {
+        native.terminate();
+        return lost();
+      }
       const socket = new BunSocket(native, libc);
       native.data = socket;
-      tidyLater();
       accept(socket);
       socket.stopSoon();
     },

@@ -72,9 +72,14 @@ export class BunStream {
     this.native.resume();
   }
 
+  /** What came while paused. */
+  protected heldBytes(): Uint8Array[] {
+    return (this.#held ?? []).filter((piece) => typeof piece !== "string");
+  }
+
   /** What came while paused, and no longer will; `ended` when that is all there will be. */
   protected takeHeld(): { held: Uint8Array[]; ended: boolean } {
-    const held = (this.#held ?? []).filter((piece) => typeof piece !== "string");
+    const held = this.heldBytes();
     const ended = held.length !== (this.#held?.length ?? 0);
     this.#held = undefined;
     return { held, ended };

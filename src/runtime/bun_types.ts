@@ -9,7 +9,8 @@ export interface NativeSocket<Data> {
   readonly fd: number;
   readonly localAddress: string;
   readonly localPort: number;
-  readonly remoteAddress: string;
+  /** Undefined when the peer has reset the connection. */
+  readonly remoteAddress: string | undefined;
   readonly remotePort: number;
   /** Bytes taken; fewer than given: wait for `drain`. −1: closed. */
   write(bytes: Uint8Array, offset?: number): number;

@@ -38,7 +38,7 @@ export function denoRuntime(): Runtime {
     tlsLibrary: "rustls",
     cipherLists: false,
     libc,
-    listenDescriptor(fd, backlog, onSocket) {
+    listenDescriptor(fd, backlog, onSocket) { // accept(2) tells whose a connection was
       return listenDescriptor(libc ?? needed("listen on a descriptor"), fd, backlog, onSocket);
     },
     listen: listenHere,

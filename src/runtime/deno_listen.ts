@@ -16,6 +16,7 @@ const BACK_OFF_MS = 50;
 export function listenHere(
   where: { ip: string; port: number; backlog: number },
   onSocket: (socket: Socket) => void,
+  onLost: () => void = () => {},
 ): Listener {
   const listener = Deno.listen({
     hostname: where.ip,
@@ -40,7 +41,10 @@ export function listenHere(
       } catch (error) {
         // A client that has gone again costs its own connection only: with a wait for each, one that
         // opens and resets twenty a second would lock everybody out.
-        if ((error as { code?: string }).code === "ENOTCONN") continue;
+        if ((error as { code?: string }).code === "ENOTCONN") {
+          onLost();
+          continue;
+        }
         if (open) await new Promise((done) => setTimeout(done, BACK_OFF_MS));
       }
     }

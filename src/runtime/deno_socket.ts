@@ -13,6 +13,8 @@ import { type Wire, WireStream } from "./deno_stream.ts";
 import { type Handshake, startServerTls } from "./deno_tls.ts";
 import type { ContextParts } from "./deno_context.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** `::ffff:192.0.2.7`, as a dual-stack socket shows an IPv4 peer, becomes `192.0.2.7`. */
 export function plainAddress(ip: string, port: number): Address {
   return { ip: ip.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, ""), port };
@@ -43,6 +45,10 @@ export class ConnSocket extends WireStream implements Socket {
 
   unacknowledged(): undefined {
     return undefined; // asks for the descriptor, which Deno does not tell
+  }
+
+  unread(): Uint8Array {
+    return NOTHING; // likewise
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
@@ -107,6 +113,15 @@ export class NodeSocket extends AdoptedStream implements Socket {
 
   unacknowledged(): number | undefined {
     return this.socket.destroyed ? undefined : this.#libc.outputQueue(this.fd);
+  }
+
+  unread(): Uint8Array {
+    if (this.socket.destroyed) return NOTHING;
+    try {
+      return this.#libc.peek(this.fd);
+    } catch {
+      return NOTHING; // the peer has gone: the next read says so
+    }
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {

@@ -102,6 +102,7 @@ const COMMON: Record<string, Signature> = {
   if_nametoindex: f("u32", "memory"),
   socketpair: f("i32", "i32", "i32", "i32", "memory"),
   sendmsg: f("i64", "i32", "memory", "i32"),
+  recv: f("i64", "i32", "memory", "u64", "i32"),
   recvmsg: f("i64", "i32", "memory", "i32"),
   connect: f("i32", "i32", "memory", "u32"),
   open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument

@@ -65,6 +65,9 @@ export interface SocketCalls {
   ipOptions(fd: number): Memory;
   /** TCP_NODELAY: on sends at once, off waits to fill packets (Nagle). */
   setNoDelay(fd: number, on: boolean): void;
+  /** What has come and is unread, at most `MAX_PEEK` bytes of it; it stays unread. Empty when the peer
+   *  has closed, or nothing has come. */
+  peek(fd: number): Uint8Array;
   /** Bytes written that the peer has not acknowledged. */
   outputQueue(fd: number): number;
 }
@@ -84,6 +87,9 @@ const NO_NEW_CONNECTIONS = [
 ] as const;
 const SO_LINGER = { linux: 13, darwin: 0x80 };
 const SO_ACCEPTCONN = { linux: 30, darwin: 2 };
+/** A ClientHello of 16 KB in as many records as codec/client_hello.ts takes. */
+const MAX_PEEK = 16_500;
+const MSG_PEEK = 2;
 const SIOCOUTQ = 0x5411;
 const SO_NWRITE = 0x1024;
 
@@ -114,6 +120,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
   const address = memory(SOCKADDR_MAX);
   const length = memory(4);
   const lengthView = new DataView(length.buffer);
+  const peeked = memory(MAX_PEEK);
   const int = memory(4);
   const intView = new DataView(int.buffer);
   // SOCK_NONBLOCK and SOCK_CLOEXEC are the numbers of O_NONBLOCK and O_CLOEXEC on Linux.
@@ -254,6 +261,11 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     },
 
     setNoDelay: (fd, on) => c.setOption(fd, IPPROTO.tcp, TCP_NODELAY, on ? 1 : 0),
+
+    peek(fd) {
+      const length = c.unlessBlocked("recv", fd, peeked, MAX_PEEK, MSG_PEEK | k.MSG_DONTWAIT) ?? 0;
+      return peeked.slice(0, length);
+    },
 
     outputQueue(fd) {
       if (os === "linux") {

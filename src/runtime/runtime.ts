@@ -71,6 +71,9 @@ export interface Socket extends Stream {
   setNoDelay(on: boolean): void;
   /** Bytes sent and not yet acknowledged by the peer; undefined where the system cannot tell. */
   unacknowledged(): number | undefined;
+  /** What has come and was not delivered, from its beginning: at most what a ClientHello may have. It is
+   *  delivered all the same. Empty where the system cannot tell. */
+  unread(): Uint8Array;
   /** Descriptor number, where the runtime tells it. */
   readonly fd: number | undefined;
   /** Begins TLS as the server. `first` are bytes already read from the client. The socket belongs
@@ -248,13 +251,20 @@ export interface Runtime {
   /** Undefined: no FFI permission (Deno). */
   readonly libc: Libc | undefined;
 
-  /** Accepts on a listening socket made by `libc.listenSocket`; takes the descriptor over. */
-  listenDescriptor(fd: number, backlog: number, onSocket: (socket: Socket) => void): Listener;
+  /** Accepts on a listening socket made by `libc.listenSocket`; takes the descriptor over. `onLost`: a
+   *  connection was reset before anybody could ask whose it is. */
+  listenDescriptor(
+    fd: number,
+    backlog: number,
+    onSocket: (socket: Socket) => void,
+    onLost?: () => void,
+  ): Listener;
   /** Binds and listens by the runtime's own means, where there is no libc. Throws SystemError-like
    *  errors with `code`. */
   listen(
     where: { ip: string; port: number; backlog: number },
     onSocket: (socket: Socket) => void,
+    onLost?: () => void,
   ): Listener;
 
   /** Throws `Unsupported` for a setting the TLS library cannot honour, or an Error with the

@@ -7,6 +7,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Ask } from "../../src/admit/limits.ts";
+import { type Place, Places } from "../../src/places.ts";
 import type { ProgramRequest } from "../../src/programs.ts";
 import { Channel } from "../../src/privsep/channel.ts";
 import { MonitorClient } from "../../src/privsep/client.ts";
@@ -75,8 +76,15 @@ const REQUEST: ProgramRequest = {
 };
 const never = new AbortController().signal;
 
-const counted = (frame: Frame, running = 1, full = false): Uint8Array =>
-  frame.u32(running).u8(+full).done();
+/** One that the monitor has lent. */
+function place(): Place {
+  const taken = new Places(1).takeNow();
+  assert.ok(taken);
+  return taken.hold();
+}
+
+const counted = (frame: Frame, running = 1, granted = 0, wanted = false): Uint8Array =>
+  frame.u32(running).u8(1).u8(+wanted).u32(granted).done();
 const refused = (id: number): Uint8Array =>
   counted(new Frame(KIND.REFUSED).id(id).text("unable to run x: no such file"));
 const exited = (id: number, status: number): Uint8Array =>
@@ -97,7 +105,7 @@ test("a program that is asked for comes with its streams, its number and its end
     const { client, monitor, libc } = stage;
     const rules = new Map([["RELAYCLIENT", ""]]);
     const peer = { ip: "192.0.2.1", host: "a.example", info: "joe" };
-    const promise = client.start({ ...REQUEST, rules, peer }, never);
+    const promise = client.start({ ...REQUEST, rules, peer }, place(), never);
     const { id, ruled, ip, host, info, variables, delayed } = await stage.next(KIND.START);
     assert.deepEqual(
       { ruled, ip, host, info, variables, delayed },
@@ -129,7 +137,7 @@ test("a program that is asked for comes with its streams, its number and its end
 
 test("a program for UCSPI-TLS brings five ends", () =>
   play(async (stage) => {
-    const promise = stage.client.start({ ...REQUEST, delayed: true }, never);
+    const promise = stage.client.start({ ...REQUEST, delayed: true }, place(), never);
     const theirs = started(stage, (await stage.next(KIND.START)).id, true);
     const { delayed, input, output } = await within(promise, "program");
     assert.ok(delayed);
@@ -141,7 +149,7 @@ test("a program for UCSPI-TLS brings five ends", () =>
 
 test("a refusal is told in the monitor's words", () =>
   play(async (stage) => {
-    const promise = stage.client.start(REQUEST, never);
+    const promise = stage.client.start(REQUEST, place(), never);
     stage.monitor.send(refused((await stage.next(KIND.START)).id));
     await assert.rejects(within(promise, "refusal"), /unable to run x: no such file/);
     assert.equal(stage.client.waiting, 0);
@@ -151,7 +159,7 @@ test("who gives up is not given the program that was on its way: it sees the end
   play(async (stage) => {
     const { client, libc } = stage;
     const control = new AbortController();
-    const promise = client.start(REQUEST, control.signal);
+    const promise = client.start(REQUEST, place(), control.signal);
     const { id } = await stage.next(KIND.START);
     control.abort("the client is gone");
     await assert.rejects(promise, /the client is gone/);
@@ -163,7 +171,7 @@ test("who gives up is not given the program that was on its way: it sees the end
     closeAll(libc, [input, output]);
     // A refusal of what was given up is nobody's either.
     const other = new AbortController();
-    const second = client.start(REQUEST, other.signal);
+    const second = client.start(REQUEST, place(), other.signal);
     other.abort("gone");
     await assert.rejects(second, /gone/);
     stage.monitor.send(refused(id + 1));
@@ -183,7 +191,7 @@ test("what has been answered listens to its signal no more", () =>
       listeners--, remove(...args)
     );
     for (let n = 0; n < 20; n++) {
-      const promise = client.start(REQUEST, signal);
+      const promise = client.start(REQUEST, place(), signal);
       const { id } = await stage.next(KIND.START);
       if (n % 2 === 0) {
         stage.monitor.send(refused(id));
@@ -202,10 +210,13 @@ test("what has been answered listens to its signal no more", () =>
 test("a START that the monitor would not take is refused here, and nothing is sent", () =>
   play(async ({ client, asked, next }) => {
     const variables = new Map(Array.from({ length: 3000 }, (_, n) => [`SSL_CLIENT_${n}`, ""]));
-    await assert.rejects(client.start({ ...REQUEST, variables }, never), /too much is known/);
+    await assert.rejects(
+      client.start({ ...REQUEST, variables }, place(), never),
+      /too much is known/,
+    );
     assert.equal(client.waiting, 0);
     const abort = AbortSignal.abort("late");
-    await assert.rejects(client.start(REQUEST, abort), /late/);
+    await assert.rejects(client.start(REQUEST, place(), abort), /late/);
     client.take("x".repeat(16), {});
     await next(KIND.TAKE);
     assert.deepEqual(asked, []);
@@ -258,11 +269,11 @@ test("without its monitor everything that is open is answered, and everything ne
     const { client, monitor, libc } = stage;
     const held = client.take(ADDRESS, {});
     assert.ok("release" in held);
-    const running = client.start(REQUEST, never);
+    const running = client.start(REQUEST, place(), never);
     await stage.next(KIND.TAKE);
     const theirs = started(stage, (await stage.next(KIND.START)).id);
     const program = await running;
-    const waiting = client.start(REQUEST, never);
+    const waiting = client.start(REQUEST, place(), never);
     const measured = client.take(ADDRESS, LIMITED);
     const checked = held.check(LIMITED);
     const rejected = assert.rejects(waiting, /the monitor is gone/);
@@ -272,7 +283,7 @@ test("without its monitor everything that is open is answered, and everything ne
     assert.deepEqual(await measured, { by: "address", count: 0 });
     assert.deepEqual(await checked, { by: "address", count: 0 });
     assert.equal(client.waiting, 0);
-    await assert.rejects(client.start(REQUEST, never), /no monitor/);
+    await assert.rejects(client.start(REQUEST, place(), never), /no monitor/);
     assert.deepEqual(await client.take(ADDRESS, LIMITED), { by: "address", count: 0 });
     assert.deepEqual(await held.check(LIMITED), { by: "address", count: 0 });
     assert.equal(program.kill("SIGKILL"), false);
@@ -297,7 +308,7 @@ test("every answer cut short is refused, and never half believed", async () => {
   for (const frame of samples) {
     for (let length = 5; length < frame.length; length++) {
       const client = new MonitorClient(runtime, channel);
-      client.start(REQUEST, never).catch(() => {});
+      client.start(REQUEST, place(), never).catch(() => {});
       const body = new Reader(frame.subarray(5, length), "privsep");
       assert.throws(() => client.receive(frame[4] as number, body), { name: "DecodeError" });
     }

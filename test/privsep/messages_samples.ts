@@ -16,6 +16,8 @@ const NOTHING = {
 export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   READY: { kind: KIND.READY },
   SERVING: { kind: KIND.SERVING },
+  WANT: { kind: KIND.WANT },
+  RETURN: { kind: KIND.RETURN, count: 40 },
   LEFT: { kind: KIND.LEFT },
   LOST: { kind: KIND.LOST },
   SETTLED: { kind: KIND.SETTLED },

@@ -51,6 +51,7 @@ const take = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
   encodeWorker({ kind: KIND.TAKE, id, address: ADDRESS, ask: { ...NOTHING, ...ask } });
 const check = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
   encodeWorker({ kind: KIND.CHECK, id, ask: { ...NOTHING, ...ask } });
+const giveBack = (count: number): Uint8Array => encodeWorker({ kind: KIND.RETURN, count });
 const counts = encodeWorker({ kind: KIND.COUNTS, id: 0, counts: Float64Array.of(1) });
 const scrape = encodeWorker({ kind: KIND.SCRAPE, id: 1, counts: Float64Array.of(1) });
 const fatal = encodeWorker({ kind: KIND.FATAL, code: 111, message: "x", hint: "" });
@@ -124,6 +125,8 @@ const OUT_OF_STATE: Record<string, Record<string, Uint8Array>> = {
     TAKE: take(1),
     CHECK: check(1),
     RELEASE: release(1),
+    WANT: plain(KIND.WANT),
+    RETURN: giveBack(0),
     LEFT: plain(KIND.LEFT),
     LOST: plain(KIND.LOST),
     SETTLED: plain(KIND.SETTLED),
@@ -168,6 +171,7 @@ for (
     ["START", start(1)],
     ["CANCEL", cancel(1)],
     ["TAKE", take(1)],
+    ["WANT", plain(KIND.WANT)],
     ["CHECK", check(1)],
     ["LEFT", plain(KIND.LEFT)],
     ["SETTLED", plain(KIND.SETTLED)],
@@ -205,6 +209,8 @@ const FRAMES: Record<string, Uint8Array> = {
   "a SCRAPE without metrics": scrape,
   "a RELEASE of what was never taken": release(7),
   "a CHECK of what was never taken": check(7),
+  "a RETURN of more places than were lent": giveBack(1_000_000),
+  "a RETURN of 4 billion places": giveBack(0xffff_ffff),
   "a rate of more than any parser lets through": take(1, { rate: { count: 10_001, seconds: 1 } }),
   "a rate over more than a day": take(1, { rate: { count: 1, seconds: 86_401 } }),
   "a rule's key of 257 bytes": take(1, { network: { key: "x".repeat(257), count: 1 } }),
@@ -781,8 +787,16 @@ test("the second SIGTERM ends programs, those of settled workers too, and waits 
   for (const { input, output } of ends) [input, output].forEach((fd) => made.libc.close(fd));
 });
 
-test("a worker that is replaced is told of the places as they are when it serves", async () => {
-  const made = await serving({ argv: ["-c", "1"] });
+/** Waits until a frame says so of the places: running, none free, somebody waits, granted. */
+async function told(puppet: Puppet, ...expected: number[]): Promise<void> {
+  for (let seen: number[] = []; seen.join() !== expected.join();) {
+    const body = await puppet.hear(KIND.PLACES);
+    seen = [body.u32("running"), body.u8("full"), body.u8("wanted"), body.u32("granted")];
+  }
+}
+
+test("a worker that is replaced gets the places that are free when it serves", async () => {
+  const made = await serving({ argv: ["-c", "2"] });
   const [first] = made.puppets as [Puppet];
   const { input, output } = await startOne(first, 1);
   first.kill();
@@ -790,14 +804,56 @@ test("a worker that is replaced is told of the places as they are when it serves
   await second.hear(KIND.INIT);
   second.dropDescriptors();
   second.say(plain(KIND.READY));
-  const full = await second.hear(KIND.PLACES);
-  assert.deepEqual([full.u32("running"), full.u8("full")], [1, 1]);
+  await second.hear(KIND.LISTEN);
   for (const fd of second.fds(1)) made.libc.close(fd);
+  second.say(plain(KIND.SERVING));
+  await told(second, 1, 1, 0, 1);
   for (const fd of [input, output]) made.libc.close(fd);
   await settled("the place is free", () => made.monitor.places.running === 0);
-  second.say(plain(KIND.SERVING));
-  const free = await second.hear(KIND.PLACES);
-  assert.deepEqual([free.u32("running"), free.u8("full")], [0, 0]);
+  await told(second, 0, 0, 0, 0);
+  second.say(plain(KIND.WANT));
+  await told(second, 0, 1, 0, 1);
+  await made.close();
+});
+
+test("a place is lent to the worker that waits for one, and -c holds over both", async () => {
+  const made = await serving({ workers: 2, argv: ["-c", "2"] });
+  const [a, b] = made.puppets as [Puppet, Puppet];
+  const one = await startOne(a, 1);
+  // The other place is with the neighbour, which does not use it.
+  a.say(plain(KIND.WANT));
+  await told(b, 1, 1, 1, 0);
+  b.say(giveBack(1));
+  await told(a, 1, 1, 0, 1);
+  const two = await startOne(a, 2);
+  b.say(start(1));
+  await settled("it waits", () => made.monitor.places.waiting === 1);
+  assert.equal(made.monitor.places.running, 2);
+  a.say(kill(1));
+  await b.hear(KIND.STARTED);
+  assert.equal(made.monitor.places.running, 2);
+  for (const fd of [...b.fds(2), one.input, one.output, two.input, two.output]) made.libc.close(fd);
+  await made.close();
+});
+
+test("a worker that waits for more places than it can have connections is ended", () =>
+  breach("serving", nothing, (puppet) => {
+    puppet.say(concat(Array.from({ length: 3000 }, () => plain(KIND.WANT))));
+  }, /privsep: want: too often/));
+
+test("what a dead worker was lent, and waited for, is free again", async () => {
+  const made = await serving({ workers: 2, argv: ["-c", "2"] });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const program = await startOne(good, 1);
+  bad.say(plain(KIND.WANT), plain(KIND.WANT));
+  await settled("it waits", () => made.monitor.places.waiting === 2);
+  bad.kill();
+  await within(bad.ended, "end of the worker");
+  await settled("nobody waits", () => made.monitor.places.waiting === 0);
+  const second = await startOne(good, 2);
+  for (const { input, output } of [program, second]) {
+    [input, output].forEach((fd) => made.libc.close(fd));
+  }
   await made.close();
 });
 

@@ -4,6 +4,7 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { Channel } from "../../src/privsep/channel.ts";
+import { Places } from "../../src/places.ts";
 import { MonitorClient } from "../../src/privsep/client.ts";
 import { Frame, KIND, workerMessage } from "../../src/privsep/messages.ts";
 import type { Libc } from "../../src/runtime/libc.ts";
@@ -29,7 +30,8 @@ async function start(free: number, delayed: boolean): Promise<void> {
   monitor.onFrame = (kind, body) => {
     const request = workerMessage(kind, body);
     if (request.kind !== KIND.START) return;
-    const frame = new Frame(KIND.STARTED).id(request.id).u32(4711).u8(+delayed).u32(1).u8(0);
+    const frame = new Frame(KIND.STARTED).id(request.id).u32(4711).u8(+delayed).u32(1).u8(1).u8(0)
+      .u32(0);
     // What is sent is closed here: so many more are free then.
     for (;;) {
       try {
@@ -48,10 +50,9 @@ async function start(free: number, delayed: boolean): Promise<void> {
   const request = { delayed, variables: new Map(), rules: new Map(), peer: { ip: "192.0.2.1" } };
   let result: string;
   try {
-    const { input, output, delayed: more } = await client.start(
-      request,
-      new AbortController().signal,
-    );
+    const { signal } = new AbortController();
+    const place = await new Places(1).take(signal);
+    const { input, output, delayed: more } = await client.start(request, place.hold(), signal);
     result = "started";
     const ends = more ? Object.values(more).filter((end) => typeof end === "object") : [];
     for (const end of [input, output, ...ends]) end.destroy();

@@ -1,0 +1,78 @@
+/** The connections that are not through admission and handshake, and which of them goes when they are
+ *  too many. The policy is explained in gate.ts. In memory; no I/O but `heard`. */
+
+import type { Connection } from "./connection.ts";
+
+/** Connections younger than this are spared while there are older ones, in milliseconds. */
+const SPARED = 1000;
+
+export interface PendingOptions {
+  /** --pending. */
+  readonly limit: number;
+  /** Milliseconds, as performance.now(). */
+  readonly now: () => number;
+  /** True when the ClientHello of a connection is complete with what lies unread in its socket. */
+  readonly heard: (conn: Connection) => boolean;
+}
+
+/** One that has to go. */
+export interface Victim {
+  readonly conn: Connection;
+  /** Its ClientHello was complete. */
+  readonly complete: boolean;
+}
+
+export class Pending {
+  /** Whose ClientHello is incomplete, in the order in which they came. */
+  readonly #silent = new Set<Connection>();
+  /** Whose ClientHello is complete, in the order in which it was. */
+  readonly #complete = new Set<Connection>();
+
+  constructor(readonly o: PendingOptions) {}
+
+  get size(): number {
+    return this.#silent.size + this.#complete.size;
+  }
+
+  get excess(): number {
+    return this.size - this.o.limit;
+  }
+
+  enter(conn: Connection): void {
+    this.#silent.add(conn);
+  }
+
+  /** Its ClientHello is complete. */
+  complete(conn: Connection): void {
+    if (this.#silent.delete(conn)) this.#complete.add(conn);
+  }
+
+  /** False: it was not there. */
+  leave(conn: Connection): boolean {
+    return this.#silent.delete(conn) || this.#complete.delete(conn);
+  }
+
+  /** The one that has to go, but not `newest`; it is counted no more. */
+  evict(newest?: Connection): Victim | undefined {
+    const young = this.o.now() - SPARED;
+    const silent = this.oldestSilent(newest);
+    const [late] = this.#complete;
+    const complete = !silent ||
+      (silent.accepted > young && late !== undefined && late.accepted <= young);
+    const conn = complete ? late : silent;
+    if (!conn) return undefined;
+    this.leave(conn);
+    return { conn, complete };
+  }
+
+  /** The oldest whose ClientHello is incomplete, other than `newest`. Those found complete on the way are
+   *  remembered: each is looked at once. */
+  oldestSilent(newest?: Connection): Connection | undefined {
+    for (const conn of this.#silent) {
+      if (conn === newest) continue;
+      if (!this.o.heard(conn)) return conn;
+      this.complete(conn);
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,115 @@
+/** Places (-c) that the monitor has lent to workers. A worker needs one before a handshake begins, and
+ *  must not have to ask for it: each has a share from the start, and when a program ends the place stays
+ *  with its worker. Only one that has none left asks (WANT). While any waits, the others return what they
+ *  do not use. What is lent counts as taken, so that -c holds over all workers. */
+
+import { DecodeError } from "../codec/bytes.ts";
+import type { Options } from "../options.ts";
+import type { Place, Places } from "../places.ts";
+import { Frame, KIND } from "./messages.ts";
+import type { Worker } from "./worker_handle.ts";
+
+/** Places that a worker may wait for, beyond as many as -c and --pending allow connections. */
+const MORE_WANTED = 1024;
+
+export interface GrantsOptions {
+  readonly places: Places;
+  readonly options: Options;
+  readonly workers: number;
+  /** Those who serve now. */
+  readonly serving: () => Iterable<Worker>;
+}
+
+export class Grants {
+  #told = "";
+
+  constructor(readonly o: GrantsOptions) {
+    o.places.onChange = () => this.#tell();
+  }
+
+  /** What every frame about programs ends with: programs that run, whether no place is free, whether
+   *  somebody waits for one, and how many the worker gets with it. */
+  counted(frame: Frame, granted = 0): Frame {
+    const { running, full, waiting } = this.o.places;
+    return frame.u32(running).u8(full ? 1 : 0).u8(waiting > 0 ? 1 : 0).u32(granted);
+  }
+
+  /** A worker begins to serve. */
+  begin(worker: Worker): void {
+    const { places, workers, options } = this.o;
+    const share = workers === 1 ? Infinity : Math.floor(options.concurrency / workers);
+    const granted = places.remove(share);
+    worker.granted += granted;
+    worker.channel.send(this.counted(new Frame(KIND.PLACES), granted).done());
+  }
+
+  /** WANT. Throws `DecodeError`. */
+  want(worker: Worker): void {
+    const { options: { concurrency, pending }, places } = this.o;
+    if (worker.wants.size >= concurrency + pending + MORE_WANTED) {
+      throw new DecodeError("privsep: want: too often at byte 0");
+    }
+    const want = { stop() {} };
+    worker.wants.add(want);
+    want.stop = places.wait({
+      give: (place) => {
+        place.hand();
+        worker.wants.delete(want);
+        worker.granted++;
+        worker.channel.send(this.counted(new Frame(KIND.PLACES), 1).done());
+      },
+      fail() {},
+    });
+  }
+
+  /** RETURN. Throws `DecodeError`. */
+  takeBack(worker: Worker, count: number): void {
+    if (count > worker.granted) {
+      throw new DecodeError(`privsep: return: ${count} places at byte 0`);
+    }
+    worker.granted -= count;
+    this.o.places.add(count);
+  }
+
+  /** A place for a program that the worker asks for: its own, or one that is free. */
+  use(worker: Worker): Place | undefined {
+    const { places } = this.o;
+    if (worker.granted === 0) return places.takeNow()?.hold();
+    worker.granted--;
+    return places.adopt();
+  }
+
+  /** A program of the worker has ended, or has not begun: the place stays with the worker, unless others
+   *  wait for one or it has more than its share. How many it gets. */
+  spare(worker: Worker, place: Place): 0 | 1 {
+    const { places, workers, options: { concurrency } } = this.o;
+    const has = worker.programs.size + worker.granted;
+    const serves = worker.channel.open && worker.state !== "settled";
+    if (!serves || places.waiting > 0 || has >= Math.ceil(concurrency / workers)) {
+      place.giveBack();
+      return 0;
+    }
+    place.hand();
+    worker.granted++;
+    return 1;
+  }
+
+  /** A worker is gone. */
+  end(worker: Worker): void {
+    for (const want of worker.wants) want.stop();
+    worker.wants.clear();
+    const { granted } = worker;
+    worker.granted = 0;
+    this.o.places.add(granted);
+  }
+
+  #tell(): void {
+    const { places: { full, waiting }, serving } = this.o;
+    const now = `${full} ${waiting > 0}`;
+    if (now === this.#told) return;
+    this.#told = now;
+    for (const worker of serving()) {
+      worker.channel.send(this.counted(new Frame(KIND.PLACES)).done());
+    }
+  }
+}

@@ -1,0 +1,198 @@
+/** The admission policy, walked with a clock of the test's own: who is accepted, who goes first. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, fromLatin1 } from "../src/codec/bytes.ts";
+import { Connection } from "../src/connection.ts";
+import { Gate, type GateOptions } from "../src/gate.ts";
+import { heard } from "../src/hello.ts";
+import { NO_WATCH } from "../src/metrics/observer.ts";
+import { Places } from "../src/places.ts";
+import { DirectPrograms } from "../src/programs.ts";
+import type { Runtime, Socket } from "../src/runtime/runtime.ts";
+
+/** A ClientHello as far as its records go. */
+const HELLO = concat([Uint8Array.of(22, 3, 1, 0, 8, 1, 0, 0, 4), new Uint8Array(4)]);
+
+interface Stage {
+  readonly gate: Gate;
+  readonly places: Places;
+  /** What the listener was told last. */
+  accepting(): boolean;
+  /** A new connection, in whose socket `unread` lies. */
+  come(unread?: Uint8Array): Connection;
+  /** Names of those that had to go, in order, after a turn of the event loop. */
+  gone(): Promise<string[]>;
+  pass(ms: number): void;
+}
+
+function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: number }): Stage {
+  let now = 0;
+  let accepting = true;
+  const gone: string[] = [];
+  const places = new Places(free, () => now);
+  const programs = new DirectPrograms({} as Runtime, places, [], {});
+  const gate = new Gate({
+    programs,
+    pending: pending ?? 3,
+    descriptors: Infinity,
+    each: 3,
+    concurrency: free,
+    heard,
+    now: () => now,
+    ...more,
+  });
+  gate.listener = {
+    port: 0,
+    crowded: false,
+    pause: () => accepting = false,
+    resume: () => accepting = true,
+    close() {},
+  };
+  let count = 0;
+  return {
+    gate,
+    places,
+    accepting: () => accepting,
+    come(unread = new Uint8Array(0)) {
+      const port = ++count;
+      const address = { ip: "192.0.2.1", port };
+      const socket = {
+        local: address,
+        remote: address,
+        unread: () => unread,
+        destroy: () => void gone.push(`${port}: ${conn.givenUp}`),
+      } as unknown as Socket;
+      const conn = new Connection(socket, undefined, undefined, NO_WATCH);
+      Object.assign(conn, { accepted: now });
+      gate.enter(conn);
+      return conn;
+    },
+    async gone() {
+      await new Promise((resolve) => setImmediate(resolve));
+      return gone.splice(0);
+    },
+    pass: (ms) => void (now += ms),
+  };
+}
+
+const SILENT = "too many connections are pending and this one was silent longest";
+const TOOK = "too many connections are pending and this one took longest";
+
+test("the oldest whose ClientHello is incomplete goes first", async () => {
+  const { come, gone, gate } = stage({});
+  gate.complete(come());
+  for (let i = 0; i < 5; i++) come();
+  assert.deepEqual(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`, `4: ${SILENT}`]);
+  assert.equal(gate.pending, 3);
+});
+
+for (const [what, bytes] of [["one byte", 1], ["all but one byte", HELLO.length - 1]] as const) {
+  test(`${what} of a ClientHello earns nothing, read or unread`, async () => {
+    const { come, gone } = stage({});
+    come(HELLO.subarray(0, bytes));
+    come().begun = HELLO.subarray(0, bytes);
+    for (let i = 0; i < 3; i++) come();
+    assert.deepEqual(await gone(), [`1: ${SILENT}`, `2: ${SILENT}`]);
+  });
+}
+
+test("a ClientHello that lies unread in the socket counts", async () => {
+  const { come, gone } = stage({});
+  come(HELLO);
+  come(HELLO.subarray(4)).begun = HELLO.subarray(0, 4);
+  for (let i = 0; i < 3; i++) come();
+  assert.deepEqual(await gone(), [`3: ${SILENT}`, `4: ${SILENT}`]);
+});
+
+test("one behind a PROXY header counts, and a part of the header does not", async () => {
+  const { come, gone } = stage({});
+  const header = fromLatin1("PROXY TCP4 192.0.2.9 192.0.2.1 1 2\r\n");
+  for (const bytes of [concat([header, HELLO]), header.subarray(0, 20), header]) {
+    come(bytes).awaitsHeader = true;
+  }
+  for (let i = 0; i < 2; i++) come();
+  assert.deepEqual(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`]);
+});
+
+test("without a look into the socket, what comes in the same turn saves it", async () => {
+  const { come, gone, gate } = stage({ blind: true });
+  const first = come();
+  for (let i = 0; i < 3; i++) come();
+  gate.complete(first);
+  assert.deepEqual(await gone(), [`2: ${SILENT}`]);
+});
+
+test("the one that has just come is spared, though it is the only silent one", async () => {
+  const { come, gone, gate } = stage({});
+  for (const conn of [come(), come(), come()]) gate.complete(conn);
+  come();
+  assert.deepEqual(await gone(), [`1: ${TOOK}`]);
+});
+
+test("when all are complete the one that has been so longest goes", async () => {
+  const { come, gone, gate } = stage({});
+  const all = [come(), come(), come()];
+  for (const conn of all.toReversed()) gate.complete(conn);
+  come(HELLO);
+  assert.deepEqual(await gone(), [`3: ${TOOK}`]);
+});
+
+test("younger than a second they are spared while there are older ones, complete or not", async () => {
+  const { come, gone, gate, pass } = stage({});
+  gate.complete(come());
+  pass(1);
+  come();
+  come();
+  pass(998);
+  come();
+  assert.deepEqual(await gone(), [`2: ${SILENT}`], "all are young");
+  pass(1);
+  come();
+  assert.deepEqual(await gone(), [`1: ${TOOK}`], "one is old");
+  pass(1000);
+  come();
+  assert.deepEqual(await gone(), [`3: ${SILENT}`], "silent ones first, as before");
+});
+
+test("a client with a round trip of 200 ms outlives 1,000 others at 4,000 a second", async () => {
+  const { come, gone, gate, pass } = stage({ pending: 1000 });
+  for (let i = 0; i < 1000; i++) come();
+  pass(5000);
+  const honest = come();
+  for (let ms = 0; ms < 200; ms++) {
+    pass(1);
+    for (let i = 0; i < 4; i++) come(HELLO.subarray(0, 1));
+  }
+  gate.complete(honest);
+  const evicted = await gone();
+  assert.equal(evicted.length, 801);
+  assert.equal(honest.givenUp, undefined);
+});
+
+test("silent connections take no place; none is accepted while handshakes have them all", () => {
+  const { come, accepting, places, gate } = stage({ free: 2, pending: 100 });
+  for (let i = 0; i < 50; i++) come();
+  assert.ok(accepting());
+  const first = places.takeNow();
+  assert.ok(accepting());
+  places.takeNow();
+  assert.ok(!accepting());
+  first?.giveBack();
+  assert.ok(accepting());
+  places.takeNow();
+  gate.takeQueue();
+  assert.ok(accepting(), "before the listener closes the queue is emptied");
+});
+
+test("who leaves is not counted, and cannot be sent away", async () => {
+  const { come, gone, gate } = stage({});
+  const first = come();
+  const second = come();
+  gate.through(first);
+  gate.leave(second);
+  gate.leave(second);
+  for (let i = 0; i < 3; i++) come();
+  assert.deepEqual(await gone(), []);
+  assert.deepEqual([gate.pending, gate.open], [3, 4]);
+});
