@@ -9,7 +9,8 @@
  *    (`=` would not do: execve takes an entry "=UN_OPTIONS=…", and glibc's getenv then finds it.)
  *  - NODE_UNIQUE_ID is a string in Bun's own JavaScript: a NUL there can match no variable.
  *  - the family BUN_JSC_* is known by eight one-byte compares in machine code. The conditional
- *    branch behind the first becomes unconditional, so every variable is passed over.
+ *    branch behind the first becomes unconditional, so every variable is passed over. On Linux x64
+ *    the code that looks at a variable sets OPTIONS instead.
  *
  *  Each place must exist exactly once, otherwise nothing is written and the exit code is 1: a Bun
  *  that has changed here is to be read again, not guessed at.
@@ -33,6 +34,17 @@ const NAMES = [
   "BUN_FEATURE_FLAG_NO_ORPHANS", // SIGKILL when the parent process ends
   "BUN_TCC_OPTIONS", // options of the C compiler behind bun:ffi
   "NODE_CHANNEL_FD", // takes over a descriptor as a message channel
+];
+
+/** Options of the JavaScript engine, and the inert name in whose place each text lies. With them the
+ *  engine starts no thread of its own. Otherwise it starts and ends threads as it sees fit, and aborts
+ *  where the system allows no further task (`ulimit -u`, pids.max of a cgroup). They are set in processes
+ *  that have an environment: a worker has none, and keeps the engine's threads. */
+const OPTIONS = [
+  ["useConcurrentGC=0", "BUN_BYTECODE_DIGEST_OUT"],
+  ["numberOfGCMarkers=1", "BUN_FEATURE_FLAG_NO_ORPHANS"],
+  ["useConcurrentJIT=0", "BUN_ENABLE_CRASH_REPORTING"],
+  ["useWarmUpMarkedBlocks=0", "BUN_BYTECODE_ORDER_NAMES_OUT"],
 ];
 
 /** With NODE_UNIQUE_ID set, node:net takes itself for a cluster worker and never listens. */
@@ -68,6 +80,56 @@ function shutFamilyX64(bytes) {
   }
   if (found.length !== 1) fail(`BUN_JSC_ compare found ${found.length} times`);
   bytes[found[0]] = 0xeb;
+  return found[0] - 4;
+}
+
+/** The address at which the byte at `offset` of an ELF file is loaded.
+ *  @param {Buffer} bytes @param {number} offset */
+function addressOf(bytes, offset) {
+  const [table, size, count] = [0x20, 0x36, 0x38].map((at) => bytes.readUInt16LE(at));
+  for (let at = table; at < table + size * count; at += size) {
+    const [from, address, length] = [0x08, 0x10, 0x20].map((k) =>
+      Number(bytes.readBigUInt64LE(at + k))
+    );
+    const isLoaded = bytes.readUInt32LE(at) === 1; // PT_LOAD
+    if (isLoaded && offset >= from && offset < from + length) return address + offset - from;
+  }
+  return fail(`byte ${offset} is never loaded`);
+}
+
+/** x86-64, ELF: replaces the code that handles one variable, from its first compare at `at` on. It has
+ *  99 bytes, and ends its loop over r15 variables in front of `at`:
+ *
+ *    -21  dec %r15; je OUT; mov 0x20(%rbx),%rax; mov (%rax),%rax; mov -8(%rax,%r15,8),%r14
+ *      0  eight compares, as above
+ *     55  lea 8(%r14),%rdi; mov $1,%esi; call SET; test %al,%al …
+ *     97  jmp -21
+ *
+ *  @param {Buffer} bytes @param {number} at @param {(name: string) => number} placeOf */
+function setOptionsX64(bytes, at, placeOf) {
+  const expect = (/** @type {number} */ offset, /** @type {string} */ hex) => {
+    const want = Buffer.from(hex.replaceAll(" ", ""), "hex");
+    const found = bytes.subarray(at + offset, at + offset + want.length);
+    if (!found.equals(want)) fail(`the code around the BUN_JSC_ compare has changed at ${offset}`);
+  };
+  expect(-21, "49 ff cf 0f 84");
+  expect(-12, "48 8b 43 20 48 8b 00 4e 8b 74 f8 f8");
+  expect(55, "49 8d 7e 08 be 01 00 00 00 e8");
+  expect(69, "84 c0 75");
+  expect(97, "eb 88");
+  const set = at + 69 + bytes.readInt32LE(at + 65);
+  let here = at;
+  for (const [text, name] of OPTIONS) {
+    const place = placeOf(name);
+    if (text.length >= name.length) fail(`${text} does not fit into ${name}`);
+    bytes.write(`\0${text}\0`, place, "latin1");
+    const distance = addressOf(bytes, place + 1) - addressOf(bytes, here) - 7;
+    bytes.set([0x48, 0x8d, 0x3d, 0, 0, 0, 0, 0xbe, 1, 0, 0, 0, 0xe8], here); // lea, mov, call
+    bytes.writeInt32LE(distance, here + 3);
+    bytes.writeInt32LE(set - here - 17, here + 13);
+    here += 17;
+  }
+  bytes.set([0x41, 0xbf, 1, 0, 0, 0, 0xeb, at - 21 - here - 8], here); // mov $1,%r15d; jmp -21
 }
 
 /** AArch64: `ldrb; cmp w, #c; b.ne …` eight times; the first `b.ne` becomes `b`.
@@ -98,10 +160,22 @@ function machine(bytes) {
 const [, , from, to] = process.argv;
 if (from === undefined || to === undefined) fail("usage: make_inert.mjs BUN COPY");
 const bytes = readFileSync(from);
-for (const name of NAMES) bytes[only(bytes, Buffer.from(`\0${name}\0`, "latin1"), name) + 1] = 0;
+/** @type {Map<string, number>} */
+const places = new Map();
+for (const name of NAMES) {
+  const at = only(bytes, Buffer.from(`\0${name}\0`, "latin1"), name) + 1;
+  bytes[at] = 0;
+  places.set(name, at);
+}
 bytes[only(bytes, Buffer.from(CLUSTER, "latin1"), "NODE_UNIQUE_ID") + CLUSTER.indexOf("NODE")] = 0;
 switch (machine(bytes)) {
   case "elf 62": // EM_X86_64
+    setOptionsX64(
+      bytes,
+      shutFamilyX64(bytes),
+      (name) => places.get(name) ?? fail(`${name} is alive`),
+    );
+    break;
   case "mach-o 7": // CPU_TYPE_X86_64
     shutFamilyX64(bytes);
     break;
