@@ -1,5 +1,6 @@
 /** Who the process is: -u, -g and -U. */
 
+import fs from "node:fs";
 import process from "node:process";
 import { FatalError, Unsupported } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -11,10 +12,9 @@ import type { Runtime } from "./runtime/runtime.ts";
 export function dropPrivileges(options: Options, runtime: Runtime, log: Log): void {
   const { uid, gid, groups } = options;
   const root = process.getuid?.() === 0;
-  if (uid === undefined && gid === undefined) {
-    if (root) log.warning("running as root, and so will the programs: use -u and -g");
-    return;
-  }
+  dropAmbient(runtime, log);
+  if (root) warnOfPrograms(options, log);
+  if (uid === undefined && gid === undefined) return;
   const { libc } = runtime;
   if (!libc) {
     throw new Unsupported(
@@ -33,6 +33,30 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
   if (uid !== undefined && regainsRoot(libc)) {
     throw new FatalError("unable to switch user: root could be had back");
   }
+}
+
+/** For a server that was started as root: what -u and -g leave to its programs. */
+export function warnOfPrograms({ uid, gid }: Pick<Options, "uid" | "gid">, log: Log): void {
+  if (uid === undefined && gid === undefined) {
+    log.warning("running as root, and so will the programs: use -u and -g");
+  } else if (uid === undefined) {
+    log.warning(`programs run as root in group ${gid}: use -u as well as -g`);
+  } else if (gid === undefined) {
+    log.warning(`programs run as user ${uid} in root's group: use -g as well as -u`);
+  }
+}
+
+/** Programs are to get none. */
+function dropAmbient({ libc, name }: Runtime, log: Log): void {
+  if (libc) return libc.clearAmbient();
+  let status = "";
+  try {
+    status = fs.readFileSync("/proc/self/status", "latin1");
+  } catch {
+    return; // no Linux, or no leave to read
+  }
+  if (!/^CapAmb:\s*[0-9a-f]*[1-9a-f]/m.test(status)) return;
+  log.warning(`programs get the ambient capabilities: ${name} without FFI cannot clear them`);
 }
 
 function regainsRoot(libc: NonNullable<Runtime["libc"]>): boolean {

@@ -9,7 +9,7 @@ import { type Files, localFiles, systemReason } from "../files.ts";
 import type { Options } from "../options.ts";
 import { type Identity, IDENTITY_VARIABLES } from "../privsep/identity.ts";
 import { wantedFiles } from "../privsep/init.ts";
-import { userCommand } from "../privsep/program_user.ts";
+import { programUser } from "../privsep/program_user.ts";
 import { means } from "../privsep/supervise.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inJail, obstacle, someone, type Who } from "./access.ts";
@@ -46,7 +46,7 @@ export function checkProcesses(
     checkNumber(workers, findings);
     checkRoot(options, identity.uid, findings);
     checkIdentity(options, env, identity, runtime, findings);
-    findings.attempt(() => userCommand(options, runtime));
+    findings.attempt(() => programUser(options, runtime));
     return apart(options, env, identity, runtime, findings);
   }
   // What is wrong with them has been said; the rest is looked at as if it were corrected.

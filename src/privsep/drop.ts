@@ -1,5 +1,5 @@
 /** How a worker gives up its rights, and proves that it has. After this it stands in its jail, is
- *  nobody's and can become nobody else; exec grants nothing, nobody traces it, it leaves no core. */
+ *  nobody's and can become nobody else, without capabilities; exec grants nothing, nobody traces it, it leaves no core. */
 
 import fs from "node:fs";
 import { FatalError, reason } from "../errors.ts";
@@ -10,6 +10,7 @@ import type { Identity } from "./identity.ts";
 export function drop(libc: Libc, identity: Identity): void {
   const { uid, gid, chroot } = identity;
   const root = libc.getIds().euid === 0;
+  const threads = libc.threads(); // before the jail, which may have no /proc; later ones are their heirs
   step("give up core files", () => libc.setLimit("core", 0));
   if (chroot !== undefined) enter(libc, chroot);
   if (root && (uid !== undefined || gid !== undefined)) {
@@ -17,11 +18,20 @@ export function drop(libc: Libc, identity: Identity): void {
   }
   if (gid !== undefined) step(`become group ${gid}`, () => libc.setGid(gid));
   if (uid !== undefined) step(`become user ${uid}`, () => libc.setUid(uid));
+  if (libc.getIds().euid !== 0) step("give up capabilities", () => libc.dropCapabilities());
   if (libc.confines) {
     step("refuse new privileges", () => libc.prctlNoNewPrivs());
     step("refuse to be traced", () => libc.prctlDumpable(false));
   }
   prove(libc, identity, root);
+  // The sets belong to threads. What the monitor starts has none, but setuid(2) leaves them to a process
+  // with certain securebits(7), and a file may have its own (setcap).
+  if (libc.getIds().euid !== 0 && threads.some((thread) => libc.hasCapabilities(thread))) {
+    fail(
+      "capabilities are left",
+      "take them from the file (setcap -r), and securebits from the process",
+    );
+  }
 }
 
 function enter(libc: Libc, chroot: string): void {
@@ -72,6 +82,6 @@ function succeeds(go: () => unknown): boolean {
   }
 }
 
-function fail(what: string): never {
-  throw new FatalError(`unable to give up rights: ${what}`);
+function fail(what: string, hint?: string): never {
+  throw new FatalError(`unable to give up rights: ${what}`, undefined, hint);
 }

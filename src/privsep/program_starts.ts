@@ -13,7 +13,7 @@ import type { Launched, Runtime } from "../runtime/runtime.ts";
 import { isConnectionVariable } from "../start.ts";
 import type { Grants } from "./grants.ts";
 import { Frame, KIND, type WorkerMessage } from "./messages.ts";
-import { userCommand } from "./program_user.ts";
+import { programUser } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 
@@ -42,11 +42,11 @@ export interface StartsOptions {
 export class ProgramStarts {
   /** No more. */
   over = false;
-  readonly #command: ReturnType<typeof userCommand>;
+  readonly #user: ReturnType<typeof programUser>;
   readonly #names = new Set<string>();
 
   constructor(readonly o: StartsOptions) {
-    this.#command = userCommand(o.options, o.runtime);
+    this.#user = programUser(o.options, o.runtime);
   }
 
   /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a place: that
@@ -152,7 +152,7 @@ export class ProgramStarts {
     const { mine, theirs } = programPipes(libc, delayed);
     try {
       const descriptors = programDescriptors(theirs);
-      const launched = runtime.launch({ ...this.#command, env, base, descriptors });
+      const launched = runtime.launch({ ...this.#user(env), base, descriptors });
       return { launched, mine };
     } catch (error) {
       closeAll(libc, mine);

@@ -1,35 +1,84 @@
-/** Whose a program becomes (-u, -g, -U), where the monitor is root. A runtime can switch user and group
- *  when it starts a program, or not even that; supplementary groups ($GIDLIST) none of them can set.
- *  Then `setpriv` of util-linux stands in between, for half a millisecond. */
+/** Whose a program becomes (-u, -g, -U), where the monitor is root. Bun switches user and group itself
+ *  between fork and exec. Supplementary groups ($GIDLIST) it cannot set, and Deno's ways to start a program
+ *  pass no descriptors. Then `setpriv` of util-linux stands in between, for half a millisecond.
+ *
+ *  The C library of setpriv obeys variables while setpriv is still root: LD_PRELOAD, GLIBC_TUNABLES,
+ *  LOCPATH and others. So setpriv gets the server's own environment and what speaks of the connection.
+ *  The other variables of a rule are arguments of env(1), which sets them as the program's user; /proc
+ *  shows them to everybody until env runs the program. */
 
 import fs from "node:fs";
+import process from "node:process";
 import { Unsupported } from "../errors.ts";
 import type { Options } from "../options.ts";
 import type { LaunchOptions, Runtime } from "../runtime/runtime.ts";
+import { isConnectionVariable } from "../start.ts";
 
-const SETPRIV = ["/usr/bin/setpriv", "/bin/setpriv"];
+type Variables = LaunchOptions["env"];
+type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;
 
-type Command = Pick<LaunchOptions, "command" | "argv0" | "user">;
-
-/** What to launch for the program of `options`. */
-export function userCommand(
+/** How to launch the program of `options` with variables of its own. Throws `Unsupported`. */
+export function programUser(
   { command, uid, gid, groups = [] }: Pick<Options, "command" | "uid" | "gid" | "groups">,
   runtime: Runtime,
-): Command {
-  if (uid === undefined && gid === undefined) return { command };
-  if (runtime.switchesUser && groups.length === 0) return { command, user: { uid, gid } };
-  const setpriv = SETPRIV.find((path) => fs.existsSync(path));
-  if (setpriv === undefined) {
-    throw new Unsupported(
-      groups.length > 0 ? "set supplementary groups ($GIDLIST)" : "switch user or group (-u, -g)",
-      `${runtime.name} without setpriv`,
-      "install setpriv (Debian: util-linux), or use --workers 0",
-    );
+): (env: Variables) => Launch {
+  if (uid === undefined && gid === undefined) return (env) => ({ command, env });
+  if (runtime.switchesUser && groups.length === 0) {
+    const user = { uid, gid };
+    return (env) => ({ command, user, env });
   }
+  const what = groups.length > 0
+    ? "set supplementary groups ($GIDLIST)"
+    : "switch user or group (-u, -g)";
+  const setpriv = find("setpriv", what, runtime);
   const who = [
+    setpriv,
     ...(uid === undefined ? [] : ["--reuid", String(uid)]),
     ...(gid === undefined ? [] : ["--regid", String(gid)]),
     ...(groups.length > 0 ? ["--groups", groups.join(",")] : ["--clear-groups"]),
+    "--",
   ];
-  return { command: [setpriv, ...who, "--", ...command], argv0: "setpriv" };
+  const plain = [...who, ...command];
+  return (all) => {
+    const env: Record<string, string> = {};
+    const later: string[] = [];
+    for (const [name, value] of Object.entries(all)) {
+      if (isConnectionVariable(name)) env[name] = value;
+      else later.push(`${name}=${value}`);
+    }
+    if (later.length === 0) return { command: plain, argv0: "setpriv", env };
+    const [name = "", ...args] = command;
+    if (name.includes("=")) { // env(1) would take it for a variable
+      throw new Unsupported(
+        `give ${name} the variables of a rule`,
+        `${runtime.name} with setpriv`,
+        'give the program a path without "="',
+      );
+    }
+    const env1 = find("env", "set the variables of a rule", runtime);
+    // env(1) searches the PATH that it has just set.
+    const program = "PATH" in all && !name.includes("/") ? inOurPath(name) : name;
+    const words = [...who, env1, "--", ...later, program, ...args];
+    return { command: words, argv0: "setpriv", env };
+  };
+}
+
+/** A rule does not choose the program. */
+function inOurPath(name: string): string {
+  const folders = (process.env["PATH"] ?? "/usr/bin:/bin").split(":");
+  const paths = folders.map((folder) => `${folder || "."}/${name}`);
+  const path = paths.find((path) => fs.statSync(path, { throwIfNoEntry: false })?.isFile());
+  if (path === undefined) throw new Error("not found in PATH");
+  return path;
+}
+
+/** By its path: what PATH says may be a rule's word. */
+function find(name: "setpriv" | "env", what: string, runtime: Runtime): string {
+  const path = [`/usr/bin/${name}`, `/bin/${name}`].find((path) => fs.existsSync(path));
+  if (path !== undefined) return path;
+  throw new Unsupported(
+    what,
+    `${runtime.name} without ${name}`,
+    `install ${name} (Debian: ${name === "env" ? "coreutils" : "util-linux"}), or use --workers 0`,
+  );
 }

@@ -11,12 +11,13 @@ import { checkOperands } from "../handover.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { warnOfPrograms } from "../privileges.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { baseEnvironment } from "../start.ts";
 import { type Identity, workerIdentity } from "./identity.ts";
 import { Monitor } from "./monitor.ts";
-import { userCommand } from "./program_user.ts";
+import { programUser } from "./program_user.ts";
 
 /** What it takes to have workers. */
 export interface Means {
@@ -59,8 +60,9 @@ export async function supervise(
   { inherited, tell }: Supervised,
 ): Promise<void> {
   libc.raiseFileLimit();
+  libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
   warnOfRoot(options, libc, identity.uid, log);
-  userCommand(options, runtime); // says now what it could not do later
+  programUser(options, runtime); // says now what it could not do later
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);
@@ -112,9 +114,7 @@ export async function supervise(
 
 function warnOfRoot(options: Options, libc: Libc, worker: number | undefined, log: Log): void {
   if (libc.getIds().euid !== 0) return;
-  if (options.uid === undefined && options.gid === undefined) {
-    log.warning("running as root, and so will the programs: use -u and -g");
-  }
+  warnOfPrograms(options, log);
   if (worker === undefined) {
     log.warning("running as root, and so will the workers: use SSL_UID and SSL_GID, or -u and -g");
   }

@@ -6,11 +6,13 @@
  *  - libc_pass.ts         descriptors between processes
  *  - libc_notify.ts       words to a supervisor, and the socket it hands over
  *  - libc_identity.ts     ids, limits, chroot, signals
+ *  - libc_capabilities.ts capabilities
  *  - libc_sandbox.ts      seccomp and Landlock
  *  - libc_spawn.ts        programs with exact descriptors
  *
  *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
 
+import { type CapabilityCalls, capabilityCalls } from "./libc_capabilities.ts";
 import { Caller, type RawLibc } from "./libc_call.ts";
 import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
@@ -34,6 +36,7 @@ export interface Libc
     PassCalls,
     NotifyCalls,
     IdentityCalls,
+    CapabilityCalls,
     SandboxCalls,
     SpawnCalls {}
 
@@ -47,6 +50,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...passCalls(c, descriptors),
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),
+    ...capabilityCalls(c),
     ...sandboxCalls(c),
     ...spawnCalls(c),
   };

@@ -42,8 +42,9 @@ export interface Abi {
   /** The function that returns where errno is. */
   readonly errnoSymbol: string;
   readonly constants: Constants;
-  /** Number of the seccomp call (Linux). */
+  /** Numbers of calls that the library has no function for (Linux). */
   readonly seccomp: number;
+  readonly getdents64: number;
   /** Filler before the first variadic argument, see `fcntl` below. */
   readonly variadicFill: number;
 }
@@ -140,6 +141,8 @@ const ON_LINUX: Record<string, Signature> = {
   poll: f("i32", "memory", "u64", "i32"),
   prctl: f("i32", "i32", "u64", "u64", "u64", "u64"),
   syscall: f("i64", "i64", "u64", "u64", "u64", "u64"), // memory by its address
+  capget: f("i32", "memory", "memory"),
+  capset: f("i32", "memory", "memory"),
   setgroups: f("i32", "u64", "memory"),
   setresgid: f("i32", "u32", "u32", "u32"),
   setresuid: f("i32", "u32", "u32", "u32"),
@@ -185,6 +188,7 @@ function linux(arch: "x64" | "arm64"): Abi {
     errnoSymbol: "__errno_location",
     constants: LINUX,
     seccomp: arch === "x64" ? 317 : 277,
+    getdents64: arch === "x64" ? 217 : 61,
     variadicFill: 0,
   };
 }
@@ -201,6 +205,7 @@ function darwin(arch: "x64" | "arm64"): Abi {
     errnoSymbol: "__error",
     constants: DARWIN,
     seccomp: 0,
+    getdents64: 0,
     variadicFill: fill,
   };
 }

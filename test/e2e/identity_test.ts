@@ -85,6 +85,20 @@ claim("as root without -u there is a warning", async (t) => {
   );
 });
 
+claim("as root -u without -g, and -g without -u, make a warning of their own", async (t) => {
+  needsRoot();
+  for (
+    const [option, warning] of [
+      ["-u", "programs run as user 65534 in root's group: use -g as well as -u"],
+      ["-g", "programs run as root in group 65534: use -u as well as -g"],
+    ] as const
+  ) {
+    const server = await t.start({ options: [option, "65534"] });
+    assert.deepEqual(server.lines(/programs/), [`sslserver: warning: ${warning}`]);
+    await server.stop();
+  }
+}, { forms: WITH_FFI });
+
 claim("-u without FFI: 111, naming Deno and the remedy, before any client", async (t) => {
   needsRoot();
   const outcome = await t.fails({ options: ["-u", "65534"] });

@@ -1,30 +1,34 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
-import { userCommand } from "../../src/privsep/program_user.ts";
+import { programUser } from "../../src/privsep/program_user.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 
 const switches = { name: "Bun", switchesUser: true } as Runtime;
 const cannot = { name: "Deno", switchesUser: false } as Runtime;
 const command = ["prog", "-u", "0"];
-const setpriv = fs.existsSync("/usr/bin/setpriv") ? "/usr/bin/setpriv" : "/bin/setpriv";
+const path = (name: string): string =>
+  fs.existsSync(`/usr/bin/${name}`) ? `/usr/bin/${name}` : `/bin/${name}`;
 
 type Who = { uid: number | undefined; gid: number | undefined; groups: number[] | undefined };
 const who = (uid?: number, gid?: number, groups?: number[]): Who => ({ uid, gid, groups });
+/** Of a connection, and of a rule. */
+const env = { TCPREMOTEIP: "192.0.2.1", SSL_PROTOCOL: "TLSv1.3", LD_PRELOAD: "evil.so", X: "a b" };
+const ofConnection = { TCPREMOTEIP: "192.0.2.1", SSL_PROTOCOL: "TLSv1.3" };
+const ofRule = ["LD_PRELOAD=evil.so", "X=a b"];
 
 test("without -u and -g a program is started as it is", () => {
   for (const runtime of [switches, cannot]) {
-    assert.deepEqual(userCommand({ command, ...who() }, runtime), { command });
-    assert.deepEqual(userCommand({ command, ...who(undefined, undefined, [5]) }, runtime), {
-      command,
-    });
+    for (const ids of [who(), who(undefined, undefined, [5])]) {
+      assert.deepEqual(programUser({ command, ...ids }, runtime)(env), { command, env });
+    }
   }
 });
 
 test("a runtime that can switches user and group by itself", () => {
   for (const [uid, gid] of [[7, 8], [7, undefined], [undefined, 8]] as const) {
-    const wanted = { command, user: { uid, gid } };
-    assert.deepEqual(userCommand({ command, ...who(uid, gid) }, switches), wanted);
+    const wanted = { command, user: { uid, gid }, env };
+    assert.deepEqual(programUser({ command, ...who(uid, gid) }, switches)(env), wanted);
   }
 });
 
@@ -39,14 +43,36 @@ test("else setpriv does, and always says what becomes of the groups", () => {
       [switches, who(7, 8, [3]), ["--reuid", "7", "--regid", "8", "--groups", "3"]],
     ] as const
   ) {
-    assert.deepEqual(userCommand({ command, ...ids }, runtime), {
-      command: [setpriv, ...words, "--", ...command],
+    const launch = programUser({ command, ...ids }, runtime);
+    const before = [path("setpriv"), ...words, "--"];
+    assert.deepEqual(launch(ofConnection), {
+      command: [...before, ...command],
       argv0: "setpriv",
+      env: ofConnection,
+    });
+    // A rule's variables act only when the user has been changed.
+    assert.deepEqual(launch(env), {
+      command: [...before, path("env"), "--", ...ofRule, ...command],
+      argv0: "setpriv",
+      env: ofConnection,
     });
   }
 });
 
 test("a program whose name looks like an option of setpriv stays a program", () => {
-  const { command: words } = userCommand({ command: ["--help"], ...who(7, 8) }, cannot);
+  const { command: words } = programUser({ command: ["--help"], ...who(7, 8) }, cannot)({});
   assert.deepEqual(words.slice(-2), ["--", "--help"]);
+});
+
+test("a rule does not choose the program by PATH", () => {
+  const { command: words } = programUser({ command: ["sh", "-c"], ...who(7, 8) }, cannot)({
+    PATH: "/tmp",
+  });
+  assert.match(words.slice(-3).join(" "), /^PATH=\/tmp \/\S+\/sh -c$/);
+});
+
+test("a name with '=' does not become a variable", () => {
+  const launch = programUser({ command: ["./a=b"], ...who(7, 8) }, cannot);
+  assert.throws(() => launch({ X: "1" }), /^Unsupported: unable to give \.\/a=b the variables/);
+  assert.equal(launch({}).command.at(-1), "./a=b");
 });

@@ -1,0 +1,101 @@
+/** Capabilities, capabilities(7). All sets belong to the calling thread: a child gets those of the thread
+ *  that starts it. Outside of Linux there are none. */
+
+import { type Caller, cString, memory } from "./libc_call.ts";
+import type { SystemError } from "./errno.ts";
+
+/** All throw SystemError. */
+export interface CapabilityCalls {
+  /** Empties the calling thread's ambient set: what exec would leave to a program of another user than
+   *  root. The thread itself keeps what it may. */
+  clearAmbient(): void;
+  /** Empties the calling thread's other sets but for the bounding set. */
+  dropCapabilities(): void;
+  /** The threads of this process. */
+  threads(): number[];
+  /** That thread of this process has capabilities, effective ones or such as it could make effective.
+   *  False when it has ended. 0 is the calling thread. */
+  hasCapabilities(thread: number): boolean;
+}
+
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+/** _LINUX_CAPABILITY_VERSION_3: two structs of effective, permitted, inheritable, 32 bits each. */
+const VERSION = 0x20080522;
+const EFFECTIVE_AND_PERMITTED = [0, 4, 12, 16];
+/** struct linux_dirent64 */
+const RECORD_LENGTH = 16;
+const NAME = 19;
+
+/** The calls, made through `c`. */
+export function capabilityCalls(c: Caller): CapabilityCalls {
+  const linux = c.abi.os === "linux";
+  const header = memory(8);
+  const headerView = new DataView(header.buffer);
+  const sets = memory(24);
+  const setsView = new DataView(sets.buffer);
+
+  function of(thread: number): void {
+    headerView.setUint32(0, VERSION, true);
+    headerView.setInt32(4, thread, true);
+  }
+
+  return {
+    clearAmbient() {
+      if (!linux) return;
+      try {
+        c.zero("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+      } catch (error) {
+        if ((error as SystemError).code !== "EINVAL") throw error; // before Linux 4.3 there is none
+      }
+    },
+
+    dropCapabilities() {
+      if (!linux) return;
+      this.clearAmbient();
+      of(0);
+      sets.fill(0);
+      c.zero("capset", header, sets);
+    },
+
+    threads() {
+      if (!linux) return [];
+      // Deno lets nobody list a folder of /proc without --allow-all.
+      const fd = c.value("open", cString("/proc/self/task"), c.abi.constants.O_CLOEXEC);
+      try {
+        return numberedEntries(c, fd);
+      } finally {
+        c.once("close", fd);
+      }
+    },
+
+    hasCapabilities(thread) {
+      if (!linux) return false;
+      of(thread);
+      try {
+        c.zero("capget", header, sets);
+      } catch (error) {
+        if ((error as SystemError).code === "ESRCH") return false;
+        throw error;
+      }
+      return EFFECTIVE_AND_PERMITTED.some((at) => setsView.getUint32(at, true) !== 0);
+    },
+  };
+}
+
+/** The names in an open folder that are numbers. */
+function numberedEntries(c: Caller, fd: number): number[] {
+  const found: number[] = [];
+  const buffer = memory(4096);
+  const view = new DataView(buffer.buffer);
+  const at = Number(c.raw.address(buffer));
+  for (;;) {
+    const length = c.value("syscall", c.abi.getdents64, fd, at, buffer.length, 0);
+    if (length === 0) return found;
+    for (let entry = 0; entry < length; entry += view.getUint16(entry + RECORD_LENGTH, true)) {
+      const name = buffer.subarray(entry + NAME, buffer.indexOf(0, entry + NAME));
+      const number = Number(new TextDecoder().decode(name));
+      if (Number.isInteger(number)) found.push(number);
+    }
+  }
+}
