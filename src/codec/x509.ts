@@ -124,7 +124,8 @@ function readAlgorithm(reader: DerReader, field: string): { oid: string; der: Ui
   return { oid, der: algorithm.der };
 }
 
-function readName(body: DerReader, field: string): Name {
+/** Reads a distinguished name, the next element of `body`. */
+export function readName(body: DerReader, field: string): Name {
   const name = body.expect(TAG.sequence, field);
   const sets = body.inside(name);
   const rdns: Attribute[][] = [];

@@ -11,6 +11,8 @@ export interface Extensions {
   readonly emails: readonly string[];
   /** 4 or 16 bytes each. */
   readonly ips: readonly Uint8Array[];
+  /** Alternative names of other kinds: tag (RFC 5280 4.2.1.6) and content. */
+  readonly otherNames: readonly { readonly tag: number; readonly content: Uint8Array }[];
   readonly basicConstraints: { readonly ca: boolean; readonly pathLength?: number } | undefined;
   /** Names as in RFC 5280 4.2.1.3; undefined: no restriction. */
   readonly keyUsage: readonly string[] | undefined;
@@ -44,6 +46,7 @@ export function readExtensions(body: DerReader, version: number): Extensions {
   const dnsNames: string[] = [];
   const emails: string[] = [];
   const ips: Uint8Array[] = [];
+  const otherNames: { tag: number; content: Uint8Array }[] = [];
   const unknownCritical: string[] = [];
   let basicConstraints: Extensions["basicConstraints"];
   let keyUsage: string[] | undefined;
@@ -61,14 +64,23 @@ export function readExtensions(body: DerReader, version: number): Extensions {
       // RFC 5280 4.2; with two, each reader could believe another one.
       if (seen.has(oid)) list.fail("extension", "twice");
       if (seen.add(oid).size > MAX_EXTENSIONS) list.fail("extensions", `above ${MAX_EXTENSIONS}`);
-      if (oid === "2.5.29.17") readAlternativeNames(value, dnsNames, emails, ips);
+      if (oid === "2.5.29.17") readAlternativeNames(value, { dnsNames, emails, ips, otherNames });
       else if (oid === "2.5.29.19") basicConstraints = readBasicConstraints(value);
       else if (oid === "2.5.29.15") keyUsage = readKeyUsage(value);
       else if (oid === "2.5.29.37") extendedKeyUsage = readExtendedKeyUsage(value);
       else if (critical) unknownCritical.push(oid);
     }
   }
-  return { dnsNames, emails, ips, basicConstraints, keyUsage, extendedKeyUsage, unknownCritical };
+  return {
+    dnsNames,
+    emails,
+    ips,
+    otherNames,
+    basicConstraints,
+    keyUsage,
+    extendedKeyUsage,
+    unknownCritical,
+  };
 }
 
 function readExtension(list: DerReader): { oid: string; critical: boolean; value: DerReader } {
@@ -83,23 +95,26 @@ function readExtension(list: DerReader): { oid: string; critical: boolean; value
 
 function readAlternativeNames(
   value: DerReader,
-  dnsNames: string[],
-  emails: string[],
-  ips: Uint8Array[],
+  to: {
+    dnsNames: string[];
+    emails: string[];
+    ips: Uint8Array[];
+    otherNames: { tag: number; content: Uint8Array }[];
+  },
 ): void {
   const names = value.sequence("alternative names");
   value.finish("after the alternative names");
   for (let count = 0; !names.done;) {
     if (++count > MAX_NAMES) names.fail("alternative names", `above ${MAX_NAMES}`);
     const { tag, content, start }: Element = names.read("alternative name");
-    if (tag === 0x82) dnsNames.push(latin1(content));
-    else if (tag === 0x81) emails.push(latin1(content));
+    if (tag === 0x82) to.dnsNames.push(latin1(content));
+    else if (tag === 0x81) to.emails.push(latin1(content));
     else if (tag === 0x87) {
       if (content.length !== 4 && content.length !== 16) {
         names.fail("alternative name", `address of ${content.length} bytes`, start);
       }
-      ips.push(content);
-    }
+      to.ips.push(content);
+    } else to.otherNames.push({ tag, content });
   }
 }
 

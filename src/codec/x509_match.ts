@@ -35,7 +35,7 @@ export function matchesAddress(certificate: Certificate, address: Uint8Array): b
 }
 
 /** The labels of a host name in lower case; undefined if it is none. */
-function hostLabels(host: string): string[] | undefined {
+export function hostLabels(host: string): string[] | undefined {
   if (!HOST.test(host)) return undefined;
   const labels = host.toLowerCase().split(".");
   if (!labels.every((label) => LABEL.test(label))) return undefined;

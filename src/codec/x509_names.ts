@@ -4,7 +4,7 @@
  *  them into logs and compare them, so control bytes are escaped, never passed raw, in the ways
  *  of OpenSSL, and every text has an end. */
 
-import { latin1 } from "./bytes.ts";
+import { hex, latin1 } from "./bytes.ts";
 import { TAG } from "./der.ts";
 import type { Attribute, Name } from "./x509.ts";
 import { attributeName } from "./x509_oids.ts";
@@ -83,6 +83,32 @@ export function attributeText({ tag, value }: Attribute): string | undefined {
     return undefined;
   }
 }
+
+/** One relative name in a form in which it can be compared: without regard to case, blanks and the
+ *  type of its strings (RFC 5280 7.1). */
+export function canonicalRdn(rdn: readonly Attribute[]): string {
+  return JSON.stringify(
+    rdn.map((attribute) => {
+      const text = STRINGS.has(attribute.tag) ? attributeText(attribute) : undefined;
+      const value = text === undefined
+        ? `${attribute.tag} ${hex(attribute.value)}`
+        : `=${text.normalize("NFKC").trim().replace(/\s+/g, " ").toLowerCase()}`;
+      return `${attribute.oid} ${value}`;
+    }).sort(),
+  );
+}
+
+/** Types of text; 0x1a is VisibleString. */
+const STRINGS = new Set<number>([
+  TAG.utf8,
+  TAG.numeric,
+  TAG.printable,
+  TAG.t61,
+  TAG.ia5,
+  TAG.universal,
+  TAG.bmp,
+  0x1a,
+]);
 
 function wide(value: Uint8Array, size: 2 | 4): string | undefined {
   if (value.length % size !== 0) return undefined;

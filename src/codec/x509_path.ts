@@ -6,6 +6,7 @@
 import { equalBytes } from "./bytes.ts";
 import { DerReader, TAG } from "./der.ts";
 import type { Certificate } from "./x509.ts";
+import { type NameConstraints, readNameConstraints } from "./x509_constraints.ts";
 
 /** An algorithm with its parameters as encoded; most have none or a NULL. */
 export interface Algorithm {
@@ -36,8 +37,8 @@ export interface PathFields {
   readonly key: SubjectKey;
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
-  /** There is a name constraints extension, critical or not. */
-  readonly nameConstraints: boolean;
+  /** Of a certificate with a name constraints extension, critical or not. */
+  readonly nameConstraints: NameConstraints | undefined;
   /** First byte of Netscape's certificate type, the most significant bit being "SSL client". */
   readonly netscapeType: number | undefined;
 }
@@ -87,7 +88,7 @@ export function readPathFields({ der }: Certificate): PathFields {
 
   let subjectKeyId: Uint8Array | undefined;
   let authorityKeyId: Uint8Array | undefined;
-  let nameConstraints = false;
+  let nameConstraints: NameConstraints | undefined;
   let netscapeType: number | undefined;
   const tagged = body.optional(0xa3, "extensions tag");
   if (tagged) {
@@ -102,7 +103,7 @@ export function readPathFields({ der }: Certificate): PathFields {
         value.finish("after the authority key id");
         // [1] and [2], issuer and serial, say the same again.
         authorityKeyId = inside.optional(0x80, "authority key id value")?.content;
-      } else if (oid === "2.5.29.30") nameConstraints = true;
+      } else if (oid === "2.5.29.30") nameConstraints = readNameConstraints(value);
       else if (oid === NETSCAPE_TYPE) {
         netscapeType = value.expect(TAG.bitString, "netscape type").content[1] ?? 0;
       }

@@ -7,7 +7,8 @@
  *    an anchor may be of version 1, as in OpenSSL.
  *  - A client's key usage, if any, must have digitalSignature; keyAgreement, which OpenSSL takes
  *    too, was for Diffie-Hellman certificates that no TLS library speaks any more.
- *  - Name constraints are refused, critical or not, rather than checked.
+ *  - Name constraints count in the anchor too, critical or not; `x509_constraints.ts` has the details.
+ *    A certificate that is no authority must not have any.
  *  - A critical policy constraints extension is refused, since policies are not processed. OpenSSL
  *    accepts and ignores it. The other policy extensions only matter together with that one.
  *  - What a revocation list names is revoked, also when the list is out of date; and of several
@@ -20,17 +21,21 @@ import type { Link } from "./link.ts";
 import type { HeldCrl, Trust } from "./trust.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import { hex } from "../codec/bytes.ts";
+import { constraintProblem } from "../codec/x509_constraints.ts";
 
 /** What the leaf is for. */
-export type Purpose = "client";
+export type Purpose = "client" | "server";
 
-const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = { client: "1.3.6.1.5.5.7.3.2" };
-/** The first bit of Netscape's certificate type is "SSL client". */
-const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80 };
+const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = {
+  client: "1.3.6.1.5.5.7.3.2",
+  server: "1.3.6.1.5.5.7.3.1",
+};
+/** The first bits of Netscape's certificate type are "SSL client" and "SSL server". */
+const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80, server: 0x40 };
 
 /** Critical extensions that `x509.ts` does not read and that are dealt with all the same. */
 const HANDLED = new Set([
-  "2.5.29.30", // name constraints: refused below, by its own name
+  "2.5.29.30", // name constraints, see below
   "2.5.29.31", // where revocation lists are: we have ours
   "2.5.29.32", // policies, see above
   "2.5.29.33", // policy mappings
@@ -52,7 +57,8 @@ export function pathProblem(
   if (tooWeak(leaf.key)) return "EE certificate key too weak";
   return extensionProblem(path, purpose) ??
     revocationProblem(path, trust, now) ??
-    timeProblem(path, now);
+    timeProblem(path, now) ??
+    nameProblem(path);
 }
 
 function extensionProblem(path: readonly Link[], purpose: Purpose): string | undefined {
@@ -62,12 +68,15 @@ function extensionProblem(path: readonly Link[], purpose: Purpose): string | und
     if (certificate.unknownCritical.some((oid) => !HANDLED.has(oid))) {
       return "unhandled critical extension";
     }
-    if (fields.nameConstraints) return "unsupported name constraint type";
     const usage = extendedKeyUsage?.includes(EXTENDED_KEY_USAGE[purpose]) ?? true;
     if (i === 0) {
       const signs = keyUsage?.includes("digitalSignature") ?? true;
       const typed = ((fields.netscapeType ?? 0xff) & NETSCAPE[purpose]) !== 0;
       if (!usage || !signs || !typed) return "unsuitable certificate purpose";
+      // RFC 5280 4.2.1.10. A self-signed leaf may be an authority as well.
+      if (fields.nameConstraints && !basicConstraints?.ca) {
+        return "invalid non-CA certificate (has CA markings)";
+      }
       continue;
     }
     const old = trusted && i === path.length - 1 && certificate.version === 1;
@@ -78,6 +87,20 @@ function extensionProblem(path: readonly Link[], purpose: Purpose): string | und
       return "path length constraint exceeded";
     }
     if (!certificate.selfIssued) below++;
+  }
+  return undefined;
+}
+
+/** Each authority's constraints bind every certificate below it but self-issued intermediates (RFC
+ *  5280 6.1.3 b, c). */
+function nameProblem(path: readonly Link[]): string | undefined {
+  for (const [i, { certificate }] of path.entries()) {
+    if (i > 0 && certificate.selfIssued) continue;
+    for (const { fields } of path.slice(i + 1)) {
+      const problem = fields.nameConstraints &&
+        constraintProblem(fields.nameConstraints, certificate, i === 0);
+      if (problem) return problem;
+    }
   }
   return undefined;
 }

@@ -19,8 +19,8 @@
  *    128 bytes, no extension twice, no certificate above 64 KiB.
  *  - Everything that the client sends must be readable, also what is of no use; OpenSSL's TLS
  *    refuses that too, with an alert.
- *  - At most MAX_SENT certificates and MAX_STEPS signatures are looked at, and the search ends after
- *    MAX_WASTED signatures by keys of the client's own choice that led to no good chain. */
+ *  - At most MAX_SENT certificates and MAX_STEPS signatures are looked at, of those by keys of the
+ *    client's own choice only as many as a chain may have intermediates, and MAX_WASTED more. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
@@ -52,14 +52,15 @@ export const DEFAULT_DEPTH = 1;
 export const MAX_SENT = 32;
 /** BoringSSL's limit for a whole chain, in bytes; Deno's library has none of its own. */
 export const MAX_SENT_BYTES = 100 << 10;
-/** Steps from a certificate to an issuer, for one client, each with a signature to verify.
- *  Certificates of one name, all signing each other, would otherwise make a search without end
- *  (CVE-2018-16875 is such a case). */
+/** Signatures verified for one client. */
 export const MAX_STEPS = 32;
+/** Steps from a certificate to an issuer, for one client. Certificates of one name, all signing each
+ *  other, would otherwise make a search without end (CVE-2018-16875 is such a case). */
+const MAX_WAY = 1024;
 
-/** Signatures that were verified with a key from a certificate of the client's and were bad, or led
- *  to no good chain. The client chooses such a key: P-521 takes 5 ms a signature. Real chains have
- *  one or two, of cross-signed authorities. */
+/** Signatures verified with keys from certificates that the client sent, beyond those of one chain.
+ *  The client chooses such a key: P-521 takes 4 ms a signature. Real chains have one or two, of
+ *  cross-signed authorities. */
 export const MAX_WASTED = 8;
 
 /** Which of several faults is told: the one that is nearest to a good chain. */
@@ -121,8 +122,12 @@ function linkOf(der: Uint8Array, trust: Trust): Link {
 class Search {
   reason = "unable to get local issuer certificate";
   #rank: Rank = "none";
+  #way = 0;
   #steps = 0;
-  #wasted = 0;
+  /** Signatures by keys of the client's. */
+  #foreign = 0;
+  /** What was found of a certificate's signature by an issuer: the search may pass there again. */
+  readonly #found = new Map<Link, Map<Link, string | undefined>>();
 
   constructor(
     readonly sent: readonly Link[],
@@ -164,16 +169,13 @@ class Search {
           continue;
         }
       }
-      if (!issuer.trusted && this.#wasted >= MAX_WASTED) {
-        this.#note("steps", TOO_MANY);
-        break;
-      }
       const problem = this.#signatureProblem(last, issuer);
-      if (problem === undefined) {
-        const found = this.from([...path, issuer]);
-        if (found) return found;
-      } else this.#note("signature", problem);
-      if (!issuer.trusted) this.#wasted++;
+      if (problem !== undefined) {
+        this.#note("signature", problem);
+        continue;
+      }
+      const found = this.from([...path, issuer]);
+      if (found) return found;
     }
     if (!any) {
       const which = last.trusted && path.length > 1 ? "issuer" : "local issuer";
@@ -183,15 +185,25 @@ class Search {
   }
 
   #signatureProblem(link: Link, issuer: Link): string | undefined {
+    if (++this.#way > MAX_WAY) return this.#tooMany();
+    const known = this.#found.get(link) ?? new Map<Link, string | undefined>();
+    if (known.has(issuer)) return known.get(issuer);
     const { key } = issuer;
     if (typeof key === "string") return key;
     if (tooWeak(key)) return "CA certificate key too weak";
-    if (++this.#steps > MAX_STEPS) {
-      this.#note("steps", TOO_MANY);
-      return TOO_MANY;
-    }
     if (this.trust.knows(link, issuer)) return undefined;
-    return signatureProblem(link.fields.signed, key);
+    if (++this.#steps > MAX_STEPS) return this.#tooMany();
+    if (!issuer.trusted && ++this.#foreign > MAX_WASTED + this.options.depth) {
+      return this.#tooMany();
+    }
+    const problem = signatureProblem(link.fields.signed, key);
+    this.#found.set(link, known.set(issuer, problem));
+    return problem;
+  }
+
+  #tooMany(): string {
+    this.#note("steps", TOO_MANY);
+    return TOO_MANY;
   }
 
   /** The first one of the highest rank stays. */

@@ -177,7 +177,7 @@ const TOO_MANY = "too many possible certificate chains";
 
 test(`a good chain is found among ${MAX_WASTED} certificates of one name, not among more`, () => {
   const decoys = Array.from(
-    { length: MAX_WASTED },
+    { length: MAX_WASTED + 1 },
     () => certify({ name: "sub", by: root, ca: true }),
   );
   assert.equal(verdict([leaf, ...decoys.slice(1), sub], trustOf(root)), "OK");
@@ -201,7 +201,7 @@ test("good signatures by keys of the client's own are counted as bad ones are", 
   const none = "unable to get local issuer certificate";
   assert.equal(verdict([client, ...dead.slice(0, MAX_WASTED)], trust), none);
   assert.equal(verdict([client, ...dead], trust), TOO_MANY);
-  assert.equal(verdict([client, ...dead], trust, { depth: 30 }), TOO_MANY);
+  assert.equal(verdict([client, ...dead], trust, { depth: 20 }), TOO_MANY);
 });
 
 test("a long chain of good signatures is no waste", () => {

@@ -1,0 +1,240 @@
+/** Name constraints: for which names an authority, and those below it, may issue certificates (RFC
+ *  5280 4.2.1.10). Pure: no I/O. The answers are OpenSSL's words.
+ *
+ *  DNS names, IP addresses, e-mail addresses, directory names and URIs are compared. A constraint of
+ *  another kind refuses every certificate that has a name of that kind. Where a name can be read in
+ *  two ways, it is refused. Other than RFC 5280 says, a DNS constraint may begin with a dot, as many
+ *  authorities write it: it means the names below that domain, without the domain. */
+
+import { DecodeError, latin1 } from "./bytes.ts";
+import { DerReader, type Element } from "./der.ts";
+import type { Certificate, Name } from "./x509.ts";
+import { readName } from "./x509.ts";
+import { hostLabels } from "./x509_match.ts";
+import { attributeText, canonicalRdn } from "./x509_names.ts";
+
+/** What an authority says; `malformed` refuses all that is below it. */
+export type NameConstraints = Constraints | "malformed";
+
+interface Constraints {
+  readonly permitted: readonly Subtree[];
+  readonly excluded: readonly Subtree[];
+}
+
+/** Kinds of names by their tags (RFC 5280 4.2.1.6); the directory name is constructed. */
+const KIND = { email: 0x81, dns: 0x82, directory: 0xa4, uri: 0x86, ip: 0x87, other: 0xa0 } as const;
+
+/** Some of the names of one kind. */
+interface Subtree {
+  readonly tag: number;
+  /** Undefined: of a kind that cannot be compared. `excluded`: does any name that this one may stand
+   *  for lie within? */
+  readonly holds: ((name: Subject, excluded: boolean) => boolean) | undefined;
+}
+
+/** A name of a certificate, in the form that its kind is compared in. */
+interface Subject {
+  readonly tag: number;
+  /** Labels of the host, the first of which may be `*`. */
+  readonly labels?: readonly string[] | undefined;
+  readonly local?: string;
+  readonly address?: Uint8Array;
+  readonly rdns?: readonly string[];
+  /** It cannot be compared with a constraint of its kind. */
+  readonly malformed?: boolean;
+}
+
+/** Subtrees of one certificate. Real authorities have some dozens. */
+const MAX_SUBTREES = 1024;
+/** Comparisons for one certificate with one authority. */
+const MAX_WORK = 1 << 18;
+
+const EMAIL_ATTRIBUTE = "1.2.840.113549.1.9.1";
+const COMMON_NAME = "2.5.4.3";
+/** An e-mail address in UTF-8, to which the constraints on e-mail addresses apply (RFC 9598 6). */
+const SMTP_UTF8 = "1.3.6.1.5.5.7.8.9";
+
+/** Reads the value of the extension. */
+export function readNameConstraints(value: DerReader): NameConstraints {
+  try {
+    const list = value.sequence("name constraints");
+    value.finish("after the name constraints");
+    const permitted = readSubtrees(list, 0xa0);
+    const excluded = readSubtrees(list, 0xa1);
+    list.finish("after the excluded names");
+    if (!permitted && !excluded) list.fail("name constraints", "empty");
+    return { permitted: permitted ?? [], excluded: excluded ?? [] };
+  } catch (error) {
+    if (error instanceof DecodeError) return "malformed";
+    throw error;
+  }
+}
+
+function readSubtrees(list: DerReader, tag: number): Subtree[] | undefined {
+  const tagged = list.optional(tag, "subtrees");
+  if (!tagged) return undefined;
+  const inside = list.inside(tagged);
+  const subtrees: Subtree[] = [];
+  do {
+    if (subtrees.length === MAX_SUBTREES) inside.fail("subtrees", `above ${MAX_SUBTREES}`);
+    const subtree = inside.sequence("subtree");
+    const base = subtree.read("base");
+    // Minimum and maximum are not used (RFC 5280 4.2.1.10).
+    subtree.finish("after the base");
+    subtrees.push({ tag: base.tag, holds: readBase(subtree, base) });
+  } while (!inside.done);
+  return subtrees;
+}
+
+function readBase(reader: DerReader, base: Element): Subtree["holds"] {
+  const { tag, content } = base;
+  const text = latin1(content);
+  const fail = (): never => reader.fail("base", "malformed", base.start);
+  /** Labels of a domain; those of `.domain` begin with an empty one, which stands for any. */
+  const domain = (of: string): string[] => {
+    const below = of.startsWith(".");
+    const labels = hostLabels(below ? of.slice(1) : of) ?? fail();
+    return below ? ["", ...labels] : labels;
+  };
+  switch (tag) {
+    case KIND.dns: {
+      const base = text === "" ? [] : domain(text);
+      return ({ labels = [] }, excluded) =>
+        base[0] === ""
+          ? labels.length >= base.length && endsWith(labels, base.slice(1))
+          : endsWith(labels, base) || excluded && covers(labels, base);
+    }
+    case KIND.ip: {
+      const half = content.length / 2;
+      if (half !== 4 && half !== 16) fail();
+      const [address, mask] = [content.subarray(0, half), content.subarray(half)];
+      if (!/^1*0*$/.test(Array.from(mask, (byte) => byte.toString(2).padStart(8, "0")).join(""))) {
+        fail();
+      }
+      return ({ address: given }) =>
+        given?.length === half &&
+        given.every((byte, i) => ((byte ^ (address[i] ?? 0)) & (mask[i] ?? 0)) === 0);
+    }
+    case KIND.email: {
+      if (!text.includes("@")) return onHost(domain(text));
+      const { local, labels } = mailbox(text) ?? fail();
+      return (name) => name.local === local && onHost(labels)(name);
+    }
+    case KIND.uri:
+      return onHost(domain(text));
+    case KIND.directory: {
+      const inside = reader.inside(base);
+      const rdns = readName(inside, "base").rdns.map(canonicalRdn);
+      inside.finish("after the base");
+      return (name) => rdns.every((rdn, i) => name.rdns?.[i] === rdn);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** This host alone; with an empty first label every host below, and not itself. */
+function onHost(base: readonly string[]): (name: Subject) => boolean {
+  return ({ labels = [] }) =>
+    base[0] === ""
+      ? labels.length >= base.length && endsWith(labels, base.slice(1))
+      : labels.length === base.length && endsWith(labels, base);
+}
+
+function endsWith(labels: readonly string[], base: readonly string[]): boolean {
+  const skip = labels.length - base.length;
+  return skip >= 0 && base.every((label, i) => labels[skip + i] === label);
+}
+
+/** Is `base` one of the hosts that `*.domain` stands for? */
+function covers(labels: readonly string[], base: readonly string[]): boolean {
+  return labels[0] === "*" && labels.length === base.length && endsWith(base, labels.slice(1));
+}
+
+function mailbox(text: string): { local: string; labels: string[] } | undefined {
+  const [local = "", host = "", ...more] = text.split("@");
+  const labels = hostLabels(host);
+  return local === "" || !labels || more.length > 0 ? undefined : { local, labels };
+}
+
+/** Why the constraints of an authority forbid this certificate, which is below it; undefined if they
+ *  do not. `leaf`: it is the first of its chain. */
+export function constraintProblem(
+  constraints: NameConstraints,
+  certificate: Certificate,
+  leaf: boolean,
+): string | undefined {
+  if (constraints === "malformed") return "unsupported or invalid name constraint syntax";
+  const { permitted, excluded } = constraints;
+  const names = subjectsOf(certificate, leaf);
+  if (names.length * (permitted.length + excluded.length) > MAX_WORK) {
+    return "too many name constraints";
+  }
+  for (const name of names) {
+    const ofKind = ({ tag }: Subtree) => tag === name.tag;
+    const [may, mayNot] = [permitted.filter(ofKind), excluded.filter(ofKind)];
+    const all = [...may, ...mayNot];
+    if (all.length === 0) continue;
+    if (all.some(({ holds }) => !holds)) return "unsupported name constraint type";
+    if (name.malformed) return "unsupported or invalid name syntax";
+    if (mayNot.some(({ holds }) => holds?.(name, true))) return "excluded subtree violation";
+    if (may.length > 0 && !may.some(({ holds }) => holds?.(name, false))) {
+      return "permitted subtree violation";
+    }
+  }
+  return undefined;
+}
+
+/** All names of a certificate that constraints apply to. */
+function subjectsOf(certificate: Certificate, leaf: boolean): Subject[] {
+  const { subject, dnsNames, emails, ips, otherNames } = certificate;
+  const names: Subject[] = subject.rdns.length > 0 ? [directory(subject)] : [];
+  const attributes = subject.rdns.flat();
+  for (const attribute of attributes) {
+    if (attribute.oid === EMAIL_ATTRIBUTE) names.push(email(attributeText(attribute) ?? ""));
+  }
+  names.push(...dnsNames.map(dns), ...emails.map(email));
+  names.push(...ips.map((address) => ({ tag: KIND.ip, address })));
+  names.push(...otherNames.map(other));
+  if (leaf && dnsNames.length === 0) {
+    // `matchesHost` takes the common name for a host then, and so do other programs.
+    for (const attribute of attributes) {
+      const host = attribute.oid === COMMON_NAME ? attributeText(attribute) : undefined;
+      if (host?.includes(".") && dns(host).labels) names.push(dns(host));
+    }
+  }
+  return names;
+}
+
+function dns(text: string): Subject {
+  const wild = text.startsWith("*.");
+  const labels = hostLabels(wild ? text.slice(2) : text);
+  return { tag: KIND.dns, labels: labels && wild ? ["*", ...labels] : labels, malformed: !labels };
+}
+
+function email(text: string): Subject {
+  const found = mailbox(text);
+  return { tag: KIND.email, malformed: !found, ...found };
+}
+
+function directory({ rdns }: Name): Subject {
+  return { tag: KIND.directory, rdns: rdns.map(canonicalRdn) };
+}
+
+function other({ tag, content }: Certificate["otherNames"][number]): Subject {
+  try {
+    if (tag === KIND.directory) return directory(readName(new DerReader(content, "x509"), "name"));
+    if (tag === KIND.uri) {
+      const host = /^[a-z][a-z0-9+.-]*:\/\/(?:[^@/?#]*@)?([^@:/?#]+)/i.exec(latin1(content))?.[1];
+      const labels = hostLabels(host ?? "");
+      return { tag, labels, malformed: !labels };
+    }
+    if (tag === KIND.other && new DerReader(content, "x509").oid("other name") === SMTP_UTF8) {
+      return { tag: KIND.email, malformed: true };
+    }
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    return { tag, malformed: true };
+  }
+  return { tag };
+}
