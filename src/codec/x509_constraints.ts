@@ -54,6 +54,9 @@ const COMMON_NAME = "2.5.4.3";
 /** An e-mail address in UTF-8, to which the constraints on e-mail addresses apply (RFC 9598 6). */
 const SMTP_UTF8 = "1.3.6.1.5.5.7.8.9";
 
+/** The host in a URI (RFC 3986 3.2). */
+const URI_HOST = /^[a-z][a-z0-9+.-]*:\/\/(?:[^@/?#]*@)?([^@:/?#]+)(?::\d*)?(?:[/?#]|$)/i;
+
 /** Reads the value of the extension. */
 export function readNameConstraints(value: DerReader): NameConstraints {
   try {
@@ -225,8 +228,7 @@ function other({ tag, content }: Certificate["otherNames"][number]): Subject {
   try {
     if (tag === KIND.directory) return directory(readName(new DerReader(content, "x509"), "name"));
     if (tag === KIND.uri) {
-      const host = /^[a-z][a-z0-9+.-]*:\/\/(?:[^@/?#]*@)?([^@:/?#]+)/i.exec(latin1(content))?.[1];
-      const labels = hostLabels(host ?? "");
+      const labels = hostLabels(URI_HOST.exec(latin1(content))?.[1] ?? "");
       return { tag, labels, malformed: !labels };
     }
     if (tag === KIND.other && new DerReader(content, "x509").oid("other name") === SMTP_UTF8) {
