@@ -6,7 +6,7 @@ function __sslserver_operands
     set -l i 2
     while test $i -le (count $words)
         switch $words[$i]
-            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y -l --workers --drain-timeout -B -g -u --man --completion
+            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y -l --workers --drain-timeout --kill-after -B -g -u --man --completion
                 set i (math $i + 1)
             case '-?*'
             case '*'
@@ -74,6 +74,7 @@ complete -c sslserver -n __sslserver_options -s 3 -d 'read the key\'s password f
 complete -c sslserver -n __sslserver_options -l self-signed -d 'serve with a throw-away certificate'
 complete -c sslserver -n __sslserver_options -l workers -x -a 'n auto' -d 'processes that speak to the network (1); 0: no monitor'
 complete -c sslserver -n __sslserver_options -l drain-timeout -x -d 'seconds that connections may last after SIGTERM'
+complete -c sslserver -n __sslserver_options -l kill-after -x -d 'seconds from SIGTERM to SIGKILL for a program that goes on'
 complete -c sslserver -n __sslserver_options -s B -x -d 'write text to the client first'
 complete -c sslserver -n __sslserver_options -s s -d 'set mod_ssl\'s variables'
 complete -c sslserver -n __sslserver_options -s S -d 'do not (default)'

@@ -140,6 +140,7 @@ export async function assemble(
     new Places(options.concurrency),
     options.command,
     baseEnvironment(env),
+    { options, log },
   );
   const programs = given.programs ?? direct;
   const deps: Deps = {

@@ -170,6 +170,11 @@ export const OPTIONS: readonly OptionGroup[] = [
   {
     title: "Program",
     options: [
+      seconds(
+        "--kill-after",
+        "seconds from SIGTERM to SIGKILL for a program that goes on",
+        (o, n) => o.killAfter = n,
+      ),
       text("-B", "text", "write text to the client first", (o, s) => o.banner = s),
       flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
       flag("-S", "do not (default)", (o) => o.tlsVariables = false),

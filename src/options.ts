@@ -19,6 +19,8 @@ export interface Options {
   workers: number | undefined;
   /** --drain-timeout: seconds that connections may last after SIGTERM. Undefined: as they like. */
   drainTimeout: number | undefined;
+  /** --kill-after: seconds from SIGTERM to SIGKILL for a program. Undefined: no SIGKILL. */
+  killAfter: number | undefined;
   /** --notify-fd: where s6 waits for a newline. */
   notifyFd: number | undefined;
   /** -4, -6: address family in which `host` is resolved. */
@@ -91,6 +93,7 @@ export function defaults(): Options {
     printPort: false,
     workers: undefined,
     drainTimeout: undefined,
+    killAfter: undefined,
     notifyFd: undefined,
     family: undefined,
     concurrency: 40,

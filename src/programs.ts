@@ -2,6 +2,7 @@
  *  starts them in this process; with workers the monitor does it for them (privsep/client.ts). */
 
 import { FatalError, reason } from "./errors.ts";
+import { type EndOptions, watchEnd } from "./program_end.ts";
 import type { Place, Places } from "./places.ts";
 import { DELAYED_FD, type Program, type Runtime } from "./runtime/runtime.ts";
 
@@ -71,6 +72,7 @@ export class DirectPrograms implements Programs {
     readonly places: Places,
     readonly command: readonly string[],
     readonly base: Readonly<Record<string, string>>,
+    readonly end?: EndOptions,
   ) {}
 
   set onChange(changed: () => void) {
@@ -98,7 +100,8 @@ export class DirectPrograms implements Programs {
     return this.hold(place, () => {
       const env = programEnvironment(this.base, request, rules);
       try {
-        return this.runtime.spawn({ command: this.command, env, delayed });
+        const program = this.runtime.spawn({ command: this.command, env, delayed });
+        return this.end ? watchEnd(program, this.end) : program;
       } catch (error) {
         throw new FatalError(`unable to run ${this.command[0]}: ${reason(error)}`);
       }

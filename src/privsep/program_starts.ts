@@ -4,8 +4,10 @@
 
 import { DecodeError } from "../codec/bytes.ts";
 import { FatalError, reason } from "../errors.ts";
+import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import type { Place, Places } from "../places.ts";
+import { watchEnd } from "../program_end.ts";
 import { programEnvironment } from "../programs.ts";
 import { closeAll, programDescriptors, programPipes } from "../runtime/program_pipes.ts";
 import type { Libc } from "../runtime/libc.ts";
@@ -37,6 +39,7 @@ export interface StartsOptions {
   places: Places;
   grants: Grants;
   rules: RulesHistory;
+  log: Log;
 }
 
 export class ProgramStarts {
@@ -153,7 +156,7 @@ export class ProgramStarts {
     try {
       const descriptors = programDescriptors(theirs);
       const launched = runtime.launch({ ...this.#user(env), base, descriptors });
-      return { launched, mine };
+      return { launched: watchEnd(launched, this.o), mine };
     } catch (error) {
       closeAll(libc, mine);
       throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);

@@ -50,6 +50,7 @@ function launchAs({ command, argv0, env, base, descriptors, user }: LaunchOption
     kill(signal) {
       if (child.exitCode !== null || child.signalCode !== null) return false;
       child.kill(signal);
+      if (signal === "SIGTERM") child.kill("SIGCONT"); // a stopped program takes it when it goes on
       return true;
     },
   };

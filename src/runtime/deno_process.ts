@@ -37,6 +37,7 @@ export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptio
     kill(signal) {
       try {
         child.kill(signal);
+        if (signal === "SIGTERM") child.kill("SIGCONT"); // a stopped one takes it when it goes on
         return true;
       } catch {
         return false; // reaped already

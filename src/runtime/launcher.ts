@@ -56,6 +56,8 @@ export class Launcher {
       kill: (signal) => {
         if (!this.#running.has(pid)) return false;
         this.libc.kill(pid, constants.signals[signal]);
+        // A stopped program takes it when it goes on.
+        if (signal === "SIGTERM") this.libc.kill(pid, constants.signals.SIGCONT);
         return true;
       },
     };

@@ -199,7 +199,7 @@ export interface Program {
   /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped;
    *  with undefined when that will not be known here (its monitor has gone before it). */
   readonly exited: Promise<number | undefined>;
-  /** By number or by name; false when the program is gone. */
+  /** False when the program is gone. SIGTERM reaches a stopped program, too: SIGCONT follows. */
   kill(signal: "SIGTERM" | "SIGKILL"): boolean;
 }
 

@@ -57,6 +57,16 @@ claim("-w 2 closes a silent connection and ends its program", async (t) => {
   await server.noChildren();
 });
 
+claim("--kill-after 1 ends a program that ignores the SIGTERM of -w", async (t) => {
+  const server = await t.start({
+    options: ["-v", "-w", "1", "--kill-after", "1"],
+    program: ["sh", "-c", "trap '' TERM; exec sleep 1000"],
+  });
+  await talk(t, server, "", ["-e", "stay"]);
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 9$/);
+  await server.noChildren();
+});
+
 claim("-w 2: what was sent before the limit still arrives, then close_notify", async (t) => {
   const server = await t.start({
     options: ["-w", "2"],

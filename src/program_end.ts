@@ -1,0 +1,42 @@
+/** What follows when a program is told to end. SIGTERM is a request: a program may ignore it, or need long
+ *  to finish a delivery. So SIGKILL is sent only where --kill-after asks for it, and without it the log
+ *  names a program that goes on. */
+
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+import type { Launched } from "./runtime/runtime.ts";
+
+/** How long after SIGTERM the log says so, in seconds. */
+const LONG = 60;
+
+export interface EndOptions {
+  options: Pick<Options, "killAfter">;
+  log: Log;
+}
+
+/** The same program; its first SIGTERM starts the clocks. */
+export function watchEnd<P extends Launched>(program: P, { options, log }: EndOptions): P {
+  let asked = false;
+  const after = (seconds: number, act: () => void): void => {
+    const timer = setTimeout(act, seconds * 1000);
+    timer.unref?.();
+    program.exited.then(() => clearTimeout(timer));
+  };
+  const begin = (): void => {
+    const { killAfter } = options;
+    if (killAfter !== undefined) after(killAfter, () => program.kill("SIGKILL"));
+    if (killAfter !== undefined && killAfter <= LONG) return;
+    after(LONG, () => log.warning(`program ${program.pid} runs on a minute after SIGTERM`));
+  };
+  return {
+    ...program,
+    kill(signal) {
+      const sent = program.kill(signal);
+      if (sent && signal === "SIGTERM" && !asked) {
+        asked = true;
+        begin();
+      }
+      return sent;
+    },
+  };
+}
