@@ -15,12 +15,14 @@ export interface EndOptions {
 }
 
 /** The same program; its first SIGTERM starts the clocks. */
-export function watchEnd<P extends Launched>(program: P, { options, log }: EndOptions): P {
+export function watchEnd<P extends Launched>(
+  program: P,
+  { options, log }: EndOptions,
+  later = timer,
+): P {
   let asked = false;
   const after = (seconds: number, act: () => void): void => {
-    const timer = setTimeout(act, seconds * 1000);
-    timer.unref?.();
-    program.exited.then(() => clearTimeout(timer));
+    program.exited.then(later(act, seconds * 1000));
   };
   const begin = (): void => {
     const { killAfter } = options;
@@ -39,4 +41,11 @@ export function watchEnd<P extends Launched>(program: P, { options, log }: EndOp
       return sent;
     },
   };
+}
+
+/** Calls `act` once after `ms` milliseconds; the result prevents that. */
+function timer(act: () => void, ms: number): () => void {
+  const id = setTimeout(act, ms);
+  id.unref?.();
+  return () => clearTimeout(id);
 }

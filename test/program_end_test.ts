@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Log } from "../src/log.ts";
 import { watchEnd } from "../src/program_end.ts";
@@ -20,50 +21,66 @@ function stage(killAfter: number | undefined) {
   };
   const write = (text: string): void => void lines.push(text);
   const log = new Log({ verbosity: 1, form: "text", name: "test", write });
-  return { sent, lines, resolve, program: watchEnd(launched, { options: { killAfter }, log }) };
+  let now = 0;
+  const timers = new Map<() => void, number>();
+  const later = (act: () => void, ms: number): () => void => {
+    timers.set(act, now + ms);
+    return () => void timers.delete(act);
+  };
+  const tick = (ms: number): void => {
+    now += ms;
+    for (const [act, at] of timers) {
+      if (at > now) continue;
+      timers.delete(act);
+      act();
+    }
+  };
+  const said = (): string[] => {
+    log.flush();
+    return lines;
+  };
+  const program = watchEnd(launched, { options: { killAfter }, log }, later);
+  return { sent, said, resolve, program, tick };
 }
 
-test("SIGKILL follows the first SIGTERM after so many seconds, and only then", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const { sent, lines, program } = stage(5);
-  t.mock.timers.tick(100_000);
+test("SIGKILL follows the first SIGTERM after so many seconds, and only then", async () => {
+  const { sent, said, program, tick } = stage(5);
+  tick(100_000);
   assert.deepEqual(sent, []);
   program.kill("SIGTERM");
-  t.mock.timers.tick(3000);
+  tick(3000);
   program.kill("SIGTERM");
-  t.mock.timers.tick(1999);
+  tick(1999);
   assert.deepEqual(sent, ["SIGTERM", "SIGTERM"]);
-  t.mock.timers.tick(1);
+  tick(1);
   assert.deepEqual(sent.at(-1), "SIGKILL");
   await program.exited;
-  t.mock.timers.tick(100_000);
-  assert.deepEqual(lines, []);
+  tick(100_000);
+  assert.deepEqual(said(), []);
 });
 
 for (const killAfter of [undefined, 90]) {
-  test(`a program that goes on for a minute is named in the log (${killAfter})`, async (t) => {
-    t.mock.timers.enable({ apis: ["setTimeout"] });
-    const { sent, lines, program, resolve } = stage(killAfter);
+  test(`a program that goes on for a minute is named in the log (${killAfter})`, async () => {
+    const { sent, said, program, tick, resolve } = stage(killAfter);
     program.kill("SIGTERM");
-    t.mock.timers.tick(60_000);
+    tick(60_000);
     const line = "test: warning: program 4711 runs on a minute after SIGTERM\n";
-    assert.deepEqual(lines, [line]);
+    assert.deepEqual(said(), [line]);
     assert.deepEqual(sent, ["SIGTERM"]);
     resolve(15);
     await program.exited;
-    t.mock.timers.tick(100_000);
-    assert.deepEqual([sent, lines], [["SIGTERM"], [line]]);
+    tick(100_000);
+    assert.deepEqual([sent, said()], [["SIGTERM"], [line]]);
   });
 }
 
-test("a program that ends in time costs nothing more", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const { sent, lines, program, resolve } = stage(5);
+test("a program that ends in time costs nothing more", async () => {
+  const { sent, said, program, tick, resolve } = stage(5);
   program.kill("SIGTERM");
   resolve(15);
   await program.exited;
-  t.mock.timers.tick(100_000);
-  assert.deepEqual([sent, lines], [["SIGTERM"], []]);
+  tick(100_000);
+  assert.deepEqual([sent, said()], [["SIGTERM"], []]);
 });
 
 test("a stopped program takes SIGTERM", async () => {
@@ -72,7 +89,6 @@ test("a stopped program takes SIGTERM", async () => {
     command: ["/bin/sh", "-c", "kill -STOP $$; sleep 100"],
     env: {},
   });
-  const { readFileSync } = await import("node:fs");
   const stopped = (): boolean =>
     /^State:\tT/m.test(readFileSync(`/proc/${program.pid}/status`, "latin1"));
   while (!stopped()) await new Promise((resolve) => setTimeout(resolve, 5));
