@@ -1,7 +1,8 @@
 /** PEM (RFC 7468, with the headers of RFC 1421 that old encrypted keys carry): text to blocks
  *  and back. Pure: no I/O.
- *  Text outside the blocks is skipped (`openssl x509 -text` writes some); inside, everything must
- *  be right, so that a certificate file damaged in the middle never counts as a shorter one. */
+ *  Text outside the blocks is skipped (`openssl x509 -text` writes some). Inside, everything must be
+ *  right, and outside nothing may look like the damaged begin or end of a block: a file damaged
+ *  somewhere never counts as a shorter one, without the list that revokes somebody, say. */
 
 import { concat, DecodeError, latin1 } from "./bytes.ts";
 
@@ -27,17 +28,25 @@ const DIGIT = new Int8Array(256).fill(-1);
 for (let i = 0; i < 64; i++) DIGIT[ALPHABET.charCodeAt(i)] = i;
 
 const BEGIN = /^-----BEGIN ([A-Z0-9][A-Z0-9 #]{0,63})-----$/;
+/** Lines that were meant to begin or end a block: with dashes, or with a name that blocks have. */
+const DAMAGED =
+  /--\s{0,8}(?:BEGIN|END)\b|----\s{0,8}(?:begin|end)\b|(?<![A-Za-z0-9])(?:BEGIN|END)\s[A-Z0-9 #]{0,64}\b(?:CERTIFICATE|CRL|KEY|PARAMETERS)\b/;
+/** Editors on Windows put one in front of a file, and then files are joined. */
+const BYTE_ORDER_MARKS = /^(?:\xef\xbb\xbf)+/;
 const HEADER = /^([A-Za-z][A-Za-z0-9-]{0,63}):[ \t]*(.*)$/;
 
 /** The blocks of a PEM file, in order. `DecodeError` names the line of what is wrong. */
 export function decodePem(file: Uint8Array): PemBlock[] {
   if (file.length > MAX_BYTES) throw new DecodeError(`pem: file: above ${MAX_BYTES} bytes`);
-  // Editors on Windows put a byte order mark in front.
-  const lines = latin1(file).replace(/^\xef\xbb\xbf/, "").split(/\r\n|\n|\r/);
+  const lines = latin1(file).split(/\r\n|\n|\r/);
   const blocks: PemBlock[] = [];
   for (let at = 0; at < lines.length; at++) {
-    const label = BEGIN.exec(line(lines, at))?.[1];
-    if (label === undefined) continue;
+    const text = line(lines, at).replace(BYTE_ORDER_MARKS, "");
+    const label = BEGIN.exec(text)?.[1];
+    if (label === undefined) {
+      if (isDamaged(text)) throw new DecodeError(`pem: damaged BEGIN or END at line ${at + 1}`);
+      continue;
+    }
     if (blocks.length === MAX_BLOCKS) {
       throw new DecodeError(`pem: file: above ${MAX_BLOCKS} blocks at line ${at + 1}`);
     }
@@ -53,6 +62,11 @@ export function decodePem(file: Uint8Array): PemBlock[] {
     at = end;
   }
   return blocks;
+}
+
+/** A line that begins with `#` is a comment: somebody has taken a block out on purpose. */
+function isDamaged(text: string): boolean {
+  return !/^\s*#/.test(text) && DAMAGED.test(text.replace(/[^\t -~]/g, ""));
 }
 
 function line(lines: readonly string[], at: number): string {

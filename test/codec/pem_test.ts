@@ -92,6 +92,72 @@ const REFUSED: readonly [claim: string, text: string, message: RegExp][] = [
   ["4,097 blocks", "-----BEGIN X-----\n-----END X-----\n".repeat(4097), /above 4096 blocks/],
 ];
 
+const BEGIN = "-----BEGIN X509 CRL-----";
+const END = "-----END X509 CRL-----";
+const CRL = `${BEGIN}\nAQIDBAU=\n${END}\n`;
+const wide = (text: string) => text.replace(/./gs, "$&\0");
+const DAMAGED: readonly [claim: string, line: string][] = [
+  ["a blank in front", ` ${BEGIN}`],
+  ["a tab in front", `\t${BEGIN}`],
+  ["a NUL in front", `\0${BEGIN}`],
+  ["a NUL within", BEGIN.replace("GIN", "G\0IN")],
+  ["a hard blank in front", `\xc2\xa0${BEGIN}`],
+  ["a mark and a blank in front", `\xef\xbb\xbf ${BEGIN}`],
+  ["text in front", `junk${BEGIN}`],
+  ["a form feed in front", `\f${BEGIN}`],
+  ["four dashes", BEGIN.slice(1)],
+  ["four dashes at the end", BEGIN.slice(0, -1)],
+  ["six dashes", `-${BEGIN}`],
+  ["two dashes", "--BEGIN X509 CRL--"],
+  ["no dashes", "BEGIN X509 CRL"],
+  ["an editor's dashes", "\xe2\x80\x94BEGIN X509 CRL\xe2\x80\x94"],
+  ["small letters", BEGIN.toLowerCase()],
+  ["text behind", `${BEGIN} junk`],
+  ["a comment behind", `${BEGIN} # of June`],
+  ["two bytes a character", wide(BEGIN)],
+];
+for (const [claim, begin] of DAMAGED) {
+  test(`a BEGIN line with ${claim} is an error and names its line, as does such an END line`, () => {
+    assert.throws(() => decode(`${FIVE}${begin}\nAQIDBAU=\n${END}\n`), {
+      name: "DecodeError",
+      message: "pem: damaged BEGIN or END at line 4",
+    });
+    // Alone, too: the end may be damaged as well.
+    assert.throws(() => decode(`${begin}\n`), { message: "pem: damaged BEGIN or END at line 1" });
+    const end = begin.replace("BEGIN", "END").replace("begin", "end");
+    assert.throws(() => decode(`${BEGIN}\nAQIDBAU=\n${end}\n${FIVE}`), DecodeError);
+  });
+}
+
+test("a block without its BEGIN line is an error", () => {
+  assert.throws(() => decode(`${FIVE}AQIDBAU=\n${END}\n`), /damaged BEGIN or END at line 5$/);
+});
+
+test("files of two bytes a character are an error, whichever comes first", () => {
+  for (const text of [`\xff\xfe${wide(CRL)}`, `\xfe\xff\0${wide(CRL).slice(0, -1)}`]) {
+    assert.throws(() => decode(text), /damaged BEGIN or END at line 1$/);
+  }
+});
+
+test("a byte order mark is skipped wherever a block may begin", () => {
+  const mark = "\xef\xbb\xbf";
+  const blocks = decode(`${mark}${FIVE}${mark}${mark}${CRL}${mark}text\n${CRL}`);
+  assert.deepEqual(blocks.map(({ label }) => label), ["X", "X509 CRL", "X509 CRL"]);
+});
+
+test("text that only speaks of beginnings and ends is text", () => {
+  const text = [
+    "Subject: CN = front-end.example, O = Legend Certificate",
+    "#-----BEGIN CERTIFICATE-----",
+    " # -----END CERTIFICATE-----",
+    "Begin and end: see the manual of openssl",
+    "THE BEGINNING",
+    "====== END OF LIST ======",
+    "    X509v3 Subject Key Identifier:",
+  ].join("\n");
+  assert.equal(decode(`${text}\n${FIVE}${text}\n`).length, 1);
+});
+
 for (const [claim, text, message] of REFUSED) {
   test(`the reader refuses ${claim}`, () => {
     assert.throws(() => decode(text), (error: unknown) => {
@@ -109,7 +175,7 @@ test("a file above 4 MiB is refused", () => {
 test("every truncation of a block is refused or empty", () => {
   for (let length = 0; length < FIVE.length - 1; length++) {
     const text = FIVE.slice(0, length);
-    if (length < "-----BEGIN X-----".length) assert.deepEqual(decode(text), []);
+    if (length < "-----BEGIN".length) assert.deepEqual(decode(text), []);
     else assert.throws(() => decode(text), DecodeError);
   }
 });
