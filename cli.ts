@@ -9,6 +9,7 @@ import { tcprules } from "./src/commands/tcprules.ts";
 import { tcprulescheck } from "./src/commands/tcprulescheck.ts";
 import { WORKER_COMMAND } from "./src/privsep/worker_handle.ts";
 import { worker } from "./src/privsep/worker.ts";
+import { confine, CONFINE_COMMAND } from "./src/runtime/confine.ts";
 import { currentRuntime } from "./src/runtime/current.ts";
 
 /** What a runtime is told to run, for a worker: this file, wherever it lies. */
@@ -17,6 +18,7 @@ const MAIN = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
   const names = [basename(process.argv0), basename(process.argv[1] ?? "", ".ts")];
+  if (argv[0] === "--as" && argv[1] === CONFINE_COMMAND) return await confine(argv.slice(2));
   if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
   const io = {
     // Who does not read it need not wait 10 ms for what Bun makes of it.

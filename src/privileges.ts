@@ -67,3 +67,11 @@ function regainsRoot(libc: NonNullable<Runtime["libc"]>): boolean {
     return false;
   }
 }
+
+/** Says what a program, or whoever else has the user of this process, could do with a debugger. */
+export function shutDebugger(runtime: Runtime, log: Log): void {
+  if (runtime.debuggerShut()) return;
+  log.warning(
+    `${runtime.name} without FFI opens its debugger at SIGUSR1: programs can read the key; use --allow-ffi`,
+  );
+}

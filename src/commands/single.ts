@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
 import type { Options } from "../options.ts";
 import { IDENTITY_VARIABLES } from "../privsep/identity.ts";
-import { dropPrivileges } from "../privileges.ts";
+import { dropPrivileges, shutDebugger } from "../privileges.ts";
 import type { Readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serve, type Server } from "../serve.ts";
@@ -44,6 +44,7 @@ export async function serveAlone(
     // Before the port is told: who waits for it may send a signal at once.
     const { reload } = assembled;
     onSignals(runtime, tell, obeying(server, { reload, endpoint, options, inherited }));
+    shutDebugger(runtime, log);
     process.on("exit", () => endpoint?.close());
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
     tell.ready();

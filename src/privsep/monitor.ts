@@ -20,6 +20,7 @@ import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
 import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
 import { MonitorMetrics } from "./monitor_metrics.ts";
 import { ProgramStarts } from "./program_starts.ts";
+import { confinedByExec, filesOf } from "./sandbox.ts";
 import { RulesHistory } from "./rules_history.ts";
 import { VERSION } from "../version.ts";
 import { Worker, type WorkerState } from "./worker_handle.ts";
@@ -97,6 +98,7 @@ export class Monitor {
   readonly #metrics: MonitorMetrics<Worker> | undefined;
   #listenFd: number | undefined;
   #listensAt: Endpoint | undefined;
+  readonly #confined: boolean;
   #look: ReturnType<typeof setInterval> | undefined;
   #draining = false;
   #ending = false;
@@ -113,6 +115,7 @@ export class Monitor {
   constructor(readonly o: MonitorOptions) {
     const { options, env, libc } = o;
     const now = (): number => performance.now();
+    this.#confined = confinedByExec(libc, filesOf(options));
     this.places = new Places(options.concurrency);
     this.#grants = new Grants({
       places: this.places,
@@ -279,7 +282,7 @@ export class Monitor {
     const { runtime, libc, self, argv, env, identity, workers, init } = this.o;
     let worker: Worker | undefined;
     try {
-      const made = worker = await Worker.start(slot, runtime, libc, self);
+      const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined);
       if (this.#draining) return worker.kill();
       this.#workers.set(slot, worker);
       worker.onMessage = (message) => this.#receive(made, message);

@@ -9,6 +9,7 @@
 import process from "node:process";
 import { type Condition, seccompProgram, type Verdict } from "../codec/bpf.ts";
 import { reason } from "../errors.ts";
+import type { Options } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
 import { SYSCALLS } from "./syscalls.ts";
 
@@ -16,7 +17,28 @@ export interface SandboxOptions {
   /** `read`: files may be opened for reading, by workers whose rules name certificates (CERTFILE=…).
    *  `none`: no file is opened any more. */
   readonly files: "none" | "read";
+  /** Landlock holds already, for all threads: see `confinedByExec`. */
+  readonly confined?: boolean;
 }
+
+/** Only rules can name files that are opened later. */
+export function filesOf(
+  { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
+): SandboxOptions["files"] {
+  return rules === undefined && earlyRules === undefined ? "none" : "read";
+}
+
+/** A worker has to be restricted by Landlock before it has threads, because the kernel restricts no
+ *  other thread later (before Linux 7.0), and because the filter lets it open files: then Landlock alone
+ *  keeps it from those in /proc by which another process of its user is looked into. It costs a second
+ *  start of the runtime; without rules the filter answers for all of that, and it is not done. */
+export function confinedByExec(libc: Libc, files: SandboxOptions["files"]): boolean {
+  if (files === "none") return false;
+  const version = libc.landlockVersion();
+  return version > 0 && version < LANDLOCK_OF_ALL_THREADS;
+}
+
+const LANDLOCK_OF_ALL_THREADS = 8;
 
 /** What holds from now on, and what does not, with the cause: lines for the log. */
 export interface Sandboxed {
@@ -213,7 +235,7 @@ export function workerFilter(
 /** Shuts this process in, all its threads, for good. The last thing a worker does before it serves:
  *  after it has changed its root and its ids, made its first TLS context and opened its files. Never
  *  throws; what the system does not have is `off`. */
-export function sandbox(libc: Libc, { files }: SandboxOptions): Sandboxed {
+export function sandbox(libc: Libc, { files, confined = false }: SandboxOptions): Sandboxed {
   const { platform, arch } = process;
   if (platform !== "linux" || (arch !== "x64" && arch !== "arm64")) {
     return { on: [], off: [`sandbox: there is none for ${platform} on ${arch}`] };
@@ -226,10 +248,12 @@ export function sandbox(libc: Libc, { files }: SandboxOptions): Sandboxed {
       result.off.push(`${name}: ${reason(error)}`);
     }
   };
-  // First, since the filter forbids it. For all threads the filter is what counts, see Landlocked.
+  // First, since the filter forbids it. It forbids more than what holds already: to execute, and to read.
   step("landlock", () => {
-    const { threads } = libc.landlock(files === "read" ? ["/"] : []);
-    return threads === "all" ? "all threads" : "the calling thread, before Linux 7.0";
+    const { threads } = libc.landlock({ readBelow: files === "read" ? ["/"] : [] });
+    if (threads === "all" || confined) return "all threads";
+    if (files === "read") throw new Error("only one thread is restricted, before Linux 7.0");
+    return "the calling thread; the others open no file by the filter";
   });
   step("seccomp", () => {
     libc.seccomp(workerFilter(arch, { files }));

@@ -1,6 +1,7 @@
 /** The command with workers: from options to a monitor that runs, and its signals. */
 
 import fs from "node:fs";
+import process from "node:process";
 import { type Env, readPassword, selfSigned } from "../assemble.ts";
 import { onSignals } from "../commands/signals.ts";
 import type { Supervised } from "../commands/single.ts";
@@ -11,7 +12,7 @@ import { checkOperands } from "../handover.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { warnOfPrograms } from "../privileges.ts";
+import { shutDebugger, warnOfPrograms } from "../privileges.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { baseEnvironment } from "../start.ts";
@@ -62,6 +63,7 @@ export async function supervise(
   libc.raiseFileLimit();
   libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
   warnOfRoot(options, libc, identity.uid, log);
+  warnOfSharing(options, runtime, identity.uid, log);
   programUser(options, runtime); // says now what it could not do later
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
@@ -100,6 +102,7 @@ export async function supervise(
   if (libc.confines) libc.prctlDumpable(false); // it knows passwords, and may be of the programs' user
   try {
     onSignals(runtime, tell, monitor);
+    shutDebugger(runtime, log);
     await Promise.race([monitor.start(), monitor.closed]);
     if (monitor.draining) return;
     if (options.printPort) fs.writeSync(1, `${port}\n`);
@@ -117,5 +120,14 @@ function warnOfRoot(options: Options, libc: Libc, worker: number | undefined, lo
   warnOfPrograms(options, log);
   if (worker === undefined) {
     log.warning("running as root, and so will the workers: use SSL_UID and SSL_GID, or -u and -g");
+  }
+}
+
+/** Every runtime leaves signals and limits between processes of one user; what one with a debugger has
+ *  besides is shut, but should not be all that keeps a program from the key. */
+function warnOfSharing(options: Options, { hasDebugger }: Runtime, uid: unknown, log: Log): void {
+  if (!hasDebugger || process.getuid?.() !== 0) return;
+  if (uid !== undefined && uid === options.uid) {
+    log.warning("workers and programs are one user (-u): use SSL_UID and SSL_GID");
   }
 }

@@ -23,7 +23,7 @@ import { type HandedFile, HandedFiles } from "./handed_files.ts";
 import type { Init } from "./init.ts";
 import { encodeWorker, KIND } from "./messages.ts";
 import { WorkerMetrics } from "./worker_metrics.ts";
-import { sandbox } from "./sandbox.ts";
+import { filesOf, sandbox } from "./sandbox.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
@@ -103,6 +103,7 @@ class WorkerProcess {
       const options = request.serve;
       log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
       await this.#prepare(options, init, log);
+      this.runtime.debuggerShut(); // or throws: a monitor without libc has no workers
     } catch (error) {
       this.#fatal(error);
       return EXIT.system;
@@ -144,17 +145,18 @@ class WorkerProcess {
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
     await this.#count(assembled.deps, init);
+    const confined = this.libc.landlocked(); // before the root folder is one without /dev
     drop(this.libc, identity);
-    this.#confine(options, given.announce as Log);
+    this.#confine(options, confined, given.announce as Log);
     if (!resolve || literalHost(options.host)) return;
     const { ip } = await listenAddress(options, assembled.deps.admission.resolver);
     this.channel.send(encodeWorker({ kind: KIND.RESOLVED, ip }));
   }
 
   /** The last step: nothing that it forbids is done later. Only rules can name further files. */
-  #confine({ rules, earlyRules }: Options, log: Log): void {
-    const files = rules === undefined && earlyRules === undefined ? "none" : "read";
-    for (const off of sandbox(this.libc, { files }).off) log.warning(`sandbox: ${off}`);
+  #confine(options: Options, confined: boolean, log: Log): void {
+    const { off } = sandbox(this.libc, { files: filesOf(options), confined });
+    for (const what of off) log.warning(`sandbox: ${what}`);
   }
 
   /** --metrics. */

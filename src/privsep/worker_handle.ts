@@ -15,6 +15,9 @@ export type WorkerState = "starting" | "serving" | "draining" | "settled";
 /** The command name under which a worker runs (cli.ts). */
 export const WORKER_COMMAND = "sslserver-worker";
 
+/** What a worker is seen as. */
+const NAME = "sslserver";
+
 /** Early rules and rules set limits, and each check may leave a rule's key with us. */
 const MAX_CHECKS = 4;
 
@@ -46,12 +49,14 @@ export class Worker {
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  /** Starts one: fd 0 and 1 lead nowhere, 2 is the log, 3 and 4 come to us. */
+  /** Starts one: fd 0 and 1 lead nowhere, 2 is the log, 3 and 4 come to us. `confined`: by way of
+   *  confine.ts. */
   static async start(
     slot: number,
     runtime: Runtime,
     libc: Libc,
     self: SelfCommand,
+    confined: boolean,
   ): Promise<Worker> {
     const ours: number[] = [];
     const theirs: number[] = [];
@@ -67,10 +72,12 @@ export class Worker {
       const nowhere = libc.open("/dev/null");
       theirs.push(nowhere);
       launched = runtime.launch({
-        command: [...self.command, "--as", WORKER_COMMAND],
-        argv0: "sslserver",
+        command: workerCommand(self, confined),
+        argv0: NAME,
         env: self.env,
         descriptors: [nowhere, nowhere, 2, theirControl, theirPass],
+        // It opens the debugger of Deno, which the worker shuts when it has begun: see `debuggerShut`.
+        blocked: "SIGUSR1",
       });
       const stream = await runtime.adoptSocket(control);
       return new Worker(slot, launched, new Channel(libc, stream, pass, "worker"));
@@ -154,6 +161,12 @@ export class Worker {
     if (!held) throw new DecodeError(`privsep: hold: ${id} is none at byte 0`);
     return held;
   }
+}
+
+function workerCommand({ command, confine }: SelfCommand, confined: boolean): string[] {
+  const worker = ["--as", WORKER_COMMAND];
+  if (!confined) return [...command, ...worker];
+  return [...confine, NAME, ...command.slice(1), ...worker];
 }
 
 function words(status: number): string {

@@ -10,8 +10,9 @@ import { bun } from "./bun_types.ts";
 import { ignoreSignals } from "./ignored_signals.ts";
 import { type Libc, POLL } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
-import { ownExecutable } from "./own_executable.ts";
-import type { Listener, Runtime, Socket, TlsContext, TlsSettings } from "./runtime.ts";
+import { CONFINE_COMMAND } from "./confine.ts";
+import { besideThis, ownExecutable } from "./own_executable.ts";
+import type { Listener, Runtime, SelfCommand, Socket, TlsContext, TlsSettings } from "./runtime.ts";
 
 /** Makes the adapter. Throws `Unsupported` on a system whose libc is not known. */
 export function bunRuntime(): Runtime {
@@ -37,16 +38,13 @@ export function bunRuntime(): Runtime {
     switchesUser: true,
     adoptEnds: (fds) => adoptEnds(libc, fds),
     adoptSocket,
-    selfCommand: (main) => ({
-      command: bun.main.startsWith("/$bunfs/")
-        ? [ownExecutable(process.execPath)]
-        : [ownExecutable(process.execPath), ...NO_SURPRISES, main],
-      env: {},
-    }),
+    selfCommand,
     onSignal(name, handler) {
       process.on(name, handler);
     },
     ignoreSignals: () => ignoreSignals(libc, ["SIGPWR"]), // JavaScriptCore stops its threads by it
+    debuggerShut: () => true, // BUN_INSPECT and its kind open it at start, no signal does
+    hasDebugger: false,
   };
 }
 
@@ -56,6 +54,15 @@ const NO_SURPRISES = ["--no-install", "--no-env-file", "--config=/dev/null"];
 
 /** When a listener cannot be made anew, in milliseconds. */
 const RETRY = 20;
+
+function selfCommand(main: string): SelfCommand {
+  const self = ownExecutable(process.execPath);
+  if (bun.main.startsWith("/$bunfs/")) {
+    return { command: [self], confine: [self, "--as", CONFINE_COMMAND], env: {} };
+  }
+  const command = (file: string): string[] => [self, ...NO_SURPRISES, file];
+  return { command: command(main), confine: command(besideThis("confine.ts")), env: {} };
+}
 
 /** Bun gives up the descriptor it listens on when it stops, so it gets a duplicate each time. */
 function listenDescriptor(

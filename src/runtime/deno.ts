@@ -11,6 +11,7 @@
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
+import { constants } from "node:os";
 import { isAbsolute } from "node:path";
 import { IGNORED, ignoreSignals } from "./ignored_signals.ts";
 import { keepDescriptors } from "./inherited.ts";
@@ -22,7 +23,8 @@ import { AdoptedStream } from "./deno_adopted.ts";
 import { adoptEnds, denoLauncher } from "./deno_launch.ts";
 import { spawnProgram } from "./deno_process.ts";
 import { Unsupported } from "../errors.ts";
-import { ownExecutable } from "./own_executable.ts";
+import { CONFINE_COMMAND } from "./confine.ts";
+import { besideThis, ownExecutable } from "./own_executable.ts";
 
 /** The adapter. Call it once, at start. */
 export function denoRuntime(): Runtime {
@@ -53,11 +55,18 @@ export function denoRuntime(): Runtime {
       Deno.addSignalListener(name, handler);
     },
     ignoreSignals() {
-      // Deno's own handler of SIGUSR1 opens V8's inspector. It stays away once there is a listener.
+      // Deno's own handler of SIGUSR1 opens V8's inspector. It is set once, half a second after the start
+      // or with the first listener, and listeners do not replace it: what comes last is what holds.
       Deno.addSignalListener("SIGUSR1", () => {});
       if (libc) return ignoreSignals(libc);
       for (const name of IGNORED) Deno.addSignalListener(name, () => {});
     },
+    debuggerShut() {
+      if (!libc) return false;
+      if (libc.ignoreSignal(constants.signals.SIGUSR1)) return true;
+      throw new Error("unable to shut V8's inspector: SIGUSR1 is not ignored");
+    },
+    hasDebugger: true,
   };
 }
 
@@ -70,8 +79,13 @@ function selfCommand(main: string): SelfCommand | undefined {
     const deno = Deno.execPath();
     if (!granted({ name: "ffi" }) || !granted({ name: "run", command: deno })) return undefined;
     const self = ownExecutable(deno);
-    const command = Deno.build.standalone ? [self] : [self, "run", ...WORKER_PERMISSIONS, main];
-    return { command, env: NO_CACHE };
+    const env = NO_CACHE;
+    if (Deno.build.standalone) {
+      return { command: [self], confine: [self, "--as", CONFINE_COMMAND], env };
+    }
+    const command = [self, "run", ...NO_SURPRISES, ...WORKER_PERMISSIONS, main];
+    const confine = [self, "run", ...NO_SURPRISES, "--allow-ffi", besideThis("confine.ts")];
+    return { command, confine, env };
   } catch {
     return undefined; // no leave to ask
   }
@@ -83,10 +97,9 @@ function selfCommand(main: string): SelfCommand | undefined {
  *  panics where a jail or the sandbox forbids it. */
 const NO_CACHE = { DENO_DIR: "/dev/null/none" };
 
+const NO_SURPRISES = ["--no-prompt", "--no-config", "--no-lock"];
+
 const WORKER_PERMISSIONS = [
-  "--no-prompt",
-  "--no-config",
-  "--no-lock",
   "--v8-flags=--max-semi-space-size=1",
   "--allow-net",
   "--allow-read",

@@ -37,13 +37,16 @@ export class Launcher {
   constructor(readonly libc: Libc, readonly hooks: LauncherHooks) {}
 
   /** See `Runtime.launch`. */
-  launch({ command, argv0, env, base, descriptors, user }: LaunchOptions): Launched {
+  launch(
+    { command, argv0, env, base, descriptors, blocked, user }: LaunchOptions,
+  ): Launched {
     if (user) throw new Error("libc starts no program as somebody else");
     const { path, argv } = this.#find(command, argv0);
     this.#watch(); // before: it may end before the next statement
     let pid: number;
     try {
-      pid = this.libc.spawn(path, argv, env, descriptors, base);
+      const mask = blocked && constants.signals[blocked];
+      pid = this.libc.spawn(path, argv, env, descriptors, base, mask);
     } catch (error) {
       this.#found.delete(command);
       this.#idle();

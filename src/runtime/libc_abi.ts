@@ -121,6 +121,7 @@ const COMMON: Record<string, Signature> = {
   signal: f("i64", "i32", "u64"), // handlers are addresses; 1 is SIG_IGN
   waitpid: f("i32", "i32", "memory", "i32"),
   waitid: f("i32", "i32", "u32", "memory", "i32"),
+  execv: f("i32", "memory", "memory"),
   posix_spawn: f("i32", "memory", "memory", "memory", "memory", "memory", "memory"),
   posix_spawn_file_actions_init: f("i32", "memory"),
   posix_spawn_file_actions_adddup2: f("i32", "memory", "i32", "i32"),
@@ -128,6 +129,7 @@ const COMMON: Record<string, Signature> = {
   posix_spawn_file_actions_destroy: f("i32", "memory"),
   posix_spawnattr_init: f("i32", "memory"),
   posix_spawnattr_setsigdefault: f("i32", "memory", "memory"),
+  posix_spawnattr_setsigmask: f("i32", "memory", "memory"),
   posix_spawnattr_setflags: f("i32", "memory", "i32"), // a short: widened by the caller
   posix_spawnattr_destroy: f("i32", "memory"),
 };

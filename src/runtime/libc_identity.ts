@@ -52,8 +52,9 @@ export interface IdentityCalls {
   chroot(path: string): void;
   /** Sends a signal, by number, to one process. */
   kill(pid: number, signal: number): void;
-  /** Ignores a signal, by number, from now on. Programs started by `spawn` get its default again. */
-  ignoreSignal(signal: number): void;
+  /** Ignores a signal, by number, from now on; programs started by `spawn` get its default again. True:
+   *  the kernel ignored it already. */
+  ignoreSignal(signal: number): boolean;
 }
 
 const RLIMIT_CORE = 4;
@@ -212,7 +213,9 @@ export function identityCalls(c: Caller): IdentityCalls {
     },
 
     ignoreSignal(signal) {
-      if (c.once("signal", signal, SIG_IGN) === -1) throw c.error("signal");
+      const before = c.once("signal", signal, SIG_IGN);
+      if (before === -1) throw c.error("signal");
+      return before === SIG_IGN;
     },
   };
 }

@@ -2,7 +2,9 @@
  *  The calls only; which system calls a worker needs is the matter of privsep/sandbox.ts.
  *
  *  Both bind single threads, and a runtime has several, in one memory: a restriction that spares one
- *  of them spares the intruder. seccomp reaches all threads (TSYNC), Landlock from Linux 7.0 on. */
+ *  of them spares the intruder. seccomp reaches all threads (TSYNC), Landlock from Linux 7.0 on. Before
+ *  that, a process restricts itself and executes its program anew: every thread of the new one is
+ *  restricted from its beginning (runtime/confine.ts). */
 
 import { Unsupported } from "../errors.ts";
 import { LANDLOCK } from "./libc_abi.ts";
@@ -16,6 +18,14 @@ export interface Landlocked {
   readonly threads: "all" | "calling";
 }
 
+/** What Landlock is to forbid. */
+export interface Landlocking {
+  /** Files can be read below these folders. */
+  readonly readBelow: readonly string[];
+  /** And executed there. */
+  readonly execute?: boolean;
+}
+
 /** Restrictions without a way back. Both set no_new_privs, without which the kernel demands root.
  *  They throw SystemError (ENOSYS, EINVAL, EOPNOTSUPP: the kernel has none), and Unsupported outside
  *  of Linux. */
@@ -25,8 +35,17 @@ export interface SandboxCalls {
    *  because it has a filter of its own; no thread has the new one then. */
   seccomp(program: Uint8Array): void;
   /** From now on files are opened for reading only, and only below these folders; nothing is
-   *  written, made, removed, renamed or executed. What is open stays so. */
-  landlock(readBelow: readonly string[]): Landlocked;
+   *  written, made, removed or renamed, and nothing is executed unless `execute` says so. What is open
+   *  stays so. No process without these restrictions can be looked into, and from Linux 6.12 on none is
+   *  reached by an abstract Unix socket, nor, if all threads are restricted alike, by a signal. */
+  landlock(what: Landlocking): Landlocked;
+  /** The kernel's version of the interface; 0: it has none. */
+  landlockVersion(): number;
+  /** The calling thread may not even open /dev/null for writing. */
+  landlocked(): boolean;
+  /** Executes `path` in place of this program: descriptors that are not marked, environment, ids and
+   *  restrictions stay. Returns only by throwing. */
+  become(path: string, argv: readonly string[]): never;
 }
 
 const PR_SET_NO_NEW_PRIVS = 38;
@@ -41,10 +60,15 @@ const LANDLOCK_CREATE_RULESET_VERSION = 1;
 const LANDLOCK_RULE_PATH_BENEATH = 1;
 const LANDLOCK_RESTRICT_SELF_TSYNC = 8;
 const TSYNC_ABI = 8;
+const SCOPES_ABI = 6;
+const SCOPE_ABSTRACT_UNIX_SOCKET = 1;
+const SCOPE_SIGNAL = 2;
+const EXECUTE = 1 << 0;
 const READ_FILE = 1 << 2;
 const READ_DIR = 1 << 3;
 
 const O_PATH = 0x200000;
+const O_WRONLY = 1;
 
 /** Every right to files that this version of the interface knows: 13 at first, then REFER (2),
  *  TRUNCATE (3) and IOCTL_DEV (5). Later versions are about other things than files. */
@@ -86,13 +110,13 @@ export function filterAllThreads(c: Caller, program: Uint8Array): void {
 export function sandboxCalls(c: Caller): SandboxCalls {
   const { createRuleset, addRule, restrictSelf } = LANDLOCK;
 
-  function allowReading(ruleset: number, folder: string): void {
+  function allow(rights: number, ruleset: number, folder: string): void {
     const { O_CLOEXEC } = c.abi.constants;
     const fd = c.value("open", cString(folder), O_PATH | O_CLOEXEC); // asks for no right to read it
     try {
       const rule = memory(12); // struct landlock_path_beneath_attr, packed
       const view = new DataView(rule.buffer);
-      view.setBigUint64(0, BigInt(READ_FILE | READ_DIR), true);
+      view.setBigUint64(0, BigInt(rights), true);
       view.setInt32(8, fd, true);
       const at = Number(c.raw.address(rule));
       c.zero("syscall", addRule, ruleset, LANDLOCK_RULE_PATH_BENEATH, at, 0);
@@ -102,31 +126,68 @@ export function sandboxCalls(c: Caller): SandboxCalls {
     }
   }
 
-  function makeRuleset(abi: number): number {
-    const rights = memory(8); // struct landlock_ruleset_attr; its later fields, left out, are 0
-    new DataView(rights.buffer).setBigUint64(0, BigInt(fileRights(abi)), true);
-    const at = Number(c.raw.address(rights));
-    const ruleset = c.value("syscall", createRuleset, at, rights.length, 0, 0);
-    rights.fill(0);
+  function version(): number {
+    return c.value("syscall", createRuleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION, 0);
+  }
+
+  function makeRuleset(abi: number, scopes: number): number {
+    // struct landlock_ruleset_attr: files, network, scopes. Fields that are left out are 0.
+    const attributes = memory(abi >= SCOPES_ABI ? 24 : 8);
+    const view = new DataView(attributes.buffer);
+    view.setBigUint64(0, BigInt(fileRights(abi)), true);
+    if (abi >= SCOPES_ABI) view.setBigUint64(16, BigInt(scopes), true);
+    const at = Number(c.raw.address(attributes));
+    const ruleset = c.value("syscall", createRuleset, at, attributes.length, 0, 0);
+    attributes.fill(0);
     return ruleset;
   }
 
   return {
     seccomp: (program) => filterAllThreads(c, program),
 
-    landlock(readBelow) {
+    landlock({ readBelow, execute = false }) {
       linuxOnly(c, "restrict files");
-      const abi = c.value("syscall", createRuleset, 0, 0, LANDLOCK_CREATE_RULESET_VERSION, 0);
-      const ruleset = makeRuleset(abi);
+      const abi = version();
+      const all = abi >= TSYNC_ABI;
+      // Threads that are not restricted alike could not be sent signals: JavaScriptCore stops by them.
+      const signals = all || execute ? SCOPE_SIGNAL : 0;
+      const ruleset = makeRuleset(abi, SCOPE_ABSTRACT_UNIX_SOCKET | signals);
+      const rights = READ_FILE | READ_DIR | (execute ? EXECUTE : 0);
       try {
-        readBelow.forEach((folder) => allowReading(ruleset, folder));
+        readBelow.forEach((folder) => allow(rights, ruleset, folder));
         noNewPrivs(c);
-        const all = abi >= TSYNC_ABI;
         c.zero("syscall", restrictSelf, ruleset, all ? LANDLOCK_RESTRICT_SELF_TSYNC : 0, 0, 0);
         return { abi, threads: all ? "all" : "calling" };
       } finally {
         c.once("close", ruleset);
       }
+    },
+
+    landlockVersion() {
+      if (c.abi.os !== "linux") return 0;
+      try {
+        return version();
+      } catch {
+        return 0; // ENOSYS, EOPNOTSUPP, or a filter's EPERM
+      }
+    },
+
+    landlocked() {
+      const fd = c.once("open", cString("/dev/null"), O_WRONLY | c.abi.constants.O_CLOEXEC);
+      if (fd < 0) return c.error("open").code === "EACCES";
+      c.once("close", fd);
+      return false;
+    },
+
+    become(path, argv) {
+      const words = argv.map(cString);
+      const table = memory(8 * (words.length + 1));
+      const view = new DataView(table.buffer);
+      words.forEach((word, i) => view.setBigUint64(8 * i, c.raw.address(word), true));
+      c.once("execv", cString(path), table);
+      const error = c.error("execv");
+      words.forEach((word) => word.fill(0)); // used after the call, so that none was collected before
+      throw error;
     },
   };
 }

@@ -8,7 +8,7 @@ import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
 export interface SpawnCalls {
   /** Runs the file `path` with `argv` (its own name first) and `env`; `descriptors[n]` becomes its
    *  descriptor n. Others are closed if they are marked so. Signals have their default meaning
-   *  in it, and none is blocked. Variables of `base` are added where `env` has none of the name. `argv`
+   *  in it, and none is blocked but `blocked`, by number. Variables of `base` are added where `env` has none of the name. `argv`
    *  and `base` are made ready for C once: they must not change afterwards. Returns its process id;
    *  the caller reaps it with `reap`. */
   spawn(
@@ -17,6 +17,7 @@ export interface SpawnCalls {
     env: Readonly<Record<string, string>>,
     descriptors: readonly number[],
     base?: Readonly<Record<string, string>>,
+    blocked?: number,
   ): number;
   /** The wait status of a child that has ended: exit code × 256, or the signal's number. Undefined
    *  while it runs. */
@@ -62,7 +63,8 @@ export function spawnCalls(c: Caller): SpawnCalls {
   const ready = new WeakMap<object, Strings>();
   /** Those of which only the addresses are handed over: kept from the collector meanwhile. */
   const held: Strings[] = [];
-  let attributes: Memory | undefined;
+  /** By the signal that is blocked, 0 for none. Made once, and never destroyed. */
+  const attributes = new Map<number, Memory>();
   let lastPath: { readonly path: string; readonly file: Memory } | undefined;
   /** The variables of one program, and the pointers to all of them. */
   let room = memory(4096);
@@ -75,13 +77,18 @@ export function spawnCalls(c: Caller): SpawnCalls {
     if (error !== 0) throw systemError(name, error, c.abi.os);
   }
 
-  /** No signal blocked or ignored. Made once, and never destroyed. */
-  function makeAttributes(): Memory {
-    const [made, signals] = [memory(STRUCT), memory(STRUCT)];
+  /** No signal ignored, and none blocked but this. */
+  function attributesWith(blocked: number): Memory {
+    const found = attributes.get(blocked);
+    if (found) return found;
+    const [made, signals, mask] = [memory(STRUCT), memory(STRUCT), memory(STRUCT)];
     signals.fill(0xff, 0, SIGNALS);
+    if (blocked > 0) mask[(blocked - 1) >> 3] = 1 << ((blocked - 1) & 7);
     make("posix_spawnattr_init", made);
     make("posix_spawnattr_setsigdefault", made, signals);
+    make("posix_spawnattr_setsigmask", made, mask);
     make("posix_spawnattr_setflags", made, SETSIGDEF | SETSIGMASK);
+    attributes.set(blocked, made);
     return made;
   }
 
@@ -177,9 +184,9 @@ export function spawnCalls(c: Caller): SpawnCalls {
   }
 
   return {
-    spawn(path, argv, env, descriptors, base) {
+    spawn(path, argv, env, descriptors, base, blocked = 0) {
       const file = fileOf(path);
-      attributes ??= makeAttributes();
+      const attributes = attributesWith(blocked);
       make("posix_spawn_file_actions_init", actions);
       try {
         const argvAt = prepared(argv, () => argv).pointers;

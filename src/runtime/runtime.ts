@@ -220,6 +220,8 @@ export interface LaunchOptions {
   base?: Readonly<Record<string, string>>;
   /** Its descriptors 0, 1, 2, …; it gets no other. They stay open here. */
   descriptors: readonly number[];
+  /** A signal that is blocked in it from the first. */
+  blocked?: "SIGUSR1";
   /** Whose it becomes. Supplementary groups are cleared. Asks for root. */
   user?: { readonly uid: number | undefined; readonly gid: number | undefined };
 }
@@ -227,6 +229,9 @@ export interface LaunchOptions {
 /** How this very program is started again. */
 export interface SelfCommand {
   readonly command: readonly string[];
+  /** What restricts itself by Landlock and then becomes the program whose arguments follow, its own
+   *  name first (confine.ts). */
+  readonly confine: readonly string[];
   /** Variables without which the runtime does not find its way. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -297,4 +302,12 @@ export interface Runtime {
   /** Ignores the signals that end a process by default but carry no request and report no fault of it:
    *  see ignored_signals.ts. */
   ignoreSignals(): void;
+
+  /** True: no signal opens a debugger of this process, by which its memory could be read. False: that
+   *  cannot be had. Call it after `ignoreSignals`, before anybody is served. Throws where the debugger
+   *  should be shut and is not. */
+  debuggerShut(): boolean;
+
+  /** A signal of the same user can open a debugger of a process of ours that has just begun. */
+  readonly hasDebugger: boolean;
 }

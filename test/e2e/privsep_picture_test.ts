@@ -4,12 +4,11 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { environmentOf, selfSigned } from "./certificates.ts";
-import { Raw, talk } from "./clients.ts";
+import { Raw } from "./clients.ts";
 import { settled, type Trial } from "./harness.ts";
 import {
   AS_PROGRAM,
   asRoot,
-  compiled,
   coreLimitOf,
   descriptorsOf,
   guest,
@@ -188,40 +187,4 @@ asRoot("-U gives the program $UID, $GID and exactly the groups of $GIDLIST", asy
   assert.equal(statusOf(worker).get("Uid"), four(WORKER.uid));
   assert.equal(statusOf(worker).get("Groups"), "");
   client.leave();
-});
-
-/** What `privsep attack`, as the program, was told. */
-async function attacked(t: Trial, env: Record<string, string>): Promise<string[]> {
-  const pair = locked(await selfSigned(t, "first"));
-  // Outside of the project's folder, where the program's user may not go.
-  fs.copyFileSync(await compiled("privsep"), `${t.dir}/attack`);
-  const script = 'exec "$0/attack" attack $PPID "$(pgrep -P $PPID -f sslserver-worker)" "$1"';
-  const server = await t.start({
-    options: ["-vHRl0", "--workers", "1", ...AS_PROGRAM],
-    env: { ...environmentOf(pair), ...env },
-    program: ["sh", "-c", script, t.dir, pair.key],
-  });
-  const worker = await workerOf(server);
-  const { text, end } = await talk(t, server);
-  assert.equal(end, "close_notify");
-  assert.equal(await workerOf(server), worker);
-  return text.trim().split("\n");
-}
-
-asRoot("a program can neither read the key nor reach monitor or worker", async (t) => {
-  const tries = await attacked(t, jailed(t));
-  assert.equal(tries.length, 25, tries.join("\n"));
-  const refused = /: (Permission denied|Operation not permitted)$/;
-  assert.deepEqual(tries.filter((line) => !refused.test(line)), []);
-});
-
-asRoot("a program that is the worker's own user sees nothing of it either", async (t) => {
-  const tries = await attacked(t, {}); // the worker becomes -u and -g
-  assert.equal(tries.length, 25, tries.join("\n"));
-  const refused = /: (Permission denied|Operation not permitted)$/;
-  // Signals go from user to user: SSL_UID is there to prevent that.
-  assert.deepEqual(tries.filter((line) => !refused.test(line)), [
-    "signal worker: done",
-    "limit worker: done",
-  ]);
 });

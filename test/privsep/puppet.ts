@@ -249,7 +249,7 @@ export async function stage(
       name: "test",
       write: (text) => void lines.push(...text.trimEnd().split("\n")),
     }),
-    self: { command: ["/nowhere"], env: {} },
+    self: { command: ["/nowhere"], confine: ["/nowhere"], env: {} },
     workers,
     identity: workerIdentity(options, env, localFiles),
     init: { resolve: false },

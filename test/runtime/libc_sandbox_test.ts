@@ -68,7 +68,9 @@ test("a thread that could not be reached is named", () => {
 
 test("a kernel without filters or Landlock is told by its errno", () => {
   const { libc } = kernel(() => -1, { errno: 38 });
-  for (const call of [() => libc.seccomp(new Uint8Array(8)), () => libc.landlock([])]) {
+  for (
+    const call of [() => libc.seccomp(new Uint8Array(8)), () => libc.landlock({ readBelow: [] })]
+  ) {
     assert.throws(call, (error) => error instanceof SystemError && error.code === "ENOSYS");
   }
 });
@@ -76,39 +78,51 @@ test("a kernel without filters or Landlock is told by its errno", () => {
 test("outside of Linux both are refused by name, and nothing is called", () => {
   const { libc, calls } = kernel(() => 0, { platform: "darwin", arch: "arm64" });
   assert.throws(() => libc.seccomp(new Uint8Array(8)), Unsupported);
-  assert.throws(() => libc.landlock([]), Unsupported);
+  assert.throws(() => libc.landlock({ readBelow: [] }), Unsupported);
   assert.deepEqual(calls, []);
 });
 
 test("Landlock handles every right to files that its version knows, and from 8 on all threads", () => {
-  const table: [abi: number, rights: bigint, flags: number][] = [
-    [1, 0x1fffn, 0],
-    [2, 0x3fffn, 0],
-    [3, 0x7fffn, 0],
-    [4, 0x7fffn, 0],
-    [5, 0xffffn, 0],
-    [7, 0xffffn, 0],
-    [8, 0xffffn, 8],
-    [12, 0xffffn, 8],
+  const table: [abi: number, rights: bigint, flags: number, scopes: bigint, alike: bigint][] = [
+    [1, 0x1fffn, 0, 0n, 0n],
+    [2, 0x3fffn, 0, 0n, 0n],
+    [3, 0x7fffn, 0, 0n, 0n],
+    [4, 0x7fffn, 0, 0n, 0n],
+    [5, 0xffffn, 0, 0n, 0n],
+    [6, 0xffffn, 0, 1n, 3n],
+    [7, 0xffffn, 0, 1n, 3n],
+    [8, 0xffffn, 8, 3n, 3n],
+    [12, 0xffffn, 8, 3n, 3n],
   ];
-  for (const [abi, rights, wanted] of table) {
+  for (const [abi, rights, wanted, scopes, alike] of table) {
     let handled = 0n;
+    let scoped = 0n;
     let flags = -1;
     const { libc, calls } = kernel((nr, [first = 0, second = 0, third = 0], at) => {
       if (nr === CREATE && third === 1) return abi;
       if (nr === CREATE) {
-        assert.equal(second, 8);
-        handled = new DataView(at(first).buffer).getBigUint64(0, true);
+        assert.equal(second, abi >= 6 ? 24 : 8);
+        const view = new DataView(at(first).buffer);
+        handled = view.getBigUint64(0, true);
+        scoped = second > 8 ? view.getBigUint64(16, true) : 0n;
         return 60;
       }
       assert.deepEqual([nr, first], [RESTRICT, 60]);
       flags = second;
       return 0;
     });
-    assert.deepEqual(libc.landlock([]), { abi, threads: abi >= 8 ? "all" : "calling" });
-    assert.deepEqual([handled, flags], [rights, wanted], `version ${abi}`);
+    assert.deepEqual(libc.landlock({ readBelow: [] }), {
+      abi,
+      threads: abi >= 8 ? "all" : "calling",
+    });
+    assert.deepEqual([handled, flags, scoped], [rights, wanted, scopes], `version ${abi}`);
     assert.deepEqual(names(calls).slice(-3), ["prctl 38", `syscall ${RESTRICT}`, "close 60"]);
+    libc.landlock({ readBelow: [], execute: true });
+    assert.equal(scoped, alike, `version ${abi}, before exec`);
+    assert.equal(libc.landlockVersion(), abi);
   }
+  assert.equal(kernel(() => -1, { errno: 38 }).libc.landlockVersion(), 0);
+  assert.equal(kernel(() => 1, { platform: "darwin" }).libc.landlockVersion(), 0);
 });
 
 test("below the folders named, files and folders may be read, no more", () => {
@@ -122,15 +136,17 @@ test("below the folders named, files and folders may be read, no more", () => {
     rules.push([second, view.getBigUint64(0, true), view.getInt32(8, true)]);
     return first === 60 ? 0 : -1;
   });
-  libc.landlock(["/etc/ssl", "/srv"]);
+  libc.landlock({ readBelow: ["/etc/ssl", "/srv"] });
   assert.deepEqual(rules, [[1, 0xcn, 70], [1, 0xcn, 70]]);
-  assert.equal(names(calls).filter((name) => name === "close 70").length, 2);
+  libc.landlock({ readBelow: ["/"], execute: true });
+  assert.deepEqual(rules[2], [1, 0xdn, 70]);
+  assert.equal(names(calls).filter((name) => name === "close 70").length, 3);
 });
 
 test("what fails on the way leaves no descriptor", () => {
   const { libc, calls } = kernel((nr, [, , third]) => nr === CREATE ? (third === 1 ? 7 : 60) : -1, {
     errno: 22,
   });
-  assert.throws(() => libc.landlock(["/"]), /syscall: invalid argument \(EINVAL\)/);
+  assert.throws(() => libc.landlock({ readBelow: ["/"] }), /syscall: invalid argument \(EINVAL\)/);
   assert.deepEqual(names(calls).slice(-2), ["close 70", "close 60"]);
 });

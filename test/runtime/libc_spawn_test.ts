@@ -97,6 +97,22 @@ test("a program has SIGPIPE's default and no blocked signal", async () => {
   assert.equal(BigInt(`0x${ignored}`) & 1n << 12n, 0n);
 });
 
+test("a signal that is to be blocked is, from the first instruction on", async () => {
+  const libc = await libcHere();
+  const [end, theirs] = libc.pipe();
+  const command = ["grep", "SigBlk", "/proc/self/status"];
+  const pid = libc.spawn("/bin/grep", command, {}, [2, theirs, 2], undefined, 10);
+  libc.close(theirs);
+  let text = "";
+  await until(() => {
+    text += new TextDecoder().decode(libc.read(end, 100) ?? new Uint8Array());
+    return text.endsWith("\n");
+  }, "a line");
+  assert.equal(text, "SigBlk:\t0000000000000200\n");
+  await until(() => libc.reap(pid) !== undefined, "end");
+  libc.close(end);
+});
+
 test("exit codes and signals are told as wait statuses, once", async () => {
   const libc = await libcHere();
   assert.equal((await run(libc, "exit 111")).status, 111 * 256);

@@ -1,0 +1,31 @@
+/** A program of its own, for a worker that is to be restricted by Landlock before it has threads: it
+ *  restricts itself, and becomes the worker by exec. Its arguments are the worker's, the name first.
+ *  It starts nothing else: the monitor alone decides what is started, and never by way of this again. */
+
+import process from "node:process";
+import type { Libc } from "./libc.ts";
+import { ownExecutable } from "./own_executable.ts";
+
+/** The command name in the compiled program (cli.ts); elsewhere this file is run. */
+export const CONFINE_COMMAND = "sslserver-confine";
+
+/** The sockets to the monitor. */
+const KEPT = [3, 4];
+
+async function libcHere(): Promise<Libc | undefined> {
+  if ("Bun" in globalThis) return (await import("./libc_bun.ts")).loadLibc();
+  return (await import("./libc_deno.ts")).loadLibc();
+}
+
+/** Never returns: it rejects where the system refuses. */
+export async function confine(argv: readonly string[]): Promise<never> {
+  const libc = await libcHere();
+  if (!libc) throw new Error("unable to restrict a worker: no libc");
+  libc.landlock({ readBelow: ["/"], execute: true });
+  for (const fd of KEPT) libc.setCloseOnExec(fd, false); // Bun marks what it inherits
+  return libc.become(ownExecutable(process.execPath), argv);
+}
+
+if (import.meta.main && /[/\\]confine\.[jt]s$/.test(import.meta.url)) {
+  await confine(process.argv.slice(2));
+}

@@ -1,0 +1,94 @@
+/** What a program reaches of monitor and worker, tried by a C program under a user of its own and under
+ *  the worker's: signals, memory, descriptors, folders, limits, the debugger, the log. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import process from "node:process";
+import { environmentOf, selfSigned } from "./certificates.ts";
+import { talk } from "./clients.ts";
+import { claim, type Trial } from "./harness.ts";
+import {
+  AS_PROGRAM,
+  asRoot,
+  compiled,
+  jailed,
+  locked,
+  statusOf,
+  words,
+  workerOf,
+} from "./privsep.ts";
+
+/** Attempts on the key and the log, and on each of monitor and worker. */
+const ATTEMPTS = 2 + 2 * 37;
+/** By the kernel. The debugger may be asked for and does not answer. */
+const REFUSED = /: (Permission denied|Operation not permitted)$/;
+
+/** What `privsep attack`, as the program, was told. */
+async function attacked(t: Trial, env: Record<string, string>): Promise<string[]> {
+  const pair = locked(await selfSigned(t, "first"));
+  // Outside of the project's folder, where the program's user may not go.
+  fs.copyFileSync(await compiled("privsep"), `${t.dir}/attack`);
+  const script = 'exec "$0/attack" attack $PPID "$(pgrep -P $PPID -f sslserver-worker)" "$1"';
+  const server = await t.start({
+    options: ["-vHRl0", "--workers", "1", ...AS_PROGRAM],
+    env: { ...environmentOf(pair), ...env },
+    program: ["sh", "-c", script, t.dir, pair.key],
+  });
+  const worker = await workerOf(server);
+  const { text, end } = await talk(t, server);
+  assert.equal(end, "close_notify");
+  assert.equal(await workerOf(server), worker);
+  const told = text.trim().split("\n");
+  assert.equal(told.length, ATTEMPTS, text);
+  return told.filter((line) => !REFUSED.test(line));
+}
+
+asRoot("a program can neither read the key nor reach monitor or worker", async (t) => {
+  // Its descriptor 2 is the server's own; whoever wants more gives the log a reader, by a pipe.
+  assert.deepEqual(await attacked(t, jailed(t)), ["truncate the log: done"]);
+});
+
+asRoot("a program that is the worker's own user sees nothing of it either", async (t) => {
+  // Signals, limits and priorities go from user to user: SSL_UID is there to prevent that.
+  assert.deepEqual(await attacked(t, {}), [ // the worker becomes -u and -g
+    "truncate the log: done",
+    "signal worker: done",
+    "signal a thread of worker: done",
+    "queue a signal for worker: done",
+    "limit worker: done",
+    "make nice worker: done",
+    "bind to a processor worker: done",
+    "open the debugger of worker: Connection refused",
+  ]);
+});
+
+const USR1 = 1n << 9n;
+const mask = (pid: number | string, field: string): bigint =>
+  BigInt(`0x${statusOf(pid).get(field)}`);
+
+claim("no signal opens a debugger, or the log says that one does", async (t) => {
+  const server = await t.start({ options: ["-HRl0"] });
+  assert.equal((await talk(t, server, "once\n")).text, "once\n");
+  const workers = server.workers();
+  const all = [server.pid, ...workers];
+  const warning = /^sslserver: warning: Deno without FFI opens its debugger at SIGUSR1: /;
+  assert.equal(server.lines(warning).length, t.ffi ? 0 : 1, server.log());
+  if (!t.ffi) return;
+  for (const pid of all) assert.equal(mask(pid, "SigIgn") & USR1, USR1, words(pid, "cmdline")[0]);
+  for (const pid of t.onDeno ? workers : []) { // from their first instruction on; Bun unblocks it
+    for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
+      assert.equal(mask(`${pid}/task/${task}`, "SigBlk") & USR1, USR1);
+    }
+  }
+  for (const pid of all) process.kill(pid, "SIGUSR1");
+  assert.equal((await talk(t, server, "again\n")).text, "again\n");
+  assert.deepEqual(server.lines(/[Dd]ebugger/), []);
+});
+
+asRoot("a runtime with a debugger says when workers and programs are one user", async (t) => {
+  const warning = /^sslserver: warning: workers and programs are one user/;
+  const one = await t.start({ options: [...AS_PROGRAM, "--workers", "1"] });
+  assert.equal(one.lines(warning).length, t.onDeno ? 1 : 0, one.log());
+  const two = await t.start({ options: [...AS_PROGRAM, "--workers", "1"], env: jailed(t) });
+  assert.deepEqual(two.lines(warning), []);
+});
