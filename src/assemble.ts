@@ -16,7 +16,7 @@ import type { Handler } from "./handler.ts";
 import { heard } from "./hello.ts";
 import { IdleWatch } from "./idle.ts";
 import { Lingering } from "./linger.ts";
-import { type ListenAddress, literalHost, portNumber } from "./listen.ts";
+import { checkNamed, type ListenAddress, literalHost, portNumber } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
@@ -246,10 +246,14 @@ function ownNames(host: string): string[] {
 export async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
   const { host, family, backlog } = options;
   const port = portNumber(options.port);
-  const literal = literalHost(host);
-  const where = literal ??
-    { ip: (await hostOperand(host, family ?? 0, resolver))[0] as string, dualStack: false };
+  const where = literalHost(host) ?? { ip: await named(host, family, resolver), dualStack: false };
   return { ...where, port, backlog, interface: options.interface };
+}
+
+async function named(host: string, family: Options["family"], resolver: Resolver): Promise<string> {
+  const [ip] = await hostOperand(host, family ?? 0, resolver) as [string];
+  checkNamed(host, ip);
+  return ip;
 }
 
 /** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */

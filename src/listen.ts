@@ -1,6 +1,7 @@
 /** Stage 1: from host and port to a listening socket. */
 
 import { latin1 } from "./codec/bytes.ts";
+import { parseIp, unmapIp } from "./codec/ip.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
 import { localFiles } from "./files.ts";
 import type { Libc } from "./runtime/libc.ts";
@@ -27,6 +28,23 @@ export function literalHost(host: string): { ip: string; dualStack: boolean } | 
     return { ip: bare, dualStack: false };
   }
   return undefined;
+}
+
+/** The address that a host's name has led to. The DNS must not decide that the server listens on every
+ *  address, or on one that no connection is ever for. Throws `FatalError`. */
+export function checkNamed(host: string, ip: string): void {
+  const bytes = unmapIp(parseIp(ip));
+  const [first = 0] = bytes;
+  const four = bytes.length === 4;
+  const every = bytes.every((byte) => byte === 0);
+  if (!every && !(four ? first >= 224 : first === 0xff)) return;
+  throw new FatalError(
+    `unable to listen on ${JSON.stringify(host)}: the name leads to ${ip}, ${
+      every ? "which means every address" : "which is no address of one host"
+    }`,
+    undefined,
+    "give host as an address of this machine; 0 or :: mean all of them",
+  );
 }
 
 /** Bytes; Debian's has 13 KB. */

@@ -22,6 +22,9 @@ export const MAX_ITEMS = 256;
  *  ident answer (512, RFC 1413 5) that are looked up. Each dot in a name is one more look-up. */
 const MAX_PEER_TEXT = 1024;
 
+/** Labels of the longest host name (RFC 1035 2.3.4: 255 octets, two for each label but the last). */
+const MAX_LABELS = 127;
+
 /** A portable variable name; CERTFILE and KEYFILE also per server name (s6's convention). */
 const NAME = /^(?:[A-Za-z_][A-Za-z0-9_]*|(?:CERTFILE|KEYFILE):[A-Za-z0-9_.*-]+)$/;
 
@@ -105,6 +108,9 @@ export function* ruleKeys(peer: Peer): Generator<Uint8Array> {
     if (text !== undefined && text.length > MAX_PEER_TEXT) {
       throw new DecodeError(`rules: ${field}: too long at byte ${MAX_PEER_TEXT}`);
     }
+  }
+  if (host !== undefined && host.split(".", MAX_LABELS + 1).length > MAX_LABELS) {
+    throw new DecodeError(`rules: host: more than ${MAX_LABELS} labels at byte 0`);
   }
   const utf8 = new TextEncoder();
   if (info !== undefined) {

@@ -12,6 +12,10 @@ import { Frames } from "./messages.ts";
 const MARK = Uint8Array.of(1);
 /** The other side has not taken the last descriptors yet: looked at again after so many ms. */
 const RETRY = 1;
+/** The same when the system has refused to take them, and how long it may, in ms. A refusal is not the
+ *  other side's fault, but without its descriptors no later frame can be understood. */
+const RETRY_REFUSED = 20;
+const MAX_REFUSED = 10_000;
 /** Frames, and descriptors beside them, that may wait for that: whoever lets more pile up takes nothing
  *  any more, and must not fill our memory or use up our descriptors. */
 const MAX_QUEUE = 65_536;
@@ -39,6 +43,8 @@ export class Channel {
   #unread: number | undefined;
   #waiting: (() => void)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Since when the system refuses descriptors. */
+  #refused: number | undefined;
   #open = true;
 
   /** `pass` is the descriptor of the socket for descriptors; it is closed with the channel. */
@@ -113,17 +119,10 @@ export class Channel {
       if (!next || !this.#open) return this.#cleared();
       const { frame, fds } = next;
       if (fds.length > 0) {
-        try {
-          if (!this.#pass(fds)) {
-            this.#timer = setTimeout(this.#flush, RETRY);
-            return;
-          }
-        } catch (error) {
-          // A process that has ended is no breach; what became of it its parent learns.
-          const { code } = error as { code?: string };
-          return this.#broken(
-            code === "EPIPE" || code === "ECONNRESET" ? undefined : reason(error),
-          );
+        const again = this.#pass(fds);
+        if (again !== undefined) {
+          if (this.#open) this.#timer = setTimeout(this.#flush, again);
+          return;
         }
         this.#held -= fds.length;
         this.#drop(fds);
@@ -133,14 +132,21 @@ export class Channel {
     }
   };
 
-  /** False: not yet. */
-  #pass(fds: readonly number[]): boolean {
+  /** Undefined when they are under way, else milliseconds until the next try. */
+  #pass(fds: readonly number[]): number | undefined {
     try {
-      return this.libc.sendDescriptors(this.pass, MARK, fds) !== undefined;
+      if (this.libc.sendDescriptors(this.pass, MARK, fds) === undefined) return RETRY;
+      this.#refused = undefined;
+      return undefined;
     } catch (error) {
-      // As many of our user's are under way as it may have open (unix(7)); not the other side's fault.
-      if ((error as { code?: string }).code === "ETOOMANYREFS") return false;
-      throw error;
+      const { code } = error as { code?: string };
+      // A process that has ended is no breach; what became of it its parent learns.
+      if (code === "EPIPE" || code === "ECONNRESET") this.#broken();
+      // As many of our user's are under way as it may have open (unix(7)).
+      if (code === "ETOOMANYREFS") return RETRY;
+      const now = performance.now();
+      if (now - (this.#refused ??= now) > MAX_REFUSED) this.#broken(reason(error));
+      return RETRY_REFUSED;
     }
   }
 

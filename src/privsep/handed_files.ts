@@ -68,6 +68,15 @@ export class FileWatch {
     }
   }
 
+  /** It could not be handed over: it counts as changed at the next look. */
+  forget(path: string): void {
+    this.#seen.delete(path);
+  }
+
+  isRules(path: string): boolean {
+    return this.wanted.some((one) => one.path === path && one.kind === "rules");
+  }
+
   /** The rules files as they are now, for whoever keeps a copy here. */
   *rules(): Iterable<Opened> {
     for (const { path, kind } of this.wanted) {
@@ -108,6 +117,11 @@ export class FileWatch {
       return { file, fd: undefined };
     }
   }
+}
+
+/** The opener lacks something: this says nothing about the file. */
+export function isShortage({ code }: { readonly code: string }): boolean {
+  return ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN"].includes(code);
 }
 
 function stampOf(path: string): string {

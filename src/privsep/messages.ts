@@ -68,6 +68,10 @@ const MAX_VARIABLES = 2048;
 /** More than ten times what there is to count. */
 const MAX_NUMBERS = 4096;
 
+/** The host name of a peer (see `isHostName` in admit/names.ts): the monitor looks for each of its parts in
+ *  the rules. */
+const MAX_HOST = 253;
+
 /** Ids are counted up as long as a worker lives: 32 bits are used up in 50 days of 1000 connections a
  *  second, the integers of a number never. The upper half of the largest one. */
 const MAX_ID_HIGH = 0x1fffff;
@@ -353,7 +357,7 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
         delayed: readFlag(body, "delayed"),
         ruled: readFlag(body, "ruled"),
         ip: readText(body, "ip", 64),
-        host: readText(body, "host", 1024),
+        host: readText(body, "host", MAX_HOST),
         info: readText(body, "info", 1024),
         variables: readVariables(body),
       };

@@ -1,64 +1,44 @@
 /** The monitor: the process with the privileges. It starts and reaps programs, counts, hands files over
- *  and replaces workers that die. No byte from the network reaches it. What a worker may ask, and when,
- *  is the table `PERMITTED`; anything else ends the worker (OpenSSH's monitor is the model). */
+ *  and replaces workers that die. No byte from the network reaches it.
+ *
+ *  One rule for errors: a message that is malformed (`DecodeError`) or not permitted ends the worker that
+ *  sent it. Every call to the system that the monitor makes for a worker can fail; that costs the one
+ *  request, or the one worker that cannot start, and nobody else. */
 
-import { Limits } from "../admit/limits.ts";
 import { DecodeError } from "../codec/bytes.ts";
-import { parseIp } from "../codec/ip.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+import { checkNamed } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Places } from "../places.ts";
-import { closeAll } from "../runtime/program_pipes.ts";
-import type { Endpoint, Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Backoff, backoff } from "./backoff.ts";
-import { FileWatch, type Opened } from "./handed_files.ts";
+import { ConnectionCounts } from "./connection_counts.ts";
+import { HandOver } from "./hand_over.ts";
 import { Grants } from "./grants.ts";
+import { FileWatch } from "./handed_files.ts";
 import type { Identity } from "./identity.ts";
 import { type Init, wantedFiles, workerEnvironment } from "./init.ts";
-import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
+import { Frame, KIND, type WorkerMessage } from "./messages.ts";
 import { MonitorMetrics } from "./monitor_metrics.ts";
+import { permit } from "./permitted.ts";
+import { Port } from "./port.ts";
 import { ProgramStarts } from "./program_starts.ts";
 import { confinedByExec, filesOf } from "./sandbox.ts";
 import { RulesHistory } from "./rules_history.ts";
 import { VERSION } from "../version.ts";
-import { Worker, type WorkerState } from "./worker_handle.ts";
+import { Worker } from "./worker_handle.ts";
 
-/** Which requests a worker may make in which state. */
-const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>> = {
-  [KIND.RESOLVED]: ["starting"],
-  [KIND.READY]: ["starting"],
-  [KIND.SERVING]: ["starting"],
-  [KIND.FATAL]: ["starting"],
-  [KIND.START]: ["serving", "draining"],
-  [KIND.CANCEL]: ["serving", "draining"],
-  [KIND.KILL]: ["serving", "draining", "settled"],
-  [KIND.TAKE]: ["serving", "draining"],
-  [KIND.CHECK]: ["serving", "draining"],
-  [KIND.RELEASE]: ["serving", "draining", "settled"],
-  [KIND.PLACED]: ["starting"],
-  [KIND.COUNTS]: ["serving", "draining", "settled"],
-  [KIND.SCRAPE]: ["serving", "draining", "settled"],
-  [KIND.LOST]: ["serving", "draining"],
-  [KIND.WANT]: ["serving", "draining"],
-  [KIND.RETURN]: ["serving", "draining", "settled"],
-  [KIND.LEFT]: ["draining"],
-  [KIND.SETTLED]: ["draining"],
-};
-
-/** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */
-const MORE_HOLDS = 65_536;
 /** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
 const LOOK = 1000;
-/** Files in one message: a worker whose connections have taken their part keeps room for so many
- *  (descriptors.ts). */
-const BATCH = 8;
 /** How long connections that have no program yet may hold the exit up, in milliseconds. */
 const SETTLE = 1000;
 /** A worker that has not let go of the port by then is stuck, or not ours any more: it would keep a
  *  successor from listening. In milliseconds. */
 const LEAVE = 10_000;
+/** When all is to end, a worker may take so much longer than its programs, in milliseconds. */
+const WORKER_GRACE = 1000;
 /** How long a worker may take to serve: a slow machine, and a host looked up by name. In milliseconds. */
 const START = 60_000;
 /** How long the server may be without any worker that serves before it ends: a supervisor that starts it
@@ -89,15 +69,13 @@ export interface MonitorOptions {
 export class Monitor {
   readonly places: Places;
   readonly #grants: Grants;
-  readonly #limits: Limits;
-  readonly #files: FileWatch;
-  readonly #rules: RulesHistory;
+  readonly #counts: ConnectionCounts;
+  readonly #files: HandOver;
+  readonly #port: Port;
   readonly #starts: ProgramStarts;
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
   readonly #metrics: MonitorMetrics<Worker> | undefined;
-  #listenFd: number | undefined;
-  #listensAt: Endpoint | undefined;
   readonly #confined: boolean;
   #look: ReturnType<typeof setInterval> | undefined;
   #draining = false;
@@ -108,6 +86,8 @@ export class Monitor {
   #over = false;
   /** The end of the last worker that served, while none does; by `performance.now()`. */
   #unservedSince: number | undefined;
+  /** After `drain`: all workers say that they have closed the port; then, it has been looked at. */
+  #portState: "open" | "left" | "free" = "open";
   /** Of the first start: any worker that cannot start ends the server. */
   #starting: { ready(): void; failed(error: Error): void } | undefined;
   readonly #closed = Promise.withResolvers<void>();
@@ -123,15 +103,18 @@ export class Monitor {
       workers: o.workers,
       serving: () => this.#serving(),
     });
-    this.#limits = new Limits({ programs: options.concurrency, now });
-    this.#files = new FileWatch(libc, wantedFiles(options, env));
-    this.#rules = new RulesHistory({ libc, files: this.#files, options, now });
-    this.#starts = new ProgramStarts({
-      ...o,
-      places: this.places,
-      grants: this.#grants,
-      rules: this.#rules,
+    this.#counts = new ConnectionCounts(options, now);
+    const files = new FileWatch(libc, wantedFiles(options, env));
+    const rules = new RulesHistory({ libc, files, options, now });
+    const workers = (): Iterable<Worker> => this.#workers.values();
+    this.#files = new HandOver({ libc, log: o.log, files, rules, workers });
+    this.#port = new Port({
+      libc,
+      listen: o.listen,
+      inherited: o.inherited === true,
+      backlog: options.backlog,
     });
+    this.#starts = new ProgramStarts({ ...o, places: this.places, grants: this.#grants, rules });
     this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,
       libc,
@@ -157,7 +140,7 @@ export class Monitor {
    *  that cannot. */
   async start(): Promise<void> {
     const { init, workers } = this.o;
-    if (!init.resolve) this.#listen(undefined);
+    if (!init.resolve) this.#port.listen();
     this.#metrics?.listen();
     await new Promise<void>((ready, failed) => {
       let left = workers;
@@ -170,9 +153,9 @@ export class Monitor {
       this.#starting = undefined;
     });
     this.#look = setInterval(() => {
-      this.#repairListener();
-      this.#handOver([...this.#files.changed()]);
-      this.#handOverAgain();
+      this.#repairPort();
+      this.#files.look();
+      this.#files.again();
     }, LOOK);
   }
 
@@ -180,7 +163,7 @@ export class Monitor {
   reload(): void {
     // The files come behind it: read once, and what is wrong with one is said once.
     for (const worker of this.#serving()) worker.channel.send(new Frame(KIND.RELOAD).done());
-    this.#handOver([...this.#files.all()]);
+    this.#files.reload();
   }
 
   /** Frees the port; workers finish what they have begun, without this process. */
@@ -189,8 +172,7 @@ export class Monitor {
     this.#draining = true;
     this.#metrics?.close();
     clearInterval(this.#look);
-    if (this.#listenFd !== undefined) this.#stopListening(this.#listenFd);
-    this.#listenFd = undefined;
+    this.#port.drain();
     for (const worker of this.#workers.values()) {
       if (worker.state === "starting") worker.kill();
       else {
@@ -206,30 +188,11 @@ export class Monitor {
     this.#settle();
   }
 
-  /** Workers have copies, and accept who is in the queue; with the last copy the queue is reset. */
-  #stopListening(fd: number): void {
-    const { libc, inherited } = this.o;
-    try {
-      if (!inherited) libc.turnAway(fd); // a supervisor's goes on: the queue is for the successor
-    } catch {
-      // A kernel without filters: between the last accept and the close somebody may come.
-    }
-    libc.close(fd);
-  }
-
-  #listen(ip: string | undefined): void {
-    this.#listenFd = this.o.listen(ip);
-    this.#listensAt = this.o.libc.getsockname(this.#listenFd);
-  }
-
   /** Workers share the listening socket, and a worker that was taken over can spoil it for all. */
-  #repairListener(): void {
-    const [fd, at] = [this.#listenFd, this.#listensAt];
-    if (fd === undefined || at === undefined) return;
-    const { libc, log, options } = this.o;
+  #repairPort(): void {
     try {
-      if (!libc.repairListener(fd, options.backlog, at)) return;
-      log.error("the listening socket was shut down by a worker: it listens again");
+      if (!this.#port.repair()) return;
+      this.o.log.error("the listening socket was shut down by a worker: it listens again");
     } catch (error) {
       this.#closed.reject(new FatalError(`unable to listen again: ${reason(error)}`));
     }
@@ -256,6 +219,10 @@ export class Monitor {
       for (const program of programs) program.kill("SIGKILL");
       this.#dropStuck();
     }, grace);
+    // A worker has seen the end of its programs by then.
+    setTimeout(() => {
+      for (const worker of this.#workers.values()) worker.giveUp("it did not end");
+    }, grace + WORKER_GRACE).unref();
     Promise.all(programs.map(({ exited }) => exited)).then(() => {
       this.#over = true;
       this.#settle();
@@ -268,8 +235,7 @@ export class Monitor {
     this.#metrics?.close();
     clearInterval(this.#look);
     for (const worker of this.#workers.values()) worker.kill();
-    if (this.#listenFd !== undefined) this.o.libc.close(this.#listenFd);
-    this.#listenFd = undefined;
+    this.#port.close();
   }
 
   *#serving(): Iterable<Worker> {
@@ -290,7 +256,7 @@ export class Monitor {
       worker.channel.begin();
       worker.mustServe(this.o.patience?.start ?? START);
       this.#metrics?.introduce(worker);
-      this.#sendFiles([worker], this.#files.all());
+      this.#files.introduce(worker);
       const told: Init = {
         version: VERSION,
         argv,
@@ -302,7 +268,7 @@ export class Monitor {
         again,
         inherited: this.o.inherited === true,
         ...init,
-        resolve: init.resolve && this.#listenFd === undefined,
+        resolve: init.resolve && !this.#port.open,
       };
       const text = new TextEncoder().encode(JSON.stringify(told));
       worker.channel.send(new Frame(KIND.INIT).bytes(text).done());
@@ -371,23 +337,42 @@ export class Monitor {
     }
     const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
     log.error(`worker ${worker.pid} ${why}: ${lost} lost the client`);
-    this.#repairListener();
+    this.#repairPort();
     this.#restart(worker.slot);
   }
 
   /** Nobody is left who needs this process. */
   #settle(): void {
     if (!this.#draining || (this.#ending && !this.#over)) return;
-    const done = ({ state, left }: Worker): boolean =>
-      state === "settled" || (left && (this.#ending || !this.#patient));
-    if ([...this.#workers.values()].every(done)) this.#closed.resolve();
+    const all = [...this.#workers.values()];
+    if (!all.every(({ left }) => left)) return;
+    if (this.#portState === "open") void this.#proveFree();
+    if (this.#portState !== "free") return;
+    const done = this.#ending
+      ? all.length === 0
+      : !this.#patient || all.every(({ state }) => state === "settled");
+    if (done) this.#closed.resolve();
+  }
+
+  async #proveFree(): Promise<void> {
+    this.#portState = "left";
+    await this.#port.proveFree(() => [...this.#workers.values()]);
+    this.#portState = "free";
+    this.#settle();
   }
 
   /** One request. Throws `DecodeError` for what must not be: the worker ends. */
   #receive(worker: Worker, message: WorkerMessage): void {
-    if (!PERMITTED[message.kind].includes(worker.state)) {
-      throw new DecodeError(`privsep: kind: no request ${message.kind} while ${worker.state}`);
+    permit(worker.state, message);
+    try {
+      this.#answer(worker, message);
+    } catch (error) {
+      if (error instanceof DecodeError) throw error;
+      this.o.log.error(`unable to answer worker ${worker.pid}: ${reason(error)}`);
     }
+  }
+
+  #answer(worker: Worker, message: WorkerMessage): void {
     switch (message.kind) {
       case KIND.RESOLVED:
         return this.#answerResolved(worker, message.ip);
@@ -402,16 +387,11 @@ export class Monitor {
       case KIND.CANCEL:
         return worker.waiting.get(message.id)?.abort("cancelled");
       case KIND.KILL:
-        worker.programs.get(message.id)?.kill(message.signal);
-        return;
+        return this.#starts.kill(worker, message.id, message.signal);
       case KIND.TAKE:
-        return this.#answerTake(worker, message);
       case KIND.CHECK:
-        return this.#answerCheck(worker, message);
       case KIND.RELEASE:
-        worker.hold(message.id).release();
-        worker.holds.delete(message.id);
-        return;
+        return this.#counts.receive(worker, message);
       case KIND.WANT:
         return this.#grants.want(worker);
       case KIND.RETURN:
@@ -438,20 +418,31 @@ export class Monitor {
     if (!this.o.init.resolve || worker.listening) {
       throw new DecodeError("privsep: address: nobody asked for it at byte 0");
     }
-    parseIp(ip);
     try {
-      if (this.#listenFd === undefined) this.#listen(ip);
+      checkNamed(this.o.options.host, ip);
+    } catch (error) {
+      throw new DecodeError(`privsep: address: ${reason(error)} at byte 0`);
+    }
+    try {
+      this.#port.listen(ip);
     } catch (error) {
       this.#starting?.failed(error as Error);
     }
   }
 
   #answerReady(worker: Worker): void {
-    if (this.#listenFd === undefined || worker.listening) {
+    if (!this.#port.open || worker.listening) {
       throw new DecodeError("privsep: ready: too early, or again at byte 0");
     }
+    let copy: number;
+    try {
+      copy = this.#port.copy();
+    } catch (error) {
+      worker.fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
+      return worker.kill();
+    }
     worker.listening = true;
-    worker.channel.send(new Frame(KIND.LISTEN).done(), [this.o.libc.dup(this.#listenFd)]);
+    worker.channel.send(new Frame(KIND.LISTEN).done(), [copy]);
   }
 
   #answerServing(worker: Worker): void {
@@ -468,83 +459,4 @@ export class Monitor {
       ? new UsageError(message, hint || undefined)
       : new FatalError(message, code, hint || undefined);
   }
-
-  #answerTake(worker: Worker, { id, address, ask }: WorkerMessage & { kind: 7 }): void {
-    const { concurrency, pending } = this.o.options;
-    worker.countHold(id, worker.holds.size < 4 * (concurrency + pending) + MORE_HOLDS);
-    const taken = this.#limits.take(address, ask);
-    if ("release" in taken) worker.holds.set(id, { hold: taken, checks: 0 });
-    if (asksAnything(ask)) this.#verdict(worker, id, "release" in taken ? undefined : taken);
-    else if (!("release" in taken)) throw new Error("refused without a limit");
-  }
-
-  #answerCheck(worker: Worker, { id, ask }: WorkerMessage & { kind: 8 }): void {
-    this.#verdict(worker, id, worker.holdToCheck(id).check(ask));
-  }
-
-  #verdict(
-    worker: Worker,
-    id: number,
-    refusal: { by: typeof REFUSALS[number]; count: number } | undefined,
-  ): void {
-    const by = refusal ? REFUSALS.indexOf(refusal.by) + 1 : 0;
-    worker.channel.send(
-      new Frame(KIND.VERDICT).id(id).u8(by).u32(refusal?.count ?? 0).done(),
-    );
-  }
-
-  #handOver(opened: readonly Opened[]): void {
-    const { rules, earlyRules } = this.o.options;
-    if (opened.some(({ file: { path } }) => path === rules || path === earlyRules)) {
-      this.#rules.renew();
-    }
-    this.#sendFiles([...this.#workers.values()], opened);
-  }
-
-  /** To workers that had no room for what they were sent. */
-  #handOverAgain(): void {
-    const lacking = [...this.#serving()].filter((worker) => worker.lacksFiles);
-    if (lacking.length === 0) return;
-    for (const worker of lacking) worker.lacksFiles = false;
-    this.#sendFiles(lacking, this.#files.again());
-  }
-
-  #sendFiles(workers: readonly Worker[], opened: Iterable<Opened>): void {
-    const { libc } = this.o;
-    const send = (batch: readonly Opened[]): void => {
-      const fds = batch.flatMap(({ fd }) => fd === undefined ? [] : [fd]);
-      try {
-        const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
-        const text = new TextEncoder().encode(JSON.stringify(list));
-        const frame = new Frame(KIND.FILES).bytes(text).done();
-        for (const worker of workers) worker.channel.send(frame, copies(libc, fds));
-      } finally {
-        closeAll(libc, fds);
-      }
-    };
-    let batch: Opened[] = [];
-    for (const one of opened) {
-      batch.push(one);
-      if (batch.length < BATCH) continue;
-      send(batch);
-      batch = [];
-    }
-    if (batch.length > 0) send(batch);
-  }
-}
-
-/** Throws with nothing left open. */
-function copies(libc: Libc, fds: readonly number[]): number[] {
-  const made: number[] = [];
-  try {
-    for (const fd of fds) made.push(libc.dup(fd));
-    return made;
-  } catch (error) {
-    closeAll(libc, made);
-    throw error;
-  }
-}
-
-function asksAnything({ perAddress, rate, network }: WireAsk): boolean {
-  return perAddress > 0 || rate.count > 0 || network.count > 0;
 }

@@ -21,10 +21,16 @@ import type { Worker } from "./worker_handle.ts";
 
 /** Programs of one worker: more than it can have descriptors. */
 const MAX_PROGRAMS = 1 << 20;
-/** Starts that may wait, beyond as many as -c and --pending allow connections, and characters of all their
- *  variables: what is more is refused, or one worker could fill our memory with them. */
+/** Starts that may wait, beyond as many as -c and --pending allow connections, and bytes that all their
+ *  variables may take: what is more is refused, or one worker could fill our memory with them. */
 const MORE_WAITING = 1024;
 const MAX_WAITING_SIZE = 64 << 20;
+/** For each connection that -c and --pending allow, where that is more: 60 variables and a certificate. */
+const WAITING_SIZE = 20_000;
+/** Bytes of a variable beside its characters, as measured: two strings and a place in a table. */
+const VARIABLE = 160;
+
+const TOO_MANY = "unable to start a program: too many connections wait for one";
 
 type StartRequest = WorkerMessage & { kind: typeof KIND.START };
 
@@ -47,55 +53,73 @@ export class ProgramStarts {
   over = false;
   readonly #user: ReturnType<typeof programUser>;
   readonly #names = new Set<string>();
+  /** Programs that the system does not let us end: said once of each. */
+  readonly #stubborn = new WeakSet<Launched>();
+  readonly #maxWaiting: number;
+  readonly #maxSize: number;
 
   constructor(readonly o: StartsOptions) {
+    const connections = o.options.concurrency + o.options.pending;
+    this.#maxWaiting = connections + MORE_WAITING;
+    this.#maxSize = Math.max(MAX_WAITING_SIZE, connections * WAITING_SIZE);
     this.#user = programUser(o.options, o.runtime);
   }
 
   /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a place: that
    *  is the common case, and costs no promise. */
   request(worker: Worker, request: StartRequest): void {
-    worker.count(request.id, worker.programs.size < MAX_PROGRAMS);
+    const { id, delayed } = request;
+    worker.count(id, worker.programs.size < MAX_PROGRAMS);
+    if (delayed !== this.o.options.delayed) {
+      throw new DecodeError(`privsep: delayed: ${delayed}, against -n at byte 0`);
+    }
     checkVariables(request.variables, this.#names);
+    // Before anything is looked up: a refusal must be cheap.
+    if (worker.waiting.size >= this.#maxWaiting) {
+      return this.#refuse(worker, id, TOO_MANY, this.o.grants.use(worker));
+    }
     let env: Record<string, string>;
     try {
       const rules = request.ruled ? this.o.rules.variables(request) : NO_RULES;
       env = programEnvironment({}, request, rules);
     } catch (error) {
-      return this.#refuse(worker, request.id, error, this.o.grants.use(worker));
+      return this.#refuse(worker, id, error, this.o.grants.use(worker));
     }
     const place = worker.channel.backedUp ? undefined : this.o.grants.use(worker);
-    if (!place) return void this.#startLater(worker, request, env);
+    if (!place) return void this.#startLater(worker, id, env);
     let cancelled: string | undefined;
-    worker.waiting.set(request.id, { abort: (why) => cancelled = why });
+    worker.waiting.set(id, { abort: (why) => cancelled = why });
     // What came with the request may take it back.
     queueMicrotask(() => {
-      worker.waiting.delete(request.id);
+      worker.waiting.delete(id);
       const later = worker.channel.backedUp;
-      if (cancelled === undefined && !later) return this.#start(worker, request, env, place);
-      if (cancelled === undefined) void this.#startLater(worker, request, env, place);
-      else this.#refuse(worker, request.id, cancelled, place);
+      if (cancelled === undefined && !later) return this.#start(worker, id, env, place);
+      if (cancelled === undefined) void this.#startLater(worker, id, env, place);
+      else this.#refuse(worker, id, cancelled, place);
     });
+  }
+
+  /** Answers KILL. */
+  kill(worker: Worker, id: number, signal: "SIGTERM" | "SIGKILL"): void {
+    const program = worker.programs.get(id);
+    if (!program || program.kill(signal) || this.#stubborn.has(program)) return;
+    this.#stubborn.add(program);
+    this.o.log.error(`unable to end pid ${program.pid}: it has become another user`);
   }
 
   async #startLater(
     worker: Worker,
-    request: StartRequest,
+    id: number,
     env: Record<string, string>,
     had?: Place,
   ): Promise<void> {
-    const { id } = request;
-    const { concurrency, pending } = this.o.options;
-    const size = sizeOf(request.variables);
+    const size = sizeOf(env);
+    if (worker.waitingSize + size > this.#maxSize) return this.#refuse(worker, id, TOO_MANY, had);
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
     worker.waitingSize += size;
     let place = had;
     try {
-      if (
-        worker.waiting.size > concurrency + pending + MORE_WAITING ||
-        worker.waitingSize > MAX_WAITING_SIZE
-      ) throw new Error("unable to start a program: too many connections wait for one");
       // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
       do {
         place?.giveBack();
@@ -109,16 +133,17 @@ export class ProgramStarts {
       worker.waiting.delete(id);
       worker.waitingSize -= size;
     }
-    this.#start(worker, request, env, place);
+    this.#start(worker, id, env, place);
   }
 
   #start(
     worker: Worker,
-    { id, delayed }: StartRequest,
+    id: number,
     env: Record<string, string>,
     place: Place,
   ): void {
     const { channel, programs } = worker;
+    const { delayed } = this.o.options;
     try {
       if (!channel.open || this.over) throw new Error("unable to start a program: too late");
       const { launched, mine } = this.#launch(env, delayed);
@@ -166,9 +191,9 @@ export class ProgramStarts {
   }
 }
 
-function sizeOf(variables: ReadonlyMap<string, string>): number {
+function sizeOf(env: Readonly<Record<string, string>>): number {
   let size = 0;
-  for (const [name, value] of variables) size += name.length + value.length;
+  for (const name in env) size += VARIABLE + name.length + (env[name]?.length ?? 0);
   return size;
 }
 

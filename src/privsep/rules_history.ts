@@ -5,7 +5,8 @@
 import { RuleBook } from "../admit/rulebook.ts";
 import type { Options } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
-import { type FileWatch, HandedFiles } from "./handed_files.ts";
+import { closeAll } from "../runtime/program_pipes.ts";
+import { type FileWatch, HandedFiles, isShortage } from "./handed_files.ts";
 import { type NamedPeer, programRules } from "./program_rules.ts";
 
 /** States kept; one is made each second at most, since files are looked at so often. */
@@ -13,6 +14,8 @@ const MAX_STATES = 64;
 
 /** The rules as they were at one time. */
 interface State {
+  /** Of which files, and in which state they were. */
+  readonly stamp: string;
   readonly files: HandedFiles;
   readonly early: RuleBook | undefined;
   readonly late: RuleBook | undefined;
@@ -40,11 +43,19 @@ export class RulesHistory {
     this.renew();
   }
 
-  /** Takes the rules as they are now. */
+  /** Takes the rules as they are now, if they are not those that it has. Throws for a shortage. */
   renew(): void {
     const { libc, files, options, now } = this.o;
+    const opened = [...files.rules()];
+    const stamp = JSON.stringify(opened.map(({ file }) => file));
+    const lacking = opened.find(({ file: { error } }) => error && isShortage(error));
+    if (lacking || stamp === this.#states[0]?.stamp) {
+      closeAll(libc, opened.flatMap(({ fd }) => fd === undefined ? [] : [fd]));
+      if (!lacking) return;
+      throw new Error(`${lacking.file.path}: ${lacking.file.error?.message}`);
+    }
     const own = new HandedFiles(libc);
-    for (const { file, fd } of files.rules()) own.take(file, fd);
+    for (const { file, fd } of opened) own.take(file, fd);
     const book = (path: string | undefined): RuleBook | undefined =>
       path === undefined
         ? undefined
@@ -52,6 +63,7 @@ export class RulesHistory {
     const [last] = this.#states;
     if (last) last.retired = now();
     const state = {
+      stamp,
       files: own,
       early: book(options.earlyRules),
       late: book(options.rules),

@@ -108,6 +108,11 @@ export class Worker {
     return this.launched.pid;
   }
 
+  /** Resolves when its process has ended. */
+  get ended(): Promise<unknown> {
+    return this.launched.exited;
+  }
+
   /** Why it was ended, if that was for something it did, or did not do. */
   get breach(): string | undefined {
     return this.#breach;

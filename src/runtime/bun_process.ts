@@ -49,9 +49,13 @@ function launchAs({ command, argv0, env, base, descriptors, user }: LaunchOption
     exited: child.exited.then(() => waitStatus(child.exitCode, child.signalCode)),
     kill(signal) {
       if (child.exitCode !== null || child.signalCode !== null) return false;
-      child.kill(signal);
-      if (signal === "SIGTERM") child.kill("SIGCONT"); // a stopped program takes it when it goes on
-      return true;
+      try {
+        child.kill(signal);
+        if (signal === "SIGTERM") child.kill("SIGCONT"); // a stopped program takes it when it goes on
+        return true;
+      } catch {
+        return false;
+      }
     },
   };
 }

@@ -58,10 +58,14 @@ export class Launcher {
       exited,
       kill: (signal) => {
         if (!this.#running.has(pid)) return false;
-        this.libc.kill(pid, constants.signals[signal]);
-        // A stopped program takes it when it goes on.
-        if (signal === "SIGTERM") this.libc.kill(pid, constants.signals.SIGCONT);
-        return true;
+        try {
+          this.libc.kill(pid, constants.signals[signal]);
+          // A stopped program takes it when it goes on.
+          if (signal === "SIGTERM") this.libc.kill(pid, constants.signals.SIGCONT);
+          return true;
+        } catch {
+          return false; // EPERM: a set-user-ID program
+        }
       },
     };
   }

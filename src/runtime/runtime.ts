@@ -199,7 +199,9 @@ export interface Program {
   /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped;
    *  with undefined when that will not be known here (its monitor has gone before it). */
   readonly exited: Promise<number | undefined>;
-  /** False when the program is gone. SIGTERM reaches a stopped program, too: SIGCONT follows. */
+  /** False: the program is gone, or the system refuses, as it does when the program has become another
+   *  user (a set-user-ID file). Never throws: whoever ends programs has more of them to end. SIGTERM
+   *  reaches a stopped program, too: SIGCONT follows. */
   kill(signal: "SIGTERM" | "SIGKILL"): boolean;
 }
 

@@ -22,6 +22,9 @@ const RECORDS = [
   "six.test. 300 IN AAAA ::1",
   "server.test. 300 IN A 127.0.0.88",
   "only.six.test. 300 IN AAAA ::1",
+  "every.test. 300 IN A 0.0.0.0",
+  "every.six.test. 300 IN AAAA ::",
+  "many.test. 300 IN A 224.0.0.1",
   "test. 300 IN SOA ns.test. root.test. 1 3600 900 86400 60",
 ];
 
@@ -206,6 +209,19 @@ claim("host is resolved by our DNS client, with $LOCALDOMAIN and $DNSREWRITEFILE
     const outcome = await t.fails({ options, host, env: { DNSCACHEIP: dns } });
     assert.equal(outcome.status, 111);
     assert.match(outcome.stderr, /^sslserver: fatal: unable to find address of "/m);
+  }
+});
+
+claim("a name that leads to every address, or to many hosts, is refused", async (t) => {
+  const dns = await unbound(t, RECORDS);
+  for (const host of ["every.test", "every.six.test", "many.test"]) {
+    const outcome = await t.fails({ options: [], host, env: { DNSCACHEIP: dns } });
+    assert.equal(outcome.status, 111);
+    assert.match(
+      outcome.stderr,
+      /^sslserver: fatal: unable to listen on "[a-z.]+": the name leads/m,
+    );
+    assert.match(outcome.stderr, /give host as an address of this machine/);
   }
 });
 

@@ -56,7 +56,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
         case KIND.KILL:
           return { kind, id: Math.max(1, next - below(9)), signal: "SIGTERM" };
       }
-      return { ...START, id: next++, delayed: below(2) === 0 };
+      return { ...START, id: next++, delayed: below(500) === 0 };
     };
     let damaged = false;
     const frame = (): Uint8Array => {

@@ -265,6 +265,36 @@ for (
     ));
 }
 
+test("a program with more descriptors, without -n, ends the worker", () =>
+  breach(
+    "serving",
+    nothing,
+    (puppet) => puppet.say(start(1, {}, { delayed: true })),
+    /was ended: privsep: delayed: true/,
+  ));
+
+test("a program without them, with -n, ends the worker", async () => {
+  const made = await serving({ argv: ["-n"] });
+  const [puppet] = made.puppets as [Puppet];
+  puppet.say(start(1));
+  await within(puppet.ended, "end of the worker");
+  assert.equal(made.programs.length, 0);
+  await made.close();
+});
+
+test("a host name of more labels than the DNS has ends the worker", () =>
+  breach(
+    "serving",
+    nothing,
+    (puppet) =>
+      puppet.say(
+        new Frame(KIND.START).id(1).u8(0).u8(1).text("192.0.2.1").text("a.".repeat(127) + "b").text(
+          "",
+        ).u32(0).done(),
+      ),
+    /was ended: privsep: host: 255 bytes/,
+  ));
+
 test("a value with a NUL ends the worker", () =>
   breach(
     "serving",
@@ -387,6 +417,7 @@ test("a program gets the base, what the connection is, and the monitor's own UCS
   const made = await serving({
     base: { PATH: "/usr/bin:/bin", HOME: "/nowhere" },
     program: ["env", "-0"],
+    argv: ["-n"],
   });
   const [puppet] = made.puppets as [Puppet];
   const before = openFiles().length;
@@ -421,11 +452,12 @@ test("a program that cannot be started is refused, and its place is free", async
       [garbage, /exec format|ENOEXEC/i],
     ] as const
   ) {
-    const made = await serving({ program: [program], argv: ["-c", "1"] });
+    const delayed = program === denied;
+    const made = await serving({ program: [program], argv: delayed ? ["-nc", "1"] : ["-c", "1"] });
     const [puppet] = made.puppets as [Puppet];
     const before = openFiles().length;
     for (let id = 1; id <= 3; id++) {
-      puppet.say(start(id, {}, { delayed: id === 2 }));
+      puppet.say(start(id, {}, { delayed }));
       const body = await puppet.hear(KIND.REFUSED);
       body.take(8, "id");
       assert.match(readText(body, "why", 4096), why);
@@ -593,6 +625,21 @@ test("starts that wait with large environments are refused beyond 64 MB", async 
   await puppet.hear(KIND.REFUSED);
   const waiting = made.monitor.places.waiting;
   assert.ok(waiting > 50 && waiting < 80, `${waiting}`);
+  await made.close();
+  for (const fd of [held.input, held.output]) made.libc.close(fd);
+});
+
+test("starts that wait with many empty variables are refused beyond 64 MB, too", async () => {
+  const made = await serving({ argv: ["-c", "1"] });
+  const [puppet] = made.puppets as [Puppet];
+  const held = await startOne(puppet, 1);
+  const empty = Object.fromEntries(
+    Array.from({ length: 2048 }, (_, i) => [`SSL_CLIENT_${i.toString(36)}`, ""]),
+  );
+  for (let id = 2; id <= 300; id++) puppet.say(start(id, empty));
+  await puppet.hear(KIND.REFUSED);
+  const waiting = made.monitor.places.waiting;
+  assert.ok(waiting > 100 && waiting < 200, `${waiting}`);
   await made.close();
   for (const fd of [held.input, held.output]) made.libc.close(fd);
 });
@@ -782,7 +829,7 @@ test("the second SIGTERM ends programs, those of settled workers too, and waits 
   await within(made.monitor.closed, "end", 5000);
   assert.ok(performance.now() - begun > 1400, "it did not wait for them");
   assert.equal(made.running.size, 0);
-  // SIGTERM reached both workers (these have no connections to end first).
+  // They do not end when they are told to.
   await within(Promise.all([first.ended, second.ended]), "end of the workers");
   await made.close();
   for (const { input, output } of ends) [input, output].forEach((fd) => made.libc.close(fd));

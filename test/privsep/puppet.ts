@@ -161,6 +161,32 @@ export interface StageOptions {
   patience?: NonNullable<MonitorOptions["patience"]>;
   /** The workers' processes ignore SIGTERM. */
   deaf?: boolean;
+  /** What the system refuses the monitor, now. */
+  breaks?: Breaks;
+}
+
+/** A call that fails: a method of libc, `launch`, or `kill` of a program. */
+export interface Breaks {
+  call: string | undefined;
+  code: string;
+}
+
+/** The same, but for the call that fails. */
+function breaking(libc: Libc, breaks: Breaks): Libc {
+  return new Proxy(libc, {
+    get(target, name) {
+      const method = Reflect.get(target, name);
+      if (typeof method !== "function") return method;
+      return (...args: unknown[]) => {
+        if (breaks.call === name) throw refusal(breaks);
+        return Reflect.apply(method, target, args);
+      };
+    },
+  });
+}
+
+function refusal({ call, code }: Breaks): Error {
+  return Object.assign(new Error(`${call}: it fails`), { code });
 }
 
 /** What looks like a process and ends when it is killed. */
@@ -192,6 +218,7 @@ export async function stage(
     fake = false,
     patience,
     deaf = false,
+    breaks,
   }: StageOptions = {},
 ): Promise<Stage & { puppets: Puppet[]; started: Promise<void> }> {
   const runtime = await thisRuntime();
@@ -212,12 +239,18 @@ export async function stage(
       value(wanted: LaunchOptions): Launched {
         const { command, descriptors } = wanted;
         if (!command.includes("sslserver-worker")) {
+          if (breaks?.call === "launch") throw refusal(breaks);
           programs.push(wanted);
-          const launched = fake ? fakeProcess() : runtime.launch(wanted);
+          const real = fake ? fakeProcess() : runtime.launch(wanted);
+          const launched = {
+            ...real,
+            kill: (name: "SIGTERM" | "SIGKILL") => breaks?.call !== "kill" && real.kill(name),
+          };
           running.add(launched);
           launched.exited.then(() => running.delete(launched));
           return launched;
         }
+        if (breaks?.call === "launch worker") throw refusal(breaks);
         const sleep = { command: deaf ? DEAF : ["/bin/sleep", "100"], env: {} };
         const launched = fake
           ? fakeProcess()
@@ -242,7 +275,7 @@ export async function stage(
     env,
     base: base ?? { PATH: "/usr/bin:/bin" },
     runtime: play,
-    libc,
+    libc: breaks ? breaking(libc, breaks) : libc,
     log: new Log({
       verbosity: 1,
       form: "text",

@@ -57,14 +57,30 @@ test("old rules are closed", async (t) => {
   const files = new FileWatch(libc, [{ path, kind: "rules" }]);
   const history = new RulesHistory({ libc, files, options, now: () => 0 });
   const open = (): number => readdirSync("/proc/self/fd").length;
-  for (let i = 0; i < 70; i++) {
+  const change = (i: number): void => {
     history.variables(PEER);
+    write(`+V=${i}\0`);
     history.renew();
-  }
+  };
+  for (let i = 0; i < 70; i++) change(i);
   const before = open();
-  for (let i = 0; i < 100; i++) {
-    history.variables(PEER);
-    history.renew();
-  }
+  for (let i = 0; i < 100; i++) change(i);
   assert.ok(open() <= before + 1, `${open()} descriptors, ${before} before`);
+});
+
+test("rules that have not changed are not kept again", async (t) => {
+  const libc = await libcHere();
+  const { path, write } = setUp(t);
+  write("+V=one\0");
+  const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
+  const files = new FileWatch(libc, [{ path, kind: "rules" }]);
+  const history = new RulesHistory({ libc, files, options, now: () => 0 });
+  history.variables(PEER);
+  const before = readdirSync("/proc/self/fd").length;
+  for (let i = 0; i < 20; i++) history.renew();
+  assert.equal(readdirSync("/proc/self/fd").length, before);
+  assert.equal(history.variables(PEER).get("V"), "one");
+  rmSync(path);
+  for (let i = 0; i < 20; i++) history.renew();
+  assert.equal(readdirSync("/proc/self/fd").length, before);
 });

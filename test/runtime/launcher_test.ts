@@ -13,7 +13,12 @@ function launcher() {
   let pid = 100;
   let handler: (() => void) | undefined;
   let fails = false;
+  const killed: number[] = [];
   const libc = {
+    kill(pid: number, signal: number) {
+      if (fails) throw Object.assign(new Error("kill: not permitted"), { code: "EPERM" });
+      killed.push(pid, signal);
+    },
     spawn() {
       if (fails) throw Object.assign(new Error("posix_spawn: no such file"), { code: "ENOENT" });
       return ++pid;
@@ -36,6 +41,7 @@ function launcher() {
     ended,
     strangers,
     looked,
+    killed,
     launch: () => one.launch({ command, env: {}, descriptors: [0, 1, 2] }),
     fail: (on: boolean) => fails = on,
     signal: () => handler?.(),
@@ -88,4 +94,14 @@ test("a program is not looked up for every start, but again when it could not be
   ended.push(...children.map(({ pid }) => pid));
   signal();
   await Promise.all(children.map(({ exited }) => exited));
+});
+
+test("a signal that the system refuses throws nothing: whoever ends programs has more to end", () => {
+  const { launch, fail, killed } = launcher();
+  const child = launch();
+  fail(true);
+  assert.equal(child.kill("SIGTERM"), false);
+  fail(false);
+  assert.equal(child.kill("SIGKILL"), true);
+  assert.deepEqual(killed, [child.pid, 9]);
 });

@@ -1,0 +1,37 @@
+/** Linux's table of TCP sockets, /proc/net/tcp and tcp6 (proc_pid_net(5)): those that listen come first.
+ *  Pure: no I/O. */
+
+import { formatIp } from "./ip.ts";
+
+/** A listening socket. */
+export interface TcpListener {
+  readonly ip: string;
+  readonly port: number;
+  /** The socket itself, whoever has descriptors of it. */
+  readonly inode: number;
+}
+
+const LISTEN = "0A";
+
+/** The listening sockets in the lines read so far. `more`: further ones may follow. */
+export function tcpListeners(text: string): { listeners: TcpListener[]; more: boolean } {
+  const listeners: TcpListener[] = [];
+  const lines = text.split("\n");
+  lines.pop(); // incomplete, or empty
+  for (const line of lines.slice(1)) {
+    const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
+    if (state !== LISTEN) return { listeners, more: false };
+    const [address = "", port = ""] = local.split(":");
+    listeners.push({ ip: ipOf(address), port: parseInt(port, 16), inode: Number(inode) });
+  }
+  return { listeners, more: true };
+}
+
+/** Words of 32 bits as this machine stores them: little-endian on those we run on. */
+function ipOf(hex: string): string {
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[(i & ~3) + 3 - (i & 3)] = parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  }
+  return formatIp(bytes);
+}

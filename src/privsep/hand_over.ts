@@ -1,0 +1,119 @@
+/** Files on their way to the workers: opened here, again when they change, and sent as descriptors. A
+ *  shortage of the monitor's own (descriptors, memory) is not what has become of a file: it is tried
+ *  again. */
+
+import { reason } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { closeAll } from "../runtime/program_pipes.ts";
+import type { Libc } from "../runtime/libc.ts";
+import { type FileWatch, isShortage, type Opened } from "./handed_files.ts";
+import { Frame, KIND } from "./messages.ts";
+import type { RulesHistory } from "./rules_history.ts";
+import type { Worker } from "./worker_handle.ts";
+
+/** Files in one message: a worker whose connections have taken their part keeps room for so many
+ *  (descriptors.ts). */
+const BATCH = 8;
+
+export interface HandOverOptions {
+  readonly libc: Libc;
+  readonly log: Log;
+  readonly files: FileWatch;
+  readonly rules: RulesHistory;
+  /** All there are. */
+  readonly workers: () => Iterable<Worker>;
+}
+
+export class HandOver {
+  /** What is tried again was said once. */
+  #short = false;
+
+  constructor(readonly o: HandOverOptions) {}
+
+  /** Everything, to a worker that has nothing. Throws. */
+  introduce(worker: Worker): void {
+    for (const batch of batches(this.o.files.all())) this.#send(batch, [worker]);
+  }
+
+  /** What has changed, to all workers. */
+  look(): void {
+    this.#toAll(this.o.files.changed());
+  }
+
+  /** Everything, changed or not, to all workers. */
+  reload(): void {
+    this.#toAll(this.o.files.all());
+  }
+
+  /** Everything, to the workers that had no room for what they were sent. */
+  again(): void {
+    const lacking = [...this.o.workers()].filter((worker) => worker.lacksFiles);
+    if (lacking.length === 0) return;
+    const failure = this.#handOver(this.o.files.again(), () => lacking);
+    for (const worker of lacking) worker.lacksFiles = failure !== undefined;
+  }
+
+  #toAll(opened: Iterable<Opened>): void {
+    const failure = this.#handOver(opened, this.o.workers);
+    if (failure && !this.#short) {
+      this.o.log.error(`unable to hand files to the workers, trying again: ${reason(failure)}`);
+    }
+    this.#short = failure !== undefined;
+  }
+
+  /** What fails counts as changed at the next look. Returns why. */
+  #handOver(opened: Iterable<Opened>, workers: () => Iterable<Worker>): unknown {
+    const { files, rules } = this.o;
+    let failure: unknown;
+    for (const batch of batches(opened)) {
+      try {
+        this.#send(batch, workers());
+        if (batch.some(({ file: { path } }) => files.isRules(path))) rules.renew();
+      } catch (error) {
+        failure = error;
+        for (const { file: { path } } of batch) files.forget(path);
+      }
+    }
+    return failure;
+  }
+
+  /** Closes what the batch has open, and throws for a shortage. */
+  #send(batch: readonly Opened[], workers: Iterable<Worker>): void {
+    const { libc } = this.o;
+    const fds = batch.flatMap(({ fd }) => fd === undefined ? [] : [fd]);
+    try {
+      for (const { file: { path, error } } of batch) {
+        if (error && isShortage(error)) throw new Error(`${path}: ${error.message}`);
+      }
+      const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
+      const text = new TextEncoder().encode(JSON.stringify(list));
+      const frame = new Frame(KIND.FILES).bytes(text).done();
+      for (const worker of workers) worker.channel.send(frame, copies(libc, fds));
+    } finally {
+      closeAll(libc, fds);
+    }
+  }
+}
+
+function* batches(opened: Iterable<Opened>): Iterable<readonly Opened[]> {
+  let batch: Opened[] = [];
+  for (const one of opened) {
+    batch.push(one);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Throws with nothing left open. */
+function copies(libc: Libc, fds: readonly number[]): number[] {
+  const made: number[] = [];
+  try {
+    for (const fd of fds) made.push(libc.dup(fd));
+    return made;
+  } catch (error) {
+    closeAll(libc, made);
+    throw error;
+  }
+}

@@ -1,0 +1,239 @@
+/** What the system refuses the monitor while it works for a worker: that costs the one request, or the one
+ *  worker that cannot start. Everybody else goes on, and so does the worker when the system does again. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
+import { CdbWriter } from "../../src/codec/cdb_write.ts";
+import { encodeWorker, Frame, KIND } from "../../src/privsep/messages.ts";
+import { within } from "../runtime/tools.ts";
+import {
+  type Breaks,
+  openFiles,
+  Puppet,
+  serving,
+  settled,
+  type Stage,
+  type StageOptions,
+} from "./puppet.ts";
+
+const CODES = ["EPERM", "ESRCH", "EMFILE", "ENOMEM", "EAGAIN", "ENOENT"];
+
+const plain = (kind: number): Uint8Array => new Frame(kind).done();
+
+interface Program {
+  readonly puppet: Puppet;
+  readonly id: number;
+  readonly fds: readonly number[];
+}
+
+let lastId = 0;
+
+function ask(puppet: Puppet, delayed: boolean, ruled = false): number {
+  const id = ++lastId;
+  const variables = new Map<string, string>();
+  const peer = { ip: "192.0.2.1", host: "", info: "" };
+  puppet.say(encodeWorker({ kind: KIND.START, id, delayed, ruled, ...peer, variables }));
+  return id;
+}
+
+async function startOne(puppet: Puppet, delayed = false): Promise<Program> {
+  const id = ask(puppet, delayed);
+  await puppet.hear(KIND.STARTED);
+  return { puppet, id, fds: puppet.fds(delayed ? 5 : 2) };
+}
+
+function echoes({ libc }: Stage, { fds: [input, output] }: Program): void {
+  libc.write(input as number, fromLatin1("still here\n"));
+  assert.notEqual(libc.poll(output as number, 1, 5000), 0);
+  assert.equal(new TextDecoder().decode(libc.read(output as number, 100)), "still here\n");
+}
+
+type Made = Stage & { readonly puppets: Puppet[] };
+
+/** Runs `attempt` once for each error, while `call` fails with it. Two workers and their programs must not
+ *  notice. */
+async function failing(
+  call: string,
+  attempt: (made: Made, bad: Puppet, breaks: Breaks, program: Program) => Promise<void>,
+  options: StageOptions = {},
+  codes: readonly string[] = CODES,
+): Promise<void> {
+  const before = openFiles().length;
+  const breaks: Breaks = { call: undefined, code: "" };
+  const made = await serving({ workers: 2, ...options, breaks });
+  const [bad, good] = made.puppets as [Puppet, Puppet];
+  const delayed = options.argv?.includes("-n") ?? false;
+  const programs = [await startOne(bad, delayed), await startOne(good, delayed)] as const;
+  for (const code of codes) {
+    Object.assign(breaks, { call, code });
+    await attempt(made, bad, breaks, programs[0]);
+    breaks.call = undefined;
+    assert.ok(!good.gone, `${call} ${code}: the neighbour was ended`);
+    for (const program of programs) if (!program.puppet.gone) echoes(made, program);
+    assert.equal(made.monitor.places.running, 2, `${call} ${code}`);
+  }
+  await made.close();
+  for (const { fds } of programs) for (const fd of fds) made.libc.close(fd);
+  // Rules of before are kept for a while.
+  const kept = options.argv?.includes("-x") ? codes.length : 0;
+  await settled("descriptors given back", () => openFiles().length <= before + kept + 1);
+}
+
+/** START is refused, and the next one is not. */
+function refused(delayed: boolean): (made: Made, bad: Puppet, breaks: Breaks) => Promise<void> {
+  return async ({ libc }, bad, breaks) => {
+    ask(bad, delayed);
+    await bad.hear(KIND.REFUSED);
+    breaks.call = undefined;
+    const { id, fds } = await startOne(bad, delayed);
+    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" }));
+    await bad.hear(KIND.EXITED);
+    for (const fd of fds) libc.close(fd);
+    assert.ok(!bad.gone);
+  };
+}
+
+test("a program that cannot be signalled costs its worker nothing", () =>
+  failing("kill", async ({ lines }, bad, _breaks, { id }) => {
+    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGTERM" }));
+    await settled("the log tells", () => lines.length > 0);
+    assert.match(
+      lines.join("\n"),
+      /^test: error: unable to end pid \d+: it has become another user$/,
+    );
+    assert.ok(!bad.gone);
+  }));
+
+test("a program that cannot be started costs one START", () => failing("launch", refused(false)));
+
+test("no pipe costs one START", () => failing("pipe", refused(false)));
+
+test("no socket pair costs one START of -n", () =>
+  failing("socketpair", refused(true), { argv: ["-n"] }));
+
+test("descriptors that cannot be passed are passed later", () =>
+  failing("sendDescriptors", async ({ libc }, bad, breaks) => {
+    const id = ask(bad, false);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(!bad.gone);
+    breaks.call = undefined;
+    await bad.hear(KIND.STARTED);
+    const fds = bad.fds(2);
+    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" }));
+    await bad.hear(KIND.EXITED);
+    for (const fd of fds) libc.close(fd);
+  }));
+
+/** Rules that set a variable, or deny. */
+function rules(t: { after(f: () => void): void }): { path: string; write(value: string): void } {
+  const dir = mkdtempSync(join(tmpdir(), "failures-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "rules.cdb");
+  return {
+    path,
+    write(value) {
+      const writer = new CdbWriter();
+      writer.add(fromLatin1(""), fromLatin1(value));
+      writeFileSync(`${path}.new`, concat(writer.finish()));
+      renameSync(`${path}.new`, path);
+    },
+  };
+}
+
+for (const call of ["open", "dup"]) {
+  test(`changed rules that cannot be handed over (${call}) are handed over later`, async (t) => {
+    const { path, write } = rules(t);
+    write("+V=start\0");
+    await failing(call, async ({ monitor, lines }, bad, breaks) => {
+      write(`+V=${breaks.code}\0`);
+      lines.length = 0;
+      bad.came.length = 0;
+      monitor.reload();
+      // These say something about the file: the workers are told at once.
+      const told = call === "open" && ["EPERM", "ESRCH", "ENOENT"].includes(breaks.code);
+      if (!told) await settled("a line", () => /trying again/.test(lines.join("\n")));
+      breaks.call = undefined;
+      await bad.hear(KIND.FILES);
+      bad.dropDescriptors();
+      assert.ok(!bad.gone);
+    }, { argv: ["-x", path] });
+  });
+}
+
+test("rules that cannot be read cost one START", async (t) => {
+  const { path, write } = rules(t);
+  write("+V=start\0");
+  await failing("readAt", async ({ monitor, libc }, bad, breaks) => {
+    bad.dropDescriptors();
+    write(`+V=${breaks.code}\0`);
+    monitor.reload();
+    bad.dropDescriptors();
+    ask(bad, false, true);
+    await Promise.race([bad.hear(KIND.REFUSED), within(bad.ended, "end")]);
+    assert.ok(!bad.gone);
+    breaks.call = undefined;
+    const { id, fds } = await startOne(bad);
+    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" }));
+    await bad.hear(KIND.EXITED);
+    for (const fd of fds) libc.close(fd);
+  }, { argv: ["-x", path] });
+});
+
+/** The next worker that the monitor can start. */
+async function nextServing(made: Made): Promise<Puppet> {
+  for (;;) {
+    const next = await made.next();
+    try {
+      await next.serve();
+      return next;
+    } catch (error) {
+      if (!next.gone) throw error;
+    }
+  }
+}
+
+for (const call of ["socketpair", "open", "launch worker", "dup"]) {
+  for (const code of CODES) {
+    test(`a worker that cannot be started (${call}: ${code}) is started later`, () =>
+      failing(
+        call,
+        async (made, bad, breaks) => {
+          bad.kill();
+          await within(bad.ended, "end of the worker");
+          const failed = (): boolean =>
+            made.lines.some((line) => /unable to start a worker/.test(line));
+          await settled("a start that fails", failed);
+          breaks.call = undefined;
+          await nextServing(made);
+        },
+        {},
+        [code],
+      ));
+  }
+}
+
+test("a worker that cannot get the port is started again", () =>
+  failing(
+    "dup",
+    async (made, bad, breaks) => {
+      breaks.call = undefined;
+      bad.kill();
+      const next = await made.next();
+      await next.hear(KIND.INIT);
+      next.dropDescriptors();
+      made.lines.length = 0;
+      breaks.call = "dup";
+      next.say(plain(KIND.READY));
+      await within(next.ended, "end of the worker");
+      await settled("a line", () => made.lines.length > 0);
+      assert.match(made.lines.join("\n"), /unable to start a worker: dup: it fails/);
+      breaks.call = undefined;
+      await nextServing(made);
+    },
+    {},
+    ["EMFILE"],
+  ));

@@ -1,0 +1,119 @@
+/** After a drain the port is free: a worker that keeps its copy of the socket, whatever it says, is found. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Holder, Port } from "../../src/privsep/port.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import type { Launched, Runtime } from "../../src/runtime/runtime.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { until, within } from "../runtime/tools.ts";
+
+interface Process extends Holder {
+  readonly launched: Launched;
+  readonly reasons: string[];
+}
+
+/** A process that has a copy of `fd`, or none. */
+function holder(runtime: Runtime, fd: number | undefined): Process {
+  const libc = runtime.libc as Libc;
+  const nowhere = libc.open("/dev/null");
+  const descriptors = [nowhere, nowhere, nowhere, ...(fd === undefined ? [] : [fd])];
+  const launched = runtime.launch({ command: ["/bin/sleep", "100"], env: {}, descriptors });
+  libc.close(nowhere);
+  const reasons: string[] = [];
+  return {
+    launched,
+    reasons,
+    pid: launched.pid,
+    ended: launched.exited,
+    giveUp(why) {
+      reasons.push(why);
+      launched.kill("SIGKILL");
+    },
+  };
+}
+
+async function setUp({ has, inherited = false }: {
+  has?: () => undefined;
+  inherited?: boolean;
+} = {}): Promise<{ runtime: Runtime; libc: Libc; port: Port; number: number; copy: number }> {
+  const runtime = await thisRuntime();
+  const libc = runtime.libc as Libc;
+  const made = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 });
+  const port = new Port({
+    libc,
+    listen: () => made.fd,
+    backlog: 5,
+    inherited,
+    ...(has ? { has } : {}),
+  });
+  port.listen();
+  return { runtime, libc, port, number: made.port, copy: port.copy() };
+}
+
+function bindable(libc: Libc, port: number): boolean {
+  try {
+    libc.close(libc.listenSocket({ ip: "127.0.0.1", port, family: 4, backlog: 5 }).fd);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function gone(...holders: Process[]): Promise<void> {
+  for (const { launched } of holders) launched.kill("SIGKILL");
+  await Promise.all(holders.map(({ ended }) => ended));
+}
+
+test("nobody is ended where nobody has a copy", async () => {
+  const { runtime, libc, port, number, copy } = await setUp();
+  const honest = holder(runtime, undefined);
+  port.drain();
+  setTimeout(() => libc.close(copy), 30); // this process is no holder: the socket listens on
+  await within(port.proveFree(() => [honest]), "proof");
+  assert.deepEqual(honest.reasons, []);
+  await gone(honest);
+  await until(() => bindable(libc, number), "the port is free");
+});
+
+test("the one that keeps its copy is ended, and no other", async () => {
+  const { runtime, libc, port, number, copy } = await setUp();
+  const [honest, liar] = [holder(runtime, undefined), holder(runtime, copy)];
+  libc.close(copy);
+  port.drain();
+  const holders = [honest, liar];
+  liar.ended.then(() => holders.pop());
+  await within(port.proveFree(() => holders), "proof");
+  assert.deepEqual(liar.reasons, ["it kept the port"]);
+  assert.deepEqual(honest.reasons, []);
+  assert.ok(bindable(libc, number));
+  await gone(honest);
+});
+
+test("a supervisor's socket, which listens on, tells of a copy, too", async () => {
+  const { runtime, libc, port, number, copy } = await setUp({ inherited: true });
+  const supervisor = libc.dup(copy);
+  const [honest, liar] = [holder(runtime, undefined), holder(runtime, copy)];
+  libc.close(copy);
+  port.drain();
+  const holders = [honest, liar];
+  liar.ended.then(() => holders.pop());
+  await within(port.proveFree(() => holders), "proof");
+  assert.deepEqual([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
+  assert.ok(!bindable(libc, number), "the supervisor's socket was closed");
+  libc.close(supervisor);
+  await gone(honest);
+});
+
+test("without leave to look at processes, all are suspected as long as the socket listens", async () => {
+  const { runtime, libc, port, number, copy } = await setUp({ has: () => undefined });
+  const [honest, liar] = [holder(runtime, undefined), holder(runtime, copy)];
+  libc.close(copy);
+  port.drain();
+  const holders = [liar, honest];
+  liar.ended.then(() => holders.shift());
+  await within(port.proveFree(() => holders), "proof");
+  assert.deepEqual([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
+  assert.ok(bindable(libc, number));
+  await gone(honest);
+});
