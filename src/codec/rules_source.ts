@@ -91,8 +91,30 @@ function compileAddress(text: string): Address {
 
 function compileHost(text: string, host: string): Address {
   const keys = [fromLatin1(text)];
-  // Names from DNS arrive in lower case; the comparison is byte for byte.
-  return /[A-Z]/.test(host) ? { keys, warning: "host names are compared in lower case" } : { keys };
+  const warning = deadHost(host, text !== `=${host}`);
+  return warning === undefined ? { keys } : { keys, warning };
+}
+
+/** A label as the resolver writes it (dns_name.ts); `\DDD` is any other byte. */
+const LABEL = /^(?:[a-z0-9_-]|\\[0-9]{3})+$/;
+
+/** Why no host's name can match: names arrive as the resolver writes them, and are compared byte for
+ *  byte. `whole`: behind user@=, where no domain can stand. */
+function deadHost(host: string, whole: boolean): string | undefined {
+  const below = host.startsWith(".");
+  if (host === "") return whole ? "after user@= there is no host name" : undefined;
+  if (below && whole) return "after user@= only a whole host name can match";
+  if (/[A-Z]/.test(host)) return "host names are compared in lower case";
+  if (host.includes("*")) {
+    return "* stands for nothing in a host name: =.example means all below it";
+  }
+  if (/\s/.test(host)) return "no host name has a blank";
+  if (/[^.]\.$/.test(host)) return "host names are compared without the dot at the end";
+  const labels = (below ? host.slice(1) : host).split(".");
+  if (labels.includes("")) return "no host name has an empty label";
+  // The resolver does not give out a name that reads as an address.
+  if (!below && CAN_MATCH.test(host)) return "no host is named like an address";
+  return labels.every((label) => LABEL.test(label)) ? undefined : "not a host name";
 }
 
 function compileInfo(text: string, info: string, address: string): Address {

@@ -133,6 +133,38 @@ test("a line that can never match compiles, with a warning", () => {
   }
 });
 
+test("a host name that no host can have comes with a warning that says why", () => {
+  const rows: [host: string, why: RegExp | undefined][] = [
+    ["=*.example.com", /\* stands for nothing/],
+    ["=.*.com", /\* stands for nothing/],
+    ["=host.example.", /without the dot at the end/],
+    ["=.example.", /without the dot at the end/],
+    ["=a b", /blank/],
+    ["= a.example", /blank/],
+    ["=a.example\t", /blank/],
+    ["=host..example", /empty label/],
+    ["=..example", /empty label/],
+    ["=.", /empty label/],
+    ["=host,example", /not a host name/],
+    ["=b\xc3\xbccher.example", /not a host name/],
+    ["=10.1.2.3", /like an address/],
+    ["joe@=.example", /only a whole host name/],
+    ["joe@=", /no host name/],
+    ["joe@=host.example.", /without the dot/],
+    ["=host.example", undefined],
+    ["=.example", undefined],
+    ["=", undefined],
+    ["=_x-1.b\\195\\188cher.example", undefined],
+    ["=xn--bcher-kva.example", undefined],
+    ["joe@=host", undefined],
+  ];
+  for (const [address, why] of rows) {
+    const rule = compileRule(fromLatin1(`${address}:deny`));
+    if (why) assert.match(rule?.warning ?? "", why, address);
+    else assert.equal(rule?.warning, undefined, address);
+  }
+});
+
 test("every key without a warning is one that some peer is looked up by", () => {
   const rows: [address: string, ip: string, host?: string | undefined, info?: string][] = [
     ["10.1.2.3", "10.1.2.3"],
