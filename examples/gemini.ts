@@ -2,12 +2,13 @@
  *  themselves.   PORT=1965 bun examples/gemini.ts FOLDER
  *  CCAFILE=/dev/null asks for a certificate without naming authorities. */
 
-import { readFile } from "node:fs/promises";
-import { join, normalize } from "node:path";
+import { readFile, realpath, stat } from "node:fs/promises";
+import { join, sep } from "node:path";
 import process from "node:process";
 import { type HandlerConnection, serve } from "../mod.ts";
 
-const folder = process.argv[2] ?? ".";
+/** Without links: what a client may read is below it. */
+const folder = await realpath(process.argv[2] ?? ".");
 
 /** Gemini allows a request line of 1,024 bytes and CRLF. */
 async function requestLine(conn: HandlerConnection): Promise<string | undefined> {
@@ -22,13 +23,24 @@ async function requestLine(conn: HandlerConnection): Promise<string | undefined>
   return undefined;
 }
 
-/** Without `..`, encoded or not; undefined for what is no URL. */
+/** The path in a request; undefined for what is no absolute gemini: URL. `gemini:../x` and the like
+ *  have no host, and a path that does not begin at the root. */
 function pathOf(line: string): string | undefined {
   try {
-    return normalize(decodeURIComponent(new URL(line).pathname));
+    const { protocol, hostname, username, pathname } = new URL(line);
+    if (protocol !== "gemini:" || hostname === "" || username !== "") return undefined;
+    return decodeURIComponent(pathname || "/");
   } catch {
     return undefined;
   }
+}
+
+/** A page. Throws if there is none in our folder: `..` and links may lead to files outside. */
+async function page(path: string): Promise<string> {
+  const file = await realpath(join(folder, path.endsWith("/") ? `${path}index.gmi` : path));
+  if (!file.startsWith(folder === sep ? sep : folder + sep)) throw new Error("outside");
+  if (!(await stat(file)).isFile()) throw new Error("no file"); // a pipe would make us wait
+  return await readFile(file, "utf8");
 }
 
 async function answer(line: string | undefined, conn: HandlerConnection): Promise<string> {
@@ -40,8 +52,7 @@ async function answer(line: string | undefined, conn: HandlerConnection): Promis
     return `20 text/gemini\r\nYou are ${fingerprint}\n`;
   }
   try {
-    const file = join(folder, path.endsWith("/") ? `${path}index.gmi` : path);
-    return `20 text/gemini\r\n${await readFile(file, "utf8")}`;
+    return `20 text/gemini\r\n${await page(path)}`;
   } catch {
     return "51 not found\r\n";
   }

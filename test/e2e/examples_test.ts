@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -116,11 +117,39 @@ example("gemini", "serves pages, and knows its visitors", async (t, port) => {
   );
   const hex = print.replace(/.*=/, "").replaceAll(":", "").trim().toLowerCase();
   assert.equal(await ask("/whoami", own), `20 text/gemini\r\nYou are ${hex}\n`);
-  assert.equal(await heard(t, port, "no address\r\n"), "59 bad request\r\n");
-  assert.equal(await heard(t, port, `gemini://localhost/%zz\r\n`), "59 bad request\r\n");
+  assert.equal(await ask(""), "20 text/gemini\r\n# Welcome\n");
+  assert.equal(await ask("?query"), "20 text/gemini\r\n# Welcome\n");
+  assert.equal(await ask("/inside.gmi"), "20 text/gemini\r\n# Welcome\n");
+  const outside = [
+    "/outside.gmi",
+    "/up/secret",
+    "/..%2fsecret",
+    "/%00",
+    "/pipe",
+    "/sub",
+    "//secret",
+  ];
+  for (const path of outside) assert.equal(await ask(path), "51 not found\r\n", path);
+  const bad = [
+    ...["no address", "", "/", "gemini:../secret", "gemini:/index.gmi", "gemini:index.gmi"],
+    ...["gemini:///index.gmi", "https://localhost/", "file:///etc/passwd", "//localhost/"],
+    ...[
+      "gemini://localhost/%zz",
+      "gemini://me@localhost/",
+      `gemini://localhost/${"x".repeat(1024)}`,
+    ],
+  ];
+  for (const line of bad) {
+    assert.equal(await heard(t, port, `${line}\r\n`), "59 bad request\r\n", line);
+  }
 }, (t) => {
   const folder = join(t.dir, "pages");
-  fs.mkdirSync(folder);
+  fs.mkdirSync(join(folder, "sub"), { recursive: true });
+  fs.writeFileSync(join(t.dir, "secret"), "secret");
+  fs.symlinkSync("../secret", join(folder, "outside.gmi"));
+  fs.symlinkSync("..", join(folder, "up"));
+  fs.symlinkSync("index.gmi", join(folder, "inside.gmi"));
+  execFileSync("mkfifo", [join(folder, "pipe")]);
   fs.writeFileSync(join(folder, "index.gmi"), "# Welcome\n");
   return Promise.resolve({ args: [folder] });
 });
