@@ -83,28 +83,22 @@ any() {
   return 1
 }
 
-# need TOOL EXECUTABLE. npm checks what it downloads against package-lock.json. Install scripts are
-# off, as newer npm versions have them anyway: the tools' own only move or link the executable that
-# npm has put beside them, and are run here by hand. Without that executable Bun's would download one
-# that nobody checks, so it must be there.
+# need TOOL EXECUTABLE. npm ci installs what package-lock.json pins, for every platform, and nothing
+# else. Install scripts are off, as newer npm versions have them anyway: the tools' own only move or link
+# the executable that npm has put beside them, and are run here by hand. Without that executable Bun's
+# would download one that nobody checks, so it must be there.
 need() {
   if has "$1" "$2"; then return 0; fi
   echo "compile.sh: installing $1 $(pinned "$1")" >&2
-  # `npm ci` refuses a lock file that lacks a platform's package, even one that was never published;
-  # `npm install` passes over it and holds the rest to the same lock file.
-  (
-    cd -- "$home" || exit
-    run_npm ci --ignore-scripts >"$scratch/log" 2>&1 && exit
-    rm -rf node_modules/bun node_modules/@oven node_modules/deno node_modules/@deno
-    run_npm install --no-save --ignore-scripts >"$scratch/log" 2>&1
-  ) || { cat "$scratch/log" >&2; fail "unable to install $1: npm install failed"; }
+  (cd -- "$home" && run_npm ci --ignore-scripts >"$scratch/log" 2>&1) ||
+    { cat "$scratch/log" >&2; fail "unable to install $1: npm ci failed"; }
   any "$home"/node_modules/@oven/bun-*/bin/bun && any "$home"/node_modules/@deno/*/deno ||
     fail "unable to install $1: npm has left out its executable (no such platform, or wrong checksum)"
   for installer in bun/install.js deno/install.cjs; do
     (cd -- "$home/node_modules/${installer%/*}" && node "${installer#*/}" >&2) ||
       fail "unable to install ${installer%/*}: node node_modules/$installer failed"
   done
-  has "$1" "$2" || fail "unable to run $2: not version $(pinned "$1") after npm install"
+  has "$1" "$2" || fail "unable to run $2: not version $(pinned "$1") after npm ci"
 }
 
 # copy_sources: $scratch/source is what a program is built from. An ENTRY elsewhere stays where it is.
