@@ -8,7 +8,7 @@ import { hostOperand } from "./admit/names.ts";
 import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
 import type { Deps } from "./deps.ts";
-import { divide, QuestionSockets } from "./descriptors.ts";
+import { divide, needsOf, QuestionSockets } from "./descriptors.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files.ts";
 import { Gate } from "./gate.ts";
@@ -18,13 +18,11 @@ import { IdleWatch } from "./idle.ts";
 import { Lingering } from "./linger.ts";
 import { checkNamed, type ListenAddress, literalHost, portNumber } from "./listen.ts";
 import type { Log } from "./log.ts";
-import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import type { Options } from "./options.ts";
 import { Places } from "./places.ts";
 import { DirectPrograms, type Programs } from "./programs.ts";
-import { ENDS_HELD } from "./runtime/program_pipes.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
 import { baseEnvironment } from "./start.ts";
 import { HandshakeQueue } from "./tls.ts";
@@ -37,8 +35,6 @@ import { PRODUCT } from "./version.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const DAY = 86_400_000;
-/** DNS questions at once at most; each has a socket and a port of its own (28,000 by default). */
-const MAX_QUESTIONS = 4096;
 
 /** What is not made from options and environment. */
 export interface Given {
@@ -89,21 +85,11 @@ export async function assemble(
       "allow FFI: deno run --allow-ffi",
     );
   }
-  const pending = given.pending ?? options.pending;
-  const each = given.handler ? 1 : 1 + ENDS_HELD[options.delayed ? "delayed" : "plain"];
-  // A question for each connection that may wait for one, and some for our own names: with fewer,
-  // clients from zones that never answer would hold up all others.
-  const ofClients = options.remoteName || options.ident ? pending : 0;
-  const questions = Math.min(ofClients, MAX_QUESTIONS) + 16;
-  const budget = divide({
-    limit: libc?.raiseFileLimit().soft ?? Infinity,
-    open: libc?.openDescriptors() ?? 0,
-    each,
-    programs: options.concurrency,
-    pending,
-    questions,
-    metrics: options.metrics ? MAX_CONNECTIONS + 1 : 0,
+  const needs = needsOf(options, libc, {
+    handler: given.handler !== undefined,
+    ...(given.pending === undefined ? {} : { pending: given.pending }),
   });
+  const budget = divide(needs);
   const sockets = new QuestionSockets(budget.questions);
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
@@ -111,7 +97,7 @@ export async function assemble(
     config: new DnsConfig({ env, files: from, onFailure: (text) => announce.error(text) }),
     onAnswer: (status) => metrics.asked(status),
     sockets,
-    limits: { inFlight: questions },
+    limits: { inFlight: needs.questions },
   });
   const clientAuths = new ClientAuths({
     option: options.clientCertificate,
@@ -153,12 +139,17 @@ export async function assemble(
     clientAuths,
     handshakes: new HandshakeQueue(),
     idle: new IdleWatch(options.idleTimeout),
-    lingering: new Lingering(options.concurrency, options.idleTimeout * 1000),
+    lingering: new Lingering(
+      options.concurrency,
+      options.idleTimeout * 1000,
+      undefined,
+      budget.lingering,
+    ),
     gate: new Gate({
       programs,
       pending: budget.pending,
       descriptors: budget.connections,
-      each,
+      each: needs.each,
       concurrency: options.concurrency,
       heard: options.delayed ? () => false : heard,
       blind: !libc && !options.delayed,

@@ -10,14 +10,18 @@
  *  A connection is charged for its program's pipes from the moment it is accepted, so a start never
  *  fails for want of descriptors. When one more connection would exceed the budget, accepting pauses
  *  and clients wait in the kernel's queue. A question that finds no free descriptor waits for one.
- *  So that silent clients cannot keep the server paused, --pending is lowered to what leaves a fifth
- *  of the budget to the others.
+ *  So that neither silent clients nor those that do not close can keep the server paused, --pending
+ *  is lowered to what leaves a fifth of the budget to the others, and a quarter of it may linger.
  *
  *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
  *  connection, one question or one look at a file, never the process. */
 
 import { type Clock, systemClock } from "./admit/clock.ts";
 import { FatalError } from "./errors.ts";
+import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
+import type { Options } from "./options.ts";
+import type { Libc } from "./runtime/libc.ts";
+import { ENDS_HELD } from "./runtime/program_pipes.ts";
 
 /** Short-lived descriptors: a quarter of the limit, within these bounds. The most is 5 program ends, 8 files in one hand-over
  *  and 4 rules files, 6 of listener and poller, and some for what a runtime opens by itself. */
@@ -26,6 +30,8 @@ const RESERVE = { least: 8, most: 32 } as const;
 const QUESTIONS = 1 / 6;
 /** The part of the connections' budget that connections without a program may use. */
 const PENDING = 4 / 5;
+/** The part of it that clients may use whose program has ended. */
+const LINGERING = 1 / 4;
 /** Milliseconds after which a question gives its descriptor to one that waits. A DNS server that is
  *  there has answered by then. */
 const QUESTION_TIME = 1000;
@@ -48,6 +54,40 @@ export interface Needs {
   metrics: number;
 }
 
+/** DNS questions at once at most; each has a port of its own (28,000 by default). */
+const MAX_QUESTIONS = 4096;
+/** Questions about our own names. */
+const OWN_QUESTIONS = 16;
+
+/** What a server with these options is going to use. `pending`: its process's part of --pending. */
+export function needsOf(
+  options: Options,
+  libc: Libc | undefined,
+  { handler = false, pending = options.pending }: { handler?: boolean; pending?: number } = {},
+): Needs {
+  const { delayed, concurrency, remoteName, ident, metrics } = options;
+  // A question for each connection that may wait for one: with fewer, clients from zones that never
+  // answer would hold up all others.
+  const questions = remoteName || ident ? Math.min(pending, MAX_QUESTIONS) : 0;
+  return {
+    limit: libc?.raiseFileLimit().soft ?? Infinity,
+    open: libc?.openDescriptors() ?? 0,
+    each: handler ? 1 : 1 + ENDS_HELD[delayed ? "delayed" : "plain"],
+    programs: concurrency,
+    pending,
+    questions: questions + OWN_QUESTIONS,
+    metrics: metrics ? MAX_CONNECTIONS + 1 : 0,
+  };
+}
+
+/** The limit with which --pending is not lowered and accepting never pauses for want of descriptors. */
+export function wantedLimit({ open, each, programs, pending, questions, metrics }: Needs): number {
+  const reserved = Math.min(programs, pending) * (each - 1);
+  const connections = Math.max(programs * each + pending, (pending + reserved) / PENDING);
+  const left = Math.min(connections + questions, connections / (1 - QUESTIONS));
+  return Math.ceil(open + metrics + RESERVE.most + left) + 1;
+}
+
 /** How the limit is divided. */
 export interface Budget {
   /** Descriptors for connections and programs. */
@@ -55,12 +95,16 @@ export interface Budget {
   questions: number;
   /** Connections that may be pending: --pending, or fewer. */
   pending: number;
+  /** Clients whose program has ended and that may still be connected (linger.ts), or fewer. */
+  lingering: number;
 }
 
 /** Divides the limit. Throws `FatalError` when it does not suffice for one connection. */
 export function divide(needs: Needs): Budget {
   const { limit, open, each, programs, pending } = needs;
-  if (limit === Infinity) return { connections: Infinity, questions: needs.questions, pending };
+  if (limit === Infinity) {
+    return { connections: Infinity, questions: needs.questions, pending, lingering: Infinity };
+  }
   const reserve = Math.min(Math.max(Math.ceil(limit / 4), RESERVE.least), RESERVE.most);
   const left = limit - open - needs.metrics - reserve;
   const questions = Math.min(needs.questions, Math.max(1, Math.floor(left * QUESTIONS)));
@@ -74,7 +118,12 @@ export function divide(needs: Needs): Budget {
   }
   const room = connections * PENDING;
   const most = Math.max(room / each, room - (each - 1) * programs);
-  return { connections, questions, pending: Math.max(1, Math.min(pending, Math.floor(most))) };
+  return {
+    connections,
+    questions,
+    pending: Math.max(1, Math.min(pending, Math.floor(most))),
+    lingering: Math.max(1, Math.floor(connections * LINGERING)),
+  };
 }
 
 /** One that has a descriptor for its question, or waits for one. */

@@ -45,13 +45,15 @@ export class Lingering {
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `concurrency`: -c. `limit`: the idle limit, which is never exceeded. In milliseconds. */
+  /** `concurrency`: -c. `limit`: the idle limit, which is never exceeded. In milliseconds. `room`: as
+   *  many have descriptors (descriptors.ts). */
   constructor(
     concurrency: number,
     readonly limit: number,
     readonly now: () => number = () => performance.now(),
+    room = Infinity,
   ) {
-    this.#most = Math.max(MANY, concurrency);
+    this.#most = Math.min(room, Math.max(MANY, concurrency));
   }
 
   get size(): number {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { divide, type Needs, QuestionSockets } from "../src/descriptors.ts";
+import { divide, type Needs, QuestionSockets, wantedLimit } from "../src/descriptors.ts";
 import type { Clock } from "../src/admit/clock.ts";
 
 const NEEDS: Needs = {
@@ -43,6 +43,20 @@ test("pending connections, with the programs they may get, leave room for others
   }
   assert.equal(divide({ ...NEEDS, limit: 20_000 }).pending, 1000);
   assert.ok(divide(NEEDS).pending > 500);
+});
+
+test("the wanted limit lowers nothing but the questions, and is no larger than it must be", () => {
+  for (const changed of [{}, { each: 1, questions: 16 }, { programs: 5000, each: 7 }]) {
+    const needs = { ...NEEDS, ...changed };
+    const enough = (limit: number): boolean => {
+      const { pending, connections } = divide({ ...needs, limit });
+      return pending === needs.pending &&
+        connections >= needs.pending + needs.programs * needs.each;
+    };
+    const limit = wantedLimit(needs);
+    assert.ok(enough(limit));
+    assert.ok(!enough(Math.floor(limit * 0.98)));
+  }
 });
 
 test("a limit that does not suffice for one connection is refused, with the remedy", () => {

@@ -22,9 +22,9 @@ class Client implements Leaver {
 }
 
 /** A clock that stands still, and the clients that linger by it. */
-function begin(concurrency = 40, limit = 3_600_000) {
+function begin(concurrency = 40, limit = 3_600_000, room?: number) {
   let time = 1000;
-  const lingering = new Lingering(concurrency, limit, () => time);
+  const lingering = new Lingering(concurrency, limit, () => time, room);
   const clients: Client[] = [];
   return {
     lingering,
@@ -169,5 +169,15 @@ test("what all have not read is bounded in bytes", () => {
   const bytes = all.clients.reduce((sum, { end }) => sum + (end ? 0 : 4 << 20), 0);
   assert.ok(bytes <= 64 << 20, `${bytes} bytes`);
   assert.ok(bytes > 32 << 20, `${bytes} bytes`);
+  all.over();
+});
+
+test("no more linger than there are descriptors for", () => {
+  const all = begin(1000, 3_600_000, 20);
+  for (let i = 0; i < 20; i++) all.add(1);
+  assert.equal(all.lingering.size, 20);
+  all.add(1);
+  assert.ok(all.lingering.size <= 20);
+  assert.equal(all.clients[0]?.end, "lost");
   all.over();
 });

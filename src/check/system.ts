@@ -3,6 +3,7 @@
 import { DnsConfig } from "../admit/dns_config.ts";
 import { Resolver } from "../admit/resolver.ts";
 import type { Env } from "../assemble.ts";
+import { needsOf, wantedLimit } from "../descriptors.ts";
 import { FatalError } from "../errors.ts";
 import { listen, type ListenAddress } from "../listen.ts";
 import { listenMetrics } from "../metrics/endpoint.ts";
@@ -10,7 +11,6 @@ import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 
-const DESCRIPTORS_EACH = 4;
 /** Milliseconds until a resolver counts as silent: the first tries of its schedule. */
 const RESOLVER_WAIT = 4000;
 
@@ -49,12 +49,17 @@ export async function checkPorts(
 }
 
 /** -c and --pending against the limit of open files. */
-export function checkDescriptors(limit: number, options: Options, findings: Findings): void {
-  const wanted = options.concurrency * DESCRIPTORS_EACH + options.pending + 64;
-  if (wanted > limit) {
+export function checkDescriptors(
+  { libc }: Runtime,
+  options: Options,
+  findings: Findings,
+): void {
+  const needs = needsOf(options, libc);
+  const wanted = wantedLimit(needs);
+  if (wanted > needs.limit) {
     findings.warning(
       `open files: -c ${options.concurrency} and --pending ${options.pending} may want ${wanted}, ` +
-        `the limit is ${limit}`,
+        `the limit is ${needs.limit}`,
       "raise it (ulimit -Hn, LimitNOFILE=), or lower -c",
     );
   }

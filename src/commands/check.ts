@@ -48,7 +48,7 @@ export async function check(
   if (asked) checkTrust((name) => env[name], actors.opener, findings);
   const address = started?.address ?? literalAddress(options);
   await checkPorts(runtime, address, options, findings);
-  if (assembled) checkDescriptors(assembled.deps.gate.options.descriptors, options, findings);
+  checkDescriptors(runtime, options, findings);
   const asksDns = options.remoteName || options.localName === undefined;
   if (asksDns) await checkResolvers(env, findings);
   for (const file of new Set([options.earlyRules, options.rules])) {
