@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { sslserver } from "./src/commands/sslserver.ts";
 import { tcprules } from "./src/commands/tcprules.ts";
 import { tcprulescheck } from "./src/commands/tcprulescheck.ts";
+import { LOG_COMMAND, logCopier } from "./src/privsep/log_copier.ts";
 import { WORKER_COMMAND } from "./src/privsep/worker_handle.ts";
 import { worker } from "./src/privsep/worker.ts";
 import { confine, CONFINE_COMMAND } from "./src/runtime/confine.ts";
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
   if (names.includes("tcprules")) return await tcprules(argv, io);
   if (names.includes("tcprulescheck")) return await tcprulescheck(argv, io);
   if (names[0] === WORKER_COMMAND) return await worker(await currentRuntime());
+  if (names[0] === LOG_COMMAND) return logCopier(await currentRuntime(), argv);
   return await sslserver(argv, process.env, currentRuntime, MAIN);
 }
 

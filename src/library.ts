@@ -72,13 +72,13 @@ export async function serve(
   options: ServeOptions,
   handler: Handler | { readonly command: readonly string[] },
 ): Promise<TlsServer> {
+  const runtime = await currentRuntime();
   const log = new Log({
     verbosity: options.verbosity ?? 1,
     form: "text",
     name: "sslserver",
-    ...(options.log ? { write: options.log } : {}),
+    ...(options.log ? { write: options.log } : { sink: runtime.stderr() }),
   });
-  const runtime = await currentRuntime();
   const asked = commandOptions(options, handler);
   const { deps, close } = await assemble(asked, options.env ?? process.env, runtime, log, {
     keyPair: options.cert === undefined

@@ -3,50 +3,61 @@
  *  Whatever came from a peer goes through `clean`: a peer must not be able to forge a line, steer a
  *  terminal or fill a disk. */
 
-import fs from "node:fs";
 import process from "node:process";
-import type { Connection, Peer } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { cleanMessage, ends, grouped, localEnd, remoteEnd } from "./log_fields.ts";
+import { LogOutput, writeStderr } from "./log_output.ts";
+import { Repeats, WINDOW } from "./log_repeats.ts";
+import type { LineSink } from "./runtime/runtime.ts";
 
 export type Level = "fatal" | "error" | "warning" | "info" | "status";
-
-/** Longest piece of a peer's text in a line (SPEC 7). */
-const MAX_FIELD = 100;
-
-/** Bytes outside printable ASCII, and `%`, become `?`; cut at 100 characters. */
-export function clean(text: string): string {
-  return text.slice(0, MAX_FIELD).replaceAll(/[^\x20-\x24\x26-\x7e]/g, "?");
-}
-
-/** Like `clean`, for messages of the system and of libraries, which may be longer. */
-function cleanMessage(text: string): string {
-  return text.slice(0, 1000).replaceAll(/[^\x20-\x7e]/g, "?");
-}
 
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
   form: "text" | "json";
   /** Name in front of each line. */
   name: string;
-  /** Where lines go; default: stderr. */
+  /** Where lines go; default: `sink`. */
   write?: (lines: string) => void;
+  /** Stderr, without waiting. Without it lines are written at once, whatever time that takes: only as
+   *  long as nothing is served. */
+  sink?: LineSink;
   now?: () => Date;
+  /** Milliseconds, for what takes time; default: the system's monotonic clock. */
+  clock?: () => number;
   /** While true nothing is written. */
   muted?: () => boolean;
 }
 
+interface Line {
+  /** In front of the text; lines of a connection have none. */
+  readonly level?: Level;
+  readonly text: string;
+  /** For JSON. */
+  readonly facts: () => Record<string, unknown>;
+}
+
 export class Log {
+  readonly #output: LogOutput | undefined;
   readonly #write: (lines: string) => void;
+  readonly #repeats: Repeats<Line>;
   #lines: string[] = [];
+  #summary: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly options: LogOptions) {
-    this.#write = options.write ?? writeStderr;
+    const { write, sink } = options;
+    const output = sink && new LogOutput(sink, (lost) => this.#format(linesLost(lost)));
+    this.#output = output;
+    this.#write = write ?? (output ? (lines) => output.write(lines) : writeStderr);
+    this.#repeats = new Repeats(options.clock ?? (() => performance.now()));
   }
 
   /** Goes on, but something has failed. */
   error(text: string): void {
-    this.#put(1, "error", text, { event: "error" });
+    this.#put(1, "error", text, { event: "error" }, text);
   }
 
+  /** Nothing that a peer can cause as often as it likes: all of them are printed. */
   warning(text: string): void {
     this.#put(1, "warning", text, { event: "warning" });
   }
@@ -91,21 +102,17 @@ export class Log {
 
   /** `pid` is that of the process which refused: no program was started. */
   deny(pid: number, conn: Connection, why = ""): void {
-    const text = `deny ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)} ${why}`.trimEnd();
-    this.#line(
-      2,
-      text,
-      () => ({ event: "deny", pid, ...ends(conn), ...(why ? { reason: why } : {}) }),
-    );
+    if (!this.#shows(2)) return;
+    this.#mayRepeat("deny", why, {
+      text: `deny ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)} ${why}`.trimEnd(),
+      facts: () => ({ event: "deny", pid, ...ends(conn), ...(why ? { reason: why } : {}) }),
+    });
   }
 
   /** A limit of the server's own environment, at accept (SPEC 7). */
   connectionLimit(what: "connection" | "rate", limit: number, ip: string): void {
-    this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, {
-      event: "limit",
-      limit,
-      remoteIp: ip,
-    });
+    const facts = { event: "limit", limit, remoteIp: ip };
+    this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, facts, what);
   }
 
   tls(pid: number, protocol: string, cipher: string): void {
@@ -118,22 +125,16 @@ export class Log {
   }
 
   tlsFailed(pid: number, ip: string, why: string): void {
-    this.#put(1, "error", `unable to accept TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`, {
-      event: "tls-failed",
-      pid,
-      remoteIp: ip,
-      reason: cleanMessage(why),
-    });
+    const text = `unable to accept TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
+    const facts = { event: "tls-failed", pid, remoteIp: ip, reason: cleanMessage(why) };
+    this.#put(1, "error", text, facts, why);
   }
 
   /** TLS broke after the handshake. `pid` is the program's, or that of the process which speaks. */
   tlsBroken(pid: number, ip: string, why: string): void {
-    this.#put(1, "error", `unable to speak TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`, {
-      event: "tls-broken",
-      pid,
-      remoteIp: ip,
-      reason: cleanMessage(why),
-    });
+    const text = `unable to speak TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
+    const facts = { event: "tls-broken", pid, remoteIp: ip, reason: cleanMessage(why) };
+    this.#put(1, "error", text, facts, why);
   }
 
   /** The client's data ended with FIN and without close_notify: somebody may have cut it. */
@@ -162,6 +163,22 @@ export class Log {
     );
   }
 
+  /** The same log, but silent while `muted` says so. */
+  mutedBy(muted: () => boolean): Log {
+    return new Log({ ...this.options, muted, write: this.#write });
+  }
+
+  /** Lines of another process, which are copied as they are. */
+  copy(lines: string): void {
+    this.flush();
+    this.#write(lines);
+  }
+
+  /** Bytes that stderr has not taken yet. */
+  get waiting(): number {
+    return this.#output?.waiting ?? 0;
+  }
+
   /** Writes what has gathered; called when the event loop's turn ends, and before an exit. */
   flush(): void {
     if (this.#lines.length === 0) return;
@@ -170,69 +187,86 @@ export class Log {
     this.#write(lines);
   }
 
-  #put(verbosity: number, level: Level, text: string, facts: Record<string, unknown>): void {
-    if (this.options.verbosity < verbosity) return;
-    this.#line(verbosity, `${level}: ${cleanMessage(text)}`, () => ({
-      level,
-      ...facts,
-      message: cleanMessage(text),
-    }));
+  /** Before an exit: writes everything. A stderr that takes nothing holds it up for a moment only. */
+  async finish(): Promise<void> {
+    this.#summarise();
+    this.flush();
+    await this.#output?.finish();
+  }
+
+  /** Instead of writing any more: what to write where somebody else goes on. */
+  giveUp(): string {
+    return this.#output?.giveUp() ?? "";
+  }
+
+  /** `kind`: it may come often; lines of the same kind are of one event and have the same text here, but
+   *  for numbers and addresses. */
+  #put(
+    verbosity: number,
+    level: Level,
+    text: string,
+    facts: Record<string, unknown> & { event?: string },
+    kind?: string,
+  ): void {
+    if (!this.#shows(verbosity)) return;
+    const message = cleanMessage(text);
+    const line = { level, text: message, facts: () => ({ level, ...facts, message }) };
+    if (kind === undefined) this.#print(line);
+    else this.#mayRepeat(`${facts.event}`, kind, line);
   }
 
   #line(verbosity: number, text: string, facts: () => Record<string, unknown>): void {
-    if (this.options.verbosity < verbosity || this.options.muted?.()) return;
+    if (this.#shows(verbosity)) this.#print({ text, facts });
+  }
+
+  #shows(verbosity: number): boolean {
+    return this.options.verbosity >= verbosity && !this.options.muted?.();
+  }
+
+  #mayRepeat(event: string, kind: string, line: Line): void {
+    if (this.#repeats.age >= WINDOW) this.#summarise();
+    if (this.#repeats.note(event, kind, line)) return this.#print(line);
+    if (this.#summary !== undefined) return;
+    this.#summary = setTimeout(() => this.#summarise(), WINDOW - this.#repeats.age);
+    this.#summary.unref();
+  }
+
+  #summarise(): void {
+    clearTimeout(this.#summary);
+    this.#summary = undefined;
+    const seconds = Math.max(1, Math.round(this.#repeats.age / 1000));
+    for (const { count, last } of this.#repeats.end()) this.#print(moreLike(last, count, seconds));
+  }
+
+  #print(line: Line): void {
     if (this.#lines.length === 0) setImmediate(() => this.flush());
+    this.#lines.push(this.#format(line));
+  }
+
+  #format({ level, text, facts }: Line): string {
     if (this.options.form === "text") {
-      this.#lines.push(`${this.options.name}: ${text}\n`);
-      return;
+      return `${this.options.name}: ${level === undefined ? "" : `${level}: `}${text}\n`;
     }
     const time = (this.options.now?.() ?? new Date()).toISOString();
-    this.#lines.push(`${JSON.stringify({ time, ...facts() })}\n`);
+    return `${JSON.stringify({ time, ...facts() })}\n`;
   }
 }
 
-/** `mx.example:192.0.2.1:465`; no name leaves its place empty. */
-function localEnd(peer: Peer): string {
-  return `${clean(peer.host ?? "")}:${peer.ip}:${peer.port}`;
-}
-
-/** `host.example:192.0.2.7:ident:50312` */
-function remoteEnd({ remote }: Connection): string {
-  return `${clean(remote.host ?? "")}:${remote.ip}:${clean(remote.info ?? "")}:${remote.port}`;
-}
-
-function ends({ local, remote, proxy }: Connection): Record<string, unknown> {
+/** What a flood has left out; `last` is one of these lines. */
+function moreLike(last: Line, count: number, seconds: number): Line {
+  const level = last.level ?? "info";
+  const message = `... and ${grouped(count)} more like it in ${seconds} s`;
   return {
-    localHost: local.host === undefined ? undefined : clean(local.host),
-    localIp: local.ip,
-    localPort: local.port,
-    remoteHost: remote.host === undefined ? undefined : clean(remote.host),
-    remoteIp: remote.ip,
-    remoteInfo: remote.info === undefined ? undefined : clean(remote.info),
-    remotePort: remote.port,
-    ...(proxy
-      ? {
-        proxyIp: proxy.ip,
-        proxyPort: proxy.port,
-        uniqueId: proxy.variables.get("PROXY_UNIQUE_ID"),
-      }
-      : {}),
+    level,
+    text: `${message}: ${last.text}`,
+    facts: () => ({ level, event: "repeated", count, seconds, message, last: last.facts() }),
   };
 }
 
-/** stderr may be a pipe in non-blocking mode, shared with who knows whom: EAGAIN means wait. */
-function writeStderr(lines: string): void {
-  const bytes = new TextEncoder().encode(lines);
-  let at = 0;
-  while (at < bytes.length) {
-    try {
-      at += fs.writeSync(2, bytes, at);
-    } catch (error) {
-      const code = (error as { code?: string }).code;
-      if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-      else return; // the reader of the log is gone; serving goes on
-    }
-  }
+function linesLost(count: number): Line {
+  const message = `${grouped(count)} ${count === 1 ? "line" : "lines"} lost: the log is not read`;
+  const facts = { level: "warning", event: "lost", lines: count, message };
+  return { level: "warning", text: message, facts: () => facts };
 }
 
 /** The process that speaks: named in lines about connections for which no program was started. */

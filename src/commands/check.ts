@@ -21,7 +21,8 @@ import { checkDescriptors, checkPorts, checkResolvers } from "../check/system.ts
 import { checkTrust } from "../check/trust.ts";
 import { EXIT } from "../errors.ts";
 import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
-import { clean, Log } from "../log.ts";
+import { Log } from "../log.ts";
+import { clean } from "../log_fields.ts";
 import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { write } from "./print.ts";

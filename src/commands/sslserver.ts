@@ -29,20 +29,22 @@ export async function sslserver(
       return EXIT.ok;
     }
     const options = request.serve;
-    log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
+    const form = { verbosity: options.verbosity, form: options.log, name: "sslserver" };
+    log = new Log(form);
     const runtime = await loadRuntime();
     if (options.check) return await check(options, env, runtime, main);
+    log = new Log({ ...form, sink: runtime.stderr() });
     const inherited = inheritedListener(env, runtime, options);
     const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
     const split = means(options, env, runtime, main);
     const supervised = { inherited, tell };
     if (split) await supervise(options, argv, env, runtime, log, split, supervised);
     else await serveAlone(options, env, runtime, log, supervised);
-    log.flush();
     return EXIT.ok;
   } catch (error) {
     if (error instanceof UsageError) {
       log.fatal(error.message);
+      await log.finish();
       fs.writeSync(2, `sslserver: usage: ${USAGE}\n`);
       return error.code;
     }
@@ -52,5 +54,7 @@ export async function sslserver(
     }
     log.fatal(`unable to go on: ${reason(error)}`);
     return EXIT.system;
+  } finally {
+    await log.finish();
   }
 }

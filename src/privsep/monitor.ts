@@ -29,6 +29,7 @@ import { confinedByExec, filesOf } from "./sandbox.ts";
 import { RulesHistory } from "./rules_history.ts";
 import { VERSION } from "../version.ts";
 import { Worker } from "./worker_handle.ts";
+import { WorkerLogs } from "./worker_log.ts";
 
 /** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
 const LOOK = 1000;
@@ -39,6 +40,10 @@ const SETTLE = 1000;
 const LEAVE = 10_000;
 /** When all is to end, a worker may take so much longer than its programs, in milliseconds. */
 const WORKER_GRACE = 1000;
+/** A worker that has closed its log and goes on so long is not ours any more. In milliseconds. */
+const MUTE = 2000;
+/** How long the exit waits for workers that are about to end, in milliseconds. */
+const LAST_WORDS = 100;
 /** How long a worker may take to serve: a slow machine, and a host looked up by name. In milliseconds. */
 const START = 60_000;
 /** How long the server may be without any worker that serves before it ends: a supervisor that starts it
@@ -63,7 +68,12 @@ export interface MonitorOptions {
   /** Somebody else has that socket too, and keeps it. */
   inherited?: boolean;
   /** Instead of `START`, `LEAVE` and `UNSERVED`, for tests. */
-  patience?: { readonly start: number; readonly leave: number; readonly unserved?: number };
+  patience?: {
+    readonly start: number;
+    readonly leave: number;
+    readonly mute?: number;
+    readonly unserved?: number;
+  };
 }
 
 export class Monitor {
@@ -75,6 +85,7 @@ export class Monitor {
   readonly #starts: ProgramStarts;
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
+  readonly #logs: WorkerLogs;
   readonly #metrics: MonitorMetrics<Worker> | undefined;
   readonly #confined: boolean;
   #look: ReturnType<typeof setInterval> | undefined;
@@ -103,6 +114,7 @@ export class Monitor {
       workers: o.workers,
       serving: () => this.#serving(),
     });
+    this.#logs = new WorkerLogs(libc, o.log);
     this.#counts = new ConnectionCounts(options, now);
     const files = new FileWatch(libc, wantedFiles(options, env));
     const rules = new RulesHistory({ libc, files, options, now });
@@ -229,13 +241,23 @@ export class Monitor {
     });
   }
 
+  /** The last thing before the exit: the log of workers that stay becomes somebody else's task. */
+  async leave(): Promise<void> {
+    const { runtime, self, identity, log } = this.o;
+    // Without a client a worker ends at once, and needs nobody.
+    if (this.places.running === 0) await this.#logs.ended(LAST_WORDS);
+    await log.finish();
+    this.#logs.handOver(runtime, self, identity);
+  }
+
   /** Ends at once, after a start that failed. */
-  abandon(): void {
+  async abandon(): Promise<void> {
     this.#draining = true;
     this.#metrics?.close();
     clearInterval(this.#look);
     for (const worker of this.#workers.values()) worker.kill();
     this.#port.close();
+    await this.#logs.ended(LAST_WORDS);
   }
 
   *#serving(): Iterable<Worker> {
@@ -248,7 +270,11 @@ export class Monitor {
     const { runtime, libc, self, argv, env, identity, workers, init } = this.o;
     let worker: Worker | undefined;
     try {
-      const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined);
+      const log = await this.#logs.open(runtime, () => {
+        const mute = this.o.patience?.mute ?? MUTE;
+        setTimeout(() => worker?.giveUp("it closed its log"), mute).unref();
+      });
+      const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined, log);
       if (this.#draining) return worker.kill();
       this.#workers.set(slot, worker);
       worker.onMessage = (message) => this.#receive(made, message);
@@ -306,6 +332,7 @@ export class Monitor {
   /** Its process has ended, or it has been told to. Its programs live on without a client. */
   #gone(worker: Worker, why: string): void {
     const { log, options } = this.o;
+    this.#logs.readNow(); // its last words come before ours
     this.#workers.delete(worker.slot);
     if ([...this.#workers.values()].every(({ state }) => state === "starting")) {
       this.#unservedSince ??= performance.now();
@@ -447,6 +474,7 @@ export class Monitor {
 
   #answerServing(worker: Worker): void {
     if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
+    this.#logs.readNow(); // whoever knows that it serves knows its warnings
     worker.serves();
     this.#unservedSince = undefined;
     this.#grants.begin(worker);

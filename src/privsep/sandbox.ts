@@ -19,6 +19,8 @@ export interface SandboxOptions {
   readonly files: "none" | "read";
   /** Landlock holds already, for all threads: see `confinedByExec`. */
   readonly confined?: boolean;
+  /** False: no socket is made any more, or used as one. */
+  readonly sockets?: false;
 }
 
 /** Only rules can name files that are opened later. */
@@ -74,6 +76,10 @@ const ALLOWED = `
   getuid geteuid getgid getegid getresuid getresgid getgroups wait4 waitid
   access faccessat faccessat2 stat lstat newfstatat statx statfs fstatfs readlink readlinkat
   getcwd getdents64`;
+
+/** What goes with `sockets: false`, some of it from the list above. */
+const SOCKETS = `socket socketpair accept accept4 bind listen connect shutdown setsockopt
+  recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg`;
 
 /** Refused as a right that is missing. Most would fail without these lines, too; but the number of
  *  what the kernel refuses to root, or to the user whose files they are, is small. */
@@ -211,7 +217,7 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
 /** The filter for this process on `arch`. */
 export function workerFilter(
   arch: "x64" | "arm64",
-  { files }: SandboxOptions,
+  { files, sockets }: SandboxOptions,
 ): Uint8Array<ArrayBuffer> {
   const calls = new Map<number, Verdict | Condition>();
   const add = (name: string, verdict: Verdict | Condition) => {
@@ -229,13 +235,20 @@ export function workerFilter(
   addAll(REFUSED, EPERM);
   addAll(DEADLY, "kill");
   Object.entries(conditions(files)).forEach(([name, verdict]) => add(name, verdict));
+  if (sockets === false) {
+    for (const name of SOCKETS.trim().split(/\s+/)) {
+      const nr = SYSCALLS[arch].get(name);
+      if (nr !== undefined) calls.set(nr, EPERM);
+    }
+  }
   return seccompProgram({ arch, calls, unknown: ENOSYS });
 }
 
 /** Shuts this process in, all its threads, for good. The last thing a worker does before it serves:
  *  after it has changed its root and its ids, made its first TLS context and opened its files. Never
  *  throws; what the system does not have is `off`. */
-export function sandbox(libc: Libc, { files, confined = false }: SandboxOptions): Sandboxed {
+export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
+  const { files, confined = false } = options;
   const { platform, arch } = process;
   if (platform !== "linux" || (arch !== "x64" && arch !== "arm64")) {
     return { on: [], off: [`sandbox: there is none for ${platform} on ${arch}`] };
@@ -256,7 +269,7 @@ export function sandbox(libc: Libc, { files, confined = false }: SandboxOptions)
     return "the calling thread; the others open no file by the filter";
   });
   step("seccomp", () => {
-    libc.seccomp(workerFilter(arch, { files }));
+    libc.seccomp(workerFilter(arch, options));
     return "all threads";
   });
   return result;

@@ -104,15 +104,16 @@ export async function supervise(
     onSignals(runtime, tell, monitor);
     shutDebugger(runtime, log);
     await Promise.race([monitor.start(), monitor.closed]);
-    if (monitor.draining) return;
+    if (monitor.draining) return await monitor.leave();
     if (options.printPort) fs.writeSync(1, `${port}\n`);
     tell.ready();
   } catch (error) {
-    monitor.abandon();
+    await monitor.abandon();
     throw error;
   }
   keepGoing(log);
   await monitor.closed;
+  await monitor.leave();
 }
 
 function warnOfRoot(options: Options, libc: Libc, worker: number | undefined, log: Log): void {

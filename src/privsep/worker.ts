@@ -101,10 +101,12 @@ class WorkerProcess {
       const request = parseOptions(init.argv, init.env);
       if (!("serve" in request)) throw new Error("nothing to serve");
       const options = request.serve;
-      log = new Log({ verbosity: options.verbosity, form: options.log, name: "sslserver" });
+      const { verbosity, log: form } = options;
+      log = new Log({ verbosity, form, name: "sslserver", sink: this.runtime.stderr() });
       await this.#prepare(options, init, log);
       this.runtime.debuggerShut(); // or throws: a monitor without libc has no workers
     } catch (error) {
+      await log?.finish(); // before the monitor exits
       this.#fatal(error);
       return EXIT.system;
     }
@@ -125,7 +127,7 @@ class WorkerProcess {
     server.settled.then(() => this.channel.send(encodeWorker({ kind: KIND.SETTLED })));
     await server.closed;
     close();
-    log.flush();
+    await log.finish();
     return EXIT.ok;
   }
 
@@ -140,7 +142,7 @@ class WorkerProcess {
       files: this.#files,
       programs: this.#client,
       pending: share(options, init),
-      announce: new Log({ ...log.options, muted }),
+      announce: log.mutedBy(muted),
       ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
@@ -260,7 +262,6 @@ class WorkerProcess {
     this.#initialized.reject(new Error("the monitor is gone"));
     if (!this.#server) return this.#listening.reject(new Error("the monitor is gone"));
     if (this.#draining) return;
-    this.#assembled?.deps.log.error("the monitor is gone: no more connections are accepted");
     this.#drain(0);
   }
 

@@ -49,17 +49,18 @@ export class Worker {
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  /** Starts one: fd 0 and 1 lead nowhere, 2 is the log, 3 and 4 come to us. `confined`: by way of
-   *  confine.ts. */
+  /** Starts one: fd 0 and 1 lead nowhere, 2 is `log`, which is closed here, 3 and 4 come to us. `confined`:
+   *  by way of confine.ts. */
   static async start(
     slot: number,
     runtime: Runtime,
     libc: Libc,
     self: SelfCommand,
     confined: boolean,
+    log: number,
   ): Promise<Worker> {
     const ours: number[] = [];
-    const theirs: number[] = [];
+    const theirs: number[] = [log];
     let launched: Launched | undefined;
     try {
       for (let i = 0; i < 2; i++) {
@@ -68,14 +69,14 @@ export class Worker {
         theirs.push(other);
       }
       const [control, pass] = ours as [number, number];
-      const [theirControl, theirPass] = theirs as [number, number];
+      const [, theirControl, theirPass] = theirs as [number, number, number];
       const nowhere = libc.open("/dev/null");
       theirs.push(nowhere);
       launched = runtime.launch({
         command: workerCommand(self, confined),
         argv0: NAME,
         env: self.env,
-        descriptors: [nowhere, nowhere, 2, theirControl, theirPass],
+        descriptors: [nowhere, nowhere, log, theirControl, theirPass],
         // It opens the debugger of Deno, which the worker shuts when it has begun: see `debuggerShut`.
         blocked: "SIGUSR1",
       });

@@ -11,6 +11,7 @@ import { ignoreSignals } from "./ignored_signals.ts";
 import { type Libc, POLL } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
 import { CONFINE_COMMAND } from "./confine.ts";
+import { libcStderr } from "./libc_stderr.ts";
 import { besideThis, ownExecutable } from "./own_executable.ts";
 import type { Listener, Runtime, SelfCommand, Socket, TlsContext, TlsSettings } from "./runtime.ts";
 
@@ -39,6 +40,7 @@ export function bunRuntime(): Runtime {
     adoptEnds: (fds) => adoptEnds(libc, fds),
     adoptSocket,
     selfCommand,
+    stderr: () => libcStderr(libc),
     onSignal(name, handler) {
       process.on(name, handler);
     },

@@ -8,6 +8,7 @@
  *  - deno_process.ts  programs
  *  - deno_launch.ts   programs started by libc, with descriptors made before
  *  - deno_path.ts     where a program is
+ *  - deno_stderr.ts   the log, without libc
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
@@ -17,6 +18,8 @@ import { IGNORED, ignoreSignals } from "./ignored_signals.ts";
 import { keepDescriptors } from "./inherited.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc } from "./libc_deno.ts";
+import { libcStderr } from "./libc_stderr.ts";
+import { DenoStderr } from "./deno_stderr.ts";
 import { makeContext } from "./deno_context.ts";
 import { listenDescriptor, listenHere } from "./deno_listen.ts";
 import { AdoptedStream } from "./deno_adopted.ts";
@@ -51,6 +54,7 @@ export function denoRuntime(): Runtime {
     adoptEnds: (fds) => adoptEnds(libc ?? needed("take a pipe over"), fds),
     adoptSocket: async (fd) => new AdoptedStream(fd, { readable: true, writable: true }),
     selfCommand,
+    stderr: () => libc ? libcStderr(libc) : new DenoStderr(),
     onSignal(name, handler) {
       Deno.addSignalListener(name, handler);
     },

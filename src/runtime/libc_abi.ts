@@ -105,6 +105,7 @@ const COMMON: Record<string, Signature> = {
   sendmsg: f("i64", "i32", "memory", "i32"),
   recv: f("i64", "i32", "memory", "u64", "i32"),
   recvmsg: f("i64", "i32", "memory", "i32"),
+  send: f("i64", "i32", "memory", "u64", "i32"),
   connect: f("i32", "i32", "memory", "u32"),
   open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
   close: f("i32", "i32"),
@@ -142,6 +143,7 @@ const ON_LINUX: Record<string, Signature> = {
   ioctl: f("i32", "i32", "u64", "memory"),
   poll: f("i32", "memory", "u64", "i32"),
   prctl: f("i32", "i32", "u64", "u64", "u64", "u64"),
+  splice: f("i64", "i32", "u64", "i32", "u64", "u64", "u32"), // the offsets are NULL
   syscall: f("i64", "i64", "u64", "u64", "u64", "u64"), // memory by its address
   capget: f("i32", "memory", "memory"),
   capset: f("i32", "memory", "memory"),

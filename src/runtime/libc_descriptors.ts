@@ -32,6 +32,15 @@ export interface DescriptorCalls {
   readAt(fd: number, n: number, offset: number): Memory;
   /** How many of `bytes` were taken; undefined if it would have to wait (EAGAIN). */
   write(fd: number, bytes: Uint8Array): number | undefined;
+  /** Opens a terminal, pipe or device for writing, closed on exec and non-blocking for us alone. */
+  openToWrite(path: string): number;
+  /** The same as `write` for a socket, which never blocks. */
+  send(fd: number, bytes: Uint8Array): number | undefined;
+  /** Moves up to `n` bytes from a pipe to another, which never blocks; undefined if the second is full.
+   *  Linux only. */
+  splice(from: number, to: number, n: number): number | undefined;
+  /** Waits like `poll` for several descriptors, until there is something to read, or the end. Which. */
+  pollAll(fds: readonly number[], timeoutMs: number): number[];
   /** Everything up to the end. Throws if that is more than `cap` bytes, and EAGAIN if a
    *  non-blocking descriptor has no more for now. */
   readAll(fd: number, cap: number): Memory;
@@ -46,6 +55,8 @@ const AF_UNIX = 1;
 const SOCKET_TYPE: Record<SocketType, number> = { stream: 1, dgram: 2, seqpacket: 5 };
 const F = { getfd: 1, setfd: 2, getfl: 3, setfl: 4 };
 const FD_CLOEXEC = 1;
+const O_WRONLY = 1;
+const SPLICE_F_NONBLOCK = 2;
 
 /** One read takes no more, so that no caller's number makes us allocate gigabytes. */
 const MAX_READ = 1 << 20;
@@ -55,7 +66,8 @@ const MAX_COUNTED = 1024;
 
 /** The calls, made through `c`. */
 export function descriptorCalls(c: Caller): DescriptorCalls {
-  const { O_NONBLOCK, O_CLOEXEC, O_NOCTTY, F_DUPFD_CLOEXEC } = c.abi.constants;
+  const { O_NONBLOCK, O_CLOEXEC, O_NOCTTY, F_DUPFD_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL } =
+    c.abi.constants;
   const pair = memory(8);
   const pairView = new DataView(pair.buffer);
   const pollFd = memory(8);
@@ -127,6 +139,33 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
       if (bytes.length === 0) return 0;
       const own = bytes.buffer instanceof ArrayBuffer ? bytes as Memory : bytes.slice();
       return c.unlessBlocked("write", fd, own, own.length);
+    },
+
+    openToWrite(path) {
+      return c.value("open", cString(path), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    },
+
+    send(fd, bytes) {
+      const own = bytes.buffer instanceof ArrayBuffer ? bytes as Memory : bytes.slice();
+      return c.unlessBlocked("send", fd, own, own.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    },
+
+    splice(from, to, n) {
+      return c.unlessBlocked("splice", from, 0, to, 0, n, SPLICE_F_NONBLOCK);
+    },
+
+    pollAll(fds, timeoutMs) {
+      const all = memory(8 * fds.length);
+      const view = new DataView(all.buffer);
+      fds.forEach((fd, i) => {
+        view.setInt32(8 * i, fd, true);
+        view.setInt32(8 * i + 4, POLL.in, true);
+      });
+      const found = c.once("poll", all, fds.length, timeoutMs);
+      if (found >= 0) return fds.filter((_, i) => view.getInt16(8 * i + 6, true) !== 0);
+      const error = c.error("poll");
+      if (error.code === "EINTR") return [];
+      throw error;
     },
 
     readAll(fd, cap) {

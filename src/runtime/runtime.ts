@@ -246,6 +246,17 @@ export interface SpawnOptions {
   delayed?: boolean;
 }
 
+/** A descriptor for the lines of a log. Nothing here waits. */
+export interface LineSink {
+  /** How many of `bytes`, at most 4096, it takes now; 0: none. Throws when nobody reads any more, or the
+   *  disk is full. */
+  take(bytes: Uint8Array): number;
+  /** What it has taken is still on its way. */
+  readonly busy: boolean;
+  /** It may take something again. Not all sinks say so. */
+  onReady: () => void;
+}
+
 export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGCHLD";
 
 export interface Runtime {
@@ -297,6 +308,9 @@ export interface Runtime {
   /** Undefined: this process may not start itself again (Deno's permissions), or runs as a library.
    *  `main` is the module that a runtime without a compiled file must be given. */
   selfCommand(main: string): SelfCommand | undefined;
+
+  /** This process's stderr. */
+  stderr(): LineSink;
 
   /** Calls `handler` for each signal instead of its default. */
   onSignal(name: SignalName, handler: () => void): void;

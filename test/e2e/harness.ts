@@ -235,7 +235,7 @@ export class Trial {
     for (const child of this.#children) child.kill("SIGKILL");
     const sessions = new Set(this.#servers.map((server) => server.pid));
     const left = (): Stray[] => strayProcesses(this.#mark, sessions);
-    const strays = await settled(left, (found) => found.length === 0, 2000);
+    const strays = await settled(left, (found) => found.length === 0, 5000);
     for (const { pid, command } of strays) {
       wrong.push(`process ${pid} is left: ${command}`);
       kill(pid, "SIGKILL");
@@ -291,6 +291,17 @@ export class Server {
   /** Its lines that match. */
   lines(pattern: RegExp): string[] {
     return this.log().split("\n").filter((line) => pattern.test(line));
+  }
+
+  /** How many lines begin so behind the server's name, those included that are only counted. */
+  count(beginning: string): number {
+    const text = beginning.replace(/^error: /, "");
+    return this.lines(/^sslserver: /).reduce((sum, line) => {
+      if (line.startsWith(`sslserver: ${beginning}`)) return sum + 1;
+      const more = /: \.\.\. and ([0-9,]+) more like it in [0-9]+ s: (.*)/.exec(line);
+      if (!more?.[2]?.startsWith(text)) return sum;
+      return sum + Number(more[1]?.replaceAll(",", ""));
+    }, 0);
   }
 
   /** Waits until `count` lines match; returns them. */

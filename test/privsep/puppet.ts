@@ -41,6 +41,8 @@ export class Puppet {
     /** A copy of the descriptor under `stream`. */
     readonly control: number,
     readonly pass: number,
+    /** A copy of its stderr. */
+    readonly log: number,
   ) {
     stream.onData = (chunk) => {
       for (const { kind, body } of this.#frames.push(chunk)) {
@@ -125,6 +127,7 @@ export class Puppet {
     this.#open = false;
     this.stream.destroy();
     this.libc.close(this.control);
+    this.libc.close(this.log);
     if (this.#passes) this.libc.close(this.pass);
   }
 
@@ -258,9 +261,9 @@ export async function stage(
         workerProcesses.add(launched);
         launched.exited.then(() => workerProcesses.delete(launched));
         const copy = (n: number): number => libc.dup(descriptors[n] as number);
-        const [adopted, control, pass] = [copy(3), copy(3), copy(4)];
+        const [adopted, control, pass, log] = [copy(3), copy(3), copy(4), copy(2)];
         runtime.adoptSocket(adopted).then((stream) => {
-          const puppet = new Puppet(libc, launched, stream, control, pass);
+          const puppet = new Puppet(libc, launched, stream, control, pass, log);
           const give = asked.shift();
           if (give) give(puppet);
           else waiting.push(puppet);
@@ -311,7 +314,7 @@ export async function stage(
     started,
     next,
     async close() {
-      monitor.abandon();
+      await monitor.abandon();
       for (const launched of workerProcesses) launched.kill("SIGKILL");
       await Promise.all([...workerProcesses].map(({ exited }) => exited));
       for (const launched of running) launched.kill("SIGKILL");

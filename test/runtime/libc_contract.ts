@@ -294,6 +294,52 @@ export function libcContract(libc: Libc): void {
     fails("EADDRNOTAVAIL", "bind", () => libc.listenSocket({ ...address, scopeId: 1 }));
   });
 
+  test("what is full refuses at once, though it is in blocking mode", () => {
+    const page = new Uint8Array(4096);
+    const [a, b] = libc.socketpair("stream");
+    while (libc.send(a, page) !== undefined);
+    assert.equal(libc.send(a, Uint8Array.of(1)), undefined);
+    const [out, into] = libc.pipe();
+    const [from, to] = libc.pipe();
+    let moved = 0;
+    for (;;) {
+      assert.equal(libc.write(to, page), 4096);
+      const now = libc.splice(from, into, 4096);
+      if (now === undefined) break;
+      moved += now;
+    }
+    assert.equal(moved, 65_536);
+    assert.equal(must(libc.read(out, 4096)).length, 4096);
+    assert.equal(libc.splice(from, into, 4096), 4096);
+    libc.close(out);
+    libc.write(to, page);
+    fails("EPIPE", "splice", () => libc.splice(from, into, 4096));
+    fails("EINVAL", "splice", () => libc.splice(a, b, 4096)); // neither is a pipe
+    for (const fd of [a, b, into, from, to]) libc.close(fd);
+  });
+
+  test("an opening of its own is non-blocking for nobody else", () => {
+    const [out, into] = libc.pipe();
+    const own = libc.openToWrite(`/proc/self/fd/${into}`);
+    assert.deepEqual(flagsOf(own), { closeOnExec: true, nonBlocking: true });
+    assert.equal(flagsOf(into).nonBlocking, false);
+    while (libc.write(own, new Uint8Array(4096)) !== undefined);
+    for (const fd of [out, into, own]) libc.close(fd);
+    fails("ENOENT", "open", () => libc.openToWrite("/nowhere"));
+  });
+
+  test("pollAll tells which descriptors have something to read, or the end", () => {
+    const [one, intoOne] = libc.pipe();
+    const [two, intoTwo] = libc.pipe();
+    assert.deepEqual(libc.pollAll([one, two], 0), []);
+    libc.write(intoTwo, Uint8Array.of(1));
+    assert.deepEqual(libc.pollAll([one, two], -1), [two]);
+    libc.close(intoOne);
+    assert.deepEqual(libc.pollAll([one, two], -1), [one, two]);
+    assert.deepEqual(libc.pollAll([], 1), []);
+    for (const fd of [one, two, intoTwo]) libc.close(fd);
+  });
+
   test("a pipe is a pipe, closed on exec, and carries bytes and its end", () => {
     const [out, into] = libc.pipe();
     assert.ok(statSync(`/proc/self/fd/${out}`).isFIFO());

@@ -1,0 +1,50 @@
+/** What stands in log lines: texts of peers and of the system made harmless, and the ends of a connection. */
+
+import type { Connection, Peer } from "./connection.ts";
+
+/** Longest piece of a peer's text in a line (SPEC 7). */
+const MAX_FIELD = 100;
+
+/** Bytes outside printable ASCII, and `%`, become `?`; cut at 100 characters. */
+export function clean(text: string): string {
+  return text.slice(0, MAX_FIELD).replaceAll(/[^\x20-\x24\x26-\x7e]/g, "?");
+}
+
+/** Like `clean`, for messages of the system and of libraries, which may be longer. */
+export function cleanMessage(text: string): string {
+  return text.slice(0, 1000).replaceAll(/[^\x20-\x7e]/g, "?");
+}
+
+/** `4,211` */
+export function grouped(count: number): string {
+  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ",");
+}
+
+/** `mx.example:192.0.2.1:465`; no name leaves its place empty. */
+export function localEnd(peer: Peer): string {
+  return `${clean(peer.host ?? "")}:${peer.ip}:${peer.port}`;
+}
+
+/** `host.example:192.0.2.7:ident:50312` */
+export function remoteEnd({ remote }: Connection): string {
+  return `${clean(remote.host ?? "")}:${remote.ip}:${clean(remote.info ?? "")}:${remote.port}`;
+}
+
+export function ends({ local, remote, proxy }: Connection): Record<string, unknown> {
+  return {
+    localHost: local.host === undefined ? undefined : clean(local.host),
+    localIp: local.ip,
+    localPort: local.port,
+    remoteHost: remote.host === undefined ? undefined : clean(remote.host),
+    remoteIp: remote.ip,
+    remoteInfo: remote.info === undefined ? undefined : clean(remote.info),
+    remotePort: remote.port,
+    ...(proxy
+      ? {
+        proxyIp: proxy.ip,
+        proxyPort: proxy.port,
+        uniqueId: proxy.variables.get("PROXY_UNIQUE_ID"),
+      }
+      : {}),
+  };
+}

@@ -1,0 +1,175 @@
+/** The way of log lines to a stderr whose reader may be slow or stopped. Nothing waits for it: what it does
+ *  not take stays in a bounded queue, and what does not fit there is dropped and counted. */
+
+import fs from "node:fs";
+import type { LineSink } from "./runtime/runtime.ts";
+
+/** Bytes that wait for the reader, at most. */
+const MAX_QUEUE = 256 << 10;
+/** One write: PIPE_BUF of Linux. A pipe takes so many bytes as a whole, so that what programs write to the
+ *  same stderr stays outside our lines. */
+const PIECE = 4096;
+/** A full stderr is tried again after so many milliseconds. */
+const RETRY = 20;
+/** The longest wait for a full stderr at the exit, in milliseconds. */
+const FINISH = 200;
+const NEWLINE = 10;
+
+export class LogOutput {
+  #queue: Uint8Array[] = [];
+  #size = 0;
+  #lost = 0;
+  /** Lines in the queue that report losses, and the losses they report. */
+  #reports = 0;
+  #reported = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #encoder = new TextEncoder();
+  readonly #piece = new Uint8Array(PIECE);
+
+  /** `report` words the loss of so many lines. */
+  constructor(readonly sink: LineSink, readonly report: (lost: number) => string) {
+    sink.onReady = () => this.#flush();
+  }
+
+  /** Bytes that wait. */
+  get waiting(): number {
+    return this.#size;
+  }
+
+  /** Whole lines. */
+  write(lines: string): void {
+    const bytes = this.#encoder.encode(lines);
+    if (this.#lost > 0 && this.#size > 0) { // the report comes first
+      this.#lost += count(bytes);
+      return;
+    }
+    if (this.#lost > 0) this.#report();
+    this.#push(bytes);
+    this.#flush();
+    this.#trim();
+  }
+
+  /** Waits until everything is written, for a moment at most. */
+  async finish(): Promise<void> {
+    const until = performance.now() + FINISH;
+    this.#flush();
+    while ((this.#size > 0 || this.sink.busy) && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      this.#flush();
+    }
+  }
+
+  /** Gives up what waits; a line that says how much that was, or nothing. */
+  giveUp(): string {
+    this.#drop();
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost > 0 ? this.report(lost) : "";
+  }
+
+  #push(bytes: Uint8Array): void {
+    this.#queue.push(bytes);
+    this.#size += bytes.length;
+  }
+
+  #report(): void {
+    this.#push(this.#encoder.encode(this.report(this.#lost)));
+    this.#reports++;
+    this.#reported += this.#lost;
+    this.#lost = 0;
+  }
+
+  #flush(): void {
+    try {
+      while (this.#size > 0) {
+        const taken = this.sink.take(this.#next());
+        if (taken === 0) return this.#later();
+        this.#taken(taken);
+        if (this.#size > 0) continue;
+        this.#reports = this.#reported = 0;
+        if (this.#lost > 0) this.#report();
+      }
+    } catch {
+      this.#drop(); // the disk is full, or the reader has gone: the next line tries again
+    }
+  }
+
+  #drop(): void {
+    this.#lost += this.#reported - this.#reports;
+    for (const bytes of this.#queue) this.#lost += count(bytes);
+    this.#queue = [];
+    this.#size = this.#reports = this.#reported = 0;
+  }
+
+  #later(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#flush();
+    }, RETRY);
+    this.#timer.unref();
+  }
+
+  /** The beginning of the queue: whole lines where they fit into one piece. */
+  #next(): Uint8Array {
+    const [head = new Uint8Array(0), second] = this.#queue;
+    if (head.length > PIECE) {
+      const end = head.lastIndexOf(NEWLINE, PIECE - 1) + 1;
+      return head.subarray(0, end || PIECE);
+    }
+    if (second === undefined || head.length + second.length > PIECE) return head;
+    let length = 0;
+    for (const bytes of this.#queue) {
+      if (length + bytes.length > PIECE) break;
+      this.#piece.set(bytes, length);
+      length += bytes.length;
+    }
+    return this.#piece.subarray(0, length);
+  }
+
+  #taken(count: number): void {
+    this.#size -= count;
+    let [at, left] = [0, count];
+    for (const bytes of this.#queue) {
+      if (bytes.length > left) break;
+      left -= bytes.length;
+      at++;
+    }
+    this.#queue.splice(0, at);
+    const [head] = this.#queue;
+    if (head && left > 0) this.#queue[0] = head.subarray(left);
+  }
+
+  /** Drops the newest lines that are too many. */
+  #trim(): void {
+    while (this.#size > MAX_QUEUE) {
+      const last = this.#queue.pop() as Uint8Array;
+      const room = MAX_QUEUE - (this.#size - last.length);
+      const kept = room > 0 ? last.lastIndexOf(NEWLINE, room - 1) + 1 : 0;
+      this.#lost += count(last.subarray(kept));
+      this.#size -= last.length - kept;
+      if (kept > 0) this.#queue.push(last.subarray(0, kept));
+    }
+  }
+}
+
+function count(bytes: Uint8Array): number {
+  let lines = 0;
+  for (const byte of bytes) if (byte === NEWLINE) lines++;
+  return lines;
+}
+
+/** Writes `lines` to stderr, however long that takes: for the time before anything is served. */
+export function writeStderr(lines: string): void {
+  const bytes = new TextEncoder().encode(lines);
+  let at = 0;
+  while (at < bytes.length) {
+    try {
+      at += fs.writeSync(2, bytes, at);
+    } catch (error) {
+      const code = (error as { code?: string }).code;
+      if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      else return; // nobody reads it
+    }
+  }
+}

@@ -1,0 +1,188 @@
+/** The log of the workers. A worker's stderr is one end of a socket pair, and not the server's: with the
+ *  server's own a worker that was taken over could end the log for everybody (shutdown(2) on journald's
+ *  socket), erase it (a file) or fill it. The monitor copies the lines. It reads a worker's only as fast
+ *  as its own stderr takes them, and no faster than `RATE`; a worker whose lines nobody reads drops them
+ *  and says how many.
+ *
+ *  The monitor exits while workers drain, for hours perhaps. Then a small process takes the other ends
+ *  over and goes on copying (log_copier.ts). */
+
+import { reason } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Libc } from "../runtime/libc.ts";
+import { closeAll } from "../runtime/program_pipes.ts";
+import type { Runtime, SelfCommand, Stream } from "../runtime/runtime.ts";
+import type { Identity } from "./identity.ts";
+import { type CopierPlan, LOG_COMMAND } from "./log_copier.ts";
+import { LogLines } from "./log_lines.ts";
+
+/** Bytes a second that one worker may write for long: -v as JSON of 2,500 connections a second. */
+export const RATE = 2 << 20;
+/** Nothing more is read from workers while so many bytes wait for stderr: there is room left for the
+ *  monitor's own lines. */
+const ENOUGH = 64 << 10;
+/** A worker that is not read is looked at again after so many milliseconds. */
+const REST = 50;
+const CHUNK = 64 << 10;
+/** Reads in one go. */
+const READS = 8;
+
+/** One worker's. */
+export class WorkerLog {
+  /** All has been read. */
+  onEnd: () => void = () => {};
+  readonly #lines = new LogLines();
+  #ended = false;
+  /** Bytes it may write now, and since when. */
+  #allowed = RATE;
+  #since = performance.now();
+  #rest: ReturnType<typeof setTimeout> | undefined;
+
+  /** `stream` reads from the same socket as `fd`. Both are closed at the end. */
+  constructor(
+    readonly libc: Libc,
+    readonly stream: Stream,
+    readonly fd: number,
+    readonly log: Pick<Log, "copy" | "waiting">,
+  ) {
+    stream.onData = (chunk) => this.#received(chunk);
+    stream.onEnd = stream.onClose = () => this.#end();
+    stream.resume();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Copies what the worker has written by now. */
+  readNow(): void {
+    for (let reads = 0; reads < READS && !this.#ended; reads++) {
+      const chunk = this.#read();
+      if (chunk === undefined) return;
+      if (chunk.length === 0) return this.#end();
+      this.#received(chunk);
+    }
+  }
+
+  #read(): Uint8Array | undefined {
+    try {
+      return this.libc.read(this.fd, CHUNK);
+    } catch {
+      return new Uint8Array(0); // a socket whose other end was closed in the midst of something
+    }
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#ended) return;
+    const lines = this.#lines.push(chunk);
+    if (lines !== "") this.log.copy(lines);
+    this.#allowed -= chunk.length;
+    if (!this.#mayGoOn()) this.#pause();
+  }
+
+  #mayGoOn(): boolean {
+    if (this.log.waiting > ENOUGH) return false;
+    if (this.#allowed > 0) return true;
+    const now = performance.now();
+    this.#allowed = Math.min(RATE, this.#allowed + RATE * (now - this.#since) / 1000);
+    this.#since = now;
+    return this.#allowed > 0;
+  }
+
+  #pause(): void {
+    if (this.#rest !== undefined) return;
+    this.stream.pause();
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      if (this.#ended) return;
+      if (this.#mayGoOn()) this.stream.resume();
+      else this.#pause();
+    }, REST);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    const last = this.#lines.end();
+    if (last !== "") this.log.copy(last);
+    this.close();
+  }
+
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#rest);
+    this.stream.destroy();
+    this.libc.close(this.fd);
+    this.onEnd();
+  }
+}
+
+/** Those of all workers, the ones that have just ended included. */
+export class WorkerLogs {
+  readonly #all = new Set<WorkerLog>();
+  #waiting: (() => void)[] = [];
+
+  constructor(readonly libc: Libc, readonly log: Log) {}
+
+  /** A new socket pair: takes one end over, and returns the worker's. `ended`: that one is closed. */
+  async open(runtime: Runtime, ended: () => void): Promise<number> {
+    const [ours, theirs] = this.libc.socketpair("stream");
+    let copy: number | undefined;
+    try {
+      for (const fd of [ours, theirs]) this.libc.setNonBlocking(fd, true);
+      copy = this.libc.dup(ours);
+      const one = new WorkerLog(this.libc, await runtime.adoptSocket(ours), copy, this.log);
+      this.#all.add(one);
+      one.onEnd = () => {
+        this.#all.delete(one);
+        ended();
+        if (this.#all.size === 0) { for (const go of this.#waiting.splice(0)) go(); }
+      };
+      return theirs;
+    } catch (error) {
+      closeAll(this.libc, copy === undefined ? [ours, theirs] : [ours, theirs, copy]);
+      throw error;
+    }
+  }
+
+  /** Copies what the workers have written by now. */
+  readNow(): void {
+    for (const one of this.#all) one.readNow();
+  }
+
+  /** Resolves when no worker can write any more, and after `ms` at the latest. */
+  async ended(ms: number): Promise<void> {
+    if (this.#all.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Before the monitor exits: whoever writes later is copied by a process of its own. */
+  handOver(runtime: Runtime, self: SelfCommand, identity: Identity): void {
+    this.readNow();
+    const left = [...this.#all];
+    if (left.length === 0) return;
+    const plan: CopierPlan = { workers: left.length, identity, first: this.log.giveUp() };
+    try {
+      const nowhere = this.libc.open("/dev/null");
+      runtime.launch({
+        command: [...self.command, "--as", LOG_COMMAND, JSON.stringify(plan)],
+        argv0: "sslserver",
+        env: self.env,
+        descriptors: [nowhere, nowhere, 2, ...left.map(({ fd }) => fd)],
+        blocked: "SIGUSR1", // as for workers
+      });
+    } catch (error) {
+      this.log.error(`unable to go on with the log of workers that drain: ${reason(error)}`);
+    }
+    for (const one of left) {
+      one.onEnd = () => {};
+      one.close();
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/** The log by libc. Programs have the same stderr, and whoever started the server may have it, too: it
+ *  stays in blocking mode, as that is common to all. What can be full is asked, each in its own way, to
+ *  refuse rather than to wait. */
+
+import fs from "node:fs";
+import process from "node:process";
+import { type Libc, POLL } from "./libc.ts";
+import type { LineSink } from "./runtime.ts";
+
+const STDERR = 2;
+
+type Take = (bytes: Uint8Array) => number;
+
+/** A sink over this process's stderr. */
+export function libcStderr(libc: Libc): LineSink {
+  const kind = kindOfStderr();
+  if (kind === "socket") return sink((bytes) => libc.send(STDERR, bytes) ?? 0);
+  if (kind === "pipe" && process.platform === "linux") return new PipeSink(libc);
+  if (kind === "pipe" || kind === "terminal") return sink(ownOpening(libc) ?? byPoll(libc));
+  return sink((bytes) => libc.write(STDERR, bytes) ?? 0); // a file takes everything
+}
+
+function sink(take: Take): LineSink {
+  return { take, busy: false, onReady: () => {} };
+}
+
+function kindOfStderr(): "socket" | "pipe" | "terminal" | "file" {
+  try {
+    const stat = fs.fstatSync(STDERR);
+    if (stat.isSocket()) return "socket";
+    if (stat.isFIFO()) return "pipe";
+    return stat.isCharacterDevice() ? "terminal" : "file";
+  } catch {
+    return "file"; // closed: each write will say so
+  }
+}
+
+/** By way of a pipe of ours, from which the kernel moves bytes without waiting. To look whether the other
+ *  has room and then to write would not do: a program may fill it in between. */
+class PipeSink implements LineSink {
+  onReady: () => void = () => {};
+  readonly #from: number;
+  readonly #to: number;
+  /** Bytes in our pipe. */
+  #held = 0;
+
+  constructor(readonly libc: Libc) {
+    [this.#from, this.#to] = libc.pipe();
+  }
+
+  get busy(): boolean {
+    return this.#held > 0 && !this.#move();
+  }
+
+  take(bytes: Uint8Array): number {
+    if (!this.#move()) return 0;
+    this.#held = this.libc.write(this.#to, bytes) ?? 0;
+    const taken = this.#held;
+    this.#move();
+    return taken;
+  }
+
+  /** True: our pipe is empty. */
+  #move(): boolean {
+    while (this.#held > 0) {
+      const moved = this.libc.splice(this.#from, STDERR, this.#held);
+      if (moved === undefined) return false;
+      this.#held -= moved;
+    }
+    return true;
+  }
+}
+
+/** An opening of the same terminal or pipe that nobody shares. */
+function ownOpening(libc: Libc): Take | undefined {
+  try {
+    const fd = libc.openToWrite(`/dev/fd/${STDERR}`);
+    return (bytes) => libc.write(fd, bytes) ?? 0;
+  } catch {
+    return undefined; // somebody else's
+  }
+}
+
+/** Byte by byte: there is room for more than none, and nobody tells how much more. */
+function byPoll(libc: Libc): Take {
+  return (bytes) => {
+    let taken = 0;
+    while (taken < bytes.length && (libc.poll(STDERR, POLL.out, 0) & ~POLL.invalid) !== 0) {
+      const got = libc.write(STDERR, bytes.subarray(taken, taken + 1));
+      if (got === undefined) break;
+      taken += got;
+    }
+    return taken;
+  };
+}

@@ -1,0 +1,210 @@
+/** What the log does when there is more to say than anybody reads: repeats are counted, and what a slow
+ *  reader does not take waits, or is lost and counted. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Connection } from "../src/connection.ts";
+import { Log, type LogOptions } from "../src/log.ts";
+import { LogOutput } from "../src/log_output.ts";
+import type { LineSink } from "../src/runtime/runtime.ts";
+
+/** A log whose clock stands still, and what it has written. */
+function logged(options: Partial<LogOptions> = {}) {
+  const clock = { at: 0 };
+  let text = "";
+  const log = new Log({
+    verbosity: 2,
+    form: "text",
+    name: "x",
+    write: (lines) => void (text += lines),
+    clock: () => clock.at,
+    ...options,
+  });
+  const lines = (): string[] => {
+    log.flush();
+    const all = text.split("\n").slice(0, -1);
+    text = "";
+    return all;
+  };
+  return { log, clock, lines };
+}
+
+const connection = (port: number) =>
+  ({
+    local: { ip: "192.0.2.1", port: 465 },
+    remote: { ip: `192.0.2.${port % 250}`, port },
+  }) as Connection;
+
+test("the first fifty of a kind are printed, the others counted when ten seconds are over", () => {
+  const { log, clock, lines } = logged();
+  for (let i = 0; i < 4261; i++) log.tlsFailed(1000 + i, `192.0.2.${i % 250}`, "http request");
+  const first = lines();
+  assert.equal(first.length, 50);
+  assert.equal(
+    first[49],
+    "x: error: unable to accept TLS from: 192.0.2.49 for pid: 1049 http request",
+  );
+  clock.at = 10_000;
+  log.tlsFailed(7, "192.0.2.7", "http request");
+  assert.deepEqual(lines(), [
+    "x: error: ... and 4,211 more like it in 10 s: " +
+    "unable to accept TLS from: 192.0.2.10 for pid: 5260 http request",
+    "x: error: unable to accept TLS from: 192.0.2.7 for pid: 7 http request",
+  ]);
+});
+
+test("kinds are told apart by event and text, whatever the address", () => {
+  const { log, lines } = logged();
+  for (let i = 0; i < 100; i++) {
+    log.tlsFailed(i, "2001:db8::1", "http request");
+    log.tlsFailed(i, "2001:db8::1", "bad record mac");
+    log.deny(i, connection(i), "ip connection limit:5 exceeded");
+    log.deny(i, connection(i));
+    log.connectionLimit("rate", 5, `192.0.2.${i}`);
+    log.error(`connection reset (connection from 192.0.2.${i})`);
+  }
+  assert.equal(lines().length, 300);
+});
+
+test("lines that nobody can cause without end, and those of connections served, are all printed", () => {
+  const { log, lines } = logged({ verbosity: 3 });
+  for (let i = 0; i < 100; i++) {
+    log.status(i, 40, 0);
+    log.pid(i, connection(i));
+    log.ok(i, connection(i));
+    log.tls(i, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
+    log.clientCertificate(i);
+    log.ended(i, 0);
+    log.notice("metrics at 127.0.0.1:9");
+    log.warning(`certificate /etc/${i}.pem expired on 2026-11-29`);
+  }
+  assert.equal(lines().length, 800);
+});
+
+test("texts that a peer makes up do not make the log longer", async () => {
+  const { log, lines } = logged();
+  for (let i = 0; i < 5000; i++) {
+    const name = `host-${String.fromCharCode(97 + i % 26, 97 + i / 26 % 26, 97 + i / 676)}`;
+    log.tlsFailed(i, "192.0.2.1", `no certificate for ${name}`);
+  }
+  log.error("something else");
+  await log.finish();
+  const all = lines();
+  assert.ok(all.length < 1200, `${all.length} lines`);
+  assert.ok(all.includes("x: error: something else"));
+  const counted = all.flatMap((line) => /and ([0-9,]+) more/.exec(line)?.[1] ?? []);
+  assert.ok(counted.some((count) => Number(count.replace(",", "")) > 3500), counted.join());
+});
+
+test("at the end what was counted is said, with the time it took", async () => {
+  const { log, clock, lines } = logged();
+  for (let i = 0; i < 52; i++) log.deny(i, connection(i));
+  clock.at = 3000;
+  await log.finish();
+  const all = lines();
+  assert.equal(all.length, 51);
+  assert.match(
+    all[50] ?? "",
+    /^x: info: \.\.\. and 2 more like it in 3 s: deny 51 :192\.0\.2\.1:465 /,
+  );
+});
+
+test("in JSON a summary is an event of its own", async () => {
+  const { log, lines } = logged({ form: "json" });
+  for (let i = 0; i < 55; i++) log.connectionLimit("connection", 5, `192.0.2.${i}`);
+  await log.finish();
+  const { time, ...summary } = JSON.parse(lines().at(-1) ?? "") as Record<string, unknown>;
+  assert.equal(typeof time, "string");
+  assert.deepEqual(summary, {
+    level: "warning",
+    event: "repeated",
+    count: 5,
+    seconds: 1,
+    message: "... and 5 more like it in 1 s",
+    last: {
+      level: "warning",
+      event: "limit",
+      limit: 5,
+      remoteIp: "192.0.2.54",
+      message: "ip connection limit of 5 exceeded for: 192.0.2.54",
+    },
+  });
+});
+
+/** A reader who can be stopped; `room` bytes are taken meanwhile. */
+function reader() {
+  const state = { room: Infinity, text: "", failing: false, largest: 0 };
+  const sink: LineSink = {
+    busy: false,
+    onReady: () => {},
+    take(bytes) {
+      if (state.failing) throw new Error("EPIPE");
+      const count = Math.min(bytes.length, state.room);
+      state.room -= count;
+      state.text += new TextDecoder().decode(bytes.subarray(0, count));
+      state.largest = Math.max(state.largest, bytes.length);
+      return count;
+    },
+  };
+  const output = new LogOutput(sink, (lost) => `${lost} lost\n`);
+  return { state, sink, output };
+}
+
+test("what a stopped reader does not take waits, within limits, and comes in order", () => {
+  const { state, sink, output } = reader();
+  state.room = 7;
+  for (let i = 0; i < 30_000; i++) output.write(`line number ${i}\n`);
+  assert.ok(output.waiting <= 256 << 10, `${output.waiting} bytes`);
+  state.room = Infinity;
+  sink.onReady();
+  const lines = state.text.split("\n").slice(0, -1);
+  const kept = lines.length - 1;
+  lines.slice(0, kept).forEach((line, i) => assert.equal(line, `line number ${i}`));
+  assert.equal(lines[kept], `${30_000 - kept} lost`);
+  assert.ok(state.largest <= 4096);
+  output.write("again\n");
+  assert.ok(state.text.endsWith(" lost\nagain\n"));
+  assert.equal(output.waiting, 0);
+});
+
+test("one long message is cut between lines", () => {
+  const { state, sink, output } = reader();
+  state.room = 0;
+  output.write("0123456789abcde\n".repeat(20_000));
+  state.room = Infinity;
+  sink.onReady();
+  const lines = state.text.split("\n").slice(0, -1);
+  assert.equal(lines.length, 16_385);
+  assert.equal(lines.at(-1), "3616 lost");
+});
+
+test("a reader that has gone costs the lines of that time, and they are counted once", () => {
+  const { state, output } = reader();
+  output.write("1\n");
+  state.failing = true;
+  for (let i = 0; i < 5; i++) output.write("2\n3\n");
+  state.failing = false;
+  output.write("4\n");
+  assert.equal(state.text, "1\n10 lost\n4\n");
+});
+
+test("the retry is by a timer, and the exit does not wait for a stopped reader", async () => {
+  const { state, output } = reader();
+  state.room = 0;
+  output.write("late\n");
+  const start = performance.now();
+  await output.finish();
+  const took = performance.now() - start;
+  assert.ok(took >= 190 && took < 5000, `${took} ms`);
+  state.room = Infinity;
+  while (state.text === "") await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(state.text, "late\n");
+});
+
+test("what is given up is counted for whoever goes on", () => {
+  const { state, output } = reader();
+  state.room = 3;
+  output.write("one\ntwo\nthree\n");
+  assert.equal(output.giveUp(), "3 lost\n");
+  assert.equal(output.giveUp(), "");
+});

@@ -1,0 +1,51 @@
+/** Lines of a worker, which may write what it likes. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogLines } from "../../src/privsep/log_lines.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("whole lines pass as they are, however they are cut", () => {
+  const text = "sslserver: status: 1/40/0\nsslserver: pid 4711 from 192.0.2.7\n";
+  for (let at = 0; at <= text.length; at++) {
+    const lines = new LogLines();
+    assert.equal(lines.push(bytes(text.slice(0, at))) + lines.push(bytes(text.slice(at))), text);
+    assert.equal(lines.end(), "");
+  }
+});
+
+test("control bytes, and all that is no ASCII, become question marks", () => {
+  assert.equal(
+    new LogLines().push(bytes("\u001b[31mred\u0007\rback\u0000\t\u00e9\u009b\n")),
+    "?[31mred??back??????\n",
+  );
+});
+
+test("a line without an end is cut, and what follows is a line of its own", () => {
+  const lines = new LogLines();
+  let text = "";
+  for (let i = 0; i < 1000; i++) text += lines.push(bytes("x".repeat(1000)));
+  assert.equal(text, "");
+  assert.equal(lines.push(bytes("y\nnext\n")), `${"x".repeat(8192)}...\nnext\n`);
+});
+
+test("a last line without an end gets one", () => {
+  const lines = new LogLines();
+  assert.equal(lines.push(bytes("a\npanic")), "a\n");
+  assert.equal(lines.end(), "panic\n");
+  assert.equal(lines.end(), "");
+});
+
+test("whatever comes, what goes out is printable lines of bounded length", () => {
+  for (let run = 0; run < 200; run++) {
+    const lines = new LogLines();
+    let text = "";
+    for (let i = 0; i < 4; i++) {
+      const chunk = crypto.getRandomValues(new Uint8Array(Math.floor(9000 * Math.random())));
+      if (run % 2) chunk.forEach((byte, at) => byte === 10 && (chunk[at] = 0)); // one endless line
+      text += lines.push(chunk);
+    }
+    assert.match(text + lines.end(), /^(?:[\x20-\x7e]{0,8195}\n)*$/);
+  }
+});

@@ -1,0 +1,122 @@
+/** The log of workers: a hostile one can lie in it, and do nothing else. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KIND } from "../../src/privsep/messages.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import type { Stream } from "../../src/runtime/runtime.ts";
+import { RATE, WorkerLog } from "../../src/privsep/worker_log.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { within } from "../runtime/tools.ts";
+import { serving, settled } from "./puppet.ts";
+import { rawSyscall } from "./raw_syscall.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("whole, clean lines of each worker are copied", async () => {
+  const { libc, puppets: [one, two], lines, close } = await serving({ workers: 2 });
+  assert.ok(one && two);
+  libc.write(one.log, bytes("one\nbegun, "));
+  await settled("the line", () => lines.includes("one"));
+  libc.write(two.log, bytes("two \u001b[2J\u0000\n"));
+  await settled("the line", () => lines.includes("two ?[2J?"));
+  libc.write(one.log, bytes("ended\n"));
+  await settled("the line", () => lines.includes("begun, ended"));
+  await close();
+});
+
+test("a worker's last words come before its end, be they a whole line or not", async () => {
+  const { libc, monitor, puppets: [worker], lines, next, close } = await serving();
+  assert.ok(worker);
+  libc.write(worker.log, bytes("status\npanic: at 0x4711"));
+  worker.kill();
+  await worker.ended;
+  await (await next()).serve();
+  await settled("the line", () => lines.includes("panic: at 0x4711"));
+  assert.match(lines.join("\n"), /status\n(?:.*\n)*test: error: worker [0-9]+ ended by signal 9/);
+  assert.ok(!monitor.draining);
+  await close();
+});
+
+test("a worker that shuts its log down ends, and costs nobody else's lines", async () => {
+  const { libc, puppets: [worker], lines, next, close } = await serving({
+    patience: { start: 60_000, leave: 10_000, mute: 20 },
+  });
+  assert.ok(worker);
+  const call = await rawSyscall();
+  assert.equal(call("shutdown", worker.log, 2), 0);
+  assert.ok(call("ftruncate", worker.log, 0) < 0);
+  await within(worker.ended, "end of the worker");
+  const successor = await next();
+  await successor.serve();
+  libc.write(successor.log, bytes("successor\n"));
+  await settled("the line", () => lines.includes("successor"));
+  assert.match(
+    lines.join("\n"),
+    /test: error: worker [0-9]+ was ended: it closed its log: 0 programs/,
+  );
+  await close();
+});
+
+test("a worker that floods the log is read at its rate; others and the monitor are heard", async () => {
+  const { libc, puppets: [hostile, honest], lines, close } = await serving({ workers: 2 });
+  assert.ok(hostile && honest);
+  const chunk = bytes(`${"x".repeat(1000)}\n`.repeat(64));
+  const start = performance.now();
+  let written = 0;
+  let heard = false;
+  while (performance.now() - start < 500) {
+    for (let i = 0; i < 100; i++) written += libc.write(hostile.log, chunk) ?? 0;
+    if (!heard) libc.write(honest.log, bytes("honest\n"));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    heard ||= lines.includes("honest");
+  }
+  const seconds = (performance.now() - start) / 1000;
+  assert.ok(heard);
+  // What one may write at once, what one read and the socket hold, and what comes with time.
+  assert.ok(written > RATE && written < RATE * (1 + seconds) + (2 << 20), `${written} bytes`);
+  honest.kill(); // what the monitor says of it is heard
+  await settled("the line", () => lines.some((line) => line.includes("ended by signal 9")));
+  await close();
+});
+
+test("nothing more is read while stderr takes nothing", async () => {
+  const runtime = await thisRuntime();
+  const libc = runtime.libc as Libc;
+  const [ours, theirs] = libc.socketpair("stream");
+  for (const fd of [ours, theirs]) libc.setNonBlocking(fd, true);
+  const copy = libc.dup(ours);
+  const stream: Stream = await runtime.adoptSocket(ours);
+  const log = { waiting: 0, text: "", copy: (text: string) => void (log.text += text) };
+  const one = new WorkerLog(libc, stream, copy, log);
+  log.waiting = 1 << 20;
+  libc.write(theirs, bytes("1\n"));
+  await settled("the first line", () => log.text === "1\n");
+  libc.write(theirs, bytes("2\n"));
+  await new Promise((resolve) => setTimeout(resolve, 120)); // longer than its rest
+  assert.equal(log.text, "1\n");
+  log.waiting = 0;
+  await settled("the second line", () => log.text === "1\n2\n");
+  const ended = new Promise<void>((resolve) => one.onEnd = resolve);
+  libc.close(theirs);
+  await within(ended, "end");
+});
+
+test("before the exit the rest is handed over, with the end of each socket", async () => {
+  const { libc, monitor, programs, puppets: [worker], lines, close } = await serving({
+    argv: ["-c", "3"],
+  });
+  assert.ok(worker);
+  monitor.drain();
+  await worker.hear(KIND.DRAIN);
+  libc.write(worker.log, bytes("before\n"));
+  await monitor.leave();
+  assert.ok(lines.includes("before"));
+  const [copier] = programs;
+  const { command = [], descriptors = [] } = copier ?? {};
+  assert.deepEqual(command.slice(0, -1), ["/nowhere", "--as", "sslserver-log"]);
+  assert.equal(JSON.parse(command.at(-1) ?? "").workers, 1);
+  assert.equal(descriptors[2], 2);
+  assert.equal(descriptors.length, 4);
+  await close();
+});
