@@ -1,0 +1,77 @@
+/** A server at its limit of processes and threads (RLIMIT_NPROC): programs cannot be started, the monitor
+ *  goes on, and everything works again as soon as there is room. The limit counts per user, so the
+ *  processes get a user that nobody else has. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import process from "node:process";
+import { talk } from "./clients.ts";
+import { found, settled } from "./harness.ts";
+import { alive, asRoot } from "./privsep.ts";
+
+const USER = 64_099;
+
+/** The names of its threads. */
+function threads(pid: number): string[] {
+  return fs.readdirSync(`/proc/${pid}/task`).map((task) =>
+    fs.readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim()
+  );
+}
+
+/** Takes what room the user has left, until its standard input or it itself ends. */
+const FILL = `
+import os, sys
+end, other = os.pipe()
+try:
+    while True:
+        if os.fork() == 0:
+            os.close(other)
+            os.read(end, 1)
+            os._exit(0)
+except BlockingIOError: pass
+print("full", flush=True)
+sys.stdin.read()
+`;
+
+const AS_USER = [
+  "prlimit",
+  "--nproc=200",
+  "setpriv",
+  `--reuid=${USER}`,
+  `--regid=${USER}`,
+  "--clear-groups",
+  "--",
+];
+
+asRoot("at a limit of processes programs are refused, and the monitor goes on", async (t) => {
+  const server = await t.start({
+    prelude: `set -- ${AS_USER.join(" ")} "$@"`,
+    options: ["-vHRl0", "--workers", "1"],
+  });
+  const visit = async (): Promise<string> => {
+    const visitor = talk(t, server, "hello\n").catch(() => ({ text: "" }));
+    return (await visitor).text;
+  };
+  assert.equal(await visit(), "hello\n");
+  const filler = t.spawn("prlimit", [...AS_USER.slice(1), found("python3"), "-c", FILL]);
+  await new Promise<void>((resolve) => filler.stdout?.once("data", () => resolve()));
+  for (let i = 0; i < 3; i++) await visit();
+  assert.ok(server.lines(/unable to run cat: .*EAGAIN/).length > 0, server.log());
+  // Many more, and a reload: engines start threads when there is work.
+  server.signal("SIGHUP");
+  for (let i = 0; i < 40; i++) await visit();
+  const [worker] = server.workers();
+  if (worker !== undefined) process.kill(worker, "SIGKILL");
+  await server.waitFor(/worker [0-9]+ ended by signal|unable to start a worker/);
+  assert.ok(alive(server.pid), server.log());
+  filler.stdin?.end();
+  assert.equal(await settled(visit, (it) => it !== ""), "hello\n");
+});
+
+asRoot("the engine of a compiled monitor has no threads to start", async (t) => {
+  const server = await t.start({ options: ["-vHRl0", "--workers", "1"], program: ["true"] });
+  for (let i = 0; i < 200; i++) await talk(t, server);
+  // The allocator's own, which it does without where there is no room.
+  const others = threads(server.pid).filter((name) => name !== "mi-scavenger");
+  assert.deepEqual(others, ["sslserver"]);
+}, { forms: process.arch === "x64" ? ["binary"] : [] });
