@@ -3,8 +3,11 @@
 import process from "node:process";
 import { SYSCALLS } from "../../src/privsep/syscalls.ts";
 
-/** Numbers as they are; of memory its address. */
-export type RawSyscall = (name: string, ...args: (number | Uint8Array<ArrayBuffer>)[]) => number;
+/** By name, or by number where it has none. Of memory the address is passed. */
+export type RawSyscall = (
+  call: string | number,
+  ...args: (number | Uint8Array<ArrayBuffer>)[]
+) => number;
 
 /** The calling thread's number, result, or −errno. */
 type Syscall = (...args: number[]) => number | bigint;
@@ -38,9 +41,10 @@ function numberOf(name: string): number {
 /** A function that makes system calls on the calling thread. */
 export async function rawSyscall(): Promise<RawSyscall> {
   const { syscall, errno, address } = "Bun" in globalThis ? await underBun() : underDeno();
-  return (name, ...args) => {
+  return (call, ...args) => {
+    const nr = typeof call === "number" ? call : numberOf(call);
     const numbers = args.map((arg) => typeof arg === "number" ? arg : address(arg));
-    const result = Number(syscall(numberOf(name), ...numbers, ...SIX.slice(args.length)));
+    const result = Number(syscall(nr, ...numbers, ...SIX.slice(args.length)));
     return result === -1 ? -errno() : result;
   };
 }

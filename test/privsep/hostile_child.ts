@@ -1,0 +1,46 @@
+/** Run by hostile_test.ts: becomes what a worker is, then tries every row, and prints what came of it as
+ *  one line of JSON. It starts nothing. */
+
+import fs from "node:fs";
+import process from "node:process";
+import { sandbox, type SandboxOptions } from "../../src/privsep/sandbox.ts";
+import { libcHere } from "../runtime/libc_here.ts";
+import { ABSTRACT, ABSTRACT_LENGTH, NOBODY, ROWS } from "./hostile_rows.ts";
+import { rawSyscall } from "./raw_syscall.ts";
+
+if (process.env["SANDBOX_CHILD"] !== "1") throw new Error("run by hostile_test.ts only");
+
+const [files = "none", sibling = ""] = process.argv.slice(2);
+const libc = await libcHere();
+const raw = await rawSyscall();
+await fs.promises.readFile("/etc/hostname"); // now the runtime's pool has a thread
+const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 8 });
+const [control] = libc.socketpair("stream");
+// Somebody's abstract socket; in its own process, so that Landlock lets it be found.
+const somebody = raw("socket", 1, 1, 0);
+raw("bind", somebody, ABSTRACT, ABSTRACT_LENGTH);
+raw("listen", somebody, 1);
+const confined = libc.landlocked();
+if (process.getuid?.() === 0) { // a capability of root's would open what no worker can
+  libc.setGroups([]);
+  libc.setGid(NOBODY);
+  libc.setUid(NOBODY);
+}
+const { off } = sandbox(libc, { files: files as SandboxOptions["files"], confined });
+
+const held = { raw, listener: fd, control, monitor: process.ppid, sibling: Number(sibling) };
+const rows = ROWS.map(([, , go]) => go(held));
+
+/** The same from a thread of the runtime's pool, which was there before. */
+const elsewhere: Record<string, string> = {};
+for (const pid of [process.ppid, held.sibling]) {
+  for (const name of ["mem", "environ", "maps", "auxv"]) {
+    const outcome = fs.promises.open(`/proc/${pid}/${name}`).then(
+      (file) => file.close().then(() => "done"),
+      (error) => String(error.code ?? error),
+    );
+    elsewhere[`${name} of ${pid === process.ppid ? "monitor" : "sibling"}`] = await outcome;
+  }
+}
+libc.write(1, new TextEncoder().encode(JSON.stringify({ off, confined, rows, elsewhere }) + "\n"));
+process.exit(0);

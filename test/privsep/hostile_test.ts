@@ -1,0 +1,54 @@
+/** A worker that was taken over: with its sandbox in force it tries what is listed in hostile_rows.ts,
+ *  with rules (it may read files, and came by way of confine.ts) and without. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { confinedByExec } from "../../src/privsep/sandbox.ts";
+import { libcHere, runFile } from "../runtime/libc_here.ts";
+import { within } from "../runtime/tools.ts";
+import { ERRNO, NOBODY, ROWS } from "./hostile_rows.ts";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const CONFINE = join(HERE, "../../src/runtime/confine.ts");
+const onLinux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
+
+const NAMES = new Map(Object.entries(ERRNO).map(([name, number]) => [number as number, name]));
+
+for (const files of ["none", "read"] as const) {
+  test(
+    `a worker that was taken over gets nowhere (files: ${files})`,
+    { skip: !onLinux },
+    async () => {
+      const by = confinedByExec(await libcHere(), files);
+      const ids = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+      const sibling = spawn("sleep", ["60"], { stdio: "ignore", ...ids });
+      const command = [...runFile(join(HERE, "hostile_child.ts")), files, String(sibling.pid)];
+      const args = by ? [...runFile(CONFINE), process.execPath, ...command] : command;
+      const child = spawn(process.execPath, args, {
+        stdio: ["ignore", "pipe", "inherit", "ignore", "ignore"], // 3 and 4: the monitor's
+        env: { ...process.env, SANDBOX_CHILD: "1" },
+      });
+      try {
+        let text = "";
+        child.stdout?.on("data", (data) => text += data);
+        await within(once(child, "close"), "end", 60_000);
+        const { off, confined, rows, elsewhere } = JSON.parse(text);
+        assert.deepEqual(off, []);
+        assert.equal(confined, by);
+        const outcomes = ROWS.map(([what], i) =>
+          `${what}: ${rows[i] >= 0 ? "done" : NAMES.get(-rows[i]) ?? rows[i]}`
+        );
+        assert.deepEqual(outcomes, ROWS.map(([what, outcome]) => `${what}: ${outcome}`));
+        assert.deepEqual(new Set(Object.values(elsewhere)), new Set(["EACCES"]), text);
+      } finally {
+        child.kill("SIGKILL");
+        sibling.kill("SIGKILL");
+      }
+    },
+  );
+}
