@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import process from "node:process";
+import { makeRules } from "./admission.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
 import { claim, type Trial } from "./harness.ts";
@@ -91,4 +92,17 @@ asRoot("a runtime with a debugger says when workers and programs are one user", 
   assert.equal(one.lines(warning).length, t.onDeno ? 1 : 0, one.log());
   const two = await t.start({ options: [...AS_PROGRAM, "--workers", "1"], env: jailed(t) });
   assert.deepEqual(two.lines(warning), []);
+});
+
+asRoot("with rules every thread of a worker is restricted, and it serves", async (t) => {
+  const rules = await makeRules(t, ":allow\n");
+  const server = await t.start({
+    options: ["-HRl0", "--workers", "2", ...AS_PROGRAM, "-x", rules],
+    env: jailed(t),
+  });
+  assert.equal((await talk(t, server, "in\n")).text, "in\n");
+  assert.deepEqual(server.lines(/sandbox/), []); // it would say which wall is missing
+  for (const pid of server.workers()) {
+    assert.deepEqual(words(pid, "cmdline").slice(-2), ["--as", "sslserver-worker"]);
+  }
 });
