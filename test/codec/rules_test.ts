@@ -68,6 +68,11 @@ test("a peer that is no address, or has an endless name, is an error", () => {
   }
 });
 
+test("a host name has at most 127 labels, so that its look-ups are few", () => {
+  assert.ok(keysOf({ ip: "192.0.2.1", host: "a.".repeat(126) + "a" }).length < 300);
+  assert.throws(() => keysOf({ ip: "192.0.2.1", host: "a.".repeat(127) + "a" }), /127 labels/);
+});
+
 test("values decode: verdict and variables, in order, and those after D do not count", () => {
   const rows: [value: string, deny: boolean, env: [string, string][]][] = [
     ["", false, []],
