@@ -38,7 +38,7 @@ export const MAX_MESSAGE = 16_384;
 
 /** Records kept of each type; further ones are stepped over. Of the names of an address only the
  *  first is used, and 16 CNAMEs are the longest chain that is followed. */
-const MAX_KEPT = { A: 64, AAAA: 64, PTR: 16, CNAME: 16 } as const;
+const MAX_KEPT = { A: 256, AAAA: 256, PTR: 16, CNAME: 16 } as const;
 
 /** RFC 2181 8: a TTL has 31 bits; one with the top bit set counts as zero. */
 const MAX_TTL = 0x7fffffff;

@@ -101,14 +101,14 @@ const address = (i: number, owner: Uint8Array = POINTER) =>
 const times = (n: number, make: (i: number) => Uint8Array) =>
   Array.from({ length: n }, (_, i) => make(i));
 
-test("of many addresses the first 64 are kept, of many names and CNAMEs 16", () => {
+test("of many addresses the first 256 are kept, of many names and CNAMEs 16", () => {
   const count = (answers: Uint8Array[], wanted: QueryType) =>
     decodeMessage(message({ question: WWW, answers }), wanted).answers.length;
   const addresses = times(1000, (i) => address(i));
   const got = decodeMessage(message({ question: WWW, answers: addresses }), "A").answers;
-  assert.equal(got.length, 64);
-  assert.equal(got[63]?.data, "10.0.0.63");
-  assert.equal(count(times(400, (i) => a("www.test", `2001:db8::${i}`)), "AAAA"), 64);
+  assert.equal(got.length, 256);
+  assert.equal(got[255]?.data, "10.0.0.255");
+  assert.equal(count(times(400, (i) => a("www.test", `2001:db8::${i}`)), "AAAA"), 256);
   assert.equal(count(times(400, (i) => ptr("www.test", `h${i}.test`)), "PTR"), 16);
   assert.equal(count(times(400, (i) => cname(`h${i}.test`, `h${i + 1}.test`)), "PTR"), 16);
 });
@@ -148,7 +148,7 @@ for (const [title, type, answers] of COSTLY) {
   });
 }
 
-test("the most expensive messages take less than 5 ms of CPU each", () => {
+test("the most expensive messages take less than 20 ms of CPU each", () => {
   const messages = COSTLY.map(([, type, answers]) =>
     [type, message({ question: question("www.test", TYPES[type]), answers })] as const
   );
@@ -173,7 +173,7 @@ test("the most expensive messages take less than 5 ms of CPU each", () => {
     }
     const each = process.cpuUsage(began).user / 100_000;
     if (process.env["SHOW"]) console.log(type, bytes.length, each.toFixed(3));
-    assert.ok(each < 5, `${each} ms for ${bytes.length} bytes`);
+    assert.ok(each < 20, `${each} ms for ${bytes.length} bytes`);
   }
 });
 
