@@ -147,7 +147,8 @@ export async function assemble(
     ),
     gate: new Gate({
       programs,
-      pending: budget.pending,
+      pending: needs.pending,
+      pendingRoom: budget.pending,
       descriptors: budget.connections,
       each: needs.each,
       concurrency: options.concurrency,

@@ -10,8 +10,8 @@
  *  A connection is charged for its program's pipes from the moment it is accepted, so a start never
  *  fails for want of descriptors. When one more connection would exceed the budget, accepting pauses
  *  and clients wait in the kernel's queue. A question that finds no free descriptor waits for one.
- *  So that neither silent clients nor those that do not close can keep the server paused, --pending
- *  is lowered to what leaves a fifth of the budget to the others, and a quarter of it may linger.
+ *  While it pauses, clients that have been silent for a second give way. Connections without a program
+ *  leave a fifth of the budget to the others, and a quarter of it may linger.
  *
  *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
  *  connection, one question or one look at a file, never the process. */
@@ -88,12 +88,18 @@ export function wantedLimit({ open, each, programs, pending, questions, metrics 
   return Math.ceil(open + metrics + RESERVE.most + left) + 1;
 }
 
+/** Programs that a monitor may run at once, where each costs it a descriptor as long as it runs: the
+ *  others wait for a place. A worker has two sockets and its own copies on their way. */
+export function programRoom(limit: number, open: number, workers: number): number {
+  return Math.max(1, limit - open - reserveOf(limit) - 4 * workers);
+}
+
 /** How the limit is divided. */
 export interface Budget {
   /** Descriptors for connections and programs. */
   connections: number;
   questions: number;
-  /** Connections that may be pending: --pending, or fewer. */
+  /** Connections that may be pending before accepting pauses: --pending, or fewer. */
   pending: number;
   /** Clients whose program has ended and that may still be connected (linger.ts), or fewer. */
   lingering: number;
@@ -105,8 +111,7 @@ export function divide(needs: Needs): Budget {
   if (limit === Infinity) {
     return { connections: Infinity, questions: needs.questions, pending, lingering: Infinity };
   }
-  const reserve = Math.min(Math.max(Math.ceil(limit / 4), RESERVE.least), RESERVE.most);
-  const left = limit - open - needs.metrics - reserve;
+  const left = limit - open - needs.metrics - reserveOf(limit);
   const questions = Math.min(needs.questions, Math.max(1, Math.floor(left * QUESTIONS)));
   const connections = left - questions;
   if (connections < each) {
@@ -124,6 +129,10 @@ export function divide(needs: Needs): Budget {
     pending: Math.max(1, Math.min(pending, Math.floor(most))),
     lingering: Math.max(1, Math.floor(connections * LINGERING)),
   };
+}
+
+function reserveOf(limit: number): number {
+  return Math.min(Math.max(Math.ceil(limit / 4), RESERVE.least), RESERVE.most);
 }
 
 /** One that has a descriptor for its question, or waits for one. */

@@ -22,7 +22,7 @@ import type { Programs } from "./programs.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
 /** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */
-const SILENT = 5000;
+const SILENT = 1000;
 
 export interface GateOptions {
   programs: Programs;
@@ -31,6 +31,8 @@ export interface GateOptions {
   descriptors: number;
   /** What a connection takes of them with its program; without one it takes 1. */
   each: number;
+  /** At so many pending connections descriptors are short. */
+  pendingRoom: number;
   /** -c. */
   concurrency: number;
   /** See `PendingOptions`. */
@@ -149,9 +151,10 @@ export class Gate {
     this.onLeave();
   }
 
-  /** One more connection could take the last descriptors. */
+  /** One more connection could take the last descriptors, or pending ones have all of their part. */
   #scarce(): boolean {
-    const { descriptors, each, concurrency } = this.options;
+    const { descriptors, each, concurrency, pending, pendingRoom } = this.options;
+    if (pendingRoom < pending && this.#pending.size >= pendingRoom) return true;
     const piped = Math.min(concurrency, this.#open - this.#lingering.size + 1);
     return this.#open + 1 + piped * (each - 1) > descriptors;
   }

@@ -37,6 +37,7 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
     pending: pending ?? 3,
     descriptors: Infinity,
     each: 3,
+    pendingRoom: Infinity,
     concurrency: free,
     heard,
     now: () => now,
@@ -196,3 +197,37 @@ test("who leaves is not counted, and cannot be sent away", async () => {
   assert.deepEqual(await gone(), []);
   assert.deepEqual([gate.pending, gate.open], [3, 4]);
 });
+
+for (
+  const [what, options] of [
+    ["descriptors are short", { descriptors: 9 }],
+    ["pending connections have all of their descriptors", { pendingRoom: 3 }],
+  ] as const
+) {
+  test(`while ${what} accepting pauses, and only who has been silent for a second goes`, async () => {
+    const { gate, come, gone, pass, accepting } = stage({ pending: 100, ...options });
+    const first = come();
+    gate.leave(first);
+    come();
+    come(HELLO);
+    assert.ok(accepting());
+    come();
+    assert.ok(!accepting());
+    pass(999);
+    gate.leave(first); // looks again
+    assert.deepEqual(await gone(), []);
+    pass(1);
+    gate.leave(first);
+    const why = "descriptors are running low and this one was silent longest";
+    assert.deepEqual(await gone(), [`2: ${why}`]);
+    assert.ok(accepting());
+    come(HELLO);
+    assert.deepEqual(await gone(), [`4: ${why}`]);
+    assert.ok(accepting());
+    come(HELLO);
+    pass(60_000);
+    gate.leave(first);
+    assert.deepEqual(await gone(), []);
+    assert.ok(!accepting());
+  });
+}

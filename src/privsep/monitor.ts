@@ -6,6 +6,7 @@
  *  request, or the one worker that cannot start, and nobody else. */
 
 import { DecodeError } from "../codec/bytes.ts";
+import { programRoom } from "../descriptors.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { checkNamed } from "../listen.ts";
 import type { Log } from "../log.ts";
@@ -107,7 +108,7 @@ export class Monitor {
     const { options, env, libc } = o;
     const now = (): number => performance.now();
     this.#confined = confinedByExec(libc, filesOf(options));
-    this.places = new Places(options.concurrency);
+    this.places = new Places(Math.min(options.concurrency, this.#programRoom()));
     this.#grants = new Grants({
       places: this.places,
       options,
@@ -135,6 +136,15 @@ export class Monitor {
       programs: () => this.places.running,
     });
     this.#backoffs = Array.from({ length: o.workers }, () => backoff(now));
+  }
+
+  /** A program that the runtime starts as another user costs a descriptor here while it runs. */
+  #programRoom(): number {
+    const { options: { uid, gid }, runtime, libc, workers } = this.o;
+    const costs = runtime.switchesUser && (uid !== undefined || gid !== undefined);
+    return costs
+      ? programRoom(libc.raiseFileLimit().soft, libc.openDescriptors(), workers)
+      : Infinity;
   }
 
   /** It has been told to stop. */

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import { CountingDns, Guest, ptrAnswer } from "./admission.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
-import { claim, type Trial, WITH_FFI } from "./harness.ts";
+import { claim, ON_BUN, settled, type Trial, WITH_FFI } from "./harness.ts";
 import { asRoot, descriptorsOf, workerOf } from "./privsep.ts";
 
 const GREET = ["sh", "-c", "echo here; exec cat"];
@@ -103,6 +103,32 @@ claim("a limit that does not suffice for one connection is refused at the start"
   assert.equal(status, 111);
   assert.match(stderr, new RegExp(`fatal: unable to serve: ${limit} open files are too few`));
 }, { forms: WITH_FFI });
+
+asRoot(
+  "a monitor whose programs cost it descriptors runs as many as it has, and others wait",
+  async (t) => {
+    const server = await t.start({
+      options: ["-H", "-R", "-l0", "-c", "100", "--workers", "4", "-u", "65534", "-g", "65534"],
+      program: GREET,
+      prelude: "ulimit -n 64",
+    });
+    const guests = Array.from({ length: 45 }, () => new Guest(server.port));
+    try {
+      const served = (): number => guests.filter(({ text }) => text !== "").length;
+      await settled(served, (count) => count >= 10);
+      while (guests.length > 0) {
+        const guest = guests[0] as Guest;
+        await guest.heard();
+        guests.shift();
+        guest.leave();
+      }
+      assert.deepEqual(server.lines(/error/), []);
+    } finally {
+      for (const guest of guests) guest.leave();
+    }
+  },
+  { forms: ON_BUN },
+);
 
 /** Lets a running process open `count` descriptors more; "none" also when it has closed some. */
 async function leave(t: Trial, pid: number, count: number | "none" | "all"): Promise<void> {
