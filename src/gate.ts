@@ -5,8 +5,9 @@
  *    that order, and begins its handshake then: handshakes and programs together are never more than -c.
  *    With -n there is no ClientHello before the program: the place is taken after admission.
  *  - Connections that are not through admission and handshake are --pending at most. When one comes that
- *    is too many, the oldest with an incomplete ClientHello is closed; when all are complete, the one whose
- *    ClientHello has been complete longest. Younger than a second they are spared while older ones exist.
+ *    is too many, the oldest with an incomplete ClientHello is closed; when all others are complete, the one
+ *    whose ClientHello has been complete longest. While a handshake is more than a second old, it goes
+ *    before silent connections that are younger.
  *  - "Complete" counts what has come, read or not: while names are looked up the ClientHello waits in the
  *    socket, and a busy server has not read yet what is there. So it is looked for before one is closed.
  *

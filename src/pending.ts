@@ -3,7 +3,7 @@
 
 import type { Connection } from "./connection.ts";
 
-/** Connections younger than this are spared while there are older ones, in milliseconds. */
+/** Silent connections younger than this are spared while a handshake is older, in milliseconds. */
 const SPARED = 1000;
 
 export interface PendingOptions {
@@ -25,8 +25,8 @@ export interface Victim {
 export class Pending {
   /** Whose ClientHello is incomplete, in the order in which they came. */
   readonly #silent = new Set<Connection>();
-  /** Whose ClientHello is complete, in the order in which it was. */
-  readonly #complete = new Set<Connection>();
+  /** Whose ClientHello is complete, in the order in which it was, and since when. */
+  readonly #complete = new Map<Connection, number>();
 
   constructor(readonly o: PendingOptions) {}
 
@@ -44,7 +44,7 @@ export class Pending {
 
   /** Its ClientHello is complete. */
   complete(conn: Connection): void {
-    if (this.#silent.delete(conn)) this.#complete.add(conn);
+    if (this.#silent.delete(conn)) this.#complete.set(conn, this.o.now());
   }
 
   /** False: it was not there. */
@@ -56,9 +56,10 @@ export class Pending {
   evict(newest?: Connection): Victim | undefined {
     const young = this.o.now() - SPARED;
     const silent = this.oldestSilent(newest);
-    const [late] = this.#complete;
-    const complete = !silent ||
-      (silent.accepted > young && late !== undefined && late.accepted <= young);
+    const [[late, since] = []] = this.#complete;
+    // One that waits for its place waits for us.
+    const stalled = late?.place !== undefined && since !== undefined && since <= young;
+    const complete = !silent || (silent.accepted > young && stalled);
     const conn = complete ? late : silent;
     if (!conn) return undefined;
     this.leave(conn);
