@@ -348,7 +348,7 @@ static int command_talk(int argc, char **argv) {
 /* ---- many ---- */
 
 static struct {
-  int port, count, next, ok, failed, peak;
+  int port, count, next, ok, failed, wrong;
   uint64_t seed;
   SSL_CTX *contexts[2];
   pthread_mutex_t lock;
@@ -424,6 +424,7 @@ static void *worker(void *unused) {
       if (p.what != 'r' || why) close(t.fd);
     }
     pthread_mutex_lock(&load.lock);
+    if (why && !strcmp(why, "wrong bytes")) load.wrong++;
     if (!why) load.ok++;
     else if (load.failed++ < 10)
       fprintf(stderr, "connection %d %s %c up %u down %u: received %llu of %llu: %s\n", number,
@@ -445,6 +446,7 @@ static int command_many(char **argv) {
   for (int i = 0; i < at_once; i++) pthread_create(&threads[i], NULL, worker, NULL);
   for (int i = 0; i < at_once; i++) pthread_join(threads[i], NULL);
   fprintf(stderr, "ok=%d\nfailed=%d\n", load.ok, load.failed);
+  if (load.wrong) fprintf(stderr, "wrong=%d\n", load.wrong);
   return load.failed ? 1 : 0;
 }
 
