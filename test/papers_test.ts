@@ -219,6 +219,31 @@ test("README's tables of variables have none that the manual does not", () => {
   assert.deepEqual(names.filter((name) => !page.includes(name)), []);
 });
 
+/** The items of the list behind the line `head`, after `from`. */
+function list(text: string, from: string, head: string): string[] {
+  const begin = text.indexOf(`\n${head}\n`, text.indexOf(from)) + head.length + 2;
+  const items = /^\n((?:- .*\n(?: {2}.*\n)*)+)/.exec(text.slice(begin))?.[1] ?? "";
+  return items.split(/^- /m).slice(1).map((item) => item.replaceAll(/\s+/g, " ").trim());
+}
+
+test("README and SECURITY.md say the same of a worker that was taken over", () => {
+  for (const [readme, security] of [["It can:", "Can:"], ["It cannot:", "Cannot:"]] as const) {
+    const items = list(read("SECURITY.md"), "### A worker that was taken over", security);
+    assert.ok(items.length > 3);
+    assert.deepEqual(list(read("README.md"), "## Processes", readme), items);
+  }
+});
+
+test("SECURITY.md names tests that exist", () => {
+  const named = all(read("SECURITY.md"), /`((?:\w+\/)?[\w*]+\.(?:ts|md))`/g);
+  assert.ok(named.length > 20);
+  for (const name of named) {
+    const pattern = new RegExp(`^${name.replaceAll(".", "\\.").replaceAll("*", ".*")}$`);
+    const found = fs.readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" });
+    assert.ok(found.some((file) => pattern.test(file)), name);
+  }
+});
+
 test("one version is everywhere", () => {
   const json = (path: string): string => (JSON.parse(read(path)) as { version: string }).version;
   assert.deepEqual(
