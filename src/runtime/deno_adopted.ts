@@ -52,7 +52,8 @@ export class AdoptedStream implements Stream {
 
   write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.socket.writableEnded || chunk.length === 0) return true;
-    if (spent) this.socket.write(chunk, (error) => error || free(chunk));
+    // Also after an error: what was never sent would stay until V8 looks for garbage.
+    if (spent) this.socket.write(chunk, () => free(chunk));
     else this.socket.write(chunk);
     this.#full ||= this.socket.writableLength >= HIGH_WATER;
     return !this.#full;

@@ -22,8 +22,9 @@ export interface Wire {
 const SMALL = 2048;
 /** Buffer of a read in a busy stream: four TLS records. */
 const LARGE = 65536;
-/** Queued bytes from which `write` says no. */
-export const HIGH_WATER = 262144;
+/** Queued bytes from which `write` says no, until half of them are gone. A client that does not read
+ *  costs about as much memory. */
+export const HIGH_WATER = 65536;
 
 const nothing = () => {};
 
@@ -159,7 +160,7 @@ export class WireStream implements Stream {
           done += taken;
         }
         if (spent) free(chunk);
-        if (this.#full && this.#queued <= LARGE) {
+        if (this.#full && this.#queued <= HIGH_WATER / 2) {
           this.#full = false;
           this.onDrain();
         }

@@ -279,8 +279,8 @@ class DenoTlsStream implements TlsStream {
   write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
     // "drain" would come with the mark above alone, and so never.
-    this.#socket.write(chunk, (error) => {
-      if (spent && !error) free(chunk);
+    this.#socket.write(chunk, () => {
+      if (spent) free(chunk);
       this.#drained();
     });
     this.#full ||= this.#crowded();
