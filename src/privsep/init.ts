@@ -67,6 +67,13 @@ export function workerEnvironment(env: Env): Record<string, string> {
   return seen;
 }
 
+/** What a worker opens later: only rules can name such files. */
+export function filesOf(
+  { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
+): "none" | "read" {
+  return rules === undefined && earlyRules === undefined ? "none" : "read";
+}
+
 /** Where the resolver's settings are; see admit/dns_config.ts. */
 const DNS_FILES = ["/etc/resolv.conf", "/etc/dnsrewrite", "/etc/dnswritefile"];
 

@@ -9,7 +9,6 @@
 import process from "node:process";
 import { type Condition, seccompProgram, type Verdict } from "../codec/bpf.ts";
 import { reason } from "../errors.ts";
-import type { Options } from "../options.ts";
 import type { Libc } from "../runtime/libc.ts";
 import { SYSCALLS } from "./syscalls.ts";
 
@@ -21,13 +20,6 @@ export interface SandboxOptions {
   readonly confined?: boolean;
   /** False: no socket is made any more, or used as one. */
   readonly sockets?: false;
-}
-
-/** Only rules can name files that are opened later. */
-export function filesOf(
-  { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
-): SandboxOptions["files"] {
-  return rules === undefined && earlyRules === undefined ? "none" : "read";
 }
 
 /** A worker has to be restricted by Landlock before it has threads, because the kernel restricts no

@@ -20,10 +20,10 @@ import { MonitorClient } from "./client.ts";
 import { readIntroduction } from "./counts.ts";
 import { drop } from "./drop.ts";
 import { type HandedFile, HandedFiles } from "./handed_files.ts";
-import type { Init } from "./init.ts";
+import { filesOf, type Init } from "./init.ts";
 import { encodeWorker, KIND } from "./messages.ts";
 import { WorkerMetrics } from "./worker_metrics.ts";
-import { filesOf, sandbox } from "./sandbox.ts";
+import { sandbox } from "./sandbox.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
