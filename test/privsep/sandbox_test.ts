@@ -157,6 +157,34 @@ for (const arch of ["x64", "arm64"] as const) {
   });
 }
 
+test("without sockets none is made or used, and nothing else changes", () => {
+  for (const arch of ["x64", "arm64"] as const) {
+    const [worker, copier] = [
+      workerFilter(arch, { files: "none" }),
+      workerFilter(arch, { files: "none", sockets: false }),
+    ];
+    const changed = [...SYSCALLS[arch]].filter(([, nr]) => {
+      const args = [2n, 1n, 0n]; // socket(AF_INET, SOCK_STREAM)
+      return run(worker, { nr, args, arch }).verdict !== run(copier, { nr, args, arch }).verdict;
+    }).map(([name]) => name);
+    const gone =
+      "socket accept accept4 bind listen connect shutdown recvfrom recvmsg recvmmsg sendto " +
+      "sendmsg sendmmsg";
+    for (const name of gone.split(" ")) assert.ok(changed.includes(name), `${arch} ${name}`);
+    assert.ok(
+      changed.every((name) => /^(socket|accept|bind|listen|connect|shut|set|recv|send)/.test(name)),
+    );
+    for (const name of ["socketpair", "setsockopt"]) {
+      const nr = SYSCALLS[arch].get(name) ?? 0;
+      assert.equal(run(copier, { nr, args: [1n, 1n, 0n], arch }).verdict, EPERM);
+    }
+    for (const name of ["read", "write", "poll", "ppoll"]) {
+      const nr = SYSCALLS[arch].get(name);
+      if (nr !== undefined) assert.equal(run(copier, { nr, arch }).verdict, "allow");
+    }
+  }
+});
+
 test("every system call that is not listed does not exist", () => {
   const program = workerFilter("x64", { files: "none" });
   const verdicts = [...SYSCALLS.x64.values()].map((nr) => run(program, { nr }).verdict);
