@@ -54,6 +54,10 @@ export function bunRuntime(): Runtime {
  *  directory, and fetches missing packages. The first process has them from the first line of bin/. */
 const NO_SURPRISES = ["--no-install", "--no-env-file", "--config=/dev/null"];
 
+/** Connections taken in one turn of the event loop. Bun takes all that come, and with some thousands a
+ *  second that has no end: nothing else would be read or written. */
+const BATCH = 64;
+
 /** When a listener cannot be made anew, in milliseconds. */
 const RETRY = 20;
 
@@ -76,10 +80,28 @@ function listenDescriptor(
     onLost: (() => void) | undefined;
   },
 ): Listener {
+  /** In this turn. */
+  let accepted = 0;
+  const nextTurn = () => {
+    if (accepted >= BATCH) again();
+    accepted = 0;
+  };
+  const count = () => {
+    if (++accepted === 1) setImmediate(nextTurn);
+    if (accepted === BATCH) stop();
+  };
+  const accept = (socket: Socket) => {
+    count();
+    onSocket(socket);
+  };
+  const lost = () => {
+    count();
+    onLost();
+  };
   const start = () => {
     const copy = libc.dup(fd);
     try {
-      const socket = listenHandler(libc, onSocket, onLost);
+      const socket = listenHandler(libc, accept, lost);
       const listener = bun.listen({
         fd: copy,
         hostname: "localhost",
@@ -96,10 +118,13 @@ function listenDescriptor(
   let listener: ReturnType<typeof start> | undefined = start();
   let open = true;
   let wanted = true;
-  const pause = () => {
-    wanted = false;
+  const stop = () => {
     listener?.stop(false);
     listener = undefined;
+  };
+  const pause = () => {
+    wanted = false;
+    stop();
   };
   const again = () => {
     if (!open || !wanted) return;
