@@ -37,7 +37,7 @@ export class Connection {
   /** Its socket is, and counts (gate.ts). */
   open = false;
   /** When it was accepted, on the clock of performance.now(). */
-  readonly accepted = performance.now();
+  readonly accepted: number = performance.now();
   /** Its client broke TLS while it waited for its program. */
   broken: Error | undefined;
   /** The server has given it up, and this is why. */
