@@ -92,9 +92,13 @@ export function serve(
     void handle(conn, deps, follow);
   }, () => {
     const watch = deps.metrics.watch();
-    watch.failed(new HandshakeError(LOST));
+    // Whose it was cannot be told any more. A proxy that looks whether somebody listens does this every
+    // two seconds.
+    if (!deps.options.proxyFrom) {
+      watch.failed(new HandshakeError(LOST));
+      deps.log.tlsFailed(ownPid(), "unknown", LOST);
+    }
     watch.over();
-    deps.log.tlsFailed(ownPid(), "unknown", LOST);
   });
   deps.gate.listener = listener;
   deps.gate.onLeave = look;
