@@ -8,6 +8,7 @@
  *  - deno_process.ts  programs
  *  - deno_launch.ts   programs started by libc, with descriptors made before
  *  - deno_path.ts     where a program is
+ *  - deno_tidy.ts     memory after a burst
  *  - deno_stderr.ts   the log, without libc
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
@@ -17,7 +18,7 @@ import { isAbsolute } from "node:path";
 import { IGNORED, ignoreSignals } from "./ignored_signals.ts";
 import { keepDescriptors } from "./inherited.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
-import { loadLibc } from "./libc_deno.ts";
+import { loadLibc, loadTrim } from "./libc_deno.ts";
 import { libcStderr } from "./libc_stderr.ts";
 import { DenoStderr } from "./deno_stderr.ts";
 import { makeContext } from "./deno_context.ts";
@@ -25,6 +26,7 @@ import { listenDescriptor, listenHere } from "./deno_listen.ts";
 import { AdoptedStream } from "./deno_adopted.ts";
 import { adoptEnds, denoLauncher } from "./deno_launch.ts";
 import { spawnProgram } from "./deno_process.ts";
+import { collector, Tidier } from "./deno_tidy.ts";
 import { Unsupported } from "../errors.ts";
 import { CONFINE_COMMAND } from "./confine.ts";
 import { besideThis, ownExecutable } from "./own_executable.ts";
@@ -34,6 +36,7 @@ export function denoRuntime(): Runtime {
   const libc = loadLibc();
   if (libc !== undefined) keepDescriptors(libc);
   const launcher = libc && denoLauncher(libc);
+  const tidier = new Tidier(collector(libc && loadTrim()));
   const needed = (what: string): never => {
     throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
   };
@@ -44,9 +47,10 @@ export function denoRuntime(): Runtime {
     cipherLists: false,
     libc,
     listenDescriptor(fd, backlog, onSocket) { // accept(2) tells whose a connection was
-      return listenDescriptor(libc ?? needed("listen on a descriptor"), fd, backlog, onSocket);
+      const where = { fd, backlog, tidier };
+      return listenDescriptor(libc ?? needed("listen on a descriptor"), where, onSocket);
     },
-    listen: listenHere,
+    listen: (where, ...told) => listenHere(where, tidier, ...told),
     tlsContext: makeContext,
     spawn: (options) => spawnProgram(launcher, options),
     launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),

@@ -22,7 +22,16 @@ export class AdoptedStream implements Stream {
   /** A direction that the descriptor has not must not be asked for: reading a pipe's writing end
    *  fails. */
   constructor(fd: number, { readable, writable }: { readable: boolean; writable: boolean }) {
-    const socket = new NetSocket({ fd, readable, writable, allowHalfOpen: true });
+    const options = {
+      fd,
+      readable,
+      writable,
+      allowHalfOpen: true,
+      // While it is paused it reads nothing ahead: for a client that does not read, a program's next
+      // 64 KB.
+      readableHighWaterMark: 0,
+    };
+    const socket = new NetSocket(options);
     this.socket = socket;
     if (readable) {
       socket.pause();

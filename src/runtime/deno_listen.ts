@@ -8,6 +8,7 @@ import type { Listener, Socket } from "./runtime.ts";
 import { type Endpoint, type Libc, POLL } from "./libc.ts";
 import { ConnSocket, NodeSocket } from "./deno_socket.ts";
 import { watchReadable } from "./deno_ready.ts";
+import type { Tidier } from "./deno_tidy.ts";
 
 /** Wait after an accept that failed, mostly for want of descriptors: some will be closed. */
 const BACK_OFF_MS = 50;
@@ -15,9 +16,12 @@ const BACK_OFF_MS = 50;
 /** See `Runtime.listen`. `::` takes IPv4 too: Deno cannot do otherwise. */
 export function listenHere(
   where: { ip: string; port: number; backlog: number },
+  tidier: Tidier,
   onSocket: (socket: Socket) => void,
   onLost: () => void = () => {},
 ): Listener {
+  tidier.soon();
+  const count = () => tidier.count();
   const listener = Deno.listen({
     hostname: where.ip,
     port: where.port,
@@ -37,7 +41,7 @@ export function listenHere(
         held = undefined;
         if (!open) conn.close();
         else if (paused) held = conn;
-        else onSocket(new ConnSocket(conn));
+        else onSocket(new ConnSocket(conn, count));
       } catch (error) {
         // A client that has gone again costs its own connection only: with a wait for each, one that
         // opens and resets twenty a second would lock everybody out.
@@ -73,9 +77,13 @@ export function listenHere(
 /** Connections taken in one go, before other events get their turn. */
 const BATCH = 16;
 
-function adopt(libc: Libc, accepted: { fd: number; peer: Endpoint }): NodeSocket {
+function adopt(
+  libc: Libc,
+  accepted: { fd: number; peer: Endpoint },
+  count: () => void,
+): NodeSocket {
   try {
-    return new NodeSocket(libc, accepted);
+    return new NodeSocket(libc, accepted, count);
   } catch (error) {
     libc.close(accepted.fd);
     throw error;
@@ -85,10 +93,11 @@ function adopt(libc: Libc, accepted: { fd: number; peer: Endpoint }): NodeSocket
 /** See `Runtime.listenDescriptor`. */
 export function listenDescriptor(
   libc: Libc,
-  fd: number,
-  backlog: number,
+  { fd, backlog, tidier }: { fd: number; backlog: number; tidier: Tidier },
   onSocket: (socket: Socket) => void,
 ): Listener {
+  tidier.soon();
+  const count = () => tidier.count();
   const port = libc.getsockname(fd).port;
   libc.listen(fd, backlog);
   const readiness = watchReadable(libc, fd);
@@ -98,10 +107,10 @@ export function listenDescriptor(
 
   /** Takes what waits; false when it should come back at once. */
   const acceptBatch = (): boolean => {
-    for (let count = 0; count < BATCH && open && !paused; count++) {
+    for (let taken = 0; taken < BATCH && open && !paused; taken++) {
       const accepted = libc.acceptDescriptor(fd);
       if (accepted === undefined) return true;
-      onSocket(adopt(libc, accepted));
+      onSocket(adopt(libc, accepted, count));
     }
     return false;
   };

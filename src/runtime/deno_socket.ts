@@ -20,7 +20,7 @@ export function plainAddress(ip: string, port: number): Address {
   return { ip: ip.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, ""), port };
 }
 
-/** A connection accepted by `Deno.listen`. */
+/** A connection accepted by `Deno.listen`. `count` is called when it begins and when it is closed. */
 export class ConnSocket extends WireStream implements Socket {
   readonly local: Address;
   readonly remote: Address;
@@ -28,8 +28,9 @@ export class ConnSocket extends WireStream implements Socket {
   readonly #conn: Deno.TcpConn;
   #handshake: Handshake | undefined;
 
-  constructor(conn: Deno.TcpConn) {
-    super(wireOf(conn), { input: true, output: true });
+  constructor(conn: Deno.TcpConn, count: () => void) {
+    super(wireOf(conn, count), { input: true, output: true });
+    count();
     this.#conn = conn;
     this.local = plainAddress(conn.localAddr.hostname, conn.localAddr.port);
     this.remote = plainAddress(conn.remoteAddr.hostname, conn.remoteAddr.port);
@@ -63,7 +64,7 @@ export class ConnSocket extends WireStream implements Socket {
   }
 }
 
-function wireOf(conn: Deno.TcpConn): Wire {
+function wireOf(conn: Deno.TcpConn, count: () => void): Wire {
   return {
     async read(size) {
       const buffer = new Uint8Array(size);
@@ -72,11 +73,14 @@ function wireOf(conn: Deno.TcpConn): Wire {
     },
     write: (chunk) => conn.write(chunk),
     closeWrite: () => conn.closeWrite(),
-    close: () => conn.close(),
+    close() {
+      count();
+      conn.close();
+    },
   };
 }
 
-/** A connection accepted by libc. */
+/** A connection accepted by libc. `count`: as there. */
 export class NodeSocket extends AdoptedStream implements Socket {
   readonly local: Address;
   readonly remote: Address;
@@ -85,7 +89,11 @@ export class NodeSocket extends AdoptedStream implements Socket {
   readonly #libc: Libc;
   #handshake: Handshake | undefined;
 
-  constructor(libc: Libc, accepted: { fd: number; peer: Endpoint }) {
+  constructor(
+    libc: Libc,
+    accepted: { fd: number; peer: Endpoint },
+    count: () => void,
+  ) {
     const { fd, peer } = accepted;
     const here = libc.getsockname(fd);
     super(fd, { readable: true, writable: true });
@@ -94,6 +102,8 @@ export class NodeSocket extends AdoptedStream implements Socket {
     if (peer.scopeId !== undefined) this.scopeId = peer.scopeId;
     this.fd = fd;
     this.#libc = libc;
+    count();
+    this.socket.once("close", count);
   }
 
   override destroy(): void {

@@ -42,3 +42,18 @@ export function loadLibc(): Libc | undefined {
   }
   throw failure;
 }
+
+/** malloc_trim(3): gives memory that is free back to the system. Undefined where the library, which has
+ *  been loaded before, has none: only glibc has. */
+export function loadTrim(): (() => void) | undefined {
+  const declared = { malloc_trim: { parameters: ["usize"], result: "i32" } } as const;
+  for (const library of abiOf(process.platform, process.arch).libraries) {
+    try {
+      const { malloc_trim } = Deno.dlopen(library, declared).symbols;
+      return () => void malloc_trim(0n);
+    } catch {
+      // The next one, if any.
+    }
+  }
+  return undefined;
+}

@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AdoptedStream } from "../../src/runtime/deno_adopted.ts";
 import { type Wire, WireStream } from "../../src/runtime/deno_stream.ts";
+import { libcHere } from "./libc_here.ts";
+import { turns, within } from "./tools.ts";
 
 const never = new Promise<never>(() => {});
 const stuck: Wire = {
@@ -27,4 +30,46 @@ test("destroy() frees what has not been sent", () => {
   for (const chunk of chunks) stream.write(chunk, true);
   stream.destroy();
   assert.deepEqual(chunks.slice(1).map(({ length }) => length), [0, 0]);
+});
+
+test("a paused stream of a descriptor reads nothing ahead", {
+  skip: !("Deno" in globalThis),
+}, async () => {
+  const libc = await libcHere();
+  const [read, write] = libc.pipe();
+  libc.setNonBlocking(write, true);
+  const chunk = new Uint8Array(CHUNK);
+  const fill = (): number => {
+    let total = 0;
+    for (let taken; (taken = libc.write(write, chunk)) !== undefined;) total += taken;
+    return total;
+  };
+  const first = fill();
+  const stream = new AdoptedStream(read, { readable: true, writable: false });
+  let taken = 0;
+  await within(
+    new Promise<void>((done) => {
+      stream.onData = ({ length }) => {
+        taken += length;
+        stream.pause();
+        fill();
+        done();
+      };
+      stream.resume();
+    }),
+    "data",
+  );
+  await turns();
+  assert.equal(fill(), 0, "the pipe is still full");
+  let more = 0;
+  await within(
+    new Promise<void>((done) => {
+      stream.onData = ({ length }) => (more += length) < first || done();
+      stream.resume();
+    }),
+    "the rest",
+  );
+  stream.destroy();
+  libc.close(write);
+  assert.ok(taken > 0);
 });

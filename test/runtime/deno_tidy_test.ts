@@ -1,0 +1,117 @@
+/** When Deno's memory is given back, and that it is. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { collector, Tidier } from "../../src/runtime/deno_tidy.ts";
+import type { Listener, Socket } from "../../src/runtime/runtime.ts";
+import { libcHere } from "./libc_here.ts";
+import { dial, turns, within } from "./tools.ts";
+
+const onDeno = { skip: !("Deno" in globalThis) };
+
+/** A Tidier whose window ends when the test says so. */
+function made() {
+  const windows: (() => void)[] = [];
+  let collected = 0;
+  const tidier = new Tidier(() => collected++, (call) => windows.push(call));
+  return {
+    tidier,
+    count: (n: number) => {
+      for (let i = 0; i < n; i++) tidier.count();
+    },
+    endWindow: () => windows.shift()?.(),
+    get watching() {
+      return windows.length;
+    },
+    get collected() {
+      return collected;
+    },
+  };
+}
+
+test("a burst is collected after when it is over, once", () => {
+  const one = made();
+  one.count(199);
+  assert.equal(one.watching, 0);
+  one.count(1);
+  assert.equal(one.watching, 1);
+  one.count(300); // it goes on
+  assert.equal(one.watching, 1);
+  one.endWindow();
+  assert.equal(one.collected, 0);
+  one.count(3); // what a quiet server has
+  one.endWindow();
+  assert.equal(one.collected, 1);
+  assert.equal(one.watching, 0);
+});
+
+test("the start is collected after, too", () => {
+  const one = made();
+  one.tidier.soon();
+  one.tidier.soon();
+  assert.equal(one.watching, 1);
+  one.endWindow();
+  assert.equal(one.collected, 1);
+});
+
+test("garbage is freed first, and then given back to the system", onDeno, async () => {
+  let garbage: object | undefined = {};
+  const there = new WeakRef(garbage);
+  garbage = undefined;
+  await turns(); // a WeakRef holds until the end of the turn
+  const trimmed: boolean[] = [];
+  collector(() => trimmed.push(there.deref() === undefined))();
+  assert.deepEqual(trimmed, [true]);
+});
+
+test("glibc has malloc_trim", onDeno, async () => {
+  await libcHere();
+  const { loadTrim } = await import("../../src/runtime/libc_deno.ts");
+  const trim = loadTrim();
+  assert.ok(trim);
+  trim();
+});
+
+type Listen = (tidier: Tidier, onSocket: (socket: Socket) => void) => Listener;
+
+/** The beginning and the end of a connection are counted, whoever ends it. */
+async function counted(listen: Listen): Promise<void> {
+  for (const ends of ["client", "server"]) {
+    const one = made();
+    const both = Promise.withResolvers<void>();
+    let count = 0;
+    one.tidier.count = () => ++count === 2 && both.resolve();
+    const { promise, resolve } = Promise.withResolvers<Socket>();
+    const listener = listen(one.tidier, resolve);
+    assert.equal(one.watching, 1);
+    const client = await dial(listener.port);
+    client.resume();
+    const socket = await within(promise, "connection");
+    assert.equal(count, 1);
+    if (ends === "server") socket.destroy();
+    else {
+      socket.onEnd = () => socket.end();
+      socket.resume();
+    }
+    client.end();
+    await within(both.promise, "end");
+    client.destroy();
+    listener.close();
+  }
+}
+
+test("Deno.listen: connections are counted", onDeno, async () => {
+  const { listenHere } = await import("../../src/runtime/deno_listen.ts");
+  const where = { ip: "127.0.0.1", port: 0, backlog: 8 };
+  await counted((tidier, onSocket) => listenHere(where, tidier, onSocket));
+});
+
+test("a listening descriptor: connections are counted", onDeno, async () => {
+  const { listenDescriptor } = await import("../../src/runtime/deno_listen.ts");
+  const libc = await libcHere();
+  const where = { ip: "127.0.0.1", port: 0, family: 4, backlog: 8, v6only: false } as const;
+  await counted((tidier, onSocket) => {
+    const { fd } = libc.listenSocket(where);
+    return listenDescriptor(libc, { fd, backlog: 8, tidier }, onSocket);
+  });
+});
