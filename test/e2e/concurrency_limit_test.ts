@@ -20,6 +20,7 @@ claim("-c 3 with 10 clients: never more than 3 programs, all 10 served", async (
   const texts = (await all).map(({ text }) => text).sort();
   assert.deepEqual(texts, Array.from({ length: 10 }, (_, i) => `client ${i}\n`).sort());
   assert.equal(most, 3);
+  await server.waitFor(/^sslserver: ended by /, 10);
   const status = server.lines(/^sslserver: status: /);
   const running = status.map((line) => Number(/ ([0-9]+)\/3\/0$/.exec(line)?.[1]));
   assert.ok(running.every((n) => n <= 3), status.join("\n"));

@@ -31,7 +31,7 @@ claim("host :0 is both on one socket, and IPv4 peers appear as dotted IPv4", asy
   const server = await t.start({ host: ":0", program: WHO, options: ["-v"] });
   assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1\n");
   assert.equal((await talk(t, server)).text, "127.0.0.1 127.0.0.1\n");
-  assert.ok(server.lines(/^sslserver: pid [0-9]+ from 127\.0\.0\.1$/).length === 1);
+  assert.equal((await server.waitFor(/^sslserver: pid [0-9]+ from 127\.0\.0\.1$/)).length, 1);
   assert.deepEqual(server.lines(/::ffff/), []);
 });
 

@@ -18,7 +18,7 @@ import { freePort } from "../free_port.ts";
 
 const UNBOUND = "/usr/sbin/unbound";
 
-const MANY = Array.from({ length: 300 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+const MANY = Array.from({ length: 250 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
 const DATA = [
   "host.test. 300 IN A 192.0.2.1",
   "host.test. 300 IN AAAA 2001:db8::1",
@@ -149,7 +149,7 @@ test("several names of one address are all found", async () => {
   assert.deepEqual([...values].sort(), ["one.test", "two.test"]);
 });
 
-test("300 addresses come by TCP, because they do not fit into a datagram", async () => {
+test("250 addresses come by TCP, because they do not fit into a datagram", async () => {
   const before = streams;
   const { status, values } = await resolver.lookup("many.test", "A");
   assert.equal(status, "found");
@@ -160,7 +160,7 @@ test("300 addresses come by TCP, because they do not fit into a datagram", async
 test("the same by IPv6 transport", async () => {
   const six = resolverOf(`[::1]:${port}`);
   assert.deepEqual((await six.lookup("host.test", "A")).values, ["192.0.2.1"]);
-  assert.equal((await six.lookup("many.test", "A")).values.length, 300);
+  assert.equal((await six.lookup("many.test", "A")).values.length, 250);
   six.close();
 });
 
