@@ -30,6 +30,7 @@ export class AdoptedStream implements Stream {
       // While it is paused it reads nothing ahead: for a client that does not read, a program's next
       // 64 KB.
       readableHighWaterMark: 0,
+      writableHighWaterMark: HIGH_WATER, // from there on it says when it is empty again
     };
     const socket = new NetSocket(options);
     this.socket = socket;

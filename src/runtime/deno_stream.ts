@@ -22,9 +22,9 @@ export interface Wire {
 const SMALL = 2048;
 /** Buffer of a read in a busy stream: four TLS records. */
 const LARGE = 65536;
-/** Queued bytes from which `write` says no, until half of them are gone. A client that does not read
- *  costs about as much memory. */
-export const HIGH_WATER = 65536;
+/** Queued bytes from which `write` says no, until half of them are gone: one TLS record. What a program
+ *  has written is 64 KB at most, so a client that does not read costs 16 to 80 KB. */
+export const HIGH_WATER = 16384;
 
 const nothing = () => {};
 
