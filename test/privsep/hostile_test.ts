@@ -26,7 +26,7 @@ for (const files of ["none", "read"] as const) {
     async () => {
       const by = confinedByExec(await libcHere(), files);
       const ids = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
-      const sibling = spawn("sleep", ["60"], { stdio: "ignore", ...ids });
+      const sibling = spawn("sleep", ["60"], { stdio: "ignore", cwd: "/", ...ids });
       const command = [...runFile(join(HERE, "hostile_child.ts")), files, String(sibling.pid)];
       const args = by ? [...runFile(CONFINE), process.execPath, ...command] : command;
       const child = spawn(process.execPath, args, {
