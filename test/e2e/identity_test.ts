@@ -94,7 +94,7 @@ claim("as root -u without -g, and -g without -u, make a warning of their own", a
     ] as const
   ) {
     const server = await t.start({ options: [option, "65534"] });
-    assert.deepEqual(server.lines(/programs/), [`sslserver: warning: ${warning}`]);
+    assert.deepEqual(server.lines(/programs run as/), [`sslserver: warning: ${warning}`]);
     await server.stop();
   }
 }, { forms: WITH_FFI });
