@@ -2,6 +2,8 @@
  *  program's own signals and descriptors are as if it had been started from a shell. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { listens } from "../tcp_table.ts";
 import { portIsFree, Raw, talk } from "./clients.ts";
@@ -10,7 +12,8 @@ import { ALONE, claim, helper, LIMIT, settled, WITH_FFI, within } from "./harnes
 claim(
   "SIGTERM frees the port at once, lets connections finish, and the exit code is 0",
   async (t) => {
-    const program = ["sh", "-c", "read x; sleep 1; echo $x; cat"];
+    const go = join(t.dir, "go"); // a successor may take long to start
+    const program = ["sh", "-c", 'read x; until [ -e "$0" ]; do sleep 0.1; done; echo $x; cat', go];
     const server = await t.start({ options: ALONE, program });
     const running = talk(t, server, "first\nrest\n", ["-w", "500"]);
     await settled(() => server.children(), (pids) => pids.length === 1);
@@ -22,6 +25,7 @@ claim(
     const successor = await t.start({ port: server.port });
     assert.ok(server.running);
     assert.equal((await talk(t, successor, "new\n")).text, "new\n");
+    fs.writeFileSync(go, "");
     const { text, end } = await running;
     assert.equal(text, "first\nrest\n");
     assert.equal(end, "close_notify");
