@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { makeRules } from "./admission.ts";
 import { talk } from "./clients.ts";
 import { executable, found, settled, type Trial } from "./harness.ts";
+import { reachable } from "./mounts.ts";
 import { asRoot, PROGRAM, statusOf, workerOf } from "./privsep.ts";
 
 const NONE = "0".repeat(16);
@@ -19,7 +20,7 @@ asRoot("ambient capabilities stay with the monitor", async (t) => {
     "--inh-caps=+net_bind_service --ambient-caps=+net_bind_service",
   ];
   const server = await t.start({
-    prelude: `chown ${PROGRAM.uid} "${t.dir}"; set -- ${become.join(" ")} -- "$@"`,
+    prelude: `chown ${PROGRAM.uid} "${t.dir}"; set -- ${become.join(" ")} -- "$@"\n${reachable(t)}`,
     options: ["-HRl0", "--workers", "1"],
     program: ["/bin/sh", "-c", "grep ^Cap /proc/self/status"],
   });
