@@ -160,7 +160,7 @@ export async function assemble(
       log,
       limits: given.counter ?? limits,
       ask: {
-        perAddress: parseLimit("MAXCONIP", env["MAXCONIP"]),
+        perAddress: Math.min(parseLimit("MAXCONIP", env["MAXCONIP"]) ?? 0, options.concurrency),
         rate: parseRate(env["MAXCONRATE"]),
       },
       perNetwork: parseLimit("MAXCONNET", env["MAXCONNET"]),

@@ -10,7 +10,7 @@ import { LogOutput, writeStderr } from "./log_output.ts";
 import { Repeats, WINDOW } from "./log_repeats.ts";
 import type { LineSink } from "./runtime/runtime.ts";
 
-export type Level = "fatal" | "error" | "warning" | "info" | "status";
+export type Level = "fatal" | "error" | "warning" | "info";
 
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
@@ -30,7 +30,7 @@ export interface LogOptions {
 }
 
 interface Line {
-  /** In front of the text; lines of a connection have none. */
+  /** In front of the text. Lines of a connection that is served have none, and are `info` in JSON. */
   readonly level?: Level;
   readonly text: string;
   /** For JSON. */
@@ -76,12 +76,12 @@ export class Log {
 
   /** `running/limit/per-IP limit` */
   status(running: number, limit: number, perIp: number): void {
-    this.#put(2, "status", `${running}/${limit}/${perIp}`, {
+    this.#line(2, `status: ${running}/${limit}/${perIp}`, () => ({
       event: "status",
       running,
       limit,
       perIp,
-    });
+    }));
   }
 
   pid(pid: number, conn: Connection): void {
@@ -210,7 +210,7 @@ export class Log {
   ): void {
     if (!this.#shows(verbosity)) return;
     const message = cleanMessage(text);
-    const line = { level, text: message, facts: () => ({ level, ...facts, message }) };
+    const line = { level, text: message, facts: () => ({ ...facts, message }) };
     if (kind === undefined) this.#print(line);
     else this.#mayRepeat(`${facts.event}`, kind, line);
   }
@@ -248,7 +248,7 @@ export class Log {
       return `${this.options.name}: ${level === undefined ? "" : `${level}: `}${text}\n`;
     }
     const time = (this.options.now?.() ?? new Date()).toISOString();
-    return `${JSON.stringify({ time, ...facts() })}\n`;
+    return `${JSON.stringify({ time, level: level ?? "info", ...facts() })}\n`;
   }
 }
 
@@ -259,13 +259,19 @@ function moreLike(last: Line, count: number, seconds: number): Line {
   return {
     level,
     text: `${message}: ${last.text}`,
-    facts: () => ({ level, event: "repeated", count, seconds, message, last: last.facts() }),
+    facts: () => ({
+      event: "repeated",
+      count,
+      seconds,
+      message,
+      last: { level, ...last.facts() },
+    }),
   };
 }
 
 function linesLost(count: number): Line {
   const message = `${grouped(count)} ${count === 1 ? "line" : "lines"} lost: the log is not read`;
-  const facts = { level: "warning", event: "lost", lines: count, message };
+  const facts = { event: "lost", lines: count, message };
   return { level: "warning", text: message, facts: () => facts };
 }
 

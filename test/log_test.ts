@@ -131,6 +131,32 @@ test("in JSON a summary is an event of its own", async () => {
   });
 });
 
+test("in JSON every line has a level", () => {
+  const { log, lines } = logged({ form: "json", verbosity: 3 });
+  const conn = connection(1);
+  log.status(1, 40, 0);
+  log.pid(7, conn);
+  log.ok(7, conn);
+  log.deny(7, conn, "why");
+  log.tls(7, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
+  log.ended(7, 0);
+  log.noCloseNotify(7, "192.0.2.1");
+  log.clientCertificate(7);
+  log.notice("text");
+  log.connectionLimit("rate", 5, "192.0.2.1");
+  log.warning("text");
+  log.tlsFailed(7, "192.0.2.1", "why");
+  log.tlsBroken(7, "192.0.2.1", "why");
+  log.error("text");
+  log.fatal("text", "hint");
+  const levels = lines().map((line) => (JSON.parse(line) as { level?: string }).level);
+  const expected = { info: 9, warning: 2, error: 3, fatal: 1 };
+  assert.deepEqual(
+    levels,
+    Object.entries(expected).flatMap(([level, count]) => Array(count).fill(level)),
+  );
+});
+
 /** A reader who can be stopped; `room` bytes are taken meanwhile. */
 function reader() {
   const state = { room: Infinity, text: "", failing: false, largest: 0 };

@@ -1,9 +1,16 @@
 /** The adapter of the runtime this runs on. */
 
+import process from "node:process";
+import { EXIT, FatalError } from "../errors.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Loads only what this runtime needs. */
+/** Loads only what this runtime needs. Throws `FatalError` on any other. */
 export async function currentRuntime(): Promise<Runtime> {
   if ("Bun" in globalThis) return (await import("./bun.ts")).bunRuntime();
-  return (await import("./deno.ts")).denoRuntime();
+  if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
+  throw new FatalError(
+    `unable to run on Node ${process.version}: sslserver runs on Bun and Deno`,
+    EXIT.system,
+    "start this program with bun or with deno",
+  );
 }

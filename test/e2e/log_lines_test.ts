@@ -58,8 +58,9 @@ claim("--log=json: the same events, one object a line", async (t) => {
   const events = server.log().trimEnd().split("\n").map((line) =>
     JSON.parse(line) as Record<string, unknown>
   );
-  for (const { time } of events) {
+  for (const { time, level, event } of events) {
     assert.match(String(time), /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z$/);
+    assert.match(String(level), /^(fatal|error|warning|info)$/, String(event));
   }
   const find = (name: string) => events.find(({ event }) => event === name) ?? {};
   const pid = find("pid")["pid"];
@@ -68,6 +69,7 @@ claim("--log=json: the same events, one object a line", async (t) => {
     { ...find("ok"), time: undefined, remotePort: undefined },
     {
       time: undefined,
+      level: "info",
       event: "ok",
       pid,
       localHost: "mx.example",
@@ -81,6 +83,7 @@ claim("--log=json: the same events, one object a line", async (t) => {
   assert.equal(find("tls")["protocol"], "TLSv1.3");
   assert.deepEqual({ ...find("ended"), time: undefined }, {
     time: undefined,
+    level: "info",
     event: "ended",
     pid,
     status: 0,

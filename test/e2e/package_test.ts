@@ -131,8 +131,14 @@ claim("its types are known to Bun and to Deno, and a wrong one is refused", asyn
   }
 }, ONCE);
 
-claim("the npm package holds what it needs and nothing else", async (t) => {
-  await installed(t, "npm");
+claim("the npm package holds what it needs and nothing else, and Node is told so", async (t) => {
+  const app = await installed(t, "npm");
+  const ask = "import(process.argv[1]).then((m) => m.serve({}, () => {})).catch(String)" +
+    ".then(console.log)";
+  assert.match(
+    await shell(t, app, 'node -e "$1" sslserver', ask),
+    /^FatalError: unable to run on Node v\S+: sslserver runs on Bun and Deno\n$/,
+  );
   const list = await shell(t, t.dir, 'tar -tzf "$1"', `sslserver-${VERSION}.tgz`);
   const files = list.trim().split("\n").map((name) => name.replace(/^package\//, "")).sort();
   const wanted =

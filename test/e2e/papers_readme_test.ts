@@ -88,8 +88,10 @@ tryBlocks("README.md", fenced("README.md"), [
     first: "env CERTFILE=cert.pem KEYFILE=key.pem CCAFILE=/dev/null \\",
     replace: [["1965", "@PORT"]],
     serves: async (t, port) => {
-      assert.match(await saidToVisitor(t, port), /^20 text\/plain\nyou are [0-9a-f]{64}\n$/);
-      assert.equal(await said(t, port), "20 text/plain\nyou are \n");
+      const url = "gemini://localhost/\r\n";
+      const visitor = await saidToVisitor(t, port, url);
+      assert.match(visitor, /^20 text\/plain\r\nyou are [0-9a-f]{64}\n$/);
+      assert.equal(await said(t, port, url), "60 certificate required\r\n");
     },
   },
   {
