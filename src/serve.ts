@@ -241,6 +241,9 @@ async function converseDelayed(
     if (plain.request.environment) {
       controlOutput.write(environmentMessage(channelVariables(channel, deps)));
     }
+    // Programs read the answer to its end. What they write is still read and dropped: to close with
+    // bytes unread would give them ECONNRESET in place of the end.
+    controlOutput.end();
     const kill = (): boolean => program.kill("SIGTERM");
     return await relay(channel.stream, { input, output, exited, kill }, options).status;
   } catch (error) {

@@ -11,11 +11,14 @@ import type { Sink, Source } from "./runtime.ts";
 
 const nothing = (): void => {};
 
+/** What a writing end needs of libc. */
+type Closing = Pick<Libc, "close">;
+
 /** The writing end of a pipe, which it closes. */
-export const PipeSink = function (fd: number, libc: Libc): Sink {
+export const PipeSink = function (fd: number, libc: Closing): Sink {
   const polled = poller();
   return polled ? new PolledSink(fd, libc, polled) : new StreamSink(fd, libc);
-} as unknown as new (fd: number, libc: Libc) => Sink;
+} as unknown as new (fd: number, libc: Closing) => Sink;
 
 /** The reading end of a pipe, which it closes; reading is by request, so that what is not wanted
  *  stays in the program. */
@@ -39,7 +42,7 @@ class StreamSink implements Sink {
   #ending = false;
   #closed = false;
 
-  constructor(readonly fd: number, readonly libc: Libc) {}
+  constructor(readonly fd: number, readonly libc: Closing) {}
 
   write(chunk: Uint8Array): boolean {
     if (this.#closed || this.#ending) return true;

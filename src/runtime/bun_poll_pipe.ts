@@ -29,7 +29,11 @@ export class PolledSink implements Sink, Waiter {
   #ending = false;
   #closed = false;
 
-  constructor(readonly fd: number, readonly libc: Libc, readonly poller: Poller) {
+  constructor(
+    readonly fd: number,
+    readonly libc: Pick<Libc, "close">,
+    readonly poller: Poller,
+  ) {
     poller.calls.unblock(fd);
   }
 

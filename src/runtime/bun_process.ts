@@ -90,7 +90,7 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
     ...ends,
     delayed: {
       controlInput,
-      controlOutput: new PipeSink(controls.write, libc),
+      controlOutput: new PipeSink(controls.write, { close: (fd) => closeOutput(libc, fd) }),
       tlsInput: new PipeSink(tlsInput, libc),
       tlsOutput: new PipeSource(tlsOutput, libc),
       controlReadable: () => controlInput.readable(),
@@ -103,6 +103,15 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
 function controlEnds(libc: Libc, control: number): { read: number; write: number } {
   libc.setNonBlocking(control, true);
   return { read: control, write: libc.dup(control) };
+}
+
+/** Of a socket that has another descriptor here: closing alone would not tell the program its end. */
+function closeOutput(libc: Libc, fd: number): void {
+  try {
+    libc.endOutput(fd);
+  } finally {
+    libc.close(fd);
+  }
 }
 
 /** In the server's $PATH. Bun would take the program's own, which a rule can set. */

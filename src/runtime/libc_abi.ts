@@ -107,6 +107,7 @@ const COMMON: Record<string, Signature> = {
   recvmsg: f("i64", "i32", "memory", "i32"),
   send: f("i64", "i32", "memory", "u64", "i32"),
   connect: f("i32", "i32", "memory", "u32"),
+  shutdown: f("i32", "i32", "i32"),
   open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
   close: f("i32", "i32"),
   read: f("i64", "i32", "memory", "u64"),

@@ -65,6 +65,8 @@ export interface SocketCalls {
   ipOptions(fd: number): Memory;
   /** TCP_NODELAY: on sends at once, off waits to fill packets (Nagle). */
   setNoDelay(fd: number, on: boolean): void;
+  /** Ends what this socket sends, for everyone who shares it: the other end reads the end of file. */
+  endOutput(fd: number): void;
   /** What has come and is unread, at most `MAX_PEEK` bytes of it; it stays unread. Empty when the peer
    *  has closed, or nothing has come. */
   peek(fd: number): Uint8Array;
@@ -90,6 +92,7 @@ const SO_ACCEPTCONN = { linux: 30, darwin: 2 };
 /** A ClientHello of 16 KB in as many records as codec/client_hello.ts takes. */
 const MAX_PEEK = 16_500;
 const MSG_PEEK = 2;
+const SHUT_WR = 1;
 const SIOCOUTQ = 0x5411;
 const SO_NWRITE = 0x1024;
 
@@ -261,6 +264,8 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     },
 
     setNoDelay: (fd, on) => c.setOption(fd, IPPROTO.tcp, TCP_NODELAY, on ? 1 : 0),
+
+    endOutput: (fd) => c.zero("shutdown", fd, SHUT_WR),
 
     peek(fd) {
       const length = c.unlessBlocked("recv", fd, peeked, MAX_PEEK, MSG_PEEK | k.MSG_DONTWAIT) ?? 0;

@@ -174,7 +174,9 @@ export const DELAYED_FD = { control: 3, read: 4, write: 5 } as const;
 
 /** What a UCSPI-TLS program has besides the plain connection on its 0 and 1. */
 export interface DelayedEnds {
-  /** What the program writes to SSLCTLFD, and what goes back to it. */
+  /** What the program writes to SSLCTLFD, and what goes back to it. They end apart: after
+   *  `controlOutput.end()` the program reads what was written and the end of file, and can still
+   *  write. */
   readonly controlInput: Source;
   readonly controlOutput: Sink;
   /** SSLREADFD and SSLWRITEFD. */

@@ -66,20 +66,23 @@ test("a closed fd 1 is an end while the program runs on, and a closed end is tol
   close(program, ends);
 });
 
-test("the control socket's input may go and its output stay", async () => {
-  const { program, ends } = await start("printf Y >&3; cat <&3 >&5");
-  assert.equal(await line(ends.controlInput), "Y");
-  ends.controlInput.destroy();
-  const answer = "A=1\0".repeat(100_000);
-  ends.controlOutput.write(bytes(answer));
-  ends.controlOutput.end();
-  const got = await readSome(ends.tlsOutput, answer.length);
-  assert.equal(text(got), answer);
-  ends.controlOutput.destroy();
-  program.kill("SIGKILL"); // whether end() is told over a socket of two copies is not promised
-  await within(program.exited, "exit");
-  close(program, ends);
-});
+for (const goes of [true, false]) {
+  const what = goes ? "goes first" : "stays";
+  test(`the control socket's output ends with all that was written; its input ${what}`, async () => {
+    const more = goes ? "" : "printf more >&3;";
+    const { program, ends } = await start(`printf Y >&3; cat <&3 >&5; ${more} echo end >&5`);
+    assert.equal(await line(ends.controlInput), "Y");
+    if (goes) ends.controlInput.destroy();
+    const answer = `${"A=1\0".repeat(100_000)}end\n`;
+    ends.controlOutput.write(bytes(answer.slice(0, -4)));
+    ends.controlOutput.end();
+    const got = text(await readSome(ends.tlsOutput, answer.length));
+    assert.ok(got === answer, `${got.length} bytes`);
+    if (!goes) assert.equal(text(await readSome(ends.controlInput, 4)), "more");
+    await within(program.exited, "exit");
+    close(program, ends);
+  });
+}
 
 test("output written before the request is there, or comes within a turn, when it is seen", async () => {
   for (let round = 0; round < 30; round++) {

@@ -118,6 +118,7 @@ test("every method finds its symbols on macOS", () => {
   libc.ipOptions(3);
   libc.setNoDelay(3, true);
   libc.outputQueue(3);
+  libc.endOutput(3);
   libc.socketpair("stream");
   libc.dup(3);
   libc.open("/");

@@ -264,6 +264,17 @@ export function libcContract(libc: Libc): void {
     await once(client, "close");
   });
 
+  test("the end of a socket's output is told, whoever else has it, and its input goes on", () => {
+    const [mine, theirs] = libc.socketpair("stream");
+    const copy = libc.dup(mine);
+    libc.write(mine, new TextEncoder().encode("last"));
+    libc.endOutput(mine);
+    assert.deepEqual(libc.readAll(theirs, 10), new TextEncoder().encode("last"));
+    libc.write(theirs, Uint8Array.of(1));
+    assert.deepEqual([...must(libc.read(copy, 10))], [1]);
+    for (const fd of [mine, theirs, copy]) libc.close(fd);
+  });
+
   test("the output queue counts what the peer has not taken, down to 0", async () => {
     const listener = libc.listenSocket(LOOPBACK);
     const { client, accepted } = await connection(libc, listener, "127.0.0.1");
