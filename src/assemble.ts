@@ -34,7 +34,8 @@ import { PRODUCT } from "./version.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-const DAY = 86_400_000;
+/** Certificates can live for a day. */
+const HOUR = 3_600_000;
 
 /** What is not made from options and environment. */
 export interface Given {
@@ -173,7 +174,7 @@ export async function assemble(
     programs,
     handler: given.handler && { serve: given.handler, programs: direct },
   };
-  const daily = setInterval(() => contexts.warnOfExpiry(), DAY);
+  const hourly = setInterval(() => contexts.warnOfExpiry(), HOUR);
   return {
     deps,
     look() {
@@ -189,7 +190,7 @@ export async function assemble(
       earlyRules?.expire();
     },
     close() {
-      clearInterval(daily);
+      clearInterval(hourly);
       resolver.close();
     },
   };

@@ -11,16 +11,13 @@ import { oneLine } from "../codec/x509_names.ts";
 import { algorithmName } from "../codec/x509_oids.ts";
 import { type Contents, readFiles } from "../tls/context.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
+import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import { CERTIFICATE_VARIABLES, type Lookup, tlsConfig } from "../tls/settings.ts";
 import { obstacle, type Who } from "./access.ts";
 import { type ChainOptions, checkChain } from "./chain.ts";
 import type { Findings } from "./finding.ts";
 import type { Actors } from "./processes.ts";
 
-const DAY = 86_400_000;
-/** A certificate that ends within so many days is renewed late: those that live 90 days are renewed
- *  with 30 left. */
-const SOON = 30;
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 const ANY_USAGE = "2.5.29.37.0";
 
@@ -69,7 +66,7 @@ export function checkSite(
   return findings.attempt(() => {
     const config = tlsConfig(lookup);
     const { files } = readFiles(config);
-    const pairs = serverKeyPairs(files.certificates, files.keys, password);
+    const pairs = serverKeyPairs(files.certificates, files.keys, password, now);
     const how = { leafFirst: !lookup("CERTCHAINFILE"), alone: pairs.length === 1, now };
     for (const pair of pairs) checkPair(pair, name, files, how, findings);
     for (const path of new Set(config.keyFiles)) checkKeyFile(path, actors, findings);
@@ -119,16 +116,17 @@ function checkPair(
 
 /** Says how long a certificate of either side lasts. */
 export function checkDates(
-  { notBefore, notAfter }: Certificate,
+  certificate: Certificate,
   name: string,
   findings: Findings,
   now: number,
 ): void {
-  const days = Math.floor((notAfter.ms - now) / DAY);
+  const { notBefore, notAfter } = certificate;
   if (notAfter.ms < now) {
     findings.error(`${name}: expired on ${notAfter.text}`, "have it renewed");
-  } else if (days < SOON) {
-    findings.warning(`${name}: ends in ${days} days, on ${notAfter.text}`, "have it renewed");
+  } else if (endsSoon(certificate, now)) {
+    const left = timeLeft(certificate, now);
+    findings.warning(`${name}: ends in ${left}, on ${notAfter.text}`, "have it renewed");
   }
   if (notBefore.ms > now) {
     findings.error(

@@ -8,7 +8,9 @@ import { decodePem } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { oneLine } from "../codec/x509_names.ts";
 import { localFiles } from "../files.ts";
+import { certificatesOf } from "../tls/certificate_blocks.ts";
 import type { NamedFile } from "../tls/key_pairs.ts";
+import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import type { Findings } from "./finding.ts";
 
 /** The object identifier id-ad-caIssuers in DER (RFC 5280 4.2.2.1): public authorities say there
@@ -44,12 +46,14 @@ export function checkChain(
   const sent = decodePem(new TextEncoder().encode(chain)).map(({ bytes }) =>
     readCertificate(bytes)
   );
-  for (const { subject, notAfter } of sent.slice(1)) {
-    if (notAfter.ms >= now) continue;
-    findings.error(
-      `${name}: ${oneLine(subject)} of its chain expired on ${notAfter.text}`,
-      "put the authority's current chain into the file",
-    );
+  for (const one of sent.slice(1)) {
+    const which = `${name}: ${oneLine(one.subject)} of its chain`;
+    const remedy = "put the authority's current chain into the file";
+    if (one.notAfter.ms < now) {
+      findings.error(`${which} expired on ${one.notAfter.text}`, remedy);
+    } else if (endsSoon(one, now)) {
+      findings.warning(`${which} ends in ${timeLeft(one, now)}, on ${one.notAfter.text}`, remedy);
+    }
   }
   checkEnd(sent, path, findings);
   const [file] = files;
@@ -117,9 +121,7 @@ function issuerBeside(
 
 function certificatesIn(file: string): Certificate[] {
   try {
-    return decodePem(localFiles.read(file, MAX_FILE))
-      .filter(({ label }) => label === "CERTIFICATE")
-      .map(({ bytes }) => readCertificate(bytes));
+    return certificatesOf(decodePem(localFiles.read(file, MAX_FILE))).map(readCertificate);
   } catch {
     return []; // no business of this check
   }
@@ -152,9 +154,7 @@ function checkFile(
   findings: Findings,
 ): void {
   if (bytes[0] === 0x30) return; // DER: one certificate
-  const held = decodePem(bytes)
-    .filter(({ label }) => label === "CERTIFICATE" || label === "X509 CERTIFICATE")
-    .map(({ bytes }) => readCertificate(bytes));
+  const held = certificatesOf(decodePem(bytes)).map(readCertificate);
   const places = held.map((one) => sent.findIndex(({ der }) => equalBytes(der, one.der)));
   for (const [i, { subject }] of held.entries()) {
     if ((places[i] ?? -1) >= 0) continue;

@@ -9,12 +9,12 @@ import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { oneLine } from "../codec/x509_names.ts";
 import type { Lookup } from "../tls/settings.ts";
 import { localFiles } from "../files.ts";
+import { endsSoon } from "../tls/lifetime.ts";
 import { loadTrust, MAX_FILE } from "../tls/trust.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
 const DAY = 86_400_000;
-const SOON = 30 * DAY;
 /** Lists are issued daily to monthly; one that ends this soon should have been replaced. */
 const LIST_SOON = DAY;
 /** Names in one line. */
@@ -86,7 +86,7 @@ function checkAuthorities(
       "remove them, or put their successors there",
     );
   }
-  const soon = held.filter(({ notAfter }) => notAfter.ms >= now && notAfter.ms < now + SOON);
+  const soon = held.filter((one) => endsSoon(one, now));
   if (soon.length > 0) {
     findings.warning(
       `${name}: ${listed(soon)} ends on ${soon[0]?.notAfter.text}`,

@@ -8,7 +8,8 @@ import { type Files, localFiles, signature, systemReason } from "../files.ts";
 import type { Log } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
-import { type NamedFile, serverKeyPairs } from "./key_pairs.ts";
+import { type NamedFile, type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
+import { endsSoon, timeLeft } from "./lifetime.ts";
 import {
   CERTIFICATE_VARIABLES,
   type Lookup,
@@ -19,6 +20,7 @@ import {
 import { serverVariables } from "./variables.ts";
 import { decodePem } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
+import { oneLine } from "../codec/x509_names.ts";
 
 type Overlay = ReadonlyMap<string, string>;
 
@@ -40,7 +42,6 @@ const MAX_CONTEXTS = 256;
 const MAX_FILE = 4 << 20;
 
 const DAY = 86_400_000;
-const SOON = 30 * DAY;
 
 /** Modern suites only; those below TLS 1.2 come in when somebody asks for such a version. */
 const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -57,8 +58,12 @@ interface Entry {
   /** What was logged of the files, until they are good again. */
   failure?: string | undefined;
   prepared: Prepared;
-  expiry: { path: string; notAfter: number }[];
+  pairs: readonly ServerKeyPair[];
+  /** Until then the same certificates of the files are the valid ones. */
+  until: number;
 }
+
+type Made = Pick<Entry, "prepared" | "pairs" | "until">;
 
 export interface ContextsOptions {
   runtime: Runtime;
@@ -81,6 +86,8 @@ export class Contexts {
   #plain: Entry | undefined;
   readonly #now: () => number;
   readonly #files: Files;
+  /** When it was warned of a certificate, by what was said of it but for the time. */
+  readonly #warned = new Map<string, number>();
 
   constructor(readonly options: ContextsOptions) {
     this.#now = options.now ?? Date.now;
@@ -156,26 +163,37 @@ export class Contexts {
   *expiries(): Iterable<{ path: string; notAfter: number }> {
     for (const entry of this.#entries.values()) {
       if (this.#now() - entry.checked >= RECHECK) this.#refresh(entry);
-      yield* entry.expiry;
+      for (const { path, leaf } of entry.pairs) yield { path, notAfter: leaf.notAfter.ms };
     }
   }
 
-  /** Warns of certificates that are expired or end within 30 days: at start and daily. */
+  /** Warns of certificates that have expired or will soon, those sent with the server's own included. To be
+   *  called at start and every hour: each warning is given once a day. */
   warnOfExpiry(): void {
     const now = this.#now();
-    const told = new Set<string>();
-    for (const { expiry } of this.#entries.values()) {
-      for (const { path, notAfter } of expiry) {
-        if (told.has(path)) continue;
-        told.add(path);
-        const date = new Date(notAfter).toISOString().slice(0, 10);
-        if (notAfter < now) this.options.log.warning(`certificate ${path} expired on ${date}`);
-        else if (notAfter < now + SOON) {
-          const days = Math.floor((notAfter - now) / DAY);
-          this.options.log.warning(`certificate ${path} expires in ${days} days, on ${date}`);
+    for (const { pairs } of this.#entries.values()) {
+      for (const { path, certificates } of pairs) {
+        for (const [i, certificate] of certificates.entries()) {
+          const sent = i === 0 ? "" : `: ${oneLine(certificate.subject)} of its chain`;
+          this.#warnOf(`certificate ${path}${sent}`, certificate, now);
         }
       }
     }
+  }
+
+  #warnOf(which: string, certificate: Certificate, now: number): void {
+    const { notAfter } = certificate;
+    const date = new Date(notAfter.ms).toISOString().slice(0, 10);
+    const expired = notAfter.ms < now;
+    if (!expired && !endsSoon(certificate, now)) return;
+    const about = `${which} ${date} ${expired}`;
+    if (now - (this.#warned.get(about) ?? -Infinity) < DAY) return;
+    this.#warned.set(about, now);
+    this.options.log.warning(
+      expired
+        ? `${which} expired on ${date}`
+        : `${which} expires in ${timeLeft(certificate, now)}, on ${date}`,
+    );
   }
 
   #make(lookup: Lookup, auth: ClientAuth | undefined, own: KeyPair | undefined): Entry {
@@ -184,7 +202,9 @@ export class Contexts {
       : tlsConfig(lookup);
     if (own) {
       return {
-        ...this.#build(config, auth, [own], []),
+        ...this.#build(config, auth, [own]),
+        pairs: [],
+        until: Infinity,
         config,
         auth,
         seen: "",
@@ -208,12 +228,15 @@ export class Contexts {
     if (entry.checked === Infinity) return; // made of no file
     entry.checked = this.#now();
     const seen = signature(this.#files, filesOf(entry.config));
-    if (seen === entry.seen) return;
+    if (seen === entry.seen && entry.checked < entry.until) return;
     entry.seen = seen;
     try {
       const { files, content } = readFiles(entry.config, this.#files);
-      if (content !== entry.content) {
+      const renewed = content !== entry.content;
+      if (renewed || entry.checked >= entry.until) {
         Object.assign(entry, this.#fromFiles(entry.config, entry.auth, files), { content });
+      }
+      if (renewed) {
         this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
       }
       entry.failure = undefined;
@@ -228,19 +251,18 @@ export class Contexts {
   #fromFiles(
     config: TlsConfig,
     auth: ClientAuth | undefined,
-    files: Contents,
-  ): Pick<Entry, "prepared" | "expiry"> {
-    const pairs = serverKeyPairs(files.certificates, files.keys, this.options.password);
-    const expiry = pairs.map(({ path, leaf }) => ({ path, notAfter: leaf.notAfter.ms }));
-    return this.#build(config, auth, pairs, expiry);
+    { certificates, keys }: Contents,
+  ): Made {
+    const pairs = serverKeyPairs(certificates, keys, this.options.password, this.#now());
+    const until = Math.min(...pairs.map(({ until }) => until));
+    return { ...this.#build(config, auth, pairs), pairs, until };
   }
 
   #build(
     config: TlsConfig,
     auth: ClientAuth | undefined,
     keyPairs: KeyPair[],
-    expiry: Entry["expiry"],
-  ): Pick<Entry, "prepared" | "expiry"> {
+  ): Pick<Entry, "prepared"> {
     const { runtime } = this.options;
     const { minVersion, maxVersion, alpn } = config;
     const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
@@ -267,7 +289,6 @@ export class Contexts {
         serverVariables: leaf ? serverVariables(leaf) : new Map(),
         certificates: ders.map(readCertificate),
       },
-      expiry,
     };
   }
 }

@@ -10,6 +10,9 @@ import { decodePem, encodePem, type PemBlock } from "../codec/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
+import { certificatesOf } from "./certificate_blocks.ts";
+import { fileKind } from "./file_kind.ts";
+import { isValid, nextChange } from "./lifetime.ts";
 
 export interface NamedFile {
   path: string;
@@ -20,24 +23,33 @@ export interface NamedFile {
 export interface ServerKeyPair extends KeyPair {
   /** The server's own certificate. */
   leaf: Certificate;
-  /** The file it came from. */
+  /** The leaf and what is sent behind it. */
+  certificates: readonly Certificate[];
+  /** The file the leaf came from. */
   path: string;
+  /** Until then (milliseconds since 1970) the files give the same chain. */
+  until: number;
 }
 
 /** RFC 5280 sets no limit; public chains have 2 to 4 certificates. */
 const MAX_CHAIN = 16;
 
-/** Matches keys and certificates. `password` is for encrypted keys. Throws `FatalError`. */
+/** Matches keys and certificates. `password` is for encrypted keys. Of several certificates for one key, or
+ *  of several issuers, one that is valid at `now` is taken. Throws `FatalError`. */
 export function serverKeyPairs(
   certificateFiles: readonly NamedFile[],
   keyFiles: readonly NamedFile[],
   password: string | undefined,
+  now = Date.now(),
 ): ServerKeyPair[] {
-  const certificates = certificateFiles.flatMap(certificatesOf);
+  refuseMistaken(certificateFiles, keyFiles);
+  const held = certificateFiles.flatMap(readCertificates);
+  const certificates = held.map(({ certificate }) => certificate);
   const keys = keyFiles.flatMap((file) => keysOf(file, password));
+  const until = nextChange(certificates, now);
   const pairs: ServerKeyPair[] = [];
   for (const { key, path } of keys) {
-    const own = certificates.find(({ certificate }) => matches(certificate, key));
+    const own = best(held.filter(({ certificate }) => matches(certificate, key)), now);
     if (!own) {
       const where = certificateFiles.map((file) => file.path).join(", ");
       throw new FatalError(
@@ -47,60 +59,119 @@ export function serverKeyPairs(
       );
     }
     if (pairs.some((pair) => pair.leaf === own.certificate)) continue;
-    const chain = chainOf(own.certificate, certificates.map(({ certificate }) => certificate));
+    const chain = chainOf(own.certificate, certificates, now);
     pairs.push({
       chain: chain.map(({ der }) => encodePem("CERTIFICATE", der)).join(""),
       key: key.export({ type: "pkcs8", format: "pem" }) as string,
       leaf: own.certificate,
+      certificates: chain,
       path: own.path,
+      until,
     });
   }
   return pairs;
 }
 
-function certificatesOf({ path, bytes }: NamedFile): { certificate: Certificate; path: string }[] {
-  const fail = (why: string): never => {
+/** The first one that is valid now; else the one that lasts longest. */
+function best<T extends { readonly certificate: Certificate }>(
+  all: readonly T[],
+  now: number,
+): T | undefined {
+  return all.find(({ certificate }) => isValid(certificate, now)) ??
+    all.toSorted((a, b) => b.certificate.notAfter.ms - a.certificate.notAfter.ms)[0];
+}
+
+/** Names two mistakes that concern both settings. */
+function refuseMistaken(
+  certificateFiles: readonly NamedFile[],
+  keyFiles: readonly NamedFile[],
+): void {
+  const [first] = certificateFiles;
+  const keyless = keyFiles.every(({ bytes }) => fileKind(bytes)?.holds === "certificate");
+  if (!first || !keyless) return;
+  const paths = (files: readonly NamedFile[]): string => files.map(({ path }) => path).join(", ");
+  if (keyFiles.every(({ path }) => certificateFiles.some((file) => file.path === path))) {
     throw new FatalError(
-      `unable to use certificate ${path}: ${why}`,
+      `unable to use certificate ${first.path}: its private key is not in it`,
       EXIT.system,
-      "CERTFILE and CERTCHAINFILE want certificates in PEM form",
+      "set KEYFILE to the file with the private key",
+    );
+  }
+  if (certificateFiles.every(({ bytes }) => isKeyAlone(bytes))) {
+    throw new FatalError(
+      `unable to use certificate ${paths(certificateFiles)}: it is a private key, and ` +
+        `${paths(keyFiles)} is a certificate: these are swapped`,
+      EXIT.system,
+      "CERTFILE is for the certificate, KEYFILE for the private key",
+    );
+  }
+}
+
+function isKeyAlone(bytes: Uint8Array): boolean {
+  if (fileKind(bytes)?.holds !== "key") return false;
+  return !isPem(bytes) || certificatesOf(decodePem(bytes)).length === 0;
+}
+
+/** What is there instead of a certificate or key, with its remedy. */
+function otherKind(
+  { path, bytes }: NamedFile,
+  wanted: "certificate" | "key",
+): { why: string; hint: string | undefined } | undefined {
+  if (bytes.length === 0) return { why: "the file is empty", hint: undefined };
+  const kind = fileKind(bytes);
+  if (!kind || kind.holds === wanted) return undefined;
+  return { why: `it is ${kind.is}`, hint: kind.remedy?.replaceAll("FILE", path) };
+}
+
+const CERTIFICATE_HINT = "CERTFILE and CERTCHAINFILE must name certificates in PEM form";
+
+function readCertificates(file: NamedFile): { certificate: Certificate; path: string }[] {
+  const { path, bytes } = file;
+  const fail = (why: string): never => {
+    const other = otherKind(file, "certificate");
+    throw new FatalError(
+      `unable to use certificate ${path}: ${other?.why ?? why}`,
+      EXIT.system,
+      other?.hint ?? CERTIFICATE_HINT,
     );
   };
-  let ders: Uint8Array[];
   try {
-    ders = isPem(bytes)
-      ? decodePem(bytes)
-        .filter(({ label }) => label === "CERTIFICATE" || label === "X509 CERTIFICATE")
-        .map((block) => block.bytes)
-      : [bytes];
+    const ders = isPem(bytes) ? certificatesOf(decodePem(bytes)) : [bytes];
     if (ders.length === 0) return fail("no certificate in it");
     return ders.map((der) => ({ certificate: readCertificate(der), path }));
   } catch (error) {
     if (error instanceof FatalError) throw error;
-    return fail(bytes.length === 0 ? "the file is empty" : reason(error));
+    return fail(reason(error));
   }
 }
 
 function keysOf(
-  { path, bytes }: NamedFile,
+  file: NamedFile,
   password: string | undefined,
 ): { key: KeyObject; path: string }[] {
+  const { path, bytes } = file;
   const fail = (why: string, hint: string): never => {
     throw new FatalError(`unable to use key ${path}: ${why}`, EXIT.system, hint);
   };
-  if (!isPem(bytes)) return [{ key: derKey(bytes) ?? fail("no key in it", KEY_HINT), path }];
+  const failAs = (why: string): never => {
+    const other = otherKind(file, "key");
+    return fail(other?.why ?? why, other?.hint ?? KEY_HINT);
+  };
   let blocks: PemBlock[];
   try {
-    blocks = decodePem(bytes).filter(({ label }) => label.endsWith("PRIVATE KEY"));
+    blocks = isPem(bytes)
+      ? decodePem(bytes).filter(({ label }) => label.endsWith("PRIVATE KEY"))
+      : [];
   } catch (error) {
-    return fail(reason(error), KEY_HINT);
+    return failAs(reason(error));
   }
-  if (blocks.length === 0) return fail("no key in it", KEY_HINT);
+  if (blocks.length === 0 || blocks.some(({ label }) => label.startsWith("OPENSSH"))) {
+    const key = isPem(bytes) ? undefined : derKey(bytes, password);
+    return key ? [{ key, path }] : isEncrypted(bytes) ? refuse() : failAs("no key in it");
+  }
   return blocks.map((block) => {
     const encrypted = block.label.startsWith("ENCRYPTED") || block.headers.has("DEK-Info");
-    if (encrypted && password === undefined) {
-      return fail("it is encrypted", "give its password on descriptor 3, with -3");
-    }
+    if (encrypted && password === undefined) return refuse();
     try {
       const key = nodeCrypto().createPrivateKey({
         key: withHeaders(block),
@@ -109,15 +180,24 @@ function keysOf(
       });
       return { key, path };
     } catch (error) {
-      // A library's words about a key it could not decrypt say nothing and differ each time.
-      return encrypted
-        ? fail("the password is wrong, or its encryption is not supported", PASSWORD_HINT)
-        : fail(reason(error), KEY_HINT);
+      return encrypted ? refuse() : fail(reason(error), KEY_HINT);
     }
   });
+
+  /** A library's words about a key it could not decrypt say nothing and differ each time. */
+  function refuse(): never {
+    return password === undefined
+      ? fail("it is encrypted", "give its password on descriptor 3, with -3")
+      : fail("the password is wrong, or its encryption is not supported", PASSWORD_HINT);
+  }
 }
 
-const KEY_HINT = "KEYFILE wants a key in PEM form: PKCS #8, PKCS #1 or SEC 1";
+/** A key in DER whose encryption only the library knows. */
+function isEncrypted(bytes: Uint8Array): boolean {
+  return !isPem(bytes) && fileKind(bytes)?.is === "an encrypted private key";
+}
+
+const KEY_HINT = "KEYFILE must name a key in PEM form: PKCS #8, PKCS #1 or SEC 1";
 const PASSWORD_HINT =
   "the password on descriptor 3 ends with a NUL; openssl pkcs8 -topk8 -v2 aes-256-cbc makes a key of the supported kind";
 
@@ -129,10 +209,12 @@ function withHeaders({ label, headers, bytes }: PemBlock): string {
   return pem.replace("\n", `\n${lines}\n\n`);
 }
 
-function derKey(bytes: Uint8Array): KeyObject | undefined {
+function derKey(bytes: Uint8Array, password: string | undefined): KeyObject | undefined {
+  const passphrase = password === undefined ? {} : { passphrase: password };
   for (const type of ["pkcs8", "pkcs1", "sec1"] as const) {
     try {
-      return nodeCrypto().createPrivateKey({ key: Buffer.from(bytes), format: "der", type });
+      const key = Buffer.from(bytes);
+      return nodeCrypto().createPrivateKey({ key, format: "der", type, ...passphrase });
     } catch {
       // Another form, then.
     }
@@ -155,14 +237,16 @@ function matches(certificate: Certificate, key: KeyObject): boolean {
 
 /** The certificate, the one that issued it, and so on, as far as they are there. A root that is
  *  there is sent too: DANE-TA(2) needs it (RFC 7671 5.2.1). */
-function chainOf(leaf: Certificate, all: readonly Certificate[]): Certificate[] {
+function chainOf(leaf: Certificate, all: readonly Certificate[], now: number): Certificate[] {
   const chain = [leaf];
   let last = leaf;
   while (!last.selfIssued && chain.length < MAX_CHAIN) {
-    const issuers = all.filter((other) =>
+    const named = all.filter((other) =>
       !chain.includes(other) && equalBytes(other.subject.der, last.issuer.der)
     );
-    const issuer = issuers.find((other) => signed(other, last)) ?? issuers[0];
+    const signers = named.filter((other) => signed(other, last));
+    const issuers = (signers.length > 0 ? signers : named).map((certificate) => ({ certificate }));
+    const issuer = best(issuers, now)?.certificate;
     if (!issuer) break;
     chain.push(issuer);
     last = issuer;

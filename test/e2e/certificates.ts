@@ -39,6 +39,26 @@ export async function selfSigned(
   return pair;
 }
 
+/** The same for one that was issued a year ago and ends in so many days. */
+export async function agedSelfSigned(t: Trial, name: string, days: number): Promise<Pair> {
+  const at = (file: string): string => join(t.dir, `${name}.${file}`);
+  const pair = await selfSigned(t, name);
+  const date = (days: number): string =>
+    `${new Date(Date.now() + days * 86_400_000).toISOString().replaceAll(/[-:T]|\..*/g, "")}Z`;
+  const config = `[ca]\ndefault_ca=d\n[d]\ndir=${t.dir}\ndatabase=${at("index")}\n` +
+    `serial=${at("serial")}\nnew_certs_dir=${t.dir}\ndefault_md=sha256\npolicy=p\n` +
+    "x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=DNS:localhost\n";
+  fs.writeFileSync(at("config"), config);
+  fs.writeFileSync(at("index"), "");
+  fs.writeFileSync(at("serial"), "01\n");
+  const request = ["-new", "-key", pair.key, "-subj", `/CN=${name}`, "-out", at("csr")];
+  await openssl(t, "req", ...request);
+  const dates = ["-startdate", date(-365), "-enddate", date(days)];
+  const by = ["-selfsign", "-keyfile", pair.key, "-in", at("csr"), "-out", pair.certificate];
+  await openssl(t, "ca", "-batch", "-notext", "-config", at("config"), ...dates, ...by);
+  return pair;
+}
+
 export interface Chain extends Pair {
   root: string;
   intermediate: string;

@@ -7,7 +7,7 @@ import { concat } from "../../src/codec/bytes.ts";
 import { gatherHello } from "../../src/codec/client_hello.ts";
 import { OPENSSL, records } from "../codec/client_hello_samples.ts";
 import { makeRules } from "./admission.ts";
-import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
+import { agedSelfSigned, environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { Raw } from "./clients.ts";
 import { claim, type Server, type StartOptions, type Trial } from "./harness.ts";
 
@@ -206,7 +206,7 @@ claim("a named certificate that cannot be used stops the start", async (t) => {
 });
 
 claim("a renewed named certificate is noticed, an expiring one is warned of", async (t) => {
-  const soon = await selfSigned(t, "soon", { days: "10" });
+  const soon = await agedSelfSigned(t, "soon", 10);
   const server = await start(t, forName("soon.example", soon));
   await server.waitFor(/warning: certificate .*soon\.pem expires in 9 days/);
   const old = fs.readFileSync(join(t.dir, "soon.pem"));

@@ -16,7 +16,7 @@ import { entry, listBody } from "../codec/crl_samples.ts";
 import { cn, extension } from "../codec/x509_samples.ts";
 
 export const ED25519 = sequence(objectIdentifier("1.3.101.112"));
-/** All certificates are valid from 2025 to 2035. */
+/** Certificates are valid from 2025 to 2035 if nothing else is said. */
 export const NOW = Date.UTC(2030, 0, 1);
 
 export interface Holder {
@@ -37,6 +37,7 @@ export interface Request {
   readonly extensions?: readonly Uint8Array[];
   /** SubjectPublicKeyInfo in place of the key's own. */
   readonly key?: Uint8Array;
+  readonly from?: number;
   readonly until?: number;
   /** AlgorithmIdentifier and signature in place of good ones. */
   readonly algorithm?: Uint8Array;
@@ -57,7 +58,10 @@ export function certify(request: Request): Holder {
     unsigned(Uint8Array.of(serial >> 8, serial & 255)),
     request.algorithm ?? ED25519,
     request.by?.name ?? name,
-    sequence(time(Date.UTC(2025, 0, 1)), time(request.until ?? Date.UTC(2035, 0, 1))),
+    sequence(
+      time(request.from ?? Date.UTC(2025, 0, 1)),
+      time(request.until ?? Date.UTC(2035, 0, 1)),
+    ),
     name,
     request.key ?? publicKey(request.keyOf ? request.keyOf.der : undefined, pair.publicKey),
     element(

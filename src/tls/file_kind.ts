@@ -1,0 +1,134 @@
+/** What a file is that does not hold what it should: certificates, keys and lists come in a dozen formats,
+ *  and are mixed up. Pure: no I/O. Only names the kind; whoever reads a file decides whether it is good. */
+
+import { latin1 } from "../codec/bytes.ts";
+import { DerReader, TAG } from "../codec/der.ts";
+import { decodePem } from "../codec/pem.ts";
+
+export interface FileKind {
+  /** As in `it is a public key`. */
+  readonly is: string;
+  /** How to get what is wanted, if the file has it. `FILE` stands for its name. */
+  readonly remedy?: string;
+  readonly holds?: "certificate" | "key" | "list";
+}
+
+const CERTIFICATE: FileKind = { is: "a certificate", holds: "certificate" };
+const KEY: FileKind = { is: "a private key", holds: "key" };
+const LIST: FileKind = { is: "a revocation list", holds: "list" };
+const REQUEST: FileKind = {
+  is: "a certificate request",
+  remedy: "use the certificate that the authority issued for it",
+};
+const PUBLIC_KEY: FileKind = { is: "a public key" };
+const DH: FileKind = { is: "parameters for Diffie-Hellman, which need no file" };
+const PKCS12: FileKind = {
+  is: "PKCS #12",
+  remedy: "convert it: openssl pkcs12 -in FILE -nodes -out FILE.pem (with -legacy for an old one)",
+};
+const PKCS7: FileKind = {
+  is: "PKCS #7",
+  remedy:
+    "convert it: openssl pkcs7 -print_certs -in FILE -out FILE.pem (a binary one: -inform DER)",
+};
+const OPENSSH: FileKind = {
+  is: "a key in OpenSSH's format",
+  remedy: "convert a copy of it in place: ssh-keygen -p -m PKCS8 -f COPY",
+};
+
+/** By label of the first block that is none of the usual ones; see `pemKind`. */
+const LABELS: readonly (readonly [label: RegExp, kind: FileKind])[] = [
+  [/^OPENSSH PRIVATE KEY$/, OPENSSH],
+  [/PRIVATE KEY$/, KEY],
+  [/CERTIFICATE REQUEST$/, REQUEST],
+  [/CERTIFICATE$/, CERTIFICATE],
+  [/^X509 CRL$/, LIST],
+  [/PUBLIC KEY$/, PUBLIC_KEY],
+  [/^(PKCS7|CMS)$/, PKCS7],
+  [/^EC PARAMETERS$/, { is: "the name of a curve, without a key" }],
+  [/PARAMETERS$/, DH],
+  [/^PGP /, { is: "of OpenPGP" }],
+];
+
+/** Text and signatures (RFC 4716, PuTTY, Java) that no reader of ours knows. */
+const BEGINNINGS: readonly (readonly [begin: RegExp, kind: FileKind])[] = [
+  [/^(\xff\xfe|\xfe\xff)/, {
+    is: "text in UTF-16",
+    remedy: "convert it: iconv -f UTF-16 -t UTF-8 FILE >FILE.pem",
+  }],
+  [/^(ssh-|ecdsa-sha2-|sk-)\S+ AAAA|^---- BEGIN SSH2 PUBLIC KEY/, {
+    is: "a public key in OpenSSH's format",
+  }],
+  [/^PuTTY-User-Key-File-/, {
+    is: "a key of PuTTY",
+    remedy: "convert it: puttygen FILE -O private-openssh -o FILE.pem",
+  }],
+  [/^(\xfe\xed\xfe\xed|\xce\xce\xce\xce)/, {
+    is: "a Java keystore",
+    remedy: "convert it: keytool -importkeystore -srckeystore FILE -destkeystore FILE.p12 " +
+      "-deststoretype PKCS12, then openssl pkcs12 -in FILE.p12 -nodes -out FILE.pem",
+  }],
+  [/^\s*<(!doctype|html|\?xml)/i, { is: "a web page" }],
+];
+
+/** Undefined: nothing known, or a PEM file that is damaged. */
+export function fileKind(bytes: Uint8Array): FileKind | undefined {
+  const begin = latin1(bytes.subarray(0, 256));
+  const known = BEGINNINGS.find(([pattern]) => pattern.test(begin));
+  if (known) return known[1];
+  const binary = bytes[0] === TAG.sequence && bytes[1] !== 0x0a && bytes[1] !== 0x0d;
+  try {
+    return binary ? derKind(bytes) : pemKind(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function pemKind(bytes: Uint8Array): FileKind | undefined {
+  const labels = decodePem(bytes).map(({ label }) => label);
+  for (const [pattern, kind] of LABELS) {
+    if (labels.some((label) => pattern.test(label))) return kind;
+  }
+  return undefined;
+}
+
+/** By the types of the first elements; the rest is not looked at. */
+function derKind(bytes: Uint8Array): FileKind | undefined {
+  // Java and Windows write PKCS #12 with lengths that are not known in advance (BER).
+  const outer = bytes[1] === 0x80
+    ? new DerReader(bytes, "file", 2)
+    : new DerReader(bytes, "file").sequence("file");
+  const first = outer.read("first element");
+  const second = outer.peek();
+  if (first.tag === TAG.oid) return PKCS7; // RFC 5652 3
+  if (first.tag === TAG.integer) {
+    if (first.content[0] === 3 && second === TAG.sequence) return PKCS12; // RFC 7292 4
+    if (first.content.length > 1) return DH;
+    const inKeys: readonly number[] = [TAG.sequence, TAG.integer, TAG.octetString];
+    return inKeys.includes(second) ? KEY : undefined; // RFC 5208 5, 8017 A.1.2, 5915 3
+  }
+  if (first.tag !== TAG.sequence) return undefined;
+  if (second === TAG.octetString) return { ...KEY, is: "an encrypted private key" };
+  if (second === TAG.bitString) return PUBLIC_KEY;
+  const body = outer.inside(first);
+  const [one, two] = [body.read("version"), body.peek()];
+  if (one.tag === 0xa0) return CERTIFICATE;
+  if (one.tag === TAG.integer && one.content[0] === 0 && two === TAG.sequence) {
+    body.read("subject");
+    // A request has the key where a certificate of version 1 has the issuer, and that begins with a set.
+    const key = body.inside(body.read("key"));
+    return key.peek() === TAG.sequence ? REQUEST : CERTIFICATE;
+  }
+  if (one.tag === TAG.integer && two === TAG.sequence) {
+    return one.content[0] === 1 && listFollows(body) ? LIST : CERTIFICATE;
+  }
+  return one.tag === TAG.sequence ? LIST : undefined; // of version 1
+}
+
+/** RFC 5280 5.1: algorithm, issuer, time; in a certificate issuer and validity, a sequence, follow. */
+function listFollows(body: DerReader): boolean {
+  body.read("algorithm");
+  body.read("issuer");
+  const next = body.peek();
+  return next === TAG.utcTime || next === TAG.generalizedTime;
+}
