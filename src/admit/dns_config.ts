@@ -9,7 +9,7 @@ import { FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, systemReason } from "../files.ts";
 import { type Endpoint, parseResolvConf, parseServerList } from "../codec/resolv_conf.ts";
 import type { ResolvConf } from "../codec/resolv_conf.ts";
-import { parseRules, qualify, searchRules } from "../codec/rewrite.ts";
+import { parseRules, qualify, searchEndings, searchRules } from "../codec/rewrite.ts";
 import { type Clock, systemClock } from "./clock.ts";
 
 /** Far beyond any honest file, and an end for /dev/zero. */
@@ -103,7 +103,7 @@ export class DnsConfig {
     }
     const dots = host.split(".").length - 1;
     if (dots > 0 && dots < ndots && !host.endsWith(".")) {
-      return [...search.map((domain) => `${host}.${domain}`), host];
+      return [...new Set([...searchEndings(search), ""])].map((ending) => host + ending);
     }
     return qualify(host, searchRules(search));
   }

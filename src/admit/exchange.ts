@@ -7,13 +7,14 @@ import { DecodeError } from "../codec/bytes.ts";
 import {
   decodeAnswer,
   encodeQuery,
+  isFailure,
   MAX_MESSAGE,
   type Message,
   type Query,
   type QueryType,
   RCODE,
+  Unusable,
 } from "../codec/dns.ts";
-import { TooMuchWork } from "../codec/dns_name.ts";
 import { sameAddress } from "../codec/dns_reverse.ts";
 import type { Endpoint } from "../codec/resolv_conf.ts";
 import type { QuestionSockets } from "../descriptors.ts";
@@ -39,16 +40,12 @@ export interface Question {
  *  not be reached, or at least one was silent when last asked, or `signal` ended it. */
 export type Outcome = Message | "failed" | "timeout" | "aborted";
 
-/** What one server said to one packet. `unusable`: an answer that is beyond our limits or, by TCP,
- *  malformed; the server would send it again. */
+/** What one server said to one packet. `unusable`: an answer that is malformed or beyond our limits;
+ *  the server would send it again. */
 type Reply = Message | "unusable" | "timeout" | "unreachable" | "aborted";
 
 /** Milliseconds for a whole answer by TCP: a server may send it byte by byte, but not for ever. */
 const TCP_MS = 10_000;
-/** Rounds with EDNS0; later ones go without, for the sake of servers and firewalls that drop what
- *  they do not know (RFC 6891 6.2.2). */
-const EDNS_ROUNDS = 2;
-
 /** Asks `question` of `servers`; `rounds` holds the seconds to wait for a server in each round. */
 export async function exchange(
   question: Question,
@@ -62,7 +59,10 @@ export async function exchange(
   for (const [round, seconds] of rounds.entries()) {
     for (const server of servers) {
       if (refusals.has(server)) continue;
-      const edns = round < EDNS_ROUNDS;
+      // Some servers and firewalls drop a query with EDNS0 (RFC 6891 6.2.2), so the last one is
+      // plain. So is every repetition: with many servers the look-up's time is over before the last
+      // round. What a plain answer has no room for comes by TCP.
+      const edns = round === 0 && rounds.length > 1;
       let reply = await ask({ ...question, edns }, server, seconds * 1000, deps, signal);
       if (edns && wantsNoEdns(reply)) {
         reply = await ask({ ...question, edns: false }, server, seconds * 1000, deps, signal);
@@ -72,18 +72,18 @@ export async function exchange(
       else silent.delete(server);
       if (reply === "unusable") refusals.add(server);
       if (typeof reply === "string") continue;
-      if (reply.rcode === RCODE.ok || reply.rcode === RCODE.nxDomain) return reply;
-      // SERVFAIL and the like: this server has tried and will say the same again.
+      if (!isFailure(reply.rcode)) return reply;
+      // This server has tried and will say the same again.
       refusals.add(server);
     }
   }
   return silent.size > 0 ? "timeout" : "failed";
 }
 
-/** RFC 6891 7: what a server that does not know EDNS0 says to it. */
+/** What a server that does not know EDNS0 says to it (RFC 6891 7; SERVFAIL by RFC 2671 5.3). */
 function wantsNoEdns(reply: Reply): boolean {
-  return typeof reply !== "string" &&
-    (reply.rcode === RCODE.formErr || reply.rcode === RCODE.notImp);
+  const codes: number[] = [RCODE.formErr, RCODE.notImp, RCODE.servFail];
+  return typeof reply !== "string" && codes.includes(reply.rcode);
 }
 
 /** One try with one server: by UDP, and by TCP when the answer does not fit. */
@@ -154,7 +154,7 @@ function readAnswer(query: Query, bytes: Uint8Array): Message | "unusable" | und
     const answer = decodeAnswer(query, bytes);
     return typeof answer === "string" ? undefined : answer;
   } catch (error) {
-    if (error instanceof TooMuchWork) return "unusable";
+    if (error instanceof Unusable) return "unusable";
     if (error instanceof DecodeError) return undefined;
     throw error;
   }

@@ -31,7 +31,8 @@ export function askIdent(
   sockets: QuestionSockets = new QuestionSockets(),
 ): Promise<string | undefined> {
   const { remoteIp, remotePort, localIp, localPort, timeout, signal } = question;
-  if (signal?.aborted) return Promise.resolve(undefined);
+  // A PROXY header may say port 0, for which no server can be asked.
+  if (signal?.aborted || remotePort === 0 || localPort === 0) return Promise.resolve(undefined);
   const server = { address: remoteIp, port: question.port ?? IDENT_PORT };
   return new Promise((resolve) => {
     const reply = new IdentReply();

@@ -64,13 +64,14 @@ export async function hostOperand(
   family: 0 | 4 | 6,
   resolver: Resolver,
 ): Promise<string[]> {
-  let failure: Lookup["status"] = "nxdomain";
+  let failure: Lookup["status"] = "badname";
   // What is complete in itself is not qualified: `::1` has no dot, but is no short name.
   const own = ownAddresses(host, family);
   if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata");
   for (const candidate of resolver.config.qualify(host)) {
     const lookup = await hostAddresses(candidate, family, resolver);
     if (lookup.status === "found") return [...lookup.values];
+    if (lookup.status === "badname") continue; // a domain of the search list made the name too long
     failure = lookup.status;
     // As in djb's search: what the DNS cannot say now must not change which host is meant.
     if (failure !== "nxdomain" && failure !== "nodata") break;

@@ -9,7 +9,7 @@
  *  (MAX_MESSAGE), in records kept (MAX_KEPT), and in octets of names (MAX_NAME_WORK). */
 
 import { concat, DecodeError, Reader } from "./bytes.ts";
-import { encodeName, Names, skipName, TooMuchWork } from "./dns_name.ts";
+import { encodeName, Names, skipName } from "./dns_name.ts";
 import { formatIp } from "./ip.ts";
 
 /** What can be asked. */
@@ -19,7 +19,7 @@ export type QueryType = "A" | "AAAA" | "PTR";
 export const TYPE = { A: 1, CNAME: 5, SOA: 6, PTR: 12, AAAA: 28, OPT: 41 } as const;
 const CLASS_IN = 1;
 
-/** Response codes that mean something here (RFC 1035 4.1.1); all others count as a failure. */
+/** Response codes that mean something here (RFC 1035 4.1.1); all others count as a failure too. */
 export const RCODE = {
   ok: 0,
   formErr: 1,
@@ -69,7 +69,7 @@ export interface Head {
   /** TC: cut short, ask again by TCP. What follows the question is not read then. */
   truncated: boolean;
   rcode: number;
-  /** Undefined when the message repeats no question, as some servers do with an error. */
+  /** Undefined when the message repeats no question: an error may come as a bare header. */
   question: { name: string; type: number; class: number } | undefined;
 }
 
@@ -98,13 +98,23 @@ export function decodeMessage(bytes: Uint8Array, wanted?: QueryType): Message {
   return new MessageReader(bytes).message(wanted);
 }
 
-/** The answer in `bytes` to `query`, or why they are none (see `answerMismatch`). The records of a
- *  message that is no answer are not looked at. Throws `TooMuchWork` for an answer to `query` that
- *  is beyond the limits, another `DecodeError` for a malformed message. */
+/** The answer in `bytes` to `query`, or why they are none (see `answerMismatch`): the records of a
+ *  message that is no answer are not looked at. Throws `Unusable` for an answer to `query` that is
+ *  malformed or beyond the limits, another `DecodeError` for a message without a readable question. */
 export function decodeAnswer(query: Query, bytes: Uint8Array): Message | string {
   const reader = new MessageReader(bytes);
-  return answerMismatch(query, reader.head) ?? reader.message(query.type);
+  const mismatch = answerMismatch(query, reader.head);
+  if (mismatch !== undefined) return mismatch;
+  try {
+    return reader.message(query.type);
+  } catch (error) {
+    if (error instanceof DecodeError) throw new Unusable(error.message);
+    throw error;
+  }
 }
+
+/** An answer that repeats id and question, so that no forger has guessed it, and cannot be used. */
+export class Unusable extends DecodeError {}
 
 class MessageReader {
   readonly head: Head;
@@ -129,21 +139,33 @@ class MessageReader {
       response: (flags & 0x8000) !== 0,
       truncated: (flags & 0x0200) !== 0,
       rcode: flags & 0x0f,
-      question: questions === 0 ? undefined : {
+      question: questions === 0 ? undefined : this.#question(isFailure(flags & 0x0f)),
+    };
+    if ((flags & 0x7800) !== 0) throw new DecodeError("dns: flags: opcode not QUERY at byte 2");
+  }
+
+  /** A server that fails may count a question in its header and send none. */
+  #question(failure: boolean): Head["question"] {
+    const reader = this.#reader;
+    try {
+      return {
         name: this.#names.read(reader, "question name"),
         type: reader.u16("question type"),
         class: reader.u16("question class"),
-      },
-    };
-    if ((flags & 0x7800) !== 0) throw new DecodeError("dns: flags: opcode not QUERY at byte 2");
+      };
+    } catch (error) {
+      if (failure && error instanceof DecodeError) return undefined;
+      throw error;
+    }
   }
 
   message(wanted: QueryType | undefined): Message {
     const message: Message = { ...this.head, answers: [], negativeTtl: undefined };
     // RFC 2181 9: what a truncated message holds is to be ignored; its last record may be cut.
-    if (message.truncated) return message;
+    // The records of a failure are not used, so damage in them does not matter.
+    if (message.truncated || isFailure(message.rcode)) return message;
     if (this.#reader.bytes.length > MAX_MESSAGE) {
-      throw new TooMuchWork(`dns: message: above ${MAX_MESSAGE} bytes at byte ${MAX_MESSAGE}`);
+      throw new DecodeError(`dns: message: above ${MAX_MESSAGE} bytes at byte ${MAX_MESSAGE}`);
     }
     const kept = { A: 0, AAAA: 0, PTR: 0, CNAME: 0 };
     for (let i = 0; i < this.#answers; i++) {
@@ -219,6 +241,11 @@ class MessageReader {
   }
 }
 
+/** True for a code that answers nothing: SERVFAIL, REFUSED and the like. */
+export function isFailure(rcode: number): boolean {
+  return rcode !== RCODE.ok && rcode !== RCODE.nxDomain;
+}
+
 const ANSWER_TYPES = new Map<number, DnsRecord["type"]>([
   [TYPE.A, "A"],
   [TYPE.AAAA, "AAAA"],
@@ -235,10 +262,9 @@ export function answerMismatch(query: Query, message: Head): string | undefined 
   if (message.id !== query.id) return "wrong id";
   const asked = message.question;
   if (asked === undefined) {
-    // RFC 6891 7: a server that cannot read the query may send back the bare header.
-    return message.rcode === RCODE.formErr || message.rcode === RCODE.notImp
-      ? undefined
-      : "no question";
+    // A server that fails or refuses may send back the bare header (RFC 6891 7 for FORMERR). An
+    // answer or a denial without the question is a forger's.
+    return isFailure(message.rcode) ? undefined : "no question";
   }
   if (asked.name !== query.name) return "wrong question name";
   if (asked.type !== TYPE[query.type]) return "wrong question type";

@@ -37,9 +37,6 @@ const TEXT = Array.from({ length: 256 }, (_, byte) => {
   return isPlain(lower) ? String.fromCharCode(lower) : `\\${lower.toString().padStart(3, "0")}`;
 });
 
-/** A message whose names cost more to read than any honest one's. */
-export class TooMuchWork extends DecodeError {}
-
 /** Reads the names of one message. Each pointer must point before the labels it ends (RFC 1035
  *  4.1.4 "prior occurrence"), so no name can loop. */
 export class Names {
@@ -96,7 +93,7 @@ export class Names {
   #spend(octets: number, { format, at }: Reader, field: string): void {
     this.#left -= octets;
     if (this.#left >= 0) return;
-    throw new TooMuchWork(`${format}: ${field}: names over ${MAX_NAME_WORK} octets at byte ${at}`);
+    throw new DecodeError(`${format}: ${field}: names over ${MAX_NAME_WORK} octets at byte ${at}`);
   }
 }
 

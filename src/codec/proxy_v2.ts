@@ -8,13 +8,11 @@ export const V2_SIGNATURE = Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 81, 85, 73,
 
 const FORMAT = "proxy v2";
 const FIXED = 16;
-/** The length field allows 65,535. 2: a header fits in one segment of 536 bytes; with a name, an id
- *  and the subject of a certificate some have 1,000. Above that a sender only makes us hold memory. */
-const MAX_BODY = 4096;
 /** 2.2.5. */
 const MAX_UNIQUE_ID = 128;
 /** RFC 7301 3.1 and RFC 1035 2.3.4 for ALPN and names; a common name has 64 characters (RFC 5280
- *  A.1), of 4 bytes at most. These texts come from a client and end in an environment. */
+ *  A.1), of 4 bytes at most. These texts come from a client and end in an environment. The proxy has
+ *  taken what the client said, so a text that we do not take is left out: the addresses still count. */
 const MAX_TEXT = 256;
 
 const VERSION = 2;
@@ -52,11 +50,8 @@ export function decodeProxyV2(bytes: Uint8Array): Decoded | undefined {
     throw new DecodeError(`${FORMAT}: command: neither LOCAL nor PROXY at byte 12`);
   }
   if (bytes.length < FIXED || command === undefined || transport === undefined) return undefined;
-  const body = (bytes[14] as number) << 8 | (bytes[15] as number);
-  if (body > MAX_BODY) {
-    throw new DecodeError(`${FORMAT}: length: ${body} is above ${MAX_BODY} at byte 14`);
-  }
-  const length = FIXED + body;
+  // Up to 65,535 bytes: with the client's certificate a header has several thousand.
+  const length = FIXED + ((bytes[14] as number) << 8 | (bytes[15] as number));
   const local = (command & 15) === COMMAND.local;
   // 2.2: of LOCAL everything is discarded, the family too.
   const width = local ? undefined : addressWidth(transport);
@@ -116,16 +111,14 @@ function readExtras(reader: Reader): ProxyExtras {
     const type = reader.u8("TLV type");
     const value = reader.take(reader.u16("TLV length"), "TLV");
     once(seen, type, at);
-    if (type === TLV.alpn) extras.alpn = latin1(text("ALPN", value, at));
-    else if (type === TLV.authority) extras.authority = utf8("authority", value, at);
-    else if (type === TLV.crc32c) verifyChecksum(reader.bytes, value, at);
+    if (type === TLV.alpn) {
+      if (isText(value)) extras.alpn = latin1(value);
+    } else if (type === TLV.authority) {
+      const authority = utf8(value);
+      if (authority !== undefined) extras.authority = authority;
+    } else if (type === TLV.crc32c) verifyChecksum(reader.bytes, value, at);
     else if (type === TLV.tls) extras.tls = readTls(value, at);
-    else if (type === TLV.uniqueId) {
-      if (value.length > MAX_UNIQUE_ID) {
-        throw new DecodeError(`${FORMAT}: unique id: above ${MAX_UNIQUE_ID} bytes at byte ${at}`);
-      }
-      extras.uniqueId = value;
-    }
+    else if (type === TLV.uniqueId && value.length <= MAX_UNIQUE_ID) extras.uniqueId = value;
   }
   return extras;
 }
@@ -164,24 +157,23 @@ function readTls(value: Uint8Array, at: number): ProxyTls {
     const text = reader.take(reader.u16("SSL TLV length"), "SSL TLV");
     once(seen, type, at);
     const name = SUB[type as keyof typeof SUB];
-    if (name) tls[name] = utf8("SSL TLV", text, at);
+    const known = name && utf8(text);
+    if (known !== undefined) tls[name] = known;
   }
   return tls;
 }
 
-function text(field: string, value: Uint8Array, at: number): Uint8Array {
-  if (value.length > 0 && value.length <= MAX_TEXT) return value;
-  throw new DecodeError(`${FORMAT}: ${field}: not 1 to ${MAX_TEXT} bytes at byte ${at}`);
+function isText(value: Uint8Array): boolean {
+  return value.length > 0 && value.length <= MAX_TEXT;
 }
 
-function utf8(field: string, value: Uint8Array, at: number): string {
+/** Undefined: left out, see `MAX_TEXT`. */
+function utf8(value: Uint8Array): string | undefined {
+  if (!isText(value)) return undefined;
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
-      text(field, value, at),
-    );
-  } catch (error) {
-    if (error instanceof DecodeError) throw error;
-    throw new DecodeError(`${FORMAT}: ${field}: not UTF-8 at byte ${at}`);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value);
+  } catch {
+    return undefined;
   }
 }
 

@@ -41,14 +41,20 @@ export function parseRules(text: string): Rule[] {
  *  a final dot goes. */
 export function searchRules(domains: readonly string[]): Rule[] {
   const rules: Rule[] = [{ kind: "*", post: ".", replacement: "" }];
-  const suffixes = domains.map((domain) => domain.replace(/^\.+|\.+$/g, "")).filter((d) =>
-    d !== ""
-  );
-  if (suffixes.length > 0) {
-    const replacement = suffixes.map((suffix) => `+.${suffix}`).join("");
-    rules.unshift({ kind: "?", post: "", replacement });
+  const endings = searchEndings(domains);
+  if (endings.length > 0) {
+    rules.unshift({ kind: "?", post: "", replacement: endings.map((one) => `+${one}`).join("") });
   }
   return rules;
+}
+
+/** What each domain of a search list adds to a name: nothing for the root, `.`. One that holds a `+`
+ *  is left out: it is no domain, and the sign separates names in an instruction. */
+export function searchEndings(domains: readonly string[]): string[] {
+  return domains.filter((domain) => domain !== "" && !domain.includes("+")).map((domain) => {
+    const bare = domain.replace(/^\.+|\.+$/g, "");
+    return bare === "" ? "" : `.${bare}`;
+  });
 }
 
 /** The names to try for `host`, in order; the first that has addresses is the one. */

@@ -147,6 +147,10 @@ const NAMES: [
     ["host.x.", ["host.x"]],
     ["host.x.y", ["host.x.y"]],
   ]],
+  ["the root in a search list", config({}, { [RESOLV]: "search . a.test\noptions ndots:5" }), [
+    ["host", ["host", "host.a.test"]],
+    ["host.x", ["host.x", "host.x.a.test"]],
+  ]],
   ["only a host name", config({}, {}, "me.home.test"), [["host", ["host.home.test"]]]],
   ["nothing at all", config({}), [["host", ["host"]]]],
 ];

@@ -189,16 +189,22 @@ export const MISCHIEF: Record<string, (asked: Asked) => void> = {
     q.send(new Uint8Array());
     q.send(u16(q.id));
     q.send(concat([u16(q.id), new Uint8Array(60_000).fill(0xc0)]));
-    q.answer({ counts: { answers: 60_000 } });
-    q.answer({ answers: [record(Uint8Array.of(0xc0, 12), A, Uint8Array.of(1, 2, 3))] });
     MISCHIEF["plain"]?.(q);
   },
+  damaged: (q) => q.answer({ counts: { answers: 60_000 } }),
+  damagedsoa: (q) =>
+    q.answer({ flags: 0x8183, authority: [record("test", 6, Uint8Array.of(0, 0, 1))] }),
+  servfailbare: (q) => q.answer({ flags: 0x8182, question: undefined }),
+  refusedbare: (q) => q.answer({ flags: 0x8185, question: undefined }),
+  refusedcut: (q) => q.answer({ flags: 0x8185, question: undefined, counts: { questions: 1 } }),
+  nxdomainbare: (q) => q.answer({ flags: 0x8183, question: undefined }),
   pointerloop(q) {
     const at = 12 + encodeName(q.name).length + 4;
     q.answer({ answers: [record(u16(0xc000 | at), A, Uint8Array.of(6, 6, 6, 6))] });
-    q.answer({ answers: [record(u16(0xc000 | at + 2), A, Uint8Array.of(6, 6, 6, 6))] });
-    const target = at + 12;
-    q.answer({ answers: [record(POINTER, 5, u16(0xc000 | target))] });
+  },
+  pointerahead(q) {
+    const at = 12 + encodeName(q.name).length + 4;
+    q.answer({ answers: [record(POINTER, 5, u16(0xc000 | at + 12))] });
   },
   // CNAMEs.
   alias: (q) => q.answer({ answers: [cname(q.name, "host.test"), a("host.test", "192.0.2.9")] }),

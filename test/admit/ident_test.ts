@@ -44,6 +44,12 @@ const QUESTION: Omit<IdentQuestion, "port"> = {
   timeout: 5,
 };
 
+for (const port of ["remotePort", "localPort"]) {
+  test(`nobody is asked about a connection whose ${port} is 0`, async () => {
+    assert.equal(await askIdent({ ...QUESTION, [port]: 0, port: 9 }), undefined);
+  });
+}
+
 const head = "50312 , 465 : USERID : UNIX : ";
 const ROWS: [title: string, script: (socket: Socket) => void, info: string | undefined][] = [
   ["answers", (s) => s.write(`${head}root\r\n`), "root"],

@@ -145,6 +145,14 @@ for (const [host, family, expected] of OPERANDS) {
   });
 }
 
+test("a domain that makes the name too long is passed over", async () => {
+  const long = `${"x".repeat(63)}.`.repeat(4);
+  const own = resolverFor(server.address, {}, { env: { LOCALDOMAIN: `${long} a..b search.test` } });
+  assert.deepEqual(await hostOperand("b", 0, own), ["192.0.2.50"]);
+  await assert.rejects(hostOperand("c", 0, own), /no such name$/);
+  own.close();
+});
+
 test("a search list is tried in order, and a failure ends it", async () => {
   const own = resolverFor(server.address, {}, {
     env: { LOCALDOMAIN: "gone.test search.test good.test" },
@@ -152,7 +160,7 @@ test("a search list is tried in order, and a failure ends it", async () => {
   assert.deepEqual(await hostOperand("b", 0, own), ["192.0.2.50"]);
   const asked = server.asked.length;
   await assert.rejects(hostOperand("soft", 4, own), /no dns server gave a usable answer/);
-  const names = server.asked.slice(asked).map((q) => q.name);
-  assert.deepEqual(names, ["soft.gone.test", "soft.search.test"]);
+  const names = new Set(server.asked.slice(asked).map((q) => q.name));
+  assert.deepEqual([...names], ["soft.gone.test", "soft.search.test"]);
   own.close();
 });

@@ -4,6 +4,7 @@ import type { QueryType } from "../../src/codec/dns.ts";
 import type { Resolver } from "../../src/admit/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
 import { QuestionSockets } from "../../src/descriptors.ts";
+import { fromLatin1 } from "../../src/codec/bytes.ts";
 import { a, soa } from "../codec/dns_build.ts";
 import { FastClock, resolverFor } from "./helpers.ts";
 import { type HostileDns, hostileDns, mischief } from "./hostile_dns.ts";
@@ -47,7 +48,14 @@ const ROWS: [name: string, status: string, values?: string[] | number, type?: Qu
   ["onlyelsewhere.test", "timeout"],
   ["echo.test", "found", ONE],
   ["garbage.test", "found", ONE],
-  ["pointerloop.test", "timeout"],
+  ["damaged.test", "servfail"],
+  ["damagedsoa.test", "servfail"],
+  ["servfailbare.test", "servfail"],
+  ["refusedbare.test", "servfail"],
+  ["refusedcut.test", "servfail"],
+  ["nxdomainbare.test", "timeout"],
+  ["pointerloop.test", "servfail"],
+  ["pointerahead.test", "servfail"],
   ["alias.test", "found", ["192.0.2.9"]],
   ["backwards.test", "found", ["192.0.2.9"]],
   ["hop.3.test", "found", ONE],
@@ -139,7 +147,8 @@ test(
     const mixed = resolverFor(`${silent.address} ${failing.address}`);
     const asked = failing.asked.length;
     assert.equal((await mixed.lookup("x.test", "A")).status, "timeout");
-    assert.equal(failing.asked.length - asked, 1, "a server that failed is not asked again");
+    const edns = failing.asked.slice(asked).map((q) => q.edns);
+    assert.deepEqual(edns, [true, false], "a server that failed plainly is not asked again");
     mixed.close();
     const second = await hostileDns((q) => q.answer({ flags: 0x8185 }));
     const dead = resolverFor(`${failing.address},${second.address}`);
@@ -155,10 +164,25 @@ test("every server is asked in every round", SLOW, async () => {
   const asked = silent.asked.length;
   assert.equal((await both.lookup("z.test", "A")).status, "timeout");
   assert.equal(silent.asked.length - asked, 3);
-  assert.deepEqual(other.asked.map((q) => q.edns), [true, true, false]);
+  assert.deepEqual(other.asked.map((q) => q.edns), [true, false, false]);
   both.close();
   await other.close();
 });
+
+for (const [attempts, edns] of [[1, [false]], [2, [true, false]]] as const) {
+  test(`with attempts:${attempts} a server that drops EDNS0 answers the last try`, async () => {
+    const old = await hostileDns((q) => q.edns ? undefined : mischief(q));
+    const conf = fromLatin1(`options attempts:${attempts}`);
+    const own = resolverFor(old.address, { clock: new FastClock(20) }, {
+      files: { stamp: () => "1", read: () => conf },
+      env: { DNSREWRITEFILE: "" },
+    });
+    assert.deepEqual((await own.lookup("plain.test", "A")).values, ONE);
+    assert.deepEqual(old.asked.map((q) => q.edns), edns);
+    own.close();
+    await old.close();
+  });
+}
 
 test("the same question in flight is asked once", SLOW, async () => {
   const slow = await hostileDns((q) => setTimeout(() => mischief(q), 30));
@@ -183,7 +207,7 @@ test(
       no: (q) => q.answer({ flags: 0x8183, authority: [soa("test", 600, 40)] }),
       noyear: (q) => q.answer({ flags: 0x8183, authority: [soa("test", 31_536_000, 31_536_000)] }),
       nosoa: (q) => q.answer({ flags: 0x8183 }),
-      fail: (q) => q.answer({ flags: 0x8182 }),
+      fail: (q) => q.answer({ flags: 0x8185 }),
     };
     const timed = await hostileDns((q) => ttls[q.name.split(".")[0] ?? ""]?.(q));
     const own = new FastClock();

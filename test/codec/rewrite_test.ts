@@ -53,6 +53,8 @@ test("a search list applies to names without dots", () => {
   assert.deepEqual(qualify("host.", rules), ["host"]);
   assert.deepEqual(qualify("host.x", rules), ["host.x"]);
   assert.deepEqual(qualify("host", searchRules([])), ["host"]);
+  assert.deepEqual(qualify("host", searchRules(["."])), ["host"]);
+  assert.deepEqual(qualify("host", searchRules(["a.test", ".", "b+c"])), ["host.a.test", "host"]);
 });
 
 test("a file of a million lines and a name of a thousand endings stay within bounds", () => {
