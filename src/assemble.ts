@@ -237,13 +237,18 @@ function ownNames(host: string): string[] {
 
 /** Where to listen; a name is looked up. Throws `FatalError`. */
 export async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
-  const { host, family, backlog } = options;
+  const { host, backlog } = options;
   const port = portNumber(options.port);
-  const where = literalHost(host) ?? { ip: await named(host, family, resolver), dualStack: false };
+  const where = literalHost(host) ??
+    { ip: await namedAddress(options, resolver), dualStack: false };
   return { ...where, port, backlog, interface: options.interface };
 }
 
-async function named(host: string, family: Options["family"], resolver: Resolver): Promise<string> {
+/** The address of a host given by name. Throws `FatalError`. */
+export async function namedAddress(
+  { host, family }: Pick<Options, "host" | "family">,
+  resolver: Resolver,
+): Promise<string> {
   const [ip] = await hostOperand(host, family ?? 0, resolver) as [string];
   checkNamed(host, ip);
   return ip;

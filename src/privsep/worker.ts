@@ -2,7 +2,7 @@
  *  network and is believed nothing. Without its monitor it serves nobody new. */
 
 import fs from "node:fs";
-import { assemble, type Assembled, type Given, listenAddress } from "../assemble.ts";
+import { assemble, type Assembled, type Given, namedAddress } from "../assemble.ts";
 import type { Reader } from "../codec/bytes.ts";
 import { GRACE } from "../commands/signals.ts";
 import { type Deps, keepGoing } from "../deps.ts";
@@ -151,7 +151,8 @@ class WorkerProcess {
     drop(this.libc, identity);
     this.#confine(options, confined, given.announce as Log);
     if (!resolve || literalHost(options.host)) return;
-    const { ip } = await listenAddress(options, assembled.deps.admission.resolver);
+    // The port is the monitor's: a service name needs /etc/services, which is outside the jail.
+    const ip = await namedAddress(options, assembled.deps.admission.resolver);
     this.channel.send(encodeWorker({ kind: KIND.RESOLVED, ip }));
   }
 

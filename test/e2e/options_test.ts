@@ -1,6 +1,8 @@
 /** Options: usage errors are 100 with one usage line; what is not supported names itself. */
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import { join } from "node:path";
 import { talk } from "./clients.ts";
 import { claim, formCommand, type Outcome, type Trial } from "./harness.ts";
 
@@ -73,8 +75,14 @@ claim("a host name is looked up, a port name found in /etc/services", async (t) 
   const taken = await t.start({ host: "localhost", options: ["-4"] });
   const { text } = await talk(t, taken, "hello\n");
   assert.equal(text, "hello\n");
-  const outcome = await bare(t, "--self-signed", "192.0.2.1", "smtps", "cat");
-  assert.match(outcome.stderr, /unable to listen on 192\.0\.2\.1 port 465/);
+  const rewrite = join(t.dir, "rewrite");
+  fs.writeFileSync(rewrite, "=elsewhere:192.0.2.1\n");
+  const [path = "", ...before] = formCommand(t.form, "cat");
+  for (const host of ["192.0.2.1", "elsewhere"]) {
+    const args = [...before, "--self-signed", host, "smtps", "cat"];
+    const outcome = await t.run(path, args, { env: { DNSREWRITEFILE: rewrite } });
+    assert.match(outcome.stderr, /unable to listen on 192\.0\.2\.1 port 465/);
+  }
 });
 
 claim("-d leaves Nagle's delay on, the default turns it off", async (t) => {
