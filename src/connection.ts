@@ -42,6 +42,8 @@ export class Connection {
   broken: Error | undefined;
   /** The server has given it up, and this is why. */
   givenUp: string | undefined;
+  /** Because its client has gone. */
+  clientGone = false;
   /** Called when it does. As with the callbacks of a stream, a stage puts its own in place. */
   onGivenUp: () => void = nothing;
   #abort: AbortController | undefined;
@@ -91,6 +93,9 @@ export function describe(
   const conn = new Connection(socket, options.localName, at, watch);
   // Stages that wait for the client put their own in place. While names are looked up nobody does:
   // a client that has gone must not go on counting, nor be asked about.
-  socket.onClose = (error) => conn.giveUp(`connection ${error ? "reset" : "closed"} by the peer`);
+  socket.onClose = (error) => {
+    conn.clientGone ||= conn.givenUp === undefined;
+    conn.giveUp(`connection ${error ? "reset" : "closed"} by the peer`);
+  };
   return conn;
 }

@@ -7,7 +7,8 @@ import { HandshakeError } from "./runtime/runtime.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** The client has gone without a word. */
+/** The client has gone, and nothing that it may have sent was read: health checks do that, port scans,
+ *  and browsers that connect ahead. */
 export class NothingSaid extends HandshakeError {}
 
 /** Reads until `enough`, then pauses the socket and resolves with all that came. `begin` was read
@@ -39,7 +40,10 @@ export function firstBytes(
         )
       );
     };
-    const abandoned = (): void => done(() => reject(new HandshakeError(conn.givenUp)));
+    const abandoned = (): void => {
+      const silent = conn.clientGone && bytes.length === 0;
+      done(() => reject(new (silent ? NothingSaid : HandshakeError)(conn.givenUp)));
+    };
     const look = (): boolean => {
       try {
         if (!enough(bytes)) return false;

@@ -124,10 +124,12 @@ export class Log {
     }));
   }
 
-  tlsFailed(pid: number, ip: string, why: string): void {
+  /** `silent`: it has gone without a word, which is no error of anybody. */
+  tlsFailed(pid: number, ip: string, why: string, silent = false): void {
     const text = `unable to accept TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
     const facts = { event: "tls-failed", pid, remoteIp: ip, reason: cleanMessage(why) };
-    this.#put(1, "error", text, facts, why);
+    if (silent) this.#put(2, "info", text, facts, `silent, ${why}`);
+    else this.#put(1, "error", text, facts, why);
   }
 
   /** TLS broke after the handshake. `pid` is the program's, or that of the process which speaks. */

@@ -50,6 +50,7 @@ export async function meetClient(
     believe(conn, header);
     return conn.begun = bytes.subarray(length);
   } catch (error) {
+    if (error instanceof NothingSaid) throw error;
     throw new Error(`unable to read the PROXY header: ${reason(error)}`);
   } finally {
     conn.awaitsHeader = false;

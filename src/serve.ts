@@ -14,17 +14,16 @@ import { admit } from "./admit.ts";
 import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { Deps } from "./deps.ts";
-import { reason } from "./errors.ts";
 import { ownPid } from "./log.ts";
-import { isHealthCheck, meetClient, plainStream } from "./proxy.ts";
-import { type ClientEvents, relay, type RelayOptions } from "./relay.ts";
+import { meetClient, plainStream } from "./proxy.ts";
+import { relay, type RelayOptions } from "./relay.ts";
+import { ClientWatch, leave, report } from "./report.ts";
 import {
   HandshakeError,
   type Listener,
   type Program,
   type Socket,
   type Stream,
-  TlsError,
 } from "./runtime/runtime.ts";
 import { logStatus, start } from "./start.ts";
 import { type Channel, channelVariables, secure } from "./tls.ts";
@@ -96,7 +95,7 @@ export function serve(
     // two seconds.
     if (!deps.options.proxyFrom) {
       watch.failed(new HandshakeError(LOST));
-      deps.log.tlsFailed(ownPid(), "unknown", LOST);
+      deps.log.tlsFailed(ownPid(), "unknown", LOST, true);
     }
     watch.over();
   });
@@ -188,12 +187,6 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
   }
 }
 
-/** Its socket is closed: it no longer counts for any limit. Idempotent. */
-function leave(conn: Connection, { gate }: Deps): void {
-  gate.leave(conn);
-  conn.hold?.release();
-}
-
 function watchWhileWaiting(conn: Connection, stream: Stream): void {
   const gone = (error?: Error): void => {
     conn.broken = error;
@@ -264,29 +257,6 @@ function relayOptions(conn: Connection, program: Program, deps: Deps): RelayOpti
   return { idle, lingering, conn, traffic: metrics.traffic, client };
 }
 
-/** How the client of a running program ends, for the log and the counts. */
-class ClientWatch implements ClientEvents {
-  constructor(readonly conn: Connection, readonly pid: number, readonly deps: Deps) {}
-
-  broken(error: TlsError): void {
-    reportBroken(this.conn, this.deps, this.pid, error);
-  }
-
-  cut(): void {
-    this.conn.watch.broken("no_close_notify");
-    this.deps.log.noCloseNotify(this.pid, this.conn.remote.ip);
-  }
-
-  gone(): void {
-    leave(this.conn, this.deps);
-  }
-}
-
-function reportBroken({ watch, remote }: Connection, { log }: Deps, pid: number, error: TlsError) {
-  watch.broken(error.kind);
-  log.tlsBroken(pid, remote.ip, error.message);
-}
-
 function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
   socket.setNoDelay(options.noDelay);
   if (!options.keepIpOptions && socket.fd !== undefined && !socket.remote.ip.includes(":")) {
@@ -297,14 +267,4 @@ function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
 function logTls(program: Program, { session, clientVerify }: Channel, { log }: Deps): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
   if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
-}
-
-/** `pid` is the program's where there is one. */
-function report(conn: Connection, deps: Deps, pid: number, error: unknown): void {
-  const { log } = deps;
-  if (isHealthCheck(conn, error)) return;
-  conn.watch.failed(error);
-  if (error instanceof TlsError) reportBroken(conn, deps, pid, error);
-  else if (error instanceof HandshakeError) log.tlsFailed(pid, conn.remote.ip, error.message);
-  else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
 }

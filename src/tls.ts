@@ -7,6 +7,7 @@
 
 import type { Connection } from "./connection.ts";
 import type { Deps } from "./deps.ts";
+import { NothingSaid } from "./first_bytes.ts";
 import { readHello } from "./hello.ts";
 import { unexpectedHeader } from "./proxy.ts";
 import {
@@ -72,7 +73,8 @@ export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): 
     }
     return { stream, prepared, session, clientVerify };
   } catch (error) {
-    throw conn.givenUp === undefined ? error : new HandshakeError(conn.givenUp);
+    if (conn.givenUp === undefined || error instanceof NothingSaid) throw error;
+    throw new HandshakeError(conn.givenUp);
   } finally {
     clock.stop();
   }

@@ -6,7 +6,8 @@ import { concat, fromLatin1, latin1 } from "../src/codec/bytes.ts";
 import { encodeProxyV1 } from "../src/codec/proxy_v1.ts";
 import { encodeProxyV2 } from "../src/codec/proxy_v2.ts";
 import { type Connection, describe } from "../src/connection.ts";
-import { firstBytes } from "../src/first_bytes.ts";
+import { firstBytes, NothingSaid } from "../src/first_bytes.ts";
+import { readHello } from "../src/hello.ts";
 import { meetClient, plainStream } from "../src/proxy.ts";
 import { parseNetwork } from "../src/codec/ip.ts";
 import type { Socket } from "../src/runtime/runtime.ts";
@@ -184,6 +185,25 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
     end(conn, socket);
     await assert.rejects(met, { message: expected });
   }
+});
+
+test("a client that goes without a word is told from one that is given up", async () => {
+  const silent: [(conn: Connection, socket: FakeSocket) => void, boolean][] = [
+    [(_, socket) => socket.onEnd(), true],
+    [(_, socket) => socket.onClose(new Error("ECONNRESET")), true],
+    [(conn) => conn.giveUp("timed out after 26 s"), false],
+  ];
+  for (const [end, expected] of silent) {
+    for (const header of [true, false]) {
+      const { conn, socket } = connection("10.0.0.1");
+      const reading = header ? meetClient(conn, OPTIONS) : readHello(conn);
+      end(conn, socket);
+      await assert.rejects(reading, (error) => error instanceof NothingSaid === expected);
+    }
+  }
+  const { conn, socket } = connection("10.0.0.1");
+  socket.onClose(); // while its name is looked up
+  await assert.rejects(readHello(conn), NothingSaid);
 });
 
 test("after the first bytes a client that goes is still noticed", async () => {

@@ -55,6 +55,7 @@ claim("--log=json: the same events, one object a line", async (t) => {
   await talk(t, server, "x");
   await refused(server.port, "nonsense");
   await server.waitFor(/"event":"tls-failed"/);
+  await server.waitFor(/"event":"ended"/);
   const events = server.log().trimEnd().split("\n").map((line) =>
     JSON.parse(line) as Record<string, unknown>
   );

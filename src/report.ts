@@ -1,0 +1,51 @@
+/** What log and counts are told of a connection that fails, or whose client breaks it off. */
+
+import type { Connection } from "./connection.ts";
+import type { Deps } from "./deps.ts";
+import { reason } from "./errors.ts";
+import { NothingSaid } from "./first_bytes.ts";
+import { isHealthCheck } from "./proxy.ts";
+import type { ClientEvents } from "./relay.ts";
+import { HandshakeError, TlsError } from "./runtime/runtime.ts";
+
+/** Tells why a connection failed. `pid` is the program's where there is one. */
+export function report(conn: Connection, deps: Deps, pid: number, error: unknown): void {
+  const { log } = deps;
+  if (isHealthCheck(conn, error)) return;
+  conn.watch.failed(error);
+  if (error instanceof TlsError) reportBroken(conn, deps, pid, error);
+  else if (error instanceof HandshakeError) {
+    // Where a program runs already (-n) its client has spoken in the clear.
+    const silent = error instanceof NothingSaid && !conn.program;
+    log.tlsFailed(pid, conn.remote.ip, error.message, silent);
+  } else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
+}
+
+/** How the client of a running program ends, for the log and the counts. */
+export class ClientWatch implements ClientEvents {
+  constructor(readonly conn: Connection, readonly pid: number, readonly deps: Deps) {}
+
+  broken(error: TlsError): void {
+    reportBroken(this.conn, this.deps, this.pid, error);
+  }
+
+  cut(): void {
+    this.conn.watch.broken("no_close_notify");
+    this.deps.log.noCloseNotify(this.pid, this.conn.remote.ip);
+  }
+
+  gone(): void {
+    leave(this.conn, this.deps);
+  }
+}
+
+function reportBroken({ watch, remote }: Connection, { log }: Deps, pid: number, error: TlsError) {
+  watch.broken(error.kind);
+  log.tlsBroken(pid, remote.ip, error.message);
+}
+
+/** Its socket is closed: it no longer counts for any limit. Idempotent. */
+export function leave(conn: Connection, { gate }: Deps): void {
+  gate.leave(conn);
+  conn.hold?.release();
+}
