@@ -15,17 +15,31 @@
  *
  *  @module */
 
-export { serve, type ServeOptions, type TlsServer } from "./src/library.ts";
+export { serve, type TlsServer } from "./src/library.ts";
+export type { ProgramCommand, ServeOptions } from "./src/library_options.ts";
 export type { Handler, HandlerConnection } from "./src/handler.ts";
-export type { Peer } from "./src/connection.ts";
+export type { Peer, RemotePeer } from "./src/connection.ts";
+export type { Address } from "./src/runtime/runtime.ts";
 export { FatalError, Unsupported, UsageError } from "./src/errors.ts";
 export { DecodeError } from "./src/codec/bytes.ts";
-export { CdbReader } from "./src/codec/cdb.ts";
+export { CdbReader, type ReadAt } from "./src/codec/cdb.ts";
 export { CdbWriter } from "./src/codec/cdb_write.ts";
 export { decodeRule, encodeRule, findRule, ruleKeys } from "./src/codec/rules.ts";
-export { compileRule } from "./src/codec/rules_source.ts";
-export { decodeMessage, encodeQuery } from "./src/codec/dns.ts";
-export { decodeProxy } from "./src/codec/proxy.ts";
+export type { Hit as RuleHit, Peer as RulePeer, Rule } from "./src/codec/rules.ts";
+export { type CompiledRule, compileRule } from "./src/codec/rules_source.ts";
+export {
+  decodeMessage as decodeDnsMessage,
+  encodeQuery as encodeDnsQuery,
+} from "./src/codec/dns.ts";
+export type {
+  DnsRecord,
+  Head as DnsHead,
+  Message as DnsMessage,
+  Query as DnsQuery,
+  QueryType as DnsQueryType,
+} from "./src/codec/dns.ts";
+export type { Ip } from "./src/codec/ip.ts";
+export { type Decoded as DecodedProxy, decodeProxy } from "./src/codec/proxy.ts";
 export type { ProxyEnd, ProxyExtras, ProxyHeader, ProxyTls } from "./src/codec/proxy.ts";
 export { encodeProxyV1 } from "./src/codec/proxy_v1.ts";
 export { encodeProxyV2 } from "./src/codec/proxy_v2.ts";

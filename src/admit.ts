@@ -41,6 +41,8 @@ export interface AdmitDeps {
   sockets: QuestionSockets;
   /** $DNSCACHEIP is set: ask it about the loopback addresses too. */
   asksAboutLoopback: boolean;
+  /** False: this end's name is not looked up. */
+  findsOwnName: boolean;
   rules: RuleBook | undefined;
   earlyRules: RuleBook | undefined;
 }
@@ -97,7 +99,7 @@ async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
     !deps.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1") ? "localhost" : undefined;
   const [local, remote] = await Promise.all([
     conn.local.host ?? known(conn.local.ip) ??
-      localHost(conn.local.ip, { signal: conn.signal }, resolver),
+      (deps.findsOwnName ? localHost(conn.local.ip, { signal: conn.signal }, resolver) : undefined),
     options.remoteName
       ? known(conn.remote.ip) ??
         remoteHost(conn.remote.ip, { paranoid: options.paranoid, signal: conn.signal }, resolver)

@@ -2,9 +2,9 @@
  *  Everything that can be found wrong is found here, before the first connection. */
 
 import os from "node:os";
-import { DnsConfig } from "./admit/dns_config.ts";
+import { DnsConfig, type DnsConfigOptions } from "./admit/dns_config.ts";
 import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/limits.ts";
-import { hostOperand } from "./admit/names.ts";
+import { hostOperand, isDnsName } from "./admit/names.ts";
 import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
 import type { Deps } from "./deps.ts";
@@ -41,6 +41,8 @@ const HOUR = 3_600_000;
 export interface Given {
   keyPair?: KeyPair | undefined;
   handler?: Handler | undefined;
+  /** False: the server's own name is not looked up in DNS, -l or not. */
+  findsOwnName?: boolean;
   /** Of encrypted keys (-3), which can be read only once. */
   password?: string | undefined;
   /** Where files come from, who starts programs and who counts, in a worker. */
@@ -95,7 +97,11 @@ export async function assemble(
   const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
   const resolver = new Resolver({
-    config: new DnsConfig({ env, files: from, onFailure: (text) => announce.error(text) }),
+    config: new DnsConfig({
+      env,
+      ...(asksDns(options, given) ? { files: from } : NO_DNS),
+      onFailure: (text) => announce.error(text),
+    }),
     onAnswer: (status) => metrics.asked(status),
     sockets,
     limits: { inFlight: needs.questions },
@@ -168,6 +174,7 @@ export async function assemble(
       resolver,
       sockets,
       asksAboutLoopback: asked,
+      findsOwnName: given.findsOwnName ?? true,
       rules,
       earlyRules,
     },
@@ -194,6 +201,16 @@ export async function assemble(
       resolver.close();
     },
   };
+}
+
+/** DNS settings of a server that asks nothing: no file is read, nor the host's name. */
+const NO_DNS: Pick<DnsConfigOptions, "files" | "hostName"> = {
+  files: { stamp: () => undefined, read: () => new Uint8Array(0) },
+  hostName: "",
+};
+
+function asksDns({ host, remoteName }: Options, { findsOwnName = true }: Given): boolean {
+  return remoteName || findsOwnName || (literalHost(host) === undefined && isDnsName(host));
 }
 
 function makeContexts(

@@ -7,7 +7,14 @@ import type { Address, Program, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */
 export interface Peer extends Address {
+  /** Undefined: not looked up, or none. */
   host?: string | undefined;
+}
+
+/** The client's end. */
+export interface RemotePeer extends Peer {
+  /** What its ident server answered, if that was asked. */
+  info?: string | undefined;
 }
 
 const nothing = (): void => {};
@@ -17,7 +24,7 @@ const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 /** Thousands may be idle at a time: what a stage needs only while it lasts goes with it. */
 export class Connection {
   readonly local: Peer;
-  readonly remote: Peer & { info?: string | undefined };
+  readonly remote: RemotePeer;
   /** Interface of an IPv6 connection, by name, where it is known (-I). */
   interface: string | undefined;
   /** The proxy that sent a header, and what else the header said, as variables. `own`: it speaks

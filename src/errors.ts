@@ -8,7 +8,9 @@ export const EXIT = { ok: 0, usage: 100, config: 101, system: 111 } as const;
 
 /** Ends a command: printed as `name: fatal: message`, then the process exits with `code`. */
 export class FatalError extends Error {
+  /** As in `name: message`. */
   override name = "FatalError";
+  /** `code`: the exit code; `hint`: what to do about it. */
   constructor(message: string, readonly code: number = EXIT.system, readonly hint?: string) {
     super(message);
   }
@@ -16,7 +18,9 @@ export class FatalError extends Error {
 
 /** Wrong usage: printed with the usage line, exit code 100. */
 export class UsageError extends FatalError {
+  /** As in `name: message`. */
   override name = "UsageError";
+  /** `hint`: what to do about it. */
   constructor(message: string, hint?: string) {
     super(message, EXIT.usage, hint);
   }
@@ -24,7 +28,9 @@ export class UsageError extends FatalError {
 
 /** What a runtime cannot do. Names the runtime and the remedy, so that nothing is ignored in silence. */
 export class Unsupported extends FatalError {
+  /** As in `name: message`. */
   override name = "Unsupported";
+  /** What cannot be done, by whom, and what to do about it. */
   constructor(what: string, runtime: string, remedy: string) {
     super(`unable to ${what}: ${runtime} cannot`, EXIT.system, remedy);
   }

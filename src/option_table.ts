@@ -27,7 +27,7 @@ export interface OptionGroup {
 }
 
 /** Largest values accepted: what the system's own types hold, or what nobody means. */
-const MAX = {
+export const MAX = {
   workers: 256,
   count: 1_000_000,
   seconds: 2_000_000,

@@ -189,8 +189,8 @@ class Relaying implements Relay, Watched, Leaver {
 
   /** End of file for the program, EPIPE if it writes on. */
   #endProgram(): void {
+    this.#program.output.destroy(); // before the end of file, which a handler must not take for the client's
     this.#program.input.end();
-    this.#program.output.destroy();
     this.#outputDone = true;
     this.#finish();
   }

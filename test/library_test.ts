@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { type Handler, serve, type TlsServer } from "../mod.ts";
-import { tlsThrough, within } from "./runtime/tools.ts";
+import { tlsThrough, until, within } from "./runtime/tools.ts";
 
 const PATIENT = { timeout: 60_000 };
 
@@ -51,4 +51,89 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
     client.destroy();
     toServer.destroy();
   });
+});
+
+/** What a handler meets that reads to the end and then answers. */
+interface Met {
+  bytes: number;
+  /** Its signal, while it ran and after. */
+  aborted: [boolean, boolean];
+  failed: boolean;
+  answered: boolean;
+}
+
+/** What the client does after its five bytes. */
+const ENDINGS = {
+  "close_notify": ({ client }) => void client.end(),
+  "a FIN alone": ({ toServer }) => void toServer.end(),
+  "a reset": ({ toServer }) => void toServer.resetAndDestroy(),
+  "nothing, and the server ends": (_, server) => void server.shutdown(),
+} satisfies Record<
+  string,
+  (client: Awaited<ReturnType<typeof tlsThrough>>, server: TlsServer) => void
+>;
+
+const WHOLE: Met = { bytes: 5, aborted: [false, false], failed: false, answered: true };
+const CUT: Met = { bytes: 5, aborted: [true, true], failed: true, answered: false };
+
+for (const [what, end] of Object.entries(ENDINGS)) {
+  const whole = what === "close_notify" || what === "a FIN alone";
+  test(
+    `the client ends with ${what}: data and signal say ${
+      whole ? "nothing of a cut" : "that it was cut"
+    }`,
+    PATIENT,
+    async () => {
+      const met: Met = { bytes: 0, aborted: [false, false], failed: false, answered: false };
+      let signal: AbortSignal | undefined;
+      let over = false;
+      const handler: Handler = async (conn) => {
+        signal = conn.signal;
+        try {
+          for await (const chunk of conn.readable) met.bytes += chunk.length;
+          const writer = conn.writable.getWriter();
+          await writer.write(new TextEncoder().encode("answer"));
+          await writer.close();
+          met.answered = true;
+        } catch {
+          met.failed = true;
+        }
+        met.aborted[0] = conn.signal.aborted;
+        over = true;
+      };
+      await serving(handler, async (server) => {
+        const tls = await tlsThrough(server.port);
+        tls.client.on("error", () => {});
+        tls.client.write("12345");
+        await until(() => met.bytes === 5, "the client's bytes");
+        end(tls, server);
+        await until(() => over, "the end of the handler");
+        tls.client.destroy();
+        tls.toServer.destroy();
+      });
+      met.aborted[1] = signal?.aborted ?? false;
+      assert.deepEqual(met, whole ? WHOLE : CUT);
+    },
+  );
+}
+
+test("a server that cannot listen lets its script go on and end", PATIENT, async () => {
+  await serving(() => {}, async ({ port }) => {
+    const again = serve(
+      { hostname: "127.0.0.1", port, selfSigned: true, env: {}, log() {} },
+      () => {},
+    );
+    await assert.rejects(again, /unable to listen on 127\.0\.0\.1 port/);
+  });
+});
+
+test("a signal ends the server, and one that has aborted lets nobody in", PATIENT, async () => {
+  for (const early of [true, false]) {
+    const controller = new AbortController();
+    if (early) controller.abort();
+    const options = { hostname: "127.0.0.1", selfSigned: true, env: {}, log() {} };
+    const server = await serve({ ...options, signal: controller.signal }, () => {});
+    if (!early) controller.abort();
+    await within(server.closed, "end of the server");
+  }
 });

@@ -79,6 +79,11 @@ export async function hostOperand(
   return refuse(host, failure);
 }
 
+/** False for a host operand that is found without the DNS. */
+export function isDnsName(host: string): boolean {
+  return ownAddresses(host, 0) === undefined;
+}
+
 async function hostAddresses(name: string, family: 0 | 4 | 6, resolver: Resolver): Promise<Lookup> {
   // A rewriting rule can lead to an address.
   const own = ownAddresses(name, family);

@@ -5,6 +5,7 @@
 
 /** Input that a codec refuses. The message reads `format: field: reason at byte n`. */
 export class DecodeError extends Error {
+  /** As in `name: message`. */
   override name = "DecodeError";
 }
 

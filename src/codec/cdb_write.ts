@@ -20,6 +20,7 @@ export class CdbWriter {
   #hashes = new Uint32Array(256);
   #positions = new Uint32Array(256);
 
+  /** Records added so far. */
   get count(): number {
     return this.#count;
   }

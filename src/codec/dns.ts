@@ -43,37 +43,47 @@ const MAX_KEPT = { A: 256, AAAA: 256, PTR: 16, CNAME: 16 } as const;
 /** RFC 2181 8: a TTL has 31 bits; one with the top bit set counts as zero. */
 const MAX_TTL = 0x7fffffff;
 
+/** A question, as it is asked. */
 export interface Query {
   /** 16 random bits. */
   id: number;
   /** Text form, see dns_name.ts. */
   name: string;
+  /** What is asked for. */
   type: QueryType;
+  /** True: with an OPT record. */
   edns: boolean;
 }
 
-/** One record of the answer section. `data` is an address, or a name in text form. */
+/** One record of the answer section. */
 export interface DnsRecord {
+  /** The name that it belongs to, in text form. */
   name: string;
+  /** Records of other types are not kept. */
   type: QueryType | "CNAME";
   /** Seconds. */
   ttl: number;
+  /** An address, or a name in text form. */
   data: string;
 }
 
 /** What comes before the records. */
 export interface Head {
+  /** That of the query which it answers. */
   id: number;
   /** QR: this is an answer. */
   response: boolean;
   /** TC: cut short, ask again by TCP. What follows the question is not read then. */
   truncated: boolean;
+  /** The response code (RFC 1035 4.1.1); 0: no error. */
   rcode: number;
   /** Undefined when the message repeats no question: an error may come as a bare header. */
   question: { name: string; type: number; class: number } | undefined;
 }
 
+/** A whole message, as far as it is read. */
 export interface Message extends Head {
+  /** In the order of the message. */
   answers: DnsRecord[];
   /** Seconds a negative answer may be remembered (RFC 2308 5); undefined without a SOA. */
   negativeTtl: number | undefined;

@@ -38,15 +38,19 @@ export interface Peer {
   readonly info?: string | undefined;
 }
 
-/** A decoded rule. `env` holds the variables in file order; after a `D` none count. */
+/** A decoded rule. */
 export interface Rule {
+  /** The peer is refused. */
   readonly deny: boolean;
+  /** The variables in file order; after a `D` none count. */
   readonly env: readonly (readonly [name: string, value: string])[];
 }
 
 /** The rule found, with the key that led to it. */
 export interface Hit {
+  /** As it is in the database. */
   readonly key: Uint8Array;
+  /** What it says. */
   readonly rule: Rule;
 }
 

@@ -15,7 +15,9 @@ const CAN_MATCH = new RegExp(`^(?:(?:${OCTET}\\.){1,3}|(?:${OCTET}\\.){3}${OCTET
 
 /** One line compiled: every key gets the same value. */
 export interface CompiledRule {
+  /** One, or one for each number of a range. */
   readonly keys: readonly Uint8Array[];
+  /** As `encodeRule` makes it. */
   readonly value: Uint8Array;
   /** Set when no peer can ever match; says why. */
   readonly warning?: string;

@@ -9,7 +9,9 @@ import type { Libc } from "./libc.ts";
 
 /** One end of a connection, as text: `192.0.2.7` or `2001:db8::1` (IPv4-mapped shows as IPv4). */
 export interface Address {
+  /** An address, never a name. */
   ip: string;
+  /** From 0 to 65535. */
   port: number;
 }
 

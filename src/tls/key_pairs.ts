@@ -187,7 +187,10 @@ function keysOf(
   /** A library's words about a key it could not decrypt say nothing and differ each time. */
   function refuse(): never {
     return password === undefined
-      ? fail("it is encrypted", "give its password on descriptor 3, with -3")
+      ? fail(
+        "it is encrypted",
+        "give its password on descriptor 3, with -3; in a script, as the option passphrase",
+      )
       : fail("the password is wrong, or its encryption is not supported", PASSWORD_HINT);
   }
 }

@@ -149,6 +149,11 @@ claim("the npm package holds what it needs and nothing else, and Node is told so
   }
 }, ONCE);
 
+claim("the library's documentation is complete", async (t) => {
+  const { status, stderr } = await tried(t, ROOT, 'exec "$1" doc --lint mod.ts', DENO);
+  assert.equal(status, 0, stderr);
+}, ONCE);
+
 claim("the JSR package passes a dry run, with no slow types, and holds no test", async (t) => {
   // The fast check of types is part of it; without --allow-slow-types any of them ends it.
   const { status, stderr, stdout } = await tried(
