@@ -51,6 +51,23 @@ export const localFiles: Files = {
   rules: (path) => new PathRules(path),
 };
 
+/** The files that a value names: if there is a file of that name, colons and all, it is meant
+ *  (`/etc/ssl/::1.pem`); else several as in $PATH, for certificates of several key types. */
+export function namedFiles(value: string, files: Pick<Files, "stamp">): string[] {
+  return value.includes(":") && exists(value, files)
+    ? [value]
+    : value.split(":").filter((path) => path !== "");
+}
+
+/** False, too, for what cannot be looked at: a list can be longer than a path may be. */
+function exists(path: string, files: Pick<Files, "stamp">): boolean {
+  try {
+    return files.stamp(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** A line per file or folder that changes when it does. Nothing is read. */
 export function signature(files: Files, paths: readonly string[]): string {
   return paths.map((path) => {

@@ -15,7 +15,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { localFiles, signature } from "../src/files.ts";
+import { localFiles, namedFiles, signature } from "../src/files.ts";
 
 test("local files: a change and a replacement show, size and kind are checked", () => {
   const dir = mkdtempSync(join(tmpdir(), "files-"));
@@ -97,4 +97,28 @@ test("a link that is moved changes the signature", () => {
   } finally {
     rmSync(dir, { recursive: true });
   }
+});
+
+test("a value that is the name of a file, colons and all, is that file; else it is a list", () => {
+  const there = ["/etc/ssl/::1.pem", "/a:/b", ":", "/plain"];
+  const files = {
+    stamp(path: string): string | undefined {
+      if (path.length > 4095) throw Object.assign(new Error("too long"), { code: "ENAMETOOLONG" });
+      return there.includes(path) ? "1" : undefined;
+    },
+  };
+  const long = `/${"x".repeat(4095)}`;
+  const rows: [value: string, expected: string[]][] = [
+    ["/etc/ssl/::1.pem", ["/etc/ssl/::1.pem"]],
+    ["/etc/ssl/::2.pem", ["/etc/ssl/", "2.pem"]],
+    ["/a:/b", ["/a:/b"]],
+    ["/a:/c", ["/a", "/c"]],
+    [":", [":"]],
+    ["/plain", ["/plain"]],
+    ["/absent", ["/absent"]],
+    [":/a:", ["/a"]],
+    [`/a:${long}`, ["/a", long]],
+    ["", []],
+  ];
+  for (const [value, expected] of rows) assert.deepEqual(namedFiles(value, files), expected, value);
 });

@@ -9,7 +9,7 @@ import type { Certificate } from "../codec/x509.ts";
 import { matchesHost } from "../codec/x509_match.ts";
 import { oneLine } from "../codec/x509_names.ts";
 import { algorithmName } from "../codec/x509_oids.ts";
-import { type Contents, readFiles } from "../tls/context.ts";
+import { type Contents, readFiles } from "../tls/key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import { CERTIFICATE_VARIABLES, type Lookup, tlsConfig } from "../tls/settings.ts";
@@ -69,8 +69,9 @@ export function checkSite(
     const pairs = serverKeyPairs(files.certificates, files.keys, password, now);
     const how = { leafFirst: !lookup("CERTCHAINFILE"), alone: pairs.length === 1, now };
     for (const pair of pairs) checkPair(pair, name, files, how, findings);
-    for (const path of new Set(config.keyFiles)) checkKeyFile(path, actors, findings);
-    for (const path of new Set(config.certificateFiles)) checkAgain(path, actors.opener, findings);
+    const pathsOf = (read: readonly { path: string }[]) => new Set(read.map(({ path }) => path));
+    for (const path of pathsOf(files.keys)) checkKeyFile(path, actors, findings);
+    for (const path of pathsOf(files.certificates)) checkAgain(path, actors.opener, findings);
     if (config.minVersion === "TLSv1" || config.minVersion === "TLSv1.1") {
       findings.warning(
         `TLS_MIN_VERSION ${config.minVersion} lets clients use a broken protocol (RFC 8996)`,

@@ -5,6 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import process from "node:process";
 import type { Env } from "../assemble.ts";
+import { pathsOf } from "../privsep/handed_files.ts";
 import { type Files, localFiles, systemReason } from "../files.ts";
 import type { Options } from "../options.ts";
 import { type Identity, IDENTITY_VARIABLES } from "../privsep/identity.ts";
@@ -91,7 +92,7 @@ function apart(
     worker: { ...someone(identity, runtime), ...(jail ? { jail } : {}) },
     program: someone(options, runtime),
     apart: true,
-    handed: new Set(wantedFiles(options, env).map(({ path }) => path)),
+    handed: new Set([...pathsOf(wantedFiles(options, env))].map(({ path }) => path)),
     files: localFiles,
   };
   if (identity.chroot) checkJail(identity.chroot, actors, findings);

@@ -9,8 +9,8 @@ import { PathRules } from "../admit/rules_file.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import { reason } from "../errors.ts";
 import type { Options } from "../options.ts";
-import { systemReason } from "../files.ts";
-import { CERTIFICATE_VARIABLES, files } from "../tls/settings.ts";
+import { namedFiles, systemReason } from "../files.ts";
+import { CERTIFICATE_VARIABLES } from "../tls/settings.ts";
 import { inJail, obstacle } from "./access.ts";
 import type { Findings } from "./finding.ts";
 import { checkSpelling } from "./options.ts";
@@ -130,11 +130,11 @@ class Tally {
 
   /** Says which files of a rule cannot be read when they are needed; false: none. */
   #hidden(where: string, variables: Variables): boolean {
-    const { worker, handed } = this.actors;
+    const { worker, handed, files } = this.actors;
     const before = this.findings.list.length;
     for (const [variable, value] of variables) {
       if (!READ_LATER.has(variable.split(":")[0] ?? "") || value === "-") continue;
-      for (const path of variable.endsWith("DIR") ? [value] : files(value)) {
+      for (const path of variable.endsWith("DIR") ? [value] : namedFiles(value, files)) {
         const why = handed.has(path) ? undefined : obstacle(path, worker, "read");
         if (!why) continue;
         const { jail, uid } = worker;

@@ -6,7 +6,7 @@ import fs from "node:fs";
 import { HandedRules, type RulesFile, type RulesSource } from "../admit/rules_file.ts";
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
-import { type Files, localFiles, systemReason } from "../files.ts";
+import { type Files, localFiles, namedFiles, systemReason } from "../files.ts";
 import { requireRegular } from "../regular_file.ts";
 import type { Libc } from "../runtime/libc.ts";
 import { certificateNames } from "../tls/trust.ts";
@@ -14,7 +14,25 @@ import { certificateNames } from "../tls/trust.ts";
 /** A file to hand over. `folder`: one of certificates, with what is in it. */
 export interface Wanted {
   readonly path: string;
-  readonly kind: "file" | "rules" | "folder";
+  /** `files`: the path of one file, or of several; see `namedFiles`. */
+  readonly kind: "file" | "files" | "rules" | "folder";
+}
+
+/** What is opened for them as things are now. Folders come before what is in them. */
+export function* pathsOf(wanted: readonly Wanted[]): Iterable<Wanted> {
+  for (const one of wanted) {
+    const { path, kind } = one;
+    if (kind === "files") {
+      // The file that a list is not: the worker must know that there is none.
+      for (const each of new Set([path, ...namedFiles(path, localFiles)])) {
+        yield { path: each, kind: "file" };
+      }
+      continue;
+    }
+    yield one;
+    if (kind !== "folder") continue;
+    for (const name of namesIn(path)) yield { path: `${path}/${name}`, kind: "file" };
+  }
 }
 
 /** One file as it is now. Its descriptor, if there is one, travels beside. */
@@ -47,7 +65,7 @@ export class FileWatch {
 
   /** All of them, for a worker that has none. */
   *all(): Iterable<Opened> {
-    for (const { path, kind } of this.#paths()) {
+    for (const { path, kind } of pathsOf(this.wanted)) {
       this.#seen.set(path, stampOf(path));
       yield this.#open(path, kind);
     }
@@ -55,12 +73,12 @@ export class FileWatch {
 
   /** All of them once more, for a worker that has lost some. The others are told of changes as before. */
   *again(): Iterable<Opened> {
-    for (const { path, kind } of this.#paths()) yield this.#open(path, kind);
+    for (const { path, kind } of pathsOf(this.wanted)) yield this.#open(path, kind);
   }
 
   /** Those that have changed since the last look. */
   *changed(): Iterable<Opened> {
-    for (const { path, kind } of this.#paths()) {
+    for (const { path, kind } of pathsOf(this.wanted)) {
       const stamp = stampOf(path);
       if (this.#seen.get(path) === stamp) continue;
       this.#seen.set(path, stamp);
@@ -84,17 +102,6 @@ export class FileWatch {
     }
   }
 
-  /** Folders before what is in them. */
-  *#paths(): Iterable<Wanted> {
-    for (const wanted of this.wanted) {
-      yield wanted;
-      if (wanted.kind !== "folder") continue;
-      for (const name of namesIn(wanted.path)) {
-        yield { path: `${wanted.path}/${name}`, kind: "file" };
-      }
-    }
-  }
-
   #open(path: string, kind: Wanted["kind"]): Opened {
     // The stamp is taken before: a change in between shows up as one later.
     const stamp = stampOf(path);
@@ -107,7 +114,7 @@ export class FileWatch {
       requireRegular(fs.statSync(path));
       fd = this.libc.open(path);
       const { size } = fs.statSync(path);
-      return { file: { path, is: kind, stamp, size }, fd };
+      return { file: { path, is: kind === "rules" ? kind : "file", stamp, size }, fd };
     } catch (error) {
       if (fd !== undefined) this.libc.close(fd);
       const { code = "" } = error as { code?: string };

@@ -4,7 +4,7 @@
 import type { Options } from "../options.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import { CLIENT_AUTH_VARIABLES } from "../tls/client_auth.ts";
-import { CERTIFICATE_VARIABLES, files, TLS_VARIABLES } from "../tls/settings.ts";
+import { CERTIFICATE_VARIABLES, TLS_VARIABLES } from "../tls/settings.ts";
 import type { Wanted } from "./handed_files.ts";
 import type { Identity } from "./identity.ts";
 
@@ -81,14 +81,14 @@ const DNS_FILES = ["/etc/resolv.conf", "/etc/dnsrewrite", "/etc/dnswritefile"];
 export function wantedFiles(options: Options, env: Env): Wanted[] {
   const wanted = new Map<string, Wanted>();
   const want = (kind: Wanted["kind"], path: string | undefined): void => {
-    if (path) wanted.set(path, { path, kind });
+    if (path && wanted.get(path)?.kind !== "files") wanted.set(path, { path, kind });
   };
   for (const path of DNS_FILES) want("file", path);
   want("file", env["DNSREWRITEFILE"]);
   for (const [name, value] of Object.entries(env)) {
     const [kind = ""] = name.split(":");
     if (value && CERTIFICATE_VARIABLES.has(kind)) {
-      for (const path of files(value)) want("file", path);
+      want(value.includes(":") ? "files" : "file", value);
     }
   }
   for (const name of ["CAFILE", "CCAFILE", "CRLFILE"]) {

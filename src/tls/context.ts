@@ -2,14 +2,14 @@
  *  settings, and made anew when a file behind them changes. A handshake costs at most a few
  *  `stat` calls a second; a renewal that is broken is reported once and the old context stays. */
 
-import { nodeCrypto } from "../builtins.ts";
-import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, signature, systemReason } from "../files.ts";
+import { reason } from "../errors.ts";
+import { type Files, localFiles, namedFiles, signature } from "../files.ts";
 import type { Log } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
-import { type NamedFile, type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
+import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { endsSoon, timeLeft } from "./lifetime.ts";
+import { type Contents, filesOf, readFiles } from "./key_files.ts";
 import {
   CERTIFICATE_VARIABLES,
   type Lookup,
@@ -38,8 +38,6 @@ const RECHECK = 1000;
 /** Contexts kept beyond those made at start; a rules file can name many. The one unused longest
  *  makes room. */
 const MAX_CONTEXTS = 256;
-/** A certificate or key file beyond this is a mistake (PEM bundles have 200 KB). */
-const MAX_FILE = 4 << 20;
 
 const DAY = 86_400_000;
 
@@ -97,6 +95,11 @@ export class Contexts {
   /** A variable of the server's environment with `overlay` (a rule's variables) on top. */
   lookup(name: string, overlay?: Overlay): string | undefined {
     return overlay?.get(name) ?? this.options.env(name);
+  }
+
+  /** The files that a value of CERTFILE, CERTCHAINFILE or KEYFILE names. */
+  named(value: string): string[] {
+    return namedFiles(value, this.#files);
   }
 
   /** True when there is a certificate for clients whatever name they ask for. */
@@ -212,7 +215,7 @@ export class Contexts {
         checked: Infinity,
       };
     }
-    const seen = signature(this.#files, filesOf(config));
+    const seen = this.#signature(config);
     const { files, content } = readFiles(config, this.#files);
     return {
       ...this.#fromFiles(config, auth, files),
@@ -227,7 +230,7 @@ export class Contexts {
   #refresh(entry: Entry): void {
     if (entry.checked === Infinity) return; // made of no file
     entry.checked = this.#now();
-    const seen = signature(this.#files, filesOf(entry.config));
+    const seen = this.#signature(entry.config);
     if (seen === entry.seen && entry.checked < entry.until) return;
     entry.seen = seen;
     try {
@@ -237,7 +240,8 @@ export class Contexts {
         Object.assign(entry, this.#fromFiles(entry.config, entry.auth, files), { content });
       }
       if (renewed) {
-        this.options.log.notice(`certificate renewed: ${entry.config.certificateFiles.join(", ")}`);
+        const paths = files.certificates.map(({ path }) => path);
+        this.options.log.notice(`certificate renewed: ${paths.join(", ")}`);
       }
       entry.failure = undefined;
     } catch (error) {
@@ -246,6 +250,11 @@ export class Contexts {
       entry.failure = failure;
       this.options.log.error(`${failure}; the old certificate stays in use`);
     }
+  }
+
+  #signature(config: TlsConfig): string {
+    const paths = filesOf(config, this.#files);
+    return signature(this.#files, [...paths.certificates, ...paths.keys]);
   }
 
   #fromFiles(
@@ -291,40 +300,4 @@ export class Contexts {
       },
     };
   }
-}
-
-/** What the files of a configuration hold. */
-export interface Contents {
-  certificates: NamedFile[];
-  keys: NamedFile[];
-}
-
-function filesOf({ certificateFiles, keyFiles }: TlsConfig): string[] {
-  return [...certificateFiles, ...keyFiles];
-}
-
-/** The files of a configuration, and a hash of what they hold. Throws `FatalError`. */
-export function readFiles(
-  { certificateFiles, keyFiles }: TlsConfig,
-  from: Files = localFiles,
-): { files: Contents; content: string } {
-  const hash = nodeCrypto().createHash("sha256");
-  const read = (what: string, hint: string) => (path: string): NamedFile => {
-    try {
-      const bytes = from.read(path, MAX_FILE);
-      hash.update(bytes);
-      return { path, bytes };
-    } catch (error) {
-      throw new FatalError(
-        `unable to read ${what} ${path}: ${systemReason(error)}`,
-        EXIT.system,
-        hint,
-      );
-    }
-  };
-  const certificates = certificateFiles.map(
-    read("certificate", "CERTFILE or CERTCHAINFILE must name a PEM file this user can read"),
-  );
-  const keys = keyFiles.map(read("key", "KEYFILE must name a PEM file this user can read"));
-  return { files: { certificates, keys }, content: hash.digest("hex") };
 }

@@ -12,7 +12,6 @@ import { EXIT, FatalError, reason } from "../errors.ts";
 import { clean } from "../log_fields.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { Contexts, Prepared } from "./context.ts";
-import { files } from "./settings.ts";
 
 /** The variables that can be set for one name. */
 const VARIABLE = /^(CERTFILE|CERTCHAINFILE|KEYFILE):(.*)$/s;
@@ -126,7 +125,7 @@ export class ServerNames {
    *  `undefined` stands for the default one. */
   of(path: string): (string | undefined)[] {
     const uses = (settings: (name: string) => string | undefined): boolean =>
-      files(settings("CERTCHAINFILE") || settings("CERTFILE") || "").includes(path);
+      this.#contexts.named(settings("CERTCHAINFILE") || settings("CERTFILE") || "").includes(path);
     return [
       ...(uses((name) => this.#contexts.lookup(name)) ? [undefined] : []),
       ...[...this.#names].filter(([, own]) => uses((name) => own.get(name))).map(([name]) => name),

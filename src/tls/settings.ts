@@ -8,9 +8,9 @@ import type { TlsVersion } from "../runtime/runtime.ts";
 export type Lookup = (name: string) => string | undefined;
 
 export interface TlsConfig {
-  /** Files with certificates, and with keys. */
-  certificateFiles: string[];
-  keyFiles: string[];
+  /** What names the files with certificates, and with keys; see `namedFiles`. */
+  certificates: string;
+  keys: string;
   ciphers: string | undefined;
   minVersion: TlsVersion;
   maxVersion: TlsVersion;
@@ -68,18 +68,13 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
     );
   }
   return {
-    certificateFiles: files(chain),
-    keyFiles: files(value(lookup, "KEYFILE") || chain),
+    certificates: chain,
+    keys: value(lookup, "KEYFILE") || chain,
     ciphers,
     minVersion,
     maxVersion,
     alpn: alpn(value(lookup, "ALPN")),
   };
-}
-
-/** `/a/ec.pem:/a/rsa.pem`: several files as in $PATH, for certificates of several key types. */
-export function files(list: string): string[] {
-  return list.split(":").filter((file) => file !== "");
 }
 
 function value(lookup: Lookup, name: string): string | undefined {

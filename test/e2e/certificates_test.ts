@@ -146,14 +146,21 @@ for (const order of ["server first", "server last"]) {
   );
 }
 
-claim("CERTCHAINFILE wins over CERTFILE; key and chain may share one file", async (t) => {
-  const [good, other] = [await selfSigned(t, "good"), await selfSigned(t, "other")];
-  const both = concatenated(t, "both.pem", good.key, good.certificate);
-  const server = await works(t, { CERTFILE: other.certificate, CERTCHAINFILE: both, KEYFILE: "" });
-  const where = ["-connect", `127.0.0.1:${server.port}`];
-  const outcome = await t.run("openssl", ["s_client", ...where]);
-  assert.match(new TextDecoder().decode(outcome.stdout), /subject=CN = good/);
-});
+claim(
+  "CERTCHAINFILE wins over CERTFILE; key and chain may share one file with any name",
+  async (t) => {
+    const [good, other] = [await selfSigned(t, "good"), await selfSigned(t, "other")];
+    const both = concatenated(t, "::1.pem", good.key, good.certificate); // one file, no list
+    const server = await works(t, {
+      CERTFILE: other.certificate,
+      CERTCHAINFILE: both,
+      KEYFILE: "",
+    });
+    const where = ["-connect", `127.0.0.1:${server.port}`];
+    const outcome = await t.run("openssl", ["s_client", ...where]);
+    assert.match(new TextDecoder().decode(outcome.stdout), /subject=CN = good/);
+  },
+);
 
 claim(
   "EC and RSA at once, as lists and in one file: each client gets what it can use",
@@ -228,9 +235,16 @@ claim("a file that is missing, empty or nonsense: 111 with file, reason and reme
       new RegExp(`unable to use certificate ${quoted(file)}: \\S`),
     );
   }
-  for (const file of [empty, nonsense, good.certificate]) {
+  for (const file of [empty, nonsense]) {
     await refused(t, key(file), new RegExp(`unable to use key ${quoted(file)}: \\S`));
   }
+  await refused(
+    t,
+    { CERTFILE: good.certificate },
+    new RegExp(
+      `unable to use certificate ${quoted(good.certificate)}: its private key is not in it`,
+    ),
+  );
   await refused(
     t,
     certificate(nowhere),

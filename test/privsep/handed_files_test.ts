@@ -12,7 +12,7 @@ import {
   type Opened,
   type Wanted,
 } from "../../src/privsep/handed_files.ts";
-import { signature } from "../../src/files.ts";
+import { namedFiles, signature } from "../../src/files.ts";
 import type { Libc } from "../../src/runtime/libc.ts";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { thisRuntime } from "../runtime/kits.ts";
@@ -229,6 +229,22 @@ test("a folder of certificates is handed over with what is in it, and follows ch
   fs.rmSync(ca, { recursive: true });
   assert.deepEqual(look(), ["ca"]);
   assert.throws(() => files.list(ca), { code: "ENOENT" });
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a list of files is handed over, or the file of that name, as soon as there is one", () => {
+  const { folder, files, look } = bench(
+    (folder) => [{ path: `${join(folder, "a")}:b`, kind: "files" }],
+    (folder) => write(join(folder, "a"), "A"),
+  );
+  const whole = `${join(folder, "a")}:b`;
+  assert.deepEqual(namedFiles(whole, files), [join(folder, "a"), "b"]);
+  assert.equal(text(files, join(folder, "a")), "A");
+  assert.throws(() => files.read("b", 10), { code: "ENOENT" });
+  write(whole, "W");
+  assert.deepEqual(look(), ["a:b"]);
+  assert.deepEqual(namedFiles(whole, files), [whole]);
+  assert.equal(text(files, whole), "W");
   fs.rmSync(folder, { recursive: true });
 });
 

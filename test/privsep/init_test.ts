@@ -44,6 +44,6 @@ test("files are those that options and environment name", () => {
     wanted.filter(({ path }) => !path.startsWith("/etc/")).map(({ kind, path }) =>
       `${kind} ${path}`
     ),
-    ["file /a", "file /b", "file /k", "folder /ca", "rules /r.cdb"],
+    ["files /a:/b", "file /k", "folder /ca", "rules /r.cdb"],
   );
 });
