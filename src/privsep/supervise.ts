@@ -18,6 +18,7 @@ import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { baseEnvironment } from "../start.ts";
 import { type Identity, workerIdentity } from "./identity.ts";
 import { Monitor } from "./monitor.ts";
+import { openNull } from "./null_device.ts";
 import { programUser } from "./program_user.ts";
 
 /** What it takes to have workers. */
@@ -41,7 +42,10 @@ export function means(
   const { libc, name } = runtime;
   const identity = workerIdentity(options, env, localFiles);
   const self = libc && runtime.selfCommand(main);
-  if (libc && self) return { libc, self, identity, workers: workers ?? 1 };
+  if (libc && self) {
+    libc.close(openNull(libc)); // said now, by name, rather than when a worker starts
+    return { libc, self, identity, workers: workers ?? 1 };
+  }
   if (workers === undefined) return undefined;
   throw new Unsupported(
     `start ${workers} workers`,

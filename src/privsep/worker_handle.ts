@@ -8,6 +8,7 @@ import { closeAll } from "../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { Channel } from "./channel.ts";
 import { type WorkerMessage, workerMessage } from "./messages.ts";
+import { openNull } from "./null_device.ts";
 
 /** `settled`: draining, and it asks for no program any more. */
 export type WorkerState = "starting" | "serving" | "draining" | "settled";
@@ -70,7 +71,7 @@ export class Worker {
       }
       const [control, pass] = ours as [number, number];
       const [, theirControl, theirPass] = theirs as [number, number, number];
-      const nowhere = libc.open("/dev/null");
+      const nowhere = openNull(libc);
       theirs.push(nowhere);
       launched = runtime.launch({
         command: workerCommand(self, confined),

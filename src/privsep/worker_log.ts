@@ -15,6 +15,7 @@ import type { Runtime, SelfCommand, Stream } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";
 import { type CopierPlan, LOG_COMMAND } from "./log_copier.ts";
 import { LogLines } from "./log_lines.ts";
+import { openNull } from "./null_device.ts";
 
 /** Bytes a second that one worker may write for long: -v as JSON of 2,500 connections a second. */
 export const RATE = 2 << 20;
@@ -169,7 +170,7 @@ export class WorkerLogs {
     if (left.length === 0) return;
     const plan: CopierPlan = { workers: left.length, identity, first: this.log.giveUp() };
     try {
-      const nowhere = this.libc.open("/dev/null");
+      const nowhere = openNull(this.libc);
       runtime.launch({
         command: [...self.command, "--as", LOG_COMMAND, JSON.stringify(plan)],
         argv0: "sslserver",

@@ -1,0 +1,74 @@
+/** The library under Deno, with the permissions that README lists for it and no other. */
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { selfSigned } from "./certificates.ts";
+import { claim, ROOT } from "./harness.ts";
+
+/** Each row: README's words for it, options as source text, further permissions. `FILE` stands for a path. */
+const ROWS: readonly [row: string, options: string, permissions: readonly string[]][] = [
+  ["always", "cert, key, env: {}", []],
+  ["`env` not given", "cert, key", ["--allow-env"]],
+  ["`selfSigned`", "selfSigned: true, env: {}", ["--allow-sys=hostname,networkInterfaces"]],
+  [
+    "files that `env` or `rules` names",
+    "env: { CERTFILE: 'CERT', KEYFILE: 'KEY' }",
+    ["--allow-read=CERT,KEY"],
+  ],
+  [
+    "`remoteName`, or a `hostname` to look up",
+    "cert, key, env: {}, remoteName: true",
+    ["--allow-read=/etc/resolv.conf", "--allow-sys=hostname"],
+  ],
+  ["a program", "cert, key, env: {}", ["--allow-run=/bin/cat"]],
+];
+
+/** Serves one client of its own, which must get back what it sends. */
+const script = (options: string, server: string, cert: string, key: string): string =>
+  `import { connect } from "node:tls";
+import { serve } from ${JSON.stringify(`${ROOT}/mod.ts`)};
+
+const cert = ${JSON.stringify(cert)};
+const key = ${JSON.stringify(key)};
+const server = await serve({ hostname: "127.0.0.1", ${options} }, ${server});
+const client = connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false });
+client.write("hello");
+client.on("data", (chunk) => {
+  console.log(String(chunk));
+  client.destroy();
+  void server.shutdown();
+});
+`;
+
+claim("the library needs the permissions that README lists, and no other", async (t) => {
+  const { certificate, key } = await selfSigned(t, "server");
+  const texts = [certificate, key].map((path) => readFileSync(path, "utf8")) as [string, string];
+  const here = (text: string): string =>
+    text.replace("CERT'", `${certificate}'`)
+      .replace("KEY'", `${key}'`).replace("CERT,KEY", `${certificate},${key}`);
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const runs = ROWS.map(async ([row, options, permissions], i) => {
+    const line = readme.split("\n").find((line) => line.startsWith(`| ${row} | `)) ?? "";
+    for (const flag of permissions) assert.ok(line.includes(flag.split("=")[0] as string), row);
+    const server = row === "a program"
+      ? '{ command: ["/bin/cat"] }'
+      : "(conn) => conn.readable.pipeTo(conn.writable)";
+    const file = join(t.dir, `script${i}.ts`);
+    writeFileSync(file, script(here(options), server, ...texts));
+    const flags = ["--no-prompt", "--no-check", "--allow-net", ...permissions.map(here)];
+    const { status, stdout, stderr } = await t.run(
+      join(ROOT, "node_modules/deno/deno"),
+      ["run", ...flags, file],
+    );
+    assert.deepEqual([status, new TextDecoder().decode(stdout)], [0, "hello\n"], row + stderr);
+    if (permissions.length === 0 || row === "a program") return;
+    const less = await t.run(join(ROOT, "node_modules/deno/deno"), [
+      "run",
+      ...flags.slice(0, 3),
+      file,
+    ]);
+    assert.notEqual(less.status, 0, `${row}: it works without ${permissions.join(" ")}`);
+  });
+  await Promise.all(runs);
+}, { forms: ["deno"] });

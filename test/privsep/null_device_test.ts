@@ -1,0 +1,41 @@
+/** A system without /dev/null is told so by name, at the start as by --check. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Findings } from "../../src/check/finding.ts";
+import { checkProcesses } from "../../src/check/processes.ts";
+import { FatalError } from "../../src/errors.ts";
+import { defaults } from "../../src/options.ts";
+import { means } from "../../src/privsep/supervise.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+
+const NAMED = "unable to open /dev/null: no such file or directory";
+
+/** This runtime, where /dev/null is missing. */
+async function withoutNull(): Promise<Runtime> {
+  const runtime = await currentRuntime();
+  const libc = Object.assign(Object.create(runtime.libc as Libc), {
+    open(path: string): number {
+      if (path !== "/dev/null") return (runtime.libc as Libc).open(path);
+      throw new Error("open: no such file or directory (ENOENT)");
+    },
+  }) as Libc;
+  const self = { command: ["sslserver"], confine: ["sslserver"], env: {} };
+  return Object.assign(Object.create(runtime), { libc, selfCommand: () => self }) as Runtime;
+}
+
+test("without /dev/null the start with workers names it; without workers it is not needed", async () => {
+  const runtime = await withoutNull();
+  const options = { ...defaults(), host: "127.0.0.1", port: "0", command: ["cat"] };
+  assert.throws(
+    () => means(options, {}, runtime, "cli.ts"),
+    (error) =>
+      error instanceof FatalError && error.message === NAMED && /mknod/.test(error.hint ?? ""),
+  );
+  assert.equal(means({ ...options, workers: 0 }, {}, runtime, "cli.ts"), undefined);
+  const findings = new Findings();
+  checkProcesses(options, {}, runtime, "cli.ts", findings);
+  assert.ok(findings.list.some(({ level, text }) => level === "error" && text === NAMED));
+});
