@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { delimiter, join } from "node:path";
+import { tmpdir } from "node:os";
 import process from "node:process";
+import { after } from "node:test";
 import { denoDir } from "./admission.ts";
 import { talk } from "./clients.ts";
 import { claim, type Outcome, ROOT, type Trial } from "./harness.ts";
@@ -45,15 +47,23 @@ function tried(t: Trial, folder: string, line: string, ...words: string[]): Prom
   return t.run("sh", args, { env: environment(t), limit: LONG });
 }
 
+const folder = fs.mkdtempSync(join(tmpdir(), "sslserver-package-"));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+let made: Promise<string> | undefined;
+
+/** The npm package, made once for all claims: it takes seconds. */
+function tarball(t: Trial): Promise<string> {
+  return made ??= shell(t, ROOT, 'npm pack --silent --pack-destination "$1"', folder)
+    .then(() => join(folder, `sslserver-${VERSION}.tgz`));
+}
+
 /** A project that has the package installed. */
 async function installed(t: Trial, installer: "npm" | "bun"): Promise<string> {
-  const tarball = join(t.dir, `sslserver-${VERSION}.tgz`);
-  await shell(t, ROOT, 'npm pack --silent --pack-destination "$1"', t.dir);
   const app = join(t.dir, "app");
   fs.mkdirSync(app);
   fs.writeFileSync(join(app, "package.json"), '{ "name": "app", "type": "module" }\n');
   const add = installer === "npm" ? 'npm install --no-audit --no-fund "$1"' : 'bun add "$1"';
-  await shell(t, app, add, tarball);
+  await shell(t, app, add, await tarball(t));
   return app;
 }
 
@@ -139,7 +149,7 @@ claim("the npm package holds what it needs and nothing else, and Node is told so
     await shell(t, app, 'node -e "$1" sslserver', ask),
     /^FatalError: unable to run on Node v\S+: sslserver runs on Bun and Deno\n$/,
   );
-  const list = await shell(t, t.dir, 'tar -tzf "$1"', `sslserver-${VERSION}.tgz`);
+  const list = await shell(t, t.dir, 'tar -tzf "$1"', await tarball(t));
   const files = list.trim().split("\n").map((name) => name.replace(/^package\//, "")).sort();
   const wanted =
     /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|bin\/\w+\.ts|src\/[\w/]+\.(ts|md)|man\/[\w./-]+|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
