@@ -112,10 +112,8 @@ export async function assemble(
     log: announce,
     files: from,
   });
-  const { contexts, names } = makeContexts(env, runtime, announce, clientAuths, given);
-  if (env["DHFILE"]) {
-    announce.warning("DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman");
-  }
+  const { contexts, names } = makeContexts(env, runtime, announce, log, clientAuths, given);
+  contexts.warnOfDhFile();
   const limited = options.rules !== undefined || options.earlyRules !== undefined ||
     ["MAXCONIP", "MAXCONRATE", "MAXCONNET"].some((name) => env[name]);
   const limits = limited
@@ -217,12 +215,14 @@ function makeContexts(
   env: Env,
   runtime: Runtime,
   log: Log,
+  rulesLog: Log,
   clientAuths: ClientAuths,
   { password, keyPair, files }: Given,
 ): { contexts: Contexts; names: ServerNames } {
   const contexts = new Contexts({
     runtime,
     log,
+    rulesLog,
     env: (name) => env[name],
     password,
     keyPair,

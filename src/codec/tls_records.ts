@@ -5,6 +5,8 @@ const ALERT = 21;
 const APPLICATION_DATA = 23;
 /** Length of a TLS 1.3 record beyond its data: the inner content type and the tag. */
 const TLS13_OVERHEAD = 17;
+/** Length of an alert that is not encrypted. */
+const PLAIN_ALERT = 2;
 /** Length of a TLS 1.3 record that holds an alert. The outer type of such a record is application data. */
 const TLS13_ALERT = 2 + TLS13_OVERHEAD;
 
@@ -18,6 +20,8 @@ export class RecordTail {
   #length = 0;
   /** Data in the TLS 1.3 records that the last piece has completed, less what was decrypted since. */
   #data = 0;
+  /** Description of the last alert that came unencrypted. */
+  #alert: number | undefined;
 
   feed(piece: Uint8Array): void {
     this.#data = 0;
@@ -26,6 +30,9 @@ export class RecordTail {
         const size = Math.min(this.#left, piece.length - at);
         at += size;
         this.#left -= size;
+        if (this.#left === 0 && this.#type === ALERT && this.#length === PLAIN_ALERT) {
+          this.#alert = piece[at - 1];
+        }
         if (this.#left === 0) this.#complete();
         continue;
       }
@@ -46,6 +53,12 @@ export class RecordTail {
   /** The library has decrypted `count` bytes of data. */
   decrypted(count: number): void {
     this.#data -= count;
+  }
+
+  /** The description of an alert that the peer sent unencrypted (RFC 8446 6), if it sent one. Not
+   *  authenticated: it is a hint for the log. */
+  get plainAlert(): number | undefined {
+    return this.#alert;
   }
 
   /** True when the last record is an alert. At the end of the peer's data it is close_notify. */

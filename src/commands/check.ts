@@ -20,6 +20,7 @@ import { checkRules, type Variables } from "../check/rules.ts";
 import { checkDescriptors, checkPorts, checkResolvers } from "../check/system.ts";
 import { checkTrust } from "../check/trust.ts";
 import { EXIT } from "../errors.ts";
+import { DHFILE_IGNORED } from "../tls/context.ts";
 import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
 import { Log } from "../log.ts";
 import { clean } from "../log_fields.ts";
@@ -54,7 +55,13 @@ export async function check(
   if (asksDns) await checkResolvers(env, findings);
   for (const file of new Set([options.earlyRules, options.rules])) {
     if (file === undefined) continue;
-    checkRules(file, options, actors, (variables) => tryTls(assembled, variables), findings);
+    checkRules(
+      file,
+      options,
+      actors,
+      (variables) => tryTls(assembled, variables, findings),
+      findings,
+    );
   }
   checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", actors.program, findings);
   assembled?.close();
@@ -120,7 +127,12 @@ function literalAddress(options: Options): ListenAddress | undefined {
 }
 
 /** Makes what a connection with these variables of a rule would want. */
-function tryTls(assembled: Assembled | undefined, variables: Variables): void {
+function tryTls(
+  assembled: Assembled | undefined,
+  variables: Variables,
+  findings: Findings,
+): void {
+  if (variables.get("DHFILE")) findings.warning(DHFILE_IGNORED, "unset DHFILE");
   if (!assembled) return;
   const { contexts, clientAuths } = assembled.deps;
   const auth = clientAuths.get(variables);

@@ -164,6 +164,7 @@ function tlsContext(settings: TlsSettings): TlsContext {
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
+    honorCipherOrder: true, // of TLS 1.2, the server's; without it the client's counts
     ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
     // An empty list, too: without one the system's would be trusted and named. Where nobody is asked it
     // is only where the library looks, at every handshake, for who has issued our certificate; with our

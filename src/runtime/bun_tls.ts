@@ -44,6 +44,11 @@ export class BunTlsStream extends BunStream implements TlsStream {
     this.#records.feed(piece);
   }
 
+  /** Why the library says that the handshake failed. */
+  refused(error: Error | null): void {
+    this.failed(refusal(error, this.#records.plainAlert));
+  }
+
   override received(bytes: Uint8Array): void {
     this.#records.decrypted(bytes.length);
     super.received(bytes);
@@ -106,7 +111,7 @@ export const tlsHandler: SocketHandler<BunStream> = {
       stream.settle = undefined;
       settle();
     } else {
-      stream.failed(refusal(error));
+      stream.refused(error);
     }
   },
 };

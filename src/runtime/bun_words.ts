@@ -13,12 +13,35 @@ const WORDS: Readonly<Record<string, string>> = {
   ENCRYPTED_LENGTH_TOO_LONG: "record too long",
   EXCESSIVE_MESSAGE_SIZE: "message too long",
   HTTPS_PROXY_REQUEST: "http request",
+  KEY_USAGE_BIT_INCORRECT: "client certificate: unsuitable certificate purpose",
   NO_APPLICATION_PROTOCOL: "no shared application protocol",
   NO_COMMON_SIGNATURE_ALGORITHMS: "no shared signature algorithm",
   PARSE_TLSEXT: "malformed client hello",
   UNSUPPORTED_PROTOCOL: "no shared protocol version",
   WRONG_CURVE: "no shared group",
   WRONG_VERSION_NUMBER: "unexpected record",
+};
+
+/** Alerts by their descriptions (RFC 8446 6.2, RFC 5246 7.2.2). */
+const ALERTS: Readonly<Record<number, string>> = {
+  10: "unexpected message",
+  40: "handshake failure",
+  42: "bad certificate",
+  43: "unsupported certificate",
+  44: "certificate revoked",
+  45: "certificate expired",
+  46: "certificate unknown",
+  47: "illegal parameter",
+  48: "unknown ca",
+  49: "access denied",
+  50: "decode error",
+  51: "decrypt error",
+  70: "protocol version",
+  71: "insufficient security",
+  80: "internal error",
+  90: "user cancelled",
+  110: "unsupported extension",
+  113: "bad certificate status response",
 };
 
 function words(error: Error): string {
@@ -32,9 +55,13 @@ const plain = (name: string): string => name.replaceAll("_", " ").toLowerCase();
 
 const isOfLibrary = (error: Error): boolean => (error as { code?: string }).code === "EPROTO";
 
-/** Why the library says that a handshake failed. */
-export function refusal(error: Error | null): HandshakeError {
+/** Why the library says that a handshake failed. `alert`: an alert that came unencrypted. OpenSSL's clients
+ *  refuse a certificate so in TLS 1.3, and BoringSSL takes that alert for a damaged record. */
+export function refusal(error: Error | null, alert?: number): HandshakeError {
   if (!error) return new HandshakeError("handshake failed");
+  if (alert !== undefined && /BAD_PACKET_LENGTH/.test(error.message)) {
+    return new HandshakeError(`alert from the client: ${ALERTS[alert] ?? alert}`);
+  }
   // So Bun calls the end of the client's data, too.
   const gone = (error as { code?: string }).code === "ECONNRESET";
   return new HandshakeError(gone ? "connection closed by the peer" : words(error));

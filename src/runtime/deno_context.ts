@@ -64,6 +64,25 @@ export function makeContext(settings: TlsSettings): TlsContext {
   return { opaque: parts };
 }
 
+/** `secure` for one connection, whose authorities are named in the request for a certificate and no more.
+ *  Deno 2.9.6 reads `ca` as text twice when a connection begins: first it appends those certificates to the
+ *  chain that it sends, then it names them. With the system's bundle no client takes such a chain. */
+export function namingOnly(secure: tls.SecureContext): tls.SecureContext {
+  const { ca, ...rest } = secure.context as { ca?: string | string[] };
+  const pem = [ca ?? []].flat().join("");
+  let begun = false;
+  const context = Object.defineProperty(rest, "ca", {
+    enumerable: true,
+    get() {
+      if (begun) return ca; // later it completes the client's chain
+      begun = true;
+      let reads = 0;
+      return { toString: () => reads++ === 0 ? "" : pem };
+    },
+  });
+  return Object.create(secure, { context: { value: context, enumerable: true } });
+}
+
 /** The key as PKCS#8, the one form every version takes, when it belongs to the certificate. */
 function matchingKey(chain: string, pem: string): string {
   const key = attempt("read the private key", () => createPrivateKey(pem));

@@ -18,7 +18,7 @@ import {
   type TlsStream,
 } from "./runtime.ts";
 import { free, HIGH_WATER } from "./deno_stream.ts";
-import { type ContextParts, sessionOf, suiteOf } from "./deno_context.ts";
+import { type ContextParts, namingOnly, sessionOf, suiteOf } from "./deno_context.ts";
 
 /** A failed client may keep its end open; its descriptor is not kept longer than this. */
 const LINGER_MS = 1000;
@@ -61,7 +61,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     // Once its buffer was full, Deno 2.9.6 forgets a close_notify that came with the last bytes. The
     // gate below bounds the buffer: at most what one or two reads bring is ever in it.
     highWaterMark: ROOMY,
-    secureContext: context.secure,
+    secureContext: context.requestCertificate ? namingOnly(context.secure) : context.secure,
     requestCert: context.requestCertificate,
     rejectUnauthorized: context.requireCertificate,
     ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),

@@ -63,9 +63,15 @@ interface Entry {
 
 type Made = Pick<Entry, "prepared" | "pairs" | "until">;
 
+/** Neither library has it, and every old run script sets it. */
+export const DHFILE_IGNORED =
+  "DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman";
+
 export interface ContextsOptions {
   runtime: Runtime;
   log: Log;
+  /** For what a connection's rules set; default: `log`. */
+  rulesLog?: Log;
   /** The server's own environment. */
   env: Lookup;
   /** For encrypted keys (-3). */
@@ -86,6 +92,8 @@ export class Contexts {
   readonly #files: Files;
   /** When it was warned of a certificate, by what was said of it but for the time. */
   readonly #warned = new Map<string, number>();
+
+  #toldOfDhFile = false;
 
   constructor(readonly options: ContextsOptions) {
     this.#now = options.now ?? Date.now;
@@ -113,6 +121,7 @@ export class Contexts {
    *  place of the default ones.
    *  Throws `FatalError` when it cannot be made and there is no older one. */
   get(overlay?: Overlay, auth?: ClientAuth, named?: Overlay): Prepared {
+    if (overlay?.has("DHFILE")) this.warnOfDhFile(overlay);
     const plain = !named && !overlay?.size ? this.#plain : undefined;
     if (plain && plain.auth?.key === auth?.key) return this.#fresh(plain);
     const lookup: Lookup = (name) =>
@@ -145,6 +154,14 @@ export class Contexts {
   #fresh(entry: Entry): Prepared {
     if (this.#now() - entry.checked >= RECHECK) this.#refresh(entry);
     return entry.prepared;
+  }
+
+  /** Says once that DHFILE does nothing, if it is set. Every worker says it of its rules. */
+  warnOfDhFile(overlay?: Overlay): void {
+    if (this.#toldOfDhFile || !this.lookup("DHFILE", overlay)) return;
+    this.#toldOfDhFile = true;
+    const { log, rulesLog = log } = this.options;
+    (overlay ? rulesLog : log).warning(DHFILE_IGNORED);
   }
 
   /** Looks at the files now, and reads those that have changed. */

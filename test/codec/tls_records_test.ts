@@ -48,6 +48,23 @@ test("it makes no difference where the pieces are cut", () => {
   }
 });
 
+test("an alert that is not encrypted is read, an encrypted one is not", () => {
+  const plain = Uint8Array.of(21, 3, 3, 0, 2, 2, 48);
+  const rows: [Uint8Array[], number | undefined][] = [
+    [[plain], 48],
+    [[plain.subarray(0, 6), plain.subarray(6)], 48],
+    [[record(20, 1), plain], 48],
+    [[plain.subarray(0, 6)], undefined],
+    [[alert], undefined],
+    [[record(21, 26)], undefined],
+  ];
+  for (const [pieces, description] of rows) {
+    const tail = new RecordTail();
+    for (const piece of pieces) tail.feed(piece);
+    assert.equal(tail.plainAlert, description);
+  }
+});
+
 test("half an alert, a header alone and nothing are none", () => {
   for (const bytes of [alert.subarray(0, 23), alert.subarray(0, 5), alert.subarray(0, 3), []]) {
     const tail = new RecordTail();

@@ -132,6 +132,21 @@ export function refusalContract(way: string, makeKit: () => Promise<Kit | undefi
     );
   }
 
+  for (const version of ["-tls1_2", "-tls1_3"]) {
+    claim(`a client that distrusts us is the reason (${version})`, async (kit, context) => {
+      const server = accepting(kit);
+      const target = ["-connect", `127.0.0.1:${server.port}`];
+      const trust = ["-verify_return_error", "-CAfile", "unrelated.pem"];
+      const args = ["s_client", version, ...target, ...trust];
+      const client = run("openssl", args, "", { cwd: pki() });
+      const socket = await server.next();
+      const { message } = await refusal(socket.startTls(context, NONE));
+      assert.equal(message, "alert from the client: unknown ca");
+      await client;
+      server.close();
+    });
+  }
+
   claim("cut at any byte of the client's first flight, it ends", async (kit, context) => {
     const server = accepting(kit);
     const start = await tlsThrough(server.port, true);

@@ -65,6 +65,38 @@ export function tlsContract(way: string, makeKit: () => Promise<Kit | undefined>
     return stdout;
   }
 
+  claim(
+    "authorities that are named in the request are not sent behind the chain",
+    async (kit, context) => {
+      const stdout = await withOpenssl(kit, context, ["-showcerts"], () => {});
+      assert.equal(stdout.match(/BEGIN CERTIFICATE/g)?.length, 1);
+      assert.match(
+        stdout,
+        /^Acceptable client certificate CA names\nCN = unrelated\nCN = middle$/m,
+      );
+    },
+    () => ({
+      requestCertificate: { ca: [file("unrelated.pem"), file("middle.pem")], required: false },
+    }),
+  );
+
+  test(
+    `${way}: TLS: the server's order of ciphers counts where it can be set`,
+    PATIENT,
+    async () => {
+      const kit = await makeKit();
+      if (!kit?.runtime.cipherLists) return;
+      const [first, second] = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"];
+      for (const [ours, theirs] of [[first, second], [second, first]]) {
+        const context = kit.runtime.tlsContext(settings({ ciphers: `${ours}:${theirs}` }));
+        const order = ["-tls1_2", "-cipher", `${theirs}:${ours}`];
+        await withOpenssl(kit, context, order, (stream) => {
+          assert.equal(stream.suite().cipher, ours);
+        });
+      }
+    },
+  );
+
   claim("a session tells protocol, cipher, server name and ALPN", async (kit, context) => {
     const named = ["-servername", "mail.example", "-alpn", "imap,smtp"];
     await withOpenssl(
