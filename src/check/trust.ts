@@ -10,7 +10,7 @@ import { oneLine } from "../codec/x509_names.ts";
 import type { Lookup } from "../tls/settings.ts";
 import { localFiles } from "../files.ts";
 import { endsSoon } from "../tls/lifetime.ts";
-import { loadTrust, MAX_FILE } from "../tls/trust.ts";
+import { loadTrust, MAX_FILE } from "../tls/trust_files.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
@@ -37,7 +37,7 @@ export function checkTrust(
   findings.attempt(() => {
     // CCAFILE alone may be empty: it names nobody and asks all the same.
     if (from === asked && from.caFile && fs.statSync(from.caFile).size === 0) return;
-    const trust = loadTrust({ ...from, crlFile });
+    const { trust } = loadTrust({ ...from, crlFile });
     const held = trust.pem.map((pem) =>
       readCertificate(decodePem(new TextEncoder().encode(pem))[0]?.bytes ?? new Uint8Array())
     );

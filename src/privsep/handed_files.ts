@@ -9,7 +9,7 @@ import { reason } from "../errors.ts";
 import { type Files, localFiles, namedFiles, systemReason } from "../files.ts";
 import { requireRegular } from "../regular_file.ts";
 import type { Libc } from "../runtime/libc.ts";
-import { certificateNames } from "../tls/trust.ts";
+import { certificateNames } from "../tls/trust_files.ts";
 
 /** A file to hand over. `folder`: one of certificates, with what is in it. */
 export interface Wanted {

@@ -5,19 +5,19 @@
 import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, signature, systemReason } from "../files.ts";
+import { type Files, localFiles, signature } from "../files.ts";
 import type { Log } from "../log.ts";
-import { decodePem, encodePem } from "../codec/pem.ts";
 import { readCertificate } from "../codec/x509.ts";
+import { loadNames, type Named } from "./requested_names.ts";
 import type { Lookup } from "./settings.ts";
+import type { Trust } from "./trust.ts";
 import {
   certificateNames,
+  type HeldFiles,
   loadTrust,
-  MAX_FILE,
   MAX_FILES,
-  type Trust,
   type TrustFiles,
-} from "./trust.ts";
+} from "./trust_files.ts";
 import type { ClientVerify } from "./variables.ts";
 import { DEFAULT_DEPTH, verifyChain } from "./verify.ts";
 
@@ -54,6 +54,8 @@ export const CLIENT_AUTH_VARIABLES = [
 const RECHECK = 1000;
 /** Settings kept; a rules file can name many. The one unused longest makes room. */
 const MAX_ENTRIES = 64;
+/** Files of a folder that are named when they cannot be used. */
+const MAX_SAID = 10;
 /** OpenSSL's own default, and more than any real chain. */
 const MAX_DEPTH = 100;
 
@@ -63,7 +65,10 @@ interface Entry {
   seen: string;
   checked: number;
   /** What was logged of the files, until they are good again. */
-  failure?: string | undefined;
+  problems: readonly string[];
+  /** What was read, for the next reading. */
+  held?: HeldFiles | undefined;
+  named?: Named | undefined;
 }
 
 export interface ClientAuthsOptions {
@@ -100,6 +105,7 @@ export class ClientAuths {
     }
     const values = new Map(CLIENT_AUTH_VARIABLES.map((name) => [name, lookup(name)]));
     const entry = this.#make((name) => values.get(name));
+    this.#say(entry.problems, (text) => this.options.log.warning(text));
     this.#entries.set(key, entry);
     if (this.#entries.size > MAX_ENTRIES) {
       this.#entries.delete(this.#entries.keys().next().value as string);
@@ -116,7 +122,7 @@ export class ClientAuths {
   reload(): void {
     for (const entry of this.#entries.values()) {
       entry.seen = "";
-      entry.failure = undefined;
+      entry.problems = [];
       this.#refresh(entry);
     }
   }
@@ -126,15 +132,20 @@ export class ClientAuths {
     const seen = this.#signature(entry.lookup);
     if (seen === entry.seen) return;
     entry.seen = seen;
+    const said = new Set(entry.problems);
     try {
-      Object.assign(entry, this.#make(entry.lookup));
-      entry.failure = undefined;
+      Object.assign(entry, this.#make(entry.lookup, entry));
     } catch (error) {
-      const failure = reason(error);
-      if (failure === entry.failure) return;
-      entry.failure = failure;
-      this.options.log.error(`${failure}; the old authorities stay in use`);
+      entry.problems = [`${reason(error)}; the old authorities stay in use`];
     }
+    const problems = entry.problems.filter((text) => !said.has(text));
+    this.#say(problems, (text) => this.options.log.error(text));
+  }
+
+  #say(problems: readonly string[], say: (text: string) => void): void {
+    for (const text of problems.slice(0, MAX_SAID)) say(text);
+    const more = problems.length - MAX_SAID;
+    if (more > 0) say(`${more} more files of authorities have such faults`);
   }
 
   /** Of all files that the settings name, and of those in the folders now, whether they were ever
@@ -153,7 +164,8 @@ export class ClientAuths {
     return signature(this.#files, paths);
   }
 
-  #make(lookup: Lookup): Entry {
+  /** `before`: the same settings as they were read last. */
+  #make(lookup: Lookup, before?: Entry): Entry {
     const required = demand(this.options.option, lookup) === "required";
     const asked = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
     const hints = { caFile: lookup("CCAFILE") || undefined, caDir: lookup("CCADIR") || undefined };
@@ -169,11 +181,14 @@ export class ClientAuths {
     const crlFile = lookup("CRLFILE") || undefined;
     // Before the files are read: a change in between is then seen as one later.
     const seen = this.#signature(lookup);
-    const trust = anchors.caFile || anchors.caDir
-      ? loadTrust({ ...anchors, crlFile }, this.#files)
+    const loaded = anchors.caFile || anchors.caDir
+      ? loadTrust({ ...anchors, crlFile }, this.#files, before?.held)
       : undefined;
-    const named = hinted && hints !== anchors ? certificatesIn(hints, this.#files) : undefined;
-    const names = [...new Set(named ?? trust?.pem)];
+    const trust = loaded?.trust;
+    const named = hinted && hints !== anchors
+      ? loadNames(hints, this.#files, before?.named)
+      : undefined;
+    const names = [...new Set(named?.pem ?? trust?.pem)];
     const trusted = new Set(trust?.pem);
     const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
     const about = JSON.stringify([required && namesAreTrust, names]);
@@ -188,6 +203,9 @@ export class ClientAuths {
       lookup,
       seen,
       checked: this.#now(),
+      problems: [...loaded?.problems ?? [], ...named?.problems ?? []],
+      held: loaded?.held,
+      named,
     };
   }
 }
@@ -241,30 +259,4 @@ function readable(leaf: Uint8Array): ClientVerify | undefined {
   } catch (error) {
     return `FAILED:unreadable certificate: ${reason(error)}`;
   }
-}
-
-/** Certificates of a file, which may hold none at all, and of a folder. Read one by one, so that the
- *  TLS library is given none that it would refuse (Bun), or send as it is (Deno). */
-function certificatesIn(
-  { caFile, caDir }: TrustFiles,
-  from: Files,
-): string[] {
-  const names: string[] = [];
-  if (caFile) {
-    try {
-      for (const { label, bytes } of decodePem(from.read(caFile, MAX_FILE))) {
-        if (label.endsWith("CERTIFICATE")) {
-          names.push(encodePem("CERTIFICATE", readCertificate(bytes).der));
-        }
-      }
-    } catch (error) {
-      throw new FatalError(
-        `unable to read CCAFILE ${caFile}: ${systemReason(error)}`,
-        EXIT.system,
-        "it wants certificates in PEM form, none for an empty list, or - to ask for none",
-      );
-    }
-  }
-  const folder = caDir ? loadTrust({ caDir }, from) : undefined;
-  return [...names, ...folder?.pem ?? []];
 }

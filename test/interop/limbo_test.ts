@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { decodePem } from "../../src/codec/pem.ts";
-import { makeTrust } from "../../src/tls/trust.ts";
+import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 
 interface Case {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { after, test } from "node:test";
-import { makeTrust } from "../../src/tls/trust.ts";
+import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 import { folder, Maker, opensslVerdict } from "./openssl_verify.ts";
 import { CASES, SPECS } from "./openssl_verify_cases.ts";

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/pem.ts";
+import type { Trust } from "../../src/tls/trust.ts";
 import { FatalError } from "../../src/errors.ts";
-import { loadTrust, makeTrust } from "../../src/tls/trust.ts";
+import { localFiles } from "../../src/files.ts";
+import { loadTrust, type TrustFiles } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 import { certify, NOW, pemFile, revoke } from "./authority.ts";
 
@@ -23,32 +25,33 @@ function write(name: string, content: string | Uint8Array): string {
   return path;
 }
 
+const trustOf = (files: TrustFiles): Trust => loadTrust(files).trust;
 const pem = (holder: { der: Uint8Array }) => encodePem("CERTIFICATE", holder.der);
 
-function accepts(trust: ReturnType<typeof loadTrust>, holder = leaf): boolean {
+function accepts(trust: Trust, holder = leaf): boolean {
   return verifyChain([holder.der], trust, { depth: 1, now: NOW, purpose: "client" }).ok;
 }
 
 test("nothing given, nobody trusted", () => {
-  assert.equal(accepts(loadTrust({})), false);
-  assert.deepEqual(loadTrust({}).pem, []);
-  assert.deepEqual(loadTrust({ caFile: "", caDir: "" }).files, []);
+  assert.equal(accepts(trustOf({})), false);
+  assert.deepEqual(trustOf({}).pem, []);
+  assert.deepEqual(trustOf({ caFile: "", caDir: "" }).files, []);
 });
 
 test("authorities come from a PEM file with text around, and from DER", () => {
   const path = write("ca.pem", `CN=root\n${pem(other)}\n# more\n${pem(root)}${pem(root)}`);
-  const trust = loadTrust({ caFile: path });
+  const trust = trustOf({ caFile: path });
   assert.equal(accepts(trust), true);
   assert.deepEqual(trust.pem, [pem(other), pem(root)]);
   assert.deepEqual(trust.files, [path]);
-  assert.equal(accepts(loadTrust({ caFile: write("ca.der", root.der) })), true);
+  assert.equal(accepts(trustOf({ caFile: write("ca.der", root.der) })), true);
 });
 
 test("a folder of plain files is read, files of other names are not", () => {
   write("plain/a.pem", pem(other));
   write("plain/b.crt", pem(root));
   write("plain/README", "no certificate");
-  const trust = loadTrust({ caDir: join(folder, "plain") });
+  const trust = trustOf({ caDir: join(folder, "plain") });
   assert.equal(accepts(trust), true);
   assert.deepEqual(
     trust.files,
@@ -61,17 +64,17 @@ test("in a folder with hashed names these alone count, lists included", () => {
   write("hashed/other.pem", pem(other));
   symlinkSync("other.pem", join(folder, "hashed/01234567.0"));
   const caDir = join(folder, "hashed");
-  assert.equal(accepts(loadTrust({ caDir })), false);
+  assert.equal(accepts(trustOf({ caDir })), false);
   symlinkSync("root.pem", join(folder, "hashed/89abcdef.0"));
-  assert.equal(accepts(loadTrust({ caDir })), true);
+  assert.equal(accepts(trustOf({ caDir })), true);
   write("hashed/89abcdef.r0", encodePem("X509 CRL", revoke(root, leaf)));
-  assert.equal(accepts(loadTrust({ caDir })), false);
-  assert.equal(accepts(loadTrust({ caDir }), certify({ name: "x", by: root })), true);
+  assert.equal(accepts(trustOf({ caDir })), false);
+  assert.equal(accepts(trustOf({ caDir }), certify({ name: "x", by: root })), true);
 });
 
 test("file and folder add up", () => {
   const caFile = write("file.pem", pem(other));
-  const trust = loadTrust({ caFile, caDir: join(folder, "plain") });
+  const trust = trustOf({ caFile, caDir: join(folder, "plain") });
   assert.equal(accepts(trust), true);
   assert.equal(trust.pem.length, 2);
 });
@@ -80,17 +83,17 @@ test("revocation lists come in PEM and in DER", () => {
   const caFile = write("root.pem", pem(root));
   const list = revoke(root, leaf);
   for (const content of [list, encodePem("X509 CRL", list)]) {
-    assert.equal(accepts(loadTrust({ caFile, crlFile: write("list", content) })), false);
+    assert.equal(accepts(trustOf({ caFile, crlFile: write("list", content) })), false);
   }
   const crlFile = write("empty-list", revoke(root));
-  assert.equal(accepts(loadTrust({ caFile, crlFile })), true);
+  assert.equal(accepts(trustOf({ caFile, crlFile })), true);
 });
 
 const list = encodePem("X509 CRL", revoke(root));
 const BROKEN = pem(root).replace(/MI/, "MJ");
 const FAULTS: readonly (readonly [
   claim: string,
-  files: () => Parameters<typeof loadTrust>[0],
+  files: () => TrustFiles,
   message: RegExp,
 ])[] = [
   [
@@ -143,7 +146,7 @@ const FAULTS: readonly (readonly [
   [
     "a list that is none",
     () => ({ crlFile: write("no-list", pem(root)) }),
-    /^unable to use revocation list \S+no-list: no X509 CRL in it$/,
+    /^unable to use revocation list \S+no-list: no X509 CRL in it, it is a certificate$/,
   ],
   [
     "a broken list",
@@ -164,7 +167,7 @@ for (const [claim, files, message] of FAULTS) {
 }
 
 test("more than 4,096 certificates are refused", () => {
-  const one = pemFile("CERTIFICATE", root.der);
-  const files = Array.from({ length: 4097 }, () => one);
-  assert.throws(() => makeTrust(files), /above 4096 certificates/);
+  const { bytes } = pemFile("CERTIFICATE", ...Array.from({ length: 2049 }, () => root.der));
+  const from = { ...localFiles, list: () => ["a.pem", "b.pem"], read: () => bytes };
+  assert.throws(() => loadTrust({ caDir: "/x" }, from), /above 4096 certificates/);
 });

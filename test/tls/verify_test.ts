@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
-import { makeTrust, type Trust } from "../../src/tls/trust.ts";
+import type { Trust } from "../../src/tls/trust.ts";
+import { makeTrust } from "../../src/tls/trust_files.ts";
 import { MAX_SENT, MAX_SENT_BYTES, MAX_WASTED, verifyChain } from "../../src/tls/verify.ts";
 import { alternativeNames } from "../codec/x509_samples.ts";
 import { mutate, numbers } from "../codec/mutate.ts";

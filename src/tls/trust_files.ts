@@ -1,0 +1,285 @@
+/** The files of authorities and revocation lists (CAFILE, CADIR, CRLFILE). They are read in full and checked
+ *  when a server starts, not when a client comes, so that a broken file is known at once and a handshake
+ *  reads nothing.
+ *
+ *  As in OpenSSL one bad file does not spoil the others. At a start a file of authorities that cannot be
+ *  used is passed over, and it is fatal only when nothing is left to trust. Later, what a broken file held
+ *  stays in use, and a file that has gone from its folder, or whose link leads nowhere, is no longer
+ *  trusted. Lists fail closed: a revoked client must not get in because its list is broken. */
+
+import { join } from "node:path";
+import { latin1 } from "../codec/bytes.ts";
+import { type Crl, readCrl } from "../codec/crl.ts";
+import { decodePem } from "../codec/pem.ts";
+import { readCertificate } from "../codec/x509.ts";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import { type Files, localFiles, systemReason } from "../files.ts";
+import { certificateOf, TRUSTED } from "./certificate_blocks.ts";
+import { fileKind } from "./file_kind.ts";
+import type { NamedFile } from "./key_pairs.ts";
+import { Link } from "./link.ts";
+import { Trust } from "./trust.ts";
+
+/** Where to read from; all may be left out. */
+export interface TrustFiles {
+  /** PEM (or one certificate in DER): authorities, and revocation lists if there are any. */
+  readonly caFile?: string | undefined;
+  /** A folder of such files. With names made by `c_rehash` (`1a2b3c4d.0`, `1a2b3c4d.r0`) in it
+   *  these alone are read, as OpenSSL does; else every `.pem`, `.crt`, `.cer` and `.crl`. */
+  readonly caDir?: string | undefined;
+  /** Revocation lists, in PEM or one in DER. */
+  readonly crlFile?: string | undefined;
+}
+
+/** All public authorities are about 150 in 220 KB; lists of revoked certificates are larger. */
+export const MAX_FILE = 16 << 20;
+/** Files in a folder, and authorities in all: ten times what a distribution ships. */
+export const MAX_FILES = 2048;
+const MAX_CERTIFICATES = 4096;
+
+const HASHED = /^[0-9a-f]{8}\.r?\d{1,4}$/;
+const PLAIN = /\.(?:pem|crt|cer|crl)$/i;
+/** Names of lists, in a folder. */
+const LIST_NAME = /\.(?:r\d{1,4}|crl)$/i;
+
+const CA_HINT = "CAFILE and CADIR must name certificates of authorities in PEM form";
+const CRL_HINT = "CRLFILE must name complete revocation lists, in PEM form or one in DER";
+const FOLDER_HINT = "name the files *.pem or *.crt, or run openssl rehash on the folder";
+
+/** What one file holds. */
+interface Held {
+  readonly links: readonly Link[];
+  readonly crls: readonly Crl[];
+}
+
+/** What was read, by path: for the next reading. */
+export type HeldFiles = ReadonlyMap<string, Held>;
+
+export interface LoadedTrust {
+  readonly trust: Trust;
+  readonly held: HeldFiles;
+  /** What could not be used, and what became of it. */
+  readonly problems: readonly string[];
+}
+
+/** Reads the files; without any it trusts nobody. `before`: what was read last time, if this is a renewal.
+ *  Throws `FatalError` with the file, the reason and what to do. */
+export function loadTrust(
+  { caFile, caDir, crlFile }: TrustFiles,
+  from: Files = localFiles,
+  before?: HeldFiles,
+): LoadedTrust {
+  const reading = new Reading(from, before);
+  if (caFile) reading.authorities(caFile, false);
+  if (caDir) reading.folder(caDir);
+  if (caFile || caDir) reading.mustTrust([caFile, caDir].filter((path) => path).join(" and "));
+  if (crlFile) reading.lists(crlFile);
+  return reading.done(caDir ? [caDir] : []);
+}
+
+class Reading {
+  readonly held = new Map<string, Held>();
+  readonly problems: string[] = [];
+  #first: FatalError | undefined;
+  #lacksLists = false;
+  #count = 0;
+
+  constructor(readonly from: Files, readonly before: HeldFiles | undefined) {}
+
+  folder(path: string): void {
+    let names: string[];
+    try {
+      names = certificateNames(this.from.list(path));
+    } catch (error) {
+      const why = `unable to read CA folder ${path}: ${systemReason(error)}`;
+      const old = [...this.before ?? []].filter(([file]) => file.startsWith(join(path, "/")));
+      for (const [file, contents] of old) this.#hold(file, contents);
+      this.#problem(new FatalError(why, EXIT.system, CA_HINT), old.length > 0);
+      return;
+    }
+    if (names.length > MAX_FILES) {
+      const why = `unable to use CA folder ${path}: above ${MAX_FILES} files`;
+      throw new FatalError(why, EXIT.system, FOLDER_HINT);
+    }
+    if (names.length === 0) {
+      const why = `unable to use CA folder ${path}: no file in it is named like a certificate`;
+      this.#problem(new FatalError(why, EXIT.system, FOLDER_HINT), false);
+    }
+    for (const name of names) this.authorities(join(path, name), true);
+  }
+
+  authorities(path: string, inFolder: boolean): void {
+    const file = this.#read("CA file", path, CA_HINT, inFolder);
+    if (!file) return;
+    let held: Held;
+    try {
+      held = readAuthorities(file);
+    } catch (error) {
+      const mayBeList = latin1(file.bytes).includes("CRL");
+      return this.#broken(path, error as FatalError, inFolder, mayBeList);
+    }
+    this.#hold(path, held);
+  }
+
+  /** Lists that were asked for by name: without them a server does not start. */
+  lists(path: string): void {
+    try {
+      const file = { path, bytes: this.from.read(path, MAX_FILE) };
+      this.#hold(path, readLists(file));
+    } catch (error) {
+      const fatal = error instanceof FatalError
+        ? error
+        : cannotRead("revocation list", path, error, CRL_HINT);
+      const old = this.before?.get(path);
+      if (!old) throw fatal;
+      this.#hold(path, old);
+      this.#problem(fatal, true);
+    }
+  }
+
+  /** Throws at a start that would trust nobody; a renewal that does is reported. */
+  mustTrust(where: string): void {
+    if (this.#count > 0) return;
+    const none = new FatalError(
+      `unable to use CA folder ${where}: no certificate in it`,
+      EXIT.system,
+      CA_HINT,
+    );
+    if (!this.before) throw this.#first ?? none;
+    this.problems.push(`no authority is left in ${where}`);
+  }
+
+  done(folders: readonly string[]): LoadedTrust {
+    const { held, problems } = this;
+    const all = [...held.values()];
+    const links = all.flatMap(({ links }) => links);
+    const crls = all.flatMap(({ crls }) => crls);
+    const trust = new Trust(links, crls, [...folders, ...held.keys()], this.#lacksLists);
+    return { trust, held, problems };
+  }
+
+  #read(what: string, path: string, hint: string, inFolder: boolean): NamedFile | undefined {
+    try {
+      return { path, bytes: this.from.read(path, MAX_FILE) };
+    } catch (error) {
+      const gone = inFolder && (error as { code?: unknown }).code === "ENOENT";
+      this.#broken(path, cannotRead(what, path, error, hint), inFolder, false, gone);
+      return undefined;
+    }
+  }
+
+  #broken(
+    path: string,
+    error: FatalError,
+    inFolder: boolean,
+    mayBeList: boolean,
+    gone = false,
+  ): void {
+    const old = gone ? undefined : this.before?.get(path);
+    if (old) {
+      this.#hold(path, old);
+      return this.#problem(error, true);
+    }
+    const isList = mayBeList || (inFolder && LIST_NAME.test(path));
+    this.#lacksLists ||= isList;
+    this.#problem(error, false, isList);
+  }
+
+  #problem(error: FatalError, kept: boolean, isList = false): void {
+    this.#first ??= error;
+    const then = kept
+      ? "the old authorities stay in use"
+      : isList
+      ? "revocation is checked without it"
+      : "it is passed over";
+    this.problems.push(`${error.message}; ${then}`);
+  }
+
+  #hold(path: string, held: Held): void {
+    this.held.set(path, held);
+    this.#count += held.links.length;
+    if (this.#count <= MAX_CERTIFICATES) return;
+    const why = `unable to use CA file ${path}: above ${MAX_CERTIFICATES} certificates with it`;
+    throw new FatalError(why, EXIT.system, CA_HINT);
+  }
+}
+
+/** A `Trust` of files that have been read, all of which must be good. Throws `FatalError`. */
+export function makeTrust(
+  authorities: readonly NamedFile[],
+  lists: readonly NamedFile[] = [],
+): Trust {
+  const held = [...authorities.map(readAuthorities), ...lists.map(readLists)];
+  const links = held.flatMap(({ links }) => links);
+  const crls = held.flatMap(({ crls }) => crls);
+  return new Trust(links, crls, [...authorities, ...lists].map(({ path }) => path));
+}
+
+function readAuthorities(file: NamedFile): Held {
+  const links: Link[] = [];
+  const crls: Crl[] = [];
+  return parse("CA file", file, CA_HINT, () => {
+    if (isDer(file.bytes)) links.push(new Link(readCertificate(file.bytes), true));
+    else {
+      for (const block of decodePem(file.bytes)) {
+        if (block.label === TRUSTED) {
+          // It may say "for this purpose only" or "not any more": not to be skipped in silence.
+          throw new Error("TRUSTED CERTIFICATE is not supported: convert it with openssl x509");
+        }
+        const der = certificateOf(block);
+        if (der) links.push(new Link(readCertificate(der), true));
+        else if (block.label === "X509 CRL") crls.push(readCrl(block.bytes));
+      }
+    }
+    if (links.length + crls.length === 0) throw new Error("no certificate in it");
+    return { links, crls };
+  });
+}
+
+function readLists(file: NamedFile): Held {
+  return parse("revocation list", file, CRL_HINT, () => {
+    const crls = isDer(file.bytes)
+      ? [readCrl(file.bytes)]
+      : decodePem(file.bytes).filter(({ label }) => label === "X509 CRL")
+        .map(({ bytes }) => readCrl(bytes));
+    if (crls.length === 0) throw new Error("no X509 CRL in it");
+    return { links: [], crls };
+  });
+}
+
+/** DER begins with a SEQUENCE of more than 127 bytes; text does not. */
+function isDer(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80;
+}
+
+function parse(what: string, { path, bytes }: NamedFile, hint: string, read: () => Held): Held {
+  try {
+    return read();
+  } catch (error) {
+    const kind = fileKind(bytes);
+    const wanted = what === "CA file" ? "certificate" : "list";
+    const other = kind && kind.holds !== wanted ? kind : undefined;
+    const cause = bytes.length === 0
+      ? "the file is empty"
+      : `${reason(error)}${other ? `, it is ${other.is}` : ""}`;
+    throw new FatalError(
+      `unable to use ${what} ${path}: ${cause}`,
+      EXIT.system,
+      other?.remedy?.replaceAll("FILE", path) ?? hint,
+    );
+  }
+}
+
+function cannotRead(what: string, path: string, error: unknown, hint: string): FatalError {
+  return new FatalError(
+    `unable to read ${what} ${path}: ${systemReason(error)}`,
+    EXIT.system,
+    hint,
+  );
+}
+
+/** The names of a folder that count; see `TrustFiles.caDir`. */
+export function certificateNames(names: readonly string[]): string[] {
+  const hashed = names.filter((name) => HASHED.test(name));
+  return hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));
+}

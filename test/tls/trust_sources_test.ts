@@ -1,0 +1,302 @@
+/** Authorities from a file and a folder, each good, bad, missing or with links that lead nowhere: what a start
+ *  and a renewal make of every combination. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { encodePem } from "../../src/codec/pem.ts";
+import { FatalError } from "../../src/errors.ts";
+import { Log } from "../../src/log.ts";
+import { ClientAuths, type ClientCertificate } from "../../src/tls/client_auth.ts";
+import { certify, type Holder, NOW, revoke } from "./authority.ts";
+
+const folder = fs.mkdtempSync(join(tmpdir(), "trust-sources-"));
+after(() => fs.rmSync(folder, { recursive: true }));
+const CAFILE = join(folder, "ca.pem");
+const CADIR = join(folder, "ca");
+const LIST = join(folder, "list.pem");
+
+const A = certify({ name: "a", ca: true }), ofA = certify({ name: "of a", by: A });
+const B = certify({ name: "b", ca: true }), ofB = certify({ name: "of b", by: B });
+const C = certify({ name: "c", ca: true }), ofC = certify({ name: "of c", by: C });
+
+const pem = (...holders: Holder[]): string =>
+  holders.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
+const BROKEN = pem(B).replace("MI", "MJ");
+
+/** What is in a folder, by name; a text that begins with `->` is a link. */
+type Content = Record<string, string | Uint8Array | null> | undefined;
+
+function fill(content: Content): void {
+  fs.rmSync(CADIR, { recursive: true, force: true });
+  if (!content) return;
+  fs.mkdirSync(CADIR);
+  for (const [name, what] of Object.entries(content)) {
+    const path = join(CADIR, name);
+    if (what === null) fs.mkdirSync(path);
+    else if (typeof what === "string" && what.startsWith("->")) fs.symlinkSync(what.slice(2), path);
+    else fs.writeFileSync(path, what);
+  }
+}
+
+function put(path: string, content: string | undefined): void {
+  fs.rmSync(path, { recursive: true, force: true });
+  if (content !== undefined) fs.writeFileSync(path, content);
+}
+
+interface Row<T> {
+  name: string;
+  unset?: true;
+  content: T;
+  /** Whose clients are let in. */
+  trusts: string;
+  /** What is said. */
+  problem?: RegExp;
+  /** The same when it comes in place of a good one. */
+  later?: { trusts: string; problem?: RegExp };
+}
+
+const OLD = /; the old authorities stay in use$/;
+const PASSED = /; it is passed over$/;
+
+const FILES: Row<string | undefined>[] = [
+  { name: "no CAFILE", unset: true, content: undefined, trusts: "" },
+  { name: "a good file", content: pem(A), trusts: "a" },
+  ...([
+    ["a missing file", undefined, /unable to read CA file \S+ca\.pem: no such file/],
+    ["an empty file", "", /CA file \S+ca\.pem: the file is empty/],
+    ["text", "hello", /CA file \S+ca\.pem: no certificate in it/],
+    ["a broken certificate", pem(A).replace("MI", "MJ"), /CA file \S+ca\.pem: (x509|pem): /],
+    [
+      "a key",
+      A.privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+      /it is a private key/,
+    ],
+  ] as const).map(([name, content, problem]) => ({
+    name,
+    content,
+    trusts: "",
+    problem,
+    later: { trusts: "a", problem },
+  })),
+];
+
+/** A good folder is `{ "b.pem": B }`; `later` says what comes of it. */
+const FOLDERS: Row<Content>[] = [
+  { name: "no CADIR", unset: true, content: undefined, trusts: "" },
+  { name: "a good folder", content: { "b.pem": pem(B) }, trusts: "b" },
+  {
+    name: "a missing folder",
+    content: undefined,
+    trusts: "",
+    problem: /unable to read CA folder \S+: no such file/,
+    later: { trusts: "b", problem: OLD },
+  },
+  {
+    name: "an empty folder",
+    content: {},
+    trusts: "",
+    problem: /CA folder \S+: no file in it is named like a certificate/,
+  },
+  {
+    name: "a folder with a broken file alone",
+    content: { "b.pem": BROKEN },
+    trusts: "",
+    problem: /CA file \S+b\.pem: (x509|pem): /,
+    later: { trusts: "b", problem: OLD },
+  },
+  {
+    name: "a broken file beside a good one",
+    content: { "b.pem": pem(B), "x.pem": BROKEN },
+    trusts: "b",
+    problem: PASSED,
+  },
+  {
+    name: "a folder in the folder",
+    content: { "b.pem": pem(B), "x.pem": null },
+    trusts: "b",
+    problem: /x\.pem: a directory, not a regular file; it is passed over/,
+  },
+  {
+    name: "a link that leads nowhere, alone",
+    content: { "00000000.0": "->gone.pem" },
+    trusts: "",
+    problem: /unable to read CA file \S+00000000\.0: no such file/,
+  },
+  {
+    name: "a link that leads nowhere beside a good one",
+    content: { "c.pem": pem(C), "00000000.0": "->gone.pem", "11111111.0": "->c.pem" },
+    trusts: "c",
+    problem: /unable to read CA file \S+00000000\.0: no such file or directory; it is passed over/,
+  },
+  {
+    name: "the authority's file has gone, its link has not",
+    content: { "b.pem": "->gone.pem", "c.pem": pem(C) },
+    trusts: "c",
+    problem: PASSED,
+  },
+];
+
+interface Bench {
+  auths: ClientAuths;
+  trusts(): string;
+  later(): void;
+  said(): string[];
+}
+
+function bench(option: ClientCertificate, env: Record<string, string>): Bench {
+  let lines: string[] = [];
+  let now = NOW;
+  const write = (text: string): unknown => lines.push(...text.trimEnd().split("\n"));
+  const log = new Log({ verbosity: 1, form: "text", name: "t", write });
+  const auths = new ClientAuths({ option, env: (name) => env[name], log, now: () => now });
+  auths.get();
+  const clients = { a: ofA, b: ofB, c: ofC };
+  return {
+    auths,
+    trusts: () =>
+      Object.entries(clients)
+        .filter(([, { der }]) => auths.get()?.verify([der], undefined) === "SUCCESS")
+        .map(([name]) => name).join(""),
+    later() {
+      now += 1000;
+      auths.get();
+    },
+    said() {
+      log.flush();
+      const said = lines;
+      lines = [];
+      return said;
+    },
+  };
+}
+
+function environment(file: Row<unknown>, dir: Row<unknown>): Record<string, string> {
+  return { ...file.unset ? {} : { CAFILE }, ...dir.unset ? {} : { CADIR } };
+}
+
+test("at a start a bad source beside a good one is a warning; with nothing left to trust it is fatal", () => {
+  for (const file of FILES) {
+    for (const dir of FOLDERS) {
+      const name = `${file.name}, ${dir.name}`;
+      put(CAFILE, file.content);
+      fill(dir.content);
+      const env = environment(file, dir);
+      bench("none", env); // nothing is read
+      const problems = [file.problem, dir.problem].filter((one) => one !== undefined);
+      if (file.trusts + dir.trusts === "") {
+        const expected = file.unset && dir.unset ? /there is nothing to verify them/ : problems[0];
+        const matches = (error: unknown): boolean =>
+          error instanceof FatalError && !!error.hint &&
+          (expected === PASSED || expected?.test(error.message) === true);
+        assert.throws(() => bench("valid", env), matches, name);
+        continue;
+      }
+      const { trusts, said } = bench("valid", env);
+      assert.equal(trusts(), file.trusts + dir.trusts, name);
+      const lines = said();
+      assert.equal(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
+      for (const [i, line] of lines.entries()) {
+        assert.match(line, /^t: warning: .*; it is passed over$/, name);
+        assert.match(line, problems[i] as RegExp, name);
+      }
+    }
+  }
+});
+
+test("a renewal keeps what a broken file held, and trusts no authority that has gone", () => {
+  for (const file of FILES.filter(({ unset }) => !unset)) {
+    for (const dir of FOLDERS.filter(({ unset }) => !unset)) {
+      const name = `${file.name}, ${dir.name}`;
+      put(CAFILE, pem(A));
+      fill({ "b.pem": pem(B) });
+      const { trusts, later, said } = bench("valid", { CAFILE, CADIR });
+      assert.equal(trusts(), "ab");
+      put(CAFILE, file.content);
+      fill(dir.content);
+      later();
+      const [first, second] = [file.later ?? file, dir.later ?? dir];
+      assert.equal(trusts(), first.trusts + second.trusts, name);
+      const lines = said();
+      const problems = [first.problem, second.problem].filter((one) => one !== undefined);
+      assert.equal(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
+      for (const [i, line] of lines.entries()) assert.match(line, problems[i] as RegExp, name);
+      later();
+      assert.deepEqual(said(), [], "said once");
+    }
+  }
+});
+
+test("when the last authority has gone, nobody is let in", () => {
+  for (const content of [{}, { "b.pem": "->gone.pem" }]) {
+    fill({ "b.pem": pem(B) });
+    const { trusts, later, said } = bench("valid", { CADIR });
+    fill(content);
+    later();
+    assert.equal(trusts(), "");
+    assert.match(said().at(-1) ?? "", /^t: error: no authority is left in \S+$/);
+    fill({ "b.pem": pem(B) });
+    later();
+    assert.equal(trusts(), "b");
+  }
+});
+
+test("a bad revocation list never lets a revoked client in", () => {
+  const list = (holder?: Holder): string =>
+    encodePem("X509 CRL", revoke(B, ...holder ? [holder] : []));
+  const good = certify({ name: "good", by: B });
+  const verdicts = ({ auths }: Bench): string[] =>
+    [ofB, good, ofA].map(({ der }) => auths.get()?.verify([der], undefined) ?? "");
+  const unknown = "FAILED:unable to get certificate CRL";
+  put(CAFILE, pem(A));
+  const hashed = { "b.pem": pem(B), "00000000.0": "->b.pem" };
+  const rows: [name: string, content: Content][] = [
+    ["broken", { ...hashed, "00000000.r0": list(ofB).replace("MI", "MJ") }],
+    ["empty", { ...hashed, "00000000.r0": "" }],
+    ["a folder", { ...hashed, "00000000.r0": null }],
+    ["a link that leads nowhere", { ...hashed, "00000000.r0": "->gone" }],
+    ["broken, by its text", { "b.pem": pem(B), "x.pem": list(ofB).replace("MI", "MJ") }],
+    ["broken, by its name", { "b.pem": pem(B), "x.crl": "nonsense" }],
+  ];
+  for (const [name, content] of rows) {
+    fill(content);
+    const one = bench("valid", { CAFILE, CADIR });
+    assert.match(one.said().join("\n"), /; revocation is checked without it$/, name);
+    assert.deepEqual(verdicts(one), [unknown, unknown, unknown], name);
+  }
+  fill({ ...hashed, "00000000.r0": list(ofB) });
+  const one = bench("valid", { CADIR });
+  assert.deepEqual(verdicts(one).slice(0, 2), ["FAILED:certificate revoked", "SUCCESS"]);
+  fs.writeFileSync(join(CADIR, "00000000.r0"), "nonsense");
+  one.later();
+  assert.deepEqual(verdicts(one).slice(0, 2), ["FAILED:certificate revoked", "SUCCESS"]);
+  assert.match(one.said().join("\n"), OLD);
+  put(LIST, list(ofB));
+  fill({ "b.pem": pem(B) });
+  const named = bench("valid", { CAFILE, CADIR, CRLFILE: LIST });
+  put(LIST, undefined);
+  fill({ "c.pem": pem(C) });
+  named.later();
+  assert.equal(named.trusts(), "", "authorities are renewed although the list is missing");
+});
+
+test("what is named to clients is read in the same way", () => {
+  const names = ({ auths }: Bench): number | undefined => auths.get()?.names.length;
+  put(CAFILE, pem(A));
+  fill({ "b.pem": pem(B), "x.pem": BROKEN });
+  const env = { CCAFILE: CAFILE, CCADIR: CADIR };
+  const one = bench("none", env);
+  assert.equal(names(one), 2);
+  assert.match(one.said().join("\n"), /warning: .*x\.pem: .*; it is passed over$/);
+  put(CAFILE, "-----BEGIN nothing");
+  fill({ "c.pem": pem(C), "d.pem": pem(B) });
+  one.later();
+  assert.equal(names(one), 3, "the folder is renewed, the file stays");
+  assert.match(one.said().join("\n"), /error: unable to read CCAFILE .*; the old authorities stay/);
+  fill(undefined);
+  assert.throws(() => bench("none", env), /unable to read CCAFILE/);
+  put(CAFILE, "");
+  assert.equal(names(bench("none", env)), 0);
+});
