@@ -7,6 +7,7 @@ import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/
 import { hostOperand, isDnsName } from "./admit/names.ts";
 import { Resolver } from "./admit/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
+import { transportOf } from "./admit/transport.ts";
 import type { Deps } from "./deps.ts";
 import { divide, needsOf, QuestionSockets } from "./descriptors.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
@@ -100,10 +101,12 @@ export async function assemble(
     config: new DnsConfig({
       env,
       ...(asksDns(options, given) ? { files: from } : NO_DNS),
+      interfaceIndex: libc && ((name) => libc.interfaceIndex(name)),
       onFailure: (text) => announce.error(text),
     }),
     onAnswer: (status) => metrics.asked(status),
     sockets,
+    transport: transportOf(runtime),
     limits: { inFlight: needs.questions },
   });
   const clientAuths = new ClientAuths({

@@ -30,6 +30,9 @@ export interface DnsConfigOptions {
   clock?: Clock;
   /** This machine's name: its domain is searched when nothing else is said. */
   hostName?: string;
+  /** The number of a network interface. Throws when there is none of that name. Without it zones of
+   *  servers stay names. */
+  interfaceIndex?: ((name: string) => number) | undefined;
   /** Is told once for each new reason why resolv.conf can no longer be read. */
   onFailure?: (message: string) => void;
 }
@@ -46,15 +49,20 @@ export class DnsConfig {
   #checked: number;
   readonly #onFailure: (message: string) => void;
   #failure: string | undefined;
+  readonly #interfaceIndex: DnsConfigOptions["interfaceIndex"];
+  /** Numbers of interfaces that were looked up. In a worker's sandbox no other can be: there a name
+   *  that first appears in a changed resolv.conf stays a name, and its server unreachable. */
+  readonly #interfaces = new Map<string, number>();
 
-  constructor({ env, files, clock, hostName, onFailure }: DnsConfigOptions) {
+  constructor({ env, files, clock, hostName, interfaceIndex, onFailure }: DnsConfigOptions) {
+    this.#interfaceIndex = interfaceIndex;
     this.#env = env;
     this.#files = files ?? localFiles;
     this.#clock = clock ?? systemClock;
     this.#hostName = hostName ?? hostname();
     this.#onFailure = onFailure ?? (() => {});
     try {
-      this.#fixed = parseServerList(env["DNSCACHEIP"] ?? "");
+      this.#fixed = this.#numberZones(parseServerList(env["DNSCACHEIP"] ?? ""));
     } catch (error) {
       throw new FatalError(
         `unable to use $DNSCACHEIP: ${reason(error)}`,
@@ -132,7 +140,30 @@ export class DnsConfig {
   }
 
   #readConf(): ResolvConf {
-    return parseResolvConf(this.#read(RESOLV_CONF) ?? "");
+    const conf = parseResolvConf(this.#read(RESOLV_CONF) ?? "");
+    return { ...conf, servers: this.#numberZones(conf.servers) };
+  }
+
+  /** `fe80::1%eth0` with the interface's number, which needs no look-up later. */
+  #numberZones(servers: readonly Endpoint[]): Endpoint[] {
+    return servers.map(({ address, port }) => {
+      const [ip, zone] = address.split("%");
+      const index = zone === undefined ? undefined : this.#indexOf(zone);
+      return { address: index === undefined ? address : `${ip}%${index}`, port };
+    });
+  }
+
+  #indexOf(zone: string): number | undefined {
+    const known = this.#interfaces.get(zone);
+    if (known !== undefined || this.#interfaceIndex === undefined) return known;
+    if (/^[0-9]+$/.test(zone)) return Number(zone);
+    try {
+      const index = this.#interfaceIndex(zone);
+      this.#interfaces.set(zone, index);
+      return index;
+    } catch {
+      return undefined; // an interface that is not there yet
+    }
   }
 
   /** resolv.conf as it is now. When it can no longer be read, what it said last stays in force: the

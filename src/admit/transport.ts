@@ -1,17 +1,11 @@
-/** Packets and streams for the DNS and ident clients, over node:dgram and node:net, which serve
- *  both runtimes. Nothing is decided here: who may answer, how long to wait and how much to read
+/** Packets and streams for the DNS and ident clients, over node:dgram and node:net, or what the runtime
+ *  has instead. Nothing is decided here: who may answer, how long to wait and how much to read
  *  is the caller's business. */
 
 import type { Socket } from "node:net";
 import { nodeDgram, nodeNet } from "../builtins.ts";
 import type { Endpoint } from "../codec/resolv_conf.ts";
-
-export interface UdpEvents {
-  /** A datagram came to our port; anyone can have sent it. */
-  packet(bytes: Uint8Array, from: Endpoint): void;
-  /** The packet could not be sent. */
-  failed(error: Error): void;
-}
+import type { DatagramEvents, Runtime } from "../runtime/runtime.ts";
 
 export interface TcpEvents {
   data(bytes: Uint8Array): void;
@@ -23,10 +17,16 @@ export interface TcpEvents {
  *  was called, which frees the socket. */
 export interface Transport {
   /** Sends one datagram from a new socket, whose port the kernel picks at random: a forger must
-   *  guess it besides the id (RFC 5452 9.2). */
-  udp(to: Endpoint, packet: Uint8Array, events: UdpEvents): () => void;
+   *  guess it besides the id (RFC 5452 9.2). The socket is connected where that can be had: then ICMP
+   *  tells it that nobody listens there. */
+  udp(to: Endpoint, packet: Uint8Array, events: DatagramEvents): () => void;
   /** Connects, from `localAddress` when given, and sends `bytes`. */
   tcp(to: Endpoint, bytes: Uint8Array, events: TcpEvents, localAddress?: string): () => void;
+}
+
+/** The network, as the runtime reaches it best. */
+export function transportOf({ datagram }: Pick<Runtime, "datagram">): Transport {
+  return datagram ? { ...nodeTransport, udp: datagram } : nodeTransport;
 }
 
 /** The network. */
@@ -42,8 +42,16 @@ export const nodeTransport: Transport = {
     });
     socket.on("error", fail);
     try {
-      socket.send(packet, to.port, to.address, (error) => {
-        if (error) fail(error);
+      // Connected on Bun alone: Deno remembers the address and sends to it.
+      socket.connect(to.port, to.address, () => {
+        if (!open) return;
+        try {
+          socket.send(packet, (error) => {
+            if (error) fail(error);
+          });
+        } catch (error) {
+          fail(error as Error); // on Bun the connect has failed, without a word
+        }
       });
     } catch (error) {
       queueMicrotask(() => fail(error as Error));

@@ -107,10 +107,12 @@ function parseServer(item: string, at: number): Endpoint[] {
   return [{ address: reachable(address), port }];
 }
 
-/** Answers to a packet for the unspecified address come from the loopback address, and the source
- *  of an answer is checked. */
+/** The address as packets are sent to it. Answers to a packet for the unspecified address come from the
+ *  loopback address, and the source of an answer is checked. A zone means something for a link-local
+ *  address alone; with any other (`::1%lo`) a runtime may refuse it. */
 function reachable(address: string): string {
   const bytes = ipBytes(address);
-  if (!bytes?.every((byte) => byte === 0)) return address;
-  return bytes.length === 4 ? "127.0.0.1" : "::1";
+  if (bytes?.every((byte) => byte === 0)) return bytes.length === 4 ? "127.0.0.1" : "::1";
+  const linkLocal = bytes?.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
+  return linkLocal ? address : address.replace(/%.*/, "");
 }

@@ -7,6 +7,7 @@
  *  - deno_tls.ts      the handshake and the TLS stream
  *  - deno_process.ts  programs
  *  - deno_launch.ts   programs started by libc, with descriptors made before
+ *  - deno_datagrams.ts  UDP
  *  - deno_path.ts     where a program is
  *  - deno_tidy.ts     memory after a burst
  *  - deno_stderr.ts   the log, without libc
@@ -29,6 +30,7 @@ import { spawnProgram } from "./deno_process.ts";
 import { collector, Tidier } from "./deno_tidy.ts";
 import { Unsupported } from "../errors.ts";
 import { CONFINE_COMMAND } from "./confine.ts";
+import { Datagrams } from "./deno_datagrams.ts";
 import { besideThis, ownExecutable } from "./own_executable.ts";
 
 /** The adapter. Call it once, at start. */
@@ -36,6 +38,7 @@ export function denoRuntime(): Runtime {
   const libc = loadLibc();
   if (libc !== undefined) keepDescriptors(libc);
   const launcher = libc && denoLauncher(libc);
+  const datagrams = libc && new Datagrams(libc);
   const tidier = new Tidier(collector(libc && loadTrim()));
   const needed = (what: string): never => {
     throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
@@ -51,6 +54,7 @@ export function denoRuntime(): Runtime {
       return listenDescriptor(libc ?? needed("listen on a descriptor"), where, onSocket);
     },
     listen: (where, ...told) => listenHere(where, tidier, ...told),
+    datagram: datagrams && ((...asked) => datagrams.exchange(...asked)),
     tlsContext: makeContext,
     spawn: (options) => spawnProgram(launcher, options),
     launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),

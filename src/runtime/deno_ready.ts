@@ -5,7 +5,7 @@ import process from "node:process";
 import { abiOf } from "./libc_abi.ts";
 import type { Libc } from "./libc.ts";
 
-const LOOK_AGAIN_MS = 5;
+export const LOOK_AGAIN_MS = 5;
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -55,6 +55,47 @@ export function watchReadable(libc: Libc, fd: number): Readiness {
       else free();
     },
   };
+}
+
+/** Events taken at once; more wait for the next call. */
+const ROOM = 64;
+/** struct epoll_event is packed on x64 alone. */
+const EVENT = process.arch === "x64" ? { size: 12, fd: 4 } : { size: 16, fd: 8 };
+
+/** Many descriptors, watched for something to read or an error. Linux. */
+export class EpollSet {
+  readonly #calls = epollCalls();
+  readonly #set: number;
+  readonly #found = new Uint8Array(EVENT.size * ROOM); // kept here: the thread writes into it
+
+  constructor(readonly libc: Libc) {
+    this.#set = this.#calls.epoll_create1(EPOLL_CLOEXEC);
+    if (this.#set < 0) throw new Error("unable to watch a descriptor: epoll_create1 failed");
+  }
+
+  /** Until it is closed. */
+  add(fd: number): void {
+    const event = epollEvent(EPOLLIN);
+    new DataView(event.buffer).setInt32(EVENT.fd, fd, true);
+    if (this.#calls.epoll_ctl(this.#set, EPOLL_CTL_ADD, fd, event) !== 0) {
+      throw new Error("unable to watch a descriptor: epoll_ctl failed");
+    }
+  }
+
+  /** Those that are ready, none after `ms`. One call at a time. */
+  async wait(ms: number): Promise<number[]> {
+    const count = await this.#calls.epoll_wait(this.#set, this.#found, ROOM, ms);
+    const view = new DataView(this.#found.buffer);
+    return Array.from(
+      { length: Math.max(count, 0) },
+      (_, i) => view.getInt32(i * EVENT.size + EVENT.fd, true),
+    );
+  }
+
+  /** Not while somebody waits. */
+  close(): void {
+    this.libc.close(this.#set);
+  }
 }
 
 /** struct epoll_event: 12 bytes on x86-64, 16 elsewhere; its data are not used. */

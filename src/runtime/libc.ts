@@ -2,6 +2,7 @@
  *  a method below → libc_call.ts (checks) → libc_bun.ts or libc_deno.ts (FFI) → the kernel.
  *
  *  - libc_sockets.ts      listen, accept, addresses, socket options
+ *  - libc_datagrams.ts    UDP
  *  - libc_descriptors.ts  pipes, socket pairs, flags, read and write
  *  - libc_pass.ts         descriptors between processes
  *  - libc_notify.ts       words to a supervisor, and the socket it hands over
@@ -14,6 +15,7 @@
 
 import { type CapabilityCalls, capabilityCalls } from "./libc_capabilities.ts";
 import { Caller, type RawLibc } from "./libc_call.ts";
+import { type DatagramCalls, datagramCalls } from "./libc_datagrams.ts";
 import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
 import { type NotifyCalls, notifyCalls } from "./libc_notify.ts";
@@ -32,6 +34,7 @@ export type { Received } from "./libc_pass.ts";
 export interface Libc
   extends
     SocketCalls,
+    DatagramCalls,
     DescriptorCalls,
     PassCalls,
     NotifyCalls,
@@ -47,6 +50,7 @@ export function makeLibc(raw: RawLibc): Libc {
   return {
     ...descriptors,
     ...socketCalls(c, descriptors),
+    ...datagramCalls(c, descriptors),
     ...passCalls(c, descriptors),
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),

@@ -250,6 +250,14 @@ export interface SpawnOptions {
   delayed?: boolean;
 }
 
+/** What becomes of a datagram that was sent. */
+export interface DatagramEvents {
+  /** A datagram came to our port; where it cannot be connected, anyone can have sent it. */
+  packet(bytes: Uint8Array, from: { address: string; port: number }): void;
+  /** The packet could not be sent, or nobody listens there. */
+  failed(error: Error): void;
+}
+
 /** A descriptor for the lines of a log. Nothing here waits. */
 export interface LineSink {
   /** How many of `bytes`, at most 4096, it takes now; 0: none. Throws when nobody reads any more, or the
@@ -288,6 +296,16 @@ export interface Runtime {
     onSocket: (socket: Socket) => void,
     onLost?: () => void,
   ): Listener;
+
+  /** Sends one datagram from a new socket that is connected to `to`, as `Transport.udp` in admit/ says,
+   *  for runtimes whose `node:dgram` connects none. A zone in the address is a number. */
+  readonly datagram?:
+    | ((
+      to: { address: string; port: number },
+      packet: Uint8Array,
+      events: DatagramEvents,
+    ) => () => void)
+    | undefined;
 
   /** Throws `Unsupported` for a setting the TLS library cannot honour, or an Error with the
    *  library's reason (key does not match, no such cipher). No file is read. */

@@ -42,6 +42,29 @@ test("servers come from $DNSCACHEIP, else resolv.conf, else this host", () => {
   assert.deepEqual(config({}).servers, [at("127.0.0.1")]);
 });
 
+test("zones of servers become numbers, before a worker can look none up any more", () => {
+  let sandboxed = false;
+  const interfaceIndex = (name: string): number => {
+    if (sandboxed || name !== "eth0") throw new Error("no such device");
+    return 7;
+  };
+  const clock = new FastClock();
+  const content = { [RESOLV]: "nameserver fe80::1%eth0\nnameserver fe80::1%3\nnameserver ::1%lo" };
+  const at = (address: string) => ({ address, port: 53 });
+  const one = new DnsConfig({
+    env: {},
+    files: memory(content),
+    clock,
+    hostName: "me",
+    interfaceIndex,
+  });
+  assert.deepEqual(one.servers, [at("fe80::1%7"), at("fe80::1%3"), at("::1")]);
+  sandboxed = true;
+  content[RESOLV] = "nameserver fe80::2%eth0\nnameserver fe80::3%eth1";
+  clock.forward(2);
+  assert.deepEqual(one.servers, [at("fe80::2%7"), at("fe80::3%eth1")]);
+});
+
 test("a $DNSCACHEIP or resolv.conf that cannot be used is fatal at start and named", () => {
   assert.throws(() => config({ DNSCACHEIP: "dns.test" }), {
     name: "FatalError",

@@ -2,6 +2,8 @@
 
 import type { Clock } from "../../src/admit/clock.ts";
 import { DnsConfig, type DnsConfigOptions } from "../../src/admit/dns_config.ts";
+import { transportOf } from "../../src/admit/transport.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 import { Resolver, type ResolverOptions } from "../../src/admit/resolver.ts";
 
 /** No file exists. */
@@ -47,6 +49,8 @@ export class FastClock implements Clock {
   }
 }
 
+const runtime = await currentRuntime();
+
 /** A resolver that asks `servers` (as in $DNSCACHEIP). */
 export function resolverFor(
   servers: string,
@@ -62,6 +66,7 @@ export function resolverFor(
       hostName: config.hostName ?? "me",
     }),
     clock,
+    transport: transportOf(runtime),
     ...options,
   });
 }

@@ -2,22 +2,24 @@
 
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
-import { nodeTransport } from "../../src/admit/transport.ts";
+import { transportOf } from "../../src/admit/transport.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 
 const to = { address: "127.0.0.1", port: Number(process.argv[2]) };
+const network = transportOf(await currentRuntime());
 const byte = Uint8Array.of(1);
 process.on("uncaughtException", (error) => process.stdout.write(`uncaught ${error}\n`));
 
 const udp = () =>
   new Promise<string>((done) => {
-    const close = nodeTransport.udp(to, byte, {
+    const close = network.udp(to, byte, {
       packet: () => (close(), done("answer")),
       failed: () => (close(), done("failed")),
     });
   });
 const tcp = () =>
   new Promise<string>((done) => {
-    const close = nodeTransport.tcp(to, byte, {
+    const close = network.tcp(to, byte, {
       data: () => (close(), done("answer")),
       ended: () => done("failed"),
     });

@@ -5,26 +5,55 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { nodeTransport } from "../../src/admit/transport.ts";
+import { nodeTransport, transportOf } from "../../src/admit/transport.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 
-for (const [type, address] of [["udp4", "127.0.0.1"], ["udp6", "::1"]] as const) {
-  test(`a datagram goes to ${address} and what comes back is reported with its source`, async () => {
-    const echo = createSocket(type);
-    echo.on("message", (bytes, from) => echo.send(bytes, from.port, from.address));
-    echo.bind(0, address);
-    await once(echo, "listening");
-    const { port } = echo.address();
-    const got = await new Promise((resolve, reject) => {
-      const close = nodeTransport.udp({ address, port }, Uint8Array.of(1, 2, 3), {
-        packet(bytes, from) {
+const runtime = await currentRuntime();
+const network = transportOf(runtime);
+const TRANSPORTS = { "the runtime's": network, "node's": nodeTransport };
+
+for (const [whose, transport] of Object.entries(TRANSPORTS)) {
+  for (const [type, address] of [["udp4", "127.0.0.1"], ["udp6", "::1"]] as const) {
+    test(`${whose} datagram goes to ${address} and what comes back is reported`, async () => {
+      const echo = createSocket(type);
+      echo.on("message", (bytes, from) => echo.send(bytes, from.port, from.address));
+      echo.bind(0, address);
+      await once(echo, "listening");
+      const { port } = echo.address();
+      const got = await new Promise((resolve, reject) => {
+        const close = transport.udp({ address, port }, Uint8Array.of(1, 2, 3), {
+          packet(bytes, from) {
+            close();
+            resolve([Array.from(bytes), from]);
+          },
+          failed: reject,
+        });
+      });
+      assert.deepEqual(got, [[1, 2, 3], { address, port }]);
+      echo.close();
+    });
+  }
+}
+
+for (
+  const [type, address] of [["udp4", "127.0.0.1"], ["udp6", "::1"], ["udp6", "::1%1"]] as const
+) {
+  test(`a datagram to a port of ${address} where nobody listens fails at once`, async () => {
+    const socket = createSocket(type).bind(0, address.split("%")[0]);
+    await once(socket, "listening");
+    const to = { address, port: socket.address().port };
+    socket.close();
+    await once(socket, "close");
+    const error = await new Promise((resolve, reject) => {
+      const close = network.udp(to, Uint8Array.of(0), {
+        packet: reject,
+        failed(error) {
           close();
-          resolve([Array.from(bytes), from]);
+          resolve(error);
         },
-        failed: reject,
       });
     });
-    assert.deepEqual(got, [[1, 2, 3], { address, port }]);
-    echo.close();
+    assert.match(String(error), /ECONNREFUSED|refused/);
   });
 }
 
@@ -34,8 +63,8 @@ test("sockets that are closed at once report nothing and do no harm", async () =
   const note = (text: string) => () => void events.push(text);
   for (let i = 0; i < 50; i++) {
     const packet = Uint8Array.of(0);
-    nodeTransport.udp(to, packet, { packet: note("packet"), failed: note("failed") })();
-    nodeTransport.tcp(to, packet, { data: note("data"), ended: note("ended") })();
+    network.udp(to, packet, { packet: note("packet"), failed: note("failed") })();
+    network.tcp(to, packet, { data: note("data"), ended: note("ended") })();
   }
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.deepEqual(events, []);
@@ -49,7 +78,7 @@ test("a refused connection ends once, with its reason", async () => {
   await once(server, "close");
   let ends = 0;
   const error = await new Promise<Error | undefined>((resolve) => {
-    nodeTransport.tcp({ address: "127.0.0.1", port }, new Uint8Array(), {
+    network.tcp({ address: "127.0.0.1", port }, new Uint8Array(), {
       data: () => {},
       ended(error) {
         ends++;
@@ -65,12 +94,12 @@ test("what cannot even be tried is reported, not thrown", async () => {
   const to = { address: "127.0.0.1", port: 9 };
   const error = await new Promise((resolve) => {
     const events = { data: () => {}, ended: resolve };
-    nodeTransport.tcp(to, new Uint8Array(), events, "not an address");
+    network.tcp(to, new Uint8Array(), events, "not an address");
   });
   assert.ok(error instanceof Error);
   const failure = await new Promise((resolve) => {
     const events = { packet: () => {}, failed: resolve };
-    nodeTransport.udp({ ...to, port: 99_999 }, Uint8Array.of(0), events);
+    network.udp({ ...to, port: 99_999 }, Uint8Array.of(0), events);
   });
   assert.ok(failure instanceof Error);
 });
@@ -83,7 +112,7 @@ test("a stream delivers what was sent and then its end", async () => {
   const { port } = server.address() as { port: number };
   const got: number[] = [];
   await new Promise<void>((resolve, reject) => {
-    nodeTransport.tcp({ address: "127.0.0.1", port }, Uint8Array.of(7, 8), {
+    network.tcp({ address: "127.0.0.1", port }, Uint8Array.of(7, 8), {
       data: (bytes) => void got.push(...bytes),
       ended: (error) => error ? reject(error) : resolve(),
     });

@@ -7,12 +7,13 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { currentRuntime } from "../../src/runtime/current.ts";
 import { hostOperand, remoteHost } from "../../src/admit/names.ts";
 import type { QueryType } from "../../src/codec/dns.ts";
 import { reverseName } from "../../src/codec/dns_reverse.ts";
 import { DnsConfig } from "../../src/admit/dns_config.ts";
 import { Resolver } from "../../src/admit/resolver.ts";
-import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import { type Transport, transportOf } from "../../src/admit/transport.ts";
 import { noFiles } from "../admit/helpers.ts";
 import { freePort } from "../free_port.ts";
 
@@ -104,12 +105,14 @@ after(async () => {
   if (dir !== "") rmSync(dir, { recursive: true });
 });
 
+const network = transportOf(await currentRuntime());
+
 function resolverOf(servers: string): Resolver {
   const transport: Transport = {
-    udp: nodeTransport.udp,
+    udp: network.udp,
     tcp(...args) {
       streams++;
-      return nodeTransport.tcp(...args);
+      return network.tcp(...args);
     },
   };
   const config = new DnsConfig({

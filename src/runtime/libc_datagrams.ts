@@ -1,0 +1,50 @@
+/** UDP by libc: one socket for one conversation. */
+
+import { addressFamily, encodeSockaddr } from "../codec/sockaddr.ts";
+import { parseIp } from "../codec/ip.ts";
+import { type Caller, memory } from "./libc_call.ts";
+import type { DescriptorCalls } from "./libc_descriptors.ts";
+
+/** Calls on datagram sockets. All throw SystemError. */
+export interface DatagramCalls {
+  /** A UDP socket, non-blocking and closed on exec, connected: it gets datagrams of that address and
+   *  port alone, and learns that nobody listens there. The kernel picks its own port at random. */
+  connectDatagrams(to: { ip: string; port: number; scopeId?: number }): number;
+  /** The next datagram; undefined if none waits. Throws ECONNREFUSED when ICMP said so. */
+  receiveDatagram(fd: number): Uint8Array | undefined;
+}
+
+const SOCK_DGRAM = 2;
+/** No datagram is longer. */
+const MAX_DATAGRAM = 65_535;
+
+/** The calls, made through `c`. */
+export function datagramCalls(c: Caller, descriptors: DescriptorCalls): DatagramCalls {
+  const { os, constants: k } = c.abi;
+  const flags = os === "linux" ? k.O_NONBLOCK | k.O_CLOEXEC : 0;
+  let received: Uint8Array<ArrayBuffer> | undefined;
+  return {
+    connectDatagrams({ ip: text, port, scopeId = 0 }) {
+      const ip = parseIp(text);
+      const fd = c.value("socket", addressFamily(ip.length, os), SOCK_DGRAM | flags, 0);
+      try {
+        if (os !== "linux") {
+          descriptors.setCloseOnExec(fd, true);
+          descriptors.setNonBlocking(fd, true);
+        }
+        const address = encodeSockaddr({ ip, port, scopeId }, os);
+        c.zero("connect", fd, address, address.length);
+        return fd;
+      } catch (error) {
+        descriptors.close(fd);
+        throw error;
+      }
+    },
+
+    receiveDatagram(fd) {
+      received ??= memory(MAX_DATAGRAM); // most processes ask nobody
+      const length = c.unlessBlocked("recv", fd, received, MAX_DATAGRAM, k.MSG_DONTWAIT);
+      return length === undefined ? undefined : received.slice(0, length);
+    },
+  };
+}
