@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { type Handler, serve, type TlsServer } from "../mod.ts";
+import { type Handler, serve, type ServeOptions, type TlsServer } from "../mod.ts";
 import { tlsThrough, until, within } from "./runtime/tools.ts";
 
 const PATIENT = { timeout: 60_000 };
@@ -11,10 +11,11 @@ const PATIENT = { timeout: 60_000 };
 async function serving(
   handler: Handler,
   body: (server: TlsServer) => Promise<void>,
+  options: ServeOptions = {},
 ): Promise<void> {
   const { PATH } = process.env;
   const server = await serve(
-    { hostname: "127.0.0.1", selfSigned: true, env: { PATH }, log: () => {} },
+    { hostname: "127.0.0.1", selfSigned: true, env: { PATH }, log: () => {}, ...options },
     handler,
   );
   try {
@@ -67,6 +68,7 @@ const ENDINGS = {
   "close_notify": ({ client }) => void client.end(),
   "a FIN alone": ({ toServer }) => void toServer.end(),
   "a reset": ({ toServer }) => void toServer.resetAndDestroy(),
+  "nothing, until the idle limit": () => {},
   "nothing, and the server ends": (_, server) => void server.shutdown(),
 } satisfies Record<
   string,
@@ -110,7 +112,7 @@ for (const [what, end] of Object.entries(ENDINGS)) {
         await until(() => over, "the end of the handler");
         tls.client.destroy();
         tls.toServer.destroy();
-      });
+      }, what.includes("idle") ? { idleTimeout: 1 } : {});
       met.aborted[1] = signal?.aborted ?? false;
       assert.deepEqual(met, whole ? WHOLE : CUT);
     },
