@@ -18,7 +18,7 @@ import { heard } from "./hello.ts";
 import { IdleWatch } from "./idle.ts";
 import { Lingering } from "./linger.ts";
 import { checkNamed, type ListenAddress, literalHost, portNumber } from "./listen.ts";
-import type { Log } from "./log.ts";
+import type { Announcer, Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import type { Options } from "./options.ts";
@@ -53,7 +53,7 @@ export interface Given {
   /** Its part of --pending. */
   pending?: number;
   /** For what is said once for all workers: at start, and when a file has changed. */
-  announce?: Log;
+  announce?: Announcer;
 }
 
 /** A server that only needs to be started. */
@@ -63,6 +63,8 @@ export interface Assembled {
   reload(): void;
   /** Looks at all files, and reads those that have changed. */
   look(): void;
+  /** Warns of certificates that have expired or will soon: at start. It goes on daily. */
+  warnOfExpiry(): void;
   /** Ends what runs beside the connections. */
   close(): void;
 }
@@ -185,6 +187,7 @@ export async function assemble(
   const hourly = setInterval(() => contexts.warnOfExpiry(), HOUR);
   return {
     deps,
+    warnOfExpiry: () => contexts.warnOfExpiry(),
     look() {
       contexts.look();
       clientAuths.look();
@@ -217,8 +220,8 @@ function asksDns({ host, remoteName }: Options, { findsOwnName = true }: Given):
 function makeContexts(
   env: Env,
   runtime: Runtime,
-  log: Log,
-  rulesLog: Log,
+  log: Announcer,
+  rulesLog: Announcer,
   clientAuths: ClientAuths,
   { password, keyPair, files }: Given,
 ): { contexts: Contexts; names: ServerNames } {
@@ -233,7 +236,6 @@ function makeContexts(
   });
   const names = new ServerNames(contexts, Object.entries(env));
   names.prepare(clientAuths.get());
-  contexts.warnOfExpiry();
   return { contexts, names };
 }
 

@@ -44,12 +44,13 @@ export async function serve(
   const asked = commandOptions(options, handler);
   const env = options.env ?? process.env;
   checkForCertificate(options, env);
-  const { deps, close } = await assemble(asked, env, runtime, log, {
+  const { deps, close, warnOfExpiry } = await assemble(asked, env, runtime, log, {
     keyPair: options.cert === undefined ? selfSigned(asked, log) : keyPair(options.cert, options),
     handler: typeof handler === "function" ? handler : undefined,
     password: options.passphrase,
     findsOwnName: false,
   });
+  warnOfExpiry();
   try {
     const address = await listenAddress(asked, deps.admission.resolver);
     const server = serveConnections((...told) => listen(runtime, address, ...told), deps);

@@ -37,6 +37,9 @@ interface Line {
   readonly facts: () => Record<string, unknown>;
 }
 
+/** What is said of files and settings, at start and when they change. */
+export type Announcer = Pick<Log, "error" | "warning" | "notice">;
+
 export class Log {
   readonly #output: LogOutput | undefined;
   readonly #write: (lines: string) => void;
@@ -57,14 +60,26 @@ export class Log {
     this.#put(1, "error", text, { event: "error" }, text);
   }
 
-  /** Nothing that a peer can cause as often as it likes: all of them are printed. */
-  warning(text: string): void {
-    this.#put(1, "warning", text, { event: "warning" });
+  /** Nothing that a peer can cause as often as it likes: all of them are printed. `remedy`: what to do. */
+  warning(text: string, remedy?: string): void {
+    if (!this.#shows(1)) return;
+    const message = cleanMessage(text);
+    const advice = remedy === undefined ? {} : { remedy: cleanMessage(remedy) };
+    this.#print({
+      level: "warning",
+      text: remedy === undefined ? message : `${message} -- ${cleanMessage(remedy)}`,
+      facts: () => ({ level: "warning", event: "warning", message, ...advice }),
+    });
   }
 
   /** Wanted by whoever started the server: shown unless -q. */
   notice(text: string, facts: Record<string, unknown> = {}): void {
     this.#put(1, "info", text, { event: "info", ...facts });
+  }
+
+  /** Of the whole server, with -v. */
+  detail(text: string, facts: Record<string, unknown>): void {
+    this.#put(2, "info", text, facts);
   }
 
   /** The last words before an exit; with -q the exit code alone tells. */

@@ -180,12 +180,23 @@ export const OPTIONS: readonly OptionGroup[] = [
       flag("-S", "do not (default)", (o) => o.tlsVariables = false),
       flag("-e", "set tcpserver's variables too", (o) => o.tcpVariables = true),
       flag("-E", "do not (default)", (o) => o.tcpVariables = false),
-      number("-g", "gid", "run as group gid", 1, MAX.id, (o, n) => o.gid = n),
-      number("-u", "uid", "run as user uid", 1, MAX.id, (o, n) => o.uid = n),
+      text("-g", "gid", "run as this group, by number or name", (o, value) => {
+        o.group = isName(value) ? value : undefined;
+        o.gid = o.group === undefined
+          ? wholeNumber("-g", value, 1, MAX.id, " or a name")
+          : undefined;
+      }),
+      text("-u", "uid", "run as this user, by number or name", (o, value) => {
+        o.user = isName(value) ? value : undefined;
+        o.uid = o.user === undefined
+          ? wholeNumber("-u", value, 1, MAX.id, " or a name")
+          : undefined;
+      }),
       {
         name: "-U",
         help: "run as $UID, $GID and the groups of $GIDLIST",
         set(o, _value, env) {
+          o.user = o.group = undefined;
           o.uid = wholeNumber("$UID for -U", env["UID"] ?? "", 1, MAX.id);
           o.gid = wholeNumber("$GID for -U", env["GID"] ?? "", 1, MAX.id);
           o.groups = env["GIDLIST"]
@@ -243,10 +254,21 @@ function seconds(name: string, help: string, set: Setter<number>): Option {
   return number(name, "s", help, 1, MAX.seconds, set);
 }
 
-function wholeNumber(name: string, value: string, min: number, max: number): number {
+function wholeNumber(
+  name: string,
+  value: string,
+  min: number,
+  max: number,
+  or = "",
+): number {
   const n = /^[0-9]{1,10}$/.test(value) ? Number(value) : NaN;
-  if (!(n >= min && n <= max)) throw badValue(name, value, `a number from ${min} to ${max}`);
+  if (!(n >= min && n <= max)) throw badValue(name, value, `a number from ${min} to ${max}${or}`);
   return n;
+}
+
+/** What useradd(8) takes for a name; some systems allow capitals, dots and a dollar sign at the end. */
+function isName(text: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/.test(text);
 }
 
 function oneOf<T extends string>(name: string, value: string, words: readonly T[]): T {
@@ -268,5 +290,6 @@ export function network(name: string, text: string): Network {
 }
 
 function badValue(name: string, value: string, wanted: string): UsageError {
-  return new UsageError(`option ${name} wants ${wanted}, not '${value}'`);
+  const what = name.startsWith("$") ? name : `option ${name}`;
+  return new UsageError(`${what} needs ${wanted}, not '${value}'`);
 }

@@ -5,6 +5,7 @@
 import type { Network } from "./codec/ip.ts";
 import { UsageError } from "./errors.ts";
 import type { MetricsAddress } from "./metrics/address.ts";
+import { oneOff } from "./one_off.ts";
 import { type Env, type Option, OPTIONS, type Page, type Shell } from "./option_table.ts";
 
 /** What the options say; times are in seconds. */
@@ -37,6 +38,9 @@ export interface Options {
   banner: string | undefined;
   gid: number | undefined;
   uid: number | undefined;
+  /** -g and -u by name: `withIds` (privsep/identity.ts) looks them up. */
+  group: string | undefined;
+  user: string | undefined;
   /** -U: supplementary groups from $GIDLIST. */
   groups: number[] | undefined;
   /** -I: interface of a link-local address. */
@@ -104,6 +108,8 @@ export function defaults(): Options {
     banner: undefined,
     gid: undefined,
     uid: undefined,
+    group: undefined,
+    user: undefined,
     groups: undefined,
     interface: undefined,
     backlog: 1024,
@@ -153,9 +159,17 @@ export function parseOptions(argv: readonly string[], env: Env): Request {
   }
   const [host, port, ...command] = argv.slice(i);
   if (host === undefined) throw new UsageError("host, port and prog are missing");
+  refuseJoined(host);
   if (port === undefined) throw new UsageError("port and prog are missing");
   if (command.length === 0) throw new UsageError("prog is missing");
   return { serve: { ...options, host, port, command } };
+}
+
+/** `localhost:465`. No name has a colon, and an IPv6 address has several or stands in brackets. */
+function refuseJoined(host: string): void {
+  const [, alone, port] = /^([^:]+|\[[^\]]*\]):([0-9A-Za-z-]+)$/.exec(host) ?? [];
+  if (alone === undefined || port === undefined) return;
+  throw new UsageError(`host and port are one word: '${host}'`, `write ${alone} ${port}`);
 }
 
 /** How many further arguments were taken; and what is to be printed, which ends the reading. */
@@ -183,7 +197,7 @@ function longOption(options: Options, arg: string, next: string | undefined, env
 function cluster(options: Options, arg: string, next: string | undefined, env: Env): Read {
   for (let at = 1; at < arg.length; at++) {
     const name = `-${arg[at]}`;
-    const option = find(name);
+    const option = find(name, arg);
     if (option.value === undefined) {
       option.set(options, "", env);
       continue;
@@ -197,14 +211,25 @@ function cluster(options: Options, arg: string, next: string | undefined, env: E
   return { taken: 0 };
 }
 
-function find(name: string): Option {
+/** `arg` is the whole argument. */
+function find(name: string, arg = name): Option {
   const option = BY_NAME.get(name);
-  if (!option) throw new UsageError(`unknown option ${name}`);
-  return option;
+  if (option) return option;
+  const meant = meantBy(arg);
+  throw new UsageError(`unknown option ${name}`, meant && `did you mean ${meant}?`);
+}
+
+/** The long option that `arg` was meant to be: with one dash, shortened, or misspelled. */
+function meantBy(arg: string): string | undefined {
+  const word = arg.replace(/^-+/, "").replace(/=.*/s, "");
+  if (word.length < 2) return undefined;
+  const names = [...BY_NAME.keys()].filter((name) => name.startsWith("--"));
+  const begun = names.filter((name) => name.startsWith(`--${word}`));
+  return begun.length === 1 ? begun[0] : names.find((name) => oneOff(word, name.slice(2)));
 }
 
 function missingValue(name: string): UsageError {
-  return new UsageError(`option ${name} wants a value`);
+  return new UsageError(`option ${name} needs a value`);
 }
 
 export const USAGE = "sslserver [opts] host port prog [args]";

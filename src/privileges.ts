@@ -13,7 +13,6 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
   const { uid, gid, groups } = options;
   const root = process.getuid?.() === 0;
   dropAmbient(runtime, log);
-  if (root) warnOfPrograms(options, log);
   if (uid === undefined && gid === undefined) return;
   const { libc } = runtime;
   if (!libc) {
@@ -32,17 +31,6 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
   if (wrong) throw new FatalError("unable to switch user or group: the system did not obey");
   if (uid !== undefined && regainsRoot(libc)) {
     throw new FatalError("unable to switch user: root could be had back");
-  }
-}
-
-/** For a server that was started as root: what -u and -g leave to its programs. */
-export function warnOfPrograms({ uid, gid }: Pick<Options, "uid" | "gid">, log: Log): void {
-  if (uid === undefined && gid === undefined) {
-    log.warning("running as root, and so will the programs: use -u and -g");
-  } else if (uid === undefined) {
-    log.warning(`programs run as root in group ${gid}: use -u as well as -g`);
-  } else if (gid === undefined) {
-    log.warning(`programs run as user ${uid} in root's group: use -g as well as -u`);
   }
 }
 

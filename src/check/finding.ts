@@ -1,9 +1,11 @@
-/** What `--check` has to say: one line per finding, with what to do about it. */
+/** The findings about a configuration. `--check` prints all of them. A start looks at the same ones,
+ *  without what takes time or asks other hosts: it stops at the first error, and logs the rest. */
 
 import { FatalError, reason } from "../errors.ts";
+import type { Log } from "../log.ts";
 
 /** `ok`: looked at, and good. `info`: good, and worth knowing. `warning`: works, but not as meant, or
- *  not for long. `error`: the start would fail, or every connection. */
+ *  not for long. `error`: every connection fails, or the start does. */
 export type Level = "ok" | "info" | "warning" | "error";
 
 export interface Finding {
@@ -12,7 +14,14 @@ export interface Finding {
   text: string;
   /** What to do. */
   remedy?: string;
+  /** An error that can end while the server runs: the start only warns of it. */
+  passing?: true;
+  /** What a start throws. */
+  cause?: FatalError;
 }
+
+/** Warnings of a start; a rules file can cause one per rule. */
+const MAX_SAID = 30;
 
 /** What to do about a message that does not tell. */
 function usualRemedy(text: string): string {
@@ -34,12 +43,19 @@ export class Findings {
     this.#put({ level: "info", text, remedy });
   }
 
-  warning(text: string, remedy: string): void {
-    this.#put({ level: "warning", text, remedy });
+  warning(text: string, remedy?: string): void {
+    this.#put({ level: "warning", text, remedy: remedy ?? usualRemedy(text) });
   }
 
+  /** A mistake that only an edit of the configuration ends. It stops a start. */
   error(text: string, remedy: string): void {
     this.#put({ level: "error", text, remedy });
+  }
+
+  /** Every connection fails, but a date, a file mode or a file put in place can end that while the
+   *  server runs. A start goes on, with a warning. */
+  passing(text: string, remedy: string): void {
+    this.#put({ level: "error", text, remedy, passing: true });
   }
 
   /** Does a part of the check; what would end a start is a finding, and the check goes on. */
@@ -55,12 +71,26 @@ export class Findings {
   /** An error that would end a start. */
   failure(error: unknown): void {
     const text = reason(error);
-    const hint = error instanceof FatalError ? error.hint : undefined;
-    this.error(text, hint ?? usualRemedy(text));
+    const cause = error instanceof FatalError ? error : undefined;
+    const remedy = cause?.hint ?? usualRemedy(text);
+    this.#put({ level: "error", text, remedy, ...(cause ? { cause } : {}) });
   }
 
   has(level: Level): boolean {
     return this.list.some((finding) => finding.level === level);
+  }
+
+  /** What a start makes of the findings: warnings in the log. Throws `FatalError` for the first error. */
+  start(log: Pick<Log, "warning">): void {
+    const doubts: Finding[] = [];
+    for (const finding of this.list) {
+      const { level, text, remedy, passing, cause } = finding;
+      if (level === "error" && !passing) throw cause ?? new FatalError(text, undefined, remedy);
+      if (level === "error" || level === "warning") doubts.push(finding);
+    }
+    for (const { text, remedy } of doubts.slice(0, MAX_SAID)) log.warning(text, remedy);
+    const more = doubts.length - MAX_SAID;
+    if (more > 0) log.warning(`${more} more warnings`, "sslserver --check shows all of them");
   }
 
   #put(finding: Finding): void {

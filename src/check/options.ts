@@ -1,4 +1,4 @@
-/** `--check`: options and variables that do nothing, work against each other, or are misspelled. No
+/** Findings about options and variables that do nothing, work against each other, or are misspelled. No
  *  file but /etc/passwd and /etc/group is read. */
 
 import fs from "node:fs";
@@ -54,20 +54,22 @@ function checkUser(
   findings: Findings,
 ): void {
   const root = process.getuid?.() === 0;
+  const mayChange = root || !libc || libc.hasCapabilities(0); // CAP_SETUID needs no root
   if ((uid !== undefined || gid !== undefined) && !libc) {
     findings.error(
       `unable to switch user or group (-u, -g, -U): ${name} without FFI cannot`,
       "allow FFI: deno run --allow-ffi",
     );
   }
-  if (!root && uid !== undefined && uid !== process.getuid?.()) {
+  if (!mayChange && uid !== undefined && uid !== process.getuid?.()) {
     findings.error(`-u ${uid}: only root can switch user`, "start it as root");
   }
-  if (!root && gid !== undefined && libc && gid !== libc.getIds().egid) {
+  if (!mayChange && gid !== undefined && gid !== libc.getIds().egid) {
     findings.error(`-g ${gid}: only root can switch group`, "start it as root");
   }
   if (uid !== undefined && gid === undefined) {
-    findings.warning("-u without -g keeps the group of whoever starts it", "add -g GID");
+    const group = root ? "root's group" : "the group of whoever starts the server";
+    findings.warning(`programs run as user ${uid} in ${group}`, "use -g as well as -u");
   }
   checkListed("user", "/etc/passwd", uid === undefined ? [] : [uid], findings);
   checkListed(
@@ -185,10 +187,12 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
   }
   const required = options.clientCertificate !== "none" || env["CCAVERIFY"] !== undefined;
   if (env["CCAFILE"] === "-" && required) {
-    findings.error(
-      "CCAFILE=- asks clients for no certificate, and so -m, -z and CCAVERIFY do nothing",
-      "unset CCAFILE, or leave out -m, -z and CCAVERIFY",
-    );
+    const text =
+      "CCAFILE=- asks clients for no certificate, and so -m, -z and CCAVERIFY do nothing";
+    const remedy = "unset CCAFILE, or leave out -m, -z and CCAVERIFY";
+    // A rule may ask where the server's environment does not.
+    if (hasRules(options)) findings.warning(text, remedy);
+    else findings.error(text, remedy);
   }
   // A rule may ask where the server's environment does not.
   const asked = required || set("CCAFILE") || set("CCADIR") || hasRules(options);

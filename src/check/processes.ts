@@ -1,4 +1,4 @@
-/** `--check`: monitor, workers and programs: who they become, which of them opens what, and whether
+/** Findings about monitor, workers and programs: who they become, which of them opens what, and whether
  *  they are kept apart. See privsep/ for what they do. */
 
 import fs from "node:fs";
@@ -8,7 +8,7 @@ import type { Env } from "../assemble.ts";
 import { pathsOf } from "../privsep/handed_files.ts";
 import { type Files, localFiles, systemReason } from "../files.ts";
 import type { Options } from "../options.ts";
-import { type Identity, IDENTITY_VARIABLES } from "../privsep/identity.ts";
+import { type Identity, refuseIdentity } from "../privsep/identity.ts";
 import { wantedFiles } from "../privsep/init.ts";
 import { programUser } from "../privsep/program_user.ts";
 import { means } from "../privsep/supervise.ts";
@@ -52,22 +52,14 @@ export function checkProcesses(
   }
   // What is wrong with them has been said; the rest is looked at as if it were corrected.
   if (!split && runtime.libc) return apart(options, env, whoOf(options), runtime, findings);
-  const variable = IDENTITY_VARIABLES.find((name) => env[name]);
-  if (split && variable !== undefined) {
-    findings.error(
-      `$${variable} asks for a worker of its own, and there is none`,
-      "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or unset it",
-    );
-  }
+  if (split) findings.attempt(() => refuseIdentity(env));
   if (split && options.workers === undefined && runtime.libc) {
     findings.info(
       "one process does everything: it may not start itself again",
       "for a worker of its own deno run wants --allow-run for itself, and a file on this machine; else say --workers 0",
     );
   }
-  if (process.getuid?.() === 0 && options.uid === undefined) {
-    findings.warning("programs run as root", "use -u UID and -g GID");
-  }
+  checkRoot(options, undefined, findings, false);
   const all = someone(options, runtime);
   const handed = new Set<string>();
   return { opener: all, worker: all, program: all, apart: false, handed, files: localFiles };
@@ -108,15 +100,26 @@ function checkNumber(workers: number, findings: Findings): void {
   );
 }
 
-function checkRoot({ uid }: Options, worker: number | undefined, findings: Findings): void {
+function checkRoot(
+  { uid, gid }: Options,
+  worker: number | undefined,
+  findings: Findings,
+  workers = true,
+): void {
   if (process.getuid?.() !== 0) return;
-  const roots = [...worker ? [] : ["workers"], ...uid === undefined ? ["programs"] : []];
+  const roots = [
+    ...workers && !worker ? ["workers"] : [],
+    ...uid === undefined ? ["programs"] : [],
+  ];
   if (roots.length === 0) return;
-  const apart = "set SSL_UID and SSL_GID for workers";
-  findings.warning(
-    `${roots.join(" and ")} run as root`,
-    roots.includes("programs") ? `use -u UID and -g GID, and ${apart}` : apart,
-  );
+  const remedies = [
+    ...uid !== undefined
+      ? []
+      : [gid === undefined ? "use -u UID and -g GID" : "use -u UID as well as -g"],
+    ...roots.includes("workers") ? ["set SSL_UID and SSL_GID for workers"] : [],
+  ];
+  const group = uid === undefined && gid !== undefined ? ` in group ${gid}` : "";
+  findings.warning(`${roots.join(" and ")} run as root${group}`, remedies.join(", and "));
 }
 
 /** Of what SSL_UID and the others say; -u and -g are looked at elsewhere. */
@@ -131,6 +134,7 @@ function checkIdentity(
   const user = named("SSL_UID", "SSL_USER");
   const group = named("SSL_GID", "SSL_GROUP") ?? (user === "SSL_USER" ? user : undefined);
   if (process.getuid?.() !== 0) {
+    if (runtime.libc?.hasCapabilities(0)) return; // CAP_SETUID and CAP_SYS_CHROOT need no root
     const own = someone({}, runtime);
     const refused = (what: string | undefined): void => {
       if (what) findings.error(`${what}: only root can do that`, `unset it, or start as root`);
@@ -144,6 +148,8 @@ function checkIdentity(
     const text = "programs run as the same user, and can end workers";
     const remedy = "set SSL_UID and SSL_GID to a user that nobody else is";
     if (user) findings.warning(`${user} makes workers user ${uid}: ${text}`, remedy);
+    // A debugger is shut, but should not be all that keeps a program from the key.
+    else if (runtime.hasDebugger) findings.warning(`workers are user ${uid}: ${text}`, remedy);
     else findings.info(`workers are user ${uid}: ${text}`, remedy);
   }
   if (user) checkListed("user", "/etc/passwd", uid ? [uid] : [], findings);

@@ -1,4 +1,4 @@
-/** `--check`: the program is there, the user of -u may run it, and the kernel will know how. */
+/** Findings about the program: it is there, the user of -u may run it, and the kernel will know how. */
 
 import fs from "node:fs";
 import { delimiter, join } from "node:path";
@@ -12,23 +12,20 @@ import type { Findings } from "./finding.ts";
 /** The first line of a script the kernel reads, at most (execve(2)). */
 const MAX_LINE = 256;
 
-/** Looks at the program, and at the interpreter of a script. `path` is $PATH. */
+/** Looks at the program, and at the interpreter of a script. `path` is $PATH. What a change of mode, or of
+ *  the file, can mend while the server runs does not stop a start. */
 export function checkProgram(name: string, path: string, who: Who, findings: Findings): void {
+  const option = name.startsWith("-");
+  const first = `options come before host and port: sslserver ${name} host port prog`;
   const file = find(name, path);
   if (file === undefined) {
-    findings.error(`program ${name}: not found in PATH`, "install it, or give its full path");
-    return;
+    const remedy = option ? first : "install it, or give its full path";
+    return findings.error(`program ${name}: not found in PATH`, remedy);
   }
+  if (option) findings.warning(`program ${name}: it looks like an option`, first);
   const problem = unusable(file, who);
-  if (problem) {
-    const remedy = /execute/.test(problem)
-      ? `chmod a+x ${file}, or give it to the group of -g`
-      : /enter/.test(problem)
-      ? "chmod a+x the folder, or move the program"
-      : "give the path of a program";
-    findings.error(`program ${file}: ${problem}`, remedy);
-    return;
-  }
+  if (problem?.forGood) return findings.error(`program ${file}: ${problem.why}`, REPLACE);
+  if (problem) return findings.passing(`program ${file}: ${problem.why}`, allow(problem.why, file));
   const begin = beginning(file);
   if (begin === undefined) {
     findings.ok(`program ${file}: executable`);
@@ -36,11 +33,20 @@ export function checkProgram(name: string, path: string, who: Who, findings: Fin
   }
   if (begin.startsWith("#!")) checkScript(file, begin.split("\n")[0] ?? "", path, who, findings);
   else if (process.platform === "linux" && !begin.startsWith("\x7fELF")) {
-    findings.error(
+    // binfmt_misc(5) may know more formats.
+    findings.passing(
       `program ${file}: neither an executable of this system nor a script with #!`,
       "let its first line name the interpreter: #!/bin/sh",
     );
   } else findings.ok(`program ${file}: executable`);
+}
+
+const REPLACE = "give the path of a program";
+
+function allow(why: string, file: string): string {
+  return why.includes("execute")
+    ? `chmod a+x ${file}, or give it to the group of -g`
+    : "chmod a+x the folder, or move the program";
 }
 
 function checkScript(
@@ -59,19 +65,21 @@ function checkScript(
   }
   const hidden = obstacle(file, who, "read");
   if (hidden) {
-    findings.error(`program ${file}: ${hidden}, as its interpreter must`, `chmod a+r ${file}`);
+    findings.passing(`program ${file}: ${hidden}, as its interpreter must`, `chmod a+r ${file}`);
     return;
   }
   const [interpreter = "", ...words] = line.slice(2).trim().split(/[ \t]+/);
   const named = /\/env$/.test(interpreter) ? words.find((word) => !/^-|=/.test(word)) : undefined;
   for (const name of [interpreter, ...(named === undefined ? [] : [named])]) {
     const found = find(name, path);
-    const why = found === undefined ? "not found in PATH" : unusable(found, who);
-    if (why === undefined) continue;
-    findings.error(
-      `program ${file}: its interpreter ${name || "#!"}: ${why}`,
-      "install it, or correct the first line of the script",
-    );
+    const problem = found === undefined
+      ? { why: "not found in PATH", forGood: true }
+      : unusable(found, who);
+    if (problem === undefined) continue;
+    const text = `program ${file}: its interpreter ${name || "#!"}: ${problem.why}`;
+    const remedy = "install it, or correct the first line of the script";
+    if (problem.forGood) findings.error(text, remedy);
+    else findings.passing(text, remedy);
     return;
   }
   findings.ok(`program ${file}: executable, by ${line.slice(2).trim()}`);
@@ -79,23 +87,31 @@ function checkScript(
 
 function find(name: string, path: string): string | undefined {
   if (name.includes("/")) return name;
-  return path.split(delimiter).map((folder) => join(folder, name)).find(isFile);
+  return path.split(delimiter).map((folder) => join(folder, name)).find(mayBe);
 }
 
-function isFile(file: string): boolean {
+/** False when the system says that there is no such file; a folder that cannot be searched may hold it. */
+function mayBe(file: string): boolean {
   try {
     return fs.statSync(file).isFile();
-  } catch {
-    return false;
+  } catch (error) {
+    return !isMissing(error);
   }
 }
 
-function unusable(file: string, who: Who): string | undefined {
+function isMissing(error: unknown): boolean {
+  const { code = "" } = error as { code?: string };
+  return ["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ELOOP"].includes(code);
+}
+
+/** `forGood`: there is no such program, or it cannot be one. */
+function unusable(file: string, who: Who): { why: string; forGood: boolean } | undefined {
   try {
-    if (!fs.statSync(file).isFile()) return "no regular file";
-    return obstacle(file, who, "execute");
+    if (!fs.statSync(file).isFile()) return { why: "no regular file", forGood: true };
+    const why = obstacle(file, who, "execute");
+    return why === undefined ? undefined : { why, forGood: false };
   } catch (error) {
-    return systemReason(error);
+    return { why: systemReason(error), forGood: isMissing(error) };
   }
 }
 

@@ -1,4 +1,4 @@
-/** `--check`: the rules files. Certificates and limits that a rule sets are looked at when its first
+/** Findings about the rules files. Certificates and limits that a rule sets are looked at when its first
  *  client comes, by a worker, with its rights and in its jail: a mistake there is found by nobody else
  *  before. */
 
@@ -32,13 +32,14 @@ const READ_LATER: ReadonlySet<string> = new Set([
 export type Variables = ReadonlyMap<string, string>;
 
 /** The file is a sound database, can be read when it is needed, and its rules can be followed: `tryTls`
- *  makes what the TLS settings of one want, and throws. */
+ *  makes what the TLS settings of one want, and throws. Without it, as at a start, a large file is opened
+ *  and no more: to read all of it takes time. */
 export function checkRules(
   file: string,
   options: Options,
   actors: Actors,
-  tryTls: (variables: Variables) => void,
   findings: Findings,
+  tryTls?: (variables: Variables) => void,
 ): void {
   const name = `rules ${file}`;
   const denied = "every connection is denied";
@@ -47,13 +48,16 @@ export function checkRules(
     const opened = new PathRules(file).open();
     if (!opened) {
       if (options.allowMissingRules) findings.ok(`${name}: not there, and allowed to be (-X)`);
-      else findings.error(`${name}: no such file: ${denied}`, `${compile}; or allow it with -X`);
+      else findings.passing(`${name}: no such file: ${denied}`, `${compile}; or allow it with -X`);
       return;
     }
     const size = opened.size;
     const { reader, file: large } = openRules(opened);
     try {
-      if (size > IN_MEMORY) reader.verify();
+      if (size > IN_MEMORY) {
+        if (!tryTls) return;
+        reader.verify();
+      }
       const rules = new Tally(name, actors, tryTls, findings);
       for (const { key, value } of reader.records()) rules.add(key, value);
       rules.end();
@@ -61,15 +65,23 @@ export function checkRules(
       large?.close();
     }
   } catch (error) {
-    const remedy = isEmpty(file) ? `it is empty: ${compile}` : compile;
-    findings.error(`${name}: ${systemReason(error)}: ${denied}`, remedy);
+    const text = `${name}: ${systemReason(error)}: ${denied}`;
+    if (isForbidden(error)) return findings.passing(text, readable(file));
+    findings.error(text, isEmpty(file) ? `it is empty: ${compile}` : compile);
     return;
   }
   const hidden = obstacle(file, actors.opener, "read");
   if (hidden) {
-    findings.error(`${name}: ${hidden}: ${denied}`, `chmod a+r ${file}, and a+x the folder`);
+    findings.passing(`${name}: ${hidden}: ${denied}`, readable(file));
   }
   checkSource(file, findings);
+}
+
+const readable = (file: string): string => `chmod a+r ${file}, and a+x the folder`;
+
+function isForbidden(error: unknown): boolean {
+  const { code = "", name } = error as { code?: string; name?: string };
+  return ["EACCES", "EPERM"].includes(code) || name === "NotCapable";
 }
 
 function isEmpty(file: string): boolean {
@@ -86,7 +98,7 @@ class Tally {
   constructor(
     readonly name: string,
     readonly actors: Actors,
-    readonly tryTls: (variables: Variables) => void,
+    readonly tryTls: ((variables: Variables) => void) | undefined,
     readonly findings: Findings,
   ) {}
 
@@ -114,7 +126,7 @@ class Tally {
         work();
       } catch (error) {
         const remedy = (error as { hint?: string }).hint ?? "correct the rule and compile it again";
-        this.findings.error(`${where}${reason(error)}`, remedy);
+        this.findings.passing(`${where}${reason(error)}`, remedy); // of the clients of one rule
       }
     };
     attempt(() => parseLimit("MAXCONIP", variables.get("MAXCONIP")));
@@ -123,7 +135,7 @@ class Tally {
     // In a jail its files are others, or not there, which says more than what TLS misses then.
     const hidden = this.actors.worker.jail !== undefined && this.#hidden(where, variables);
     const before = this.findings.list.length;
-    if (!hidden) attempt(() => this.tryTls(variables));
+    if (!hidden) attempt(() => this.tryTls?.(variables));
     if (!hidden && this.findings.list.length === before) this.#hidden(where, variables);
     checkSpelling(Object.fromEntries(variables), where, this.findings);
   }
@@ -138,7 +150,7 @@ class Tally {
         const why = handed.has(path) ? undefined : obstacle(path, worker, "read");
         if (!why) continue;
         const { jail, uid } = worker;
-        this.findings.error(
+        this.findings.passing(
           `${where}${variable} ${path}: ${why}${
             jail === undefined ? "" : ` in ${jail} (SSL_CHROOT)`
           }`,

@@ -1,30 +1,21 @@
-/** `--check`: which variable a name that is none was meant to be. Pure. */
+/** Which variable a name that is none was meant to be. Pure. */
 
-/** Everything that the server reads from its environment or from rules. */
-const KNOWN = [
-  "CERTFILE",
-  "CERTCHAINFILE",
-  "KEYFILE",
-  "SNI_STRICT",
-  "TLS_MIN_VERSION",
-  "TLS_MAX_VERSION",
-  "CIPHERS",
-  "DHFILE",
-  "CAFILE",
-  "CADIR",
-  "CRLFILE",
-  "VERIFYDEPTH",
-  "CCAFILE",
-  "CCADIR",
-  "CCAVERIFY",
-  "MAXCONIP",
-  "MAXCONRATE",
-  "MAXCONNET",
-  "DNSCACHEIP",
-  "LOCALDOMAIN",
-  "DNSREWRITEFILE",
-  "GIDLIST",
-] as const;
+import { oneOff } from "../one_off.ts";
+import { IDENTITY_VARIABLES } from "../privsep/identity.ts";
+import { OTHER_VARIABLES } from "../privsep/init.ts";
+import { CLIENT_AUTH_VARIABLES } from "../tls/client_auth.ts";
+import { TLS_VARIABLES } from "../tls/settings.ts";
+
+/** Everything that the server reads from its environment or from rules, and honours. */
+const KNOWN: readonly string[] = [
+  ...TLS_VARIABLES,
+  ...CLIENT_AUTH_VARIABLES,
+  ...IDENTITY_VARIABLES,
+  ...OTHER_VARIABLES.filter((name) => name !== "TICKETKEYFILE"),
+];
+/** Shorter names are one letter away from too many others. */
+const MIN_LETTERS = 4;
+const MIN_ONE_OFF = 5;
 
 /** Names that other servers use, or that one would guess. */
 const OTHER: Readonly<Record<string, string>> = {
@@ -52,27 +43,22 @@ const OTHER: Readonly<Record<string, string>> = {
   MAXCONPERIP: "MAXCONIP",
   MAX_CON_IP: "MAXCONIP",
   DNSCACHE: "DNSCACHEIP",
+  TLS_UID: "SSL_UID",
+  TLS_GID: "SSL_GID",
+  TLS_USER: "SSL_USER",
+  TLS_GROUP: "SSL_GROUP",
+  TLS_CHROOT: "SSL_CHROOT",
+  SSL_ROOT: "SSL_CHROOT",
 };
 
 /** The variable meant by `name`: another name for it, its own in lower case, or one letter off.
  *  Undefined when the name is right, or says nothing to us. `CERTFILE:name` counts as `CERTFILE`. */
 export function spelling(name: string): string | undefined {
   const [plain = "", ...rest] = name.split(":");
-  const known: readonly string[] = KNOWN;
-  if (known.includes(plain)) return undefined;
+  if (KNOWN.includes(plain)) return undefined;
   const upper = plain.toUpperCase();
-  const meant = OTHER[upper] ?? known.find((one) => one === upper) ??
-    known.find((one) => one.length >= 6 && oneOff(upper, one));
+  const other = Object.hasOwn(OTHER, upper) ? OTHER[upper] : undefined;
+  const meant = other ?? KNOWN.find((one) => one === upper && one.length >= MIN_LETTERS) ??
+    KNOWN.find((one) => one.length >= MIN_ONE_OFF && oneOff(upper, one));
   return meant === undefined ? undefined : [meant, ...rest].join(":");
-}
-
-/** One letter too many, too few or wrong, or two that changed places. */
-function oneOff(a: string, b: string): boolean {
-  if (Math.abs(a.length - b.length) > 1) return false;
-  let at = 0;
-  while (at < a.length && a[at] === b[at]) at++;
-  const [restA, restB] = [a.slice(at), b.slice(at)];
-  return restA.slice(1) === restB.slice(1) || restA.slice(1) === restB ||
-    restA === restB.slice(1) ||
-    (restA[0] === restB[1] && restA[1] === restB[0] && restA.slice(2) === restB.slice(2));
 }

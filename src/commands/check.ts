@@ -13,16 +13,15 @@ import {
 import { checkSite, type SitePairs, sites } from "../check/certificates.ts";
 import { checkCiphers } from "../check/ciphers.ts";
 import { type Finding, Findings } from "../check/finding.ts";
-import { checkSettings } from "../check/options.ts";
-import { type Actors, checkProcesses } from "../check/processes.ts";
-import { checkProgram } from "../check/program.ts";
-import { checkRules, type Variables } from "../check/rules.ts";
-import { checkDescriptors, checkPorts, checkResolvers } from "../check/system.ts";
+import type { Actors } from "../check/processes.ts";
+import type { Variables } from "../check/rules.ts";
+import { checkCommand, checkOperands } from "../check/start.ts";
+import { checkPorts, checkResolvers } from "../check/system.ts";
 import { checkTrust } from "../check/trust.ts";
-import { EXIT } from "../errors.ts";
+import { EXIT, FatalError } from "../errors.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
 import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
-import { Log } from "../log.ts";
+import { type Announcer, Log } from "../log.ts";
 import { clean } from "../log_fields.ts";
 import type { Options } from "../options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -36,8 +35,7 @@ export async function check(
   main: string,
 ): Promise<number> {
   const findings = new Findings();
-  checkSettings(options, env, runtime, findings);
-  const actors = checkProcesses(options, env, runtime, main, findings);
+  const actors = checkCommand(options, env, runtime, main, findings);
   const started = await start(options, env, runtime, actors, findings);
   const { assembled, password } = started ?? {};
   if (!options.selfSigned && (assembled || !options.keyPassword)) {
@@ -50,20 +48,16 @@ export async function check(
   if (asked) checkTrust((name) => env[name], actors.opener, findings);
   const address = started?.address ?? literalAddress(options);
   await checkPorts(runtime, address, options, findings);
-  checkDescriptors(runtime, options, findings);
   const asksDns = options.remoteName || options.localName === undefined;
   if (asksDns) await checkResolvers(env, findings);
-  for (const file of new Set([options.earlyRules, options.rules])) {
-    if (file === undefined) continue;
-    checkRules(
-      file,
-      options,
-      actors,
-      (variables) => tryTls(assembled, variables, findings),
-      findings,
-    );
-  }
-  checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", actors.program, findings);
+  checkOperands(
+    options,
+    env,
+    runtime,
+    actors,
+    findings,
+    (variables) => tryTls(assembled, variables, findings),
+  );
   assembled?.close();
   if (options.verbosity > 0) write(textOf(findings.list, options.log));
   return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
@@ -83,34 +77,22 @@ async function start(
   { files }: Actors,
   findings: Findings,
 ): Promise<Started | undefined> {
-  const log = new Log({
-    verbosity: 1,
-    form: "text",
-    name: "check",
-    write: (lines) => fromLog(lines, findings),
-  });
+  // A finding tells more than these lines: of a fingerprint nobody needs to hear.
+  const log = new Log({ verbosity: 0, form: "text", name: "check" });
+  const announce: Announcer = {
+    error: (text) => findings.failure(new FatalError(text)),
+    warning: (text, remedy) => findings.warning(text, remedy),
+    notice: () => {},
+  };
   try {
     const password = readPassword(options, runtime);
-    const given = { password, keyPair: selfSigned(options, log), files };
+    const given = { password, keyPair: selfSigned(options, log), files, announce };
     const assembled = await assemble(options, env, runtime, log, given);
     const address = await listenAddress(options, assembled.deps.admission.resolver);
     return { assembled, address, password };
   } catch (error) {
     findings.failure(error);
     return undefined;
-  } finally {
-    log.flush();
-  }
-}
-
-/** Warnings that the start itself would print. */
-function fromLog(lines: string, findings: Findings): void {
-  for (const line of lines.split("\n")) {
-    const [, level, text = ""] = /^check: (\w+): (.*)$/.exec(line) ?? [];
-    // Expiry is looked at more closely later on.
-    if (level === "warning" && !/certificate .* expire/.test(text)) {
-      findings.warning(text, text.startsWith("DHFILE") ? "unset DHFILE" : "see sslserver --man");
-    }
   }
 }
 

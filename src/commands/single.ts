@@ -5,16 +5,16 @@ import fs from "node:fs";
 import process from "node:process";
 import { assemble, type Env, listenAddress, readPassword, selfSigned } from "../assemble.ts";
 import { type Deps, keepGoing } from "../deps.ts";
-import { UsageError } from "../errors.ts";
 import { checkOperands, type InheritedListener } from "../handover.ts";
-import { listen } from "../listen.ts";
+import { listen, type ListenAddress } from "../listen.ts";
 import type { Log } from "../log.ts";
 import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
 import type { Options } from "../options.ts";
-import { IDENTITY_VARIABLES } from "../privsep/identity.ts";
+import { refuseIdentity } from "../privsep/identity.ts";
 import { dropPrivileges, shutDebugger } from "../privileges.ts";
 import type { Readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { logServing } from "../serving.ts";
 import { serve, type Server } from "../serve.ts";
 import { GRACE, type Obeying, onSignals } from "./signals.ts";
 
@@ -36,16 +36,20 @@ export async function serveAlone(
   const given = { password: readPassword(options, runtime), keyPair: selfSigned(options, log) };
   const assembled = await assemble(options, env, runtime, log, given);
   const { deps } = assembled;
+  assembled.warnOfExpiry();
   const endpoint = await metricsEndpoint(deps);
   let server: Server | undefined;
   try {
-    server = await begin(deps, inherited);
+    const address = await listenAddress(options, deps.admission.resolver);
+    server = begin(deps, address, inherited);
     dropPrivileges(options, runtime, log);
     // Before the port is told: who waits for it may send a signal at once.
     const { reload } = assembled;
     onSignals(runtime, tell, obeying(server, { reload, endpoint, options, inherited }));
     shutDebugger(runtime, log);
     process.on("exit", () => endpoint?.close());
+    const { ip, dualStack } = inherited ?? address;
+    logServing(log, { ip, port: server.port, dualStack }, options, runtime);
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
     tell.ready();
   } catch (error) {
@@ -84,9 +88,12 @@ function obeying(
   };
 }
 
-async function begin(deps: Deps, inherited: InheritedListener | undefined): Promise<Server> {
-  const { runtime, options, admission } = deps;
-  const address = await listenAddress(options, admission.resolver);
+function begin(
+  deps: Deps,
+  address: ListenAddress,
+  inherited: InheritedListener | undefined,
+): Server {
+  const { runtime } = deps;
   const { libc } = runtime;
   if (!inherited || !libc) {
     return serve((...told) => listen(runtime, address, ...told), deps);
@@ -94,14 +101,4 @@ async function begin(deps: Deps, inherited: InheritedListener | undefined): Prom
   checkOperands(inherited, address, libc);
   const { fd } = inherited;
   return serve((...told) => runtime.listenDescriptor(fd, address.backlog, ...told), deps);
-}
-
-/** One process that starts programs cannot be in a jail, nor somebody else than they. */
-function refuseIdentity(env: Env): void {
-  const name = IDENTITY_VARIABLES.find((name) => env[name]);
-  if (name === undefined) return;
-  throw new UsageError(
-    `$${name} asks for a worker of its own, and there is none (--workers 0)`,
-    "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
-  );
 }

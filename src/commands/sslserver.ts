@@ -2,10 +2,14 @@
 
 import fs from "node:fs";
 import type { Env } from "../assemble.ts";
+import { Findings } from "../check/finding.ts";
+import { checkCommand, checkOperands } from "../check/start.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+import { localFiles } from "../files.ts";
 import { inheritedListener } from "../handover.ts";
 import { Log } from "../log.ts";
 import { parseOptions, USAGE } from "../options.ts";
+import { withIds } from "../privsep/identity.ts";
 import { means, supervise } from "../privsep/supervise.ts";
 import { readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -28,7 +32,7 @@ export async function sslserver(
       await print(request);
       return EXIT.ok;
     }
-    const options = request.serve;
+    const options = withIds(request.serve, localFiles);
     const form = { verbosity: options.verbosity, form: options.log, name: "sslserver" };
     log = new Log(form);
     const runtime = await loadRuntime();
@@ -37,13 +41,17 @@ export async function sslserver(
     const inherited = inheritedListener(env, runtime, options);
     const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
     const split = means(options, env, runtime, main);
+    const findings = new Findings();
+    const actors = checkCommand(options, env, runtime, main, findings);
+    checkOperands(options, env, runtime, actors, findings);
+    findings.start(log);
     const supervised = { inherited, tell };
     if (split) await supervise(options, argv, env, runtime, log, split, supervised);
     else await serveAlone(options, env, runtime, log, supervised);
     return EXIT.ok;
   } catch (error) {
     if (error instanceof UsageError) {
-      log.fatal(error.message);
+      log.fatal(error.message, error.hint);
       await log.finish();
       fs.writeSync(2, `sslserver: usage: ${USAGE}\n`);
       return error.code;

@@ -1,6 +1,7 @@
 /** Who a worker becomes: SSL_UID, SSL_GID, or SSL_USER, SSL_GROUP by name, else -u and -g; and
  *  SSL_CHROOT. Names are looked up in /etc/passwd and /etc/group, by the monitor, at start. */
 
+import { resolve } from "node:path";
 import process from "node:process";
 import { FatalError, reason, UsageError } from "../errors.ts";
 import type { Files } from "../files.ts";
@@ -44,6 +45,12 @@ export function workerIdentity(
   const gid = id(env, "SSL_GID") ?? group[0] ?? user[1] ?? options.gid ??
     (uid !== undefined && root ? primaryGroup(files, uid) : undefined);
   const chroot = env["SSL_CHROOT"] || undefined;
+  if (chroot !== undefined && !chroot.startsWith("/")) {
+    throw new UsageError(
+      `$SSL_CHROOT needs a path from the root folder, not '${chroot}'`,
+      `set SSL_CHROOT=${resolve(chroot)}`,
+    );
+  }
   return {
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
@@ -51,11 +58,30 @@ export function workerIdentity(
   };
 }
 
+/** The options with numbers in place of the names that -u and -g give. Throws `FatalError`. */
+export function withIds(options: Options, files: Files): Options {
+  const { user, group } = options;
+  const find = (path: string, option: string, name: string): number => {
+    const [id = 0] = lookUp(files, path, option, name);
+    if (id !== 0) return id;
+    throw new UsageError(
+      `option ${option} needs another ${
+        path === "/etc/passwd" ? "user" : "group"
+      } than root's, not '${name}'`,
+    );
+  };
+  return {
+    ...options,
+    ...(user === undefined ? {} : { uid: find("/etc/passwd", "-u", user) }),
+    ...(group === undefined ? {} : { gid: find("/etc/group", "-g", group) }),
+  };
+}
+
 function id(env: Env, name: string): number | undefined {
   const text = env[name];
   if (!text) return undefined;
   if (!isId(text) || Number(text) === 0) {
-    throw new UsageError(`$${name} wants a number from 1 to ${MAX_ID}, not '${text}'`);
+    throw new UsageError(`$${name} needs a number from 1 to ${MAX_ID}, not '${text}'`);
   }
   return Number(text);
 }
@@ -82,6 +108,14 @@ function primaryGroup(files: Files, uid: number): number {
   return NOBODY;
 }
 
+/** What to do without a name. */
+const NUMBERS: Readonly<Record<string, string>> = {
+  SSL_USER: "set SSL_UID and SSL_GID to numbers",
+  SSL_GROUP: "set SSL_GID to a number",
+  "-u": "give -u a number, or add the user to the system",
+  "-g": "give -g a number, or add the group to the system",
+};
+
 /** The numbers in the third and fourth field of the line that begins with `name`. */
 function lookUp(files: Files, path: string, variable: string, name: string): number[] {
   let text: string;
@@ -101,6 +135,16 @@ function lookUp(files: Files, path: string, variable: string, name: string): num
   throw new FatalError(
     `unable to find ${variable} ${name}: not in ${path}`,
     undefined,
-    `set ${variable === "SSL_USER" ? "SSL_UID and SSL_GID" : "SSL_GID"} to numbers`,
+    NUMBERS[variable],
+  );
+}
+
+/** One process that starts programs cannot be in a jail, nor somebody else than they. */
+export function refuseIdentity(env: Env): void {
+  const name = IDENTITY_VARIABLES.find((name) => env[name]);
+  if (name === undefined) return;
+  throw new UsageError(
+    `$${name} asks for a worker of its own, and there is none (--workers 0)`,
+    "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
   );
 }

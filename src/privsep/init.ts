@@ -35,7 +35,8 @@ export interface Init {
   readonly keyPair?: KeyPair;
 }
 
-const OTHERS = [
+/** What a worker reads beside the settings of TLS. */
+export const OTHER_VARIABLES = [
   "DHFILE",
   "DNSCACHEIP",
   "DNSREWRITEFILE",
@@ -50,7 +51,11 @@ const OTHERS = [
   "GIDLIST",
 ];
 
-const SEEN: ReadonlySet<string> = new Set([...TLS_VARIABLES, ...CLIENT_AUTH_VARIABLES, ...OTHERS]);
+const SEEN: ReadonlySet<string> = new Set([
+  ...TLS_VARIABLES,
+  ...CLIENT_AUTH_VARIABLES,
+  ...OTHER_VARIABLES,
+]);
 
 /** `CERTFILE:name` and the like. */
 function isOfOneName(name: string): boolean {

@@ -1,7 +1,6 @@
 /** The command with workers: from options to a monitor that runs, and its signals. */
 
 import fs from "node:fs";
-import process from "node:process";
 import { type Env, readPassword, selfSigned } from "../assemble.ts";
 import { onSignals } from "../commands/signals.ts";
 import type { Supervised } from "../commands/single.ts";
@@ -12,9 +11,10 @@ import { checkOperands } from "../handover.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { shutDebugger, warnOfPrograms } from "../privileges.ts";
+import { shutDebugger } from "../privileges.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
+import { type Bound, logServing } from "../serving.ts";
 import { baseEnvironment } from "../start.ts";
 import { type Identity, workerIdentity } from "./identity.ts";
 import { Monitor } from "./monitor.ts";
@@ -66,13 +66,11 @@ export async function supervise(
 ): Promise<void> {
   libc.raiseFileLimit();
   libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
-  warnOfRoot(options, libc, identity.uid, log);
-  warnOfSharing(options, runtime, identity.uid, log);
   programUser(options, runtime); // says now what it could not do later
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);
-  let port = 0;
+  let bound: Bound = { ip: "", port: 0, dualStack: false };
   const monitor = new Monitor({
     options,
     argv,
@@ -99,7 +97,8 @@ export async function supervise(
       };
       if (inherited) checkOperands(inherited, address, libc);
       const fd = inherited?.fd ?? listenSocket(libc, address);
-      port = libc.getsockname(fd).port;
+      const { ip: own, port, family } = libc.getsockname(fd);
+      bound = { ip: own, port, dualStack: family === 6 && !libc.v6only(fd) };
       return fd;
     },
   });
@@ -109,7 +108,8 @@ export async function supervise(
     shutDebugger(runtime, log);
     await Promise.race([monitor.start(), monitor.closed]);
     if (monitor.draining) return await monitor.leave();
-    if (options.printPort) fs.writeSync(1, `${port}\n`);
+    logServing(log, bound, options, runtime, { workers, identity });
+    if (options.printPort) fs.writeSync(1, `${bound.port}\n`);
     tell.ready();
   } catch (error) {
     await monitor.abandon();
@@ -118,21 +118,4 @@ export async function supervise(
   keepGoing(log);
   await monitor.closed;
   await monitor.leave();
-}
-
-function warnOfRoot(options: Options, libc: Libc, worker: number | undefined, log: Log): void {
-  if (libc.getIds().euid !== 0) return;
-  warnOfPrograms(options, log);
-  if (worker === undefined) {
-    log.warning("running as root, and so will the workers: use SSL_UID and SSL_GID, or -u and -g");
-  }
-}
-
-/** Every runtime leaves signals and limits between processes of one user; what one with a debugger has
- *  besides is shut, but should not be all that keeps a program from the key. */
-function warnOfSharing(options: Options, { hasDebugger }: Runtime, uid: unknown, log: Log): void {
-  if (!hasDebugger || process.getuid?.() !== 0) return;
-  if (uid !== undefined && uid === options.uid) {
-    log.warning("workers and programs are one user (-u): use SSL_UID and SSL_GID");
-  }
 }

@@ -146,6 +146,7 @@ class WorkerProcess {
       ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
+    assembled.warnOfExpiry();
     await this.#count(assembled.deps, init);
     const confined = this.libc.landlocked(); // before the root folder is one without /dev
     drop(this.libc, identity);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature } from "../files.ts";
-import type { Log } from "../log.ts";
+import type { Announcer } from "../log.ts";
 import { readCertificate } from "../codec/x509.ts";
 import { loadNames, type Named } from "./requested_names.ts";
 import type { Lookup } from "./settings.ts";
@@ -74,7 +74,7 @@ interface Entry {
 export interface ClientAuthsOptions {
   option: ClientCertificate;
   env: Lookup;
-  log: Log;
+  log: Announcer;
   files?: Files;
   now?: () => number;
 }

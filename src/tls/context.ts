@@ -4,7 +4,7 @@
 
 import { reason } from "../errors.ts";
 import { type Files, localFiles, namedFiles, signature } from "../files.ts";
-import type { Log } from "../log.ts";
+import type { Announcer } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
@@ -69,9 +69,9 @@ export const DHFILE_IGNORED =
 
 export interface ContextsOptions {
   runtime: Runtime;
-  log: Log;
+  log: Announcer;
   /** For what a connection's rules set; default: `log`. */
-  rulesLog?: Log;
+  rulesLog?: Announcer;
   /** The server's own environment. */
   env: Lookup;
   /** For encrypted keys (-3). */
@@ -161,7 +161,7 @@ export class Contexts {
     if (this.#toldOfDhFile || !this.lookup("DHFILE", overlay)) return;
     this.#toldOfDhFile = true;
     const { log, rulesLog = log } = this.options;
-    (overlay ? rulesLog : log).warning(DHFILE_IGNORED);
+    (overlay ? rulesLog : log).warning(DHFILE_IGNORED, "unset DHFILE");
   }
 
   /** Looks at the files now, and reads those that have changed. */

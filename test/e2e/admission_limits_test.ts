@@ -2,7 +2,9 @@
  *  place is given back whatever way a connection ends. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as net from "node:net";
+import { join } from "node:path";
 import { assertDenied, CountingDns, Guest, makeRules, silentVisit, visit } from "./admission.ts";
 import { Raw, refused } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
@@ -232,11 +234,13 @@ for (const { name, program = STAY, end } of ENDINGS) {
 claim("places are given back when the program cannot be started", async (t) => {
   const path = await makeRules(t, ":allow,MAXCONNET='2',MAXCONIP='2'\n");
   const options = ["-vHl0", "-x", path];
-  const server = await t.start({ options, program: ["./none"], env: { MAXCONIP: "2" } });
+  const program = join(t.dir, "none");
+  fs.writeFileSync(program, "", { mode: 0o644 });
+  const server = await t.start({ options, program: [program], env: { MAXCONIP: "2" } });
   for (let n = 1; n <= 6; n++) {
     const { certificate } = await settled(() => visit(server), (seen) => !!seen.certificate);
     assert.equal(certificate, "localhost");
-    await server.waitFor(/^sslserver: error: unable to run \.\/none: /, n);
+    await server.waitFor(/^sslserver: error: unable to run \S+none: /, n);
   }
 });
 

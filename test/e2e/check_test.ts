@@ -615,7 +615,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.env["SSL_UID"] = "nobody";
     },
     level: "error",
-    text: /\$SSL_UID wants a number from 1 to \d+, not 'nobody'/,
+    text: /\$SSL_UID needs a number from 1 to \d+, not 'nobody'/,
     remedy: /SSL_UID/,
   },
   {
@@ -746,7 +746,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.options.splice(2, 2);
     },
     level: "warning",
-    text: /-u without -g/,
+    text: /^programs run as user 65534 in root's group/,
     remedy: /-g GID/,
     root: true,
   },
@@ -1030,7 +1030,7 @@ claim("root's group is found where programs keep it; workers do not", async (t) 
   plan.env["SSL_UID"] = "1";
   const texts = complaints(await check(t, plan)).map(({ text }) => text);
   assert.equal(texts.length, 1, texts.join("\n"));
-  assert.match(texts[0] ?? "", /^-u without -g/);
+  assert.match(texts[0] ?? "", /^programs run as user 65534 in root's group/);
 }, { forms: isRoot ? BOTH : [] });
 
 claim("that deno run may not start itself is told", async (t) => {
@@ -1099,7 +1099,7 @@ claim("wrong usage is exit code 100, with --check too", async (t) => {
   const { status, stdout, stderr } = await check(t, plan);
   assert.equal(status, 100);
   assert.equal(stdout, "");
-  assert.match(stderr, /option -c wants a number/);
+  assert.match(stderr, /option -c needs a number/);
 }, { forms: BOTH });
 
 claim("an authority's name cannot forge a line", async (t) => {

@@ -235,7 +235,7 @@ claim("an address that cannot be bound stops the start before anything is served
   }
   const wrong = await t.fails({ options: ["--metrics", "nonsense"] });
   assert.equal(wrong.status, 100);
-  assert.match(wrong.stderr, /option --metrics wants .*, not 'nonsense'/);
+  assert.match(wrong.stderr, /option --metrics needs .*, not 'nonsense'/);
 });
 
 claim("a unix socket is its owner's alone and gone after the end", async (t) => {

@@ -19,11 +19,11 @@ claim("wrong usage: 100, the reason, one usage line, nothing on stdout", async (
     [["127.0.0.1", "0"], /prog is missing/],
     [["-k", "127.0.0.1", "0", "cat"], /unknown option -k/],
     [["--nonsense", "127.0.0.1", "0", "cat"], /unknown option --nonsense/],
-    [["-c"], /option -c wants a value/],
-    [["-c", "0", "127.0.0.1", "0", "cat"], /option -c wants a number from 1/],
-    [["-c", "x", "127.0.0.1", "0", "cat"], /option -c wants a number/],
-    [["-w", "-1", "127.0.0.1", "0", "cat"], /option -w wants a number/],
-    [["--log", "xml", "127.0.0.1", "0", "cat"], /option --log wants text or json, not 'xml'/],
+    [["-c"], /option -c needs a value/],
+    [["-c", "0", "127.0.0.1", "0", "cat"], /option -c needs a number from 1/],
+    [["-c", "x", "127.0.0.1", "0", "cat"], /option -c needs a number/],
+    [["-w", "-1", "127.0.0.1", "0", "cat"], /option -w needs a number/],
+    [["--log", "xml", "127.0.0.1", "0", "cat"], /option --log needs text or json, not 'xml'/],
     [["--self-signed=1", "127.0.0.1", "0", "cat"], /option --self-signed takes no value/],
   ];
   for (const [args, message] of cases) {
@@ -60,7 +60,9 @@ claim("-q says nothing, not even why it ends", async (t) => {
   const outcome = await t.fails({ options: ["-q"], selfSigned: false });
   assert.equal(outcome.status, 111);
   assert.equal(outcome.stderr, "");
-  const server = await t.start({ options: ["-q"], program: ["./missing"] });
+  const program = join(t.dir, "plain");
+  fs.writeFileSync(program, "", { mode: 0o644 });
+  const server = await t.start({ options: ["-q"], program: [program] });
   await talk(t, server);
   assert.equal(server.log(), "");
 });

@@ -87,7 +87,7 @@ claim("no signal opens a debugger, or the log says that one does", async (t) => 
 });
 
 asRoot("a runtime with a debugger says when workers and programs are one user", async (t) => {
-  const warning = /^sslserver: warning: workers and programs are one user/;
+  const warning = /^sslserver: warning: workers are user \d+: programs run as the same user/;
   const one = await t.start({ options: [...AS_PROGRAM, "--workers", "1"] });
   assert.equal(one.lines(warning).length, t.onDeno ? 1 : 0, one.log());
   const two = await t.start({ options: [...AS_PROGRAM, "--workers", "1"], env: jailed(t) });

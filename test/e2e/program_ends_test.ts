@@ -32,12 +32,15 @@ claim("a program's death by a signal is logged as the signal's number", async (t
 });
 
 claim("a missing program: logged, the connection closed, the server lives", async (t) => {
-  const server = await t.start({ program: ["./no-such-program"] });
+  const path = join(t.dir, "no-such-program");
+  fs.writeFileSync(path, "#!/bin/sh\n", { mode: 0o755 });
+  const server = await t.start({ program: [path] });
+  fs.rmSync(path);
   for (const n of [1, 2]) {
     const { bytes, end } = await talk(t, server, "", ["-e", "stay"]);
     assert.equal(bytes.length, 0);
     assert.match(end, /^(close_notify|eof|reset)$/);
-    await server.waitFor(/^sslserver: error: unable to run \.\/no-such-program: .*$/, n);
+    await server.waitFor(/^sslserver: error: unable to run \S+no-such-program: .*$/, n);
   }
   assert.equal(server.lines(/unable to run/).length, 2);
   await server.noChildren();
@@ -57,8 +60,10 @@ claim(
 
 claim("a program that is put in place later is found", async (t) => {
   const path = join(t.dir, "later");
+  fs.writeFileSync(path, "", { mode: 0o644 });
   const server = await t.start({ program: [path] });
   await talk(t, server);
+  fs.rmSync(path);
   fs.writeFileSync(path, "#!/bin/sh\necho now\n", { mode: 0o755 });
   const { text } = await talk(t, server);
   assert.equal(text, "now\n");

@@ -243,6 +243,6 @@ claim("a list that is none is wrong usage", async (t) => {
   for (const list of ["", "10.0.0.0/33", "10.0.0.0/8,", "proxy.example", "10.0.0"]) {
     const outcome = await t.fails({ options: [`--proxy-from=${list}`] });
     assert.equal(outcome.status, 100, list);
-    assert.match(outcome.stderr, /option --proxy-from wants networks such as/);
+    assert.match(outcome.stderr, /option --proxy-from needs networks such as/);
   }
 });

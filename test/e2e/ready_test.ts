@@ -1,8 +1,9 @@
 /** -1 prints the port, and only when connections can come in. */
 
 import assert from "node:assert/strict";
+import process from "node:process";
 import { Raw, talk } from "./clients.ts";
-import { claim, type Form, formCommand } from "./harness.ts";
+import { claim, type Form, formCommand, WITH_FFI } from "./harness.ts";
 
 claim("-1 prints the port alone on a line, and it can be connected to at once", async (t) => {
   for (let i = 0; i < 3; i++) {
@@ -50,3 +51,27 @@ function command(form: Form, option: string): [string, string[]] {
   const [path = "", ...args] = formCommand(form, "cat");
   return [path, [...args, option]];
 }
+
+claim("-v says first where it listens, and as whom it serves", async (t) => {
+  const server = await t.start({ options: ["-vHRl0"] });
+  const own = process.getuid?.();
+  const one = new RegExp(`^sslserver: info: listening on 127\\.0\\.0\\.1 port ${server.port}$`);
+  const two = t.ffi
+    ? new RegExp(
+      `^sslserver: info: serving with 1 worker, user ${own}, group \\d+; programs: user ${own}`,
+    )
+    : new RegExp(`^sslserver: info: serving in one process, user ${own}`);
+  await server.waitFor(one);
+  await server.waitFor(two);
+});
+
+claim("a program that is not there stops the start; what is doubtful is a warning", async (t) => {
+  const { status, stdout, stderr } = await t.fails({ program: ["no-such-program-here"] });
+  assert.equal(status, 111);
+  assert.equal(stdout.length, 0);
+  assert.match(stderr, /^sslserver: fatal: program no-such-program-here: not found in PATH$/m);
+  assert.match(stderr, /^sslserver: info: install it, or give its full path$/m);
+  const server = await t.start({ env: { TLS_MIN_VERSON: "1.3" } });
+  const warning = /^sslserver: warning: TLS_MIN_VERSON is not read by sslserver -- did you mean /;
+  await server.waitFor(warning);
+}, { forms: WITH_FFI });

@@ -68,7 +68,7 @@ test("numbers that are none, and root's, are wrong usage", () => {
     for (const name of ["SSL_UID", "SSL_GID"]) {
       assert.throws(() => identity({ [name]: text }), (error) => {
         assert.ok(error instanceof UsageError, text);
-        assert.match(error.message, new RegExp(`^\\$${name} wants a number from 1 to 4294967294`));
+        assert.match(error.message, new RegExp(`^\\$${name} needs a number from 1 to 4294967294`));
         return true;
       });
     }
@@ -96,7 +96,7 @@ test("an unknown name is fatal, and the hint says how to do without", () => {
       return true;
     });
   }
-  assert.throws(() => identity({ SSL_GROUP: "nobody-here" }), { hint: "set SSL_GID to numbers" });
+  assert.throws(() => identity({ SSL_GROUP: "nobody-here" }), { hint: "set SSL_GID to a number" });
 });
 
 test("without the files only numbers work", () => {

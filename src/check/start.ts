@@ -1,0 +1,40 @@
+/** The findings that a start shares with `--check`: what can be known of options, environment and files
+ *  in a moment, without asking other hosts and without the TLS library. */
+
+import type { Env } from "../assemble.ts";
+import type { Options } from "../options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Findings } from "./finding.ts";
+import { checkSettings } from "./options.ts";
+import { type Actors, checkProcesses } from "./processes.ts";
+import { checkProgram } from "./program.ts";
+import { checkRules, type Variables } from "./rules.ts";
+import { checkDescriptors } from "./system.ts";
+
+/** Options and environment alone, and who the processes will be. `main`: see `Runtime.selfCommand`. */
+export function checkCommand(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  main: string,
+  findings: Findings,
+): Actors {
+  checkSettings(options, env, runtime, findings);
+  return checkProcesses(options, env, runtime, main, findings);
+}
+
+/** What the command line names. `tryTls`: see `checkRules`. */
+export function checkOperands(
+  options: Options,
+  env: Env,
+  runtime: Runtime,
+  actors: Actors,
+  findings: Findings,
+  tryTls?: (variables: Variables) => void,
+): void {
+  checkDescriptors(runtime, options, findings);
+  for (const file of new Set([options.earlyRules, options.rules])) {
+    if (file !== undefined) checkRules(file, options, actors, findings, tryTls);
+  }
+  checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", actors.program, findings);
+}

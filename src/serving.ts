@@ -1,0 +1,56 @@
+/** The first lines of -v: where the server listens, and as whom it serves. */
+
+import process from "node:process";
+import type { Log } from "./log.ts";
+import type { Options } from "./options.ts";
+import type { Identity } from "./privsep/identity.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+
+/** The bound socket. */
+export interface Bound {
+  readonly ip: string;
+  readonly port: number;
+  /** IPv4 clients come in on `::` too. */
+  readonly dualStack: boolean;
+}
+
+/** Workers, and who they are; undefined: one process does everything. */
+export interface ServingWorkers {
+  readonly workers: number;
+  readonly identity: Identity;
+}
+
+/** Logs both lines. */
+export function logServing(
+  log: Pick<Log, "detail">,
+  { ip, port, dualStack }: Bound,
+  options: Pick<Options, "uid" | "gid">,
+  { libc }: Pick<Runtime, "libc">,
+  workers?: ServingWorkers,
+): void {
+  const both = dualStack ? " (IPv6 and IPv4)" : "";
+  log.detail(`listening on ${ip}${both} port ${port}`, { event: "listening", ip, port, dualStack });
+  const own = { uid: process.getuid?.(), gid: libc?.getIds().egid };
+  const programs = ids({ ...own, ...defined(options) });
+  if (!workers) {
+    log.detail(`serving in one process, ${programs}`, { event: "serving", workers: 0 });
+    return;
+  }
+  const { identity, workers: count } = workers;
+  const jail = identity.chroot === undefined ? "" : `, root folder ${identity.chroot}`;
+  const many = count === 1 ? "1 worker" : `${count} workers`;
+  log.detail(
+    `serving with ${many}, ${ids({ ...own, ...identity })}${jail}; programs: ${programs}`,
+    { event: "serving", workers: count },
+  );
+}
+
+function ids({ uid, gid }: { uid?: number | undefined; gid?: number | undefined }): string {
+  const user = uid === undefined ? "user unknown" : `user ${uid}`;
+  return gid === undefined ? user : `${user}, group ${gid}`;
+}
+
+/** -u and -g, without those that were not given. */
+function defined({ uid, gid }: Pick<Options, "uid" | "gid">): Identity {
+  return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+}

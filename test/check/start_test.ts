@@ -1,0 +1,141 @@
+/** What a start shares with --check: which findings stop it, and which are warnings with a remedy. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import type { Env } from "../../src/assemble.ts";
+import { Findings } from "../../src/check/finding.ts";
+import { checkCommand, checkOperands } from "../../src/check/start.ts";
+import { FatalError } from "../../src/errors.ts";
+import { Log } from "../../src/log.ts";
+import { parseOptions } from "../../src/options.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
+
+const runtime = await currentRuntime();
+
+/** One start, up to the point where the TLS library is asked. */
+function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "text") {
+  const request = parseOptions(argv, env);
+  assert.ok("serve" in request);
+  const findings = new Findings();
+  const actors = checkCommand(request.serve, env, runtime, "cli.ts", findings);
+  checkOperands(request.serve, env, runtime, actors, findings);
+  let lines = "";
+  const log = new Log({ verbosity: 1, form, name: "sslserver", write: (text) => lines += text });
+  let fatal: FatalError | undefined;
+  try {
+    findings.start(log);
+  } catch (error) {
+    assert.ok(error instanceof FatalError);
+    fatal = error;
+  }
+  log.flush();
+  return { lines, fatal, levels: findings.list.map(({ level }) => level) };
+}
+
+/** Files in a folder of their own. */
+function withFiles(use: (at: (name: string) => string) => void): void {
+  const folder = fs.mkdtempSync(join(os.tmpdir(), "start-"));
+  fs.chmodSync(folder, 0o755);
+  const at = (name: string): string => join(folder, name);
+  const put = (name: string, text: string, mode: number): void => {
+    fs.writeFileSync(at(name), text, { mode });
+    fs.chmodSync(at(name), mode);
+  };
+  put("good", "#!/bin/sh\n", 0o755);
+  put("-v", "#!/bin/sh\n", 0o755);
+  put("plain", "#!/bin/sh\n", 0o644);
+  put("cr", "#!/bin/sh\r\n", 0o755);
+  put("orphan", "#!/no/such/interpreter\n", 0o755);
+  put("strange", "\x01\x02", 0o755);
+  put("rules.txt", "127.:allow\n", 0o644);
+  put("empty", "", 0o644);
+  put("key.pem", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n", 0o600);
+  try {
+    use(at);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+const BASE = ["-HRl0"];
+const TAIL = ["127.0.0.1", "0"];
+const PATH = process.env["PATH"] ?? "/usr/bin:/bin";
+
+test("what no client could ever be served with stops a start, with a remedy", () => {
+  withFiles((at) => {
+    const rows: [string[], RegExp, RegExp][] = [
+      [[...TAIL, "no-such-program-here"], /^program no-such-program-here: not found/, /full path/],
+      [[...TAIL, at("missing")], /^program \S+missing: no such file/i, /path of a program/],
+      [[...TAIL, at("")], /^program \S+: no regular file/, /path of a program/],
+      [[...TAIL, at("cr")], /its lines end with CR/, /sed -i/],
+      [[...TAIL, at("orphan")], /interpreter \/no\/such\/interpreter: no such file/i, /install/],
+      [[...TAIL, "-v", "cat"], /^program -v: not found/, /sslserver -v host port prog/],
+      [["-x", at("rules.txt"), ...TAIL, at("good")], /^rules \S+rules\.txt: /, /tcprules/],
+      [["-y", at("rules.txt"), "-X", ...TAIL, at("good")], /^rules \S+rules\.txt: /, /tcprules/],
+      [["-x", at("empty"), ...TAIL, at("good")], /^rules \S+empty: /, /it is empty: compile/],
+      [["-x", at(""), ...TAIL, at("good")], /^rules \S+: a directory/, /tcprules/],
+    ];
+    for (const [argv, text, remedy] of rows) {
+      const { fatal } = start([...BASE, ...argv], { PATH });
+      assert.match(fatal?.message ?? "", text, argv.join(" "));
+      assert.match(fatal?.hint ?? "", remedy, argv.join(" "));
+      assert.equal(fatal?.code, 111);
+    }
+  });
+});
+
+test("what can be mended while the server runs, and what is doubtful, is a warning", () => {
+  withFiles((at) => {
+    const good = [...TAIL, at("good")];
+    const rows: [string[], Env, RegExp][] = [
+      [[...TAIL, at("plain")], {}, /program \S+plain: .*(execute|permission).* -- chmod a\+x/i],
+      [[...TAIL, at("strange")], {}, /program \S+strange: neither an executable .* -- let its/],
+      [[...TAIL, "-v"], { PATH: at("") }, /program -v: it looks like an option -- .*before host/],
+      [["-x", at("none.cdb"), ...good], {}, /rules \S+none\.cdb: no such file: .* -- compile it/],
+      [good, { TLS_MIN_VERSON: "1" }, /TLS_MIN_VERSON is not read .* -- did you mean TLS_MIN_V/],
+      [good, { SSL_CHROT: "/jail" }, /SSL_CHROT is not read .* -- did you mean SSL_CHROOT\?/],
+      [good, { TLS_UID: "1" }, /TLS_UID is not read by sslserver -- did you mean SSL_UID\?/],
+      [good, { TLS_GID: "1" }, /TLS_GID is not read by sslserver -- did you mean SSL_GID\?/],
+      [["-X", ...good], {}, /-X does nothing without -x or -y -- name the rules file/],
+      [["-p", ...good], {}, /-p does nothing with -H -- leave out one/],
+      [good, { CAFILE: "/ca.pem" }, /CAFILE is set and not used: .* -- add -m/],
+    ];
+    for (const [argv, env, line] of rows) {
+      const { lines, fatal } = start([...BASE, ...argv], env);
+      assert.equal(fatal, undefined, `${argv.join(" ")}: ${fatal?.message}`);
+      const found = lines.split("\n").filter((text) => line.test(text));
+      assert.equal(found.length, 1, `${line} in: ${lines}`);
+      assert.match(found[0] ?? "", /^sslserver: warning: /);
+    }
+    const { lines } = start([...BASE, "-X", ...good], {}, "json");
+    const said = lines.trim().split("\n").map((line) => JSON.parse(line) as Record<string, string>);
+    const own = said.find(({ message }) => message?.startsWith("-X"));
+    assert.deepEqual([own?.["level"], own?.["event"]], ["warning", "warning"]);
+    assert.equal(own?.["message"], "-X does nothing without -x or -y");
+    assert.equal(own?.["remedy"], "name the rules file: -x FILE");
+  });
+});
+
+test("a start that is sound says nothing but who runs as root", () => {
+  withFiles((at) => {
+    const { lines, fatal } = start([...BASE, ...TAIL, at("good")], { PATH });
+    assert.equal(fatal, undefined);
+    assert.match(
+      lines,
+      process.getuid?.() === 0 ? /^sslserver: warning: [^\n]*run as root[^\n]*\n$/ : /^$/,
+    );
+  });
+});
+
+test("a thousand doubts are some lines, and a word about the others", () => {
+  const findings = new Findings();
+  for (let i = 0; i < 1000; i++) findings.warning(`doubt ${i}`, "end it");
+  const said: string[] = [];
+  findings.start({ warning: (text) => void said.push(text) });
+  assert.ok(said.length < 50, `${said.length}`);
+  assert.match(said.at(-1) ?? "", /^9\d\d more warnings$/);
+});
