@@ -1,6 +1,7 @@
 /** The library face: what a handler may rely on, in the runtime that this runs in. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import { type Handler, serve, type ServeOptions, type TlsServer } from "../mod.ts";
@@ -117,6 +118,31 @@ for (const [what, end] of Object.entries(ENDINGS)) {
       assert.deepEqual(met, whole ? WHOLE : CUT);
     },
   );
+}
+
+const NUMBERS = {
+  "their least": { concurrency: 1, pending: 1, backlog: 1, handshakeTimeout: 1, idleTimeout: 1 },
+  "their greatest": {
+    concurrency: 1_000_000,
+    pending: 1_000_000,
+    backlog: 65_535,
+    handshakeTimeout: 2_000_000,
+    idleTimeout: 2_000_000,
+  },
+};
+
+for (const [what, options] of Object.entries(NUMBERS)) {
+  test(`a server with all numbers at ${what} serves`, PATIENT, async () => {
+    const handler: Handler = ({ readable, writable }) => readable.pipeTo(writable);
+    await serving(handler, async ({ port }) => {
+      const { client, toServer } = await tlsThrough(port);
+      client.write("hello");
+      const [chunk] = await within(once(client, "data"), "the echo");
+      assert.equal(String(chunk), "hello");
+      client.destroy();
+      toServer.destroy();
+    }, options);
+  });
 }
 
 test("a server that cannot listen lets its script go on and end", PATIENT, async () => {
