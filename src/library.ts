@@ -53,7 +53,8 @@ export async function serve(
   warnOfExpiry();
   try {
     const address = await listenAddress(asked, deps.admission.resolver);
-    const server = serveConnections((...told) => listen(runtime, address, ...told), deps);
+    const warn = (text: string): void => log.warning(text);
+    const server = serveConnections((...told) => listen(runtime, address, warn, ...told), deps);
     const end = (): void => server.end();
     const { signal } = options;
     const closed = server.closed.then(() => {

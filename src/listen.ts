@@ -86,9 +86,12 @@ export function portNumber(port: string, services = "/etc/services"): number {
 }
 
 /** Binds and listens: the descriptor. Needs libc. Throws `FatalError`. */
-export function listenSocket(libc: Libc, address: ListenAddress): number {
-  const { ip, port, dualStack, backlog } = address;
-  return naming(address, () =>
+export function listenSocket(
+  libc: Pick<Libc, "listenSocket" | "interfaceIndex">,
+  address: ListenAddress,
+  warn: (text: string) => void,
+): number {
+  return naming(address, warn, ({ ip, port, dualStack, backlog }) =>
     libc.listenSocket({
       ip,
       port,
@@ -101,27 +104,45 @@ export function listenSocket(libc: Libc, address: ListenAddress): number {
 
 /** Listens by the runtime's own means, where there is no libc. Throws `FatalError`. */
 export function listenWithoutLibc(
-  runtime: Runtime,
+  runtime: Pick<Runtime, "name" | "listen">,
   address: ListenAddress,
-  onSocket: (socket: Socket) => void,
-  onLost?: () => void,
+  warn: (text: string) => void,
+  ...told: Told
 ): Listener {
-  const { ip, port, dualStack, backlog } = address;
+  const { ip, dualStack } = address;
   if (address.interface) throw needsFfi(runtime, "bind to an interface (-I)");
   if (ip === "::" && !dualStack) throw needsFfi(runtime, "listen on IPv6 alone (host ::)");
-  return naming(address, () => runtime.listen({ ip, port, backlog }, onSocket, onLost));
+  return naming(
+    address,
+    warn,
+    ({ ip, port, backlog }) => runtime.listen({ ip, port, backlog }, ...told),
+  );
 }
 
-/** Says which address it is about. */
-function naming<T>({ ip, port }: ListenAddress, listen: () => T): T {
+/** Who is told of connections. */
+type Told = [onSocket: (socket: Socket) => void, onLost?: () => void];
+
+/** Says which address it is about. `:0` is every address there is: with a kernel that has no IPv6, every
+ *  IPv4 address. */
+function naming<T>(
+  address: ListenAddress,
+  warn: (text: string) => void,
+  listen: (address: ListenAddress) => T,
+): T {
+  const { ip, port, dualStack } = address;
   try {
-    return listen();
+    return listen(address);
   } catch (error) {
     if (error instanceof FatalError) throw error;
+    const { code } = error as { code?: string };
+    if (dualStack && code === "EAFNOSUPPORT") {
+      warn("this system has no IPv6: host :0 is every IPv4 address alone");
+      return naming({ ...address, ip: "0.0.0.0", dualStack: false }, warn, listen);
+    }
     throw new FatalError(
       `unable to listen on ${ip} port ${port}: ${reason(error)}`,
       undefined,
-      hint((error as { code?: string }).code, port),
+      hint(code, port),
     );
   }
 }
@@ -131,15 +152,15 @@ function naming<T>({ ip, port }: ListenAddress, listen: () => T): T {
 export function listen(
   runtime: Runtime,
   address: ListenAddress,
-  onSocket: (socket: Socket) => void,
-  onLost?: () => void,
+  warn: (text: string) => void,
+  ...told: Told
 ): Listener {
   const { libc } = runtime;
-  if (!libc) return listenWithoutLibc(runtime, address, onSocket, onLost);
-  return runtime.listenDescriptor(listenSocket(libc, address), address.backlog, onSocket, onLost);
+  if (!libc) return listenWithoutLibc(runtime, address, warn, ...told);
+  return runtime.listenDescriptor(listenSocket(libc, address, warn), address.backlog, ...told);
 }
 
-function needsFfi(runtime: Runtime, what: string): Unsupported {
+function needsFfi(runtime: Pick<Runtime, "name">, what: string): Unsupported {
   return new Unsupported(what, `${runtime.name} without FFI`, "allow FFI: deno run --allow-ffi");
 }
 
@@ -149,6 +170,8 @@ function hint(code: string | undefined, port: number): string | undefined {
       return `another server has this port; ss -ltnp 'sport = :${port}' shows it`;
     case "EACCES":
       return "ports below 1024 want root, or the capability CAP_NET_BIND_SERVICE";
+    case "EAFNOSUPPORT":
+      return "this system has no IPv6; host 0 means all IPv4 addresses";
     case "EADDRNOTAVAIL":
       return "host must be an address of this machine; 0 means all of them";
     default:

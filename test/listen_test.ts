@@ -1,8 +1,14 @@
-/** What a host's name may lead to. */
+/** Where it listens, and what a host's name may lead to. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkNamed } from "../src/listen.ts";
+import {
+  checkNamed,
+  type ListenAddress,
+  listenSocket,
+  listenWithoutLibc,
+  literalHost,
+} from "../src/listen.ts";
 
 for (const ip of ["192.0.2.1", "127.0.0.1", "2001:db8::1", "::1", "fe80::1", "223.255.255.255"]) {
   test(`a name may lead to ${ip}`, () => checkNamed("host.example", ip));
@@ -23,3 +29,51 @@ for (const ip of ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "::fff
     assert.throws(() => checkNamed("host.example", ip), /no address of one host$/);
   });
 }
+
+/** A system without IPv6, with libc or without; and where a listener was made. */
+const without6 = (warn: (text: string) => void) => {
+  const listened: string[] = [];
+  const listen = ({ ip }: { ip: string }): void => {
+    if (ip.includes(":")) {
+      throw Object.assign(new Error("no such family"), { code: "EAFNOSUPPORT" });
+    }
+    listened.push(ip);
+  };
+  const libc = {
+    listenSocket: (where: { ip: string }) => (listen(where), { fd: 9, port: 1 }),
+    interfaceIndex: () => 0,
+  };
+  const runtime = {
+    name: "Deno" as const,
+    listen: (where: { ip: string }) => (listen(where), undefined as never),
+  };
+  const forms = [
+    (address: ListenAddress) => listenSocket(libc, address, warn),
+    (address: ListenAddress) => listenWithoutLibc(runtime, address, warn, () => {}),
+  ];
+  return { listened, forms };
+};
+
+const address = (host: string): ListenAddress => {
+  const literal = literalHost(host) ?? assert.fail();
+  return { ...literal, port: 1, backlog: 1, interface: undefined };
+};
+
+test("without IPv6 the host :0 is every IPv4 address, with a warning", () => {
+  const warnings: string[] = [];
+  const { forms, listened } = without6((text) => warnings.push(text));
+  for (const listen of forms) listen(address(":0"));
+  assert.deepEqual(listened, ["0.0.0.0", "0.0.0.0"]);
+  const warning = "this system has no IPv6: host :0 is every IPv4 address alone";
+  assert.deepEqual(warnings, [warning, warning]);
+});
+
+test("without IPv6 an IPv6 address is refused, with the remedy", () => {
+  const { forms } = without6(() => assert.fail());
+  for (const listen of forms) {
+    assert.throws(() => listen(address("::1")), {
+      message: "unable to listen on ::1 port 1: no such family",
+      hint: "this system has no IPv6; host 0 means all IPv4 addresses",
+    });
+  }
+});

@@ -25,7 +25,12 @@ export async function checkPorts(
   let listener: { close(): void } | undefined;
   try {
     if (address) {
-      listener = listen(runtime, address, (socket) => socket.destroy());
+      listener = listen(
+        runtime,
+        address,
+        (text) => findings.warning(text, "give 0 for host"),
+        (socket) => socket.destroy(),
+      );
       findings.ok(`port ${address.port} of ${address.ip}: free`);
     }
   } catch (error) {

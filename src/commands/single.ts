@@ -96,7 +96,8 @@ function begin(
   const { runtime } = deps;
   const { libc } = runtime;
   if (!inherited || !libc) {
-    return serve((...told) => listen(runtime, address, ...told), deps);
+    const warn = (text: string): void => deps.log.warning(text);
+    return serve((...told) => listen(runtime, address, warn, ...told), deps);
   }
   checkOperands(inherited, address, libc);
   const { fd } = inherited;

@@ -96,7 +96,7 @@ export async function supervise(
         interface: options.interface,
       };
       if (inherited) checkOperands(inherited, address, libc);
-      const fd = inherited?.fd ?? listenSocket(libc, address);
+      const fd = inherited?.fd ?? listenSocket(libc, address, (text) => log.warning(text));
       const { ip: own, port, family } = libc.getsockname(fd);
       bound = { ip: own, port, dualStack: family === 6 && !libc.v6only(fd) };
       return fd;
