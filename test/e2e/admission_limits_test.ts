@@ -161,7 +161,7 @@ claim("MAXCONRATE: so many in so many seconds, then again", async (t) => {
   await server.waitFor(denial(server, "127.0.0.1", "ip rate limit:4 exceeded"));
   await server.waitFor(/^sslserver: warning: ip rate limit of 4 exceeded for: 127\.0\.0\.1$/);
   await letIn(server);
-});
+}, { together: true });
 
 claim(
   "a limit that cannot be read: fatal from the environment, a denial from a rule",
@@ -228,7 +228,7 @@ for (const { name, program = STAY, end } of ENDINGS) {
       await end(server);
       await letIn(server);
     }
-  });
+  }, { together: true });
 }
 
 claim("places are given back when the program cannot be started", async (t) => {

@@ -109,7 +109,7 @@ claim("a slow DNS server delays its own connection only, until its time is up", 
   } finally {
     dns.close();
   }
-}, { timeout: 90_000 });
+}, { timeout: 90_000, together: true });
 
 claim(
   "-y denies before any DNS packet leaves; -x, which may want the name, does not",

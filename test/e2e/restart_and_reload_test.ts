@@ -101,7 +101,7 @@ for (const options of [[], ["--workers", "0"]]) {
     assert.equal(server.lines(/^sslserver: error: /).length, steps.length, server.log());
     server.signal("SIGTERM");
     assert.equal((await server.exited).status, 0);
-  });
+  }, { together: true });
 }
 
 claim("a start with a pipe or a device as certificate ends with a reason", async (t) => {

@@ -7,6 +7,9 @@ import { claim, within } from "./harness.ts";
 /** How much later than asked for a limit may strike, in milliseconds. */
 const SLACK = 2500;
 
+/** They wait for the clock. */
+const TOGETHER = { together: true } as const;
+
 for (const [what, bytes] of [["nothing", 0], ["half a hello", 9]] as const) {
   claim(
     `-T 2 closes a client that has sent ${what}, after 2 seconds and with one line`,
@@ -26,6 +29,7 @@ for (const [what, bytes] of [["nothing", 0], ["half a hello", 9]] as const) {
       assert.equal(lines.length, 1);
       assert.deepEqual(server.lines(/^sslserver: (pid|ok|ended)/), []);
     },
+    TOGETHER,
   );
 }
 
@@ -39,14 +43,14 @@ claim("-T 2 closes a client that dribbles its hello", async (t) => {
   } finally {
     clearInterval(dribble);
   }
-});
+}, TOGETHER);
 
 claim("-T does not touch a connection that is through its handshake", async (t) => {
   const server = await t.start({ options: ["-T", "1"] });
   const { text, end } = await talk(t, server, "late\n", ["-w", "2500"]);
   assert.equal(text, "late\n");
   assert.equal(end, "close_notify");
-});
+}, TOGETHER);
 
 claim("-w 2 closes a silent connection and ends its program", async (t) => {
   const server = await t.start({ options: ["-v", "-w", "2"], program: ["sleep", "1000"] });
@@ -55,7 +59,7 @@ claim("-w 2 closes a silent connection and ends its program", async (t) => {
   assert.equal(end, "close_notify");
   await server.waitFor(/^sslserver: ended by [0-9]+ status 15$/);
   await server.noChildren();
-});
+}, TOGETHER);
 
 claim("--kill-after 1 ends a program that ignores the SIGTERM of -w", async (t) => {
   const server = await t.start({
@@ -65,7 +69,7 @@ claim("--kill-after 1 ends a program that ignores the SIGTERM of -w", async (t) 
   await talk(t, server, "", ["-e", "stay"]);
   await server.waitFor(/^sslserver: ended by [0-9]+ status 9$/);
   await server.noChildren();
-});
+}, TOGETHER);
 
 claim("-w 2: what was sent before the limit still arrives, then close_notify", async (t) => {
   const server = await t.start({
@@ -76,7 +80,7 @@ claim("-w 2: what was sent before the limit still arrives, then close_notify", a
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-p", "6000"]);
   assert.equal(facts["received"], "100000");
   assert.equal(end, "close_notify");
-});
+}, TOGETHER);
 
 claim("-w 2 leaves a connection alone on which something moves now and then", async (t) => {
   const server = await t.start({
@@ -86,7 +90,7 @@ claim("-w 2 leaves a connection alone on which something moves now and then", as
   const { text, end } = await talk(t, server, "", ["-e", "stay"]);
   assert.equal(text, "1\n2\n3\n4\n");
   assert.equal(end, "close_notify");
-});
+}, TOGETHER);
 
 claim("-w 2 leaves a slow but steady reader alone", async (t) => {
   const server = await t.start({
@@ -97,7 +101,7 @@ claim("-w 2 leaves a slow but steady reader alone", async (t) => {
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-r", "600000"]);
   assert.equal(facts["received"], "3000000");
   assert.equal(end, "close_notify");
-});
+}, TOGETHER);
 
 claim("a slow reader gets everything, long after its program has ended", async (t) => {
   const server = await t.start({
@@ -108,7 +112,7 @@ claim("a slow reader gets everything, long after its program has ended", async (
   const { facts, end } = await talk(t, server, "", ["-d", "-r", "190000"]);
   assert.equal(facts["received"], "2500000");
   assert.equal(end, "close_notify");
-});
+}, TOGETHER);
 
 claim("a slow reader gets everything, though the server was told to stop", async (t) => {
   const server = await t.start({
@@ -123,4 +127,4 @@ claim("a slow reader gets everything, though the server was told to stop", async
   assert.equal(end, "close_notify");
   const { status } = await within(server.exited, 3000, "it did not end");
   assert.equal(status, 0);
-});
+}, TOGETHER);
