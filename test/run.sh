@@ -24,6 +24,10 @@ haproxy:/usr/sbin/haproxy systemd:/usr/bin/systemd-analyze s6:/usr/bin/s6-svscan
 mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish
 swaks:/usr/bin/swaks libnet-ssleay-perl:/usr/lib/*/perl5/*/Net/SSLeay.pm'
 
+# For test/e2e/arm64_test.ts, which is skipped where they cannot be had.
+EMULATOR='qemu-user-static:/usr/bin/qemu-aarch64-static
+libc6-arm64-cross:/usr/aarch64-linux-gnu/lib/libc.so.6'
+
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -38,32 +42,47 @@ exists() {
   [ -e "$1" ]
 }
 
-missing=
-for entry in $PACKAGES; do
-  case ${entry#*:} in /usr/bin/ss) [ -e /bin/ss ] && continue ;; esac
-  exists "${entry#*:}" || missing="$missing ${entry%%:*}"
-done
-if [ -n "$missing" ]; then
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "installing$missing"
-    export DEBIAN_FRONTEND=noninteractive
-    # Some of them are servers: installing one must not start it (Debian policy 9.3.3.1, invoke-rc.d).
-    policy=/usr/sbin/policy-rc.d
-    if [ -e "$policy" ]; then
-      policy=
-    else
-      trap 'rm -rf -- "$scratch" "$policy"' EXIT
-      printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
-    fi
-    # Word splitting is meant: names of packages.
-    # shellcheck disable=SC2086
-    { apt-get -qq update && apt-get -qq -y --no-install-recommends install $missing; } \
-      >"$scratch/apt" 2>&1 || { tail -n 5 "$scratch/apt"; say "unable to install$missing"; }
-    [ -z "$policy" ] || rm -f -- "$policy"
+# absent ENTRY…: the packages whose file is not there.
+absent() {
+  for entry; do
+    case ${entry#*:} in /usr/bin/ss) [ -e /bin/ss ] && continue ;; esac
+    exists "${entry#*:}" || echo "${entry%%:*}"
+  done
+}
+
+# install NAME…
+install() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then return 1; fi
+  say "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  # Some of them are servers: installing one must not start it (Debian policy 9.3.3.1, invoke-rc.d).
+  policy=/usr/sbin/policy-rc.d
+  if [ -e "$policy" ]; then
+    policy=
   else
-    say "missing Debian packages:$missing; their tests will fail"
+    trap 'rm -rf -- "$scratch" "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
   fi
-fi
+  { apt-get -qq update && apt-get -qq -y --no-install-recommends install "$@"; } \
+    >"$scratch/apt" 2>&1 || tail -n 5 "$scratch/apt"
+  [ -z "$policy" ] || rm -f -- "$policy"
+}
+
+# provide ENTRY…: installs what is absent, and leaves what is absent still in $missing.
+provide() {
+  missing=$(absent "$@")
+  # Word splitting is meant: names of packages.
+  # shellcheck disable=SC2086
+  if [ -n "$missing" ] && install $missing; then missing=$(absent "$@"); fi
+}
+
+# Word splitting is meant: entries.
+# shellcheck disable=SC2086
+provide $PACKAGES
+[ -z "$missing" ] || say "missing Debian packages: $missing; their tests will fail"
+# shellcheck disable=SC2086
+provide $EMULATOR
+no_emulator=$missing
 
 say 'building dist/sslserver'
 ./compile.sh >"$scratch/build" 2>&1 || { cat "$scratch/build"; say '0 passed, 1 failed'; exit 1; }
@@ -155,6 +174,10 @@ take() {
 far=
 for file; do
   case $file in
+    test/e2e/arm64_test.ts)
+      if [ -z "$no_emulator" ]; then far="$far $file"
+      else say "skipped $file: Debian packages are missing: $no_emulator"; fi
+      ;;
     test/e2e/*) far="$far $file" ;;
     *)
       run deno-unit deno "$file" &

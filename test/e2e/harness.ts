@@ -557,6 +557,14 @@ function cleanEnvironment(): Record<string, string> {
   };
 }
 
+/** Where npm finds its registry and its cache is the machine's business. */
+export function npmEnvironment(): Record<string, string> {
+  const set = Object.entries(process.env).filter(([name]) =>
+    /^npm_config_|^https?_proxy$/i.test(name)
+  );
+  return Object.fromEntries(set) as Record<string, string>;
+}
+
 const PACKAGE: Record<string, string> = { gcc: "gcc", ss: "iproute2", python3: "python3" };
 
 /** The path of a program; an error that names the Debian package when it is missing. */

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { claim, ROOT, type Trial } from "./harness.ts";
+import { claim, npmEnvironment, ROOT, type Trial } from "./harness.ts";
 
 const TARGET = "linux-x64";
 const ONCE = { forms: ["binary"], timeout: 240_000 } as const;
@@ -48,19 +48,11 @@ function checkout(t: Trial, ...folders: string[]): string {
 async function release(t: Trial, place: string, ...targets: string[]): Promise<string> {
   const { PATH = "/usr/bin:/bin", HOME = "" } = process.env;
   const outcome = await t.run(join(place, "release.sh"), targets, {
-    env: { PATH, HOME, ...environmentOfNpm() },
+    env: { PATH, HOME, ...npmEnvironment() },
     limit: LONG,
   });
   assert.equal(outcome.status, 0, outcome.stderr);
   return join(place, "dist/release");
-}
-
-/** Where npm finds its registry and its cache is the machine's business. */
-function environmentOfNpm(): Record<string, string> {
-  const set = Object.entries(process.env).filter(([name]) =>
-    /^npm_config_|^https?_proxy$/i.test(name)
-  );
-  return Object.fromEntries(set) as Record<string, string>;
 }
 
 claim(

@@ -93,6 +93,22 @@ test("on macOS pipes are marked one by one, and arm64 gets its variadic argument
   }
 });
 
+test("IP options that cannot be dropped cost a connection only if it has some", () => {
+  const [enoprotoopt, einval] = [92, 22];
+  const sets = (name: string) => name === "setsockopt" ? -1 : 0;
+  const has = (bytes: number): Answer => (name, args) => {
+    const length = args.at(-1);
+    if (name === "getsockopt" && length instanceof Uint8Array) length[0] = bytes;
+    return sets(name);
+  };
+  makeLibc(recorder("linux", "arm64", sets, enoprotoopt).raw).dropIpOptions(3);
+  makeLibc(recorder("linux", "x64", has(0), einval).raw).dropIpOptions(3);
+  const routed = makeLibc(recorder("linux", "x64", has(12), einval).raw);
+  assert.throws(() => routed.dropIpOptions(3), /^SystemError: setsockopt: .*EINVAL/);
+  const unknown = makeLibc(recorder("linux", "x64", () => -1, einval).raw);
+  assert.throws(() => unknown.dropIpOptions(3), /getsockopt: .*EINVAL/);
+});
+
 test("on macOS ids are set by the calls it has, and what Linux alone can do is refused", () => {
   const { raw, calls } = recorder("darwin", "arm64");
   const libc = makeLibc(raw);

@@ -1,0 +1,32 @@
+/** The executable for arm64, run by an emulator of user programs. It has no seccomp and no Landlock, so
+ *  workers cannot be tried with it. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import process from "node:process";
+import { stdout, talk } from "./clients.ts";
+import { claim, npmEnvironment, ROOT } from "./harness.ts";
+
+const EMULATOR = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"] as const;
+
+claim("the arm64 executable tells its version and serves TLS", async (t) => {
+  const { PATH = "/usr/bin:/bin", HOME = "" } = process.env;
+  const built = await t.run(join(ROOT, "compile.sh"), ["linux-arm64"], {
+    env: { PATH, HOME, ...npmEnvironment(), DIST: t.dir },
+    limit: 200_000,
+  });
+  assert.equal(built.status, 0, built.stderr);
+  const command = [...EMULATOR, join(t.dir, "sslserver-linux-arm64")];
+  const [qemu = "", ...args] = command;
+  const version = await t.run(qemu, [...args, "--version"]);
+  assert.match(stdout(version), /^sslserver [0-9]/, version.stderr);
+
+  const options = ["-Vs", "--workers", "0"];
+  const program = ["sh", "-c", 'echo "$SSL_PROTOCOL"; cat'];
+  const server = await t.start({ command, options, program });
+  const { text, end } = await talk(t, server, "hello\n");
+  assert.equal(text, "TLSv1.3\nhello\n");
+  assert.equal(end, "close_notify");
+  await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
+  assert.deepEqual(server.lines(/error/), []);
+}, { forms: ["binary"], timeout: 240_000 });
