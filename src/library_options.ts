@@ -60,7 +60,7 @@ export interface ProgramCommand {
   readonly command: readonly string[];
 }
 
-/** What an option wants. `undefined`: the value is good. */
+/** What an option needs. `undefined`: the value is good. */
 type Check = (value: unknown, name: string) => string | undefined;
 
 const CHECKS: { readonly [Name in keyof ServeOptions]-?: Check } = {
@@ -91,14 +91,14 @@ const SECRET: ReadonlySet<string> = new Set(["cert", "key", "passphrase", "env"]
 
 /** Checks what a script has given. Throws `UsageError`. */
 export function checkOptions(options: unknown, handler: unknown): void {
-  if (!isRecord(options)) throw new UsageError(`serve wants options, not ${shown(options)}`);
+  if (!isRecord(options)) throw new UsageError(`serve needs options, not ${shown(options)}`);
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(CHECKS, name)) throw new UsageError(`unknown option ${name}`);
     if (value === undefined) continue;
-    const wanted = CHECKS[name as keyof ServeOptions](value, name);
-    if (wanted !== undefined) {
+    const needed = CHECKS[name as keyof ServeOptions](value, name);
+    if (needed !== undefined) {
       const what = SECRET.has(name) ? kindOf(value) : shown(value);
-      throw new UsageError(`option ${name} wants ${wanted}, not ${what}`);
+      throw new UsageError(`option ${name} needs ${needed}, not ${what}`);
     }
   }
   checkHandler(handler);
@@ -128,16 +128,16 @@ function checkHandler(handler: unknown): void {
   if (typeof handler === "function") return;
   const command = isRecord(handler) ? handler["command"] : undefined;
   if (!isRecord(handler) || !("command" in handler)) {
-    throw new UsageError(`serve wants a handler or { command: [...] }, not ${shown(handler)}`);
+    throw new UsageError(`serve needs a handler or { command: [...] }, not ${shown(handler)}`);
   }
   if (!Array.isArray(command)) {
-    throw new UsageError(`option command wants an array of words, not ${shown(command)}`);
+    throw new UsageError(`option command needs an array of words, not ${shown(command)}`);
   }
   if (command.length === 0 || command[0] === "") throw new UsageError("the command is empty");
   const wrong = command.findIndex((word) => typeof word !== "string" || word.includes("\0"));
   if (wrong < 0) return;
   throw new UsageError(
-    `option command wants words without NUL, not ${shown(command[wrong])} at index ${wrong}`,
+    `option command needs words without NUL, not ${shown(command[wrong])} at index ${wrong}`,
   );
 }
 
@@ -146,7 +146,7 @@ function checkCertificate({ cert, key, selfSigned }: ServeOptions): void {
   if (cert !== undefined && selfSigned) {
     throw new UsageError("options cert and selfSigned exclude each other");
   }
-  if (key !== undefined && cert === undefined) throw new UsageError("option key wants cert, too");
+  if (key !== undefined && cert === undefined) throw new UsageError("option key needs cert, too");
 }
 
 /** Throws `UsageError` where there is no certificate to serve with. */

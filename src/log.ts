@@ -10,7 +10,7 @@ import { LogOutput, writeStderr } from "./log_output.ts";
 import { Repeats, WINDOW } from "./log_repeats.ts";
 import type { LineSink } from "./runtime/runtime.ts";
 
-export type Level = "fatal" | "error" | "warning" | "info";
+export type Level = "fatal" | "error" | "warning" | "info" | "usage";
 
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
@@ -86,6 +86,12 @@ export class Log {
   fatal(text: string, hint?: string): void {
     this.#put(1, "fatal", text, { event: "fatal", ...(hint ? { hint } : {}) });
     if (hint && this.options.form === "text") this.#put(1, "info", hint, {});
+    this.flush();
+  }
+
+  /** How the command is called, behind a mistake in the call. */
+  usage(text: string): void {
+    this.#put(1, "usage", text, { event: "usage" });
     this.flush();
   }
 

@@ -73,7 +73,7 @@ for (const [name, { good, bad, wants }] of Object.entries(VALUES)) {
     for (const value of bad) {
       const look = (error: unknown): boolean => {
         assert.ok(error instanceof UsageError, String(value));
-        assert.ok(error.message.startsWith(`option ${name} wants `), error.message);
+        assert.ok(error.message.startsWith(`option ${name} needs `), error.message);
         assert.match(error.message, wants);
         return true;
       };
@@ -83,8 +83,8 @@ for (const [name, { good, bad, wants }] of Object.entries(VALUES)) {
 }
 
 const WRONG: readonly [what: string, options: unknown, handler: unknown, message: RegExp][] = [
-  ["no options", undefined, handler, /^serve wants options, not undefined$/],
-  ["a port alone", 443, handler, /^serve wants options, not 443$/],
+  ["no options", undefined, handler, /^serve needs options, not undefined$/],
+  ["a port alone", 443, handler, /^serve needs options, not 443$/],
   ["an unknown option", { prot: 1 }, handler, /^unknown option prot$/],
   ["an option of the command", { delayed: true }, handler, /^unknown option delayed$/],
   ["a name of every object", { toString: 1 }, handler, /^unknown option toString$/],
@@ -92,7 +92,7 @@ const WRONG: readonly [what: string, options: unknown, handler: unknown, message
     "no handler",
     {},
     undefined,
-    /^serve wants a handler or \{ command: \[\.\.\.\] \}, not undefined$/,
+    /^serve needs a handler or \{ command: \[\.\.\.\] \}, not undefined$/,
   ],
   ["a handler that is a text", {}, "cat", /not 'cat'$/],
   ["an object without a command", {}, {}, /not an object$/],
@@ -100,7 +100,7 @@ const WRONG: readonly [what: string, options: unknown, handler: unknown, message
     "a command that is a text",
     {},
     { command: "cat" },
-    /^option command wants an array of words, not 'cat'$/,
+    /^option command needs an array of words, not 'cat'$/,
   ],
   ["an empty command", {}, { command: [] }, /^the command is empty$/],
   ["a command without a name", {}, { command: [""] }, /^the command is empty$/],
@@ -108,14 +108,14 @@ const WRONG: readonly [what: string, options: unknown, handler: unknown, message
     "a number in a command",
     {},
     { command: ["a", 1] },
-    /^option command wants words .*, not 1 at index 1$/,
+    /^option command needs words .*, not 1 at index 1$/,
   ],
-  ["a NUL in a command", {}, { command: ["a\0"] }, /^option command wants words without NUL/],
-  ["a key alone", { key: "x" }, handler, /^option key wants cert, too$/],
+  ["a NUL in a command", {}, { command: ["a\0"] }, /^option command needs words without NUL/],
+  ["a key alone", { key: "x" }, handler, /^option key needs cert, too$/],
   ["two certificates", { cert: "x", selfSigned: true }, handler, /cert and selfSigned exclude/],
 ];
 
-test("what serve wants is named where it is something else", async () => {
+test("what serve needs is named where it is something else", async () => {
   for (const [what, options, handler, message] of WRONG) {
     const promise = serve(options as ServeOptions, handler as () => void);
     await assert.rejects(promise, (error: unknown) => {

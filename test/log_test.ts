@@ -149,8 +149,9 @@ test("in JSON every line has a level", () => {
   log.tlsBroken(7, "192.0.2.1", "why");
   log.error("text");
   log.fatal("text", "hint");
+  log.usage("text");
   const levels = lines().map((line) => (JSON.parse(line) as { level?: string }).level);
-  const expected = { info: 9, warning: 2, error: 3, fatal: 1 };
+  const expected = { info: 9, warning: 2, error: 3, fatal: 1, usage: 1 };
   assert.deepEqual(
     levels,
     Object.entries(expected).flatMap(([level, count]) => Array(count).fill(level)),

@@ -1,6 +1,5 @@
 /** The command `sslserver`: from arguments to a running server and an exit code. */
 
-import fs from "node:fs";
 import type { Env } from "../assemble.ts";
 import { Findings } from "../check/finding.ts";
 import { checkCommand, checkOperands } from "../check/start.ts";
@@ -52,8 +51,7 @@ export async function sslserver(
   } catch (error) {
     if (error instanceof UsageError) {
       log.fatal(error.message, error.hint);
-      await log.finish();
-      fs.writeSync(2, `sslserver: usage: ${USAGE}\n`);
+      log.usage(USAGE);
       return error.code;
     }
     if (error instanceof FatalError) {

@@ -61,7 +61,7 @@ claim("--log=json: the same events, one object a line", async (t) => {
   );
   for (const { time, level, event } of events) {
     assert.match(String(time), /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z$/);
-    assert.match(String(level), /^(fatal|error|warning|info)$/, String(event));
+    assert.match(String(level), /^(fatal|error|warning|info|usage)$/, String(event));
   }
   const find = (name: string) => events.find(({ event }) => event === name) ?? {};
   const pid = find("pid")["pid"];
