@@ -213,8 +213,12 @@ const NO_DNS: Pick<DnsConfigOptions, "files" | "hostName"> = {
   hostName: "",
 };
 
-function asksDns({ host, remoteName }: Options, { findsOwnName = true }: Given): boolean {
-  return remoteName || findsOwnName || (literalHost(host) === undefined && isDnsName(host));
+function asksDns(
+  { host, localName, remoteName }: Options,
+  { findsOwnName = true }: Given,
+): boolean {
+  return remoteName || (findsOwnName && localName === undefined) ||
+    (literalHost(host) === undefined && isDnsName(host));
 }
 
 function makeContexts(

@@ -1,0 +1,49 @@
+/** Only a server that asks the DNS something reads its settings: elsewhere they may be missing, or not be
+ *  permitted to be read. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assemble, type Given, selfSigned } from "../src/assemble.ts";
+import { type Files, localFiles } from "../src/files.ts";
+import { Log } from "../src/log.ts";
+import { defaults, type Options } from "../src/options.ts";
+import { currentRuntime } from "../src/runtime/current.ts";
+
+const NO_NAMES = { remoteName: false, localName: "mx.example", host: "127.0.0.1" };
+
+const ROWS: readonly [what: string, options: Partial<Options>, given: Given, reads: boolean][] = [
+  ["-H, -l and an address", {}, {}, false],
+  ["-h", { remoteName: true }, {}, true],
+  ["no -l", { localName: undefined }, {}, true],
+  ["no -l in a script", { localName: undefined }, { findsOwnName: false }, false],
+  ["a host name", { host: "mx.example" }, {}, true],
+  ["localhost", { host: "localhost" }, {}, false],
+  ["all addresses", { host: "0" }, {}, false],
+];
+
+test("resolv.conf is read where something is to be looked up, and only there", async () => {
+  const runtime = await currentRuntime();
+  const log = new Log({ verbosity: 0, form: "text", name: "x", write: () => {} });
+  for (const [what, row, given, reads] of ROWS) {
+    const looked: string[] = [];
+    const files: Files = {
+      ...localFiles,
+      stamp(path) {
+        looked.push(path);
+        return localFiles.stamp(path);
+      },
+    };
+    const options = {
+      ...defaults(),
+      selfSigned: true,
+      port: "0",
+      command: ["cat"],
+      ...NO_NAMES,
+      ...row,
+    };
+    const keyPair = selfSigned(options, log);
+    const { close } = await assemble(options, {}, runtime, log, { ...given, files, keyPair });
+    close();
+    assert.equal(looked.includes("/etc/resolv.conf"), reads, what);
+  }
+});
