@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature } from "../files.ts";
+import { decodePem } from "../codec/pem.ts";
 import type { Announcer } from "../log.ts";
 import { readCertificate } from "../codec/x509.ts";
 import { loadNames, type Named } from "./requested_names.ts";
@@ -56,6 +57,9 @@ const RECHECK = 1000;
 const MAX_ENTRIES = 64;
 /** Files of a folder that are named when they cannot be used. */
 const MAX_SAID = 10;
+/** Names in the request for a certificate, in bytes: the field has 65,535 (RFC 8446 4.2.4, RFC 5246 7.4.4), and
+ *  in TLS 1.3 other extensions take a few of them. */
+const MAX_NAMES = 65_400;
 /** OpenSSL's own default, and more than any real chain. */
 const MAX_DEPTH = 100;
 
@@ -189,6 +193,7 @@ export class ClientAuths {
       ? loadNames(hints, this.#files, before?.named)
       : undefined;
     const names = [...new Set(named?.pem ?? trust?.pem)];
+    refuseTooManyNames(names);
     const trusted = new Set(trust?.pem);
     const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
     const about = JSON.stringify([required && namesAreTrust, names]);
@@ -208,6 +213,22 @@ export class ClientAuths {
       named,
     };
   }
+}
+
+/** Every handshake would fail: the names do not fit into the request for a certificate. */
+function refuseTooManyNames(names: readonly string[]): void {
+  let size = 0;
+  for (const pem of names) {
+    const [block] = decodePem(new TextEncoder().encode(pem));
+    if (block) size += 2 + readCertificate(block.bytes).subject.der.length;
+  }
+  if (size <= MAX_NAMES) return;
+  throw new FatalError(
+    `unable to ask for client certificates: the names of ${names.length} authorities have ${size} ` +
+      `bytes, and the request holds ${MAX_NAMES}`,
+    EXIT.system,
+    "set CCAFILE to a file with the authorities to be named, or to /dev/null to name none",
+  );
 }
 
 /** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.

@@ -377,3 +377,24 @@ test("settings in use stay while rules name many others", () => {
     assert.equal(auths.get(), first);
   }
 });
+
+test("names of authorities that do not fit into the request are an error with its remedy", () => {
+  // One name has 1,025 bytes and two for its length.
+  const holders = Array.from(
+    { length: 64 },
+    (_, i) => certify({ name: `${i + 100}${"x".repeat(1003)}`, ca: true }),
+  );
+  const size = holders.reduce((sum, { name }) => sum + name.length + 2, 0);
+  assert.ok(size > 65_400 && size < 65_535 + 1100, String(size));
+  const all = authorities("many.pem", ...holders);
+  const fewer = authorities("fewer.pem", ...holders.slice(1));
+  const refused = (error: unknown): boolean =>
+    error instanceof FatalError && /names of 64 authorities have \d+ bytes/.test(error.message) &&
+    /CCAFILE/.test(error.hint ?? "");
+  assert.throws(() => asked("valid", { CAFILE: all }), refused);
+  assert.throws(() => asked("none", { CCAFILE: all }), refused);
+  assert.throws(() => asked("valid", { CAFILE: ROOT }, { CCAFILE: all }), refused);
+  assert.equal(asked("valid", { CAFILE: fewer })?.names.length, 63);
+  assert.equal(asked("valid", { CAFILE: all, CCAFILE: "/dev/null" })?.names.length, 0);
+  assert.equal(asked("none", { CAFILE: all }), undefined);
+});
