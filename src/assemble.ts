@@ -65,6 +65,8 @@ export interface Assembled {
   look(): void;
   /** Warns of certificates that have expired or will soon: at start. It goes on daily. */
   warnOfExpiry(): void;
+  /** A start with the files as they are would succeed: none is broken that was good before. */
+  sound(): boolean;
   /** Ends what runs beside the connections. */
   close(): void;
 }
@@ -200,6 +202,7 @@ export async function assemble(
       rules?.expire();
       earlyRules?.expire();
     },
+    sound: () => contexts.sound && clientAuths.sound,
     close() {
       clearInterval(hourly);
       resolver.close();

@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
 import type { Libc } from "../runtime/libc.ts";
 import { type FileWatch, isShortage, type Opened } from "./handed_files.ts";
+import { KeptFiles } from "./kept_files.ts";
 import { Frame, KIND } from "./messages.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
@@ -27,22 +28,71 @@ export interface HandOverOptions {
 export class HandOver {
   /** What is tried again was said once. */
   #short = false;
+  readonly #kept: KeptFiles;
 
-  constructor(readonly o: HandOverOptions) {}
+  constructor(readonly o: HandOverOptions) {
+    this.#kept = new KeptFiles(o.libc);
+  }
 
-  /** Everything, to a worker that has nothing. Throws. */
-  introduce(worker: Worker): void {
-    for (const batch of batches(this.o.files.all())) this.#send(batch, [worker]);
+  /** Everything, to a worker that has nothing. One that replaces another gets what was good last in place of
+   *  what has changed since. Throws. */
+  introduce(worker: Worker, again: boolean): void {
+    if (!again) {
+      for (const batch of batches(this.#noted(this.o.files.all()))) this.#send(batch, [worker]);
+      return;
+    }
+    const stamps = this.#sendNow(worker);
+    for (const { file, bytes } of this.#kept.differing(stamps)) {
+      const head = JSON.stringify({ ...file, whole: bytes !== undefined });
+      const frame = new Frame(KIND.KEPT).text(head).bytes(bytes ?? new Uint8Array());
+      worker.filesSent++;
+      worker.channel.send(frame.done());
+      worker.behind = true;
+    }
+  }
+
+  /** A worker that has started with older files gets those that are there now. Throws. */
+  catchUp(worker: Worker): void {
+    if (!worker.behind) return;
+    this.#sendNow(worker);
+    worker.behind = false;
+  }
+
+  /** A worker can use what it was handed in its first `count` messages. */
+  good(worker: Worker, count: number): void {
+    if (!worker.behind && count === worker.filesSent >>> 0) this.#kept.confirm();
+  }
+
+  /** A worker has not come to serve. */
+  failed(worker: Worker): void {
+    if (worker.behind) this.#kept.doubt();
+  }
+
+  /** Returns the stamps by path. */
+  #sendNow(worker: Worker): Map<string, string> {
+    const stamps = new Map<string, string>();
+    for (const batch of batches(this.o.files.again())) {
+      for (const { file: { path, stamp } } of batch) stamps.set(path, stamp);
+      this.#send(batch, [worker]);
+    }
+    return stamps;
+  }
+
+  *#noted(opened: Iterable<Opened>): Iterable<Opened> {
+    for (const one of opened) {
+      this.#kept.note(one);
+      yield one;
+    }
   }
 
   /** What has changed, to all workers. */
   look(): void {
-    this.#toAll(this.o.files.changed());
+    this.#toAll(this.#noted(this.o.files.changed()));
   }
 
   /** Everything, changed or not, to all workers. */
   reload(): void {
-    this.#toAll(this.o.files.all());
+    this.#toAll(this.#noted(this.o.files.all()));
   }
 
   /** Everything, to the workers that had no room for what they were sent. */
@@ -88,7 +138,10 @@ export class HandOver {
       const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
       const text = new TextEncoder().encode(JSON.stringify(list));
       const frame = new Frame(KIND.FILES).bytes(text).done();
-      for (const worker of workers) worker.channel.send(frame, copies(libc, fds));
+      for (const worker of workers) {
+        worker.filesSent++;
+        worker.channel.send(frame, copies(libc, fds));
+      }
     } finally {
       closeAll(libc, fds);
     }

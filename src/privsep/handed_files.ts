@@ -168,6 +168,11 @@ export class HandedFiles implements Files {
     if (this.#rules.has(path)) this.#handNone(path);
   }
 
+  /** Takes over what a file was when it was good. */
+  keep(file: HandedFile, bytes: Uint8Array | undefined): void {
+    this.#held.set(file.path, bytes ? { ...file, bytes } : file);
+  }
+
   /** Closes the rules files. */
   close(): void {
     for (const rules of this.#rules.values()) {

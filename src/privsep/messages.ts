@@ -28,6 +28,7 @@ export const KIND = {
   LOST: 16,
   WANT: 17,
   RETURN: 18,
+  GOOD: 19,
   INIT: 64,
   FILES: 65,
   LISTEN: 66,
@@ -42,6 +43,7 @@ export const KIND = {
   METRICS: 75,
   TOTALS: 76,
   END: 77,
+  KEPT: 78,
 } as const;
 
 /** Longest frame of a worker, in bytes, by kind: a chain of client certificates in PEM for START (the
@@ -117,6 +119,8 @@ export type WorkerMessage =
   | { kind: typeof KIND.SETTLED }
   /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
   | { kind: typeof KIND.LOST }
+  /** It can use all files it has been handed, in so many messages: FILES and KEPT. */
+  | { kind: typeof KIND.GOOD; count: number }
   /** What it has counted: for GATHER `id`, or unasked and 0. */
   | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array }
   /** What it has counted, and a request for what all have: TOTALS `id`. */
@@ -340,6 +344,7 @@ function decodeWorker(kind: number, body: Reader): WorkerMessage {
     case KIND.WANT:
       return { kind };
     case KIND.RETURN:
+    case KIND.GOOD:
       return { kind, count: body.u32("count") };
     case KIND.FATAL:
       return {
@@ -401,6 +406,7 @@ export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
       return bytes;
     }
     case KIND.RETURN:
+    case KIND.GOOD:
       frame.u32(message.count);
       break;
     case KIND.CANCEL:

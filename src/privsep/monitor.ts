@@ -292,7 +292,7 @@ export class Monitor {
       worker.channel.begin();
       worker.mustServe(this.o.patience?.start ?? START);
       this.#metrics?.introduce(worker);
-      this.#files.introduce(worker);
+      this.#files.introduce(worker, again);
       const told: Init = {
         version: VERSION,
         argv,
@@ -367,6 +367,7 @@ export class Monitor {
     }
     if (!this.#starting) this.#metrics?.gone(worker, why);
     if (worker.state === "starting") {
+      this.#files.failed(worker);
       return this.#failed(
         worker.slot,
         worker.fatal ?? new FatalError(`unable to start a worker: it ${why}`),
@@ -441,6 +442,8 @@ export class Monitor {
       case KIND.LOST:
         worker.lacksFiles = true;
         return;
+      case KIND.GOOD:
+        return this.#files.good(worker, message.count);
       case KIND.LEFT:
         worker.left = true;
         return this.#settle();
@@ -479,6 +482,7 @@ export class Monitor {
       return worker.kill();
     }
     worker.listening = true;
+    this.#files.catchUp(worker);
     worker.channel.send(new Frame(KIND.LISTEN).done(), [copy]);
   }
 

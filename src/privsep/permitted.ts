@@ -19,6 +19,7 @@ const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>>
   [KIND.PLACED]: ["starting"],
   [KIND.COUNTS]: ["serving", "draining", "settled"],
   [KIND.SCRAPE]: ["serving", "draining", "settled"],
+  [KIND.GOOD]: ["starting", "serving", "draining", "settled"],
   [KIND.LOST]: ["serving", "draining"],
   [KIND.WANT]: ["serving", "draining"],
   [KIND.RETURN]: ["serving", "draining", "settled"],

@@ -75,6 +75,8 @@ class WorkerProcess {
   #changed = false;
   /** Files were lost that have not come again. */
   #lacking = false;
+  /** Messages with files. */
+  #handed = 0;
   /** All are to be read, changed or not. */
   #reloading = false;
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
@@ -111,9 +113,11 @@ class WorkerProcess {
       return EXIT.system;
     }
     keepGoing(log);
+    this.#reportGood();
     this.channel.send(encodeWorker({ kind: KIND.READY }));
     const fd = await this.#listening.promise.catch(() => undefined);
     if (fd === undefined) return EXIT.system; // the monitor has gone
+    if (this.#changed) this.#look(); // nobody is served with older files
     const { deps, close } = this.#assembled as Assembled;
     const { backlog } = deps.options;
     const server = this.#server = serve(
@@ -186,6 +190,8 @@ class WorkerProcess {
         return this.#initialized.resolve(json(body) as Init);
       case KIND.FILES:
         return this.#takeFiles(json(body) as (HandedFile & { open: boolean })[]);
+      case KIND.KEPT:
+        return this.#keep(body);
       case KIND.LISTEN: {
         const fd = this.#take(1)?.[0];
         return fd === undefined ? undefined : this.#listening.resolve(fd);
@@ -229,7 +235,18 @@ class WorkerProcess {
     this.#assembled?.deps.log.error(`unable to take files, trying again: ${reason(error)}`);
   }
 
+  #keep(body: Reader): void {
+    this.#handed++;
+    const head = body.take(body.u32("file"), "file");
+    const { whole, ...file } = JSON.parse(new TextDecoder().decode(head)) as
+      & HandedFile
+      & { whole: boolean };
+    // A copy: the frame's bytes are good until the next one.
+    this.#files.keep(file, whole ? new Uint8Array(body.take(body.left, "bytes")) : undefined);
+  }
+
   #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
+    this.#handed++;
     const fds = this.#take(files.filter(({ open }) => open).length);
     if (!fds) return; // what it has stays in use
     this.#lacking = false;
@@ -245,7 +262,14 @@ class WorkerProcess {
     this.#reloading = false;
     if (all) this.#assembled?.reload();
     else this.#assembled?.look();
+    this.#reportGood();
   };
+
+  /** So that the monitor keeps these files for a worker that replaces this one. */
+  #reportGood(): void {
+    if (this.#lacking || this.#changed || !this.#assembled?.sound()) return;
+    this.channel.send(encodeWorker({ kind: KIND.GOOD, count: this.#handed >>> 0 }));
+  }
 
   #drain(patience?: number): void {
     this.#draining = true;

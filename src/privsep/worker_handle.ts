@@ -30,6 +30,10 @@ export class Worker {
   left = false;
   /** It had no room for files: they are handed over again. */
   lacksFiles = false;
+  /** Messages with files that it was sent. */
+  filesSent = 0;
+  /** It has older files than there are now; see kept_files.ts. */
+  behind = false;
   /** Why it could not start, in its own words. */
   fatal: FatalError | undefined;
   /** May throw: the worker has broken the protocol. */

@@ -71,6 +71,8 @@ interface Entry {
   /** What was logged of the files, until they are good again. */
   problems: readonly string[];
   /** What was read, for the next reading. */
+  /** A start would take the files as they are. */
+  sound: boolean;
   held?: HeldFiles | undefined;
   named?: Named | undefined;
 }
@@ -99,7 +101,7 @@ export class ClientAuths {
   get(overlay?: ReadonlyMap<string, string>): ClientAuth | undefined {
     const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
-    const key = CLIENT_AUTH_VARIABLES.map((name) => lookup(name) ?? "\x01").join("\0");
+    const key = keyOf(lookup);
     const known = this.#entries.get(key);
     if (known) {
       this.#entries.delete(key);
@@ -115,6 +117,11 @@ export class ClientAuths {
       this.#entries.delete(this.#entries.keys().next().value as string);
     }
     return entry.auth;
+  }
+
+  /** False: a file of the server's environment is broken, and what it held before is in use. */
+  get sound(): boolean {
+    return this.#entries.get(keyOf(this.options.env))?.sound ?? true;
   }
 
   /** Looks at the files now, and reads those that have changed. */
@@ -141,6 +148,7 @@ export class ClientAuths {
       Object.assign(entry, this.#make(entry.lookup, entry));
     } catch (error) {
       entry.problems = [`${reason(error)}; the old authorities stay in use`];
+      entry.sound = false;
     }
     const problems = entry.problems.filter((text) => !said.has(text));
     this.#say(problems, (text) => this.options.log.error(text));
@@ -209,6 +217,7 @@ export class ClientAuths {
       seen,
       checked: this.#now(),
       problems: [...loaded?.problems ?? [], ...named?.problems ?? []],
+      sound: (loaded?.sound ?? true) && (named?.sound ?? true),
       held: loaded?.held,
       named,
     };
@@ -229,6 +238,10 @@ function refuseTooManyNames(names: readonly string[]): void {
     EXIT.system,
     "set CCAFILE to a file with the authorities to be named, or to /dev/null to name none",
   );
+}
+
+function keyOf(lookup: Lookup): string {
+  return CLIENT_AUTH_VARIABLES.map((name) => lookup(name) ?? "\x01").join("\0");
 }
 
 /** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.

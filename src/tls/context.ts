@@ -178,6 +178,11 @@ export class Contexts {
     }
   }
 
+  /** False: a file of the server's environment is broken, and what it held before is in use. */
+  get sound(): boolean {
+    return [...this.#lasting].every((key) => this.#entries.get(key)?.failure === undefined);
+  }
+
   /** The files of all certificates in use, and when these end (milliseconds since 1970), as the
    *  files are now. A file may come more than once. */
   *expiries(): Iterable<{ path: string; notAfter: number }> {

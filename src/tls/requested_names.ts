@@ -13,6 +13,8 @@ export interface Named {
   readonly pem: readonly string[];
   /** What could not be used, and what became of it. */
   readonly problems: readonly string[];
+  /** A start would take the files as they are. */
+  readonly sound: boolean;
   /** Of the file alone, for the next reading. */
   readonly inFile: readonly string[] | undefined;
   readonly inFolder: HeldFiles | undefined;
@@ -27,6 +29,7 @@ export function loadNames(
 ): Named {
   const problems: string[] = [];
   const failures: FatalError[] = [];
+  let sound = true;
   const attempt = <T>(old: T | undefined, read: () => T): T | undefined => {
     try {
       return read();
@@ -34,6 +37,7 @@ export function loadNames(
       const then = old === undefined ? "it is passed over" : "the old authorities stay in use";
       problems.push(`${reason(error)}; ${then}`);
       failures.push(error as FatalError);
+      if (old !== undefined) sound = false;
       return old;
     }
   };
@@ -45,6 +49,7 @@ export function loadNames(
   return {
     pem: [...inFile ?? [], ...folder?.trust.pem ?? []],
     problems: [...problems, ...folder?.problems ?? []],
+    sound: sound && (inFile ?? folder) !== undefined && (folder?.sound ?? true),
     inFile,
     inFolder: folder?.held,
   };

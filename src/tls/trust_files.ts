@@ -60,6 +60,8 @@ export interface LoadedTrust {
   readonly held: HeldFiles;
   /** What could not be used, and what became of it. */
   readonly problems: readonly string[];
+  /** A start would take the files as they are. */
+  readonly sound: boolean;
 }
 
 /** Reads the files; without any it trusts nobody. `before`: what was read last time, if this is a renewal.
@@ -82,6 +84,7 @@ class Reading {
   readonly problems: string[] = [];
   #first: FatalError | undefined;
   #lacksLists = false;
+  #sound = true;
   #count = 0;
 
   constructor(readonly from: Files, readonly before: HeldFiles | undefined) {}
@@ -147,6 +150,7 @@ class Reading {
     );
     if (!this.before) throw this.#first ?? none;
     this.problems.push(`no authority is left in ${where}`);
+    this.#sound = false;
   }
 
   done(folders: readonly string[]): LoadedTrust {
@@ -155,7 +159,7 @@ class Reading {
     const links = all.flatMap(({ links }) => links);
     const crls = all.flatMap(({ crls }) => crls);
     const trust = new Trust(links, crls, [...folders, ...held.keys()], this.#lacksLists);
-    return { trust, held, problems };
+    return { trust, held, problems, sound: this.#sound };
   }
 
   #read(what: string, path: string, hint: string, inFolder: boolean): NamedFile | undefined {
@@ -187,6 +191,7 @@ class Reading {
 
   #problem(error: FatalError, kept: boolean, isList = false): void {
     this.#first ??= error;
+    if (kept) this.#sound = false;
     const then = kept
       ? "the old authorities stay in use"
       : isList

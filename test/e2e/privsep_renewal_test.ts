@@ -4,10 +4,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as fs from "node:fs";
+import process from "node:process";
 import { connect } from "node:tls";
 import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import type { Server, Trial } from "./harness.ts";
-import { asRoot, jailed, Load, locked, serves, subject } from "./privsep.ts";
+import { asRoot, jailed, Load, locked, serves, subject, workerOf } from "./privsep.ts";
 
 /** A renewal is to be served within so many milliseconds. */
 const SOON = 2000;
@@ -135,3 +136,28 @@ for (const workers of [1, 2]) {
     assert.equal(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
   });
 }
+
+asRoot(
+  "a worker that dies while the certificate is broken is replaced, with the last good one",
+  async (t) => {
+    const live = locked(await selfSigned(t, "first"));
+    const [second, third] = [await selfSigned(t, "second"), await selfSigned(t, "third")];
+    const server = await t.start({
+      options: ["-HRl0", "-u", "64003", "-g", "64004"],
+      env: { ...environmentOf(live), ...jailed(t) },
+    });
+    renamed(live, second);
+    await serves(t, server, "second");
+    fs.writeFileSync(live.certificate, "nonsense\n");
+    await server.waitFor(/^sslserver: error: .* stays in use$/);
+    for (let deaths = 1; deaths <= 2; deaths++) {
+      const worker = await workerOf(server);
+      process.kill(worker, "SIGKILL");
+      await server.waitFor(/^sslserver: error: worker /, deaths);
+      await serves(t, server, "second");
+    }
+    assert.equal(server.lines(/unable to start a worker/).length, 0, server.log());
+    renamed(live, third);
+    assert.ok(await serves(t, server, "third") < SOON);
+  },
+);

@@ -18,6 +18,7 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   SERVING: { kind: KIND.SERVING },
   WANT: { kind: KIND.WANT },
   RETURN: { kind: KIND.RETURN, count: 40 },
+  GOOD: { kind: KIND.GOOD, count: 2 ** 32 - 1 },
   LEFT: { kind: KIND.LEFT },
   LOST: { kind: KIND.LOST },
   SETTLED: { kind: KIND.SETTLED },

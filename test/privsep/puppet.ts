@@ -82,6 +82,14 @@ export class Puppet {
     }
   }
 
+  /** Resolves when frames have come, at once if there are some. */
+  async hears(ms = 20_000): Promise<void> {
+    while (this.came.length === 0) {
+      assert.ok(!this.gone, "the worker ended");
+      await within(new Promise<void>((look) => this.#asked.push(look)), "a frame", ms);
+    }
+  }
+
   /** Descriptors that came beside frames so far. */
   fds(count: number): number[] {
     const got = this.libc.receiveDescriptors(this.pass, 1, count);

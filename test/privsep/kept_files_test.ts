@@ -1,0 +1,137 @@
+/** A worker that replaces another starts with the files that were good last. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { HandedFiles } from "../../src/privsep/handed_files.ts";
+import { KeptFiles } from "../../src/privsep/kept_files.ts";
+import { encodeWorker, Frame, KIND } from "../../src/privsep/messages.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { type Puppet, serving } from "./puppet.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+
+const { libc } = await thisRuntime() as { libc: Libc };
+const good = (count: number): Uint8Array => encodeWorker({ kind: KIND.GOOD, count });
+const isFiles = ({ kind }: { kind: number }): boolean => kind === KIND.FILES || kind === KIND.KEPT;
+
+/** Hears everything up to a frame of this kind: the messages with files, and what was kept, by name. */
+async function upTo(puppet: Puppet, kind: number): Promise<{ count: number; kept: string[] }> {
+  let count = 0;
+  const kept: string[] = [];
+  for (;;) {
+    await puppet.hears();
+    for (let next = puppet.came.shift(); next; next = puppet.came.shift()) {
+      if (next.kind === KIND.KEPT) {
+        const head = next.body.take(next.body.u32("head"), "head");
+        const { path, is } = JSON.parse(new TextDecoder().decode(head));
+        const bytes = new TextDecoder().decode(next.body.take(next.body.left, "bytes"));
+        kept.push(`${path.split("/").at(-1)} ${is} ${bytes}`);
+      }
+      if (isFiles(next)) count++;
+      if (next.kind === kind) return { count, kept };
+    }
+  }
+}
+
+/** The next worker, up to the state "serving"; what it was handed before READY and after. */
+async function serve(puppet: Puppet) {
+  const before = await upTo(puppet, KIND.INIT);
+  puppet.dropDescriptors();
+  puppet.say(new Frame(KIND.READY).done());
+  const after = await upTo(puppet, KIND.LISTEN);
+  puppet.dropDescriptors();
+  puppet.say(new Frame(KIND.SERVING).done());
+  await puppet.hear(KIND.PLACES);
+  return { before, after };
+}
+
+test("what is broken when a worker dies is handed to its successor as it was, and then as it is", async () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), "kept-"));
+  const [cert, key, ca] = ["cert", "key", "ca"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const put = (path: string, text: string): void => {
+    fs.writeFileSync(`${path}.new`, text);
+    fs.renameSync(`${path}.new`, path);
+  };
+  fs.mkdirSync(ca);
+  for (const [path, text] of [[cert, "C1"], [key, "K1"], [join(ca, "a.pem"), "A1"]] as const) {
+    put(path, text);
+  }
+  const made = await serving({ env: { CERTFILE: cert, KEYFILE: key, CADIR: ca } });
+  let [puppet] = made.puppets as [Puppet];
+  puppet.kill();
+  puppet = await made.next();
+  let { before, after } = await serve(puppet);
+  assert.deepEqual([before.kept, after.count], [[], 0], "nobody has said that anything is good");
+
+  // A renewal, which is good; then one that is not.
+  put(cert, "C2");
+  const renewed = before.count + (await upTo(puppet, KIND.FILES)).count;
+  puppet.say(good(renewed - 1)); // too early: not of what came last
+  puppet.say(good(renewed));
+  put(cert, "broken");
+  await upTo(puppet, KIND.FILES);
+  fs.rmSync(join(ca, "a.pem"));
+  await upTo(puppet, KIND.FILES);
+  puppet.dropDescriptors();
+  puppet.kill();
+  puppet = await made.next();
+  ({ before, after } = await serve(puppet));
+  assert.deepEqual(before.kept.sort(), ["a.pem file A1", "ca folder ", "cert file C2"]);
+  assert.ok(after.count > 0, "what is there now comes before the socket");
+
+  // One that cannot start with them gets what is there.
+  puppet.kill();
+  puppet = await made.next();
+  assert.equal((await upTo(puppet, KIND.INIT)).kept.length, 3);
+  puppet.kill();
+  puppet = await made.next();
+  assert.deepEqual((await upTo(puppet, KIND.INIT)).kept, []);
+  await made.close();
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("files that are too large are not kept, and neither is what cannot be opened", () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), "kept-"));
+  const path = join(folder, "f");
+  const kept = new KeptFiles(libc);
+  const note = (size: number, stamp: string): void => {
+    fs.writeFileSync(path, new Uint8Array(size));
+    const fd = libc.open(path);
+    kept.note({ file: { path, is: "file", stamp, size }, fd });
+    libc.close(fd);
+    kept.confirm();
+  };
+  const differing = (): string[] =>
+    kept.differing(new Map([[path, "now"]])).map(({ file, bytes }) =>
+      `${file.stamp} ${bytes?.length}`
+    );
+  note(4 << 20, "whole");
+  assert.deepEqual(differing(), [`whole ${4 << 20}`]);
+  kept.note({
+    file: { path, is: "error", stamp: "x", error: { code: "EACCES", message: "" } },
+    fd: undefined,
+  });
+  kept.confirm();
+  assert.deepEqual(differing(), [`whole ${4 << 20}`]);
+  note((4 << 20) + 1, "too large");
+  assert.deepEqual(differing(), []);
+  fs.rmSync(folder, { recursive: true });
+});
+
+test("a worker reads what was kept as any file, until it is handed over anew", () => {
+  const files = new HandedFiles(libc);
+  const path = "/nowhere/f";
+  files.keep({ path, is: "file", stamp: "old" }, Uint8Array.of(1, 2));
+  assert.deepEqual(files.read(path, 9), Uint8Array.of(1, 2));
+  assert.equal(files.stamp(path), "old");
+  files.take({ path, is: "absent", stamp: "absent" }, undefined);
+  assert.equal(files.stamp(path), undefined);
+  files.keep({ path: "/nowhere", is: "folder", stamp: "s", names: ["f"] }, undefined);
+  assert.deepEqual(files.list("/nowhere"), ["f"]);
+});
