@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UsageError } from "../src/errors.ts";
+import { localFiles } from "../src/files.ts";
+import { withIds } from "../src/privsep/identity.ts";
 import { defaults, type Options, parseOptions } from "../src/options.ts";
 
 const TAIL = ["0", "465", "prog"];
@@ -128,4 +130,63 @@ test("a mistake is named", () => {
       return true;
     });
   }
+});
+
+test("a slip is answered with what was meant", () => {
+  const rows: [string[], RegExp, RegExp | undefined][] = [
+    [["--hlep", ...TAIL], /^unknown option --hlep$/, /^did you mean --help\?$/],
+    [["--chek", ...TAIL], /^unknown option --chek$/, /^did you mean --check\?$/],
+    [["--selfsigned", ...TAIL], /^unknown option/, /^did you mean --self-signed\?$/],
+    [["--work", "2", ...TAIL], /^unknown option --work$/, /^did you mean --workers\?$/],
+    [["--pendng=5", ...TAIL], /^unknown option --pendng$/, /^did you mean --pending\?$/],
+    [["-version"], /^unknown option -i$/, /^did you mean --version\?$/],
+    [["--nonsense", ...TAIL], /^unknown option --nonsense$/, undefined],
+    [["-k", ...TAIL], /^unknown option -k$/, undefined],
+    [["127.0.0.1:8498", "cat"], /^host and port are one word: /, /^write 127\.0\.0\.1 8498$/],
+    [["localhost:imaps", "cat"], /^host and port are one word: /, /^write localhost imaps$/],
+    [["[::1]:465", "cat", "-v"], /^host and port are one word: /, /^write \[::1\] 465$/],
+  ];
+  for (const [argv, message, hint] of rows) {
+    assert.throws(() => parseOptions(argv, {}), (error: Error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, message);
+      if (hint) assert.match(error.hint ?? "none", hint, argv.join(" "));
+      else assert.equal(error.hint, undefined);
+      return true;
+    });
+  }
+  for (const host of ["::", ":0", "::1", "[::1]", "fe80::1%lo", "2001:db8::1"]) {
+    assert.ok("serve" in parseOptions([host, "0", "cat"], {}), host);
+  }
+});
+
+test("-u and -g take names, which are looked up once; the last one wins", () => {
+  const parse = (...argv: string[]) => {
+    const request = parseOptions([...argv, ...TAIL], {});
+    assert.ok("serve" in request);
+    return request.serve;
+  };
+  const files = {
+    ...localFiles,
+    read: (path: string) =>
+      new TextEncoder().encode(
+        path === "/etc/passwd" ? "root:x:0:0::/:\nweb:x:33:34::/:\n" : "root:x:0:\nmail:x:8:\n",
+      ),
+  };
+  const named = withIds(parse("-u", "web", "-g", "mail"), files);
+  assert.deepEqual([named.uid, named.gid], [33, 8]);
+  const last = withIds(parse("-u", "web", "-u", "7", "-g", "8", "-g", "mail"), files);
+  assert.deepEqual([last.uid, last.gid], [7, 8]);
+  assert.throws(
+    () => withIds(parse("-u", "wbe"), files),
+    /unable to find -u wbe: not in \/etc\/passwd/,
+  );
+  assert.throws(
+    () => withIds(parse("-u", "root"), files),
+    /option -u needs another user than root's/,
+  );
+  assert.throws(
+    () => withIds(parse("-g", "root"), files),
+    /option -g needs another group than root's/,
+  );
 });

@@ -1,4 +1,4 @@
-/** `--check`: the server's certificates and keys, beyond what a start needs: how long they last, what
+/** Findings about the server's certificates and keys, beyond what a start needs: how long they last, what
  *  clients will say of them, whether the files can be read again after the switch of user. */
 
 import fs from "node:fs";
@@ -92,27 +92,37 @@ function checkPair(
   const before = findings.list.length;
   const name = `certificate ${path}`;
   checkDates(leaf, name, findings, how.now);
+  checkLeaf(leaf, name, serverName, findings);
+  checkChain(chain, path, files.certificates, how, findings);
+  if (findings.list.length === before) {
+    const names = leaf.dnsNames.slice(0, 3).join(", ") || oneLine(leaf.subject);
+    findings.ok(`${name}: for ${names}, until ${leaf.notAfter.text}`);
+  }
+}
+
+/** What clients will say of a certificate, but for its dates and its chain. */
+export function checkLeaf(
+  leaf: Certificate,
+  name: string,
+  serverName: string | undefined,
+  findings: Findings,
+): void {
   checkNames(leaf, name, serverName, findings);
   if (leaf.basicConstraints?.ca && !leaf.selfIssued) {
     findings.warning(`${name}: is that of an authority`, "use one issued for the server");
   }
   const usage = leaf.extendedKeyUsage;
   if (usage && !usage.includes(SERVER_AUTH) && !usage.includes(ANY_USAGE)) {
-    findings.error(`${name}: not for servers (no serverAuth)`, "have it issued for a server");
+    findings.passing(`${name}: not for servers (no serverAuth)`, "have it issued for a server");
   }
   const algorithm = algorithmName(leaf.signatureAlgorithm);
   if (/^(md5|sha1|ecdsa-with-SHA1$)/i.test(algorithm)) {
-    findings.error(
+    findings.passing(
       `${name}: signed with ${algorithm}, which clients refuse`,
       "have it issued anew, signed with SHA-256",
     );
   }
   checkKeySize(leaf, name, findings);
-  checkChain(chain, path, files.certificates, how, findings);
-  if (findings.list.length === before) {
-    const names = leaf.dnsNames.slice(0, 3).join(", ") || oneLine(leaf.subject);
-    findings.ok(`${name}: for ${names}, until ${leaf.notAfter.text}`);
-  }
 }
 
 /** Says how long a certificate of either side lasts. */
@@ -124,13 +134,13 @@ export function checkDates(
 ): void {
   const { notBefore, notAfter } = certificate;
   if (notAfter.ms < now) {
-    findings.error(`${name}: expired on ${notAfter.text}`, "have it renewed");
+    findings.passing(`${name}: expired on ${notAfter.text}`, "have it renewed");
   } else if (endsSoon(certificate, now)) {
     const left = timeLeft(certificate, now);
     findings.warning(`${name}: ends in ${left}, on ${notAfter.text}`, "have it renewed");
   }
   if (notBefore.ms > now) {
-    findings.error(
+    findings.passing(
       `${name}: not valid before ${notBefore.text}`,
       "look at the clock of this machine, or wait",
     );
@@ -168,7 +178,7 @@ function checkKeySize(leaf: Certificate, name: string, findings: Findings): void
       format: "pem",
     }).asymmetricKeyDetails ?? {};
     if (modulusLength > 0 && modulusLength < 2048) {
-      findings.error(
+      findings.passing(
         `${name}: RSA key of ${modulusLength} bits, which clients refuse`,
         "make a key of 2048 bits, or an EC key, and have the certificate issued anew",
       );

@@ -14,7 +14,7 @@ export interface Finding {
   text: string;
   /** What to do. */
   remedy?: string;
-  /** An error that can end while the server runs: the start only warns of it. */
+  /** An error with which a server can run: the start only warns of it. */
   passing?: true;
   /** What a start throws. */
   cause?: FatalError;
@@ -52,8 +52,8 @@ export class Findings {
     this.#put({ level: "error", text, remedy });
   }
 
-  /** Every connection fails, but a date, a file mode or a file put in place can end that while the
-   *  server runs. A start goes on, with a warning. */
+  /** It would not work as configured, but it serves, or a date, a file mode or a file put in place can end
+   *  that while the server runs. A start goes on, with a warning. */
   passing(text: string, remedy: string): void {
     this.#put({ level: "error", text, remedy, passing: true });
   }

@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import process from "node:process";
 import { assemble, type Env, listenAddress, readPassword, selfSigned } from "../assemble.ts";
+import { warnOfServed } from "../check/served.ts";
 import { type Deps, keepGoing } from "../deps.ts";
 import { checkOperands, type InheritedListener } from "../handover.ts";
 import { listen, type ListenAddress } from "../listen.ts";
@@ -36,7 +37,7 @@ export async function serveAlone(
   const given = { password: readPassword(options, runtime), keyPair: selfSigned(options, log) };
   const assembled = await assemble(options, env, runtime, log, given);
   const { deps } = assembled;
-  assembled.warnOfExpiry();
+  warnOfServed(assembled, log);
   const endpoint = await metricsEndpoint(deps);
   let server: Server | undefined;
   try {

@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import { assemble, type Assembled, type Given, namedAddress } from "../assemble.ts";
 import type { Reader } from "../codec/bytes.ts";
+import { warnOfServed } from "../check/served.ts";
 import { GRACE } from "../commands/signals.ts";
 import { type Deps, keepGoing } from "../deps.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
@@ -150,7 +151,7 @@ class WorkerProcess {
       ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
-    assembled.warnOfExpiry();
+    warnOfServed(assembled, given.announce ?? log);
     await this.#count(assembled.deps, init);
     const confined = this.libc.landlocked(); // before the root folder is one without /dev
     drop(this.libc, identity);

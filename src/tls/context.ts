@@ -192,6 +192,13 @@ export class Contexts {
     }
   }
 
+  /** The server's own certificates in use, with their files. */
+  *leaves(): Iterable<{ path: string; leaf: Certificate }> {
+    for (const { pairs } of this.#entries.values()) {
+      for (const { path, leaf } of pairs) yield { path, leaf };
+    }
+  }
+
   /** Warns of certificates that have expired or will soon, those sent with the server's own included. To be
    *  called at start and every hour: each warning is given once a day. */
   warnOfExpiry(): void {

@@ -547,13 +547,13 @@ const MISTAKES: readonly Mistake[] = [
     remedy: /addresses of the proxies/,
   },
   {
-    name: "a resolver that does not answer",
+    name: "a resolver that is not there",
     plant(plan) {
       plan.options = plan.options.filter((option) => option !== "-H");
       plan.env["DNSCACHEIP"] = "127.0.0.1:9";
     },
     level: "warning",
-    text: /resolver 127\.0\.0\.1: does not answer/,
+    text: /resolver 127\.0\.0\.1: refuses/,
     remedy: /DNSCACHEIP/,
   },
   {

@@ -114,7 +114,8 @@ export async function meet(
   shown: Shown,
   version: "-2" | "-3" = "-3",
 ): Promise<Met> {
-  const about = (): string[] => server.lines(/: (?:error|info|fatal|pid|ended|deny)\b/);
+  const about = (): string[] =>
+    server.lines(/: (?:error|info(?!: (?:listening|serving) )|fatal|pid|ended|deny)\b/);
   const before = about().length;
   const options = shown
     ? ["-c", bundle(t, "shown.pem", ...shown), "-k", at(maker.key(shown[0]))]

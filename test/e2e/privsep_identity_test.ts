@@ -72,7 +72,7 @@ const WRONG: [Record<string, string>, number, RegExp, RegExp?][] = [
   [{ SSL_UID: "nobody" }, 100, /\$SSL_UID needs a number from 1 to 4294967294, not 'nobody'$/],
   [{ SSL_UID: "0" }, 100, /\$SSL_UID needs a number from 1 to 4294967294, not '0'$/],
   [{ SSL_UID: "-1" }, 100, /\$SSL_UID needs a number from 1 to 4294967294, not '-1'$/],
-  [{ SSL_GID: "4294967295" }, 100, /\$SSL_GID wants a number .* not '4294967295'$/],
+  [{ SSL_GID: "4294967295" }, 100, /\$SSL_GID needs a number .* not '4294967295'$/],
 ];
 
 split("a user or group that there is not: 111; a number that is none: 100", async (t) => {

@@ -1,0 +1,44 @@
+/** What a start says of the certificates that it is about to serve. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { warnOfServed } from "../../src/check/served.ts";
+import { decodePem } from "../../src/codec/pem.ts";
+import { readCertificate } from "../../src/codec/x509.ts";
+import { makeSelfSigned } from "../../src/tls/self_signed.ts";
+import { certify } from "../tls/authority.ts";
+
+/** The warnings for a certificate that is used for these server names. */
+function said(der: Uint8Array, names: (string | undefined)[], at = 0): string[] {
+  const leaf = readCertificate(der);
+  const lines: string[] = [];
+  const assembled = {
+    deps: {
+      contexts: { leaves: () => [{ path: "/a.pem", leaf }] },
+      names: { of: () => names },
+    },
+    warnOfExpiry: () => {},
+  };
+  warnOfServed(
+    assembled as never,
+    { warning: (text, remedy) => void lines.push(`${text} -- ${remedy}`) },
+    leaf.notBefore.ms + at,
+  );
+  return lines;
+}
+
+test("a start warns of what clients will refuse, with a remedy, as --check does", () => {
+  const { certPem } = makeSelfSigned(["a.example"]);
+  const good = decodePem(new TextEncoder().encode(certPem))[0]?.bytes ?? new Uint8Array();
+  assert.deepEqual(said(good, [undefined, "a.example"]), []);
+  assert.match(
+    said(good, ["b.example"]).join("\n"),
+    /^[^\n]*used for b\.example.* -- set CERTFILE:b/,
+  );
+  assert.match(
+    said(good, [undefined], -5000).join("\n"),
+    /^[^\n]*not valid before .* -- look at the clock/,
+  );
+  const bare = certify({ name: "bare" }).der;
+  assert.match(said(bare, [undefined]).join("\n"), /no subjectAltName.* -- have it issued/);
+});
