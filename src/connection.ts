@@ -25,7 +25,8 @@ const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 export class Connection {
   readonly local: Peer;
   readonly remote: RemotePeer;
-  /** Interface of an IPv6 connection, by name, where it is known (-I). */
+  /** Interface of an IPv6 connection, where it is known: of a link-local client its number (`%2`), which
+   *  becomes a name where the program is started (programs.ts); else the name that -I gives. */
   interface: string | undefined;
   /** The proxy that sent a header, and what else the header said, as variables. `own`: it speaks
    *  for itself. */
@@ -96,7 +97,12 @@ export function describe(
   options: { localName: string | undefined; interface: string | undefined },
   watch: Watch = NO_WATCH,
 ): Connection {
-  const at = socket.remote.ip.includes(":") ? options.interface : undefined;
+  const { scopeId } = socket;
+  const at = scopeId !== undefined
+    ? `%${scopeId}`
+    : socket.remote.ip.includes(":")
+    ? options.interface
+    : undefined;
   const conn = new Connection(socket, options.localName, at, watch);
   // Stages that wait for the client put their own in place. While names are looked up nobody does:
   // a client that has gone must not go on counting, nor be asked about.

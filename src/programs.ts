@@ -4,6 +4,7 @@
 import { FatalError, reason } from "./errors.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
 import type { Place, Places } from "./places.ts";
+import type { Libc } from "./runtime/libc.ts";
 import { DELAYED_FD, type Program, type Runtime } from "./runtime/runtime.ts";
 
 /** What a connection wants started. */
@@ -42,14 +43,25 @@ export interface Programs {
   start(request: ProgramRequest, place: Place, signal: AbortSignal): Promise<StartedProgram>;
 }
 
-/** The environment of one program: `base`, then what the connection is, then what its rules set. */
+const INTERFACES = ["SSLINTERFACE", "TCP6INTERFACE"];
+
+/** The environment of one program: `base`, then what the connection is, then what its rules set. An
+ *  interface that is given by number gets its name by `libc`: a worker's sandbox can look none up. */
 export function programEnvironment(
   base: Readonly<Record<string, string>>,
   { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,
   rules: ReadonlyMap<string, string>,
+  libc: Pick<Libc, "interfaceName"> | undefined,
 ): Record<string, string> {
   const env = { ...base };
   for (const [name, value] of variables) env[name] = value;
+  for (const name of INTERFACES) {
+    const [, index] = /^%([0-9]{1,9})$/.exec(env[name] ?? "") ?? [];
+    if (index === undefined) continue;
+    const known = libc?.interfaceName(Number(index));
+    if (known === undefined) delete env[name];
+    else env[name] = known;
+  }
   for (const [name, value] of rules) if (!isSecret(name)) env[name] = value;
   if (delayed) {
     env["SSLCTLFD"] = String(DELAYED_FD.control);
@@ -98,7 +110,7 @@ export class DirectPrograms implements Programs {
   async start(request: ProgramRequest, place: Place): Promise<Program> {
     const { delayed, rules } = request;
     return this.hold(place, () => {
-      const env = programEnvironment(this.base, request, rules);
+      const env = programEnvironment(this.base, request, rules, this.runtime.libc);
       try {
         const program = this.runtime.spawn({ command: this.command, env, delayed });
         return this.end ? watchEnd(program, this.end) : program;

@@ -113,12 +113,12 @@ function startInProcess(
   deps: Deps,
   channel: Channel,
 ): Program {
-  const { log, options } = deps;
+  const { log, options, runtime: { libc } } = deps;
   const variables = connectionVariables(conn, options, channelVariables(channel, deps));
   const facts = {
     local: conn.local,
     remote: conn.remote,
-    environment: programEnvironment({}, { variables, delayed: false }, conn.variables),
+    environment: programEnvironment({}, { variables, delayed: false }, conn.variables, libc),
     peerCertificates: channel.session?.peerCertificates ?? [],
   };
   return startHandler(handler, facts, (error) => {

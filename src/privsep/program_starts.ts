@@ -81,7 +81,7 @@ export class ProgramStarts {
     let env: Record<string, string>;
     try {
       const rules = request.ruled ? this.o.rules.variables(request) : NO_RULES;
-      env = programEnvironment({}, request, rules);
+      env = programEnvironment({}, request, rules, this.o.libc);
     } catch (error) {
       return this.#refuse(worker, id, error, this.o.grants.use(worker));
     }

@@ -36,6 +36,16 @@ class BunSocket extends BunStream implements Socket {
     return this.native.fd;
   }
 
+  /** Bun leaves it out of the address. */
+  get scopeId(): number | undefined {
+    if (!/^fe[89ab]/i.test(this.remote.ip)) return undefined;
+    try {
+      return this.libc.getpeername(this.native.fd).scopeId;
+    } catch {
+      return undefined; // the peer has gone: the next event says so
+    }
+  }
+
   setNoDelay(on: boolean): void {
     if (!on) this.native.setNoDelay(false); // Bun has set it
   }

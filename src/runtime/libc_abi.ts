@@ -101,6 +101,7 @@ const COMMON: Record<string, Signature> = {
   getsockname: f("i32", "i32", "memory", "memory"),
   getpeername: f("i32", "i32", "memory", "memory"),
   if_nametoindex: f("u32", "memory"),
+  if_indextoname: f("i64", "u32", "memory"), // the memory's address, or NULL
   socketpair: f("i32", "i32", "i32", "i32", "memory"),
   sendmsg: f("i64", "i32", "memory", "i32"),
   recv: f("i64", "i32", "memory", "u64", "i32"),

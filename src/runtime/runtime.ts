@@ -65,7 +65,7 @@ export interface Socket extends Stream {
   readonly local: Address;
   readonly remote: Address;
   /** The interface of a link-local peer, as a number. */
-  readonly scopeId?: number;
+  readonly scopeId?: number | undefined;
   /** Like `pause()`, for a stage that ends while another is about to begin: where stopping is dear, it
    *  is done a turn or two later, unless that stage has begun by then. */
   hold(): void;

@@ -1,6 +1,7 @@
 /** Hosts: `0`, `::`, `:0` and literals take what they say and nothing else. */
 
 import assert from "node:assert/strict";
+import { networkInterfaces } from "node:os";
 import { portIsFree, talk } from "./clients.ts";
 import { claim, WITH_FFI } from "./harness.ts";
 
@@ -15,9 +16,18 @@ claim("host 0 is all of IPv4 and no IPv6", async (t) => {
 });
 
 claim("host :: is all of IPv6 and no IPv4", async (t) => {
-  const server = await t.start({ host: "::", program: WHO });
-  assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1\n");
+  const program = ["sh", "-c", 'echo "$SSLREMOTEIP $SSLLOCALIP $SSLINTERFACE $TCP6INTERFACE"'];
+  const server = await t.start({ host: "::", program, options: ["-e"] });
+  assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1  \n");
   assert.ok(await portIsFree(server.port, "127.0.0.1"));
+  // The interface of a link-local client, where this machine has such an address.
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    const ip = addresses?.find(({ address }) => address.startsWith("fe80:"))?.address.split("%")[0];
+    if (ip === undefined) continue;
+    const connect = ["s_client", "-quiet", "-connect", `[${ip}%${name}]:${server.port}`];
+    const { stdout } = await t.run("openssl", connect);
+    assert.equal(new TextDecoder().decode(stdout), `${ip} ${ip} ${name} ${name}\n`);
+  }
 }, { forms: WITH_FFI });
 
 claim("host :: without FFI: 111, naming Deno and the remedy", async (t) => {

@@ -295,6 +295,8 @@ export function libcContract(libc: Libc): void {
 
   test("interfaces are found by name", () => {
     assert.equal(libc.interfaceIndex("lo"), 1);
+    assert.equal(libc.interfaceName(1), "lo");
+    assert.equal(libc.interfaceName(0x7fffffff), undefined);
     fails("ENODEV", "if_nametoindex", () => libc.interfaceIndex("nosuchif0"));
     assert.throws(() => libc.interfaceIndex("lo\0x"), /contains a NUL/);
   });
