@@ -1,38 +1,15 @@
-/** How clients end what they have begun: what the log says, what the program sees, and how long one may
- *  stay that takes nothing. */
+/** How clients end what they have begun, beside the rows of endings_test.ts: with -v and -V, right behind
+ *  the handshake, and how long one may stay that takes nothing. */
 
 import assert from "node:assert/strict";
 import { talk } from "./clients.ts";
 import { claim } from "./harness.ts";
 
-const SPEAK = /^sslserver: error: unable to speak TLS from: 127\.0\.0\.1 for pid: ([0-9]+) (.*)$/;
 const NO_NOTIFY =
   /^sslserver: info: end of data without close_notify from: 127\.0\.0\.1 for pid: [0-9]+$/;
 
-/** It ends a second after its handshake, when its program runs. */
-const LATE = ["-w", "700"];
-
 for (const version of ["-2", "-3"]) {
   const name = version === "-2" ? "TLS 1.2" : "TLS 1.3";
-
-  for (
-    const [how, why] of [["forge", "bad record mac"], ["reset", "connection reset by the peer"]]
-  ) {
-    claim(`a ${how} is one line with the program's pid, ${name}`, async (t) => {
-      const server = await t.start({
-        options: ["-v"],
-        program: ["sh", "-c", "wc -c >&2"],
-      });
-      await talk(t, server, "some", [version, ...LATE, "-e", how as string]);
-      const [line] = await server.waitFor(SPEAK);
-      const [, pid, words] = SPEAK.exec(line as string) ?? [];
-      assert.equal(words, why);
-      const [ended] = await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
-      assert.equal(ended, `sslserver: ended by ${pid} status 0`);
-      assert.deepEqual(server.lines(/error|without close_notify/), [line]);
-      await server.noChildren();
-    });
-  }
 
   claim(`a FIN without close_notify is told with -V alone, ${name}`, async (t) => {
     const [loud, quiet] = [await t.start({ options: ["-V"] }), await t.start({ options: ["-v"] })];
