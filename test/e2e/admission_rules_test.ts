@@ -239,6 +239,7 @@ claim(
     const errors = server.lines(/: error: /);
     assert.deepEqual(errors.filter((line) => !line.includes(`unable to read ${path}: `)), []);
   },
+  { together: true },
 );
 
 claim(

@@ -58,6 +58,7 @@ claim(
     assert.equal(sha256(bytes), sha256(data));
     assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   },
+  { together: true },
 );
 
 claim("a client that sends 100 MB to a program that does not read holds no memory", async (t) => {
@@ -78,7 +79,7 @@ claim("a program that writes without end to a client that reads nothing is held 
   const peak = await server.peakDuring(work);
   assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   await server.stop();
-});
+}, { together: true });
 
 function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
