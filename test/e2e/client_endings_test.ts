@@ -64,7 +64,8 @@ claim("a client that does not read counts for MAXCONIP until its socket is close
     program: ["head", "-c", "150000", "/dev/zero"],
   });
   const stalled = ["-d", "-p", "30000"];
-  const both = [talk(t, server, "", stalled), talk(t, server, "", stalled)];
+  // Both are ended with the trial.
+  for (let n = 1; n <= 2; n++) talk(t, server, "", stalled).catch(() => {});
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 2);
   const third = await talk(t, server);
   assert.match(third.end, /^no handshake/);
@@ -74,5 +75,4 @@ claim("a client that does not read counts for MAXCONIP until its socket is close
   const fourth = await talk(t, server, "", ["-d"]);
   assert.equal(fourth.end, "close_notify");
   assert.equal(fourth.facts["received"], "150000");
-  await Promise.all(both);
 });
