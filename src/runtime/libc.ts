@@ -6,6 +6,7 @@
  *  - libc_descriptors.ts  pipes, socket pairs, flags, read and write
  *  - libc_pass.ts         descriptors between processes
  *  - libc_notify.ts       words to a supervisor, and the socket it hands over
+ *  - libc_interfaces.ts   network interfaces
  *  - libc_identity.ts     ids, limits, chroot, signals
  *  - libc_capabilities.ts capabilities
  *  - libc_sandbox.ts      seccomp and Landlock
@@ -18,6 +19,7 @@ import { Caller, type RawLibc } from "./libc_call.ts";
 import { type DatagramCalls, datagramCalls } from "./libc_datagrams.ts";
 import { type DescriptorCalls, descriptorCalls } from "./libc_descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./libc_identity.ts";
+import { type InterfaceCalls, interfaceCalls } from "./libc_interfaces.ts";
 import { type NotifyCalls, notifyCalls } from "./libc_notify.ts";
 import { type PassCalls, passCalls } from "./libc_pass.ts";
 import { type SandboxCalls, sandboxCalls } from "./libc_sandbox.ts";
@@ -35,6 +37,7 @@ export interface Libc
   extends
     SocketCalls,
     DatagramCalls,
+    InterfaceCalls,
     DescriptorCalls,
     PassCalls,
     NotifyCalls,
@@ -51,6 +54,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...descriptors,
     ...socketCalls(c, descriptors),
     ...datagramCalls(c, descriptors),
+    ...interfaceCalls(c),
     ...passCalls(c, descriptors),
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),

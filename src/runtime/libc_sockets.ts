@@ -3,7 +3,7 @@
 
 import { addressFamily, decodeSockaddr, encodeSockaddr, SOCKADDR_MAX } from "../codec/sockaddr.ts";
 import { formatIp, parseIp } from "../codec/ip.ts";
-import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
+import { type Caller, type Memory, memory } from "./libc_call.ts";
 import type { DescriptorCalls } from "./libc_descriptors.ts";
 import { SystemError } from "./errno.ts";
 
@@ -56,10 +56,6 @@ export interface SocketCalls {
   getsockname(fd: number): Endpoint;
   /** The other end. */
   getpeername(fd: number): Endpoint;
-  /** The number of a network interface, for `scopeId`. */
-  interfaceIndex(name: string): number;
-  /** Its name; undefined when there is no such interface. */
-  interfaceName(index: number): string | undefined;
   /** Removes the IP options (source routes) of an accepted IPv4 connection. Of an IPv6 socket too:
    *  they could belong to an IPv4 peer. */
   dropIpOptions(fd: number): void;
@@ -97,8 +93,6 @@ const MSG_PEEK = 2;
 const SHUT_WR = 1;
 const SIOCOUTQ = 0x5411;
 const SO_NWRITE = 0x1024;
-
-const IF_NAMESIZE = 16;
 
 /** RFC 791: at most 40 bytes. */
 const MAX_IP_OPTIONS = 40;
@@ -258,18 +252,6 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
 
     getsockname: (fd) => name("getsockname", fd),
     getpeername: (fd) => name("getpeername", fd),
-
-    interfaceIndex(interfaceName) {
-      const index = c.once("if_nametoindex", cString(interfaceName));
-      if (index === 0) throw c.error("if_nametoindex");
-      return index;
-    },
-
-    interfaceName(index) {
-      const name = memory(IF_NAMESIZE);
-      if (c.once("if_indextoname", index, name) === 0) return undefined;
-      return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
-    },
 
     dropIpOptions(fd) {
       try {

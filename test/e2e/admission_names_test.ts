@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { assertDenied, Guest, makeRules, ptr, unbound, visit } from "./admission.ts";
-import { claim, LIMIT, type Server, within } from "./harness.ts";
+import { freePort } from "../free_port.ts";
+import { claim, LIMIT, type Server, WITH_FFI, within } from "./harness.ts";
 
 const RECORDS = [
   ptr("127.0.0.1", "local.test"),
@@ -180,6 +181,16 @@ claim("a name in DNS that would break a log line or a script is no name", async 
   }
   assert.deepEqual(server.lines(/^(?!sslserver: (status|pid|ok|ended|info|warning))./), []);
 });
+
+claim("a DNS server where nothing listens costs a client no time", async (t) => {
+  const env = { DNSCACHEIP: `127.0.0.1:${await freePort()} [::1%lo]:${await freePort()}` };
+  const server = await t.start({ options: ["-h"], program: SHOW, env });
+  const began = performance.now();
+  const found = await variables(server, "127.0.0.2");
+  assert.equal(found["SSLREMOTEHOST"], undefined);
+  assert.equal(found["SSLREMOTEIP"], "127.0.0.2");
+  assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`);
+}, { forms: WITH_FFI });
 
 claim("host is resolved by our DNS client, with $LOCALDOMAIN and $DNSREWRITEFILE", async (t) => {
   const dns = await unbound(t, RECORDS);
