@@ -37,6 +37,7 @@ export async function sslserver(
     const runtime = await loadRuntime();
     if (options.check) return await check(options, env, runtime, main);
     log = new Log({ ...form, sink: runtime.stderr() });
+    reapOrphans(runtime, log);
     const inherited = inheritedListener(env, runtime, options);
     const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
     const split = means(options, env, runtime, main);
@@ -63,4 +64,14 @@ export async function sslserver(
   } finally {
     await log.finish();
   }
+}
+
+/** A child that nobody waits for stays a zombie: an orphan where this is process 1, or what the program
+ *  before has left by exec. */
+function reapOrphans(runtime: Runtime, log: Log): void {
+  if (runtime.libc) return runtime.reapAll();
+  if (process.pid !== 1) return;
+  log.warning(
+    `${runtime.name} without FFI leaves orphans as zombies: use --allow-ffi, or an init (docker --init)`,
+  );
 }

@@ -6,6 +6,9 @@ import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc.ts";
 import type { Identity } from "./identity.ts";
 
+/** How seccomp(2) fails on a kernel, or in an emulator, that has none. */
+const NO_SECCOMP: ReadonlySet<string> = new Set(["ENOSYS", "EINVAL"]);
+
 /** Throws `FatalError` when the system refuses, or has not obeyed: the worker must not serve then. */
 export function drop(libc: Libc, identity: Identity): void {
   const { uid, gid, chroot } = identity;
@@ -20,7 +23,7 @@ export function drop(libc: Libc, identity: Identity): void {
   if (uid !== undefined) step(`become user ${uid}`, () => libc.setUid(uid));
   if (libc.getIds().euid !== 0) step("give up capabilities", () => libc.dropCapabilities());
   if (libc.confines) {
-    step("refuse new privileges", () => libc.prctlNoNewPrivs());
+    step("refuse new privileges", () => refuseNewPrivileges(libc));
     step("refuse to be traced", () => libc.prctlDumpable(false));
   }
   prove(libc, identity, root);
@@ -31,6 +34,17 @@ export function drop(libc: Libc, identity: Identity): void {
       "capabilities are left",
       "take them from the file (setcap -r), and securebits from the process",
     );
+  }
+}
+
+/** On a kernel without seccomp the other threads cannot be reached. `sandbox` fails there for the same
+ *  reason, and the worker's warning names it. */
+function refuseNewPrivileges(libc: Libc): void {
+  try {
+    libc.prctlNoNewPrivs();
+  } catch (error) {
+    if (!NO_SECCOMP.has((error as { code?: string }).code ?? "")) throw error;
+    libc.prctlNoNewPrivsHere();
   }
 }
 

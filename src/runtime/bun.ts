@@ -37,6 +37,7 @@ export function bunRuntime(): Runtime {
     spawn: (options) => spawn(launcher, options),
     launch: (options) => launch(launcher, options),
     switchesUser: true,
+    reapAll: () => launcher.reapAll(),
     adoptEnds: (fds) => adoptEnds(libc, fds),
     adoptSocket,
     selfCommand,

@@ -28,14 +28,17 @@ export function bunLauncher(libc: Libc): Launcher {
 
 /** See `Runtime.launch`. */
 export function launch(launcher: Launcher, options: LaunchOptions): Launched {
-  const launched = options.user ? launchAs(options) : launcher.launch(options);
+  const launched = options.user ? launchAs(launcher, options) : launcher.launch(options);
   tidyLater();
   launched.exited.then(tidyLess);
   return launched;
 }
 
 /** As another user, which libc cannot do. */
-function launchAs({ command, argv0, env, base, descriptors, user }: LaunchOptions): Launched {
+function launchAs(
+  launcher: Launcher,
+  { command, argv0, env, base, descriptors, user }: LaunchOptions,
+): Launched {
   const [name = "", ...args] = command;
   const child = bun.spawn([lookUp(name), ...args], {
     argv0: argv0 ?? name,
@@ -44,6 +47,7 @@ function launchAs({ command, argv0, env, base, descriptors, user }: LaunchOption
     ...(user?.uid === undefined ? {} : { uid: user.uid }),
     ...(user?.gid === undefined ? {} : { gid: user.gid }),
   });
+  launcher.leave(child.pid, child.exited);
   return {
     pid: child.pid,
     exited: child.exited.then(() => waitStatus(child.exitCode, child.signalCode)),

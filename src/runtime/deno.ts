@@ -59,6 +59,7 @@ export function denoRuntime(): Runtime {
     spawn: (options) => spawnProgram(launcher, options),
     launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),
     switchesUser: false,
+    reapAll: () => (launcher ?? needed("reap orphans")).reapAll(),
     adoptEnds: (fds) => adoptEnds(libc ?? needed("take a pipe over"), fds),
     adoptSocket: async (fd) => new AdoptedStream(fd, { readable: true, writable: true }),
     selfCommand,

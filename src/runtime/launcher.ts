@@ -34,7 +34,29 @@ export class Launcher {
   /** While the signal is watched. It keeps the process from ending as long as a child runs. */
   #timer: ReturnType<typeof setInterval> | undefined;
 
+  /** Children that the runtime waits for. */
+  readonly #others = new Set<number>();
+  /** What is neither of the runtime nor ours is reaped too. */
+  #reapsAll = false;
+
   constructor(readonly libc: Libc, readonly hooks: LauncherHooks) {}
+
+  /** From now on every child is reaped: as process 1 of a container this process inherits the orphans,
+   *  and exec leaves it the children of the program before. Only for a process that is all ours: a
+   *  status that somebody else waits for would be lost. */
+  reapAll(): void {
+    if (this.#reapsAll) return;
+    this.#reapsAll = true;
+    this.#watch();
+    this.#idle();
+    this.#reap();
+  }
+
+  /** The runtime waits for this child until `ended`. */
+  leave(pid: number, ended: Promise<unknown>): void {
+    this.#others.add(pid);
+    ended.finally(() => this.#others.delete(pid));
+  }
 
   /** See `Runtime.launch`. */
   launch(
@@ -96,7 +118,7 @@ export class Launcher {
 
   readonly #look = (): void => {
     this.#reap();
-    if (this.#running.size > 0) return;
+    if (this.#running.size > 0 || this.#reapsAll) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.hooks.watch(this.#reap, false);
@@ -107,6 +129,10 @@ export class Launcher {
     for (;;) {
       const pid = this.libc.ended();
       if (pid === 0) break;
+      if (pid !== undefined && this.#isStray(pid)) {
+        this.libc.reap(pid);
+        continue;
+      }
       if (pid === undefined || !this.#running.has(pid)) {
         // Somebody else's child, whose end is theirs to take: it may stand before ours.
         for (const pid of this.#running.keys()) this.#take(pid);
@@ -116,6 +142,10 @@ export class Launcher {
     }
     this.#idle();
   };
+
+  #isStray(pid: number): boolean {
+    return this.#reapsAll && !this.#running.has(pid) && !this.#others.has(pid);
+  }
 
   #take(pid: number): void {
     const status = this.libc.reap(pid);

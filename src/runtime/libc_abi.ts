@@ -186,10 +186,11 @@ export function abiOf(platform: string, arch: string): Abi {
 function linux(arch: "x64" | "arm64"): Abi {
   return {
     os: "linux",
-    // Plain names, of a library the process has loaded already: the loader takes that one without
-    // looking at a folder. (A name it cannot find Bun looks for in the working directory, where
-    // anyone may have put it.) musl answers to the first name too: it knows itself by `libc.`.
-    libraries: ["libc.so.6", `libc.musl-${arch === "x64" ? "x86_64" : "aarch64"}.so.1`],
+    // A plain name of a library that the process has loaded already: the loader takes that one and
+    // looks at no folder. musl answers to it too: it knows itself by `libc.`. There must be no second
+    // name: one that the loader does not know Bun opens in the working directory, where anyone may
+    // have put it.
+    libraries: ["libc.so.6"],
     signatures: { ...COMMON, ...ON_LINUX },
     errnoSymbol: "__errno_location",
     constants: LINUX,

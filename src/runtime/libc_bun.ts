@@ -2,7 +2,9 @@
  *  only: no other runtime knows `bun:ffi`. */
 
 import * as bunFfi from "bun:ffi";
+import fs from "node:fs";
 import process from "node:process";
+import { EXIT, FatalError, reason } from "../errors.ts";
 import { abiOf, type Signature } from "./libc_abi.ts";
 import { type Libc, makeLibc } from "./libc.ts";
 import type { Argument, Memory, RawLibc } from "./libc_call.ts";
@@ -29,7 +31,7 @@ function translate({ args, returns }: Signature) {
 }
 
 /** The C library of this process. Throws Unsupported on a system whose constants we do not have,
- *  and the loader's error when no library of that name has all the symbols. */
+ *  and `FatalError` with the cause when the calls cannot be made. */
 export function loadLibc(): Libc {
   const abi = abiOf(process.platform, process.arch);
   const declared = Object.fromEntries(
@@ -50,5 +52,38 @@ export function loadLibc(): Libc {
       failure = error;
     }
   }
-  throw failure;
+  throw unableToCall(failure);
+}
+
+/** The calls are machine code made at run time. */
+function unableToCall(failure: unknown): FatalError {
+  const limit = addressSpace();
+  const what = "unable to call the C library";
+  if (limit !== undefined && limit < NEEDED_SPACE) {
+    const has = Math.floor(limit / 1e6);
+    return new FatalError(
+      `${what}: the limit on address space is ${has} MB, and Bun needs ${NEEDED_SPACE / 1e6} MB`,
+      EXIT.system,
+      "raise it (ulimit -v, softlimit -a or -m, LimitAS=); to limit memory use a cgroup (MemoryMax=)",
+    );
+  }
+  return new FatalError(
+    `${what}: ${reason(failure)}`,
+    EXIT.system,
+    "memory must be executable: unset MemoryDenyWriteExecute=, or allow execmem (SELinux)",
+  );
+}
+
+/** Bytes of address space that Bun needs for itself and its code generator, as measured. */
+const NEEDED_SPACE = 4_000_000_000;
+
+/** The soft limit in bytes; undefined: there is none, or it is not known. */
+function addressSpace(): number | undefined {
+  try {
+    const text = fs.readFileSync("/proc/self/limits", "latin1");
+    const soft = /^Max address space +(\d+)/m.exec(text)?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    return undefined;
+  }
 }

@@ -4,7 +4,7 @@
 import { Unsupported } from "../errors.ts";
 import { type Caller, cString, memory } from "./libc_call.ts";
 import type { SystemError } from "./errno.ts";
-import { filterAllThreads } from "./libc_sandbox.ts";
+import { filterAllThreads, noNewPrivs } from "./libc_sandbox.ts";
 
 /** Real, effective and saved ids. macOS does not tell the saved ones. */
 export interface Ids {
@@ -42,6 +42,9 @@ export interface IdentityCalls {
   /** From now on exec grants nothing: setuid files run as ordinary ones, in every thread and child.
    *  Throws Unsupported outside Linux. */
   prctlNoNewPrivs(): void;
+  /** The same for the calling thread alone, for kernels without seccomp. Throws Unsupported outside
+   *  Linux. */
+  prctlNoNewPrivsHere(): void;
   /** Whether other processes of this user may trace this one, and a crash writes a core file.
    *  Set it after the last change of ids, which sets it too. Throws Unsupported outside Linux. */
   prctlDumpable(on: boolean): void;
@@ -187,6 +190,11 @@ export function identityCalls(c: Caller): IdentityCalls {
     prctlNoNewPrivs() {
       linuxOnly("refuse new privileges");
       filterAllThreads(c, ALLOW_ALL);
+    },
+
+    prctlNoNewPrivsHere() {
+      linuxOnly("refuse new privileges");
+      noNewPrivs(c);
     },
 
     prctlDumpable(on) {

@@ -83,7 +83,7 @@ function linuxOnly(c: Caller, what: string): void {
 
 /** From now on exec grants the calling thread nothing. seccomp and Landlock with TSYNC carry it to
  *  all threads. */
-function noNewPrivs(c: Caller): void {
+export function noNewPrivs(c: Caller): void {
   c.zero("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 

@@ -318,6 +318,9 @@ export interface Runtime {
   /** Starts a program with the descriptors given. Needs libc. Throws when it cannot be executed. */
   launch(options: LaunchOptions): Launched;
 
+  /** Reaps every child from now on, orphans that this process inherits included. Needs libc. */
+  reapAll(): void;
+
   /** True: `launch` can do that as another user. */
   readonly switchesUser: boolean;
 

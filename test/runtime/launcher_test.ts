@@ -25,6 +25,7 @@ function launcher() {
     },
     ended: () => strangers[0] ?? ended[0] ?? 0,
     reap(pid: number) {
+      if (strangers[0] === pid) return strangers.shift();
       const at = ended.indexOf(pid);
       return at < 0 ? undefined : ended.splice(at, 1).length * 256;
     },
@@ -45,6 +46,7 @@ function launcher() {
     launch: () => one.launch({ command, env: {}, descriptors: [0, 1, 2] }),
     fail: (on: boolean) => fails = on,
     signal: () => handler?.(),
+    one,
   };
 }
 
@@ -64,6 +66,25 @@ test("who has ended behind the child of somebody else is told of all the same", 
   signal();
   assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), [256, 256]);
   assert.deepEqual(strangers, [1]);
+});
+
+test("orphans are reaped where that is wanted, and what the runtime waits for is not", async () => {
+  const { one, launch, ended, strangers, signal } = launcher();
+  strangers.push(1, 2);
+  one.reapAll(); // what has ended before
+  assert.equal(strangers.length, 0);
+  const [child, gone] = [launch(), Promise.withResolvers<void>()];
+  one.leave(7, gone.promise);
+  strangers.push(3, 7);
+  ended.push(child.pid);
+  signal();
+  assert.equal(await child.exited, 256);
+  assert.deepEqual(strangers, [7]);
+  gone.resolve();
+  await gone.promise;
+  await Promise.resolve();
+  signal(); // another process has that number now
+  assert.equal(strangers.length, 0);
 });
 
 test("an end whose signal is lost is told of within two seconds", async () => {

@@ -1,0 +1,43 @@
+/** Surroundings that take something from the server, or give it what is not its own. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { ALONE, claim, settled, WITH_FFI } from "./harness.ts";
+
+/** Names of the children of a process, zombies among them. */
+function children(pid: number): string[] {
+  return fs.readdirSync("/proc").flatMap((entry) => {
+    try {
+      const stat = fs.readFileSync(`/proc/${entry}/stat`, "latin1");
+      const [, name = "", parent] = /\((.*)\) . (\d+)/.exec(stat) ?? [];
+      return Number(parent) === pid ? [name] : [];
+    } catch {
+      return []; // no process, or no more
+    }
+  });
+}
+
+claim(
+  "strays_are_reaped: a child of the program before exec is no zombie when it ends",
+  async (t) => {
+    for (const options of [ALONE, []]) {
+      const server = await t.start({ prelude: "sleep 0.1 &", options });
+      const left = () => children(server.pid).filter((name) => name === "sleep");
+      assert.deepEqual(await settled(left, (found) => found.length === 0, 5000), []);
+    }
+  },
+  { forms: WITH_FFI },
+);
+
+claim(
+  "no_executable_memory: the cause is named, and no file of the folder is loaded",
+  async (t) => {
+    fs.writeFileSync(join(t.dir, "libc.musl-x86_64.so.1"), "no library");
+    const { status, stderr } = await t.fails({ prelude: "ulimit -v 1000000" });
+    assert.equal(status, 111);
+    assert.match(stderr, /the limit on address space is 1024 MB, and Bun needs 4000 MB/);
+    assert.doesNotMatch(stderr, /musl/);
+  },
+  { forms: ["binary"] },
+);

@@ -1,0 +1,42 @@
+/** The rights that a worker gives up on a kernel that lacks something. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { drop } from "../../src/privsep/drop.ts";
+import { systemError } from "../../src/runtime/errno.ts";
+import type { Libc } from "../../src/runtime/libc.ts";
+
+/** A C library whose kernel answers `errno` to seccomp(2). */
+function kernel(errno: number) {
+  const done: string[] = [];
+  const ids = { ruid: 7, euid: 7, suid: 7, rgid: 7, egid: 7, sgid: 7 };
+  const libc = {
+    confines: true,
+    getIds: () => ids,
+    threads: () => [1],
+    setLimit() {},
+    dropCapabilities() {},
+    hasCapabilities: () => false,
+    prctlNoNewPrivs() {
+      throw systemError("syscall", errno, "linux");
+    },
+    prctlNoNewPrivsHere: () => done.push("this thread"),
+    prctlDumpable: () => done.push("not dumpable"),
+  } as unknown as Libc;
+  return { libc, done };
+}
+
+const nobody = {};
+
+test("a kernel without seccomp lets a worker serve, with what it can be refused", () => {
+  for (const errno of [38, 22]) { // ENOSYS, EINVAL
+    const { libc, done } = kernel(errno);
+    drop(libc, nobody);
+    assert.deepEqual(done, ["this thread", "not dumpable"]);
+  }
+});
+
+test("a kernel that has seccomp and refuses it does not", () => {
+  const { libc } = kernel(1); // EPERM
+  assert.throws(() => drop(libc, nobody), /unable to refuse new privileges: .*EPERM/);
+});
