@@ -2,9 +2,7 @@
  *  clients will say of them, whether the files can be read again after the switch of user. */
 
 import fs from "node:fs";
-import { nodeCrypto } from "../builtins.ts";
 import type { Env } from "../assemble.ts";
-import { encodePem } from "../codec/pem.ts";
 import type { Certificate } from "../codec/x509.ts";
 import { matchesHost } from "../codec/x509_match.ts";
 import { oneLine } from "../codec/x509_names.ts";
@@ -15,6 +13,7 @@ import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import { CERTIFICATE_VARIABLES, type Lookup, tlsConfig } from "../tls/settings.ts";
 import { obstacle, type Who } from "./access.ts";
 import { type ChainOptions, checkChain } from "./chain.ts";
+import { keyProblems } from "../tls/server_key.ts";
 import type { Findings } from "./finding.ts";
 import type { Actors } from "./processes.ts";
 
@@ -122,7 +121,9 @@ export function checkLeaf(
       "have it issued anew, signed with SHA-256",
     );
   }
-  checkKeySize(leaf, name, findings);
+  for (const { text, remedy, severe } of keyProblems(leaf)) {
+    findings[severe ? "passing" : "warning"](`${name}: ${text}`, remedy);
+  }
 }
 
 /** Says how long a certificate of either side lasts. */
@@ -168,24 +169,6 @@ function checkNames(
     `${name}: is used for ${serverName}, and issued for ${names}`,
     `set CERTFILE:${serverName} to a certificate with that name`,
   );
-}
-
-function checkKeySize(leaf: Certificate, name: string, findings: Findings): void {
-  if (algorithmName(leaf.publicKeyAlgorithm) !== "rsaEncryption") return;
-  try {
-    const { modulusLength = 0 } = nodeCrypto().createPublicKey({
-      key: encodePem("CERTIFICATE", leaf.der),
-      format: "pem",
-    }).asymmetricKeyDetails ?? {};
-    if (modulusLength > 0 && modulusLength < 2048) {
-      findings.passing(
-        `${name}: RSA key of ${modulusLength} bits, which clients refuse`,
-        "make a key of 2048 bits, or an EC key, and have the certificate issued anew",
-      );
-    }
-  } catch {
-    // A runtime that does not tell the size has taken the key at start all the same.
-  }
 }
 
 /** Keys that others can read; keys that this server cannot read again. With workers the monitor reads

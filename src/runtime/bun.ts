@@ -13,7 +13,16 @@ import { loadLibc } from "./libc_bun.ts";
 import { CONFINE_COMMAND } from "./confine.ts";
 import { libcStderr } from "./libc_stderr.ts";
 import { besideThis, ownExecutable } from "./own_executable.ts";
-import type { Listener, Runtime, SelfCommand, Socket, TlsContext, TlsSettings } from "./runtime.ts";
+import {
+  ContextError,
+  type Listener,
+  type Runtime,
+  type SelfCommand,
+  type Socket,
+  type TlsContext,
+  type TlsSettings,
+} from "./runtime.ts";
+import { contextWords } from "./bun_words.ts";
 
 /** Makes the adapter. Throws `Unsupported` on a system whose libc is not known. */
 export function bunRuntime(): Runtime {
@@ -160,18 +169,31 @@ function listenDescriptor(
  *  connections of the same context. */
 function tlsContext(settings: TlsSettings): TlsContext {
   const ask = settings.requestCertificate;
-  const { context } = nodeTls().createSecureContext({
+  const { ciphers } = settings;
+  const options = {
     cert: settings.keyPairs.map((pair) => pair.chain),
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
     honorCipherOrder: true, // of TLS 1.2, the server's; without it the client's counts
-    ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
     // An empty list, too: without one the system's would be trusted and named. Where nobody is asked it
     // is only where the library looks, at every handshake, for who has issued our certificate; with our
     // own it does not go on to /etc/ssl/certs.
     ca: ask?.ca ?? settings.keyPairs.map((pair) => pair.chain),
-  });
+  };
+  const make = (more: { ciphers?: string }) =>
+    nodeTls().createSecureContext({ ...options, ...more }).context;
+  let context: ReturnType<typeof make>;
+  try {
+    context = make(ciphers === undefined ? {} : { ciphers });
+  } catch (error) {
+    try {
+      make({});
+    } catch (other) {
+      throw new ContextError("certificate", contextWords(other));
+    }
+    throw new ContextError("ciphers", contextWords(error));
+  }
   const opaque: BunTlsOptions = {
     secureContext: context,
     requestCert: ask !== undefined,

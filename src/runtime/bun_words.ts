@@ -1,5 +1,6 @@
 /** What BoringSSL says under Bun, in our words: the same as deno_words.ts has for the same cause. */
 
+import { reason } from "../errors.ts";
 import { lost, lostConnection } from "./endings.ts";
 import { HandshakeError, TlsError } from "./runtime.ts";
 
@@ -21,6 +22,22 @@ const WORDS: Readonly<Record<string, string>> = {
   WRONG_CURVE: "no shared group",
   WRONG_VERSION_NUMBER: "unexpected record",
 };
+
+/** What is said when a context is made. */
+const OF_CONTEXTS: Readonly<Record<string, string>> = {
+  INVALID_COMMAND: "a word in it is known to OpenSSL alone (@SECLEVEL, PROFILE= and their kind)",
+  KEY_USAGE_BIT_INCORRECT: "its keyUsage lacks digitalSignature",
+  KEY_VALUES_MISMATCH: "the private key does not match it",
+  NO_CIPHER_MATCH: "the TLS library has none of these suites",
+  UNSUPPORTED_ALGORITHM: "the TLS library does not take its kind of key",
+};
+
+/** Why the library makes no context. */
+export function contextWords(error: unknown): string {
+  const text = reason(error);
+  const last = (text.split(":").at(-1) ?? text).trim();
+  return OF_CONTEXTS[last] ?? plain(last);
+}
 
 /** Alerts by their descriptions (RFC 8446 6.2, RFC 5246 7.2.2). */
 const ALERTS: Readonly<Record<number, string>> = {

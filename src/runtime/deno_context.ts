@@ -6,7 +6,7 @@
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import type { TlsContext, TlsSession, TlsSettings } from "./runtime.ts";
+import { ContextError, type TlsContext, type TlsSession, type TlsSettings } from "./runtime.ts";
 import { reason, Unsupported } from "../errors.ts";
 
 /** What a handshake needs of a context. */
@@ -21,12 +21,11 @@ export interface ContextParts {
 const MAX_CHAIN = 20;
 
 const OURS = "Deno's TLS library (rustls)";
-const USE_BUN = "leave it out, or run under Bun";
 
 /** @throws Unsupported for what rustls cannot honour, Error for an unusable certificate or key. */
 export function makeContext(settings: TlsSettings): TlsContext {
   if (settings.ciphers !== undefined) {
-    throw new Unsupported("choose ciphers", OURS, USE_BUN);
+    throw new Unsupported("use CIPHERS", OURS, "unset CIPHERS, or run under Bun");
   }
   for (const version of [settings.minVersion, settings.maxVersion]) {
     if (version === "TLSv1" || version === "TLSv1.1") {
@@ -47,13 +46,15 @@ export function makeContext(settings: TlsSettings): TlsContext {
       "name one certificate, or run under Bun",
     );
   }
-  const secure = tls.createSecureContext({
-    cert: pair.chain,
-    key: matchingKey(pair.chain, pair.key),
-    minVersion: settings.minVersion,
-    maxVersion: settings.maxVersion,
-    ca: settings.requestCertificate?.ca ?? [], // without a list the system's would be trusted
-  });
+  const secure = attempt(() =>
+    tls.createSecureContext({
+      cert: pair.chain,
+      key: matchingKey(pair.chain, pair.key),
+      minVersion: settings.minVersion,
+      maxVersion: settings.maxVersion,
+      ca: settings.requestCertificate?.ca ?? [], // without a list the system's would be trusted
+    })
+  );
   const parts: ContextParts = {
     secure,
     requestCertificate: settings.requestCertificate !== undefined,
@@ -85,10 +86,9 @@ export function namingOnly(secure: tls.SecureContext): tls.SecureContext {
 
 /** The key as PKCS#8, the one form every version takes, when it belongs to the certificate. */
 function matchingKey(chain: string, pem: string): string {
-  const key = attempt("read the private key", () => createPrivateKey(pem));
-  const certificate = attempt("read the certificate", () => new X509Certificate(chain));
-  if (!certificate.checkPrivateKey(key)) {
-    throw new Error("unable to use the private key: it does not match the certificate");
+  const key = attempt(() => createPrivateKey(pem));
+  if (!attempt(() => new X509Certificate(chain)).checkPrivateKey(key)) {
+    throw new ContextError("certificate", "the private key does not match it");
   }
   return key.export({ type: "pkcs8", format: "pem" }) as string;
 }
@@ -100,14 +100,16 @@ function probe(parts: ContextParts): void {
   const { _initError: error } = socket as unknown as { _initError?: Error };
   socket.on("error", () => {});
   socket.destroy();
-  if (error) throw new Error(`unable to use the certificate and key: ${OURS} does not take them`);
+  if (error) throw new ContextError("certificate", `${OURS} does not take its key`);
 }
 
-function attempt<T>(what: string, act: () => T): T {
+function attempt<T>(act: () => T): T {
   try {
     return act();
   } catch (thrown) {
-    throw new Error(`unable to ${what}: ${reason(thrown)}`);
+    const why = reason(thrown);
+    const words = /key too small/.test(why) ? `its key is too small for ${OURS}` : why;
+    throw new ContextError("certificate", words);
   }
 }
 

@@ -89,6 +89,14 @@ export class HandshakeError extends Error {
   override name = "HandshakeError";
 }
 
+/** What the TLS library refuses when a context is made, and why, in our words. */
+export class ContextError extends Error {
+  override name = "ContextError";
+  constructor(readonly setting: "ciphers" | "certificate", why: string) {
+    super(why);
+  }
+}
+
 /** Why a TLS connection ended after its handshake, in our words. `reset`: the connection was reset or
  *  lost. `breach`: something came that is not TLS of this connection, a forged record for instance. */
 export class TlsError extends Error {
@@ -308,7 +316,7 @@ export interface Runtime {
     | undefined;
 
   /** Throws `Unsupported` for a setting the TLS library cannot honour, or an Error with the
-   *  library's reason (key does not match, no such cipher). No file is read. */
+   *  library's reason: `ContextError` where one setting is at fault. No file is read. */
   tlsContext(settings: TlsSettings): TlsContext;
 
   /** Starts a program with pipes on fd 0 and 1, the server's fd 2, and no other descriptor.

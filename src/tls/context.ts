@@ -10,6 +10,7 @@ import type { ClientAuth } from "./client_auth.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { endsSoon, timeLeft } from "./lifetime.ts";
 import { type Contents, filesOf, readFiles } from "./key_files.ts";
+import { refusing } from "./server_key.ts";
 import {
   CERTIFICATE_VARIABLES,
   type Lookup,
@@ -299,23 +300,23 @@ export class Contexts {
   #build(
     config: TlsConfig,
     auth: ClientAuth | undefined,
-    keyPairs: KeyPair[],
+    keyPairs: (KeyPair & Partial<ServerKeyPair>)[],
   ): Pick<Entry, "prepared"> {
     const { runtime } = this.options;
     const { minVersion, maxVersion, alpn } = config;
     const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
     const modern = old ? OLD_CIPHERS : CIPHERS;
     const ciphers = config.ciphers ?? (runtime.cipherLists ? modern : undefined);
-    const context = runtime.tlsContext({
-      keyPairs,
-      minVersion,
-      maxVersion,
-      ...(ciphers ? { ciphers } : {}),
-      ...(alpn ? { alpn } : {}),
-      ...(auth
-        ? { requestCertificate: { ca: auth.names, required: auth.required && auth.namesAreTrust } }
-        : {}),
-    });
+    const required = auth?.required && auth.namesAreTrust;
+    const context = refusing(config.ciphers, keyPairs[0], () =>
+      runtime.tlsContext({
+        keyPairs,
+        minVersion,
+        maxVersion,
+        ...(ciphers ? { ciphers } : {}),
+        ...(alpn ? { alpn } : {}),
+        ...(auth ? { requestCertificate: { ca: auth.names, required: !!required } } : {}),
+      }));
     const ders = keyPairs.flatMap(({ chain }) =>
       decodePem(new TextEncoder().encode(chain))[0] ?? []
     )

@@ -12,6 +12,7 @@ import { EXIT, FatalError, reason } from "../errors.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import { certificatesOf } from "./certificate_blocks.ts";
 import { fileKind } from "./file_kind.ts";
+import { refuseKind } from "./server_key.ts";
 import { isValid, nextChange } from "./lifetime.ts";
 
 export interface NamedFile {
@@ -44,6 +45,27 @@ export function serverKeyPairs(
 ): ServerKeyPair[] {
   refuseMistaken(certificateFiles, keyFiles);
   const held = certificateFiles.flatMap(readCertificates);
+  const [likely] = held;
+  const explain = <T>(act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      // A key that cannot be read, or fits no certificate, may be of a kind that the library lacks.
+      if (likely) refuseKind(likely.certificate, likely.path);
+      throw error;
+    }
+  };
+  return explain(() => pairsOf(held, certificateFiles, keyFiles, password, now));
+}
+
+/** Throws `FatalError`, or what the library throws. */
+function pairsOf(
+  held: readonly { certificate: Certificate; path: string }[],
+  certificateFiles: readonly NamedFile[],
+  keyFiles: readonly NamedFile[],
+  password: string | undefined,
+  now: number,
+): ServerKeyPair[] {
   const certificates = held.map(({ certificate }) => certificate);
   const keys = keyFiles.flatMap((file) => keysOf(file, password));
   const until = nextChange(certificates, now);
@@ -58,6 +80,7 @@ export function serverKeyPairs(
         "set KEYFILE to the key for which the certificate was made",
       );
     }
+    refuseKind(own.certificate, own.path);
     if (pairs.some((pair) => pair.leaf === own.certificate)) continue;
     const chain = chainOf(own.certificate, certificates, now);
     pairs.push({

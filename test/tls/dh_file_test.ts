@@ -27,14 +27,14 @@ async function said(
   return text;
 }
 
-const ONE_LINE = `test: warning: ${DHFILE_IGNORED}\n`;
+const ONE_LINE = `test: warning: ${DHFILE_IGNORED}`;
 const rule = new Map([["DHFILE", "/etc/ssl/dh.pem"]]);
 
 test("of a rule", async () => {
   const text = await said({}, (contexts) => {
     for (let n = 0; n < 3; n++) contexts.get(rule);
   });
-  assert.equal(text, ONE_LINE);
+  assert.equal(text.split(ONE_LINE).length, 2, text);
 });
 
 test("of the environment, and of a rule as well", async () => {
@@ -42,7 +42,7 @@ test("of the environment, and of a rule as well", async () => {
     contexts.warnOfDhFile();
     contexts.get(rule);
   });
-  assert.equal(text, ONE_LINE);
+  assert.equal(text.split(ONE_LINE).length, 2, text);
 });
 
 test("not when nobody sets it, or a rule empties it", async () => {

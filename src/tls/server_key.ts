@@ -1,0 +1,122 @@
+/** Which keys a server can have: what neither TLS library takes is named, with its remedy, and so is what many
+ *  clients refuse. What one library refuses alone, its adapter says (`ContextError`). No I/O. */
+
+import { hex } from "../codec/bytes.ts";
+import type { Certificate } from "../codec/x509.ts";
+import { readPathFields } from "../codec/x509_path.ts";
+import { EXIT, FatalError } from "../errors.ts";
+import { ContextError } from "../runtime/runtime.ts";
+
+/** Curves by the DER of their identifier in hex (RFC 5480 2.1.1.1). */
+const CURVES: Readonly<Record<string, string>> = {
+  "06082a8648ce3d030107": "P-256",
+  "06052b81040022": "P-384",
+  "06052b81040023": "P-521",
+  "06052b81040021": "P-224",
+  "06082a8648ce3d030101": "P-192",
+  "06052b8104000a": "secp256k1",
+};
+const KINDS: Readonly<Record<string, string>> = {
+  "1.2.840.113549.1.1.1": "RSA",
+  "1.2.840.113549.1.1.10": "RSA-PSS",
+  "1.3.101.112": "Ed25519",
+  "1.3.101.113": "Ed448",
+  "1.2.840.10040.4.1": "DSA",
+};
+const EC = "1.2.840.10045.2.1";
+const SEQUENCE = 0x30;
+
+const TAKEN = new Set(["RSA", "P-256", "P-384", "P-521", "Ed25519"]);
+const REMEDY = "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+/** Clients take no shorter RSA key (OpenSSL's security level 2, rustls). */
+const MIN_RSA = 2048;
+
+interface KeyFacts {
+  /** As in `its key is of the kind P-224`. */
+  kind: string;
+  /** Of an RSA key. */
+  bits: number | undefined;
+}
+
+/** Undefined: its form is not known. */
+function keyFacts(certificate: Certificate): KeyFacts | undefined {
+  try {
+    const { algorithm: { oid, parameters }, rsa } = readPathFields(certificate).key;
+    const bits = rsa && rsa.modulus.length * 8 - Math.clz32(rsa.modulus[0] ?? 0) + 24;
+    if (oid !== EC) return { kind: KINDS[oid] ?? oid, bits };
+    const explicit = parameters?.[0] === SEQUENCE;
+    const kind = explicit
+      ? "EC with explicit parameters"
+      : CURVES[hex(parameters ?? new Uint8Array())] ?? "EC with another curve";
+    return { kind, bits };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws `FatalError` for a certificate whose kind of key neither library takes. */
+export function refuseKind(certificate: Certificate, path: string): void {
+  const { kind } = keyFacts(certificate) ?? {};
+  if (kind === undefined || TAKEN.has(kind)) return;
+  throw new FatalError(
+    `unable to use certificate ${path}: its key is of the kind ${kind}, which the TLS library does not take`,
+    EXIT.system,
+    REMEDY,
+  );
+}
+
+/** Something that many clients refuse in a server's certificate. */
+export interface KeyProblem {
+  readonly text: string;
+  readonly remedy: string;
+  /** Nearly all clients do. */
+  readonly severe: boolean;
+}
+
+/** What is doubtful about a certificate whose key the library takes. */
+export function keyProblems(certificate: Certificate): KeyProblem[] {
+  const problems: KeyProblem[] = [];
+  const { bits } = keyFacts(certificate) ?? {};
+  if (bits !== undefined && bits < MIN_RSA) {
+    problems.push({
+      text: `RSA key of ${bits} bits, which clients refuse`,
+      remedy: "make a key of 2048 bits, or an EC key, and have the certificate issued anew",
+      severe: true,
+    });
+  }
+  // ECDHE and TLS 1.3 let the server sign (RFC 8446 4.4.2.2, RFC 5280 4.2.1.3).
+  if (certificate.keyUsage && !certificate.keyUsage.includes("digitalSignature")) {
+    problems.push({
+      text: "its keyUsage lacks digitalSignature, and many clients refuse that",
+      remedy: "have it issued with keyUsage digitalSignature, or without keyUsage",
+      severe: false,
+    });
+  }
+  return problems;
+}
+
+/** Does `make`; what the library refuses is said with the setting or the file, and the remedy. */
+export function refusing<T>(
+  ciphers: string | undefined,
+  first: { readonly path?: string; readonly leaf?: Certificate } | undefined,
+  make: () => T,
+): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ContextError)) throw error;
+    if (error.setting === "ciphers") {
+      throw new FatalError(
+        `unable to use CIPHERS ${ciphers}: ${error.message}`,
+        EXIT.system,
+        "try ECDHE+AESGCM:ECDHE+CHACHA20, or unset CIPHERS",
+      );
+    }
+    const [problem] = first?.leaf ? keyProblems(first.leaf) : [];
+    throw new FatalError(
+      `unable to use certificate ${first?.path ?? "and key"}: ${error.message}`,
+      EXIT.system,
+      problem?.remedy ?? REMEDY,
+    );
+  }
+}
