@@ -119,7 +119,8 @@ const IPPROTO_IPV6 = 41;
  *  would keep a successor from binding the port. */
 const SET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
   [SOL_SOCKET]: [13], // SO_LINGER
-  [IPPROTO_TCP]: [1], // TCP_NODELAY. Not TCP_CORK, which Bun only takes back and never sets
+  // TCP_NODELAY, TCP_QUICKACK. Not TCP_CORK, which Bun only takes back and never sets
+  [IPPROTO_TCP]: [1, 12],
   [IPPROTO_IP]: [4], // IP_OPTIONS, to clear them
 };
 /** Options that a worker reads. */

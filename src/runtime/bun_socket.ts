@@ -71,7 +71,11 @@ class BunSocket extends BunStream implements Socket {
       const { held, ended } = this.takeHeld();
       const options = context.opaque as BunTlsOptions;
       const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
-      stream.settle = (error) => error ? reject(error) : resolve(stream);
+      stream.settle = (error) => {
+        if (error) return reject(error);
+        stream.acknowledge(this.libc);
+        resolve(stream);
+      };
       this.#tls = stream;
       this.onData =
         this.onEnd =

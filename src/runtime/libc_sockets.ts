@@ -63,6 +63,8 @@ export interface SocketCalls {
   ipOptions(fd: number): Memory;
   /** TCP_NODELAY: on sends at once, off waits to fill packets (Nagle). */
   setNoDelay(fd: number, on: boolean): void;
+  /** Acknowledges now what has come, and what comes next at once (Linux). */
+  quickAck(fd: number): void;
   /** Ends what this socket sends, for everyone who shares it: the other end reads the end of file. */
   endOutput(fd: number): void;
   /** What has come and is unread, at most `MAX_PEEK` bytes of it; it stays unread. Empty when the peer
@@ -75,6 +77,7 @@ export interface SocketCalls {
 const SOCK_STREAM = 1;
 const IPPROTO = { ip: 0, tcp: 6, ipv6: 41 };
 const TCP_NODELAY = 1;
+const TCP_QUICKACK = 12; // Linux
 /** linux/filter.h, struct sock_filter: the packet begins with the TCP header, whose 14th byte holds
  *  the flags; one with SYN and without ACK is taken with 0 bytes, which is not at all. */
 const SO_ATTACH_FILTER = 26;
@@ -267,6 +270,8 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     ipOptions,
 
     setNoDelay: (fd, on) => c.setOption(fd, IPPROTO.tcp, TCP_NODELAY, on ? 1 : 0),
+
+    quickAck: (fd) => c.setOption(fd, IPPROTO.tcp, TCP_QUICKACK, 1),
 
     endOutput: (fd) => c.zero("shutdown", fd, SHUT_WR),
 
