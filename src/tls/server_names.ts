@@ -24,7 +24,7 @@ type Settings = Map<string, string>;
 type Overlay = ReadonlyMap<string, string>;
 
 /** TLS alerts (RFC 8446 6, RFC 6066 3). */
-export const ALERT = { decodeError: 50, unrecognizedName: 112 } as const;
+export const ALERT = { unexpectedMessage: 10, decodeError: 50, unrecognizedName: 112 } as const;
 
 /** A client that gets no handshake: which alert it is sent, and why, for the log. */
 export interface Refusal {
@@ -60,6 +60,17 @@ function byName(variables: Iterable<[string, string | undefined]>): Map<string, 
   return found;
 }
 
+/** The library may accept such a hello and find a name in it, for which another certificate is meant. */
+const UNREAD =
+  "the server name cannot be read: the client hello has more than 16 records or 16,384 " +
+  "bytes, or comes behind an empty record or an alert";
+
+/** A record of TLS (RFC 8446 5.1): anything else the library refuses. */
+function isTls(first: Uint8Array): boolean {
+  const [type = 0, major] = first;
+  return type >= 20 && type <= 24 && major === 3;
+}
+
 /** Chooses contexts by name. */
 export class ServerNames {
   readonly #contexts: Contexts;
@@ -91,6 +102,9 @@ export class ServerNames {
     let hello: ClientHello | undefined;
     try {
       const gathered = gatherHello(first);
+      if (gathered.is === "other" && isTls(first)) {
+        return { alert: ALERT.unexpectedMessage, why: UNREAD };
+      }
       if (gathered.is === "whole") hello = decodeClientHello(gathered.message);
     } catch (error) {
       return { alert: ALERT.decodeError, why: reason(error) };

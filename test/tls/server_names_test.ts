@@ -175,3 +175,25 @@ test("with --self-signed a named certificate is still the file's", () => {
   assert.equal(chosen("c.example"), chosen("b.example"));
   contexts.reload();
 });
+
+test("a hello whose name cannot be read is refused where the name decides", () => {
+  const whole = records(message([serverName(hostName("a.example"))]));
+  const empty = Uint8Array.of(22, 3, 1, 0, 0);
+  const warning = Uint8Array.of(21, 3, 1, 0, 2, 1, 0);
+  const body = whole.subarray(5);
+  const split = [...body].flatMap((byte) => [22, 3, 1, 0, 1, byte]);
+  const odd = [[...empty, ...whole], [...warning, ...whole], split].map((all) =>
+    Uint8Array.from(all)
+  );
+  const one = made({ ...DEFAULT }).names;
+  for (const first of odd) {
+    for (const more of [named("a.example"), { SNI_STRICT: "1" }]) {
+      const chosen = made({ ...DEFAULT, ...more }).names.select(new Map(), undefined, first);
+      assert.ok("alert" in chosen && /server name cannot be read/.test(chosen.why));
+    }
+    assert.ok("context" in one.select(new Map(), undefined, first)); // one certificate for all
+  }
+  const http = new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n");
+  const { names } = made({ ...DEFAULT, ...named("a.example") });
+  assert.ok("context" in names.select(new Map(), undefined, http)); // the library refuses it
+});
