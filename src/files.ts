@@ -6,7 +6,7 @@ import fs from "node:fs";
 import { PathRules, type RulesSource } from "./admit/rules_file.ts";
 import { concat } from "./codec/bytes.ts";
 import { reason } from "./errors.ts";
-import { openRegular } from "./regular_file.ts";
+import { fsPath, openRegular } from "./regular_file.ts";
 
 export interface Files {
   /** A text that differs once the file, or what a link points to, has changed or been replaced.
@@ -25,7 +25,7 @@ export interface Files {
 export const localFiles: Files = {
   stamp(path) {
     try {
-      const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(path);
+      const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(fsPath(path));
       return [dev, ino, size, mtimeMs, ctimeMs].join(" ");
     } catch (error) {
       if ((error as { code?: unknown }).code === "ENOENT") return undefined;
@@ -47,7 +47,7 @@ export const localFiles: Files = {
       fs.closeSync(fd);
     }
   },
-  list: (folder) => fs.readdirSync(folder).sort(),
+  list: (folder) => fs.readdirSync(fsPath(folder)).sort(),
   rules: (path) => new PathRules(path),
 };
 

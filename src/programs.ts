@@ -53,7 +53,7 @@ export function programEnvironment(
   rules: ReadonlyMap<string, string>,
   libc: Pick<Libc, "interfaceName"> | undefined,
 ): Record<string, string> {
-  const env = { ...base };
+  const env: Record<string, string> = Object.assign(Object.create(null), base);
   for (const [name, value] of variables) env[name] = value;
   for (const name of INTERFACES) {
     const [, index] = /^%([0-9]{1,9})$/.exec(env[name] ?? "") ?? [];

@@ -26,7 +26,7 @@ export function isConnectionVariable(name: string): boolean {
 export function baseEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const base: Record<string, string> = {};
+  const base: Record<string, string> = Object.create(null); // a variable may be called __proto__
   for (const [name, value] of Object.entries(env)) {
     if (SUPERVISOR_VARIABLES.includes(name)) continue;
     if (value !== undefined && !isSecret(name) && !isConnectionVariable(name)) base[name] = value;

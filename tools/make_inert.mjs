@@ -12,6 +12,10 @@
  *    branch behind the first becomes unconditional, so every variable is passed over. On Linux x64
  *    the code that looks at a variable sets OPTIONS instead.
  *
+ *  Bun also raises the soft limit of open files when it starts, so a program could not be given the limit
+ *  that the server was started with. On Linux the executable's import of setrlimit(2) becomes one of
+ *  getrlimit(2). The server raises the limit itself.
+ *
  *  Each place must exist exactly once, otherwise nothing is written and the exit code is 1: a Bun
  *  that has changed here is to be read again, not guessed at.
  *
@@ -157,6 +161,28 @@ function machine(bytes) {
   return "unknown";
 }
 
+/** ELF: imports getrlimit in place of setrlimit. Both names are in the table of dynamic symbols' names; an
+ *  import is found by its name alone, and both have the same version.
+ *  @param {Buffer} bytes */
+function keepFileLimit(bytes) {
+  const [table, size, count] = [
+    Number(bytes.readBigUInt64LE(0x28)),
+    0x40,
+    bytes.readUInt16LE(0x3c),
+  ];
+  const sections = Array.from({ length: count }, (_, i) => {
+    const at = table + i * size;
+    const [offset, length] = [0x18, 0x20].map((k) => Number(bytes.readBigUInt64LE(at + k)));
+    const [type, link] = [4, 0x28].map((k) => bytes.readUInt32LE(at + k));
+    return { type, link, offset, length };
+  });
+  const symbols = sections.find(({ type }) => type === 11); // SHT_DYNSYM
+  const names = symbols && sections[symbols.link];
+  if (!names) return fail("no table of dynamic symbols");
+  const part = bytes.subarray(names.offset, names.offset + names.length);
+  part.write("g", only(part, Buffer.from("\0setrlimit\0"), "setrlimit") + 1);
+}
+
 const [, , from, to] = process.argv;
 if (from === undefined || to === undefined) fail("usage: make_inert.mjs BUN COPY");
 const bytes = readFileSync(from);
@@ -168,6 +194,7 @@ for (const name of NAMES) {
   places.set(name, at);
 }
 bytes[only(bytes, Buffer.from(CLUSTER, "latin1"), "NODE_UNIQUE_ID") + CLUSTER.indexOf("NODE")] = 0;
+if (machine(bytes).startsWith("elf")) keepFileLimit(bytes);
 switch (machine(bytes)) {
   case "elf 62": // EM_X86_64
     setOptionsX64(

@@ -3,7 +3,7 @@
 
 import { closeSync, fstatSync, readSync, statSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import { openRegular } from "../regular_file.ts";
+import { fsPath, openRegular } from "../regular_file.ts";
 
 /** An opened rules file. The bytes stay those of the file opened, also after a rename over it. */
 export interface RulesFile {
@@ -32,7 +32,7 @@ export class PathRules implements RulesSource {
   constructor(readonly name: string) {}
 
   stamp(): string | undefined {
-    return unlessMissing(() => stampOf(statSync(this.name, { bigint: true })));
+    return unlessMissing(() => stampOf(statSync(fsPath(this.name), { bigint: true })));
   }
 
   open(): RulesFile | undefined {

@@ -17,6 +17,7 @@ const MAX_LINE = 256;
 export function checkProgram(name: string, path: string, who: Who, findings: Findings): void {
   const option = name.startsWith("-");
   const first = `options come before host and port: sslserver ${name} host port prog`;
+  if (!name.isWellFormed()) return findings.ok(`program ${name}: not UTF-8, and not examined`);
   const file = find(name, path);
   if (file === undefined) {
     const remedy = option ? first : "install it, or give its full path";

@@ -14,6 +14,7 @@ import {
   ruleNetwork,
   unmapIp,
 } from "./ip.ts";
+import { decodeOsText, encodeOsText } from "./os_text.ts";
 
 /** Variables one rule may set. A hostile file must not fill the environment (ARG_MAX). */
 export const MAX_ITEMS = 256;
@@ -42,7 +43,7 @@ export interface Peer {
 export interface Rule {
   /** The peer is refused. */
   readonly deny: boolean;
-  /** The variables in file order; after a `D` none count. */
+  /** The variables in file order; after a `D` none count. Values are strings of os_text.ts. */
   readonly env: readonly (readonly [name: string, value: string])[];
 }
 
@@ -59,15 +60,6 @@ export function isVariableName(name: string): boolean {
   return name.length <= 255 && NAME.test(name);
 }
 
-/** Bytes as UTF-8 text; throws DecodeError, as a runtime's environment holds nothing else. */
-export function decodeText(bytes: Uint8Array, field: string, at: number): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new DecodeError(`rules: ${field}: not UTF-8 at byte ${at}`);
-  }
-}
-
 /** Decodes a record's value: NUL-terminated items `D` and `+NAME=value`. Throws DecodeError. */
 export function decodeRule(value: Uint8Array): Rule {
   const env: [string, string][] = [];
@@ -79,7 +71,7 @@ export function decodeRule(value: Uint8Array): Rule {
     if (++items > MAX_ITEMS) {
       throw new DecodeError(`rules: value: more than ${MAX_ITEMS} items at byte ${at}`);
     }
-    const item = decodeText(value.subarray(at, end), "item", at);
+    const item = decodeOsText(value.subarray(at, end));
     if (item === "D") {
       deny = true;
     } else if (item.startsWith("+")) {
@@ -99,7 +91,7 @@ export function decodeRule(value: Uint8Array): Rule {
 /** Encodes a rule; the inverse of `decodeRule`, as tcprules does it. */
 export function encodeRule(rule: Rule): Uint8Array<ArrayBuffer> {
   const items = rule.env.map(([name, value]) => `+${name}=${value}\0`);
-  return new TextEncoder().encode((rule.deny ? "D\0" : "") + items.join(""));
+  return encodeOsText((rule.deny ? "D\0" : "") + items.join(""));
 }
 
 /** The keys to look up for `peer`, in SPEC's order: the first that exists decides. Throws

@@ -6,7 +6,8 @@
 import { DecodeError, fromLatin1, latin1 } from "./bytes.ts";
 import { MAX_VALUE } from "./cdb.ts";
 import { formatIpFull, networkKey, parseIp, parseNetwork, unmapIp } from "./ip.ts";
-import { decodeText, encodeRule, isVariableName, MAX_ITEMS } from "./rules.ts";
+import { decodeOsText } from "./os_text.ts";
+import { encodeRule, isVariableName, MAX_ITEMS } from "./rules.ts";
 
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
@@ -60,7 +61,7 @@ function compileInstructions(text: string, start: number): Uint8Array {
     const quote = text[equals + 1];
     const end = quote === undefined ? -1 : text.indexOf(quote, equals + 2);
     if (end < 0) throw new DecodeError(`rules: variable: no closing quote at byte ${equals + 1}`);
-    const value = decodeText(fromLatin1(text.slice(equals + 2, end)), "value", equals + 2);
+    const value = decodeOsText(fromLatin1(text.slice(equals + 2, end)));
     if (value.includes("\0")) {
       throw new DecodeError(`rules: variable: NUL in value at byte ${equals + 2}`);
     }

@@ -13,6 +13,7 @@ import { means, supervise } from "../privsep/supervise.ts";
 import { readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { check } from "./check.ts";
+import { ignoring } from "../program_signals.ts";
 import { print } from "./print.ts";
 import { serveAlone } from "./single.ts";
 
@@ -31,10 +32,16 @@ export async function sslserver(
       await print(request);
       return EXIT.ok;
     }
-    const options = withIds(request.serve, localFiles);
+    let options = withIds(request.serve, localFiles);
     const form = { verbosity: options.verbosity, form: options.log, name: "sslserver" };
     log = new Log(form);
     const runtime = await loadRuntime();
+    const started = runtime.started(argv.length);
+    if (started) {
+      ({ argv, env } = started);
+      const again = parseOptions(argv, env);
+      if ("serve" in again) options = withIds(again.serve, localFiles);
+    }
     if (options.check) return await check(options, env, runtime, main);
     log = new Log({ ...form, sink: runtime.stderr() });
     reapOrphans(runtime, log);
@@ -45,6 +52,7 @@ export async function sslserver(
     const actors = checkCommand(options, env, runtime, main, findings);
     checkOperands(options, env, runtime, actors, findings);
     findings.start(log);
+    options.command = ignoring(options.command, started?.ignored ?? [], log);
     const supervised = { inherited, tell };
     if (split) await supervise(options, argv, env, runtime, log, split, supervised);
     else await serveAlone(options, env, runtime, log, supervised);

@@ -7,7 +7,7 @@ import { HandedRules, type RulesFile, type RulesSource } from "../admit/rules_fi
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
 import { type Files, localFiles, namedFiles, systemReason } from "../files.ts";
-import { requireRegular } from "../regular_file.ts";
+import { fsPath, requireRegular } from "../regular_file.ts";
 import type { Libc } from "../runtime/libc.ts";
 import { certificateNames } from "../tls/trust_files.ts";
 
@@ -111,9 +111,9 @@ export class FileWatch {
         const names = certificateNames(localFiles.list(path));
         return { file: { path, is: "folder", stamp, names }, fd: undefined };
       }
-      requireRegular(fs.statSync(path));
+      requireRegular(fs.statSync(fsPath(path)));
       fd = this.libc.open(path);
-      const { size } = fs.statSync(path);
+      const { size } = fs.statSync(fsPath(path));
       return { file: { path, is: kind === "rules" ? kind : "file", stamp, size }, fd };
     } catch (error) {
       if (fd !== undefined) this.libc.close(fd);

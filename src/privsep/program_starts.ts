@@ -62,7 +62,7 @@ export class ProgramStarts {
     const connections = o.options.concurrency + o.options.pending;
     this.#maxWaiting = connections + MORE_WAITING;
     this.#maxSize = Math.max(MAX_WAITING_SIZE, connections * WAITING_SIZE);
-    this.#user = programUser(o.options, o.runtime);
+    this.#user = programUser(o.options, o.runtime, o.base);
   }
 
   /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a place: that

@@ -17,16 +17,37 @@ import { isConnectionVariable } from "../start.ts";
 type Variables = LaunchOptions["env"];
 type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;
 
-/** How to launch the program of `options` with variables of its own. Throws `Unsupported`. */
+/** How to launch the program of `options` with variables of its own, and those of `base`. Throws
+ *  `Unsupported`. */
 export function programUser(
   { command, uid, gid, groups = [] }: Pick<Options, "command" | "uid" | "gid" | "groups">,
   runtime: Runtime,
+  base: Variables = {},
 ): (env: Variables) => Launch {
   if (uid === undefined && gid === undefined) return (env) => ({ command, env });
-  if (runtime.switchesUser && groups.length === 0) {
+  const utf8 = isUtf8(command, base);
+  if (runtime.switchesUser && groups.length === 0 && utf8) {
     const user = { uid, gid };
-    return (env) => ({ command, user, env });
+    const other = { command, uid, gid };
+    let byBytes: ((env: Variables) => Launch) | undefined;
+    return (env) =>
+      isUtf8([], env) ? { command, user, env } : (byBytes ??= withSetpriv(other, runtime))(env);
   }
+  return withSetpriv({ command, uid, gid, groups }, runtime);
+}
+
+/** Bun's own way to start a program passes text alone. */
+function isUtf8(command: readonly string[], env: Variables): boolean {
+  return command.every((word) => word.isWellFormed()) &&
+    Object.entries(env).every((entry) => entry.every((text) => text.isWellFormed()));
+}
+
+function withSetpriv(
+  { command, uid, gid, groups = [] }: Pick<Options, "command" | "uid" | "gid"> & {
+    groups?: readonly number[] | undefined;
+  },
+  runtime: Runtime,
+): (env: Variables) => Launch {
   const what = groups.length > 0
     ? "set supplementary groups ($GIDLIST)"
     : "switch user or group (-u, -g)";
@@ -40,7 +61,7 @@ export function programUser(
   ];
   const plain = [...who, ...command];
   return (all) => {
-    const env: Record<string, string> = {};
+    const env: Record<string, string> = Object.create(null);
     const later: string[] = [];
     for (const [name, value] of Object.entries(all)) {
       if (isConnectionVariable(name)) env[name] = value;

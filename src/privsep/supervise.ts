@@ -66,7 +66,7 @@ export async function supervise(
 ): Promise<void> {
   libc.raiseFileLimit();
   libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
-  programUser(options, runtime); // says now what it could not do later
+  programUser(options, runtime, baseEnvironment(env)); // says now what it could not do later
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);

@@ -8,6 +8,7 @@ import { adoptSocket, listenHandler } from "./bun_socket.ts";
 import type { BunTlsOptions } from "./bun_tls.ts";
 import { bun } from "./bun_types.ts";
 import { ignoreSignals } from "./ignored_signals.ts";
+import { started } from "./started.ts";
 import { type Libc, POLL } from "./libc.ts";
 import { loadLibc } from "./libc_bun.ts";
 import { CONFINE_COMMAND } from "./confine.ts";
@@ -43,6 +44,7 @@ export function bunRuntime(): Runtime {
       return listenDescriptor(libc, { fd, backlog, onSocket, onLost });
     },
     tlsContext,
+    started: (count) => started(libc, count, ["SIGPIPE", "SIGXFSZ"]),
     spawn: (options) => spawn(launcher, options),
     launch: (options) => launch(launcher, options),
     switchesUser: true,

@@ -28,7 +28,9 @@ export function bunLauncher(libc: Libc): Launcher {
 
 /** See `Runtime.launch`. */
 export function launch(launcher: Launcher, options: LaunchOptions): Launched {
-  const launched = options.user ? launchAs(launcher, options) : launcher.launch(options);
+  const launched = options.user
+    ? launcher.libc.withFirstFileLimit(() => launchAs(launcher, options))
+    : launcher.launch(options);
   tidyLater();
   launched.exited.then(tidyLess);
   return launched;

@@ -17,6 +17,7 @@
 import { constants } from "node:os";
 import { isAbsolute } from "node:path";
 import { IGNORED, ignoreSignals } from "./ignored_signals.ts";
+import { started } from "./started.ts";
 import { keepDescriptors } from "./inherited.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc, loadTrim } from "./libc_deno.ts";
@@ -56,6 +57,10 @@ export function denoRuntime(): Runtime {
     listen: (where, ...told) => listenHere(where, tidier, ...told),
     datagram: datagrams && ((...asked) => datagrams.exchange(...asked)),
     tlsContext: makeContext,
+    started(count) {
+      const all = Deno.permissions.querySync({ name: "env" }).state === "granted";
+      return all && libc ? started(libc, count, ["SIGPIPE"]) : undefined;
+    },
     spawn: (options) => spawnProgram(launcher, options),
     launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),
     switchesUser: false,

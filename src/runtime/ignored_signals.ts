@@ -4,6 +4,8 @@
  *  SIGXCPU, by which a limit of the administrator's ends the process. */
 
 import { constants } from "node:os";
+import { latin1 } from "../codec/bytes.ts";
+import { readOwn } from "./inherited.ts";
 import type { Libc } from "./libc.ts";
 
 /** SIGXFSZ: a log file at the limit of file sizes must make one write fail. SIGIO is SIGPOLL. */
@@ -22,6 +24,23 @@ export const IGNORED = [
 
 /** Real-time signals of Linux that the C libraries leave to programs: musl keeps 34, glibc starts there. */
 const REAL_TIME = { first: 35, last: 64 };
+
+/** The signals, by name, that this process was started to ignore, as under nohup(1) or in a script's
+ *  background. Without `ours`, which the runtime ignores by itself. Call it before any is handled. Empty
+ *  where the system does not tell. */
+export function ignoredAtStart(libc: Libc, ours: readonly string[]): string[] {
+  const status = latin1(readOwn(libc, "status") ?? new Uint8Array(0));
+  const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  if (mask === undefined) return [];
+  const bits = BigInt(`0x${mask}`);
+  return Object.entries(constants.signals)
+    .filter(([name, number]) => !ours.includes(name) && (bits >> BigInt(number - 1) & 1n) === 1n)
+    .map(([name]) => name)
+    .filter((name) => !ALIASES.includes(name));
+}
+
+/** Second names of a signal. */
+const ALIASES = ["SIGIOT", "SIGPOLL", "SIGCLD"];
 
 /** Ignores all of them but `not`, by libc: neither runtime can listen for each. What starts programs
  *  restores the defaults for them, which exec would not. */

@@ -1,4 +1,4 @@
-/** Descriptors that this process was started with. */
+/** What this process was started with: descriptors, and what /proc tells of it. */
 
 import { readdirSync } from "node:fs";
 import type { Libc } from "./libc.ts";
@@ -19,5 +19,28 @@ export function keepDescriptors(libc: Libc): void {
     } catch {
       // not open: that of the listing itself, for one
     }
+  }
+}
+
+/** Largest file of /proc that is read: arguments and environment have 6 MB at most (execve(2)). */
+const MAX_OWN = 8 << 20;
+
+/** A file of /proc/self, by libc: Deno reads it with --allow-all alone. Undefined where there is none. */
+export function readOwn(
+  libc: Libc,
+  name: "status" | "environ" | "cmdline",
+): Uint8Array | undefined {
+  let fd: number;
+  try {
+    fd = libc.open(`/proc/self/${name}`);
+  } catch {
+    return undefined;
+  }
+  try {
+    return libc.readAll(fd, MAX_OWN);
+  } catch {
+    return undefined;
+  } finally {
+    libc.close(fd);
   }
 }

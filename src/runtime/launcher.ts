@@ -68,7 +68,9 @@ export class Launcher {
     let pid: number;
     try {
       const mask = blocked && constants.signals[blocked];
-      pid = this.libc.spawn(path, argv, env, descriptors, base, mask);
+      pid = this.libc.withFirstFileLimit(() =>
+        this.libc.spawn(path, argv, env, descriptors, base, mask)
+      );
     } catch (error) {
       this.#found.delete(command);
       this.#idle();

@@ -2,6 +2,7 @@
  *  libc_deno.ts) deliver a RawLibc; everything above it is common to both runtimes. */
 
 import type { Abi, ArgumentType } from "./libc_abi.ts";
+import { encodeOsText } from "../codec/os_text.ts";
 import { type SystemError, systemError } from "./errno.ts";
 
 /** Memory of ours, in its own ArrayBuffer, which no collector moves. */
@@ -29,7 +30,7 @@ export function memory(n: number): Memory {
 /** `text` as C wants it. Throws if it holds a NUL, which would cut it short. */
 export function cString(text: string): Memory {
   if (text.includes("\0")) throw new TypeError("unable to pass a string to C: it contains a NUL");
-  const bytes = new TextEncoder().encode(text);
+  const bytes = encodeOsText(text);
   const copy = memory(bytes.length + 1);
   copy.set(bytes);
   return copy;

@@ -26,6 +26,11 @@ export interface Limit {
 export interface IdentityCalls {
   /** Raises the soft limit of open files to the hard one. Returns what holds afterwards. */
   raiseFileLimit(): Limit;
+  /** Calls `start`, which starts a program, with the soft limit of open files as it was before
+   *  `raiseFileLimit`: a program gets the limit that the server was started with. Where more descriptors are
+   *  open than that limit allows and `start` fails for it, it is called again and the program gets the
+   *  raised limit. */
+  withFirstFileLimit<T>(start: () => T): T;
   /** Sets soft and hard limit: bytes of a core file, or open files. */
   setLimit(resource: "core" | "files", n: number): void;
   /** Sets the supplementary groups to exactly these. */
@@ -113,6 +118,9 @@ export function identityCalls(c: Caller): IdentityCalls {
     c.zero("setrlimit", resource, limit);
   }
 
+  /** The limit before and after it was raised. */
+  let raised: { first: Limit; now: Limit } | undefined;
+
   function three(call: "getresuid" | "getresgid"): [number, number, number] {
     c.zero(call, ...ids);
     const [a, b, s] = ids.map((id) => new DataView(id.buffer).getUint32(0, true));
@@ -125,7 +133,8 @@ export function identityCalls(c: Caller): IdentityCalls {
 
   return {
     raiseFileLimit() {
-      const { soft, hard } = getLimit(RLIMIT_NOFILE);
+      const first = getLimit(RLIMIT_NOFILE);
+      const { soft, hard } = first;
       if (soft < hard) {
         try {
           setLimits(RLIMIT_NOFILE, { soft: hard, hard });
@@ -135,7 +144,22 @@ export function identityCalls(c: Caller): IdentityCalls {
           if (soft < possible) setLimits(RLIMIT_NOFILE, { soft: possible, hard });
         }
       }
-      return getLimit(RLIMIT_NOFILE);
+      const now = getLimit(RLIMIT_NOFILE);
+      if (now.soft !== soft) raised = { first, now };
+      return now;
+    },
+
+    withFirstFileLimit(start) {
+      if (!raised) return start();
+      setLimits(RLIMIT_NOFILE, raised.first);
+      try {
+        return start();
+      } catch (error) {
+        if (!["EMFILE", "EBADF"].includes((error as SystemError).code)) throw error;
+      } finally {
+        setLimits(RLIMIT_NOFILE, raised.now);
+      }
+      return start();
     },
 
     setLimit: (resource, n) =>

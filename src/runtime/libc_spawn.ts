@@ -1,6 +1,7 @@
 /** Programs by libc: started with exactly the descriptors given, and reaped. This is done for every
  *  connection: what does not change from one to the next is made ready once. */
 
+import { encodeOsText } from "../codec/os_text.ts";
 import { systemError } from "./errno.ts";
 import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
 
@@ -44,6 +45,14 @@ const WNOWAIT = 0x1000000;
 const SI_PID = 16;
 
 const ENCODER = new TextEncoder();
+
+/** Writes the bytes of `text` (os_text.ts) to `room`; how many. */
+function encodeInto(text: string, room: Uint8Array): number {
+  if (text.isWellFormed()) return ENCODER.encodeInto(text, room).written;
+  const bytes = encodeOsText(text);
+  room.set(bytes);
+  return bytes.length;
+}
 
 /** Strings as C has them, one after another, and where each lies. */
 interface Strings {
@@ -149,7 +158,7 @@ export function spawnCalls(c: Caller): SpawnCalls {
     let at = 0;
     return texts.map((text) => {
       const begin = at;
-      at += ENCODER.encodeInto(text, room.subarray(at)).written;
+      at += encodeInto(text, room.subarray(at));
       room[at++] = 0;
       return begin;
     });

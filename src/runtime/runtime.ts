@@ -279,6 +279,14 @@ export interface LineSink {
 
 export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGCHLD";
 
+/** Arguments and environment as strings of os_text.ts. */
+export interface Started {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Names of the signals that it was started to ignore. */
+  readonly ignored: readonly string[];
+}
+
 export interface Runtime {
   readonly name: "Bun" | "Deno";
   readonly version: string;
@@ -318,6 +326,10 @@ export interface Runtime {
   /** Throws `Unsupported` for a setting the TLS library cannot honour, or an Error with the
    *  library's reason: `ContextError` where one setting is at fault. No file is read. */
   tlsContext(settings: TlsSettings): TlsContext;
+
+  /** How this process was started; `count` arguments at the end are the command's. Call it before signals
+   *  are handled. Undefined: the system does not tell, or Deno has no full --allow-env. */
+  started(count: number): Started | undefined;
 
   /** Starts a program with pipes on fd 0 and 1, the server's fd 2, and no other descriptor.
    *  Throws when it cannot be executed. */
