@@ -13,7 +13,7 @@ const ENV = ["/usr/bin/env", "/bin/env"];
 export function ignoring(
   command: readonly string[],
   signals: readonly string[],
-  log: Log,
+  log: Pick<Log, "warning">,
 ): string[] {
   const [program = "", ...args] = command;
   if (signals.length === 0) return [program, ...args];

@@ -26,12 +26,12 @@ export function isConnectionVariable(name: string): boolean {
 export function baseEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const base: Record<string, string> = Object.create(null); // a variable may be called __proto__
+  const kept: [string, string][] = [];
   for (const [name, value] of Object.entries(env)) {
-    if (SUPERVISOR_VARIABLES.includes(name)) continue;
-    if (value !== undefined && !isSecret(name) && !isConnectionVariable(name)) base[name] = value;
+    if (value === undefined || SUPERVISOR_VARIABLES.includes(name)) continue;
+    if (!isSecret(name) && !isConnectionVariable(name)) kept.push([name, value]);
   }
-  return base;
+  return Object.fromEntries(kept); // unlike an assignment it takes the name __proto__
 }
 
 export interface EnvironmentOptions {

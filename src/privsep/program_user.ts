@@ -61,7 +61,7 @@ function withSetpriv(
   ];
   const plain = [...who, ...command];
   return (all) => {
-    const env: Record<string, string> = Object.create(null);
+    const env: Record<string, string> = {};
     const later: string[] = [];
     for (const [name, value] of Object.entries(all)) {
       if (isConnectionVariable(name)) env[name] = value;

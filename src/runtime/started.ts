@@ -14,16 +14,15 @@ export function started(libc: Libc, count: number, ours: readonly string[]): Sta
   if (!line || !environ) return undefined;
   const words = strings(line);
   if (words.length < count) return undefined;
-  // No prototype: a variable may be called __proto__.
-  const env: Record<string, string> = Object.create(null);
+  const env = new Map<string, string>();
   for (const entry of strings(environ)) {
     const at = entry.indexOf("=", 1);
     // Of two the first counts, as for getenv(3).
-    if (at > 0) env[entry.slice(0, at)] ??= entry.slice(at + 1);
+    if (at > 0 && !env.has(entry.slice(0, at))) env.set(entry.slice(0, at), entry.slice(at + 1));
   }
   return {
     argv: count === 0 ? [] : words.slice(-count),
-    env,
+    env: Object.fromEntries(env), // unlike an assignment it takes the name __proto__
     ignored: ignoredAtStart(libc, ours),
   };
 }

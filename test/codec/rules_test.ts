@@ -96,7 +96,7 @@ test("values decode: verdict and variables, in order, and those after D do not c
 test("a value that tcprules would not write is an error, not an allowance", () => {
   const values = [
     ...["D", "+A=x", "D\0+A=x", "\0", "D\0\0", "d\0", "DD\0", "Deny\0", "A=x\0", "-A\0", "+A\0"],
-    ...["+=x\0", "+1A=x\0", "+A B=x\0", "+A-B=x\0", "+A:b=x\0", "+\xc3\xa4=x\0", "+A=\xff\0"],
+    ...["+=x\0", "+1A=x\0", "+A B=x\0", "+A-B=x\0", "+A:b=x\0", "+\xc3\xa4=x\0"],
     ...["+X:CERTFILE=x\0", "+CERTFILE:=x\0", "+CERTFILE:a/b=x\0", `+${"A".repeat(256)}=x\0`],
     "+A=x\0".repeat(MAX_ITEMS + 1),
   ];

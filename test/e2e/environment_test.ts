@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { chain, concatenated, environmentOf, openssl, selfSigned } from "./certificates.ts";
 import { sClient, stdout, talk } from "./clients.ts";
-import { claim, type Server, type Trial } from "./harness.ts";
+import { claim, type Server, type Trial, WITH_FFI } from "./harness.ts";
 
 const ENV = ["env", "-0"];
 
@@ -199,3 +199,22 @@ claim("a hostile server name cannot add a line to the environment", async (t) =>
     [],
   );
 });
+
+claim("programs get limit, ignored signals and bytes as the server got them", async (t) => {
+  const prelude = [
+    "ulimit -Sn 512; trap '' HUP",
+    "export __proto__=x LATIN=$(printf 'J\\366rg')",
+    'set -- "$@" "$(printf \'a\\377b\')"',
+  ].join("\n");
+  const script = [
+    "ulimit -Sn; grep -o 'SigIgn.*' /proc/self/status",
+    "printf '%s' \"$LATIN|$1|\" | od -An -tx1; env | grep -a -c '^__proto__=x$'",
+  ].join(";");
+  const server = await t.start({ prelude, program: ["sh", "-c", script, "sh"] });
+  const { text } = await talk(t, server);
+  const [limit = "", ignored = "", ...rest] = text.trim().split("\n");
+  assert.equal(BigInt(`0x${ignored.replace(/^.*\s/, "")}`) & 1n, 1n, ignored);
+  assert.deepEqual(rest, [" 4a f6 72 67 7c 61 ff 62 7c", "1"]);
+  // Deno has raised the limit before any of our code runs.
+  if (!t.onDeno) assert.equal(limit, "512");
+}, { forms: WITH_FFI });

@@ -76,3 +76,19 @@ test("a name with '=' does not become a variable", () => {
   assert.throws(() => launch({ X: "1" }), /^Unsupported: unable to give \.\/a=b the variables/);
   assert.equal(launch({}).command.at(-1), "./a=b");
 });
+
+test("what is no UTF-8 goes by setpriv, whoever can switch", () => {
+  const byte = "J\udcf6rg";
+  for (
+    const [words, base, rule] of [
+      [["prog", byte], {}, {}],
+      [["prog"], { LATIN: byte }, {}],
+      [["prog"], {}, { LATIN: byte }],
+    ] as const
+  ) {
+    const launch = programUser({ command: [...words], ...who(7, 8) }, switches, base);
+    const { command, user } = launch({ ...ofConnection, ...rule });
+    assert.equal(user, undefined);
+    assert.equal(command[0], path("setpriv"));
+  }
+});

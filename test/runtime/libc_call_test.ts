@@ -165,3 +165,34 @@ test("a failed call is an error with its name", () => {
     (error) => (error as SystemError).code === "EADDRINUSE",
   );
 });
+
+test("a program is started with the limit of open files from before it was raised", () => {
+  let now = [256n, 1024n];
+  const at: bigint[] = [];
+  const { raw } = recorder("linux", "x64", (name, args) => {
+    const limit = args.find((arg) => arg instanceof Uint8Array);
+    if (!limit) return 0;
+    const view = new DataView(limit.buffer);
+    if (name === "getrlimit") now.forEach((n, i) => view.setBigUint64(8 * i, n, true));
+    if (name === "setrlimit") now = [0, 8].map((i) => view.getBigUint64(i, true));
+    return 0;
+  });
+  const libc = makeLibc(raw);
+  const start = (): string => {
+    at.push(now[0] as bigint);
+    return "started";
+  };
+  assert.equal(libc.withFirstFileLimit(start), "started");
+  assert.deepEqual(libc.raiseFileLimit(), { soft: 1024, hard: 1024 });
+  assert.equal(libc.withFirstFileLimit(start), "started");
+  assert.deepEqual(at, [256n, 256n]);
+  assert.deepEqual(now, [1024n, 1024n]);
+  const fails = (code: string): string => {
+    if (start() && now[0] === 256n) throw Object.assign(new Error(code), { code });
+    return "started";
+  };
+  assert.equal(libc.withFirstFileLimit(() => fails("EMFILE")), "started");
+  assert.throws(() => libc.withFirstFileLimit(() => fails("ENOENT")), /ENOENT/);
+  assert.deepEqual(at.slice(2), [256n, 1024n, 256n]);
+  assert.deepEqual(now, [1024n, 1024n]);
+});
