@@ -174,6 +174,10 @@ function hint(code: string | undefined, port: number): string | undefined {
       return "this system has no IPv6; host 0 means all IPv4 addresses";
     case "EADDRNOTAVAIL":
       return "host must be an address of this machine; 0 means all of them";
+    case "ENODEV":
+      return "-I needs the name of an interface; ip link shows them";
+    case undefined:
+      return "host is an address of this machine, or a name; 0 and :: mean all";
     default:
       return undefined;
   }

@@ -45,9 +45,9 @@ export function checkProgram(name: string, path: string, who: Who, findings: Fin
 const REPLACE = "give the path of a program";
 
 function allow(why: string, file: string): string {
-  return why.includes("execute")
-    ? `chmod a+x ${file}, or give it to the group of -g`
-    : "chmod a+x the folder, or move the program";
+  return why.includes("enter")
+    ? "chmod a+x the folder, or move the program"
+    : `chmod a+x ${file}, or give it to the group of -g`;
 }
 
 function checkScript(

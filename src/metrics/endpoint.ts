@@ -215,7 +215,11 @@ function words(address: MetricsAddress): string {
 
 function notThere(address: MetricsAddress, error: unknown): FatalError {
   if (error instanceof FatalError) return error;
-  return new FatalError(`unable to listen for --metrics on ${words(address)}: ${reason(error)}`);
+  return new FatalError(
+    `unable to listen for --metrics on ${words(address)}: ${reason(error)}`,
+    undefined,
+    "give --metrics a free address of this machine, or a path in a folder that is there",
+  );
 }
 
 /** A listening socket for whoever is to answer; undefined: a path has none, it wants more than libc

@@ -81,7 +81,8 @@ function id(env: Env, name: string): number | undefined {
   const text = env[name];
   if (!text) return undefined;
   if (!isId(text) || Number(text) === 0) {
-    throw new UsageError(`$${name} needs a number from 1 to ${MAX_ID}, not '${text}'`);
+    const hint = name === "SSL_UID" ? "a name goes into SSL_USER" : "a name goes into SSL_GROUP";
+    throw new UsageError(`$${name} needs a number from 1 to ${MAX_ID}, not '${text}'`, hint);
   }
   return Number(text);
 }

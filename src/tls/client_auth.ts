@@ -260,6 +260,8 @@ function depth(lookup: Lookup): number {
   if (!(n <= MAX_DEPTH)) {
     throw new FatalError(
       `unable to use VERIFYDEPTH: '${text}' is no number from 0 to ${MAX_DEPTH}`,
+      undefined,
+      "set it like VERIFYDEPTH=1, or unset it",
     );
   }
   return n;

@@ -1,0 +1,27 @@
+/** An address that cannot be listened on is answered with what would do. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FatalError } from "../src/errors.ts";
+import { listenSocket } from "../src/listen.ts";
+import { currentRuntime } from "../src/runtime/current.ts";
+
+const { libc } = await currentRuntime();
+
+test("every address that cannot be listened on has a remedy", () => {
+  assert.ok(libc);
+  const rows: [ip: string, interfaceName: string | undefined, hint: RegExp][] = [
+    ["300.1.1.1", undefined, /^host is an address of this machine/],
+    ["::zz", undefined, /^host is an address of this machine/],
+    ["192.0.2.1", undefined, /^host must be an address of this machine/],
+    ["fe80::1", "no-such-interface", /^-I needs the name of an interface/],
+  ];
+  for (const [ip, interfaceName, hint] of rows) {
+    const address = { ip, port: 0, dualStack: false, interface: interfaceName, backlog: 1 };
+    assert.throws(() => listenSocket(libc, address, () => {}), (error) => {
+      assert.ok(error instanceof FatalError);
+      assert.match(error.hint ?? "none", hint, ip);
+      return true;
+    });
+  }
+});
