@@ -81,7 +81,7 @@ const unreadable = (alert: string): Own => ({
 /** In TLS 1.2 BoringSSL gives up without a word. */
 const NO_SIGNER: Own = {
   of: "Bun",
-  why: "key usage bit incorrect",
+  why: "client certificate: unsuitable certificate purpose",
   hears: ["sslv3 alert illegal parameter", "no handshake: eof"],
 };
 

@@ -110,9 +110,12 @@ tryBlocks("README.md", fenced("README.md"), [
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
     replace: [...FILES, ["465", "@PORT"], asUser("-u 1000 -g 1000")],
     programs: { smtpd: "cat" },
-    ends: (_t, { status, stdout }) => {
+    ends: (t, { status, stdout }) => {
       const wrong = stdout.split("\n").filter((line) => /^(warning|error): /.test(line));
-      assert.deepEqual([status, wrong], [0, []], stdout);
+      // Under Deno programs should be another user than workers, for whom root alone can choose one.
+      const shared = t.form === "deno" && process.getuid?.() === 0;
+      const others = wrong.filter((line) => !shared || !/programs run as the same user/.test(line));
+      assert.deepEqual([status, others], [shared ? 1 : 0, []], stdout);
     },
   },
   {
