@@ -23,6 +23,7 @@ function launcher() {
       if (fails) throw Object.assign(new Error("posix_spawn: no such file"), { code: "ENOENT" });
       return ++pid;
     },
+    withFirstFileLimit: <T>(start: () => T): T => start(),
     ended: () => strangers[0] ?? ended[0] ?? 0,
     reap(pid: number) {
       if (strangers[0] === pid) return strangers.shift();
