@@ -2,6 +2,7 @@
 
 import { DnsConfig } from "../admit/dns_config.ts";
 import { Resolver } from "../admit/resolver.ts";
+import { transportOf } from "../admit/transport.ts";
 import type { Env } from "../assemble.ts";
 import { needsOf, wantedLimit } from "../descriptors.ts";
 import { FatalError } from "../errors.ts";
@@ -72,7 +73,11 @@ export function checkDescriptors(
 
 /** Each of them answers, anything but silence will do: one that does not costs every connection a
  *  second or more. */
-export async function checkResolvers(env: Env, findings: Findings): Promise<void> {
+export async function checkResolvers(
+  env: Env,
+  runtime: Runtime,
+  findings: Findings,
+): Promise<void> {
   let servers: DnsConfig["servers"];
   try {
     servers = new DnsConfig({ env }).servers;
@@ -83,7 +88,10 @@ export async function checkResolvers(env: Env, findings: Findings): Promise<void
   await Promise.all(servers.map(async ({ address, port }) => {
     const bracketed = address.includes(":") ? `[${address}]` : address;
     const alone = { ...env, DNSCACHEIP: `${bracketed}:${port}` };
-    const resolver = new Resolver({ config: new DnsConfig({ env: alone }) });
+    const resolver = new Resolver({
+      config: new DnsConfig({ env: alone }),
+      transport: transportOf(runtime),
+    });
     const signal = AbortSignal.timeout(RESOLVER_WAIT);
     const { status } = await resolver.lookup("localhost.", "A", signal);
     resolver.close();

@@ -49,7 +49,7 @@ export async function check(
   const address = started?.address ?? literalAddress(options);
   await checkPorts(runtime, address, options, findings);
   const asksDns = options.remoteName || options.localName === undefined;
-  if (asksDns) await checkResolvers(env, findings);
+  if (asksDns) await checkResolvers(env, runtime, findings);
   checkOperands(
     options,
     env,

@@ -617,7 +617,7 @@ const MISTAKES: readonly Mistake[] = [
     },
     level: "error",
     text: /\$SSL_UID needs a number from 1 to \d+, not 'nobody'/,
-    remedy: /SSL_UID/,
+    remedy: /SSL_USER/,
   },
   {
     name: "SSL_USER that nobody is",
