@@ -30,14 +30,14 @@ export { type CompiledRule, compileRule } from "./src/codec/rules_source.ts";
 export {
   decodeMessage as decodeDnsMessage,
   encodeQuery as encodeDnsQuery,
-} from "./src/codec/dns.ts";
+} from "./src/codec/dns/message.ts";
 export type {
   DnsRecord,
   Head as DnsHead,
   Message as DnsMessage,
   Query as DnsQuery,
   QueryType as DnsQueryType,
-} from "./src/codec/dns.ts";
+} from "./src/codec/dns/message.ts";
 export type { Ip } from "./src/codec/ip.ts";
 export { type Decoded as DecodedProxy, decodeProxy } from "./src/codec/proxy.ts";
 export type { ProxyEnd, ProxyExtras, ProxyHeader, ProxyTls } from "./src/codec/proxy.ts";

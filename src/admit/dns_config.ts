@@ -7,9 +7,9 @@ import { latin1 } from "../codec/bytes.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, systemReason } from "../files.ts";
-import { type Endpoint, parseResolvConf, parseServerList } from "../codec/resolv_conf.ts";
-import type { ResolvConf } from "../codec/resolv_conf.ts";
-import { parseRules, qualify, searchEndings, searchRules } from "../codec/rewrite.ts";
+import { type Endpoint, parseResolvConf, parseServerList } from "../codec/dns/resolv_conf.ts";
+import type { ResolvConf } from "../codec/dns/resolv_conf.ts";
+import { parseRules, qualify, searchEndings, searchRules } from "../codec/dns/rewrite.ts";
 import { type Clock, systemClock } from "./clock.ts";
 
 /** Far beyond any honest file, and an end for /dev/zero. */

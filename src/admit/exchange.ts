@@ -14,9 +14,9 @@ import {
   type QueryType,
   RCODE,
   Unusable,
-} from "../codec/dns.ts";
-import { sameAddress } from "../codec/dns_reverse.ts";
-import type { Endpoint } from "../codec/resolv_conf.ts";
+} from "../codec/dns/message.ts";
+import { sameAddress } from "../codec/dns/reverse.ts";
+import type { Endpoint } from "../codec/dns/resolv_conf.ts";
 import type { QuestionSockets } from "../descriptors.ts";
 import type { Clock } from "./clock.ts";
 import type { Transport } from "./transport.ts";

@@ -3,7 +3,7 @@
  *  for form here, so that it can go into an environment, a rule look-up and the log. */
 
 import { FatalError } from "../errors.ts";
-import { ipBytes, ipFamily, sameAddress } from "../codec/dns_reverse.ts";
+import { ipBytes, ipFamily, sameAddress } from "../codec/dns/reverse.ts";
 import type { Resolver } from "./resolver.ts";
 import type { Lookup } from "./resolver_cache.ts";
 
@@ -11,7 +11,7 @@ import type { Lookup } from "./resolver_cache.ts";
  *  of a name longer; a name that needs so many is no host's. */
 const MAX_TEXT = 253;
 
-/** True for a name that can stand for a host. The resolver's names are printable, see dns_name.ts.
+/** True for a name that can stand for a host. The resolver's names are printable, see dns/name.ts.
  *  One that reads as an address is refused: a peer who names his host 127.0.0.1 would pass for the
  *  local host wherever a script compares $SSLREMOTEHOST. */
 function isHostName(name: string): boolean {

@@ -7,11 +7,11 @@
 
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError } from "../codec/bytes.ts";
-import type { QueryType } from "../codec/dns.ts";
-import { RCODE } from "../codec/dns.ts";
-import { followChain, startChain } from "../codec/dns_chain.ts";
-import { canonicalName } from "../codec/dns_name.ts";
-import { reverseName } from "../codec/dns_reverse.ts";
+import type { QueryType } from "../codec/dns/message.ts";
+import { RCODE } from "../codec/dns/message.ts";
+import { followChain, startChain } from "../codec/dns/chain.ts";
+import { canonicalName } from "../codec/dns/name.ts";
+import { reverseName } from "../codec/dns/reverse.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { QuestionSockets } from "../descriptors.ts";
 import type { DnsConfig } from "./dns_config.ts";

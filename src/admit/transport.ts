@@ -4,7 +4,7 @@
 
 import type { Socket } from "node:net";
 import { nodeDgram, nodeNet } from "../builtins.ts";
-import type { Endpoint } from "../codec/resolv_conf.ts";
+import type { Endpoint } from "../codec/dns/resolv_conf.ts";
 import type { DatagramEvents, Runtime } from "../runtime/runtime.ts";
 
 export interface TcpEvents {

@@ -98,7 +98,7 @@ function compileHost(text: string, host: string): Address {
   return warning === undefined ? { keys } : { keys, warning };
 }
 
-/** A label as the resolver writes it (dns_name.ts); `\DDD` is any other byte. */
+/** A label as the resolver writes it (dns/name.ts); `\DDD` is any other byte. */
 const LABEL = /^(?:[a-z0-9_-]|\\[0-9]{3})+$/;
 
 /** Why no host's name can match: names arrive as the resolver writes them, and are compared byte for

@@ -5,8 +5,8 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { concat, Reader } from "../../src/codec/bytes.ts";
-import { encodeName, readName } from "../../src/codec/dns_name.ts";
-import { a, cname, message, type Parts, question, record, soa, u16 } from "../codec/dns_build.ts";
+import { encodeName, readName } from "../../src/codec/dns/name.ts";
+import { a, cname, message, type Parts, question, record, soa, u16 } from "../codec/dns/build.ts";
 
 /** A query as the server got it, and the ways to answer it. */
 export interface Asked {

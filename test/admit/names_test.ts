@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { hostOperand, localHost, remoteHost } from "../../src/admit/names.ts";
 import type { Resolver } from "../../src/admit/resolver.ts";
-import { encodeName } from "../../src/codec/dns_name.ts";
-import { reverseName } from "../../src/codec/dns_reverse.ts";
-import { a, cname, ptr, record, TYPES } from "../codec/dns_build.ts";
+import { encodeName } from "../../src/codec/dns/name.ts";
+import { reverseName } from "../../src/codec/dns/reverse.ts";
+import { a, cname, ptr, record, TYPES } from "../codec/dns/build.ts";
 import { resolverFor } from "./helpers.ts";
 import { type HostileDns, hostileDns } from "./hostile_dns.ts";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { QueryType } from "../../src/codec/dns.ts";
+import type { QueryType } from "../../src/codec/dns/message.ts";
 import type { Resolver } from "../../src/admit/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
 import { QuestionSockets } from "../../src/descriptors.ts";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
-import { a, soa } from "../codec/dns_build.ts";
+import { a, soa } from "../codec/dns/build.ts";
 import { FastClock, resolverFor } from "./helpers.ts";
 import { type HostileDns, hostileDns, mischief } from "./hostile_dns.ts";
 

@@ -9,7 +9,7 @@ import * as net from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import * as tls from "node:tls";
-import { reverseName } from "../../src/codec/dns_reverse.ts";
+import { reverseName } from "../../src/codec/dns/reverse.ts";
 import { freePort } from "../free_port.ts";
 import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { formCommand, LIMIT, ROOT, type Server, type Trial, within } from "./harness.ts";

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as net from "node:net";
 import { assertDenied, CountingDns, Guest, makeRules, ptrAnswer, visit } from "./admission.ts";
 import { claim, type Server, within } from "./harness.ts";
-import { reverseName } from "../../src/codec/dns_reverse.ts";
+import { reverseName } from "../../src/codec/dns/reverse.ts";
 
 const threads = (server: Server): number => {
   const status = fs.readFileSync(`/proc/${server.speaker}/status`, "utf8");

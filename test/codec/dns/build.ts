@@ -1,8 +1,8 @@
 /** Builds DNS messages for tests, sound or broken as the caller likes. */
 
-import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
-import { encodeName } from "../../src/codec/dns_name.ts";
-import { ipBytes } from "../../src/codec/dns_reverse.ts";
+import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { encodeName } from "../../../src/codec/dns/name.ts";
+import { ipBytes } from "../../../src/codec/dns/reverse.ts";
 
 export const u16 = (n: number) => Uint8Array.of(n >> 8 & 0xff, n & 0xff);
 export const u32 = (n: number) => concat([u16(n >>> 16), u16(n & 0xffff)]);

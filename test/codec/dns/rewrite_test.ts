@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRules, qualify, searchRules } from "../../src/codec/rewrite.ts";
+import { parseRules, qualify, searchRules } from "../../../src/codec/dns/rewrite.ts";
 
 const RULES = `# comment
 -.local:me

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ipBytes, ipFamily, reverseName, sameAddress } from "../../src/codec/dns_reverse.ts";
+import { ipBytes, ipFamily, reverseName, sameAddress } from "../../../src/codec/dns/reverse.ts";
 
 const NAMES: [ip: string, name: string][] = [
   ["192.0.2.7", "7.2.0.192.in-addr.arpa"],

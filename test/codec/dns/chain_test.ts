@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DnsRecord } from "../../src/codec/dns.ts";
-import { followChain, MAX_CHAIN, startChain } from "../../src/codec/dns_chain.ts";
+import type { DnsRecord } from "../../../src/codec/dns/message.ts";
+import { followChain, MAX_CHAIN, startChain } from "../../../src/codec/dns/chain.ts";
 
 const A = (name: string, data: string, ttl = 60): DnsRecord => ({ name, type: "A", ttl, data });
 const C = (name: string, data: string, ttl = 60): DnsRecord => ({ name, type: "CNAME", ttl, data });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError, fromLatin1, hex, latin1, Reader } from "../../src/codec/bytes.ts";
-import { canonicalName, encodeName, readName } from "../../src/codec/dns_name.ts";
+import { concat, DecodeError, fromLatin1, hex, latin1, Reader } from "../../../src/codec/bytes.ts";
+import { canonicalName, encodeName, readName } from "../../../src/codec/dns/name.ts";
 
 const read = (bytes: Uint8Array, at = 0) => readName(new Reader(bytes, "dns", at), "name");
 const wire = (...labels: string[]) =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseResolvConf, parseServerList } from "../../src/codec/resolv_conf.ts";
+import { parseResolvConf, parseServerList } from "../../../src/codec/dns/resolv_conf.ts";
 
 const EMPTY = {
   servers: [],

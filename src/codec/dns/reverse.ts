@@ -3,8 +3,8 @@
  *  A zone (`fe80::1%eth0`) says through which interface, not who: it is left out here. An
  *  IPv4-mapped address is the IPv4 address it maps. */
 
-import { DecodeError, equalBytes } from "./bytes.ts";
-import { type Ip, parseIp, unmapIp } from "./ip.ts";
+import { DecodeError, equalBytes } from "../bytes.ts";
+import { type Ip, parseIp, unmapIp } from "../ip.ts";
 
 /** A zone is an interface's name or number (RFC 4007 11); Linux has names of 15 characters. */
 const ZONE = /%[\w.-]{1,15}$/;

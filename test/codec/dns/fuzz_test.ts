@@ -4,13 +4,18 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError } from "../../src/codec/bytes.ts";
-import { answerMismatch, decodeMessage, encodeQuery, type Message } from "../../src/codec/dns.ts";
-import { followChain, MAX_CHAIN, startChain } from "../../src/codec/dns_chain.ts";
-import { canonicalName } from "../../src/codec/dns_name.ts";
-import { IdentReply } from "../../src/codec/ident.ts";
-import { ipBytes } from "../../src/codec/dns_reverse.ts";
-import { a, cname, message, ptr, question, record, soa, txt, TYPES } from "./dns_build.ts";
+import { concat, DecodeError } from "../../../src/codec/bytes.ts";
+import {
+  answerMismatch,
+  decodeMessage,
+  encodeQuery,
+  type Message,
+} from "../../../src/codec/dns/message.ts";
+import { followChain, MAX_CHAIN, startChain } from "../../../src/codec/dns/chain.ts";
+import { canonicalName } from "../../../src/codec/dns/name.ts";
+import { IdentReply } from "../../../src/codec/ident.ts";
+import { ipBytes } from "../../../src/codec/dns/reverse.ts";
+import { a, cname, message, ptr, question, record, soa, txt, TYPES } from "./build.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
 

@@ -2,8 +2,8 @@
  *  A line of resolv.conf that is not understood is stepped over, as every resolver does: the file
  *  serves many programs. $DNSCACHEIP is for us alone, so there an error is an error. */
 
-import { DecodeError } from "./bytes.ts";
-import { ipBytes } from "./dns_reverse.ts";
+import { DecodeError } from "../bytes.ts";
+import { ipBytes } from "./reverse.ts";
 
 /** A server: an IP address (a zone, `fe80::1%eth0`, may follow) and a port. */
 export interface Endpoint {

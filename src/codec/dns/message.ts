@@ -8,9 +8,9 @@
  *  Whoever owns a zone chooses what is in an answer, so the work for one is limited: in bytes
  *  (MAX_MESSAGE), in records kept (MAX_KEPT), and in octets of names (MAX_NAME_WORK). */
 
-import { concat, DecodeError, Reader } from "./bytes.ts";
-import { encodeName, Names, skipName } from "./dns_name.ts";
-import { formatIp } from "./ip.ts";
+import { concat, DecodeError, Reader } from "../bytes.ts";
+import { encodeName, Names, skipName } from "./name.ts";
+import { formatIp } from "../ip.ts";
 
 /** What can be asked. */
 export type QueryType = "A" | "AAAA" | "PTR";
@@ -47,7 +47,7 @@ const MAX_TTL = 0x7fffffff;
 export interface Query {
   /** 16 random bits. */
   id: number;
-  /** Text form, see dns_name.ts. */
+  /** Text form, see name.ts. */
   name: string;
   /** What is asked for. */
   type: QueryType;

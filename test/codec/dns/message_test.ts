@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError, hex } from "../../src/codec/bytes.ts";
+import { concat, DecodeError, hex } from "../../../src/codec/bytes.ts";
 import {
   answerMismatch,
   decodeAnswer,
@@ -10,9 +10,9 @@ import {
   type Query,
   type QueryType,
   Unusable,
-} from "../../src/codec/dns.ts";
-import { encodeName } from "../../src/codec/dns_name.ts";
-import { a, cname, message, ptr, question, record, soa, txt, TYPES, u16 } from "./dns_build.ts";
+} from "../../../src/codec/dns/message.ts";
+import { encodeName } from "../../../src/codec/dns/name.ts";
+import { a, cname, message, ptr, question, record, soa, txt, TYPES, u16 } from "./build.ts";
 
 const QUERY: Query = { id: 0x1234, name: "www.test", type: "A", edns: false };
 const WWW = question("www.test", TYPES.A);

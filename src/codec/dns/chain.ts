@@ -2,7 +2,7 @@
  *  Pure: no I/O. Only records on the chain from the name that was asked count; whatever else a
  *  server slips into its answer is never looked at. */
 
-import type { DnsRecord, QueryType } from "./dns.ts";
+import type { DnsRecord, QueryType } from "./message.ts";
 
 /** CNAMEs followed for one question, over all messages. Real chains have a few; a hostile zone
  *  can make them endless. */

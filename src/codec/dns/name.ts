@@ -7,7 +7,7 @@
  *  hostile answer can neither loop nor grow; and `Names` limits what all names of one message
  *  together may cost. */
 
-import { DecodeError, Reader } from "./bytes.ts";
+import { DecodeError, Reader } from "../bytes.ts";
 
 /** RFC 1035 2.3.4: octets of a whole name, length octets and the final zero included. */
 export const MAX_NAME = 255;
