@@ -3,7 +3,7 @@
 
 import { concat } from "./codec/bytes.ts";
 import { gatherHello } from "./codec/client_hello.ts";
-import { decodeProxy } from "./codec/proxy.ts";
+import { decodeProxy } from "./codec/proxy/proxy.ts";
 import type { Connection } from "./connection.ts";
 import { firstBytes } from "./first_bytes.ts";
 

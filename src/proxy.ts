@@ -8,7 +8,12 @@
 
 import { concat, hex } from "./codec/bytes.ts";
 import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "./codec/ip.ts";
-import { beginsLikeProxy, type Decoded, decodeProxy, type ProxyHeader } from "./codec/proxy.ts";
+import {
+  beginsLikeProxy,
+  type Decoded,
+  decodeProxy,
+  type ProxyHeader,
+} from "./codec/proxy/proxy.ts";
 import { escapeText } from "./codec/x509_names.ts";
 import type { Connection } from "./connection.ts";
 import { reason } from "./errors.ts";

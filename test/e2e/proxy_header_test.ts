@@ -2,8 +2,8 @@
  *  nobody else's header is believed. */
 
 import assert from "node:assert/strict";
-import { encodeProxyV2 } from "../../src/codec/proxy_v2.ts";
-import { FOUR, RICH, SIX, v2 } from "../codec/proxy_samples.ts";
+import { encodeProxyV2 } from "../../src/codec/proxy/v2.ts";
+import { FOUR, RICH, SIX, v2 } from "../codec/proxy/samples.ts";
 import { makeRules } from "./admission.ts";
 import { Raw } from "./clients.ts";
 import { claim, type StartOptions, WITH_FFI } from "./harness.ts";

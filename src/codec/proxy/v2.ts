@@ -1,6 +1,6 @@
 /** Version 2 of the PROXY protocol: binary, with TLVs (proxy-protocol.txt 2.2). Pure: no I/O. */
 
-import { concat, DecodeError, fromLatin1, latin1, Reader } from "./bytes.ts";
+import { concat, DecodeError, fromLatin1, latin1, Reader } from "../bytes.ts";
 import { crc32c } from "./crc32c.ts";
 import type { Decoded, ProxyExtras, ProxyHeader, ProxyTls } from "./proxy.ts";
 

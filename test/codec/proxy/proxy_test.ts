@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError, fromLatin1 } from "../../src/codec/bytes.ts";
-import { crc32c } from "../../src/codec/crc32c.ts";
-import { beginsLikeProxy, decodeProxy, type ProxyHeader } from "../../src/codec/proxy.ts";
-import { encodeProxyV1 } from "../../src/codec/proxy_v1.ts";
-import { encodeProxyV2 } from "../../src/codec/proxy_v2.ts";
-import { BODY4, FOUR, header, RICH, SIX, tlv, unhex, v2 } from "./proxy_samples.ts";
+import { concat, DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { crc32c } from "../../../src/codec/proxy/crc32c.ts";
+import { beginsLikeProxy, decodeProxy, type ProxyHeader } from "../../../src/codec/proxy/proxy.ts";
+import { encodeProxyV1 } from "../../../src/codec/proxy/v1.ts";
+import { encodeProxyV2 } from "../../../src/codec/proxy/v2.ts";
+import { BODY4, FOUR, header, RICH, SIX, tlv, unhex, v2 } from "./samples.ts";
 
 const NONE: ProxyHeader = { extras: {} };
 const line = (text: string): Uint8Array => fromLatin1(`${text}\r\n`);

@@ -2,10 +2,10 @@
  *  client's first byte, who the client is. Pure: no I/O. This file knows the two forms apart; whom
  *  to believe is not decided here. */
 
-import { DecodeError } from "./bytes.ts";
-import type { Ip } from "./ip.ts";
-import { decodeProxyV1, V1_SIGNATURE } from "./proxy_v1.ts";
-import { decodeProxyV2, V2_SIGNATURE } from "./proxy_v2.ts";
+import { DecodeError } from "../bytes.ts";
+import type { Ip } from "../ip.ts";
+import { decodeProxyV1, V1_SIGNATURE } from "./v1.ts";
+import { decodeProxyV2, V2_SIGNATURE } from "./v2.ts";
 
 /** One end of the client's connection. Both ends are of one family. */
 export interface ProxyEnd {

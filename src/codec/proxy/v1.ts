@@ -1,8 +1,8 @@
 /** Version 1 of the PROXY protocol: one line of text (proxy-protocol.txt 2.1). Pure: no I/O.
  *  Strict, since two programs that read one line as two addresses open a way around rules. */
 
-import { DecodeError, fromLatin1, latin1 } from "./bytes.ts";
-import { formatIp, type Ip, parseIp } from "./ip.ts";
+import { DecodeError, fromLatin1, latin1 } from "../bytes.ts";
+import { formatIp, type Ip, parseIp } from "../ip.ts";
 import type { Decoded, ProxyEnd, ProxyHeader } from "./proxy.ts";
 
 /** "PROXY" and one space. */

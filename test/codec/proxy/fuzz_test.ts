@@ -4,11 +4,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError, fromLatin1 } from "../../src/codec/bytes.ts";
-import { type Decoded, decodeProxy } from "../../src/codec/proxy.ts";
-import { encodeProxyV1 } from "../../src/codec/proxy_v1.ts";
-import { encodeProxyV2 } from "../../src/codec/proxy_v2.ts";
-import { BODY4, FOUR, RICH, SIX, tlv, v2 } from "./proxy_samples.ts";
+import { concat, DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { type Decoded, decodeProxy } from "../../../src/codec/proxy/proxy.ts";
+import { encodeProxyV1 } from "../../../src/codec/proxy/v1.ts";
+import { encodeProxyV2 } from "../../../src/codec/proxy/v2.ts";
+import { BODY4, FOUR, RICH, SIX, tlv, v2 } from "./samples.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 100_000);
 

@@ -1,8 +1,8 @@
 /** PROXY headers: those of the specification, of HAProxy, and some with everything in them. */
 
-import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
-import { parseIp } from "../../src/codec/ip.ts";
-import type { ProxyHeader } from "../../src/codec/proxy.ts";
+import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { parseIp } from "../../../src/codec/ip.ts";
+import type { ProxyHeader } from "../../../src/codec/proxy/proxy.ts";
 
 export const unhex = (text: string): Uint8Array =>
   Uint8Array.from(text.replaceAll(/\s/g, "").match(/../g) ?? [], (byte) => parseInt(byte, 16));
