@@ -14,7 +14,7 @@ import {
   decodeProxy,
   type ProxyHeader,
 } from "./codec/proxy/proxy.ts";
-import { escapeText } from "./codec/x509_names.ts";
+import { escapeText } from "./codec/x509/names.ts";
 import type { Connection } from "./connection.ts";
 import { reason } from "./errors.ts";
 import { firstBytes, NothingSaid } from "./first_bytes.ts";

@@ -13,7 +13,7 @@ import { OPTIONS, PAGES } from "../src/option_table.ts";
 import { connectionVariables } from "../src/start.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { tlsVariables } from "../src/tls/variables.ts";
-import { decodePem } from "../src/codec/pem.ts";
+import { decodePem } from "../src/codec/x509/pem.ts";
 import { VERSION } from "../src/version.ts";
 import { pages, papers } from "../tools/make_papers.ts";
 

@@ -3,10 +3,10 @@
 
 import fs from "node:fs";
 import type { Env } from "../assemble.ts";
-import type { Certificate } from "../codec/x509.ts";
-import { matchesHost } from "../codec/x509_match.ts";
-import { oneLine } from "../codec/x509_names.ts";
-import { algorithmName } from "../codec/x509_oids.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
+import { matchesHost } from "../codec/x509/match.ts";
+import { oneLine } from "../codec/x509/names.ts";
+import { algorithmName } from "../codec/x509/oids.ts";
 import { type Contents, readFiles } from "../tls/key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";

@@ -4,9 +4,9 @@
 import fs from "node:fs";
 import { dirname, join } from "node:path";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
-import { decodePem } from "../codec/pem.ts";
-import { type Certificate, readCertificate } from "../codec/x509.ts";
-import { oneLine } from "../codec/x509_names.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import { oneLine } from "../codec/x509/names.ts";
 import { localFiles } from "../files.ts";
 import { certificatesOf } from "../tls/certificate_blocks.ts";
 import type { NamedFile } from "../tls/key_pairs.ts";

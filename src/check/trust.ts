@@ -3,10 +3,10 @@
 
 import fs from "node:fs";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
-import { type Crl, readCrl } from "../codec/crl.ts";
-import { decodePem } from "../codec/pem.ts";
-import { type Certificate, readCertificate } from "../codec/x509.ts";
-import { oneLine } from "../codec/x509_names.ts";
+import { type Crl, readCrl } from "../codec/x509/crl.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import { oneLine } from "../codec/x509/names.ts";
 import type { Lookup } from "../tls/settings.ts";
 import { localFiles } from "../files.ts";
 import { endsSoon } from "../tls/lifetime.ts";

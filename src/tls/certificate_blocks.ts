@@ -1,7 +1,7 @@
 /** The certificates of PEM blocks. Pure: no I/O. */
 
 import { DerReader, TAG } from "../codec/der.ts";
-import type { PemBlock } from "../codec/pem.ts";
+import type { PemBlock } from "../codec/x509/pem.ts";
 
 /** What `openssl x509 -trustout` writes: a certificate, and behind it what to trust it for. */
 export const TRUSTED = "TRUSTED CERTIFICATE";

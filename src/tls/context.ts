@@ -19,9 +19,9 @@ import {
   tlsConfig,
 } from "./settings.ts";
 import { serverVariables } from "./variables.ts";
-import { decodePem } from "../codec/pem.ts";
-import { type Certificate, readCertificate } from "../codec/x509.ts";
-import { oneLine } from "../codec/x509_names.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import { oneLine } from "../codec/x509/names.ts";
 
 type Overlay = ReadonlyMap<string, string>;
 

@@ -3,7 +3,7 @@
 
 import { latin1 } from "../codec/bytes.ts";
 import { DerReader, TAG } from "../codec/der.ts";
-import { decodePem } from "../codec/pem.ts";
+import { decodePem } from "../codec/x509/pem.ts";
 
 export interface FileKind {
   /** As in `it is a public key`. */

@@ -1,6 +1,6 @@
 /** How long certificates last, and when to warn. Pure: no I/O, no clock. */
 
-import type { Certificate } from "../codec/x509.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
 
 type Dates = Pick<Certificate, "notBefore" | "notAfter">;
 

@@ -1,10 +1,10 @@
-/** A certificate as a link of a chain: what `x509.ts` and `x509_path.ts` read of it, with what is
+/** A certificate as a link of a chain: what `x509/certificate.ts` and `x509/path.ts` read of it, with what is
  *  worked out once and used often. No I/O, no verdict. */
 
 import { nodeCrypto } from "../builtins.ts";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
-import type { Certificate } from "../codec/x509.ts";
-import { type PathFields, readPathFields } from "../codec/x509_path.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
+import { type PathFields, readPathFields } from "../codec/x509/path.ts";
 import { type VerifyKey, verifyKey } from "./signature.ts";
 
 /** A certificate that a chain is made of. */

@@ -1,8 +1,8 @@
 /** The authorities that a certificate request names (CCAFILE, CCADIR) when they are not those that are
  *  trusted. Read as `trust_files.ts` reads those: one bad file does not spoil the others. */
 
-import { decodePem, encodePem } from "../codec/pem.ts";
-import { readCertificate } from "../codec/x509.ts";
+import { decodePem, encodePem } from "../codec/x509/pem.ts";
+import { readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, systemReason } from "../files.ts";
 import { certificatesOf } from "./certificate_blocks.ts";

@@ -14,7 +14,7 @@ import {
   time,
   unsigned,
 } from "../codec/der_write.ts";
-import { encodePem } from "../codec/pem.ts";
+import { encodePem } from "../codec/x509/pem.ts";
 
 /** A certificate with its key. */
 export interface SelfSigned {

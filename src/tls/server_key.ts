@@ -2,8 +2,8 @@
  *  clients refuse. What one library refuses alone, its adapter says (`ContextError`). No I/O. */
 
 import { hex } from "../codec/bytes.ts";
-import type { Certificate } from "../codec/x509.ts";
-import { readPathFields } from "../codec/x509_path.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
+import { readPathFields } from "../codec/x509/path.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { ContextError } from "../runtime/runtime.ts";
 

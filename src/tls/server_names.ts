@@ -7,7 +7,7 @@
  *  (RFC 6125 6.4.3). Case does not matter (RFC 6066 3). */
 
 import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
-import { matchesHost } from "../codec/x509_match.ts";
+import { matchesHost } from "../codec/x509/match.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { clean } from "../log_fields.ts";
 import type { ClientAuth } from "./client_auth.ts";

@@ -13,7 +13,7 @@
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
 import { nodeCrypto } from "../builtins.ts";
-import { readPss, type Signed, type SubjectKey } from "../codec/x509_path.ts";
+import { readPss, type Signed, type SubjectKey } from "../codec/x509/path.ts";
 
 /** A public key that signatures can be verified with. */
 export interface VerifyKey {

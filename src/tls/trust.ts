@@ -7,8 +7,8 @@
  *  that is there is meant to count. */
 
 import { equalBytes, latin1 } from "../codec/bytes.ts";
-import type { Crl } from "../codec/crl.ts";
-import { encodePem } from "../codec/pem.ts";
+import type { Crl } from "../codec/x509/crl.ts";
+import { encodePem } from "../codec/x509/pem.ts";
 import type { Link } from "./link.ts";
 
 /** Links that were found good and need not be verified again, 130 bytes each. */

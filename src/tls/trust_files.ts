@@ -9,9 +9,9 @@
 
 import { join } from "node:path";
 import { latin1 } from "../codec/bytes.ts";
-import { type Crl, readCrl } from "../codec/crl.ts";
-import { decodePem } from "../codec/pem.ts";
-import { readCertificate } from "../codec/x509.ts";
+import { type Crl, readCrl } from "../codec/x509/crl.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, systemReason } from "../files.ts";
 import { certificateOf, TRUSTED } from "./certificate_blocks.ts";

@@ -12,10 +12,10 @@
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError, hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
-import { encodePem } from "../codec/pem.ts";
-import { type Certificate, type Name, readCertificate } from "../codec/x509.ts";
-import { components, escapeText, oneLine } from "../codec/x509_names.ts";
-import { algorithmName } from "../codec/x509_oids.ts";
+import { encodePem } from "../codec/x509/pem.ts";
+import { type Certificate, type Name, readCertificate } from "../codec/x509/certificate.ts";
+import { components, escapeText, oneLine } from "../codec/x509/names.ts";
+import { algorithmName } from "../codec/x509/oids.ts";
 import { type CipherName, keySizes, opensslCipher } from "./cipher_names.ts";
 
 /** The verdict on the client's certificate, in mod_ssl's words. */

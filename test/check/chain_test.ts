@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { checkChain } from "../../src/check/chain.ts";
 import { Findings } from "../../src/check/finding.ts";
-import { encodePem } from "../../src/codec/pem.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
 import { certify, NOW } from "../tls/authority.ts";
 
 test("an issuer beside the certificate is proposed, but for a file with a private key", () => {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { warnOfServed } from "../../src/check/served.ts";
-import { decodePem } from "../../src/codec/pem.ts";
-import { readCertificate } from "../../src/codec/x509.ts";
+import { decodePem } from "../../src/codec/x509/pem.ts";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { certify } from "../tls/authority.ts";
 

@@ -13,8 +13,8 @@ import {
   time,
   unsigned,
 } from "../../src/codec/der_write.ts";
-import { encodePem } from "../../src/codec/pem.ts";
-import { alternativeNames, cn, extension } from "../codec/x509_samples.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
+import { alternativeNames, cn, extension } from "../codec/x509/samples.ts";
 import { judge } from "./client_pki.ts";
 import { stdout } from "./clients.ts";
 import { claim, type Server, type Trial, WITH_FFI } from "./harness.ts";

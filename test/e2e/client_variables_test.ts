@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { after } from "node:test";
-import { encodePem } from "../../src/codec/pem.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
 import { folder as x509Folder, make, print } from "../interop/openssl_x509.ts";
 import { CASES } from "../interop/openssl_x509_cases.ts";
 import { certify } from "../tls/authority.ts";

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodePem, encodePem } from "../../src/codec/pem.ts";
+import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
 
 /** Where openssl works; the test that imports this removes it. */
 export const folder = mkdtempSync(join(tmpdir(), "sslserver-verify-"));

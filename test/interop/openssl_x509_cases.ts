@@ -3,7 +3,7 @@
 
 import { TAG } from "../../src/codec/der.ts";
 import { bitString, element, sequence, time } from "../../src/codec/der_write.ts";
-import { alternativeNames, certificate, CN, cn, dn } from "../codec/x509_samples.ts";
+import { alternativeNames, certificate, CN, cn, dn } from "../codec/x509/samples.ts";
 
 export const P256 = "EC ec_paramgen_curve:P-256";
 const P384 = "EC ec_paramgen_curve:P-384";

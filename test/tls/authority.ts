@@ -11,9 +11,9 @@ import {
   unsigned,
 } from "../../src/codec/der_write.ts";
 import { TAG } from "../../src/codec/der.ts";
-import { encodePem } from "../../src/codec/pem.ts";
-import { entry, listBody } from "../codec/crl_samples.ts";
-import { cn, extension } from "../codec/x509_samples.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
+import { entry, listBody } from "../codec/x509/crl_samples.ts";
+import { cn, extension } from "../codec/x509/samples.ts";
 
 export const ED25519 = sequence(objectIdentifier("1.3.101.112"));
 /** Certificates are valid from 2025 to 2035 if nothing else is said. */

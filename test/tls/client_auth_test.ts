@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { encodePem } from "../../src/codec/pem.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
 import { type ClientAuth, ClientAuths, type ClientCertificate } from "../../src/tls/client_auth.ts";

@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { encodePem } from "../../src/codec/pem.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
 import { Log } from "../../src/log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../../src/runtime/runtime.ts";
 import { Contexts } from "../../src/tls/context.ts";

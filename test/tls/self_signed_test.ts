@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { fromLatin1, hex } from "../../src/codec/bytes.ts";
-import { decodePem } from "../../src/codec/pem.ts";
-import { purposeName } from "../../src/codec/x509_oids.ts";
-import { matchesAddress, matchesHost } from "../../src/codec/x509_match.ts";
-import { readCertificate } from "../../src/codec/x509.ts";
+import { decodePem } from "../../src/codec/x509/pem.ts";
+import { purposeName } from "../../src/codec/x509/oids.ts";
+import { matchesAddress, matchesHost } from "../../src/codec/x509/match.ts";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 
 function read(pem: string) {

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { encodePem } from "../../src/codec/pem.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { FatalError } from "../../src/errors.ts";
 import { localFiles } from "../../src/files.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
 import { TAG } from "../../src/codec/der.ts";
-import { encodePem } from "../../src/codec/pem.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
 import {
   clientVariables,
   isTlsVariable,
@@ -18,7 +18,7 @@ import {
   dn,
   richCertificate,
   type SampleAttribute,
-} from "../codec/x509_samples.ts";
+} from "../codec/x509/samples.ts";
 
 const server = certificate({ subject: cn("server.example"), issuer: cn("issuer") });
 

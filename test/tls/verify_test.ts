@@ -7,7 +7,7 @@ import { test } from "node:test";
 import type { Trust } from "../../src/tls/trust.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { MAX_SENT, MAX_SENT_BYTES, MAX_WASTED, verifyChain } from "../../src/tls/verify.ts";
-import { alternativeNames } from "../codec/x509_samples.ts";
+import { alternativeNames } from "../codec/x509/samples.ts";
 import { mutate, numbers } from "../codec/mutate.ts";
 import { certify, type Holder, NOW, pemFile, revoke } from "./authority.ts";
 import { bitString, objectIdentifier, sequence, unsigned } from "../../src/codec/der_write.ts";

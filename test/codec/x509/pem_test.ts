@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DecodeError, fromLatin1 } from "../../src/codec/bytes.ts";
-import { decodePem, encodePem } from "../../src/codec/pem.ts";
+import { DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
 
 const decode = (text: string) => decodePem(fromLatin1(text));
 const FIVE = "-----BEGIN X-----\nAQIDBAU=\n-----END X-----\n";

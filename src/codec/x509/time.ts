@@ -2,8 +2,8 @@
  *  Pure: no I/O, no clock. Only the forms with seconds and `Z` are taken; anything else
  *  (offsets, fractions) has more than one reading. */
 
-import { latin1 } from "./bytes.ts";
-import { type DerReader, TAG } from "./der.ts";
+import { latin1 } from "../bytes.ts";
+import { type DerReader, TAG } from "../der.ts";
 
 /** A point in time. */
 export interface Time {

@@ -6,12 +6,12 @@
  *  two ways, it is refused. Other than RFC 5280 says, a DNS constraint may begin with a dot, as many
  *  authorities write it: it means the names below that domain, without the domain. */
 
-import { DecodeError, latin1 } from "./bytes.ts";
-import { DerReader, type Element } from "./der.ts";
-import type { Certificate, Name } from "./x509.ts";
-import { readName } from "./x509.ts";
-import { hostLabels } from "./x509_match.ts";
-import { attributeText, canonicalRdn } from "./x509_names.ts";
+import { DecodeError, latin1 } from "../bytes.ts";
+import { DerReader, type Element } from "../der.ts";
+import type { Certificate, Name } from "./certificate.ts";
+import { readName } from "./certificate.ts";
+import { hostLabels } from "./match.ts";
+import { attributeText, canonicalRdn } from "./names.ts";
 
 /** What an authority says; `malformed` refuses all that is below it. */
 export type NameConstraints = Constraints | "malformed";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TAG } from "../../src/codec/der.ts";
-import { matchesAddress, matchesHost } from "../../src/codec/x509_match.ts";
-import { type Certificate, readCertificate } from "../../src/codec/x509.ts";
-import { alternativeNames, certificate, CN, cn, dn } from "./x509_samples.ts";
+import { TAG } from "../../../src/codec/der.ts";
+import { matchesAddress, matchesHost } from "../../../src/codec/x509/match.ts";
+import { type Certificate, readCertificate } from "../../../src/codec/x509/certificate.ts";
+import { alternativeNames, certificate, CN, cn, dn } from "./samples.ts";
 
 const withDns = (...names: string[]): Certificate =>
   readCertificate(certificate({

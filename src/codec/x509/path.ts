@@ -1,12 +1,12 @@
-/** What path validation needs of a certificate beyond what `x509.ts` tells a program: the bytes
+/** What path validation needs of a certificate beyond what `certificate.ts` tells a program: the bytes
  *  that are signed, the signature, the public key, the key identifiers. Pure: no I/O, no verdict.
- *  The signed bytes are those that were read here and in `x509.ts`, cut out of one input: what is
+ *  The signed bytes are those that were read here and in `certificate.ts`, cut out of one input: what is
  *  verified and what is believed cannot differ, as they may when a second parser is asked. */
 
-import { equalBytes } from "./bytes.ts";
-import { DerReader, TAG } from "./der.ts";
-import type { Certificate } from "./x509.ts";
-import { type NameConstraints, readNameConstraints } from "./x509_constraints.ts";
+import { equalBytes } from "../bytes.ts";
+import { DerReader, TAG } from "../der.ts";
+import type { Certificate } from "./certificate.ts";
+import { type NameConstraints, readNameConstraints } from "./constraints.ts";
 
 /** An algorithm with its parameters as encoded; most have none or a NULL. */
 export interface Algorithm {
@@ -73,7 +73,7 @@ export function readAlgorithm(reader: DerReader, field: string): Algorithm {
   return { oid, parameters };
 }
 
-/** Reads what `x509.ts` leaves out of a certificate it has accepted. */
+/** Reads what `certificate.ts` leaves out of a certificate it has accepted. */
 export function readPathFields({ der }: Certificate): PathFields {
   const signed = readSigned(der, "x509");
   const file = new DerReader(der, "x509");

@@ -1,8 +1,8 @@
 /** The extensions of a certificate that decide what it may be used for (RFC 5280 4.2.1). Pure:
- *  no I/O, and no verdict. A part of `x509.ts`, which says how reading is meant. */
+ *  no I/O, and no verdict. A part of `certificate.ts`, which says how reading is meant. */
 
-import { latin1 } from "./bytes.ts";
-import { type DerReader, type Element, TAG } from "./der.ts";
+import { latin1 } from "../bytes.ts";
+import { type DerReader, type Element, TAG } from "../der.ts";
 
 /** What is read of the extensions. */
 export interface Extensions {

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError } from "../../src/codec/bytes.ts";
-import { readCrl } from "../../src/codec/crl.ts";
+import { concat, DecodeError } from "../../../src/codec/bytes.ts";
+import { readCrl } from "../../../src/codec/x509/crl.ts";
 import {
   bitString,
   element,
   objectIdentifier,
   sequence,
   unsigned,
-} from "../../src/codec/der_write.ts";
+} from "../../../src/codec/der_write.ts";
 import { entry, list, type ListParts, richList } from "./crl_samples.ts";
-import { cn, extension } from "./x509_samples.ts";
+import { cn, extension } from "./samples.ts";
 
 const NULL = Uint8Array.of(5, 0);
 const EMPTY = new Uint8Array();

@@ -3,13 +3,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError } from "../../src/codec/bytes.ts";
-import { decodePem, encodePem } from "../../src/codec/pem.ts";
-import { sessionId } from "../../src/codec/ssl_session.ts";
-import { matchesHost } from "../../src/codec/x509_match.ts";
-import { readCertificate } from "../../src/codec/x509.ts";
-import { clientVariables } from "../../src/tls/variables.ts";
-import { certificate, cn, richCertificate } from "./x509_samples.ts";
+import { concat, DecodeError } from "../../../src/codec/bytes.ts";
+import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
+import { sessionId } from "../../../src/codec/ssl_session.ts";
+import { matchesHost } from "../../../src/codec/x509/match.ts";
+import { readCertificate } from "../../../src/codec/x509/certificate.ts";
+import { clientVariables } from "../../../src/tls/variables.ts";
+import { certificate, cn, richCertificate } from "./samples.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 

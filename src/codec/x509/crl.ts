@@ -5,10 +5,10 @@
  *  extension is critical or not: read as a complete list it would turn "not here" into "not
  *  revoked". */
 
-import { DecodeError, equalBytes, hex } from "./bytes.ts";
-import { DerReader, TAG } from "./der.ts";
-import { readAlgorithm, readExtension, readSigned, type Signed } from "./x509_path.ts";
-import { readTime, type Time } from "./x509_time.ts";
+import { DecodeError, equalBytes, hex } from "../bytes.ts";
+import { DerReader, TAG } from "../der.ts";
+import { readAlgorithm, readExtension, readSigned, type Signed } from "./path.ts";
+import { readTime, type Time } from "./time.ts";
 
 /** What is read of a revocation list. */
 export interface Crl {
@@ -24,7 +24,7 @@ export interface Crl {
 /** An entry has about 37 bytes, so this is some 400,000 of them. Lists of public authorities that
  *  are longer are split by distribution point. */
 const MAX_CRL = 16 << 20;
-/** As in `x509.ts`. */
+/** As in `certificate.ts`. */
 const MAX_SERIAL = 128;
 /** RFC 5280 5.2 knows eight. */
 const MAX_EXTENSIONS = 64;

@@ -1,7 +1,7 @@
 /** Certificates for tests, made byte by byte: also those that no tool would make. Their signatures
  *  are zeros; nothing that is tested with them looks at signatures. */
 
-import { TAG } from "../../src/codec/der.ts";
+import { TAG } from "../../../src/codec/der.ts";
 import {
   bitString,
   element,
@@ -10,7 +10,7 @@ import {
   text,
   time,
   unsigned,
-} from "../../src/codec/der_write.ts";
+} from "../../../src/codec/der_write.ts";
 
 /** An attribute: type, kind of string, value. */
 export type SampleAttribute = readonly [oid: string, tag: number, value: Uint8Array | string];

@@ -3,10 +3,10 @@
  *  The certificate is hostile until it has been verified, so reading is strict (DER only, nothing
  *  twice, nothing left over), every length is capped and nothing recurses. */
 
-import { DecodeError, equalBytes } from "./bytes.ts";
-import { DerReader, TAG } from "./der.ts";
-import { type Extensions, readExtensions } from "./x509_extensions.ts";
-import { readTime, type Time } from "./x509_time.ts";
+import { DecodeError, equalBytes } from "../bytes.ts";
+import { DerReader, TAG } from "../der.ts";
+import { type Extensions, readExtensions } from "./extensions.ts";
+import { readTime, type Time } from "./time.ts";
 
 /** One attribute of a name, such as the country. */
 export interface Attribute {

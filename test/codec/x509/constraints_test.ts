@@ -1,15 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DerReader, TAG } from "../../src/codec/der.ts";
-import { element, objectIdentifier, sequence, text, unsigned } from "../../src/codec/der_write.ts";
-import { readCertificate } from "../../src/codec/x509.ts";
+import { DerReader, TAG } from "../../../src/codec/der.ts";
+import {
+  element,
+  objectIdentifier,
+  sequence,
+  text,
+  unsigned,
+} from "../../../src/codec/der_write.ts";
+import { readCertificate } from "../../../src/codec/x509/certificate.ts";
 import {
   constraintProblem,
   type NameConstraints,
   readNameConstraints,
-} from "../../src/codec/x509_constraints.ts";
-import { mutate, numbers } from "./mutate.ts";
-import { alternativeNames, certificate, cn, dn } from "./x509_samples.ts";
+} from "../../../src/codec/x509/constraints.ts";
+import { mutate, numbers } from "../mutate.ts";
+import { alternativeNames, certificate, cn, dn } from "./samples.ts";
 
 type Value = readonly [tag: number, value: Uint8Array | string];
 const [EMAIL, DNS, DIR, URI, IP, OTHER, RID] = [0x81, 0x82, 0xa4, 0x86, 0x87, 0xa0, 0x88] as const;

@@ -4,10 +4,10 @@
  *  them into logs and compare them, so control bytes are escaped, never passed raw, in the ways
  *  of OpenSSL, and every text has an end. */
 
-import { hex, latin1 } from "./bytes.ts";
-import { TAG } from "./der.ts";
-import type { Attribute, Name } from "./x509.ts";
-import { attributeName } from "./x509_oids.ts";
+import { hex, latin1 } from "../bytes.ts";
+import { TAG } from "../der.ts";
+import type { Attribute, Name } from "./certificate.ts";
+import { attributeName } from "./oids.ts";
 
 /** Longest text made here, in characters: Linux gives one variable 131,072 bytes (execve(2),
  *  MAX_ARG_STRLEN) and a character may take four. A cut text ends in `...`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError } from "../../src/codec/bytes.ts";
-import { decimal, TAG } from "../../src/codec/der.ts";
+import { concat, DecodeError } from "../../../src/codec/bytes.ts";
+import { decimal, TAG } from "../../../src/codec/der.ts";
 import {
   bitString,
   element,
@@ -10,17 +10,10 @@ import {
   text,
   time,
   unsigned,
-} from "../../src/codec/der_write.ts";
-import { readCertificate } from "../../src/codec/x509.ts";
-import { algorithmName, attributeName, purposeName } from "../../src/codec/x509_oids.ts";
-import {
-  alternativeNames,
-  certificate,
-  cn,
-  dn,
-  extension,
-  richCertificate,
-} from "./x509_samples.ts";
+} from "../../../src/codec/der_write.ts";
+import { readCertificate } from "../../../src/codec/x509/certificate.ts";
+import { algorithmName, attributeName, purposeName } from "../../../src/codec/x509/oids.ts";
+import { alternativeNames, certificate, cn, dn, extension, richCertificate } from "./samples.ts";
 
 test("every field of a certificate is read", () => {
   const read = readCertificate(richCertificate());

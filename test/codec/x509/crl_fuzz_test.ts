@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DecodeError } from "../../src/codec/bytes.ts";
-import { readCrl } from "../../src/codec/crl.ts";
-import { readPss, readSigned } from "../../src/codec/x509_path.ts";
+import { DecodeError } from "../../../src/codec/bytes.ts";
+import { readCrl } from "../../../src/codec/x509/crl.ts";
+import { readPss, readSigned } from "../../../src/codec/x509/path.ts";
 import { list, richList } from "./crl_samples.ts";
-import { mutate, numbers } from "./mutate.ts";
+import { mutate, numbers } from "../mutate.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 const options = { timeout: 5_000 + RUNS };

@@ -1,6 +1,6 @@
 /** Revocation lists for tests, made byte by byte. Their signatures are zeros. */
 
-import { TAG } from "../../src/codec/der.ts";
+import { TAG } from "../../../src/codec/der.ts";
 import {
   bitString,
   element,
@@ -8,8 +8,8 @@ import {
   sequence,
   time,
   unsigned,
-} from "../../src/codec/der_write.ts";
-import { cn, extension } from "./x509_samples.ts";
+} from "../../../src/codec/der_write.ts";
+import { cn, extension } from "./samples.ts";
 
 export const ECDSA = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
 

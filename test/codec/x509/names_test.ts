@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromLatin1 } from "../../src/codec/bytes.ts";
-import { TAG } from "../../src/codec/der.ts";
-import { element, sequence } from "../../src/codec/der_write.ts";
-import { type Name, readCertificate } from "../../src/codec/x509.ts";
-import { components, escapeText, MAX_TEXT, oneLine } from "../../src/codec/x509_names.ts";
-import { certificate, CN, cn, dn, type SampleAttribute } from "./x509_samples.ts";
+import { fromLatin1 } from "../../../src/codec/bytes.ts";
+import { TAG } from "../../../src/codec/der.ts";
+import { element, sequence } from "../../../src/codec/der_write.ts";
+import { type Name, readCertificate } from "../../../src/codec/x509/certificate.ts";
+import { components, escapeText, MAX_TEXT, oneLine } from "../../../src/codec/x509/names.ts";
+import { certificate, CN, cn, dn, type SampleAttribute } from "./samples.ts";
 
 function name(...rdns: readonly (readonly SampleAttribute[])[]): Name {
   return readCertificate(certificate({ subject: dn(...rdns), issuer: cn("x") })).subject;

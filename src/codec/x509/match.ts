@@ -2,9 +2,9 @@
  *  Only a match of whole labels counts, in the characters of host names: a name with a NUL in it
  *  (`bank.example\0.evil.example`) matches nothing. */
 
-import { equalBytes } from "./bytes.ts";
-import type { Certificate } from "./x509.ts";
-import { attributeText } from "./x509_names.ts";
+import { equalBytes } from "../bytes.ts";
+import type { Certificate } from "./certificate.ts";
+import { attributeText } from "./names.ts";
 
 const COMMON_NAME = "2.5.4.3";
 

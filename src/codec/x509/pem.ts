@@ -4,7 +4,7 @@
  *  right, and outside nothing may look like the damaged begin or end of a block: a file damaged
  *  somewhere never counts as a shorter one, without the list that revokes somebody, say. */
 
-import { concat, DecodeError, latin1 } from "./bytes.ts";
+import { concat, DecodeError, latin1 } from "../bytes.ts";
 
 /** One block. */
 export interface PemBlock {
