@@ -20,7 +20,7 @@ import { type Clock, systemClock } from "./admit/clock.ts";
 import { FatalError } from "./errors.ts";
 import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
 import type { Options } from "./options.ts";
-import type { Libc } from "./runtime/libc.ts";
+import type { Libc } from "./runtime/libc/libc.ts";
 import { ENDS_HELD } from "./runtime/program_pipes.ts";
 
 /** Short-lived descriptors: a quarter of the limit, within these bounds. The most is 5 program ends, 8 files in one hand-over

@@ -17,7 +17,7 @@ import { type Ip, parseIp } from "./codec/ip.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
 import type { ListenAddress } from "./listen.ts";
 import type { Options } from "./options.ts";
-import type { Libc } from "./runtime/libc.ts";
+import type { Libc } from "./runtime/libc/libc.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

@@ -4,7 +4,7 @@ import { latin1 } from "./codec/bytes.ts";
 import { parseIp, unmapIp } from "./codec/ip.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
 import { localFiles } from "./files.ts";
-import type { Libc } from "./runtime/libc.ts";
+import type { Libc } from "./runtime/libc/libc.ts";
 import type { Listener, Runtime, Socket } from "./runtime/runtime.ts";
 
 /** Where to listen, with everything looked up. */

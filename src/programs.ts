@@ -4,7 +4,7 @@
 import { FatalError, reason } from "./errors.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
 import type { Place, Places } from "./places.ts";
-import type { Libc } from "./runtime/libc.ts";
+import type { Libc } from "./runtime/libc/libc.ts";
 import { DELAYED_FD, type Program, type Runtime } from "./runtime/runtime.ts";
 
 /** What a connection wants started. */

@@ -6,7 +6,7 @@ import process from "node:process";
 import { FatalError } from "../src/errors.ts";
 import { inheritedListener } from "../src/handover.ts";
 import { readiness } from "../src/readiness.ts";
-import { libcHere } from "./runtime/libc_here.ts";
+import { libcHere } from "./runtime/libc/here.ts";
 
 /** As the system has them, or undefined for one that is closed. */
 function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } | undefined {

@@ -14,7 +14,7 @@ import { checkOperands, type InheritedListener, inheritedListener } from "../src
 import { literalHost } from "../src/listen.ts";
 import { readiness } from "../src/readiness.ts";
 import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
-import { runFile } from "./runtime/libc_here.ts";
+import { runFile } from "./runtime/libc/here.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CHILD = join(ROOT, "test/handover_child.ts");

@@ -1,5 +1,5 @@
 /** Descriptors beside a message (unix(7), SCM_RIGHTS): the control buffer and the message header of
- *  sendmsg(2) and recvmsg(2). Pure: numbers and bytes only; who calls the kernel is libc_pass.ts.
+ *  sendmsg(2) and recvmsg(2). Pure: numbers and bytes only; who calls the kernel is libc/pass.ts.
  *  Layouts are those of 64-bit little-endian machines, the only ones we have constants for. */
 
 import { DecodeError } from "./bytes.ts";

@@ -4,7 +4,7 @@
  *    QUIT        end connections and programs at once
  *    HUP         read files again
  *    ABRT        default: whoever sends it, the process itself above all, wants it to end in a core file
- *    others      ignored, see runtime/ignored_signals.ts */
+ *    others      ignored, see runtime/libc/ignored_signals.ts */
 
 import type { Readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";

@@ -9,7 +9,7 @@ import { nodeNet } from "../builtins.ts";
 import type { Deps } from "../deps.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { MetricsAddress } from "./address.ts";
 import { describeServer } from "./describe.ts";
 import { expose } from "./exposition.ts";

@@ -4,7 +4,7 @@
 
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Stream } from "../runtime/runtime.ts";
 import { Frames } from "./messages.ts";
 

@@ -3,7 +3,7 @@
 
 import fs from "node:fs";
 import { FatalError, reason } from "../errors.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Identity } from "./identity.ts";
 
 /** How seccomp(2) fails on a kernel, or in an emulator, that has none. */

@@ -5,7 +5,7 @@
 import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import { type FileWatch, isShortage, type Opened } from "./handed_files.ts";
 import { KeptFiles } from "./kept_files.ts";
 import { Frame, KIND } from "./messages.ts";

@@ -8,7 +8,7 @@ import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
 import { type Files, localFiles, namedFiles, systemReason } from "../files.ts";
 import { fsPath, requireRegular } from "../regular_file.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import { certificateNames } from "../tls/trust_files.ts";
 
 /** A file to hand over. `folder`: one of certificates, with what is in it. */

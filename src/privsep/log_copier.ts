@@ -4,7 +4,7 @@
 
 import fs from "node:fs";
 import { EXIT, reason } from "../errors.ts";
-import { type Libc, POLL } from "../runtime/libc.ts";
+import { type Libc, POLL } from "../runtime/libc/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { drop } from "./drop.ts";
 import type { Identity } from "./identity.ts";

@@ -12,7 +12,7 @@ import { checkNamed } from "../listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Places } from "../places.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { ConnectionCounts } from "./connection_counts.ts";

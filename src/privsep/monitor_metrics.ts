@@ -9,7 +9,7 @@ import type { MetricsAddress } from "../metrics/address.ts";
 import { countKinds, processStart } from "../metrics/describe.ts";
 import { metricsSocket } from "../metrics/endpoint.ts";
 import { SocketFile } from "../metrics/socket_file.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Channel } from "./channel.ts";
 import { type End, introductionFrame } from "./counts.ts";
 import { Gathering } from "./gathering.ts";

@@ -3,7 +3,7 @@
 
 import { EXIT, FatalError } from "../errors.ts";
 import { systemReason } from "../files.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 
 const PATH = "/dev/null";
 

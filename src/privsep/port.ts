@@ -4,7 +4,7 @@
 
 import { readdirSync, readlinkSync } from "node:fs";
 import { type TcpListener, tcpListeners } from "../codec/tcp_table.ts";
-import type { Endpoint, Libc } from "../runtime/libc.ts";
+import type { Endpoint, Libc } from "../runtime/libc/libc.ts";
 
 /** How long a worker may take to close its copy after it has said so, in milliseconds. */
 const PATIENCE = 1000;

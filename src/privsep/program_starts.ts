@@ -10,7 +10,7 @@ import type { Place, Places } from "../places.ts";
 import { watchEnd } from "../program_end.ts";
 import { programEnvironment } from "../programs.ts";
 import { closeAll, programDescriptors, programPipes } from "../runtime/program_pipes.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Launched, Runtime } from "../runtime/runtime.ts";
 import { isConnectionVariable } from "../start.ts";
 import type { Grants } from "./grants.ts";

@@ -4,7 +4,7 @@
 
 import { RuleBook } from "../admit/rulebook.ts";
 import type { Options } from "../options.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
 import { type FileWatch, HandedFiles, isShortage } from "./handed_files.ts";
 import { type NamedPeer, programRules } from "./program_rules.ts";

@@ -9,7 +9,7 @@
 import process from "node:process";
 import { type Condition, seccompProgram, type Verdict } from "../codec/bpf.ts";
 import { reason } from "../errors.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import { SYSCALLS } from "./syscalls.ts";
 
 export interface SandboxOptions {

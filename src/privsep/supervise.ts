@@ -12,7 +12,7 @@ import { type ListenAddress, listenSocket, literalHost, portNumber } from "../li
 import type { Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { shutDebugger } from "../privileges.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Bound, logServing } from "../serving.ts";
 import { baseEnvironment } from "../start.ts";

@@ -3,7 +3,7 @@
 import type { LocalHold } from "../admit/limits.ts";
 import { DecodeError } from "../codec/bytes.ts";
 import { type FatalError, reason } from "../errors.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { Channel } from "./channel.ts";

@@ -9,7 +9,7 @@
 
 import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Libc } from "../runtime/libc.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
 import type { Runtime, SelfCommand, Stream } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";

@@ -5,8 +5,8 @@
 import { poller } from "./bun_poll.ts";
 import { PolledSink, PolledSource } from "./bun_poll_pipe.ts";
 import { bun, type FileSink } from "./bun_types.ts";
-import type { Libc } from "./libc.ts";
-import { POLL } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
+import { POLL } from "./libc/libc.ts";
 import type { Sink, Source } from "./runtime.ts";
 
 const nothing = (): void => {};

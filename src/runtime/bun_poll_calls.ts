@@ -5,8 +5,8 @@
 
 import * as bunFfi from "bun:ffi";
 import process from "node:process";
-import { systemError } from "./errno.ts";
-import { abiOf } from "./libc_abi.ts";
+import { systemError } from "./libc/errno.ts";
+import { abiOf } from "./libc/abi.ts";
 
 /** What this uses of bun:ffi, as in libc_bun.ts. */
 const ffi = bunFfi as unknown as {
@@ -27,7 +27,7 @@ interface Symbols {
   __errno_location(): number;
 }
 
-/** Exact types: see libc_abi.ts. */
+/** Exact types: see libc/abi.ts. */
 const SYMBOLS = {
   epoll_create1: { args: ["i32"], returns: "i32" },
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },

@@ -2,8 +2,8 @@
  *  when that is not possible again when the poller says so. An idle end is one small object. */
 
 import { POLLED, type Poller, type Waiter } from "./bun_poll.ts";
-import { type Libc, POLL } from "./libc.ts";
-import { memory } from "./libc_call.ts";
+import { type Libc, POLL } from "./libc/libc.ts";
+import { memory } from "./libc/call.ts";
 import type { Sink, Source } from "./runtime.ts";
 
 /** One read takes as many bytes. */

@@ -6,9 +6,9 @@ import process from "node:process";
 import { PipeSink, PipeSource } from "./bun_pipe.ts";
 import { tidyLater, tidyLess } from "./bun_tidy.ts";
 import { bun } from "./bun_types.ts";
-import { keepDescriptors } from "./inherited.ts";
+import { keepDescriptors } from "./libc/inherited.ts";
 import { Launcher } from "./launcher.ts";
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
 import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "./runtime.ts";
 

@@ -6,7 +6,7 @@ import { BunStream, plainHandler } from "./bun_stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./bun_tls.ts";
 import { tidyLater, tidyLess } from "./bun_tidy.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./bun_types.ts";
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 import {
   type Address,
   HandshakeError,

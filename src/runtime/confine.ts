@@ -3,7 +3,7 @@
  *  It starts nothing else: the monitor alone decides what is started, and never by way of this again. */
 
 import process from "node:process";
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 import { ownExecutable } from "./own_executable.ts";
 
 /** The command name in the compiled program (cli.ts); elsewhere this file is run. */

@@ -16,9 +16,9 @@
 
 import { constants } from "node:os";
 import { isAbsolute } from "node:path";
-import { IGNORED, ignoreSignals } from "./ignored_signals.ts";
+import { IGNORED, ignoreSignals } from "./libc/ignored_signals.ts";
 import { started } from "./started.ts";
-import { keepDescriptors } from "./inherited.ts";
+import { keepDescriptors } from "./libc/inherited.ts";
 import type { Runtime, SelfCommand } from "./runtime.ts";
 import { loadLibc, loadTrim } from "./libc_deno.ts";
 import { libcStderr } from "./libc_stderr.ts";

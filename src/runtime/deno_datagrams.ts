@@ -5,7 +5,7 @@
 import { setTimeout } from "node:timers";
 import type { DatagramEvents } from "./runtime.ts";
 import { EpollSet, LOOK_AGAIN_MS } from "./deno_ready.ts";
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 
 /** The longest wait of the thread: after the last socket is closed it keeps the process that long. */
 const WAIT_MS = 100;

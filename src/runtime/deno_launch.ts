@@ -2,8 +2,8 @@
 
 import { AdoptedStream } from "./deno_adopted.ts";
 import { lookUp } from "./deno_path.ts";
-import type { Libc } from "./libc.ts";
-import { POLL } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
+import { POLL } from "./libc/libc.ts";
 import { Launcher } from "./launcher.ts";
 import type { ProgramEnds } from "./runtime.ts";
 

@@ -5,7 +5,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Listener, Socket } from "./runtime.ts";
-import { type Endpoint, type Libc, POLL } from "./libc.ts";
+import { type Endpoint, type Libc, POLL } from "./libc/libc.ts";
 import { ConnSocket, NodeSocket } from "./deno_socket.ts";
 import { watchReadable } from "./deno_ready.ts";
 import type { Tidier } from "./deno_tidy.ts";

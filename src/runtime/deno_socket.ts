@@ -7,7 +7,7 @@ import {
   type TlsContext,
   type TlsStream,
 } from "./runtime.ts";
-import type { Endpoint, Libc } from "./libc.ts";
+import type { Endpoint, Libc } from "./libc/libc.ts";
 import { AdoptedStream } from "./deno_adopted.ts";
 import { type Wire, WireStream } from "./deno_stream.ts";
 import { type Handshake, startServerTls } from "./deno_tls.ts";

@@ -3,7 +3,7 @@
  *  handing on copies of them (Deno). */
 
 import { constants } from "node:os";
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 import type { Launched, LaunchOptions } from "./runtime.ts";
 
 /** What was found in $PATH is believed for so many milliseconds. */

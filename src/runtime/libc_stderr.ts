@@ -4,7 +4,7 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { type Libc, POLL } from "./libc.ts";
+import { type Libc, POLL } from "./libc/libc.ts";
 import type { LineSink } from "./runtime.ts";
 
 const STDERR = 2;

@@ -1,7 +1,7 @@
 /** The pipes between a program and us, made before it is started: by the process that starts it, who
  *  may hand our ends to another (privsep/). Common to both runtimes. */
 
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 
 /** Descriptors by number, all closed on exec. */
 export interface ProgramPipes {

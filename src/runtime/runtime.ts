@@ -5,7 +5,7 @@
  *  it underneath. Every stream starts paused. Callbacks may be replaced at any time: a stage takes
  *  a stream over by putting its own in place. */
 
-import type { Libc } from "./libc.ts";
+import type { Libc } from "./libc/libc.ts";
 
 /** One end of a connection, as text: `192.0.2.7` or `2001:db8::1` (IPv4-mapped shows as IPv4). */
 export interface Address {

@@ -2,9 +2,9 @@
  *  UTF-8, and other bytes are lost. Linux; by libc, because Deno reads /proc with --allow-all alone. */
 
 import { decodeOsText } from "../codec/os_text.ts";
-import { ignoredAtStart } from "./ignored_signals.ts";
-import { readOwn } from "./inherited.ts";
-import type { Libc } from "./libc.ts";
+import { ignoredAtStart } from "./libc/ignored_signals.ts";
+import { readOwn } from "./libc/inherited.ts";
+import type { Libc } from "./libc/libc.ts";
 import type { Started } from "./runtime.ts";
 
 /** `count` arguments at the end are ours. `ours`: signals that the runtime ignores by itself. Undefined

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../../src/privsep/channel.ts";
 import { Frame, KIND } from "../../src/privsep/messages.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";
 import { openFiles, settled } from "./puppet.ts";

@@ -19,7 +19,7 @@ import {
   workerMessage,
 } from "../../src/privsep/messages.ts";
 import { closeAll, programPipes } from "../../src/runtime/program_pipes.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { concat, Reader } from "../../src/codec/bytes.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { drop } from "../../src/privsep/drop.ts";
-import { systemError } from "../../src/runtime/errno.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import { systemError } from "../../src/runtime/libc/errno.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 
 /** A C library whose kernel answers `errno` to seccomp(2). */
 function kernel(errno: number) {

@@ -13,7 +13,7 @@ import {
   type Wanted,
 } from "../../src/privsep/handed_files.ts";
 import { namedFiles, signature } from "../../src/files.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { openFiles } from "./puppet.ts";

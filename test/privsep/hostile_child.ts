@@ -4,7 +4,7 @@
 import fs from "node:fs";
 import process from "node:process";
 import { sandbox, type SandboxOptions } from "../../src/privsep/sandbox.ts";
-import { libcHere } from "../runtime/libc_here.ts";
+import { libcHere } from "../runtime/libc/here.ts";
 import { ABSTRACT, ABSTRACT_LENGTH, NOBODY, ROWS } from "./hostile_rows.ts";
 import { rawSyscall } from "./raw_syscall.ts";
 

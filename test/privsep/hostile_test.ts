@@ -9,7 +9,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { confinedByExec } from "../../src/privsep/sandbox.ts";
-import { libcHere, runFile } from "../runtime/libc_here.ts";
+import { libcHere, runFile } from "../runtime/libc/here.ts";
 import { within } from "../runtime/tools.ts";
 import { ERRNO, NOBODY, ROWS } from "./hostile_rows.ts";
 

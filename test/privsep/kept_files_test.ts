@@ -10,7 +10,7 @@ import { KeptFiles } from "../../src/privsep/kept_files.ts";
 import { encodeWorker, Frame, KIND } from "../../src/privsep/messages.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { type Puppet, serving } from "./puppet.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 
 const { libc } = await thisRuntime() as { libc: Libc };
 const good = (count: number): Uint8Array => encodeWorker({ kind: KIND.GOOD, count });

@@ -8,7 +8,7 @@ import { FatalError } from "../../src/errors.ts";
 import { defaults } from "../../src/options.ts";
 import { means } from "../../src/privsep/supervise.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 
 const NAMED = "unable to open /dev/null: no such file or directory";

@@ -11,7 +11,7 @@ import { localFiles } from "../../src/files.ts";
 import { Log } from "../../src/log.ts";
 import { parseOptions } from "../../src/options.ts";
 import { workerIdentity } from "../../src/privsep/identity.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";
 import { Reader } from "../../src/codec/bytes.ts";
 import { thisRuntime } from "../runtime/kits.ts";

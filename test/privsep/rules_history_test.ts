@@ -8,7 +8,7 @@ import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
 import { defaults } from "../../src/options.ts";
 import { FileWatch } from "../../src/privsep/handed_files.ts";
 import { RulesHistory } from "../../src/privsep/rules_history.ts";
-import { libcHere } from "../runtime/libc_here.ts";
+import { libcHere } from "../runtime/libc/here.ts";
 
 const PEER = { ip: "192.0.2.1", host: "", info: "" };
 

@@ -7,7 +7,7 @@ import fs from "node:fs";
 import process from "node:process";
 import { sandbox, type SandboxOptions } from "../../src/privsep/sandbox.ts";
 import { thisRuntime } from "../runtime/kits.ts";
-import { libcHere } from "../runtime/libc_here.ts";
+import { libcHere } from "../runtime/libc/here.ts";
 import { NUMBERS, rawSyscall, syscallElsewhere } from "./raw_syscall.ts";
 import {
   collections,

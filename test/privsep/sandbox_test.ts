@@ -13,9 +13,9 @@ import { fileURLToPath } from "node:url";
 import type { Verdict } from "../../src/codec/bpf.ts";
 import { sandbox, type Sandboxed, workerFilter } from "../../src/privsep/sandbox.ts";
 import { SYSCALLS } from "../../src/privsep/syscalls.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { run } from "../codec/bpf_machine.ts";
-import { runFile } from "../runtime/libc_here.ts";
+import { runFile } from "../runtime/libc/here.ts";
 import { within } from "../runtime/tools.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import fs from "node:fs";
 import { connect } from "node:net";
 import process from "node:process";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { readAll, tlsClient, until, within } from "../runtime/tools.ts";

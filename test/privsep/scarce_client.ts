@@ -7,7 +7,7 @@ import { Channel } from "../../src/privsep/channel.ts";
 import { Places } from "../../src/places.ts";
 import { MonitorClient } from "../../src/privsep/client.ts";
 import { Frame, KIND, workerMessage } from "../../src/privsep/messages.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { closeAll, programPipes } from "../../src/runtime/program_pipes.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 

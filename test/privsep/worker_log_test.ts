@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KIND } from "../../src/privsep/messages.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Stream } from "../../src/runtime/runtime.ts";
 import { RATE, WorkerLog } from "../../src/privsep/worker_log.ts";
 import { thisRuntime } from "../runtime/kits.ts";

@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
 import type { PipeSource } from "../../src/runtime/bun_pipe.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Sink } from "../../src/runtime/runtime.ts";
 import { bytes, event, readSome, text, until } from "./tools.ts";
 

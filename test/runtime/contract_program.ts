@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { constants, tmpdir } from "node:os";
 import process from "node:process";
 import { test } from "node:test";
-import { IGNORED } from "../../src/runtime/ignored_signals.ts";
+import { IGNORED } from "../../src/runtime/libc/ignored_signals.ts";
 import type { Program, Runtime } from "../../src/runtime/runtime.ts";
 import { bytes, event, readAll, readSome, text, until, within } from "./tools.ts";
 

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AdoptedStream } from "../../src/runtime/deno_adopted.ts";
 import { type Wire, WireStream } from "../../src/runtime/deno_stream.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
-import { libcHere } from "./libc_here.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
+import { libcHere } from "./libc/here.ts";
 import { turns, within } from "./tools.ts";
 
 const never = new Promise<never>(() => {});

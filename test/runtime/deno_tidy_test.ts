@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { collector, Tidier } from "../../src/runtime/deno_tidy.ts";
 import type { Listener, Socket } from "../../src/runtime/runtime.ts";
-import { libcHere } from "./libc_here.ts";
+import { libcHere } from "./libc/here.ts";
 import { dial, turns, within } from "./tools.ts";
 
 const onDeno = { skip: !("Deno" in globalThis) };

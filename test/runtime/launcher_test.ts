@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Launcher } from "../../src/runtime/launcher.ts";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 
 /** A launcher whose children end when they are told to; `strangers` are children of others. */
 function launcher() {

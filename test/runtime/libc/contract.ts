@@ -18,9 +18,9 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type Libc, POLL, SystemError } from "../../src/runtime/libc.ts";
-import { rawSyscall } from "../privsep/raw_syscall.ts";
-import { runFile } from "./libc_here.ts";
+import { type Libc, POLL, SystemError } from "../../../src/runtime/libc/libc.ts";
+import { rawSyscall } from "../../privsep/raw_syscall.ts";
+import { runFile } from "./here.ts";
 
 const LOOPBACK = { ip: "127.0.0.1", port: 0, family: 4, backlog: 16 } as const;
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -72,7 +72,7 @@ function must<T>(value: T | undefined): T {
 async function runChild(mode: string): Promise<Record<string, unknown>> {
   const child: ChildProcess = spawn(
     process.execPath,
-    [...runFile(join(HERE, "libc_child.ts")), mode],
+    [...runFile(join(HERE, "child.ts")), mode],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   let text = "";

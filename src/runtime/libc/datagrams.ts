@@ -1,9 +1,9 @@
 /** UDP by libc: one socket for one conversation. */
 
-import { addressFamily, encodeSockaddr } from "../codec/sockaddr.ts";
-import { parseIp } from "../codec/ip.ts";
-import { type Caller, memory } from "./libc_call.ts";
-import type { DescriptorCalls } from "./libc_descriptors.ts";
+import { addressFamily, encodeSockaddr } from "../../codec/sockaddr.ts";
+import { parseIp } from "../../codec/ip.ts";
+import { type Caller, memory } from "./call.ts";
+import type { DescriptorCalls } from "./descriptors.ts";
 
 /** Calls on datagram sockets. All throw SystemError. */
 export interface DatagramCalls {

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import type { Libc } from "../../src/runtime/libc.ts";
-import { libcHere } from "./libc_here.ts";
-import { until } from "./tools.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import { libcHere } from "./here.ts";
+import { until } from "../tools.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 

@@ -1,13 +1,13 @@
 /** The C library through the loader of the runtime that runs this. */
 
 import process from "node:process";
-import type { Libc } from "../../src/runtime/libc.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
 
 /** Throws when the loader has none: every test here is about it. */
 export async function libcHere(): Promise<Libc> {
   const { loadLibc } = process.versions["bun"] === undefined
-    ? await import("../../src/runtime/libc_deno.ts")
-    : await import("../../src/runtime/libc_bun.ts");
+    ? await import("../../../src/runtime/libc_deno.ts")
+    : await import("../../../src/runtime/libc_bun.ts");
   const libc = loadLibc();
   if (!libc) throw new Error("unable to load the C library: no permission for FFI (run with -A)");
   return libc;

@@ -8,11 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { makeLibc, SystemError } from "../../src/runtime/libc.ts";
-import { abiOf } from "../../src/runtime/libc_abi.ts";
-import type { Argument } from "../../src/runtime/libc_call.ts";
-import { notifyReceiver, PYTHON } from "../notify_receiver.ts";
-import { libcHere } from "./libc_here.ts";
+import { makeLibc, SystemError } from "../../../src/runtime/libc/libc.ts";
+import { abiOf } from "../../../src/runtime/libc/abi.ts";
+import type { Argument } from "../../../src/runtime/libc/call.ts";
+import { notifyReceiver, PYTHON } from "../../notify_receiver.ts";
+import { libcHere } from "./here.ts";
 
 const libc = await libcHere();
 

@@ -1,10 +1,15 @@
 /** TCP sockets by libc: what the runtimes' own listeners do not do (backlog, dual-stack, accept
  *  only when asked) and the options they do not reach. */
 
-import { addressFamily, decodeSockaddr, encodeSockaddr, SOCKADDR_MAX } from "../codec/sockaddr.ts";
-import { formatIp, parseIp } from "../codec/ip.ts";
-import { type Caller, type Memory, memory } from "./libc_call.ts";
-import type { DescriptorCalls } from "./libc_descriptors.ts";
+import {
+  addressFamily,
+  decodeSockaddr,
+  encodeSockaddr,
+  SOCKADDR_MAX,
+} from "../../codec/sockaddr.ts";
+import { formatIp, parseIp } from "../../codec/ip.ts";
+import { type Caller, type Memory, memory } from "./call.ts";
+import type { DescriptorCalls } from "./descriptors.ts";
 import { SystemError } from "./errno.ts";
 
 /** Where to listen. */

@@ -1,6 +1,6 @@
 /** The contract, through the loader of the runtime that runs this file. */
 
-import { libcContract } from "./libc_contract.ts";
-import { libcHere } from "./libc_here.ts";
+import { libcContract } from "./contract.ts";
+import { libcHere } from "./here.ts";
 
 libcContract(await libcHere());

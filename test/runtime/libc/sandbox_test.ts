@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Unsupported } from "../../src/errors.ts";
-import { SystemError } from "../../src/runtime/errno.ts";
-import { makeLibc } from "../../src/runtime/libc.ts";
-import { abiOf } from "../../src/runtime/libc_abi.ts";
-import { type Argument, type Memory } from "../../src/runtime/libc_call.ts";
+import { Unsupported } from "../../../src/errors.ts";
+import { SystemError } from "../../../src/runtime/libc/errno.ts";
+import { makeLibc } from "../../../src/runtime/libc/libc.ts";
+import { abiOf } from "../../../src/runtime/libc/abi.ts";
+import { type Argument, type Memory } from "../../../src/runtime/libc/call.ts";
 
 const SECCOMP = { x64: 317, arm64: 277 } as const;
 const CREATE = 444;

@@ -1,9 +1,9 @@
 /** What the C libraries look like: names of the files, symbols with exact C types, constants.
- *  Data only; libc_call.ts makes calls of it. Supported are Linux (glibc, musl) and macOS, each on
+ *  Data only; call.ts makes calls of it. Supported are Linux (glibc, musl) and macOS, each on
  *  x64 and arm64. Types must be exact: an int read as a 64-bit number turns −1 into 4294967295, and
  *  a check for failure never fires. */
 
-import { Unsupported } from "../errors.ts";
+import { Unsupported } from "../../errors.ts";
 
 /** C types: int, unsigned, long/ssize_t, size_t/unsigned long, pointer to memory of ours. */
 export type ArgumentType = "i32" | "u32" | "i64" | "u64" | "memory";

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Unsupported } from "../../src/errors.ts";
-import { type SystemError, systemError } from "../../src/runtime/errno.ts";
-import { makeLibc } from "../../src/runtime/libc.ts";
-import { abiOf } from "../../src/runtime/libc_abi.ts";
-import { type Argument, Caller, type RawLibc } from "../../src/runtime/libc_call.ts";
+import { Unsupported } from "../../../src/errors.ts";
+import { type SystemError, systemError } from "../../../src/runtime/libc/errno.ts";
+import { makeLibc } from "../../../src/runtime/libc/libc.ts";
+import { abiOf } from "../../../src/runtime/libc/abi.ts";
+import { type Argument, Caller, type RawLibc } from "../../../src/runtime/libc/call.ts";
 
 type Answer = (name: string, args: Argument[]) => number | bigint;
 

@@ -1,7 +1,7 @@
 /** Capabilities, capabilities(7). All sets belong to the calling thread: a child gets those of the thread
  *  that starts it. Outside of Linux there are none. */
 
-import { type Caller, cString, memory } from "./libc_call.ts";
+import { type Caller, cString, memory } from "./call.ts";
 import type { SystemError } from "./errno.ts";
 
 /** All throw SystemError. */

@@ -1,6 +1,6 @@
 /** Descriptors of any kind by libc: make, copy, mark, read, write, close. */
 
-import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
+import { type Caller, cString, type Memory, memory } from "./call.ts";
 
 /** Which kind of connected Unix sockets. */
 export type SocketType = "stream" | "dgram" | "seqpacket";

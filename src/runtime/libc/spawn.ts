@@ -1,9 +1,9 @@
 /** Programs by libc: started with exactly the descriptors given, and reaped. This is done for every
  *  connection: what does not change from one to the next is made ready once. */
 
-import { encodeOsText } from "../codec/os_text.ts";
+import { encodeOsText } from "../../codec/os_text.ts";
 import { systemError } from "./errno.ts";
-import { type Caller, cString, type Memory, memory } from "./libc_call.ts";
+import { type Caller, cString, type Memory, memory } from "./call.ts";
 
 /** Calls about programs. All throw SystemError. */
 export interface SpawnCalls {

@@ -1,9 +1,9 @@
 /** What a server needs to deal with its supervisor: what kind of socket it was given, and a way to
  *  speak to it by datagrams (sd_notify(3)). */
 
-import { encodeUnixSockaddr } from "../codec/sockaddr_un.ts";
-import { type Caller, memory } from "./libc_call.ts";
-import type { DescriptorCalls } from "./libc_descriptors.ts";
+import { encodeUnixSockaddr } from "../../codec/sockaddr_un.ts";
+import { type Caller, memory } from "./call.ts";
+import type { DescriptorCalls } from "./descriptors.ts";
 
 /** What a socket is. */
 export interface SocketKind {

@@ -1,8 +1,8 @@
 /** Calls of the C library, checked: arguments before, results after. The loaders (libc_bun.ts,
  *  libc_deno.ts) deliver a RawLibc; everything above it is common to both runtimes. */
 
-import type { Abi, ArgumentType } from "./libc_abi.ts";
-import { encodeOsText } from "../codec/os_text.ts";
+import type { Abi, ArgumentType } from "./abi.ts";
+import { encodeOsText } from "../../codec/os_text.ts";
 import { type SystemError, systemError } from "./errno.ts";
 
 /** Memory of ours, in its own ArrayBuffer, which no collector moves. */

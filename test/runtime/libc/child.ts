@@ -1,11 +1,11 @@
-/** Run as root by libc_contract.ts: gives root up, tries to get it back, and prints what happened as
+/** Run as root by contract.ts: gives root up, tries to get it back, and prints what happened as
  *  one line of JSON. A process of its own, because there is no way back. */
 
 import { mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { libcHere } from "./libc_here.ts";
+import { libcHere } from "./here.ts";
 
 const libc = await libcHere();
 

@@ -10,9 +10,9 @@ import {
   encodeRights,
   MAX_DESCRIPTORS,
   MESSAGE_LAYOUT,
-} from "../codec/scm_rights.ts";
-import { type Caller, type Memory, memory } from "./libc_call.ts";
-import type { DescriptorCalls } from "./libc_descriptors.ts";
+} from "../../codec/scm_rights.ts";
+import { type Caller, type Memory, memory } from "./call.ts";
+import type { DescriptorCalls } from "./descriptors.ts";
 
 /** A message with the descriptors that came beside it, which are the receiver's to close. No bytes
  *  and no descriptors: the other side has closed. */

@@ -4,7 +4,7 @@
  *  SIGXCPU, by which a limit of the administrator's ends the process. */
 
 import { constants } from "node:os";
-import { latin1 } from "../codec/bytes.ts";
+import { latin1 } from "../../codec/bytes.ts";
 import { readOwn } from "./inherited.ts";
 import type { Libc } from "./libc.ts";
 

@@ -1,10 +1,10 @@
 /** Who this process is and what it may do, by libc: ids, limits, root folder, signals. The C
  *  library changes the ids of all threads, a raw system call would change one (nptl(7)). */
 
-import { Unsupported } from "../errors.ts";
-import { type Caller, cString, memory } from "./libc_call.ts";
+import { Unsupported } from "../../errors.ts";
+import { type Caller, cString, memory } from "./call.ts";
 import type { SystemError } from "./errno.ts";
-import { filterAllThreads, noNewPrivs } from "./libc_sandbox.ts";
+import { filterAllThreads, noNewPrivs } from "./sandbox.ts";
 
 /** Real, effective and saved ids. macOS does not tell the saved ones. */
 export interface Ids {

@@ -1,6 +1,6 @@
 /** Network interfaces by libc. A worker's sandbox has no socket to ask with: both calls fail there. */
 
-import { type Caller, cString, memory } from "./libc_call.ts";
+import { type Caller, cString, memory } from "./call.ts";
 
 /** Calls on interfaces. */
 export interface InterfaceCalls {

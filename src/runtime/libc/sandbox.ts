@@ -6,9 +6,9 @@
  *  that, a process restricts itself and executes its program anew: every thread of the new one is
  *  restricted from its beginning (runtime/confine.ts). */
 
-import { Unsupported } from "../errors.ts";
-import { LANDLOCK } from "./libc_abi.ts";
-import { type Caller, cString, memory } from "./libc_call.ts";
+import { Unsupported } from "../../errors.ts";
+import { LANDLOCK } from "./abi.ts";
+import { type Caller, cString, memory } from "./call.ts";
 
 /** What Landlock does here. */
 export interface Landlocked {

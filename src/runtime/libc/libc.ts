@@ -1,0 +1,65 @@
+/** The C library, typed: what neither runtime offers in its own API. The way of a call:
+ *  a method below → call.ts (checks) → libc_bun.ts or libc_deno.ts (FFI) → the kernel.
+ *
+ *  - sockets.ts      listen, accept, addresses, socket options
+ *  - datagrams.ts    UDP
+ *  - descriptors.ts  pipes, socket pairs, flags, read and write
+ *  - pass.ts         descriptors between processes
+ *  - notify.ts       words to a supervisor, and the socket it hands over
+ *  - interfaces.ts   network interfaces
+ *  - identity.ts     ids, limits, chroot, signals
+ *  - capabilities.ts capabilities
+ *  - sandbox.ts      seccomp and Landlock
+ *  - spawn.ts        programs with exact descriptors
+ *
+ *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
+
+import { type CapabilityCalls, capabilityCalls } from "./capabilities.ts";
+import { Caller, type RawLibc } from "./call.ts";
+import { type DatagramCalls, datagramCalls } from "./datagrams.ts";
+import { type DescriptorCalls, descriptorCalls } from "./descriptors.ts";
+import { type IdentityCalls, identityCalls } from "./identity.ts";
+import { type InterfaceCalls, interfaceCalls } from "./interfaces.ts";
+import { type NotifyCalls, notifyCalls } from "./notify.ts";
+import { type PassCalls, passCalls } from "./pass.ts";
+import { type SandboxCalls, sandboxCalls } from "./sandbox.ts";
+import { type SocketCalls, socketCalls } from "./sockets.ts";
+import { type SpawnCalls, spawnCalls } from "./spawn.ts";
+
+export { SystemError } from "./errno.ts";
+export { POLL, type SocketType } from "./descriptors.ts";
+export type { Endpoint, ListenAddress } from "./sockets.ts";
+export type { Ids, Limit } from "./identity.ts";
+export type { Received } from "./pass.ts";
+
+/** All calls. One per thread: its buffers are reused from call to call. */
+export interface Libc
+  extends
+    SocketCalls,
+    DatagramCalls,
+    InterfaceCalls,
+    DescriptorCalls,
+    PassCalls,
+    NotifyCalls,
+    IdentityCalls,
+    CapabilityCalls,
+    SandboxCalls,
+    SpawnCalls {}
+
+/** The calls over what a loader delivers. */
+export function makeLibc(raw: RawLibc): Libc {
+  const c = new Caller(raw);
+  const descriptors = descriptorCalls(c);
+  return {
+    ...descriptors,
+    ...socketCalls(c, descriptors),
+    ...datagramCalls(c, descriptors),
+    ...interfaceCalls(c),
+    ...passCalls(c, descriptors),
+    ...notifyCalls(c, descriptors),
+    ...identityCalls(c),
+    ...capabilityCalls(c),
+    ...sandboxCalls(c),
+    ...spawnCalls(c),
+  };
+}
