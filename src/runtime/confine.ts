@@ -13,7 +13,7 @@ export const CONFINE_COMMAND = "sslserver-confine";
 const KEPT = [3, 4];
 
 async function libcHere(): Promise<Libc | undefined> {
-  if ("Bun" in globalThis) return (await import("./libc_bun.ts")).loadLibc();
+  if ("Bun" in globalThis) return (await import("./bun/load_libc.ts")).loadLibc();
   return (await import("./libc_deno.ts")).loadLibc();
 }
 

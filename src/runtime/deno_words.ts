@@ -1,4 +1,4 @@
-/** What rustls says under Deno, in our words: the same as bun_words.ts has for the same cause. */
+/** What rustls says under Deno, in our words: the same as bun/words.ts has for the same cause. */
 
 import { reason } from "../errors.ts";
 import { lostConnection } from "./endings.ts";

@@ -6,7 +6,7 @@ import type { Kit } from "./tools.ts";
 let made: Promise<Runtime> | undefined;
 
 async function make(): Promise<Runtime> {
-  if ("Bun" in globalThis) return (await import("../../src/runtime/bun.ts")).bunRuntime();
+  if ("Bun" in globalThis) return (await import("../../src/runtime/bun/adapter.ts")).bunRuntime();
   return (await import("../../src/runtime/deno.ts")).denoRuntime();
 }
 

@@ -1,4 +1,4 @@
-/** Calls of the C library, checked: arguments before, results after. The loaders (libc_bun.ts,
+/** Calls of the C library, checked: arguments before, results after. The loaders (bun/load_libc.ts,
  *  libc_deno.ts) deliver a RawLibc; everything above it is common to both runtimes. */
 
 import type { Abi, ArgumentType } from "./abi.ts";

@@ -7,7 +7,7 @@ import type { Libc } from "../../../src/runtime/libc/libc.ts";
 export async function libcHere(): Promise<Libc> {
   const { loadLibc } = process.versions["bun"] === undefined
     ? await import("../../../src/runtime/libc_deno.ts")
-    : await import("../../../src/runtime/libc_bun.ts");
+    : await import("../../../src/runtime/bun/load_libc.ts");
   const libc = loadLibc();
   if (!libc) throw new Error("unable to load the C library: no permission for FFI (run with -A)");
   return libc;

@@ -1,7 +1,7 @@
 /** Memory after a burst, on Bun. The collector runs when much has been allocated: what a thousand
  *  handshakes and starts left behind would stay as long as their connections are idle. */
 
-import { bun } from "./bun_types.ts";
+import { bun } from "./types.ts";
 
 /** Connections and programs whose leavings are worth a collection. It takes 10 ms, and 40 with five
  *  thousand connections; and the engine forgets what it has compiled. */

@@ -1,19 +1,19 @@
 /** The Bun adapter: native sockets, BoringSSL, and libc by FFI for what Bun lacks. */
 
 import process from "node:process";
-import { nodeTls } from "../builtins.ts";
-import { Unsupported } from "../errors.ts";
-import { adoptEnds, bunLauncher, launch, spawn } from "./bun_process.ts";
-import { adoptSocket, listenHandler } from "./bun_socket.ts";
-import type { BunTlsOptions } from "./bun_tls.ts";
-import { bun } from "./bun_types.ts";
-import { ignoreSignals } from "./libc/ignored_signals.ts";
-import { started } from "./started.ts";
-import { type Libc, POLL } from "./libc/libc.ts";
-import { loadLibc } from "./libc_bun.ts";
-import { CONFINE_COMMAND } from "./confine.ts";
-import { libcStderr } from "./libc_stderr.ts";
-import { besideThis, ownExecutable } from "./own_executable.ts";
+import { nodeTls } from "../../builtins.ts";
+import { Unsupported } from "../../errors.ts";
+import { adoptEnds, bunLauncher, launch, spawn } from "./process.ts";
+import { adoptSocket, listenHandler } from "./socket.ts";
+import type { BunTlsOptions } from "./tls.ts";
+import { bun } from "./types.ts";
+import { ignoreSignals } from "../libc/ignored_signals.ts";
+import { started } from "../started.ts";
+import { type Libc, POLL } from "../libc/libc.ts";
+import { loadLibc } from "./load_libc.ts";
+import { CONFINE_COMMAND } from "../confine.ts";
+import { libcStderr } from "../libc_stderr.ts";
+import { besideThis, ownExecutable } from "../own_executable.ts";
 import {
   ContextError,
   type Listener,
@@ -22,8 +22,8 @@ import {
   type Socket,
   type TlsContext,
   type TlsSettings,
-} from "./runtime.ts";
-import { contextWords } from "./bun_words.ts";
+} from "../runtime.ts";
+import { contextWords } from "./words.ts";
 
 /** Makes the adapter. Throws `Unsupported` on a system whose libc is not known. */
 export function bunRuntime(): Runtime {

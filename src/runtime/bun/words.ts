@@ -1,8 +1,8 @@
 /** What BoringSSL says under Bun, in our words: the same as deno_words.ts has for the same cause. */
 
-import { reason } from "../errors.ts";
-import { lost, lostConnection } from "./endings.ts";
-import { HandshakeError, TlsError } from "./runtime.ts";
+import { reason } from "../../errors.ts";
+import { lost, lostConnection } from "../endings.ts";
+import { HandshakeError, TlsError } from "../runtime.ts";
 
 /** `error:1000008b:SSL routines:OPENSSL_internal:DECRYPTION_FAILED_OR_BAD_RECORD_MAC` */
 const WORDS: Readonly<Record<string, string>> = {

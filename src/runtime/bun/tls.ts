@@ -1,12 +1,12 @@
 /** TLS connections on Bun, from the handshake's outcome to the facts of the session. */
 
-import { sessionId } from "../codec/ssl_session.ts";
-import { RecordTail } from "../codec/tls_records.ts";
-import { BunStream, plainHandler } from "./bun_stream.ts";
-import type { NativeSocket, NativeTlsSocket, PeerCertificate, SocketHandler } from "./bun_types.ts";
-import { closedEarly, closedLate, refusal } from "./bun_words.ts";
-import type { Libc } from "./libc/libc.ts";
-import { HandshakeError, type TlsSession, type TlsStream } from "./runtime.ts";
+import { sessionId } from "../../codec/ssl_session.ts";
+import { RecordTail } from "../../codec/tls_records.ts";
+import { BunStream, plainHandler } from "./stream.ts";
+import type { NativeSocket, NativeTlsSocket, PeerCertificate, SocketHandler } from "./types.ts";
+import { closedEarly, closedLate, refusal } from "./words.ts";
+import type { Libc } from "../libc/libc.ts";
+import { HandshakeError, type TlsSession, type TlsStream } from "../runtime.ts";
 
 /** Certificates of a client's chain that are looked at; BoringSSL's own limit is 100 KB in all. */
 const MAX_CHAIN = 10;

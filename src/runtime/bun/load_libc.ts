@@ -4,10 +4,10 @@
 import * as bunFfi from "bun:ffi";
 import fs from "node:fs";
 import process from "node:process";
-import { EXIT, FatalError, reason } from "../errors.ts";
-import { abiOf, type Signature } from "./libc/abi.ts";
-import { type Libc, makeLibc } from "./libc/libc.ts";
-import type { Argument, Memory, RawLibc } from "./libc/call.ts";
+import { EXIT, FatalError, reason } from "../../errors.ts";
+import { abiOf, type Signature } from "../libc/abi.ts";
+import { type Libc, makeLibc } from "../libc/libc.ts";
+import type { Argument, Memory, RawLibc } from "../libc/call.ts";
 
 type Pointer = number | bigint;
 

@@ -1,13 +1,13 @@
-/** The ends of a program's pipes that stay here, on Bun. Under Linux bun_poll_pipe.ts reads and writes
+/** The ends of a program's pipes that stay here, on Bun. Under Linux poll_pipe.ts reads and writes
  *  them; elsewhere Bun's own streams do, which do not close the descriptor: the classes here do. Knows
  *  nothing of programs. */
 
-import { poller } from "./bun_poll.ts";
-import { PolledSink, PolledSource } from "./bun_poll_pipe.ts";
-import { bun, type FileSink } from "./bun_types.ts";
-import type { Libc } from "./libc/libc.ts";
-import { POLL } from "./libc/libc.ts";
-import type { Sink, Source } from "./runtime.ts";
+import { poller } from "./poll.ts";
+import { PolledSink, PolledSource } from "./poll_pipe.ts";
+import { bun, type FileSink } from "./types.ts";
+import type { Libc } from "../libc/libc.ts";
+import { POLL } from "../libc/libc.ts";
+import type { Sink, Source } from "../runtime.ts";
 
 const nothing = (): void => {};
 

@@ -1,10 +1,10 @@
 /** The ends of a program's pipes that stay here, on Bun under Linux: read and written at once, and
  *  when that is not possible again when the poller says so. An idle end is one small object. */
 
-import { POLLED, type Poller, type Waiter } from "./bun_poll.ts";
-import { type Libc, POLL } from "./libc/libc.ts";
-import { memory } from "./libc/call.ts";
-import type { Sink, Source } from "./runtime.ts";
+import { POLLED, type Poller, type Waiter } from "./poll.ts";
+import { type Libc, POLL } from "../libc/libc.ts";
+import { memory } from "../libc/call.ts";
+import type { Sink, Source } from "../runtime.ts";
 
 /** One read takes as many bytes. */
 const CHUNK = 64 << 10;

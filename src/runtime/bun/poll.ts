@@ -8,8 +8,8 @@
  *  new one takes 10 µs, and is done only before the event loop has to wait. */
 
 import process from "node:process";
-import { PollCalls } from "./bun_poll_calls.ts";
-import { bun, type NativeSocket, type SocketHandler } from "./bun_types.ts";
+import { PollCalls } from "./poll_calls.ts";
+import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
 
 /** Bits of epoll_ctl(2). The last two are always told. */
 export const POLLED = { in: 1, out: 4, error: 8, hangUp: 16 } as const;

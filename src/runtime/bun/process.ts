@@ -1,16 +1,16 @@
 /** Programs on Bun: real pipes made by libc (Bun's own "pipe" is a socketpair, which a program
- *  cannot open as /dev/stdin). Our ends of them: bun_pipe.ts. */
+ *  cannot open as /dev/stdin). Our ends of them: pipe.ts. */
 
 import { constants } from "node:os";
 import process from "node:process";
-import { PipeSink, PipeSource } from "./bun_pipe.ts";
-import { tidyLater, tidyLess } from "./bun_tidy.ts";
-import { bun } from "./bun_types.ts";
-import { keepDescriptors } from "./libc/inherited.ts";
-import { Launcher } from "./launcher.ts";
-import type { Libc } from "./libc/libc.ts";
-import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
-import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "./runtime.ts";
+import { PipeSink, PipeSource } from "./pipe.ts";
+import { tidyLater, tidyLess } from "./gc.ts";
+import { bun } from "./types.ts";
+import { keepDescriptors } from "../libc/inherited.ts";
+import { Launcher } from "../launcher.ts";
+import type { Libc } from "../libc/libc.ts";
+import { closeAll, programDescriptors, programPipes } from "../program_pipes.ts";
+import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "../runtime.ts";
 
 /** Programs by libc. What was inherited is kept from them: Bun does so only for its own. */
 export function bunLauncher(libc: Libc): Launcher {

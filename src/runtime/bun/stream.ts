@@ -1,7 +1,7 @@
 /** A native socket of Bun behind the stream interface: queueing of what a partial write left over,
  *  holding of what comes while paused, half-close. Knows nothing of TLS. */
 
-import type { NativeSocket, SocketHandler } from "./bun_types.ts";
+import type { NativeSocket, SocketHandler } from "./types.ts";
 
 const nothing = (): void => {};
 

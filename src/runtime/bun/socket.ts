@@ -1,12 +1,12 @@
 /** Accepted connections on Bun, and TLS begun on them with the bytes already read.
  *  `node:net` and `node:tls` sit on the same native sockets and cost twice the memory. */
 
-import { concat } from "../codec/bytes.ts";
-import { BunStream, plainHandler } from "./bun_stream.ts";
-import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./bun_tls.ts";
-import { tidyLater, tidyLess } from "./bun_tidy.ts";
-import { bun, type NativeSocket, type SocketHandler } from "./bun_types.ts";
-import type { Libc } from "./libc/libc.ts";
+import { concat } from "../../codec/bytes.ts";
+import { BunStream, plainHandler } from "./stream.ts";
+import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./tls.ts";
+import { tidyLater, tidyLess } from "./gc.ts";
+import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
+import type { Libc } from "../libc/libc.ts";
 import {
   type Address,
   HandshakeError,
@@ -14,7 +14,7 @@ import {
   type Stream,
   type TlsContext,
   type TlsStream,
-} from "./runtime.ts";
+} from "../runtime.ts";
 
 const nothing = (): void => {};
 const NOTHING = new Uint8Array(0);

@@ -1,14 +1,14 @@
 /** The few calls of libc that are made for every chunk of data or every turn, on Bun under Linux:
  *  straight to the symbols, with no check of the arguments and nothing allocated. The callers are
- *  bun_poll.ts and bun_poll_pipe.ts, with descriptors and memory of their own; everybody else has
+ *  poll.ts and poll_pipe.ts, with descriptors and memory of their own; everybody else has
  *  `Libc`. */
 
 import * as bunFfi from "bun:ffi";
 import process from "node:process";
-import { systemError } from "./libc/errno.ts";
-import { abiOf } from "./libc/abi.ts";
+import { systemError } from "../libc/errno.ts";
+import { abiOf } from "../libc/abi.ts";
 
-/** What this uses of bun:ffi, as in libc_bun.ts. */
+/** What this uses of bun:ffi, as in load_libc.ts. */
 const ffi = bunFfi as unknown as {
   dlopen(
     name: string,

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import type { PipeSource } from "../../src/runtime/bun_pipe.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
-import type { Sink } from "../../src/runtime/runtime.ts";
-import { bytes, event, readSome, text, until } from "./tools.ts";
+import type { PipeSource } from "../../../src/runtime/bun/pipe.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import type { Sink } from "../../../src/runtime/runtime.ts";
+import { bytes, event, readSome, text, until } from "../tools.ts";
 
 interface Kit {
   libc: Libc;
@@ -16,8 +16,8 @@ interface Kit {
 }
 
 async function makeKit(): Promise<Kit> {
-  const { loadLibc } = await import("../../src/runtime/libc_bun.ts");
-  const { PipeSink, PipeSource } = await import("../../src/runtime/bun_pipe.ts");
+  const { loadLibc } = await import("../../../src/runtime/bun/load_libc.ts");
+  const { PipeSink, PipeSource } = await import("../../../src/runtime/bun/pipe.ts");
   const libc = loadLibc();
   return {
     libc,
@@ -27,7 +27,7 @@ async function makeKit(): Promise<Kit> {
 }
 
 test("other runtimes have pipe ends of their own", { skip: "Bun" in globalThis }, async () => {
-  const { denoRuntime } = await import("../../src/runtime/deno.ts");
+  const { denoRuntime } = await import("../../../src/runtime/deno.ts");
   assert.equal(typeof denoRuntime().adoptEnds, "function");
 });
 
