@@ -14,7 +14,7 @@ const KEPT = [3, 4];
 
 async function libcHere(): Promise<Libc | undefined> {
   if ("Bun" in globalThis) return (await import("./bun/load_libc.ts")).loadLibc();
-  return (await import("./libc_deno.ts")).loadLibc();
+  return (await import("./deno/load_libc.ts")).loadLibc();
 }
 
 /** Never returns: it rejects where the system refuses. */

@@ -7,7 +7,7 @@ import type { Runtime } from "./runtime.ts";
 /** Loads only what this runtime needs. Throws `FatalError` on any other. */
 export async function currentRuntime(): Promise<Runtime> {
   if ("Bun" in globalThis) return (await import("./bun/adapter.ts")).bunRuntime();
-  if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
+  if ("Deno" in globalThis) return (await import("./deno/adapter.ts")).denoRuntime();
   throw new FatalError(
     `unable to run on Node ${process.version}: sslserver runs on Bun and Deno`,
     EXIT.system,

@@ -1,4 +1,4 @@
-/** What the core asks of a runtime. The adapters (`bun/adapter.ts`, `deno.ts`) translate and decide nothing;
+/** What the core asks of a runtime. The adapters (`bun/adapter.ts`, `deno/adapter.ts`) translate and decide nothing;
  *  everything above this folder is the same code on both.
  *
  *  Streams are callbacks, not promises: a callback costs nothing per chunk and both runtimes have

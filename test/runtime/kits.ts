@@ -7,7 +7,7 @@ let made: Promise<Runtime> | undefined;
 
 async function make(): Promise<Runtime> {
   if ("Bun" in globalThis) return (await import("../../src/runtime/bun/adapter.ts")).bunRuntime();
-  return (await import("../../src/runtime/deno.ts")).denoRuntime();
+  return (await import("../../src/runtime/deno/adapter.ts")).denoRuntime();
 }
 
 /** One per process: an adapter is made once. */

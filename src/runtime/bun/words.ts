@@ -1,4 +1,4 @@
-/** What BoringSSL says under Bun, in our words: the same as deno_words.ts has for the same cause. */
+/** What BoringSSL says under Bun, in our words: the same as deno/words.ts has for the same cause. */
 
 import { reason } from "../../errors.ts";
 import { lost, lostConnection } from "../endings.ts";

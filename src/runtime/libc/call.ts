@@ -1,5 +1,5 @@
 /** Calls of the C library, checked: arguments before, results after. The loaders (bun/load_libc.ts,
- *  libc_deno.ts) deliver a RawLibc; everything above it is common to both runtimes. */
+ *  deno/load_libc.ts) deliver a RawLibc; everything above it is common to both runtimes. */
 
 import type { Abi, ArgumentType } from "./abi.ts";
 import { encodeOsText } from "../../codec/os_text.ts";

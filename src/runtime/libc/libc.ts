@@ -1,5 +1,5 @@
 /** The C library, typed: what neither runtime offers in its own API. The way of a call:
- *  a method below → call.ts (checks) → bun/load_libc.ts or libc_deno.ts (FFI) → the kernel.
+ *  a method below → call.ts (checks) → bun/load_libc.ts or deno/load_libc.ts (FFI) → the kernel.
  *
  *  - sockets.ts      listen, accept, addresses, socket options
  *  - datagrams.ts    UDP

@@ -27,7 +27,7 @@ async function makeKit(): Promise<Kit> {
 }
 
 test("other runtimes have pipe ends of their own", { skip: "Bun" in globalThis }, async () => {
-  const { denoRuntime } = await import("../../../src/runtime/deno.ts");
+  const { denoRuntime } = await import("../../../src/runtime/deno/adapter.ts");
   assert.equal(typeof denoRuntime().adoptEnds, "function");
 });
 

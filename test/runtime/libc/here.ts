@@ -6,7 +6,7 @@ import type { Libc } from "../../../src/runtime/libc/libc.ts";
 /** Throws when the loader has none: every test here is about it. */
 export async function libcHere(): Promise<Libc> {
   const { loadLibc } = process.versions["bun"] === undefined
-    ? await import("../../../src/runtime/libc_deno.ts")
+    ? await import("../../../src/runtime/deno/load_libc.ts")
     : await import("../../../src/runtime/bun/load_libc.ts");
   const libc = loadLibc();
   if (!libc) throw new Error("unable to load the C library: no permission for FFI (run with -A)");

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { collector, Tidier } from "../../src/runtime/deno_tidy.ts";
-import type { Listener, Socket } from "../../src/runtime/runtime.ts";
-import { libcHere } from "./libc/here.ts";
-import { dial, turns, within } from "./tools.ts";
+import { collector, Tidier } from "../../../src/runtime/deno/gc.ts";
+import type { Listener, Socket } from "../../../src/runtime/runtime.ts";
+import { libcHere } from "../libc/here.ts";
+import { dial, turns, within } from "../tools.ts";
 
 const onDeno = { skip: !("Deno" in globalThis) };
 
@@ -66,7 +66,7 @@ test("garbage is freed first, and then given back to the system", onDeno, async 
 
 test("glibc has malloc_trim", onDeno, async () => {
   await libcHere();
-  const { loadTrim } = await import("../../src/runtime/libc_deno.ts");
+  const { loadTrim } = await import("../../../src/runtime/deno/load_libc.ts");
   const trim = loadTrim();
   assert.ok(trim);
   trim();
@@ -101,13 +101,13 @@ async function counted(listen: Listen): Promise<void> {
 }
 
 test("Deno.listen: connections are counted", onDeno, async () => {
-  const { listenHere } = await import("../../src/runtime/deno_listen.ts");
+  const { listenHere } = await import("../../../src/runtime/deno/listen.ts");
   const where = { ip: "127.0.0.1", port: 0, backlog: 8 };
   await counted((tidier, onSocket) => listenHere(where, tidier, onSocket));
 });
 
 test("a listening descriptor: connections are counted", onDeno, async () => {
-  const { listenDescriptor } = await import("../../src/runtime/deno_listen.ts");
+  const { listenDescriptor } = await import("../../../src/runtime/deno/listen.ts");
   const libc = await libcHere();
   const where = { ip: "127.0.0.1", port: 0, family: 4, backlog: 8, v6only: false } as const;
   await counted((tidier, onSocket) => {

@@ -4,7 +4,7 @@
  *  up. A waiting read pins its buffer, and most connections mostly wait: it waits with a small one
  *  and takes a large one only when the small one came back full. */
 
-import type { Stream } from "./runtime.ts";
+import type { Stream } from "../runtime.ts";
 
 /** The promise-based end of a descriptor. */
 export interface Wire {

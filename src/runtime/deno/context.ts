@@ -6,8 +6,8 @@
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { ContextError, type TlsContext, type TlsSession, type TlsSettings } from "./runtime.ts";
-import { reason, Unsupported } from "../errors.ts";
+import { ContextError, type TlsContext, type TlsSession, type TlsSettings } from "../runtime.ts";
+import { reason, Unsupported } from "../../errors.ts";
 
 /** What a handshake needs of a context. */
 export interface ContextParts {

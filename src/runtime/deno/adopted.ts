@@ -2,8 +2,8 @@
  *  reading when paused, as long as no TLS is made of it directly. */
 
 import { Socket as NetSocket } from "node:net";
-import { free, HIGH_WATER } from "./deno_stream.ts";
-import type { Stream } from "./runtime.ts";
+import { free, HIGH_WATER } from "./stream.ts";
+import type { Stream } from "../runtime.ts";
 
 const nothing = () => {};
 

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { Unsupported } from "../../src/errors.ts";
-import type { TlsSettings } from "../../src/runtime/runtime.ts";
-import { file, pki, settings } from "./tools.ts";
-import { thisRuntime } from "./kits.ts";
+import { Unsupported } from "../../../src/errors.ts";
+import type { TlsSettings } from "../../../src/runtime/runtime.ts";
+import { file, pki, settings } from "../tools.ts";
+import { thisRuntime } from "../kits.ts";
 
 const refused: Record<string, () => Partial<TlsSettings>> = {
   "a cipher list": () => ({ ciphers: "ECDHE-RSA-AES128-GCM-SHA256" }),

@@ -2,13 +2,13 @@
  *  and else by that. */
 
 import { constants as osConstants } from "node:os";
-import { Unsupported } from "../errors.ts";
-import { adoptEnds } from "./deno_launch.ts";
-import { lookUp } from "./deno_path.ts";
-import type { Launcher } from "./launcher.ts";
-import { closeAll, programDescriptors, programPipes } from "./program_pipes.ts";
-import type { Program, SpawnOptions } from "./runtime.ts";
-import { type Wire, WireStream } from "./deno_stream.ts";
+import { Unsupported } from "../../errors.ts";
+import { adoptEnds } from "./launch.ts";
+import { lookUp } from "./path.ts";
+import type { Launcher } from "../launcher.ts";
+import { closeAll, programDescriptors, programPipes } from "../program_pipes.ts";
+import type { Program, SpawnOptions } from "../runtime.ts";
+import { type Wire, WireStream } from "./stream.ts";
 
 const nothing = () => {};
 

@@ -8,17 +8,17 @@
 
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
-import { breach, refusal } from "./deno_words.ts";
-import { lost, lostConnection } from "./endings.ts";
+import { breach, refusal } from "./words.ts";
+import { lost, lostConnection } from "../endings.ts";
 import {
   HandshakeError,
   type Stream,
   type TlsError,
   type TlsSession,
   type TlsStream,
-} from "./runtime.ts";
-import { free, HIGH_WATER } from "./deno_stream.ts";
-import { type ContextParts, namingOnly, sessionOf, suiteOf } from "./deno_context.ts";
+} from "../runtime.ts";
+import { free, HIGH_WATER } from "./stream.ts";
+import { type ContextParts, namingOnly, sessionOf, suiteOf } from "./context.ts";
 
 /** A failed client may keep its end open; its descriptor is not kept longer than this. */
 const LINGER_MS = 1000;

@@ -1,9 +1,9 @@
 /** Loads the C library under Deno (Deno.dlopen, --allow-ffi). Translates types, decides nothing. */
 
 import process from "node:process";
-import { abiOf, type Signature } from "./libc/abi.ts";
-import { type Libc, makeLibc } from "./libc/libc.ts";
-import type { RawLibc } from "./libc/call.ts";
+import { abiOf, type Signature } from "../libc/abi.ts";
+import { type Libc, makeLibc } from "../libc/libc.ts";
+import type { RawLibc } from "../libc/call.ts";
 
 const ARGUMENT = { i32: "i32", u32: "u32", i64: "i64", u64: "u64", memory: "buffer" } as const;
 const RETURN = { i32: "i32", u32: "u32", i64: "i64", pointer: "pointer" } as const;

@@ -2,8 +2,8 @@
  *  pool, by FFI. Linux; elsewhere the caller is told to look again every few milliseconds. */
 
 import process from "node:process";
-import { abiOf } from "./libc/abi.ts";
-import type { Libc } from "./libc/libc.ts";
+import { abiOf } from "../libc/abi.ts";
+import type { Libc } from "../libc/libc.ts";
 
 export const LOOK_AGAIN_MS = 5;
 

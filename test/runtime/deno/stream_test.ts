@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AdoptedStream } from "../../src/runtime/deno_adopted.ts";
-import { type Wire, WireStream } from "../../src/runtime/deno_stream.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
-import { libcHere } from "./libc/here.ts";
-import { turns, within } from "./tools.ts";
+import { AdoptedStream } from "../../../src/runtime/deno/adopted.ts";
+import { type Wire, WireStream } from "../../../src/runtime/deno/stream.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import { libcHere } from "../libc/here.ts";
+import { turns, within } from "../tools.ts";
 
 const never = new Promise<never>(() => {});
 const stuck: Wire = {

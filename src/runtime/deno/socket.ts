@@ -6,12 +6,12 @@ import {
   type Socket,
   type TlsContext,
   type TlsStream,
-} from "./runtime.ts";
-import type { Endpoint, Libc } from "./libc/libc.ts";
-import { AdoptedStream } from "./deno_adopted.ts";
-import { type Wire, WireStream } from "./deno_stream.ts";
-import { type Handshake, startServerTls } from "./deno_tls.ts";
-import type { ContextParts } from "./deno_context.ts";
+} from "../runtime.ts";
+import type { Endpoint, Libc } from "../libc/libc.ts";
+import { AdoptedStream } from "./adopted.ts";
+import { type Wire, WireStream } from "./stream.ts";
+import { type Handshake, startServerTls } from "./tls.ts";
+import type { ContextParts } from "./context.ts";
 
 const NOTHING = new Uint8Array(0);
 

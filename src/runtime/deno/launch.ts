@@ -1,11 +1,11 @@
 /** Programs started by libc under Deno, and our ends of their descriptors. */
 
-import { AdoptedStream } from "./deno_adopted.ts";
-import { lookUp } from "./deno_path.ts";
-import type { Libc } from "./libc/libc.ts";
-import { POLL } from "./libc/libc.ts";
-import { Launcher } from "./launcher.ts";
-import type { ProgramEnds } from "./runtime.ts";
+import { AdoptedStream } from "./adopted.ts";
+import { lookUp } from "./path.ts";
+import type { Libc } from "../libc/libc.ts";
+import { POLL } from "../libc/libc.ts";
+import { Launcher } from "../launcher.ts";
+import type { ProgramEnds } from "../runtime.ts";
 
 /** One direction of a descriptor of ours. */
 class DescriptorStream extends AdoptedStream {

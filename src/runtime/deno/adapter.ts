@@ -1,38 +1,38 @@
 /** The Deno adapter: `Deno.listen`, `Deno.Command`, and `node:tls` over a gated stream.
  *
- *  - deno_stream.ts   streams over what Deno reads and writes with promises
- *  - deno_socket.ts   accepted connections
- *  - deno_listen.ts   listeners
- *  - deno_context.ts  TLS settings to a context, and the facts of a session
- *  - deno_tls.ts      the handshake and the TLS stream
- *  - deno_process.ts  programs
- *  - deno_launch.ts   programs started by libc, with descriptors made before
- *  - deno_datagrams.ts  UDP
- *  - deno_path.ts     where a program is
- *  - deno_tidy.ts     memory after a burst
- *  - deno_stderr.ts   the log, without libc
+ *  - stream.ts   streams over what Deno reads and writes with promises
+ *  - socket.ts   accepted connections
+ *  - listen.ts   listeners
+ *  - context.ts  TLS settings to a context, and the facts of a session
+ *  - tls.ts      the handshake and the TLS stream
+ *  - process.ts  programs
+ *  - launch.ts   programs started by libc, with descriptors made before
+ *  - datagrams.ts  UDP
+ *  - path.ts     where a program is
+ *  - gc.ts     memory after a burst
+ *  - stderr.ts   the log, without libc
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
 import { constants } from "node:os";
 import { isAbsolute } from "node:path";
-import { IGNORED, ignoreSignals } from "./libc/ignored_signals.ts";
-import { started } from "./started.ts";
-import { keepDescriptors } from "./libc/inherited.ts";
-import type { Runtime, SelfCommand } from "./runtime.ts";
-import { loadLibc, loadTrim } from "./libc_deno.ts";
-import { libcStderr } from "./libc_stderr.ts";
-import { DenoStderr } from "./deno_stderr.ts";
-import { makeContext } from "./deno_context.ts";
-import { listenDescriptor, listenHere } from "./deno_listen.ts";
-import { AdoptedStream } from "./deno_adopted.ts";
-import { adoptEnds, denoLauncher } from "./deno_launch.ts";
-import { spawnProgram } from "./deno_process.ts";
-import { collector, Tidier } from "./deno_tidy.ts";
-import { Unsupported } from "../errors.ts";
-import { CONFINE_COMMAND } from "./confine.ts";
-import { Datagrams } from "./deno_datagrams.ts";
-import { besideThis, ownExecutable } from "./own_executable.ts";
+import { IGNORED, ignoreSignals } from "../libc/ignored_signals.ts";
+import { started } from "../started.ts";
+import { keepDescriptors } from "../libc/inherited.ts";
+import type { Runtime, SelfCommand } from "../runtime.ts";
+import { loadLibc, loadTrim } from "./load_libc.ts";
+import { libcStderr } from "../libc_stderr.ts";
+import { DenoStderr } from "./stderr.ts";
+import { makeContext } from "./context.ts";
+import { listenDescriptor, listenHere } from "./listen.ts";
+import { AdoptedStream } from "./adopted.ts";
+import { adoptEnds, denoLauncher } from "./launch.ts";
+import { spawnProgram } from "./process.ts";
+import { collector, Tidier } from "./gc.ts";
+import { Unsupported } from "../../errors.ts";
+import { CONFINE_COMMAND } from "../confine.ts";
+import { Datagrams } from "./datagrams.ts";
+import { besideThis, ownExecutable } from "../own_executable.ts";
 
 /** The adapter. Call it once, at start. */
 export function denoRuntime(): Runtime {

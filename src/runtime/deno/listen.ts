@@ -4,11 +4,11 @@
  *  after EMFILE: a listener that is deaf for good is worse than one that waits. */
 
 import { setImmediate } from "node:timers";
-import type { Listener, Socket } from "./runtime.ts";
-import { type Endpoint, type Libc, POLL } from "./libc/libc.ts";
-import { ConnSocket, NodeSocket } from "./deno_socket.ts";
-import { watchReadable } from "./deno_ready.ts";
-import type { Tidier } from "./deno_tidy.ts";
+import type { Listener, Socket } from "../runtime.ts";
+import { type Endpoint, type Libc, POLL } from "../libc/libc.ts";
+import { ConnSocket, NodeSocket } from "./socket.ts";
+import { watchReadable } from "./ready.ts";
+import type { Tidier } from "./gc.ts";
 
 /** Wait after an accept that failed, mostly for want of descriptors: some will be closed. */
 const BACK_OFF_MS = 50;

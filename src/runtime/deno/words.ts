@@ -1,8 +1,8 @@
 /** What rustls says under Deno, in our words: the same as bun/words.ts has for the same cause. */
 
-import { reason } from "../errors.ts";
-import { lostConnection } from "./endings.ts";
-import { TlsError } from "./runtime.ts";
+import { reason } from "../../errors.ts";
+import { lostConnection } from "../endings.ts";
+import { TlsError } from "../runtime.ts";
 
 /** First row that matches wins. Behind most of its texts Deno puts one of OpenSSL, without regard to
  *  what they say. */

@@ -3,9 +3,9 @@
  *  of Deno's pool waits while there are any. */
 
 import { setTimeout } from "node:timers";
-import type { DatagramEvents } from "./runtime.ts";
-import { EpollSet, LOOK_AGAIN_MS } from "./deno_ready.ts";
-import type { Libc } from "./libc/libc.ts";
+import type { DatagramEvents } from "../runtime.ts";
+import { EpollSet, LOOK_AGAIN_MS } from "./ready.ts";
+import type { Libc } from "../libc/libc.ts";
 
 /** The longest wait of the thread: after the last socket is closed it keeps the process that long. */
 const WAIT_MS = 100;

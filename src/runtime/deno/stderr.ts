@@ -1,6 +1,6 @@
 /** The log without libc: Deno writes in a thread of its own, and one write at a time is under way. */
 
-import type { LineSink } from "./runtime.ts";
+import type { LineSink } from "../runtime.ts";
 
 export class DenoStderr implements LineSink {
   onReady: () => void = () => {};
