@@ -21,7 +21,7 @@ import { checkNamed, type ListenAddress, literalHost, portNumber } from "./liste
 import type { Announcer, Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./config/options.ts";
 import { Places } from "./places.ts";
 import { DirectPrograms, type Programs } from "./programs.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";

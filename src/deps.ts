@@ -8,7 +8,7 @@ import type { IdleWatch } from "./idle.ts";
 import type { Lingering } from "./linger.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./config/options.ts";
 import type { DirectPrograms, Programs } from "./programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { HandshakeQueue } from "./tls.ts";

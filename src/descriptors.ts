@@ -19,7 +19,7 @@
 import { type Clock, systemClock } from "./admit/clock.ts";
 import { FatalError } from "./errors.ts";
 import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./config/options.ts";
 import type { Libc } from "./runtime/libc/libc.ts";
 import { ENDS_HELD } from "./runtime/program_pipes.ts";
 

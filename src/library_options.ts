@@ -3,8 +3,8 @@
 
 import { UsageError } from "./errors.ts";
 import type { Handler } from "./handler.ts";
-import { MAX, network } from "./option_table.ts";
-import { defaults, type Options } from "./options.ts";
+import { MAX, network } from "./config/option_table.ts";
+import { defaults, type Options } from "./config/options.ts";
 
 /** What can be set. Numbers are whole; times are in seconds. An option that is `undefined` has its
  *  default; one that is unknown or out of range is a `UsageError`. */

@@ -3,7 +3,7 @@
  *  names a program that goes on. */
 
 import type { Log } from "./log.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./config/options.ts";
 import type { Launched } from "./runtime/runtime.ts";
 
 /** How long after SIGTERM the log says so, in seconds. */

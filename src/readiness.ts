@@ -13,7 +13,7 @@
 import process from "node:process";
 import { FatalError, reason, Unsupported } from "./errors.ts";
 import type { InheritedListener } from "./handover.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./config/options.ts";
 import type { Libc } from "./runtime/libc/libc.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 

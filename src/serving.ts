@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import type { Log } from "./log.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./config/options.ts";
 import type { Identity } from "./privsep/identity.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 

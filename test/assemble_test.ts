@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { assemble, type Given, selfSigned } from "../src/assemble.ts";
 import { type Files, localFiles } from "../src/files.ts";
 import { Log } from "../src/log.ts";
-import { defaults, type Options } from "../src/options.ts";
+import { defaults, type Options } from "../src/config/options.ts";
 import { currentRuntime } from "../src/runtime/current.ts";
 
 const NO_NAMES = { remoteName: false, localName: "mx.example", host: "127.0.0.1" };

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { helpText } from "../src/help.ts";
 import { MANUAL } from "../src/manual.ts";
-import { OPTIONS, PAGES } from "../src/option_table.ts";
+import { OPTIONS, PAGES } from "../src/config/option_table.ts";
 import { connectionVariables } from "../src/start.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { tlsVariables } from "../src/tls/variables.ts";

@@ -9,7 +9,7 @@ import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
 import { localFiles } from "../files.ts";
 import { literalHost } from "../listen.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { spelling } from "./spelling.ts";

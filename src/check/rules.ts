@@ -8,7 +8,7 @@ import { IN_MEMORY, openRules } from "../admit/rulebook.ts";
 import { PathRules } from "../admit/rules_file.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import { reason } from "../errors.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import { namedFiles, systemReason } from "../files.ts";
 import { CERTIFICATE_VARIABLES } from "../tls/settings.ts";
 import { inJail, obstacle } from "./access.ts";

@@ -1,6 +1,6 @@
 /** Which variable a name that is none was meant to be. Pure. */
 
-import { oneOff } from "../one_off.ts";
+import { oneOff } from "../config/one_off.ts";
 import { IDENTITY_VARIABLES } from "../privsep/identity.ts";
 import { OTHER_VARIABLES } from "../privsep/init.ts";
 import { CLIENT_AUTH_VARIABLES } from "../tls/client_auth.ts";

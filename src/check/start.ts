@@ -2,7 +2,7 @@
  *  in a moment, without asking other hosts and without the TLS library. */
 
 import type { Env } from "../assemble.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { checkSettings } from "./options.ts";

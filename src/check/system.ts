@@ -8,7 +8,7 @@ import { needsOf, wantedLimit } from "../descriptors.ts";
 import { FatalError } from "../errors.ts";
 import { listen, type ListenAddress } from "../listen.ts";
 import { listenMetrics } from "../metrics/endpoint.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 

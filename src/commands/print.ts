@@ -2,7 +2,7 @@
  *  when it is asked for, because a start shall not pay for it. */
 
 import fs from "node:fs";
-import type { Print } from "../options.ts";
+import type { Print } from "../config/options.ts";
 import { VERSION } from "../version.ts";
 
 /** Prints to stdout. */

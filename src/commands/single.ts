@@ -10,7 +10,7 @@ import { checkOperands, type InheritedListener } from "../handover.ts";
 import { listen, type ListenAddress } from "../listen.ts";
 import type { Log } from "../log.ts";
 import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import { refuseIdentity } from "../privsep/identity.ts";
 import { dropPrivileges, shutDebugger } from "../privileges.ts";
 import type { Readiness } from "../readiness.ts";

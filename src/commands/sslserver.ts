@@ -7,7 +7,7 @@ import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { localFiles } from "../files.ts";
 import { inheritedListener } from "../handover.ts";
 import { Log } from "../log.ts";
-import { parseOptions, USAGE } from "../options.ts";
+import { parseOptions, USAGE } from "../config/options.ts";
 import { withIds } from "../privsep/identity.ts";
 import { means, supervise } from "../privsep/supervise.ts";
 import { readiness } from "../readiness.ts";

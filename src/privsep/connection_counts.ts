@@ -2,7 +2,7 @@
  *  together, so the monitor does it. It sees addresses and keys of rules, nothing that a peer has sent. */
 
 import { Limits } from "../admit/limits.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
 import type { Worker } from "./worker_handle.ts";
 

@@ -4,7 +4,7 @@
  *  do not use. What is lent counts as taken, so that -c holds over all workers. */
 
 import { DecodeError } from "../codec/bytes.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { Place, Places } from "../places.ts";
 import { Frame, KIND } from "./messages.ts";
 import type { Worker } from "./worker_handle.ts";

@@ -6,7 +6,7 @@ import process from "node:process";
 import { FatalError, reason, UsageError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { latin1 } from "../codec/bytes.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 
 /** What a worker becomes once it has everything that needs rights. Undefined: it stays as it is. */
 export interface Identity {

@@ -1,7 +1,7 @@
 /** What a worker is told when it starts, and which part of the environment it may see: the settings
  *  that it works with, and nothing that only programs are meant to have. */
 
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import { CLIENT_AUTH_VARIABLES } from "../tls/client_auth.ts";
 import { CERTIFICATE_VARIABLES, TLS_VARIABLES } from "../tls/settings.ts";

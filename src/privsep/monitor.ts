@@ -10,7 +10,7 @@ import { programRoom } from "../descriptors.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { checkNamed } from "../listen.ts";
 import type { Log } from "../log.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import { Places } from "../places.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";

@@ -5,7 +5,7 @@
 import { DecodeError } from "../codec/bytes.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { Place, Places } from "../places.ts";
 import { watchEnd } from "../program_end.ts";
 import { programEnvironment } from "../programs.ts";

@@ -10,7 +10,7 @@
 import fs from "node:fs";
 import process from "node:process";
 import { Unsupported } from "../errors.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { LaunchOptions, Runtime } from "../runtime/runtime.ts";
 import { isConnectionVariable } from "../start.ts";
 

@@ -3,7 +3,7 @@
  *  it, with the variables of the old. */
 
 import { RuleBook } from "../admit/rulebook.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { closeAll } from "../runtime/program_pipes.ts";
 import { type FileWatch, HandedFiles, isShortage } from "./handed_files.ts";

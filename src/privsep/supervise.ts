@@ -10,7 +10,7 @@ import { localFiles } from "../files.ts";
 import { checkOperands } from "../handover.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
 import type { Log } from "../log.ts";
-import type { Options } from "../options.ts";
+import type { Options } from "../config/options.ts";
 import { shutDebugger } from "../privileges.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";

@@ -10,7 +10,7 @@ import { type Deps, keepGoing } from "../deps.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { literalHost } from "../listen.ts";
 import { Log } from "../log.ts";
-import { type Options, parseOptions } from "../options.ts";
+import { type Options, parseOptions } from "../config/options.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { LostDescriptors } from "../runtime/libc/pass.ts";
 import type { Runtime } from "../runtime/runtime.ts";

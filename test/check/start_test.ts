@@ -11,7 +11,7 @@ import { Findings } from "../../src/check/finding.ts";
 import { checkCommand, checkOperands } from "../../src/check/start.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
-import { parseOptions } from "../../src/options.ts";
+import { parseOptions } from "../../src/config/options.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 
 const runtime = await currentRuntime();

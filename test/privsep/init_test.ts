@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { defaults } from "../../src/options.ts";
+import { defaults } from "../../src/config/options.ts";
 import { wantedFiles, workerEnvironment } from "../../src/privsep/init.ts";
 
 const SRC = fileURLToPath(new URL("../../src/", import.meta.url));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Findings } from "../../src/check/finding.ts";
 import { checkProcesses } from "../../src/check/processes.ts";
 import { FatalError } from "../../src/errors.ts";
-import { defaults } from "../../src/options.ts";
+import { defaults } from "../../src/config/options.ts";
 import { means } from "../../src/privsep/supervise.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";

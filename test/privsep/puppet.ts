@@ -9,7 +9,7 @@ import { Frame, Frames, KIND } from "../../src/privsep/messages.ts";
 import { Monitor, type MonitorOptions } from "../../src/privsep/monitor.ts";
 import { localFiles } from "../../src/files.ts";
 import { Log } from "../../src/log.ts";
-import { parseOptions } from "../../src/options.ts";
+import { parseOptions } from "../../src/config/options.ts";
 import { workerIdentity } from "../../src/privsep/identity.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";

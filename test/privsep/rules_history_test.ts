@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { CdbWriter } from "../../src/codec/cdb_write.ts";
 import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
-import { defaults } from "../../src/options.ts";
+import { defaults } from "../../src/config/options.ts";
 import { FileWatch } from "../../src/privsep/handed_files.ts";
 import { RulesHistory } from "../../src/privsep/rules_history.ts";
 import { libcHere } from "../runtime/libc/here.ts";

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { UsageError } from "../src/errors.ts";
-import { localFiles } from "../src/files.ts";
-import { withIds } from "../src/privsep/identity.ts";
-import { defaults, type Options, parseOptions } from "../src/options.ts";
+import { UsageError } from "../../src/errors.ts";
+import { localFiles } from "../../src/files.ts";
+import { withIds } from "../../src/privsep/identity.ts";
+import { defaults, type Options, parseOptions } from "../../src/config/options.ts";
 
 const TAIL = ["0", "465", "prog"];
 

@@ -2,9 +2,9 @@
  *  completions and a test of the papers all read this table. */
 
 import os from "node:os";
-import { type Network, parseNetwork } from "./codec/ip.ts";
-import { UsageError } from "./errors.ts";
-import { parseMetricsAddress, WANTED } from "./metrics/address.ts";
+import { type Network, parseNetwork } from "../codec/ip.ts";
+import { UsageError } from "../errors.ts";
+import { parseMetricsAddress, WANTED } from "../metrics/address.ts";
 import type { Options, Print } from "./options.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;

@@ -2,9 +2,9 @@
  *  attached or separate, the last one wins, options end at the first operand or at `--`. Digits are
  *  options (-1 -3 -4 -6). What is ours alone is a long option. */
 
-import type { Network } from "./codec/ip.ts";
-import { UsageError } from "./errors.ts";
-import type { MetricsAddress } from "./metrics/address.ts";
+import type { Network } from "../codec/ip.ts";
+import { UsageError } from "../errors.ts";
+import type { MetricsAddress } from "../metrics/address.ts";
 import { oneOff } from "./one_off.ts";
 import { type Env, type Option, OPTIONS, type Page, type Shell } from "./option_table.ts";
 
