@@ -11,7 +11,7 @@ import { transportOf } from "./admit/transport.ts";
 import type { Deps } from "./deps.ts";
 import { divide, needsOf, QuestionSockets } from "./descriptors.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
-import { type Files, localFiles } from "./files.ts";
+import { type Files, localFiles } from "./files/files.ts";
 import { Gate } from "./gate.ts";
 import type { Handler } from "./handler.ts";
 import { heard } from "./hello.ts";

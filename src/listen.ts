@@ -3,7 +3,7 @@
 import { latin1 } from "./codec/bytes.ts";
 import { parseIp, unmapIp } from "./codec/ip.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
-import { localFiles } from "./files.ts";
+import { localFiles } from "./files/files.ts";
 import type { Libc } from "./runtime/libc/libc.ts";
 import type { Listener, Runtime, Socket } from "./runtime/runtime.ts";
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assemble, type Given, selfSigned } from "../src/assemble.ts";
-import { type Files, localFiles } from "../src/files.ts";
+import { type Files, localFiles } from "../src/files/files.ts";
 import { Log } from "../src/log.ts";
 import { defaults, type Options } from "../src/config/options.ts";
 import { currentRuntime } from "../src/runtime/current.ts";

@@ -6,7 +6,7 @@
 import { latin1 } from "../codec/bytes.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, systemReason } from "../files.ts";
+import { type Files, localFiles, systemReason } from "../files/files.ts";
 import { type Endpoint, parseResolvConf, parseServerList } from "../codec/dns/resolv_conf.ts";
 import type { ResolvConf } from "../codec/dns/resolv_conf.ts";
 import { parseRules, qualify, searchEndings, searchRules } from "../codec/dns/rewrite.ts";

@@ -6,7 +6,7 @@ import { CdbReader } from "../codec/cdb.ts";
 import { findRule, type Hit, type Peer, ruleWords } from "../codec/rules.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
-import type { RulesFile, RulesSource } from "./rules_file.ts";
+import type { RulesFile, RulesSource } from "../files/rules_file.ts";
 
 /** Files up to this many bytes are held in memory and checked as a whole, so that no flipped
  *  byte can hide a denial. Larger ones (a block list of millions) are read in place. */

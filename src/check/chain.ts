@@ -7,7 +7,7 @@ import { equalBytes, latin1 } from "../codec/bytes.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { oneLine } from "../codec/x509/names.ts";
-import { localFiles } from "../files.ts";
+import { localFiles } from "../files/files.ts";
 import { certificatesOf } from "../tls/certificate_blocks.ts";
 import type { NamedFile } from "../tls/key_pairs.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";

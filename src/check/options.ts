@@ -7,7 +7,7 @@ import { parseLimit, parseRate } from "../admit/limits.ts";
 import type { Env } from "../assemble.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
-import { localFiles } from "../files.ts";
+import { localFiles } from "../files/files.ts";
 import { literalHost } from "../listen.ts";
 import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";

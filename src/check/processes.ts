@@ -6,7 +6,7 @@ import os from "node:os";
 import process from "node:process";
 import type { Env } from "../assemble.ts";
 import { pathsOf } from "../privsep/handed_files.ts";
-import { type Files, localFiles, systemReason } from "../files.ts";
+import { type Files, localFiles, systemReason } from "../files/files.ts";
 import type { Options } from "../config/options.ts";
 import { type Identity, refuseIdentity } from "../privsep/identity.ts";
 import { wantedFiles } from "../privsep/init.ts";

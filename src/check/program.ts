@@ -4,8 +4,8 @@ import fs from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { latin1 } from "../codec/bytes.ts";
-import { systemReason } from "../files.ts";
-import { openRegular } from "../regular_file.ts";
+import { systemReason } from "../files/files.ts";
+import { openRegular } from "../files/regular_file.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 

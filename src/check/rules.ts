@@ -5,11 +5,11 @@
 import fs from "node:fs";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import { IN_MEMORY, openRules } from "../admit/rulebook.ts";
-import { PathRules } from "../admit/rules_file.ts";
+import { PathRules } from "../files/rules_file.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import { reason } from "../errors.ts";
 import type { Options } from "../config/options.ts";
-import { namedFiles, systemReason } from "../files.ts";
+import { namedFiles, systemReason } from "../files/files.ts";
 import { CERTIFICATE_VARIABLES } from "../tls/settings.ts";
 import { inJail, obstacle } from "./access.ts";
 import type { Findings } from "./finding.ts";

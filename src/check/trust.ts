@@ -8,7 +8,7 @@ import { decodePem } from "../codec/x509/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { oneLine } from "../codec/x509/names.ts";
 import type { Lookup } from "../tls/settings.ts";
-import { localFiles } from "../files.ts";
+import { localFiles } from "../files/files.ts";
 import { endsSoon } from "../tls/lifetime.ts";
 import { loadTrust, MAX_FILE } from "../tls/trust_files.ts";
 import { obstacle, type Who } from "./access.ts";

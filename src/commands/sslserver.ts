@@ -4,7 +4,7 @@ import type { Env } from "../assemble.ts";
 import { Findings } from "../check/finding.ts";
 import { checkCommand, checkOperands } from "../check/start.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
-import { localFiles } from "../files.ts";
+import { localFiles } from "../files/files.ts";
 import { inheritedListener } from "../handover.ts";
 import { Log } from "../log.ts";
 import { parseOptions, USAGE } from "../config/options.ts";

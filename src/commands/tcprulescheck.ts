@@ -3,7 +3,7 @@
  *  that scripts which read them go on working. */
 
 import { consult, openRules } from "../admit/rulebook.ts";
-import { PathRules } from "../admit/rules_file.ts";
+import { PathRules } from "../files/rules_file.ts";
 import { parseIp } from "../codec/ip.ts";
 import { type Hit, ruleWords } from "../codec/rules.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";

@@ -3,11 +3,11 @@
  *  that were not handed over (a rule's) it opens itself, with its own rights, in its jail. */
 
 import fs from "node:fs";
-import { HandedRules, type RulesFile, type RulesSource } from "../admit/rules_file.ts";
+import { HandedRules, type RulesFile, type RulesSource } from "../files/rules_file.ts";
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
-import { type Files, localFiles, namedFiles, systemReason } from "../files.ts";
-import { fsPath, requireRegular } from "../regular_file.ts";
+import { type Files, localFiles, namedFiles, systemReason } from "../files/files.ts";
+import { fsPath, requireRegular } from "../files/regular_file.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { certificateNames } from "../tls/trust_files.ts";
 

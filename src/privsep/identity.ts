@@ -4,7 +4,7 @@
 import { resolve } from "node:path";
 import process from "node:process";
 import { FatalError, reason, UsageError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import type { Files } from "../files/files.ts";
 import { latin1 } from "../codec/bytes.ts";
 import type { Options } from "../config/options.ts";
 

@@ -6,7 +6,7 @@ import { onSignals } from "../commands/signals.ts";
 import type { Supervised } from "../commands/single.ts";
 import { keepGoing } from "../deps.ts";
 import { Unsupported } from "../errors.ts";
-import { localFiles } from "../files.ts";
+import { localFiles } from "../files/files.ts";
 import { checkOperands } from "../handover.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
 import type { Log } from "../log.ts";

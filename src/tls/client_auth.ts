@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, signature } from "../files.ts";
+import { type Files, localFiles, signature } from "../files/files.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 import type { Announcer } from "../log.ts";
 import { readCertificate } from "../codec/x509/certificate.ts";

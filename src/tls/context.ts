@@ -3,7 +3,7 @@
  *  `stat` calls a second; a renewal that is broken is reported once and the old context stays. */
 
 import { reason } from "../errors.ts";
-import { type Files, localFiles, namedFiles, signature } from "../files.ts";
+import { type Files, localFiles, namedFiles, signature } from "../files/files.ts";
 import type { Announcer } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";

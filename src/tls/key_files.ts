@@ -2,7 +2,7 @@
 
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError } from "../errors.ts";
-import { type Files, localFiles, namedFiles, systemReason } from "../files.ts";
+import { type Files, localFiles, namedFiles, systemReason } from "../files/files.ts";
 import type { NamedFile } from "./key_pairs.ts";
 import type { TlsConfig } from "./settings.ts";
 

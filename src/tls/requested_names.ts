@@ -4,7 +4,7 @@
 import { decodePem, encodePem } from "../codec/x509/pem.ts";
 import { readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, systemReason } from "../files.ts";
+import { type Files, systemReason } from "../files/files.ts";
 import { certificatesOf } from "./certificate_blocks.ts";
 import { type HeldFiles, loadTrust, MAX_FILE, type TrustFiles } from "./trust_files.ts";
 

@@ -13,7 +13,7 @@ import { type Crl, readCrl } from "../codec/x509/crl.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 import { readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, systemReason } from "../files.ts";
+import { type Files, localFiles, systemReason } from "../files/files.ts";
 import { certificateOf, TRUSTED } from "./certificate_blocks.ts";
 import { fileKind } from "./file_kind.ts";
 import type { NamedFile } from "./key_pairs.ts";

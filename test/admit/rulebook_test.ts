@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { IN_MEMORY, RECHECK_MS, RuleBook, type Verdict } from "../../src/admit/rulebook.ts";
-import { HandedRules, PathRules, type RulesFile } from "../../src/admit/rules_file.ts";
+import { HandedRules, PathRules, type RulesFile } from "../../src/files/rules_file.ts";
 import { concat } from "../../src/codec/bytes.ts";
 import { CdbWriter } from "../../src/codec/cdb_write.ts";
 import { compileRule } from "../../src/codec/rules_source.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UsageError } from "../../src/errors.ts";
-import { localFiles } from "../../src/files.ts";
+import { localFiles } from "../../src/files/files.ts";
 import { withIds } from "../../src/privsep/identity.ts";
 import { defaults, type Options, parseOptions } from "../../src/config/options.ts";
 

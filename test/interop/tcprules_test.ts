@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { RuleBook } from "../../src/admit/rulebook.ts";
-import { PathRules } from "../../src/admit/rules_file.ts";
+import { PathRules } from "../../src/files/rules_file.ts";
 import { latin1 } from "../../src/codec/bytes.ts";
 import { formatIpFull, parseIp } from "../../src/codec/ip.ts";
 import type { Peer } from "../../src/codec/rules.ts";

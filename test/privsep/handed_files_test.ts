@@ -12,7 +12,7 @@ import {
   type Opened,
   type Wanted,
 } from "../../src/privsep/handed_files.ts";
-import { namedFiles, signature } from "../../src/files.ts";
+import { namedFiles, signature } from "../../src/files/files.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { thisRuntime } from "../runtime/kits.ts";

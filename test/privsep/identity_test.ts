@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FatalError, UsageError } from "../../src/errors.ts";
-import type { Files } from "../../src/files.ts";
+import type { Files } from "../../src/files/files.ts";
 import { parseOptions } from "../../src/config/options.ts";
 import { type Identity, workerIdentity } from "../../src/privsep/identity.ts";
 

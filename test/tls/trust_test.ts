@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { FatalError } from "../../src/errors.ts";
-import { localFiles } from "../../src/files.ts";
+import { localFiles } from "../../src/files/files.ts";
 import { loadTrust, type TrustFiles } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 import { certify, NOW, pemFile, revoke } from "./authority.ts";

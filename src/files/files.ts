@@ -3,9 +3,9 @@
  *  (privsep/handed_files.ts). */
 
 import fs from "node:fs";
-import { PathRules, type RulesSource } from "./admit/rules_file.ts";
-import { concat } from "./codec/bytes.ts";
-import { reason } from "./errors.ts";
+import { PathRules, type RulesSource } from "./rules_file.ts";
+import { concat } from "../codec/bytes.ts";
+import { reason } from "../errors.ts";
 import { fsPath, openRegular } from "./regular_file.ts";
 
 export interface Files {

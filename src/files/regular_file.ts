@@ -3,7 +3,7 @@
 
 import { Buffer } from "node:buffer";
 import fs from "node:fs";
-import { encodeOsText } from "./codec/os_text.ts";
+import { encodeOsText } from "../codec/os_text.ts";
 
 /** Opens a regular file, or what a link to one means, for reading; the caller closes it. Throws the
  *  system's error, or says what is there instead. */

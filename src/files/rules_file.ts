@@ -3,7 +3,7 @@
 
 import { closeSync, fstatSync, readSync, statSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import { fsPath, openRegular } from "../regular_file.ts";
+import { fsPath, openRegular } from "./regular_file.ts";
 
 /** An opened rules file. The bytes stay those of the file opened, also after a rename over it. */
 export interface RulesFile {

@@ -15,7 +15,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { localFiles, namedFiles, signature } from "../src/files.ts";
+import { localFiles, namedFiles, signature } from "../../src/files/files.ts";
 
 test("local files: a change and a replacement show, size and kind are checked", () => {
   const dir = mkdtempSync(join(tmpdir(), "files-"));
