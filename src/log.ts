@@ -5,9 +5,9 @@
 
 import process from "node:process";
 import type { Connection } from "./connection.ts";
-import { cleanMessage, ends, grouped, localEnd, remoteEnd } from "./log_fields.ts";
-import { LogOutput, writeStderr } from "./log_output.ts";
-import { Repeats, WINDOW } from "./log_repeats.ts";
+import { cleanMessage, ends, grouped, localEnd, remoteEnd } from "./log/fields.ts";
+import { LogOutput, writeStderr } from "./log/output.ts";
+import { Repeats, WINDOW } from "./log/repeats.ts";
 import type { LineSink } from "./runtime/runtime.ts";
 
 export type Level = "fatal" | "error" | "warning" | "info" | "usage";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Connection } from "../src/connection.ts";
 import { Log, type LogOptions } from "../src/log.ts";
-import { LogOutput } from "../src/log_output.ts";
+import { LogOutput } from "../src/log/output.ts";
 import type { LineSink } from "../src/runtime/runtime.ts";
 
 /** A log whose clock stands still, and what it has written. */

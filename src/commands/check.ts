@@ -22,7 +22,7 @@ import { EXIT, FatalError } from "../errors.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
 import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
 import { type Announcer, Log } from "../log.ts";
-import { clean } from "../log_fields.ts";
+import { clean } from "../log/fields.ts";
 import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { write } from "./print.ts";

@@ -9,7 +9,7 @@
 import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
 import { matchesHost } from "../codec/x509/match.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { clean } from "../log_fields.ts";
+import { clean } from "../log/fields.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { Contexts, Prepared } from "./context.ts";
 

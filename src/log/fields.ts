@@ -1,6 +1,6 @@
 /** What stands in log lines: texts of peers and of the system made harmless, and the ends of a connection. */
 
-import type { Connection, Peer } from "./connection.ts";
+import type { Connection, Peer } from "../connection.ts";
 
 /** Longest piece of a peer's text in a line (SPEC 7). */
 const MAX_FIELD = 100;

@@ -2,7 +2,7 @@
  *  not take stays in a bounded queue, and what does not fit there is dropped and counted. */
 
 import fs from "node:fs";
-import type { LineSink } from "./runtime/runtime.ts";
+import type { LineSink } from "../runtime/runtime.ts";
 
 /** Bytes that wait for the reader, at most. */
 const MAX_QUEUE = 256 << 10;
