@@ -4,7 +4,7 @@
 import { askIdent } from "./admit/ident.ts";
 import { type Ask, type Counter, parseLimit, parseRate, type Refusal } from "./admit/limits.ts";
 import { localHost, remoteHost } from "./admit/names.ts";
-import type { Resolver } from "./admit/resolver.ts";
+import type { Resolver } from "./dns/resolver.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./admit/rulebook.ts";
 import { fromLatin1 } from "./codec/bytes.ts";
 import { addressKey, networkOfKey, parseIp } from "./codec/ip.ts";

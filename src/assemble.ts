@@ -2,12 +2,12 @@
  *  Everything that can be found wrong is found here, before the first connection. */
 
 import os from "node:os";
-import { DnsConfig, type DnsConfigOptions } from "./admit/dns_config.ts";
+import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
 import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/limits.ts";
 import { hostOperand, isDnsName } from "./admit/names.ts";
-import { Resolver } from "./admit/resolver.ts";
+import { Resolver } from "./dns/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
-import { transportOf } from "./admit/transport.ts";
+import { transportOf } from "./dns/transport.ts";
 import type { Deps } from "./deps.ts";
 import { divide, needsOf, QuestionSockets } from "./descriptors.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";

@@ -16,7 +16,7 @@
  *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
  *  connection, one question or one look at a file, never the process. */
 
-import { type Clock, systemClock } from "./admit/clock.ts";
+import { type Clock, systemClock } from "./dns/clock.ts";
 import { FatalError } from "./errors.ts";
 import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
 import type { Options } from "./config/options.ts";

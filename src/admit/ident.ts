@@ -4,8 +4,8 @@
 
 import { IdentReply, identRequest } from "../codec/ident.ts";
 import { QuestionSockets } from "../descriptors.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import { nodeTransport, type Transport } from "./transport.ts";
+import { type Clock, systemClock } from "../dns/clock.ts";
+import { nodeTransport, type Transport } from "../dns/transport.ts";
 
 /** RFC 1413 3. */
 const IDENT_PORT = 113;

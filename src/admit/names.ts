@@ -4,8 +4,8 @@
 
 import { FatalError } from "../errors.ts";
 import { ipBytes, ipFamily, sameAddress } from "../codec/dns/reverse.ts";
-import type { Resolver } from "./resolver.ts";
-import type { Lookup } from "./resolver_cache.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import type { Lookup } from "../dns/cache.ts";
 
 /** Characters of the longest name (RFC 1035 2.3.4: 255 octets on the wire). Escapes make the text
  *  of a name longer; a name that needs so many is no host's. */

@@ -1,8 +1,8 @@
 /** `--check`: what the system must offer: ports, enough descriptors, resolvers that answer. */
 
-import { DnsConfig } from "../admit/dns_config.ts";
-import { Resolver } from "../admit/resolver.ts";
-import { transportOf } from "../admit/transport.ts";
+import { DnsConfig } from "../dns/config.ts";
+import { Resolver } from "../dns/resolver.ts";
+import { transportOf } from "../dns/transport.ts";
 import type { Env } from "../assemble.ts";
 import { needsOf, wantedLimit } from "../descriptors.ts";
 import { FatalError } from "../errors.ts";

@@ -79,7 +79,7 @@ export function filesOf(
   return rules === undefined && earlyRules === undefined ? "none" : "read";
 }
 
-/** Where the resolver's settings are; see admit/dns_config.ts. */
+/** Where the resolver's settings are; see dns/config.ts. */
 const DNS_FILES = ["/etc/resolv.conf", "/etc/dnsrewrite", "/etc/dnswritefile"];
 
 /** The files that options and environment name. */

@@ -1,10 +1,10 @@
 /** Resolvers for tests: servers named in the environment, no files, and a clock that runs faster. */
 
-import type { Clock } from "../../src/admit/clock.ts";
-import { DnsConfig, type DnsConfigOptions } from "../../src/admit/dns_config.ts";
-import { transportOf } from "../../src/admit/transport.ts";
+import type { Clock } from "../../src/dns/clock.ts";
+import { DnsConfig, type DnsConfigOptions } from "../../src/dns/config.ts";
+import { transportOf } from "../../src/dns/transport.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
-import { Resolver, type ResolverOptions } from "../../src/admit/resolver.ts";
+import { Resolver, type ResolverOptions } from "../../src/dns/resolver.ts";
 
 /** No file exists. */
 export const noFiles = {

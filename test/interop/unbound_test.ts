@@ -11,9 +11,9 @@ import { currentRuntime } from "../../src/runtime/current.ts";
 import { hostOperand, remoteHost } from "../../src/admit/names.ts";
 import type { QueryType } from "../../src/codec/dns/message.ts";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
-import { DnsConfig } from "../../src/admit/dns_config.ts";
-import { Resolver } from "../../src/admit/resolver.ts";
-import { type Transport, transportOf } from "../../src/admit/transport.ts";
+import { DnsConfig } from "../../src/dns/config.ts";
+import { Resolver } from "../../src/dns/resolver.ts";
+import { type Transport, transportOf } from "../../src/dns/transport.ts";
 import { noFiles } from "../admit/helpers.ts";
 import { freePort } from "../free_port.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import { nodeTransport, type Transport } from "../../src/dns/transport.ts";
 import { RCODE } from "../../src/codec/dns/message.ts";
 import { ServerMetrics } from "../../src/metrics/server.ts";
 import { resolverFor } from "../admit/helpers.ts";

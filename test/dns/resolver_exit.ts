@@ -4,8 +4,8 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
-import { systemClock } from "../../src/admit/clock.ts";
-import { resolverFor } from "./helpers.ts";
+import { systemClock } from "../../src/dns/clock.ts";
+import { resolverFor } from "../admit/helpers.ts";
 
 const silent = createSocket("udp4").bind(0, "127.0.0.1");
 await once(silent, "listening");

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { nodeTransport, transportOf } from "../../src/admit/transport.ts";
+import { nodeTransport, transportOf } from "../../src/dns/transport.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 
 const runtime = await currentRuntime();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Lookup, ResolverCache } from "../../src/admit/resolver_cache.ts";
+import { type Lookup, ResolverCache } from "../../src/dns/cache.ts";
 
 const found = (...values: string[]): Lookup => ({ status: "found", values });
 

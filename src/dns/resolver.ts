@@ -1,5 +1,5 @@
 /** The DNS client: look-ups for many connections at once, each question in flight once, answers
- *  cached by their TTL, CNAMEs followed over several queries. It asks recursive servers (dns_config.ts
+ *  cached by their TTL, CNAMEs followed over several queries. It asks recursive servers (config.ts
  *  says which) through exchange.ts. A waiting look-up is a timer and a socket: no thread, no process.
  *
  *  Every look-up ends: with an answer, when its time is up, when all its callers have gone, or when
@@ -14,9 +14,9 @@ import { canonicalName } from "../codec/dns/name.ts";
 import { reverseName } from "../codec/dns/reverse.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { QuestionSockets } from "../descriptors.ts";
-import type { DnsConfig } from "./dns_config.ts";
+import type { DnsConfig } from "./config.ts";
 import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
-import { type Lookup, type LookupStatus, ResolverCache } from "./resolver_cache.ts";
+import { type Lookup, type LookupStatus, ResolverCache } from "./cache.ts";
 import { nodeTransport, type Transport } from "./transport.ts";
 
 export interface ResolverLimits {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DnsConfig } from "../../src/admit/dns_config.ts";
+import { DnsConfig } from "../../src/dns/config.ts";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
-import { FastClock, noFiles } from "./helpers.ts";
+import { FastClock, noFiles } from "../admit/helpers.ts";
 
 /** Files in memory; a file that holds an Error cannot be read. */
 function memory(content: Record<string, string | Error>) {

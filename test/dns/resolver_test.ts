@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { QueryType } from "../../src/codec/dns/message.ts";
-import type { Resolver } from "../../src/admit/resolver.ts";
-import { nodeTransport, type Transport } from "../../src/admit/transport.ts";
+import type { Resolver } from "../../src/dns/resolver.ts";
+import { nodeTransport, type Transport } from "../../src/dns/transport.ts";
 import { QuestionSockets } from "../../src/descriptors.ts";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
 import { a, soa } from "../codec/dns/build.ts";
-import { FastClock, resolverFor } from "./helpers.ts";
+import { FastClock, resolverFor } from "../admit/helpers.ts";
 import { type HostileDns, hostileDns, mischief } from "./hostile_dns.ts";
 
 let server: HostileDns;

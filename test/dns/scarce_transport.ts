@@ -2,7 +2,7 @@
 
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
-import { transportOf } from "../../src/admit/transport.ts";
+import { transportOf } from "../../src/dns/transport.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 
 const to = { address: "127.0.0.1", port: Number(process.argv[2]) };
