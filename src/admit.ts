@@ -8,7 +8,7 @@ import type { Resolver } from "./dns/resolver.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./admit/rulebook.ts";
 import { fromLatin1 } from "./codec/bytes.ts";
 import { addressKey, networkOfKey, parseIp } from "./codec/ip.ts";
-import type { QuestionSockets } from "./descriptors.ts";
+import type { QuestionSockets } from "./accept/descriptors.ts";
 import type { Connection } from "./connection.ts";
 import { reason } from "./errors.ts";
 import type { Log } from "./log.ts";

@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import type { AdmitDeps } from "./admit.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate } from "./accept/gate.ts";
 import type { Handler } from "./handler.ts";
 import type { IdleWatch } from "./idle.ts";
 import type { Lingering } from "./linger.ts";

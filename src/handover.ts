@@ -15,7 +15,7 @@
 import process from "node:process";
 import { type Ip, parseIp } from "./codec/ip.ts";
 import { FatalError, reason, Unsupported } from "./errors.ts";
-import type { ListenAddress } from "./listen.ts";
+import type { ListenAddress } from "./accept/listen.ts";
 import type { Options } from "./config/options.ts";
 import type { Libc } from "./runtime/libc/libc.ts";
 import type { Runtime } from "./runtime/runtime.ts";

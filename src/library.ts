@@ -8,7 +8,7 @@ import { FatalError, UsageError } from "./errors.ts";
 import type { Handler } from "./handler.ts";
 import { checkForCertificate, checkOptions, commandOptions } from "./library_options.ts";
 import type { ProgramCommand, ServeOptions } from "./library_options.ts";
-import { listen } from "./listen.ts";
+import { listen } from "./accept/listen.ts";
 import { Log } from "./log.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { KeyPair } from "./runtime/runtime.ts";

@@ -3,8 +3,8 @@
 import type { Connection } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { reason } from "./errors.ts";
-import { NothingSaid } from "./first_bytes.ts";
-import { isHealthCheck } from "./proxy.ts";
+import { NothingSaid } from "./accept/first_bytes.ts";
+import { isHealthCheck } from "./accept/proxy.ts";
 import type { ClientEvents } from "./relay.ts";
 import { HandshakeError, TlsError } from "./runtime/runtime.ts";
 

@@ -15,7 +15,7 @@ import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { ownPid } from "./log.ts";
-import { meetClient, plainStream } from "./proxy.ts";
+import { meetClient, plainStream } from "./accept/proxy.ts";
 import { relay, type RelayOptions } from "./relay.ts";
 import { ClientWatch, leave, report } from "./report.ts";
 import {

@@ -7,9 +7,9 @@
 
 import type { Connection } from "./connection.ts";
 import type { Deps } from "./deps.ts";
-import { NothingSaid } from "./first_bytes.ts";
-import { readHello } from "./hello.ts";
-import { unexpectedHeader } from "./proxy.ts";
+import { NothingSaid } from "./accept/first_bytes.ts";
+import { readHello } from "./accept/hello.ts";
+import { unexpectedHeader } from "./accept/proxy.ts";
 import {
   HandshakeError,
   type Socket,

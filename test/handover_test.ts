@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FatalError, Unsupported } from "../src/errors.ts";
 import { checkOperands, type InheritedListener, inheritedListener } from "../src/handover.ts";
-import { literalHost } from "../src/listen.ts";
+import { literalHost } from "../src/accept/listen.ts";
 import { readiness } from "../src/readiness.ts";
 import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
 import { runFile } from "./runtime/libc/here.ts";

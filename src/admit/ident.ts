@@ -3,7 +3,7 @@
  *  business. */
 
 import { IdentReply, identRequest } from "../codec/ident.ts";
-import { QuestionSockets } from "../descriptors.ts";
+import { QuestionSockets } from "../accept/descriptors.ts";
 import { type Clock, systemClock } from "../dns/clock.ts";
 import { nodeTransport, type Transport } from "../dns/transport.ts";
 

@@ -8,7 +8,7 @@ import type { Env } from "../assemble.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
 import { localFiles } from "../files/files.ts";
-import { literalHost } from "../listen.ts";
+import { literalHost } from "../accept/listen.ts";
 import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";

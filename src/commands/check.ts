@@ -20,7 +20,7 @@ import { checkPorts, checkResolvers } from "../check/system.ts";
 import { checkTrust } from "../check/trust.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
-import { type ListenAddress, literalHost, portNumber } from "../listen.ts";
+import { type ListenAddress, literalHost, portNumber } from "../accept/listen.ts";
 import { type Announcer, Log } from "../log.ts";
 import { clean } from "../log/fields.ts";
 import type { Options } from "../config/options.ts";

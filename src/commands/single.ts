@@ -7,7 +7,7 @@ import { assemble, type Env, listenAddress, readPassword, selfSigned } from "../
 import { warnOfServed } from "../check/served.ts";
 import { type Deps, keepGoing } from "../deps.ts";
 import { checkOperands, type InheritedListener } from "../handover.ts";
-import { listen, type ListenAddress } from "../listen.ts";
+import { listen, type ListenAddress } from "../accept/listen.ts";
 import type { Log } from "../log.ts";
 import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
 import type { Options } from "../config/options.ts";

@@ -17,7 +17,7 @@ import {
 } from "../codec/dns/message.ts";
 import { sameAddress } from "../codec/dns/reverse.ts";
 import type { Endpoint } from "../codec/dns/resolv_conf.ts";
-import type { QuestionSockets } from "../descriptors.ts";
+import type { QuestionSockets } from "../accept/descriptors.ts";
 import type { Clock } from "./clock.ts";
 import type { Transport } from "./transport.ts";
 

@@ -13,7 +13,7 @@ import { followChain, startChain } from "../codec/dns/chain.ts";
 import { canonicalName } from "../codec/dns/name.ts";
 import { reverseName } from "../codec/dns/reverse.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { QuestionSockets } from "../descriptors.ts";
+import { QuestionSockets } from "../accept/descriptors.ts";
 import type { DnsConfig } from "./config.ts";
 import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
 import { type Lookup, type LookupStatus, ResolverCache } from "./cache.ts";

@@ -6,9 +6,9 @@
  *  request, or the one worker that cannot start, and nobody else. */
 
 import { DecodeError } from "../codec/bytes.ts";
-import { programRoom } from "../descriptors.ts";
+import { programRoom } from "../accept/descriptors.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
-import { checkNamed } from "../listen.ts";
+import { checkNamed } from "../accept/listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
 import { Places } from "../places.ts";

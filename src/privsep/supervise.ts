@@ -8,7 +8,7 @@ import { keepGoing } from "../deps.ts";
 import { Unsupported } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 import { checkOperands } from "../handover.ts";
-import { type ListenAddress, listenSocket, literalHost, portNumber } from "../listen.ts";
+import { type ListenAddress, listenSocket, literalHost, portNumber } from "../accept/listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
 import { shutDebugger } from "../privileges.ts";

@@ -8,7 +8,7 @@ import { warnOfServed } from "../check/served.ts";
 import { GRACE } from "../commands/signals.ts";
 import { type Deps, keepGoing } from "../deps.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { literalHost } from "../listen.ts";
+import { literalHost } from "../accept/listen.ts";
 import { Log } from "../log.ts";
 import { type Options, parseOptions } from "../config/options.ts";
 import type { Libc } from "../runtime/libc/libc.ts";

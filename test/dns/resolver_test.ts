@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import type { QueryType } from "../../src/codec/dns/message.ts";
 import type { Resolver } from "../../src/dns/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/dns/transport.ts";
-import { QuestionSockets } from "../../src/descriptors.ts";
+import { QuestionSockets } from "../../src/accept/descriptors.ts";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
 import { a, soa } from "../codec/dns/build.ts";
 import { FastClock, resolverFor } from "../admit/helpers.ts";

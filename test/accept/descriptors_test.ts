@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { divide, type Needs, QuestionSockets, wantedLimit } from "../src/descriptors.ts";
-import type { Clock } from "../src/dns/clock.ts";
+import { divide, type Needs, QuestionSockets, wantedLimit } from "../../src/accept/descriptors.ts";
+import type { Clock } from "../../src/dns/clock.ts";
 
 const NEEDS: Needs = {
   limit: 1024,

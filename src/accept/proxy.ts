@@ -6,19 +6,19 @@
  *  unlisted can choose an address. Whether a header is there is never guessed (proxy-protocol.txt,
  *  chapter 2): the address alone decides. */
 
-import { concat, hex } from "./codec/bytes.ts";
-import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "./codec/ip.ts";
+import { concat, hex } from "../codec/bytes.ts";
+import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "../codec/ip.ts";
 import {
   beginsLikeProxy,
   type Decoded,
   decodeProxy,
   type ProxyHeader,
-} from "./codec/proxy/proxy.ts";
-import { escapeText } from "./codec/x509/names.ts";
-import type { Connection } from "./connection.ts";
-import { reason } from "./errors.ts";
+} from "../codec/proxy/proxy.ts";
+import { escapeText } from "../codec/x509/names.ts";
+import type { Connection } from "../connection.ts";
+import { reason } from "../errors.ts";
 import { firstBytes, NothingSaid } from "./first_bytes.ts";
-import type { Socket, Stream } from "./runtime/runtime.ts";
+import type { Socket, Stream } from "../runtime/runtime.ts";
 
 /** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
 const MAX_VALUE = 300;

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, fromLatin1 } from "../src/codec/bytes.ts";
-import { Connection } from "../src/connection.ts";
-import { Gate, type GateOptions } from "../src/gate.ts";
-import { heard } from "../src/hello.ts";
-import { NO_WATCH } from "../src/metrics/observer.ts";
-import { Places } from "../src/places.ts";
-import { DirectPrograms } from "../src/programs.ts";
-import type { Runtime, Socket } from "../src/runtime/runtime.ts";
+import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
+import { Connection } from "../../src/connection.ts";
+import { Gate, type GateOptions } from "../../src/accept/gate.ts";
+import { heard } from "../../src/accept/hello.ts";
+import { NO_WATCH } from "../../src/metrics/observer.ts";
+import { Places } from "../../src/places.ts";
+import { DirectPrograms } from "../../src/programs.ts";
+import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
 
 /** A ClientHello as far as its records go. */
 const HELLO = concat([Uint8Array.of(22, 3, 1, 0, 8, 1, 0, 0, 4), new Uint8Array(4)]);

@@ -1,7 +1,7 @@
 /** The connections that are not through admission and handshake, and which of them goes when they are
  *  too many. The policy is explained in gate.ts. In memory; no I/O but `heard`. */
 
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../connection.ts";
 
 /** Silent connections younger than this are spared while a handshake is older, in milliseconds. */
 const SPARED = 1000;

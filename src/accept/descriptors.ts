@@ -16,12 +16,12 @@
  *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
  *  connection, one question or one look at a file, never the process. */
 
-import { type Clock, systemClock } from "./dns/clock.ts";
-import { FatalError } from "./errors.ts";
-import { MAX_CONNECTIONS } from "./metrics/endpoint.ts";
-import type { Options } from "./config/options.ts";
-import type { Libc } from "./runtime/libc/libc.ts";
-import { ENDS_HELD } from "./runtime/program_pipes.ts";
+import { type Clock, systemClock } from "../dns/clock.ts";
+import { FatalError } from "../errors.ts";
+import { MAX_CONNECTIONS } from "../metrics/endpoint.ts";
+import type { Options } from "../config/options.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import { ENDS_HELD } from "../runtime/program_pipes.ts";
 
 /** Short-lived descriptors: a quarter of the limit, within these bounds. The most is 5 program ends, 8 files in one hand-over
  *  and 4 rules files, 6 of listener and poller, and some for what a runtime opens by itself. */

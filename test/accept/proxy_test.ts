@@ -2,16 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, fromLatin1, latin1 } from "../src/codec/bytes.ts";
-import { encodeProxyV1 } from "../src/codec/proxy/v1.ts";
-import { encodeProxyV2 } from "../src/codec/proxy/v2.ts";
-import { type Connection, describe } from "../src/connection.ts";
-import { firstBytes, NothingSaid } from "../src/first_bytes.ts";
-import { readHello } from "../src/hello.ts";
-import { meetClient, plainStream } from "../src/proxy.ts";
-import { parseNetwork } from "../src/codec/ip.ts";
-import type { Socket } from "../src/runtime/runtime.ts";
-import { FOUR } from "./codec/proxy/samples.ts";
+import { concat, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
+import { encodeProxyV1 } from "../../src/codec/proxy/v1.ts";
+import { encodeProxyV2 } from "../../src/codec/proxy/v2.ts";
+import { type Connection, describe } from "../../src/connection.ts";
+import { firstBytes, NothingSaid } from "../../src/accept/first_bytes.ts";
+import { readHello } from "../../src/accept/hello.ts";
+import { meetClient, plainStream } from "../../src/accept/proxy.ts";
+import { parseNetwork } from "../../src/codec/ip.ts";
+import type { Socket } from "../../src/runtime/runtime.ts";
+import { FOUR } from "../codec/proxy/samples.ts";
 
 class FakeSocket implements Socket {
   readonly local = { ip: "127.0.0.1", port: 465 };

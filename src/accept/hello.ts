@@ -1,10 +1,10 @@
 /** The ClientHello of a connection: read whole before TLS begins, and looked for unread when it must be
  *  known whether it has come (gate.ts). */
 
-import { concat } from "./codec/bytes.ts";
-import { gatherHello } from "./codec/client_hello.ts";
-import { decodeProxy } from "./codec/proxy/proxy.ts";
-import type { Connection } from "./connection.ts";
+import { concat } from "../codec/bytes.ts";
+import { gatherHello } from "../codec/client_hello.ts";
+import { decodeProxy } from "../codec/proxy/proxy.ts";
+import type { Connection } from "../connection.ts";
 import { firstBytes } from "./first_bytes.ts";
 
 /** A record's header: with fewer bytes the TLS library, too, waits for more. */

@@ -8,7 +8,7 @@ import {
   listenSocket,
   listenWithoutLibc,
   literalHost,
-} from "../src/listen.ts";
+} from "../../src/accept/listen.ts";
 
 for (const ip of ["192.0.2.1", "127.0.0.1", "2001:db8::1", "::1", "fe80::1", "223.255.255.255"]) {
   test(`a name may lead to ${ip}`, () => checkNamed("host.example", ip));

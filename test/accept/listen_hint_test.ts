@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FatalError } from "../src/errors.ts";
-import { listenSocket } from "../src/listen.ts";
-import { currentRuntime } from "../src/runtime/current.ts";
+import { FatalError } from "../../src/errors.ts";
+import { listenSocket } from "../../src/accept/listen.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 
 const { libc } = await currentRuntime();
 

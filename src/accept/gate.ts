@@ -17,10 +17,10 @@
  *  (places.ts), nor, past its first second, a connection that is too many.
  */
 
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../connection.ts";
 import { Pending } from "./pending.ts";
-import type { Programs } from "./programs.ts";
-import type { Listener } from "./runtime/runtime.ts";
+import type { Programs } from "../programs.ts";
+import type { Listener } from "../runtime/runtime.ts";
 
 /** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */
 const SILENT = 1000;

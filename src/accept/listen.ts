@@ -1,11 +1,11 @@
 /** Stage 1: from host and port to a listening socket. */
 
-import { latin1 } from "./codec/bytes.ts";
-import { parseIp, unmapIp } from "./codec/ip.ts";
-import { FatalError, reason, Unsupported } from "./errors.ts";
-import { localFiles } from "./files/files.ts";
-import type { Libc } from "./runtime/libc/libc.ts";
-import type { Listener, Runtime, Socket } from "./runtime/runtime.ts";
+import { latin1 } from "../codec/bytes.ts";
+import { parseIp, unmapIp } from "../codec/ip.ts";
+import { FatalError, reason, Unsupported } from "../errors.ts";
+import { localFiles } from "../files/files.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import type { Listener, Runtime, Socket } from "../runtime/runtime.ts";
 
 /** Where to listen, with everything looked up. */
 export interface ListenAddress {

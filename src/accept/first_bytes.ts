@@ -1,9 +1,9 @@
 /** Reads what a client, or a proxy before it, sends first. For the PROXY header and the ClientHello:
  *  both must be seen whole before the connection can be given to anything else. */
 
-import { concat } from "./codec/bytes.ts";
-import type { Connection } from "./connection.ts";
-import { HandshakeError } from "./runtime/runtime.ts";
+import { concat } from "../codec/bytes.ts";
+import type { Connection } from "../connection.ts";
+import { HandshakeError } from "../runtime/runtime.ts";
 
 const NOTHING = new Uint8Array(0);
 
