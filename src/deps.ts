@@ -1,7 +1,7 @@
 /** What the stages need beyond the connection: made once, by whoever starts the server. */
 
 import process from "node:process";
-import type { AdmitDeps } from "./admit.ts";
+import type { AdmitDeps } from "./admit/admit.ts";
 import type { Gate } from "./accept/gate.ts";
 import type { Handler } from "./handler.ts";
 import type { IdleWatch } from "./idle.ts";

@@ -10,7 +10,7 @@
  *
  *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
 
-import { admit } from "./admit.ts";
+import { admit } from "./admit/admit.ts";
 import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { Deps } from "./deps.ts";
