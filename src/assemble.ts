@@ -26,7 +26,7 @@ import { Places } from "./places.ts";
 import { DirectPrograms, type Programs } from "./programs.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
 import { baseEnvironment } from "./start.ts";
-import { HandshakeQueue } from "./tls.ts";
+import { HandshakeQueue } from "./tls/handshake.ts";
 import { ClientAuths } from "./tls/client_auth.ts";
 import { Contexts } from "./tls/context.ts";
 import { makeSelfSigned } from "./tls/self_signed.ts";

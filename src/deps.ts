@@ -11,7 +11,7 @@ import type { Metrics } from "./metrics/observer.ts";
 import type { Options } from "./config/options.ts";
 import type { DirectPrograms, Programs } from "./programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
-import type { HandshakeQueue } from "./tls.ts";
+import type { HandshakeQueue } from "./tls/handshake.ts";
 import type { ClientAuths } from "./tls/client_auth.ts";
 import type { Contexts } from "./tls/context.ts";
 import type { ServerNames } from "./tls/server_names.ts";

@@ -26,7 +26,7 @@ import {
   type Stream,
 } from "./runtime/runtime.ts";
 import { logStatus, start } from "./start.ts";
-import { type Channel, channelVariables, secure } from "./tls.ts";
+import { type Channel, channelVariables, secure } from "./tls/handshake.ts";
 import { plainPhase } from "./tls/delayed.ts";
 
 export interface Server {

@@ -11,7 +11,7 @@ import { SUPERVISOR_VARIABLES } from "./handover.ts";
 import { type Handler, startHandler } from "./handler.ts";
 import { isSecret, programEnvironment, type StartedProgram } from "./programs.ts";
 import type { Program } from "./runtime/runtime.ts";
-import { type Channel, channelVariables } from "./tls.ts";
+import { type Channel, channelVariables } from "./tls/handshake.ts";
 import { isTlsVariable } from "./tls/variables.ts";
 
 /** Speaks of one connection. */

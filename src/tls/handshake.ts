@@ -5,11 +5,11 @@
  *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
-import type { Connection } from "./connection.ts";
-import type { Deps } from "./deps.ts";
-import { NothingSaid } from "./accept/first_bytes.ts";
-import { readHello } from "./accept/hello.ts";
-import { unexpectedHeader } from "./accept/proxy.ts";
+import type { Connection } from "../connection.ts";
+import type { Deps } from "../deps.ts";
+import { NothingSaid } from "../accept/first_bytes.ts";
+import { readHello } from "../accept/hello.ts";
+import { unexpectedHeader } from "../accept/proxy.ts";
 import {
   HandshakeError,
   type Socket,
@@ -17,12 +17,12 @@ import {
   type TlsContext,
   type TlsSession,
   type TlsStream,
-} from "./runtime/runtime.ts";
-import type { Prepared } from "./tls/context.ts";
-import type { ClientAuth } from "./tls/client_auth.ts";
-import type { Refusal } from "./tls/server_names.ts";
-import { type ClientVerify, tlsVariables } from "./tls/variables.ts";
-import { PRODUCT } from "./version.ts";
+} from "../runtime/runtime.ts";
+import type { Prepared } from "./context.ts";
+import type { ClientAuth } from "./client_auth.ts";
+import type { Refusal } from "./server_names.ts";
+import { type ClientVerify, tlsVariables } from "./variables.ts";
+import { PRODUCT } from "../version.ts";
 
 /** Handshakes begun per turn of the event loop: more bring Bun's own order back. */
 const PER_TURN = 4;
