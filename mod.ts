@@ -17,7 +17,7 @@
 
 export { serve, type TlsServer } from "./src/library.ts";
 export type { ProgramCommand, ServeOptions } from "./src/library_options.ts";
-export type { Handler, HandlerConnection } from "./src/handler.ts";
+export type { Handler, HandlerConnection } from "./src/program/handler.ts";
 export type { Peer, RemotePeer } from "./src/connection.ts";
 export type { Address } from "./src/runtime/runtime.ts";
 export { FatalError, Unsupported, UsageError } from "./src/errors.ts";

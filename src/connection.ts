@@ -2,7 +2,7 @@
 
 import type { Hold } from "./admit/limits.ts";
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
-import type { Place } from "./places.ts";
+import type { Place } from "./program/slots.ts";
 import type { Address, Program, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */

@@ -3,13 +3,13 @@
 import process from "node:process";
 import type { AdmitDeps } from "./admit/admit.ts";
 import type { Gate } from "./accept/gate.ts";
-import type { Handler } from "./handler.ts";
-import type { IdleWatch } from "./idle.ts";
-import type { Lingering } from "./linger.ts";
+import type { Handler } from "./program/handler.ts";
+import type { IdleWatch } from "./program/idle.ts";
+import type { Lingering } from "./program/linger.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
 import type { Options } from "./config/options.ts";
-import type { DirectPrograms, Programs } from "./programs.ts";
+import type { DirectPrograms, Programs } from "./program/programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { HandshakeQueue } from "./tls/handshake.ts";
 import type { ClientAuths } from "./tls/client_auth.ts";

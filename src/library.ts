@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { assemble, listenAddress, selfSigned } from "./assemble.ts";
 import { FatalError, UsageError } from "./errors.ts";
-import type { Handler } from "./handler.ts";
+import type { Handler } from "./program/handler.ts";
 import { checkForCertificate, checkOptions, commandOptions } from "./library_options.ts";
 import type { ProgramCommand, ServeOptions } from "./library_options.ts";
 import { listen } from "./accept/listen.ts";

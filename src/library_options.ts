@@ -2,7 +2,7 @@
  *  the names it used, before anything is opened. */
 
 import { UsageError } from "./errors.ts";
-import type { Handler } from "./handler.ts";
+import type { Handler } from "./program/handler.ts";
 import { MAX, network } from "./config/option_table.ts";
 import { defaults, type Options } from "./config/options.ts";
 

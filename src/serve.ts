@@ -16,8 +16,8 @@ import { type Connection, describe } from "./connection.ts";
 import type { Deps } from "./deps.ts";
 import { ownPid } from "./log.ts";
 import { meetClient, plainStream } from "./accept/proxy.ts";
-import { relay, type RelayOptions } from "./relay.ts";
-import { ClientWatch, leave, report } from "./report.ts";
+import { relay, type RelayOptions } from "./program/relay.ts";
+import { ClientWatch, leave, report } from "./program/report.ts";
 import {
   HandshakeError,
   type Listener,
@@ -25,9 +25,9 @@ import {
   type Socket,
   type Stream,
 } from "./runtime/runtime.ts";
-import { logStatus, start } from "./start.ts";
+import { logStatus, start } from "./program/start.ts";
 import { type Channel, channelVariables, secure } from "./tls/handshake.ts";
-import { plainPhase } from "./tls/delayed.ts";
+import { plainPhase } from "./program/ucspi_tls.ts";
 
 export interface Server {
   readonly port: number;

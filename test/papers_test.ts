@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { helpText } from "../src/help.ts";
 import { MANUAL } from "../src/manual.ts";
 import { OPTIONS, PAGES } from "../src/config/option_table.ts";
-import { connectionVariables } from "../src/start.ts";
+import { connectionVariables } from "../src/program/start.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { tlsVariables } from "../src/tls/variables.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";

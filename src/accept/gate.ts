@@ -14,12 +14,12 @@
  *  An honest client sends its ClientHello within a round trip of its connection. Before it is the oldest,
  *  --pending others must connect after it: with 1,000 and a round trip of 200 ms that takes 5,000 a second.
  *  A single byte earns nothing. A full ClientHello and then silence does not hold a place for long
- *  (places.ts), nor, past its first second, a connection that is too many.
+ *  (program/slots.ts), nor, past its first second, a connection that is too many.
  */
 
 import type { Connection } from "../connection.ts";
 import { Pending } from "./pending.ts";
-import type { Programs } from "../programs.ts";
+import type { Programs } from "../program/programs.ts";
 import type { Listener } from "../runtime/runtime.ts";
 
 /** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */

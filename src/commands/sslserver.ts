@@ -13,7 +13,7 @@ import { means, supervise } from "../privsep/supervise.ts";
 import { readiness } from "../readiness.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { check } from "./check.ts";
-import { ignoring } from "../program_signals.ts";
+import { ignoring } from "../program/ignored_signals.ts";
 import { print } from "./print.ts";
 import { serveAlone } from "./single.ts";
 

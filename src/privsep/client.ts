@@ -5,8 +5,8 @@ import { nodeCrypto } from "../builtins.ts";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { FatalError, reason } from "../errors.ts";
-import { type Place, Places } from "../places.ts";
-import type { ProgramRequest, Programs, StartedProgram } from "../programs.ts";
+import { type Place, Places } from "../program/slots.ts";
+import type { ProgramRequest, Programs, StartedProgram } from "../program/programs.ts";
 import { closeAll, ENDS } from "../runtime/program_pipes.ts";
 import type {
   DelayedEnds,

@@ -5,7 +5,7 @@
 
 import { DecodeError } from "../codec/bytes.ts";
 import type { Options } from "../config/options.ts";
-import type { Place, Places } from "../places.ts";
+import type { Place, Places } from "../program/slots.ts";
 import { Frame, KIND } from "./messages.ts";
 import type { Worker } from "./worker_handle.ts";
 

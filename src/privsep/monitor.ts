@@ -11,7 +11,7 @@ import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { checkNamed } from "../accept/listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
-import { Places } from "../places.ts";
+import { Places } from "../program/slots.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Backoff, backoff } from "./backoff.ts";

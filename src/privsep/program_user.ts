@@ -12,7 +12,7 @@ import process from "node:process";
 import { Unsupported } from "../errors.ts";
 import type { Options } from "../config/options.ts";
 import type { LaunchOptions, Runtime } from "../runtime/runtime.ts";
-import { isConnectionVariable } from "../start.ts";
+import { isConnectionVariable } from "../program/start.ts";
 
 type Variables = LaunchOptions["env"];
 type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;

@@ -15,7 +15,7 @@ import { shutDebugger } from "../privileges.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Bound, logServing } from "../serving.ts";
-import { baseEnvironment } from "../start.ts";
+import { baseEnvironment } from "../program/start.ts";
 import { type Identity, workerIdentity } from "./identity.ts";
 import { Monitor } from "./monitor.ts";
 import { openNull } from "./null_device.ts";

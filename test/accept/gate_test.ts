@@ -7,8 +7,8 @@ import { Connection } from "../../src/connection.ts";
 import { Gate, type GateOptions } from "../../src/accept/gate.ts";
 import { heard } from "../../src/accept/hello.ts";
 import { NO_WATCH } from "../../src/metrics/observer.ts";
-import { Places } from "../../src/places.ts";
-import { DirectPrograms } from "../../src/programs.ts";
+import { Places } from "../../src/program/slots.ts";
+import { DirectPrograms } from "../../src/program/programs.ts";
 import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
 
 /** A ClientHello as far as its records go. */

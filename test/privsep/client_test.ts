@@ -7,8 +7,8 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Ask } from "../../src/admit/limits.ts";
-import { type Place, Places } from "../../src/places.ts";
-import type { ProgramRequest } from "../../src/programs.ts";
+import { type Place, Places } from "../../src/program/slots.ts";
+import type { ProgramRequest } from "../../src/program/programs.ts";
 import { Channel } from "../../src/privsep/channel.ts";
 import { MonitorClient } from "../../src/privsep/client.ts";
 import {

@@ -7,7 +7,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import { encodeWorker, Frame, KIND, type WorkerMessage } from "../../src/privsep/messages.ts";
-import { isConnectionVariable } from "../../src/start.ts";
+import { isConnectionVariable } from "../../src/program/start.ts";
 import { mutate, numbers } from "../codec/mutate.ts";
 import { within } from "../runtime/tools.ts";
 import { SAMPLES } from "./messages_samples.ts";

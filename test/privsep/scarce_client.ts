@@ -4,7 +4,7 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { Channel } from "../../src/privsep/channel.ts";
-import { Places } from "../../src/places.ts";
+import { Places } from "../../src/program/slots.ts";
 import { MonitorClient } from "../../src/privsep/client.ts";
 import { Frame, KIND, workerMessage } from "../../src/privsep/messages.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";

@@ -2,9 +2,9 @@
  *  to finish a delivery. So SIGKILL is sent only where --kill-after asks for it, and without it the log
  *  names a program that goes on. */
 
-import type { Log } from "./log.ts";
-import type { Options } from "./config/options.ts";
-import type { Launched } from "./runtime/runtime.ts";
+import type { Log } from "../log.ts";
+import type { Options } from "../config/options.ts";
+import type { Launched } from "../runtime/runtime.ts";
 
 /** How long after SIGTERM the log says so, in seconds. */
 const LONG = 60;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Place, Places } from "../src/places.ts";
+import { type Place, Places } from "../../src/program/slots.ts";
 
 const never = new AbortController().signal;
 

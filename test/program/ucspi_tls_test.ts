@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
-import { IdleWatch } from "../../src/idle.ts";
-import { Lingering } from "../../src/linger.ts";
-import type { RelayOptions } from "../../src/relay.ts";
+import { IdleWatch } from "../../src/program/idle.ts";
+import { Lingering } from "../../src/program/linger.ts";
+import type { RelayOptions } from "../../src/program/relay.ts";
 import { type DelayedEnds, HandshakeError, type Program } from "../../src/runtime/runtime.ts";
-import { plainPhase } from "../../src/tls/delayed.ts";
+import { plainPhase } from "../../src/program/ucspi_tls.ts";
 import { bytes, FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
 /** The beginning of a ClientHello, as far as this stage looks. */

@@ -4,11 +4,11 @@
  *  client's end of data is end of file for the program, whose output still flows; the program's
  *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
 
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../connection.ts";
 import type { IdleWatch, Watched } from "./idle.ts";
 import type { Leaver, Lingering } from "./linger.ts";
-import type { Traffic } from "./metrics/observer.ts";
-import { type Sink, type Source, type Stream, TlsError } from "./runtime/runtime.ts";
+import type { Traffic } from "../metrics/observer.ts";
+import { type Sink, type Source, type Stream, TlsError } from "../runtime/runtime.ts";
 
 export interface Relay {
   /** The program's wait status (undefined: not known), when the program has been reaped and its output has been handed to

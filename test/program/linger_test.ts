@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Leaver, Lingering } from "../src/linger.ts";
+import { type Leaver, Lingering } from "../../src/program/linger.ts";
 
 /** A client in memory. */
 class Client implements Leaver {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ignoring } from "../src/program_signals.ts";
+import { ignoring } from "../../src/program/ignored_signals.ts";
 
 function tried(command: string[], signals: string[]): { words: string[]; lines: string } {
   let lines = "";

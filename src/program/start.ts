@@ -4,15 +4,15 @@
  *  connection; then what this connection is; then what its rules set. A value that is not known is
  *  absent: a program must never take an inherited one for its client's. */
 
-import type { Connection, Peer } from "./connection.ts";
-import type { Deps } from "./deps.ts";
-import { reason } from "./errors.ts";
-import { SUPERVISOR_VARIABLES } from "./handover.ts";
+import type { Connection, Peer } from "../connection.ts";
+import type { Deps } from "../deps.ts";
+import { reason } from "../errors.ts";
+import { SUPERVISOR_VARIABLES } from "../handover.ts";
 import { type Handler, startHandler } from "./handler.ts";
 import { isSecret, programEnvironment, type StartedProgram } from "./programs.ts";
-import type { Program } from "./runtime/runtime.ts";
-import { type Channel, channelVariables } from "./tls/handshake.ts";
-import { isTlsVariable } from "./tls/variables.ts";
+import type { Program } from "../runtime/runtime.ts";
+import { type Channel, channelVariables } from "../tls/handshake.ts";
+import { isTlsVariable } from "../tls/variables.ts";
 
 /** Speaks of one connection. */
 export function isConnectionVariable(name: string): boolean {

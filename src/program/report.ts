@@ -1,12 +1,12 @@
 /** What log and counts are told of a connection that fails, or whose client breaks it off. */
 
-import type { Connection } from "./connection.ts";
-import type { Deps } from "./deps.ts";
-import { reason } from "./errors.ts";
-import { NothingSaid } from "./accept/first_bytes.ts";
-import { isHealthCheck } from "./accept/proxy.ts";
+import type { Connection } from "../connection.ts";
+import type { Deps } from "../deps.ts";
+import { reason } from "../errors.ts";
+import { NothingSaid } from "../accept/first_bytes.ts";
+import { isHealthCheck } from "../accept/proxy.ts";
 import type { ClientEvents } from "./relay.ts";
-import { HandshakeError, TlsError } from "./runtime/runtime.ts";
+import { HandshakeError, TlsError } from "../runtime/runtime.ts";
 
 /** Tells why a connection failed. `pid` is the program's where there is one. */
 export function report(conn: Connection, deps: Deps, pid: number, error: unknown): void {

@@ -4,7 +4,7 @@
  *  such a signal. */
 
 import fs from "node:fs";
-import type { Log } from "./log.ts";
+import type { Log } from "../log.ts";
 
 /** env(1) of GNU coreutils since 8.31. */
 const ENV = ["/usr/bin/env", "/bin/env"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IdleWatch, type Watched } from "../src/idle.ts";
+import { IdleWatch, type Watched } from "../../src/program/idle.ts";
 
 /** Somebody who is found silent once, `told` milliseconds after it was last heard. */
 function somebody(idle: IdleWatch): Watched & { told: Promise<number> } {

@@ -1,11 +1,11 @@
 /** Programs, as the stages see them: how one is asked for and what becomes of it. `DirectPrograms`
  *  starts them in this process; with workers the monitor does it for them (privsep/client.ts). */
 
-import { FatalError, reason } from "./errors.ts";
+import { FatalError, reason } from "../errors.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
-import type { Place, Places } from "./places.ts";
-import type { Libc } from "./runtime/libc/libc.ts";
-import { DELAYED_FD, type Program, type Runtime } from "./runtime/runtime.ts";
+import type { Place, Places } from "./slots.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import { DELAYED_FD, type Program, type Runtime } from "../runtime/runtime.ts";
 
 /** What a connection wants started. */
 export interface ProgramRequest {

@@ -2,8 +2,8 @@
  *  To the relay it looks like a program: something to write to, something to read from, an end. */
 
 import process from "node:process";
-import type { Peer, RemotePeer } from "./connection.ts";
-import type { Program, Sink, Source } from "./runtime/runtime.ts";
+import type { Peer, RemotePeer } from "../connection.ts";
+import type { Program, Sink, Source } from "../runtime/runtime.ts";
 
 /** What a handler gets of one connection. */
 export interface HandlerConnection {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Log } from "../src/log.ts";
-import { watchEnd } from "../src/program_end.ts";
-import type { Launched } from "../src/runtime/runtime.ts";
-import { currentRuntime } from "../src/runtime/current.ts";
+import { Log } from "../../src/log.ts";
+import { watchEnd } from "../../src/program/program_end.ts";
+import type { Launched } from "../../src/runtime/runtime.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 
 function stage(killAfter: number | undefined) {
   const sent: string[] = [];

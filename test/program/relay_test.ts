@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IdleWatch } from "../src/idle.ts";
-import { Lingering } from "../src/linger.ts";
-import { relay } from "../src/relay.ts";
-import { TlsError } from "../src/runtime/runtime.ts";
-import { FakeSink, FakeSocket, FakeSource, turn } from "./fake_streams.ts";
+import { IdleWatch } from "../../src/program/idle.ts";
+import { Lingering } from "../../src/program/linger.ts";
+import { relay } from "../../src/program/relay.ts";
+import { TlsError } from "../../src/runtime/runtime.ts";
+import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
 /** A relay under way. */
 function begin(idleLimit = 3600) {

@@ -8,7 +8,7 @@
  *    injected by somebody in the middle (CVE-2011-0411). */
 
 import { Tap } from "../codec/ucspi_tls.ts";
-import { type Relay, relay, type RelayOptions } from "../relay.ts";
+import { type Relay, relay, type RelayOptions } from "./relay.ts";
 import {
   type DelayedEnds,
   HandshakeError,
