@@ -6,7 +6,7 @@
  *    ABRT        default: whoever sends it, the process itself above all, wants it to end in a core file
  *    others      ignored, see runtime/libc/ignored_signals.ts */
 
-import type { Readiness } from "../readiness.ts";
+import type { Readiness } from "../supervisor/notify.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** How long programs may take to obey when everything is ended, in milliseconds. */

@@ -7,7 +7,7 @@ import type { Supervised } from "../commands/single.ts";
 import { keepGoing } from "../deps.ts";
 import { Unsupported } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
-import { checkOperands } from "../handover.ts";
+import { checkOperands } from "../supervisor/listen_fds.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../accept/listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";

@@ -7,7 +7,7 @@
 import type { Connection, Peer } from "../connection.ts";
 import type { Deps } from "../deps.ts";
 import { reason } from "../errors.ts";
-import { SUPERVISOR_VARIABLES } from "../handover.ts";
+import { SUPERVISOR_VARIABLES } from "../supervisor/listen_fds.ts";
 import { type Handler, startHandler } from "./handler.ts";
 import { isSecret, programEnvironment, type StartedProgram } from "./programs.ts";
 import type { Program } from "../runtime/runtime.ts";

@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { makeLibc, SystemError } from "../../../src/runtime/libc/libc.ts";
 import { abiOf } from "../../../src/runtime/libc/abi.ts";
 import type { Argument } from "../../../src/runtime/libc/call.ts";
-import { notifyReceiver, PYTHON } from "../../notify_receiver.ts";
+import { notifyReceiver, PYTHON } from "../../supervisor/notify_receiver.ts";
 import { libcHere } from "./here.ts";
 
 const libc = await libcHere();

@@ -11,11 +11,11 @@
  *    tell.stopping();                   // SIGTERM, before the socket is closed */
 
 import process from "node:process";
-import { FatalError, reason, Unsupported } from "./errors.ts";
-import type { InheritedListener } from "./handover.ts";
-import type { Options } from "./config/options.ts";
-import type { Libc } from "./runtime/libc/libc.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import { FatalError, reason, Unsupported } from "../errors.ts";
+import type { InheritedListener } from "./listen_fds.ts";
+import type { Options } from "../config/options.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,6 @@
 /** What a supervisor hands over at start: a socket that listens already (systemd's socket activation,
  *  sd_listen_fds(3)). The supervisor keeps it while the server restarts, so that clients wait in its
- *  queue and none is refused. What the supervisor hears back is readiness.ts.
+ *  queue and none is refused. What the supervisor hears back is notify.ts.
  *
  *  The monitor, or the one process of --workers 0, does this once:
  *
@@ -13,12 +13,12 @@
  *  socket for the supervisor and the successor too. */
 
 import process from "node:process";
-import { type Ip, parseIp } from "./codec/ip.ts";
-import { FatalError, reason, Unsupported } from "./errors.ts";
-import type { ListenAddress } from "./accept/listen.ts";
-import type { Options } from "./config/options.ts";
-import type { Libc } from "./runtime/libc/libc.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import { type Ip, parseIp } from "../codec/ip.ts";
+import { FatalError, reason, Unsupported } from "../errors.ts";
+import type { ListenAddress } from "../accept/listen.ts";
+import type { Options } from "../config/options.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

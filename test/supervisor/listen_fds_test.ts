@@ -9,15 +9,19 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { FatalError, Unsupported } from "../src/errors.ts";
-import { checkOperands, type InheritedListener, inheritedListener } from "../src/handover.ts";
-import { literalHost } from "../src/accept/listen.ts";
-import { readiness } from "../src/readiness.ts";
+import { FatalError, Unsupported } from "../../src/errors.ts";
+import {
+  checkOperands,
+  type InheritedListener,
+  inheritedListener,
+} from "../../src/supervisor/listen_fds.ts";
+import { literalHost } from "../../src/accept/listen.ts";
+import { readiness } from "../../src/supervisor/notify.ts";
 import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
-import { runFile } from "./runtime/libc/here.ts";
+import { runFile } from "../runtime/libc/here.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const CHILD = join(ROOT, "test/handover_child.ts");
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CHILD = join(ROOT, "test/supervisor/listen_fds_child.ts");
 
 /** Makes descriptor 3, as the first argument says, and becomes the command of the others. */
 const SUPERVISOR = `import os, socket, sys
@@ -295,7 +299,7 @@ test("without libc the start ends, naming runtime and remedy", () => {
 test("sslserver(1) has every error about supervisors", () => {
   const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
   const page = read("man/text/sslserver.1.txt").replaceAll(/\s+/g, " ");
-  const found = ["src/handover.ts", "src/readiness.ts"].flatMap((file) =>
+  const found = ["src/supervisor/listen_fds.ts", "src/supervisor/notify.ts"].flatMap((file) =>
     [...read(file).matchAll(/["`](unable to [^"`]*)/g)].map(([, text = ""]) =>
       text.replace(/\$\{.*|[:(].*/s, "").trim()
     )

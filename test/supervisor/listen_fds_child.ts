@@ -1,12 +1,12 @@
-/** What test/handover_test.ts runs under a stand-in of a supervisor: descriptor 3 is handed to a
+/** What test/supervisor/listen_fds_test.ts runs under a stand-in of a supervisor: descriptor 3 is handed to a
  *  process at its start only. Prints one line of JSON. */
 
 import { readFileSync, rmSync } from "node:fs";
 import process from "node:process";
-import { FatalError } from "../src/errors.ts";
-import { inheritedListener } from "../src/handover.ts";
-import { readiness } from "../src/readiness.ts";
-import { libcHere } from "./runtime/libc/here.ts";
+import { FatalError } from "../../src/errors.ts";
+import { inheritedListener } from "../../src/supervisor/listen_fds.ts";
+import { readiness } from "../../src/supervisor/notify.ts";
+import { libcHere } from "../runtime/libc/here.ts";
 
 /** As the system has them, or undefined for one that is closed. */
 function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } | undefined {
