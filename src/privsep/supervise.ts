@@ -17,9 +17,9 @@ import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Bound, logServing } from "../serving.ts";
 import { baseEnvironment } from "../program/start.ts";
 import { type Identity, workerIdentity } from "./identity.ts";
-import { Monitor } from "./monitor.ts";
+import { Monitor } from "./monitor/monitor.ts";
 import { openNull } from "./null_device.ts";
-import { programUser } from "./program_user.ts";
+import { programUser } from "./monitor/program_user.ts";
 
 /** What it takes to have workers. */
 export interface Means {

@@ -1,6 +1,6 @@
 /** The -c places: one for each program and for each handshake that will need one. First come, first
  *  served. In memory; no I/O. The count for the whole server is one instance: with workers the
- *  monitor's, which lends them places (privsep/grants.ts).
+ *  monitor's, which lends them places (privsep/monitor/grants.ts).
  *
  *  A handshake takes its place before it begins, so that no more clients shake hands than can get a
  *  program. A client that then falls silent could hold it for as long as -T. So when no place is free,

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { Frame, Frames, KIND } from "../../src/privsep/messages.ts";
-import { Monitor, type MonitorOptions } from "../../src/privsep/monitor.ts";
+import { Monitor, type MonitorOptions } from "../../src/privsep/monitor/monitor.ts";
 import { localFiles } from "../../src/files/files.ts";
 import { Log } from "../../src/log.ts";
 import { parseOptions } from "../../src/config/options.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DecodeError } from "../../src/codec/bytes.ts";
-import type { CountKind } from "../../src/metrics/registry.ts";
-import { readTotals, type Totals } from "../../src/privsep/counts.ts";
-import { Gathering } from "../../src/privsep/gathering.ts";
-import { Frames, KIND, readId } from "../../src/privsep/messages.ts";
+import { DecodeError } from "../../../src/codec/bytes.ts";
+import type { CountKind } from "../../../src/metrics/registry.ts";
+import { readTotals, type Totals } from "../../../src/privsep/counts.ts";
+import { Gathering } from "../../../src/privsep/monitor/gathering.ts";
+import { Frames, KIND, readId } from "../../../src/privsep/messages.ts";
 
 const KINDS: CountKind[] = ["count", "sum", "state"];
 const counts = (...numbers: number[]): Float64Array => Float64Array.from(numbers);

@@ -4,8 +4,8 @@
  *  Counters never go back: what a worker had counted that has died stays in the sums, and so does what
  *  one said last that does not answer. Their states are left out. */
 
-import { DecodeError } from "../codec/bytes.ts";
-import type { CountKind } from "../metrics/registry.ts";
+import { DecodeError } from "../../codec/bytes.ts";
+import type { CountKind } from "../../metrics/registry.ts";
 import {
   addCounts,
   checkCounts,
@@ -14,8 +14,8 @@ import {
   keepUp,
   type Totals,
   totalsFrame,
-} from "./counts.ts";
-import { Frame, KIND } from "./messages.ts";
+} from "../counts.ts";
+import { Frame, KIND } from "../messages.ts";
 
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
 const PATIENCE = 1000;

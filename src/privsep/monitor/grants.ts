@@ -3,10 +3,10 @@
  *  with its worker. Only one that has none left asks (WANT). While any waits, the others return what they
  *  do not use. What is lent counts as taken, so that -c holds over all workers. */
 
-import { DecodeError } from "../codec/bytes.ts";
-import type { Options } from "../config/options.ts";
-import type { Place, Places } from "../program/slots.ts";
-import { Frame, KIND } from "./messages.ts";
+import { DecodeError } from "../../codec/bytes.ts";
+import type { Options } from "../../config/options.ts";
+import type { Place, Places } from "../../program/slots.ts";
+import { Frame, KIND } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Places that a worker may wait for, beyond as many as -c and --pending allow connections. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RuleBook } from "../../src/admit/rulebook.ts";
-import { concat } from "../../src/codec/bytes.ts";
-import { CdbWriter } from "../../src/codec/cdb_write.ts";
-import { compileRule } from "../../src/codec/rules_source.ts";
-import { programRules } from "../../src/privsep/program_rules.ts";
+import { RuleBook } from "../../../src/admit/rulebook.ts";
+import { concat } from "../../../src/codec/bytes.ts";
+import { CdbWriter } from "../../../src/codec/cdb_write.ts";
+import { compileRule } from "../../../src/codec/rules_source.ts";
+import { programRules } from "../../../src/privsep/monitor/program_rules.ts";
 
 function book(...lines: string[]): RuleBook {
   const writer = new CdbWriter();

@@ -5,13 +5,13 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { concat } from "../../src/codec/bytes.ts";
-import { encodeWorker, Frame, KIND, type WorkerMessage } from "../../src/privsep/messages.ts";
-import { isConnectionVariable } from "../../src/program/start.ts";
-import { mutate, numbers } from "../codec/mutate.ts";
-import { within } from "../runtime/tools.ts";
-import { SAMPLES } from "./messages_samples.ts";
-import { openFiles, type Puppet, serving, settled } from "./puppet.ts";
+import { concat } from "../../../src/codec/bytes.ts";
+import { encodeWorker, Frame, KIND, type WorkerMessage } from "../../../src/privsep/messages.ts";
+import { isConnectionVariable } from "../../../src/program/start.ts";
+import { mutate, numbers } from "../../codec/mutate.ts";
+import { within } from "../../runtime/tools.ts";
+import { SAMPLES } from "../messages_samples.ts";
+import { openFiles, type Puppet, serving, settled } from "../puppet.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 const KINDS = Object.values(SAMPLES);

@@ -6,10 +6,10 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
-import { CdbWriter } from "../../src/codec/cdb_write.ts";
-import { encodeWorker, Frame, KIND } from "../../src/privsep/messages.ts";
-import { within } from "../runtime/tools.ts";
+import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { CdbWriter } from "../../../src/codec/cdb_write.ts";
+import { encodeWorker, Frame, KIND } from "../../../src/privsep/messages.ts";
+import { within } from "../../runtime/tools.ts";
 import {
   type Breaks,
   openFiles,
@@ -18,7 +18,7 @@ import {
   settled,
   type Stage,
   type StageOptions,
-} from "./puppet.ts";
+} from "../puppet.ts";
 
 const CODES = ["EPERM", "ESRCH", "EMFILE", "ENOMEM", "EAGAIN", "ENOENT"];
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backoff } from "../../src/privsep/backoff.ts";
+import { backoff } from "../../../src/privsep/monitor/backoff.ts";
 
 test("a worker that dies at once is started again later and later, up to ten seconds", () => {
   const clock = { ms: 0 };

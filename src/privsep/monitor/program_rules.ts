@@ -1,8 +1,8 @@
 /** The variables that rules set for a peer, as the monitor finds them in its own copy. */
 
-import type { RuleBook } from "../admit/rulebook.ts";
-import { FatalError } from "../errors.ts";
-import { parseIp } from "../codec/ip.ts";
+import type { RuleBook } from "../../admit/rulebook.ts";
+import { FatalError } from "../../errors.ts";
+import { parseIp } from "../../codec/ip.ts";
 
 /** The worker's word on the peer: an address, and perhaps a name and an ident answer. */
 export interface NamedPeer {

@@ -3,8 +3,8 @@
  *  and keep a successor from listening or take its connections. So the monitor looks. */
 
 import { readdirSync, readlinkSync } from "node:fs";
-import { type TcpListener, tcpListeners } from "../codec/tcp_table.ts";
-import type { Endpoint, Libc } from "../runtime/libc/libc.ts";
+import { type TcpListener, tcpListeners } from "../../codec/tcp_table.ts";
+import type { Endpoint, Libc } from "../../runtime/libc/libc.ts";
 
 /** How long a worker may take to close its copy after it has said so, in milliseconds. */
 const PATIENCE = 1000;

@@ -8,8 +8,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { concat } from "../../src/codec/bytes.ts";
-import { encodeWorker, Frame, KIND, readText, type WireAsk } from "../../src/privsep/messages.ts";
+import { concat } from "../../../src/codec/bytes.ts";
+import {
+  encodeWorker,
+  Frame,
+  KIND,
+  readText,
+  type WireAsk,
+} from "../../../src/privsep/messages.ts";
 import {
   type Came,
   openFiles,
@@ -19,9 +25,9 @@ import {
   type Stage,
   stage,
   zombies,
-} from "./puppet.ts";
-import { within } from "../runtime/tools.ts";
-import { rawSyscall } from "./raw_syscall.ts";
+} from "../puppet.ts";
+import { within } from "../../runtime/tools.ts";
+import { rawSyscall } from "../raw_syscall.ts";
 
 const NOTHING: WireAsk = {
   perAddress: 0,

@@ -2,13 +2,13 @@
  *  shortage of the monitor's own (descriptors, memory) is not what has become of a file: it is tried
  *  again. */
 
-import { reason } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { closeAll } from "../runtime/program_pipes.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import { type FileWatch, isShortage, type Opened } from "./handed_files.ts";
+import { reason } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { closeAll } from "../../runtime/program_pipes.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import { type FileWatch, isShortage, type Opened } from "../handed_files.ts";
 import { KeptFiles } from "./kept_files.ts";
-import { Frame, KIND } from "./messages.ts";
+import { Frame, KIND } from "../messages.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 

@@ -7,15 +7,15 @@
  *  The monitor exits while workers drain, for hours perhaps. Then a small process takes the other ends
  *  over and goes on copying (log_copier.ts). */
 
-import { reason } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import { closeAll } from "../runtime/program_pipes.ts";
-import type { Runtime, SelfCommand, Stream } from "../runtime/runtime.ts";
-import type { Identity } from "./identity.ts";
-import { type CopierPlan, LOG_COMMAND } from "./log_copier.ts";
-import { LogLines } from "./log_lines.ts";
-import { openNull } from "./null_device.ts";
+import { reason } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import { closeAll } from "../../runtime/program_pipes.ts";
+import type { Runtime, SelfCommand, Stream } from "../../runtime/runtime.ts";
+import type { Identity } from "../identity.ts";
+import { type CopierPlan, LOG_COMMAND } from "../log_copier.ts";
+import { LogLines } from "../log_lines.ts";
+import { openNull } from "../null_device.ts";
 
 /** Bytes a second that one worker may write for long: -v as JSON of 2,500 connections a second. */
 export const RATE = 2 << 20;

@@ -2,11 +2,11 @@
  *  from before. Whoever was let in under the old rules and asks for a program under the new ones gets
  *  it, with the variables of the old. */
 
-import { RuleBook } from "../admit/rulebook.ts";
-import type { Options } from "../config/options.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import { closeAll } from "../runtime/program_pipes.ts";
-import { type FileWatch, HandedFiles, isShortage } from "./handed_files.ts";
+import { RuleBook } from "../../admit/rulebook.ts";
+import type { Options } from "../../config/options.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import { closeAll } from "../../runtime/program_pipes.ts";
+import { type FileWatch, HandedFiles, isShortage } from "../handed_files.ts";
 import { type NamedPeer, programRules } from "./program_rules.ts";
 
 /** States kept; one is made each second at most, since files are looked at so often. */

@@ -1,8 +1,8 @@
 /** Which requests a worker may make in which state. Anything else is a breach, and ends the worker
  *  (OpenSSH's monitor is the model). */
 
-import { DecodeError } from "../codec/bytes.ts";
-import { KIND, type WorkerMessage } from "./messages.ts";
+import { DecodeError } from "../../codec/bytes.ts";
+import { KIND, type WorkerMessage } from "../messages.ts";
 import type { WorkerState } from "./worker_handle.ts";
 
 const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>> = {

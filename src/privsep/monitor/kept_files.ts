@@ -3,9 +3,9 @@
  *  judges none of them: workers report that they can use what they were handed, and it keeps the bytes that
  *  it read itself. A worker that lies can only take its successors back to what a start meets without this. */
 
-import { concat } from "../codec/bytes.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import type { HandedFile, Opened } from "./handed_files.ts";
+import { concat } from "../../codec/bytes.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import type { HandedFile, Opened } from "../handed_files.ts";
 
 /** A file beyond this, large lists mostly, is handed over as it is. A message takes 8 MB. */
 const MAX_FILE = 4 << 20;

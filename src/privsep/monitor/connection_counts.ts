@@ -1,9 +1,9 @@
 /** Connections that workers have counted by address, for MAXCONIP and its kind: all of them count
  *  together, so the monitor does it. It sees addresses and keys of rules, nothing that a peer has sent. */
 
-import { Limits } from "../admit/limits.ts";
-import type { Options } from "../config/options.ts";
-import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "./messages.ts";
+import { Limits } from "../../admit/limits.ts";
+import type { Options } from "../../config/options.ts";
+import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */

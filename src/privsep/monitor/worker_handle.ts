@@ -1,14 +1,14 @@
 /** A worker, as the monitor sees it: its process, its channel, and what it has asked for. */
 
-import type { LocalHold } from "../admit/limits.ts";
-import { DecodeError } from "../codec/bytes.ts";
-import { type FatalError, reason } from "../errors.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import { closeAll } from "../runtime/program_pipes.ts";
-import type { Launched, Runtime, SelfCommand } from "../runtime/runtime.ts";
-import { Channel } from "./channel.ts";
-import { type WorkerMessage, workerMessage } from "./messages.ts";
-import { openNull } from "./null_device.ts";
+import type { LocalHold } from "../../admit/limits.ts";
+import { DecodeError } from "../../codec/bytes.ts";
+import { type FatalError, reason } from "../../errors.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import { closeAll } from "../../runtime/program_pipes.ts";
+import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
+import { Channel } from "../channel.ts";
+import { type WorkerMessage, workerMessage } from "../messages.ts";
+import { openNull } from "../null_device.ts";
 
 /** `settled`: draining, and it asks for no program any more. */
 export type WorkerState = "starting" | "serving" | "draining" | "settled";

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KIND } from "../../src/privsep/messages.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
-import type { Stream } from "../../src/runtime/runtime.ts";
-import { RATE, WorkerLog } from "../../src/privsep/worker_log.ts";
-import { thisRuntime } from "../runtime/kits.ts";
-import { within } from "../runtime/tools.ts";
-import { serving, settled } from "./puppet.ts";
-import { rawSyscall } from "./raw_syscall.ts";
+import { KIND } from "../../../src/privsep/messages.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import type { Stream } from "../../../src/runtime/runtime.ts";
+import { RATE, WorkerLog } from "../../../src/privsep/monitor/worker_log.ts";
+import { thisRuntime } from "../../runtime/kits.ts";
+import { within } from "../../runtime/tools.ts";
+import { serving, settled } from "../puppet.ts";
+import { rawSyscall } from "../raw_syscall.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
-import { programUser } from "../../src/privsep/program_user.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
+import { programUser } from "../../../src/privsep/monitor/program_user.ts";
+import type { Runtime } from "../../../src/runtime/runtime.ts";
 
 const switches = { name: "Bun", switchesUser: true } as Runtime;
 const cannot = { name: "Deno", switchesUser: false } as Runtime;

@@ -2,18 +2,18 @@
  *  be free when the server ends, and the sums (gathering.ts). It reads nothing from a scraper: one
  *  worker accepts and answers. */
 
-import { DecodeError } from "../codec/bytes.ts";
-import { reason } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { MetricsAddress } from "../metrics/address.ts";
-import { countKinds, processStart } from "../metrics/describe.ts";
-import { metricsSocket } from "../metrics/endpoint.ts";
-import { SocketFile } from "../metrics/socket_file.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import type { Channel } from "./channel.ts";
-import { type End, introductionFrame } from "./counts.ts";
+import { DecodeError } from "../../codec/bytes.ts";
+import { reason } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { MetricsAddress } from "../../metrics/address.ts";
+import { countKinds, processStart } from "../../metrics/describe.ts";
+import { metricsSocket } from "../../metrics/endpoint.ts";
+import { SocketFile } from "../../metrics/socket_file.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import type { Channel } from "../channel.ts";
+import { type End, introductionFrame } from "../counts.ts";
 import { Gathering } from "./gathering.ts";
-import { KIND, type WorkerMessage } from "./messages.ts";
+import { KIND, type WorkerMessage } from "../messages.ts";
 
 /** The worker that answers. */
 const SLOT = 0;

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Holder, Port } from "../../src/privsep/port.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
-import type { Launched, Runtime } from "../../src/runtime/runtime.ts";
-import { thisRuntime } from "../runtime/kits.ts";
-import { until, within } from "../runtime/tools.ts";
+import { type Holder, Port } from "../../../src/privsep/monitor/port.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import type { Launched, Runtime } from "../../../src/runtime/runtime.ts";
+import { thisRuntime } from "../../runtime/kits.ts";
+import { until, within } from "../../runtime/tools.ts";
 
 interface Process extends Holder {
   readonly launched: Launched;
