@@ -9,7 +9,7 @@ import { tcprules } from "./src/commands/tcprules.ts";
 import { tcprulescheck } from "./src/commands/tcprulescheck.ts";
 import { LOG_COMMAND, logCopier } from "./src/privsep/log_copier.ts";
 import { WORKER_COMMAND } from "./src/privsep/monitor/worker_handle.ts";
-import { worker } from "./src/privsep/worker.ts";
+import { worker } from "./src/privsep/worker/worker.ts";
 import { confine, CONFINE_COMMAND } from "./src/runtime/confine.ts";
 import { currentRuntime } from "./src/runtime/current.ts";
 

@@ -1,13 +1,13 @@
 /** The worker's side of the monitor: programs are asked for and counted there. To the stages it looks
  *  like `DirectPrograms` and `Limits`. */
 
-import { nodeCrypto } from "../builtins.ts";
-import type { Answer, Ask, Counter, Hold, Refusal } from "../admit/limits.ts";
-import { DecodeError, type Reader } from "../codec/bytes.ts";
-import { FatalError, reason } from "../errors.ts";
-import { type Place, Places } from "../program/slots.ts";
-import type { ProgramRequest, Programs, StartedProgram } from "../program/programs.ts";
-import { closeAll, ENDS } from "../runtime/program_pipes.ts";
+import { nodeCrypto } from "../../builtins.ts";
+import type { Answer, Ask, Counter, Hold, Refusal } from "../../admit/limits.ts";
+import { DecodeError, type Reader } from "../../codec/bytes.ts";
+import { FatalError, reason } from "../../errors.ts";
+import { type Place, Places } from "../../program/slots.ts";
+import type { ProgramRequest, Programs, StartedProgram } from "../../program/programs.ts";
+import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
 import type {
   DelayedEnds,
   Program,
@@ -15,9 +15,9 @@ import type {
   Runtime,
   Sink,
   Source,
-} from "../runtime/runtime.ts";
-import type { Channel } from "./channel.ts";
-import { encodeWorker, KIND, readId, readText, REFUSALS, type WireAsk } from "./messages.ts";
+} from "../../runtime/runtime.ts";
+import type { Channel } from "../channel.ts";
+import { encodeWorker, KIND, readId, readText, REFUSALS, type WireAsk } from "../messages.ts";
 
 /** A START that is not answered yet. */
 interface Asked {

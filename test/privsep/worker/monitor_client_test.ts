@@ -6,24 +6,24 @@ import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Ask } from "../../src/admit/limits.ts";
-import { type Place, Places } from "../../src/program/slots.ts";
-import type { ProgramRequest } from "../../src/program/programs.ts";
-import { Channel } from "../../src/privsep/channel.ts";
-import { MonitorClient } from "../../src/privsep/client.ts";
+import type { Ask } from "../../../src/admit/limits.ts";
+import { type Place, Places } from "../../../src/program/slots.ts";
+import type { ProgramRequest } from "../../../src/program/programs.ts";
+import { Channel } from "../../../src/privsep/channel.ts";
+import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
 import {
   Frame,
   Frames,
   KIND,
   type WorkerMessage,
   workerMessage,
-} from "../../src/privsep/messages.ts";
-import { closeAll, programPipes } from "../../src/runtime/program_pipes.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
-import { concat, Reader } from "../../src/codec/bytes.ts";
-import { thisRuntime } from "../runtime/kits.ts";
-import { within } from "../runtime/tools.ts";
-import { openFiles, settled } from "./puppet.ts";
+} from "../../../src/privsep/messages.ts";
+import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import { concat, Reader } from "../../../src/codec/bytes.ts";
+import { thisRuntime } from "../../runtime/kits.ts";
+import { within } from "../../runtime/tools.ts";
+import { openFiles, settled } from "../puppet.ts";
 
 interface Stage {
   readonly libc: Libc;

@@ -1,15 +1,15 @@
-/** Run by client_test.ts with few descriptors: a worker's side that is handed the ends of programs when
+/** Run by monitor_client_test.ts with few descriptors: a worker's side that is handed the ends of programs when
  *  only some descriptors are free. Prints what became of each start. */
 
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
-import { Channel } from "../../src/privsep/channel.ts";
-import { Places } from "../../src/program/slots.ts";
-import { MonitorClient } from "../../src/privsep/client.ts";
-import { Frame, KIND, workerMessage } from "../../src/privsep/messages.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
-import { closeAll, programPipes } from "../../src/runtime/program_pipes.ts";
-import { thisRuntime } from "../runtime/kits.ts";
+import { Channel } from "../../../src/privsep/channel.ts";
+import { Places } from "../../../src/program/slots.ts";
+import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
+import { Frame, KIND, workerMessage } from "../../../src/privsep/messages.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
+import { thisRuntime } from "../../runtime/kits.ts";
 
 const runtime = await thisRuntime();
 const libc = runtime.libc as Libc;
