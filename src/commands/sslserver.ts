@@ -12,7 +12,7 @@ import { withIds } from "../privsep/identity.ts";
 import { means, supervise } from "../privsep/supervise.ts";
 import { readiness } from "../supervisor/notify.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { check } from "./check.ts";
+import { check } from "../check/check.ts";
 import { ignoring } from "../program/ignored_signals.ts";
 import { print } from "./print.ts";
 import { serveAlone } from "./single.ts";

@@ -10,14 +10,14 @@ import {
   readPassword,
   selfSigned,
 } from "../assemble.ts";
-import { checkSite, type SitePairs, sites } from "../check/certificates.ts";
-import { checkCiphers } from "../check/ciphers.ts";
-import { type Finding, Findings } from "../check/finding.ts";
-import type { Actors } from "../check/processes.ts";
-import type { Variables } from "../check/rules.ts";
-import { checkCommand, checkOperands } from "../check/start.ts";
-import { checkPorts, checkResolvers } from "../check/system.ts";
-import { checkTrust } from "../check/trust.ts";
+import { checkSite, type SitePairs, sites } from "./certificates.ts";
+import { checkCiphers } from "./ciphers.ts";
+import { type Finding, Findings } from "./finding.ts";
+import type { Actors } from "./processes.ts";
+import type { Variables } from "./rules.ts";
+import { checkCommand, checkOperands } from "./start.ts";
+import { checkPorts, checkResolvers } from "./system.ts";
+import { checkTrust } from "./trust.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/listen.ts";
@@ -25,7 +25,7 @@ import { type Announcer, Log } from "../log.ts";
 import { clean } from "../log/fields.ts";
 import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { write } from "./print.ts";
+import { write } from "../commands/print.ts";
 
 /** Checks and prints. Returns the exit code. `main`: see `Runtime.selfCommand`. */
 export async function check(
