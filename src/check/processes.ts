@@ -11,7 +11,7 @@ import type { Options } from "../config/options.ts";
 import { type Identity, refuseIdentity } from "../privsep/identity.ts";
 import { wantedFiles } from "../privsep/init.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
-import { means } from "../privsep/supervise.ts";
+import { means } from "../commands/workers.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inJail, obstacle, someone, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";

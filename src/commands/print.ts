@@ -13,13 +13,13 @@ export async function print(request: Print): Promise<void> {
 async function textOf(request: Print): Promise<string> {
   switch (request.print) {
     case "help":
-      return (await import("../help.ts")).helpText();
+      return (await import("./help.ts")).helpText();
     case "version":
       return `sslserver ${VERSION}\n`;
     case "manual":
-      return await (await import("../manual.ts")).manual(request.page);
+      return await (await import("./manual.ts")).manual(request.page);
     case "completion":
-      return (await import("../completion.ts")).completionScript(request.shell);
+      return (await import("./completion.ts")).completionScript(request.shell);
   }
 }
 

@@ -12,10 +12,10 @@ import type { Log } from "../log.ts";
 import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
 import type { Options } from "../config/options.ts";
 import { refuseIdentity } from "../privsep/identity.ts";
-import { dropPrivileges, shutDebugger } from "../privileges.ts";
+import { dropPrivileges, shutDebugger } from "./privileges.ts";
 import type { Readiness } from "../supervisor/notify.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { logServing } from "../serving.ts";
+import { logServing } from "./serving.ts";
 import { serve, type Server } from "../serve.ts";
 import { GRACE, type Obeying, onSignals } from "./signals.ts";
 

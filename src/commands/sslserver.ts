@@ -9,7 +9,7 @@ import { inheritedListener } from "../supervisor/listen_fds.ts";
 import { Log } from "../log.ts";
 import { parseOptions, USAGE } from "../config/options.ts";
 import { withIds } from "../privsep/identity.ts";
-import { means, supervise } from "../privsep/supervise.ts";
+import { means, supervise } from "./workers.ts";
 import { readiness } from "../supervisor/notify.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { check } from "../check/check.ts";

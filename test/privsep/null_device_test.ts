@@ -6,7 +6,7 @@ import { Findings } from "../../src/check/finding.ts";
 import { checkProcesses } from "../../src/check/processes.ts";
 import { FatalError } from "../../src/errors.ts";
 import { defaults } from "../../src/config/options.ts";
-import { means } from "../../src/privsep/supervise.ts";
+import { means } from "../../src/commands/workers.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";

@@ -1,10 +1,10 @@
 /** The first lines of -v: where the server listens, and as whom it serves. */
 
 import process from "node:process";
-import type { Log } from "./log.ts";
-import type { Options } from "./config/options.ts";
-import type { Identity } from "./privsep/identity.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import type { Log } from "../log.ts";
+import type { Options } from "../config/options.ts";
+import type { Identity } from "../privsep/identity.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** The bound socket. */
 export interface Bound {

@@ -2,10 +2,10 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { FatalError, Unsupported } from "./errors.ts";
-import type { Log } from "./log.ts";
-import type { Options } from "./config/options.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import { FatalError, Unsupported } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Options } from "../config/options.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** The whole process becomes what -u, -g and -U name, once the port is bound: the network is
  *  spoken to without privileges, and programs inherit them. */

@@ -2,8 +2,8 @@
 
 import fs from "node:fs";
 import { type Env, readPassword, selfSigned } from "../assemble.ts";
-import { onSignals } from "../commands/signals.ts";
-import type { Supervised } from "../commands/single.ts";
+import { onSignals } from "./signals.ts";
+import type { Supervised } from "./single.ts";
 import { keepGoing } from "../deps.ts";
 import { Unsupported } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
@@ -11,15 +11,15 @@ import { checkOperands } from "../supervisor/listen_fds.ts";
 import { type ListenAddress, listenSocket, literalHost, portNumber } from "../accept/listen.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
-import { shutDebugger } from "../privileges.ts";
+import { shutDebugger } from "./privileges.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
-import { type Bound, logServing } from "../serving.ts";
+import { type Bound, logServing } from "./serving.ts";
 import { baseEnvironment } from "../program/start.ts";
-import { type Identity, workerIdentity } from "./identity.ts";
-import { Monitor } from "./monitor/monitor.ts";
-import { openNull } from "./null_device.ts";
-import { programUser } from "./monitor/program_user.ts";
+import { type Identity, workerIdentity } from "../privsep/identity.ts";
+import { Monitor } from "../privsep/monitor/monitor.ts";
+import { openNull } from "../privsep/null_device.ts";
+import { programUser } from "../privsep/monitor/program_user.ts";
 
 /** What it takes to have workers. */
 export interface Means {

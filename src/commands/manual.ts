@@ -2,8 +2,8 @@
  *  plain text. Loaded when somebody asks for a page and not before; no file is read. */
 
 import process from "node:process";
-import { nodeChildProcess } from "./builtins.ts";
-import type { Page } from "./config/option_table.ts";
+import { nodeChildProcess } from "../builtins.ts";
+import type { Page } from "../config/option_table.ts";
 
 type Text = Promise<{ default: string }>;
 
@@ -11,28 +11,28 @@ type Text = Promise<{ default: string }>;
 export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(): Text }>> = {
   "sslserver": {
     file: "sslserver.1",
-    source: () => import("../man/sslserver.1", { with: { type: "text" } }),
-    text: () => import("../man/text/sslserver.1.txt", { with: { type: "text" } }),
+    source: () => import("../../man/sslserver.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/sslserver.1.txt", { with: { type: "text" } }),
   },
   "tcprules": {
     file: "tcprules.1",
-    source: () => import("../man/tcprules.1", { with: { type: "text" } }),
-    text: () => import("../man/text/tcprules.1.txt", { with: { type: "text" } }),
+    source: () => import("../../man/tcprules.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/tcprules.1.txt", { with: { type: "text" } }),
   },
   "tcprulescheck": {
     file: "tcprulescheck.1",
-    source: () => import("../man/tcprulescheck.1", { with: { type: "text" } }),
-    text: () => import("../man/text/tcprulescheck.1.txt", { with: { type: "text" } }),
+    source: () => import("../../man/tcprulescheck.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/tcprulescheck.1.txt", { with: { type: "text" } }),
   },
   "ucspi-tls": {
     file: "ucspi-tls.7",
-    source: () => import("../man/ucspi-tls.7", { with: { type: "text" } }),
-    text: () => import("../man/text/ucspi-tls.7.txt", { with: { type: "text" } }),
+    source: () => import("../../man/ucspi-tls.7", { with: { type: "text" } }),
+    text: () => import("../../man/text/ucspi-tls.7.txt", { with: { type: "text" } }),
   },
   "sslserver-environment": {
     file: "sslserver-environment.7",
-    source: () => import("../man/sslserver-environment.7", { with: { type: "text" } }),
-    text: () => import("../man/text/sslserver-environment.7.txt", { with: { type: "text" } }),
+    source: () => import("../../man/sslserver-environment.7", { with: { type: "text" } }),
+    text: () => import("../../man/text/sslserver-environment.7.txt", { with: { type: "text" } }),
   },
 };
 
