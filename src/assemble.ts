@@ -8,7 +8,7 @@ import { hostOperand, isDnsName } from "./admit/names.ts";
 import { Resolver } from "./dns/resolver.ts";
 import { RuleBook } from "./admit/rulebook.ts";
 import { transportOf } from "./dns/transport.ts";
-import type { Deps } from "./deps.ts";
+import type { Deps } from "./services.ts";
 import { divide, needsOf, QuestionSockets } from "./accept/descriptors.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files/files.ts";

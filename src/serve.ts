@@ -13,7 +13,7 @@
 import { admit } from "./admit/admit.ts";
 import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe } from "./connection.ts";
-import type { Deps } from "./deps.ts";
+import type { Deps } from "./services.ts";
 import { ownPid } from "./log.ts";
 import { meetClient, plainStream } from "./accept/proxy.ts";
 import { relay, type RelayOptions } from "./program/relay.ts";

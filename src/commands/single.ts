@@ -5,7 +5,7 @@ import fs from "node:fs";
 import process from "node:process";
 import { assemble, type Env, listenAddress, readPassword, selfSigned } from "../assemble.ts";
 import { warnOfServed } from "../check/served.ts";
-import { type Deps, keepGoing } from "../deps.ts";
+import { type Deps, keepGoing } from "../services.ts";
 import { checkOperands, type InheritedListener } from "../supervisor/listen_fds.ts";
 import { listen, type ListenAddress } from "../accept/listen.ts";
 import type { Log } from "../log.ts";

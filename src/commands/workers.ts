@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { type Env, readPassword, selfSigned } from "../assemble.ts";
 import { onSignals } from "./signals.ts";
 import type { Supervised } from "./single.ts";
-import { keepGoing } from "../deps.ts";
+import { keepGoing } from "../services.ts";
 import { Unsupported } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 import { checkOperands } from "../supervisor/listen_fds.ts";

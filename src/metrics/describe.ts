@@ -2,7 +2,7 @@
  *  certificates, itself. It is read when somebody asks. */
 
 import process from "node:process";
-import type { Deps } from "../deps.ts";
+import type { Deps } from "../services.ts";
 import { VERSION } from "../version.ts";
 import type { Sample } from "./exposition.ts";
 import type { CountKind, Registry } from "./registry.ts";

@@ -6,7 +6,7 @@ import fs from "node:fs";
 import type * as net from "node:net";
 import process from "node:process";
 import { nodeNet } from "../builtins.ts";
-import type { Deps } from "../deps.ts";
+import type { Deps } from "../services.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Libc } from "../runtime/libc/libc.ts";

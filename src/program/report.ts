@@ -1,7 +1,7 @@
 /** What log and counts are told of a connection that fails, or whose client breaks it off. */
 
 import type { Connection } from "../connection.ts";
-import type { Deps } from "../deps.ts";
+import type { Deps } from "../services.ts";
 import { reason } from "../errors.ts";
 import { NothingSaid } from "../accept/first_bytes.ts";
 import { isHealthCheck } from "../accept/proxy.ts";

@@ -5,7 +5,7 @@
  *  absent: a program must never take an inherited one for its client's. */
 
 import type { Connection, Peer } from "../connection.ts";
-import type { Deps } from "../deps.ts";
+import type { Deps } from "../services.ts";
 import { reason } from "../errors.ts";
 import { SUPERVISOR_VARIABLES } from "../supervisor/listen_fds.ts";
 import { type Handler, startHandler } from "./handler.ts";

@@ -6,7 +6,7 @@
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
 import type { Connection } from "../connection.ts";
-import type { Deps } from "../deps.ts";
+import type { Deps } from "../services.ts";
 import { NothingSaid } from "../accept/first_bytes.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";

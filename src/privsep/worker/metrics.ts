@@ -2,7 +2,7 @@
  *  scrapers with the sums that the monitor makes of all. */
 
 import type { Reader } from "../../codec/bytes.ts";
-import type { Deps } from "../../deps.ts";
+import type { Deps } from "../../services.ts";
 import { reason } from "../../errors.ts";
 import { describeServer } from "../../metrics/describe.ts";
 import { type Endpoint, openEndpoint } from "../../metrics/endpoint.ts";

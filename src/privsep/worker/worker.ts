@@ -6,7 +6,7 @@ import { assemble, type Assembled, type Given, namedAddress } from "../../assemb
 import type { Reader } from "../../codec/bytes.ts";
 import { warnOfServed } from "../../check/served.ts";
 import { GRACE } from "../../commands/signals.ts";
-import { type Deps, keepGoing } from "../../deps.ts";
+import { type Deps, keepGoing } from "../../services.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { literalHost } from "../../accept/listen.ts";
 import { Log } from "../../log.ts";

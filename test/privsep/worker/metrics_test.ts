@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as net from "node:net";
 import { test } from "node:test";
-import type { Deps } from "../../../src/deps.ts";
+import type { Deps } from "../../../src/services.ts";
 import { Log } from "../../../src/log.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
 import { ServerMetrics } from "../../../src/metrics/server.ts";
