@@ -39,8 +39,9 @@ export type {
   QueryType as DnsQueryType,
 } from "./src/codec/dns/message.ts";
 export type { Ip } from "./src/codec/ip.ts";
-export { type Decoded as DecodedProxy, decodeProxy } from "./src/codec/proxy/proxy.ts";
-export type { ProxyEnd, ProxyExtras, ProxyHeader, ProxyTls } from "./src/codec/proxy/proxy.ts";
+export type { Decoded as DecodedProxy } from "./src/codec/proxy/header.ts";
+export { decodeProxy } from "./src/codec/proxy/proxy.ts";
+export type { ProxyEnd, ProxyExtras, ProxyHeader, ProxyTls } from "./src/codec/proxy/header.ts";
 export { encodeProxyV1 } from "./src/codec/proxy/v1.ts";
 export { encodeProxyV2 } from "./src/codec/proxy/v2.ts";
 export { VERSION } from "./src/version.ts";

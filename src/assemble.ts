@@ -1,39 +1,37 @@
 /** From options and environment to everything a server needs, for the command and the library.
  *  Everything that can be found wrong is found here, before the first connection. */
 
-import os from "node:os";
-import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
-import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/limits.ts";
-import { hostOperand, isDnsName } from "./admit/names.ts";
-import { Resolver } from "./dns/resolver.ts";
-import { RuleBook } from "./admit/rulebook.ts";
-import { transportOf } from "./dns/transport.ts";
-import type { Deps } from "./services.ts";
-import { divide, needsOf, QuestionSockets } from "./accept/descriptors.ts";
-import { EXIT, FatalError, reason, Unsupported, UsageError } from "./errors.ts";
-import { type Files, localFiles } from "./files/files.ts";
+import type { Env } from "./config/variables.ts";
+import { literalHost } from "./accept/address.ts";
+import { divide, needsOf } from "./accept/descriptors.ts";
 import { Gate } from "./accept/gate.ts";
-import type { Handler } from "./program/handler.ts";
 import { heard } from "./accept/hello.ts";
-import { IdleWatch } from "./program/idle.ts";
-import { Lingering } from "./program/linger.ts";
-import { checkNamed, type ListenAddress, literalHost, portNumber } from "./accept/listen.ts";
+import { isDnsName } from "./accept/host.ts";
+import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/limits.ts";
+import { RuleBook } from "./admit/rulebook.ts";
+import type { Options } from "./config/options.ts";
+import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
+import { QuestionSockets } from "./dns/question_sockets.ts";
+import { Resolver } from "./dns/resolver.ts";
+import { transportOf } from "./dns/transport.ts";
+import { Unsupported, UsageError } from "./errors.ts";
+import { type Files, localFiles } from "./files/files.ts";
 import type { Announcer, Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
-import type { Options } from "./config/options.ts";
-import { Places } from "./program/slots.ts";
+import { baseEnvironment } from "./program/environment.ts";
+import type { Handler } from "./program/handler.ts";
+import { IdleWatch } from "./program/idle.ts";
+import { Lingering } from "./program/linger.ts";
 import { DirectPrograms, type Programs } from "./program/programs.ts";
+import { Places } from "./program/slots.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
-import { baseEnvironment } from "./program/start.ts";
-import { HandshakeQueue } from "./tls/handshake.ts";
+import type { Deps } from "./services.ts";
 import { ClientAuths } from "./tls/client_auth.ts";
 import { Contexts } from "./tls/context.ts";
-import { makeSelfSigned } from "./tls/self_signed.ts";
+import { HandshakeQueue } from "./tls/handshake.ts";
 import { ServerNames } from "./tls/server_names.ts";
 import { PRODUCT } from "./version.ts";
-
-export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Certificates can live for a day. */
 const HOUR = 3_600_000;
@@ -244,70 +242,6 @@ function makeContexts(
   const names = new ServerNames(contexts, Object.entries(env));
   names.prepare(clientAuths.get());
   return { contexts, names };
-}
-
-/** The throw-away certificate of --self-signed, if it is wanted. */
-export function selfSigned(options: Options, log: Log): KeyPair | undefined {
-  if (!options.selfSigned) return undefined;
-  const { certPem, keyPem, fingerprintSha256 } = makeSelfSigned(ownNames(options.host));
-  log.notice(`self-signed certificate, SHA-256 fingerprint ${fingerprintSha256}`, {
-    fingerprint: fingerprintSha256,
-  });
-  return { chain: certPem, key: keyPem };
-}
-
-/** Names and addresses of this host, for the self-signed certificate. */
-function ownNames(host: string): string[] {
-  const addresses = Object.values(os.networkInterfaces())
-    .flatMap((entries) => entries ?? [])
-    .map(({ address }) => address);
-  return [os.hostname(), ...(literalHost(host) ? [] : [host]), ...addresses];
-}
-
-/** Where to listen; a name is looked up. Throws `FatalError`. */
-export async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
-  const { host, backlog } = options;
-  const port = portNumber(options.port);
-  const where = literalHost(host) ??
-    { ip: await namedAddress(options, resolver), dualStack: false };
-  return { ...where, port, backlog, interface: options.interface };
-}
-
-/** The address of a host given by name. Throws `FatalError`. */
-export async function namedAddress(
-  { host, family }: Pick<Options, "host" | "family">,
-  resolver: Resolver,
-): Promise<string> {
-  const [ip] = await hostOperand(host, family ?? 0, resolver) as [string];
-  checkNamed(host, ip);
-  return ip;
-}
-
-/** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */
-const MAX_PASSWORD = 4096;
-
-/** One NUL-terminated password (-3), if there is one to be read. The descriptor is closed: no program gets it. */
-export function readPassword(options: Options, { libc, name }: Runtime): string | undefined {
-  if (!options.keyPassword) return undefined;
-  if (!libc) {
-    throw new Unsupported(
-      "read the key's password (-3)",
-      `${name} without FFI`,
-      "allow FFI: deno run --allow-ffi",
-    );
-  }
-  try {
-    const text = new TextDecoder().decode(libc.readAll(3, MAX_PASSWORD));
-    libc.close(3);
-    const end = text.indexOf("\0");
-    return end < 0 ? text : text.slice(0, end);
-  } catch (error) {
-    throw new FatalError(
-      `unable to read the key's password from descriptor 3: ${reason(error)}`,
-      EXIT.system,
-      "-3 wants a password and a NUL there: 3<file",
-    );
-  }
 }
 
 /** Settings that no runtime can honour are refused, not swallowed: neither lets ticket keys be set. */

@@ -3,17 +3,24 @@
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { assemble, listenAddress, selfSigned } from "./assemble.ts";
-import { FatalError, UsageError } from "./errors.ts";
-import type { Handler } from "./program/handler.ts";
-import { checkForCertificate, checkOptions, commandOptions } from "./library_options.ts";
-import type { ProgramCommand, ServeOptions } from "./library_options.ts";
+import { listenAddress } from "./accept/host.ts";
 import { listen } from "./accept/listen.ts";
+import { assemble } from "./assemble.ts";
+import { FatalError, UsageError } from "./errors.ts";
+import {
+  checkForCertificate,
+  checkOptions,
+  commandOptions,
+  type ProgramCommand,
+  type ServeOptions,
+} from "./library_options.ts";
 import { Log } from "./log.ts";
+import type { Handler } from "./program/handler.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { KeyPair } from "./runtime/runtime.ts";
 import { serve as serveConnections } from "./serve.ts";
 import { serverKeyPairs } from "./tls/key_pairs.ts";
+import { selfSigned } from "./tls/self_signed.ts";
 
 /** A running server. */
 export interface TlsServer extends AsyncDisposable {

@@ -3,6 +3,7 @@
  *  Whatever came from a peer goes through `clean`: a peer must not be able to forge a line, steer a
  *  terminal or fill a disk. */
 
+import fs from "node:fs";
 import process from "node:process";
 import type { Connection } from "./connection.ts";
 import { cleanMessage, ends, grouped, localEnd, remoteEnd } from "./log/fields.ts";
@@ -300,3 +301,23 @@ function linesLost(count: number): Line {
 
 /** The process that speaks: named in lines about connections for which no program was started. */
 export const ownPid = (): number => process.pid;
+
+/** A mistake of ours in one connection's callback must not end all others. */
+export function keepGoing(log: Log): void {
+  const report = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+    log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);
+  };
+  process.on("uncaughtException", report);
+  process.on("unhandledRejection", report);
+}
+
+/** All of it, also into a pipe; a reader that has seen enough is no error. */
+export function write(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += fs.writeSync(1, bytes, at);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EPIPE") throw error;
+  }
+}

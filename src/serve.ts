@@ -10,49 +10,20 @@
  *
  *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
 
+import { meetClient } from "./accept/proxy.ts";
 import { admit } from "./admit/admit.ts";
-import { environmentMessage } from "./codec/ucspi_tls.ts";
 import { type Connection, describe } from "./connection.ts";
-import type { Deps } from "./services.ts";
+import { PATIENCE, QUEUE_PATIENCE, type Server } from "./lifecycle.ts";
 import { ownPid } from "./log.ts";
-import { meetClient, plainStream } from "./accept/proxy.ts";
-import { relay, type RelayOptions } from "./program/relay.ts";
-import { ClientWatch, leave, report } from "./program/report.ts";
-import {
-  HandshakeError,
-  type Listener,
-  type Program,
-  type Socket,
-  type Stream,
-} from "./runtime/runtime.ts";
+import { converse, converseDelayed, watchWhileWaiting } from "./program/converse.ts";
+import { leave, report } from "./program/report.ts";
 import { logStatus, start } from "./program/start.ts";
-import { type Channel, channelVariables, secure } from "./tls/handshake.ts";
-import { plainPhase } from "./program/ucspi_tls.ts";
-
-export interface Server {
-  readonly port: number;
-  /** Stops listening; connections go on. Those without a program may take a second to come to it, or
-   *  `patience` milliseconds. `queue`: those who stand in the kernel's queue are accepted, because
-   *  nobody else will. */
-  drain(patience?: number, queue?: boolean): void;
-  /** Ends connections and programs too; a program that has not obeyed SIGTERM after `grace`
-   *  milliseconds gets SIGKILL. */
-  end(grace?: number): void;
-  /** Resolves after `drain` when nobody can connect here any more. */
-  readonly left: Promise<void>;
-  /** Resolves after `drain` when every connection that is left has its program. */
-  readonly settled: Promise<void>;
-  /** Resolves when the last connection has ended after `drain` or `end`. */
-  readonly closed: Promise<void>;
-}
+import { HandshakeError, type Listener, type Socket } from "./runtime/runtime.ts";
+import type { Deps } from "./services.ts";
+import { secure } from "./tls/handshake.ts";
 
 /** A connection whose address the system has forgotten before anybody asked. */
 const LOST = "connection reset by the peer";
-
-/** How long a connection without a program may hold the exit up, in milliseconds. */
-const PATIENCE = 1000;
-/** How long those who knock while the server drains may keep it accepting, in milliseconds. */
-const QUEUE_PATIENCE = 500;
 
 /** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
 export function serve(
@@ -187,84 +158,9 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
   }
 }
 
-function watchWhileWaiting(conn: Connection, stream: Stream): void {
-  const gone = (error?: Error): void => {
-    conn.broken = error;
-    conn.giveUp(error?.message ?? "connection closed by the peer");
-  };
-  stream.onClose = gone;
-  if (stream.gone) gone(stream.failure);
-}
-
-/** TLS from the beginning. Resolves with the wait status. */
-function converse(
-  conn: Connection,
-  program: Program,
-  channel: Channel,
-  deps: Deps,
-): Promise<number | undefined> {
-  logTls(program, channel, deps);
-  const options = { ...relayOptions(conn, program, deps), banner: deps.options.banner };
-  return relay(channel.stream, program, options).status;
-}
-
-/** UCSPI-TLS: in the clear until the program asks, if it does. */
-async function converseDelayed(
-  conn: Connection,
-  program: Program,
-  deps: Deps,
-  begin: Uint8Array = new Uint8Array(0),
-): Promise<number | undefined> {
-  const ends = program.delayed;
-  if (!ends) throw new Error("the program was not started for UCSPI-TLS");
-  const options = relayOptions(conn, program, deps);
-  const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
-  const { exited } = program;
-  const close = (): void => {
-    for (const end of [controlInput, controlOutput, input, output, program.output]) end.destroy();
-  };
-  try {
-    const { banner } = deps.options;
-    const refuse = (why: string): void => report(conn, deps, program.pid, new Error(why));
-    const client = deps.options.proxyFrom ? plainStream(conn.socket, begin, refuse) : conn.socket;
-    const plain = await plainPhase(client, program, ends, { ...options, banner });
-    if ("status" in plain) return plain.status;
-    const channel = await secure(conn, deps, plain.request.hello);
-    logTls(program, channel, deps);
-    if (plain.request.environment) {
-      controlOutput.write(environmentMessage(channelVariables(channel, deps)));
-    }
-    // Programs read the answer to its end. What they write is still read and dropped: to close with
-    // bytes unread would give them ECONNRESET in place of the end.
-    controlOutput.end();
-    const kill = (): boolean => program.kill("SIGTERM");
-    return await relay(channel.stream, { input, output, exited, kill }, options).status;
-  } catch (error) {
-    report(conn, deps, program.pid, error);
-    close(); // the program is told by EOF
-    conn.socket.destroy();
-    leave(conn, deps);
-    const timer = setTimeout(() => program.kill("SIGTERM"), options.idle.limit);
-    return await exited.finally(() => clearTimeout(timer));
-  } finally {
-    close();
-  }
-}
-
-function relayOptions(conn: Connection, program: Program, deps: Deps): RelayOptions {
-  const { idle, lingering, metrics } = deps;
-  const client = new ClientWatch(conn, program.pid, deps);
-  return { idle, lingering, conn, traffic: metrics.traffic, client };
-}
-
 function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
   socket.setNoDelay(options.noDelay);
   if (!options.keepIpOptions && socket.fd !== undefined && !socket.remote.ip.includes(":")) {
     runtime.libc?.dropIpOptions(socket.fd);
   }
-}
-
-function logTls(program: Program, { session, clientVerify }: Channel, { log }: Deps): void {
-  if (session) log.tls(program.pid, session.protocol, session.cipher);
-  if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
 }

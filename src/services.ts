@@ -1,19 +1,18 @@
 /** What the stages need beyond the connection: made once, by whoever starts the server. */
 
-import process from "node:process";
-import type { AdmitDeps } from "./admit/admit.ts";
 import type { Gate } from "./accept/gate.ts";
+import type { AdmitDeps } from "./admit/admit.ts";
+import type { Options } from "./config/options.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics/observer.ts";
 import type { Handler } from "./program/handler.ts";
 import type { IdleWatch } from "./program/idle.ts";
 import type { Lingering } from "./program/linger.ts";
-import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics/observer.ts";
-import type { Options } from "./config/options.ts";
 import type { DirectPrograms, Programs } from "./program/programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
-import type { HandshakeQueue } from "./tls/handshake.ts";
 import type { ClientAuths } from "./tls/client_auth.ts";
 import type { Contexts } from "./tls/context.ts";
+import type { HandshakeQueue } from "./tls/handshake.ts";
 import type { ServerNames } from "./tls/server_names.ts";
 
 export interface Deps {
@@ -33,14 +32,4 @@ export interface Deps {
   lingering: Lingering;
   /** Serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
-}
-
-/** A mistake of ours in one connection's callback must not end all others. */
-export function keepGoing(log: Log): void {
-  const report = (error: unknown): void => {
-    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-    log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);
-  };
-  process.on("uncaughtException", report);
-  process.on("unhandledRejection", report);
 }

@@ -3,11 +3,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assemble, type Given, selfSigned } from "../src/assemble.ts";
+import { assemble, type Given } from "../src/assemble.ts";
+import { defaults, type Options } from "../src/config/options.ts";
 import { type Files, localFiles } from "../src/files/files.ts";
 import { Log } from "../src/log.ts";
-import { defaults, type Options } from "../src/config/options.ts";
 import { currentRuntime } from "../src/runtime/current.ts";
+import { selfSigned } from "../src/tls/self_signed.ts";
 
 const NO_NAMES = { remoteName: false, localName: "mx.example", host: "127.0.0.1" };
 

@@ -7,13 +7,14 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { decodePem } from "../src/codec/x509/pem.ts";
 import { helpText } from "../src/commands/help.ts";
 import { MANUAL } from "../src/commands/manual.ts";
-import { OPTIONS, PAGES } from "../src/config/option_table.ts";
-import { connectionVariables } from "../src/program/start.ts";
+import { OPTIONS } from "../src/config/option_table.ts";
+import { PAGES } from "../src/config/options.ts";
+import { connectionVariables } from "../src/program/environment.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { tlsVariables } from "../src/tls/variables.ts";
-import { decodePem } from "../src/codec/x509/pem.ts";
 import { VERSION } from "../src/version.ts";
 import { pages, papers } from "../tools/make_papers.ts";
 

@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { completionScript } from "../src/commands/completion.ts";
-import { SHELLS } from "../src/config/option_table.ts";
+import { SHELLS } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

@@ -16,10 +16,9 @@
  *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
  *  connection, one question or one look at a file, never the process. */
 
-import { type Clock, systemClock } from "../dns/clock.ts";
+import type { Options } from "../config/options.ts";
 import { FatalError } from "../errors.ts";
 import { MAX_CONNECTIONS } from "../metrics/endpoint.ts";
-import type { Options } from "../config/options.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { ENDS_HELD } from "../runtime/program_pipes.ts";
 
@@ -32,9 +31,6 @@ const QUESTIONS = 1 / 6;
 const PENDING = 4 / 5;
 /** The part of it that clients may use whose program has ended. */
 const LINGERING = 1 / 4;
-/** Milliseconds after which a question gives its descriptor to one that waits. A DNS server that is
- *  there has answered by then. */
-const QUESTION_TIME = 1000;
 
 /** What a server is going to use. */
 export interface Needs {
@@ -133,72 +129,4 @@ export function divide(needs: Needs): Budget {
 
 function reserveOf(limit: number): number {
   return Math.min(Math.max(Math.ceil(limit / 4), RESERVE.least), RESERVE.most);
-}
-
-/** One that has a descriptor for its question, or waits for one. */
-interface Asker {
-  begin(): void;
-  giveWay(): void;
-  since: number;
-}
-
-/** The descriptors for questions to DNS and ident servers, in order of asking. */
-export class QuestionSockets {
-  readonly #holders = new Set<Asker>();
-  readonly #waiting = new Set<Asker>();
-  #watching = false;
-
-  constructor(readonly limit = Infinity, readonly clock: Clock = systemClock) {}
-
-  get open(): number {
-    return this.#holders.size;
-  }
-
-  get waiting(): number {
-    return this.#waiting.size;
-  }
-
-  /** Calls `begin` when there is a descriptor to open, perhaps before this returns. `giveWay` is
-   *  called when others wait and this question has taken long. The function it returns gives the
-   *  descriptor back, or ends the wait; it must be called when the socket is closed. */
-  take(begin: () => void, giveWay: () => void): () => void {
-    const asker: Asker = { begin, giveWay, since: 0 };
-    if (this.#holders.size < this.limit) this.#admit(asker);
-    else {
-      this.#waiting.add(asker);
-      this.#press();
-    }
-    return () => {
-      this.#waiting.delete(asker);
-      if (!this.#holders.delete(asker)) return;
-      const [next] = this.#waiting;
-      if (next) this.#admit(next);
-    };
-  }
-
-  #admit(asker: Asker): void {
-    this.#waiting.delete(asker);
-    asker.since = this.clock.now();
-    this.#holders.add(asker);
-    asker.begin();
-  }
-
-  /** The holders that have taken long give way to those who wait, the oldest first. */
-  #press(): void {
-    if (this.#watching) return;
-    const now = this.clock.now();
-    for (const oldest of this.#holders) {
-      if (this.#waiting.size === 0) return;
-      const left = oldest.since + QUESTION_TIME - now;
-      if (left > 0) {
-        this.#watching = true;
-        this.clock.after(left, () => {
-          this.#watching = false;
-          this.#press();
-        });
-        return;
-      }
-      oldest.giveWay();
-    }
-  }
 }

@@ -8,17 +8,13 @@
 
 import { concat, hex } from "../codec/bytes.ts";
 import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "../codec/ip.ts";
-import {
-  beginsLikeProxy,
-  type Decoded,
-  decodeProxy,
-  type ProxyHeader,
-} from "../codec/proxy/proxy.ts";
+import type { Decoded, ProxyHeader } from "../codec/proxy/header.ts";
+import { beginsLikeProxy, decodeProxy } from "../codec/proxy/proxy.ts";
 import { escapeText } from "../codec/x509/names.ts";
 import type { Connection } from "../connection.ts";
 import { reason } from "../errors.ts";
-import { firstBytes, NothingSaid } from "./first_bytes.ts";
 import type { Socket, Stream } from "../runtime/runtime.ts";
+import { firstBytes, NothingSaid } from "./first_bytes.ts";
 
 /** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
 const MAX_VALUE = 300;

@@ -1,17 +1,17 @@
 /** Stage 2: may this connection in? Limits, early rules, names, ident, rules, in this order: what
  *  costs nothing comes first, and a flood is turned away before it makes the server ask anybody. */
 
+import { fromLatin1 } from "../codec/bytes.ts";
+import { addressKey, networkOfKey, parseIp } from "../codec/ip.ts";
+import type { Connection } from "../connection.ts";
+import type { QuestionSockets } from "../dns/question_sockets.ts";
+import type { Resolver } from "../dns/resolver.ts";
+import { reason } from "../errors.ts";
+import type { Log } from "../log.ts";
 import { askIdent } from "./ident.ts";
 import { type Ask, type Counter, parseLimit, parseRate, type Refusal } from "./limits.ts";
 import { localHost, remoteHost } from "./names.ts";
-import type { Resolver } from "../dns/resolver.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./rulebook.ts";
-import { fromLatin1 } from "../codec/bytes.ts";
-import { addressKey, networkOfKey, parseIp } from "../codec/ip.ts";
-import type { QuestionSockets } from "../accept/descriptors.ts";
-import type { Connection } from "../connection.ts";
-import { reason } from "../errors.ts";
-import type { Log } from "../log.ts";
 
 export interface Verdict {
   allow: boolean;

@@ -3,8 +3,8 @@
  *  business. */
 
 import { IdentReply, identRequest } from "../codec/ident.ts";
-import { QuestionSockets } from "../accept/descriptors.ts";
 import { type Clock, systemClock } from "../dns/clock.ts";
+import { QuestionSockets } from "../dns/question_sockets.ts";
 import { nodeTransport, type Transport } from "../dns/transport.ts";
 
 /** RFC 1413 3. */

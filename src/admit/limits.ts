@@ -4,13 +4,7 @@
  *  MAXCONRATE must remember closed ones, and that memory has a cap (see `RateMemory`). */
 
 import { FatalError } from "../errors.ts";
-import { RateMemory } from "./rate.ts";
-
-/** MAXCONRATE: at most `count` new connections in `seconds`. */
-export interface Rate {
-  readonly count: number;
-  readonly seconds: number;
-}
+import { type Rate, RateMemory } from "./rate.ts";
 
 /** What one connection is measured against. Absent or 0: no such limit. */
 export interface Ask {

@@ -7,8 +7,6 @@
  *  and starts afresh. That is the harmless side: whoever commands more addresses than fit is not
  *  held by a limit per address anyway, while refusing new ones would lock out everybody else. */
 
-import type { Rate } from "./limits.ts";
-
 /** Times kept in all: 8 MB of numbers. Few addresses with large counts reach this first. */
 const MAX_TIMES = 1_000_000;
 
@@ -68,4 +66,10 @@ export class RateMemory {
       this.#times -= entry.times.length;
     }
   }
+}
+
+/** MAXCONRATE: at most `count` new connections in `seconds`. */
+export interface Rate {
+  readonly count: number;
+  readonly seconds: number;
 }

@@ -2,18 +2,19 @@
  *  clients will say of them, whether the files can be read again after the switch of user. */
 
 import fs from "node:fs";
-import type { Env } from "../assemble.ts";
+import type { Env } from "../config/variables.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { matchesHost } from "../codec/x509/match.ts";
 import { oneLine } from "../codec/x509/names.ts";
 import { algorithmName } from "../codec/x509/oids.ts";
+import { CERTIFICATE_VARIABLES } from "../config/variables.ts";
 import { type Contents, readFiles } from "../tls/key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";
-import { CERTIFICATE_VARIABLES, type Lookup, tlsConfig } from "../tls/settings.ts";
+import { keyProblems } from "../tls/server_key.ts";
+import { type Lookup, tlsConfig } from "../tls/settings.ts";
 import { obstacle, type Who } from "./access.ts";
 import { type ChainOptions, checkChain } from "./chain.ts";
-import { keyProblems } from "../tls/server_key.ts";
 import type { Findings } from "./finding.ts";
 import type { Actors } from "./processes.ts";
 

@@ -2,14 +2,18 @@
  *  One line per finding on stdout; exit code 0: nothing to say, 1: warnings, 111: it would not work.
  *  What is wrong in one place does not keep it from looking at the others. */
 
-import {
-  assemble,
-  type Assembled,
-  type Env,
-  listenAddress,
-  readPassword,
-  selfSigned,
-} from "../assemble.ts";
+import type { Env } from "../config/variables.ts";
+import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
+import { listenAddress } from "../accept/host.ts";
+import { assemble, type Assembled } from "../assemble.ts";
+import type { Options } from "../config/options.ts";
+import { EXIT, FatalError } from "../errors.ts";
+import { type Announcer, Log, write } from "../log.ts";
+import { clean } from "../log/fields.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { DHFILE_IGNORED } from "../tls/context.ts";
+import { readPassword } from "../tls/password.ts";
+import { selfSigned } from "../tls/self_signed.ts";
 import { checkSite, type SitePairs, sites } from "./certificates.ts";
 import { checkCiphers } from "./ciphers.ts";
 import { type Finding, Findings } from "./finding.ts";
@@ -18,14 +22,6 @@ import type { Variables } from "./rules.ts";
 import { checkCommand, checkOperands } from "./start.ts";
 import { checkPorts, checkResolvers } from "./system.ts";
 import { checkTrust } from "./trust.ts";
-import { EXIT, FatalError } from "../errors.ts";
-import { DHFILE_IGNORED } from "../tls/context.ts";
-import { type ListenAddress, literalHost, portNumber } from "../accept/listen.ts";
-import { type Announcer, Log } from "../log.ts";
-import { clean } from "../log/fields.ts";
-import type { Options } from "../config/options.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import { write } from "../commands/print.ts";
 
 /** Checks and prints. Returns the exit code. `main`: see `Runtime.selfCommand`. */
 export async function check(

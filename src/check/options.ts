@@ -3,13 +3,13 @@
 
 import fs from "node:fs";
 import process from "node:process";
+import type { Env } from "../config/variables.ts";
+import { literalHost } from "../accept/address.ts";
 import { parseLimit, parseRate } from "../admit/limits.ts";
-import type { Env } from "../assemble.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
-import { localFiles } from "../files/files.ts";
-import { literalHost } from "../accept/listen.ts";
 import type { Options } from "../config/options.ts";
+import { localFiles } from "../files/files.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { spelling } from "./spelling.ts";

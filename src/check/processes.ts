@@ -4,14 +4,13 @@
 import fs from "node:fs";
 import os from "node:os";
 import process from "node:process";
-import type { Env } from "../assemble.ts";
-import { pathsOf } from "../privsep/handed_files.ts";
-import { type Files, localFiles, systemReason } from "../files/files.ts";
+import type { Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
+import { type Files, localFiles, systemReason } from "../files/files.ts";
 import { type Identity, refuseIdentity } from "../privsep/identity.ts";
-import { wantedFiles } from "../privsep/init.ts";
+import { pathsOf, wantedFiles } from "../privsep/monitor/file_watch.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
-import { means } from "../commands/workers.ts";
+import { means } from "../privsep/plan.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inJail, obstacle, someone, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";

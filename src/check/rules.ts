@@ -5,12 +5,12 @@
 import fs from "node:fs";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import { IN_MEMORY, openRules } from "../admit/rulebook.ts";
-import { PathRules } from "../files/rules_file.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
-import { reason } from "../errors.ts";
 import type { Options } from "../config/options.ts";
+import { CERTIFICATE_VARIABLES } from "../config/variables.ts";
+import { reason } from "../errors.ts";
 import { namedFiles, systemReason } from "../files/files.ts";
-import { CERTIFICATE_VARIABLES } from "../tls/settings.ts";
+import { PathRules } from "../files/rules_file.ts";
 import { inJail, obstacle } from "./access.ts";
 import type { Findings } from "./finding.ts";
 import { checkSpelling } from "./options.ts";

@@ -1,18 +1,7 @@
 /** Which variable a name that is none was meant to be. Pure. */
 
 import { oneOff } from "../config/one_off.ts";
-import { IDENTITY_VARIABLES } from "../privsep/identity.ts";
-import { OTHER_VARIABLES } from "../privsep/init.ts";
-import { CLIENT_AUTH_VARIABLES } from "../tls/client_auth.ts";
-import { TLS_VARIABLES } from "../tls/settings.ts";
-
-/** Everything that the server reads from its environment or from rules, and honours. */
-const KNOWN: readonly string[] = [
-  ...TLS_VARIABLES,
-  ...CLIENT_AUTH_VARIABLES,
-  ...IDENTITY_VARIABLES,
-  ...OTHER_VARIABLES.filter((name) => name !== "TICKETKEYFILE"),
-];
+import { KNOWN } from "../config/variables.ts";
 /** Shorter names are one letter away from too many others. */
 const MIN_LETTERS = 4;
 const MIN_ONE_OFF = 5;

@@ -1,7 +1,7 @@
 /** The findings that a start shares with `--check`: what can be known of options, environment and files
  *  in a moment, without asking other hosts and without the TLS library. */
 
-import type { Env } from "../assemble.ts";
+import type { Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";

@@ -1,14 +1,15 @@
 /** `--check`: what the system must offer: ports, enough descriptors, resolvers that answer. */
 
+import type { Env } from "../config/variables.ts";
+import type { ListenAddress } from "../accept/address.ts";
+import { needsOf, wantedLimit } from "../accept/descriptors.ts";
+import { listen } from "../accept/listen.ts";
+import type { Options } from "../config/options.ts";
 import { DnsConfig } from "../dns/config.ts";
 import { Resolver } from "../dns/resolver.ts";
 import { transportOf } from "../dns/transport.ts";
-import type { Env } from "../assemble.ts";
-import { needsOf, wantedLimit } from "../accept/descriptors.ts";
 import { FatalError } from "../errors.ts";
-import { listen, type ListenAddress } from "../accept/listen.ts";
 import { listenMetrics } from "../metrics/endpoint.ts";
-import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 

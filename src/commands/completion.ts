@@ -1,7 +1,8 @@
 /** Completions for bash, zsh and fish, from the table of options. After host and port comes a
  *  command, which the shell completes as it does any other. */
 
-import { type Option, OPTIONS, PAGES, type Shell } from "../config/option_table.ts";
+import { type Option, OPTIONS } from "../config/option_table.ts";
+import { PAGES, type Shell } from "../config/options.ts";
 
 const ALL: readonly Option[] = OPTIONS.flatMap(({ options }) => options);
 

@@ -1,7 +1,7 @@
 /** The text of --help, from the table of options: at most 80 columns wide. */
 
 import { OPTIONS } from "../config/option_table.ts";
-import { USAGE } from "../config/options.ts";
+import { USAGE } from "../config/parse.ts";
 
 const WIDTH = 17;
 

@@ -3,7 +3,7 @@
 
 import process from "node:process";
 import { nodeChildProcess } from "../builtins.ts";
-import type { Page } from "../config/option_table.ts";
+import type { Page } from "../config/options.ts";
 
 type Text = Promise<{ default: string }>;
 

@@ -1,8 +1,8 @@
 /** What is printed instead of served: help, version, manual pages, completions. Each is loaded only
  *  when it is asked for, because a start shall not pay for it. */
 
-import fs from "node:fs";
 import type { Print } from "../config/options.ts";
+import { write } from "../log.ts";
 import { VERSION } from "../version.ts";
 
 /** Prints to stdout. */
@@ -20,15 +20,5 @@ async function textOf(request: Print): Promise<string> {
       return await (await import("./manual.ts")).manual(request.page);
     case "completion":
       return (await import("./completion.ts")).completionScript(request.shell);
-  }
-}
-
-/** All of it, also into a pipe; a reader that has seen enough is no error. */
-export function write(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  try {
-    for (let at = 0; at < bytes.length;) at += fs.writeSync(1, bytes, at);
-  } catch (error) {
-    if ((error as { code?: string }).code !== "EPIPE") throw error;
   }
 }

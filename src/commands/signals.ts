@@ -6,11 +6,9 @@
  *    ABRT        default: whoever sends it, the process itself above all, wants it to end in a core file
  *    others      ignored, see runtime/libc/ignored_signals.ts */
 
-import type { Readiness } from "../supervisor/notify.ts";
+import { GRACE } from "../lifecycle.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-
-/** How long programs may take to obey when everything is ended, in milliseconds. */
-export const GRACE = 5000;
+import type { Readiness } from "../supervisor/notify.ts";
 
 /** What the signals ask for. */
 export interface Obeying {

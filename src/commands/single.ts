@@ -3,27 +3,29 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { assemble, type Env, listenAddress, readPassword, selfSigned } from "../assemble.ts";
+import type { Env } from "../config/variables.ts";
+import type { ListenAddress } from "../accept/address.ts";
+import { listenAddress } from "../accept/host.ts";
+import { listen } from "../accept/listen.ts";
+import { assemble } from "../assemble.ts";
 import { warnOfServed } from "../check/served.ts";
-import { type Deps, keepGoing } from "../services.ts";
-import { checkOperands, type InheritedListener } from "../supervisor/listen_fds.ts";
-import { listen, type ListenAddress } from "../accept/listen.ts";
-import type { Log } from "../log.ts";
-import { type Endpoint, metricsEndpoint } from "../metrics/endpoint.ts";
 import type { Options } from "../config/options.ts";
+import { GRACE, type Server } from "../lifecycle.ts";
+import { keepGoing, type Log } from "../log.ts";
+import { describeServer } from "../metrics/describe.ts";
+import { type Endpoint, openEndpoint } from "../metrics/endpoint.ts";
+import { expose } from "../metrics/exposition.ts";
 import { refuseIdentity } from "../privsep/identity.ts";
-import { dropPrivileges, shutDebugger } from "./privileges.ts";
-import type { Readiness } from "../supervisor/notify.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { serve } from "../serve.ts";
+import type { Deps } from "../services.ts";
+import { checkOperands, type InheritedListener } from "../supervisor/listen_fds.ts";
+import type { Supervised } from "../supervisor/notify.ts";
+import { readPassword } from "../tls/password.ts";
+import { selfSigned } from "../tls/self_signed.ts";
+import { dropPrivileges, shutDebugger } from "./privileges.ts";
 import { logServing } from "./serving.ts";
-import { serve, type Server } from "../serve.ts";
-import { GRACE, type Obeying, onSignals } from "./signals.ts";
-
-/** What a supervisor has given, and is told. */
-export interface Supervised {
-  inherited: InheritedListener | undefined;
-  tell: Readiness;
-}
+import { type Obeying, onSignals } from "./signals.ts";
 
 /** Serves until SIGTERM and the end of the last connection. Throws `FatalError`. */
 export async function serveAlone(
@@ -103,4 +105,13 @@ function begin(
   checkOperands(inherited, address, libc);
   const { fd } = inherited;
   return serve((...told) => runtime.listenDescriptor(fd, address.backlog, ...told), deps);
+}
+
+/** Where the metrics of a server in one process are fetched, when somebody wants them; said in the log.
+ *  Throws `FatalError`. */
+export async function metricsEndpoint(deps: Deps): Promise<Endpoint | undefined> {
+  const { options, metrics: { registry }, log } = deps;
+  if (!options.metrics || !registry) return undefined;
+  describeServer(registry, deps);
+  return await openEndpoint(options.metrics, log, { text: () => expose(registry.families()) });
 }

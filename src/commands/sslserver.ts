@@ -1,21 +1,22 @@
 /** The command `sslserver`: from arguments to a running server and an exit code. */
 
-import type { Env } from "../assemble.ts";
+import type { Env } from "../config/variables.ts";
+import { check } from "../check/check.ts";
 import { Findings } from "../check/finding.ts";
 import { checkCommand, checkOperands } from "../check/start.ts";
+import { parseOptions, USAGE } from "../config/parse.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
-import { inheritedListener } from "../supervisor/listen_fds.ts";
 import { Log } from "../log.ts";
-import { parseOptions, USAGE } from "../config/options.ts";
 import { withIds } from "../privsep/identity.ts";
-import { means, supervise } from "./workers.ts";
-import { readiness } from "../supervisor/notify.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import { check } from "../check/check.ts";
+import { means } from "../privsep/plan.ts";
 import { ignoring } from "../program/ignored_signals.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { inheritedListener } from "../supervisor/listen_fds.ts";
+import { readiness } from "../supervisor/notify.ts";
 import { print } from "./print.ts";
 import { serveAlone } from "./single.ts";
+import { supervise } from "./workers.ts";
 
 /** Runs the server to its end. Never rejects. `loadRuntime` is called once there is work for it; `main`
  *  is the module that was run, for the workers. */

@@ -1,58 +1,23 @@
 /** The command with workers: from options to a monitor that runs, and its signals. */
 
 import fs from "node:fs";
-import { type Env, readPassword, selfSigned } from "../assemble.ts";
-import { onSignals } from "./signals.ts";
-import type { Supervised } from "./single.ts";
-import { keepGoing } from "../services.ts";
-import { Unsupported } from "../errors.ts";
-import { localFiles } from "../files/files.ts";
-import { checkOperands } from "../supervisor/listen_fds.ts";
-import { type ListenAddress, listenSocket, literalHost, portNumber } from "../accept/listen.ts";
-import type { Log } from "../log.ts";
+import type { Env } from "../config/variables.ts";
+import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
+import { listenSocket } from "../accept/listen.ts";
 import type { Options } from "../config/options.ts";
-import { shutDebugger } from "./privileges.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
-import { type Bound, logServing } from "./serving.ts";
-import { baseEnvironment } from "../program/start.ts";
-import { type Identity, workerIdentity } from "../privsep/identity.ts";
+import { keepGoing, type Log } from "../log.ts";
 import { Monitor } from "../privsep/monitor/monitor.ts";
-import { openNull } from "../privsep/null_device.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
-
-/** What it takes to have workers. */
-export interface Means {
-  libc: Libc;
-  self: SelfCommand;
-  identity: Identity;
-  workers: number;
-}
-
-/** How many workers there shall be, and with what; undefined: one process does everything. Throws
- *  `Unsupported` where they were asked for and cannot be had. `main`: see `Runtime.selfCommand`. */
-export function means(
-  options: Options,
-  env: Env,
-  runtime: Runtime,
-  main: string,
-): Means | undefined {
-  const { workers } = options;
-  if (workers === 0) return undefined;
-  const { libc, name } = runtime;
-  const identity = workerIdentity(options, env, localFiles);
-  const self = libc && runtime.selfCommand(main);
-  if (libc && self) {
-    libc.close(openNull(libc)); // said now, by name, rather than when a worker starts
-    return { libc, self, identity, workers: workers ?? 1 };
-  }
-  if (workers === undefined) return undefined;
-  throw new Unsupported(
-    `start ${workers} workers`,
-    `${name} without leave to start itself`,
-    "deno run wants --allow-ffi and --allow-run for itself, say --allow-run; or use --workers 0",
-  );
-}
+import type { Means } from "../privsep/plan.ts";
+import { baseEnvironment } from "../program/environment.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { checkOperands } from "../supervisor/listen_fds.ts";
+import type { Supervised } from "../supervisor/notify.ts";
+import { readPassword } from "../tls/password.ts";
+import { selfSigned } from "../tls/self_signed.ts";
+import { shutDebugger } from "./privileges.ts";
+import { type Bound, logServing } from "./serving.ts";
+import { onSignals } from "./signals.ts";
 
 /** Serves until SIGTERM. Throws `FatalError`. */
 export async function supervise(

@@ -5,9 +5,8 @@ import os from "node:os";
 import { type Network, parseNetwork } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
 import { parseMetricsAddress, WANTED } from "../metrics/address.ts";
-import type { Options, Print } from "./options.ts";
-
-export type Env = Readonly<Record<string, string | undefined>>;
+import { type Options, PAGES, type Print, SHELLS } from "./options.ts";
+import type { Env } from "./variables.ts";
 
 export interface Option {
   /** `-c` or `--pending`. */
@@ -35,20 +34,6 @@ export const MAX = {
   id: 4_294_967_294,
   descriptor: 1_048_575,
 };
-
-/** What --completion knows. */
-export const SHELLS = ["bash", "zsh", "fish"] as const;
-export type Shell = typeof SHELLS[number];
-
-/** What --man knows, the first one by default. */
-export const PAGES = [
-  "sslserver",
-  "tcprules",
-  "tcprulescheck",
-  "ucspi-tls",
-  "sslserver-environment",
-] as const;
-export type Page = typeof PAGES[number];
 
 /** In the order of the help. */
 export const OPTIONS: readonly OptionGroup[] = [

@@ -3,10 +3,7 @@
  *  options (-1 -3 -4 -6). What is ours alone is a long option. */
 
 import type { Network } from "../codec/ip.ts";
-import { UsageError } from "../errors.ts";
 import type { MetricsAddress } from "../metrics/address.ts";
-import { oneOff } from "./one_off.ts";
-import { type Env, type Option, OPTIONS, type Page, type Shell } from "./option_table.ts";
 
 /** What the options say; times are in seconds. */
 export interface Options {
@@ -137,99 +134,18 @@ export function defaults(): Options {
   };
 }
 
-const BY_NAME = new Map(
-  OPTIONS.flatMap(({ options }) => options).map((option) => [option.name, option]),
-);
+/** What --completion knows. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** Reads the arguments after the program's name. Throws `UsageError`. */
-export function parseOptions(argv: readonly string[], env: Env): Request {
-  const options = defaults();
-  let i = 0;
-  for (; i < argv.length; i++) {
-    const arg = argv[i] as string;
-    if (arg === "--") {
-      i++;
-      break;
-    }
-    if (!arg.startsWith("-") || arg.length === 1) break;
-    const read = arg.startsWith("--") ? longOption : cluster;
-    const { taken, print } = read(options, arg, argv[i + 1], env);
-    if (print) return print;
-    i += taken;
-  }
-  const [host, port, ...command] = argv.slice(i);
-  if (host === undefined) throw new UsageError("host, port and prog are missing");
-  refuseJoined(host);
-  if (port === undefined) throw new UsageError("port and prog are missing");
-  if (command.length === 0) throw new UsageError("prog is missing");
-  return { serve: { ...options, host, port, command } };
-}
+export type Shell = typeof SHELLS[number];
 
-/** `localhost:465`. No name has a colon, and an IPv6 address has several or stands in brackets. */
-function refuseJoined(host: string): void {
-  const [, alone, port] = /^([^:]+|\[[^\]]*\]):([0-9A-Za-z-]+)$/.exec(host) ?? [];
-  if (alone === undefined || port === undefined) return;
-  throw new UsageError(`host and port are one word: '${host}'`, `write ${alone} ${port}`);
-}
+/** What --man knows, the first one by default. */
+export const PAGES = [
+  "sslserver",
+  "tcprules",
+  "tcprulescheck",
+  "ucspi-tls",
+  "sslserver-environment",
+] as const;
 
-/** How many further arguments were taken; and what is to be printed, which ends the reading. */
-interface Read {
-  taken: 0 | 1;
-  print?: Print | void;
-}
-
-/** `--name value` or `--name=value`. */
-function longOption(options: Options, arg: string, next: string | undefined, env: Env): Read {
-  const equals = arg.indexOf("=");
-  const name = equals < 0 ? arg : arg.slice(0, equals);
-  const option = find(name);
-  if (option.value === undefined) {
-    if (equals >= 0) throw new UsageError(`option ${name} takes no value`);
-    return { taken: 0, print: option.set(options, "", env) };
-  }
-  const optional = option.value.startsWith("[");
-  const value = equals >= 0 ? arg.slice(equals + 1) : next ?? (optional ? "" : undefined);
-  if (value === undefined) throw missingValue(name);
-  return { taken: equals < 0 ? 1 : 0, print: option.set(options, value, env) };
-}
-
-/** `-vHRl0`: flags, and at the end perhaps one that takes the rest, or the next argument. */
-function cluster(options: Options, arg: string, next: string | undefined, env: Env): Read {
-  for (let at = 1; at < arg.length; at++) {
-    const name = `-${arg[at]}`;
-    const option = find(name, arg);
-    if (option.value === undefined) {
-      option.set(options, "", env);
-      continue;
-    }
-    const attached = arg.slice(at + 1);
-    const value = attached || next;
-    if (value === undefined) throw missingValue(name);
-    option.set(options, value, env);
-    return { taken: attached ? 0 : 1 };
-  }
-  return { taken: 0 };
-}
-
-/** `arg` is the whole argument. */
-function find(name: string, arg = name): Option {
-  const option = BY_NAME.get(name);
-  if (option) return option;
-  const meant = meantBy(arg);
-  throw new UsageError(`unknown option ${name}`, meant && `did you mean ${meant}?`);
-}
-
-/** The long option that `arg` was meant to be: with one dash, shortened, or misspelled. */
-function meantBy(arg: string): string | undefined {
-  const word = arg.replace(/^-+/, "").replace(/=.*/s, "");
-  if (word.length < 2) return undefined;
-  const names = [...BY_NAME.keys()].filter((name) => name.startsWith("--"));
-  const begun = names.filter((name) => name.startsWith(`--${word}`));
-  return begun.length === 1 ? begun[0] : names.find((name) => oneOff(word, name.slice(2)));
-}
-
-function missingValue(name: string): UsageError {
-  return new UsageError(`option ${name} needs a value`);
-}
-
-export const USAGE = "sslserver [opts] host port prog [args]";
+export type Page = typeof PAGES[number];

@@ -15,10 +15,10 @@ import {
   RCODE,
   Unusable,
 } from "../codec/dns/message.ts";
-import { sameAddress } from "../codec/dns/reverse.ts";
 import type { Endpoint } from "../codec/dns/resolv_conf.ts";
-import type { QuestionSockets } from "../accept/descriptors.ts";
+import { sameAddress } from "../codec/dns/reverse.ts";
 import type { Clock } from "./clock.ts";
+import type { QuestionSockets } from "./question_sockets.ts";
 import type { Transport } from "./transport.ts";
 
 /** What an exchange works with. */

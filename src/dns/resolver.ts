@@ -7,16 +7,15 @@
 
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError } from "../codec/bytes.ts";
-import type { QueryType } from "../codec/dns/message.ts";
-import { RCODE } from "../codec/dns/message.ts";
 import { followChain, startChain } from "../codec/dns/chain.ts";
+import { type QueryType, RCODE } from "../codec/dns/message.ts";
 import { canonicalName } from "../codec/dns/name.ts";
 import { reverseName } from "../codec/dns/reverse.ts";
+import { type Lookup, type LookupStatus, ResolverCache } from "./cache.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { QuestionSockets } from "../accept/descriptors.ts";
 import type { DnsConfig } from "./config.ts";
 import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
-import { type Lookup, type LookupStatus, ResolverCache } from "./cache.ts";
+import { QuestionSockets } from "./question_sockets.ts";
 import { nodeTransport, type Transport } from "./transport.ts";
 
 export interface ResolverLimits {

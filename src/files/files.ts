@@ -3,10 +3,10 @@
  *  (privsep/handed_files.ts). */
 
 import fs from "node:fs";
-import { PathRules, type RulesSource } from "./rules_file.ts";
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
 import { fsPath, openRegular } from "./regular_file.ts";
+import { PathRules, type RulesSource } from "./rules_file.ts";
 
 export interface Files {
   /** A text that differs once the file, or what a link points to, has changed or been replaced.
@@ -85,4 +85,14 @@ export function systemReason(error: unknown): string {
   const text = reason(error);
   return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ??
     /^\w+: (.*) \(E[A-Z0-9]+\)$/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
+}
+
+const HASHED = /^[0-9a-f]{8}\.r?\d{1,4}$/;
+
+const PLAIN = /\.(?:pem|crt|cer|crl)$/i;
+
+/** The names of a folder that count; see `TrustFiles.caDir`. */
+export function certificateNames(names: readonly string[]): string[] {
+  const hashed = names.filter((name) => HASHED.test(name));
+  return hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));
 }

@@ -6,13 +6,10 @@ import fs from "node:fs";
 import type * as net from "node:net";
 import process from "node:process";
 import { nodeNet } from "../builtins.ts";
-import type { Deps } from "../services.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { MetricsAddress } from "./address.ts";
-import { describeServer } from "./describe.ts";
-import { expose } from "./exposition.ts";
 import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 
@@ -247,13 +244,4 @@ export async function openEndpoint(
   });
   if (!quiet) log.notice(`metrics at ${endpoint.where}`, { metrics: endpoint.where });
   return endpoint;
-}
-
-/** Where the metrics of a server in one process are fetched, when somebody wants them; said in the log.
- *  Throws `FatalError`. */
-export async function metricsEndpoint(deps: Deps): Promise<Endpoint | undefined> {
-  const { options, metrics: { registry }, log } = deps;
-  if (!options.metrics || !registry) return undefined;
-  describeServer(registry, deps);
-  return await openEndpoint(options.metrics, log, { text: () => expose(registry.families()) });
 }

@@ -6,7 +6,7 @@ import { DecodeError, type Reader } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Stream } from "../runtime/runtime.ts";
-import { Frames } from "./messages.ts";
+import { Frames } from "./frame.ts";
 
 /** What a descriptor message carries besides: something must be sent. */
 const MARK = Uint8Array.of(1);

@@ -6,7 +6,7 @@
 
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import type { CountKind } from "../metrics/registry.ts";
-import { Frame, KIND, readId, readNumbers } from "./messages.ts";
+import { Frame, KIND, readId, readNumbers } from "./frame.ts";
 
 /** Why a worker had to be replaced: what it sent was not allowed, a signal, or it ended by itself. */
 export const ENDS = ["signal", "breach", "exit"] as const;

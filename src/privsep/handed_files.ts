@@ -2,37 +2,17 @@
  *  paths and no others, at start and again when they change. A worker reads the descriptors; paths
  *  that were not handed over (a rule's) it opens itself, with its own rights, in its jail. */
 
-import fs from "node:fs";
-import { HandedRules, type RulesFile, type RulesSource } from "../files/rules_file.ts";
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
-import { type Files, localFiles, namedFiles, systemReason } from "../files/files.ts";
-import { fsPath, requireRegular } from "../files/regular_file.ts";
+import { type Files, localFiles } from "../files/files.ts";
+import { HandedRules, type RulesFile, type RulesSource } from "../files/rules_file.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
-import { certificateNames } from "../tls/trust_files.ts";
 
 /** A file to hand over. `folder`: one of certificates, with what is in it. */
 export interface Wanted {
   readonly path: string;
   /** `files`: the path of one file, or of several; see `namedFiles`. */
   readonly kind: "file" | "files" | "rules" | "folder";
-}
-
-/** What is opened for them as things are now. Folders come before what is in them. */
-export function* pathsOf(wanted: readonly Wanted[]): Iterable<Wanted> {
-  for (const one of wanted) {
-    const { path, kind } = one;
-    if (kind === "files") {
-      // The file that a list is not: the worker must know that there is none.
-      for (const each of new Set([path, ...namedFiles(path, localFiles)])) {
-        yield { path: each, kind: "file" };
-      }
-      continue;
-    }
-    yield one;
-    if (kind !== "folder") continue;
-    for (const name of namesIn(path)) yield { path: `${path}/${name}`, kind: "file" };
-  }
 }
 
 /** One file as it is now. Its descriptor, if there is one, travels beside. */
@@ -57,94 +37,9 @@ export interface Opened {
 /** Largest file that a worker holds in memory: lists of revoked certificates have megabytes. */
 const MAX_FILE = 16 << 20;
 
-/** The monitor's side: opens, and notices changes. */
-export class FileWatch {
-  readonly #seen = new Map<string, string>();
-
-  constructor(readonly libc: Libc, readonly wanted: readonly Wanted[]) {}
-
-  /** All of them, for a worker that has none. */
-  *all(): Iterable<Opened> {
-    for (const { path, kind } of pathsOf(this.wanted)) {
-      this.#seen.set(path, stampOf(path));
-      yield this.#open(path, kind);
-    }
-  }
-
-  /** All of them once more, for a worker that has lost some. The others are told of changes as before. */
-  *again(): Iterable<Opened> {
-    for (const { path, kind } of pathsOf(this.wanted)) yield this.#open(path, kind);
-  }
-
-  /** Those that have changed since the last look. */
-  *changed(): Iterable<Opened> {
-    for (const { path, kind } of pathsOf(this.wanted)) {
-      const stamp = stampOf(path);
-      if (this.#seen.get(path) === stamp) continue;
-      this.#seen.set(path, stamp);
-      yield this.#open(path, kind);
-    }
-  }
-
-  /** It could not be handed over: it counts as changed at the next look. */
-  forget(path: string): void {
-    this.#seen.delete(path);
-  }
-
-  isRules(path: string): boolean {
-    return this.wanted.some((one) => one.path === path && one.kind === "rules");
-  }
-
-  /** The rules files as they are now, for whoever keeps a copy here. */
-  *rules(): Iterable<Opened> {
-    for (const { path, kind } of this.wanted) {
-      if (kind === "rules") yield this.#open(path, kind);
-    }
-  }
-
-  #open(path: string, kind: Wanted["kind"]): Opened {
-    // The stamp is taken before: a change in between shows up as one later.
-    const stamp = stampOf(path);
-    let fd: number | undefined;
-    try {
-      if (kind === "folder") {
-        const names = certificateNames(localFiles.list(path));
-        return { file: { path, is: "folder", stamp, names }, fd: undefined };
-      }
-      requireRegular(fs.statSync(fsPath(path)));
-      fd = this.libc.open(path);
-      const { size } = fs.statSync(fsPath(path));
-      return { file: { path, is: kind === "rules" ? kind : "file", stamp, size }, fd };
-    } catch (error) {
-      if (fd !== undefined) this.libc.close(fd);
-      const { code = "" } = error as { code?: string };
-      const file = code === "ENOENT"
-        ? { path, is: "absent", stamp } as const
-        : { path, is: "error", stamp, error: { code, message: systemReason(error) } } as const;
-      return { file, fd: undefined };
-    }
-  }
-}
-
 /** The opener lacks something: this says nothing about the file. */
 export function isShortage({ code }: { readonly code: string }): boolean {
   return ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN"].includes(code);
-}
-
-function stampOf(path: string): string {
-  try {
-    return localFiles.stamp(path) ?? "absent";
-  } catch (error) {
-    return (error as { code?: string }).code ?? "error";
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return certificateNames(localFiles.list(folder));
-  } catch {
-    return [];
-  }
 }
 
 type Held = HandedFile & { readonly bytes?: Uint8Array };

@@ -3,10 +3,12 @@
 
 import { resolve } from "node:path";
 import process from "node:process";
-import { FatalError, reason, UsageError } from "../errors.ts";
-import type { Files } from "../files/files.ts";
+import type { Env } from "../config/variables.ts";
 import { latin1 } from "../codec/bytes.ts";
 import type { Options } from "../config/options.ts";
+import { IDENTITY_VARIABLES } from "../config/variables.ts";
+import { FatalError, reason, UsageError } from "../errors.ts";
+import type { Files } from "../files/files.ts";
 
 /** What a worker becomes once it has everything that needs rights. Undefined: it stays as it is. */
 export interface Identity {
@@ -15,22 +17,11 @@ export interface Identity {
   readonly chroot?: string;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /** Far beyond any honest file. */
 const MAX_FILE = 16 << 20;
 const MAX_ID = 4_294_967_294;
 /** The group of nobody on Linux. */
 const NOBODY = 65_534;
-
-/** The variables that this module reads. */
-export const IDENTITY_VARIABLES = [
-  "SSL_UID",
-  "SSL_GID",
-  "SSL_USER",
-  "SSL_GROUP",
-  "SSL_CHROOT",
-] as const;
 
 /** Throws `FatalError` for a name that is unknown, `UsageError` for a number that is none. */
 export function workerIdentity(

@@ -2,22 +2,10 @@
  *  starts them in this process; with workers the monitor does it for them (privsep/worker/monitor_client.ts). */
 
 import { FatalError, reason } from "../errors.ts";
+import type { Program, Runtime } from "../runtime/runtime.ts";
+import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
 import type { Place, Places } from "./slots.ts";
-import type { Libc } from "../runtime/libc/libc.ts";
-import { DELAYED_FD, type Program, type Runtime } from "../runtime/runtime.ts";
-
-/** What a connection wants started. */
-export interface ProgramRequest {
-  /** It starts in the clear (UCSPI-TLS). */
-  readonly delayed: boolean;
-  /** What the connection is: only names that `isConnectionVariable` knows. */
-  readonly variables: ReadonlyMap<string, string>;
-  /** What its rules set: any name. */
-  readonly rules: ReadonlyMap<string, string>;
-  /** Whose rules these are. */
-  readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
-}
 
 /** A program that has just been started. */
 export interface StartedProgram extends Program {
@@ -41,40 +29,6 @@ export interface Programs {
    *  has been reaped; when there is none, `place` is still the caller's. Rejects when `signal` aborts, or
    *  with `FatalError`. */
   start(request: ProgramRequest, place: Place, signal: AbortSignal): Promise<StartedProgram>;
-}
-
-const INTERFACES = ["SSLINTERFACE", "TCP6INTERFACE"];
-
-/** The environment of one program: `base`, then what the connection is, then what its rules set. An
- *  interface that is given by number gets its name by `libc`: a worker's sandbox can look none up. */
-export function programEnvironment(
-  base: Readonly<Record<string, string>>,
-  { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,
-  rules: ReadonlyMap<string, string>,
-  libc: Pick<Libc, "interfaceName"> | undefined,
-): Record<string, string> {
-  const env: Record<string, string> = Object.assign(Object.create(null), base);
-  for (const [name, value] of variables) env[name] = value;
-  for (const name of INTERFACES) {
-    const [, index] = /^%([0-9]{1,9})$/.exec(env[name] ?? "") ?? [];
-    if (index === undefined) continue;
-    const known = libc?.interfaceName(Number(index));
-    if (known === undefined) delete env[name];
-    else env[name] = known;
-  }
-  for (const [name, value] of rules) if (!isSecret(name)) env[name] = value;
-  if (delayed) {
-    env["SSLCTLFD"] = String(DELAYED_FD.control);
-    env["SSLREADFD"] = String(DELAYED_FD.read);
-    env["SSLWRITEFD"] = String(DELAYED_FD.write);
-  }
-  return env;
-}
-
-/** Never handed to a program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
-export function isSecret(name: string): boolean {
-  return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
-    name === "TICKETKEYFILE";
 }
 
 /** Starts programs in this process. */

@@ -4,76 +4,14 @@
  *  connection; then what this connection is; then what its rules set. A value that is not known is
  *  absent: a program must never take an inherited one for its client's. */
 
-import type { Connection, Peer } from "../connection.ts";
-import type { Deps } from "../services.ts";
+import type { Connection } from "../connection.ts";
 import { reason } from "../errors.ts";
-import { SUPERVISOR_VARIABLES } from "../supervisor/listen_fds.ts";
-import { type Handler, startHandler } from "./handler.ts";
-import { isSecret, programEnvironment, type StartedProgram } from "./programs.ts";
 import type { Program } from "../runtime/runtime.ts";
+import type { Deps } from "../services.ts";
 import { type Channel, channelVariables } from "../tls/handshake.ts";
-import { isTlsVariable } from "../tls/variables.ts";
-
-/** Speaks of one connection. */
-export function isConnectionVariable(name: string): boolean {
-  return name === "PROTO" || name === "SSLINTERFACE" || name === "TCP6INTERFACE" ||
-    /^(?:SSL|TCP|TCP6)(?:LOCAL|REMOTE)(?:HOST|IP|PORT|INFO)$/.test(name) ||
-    /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name) ||
-    /^PROXY_(?:IP|PORT|AUTHORITY|ALPN|UNIQUE_ID|TLS_[A-Z_]+)$/.test(name);
-}
-
-/** What every program of this server gets: made once, at start. */
-export function baseEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-): Record<string, string> {
-  const kept: [string, string][] = [];
-  for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || SUPERVISOR_VARIABLES.includes(name)) continue;
-    if (!isSecret(name) && !isConnectionVariable(name)) kept.push([name, value]);
-  }
-  return Object.fromEntries(kept); // unlike an assignment it takes the name __proto__
-}
-
-export interface EnvironmentOptions {
-  /** -e. */
-  tcpVariables: boolean;
-  /** -6 sets PROTO and the TCP6 variables, with or without -e. */
-  family: 4 | 6 | undefined;
-}
-
-/** What a connection is, as variables. `tls` are the mod_ssl variables (-s). */
-export function connectionVariables(
-  conn: Connection,
-  options: EnvironmentOptions,
-  tls?: ReadonlyMap<string, string>,
-): Map<string, string> {
-  const env = new Map<string, string>();
-  const six = conn.remote.ip.includes(":");
-  const tcp6 = six && (options.tcpVariables || options.family === 6);
-  env.set("PROTO", tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS");
-  setEnds(env, "SSL", conn);
-  if (options.tcpVariables) setEnds(env, "TCP", conn);
-  if (tcp6) setEnds(env, "TCP6", conn);
-  if (six && conn.interface) {
-    env.set("SSLINTERFACE", conn.interface);
-    if (tcp6) env.set("TCP6INTERFACE", conn.interface);
-  }
-  for (const [name, value] of conn.proxy?.variables ?? []) env.set(name, value);
-  if (tls) { for (const [name, value] of tls) env.set(name, value); }
-  return env;
-}
-
-function setEnds(env: Map<string, string>, prefix: string, { local, remote }: Connection): void {
-  setEnd(env, `${prefix}LOCAL`, local);
-  setEnd(env, `${prefix}REMOTE`, remote);
-  if (remote.info !== undefined) env.set(`${prefix}REMOTEINFO`, remote.info);
-}
-
-function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Peer): void {
-  env.set(`${prefix}IP`, ip);
-  env.set(`${prefix}PORT`, String(port));
-  if (host !== undefined) env.set(`${prefix}HOST`, host);
-}
+import { connectionVariables, programEnvironment } from "./environment.ts";
+import { type Handler, startHandler } from "./handler.ts";
+import type { StartedProgram } from "./programs.ts";
 
 /** Starts the program of a connection in its place; without a channel (UCSPI-TLS) in the clear. Rejects
  *  with `FatalError`, or when the connection is given up meanwhile. */

@@ -13,26 +13,13 @@
  *  socket for the supervisor and the successor too. */
 
 import process from "node:process";
+import type { Env } from "../config/variables.ts";
+import type { ListenAddress } from "../accept/address.ts";
 import { type Ip, parseIp } from "../codec/ip.ts";
-import { FatalError, reason, Unsupported } from "../errors.ts";
-import type { ListenAddress } from "../accept/listen.ts";
 import type { Options } from "../config/options.ts";
+import { FatalError, reason, Unsupported } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
-
-/** Between the supervisor and this process alone. A program that got them would speak to the
- *  supervisor in our name, or take its own descriptor 3 for a socket: `baseEnvironment` drops them. */
-export const SUPERVISOR_VARIABLES: readonly string[] = [
-  "LISTEN_PID",
-  "LISTEN_PIDFDID",
-  "LISTEN_FDS",
-  "LISTEN_FDNAMES",
-  "NOTIFY_SOCKET",
-  "WATCHDOG_PID",
-  "WATCHDOG_USEC",
-];
 
 /** sd_listen_fds(3): SD_LISTEN_FDS_START. */
 const FIRST = 3;

@@ -11,13 +11,12 @@
  *    tell.stopping();                   // SIGTERM, before the socket is closed */
 
 import process from "node:process";
-import { FatalError, reason, Unsupported } from "../errors.ts";
-import type { InheritedListener } from "./listen_fds.ts";
+import type { Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
+import { FatalError, reason, Unsupported } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
+import type { InheritedListener } from "./listen_fds.ts";
 
 /** Words to the supervisor; without one that asked they do nothing. None throws: a supervisor that
  *  does not listen is reported, and no reason to stop serving. `status` is for its users, one line. */
@@ -143,4 +142,10 @@ function checkDescriptor(
       `the supervisor must open it for writing; s6 does, with ${fd} in the file notification-fd`,
     );
   }
+}
+
+/** What a supervisor has given, and is told. */
+export interface Supervised {
+  inherited: InheritedListener | undefined;
+  tell: Readiness;
 }

@@ -4,21 +4,16 @@
 
 import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
-import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, signature } from "../files/files.ts";
-import { decodePem } from "../codec/x509/pem.ts";
-import type { Announcer } from "../log.ts";
 import { readCertificate } from "../codec/x509/certificate.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { CLIENT_AUTH_VARIABLES } from "../config/variables.ts";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import { certificateNames, type Files, localFiles, signature } from "../files/files.ts";
+import type { Announcer } from "../log.ts";
 import { loadNames, type Named } from "./requested_names.ts";
 import type { Lookup } from "./settings.ts";
+import { type HeldFiles, loadTrust, MAX_FILES, type TrustFiles } from "./trust_files.ts";
 import type { Trust } from "./trust.ts";
-import {
-  certificateNames,
-  type HeldFiles,
-  loadTrust,
-  MAX_FILES,
-  type TrustFiles,
-} from "./trust_files.ts";
 import type { ClientVerify } from "./variables.ts";
 import { DEFAULT_DEPTH, verifyChain } from "./verify.ts";
 
@@ -40,16 +35,6 @@ export interface ClientAuth {
   /** The verdict on a chain (DER, the client's own first). `host`: the client's name, for -z. */
   verify(chain: readonly Uint8Array[], host: string | undefined): ClientVerify;
 }
-
-export const CLIENT_AUTH_VARIABLES = [
-  "CAFILE",
-  "CADIR",
-  "CCAFILE",
-  "CCADIR",
-  "CCAVERIFY",
-  "VERIFYDEPTH",
-  "CRLFILE",
-];
 
 /** Looked at for changes once in so many milliseconds. */
 const RECHECK = 1000;

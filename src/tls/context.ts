@@ -2,26 +2,21 @@
  *  settings, and made anew when a file behind them changes. A handshake costs at most a few
  *  `stat` calls a second; a renewal that is broken is reported once and the old context stays. */
 
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import { oneLine } from "../codec/x509/names.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { CERTIFICATE_VARIABLES, TLS_VARIABLES } from "../config/variables.ts";
 import { reason } from "../errors.ts";
 import { type Files, localFiles, namedFiles, signature } from "../files/files.ts";
 import type { Announcer } from "../log.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
+import { type Contents, filesOf, readFiles } from "./key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { endsSoon, timeLeft } from "./lifetime.ts";
-import { type Contents, filesOf, readFiles } from "./key_files.ts";
 import { refusing } from "./server_key.ts";
-import {
-  CERTIFICATE_VARIABLES,
-  type Lookup,
-  TLS_VARIABLES,
-  type TlsConfig,
-  tlsConfig,
-} from "./settings.ts";
+import { type Lookup, type TlsConfig, tlsConfig } from "./settings.ts";
 import { serverVariables } from "./variables.ts";
-import { decodePem } from "../codec/x509/pem.ts";
-import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
-import { oneLine } from "../codec/x509/names.ts";
 
 type Overlay = ReadonlyMap<string, string>;
 

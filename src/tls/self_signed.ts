@@ -2,9 +2,10 @@
  *  It lets the first try work; nothing but its fingerprint makes it trustworthy, so that is
  *  returned to be shown. */
 
+import os from "node:os";
+import { literalHost } from "../accept/address.ts";
 import { nodeCrypto, nodeNet } from "../builtins.ts";
 import { concat } from "../codec/bytes.ts";
-import { TAG } from "../codec/der.ts";
 import {
   bitString,
   element,
@@ -14,7 +15,11 @@ import {
   time,
   unsigned,
 } from "../codec/der_write.ts";
+import { TAG } from "../codec/der.ts";
 import { encodePem } from "../codec/x509/pem.ts";
+import type { Options } from "../config/options.ts";
+import type { Log } from "../log.ts";
+import type { KeyPair } from "../runtime/runtime.ts";
 
 /** A certificate with its key. */
 export interface SelfSigned {
@@ -103,4 +108,22 @@ function ipv6Bytes(address: string): Uint8Array {
   const [head = "", tail = ""] = address.split("::");
   const [front, back] = [concat(words(head)), concat(words(tail))];
   return concat([front, new Uint8Array(16 - front.length - back.length), back]);
+}
+
+/** The throw-away certificate of --self-signed, if it is wanted. */
+export function selfSigned(options: Options, log: Log): KeyPair | undefined {
+  if (!options.selfSigned) return undefined;
+  const { certPem, keyPem, fingerprintSha256 } = makeSelfSigned(ownNames(options.host));
+  log.notice(`self-signed certificate, SHA-256 fingerprint ${fingerprintSha256}`, {
+    fingerprint: fingerprintSha256,
+  });
+  return { chain: certPem, key: keyPem };
+}
+
+/** Names and addresses of this host, for the self-signed certificate. */
+function ownNames(host: string): string[] {
+  const addresses = Object.values(os.networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .map(({ address }) => address);
+  return [os.hostname(), ...(literalHost(host) ? [] : [host]), ...addresses];
 }

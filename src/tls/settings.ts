@@ -17,24 +17,6 @@ export interface TlsConfig {
   alpn: string[] | undefined;
 }
 
-/** Every variable that `tlsConfig` looks at: equal values, equal context. */
-export const TLS_VARIABLES = [
-  "CERTFILE",
-  "CERTCHAINFILE",
-  "KEYFILE",
-  "CIPHERS",
-  "TLS_MIN_VERSION",
-  "TLS_MAX_VERSION",
-  "ALPN",
-] as const;
-
-/** Those that can be set for one server name: `CERTFILE:name`. */
-export const CERTIFICATE_VARIABLES: ReadonlySet<string> = new Set([
-  "CERTFILE",
-  "CERTCHAINFILE",
-  "KEYFILE",
-]);
-
 const VERSIONS: readonly TlsVersion[] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
 /** Longest value looked at: a path has at most 4,096 bytes (PATH_MAX), a list a few of them. */

@@ -9,11 +9,11 @@
 
 import { join } from "node:path";
 import { latin1 } from "../codec/bytes.ts";
+import { readCertificate } from "../codec/x509/certificate.ts";
 import { type Crl, readCrl } from "../codec/x509/crl.ts";
 import { decodePem } from "../codec/x509/pem.ts";
-import { readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, systemReason } from "../files/files.ts";
+import { certificateNames, type Files, localFiles, systemReason } from "../files/files.ts";
 import { certificateOf, TRUSTED } from "./certificate_blocks.ts";
 import { fileKind } from "./file_kind.ts";
 import type { NamedFile } from "./key_pairs.ts";
@@ -36,9 +36,6 @@ export const MAX_FILE = 16 << 20;
 /** Files in a folder, and authorities in all: ten times what a distribution ships. */
 export const MAX_FILES = 2048;
 const MAX_CERTIFICATES = 4096;
-
-const HASHED = /^[0-9a-f]{8}\.r?\d{1,4}$/;
-const PLAIN = /\.(?:pem|crt|cer|crl)$/i;
 /** Names of lists, in a folder. */
 const LIST_NAME = /\.(?:r\d{1,4}|crl)$/i;
 
@@ -281,10 +278,4 @@ function cannotRead(what: string, path: string, error: unknown, hint: string): F
     EXIT.system,
     hint,
   );
-}
-
-/** The names of a folder that count; see `TrustFiles.caDir`. */
-export function certificateNames(names: readonly string[]): string[] {
-  const hashed = names.filter((name) => HASHED.test(name));
-  return hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));
 }

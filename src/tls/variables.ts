@@ -12,10 +12,10 @@
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError, hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
-import { encodePem } from "../codec/x509/pem.ts";
 import { type Certificate, type Name, readCertificate } from "../codec/x509/certificate.ts";
 import { components, escapeText, oneLine } from "../codec/x509/names.ts";
 import { algorithmName } from "../codec/x509/oids.ts";
+import { encodePem } from "../codec/x509/pem.ts";
 import { type CipherName, keySizes, opensslCipher } from "./cipher_names.ts";
 
 /** The verdict on the client's certificate, in mod_ssl's words. */
@@ -123,12 +123,6 @@ export function clientVariables(chain: readonly Uint8Array[]): Map<string, strin
     limited.set(`SSL_CLIENT_CERT_CHAIN_${i}`, encodePem("CERTIFICATE", issuer));
   });
   return limited.variables;
-}
-
-/** True for the names that this module sets, or could. The server removes inherited ones, so
- *  that a program never takes an old `SSL_CLIENT_VERIFY` for this connection's. */
-export function isTlsVariable(name: string): boolean {
-  return /^SSL_(?:PROTOCOL$|SESSION_ID$|CIPHER|VERSION_|SERVER_|CLIENT_|TLS_SNI$|ALPN$)/.test(name);
 }
 
 /** Variables up to `MAX_TOTAL` characters. */

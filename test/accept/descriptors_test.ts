@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { divide, type Needs, QuestionSockets, wantedLimit } from "../../src/accept/descriptors.ts";
+import { divide, type Needs, wantedLimit } from "../../src/accept/descriptors.ts";
 import type { Clock } from "../../src/dns/clock.ts";
+import { QuestionSockets } from "../../src/dns/question_sockets.ts";
 
 const NEEDS: Needs = {
   limit: 1024,

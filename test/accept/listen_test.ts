@@ -2,13 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  checkNamed,
-  type ListenAddress,
-  listenSocket,
-  listenWithoutLibc,
-  literalHost,
-} from "../../src/accept/listen.ts";
+import { checkNamed, type ListenAddress, literalHost } from "../../src/accept/address.ts";
+import { listenSocket, listenWithoutLibc } from "../../src/accept/listen.ts";
 
 for (const ip of ["192.0.2.1", "127.0.0.1", "2001:db8::1", "::1", "fe80::1", "223.255.255.255"]) {
   test(`a name may lead to ${ip}`, () => checkNamed("host.example", ip));

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { test } from "node:test";
 import { askIdent, type IdentQuestion } from "../../src/admit/ident.ts";
-import { QuestionSockets } from "../../src/accept/descriptors.ts";
+import { QuestionSockets } from "../../src/dns/question_sockets.ts";
 import { FastClock } from "./helpers.ts";
 
 /** An ident server on 127.0.0.1 that does `script` for each request line. */

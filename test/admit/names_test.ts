@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { hostOperand, localHost, remoteHost } from "../../src/admit/names.ts";
-import type { Resolver } from "../../src/dns/resolver.ts";
+import { hostOperand } from "../../src/accept/host.ts";
+import { localHost, remoteHost } from "../../src/admit/names.ts";
 import { encodeName } from "../../src/codec/dns/name.ts";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
+import type { Resolver } from "../../src/dns/resolver.ts";
 import { a, cname, ptr, record, TYPES } from "../codec/dns/build.ts";
-import { resolverFor } from "./helpers.ts";
 import { type HostileDns, hostileDns } from "../dns/hostile_dns.ts";
+import { resolverFor } from "./helpers.ts";
 
 /** PTR records, by address. */
 const PTRS: Record<string, string[]> = {

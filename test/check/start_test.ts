@@ -6,12 +6,12 @@ import * as os from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import type { Env } from "../../src/assemble.ts";
+import type { Env } from "../../src/config/variables.ts";
 import { Findings } from "../../src/check/finding.ts";
 import { checkCommand, checkOperands } from "../../src/check/start.ts";
+import { parseOptions } from "../../src/config/parse.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
-import { parseOptions } from "../../src/config/options.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 
 const runtime = await currentRuntime();

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { defaults, type Options } from "../../src/config/options.ts";
+import { parseOptions } from "../../src/config/parse.ts";
 import { UsageError } from "../../src/errors.ts";
 import { localFiles } from "../../src/files/files.ts";
 import { withIds } from "../../src/privsep/identity.ts";
-import { defaults, type Options, parseOptions } from "../../src/config/options.ts";
 
 const TAIL = ["0", "465", "prog"];
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { fromLatin1 } from "../../src/codec/bytes.ts";
 import type { QueryType } from "../../src/codec/dns/message.ts";
+import { QuestionSockets } from "../../src/dns/question_sockets.ts";
 import type { Resolver } from "../../src/dns/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/dns/transport.ts";
-import { QuestionSockets } from "../../src/accept/descriptors.ts";
-import { fromLatin1 } from "../../src/codec/bytes.ts";
-import { a, soa } from "../codec/dns/build.ts";
 import { FastClock, resolverFor } from "../admit/helpers.ts";
+import { a, soa } from "../codec/dns/build.ts";
 import { type HostileDns, hostileDns, mischief } from "./hostile_dns.ts";
 
 let server: HostileDns;

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { MANUAL } from "../../src/commands/manual.ts";
-import { PAGES } from "../../src/config/option_table.ts";
+import { PAGES } from "../../src/config/options.ts";
 import { talk } from "./clients.ts";
 import { claim, formCommand, ROOT } from "./harness.ts";
 import {

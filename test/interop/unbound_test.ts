@@ -7,13 +7,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { currentRuntime } from "../../src/runtime/current.ts";
-import { hostOperand, remoteHost } from "../../src/admit/names.ts";
+import { hostOperand } from "../../src/accept/host.ts";
+import { remoteHost } from "../../src/admit/names.ts";
 import type { QueryType } from "../../src/codec/dns/message.ts";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
 import { DnsConfig } from "../../src/dns/config.ts";
 import { Resolver } from "../../src/dns/resolver.ts";
 import { type Transport, transportOf } from "../../src/dns/transport.ts";
+import { currentRuntime } from "../../src/runtime/current.ts";
 import { noFiles } from "../admit/helpers.ts";
 import { freePort } from "../free_port.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../../src/privsep/channel.ts";
-import { Frame, KIND } from "../../src/privsep/messages.ts";
+import { Frame, KIND } from "../../src/privsep/frame.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";

@@ -11,13 +11,8 @@ import {
   readTotals,
   totalsFrame,
 } from "../../src/privsep/counts.ts";
-import {
-  encodeWorker,
-  Frames,
-  KIND,
-  type WorkerMessage,
-  workerMessage,
-} from "../../src/privsep/messages.ts";
+import { Frames, KIND } from "../../src/privsep/frame.ts";
+import { encodeWorker, type WorkerMessage, workerMessage } from "../../src/privsep/messages.ts";
 
 const KINDS: CountKind[] = ["count", "sum", "state"];
 

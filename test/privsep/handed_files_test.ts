@@ -6,15 +6,11 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  FileWatch,
-  HandedFiles,
-  type Opened,
-  type Wanted,
-} from "../../src/privsep/handed_files.ts";
-import { namedFiles, signature } from "../../src/files/files.ts";
-import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { RuleBook } from "../../src/admit/rulebook.ts";
+import { namedFiles, signature } from "../../src/files/files.ts";
+import { HandedFiles, type Opened, type Wanted } from "../../src/privsep/handed_files.ts";
+import { FileWatch } from "../../src/privsep/monitor/file_watch.ts";
+import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { openFiles } from "./puppet.ts";
 

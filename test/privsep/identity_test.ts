@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseOptions } from "../../src/config/parse.ts";
 import { FatalError, UsageError } from "../../src/errors.ts";
 import type { Files } from "../../src/files/files.ts";
-import { parseOptions } from "../../src/config/options.ts";
 import { type Identity, workerIdentity } from "../../src/privsep/identity.ts";
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh

@@ -3,7 +3,8 @@ import * as fs from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { defaults } from "../../src/config/options.ts";
-import { wantedFiles, workerEnvironment } from "../../src/privsep/init.ts";
+import { workerEnvironment } from "../../src/config/variables.ts";
+import { wantedFiles } from "../../src/privsep/monitor/file_watch.ts";
 
 const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
 

@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { DecodeError, Reader } from "../../src/codec/bytes.ts";
-import { encodeWorker, Frames, workerMessage } from "../../src/privsep/messages.ts";
+import { Frames } from "../../src/privsep/frame.ts";
+import { encodeWorker, workerMessage } from "../../src/privsep/messages.ts";
 import { mutate, numbers } from "../codec/mutate.ts";
 import { SAMPLES } from "./messages_samples.ts";
 

@@ -1,6 +1,7 @@
 /** One or more valid requests of each kind. */
 
-import { KIND, type WorkerMessage } from "../../src/privsep/messages.ts";
+import { KIND } from "../../src/privsep/frame.ts";
+import type { WorkerMessage } from "../../src/privsep/messages.ts";
 
 const ASK = {
   perAddress: 3,

@@ -1,16 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, DecodeError, Reader } from "../../src/codec/bytes.ts";
-import {
-  encodeWorker,
-  Frame,
-  Frames,
-  KIND,
-  readId,
-  readText,
-  type WorkerMessage,
-  workerMessage,
-} from "../../src/privsep/messages.ts";
+import { Frame, Frames, KIND, readId, readText } from "../../src/privsep/frame.ts";
+import { encodeWorker, type WorkerMessage, workerMessage } from "../../src/privsep/messages.ts";
 import { SAMPLES } from "./messages_samples.ts";
 
 const FORM = /^privsep: [A-Za-z ]+: .+ at byte \d+$/;

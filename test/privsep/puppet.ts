@@ -5,15 +5,15 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { Frame, Frames, KIND } from "../../src/privsep/messages.ts";
-import { Monitor, type MonitorOptions } from "../../src/privsep/monitor/monitor.ts";
+import { Reader } from "../../src/codec/bytes.ts";
+import { parseOptions } from "../../src/config/parse.ts";
 import { localFiles } from "../../src/files/files.ts";
 import { Log } from "../../src/log.ts";
-import { parseOptions } from "../../src/config/options.ts";
+import { Frame, Frames, KIND } from "../../src/privsep/frame.ts";
 import { workerIdentity } from "../../src/privsep/identity.ts";
+import { Monitor, type MonitorOptions } from "../../src/privsep/monitor/monitor.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";
-import { Reader } from "../../src/codec/bytes.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";
 

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe } from "../../src/connection.ts";
-import { programEnvironment } from "../../src/program/programs.ts";
+import { connectionVariables, programEnvironment } from "../../src/program/environment.ts";
 import type { Socket } from "../../src/runtime/runtime.ts";
-import { connectionVariables } from "../../src/program/start.ts";
 
 const libc = { interfaceName: (index: number) => index === 2 ? "eth0" : undefined };
 const OPTIONS = { localName: "0", tcpVariables: true, family: undefined };

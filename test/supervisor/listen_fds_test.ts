@@ -9,16 +9,16 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { literalHost } from "../../src/accept/address.ts";
 import { FatalError, Unsupported } from "../../src/errors.ts";
 import {
   checkOperands,
   type InheritedListener,
   inheritedListener,
 } from "../../src/supervisor/listen_fds.ts";
-import { literalHost } from "../../src/accept/listen.ts";
 import { readiness } from "../../src/supervisor/notify.ts";
-import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
 import { runFile } from "../runtime/libc/here.ts";
+import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CHILD = join(ROOT, "test/supervisor/listen_fds_child.ts");

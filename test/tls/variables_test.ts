@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
 import { TAG } from "../../src/codec/der.ts";
 import { encodePem } from "../../src/codec/x509/pem.ts";
+import { isTlsVariable } from "../../src/config/variables.ts";
 import {
   clientVariables,
-  isTlsVariable,
   serverVariables,
   type TlsFacts,
   tlsVariables,

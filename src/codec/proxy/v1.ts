@@ -3,7 +3,7 @@
 
 import { DecodeError, fromLatin1, latin1 } from "../bytes.ts";
 import { formatIp, type Ip, parseIp } from "../ip.ts";
-import type { Decoded, ProxyEnd, ProxyHeader } from "./proxy.ts";
+import type { Decoded, ProxyEnd, ProxyHeader } from "./header.ts";
 
 /** "PROXY" and one space. */
 export const V1_SIGNATURE = fromLatin1("PROXY ");

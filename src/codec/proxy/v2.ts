@@ -2,7 +2,7 @@
 
 import { concat, DecodeError, fromLatin1, latin1, Reader } from "../bytes.ts";
 import { crc32c } from "./crc32c.ts";
-import type { Decoded, ProxyExtras, ProxyHeader, ProxyTls } from "./proxy.ts";
+import type { Decoded, ProxyExtras, ProxyHeader, ProxyTls } from "./header.ts";
 
 export const V2_SIGNATURE = Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10);
 

@@ -3,7 +3,8 @@
 
 import { Limits } from "../../admit/limits.ts";
 import type { Options } from "../../config/options.ts";
-import { Frame, KIND, REFUSALS, type WireAsk, type WorkerMessage } from "../messages.ts";
+import { Frame, KIND } from "../frame.ts";
+import { REFUSALS, type WireAsk, type WorkerMessage } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */

@@ -15,7 +15,7 @@ import {
   type Totals,
   totalsFrame,
 } from "../counts.ts";
-import { Frame, KIND } from "../messages.ts";
+import { Frame, KIND } from "../frame.ts";
 
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
 const PATIENCE = 1000;

@@ -6,7 +6,7 @@
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
 import type { Place, Places } from "../../program/slots.ts";
-import { Frame, KIND } from "../messages.ts";
+import { Frame, KIND } from "../frame.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Places that a worker may wait for, beyond as many as -c and --pending allow connections. */

@@ -4,11 +4,12 @@
 
 import { reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
-import { type FileWatch, isShortage, type Opened } from "../handed_files.ts";
+import { closeAll } from "../../runtime/program_pipes.ts";
+import { Frame, KIND } from "../frame.ts";
+import { isShortage, type Opened } from "../handed_files.ts";
+import type { FileWatch } from "./file_watch.ts";
 import { KeptFiles } from "./kept_files.ts";
-import { Frame, KIND } from "../messages.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 

@@ -12,8 +12,9 @@ import { SocketFile } from "../../metrics/socket_file.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import type { Channel } from "../channel.ts";
 import { type End, introductionFrame } from "../counts.ts";
+import { KIND } from "../frame.ts";
+import type { WorkerMessage } from "../messages.ts";
 import { Gathering } from "./gathering.ts";
-import { KIND, type WorkerMessage } from "../messages.ts";
 
 /** The worker that answers. */
 const SLOT = 0;

@@ -5,30 +5,32 @@
  *  sent it. Every call to the system that the monitor makes for a worker can fail; that costs the one
  *  request, or the one worker that cannot start, and nobody else. */
 
-import { DecodeError } from "../../codec/bytes.ts";
+import { checkNamed } from "../../accept/address.ts";
 import { programRoom } from "../../accept/descriptors.ts";
-import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
-import { checkNamed } from "../../accept/listen.ts";
-import type { Log } from "../../log.ts";
+import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
+import { workerEnvironment } from "../../config/variables.ts";
+import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
 import { Places } from "../../program/slots.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../../runtime/runtime.ts";
+import { VERSION } from "../../version.ts";
+import { Frame, KIND } from "../frame.ts";
+import type { Identity } from "../identity.ts";
+import { filesOf, type Init } from "../init.ts";
+import type { WorkerMessage } from "../messages.ts";
+import { confinedByExec } from "../sandbox.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
-import { HandOver } from "./hand_over.ts";
+import { FileWatch, wantedFiles } from "./file_watch.ts";
 import { Grants } from "./grants.ts";
-import { FileWatch } from "../handed_files.ts";
-import type { Identity } from "../identity.ts";
-import { filesOf, type Init, wantedFiles, workerEnvironment } from "../init.ts";
-import { Frame, KIND, type WorkerMessage } from "../messages.ts";
+import { HandOver } from "./hand_over.ts";
 import { MonitorMetrics } from "./metrics.ts";
 import { permit } from "./permitted.ts";
 import { Port } from "./port.ts";
 import { ProgramStarts } from "./program_starts.ts";
-import { confinedByExec } from "../sandbox.ts";
 import { RulesHistory } from "./rules_history.ts";
-import { VERSION } from "../../version.ts";
 import { Worker } from "./worker_handle.ts";
 import { WorkerLogs } from "./worker_log.ts";
 

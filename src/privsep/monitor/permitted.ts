@@ -2,7 +2,8 @@
  *  (OpenSSH's monitor is the model). */
 
 import { DecodeError } from "../../codec/bytes.ts";
-import { KIND, type WorkerMessage } from "../messages.ts";
+import { KIND } from "../frame.ts";
+import type { WorkerMessage } from "../messages.ts";
 import type { WorkerState } from "./worker_handle.ts";
 
 const PERMITTED: Readonly<Record<WorkerMessage["kind"], readonly WorkerState[]>> = {

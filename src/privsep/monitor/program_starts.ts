@@ -3,18 +3,18 @@
  *  connection. */
 
 import { DecodeError } from "../../codec/bytes.ts";
+import type { Options } from "../../config/options.ts";
 import { FatalError, reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import type { Options } from "../../config/options.ts";
-import type { Place, Places } from "../../program/slots.ts";
+import { isConnectionVariable, programEnvironment } from "../../program/environment.ts";
 import { watchEnd } from "../../program/program_end.ts";
-import { programEnvironment } from "../../program/programs.ts";
-import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
+import type { Place, Places } from "../../program/slots.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
+import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime } from "../../runtime/runtime.ts";
-import { isConnectionVariable } from "../../program/start.ts";
+import { Frame, KIND } from "../frame.ts";
+import type { WorkerMessage } from "../messages.ts";
 import type { Grants } from "./grants.ts";
-import { Frame, KIND, type WorkerMessage } from "../messages.ts";
 import { programUser } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";

@@ -9,10 +9,10 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { Unsupported } from "../../errors.ts";
 import type { Options } from "../../config/options.ts";
+import { Unsupported } from "../../errors.ts";
+import { isConnectionVariable } from "../../program/environment.ts";
 import type { LaunchOptions, Runtime } from "../../runtime/runtime.ts";
-import { isConnectionVariable } from "../../program/start.ts";
 
 type Variables = LaunchOptions["env"];
 type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;

@@ -3,11 +3,13 @@
  *  it, with the variables of the old. */
 
 import { RuleBook } from "../../admit/rulebook.ts";
+import { parseIp } from "../../codec/ip.ts";
 import type { Options } from "../../config/options.ts";
+import { FatalError } from "../../errors.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
-import { type FileWatch, HandedFiles, isShortage } from "../handed_files.ts";
-import { type NamedPeer, programRules } from "./program_rules.ts";
+import { HandedFiles, isShortage } from "../handed_files.ts";
+import type { FileWatch } from "./file_watch.ts";
 
 /** States kept; one is made each second at most, since files are looked at so often. */
 const MAX_STATES = 64;
@@ -95,4 +97,34 @@ export class RulesHistory {
     state?.late?.close();
     state?.files.close();
   }
+}
+
+/** The worker's word on the peer: an address, and perhaps a name and an ident answer. */
+export interface NamedPeer {
+  ip: string;
+  host: string;
+  info: string;
+}
+
+/** As `admit` does it: early rules that say something decide alone. Throws `FatalError` when the rules
+ *  deny the peer: they have changed meanwhile, or the worker lies. */
+export function programRules(
+  { early, late }: { early: RuleBook | undefined; late: RuleBook | undefined },
+  { ip, host, info }: NamedPeer,
+): Map<string, string> {
+  parseIp(ip);
+  const variables = new Map<string, string>();
+  const peer = {
+    ip,
+    ...(host ? { host: host.toLowerCase() } : {}),
+    ...(info ? { info } : {}),
+  };
+  for (const [book, who] of [[early, { ip }], [late, peer]] as const) {
+    if (!book) continue;
+    const verdict = book.evaluate(who);
+    if (!verdict.allow) throw new FatalError(verdict.error ?? "the rules deny this connection");
+    for (const [name, value] of verdict.env) variables.set(name, value);
+    if (book === early && verdict.rule !== "default") break;
+  }
+  return variables;
 }

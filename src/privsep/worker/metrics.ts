@@ -2,14 +2,15 @@
  *  scrapers with the sums that the monitor makes of all. */
 
 import type { Reader } from "../../codec/bytes.ts";
-import type { Deps } from "../../services.ts";
 import { reason } from "../../errors.ts";
 import { describeServer } from "../../metrics/describe.ts";
 import { type Endpoint, openEndpoint } from "../../metrics/endpoint.ts";
 import { expose } from "../../metrics/exposition.ts";
 import type { Registry } from "../../metrics/registry.ts";
+import type { Deps } from "../../services.ts";
 import { ENDS, type Introduction, onlyOne, readTotals, type Totals } from "../counts.ts";
-import { KIND, readId, type WorkerMessage } from "../messages.ts";
+import { KIND, readId } from "../frame.ts";
+import type { WorkerMessage } from "../messages.ts";
 
 /** The monitor is told so often, in milliseconds: what has been counted since is lost when the worker
  *  dies, unless a scraper has seen it. */

@@ -1,12 +1,13 @@
 /** The worker's side of the monitor: programs are asked for and counted there. To the stages it looks
  *  like `DirectPrograms` and `Limits`. */
 
-import { nodeCrypto } from "../../builtins.ts";
 import type { Answer, Ask, Counter, Hold, Refusal } from "../../admit/limits.ts";
+import { nodeCrypto } from "../../builtins.ts";
 import { DecodeError, type Reader } from "../../codec/bytes.ts";
 import { FatalError, reason } from "../../errors.ts";
+import type { ProgramRequest } from "../../program/environment.ts";
+import type { Programs, StartedProgram } from "../../program/programs.ts";
 import { type Place, Places } from "../../program/slots.ts";
-import type { ProgramRequest, Programs, StartedProgram } from "../../program/programs.ts";
 import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
 import type {
   DelayedEnds,
@@ -17,7 +18,8 @@ import type {
   Source,
 } from "../../runtime/runtime.ts";
 import type { Channel } from "../channel.ts";
-import { encodeWorker, KIND, readId, readText, REFUSALS, type WireAsk } from "../messages.ts";
+import { KIND, readId, readText } from "../frame.ts";
+import { encodeWorker, REFUSALS, type WireAsk } from "../messages.ts";
 
 /** A START that is not answered yet. */
 interface Asked {

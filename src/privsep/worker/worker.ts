@@ -2,29 +2,32 @@
  *  network and is believed nothing. Without its monitor it serves nobody new. */
 
 import fs from "node:fs";
-import { assemble, type Assembled, type Given, namedAddress } from "../../assemble.ts";
-import type { Reader } from "../../codec/bytes.ts";
+import { literalHost } from "../../accept/address.ts";
+import { namedAddress } from "../../accept/host.ts";
+import { assemble, type Assembled, type Given } from "../../assemble.ts";
 import { warnOfServed } from "../../check/served.ts";
-import { GRACE } from "../../commands/signals.ts";
-import { type Deps, keepGoing } from "../../services.ts";
+import type { Reader } from "../../codec/bytes.ts";
+import type { Options } from "../../config/options.ts";
+import { parseOptions } from "../../config/parse.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
-import { literalHost } from "../../accept/listen.ts";
-import { Log } from "../../log.ts";
-import { type Options, parseOptions } from "../../config/options.ts";
+import { GRACE, type Server } from "../../lifecycle.ts";
+import { keepGoing, Log } from "../../log.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { LostDescriptors } from "../../runtime/libc/pass.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import { serve, type Server } from "../../serve.ts";
+import { serve } from "../../serve.ts";
+import type { Deps } from "../../services.ts";
 import { VERSION } from "../../version.ts";
 import { Channel } from "../channel.ts";
-import { MonitorClient } from "./monitor_client.ts";
 import { readIntroduction } from "../counts.ts";
 import { drop } from "../drop.ts";
+import { KIND } from "../frame.ts";
 import { type HandedFile, HandedFiles } from "../handed_files.ts";
 import { filesOf, type Init } from "../init.ts";
-import { encodeWorker, KIND } from "../messages.ts";
-import { WorkerMetrics } from "./metrics.ts";
+import { encodeWorker } from "../messages.ts";
 import { sandbox } from "../sandbox.ts";
+import { WorkerMetrics } from "./metrics.ts";
+import { MonitorClient } from "./monitor_client.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;

@@ -3,11 +3,10 @@
 
 import { constants as osConstants } from "node:os";
 import { Unsupported } from "../../errors.ts";
-import { adoptEnds } from "./launch.ts";
-import { lookUp } from "./path.ts";
 import type { Launcher } from "../launcher.ts";
 import { closeAll, programDescriptors, programPipes } from "../program_pipes.ts";
 import type { Program, SpawnOptions } from "../runtime.ts";
+import { adoptEnds, lookUp } from "./launch.ts";
 import { type Wire, WireStream } from "./stream.ts";
 
 const nothing = () => {};

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
-import { type Decoded, decodeProxy } from "../../../src/codec/proxy/proxy.ts";
+import type { Decoded } from "../../../src/codec/proxy/header.ts";
+import { decodeProxy } from "../../../src/codec/proxy/proxy.ts";
 import { encodeProxyV1 } from "../../../src/codec/proxy/v1.ts";
 import { encodeProxyV2 } from "../../../src/codec/proxy/v2.ts";
 import { BODY4, FOUR, RICH, SIX, tlv, v2 } from "./samples.ts";

@@ -2,7 +2,7 @@
 
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { parseIp } from "../../../src/codec/ip.ts";
-import type { ProxyHeader } from "../../../src/codec/proxy/proxy.ts";
+import type { ProxyHeader } from "../../../src/codec/proxy/header.ts";
 
 export const unhex = (text: string): Uint8Array =>
   Uint8Array.from(text.replaceAll(/\s/g, "").match(/../g) ?? [], (byte) => parseInt(byte, 16));

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
-import { encodeWorker, Frame, KIND } from "../../../src/privsep/messages.ts";
+import { Frame, KIND } from "../../../src/privsep/frame.ts";
+import { encodeWorker } from "../../../src/privsep/messages.ts";
 import { within } from "../../runtime/tools.ts";
 import {
   type Breaks,

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import type { CountKind } from "../../../src/metrics/registry.ts";
 import { readTotals, type Totals } from "../../../src/privsep/counts.ts";
+import { Frames, KIND, readId } from "../../../src/privsep/frame.ts";
 import { Gathering } from "../../../src/privsep/monitor/gathering.ts";
-import { Frames, KIND, readId } from "../../../src/privsep/messages.ts";
 
 const KINDS: CountKind[] = ["count", "sum", "state"];
 const counts = (...numbers: number[]): Float64Array => Float64Array.from(numbers);

@@ -5,12 +5,13 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { Frame, KIND } from "../../../src/privsep/frame.ts";
 import { HandedFiles } from "../../../src/privsep/handed_files.ts";
+import { encodeWorker } from "../../../src/privsep/messages.ts";
 import { KeptFiles } from "../../../src/privsep/monitor/kept_files.ts";
-import { encodeWorker, Frame, KIND } from "../../../src/privsep/messages.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
 import { type Puppet, serving } from "../puppet.ts";
-import type { Libc } from "../../../src/runtime/libc/libc.ts";
 
 const { libc } = await thisRuntime() as { libc: Libc };
 const good = (count: number): Uint8Array => encodeWorker({ kind: KIND.GOOD, count });

@@ -10,7 +10,7 @@ import { Log } from "../../../src/log.ts";
 import type { MetricsAddress } from "../../../src/metrics/address.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
 import { readIntroduction, readTotals } from "../../../src/privsep/counts.ts";
-import { Frames, KIND } from "../../../src/privsep/messages.ts";
+import { Frames, KIND } from "../../../src/privsep/frame.ts";
 import { MonitorMetrics } from "../../../src/privsep/monitor/metrics.ts";
 import { currentRuntime } from "../../../src/runtime/current.ts";
 

@@ -9,13 +9,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
-import {
-  encodeWorker,
-  Frame,
-  KIND,
-  readText,
-  type WireAsk,
-} from "../../../src/privsep/messages.ts";
+import { Frame, KIND, readText } from "../../../src/privsep/frame.ts";
+import { encodeWorker, type WireAsk } from "../../../src/privsep/messages.ts";
+import { within } from "../../runtime/tools.ts";
 import {
   type Came,
   openFiles,
@@ -26,7 +22,6 @@ import {
   stage,
   zombies,
 } from "../puppet.ts";
-import { within } from "../../runtime/tools.ts";
 import { rawSyscall } from "../raw_syscall.ts";
 
 const NOTHING: WireAsk = {

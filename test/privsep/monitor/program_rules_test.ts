@@ -4,7 +4,7 @@ import { RuleBook } from "../../../src/admit/rulebook.ts";
 import { concat } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
 import { compileRule } from "../../../src/codec/rules_source.ts";
-import { programRules } from "../../../src/privsep/monitor/program_rules.ts";
+import { programRules } from "../../../src/privsep/monitor/rules_history.ts";
 
 function book(...lines: string[]): RuleBook {
   const writer = new CdbWriter();

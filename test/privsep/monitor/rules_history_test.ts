@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { CdbWriter } from "../../../src/codec/cdb_write.ts";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
+import { CdbWriter } from "../../../src/codec/cdb_write.ts";
 import { defaults } from "../../../src/config/options.ts";
-import { FileWatch } from "../../../src/privsep/handed_files.ts";
+import { FileWatch } from "../../../src/privsep/monitor/file_watch.ts";
 import { RulesHistory } from "../../../src/privsep/monitor/rules_history.ts";
 import { libcHere } from "../../runtime/libc/here.ts";
 

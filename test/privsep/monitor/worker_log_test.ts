@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KIND } from "../../../src/privsep/messages.ts";
+import { KIND } from "../../../src/privsep/frame.ts";
+import { RATE, WorkerLog } from "../../../src/privsep/monitor/worker_log.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import type { Stream } from "../../../src/runtime/runtime.ts";
-import { RATE, WorkerLog } from "../../../src/privsep/monitor/worker_log.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
 import { within } from "../../runtime/tools.ts";
 import { serving, settled } from "../puppet.ts";

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import * as net from "node:net";
 import { test } from "node:test";
-import type { Deps } from "../../../src/services.ts";
 import { Log } from "../../../src/log.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
 import { ServerMetrics } from "../../../src/metrics/server.ts";
 import { readTotals, type Totals, totalsFrame } from "../../../src/privsep/counts.ts";
-import { Frame, Frames, KIND, type WorkerMessage } from "../../../src/privsep/messages.ts";
+import { Frame, Frames, KIND } from "../../../src/privsep/frame.ts";
+import type { WorkerMessage } from "../../../src/privsep/messages.ts";
 import { WorkerMetrics } from "../../../src/privsep/worker/metrics.ts";
 import { currentRuntime } from "../../../src/runtime/current.ts";
+import type { Deps } from "../../../src/services.ts";
 
 const { libc } = await currentRuntime();
 assert.ok(libc);

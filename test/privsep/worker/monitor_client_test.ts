@@ -7,20 +7,15 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Ask } from "../../../src/admit/limits.ts";
-import { type Place, Places } from "../../../src/program/slots.ts";
-import type { ProgramRequest } from "../../../src/program/programs.ts";
-import { Channel } from "../../../src/privsep/channel.ts";
-import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
-import {
-  Frame,
-  Frames,
-  KIND,
-  type WorkerMessage,
-  workerMessage,
-} from "../../../src/privsep/messages.ts";
-import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
-import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { concat, Reader } from "../../../src/codec/bytes.ts";
+import { Channel } from "../../../src/privsep/channel.ts";
+import { Frame, Frames, KIND } from "../../../src/privsep/frame.ts";
+import { type WorkerMessage, workerMessage } from "../../../src/privsep/messages.ts";
+import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
+import type { ProgramRequest } from "../../../src/program/environment.ts";
+import { type Place, Places } from "../../../src/program/slots.ts";
+import type { Libc } from "../../../src/runtime/libc/libc.ts";
+import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
 import { within } from "../../runtime/tools.ts";
 import { openFiles, settled } from "../puppet.ts";

@@ -4,9 +4,10 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { Channel } from "../../../src/privsep/channel.ts";
-import { Places } from "../../../src/program/slots.ts";
+import { Frame, KIND } from "../../../src/privsep/frame.ts";
+import { workerMessage } from "../../../src/privsep/messages.ts";
 import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
-import { Frame, KIND, workerMessage } from "../../../src/privsep/messages.ts";
+import { Places } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
 import { thisRuntime } from "../../runtime/kits.ts";

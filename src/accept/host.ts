@@ -1,0 +1,92 @@
+/** Host names. */
+
+import { ipBytes, ipFamily } from "../codec/dns/reverse.ts";
+import type { Options } from "../config/options.ts";
+import type { Lookup } from "../dns/cache.ts";
+import { Resolver } from "../dns/resolver.ts";
+import { FatalError } from "../errors.ts";
+import { checkNamed, type ListenAddress, literalHost, portNumber } from "./address.ts";
+
+/** Where to listen; a name is looked up. Throws `FatalError`. */
+export async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
+  const { host, backlog } = options;
+  const port = portNumber(options.port);
+  const where = literalHost(host) ??
+    { ip: await namedAddress(options, resolver), dualStack: false };
+  return { ...where, port, backlog, interface: options.interface };
+}
+
+/** The address of a host given by name. Throws `FatalError`. */
+export async function namedAddress(
+  { host, family }: Pick<Options, "host" | "family">,
+  resolver: Resolver,
+): Promise<string> {
+  const [ip] = await hostOperand(host, family ?? 0, resolver) as [string];
+  checkNamed(host, ip);
+  return ip;
+}
+
+/** The addresses of the server's own `host` operand: an address as it is (brackets allowed), a name
+ *  after qualification, by A and AAAA look-ups; at least one, IPv4 first. `family` 4 or 6 wants
+ *  addresses of that family only. Throws `FatalError`: a server that cannot tell where to listen
+ *  must not start. */
+export async function hostOperand(
+  host: string,
+  family: 0 | 4 | 6,
+  resolver: Resolver,
+): Promise<string[]> {
+  let failure: Lookup["status"] = "badname";
+  // What is complete in itself is not qualified: `::1` has no dot, but is no short name.
+  const own = ownAddresses(host, family);
+  if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata");
+  for (const candidate of resolver.config.qualify(host)) {
+    const lookup = await hostAddresses(candidate, family, resolver);
+    if (lookup.status === "found") return [...lookup.values];
+    if (lookup.status === "badname") continue; // a domain of the search list made the name too long
+    failure = lookup.status;
+    // As in djb's search: what the DNS cannot say now must not change which host is meant.
+    if (failure !== "nxdomain" && failure !== "nodata") break;
+  }
+  return refuse(host, failure);
+}
+
+/** False for a host operand that is found without the DNS. */
+export function isDnsName(host: string): boolean {
+  return ownAddresses(host, 0) === undefined;
+}
+
+async function hostAddresses(name: string, family: 0 | 4 | 6, resolver: Resolver): Promise<Lookup> {
+  // A rewriting rule can lead to an address.
+  const own = ownAddresses(name, family);
+  if (own === undefined) return await resolver.addresses(name, family);
+  return { status: own.length > 0 ? "found" : "nodata", values: own };
+}
+
+/** The addresses of the wanted family that `host` stands for without the DNS, undefined when it is
+ *  a name to look up. RFC 6761 6.3: localhost never goes to the DNS. */
+function ownAddresses(host: string, family: 0 | 4 | 6): string[] | undefined {
+  const literal = host.replace(/^\[(.*)\]$/, "$1");
+  const addresses = /^(.*\.)?localhost\.?$/i.test(host) ? ["127.0.0.1", "::1"] : [literal];
+  if (ipBytes(addresses[0] ?? "") === undefined) return undefined;
+  return addresses.filter((address) => family === 0 || ipFamily(address) === family);
+}
+
+function refuse(host: string, status: Lookup["status"]): never {
+  throw new FatalError(
+    `unable to find address of ${JSON.stringify(host)}: ${CAUSE[status]}`,
+    undefined,
+    "give host as an address of this machine; 0 means all of them",
+  );
+}
+
+const CAUSE: Record<Lookup["status"], string> = {
+  found: "found",
+  nxdomain: "no such name",
+  nodata: "no address of the wanted family",
+  servfail: "no dns server gave a usable answer",
+  timeout: "dns servers did not answer in time",
+  loop: "its aliases form a loop",
+  badname: "not a host name",
+  busy: "too many look-ups wait",
+  aborted: "look-up called off",
+};

@@ -1,0 +1,138 @@
+/** The files. */
+
+import fs from "node:fs";
+import type { Env } from "../../config/variables.ts";
+import type { Options } from "../../config/options.ts";
+import { CERTIFICATE_VARIABLES } from "../../config/variables.ts";
+import { certificateNames, localFiles, namedFiles, systemReason } from "../../files/files.ts";
+import { fsPath, requireRegular } from "../../files/regular_file.ts";
+import type { Libc } from "../../runtime/libc/libc.ts";
+import type { Opened, Wanted } from "../handed_files.ts";
+
+/** Where the resolver's settings are; see dns/config.ts. */
+const DNS_FILES = ["/etc/resolv.conf", "/etc/dnsrewrite", "/etc/dnswritefile"];
+
+/** The files that options and environment name. */
+export function wantedFiles(options: Options, env: Env): Wanted[] {
+  const wanted = new Map<string, Wanted>();
+  const want = (kind: Wanted["kind"], path: string | undefined): void => {
+    if (path && wanted.get(path)?.kind !== "files") wanted.set(path, { path, kind });
+  };
+  for (const path of DNS_FILES) want("file", path);
+  want("file", env["DNSREWRITEFILE"]);
+  for (const [name, value] of Object.entries(env)) {
+    const [kind = ""] = name.split(":");
+    if (value && CERTIFICATE_VARIABLES.has(kind)) {
+      want(value.includes(":") ? "files" : "file", value);
+    }
+  }
+  for (const name of ["CAFILE", "CCAFILE", "CRLFILE"]) {
+    if (env[name] !== "-") want("file", env[name]);
+  }
+  for (const name of ["CADIR", "CCADIR"]) want("folder", env[name]);
+  want("rules", options.rules);
+  want("rules", options.earlyRules);
+  return [...wanted.values()];
+}
+
+/** What is opened for them as things are now. Folders come before what is in them. */
+export function* pathsOf(wanted: readonly Wanted[]): Iterable<Wanted> {
+  for (const one of wanted) {
+    const { path, kind } = one;
+    if (kind === "files") {
+      // The file that a list is not: the worker must know that there is none.
+      for (const each of new Set([path, ...namedFiles(path, localFiles)])) {
+        yield { path: each, kind: "file" };
+      }
+      continue;
+    }
+    yield one;
+    if (kind !== "folder") continue;
+    for (const name of namesIn(path)) yield { path: `${path}/${name}`, kind: "file" };
+  }
+}
+
+/** The monitor's side: opens, and notices changes. */
+export class FileWatch {
+  readonly #seen = new Map<string, string>();
+
+  constructor(readonly libc: Libc, readonly wanted: readonly Wanted[]) {}
+
+  /** All of them, for a worker that has none. */
+  *all(): Iterable<Opened> {
+    for (const { path, kind } of pathsOf(this.wanted)) {
+      this.#seen.set(path, stampOf(path));
+      yield this.#open(path, kind);
+    }
+  }
+
+  /** All of them once more, for a worker that has lost some. The others are told of changes as before. */
+  *again(): Iterable<Opened> {
+    for (const { path, kind } of pathsOf(this.wanted)) yield this.#open(path, kind);
+  }
+
+  /** Those that have changed since the last look. */
+  *changed(): Iterable<Opened> {
+    for (const { path, kind } of pathsOf(this.wanted)) {
+      const stamp = stampOf(path);
+      if (this.#seen.get(path) === stamp) continue;
+      this.#seen.set(path, stamp);
+      yield this.#open(path, kind);
+    }
+  }
+
+  /** It could not be handed over: it counts as changed at the next look. */
+  forget(path: string): void {
+    this.#seen.delete(path);
+  }
+
+  isRules(path: string): boolean {
+    return this.wanted.some((one) => one.path === path && one.kind === "rules");
+  }
+
+  /** The rules files as they are now, for whoever keeps a copy here. */
+  *rules(): Iterable<Opened> {
+    for (const { path, kind } of this.wanted) {
+      if (kind === "rules") yield this.#open(path, kind);
+    }
+  }
+
+  #open(path: string, kind: Wanted["kind"]): Opened {
+    // The stamp is taken before: a change in between shows up as one later.
+    const stamp = stampOf(path);
+    let fd: number | undefined;
+    try {
+      if (kind === "folder") {
+        const names = certificateNames(localFiles.list(path));
+        return { file: { path, is: "folder", stamp, names }, fd: undefined };
+      }
+      requireRegular(fs.statSync(fsPath(path)));
+      fd = this.libc.open(path);
+      const { size } = fs.statSync(fsPath(path));
+      return { file: { path, is: kind === "rules" ? kind : "file", stamp, size }, fd };
+    } catch (error) {
+      if (fd !== undefined) this.libc.close(fd);
+      const { code = "" } = error as { code?: string };
+      const file = code === "ENOENT"
+        ? { path, is: "absent", stamp } as const
+        : { path, is: "error", stamp, error: { code, message: systemReason(error) } } as const;
+      return { file, fd: undefined };
+    }
+  }
+}
+
+function stampOf(path: string): string {
+  try {
+    return localFiles.stamp(path) ?? "absent";
+  } catch (error) {
+    return (error as { code?: string }).code ?? "error";
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return certificateNames(localFiles.list(folder));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,86 @@
+/** Conversation. */
+
+import { plainStream } from "../accept/proxy.ts";
+import { environmentMessage } from "../codec/ucspi_tls.ts";
+import type { Connection } from "../connection.ts";
+import type { Program, Stream } from "../runtime/runtime.ts";
+import type { Deps } from "../services.ts";
+import { type Channel, channelVariables, secure } from "../tls/handshake.ts";
+import { relay, type RelayOptions } from "./relay.ts";
+import { ClientWatch, leave, report } from "./report.ts";
+import { plainPhase } from "./ucspi_tls.ts";
+
+export function watchWhileWaiting(conn: Connection, stream: Stream): void {
+  const gone = (error?: Error): void => {
+    conn.broken = error;
+    conn.giveUp(error?.message ?? "connection closed by the peer");
+  };
+  stream.onClose = gone;
+  if (stream.gone) gone(stream.failure);
+}
+
+/** TLS from the beginning. Resolves with the wait status. */
+export function converse(
+  conn: Connection,
+  program: Program,
+  channel: Channel,
+  deps: Deps,
+): Promise<number | undefined> {
+  logTls(program, channel, deps);
+  const options = { ...relayOptions(conn, program, deps), banner: deps.options.banner };
+  return relay(channel.stream, program, options).status;
+}
+
+/** UCSPI-TLS: in the clear until the program asks, if it does. */
+export async function converseDelayed(
+  conn: Connection,
+  program: Program,
+  deps: Deps,
+  begin: Uint8Array = new Uint8Array(0),
+): Promise<number | undefined> {
+  const ends = program.delayed;
+  if (!ends) throw new Error("the program was not started for UCSPI-TLS");
+  const options = relayOptions(conn, program, deps);
+  const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
+  const { exited } = program;
+  const close = (): void => {
+    for (const end of [controlInput, controlOutput, input, output, program.output]) end.destroy();
+  };
+  try {
+    const { banner } = deps.options;
+    const refuse = (why: string): void => report(conn, deps, program.pid, new Error(why));
+    const client = deps.options.proxyFrom ? plainStream(conn.socket, begin, refuse) : conn.socket;
+    const plain = await plainPhase(client, program, ends, { ...options, banner });
+    if ("status" in plain) return plain.status;
+    const channel = await secure(conn, deps, plain.request.hello);
+    logTls(program, channel, deps);
+    if (plain.request.environment) {
+      controlOutput.write(environmentMessage(channelVariables(channel, deps)));
+    }
+    // Programs read the answer to its end. What they write is still read and dropped: to close with
+    // bytes unread would give them ECONNRESET in place of the end.
+    controlOutput.end();
+    const kill = (): boolean => program.kill("SIGTERM");
+    return await relay(channel.stream, { input, output, exited, kill }, options).status;
+  } catch (error) {
+    report(conn, deps, program.pid, error);
+    close(); // the program is told by EOF
+    conn.socket.destroy();
+    leave(conn, deps);
+    const timer = setTimeout(() => program.kill("SIGTERM"), options.idle.limit);
+    return await exited.finally(() => clearTimeout(timer));
+  } finally {
+    close();
+  }
+}
+
+function relayOptions(conn: Connection, program: Program, deps: Deps): RelayOptions {
+  const { idle, lingering, metrics } = deps;
+  const client = new ClientWatch(conn, program.pid, deps);
+  return { idle, lingering, conn, traffic: metrics.traffic, client };
+}
+
+function logTls(program: Program, { session, clientVerify }: Channel, { log }: Deps): void {
+  if (session) log.tls(program.pid, session.protocol, session.cipher);
+  if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
+}

@@ -1,0 +1,113 @@
+/** The environment of a program. */
+
+import { isTlsVariable, SUPERVISOR_VARIABLES } from "../config/variables.ts";
+import type { Connection, Peer } from "../connection.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import { DELAYED_FD } from "../runtime/runtime.ts";
+
+/** Speaks of one connection. */
+export function isConnectionVariable(name: string): boolean {
+  return name === "PROTO" || name === "SSLINTERFACE" || name === "TCP6INTERFACE" ||
+    /^(?:SSL|TCP|TCP6)(?:LOCAL|REMOTE)(?:HOST|IP|PORT|INFO)$/.test(name) ||
+    /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name) ||
+    /^PROXY_(?:IP|PORT|AUTHORITY|ALPN|UNIQUE_ID|TLS_[A-Z_]+)$/.test(name);
+}
+
+/** What every program of this server gets: made once, at start. */
+export function baseEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const kept: [string, string][] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || SUPERVISOR_VARIABLES.includes(name)) continue;
+    if (!isSecret(name) && !isConnectionVariable(name)) kept.push([name, value]);
+  }
+  return Object.fromEntries(kept); // unlike an assignment it takes the name __proto__
+}
+
+export interface EnvironmentOptions {
+  /** -e. */
+  tcpVariables: boolean;
+  /** -6 sets PROTO and the TCP6 variables, with or without -e. */
+  family: 4 | 6 | undefined;
+}
+
+/** What a connection is, as variables. `tls` are the mod_ssl variables (-s). */
+export function connectionVariables(
+  conn: Connection,
+  options: EnvironmentOptions,
+  tls?: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const env = new Map<string, string>();
+  const six = conn.remote.ip.includes(":");
+  const tcp6 = six && (options.tcpVariables || options.family === 6);
+  env.set("PROTO", tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS");
+  setEnds(env, "SSL", conn);
+  if (options.tcpVariables) setEnds(env, "TCP", conn);
+  if (tcp6) setEnds(env, "TCP6", conn);
+  if (six && conn.interface) {
+    env.set("SSLINTERFACE", conn.interface);
+    if (tcp6) env.set("TCP6INTERFACE", conn.interface);
+  }
+  for (const [name, value] of conn.proxy?.variables ?? []) env.set(name, value);
+  if (tls) { for (const [name, value] of tls) env.set(name, value); }
+  return env;
+}
+
+function setEnds(env: Map<string, string>, prefix: string, { local, remote }: Connection): void {
+  setEnd(env, `${prefix}LOCAL`, local);
+  setEnd(env, `${prefix}REMOTE`, remote);
+  if (remote.info !== undefined) env.set(`${prefix}REMOTEINFO`, remote.info);
+}
+
+function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Peer): void {
+  env.set(`${prefix}IP`, ip);
+  env.set(`${prefix}PORT`, String(port));
+  if (host !== undefined) env.set(`${prefix}HOST`, host);
+}
+
+/** What a connection wants started. */
+export interface ProgramRequest {
+  /** It starts in the clear (UCSPI-TLS). */
+  readonly delayed: boolean;
+  /** What the connection is: only names that `isConnectionVariable` knows. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** What its rules set: any name. */
+  readonly rules: ReadonlyMap<string, string>;
+  /** Whose rules these are. */
+  readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
+}
+
+const INTERFACES = ["SSLINTERFACE", "TCP6INTERFACE"];
+
+/** The environment of one program: `base`, then what the connection is, then what its rules set. An
+ *  interface that is given by number gets its name by `libc`: a worker's sandbox can look none up. */
+export function programEnvironment(
+  base: Readonly<Record<string, string>>,
+  { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,
+  rules: ReadonlyMap<string, string>,
+  libc: Pick<Libc, "interfaceName"> | undefined,
+): Record<string, string> {
+  const env: Record<string, string> = Object.assign(Object.create(null), base);
+  for (const [name, value] of variables) env[name] = value;
+  for (const name of INTERFACES) {
+    const [, index] = /^%([0-9]{1,9})$/.exec(env[name] ?? "") ?? [];
+    if (index === undefined) continue;
+    const known = libc?.interfaceName(Number(index));
+    if (known === undefined) delete env[name];
+    else env[name] = known;
+  }
+  for (const [name, value] of rules) if (!isSecret(name)) env[name] = value;
+  if (delayed) {
+    env["SSLCTLFD"] = String(DELAYED_FD.control);
+    env["SSLREADFD"] = String(DELAYED_FD.read);
+    env["SSLWRITEFD"] = String(DELAYED_FD.write);
+  }
+  return env;
+}
+
+/** Never handed to a program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
+export function isSecret(name: string): boolean {
+  return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
+    name === "TICKETKEYFILE";
+}

@@ -1,0 +1,32 @@
+/** The password. */
+
+import type { Options } from "../config/options.ts";
+import { EXIT, FatalError, reason, Unsupported } from "../errors.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+
+/** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */
+const MAX_PASSWORD = 4096;
+
+/** One NUL-terminated password (-3), if there is one to be read. The descriptor is closed: no program gets it. */
+export function readPassword(options: Options, { libc, name }: Runtime): string | undefined {
+  if (!options.keyPassword) return undefined;
+  if (!libc) {
+    throw new Unsupported(
+      "read the key's password (-3)",
+      `${name} without FFI`,
+      "allow FFI: deno run --allow-ffi",
+    );
+  }
+  try {
+    const text = new TextDecoder().decode(libc.readAll(3, MAX_PASSWORD));
+    libc.close(3);
+    const end = text.indexOf("\0");
+    return end < 0 ? text : text.slice(0, end);
+  } catch (error) {
+    throw new FatalError(
+      `unable to read the key's password from descriptor 3: ${reason(error)}`,
+      EXIT.system,
+      "-3 wants a password and a NUL there: 3<file",
+    );
+  }
+}
