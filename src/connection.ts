@@ -1,8 +1,6 @@
 /** The record of one connection. Each stage reads what earlier stages found and adds its own. */
 
-import type { Hold } from "./admit/limits.ts";
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
-import type { Place } from "./program/slots.ts";
 import type { Address, Program, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */
@@ -15,6 +13,24 @@ export interface Peer extends Address {
 export interface RemotePeer extends Peer {
   /** What its ident server answered, if that was asked. */
   info?: string | undefined;
+}
+
+/** It is counted by its address, until `release` (admit/limits.ts). */
+export interface Counted {
+  /** Only the first call counts. */
+  release(): void;
+}
+
+/** Its place among those of -c, as the stages use it (program/slots.ts). */
+export interface HeldPlace {
+  /** Resolves when nobody else gets it any more; undefined: at once. Rejects when `signal` aborts. */
+  keep(signal: AbortSignal): Promise<void> | undefined;
+  /** Its program runs. */
+  run(): void;
+  /** It is counted elsewhere from now on. */
+  hand(): void;
+  /** Gives it to the next one. Only the first call counts. */
+  giveBack(): void;
 }
 
 const nothing = (): void => {};
@@ -34,9 +50,9 @@ export class Connection {
   /** What the rules set: goes over the environment, for TLS settings and program alike. */
   variables = NO_VARIABLES;
   /** Its place in the counts by address; set by admission, given back when it ends. */
-  hold: Hold | undefined;
+  hold: Counted | undefined;
   /** Its place among those of -c; with the program it is the program's. */
-  place: Place | undefined;
+  place: HeldPlace | undefined;
   program: Program | undefined;
   /** What was read of its ClientHello while that is incomplete. */
   begun: Uint8Array = NOTHING;

@@ -13,7 +13,7 @@
 import { meetClient } from "./accept/proxy.ts";
 import { admit } from "./admit/admit.ts";
 import { type Connection, describe } from "./connection.ts";
-import { PATIENCE, QUEUE_PATIENCE, type Server } from "./lifecycle.ts";
+import { Lifecycle, type Server } from "./lifecycle.ts";
 import { ownPid } from "./log.ts";
 import { converse, converseDelayed, watchWhileWaiting } from "./program/converse.ts";
 import { leave, report } from "./program/report.ts";
@@ -30,36 +30,11 @@ export function serve(
   listen: (onSocket: (socket: Socket) => void, onLost: () => void) => Listener,
   deps: Deps,
 ): Server {
-  const left = Promise.withResolvers<void>();
-  const settled = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
-  const connections = new Set<Connection>();
-  /** Those without a program. */
-  const early = new Set<Connection>();
-  let draining = false;
-  let listening = true;
-  let ending = false;
-  const look = (): void => {
-    if (!draining || listening) return;
-    if (early.size === 0) settled.resolve();
-    // A client may still be reading what its program has left.
-    if (connections.size === 0 && (ending || deps.gate.open === 0)) closed.resolve();
-  };
-  const follow: Follow = {
-    started(conn) {
-      if (early.delete(conn)) look();
-    },
-    over(conn) {
-      connections.delete(conn);
-      early.delete(conn);
-      look();
-    },
-  };
+  const life = new Lifecycle(deps.gate);
   const listener = listen((socket) => {
     const conn = describe(socket, deps.options, deps.metrics.watch());
-    connections.add(conn);
-    early.add(conn);
-    void handle(conn, deps, follow);
+    life.enter(conn);
+    void handle(conn, deps, life);
   }, () => {
     const watch = deps.metrics.watch();
     // Whose it was cannot be told any more. A proxy that looks whether somebody listens does this every
@@ -70,56 +45,11 @@ export function serve(
     }
     watch.over();
   });
-  deps.gate.listener = listener;
-  deps.gate.onLeave = look;
-  const dismiss = (): void => {
-    for (const conn of early) conn.giveUp("the server is shutting down");
-  };
-  const drain = (patience = PATIENCE, queue = true): void => {
-    if (draining) return;
-    draining = true;
-    // Who stands in the kernel's queue would be reset: first they are accepted.
-    const until = performance.now() + (queue ? Math.min(patience, QUEUE_PATIENCE) : 0);
-    if (queue && patience > 0) deps.gate.takeQueue();
-    const close = (): void => {
-      if (performance.now() < until && listener.crowded) return void setImmediate(close);
-      listener.close();
-      listening = false;
-      left.resolve();
-      if (patience === 0) dismiss();
-      look();
-    };
-    setImmediate(() => setImmediate(close));
-    if (patience > 0) setTimeout(dismiss, patience).unref();
-  };
-  return {
-    port: listener.port,
-    left: left.promise,
-    settled: settled.promise,
-    closed: closed.promise,
-    drain,
-    end(grace = 0) {
-      ending = true;
-      drain();
-      look();
-      for (const conn of connections) conn.giveUp("the server is shutting down");
-      for (const conn of connections) conn.program?.kill("SIGTERM");
-      setTimeout(() => {
-        for (const conn of connections) conn.program?.kill("SIGKILL");
-      }, grace).unref();
-    },
-  };
-}
-
-/** Is told how far a connection has come. */
-interface Follow {
-  /** Its program runs. */
-  started(conn: Connection): void;
-  over(conn: Connection): void;
+  return life.server(listener);
 }
 
 /** One connection through all stages. Never rejects. */
-async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<void> {
+async function handle(conn: Connection, deps: Deps, life: Lifecycle): Promise<void> {
   const { gate, log, options } = deps;
   gate.enter(conn);
   try {
@@ -137,7 +67,7 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
     const program = conn.program = await start(conn, deps, channel);
     conn.watch.started();
     if (!channel) gate.through(conn);
-    follow.started(conn);
+    life.started(conn);
     const status = await (channel
       ? converse(conn, program, channel, deps)
       : converseDelayed(conn, program, deps, begin));
@@ -154,7 +84,7 @@ async function handle(conn: Connection, deps: Deps, follow: Follow): Promise<voi
       conn.socket.destroy();
     }
     if (!conn.program || !conn.open) leave(conn, deps);
-    follow.over(conn);
+    life.over(conn);
   }
 }
 

@@ -19,14 +19,23 @@
 
 import type { Connection } from "../connection.ts";
 import { Pending } from "./pending.ts";
-import type { Programs } from "../program/programs.ts";
 import type { Listener } from "../runtime/runtime.ts";
 
 /** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */
 const SILENT = 1000;
 
+/** What the gate asks of the programs. */
+export interface GatePrograms {
+  /** Called when one of the numbers below has changed. */
+  onChange: () => void;
+  /** Connections that wait for a place (-c). */
+  readonly waiting: number;
+  /** Every place is taken. */
+  readonly full: boolean;
+}
+
 export interface GateOptions {
-  programs: Programs;
+  programs: GatePrograms;
   pending: number;
   /** Descriptors for connections and their programs (descriptors.ts). */
   descriptors: number;

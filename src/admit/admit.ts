@@ -9,7 +9,14 @@ import type { Resolver } from "../dns/resolver.ts";
 import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { askIdent } from "./ident.ts";
-import { type Ask, type Counter, parseLimit, parseRate, type Refusal } from "./limits.ts";
+import {
+  type Ask,
+  type Counter,
+  type Hold,
+  parseLimit,
+  parseRate,
+  type Refusal,
+} from "./limits.ts";
 import { localHost, remoteHost } from "./names.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./rulebook.ts";
 
@@ -60,7 +67,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
   conn.hold = taken;
   let decided = false;
   if (deps.earlyRules) {
-    const early = await follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }));
+    const early = await follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }), taken);
     if (!early.allow) return early;
     decided = early.explicit;
   }
@@ -90,6 +97,7 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
       ...(host ? { host: host.toLowerCase() } : {}),
       ...(info ? { info } : {}),
     }),
+    taken,
   );
 }
 
@@ -114,6 +122,7 @@ async function follow(
   conn: Connection,
   deps: AdmitDeps,
   verdict: RuleVerdict,
+  hold: Hold,
 ): Promise<Verdict & { explicit: boolean }> {
   const explicit = verdict.rule !== "default";
   if (verdict.error) {
@@ -126,7 +135,7 @@ async function follow(
     const { env, network } = verdict;
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
       (network && deps.perNetwork && isNetwork(network.key) ? deps.perNetwork : undefined);
-    const refusal = await conn.hold?.check({
+    const refusal = await hold.check({
       perAddress: parseLimit("MAXCONIP", env.get("MAXCONIP")),
       rate: parseRate(env.get("MAXCONRATE")),
       network: perNetwork && network ? { key: network.key, count: perNetwork } : undefined,

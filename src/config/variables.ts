@@ -1,4 +1,4 @@
-/** Environment variables. */
+/** Every environment variable that the server knows, and who may see it. */
 
 export type Env = Readonly<Record<string, string | undefined>>;
 

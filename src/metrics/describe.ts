@@ -2,7 +2,7 @@
  *  certificates, itself. It is read when somebody asks. */
 
 import process from "node:process";
-import type { Deps } from "../services.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import type { Sample } from "./exposition.ts";
 import type { CountKind, Registry } from "./registry.ts";
@@ -61,8 +61,20 @@ export function processStart(): number {
   return Date.now() / 1000 - process.uptime();
 }
 
+/** The parts of a server that are asked for what they know. */
+export interface Described {
+  readonly runtime: Pick<Runtime, "name" | "version" | "tlsLibrary">;
+  readonly options: { readonly pending: number; readonly concurrency: number };
+  readonly gate: { readonly open: number; readonly pending: number };
+  readonly programs: { readonly running: number | undefined; readonly waiting: number };
+  readonly contexts: { expiries(): Iterable<{ path: string; notAfter: number }> };
+  /** `of`: the server names that a file is configured for. */
+  readonly names: { of(path: string): readonly (string | undefined)[] };
+  readonly admission: { readonly resolver: { readonly pending: number } };
+}
+
 /** Adds all of it. `whole`: the server is more than this process. */
-export function describeServer(registry: Registry, deps: Deps, whole?: Whole): void {
+export function describeServer(registry: Registry, deps: Described, whole?: Whole): void {
   const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = deps;
   const { started, programs: running } = whole ??
     { started: processStart(), programs: () => programs.running ?? 0 };

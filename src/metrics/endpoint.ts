@@ -7,7 +7,6 @@ import type * as net from "node:net";
 import process from "node:process";
 import { nodeNet } from "../builtins.ts";
 import { FatalError, reason } from "../errors.ts";
-import type { Log } from "../log.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { MetricsAddress } from "./address.ts";
 import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
@@ -232,10 +231,16 @@ export function metricsSocket(libc: Libc, address: MetricsAddress): number | und
   }
 }
 
+/** Where it is said. */
+export interface EndpointLog {
+  error(text: string): void;
+  notice(text: string, fields: Record<string, string>): void;
+}
+
 /** Listens, and says where in the log unless `quiet`. Throws `FatalError`. */
 export async function openEndpoint(
   address: MetricsAddress,
-  log: Log,
+  log: EndpointLog,
   { quiet = false, ...options }: Pick<EndpointOptions, "text" | "socket"> & { quiet?: boolean },
 ): Promise<Endpoint> {
   const endpoint = await listenMetrics(address, {

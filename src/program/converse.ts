@@ -4,11 +4,23 @@ import { plainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";
 import type { Connection } from "../connection.ts";
 import type { Program, Stream } from "../runtime/runtime.ts";
-import type { Deps } from "../services.ts";
-import { type Channel, channelVariables, secure } from "../tls/handshake.ts";
+import { type Channel, channelVariables, type HandshakeDeps, secure } from "../tls/handshake.ts";
+import type { IdleWatch } from "./idle.ts";
+import type { Lingering } from "./linger.ts";
+import type { Traffic } from "../metrics/observer.ts";
+import type { Options } from "../config/options.ts";
 import { relay, type RelayOptions } from "./relay.ts";
-import { ClientWatch, leave, report } from "./report.ts";
+import { ClientWatch, leave, report, type ReportDeps } from "./report.ts";
 import { plainPhase } from "./ucspi_tls.ts";
+
+/** What a conversation needs beyond the connection; with -n the handshake is part of it. */
+export interface ConverseDeps extends HandshakeDeps, ReportDeps {
+  options: HandshakeDeps["options"] & Pick<Options, "banner" | "proxyFrom">;
+  metrics: HandshakeDeps["metrics"] & { readonly traffic: Traffic };
+  gate: HandshakeDeps["gate"] & ReportDeps["gate"];
+  idle: IdleWatch;
+  lingering: Lingering;
+}
 
 export function watchWhileWaiting(conn: Connection, stream: Stream): void {
   const gone = (error?: Error): void => {
@@ -24,7 +36,7 @@ export function converse(
   conn: Connection,
   program: Program,
   channel: Channel,
-  deps: Deps,
+  deps: ConverseDeps,
 ): Promise<number | undefined> {
   logTls(program, channel, deps);
   const options = { ...relayOptions(conn, program, deps), banner: deps.options.banner };
@@ -35,7 +47,7 @@ export function converse(
 export async function converseDelayed(
   conn: Connection,
   program: Program,
-  deps: Deps,
+  deps: ConverseDeps,
   begin: Uint8Array = new Uint8Array(0),
 ): Promise<number | undefined> {
   const ends = program.delayed;
@@ -74,13 +86,13 @@ export async function converseDelayed(
   }
 }
 
-function relayOptions(conn: Connection, program: Program, deps: Deps): RelayOptions {
+function relayOptions(conn: Connection, program: Program, deps: ConverseDeps): RelayOptions {
   const { idle, lingering, metrics } = deps;
   const client = new ClientWatch(conn, program.pid, deps);
   return { idle, lingering, conn, traffic: metrics.traffic, client };
 }
 
-function logTls(program: Program, { session, clientVerify }: Channel, { log }: Deps): void {
+function logTls(program: Program, { session, clientVerify }: Channel, { log }: ConverseDeps): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
   if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
 }

@@ -5,7 +5,8 @@ import { FatalError, reason } from "../errors.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
-import type { Place, Places } from "./slots.ts";
+import type { HeldPlace } from "../connection.ts";
+import type { Places } from "./slots.ts";
 
 /** A program that has just been started. */
 export interface StartedProgram extends Program {
@@ -24,11 +25,11 @@ export interface Programs {
   readonly full: boolean;
   /** A place, at once where there is one; else it waits in the order of the calls. Rejects when `signal`
    *  aborts. */
-  place(signal: AbortSignal): Place | Promise<Place>;
-  /** Starts the program in a place that was kept (`Place.keep`). The place is free again when the program
+  place(signal: AbortSignal): HeldPlace | Promise<HeldPlace>;
+  /** Starts the program in a place that was kept (`HeldPlace.keep`). The place is free again when the program
    *  has been reaped; when there is none, `place` is still the caller's. Rejects when `signal` aborts, or
    *  with `FatalError`. */
-  start(request: ProgramRequest, place: Place, signal: AbortSignal): Promise<StartedProgram>;
+  start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<StartedProgram>;
 }
 
 /** Starts programs in this process. */
@@ -57,11 +58,11 @@ export class DirectPrograms implements Programs {
     return this.places.full;
   }
 
-  place(signal: AbortSignal): Place | Promise<Place> {
+  place(signal: AbortSignal): HeldPlace | Promise<HeldPlace> {
     return this.places.takeNow() ?? this.places.take(signal);
   }
 
-  async start(request: ProgramRequest, place: Place): Promise<Program> {
+  async start(request: ProgramRequest, place: HeldPlace): Promise<Program> {
     const { delayed, rules } = request;
     return this.hold(place, () => {
       const env = programEnvironment(this.base, request, rules, this.runtime.libc);
@@ -75,7 +76,7 @@ export class DirectPrograms implements Programs {
   }
 
   /** The same for anything that is like a program. */
-  hold(place: Place, start: () => Program): Program {
+  hold(place: HeldPlace, start: () => Program): Program {
     const program = start();
     place.run();
     program.exited.then(() => place.giveBack());

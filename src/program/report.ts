@@ -1,15 +1,21 @@
 /** What log and counts are told of a connection that fails, or whose client breaks it off. */
 
 import type { Connection } from "../connection.ts";
-import type { Deps } from "../services.ts";
+import type { Log } from "../log.ts";
 import { reason } from "../errors.ts";
 import { NothingSaid } from "../accept/first_bytes.ts";
 import { isHealthCheck } from "../accept/proxy.ts";
 import type { ClientEvents } from "./relay.ts";
 import { HandshakeError, TlsError } from "../runtime/runtime.ts";
 
+/** What a report needs beyond the connection. */
+export interface ReportDeps {
+  log: Log;
+  gate: { leave(conn: Connection): void };
+}
+
 /** Tells why a connection failed. `pid` is the program's where there is one. */
-export function report(conn: Connection, deps: Deps, pid: number, error: unknown): void {
+export function report(conn: Connection, deps: ReportDeps, pid: number, error: unknown): void {
   const { log } = deps;
   if (isHealthCheck(conn, error)) return;
   conn.watch.failed(error);
@@ -23,7 +29,7 @@ export function report(conn: Connection, deps: Deps, pid: number, error: unknown
 
 /** How the client of a running program ends, for the log and the counts. */
 export class ClientWatch implements ClientEvents {
-  constructor(readonly conn: Connection, readonly pid: number, readonly deps: Deps) {}
+  constructor(readonly conn: Connection, readonly pid: number, readonly deps: ReportDeps) {}
 
   broken(error: TlsError): void {
     reportBroken(this.conn, this.deps, this.pid, error);
@@ -39,13 +45,18 @@ export class ClientWatch implements ClientEvents {
   }
 }
 
-function reportBroken({ watch, remote }: Connection, { log }: Deps, pid: number, error: TlsError) {
+function reportBroken(
+  { watch, remote }: Connection,
+  { log }: ReportDeps,
+  pid: number,
+  error: TlsError,
+) {
   watch.broken(error.kind);
   log.tlsBroken(pid, remote.ip, error.message);
 }
 
 /** Its socket is closed: it no longer counts for any limit. Idempotent. */
-export function leave(conn: Connection, { gate }: Deps): void {
+export function leave(conn: Connection, { gate }: ReportDeps): void {
   gate.leave(conn);
   conn.hold?.release();
 }

@@ -7,6 +7,8 @@
  *  a handshake keeps its place for one second only. It goes on without one, and when it is done it waits
  *  for another, before all others. */
 
+import type { HeldPlace } from "../connection.ts";
+
 /** How long a handshake keeps its place when no other is free, in milliseconds: two round trips of TLS
  *  1.2, 200 ms each, and a lost packet. */
 const PATIENCE = 1000;
@@ -18,7 +20,7 @@ interface Waiter {
 }
 
 /** A place that somebody has. */
-export class Place {
+export class Place implements HeldPlace {
   #state: "handshake" | "lent" | "kept" | "running" | "over" = "handshake";
 
   constructor(readonly places: Places, readonly since: number) {}

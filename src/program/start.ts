@@ -6,16 +6,33 @@
 
 import type { Connection } from "../connection.ts";
 import { reason } from "../errors.ts";
-import type { Program } from "../runtime/runtime.ts";
-import type { Deps } from "../services.ts";
+import type { Program, Runtime } from "../runtime/runtime.ts";
+import type { Log } from "../log.ts";
+import type { Options } from "../config/options.ts";
 import { type Channel, channelVariables } from "../tls/handshake.ts";
-import { connectionVariables, programEnvironment } from "./environment.ts";
+import { connectionVariables, type EnvironmentOptions, programEnvironment } from "./environment.ts";
 import { type Handler, startHandler } from "./handler.ts";
-import type { StartedProgram } from "./programs.ts";
+import type { DirectPrograms, Programs, StartedProgram } from "./programs.ts";
+
+/** What a start needs beyond the connection. */
+export interface StartDeps {
+  runtime: Pick<Runtime, "tlsLibrary" | "libc">;
+  options: EnvironmentOptions & Pick<Options, "tlsVariables" | "concurrency">;
+  log: Log;
+  programs: Programs;
+  /** Serves connections in this process, in place of a program. */
+  handler: { serve: Handler; programs: DirectPrograms } | undefined;
+  /** MAXCONIP of the server's environment, for the status line. */
+  admission: { readonly ask: { readonly perAddress?: number | undefined } };
+}
 
 /** Starts the program of a connection in its place; without a channel (UCSPI-TLS) in the clear. Rejects
  *  with `FatalError`, or when the connection is given up meanwhile. */
-export async function start(conn: Connection, deps: Deps, channel?: Channel): Promise<Program> {
+export async function start(
+  conn: Connection,
+  deps: StartDeps,
+  channel?: Channel,
+): Promise<Program> {
   const { options, log, programs, handler } = deps;
   const place = conn.place ??= await programs.place(conn.signal);
   const kept = place.keep(conn.signal);
@@ -48,7 +65,7 @@ export async function start(conn: Connection, deps: Deps, channel?: Channel): Pr
 function startInProcess(
   handler: Handler,
   conn: Connection,
-  deps: Deps,
+  deps: StartDeps,
   channel: Channel,
 ): Program {
   const { log, options, runtime: { libc } } = deps;
@@ -66,7 +83,10 @@ function startInProcess(
 
 /** How many programs run, and may. */
 export function logStatus(
-  { log, options, programs, admission }: Deps,
+  { log, options, programs, admission }: Pick<
+    StartDeps,
+    "log" | "options" | "programs" | "admission"
+  >,
   running = programs.running,
 ): void {
   if (running === undefined) return;

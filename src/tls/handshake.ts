@@ -5,13 +5,14 @@
  *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
-import type { Connection } from "../connection.ts";
-import type { Deps } from "../services.ts";
 import { NothingSaid } from "../accept/first_bytes.ts";
+import type { Connection, HeldPlace } from "../connection.ts";
+import type { Options } from "../config/options.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";
 import {
   HandshakeError,
+  type Runtime,
   type Socket,
   type Stream,
   type TlsContext,
@@ -19,8 +20,8 @@ import {
   type TlsStream,
 } from "../runtime/runtime.ts";
 import type { Prepared } from "./context.ts";
-import type { ClientAuth } from "./client_auth.ts";
-import type { Refusal } from "./server_names.ts";
+import type { ClientAuth, ClientAuths } from "./client_auth.ts";
+import type { Refusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";
 import { PRODUCT } from "../version.ts";
 
@@ -39,10 +40,29 @@ export interface Channel {
   clientVerify: ClientVerify;
 }
 
+/** What a handshake needs beyond the connection. */
+export interface HandshakeDeps {
+  runtime: Pick<Runtime, "tlsLibrary">;
+  options: Pick<Options, "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity">;
+  /** Somebody counts protocols and ciphers when there is a registry. */
+  metrics: { readonly registry: unknown };
+  gate: { complete(conn: Connection): void };
+  names: ServerNames;
+  clientAuths: ClientAuths;
+  handshakes: HandshakeQueue;
+  programs: { place(signal: AbortSignal): HeldPlace | Promise<HeldPlace> };
+  /** A handler is told of the session. */
+  handler: unknown;
+}
+
 /** The handshake, with the settings of this connection, within -T seconds; the wait for a place is not
  *  counted. `begin` are bytes of a ClientHello that came before it was asked for. Rejects with
  *  `HandshakeError`, or `FatalError` when there is no certificate to be had. */
-export async function secure(conn: Connection, deps: Deps, begin?: Uint8Array): Promise<Channel> {
+export async function secure(
+  conn: Connection,
+  deps: HandshakeDeps,
+  begin?: Uint8Array,
+): Promise<Channel> {
   const { options, clientAuths, names, handshakes, gate } = deps;
   conn.watch.securing();
   const auth = clientAuths.get(conn.variables);
@@ -128,7 +148,7 @@ async function verifyClient(
 /** The mod_ssl variables of a connection (-s, or asked for by `Y`). */
 export function channelVariables(
   { session, prepared, clientVerify }: Channel,
-  { runtime }: Deps,
+  { runtime }: Pick<HandshakeDeps, "runtime">,
 ): Map<string, string> {
   if (!session) return new Map();
   return tlsVariables({

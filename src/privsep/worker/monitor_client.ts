@@ -7,7 +7,8 @@ import { DecodeError, type Reader } from "../../codec/bytes.ts";
 import { FatalError, reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { Programs, StartedProgram } from "../../program/programs.ts";
-import { type Place, Places } from "../../program/slots.ts";
+import type { HeldPlace } from "../../connection.ts";
+import { Places } from "../../program/slots.ts";
 import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
 import type {
   DelayedEnds,
@@ -66,7 +67,7 @@ export class MonitorClient implements Programs, Counter {
     return this.#none && this.#places.full;
   }
 
-  place(signal: AbortSignal): Place | Promise<Place> {
+  place(signal: AbortSignal): HeldPlace | Promise<HeldPlace> {
     return this.#places.takeNow() ?? this.#places.take(signal);
   }
 
@@ -77,7 +78,7 @@ export class MonitorClient implements Programs, Counter {
     }
   }
 
-  start(request: ProgramRequest, place: Place, signal: AbortSignal): Promise<Program> {
+  start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<Program> {
     if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
     if (!this.channel.open) return Promise.reject(new FatalError("unable to run: no monitor"));
     const id = ++this.#lastStart;
