@@ -1,5 +1,6 @@
-/** The borders of DESIGN: who may name a runtime, what the codecs may import, and that every import
- *  can be resolved without asking a registry. */
+/** The rules of docs/architecture.md that a machine can check: no import cycle, what the monitor may
+ *  reach, who may name a runtime, what the codecs may import, and that every import can be resolved
+ *  without asking a registry. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -33,7 +34,106 @@ function imports(file: string): string[] {
   return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 }
 
+/** Each file with the files of this project that it imports, types included; `import()` is left out: it
+ *  chooses at run time, and only the runtime's folder and the commands do it. */
+function graph(files: readonly string[]): Map<string, string[]> {
+  const arrows = files.map((file): [string, string[]] => {
+    const dynamic = new Set(
+      [...read(file).matchAll(/import\("([^"]+)"\)/g)].map((match) => match[1]),
+    );
+    const named = imports(file).filter((from) => from.startsWith(".") && !dynamic.has(from));
+    return [file, named.map((from) => join(dirname(file), from))];
+  });
+  return new Map(arrows);
+}
+
+/** Groups of more than one node that reach each other (Tarjan's algorithm). */
+function cycles(arrows: ReadonlyMap<string, readonly string[]>): string[][] {
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (node: string): number => {
+    const own = index.size;
+    index.set(node, own);
+    low.set(node, own);
+    stack.push(node);
+    for (const next of arrows.get(node) ?? []) {
+      if (!index.has(next)) low.set(node, Math.min(low.get(node) ?? 0, visit(next)));
+      else if (stack.includes(next)) {
+        low.set(node, Math.min(low.get(node) ?? 0, index.get(next) ?? 0));
+      }
+    }
+    if (low.get(node) === own) {
+      const group = stack.splice(stack.indexOf(node));
+      if (group.length > 1) found.push(group.sort());
+    }
+    return low.get(node) ?? 0;
+  };
+  for (const node of arrows.keys()) if (!index.has(node)) visit(node);
+  return found;
+}
+
+/** A folder is one room; a file in the root of src is a room of its own. */
+const room = (file: string): string => dirname(file) === "src" ? file : dirname(file);
+
+/** What `starts` import, directly or not, each with the way to it. */
+function reach(
+  starts: readonly string[],
+  arrows: ReadonlyMap<string, readonly string[]>,
+): Map<string, string> {
+  const ways = new Map(starts.map((file) => [file, file]));
+  for (const [file, way] of ways) {
+    for (const next of arrows.get(file) ?? []) {
+      if (!ways.has(next)) ways.set(next, `${way} > ${next}`);
+    }
+  }
+  return ways;
+}
+
 const ALL = [...sources("src"), "cli.ts", "mod.ts"];
+
+test("no file imports itself by way of others", () => {
+  assert.deepEqual(cycles(graph(ALL)), []);
+});
+
+test("no folder imports itself by way of others", () => {
+  const rooms = new Map<string, string[]>();
+  for (const [file, targets] of graph(ALL)) {
+    const others = targets.map(room).filter((target) => target !== room(file));
+    rooms.set(room(file), [...rooms.get(room(file)) ?? [], ...others]);
+  }
+  assert.deepEqual(cycles(rooms), []);
+});
+
+test("the cycles of a graph are found", () => {
+  const arrows = { a: ["b"], b: ["c", "d"], c: ["a"], d: ["e"], e: ["d"], f: ["a"] };
+  assert.deepEqual(cycles(new Map(Object.entries(arrows))), [["d", "e"], ["a", "b", "c"]]);
+});
+
+test("the monitor reaches no code for TLS, X.509 or DNS", () => {
+  const monitor = sources("src/privsep/monitor");
+  assert.ok(monitor.includes("src/privsep/monitor/monitor.ts"));
+  const ways = reach(monitor, graph(ALL));
+  const foreign = /^src\/(?:tls|dns|client)\/|^src\/codec\/(?:x509|dns|der|client_hello|tls_)/;
+  assert.deepEqual([...ways].flatMap(([file, way]) => foreign.test(file) ? [way] : []), []);
+});
+
+test("serve.ts enters each stage through one file, for connections and their conversation two", () => {
+  const stages = imports("src/serve.ts").filter((from) => from.split("/").length > 2);
+  assert.deepEqual(stages.filter((from) => !from.startsWith("./runtime/")), [
+    "./accept/proxy.ts",
+    "./admit/admit.ts",
+    "./program/converse.ts",
+    "./program/start.ts",
+    "./tls/handshake.ts",
+  ]);
+});
+
+test("src itself has at most 12 files", () => {
+  const files = sources("src").filter((file) => dirname(file) === "src");
+  assert.ok(files.length <= 12, files.join(" "));
+});
 
 test("only src/runtime names Bun or Deno in code", () => {
   const guilty = ALL.filter((file) => !file.startsWith("src/runtime/")).filter((file) =>
