@@ -1,4 +1,4 @@
-/** Where to listen. */
+/** Stage 1: what the operands host and port mean, without the DNS. */
 
 import { latin1 } from "../codec/bytes.ts";
 import { parseIp, unmapIp } from "../codec/ip.ts";

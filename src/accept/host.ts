@@ -1,4 +1,4 @@
-/** Host names. */
+/** Stage 1: the addresses behind the server's `host` operand. A name is looked up in the DNS. */
 
 import { ipBytes, ipFamily } from "../codec/dns/reverse.ts";
 import type { Options } from "../config/options.ts";

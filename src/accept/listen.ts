@@ -1,4 +1,4 @@
-/** Stage 1: from host and port to a listening socket. */
+/** Stage 1: from an address to a listening socket. */
 
 import { FatalError, reason, Unsupported } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";

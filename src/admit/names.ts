@@ -1,6 +1,6 @@
-/** Host names around a connection: the peer's (-h, -p), our own (-l), and the addresses behind the
- *  server's `host` operand. A name from the DNS is a claim by whoever owns the zone: it is checked
- *  for form here, so that it can go into an environment, a rule look-up and the log. */
+/** Host names of a connection: the peer's (-h, -p) and our own (-l). A name from the DNS is a claim by
+ *  whoever owns the zone: it is checked for form here, so that it can go into an environment, a rule
+ *  look-up and the log. */
 
 import { ipBytes, ipFamily, sameAddress } from "../codec/dns/reverse.ts";
 import type { Resolver } from "../dns/resolver.ts";

@@ -1,6 +1,5 @@
-/** The command line: from arguments to what is to be done. POSIX getopt: clusters (`-vHRl0`), values
- *  attached or separate, the last one wins, options end at the first operand or at `--`. Digits are
- *  options (-1 -3 -4 -6). What is ours alone is a long option. */
+/** What the command line can say: the fields of `Options` with their units and defaults, and what can be
+ *  printed instead of served. Reading arguments is parse.ts. */
 
 import type { Network } from "../codec/ip.ts";
 import type { MetricsAddress } from "../metrics/address.ts";

@@ -1,4 +1,6 @@
-/** The command line. */
+/** The command line: from arguments to `Options`. POSIX getopt: clusters (`-vHRl0`), values attached or
+ *  separate, the last one wins, options end at the first operand or at `--`. Digits are options
+ *  (-1 -3 -4 -6). What is ours alone is a long option. */
 
 import { UsageError } from "../errors.ts";
 import { oneOff } from "./one_off.ts";

@@ -1,4 +1,5 @@
-/** Every environment variable that the server knows, and who may see it. */
+/** The names of environment variables: which of them are settings, which a worker may see, which speak
+ *  of one connection, and which belong to the supervisor. Reading their values is each stage's part. */
 
 export type Env = Readonly<Record<string, string | undefined>>;
 

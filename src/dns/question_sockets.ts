@@ -1,4 +1,5 @@
-/** Descriptors. */
+/** The descriptors that questions to DNS and ident servers may use, shared in the order of asking. How
+ *  many there are is part of the budget (accept/descriptors.ts). */
 
 import { type Clock, systemClock } from "./clock.ts";
 

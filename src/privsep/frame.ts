@@ -1,4 +1,6 @@
-/** Frames. */
+/** Frames between monitor and workers: their kinds, their caps, and the fields of which they are made.
+ *  Pure: no I/O. A frame is its length (32 bits, big-endian, without itself), its kind (8 bits) and its
+ *  fields. Which fields a kind has is in messages.ts. */
 
 import { DecodeError, Reader } from "../codec/bytes.ts";
 

@@ -1,6 +1,5 @@
-/** Files that the monitor opens for its workers: those that options and environment name, by their
- *  paths and no others, at start and again when they change. A worker reads the descriptors; paths
- *  that were not handed over (a rule's) it opens itself, with its own rights, in its jail. */
+/** Files as they travel from the monitor to a worker, and the worker's side: it reads the descriptors.
+ *  Paths that were not handed over (a rule's) it opens itself, with its own rights, in its jail. */
 
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";

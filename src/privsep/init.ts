@@ -1,5 +1,4 @@
-/** What a worker is told when it starts, and which part of the environment it may see: the settings
- *  that it works with, and nothing that only programs are meant to have. */
+/** What the monitor tells a worker at its start. */
 
 import type { Options } from "../config/options.ts";
 import type { KeyPair } from "../runtime/runtime.ts";

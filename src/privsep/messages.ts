@@ -1,9 +1,8 @@
-/** What monitor and worker say to each other over a stream socket: frames, their kinds, and the bytes
- *  of each. Pure: no I/O. Names are mirrored: a worker's START is answered by STARTED or REFUSED.
+/** What monitor and workers say to each other: the fields of each kind of frame. Pure: no I/O. Names are
+ *  mirrored: a worker's START is answered by STARTED or REFUSED.
  *
- *  The monitor reads with `workerMessage`: the worker may have been taken over, so everything has a
- *  cap, and what is odd is a `DecodeError`, which costs the worker its life. A frame is its length
- *  (32 bits, big-endian, without itself), its kind (8 bits) and its fields. */
+ *  The monitor reads with `workerMessage`: a worker may have been taken over, so everything has a cap,
+ *  and anything else is a `DecodeError`, which ends the worker. */
 
 import { MAX_RATE, MAX_RATE_SECONDS } from "../admit/limits.ts";
 import { DecodeError, Reader } from "../codec/bytes.ts";

@@ -1,4 +1,4 @@
-/** Workers. */
+/** How many workers there shall be, as whom, and whether this runtime can start them. */
 
 import type { Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";

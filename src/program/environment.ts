@@ -1,4 +1,6 @@
-/** The environment of a program. */
+/** The environment of a program: what the server got, minus secrets and minus everything that speaks of
+ *  a connection; then what this connection is; then what its rules set. A value that is not known is
+ *  absent: a program must never take an inherited one for its client's. */
 
 import { isTlsVariable, SUPERVISOR_VARIABLES } from "../config/variables.ts";
 import type { Connection, Peer } from "../connection.ts";

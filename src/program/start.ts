@@ -1,8 +1,4 @@
-/** Stage 4: what a connection is, as variables, and its program.
- *
- *  The environment is what the server got, minus secrets and minus everything that speaks of a
- *  connection; then what this connection is; then what its rules set. A value that is not known is
- *  absent: a program must never take an inherited one for its client's. */
+/** Stage 4: the program of a connection, or the handler in its place. */
 
 import type { Connection } from "../connection.ts";
 import { reason } from "../errors.ts";

@@ -1,4 +1,4 @@
-/** The password. */
+/** The password of an encrypted key, from descriptor 3 (-3). */
 
 import type { Options } from "../config/options.ts";
 import { EXIT, FatalError, reason, Unsupported } from "../errors.ts";

@@ -10,8 +10,10 @@ const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
 
 /** The variables that the stages ask for. */
 function asked(): string[] {
-  const files = ["assemble.ts", "option_table.ts"].concat(
-    ["admit", "tls"].flatMap((folder) => fs.readdirSync(SRC + folder).map((f) => `${folder}/${f}`)),
+  const files = ["assemble.ts"].concat(
+    ["accept", "admit", "config", "dns", "tls"].flatMap((folder) =>
+      fs.readdirSync(SRC + folder).map((f) => `${folder}/${f}`)
+    ),
   );
   const names = files.flatMap((file) =>
     [...fs.readFileSync(SRC + file, "utf8").matchAll(/\b(?:env\[|lookup\()"([A-Z_0-9]+)"/g)]

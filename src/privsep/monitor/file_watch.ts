@@ -1,4 +1,5 @@
-/** The files. */
+/** The files that the monitor opens for its workers: those that options and environment name, by their
+ *  paths and no others, at start and again when they change. */
 
 import fs from "node:fs";
 import type { Env } from "../../config/variables.ts";
