@@ -1,12 +1,13 @@
 /** READ FIRST. The way of one connection, from accept to the last log line:
  *
- *    1 listen    bind, backlog, accept                       listen.ts, gate.ts
- *                a proxy's word on who the client is         proxy.ts
- *    2 admit     limits, rules, names, ident                 admit.ts, admit/
- *    3 secure    ClientHello, TLS settings, handshake        tls.ts, tls/
- *    4 start     environment and pipes for the program       start.ts
- *    5 relay     both directions, half-close, idle limit     relay.ts
- *    6 log       one line per event                          log.ts
+ *    1 accept    bind, accept, PROXY header                 accept/listen.ts, gate.ts, proxy.ts
+ *    2 admit     limits, rules, names, ident                 admit/admit.ts
+ *    3 secure    ClientHello, TLS settings, handshake        tls/handshake.ts
+ *    4 start     environment and pipes for the program       program/start.ts
+ *    5 converse  both directions, half-close, idle limit     program/converse.ts, relay.ts
+ *    6 log       one line per event                          program/report.ts, log.ts
+ *
+ *  The connections of the server, and its end, are in lifecycle.ts. docs/architecture.md has the picture.
  *
  *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
 

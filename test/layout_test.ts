@@ -119,12 +119,13 @@ test("the monitor reaches no code for TLS, X.509 or DNS", () => {
   assert.deepEqual([...ways].flatMap(([file, way]) => foreign.test(file) ? [way] : []), []);
 });
 
-test("serve.ts enters each stage through one file, for connections and their conversation two", () => {
+test("serve.ts enters the stages through these files alone", () => {
   const stages = imports("src/serve.ts").filter((from) => from.split("/").length > 2);
   assert.deepEqual(stages.filter((from) => !from.startsWith("./runtime/")), [
     "./accept/proxy.ts",
     "./admit/admit.ts",
     "./program/converse.ts",
+    "./program/report.ts",
     "./program/start.ts",
     "./tls/handshake.ts",
   ]);
@@ -180,4 +181,13 @@ test("only cli.ts ends the process", () => {
 
 test("every file of src opens with what its job is", () => {
   assert.deepEqual(ALL.filter((file) => !/^(?:#!.*\n)?\/\*\* ?\S/.test(read(file))), []);
+});
+
+test("every path in docs/architecture.md exists", () => {
+  const paths = [...read("docs/architecture.md").matchAll(/`((?:src|test|man)\/[\w/.]+)`/g)];
+  assert.ok(paths.length > 30);
+  assert.deepEqual(
+    paths.map(([, path]) => path ?? "").filter((path) => !fs.existsSync(join(ROOT, path))),
+    [],
+  );
 });
