@@ -1,5 +1,5 @@
-/** Modules of Node's that take milliseconds to load, loaded when they are first used: a process that
- *  only starts programs needs none of them. */
+/** Modules of Node's that take milliseconds to load, loaded when they are first used: the
+ *  monitor needs none of them. */
 
 import process from "node:process";
 

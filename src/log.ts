@@ -1,4 +1,4 @@
-/** Stage 6: one line per event on stderr. The wording of all of them lives here and nowhere else.
+/** Stage 6: one line per event on stderr. The wording of lines about connections lives here.
  *
  *  Whatever came from a peer goes through `clean`: a peer must not be able to forge a line, steer a
  *  terminal or fill a disk. */

@@ -9,7 +9,7 @@ import type { Resolver } from "../dns/resolver.ts";
  *  of a name longer; a name that needs so many is no host's. */
 const MAX_TEXT = 253;
 
-/** True for a name that can stand for a host. The resolver's names are printable, see dns/name.ts.
+/** True for a name that can stand for a host. The resolver's names are printable, see codec/dns/name.ts.
  *  One that reads as an address is refused: a peer who names his host 127.0.0.1 would pass for the
  *  local host wherever a script compares $SSLREMOTEHOST. */
 function isHostName(name: string): boolean {

@@ -31,7 +31,7 @@ export const CLIENT_AUTH_VARIABLES = [
   "CRLFILE",
 ];
 
-/** The variables that this module reads. */
+/** The variables that privsep/identity.ts reads. */
 export const IDENTITY_VARIABLES = [
   "SSL_UID",
   "SSL_GID",
@@ -40,7 +40,7 @@ export const IDENTITY_VARIABLES = [
   "SSL_CHROOT",
 ] as const;
 
-/** True for the names that this module sets, or could. The server removes inherited ones, so
+/** True for the names that tls/variables.ts sets, or could. The server removes inherited ones, so
  *  that a program never takes an old `SSL_CLIENT_VERIFY` for this connection's. */
 export function isTlsVariable(name: string): boolean {
   return /^SSL_(?:PROTOCOL$|SESSION_ID$|CIPHER|VERSION_|SERVER_|CLIENT_|TLS_SNI$|ALPN$)/.test(name);

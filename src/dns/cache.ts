@@ -34,7 +34,7 @@ interface Entry {
 const MAX_ENTRIES = 4096;
 /** Characters kept over all entries. */
 const MAX_SIZE = 1_000_000;
-/** Characters of the largest entry kept. The largest answer that dns/message.ts decodes fits in: one that
+/** Characters of the largest entry kept. The largest answer that codec/dns/message.ts decodes fits in: one that
  *  could not be kept would cost its decoding again for every connection. */
 export const MAX_ENTRY_SIZE = 32_768;
 

@@ -1,4 +1,4 @@
-/** Time for what waits and what expires in admission, so that tests can make it pass. */
+/** Time for what waits and expires in look-ups and ident, so that tests can make it pass. */
 
 export interface Clock {
   /** Milliseconds that never run backwards. */

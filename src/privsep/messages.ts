@@ -22,7 +22,7 @@ import {
  *  connection has. */
 const MAX_VALUE = 131_072;
 const MAX_NAME = 256;
-/** Bytes of a rule's key, which the monitor keeps as long as the connection; see client.ts. */
+/** Bytes of a rule's key, which the monitor keeps as long as the connection; see worker/monitor_client.ts. */
 const MAX_NETWORK = 256;
 const MAX_VARIABLES = 2048;
 

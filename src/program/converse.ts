@@ -1,5 +1,5 @@
-/** Stages 5 and 6: the conversation of client and program, with TLS from the beginning or on request
- *  (UCSPI-TLS), and how it ended, for the log and the counts. Moving the bytes is relay.ts. */
+/** Stage 5: the conversation of client and program, with TLS from the beginning or on request (UCSPI-TLS).
+ *  Moving the bytes is relay.ts. */
 
 import { plainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";

@@ -1,4 +1,4 @@
-/** What log and counts are told of a connection that fails, or whose client breaks it off. */
+/** Stage 6: what log and counts are told of a connection that fails, or whose client breaks it off. */
 
 import type { Connection } from "../connection.ts";
 import type { Log } from "../log.ts";

@@ -313,7 +313,7 @@ export interface Runtime {
     onLost?: () => void,
   ): Listener;
 
-  /** Sends one datagram from a new socket that is connected to `to`, as `Transport.udp` in admit/ says,
+  /** Sends one datagram from a new socket that is connected to `to`, as `Transport.udp` in dns/transport.ts says,
    *  for runtimes whose `node:dgram` connects none. A zone in the address is a number. */
   readonly datagram?:
     | ((

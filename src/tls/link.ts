@@ -1,4 +1,4 @@
-/** A certificate as a link of a chain: what `x509/certificate.ts` and `x509/path.ts` read of it, with what is
+/** A certificate as a link of a chain: what `codec/x509/certificate.ts` and `codec/x509/path.ts` read of it, with what is
  *  worked out once and used often. No I/O, no verdict. */
 
 import { nodeCrypto } from "../builtins.ts";

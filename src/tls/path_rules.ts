@@ -7,7 +7,7 @@
  *    an anchor may be of version 1, as in OpenSSL.
  *  - A client's key usage, if any, must have digitalSignature; keyAgreement, which OpenSSL takes
  *    too, was for Diffie-Hellman certificates that no TLS library speaks any more.
- *  - Name constraints count in the anchor too, critical or not; `x509/constraints.ts` has the details.
+ *  - Name constraints count in the anchor too, critical or not; `codec/x509/constraints.ts` has the details.
  *    A certificate that is no authority must not have any.
  *  - A critical policy constraints extension is refused, since policies are not processed. OpenSSL
  *    accepts and ignores it. The other policy extensions only matter together with that one.
@@ -33,7 +33,7 @@ const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = {
 /** The first bits of Netscape's certificate type are "SSL client" and "SSL server". */
 const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80, server: 0x40 };
 
-/** Critical extensions that `x509/certificate.ts` does not read and that are dealt with all the same. */
+/** Critical extensions that `codec/x509/certificate.ts` does not read and that are dealt with all the same. */
 const HANDLED = new Set([
   "2.5.29.30", // name constraints, see below
   "2.5.29.31", // where revocation lists are: we have ours

@@ -15,7 +15,7 @@
  *  - Among authorities of one name the signature decides, and every way is tried; OpenSSL commits
  *    itself to one. So some chains that it refuses are accepted, all of them good by RFC 5280.
  *  - Of an authority key identifier only the key id is compared, not issuer and serial.
- *  - Certificates must be DER to the letter, as `x509/certificate.ts` reads them: no BER, no serial number above
+ *  - Certificates must be DER to the letter, as `codec/x509/certificate.ts` reads them: no BER, no serial number above
  *    128 bytes, no extension twice, no certificate above 64 KiB.
  *  - Everything that the client sends must be readable, also what is of no use; OpenSSL's TLS
  *    refuses that too, with an alert.
@@ -108,7 +108,7 @@ export function verifyChain(
 }
 
 /** -z: does the certificate stand for the remote host? By subject alternative name, else by common
- *  name (`x509/match.ts`). */
+ *  name (`codec/x509/match.ts`). */
 export function matchesPeer(leaf: Certificate, hostName: string): boolean {
   return matchesHost(leaf, hostName);
 }

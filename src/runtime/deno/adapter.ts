@@ -1,16 +1,19 @@
 /** The Deno adapter: `Deno.listen`, `Deno.Command`, and `node:tls` over a gated stream.
  *
- *  - stream.ts   streams over what Deno reads and writes with promises
- *  - socket.ts   accepted connections
- *  - listen.ts   listeners
- *  - context.ts  TLS settings to a context, and the facts of a session
- *  - tls.ts      the handshake and the TLS stream
- *  - process.ts  programs
- *  - launch.ts   programs started by libc, with descriptors made before
+ *  - stream.ts     streams over what Deno reads and writes with promises
+ *  - adopted.ts    streams over descriptors
+ *  - socket.ts     accepted connections
+ *  - listen.ts     listeners
+ *  - context.ts    TLS settings to a context, and the facts of a session
+ *  - tls.ts        the handshake and the TLS stream
+ *  - words.ts      what rustls says, in our words
+ *  - process.ts    programs
+ *  - launch.ts     programs started by libc, with descriptors made before, and where a program is
  *  - datagrams.ts  UDP
- *  - path.ts     where a program is
- *  - gc.ts     memory after a burst
- *  - stderr.ts   the log, without libc
+ *  - ready.ts      what is ready to be read, by epoll
+ *  - gc.ts         memory after a burst
+ *  - stderr.ts     the log, without libc
+ *  - load_libc.ts  libc by FFI
  *
  *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
 
