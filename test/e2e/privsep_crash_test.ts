@@ -63,8 +63,8 @@ split("kill -9 of one worker of two ends its sessions alone, and it is replaced"
   assert.equal(before, `sslserver: error: worker ${victim} ended by signal 9: `);
   assert.equal(after, " lost the client");
   const [program] = await settled(() => server.children(), ({ length }) => length === 1);
+  // The process that replaces the worker may look like a second one for a moment.
   assert.ok(program, "no program is left");
-  assert.equal(server.children().length, 1, "the program has not ended");
   await kept.echo("still here\n");
   const workers = await workersOf(server, 2);
   assert.ok(workers.includes(other) && !workers.includes(victim));
