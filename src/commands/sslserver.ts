@@ -39,9 +39,11 @@ export async function sslserver(
     const runtime = await loadRuntime();
     const started = runtime.started(argv.length);
     if (started) {
+      const changed = started.argv.some((word, i) => word !== argv[i]);
       ({ argv, env } = started);
-      const again = parseOptions(argv, env);
-      if ("serve" in again) options = withIds(again.serve, localFiles);
+      // Only words that are not UTF-8 differ from what the runtime told.
+      const again = changed && parseOptions(argv, env);
+      if (again && "serve" in again) options = withIds(again.serve, localFiles);
     }
     if (options.check) return await check(options, env, runtime, main);
     log = new Log({ ...form, sink: runtime.stderr() });

@@ -1,7 +1,7 @@
-/** Signals that the server was started to ignore, as under nohup(1) or in a script's background: exec keeps
- *  that, so a program in the server's place would ignore them too. The server handles some of them, and
- *  what starts programs gives all signals their default meaning. So env(1) runs in between, where there is
- *  such a signal. */
+/** Ignored signals for programs. exec keeps an ignored signal ignored, as under nohup(1) or in a background
+ *  job of a script, so a program started directly would ignore it too. The server handles some signals, and
+ *  the launcher resets all of them for a program. So env(1) starts the program and ignores the signals that
+ *  the server was started to ignore. */
 
 import fs from "node:fs";
 import type { Log } from "../log.ts";
