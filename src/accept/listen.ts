@@ -39,7 +39,7 @@ export function listenWithoutLibc(
   );
 }
 
-/** Who is told of connections. */
+/** Callbacks of a listener. */
 type Told = [onSocket: (socket: Socket) => void, onLost?: () => void];
 
 /** Says which address it is about. `:0` is every address there is: with a kernel that has no IPv6, every

@@ -73,7 +73,7 @@ async function start(
   { files }: Actors,
   findings: Findings,
 ): Promise<Started | undefined> {
-  // A finding tells more than these lines: of a fingerprint nobody needs to hear.
+  // Drop the log: the findings say what is wrong, and the fingerprint of --self-signed is of no use here.
   const log = new Log({ verbosity: 0, form: "text", name: "check" });
   const announce: Announcer = {
     error: (text) => findings.failure(new FatalError(text)),
