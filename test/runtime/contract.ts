@@ -12,14 +12,15 @@ import { tcpContract } from "./contract_tcp.ts";
 import { programContract } from "./contract_program.ts";
 import { endingsContract } from "./contract_endings.ts";
 import { tlsContract } from "./contract_tls.ts";
-import { refusalContract } from "./contract_refusal.ts";
+import { contextContract, refusalContract } from "./contract_refusal.ts";
 
-export function contract(makeRuntime: () => Runtime | Promise<Runtime>): void {
-  for (const [way, makeKit] of Object.entries(kits(makeRuntime))) {
-    tcpContract(way, makeKit);
-    tlsContract(way, makeKit);
-    endingsContract(way, makeKit);
-    refusalContract(way, makeKit);
+export function contract(runtime: Runtime): void {
+  for (const kit of kits(runtime)) {
+    tcpContract(kit);
+    tlsContract(kit);
+    endingsContract(kit);
+    refusalContract(kit);
   }
-  programContract(makeRuntime);
+  contextContract(runtime);
+  programContract(runtime);
 }

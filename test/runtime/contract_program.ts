@@ -7,22 +7,20 @@ import process from "node:process";
 import { test } from "node:test";
 import { IGNORED } from "../../src/runtime/libc/ignored_signals.ts";
 import type { Program, Runtime } from "../../src/runtime/runtime.ts";
-import { bytes, event, readAll, readSome, text, until, within } from "./tools.ts";
+import { bytes, event, noProc, readAll, readSome, text, until, within } from "./tools.ts";
 
 /** Bun's own limit is 5 s. */
 const PATIENT = { timeout: 60_000 };
 
-const linux = process.platform === "linux";
-const openFiles = (): number => linux ? readdirSync("/proc/self/fd").length : 0;
+const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
-/** Zombies of this process, by the kernel's word. */
 /** A mask of signals in the words of /proc/PID/status. */
 function signalMask(status: string, name: string): bigint {
   return BigInt(`0x${new RegExp(`^${name}:\t([0-9a-f]{16})$`, "m").exec(status)?.[1]}`);
 }
 
+/** Zombies of this process, by the kernel's word. */
 function zombies(): string[] {
-  if (!linux) return [];
   return readdirSync("/proc").filter((entry) => {
     if (!/^\d+$/.test(entry)) return false;
     try {
@@ -34,9 +32,12 @@ function zombies(): string[] {
   });
 }
 
-export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): void {
-  const claim = (name: string, body: (runtime: Runtime) => Promise<void>) =>
-    test(`program: ${name}`, PATIENT, async () => body(await makeRuntime()));
+export function programContract(runtime: Runtime): void {
+  const claim = (
+    name: string,
+    body: (runtime: Runtime) => Promise<void>,
+    skip: string | false = false,
+  ) => test(`program: ${name}`, { ...PATIENT, skip }, () => body(runtime));
 
   const shell = (runtime: Runtime, script: string, env: Record<string, string> = {}): Program =>
     runtime.spawn({ command: ["/bin/sh", "-c", script], env: { PATH: "/usr/bin:/bin", ...env } });
@@ -69,14 +70,13 @@ export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): 
   });
 
   claim("it has descriptors 0, 1 and 2 only", async (runtime) => {
-    if (!linux) return;
     const file = `${process.cwd()}/package.json`;
     const { open } = await import("node:fs/promises");
     const ours = await open(file);
     const [output] = await outcome(shell(runtime, "ls -1 /proc/$$/fd"));
     await ours.close();
     assert.equal(output, "0\n1\n2\n");
-  });
+  }, runtime.libc ? noProc : "without FFI nothing can be closed on exec");
 
   claim("its 0 and 1 are pipes: /dev/stdin and /dev/stdout can be opened", async (runtime) => {
     const program = shell(runtime, "cat /dev/stdin >/dev/stdout");
@@ -111,7 +111,7 @@ export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): 
     }
     rmSync(folder, { recursive: true });
     await until(() => openFiles() <= before, "all descriptors closed");
-  });
+  }, noProc);
 
   claim("a program that does not read is onClose with the reason", async (runtime) => {
     const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
@@ -190,10 +190,9 @@ export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): 
     for (let count = 0; count < 10; count++) await round(20);
     await until(() => openFiles() <= before, "all descriptors closed");
     assert.deepEqual(zombies(), []);
-  });
+  }, noProc);
 
   test("signals reach their handler", async () => {
-    const runtime = await makeRuntime();
     for (const name of ["SIGHUP", "SIGQUIT", "SIGTERM"] as const) {
       const caught = within(new Promise<void>((done) => runtime.onSignal(name, done)), name);
       process.kill(process.pid, name);
@@ -201,8 +200,8 @@ export function programContract(makeRuntime: () => Runtime | Promise<Runtime>): 
     }
   });
 
-  test("signals that ask for nothing are ignored, and programs have their defaults", async () => {
-    const runtime = await makeRuntime();
+  const ignoring = "signals that ask for nothing are ignored, and programs have their defaults";
+  test(ignoring, { skip: noProc }, async () => {
     runtime.ignoreSignals();
     const ignored = signalMask(readFileSync("/proc/self/status", "latin1"), "SigIgn");
     const numbers: Readonly<Record<string, number>> = constants.signals;

@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import process from "node:process";
 import { test } from "node:test";
-import { HandshakeError, type TlsContext } from "../../src/runtime/runtime.ts";
+import { HandshakeError, type Runtime, type TlsContext } from "../../src/runtime/runtime.ts";
 import {
   accepting,
   bytes,
   dial,
   file,
   type Kit,
+  noProc,
   pki,
   readSome,
   received,
@@ -27,11 +27,8 @@ import {
 const PATIENT = { timeout: 60_000 };
 const NONE = new Uint8Array(0);
 
-/** The sockets this process has open. */
-function openSockets(): number {
-  if (process.platform !== "linux") return 0;
-  return readdirSync("/proc/self/fd").length;
-}
+/** The descriptors this process has open. */
+const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
 /** What a handshake was rejected with. */
 async function refusal(handshake: Promise<unknown>): Promise<Error> {
@@ -41,16 +38,18 @@ async function refusal(handshake: Promise<unknown>): Promise<Error> {
   return outcome;
 }
 
-export function refusalContract(way: string, makeKit: () => Promise<Kit | undefined>): void {
+export function refusalContract(kit: Kit): void {
   const claim = (
     name: string,
     body: (kit: Kit, context: TlsContext) => Promise<void>,
     more: () => Parameters<typeof settings>[0] = () => ({}),
+    skip = kit.skip,
   ) =>
-    test(`${way}: handshake: ${name}`, PATIENT, async () => {
-      const kit = await makeKit();
-      if (kit !== undefined) await body(kit, kit.runtime.tlsContext(settings(more())));
-    });
+    test(
+      `${kit.way}: handshake: ${name}`,
+      { ...PATIENT, skip },
+      () => body(kit, kit.runtime.tlsContext(settings(more()))),
+    );
 
   /** openssl s_client with `args` fails and shows the alert it got. */
   async function alerts(kit: Kit, context: TlsContext, args: string[], alert: RegExp) {
@@ -147,24 +146,29 @@ export function refusalContract(way: string, makeKit: () => Promise<Kit | undefi
     });
   }
 
-  claim("cut at any byte of the client's first flight, it ends", async (kit, context) => {
-    const server = accepting(kit);
-    const start = await tlsThrough(server.port, true);
-    const hello = await start.hello;
-    (await server.next()).destroy();
-    start.client.destroy();
-    const before = openSockets();
-    for (let cut = 0; cut < hello.length; cut++) {
-      const client = await dial(server.port);
-      client.resume();
-      client.end(hello.subarray(0, cut));
-      const socket = await server.next();
-      await refusal(socket.startTls(context, NONE));
-      client.destroy();
-    }
-    await until(() => openSockets() <= before, "all descriptors closed");
-    server.close();
-  });
+  claim(
+    "cut at any byte of the client's first flight, it ends",
+    async (kit, context) => {
+      const server = accepting(kit);
+      const start = await tlsThrough(server.port, true);
+      const hello = await start.hello;
+      (await server.next()).destroy();
+      start.client.destroy();
+      const before = openFiles();
+      for (let cut = 0; cut < hello.length; cut++) {
+        const client = await dial(server.port);
+        client.resume();
+        client.end(hello.subarray(0, cut));
+        const socket = await server.next();
+        await refusal(socket.startTls(context, NONE));
+        client.destroy();
+      }
+      await until(() => openFiles() <= before, "all descriptors closed");
+      server.close();
+    },
+    undefined,
+    kit.skip || noProc,
+  );
 
   claim("a client that vanishes after the server's flight ends it", async (kit, context) => {
     const server = accepting(kit);
@@ -178,43 +182,53 @@ export function refusalContract(way: string, makeKit: () => Promise<Kit | undefi
     server.close();
   });
 
-  claim("destroy() in the middle ends it once, leaving nothing", async (kit, context) => {
-    const server = accepting(kit);
-    const before = openSockets();
-    for (const sent of ["", "\x16\x03\x01"]) {
-      const client = await dial(server.port);
-      const ended = received(client);
-      const socket = await server.next();
-      client.write(sent, "latin1");
-      if (sent !== "") await readSome(socket, sent.length);
-      const handshake = socket.startTls(context, bytes(sent));
-      socket.destroy();
-      socket.destroy();
-      await refusal(handshake);
-      await ended;
-      client.destroy();
-    }
-    await until(() => openSockets() <= before, "all descriptors closed");
-    server.close();
-  });
+  claim(
+    "destroy() in the middle ends it once, leaving nothing",
+    async (kit, context) => {
+      const server = accepting(kit);
+      const before = openFiles();
+      for (const sent of ["", "\x16\x03\x01"]) {
+        const client = await dial(server.port);
+        const ended = received(client);
+        const socket = await server.next();
+        client.write(sent, "latin1");
+        if (sent !== "") await readSome(socket, sent.length);
+        const handshake = socket.startTls(context, bytes(sent));
+        socket.destroy();
+        socket.destroy();
+        await refusal(handshake);
+        await ended;
+        client.destroy();
+      }
+      await until(() => openFiles() <= before, "all descriptors closed");
+      server.close();
+    },
+    undefined,
+    kit.skip || noProc,
+  );
 
-  claim("destroy() after it leaves nothing either", async (kit, context) => {
-    const server = accepting(kit);
-    const before = openSockets();
-    for (let count = 0; count < 20; count++) {
-      const client = tlsClient(server.port);
-      const socket = await server.next();
-      const stream = await within(socket.startTls(context, NONE), "handshake");
-      stream.onClose = () => assert.fail("onClose after destroy()");
-      stream.write(bytes("x"));
-      stream.destroy();
-      stream.destroy();
-      socket.destroy();
-      client.destroy();
-    }
-    await until(() => openSockets() <= before, "all descriptors closed");
-    server.close();
-  });
+  claim(
+    "destroy() after it leaves nothing either",
+    async (kit, context) => {
+      const server = accepting(kit);
+      const before = openFiles();
+      for (let count = 0; count < 20; count++) {
+        const client = tlsClient(server.port);
+        const socket = await server.next();
+        const stream = await within(socket.startTls(context, NONE), "handshake");
+        stream.onClose = () => assert.fail("onClose after destroy()");
+        stream.write(bytes("x"));
+        stream.destroy();
+        stream.destroy();
+        socket.destroy();
+        client.destroy();
+      }
+      await until(() => openFiles() <= before, "all descriptors closed");
+      server.close();
+    },
+    undefined,
+    kit.skip || noProc,
+  );
 
   claim("on a connection that is gone it is refused at once", async (kit, context) => {
     const server = accepting(kit);
@@ -225,23 +239,22 @@ export function refusalContract(way: string, makeKit: () => Promise<Kit | undefi
     client.destroy();
     server.close();
   });
+}
 
-  if (way !== "own-listener") return;
-  test("a context is refused when the key belongs to another certificate", async () => {
-    const kit = await makeKit();
+export function contextContract(runtime: Runtime): void {
+  test("a context is refused when the key belongs to another certificate", () => {
     const keyPairs = [{ chain: file("server.pem"), key: file("other.key") }];
-    assert.throws(() => kit?.runtime.tlsContext(settings({ keyPairs })), Error);
+    assert.throws(() => runtime.tlsContext(settings({ keyPairs })), Error);
   });
 
-  test("a context is refused for what is not a certificate or key", async () => {
-    const kit = await makeKit();
+  test("a context is refused for what is not a certificate or key", () => {
     for (
       const pair of [{ chain: "", key: file("server.key") }, {
         chain: file("server.pem"),
         key: "x",
       }]
     ) {
-      assert.throws(() => kit?.runtime.tlsContext(settings({ keyPairs: [pair] })), Error);
+      assert.throws(() => runtime.tlsContext(settings({ keyPairs: [pair] })), Error);
     }
   });
 }

@@ -3,4 +3,4 @@
 import { contract } from "./contract.ts";
 import { thisRuntime } from "./kits.ts";
 
-contract(thisRuntime);
+contract(await thisRuntime());

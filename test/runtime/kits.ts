@@ -15,31 +15,28 @@ export function thisRuntime(): Promise<Runtime> {
   return made ??= make();
 }
 
-/** The ways to listen by name; a kit is undefined where the runtime has no libc. */
-export function kits(runtime: () => Runtime | Promise<Runtime> = thisRuntime) {
-  const own = async (): Promise<Kit> => {
-    const made = await runtime();
-    return {
-      runtime: made,
-      listen: ({ ip, backlog }, onSocket) => made.listen({ ip, port: 0, backlog }, onSocket),
-    };
-  };
-  const descriptor = async (): Promise<Kit | undefined> => {
-    const made = await runtime();
-    const { libc } = made;
-    if (libc === undefined) return undefined;
-    return {
-      runtime: made,
+/** The ways to listen. Without libc, runtimes cannot listen on a descriptor. */
+export function kits(runtime: Runtime): Kit[] {
+  const { libc } = runtime;
+  return [
+    {
+      way: "own-listener",
+      runtime,
+      skip: false,
+      knowsDescriptor: runtime.name === "Bun",
+      listen: ({ ip, backlog }, onSocket) => runtime.listen({ ip, port: 0, backlog }, onSocket),
+    },
+    {
+      way: "descriptor",
+      runtime,
+      skip: libc === undefined && "the runtime has no FFI",
+      knowsDescriptor: true,
       listen({ ip, backlog }, onSocket) {
+        if (libc === undefined) throw new Error("the runtime has no FFI");
         const family = ip.includes(":") ? 6 : 4;
         const { fd } = libc.listenSocket({ ip, port: 0, family, backlog, v6only: false });
-        return made.listenDescriptor(fd, backlog, onSocket);
+        return runtime.listenDescriptor(fd, backlog, onSocket);
       },
-    };
-  };
-  const ways: Record<string, () => Promise<Kit | undefined>> = {
-    "own-listener": own,
-    descriptor,
-  };
-  return ways;
+    },
+  ];
 }

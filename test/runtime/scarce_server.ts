@@ -3,9 +3,9 @@
 
 import process from "node:process";
 import type { Socket } from "../../src/runtime/runtime.ts";
-import { kits } from "./kits.ts";
+import { kits, thisRuntime } from "./kits.ts";
 
-const kit = await kits()[process.argv[2] ?? ""]?.();
+const kit = kits(await thisRuntime()).find(({ way }) => way === process.argv[2]);
 if (kit === undefined) throw new Error("no such way to listen");
 
 let free = false;

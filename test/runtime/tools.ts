@@ -11,7 +11,12 @@ import { concat, latin1 } from "../../src/codec/bytes.ts";
 
 /** A runtime and one of its ways to listen. */
 export interface Kit {
+  way: string;
   runtime: Runtime;
+  /** Why this way cannot be tried here. */
+  skip: string | false;
+  /** The adapter knows a connection's descriptor, and can ask the kernel about it. */
+  knowsDescriptor: boolean;
   listen(where: { ip: string; backlog: number }, onSocket: (socket: Socket) => void): Listener;
 }
 
@@ -209,6 +214,16 @@ export function run(
     60_000,
   );
 }
+
+/** Why this process cannot ask /proc about itself; Deno lets it with all permissions alone. */
+export const noProc: string | false = (() => {
+  try {
+    readFileSync("/proc/self/status");
+    return false;
+  } catch {
+    return "/proc/self cannot be read";
+  }
+})();
 
 /** Resident memory of this process, in MB. */
 export const residentMb = (): number => process.memoryUsage().rss / 1e6;

@@ -20,17 +20,16 @@ const refused: Record<string, () => Partial<TlsSettings>> = {
   }),
 };
 
+const runtime = await thisRuntime();
+const onDeno = { skip: runtime.name !== "Deno" && "it is Deno that refuses" };
+
 for (const [what, more] of Object.entries(refused)) {
-  test(`Deno refuses ${what}`, async () => {
-    const runtime = await thisRuntime();
-    if (runtime.name !== "Deno") return;
+  test(`Deno refuses ${what}`, onDeno, () => {
     assert.throws(() => runtime.tlsContext(settings(more())), Unsupported);
   });
 }
 
-test("Deno refuses a key that rustls takes only to fail in every handshake", async () => {
-  const runtime = await thisRuntime();
-  if (runtime.name !== "Deno") return;
+test("Deno refuses a key that rustls takes only to fail in every handshake", onDeno, () => {
   execFileSync("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"],
     ...["-keyout", "odd.key", "-out", "odd.pem", "-subj", "/CN=odd"],
@@ -39,9 +38,7 @@ test("Deno refuses a key that rustls takes only to fail in every handshake", asy
   assert.throws(() => runtime.tlsContext(settings({ keyPairs })), /does not take its key/);
 });
 
-test("Deno refuses an empty range of versions", async () => {
-  const runtime = await thisRuntime();
-  if (runtime.name !== "Deno") return;
+test("Deno refuses an empty range of versions", onDeno, () => {
   const range = { minVersion: "TLSv1.3", maxVersion: "TLSv1.2" } as const;
   assert.throws(() => runtime.tlsContext(settings(range)), /is empty/);
 });
