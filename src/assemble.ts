@@ -14,7 +14,7 @@ import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
 import { QuestionSockets } from "./dns/question_sockets.ts";
 import { Resolver } from "./dns/resolver.ts";
 import { transportOf } from "./dns/transport.ts";
-import { Unsupported, UsageError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files/files.ts";
 import type { Announcer, Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
@@ -25,6 +25,7 @@ import { IdleWatch } from "./program/idle.ts";
 import { Lingering } from "./program/linger.ts";
 import { DirectPrograms, type Programs } from "./program/programs.ts";
 import { Places } from "./program/slots.ts";
+import { requireLibc } from "./runtime/needs_ffi.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
 import type { Deps } from "./services.ts";
 import { ClientAuths } from "./tls/client_auth.ts";
@@ -84,13 +85,7 @@ export async function assemble(
     throw new UsageError("a handler cannot begin in the clear: -n is for programs");
   }
   const { libc } = runtime;
-  if (options.delayed && !libc) {
-    throw new Unsupported(
-      "give a program more descriptors (-n)",
-      `${runtime.name} without FFI`,
-      "allow FFI: deno run --allow-ffi",
-    );
-  }
+  if (options.delayed) requireLibc(runtime, "give a program more descriptors (-n)");
   const needs = needsOf(options, libc, {
     handler: given.handler !== undefined,
     ...(given.pending === undefined ? {} : { pending: given.pending }),

@@ -1,7 +1,8 @@
 /** Stage 1: from an address to a listening socket. */
 
-import { FatalError, reason, Unsupported } from "../errors.ts";
+import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
+import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Listener, Runtime, Socket } from "../runtime/runtime.ts";
 import type { ListenAddress } from "./address.ts";
 
@@ -29,9 +30,10 @@ export function listenWithoutLibc(
   warn: (text: string) => void,
   ...told: Told
 ): Listener {
+  const { name } = runtime;
   const { ip, dualStack } = address;
-  if (address.interface) throw needsFfi(runtime, "bind to an interface (-I)");
-  if (ip === "::" && !dualStack) throw needsFfi(runtime, "listen on IPv6 alone (host ::)");
+  if (address.interface) throw needsFfi("bind to an interface (-I)", name);
+  if (ip === "::" && !dualStack) throw needsFfi("listen on IPv6 alone (host ::)", name);
   return naming(
     address,
     warn,
@@ -78,10 +80,6 @@ export function listen(
   const { libc } = runtime;
   if (!libc) return listenWithoutLibc(runtime, address, warn, ...told);
   return runtime.listenDescriptor(listenSocket(libc, address, warn), address.backlog, ...told);
-}
-
-function needsFfi(runtime: Pick<Runtime, "name">, what: string): Unsupported {
-  return new Unsupported(what, `${runtime.name} without FFI`, "allow FFI: deno run --allow-ffi");
 }
 
 function hint(code: string | undefined, port: number): string | undefined {

@@ -10,6 +10,7 @@ import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
 import type { Options } from "../config/options.ts";
 import { localFiles } from "../files/files.ts";
+import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { spelling } from "./spelling.ts";
@@ -56,10 +57,7 @@ function checkUser(
   const root = process.getuid?.() === 0;
   const mayChange = root || !libc || libc.hasCapabilities(0); // CAP_SETUID needs no root
   if ((uid !== undefined || gid !== undefined) && !libc) {
-    findings.error(
-      `unable to switch user or group (-u, -g, -U): ${name} without FFI cannot`,
-      "allow FFI: deno run --allow-ffi",
-    );
+    findings.failure(needsFfi("switch user or group (-u, -g, -U)", name));
   }
   if (!mayChange && uid !== undefined && uid !== process.getuid?.()) {
     findings.error(`-u ${uid}: only root can switch user`, "start it as root");

@@ -2,9 +2,10 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { FatalError, Unsupported } from "../errors.ts";
+import { FatalError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
+import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** The whole process becomes what -u, -g and -U name, once the port is bound: the network is
@@ -14,14 +15,7 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
   const root = process.getuid?.() === 0;
   dropAmbient(runtime, log);
   if (uid === undefined && gid === undefined) return;
-  const { libc } = runtime;
-  if (!libc) {
-    throw new Unsupported(
-      "switch user or group (-u, -g, -U)",
-      `${runtime.name} without FFI`,
-      "allow FFI: deno run --allow-ffi",
-    );
-  }
+  const libc = requireLibc(runtime, "switch user or group (-u, -g, -U)");
   if (root) libc.setGroups(groups ?? []);
   if (gid !== undefined) libc.setGid(gid);
   if (uid !== undefined) libc.setUid(uid);

@@ -17,8 +17,9 @@ import type { Env } from "../config/variables.ts";
 import type { ListenAddress } from "../accept/address.ts";
 import { type Ip, parseIp } from "../codec/ip.ts";
 import type { Options } from "../config/options.ts";
-import { FatalError, reason, Unsupported } from "../errors.ts";
+import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
+import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** sd_listen_fds(3): SD_LISTEN_FDS_START. */
@@ -66,15 +67,7 @@ export function inheritedListener(
       "store the key without a password, readable by root alone, and leave out -3",
     );
   }
-  const { libc, name } = runtime;
-  if (!libc) {
-    throw new Unsupported(
-      "take over the socket of $LISTEN_FDS",
-      `${name} without FFI`,
-      "allow FFI: deno run --allow-ffi",
-    );
-  }
-  return examine(FIRST, libc);
+  return examine(FIRST, requireLibc(runtime, "take over the socket of $LISTEN_FDS"));
 }
 
 function examine(fd: number, libc: Libc): InheritedListener {

@@ -13,8 +13,9 @@
 import process from "node:process";
 import type { Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
-import { FatalError, reason, Unsupported } from "../errors.ts";
+import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
+import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { InheritedListener } from "./listen_fds.ts";
 
@@ -42,8 +43,8 @@ export function readiness(
   let fd = options.notifyFd;
   const { libc } = runtime;
   if (!libc) {
-    if (where !== undefined) throw needsFfi(runtime, "speak to $NOTIFY_SOCKET");
-    if (fd !== undefined) throw needsFfi(runtime, "write to a descriptor (--notify-fd)");
+    if (where !== undefined) throw needsFfi("speak to $NOTIFY_SOCKET", runtime.name);
+    if (fd !== undefined) throw needsFfi("write to a descriptor (--notify-fd)", runtime.name);
     return { ready() {}, reloading() {}, stopping() {} };
   }
   const socket = where === undefined ? undefined : connect(where, libc, report);
@@ -91,10 +92,6 @@ export function readiness(
 function statusLine(status: string | undefined): string[] {
   // deno-lint-ignore no-control-regex
   return status === undefined ? [] : [`STATUS=${status.replaceAll(/[\x00-\x1f\x7f]/g, "?")}`];
-}
-
-function needsFfi(runtime: Pick<Runtime, "name">, what: string): Unsupported {
-  return new Unsupported(what, `${runtime.name} without FFI`, "allow FFI: deno run --allow-ffi");
 }
 
 /** Connected at once: later the process may be another user, or in a jail. Undefined, and reported, if

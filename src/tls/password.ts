@@ -1,22 +1,17 @@
 /** The password of an encrypted key, from descriptor 3 (-3). */
 
 import type { Options } from "../config/options.ts";
-import { EXIT, FatalError, reason, Unsupported } from "../errors.ts";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */
 const MAX_PASSWORD = 4096;
 
 /** One NUL-terminated password (-3), if there is one to be read. The descriptor is closed: no program gets it. */
-export function readPassword(options: Options, { libc, name }: Runtime): string | undefined {
+export function readPassword(options: Options, runtime: Runtime): string | undefined {
   if (!options.keyPassword) return undefined;
-  if (!libc) {
-    throw new Unsupported(
-      "read the key's password (-3)",
-      `${name} without FFI`,
-      "allow FFI: deno run --allow-ffi",
-    );
-  }
+  const libc = requireLibc(runtime, "read the key's password (-3)");
   try {
     const text = new TextDecoder().decode(libc.readAll(3, MAX_PASSWORD));
     libc.close(3);

@@ -32,7 +32,7 @@ import { AdoptedStream } from "./adopted.ts";
 import { adoptEnds, denoLauncher } from "./launch.ts";
 import { spawnProgram } from "./process.ts";
 import { collector, Tidier } from "./gc.ts";
-import { Unsupported } from "../../errors.ts";
+import { needsFfi } from "../needs_ffi.ts";
 import { CONFINE_COMMAND } from "../confine.ts";
 import { Datagrams } from "./datagrams.ts";
 import { besideThis, ownExecutable } from "../own_executable.ts";
@@ -45,7 +45,7 @@ export function denoRuntime(): Runtime {
   const datagrams = libc && new Datagrams(libc);
   const tidier = new Tidier(collector(libc && loadTrim()));
   const needed = (what: string): never => {
-    throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
+    throw needsFfi(what, "Deno");
   };
   return {
     name: "Deno",

@@ -2,7 +2,7 @@
  *  and else by that. */
 
 import { constants as osConstants } from "node:os";
-import { Unsupported } from "../../errors.ts";
+import { needsFfi } from "../needs_ffi.ts";
 import type { Launcher } from "../launcher.ts";
 import { closeAll, programDescriptors, programPipes } from "../program_pipes.ts";
 import type { Program, SpawnOptions } from "../runtime.ts";
@@ -15,8 +15,7 @@ const nothing = () => {};
 export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptions): Program {
   if (launcher) return spawnByLibc(launcher, options);
   if (options.delayed) {
-    const what = "give a program more descriptors (-n)";
-    throw new Unsupported(what, "Deno without FFI", "add --allow-ffi");
+    throw needsFfi("give a program more descriptors (-n)", "Deno");
   }
   const { command: [name = "", ...args], env } = options;
   const path = lookUp(name);
