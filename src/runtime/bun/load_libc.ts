@@ -5,7 +5,7 @@ import * as bunFfi from "bun:ffi";
 import fs from "node:fs";
 import process from "node:process";
 import { EXIT, FatalError, reason } from "../../errors.ts";
-import { abiOf, type Signature } from "../libc/abi.ts";
+import { abiOf, declarations, type Signature } from "../libc/abi.ts";
 import { type Libc, makeLibc } from "../libc/libc.ts";
 import type { Argument, Memory, RawLibc } from "../libc/call.ts";
 
@@ -34,25 +34,18 @@ function translate({ args, returns }: Signature) {
  *  and `FatalError` with the cause when the calls cannot be made. */
 export function loadLibc(): Libc {
   const abi = abiOf(process.platform, process.arch);
-  const declared = Object.fromEntries(
-    Object.entries(abi.signatures).map(([name, one]) => [name, translate(one)]),
-  );
-  let failure: unknown;
-  for (const library of abi.libraries) {
-    try {
-      const symbols = ffi.dlopen(library, declared).symbols;
-      const errnoAt = symbols[abi.errnoSymbol] as () => Pointer;
-      return makeLibc({
-        abi,
-        symbols: symbols as RawLibc["symbols"],
-        errno: () => ffi.read.i32(errnoAt(), 0),
-        address: (memory) => BigInt(ffi.ptr(memory)),
-      });
-    } catch (error) {
-      failure = error;
-    }
+  try {
+    const { symbols } = ffi.dlopen(abi.library, declarations(abi, translate));
+    const errnoAt = symbols[abi.errnoSymbol] as () => Pointer;
+    return makeLibc({
+      abi,
+      symbols: symbols as RawLibc["symbols"],
+      errno: () => ffi.read.i32(errnoAt(), 0),
+      address: (memory) => BigInt(ffi.ptr(memory)),
+    });
+  } catch (error) {
+    throw unableToCall(error);
   }
-  throw unableToCall(failure);
 }
 
 /** The calls are machine code made at run time. */

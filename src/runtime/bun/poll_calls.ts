@@ -60,7 +60,7 @@ export class PollCalls {
 
   /** Throws what the loader says, or Unsupported. */
   constructor() {
-    this.#c = load();
+    this.#c = ffi.dlopen(abiOf(process.platform, process.arch).library, SYMBOLS).symbols;
     this.#errnoAt = this.#c.__errno_location(); // one per thread; this object has one
   }
 
@@ -141,16 +141,4 @@ export class PollCalls {
     if (result < 0) throw systemError(call, this.#errno(), "linux");
     return result;
   }
-}
-
-function load(): Symbols {
-  let failure: unknown;
-  for (const library of abiOf(process.platform, process.arch).libraries) {
-    try {
-      return ffi.dlopen(library, SYMBOLS).symbols;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  throw failure;
 }

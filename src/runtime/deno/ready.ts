@@ -117,13 +117,5 @@ function loadEpoll() {
     epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
     epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32", nonblocking: true },
   } as const;
-  let failure: unknown;
-  for (const library of abiOf(process.platform, process.arch).libraries) {
-    try {
-      return Deno.dlopen(library, declared).symbols;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  throw failure;
+  return Deno.dlopen(abiOf(process.platform, process.arch).library, declared).symbols;
 }

@@ -36,8 +36,8 @@ export interface Constants {
 /** One system on one machine. */
 export interface Abi {
   readonly os: "linux" | "darwin";
-  /** Tried in this order. */
-  readonly libraries: readonly string[];
+  /** What the loader is given. */
+  readonly library: string;
   readonly signatures: Readonly<Record<string, Signature>>;
   /** The function that returns where errno is. */
   readonly errnoSymbol: string;
@@ -183,6 +183,16 @@ export function abiOf(platform: string, arch: string): Abi {
   );
 }
 
+/** The signatures as a loader wants them. */
+export function declarations<T>(
+  { signatures }: Abi,
+  translate: (signature: Signature) => T,
+): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(signatures).map(([name, one]) => [name, translate(one)]),
+  );
+}
+
 function linux(arch: "x64" | "arm64"): Abi {
   return {
     os: "linux",
@@ -190,7 +200,7 @@ function linux(arch: "x64" | "arm64"): Abi {
     // looks at no folder. musl answers to it too: it knows itself by `libc.`. There must be no second
     // name: one that the loader does not know Bun opens in the working directory, where anyone may
     // have put it.
-    libraries: ["libc.so.6"],
+    library: "libc.so.6",
     signatures: { ...COMMON, ...ON_LINUX },
     errnoSymbol: "__errno_location",
     constants: LINUX,
@@ -207,7 +217,7 @@ function darwin(arch: "x64" | "arm64"): Abi {
   const filler = new Array<ArgumentType>(fill).fill("i64");
   return {
     os: "darwin",
-    libraries: ["/usr/lib/libSystem.B.dylib"],
+    library: "/usr/lib/libSystem.B.dylib",
     signatures: { ...COMMON, ...ON_DARWIN, fcntl: f("i32", "i32", "i32", ...filler, "i64") },
     errnoSymbol: "__error",
     constants: DARWIN,
