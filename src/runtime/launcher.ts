@@ -3,7 +3,9 @@
  *  handing on copies of them (Deno). */
 
 import { constants } from "node:os";
+import { signalChild } from "./child.ts";
 import type { Libc } from "./libc/libc.ts";
+import { lookUp } from "./look_up.ts";
 import type { Launched, LaunchOptions } from "./runtime.ts";
 
 /** What was found in $PATH is believed for so many milliseconds. */
@@ -12,13 +14,8 @@ const FOUND = 1000;
  *  in this process handles it. */
 const LOOK = 1000;
 
-/** What differs between runtimes. */
-export interface LauncherHooks {
-  /** Throws with `code`. */
-  lookUp(name: string): string;
-  /** Calls `handler` for each SIGCHLD, or no more. */
-  watch(handler: () => void, on: boolean): void;
-}
+/** What differs between runtimes: calls `handler` for each SIGCHLD, or no more. */
+export type WatchChildren = (handler: () => void, on: boolean) => void;
 
 interface Found {
   readonly path: string;
@@ -39,7 +36,7 @@ export class Launcher {
   /** What is neither of the runtime nor ours is reaped too. */
   #reapsAll = false;
 
-  constructor(readonly libc: Libc, readonly hooks: LauncherHooks) {}
+  constructor(readonly libc: Libc, readonly watch: WatchChildren, readonly find = lookUp) {}
 
   /** From now on every child is reaped: as process 1 of a container this process inherits the orphans,
    *  and exec leaves it the children of the program before. Only for a process that is all ours: a
@@ -80,17 +77,9 @@ export class Launcher {
     return {
       pid,
       exited,
-      kill: (signal) => {
-        if (!this.#running.has(pid)) return false;
-        try {
-          this.libc.kill(pid, constants.signals[signal]);
-          // A stopped program takes it when it goes on.
-          if (signal === "SIGTERM") this.libc.kill(pid, constants.signals.SIGCONT);
-          return true;
-        } catch {
-          return false; // EPERM: a set-user-ID program
-        }
-      },
+      kill: (signal) =>
+        this.#running.has(pid) &&
+        signalChild(signal, (name) => this.libc.kill(pid, constants.signals[name])),
     };
   }
 
@@ -99,7 +88,7 @@ export class Launcher {
     const known = this.#found.get(command);
     if (known && now - known.at < FOUND) return known;
     const [name = "", ...args] = command;
-    const path = this.hooks.lookUp(name);
+    const path = this.find(name);
     // The list that is known is ready for C.
     const argv = known?.argv ?? [argv0 ?? name, ...args];
     const found = { path, argv, at: now };
@@ -109,7 +98,7 @@ export class Launcher {
 
   #watch(): void {
     if (this.#timer === undefined) {
-      this.hooks.watch(this.#reap, true);
+      this.watch(this.#reap, true);
       this.#timer = setInterval(this.#look, LOOK);
     } else if (this.#running.size === 0) this.#timer.ref();
   }
@@ -123,7 +112,7 @@ export class Launcher {
     if (this.#running.size > 0 || this.#reapsAll) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.hooks.watch(this.#reap, false);
+    this.watch(this.#reap, false);
   };
 
   /** One signal may stand for many. */

@@ -1,7 +1,9 @@
 /** The pipes between a program and us, made before it is started: by the process that starts it, who
  *  may hand our ends to another (privsep/). Common to both runtimes. */
 
+import type { Launcher } from "./launcher.ts";
 import type { Libc } from "./libc/libc.ts";
+import type { Program, ProgramEnds, SpawnOptions } from "./runtime.ts";
 
 /** Descriptors by number, all closed on exec. */
 export interface ProgramPipes {
@@ -46,6 +48,25 @@ export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
 /** The program's descriptors 0, 1, 2, …: those of the pipes, with the server's stderr. */
 export function programDescriptors([zero, one, ...more]: readonly number[]): number[] {
   return [zero as number, one as number, 2, ...more];
+}
+
+/** Starts a program with such pipes; `adopt` makes streams of our ends. See `Runtime.spawn`. */
+export function spawnByLibc(
+  launcher: Launcher,
+  { command, env, delayed = false }: SpawnOptions,
+  adopt: (libc: Libc, fds: readonly number[]) => ProgramEnds,
+): Program {
+  const { libc } = launcher;
+  const { mine, theirs } = programPipes(libc, delayed);
+  try {
+    const launched = launcher.launch({ command, env, descriptors: programDescriptors(theirs) });
+    return { ...launched, ...adopt(libc, mine) };
+  } catch (error) {
+    closeAll(libc, mine);
+    throw error;
+  } finally {
+    closeAll(libc, theirs);
+  }
 }
 
 export function closeAll(libc: Libc, fds: readonly number[]): void {

@@ -31,12 +31,12 @@ function launcher() {
       return at < 0 ? undefined : ended.splice(at, 1).length * 256;
     },
   } as unknown as Libc;
-  const one = new Launcher(libc, {
-    lookUp(name) {
-      looked.push(name);
-      return `/bin/${name}`;
-    },
-    watch: (found, on) => handler = on ? found : undefined,
+  const watch = (found: () => void, on: boolean): void => {
+    handler = on ? found : undefined;
+  };
+  const one = new Launcher(libc, watch, (name) => {
+    looked.push(name);
+    return `/bin/${name}`;
   });
   const command = ["true"];
   return {

@@ -8,10 +8,10 @@
  *  shows them to everybody until env runs the program. */
 
 import fs from "node:fs";
-import process from "node:process";
 import type { Options } from "../../config/options.ts";
 import { Unsupported } from "../../errors.ts";
 import { isConnectionVariable } from "../../program/environment.ts";
+import { lookUp } from "../../runtime/look_up.ts";
 import type { LaunchOptions, Runtime } from "../../runtime/runtime.ts";
 
 type Variables = LaunchOptions["env"];
@@ -78,19 +78,10 @@ function withSetpriv(
     }
     const env1 = find("env", "set the variables of a rule", runtime);
     // env(1) searches the PATH that it has just set.
-    const program = "PATH" in all && !name.includes("/") ? inOurPath(name) : name;
+    const program = "PATH" in all && !name.includes("/") ? lookUp(name) : name;
     const words = [...who, env1, "--", ...later, program, ...args];
     return { command: words, argv0: "setpriv", env };
   };
-}
-
-/** A rule does not choose the program. */
-function inOurPath(name: string): string {
-  const folders = (process.env["PATH"] ?? "/usr/bin:/bin").split(":");
-  const paths = folders.map((folder) => `${folder || "."}/${name}`);
-  const path = paths.find((path) => fs.statSync(path, { throwIfNoEntry: false })?.isFile());
-  if (path === undefined) throw new Error("not found in PATH");
-  return path;
 }
 
 /** By its path: what PATH says may be a rule's word. */

@@ -1,28 +1,26 @@
 /** Programs on Bun: real pipes made by libc (Bun's own "pipe" is a socketpair, which a program
  *  cannot open as /dev/stdin). Our ends of them: pipe.ts. */
 
-import { constants } from "node:os";
 import process from "node:process";
 import { PipeSink, PipeSource } from "./pipe.ts";
 import { tidyLater, tidyLess } from "./gc.ts";
 import { bun } from "./types.ts";
+import { signalChild, waitStatus } from "../child.ts";
 import { keepDescriptors } from "../libc/inherited.ts";
 import { Launcher } from "../launcher.ts";
 import type { Libc } from "../libc/libc.ts";
-import { closeAll, programDescriptors, programPipes } from "../program_pipes.ts";
+import { lookUp } from "../look_up.ts";
+import { spawnByLibc } from "../program_pipes.ts";
 import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "../runtime.ts";
 
 /** Programs by libc. What was inherited is kept from them: Bun does so only for its own. */
 export function bunLauncher(libc: Libc): Launcher {
   let kept = false;
-  return new Launcher(libc, {
-    lookUp,
-    watch(handler, on) {
-      if (!kept) keepDescriptors(libc);
-      kept = true;
-      if (on) process.on("SIGCHLD", handler);
-      else process.off("SIGCHLD", handler);
-    },
+  return new Launcher(libc, (handler, on) => {
+    if (!kept) keepDescriptors(libc);
+    kept = true;
+    if (on) process.on("SIGCHLD", handler);
+    else process.off("SIGCHLD", handler);
   });
 }
 
@@ -53,33 +51,15 @@ function launchAs(
   return {
     pid: child.pid,
     exited: child.exited.then(() => waitStatus(child.exitCode, child.signalCode)),
-    kill(signal) {
-      if (child.exitCode !== null || child.signalCode !== null) return false;
-      try {
-        child.kill(signal);
-        if (signal === "SIGTERM") child.kill("SIGCONT"); // a stopped program takes it when it goes on
-        return true;
-      } catch {
-        return false;
-      }
-    },
+    kill: (signal) =>
+      child.exitCode === null && child.signalCode === null &&
+      signalChild(signal, (name) => child.kill(name)),
   };
 }
 
 /** See `Runtime.spawn`. */
 export function spawn(launcher: Launcher, options: SpawnOptions): Program {
-  const { command, env, delayed = false } = options;
-  const { libc } = launcher;
-  const { mine, theirs } = programPipes(libc, delayed);
-  try {
-    const launched = launcher.launch({ command, env, descriptors: programDescriptors(theirs) });
-    return { ...launched, ...adoptEnds(libc, mine) };
-  } catch (error) {
-    closeAll(libc, mine);
-    throw error;
-  } finally {
-    closeAll(libc, theirs);
-  }
+  return spawnByLibc(launcher, options, adoptEnds);
 }
 
 /** See `Runtime.adoptEnds`. */
@@ -118,17 +98,4 @@ function closeOutput(libc: Libc, fd: number): void {
   } finally {
     libc.close(fd);
   }
-}
-
-/** In the server's $PATH. Bun would take the program's own, which a rule can set. */
-function lookUp(name: string): string {
-  if (name.includes("/")) return name;
-  const path = bun.which(name, { PATH: process.env["PATH"] ?? "/usr/bin:/bin" });
-  if (path !== null) return path;
-  throw Object.assign(new Error("not found in PATH"), { code: "ENOENT" });
-}
-
-function waitStatus(code: number | null, signal: string | null): number {
-  if (signal) return (constants.signals as Record<string, number>)[signal] ?? 0;
-  return (code ?? 0) * 256;
 }

@@ -1,7 +1,5 @@
 /** Programs started by libc under Deno, and our ends of their descriptors. */
 
-import { accessSync, constants, statSync } from "node:fs";
-import process from "node:process";
 import { Launcher } from "../launcher.ts";
 import { type Libc, POLL } from "../libc/libc.ts";
 import type { ProgramEnds } from "../runtime.ts";
@@ -28,12 +26,9 @@ class DescriptorStream extends AdoptedStream {
 /** The launcher of this process. `Deno.Command` passes no descriptors, and what `node:child_process`
  *  passes it also hands on under other numbers, so that a closed pipe would stay open. */
 export function denoLauncher(libc: Libc): Launcher {
-  return new Launcher(libc, {
-    lookUp,
-    watch(handler, on) {
-      if (on) Deno.addSignalListener("SIGCHLD", handler);
-      else Deno.removeSignalListener("SIGCHLD", handler);
-    },
+  return new Launcher(libc, (handler, on) => {
+    if (on) Deno.addSignalListener("SIGCHLD", handler);
+    else Deno.removeSignalListener("SIGCHLD", handler);
   });
 }
 
@@ -61,28 +56,4 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
       outputReadable: () => output.readable(),
     },
   };
-}
-
-/** The path of `name` in the server's $PATH, if it has no slash. Deno would search the program's, which
- *  rules may set: whoever writes rules would choose the program. Throws with `code`. */
-export function lookUp(name: string): string {
-  if (name === "") throw withCode("ENOENT", "unable to run: no program");
-  if (name.includes("/")) return name;
-  let denied = false;
-  for (const folder of (process.env["PATH"] ?? "/usr/bin:/bin").split(":")) {
-    const path = `${folder || "."}/${name}`;
-    try {
-      if (!statSync(path).isFile()) continue;
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch (error) {
-      denied ||= (error as { code?: string }).code === "EACCES";
-    }
-  }
-  if (denied) throw withCode("EACCES", `unable to run ${name}: permission denied`);
-  throw withCode("ENOENT", `unable to run ${name}: not found in PATH`);
-}
-
-function withCode(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
 }

@@ -1,19 +1,20 @@
 /** Programs under Deno: by libc where there is one, which costs a fifth of what `Deno.Command` does,
  *  and else by that. */
 
-import { constants as osConstants } from "node:os";
 import { needsFfi } from "../needs_ffi.ts";
+import { signalChild, waitStatus } from "../child.ts";
 import type { Launcher } from "../launcher.ts";
-import { closeAll, programDescriptors, programPipes } from "../program_pipes.ts";
+import { lookUp } from "../look_up.ts";
+import { spawnByLibc } from "../program_pipes.ts";
 import type { Program, SpawnOptions } from "../runtime.ts";
-import { adoptEnds, lookUp } from "./launch.ts";
+import { adoptEnds } from "./launch.ts";
 import { type Wire, WireStream } from "./stream.ts";
 
 const nothing = () => {};
 
 /** See `Runtime.spawn`. @throws with `code` (ENOENT, EACCES, …) when it cannot be executed. */
 export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptions): Program {
-  if (launcher) return spawnByLibc(launcher, options);
+  if (launcher) return spawnByLibc(launcher, options, adoptEnds);
   if (options.delayed) {
     throw needsFfi("give a program more descriptors (-n)", "Deno");
   }
@@ -31,36 +32,9 @@ export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptio
     pid: child.pid,
     input: new WireStream(inputWire(child.stdin), { input: false, output: true }),
     output: new WireStream(outputWire(child.stdout), { input: true, output: false }),
-    exited: child.status.then(waitStatus),
-    kill(signal) {
-      try {
-        child.kill(signal);
-        if (signal === "SIGTERM") child.kill("SIGCONT"); // a stopped one takes it when it goes on
-        return true;
-      } catch {
-        return false; // reaped already
-      }
-    },
+    exited: child.status.then(({ code, signal }) => waitStatus(code, signal)),
+    kill: (signal) => signalChild(signal, (name) => child.kill(name)),
   };
-}
-
-function spawnByLibc(launcher: Launcher, { command, env, delayed }: SpawnOptions): Program {
-  const { libc } = launcher;
-  const { mine, theirs } = programPipes(libc, delayed ?? false);
-  try {
-    const launched = launcher.launch({ command, env, descriptors: programDescriptors(theirs) });
-    return { ...launched, ...adoptEnds(libc, mine) };
-  } catch (error) {
-    closeAll(libc, mine);
-    throw error;
-  } finally {
-    closeAll(libc, theirs);
-  }
-}
-
-/** Exit code × 256, or the signal's number. */
-function waitStatus({ code, signal }: Deno.CommandStatus): number {
-  return signal === null ? code * 256 : osConstants.signals[signal as NodeJS.Signals];
 }
 
 /** Both ends must be closed or cancelled, whatever happens: Deno does not do it when the program

@@ -1,0 +1,54 @@
+/** The search for a program in $PATH. */
+
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { lookUp } from "../../src/runtime/look_up.ts";
+
+const DIRECTORY = undefined;
+
+/** Looks for `program` in folders with these entries: file modes by name. */
+function found(entries: readonly Record<string, number | undefined>[], name: string): string {
+  const root = fs.mkdtempSync(join(tmpdir(), "look-up-"));
+  const before = process.env["PATH"];
+  try {
+    const folders = entries.map((files, i) => {
+      const folder = join(root, String(i));
+      fs.mkdirSync(folder);
+      for (const [file, mode] of Object.entries(files)) {
+        if (mode === DIRECTORY) fs.mkdirSync(join(folder, file));
+        else fs.writeFileSync(join(folder, file), "", { mode });
+      }
+      return folder;
+    });
+    process.env["PATH"] = folders.join(":");
+    try {
+      return lookUp(name).replace(`${root}/`, "");
+    } catch (error) {
+      return `${(error as { code?: string }).code}`;
+    }
+  } finally {
+    if (before === undefined) delete process.env["PATH"];
+    else process.env["PATH"] = before;
+    fs.rmSync(root, { recursive: true });
+  }
+}
+
+test("the first executable file of that name in $PATH is taken", () => {
+  assert.equal(found([{}, { a: 0o755 }, { a: 0o755 }], "a"), "1/a");
+  assert.equal(found([{ a: DIRECTORY }, { a: 0o644 }, { a: 0o755 }], "a"), "2/a");
+});
+
+test("a path stays as it is", () => {
+  assert.equal(found([{ a: 0o755 }], "./a"), "./a");
+});
+
+test("the error says whether there is such a file", () => {
+  assert.equal(found([{}, { b: 0o755 }], "a"), "ENOENT");
+  assert.equal(found([{ a: DIRECTORY }], "a"), "ENOENT");
+  assert.equal(found([{ a: 0o644 }], "a"), "EACCES");
+  assert.equal(found([{ a: 0o755 }], ""), "ENOENT");
+});
