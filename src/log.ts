@@ -131,7 +131,7 @@ export class Log {
     });
   }
 
-  /** A limit of the server's own environment, at accept (SPEC 7). */
+  /** A limit of the server's own environment, at accept (docs/specification.md#log-lines). */
   connectionLimit(what: "connection" | "rate", limit: number, ip: string): void {
     const facts = { event: "limit", limit, remoteIp: ip };
     this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, facts, what);

@@ -1,7 +1,8 @@
-/** Counts connections against MAXCONIP, MAXCONRATE and MAXCONNET (SPEC 4). In memory, by
- *  address bytes; no I/O. One instance counts for the whole server, in the monitor.
- *  What is counted belongs to open connections, so it is bounded by how many may be open; only
- *  MAXCONRATE must remember closed ones, and that memory has a cap (see `RateMemory`). */
+/** Counts connections against MAXCONIP, MAXCONRATE and MAXCONNET
+ *  (docs/specification.md#access-rules). In memory, by address bytes; no I/O. One instance counts
+ *  for the whole server, in the monitor. What is counted belongs to open connections, so it is
+ *  bounded by how many may be open; only MAXCONRATE must remember closed ones, and that memory
+ *  has a cap (see `RateMemory`). */
 
 import { FatalError } from "../errors.ts";
 import { type Rate, RateMemory } from "./rate.ts";

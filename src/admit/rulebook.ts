@@ -1,6 +1,7 @@
-/** Answers "may this peer in, and with which variables" from a rules file (SPEC 4). Opens the
- *  file, notices when it changes, finds the rule. Whatever goes wrong, the answer is a denial
- *  with the reason for the log: a rules file that cannot be read must not open the door. */
+/** Answers "may this peer in, and with which variables" from a rules file
+ *  (docs/specification.md#access-rules). Opens the file, notices when it changes, finds the rule.
+ *  Whatever goes wrong, the answer is a denial with the reason for the log: a rules file that
+ *  cannot be read must not open the door. */
 
 import { CdbReader } from "../codec/cdb.ts";
 import { findRule, type Hit, type Peer, ruleWords } from "../codec/rules.ts";

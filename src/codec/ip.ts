@@ -7,7 +7,8 @@ import { DecodeError, latin1 } from "./bytes.ts";
 /** The longest text of an address, `0000:…:255.255.255.255`. A longer one is not looked at. */
 const MAX_TEXT = 45;
 
-/** Characters for the one bits of an IPv4 network key, by the bit's position (SPEC 4). */
+/** Characters for the one bits of an IPv4 network key, by the bit's position
+ *  (docs/specification.md#access-rules). */
 const IP4_BITS = "abcdefghijklmnopqrstuvwxyz123456";
 
 /** The first 12 bytes of an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2). */
@@ -163,9 +164,10 @@ export function inNetwork(ip: Ip, net: Network): boolean {
     maskIp(bare, net.prefix).every((byte, i) => byte === net.ip[i]);
 }
 
-/** The rule key of a network (SPEC 4, ucspi-tcp6's form): `_` and a character per prefix bit for
- *  IPv4, `^` likewise for IPv6. Bytes, because the IPv6 form counts its one bits up to 0xDF.
- *  The key of a shorter prefix of the same address is a prefix of these bytes. */
+/** The rule key of a network (docs/specification.md#access-rules, ucspi-tcp6's form): `_` and a
+ *  character per prefix bit for IPv4, `^` likewise for IPv6. Bytes, because the IPv6 form counts
+ *  its one bits up to 0xDF. The key of a shorter prefix of the same address is a prefix of these
+ *  bytes. */
 export function networkKey(net: Network): Uint8Array<ArrayBuffer> {
   const v4 = net.ip.length === 4;
   const key = new Uint8Array(net.prefix + 1);

@@ -1,5 +1,5 @@
 /** Access rules as stored: which keys to look up for a peer, in which order, and what the value
- *  found says (SPEC 4). Pure: the database is a function.
+ *  found says (docs/specification.md#access-rules). Pure: the database is a function.
  *  A value that is not exactly what tcprules writes is refused, never partly obeyed: half a rule
  *  could allow what the whole one denies. */
 
@@ -94,8 +94,9 @@ export function encodeRule(rule: Rule): Uint8Array<ArrayBuffer> {
   return encodeOsText((rule.deny ? "D\0" : "") + items.join(""));
 }
 
-/** The keys to look up for `peer`, in SPEC's order: the first that exists decides. Throws
- *  DecodeError if the address is none, or a name is longer than any real one. */
+/** The keys to look up for `peer`, in the order of docs/specification.md#access-rules: the first
+ *  that exists decides. Throws DecodeError if the address is none, or a name is longer than any
+ *  real one. */
 export function* ruleKeys(peer: Peer): Generator<Uint8Array> {
   const ip = unmapIp(parseIp(peer.ip));
   const address = formatIpFull(ip);

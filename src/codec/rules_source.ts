@@ -1,4 +1,5 @@
-/** The lines tcprules compiles: `address:instruction[,VAR="value"]…` (SPEC 4, man tcprules). Pure.
+/** The lines tcprules compiles: `address:instruction[,VAR="value"]…` (docs/specification.md#access-rules,
+ *  man tcprules). Pure.
  *  The input is the administrator's, so the danger is not attack but a slip: a line that makes no
  *  sense is an error with its reason, and one that is well formed but can never match, which the
  *  older tools store without a word, comes with a warning. */

@@ -1,5 +1,6 @@
-/** What passes between a UCSPI-TLS program and the server (S. Gifford's ucspi-tls; SPEC 5): the
- *  plaintext in which a ClientHello may have come too early, and the answer to `Y`. Pure: no I/O. */
+/** What passes between a UCSPI-TLS program and the server (S. Gifford's ucspi-tls;
+ *  docs/specification.md#ucspi-tls): the plaintext in which a ClientHello may have come too
+ *  early, and the answer to `Y`. Pure: no I/O. */
 
 import { concat } from "./bytes.ts";
 

@@ -1,4 +1,5 @@
-/** `tcprules cdb tmp`: compiles access rules from stdin into a constant database (SPEC 4).
+/** `tcprules cdb tmp`: compiles access rules from stdin into a constant database
+ *  (docs/specification.md#access-rules).
  *  Reads and compiles everything before it touches a file, then writes `tmp` and renames it over
  *  `cdb`: a server sees the old rules or the new ones, and a bad line changes nothing. */
 

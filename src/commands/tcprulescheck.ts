@@ -1,6 +1,6 @@
 /** `tcprulescheck cdb`: says which rule applies to $TCPREMOTEIP, $TCPREMOTEHOST and
- *  $TCPREMOTEINFO, and what it does (SPEC 4). The words are those of Debian's tcprulescheck, so
- *  that scripts which read them go on working. */
+ *  $TCPREMOTEINFO, and what it does (docs/specification.md#access-rules). The words are those of
+ *  Debian's tcprulescheck, so that scripts which read them go on working. */
 
 import { consult, openRules } from "../admit/rulebook.ts";
 import { PathRules } from "../files/rules_file.ts";

@@ -2,7 +2,7 @@
 
 import type { Connection, Peer } from "../connection.ts";
 
-/** Longest piece of a peer's text in a line (SPEC 7). */
+/** Longest piece of a peer's text in a line (docs/specification.md#log-lines). */
 const MAX_FIELD = 100;
 
 /** Bytes outside printable ASCII, and `%`, become `?`; cut at 100 characters. */

@@ -108,7 +108,8 @@ export function programEnvironment(
   return env;
 }
 
-/** Never handed to a program (SPEC 3), in any spelling (`KEYFILE:name` belongs to one SNI name). */
+/** Never handed to a program (docs/specification.md#environment-of-the-program), in any spelling
+ *  (`KEYFILE:name` belongs to one SNI name). */
 export function isSecret(name: string): boolean {
   return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
     name === "TICKETKEYFILE";

@@ -1,5 +1,6 @@
 /** UCSPI-TLS (-n): the program starts in the clear and asks for TLS itself, by a `y` or `Y` on
- *  SSLCTLFD (S. Gifford's ucspi-tls; SPEC 5). This is the plain phase, and the border between both:
+ *  SSLCTLFD (S. Gifford's ucspi-tls; docs/specification.md#ucspi-tls). This is the plain phase, and the
+ *  border between both:
  *
  *  - What the program wrote before it asked reaches the client before the handshake begins.
  *  - A ClientHello that came before the server saw the request went to the program as plaintext;

@@ -1,5 +1,6 @@
-/** From environment variables to what a TLS context shall be (SPEC 3). Reads no file.
- *  The same variables come from the server's environment and, laid over it, from a rule. */
+/** From environment variables to what a TLS context shall be
+ *  (docs/specification.md#tls-settings). Reads no file. The same variables come from the
+ *  server's environment and, laid over it, from a rule. */
 
 import { EXIT, FatalError } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";

@@ -56,8 +56,9 @@ const MAX_SESSION_ID = 32;
 /** Short texts that come from the peer or the TLS library. */
 const MAX_SHORT = 255;
 
-/** All variables of SPEC section 3 for one connection. Of a client's certificate that cannot be read
- *  only the verdict is told. Throws `DecodeError` if the server's own cannot be read. */
+/** All variables of docs/specification.md#tls-variables for one connection. Of a client's
+ *  certificate that cannot be read only the verdict is told. Throws `DecodeError` if the
+ *  server's own cannot be read. */
 export function tlsVariables(facts: TlsFacts): Map<string, string> {
   const { serverCertificate, clientChain = [] } = facts;
   const server = serverCertificate instanceof Uint8Array

@@ -80,7 +80,7 @@ test("an IPv4-mapped address counts and matches as the IPv4 address it maps", ()
   assert.deepEqual(parseNetwork("::ffff:10.0.0.0/104"), parseNetwork("10.0.0.0/8"));
 });
 
-test("network keys are those of SPEC section 4, byte for byte", () => {
+test("network keys are those of the specification, byte for byte", () => {
   const rows: [text: string, key: string, shown: string][] = [
     ["10.0.0.0/8", "_0000e0g0", "10./8"],
     ["2001:db8:1::/48", "^00`000000000000a0000bc0de0fgh000000000000000000i", "2001:db8:1::/48"],

@@ -4,7 +4,7 @@ import { DecodeError, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import { decodeRule, ruleKeys } from "../../src/codec/rules.ts";
 import { compileRule } from "../../src/codec/rules_source.ts";
 
-test("lines compile to the keys and values of SPEC section 4", () => {
+test("lines compile to the keys and values of the specification", () => {
   const rows: [line: string, keys: string[], value: string][] = [
     [":deny", [""], "D\0"],
     [":allow", [""], ""],

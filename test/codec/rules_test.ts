@@ -15,7 +15,7 @@ function keysOf(peer: Peer): string[] {
   return [...ruleKeys(peer)].map(latin1);
 }
 
-test("an IPv4 peer's keys come in SPEC's order", () => {
+test("an IPv4 peer's keys come in the specified order", () => {
   const keys = keysOf({ ip: "10.1.2.3", host: "a.mx.example", info: "joe" });
   assert.deepEqual(keys.slice(0, 7), [
     "joe@10.1.2.3",

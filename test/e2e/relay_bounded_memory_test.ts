@@ -11,8 +11,8 @@ import { claim, type Trial } from "./harness.ts";
 
 const BYTES = Number(process.env["E2E_BYTES"] ?? 256 << 20);
 const WORKERS = Number(process.env["E2E_WORKERS"] ?? 1);
-/** MiB: SPEC's figure for a server with one connection, whatever it relays. Under Deno each further
- *  worker is one more Deno, which takes about 60. */
+/** MiB for a server with one connection, whatever it relays (docs/specification.md#program).
+ *  Under Deno each further worker is one more Deno, which takes about 60. */
 const memory = (t: Trial): number => 150 + (t.onDeno ? 70 * Math.max(0, WORKERS - 1) : 0);
 const PAUSE_MS = 2000;
 

@@ -1,0 +1,75 @@
+/** What the files of the project say of each other is there: sections that are cited, files that are
+ *  linked, options in the specification's table. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { OPTIONS } from "../src/config/option_table.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
+
+/** Every text file of the project, from the root. */
+function files(folder = ""): string[] {
+  return fs.readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    if (["node_modules", "dist", ".git", "data"].includes(entry.name)) return [];
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? files(path) : entry.isFile() ? [path] : [];
+  });
+}
+
+const ALL = files();
+const MARKDOWN = ALL.filter((file) => file.endsWith(".md"));
+
+/** Names of the sections of a page, as GitHub makes them from the headings. */
+function sections(page: string): string[] {
+  const text = read(page).replaceAll(/^```[\s\S]*?^```$/gm, "");
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-")
+  );
+}
+
+test("every section of docs/ that is cited exists", () => {
+  const cited = ALL.flatMap((file) =>
+    [...read(file).matchAll(/\b(docs\/\w+\.md)#([\w-]+)/g)].map(([, page = "", section = ""]) => ({
+      file,
+      page,
+      section,
+    }))
+  );
+  assert.ok(cited.length > 15);
+  const missing = cited.filter(({ page, section }) => !sections(page).includes(section));
+  assert.deepEqual(missing, []);
+});
+
+test("every link from one page to another leads to a file and to a section", () => {
+  const links = MARKDOWN.flatMap((file) =>
+    [...read(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, to = ""]) => ({ file, to }))
+  ).filter(({ to }) => !/^[a-z]+:/.test(to));
+  assert.ok(links.length > 20);
+  const broken = links.filter(({ file, to }) => {
+    const [path = "", section] = to.split("#");
+    const page = path === "" ? file : join(dirname(file), path);
+    if (!fs.existsSync(join(ROOT, page))) return true;
+    return section !== undefined && !sections(page).includes(section);
+  });
+  assert.deepEqual(broken, []);
+});
+
+test("no comment cites a numbered specification, which is not here", () => {
+  const numbered = new RegExp("\\bSPEC(?:'s\\b| section\\b| [0-9])");
+  assert.deepEqual(ALL.filter((file) => numbered.test(read(file))), []);
+});
+
+test("the specification's table has every option and no other", () => {
+  const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(read("docs/specification.md"))
+    ?.[1];
+  const firsts = (table ?? "").split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
+  const names = [...firsts.matchAll(/`(--?[\w-]+)/g)].map(([, name]) => name);
+  assert.deepEqual(
+    names.sort(),
+    OPTIONS.flatMap(({ options }) => options.map((o) => o.name)).sort(),
+  );
+});
