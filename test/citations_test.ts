@@ -73,3 +73,12 @@ test("the specification's table has every option and no other", () => {
     OPTIONS.flatMap(({ options }) => options.map((o) => o.name)).sort(),
   );
 });
+
+test("every path in docs/runtimes.md exists", () => {
+  const paths = [...read("docs/runtimes.md").matchAll(/`((?:\w+\/)*\w+\.(?:ts|mjs|sh))`/g)];
+  assert.ok(paths.length > 80);
+  const missing = paths.map(([, path = ""]) => path).filter((path) =>
+    !["", "src", "test"].some((folder) => fs.existsSync(join(ROOT, folder, path)))
+  );
+  assert.deepEqual(missing, []);
+});

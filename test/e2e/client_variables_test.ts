@@ -139,7 +139,7 @@ claim("the chain is told as the client sent it", async (t) => {
   }
 }, { forms: WITH_FFI });
 
-// Bun ends TLS 1.3 with a client whose chain has more than 16 to 32 KB: see src/runtime/README.md.
+// Bun ends TLS 1.3 with a client whose chain has more than 16 to 32 KB: see docs/runtimes.md#bun.
 claim("what is too long for a variable is cut or left out, and the program runs", async (t) => {
   const server = await mirror(t, { CCAFILE: "/dev/null" });
   const file = join(t.dir, "shown.pem");
