@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what is missing, builds dist/sslserver and runs every test: each file under test/ on Deno and
-# on Bun, and those of test/e2e once over all forms of the server. The last line is the sum:
-# "N passed, N failed". Exit code 0 if none failed.
+# on Bun, and those of test/e2e once over all forms of the server. A file that fails runs once more. The
+# last line is the sum: "N passed, N failed, N skipped, N only in a second try", of which the last counts
+# files and the others tests. Exit code 0 if none failed.
 #
 #   test/run.sh                 everything
 #   test/run.sh FILE…           these files
@@ -27,6 +28,8 @@ swaks:/usr/bin/swaks libnet-ssleay-perl:/usr/lib/*/perl5/*/Net/SSLeay.pm'
 # For test/e2e/arm64_test.ts, which is skipped where they cannot be had.
 EMULATOR='qemu-user-static:/usr/bin/qemu-aarch64-static
 libc6-arm64-cross:/usr/aarch64-linux-gnu/lib/libc.so.6'
+
+NOTHING='0 passed, 1 failed, 0 skipped, 0 only in a second try'
 
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
@@ -85,16 +88,30 @@ provide $EMULATOR
 no_emulator=$missing
 
 say 'building dist/sslserver'
-./compile.sh >"$scratch/build" 2>&1 || { cat "$scratch/build"; say '0 passed, 1 failed'; exit 1; }
+./compile.sh >"$scratch/build" 2>&1 || { cat "$scratch/build"; say "$NOTHING"; exit 1; }
 
 deno=node_modules/deno/deno
 bun=node_modules/bun/bin/bun.exe
 export DENO_DIR="${DENO_DIR:-$PWD/dist/.deno}"
 "$deno" --version >/dev/null 2>&1 ||
-  { say "unable to run $deno: remove node_modules and run this again"; say '0 passed, 1 failed'; exit 1; }
+  { say "unable to run $deno: remove node_modules and run this again"; say "$NOTHING"; exit 1; }
 
-# run NAME RUNTIME FILE: leaves "passed failed seconds" in $scratch/NAME.sum and the output in NAME.out.
-# A runner that crashes, hangs or counts nothing is a failure by itself.
+# count RUNTIME FILE: "passed failed skipped" by the summary in the output of a runner, or nothing.
+count() {
+  case $1 in
+    deno) awk -F ' [|] ' '/^(ok|FAILED) [|] [0-9]+ passed/ {
+        split("", n)
+        for (i = 2; i <= NF; i++) { split($i, word, " "); n[word[2]] = word[1] }
+        sum = n["passed"] + 0 " " n["failed"] + 0 " " n["ignored"] + 0
+      }
+      END { if (sum != "") print sum }' "$2" ;;
+    bun) awk '/^ *[0-9]+ (pass|fail|skip|todo|errors?)$/ { n[$2] = $1; seen = 1 }
+      END { if (seen) print n["pass"] + 0, n["fail"] + n["error"] + n["errors"], n["skip"] + n["todo"] }' "$2" ;;
+  esac
+}
+
+# run NAME RUNTIME FILE: leaves "passed failed skipped seconds" in $scratch/NAME.sum and the output in
+# NAME.out. A runner that crashes, hangs or counts nothing is a failure by itself.
 run() {
   begun=$(date +%s)
   code=0
@@ -105,20 +122,18 @@ run() {
     bun) set -- "$bun" --no-install test --timeout 300000 "./$3" ;;
   esac
   timeout -k 10 900 "$@" </dev/null >"$result.out" 2>&1 || code=$?
-  case $runtime in
-    deno) counts=$(sed -n 's/^\(ok\|FAILED\) | \([0-9]*\) passed.* | \([0-9]*\) failed.*/\2 \3/p' "$result.out" | tail -n 1) ;;
-    bun) counts=$(awk '/^ *[0-9]+ pass$/ { p = $1 } /^ *[0-9]+ fail$/ { f = $1 } /^ *[0-9]+ error/ { e = $1 }
-      END { if (p != "" || f != "") print p + 0, f + e + 0 }' "$result.out") ;;
-  esac
+  counts=$(count "$runtime" "$result.out")
   case $counts in
-    '' | '0 0') counts='0 1' ;;
-    *' 0') [ "$code" = 0 ] || counts="${counts%% *} 1" ;;
+    '' | '0 0 0') counts='0 1 0' ;;
+    *' 0 '*) [ "$code" = 0 ] || counts="${counts%% *} 1 ${counts##* }" ;;
   esac
   echo "$counts $(($(date +%s) - begun))" >"$result.sum"
 }
 
 passed=0
 failed=0
+skipped=0
+again=0
 # add FILE NAME…: sums up and prints one line; of what failed, the output too. A file that failed beside
 # others runs once more with the machine to itself, and that is the verdict: both runs are shown.
 add() {
@@ -127,16 +142,19 @@ add() {
   line=
   bad=
   for name in "$@"; do
-    read -r p f seconds <"$scratch/$name.sum"
+    read -r p f s seconds <"$scratch/$name.sum"
     if [ "$f" != 0 ]; then
       say "failed beside others: $file, ${name%%-*} $p and $f failed; again, alone"
       grep -v '^(pass)' "$scratch/$name.out" | tail -n 150
       run "$name" "${name%%-*}" "$file"
-      read -r p f seconds <"$scratch/$name.sum"
+      read -r p f s seconds <"$scratch/$name.sum"
+      [ "$f" != 0 ] || again=$((again + 1))
     fi
     passed=$((passed + p))
     failed=$((failed + f))
+    skipped=$((skipped + s))
     line="$line, ${name%%-*} $p"
+    [ "$s" = 0 ] || line="$line and $s skipped"
     [ "$f" = 0 ] || { line="$line and $f failed"; bad="$bad $name"; }
   done
   say "$([ -z "$bad" ] && echo ok || echo FAILED) $file: ${line#, } (${seconds} s)"
@@ -164,7 +182,8 @@ take() {
   for file; do
     if alone "$file" || ! mkdir "$scratch/$(slot "$file").begun" 2>/dev/null; then continue; fi
     run "$(slot "$file")" bun "$file"
-    read -r p f seconds <"$scratch/$(slot "$file").sum"
+    read -r p f s seconds <"$scratch/$(slot "$file").sum"
+    [ "$s" = 0 ] || p="$p and $s skipped"
     [ "$f" != 0 ] || say "ok $file: bun $p ($seconds s)"
   done
 }
@@ -176,7 +195,10 @@ for file; do
   case $file in
     test/e2e/arm64_test.ts)
       if [ -z "$no_emulator" ]; then far="$far $file"
-      else say "skipped $file: Debian packages are missing: $no_emulator"; fi
+      else
+        say "skipped $file: Debian packages are missing: $no_emulator"
+        skipped=$((skipped + 1))
+      fi
       ;;
     test/e2e/*) far="$far $file" ;;
     *)
@@ -202,13 +224,14 @@ for file; do
     add "$file" "$(slot "$file")"
     continue
   fi
-  read -r p f seconds <"$scratch/$(slot "$file").sum"
+  read -r p f s seconds <"$scratch/$(slot "$file").sum"
   if [ "$f" = 0 ]; then
     passed=$((passed + p))
+    skipped=$((skipped + s))
   else
     add "$file" "$(slot "$file")"
   fi
 done
 
-say "$passed passed, $failed failed"
+say "$passed passed, $failed failed, $skipped skipped, $again only in a second try"
 [ "$failed" = 0 ]
