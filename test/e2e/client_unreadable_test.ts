@@ -17,7 +17,7 @@ import { encodePem } from "../../src/codec/x509/pem.ts";
 import { alternativeNames, cn, extension } from "../codec/x509/samples.ts";
 import { judge } from "./client_pki.ts";
 import { stdout } from "./clients.ts";
-import { claim, type Server, type Trial, WITH_FFI } from "./harness.ts";
+import { claim, type Server, type Trial } from "./harness.ts";
 
 const ALGORITHM = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
 const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -95,7 +95,6 @@ claim("a faulty certificate is none of the good ones, and not none either", asyn
 claim(
   "what Deno cannot read is told as unreadable, also when the session is resumed",
   async (t) => {
-    if (!t.onDeno) return;
     const date = FAULTY["a date that is none"] as Parts;
     const trust = trusting(t);
     const optional = await judge(t, "-sHl0", { CCAFILE: "/dev/null", CAFILE: trust });
@@ -118,5 +117,5 @@ claim(
       );
     }
   },
-  { forms: WITH_FFI },
+  { forms: ["deno"] },
 );

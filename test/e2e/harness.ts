@@ -41,21 +41,30 @@ export const LIMIT = 20_000;
 
 export const isRoot = process.getuid?.() === 0;
 
+/** Why a claim is skipped that switches users or gives files away. */
+export const needsRoot: string | false = !isRoot && "it needs root";
+
 export interface ClaimOptions {
   forms?: readonly Form[];
   /** Milliseconds for one form. */
   timeout?: number;
   /** Tries all forms at the same time: for a claim that waits for the clock and needs little of the machine. */
   together?: boolean;
+  /** Why it cannot be tried on this machine. */
+  skip?: string | false;
 }
 
 /** One claim about the server, tried on each form. What it started is stopped and looked after. */
 export function claim(
   name: string,
   body: (t: Trial) => Promise<void>,
-  { forms, timeout = 60_000, together = false }: ClaimOptions = {},
+  { forms, timeout = 60_000, together = false, skip }: ClaimOptions = {},
 ): void {
   const chosen = FORMS.filter((one) => forms?.includes(one) ?? true);
+  if (skip || chosen.length === 0) {
+    test(name, { skip: skip || `it is about ${forms?.join()}` }, () => {});
+    return;
+  }
   const begun = new Map<Form, Promise<void>>();
   const begin = (form: Form): void => {
     const done = attempt(form, body, timeout);

@@ -2,25 +2,35 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as net from "node:net";
 import { join } from "node:path";
+import { environmentOf, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
-import { claim, isRoot, settled, WITH_FFI } from "./harness.ts";
+import { ALONE, claim, needsRoot, settled, WITH_FFI } from "./harness.ts";
 
-function needsRoot(): void {
-  assert.ok(isRoot, "this needs root");
+const AS_NOBODY = ["-u", "65534", "-g", "65534"];
+
+async function freePortBelow(limit: number): Promise<number> {
+  for (let port = limit - 1; port > 0; port--) {
+    const probe = net.createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+  throw new Error("no port is free");
 }
 
 claim("-u 65534 -g 65534: id shows exactly those and no supplementary group", async (t) => {
-  needsRoot();
   const server = await t.start({ options: ["-u", "65534", "-g", "65534"], program: ["id"] });
   const { text } = await talk(t, server);
   assert.match(text, /^uid=65534\(nobody\) gid=65534\(nogroup\) groups=65534\(nogroup\)\n$/);
-}, { forms: WITH_FFI });
+}, { forms: WITH_FFI, skip: needsRoot });
 
 claim(
   "-u and -g: real, effective and saved ids of server and program, no group list",
   async (t) => {
-    needsRoot();
     const server = await t.start({
       options: ["-u", "65534", "-g", "65533"],
       program: ["sh", "-c", "grep -E '^(Uid|Gid|Groups|Cap(Eff|Prm)):' /proc/self/status"],
@@ -32,11 +42,10 @@ claim(
     assert.match(text, /^CapEff:\t0+$/m);
     assert.match(text, /^CapPrm:\t0+$/m);
   },
-  { forms: WITH_FFI },
+  { forms: WITH_FFI, skip: needsRoot },
 );
 
 claim("every thread of the server has dropped its privileges", async (t) => {
-  needsRoot();
   const server = await t.start({ options: ["-u", "65534", "-g", "65534"] });
   await talk(t, server, "x");
   const tasks = await settled(
@@ -49,44 +58,42 @@ claim("every thread of the server has dropped its privileges", async (t) => {
     assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
     assert.match(status, /^Groups:[\t ]*$/m, `thread ${task}`);
   }
-}, { forms: ["binary", "bun"] });
+}, { forms: ["binary", "bun"], skip: needsRoot });
 
 claim("-U takes uid, gid and groups from the environment", async (t) => {
-  needsRoot();
   const env = { UID: "65534", GID: "65534", GIDLIST: "65534,12345" };
   const server = await t.start({ options: ["-U"], env, program: ["id", "-G"] });
   const { text } = await talk(t, server);
   assert.deepEqual(text.trim().split(" ").sort(), ["12345", "65534"]);
-}, { forms: WITH_FFI });
+}, { forms: WITH_FFI, skip: needsRoot });
 
 claim("a port below 1024 can be had with -u, since it is bound before", async (t) => {
-  needsRoot();
-  const outcome = await t.start({ port: 0, options: ["-u", "65534", "-g", "65534"] });
-  assert.ok(outcome.port > 0);
-}, { forms: WITH_FFI });
+  const port = await freePortBelow(1024);
+  const server = await t.start({ port, options: AS_NOBODY, program: ["id", "-u"] });
+  assert.equal(server.port, port);
+  assert.equal((await talk(t, server)).text, "65534\n");
+}, { forms: WITH_FFI, skip: needsRoot });
 
 claim("a key only root may read is read before, and after SIGHUP the old one stays", async (t) => {
-  needsRoot();
-  const { environmentOf, selfSigned } = await import("./certificates.ts");
   const pair = await selfSigned(t, "good");
   fs.chmodSync(pair.key, 0o600);
-  const server = await t.start({
-    options: ["-u", "65534", "-g", "65534"],
-    env: environmentOf(pair),
-  });
+  const server = await t.start({ options: [...ALONE, ...AS_NOBODY], env: environmentOf(pair) });
   assert.equal((await talk(t, server, "x\n")).text, "x\n");
-}, { forms: WITH_FFI });
+  server.signal("SIGHUP");
+  await server.waitFor(
+    /: unable to read key .*good\.key: permission denied.*; the old certificate stays in use$/i,
+  );
+  assert.equal((await talk(t, server, "y\n")).text, "y\n");
+}, { forms: WITH_FFI, skip: needsRoot });
 
 claim("as root without -u there is a warning", async (t) => {
-  needsRoot();
   const server = await t.start();
   await server.waitFor(
     /^sslserver: warning: (?:workers and )?programs run as root -- use -u UID and -g GID/,
   );
-});
+}, { skip: needsRoot });
 
 claim("as root -u without -g, and -g without -u, make a warning of their own", async (t) => {
-  needsRoot();
   for (
     const [option, warning] of [
       [
@@ -106,14 +113,13 @@ claim("as root -u without -g, and -g without -u, make a warning of their own", a
     assert.match(said[0] ?? "", warning);
     await server.stop();
   }
-}, { forms: WITH_FFI });
+}, { forms: WITH_FFI, skip: needsRoot });
 
 claim("-u without FFI: 111, naming Deno and the remedy, before any client", async (t) => {
-  needsRoot();
   const outcome = await t.fails({ options: ["-u", "65534"] });
   assert.equal(outcome.status, 111);
   assert.match(outcome.stderr, /Deno without FFI/);
   assert.match(outcome.stderr, /--allow-ffi/);
   assert.equal(outcome.stdout.length, 0);
   assert.ok(!fs.existsSync(join(t.dir, "core")));
-}, { forms: ["deno-noffi"] });
+}, { forms: ["deno-noffi"], skip: needsRoot });

@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Pair } from "./certificates.ts";
 import { Guest } from "./admission.ts";
@@ -14,8 +13,8 @@ import {
   claim,
   type ClaimOptions,
   found,
-  isRoot,
   LIMIT,
+  needsRoot,
   ROOT,
   type Server,
   settled,
@@ -39,14 +38,13 @@ export function split(
   claim(name, body, { forms, ...rest });
 }
 
-/** One that needs root: skipped, and said so, where the tests run without it. */
+/** One that needs root. */
 export function asRoot(
   name: string,
   body: (t: Trial) => Promise<void>,
   options: ClaimOptions = {},
 ): void {
-  if (isRoot) split(name, body, options);
-  else test(name, { skip: "only root can become somebody else" }, () => {});
+  split(name, body, { ...options, skip: options.skip || needsRoot });
 }
 
 /** An empty folder for SSL_CHROOT, which nobody can write. */

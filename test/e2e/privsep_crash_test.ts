@@ -9,9 +9,10 @@ import { Conversation } from "../interop/supervisors.ts";
 import { visit } from "./admission.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
 import { portIsFree, talk } from "./clients.ts";
-import { isRoot, type Server, settled } from "./harness.ts";
+import { type Server, settled } from "./harness.ts";
 import {
   alive,
+  asRoot,
   childrenOf,
   compiled,
   descriptorsOf,
@@ -156,8 +157,7 @@ split(
   },
 );
 
-split("a worker that cannot start is tried again, later and later, and said so", async (t) => {
-  assert.ok(isRoot, "this test wants root, for SSL_CHROOT");
+asRoot("a worker that cannot start is tried again, later and later, and said so", async (t) => {
   const jail = join(t.dir, "jail");
   fs.mkdirSync(jail, { mode: 0o755 });
   const server = await t.start({

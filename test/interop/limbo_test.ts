@@ -124,7 +124,9 @@ for (const one of CASES) {
   });
 }
 
-test("every difference in the table is a case of the suite", { skip: !whole }, () => {
+test("every difference in the table is a case of the suite", {
+  skip: !whole && "X509_LIMBO does not name the suite",
+}, () => {
   const ids = new Set(CASES.map(({ id }) => id));
   assert.deepEqual([...accepted, ...refused].filter((id) => !ids.has(id)), []);
 });
