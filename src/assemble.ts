@@ -99,7 +99,7 @@ export async function assemble(
       env,
       ...(asksDns(options, given) ? { files: from } : NO_DNS),
       interfaceIndex: libc && ((name) => libc.interfaceIndex(name)),
-      onFailure: (text) => announce.error(text),
+      log: announce,
     }),
     onAnswer: (status) => metrics.asked(status),
     sockets,

@@ -10,9 +10,14 @@ export const EXIT = { ok: 0, usage: 100, config: 101, system: 111 } as const;
 export class FatalError extends Error {
   /** As in `name: message`. */
   override name = "FatalError";
-  /** `code`: the exit code; `hint`: what to do about it. */
-  constructor(message: string, readonly code: number = EXIT.system, readonly hint?: string) {
-    super(message);
+  /** `code`: the exit code; `hint`: what to do about it; `cause`: the system's error behind it. */
+  constructor(
+    message: string,
+    readonly code: number = EXIT.system,
+    readonly hint?: string,
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
   }
 }
 

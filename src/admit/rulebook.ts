@@ -7,14 +7,12 @@ import { CdbReader } from "../codec/cdb.ts";
 import { findRule, type Hit, type Peer, ruleWords } from "../codec/rules.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
+import { isDue } from "../files/reloading.ts";
 import type { RulesFile, RulesSource } from "../files/rules_file.ts";
 
 /** Files up to this many bytes are held in memory and checked as a whole, so that no flipped
  *  byte can hide a denial. Larger ones (a block list of millions) are read in place. */
 export const IN_MEMORY = 65_536;
-
-/** The file is looked at again after this many milliseconds at the earliest. */
-export const RECHECK_MS = 1000;
 
 /** What the rules say about one peer. */
 export interface Verdict {
@@ -117,9 +115,7 @@ export class RuleBook {
 
   #current(): State {
     const now = this.options.now();
-    // A clock that went back must not keep old rules alive.
-    const fresh = now >= this.#checked && now - this.#checked < RECHECK_MS;
-    if (this.#state && fresh) return this.#state;
+    if (this.#state && !isDue(this.#checked, now)) return this.#state;
     this.#checked = now;
     try {
       const stamp = this.source.stamp();

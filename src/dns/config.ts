@@ -6,10 +6,12 @@
 import { latin1 } from "../codec/bytes.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, systemReason } from "../files/files.ts";
+import { type Files, localFiles, signature, systemReason } from "../files/files.ts";
 import { type Endpoint, parseResolvConf, parseServerList } from "../codec/dns/resolv_conf.ts";
 import type { ResolvConf } from "../codec/dns/resolv_conf.ts";
 import { parseRules, qualify, searchEndings, searchRules } from "../codec/dns/rewrite.ts";
+import { Reloading } from "../files/reloading.ts";
+import type { Announcer } from "../log.ts";
 import { type Clock, systemClock } from "./clock.ts";
 
 /** Far beyond any honest file, and an end for /dev/zero. */
@@ -18,7 +20,6 @@ const MAX_FILE = 65_536;
 const RESOLV_CONF = "/etc/resolv.conf";
 /** djb's place, and the one that the man page of ucspi-ssl names. */
 const REWRITE_FILES = ["/etc/dnsrewrite", "/etc/dnswritefile"];
-const CHECK_MS = 1000;
 
 /** Seconds each round over the servers waits for each of them: djb's 1, 3, 11. His fourth, 45, is
  *  left out: no client waits a minute for its greeting. */
@@ -33,8 +34,8 @@ export interface DnsConfigOptions {
   /** The number of a network interface. Throws when there is none of that name. Without it zones of
    *  servers stay names. */
   interfaceIndex?: ((name: string) => number) | undefined;
-  /** Is told once for each new reason why resolv.conf can no longer be read. */
-  onFailure?: (message: string) => void;
+  /** Is told when resolv.conf can no longer be read, and when it can again. */
+  log?: Pick<Announcer, "error" | "notice">;
 }
 
 /** The settings in force. Throws `FatalError` where the environment or a file cannot be used. */
@@ -44,23 +45,18 @@ export class DnsConfig {
   readonly #clock: Clock;
   readonly #hostName: string;
   readonly #fixed: Endpoint[];
-  #conf: ResolvConf;
-  #stamp: string | undefined;
-  #checked: number;
-  readonly #onFailure: (message: string) => void;
-  #failure: string | undefined;
+  readonly #conf: Reloading<ResolvConf>;
   readonly #interfaceIndex: DnsConfigOptions["interfaceIndex"];
   /** Numbers of interfaces that were looked up. In a worker's sandbox no other can be: there a name
    *  that first appears in a changed resolv.conf stays a name, and its server unreachable. */
   readonly #interfaces = new Map<string, number>();
 
-  constructor({ env, files, clock, hostName, interfaceIndex, onFailure }: DnsConfigOptions) {
+  constructor({ env, files, clock, hostName, interfaceIndex, log }: DnsConfigOptions) {
     this.#interfaceIndex = interfaceIndex;
     this.#env = env;
     this.#files = files ?? localFiles;
     this.#clock = clock ?? systemClock;
     this.#hostName = hostName ?? hostname();
-    this.#onFailure = onFailure ?? (() => {});
     try {
       this.#fixed = this.#numberZones(parseServerList(env["DNSCACHEIP"] ?? ""));
     } catch (error) {
@@ -70,26 +66,27 @@ export class DnsConfig {
         "set it like DNSCACHEIP=192.0.2.53, or to several addresses with commas",
       );
     }
-    this.#checked = this.#clock.now();
-    try {
-      this.#stamp = this.#files.stamp(RESOLV_CONF);
-      this.#conf = this.#readConf();
-    } catch (error) {
-      throw new FatalError(`unable to read ${RESOLV_CONF}: ${systemReason(error)}`);
-    }
+    this.#conf = new Reloading<ResolvConf>({
+      stamp: () => signature(this.#files, [RESOLV_CONF]),
+      load: () => ({ value: this.#readConf() }),
+      kept: "its old settings stay in use",
+      report: (problems) => problems.forEach((text) => log?.error(text)),
+      onReload: (_now, _before, again) =>
+        again && log?.notice(`resolver settings good again: ${RESOLV_CONF}`),
+    }, () => this.#clock.now());
   }
 
   /** The servers to ask, in order, at least one: 127.0.0.1 when none is named, as everywhere. */
   get servers(): readonly Endpoint[] {
     if (this.#fixed.length > 0) return this.#fixed;
-    const { servers } = this.#current();
+    const { servers } = this.#conf.value;
     return servers.length > 0 ? servers : [{ address: "127.0.0.1", port: 53 }];
   }
 
   /** Seconds to wait for a server, one number per round. `options timeout` is the most one try may
    *  wait, `options attempts` the number of rounds. */
   get rounds(): number[] {
-    const { timeout, attempts } = this.#current();
+    const { timeout, attempts } = this.#conf.value;
     const last = ROUNDS[ROUNDS.length - 1] ?? 1;
     return Array.from(
       { length: attempts ?? ROUNDS.length },
@@ -104,7 +101,7 @@ export class DnsConfig {
     if (rewriting !== undefined) return qualify(host, parseRules(rewriting));
     const local = this.#env["LOCALDOMAIN"];
     if (local !== undefined) return qualify(host, searchRules(local.split(/\s+/)));
-    const { search, ndots } = this.#current();
+    const { search, ndots } = this.#conf.value;
     if (search.length === 0) {
       const [, ...domain] = this.#hostName.split(".");
       return qualify(host, searchRules([domain.join(".")]));
@@ -119,23 +116,20 @@ export class DnsConfig {
   #rewriting(): string | undefined {
     const named = this.#env["DNSREWRITEFILE"];
     for (const path of named === undefined ? REWRITE_FILES : [named]) {
-      try {
-        const text = this.#read(path);
-        if (text !== undefined) return text;
-      } catch (error) {
-        throw new FatalError(`unable to read ${path}: ${systemReason(error)}`);
-      }
+      const text = this.#read(path);
+      if (text !== undefined) return text;
     }
     return undefined;
   }
 
-  /** Undefined: there is no such file. */
+  /** Undefined: there is no such file. Throws `FatalError`. */
   #read(path: string): string | undefined {
     try {
       return latin1(this.#files.read(path, MAX_FILE));
     } catch (error) {
       if ((error as { code?: unknown }).code === "ENOENT") return undefined;
-      throw error;
+      const text = `unable to read ${path}: ${systemReason(error)}`;
+      throw new FatalError(text, undefined, undefined, error);
     }
   }
 
@@ -164,28 +158,5 @@ export class DnsConfig {
     } catch {
       return undefined; // an interface that is not there yet
     }
-  }
-
-  /** resolv.conf as it is now. When it can no longer be read, what it said last stays in force: the
-   *  next look, a second later, may find it whole. */
-  #current(): ResolvConf {
-    const now = this.#clock.now();
-    if (now - this.#checked < CHECK_MS) return this.#conf;
-    this.#checked = now;
-    try {
-      const stamp = this.#files.stamp(RESOLV_CONF);
-      if (stamp !== this.#stamp) {
-        this.#conf = this.#readConf();
-        this.#stamp = stamp;
-      }
-      this.#failure = undefined;
-    } catch (error) {
-      const failure = `unable to read ${RESOLV_CONF}: ${systemReason(error)}`;
-      if (failure !== this.#failure) {
-        this.#onFailure(`${failure}; its old settings stay in use`);
-      }
-      this.#failure = failure;
-    }
-    return this.#conf;
   }
 }

@@ -68,8 +68,16 @@ function exists(path: string, files: Pick<Files, "stamp">): boolean {
   }
 }
 
+/** True when the opener of a file lacked something, which says nothing about the file. */
+export function isShortage(error: unknown): boolean {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  return SHORTAGES.includes(code) || (cause instanceof Error && isShortage(cause));
+}
+
+const SHORTAGES: readonly unknown[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN"];
+
 /** A line per file or folder that changes when it does. Nothing is read. */
-export function signature(files: Files, paths: readonly string[]): string {
+export function signature(files: Pick<Files, "stamp">, paths: readonly string[]): string {
   return paths.map((path) => {
     try {
       return files.stamp(path) ?? "absent";

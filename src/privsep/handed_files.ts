@@ -36,11 +36,6 @@ export interface Opened {
 /** Largest file that a worker holds in memory: lists of revoked certificates have megabytes. */
 const MAX_FILE = 16 << 20;
 
-/** The opener lacks something: this says nothing about the file. */
-export function isShortage({ code }: { readonly code: string }): boolean {
-  return ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN"].includes(code);
-}
-
 type Held = HandedFile & { readonly bytes?: Uint8Array };
 
 /** The worker's side. */

@@ -9,7 +9,9 @@ import { decodePem } from "../codec/x509/pem.ts";
 import { CLIENT_AUTH_VARIABLES } from "../config/variables.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, signature } from "../files/files.ts";
+import { type Loaded, Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
+import { RecentlyUsed } from "./recently_used.ts";
 import { loadNames, type Named } from "./requested_names.ts";
 import type { Lookup } from "./settings.ts";
 import { type HeldFiles, loadTrust, MAX_FILES, type TrustFiles } from "./trust_files.ts";
@@ -36,9 +38,7 @@ export interface ClientAuth {
   verify(chain: readonly Uint8Array[], host: string | undefined): ClientVerify;
 }
 
-/** Looked at for changes once in so many milliseconds. */
-const RECHECK = 1000;
-/** Settings kept; a rules file can name many. The one unused longest makes room. */
+/** Settings kept beside the server's own; a rules file can name many. */
 const MAX_ENTRIES = 64;
 /** Files of a folder that are named when they cannot be used. */
 const MAX_SAID = 10;
@@ -48,18 +48,12 @@ const MAX_NAMES = 65_400;
 /** OpenSSL's own default, and more than any real chain. */
 const MAX_DEPTH = 100;
 
-interface Entry {
-  auth: ClientAuth;
-  lookup: Lookup;
-  seen: string;
-  checked: number;
-  /** What was logged of the files, until they are good again. */
-  problems: readonly string[];
-  /** What was read, for the next reading. */
-  /** A start would take the files as they are. */
-  sound: boolean;
-  held?: HeldFiles | undefined;
-  named?: Named | undefined;
+/** What was read for some settings. */
+interface Read {
+  readonly auth: ClientAuth;
+  /** For the next reading. */
+  readonly held: HeldFiles | undefined;
+  readonly named: Named | undefined;
 }
 
 export interface ClientAuthsOptions {
@@ -70,9 +64,9 @@ export interface ClientAuthsOptions {
   now?: () => number;
 }
 
-/** Keeps what was read, and reads again what has changed. */
+/** Keeps what was read, and reads again what has changed (files/reloading.ts). */
 export class ClientAuths {
-  readonly #entries = new Map<string, Entry>();
+  readonly #auths = new RecentlyUsed<Reloading<Read>>(MAX_ENTRIES);
   readonly #now: () => number;
   readonly #files: Files;
 
@@ -86,71 +80,51 @@ export class ClientAuths {
   get(overlay?: ReadonlyMap<string, string>): ClientAuth | undefined {
     const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
-    const key = keyOf(lookup);
-    const known = this.#entries.get(key);
-    if (known) {
-      this.#entries.delete(key);
-      this.#entries.set(key, known);
-      if (this.#now() - known.checked >= RECHECK) this.#refresh(known);
-      return known.auth;
-    }
-    const values = new Map(CLIENT_AUTH_VARIABLES.map((name) => [name, lookup(name)]));
-    const entry = this.#make((name) => values.get(name));
-    this.#say(entry.problems, (text) => this.options.log.warning(text));
-    this.#entries.set(key, entry);
-    if (this.#entries.size > MAX_ENTRIES) {
-      this.#entries.delete(this.#entries.keys().next().value as string);
-    }
-    return entry.auth;
+    const values = CLIENT_AUTH_VARIABLES.map((name) => lookup(name));
+    const key = values.map((value) => value ?? "\x01").join("\0");
+    const known = this.#auths.get(key);
+    if (known) return known.value.auth;
+    const settings = new Map(CLIENT_AUTH_VARIABLES.map((name, i) => [name, values[i]]));
+    const auth = this.#readAgain((name) => settings.get(name));
+    say(auth.problems, (text) => this.options.log.warning(text));
+    if (overlay) this.#auths.add(key, auth);
+    else this.#auths.addLasting(key, auth);
+    return auth.current.auth;
   }
 
   /** False: a file of the server's environment is broken, and what it held before is in use. */
   get sound(): boolean {
-    return this.#entries.get(keyOf(this.options.env))?.sound ?? true;
+    return [...this.#auths.lasting()].every(({ sound }) => sound);
   }
 
   /** Looks at the files now, and reads those that have changed. */
   look(): void {
-    for (const entry of this.#entries.values()) this.#refresh(entry);
+    for (const auth of this.#auths.all()) auth.look();
   }
 
   /** Reads every file again (SIGHUP). */
   reload(): void {
-    for (const entry of this.#entries.values()) {
-      entry.seen = "";
-      entry.problems = [];
-      this.#refresh(entry);
-    }
+    for (const auth of this.#auths.all()) auth.reload();
   }
 
-  #refresh(entry: Entry): void {
-    entry.checked = this.#now();
-    const seen = this.#signature(entry.lookup);
-    if (seen === entry.seen) return;
-    entry.seen = seen;
-    const said = new Set(entry.problems);
-    try {
-      Object.assign(entry, this.#make(entry.lookup, entry));
-    } catch (error) {
-      entry.problems = [`${reason(error)}; the old authorities stay in use`];
-      entry.sound = false;
-    }
-    const problems = entry.problems.filter((text) => !said.has(text));
-    this.#say(problems, (text) => this.options.log.error(text));
-  }
-
-  #say(problems: readonly string[], say: (text: string) => void): void {
-    for (const text of problems.slice(0, MAX_SAID)) say(text);
-    const more = problems.length - MAX_SAID;
-    if (more > 0) say(`${more} more files of authorities have such faults`);
+  #readAgain(lookup: Lookup): Reloading<Read> {
+    const { log } = this.options;
+    return new Reloading<Read>({
+      stamp: () => this.#signature(lookup),
+      load: (before) => this.#load(lookup, before?.value),
+      kept: "the old authorities stay in use",
+      report: (problems) => say(problems, (text) => log.error(text)),
+      onReload(_now, _before, again) {
+        if (again) log.notice(`authorities good again: ${pathsIn(lookup).join(", ")}`);
+      },
+    }, this.#now);
   }
 
   /** Of all files that the settings name, and of those in the folders now, whether they were ever
    *  read or not: one that is broken is seen when it is repaired. */
   #signature(lookup: Lookup): string {
-    const paths = ["CAFILE", "CCAFILE", "CRLFILE"].flatMap((name) => lookup(name) || []);
-    for (const folder of ["CADIR", "CCADIR"].flatMap((name) => lookup(name) || [])) {
-      paths.push(folder);
+    const paths = pathsIn(lookup);
+    for (const folder of FOLDERS.flatMap((name) => lookup(name) || [])) {
       try {
         const names = certificateNames(this.#files.list(folder));
         paths.push(...names.slice(0, MAX_FILES).map((name) => join(folder, name)));
@@ -162,7 +136,7 @@ export class ClientAuths {
   }
 
   /** `before`: the same settings as they were read last. */
-  #make(lookup: Lookup, before?: Entry): Entry {
+  #load(lookup: Lookup, before: Read | undefined): Loaded<Read> {
     const required = demand(this.options.option, lookup) === "required";
     const asked = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
     const hints = { caFile: lookup("CCAFILE") || undefined, caDir: lookup("CCADIR") || undefined };
@@ -176,8 +150,6 @@ export class ClientAuths {
       );
     }
     const crlFile = lookup("CRLFILE") || undefined;
-    // Before the files are read: a change in between is then seen as one later.
-    const seen = this.#signature(lookup);
     const loaded = anchors.caFile || anchors.caDir
       ? loadTrust({ ...anchors, crlFile }, this.#files, before?.held)
       : undefined;
@@ -190,23 +162,32 @@ export class ClientAuths {
     const trusted = new Set(trust?.pem);
     const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
     const about = JSON.stringify([required && namesAreTrust, names]);
+    const auth = {
+      key: nodeCrypto().createHash("sha256").update(about).digest("base64"),
+      required,
+      names,
+      namesAreTrust,
+      verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
+    };
     return {
-      auth: {
-        key: nodeCrypto().createHash("sha256").update(about).digest("base64"),
-        required,
-        names,
-        namesAreTrust,
-        verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
-      },
-      lookup,
-      seen,
-      checked: this.#now(),
+      value: { auth, held: loaded?.held, named },
       problems: [...loaded?.problems ?? [], ...named?.problems ?? []],
       sound: (loaded?.sound ?? true) && (named?.sound ?? true),
-      held: loaded?.held,
-      named,
     };
   }
+}
+
+/** What the settings name. */
+function pathsIn(lookup: Lookup): string[] {
+  return ["CAFILE", "CCAFILE", "CRLFILE", ...FOLDERS].flatMap((name) => lookup(name) || []);
+}
+
+const FOLDERS = ["CADIR", "CCADIR"];
+
+function say(problems: readonly string[], say: (text: string) => void): void {
+  for (const text of problems.slice(0, MAX_SAID)) say(text);
+  const more = problems.length - MAX_SAID;
+  if (more > 0) say(`${more} more files of authorities have such faults`);
 }
 
 /** Every handshake would fail: the names do not fit into the request for a certificate. */
@@ -223,10 +204,6 @@ function refuseTooManyNames(names: readonly string[]): void {
     EXIT.system,
     "set CCAFILE to a file with the authorities to be named, or to /dev/null to name none",
   );
-}
-
-function keyOf(lookup: Lookup): string {
-  return CLIENT_AUTH_VARIABLES.map((name) => lookup(name) ?? "\x01").join("\0");
 }
 
 /** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.

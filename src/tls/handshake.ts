@@ -19,7 +19,7 @@ import {
   type TlsSession,
   type TlsStream,
 } from "../runtime/runtime.ts";
-import type { Prepared } from "./context.ts";
+import type { Prepared } from "./prepared.ts";
 import type { ClientAuth, ClientAuths } from "./client_auth.ts";
 import type { Refusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";

@@ -45,6 +45,7 @@ export function readFiles(
         path === value || !value.includes(":")
           ? hint
           : `there is no file ${value}, so it is a list of files, separated by colons`,
+        error,
       );
     }
   };

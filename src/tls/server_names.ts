@@ -11,7 +11,8 @@ import { matchesHost } from "../codec/x509/match.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { clean } from "../log/fields.ts";
 import type { ClientAuth } from "./client_auth.ts";
-import type { Contexts, Prepared } from "./context.ts";
+import type { Contexts } from "./context.ts";
+import type { Prepared } from "./prepared.ts";
 
 /** The variables that can be set for one name. */
 const VARIABLE = /^(CERTFILE|CERTCHAINFILE|KEYFILE):(.*)$/s;

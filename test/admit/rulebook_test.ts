@@ -15,7 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { IN_MEMORY, RECHECK_MS, RuleBook, type Verdict } from "../../src/admit/rulebook.ts";
+import { IN_MEMORY, RuleBook, type Verdict } from "../../src/admit/rulebook.ts";
+import { RECHECK } from "../../src/files/reloading.ts";
 import { HandedRules, PathRules, type RulesFile } from "../../src/files/rules_file.ts";
 import { concat } from "../../src/codec/bytes.ts";
 import { CdbWriter } from "../../src/codec/cdb_write.ts";
@@ -98,7 +99,7 @@ test("a missing file denies, unless -X allows it", () => {
   withBook(true, (book, cdb, clock) => {
     assert.equal(book.evaluate({ ip: "::1" }).allow, true);
     writeFileSync(cdb, compile(":deny"));
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     assert.equal(book.evaluate({ ip: "::1" }).allow, false);
   });
 });
@@ -109,12 +110,12 @@ test("-X forgives a missing file only: what cannot be read denies", () => {
     assertDenied(book.evaluate({ ip: "::1" }), /unable to read .*: cdb: header/);
     rmSync(cdb);
     mkdirSync(cdb);
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     assertDenied(
       book.evaluate({ ip: "::1" }),
       /unable to read .*: a directory, not a regular file/,
     );
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     const below = new RuleBook(new PathRules("/dev/null/rules.cdb"), book.options);
     assertDenied(below.evaluate({ ip: "::1" }), /ENOTDIR/);
     const device = new RuleBook(new PathRules("/dev/zero"), book.options);
@@ -128,7 +129,7 @@ test("a renamed-over file is noticed, but looked for once a second at most", () 
     assert.equal(book.evaluate({ ip: "::1" }).allow, false);
     writeFileSync(join(folder, "tmp"), compile(":allow"));
     renameSync(join(folder, "tmp"), cdb);
-    clock.ms += RECHECK_MS - 1;
+    clock.ms += RECHECK - 1;
     assert.equal(book.evaluate({ ip: "::1" }).allow, false);
     clock.ms += 1;
     assert.equal(book.evaluate({ ip: "::1" }).allow, true);
@@ -153,13 +154,13 @@ test("a file that breaks denies, and one that is repaired is followed again", ()
     writeFileSync(cdb, compile(":allow"));
     assert.equal(book.evaluate({ ip: "::1" }).allow, true);
     truncateSync(cdb, 2050);
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     assertDenied(book.evaluate({ ip: "::1" }), /unable to read/);
     writeFileSync(cdb, compile(":allow"));
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     assert.equal(book.evaluate({ ip: "::1" }).allow, true);
     rmSync(cdb);
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     assertDenied(book.evaluate({ ip: "::1" }), /no such file/);
   });
 });
@@ -175,7 +176,7 @@ test("a large file is read in place; its successor is too, and the old one is cl
     writeFileSync(join(folder, "tmp"), compile(...many()));
     renameSync(join(folder, "tmp"), cdb);
     assert.equal(book.evaluate({ ip: "::1" }).allow, false);
-    clock.ms += RECHECK_MS;
+    clock.ms += RECHECK;
     assert.equal(book.evaluate({ ip: "::1" }).allow, true);
     truncateSync(cdb, 3000);
     assertDenied(book.evaluate({ ip: "::1", host: "host77.example" }), /file shrank/);

@@ -81,8 +81,9 @@ test("resolv.conf is read again when it changes, looked at once a second at most
   const content: Record<string, string | Error> = { [RESOLV]: "nameserver 10.0.0.1" };
   const files = memory(content);
   const said: string[] = [];
-  const onFailure = (message: string) => said.push(message);
-  const one = new DnsConfig({ env: {}, files, clock, hostName: "me", onFailure });
+  const say = (message: string) => void said.push(message);
+  const log = { error: say, notice: say };
+  const one = new DnsConfig({ env: {}, files, clock, hostName: "me", log });
   content[RESOLV] = "nameserver 10.0.0.2";
   for (let i = 0; i < 1000; i++) one.servers;
   assert.ok(files.looks <= 2, `${files.looks} looks`);
@@ -105,6 +106,7 @@ test("resolv.conf is read again when it changes, looked at once a second at most
   delete content[RESOLV];
   clock.forward(2);
   assert.equal(one.servers[0]?.address, "127.0.0.1");
+  assert.deepEqual(said, [`resolver settings good again: ${RESOLV}`]);
 });
 
 const ROUNDS: [options: string, rounds: number[]][] = [

@@ -294,6 +294,10 @@ test("a broken renewal is said once, the old authorities stay, and the next good
     assert.equal(verdict(auths.get(), second), "FAILED:certificate revoked");
     fs.writeFileSync(broken, good);
     later();
+    assert.match(
+      said.pop() ?? "",
+      /^t: info: authorities good again: \S+fragile\.pem, \S+fragile\.crl$/,
+    );
     assert.deepEqual(said, []);
   }
   lists("fragile.crl", revoke(root, leaf));
@@ -316,7 +320,7 @@ test("each new failure of a file is said once, and again after it has been good"
     [nonsense("two, which fails in the same way"), undefined],
     [() => {}, /no such file/],
     [nonsense("three"), /no certificate in it/],
-    [() => fs.writeFileSync(path, good), undefined],
+    [() => fs.writeFileSync(path, good), /info: authorities good again: \S+kinds\.pem$/],
     [nonsense("four"), /no certificate in it/],
   ];
   for (const [make, says] of steps) {

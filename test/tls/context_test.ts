@@ -109,6 +109,32 @@ test("an intermediate that has expired or will soon is warned of, as the leaf is
   assert.match(said().join("\n"), /\/CN=int of its chain expired on 2030-01-04/);
 });
 
+test("a broken file is said once, the old certificate stays, and the file is said to be good again", () => {
+  const leaf = certify({ name: "leaf", by: root });
+  const next = certify({ name: "leaf", by: root, keyOf: leaf });
+  const { contexts, served, go, said } = bench(leaf);
+  const path = join(folder, "chain.pem");
+  const kept = "; the old certificate stays in use";
+  const steps: [content: string | undefined, served: Holder, said: string[]][] = [
+    ["", leaf, [`error: unable to use certificate /chain.pem: the file is empty${kept}`]],
+    [pem(leaf), leaf, ["info: certificate good again: /chain.pem"]],
+    [undefined, leaf, [
+      `error: unable to read certificate /chain.pem: no such file or directory${kept}`,
+    ]],
+    [pem(next), next, ["info: certificate renewed: /chain.pem"]],
+  ];
+  for (const [content, holder, lines] of steps) {
+    if (content === undefined) fs.rmSync(path);
+    else fs.writeFileSync(path, content);
+    for (let i = 0; i < 2; i++) {
+      go(1000);
+      contexts.get();
+    }
+    assert.equal(served(), pem(holder));
+    assert.deepEqual(said(), lines);
+  }
+});
+
 /** Lifetime and what is left of it, in days. */
 const LIFETIMES: [life: number, left: number, soon: boolean, text: string][] = [
   [6, 6, false, "6 days"],

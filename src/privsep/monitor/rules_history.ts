@@ -8,7 +8,8 @@ import type { Options } from "../../config/options.ts";
 import { FatalError } from "../../errors.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
-import { HandedFiles, isShortage } from "../handed_files.ts";
+import { isShortage } from "../../files/files.ts";
+import { HandedFiles } from "../handed_files.ts";
 import type { FileWatch } from "./file_watch.ts";
 
 /** States kept; one is made each second at most, since files are looked at so often. */

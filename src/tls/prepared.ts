@@ -1,0 +1,54 @@
+/** What a handshake needs, made of settings and key pairs. No file is read. */
+
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
+import type { ClientAuth } from "./client_auth.ts";
+import type { ServerKeyPair } from "./key_pairs.ts";
+import { refusing } from "./server_key.ts";
+import type { TlsConfig } from "./settings.ts";
+import { serverVariables } from "./variables.ts";
+
+/** What a handshake needs, and what is known before it. */
+export interface Prepared {
+  context: TlsContext;
+  /** The `SSL_SERVER_*` variables of the first certificate. */
+  serverVariables: ReadonlyMap<string, string>;
+  /** The server's own certificates. */
+  certificates: readonly Certificate[];
+}
+
+/** Modern suites only; those below TLS 1.2 come in when somebody asks for such a version. */
+const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
+const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
+
+/** Makes the TLS context. Throws `FatalError` for what the library refuses, or its error. */
+export function prepare(
+  runtime: Pick<Runtime, "tlsContext" | "cipherLists">,
+  { minVersion, maxVersion, alpn, ciphers: own }: TlsConfig,
+  auth: ClientAuth | undefined,
+  keyPairs: (KeyPair & Partial<ServerKeyPair>)[],
+): Prepared {
+  const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
+  const modern = old ? OLD_CIPHERS : CIPHERS;
+  const ciphers = own ?? (runtime.cipherLists ? modern : undefined);
+  const required = auth?.required && auth.namesAreTrust;
+  const context = refusing(own, keyPairs[0], () =>
+    runtime.tlsContext({
+      keyPairs,
+      minVersion,
+      maxVersion,
+      ...(ciphers ? { ciphers } : {}),
+      ...(alpn ? { alpn } : {}),
+      ...(auth ? { requestCertificate: { ca: auth.names, required: !!required } } : {}),
+    }));
+  const certificates = keyPairs.flatMap((pair) => pair.leaf ?? firstOf(pair));
+  const [leaf] = certificates;
+  return { context, serverVariables: leaf ? serverVariables(leaf.der) : new Map(), certificates };
+}
+
+/** The certificate of a pair that comes as PEM: of --self-signed. */
+function firstOf({ chain }: KeyPair): Certificate[] {
+  const [block] = decodePem(new TextEncoder().encode(chain));
+  return block ? [readCertificate(block.bytes)] : [];
+}
