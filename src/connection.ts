@@ -1,6 +1,7 @@
 /** The record of one connection. Each stage reads what earlier stages found and adds its own. */
 
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
+import type { Reason } from "./reason.ts";
 import type { Address, Program, Socket } from "./runtime/runtime.ts";
 
 /** One end, with the name that DNS or -l gave it. */
@@ -65,9 +66,7 @@ export class Connection {
   /** Its client broke TLS while it waited for its program. */
   broken: Error | undefined;
   /** The server has given it up, and this is why. */
-  givenUp: string | undefined;
-  /** Because its client has gone. */
-  clientGone = false;
+  givenUp: Reason | undefined;
   /** Called when it does. As with the callbacks of a stream, a stage puts its own in place. */
   onGivenUp: () => void = nothing;
   #abort: AbortController | undefined;
@@ -84,7 +83,8 @@ export class Connection {
     this.remote = { ...socket.remote };
   }
 
-  /** Aborts when the server gives the connection up before its program runs. `reason` is text. */
+  /** Aborts when the server gives the connection up before its program runs. `reason` is a
+   *  `Reason`. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.givenUp !== undefined) this.#abort.abort(this.givenUp);
@@ -97,7 +97,7 @@ export class Connection {
   }
 
   /** Closes its socket. */
-  giveUp(why: string): void {
+  giveUp(why: Reason): void {
     if (this.givenUp === undefined) {
       this.givenUp = why;
       this.#abort?.abort(why);
@@ -123,8 +123,7 @@ export function describe(
   // Stages that wait for the client put their own in place. While names are looked up nobody does:
   // a client that has gone must not go on counting, nor be asked about.
   socket.onClose = (error) => {
-    conn.clientGone ||= conn.givenUp === undefined;
-    conn.giveUp(`connection ${error ? "reset" : "closed"} by the peer`);
+    conn.giveUp({ kind: "client gone", how: error ? "reset" : "closed" });
   };
   return conn;
 }

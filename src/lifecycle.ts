@@ -3,6 +3,7 @@
 
 import type { Gate } from "./accept/gate.ts";
 import type { Connection } from "./connection.ts";
+import type { Reason } from "./reason.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
 /** How long programs may take to obey when everything is ended, in milliseconds. */
@@ -24,6 +25,8 @@ export interface Server {
   /** Resolves when the last connection has ended after `drain` or `end`. */
   readonly closed: Promise<void>;
 }
+
+const SHUT_DOWN: Reason = { kind: "shut down" };
 
 /** How long a connection without a program may hold the exit up, in milliseconds. */
 const PATIENCE = 1000;
@@ -85,7 +88,7 @@ export class Lifecycle {
   }
 
   #dismiss(): void {
-    for (const conn of this.#early) conn.giveUp("the server is shutting down");
+    for (const conn of this.#early) conn.giveUp(SHUT_DOWN);
   }
 
   #drain(listener: Listener, patience = PATIENCE, queue = true): void {
@@ -110,7 +113,7 @@ export class Lifecycle {
     this.#ending = true;
     this.#drain(listener);
     this.#look();
-    for (const conn of this.#connections) conn.giveUp("the server is shutting down");
+    for (const conn of this.#connections) conn.giveUp(SHUT_DOWN);
     for (const conn of this.#connections) conn.program?.kill("SIGTERM");
     setTimeout(() => {
       for (const conn of this.#connections) conn.program?.kill("SIGKILL");

@@ -3,15 +3,16 @@
  *  Whatever came from a peer goes through `clean`: a peer must not be able to forge a line, steer a
  *  terminal or fill a disk. */
 
-import fs from "node:fs";
 import process from "node:process";
 import type { Connection } from "./connection.ts";
-import { cleanMessage, ends, grouped, localEnd, remoteEnd } from "./log/fields.ts";
+import { reason as errorText } from "./errors.ts";
+import { cleanMessage, ends, localEnd, remoteEnd } from "./log/fields.ts";
+import { jsonLine, type Level, type Line, linesLost, moreLike, textLine } from "./log/lines.ts";
 import { LogOutput, writeStderr } from "./log/output.ts";
+import { reasonWords } from "./log/reasons.ts";
 import { Repeats, WINDOW } from "./log/repeats.ts";
+import type { Denial, Reason } from "./reason.ts";
 import type { LineSink } from "./runtime/runtime.ts";
-
-export type Level = "fatal" | "error" | "warning" | "info" | "usage";
 
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
@@ -28,14 +29,6 @@ export interface LogOptions {
   clock?: () => number;
   /** While true nothing is written. */
   muted?: () => boolean;
-}
-
-interface Line {
-  /** In front of the text. Lines of a connection that is served have none, and are `info` in JSON. */
-  readonly level?: Level;
-  readonly text: string;
-  /** For JSON. */
-  readonly facts: () => Record<string, unknown>;
 }
 
 /** What is said of files and settings, at start and when they change. */
@@ -123,8 +116,9 @@ export class Log {
   }
 
   /** `pid` is that of the process which refused: no program was started. */
-  deny(pid: number, conn: Connection, why = ""): void {
+  deny(pid: number, conn: Connection, denial: Denial): void {
     if (!this.#shows(2)) return;
+    const why = reasonWords(denial);
     this.#mayRepeat("deny", why, {
       text: `deny ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)} ${why}`.trimEnd(),
       facts: () => ({ event: "deny", pid, ...ends(conn), ...(why ? { reason: why } : {}) }),
@@ -147,7 +141,8 @@ export class Log {
   }
 
   /** `silent`: it has gone without a word, which is no error of anybody. */
-  tlsFailed(pid: number, ip: string, why: string, silent = false): void {
+  tlsFailed(pid: number, ip: string, reason: Reason, silent = false): void {
+    const why = reasonWords(reason);
     const text = `unable to accept TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
     const facts = { event: "tls-failed", pid, remoteIp: ip, reason: cleanMessage(why) };
     if (silent) this.#put(2, "info", text, facts, `silent, ${why}`);
@@ -155,7 +150,8 @@ export class Log {
   }
 
   /** TLS broke after the handshake. `pid` is the program's, or that of the process which speaks. */
-  tlsBroken(pid: number, ip: string, why: string): void {
+  tlsBroken(pid: number, ip: string, reason: Reason): void {
+    const why = reasonWords(reason);
     const text = `unable to speak TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
     const facts = { event: "tls-broken", pid, remoteIp: ip, reason: cleanMessage(why) };
     this.#put(1, "error", text, facts, why);
@@ -168,6 +164,16 @@ export class Log {
       pid,
       remoteIp: ip,
     });
+  }
+
+  /** It has failed, and not in its handshake. */
+  connectionFailed(ip: string, reason: Reason): void {
+    this.error(`${reasonWords(reason)} (connection from ${ip})`);
+  }
+
+  /** The function in place of a program (library.ts) has thrown. */
+  handlerFailed(ip: string, error: unknown): void {
+    this.error(`the handler failed: ${errorText(error)} (connection from ${ip})`);
   }
 
   clientCertificate(pid: number): void {
@@ -267,36 +273,10 @@ export class Log {
     this.#lines.push(this.#format(line));
   }
 
-  #format({ level, text, facts }: Line): string {
-    if (this.options.form === "text") {
-      return `${this.options.name}: ${level === undefined ? "" : `${level}: `}${text}\n`;
-    }
-    const time = (this.options.now?.() ?? new Date()).toISOString();
-    return `${JSON.stringify({ time, level: level ?? "info", ...facts() })}\n`;
+  #format(line: Line): string {
+    const { form, name, now } = this.options;
+    return form === "text" ? textLine(line, name) : jsonLine(line, now?.() ?? new Date());
   }
-}
-
-/** What a flood has left out; `last` is one of these lines. */
-function moreLike(last: Line, count: number, seconds: number): Line {
-  const level = last.level ?? "info";
-  const message = `... and ${grouped(count)} more like it in ${seconds} s`;
-  return {
-    level,
-    text: `${message}: ${last.text}`,
-    facts: () => ({
-      event: "repeated",
-      count,
-      seconds,
-      message,
-      last: { level, ...last.facts() },
-    }),
-  };
-}
-
-function linesLost(count: number): Line {
-  const message = `${grouped(count)} ${count === 1 ? "line" : "lines"} lost: the log is not read`;
-  const facts = { event: "lost", lines: count, message };
-  return { level: "warning", text: message, facts: () => facts };
 }
 
 /** The process that speaks: named in lines about connections for which no program was started. */
@@ -310,14 +290,4 @@ export function keepGoing(log: Log): void {
   };
   process.on("uncaughtException", report);
   process.on("unhandledRejection", report);
-}
-
-/** All of it, also into a pipe; a reader that has seen enough is no error. */
-export function write(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  try {
-    for (let at = 0; at < bytes.length;) at += fs.writeSync(1, bytes, at);
-  } catch (error) {
-    if ((error as { code?: string }).code !== "EPIPE") throw error;
-  }
 }

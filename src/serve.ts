@@ -19,12 +19,13 @@ import { ownPid } from "./log.ts";
 import { converse, converseDelayed, watchWhileWaiting } from "./program/converse.ts";
 import { leave, report } from "./program/report.ts";
 import { logStatus, start } from "./program/start.ts";
-import { HandshakeError, type Listener, type Socket } from "./runtime/runtime.ts";
+import type { Reason } from "./reason.ts";
+import type { Listener, Socket } from "./runtime/runtime.ts";
 import type { Deps } from "./services.ts";
 import { secure } from "./tls/handshake.ts";
 
 /** A connection whose address the system has forgotten before anybody asked. */
-const LOST = "connection reset by the peer";
+const LOST: Reason = { kind: "client gone", how: "reset" };
 
 /** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
 export function serve(
@@ -41,7 +42,7 @@ export function serve(
     // Whose it was cannot be told any more. A proxy that looks whether somebody listens does this every
     // two seconds.
     if (!deps.options.proxyFrom) {
-      watch.failed(new HandshakeError(LOST));
+      watch.failed(LOST, true);
       deps.log.tlsFailed(ownPid(), "unknown", LOST, true);
     }
     watch.over();
@@ -56,9 +57,9 @@ async function handle(conn: Connection, deps: Deps, life: Lifecycle): Promise<vo
   try {
     prepareSocket(conn.socket, deps);
     const begin = await meetClient(conn, options);
-    const verdict = await admit(conn, deps.admission);
-    conn.watch.admitted(verdict.by);
-    if (!verdict.allow) return log.deny(ownPid(), conn, verdict.why);
+    const denial = await admit(conn, deps.admission);
+    conn.watch.admitted(denial);
+    if (denial) return log.deny(ownPid(), conn, denial);
     if (options.delayed) gate.complete(conn);
     const channel = options.delayed ? undefined : await secure(conn, deps, begin);
     if (channel) gate.through(conn);

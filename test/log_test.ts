@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { Connection } from "../src/connection.ts";
 import { Log, type LogOptions } from "../src/log.ts";
 import { LogOutput } from "../src/log/output.ts";
+import type { Denial, Reason } from "../src/reason.ts";
 import type { LineSink } from "../src/runtime/runtime.ts";
 
 /** A log whose clock stands still, and what it has written. */
@@ -29,6 +30,10 @@ function logged(options: Partial<LogOptions> = {}) {
   return { log, clock, lines };
 }
 
+const tls = (text: string): Reason => ({ kind: "tls", fault: "other", text });
+const LIMIT: Denial = { kind: "limit", by: "address", count: 5 };
+const RULE: Denial = { kind: "rule", rule: "address" };
+
 const connection = (port: number) =>
   ({
     local: { ip: "192.0.2.1", port: 465 },
@@ -37,7 +42,7 @@ const connection = (port: number) =>
 
 test("the first fifty of a kind are printed, the others counted when ten seconds are over", () => {
   const { log, clock, lines } = logged();
-  for (let i = 0; i < 4261; i++) log.tlsFailed(1000 + i, `192.0.2.${i % 250}`, "http request");
+  for (let i = 0; i < 4261; i++) log.tlsFailed(1000 + i, `192.0.2.${i % 250}`, tls("http request"));
   const first = lines();
   assert.equal(first.length, 50);
   assert.equal(
@@ -45,7 +50,7 @@ test("the first fifty of a kind are printed, the others counted when ten seconds
     "x: error: unable to accept TLS from: 192.0.2.49 for pid: 1049 http request",
   );
   clock.at = 10_000;
-  log.tlsFailed(7, "192.0.2.7", "http request");
+  log.tlsFailed(7, "192.0.2.7", tls("http request"));
   assert.deepEqual(lines(), [
     "x: error: ... and 4,211 more like it in 10 s: " +
     "unable to accept TLS from: 192.0.2.10 for pid: 5260 http request",
@@ -56,10 +61,10 @@ test("the first fifty of a kind are printed, the others counted when ten seconds
 test("kinds are told apart by event and text, whatever the address", () => {
   const { log, lines } = logged();
   for (let i = 0; i < 100; i++) {
-    log.tlsFailed(i, "2001:db8::1", "http request");
-    log.tlsFailed(i, "2001:db8::1", "bad record mac");
-    log.deny(i, connection(i), "ip connection limit:5 exceeded");
-    log.deny(i, connection(i));
+    log.tlsFailed(i, "2001:db8::1", tls("http request"));
+    log.tlsFailed(i, "2001:db8::1", tls("bad record mac"));
+    log.deny(i, connection(i), LIMIT);
+    log.deny(i, connection(i), RULE);
     log.connectionLimit("rate", 5, `192.0.2.${i}`);
     log.error(`connection reset (connection from 192.0.2.${i})`);
   }
@@ -85,7 +90,7 @@ test("texts that a peer makes up do not make the log longer", async () => {
   const { log, lines } = logged();
   for (let i = 0; i < 5000; i++) {
     const name = `host-${String.fromCharCode(97 + i % 26, 97 + i / 26 % 26, 97 + i / 676)}`;
-    log.tlsFailed(i, "192.0.2.1", `no certificate for ${name}`);
+    log.tlsFailed(i, "192.0.2.1", { kind: "unknown server name", name });
   }
   log.error("something else");
   await log.finish();
@@ -98,7 +103,7 @@ test("texts that a peer makes up do not make the log longer", async () => {
 
 test("at the end what was counted is said, with the time it took", async () => {
   const { log, clock, lines } = logged();
-  for (let i = 0; i < 52; i++) log.deny(i, connection(i));
+  for (let i = 0; i < 52; i++) log.deny(i, connection(i), RULE);
   clock.at = 3000;
   await log.finish();
   const all = lines();
@@ -137,7 +142,7 @@ test("in JSON every line has a level", () => {
   log.status(1, 40, 0);
   log.pid(7, conn);
   log.ok(7, conn);
-  log.deny(7, conn, "why");
+  log.deny(7, conn, LIMIT);
   log.tls(7, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
   log.ended(7, 0);
   log.noCloseNotify(7, "192.0.2.1");
@@ -145,8 +150,8 @@ test("in JSON every line has a level", () => {
   log.notice("text");
   log.connectionLimit("rate", 5, "192.0.2.1");
   log.warning("text");
-  log.tlsFailed(7, "192.0.2.1", "why");
-  log.tlsBroken(7, "192.0.2.1", "why");
+  log.tlsFailed(7, "192.0.2.1", tls("why"));
+  log.tlsBroken(7, "192.0.2.1", tls("why"));
   log.error("text");
   log.fatal("text", "hint");
   log.usage("text");

@@ -3,13 +3,10 @@
 
 import { concat } from "../codec/bytes.ts";
 import type { Connection } from "../connection.ts";
+import type { Reason } from "../reason.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
 
 const NOTHING = new Uint8Array(0);
-
-/** The client has gone, and nothing that it may have sent was read: health checks do that, port scans,
- *  and browsers that connect ahead. */
-export class NothingSaid extends HandshakeError {}
 
 /** Reads until `enough`, then pauses the socket and resolves with all that came. `begin` was read
  *  before. Rejects with `HandshakeError` when the client goes or the connection is given up, and with
@@ -31,18 +28,12 @@ export function firstBytes(
       settle();
     };
     const gone = (error?: Error): void => {
-      const why = `connection ${error ? "reset" : "closed"} by the peer`;
-      done(() =>
-        reject(
-          bytes.length === 0
-            ? new NothingSaid(why)
-            : new HandshakeError(`${why} after ${bytes.length} bytes`),
-        )
-      );
+      const how = error ? "reset" : "closed";
+      done(() => reject(new HandshakeError({ kind: "client gone", how, sent: bytes.length })));
     };
-    const abandoned = (): void => {
-      const silent = conn.clientGone && bytes.length === 0;
-      done(() => reject(new (silent ? NothingSaid : HandshakeError)(conn.givenUp)));
+    const abandoned = (why: Reason): void => {
+      const silent = why.kind === "client gone" && bytes.length === 0;
+      done(() => reject(new HandshakeError(silent ? { ...why, sent: 0 } : why)));
     };
     const look = (): boolean => {
       try {
@@ -54,9 +45,9 @@ export function firstBytes(
       }
       return true;
     };
-    if (conn.givenUp !== undefined) return abandoned();
+    if (conn.givenUp !== undefined) return abandoned(conn.givenUp);
     if (bytes.length > 0 && look()) return;
-    conn.onGivenUp = abandoned;
+    conn.onGivenUp = () => conn.givenUp && abandoned(conn.givenUp);
     conn.begun = bytes;
     socket.onData = (chunk) => {
       bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);

@@ -19,6 +19,7 @@
 
 import type { Connection } from "../connection.ts";
 import { Pending } from "./pending.ts";
+import type { Reason } from "../reason.ts";
 import type { Listener } from "../runtime/runtime.ts";
 
 /** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */
@@ -113,12 +114,11 @@ export class Gate {
     while (this.#pending.excess > 0) {
       const victim = this.#pending.evict(newest);
       if (!victim) return;
-      const which = victim.complete ? "took" : "was silent";
-      this.#close(victim.conn, `too many connections are pending and this one ${which} longest`);
+      this.#close(victim.conn, { kind: "evicted", as: victim.complete ? "slow" : "silent" });
     }
   }
 
-  #close(conn: Connection, why: string): void {
+  #close(conn: Connection, why: Reason): void {
     this.#remove(conn);
     conn.giveUp(why);
   }
@@ -183,7 +183,7 @@ export class Gate {
         this.#timer.unref();
         return;
       }
-      this.#close(oldest, "descriptors are running low and this one was silent longest");
+      this.#close(oldest, { kind: "evicted", as: "descriptors" });
     }
   }
 

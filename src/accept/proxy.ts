@@ -6,15 +6,15 @@
  *  unlisted can choose an address. Whether a header is there is never guessed (proxy-protocol.txt,
  *  chapter 2): the address alone decides. */
 
-import { concat, hex } from "../codec/bytes.ts";
+import { concat, DecodeError, hex } from "../codec/bytes.ts";
 import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "../codec/ip.ts";
 import type { Decoded, ProxyHeader } from "../codec/proxy/header.ts";
 import { beginsLikeProxy, decodeProxy } from "../codec/proxy/proxy.ts";
 import { escapeText } from "../codec/x509/names.ts";
 import type { Connection } from "../connection.ts";
-import { reason } from "../errors.ts";
+import { ConnectionError, type Reason, reasonOf, saidNothing } from "../reason.ts";
 import type { Socket, Stream } from "../runtime/runtime.ts";
-import { firstBytes, NothingSaid } from "./first_bytes.ts";
+import { firstBytes } from "./first_bytes.ts";
 
 /** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
 const MAX_VALUE = 300;
@@ -27,8 +27,7 @@ export interface ProxyOptions {
 }
 
 /** Reads the header of a connection that comes from a listed proxy and puts its client in the
- *  proxy's place. Resolves with the bytes that followed the header. Rejects with an Error for the
- *  log. */
+ *  proxy's place. Resolves with the bytes that followed the header. Rejects with `ConnectionError`. */
 export async function meetClient(
   conn: Connection,
   { proxyFrom, handshakeTimeout }: ProxyOptions,
@@ -37,7 +36,7 @@ export async function meetClient(
   const address = parseIp(conn.remote.ip);
   if (!proxyFrom.some((network) => inNetwork(address, network))) return undefined;
   const timer = setTimeout(
-    () => conn.giveUp(`timed out after ${handshakeTimeout} s`),
+    () => conn.giveUp({ kind: "timed out", seconds: handshakeTimeout }),
     handshakeTimeout * 1000,
   );
   conn.awaitsHeader = true;
@@ -51,8 +50,11 @@ export async function meetClient(
     believe(conn, header);
     return conn.begun = bytes.subarray(length);
   } catch (error) {
-    if (error instanceof NothingSaid) throw error;
-    throw new Error(`unable to read the PROXY header: ${reason(error)}`);
+    const cause: Reason = error instanceof DecodeError
+      ? { kind: "malformed", text: error.message }
+      : reasonOf(error);
+    if (saidNothing(cause)) throw error;
+    throw new ConnectionError({ kind: "proxy header", cause });
   } finally {
     conn.awaitsHeader = false;
     clearTimeout(timer);
@@ -99,7 +101,7 @@ function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
 export function plainStream(
   socket: Socket,
   begin: Uint8Array,
-  refuse: (why: string) => void,
+  refuse: (error: ConnectionError) => void,
 ): Stream {
   /** What has come and may still become a header, or has not been asked for yet. */
   let held = begin;
@@ -110,11 +112,12 @@ export function plainStream(
     if (decided || held.length === 0) return;
     const likeness = beginsLikeProxy(held);
     if (likeness === "yes") {
-      refuse(UNEXPECTED);
+      const error = new ConnectionError(UNEXPECTED);
+      refuse(error);
       socket.destroy();
       held = new Uint8Array(0);
       decided = true;
-      stream.onClose(new Error(UNEXPECTED));
+      stream.onClose(error);
     } else if (likeness === "no") release();
   };
   const release = (): void => {
@@ -163,15 +166,15 @@ export function plainStream(
   return stream;
 }
 
-const UNEXPECTED = "a PROXY header that --proxy-from does not allow";
+const UNEXPECTED: Reason = { kind: "unexpected proxy header" };
 
 /** True for a proxy that has looked whether somebody listens, and has gone again: no error, and not
  *  worth a line every two seconds. */
-export function isHealthCheck({ proxy }: Connection, error: unknown): boolean {
-  return proxy?.own === true && error instanceof NothingSaid;
+export function isHealthCheck({ proxy }: Connection, reason: Reason): boolean {
+  return proxy?.own === true && saidNothing(reason);
 }
 
 /** Why what should be a ClientHello is none, if it is a header; else undefined. */
-export function unexpectedHeader(first: Uint8Array): string | undefined {
+export function unexpectedHeader(first: Uint8Array): Reason | undefined {
   return beginsLikeProxy(first) === "yes" ? UNEXPECTED : undefined;
 }

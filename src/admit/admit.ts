@@ -1,32 +1,19 @@
 /** Stage 2: may this connection in? Limits, early rules, names, ident, rules, in this order: what
  *  costs nothing comes first, and a flood is turned away before it makes the server ask anybody. */
 
-import { fromLatin1 } from "../codec/bytes.ts";
-import { addressKey, networkOfKey, parseIp } from "../codec/ip.ts";
+import { latin1 } from "../codec/bytes.ts";
+import { addressKey, parseIp } from "../codec/ip.ts";
+import { ruleKind } from "../codec/rules.ts";
 import type { Connection } from "../connection.ts";
 import type { QuestionSockets } from "../dns/question_sockets.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Denial } from "../reason.ts";
 import { askIdent } from "./ident.ts";
-import {
-  type Ask,
-  type Counter,
-  type Hold,
-  parseLimit,
-  parseRate,
-  type Refusal,
-} from "./limits.ts";
+import { type Ask, type Counter, type Hold, parseLimit, parseRate } from "./limits.ts";
 import { localHost, remoteHost } from "./names.ts";
 import type { RuleBook, Verdict as RuleVerdict } from "./rulebook.ts";
-
-export interface Verdict {
-  allow: boolean;
-  /** For the deny line. */
-  why?: string;
-  /** What denied: a refusal's `by`, or the `rule` of the rules' verdict. */
-  by?: string;
-}
 
 export interface AdmitOptions {
   remoteName: boolean;
@@ -54,21 +41,22 @@ export interface AdmitDeps {
   earlyRules: RuleBook | undefined;
 }
 
-const ALLOW: Verdict = { allow: true };
+const UNREADABLE: Denial = { kind: "rules unreadable" };
 
-/** Fills in names, ident and variables. Never rejects. */
-export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict> {
+/** Fills in names, ident and variables. Resolves with what denies the connection; undefined: it may in.
+ *  Never rejects. */
+export async function admit(conn: Connection, deps: AdmitDeps): Promise<Denial | undefined> {
   const { limits, options, log } = deps;
   const taken = await limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
   if (!("release" in taken)) {
     log.connectionLimit(taken.by === "rate" ? "rate" : "connection", taken.count, conn.remote.ip);
-    return deny(taken.by, words(taken));
+    return { kind: "limit", ...taken };
   }
   conn.hold = taken;
   let decided = false;
   if (deps.earlyRules) {
     const early = await follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }), taken);
-    if (!early.allow) return early;
+    if (early.denial) return early.denial;
     decided = early.explicit;
   }
   await findNames(conn, deps);
@@ -87,18 +75,14 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Verdict>
       deps.sockets,
     );
   }
-  if (!deps.rules || decided) return ALLOW;
+  if (!deps.rules || decided) return undefined;
   const { ip, host, info } = conn.remote;
-  return await follow(
-    conn,
-    deps,
-    deps.rules.evaluate({
-      ip,
-      ...(host ? { host: host.toLowerCase() } : {}),
-      ...(info ? { info } : {}),
-    }),
-    taken,
-  );
+  const verdict = deps.rules.evaluate({
+    ip,
+    ...(host ? { host: host.toLowerCase() } : {}),
+    ...(info ? { info } : {}),
+  });
+  return (await follow(conn, deps, verdict, taken)).denial;
 }
 
 async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
@@ -117,48 +101,34 @@ async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
   conn.remote.host = remote;
 }
 
-/** Applies what the rules say: verdict, variables, and the limits these set. */
+/** Applies what the rules say: verdict, variables, and the limits these set. `explicit`: there is a rule. */
 async function follow(
   conn: Connection,
   deps: AdmitDeps,
   verdict: RuleVerdict,
   hold: Hold,
-): Promise<Verdict & { explicit: boolean }> {
-  const explicit = verdict.rule !== "default";
-  if (verdict.error) {
-    deps.log.error(verdict.error);
-    return { ...deny(verdict.rule, "rules cannot be read"), explicit };
+): Promise<{ denial?: Denial; explicit: boolean }> {
+  const { env, rule } = verdict;
+  const explicit = rule !== undefined;
+  if (!verdict.allow) {
+    if (rule) return { denial: { kind: "rule", rule: ruleKind(rule) }, explicit };
+    if (verdict.error) deps.log.error(verdict.error);
+    return { denial: UNREADABLE, explicit };
   }
-  if (!verdict.allow) return { ...deny(verdict.rule), explicit };
-  if (verdict.env.size > 0) conn.variables = new Map([...conn.variables, ...verdict.env]);
+  if (env.size > 0) conn.variables = new Map([...conn.variables, ...env]);
   try {
-    const { env, network } = verdict;
+    // The server's own MAXCONNET: a rule for everybody must not make all the world share one count.
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
-      (network && deps.perNetwork && isNetwork(network.key) ? deps.perNetwork : undefined);
+      (rule && deps.perNetwork && ruleKind(rule) === "network" ? deps.perNetwork : undefined);
     const refusal = await hold.check({
       perAddress: parseLimit("MAXCONIP", env.get("MAXCONIP")),
       rate: parseRate(env.get("MAXCONRATE")),
-      network: perNetwork && network ? { key: network.key, count: perNetwork } : undefined,
+      network: perNetwork && rule ? { key: latin1(rule), count: perNetwork } : undefined,
     });
-    if (refusal) return { ...deny(refusal.by, words(refusal)), explicit };
+    if (refusal) return { denial: { kind: "limit", ...refusal }, explicit };
   } catch (error) {
     deps.log.error(`${reason(error)} in the rules`);
-    return { ...deny("error", "rules cannot be read"), explicit };
+    return { denial: UNREADABLE, explicit };
   }
-  return { allow: true, explicit };
-}
-
-/** True for the key of a CIDR rule or a dotted prefix: the server's own MAXCONNET must not make all
- *  the world share one count because there is a rule for everybody. */
-function isNetwork(key: string): boolean {
-  return /^[0-9.]+(?:\.|\/[0-9]+)$/.test(key) || networkOfKey(fromLatin1(key)) !== undefined;
-}
-
-function deny(by: string, why?: string): Verdict {
-  return { allow: false, by, ...(why === undefined ? {} : { why }) };
-}
-
-function words({ by, count }: Refusal): string {
-  const what = { address: "ip connection", rate: "ip rate", network: "network connection" }[by];
-  return `${what} limit:${count} exceeded`;
+  return { explicit };
 }

@@ -4,8 +4,7 @@
  *  cannot be read must not open the door. */
 
 import { CdbReader } from "../codec/cdb.ts";
-import { findRule, type Hit, type Peer, ruleWords } from "../codec/rules.ts";
-import { latin1 } from "../codec/bytes.ts";
+import { findRule, type Hit, type Peer } from "../codec/rules.ts";
 import { reason } from "../errors.ts";
 import { isDue } from "../files/reloading.ts";
 import type { RulesFile, RulesSource } from "../files/rules_file.ts";
@@ -19,12 +18,9 @@ export interface Verdict {
   readonly allow: boolean;
   /** Variables the rule sets. */
   readonly env: Map<string, string>;
-  /** `rule 10./8`, `rule =.example`, `rule ` (the catch-all), `default` (no rule applies) or
-   *  `error`: tcprulescheck's words, without its colon. */
-  readonly rule: string;
-  /** The key of the rule, one character a byte: connections under one rule share a MAXCONNET.
-   *  It stands in the file, so a peer cannot make up new ones. Absent when no rule applied. */
-  readonly network?: { readonly key: string };
+  /** The key of the rule that decided. It stands in the file, so a peer cannot make up new ones. Absent
+   *  when no rule applied, or none could be read. */
+  readonly rule?: Uint8Array;
   /** Why the rules could not be followed; only with `allow: false`. */
   readonly error?: string;
 }
@@ -85,17 +81,16 @@ export class RuleBook {
     const state = this.#current();
     if (state.is === "failed") return denial(state.error);
     if (state.is === "missing") {
-      if (this.options.allowMissing) return { allow: true, env: new Map(), rule: "default" };
+      if (this.options.allowMissing) return { allow: true, env: new Map() };
       return denial(`unable to read ${this.source.name}: no such file`);
     }
     try {
       const hit = consult(state.rules, peer);
-      if (!hit) return { allow: true, env: new Map(), rule: "default" };
+      if (!hit) return { allow: true, env: new Map() };
       return {
         allow: !hit.rule.deny,
         env: new Map(hit.rule.env),
-        rule: ruleWords(hit.key),
-        network: { key: latin1(hit.key) },
+        rule: hit.key,
       };
     } catch (thrown) {
       return denial(`unable to read ${this.source.name}: ${reason(thrown)}`);
@@ -137,5 +132,5 @@ export class RuleBook {
 }
 
 function denial(error: string): Verdict {
-  return { allow: false, env: new Map(), rule: "error", error };
+  return { allow: false, env: new Map(), error };
 }

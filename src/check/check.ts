@@ -8,8 +8,9 @@ import { listenAddress } from "../accept/host.ts";
 import { assemble, type Assembled } from "../assemble.ts";
 import type { Options } from "../config/options.ts";
 import { EXIT, FatalError } from "../errors.ts";
-import { type Announcer, Log, write } from "../log.ts";
+import { type Announcer, Log } from "../log.ts";
 import { clean } from "../log/fields.ts";
+import { writeStdout } from "../log/output.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
 import { readPassword } from "../tls/password.ts";
@@ -55,7 +56,7 @@ export async function check(
     (variables) => tryTls(assembled, variables, findings),
   );
   assembled?.close();
-  if (options.verbosity > 0) write(textOf(findings.list, options.log));
+  if (options.verbosity > 0) writeStdout(textOf(findings.list, options.log));
   return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
 }
 

@@ -150,6 +150,17 @@ export function findRule(
   return undefined;
 }
 
+/** What the key of a rule names: an ident answer, a host name or the end of one, an address, a network or a
+ *  dotted prefix, or, when it is empty, anybody. */
+export function ruleKind(key: Uint8Array): "info" | "host" | "address" | "network" | "any" {
+  if (key.length === 0) return "any";
+  if (networkOfKey(key)) return "network";
+  const text = latin1(key);
+  if (text.includes("@")) return "info";
+  if (text.startsWith("=")) return "host";
+  return text.endsWith(".") || text.includes("/") ? "network" : "address";
+}
+
 /** The words of tcprulescheck, without its colon: `rule 10./8`, `rule =.example`, `rule ` for the
  *  empty key, `default` when no rule applies. Unprintable bytes become `?`. */
 export function ruleWords(key: Uint8Array | undefined): string {

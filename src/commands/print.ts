@@ -2,12 +2,12 @@
  *  when it is asked for, because a start shall not pay for it. */
 
 import type { Print } from "../config/options.ts";
-import { write } from "../log.ts";
+import { writeStdout } from "../log/output.ts";
 import { VERSION } from "../version.ts";
 
 /** Prints to stdout. */
 export async function print(request: Print): Promise<void> {
-  write(await textOf(request));
+  writeStdout(await textOf(request));
 }
 
 async function textOf(request: Print): Promise<string> {

@@ -1,5 +1,6 @@
 /** The way of log lines to a stderr whose reader may be slow or stopped. Nothing waits for it: what it does
- *  not take stays in a bounded queue, and what does not fit there is dropped and counted. */
+ *  not take stays in a bounded queue, and what does not fit there is dropped and counted. And the plain ways
+ *  to stderr and stdout, which wait. */
 
 import fs from "node:fs";
 import type { LineSink } from "../runtime/runtime.ts";
@@ -171,5 +172,15 @@ export function writeStderr(lines: string): void {
       if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       else return; // nobody reads it
     }
+  }
+}
+
+/** Writes `text` to stdout: all of it, also into a pipe; a reader that has seen enough is no error. */
+export function writeStdout(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += fs.writeSync(1, bytes, at);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EPIPE") throw error;
   }
 }

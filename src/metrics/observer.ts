@@ -1,6 +1,7 @@
 /** What the stages tell about a connection, for whoever counts (`--metrics`). Here are the interface
  *  and the one that does nothing, which costs an empty call a stage. */
 
+import type { Denial, Reason } from "../reason.ts";
 import type { Break } from "./reasons.ts";
 import type { Registry } from "./registry.ts";
 
@@ -15,8 +16,8 @@ export interface Traffic {
 /** Follows one connection. Calls come in the order in which they stand here; a connection may end
  *  after any of them, and with -n the program starts before TLS. */
 export interface Watch {
-  /** Admission is over; `denied` is the `by` of its verdict. */
-  admitted(denied?: string): void;
+  /** Admission is over. */
+  admitted(denial?: Denial): void;
   /** The handshake begins: the server waits for a ClientHello. */
   securing(): void;
   /** It is done. Names as in `TlsSession`. */
@@ -28,8 +29,9 @@ export interface Watch {
   broken(how: Break): void;
   /** The program has ended with this wait status, if that is known. */
   ended(status: number | undefined): void;
-  /** Whatever stage it was in has failed. Only the first call counts. */
-  failed(why: unknown): void;
+  /** Whatever stage it was in has failed. `handshake`: before TLS, or in its handshake. Only the first call
+   *  counts. */
+  failed(reason: Reason, handshake: boolean): void;
   /** The last word. */
   over(): void;
 }

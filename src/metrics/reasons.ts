@@ -1,9 +1,9 @@
 /** The closed sets that the metrics count by, and what belongs where. Pure.
  *
- *  Failures come as text: ours, BoringSSL's (Bun) and rustls' (Deno). Only the words of a set get out;
- *  text that no row knows is `other`, so a new library version costs a name and nothing else. */
+ *  Only the words of a set get out, whatever a peer or a library says. What an adapter does not know is `other`,
+ *  so a new version of a TLS library costs a name and nothing else. */
 
-import { reason } from "../errors.ts";
+import type { Denial, Reason, TlsFault } from "../reason.ts";
 import { OTHER } from "./registry.ts";
 
 /** Why a handshake did not come about. */
@@ -31,58 +31,59 @@ export const FAILURES = [
 ] as const;
 export type Failure = typeof FAILURES[number];
 
-/** First row that matches wins; compared in lower case. */
-const ROWS: readonly (readonly [RegExp, Failure])[] = [
-  // Ours: tls.ts, gate.ts, serve.ts, server_names.ts, client_auth.ts. Anchored, so that a name which
-  // the client chose cannot pick another row.
-  [/^no (server name|certificate for the server name)/, "unknown_server_name"],
-  [/^client certificate: /, "bad_client_certificate"],
-  [/^client ?hello: /, "malformed"],
-  [/^timed out after/, "timed_out"],
-  [/(?:was silent|took) longest/, "gave_way"],
-  [/shutting down/, "shut_down"],
-  [/^connection reset|econnreset/, "reset_by_client"],
-  [/^connection closed/, "closed_by_client"],
-  [/^unable to |^[a-z]+ cannot /, "server_settings"],
-  // Alerts first: their names (`unknown ca`, `certificate expired`) are also what a server finds.
-  [
-    /\balert[: ].*(certificate|unknown ?ca|decrypt ?error|bad ?certificate)/,
-    "certificate_refused_by_client",
-  ],
-  [/\balert\b/, "alert_from_client"],
-  [
-    /did not return a certificate|no ?certificates? ?presented|sent no certificates?/,
-    "no_client_certificate",
-  ],
-  [/certificate verify failed|invalid peer certificate/, "bad_client_certificate"],
-  [/http request|https proxy request/, "http_request"],
-  [/no shared cipher|nociphersuitesincommon/, "no_shared_cipher"],
-  [/no shared group|wrong curve|nokxgroupsincommon/, "no_shared_group"],
-  [
-    /no (shared|common) signature|nosignatureschemesincommon|signaturealgorithmsextensionrequired/,
-    "no_shared_signature_algorithm",
-  ],
-  [
-    /no (shared )?application protocol|support any known protocol/,
-    "no_shared_application_protocol",
-  ],
-  [
-    /unsupported protocol|no shared protocol version|tls1[23]notoffered|supportedversionsextensionrequired/,
-    "no_shared_version",
-  ],
-  [/invalidcontenttype|unexpected record/, "not_tls"],
-  [
-    /^malformed|(record|message) too long|corrupt message|parse failed|bad packet length|excessive message|encrypted length|decode error|unexpected message|bad record|decryption failed|length (mismatch|too)/,
-    "malformed",
-  ],
-  // Last: Deno puts these words behind every one of its own.
-  [/wrong version number/, "not_tls"],
-];
+/** By what the TLS library says. */
+const OF_TLS: Readonly<Record<TlsFault, Failure>> = {
+  "http request": "http_request",
+  "not tls": "not_tls",
+  "malformed": "malformed",
+  "no shared version": "no_shared_version",
+  "no shared cipher": "no_shared_cipher",
+  "no shared group": "no_shared_group",
+  "no shared signature algorithm": "no_shared_signature_algorithm",
+  "no shared application protocol": "no_shared_application_protocol",
+  "no client certificate": "no_client_certificate",
+  "bad client certificate": "bad_client_certificate",
+  "given up": OTHER,
+  "other": OTHER,
+};
 
-/** The reason of a failed handshake. */
-export function failureOf(why: unknown): Failure {
-  const text = reason(why).toLowerCase();
-  return ROWS.find(([pattern]) => pattern.test(text))?.[1] ?? OTHER;
+/** By the kind of every other reason that ends a connection before or in its handshake. */
+const OF_KIND: Readonly<Record<Exclude<Reason["kind"], "tls" | "alert" | "client gone">, Failure>> =
+  {
+    "connection lost": OTHER,
+    "timed out": "timed_out",
+    "evicted": "gave_way",
+    "shut down": "shut_down",
+    "proxy header": OTHER,
+    "unexpected proxy header": OTHER,
+    "malformed": "malformed",
+    "unknown server name": "unknown_server_name",
+    "no server name": "unknown_server_name",
+    "unreadable server name": "malformed",
+    "no client certificate": "no_client_certificate",
+    "bad client certificate": "bad_client_certificate",
+    "settings": "server_settings",
+    "not run": "server_settings",
+    "internal": OTHER,
+    // No handshake was begun, or it was over.
+    "limit": OTHER,
+    "rule": OTHER,
+    "rules unreadable": OTHER,
+    "broken": OTHER,
+  };
+
+/** The label of a failed handshake. */
+export function failureOf(reason: Reason): Failure {
+  switch (reason.kind) {
+    case "tls":
+      return OF_TLS[reason.fault];
+    case "alert":
+      return reason.certificate ? "certificate_refused_by_client" : "alert_from_client";
+    case "client gone":
+      return `${reason.how}_by_client`;
+    default:
+      return OF_KIND[reason.kind];
+  }
 }
 
 /** What a connection came to. */
@@ -98,9 +99,12 @@ export const OUTCOMES = [
 ] as const;
 export type Outcome = typeof OUTCOMES[number];
 
-/** The outcome of a connection that failed in the handshake, or while it waited for a program. */
-export function outcomeOf(failure: Failure, handshake: boolean): Outcome {
-  if (failure === "timed_out" || failure === "gave_way" || failure === "shut_down") return failure;
+/** The outcome of a connection that failed in the handshake, or before or after it. */
+export function outcomeOf(reason: Reason, handshake: boolean): Outcome {
+  const { kind } = reason.kind === "proxy header" ? reason.cause : reason;
+  if (kind === "timed out") return "timed_out";
+  if (kind === "evicted") return "gave_way";
+  if (kind === "shut down") return "shut_down";
   return handshake ? "handshake_failed" : "failed";
 }
 
@@ -117,18 +121,18 @@ export const DENIALS = [
   "rules_unreadable",
   OTHER,
 ] as const;
-export type Denial = typeof DENIALS[number];
+export type DenialLabel = typeof DENIALS[number];
 
-/** The kind of what denied: `by` is a `Refusal`'s `by`, or a `Verdict`'s `rule`. */
-export function denialOf(by: string): Denial {
-  if (by === "address" || by === "rate" || by === "network") return `limit_${by}`;
-  if (by === "error") return "rules_unreadable";
-  const key = /^rule (.*)$/.exec(by)?.[1];
-  if (key === undefined) return OTHER;
-  if (key === "") return "rule_any";
-  if (key.includes("@")) return "rule_info";
-  if (key.startsWith("=")) return "rule_host";
-  return key.endsWith(".") || key.includes("/") ? "rule_network" : "rule_address";
+/** The label of what denied a connection. */
+export function denialOf(denial: Denial): DenialLabel {
+  switch (denial.kind) {
+    case "limit":
+      return `limit_${denial.by}`;
+    case "rule":
+      return `rule_${denial.rule}`;
+    case "rules unreadable":
+      return "rules_unreadable";
+  }
 }
 
 export const VERSIONS = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", OTHER] as const;

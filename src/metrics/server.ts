@@ -1,7 +1,7 @@
 /** What is counted of this server, and under which names. The stages tell about connections through
  *  `Metrics`; what the server knows anyway is in describe.ts. */
 
-import { HandshakeError } from "../runtime/runtime.ts";
+import type { Denial, Reason } from "../reason.ts";
 import type { Metrics, Traffic, Watch } from "./observer.ts";
 import {
   type Break,
@@ -132,11 +132,11 @@ class ConnectionWatch implements Watch {
     this.#accepted = this.#begun = metrics.now();
   }
 
-  admitted(denied?: string): void {
+  admitted(denial?: Denial): void {
     this.#metrics.admission.observe(this.#elapsed());
     this.#stage = "other";
-    if (denied === undefined) return;
-    this.#metrics.denials.add(denialOf(denied));
+    if (denial === undefined) return;
+    this.#metrics.denials.add(denialOf(denial));
     this.#outcome = "denied";
   }
 
@@ -168,17 +168,16 @@ class ConnectionWatch implements Watch {
     this.#metrics.endings.add(endingOf(status));
   }
 
-  failed(why: unknown): void {
+  failed(reason: Reason, beforeTls: boolean): void {
     if (this.#outcome !== undefined) return;
     if (this.#stage === "start") {
       this.#outcome = "not_run";
       return;
     }
     // With -n the client may be gone before the handshake has begun.
-    const handshake = this.#stage === "handshake" || why instanceof HandshakeError;
-    const failure = failureOf(why);
-    if (handshake) this.#metrics.failures.add(failure);
-    this.#outcome = outcomeOf(failure, handshake);
+    const handshake = this.#stage === "handshake" || beforeTls;
+    if (handshake) this.#metrics.failures.add(failureOf(reason));
+    this.#outcome = outcomeOf(reason, handshake);
   }
 
   over(): void {

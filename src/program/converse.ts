@@ -4,6 +4,7 @@
 import { plainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";
 import type { Connection } from "../connection.ts";
+import { type ConnectionError, reasonOf } from "../reason.ts";
 import type { Program, Stream } from "../runtime/runtime.ts";
 import { type Channel, channelVariables, type HandshakeDeps, secure } from "../tls/handshake.ts";
 import type { IdleWatch } from "./idle.ts";
@@ -26,7 +27,7 @@ export interface ConverseDeps extends HandshakeDeps, ReportDeps {
 export function watchWhileWaiting(conn: Connection, stream: Stream): void {
   const gone = (error?: Error): void => {
     conn.broken = error;
-    conn.giveUp(error?.message ?? "connection closed by the peer");
+    conn.giveUp(error ? reasonOf(error) : { kind: "client gone", how: "closed" });
   };
   stream.onClose = gone;
   if (stream.gone) gone(stream.failure);
@@ -61,7 +62,7 @@ export async function converseDelayed(
   };
   try {
     const { banner } = deps.options;
-    const refuse = (why: string): void => report(conn, deps, program.pid, new Error(why));
+    const refuse = (error: ConnectionError): void => report(conn, deps, program.pid, error);
     const client = deps.options.proxyFrom ? plainStream(conn.socket, begin, refuse) : conn.socket;
     const plain = await plainPhase(client, program, ends, { ...options, banner });
     if ("status" in plain) return plain.status;

@@ -1,7 +1,8 @@
 /** Programs, as the stages see them: how one is asked for and what becomes of it. `DirectPrograms`
  *  starts them in this process; with workers the monitor does it for them (privsep/worker/monitor_client.ts). */
 
-import { FatalError, reason } from "../errors.ts";
+import { reason } from "../errors.ts";
+import { ConnectionError } from "../reason.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
@@ -28,7 +29,7 @@ export interface Programs {
   place(signal: AbortSignal): HeldPlace | Promise<HeldPlace>;
   /** Starts the program in a place that was kept (`HeldPlace.keep`). The place is free again when the program
    *  has been reaped; when there is none, `place` is still the caller's. Rejects when `signal` aborts, or
-   *  with `FatalError`. */
+   *  with `ConnectionError`. */
   start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<StartedProgram>;
 }
 
@@ -70,7 +71,8 @@ export class DirectPrograms implements Programs {
         const program = this.runtime.spawn({ command: this.command, env, delayed });
         return this.end ? watchEnd(program, this.end) : program;
       } catch (error) {
-        throw new FatalError(`unable to run ${this.command[0]}: ${reason(error)}`);
+        const text = `unable to run ${this.command[0]}: ${reason(error)}`;
+        throw new ConnectionError({ kind: "not run", text });
       }
     });
   }

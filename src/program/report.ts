@@ -2,11 +2,10 @@
 
 import type { Connection } from "../connection.ts";
 import type { Log } from "../log.ts";
-import { reason } from "../errors.ts";
-import { NothingSaid } from "../accept/first_bytes.ts";
 import { isHealthCheck } from "../accept/proxy.ts";
 import type { ClientEvents } from "./relay.ts";
-import { HandshakeError, TlsError } from "../runtime/runtime.ts";
+import { breakOf, reasonOf, saidNothing, type StreamReason } from "../reason.ts";
+import { HandshakeError, type TlsError } from "../runtime/runtime.ts";
 
 /** What a report needs beyond the connection. */
 export interface ReportDeps {
@@ -17,14 +16,15 @@ export interface ReportDeps {
 /** Tells why a connection failed. `pid` is the program's where there is one. */
 export function report(conn: Connection, deps: ReportDeps, pid: number, error: unknown): void {
   const { log } = deps;
-  if (isHealthCheck(conn, error)) return;
-  conn.watch.failed(error);
-  if (error instanceof TlsError) reportBroken(conn, deps, pid, error);
-  else if (error instanceof HandshakeError) {
+  const reason = reasonOf(error);
+  if (isHealthCheck(conn, reason)) return;
+  const handshake = error instanceof HandshakeError;
+  conn.watch.failed(reason, handshake);
+  if (reason.kind === "broken") reportBroken(conn, deps, pid, reason.cause);
+  else if (handshake) {
     // Where a program runs already (-n) its client has spoken in the clear.
-    const silent = error instanceof NothingSaid && !conn.program;
-    log.tlsFailed(pid, conn.remote.ip, error.message, silent);
-  } else log.error(`${reason(error)} (connection from ${conn.remote.ip})`);
+    log.tlsFailed(pid, conn.remote.ip, reason, saidNothing(reason) && !conn.program);
+  } else log.connectionFailed(conn.remote.ip, reason);
 }
 
 /** How the client of a running program ends, for the log and the counts. */
@@ -32,7 +32,7 @@ export class ClientWatch implements ClientEvents {
   constructor(readonly conn: Connection, readonly pid: number, readonly deps: ReportDeps) {}
 
   broken(error: TlsError): void {
-    reportBroken(this.conn, this.deps, this.pid, error);
+    reportBroken(this.conn, this.deps, this.pid, error.cause);
   }
 
   cut(): void {
@@ -49,10 +49,10 @@ function reportBroken(
   { watch, remote }: Connection,
   { log }: ReportDeps,
   pid: number,
-  error: TlsError,
-) {
-  watch.broken(error.kind);
-  log.tlsBroken(pid, remote.ip, error.message);
+  cause: StreamReason,
+): void {
+  watch.broken(breakOf(cause));
+  log.tlsBroken(pid, remote.ip, cause);
 }
 
 /** Its socket is closed: it no longer counts for any limit. Idempotent. */

@@ -8,6 +8,7 @@
  *  for another, before all others. */
 
 import type { HeldPlace } from "../connection.ts";
+import { abandoned } from "../reason.ts";
 
 /** How long a handshake keeps its place when no other is free, in milliseconds: two round trips of TLS
  *  1.2, 200 ms each, and a lost packet. */
@@ -126,12 +127,12 @@ export class Places {
 
   /** Waits for a place; `first`: before all others. Rejects when `signal` aborts. */
   take(signal: AbortSignal, first = false): Promise<Place> {
-    if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
+    if (signal.aborted) return Promise.reject(abandoned(signal));
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         cancel();
-        reject(new Error(String(signal.reason)));
+        reject(abandoned(signal));
       };
       const settled = (): void => signal.removeEventListener("abort", leave);
       signal.addEventListener("abort", leave, { once: true });

@@ -1,7 +1,6 @@
 /** Stage 4: the program of a connection, or the handler in its place. */
 
 import type { Connection } from "../connection.ts";
-import { reason } from "../errors.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
@@ -23,7 +22,7 @@ export interface StartDeps {
 }
 
 /** Starts the program of a connection in its place; without a channel (UCSPI-TLS) in the clear. Rejects
- *  with `FatalError`, or when the connection is given up meanwhile. */
+ *  with `ConnectionError`, also when the connection is given up meanwhile. */
 export async function start(
   conn: Connection,
   deps: StartDeps,
@@ -73,7 +72,7 @@ function startInProcess(
     peerCertificates: channel.session?.peerCertificates ?? [],
   };
   return startHandler(handler, facts, (error) => {
-    log.error(`the handler failed: ${reason(error)} (connection from ${conn.remote.ip})`);
+    log.handlerFailed(conn.remote.ip, error);
   });
 }
 

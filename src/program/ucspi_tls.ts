@@ -80,7 +80,7 @@ export function plainPhase(
     // What it writes to fd 1 from now on must not reach the client in the clear.
     program.output.onData = program.output.onEnd = program.output.onClose = () => {};
     program.output.resume();
-    if (clientEnded) reject(new HandshakeError("connection closed by the peer"));
+    if (clientEnded) reject(new HandshakeError({ kind: "client gone", how: "closed" }));
     else resolve({ request: { environment: asked?.environment === true, hello: tap.hello() } });
   }
 

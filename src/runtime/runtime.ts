@@ -5,6 +5,7 @@
  *  it underneath. Every stream starts paused. Callbacks may be replaced at any time: a stage takes
  *  a stream over by putting its own in place. */
 
+import { breakOf, ConnectionError, type StreamReason } from "../reason.ts";
 import type { Libc } from "./libc/libc.ts";
 
 /** One end of a connection, as text: `192.0.2.7` or `2001:db8::1` (IPv4-mapped shows as IPv4). */
@@ -84,8 +85,8 @@ export interface Socket extends Stream {
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream>;
 }
 
-/** Why a handshake failed, in the words of the TLS library. */
-export class HandshakeError extends Error {
+/** A handshake failed, or was not begun. Adapters give a `StreamReason`. */
+export class HandshakeError extends ConnectionError {
   override name = "HandshakeError";
 }
 
@@ -97,12 +98,16 @@ export class ContextError extends Error {
   }
 }
 
-/** Why a TLS connection ended after its handshake, in our words. `reset`: the connection was reset or
- *  lost. `breach`: something came that is not TLS of this connection, a forged record for instance. */
-export class TlsError extends Error {
+/** A TLS connection was broken after its handshake. `reset`: the connection was reset or lost. `breach`:
+ *  something came that is not TLS of this connection, a forged record for instance. */
+export class TlsError extends ConnectionError {
   override name = "TlsError";
-  constructor(message: string, readonly kind: "reset" | "breach") {
-    super(message);
+  constructor(override readonly cause: StreamReason) {
+    super({ kind: "broken", cause });
+  }
+
+  get kind(): "reset" | "breach" {
+    return breakOf(this.cause);
   }
 }
 

@@ -5,9 +5,9 @@
  *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
-import { NothingSaid } from "../accept/first_bytes.ts";
 import type { Connection, HeldPlace } from "../connection.ts";
 import type { Options } from "../config/options.ts";
+import { type Reason, reasonOf, saidNothing } from "../reason.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";
 import {
@@ -93,7 +93,7 @@ export async function secure(
     }
     return { stream, prepared, session, clientVerify };
   } catch (error) {
-    if (conn.givenUp === undefined || error instanceof NothingSaid) throw error;
+    if (conn.givenUp === undefined || saidNothing(reasonOf(error))) throw error;
     throw new HandshakeError(conn.givenUp);
   } finally {
     clock.stop();
@@ -106,14 +106,15 @@ class Countdown {
   #since = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(readonly seconds: number, readonly over: (why: string) => void) {
+  constructor(readonly seconds: number, readonly over: (why: Reason) => void) {
     this.#left = seconds * 1000;
     this.start();
   }
 
   start(): void {
     this.#since = performance.now();
-    this.#timer = setTimeout(() => this.over(`timed out after ${this.seconds} s`), this.#left);
+    const { seconds } = this;
+    this.#timer = setTimeout(() => this.over({ kind: "timed out", seconds }), this.#left);
   }
 
   stop(): void {
@@ -140,8 +141,8 @@ async function verifyClient(
   await dismiss(conn, stream);
   throw new HandshakeError(
     verdict === "NONE"
-      ? "peer did not return a certificate"
-      : `client certificate: ${verdict.replace(/^FAILED:/, "")}`,
+      ? { kind: "no client certificate" }
+      : { kind: "bad client certificate", text: verdict.slice("FAILED:".length) },
   );
 }
 

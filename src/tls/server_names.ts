@@ -9,7 +9,7 @@
 import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
 import { matchesHost } from "../codec/x509/match.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { clean } from "../log/fields.ts";
+import type { Reason } from "../reason.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { Contexts } from "./context.ts";
 import type { Prepared } from "./prepared.ts";
@@ -30,7 +30,7 @@ export const ALERT = { unexpectedMessage: 10, decodeError: 50, unrecognizedName:
 /** A client that gets no handshake: which alert it is sent, and why, for the log. */
 export interface Refusal {
   alert: number;
-  why: string;
+  why: Reason;
 }
 
 /** The settings by name, in lower case. Throws `FatalError` for a name that no client can ask for. */
@@ -60,11 +60,6 @@ function byName(variables: Iterable<[string, string | undefined]>): Map<string, 
   }
   return found;
 }
-
-/** The library may accept such a hello and find a name in it, for which another certificate is meant. */
-const UNREAD =
-  "the server name cannot be read: the client hello has more than 16 records or 16,384 " +
-  "bytes, or comes behind an empty record or an alert";
 
 /** A record of TLS (RFC 8446 5.1): anything else the library refuses. */
 function isTls(first: Uint8Array): boolean {
@@ -104,25 +99,25 @@ export class ServerNames {
     try {
       const gathered = gatherHello(first);
       if (gathered.is === "other" && isTls(first)) {
-        return { alert: ALERT.unexpectedMessage, why: UNREAD };
+        // The library may accept such a hello and find a name in it, for which another certificate is meant.
+        return { alert: ALERT.unexpectedMessage, why: { kind: "unreadable server name" } };
       }
       if (gathered.is === "whole") hello = decodeClientHello(gathered.message);
     } catch (error) {
-      return { alert: ALERT.decodeError, why: reason(error) };
+      return { alert: ALERT.decodeError, why: { kind: "malformed", text: reason(error) } };
     }
     const name = hello?.serverName?.toLowerCase().replace(/\.$/, "");
     const settings = name === undefined ? undefined : this.#settings(name, more);
     if (settings) return this.#contexts.get(overlay, auth, settings);
     if (!strict) return this.#contexts.get(overlay, auth);
     if (name === undefined) {
-      return { alert: ALERT.unrecognizedName, why: "no server name (SNI_STRICT)" };
+      return { alert: ALERT.unrecognizedName, why: { kind: "no server name" } };
     }
     if (this.#contexts.hasDefault(overlay)) {
       const prepared = this.#contexts.get(overlay, auth);
       if (prepared.certificates.some((own) => matchesHost(own, name))) return prepared;
     }
-    const why = `no certificate for the server name '${clean(name)}' (SNI_STRICT)`;
-    return { alert: ALERT.unrecognizedName, why };
+    return { alert: ALERT.unrecognizedName, why: { kind: "unknown server name", name } };
   }
 
   #settings(name: string, more: Map<string, Settings> | undefined): Settings | undefined {

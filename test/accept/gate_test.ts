@@ -7,6 +7,7 @@ import { Connection } from "../../src/connection.ts";
 import { Gate, type GateOptions } from "../../src/accept/gate.ts";
 import { heard } from "../../src/accept/hello.ts";
 import { NO_WATCH } from "../../src/metrics/observer.ts";
+import { reasonWords } from "../../src/log/reasons.ts";
 import { Places } from "../../src/program/slots.ts";
 import { DirectPrograms } from "../../src/program/programs.ts";
 import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
@@ -62,7 +63,7 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
         local: address,
         remote: address,
         unread: () => unread,
-        destroy: () => void gone.push(`${port}: ${conn.givenUp}`),
+        destroy: () => void gone.push(`${port}: ${conn.givenUp && reasonWords(conn.givenUp)}`),
       } as unknown as Socket;
       const conn = new Connection(socket, undefined, undefined, NO_WATCH);
       Object.assign(conn, { accepted: now });

@@ -6,7 +6,9 @@ import { concat, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import { encodeProxyV1 } from "../../src/codec/proxy/v1.ts";
 import { encodeProxyV2 } from "../../src/codec/proxy/v2.ts";
 import { type Connection, describe } from "../../src/connection.ts";
-import { firstBytes, NothingSaid } from "../../src/accept/first_bytes.ts";
+import { reasonWords } from "../../src/log/reasons.ts";
+import { reasonOf, saidNothing } from "../../src/reason.ts";
+import { firstBytes } from "../../src/accept/first_bytes.ts";
 import { readHello } from "../../src/accept/hello.ts";
 import { meetClient, plainStream } from "../../src/accept/proxy.ts";
 import { parseNetwork } from "../../src/codec/ip.ts";
@@ -60,7 +62,7 @@ const NONE = new Uint8Array(0);
 function plain(begin: Uint8Array = NONE) {
   const socket = new FakeSocket();
   const seen = { text: "", refused: "", ended: false, closed: false };
-  const stream = plainStream(socket, begin, (why) => seen.refused = why);
+  const stream = plainStream(socket, begin, ({ reason }) => seen.refused = reason.kind);
   stream.onData = (chunk) => seen.text += latin1(chunk);
   stream.onEnd = () => seen.ended = true;
   stream.onClose = () => seen.closed = true;
@@ -175,7 +177,7 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
   const endings: [(conn: Connection, socket: FakeSocket) => void, RegExp][] = [
     [(_, socket) => socket.onEnd(), /PROXY header: connection closed by the peer after 5 bytes$/],
     [(_, socket) => socket.onClose(new Error("ECONNRESET")), /connection reset by the peer/],
-    [(conn) => conn.giveUp("the server is shutting down"), /header: the server is shutting/],
+    [(conn) => conn.giveUp({ kind: "shut down" }), /header: the server is shutting/],
     [(_, socket) => socket.onData(fromLatin1("!")), /PROXY header: proxy: signature/],
   ];
   for (const [end, expected] of endings) {
@@ -183,7 +185,7 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
     const met = meetClient(conn, OPTIONS);
     socket.onData(fromLatin1("PROXY"));
     end(conn, socket);
-    await assert.rejects(met, { message: expected });
+    await assert.rejects(met, (error) => expected.test(reasonWords(reasonOf(error))));
   }
 });
 
@@ -191,19 +193,19 @@ test("a client that goes without a word is told from one that is given up", asyn
   const silent: [(conn: Connection, socket: FakeSocket) => void, boolean][] = [
     [(_, socket) => socket.onEnd(), true],
     [(_, socket) => socket.onClose(new Error("ECONNRESET")), true],
-    [(conn) => conn.giveUp("timed out after 26 s"), false],
+    [(conn) => conn.giveUp({ kind: "timed out", seconds: 26 }), false],
   ];
   for (const [end, expected] of silent) {
     for (const header of [true, false]) {
       const { conn, socket } = connection("10.0.0.1");
       const reading = header ? meetClient(conn, OPTIONS) : readHello(conn);
       end(conn, socket);
-      await assert.rejects(reading, (error) => error instanceof NothingSaid === expected);
+      await assert.rejects(reading, (error) => saidNothing(reasonOf(error)) === expected);
     }
   }
   const { conn, socket } = connection("10.0.0.1");
   socket.onClose(); // while its name is looked up
-  await assert.rejects(readHello(conn), NothingSaid);
+  await assert.rejects(readHello(conn), (error) => saidNothing(reasonOf(error)));
 });
 
 test("after the first bytes a client that goes is still noticed", async () => {

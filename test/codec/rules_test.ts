@@ -8,6 +8,7 @@ import {
   MAX_ITEMS,
   type Peer,
   ruleKeys,
+  ruleKind,
   ruleWords,
 } from "../../src/codec/rules.ts";
 
@@ -130,4 +131,23 @@ test("the matching key is named as tcprulescheck names it", () => {
   ];
   for (const [key, words] of rows) assert.equal(ruleWords(fromLatin1(key)), words);
   assert.equal(ruleWords(undefined), "default");
+});
+
+test("a key tells what kind of rule it has, and nothing of it but that", () => {
+  const rows: [key: string, kind: string][] = [
+    ["", "any"],
+    ["192.0.2.7", "address"],
+    ["2001:0DB8:0000:0000:0000:0000:0000:0001", "address"],
+    ["10.", "network"],
+    ["10.0.0.0/8", "network"],
+    ["_0000e0g0", "network"],
+    ["^00`000000000000a0000bc0de0fgh000000000000000000i", "network"],
+    ["=mx.example", "host"],
+    ["=.example", "host"],
+    ["=", "host"],
+    ["joe@192.0.2.7", "info"],
+    ["joe@=mx.example", "info"],
+    ["_joe@10.1.2.3", "info"],
+  ];
+  for (const [key, kind] of rows) assert.equal(ruleKind(fromLatin1(key)), kind, key);
 });

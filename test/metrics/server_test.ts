@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FatalError } from "../../src/errors.ts";
 import { expose } from "../../src/metrics/exposition.ts";
 import { NO_METRICS, type Watch } from "../../src/metrics/observer.ts";
 import { ServerMetrics } from "../../src/metrics/server.ts";
-import { HandshakeError } from "../../src/runtime/runtime.ts";
+import type { Reason, TlsFault } from "../../src/reason.ts";
 
 /** What differs from nothing, after connections that go through these calls. Every call takes 10 ms. */
 function counts(...connections: ((watch: Watch) => void)[]): Record<string, number> {
@@ -25,6 +24,9 @@ const TIMES = {
   spawn: "spawn_duration_seconds_count",
   connection: "connection_duration_seconds_count",
 };
+
+const tls = (fault: TlsFault, text = "x"): Reason => ({ kind: "tls", fault, text });
+const SHUT_DOWN: Reason = { kind: "shut down" };
 
 /** Through the handshake. */
 function secure(watch: Watch): void {
@@ -56,7 +58,7 @@ test("a connection that ends well counts in each stage", () => {
 test("a connection fails in the stage it was in, and by the first failure", () => {
   const rows: [(watch: Watch) => void, Record<string, number>][] = [
     [
-      (watch) => watch.admitted("rule =.example"),
+      (watch) => watch.admitted({ kind: "rule", rule: "host" }),
       {
         'connections_total{outcome="denied"}': 1,
         'denials_total{by="rule_host"}': 1,
@@ -64,15 +66,15 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       },
     ],
     [
-      (watch) => watch.failed(new Error("internal")),
+      (watch) => watch.failed({ kind: "internal", text: "x" }, false),
       { 'connections_total{outcome="failed"}': 1 },
     ],
     [
       (watch) => {
         watch.admitted();
         watch.securing();
-        watch.failed(new HandshakeError("http request"));
-        watch.failed(new HandshakeError("no shared cipher"));
+        watch.failed(tls("http request"), true);
+        watch.failed(tls("no shared cipher"), true);
       },
       {
         'connections_total{outcome="handshake_failed"}': 1,
@@ -84,7 +86,7 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       (watch) => {
         watch.admitted();
         watch.securing();
-        watch.failed(new HandshakeError("timed out after 26 s"));
+        watch.failed({ kind: "timed out", seconds: 26 }, true);
       },
       {
         'connections_total{outcome="timed_out"}': 1,
@@ -95,7 +97,7 @@ test("a connection fails in the stage it was in, and by the first failure", () =
     [
       (watch) => {
         secure(watch);
-        watch.failed("the server is shutting down"); // while it waited for a program to end
+        watch.failed(SHUT_DOWN, false); // while it waited for a program to end
       },
       {
         'connections_total{outcome="shut_down"}': 1,
@@ -108,7 +110,7 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       (watch) => {
         secure(watch);
         watch.starting();
-        watch.failed(new FatalError("unable to run x: timed out after all"));
+        watch.failed({ kind: "not run", text: "unable to run x" }, false);
       },
       {
         'connections_total{outcome="not_run"}': 1,
@@ -133,7 +135,7 @@ test("UCSPI-TLS: a failed handshake is the outcome although a program ran", () =
     watch.starting();
     watch.started();
     watch.securing();
-    watch.failed(new HandshakeError("wrong version number"));
+    watch.failed(tls("not tls"), false);
     watch.ended(15);
     watch.over();
   });
@@ -153,7 +155,7 @@ test("UCSPI-TLS: a client that has gone before its handshake counts as one that 
     watch.admitted();
     watch.starting();
     watch.started();
-    watch.failed(new HandshakeError("connection closed by the peer"));
+    watch.failed({ kind: "client gone", how: "closed" }, true);
     watch.over();
   });
   assert.equal(seen['connections_total{outcome="handshake_failed"}'], 1);
@@ -188,10 +190,10 @@ test("any number of hostile texts leaves the output as long as it was", () => {
   const hostile = (i: number): void => {
     const watch = metrics.watch();
     const text = `x"} 1\n${i}`;
-    watch.admitted(i % 2 ? undefined : text);
+    watch.admitted(i % 2 ? undefined : { kind: "rule", rule: "host" });
     watch.securing();
     if (i % 3) watch.secured(text, text);
-    else watch.failed(new HandshakeError(text));
+    else watch.failed(tls("other", text), true);
     watch.ended(i);
     watch.over();
     metrics.asked(text);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { IdleWatch } from "../../src/program/idle.ts";
 import { Lingering } from "../../src/program/linger.ts";
 import { relay } from "../../src/program/relay.ts";
+import { reasonWords } from "../../src/log/reasons.ts";
 import { TlsError } from "../../src/runtime/runtime.ts";
 import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
@@ -24,7 +25,7 @@ function begin(idleLimit = 3600) {
     conn: { socket: client, onGivenUp: () => {} },
     traffic: { received: 0, sent: 0 },
     client: {
-      broken: ({ kind, message }) => void seen.push(`${kind}: ${message}`),
+      broken: ({ kind, cause }) => void seen.push(`${kind}: ${reasonWords(cause)}`),
       cut: () => void seen.push("cut"),
       gone: () => void seen.push("gone"),
     },
@@ -66,7 +67,7 @@ function begin(idleLimit = 3600) {
 
 test("a client that breaks TLS is told of, and gone; its program gets end of file", async () => {
   const one = begin();
-  one.client.onClose(new TlsError("bad record mac", "breach"));
+  one.client.onClose(new TlsError({ kind: "tls", fault: "malformed", text: "bad record mac" }));
   assert.deepEqual(one.seen, ["breach: bad record mac", "gone"]);
   assert.ok(one.input.ended);
   assert.ok(one.output.destroyed);
@@ -89,7 +90,7 @@ test("a client that has our close_notify may close as it likes", async () => {
   one.output.put(null);
   await turn();
   one.client.onEnd(true);
-  one.client.onClose(new TlsError("connection reset by the peer", "reset"));
+  one.client.onClose(new TlsError({ kind: "client gone", how: "reset" }));
   assert.deepEqual(one.seen, ["gone"]);
   await one.over();
 });

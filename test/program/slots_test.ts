@@ -36,12 +36,12 @@ test("who waits is served in order, and who gives up is passed over", async () =
     order.push(name);
     mine.giveBack();
   });
-  gone.abort("gone");
-  await assert.rejects(waiting[1] as Promise<void>, /gone/);
+  gone.abort({ kind: "shut down" });
+  await assert.rejects(waiting[1] as Promise<void>, /shut down/);
   place.giveBack();
   await Promise.all([waiting[0], waiting[2]]);
   assert.deepEqual(order, ["a", "c"]);
-  await assert.rejects(places.take(gone.signal), /gone/);
+  await assert.rejects(places.take(gone.signal), /shut down/);
 });
 
 test("programs are counted from their start to their end", () => {

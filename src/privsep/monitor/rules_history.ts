@@ -125,7 +125,7 @@ export function programRules(
     const verdict = book.evaluate(who);
     if (!verdict.allow) throw new FatalError(verdict.error ?? "the rules deny this connection");
     for (const [name, value] of verdict.env) variables.set(name, value);
-    if (book === early && verdict.rule !== "default") break;
+    if (book === early && verdict.rule) break;
   }
   return variables;
 }

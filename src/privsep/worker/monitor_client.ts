@@ -4,10 +4,11 @@
 import type { Answer, Ask, Counter, Hold, Refusal } from "../../admit/limits.ts";
 import { nodeCrypto } from "../../builtins.ts";
 import { DecodeError, type Reader } from "../../codec/bytes.ts";
-import { FatalError, reason } from "../../errors.ts";
+import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { Programs, StartedProgram } from "../../program/programs.ts";
 import type { HeldPlace } from "../../connection.ts";
+import { abandoned, ConnectionError } from "../../reason.ts";
 import { Places } from "../../program/slots.ts";
 import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
 import type {
@@ -31,6 +32,10 @@ interface Asked {
 
 /** The answer where there is nobody to ask. */
 const NOBODY: Refusal = { by: "address", count: 0 };
+
+const ORPHANED = "unable to run: the monitor is gone";
+
+const notRun = (text: string): ConnectionError => new ConnectionError({ kind: "not run", text });
 
 /** Characters of a rule's key; of a longer one a digest serves as well. */
 const MAX_KEY = 128;
@@ -79,8 +84,8 @@ export class MonitorClient implements Programs, Counter {
   }
 
   start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<Program> {
-    if (signal.aborted) return Promise.reject(new Error(String(signal.reason)));
-    if (!this.channel.open) return Promise.reject(new FatalError("unable to run: no monitor"));
+    if (signal.aborted) return Promise.reject(abandoned(signal));
+    if (!this.channel.open) return Promise.reject(notRun("unable to run: no monitor"));
     const id = ++this.#lastStart;
     const { delayed, rules, peer: { ip, host = "", info = "" }, variables } = request;
     return new Promise((resolve, reject) => {
@@ -96,7 +101,7 @@ export class MonitorClient implements Programs, Counter {
         variables,
       });
       const withdraw = (): void => {
-        reject(new Error(String(signal.reason)));
+        reject(abandoned(signal));
         this.#asked.set(id, "withdrawn");
         this.channel.send(encodeWorker({ kind: KIND.CANCEL, id }));
       };
@@ -160,7 +165,7 @@ export class MonitorClient implements Programs, Counter {
         const why = readText(body, "why", 4096);
         const asked = this.#answered(id);
         this.#counted(body);
-        if (asked !== "withdrawn") asked.reject(new FatalError(why));
+        if (asked !== "withdrawn") asked.reject(notRun(why));
         return true;
       }
       case KIND.EXITED: {
@@ -192,12 +197,12 @@ export class MonitorClient implements Programs, Counter {
   orphan(): void {
     this.running = undefined;
     for (const asked of this.#asked.values()) {
-      if (asked !== "withdrawn") asked.reject(new FatalError("unable to run: the monitor is gone"));
+      if (asked !== "withdrawn") asked.reject(notRun(ORPHANED));
     }
     this.#asked.clear();
     this.#passing?.();
     this.#passing = undefined;
-    this.#places.fail(new FatalError("unable to run: the monitor is gone"));
+    this.#places.fail(notRun(ORPHANED));
     for (const program of this.#running.values()) program.ended(undefined);
     this.#running.clear();
     for (const tell of this.#verdicts.values()) tell(NOBODY);
@@ -251,7 +256,7 @@ export class MonitorClient implements Programs, Counter {
     this.#counted(body);
     if (asked === "withdrawn" || !ends) return;
     if (ends instanceof Error) {
-      asked.reject(new FatalError(`unable to take the pipes of program ${pid}: ${reason(ends)}`));
+      asked.reject(notRun(`unable to take the pipes of program ${pid}: ${reason(ends)}`));
       return;
     }
     const program = new RemoteProgram(this.channel, id, pid, ends, this.running ?? 0);

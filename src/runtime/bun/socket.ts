@@ -6,6 +6,7 @@ import { BunStream, plainHandler } from "./stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./tls.ts";
 import { tidyLater, tidyLess } from "./gc.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
+import { CLOSED } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
 import {
   type Address,
@@ -67,7 +68,7 @@ class BunSocket extends BunStream implements Socket {
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
     return new Promise((resolve, reject) => {
-      if (this.gone) return reject(new HandshakeError("connection closed by the peer"));
+      if (this.gone) return reject(new HandshakeError(CLOSED));
       const { held, ended } = this.takeHeld();
       const options = context.opaque as BunTlsOptions;
       const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
@@ -93,7 +94,7 @@ class BunSocket extends BunStream implements Socket {
       });
       if (!pair) {
         this.destroy();
-        reject(new HandshakeError("connection closed by the peer"));
+        reject(new HandshakeError(CLOSED));
         return;
       }
       this.native = pair[0]; // the other lives no longer

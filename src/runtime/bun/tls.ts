@@ -5,6 +5,7 @@ import { RecordTail } from "../../codec/tls_records.ts";
 import { BunStream, plainHandler } from "./stream.ts";
 import type { NativeSocket, NativeTlsSocket, PeerCertificate, SocketHandler } from "./types.ts";
 import { closedEarly, closedLate, refusal } from "./words.ts";
+import { CLOSED, GIVEN_UP } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
 import { HandshakeError, type TlsSession, type TlsStream } from "../runtime.ts";
 
@@ -48,7 +49,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
   /** The peer has ended its data: a handshake that is under way still comes to nothing. */
   breakOff(): void {
     if (!this.settle || this.gone) return;
-    this.failed(new HandshakeError("connection closed by the peer"));
+    this.failed(new HandshakeError(CLOSED));
     this.native.close();
   }
 
@@ -84,7 +85,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
     super.destroy();
     const settle = this.settle;
     this.settle = undefined;
-    settle?.(new HandshakeError("given up"));
+    settle?.(new HandshakeError(GIVEN_UP));
   }
 
   suite(): { protocol: string; cipher: string } {

@@ -1,26 +1,45 @@
-/** What BoringSSL says under Bun, in our words: the same as deno/words.ts has for the same cause. */
+/** What BoringSSL says under Bun, as reasons: the same as deno/words.ts has for the same cause. */
 
 import { reason } from "../../errors.ts";
-import { lost, lostConnection } from "../endings.ts";
+import type { StreamReason, TlsFault } from "../../reason.ts";
+import { alertFrom, CLOSED, lost, lostConnection } from "../endings.ts";
 import { HandshakeError, TlsError } from "../runtime.ts";
 
-/** `error:1000008b:SSL routines:OPENSSL_internal:DECRYPTION_FAILED_OR_BAD_RECORD_MAC` */
-const WORDS: Readonly<Record<string, string>> = {
-  BAD_PACKET_LENGTH: "malformed message",
-  CLIENTHELLO_PARSE_FAILED: "malformed client hello",
-  DATA_LENGTH_TOO_LONG: "record too long",
-  DECODE_ERROR: "malformed message",
-  DECRYPTION_FAILED_OR_BAD_RECORD_MAC: "bad record mac",
-  ENCRYPTED_LENGTH_TOO_LONG: "record too long",
-  EXCESSIVE_MESSAGE_SIZE: "message too long",
-  HTTPS_PROXY_REQUEST: "http request",
-  KEY_USAGE_BIT_INCORRECT: "client certificate: unsuitable certificate purpose",
-  NO_APPLICATION_PROTOCOL: "no shared application protocol",
-  NO_COMMON_SIGNATURE_ALGORITHMS: "no shared signature algorithm",
-  PARSE_TLSEXT: "malformed client hello",
-  UNSUPPORTED_PROTOCOL: "no shared protocol version",
-  WRONG_CURVE: "no shared group",
-  WRONG_VERSION_NUMBER: "unexpected record",
+/** By the name at the end of `error:1000008b:SSL routines:OPENSSL_internal:DECRYPTION_FAILED_OR_BAD_RECORD_MAC`,
+ *  with our words where those of the name are not plain. */
+const FAULTS: Readonly<Record<string, readonly [TlsFault, words?: string]>> = {
+  BAD_PACKET_LENGTH: ["malformed", "malformed message"],
+  CA_DN_LENGTH_MISMATCH: ["malformed"],
+  CERTIFICATE_VERIFY_FAILED: ["bad client certificate"],
+  CLIENTHELLO_PARSE_FAILED: ["malformed", "malformed client hello"],
+  DATA_LENGTH_TOO_LONG: ["malformed", "record too long"],
+  DECODE_ERROR: ["malformed", "malformed message"],
+  DECRYPTION_FAILED: ["malformed"],
+  DECRYPTION_FAILED_OR_BAD_RECORD_MAC: ["malformed", "bad record mac"],
+  ENCRYPTED_LENGTH_TOO_LONG: ["malformed", "record too long"],
+  EXCESSIVE_MESSAGE_SIZE: ["malformed", "message too long"],
+  HTTPS_PROXY_REQUEST: ["http request", "http request"],
+  HTTP_REQUEST: ["http request"],
+  KEY_USAGE_BIT_INCORRECT: [
+    "bad client certificate",
+    "client certificate: unsuitable certificate purpose",
+  ],
+  LENGTH_MISMATCH: ["malformed"],
+  NO_APPLICATION_PROTOCOL: ["no shared application protocol", "no shared application protocol"],
+  NO_COMMON_SIGNATURE_ALGORITHMS: [
+    "no shared signature algorithm",
+    "no shared signature algorithm",
+  ],
+  NO_SHARED_CIPHER: ["no shared cipher"],
+  NO_SHARED_GROUP: ["no shared group"],
+  PARSE_TLSEXT: ["malformed", "malformed client hello"],
+  PEER_DID_NOT_RETURN_A_CERTIFICATE: ["no client certificate"],
+  RECORD_LENGTH_MISMATCH: ["malformed"],
+  UNEXPECTED_MESSAGE: ["malformed"],
+  UNEXPECTED_RECORD: ["not tls"],
+  UNSUPPORTED_PROTOCOL: ["no shared version", "no shared protocol version"],
+  WRONG_CURVE: ["no shared group", "no shared group"],
+  WRONG_VERSION_NUMBER: ["not tls", "unexpected record"],
 };
 
 /** What is said when a context is made. */
@@ -61,11 +80,13 @@ const ALERTS: Readonly<Record<number, string>> = {
   113: "bad certificate status response",
 };
 
-function words(error: Error): string {
-  const last = (error.message.split(":").at(-1) ?? error.message).trim();
+/** What BoringSSL's text says. */
+export function faultOf(text: string): StreamReason {
+  const last = (text.split(":").at(-1) ?? text).trim();
   const alert = /^(?:SSLV3|TLSV1|TLSV13)_ALERT_(.*)$/.exec(last)?.[1];
-  if (alert !== undefined) return `alert from the client: ${plain(alert)}`;
-  return WORDS[last] ?? plain(last);
+  if (alert !== undefined) return alertFrom(plain(alert));
+  const [fault, words = plain(last)] = FAULTS[last] ?? ["other"];
+  return { kind: "tls", fault, text: words };
 }
 
 const plain = (name: string): string => name.replaceAll("_", " ").toLowerCase();
@@ -75,23 +96,25 @@ const isOfLibrary = (error: Error): boolean => (error as { code?: string }).code
 /** Why the library says that a handshake failed. `alert`: an alert that came unencrypted. OpenSSL's clients
  *  refuse a certificate so in TLS 1.3, and BoringSSL takes that alert for a damaged record. */
 export function refusal(error: Error | null, alert?: number): HandshakeError {
-  if (!error) return new HandshakeError("handshake failed");
+  if (!error) {
+    return new HandshakeError({ kind: "tls", fault: "other", text: "handshake failed" });
+  }
   if (alert !== undefined && /BAD_PACKET_LENGTH/.test(error.message)) {
-    return new HandshakeError(`alert from the client: ${ALERTS[alert] ?? alert}`);
+    return new HandshakeError(alertFrom(ALERTS[alert] ?? String(alert)));
   }
   // So Bun calls the end of the client's data, too.
   const gone = (error as { code?: string }).code === "ECONNRESET";
-  return new HandshakeError(gone ? "connection closed by the peer" : words(error));
+  return new HandshakeError(gone ? CLOSED : faultOf(error.message));
 }
 
 /** Why a connection was closed before its handshake was over. */
 export function closedEarly(error: Error | undefined): HandshakeError {
   if (error instanceof HandshakeError) return error;
-  if (!error) return new HandshakeError("connection closed by the peer");
-  return new HandshakeError(isOfLibrary(error) ? words(error) : lost(error));
+  if (!error) return new HandshakeError(CLOSED);
+  return new HandshakeError(isOfLibrary(error) ? faultOf(error.message) : lost(error));
 }
 
 /** Why a connection was closed after its handshake. */
 export function closedLate(error: Error): TlsError {
-  return isOfLibrary(error) ? new TlsError(words(error), "breach") : lostConnection(error);
+  return isOfLibrary(error) ? new TlsError(faultOf(error.message)) : lostConnection(error);
 }

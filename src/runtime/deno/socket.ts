@@ -7,6 +7,7 @@ import {
   type TlsContext,
   type TlsStream,
 } from "../runtime.ts";
+import { CLOSED } from "../endings.ts";
 import type { Endpoint, Libc } from "../libc/libc.ts";
 import { AdoptedStream } from "./adopted.ts";
 import { type Wire, WireStream } from "./stream.ts";
@@ -53,7 +54,7 @@ export class ConnSocket extends WireStream implements Socket {
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
-    if (this.gone) return Promise.reject(new HandshakeError("connection closed"));
+    if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
     this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
     return this.#handshake.done;
   }
@@ -135,7 +136,7 @@ export class NodeSocket extends AdoptedStream implements Socket {
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
-    if (this.gone) return Promise.reject(new HandshakeError("connection closed"));
+    if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
     this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
     return this.#handshake.done;
   }

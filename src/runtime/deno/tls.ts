@@ -9,7 +9,8 @@
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
 import { breach, refusal } from "./words.ts";
-import { lost, lostConnection } from "../endings.ts";
+import { CLOSED, GIVEN_UP, lost, lostConnection } from "../endings.ts";
+import type { StreamReason } from "../../reason.ts";
 import {
   HandshakeError,
   type Stream,
@@ -72,7 +73,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
 
   let over = false;
   let begin = beginning(first);
-  const fail = (cause: string, rawClosed = false) => {
+  const fail = (cause: StreamReason, rawClosed = false) => {
     if (over) return;
     over = true;
     reject(new HandshakeError(cause));
@@ -80,7 +81,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     if (!rawClosed) linger(raw);
   };
   const onError = (error: Error) => fail(refusal(error, begin));
-  const onClose = () => fail("connection closed by the peer");
+  const onClose = () => fail(CLOSED);
   socket.on("error", onError).on("close", onClose);
   socket.once("secure", () => {
     if (over) return;
@@ -99,13 +100,13 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   // What the library has to say of the bytes before comes first. If that is the handshake's end, the
   // stream hears of its own.
   let late: () => void = nothing;
-  const rawOver = (cause: string, closed: boolean, again: () => void) => {
+  const rawOver = (cause: StreamReason, closed: boolean, again: () => void) => {
     late = () => queueMicrotask(again);
     setImmediate(() => fail(link.error ? refusal(link.error, begin) : cause, closed));
   };
-  raw.onEnd = () => rawOver("connection closed by the peer", false, () => raw.onEnd());
+  raw.onEnd = () => rawOver(CLOSED, false, () => raw.onEnd());
   raw.onClose = (error) => {
-    const cause = error ? lost(error) : "connection closed by the peer";
+    const cause = error ? lost(error) : CLOSED;
     rawOver(cause, true, () => raw.onClose(error));
   };
   // The socket starts in the next tick. Were there something to read by then that it refuses, Deno
@@ -115,7 +116,7 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     if (first.length > 0) link.feed(first);
     raw.resume();
   });
-  return { done: promise, abort: () => fail("given up", true) };
+  return { done: promise, abort: () => fail(GIVEN_UP, true) };
 }
 
 /** A copy of the first bytes: feeding a chunk to the library may free it. */

@@ -156,8 +156,8 @@ test("who gives up is not given the program that was on its way: it sees the end
     const control = new AbortController();
     const promise = client.start(REQUEST, place(), control.signal);
     const { id } = await stage.next(KIND.START);
-    control.abort("the client is gone");
-    await assert.rejects(promise, /the client is gone/);
+    control.abort({ kind: "client gone", how: "closed" });
+    await assert.rejects(promise, /client gone/);
     assert.equal((await stage.next(KIND.CANCEL)).id, id);
     const [input, output] = started(stage, id) as [number, number];
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
@@ -167,8 +167,8 @@ test("who gives up is not given the program that was on its way: it sees the end
     // A refusal of what was given up is nobody's either.
     const other = new AbortController();
     const second = client.start(REQUEST, place(), other.signal);
-    other.abort("gone");
-    await assert.rejects(second, /gone/);
+    other.abort({ kind: "shut down" });
+    await assert.rejects(second, /shut down/);
     stage.monitor.send(refused(id + 1));
     await settled("the refusal", () => client.running === 1);
     assert.equal(client.waiting, 0);
@@ -210,8 +210,8 @@ test("a START that the monitor would not take is refused here, and nothing is se
       /too much is known/,
     );
     assert.equal(client.waiting, 0);
-    const abort = AbortSignal.abort("late");
-    await assert.rejects(client.start(REQUEST, place(), abort), /late/);
+    const abort = AbortSignal.abort({ kind: "shut down" });
+    await assert.rejects(client.start(REQUEST, place(), abort), /shut down/);
     client.take("x".repeat(16), {});
     await next(KIND.TAKE);
     assert.deepEqual(asked, []);

@@ -1,0 +1,47 @@
+/** The words for the reasons why connections end. Nothing is decided by these words: they are for people. */
+
+import type { Reason } from "../reason.ts";
+import { clean } from "./fields.ts";
+
+const WORDS: { readonly [K in Reason["kind"]]: (reason: Extract<Reason, { kind: K }>) => string } =
+  {
+    "client gone": ({ how, sent }) =>
+      `connection ${how} by the peer${sent ? ` after ${sent} bytes` : ""}`,
+    "connection lost": ({ text }) => text,
+    "tls": ({ text }) => text,
+    "alert": ({ alert }) => `alert from the client: ${alert}`,
+    "limit": ({ by, count }) => `${LIMITS[by]} limit:${count} exceeded`,
+    "rule": () => "",
+    "rules unreadable": () => "rules cannot be read",
+    "timed out": ({ seconds }) => `timed out after ${seconds} s`,
+    "evicted": ({ as }) => EVICTED[as],
+    "shut down": () => "the server is shutting down",
+    "proxy header": ({ cause }) => `unable to read the PROXY header: ${reasonWords(cause)}`,
+    "unexpected proxy header": () => "a PROXY header that --proxy-from does not allow",
+    "malformed": ({ text }) => text,
+    "unknown server name": ({ name }) =>
+      `no certificate for the server name '${clean(name)}' (SNI_STRICT)`,
+    "no server name": () => "no server name (SNI_STRICT)",
+    "unreadable server name": () =>
+      "the server name cannot be read: the client hello has more than 16 records or 16,384 " +
+      "bytes, or comes behind an empty record or an alert",
+    "no client certificate": () => "peer did not return a certificate",
+    "bad client certificate": ({ text }) => `client certificate: ${text}`,
+    "broken": ({ cause }) => reasonWords(cause),
+    "settings": ({ text }) => text,
+    "not run": ({ text }) => text,
+    "internal": ({ text }) => text,
+  };
+
+const LIMITS = { address: "ip connection", rate: "ip rate", network: "network connection" };
+
+const EVICTED = {
+  silent: "too many connections are pending and this one was silent longest",
+  slow: "too many connections are pending and this one took longest",
+  descriptors: "descriptors are running low and this one was silent longest",
+};
+
+/** Of a denial by a rule there is nothing to say. What a peer or a library has put in is not made printable here. */
+export function reasonWords(reason: Reason): string {
+  return (WORDS[reason.kind] as (reason: Reason) => string)(reason);
+}
