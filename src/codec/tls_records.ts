@@ -18,13 +18,19 @@ export class RecordTail {
   #left = 0;
   #type = 0;
   #length = 0;
-  /** Data in the TLS 1.3 records that the last piece has completed, less what was decrypted since. */
+  /** Inner bytes of the TLS 1.3 records that the last piece has completed, and data decrypted since. */
   #data = 0;
+  #decrypted = 0;
+  /** True once data were decrypted: all later records are data or alerts. */
+  #begun = false;
+  /** Inner bytes of each of those records while some may belong to the handshake. */
+  #sizes: number[] | undefined;
   /** Description of the last alert that came unencrypted. */
   #alert: number | undefined;
 
   feed(piece: Uint8Array): void {
-    this.#data = 0;
+    this.#data = this.#decrypted = 0;
+    this.#sizes = undefined;
     for (let at = 0; at < piece.length;) {
       if (this.#left > 0) {
         const size = Math.min(this.#left, piece.length - at);
@@ -47,12 +53,16 @@ export class RecordTail {
   }
 
   #complete(): void {
-    if (this.#type === APPLICATION_DATA) this.#data += Math.max(0, this.#length - TLS13_OVERHEAD);
+    if (this.#type !== APPLICATION_DATA) return;
+    const size = Math.max(0, this.#length - TLS13_OVERHEAD);
+    this.#data += size;
+    if (!this.#begun) (this.#sizes ??= []).push(size);
   }
 
   /** The library has decrypted `count` bytes of data. */
   decrypted(count: number): void {
-    this.#data -= count;
+    this.#decrypted += count;
+    this.#begun = true;
   }
 
   /** The description of an alert that the peer sent unencrypted (RFC 8446 6), if it sent one. Not
@@ -65,7 +75,15 @@ export class RecordTail {
   get endsWithAlert(): boolean {
     if (this.#header > 0 || this.#left > 0) return false;
     if (this.#type === ALERT) return true;
-    // A record of this length may hold two bytes of data: then they have been decrypted.
-    return this.#type === APPLICATION_DATA && this.#length === TLS13_ALERT && this.#data > 0;
+    if (this.#type !== APPLICATION_DATA || this.#length !== TLS13_ALERT) return false;
+    // A record of this length may hold two bytes of data: then they have been decrypted. The first
+    // records of the piece may be the last of the handshake, whose bytes are no data.
+    let data = this.#data;
+    for (const size of this.#sizes ?? []) {
+      if (data === this.#decrypted) return false;
+      if (data - TLS13_ALERT + TLS13_OVERHEAD === this.#decrypted) return true;
+      data -= size;
+    }
+    return this.#data > this.#decrypted;
   }
 }

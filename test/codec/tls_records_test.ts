@@ -32,6 +32,29 @@ test("close_notify of TLS 1.3 is told from two bytes of data", () => {
   assert.deepEqual(alert.subarray(0, 5), data(2).subarray(0, 5));
 });
 
+test("the end of the handshake in the same piece makes no difference", () => {
+  const handshakes: Record<string, number[]> = {
+    "Finished with SHA-256": [36],
+    "Finished with SHA-384": [52],
+    "a certificate too": [700, 79, 36],
+    "all in one record": [815],
+  };
+  for (const [what, sizes] of Object.entries(handshakes)) {
+    for (const before of [[], [2], [2, 2], [36], [1000, 2]]) {
+      for (const last of [alert, data(2)]) {
+        const tail = new RecordTail();
+        tail.feed(concat([record(20, 1), ...sizes.map(data), ...before.map(data), last]));
+        const decrypted = before.reduce((sum, size) => sum + size, last === alert ? 0 : 2);
+        if (decrypted > 0) tail.decrypted(decrypted);
+        assert.equal(tail.endsWithAlert, last === alert, `${what}, ${before}, ${decrypted}`);
+        tail.feed(concat([data(5), last]));
+        tail.decrypted(last === alert ? 5 : 7);
+        assert.equal(tail.endsWithAlert, last === alert, `${what}, ${before}, later`);
+      }
+    }
+  }
+});
+
 test("it makes no difference where the pieces are cut", () => {
   const whole = concat([record(22, 100), data(10), data(2), alert]);
   for (let cut = 1; cut < whole.length; cut++) {

@@ -2,32 +2,42 @@
 
 import assert from "node:assert/strict";
 import { silent, talk } from "./clients.ts";
-import { claim, settled } from "./harness.ts";
+import { claim, type Server, settled, type Trial } from "./harness.ts";
 
-/** Milliseconds from connecting to the end of the handshake. */
+/** Milliseconds that silent clients may add to a conversation. */
 const AT_ONCE = 500;
+
+/** How long a conversation takes, in milliseconds. */
+async function conversation(t: Trial, server: Server): Promise<number> {
+  const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
+  assert.equal(text, "hello\n");
+  return Number(facts["ms"]);
+}
+
+/** One conversation of five is as quick as before: a busy machine may keep any of them waiting, not all. */
+async function servesAtOnce(t: Trial, server: Server, before: number): Promise<void> {
+  const waits: number[] = [];
+  while (waits.length < 5 && !waits.some((ms) => ms < before + AT_ONCE)) {
+    waits.push(await conversation(t, server));
+  }
+  assert.ok(waits.some((ms) => ms < before + AT_ONCE), `${waits} ms, before: ${before} ms`);
+}
 
 for (const [what, bytes] of [["have sent nothing", 0], ["have sent half a hello", 9]] as const) {
   claim(`1,000 connections that ${what}: a good client is served within 0.5 s`, async (t) => {
     const server = await t.start({ options: ["--pending", "2000"], program: ["echo", "hello"] });
+    const before = await conversation(t, server);
     const held = await silent(t, server, 1000, bytes);
-    for (let i = 0; i < 3; i++) {
-      const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
-      assert.equal(text, "hello\n");
-      assert.ok(Number(facts["ms"]) < AT_ONCE, `${facts["ms"]} ms`);
-    }
+    for (let i = 0; i < 3; i++) await servesAtOnce(t, server, before);
     assert.equal(await held.open(), 1000);
   }, { timeout: 90_000 });
 }
 
 claim("the default --pending reached by silent clients: the oldest gives way", async (t) => {
   const server = await t.start({ program: ["echo", "hello"] });
+  const before = await conversation(t, server);
   const held = await silent(t, server, 1000);
-  for (let i = 0; i < 3; i++) {
-    const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
-    assert.equal(text, "hello\n");
-    assert.ok(Number(facts["ms"]) < AT_ONCE, `${facts["ms"]} ms`);
-  }
+  for (let i = 0; i < 3; i++) await servesAtOnce(t, server, before);
   const left = await held.open();
   // Each worker has its share of the places, and the system does not deal evenly.
   const least = server.workers().length > 1 ? 500 : 995;
@@ -37,7 +47,7 @@ claim("the default --pending reached by silent clients: the oldest gives way", a
 claim("--pending 10: never more than 10 are kept, and the newest are", async (t) => {
   const server = await t.start({ options: ["--pending", "10"], program: ["echo", "hello"] });
   const held = await silent(t, server, 30);
-  const left = await settled(() => held.open(), (n) => n <= 10, 5000);
+  const left = await settled(() => held.open(), (n) => n <= 10);
   assert.ok(left <= 10, `${left} are open`);
   const { text } = await talk(t, server);
   assert.equal(text, "hello\n");
