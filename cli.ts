@@ -18,6 +18,7 @@ const MAIN = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url
 
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
+  const env: Readonly<Record<string, string | undefined>> = process.env;
   const names = [basename(process.argv0), basename(process.argv[1] ?? "", ".ts")];
   if (argv[0] === "--as" && argv[1] === CONFINE_COMMAND) return await confine(argv.slice(2));
   if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
@@ -28,13 +29,13 @@ async function main(): Promise<number> {
     },
     stdout: (text: string) => void process.stdout.write(text),
     stderr: (text: string) => void process.stderr.write(text),
-    env: process.env,
+    env,
   };
   if (names.includes("tcprules")) return await tcprules(argv, io);
   if (names.includes("tcprulescheck")) return await tcprulescheck(argv, io);
   if (names[0] === WORKER_COMMAND) return await worker(await currentRuntime());
   if (names[0] === LOG_COMMAND) return logCopier(await currentRuntime(), argv);
-  return await sslserver(argv, process.env, currentRuntime, MAIN);
+  return await sslserver(argv, env, currentRuntime, MAIN);
 }
 
 process.exit(await main());

@@ -7,7 +7,14 @@ import { divide, needsOf } from "./accept/descriptors.ts";
 import { Gate } from "./accept/gate.ts";
 import { heard } from "./accept/hello.ts";
 import { isDnsName } from "./accept/host.ts";
-import { type Counter, Limits, parseLimit, parseRate, UNCOUNTED } from "./admit/limits.ts";
+import {
+  canLimit,
+  type Counter,
+  Limits,
+  parseLimit,
+  parseRate,
+  UNCOUNTED,
+} from "./admit/limits.ts";
 import { RuleBook } from "./admit/rulebook.ts";
 import type { Options } from "./config/options.ts";
 import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
@@ -32,7 +39,7 @@ import { ClientAuths } from "./tls/client_auth.ts";
 import { Contexts } from "./tls/context.ts";
 import { HandshakeQueue } from "./tls/handshake.ts";
 import { ServerNames } from "./tls/server_names.ts";
-import { PRODUCT } from "./version.ts";
+import { refuseUnsupported } from "./tls/settings.ts";
 
 /** Certificates can live for a day. */
 const HOUR = 3_600_000;
@@ -79,7 +86,7 @@ export async function assemble(
   log: Log,
   given: Given = {},
 ): Promise<Assembled> {
-  refuseTicketKeys(env);
+  refuseUnsupported((name) => env[name]);
   const { files: from = localFiles, announce = log } = given;
   if (given.handler && options.delayed) {
     throw new UsageError("a handler cannot begin in the clear: -n is for programs");
@@ -92,7 +99,7 @@ export async function assemble(
   });
   const budget = divide(needs);
   const sockets = new QuestionSockets(budget.questions);
-  const asked = env["DNSCACHEIP"] !== undefined && env["DNSCACHEIP"] !== "";
+  const asked = env.DNSCACHEIP !== undefined && env.DNSCACHEIP !== "";
   const metrics = options.metrics ? new ServerMetrics() : NO_METRICS;
   const resolver = new Resolver({
     config: new DnsConfig({
@@ -114,9 +121,7 @@ export async function assemble(
   });
   const { contexts, names } = makeContexts(env, runtime, announce, log, clientAuths, given);
   contexts.warnOfDhFile();
-  const limited = options.rules !== undefined || options.earlyRules !== undefined ||
-    ["MAXCONIP", "MAXCONRATE", "MAXCONNET"].some((name) => env[name]);
-  const limits = limited
+  const limits = canLimit(options, env)
     ? new Limits({ programs: options.concurrency, now: () => performance.now() })
     : UNCOUNTED;
   const book = (file: string | undefined): RuleBook | undefined =>
@@ -165,10 +170,10 @@ export async function assemble(
       log,
       limits: given.counter ?? limits,
       ask: {
-        perAddress: Math.min(parseLimit("MAXCONIP", env["MAXCONIP"]) ?? 0, options.concurrency),
-        rate: parseRate(env["MAXCONRATE"]),
+        perAddress: Math.min(parseLimit("MAXCONIP", env.MAXCONIP) ?? 0, options.concurrency),
+        rate: parseRate(env.MAXCONRATE),
       },
-      perNetwork: parseLimit("MAXCONNET", env["MAXCONNET"]),
+      perNetwork: parseLimit("MAXCONNET", env.MAXCONNET),
       resolver,
       sockets,
       asksAboutLoopback: asked,
@@ -237,10 +242,4 @@ function makeContexts(
   const names = new ServerNames(contexts, Object.entries(env));
   names.prepare(clientAuths.get());
   return { contexts, names };
-}
-
-/** Settings that no runtime can honour are refused, not swallowed: neither lets ticket keys be set. */
-function refuseTicketKeys(env: Env): void {
-  if (!env["TICKETKEYFILE"]) return;
-  throw new UsageError(`$TICKETKEYFILE is not supported by ${PRODUCT}`, "unset TICKETKEYFILE");
 }

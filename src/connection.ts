@@ -1,5 +1,6 @@
 /** The record of one connection. Each stage reads what earlier stages found and adds its own. */
 
+import type { ConnectionVariable, RuleVariables } from "./config/variables.ts";
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
 import type { Reason } from "./reason.ts";
 import type { Address, Program, Socket } from "./runtime/runtime.ts";
@@ -36,7 +37,7 @@ export interface HeldPlace {
 
 const nothing = (): void => {};
 const NOTHING = new Uint8Array(0);
-const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
+const NO_VARIABLES: RuleVariables = new Map();
 
 /** Thousands may be idle at a time: what a stage needs only while it lasts goes with it. */
 export class Connection {
@@ -47,7 +48,7 @@ export class Connection {
   interface: string | undefined;
   /** The proxy that sent a header, and what else the header said, as variables. `own`: it speaks
    *  for itself. */
-  proxy: Address & { variables: ReadonlyMap<string, string>; own: boolean } | undefined;
+  proxy: Address & { variables: ReadonlyMap<ConnectionVariable, string>; own: boolean } | undefined;
   /** What the rules set: goes over the environment, for TLS settings and program alike. */
   variables = NO_VARIABLES;
   /** Its place in the counts by address; set by admission, given back when it ends. */

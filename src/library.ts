@@ -49,7 +49,7 @@ export async function serve(
     ...(options.log ? { write: options.log } : { sink: runtime.stderr() }),
   });
   const asked = commandOptions(options, handler);
-  const env = options.env ?? process.env;
+  const env: Readonly<Record<string, string | undefined>> = options.env ?? process.env;
   checkForCertificate(options, env);
   const { deps, close, warnOfExpiry } = await assemble(asked, env, runtime, log, {
     keyPair: options.cert === undefined ? selfSigned(asked, log) : keyPair(options.cert, options),

@@ -5,6 +5,7 @@ import { UsageError } from "./errors.ts";
 import type { Handler } from "./program/handler.ts";
 import { MAX, network } from "./config/option_table.ts";
 import { defaults, type Options } from "./config/options.ts";
+import { ofServerName } from "./config/variables.ts";
 
 /** What can be set. Numbers are whole; times are in seconds. An option that is `undefined` has its
  *  default; one that is unknown or out of range is a `UsageError`. */
@@ -155,7 +156,10 @@ export function checkForCertificate(
   env: Readonly<Record<string, string | undefined>>,
 ): void {
   if (cert !== undefined || selfSigned) return;
-  const set = ([name, value]: [string, unknown]) => value && /^CERT(CHAIN)?FILE(:|$)/.test(name);
+  const set = ([name, value]: [string, unknown]) => {
+    const variable = ofServerName(name)?.variable ?? name;
+    return value && (variable === "CERTFILE" || variable === "CERTCHAINFILE");
+  };
   if (Object.entries(env).some(set)) return;
   throw new UsageError(
     "unable to find a certificate: none of cert, selfSigned and CERTFILE in env is set",

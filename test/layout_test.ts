@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { isListed } from "../src/config/variables.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -208,6 +209,57 @@ test("only cli.ts ends the process", () => {
     /\bprocess\.exit\(|\bDeno\.exit\(/.test(code(read(file)))
   );
   assert.deepEqual(guilty, []);
+});
+
+/** Names of environment variables in the code `text` where the tables are not their source: in brackets,
+ *  as one of a list or as a key that no type checks; in a regular expression; and names that are looked
+ *  up but are in no table. */
+function strayVariables(text: string): string[] {
+  const plain = text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/^\s*\/\/.*$/gm, "");
+  const all = (pattern: RegExp): string[] =>
+    [...plain.matchAll(pattern)].map((match) => match[1] ?? "");
+  const lists = all(/\[([^[\]]*)\]/g).flatMap((list) =>
+    [...list.matchAll(/"([^"\n]*)"/g)].map((match) => match[1] ?? "")
+  );
+  const alternatives = all(/((?:\w+\|)+\w+)/g).flatMap((words) => words.split("|"));
+  const lookedUp = [
+    ...all(/\b(?:get|has|lookup|named|value|version)\(\s*(?:lookup,\s*)?"([A-Z][A-Z0-9_]+)"/g),
+    ...all(/\benv\??\.([A-Z][A-Z0-9_]+)\b/g),
+  ];
+  return [
+    ...[...lists, ...alternatives].filter(isListed),
+    ...lookedUp.filter((name) => !isListed(name)),
+  ];
+}
+
+test("the tables of config/variables.ts alone list environment variables", () => {
+  // The names of X.509 components and of DNS records are others', and codecs see no environment.
+  const files = ALL.filter((file) => !/^src\/(?:config\/variables|codec\/)/.test(file));
+  const stray = files.flatMap((file) =>
+    strayVariables(read(file)).map((name) => `${file}: ${name}`)
+  );
+  assert.deepEqual(stray, []);
+});
+
+test("only these files touch the environment of the process, in which any name can be read", () => {
+  const files = ALL.filter((file) => /\b(?:process|Deno|Bun)\.env\b/.test(code(read(file))));
+  assert.deepEqual(files, ["src/library.ts", "src/runtime/look_up.ts", "cli.ts"]);
+});
+
+test("lists of variables and names in no table are found", () => {
+  const rows: [string, string[]][] = [
+    ['const FILES = ["CAFILE", "x"];', ["CAFILE"]],
+    ['const SET = new Set([\n  ...OTHERS,\n  "SSL_CHROOT",\n]);', ["SSL_CHROOT"]],
+    ['env["TICKETKEYFILE"]', ["TICKETKEYFILE"]],
+    ["/^(CERTFILE|KEYFILE):(.*)$/s", ["CERTFILE", "KEYFILE"]],
+    ["/^(?:SSLREMOTEIP|X)$/", ["SSLREMOTEIP"]],
+    ['lookup("CERTFIL")', ["CERTFIL"]],
+    ['rule.get("MAXCON")', ["MAXCON"]],
+    ["env.SSL_CHROT", ["SSL_CHROT"]],
+    ['lookup("CERTFILE") ?? env.SSL_CHROOT; name: "MAXCONIP" | "MAXCONNET"', []],
+    ['// ["CAFILE"]\n/** `env["CAFILE"]` */', []],
+  ];
+  for (const [text, names] of rows) assert.deepEqual(strayVariables(text), names, text);
 });
 
 test("every file of src opens with what its job is", () => {

@@ -7,11 +7,15 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { spelling } from "../src/check/spelling.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";
 import { helpText } from "../src/commands/help.ts";
 import { MANUAL } from "../src/commands/manual.ts";
 import { OPTIONS } from "../src/config/option_table.ts";
 import { PAGES } from "../src/config/options.ts";
+import { DEFAULTS } from "../src/config/variables.ts";
+import { CONNECTION_VARIABLES, type ConnectionRow } from "../src/config/variables_of_connection.ts";
+import { SERVER_VARIABLES, type ServerRow } from "../src/config/variables_of_server.ts";
 import { connectionVariables } from "../src/program/environment.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { tlsVariables } from "../src/tls/variables.ts";
@@ -96,6 +100,9 @@ test("mandoc -Tlint has no complaint", () => {
   assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !own.test(line)), []);
 });
 
+/** A page's text on one line. */
+const words = (page: string): string => read(`man/text/${page}.txt`).replaceAll(/\s+/g, " ");
+
 /** Names after `.It Ev` in a page, `_n` and `:name` being part of them. */
 function described(page: string): string[] {
   const items = all(read(`man/${page}`), /^\.It Ev (.*)$/gm);
@@ -106,27 +113,48 @@ const sources = (): string[] =>
   fs.readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"));
 
-/** Variables that the sources look up, set, refuse, or hold in a list of variables. */
-function used(): string[] {
-  const names = sources().flatMap((file) => {
-    const text = read(`src/${file}`);
-    const lists = all(text, /VARIABLES\b[^=]*= (?:new Set\()?\[([^\]]*)\]/g);
-    const refused = all(text, /for \(const name of \[([^\]]*)\]\)/g);
-    return [
-      ...all(text, /\benv\["([A-Z][A-Z0-9_]*)"\]/g),
-      ...all(text, /\benv\.get\("([A-Z][A-Z0-9_]*)"\)/g),
-      ...all(text, /\b(?:lookup|value|version)\((?:lookup, )?"([A-Z][A-Z0-9_]*)"/g),
-      ...all(text, /\bset\(\s*"((?:PROXY|SSL|TCP)_?[A-Z0-9_]+)"/g),
-      ...[...lists, ...refused].flatMap((list) => all(list, /"([A-Z][A-Z0-9_]+)"/g)),
-    ];
-  });
-  return unique(names);
-}
+const ROWS: readonly (ServerRow | ConnectionRow)[] = [...SERVER_VARIABLES, ...CONNECTION_VARIABLES];
+const VARIABLES = ROWS.flatMap((row) => [
+  ...row.names,
+  ..."perName" in row ? row.names.map((name) => `${name}:name`) : [],
+]);
 
-test("sslserver-environment(7) describes every variable that the code knows", () => {
-  const page = described("sslserver-environment.7");
-  const here = new Set([...page, ...described("tcprulescheck.1")]);
-  assert.deepEqual(used().filter((name) => !here.has(name)), []);
+test("sslserver-environment(7) has an item for each row of the tables and no other", () => {
+  assert.deepEqual(described("sslserver-environment.7"), unique(VARIABLES));
+  const page = words("sslserver-environment.7").replaceAll("`", "'"); // as mandoc opens a quotation
+  for (const { names, about } of ROWS) {
+    const item = ` ${names.join(", ")} ${about}`;
+    assert.ok(page.includes(item), `not in sslserver-environment(7):${item}`);
+  }
+});
+
+test("sslserver-environment(7) has what programs get under the option that asks for it", () => {
+  const page = fs.readFileSync(join(ROOT, "man/sslserver-environment.7"), "utf8");
+  const programs = page.slice(page.indexOf(".Sh ENVIRONMENT"));
+  for (const { names, when } of CONNECTION_VARIABLES) {
+    const from = programs.indexOf(`.Ss ${when}\n`);
+    const section = programs.slice(from, programs.indexOf(".S", from + 3));
+    for (const name of names) assert.match(section, new RegExp(`^\\.It Ev .*\\b${name}\\b`, "m"));
+  }
+});
+
+test("sslserver-environment(7) has every default", () => {
+  const page = read("man/sslserver-environment.7");
+  for (const [name, value] of Object.entries(DEFAULTS)) {
+    const [, item = ""] =
+      new RegExp(`^\\.It Ev (?:.* )?${name}\\b.*\n([\\s\\S]*?)^\\.(?:It|El)`, "m").exec(page) ?? [];
+    assert.ok(item.includes(value) && item.includes("unless set"), `${name} ${value}`);
+  }
+});
+
+test("README, MIGRATION and the pages misspell no variable", () => {
+  // MIGRATION and sslserver(1) say what they are called here.
+  const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON"];
+  for (const file of ["README.md", "MIGRATION.md", ...pages().map((page) => `man/${page}`)]) {
+    const names = all(read(file), /\b([A-Z][A-Z0-9_]{4,}(?::[\w.*]+)?)/g);
+    const wrong = unique(names).filter((name) => spelling(name) !== undefined);
+    assert.deepEqual(wrong.filter((name) => !meant.includes(name)), [], file);
+  }
 });
 
 /** What programs get, with every option and from a certificate with all kinds of names. */
@@ -156,19 +184,15 @@ function given(): string[] {
   );
 }
 
-test("sslserver-environment(7) describes every variable that programs get, and knows no other", () => {
-  const page = described("sslserver-environment.7");
+test("the table has every variable that programs get, and no other", () => {
   const names = unique(given());
   assert.ok(names.length > 40, names.join());
-  assert.deepEqual(names.filter((name) => !page.includes(name)), []);
-  const perName = ["CERTFILE:name", "CERTCHAINFILE:name", "KEYFILE:name"];
-  // The test's certificate has no mail addresses.
-  const known = new Set([...names, ...used(), ...perName, "SSL_CLIENT_SAN_EMAIL_n"]);
-  assert.deepEqual(page.filter((name) => !known.has(name)), []);
+  // The test's certificate has no mail address, and the monitor sets the descriptors.
+  const more = ["SSL_CLIENT_SAN_EMAIL_n", "SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
+  const listed = CONNECTION_VARIABLES.flatMap(({ names }) => [...names] as string[])
+    .filter((name) => !name.startsWith("PROXY_"));
+  assert.deepEqual(unique([...names, ...more]), unique(listed));
 });
-
-/** A page's text on one line. */
-const words = (page: string): string => read(`man/text/${page}.txt`).replaceAll(/\s+/g, " ");
 
 /** How messages of these sources begin: up to a value or a cause. */
 function beginnings(files: readonly string[]): string[] {
@@ -209,15 +233,14 @@ test("tcprules(1) and tcprulescheck(1) have every error of theirs", () => {
   }
 });
 
-test("README's tables of variables have none that the manual does not", () => {
-  const page = described("sslserver-environment.7");
+test("README's tables of variables have no name that is in no row", () => {
   const tables = [...read("README.md").matchAll(/^\| variable \| meaning \|\n([\s\S]*?)\n\n/gm)];
   assert.ok(tables.length > 0);
   const firsts = tables.flatMap(([table]) =>
     table.split("\n").map((row) => row.split("|")[1] ?? "")
   );
   const names = unique(all(firsts.join("\n"), /`([A-Z][\w:]*)`/g));
-  assert.deepEqual(names.filter((name) => !page.includes(name)), []);
+  assert.deepEqual(names.filter((name) => !VARIABLES.includes(name)), []);
 });
 
 /** The items of the list behind the line `head`, after `from`. */

@@ -11,6 +11,7 @@ import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "..
 import type { Decoded, ProxyHeader } from "../codec/proxy/header.ts";
 import { beginsLikeProxy, decodeProxy } from "../codec/proxy/proxy.ts";
 import { escapeText } from "../codec/x509/names.ts";
+import type { ConnectionVariable } from "../config/variables.ts";
 import type { Connection } from "../connection.ts";
 import { ConnectionError, type Reason, reasonOf, saidNothing } from "../reason.ts";
 import type { Socket, Stream } from "../runtime/runtime.ts";
@@ -63,8 +64,8 @@ export async function meetClient(
 
 /** The connection becomes that of the header's client. LOCAL and UNKNOWN leave it as it is. */
 function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
-  const variables = new Map<string, string>();
-  const set = (name: string, value: string | undefined): void => {
+  const variables = new Map<ConnectionVariable, string>();
+  const set = (name: ConnectionVariable, value: string | undefined): void => {
     if (value !== undefined) variables.set(name, escapeText(value).slice(0, MAX_VALUE));
   };
   const { authority, alpn, uniqueId, tls } = extras;

@@ -4,6 +4,8 @@
  *  bounded by how many may be open; only MAXCONRATE must remember closed ones, and that memory
  *  has a cap (see `RateMemory`). */
 
+import type { Options } from "../config/options.ts";
+import { type Env, LIMIT_VARIABLES } from "../config/variables.ts";
 import { FatalError } from "../errors.ts";
 import { type Rate, RateMemory } from "./rate.ts";
 
@@ -172,9 +174,21 @@ class CountedHold implements LocalHold {
   }
 }
 
+/** True where anything can limit connections by address: else none are counted. */
+export function canLimit(
+  { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
+  env: Env,
+): boolean {
+  return rules !== undefined || earlyRules !== undefined ||
+    LIMIT_VARIABLES.some((name) => env[name]);
+}
+
 /** Reads MAXCONIP or MAXCONNET. Undefined when unset; throws FatalError when it is no number:
  *  a limit that cannot be read must not count as none. */
-export function parseLimit(name: string, text: string | undefined): number | undefined {
+export function parseLimit(
+  name: "MAXCONIP" | "MAXCONNET",
+  text: string | undefined,
+): number | undefined {
   if (text === undefined || text === "") return undefined;
   if (!/^[0-9]{1,9}$/.test(text)) {
     throw new FatalError(

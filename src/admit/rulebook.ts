@@ -5,6 +5,7 @@
 
 import { CdbReader } from "../codec/cdb.ts";
 import { findRule, type Hit, type Peer } from "../codec/rules.ts";
+import type { RuleVariables } from "../config/variables.ts";
 import { reason } from "../errors.ts";
 import { isDue } from "../files/reloading.ts";
 import type { RulesFile, RulesSource } from "../files/rules_file.ts";
@@ -17,7 +18,7 @@ export const IN_MEMORY = 65_536;
 export interface Verdict {
   readonly allow: boolean;
   /** Variables the rule sets. */
-  readonly env: Map<string, string>;
+  readonly env: RuleVariables;
   /** The key of the rule that decided. It stands in the file, so a peer cannot make up new ones. Absent
    *  when no rule applied, or none could be read. */
   readonly rule?: Uint8Array;

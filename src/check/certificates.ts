@@ -2,12 +2,11 @@
  *  clients will say of them, whether the files can be read again after the switch of user. */
 
 import fs from "node:fs";
-import type { Env } from "../config/variables.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { matchesHost } from "../codec/x509/match.ts";
 import { oneLine } from "../codec/x509/names.ts";
 import { algorithmName } from "../codec/x509/oids.ts";
-import { CERTIFICATE_VARIABLES } from "../config/variables.ts";
+import { type Env, hasServerNames, ofServerName, type RuleVariable } from "../config/variables.ts";
 import { type Contents, readFiles } from "../tls/key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";
@@ -36,21 +35,20 @@ export interface SitePairs {
 
 /** Every certificate that the environment names. */
 export function sites(env: Env): Site[] {
-  const set = (name: string): boolean => (env[name] ?? "") !== "";
   const named = new Map<string, Map<string, string>>();
   for (const [variable, value] of Object.entries(env)) {
-    const [, kind = "", name = ""] = /^([A-Z]+):(.+)$/s.exec(variable) ?? [];
-    if (!CERTIFICATE_VARIABLES.has(kind) || !value) continue;
-    const key = name.toLowerCase();
-    named.set(key, (named.get(key) ?? new Map<string, string>()).set(kind, value));
+    const of = ofServerName(variable);
+    if (!of || !value) continue;
+    const key = of.serverName.toLowerCase();
+    named.set(key, (named.get(key) ?? new Map<string, string>()).set(of.variable, value));
   }
   const own: Site = { name: undefined, lookup: (name) => env[name] };
   return [
-    ...(set("CERTFILE") || set("CERTCHAINFILE") ? [own] : []),
+    ...(env.CERTFILE || env.CERTCHAINFILE ? [own] : []),
     ...[...named].map(([name, own]) => ({
       name,
-      lookup: (variable: string) =>
-        CERTIFICATE_VARIABLES.has(variable) ? own.get(variable) : env[variable],
+      lookup: (variable: RuleVariable) =>
+        hasServerNames(variable) ? own.get(variable) : env[variable],
     })),
   ];
 }

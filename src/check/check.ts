@@ -2,7 +2,7 @@
  *  One line per finding on stdout; exit code 0: nothing to say, 1: warnings, 111: it would not work.
  *  What is wrong in one place does not keep it from looking at the others. */
 
-import type { Env } from "../config/variables.ts";
+import type { Env, RuleVariables } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
 import { listenAddress } from "../accept/host.ts";
 import { assemble, type Assembled } from "../assemble.ts";
@@ -19,7 +19,6 @@ import { checkSite, type SitePairs, sites } from "./certificates.ts";
 import { checkCiphers } from "./ciphers.ts";
 import { type Finding, Findings } from "./finding.ts";
 import type { Actors } from "./processes.ts";
-import type { Variables } from "./rules.ts";
 import { checkCommand, checkOperands } from "./start.ts";
 import { checkPorts, checkResolvers } from "./system.ts";
 import { checkTrust } from "./trust.ts";
@@ -108,7 +107,7 @@ function literalAddress(options: Options): ListenAddress | undefined {
 /** Makes what a connection with these variables of a rule would want. */
 function tryTls(
   assembled: Assembled | undefined,
-  variables: Variables,
+  variables: RuleVariables,
   findings: Findings,
 ): void {
   if (variables.get("DHFILE")) findings.warning(DHFILE_IGNORED, "unset DHFILE");

@@ -3,7 +3,12 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import type { Env } from "../config/variables.ts";
+import {
+  CERTIFICATE_VARIABLES,
+  CLIENT_AUTH_VARIABLES,
+  type Env,
+  type VariableName,
+} from "../config/variables.ts";
 import { literalHost } from "../accept/address.ts";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import { latin1 } from "../codec/bytes.ts";
@@ -150,9 +155,9 @@ function largestBacklog(): number | undefined {
 
 /** Each is tried alone: a start stops at the first that is wrong. */
 function checkLimits(options: Options, env: Env, findings: Findings): void {
-  const perAddress = findings.attempt(() => parseLimit("MAXCONIP", env["MAXCONIP"]));
-  findings.attempt(() => parseRate(env["MAXCONRATE"]));
-  const perNetwork = findings.attempt(() => parseLimit("MAXCONNET", env["MAXCONNET"]));
+  const perAddress = findings.attempt(() => parseLimit("MAXCONIP", env.MAXCONIP));
+  findings.attempt(() => parseRate(env.MAXCONRATE));
+  const perNetwork = findings.attempt(() => parseLimit("MAXCONNET", env.MAXCONNET));
   if (perAddress !== undefined && perAddress > options.concurrency) {
     findings.warning(`MAXCONIP ${perAddress} is above -c ${options.concurrency}`, "raise -c");
   }
@@ -166,25 +171,24 @@ function checkLimits(options: Options, env: Env, findings: Findings): void {
 
 /** Certificates of either side that are named and not used. */
 function checkCertificateSettings(options: Options, env: Env, findings: Findings): void {
-  const set = (name: string): boolean => (env[name] ?? "") !== "";
-  const unused = (name: string, why: string, remedy: string): void => {
+  const set = (name: VariableName): boolean => (env[name] ?? "") !== "";
+  const unused = (name: VariableName, why: string, remedy: string): void => {
     if (set(name)) findings.warning(`${name} is set and not used: ${why}`, remedy);
   };
   if (options.selfSigned) {
-    for (const name of ["CERTFILE", "CERTCHAINFILE", "KEYFILE"]) {
-      unused(name, "--self-signed wins", "leave out --self-signed, or unset it");
-    }
-  } else if (set("CERTFILE") && set("CERTCHAINFILE") && env["CERTFILE"] !== env["CERTCHAINFILE"]) {
+    const remedy = "leave out --self-signed, or unset it";
+    for (const name of CERTIFICATE_VARIABLES) unused(name, "--self-signed wins", remedy);
+  } else if (set("CERTFILE") && set("CERTCHAINFILE") && env.CERTFILE !== env.CERTCHAINFILE) {
     unused("CERTFILE", "CERTCHAINFILE wins", "unset one of them");
   }
-  if (env["SNI_STRICT"] && /^(0|no|off|false)$/i.test(env["SNI_STRICT"])) {
+  if (env.SNI_STRICT && /^(0|no|off|false)$/i.test(env.SNI_STRICT)) {
     findings.warning(
-      `SNI_STRICT=${env["SNI_STRICT"]} switches it on, as every value does`,
+      `SNI_STRICT=${env.SNI_STRICT} switches it on, as every value does`,
       "unset it, or leave it empty",
     );
   }
-  const required = options.clientCertificate !== "none" || env["CCAVERIFY"] !== undefined;
-  if (env["CCAFILE"] === "-" && required) {
+  const required = options.clientCertificate !== "none" || env.CCAVERIFY !== undefined;
+  if (env.CCAFILE === "-" && required) {
     const text =
       "CCAFILE=- asks clients for no certificate, and so -m, -z and CCAVERIFY do nothing";
     const remedy = "unset CCAFILE, or leave out -m, -z and CCAVERIFY";
@@ -193,10 +197,10 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
   }
   // A rule may ask where the server's environment does not.
   const asked = required || set("CCAFILE") || set("CCADIR") || hasRules(options);
-  for (const name of ["CAFILE", "CADIR", "CRLFILE", "VERIFYDEPTH"]) {
+  for (const name of CLIENT_AUTH_VARIABLES) {
     if (!asked) unused(name, "no client is asked for a certificate", "add -m, or CCAFILE=FILE");
   }
-  if (asked && !["CAFILE", "CADIR", "CCAFILE", "CCADIR"].some(set)) {
+  if (asked && !(set("CAFILE") || set("CADIR") || set("CCAFILE") || set("CCADIR"))) {
     unused("CRLFILE", "there is no authority", "set CAFILE");
   }
 }

@@ -4,7 +4,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import process from "node:process";
-import type { Env } from "../config/variables.ts";
+import type { Env, VariableName } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
 import { type Files, localFiles, systemReason } from "../files/files.ts";
 import { type Identity, refuseIdentity } from "../privsep/identity.ts";
@@ -129,7 +129,7 @@ function checkIdentity(
   runtime: Runtime,
   findings: Findings,
 ): void {
-  const named = (...names: string[]): string | undefined => names.find((name) => env[name]);
+  const named = (...names: VariableName[]) => names.find((name) => env[name]);
   const user = named("SSL_UID", "SSL_USER");
   const group = named("SSL_GID", "SSL_GROUP") ?? (user === "SSL_USER" ? user : undefined);
   if (process.getuid?.() !== 0) {

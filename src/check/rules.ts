@@ -7,7 +7,7 @@ import { parseLimit, parseRate } from "../admit/limits.ts";
 import { IN_MEMORY, openRules } from "../admit/rulebook.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import type { Options } from "../config/options.ts";
-import { CERTIFICATE_VARIABLES } from "../config/variables.ts";
+import { holds, isForRules, type RuleVariables } from "../config/variables.ts";
 import { reason } from "../errors.ts";
 import { namedFiles, systemReason } from "../files/files.ts";
 import { PathRules } from "../files/rules_file.ts";
@@ -19,18 +19,6 @@ import type { Actors } from "./processes.ts";
 /** Different sets of variables that are tried; a file may hold millions of rules. */
 const MAX_TRIED = 1000;
 
-/** Files of a rule that are opened when the first client comes. */
-const READ_LATER: ReadonlySet<string> = new Set([
-  ...CERTIFICATE_VARIABLES,
-  "CAFILE",
-  "CADIR",
-  "CCAFILE",
-  "CCADIR",
-  "CRLFILE",
-]);
-
-export type Variables = ReadonlyMap<string, string>;
-
 /** The file is a sound database, can be read when it is needed, and its rules can be followed: `tryTls`
  *  makes what the TLS settings of one want, and throws. Without it, as at a start, a large file is opened
  *  and no more: to read all of it takes time. */
@@ -39,7 +27,7 @@ export function checkRules(
   options: Options,
   actors: Actors,
   findings: Findings,
-  tryTls?: (variables: Variables) => void,
+  tryTls?: (variables: RuleVariables) => void,
 ): void {
   const name = `rules ${file}`;
   const denied = "every connection is denied";
@@ -98,7 +86,7 @@ class Tally {
   constructor(
     readonly name: string,
     readonly actors: Actors,
-    readonly tryTls: ((variables: Variables) => void) | undefined,
+    readonly tryTls: ((variables: RuleVariables) => void) | undefined,
     readonly findings: Findings,
   ) {}
 
@@ -117,7 +105,7 @@ class Tally {
     } else this.findings.ok(`${this.name}: ${this.#all} rules, ${this.#deny} of them deny`);
   }
 
-  #try(where: string, variables: Variables): void {
+  #try(where: string, variables: RuleVariables): void {
     const same = JSON.stringify([...variables]);
     if (this.#tried.size >= MAX_TRIED || this.#tried.has(same)) return;
     this.#tried.add(same);
@@ -141,12 +129,13 @@ class Tally {
   }
 
   /** Says which files of a rule cannot be read when they are needed; false: none. */
-  #hidden(where: string, variables: Variables): boolean {
+  #hidden(where: string, variables: RuleVariables): boolean {
     const { worker, handed, files } = this.actors;
     const before = this.findings.list.length;
     for (const [variable, value] of variables) {
-      if (!READ_LATER.has(variable.split(":")[0] ?? "") || value === "-") continue;
-      for (const path of variable.endsWith("DIR") ? [value] : namedFiles(value, files)) {
+      const kind = isForRules(variable) ? holds(variable, value) : undefined;
+      if (!kind) continue;
+      for (const path of kind === "files" ? namedFiles(value, files) : [value]) {
         const why = handed.has(path) ? undefined : obstacle(path, worker, "read");
         if (!why) continue;
         const { jail, uid } = worker;

@@ -1,13 +1,14 @@
 /** Which variable a name that is none was meant to be. Pure. */
 
 import { oneOff } from "../config/one_off.ts";
-import { KNOWN } from "../config/variables.ts";
+import { hasServerNames, isListed, OWN_VARIABLES, type VariableName } from "../config/variables.ts";
+
 /** Shorter names are one letter away from too many others. */
 const MIN_LETTERS = 4;
 const MIN_ONE_OFF = 5;
 
 /** Names that other servers use, or that one would guess. */
-const OTHER: Readonly<Record<string, string>> = {
+const OTHER: Readonly<Record<string, VariableName>> = {
   CERT_FILE: "CERTFILE",
   SSL_CERTFILE: "CERTFILE",
   SSLCERTFILE: "CERTFILE",
@@ -41,13 +42,15 @@ const OTHER: Readonly<Record<string, string>> = {
 };
 
 /** The variable meant by `name`: another name for it, its own in lower case, or one letter off.
- *  Undefined when the name is right, or says nothing to us. `CERTFILE:name` counts as `CERTFILE`. */
+ *  Undefined when the name is right, or similar to none. A server name stays where the variable can
+ *  have one: `CERTFIL:a.example` means `CERTFILE:a.example`, and `CIPHERS:a.example` means `CIPHERS`. */
 export function spelling(name: string): string | undefined {
+  if (isListed(name)) return undefined;
   const [plain = "", ...rest] = name.split(":");
-  if (KNOWN.includes(plain)) return undefined;
   const upper = plain.toUpperCase();
   const other = Object.hasOwn(OTHER, upper) ? OTHER[upper] : undefined;
-  const meant = other ?? KNOWN.find((one) => one === upper && one.length >= MIN_LETTERS) ??
-    KNOWN.find((one) => one.length >= MIN_ONE_OFF && oneOff(upper, one));
-  return meant === undefined ? undefined : [meant, ...rest].join(":");
+  const meant = other ??
+    OWN_VARIABLES.find((one) => one === upper && one.length >= MIN_LETTERS) ??
+    OWN_VARIABLES.find((one) => one.length >= MIN_ONE_OFF && oneOff(upper, one));
+  return meant && hasServerNames(meant) ? [meant, ...rest].join(":") : meant;
 }

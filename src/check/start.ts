@@ -1,14 +1,14 @@
 /** The findings that a start shares with `--check`: what can be known of options, environment and files
  *  in a moment, without asking other hosts and without the TLS library. */
 
-import type { Env } from "../config/variables.ts";
+import { DEFAULTS, type Env, type RuleVariables } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { checkSettings } from "./options.ts";
 import { type Actors, checkProcesses } from "./processes.ts";
 import { checkProgram } from "./program.ts";
-import { checkRules, type Variables } from "./rules.ts";
+import { checkRules } from "./rules.ts";
 import { checkDescriptors } from "./system.ts";
 
 /** Options and environment alone, and who the processes will be. `main`: see `Runtime.selfCommand`. */
@@ -30,11 +30,11 @@ export function checkOperands(
   runtime: Runtime,
   actors: Actors,
   findings: Findings,
-  tryTls?: (variables: Variables) => void,
+  tryTls?: (variables: RuleVariables) => void,
 ): void {
   checkDescriptors(runtime, options, findings);
   for (const file of new Set([options.earlyRules, options.rules])) {
     if (file !== undefined) checkRules(file, options, actors, findings, tryTls);
   }
-  checkProgram(options.command[0] ?? "", env["PATH"] ?? "/bin:/usr/bin", actors.program, findings);
+  checkProgram(options.command[0] ?? "", env.PATH ?? DEFAULTS.PATH, actors.program, findings);
 }

@@ -103,7 +103,7 @@ export async function checkResolvers(
     findings.warning(
       `resolver ${address}: ${status === "servfail" ? "refuses" : "does not answer"}, ` +
         "and each connection waits for it",
-      env["DNSCACHEIP"]
+      env.DNSCACHEIP
         ? "look at DNSCACHEIP, or do without names: -H -l NAME"
         : "look at /etc/resolv.conf, set DNSCACHEIP, or do without names: -H -l NAME",
     );

@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { CdbWriter } from "../codec/cdb_write.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { compileRule } from "../codec/rules_source.ts";
+import type { ProgramEnv } from "../config/variables.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 
 /** What a command is given of the world. `stdout` and `stderr` take text with its newlines. */
@@ -15,7 +16,7 @@ export interface CommandIo {
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: ProgramEnv;
 }
 
 /** Longest line, bytes. A rule's value may have 16 KB; a file without newlines is no rules file

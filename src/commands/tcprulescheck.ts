@@ -15,12 +15,12 @@ export async function tcprulescheck(args: string[], io: CommandIo): Promise<numb
   try {
     const [cdb, ...more] = args;
     if (!cdb || more.length > 0) throw new UsageError("tcprulescheck cdb");
-    const ip = io.env["TCPREMOTEIP"] ?? "0.0.0.0";
+    const ip = io.env.TCPREMOTEIP ?? "0.0.0.0";
     checkAddress(ip);
     const hit = look(cdb, {
       ip,
-      host: io.env["TCPREMOTEHOST"],
-      info: io.env["TCPREMOTEINFO"],
+      host: io.env.TCPREMOTEHOST,
+      info: io.env.TCPREMOTEINFO,
     });
     io.stdout(`${ruleWords(hit?.key)}:\n`);
     for (const [name, value] of hit?.rule.env ?? []) {

@@ -182,10 +182,10 @@ export const OPTIONS: readonly OptionGroup[] = [
         help: "run as $UID, $GID and the groups of $GIDLIST",
         set(o, _value, env) {
           o.user = o.group = undefined;
-          o.uid = wholeNumber("$UID for -U", env["UID"] ?? "", 1, MAX.id);
-          o.gid = wholeNumber("$GID for -U", env["GID"] ?? "", 1, MAX.id);
-          o.groups = env["GIDLIST"]
-            ? env["GIDLIST"].split(",").map((gid) => wholeNumber("$GIDLIST for -U", gid, 0, MAX.id))
+          o.uid = wholeNumber("$UID for -U", env.UID ?? "", 1, MAX.id);
+          o.gid = wholeNumber("$GID for -U", env.GID ?? "", 1, MAX.id);
+          o.groups = env.GIDLIST
+            ? env.GIDLIST.split(",").map((gid) => wholeNumber("$GIDLIST for -U", gid, 0, MAX.id))
             : undefined;
         },
       },

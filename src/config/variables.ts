@@ -1,104 +1,145 @@
-/** The names of environment variables: which of them are settings, which a worker may see, which speak
- *  of one connection, and which belong to the supervisor. Reading their values is each stage's part. */
+/** The environment variables as types and questions: which names there are, who may read or set them.
+ *  variables_of_server.ts lists what the server reads, variables_of_connection.ts what it sets for
+ *  programs; no other file lists such names. Parsing the values is the job of each reader. */
 
-export type Env = Readonly<Record<string, string | undefined>>;
+import { DEFAULT_PATH } from "../runtime/look_up.ts";
+import { CONNECTION_VARIABLES, type ConnectionRow } from "./variables_of_connection.ts";
+import { SERVER_VARIABLES, type ServerRow } from "./variables_of_server.ts";
 
-/** Every variable that `tlsConfig` looks at: equal values, equal context. */
-export const TLS_VARIABLES = [
-  "CERTFILE",
-  "CERTCHAINFILE",
-  "KEYFILE",
-  "CIPHERS",
-  "TLS_MIN_VERSION",
-  "TLS_MAX_VERSION",
-  "ALPN",
-] as const;
+type Row = (typeof SERVER_VARIABLES)[number];
 
-/** Those that can be set for one server name: `CERTFILE:name`. */
-export const CERTIFICATE_VARIABLES: ReadonlySet<string> = new Set([
-  "CERTFILE",
-  "CERTCHAINFILE",
-  "KEYFILE",
-]);
+/** A variable that the server reads. */
+export type VariableName = Row["names"][number];
+/** One that a rule can set. */
+export type RuleVariable = Extract<Row, { rule: true }>["names"][number];
+/** One that can be set for a server name, `CERTFILE:www.example`. */
+export type CertificateVariable = Extract<Row, { perName: true }>["names"][number];
+/** A variable that tells a program about its connection. */
+export type ConnectionVariable =
+  | (typeof CONNECTION_VARIABLES)[number]["names"][number]
+  | `SSL_${"SERVER" | "CLIENT"}_${string}`;
 
-export const CLIENT_AUTH_VARIABLES = [
-  "CAFILE",
-  "CADIR",
-  "CCAFILE",
-  "CCADIR",
-  "CCAVERIFY",
-  "VERIFYDEPTH",
-  "CRLFILE",
-];
+/** The environment of the server. It may hold other names, which only programs read. */
+export type Env =
+  & { readonly [Name in VariableName]?: string | undefined }
+  & { readonly [name: `${CertificateVariable}:${string}`]: string | undefined };
 
-/** The variables that privsep/identity.ts reads. */
-export const IDENTITY_VARIABLES = [
-  "SSL_UID",
-  "SSL_GID",
-  "SSL_USER",
-  "SSL_GROUP",
-  "SSL_CHROOT",
-] as const;
+/** The environment of a program. */
+export type ProgramEnv = { readonly [Name in ConnectionVariable]?: string | undefined };
 
-/** True for the names that tls/variables.ts sets, or could. The server removes inherited ones, so
- *  that a program never takes an old `SSL_CLIENT_VERIFY` for this connection's. */
-export function isTlsVariable(name: string): boolean {
-  return /^SSL_(?:PROTOCOL$|SESSION_ID$|CIPHER|VERSION_|SERVER_|CLIENT_|TLS_SNI$|ALPN$)/.test(name);
+/** What rules set for a connection. It may hold other names, which only programs read. */
+export interface RuleVariables extends Iterable<[name: string, value: string]> {
+  readonly size: number;
+  get(name: RuleVariable): string | undefined;
+  has(name: RuleVariable): boolean;
 }
 
-/** Between the supervisor and this process alone. A program that got them would speak to the
- *  supervisor in our name, or take its own descriptor 3 for a socket: `baseEnvironment` drops them. */
-export const SUPERVISOR_VARIABLES: readonly string[] = [
-  "LISTEN_PID",
-  "LISTEN_PIDFDID",
-  "LISTEN_FDS",
-  "LISTEN_FDNAMES",
-  "NOTIFY_SOCKET",
-  "WATCHDOG_PID",
-  "WATCHDOG_USEC",
-];
+/** Values of variables that are not set. */
+export const DEFAULTS = {
+  TLS_MIN_VERSION: "TLSv1.2",
+  TLS_MAX_VERSION: "TLSv1.3",
+  VERIFYDEPTH: "1",
+  PATH: DEFAULT_PATH,
+} as const satisfies Env;
 
-/** What a worker reads beside the settings of TLS. */
-export const OTHER_VARIABLES = [
-  "DHFILE",
-  "DNSCACHEIP",
-  "DNSREWRITEFILE",
-  "LOCALDOMAIN",
-  "MAXCONIP",
-  "MAXCONNET",
-  "MAXCONRATE",
-  "SNI_STRICT",
-  "TICKETKEYFILE",
-  "UID",
-  "GID",
-  "GIDLIST",
-];
+const SERVER_ROWS: ReadonlyMap<string, ServerRow> = new Map(
+  SERVER_VARIABLES.flatMap((row) => row.names.map((name) => [name, row])),
+);
+const CONNECTION_ROWS: ReadonlyMap<string, ConnectionRow> = new Map(
+  CONNECTION_VARIABLES.flatMap((row) => row.names.map((name) => [name, row])),
+);
 
-const SEEN: ReadonlySet<string> = new Set([
-  ...TLS_VARIABLES,
-  ...CLIENT_AUTH_VARIABLES,
-  ...OTHER_VARIABLES,
-]);
-
-/** `CERTFILE:name` and the like. */
-function isOfOneName(name: string): boolean {
-  const [kind = "", ...rest] = name.split(":");
-  return rest.length > 0 && CERTIFICATE_VARIABLES.has(kind);
+/** The names of the rows for which `is` holds. */
+function named<Name extends VariableName>(is: (row: ServerRow) => boolean): readonly Name[] {
+  return [...SERVER_ROWS].flatMap(([name, row]) => is(row) ? [name as Name] : []);
 }
 
-/** The part of `env` that a worker sees. */
+/** Everything that `tlsConfig` reads: equal values, equal context. */
+export const TLS_VARIABLES = named<RuleVariable>(({ reader, refused }) =>
+  reader === "tls/settings.ts" && !refused
+);
+/** Everything that decides how clients are verified: equal values, equal `ClientAuth`. */
+export const CLIENT_AUTH_VARIABLES = named<RuleVariable>(({ reader }) =>
+  reader === "tls/client_auth.ts"
+);
+/** The limits on connections of an address or a network. */
+export const LIMIT_VARIABLES = named<RuleVariable>(({ reader }) => reader === "admit/limits.ts");
+/** The identity of workers. */
+export const IDENTITY_VARIABLES = named(({ reader }) => reader === "privsep/identity.ts");
+/** Those that can be set for a server name. */
+export const CERTIFICATE_VARIABLES = named<CertificateVariable>((row) => row.perName === true);
+/** Those that no runtime supports. */
+export const REFUSED_VARIABLES = named<RuleVariable>((row) => row.refused === true);
+/** Those that operators set for this server alone: a similar name is a misspelling. */
+export const OWN_VARIABLES = named((row) => !row.refused && !row.supervisor && !row.shared);
+
+/** The parts of `CERTFILE:www.example`; undefined for a name of another form. */
+export function ofServerName(
+  name: string,
+): { variable: CertificateVariable; serverName: string } | undefined {
+  const colon = name.indexOf(":");
+  if (colon < 0) return undefined;
+  const variable = name.slice(0, colon);
+  if (!hasServerNames(variable)) return undefined;
+  return { variable, serverName: name.slice(colon + 1) };
+}
+
+/** True for `CERTFILE` and the others that can be set for a server name. */
+export function hasServerNames(name: string): name is CertificateVariable {
+  return SERVER_ROWS.get(name)?.perName === true;
+}
+
+/** `CERTFILE:www.example` has the row of `CERTFILE`. */
+function serverRow(name: string): ServerRow | undefined {
+  return SERVER_ROWS.get(ofServerName(name)?.variable ?? name);
+}
+
+/** True for a name in one of the tables. */
+export function isListed(name: string): boolean {
+  return serverRow(name) !== undefined || CONNECTION_ROWS.has(name);
+}
+
+/** True where a rule can set it. */
+export function isForRules(name: string): boolean {
+  return serverRow(name)?.rule === true;
+}
+
+/** How `value` names files; undefined: it names none. */
+export function holds(name: string, value: string): ServerRow["holds"] {
+  if (name === "CCAFILE" && value === "-") return undefined; // it switches the request off
+  return serverRow(name)?.holds;
+}
+
+/** True where no program may get it, from the server or from a rule. */
+export function isSecret(name: string): boolean {
+  return serverRow(name)?.secret === true;
+}
+
+/** True where programs inherit it from the server. */
+export function isInherited(name: string): boolean {
+  const row = serverRow(name);
+  return !row?.secret && !row?.supervisor && !isConnectionVariable(name);
+}
+
+/** mod_ssl's names. Another server may have set more of them than are in the table. */
+const MOD_SSL = ["SSL_CIPHER", "SSL_VERSION_", "SSL_SERVER_", "SSL_CLIENT_"];
+
+/** True where it describes a connection. Programs do not inherit it: they must not take an old
+ *  `SSL_CLIENT_VERIFY` for that of their client. */
+export function isConnectionVariable(name: string): boolean {
+  return CONNECTION_ROWS.has(name) || MOD_SSL.some((prefix) => name.startsWith(prefix));
+}
+
+/** True where a worker may set it for a program. */
+export function isFromWorker(name: string): boolean {
+  return isConnectionVariable(name) && !CONNECTION_ROWS.get(name)?.monitor;
+}
+
+/** The part of `env` that a worker gets. */
 export function workerEnvironment(env: Env): Record<string, string> {
   const seen: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (SEEN.has(name) || isOfOneName(name))) seen[name] = value;
+    if (value !== undefined && serverRow(name)?.worker) seen[name] = value;
   }
   return seen;
 }
-
-/** Everything that the server reads from its environment or from rules, and honours. */
-export const KNOWN: readonly string[] = [
-  ...TLS_VARIABLES,
-  ...CLIENT_AUTH_VARIABLES,
-  ...IDENTITY_VARIABLES,
-  ...OTHER_VARIABLES.filter((name) => name !== "TICKETKEYFILE"),
-];

@@ -4,6 +4,7 @@
  *  worker in a jail can be given descriptors instead of paths. */
 
 import { latin1 } from "../codec/bytes.ts";
+import type { Env } from "../config/variables.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature, systemReason } from "../files/files.ts";
@@ -26,7 +27,7 @@ const REWRITE_FILES = ["/etc/dnsrewrite", "/etc/dnswritefile"];
 const ROUNDS = [1, 3, 11];
 
 export interface DnsConfigOptions {
-  env: Readonly<Record<string, string | undefined>>;
+  env: Env;
   files?: Pick<Files, "stamp" | "read">;
   clock?: Clock;
   /** This machine's name: its domain is searched when nothing else is said. */
@@ -58,7 +59,7 @@ export class DnsConfig {
     this.#clock = clock ?? systemClock;
     this.#hostName = hostName ?? hostname();
     try {
-      this.#fixed = this.#numberZones(parseServerList(env["DNSCACHEIP"] ?? ""));
+      this.#fixed = this.#numberZones(parseServerList(env.DNSCACHEIP ?? ""));
     } catch (error) {
       throw new FatalError(
         `unable to use $DNSCACHEIP: ${reason(error)}`,
@@ -99,7 +100,7 @@ export class DnsConfig {
   qualify(host: string): string[] {
     const rewriting = this.#rewriting();
     if (rewriting !== undefined) return qualify(host, parseRules(rewriting));
-    const local = this.#env["LOCALDOMAIN"];
+    const local = this.#env.LOCALDOMAIN;
     if (local !== undefined) return qualify(host, searchRules(local.split(/\s+/)));
     const { search, ndots } = this.#conf.value;
     if (search.length === 0) {
@@ -114,7 +115,7 @@ export class DnsConfig {
   }
 
   #rewriting(): string | undefined {
-    const named = this.#env["DNSREWRITEFILE"];
+    const named = this.#env.DNSREWRITEFILE;
     for (const path of named === undefined ? REWRITE_FILES : [named]) {
       const text = this.#read(path);
       if (text !== undefined) return text;

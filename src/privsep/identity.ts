@@ -3,10 +3,9 @@
 
 import { resolve } from "node:path";
 import process from "node:process";
-import type { Env } from "../config/variables.ts";
 import { latin1 } from "../codec/bytes.ts";
 import type { Options } from "../config/options.ts";
-import { IDENTITY_VARIABLES } from "../config/variables.ts";
+import { type Env, IDENTITY_VARIABLES } from "../config/variables.ts";
 import { FatalError, reason, UsageError } from "../errors.ts";
 import type { Files } from "../files/files.ts";
 
@@ -30,12 +29,12 @@ export function workerIdentity(
   files: Files,
   root = process.getuid?.() === 0,
 ): Identity {
-  const user = env["SSL_USER"] ? lookUp(files, "/etc/passwd", "SSL_USER", env["SSL_USER"]) : [];
-  const group = env["SSL_GROUP"] ? lookUp(files, "/etc/group", "SSL_GROUP", env["SSL_GROUP"]) : [];
+  const user = env.SSL_USER ? lookUp(files, "/etc/passwd", "SSL_USER", env.SSL_USER) : [];
+  const group = env.SSL_GROUP ? lookUp(files, "/etc/group", "SSL_GROUP", env.SSL_GROUP) : [];
   const uid = id(env, "SSL_UID") ?? user[0] ?? options.uid;
   const gid = id(env, "SSL_GID") ?? group[0] ?? user[1] ?? options.gid ??
     (uid !== undefined && root ? primaryGroup(files, uid) : undefined);
-  const chroot = env["SSL_CHROOT"] || undefined;
+  const chroot = env.SSL_CHROOT || undefined;
   if (chroot !== undefined && !chroot.startsWith("/")) {
     throw new UsageError(
       `$SSL_CHROOT needs a path from the root folder, not '${chroot}'`,
@@ -52,7 +51,7 @@ export function workerIdentity(
 /** The options with numbers in place of the names that -u and -g give. Throws `FatalError`. */
 export function withIds(options: Options, files: Files): Options {
   const { user, group } = options;
-  const find = (path: string, option: string, name: string): number => {
+  const find = (path: string, option: "-u" | "-g", name: string): number => {
     const [id = 0] = lookUp(files, path, option, name);
     if (id !== 0) return id;
     throw new UsageError(
@@ -68,7 +67,7 @@ export function withIds(options: Options, files: Files): Options {
   };
 }
 
-function id(env: Env, name: string): number | undefined {
+function id(env: Env, name: "SSL_UID" | "SSL_GID"): number | undefined {
   const text = env[name];
   if (!text) return undefined;
   if (!isId(text) || Number(text) === 0) {
@@ -101,7 +100,7 @@ function primaryGroup(files: Files, uid: number): number {
 }
 
 /** What to do without a name. */
-const NUMBERS: Readonly<Record<string, string>> = {
+const NUMBERS = {
   SSL_USER: "set SSL_UID and SSL_GID to numbers",
   SSL_GROUP: "set SSL_GID to a number",
   "-u": "give -u a number, or add the user to the system",
@@ -109,7 +108,12 @@ const NUMBERS: Readonly<Record<string, string>> = {
 };
 
 /** The numbers in the third and fourth field of the line that begins with `name`. */
-function lookUp(files: Files, path: string, variable: string, name: string): number[] {
+function lookUp(
+  files: Files,
+  path: string,
+  variable: keyof typeof NUMBERS,
+  name: string,
+): number[] {
   let text: string;
   try {
     text = latin1(files.read(path, MAX_FILE));

@@ -2,27 +2,22 @@
  *  a connection; then what this connection is; then what its rules set. A value that is not known is
  *  absent: a program must never take an inherited one for its client's. */
 
-import { isTlsVariable, SUPERVISOR_VARIABLES } from "../config/variables.ts";
+import {
+  type ConnectionVariable,
+  type Env,
+  isInherited,
+  isSecret,
+  type RuleVariables,
+} from "../config/variables.ts";
 import type { Connection, Peer } from "../connection.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { DELAYED_FD } from "../runtime/runtime.ts";
 
-/** Speaks of one connection. */
-export function isConnectionVariable(name: string): boolean {
-  return name === "PROTO" || name === "SSLINTERFACE" || name === "TCP6INTERFACE" ||
-    /^(?:SSL|TCP|TCP6)(?:LOCAL|REMOTE)(?:HOST|IP|PORT|INFO)$/.test(name) ||
-    /^SSL(?:CTL|READ|WRITE)FD$/.test(name) || isTlsVariable(name) ||
-    /^PROXY_(?:IP|PORT|AUTHORITY|ALPN|UNIQUE_ID|TLS_[A-Z_]+)$/.test(name);
-}
-
 /** What every program of this server gets: made once, at start. */
-export function baseEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-): Record<string, string> {
+export function baseEnvironment(env: Env): Record<string, string> {
   const kept: [string, string][] = [];
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || SUPERVISOR_VARIABLES.includes(name)) continue;
-    if (!isSecret(name) && !isConnectionVariable(name)) kept.push([name, value]);
+    if (value !== undefined && isInherited(name)) kept.push([name, value]);
   }
   return Object.fromEntries(kept); // unlike an assignment it takes the name __proto__
 }
@@ -38,9 +33,9 @@ export interface EnvironmentOptions {
 export function connectionVariables(
   conn: Connection,
   options: EnvironmentOptions,
-  tls?: ReadonlyMap<string, string>,
-): Map<string, string> {
-  const env = new Map<string, string>();
+  tls?: ReadonlyMap<ConnectionVariable, string>,
+): Map<ConnectionVariable, string> {
+  const env = new Map<ConnectionVariable, string>();
   const six = conn.remote.ip.includes(":");
   const tcp6 = six && (options.tcpVariables || options.family === 6);
   env.set("PROTO", tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS");
@@ -56,13 +51,21 @@ export function connectionVariables(
   return env;
 }
 
-function setEnds(env: Map<string, string>, prefix: string, { local, remote }: Connection): void {
+function setEnds(
+  env: Map<ConnectionVariable, string>,
+  prefix: "SSL" | "TCP" | "TCP6",
+  { local, remote }: Connection,
+): void {
   setEnd(env, `${prefix}LOCAL`, local);
   setEnd(env, `${prefix}REMOTE`, remote);
   if (remote.info !== undefined) env.set(`${prefix}REMOTEINFO`, remote.info);
 }
 
-function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Peer): void {
+function setEnd(
+  env: Map<ConnectionVariable, string>,
+  prefix: `${"SSL" | "TCP" | "TCP6"}${"LOCAL" | "REMOTE"}`,
+  { ip, port, host }: Peer,
+): void {
   env.set(`${prefix}IP`, ip);
   env.set(`${prefix}PORT`, String(port));
   if (host !== undefined) env.set(`${prefix}HOST`, host);
@@ -72,45 +75,47 @@ function setEnd(env: Map<string, string>, prefix: string, { ip, port, host }: Pe
 export interface ProgramRequest {
   /** It starts in the clear (UCSPI-TLS). */
   readonly delayed: boolean;
-  /** What the connection is: only names that `isConnectionVariable` knows. */
+  /** What the connection is: only names that are `isFromWorker`. */
   readonly variables: ReadonlyMap<string, string>;
   /** What its rules set: any name. */
-  readonly rules: ReadonlyMap<string, string>;
+  readonly rules: RuleVariables;
   /** Whose rules these are. */
   readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
 }
-
-const INTERFACES = ["SSLINTERFACE", "TCP6INTERFACE"];
 
 /** The environment of one program: `base`, then what the connection is, then what its rules set. An
  *  interface that is given by number gets its name by `libc`: a worker's sandbox can look none up. */
 export function programEnvironment(
   base: Readonly<Record<string, string>>,
   { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,
-  rules: ReadonlyMap<string, string>,
+  rules: Iterable<[name: string, value: string]>,
   libc: Pick<Libc, "interfaceName"> | undefined,
 ): Record<string, string> {
   const env: Record<string, string> = Object.assign(Object.create(null), base);
   for (const [name, value] of variables) env[name] = value;
-  for (const name of INTERFACES) {
-    const [, index] = /^%([0-9]{1,9})$/.exec(env[name] ?? "") ?? [];
-    if (index === undefined) continue;
-    const known = libc?.interfaceName(Number(index));
-    if (known === undefined) delete env[name];
-    else env[name] = known;
-  }
+  nameInterface(env, "SSLINTERFACE", libc);
+  nameInterface(env, "TCP6INTERFACE", libc);
   for (const [name, value] of rules) if (!isSecret(name)) env[name] = value;
   if (delayed) {
-    env["SSLCTLFD"] = String(DELAYED_FD.control);
-    env["SSLREADFD"] = String(DELAYED_FD.read);
-    env["SSLWRITEFD"] = String(DELAYED_FD.write);
+    put(env, "SSLCTLFD", String(DELAYED_FD.control));
+    put(env, "SSLREADFD", String(DELAYED_FD.read));
+    put(env, "SSLWRITEFD", String(DELAYED_FD.write));
   }
   return env;
 }
 
-/** Never handed to a program (docs/specification.md#environment-of-the-program), in any spelling
- *  (`KEYFILE:name` belongs to one SNI name). */
-export function isSecret(name: string): boolean {
-  return name === "KEYFILE" || name.startsWith("KEYFILE:") || name === "SSL_CHROOT" ||
-    name === "TICKETKEYFILE";
+function put(env: Record<string, string>, name: ConnectionVariable, value: string): void {
+  env[name] = value;
+}
+
+function nameInterface(
+  env: Record<string, string>,
+  variable: ConnectionVariable,
+  libc: Pick<Libc, "interfaceName"> | undefined,
+): void {
+  const [, index] = /^%([0-9]{1,9})$/.exec(env[variable] ?? "") ?? [];
+  if (index === undefined) return;
+  const name = libc?.interfaceName(Number(index));
+  if (name === undefined) delete env[variable];
+  else env[variable] = name;
 }

@@ -45,15 +45,15 @@ export function inheritedListener(
   options: Pick<Options, "keyPassword">,
 ): InheritedListener | undefined {
   // Variables of another process, a parent that has not removed its own say, are not for us.
-  if (env["LISTEN_PID"] !== String(process.pid)) return undefined;
-  const text = env["LISTEN_FDS"] ?? "0";
+  if (env.LISTEN_PID !== String(process.pid)) return undefined;
+  const text = env.LISTEN_FDS ?? "0";
   if (!/^[0-9]{1,7}$/.test(text)) {
     throw new FatalError(`unable to use $LISTEN_FDS: '${text}' is no number`);
   }
   const count = Number(text);
   if (count === 0) return undefined;
   if (count > 1) {
-    const names = env["LISTEN_FDNAMES"] ? ` (${env["LISTEN_FDNAMES"]})` : "";
+    const names = env.LISTEN_FDNAMES ? ` (${env.LISTEN_FDNAMES})` : "";
     throw new FatalError(
       `unable to use $LISTEN_FDS: ${count} descriptors${names}, where one is wanted`,
       undefined,

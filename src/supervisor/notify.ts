@@ -39,7 +39,7 @@ export function readiness(
   inherited: InheritedListener | undefined,
   report: (text: string) => void,
 ): Readiness {
-  const where = env["NOTIFY_SOCKET"] || undefined;
+  const where = env.NOTIFY_SOCKET || undefined;
   let fd = options.notifyFd;
   const { libc } = runtime;
   if (!libc) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import { readCertificate } from "../codec/x509/certificate.ts";
 import { decodePem } from "../codec/x509/pem.ts";
-import { CLIENT_AUTH_VARIABLES } from "../config/variables.ts";
+import { CLIENT_AUTH_VARIABLES, DEFAULTS, holds, type RuleVariables } from "../config/variables.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, signature } from "../files/files.ts";
 import { type Loaded, Reloading } from "../files/reloading.ts";
@@ -17,7 +17,7 @@ import type { Lookup } from "./settings.ts";
 import { type HeldFiles, loadTrust, MAX_FILES, type TrustFiles } from "./trust_files.ts";
 import type { Trust } from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
-import { DEFAULT_DEPTH, verifyChain } from "./verify.ts";
+import { verifyChain } from "./verify.ts";
 
 /** -Z, -m, -z. */
 export type ClientCertificate = "none" | "valid" | "match";
@@ -77,7 +77,7 @@ export class ClientAuths {
 
   /** For the server's environment with `overlay` on top; undefined: no certificate is asked for.
    *  Throws `FatalError`. */
-  get(overlay?: ReadonlyMap<string, string>): ClientAuth | undefined {
+  get(overlay?: RuleVariables): ClientAuth | undefined {
     const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
     const values = CLIENT_AUTH_VARIABLES.map((name) => lookup(name));
@@ -124,7 +124,7 @@ export class ClientAuths {
    *  read or not: one that is broken is seen when it is repaired. */
   #signature(lookup: Lookup): string {
     const paths = pathsIn(lookup);
-    for (const folder of FOLDERS.flatMap((name) => lookup(name) || [])) {
+    for (const folder of pathsIn(lookup, "folder")) {
       try {
         const names = certificateNames(this.#files.list(folder));
         paths.push(...names.slice(0, MAX_FILES).map((name) => join(folder, name)));
@@ -177,12 +177,14 @@ export class ClientAuths {
   }
 }
 
-/** What the settings name. */
-function pathsIn(lookup: Lookup): string[] {
-  return ["CAFILE", "CCAFILE", "CRLFILE", ...FOLDERS].flatMap((name) => lookup(name) || []);
+/** The files and folders, or folders alone, that the settings name. */
+function pathsIn(lookup: Lookup, only?: "folder"): string[] {
+  return CLIENT_AUTH_VARIABLES.flatMap((name) => {
+    const path = lookup(name);
+    const kind = path && holds(name, path);
+    return kind && (only ?? kind) === kind ? [path] : [];
+  });
 }
-
-const FOLDERS = ["CADIR", "CCADIR"];
 
 function say(problems: readonly string[], say: (text: string) => void): void {
   for (const text of problems.slice(0, MAX_SAID)) say(text);
@@ -216,8 +218,7 @@ function demand(option: ClientCertificate, lookup: Lookup): "none" | "optional" 
 }
 
 function depth(lookup: Lookup): number {
-  const text = lookup("VERIFYDEPTH");
-  if (!text) return DEFAULT_DEPTH;
+  const text = lookup("VERIFYDEPTH") || DEFAULTS.VERIFYDEPTH;
   const n = /^[0-9]{1,3}$/.test(text) ? Number(text) : NaN;
   if (!(n <= MAX_DEPTH)) {
     throw new FatalError(

@@ -3,7 +3,13 @@
  *  few `stat` calls a second. */
 
 import type { Certificate } from "../codec/x509/certificate.ts";
-import { CERTIFICATE_VARIABLES, TLS_VARIABLES } from "../config/variables.ts";
+import {
+  type CertificateVariable,
+  hasServerNames,
+  type RuleVariable,
+  type RuleVariables,
+  TLS_VARIABLES,
+} from "../config/variables.ts";
 import { type Files, localFiles, namedFiles, signature } from "../files/files.ts";
 import { type Loaded, Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
@@ -14,9 +20,11 @@ import { filesOf, readFiles } from "./key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { prepare, type Prepared } from "./prepared.ts";
 import { RecentlyUsed } from "./recently_used.ts";
-import { type Lookup, type TlsConfig, tlsConfig } from "./settings.ts";
+import { type Lookup, refuseUnsupported, type TlsConfig, tlsConfig } from "./settings.ts";
 
-type Overlay = ReadonlyMap<string, string>;
+type Overlay = RuleVariables;
+/** What is set for one server name. */
+export type ServerNameSettings = ReadonlyMap<CertificateVariable, string>;
 
 /** Contexts kept beyond those made at start; a rules file can name many. */
 const MAX_CONTEXTS = 256;
@@ -64,7 +72,7 @@ export class Contexts {
   }
 
   /** A variable of the server's environment with `overlay` (a rule's variables) on top. */
-  lookup(name: string, overlay?: Overlay): string | undefined {
+  lookup(name: RuleVariable, overlay?: Overlay): string | undefined {
     return overlay?.get(name) ?? this.options.env(name);
   }
 
@@ -83,12 +91,13 @@ export class Contexts {
    *  for what `auth` wants of the client. `named` has certificate and key of one server name, in
    *  place of the default ones.
    *  Throws `FatalError` when it cannot be made and there is no older one. */
-  get(overlay?: Overlay, auth?: ClientAuth, named?: Overlay): Prepared {
+  get(overlay?: Overlay, auth?: ClientAuth, named?: ServerNameSettings): Prepared {
     if (overlay?.has("DHFILE")) this.warnOfDhFile(overlay);
     const plain = !named && !overlay?.size ? this.#plain : undefined;
     if (plain && plain.auth === auth?.key) return plain.made.value.prepared;
     const lookup: Lookup = (name) =>
-      named && CERTIFICATE_VARIABLES.has(name) ? named.get(name) : this.lookup(name, overlay);
+      named && hasServerNames(name) ? named.get(name) : this.lookup(name, overlay);
+    refuseUnsupported(lookup);
     const own = named ? undefined : this.options.keyPair;
     const values = TLS_VARIABLES.map((name) => lookup(name) ?? "");
     const key = [auth?.key ?? "", own ? "own" : "", ...values].join("\0");

@@ -7,6 +7,7 @@
 
 import type { Connection, HeldPlace } from "../connection.ts";
 import type { Options } from "../config/options.ts";
+import type { ConnectionVariable } from "../config/variables.ts";
 import { type Reason, reasonOf, saidNothing } from "../reason.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";
@@ -150,7 +151,7 @@ async function verifyClient(
 export function channelVariables(
   { session, prepared, clientVerify }: Channel,
   { runtime }: Pick<HandshakeDeps, "runtime">,
-): Map<string, string> {
+): Map<ConnectionVariable, string> {
   if (!session) return new Map();
   return tlsVariables({
     protocol: session.protocol,

@@ -2,6 +2,7 @@
 
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { decodePem } from "../codec/x509/pem.ts";
+import type { ConnectionVariable } from "../config/variables.ts";
 import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { ServerKeyPair } from "./key_pairs.ts";
@@ -13,7 +14,7 @@ import { serverVariables } from "./variables.ts";
 export interface Prepared {
   context: TlsContext;
   /** The `SSL_SERVER_*` variables of the first certificate. */
-  serverVariables: ReadonlyMap<string, string>;
+  serverVariables: ReadonlyMap<ConnectionVariable, string>;
   /** The server's own certificates. */
   certificates: readonly Certificate[];
 }

@@ -8,21 +8,19 @@
 
 import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
 import { matchesHost } from "../codec/x509/match.ts";
+import { type CertificateVariable, ofServerName, type RuleVariables } from "../config/variables.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { Reason } from "../reason.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { Contexts } from "./context.ts";
 import type { Prepared } from "./prepared.ts";
 
-/** The variables that can be set for one name. */
-const VARIABLE = /^(CERTFILE|CERTCHAINFILE|KEYFILE):(.*)$/s;
 /** RFC 1035 2.3.4; the underscore is no part of a host name and in use. */
 const MAX_NAME = 253;
 const NAME = /^(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 
 /** `CERTFILE` and the like of one name. */
-type Settings = Map<string, string>;
-type Overlay = ReadonlyMap<string, string>;
+type Settings = Map<CertificateVariable, string>;
 
 /** TLS alerts (RFC 8446 6, RFC 6066 3). */
 export const ALERT = { unexpectedMessage: 10, decodeError: 50, unrecognizedName: 112 } as const;
@@ -37,17 +35,17 @@ export interface Refusal {
 function byName(variables: Iterable<[string, string | undefined]>): Map<string, Settings> {
   const found = new Map<string, Settings>();
   for (const [variable, value] of variables) {
-    const [, kind, spelled] = VARIABLE.exec(variable) ?? [];
-    if (kind === undefined || spelled === undefined || value === undefined) continue;
-    const name = spelled.toLowerCase();
+    const { variable: kind, serverName = "" } = ofServerName(variable) ?? {};
+    if (kind === undefined || value === undefined) continue;
+    const name = serverName.toLowerCase();
     if (name.length > MAX_NAME || !NAME.test(name)) {
       throw new FatalError(
-        `unable to use ${variable}: '${spelled}' is no host name`,
+        `unable to use ${variable}: '${serverName}' is no host name`,
         EXIT.system,
         "after the colon comes a name like www.example or *.example; others in their xn-- form",
       );
     }
-    const settings = found.get(name) ?? new Map<string, string>();
+    const settings = found.get(name) ?? new Map<CertificateVariable, string>();
     if (settings.has(kind)) {
       throw new FatalError(
         `unable to use ${variable}: the name is there twice, in two spellings`,
@@ -91,7 +89,11 @@ export class ServerNames {
 
   /** The context for the client that sent the records `first`; `overlay` is what its rules set.
    *  Throws `FatalError` when it cannot be made. */
-  select(overlay: Overlay, auth: ClientAuth | undefined, first: Uint8Array): Prepared | Refusal {
+  select(
+    overlay: RuleVariables,
+    auth: ClientAuth | undefined,
+    first: Uint8Array,
+  ): Prepared | Refusal {
     const strict = this.#strict(overlay);
     const more = overlay.size > 0 ? byName(overlay) : undefined;
     if (!strict && this.#names.size === 0 && !more?.size) return this.#contexts.get(overlay, auth);
@@ -134,7 +136,7 @@ export class ServerNames {
   /** The server names that a certificate file is configured for, in the server's environment;
    *  `undefined` stands for the default one. */
   of(path: string): (string | undefined)[] {
-    const uses = (settings: (name: string) => string | undefined): boolean =>
+    const uses = (settings: (name: CertificateVariable) => string | undefined): boolean =>
       this.#contexts.named(settings("CERTCHAINFILE") || settings("CERTFILE") || "").includes(path);
     return [
       ...(uses((name) => this.#contexts.lookup(name)) ? [undefined] : []),
@@ -142,7 +144,7 @@ export class ServerNames {
     ];
   }
 
-  #strict(overlay?: Overlay): boolean {
+  #strict(overlay?: RuleVariables): boolean {
     return !!this.#contexts.lookup("SNI_STRICT", overlay);
   }
 }

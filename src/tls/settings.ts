@@ -2,11 +2,13 @@
  *  (docs/specification.md#tls-settings). Reads no file. The same variables come from the
  *  server's environment and, laid over it, from a rule. */
 
-import { EXIT, FatalError } from "../errors.ts";
+import { DEFAULTS, REFUSED_VARIABLES, type RuleVariable } from "../config/variables.ts";
+import { EXIT, FatalError, UsageError } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
+import { PRODUCT } from "../version.ts";
 
 /** Looks a variable up; undefined when it is not set. */
-export type Lookup = (name: string) => string | undefined;
+export type Lookup = (name: RuleVariable) => string | undefined;
 
 export interface TlsConfig {
   /** What names the files with certificates, and with keys; see `namedFiles`. */
@@ -33,8 +35,8 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
       "set CERTFILE and KEYFILE to PEM files, or try --self-signed",
     );
   }
-  const minVersion = version(lookup, "TLS_MIN_VERSION") ?? "TLSv1.2";
-  const maxVersion = version(lookup, "TLS_MAX_VERSION") ?? "TLSv1.3";
+  const minVersion = version(lookup, "TLS_MIN_VERSION") ?? DEFAULTS.TLS_MIN_VERSION;
+  const maxVersion = version(lookup, "TLS_MAX_VERSION") ?? DEFAULTS.TLS_MAX_VERSION;
   if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
     throw new FatalError(
       `unable to use TLS_MIN_VERSION: ${minVersion} is above TLS_MAX_VERSION ${maxVersion}`,
@@ -60,7 +62,16 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
   };
 }
 
-function value(lookup: Lookup, name: string): string | undefined {
+/** Throws `UsageError` for a setting that no runtime supports, rather than ignore it. */
+export function refuseUnsupported(lookup: Lookup): void {
+  for (const name of REFUSED_VARIABLES) {
+    if (lookup(name)) {
+      throw new UsageError(`$${name} is not supported by ${PRODUCT}`, `unset ${name}`);
+    }
+  }
+}
+
+function value(lookup: Lookup, name: RuleVariable): string | undefined {
   const text = lookup(name);
   if (text !== undefined && text.length > MAX_VALUE) {
     throw new FatalError(`unable to use ${name}: longer than ${MAX_VALUE} characters`);
@@ -69,7 +80,10 @@ function value(lookup: Lookup, name: string): string | undefined {
 }
 
 /** `TLSv1.2`, `TLS1.2` or `1.2`. */
-function version(lookup: Lookup, name: string): TlsVersion | undefined {
+function version(
+  lookup: Lookup,
+  name: "TLS_MIN_VERSION" | "TLS_MAX_VERSION",
+): TlsVersion | undefined {
   const text = value(lookup, name);
   if (!text) return undefined;
   const digits = /^(?:tls)?v?(1(?:\.[0-3])?)$/i.exec(text)?.[1];

@@ -10,6 +10,7 @@
  *  half a name is another name. */
 
 import { nodeCrypto } from "../builtins.ts";
+import type { ConnectionVariable } from "../config/variables.ts";
 import { DecodeError, hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
 import { type Certificate, type Name, readCertificate } from "../codec/x509/certificate.ts";
@@ -30,7 +31,7 @@ export interface TlsFacts {
    *  session, keys included. */
   readonly sessionId?: Uint8Array | undefined;
   /** DER, or what `serverVariables` made of it. */
-  readonly serverCertificate: Uint8Array | ReadonlyMap<string, string>;
+  readonly serverCertificate: Uint8Array | ReadonlyMap<ConnectionVariable, string>;
   /** DER, the client's own certificate first, as it sent them. */
   readonly clientChain?: readonly Uint8Array[] | undefined;
   readonly clientVerify: ClientVerify;
@@ -59,7 +60,7 @@ const MAX_SHORT = 255;
 /** All variables of docs/specification.md#tls-variables for one connection. Of a client's
  *  certificate that cannot be read only the verdict is told. Throws `DecodeError` if the
  *  server's own cannot be read. */
-export function tlsVariables(facts: TlsFacts): Map<string, string> {
+export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
   const { serverCertificate, clientChain = [] } = facts;
   const server = serverCertificate instanceof Uint8Array
     ? serverVariables(serverCertificate)
@@ -89,7 +90,7 @@ export function tlsVariables(facts: TlsFacts): Map<string, string> {
 }
 
 /** None for a certificate that cannot be read: the verdict says so. */
-function readableVariables(chain: readonly Uint8Array[]): Map<string, string> {
+function readableVariables(chain: readonly Uint8Array[]): Map<ConnectionVariable, string> {
   try {
     return clientVariables(chain);
   } catch (error) {
@@ -99,7 +100,7 @@ function readableVariables(chain: readonly Uint8Array[]): Map<string, string> {
 }
 
 /** The `SSL_SERVER_*` variables of a certificate in DER. Throws `DecodeError`. */
-export function serverVariables(der: Uint8Array): Map<string, string> {
+export function serverVariables(der: Uint8Array): Map<ConnectionVariable, string> {
   const limited = new Limited();
   addCertificate(limited, "SSL_SERVER", readCertificate(der));
   return limited.variables;
@@ -108,7 +109,7 @@ export function serverVariables(der: Uint8Array): Map<string, string> {
 /** The `SSL_CLIENT_*` variables of a chain, but for the verdict; none for an empty chain.
  *  `SSL_CLIENT_CERT_CHAIN_0` is the certificate after the client's own, as in mod_ssl.
  *  Throws `DecodeError` if the client's own certificate cannot be read. */
-export function clientVariables(chain: readonly Uint8Array[]): Map<string, string> {
+export function clientVariables(chain: readonly Uint8Array[]): Map<ConnectionVariable, string> {
   const [der, ...issuers] = chain;
   const limited = new Limited();
   if (!der) return limited.variables;
@@ -128,10 +129,10 @@ export function clientVariables(chain: readonly Uint8Array[]): Map<string, strin
 
 /** Variables up to `MAX_TOTAL` characters. */
 class Limited {
-  readonly variables = new Map<string, string>();
+  readonly variables = new Map<ConnectionVariable, string>();
   #left = MAX_TOTAL;
 
-  set(name: string, value: string): void {
+  set(name: ConnectionVariable, value: string): void {
     const cost = name.length + value.length + 2;
     if (cost > this.#left) return;
     this.#left -= cost;
@@ -140,7 +141,11 @@ class Limited {
 }
 
 /** The small ones first, so that a large one never keeps them out. */
-function addCertificate(limited: Limited, side: string, certificate: Certificate): void {
+function addCertificate(
+  limited: Limited,
+  side: "SSL_SERVER" | "SSL_CLIENT",
+  certificate: Certificate,
+): void {
   limited.set(`${side}_M_VERSION`, String(certificate.version));
   limited.set(`${side}_M_SERIAL`, decimal(certificate.serial));
   limited.set(`${side}_V_START`, certificate.notBefore.text);
@@ -152,12 +157,20 @@ function addCertificate(limited: Limited, side: string, certificate: Certificate
   limited.set(`${side}_CERT`, encodePem("CERTIFICATE", certificate.der));
 }
 
-function addName(limited: Limited, prefix: string, name: Name): void {
+function addName(
+  limited: Limited,
+  prefix: `SSL_${"SERVER" | "CLIENT"}_${string}`,
+  name: Name,
+): void {
   limited.set(prefix, oneLine(name));
   for (const [component, text] of components(name)) limited.set(`${prefix}_${component}`, text);
 }
 
-function addAlternativeNames(limited: Limited, prefix: string, names: readonly string[]): void {
+function addAlternativeNames(
+  limited: Limited,
+  prefix: `SSL_CLIENT_SAN_${"DNS" | "EMAIL"}`,
+  names: readonly string[],
+): void {
   let n = 0;
   for (const name of names) {
     const text = escapeText(name);

@@ -47,7 +47,6 @@ export type Verdict =
   /** In OpenSSL's words where it has some; one line, nothing of the client's in it. */
   | { readonly ok: false; readonly reason: string };
 
-export const DEFAULT_DEPTH = 1;
 /** More is refused: real chains have 2 to 4, and each costs a search among the others. */
 export const MAX_SENT = 32;
 /** BoringSSL's limit for a whole chain, in bytes; Deno's library has none of its own. */

@@ -91,7 +91,7 @@ test("what no client could ever be served with stops a start, with a remedy", ()
 test("what can be mended while the server runs, and what is doubtful, is a warning", () => {
   withFiles((at) => {
     const good = [...TAIL, at("good")];
-    const rows: [string[], Env, RegExp][] = [
+    const rows: [string[], Record<string, string>, RegExp][] = [
       [[...TAIL, at("plain")], {}, /program \S+plain: .*(execute|permission).* -- chmod a\+x/i],
       [[...TAIL, at("strange")], {}, /program \S+strange: neither an executable .* -- let its/],
       [[...TAIL, "-v"], { PATH: at("") }, /program -v: it looks like an option -- .*before host/],

@@ -312,6 +312,15 @@ const MISTAKES: readonly Mistake[] = [
     remedy: /unset DHFILE/,
   },
   {
+    name: "a setting that no runtime supports",
+    plant(plan) {
+      plan.env["CURVES"] = "X25519";
+    },
+    level: "error",
+    text: /\$CURVES is not supported by sslserver/,
+    remedy: /unset CURVES/,
+  },
+  {
     name: "a misspelled variable",
     plant(plan) {
       plan.env["TLS_MIN_VERSON"] = "TLSv1.3";

@@ -287,7 +287,8 @@ test("Debian's tcpserver lets in whom our rulebook lets in, with the same variab
       ];
       for (const ip of visitors) {
         const { allow, env } = book.evaluate({ ip });
-        const expected = allow ? `in:${env.get("LOOP") ?? ""}:${env.get("RANGE") ?? ""}` : "";
+        const set = new Map(env);
+        const expected = allow ? `in:${set.get("LOOP") ?? ""}:${set.get("RANGE") ?? ""}` : "";
         assert.equal(await visit(port, ip), expected, ip);
       }
     } finally {

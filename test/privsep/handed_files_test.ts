@@ -303,7 +303,7 @@ test("rules are read through their descriptor, and follow each change", () => {
   assert.deepEqual(bench.look(), ["rules"]);
   rules.expire();
   const verdict = rules.evaluate(PEER);
-  assert.deepEqual([verdict.allow, verdict.env.get("V")], [true, "1"]);
+  assert.deepEqual([verdict.allow, [...verdict.env]], [true, [["V", "1"]]]);
   fs.unlinkSync(path);
   bench.look();
   rules.expire();

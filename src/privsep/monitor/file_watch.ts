@@ -2,9 +2,8 @@
  *  paths and no others, at start and again when they change. */
 
 import fs from "node:fs";
-import type { Env } from "../../config/variables.ts";
+import { type Env, holds } from "../../config/variables.ts";
 import type { Options } from "../../config/options.ts";
-import { CERTIFICATE_VARIABLES } from "../../config/variables.ts";
 import { certificateNames, localFiles, namedFiles, systemReason } from "../../files/files.ts";
 import { fsPath, requireRegular } from "../../files/regular_file.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
@@ -20,17 +19,10 @@ export function wantedFiles(options: Options, env: Env): Wanted[] {
     if (path && wanted.get(path)?.kind !== "files") wanted.set(path, { path, kind });
   };
   for (const path of DNS_FILES) want("file", path);
-  want("file", env["DNSREWRITEFILE"]);
   for (const [name, value] of Object.entries(env)) {
-    const [kind = ""] = name.split(":");
-    if (value && CERTIFICATE_VARIABLES.has(kind)) {
-      want(value.includes(":") ? "files" : "file", value);
-    }
+    const kind = value && holds(name, value);
+    if (kind) want(kind === "files" && !value.includes(":") ? "file" : kind, value);
   }
-  for (const name of ["CAFILE", "CCAFILE", "CRLFILE"]) {
-    if (env[name] !== "-") want("file", env[name]);
-  }
-  for (const name of ["CADIR", "CCADIR"]) want("folder", env[name]);
   want("rules", options.rules);
   want("rules", options.earlyRules);
   return [...wanted.values()];

@@ -4,9 +4,10 @@
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
+import { isFromWorker } from "../../config/variables.ts";
 import { FatalError, reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { isConnectionVariable, programEnvironment } from "../../program/environment.ts";
+import { programEnvironment } from "../../program/environment.ts";
 import { watchEnd } from "../../program/program_end.ts";
 import type { Place, Places } from "../../program/slots.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
@@ -206,10 +207,7 @@ const MAX_KNOWN = 512;
 function checkVariables(variables: ReadonlyMap<string, string>, known: Set<string>): void {
   for (const name of variables.keys()) {
     if (known.has(name)) continue;
-    if (
-      !/^[A-Za-z0-9_]+$/.test(name) || /^SSL(?:CTL|READ|WRITE)FD$/.test(name) ||
-      !isConnectionVariable(name)
-    ) {
+    if (!/^[A-Za-z0-9_]+$/.test(name) || !isFromWorker(name)) {
       throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
     }
     if (known.size < MAX_KNOWN) known.add(name);

@@ -9,8 +9,8 @@
 
 import fs from "node:fs";
 import type { Options } from "../../config/options.ts";
+import { isConnectionVariable } from "../../config/variables.ts";
 import { Unsupported } from "../../errors.ts";
-import { isConnectionVariable } from "../../program/environment.ts";
 import { lookUp } from "../../runtime/look_up.ts";
 import type { LaunchOptions, Runtime } from "../../runtime/runtime.ts";
 

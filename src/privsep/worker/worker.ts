@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import { literalHost } from "../../accept/address.ts";
 import { namedAddress } from "../../accept/host.ts";
+import { canLimit } from "../../admit/limits.ts";
 import { assemble, type Assembled, type Given } from "../../assemble.ts";
 import { warnOfServed } from "../../check/served.ts";
 import type { Reader } from "../../codec/bytes.ts";
@@ -151,7 +152,7 @@ class WorkerProcess {
       programs: this.#client,
       pending: share(options, init),
       announce: log.mutedBy(muted),
-      ...(workers > 1 && hasLimits(options, env) ? { counter: this.#client } : {}),
+      ...(workers > 1 && canLimit(options, env) ? { counter: this.#client } : {}),
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
     warnOfServed(assembled, given.announce ?? log);
@@ -313,10 +314,4 @@ function json(body: Reader): unknown {
 /** One worker's part of --pending. */
 function share({ pending }: Options, { workers, slot }: Init): number {
   return Math.max(1, Math.floor((pending + workers - 1 - slot) / workers));
-}
-
-/** Whether anything can limit connections by address: else nobody needs to count them. */
-function hasLimits({ rules, earlyRules }: Options, env: Init["env"]): boolean {
-  return rules !== undefined || earlyRules !== undefined ||
-    ["MAXCONIP", "MAXCONRATE", "MAXCONNET"].some((name) => env[name]);
 }

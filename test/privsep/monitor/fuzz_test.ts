@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
 import { Frame, KIND } from "../../../src/privsep/frame.ts";
 import { encodeWorker, type WorkerMessage } from "../../../src/privsep/messages.ts";
-import { isConnectionVariable } from "../../../src/program/environment.ts";
+import { isFromWorker } from "../../../src/config/variables.ts";
 import { mutate, numbers } from "../../codec/mutate.ts";
 import { within } from "../../runtime/tools.ts";
 import { SAMPLES } from "../messages_samples.ts";
@@ -105,7 +105,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       assert.deepEqual([command, user], [["cat"], undefined]);
       for (const name of Object.keys(env)) {
         const own = name === "PATH" || /^SSL(?:CTL|READ|WRITE)FD$/.test(name);
-        assert.ok(own || (isConnectionVariable(name) && /^[A-Za-z0-9_]+$/.test(name)), name);
+        assert.ok(own || (isFromWorker(name) && /^[A-Za-z0-9_]+$/.test(name)), name);
       }
     }
     bad.kill();

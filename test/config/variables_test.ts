@@ -1,0 +1,159 @@
+/** Each row of the tables of environment variables: who gets it, who may set it, what --check makes of
+ *  its misspellings, and that its reader reads it. papers_test.ts compares the rows with the manual. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { spelling } from "../../src/check/spelling.ts";
+import { defaults } from "../../src/config/options.ts";
+import {
+  CLIENT_AUTH_VARIABLES,
+  DEFAULTS,
+  isForRules,
+  isFromWorker,
+  LIMIT_VARIABLES,
+  REFUSED_VARIABLES,
+  TLS_VARIABLES,
+  type VariableName,
+  workerEnvironment,
+} from "../../src/config/variables.ts";
+import {
+  CONNECTION_VARIABLES,
+  type ConnectionRow,
+} from "../../src/config/variables_of_connection.ts";
+import { SERVER_VARIABLES, type ServerRow } from "../../src/config/variables_of_server.ts";
+import { wantedFiles } from "../../src/privsep/monitor/file_watch.ts";
+import { baseEnvironment, programEnvironment } from "../../src/program/environment.ts";
+
+const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
+
+const ROWS: [VariableName, ServerRow][] = SERVER_VARIABLES.flatMap((row) =>
+  row.names.map((name): [VariableName, ServerRow] => [name, row])
+);
+
+const CONNECTION: readonly ConnectionRow[] = CONNECTION_VARIABLES;
+
+/** The name alone, and for one server name. */
+const forms = (name: string): [plain: string, named: string] => [name, `${name}:www.example`];
+
+/** What a program gets of these variables, inherited and from a rule. */
+function programs(names: readonly string[]): [inherited: string[], ruled: string[]] {
+  const env = names.map((name): [string, string] => [name, "x"]);
+  const request = { variables: new Map<string, string>(), delayed: false };
+  return [
+    Object.keys(baseEnvironment(Object.fromEntries(env))),
+    Object.keys(programEnvironment({}, request, env, undefined)),
+  ];
+}
+
+test("no name is in the tables twice", () => {
+  const names: string[] = [...SERVER_VARIABLES, ...CONNECTION_VARIABLES].flatMap((row) =>
+    row.names
+  );
+  assert.equal(new Set(names).size, names.length);
+  assert.ok(names.length > 100);
+});
+
+test("workers, programs and rules are given what the rows say", () => {
+  for (const [name, row] of ROWS) {
+    const [plain, named] = forms(name);
+    const env = Object.fromEntries(forms(name).map((name) => [name, "x"]));
+    const ownForms = row.perName ? [plain, named] : [plain];
+    assert.deepEqual(Object.keys(workerEnvironment(env)), row.worker ? ownForms : []);
+    const kept = (gone: boolean): string[] =>
+      forms(name).filter((n) => !gone || !ownForms.includes(n));
+    const [inherited, ruled] = programs(forms(name));
+    assert.deepEqual(inherited, kept(!!row.secret || !!row.supervisor));
+    assert.deepEqual(ruled, kept(!!row.secret));
+    assert.deepEqual(forms(name).filter(isForRules), row.rule ? ownForms : []);
+    if (row.rule) assert.ok(row.worker, "rules are followed by workers");
+    if (row.perName) assert.ok(row.rule && row.holds, "a certificate");
+    assert.equal(isFromWorker(name), false, "a worker would set it for a program");
+  }
+});
+
+test("--check knows misspellings of every variable that is set for this server alone", () => {
+  for (const [name, row] of ROWS) {
+    assert.equal(spelling(name), undefined);
+    const slips = [
+      name.toLowerCase(),
+      `${name}X`,
+      `${name.slice(0, -1)}Q`,
+      name.slice(0, 2) + name.slice(3),
+    ];
+    const [, named] = forms(name);
+    if (row.refused || row.supervisor || row.shared) {
+      for (const slip of slips) assert.notEqual(spelling(slip), name, slip);
+      continue;
+    }
+    // One letter off, short names are other words.
+    const found = name.length > 5 ? slips : name.length > 3 ? slips.slice(0, 1) : [];
+    for (const slip of found) {
+      const meant = spelling(slip) as string;
+      // CAFILEX and CCAFILEX are both one letter off some variable of ours.
+      assert.ok(ROWS.some(([other]) => other === meant), `${slip}: ${meant}`);
+      const full = spelling(forms(slip)[1]);
+      const perName = ROWS.find(([other]) => other === meant)?.[1].perName;
+      assert.equal(full, perName ? forms(meant)[1] : meant);
+    }
+    assert.equal(spelling(named), row.perName || name.length < 4 ? undefined : name);
+  }
+});
+
+test("the file that a row names reads the variable", () => {
+  for (const [name, { reader, refused }] of ROWS) {
+    if (reader === undefined) continue;
+    const text = fs.readFileSync(SRC + reader, "utf8");
+    assert.match(text, refused ? /\bREFUSED_VARIABLES\b/ : new RegExp(`\\b${name}\\b`), name);
+  }
+});
+
+test("a worker, or a rule, sets every variable of a connection but the descriptors", () => {
+  for (const { names, monitor } of CONNECTION) {
+    for (const name of names) assert.equal(isFromWorker(name), !monitor, name);
+    assert.deepEqual(programs(names), [[], names]);
+  }
+});
+
+test("variables of a connection that mod_ssl sets elsewhere are not inherited", () => {
+  const names = ["SSL_CLIENT_V_REMAIN", "SSL_SERVER_S_DN_OU", "SSL_CIPHER_X", "SSL_VERSION_X"];
+  assert.deepEqual(programs(names), [[], names]);
+});
+
+test("names that only resemble those of the tables are for programs alone", () => {
+  const names = [
+    ..."DB_PASSWORD TCPREMOTEIPX XTCPREMOTEIP SSL_SESSION_IDX PROXY_URL SSL_CERT_FILE".split(" "),
+    ..."SSL_PROTOCOLS TCPCONNNUM __proto__ constructor CERTFILEX:a.example".split(" "),
+  ];
+  assert.deepEqual(workerEnvironment(Object.fromEntries(names.map((name) => [name, "x"]))), {});
+  assert.deepEqual(programs(names), [names, names]);
+  for (const name of names) assert.ok(!isFromWorker(name) && !isForRules(name), name);
+});
+
+test("the keys of contexts and of authorities have the variables of their readers", () => {
+  const read = (reader: string): string[] =>
+    ROWS.filter(([, row]) => row.reader === reader && !row.refused).map(([name]) => name);
+  assert.deepEqual(TLS_VARIABLES, read("tls/settings.ts"));
+  assert.deepEqual(CLIENT_AUTH_VARIABLES, read("tls/client_auth.ts"));
+  assert.deepEqual(LIMIT_VARIABLES, ["MAXCONIP", "MAXCONRATE", "MAXCONNET"]);
+  assert.deepEqual(REFUSED_VARIABLES, ["CURVES", "TICKETKEYFILE"]);
+});
+
+test("the monitor opens what variables for workers name, as their rows say", () => {
+  const options = { ...defaults(), command: [], host: "0", port: "1" };
+  for (const [name, { holds, perName }] of ROWS) {
+    for (const form of perName ? forms(name) : [name]) {
+      const wanted = wantedFiles(options, { [form]: "/a:/b" }).filter(({ path }) =>
+        path === "/a:/b"
+      );
+      assert.deepEqual(wanted.map(({ kind }) => kind), holds ? [holds] : [], form);
+    }
+  }
+  const off = wantedFiles(options, { CCAFILE: "-" });
+  assert.ok(off.every(({ path }) => path.startsWith("/etc/")));
+});
+
+test("each default is the value of a variable", () => {
+  for (const name of Object.keys(DEFAULTS)) assert.ok(ROWS.some(([other]) => other === name), name);
+});

@@ -1,0 +1,41 @@
+/** What no runtime supports is refused and never ignored, whoever sets it. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { REFUSED_VARIABLES } from "../../src/config/variables.ts";
+import { UsageError } from "../../src/errors.ts";
+import { serve } from "../../src/library.ts";
+import type { ServeOptions } from "../../src/library_options.ts";
+import { Log } from "../../src/log.ts";
+import { Contexts } from "../../src/tls/context.ts";
+import { makeSelfSigned } from "../../src/tls/self_signed.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+
+const REFUSED = /^\$\w+ is not supported by sslserver\//;
+
+test("set for the server, it stops the start", async () => {
+  for (const name of REFUSED_VARIABLES) {
+    const options: ServeOptions = { port: 0, selfSigned: true, verbosity: 0, env: { [name]: "x" } };
+    await assert.rejects(serve(options, () => {}), (error: unknown) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, REFUSED);
+      assert.equal(error.hint, `unset ${name}`);
+      return true;
+    });
+  }
+});
+
+test("set by a rule, it refuses the connection", async () => {
+  const { certPem: chain, keyPem: key } = makeSelfSigned(["localhost"]);
+  const contexts = new Contexts({
+    runtime: await thisRuntime(),
+    log: new Log({ verbosity: 0, form: "text", name: "test" }),
+    env: () => undefined,
+    keyPair: { chain, key },
+  });
+  contexts.get();
+  for (const name of REFUSED_VARIABLES) {
+    assert.throws(() => contexts.get(new Map([[name, "x"]])), { message: REFUSED });
+    contexts.get(new Map([[name, ""]]));
+  }
+});
