@@ -42,12 +42,12 @@ export const OPTIONS: readonly OptionGroup[] = [
     options: [
       flag("-q", "print nothing", (o) => o.verbosity = 0),
       flag("-Q", "print errors (default)", (o) => o.verbosity = 1),
-      flag("-v", "print status lines too", (o) => o.verbosity = 2),
-      flag("-V", "print protocol and cipher too", (o) => o.verbosity = 3),
+      flag("-v", "also print status lines", (o) => o.verbosity = 2),
+      flag("-V", "also print protocol and cipher", (o) => o.verbosity = 3),
       {
         name: "--log",
         value: "text|json",
-        help: "form of the lines on stderr (text)",
+        help: "format of the lines on stderr (text)",
         set(o, value) {
           o.log = oneOf("--log", value, ["text", "json"]);
         },
@@ -61,10 +61,15 @@ export const OPTIONS: readonly OptionGroup[] = [
         MAX.descriptor,
         (o, n) => o.notifyFd = n,
       ),
-      text("--metrics", "where", "answer Prometheus on host:port or a unix socket", (o, value) => {
-        o.metrics = parseMetricsAddress(value);
-        if (!o.metrics) throw badValue("--metrics", value, WANTED);
-      }),
+      text(
+        "--metrics",
+        "where",
+        "serve Prometheus metrics on host:port or a unix socket",
+        (o, value) => {
+          o.metrics = parseMetricsAddress(value);
+          if (!o.metrics) throw badValue("--metrics", value, WANTED);
+        },
+      ),
     ],
   },
   {
@@ -74,14 +79,14 @@ export const OPTIONS: readonly OptionGroup[] = [
       flag("-6", "resolve host to IPv6; set PROTO and the TCP6 variables", (o) => o.family = 6),
       text("-I", "if", "interface of a link-local IPv6 host", (o, s) => o.interface = s),
       number("-b", "n", "listen backlog (1024)", 1, MAX.backlog, (o, n) => o.backlog = n),
-      flag("-o", "leave IP options alone", (o) => o.keepIpOptions = true),
-      flag("-O", "kill IP options (default)", (o) => o.keepIpOptions = false),
-      flag("-d", "let small packets wait (Nagle)", (o) => o.noDelay = false),
-      flag("-D", "send at once (default)", (o) => o.noDelay = true),
+      flag("-o", "keep the IP options of clients", (o) => o.keepIpOptions = true),
+      flag("-O", "remove them (default)", (o) => o.keepIpOptions = false),
+      flag("-d", "delay small packets (Nagle)", (o) => o.noDelay = false),
+      flag("-D", "do not delay packets (default)", (o) => o.noDelay = true),
       {
         name: "--proxy-from",
         value: "nets",
-        help: "expect a PROXY header from these networks, and only these",
+        help: "these networks must send a PROXY header; no others may",
         set(o, value) {
           o.proxyFrom = value.split(",").map((text) => network("--proxy-from", text.trim()));
         },
@@ -91,45 +96,53 @@ export const OPTIONS: readonly OptionGroup[] = [
   {
     title: "Limits",
     options: [
-      number("-c", "n", "programs at once (40)", 1, MAX.count, (o, n) => o.concurrency = n),
+      number("-c", "n", "maximum programs at once (40)", 1, MAX.count, (o, n) => o.concurrency = n),
       number(
         "--pending",
         "n",
-        "connections not through their handshake (1000)",
+        "maximum connections still in the handshake (1000)",
         1,
         MAX.count,
         (o, n) => o.pending = n,
       ),
-      seconds("-t", "seconds for ident (26)", (o, n) => o.identTimeout = n),
-      seconds("-T", "seconds for the TLS handshake (26)", (o, n) => o.handshakeTimeout = n),
-      seconds("-w", "seconds of silence in a connection (3600)", (o, n) => o.idleTimeout = n),
+      seconds("-t", "ident timeout in seconds (26)", (o, n) => o.identTimeout = n),
+      seconds("-T", "handshake timeout in seconds (26)", (o, n) => o.handshakeTimeout = n),
+      seconds(
+        "-w",
+        "close a connection after s seconds without traffic (3600)",
+        (o, n) => o.idleTimeout = n,
+      ),
     ],
   },
   {
     title: "Admission",
     options: [
-      text("-x", "rules", "obey this rules file after DNS and ident", (o, s) => o.rules = s),
-      text("-y", "rules", "obey this rules file before DNS and ident", (o, s) => o.earlyRules = s),
-      flag("-X", "allow a rules file to be missing", (o) => o.allowMissingRules = true),
+      text("-x", "rules", "apply this rules file after DNS and ident", (o, s) => o.rules = s),
+      text("-y", "rules", "apply this rules file before DNS and ident", (o, s) => o.earlyRules = s),
+      flag("-X", "a missing rules file denies nobody", (o) => o.allowMissingRules = true),
       flag("-h", "look up the client's name in DNS (default)", (o) => o.remoteName = true),
-      flag("-H", "do not", (o) => o.remoteName = false),
-      flag("-p", "believe it only if it points back to the address", (o) => o.paranoid = true),
-      flag("-P", "believe it (default)", (o) => o.paranoid = false),
-      text("-l", "name", "the local name; do not ask DNS", (o, s) => o.localName = s),
+      flag("-H", "do not look it up", (o) => o.remoteName = false),
+      flag("-p", "use the name only if it resolves to the address", (o) => o.paranoid = true),
+      flag("-P", "do not verify the name (default)", (o) => o.paranoid = false),
+      text("-l", "name", "set the local name instead of asking DNS", (o, s) => o.localName = s),
       flag("-r", "ask the client's ident server", (o) => o.ident = true),
-      flag("-R", "do not (default)", (o) => o.ident = false),
+      flag("-R", "do not ask it (default)", (o) => o.ident = false),
     ],
   },
   {
     title: "TLS",
     options: [
-      flag("-n", "the program says when TLS begins (UCSPI-TLS)", (o) => o.delayed = true),
-      flag("-N", "at once (default)", (o) => o.delayed = false),
+      flag("-n", "TLS begins when the program asks for it (UCSPI-TLS)", (o) => o.delayed = true),
+      flag("-N", "TLS begins at once (default)", (o) => o.delayed = false),
       flag("-m", "require a valid client certificate", (o) => o.clientCertificate = "valid"),
-      flag("-z", "require one that names the client's host", (o) => o.clientCertificate = "match"),
-      flag("-Z", "require none (default)", (o) => o.clientCertificate = "none"),
+      flag(
+        "-z",
+        "require one that matches the client's host name, if any",
+        (o) => o.clientCertificate = "match",
+      ),
+      flag("-Z", "do not require one (default)", (o) => o.clientCertificate = "none"),
       flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
-      flag("--self-signed", "serve with a throw-away certificate", (o) => o.selfSigned = true),
+      flag("--self-signed", "serve with a temporary certificate", (o) => o.selfSigned = true),
     ],
   },
   {
@@ -138,7 +151,7 @@ export const OPTIONS: readonly OptionGroup[] = [
       {
         name: "--workers",
         value: "n|auto",
-        help: "processes that speak to the network (1); 0: no monitor",
+        help: "worker processes (1); 0: one process does everything",
         set(o, value) {
           o.workers = value === "auto"
             ? os.availableParallelism()
@@ -147,7 +160,7 @@ export const OPTIONS: readonly OptionGroup[] = [
       },
       seconds(
         "--drain-timeout",
-        "seconds that connections may last after SIGTERM",
+        "end connections s seconds after SIGTERM",
         (o, n) => o.drainTimeout = n,
       ),
     ],
@@ -157,21 +170,21 @@ export const OPTIONS: readonly OptionGroup[] = [
     options: [
       seconds(
         "--kill-after",
-        "seconds from SIGTERM to SIGKILL for a program that goes on",
+        "send a program SIGKILL s seconds after SIGTERM",
         (o, n) => o.killAfter = n,
       ),
-      text("-B", "text", "write text to the client first", (o, s) => o.banner = s),
+      text("-B", "text", "send text to the client first", (o, s) => o.banner = s),
       flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
-      flag("-S", "do not (default)", (o) => o.tlsVariables = false),
-      flag("-e", "set tcpserver's variables too", (o) => o.tcpVariables = true),
-      flag("-E", "do not (default)", (o) => o.tcpVariables = false),
-      text("-g", "gid", "run as this group, by number or name", (o, value) => {
+      flag("-S", "do not set them (default)", (o) => o.tlsVariables = false),
+      flag("-e", "also set tcpserver's variables", (o) => o.tcpVariables = true),
+      flag("-E", "do not set them (default)", (o) => o.tcpVariables = false),
+      text("-g", "gid", "run programs as this group (number or name)", (o, value) => {
         o.group = isName(value) ? value : undefined;
         o.gid = o.group === undefined
           ? wholeNumber("-g", value, 1, MAX.id, " or a name")
           : undefined;
       }),
-      text("-u", "uid", "run as this user, by number or name", (o, value) => {
+      text("-u", "uid", "run programs as this user (number or name)", (o, value) => {
         o.user = isName(value) ? value : undefined;
         o.uid = o.user === undefined
           ? wholeNumber("-u", value, 1, MAX.id, " or a name")
@@ -179,7 +192,7 @@ export const OPTIONS: readonly OptionGroup[] = [
       }),
       {
         name: "-U",
-        help: "run as $UID, $GID and the groups of $GIDLIST",
+        help: "run programs as $UID, $GID and the groups of $GIDLIST",
         set(o, _value, env) {
           o.user = o.group = undefined;
           o.uid = wholeNumber("$UID for -U", env.UID ?? "", 1, MAX.id);
@@ -194,8 +207,8 @@ export const OPTIONS: readonly OptionGroup[] = [
   {
     title: "Instead of serving",
     options: [
-      flag("--check", "say what is wrong with all this", (o) => o.check = true),
-      { name: "--help", help: "print this", set: () => ({ print: "help" }) },
+      flag("--check", "check the configuration, and do not serve", (o) => o.check = true),
+      { name: "--help", help: "print this help", set: () => ({ print: "help" }) },
       {
         name: "--man",
         value: "[page]",
@@ -205,7 +218,7 @@ export const OPTIONS: readonly OptionGroup[] = [
       {
         name: "--completion",
         value: SHELLS.join("|"),
-        help: "print the completions for a shell",
+        help: "print completions for a shell",
         set: (_o, value) => ({ print: "completion", shell: oneOf("--completion", value, SHELLS) }),
       },
       { name: "--version", help: "print the version", set: () => ({ print: "version" }) },

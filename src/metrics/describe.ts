@@ -26,17 +26,17 @@ function describeStates(registry: Registry, states: States): void {
   );
   registry.state(
     "sslserver_connections_pending",
-    "Connections not through admission and handshake.",
+    "Connections that have not completed admission and handshake.",
     () => states.pending,
   );
   registry.state(
     "sslserver_connections_waiting",
-    "Connections that wait for a program to end because of -c.",
+    "Connections that wait for a place (-c).",
     () => states.waiting,
   );
   registry.state(
     "sslserver_resolver_queries_pending",
-    "Questions to DNS servers that are asked or wait their turn.",
+    "Questions to DNS servers, in flight or queued.",
     () => states.questions,
   );
 }
@@ -95,18 +95,18 @@ export function describeServer(registry: Registry, deps: Described, whole?: Whol
   });
   gauge(
     "sslserver_connections_pending_limit",
-    "The most of them that are kept (--pending).",
+    "Limit on pending connections (--pending).",
     () => options.pending,
   );
   gauge("sslserver_programs_running", "Programs running now.", running);
   gauge(
     "sslserver_programs_limit",
-    "The most that may run at once (-c).",
+    "Limit on running programs (-c).",
     () => options.concurrency,
   );
   registry.gauges(
     "sslserver_certificate_expiry_timestamp_seconds",
-    "When a certificate ends, by file and server name as configured.",
+    "When a certificate expires, in seconds since 1970, by file and server name as configured.",
     function* () {
       for (const { path, notAfter } of contexts.expiries()) {
         const known = names.of(path); // none: the file is from a rule
@@ -116,20 +116,28 @@ export function describeServer(registry: Registry, deps: Described, whole?: Whol
       }
     },
   );
-  registry.gauges("sslserver_build_info", "Always 1; the labels say what is running.", () => [{
-    labels: [
-      ["version", VERSION],
-      ["runtime", runtime.name],
-      ["runtime_version", runtime.version],
-      ["tls_library", runtime.tlsLibrary],
-    ],
-    value: 1,
-  }]);
+  registry.gauges(
+    "sslserver_build_info",
+    "Always 1; the labels are the versions that run.",
+    () => [{
+      labels: [
+        ["version", VERSION],
+        ["runtime", runtime.name],
+        ["runtime_version", runtime.version],
+        ["tls_library", runtime.tlsLibrary],
+      ],
+      value: 1,
+    }],
+  );
   const before = processStart() - started; // before this process
-  gauge("process_start_time_seconds", "When the server started, since 1970.", () => started);
+  gauge(
+    "process_start_time_seconds",
+    "When the server started, in seconds since 1970.",
+    () => started,
+  );
   gauge(
     "sslserver_uptime_seconds",
-    "How long the server has been running.",
+    "Seconds since the server started.",
     () => before + process.uptime(),
   );
 }

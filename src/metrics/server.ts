@@ -34,12 +34,12 @@ export class ServerMetrics implements Metrics {
   accepted = 0;
   readonly connections = this.registry.counter(
     "sslserver_connections_total",
-    "Connections that are over, by what they came to.",
+    "Connections that have ended, by outcome.",
     ["outcome", OUTCOMES],
   );
   readonly denials = this.registry.counter(
     "sslserver_denials_total",
-    "Connections denied by admission, by the kind of limit or rule.",
+    "Connections denied by admission, by kind of limit or rule.",
     ["by", DENIALS],
   );
   readonly handshakes = this.registry.counter(
@@ -55,37 +55,37 @@ export class ServerMetrics implements Metrics {
   );
   readonly breaks = this.registry.counter(
     "sslserver_tls_breaks_total",
-    "Connections whose client broke TLS after the handshake, by how.",
+    "Connections in which the client broke TLS after the handshake, by kind.",
     ["how", BREAKS],
   );
   readonly endings = this.registry.counter(
     "sslserver_programs_total",
-    "Programs that have ended, by exit code 0, another, or a signal.",
+    "Programs that have ended, by result: exit code 0, another exit code, or a signal.",
     ["result", ENDINGS],
   );
   readonly lookups = this.registry.counter(
     "sslserver_resolver_queries_total",
-    "Questions put to DNS servers (not answered from memory), by outcome.",
+    "Questions sent to DNS servers (not answered from the cache), by outcome.",
     ["outcome", LOOKUPS],
   );
   readonly admission = this.registry.histogram(
     "sslserver_admission_duration_seconds",
-    "Time from accepting a connection to its admission or denial.",
+    "Seconds from accept to admission or denial of a connection.",
     ADMISSION,
   );
   readonly handshake = this.registry.histogram(
     "sslserver_handshake_duration_seconds",
-    "Time of completed TLS handshakes, the wait for the ClientHello included.",
+    "Seconds that completed TLS handshakes took, including the wait for the ClientHello.",
     HANDSHAKE,
   );
   readonly spawn = this.registry.histogram(
     "sslserver_spawn_duration_seconds",
-    "Time it took to start a program, the wait for a place included.",
+    "Seconds that the start of a program took, including the wait for a place (-c).",
     SPAWN,
   );
   readonly duration = this.registry.histogram(
     "sslserver_connection_duration_seconds",
-    "Time from accepting a connection until it is over.",
+    "Seconds from accept to the end of a connection.",
     CONNECTION,
   );
 

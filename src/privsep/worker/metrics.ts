@@ -54,13 +54,13 @@ export class WorkerMetrics {
     registry.gauge("sslserver_workers_running", "Workers running now.", () => this.#totals.workers);
     registry.told(
       "sslserver_worker_restarts_total",
-      "Workers replaced, by what ended them: a signal, a breach of the protocol, or themselves.",
+      "Workers replaced, by reason: a signal, a breach of the protocol, or an exit.",
       () =>
         ENDS.map((end, i) => ({ labels: [["reason", end]], value: this.#totals.ended[i] ?? 0 })),
     );
     registry.told(
       "sslserver_workers_silent_total",
-      "How often a worker did not say its counts within a second: its last known ones were shown.",
+      "Times a worker did not report within a second, so that its last values were shown.",
       () => [{ labels: [], value: this.#totals.silent }],
     );
   }
