@@ -204,6 +204,26 @@ test("no text of our own messages is matched where connections are served, logge
   assert.deepEqual(guilty, []);
 });
 
+test("nothing but the runtimes' adapters looks into the text of an error", () => {
+  const looks = new RegExp(
+    [
+      String
+        .raw`\b(?:message|why|cause|problem|reason\([^()]*\))\??\.(?:includes|startsWith|endsWith|match|search|indexOf)\(`,
+      String.raw`\.(?:test|exec)\((?:\w+\.)*(?:message|why|cause|problem)\b`,
+      String.raw`\.message (?:===|!==) `,
+    ].join("|"),
+  );
+  for (const line of ['why.startsWith("")', "/x/.test(error.message)", 'if (e.message === "")']) {
+    assert.match(line, looks);
+  }
+  const guilty = ALL.filter((file) => !/^src\/(?:runtime|codec)\//.test(file)).flatMap((file) =>
+    code(read(file)).split("\n").filter((line) => looks.test(line)).map((line) =>
+      `${file}: ${line}`
+    )
+  );
+  assert.deepEqual(guilty, []);
+});
+
 test("only cli.ts ends the process", () => {
   const guilty = [...sources("src"), "mod.ts"].filter((file) =>
     /\bprocess\.exit\(|\bDeno\.exit\(/.test(code(read(file)))

@@ -49,8 +49,16 @@ export function someone(
   };
 }
 
-/** What keeps `who` from it: `user 1000 cannot read it`; undefined: nothing. */
-export function obstacle(path: string, who: Who, wanted: Wanted): string | undefined {
+/** What keeps somebody from a file. */
+export interface Obstacle {
+  /** `user 1000 cannot read it` */
+  readonly text: string;
+  /** The mode of a folder above it. */
+  readonly folder: boolean;
+}
+
+/** What keeps `who` from it; undefined: nothing. */
+export function obstacle(path: string, who: Who, wanted: Wanted): Obstacle | undefined {
   try {
     const { jail, uid } = who;
     const real = jail === undefined ? fs.realpathSync(path) : inJail(path, jail);
@@ -60,11 +68,14 @@ export function obstacle(path: string, who: Who, wanted: Wanted): string | undef
     }
     const folders = jail === undefined ? [...above(resolve(path)), ...above(real)] : above(real);
     for (const folder of new Set(folders)) {
-      if (!may(folder, who, "execute")) return `user ${uid} cannot enter ${folder}`;
+      if (!may(folder, who, "execute")) {
+        return { text: `user ${uid} cannot enter ${folder}`, folder: true };
+      }
     }
-    return may(real, who, wanted) ? undefined : `user ${uid} cannot ${wanted} it`;
+    if (may(real, who, wanted)) return undefined;
+    return { text: `user ${uid} cannot ${wanted} it`, folder: false };
   } catch (error) {
-    return systemReason(error);
+    return { text: systemReason(error), folder: false };
   }
 }
 

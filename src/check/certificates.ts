@@ -194,7 +194,7 @@ function checkKeyFile(
   } else if (apart && opener.uid === 0 && mode & 0o040 && group !== 0) {
     findings.info(`key ${path}: group ${group} can read it`, "chmod g-r if nobody else needs it");
   }
-  const why = obstacle(path, opener, "read");
+  const why = obstacle(path, opener, "read")?.text;
   if (why === undefined) return;
   findings.warning(
     `key ${path}: ${why}, so a renewed one is not seen before a restart`,
@@ -203,7 +203,7 @@ function checkKeyFile(
 }
 
 function checkAgain(path: string, who: Who, findings: Findings): void {
-  const why = obstacle(path, who, "read");
+  const why = obstacle(path, who, "read")?.text;
   if (why === undefined) return;
   findings.warning(
     `certificate ${path}: ${why}, so a renewed one is not seen before a restart`,

@@ -7,7 +7,7 @@ import { type ListenAddress, literalHost, portNumber } from "../accept/address.t
 import { listenAddress } from "../accept/host.ts";
 import { assemble, type Assembled } from "../assemble.ts";
 import type { Options } from "../config/options.ts";
-import { EXIT, FatalError } from "../errors.ts";
+import { EXIT } from "../errors.ts";
 import { type Announcer, Log } from "../log.ts";
 import { clean } from "../log/fields.ts";
 import { writeStdout } from "../log/output.ts";
@@ -17,7 +17,7 @@ import { readPassword } from "../tls/password.ts";
 import { selfSigned } from "../tls/self_signed.ts";
 import { checkSite, type SitePairs, sites } from "./certificates.ts";
 import { checkCiphers } from "./ciphers.ts";
-import { type Finding, Findings } from "./finding.ts";
+import { type Finding, Findings, READ_ENVIRONMENT } from "./finding.ts";
 import type { Actors } from "./processes.ts";
 import { checkCommand, checkOperands } from "./start.ts";
 import { checkPorts, checkResolvers } from "./system.ts";
@@ -76,8 +76,8 @@ async function start(
   // Drop the log: the findings say what is wrong, and the fingerprint of --self-signed is of no use here.
   const log = new Log({ verbosity: 0, form: "text", name: "check" });
   const announce: Announcer = {
-    error: (text) => findings.failure(new FatalError(text)),
-    warning: (text, remedy) => findings.warning(text, remedy),
+    error: (text) => findings.error(text, READ_ENVIRONMENT),
+    warning: (text, remedy = READ_ENVIRONMENT) => findings.warning(text, remedy),
     notice: () => {},
   };
   try {

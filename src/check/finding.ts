@@ -23,13 +23,11 @@ export interface Finding {
 /** Warnings of a start; a rules file can cause one per rule. */
 const MAX_SAID = 30;
 
-/** What to do about a message that does not tell. */
-function usualRemedy(text: string): string {
-  const name = /\$?\b([A-Z][A-Z_]{3,})\b/.exec(text)?.[1];
-  return name === undefined
-    ? "sslserver --man tells more"
-    : `correct or unset ${name}; sslserver --man sslserver-environment tells more`;
-}
+/** What to do about an error that does not tell. */
+const READ_MANUAL = "sslserver --man tells more";
+/** What to do about a setting, or the file it names, when its message says no more than what is wrong. */
+export const READ_ENVIRONMENT =
+  "correct the file or unset the variable; sslserver --man sslserver-environment tells more";
 
 /** Collects findings; the same one twice counts once. */
 export class Findings {
@@ -43,8 +41,8 @@ export class Findings {
     this.#put({ level: "info", text, remedy });
   }
 
-  warning(text: string, remedy?: string): void {
-    this.#put({ level: "warning", text, remedy: remedy ?? usualRemedy(text) });
+  warning(text: string, remedy: string): void {
+    this.#put({ level: "warning", text, remedy });
   }
 
   /** A mistake that only an edit of the configuration ends. It stops a start. */
@@ -72,7 +70,7 @@ export class Findings {
   failure(error: unknown): void {
     const text = reason(error);
     const cause = error instanceof FatalError ? error : undefined;
-    const remedy = cause?.hint ?? usualRemedy(text);
+    const remedy = cause?.hint ?? READ_MANUAL;
     this.#put({ level: "error", text, remedy, ...(cause ? { cause } : {}) });
   }
 

@@ -26,7 +26,7 @@ export function checkProgram(name: string, path: string, who: Who, findings: Fin
   if (option) findings.warning(`program ${name}: it looks like an option`, first);
   const problem = unusable(file, who);
   if (problem?.forGood) return findings.error(`program ${file}: ${problem.why}`, REPLACE);
-  if (problem) return findings.passing(`program ${file}: ${problem.why}`, allow(problem.why, file));
+  if (problem) return findings.passing(`program ${file}: ${problem.why}`, allow(problem, file));
   const begin = beginning(file);
   if (begin === undefined) {
     findings.ok(`program ${file}: executable`);
@@ -44,8 +44,8 @@ export function checkProgram(name: string, path: string, who: Who, findings: Fin
 
 const REPLACE = "give the path of a program";
 
-function allow(why: string, file: string): string {
-  return why.includes("enter")
+function allow({ folder }: Unusable, file: string): string {
+  return folder
     ? "chmod a+x the folder, or move the program"
     : `chmod a+x ${file}, or give it to the group of -g`;
 }
@@ -64,7 +64,7 @@ function checkScript(
     );
     return;
   }
-  const hidden = obstacle(file, who, "read");
+  const hidden = obstacle(file, who, "read")?.text;
   if (hidden) {
     findings.passing(`program ${file}: ${hidden}, as its interpreter must`, `chmod a+r ${file}`);
     return;
@@ -105,12 +105,19 @@ function isMissing(error: unknown): boolean {
   return ["ENOENT", "ENOTDIR", "ENAMETOOLONG", "ELOOP"].includes(code);
 }
 
-/** `forGood`: there is no such program, or it cannot be one. */
-function unusable(file: string, who: Who): { why: string; forGood: boolean } | undefined {
+interface Unusable {
+  readonly why: string;
+  /** There is no such program, or it cannot be one. */
+  readonly forGood: boolean;
+  /** See `Obstacle`. */
+  readonly folder?: boolean;
+}
+
+function unusable(file: string, who: Who): Unusable | undefined {
   try {
     if (!fs.statSync(file).isFile()) return { why: "no regular file", forGood: true };
-    const why = obstacle(file, who, "execute");
-    return why === undefined ? undefined : { why, forGood: false };
+    const found = obstacle(file, who, "execute");
+    return found && { why: found.text, forGood: false, folder: found.folder };
   } catch (error) {
     return { why: systemReason(error), forGood: isMissing(error) };
   }

@@ -58,7 +58,7 @@ export function checkRules(
     findings.error(text, isEmpty(file) ? `it is empty: ${compile}` : compile);
     return;
   }
-  const hidden = obstacle(file, actors.opener, "read");
+  const hidden = obstacle(file, actors.opener, "read")?.text;
   if (hidden) {
     findings.passing(`${name}: ${hidden}: ${denied}`, readable(file));
   }
@@ -136,7 +136,7 @@ class Tally {
       const kind = isForRules(variable) ? holds(variable, value) : undefined;
       if (!kind) continue;
       for (const path of kind === "files" ? namedFiles(value, files) : [value]) {
-        const why = handed.has(path) ? undefined : obstacle(path, worker, "read");
+        const why = handed.has(path) ? undefined : obstacle(path, worker, "read")?.text;
         if (!why) continue;
         const { jail, uid } = worker;
         this.findings.passing(

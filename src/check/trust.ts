@@ -47,7 +47,7 @@ export function checkTrust(
       checkLists(held, lists, crlFile ?? where, findings, now);
     }
     for (const path of trust.files) {
-      const why = obstacle(path, who, "read");
+      const why = obstacle(path, who, "read")?.text;
       if (why) {
         findings.warning(
           `authorities ${path}: ${why}, so a change is not seen before a restart`,

@@ -118,7 +118,8 @@ function lookUp(
   try {
     text = latin1(files.read(path, MAX_FILE));
   } catch (error) {
-    throw new FatalError(`unable to find ${variable} ${name}: ${path}: ${reason(error)}`);
+    const why = `unable to find ${variable} ${name}: ${path}: ${reason(error)}`;
+    throw new FatalError(why, undefined, NUMBERS[variable]);
   }
   for (const line of text.split("\n")) {
     const [found, , ...numbers] = line.split(":");
@@ -126,7 +127,8 @@ function lookUp(
     const wanted = numbers.slice(0, path === "/etc/passwd" ? 2 : 1);
     if (wanted.length > 0 && wanted.every(isId)) return wanted.map(Number);
     // An empty field is no 0: that would be root.
-    throw new FatalError(`unable to find ${variable} ${name}: its line in ${path} has no numbers`);
+    const why = `unable to find ${variable} ${name}: its line in ${path} has no numbers`;
+    throw new FatalError(why, undefined, NUMBERS[variable]);
   }
   throw new FatalError(
     `unable to find ${variable} ${name}: not in ${path}`,

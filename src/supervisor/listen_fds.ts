@@ -48,7 +48,11 @@ export function inheritedListener(
   if (env.LISTEN_PID !== String(process.pid)) return undefined;
   const text = env.LISTEN_FDS ?? "0";
   if (!/^[0-9]{1,7}$/.test(text)) {
-    throw new FatalError(`unable to use $LISTEN_FDS: '${text}' is no number`);
+    throw new FatalError(
+      `unable to use $LISTEN_FDS: '${text}' is no number`,
+      undefined,
+      "unset LISTEN_FDS, unless a supervisor has set it",
+    );
   }
   const count = Number(text);
   if (count === 0) return undefined;

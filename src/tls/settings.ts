@@ -74,7 +74,8 @@ export function refuseUnsupported(lookup: Lookup): void {
 function value(lookup: Lookup, name: RuleVariable): string | undefined {
   const text = lookup(name);
   if (text !== undefined && text.length > MAX_VALUE) {
-    throw new FatalError(`unable to use ${name}: longer than ${MAX_VALUE} characters`);
+    const why = `unable to use ${name}: longer than ${MAX_VALUE} characters`;
+    throw new FatalError(why, EXIT.system, `shorten or unset ${name}`);
   }
   return text;
 }

@@ -45,8 +45,8 @@ test("the owner's, the group's and the others' bits count, each for its own", ()
     for (const [mode, who, wanted, may] of rows) {
       fs.chmodSync(file, mode);
       const why = obstacle(file, who, wanted);
-      assert.equal(why === undefined, may, `${mode.toString(8)} ${wanted}: ${why}`);
-      if (!may) assert.equal(why, `user ${who.uid} cannot ${wanted} it`);
+      assert.equal(why === undefined, may, `${mode.toString(8)} ${wanted}: ${why?.text}`);
+      if (!may) assert.equal(why?.text, `user ${who.uid} cannot ${wanted} it`);
     }
   });
 });
@@ -59,13 +59,19 @@ test("a folder above that cannot be entered is named, also behind a link", () =>
     fs.symlinkSync(join(shut, "file"), join(folder, "link"));
     fs.chmodSync(shut, 0o700);
     for (const path of [join(shut, "file"), join(folder, "link")]) {
-      assert.equal(obstacle(path, stranger, "read"), `user 65533 cannot enter ${shut}`);
+      assert.deepEqual(obstacle(path, stranger, "read"), {
+        text: `user 65533 cannot enter ${shut}`,
+        folder: true,
+      });
     }
   });
 });
 
 test("a file that is not there is said to be so, for whoever asks", () => {
   for (const who of [stranger, { ...owner, ourselves: true }]) {
-    assert.match(obstacle("/nonexistent/file", who, "read") ?? "", /^no such file or directory/i);
+    assert.match(
+      obstacle("/nonexistent/file", who, "read")?.text ?? "",
+      /^no such file or directory/i,
+    );
   }
 });

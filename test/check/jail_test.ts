@@ -44,9 +44,9 @@ test("what lies outside is not there for who is in the jail", () => {
     fs.writeFileSync(join(jail, "key"), "", { mode: 0o644 });
     const who = { uid: 65533, gid: 65533, groups: [], ourselves: false, jail };
     assert.equal(obstacle("/key", who, "read"), undefined);
-    assert.match(obstacle("/etc/passwd", who, "read") ?? "", /^no such file or directory/i);
+    assert.match(obstacle("/etc/passwd", who, "read")?.text ?? "", /^no such file or directory/i);
     fs.chmodSync(join(jail, "key"), 0o600);
-    assert.equal(obstacle("/key", who, "read"), "user 65533 cannot read it");
+    assert.equal(obstacle("/key", who, "read")?.text, "user 65533 cannot read it");
   } finally {
     fs.rmSync(jail, { recursive: true });
   }

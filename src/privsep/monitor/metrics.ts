@@ -88,9 +88,9 @@ export class MonitorMetrics<W extends MetricsWorker> {
     }
   }
 
-  /** A worker's process has ended; `why` as in `Worker.onGone`. */
-  gone(worker: W, why: string): void {
-    this.#gathering.gone(worker, endOf(why));
+  /** A worker's process has ended. */
+  gone(worker: W, end: End): void {
+    this.#gathering.gone(worker, end);
   }
 
   /** Frees the place at once, for a successor. The worker may be jailed, or somebody who may not
@@ -107,9 +107,4 @@ export class MonitorMetrics<W extends MetricsWorker> {
     }
     this.#file = undefined;
   }
-}
-
-function endOf(why: string): End {
-  if (why.startsWith("was ended")) return "breach";
-  return why.includes("by signal") ? "signal" : "exit";
 }

@@ -22,6 +22,7 @@ import { filesOf, type Init } from "../init.ts";
 import type { WorkerMessage } from "../messages.ts";
 import { confinedByExec } from "../sandbox.ts";
 import { type Backoff, backoff } from "./backoff.ts";
+import type { End } from "../counts.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { FileWatch, wantedFiles } from "./file_watch.ts";
 import { Grants } from "./grants.ts";
@@ -290,7 +291,7 @@ export class Monitor {
       if (this.#draining) return worker.kill();
       this.#workers.set(slot, worker);
       worker.onMessage = (message) => this.#receive(made, message);
-      worker.onGone = (why) => this.#gone(made, why);
+      worker.onGone = (end, words) => this.#gone(made, end, words);
       worker.channel.begin();
       worker.mustServe(this.o.patience?.start ?? START);
       this.#metrics?.introduce(worker);
@@ -342,7 +343,7 @@ export class Monitor {
   }
 
   /** Its process has ended, or it has been told to. Its programs live on without a client. */
-  #gone(worker: Worker, why: string): void {
+  #gone(worker: Worker, end: End, words: string): void {
     const { log, options } = this.o;
     this.#logs.readNow(); // its last words come before ours
     this.#workers.delete(worker.slot);
@@ -363,20 +364,20 @@ export class Monitor {
     }
     if (this.#draining) {
       if (worker.breach !== undefined && worker.state !== "starting") {
-        log.error(`worker ${worker.pid} ${why}`);
+        log.error(`worker ${worker.pid} ${words}`);
       }
       return this.#settle();
     }
-    if (!this.#starting) this.#metrics?.gone(worker, why);
+    if (!this.#starting) this.#metrics?.gone(worker, end);
     if (worker.state === "starting") {
       this.#files.failed(worker);
       return this.#failed(
         worker.slot,
-        worker.fatal ?? new FatalError(`unable to start a worker: it ${why}`),
+        worker.fatal ?? new FatalError(`unable to start a worker: it ${words}`),
       );
     }
     const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
-    log.error(`worker ${worker.pid} ${why}: ${lost} lost the client`);
+    log.error(`worker ${worker.pid} ${words}: ${lost} lost the client`);
     this.#repairPort();
     this.#restart(worker.slot);
   }

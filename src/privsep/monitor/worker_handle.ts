@@ -7,6 +7,7 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import { Channel } from "../channel.ts";
+import type { End } from "../counts.ts";
 import { type WorkerMessage, workerMessage } from "../messages.ts";
 import { openNull } from "../null_device.ts";
 
@@ -38,8 +39,8 @@ export class Worker {
   fatal: FatalError | undefined;
   /** May throw: the worker has broken the protocol. */
   onMessage: (message: WorkerMessage) => void = () => {};
-  /** Its process has ended; `why` goes with "it". Exactly once. */
-  onGone: (why: string) => void = () => {};
+  /** Its process has ended; `words` go with "it". Exactly once. */
+  onGone: (end: End, words: string) => void = () => {};
   /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
   readonly programs = new Map<number, Launched>();
   readonly waiting = new Map<number, { abort(why: string): void }>();
@@ -106,7 +107,9 @@ export class Worker {
     launched.exited.then((status = 0) => {
       channel.close();
       clearTimeout(this.#deadline);
-      this.onGone(this.#breach ? `was ended: ${reason(this.#breach)}` : words(status));
+      if (this.#breach) this.onGone("breach", `was ended: ${reason(this.#breach)}`);
+      else if (status > 0 && status < 256) this.onGone("signal", `ended by signal ${status}`);
+      else this.onGone("exit", `ended with ${status / 256}`);
     });
   }
 
@@ -178,8 +181,4 @@ function workerCommand({ command, confine }: SelfCommand, confined: boolean): st
   const worker = ["--as", WORKER_COMMAND];
   if (!confined) return [...command, ...worker];
   return [...confine, NAME, ...command.slice(1), ...worker];
-}
-
-function words(status: number): string {
-  return status < 256 && status > 0 ? `ended by signal ${status}` : `ended with ${status / 256}`;
 }
