@@ -224,6 +224,16 @@ test("nothing but the runtimes' adapters looks into the text of an error", () =>
   assert.deepEqual(guilty, []);
 });
 
+test("what monitor and workers say to each other is one table", () => {
+  const others = (pattern: RegExp, file: string): string[] =>
+    sources("src").filter((other) => other !== file && pattern.test(code(read(other))));
+  assert.deepEqual(others(/\bnew Frame\(/, "src/privsep/messages.ts"), []);
+  const json = others(/\bJSON\.parse\(/, "src/privsep/fields.ts");
+  assert.deepEqual(json.filter((file) => file.startsWith("src/privsep/monitor/")), []);
+  const parsed = others(/\bparseOptions\(/, "src/config/parse.ts");
+  assert.deepEqual(parsed, ["src/commands/sslserver.ts"]);
+});
+
 test("only cli.ts ends the process", () => {
   const guilty = [...sources("src"), "mod.ts"].filter((file) =>
     /\bprocess\.exit\(|\bDeno\.exit\(/.test(code(read(file)))

@@ -57,7 +57,7 @@ export async function sslserver(
     findings.start(log);
     options.command = ignoring(options.command, started?.ignored ?? [], log);
     const supervised = { inherited, tell };
-    if (split) await supervise(options, argv, env, runtime, log, split, supervised);
+    if (split) await supervise(options, env, runtime, log, split, supervised);
     else await serveAlone(options, env, runtime, log, supervised);
     return EXIT.ok;
   } catch (error) {

@@ -22,7 +22,6 @@ import { onSignals } from "./signals.ts";
 /** Serves until SIGTERM. Throws `FatalError`. */
 export async function supervise(
   options: Options,
-  argv: readonly string[],
   env: Env,
   runtime: Runtime,
   log: Log,
@@ -38,7 +37,7 @@ export async function supervise(
   let bound: Bound = { ip: "", port: 0, dualStack: false };
   const monitor = new Monitor({
     options,
-    argv,
+
     env,
     base: baseEnvironment(env),
     runtime,

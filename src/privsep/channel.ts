@@ -1,12 +1,13 @@
-/** One end of the two sockets between monitor and worker: frames in both directions, and descriptors
+/** One end of the two sockets between monitor and worker: messages in both directions, and descriptors
  *  beside them. Descriptors go first, by a socket of their own, so that they are there when the frame
- *  that speaks of them comes; order is kept. Knows frames, not their meaning. */
+ *  that speaks of them comes; order is kept. Does not know what a message means. */
 
-import { DecodeError, type Reader } from "../codec/bytes.ts";
+import { DecodeError } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Stream } from "../runtime/runtime.ts";
 import { Frames } from "./frame.ts";
+import type { Codec, Message, Side } from "./messages.ts";
 
 /** What a descriptor message carries besides: something must be sent. */
 const MARK = Uint8Array.of(1);
@@ -29,9 +30,13 @@ interface Outgoing {
   readonly fds: readonly number[];
 }
 
-export class Channel {
-  /** A frame has come. What it throws, `DecodeError` above all, breaks the channel. */
-  onFrame: (kind: number, body: Reader) => void = () => {};
+/** The monitor's end, and a worker's. */
+export type ToWorker = Channel<"monitor", "worker">;
+export type ToMonitor = Channel<"worker", "monitor">;
+
+export class Channel<Us extends Side, Them extends Side> {
+  /** A message has come. What it throws, `DecodeError` above all, breaks the channel. */
+  onMessage: (message: Message<Them>) => void = () => {};
   /** The other side is gone (no reason), or has sent what it must not. Exactly once, and not after
    *  `close`. */
   onBroken: (why?: string) => void = () => {};
@@ -52,9 +57,10 @@ export class Channel {
     readonly libc: Libc,
     readonly stream: Stream,
     readonly pass: number,
-    from: "worker" | "monitor",
+    readonly ours: Codec<Us>,
+    readonly theirs: Codec<Them>,
   ) {
-    this.#frames = new Frames(from);
+    this.#frames = new Frames(theirs.maxLength);
     stream.onData = (chunk) => this.#received(chunk);
     stream.onEnd = () => this.#broken();
     stream.onClose = () => this.#broken();
@@ -69,8 +75,21 @@ export class Channel {
     this.stream.resume();
   }
 
-  /** Sends a frame, with copies of `fds`, which are closed here in any case. */
-  send(frame: Uint8Array, fds: readonly number[] = []): void {
+  /** Sends a message, with copies of `fds`, which are closed here in any case. Throws `EncodeError` for one
+   *  that the other side would refuse. */
+  send(message: Message<Us>, fds: readonly number[] = []): void {
+    let frame: Uint8Array;
+    try {
+      frame = this.ours.encode(message);
+    } catch (error) {
+      this.#drop(fds);
+      throw error;
+    }
+    this.sendFrame(frame, fds);
+  }
+
+  /** The same, of a message that has been encoded. */
+  sendFrame(frame: Uint8Array, fds: readonly number[] = []): void {
     if (!this.#open) return this.#drop(fds);
     this.#held += fds.length;
     if (this.#queue.length >= MAX_QUEUE || this.#held > MAX_DESCRIPTORS) {
@@ -152,7 +171,7 @@ export class Channel {
 
   #write(frame: Uint8Array): void {
     if (!this.stream.write(frame)) this.#unread ??= 0;
-    if (this.#unread === undefined || this.#frames.from === "monitor") return;
+    if (this.#unread === undefined || this.theirs.from === "monitor") return;
     this.#unread += frame.length;
     if (this.#unread > MAX_UNREAD) this.#broken("it reads nothing");
   }
@@ -165,7 +184,7 @@ export class Channel {
     try {
       for (const { kind, body } of this.#frames.push(chunk)) {
         if (!this.#open) return;
-        this.onFrame(kind, body);
+        this.onMessage(this.theirs.decode(kind, body));
       }
     } catch (error) {
       this.#broken(reason(error));

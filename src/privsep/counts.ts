@@ -1,12 +1,11 @@
-/** What workers count, on its way to the one who is asked: the rules for numbers from a worker, and the
- *  frames to the one that answers. Pure: no I/O.
+/** What workers count, on its way to the one who is asked: the rules for numbers from a worker, and what
+ *  the one that answers is told. Pure: no I/O.
  *
  *  A worker may have been taken over. It can say too much of itself, but what it sends must stay a
  *  number that a scraper can read, and no counter goes back: that would be read as a restart. */
 
-import { DecodeError, type Reader } from "../codec/bytes.ts";
+import { DecodeError } from "../codec/bytes.ts";
 import type { CountKind } from "../metrics/registry.ts";
-import { Frame, KIND, readId, readNumbers } from "./frame.ts";
 
 /** Why a worker had to be replaced: what it sent was not allowed, a signal, or it ended by itself. */
 export const ENDS = ["signal", "breach", "exit"] as const;
@@ -22,13 +21,13 @@ export interface Totals {
   readonly programs: number;
   /** How often a worker did not say in time what it has counted. */
   readonly silent: number;
-  /** Workers that have ended, by `ENDS`. */
-  readonly ended: readonly number[];
+  /** Workers that have ended. */
+  readonly ended: Readonly<Record<End, number>>;
 }
 
 /** Before any worker has ended, of the only one. */
 export function onlyOne(counts: Float64Array, programs: number): Totals {
-  return { counts, workers: 1, programs, silent: 0, ended: ENDS.map(() => 0) };
+  return { counts, workers: 1, programs, silent: 0, ended: { signal: 0, breach: 0, exit: 0 } };
 }
 
 /** Checks what a worker has sent against what it sent before. Throws `DecodeError`. */
@@ -75,32 +74,10 @@ export function keepUp(
   }
 }
 
-export function totalsFrame(id: number, totals: Totals): Uint8Array<ArrayBuffer> {
-  const { counts, workers, programs, silent, ended } = totals;
-  return new Frame(KIND.TOTALS).id(id).numbers(counts)
-    .numbers(Float64Array.of(workers, programs, silent, ...ended)).done();
-}
-
-export function readTotals(body: Reader): { id: number; totals: Totals } {
-  const id = readId(body, "id");
-  const counts = readNumbers(body, "sums");
-  const [workers = 0, programs = 0, silent = 0, ...ended] = readNumbers(body, "workers");
-  return { id, totals: { counts, workers, programs, silent, ended } };
-}
-
 /** What the worker that answers is told when it starts. */
 export interface Introduction {
   /** When the server was started, in seconds since 1970. */
   readonly started: number;
   /** A listening socket comes beside it. */
   readonly socket: boolean;
-}
-
-export function introductionFrame({ started, socket }: Introduction): Uint8Array<ArrayBuffer> {
-  return new Frame(KIND.METRICS).numbers(Float64Array.of(started)).u8(socket ? 1 : 0).done();
-}
-
-export function readIntroduction(body: Reader): Introduction {
-  const [started = 0] = readNumbers(body, "started");
-  return { started, socket: body.u8("socket") === 1 };
 }

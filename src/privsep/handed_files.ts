@@ -27,6 +27,9 @@ export interface HandedFile {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
+/** As it travels. `open`: its descriptor comes beside. */
+export type SentFile = HandedFile & { readonly open: boolean };
+
 /** Opened for one hand-over; `fd` is the receiver's to close. */
 export interface Opened {
   readonly file: HandedFile;

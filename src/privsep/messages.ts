@@ -1,248 +1,267 @@
-/** What monitor and workers say to each other: the fields of each kind of frame. Pure: no I/O. Names are
- *  mirrored: a worker's START is answered by STARTED or REFUSED.
+/** What monitor and workers say to each other: one table, a row for each kind of message. Encoder, decoder,
+ *  caps of frames, types and the states in which a worker may say something all come from its rows. Pure:
+ *  no I/O.
  *
- *  The monitor reads with `workerMessage`: a worker may have been taken over, so everything has a cap,
- *  and anything else is a `DecodeError`, which ends the worker. */
+ *  A worker may have been taken over: everything that it says has a cap, and anything else is a
+ *  `DecodeError`, which ends it. The monitor is believed. What a message does is in the two records of
+ *  handlers, monitor/requests.ts and worker/worker.ts, which have one for each kind. */
 
 import { MAX_RATE, MAX_RATE_SECONDS } from "../admit/limits.ts";
-import { DecodeError, Reader } from "../codec/bytes.ts";
+import { DecodeError, type Reader } from "../codec/bytes.ts";
+import type { Introduction } from "./counts.ts";
 import {
-  ENCODER,
-  Frame,
-  KIND,
-  MAX_START,
-  readFlag,
-  readId,
-  readNumber,
-  readNumbers,
-  readText,
-} from "./frame.ts";
+  address,
+  block,
+  type CappedFields,
+  EncodeError,
+  type Fields,
+  flag,
+  group,
+  id,
+  json,
+  MAX_TRUSTED,
+  numbers,
+  oneOf,
+  readFields,
+  sizeOf,
+  text,
+  u32,
+  u8,
+  upTo,
+  type Values,
+  variables,
+  words,
+  writeFields,
+} from "./fields.ts";
+import { Frame } from "./frame.ts";
+import type { HandedFile, SentFile } from "./handed_files.ts";
 
-/** What Linux takes for one string of an environment (MAX_ARG_STRLEN), and far more variables than a
- *  connection has. */
-const MAX_VALUE = 131_072;
-const MAX_NAME = 256;
-/** Bytes of a rule's key, which the monitor keeps as long as the connection; see worker/monitor_client.ts. */
-const MAX_NETWORK = 256;
-const MAX_VARIABLES = 2048;
+/** Who sends a message. */
+export type Side = "worker" | "monitor";
 
-/** The host name of a peer (see `isHostName` in admit/names.ts): the monitor looks for each of its parts in
- *  the rules. */
+/** A worker, as the monitor sees it. `settled`: draining, and it asks for no program any more. */
+export type WorkerState = "starting" | "serving" | "draining" | "settled";
+
+export interface Row<S extends Side, F extends Fields> {
+  readonly from: S;
+  /** The number of the kind: a worker's are up to 63, the monitor's from 64. */
+  readonly number: number;
+  /** The states in which a worker may send it (OpenSSH's monitor is the model). */
+  readonly states: readonly WorkerState[];
+  /** In the order in which they are sent. */
+  readonly fields: F;
+  /** Longest frame, in bytes, without its length. */
+  readonly max: number;
+}
+
+/** A row for what a worker asks or reports. `max`: less than what its fields can add up to. */
+function worker<F extends CappedFields>(
+  number: number,
+  states: readonly WorkerState[],
+  fields: F,
+  max = 1 + sizeOf(fields),
+): Row<"worker", F> {
+  return { from: "worker", number, states, fields, max };
+}
+
+/** A row for what the monitor says. */
+function monitor<F extends Fields>(number: number, fields: F): Row<"monitor", F> {
+  const max = Math.min(1 + sizeOf(fields), MAX_TRUSTED);
+  return { from: "monitor", number, states: [], fields, max };
+}
+
+/** Bytes of the longest host name of a peer (see `isHostName` in admit/names.ts): the monitor looks for each
+ *  of its parts in the rules. */
 const MAX_HOST = 253;
+/** Bytes of a rule's key, which the monitor keeps as long as the connection; see worker/remote_counter.ts. */
+const MAX_NETWORK = 256;
+/** A chain of client certificates in PEM: the TLS library takes 100 KB of them. */
+const MAX_START = 1 << 20;
+/** Bytes of an IP address as text. */
+const MAX_IP = 64;
 
-/** MAXCONIP and the like as they travel. */
-export interface WireAsk {
-  perAddress: number;
-  /** MAXCONRATE; a count of 0 for none. */
-  rate: { count: number; seconds: number };
-  /** MAXCONNET; an empty key for none. */
-  network: { key: string; count: number };
-}
+/** MAXCONIP and the like: a count of 0 is no limit, and an empty key no network. */
+const limits = group({
+  perAddress: u32,
+  rate: group({ count: upTo(MAX_RATE), seconds: upTo(MAX_RATE_SECONDS) }),
+  network: group({ key: text(MAX_NETWORK), count: u32 }),
+});
 
-/** What a worker asks for. Ids are its own, and grow. */
-export type WorkerMessage =
-  | { kind: typeof KIND.READY }
-  | { kind: typeof KIND.FATAL; code: number; message: string; hint: string }
+/** What every message about programs ends with: programs that run, whether no place is free, whether
+ *  somebody waits for one, and how many the worker gets with it. */
+const places = { running: u32, full: flag, wanted: flag, granted: u32 };
+
+const STARTING = ["starting"] as const;
+const ACTIVE = ["serving", "draining"] as const;
+const SERVED = ["serving", "draining", "settled"] as const;
+
+/** Ids are the worker's own, and grow. Names are mirrored: START is answered by STARTED or REFUSED. */
+export const MESSAGES = {
+  /** It has prepared itself, and has no rights any more: LISTEN follows. */
+  READY: worker(1, STARTING, {}),
+  /** Why it cannot start. */
+  FATAL: worker(2, STARTING, { code: u8, message: words(8000), hint: words(8000) }),
   /** The address of a host that was given by name. */
-  | { kind: typeof KIND.RESOLVED; ip: string }
-  | {
-    kind: typeof KIND.START;
-    id: number;
-    delayed: boolean;
-    /** Rules have set variables: the monitor looks them up in its own copy. */
-    ruled: boolean;
-    ip: string;
-    host: string;
-    info: string;
-    variables: ReadonlyMap<string, string>;
-  }
-  | { kind: typeof KIND.CANCEL; id: number }
-  | { kind: typeof KIND.KILL; id: number; signal: "SIGTERM" | "SIGKILL" }
-  | { kind: typeof KIND.TAKE; id: number; address: string; ask: WireAsk }
-  | { kind: typeof KIND.CHECK; id: number; ask: WireAsk }
-  | { kind: typeof KIND.RELEASE; id: number }
-  /** A handshake waits for a place. */
-  | { kind: typeof KIND.WANT }
-  /** Places that it does not use. */
-  | { kind: typeof KIND.RETURN; count: number }
-  | { kind: typeof KIND.SERVING }
-  /** Its copy of the listening socket is closed. */
-  | { kind: typeof KIND.LEFT }
-  | { kind: typeof KIND.SETTLED }
-  /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
-  | { kind: typeof KIND.LOST }
-  /** It can use all files it has been handed, in so many messages: FILES and KEPT. */
-  | { kind: typeof KIND.GOOD; count: number }
+  RESOLVED: worker(3, STARTING, { ip: text(MAX_IP) }),
+  /** A program. `ruled`: rules have set variables, which the monitor looks up in its own copy. */
+  START: worker(4, ACTIVE, {
+    id,
+    delayed: flag,
+    ruled: flag,
+    ip: text(MAX_IP),
+    host: text(MAX_HOST),
+    info: text(1024),
+    variables,
+  }, MAX_START),
+  /** A START is not wanted any more. */
+  CANCEL: worker(5, ACTIVE, { id }),
+  /** A signal for a program. */
+  KILL: worker(6, SERVED, { id, signal: oneOf(["SIGTERM", "SIGKILL"]) }),
+  /** A connection is to be counted; VERDICT follows if `ask` has a limit. */
+  TAKE: worker(7, ACTIVE, { id, address, ask: limits }),
+  /** More limits of a connection that is counted; VERDICT follows. */
+  CHECK: worker(8, ACTIVE, { id, ask: limits }),
+  /** A connection that was counted has ended. */
+  RELEASE: worker(9, SERVED, { id }),
+  /** It asks for no program any more. */
+  SETTLED: worker(10, ["draining"], {}),
   /** What it has counted: for GATHER `id`, or unasked and 0. */
-  | { kind: typeof KIND.COUNTS; id: number; counts: Float64Array }
+  COUNTS: worker(11, SERVED, { id, counts: numbers }),
+  /** It accepts connections. */
+  SERVING: worker(12, STARTING, {}),
   /** What it has counted, and a request for what all have: TOTALS `id`. */
-  | { kind: typeof KIND.SCRAPE; id: number; counts: Float64Array }
+  SCRAPE: worker(13, SERVED, { id, counts: numbers }),
   /** It listens where metrics are fetched. */
-  | { kind: typeof KIND.PLACED };
+  PLACED: worker(14, STARTING, {}),
+  /** Its copy of the listening socket is closed. */
+  LEFT: worker(15, ["draining"], {}),
+  /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
+  LOST: worker(16, ACTIVE, {}),
+  /** A handshake waits for a place. */
+  WANT: worker(17, ACTIVE, {}),
+  /** Places that it does not use. */
+  RETURN: worker(18, SERVED, { count: u32 }),
+  /** It can use all files it has been handed, in so many messages: FILES and KEPT. */
+  GOOD: worker(19, ["starting", "serving", "draining", "settled"], { count: u32 }),
 
-function readVariables(body: Reader): Map<string, string> {
-  const count = body.u32("variables");
-  if (count > MAX_VARIABLES) {
-    throw new DecodeError(`privsep: variables: ${count} of them at byte ${body.at}`);
-  }
-  const variables = new Map<string, string>();
-  for (let i = 0; i < count; i++) {
-    const name = readText(body, "variable name", MAX_NAME);
-    if (variables.has(name)) {
-      throw new DecodeError(`privsep: variable name: there twice at byte ${body.at}`);
+  /** Everything it needs to start: an `Init` (init.ts). */
+  INIT: monitor(64, { init: json<unknown>() }),
+  /** Files as they are now; a descriptor comes beside for each that is open. */
+  FILES: monitor(65, { files: json<readonly SentFile[]>() }),
+  /** The listening socket comes beside it. */
+  LISTEN: monitor(66, {}),
+  /** Our ends of the program's pipes come beside it. */
+  STARTED: monitor(67, { id, pid: u32, delayed: flag, ...places }),
+  REFUSED: monitor(68, { id, why: words(4096), ...places }),
+  /** `status`: as wait(2) has it. */
+  EXITED: monitor(69, { id, status: u32, ...places }),
+  PLACES: monitor(70, places),
+  /** `count`: the limit that refused the connection. */
+  VERDICT: monitor(71, {
+    id,
+    refusal: oneOf(["none", "address", "rate", "network"]),
+    count: u32,
+  }),
+  /** Read everything again, changed or not; FILES follow. */
+  RELOAD: monitor(72, {}),
+  DRAIN: monitor(73, {}),
+  /** COUNTS `id` is wanted. */
+  GATHER: monitor(74, { id }),
+  /** To the worker that answers scrapers; a listening socket comes beside it if `socket` says so. */
+  METRICS: monitor(75, { introduction: json<Introduction>() }),
+  /** What holds for all workers, for SCRAPE `id`: `Totals` in counts.ts. */
+  TOTALS: monitor(76, {
+    id,
+    counts: numbers,
+    workers: u32,
+    programs: u32,
+    silent: u32,
+    ended: group({ signal: u32, breach: u32, exit: u32 }),
+  }),
+  /** End, and all connections with you. */
+  END: monitor(77, {}),
+  /** A file as it was when workers could use it last. `whole`: `bytes` are what is in it. */
+  KEPT: monitor(78, { whole: flag, bytes: block, file: json<HandedFile>() }),
+} as const;
+
+type Table = typeof MESSAGES;
+
+/** The names of the kinds that one side sends. */
+export type Kind<S extends Side> = {
+  [K in keyof Table]: Table[K]["from"] extends S ? K : never;
+}[keyof Table];
+
+/** The message of one kind. */
+export type MessageOf<K extends keyof Table> = { readonly kind: K } & Values<Table[K]["fields"]>;
+
+/** What one side says. */
+export type Message<S extends Side> = { [K in Kind<S>]: MessageOf<K> }[Kind<S>];
+export type WorkerMessage = Message<"worker">;
+export type MonitorMessage = Message<"monitor">;
+
+/** What the other side does with each kind: complete by type. */
+export type Handlers<S extends Side, Rest extends readonly unknown[] = []> = {
+  readonly [K in Kind<S>]: (message: MessageOf<K>, ...rest: Rest) => void;
+};
+
+/** See `MESSAGES.TAKE`. */
+export type WireAsk = MessageOf<"TAKE">["ask"];
+
+/** What every message about programs has. */
+export type PlacesNow = Values<typeof places>;
+
+/** The messages of one side as frames. */
+export class Codec<S extends Side> {
+  readonly #byNumber = new Map<
+    number,
+    { readonly kind: string; readonly row: Row<Side, Fields> }
+  >();
+
+  constructor(readonly from: S) {
+    for (const [kind, row] of Object.entries(MESSAGES)) {
+      if (row.from === from) this.#byNumber.set(row.number, { kind, row });
     }
-    variables.set(name, readText(body, "variable value", MAX_VALUE));
   }
-  return variables;
-}
 
-function readAsk(body: Reader): WireAsk {
-  return {
-    perAddress: body.u32("per address"),
-    rate: {
-      count: readNumber(body, "rate count", MAX_RATE),
-      seconds: readNumber(body, "rate seconds", MAX_RATE_SECONDS),
-    },
-    network: { key: readText(body, "network", MAX_NETWORK), count: body.u32("network count") },
-  };
-}
+  /** Bytes of the longest frame of a kind, without its length. Throws `DecodeError` for a kind that this
+   *  side does not send. */
+  readonly maxLength = (number: number): number => this.#find(number).row.max;
 
-export function writeAsk(frame: Frame, { perAddress, rate, network }: WireAsk): Frame {
-  return frame.u32(perAddress).u32(rate.count).u32(rate.seconds)
-    .text(network.key).u32(network.count);
-}
-
-/** Bytes of an address as `addressKey` writes it. */
-const ADDRESS = 16;
-
-function readAddress(body: Reader): string {
-  return String.fromCharCode(...body.take(ADDRESS, "address"));
-}
-
-/** What a worker says. Throws `DecodeError`: for an unknown kind, and for bytes left over, too. */
-export function workerMessage(kind: number, body: Reader): WorkerMessage {
-  const message = decodeWorker(kind, body);
-  if (body.left > 0) {
-    throw new DecodeError(`privsep: end: ${body.left} bytes left at byte ${body.at}`);
-  }
-  return message;
-}
-
-function decodeWorker(kind: number, body: Reader): WorkerMessage {
-  switch (kind) {
-    case KIND.READY:
-    case KIND.SERVING:
-    case KIND.LEFT:
-    case KIND.LOST:
-    case KIND.SETTLED:
-    case KIND.PLACED:
-    case KIND.WANT:
-      return { kind };
-    case KIND.RETURN:
-    case KIND.GOOD:
-      return { kind, count: body.u32("count") };
-    case KIND.FATAL:
-      return {
-        kind,
-        code: body.u8("code"),
-        message: readText(body, "message", 8000),
-        hint: readText(body, "hint", 8000),
-      };
-    case KIND.RESOLVED:
-      return { kind, ip: readText(body, "address", 64) };
-    case KIND.START:
-      return {
-        kind,
-        id: readId(body, "id"),
-        delayed: readFlag(body, "delayed"),
-        ruled: readFlag(body, "ruled"),
-        ip: readText(body, "ip", 64),
-        host: readText(body, "host", MAX_HOST),
-        info: readText(body, "info", 1024),
-        variables: readVariables(body),
-      };
-    case KIND.CANCEL:
-    case KIND.RELEASE:
-      return { kind, id: readId(body, "id") };
-    case KIND.KILL: {
-      const id = readId(body, "id");
-      return { kind, id, signal: readFlag(body, "signal") ? "SIGKILL" : "SIGTERM" };
+  /** Throws `EncodeError` for what the other side would refuse. */
+  encode(message: Message<S>): Uint8Array<ArrayBuffer> {
+    const { number, fields, max } = MESSAGES[message.kind as keyof Table] as Row<S, Fields>;
+    const frame = new Frame(number);
+    writeFields(frame, fields, message);
+    const bytes = frame.done();
+    if (bytes.length - 4 > max) {
+      throw new EncodeError(`a message of ${bytes.length} bytes, where ${max} are the most`);
     }
-    case KIND.TAKE:
-      return { kind, id: readId(body, "id"), address: readAddress(body), ask: readAsk(body) };
-    case KIND.CHECK:
-      return { kind, id: readId(body, "id"), ask: readAsk(body) };
-    case KIND.COUNTS:
-    case KIND.SCRAPE:
-      return { kind, id: readId(body, "id"), counts: readNumbers(body, "counts") };
-    default:
-      throw new DecodeError(`privsep: kind: no request ${kind} at byte 0`);
+    return bytes;
   }
-}
 
-/** The frame of a message, on the worker's side. Throws an Error for a START that the monitor would not
- *  take: what a peer has made too large costs it its connection, and not the worker its life. */
-export function encodeWorker(message: WorkerMessage): Uint8Array<ArrayBuffer> {
-  const frame = new Frame(message.kind);
-  switch (message.kind) {
-    case KIND.FATAL:
-      frame.u8(message.code).text(cut(message.message)).text(cut(message.hint));
-      break;
-    case KIND.RESOLVED:
-      frame.text(message.ip);
-      break;
-    case KIND.START: {
-      const { id, delayed, ruled, ip, host, info, variables } = message;
-      checkVariables(variables);
-      frame.id(id).u8(+delayed).u8(+ruled).text(ip).text(host).text(info).u32(variables.size);
-      for (const [name, value] of variables) frame.text(name).text(value);
-      const bytes = frame.done();
-      if (bytes.length - 4 > MAX_START) throw new Error(TOO_MUCH);
-      return bytes;
+  /** Throws `DecodeError`, for bytes left over too. */
+  decode(number: number, body: Reader): Message<S> {
+    const { kind, row } = this.#find(number);
+    const message = readFields(body, row.fields, { kind });
+    if (body.left > 0) {
+      throw new DecodeError(`privsep: end: ${body.left} bytes left at byte ${body.at}`);
     }
-    case KIND.RETURN:
-    case KIND.GOOD:
-      frame.u32(message.count);
-      break;
-    case KIND.CANCEL:
-    case KIND.RELEASE:
-      frame.id(message.id);
-      break;
-    case KIND.KILL:
-      frame.id(message.id).u8(message.signal === "SIGKILL" ? 1 : 0);
-      break;
-    case KIND.TAKE:
-      frame.id(message.id)
-        .bytes(Uint8Array.from(message.address, (c) => c.charCodeAt(0)));
-      writeAsk(frame, message.ask);
-      break;
-    case KIND.CHECK:
-      writeAsk(frame.id(message.id), message.ask);
-      break;
-    case KIND.COUNTS:
-    case KIND.SCRAPE:
-      frame.id(message.id).numbers(message.counts);
-      break;
+    return message as Message<S>;
   }
-  return frame.done();
-}
 
-const TOO_MUCH = "unable to ask for a program: too much is known of its client";
-
-function checkVariables(variables: ReadonlyMap<string, string>): void {
-  if (variables.size > MAX_VARIABLES) throw new Error(TOO_MUCH);
-  for (const value of variables.values()) {
-    // Only where it could be too long is it worth its bytes.
-    if (3 * value.length > MAX_VALUE && ENCODER.encode(value).length > MAX_VALUE) {
-      throw new Error(TOO_MUCH);
-    }
-    if (value.includes("\0")) throw new Error("unable to ask for a program: a NUL in a variable");
+  #find(number: number): { readonly kind: string; readonly row: Row<Side, Fields> } {
+    const found = this.#byNumber.get(number);
+    if (!found) throw new DecodeError(`privsep: kind: no message ${number} at byte 0`);
+    return found;
   }
 }
 
-function cut(text: string): string {
-  return text.replaceAll("\0", "?").slice(0, 2000);
-}
+export const FROM_WORKER: Codec<"worker"> = new Codec("worker");
+export const FROM_MONITOR: Codec<"monitor"> = new Codec("monitor");
 
-/** Refusal kinds by number, for VERDICT. */
-export const REFUSALS = ["address", "rate", "network"] as const;
+/** Throws `DecodeError` for a message of a worker that is not permitted in its state. */
+export function permit(state: WorkerState, { kind }: WorkerMessage): void {
+  const { states }: { readonly states: readonly WorkerState[] } = MESSAGES[kind];
+  if (states.includes(state)) return;
+  throw new DecodeError(`privsep: kind: no ${kind} while ${state}`);
+}

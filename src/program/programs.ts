@@ -1,5 +1,5 @@
 /** Programs, as the stages see them: how one is asked for and what becomes of it. `DirectPrograms`
- *  starts them in this process; with workers the monitor does it for them (privsep/worker/monitor_client.ts). */
+ *  starts them in this process; with workers the monitor does it for them (privsep/worker/remote_programs.ts). */
 
 import { reason } from "../errors.ts";
 import { ConnectionError } from "../reason.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Channel } from "../../src/privsep/channel.ts";
-import { Frame, KIND } from "../../src/privsep/frame.ts";
+import { Channel, type ToMonitor, type ToWorker } from "../../src/privsep/channel.ts";
+import { FROM_MONITOR, FROM_WORKER, type MessageOf } from "../../src/privsep/messages.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";
@@ -10,8 +10,8 @@ import { openFiles, settled } from "./puppet.ts";
 interface Pair {
   readonly libc: Libc;
   /** The monitor's end, and the worker's. */
-  readonly here: Channel;
-  readonly there: Channel;
+  readonly here: ToWorker;
+  readonly there: ToMonitor;
 }
 
 async function pair(change: Partial<Libc> = {}): Promise<Pair> {
@@ -19,8 +19,9 @@ async function pair(change: Partial<Libc> = {}): Promise<Pair> {
   const libc = runtime.libc as Libc;
   const [a, b] = libc.socketpair("stream");
   const [passA, passB] = libc.socketpair("stream");
-  const here = new Channel({ ...libc, ...change }, await runtime.adoptSocket(a), passA, "worker");
-  const there = new Channel(libc, await runtime.adoptSocket(b), passB, "monitor");
+  const [mine, other] = [await runtime.adoptSocket(a), await runtime.adoptSocket(b)];
+  const here = new Channel({ ...libc, ...change }, mine, passA, FROM_MONITOR, FROM_WORKER);
+  const there = new Channel(libc, other, passB, FROM_WORKER, FROM_MONITOR);
   return { libc, here, there };
 }
 
@@ -49,15 +50,30 @@ function numberIn(libc: Libc, fd: number): number {
   return high * 256 + low;
 }
 
-const said = (n: number, fds = 0): Uint8Array => new Frame(KIND.EXITED).id(n).u8(fds).done();
+/** `n` with so many descriptors. */
+const said = (n: number, fds = 0): MessageOf<"EXITED"> => ({
+  kind: "EXITED",
+  id: n,
+  status: fds,
+  running: 0,
+  full: false,
+  wanted: false,
+  granted: 0,
+});
+const LARGE: MessageOf<"KEPT"> = {
+  kind: "KEPT",
+  whole: true,
+  bytes: new Uint8Array(1 << 20),
+  file: { path: "/k", is: "file", stamp: "1" },
+};
 
 /** What `there` gets, as numbers; each descriptor must hold the number of its frame. */
 function listen({ libc, there }: Pair): number[] {
   const got: number[] = [];
-  there.onFrame = (_kind, body) => {
-    body.u32("high");
-    const n = body.u32("n");
-    for (const fd of there.descriptors(body.u8("fds"))) assert.equal(numberIn(libc, fd), n);
+  there.onMessage = (message) => {
+    assert.ok(message.kind === "EXITED");
+    const { id: n, status } = message;
+    for (const fd of there.descriptors(status)) assert.equal(numberIn(libc, fd), n);
     got.push(n);
   };
   return got;
@@ -118,12 +134,15 @@ test("the monitor gives up a worker that leaves 16 MB unread; a worker bears wit
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     here.onBroken = (text) => why.push(text);
-    const frame = new Frame(KIND.FILES).bytes(new Uint8Array(1 << 20)).done();
-    for (let n = 0; n < 40; n++) there.send(frame);
+    const chain = Array.from({ length: 8 }, (_, i) => [`C${i}`, "x".repeat(130_000)] as const);
+    const start = { id: 1, delayed: false, ruled: false, ip: "", host: "", info: "" };
+    for (let n = 0; n < 40; n++) {
+      there.send({ kind: "START", ...start, variables: new Map(chain) });
+    }
     assert.ok(there.open);
     let sent = 0;
     while (here.open && sent < 100) {
-      here.send(frame);
+      here.send(LARGE);
       sent++;
     }
     assert.deepEqual(why, ["it reads nothing"]);
@@ -134,11 +153,10 @@ test("who falls behind and catches up is no worse for it", () =>
   tidy(async (made) => {
     const { here, there } = made;
     let got = 0;
-    there.onFrame = () => got++;
-    const frame = new Frame(KIND.FILES).bytes(new Uint8Array(1 << 20)).done();
+    there.onMessage = () => got++;
     there.begin();
     for (let round = 1; round <= 4; round++) {
-      for (let n = 0; n < 10; n++) here.send(frame);
+      for (let n = 0; n < 10; n++) here.send(LARGE);
       await settled("all frames", () => got === 10 * round);
     }
     assert.ok(here.open);
@@ -157,7 +175,7 @@ test("descriptors that do not match their frame are closed, and break the channe
   for (const [sent, wanted] of [[0, 1], [1, 2], [2, 1], [5, 2]] as const) {
     await tidy(async ({ libc, here, there }) => {
       const broken = new Promise<string | undefined>((resolve) => there.onBroken = resolve);
-      there.onFrame = () => void there.descriptors(wanted);
+      there.onMessage = () => void there.descriptors(wanted);
       there.begin();
       here.send(said(1), Array.from({ length: sent }, () => pipeOf(libc, 1)));
       assert.match(await within(broken, "breach") ?? "", /descriptors/);
@@ -170,13 +188,13 @@ test("what a handler throws breaks the channel once, and no frame follows", () =
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     let frames = 0;
-    here.onFrame = () => {
+    here.onMessage = () => {
       frames++;
       throw new Error("not that");
     };
     here.onBroken = (text) => why.push(text);
     here.begin();
-    for (let n = 0; n < 10; n++) there.send(said(n));
+    for (let id = 0; id < 10; id++) there.send({ kind: "CANCEL", id });
     await settled("the breach", () => why.length > 0);
     await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual([why, frames], [["not that"], 1]);
@@ -186,7 +204,7 @@ test("a frame that is too long breaks the monitor's end before it has come", () 
   tidy(async ({ here, there }) => {
     const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
     here.begin();
-    there.stream.write(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, KIND.START));
+    there.stream.write(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 4));
     assert.match(await within(broken, "breach") ?? "", /^privsep: length: 2147483647/);
   }));
 

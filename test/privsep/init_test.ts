@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaults } from "../../src/config/options.ts";
+import { DecodeError } from "../../src/codec/bytes.ts";
+import { defaults, type Options } from "../../src/config/options.ts";
+import { OPTIONS } from "../../src/config/option_table.ts";
+import { parseOptions } from "../../src/config/parse.ts";
+import { type Init, packInit, unpackInit, versionOf } from "../../src/privsep/init.ts";
 import { wantedFiles } from "../../src/privsep/monitor/file_watch.ts";
 
 test("files are those that options and environment name", () => {
@@ -18,4 +22,95 @@ test("files are those that options and environment name", () => {
     ),
     ["files /a:/b", "file /k", "folder /ca", "rules /r.cdb"],
   );
+});
+
+function parsed(...argv: string[]): Options {
+  const request = parseOptions([...argv, "localhost", "0", "cat", "\udc80"], {
+    UID: "1000",
+    GID: "1001",
+    GIDLIST: "7,8",
+  });
+  assert.ok("serve" in request);
+  return request.serve;
+}
+
+function initOf(options: Options): Init {
+  return {
+    version: "1.2.3",
+    options,
+    env: { CERTFILE: "/c", "KEYFILE:x.example": "" },
+    identity: { uid: 5, chroot: "/jail" },
+    workers: 2,
+    slot: 1,
+    speaks: false,
+    again: true,
+    resolve: false,
+    inherited: true,
+    password: "\u20ac",
+    keyPair: { chain: "a", key: "b" },
+  };
+}
+
+/** As it travels. */
+const sent = (init: Init): unknown => JSON.parse(JSON.stringify(packInit(init)));
+
+test("a worker gets exactly the options that the command line gave, one by one and all together", () => {
+  const values: Readonly<Record<string, string>> = {
+    "--log": "json",
+    "--metrics": "[::1]:9100",
+    "--proxy-from": "192.0.2.0/24,2001:db8::/32,::ffff:10.0.0.0/104",
+    "--workers": "3",
+    "-u": "mail",
+    "-g": "12",
+  };
+  const words: string[][] = [];
+  for (const { name, value } of OPTIONS.flatMap(({ options }) => options)) {
+    if (["--help", "--man", "--completion", "--version"].includes(name)) continue;
+    words.push(value === undefined ? [name] : [name, values[name] ?? "7"]);
+  }
+  for (const argv of [[], ...words, words.flat(), ["--metrics", "/run/m.sock"]]) {
+    const init = initOf(parsed(...argv));
+    assert.deepEqual(unpackInit(sent(init)), init, argv.join(" "));
+  }
+});
+
+test("what the worker may do without is left out", () => {
+  const { password: _, keyPair: __, ...init } = initOf(parsed());
+  assert.deepEqual(unpackInit(sent({ ...init, identity: {} })), { ...init, identity: {} });
+});
+
+test("anything else than an Init is refused", () => {
+  const packed = sent(initOf(parsed("--metrics", ":1"))) as Record<string, unknown>;
+  const options = packed["options"] as Record<string, unknown>;
+  const wrong = [
+    undefined,
+    null,
+    [],
+    "x",
+    {},
+    { ...packed, more: 1 },
+    { ...packed, env: { CERTFILE: 1 } },
+    { ...packed, slot: -1 },
+    { ...packed, slot: 0.5 },
+    { ...packed, speaks: 1 },
+    { ...packed, identity: { uid: "0" } },
+    { ...packed, keyPair: { chain: "" } },
+    { ...packed, options: { ...options, more: 1 } },
+    { ...packed, options: { ...options, verbosity: 4 } },
+    { ...packed, options: { ...options, verbosity: "1" } },
+    { ...packed, options: { ...options, command: ["a", 1] } },
+    { ...packed, options: { ...options, command: "a" } },
+    { ...packed, options: { ...options, metrics: { host: "::1" } } },
+    { ...packed, options: { ...options, proxyFrom: ["::1/129"] } },
+    ...Object.keys(packed).filter((name) => !["password", "keyPair"].includes(name))
+      .map((name) => ({ ...packed, [name]: undefined })),
+  ];
+  for (const one of wrong) assert.throws(() => unpackInit(one), DecodeError, JSON.stringify(one));
+});
+
+test("the version is found in what another version says", () => {
+  assert.equal(versionOf({ version: "0.0.1", argv: [] }), "0.0.1");
+  for (const other of [{}, { version: 1 }, null, undefined, "x", []]) {
+    assert.equal(versionOf(other), undefined);
+  }
 });

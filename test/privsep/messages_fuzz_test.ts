@@ -6,12 +6,12 @@ import process from "node:process";
 import { test } from "node:test";
 import { DecodeError, Reader } from "../../src/codec/bytes.ts";
 import { Frames } from "../../src/privsep/frame.ts";
-import { encodeWorker, workerMessage } from "../../src/privsep/messages.ts";
+import { FROM_WORKER } from "../../src/privsep/messages.ts";
 import { mutate, numbers } from "../codec/mutate.ts";
 import { SAMPLES } from "./messages_samples.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 60_000);
-const SEEDS = Object.values(SAMPLES).map(encodeWorker);
+const SEEDS = Object.values(SAMPLES).map((message) => FROM_WORKER.encode(message));
 
 test(
   `${RUNS} damaged frames are read as they are written, or refused`,
@@ -30,14 +30,14 @@ test(
       }
       try {
         let some = false;
-        for (const { kind, body } of new Frames("worker").push(bytes)) {
+        for (const { kind, body } of new Frames(FROM_WORKER.maxLength).push(bytes)) {
           some = true;
           const raw = body.bytes.slice();
-          const message = workerMessage(kind, new Reader(raw, "privsep"));
-          const again = encodeWorker(message);
+          const message = FROM_WORKER.decode(kind, new Reader(raw, "privsep"));
+          const again = FROM_WORKER.encode(message);
           // Only the last words of a worker are cut, and NaN has many forms.
           assert.equal(again[4], kind);
-          if (message.kind !== 2) assert.deepEqual(again.subarray(5), raw);
+          if (message.kind !== "FATAL") assert.deepEqual(again.subarray(5), raw);
           counts.read++;
         }
         if (!some) counts.waiting++;

@@ -1,18 +1,38 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, DecodeError, Reader } from "../../src/codec/bytes.ts";
-import { Frame, Frames, KIND, readId, readText } from "../../src/privsep/frame.ts";
-import { encodeWorker, type WorkerMessage, workerMessage } from "../../src/privsep/messages.ts";
-import { SAMPLES } from "./messages_samples.ts";
+import { EncodeError } from "../../src/privsep/fields.ts";
+import { Frames } from "../../src/privsep/frame.ts";
+import {
+  type Codec,
+  FROM_MONITOR,
+  FROM_WORKER,
+  type Message,
+  type MessageOf,
+  MESSAGES,
+  type Side,
+  type WorkerMessage,
+} from "../../src/privsep/messages.ts";
+import { numbers } from "../codec/mutate.ts";
+import { ANSWERS, RandomMessages, SAMPLES } from "./messages_samples.ts";
+import { RawFrame } from "./raw_frame.ts";
 
 const FORM = /^privsep: [A-Za-z ]+: .+ at byte \d+$/;
+
+/** A side's codec, and its samples. */
+const SIDES: readonly [Codec<Side>, Readonly<Record<string, Message<Side>>>][] = [
+  [FROM_WORKER as Codec<Side>, SAMPLES],
+  [FROM_MONITOR as Codec<Side>, ANSWERS],
+];
+
+const ROWS = Object.entries(MESSAGES);
 
 function body(frame: Uint8Array): Reader {
   return new Reader(frame.subarray(5), "privsep");
 }
 
-function refuses(kind: number, bytes: Uint8Array, why?: RegExp): void {
-  assert.throws(() => workerMessage(kind, new Reader(bytes, "privsep")), (error) => {
+function refuses(codec: Codec<Side>, kind: number, bytes: Uint8Array, why?: RegExp): void {
+  assert.throws(() => codec.decode(kind, new Reader(bytes, "privsep")), (error) => {
     assert.ok(error instanceof DecodeError, String(error));
     assert.match(error.message, FORM);
     if (why) assert.match(error.message, why);
@@ -20,8 +40,8 @@ function refuses(kind: number, bytes: Uint8Array, why?: RegExp): void {
   });
 }
 
-function read(from: "worker" | "monitor", chunks: readonly Uint8Array[]): [number, number[]][] {
-  const frames = new Frames(from);
+function read(codec: Codec<Side>, chunks: readonly Uint8Array[]): [number, number[]][] {
+  const frames = new Frames(codec.maxLength);
   const found: [number, number[]][] = [];
   for (const chunk of chunks) {
     for (const { kind, body } of frames.push(chunk)) {
@@ -31,57 +51,110 @@ function read(from: "worker" | "monitor", chunks: readonly Uint8Array[]): [numbe
   return found;
 }
 
-for (const [name, message] of Object.entries(SAMPLES)) {
-  test(`${name} is read as it was written`, () => {
-    const frame = encodeWorker(message);
-    assert.equal(new DataView(frame.buffer, frame.byteOffset).getUint32(0), frame.length - 4);
-    assert.equal(frame[4], message.kind);
-    const again = workerMessage(message.kind, body(frame));
-    assert.deepEqual(again, message);
-    assert.deepEqual(encodeWorker(again), frame);
+test("each kind has a number of its own, a worker's below 64, and samples", () => {
+  const numbers = ROWS.map(([, { number }]) => number);
+  assert.equal(new Set(numbers).size, numbers.length);
+  for (const [kind, { from, number, states }] of ROWS) {
+    assert.ok(from === "worker" ? number > 0 && number < 64 : number >= 64 && number < 256, kind);
+    assert.equal(states.length > 0, from === "worker", kind);
+    const samples = Object.values(from === "worker" ? SAMPLES : ANSWERS);
+    assert.ok(samples.some((sample) => sample.kind === kind), kind);
+  }
+});
+
+for (const [codec, samples] of SIDES) {
+  for (const [name, message] of Object.entries(samples)) {
+    test(`${name} is read as it was written`, () => {
+      const frame = codec.encode(message);
+      assert.equal(new DataView(frame.buffer, frame.byteOffset).getUint32(0), frame.length - 4);
+      assert.equal(frame[4], MESSAGES[message.kind].number);
+      const again = codec.decode(frame[4] as number, body(frame));
+      assert.deepEqual(again, message);
+      assert.deepEqual(codec.encode(again), frame);
+    });
+
+    test(`${name} cut short anywhere, or with a byte more, is refused`, () => {
+      const frame = codec.encode(message);
+      const [bytes, number] = [frame.subarray(5), frame[4] as number];
+      for (let length = 0; length < bytes.length; length++) {
+        refuses(codec, number, bytes.subarray(0, length));
+      }
+      refuses(codec, number, concat([bytes, Uint8Array.of(0)]), /end: 1 bytes left|not JSON/);
+    });
+  }
+
+  test(`frames of a ${codec.from} come out the same, however the stream is cut`, () => {
+    const all = concat(Object.values(samples).map((message) => codec.encode(message)));
+    const whole = read(codec, [all]);
+    assert.equal(whole.length, Object.keys(samples).length);
+    for (const size of [1, 2, 3, 4, 5, 7, 100, 1000]) {
+      const chunks: Uint8Array[] = [];
+      for (let at = 0; at < all.length; at += size) chunks.push(all.slice(at, at + size));
+      assert.deepEqual(read(codec, chunks), whole, `in chunks of ${size}`);
+    }
+    for (let at = 0; at <= all.length; at++) {
+      const cut = [all.subarray(0, at), all.subarray(at)];
+      assert.deepEqual(read(codec, cut), whole, `cut at ${at}`);
+    }
   });
 
-  test(`${name} cut short anywhere, or with a byte more, is refused`, () => {
-    const bytes = encodeWorker(message).subarray(5);
-    for (let length = 0; length < bytes.length; length++) {
-      refuses(message.kind, bytes.subarray(0, length));
+  test(`any message of a ${codec.from} is read as it was written`, () => {
+    const random = new RandomMessages(numbers(29_112_026));
+    for (const [kind, { from, fields, number }] of ROWS) {
+      if (from !== codec.from) continue;
+      for (let n = Object.keys(fields).length === 0 ? 1 : 200; n > 0; n--) {
+        const message = random.of(codec.from, kind as Message<Side>["kind"]);
+        const frame = codec.encode(message);
+        // A Buffer, as from a socket: what was read must be no view of it.
+        const [raw] = [...new Frames(codec.maxLength).push(Buffer.from(frame))];
+        assert.equal(raw?.kind, number);
+        const again = codec.decode(number, raw?.body as Reader);
+        raw?.body.bytes.fill(0xff);
+        assert.deepEqual(again, message);
+      }
     }
-    refuses(message.kind, concat([bytes, Uint8Array.of(0)]), /^privsep: end: 1 bytes left/);
+  });
+
+  test(`a length beyond the kind's is refused before the frame of a ${codec.from} has come`, () => {
+    const head = (number: number, length: number): Uint8Array => {
+      const bytes = new Uint8Array(5);
+      new DataView(bytes.buffer).setUint32(0, length);
+      bytes[4] = number;
+      return bytes;
+    };
+    for (const [kind, { from, number, max }] of ROWS) {
+      if (from !== codec.from) continue;
+      // A frame without fields is whole with its kind.
+      assert.equal(read(codec, [head(number, max)]).length, max === 1 ? 1 : 0);
+      for (const length of [0, max + 1, 2 ** 31, 2 ** 32 - 1]) {
+        const wrong = { name: "DecodeError", message: /^privsep: length: \d+ in a frame of kind/ };
+        assert.throws(() => read(codec, [head(number, length)]), wrong, `${kind} ${length}`);
+      }
+    }
+    for (let number = 0; number < 256; number++) {
+      if (ROWS.some(([, row]) => row.from === codec.from && row.number === number)) continue;
+      const wrong = new DecodeError(`privsep: kind: no message ${number} at byte 0`);
+      assert.throws(() => read(codec, [head(number, 1)]), wrong);
+      assert.throws(() => codec.decode(number, body(head(number, 1))), wrong);
+    }
   });
 }
 
-test("frames come out the same, however the stream is cut", () => {
-  const all = concat(Object.values(SAMPLES).map(encodeWorker));
-  const whole = read("worker", [all]);
-  assert.equal(whole.length, Object.keys(SAMPLES).length);
-  for (const size of [1, 2, 3, 4, 5, 7, 100, 1000]) {
-    const chunks: Uint8Array[] = [];
-    for (let at = 0; at < all.length; at += size) chunks.push(all.slice(at, at + size));
-    assert.deepEqual(read("worker", chunks), whole, `in chunks of ${size}`);
-  }
-  for (let at = 0; at <= all.length; at++) {
-    assert.deepEqual(
-      read("worker", [all.subarray(0, at), all.subarray(at)]),
-      whole,
-      `cut at ${at}`,
-    );
+test("a worker's frames have caps of kilobytes, but for START", () => {
+  for (const [kind, { from, max }] of ROWS) {
+    if (from === "monitor") assert.ok(max <= 8 << 20, kind);
+    else assert.ok(max <= (kind === "START" ? 1 << 20 : 33_000), `${kind} ${max}`);
   }
 });
 
 test("a frame that comes byte by byte is not copied as a whole for each of them", () => {
   const value = "x".repeat(131_072);
   const message: WorkerMessage = {
-    kind: KIND.START,
-    id: 1,
-    delayed: false,
-    ruled: false,
-    ip: "",
-    host: "",
-    info: "",
+    ...SAMPLES["START"] as MessageOf<"START">,
     variables: new Map(Array.from({ length: 7 }, (_, i) => [`SSL_CLIENT_CERT_CHAIN_${i}`, value])),
   };
-  const frame = encodeWorker(message);
-  const frames = new Frames("worker");
+  const frame = FROM_WORKER.encode(message);
+  const frames = new Frames(FROM_WORKER.maxLength);
   const begun = performance.now();
   let found = 0;
   for (const byte of frame) for (const _ of frames.push(Uint8Array.of(byte))) found++;
@@ -90,154 +163,126 @@ test("a frame that comes byte by byte is not copied as a whole for each of them"
 });
 
 test("what is kept of a chunk is no view of it", () => {
-  const frames = new Frames("worker");
-  const frame = encodeWorker({ kind: KIND.CANCEL, id: 77 });
+  const frames = new Frames(FROM_WORKER.maxLength);
+  const frame = FROM_WORKER.encode({ kind: "CANCEL", id: 77 });
   const chunk = concat([frame, frame.subarray(0, 9)]);
   assert.equal([...frames.push(chunk)].length, 1);
   chunk.fill(0xff);
   const [rest] = frames.push(frame.subarray(9));
-  assert.deepEqual(workerMessage(KIND.CANCEL, rest?.body as Reader), { kind: KIND.CANCEL, id: 77 });
+  assert.deepEqual(FROM_WORKER.decode(5, rest?.body as Reader), { kind: "CANCEL", id: 77 });
 });
 
-test("a length beyond the kind's is refused before the frame has come", () => {
-  for (
-    const [from, kind, max] of [
-      ["worker", KIND.START, 1 << 20],
-      ["worker", KIND.COUNTS, 1 << 16],
-      ["worker", KIND.FATAL, 16_384],
-      ["worker", KIND.CANCEL, 4096],
-      ["worker", 63, 4096],
-      ["worker", 255, 4096],
-      ["monitor", KIND.FILES, 8 << 20],
-      ["monitor", KIND.EXITED, 8 << 20],
-    ] as const
-  ) {
-    const head = (length: number): Uint8Array => {
-      const bytes = new Uint8Array(5);
-      new DataView(bytes.buffer).setUint32(0, length);
-      bytes[4] = kind;
-      return bytes;
-    };
-    assert.deepEqual(read(from, [head(max)]), []);
-    for (const length of [0, max + 1, 2 ** 31, 2 ** 32 - 1]) {
-      const wrong = {
-        name: "DecodeError",
-        message: /^privsep: length: \d+ in a frame of kind \d+ at/,
-      };
-      assert.throws(() => read(from, [head(length)]), wrong, `${kind} ${length}`);
-    }
-  }
-});
-
-test("no other kinds are requests", () => {
-  const known = new Set<number>(Object.values(KIND).filter((kind) => kind < 64));
-  for (let kind = 0; kind < 256; kind++) {
-    if (!known.has(kind)) refuses(kind, new Uint8Array(0), /no request/);
-  }
-});
-
-const STRINGS = (of: Frame, ...texts: Uint8Array[]): Uint8Array => {
-  for (const text of texts) of.u32(text.length).bytes(text);
-  return of.done().subarray(5);
-};
 const bytes = (n: number): Uint8Array => new Uint8Array(n).fill(0x61);
 
+/** A frame that begins as `frame`, with these texts as they are. */
+function withTexts(frame: RawFrame, ...texts: Uint8Array[]): RawFrame {
+  for (const text of texts) frame.u32(text.length).bytes(text);
+  return frame;
+}
+
 test("texts and numbers have caps, and are what they say", () => {
-  const start = (): Frame => new Frame(KIND.START).id(1).u8(0).u8(0);
+  const start = (): RawFrame => new RawFrame("START").id(1).u8(0).u8(0);
+  const take = (): RawFrame => new RawFrame("TAKE").id(1).bytes(bytes(16));
+  const check = (): RawFrame => new RawFrame("CHECK").id(1);
   const none = bytes(0);
   for (
-    const [kind, body, why] of [
-      [KIND.RESOLVED, STRINGS(new Frame(KIND.RESOLVED), bytes(65)), /address: 65 bytes/],
-      [KIND.FATAL, STRINGS(new Frame(KIND.FATAL).u8(1), bytes(8001), none), /message: 8001/],
-      [KIND.FATAL, STRINGS(new Frame(KIND.FATAL).u8(1), none, bytes(8001)), /hint: 8001/],
-      [KIND.START, STRINGS(start(), bytes(65), none, none), /ip: 65/],
-      [KIND.START, STRINGS(start(), none, bytes(1025), none), /host: 1025/],
-      [KIND.START, STRINGS(start(), none, none, bytes(1025)), /info: 1025/],
-      [KIND.START, STRINGS(start(), Uint8Array.of(0x61, 0)), /ip: holds a NUL/],
-      [KIND.START, STRINGS(start(), Uint8Array.of(0xff)), /ip: not UTF-8/],
-      [KIND.START, STRINGS(start(), Uint8Array.of(0xc0, 0x80)), /ip: not UTF-8/],
-      [KIND.START, STRINGS(start(), Uint8Array.of(0xed, 0xa0, 0x80)), /ip: not UTF-8/],
-      [KIND.START, new Frame(0).id(1).u8(2).done().subarray(5), /delayed: 2/],
-      [KIND.START, new Frame(0).id(1).u8(1).u8(255).done().subarray(5), /ruled: 255/],
-      [KIND.KILL, new Frame(0).id(1).u8(9).done().subarray(5), /signal: 9/],
-      [KIND.CANCEL, new Frame(0).u32(0x200000).u32(0).done().subarray(5), /id: too large/],
+    const [kind, frame, why] of [
+      ["RESOLVED", withTexts(new RawFrame("RESOLVED"), bytes(65)), /ip: 65 bytes/],
+      ["FATAL", withTexts(new RawFrame("FATAL").u8(1), bytes(8001), none), /message: 8001/],
+      ["FATAL", withTexts(new RawFrame("FATAL").u8(1), none, bytes(8001)), /hint: 8001/],
+      ["START", withTexts(start(), bytes(65), none, none), /ip: 65/],
+      ["START", withTexts(start(), none, bytes(254), none), /host: 254/],
+      ["START", withTexts(start(), none, none, bytes(1025)), /info: 1025/],
+      ["START", withTexts(start(), none, none, none).u32(1).text("N".repeat(257)), /name: 257/],
+      [
+        "START",
+        withTexts(start(), none, none, none).u32(1).text("N").text("v".repeat(131_073)),
+        /value: 131073/,
+      ],
+      ["START", withTexts(start(), Uint8Array.of(0x61, 0)), /ip: holds a NUL/],
+      ["START", withTexts(start(), Uint8Array.of(0xff)), /ip: not UTF-8/],
+      ["START", withTexts(start(), Uint8Array.of(0xc0, 0x80)), /ip: not UTF-8/],
+      ["START", withTexts(start(), Uint8Array.of(0xed, 0xa0, 0x80)), /ip: not UTF-8/],
+      ["START", new RawFrame("START").id(1).u8(2), /delayed: 2/],
+      ["START", new RawFrame("START").id(1).u8(1).u8(255), /ruled: 255/],
+      ["KILL", new RawFrame("KILL").id(1).u8(2), /signal: 2/],
+      ["CANCEL", new RawFrame("CANCEL").u32(0x200000).u32(0), /id: too large/],
+      ["TAKE", take().u32(0).u32(10_001), /count: 10001/],
+      ["TAKE", take().u32(0).u32(1).u32(86_401), /seconds: 86401/],
+      ["CHECK", check().u32(0).u32(0).u32(0).text("k".repeat(257)), /key: 257 bytes/],
     ] as const
-  ) refuses(kind, body, why);
+  ) refuses(FROM_WORKER as Codec<Side>, MESSAGES[kind].number, frame.fields(), why);
 });
 
 test("a START has at most 2048 variables, each name once", () => {
-  const frame = (count: number): Frame => {
-    const made = new Frame(KIND.START).id(1).u8(0).u8(0).text("").text("").text("");
-    return made.u32(count);
-  };
-  const most = frame(2048);
+  const { number } = MESSAGES.START;
+  const start = (count: number): RawFrame =>
+    new RawFrame("START").id(1).u8(0).u8(0).text("").text("").text("").u32(count);
+  const most = start(2048);
   for (let i = 0; i < 2048; i++) most.text(`SSL_CLIENT_${i}`).text("");
-  const message = workerMessage(KIND.START, body(most.done()));
-  assert.equal(message.kind === KIND.START && message.variables.size, 2048);
-  const over = frame(2049);
+  const message = FROM_WORKER.decode(number, body(most.done()));
+  assert.equal(message.kind === "START" && message.variables.size, 2048);
+  const over = start(2049);
   for (let i = 0; i < 2049; i++) over.text(`SSL_CLIENT_${i}`).text("");
-  refuses(KIND.START, over.done().subarray(5), /variables: 2049 of them/);
-  refuses(KIND.START, frame(0xffffffff).done().subarray(5), /variables: 4294967295/);
-  const twice = frame(2).text("PROTO").text("a").text("PROTO").text("b").done();
-  refuses(KIND.START, twice.subarray(5), /there twice/);
+  const codec = FROM_WORKER as Codec<Side>;
+  refuses(codec, number, over.fields(), /variables: 2049 of them/);
+  refuses(codec, number, start(0xffffffff).fields(), /variables: 4294967295/);
+  const twice = start(2).text("PROTO").text("a").text("PROTO").text("b");
+  refuses(codec, number, twice.fields(), /there twice/);
 });
 
 test("COUNTS and SCRAPE cannot announce more than there is, nor more than there can be", () => {
-  for (const kind of [KIND.COUNTS, KIND.SCRAPE]) {
-    const frame = (count: number): Uint8Array =>
-      new Frame(kind).id(1).u32(count).bytes(bytes(80)).done().subarray(5);
-    refuses(kind, frame(0xffffffff), /counts: 4294967295 numbers/);
-    refuses(kind, frame(4096), /counts: needs 32768 bytes/);
-    refuses(kind, frame(9), /8 bytes left/);
+  for (const kind of ["COUNTS", "SCRAPE"] as const) {
+    const said = (count: number): Uint8Array =>
+      new RawFrame(kind).id(1).u32(count).bytes(bytes(80)).fields();
+    const [codec, { number }] = [FROM_WORKER as Codec<Side>, MESSAGES[kind]];
+    refuses(codec, number, said(0xffffffff), /counts: 4294967295 numbers/);
+    refuses(codec, number, said(4097), /counts: 4097 numbers/);
+    refuses(codec, number, said(4096), /counts: needs 32768 bytes/);
+    refuses(codec, number, said(9), /8 bytes left/);
   }
 });
 
-test("what the monitor would not take is not sent, and is no end of the worker", () => {
-  const sample = SAMPLES["START"] as WorkerMessage & { kind: typeof KIND.START };
-  const withVariables = (variables: Map<string, string>): WorkerMessage => ({
-    ...sample,
-    variables,
+test("what the other side would refuse is not sent", () => {
+  const start = SAMPLES["START"] as MessageOf<"START">;
+  const take = SAMPLES["TAKE"] as MessageOf<"TAKE">;
+  const withVariables = (entries: Iterable<readonly [string, string]>): WorkerMessage => ({
+    ...start,
+    variables: new Map(entries),
   });
-  const many = new Map(Array.from({ length: 2049 }, (_, i) => [`SSL_CLIENT_${i}`, ""]));
-  const chain = Array.from({ length: 9 }, (_, i) => [`C${i}`, "x".repeat(131_000)] as const);
   for (
-    const variables of [
-      many,
-      new Map(chain),
-      new Map([["SSL_CLIENT_S_DN", "x".repeat(131_073)]]),
-      new Map([["SSL_CLIENT_S_DN", "\u20ac".repeat(50_000)]]),
-      new Map([["SSL_CLIENT_S_DN", "a\0b"]]),
-    ]
-  ) {
-    assert.throws(
-      () => encodeWorker(withVariables(variables)),
-      /^Error: unable to ask for a program/,
-    );
-  }
-  const fits = withVariables(new Map([["SSL_CLIENT_S_DN", "\u20ac".repeat(43_690)]]));
-  assert.deepEqual(workerMessage(KIND.START, body(encodeWorker(fits))), fits);
+    const message of [
+      withVariables(Array.from({ length: 2049 }, (_, i) => [`SSL_CLIENT_${i}`, ""])),
+      withVariables(Array.from({ length: 9 }, (_, i) => [`C${i}`, "x".repeat(131_000)])),
+      withVariables([["SSL_CLIENT_S_DN", "x".repeat(131_073)]]),
+      withVariables([["SSL_CLIENT_S_DN", "\u20ac".repeat(50_000)]]),
+      withVariables([["SSL_CLIENT_S_DN", "a\0b"]]),
+      withVariables([["N".repeat(257), ""]]),
+      { ...start, host: "a.".repeat(127) },
+      { ...take, ask: { ...take.ask, rate: { count: 10_001, seconds: 1 } } },
+      { ...take, ask: { ...take.ask, network: { key: "k".repeat(257), count: 1 } } },
+      { kind: "COUNTS", id: 1, counts: new Float64Array(4097) },
+    ] satisfies WorkerMessage[]
+  ) assert.throws(() => FROM_WORKER.encode(message), EncodeError);
+  const long = { ...ANSWERS["KEPT"] as MessageOf<"KEPT">, bytes: new Uint8Array(8 << 20) };
+  assert.throws(() => FROM_MONITOR.encode(long), EncodeError);
+  const fits = withVariables([["SSL_CLIENT_S_DN", "\u20ac".repeat(43_690)]]);
+  assert.deepEqual(FROM_WORKER.decode(4, body(FROM_WORKER.encode(fits))), fits);
 });
 
-test("a worker's last words are cut to what the monitor takes", () => {
+test("words for people are cut to what the other side takes", () => {
   const message = "\u20ac\0".repeat(10_000);
-  const frame = encodeWorker({ kind: KIND.FATAL, code: 1, message, hint: message });
-  const read = workerMessage(KIND.FATAL, body(frame));
-  assert.ok(read.kind === KIND.FATAL && read.message.startsWith("\u20ac?\u20ac?"));
-});
-
-test("an id goes through whole, up to 2^53 - 1", () => {
-  for (const id of [0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER]) {
-    assert.equal(readId(body(new Frame(64).id(id).done()), "id"), id);
-  }
+  const frame = FROM_WORKER.encode({ kind: "FATAL", code: 1, message, hint: message });
+  const read = FROM_WORKER.decode(MESSAGES.FATAL.number, body(frame));
+  assert.ok(read.kind === "FATAL" && read.message.startsWith("\u20ac?\u20ac?"));
 });
 
 test("a frame grows with what is put into it", () => {
   const text = "\u20ac".repeat(1000);
-  const frame = new Frame(KIND.FILES).u8(1).bytes(bytes(511)).text(text).u32(7).done();
-  const reader = body(frame);
+  const reader = body(new RawFrame("FILES").u8(1).bytes(bytes(511)).text(text).u32(7).done());
   assert.equal(reader.u8("first"), 1);
   assert.deepEqual(reader.take(511, "bytes"), bytes(511));
-  assert.equal(readText(reader, "text", 3000), text);
+  assert.equal(new TextDecoder().decode(reader.take(reader.u32("length"), "text")), text);
   assert.equal(reader.u32("last"), 7);
   assert.equal(reader.left, 0);
 });

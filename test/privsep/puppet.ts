@@ -5,34 +5,36 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { Reader } from "../../src/codec/bytes.ts";
 import { parseOptions } from "../../src/config/parse.ts";
 import { localFiles } from "../../src/files/files.ts";
 import { Log } from "../../src/log.ts";
-import { Frame, Frames, KIND } from "../../src/privsep/frame.ts";
+import { Frames } from "../../src/privsep/frame.ts";
 import { workerIdentity } from "../../src/privsep/identity.ts";
+import {
+  FROM_MONITOR,
+  FROM_WORKER,
+  type Kind,
+  type MessageOf,
+  type MonitorMessage,
+  type WorkerMessage,
+} from "../../src/privsep/messages.ts";
 import { Monitor, type MonitorOptions } from "../../src/privsep/monitor/monitor.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";
 
-export interface Came {
-  readonly kind: number;
-  readonly body: Reader;
-}
-
 /** The hands of one worker. */
 export class Puppet {
-  /** Frames that have come and that nobody has asked for. */
-  readonly came: Came[] = [];
+  /** Messages that have come and that nobody has asked for. */
+  readonly came: MonitorMessage[] = [];
   /** Its process has ended. */
   readonly ended: Promise<void>;
   gone = false;
   #open = true;
   #passes = true;
   #asked: (() => void)[] = [];
-  readonly #frames = new Frames("monitor");
+  readonly #frames = new Frames(FROM_MONITOR.maxLength);
 
   constructor(
     readonly libc: Libc,
@@ -46,7 +48,7 @@ export class Puppet {
   ) {
     stream.onData = (chunk) => {
       for (const { kind, body } of this.#frames.push(chunk)) {
-        this.came.push({ kind, body: new Reader(body.bytes.slice(), "puppet") });
+        this.came.push(FROM_MONITOR.decode(kind, body));
       }
       this.#look();
     };
@@ -70,15 +72,20 @@ export class Puppet {
     for (const frame of frames) this.stream.write(frame);
   }
 
-  /** The next frame of this kind; others before it are dropped. */
-  async hear(kind: number, ms = 20_000): Promise<Reader> {
+  /** A message that is well-formed. */
+  send(message: WorkerMessage): void {
+    this.say(FROM_WORKER.encode(message));
+  }
+
+  /** The next message of this kind; others before it are dropped. */
+  async hear<K extends Kind<"monitor">>(kind: K, ms = 20_000): Promise<MessageOf<K>> {
     for (;;) {
       const next = this.came.shift();
-      if (next?.kind === kind) return next.body;
+      if (next?.kind === kind) return next as MessageOf<K>;
       if (next) continue;
-      assert.ok(!this.gone, `the worker ended before a frame of kind ${kind}`);
+      assert.ok(!this.gone, `the worker ended before ${kind}`);
       const look = new Promise<void>((look) => this.#asked.push(look));
-      await within(look, `frame of kind ${kind}`, ms);
+      await within(look, kind, ms);
     }
   }
 
@@ -104,13 +111,13 @@ export class Puppet {
 
   /** The same; keeps the listening socket. */
   async serveOn(): Promise<number> {
-    await this.hear(KIND.INIT);
+    await this.hear("INIT");
     this.dropDescriptors();
-    this.say(new Frame(KIND.READY).done());
-    await this.hear(KIND.LISTEN);
+    this.send({ kind: "READY" });
+    await this.hear("LISTEN");
     const [fd] = this.fds(1) as [number];
-    this.say(new Frame(KIND.SERVING).done());
-    await this.hear(KIND.PLACES);
+    this.send({ kind: "SERVING" });
+    await this.hear("PLACES");
     return fd;
   }
 
@@ -282,7 +289,6 @@ export async function stage(
   });
   const monitorOptions: MonitorOptions = {
     options,
-    argv: words,
     env,
     base: base ?? { PATH: "/usr/bin:/bin" },
     runtime: play,

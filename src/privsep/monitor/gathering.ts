@@ -6,23 +6,15 @@
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { CountKind } from "../../metrics/registry.ts";
-import {
-  addCounts,
-  checkCounts,
-  type End,
-  ENDS,
-  keepUp,
-  type Totals,
-  totalsFrame,
-} from "../counts.ts";
-import { Frame, KIND } from "../frame.ts";
+import { addCounts, checkCounts, type End, keepUp, type Totals } from "../counts.ts";
+import type { MonitorMessage } from "../messages.ts";
 
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
 const PATIENCE = 1000;
 
 /** A worker: whoever has such a channel. */
 export interface Counting {
-  readonly channel: { send(frame: Uint8Array): void };
+  readonly channel: { send(message: MonitorMessage): void };
 }
 
 /** One scrape. */
@@ -53,7 +45,7 @@ export class Gathering<W extends Counting> {
   readonly #kept: Float64Array;
   /** What a scraper has seen last. */
   readonly #shown: Float64Array;
-  readonly #ended = new Map<End, number>(ENDS.map((end) => [end, 0]));
+  readonly #ended: Record<End, number> = { signal: 0, breach: 0, exit: 0 };
   #silent = 0;
   #rounds = 0;
   #round: Round<W> | undefined;
@@ -78,14 +70,13 @@ export class Gathering<W extends Counting> {
     const timer = setTimeout(() => this.#close(), this.o.patience ?? PATIENCE);
     const id = ++this.#rounds;
     this.#round = { id, asker: worker, asked, missing, timer };
-    const frame = new Frame(KIND.GATHER).id(id).done();
-    for (const other of [...missing]) other.channel.send(frame);
+    for (const other of [...missing]) other.channel.send({ kind: "GATHER", id });
     if (missing.size === 0) this.#close();
   }
 
   /** A worker's process has ended. */
   gone(worker: W, end: End): void {
-    this.#ended.set(end, (this.#ended.get(end) ?? 0) + 1);
+    this.#ended[end]++;
     const counts = this.#last.get(worker);
     if (counts) addCounts(this.#kept, counts, this.o.kinds, false);
     this.#last.delete(worker);
@@ -114,7 +105,7 @@ export class Gathering<W extends Counting> {
     const { asker, asked, missing } = this.#round;
     this.stop();
     this.#silent += missing.size;
-    asker.channel.send(totalsFrame(asked, this.#totals(missing)));
+    asker.channel.send({ kind: "TOTALS", id: asked, ...this.#totals(missing) });
   }
 
   #totals(missing: ReadonlySet<W>): Totals {
@@ -129,7 +120,7 @@ export class Gathering<W extends Counting> {
       workers: [...this.o.serving()].length,
       programs: this.o.programs(),
       silent: this.#silent,
-      ended: [...this.#ended.values()],
+      ended: { ...this.#ended },
     };
   }
 }

@@ -6,7 +6,7 @@
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
 import type { Place, Places } from "../../program/slots.ts";
-import { Frame, KIND } from "../frame.ts";
+import type { PlacesNow } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Places that a worker may wait for, beyond as many as -c and --pending allow connections. */
@@ -27,11 +27,10 @@ export class Grants {
     o.places.onChange = () => this.#tell();
   }
 
-  /** What every frame about programs ends with: programs that run, whether no place is free, whether
-   *  somebody waits for one, and how many the worker gets with it. */
-  counted(frame: Frame, granted = 0): Frame {
+  /** For every message about programs. `granted`: places that the worker gets with it. */
+  now(granted = 0): PlacesNow {
     const { running, full, waiting } = this.o.places;
-    return frame.u32(running).u8(full ? 1 : 0).u8(waiting > 0 ? 1 : 0).u32(granted);
+    return { running, full, wanted: waiting > 0, granted };
   }
 
   /** A worker begins to serve. */
@@ -40,7 +39,7 @@ export class Grants {
     const share = workers === 1 ? Infinity : Math.floor(options.concurrency / workers);
     const granted = places.remove(share);
     worker.granted += granted;
-    worker.channel.send(this.counted(new Frame(KIND.PLACES), granted).done());
+    worker.channel.send({ kind: "PLACES", ...this.now(granted) });
   }
 
   /** WANT. Throws `DecodeError`. */
@@ -56,7 +55,7 @@ export class Grants {
         place.hand();
         worker.wants.delete(want);
         worker.granted++;
-        worker.channel.send(this.counted(new Frame(KIND.PLACES), 1).done());
+        worker.channel.send({ kind: "PLACES", ...this.now(1) });
       },
       fail() {},
     });
@@ -109,7 +108,7 @@ export class Grants {
     if (now === this.#told) return;
     this.#told = now;
     for (const worker of serving()) {
-      worker.channel.send(this.counted(new Frame(KIND.PLACES)).done());
+      worker.channel.send({ kind: "PLACES", ...this.now() });
     }
   }
 }

@@ -6,9 +6,9 @@ import { reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
-import { Frame, KIND } from "../frame.ts";
 import { isShortage } from "../../files/files.ts";
 import type { Opened } from "../handed_files.ts";
+import { FROM_MONITOR } from "../messages.ts";
 import type { FileWatch } from "./file_watch.ts";
 import { KeptFiles } from "./kept_files.ts";
 import type { RulesHistory } from "./rules_history.ts";
@@ -45,10 +45,9 @@ export class HandOver {
     }
     const stamps = this.#sendNow(worker);
     for (const { file, bytes } of this.#kept.differing(stamps)) {
-      const head = JSON.stringify({ ...file, whole: bytes !== undefined });
-      const frame = new Frame(KIND.KEPT).text(head).bytes(bytes ?? new Uint8Array());
       worker.filesSent++;
-      worker.channel.send(frame.done());
+      const whole = bytes !== undefined;
+      worker.channel.send({ kind: "KEPT", whole, bytes: bytes ?? new Uint8Array(), file });
       worker.behind = true;
     }
   }
@@ -137,12 +136,11 @@ export class HandOver {
       for (const { file: { path, error } } of batch) {
         if (error && isShortage(error)) throw new Error(`${path}: ${error.message}`);
       }
-      const list = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
-      const text = new TextEncoder().encode(JSON.stringify(list));
-      const frame = new Frame(KIND.FILES).bytes(text).done();
+      const files = batch.map(({ file, fd }) => ({ ...file, open: fd !== undefined }));
+      const frame = FROM_MONITOR.encode({ kind: "FILES", files });
       for (const worker of workers) {
         worker.filesSent++;
-        worker.channel.send(frame, copies(libc, fds));
+        worker.channel.sendFrame(frame, copies(libc, fds));
       }
     } finally {
       closeAll(libc, fds);

@@ -10,10 +10,9 @@ import { countKinds, processStart } from "../../metrics/describe.ts";
 import { metricsSocket } from "../../metrics/endpoint.ts";
 import { SocketFile } from "../../metrics/socket_file.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
-import type { Channel } from "../channel.ts";
-import { type End, introductionFrame } from "../counts.ts";
-import { KIND } from "../frame.ts";
-import type { WorkerMessage } from "../messages.ts";
+import type { ToWorker } from "../channel.ts";
+import type { End } from "../counts.ts";
+import type { MessageOf } from "../messages.ts";
 import { Gathering } from "./gathering.ts";
 
 /** The worker that answers. */
@@ -22,7 +21,7 @@ const SLOT = 0;
 /** A worker, as far as it is of interest here. */
 interface MetricsWorker {
   readonly slot: number;
-  readonly channel: Pick<Channel, "send">;
+  readonly channel: Pick<ToWorker, "send">;
 }
 
 export interface MonitorMetricsOptions<W> {
@@ -63,29 +62,27 @@ export class MonitorMetrics<W extends MetricsWorker> {
   introduce(worker: W): void {
     if (worker.slot !== SLOT) return;
     const socket = this.#socket;
-    const frame = introductionFrame({ started: this.#started, socket: socket !== undefined });
-    worker.channel.send(frame, socket === undefined ? [] : [this.o.libc.dup(socket)]);
+    const introduction = { started: this.#started, socket: socket !== undefined };
+    const fds = socket === undefined ? [] : [this.o.libc.dup(socket)];
+    worker.channel.send({ kind: "METRICS", introduction }, fds);
   }
 
-  /** Throws `DecodeError`. */
-  receive(
-    worker: W,
-    message: WorkerMessage & { kind: typeof KIND.PLACED | typeof KIND.COUNTS | typeof KIND.SCRAPE },
-  ): void {
-    if (message.kind !== KIND.COUNTS && worker.slot !== SLOT) {
-      throw new DecodeError(`privsep: kind: ${message.kind} from slot ${worker.slot} at byte 0`);
-    }
-    if (!this.#open) return;
+  /** Answers PLACED. Throws `DecodeError`, as the others do. */
+  placed(worker: W): void {
+    mustAnswer(worker);
     const { address } = this.o;
-    switch (message.kind) {
-      case KIND.PLACED:
-        this.#file = "path" in address ? SocketFile.at(address.path) : undefined;
-        return;
-      case KIND.COUNTS:
-        return this.#gathering.take(worker, message.id, message.counts);
-      case KIND.SCRAPE:
-        return this.#gathering.scrape(worker, message.id, message.counts);
-    }
+    if (this.#open) this.#file = "path" in address ? SocketFile.at(address.path) : undefined;
+  }
+
+  /** Answers COUNTS. */
+  take(worker: W, { id, counts }: MessageOf<"COUNTS">): void {
+    if (this.#open) this.#gathering.take(worker, id, counts);
+  }
+
+  /** Answers SCRAPE. */
+  scrape(worker: W, { id, counts }: MessageOf<"SCRAPE">): void {
+    mustAnswer(worker);
+    if (this.#open) this.#gathering.scrape(worker, id, counts);
   }
 
   /** A worker's process has ended. */
@@ -107,4 +104,9 @@ export class MonitorMetrics<W extends MetricsWorker> {
     }
     this.#file = undefined;
   }
+}
+
+/** Throws `DecodeError` for a worker that is not the one that answers scrapers. */
+function mustAnswer({ slot }: MetricsWorker): void {
+  if (slot !== SLOT) throw new DecodeError(`privsep: slot: ${slot} does not answer at byte 0`);
 }

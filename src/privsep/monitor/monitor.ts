@@ -1,25 +1,18 @@
 /** The monitor: the process with the privileges. It starts and reaps programs, counts, hands files over
- *  and replaces workers that die. No byte from the network reaches it.
- *
- *  One rule for errors: a message that is malformed (`DecodeError`) or not permitted ends the worker that
- *  sent it. Every call to the system that the monitor makes for a worker can fail; that costs the one
- *  request, or the one worker that cannot start, and nobody else. */
+ *  and replaces workers that die. No byte from the network reaches it. What workers may ask of it is in
+ *  requests.ts. */
 
-import { checkNamed } from "../../accept/address.ts";
 import { programRoom } from "../../accept/descriptors.ts";
-import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
 import { workerEnvironment } from "../../config/variables.ts";
-import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
+import { EXIT, FatalError, reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { Places } from "../../program/slots.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import { VERSION } from "../../version.ts";
-import { Frame, KIND } from "../frame.ts";
 import type { Identity } from "../identity.ts";
-import { filesOf, type Init } from "../init.ts";
-import type { WorkerMessage } from "../messages.ts";
+import { filesOf, type Init, packInit } from "../init.ts";
 import { confinedByExec } from "../sandbox.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import type { End } from "../counts.ts";
@@ -28,9 +21,9 @@ import { FileWatch, wantedFiles } from "./file_watch.ts";
 import { Grants } from "./grants.ts";
 import { HandOver } from "./hand_over.ts";
 import { MonitorMetrics } from "./metrics.ts";
-import { permit } from "./permitted.ts";
 import { Port } from "./port.ts";
 import { ProgramStarts } from "./program_starts.ts";
+import { Requests } from "./requests.ts";
 import { RulesHistory } from "./rules_history.ts";
 import { Worker } from "./worker_handle.ts";
 import { WorkerLogs } from "./worker_log.ts";
@@ -56,7 +49,6 @@ const UNSERVED = 60_000;
 
 export interface MonitorOptions {
   options: Options;
-  argv: readonly string[];
   env: Readonly<Record<string, string | undefined>>;
   /** What every program gets. */
   base: Readonly<Record<string, string>>;
@@ -83,10 +75,10 @@ export interface MonitorOptions {
 export class Monitor {
   readonly places: Places;
   readonly #grants: Grants;
-  readonly #counts: ConnectionCounts;
   readonly #files: HandOver;
   readonly #port: Port;
   readonly #starts: ProgramStarts;
+  readonly #requests: Requests;
   readonly #workers = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
   readonly #logs: WorkerLogs;
@@ -119,7 +111,6 @@ export class Monitor {
       serving: () => this.#serving(),
     });
     this.#logs = new WorkerLogs(libc, o.log);
-    this.#counts = new ConnectionCounts(options, now);
     const files = new FileWatch(libc, wantedFiles(options, env));
     const rules = new RulesHistory({ libc, files, options, now });
     const workers = (): Iterable<Worker> => this.#workers.values();
@@ -137,6 +128,19 @@ export class Monitor {
       log: o.log,
       serving: () => [...this.#workers.values()].filter(({ state }) => state === "serving"),
       programs: () => this.places.running,
+    });
+    this.#requests = new Requests({
+      log: o.log,
+      port: this.#port,
+      files: this.#files,
+      starts: this.#starts,
+      counts: new ConnectionCounts(options, now),
+      grants: this.#grants,
+      metrics: this.#metrics,
+      named: o.init.resolve ? options.host : undefined,
+      failed: (error) => this.#starting?.failed(error),
+      serves: (worker) => this.#serves(worker),
+      drained: () => this.#settle(),
     });
     this.#backoffs = Array.from({ length: o.workers }, () => backoff(now));
   }
@@ -187,7 +191,7 @@ export class Monitor {
   /** SIGHUP. */
   reload(): void {
     // The files come behind it: read once, and what is wrong with one is said once.
-    for (const worker of this.#serving()) worker.channel.send(new Frame(KIND.RELOAD).done());
+    for (const worker of this.#serving()) worker.channel.send({ kind: "RELOAD" });
     this.#files.reload();
   }
 
@@ -202,7 +206,7 @@ export class Monitor {
       if (worker.state === "starting") worker.kill();
       else {
         worker.state = "draining";
-        worker.channel.send(new Frame(KIND.DRAIN).done());
+        worker.channel.send({ kind: "DRAIN" });
       }
     }
     setTimeout(() => {
@@ -237,7 +241,7 @@ export class Monitor {
     const programs = workers.flatMap((worker) => [...worker.programs.values()]);
     for (const worker of workers) {
       for (const cancel of worker.waiting.values()) cancel.abort("the server is shutting down");
-      worker.channel.send(new Frame(KIND.END).done());
+      worker.channel.send({ kind: "END" });
     }
     for (const program of programs) program.kill("SIGTERM");
     setTimeout(() => {
@@ -280,7 +284,7 @@ export class Monitor {
   }
 
   async #startWorker(slot: number, again: boolean): Promise<void> {
-    const { runtime, libc, self, argv, env, identity, workers, init } = this.o;
+    const { runtime, libc, self, options, env, identity, workers, init } = this.o;
     let worker: Worker | undefined;
     try {
       const log = await this.#logs.open(runtime, () => {
@@ -290,7 +294,7 @@ export class Monitor {
       const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined, log);
       if (this.#draining) return worker.kill();
       this.#workers.set(slot, worker);
-      worker.onMessage = (message) => this.#receive(made, message);
+      worker.onMessage = (message) => this.#requests.receive(made, message);
       worker.onGone = (end, words) => this.#gone(made, end, words);
       worker.channel.begin();
       worker.mustServe(this.o.patience?.start ?? START);
@@ -298,7 +302,7 @@ export class Monitor {
       this.#files.introduce(worker, again);
       const told: Init = {
         version: VERSION,
-        argv,
+        options,
         env: workerEnvironment(env),
         identity,
         workers,
@@ -309,8 +313,7 @@ export class Monitor {
         ...init,
         resolve: init.resolve && !this.#port.open,
       };
-      const text = new TextEncoder().encode(JSON.stringify(told));
-      worker.channel.send(new Frame(KIND.INIT).bytes(text).done());
+      worker.channel.send({ kind: "INIT", init: packInit(told) });
     } catch (error) {
       const fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
       if (!worker) return this.#failed(slot, fatal);
@@ -340,6 +343,16 @@ export class Monitor {
     setTimeout(() => {
       if (!this.#draining) void this.#startWorker(slot, true);
     }, delay);
+  }
+
+  /** It accepts connections. */
+  #serves(worker: Worker): void {
+    this.#logs.readNow(); // whoever knows that it serves knows its warnings
+    worker.serves();
+    this.#unservedSince = undefined;
+    this.#grants.begin(worker);
+    this.#backoffs[worker.slot]?.began();
+    this.#starting?.ready();
   }
 
   /** Its process has ended, or it has been told to. Its programs live on without a client. */
@@ -400,108 +413,5 @@ export class Monitor {
     await this.#port.proveFree(() => [...this.#workers.values()]);
     this.#portState = "free";
     this.#settle();
-  }
-
-  /** One request. Throws `DecodeError` for what must not be: the worker ends. */
-  #receive(worker: Worker, message: WorkerMessage): void {
-    permit(worker.state, message);
-    try {
-      this.#answer(worker, message);
-    } catch (error) {
-      if (error instanceof DecodeError) throw error;
-      this.o.log.error(`unable to answer worker ${worker.pid}: ${reason(error)}`);
-    }
-  }
-
-  #answer(worker: Worker, message: WorkerMessage): void {
-    switch (message.kind) {
-      case KIND.RESOLVED:
-        return this.#answerResolved(worker, message.ip);
-      case KIND.READY:
-        return this.#answerReady(worker);
-      case KIND.SERVING:
-        return this.#answerServing(worker);
-      case KIND.FATAL:
-        return this.#answerFatal(worker, message);
-      case KIND.START:
-        return this.#starts.request(worker, message);
-      case KIND.CANCEL:
-        return worker.waiting.get(message.id)?.abort("cancelled");
-      case KIND.KILL:
-        return this.#starts.kill(worker, message.id, message.signal);
-      case KIND.TAKE:
-      case KIND.CHECK:
-      case KIND.RELEASE:
-        return this.#counts.receive(worker, message);
-      case KIND.WANT:
-        return this.#grants.want(worker);
-      case KIND.RETURN:
-        return this.#grants.takeBack(worker, message.count);
-      case KIND.PLACED:
-      case KIND.COUNTS:
-      case KIND.SCRAPE:
-        if (!this.#metrics) throw new DecodeError("privsep: counts: nobody counts at byte 0");
-        return this.#metrics.receive(worker, message);
-      case KIND.LOST:
-        worker.lacksFiles = true;
-        return;
-      case KIND.GOOD:
-        return this.#files.good(worker, message.count);
-      case KIND.LEFT:
-        worker.left = true;
-        return this.#settle();
-      case KIND.SETTLED:
-        if (!worker.left) throw new DecodeError("privsep: settled: still listening at byte 0");
-        worker.state = "settled";
-        return this.#settle();
-    }
-  }
-
-  #answerResolved(worker: Worker, ip: string): void {
-    if (!this.o.init.resolve || worker.listening) {
-      throw new DecodeError("privsep: address: nobody asked for it at byte 0");
-    }
-    try {
-      checkNamed(this.o.options.host, ip);
-    } catch (error) {
-      throw new DecodeError(`privsep: address: ${reason(error)} at byte 0`);
-    }
-    try {
-      this.#port.listen(ip);
-    } catch (error) {
-      this.#starting?.failed(error as Error);
-    }
-  }
-
-  #answerReady(worker: Worker): void {
-    if (!this.#port.open || worker.listening) {
-      throw new DecodeError("privsep: ready: too early, or again at byte 0");
-    }
-    let copy: number;
-    try {
-      copy = this.#port.copy();
-    } catch (error) {
-      worker.fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
-      return worker.kill();
-    }
-    worker.listening = true;
-    this.#files.catchUp(worker);
-    worker.channel.send(new Frame(KIND.LISTEN).done(), [copy]);
-  }
-
-  #answerServing(worker: Worker): void {
-    if (!worker.listening) throw new DecodeError("privsep: serving: without a socket at byte 0");
-    this.#logs.readNow(); // whoever knows that it serves knows its warnings
-    worker.serves();
-    this.#unservedSince = undefined;
-    this.#grants.begin(worker);
-    this.#backoffs[worker.slot]?.began();
-    this.#starting?.ready();
-  }
-
-  #answerFatal(worker: Worker, { code, message, hint }: WorkerMessage & { kind: 2 }): void {
-    worker.fatal = code === EXIT.usage
-      ? new UsageError(message, hint || undefined)
-      : new FatalError(message, code, hint || undefined);
   }
 }

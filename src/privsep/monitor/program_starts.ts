@@ -13,8 +13,7 @@ import type { Place, Places } from "../../program/slots.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime } from "../../runtime/runtime.ts";
-import { Frame, KIND } from "../frame.ts";
-import type { WorkerMessage } from "../messages.ts";
+import type { MessageOf, PlacesNow } from "../messages.ts";
 import type { Grants } from "./grants.ts";
 import { programUser } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
@@ -33,7 +32,10 @@ const VARIABLE = 160;
 
 const TOO_MANY = "unable to start a program: too many connections wait for one";
 
-type StartRequest = WorkerMessage & { kind: typeof KIND.START };
+/** The end of a program, or of a request for one. */
+type Answer =
+  | Omit<MessageOf<"EXITED">, keyof PlacesNow>
+  | Omit<MessageOf<"REFUSED">, keyof PlacesNow>;
 
 const NO_RULES: ReadonlyMap<string, string> = new Map();
 
@@ -68,7 +70,7 @@ export class ProgramStarts {
 
   /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a place: that
    *  is the common case, and costs no promise. */
-  request(worker: Worker, request: StartRequest): void {
+  request(worker: Worker, request: MessageOf<"START">): void {
     const { id, delayed } = request;
     worker.count(id, worker.programs.size < MAX_PROGRAMS);
     if (delayed !== this.o.options.delayed) {
@@ -152,25 +154,24 @@ export class ProgramStarts {
       programs.set(id, launched);
       launched.exited.then((status = 0) => {
         programs.delete(id);
-        this.#tell(worker, new Frame(KIND.EXITED).id(id).u32(status), place);
+        this.#tell(worker, { kind: "EXITED", id, status }, place);
       });
-      const frame = new Frame(KIND.STARTED).id(id).u32(launched.pid).u8(delayed ? 1 : 0);
-      channel.send(this.o.grants.counted(frame).done(), mine);
+      const { pid } = launched;
+      channel.send({ kind: "STARTED", id, pid, delayed, ...this.o.grants.now() }, mine);
     } catch (error) {
       this.#refuse(worker, id, error, place);
     }
   }
 
   #refuse(worker: Worker, id: number, error: unknown, place?: Place): void {
-    const frame = new Frame(KIND.REFUSED).id(id).text(reason(error).slice(0, 1000));
-    this.#tell(worker, frame, place);
+    this.#tell(worker, { kind: "REFUSED", id, why: reason(error) }, place);
   }
 
   /** `place` is not used any more. */
-  #tell(worker: Worker, frame: Frame, place: Place | undefined): void {
+  #tell(worker: Worker, answer: Answer, place: Place | undefined): void {
     const { grants } = this.o;
     const granted = place ? grants.spare(worker, place) : 0;
-    worker.channel.send(grants.counted(frame, granted).done());
+    worker.channel.send({ ...answer, ...grants.now(granted) });
   }
 
   #launch(

@@ -6,13 +6,10 @@ import { type FatalError, reason } from "../../errors.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
-import { Channel } from "../channel.ts";
+import { Channel, type ToWorker } from "../channel.ts";
 import type { End } from "../counts.ts";
-import { type WorkerMessage, workerMessage } from "../messages.ts";
+import { FROM_MONITOR, FROM_WORKER, type WorkerMessage, type WorkerState } from "../messages.ts";
 import { openNull } from "../null_device.ts";
-
-/** `settled`: draining, and it asks for no program any more. */
-export type WorkerState = "starting" | "serving" | "draining" | "settled";
 
 /** The command name under which a worker runs (cli.ts). */
 export const WORKER_COMMAND = "sslserver-worker";
@@ -87,7 +84,7 @@ export class Worker {
         blocked: "SIGUSR1",
       });
       const stream = await runtime.adoptSocket(control);
-      return new Worker(slot, launched, new Channel(libc, stream, pass, "worker"));
+      return new Worker(slot, launched, new Channel(libc, stream, pass, FROM_MONITOR, FROM_WORKER));
     } catch (error) {
       launched?.kill("SIGKILL");
       closeAll(libc, ours);
@@ -100,9 +97,9 @@ export class Worker {
   private constructor(
     readonly slot: number,
     readonly launched: Launched,
-    readonly channel: Channel,
+    readonly channel: ToWorker,
   ) {
-    channel.onFrame = (kind, body) => this.onMessage(workerMessage(kind, body));
+    channel.onMessage = (message) => this.onMessage(message);
     channel.onBroken = (why) => this.giveUp(why);
     launched.exited.then((status = 0) => {
       channel.close();

@@ -1,16 +1,14 @@
 /** A worker's part in --metrics: it tells the monitor what it has counted, and in one worker it answers
  *  scrapers with the sums that the monitor makes of all. */
 
-import type { Reader } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
 import { describeServer } from "../../metrics/describe.ts";
 import { type Endpoint, openEndpoint } from "../../metrics/endpoint.ts";
 import { expose } from "../../metrics/exposition.ts";
 import type { Registry } from "../../metrics/registry.ts";
 import type { Deps } from "../../services.ts";
-import { ENDS, type Introduction, onlyOne, readTotals, type Totals } from "../counts.ts";
-import { KIND, readId } from "../frame.ts";
-import type { WorkerMessage } from "../messages.ts";
+import { ENDS, type Introduction, onlyOne, type Totals } from "../counts.ts";
+import type { MessageOf, WorkerMessage } from "../messages.ts";
 
 /** The monitor is told so often, in milliseconds: what has been counted since is lost when the worker
  *  dies, unless a scraper has seen it. */
@@ -55,8 +53,7 @@ export class WorkerMetrics {
     registry.told(
       "sslserver_worker_restarts_total",
       "Workers replaced, by reason: a signal, a breach of the protocol, or an exit.",
-      () =>
-        ENDS.map((end, i) => ({ labels: [["reason", end]], value: this.#totals.ended[i] ?? 0 })),
+      () => ENDS.map((end) => ({ labels: [["reason", end]], value: this.#totals.ended[end] })),
     );
     registry.told(
       "sslserver_workers_silent_total",
@@ -78,7 +75,7 @@ export class WorkerMetrics {
       log.error(reason(error));
       return;
     }
-    this.o.send({ kind: KIND.PLACED });
+    this.o.send({ kind: "PLACED" });
   }
 
   /** READY has been sent. */
@@ -88,16 +85,14 @@ export class WorkerMetrics {
     this.#timer.unref();
   }
 
-  /** A frame for this side; false: it is somebody else's. */
-  receive(kind: number, body: Reader): boolean {
-    if (kind === KIND.GATHER) {
-      this.#push(readId(body, "id"));
-      return true;
-    }
-    if (kind !== KIND.TOTALS) return false;
-    const { id, totals } = readTotals(body);
+  /** GATHER. */
+  gather({ id }: MessageOf<"GATHER">): void {
+    this.#push(id);
+  }
+
+  /** TOTALS. */
+  total({ id, ...totals }: MessageOf<"TOTALS">): void {
     if (id === this.#lastId) this.#asked?.resolve(totals);
-    return true;
   }
 
   /** A successor may take the place as early as the port. */
@@ -111,7 +106,7 @@ export class WorkerMetrics {
 
   #push(id: number): Float64Array {
     const counts = this.o.registry.counts();
-    this.o.send({ kind: KIND.COUNTS, id, counts });
+    this.o.send({ kind: "COUNTS", id, counts });
     return counts;
   }
 
@@ -150,7 +145,7 @@ export class WorkerMetrics {
     const id = ++this.#lastId;
     return new Promise<Totals>((resolve, reject) => {
       this.#asked = { resolve, reject };
-      this.o.send({ kind: KIND.SCRAPE, id, counts: registry.counts() });
+      this.o.send({ kind: "SCRAPE", id, counts: registry.counts() });
     }).finally(() => this.#asked = undefined);
   }
 }

@@ -7,9 +7,7 @@ import { namedAddress } from "../../accept/host.ts";
 import { canLimit } from "../../admit/limits.ts";
 import { assemble, type Assembled, type Given } from "../../assemble.ts";
 import { warnOfServed } from "../../check/served.ts";
-import type { Reader } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
-import { parseOptions } from "../../config/parse.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { GRACE, type Server } from "../../lifecycle.ts";
 import { keepGoing, Log } from "../../log.ts";
@@ -19,16 +17,22 @@ import type { Runtime } from "../../runtime/runtime.ts";
 import { serve } from "../../serve.ts";
 import type { Deps } from "../../services.ts";
 import { VERSION } from "../../version.ts";
-import { Channel } from "../channel.ts";
-import { readIntroduction } from "../counts.ts";
+import { Channel, type ToMonitor } from "../channel.ts";
+import type { Introduction } from "../counts.ts";
 import { drop } from "../drop.ts";
-import { KIND } from "../frame.ts";
-import { type HandedFile, HandedFiles } from "../handed_files.ts";
-import { filesOf, type Init } from "../init.ts";
-import { encodeWorker } from "../messages.ts";
+import { HandedFiles, type SentFile } from "../handed_files.ts";
+import { filesOf, type Init, unpackInit, versionOf } from "../init.ts";
+import {
+  FROM_MONITOR,
+  FROM_WORKER,
+  type Handlers,
+  type MessageOf,
+  type MonitorMessage,
+} from "../messages.ts";
 import { sandbox } from "../sandbox.ts";
 import { WorkerMetrics } from "./metrics.ts";
-import { MonitorClient } from "./monitor_client.ts";
+import { RemoteCounter } from "./remote_counter.ts";
+import { RemotePrograms } from "./remote_programs.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
@@ -44,7 +48,8 @@ export async function worker(runtime: Runtime): Promise<number> {
   if (libc.confines) libc.prctlName("sslserver"); // the kernel has named it by the path: exe
   libc.setCloseOnExec(CONTROL, true);
   libc.setCloseOnExec(PASS, true);
-  const channel = new Channel(libc, await runtime.adoptSocket(CONTROL), PASS, "monitor");
+  const control = await runtime.adoptSocket(CONTROL);
+  const channel = new Channel(libc, control, PASS, FROM_WORKER, FROM_MONITOR);
   return await new WorkerProcess(runtime, libc, channel).run();
 }
 
@@ -66,12 +71,13 @@ function isSocket(libc: Libc, fd: number): boolean {
 }
 
 class WorkerProcess {
-  readonly #client: MonitorClient;
+  readonly #programs: RemotePrograms;
+  readonly #counter: RemoteCounter;
   readonly #files: HandedFiles;
-  readonly #initialized = Promise.withResolvers<Init>();
+  readonly #initialized = Promise.withResolvers<unknown>();
   readonly #listening = Promise.withResolvers<number>();
   #assembled: Assembled | undefined;
-  #introduction: ReturnType<typeof readIntroduction> | undefined;
+  #introduction: Introduction | undefined;
   #metricsSocket: number | undefined;
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
@@ -87,10 +93,11 @@ class WorkerProcess {
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
   #inherited = false;
 
-  constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: Channel) {
-    this.#client = new MonitorClient(runtime, channel);
+  constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: ToMonitor) {
+    this.#programs = new RemotePrograms(runtime, channel);
+    this.#counter = new RemoteCounter(channel);
     this.#files = new HandedFiles(libc);
-    channel.onFrame = (kind, body) => this.#receive(kind, body);
+    channel.onMessage = (message) => this.#receive(message);
     channel.onBroken = () => this.#orphaned();
     runtime.onSignal("SIGTERM", () => this.#draining && this.#server?.end(GRACE));
     // From a terminal they come to every process of the server: the monitor's word counts.
@@ -102,15 +109,14 @@ class WorkerProcess {
     this.channel.begin();
     let log: Log | undefined;
     try {
-      const init = await this.#initialized.promise;
-      if (init.version !== VERSION) throw otherVersion(init.version);
+      const packed = await this.#initialized.promise;
+      const version = versionOf(packed);
+      if (version !== VERSION) throw otherVersion(version);
+      const init = unpackInit(packed);
       this.#inherited = init.inherited;
-      const request = parseOptions(init.argv, init.env);
-      if (!("serve" in request)) throw new Error("nothing to serve");
-      const options = request.serve;
-      const { verbosity, log: form } = options;
+      const { verbosity, log: form } = init.options;
       log = new Log({ verbosity, form, name: "sslserver", sink: this.runtime.stderr() });
-      await this.#prepare(options, init, log);
+      await this.#prepare(init, log);
       this.runtime.debuggerShut(); // or throws: a monitor without libc has no workers
     } catch (error) {
       await log?.finish(); // before the monitor exits
@@ -119,7 +125,7 @@ class WorkerProcess {
     }
     keepGoing(log);
     this.#reportGood();
-    this.channel.send(encodeWorker({ kind: KIND.READY }));
+    this.channel.send({ kind: "READY" });
     const fd = await this.#listening.promise.catch(() => undefined);
     if (fd === undefined) return EXIT.system; // the monitor has gone
     if (this.#changed) this.#look(); // nobody is served with older files
@@ -129,11 +135,11 @@ class WorkerProcess {
       (...told) => this.runtime.listenDescriptor(fd, backlog, ...told),
       deps,
     );
-    this.channel.send(encodeWorker({ kind: KIND.SERVING }));
+    this.channel.send({ kind: "SERVING" });
     this.#metrics?.begin();
     if (this.#draining) this.#drain(0);
-    server.left.then(() => this.channel.send(encodeWorker({ kind: KIND.LEFT })));
-    server.settled.then(() => this.channel.send(encodeWorker({ kind: KIND.SETTLED })));
+    server.left.then(() => this.channel.send({ kind: "LEFT" }));
+    server.settled.then(() => this.channel.send({ kind: "SETTLED" }));
     await server.closed;
     close();
     await log.finish();
@@ -141,18 +147,18 @@ class WorkerProcess {
   }
 
   /** Everything that needs rights, and their end. Throws `FatalError`. */
-  async #prepare(options: Options, init: Init, log: Log): Promise<void> {
-    const { env, identity, speaks, again, resolve, workers, password, keyPair } = init;
+  async #prepare(init: Init, log: Log): Promise<void> {
+    const { options, env, identity, speaks, again, resolve, workers, password, keyPair } = init;
     // What was said at the first start need not be said again.
     const muted = (): boolean => !speaks || (again && !this.#server);
     const given: Given = {
       password,
       keyPair,
       files: this.#files,
-      programs: this.#client,
-      pending: share(options, init),
+      programs: this.#programs,
+      pending: share(init),
       announce: log.mutedBy(muted),
-      ...(workers > 1 && canLimit(options, env) ? { counter: this.#client } : {}),
+      ...(workers > 1 && canLimit(options, env) ? { counter: this.#counter } : {}),
     };
     const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
     warnOfServed(assembled, given.announce ?? log);
@@ -163,7 +169,7 @@ class WorkerProcess {
     if (!resolve || literalHost(options.host)) return;
     // The port is the monitor's: a service name needs /etc/services, which is outside the jail.
     const ip = await namedAddress(options, assembled.deps.admission.resolver);
-    this.channel.send(encodeWorker({ kind: KIND.RESOLVED, ip }));
+    this.channel.send({ kind: "RESOLVED", ip });
   }
 
   /** The last step: nothing that it forbids is done later. Only rules can name further files. */
@@ -180,7 +186,7 @@ class WorkerProcess {
     this.#metrics = new WorkerMetrics({
       deps,
       registry,
-      send: (message) => this.channel.send(encodeWorker(message)),
+      send: (message) => this.channel.send(message),
       workers,
       again,
       introduction,
@@ -188,34 +194,37 @@ class WorkerProcess {
     if (introduction) await this.#metrics.listen(this.#metricsSocket);
   }
 
-  #receive(kind: number, body: Reader): void {
-    if (this.#client.receive(kind, body) || this.#metrics?.receive(kind, body)) return;
-    switch (kind) {
-      case KIND.INIT:
-        return this.#initialized.resolve(json(body) as Init);
-      case KIND.FILES:
-        return this.#takeFiles(json(body) as (HandedFile & { open: boolean })[]);
-      case KIND.KEPT:
-        return this.#keep(body);
-      case KIND.LISTEN: {
-        const fd = this.#take(1)?.[0];
-        return fd === undefined ? undefined : this.#listening.resolve(fd);
-      }
-      case KIND.METRICS:
-        this.#introduction = readIntroduction(body);
-        if (this.#introduction.socket) this.#metricsSocket = this.#take(1)?.[0];
-        return;
-      case KIND.RELOAD:
-        this.#reloading = true; // when the files have come
-        return;
-      case KIND.DRAIN:
-        return this.#drain();
-      case KIND.END:
-        this.#drain(0);
-        return this.#server?.end(GRACE);
-      default:
-        throw new Error(`unable to obey: no such message ${kind}`);
-    }
+  readonly #handlers: Handlers<"monitor"> = {
+    INIT: ({ init }) => this.#initialized.resolve(init),
+    FILES: ({ files }) => this.#takeFiles(files),
+    KEPT: (message) => this.#keep(message),
+    LISTEN: () => {
+      const fd = this.#take(1)?.[0];
+      if (fd !== undefined) this.#listening.resolve(fd);
+    },
+    STARTED: (message) => this.#programs.started(message),
+    REFUSED: (message) => this.#programs.refused(message),
+    EXITED: (message) => this.#programs.exited(message),
+    PLACES: (message) => this.#programs.places(message),
+    VERDICT: (message) => this.#counter.verdict(message),
+    RELOAD: () => {
+      this.#reloading = true; // when the files have come
+    },
+    DRAIN: () => this.#drain(),
+    GATHER: (message) => this.#metrics?.gather(message),
+    METRICS: ({ introduction }) => {
+      this.#introduction = introduction;
+      if (introduction.socket) this.#metricsSocket = this.#take(1)?.[0];
+    },
+    TOTALS: (message) => this.#metrics?.total(message),
+    END: () => {
+      this.#drain(0);
+      this.#server?.end(GRACE);
+    },
+  };
+
+  #receive(message: MonitorMessage): void {
+    (this.#handlers[message.kind] as (message: MonitorMessage) => void)(message);
   }
 
   /** Descriptors of the monitor's. Without those of its start a worker cannot serve; later ones are
@@ -234,23 +243,18 @@ class WorkerProcess {
   }
 
   #lost(error: Error): void {
-    this.channel.send(encodeWorker({ kind: KIND.LOST }));
+    this.channel.send({ kind: "LOST" });
     if (this.#lacking) return;
     this.#lacking = true;
     this.#assembled?.deps.log.error(`unable to take files, trying again: ${reason(error)}`);
   }
 
-  #keep(body: Reader): void {
+  #keep({ whole, bytes, file }: MessageOf<"KEPT">): void {
     this.#handed++;
-    const head = body.take(body.u32("file"), "file");
-    const { whole, ...file } = JSON.parse(new TextDecoder().decode(head)) as
-      & HandedFile
-      & { whole: boolean };
-    // A copy: the frame's bytes are good until the next one.
-    this.#files.keep(file, whole ? new Uint8Array(body.take(body.left, "bytes")) : undefined);
+    this.#files.keep(file, whole ? bytes : undefined);
   }
 
-  #takeFiles(files: readonly (HandedFile & { open: boolean })[]): void {
+  #takeFiles(files: readonly SentFile[]): void {
     this.#handed++;
     const fds = this.#take(files.filter(({ open }) => open).length);
     if (!fds) return; // what it has stays in use
@@ -273,7 +277,7 @@ class WorkerProcess {
   /** So that the monitor keeps these files for a worker that replaces this one. */
   #reportGood(): void {
     if (this.#lacking || this.#changed || !this.#assembled?.sound()) return;
-    this.channel.send(encodeWorker({ kind: KIND.GOOD, count: this.#handed >>> 0 }));
+    this.channel.send({ kind: "GOOD", count: this.#handed >>> 0 });
   }
 
   #drain(patience?: number): void {
@@ -289,7 +293,8 @@ class WorkerProcess {
 
   /** The monitor has gone: after a drain as it should, else who has no program gets none. */
   #orphaned(): void {
-    this.#client.orphan();
+    this.#programs.orphan();
+    this.#counter.orphan();
     this.#initialized.reject(new Error("the monitor is gone"));
     if (!this.#server) return this.#listening.reject(new Error("the monitor is gone"));
     if (this.#draining) return;
@@ -303,15 +308,11 @@ class WorkerProcess {
     const message = error instanceof FatalError
       ? error.message
       : `unable to go on: ${reason(error)}`;
-    this.channel.send(encodeWorker({ kind: KIND.FATAL, code, message, hint: hint ?? "" }));
+    this.channel.send({ kind: "FATAL", code, message, hint: hint ?? "" });
   }
 }
 
-function json(body: Reader): unknown {
-  return JSON.parse(new TextDecoder().decode(body.take(body.left, "json")));
-}
-
 /** One worker's part of --pending. */
-function share({ pending }: Options, { workers, slot }: Init): number {
+function share({ options: { pending }, workers, slot }: Init): number {
   return Math.max(1, Math.floor((pending + workers - 1 - slot) / workers));
 }

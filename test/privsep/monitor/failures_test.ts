@@ -8,8 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
-import { Frame, KIND } from "../../../src/privsep/frame.ts";
-import { encodeWorker } from "../../../src/privsep/messages.ts";
+import { FROM_WORKER } from "../../../src/privsep/messages.ts";
 import { within } from "../../runtime/tools.ts";
 import {
   type Breaks,
@@ -23,8 +22,6 @@ import {
 
 const CODES = ["EPERM", "ESRCH", "EMFILE", "ENOMEM", "EAGAIN", "ENOENT"];
 
-const plain = (kind: number): Uint8Array => new Frame(kind).done();
-
 interface Program {
   readonly puppet: Puppet;
   readonly id: number;
@@ -37,13 +34,13 @@ function ask(puppet: Puppet, delayed: boolean, ruled = false): number {
   const id = ++lastId;
   const variables = new Map<string, string>();
   const peer = { ip: "192.0.2.1", host: "", info: "" };
-  puppet.say(encodeWorker({ kind: KIND.START, id, delayed, ruled, ...peer, variables }));
+  puppet.say(FROM_WORKER.encode({ kind: "START", id, delayed, ruled, ...peer, variables }));
   return id;
 }
 
 async function startOne(puppet: Puppet, delayed = false): Promise<Program> {
   const id = ask(puppet, delayed);
-  await puppet.hear(KIND.STARTED);
+  await puppet.hear("STARTED");
   return { puppet, id, fds: puppet.fds(delayed ? 5 : 2) };
 }
 
@@ -88,11 +85,11 @@ async function failing(
 function refused(delayed: boolean): (made: Made, bad: Puppet, breaks: Breaks) => Promise<void> {
   return async ({ libc }, bad, breaks) => {
     ask(bad, delayed);
-    await bad.hear(KIND.REFUSED);
+    await bad.hear("REFUSED");
     breaks.call = undefined;
     const { id, fds } = await startOne(bad, delayed);
-    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" }));
-    await bad.hear(KIND.EXITED);
+    bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGKILL" }));
+    await bad.hear("EXITED");
     for (const fd of fds) libc.close(fd);
     assert.ok(!bad.gone);
   };
@@ -100,7 +97,7 @@ function refused(delayed: boolean): (made: Made, bad: Puppet, breaks: Breaks) =>
 
 test("a program that cannot be signalled costs its worker nothing", () =>
   failing("kill", async ({ lines }, bad, _breaks, { id }) => {
-    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGTERM" }));
+    bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGTERM" }));
     await settled("the log tells", () => lines.length > 0);
     assert.match(
       lines.join("\n"),
@@ -122,10 +119,10 @@ test("descriptors that cannot be passed are passed later", () =>
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.ok(!bad.gone);
     breaks.call = undefined;
-    await bad.hear(KIND.STARTED);
+    await bad.hear("STARTED");
     const fds = bad.fds(2);
-    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" }));
-    await bad.hear(KIND.EXITED);
+    bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGKILL" }));
+    await bad.hear("EXITED");
     for (const fd of fds) libc.close(fd);
   }));
 
@@ -158,7 +155,7 @@ for (const call of ["open", "dup"]) {
       const told = call === "open" && ["EPERM", "ESRCH", "ENOENT"].includes(breaks.code);
       if (!told) await settled("a line", () => /trying again/.test(lines.join("\n")));
       breaks.call = undefined;
-      await bad.hear(KIND.FILES);
+      await bad.hear("FILES");
       bad.dropDescriptors();
       assert.ok(!bad.gone);
     }, { argv: ["-x", path] });
@@ -174,12 +171,12 @@ test("rules that cannot be read cost one START", async (t) => {
     monitor.reload();
     bad.dropDescriptors();
     ask(bad, false, true);
-    await Promise.race([bad.hear(KIND.REFUSED), within(bad.ended, "end")]);
+    await Promise.race([bad.hear("REFUSED"), within(bad.ended, "end")]);
     assert.ok(!bad.gone);
     breaks.call = undefined;
     const { id, fds } = await startOne(bad);
-    bad.say(encodeWorker({ kind: KIND.KILL, id, signal: "SIGKILL" }));
-    await bad.hear(KIND.EXITED);
+    bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGKILL" }));
+    await bad.hear("EXITED");
     for (const fd of fds) libc.close(fd);
   }, { argv: ["-x", path] });
 });
@@ -224,11 +221,11 @@ test("a worker that cannot get the port is started again", () =>
       breaks.call = undefined;
       bad.kill();
       const next = await made.next();
-      await next.hear(KIND.INIT);
+      await next.hear("INIT");
       next.dropDescriptors();
       made.lines.length = 0;
       breaks.call = "dup";
-      next.say(plain(KIND.READY));
+      next.send({ kind: "READY" });
       await within(next.ended, "end of the worker");
       await settled("a line", () => made.lines.length > 0);
       assert.match(made.lines.join("\n"), /unable to start a worker: dup: it fails/);

@@ -6,9 +6,8 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
-import { Frame, KIND } from "../../../src/privsep/frame.ts";
-import { encodeWorker, type WorkerMessage } from "../../../src/privsep/messages.ts";
 import { isFromWorker } from "../../../src/config/variables.ts";
+import { FROM_WORKER, type MessageOf, type WorkerMessage } from "../../../src/privsep/messages.ts";
 import { mutate, numbers } from "../../codec/mutate.ts";
 import { within } from "../../runtime/tools.ts";
 import { SAMPLES } from "../messages_samples.ts";
@@ -16,9 +15,9 @@ import { openFiles, type Puppet, serving, settled } from "../puppet.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 const KINDS = Object.values(SAMPLES);
-const TAKE = SAMPLES["TAKE without limits"] as WorkerMessage & { kind: typeof KIND.TAKE };
-const START = SAMPLES["START"] as WorkerMessage & { kind: typeof KIND.START };
-const SMALL = [KIND.START, KIND.CANCEL, KIND.KILL, KIND.TAKE, KIND.CHECK, KIND.RELEASE];
+const TAKE = SAMPLES["TAKE without limits"] as MessageOf<"TAKE">;
+const START = SAMPLES["START"] as MessageOf<"START">;
+const SMALL = ["START", "CANCEL", "KILL", "TAKE", "CHECK", "RELEASE"] as const;
 
 test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, async () => {
   const below = numbers(1_121_2026);
@@ -39,22 +38,22 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       const kind = SMALL[below(SMALL.length)];
       const [id] = [...held.keys()].slice(below(held.size + 1));
       switch (kind) {
-        case KIND.TAKE:
+        case "TAKE":
           held.set(next, 4);
           return { ...TAKE, id: next++ };
-        case KIND.CHECK: {
+        case "CHECK": {
           const checks = id === undefined ? 0 : held.get(id) ?? 0;
           if (id === undefined || checks === 0) break;
           held.set(id, checks - 1);
           return { kind, id, ask: TAKE.ask };
         }
-        case KIND.RELEASE:
+        case "RELEASE":
           if (id === undefined) break;
           held.delete(id);
           return { kind, id };
-        case KIND.CANCEL:
+        case "CANCEL":
           return { kind, id: Math.max(1, next - below(9)) };
-        case KIND.KILL:
+        case "KILL":
           return { kind, id: Math.max(1, next - below(9)), signal: "SIGTERM" };
       }
       return { ...START, id: next++, delayed: below(500) === 0 };
@@ -64,20 +63,18 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       const dice = below(1000);
       damaged ||= dice < 3;
       if (dice === 0) return Uint8Array.from({ length: 1 + below(40) }, () => below(256));
-      if (dice < 3) return mutate(encodeWorker(request()), below);
-      if (dice < 5) return encodeWorker(KINDS[below(KINDS.length)] as WorkerMessage);
-      return encodeWorker(request());
+      if (dice < 3) return mutate(FROM_WORKER.encode(request()), below);
+      if (dice < 5) return FROM_WORKER.encode(KINDS[below(KINDS.length)] as WorkerMessage);
+      return FROM_WORKER.encode(request());
     };
     /** Until the monitor has read everything, or has had enough. It may be waiting for the rest of a
      *  frame whose length was damaged: then there is no answer to be had. */
     const read = async (): Promise<void> => {
       const id = next++;
-      bad.say(encodeWorker({ ...TAKE, id, ask: { ...TAKE.ask, perAddress: 2 ** 31 } }));
+      bad.say(FROM_WORKER.encode({ ...TAKE, id, ask: { ...TAKE.ask, perAddress: 2 ** 31 } }));
       try {
         for (;;) {
-          const body = await bad.hear(KIND.VERDICT, 300);
-          body.u32("high");
-          if (body.u32("id") === id) return;
+          if ((await bad.hear("VERDICT", 300)).id === id) return;
         }
       } catch (error) {
         if (!bad.gone && !damaged) throw error;
@@ -92,7 +89,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       const cut = below(bytes.length);
       bad.say(bytes.subarray(0, cut));
       bad.say(bytes.subarray(cut));
-      good.say(new Frame(KIND.CANCEL).id(1).done());
+      good.send({ kind: "CANCEL", id: 1 });
       await read();
       bad.dropDescriptorsIfOpen();
       assert.ok(made.monitor.places.running <= 3);
@@ -113,8 +110,8 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
     await within(bad.ended, "end of the worker");
     await settled("its places are free", () => made.monitor.places.running === 0);
     assert.equal(made.monitor.places.waiting, 0);
-    good.say(new Frame(KIND.START).id(1).u8(0).u8(0).text("").text("").text("").u32(0).done());
-    await good.hear(KIND.STARTED);
+    good.send({ ...START, id: 1, ruled: false, variables: new Map() });
+    await good.hear("STARTED");
     good.dropDescriptors();
     await made.close();
     good.close();

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import type { CountKind } from "../../../src/metrics/registry.ts";
-import { readTotals, type Totals } from "../../../src/privsep/counts.ts";
-import { Frames, KIND, readId } from "../../../src/privsep/frame.ts";
+import type { Totals } from "../../../src/privsep/counts.ts";
+import type { MonitorMessage } from "../../../src/privsep/messages.ts";
 import { Gathering } from "../../../src/privsep/monitor/gathering.ts";
 
 const KINDS: CountKind[] = ["count", "sum", "state"];
@@ -17,10 +17,11 @@ class Fake {
   /** Called for each answer. */
   onTotals = (): void => {};
   readonly channel = {
-    send: (bytes: Uint8Array): void => {
-      for (const { kind, body } of new Frames("monitor").push(bytes)) {
-        if (kind === KIND.GATHER) this.asked.push(readId(body, "id"));
-        else this.totals.push(readTotals(body));
+    send: (message: MonitorMessage): void => {
+      if (message.kind === "GATHER") this.asked.push(message.id);
+      else if (message.kind === "TOTALS") {
+        const { kind: _, id, ...totals } = message;
+        this.totals.push({ id, totals });
       }
       this.onTotals();
     },
@@ -58,7 +59,7 @@ test("a scrape gets the sum of all workers, once the last has answered", () => {
       workers: 3,
       programs: 11,
       silent: 0,
-      ended: [0, 0, 0],
+      ended: { signal: 0, breach: 0, exit: 0 },
     },
   }]);
 });
@@ -100,7 +101,7 @@ test("counters of workers that have ended stay, their states vanish", () => {
   g.scrape(a, 1, counts(1, 0.5, 2));
   assert.deepEqual(a.sums, [111, 0.75, 2]);
   assert.equal(a.totals[0]?.totals.workers, 1);
-  assert.deepEqual(a.totals[0]?.totals.ended, [1, 1, 0]);
+  assert.deepEqual(a.totals[0]?.totals.ended, { signal: 1, breach: 1, exit: 0 });
   // A successor begins at nothing, which does not go back: it is another.
   const next = new Fake();
   serving.add(next);
@@ -117,7 +118,7 @@ test("one that ends while it is waited for is not waited for", () => {
   serving.delete(b);
   g.gone(b, "exit");
   assert.deepEqual(a.sums, [11, 0.75, 2]);
-  assert.deepEqual(a.totals[0]?.totals.ended, [0, 0, 1]);
+  assert.deepEqual(a.totals[0]?.totals.ended, { signal: 0, breach: 0, exit: 1 });
 });
 
 test("when the one that asked ends, its successor may ask", () => {

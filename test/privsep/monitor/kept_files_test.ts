@@ -5,30 +5,31 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Frame, KIND } from "../../../src/privsep/frame.ts";
 import { HandedFiles } from "../../../src/privsep/handed_files.ts";
-import { encodeWorker } from "../../../src/privsep/messages.ts";
+import { FROM_WORKER, type Kind } from "../../../src/privsep/messages.ts";
 import { KeptFiles } from "../../../src/privsep/monitor/kept_files.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
 import { type Puppet, serving } from "../puppet.ts";
 
 const { libc } = await thisRuntime() as { libc: Libc };
-const good = (count: number): Uint8Array => encodeWorker({ kind: KIND.GOOD, count });
-const isFiles = ({ kind }: { kind: number }): boolean => kind === KIND.FILES || kind === KIND.KEPT;
+const good = (count: number): Uint8Array => FROM_WORKER.encode({ kind: "GOOD", count });
+const isFiles = ({ kind }: { kind: Kind<"monitor"> }): boolean =>
+  kind === "FILES" || kind === "KEPT";
 
 /** Hears everything up to a frame of this kind: the messages with files, and what was kept, by name. */
-async function upTo(puppet: Puppet, kind: number): Promise<{ count: number; kept: string[] }> {
+async function upTo(
+  puppet: Puppet,
+  kind: Kind<"monitor">,
+): Promise<{ count: number; kept: string[] }> {
   let count = 0;
   const kept: string[] = [];
   for (;;) {
     await puppet.hears();
     for (let next = puppet.came.shift(); next; next = puppet.came.shift()) {
-      if (next.kind === KIND.KEPT) {
-        const head = next.body.take(next.body.u32("head"), "head");
-        const { path, is } = JSON.parse(new TextDecoder().decode(head));
-        const bytes = new TextDecoder().decode(next.body.take(next.body.left, "bytes"));
-        kept.push(`${path.split("/").at(-1)} ${is} ${bytes}`);
+      if (next.kind === "KEPT") {
+        const { bytes, file: { path, is } } = next;
+        kept.push(`${path.split("/").at(-1)} ${is} ${new TextDecoder().decode(bytes)}`);
       }
       if (isFiles(next)) count++;
       if (next.kind === kind) return { count, kept };
@@ -38,13 +39,13 @@ async function upTo(puppet: Puppet, kind: number): Promise<{ count: number; kept
 
 /** The next worker, up to the state "serving"; what it was handed before READY and after. */
 async function serve(puppet: Puppet) {
-  const before = await upTo(puppet, KIND.INIT);
+  const before = await upTo(puppet, "INIT");
   puppet.dropDescriptors();
-  puppet.say(new Frame(KIND.READY).done());
-  const after = await upTo(puppet, KIND.LISTEN);
+  puppet.send({ kind: "READY" });
+  const after = await upTo(puppet, "LISTEN");
   puppet.dropDescriptors();
-  puppet.say(new Frame(KIND.SERVING).done());
-  await puppet.hear(KIND.PLACES);
+  puppet.send({ kind: "SERVING" });
+  await puppet.hear("PLACES");
   return { before, after };
 }
 
@@ -72,13 +73,13 @@ test("what is broken when a worker dies is handed to its successor as it was, an
 
   // A renewal, which is good; then one that is not.
   put(cert, "C2");
-  const renewed = before.count + (await upTo(puppet, KIND.FILES)).count;
+  const renewed = before.count + (await upTo(puppet, "FILES")).count;
   puppet.say(good(renewed - 1)); // too early: not of what came last
   puppet.say(good(renewed));
   put(cert, "broken");
-  await upTo(puppet, KIND.FILES);
+  await upTo(puppet, "FILES");
   fs.rmSync(join(ca, "a.pem"));
-  await upTo(puppet, KIND.FILES);
+  await upTo(puppet, "FILES");
   puppet.dropDescriptors();
   puppet.kill();
   puppet = await made.next();
@@ -89,10 +90,10 @@ test("what is broken when a worker dies is handed to its successor as it was, an
   // One that cannot start with them gets what is there.
   puppet.kill();
   puppet = await made.next();
-  assert.equal((await upTo(puppet, KIND.INIT)).kept.length, 3);
+  assert.equal((await upTo(puppet, "INIT")).kept.length, 3);
   puppet.kill();
   puppet = await made.next();
-  assert.deepEqual((await upTo(puppet, KIND.INIT)).kept, []);
+  assert.deepEqual((await upTo(puppet, "INIT")).kept, []);
   await made.close();
   fs.rmSync(folder, { recursive: true });
 });

@@ -9,8 +9,7 @@ import { FatalError } from "../../../src/errors.ts";
 import { Log } from "../../../src/log.ts";
 import type { MetricsAddress } from "../../../src/metrics/address.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
-import { readIntroduction, readTotals } from "../../../src/privsep/counts.ts";
-import { Frames, KIND } from "../../../src/privsep/frame.ts";
+import type { MonitorMessage } from "../../../src/privsep/messages.ts";
 import { MonitorMetrics } from "../../../src/privsep/monitor/metrics.ts";
 import { currentRuntime } from "../../../src/runtime/current.ts";
 
@@ -21,13 +20,11 @@ const dir = fs.mkdtempSync(join(tmpdir(), "monitor-metrics-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
 
 class Fake {
-  readonly frames: { kind: number; body: Uint8Array }[] = [];
+  readonly told: MonitorMessage[] = [];
   readonly fds: number[] = [];
   readonly channel = {
-    send: (bytes: Uint8Array, fds: readonly number[] = []): void => {
-      for (const { kind, body } of new Frames("monitor").push(bytes)) {
-        this.frames.push({ kind, body: body.take(body.left, "body") });
-      }
+    send: (message: MonitorMessage, fds: readonly number[] = []): void => {
+      this.told.push(message);
       this.fds.push(...fds);
     },
   };
@@ -43,21 +40,11 @@ function metrics(address: MetricsAddress, ...workers: Fake[]): MonitorMetrics<Fa
 
 const NOTHING = new Float64Array(countKinds().length);
 
-/** What the last frame says, which is TOTALS. */
+/** What was said last, which is TOTALS. */
 function totals(worker: Fake) {
-  const last = worker.frames.at(-1);
-  assert.equal(last?.kind, KIND.TOTALS);
-  const [frame] = new Frames("monitor").push(framed(last));
-  assert.ok(frame);
-  return readTotals(frame.body).totals;
-}
-
-function framed({ kind, body }: { kind: number; body: Uint8Array }): Uint8Array {
-  const bytes = new Uint8Array(5 + body.length);
-  new DataView(bytes.buffer).setUint32(0, 1 + body.length);
-  bytes[4] = kind;
-  bytes.set(body, 5);
-  return bytes;
+  const last = worker.told.at(-1);
+  assert.ok(last?.kind === "TOTALS");
+  return last;
 }
 
 function connects(port: number): Promise<boolean> {
@@ -76,13 +63,13 @@ test("each worker of slot 0 gets the same listening socket, and no other worker 
   const m = metrics({ host: "127.0.0.1", port: 0 });
   m.listen();
   for (const worker of [first, next, other]) m.introduce(worker);
-  assert.deepEqual([other.frames, other.fds], [[], []]);
+  assert.deepEqual([other.told, other.fds], [[], []]);
   const [a = -1, b = -1] = [...first.fds, ...next.fds];
   const { port } = libc.getsockname(a);
   assert.equal(libc.getsockname(b).port, port);
-  const [frame] = new Frames("monitor").push(framed(first.frames[0] as Fake["frames"][0]));
-  assert.ok(frame);
-  const { started, socket } = readIntroduction(frame.body);
+  const [told] = first.told;
+  assert.ok(told?.kind === "METRICS");
+  const { started, socket } = told.introduction;
   assert.ok(socket && Math.abs(started - Date.now() / 1000) < 600);
   libc.close(a); // the first has died: who comes now waits
   assert.ok(await connects(port));
@@ -119,7 +106,7 @@ test("the socket's file goes with the server, and a successor's stays", async ()
     m.introduce(worker);
     assert.deepEqual(worker.fds, []);
     const servers = [await bind(path)];
-    m.receive(worker, { kind: KIND.PLACED });
+    m.placed(worker);
     if (replaced) {
       fs.renameSync(path, `${path}.old`);
       servers.push(await bind(path));
@@ -133,11 +120,9 @@ test("the socket's file goes with the server, and a successor's stays", async ()
 test("only the worker of slot 0 answers scrapers", () => {
   const [zero, one] = [new Fake(0), new Fake(1)];
   const m = metrics({ path: join(dir, "none") }, zero, one);
-  for (const kind of [KIND.SCRAPE, KIND.PLACED] as const) {
-    const message = { kind, id: 1, counts: NOTHING };
-    assert.throws(() => m.receive(one, message), DecodeError);
-  }
-  m.receive(one, { kind: KIND.COUNTS, id: 0, counts: NOTHING });
+  assert.throws(() => m.scrape(one, { kind: "SCRAPE", id: 1, counts: NOTHING }), DecodeError);
+  assert.throws(() => m.placed(one), DecodeError);
+  m.take(one, { kind: "COUNTS", id: 0, counts: NOTHING });
 });
 
 test("why workers had to be replaced is told in three words", () => {
@@ -145,16 +130,16 @@ test("why workers had to be replaced is told in three words", () => {
   const m = metrics({ path: join(dir, "none") }, zero);
   const ends = ["signal", "signal", "breach", "exit", "exit", "exit"] as const;
   for (const end of ends) m.gone(new Fake(1), end);
-  m.receive(zero, { kind: KIND.SCRAPE, id: 1, counts: NOTHING });
-  assert.deepEqual(totals(zero).ended, [2, 1, 3]);
+  m.scrape(zero, { kind: "SCRAPE", id: 1, counts: NOTHING });
+  assert.deepEqual(totals(zero).ended, { signal: 2, breach: 1, exit: 3 });
 });
 
 test("after the end nothing that a worker still says matters", () => {
   const zero = new Fake(0);
   const m = metrics({ path: join(dir, "none") }, zero);
   m.close();
-  m.receive(zero, { kind: KIND.SCRAPE, id: 1, counts: NOTHING });
-  m.receive(zero, { kind: KIND.COUNTS, id: 9, counts: new Float64Array(1) });
-  assert.deepEqual(zero.frames, []);
+  m.scrape(zero, { kind: "SCRAPE", id: 1, counts: NOTHING });
+  m.take(zero, { kind: "COUNTS", id: 9, counts: new Float64Array(1) });
+  assert.deepEqual(zero.told, []);
   m.close();
 });

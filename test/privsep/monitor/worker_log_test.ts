@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KIND } from "../../../src/privsep/frame.ts";
 import { RATE, WorkerLog } from "../../../src/privsep/monitor/worker_log.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import type { Stream } from "../../../src/runtime/runtime.ts";
@@ -108,7 +107,7 @@ test("before the exit the rest is handed over, with the end of each socket", asy
   });
   assert.ok(worker);
   monitor.drain();
-  await worker.hear(KIND.DRAIN);
+  await worker.hear("DRAIN");
   libc.write(worker.log, bytes("before\n"));
   await monitor.leave();
   assert.ok(lines.includes("before"));

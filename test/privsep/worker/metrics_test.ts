@@ -4,8 +4,7 @@ import { test } from "node:test";
 import { Log } from "../../../src/log.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
 import { ServerMetrics } from "../../../src/metrics/server.ts";
-import { readTotals, type Totals, totalsFrame } from "../../../src/privsep/counts.ts";
-import { Frame, Frames, KIND } from "../../../src/privsep/frame.ts";
+import type { Totals } from "../../../src/privsep/counts.ts";
 import type { WorkerMessage } from "../../../src/privsep/messages.ts";
 import { WorkerMetrics } from "../../../src/privsep/worker/metrics.ts";
 import { currentRuntime } from "../../../src/runtime/current.ts";
@@ -86,29 +85,23 @@ class Bench {
     );
   }
 
-  of(kind: number): Counting[] {
+  of(kind: WorkerMessage["kind"]): Counting[] {
     return this.sent.filter((one) => one.kind === kind) as Counting[];
   }
 
   /** Waits until it has sent `count` SCRAPEs, or others; the last. */
-  async asked(count: number, kind: number = KIND.SCRAPE): Promise<Counting> {
+  async asked(count: number, kind: WorkerMessage["kind"] = "SCRAPE"): Promise<Counting> {
     while (this.of(kind).length < count) {
       await new Promise<void>((resolve) => this.#onSent = resolve);
     }
     return this.of(kind).at(-1) as Counting;
   }
 
-  tell(bytes: Uint8Array): boolean {
-    const [frame] = new Frames("monitor").push(bytes);
-    assert.ok(frame);
-    return this.worker.receive(frame.kind, frame.body);
-  }
-
   answer(id: number, more: Partial<Totals>): void {
     const counts = this.metrics.registry.counts();
-    this.tell(
-      totalsFrame(id, { counts, workers: 3, programs: 9, silent: 2, ended: [1, 2, 3], ...more }),
-    );
+    const ended = { signal: 1, breach: 2, exit: 3 };
+    const totals = { counts, workers: 3, programs: 9, silent: 2, ended, ...more };
+    this.worker.total({ kind: "TOTALS", id, ...totals });
   }
 }
 
@@ -153,8 +146,8 @@ test("the only worker answers by itself, and leaves what it said with the monito
   assert.equal(samples.get("workers_running"), "1");
   assert.equal(samples.get('worker_restarts_total{reason="signal"}'), "0");
   const kinds = bench.sent.map(({ kind }) => kind);
-  assert.deepEqual(kinds, [KIND.PLACED, KIND.COUNTS]);
-  assert.deepEqual(bench.of(KIND.COUNTS)[0]?.counts, bench.metrics.registry.counts());
+  assert.deepEqual(kinds, ["PLACED", "COUNTS"]);
+  assert.deepEqual(bench.of("COUNTS")[0]?.counts, bench.metrics.registry.counts());
   bench.worker.close();
 });
 
@@ -178,7 +171,7 @@ test("who asks while an answer is made shares the next one", async () => {
   bench.answer(next.id, { counts: counts.map(() => 2) });
   const all = await Promise.all([first, ...others]);
   assert.deepEqual(all.map((one) => one.get("connections_accepted_total")), ["1", "2", "2", "2"]);
-  assert.equal(bench.of(KIND.SCRAPE).length, 2);
+  assert.equal(bench.of("SCRAPE").length, 2);
   bench.worker.close();
 });
 
@@ -186,7 +179,7 @@ test("nobody is answered before it serves: a successor would show too little", a
   const bench = await new Bench({ again: true }).listen(false);
   const scrape = bench.scrape();
   await bench.knock();
-  assert.deepEqual(bench.sent.map(({ kind }) => kind), [KIND.PLACED]);
+  assert.deepEqual(bench.sent.map(({ kind }) => kind), ["PLACED"]);
   bench.worker.begin();
   const { id } = await bench.asked(1);
   bench.answer(id, {});
@@ -197,22 +190,21 @@ test("nobody is answered before it serves: a successor would show too little", a
 test("any worker tells what it has counted when the monitor asks", () => {
   const bench = new Bench({ answers: false });
   bench.metrics.watch();
-  assert.ok(bench.tell(new Frame(KIND.GATHER).id(2 ** 33).done()));
-  const [counts, ...more] = bench.of(KIND.COUNTS);
+  bench.worker.gather({ kind: "GATHER", id: 2 ** 33 });
+  const [counts, ...more] = bench.of("COUNTS");
   assert.equal(more.length, 0);
   assert.equal(counts?.id, 2 ** 33);
   assert.deepEqual(counts?.counts, bench.metrics.registry.counts());
   assert.deepEqual(bench.metrics.registry.kinds(), countKinds());
-  assert.ok(!bench.tell(new Frame(KIND.RELOAD).done()));
 });
 
 test("a worker that serves tells what it has counted without being asked, until the end", async () => {
   const bench = new Bench({ answers: false, push: 5 });
   const alive = setInterval(() => {}, 1000); // its own timer keeps nobody alive
   bench.worker.begin();
-  await bench.asked(2, KIND.COUNTS);
+  await bench.asked(2, "COUNTS");
   bench.metrics.watch();
-  const { id, counts } = await bench.asked(bench.sent.length + 1, KIND.COUNTS);
+  const { id, counts } = await bench.asked(bench.sent.length + 1, "COUNTS");
   assert.equal(id, 0);
   assert.deepEqual(counts, bench.metrics.registry.counts());
   bench.worker.close();
@@ -245,17 +237,4 @@ test("a place that is lost ends a first worker, but no later one", async () => {
     assert.deepEqual(bench.sent, []);
     bench.worker.close();
   }
-});
-
-test("what the monitor says is read as it was written", () => {
-  const totals = {
-    counts: Float64Array.of(1),
-    workers: 1,
-    programs: 2,
-    silent: 3,
-    ended: [4, 5, 6],
-  };
-  const [frame] = new Frames("monitor").push(totalsFrame(1, totals));
-  assert.ok(frame);
-  assert.deepEqual(readTotals(frame.body).totals, totals);
 });

@@ -1,12 +1,11 @@
-/** Run by monitor_client_test.ts with few descriptors: a worker's side that is handed the ends of programs when
+/** Run by remote_test.ts with few descriptors: a worker's side that is handed the ends of programs when
  *  only some descriptors are free. Prints what became of each start. */
 
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { Channel } from "../../../src/privsep/channel.ts";
-import { Frame, KIND } from "../../../src/privsep/frame.ts";
-import { workerMessage } from "../../../src/privsep/messages.ts";
-import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
+import { FROM_MONITOR, FROM_WORKER } from "../../../src/privsep/messages.ts";
+import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import { Places } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
@@ -16,11 +15,14 @@ const runtime = await thisRuntime();
 const libc = runtime.libc as Libc;
 const [a, b] = libc.socketpair("stream");
 const [passA, passB] = libc.socketpair("stream");
-const monitor = new Channel(libc, await runtime.adoptSocket(a), passA, "worker");
-const channel = new Channel(libc, await runtime.adoptSocket(b), passB, "monitor");
-const client = new MonitorClient(runtime, channel);
+const [mine, other] = [await runtime.adoptSocket(a), await runtime.adoptSocket(b)];
+const monitor = new Channel(libc, mine, passA, FROM_MONITOR, FROM_WORKER);
+const channel = new Channel(libc, other, passB, FROM_WORKER, FROM_MONITOR);
+const client = new RemotePrograms(runtime, channel);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-channel.onFrame = (kind, body) => void client.receive(kind, body);
+channel.onMessage = (message) => {
+  if (message.kind === "STARTED") client.started(message);
+};
 channel.onBroken = (why) => say(`broken: ${why}`);
 channel.begin();
 
@@ -28,11 +30,8 @@ channel.begin();
 async function start(free: number, delayed: boolean): Promise<void> {
   const { mine, theirs } = programPipes(libc, delayed);
   const filler: number[] = [];
-  monitor.onFrame = (kind, body) => {
-    const request = workerMessage(kind, body);
-    if (request.kind !== KIND.START) return;
-    const frame = new Frame(KIND.STARTED).id(request.id).u32(4711).u8(+delayed).u32(1).u8(1).u8(0)
-      .u32(0);
+  monitor.onMessage = (request) => {
+    if (request.kind !== "START") return;
     // What is sent is closed here: so many more are free then.
     for (;;) {
       try {
@@ -44,7 +43,8 @@ async function start(free: number, delayed: boolean): Promise<void> {
     const leave = free - mine.length;
     if (leave > 0) { for (const fd of filler.splice(0, leave)) closeSync(fd); }
     const late: number[] = [];
-    monitor.send(frame.done(), mine);
+    const places = { running: 1, full: true, wanted: false, granted: 0 };
+    monitor.send({ kind: "STARTED", id: request.id, pid: 4711, delayed, ...places }, mine);
     for (let more = leave; more < 0; more++) late.push(openSync("/dev/null", "r"));
     filler.push(...late);
   };

@@ -1,4 +1,4 @@
-/** The worker's side, with the test in the monitor's place. */
+/** The worker's side of programs and counted connections, with the test in the monitor's place. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -7,11 +7,16 @@ import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Ask } from "../../../src/admit/limits.ts";
-import { concat, Reader } from "../../../src/codec/bytes.ts";
-import { Channel } from "../../../src/privsep/channel.ts";
-import { Frame, Frames, KIND } from "../../../src/privsep/frame.ts";
-import { type WorkerMessage, workerMessage } from "../../../src/privsep/messages.ts";
-import { MonitorClient } from "../../../src/privsep/worker/monitor_client.ts";
+import { Channel, type ToWorker } from "../../../src/privsep/channel.ts";
+import {
+  FROM_MONITOR,
+  FROM_WORKER,
+  type MessageOf,
+  type MonitorMessage,
+  type WorkerMessage,
+} from "../../../src/privsep/messages.ts";
+import { RemoteCounter } from "../../../src/privsep/worker/remote_counter.ts";
+import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import type { ProgramRequest } from "../../../src/program/environment.ts";
 import { type Place, Places } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
@@ -22,10 +27,11 @@ import { openFiles, settled } from "../puppet.ts";
 
 interface Stage {
   readonly libc: Libc;
-  readonly client: MonitorClient;
+  readonly programs: RemotePrograms;
+  readonly counter: RemoteCounter;
   /** The monitor's end. */
-  readonly monitor: Channel;
-  /** What the client has asked for. */
+  readonly monitor: ToWorker;
+  /** What they have asked for. */
   readonly asked: WorkerMessage[];
   next<K extends WorkerMessage["kind"]>(kind: K): Promise<WorkerMessage & { kind: K }>;
 }
@@ -36,18 +42,24 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   const before = openFiles().length;
   const [a, b] = libc.socketpair("stream");
   const [passA, passB] = libc.socketpair("stream");
-  const monitor = new Channel(libc, await runtime.adoptSocket(a), passA, "worker");
-  const channel = new Channel(libc, await runtime.adoptSocket(b), passB, "monitor");
-  const client = new MonitorClient(runtime, channel);
+  const [mine, other] = [await runtime.adoptSocket(a), await runtime.adoptSocket(b)];
+  const monitor = new Channel(libc, mine, passA, FROM_MONITOR, FROM_WORKER);
+  const channel = new Channel(libc, other, passB, FROM_WORKER, FROM_MONITOR);
+  const programs = new RemotePrograms(runtime, channel);
+  const counter = new RemoteCounter(channel);
   const asked: WorkerMessage[] = [];
-  monitor.onFrame = (kind, body) => void asked.push(workerMessage(kind, body));
-  channel.onFrame = (kind, body) => assert.ok(client.receive(kind, body));
-  channel.onBroken = () => client.orphan();
+  monitor.onMessage = (message) => void asked.push(message);
+  channel.onMessage = (message) => answered(programs, counter, message);
+  channel.onBroken = () => {
+    programs.orphan();
+    counter.orphan();
+  };
   monitor.begin();
   channel.begin();
   await go({
     libc,
-    client,
+    programs,
+    counter,
     monitor,
     asked,
     async next(kind) {
@@ -61,6 +73,25 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   channel.close();
   // Bun keeps one of its own once it has read from a pipe.
   await settled("descriptors given back", () => openFiles().length <= before + 1);
+}
+
+function answered(
+  programs: RemotePrograms,
+  counter: RemoteCounter,
+  message: MonitorMessage,
+): void {
+  switch (message.kind) {
+    case "STARTED":
+      return programs.started(message);
+    case "REFUSED":
+      return programs.refused(message);
+    case "EXITED":
+      return programs.exited(message);
+    case "VERDICT":
+      return counter.verdict(message);
+    default:
+      assert.fail(message.kind);
+  }
 }
 
 const REQUEST: ProgramRequest = {
@@ -78,30 +109,40 @@ function place(): Place {
   return taken.hold();
 }
 
-const counted = (frame: Frame, running = 1, granted = 0, wanted = false): Uint8Array =>
-  frame.u32(running).u8(1).u8(+wanted).u32(granted).done();
-const refused = (id: number): Uint8Array =>
-  counted(new Frame(KIND.REFUSED).id(id).text("unable to run x: no such file"));
-const exited = (id: number, status: number): Uint8Array =>
-  counted(new Frame(KIND.EXITED).id(id).u32(status), 0);
-const verdict = (id: number, by = 0, count = 0): Uint8Array =>
-  new Frame(KIND.VERDICT).id(id).u8(by).u32(count).done();
+const PLACES = { running: 1, full: true, wanted: false, granted: 0 };
+const refused = (id: number): MonitorMessage => ({
+  kind: "REFUSED",
+  id,
+  why: "unable to run x: no such file",
+  ...PLACES,
+});
+const exited = (id: number, status: number): MonitorMessage => ({
+  kind: "EXITED",
+  id,
+  status,
+  ...PLACES,
+  running: 0,
+});
+const verdict = (
+  id: number,
+  refusal: MessageOf<"VERDICT">["refusal"] = "none",
+  count = 0,
+): MonitorMessage => ({ kind: "VERDICT", id, refusal, count });
 
 /** Answers a START; the program's ends stay here. */
 function started({ libc, monitor }: Stage, id: number, delayed = false): number[] {
   const { mine, theirs } = programPipes(libc, delayed);
-  const frame = new Frame(KIND.STARTED).id(id).u32(4711).u8(+delayed);
-  monitor.send(counted(frame), mine);
+  monitor.send({ kind: "STARTED", id, pid: 4711, delayed, ...PLACES }, mine);
   return theirs;
 }
 
 test("a program that is asked for comes with its streams, its number and its end", () =>
   play(async (stage) => {
-    const { client, monitor, libc } = stage;
+    const { programs, monitor, libc } = stage;
     const rules = new Map([["RELAYCLIENT", ""]]);
     const peer = { ip: "192.0.2.1", host: "a.example", info: "joe" };
-    const promise = client.start({ ...REQUEST, rules, peer }, place(), never);
-    const { id, ruled, ip, host, info, variables, delayed } = await stage.next(KIND.START);
+    const promise = programs.start({ ...REQUEST, rules, peer }, place(), never);
+    const { id, ruled, ip, host, info, variables, delayed } = await stage.next("START");
     assert.deepEqual(
       { ruled, ip, host, info, variables, delayed },
       { ruled: true, ...peer, variables: REQUEST.variables, delayed: false },
@@ -109,7 +150,7 @@ test("a program that is asked for comes with its streams, its number and its end
     );
     const [input, output] = started(stage, id) as [number, number];
     const program = await within(promise, "program");
-    assert.deepEqual([program.pid, client.running, program.delayed], [4711, 1, undefined]);
+    assert.deepEqual([program.pid, programs.running, program.delayed], [4711, 1, undefined]);
     program.input.write(Uint8Array.of(1, 2, 3));
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
     assert.deepEqual([...libc.read(input, 10) ?? []], [1, 2, 3]);
@@ -120,11 +161,11 @@ test("a program that is asked for comes with its streams, its number and its end
     program.output.resume();
     assert.deepEqual([...await within(data, "output")], [4, 5]);
     assert.equal(program.kill("SIGTERM"), true);
-    assert.equal((await stage.next(KIND.KILL)).signal, "SIGTERM");
+    assert.equal((await stage.next("KILL")).signal, "SIGTERM");
     monitor.send(exited(id, 15));
     assert.equal(await within(program.exited, "exit"), 15);
     assert.equal(program.kill("SIGKILL"), false);
-    assert.equal(client.running, 0);
+    assert.equal(programs.running, 0);
     closeAll(libc, [input, output]);
     program.input.destroy();
     program.output.destroy();
@@ -132,8 +173,8 @@ test("a program that is asked for comes with its streams, its number and its end
 
 test("a program for UCSPI-TLS brings five ends", () =>
   play(async (stage) => {
-    const promise = stage.client.start({ ...REQUEST, delayed: true }, place(), never);
-    const theirs = started(stage, (await stage.next(KIND.START)).id, true);
+    const promise = stage.programs.start({ ...REQUEST, delayed: true }, place(), never);
+    const theirs = started(stage, (await stage.next("START")).id, true);
     const { delayed, input, output } = await within(promise, "program");
     assert.ok(delayed);
     closeAll(stage.libc, theirs);
@@ -144,21 +185,21 @@ test("a program for UCSPI-TLS brings five ends", () =>
 
 test("a refusal is told in the monitor's words", () =>
   play(async (stage) => {
-    const promise = stage.client.start(REQUEST, place(), never);
-    stage.monitor.send(refused((await stage.next(KIND.START)).id));
+    const promise = stage.programs.start(REQUEST, place(), never);
+    stage.monitor.send(refused((await stage.next("START")).id));
     await assert.rejects(within(promise, "refusal"), /unable to run x: no such file/);
-    assert.equal(stage.client.waiting, 0);
+    assert.equal(stage.programs.waiting, 0);
   }));
 
 test("who gives up is not given the program that was on its way: it sees the end of its input", () =>
   play(async (stage) => {
-    const { client, libc } = stage;
+    const { programs, libc } = stage;
     const control = new AbortController();
-    const promise = client.start(REQUEST, place(), control.signal);
-    const { id } = await stage.next(KIND.START);
+    const promise = programs.start(REQUEST, place(), control.signal);
+    const { id } = await stage.next("START");
     control.abort({ kind: "client gone", how: "closed" });
     await assert.rejects(promise, /client gone/);
-    assert.equal((await stage.next(KIND.CANCEL)).id, id);
+    assert.equal((await stage.next("CANCEL")).id, id);
     const [input, output] = started(stage, id) as [number, number];
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
     assert.equal(libc.read(input, 10)?.length, 0);
@@ -166,17 +207,17 @@ test("who gives up is not given the program that was on its way: it sees the end
     closeAll(libc, [input, output]);
     // A refusal of what was given up is nobody's either.
     const other = new AbortController();
-    const second = client.start(REQUEST, place(), other.signal);
+    const second = programs.start(REQUEST, place(), other.signal);
     other.abort({ kind: "shut down" });
     await assert.rejects(second, /shut down/);
     stage.monitor.send(refused(id + 1));
-    await settled("the refusal", () => client.running === 1);
-    assert.equal(client.waiting, 0);
+    await settled("the refusal", () => programs.running === 1);
+    assert.equal(programs.waiting, 0);
   }));
 
 test("what has been answered listens to its signal no more", () =>
   play(async (stage) => {
-    const { client, libc } = stage;
+    const { programs, libc } = stage;
     let listeners = 0;
     const { signal } = new AbortController();
     const add = signal.addEventListener.bind(signal);
@@ -186,8 +227,8 @@ test("what has been answered listens to its signal no more", () =>
       listeners--, remove(...args)
     );
     for (let n = 0; n < 20; n++) {
-      const promise = client.start(REQUEST, place(), signal);
-      const { id } = await stage.next(KIND.START);
+      const promise = programs.start(REQUEST, place(), signal);
+      const { id } = await stage.next("START");
       if (n % 2 === 0) {
         stage.monitor.send(refused(id));
         await assert.rejects(promise);
@@ -203,17 +244,17 @@ test("what has been answered listens to its signal no more", () =>
   }));
 
 test("a START that the monitor would not take is refused here, and nothing is sent", () =>
-  play(async ({ client, asked, next }) => {
+  play(async ({ programs, counter, asked, next }) => {
     const variables = new Map(Array.from({ length: 3000 }, (_, n) => [`SSL_CLIENT_${n}`, ""]));
     await assert.rejects(
-      client.start({ ...REQUEST, variables }, place(), never),
-      /too much is known/,
+      programs.start({ ...REQUEST, variables }, place(), never),
+      /unable to ask for a program: 3000 variables/,
     );
-    assert.equal(client.waiting, 0);
+    assert.equal(programs.waiting, 0);
     const abort = AbortSignal.abort({ kind: "shut down" });
-    await assert.rejects(client.start(REQUEST, place(), abort), /shut down/);
-    client.take("x".repeat(16), {});
-    await next(KIND.TAKE);
+    await assert.rejects(programs.start(REQUEST, place(), abort), /shut down/);
+    counter.take("x".repeat(16), {});
+    await next("TAKE");
     assert.deepEqual(asked, []);
   }));
 
@@ -221,55 +262,55 @@ const LIMITED: Ask = { perAddress: 3 };
 const ADDRESS = "\u00fe".repeat(16);
 
 test("without a limit nobody waits for an answer; with one the monitor's word counts", () =>
-  play(async ({ client, monitor, next }) => {
-    const free = client.take(ADDRESS, {});
+  play(async ({ counter, monitor, next }) => {
+    const free = counter.take(ADDRESS, {});
     assert.ok(!(free instanceof Promise) && "release" in free);
     assert.equal(free.check({}), undefined);
-    assert.deepEqual((await next(KIND.TAKE)).address, ADDRESS);
+    assert.deepEqual((await next("TAKE")).address, ADDRESS);
 
-    const allowed = client.take(ADDRESS, LIMITED);
-    monitor.send(verdict((await next(KIND.TAKE)).id));
+    const allowed = counter.take(ADDRESS, LIMITED);
+    monitor.send(verdict((await next("TAKE")).id));
     const hold = await allowed;
     assert.ok("release" in hold);
     const network = { key: "k".repeat(1000), count: 2 };
     const checked = hold.check({ network });
-    const { id, ask } = await next(KIND.CHECK);
+    const { id, ask } = await next("CHECK");
     assert.match(ask.network.key, /^[0-9a-f]{64}$/, "a long key travels as its digest");
-    monitor.send(verdict(id, 3, 2));
+    monitor.send(verdict(id, "network", 2));
     assert.deepEqual(await checked, { by: "network", count: 2 });
     hold.release();
     hold.release();
-    assert.equal((await next(KIND.RELEASE)).id, id);
+    assert.equal((await next("RELEASE")).id, id);
 
-    const denied = client.take(ADDRESS, LIMITED);
-    const second = await next(KIND.TAKE);
+    const denied = counter.take(ADDRESS, LIMITED);
+    const second = await next("TAKE");
     assert.ok(second.id > id);
-    monitor.send(verdict(second.id, 1, 3));
+    monitor.send(verdict(second.id, "address", 3));
     assert.deepEqual(await denied, { by: "address", count: 3 });
   }));
 
 test("what is asked about a connection that has gone is no, and costs the worker nothing", () =>
-  play(async ({ client, asked, next }) => {
-    const hold = client.take(ADDRESS, {});
+  play(async ({ counter, asked, next }) => {
+    const hold = counter.take(ADDRESS, {});
     assert.ok("release" in hold);
     hold.release();
     assert.deepEqual(await hold.check(LIMITED), { by: "address", count: 0 });
-    await next(KIND.TAKE);
-    await next(KIND.RELEASE);
+    await next("TAKE");
+    await next("RELEASE");
     assert.deepEqual(asked, []);
   }));
 
 test("without its monitor everything that is open is answered, and everything new is refused", () =>
   play(async (stage) => {
-    const { client, monitor, libc } = stage;
-    const held = client.take(ADDRESS, {});
+    const { programs, counter, monitor, libc } = stage;
+    const held = counter.take(ADDRESS, {});
     assert.ok("release" in held);
-    const running = client.start(REQUEST, place(), never);
-    await stage.next(KIND.TAKE);
-    const theirs = started(stage, (await stage.next(KIND.START)).id);
+    const running = programs.start(REQUEST, place(), never);
+    await stage.next("TAKE");
+    const theirs = started(stage, (await stage.next("START")).id);
     const program = await running;
-    const waiting = client.start(REQUEST, place(), never);
-    const measured = client.take(ADDRESS, LIMITED);
+    const waiting = programs.start(REQUEST, place(), never);
+    const measured = counter.take(ADDRESS, LIMITED);
     const checked = held.check(LIMITED);
     const rejected = assert.rejects(waiting, /the monitor is gone/);
     monitor.close();
@@ -277,9 +318,9 @@ test("without its monitor everything that is open is answered, and everything ne
     assert.equal(await within(program.exited, "an end that is not known"), undefined);
     assert.deepEqual(await measured, { by: "address", count: 0 });
     assert.deepEqual(await checked, { by: "address", count: 0 });
-    assert.equal(client.waiting, 0);
-    await assert.rejects(client.start(REQUEST, place(), never), /no monitor/);
-    assert.deepEqual(await client.take(ADDRESS, LIMITED), { by: "address", count: 0 });
+    assert.equal(programs.waiting, 0);
+    await assert.rejects(programs.start(REQUEST, place(), never), /no monitor/);
+    assert.deepEqual(await counter.take(ADDRESS, LIMITED), { by: "address", count: 0 });
     assert.deepEqual(await held.check(LIMITED), { by: "address", count: 0 });
     assert.equal(program.kill("SIGKILL"), false);
     held.release();
@@ -289,29 +330,12 @@ test("without its monitor everything that is open is answered, and everything ne
   }));
 
 test("an answer to nothing that was asked breaks the channel", () =>
-  play(async ({ client, monitor }) => {
-    const told = new Promise<void>((resolve) => client.onChange = resolve);
+  play(async ({ programs, monitor }) => {
+    const told = new Promise<void>((resolve) => programs.onChange = resolve);
     monitor.send(refused(99));
     await within(told, "change");
-    assert.ok(!client.channel.open);
+    assert.ok(!programs.channel.open);
   }));
-
-test("every answer cut short is refused, and never half believed", async () => {
-  const runtime = await thisRuntime();
-  const channel = { open: true, send() {} } as unknown as Channel;
-  const samples = [refused(1), exited(1, 0), verdict(1, 1, 3), counted(new Frame(KIND.PLACES))];
-  for (const frame of samples) {
-    for (let length = 5; length < frame.length; length++) {
-      const client = new MonitorClient(runtime, channel);
-      client.start(REQUEST, place(), never).catch(() => {});
-      const body = new Reader(frame.subarray(5, length), "privsep");
-      assert.throws(() => client.receive(frame[4] as number, body), { name: "DecodeError" });
-    }
-  }
-  const all = concat(samples);
-  const kinds = [...new Frames("monitor").push(all)].map(({ kind }) => kind);
-  assert.deepEqual(kinds, [KIND.REFUSED, KIND.EXITED, KIND.VERDICT, KIND.PLACES]);
-});
 
 test("descriptors that are lost cost one start, and its program is told", async () => {
   const path = fileURLToPath(new URL("scarce_client.ts", import.meta.url));

@@ -1,0 +1,135 @@
+/** What the monitor does for its workers: one handler for each request (messages.ts).
+ *
+ *  One rule for errors: a message that is malformed or not permitted (`DecodeError`) ends the worker that
+ *  sent it. Every call to the system that the monitor makes for a worker can fail; that costs the one
+ *  request, or the one worker that cannot start, and nobody else. */
+
+import { checkNamed } from "../../accept/address.ts";
+import { DecodeError } from "../../codec/bytes.ts";
+import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { type Handlers, permit, type WorkerMessage } from "../messages.ts";
+import type { ConnectionCounts } from "./connection_counts.ts";
+import type { Grants } from "./grants.ts";
+import type { HandOver } from "./hand_over.ts";
+import type { MonitorMetrics } from "./metrics.ts";
+import type { Port } from "./port.ts";
+import type { ProgramStarts } from "./program_starts.ts";
+import type { Worker } from "./worker_handle.ts";
+
+export interface RequestsOptions {
+  readonly log: Log;
+  readonly port: Port;
+  readonly files: HandOver;
+  readonly starts: ProgramStarts;
+  readonly counts: ConnectionCounts;
+  readonly grants: Grants;
+  /** With --metrics. */
+  readonly metrics: MonitorMetrics<Worker> | undefined;
+  /** The host, if it is a name that the worker looks up. */
+  readonly named: string | undefined;
+  /** The port cannot be had. */
+  readonly failed: (error: Error) => void;
+  readonly serves: (worker: Worker) => void;
+  /** It has left the port, or settled. */
+  readonly drained: () => void;
+}
+
+export class Requests {
+  readonly #handlers: Handlers<"worker", [Worker]>;
+
+  constructor(readonly o: RequestsOptions) {
+    const { files, starts, counts, grants } = o;
+    this.#handlers = {
+      RESOLVED: ({ ip }, worker) => this.#resolved(worker, ip),
+      READY: (_, worker) => this.#ready(worker),
+      SERVING(_, worker) {
+        if (!worker.listening) {
+          throw new DecodeError("privsep: serving: without a socket at byte 0");
+        }
+        o.serves(worker);
+      },
+      FATAL({ code, message, hint }, worker) {
+        worker.fatal = code === EXIT.usage
+          ? new UsageError(message, hint || undefined)
+          : new FatalError(message, code, hint || undefined);
+      },
+      START: (request, worker) => starts.request(worker, request),
+      CANCEL: ({ id }, worker) => worker.waiting.get(id)?.abort("cancelled"),
+      KILL: ({ id, signal }, worker) => starts.kill(worker, id, signal),
+      TAKE: (request, worker) => counts.take(worker, request),
+      CHECK: (request, worker) => counts.check(worker, request),
+      RELEASE: (request, worker) => counts.release(worker, request),
+      WANT: (_, worker) => grants.want(worker),
+      RETURN: ({ count }, worker) => grants.takeBack(worker, count),
+      PLACED: (_, worker) => this.#metrics.placed(worker),
+      COUNTS: (message, worker) => this.#metrics.take(worker, message),
+      SCRAPE: (message, worker) => this.#metrics.scrape(worker, message),
+      LOST(_, worker) {
+        worker.lacksFiles = true;
+      },
+      GOOD: ({ count }, worker) => files.good(worker, count),
+      LEFT(_, worker) {
+        worker.left = true;
+        o.drained();
+      },
+      SETTLED(_, worker) {
+        if (!worker.left) throw new DecodeError("privsep: settled: still listening at byte 0");
+        worker.state = "settled";
+        o.drained();
+      },
+    };
+  }
+
+  /** One request. Throws `DecodeError` for what must not be: the worker ends. */
+  receive(worker: Worker, message: WorkerMessage): void {
+    permit(worker.state, message);
+    try {
+      const handle = this.#handlers[message.kind] as (message: WorkerMessage, from: Worker) => void;
+      handle(message, worker);
+    } catch (error) {
+      if (error instanceof DecodeError) throw error;
+      this.o.log.error(`unable to answer worker ${worker.pid}: ${reason(error)}`);
+    }
+  }
+
+  get #metrics(): MonitorMetrics<Worker> {
+    const { metrics } = this.o;
+    if (!metrics) throw new DecodeError("privsep: counts: nobody counts at byte 0");
+    return metrics;
+  }
+
+  #resolved(worker: Worker, ip: string): void {
+    const { named, port, failed } = this.o;
+    if (named === undefined || worker.listening) {
+      throw new DecodeError("privsep: address: nobody asked for it at byte 0");
+    }
+    try {
+      checkNamed(named, ip);
+    } catch (error) {
+      throw new DecodeError(`privsep: address: ${reason(error)} at byte 0`);
+    }
+    try {
+      port.listen(ip);
+    } catch (error) {
+      failed(error as Error);
+    }
+  }
+
+  #ready(worker: Worker): void {
+    const { port, files } = this.o;
+    if (!port.open || worker.listening) {
+      throw new DecodeError("privsep: ready: too early, or again at byte 0");
+    }
+    let copy: number;
+    try {
+      copy = port.copy();
+    } catch (error) {
+      worker.fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
+      return worker.kill();
+    }
+    worker.listening = true;
+    files.catchUp(worker);
+    worker.channel.send({ kind: "LISTEN" }, [copy]);
+  }
+}
