@@ -17,8 +17,10 @@ import { DEFAULTS } from "../src/config/variables.ts";
 import { CONNECTION_VARIABLES, type ConnectionRow } from "../src/config/variables_of_connection.ts";
 import { SERVER_VARIABLES, type ServerRow } from "../src/config/variables_of_server.ts";
 import { connectionVariables } from "../src/program/environment.ts";
+import { readCertificate } from "../src/codec/x509/certificate.ts";
+import { clientChain } from "../src/tls/client_chain.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
-import { tlsVariables } from "../src/tls/variables.ts";
+import { serverVariables, tlsVariables } from "../src/tls/variables.ts";
 import { VERSION } from "../src/version.ts";
 import { pages, papers } from "../tools/make_papers.ts";
 
@@ -165,8 +167,8 @@ function given(): string[] {
     protocol: "TLSv1.2",
     cipher: { name: "ECDHE-ECDSA-AES128-GCM-SHA256" },
     sessionId: Uint8Array.of(1),
-    serverCertificate: der,
-    clientChain: [der, der],
+    server: serverVariables(readCertificate(der)),
+    clientChain: clientChain([der, der]),
     clientVerify: "SUCCESS",
     sni: "a",
     alpn: "b",

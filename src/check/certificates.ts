@@ -81,7 +81,7 @@ export function checkSite(
 }
 
 function checkPair(
-  { leaf, path, chain }: ServerKeyPair,
+  { leaf, path, certificates }: ServerKeyPair,
   serverName: string | undefined,
   files: Contents,
   how: ChainOptions,
@@ -91,7 +91,7 @@ function checkPair(
   const name = `certificate ${path}`;
   checkDates(leaf, name, findings, how.now);
   checkLeaf(leaf, name, serverName, findings);
-  checkChain(chain, path, files.certificates, how, findings);
+  checkChain(certificates, path, files.certificates, how, findings);
   if (findings.list.length === before) {
     const names = leaf.dnsNames.slice(0, 3).join(", ") || oneLine(leaf.subject);
     findings.ok(`${name}: for ${names}, until ${leaf.notAfter.text}`);

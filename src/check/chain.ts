@@ -33,19 +33,16 @@ export interface ChainOptions {
   readonly now: number;
 }
 
-/** Checks the chain (PEM, as it is sent) of the certificate from `path`; `files` are all of CERTFILE.
+/** Checks the chain, as it is sent, of the certificate from `path`; `files` are all of CERTFILE.
  *  A client knows the roots and must be given the rest. */
 export function checkChain(
-  chain: string,
+  sent: readonly Certificate[],
   path: string,
   files: readonly NamedFile[],
   { leafFirst, alone, now }: ChainOptions,
   findings: Findings,
 ): void {
   const name = `certificate ${path}`;
-  const sent = decodePem(new TextEncoder().encode(chain)).map(({ bytes }) =>
-    readCertificate(bytes)
-  );
   for (const one of sent.slice(1)) {
     const which = `${name}: ${oneLine(one.subject)} of its chain`;
     const remedy = "put the authority's current chain into the file";
@@ -157,12 +154,14 @@ function checkFile(
   findings: Findings,
 ): void {
   if (bytes[0] === 0x30) return; // DER: one certificate
-  const held = certificatesOf(decodePem(bytes)).map(readCertificate);
-  const places = held.map((one) => sent.findIndex(({ der }) => equalBytes(der, one.der)));
-  for (const [i, { subject }] of held.entries()) {
+  const held = certificatesOf(decodePem(bytes));
+  const places = held.map((one) => sent.findIndex(({ der }) => equalBytes(der, one)));
+  for (const [i, der] of held.entries()) {
     if ((places[i] ?? -1) >= 0) continue;
     findings.warning(
-      `certificate ${path}: ${oneLine(subject)} is no part of the chain and is not sent`,
+      `certificate ${path}: ${
+        oneLine(readCertificate(der).subject)
+      } is no part of the chain and is not sent`,
       "remove it, or add what links it to the chain",
     );
   }

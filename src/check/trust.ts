@@ -3,14 +3,12 @@
 
 import fs from "node:fs";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
-import { type Crl, readCrl } from "../codec/x509/crl.ts";
-import { decodePem } from "../codec/x509/pem.ts";
-import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import type { Crl } from "../codec/x509/crl.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
 import { oneLine } from "../codec/x509/names.ts";
 import type { Lookup } from "../tls/settings.ts";
-import { localFiles } from "../files/files.ts";
 import { endsSoon } from "../tls/lifetime.ts";
-import { loadTrust, MAX_FILE } from "../tls/trust_files.ts";
+import { loadTrust } from "../tls/trust_files.ts";
 import { obstacle, type Who } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
@@ -38,13 +36,10 @@ export function checkTrust(
     // CCAFILE alone may be empty: it names nobody and asks all the same.
     if (from === asked && from.caFile && fs.statSync(from.caFile).size === 0) return;
     const { trust } = loadTrust({ ...from, crlFile });
-    const held = trust.pem.map((pem) =>
-      readCertificate(decodePem(new TextEncoder().encode(pem))[0]?.bytes ?? new Uint8Array())
-    );
+    const held = trust.authorities;
     checkAuthorities(held, where, findings, now);
     if (trust.checksRevocation) {
-      const lists = trust.files.flatMap(listsIn);
-      checkLists(held, lists, crlFile ?? where, findings, now);
+      checkLists(held, trust.lists, crlFile ?? where, findings, now);
     }
     for (const path of trust.files) {
       const why = obstacle(path, who, "read")?.text;
@@ -152,22 +147,6 @@ function checkLists(
     );
   }
   if (findings.list.length === before) findings.ok(`${name}: ${lists.length}, valid`);
-}
-
-function listsIn(path: string): Crl[] {
-  if (fs.statSync(path).isDirectory()) return [];
-  const bytes = localFiles.read(path, MAX_FILE);
-  // DER: a list, or a certificate beside it.
-  if (bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80) {
-    try {
-      return [readCrl(bytes)];
-    } catch {
-      return [];
-    }
-  }
-  return decodePem(bytes).filter(({ label }) => label === "X509 CRL").map(({ bytes }) =>
-    readCrl(bytes)
-  );
 }
 
 function listed(certificates: readonly Certificate[]): string {

@@ -4,14 +4,15 @@
 
 import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
-import { readCertificate } from "../codec/x509/certificate.ts";
-import { decodePem } from "../codec/x509/pem.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
+import { encodePem } from "../codec/x509/pem.ts";
 import { CLIENT_AUTH_VARIABLES, DEFAULTS, holds, type RuleVariables } from "../config/variables.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, signature } from "../files/files.ts";
 import { type Loaded, Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
 import { RecentlyUsed } from "./recently_used.ts";
+import type { ClientChain, SentCertificate } from "./client_chain.ts";
 import { loadNames, type Named } from "./requested_names.ts";
 import type { Lookup } from "./settings.ts";
 import { type HeldFiles, loadTrust, MAX_FILES, type TrustFiles } from "./trust_files.ts";
@@ -34,8 +35,8 @@ export interface ClientAuth {
   /** These are the trusted ones, so the TLS library may refuse on its own, with an alert. Else it may
    *  not: Bun's would close on everybody whom the names do not vouch for. */
   readonly namesAreTrust: boolean;
-  /** The verdict on a chain (DER, the client's own first). `host`: the client's name, for -z. */
-  verify(chain: readonly Uint8Array[], host: string | undefined): ClientVerify;
+  /** The verdict on a chain. `host`: the client's name, for -z. */
+  verify(chain: ClientChain, host: string | undefined): ClientVerify;
 }
 
 /** Settings kept beside the server's own; a rules file can name many. */
@@ -157,9 +158,12 @@ export class ClientAuths {
     const named = hinted && hints !== anchors
       ? loadNames(hints, this.#files, before?.named)
       : undefined;
-    const names = [...new Set(named?.pem ?? trust?.pem)];
-    refuseTooManyNames(names);
-    const trusted = new Set(trust?.pem);
+    const trusted = new Set(trust?.authorities.map(pemOf));
+    const byPem = new Map(
+      (named?.authorities ?? trust?.authorities ?? []).map((one) => [pemOf(one), one]),
+    );
+    refuseTooManyNames([...byPem.values()]);
+    const names = [...byPem.keys()];
     const namesAreTrust = names.length === trusted.size && names.every((pem) => trusted.has(pem));
     const about = JSON.stringify([required && namesAreTrust, names]);
     const auth = {
@@ -192,13 +196,14 @@ function say(problems: readonly string[], say: (text: string) => void): void {
   if (more > 0) say(`${more} more files of authorities have such faults`);
 }
 
+/** As the TLS library takes it. */
+function pemOf({ der }: Certificate): string {
+  return encodePem("CERTIFICATE", der);
+}
+
 /** Every handshake would fail: the names do not fit into the request for a certificate. */
-function refuseTooManyNames(names: readonly string[]): void {
-  let size = 0;
-  for (const pem of names) {
-    const [block] = decodePem(new TextEncoder().encode(pem));
-    if (block) size += 2 + readCertificate(block.bytes).subject.der.length;
-  }
+function refuseTooManyNames(names: readonly Certificate[]): void {
+  const size = names.reduce((sum, { subject }) => sum + 2 + subject.der.length, 0);
   if (size <= MAX_NAMES) return;
   throw new FatalError(
     `unable to ask for client certificates: the names of ${names.length} authorities have ${size} ` +
@@ -251,9 +256,9 @@ function verifier(
 }
 
 /** Nothing can be told to a program of one that cannot be read, so that is no GENEROUS case. */
-function readable(leaf: Uint8Array): ClientVerify | undefined {
+function readable(leaf: SentCertificate): ClientVerify | undefined {
   try {
-    readCertificate(leaf);
+    leaf.read();
     return undefined;
   } catch (error) {
     return `FAILED:unreadable certificate: ${reason(error)}`;

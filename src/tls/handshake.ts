@@ -22,6 +22,7 @@ import {
 } from "../runtime/runtime.ts";
 import type { Prepared } from "./prepared.ts";
 import type { ClientAuth, ClientAuths } from "./client_auth.ts";
+import { type ClientChain, clientChain } from "./client_chain.ts";
 import type { Refusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";
 import { PRODUCT } from "../version.ts";
@@ -38,6 +39,7 @@ export interface Channel {
   prepared: Prepared;
   /** Of the session, when somebody asks for it: reading it costs time. */
   session: TlsSession | undefined;
+  clientChain: ClientChain;
   clientVerify: ClientVerify;
 }
 
@@ -87,12 +89,13 @@ export async function secure(
     const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
       deps.handler;
     const session = asked ? stream.session() : undefined;
-    const clientVerify = await verifyClient(conn, stream, session, auth);
+    const chain = clientChain(session?.peerCertificates);
+    const clientVerify = await verifyClient(conn, stream, session, chain, auth);
     if (deps.metrics.registry) {
       const { protocol, cipher } = session ?? stream.suite();
       conn.watch.secured(protocol, cipher);
     }
-    return { stream, prepared, session, clientVerify };
+    return { stream, prepared, session, clientChain: chain, clientVerify };
   } catch (error) {
     if (conn.givenUp === undefined || saidNothing(reasonOf(error))) throw error;
     throw new HandshakeError(conn.givenUp);
@@ -130,12 +133,13 @@ async function verifyClient(
   conn: Connection,
   stream: TlsStream,
   session: TlsSession | undefined,
+  chain: ClientChain,
   auth: ClientAuth | undefined,
 ): Promise<ClientVerify> {
   if (!auth) return "NONE";
   let verdict: ClientVerify = session?.unreadableCertificate
     ? "FAILED:unreadable certificate"
-    : auth.verify(session?.peerCertificates ?? [], conn.remote.host);
+    : auth.verify(chain, conn.remote.host);
   if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
   if (!auth.required || verdict === "SUCCESS") return verdict;
   conn.place?.giveBack();
@@ -149,7 +153,7 @@ async function verifyClient(
 
 /** The mod_ssl variables of a connection (-s, or asked for by `Y`). */
 export function channelVariables(
-  { session, prepared, clientVerify }: Channel,
+  { session, prepared, clientChain, clientVerify }: Channel,
   { runtime }: Pick<HandshakeDeps, "runtime">,
 ): Map<ConnectionVariable, string> {
   if (!session) return new Map();
@@ -157,8 +161,8 @@ export function channelVariables(
     protocol: session.protocol,
     cipher: { name: session.cipher },
     sessionId: session.id,
-    serverCertificate: prepared.serverVariables,
-    clientChain: session.peerCertificates,
+    server: prepared.serverVariables,
+    clientChain,
     clientVerify,
     sni: session.serverName,
     alpn: session.alpn,

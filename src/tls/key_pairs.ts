@@ -15,6 +15,19 @@ import { fileKind } from "./file_kind.ts";
 import { refuseKind } from "./server_key.ts";
 import { isValid, nextChange } from "./lifetime.ts";
 
+/** A certificate of a file. */
+class Held {
+  #library: X509Certificate | undefined;
+
+  constructor(readonly certificate: Certificate, readonly path: string) {}
+
+  /** As the TLS library reads it. Throws. */
+  get library(): X509Certificate {
+    const der = this.certificate.der as Uint8Array<ArrayBuffer>;
+    return this.#library ??= new (nodeCrypto().X509Certificate)(der);
+  }
+}
+
 export interface NamedFile {
   path: string;
   bytes: Uint8Array;
@@ -60,7 +73,7 @@ export function serverKeyPairs(
 
 /** Throws `FatalError`, or what the library throws. */
 function pairsOf(
-  held: readonly { certificate: Certificate; path: string }[],
+  held: readonly Held[],
   certificateFiles: readonly NamedFile[],
   keyFiles: readonly NamedFile[],
   password: string | undefined,
@@ -71,7 +84,7 @@ function pairsOf(
   const until = nextChange(certificates, now);
   const pairs: ServerKeyPair[] = [];
   for (const { key, path } of keys) {
-    const own = best(held.filter(({ certificate }) => matches(certificate, key)), now);
+    const own = best(held.filter((one) => matches(one, key)), now);
     if (!own) {
       const where = certificateFiles.map((file) => file.path).join(", ");
       throw new FatalError(
@@ -82,7 +95,7 @@ function pairsOf(
     }
     refuseKind(own.certificate, own.path);
     if (pairs.some((pair) => pair.leaf === own.certificate)) continue;
-    const chain = chainOf(own.certificate, certificates, now);
+    const chain = chainOf(own, held, now).map(({ certificate }) => certificate);
     pairs.push({
       chain: chain.map(({ der }) => encodePem("CERTIFICATE", der)).join(""),
       key: key.export({ type: "pkcs8", format: "pem" }) as string,
@@ -96,10 +109,7 @@ function pairsOf(
 }
 
 /** The first one that is valid now; else the one that lasts longest. */
-function best<T extends { readonly certificate: Certificate }>(
-  all: readonly T[],
-  now: number,
-): T | undefined {
+function best(all: readonly Held[], now: number): Held | undefined {
   return all.find(({ certificate }) => isValid(certificate, now)) ??
     all.toSorted((a, b) => b.certificate.notAfter.ms - a.certificate.notAfter.ms)[0];
 }
@@ -148,7 +158,7 @@ function otherKind(
 
 const CERTIFICATE_HINT = "CERTFILE and CERTCHAINFILE must name certificates in PEM form";
 
-function readCertificates(file: NamedFile): { certificate: Certificate; path: string }[] {
+function readCertificates(file: NamedFile): Held[] {
   const { path, bytes } = file;
   const fail = (why: string): never => {
     const other = otherKind(file, "certificate");
@@ -161,7 +171,7 @@ function readCertificates(file: NamedFile): { certificate: Certificate; path: st
   try {
     const ders = isPem(bytes) ? certificatesOf(decodePem(bytes)) : [bytes];
     if (ders.length === 0) return fail("no certificate in it");
-    return ders.map((der) => ({ certificate: readCertificate(der), path }));
+    return ders.map((der) => new Held(readCertificate(der), path));
   } catch (error) {
     if (error instanceof FatalError) throw error;
     return fail(reason(error));
@@ -253,9 +263,9 @@ function isPem(bytes: Uint8Array): boolean {
   return bytes[0] !== 0x30 || bytes[1] === 0x0a || bytes[1] === 0x0d;
 }
 
-function matches(certificate: Certificate, key: KeyObject): boolean {
+function matches(one: Held, key: KeyObject): boolean {
   try {
-    return libraryForm(certificate).checkPrivateKey(key);
+    return one.library.checkPrivateKey(key);
   } catch {
     return false; // a public key of a kind the library does not know is not this key's
   }
@@ -263,16 +273,16 @@ function matches(certificate: Certificate, key: KeyObject): boolean {
 
 /** The certificate, the one that issued it, and so on, as far as they are there. A root that is
  *  there is sent too: DANE-TA(2) needs it (RFC 7671 5.2.1). */
-function chainOf(leaf: Certificate, all: readonly Certificate[], now: number): Certificate[] {
+function chainOf(leaf: Held, all: readonly Held[], now: number): Held[] {
   const chain = [leaf];
   let last = leaf;
-  while (!last.selfIssued && chain.length < MAX_CHAIN) {
+  while (!last.certificate.selfIssued && chain.length < MAX_CHAIN) {
+    const { issuer: name } = last.certificate;
     const named = all.filter((other) =>
-      !chain.includes(other) && equalBytes(other.subject.der, last.issuer.der)
+      !chain.includes(other) && equalBytes(other.certificate.subject.der, name.der)
     );
     const signers = named.filter((other) => signed(other, last));
-    const issuers = (signers.length > 0 ? signers : named).map((certificate) => ({ certificate }));
-    const issuer = best(issuers, now)?.certificate;
+    const issuer = best(signers.length > 0 ? signers : named, now);
     if (!issuer) break;
     chain.push(issuer);
     last = issuer;
@@ -281,16 +291,10 @@ function chainOf(leaf: Certificate, all: readonly Certificate[], now: number): C
 }
 
 /** Renewed and cross-signed authorities share their name; the signature tells them apart. */
-function signed(issuer: Certificate, certificate: Certificate): boolean {
+function signed(issuer: Held, one: Held): boolean {
   try {
-    return libraryForm(certificate).verify(libraryForm(issuer).publicKey);
+    return one.library.verify(issuer.library.publicKey);
   } catch {
     return false;
   }
-}
-
-/** As the TLS library reads it. */
-function libraryForm({ der }: Certificate): X509Certificate {
-  const { X509Certificate } = nodeCrypto();
-  return new X509Certificate(der as Uint8Array<ArrayBuffer>);
 }

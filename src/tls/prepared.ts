@@ -45,7 +45,7 @@ export function prepare(
     }));
   const certificates = keyPairs.flatMap((pair) => pair.leaf ?? firstOf(pair));
   const [leaf] = certificates;
-  return { context, serverVariables: leaf ? serverVariables(leaf.der) : new Map(), certificates };
+  return { context, serverVariables: leaf ? serverVariables(leaf) : new Map(), certificates };
 }
 
 /** The certificate of a pair that comes as PEM: of --self-signed. */

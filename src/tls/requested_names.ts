@@ -1,22 +1,21 @@
 /** The authorities that a certificate request names (CCAFILE, CCADIR) when they are not those that are
  *  trusted. Read as `trust_files.ts` reads those: one bad file does not spoil the others. */
 
-import { decodePem, encodePem } from "../codec/x509/pem.ts";
-import { readCertificate } from "../codec/x509/certificate.ts";
+import { decodePem } from "../codec/x509/pem.ts";
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { type Files, systemReason } from "../files/files.ts";
 import { certificatesOf } from "./certificate_blocks.ts";
 import { type HeldFiles, loadTrust, MAX_FILE, type TrustFiles } from "./trust_files.ts";
 
 export interface Named {
-  /** Their certificates. */
-  readonly pem: readonly string[];
+  readonly authorities: readonly Certificate[];
   /** What could not be used, and what became of it. */
   readonly problems: readonly string[];
   /** A start would take the files as they are. */
   readonly sound: boolean;
   /** Of the file alone, for the next reading. */
-  readonly inFile: readonly string[] | undefined;
+  readonly inFile: readonly Certificate[] | undefined;
   readonly inFolder: HeldFiles | undefined;
 }
 
@@ -47,7 +46,7 @@ export function loadNames(
     : undefined;
   if (!before && !inFile && !folder) throw failures[0];
   return {
-    pem: [...inFile ?? [], ...folder?.trust.pem ?? []],
+    authorities: [...inFile ?? [], ...folder?.trust.authorities ?? []],
     problems: [...problems, ...folder?.problems ?? []],
     sound: sound && (inFile ?? folder) !== undefined && (folder?.sound ?? true),
     inFile,
@@ -57,10 +56,9 @@ export function loadNames(
 
 /** Certificates of a file, which may hold none at all. Read one by one, so that the TLS library is given none
  *  that it would refuse (Bun), or send as it is (Deno). */
-function certificatesIn(path: string, from: Files): string[] {
+function certificatesIn(path: string, from: Files): Certificate[] {
   try {
-    return certificatesOf(decodePem(from.read(path, MAX_FILE)))
-      .map((der) => encodePem("CERTIFICATE", readCertificate(der).der));
+    return certificatesOf(decodePem(from.read(path, MAX_FILE))).map(readCertificate);
   } catch (error) {
     throw new FatalError(
       `unable to read CCAFILE ${path}: ${systemReason(error)}`,

@@ -7,8 +7,8 @@
  *  that is there is meant to count. */
 
 import { equalBytes, latin1 } from "../codec/bytes.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
 import type { Crl } from "../codec/x509/crl.ts";
-import { encodePem } from "../codec/x509/pem.ts";
 import type { Link } from "./link.ts";
 
 /** Links that were found good and need not be verified again, 130 bytes each. */
@@ -66,10 +66,14 @@ export class Trust {
     return this.#crls.get(issuer) ?? [];
   }
 
-  /** The certificates in PEM, for the names that are sent in the request. */
-  get pem(): string[] {
-    return [...this.#bySubject.values()].flat()
-      .map(({ certificate }) => encodePem("CERTIFICATE", certificate.der));
+  /** The certificates, each once. */
+  get authorities(): Certificate[] {
+    return [...this.#bySubject.values()].flat().map(({ certificate }) => certificate);
+  }
+
+  /** The revocation lists. */
+  get lists(): Crl[] {
+    return [...this.#crls.values()].flat().map(({ crl }) => crl);
   }
 
   /** Was `link` found to be signed by `issuer`, in a chain that was accepted? */

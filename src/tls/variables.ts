@@ -13,10 +13,11 @@ import { nodeCrypto } from "../builtins.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import { DecodeError, hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
-import { type Certificate, type Name, readCertificate } from "../codec/x509/certificate.ts";
+import type { Certificate, Name } from "../codec/x509/certificate.ts";
 import { components, escapeText, oneLine } from "../codec/x509/names.ts";
 import { algorithmName } from "../codec/x509/oids.ts";
 import { encodePem } from "../codec/x509/pem.ts";
+import type { ClientChain } from "./client_chain.ts";
 import { type CipherName, keySizes, opensslCipher } from "./cipher_names.ts";
 
 /** The verdict on the client's certificate, in mod_ssl's words. */
@@ -30,10 +31,9 @@ export interface TlsFacts {
   /** The id alone, at most 32 bytes: a longer value is left out, as it would be a serialized
    *  session, keys included. */
   readonly sessionId?: Uint8Array | undefined;
-  /** DER, or what `serverVariables` made of it. */
-  readonly serverCertificate: Uint8Array | ReadonlyMap<ConnectionVariable, string>;
-  /** DER, the client's own certificate first, as it sent them. */
-  readonly clientChain?: readonly Uint8Array[] | undefined;
+  /** Of the server's certificate: `serverVariables`. */
+  readonly server: ReadonlyMap<ConnectionVariable, string>;
+  readonly clientChain: ClientChain;
   readonly clientVerify: ClientVerify;
   readonly sni?: string | undefined;
   readonly alpn?: string | undefined;
@@ -58,13 +58,9 @@ const MAX_SESSION_ID = 32;
 const MAX_SHORT = 255;
 
 /** All variables of docs/specification.md#tls-variables for one connection. Of a client's
- *  certificate that cannot be read only the verdict is told. Throws `DecodeError` if the
- *  server's own cannot be read. */
+ *  certificate that cannot be read only the verdict is told. */
 export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
-  const { serverCertificate, clientChain = [] } = facts;
-  const server = serverCertificate instanceof Uint8Array
-    ? serverVariables(serverCertificate)
-    : serverCertificate;
+  const { server, clientChain } = facts;
   const cipher = opensslCipher(facts.cipher);
   const sizes = keySizes(cipher);
   const variables = new Map(server);
@@ -90,7 +86,7 @@ export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
 }
 
 /** None for a certificate that cannot be read: the verdict says so. */
-function readableVariables(chain: readonly Uint8Array[]): Map<ConnectionVariable, string> {
+function readableVariables(chain: ClientChain): Map<ConnectionVariable, string> {
   try {
     return clientVariables(chain);
   } catch (error) {
@@ -99,30 +95,30 @@ function readableVariables(chain: readonly Uint8Array[]): Map<ConnectionVariable
   }
 }
 
-/** The `SSL_SERVER_*` variables of a certificate in DER. Throws `DecodeError`. */
-export function serverVariables(der: Uint8Array): Map<ConnectionVariable, string> {
+/** The `SSL_SERVER_*` variables of a certificate. */
+export function serverVariables(certificate: Certificate): Map<ConnectionVariable, string> {
   const limited = new Limited();
-  addCertificate(limited, "SSL_SERVER", readCertificate(der));
+  addCertificate(limited, "SSL_SERVER", certificate);
   return limited.variables;
 }
 
 /** The `SSL_CLIENT_*` variables of a chain, but for the verdict; none for an empty chain.
  *  `SSL_CLIENT_CERT_CHAIN_0` is the certificate after the client's own, as in mod_ssl.
  *  Throws `DecodeError` if the client's own certificate cannot be read. */
-export function clientVariables(chain: readonly Uint8Array[]): Map<ConnectionVariable, string> {
-  const [der, ...issuers] = chain;
+export function clientVariables(chain: ClientChain): Map<ConnectionVariable, string> {
+  const [own, ...issuers] = chain;
   const limited = new Limited();
-  if (!der) return limited.variables;
-  const certificate = readCertificate(der);
+  if (!own) return limited.variables;
+  const certificate = own.read();
   limited.set(
     "SSL_CLIENT_FINGERPRINT_SHA256",
-    nodeCrypto().createHash("sha256").update(der).digest("hex"),
+    nodeCrypto().createHash("sha256").update(own.der).digest("hex"),
   );
   addCertificate(limited, "SSL_CLIENT", certificate);
   addAlternativeNames(limited, "SSL_CLIENT_SAN_DNS", certificate.dnsNames);
   addAlternativeNames(limited, "SSL_CLIENT_SAN_EMAIL", certificate.emails);
   issuers.slice(0, MAX_CHAIN).forEach((issuer, i) => {
-    limited.set(`SSL_CLIENT_CERT_CHAIN_${i}`, encodePem("CERTIFICATE", issuer));
+    limited.set(`SSL_CLIENT_CERT_CHAIN_${i}`, encodePem("CERTIFICATE", issuer.der));
   });
   return limited.variables;
 }

@@ -23,8 +23,9 @@
  *    client's own choice only as many as a chain may have intermediates, and MAX_WASTED more. */
 
 import { DecodeError } from "../codec/bytes.ts";
-import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
+import type { Certificate } from "../codec/x509/certificate.ts";
 import { matchesHost } from "../codec/x509/match.ts";
+import type { ClientChain, SentCertificate } from "./client_chain.ts";
 import { Link } from "./link.ts";
 import { pathProblem, type Purpose } from "./path_rules.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
@@ -76,21 +77,21 @@ type Rank = typeof RANKS[number];
 
 const TOO_MANY = "too many possible certificate chains";
 
-/** Verifies what a client sent (DER, its own certificate first). Never throws for what is in it. */
+/** Verifies what a client sent. Never throws for what is in it. */
 export function verifyChain(
-  chainDer: readonly Uint8Array[],
+  sentByClient: ClientChain,
   trust: Trust,
   options: VerifyOptions,
 ): Verdict {
   const refuse = (reason: string): Verdict => ({ ok: false, reason });
-  if (chainDer.length === 0) return refuse("peer did not return a certificate");
-  const bytes = chainDer.reduce((sum, { length }) => sum + length, 0);
-  if (chainDer.length > MAX_SENT || bytes > MAX_SENT_BYTES) {
+  if (sentByClient.length === 0) return refuse("peer did not return a certificate");
+  const bytes = sentByClient.reduce((sum, { der }) => sum + der.length, 0);
+  if (sentByClient.length > MAX_SENT || bytes > MAX_SENT_BYTES) {
     return refuse("certificate chain too long");
   }
   let sent: Link[];
   try {
-    sent = chainDer.map((der) => linkOf(der, trust));
+    sent = sentByClient.map((one) => linkOf(one, trust));
   } catch (error) {
     if (error instanceof DecodeError) return refuse(`unreadable certificate: ${error.message}`);
     throw error;
@@ -99,23 +100,17 @@ export function verifyChain(
   const search = new Search(sent, trust, options);
   const path = search.from([leaf]);
   if (!path) return refuse(search.reason);
-  if (options.hostName !== undefined && !matchesPeer(leaf.certificate, options.hostName)) {
+  if (options.hostName !== undefined && !matchesHost(leaf.certificate, options.hostName)) {
     return refuse("hostname mismatch");
   }
   trust.remember(path);
   return { ok: true, chain: path.map(({ certificate }) => certificate) };
 }
 
-/** -z: does the certificate stand for the remote host? By subject alternative name, else by common
- *  name (`codec/x509/match.ts`). */
-export function matchesPeer(leaf: Certificate, hostName: string): boolean {
-  return matchesHost(leaf, hostName);
-}
-
 /** One that is in our files is taken from there, with all that is known of it. */
-function linkOf(der: Uint8Array, trust: Trust): Link {
-  const link = new Link(readCertificate(der), false);
-  return trust.find(der, link.subject) ?? link;
+function linkOf(one: SentCertificate, trust: Trust): Link {
+  const link = new Link(one.read(), false);
+  return trust.find(one.der, link.subject) ?? link;
 }
 
 class Search {

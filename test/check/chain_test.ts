@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { checkChain } from "../../src/check/chain.ts";
 import { Findings } from "../../src/check/finding.ts";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { certify, NOW } from "../tls/authority.ts";
 
@@ -15,13 +16,13 @@ test("an issuer beside the certificate is proposed, but for a file with a privat
   try {
     const top = certify({ name: "top", ca: true });
     const middle = certify({ name: "middle", by: top, ca: true });
-    const chain = encodePem("CERTIFICATE", certify({ name: "leaf", by: middle }).der);
+    const { der } = certify({ name: "leaf", by: middle });
     const path = join(folder, "leaf.pem");
     const proposed = (): string[] => {
       const findings = new Findings();
       const how = { leafFirst: true, alone: true, now: NOW };
-      const file = { path, bytes: new TextEncoder().encode(chain) };
-      checkChain(chain, path, [file], how, findings);
+      const file = { path, bytes: new TextEncoder().encode(encodePem("CERTIFICATE", der)) };
+      checkChain([readCertificate(der)], path, [file], how, findings);
       return findings.list.map(({ remedy = "" }) => remedy).filter((text) =>
         /^append \//.test(text)
       );

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { decodePem } from "../../src/codec/x509/pem.ts";
+import { clientChain } from "../../src/tls/client_chain.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 
@@ -94,7 +95,7 @@ function verdict(one: Case): string {
     const trust = makeTrust(one.trusted_certs.map(file), (one.crls ?? []).map(file));
     const chain = [one.peer_certificate, ...one.untrusted_intermediates ?? []].map(der);
     const name = one.expected_peer_name;
-    const found = verifyChain(chain, trust, {
+    const found = verifyChain(clientChain(chain), trust, {
       depth: one.max_chain_depth ?? 8,
       now: Date.parse(one.validation_time ?? WHEN),
       purpose: one.validation_kind === "CLIENT" ? "client" : "server",

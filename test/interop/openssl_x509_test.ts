@@ -11,6 +11,7 @@ import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { oneLine } from "../../src/codec/x509/names.ts";
 import { purposeName } from "../../src/codec/x509/oids.ts";
+import { clientChain } from "../../src/tls/client_chain.ts";
 import { keySizes, opensslCipher } from "../../src/tls/cipher_names.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { clientVariables, serverVariables } from "../../src/tls/variables.ts";
@@ -32,12 +33,12 @@ function compare(pem: string): void {
   const [block] = decodePem(new TextEncoder().encode(pem));
   assert.ok(block);
   const printed = print(pem);
-  const client = clientVariables([block.bytes]);
-  assert.deepEqual(unprefixed(serverVariables(block.bytes)), printed.variables);
+  const read = readCertificate(block.bytes);
+  const client = clientVariables(clientChain([block.bytes]));
+  assert.deepEqual(unprefixed(serverVariables(read)), printed.variables);
   assert.deepEqual(unprefixed(client), printed.variables);
   assert.equal(client.get("SSL_CLIENT_FINGERPRINT_SHA256"), printed.fingerprint);
 
-  const read = readCertificate(block.bytes);
   const { ca, pathLength } = read.basicConstraints ?? {};
   const limit = pathLength === undefined ? "" : `, pathlen:${pathLength}`;
   assert.equal(

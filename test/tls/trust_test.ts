@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
+import { clientChain } from "../../src/tls/client_chain.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { FatalError } from "../../src/errors.ts";
 import { localFiles } from "../../src/files/files.ts";
@@ -29,12 +30,13 @@ const trustOf = (files: TrustFiles): Trust => loadTrust(files).trust;
 const pem = (holder: { der: Uint8Array }) => encodePem("CERTIFICATE", holder.der);
 
 function accepts(trust: Trust, holder = leaf): boolean {
-  return verifyChain([holder.der], trust, { depth: 1, now: NOW, purpose: "client" }).ok;
+  return verifyChain(clientChain([holder.der]), trust, { depth: 1, now: NOW, purpose: "client" })
+    .ok;
 }
 
 test("nothing given, nobody trusted", () => {
   assert.equal(accepts(trustOf({})), false);
-  assert.deepEqual(trustOf({}).pem, []);
+  assert.deepEqual(trustOf({}).authorities, []);
   assert.deepEqual(trustOf({ caFile: "", caDir: "" }).files, []);
 });
 
@@ -42,7 +44,7 @@ test("authorities come from a PEM file with text around, and from DER", () => {
   const path = write("ca.pem", `CN=root\n${pem(other)}\n# more\n${pem(root)}${pem(root)}`);
   const trust = trustOf({ caFile: path });
   assert.equal(accepts(trust), true);
-  assert.deepEqual(trust.pem, [pem(other), pem(root)]);
+  assert.deepEqual(trust.authorities.map(pem), [pem(other), pem(root)]);
   assert.deepEqual(trust.files, [path]);
   assert.equal(accepts(trustOf({ caFile: write("ca.der", root.der) })), true);
 });
@@ -76,7 +78,7 @@ test("file and folder add up", () => {
   const caFile = write("file.pem", pem(other));
   const trust = trustOf({ caFile, caDir: join(folder, "plain") });
   assert.equal(accepts(trust), true);
-  assert.equal(trust.pem.length, 2);
+  assert.equal(trust.authorities.length, 2);
 });
 
 test("revocation lists come in PEM and in DER", () => {

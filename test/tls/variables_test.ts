@@ -3,8 +3,10 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
 import { TAG } from "../../src/codec/der.ts";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { type ConnectionVariable, isConnectionVariable } from "../../src/config/variables.ts";
+import { clientChain } from "../../src/tls/client_chain.ts";
 import {
   clientVariables,
   serverVariables,
@@ -25,7 +27,8 @@ const server = certificate({ subject: cn("server.example"), issuer: cn("issuer")
 const FACTS: TlsFacts = {
   protocol: "TLSv1.3",
   cipher: { name: "TLS_AES_256_GCM_SHA384" },
-  serverCertificate: server,
+  server: serverVariables(readCertificate(server)),
+  clientChain: [],
   clientVerify: "NONE",
   versionInterface: "sslserver/0.1.0",
   versionLibrary: "BoringSSL/1",
@@ -64,16 +67,11 @@ test("a connection without a client certificate has these variables and no other
   });
 });
 
-test("the server's variables may be made once and passed in", () => {
-  const once = tlsVariables({ ...FACTS, serverCertificate: serverVariables(server) });
-  assert.deepEqual(once, tlsVariables(FACTS));
-});
-
 test("a client's chain gives its variables, its issuers after it", () => {
   const client = richCertificate();
   const variables = tlsVariables({
     ...FACTS,
-    clientChain: [client, server],
+    clientChain: clientChain([client, server]),
     clientVerify: "SUCCESS",
   });
   const expected = {
@@ -104,7 +102,7 @@ test("what the peer chose is escaped: reason, server name, protocol, alternative
     ...FACTS,
     sni: "a\nb",
     alpn: "\x00",
-    clientChain: [client],
+    clientChain: clientChain([client]),
     clientVerify: "FAILED:no\ngood",
   });
   assert.equal(variables.get("SSL_TLS_SNI"), "a\\0Ab");
@@ -136,12 +134,12 @@ test("a serialized session in place of the id is not passed on", () => {
 test("a certificate that cannot be read is an error", () => {
   const broken = server.slice(0, -1);
   const clientVerify = "FAILED:unreadable certificate";
-  const variables = tlsVariables({ ...FACTS, clientChain: [broken], clientVerify });
+  const variables = tlsVariables({ ...FACTS, clientChain: clientChain([broken]), clientVerify });
   assert.deepEqual(
     [...variables].filter(([name]) => name.startsWith("SSL_CLIENT_")),
     [["SSL_CLIENT_VERIFY", clientVerify]],
   );
-  assert.throws(() => tlsVariables({ ...FACTS, serverCertificate: broken }), DecodeError);
+  assert.throws(() => clientVariables(clientChain([broken])), DecodeError);
 });
 
 /** Characters of all names and values. */
@@ -153,13 +151,13 @@ test("a client fills neither a variable nor the environment", () => {
   const field: SampleAttribute = ["2.5.4.3", TAG.utf8, "\n".repeat(15_000)];
   const subject = dn([field], [field]);
   const client = certificate({ subject });
-  const variables = clientVariables([client, ...Array<Uint8Array>(40).fill(server)]);
+  const variables = clientVariables(clientChain([client, ...Array<Uint8Array>(40).fill(server)]));
   assert.ok(size(variables) <= 131_072, `${size(variables)}`);
   assert.equal(variables.get("SSL_CLIENT_S_DN")?.length, 16_384);
   assert.ok(variables.get("SSL_CLIENT_S_DN_CN")?.endsWith("..."));
   assert.equal(variables.get("SSL_CLIENT_FINGERPRINT_SHA256")?.length, 64);
 
-  const short = clientVariables([server, ...Array<Uint8Array>(40).fill(server)]);
+  const short = clientVariables(clientChain([server, ...Array<Uint8Array>(40).fill(server)]));
   assert.ok(short.has("SSL_CLIENT_CERT_CHAIN_15"));
   assert.ok(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
 });
@@ -167,16 +165,18 @@ test("a client fills neither a variable nor the environment", () => {
 test("as many attributes as are read do not fill the environment", () => {
   const long = "abcde".repeat(45);
   const rdns = Array.from({ length: 256 }, () => [["2.5.4.3", TAG.utf8, long] as const]);
-  const variables = clientVariables([certificate({ subject: dn(...rdns), issuer: cn("x") })]);
+  const variables = clientVariables(
+    clientChain([certificate({ subject: dn(...rdns), issuer: cn("x") })]),
+  );
   assert.ok(size(variables) <= 131_072);
   assert.equal(variables.get("SSL_CLIENT_S_DN_CN"), long);
 });
 
 test("alternative names are at most 64 and one too long is left out, not cut", () => {
   const names = Array.from({ length: 70 }, (_, i) => [0x82, `${i}.example`] as const);
-  const variables = clientVariables([
+  const variables = clientVariables(clientChain([
     certificate({ extensions: [alternativeNames([0x82, "a".repeat(321)], ...names)] }),
-  ]);
+  ]));
   assert.equal(variables.get("SSL_CLIENT_SAN_DNS_0"), "0.example");
   assert.equal(variables.get("SSL_CLIENT_SAN_DNS_63"), "63.example");
   assert.ok(!variables.has("SSL_CLIENT_SAN_DNS_64"));
@@ -189,7 +189,7 @@ test("inherited variables of every name that is set are removed", () => {
     sni: "a",
     alpn: "b",
     sessionId: Uint8Array.of(1),
-    clientChain: [client, server],
+    clientChain: clientChain([client, server]),
   };
   for (const name of tlsVariables(facts).keys()) assert.ok(isConnectionVariable(name), name);
 });

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
+import { clientChain } from "../../src/tls/client_chain.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { MAX_SENT, MAX_SENT_BYTES, MAX_WASTED, verifyChain } from "../../src/tls/verify.ts";
@@ -30,13 +31,13 @@ function verdict(
   more: { depth?: number; now?: number; hostName?: string } = {},
 ): string {
   const options = { depth: 1, now: NOW, purpose: "client", ...more } as const;
-  const found = verifyChain(chain.map(({ der }) => der), trust, options);
+  const found = verifyChain(clientChain(chain.map(({ der }) => der)), trust, options);
   return found.ok ? "OK" : found.reason;
 }
 
 test("an accepted chain is returned from the leaf to the anchor", () => {
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  const found = verifyChain([leaf.der, root.der, sub.der], trustOf(root), options);
+  const found = verifyChain(clientChain([leaf.der, root.der, sub.der]), trustOf(root), options);
   assert.ok(found.ok);
   assert.deepEqual(found.chain.map(({ der }) => der), [leaf.der, sub.der, root.der]);
 });
@@ -45,7 +46,7 @@ test("no certificate, an unreadable one and too many are refused", () => {
   const trust = trustOf(root);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const reasonOf = (...chain: Uint8Array[]) => {
-    const found = verifyChain(chain, trust, options);
+    const found = verifyChain(clientChain(chain), trust, options);
     return found.ok ? "OK" : found.reason;
   };
   assert.equal(reasonOf(), "peer did not return a certificate");
@@ -217,7 +218,7 @@ test("a long chain of good signatures is no waste", () => {
 test("a chain of more bytes than a TLS library takes is not read", () => {
   const large = new Uint8Array(MAX_SENT_BYTES - leaf.der.length - sub.der.length + 1);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  const found = verifyChain([leaf.der, sub.der, large], trustOf(root), options);
+  const found = verifyChain(clientChain([leaf.der, sub.der, large]), trustOf(root), options);
   assert.deepEqual(found, { ok: false, reason: "certificate chain too long" });
 });
 
@@ -274,13 +275,13 @@ test("any change to any certificate of a chain makes it fail", { timeout: 20_000
   const trust = trustOf(root);
   const chain = [leaf.der, sub.der];
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  assert.ok(verifyChain(chain, trust, options).ok);
+  assert.ok(verifyChain(clientChain(chain), trust, options).ok);
   for (let run = 0; run < runs; run++) {
     const changed = chain.slice();
     const at = run & 1;
     const der = changed[at] = mutate(chain[at] as Uint8Array, below);
     if (Buffer.compare(der, chain[at] as Uint8Array) === 0) continue;
-    const found = verifyChain(changed, trust, options);
+    const found = verifyChain(clientChain(changed), trust, options);
     assert.equal(found.ok, false, `run ${run}`);
     // Nothing of the client's gets into the log or the environment.
     if (!found.ok) assert.match(found.reason, /^[\x20-\x7e]{1,120}$/);

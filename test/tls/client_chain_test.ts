@@ -1,0 +1,80 @@
+/** How often the certificates of one handshake are read. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DecodeError } from "../../src/codec/bytes.ts";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
+import { Log } from "../../src/log.ts";
+import { ClientAuths } from "../../src/tls/client_auth.ts";
+import { clientChain, SentCertificate } from "../../src/tls/client_chain.ts";
+import { serverVariables, tlsVariables } from "../../src/tls/variables.ts";
+import { makeTrust } from "../../src/tls/trust_files.ts";
+import { verifyChain } from "../../src/tls/verify.ts";
+import { certify } from "./authority.ts";
+
+/** A certificate that counts the elements which a decoder takes out of it. */
+class Counted extends Uint8Array {
+  elements = 0;
+  override subarray(begin?: number, end?: number): Uint8Array<ArrayBuffer> {
+    this.elements++;
+    return Uint8Array.from(this).subarray(begin, end);
+  }
+}
+
+/** Elements taken when it is read once. */
+function once(der: Uint8Array): number {
+  const counted = new Counted(der);
+  readCertificate(counted);
+  return counted.elements;
+}
+
+const root = certify({ name: "root", ca: true });
+const sub = certify({ name: "sub", by: root, ca: true });
+const leaf = certify({ name: "leaf", by: sub });
+const counted = (): Counted[] => [leaf, sub].map(({ der }) => new Counted(der));
+
+/** What a program of such a connection gets. */
+function variables(chain: ReturnType<typeof clientChain>): Map<string, string> {
+  return tlsVariables({
+    protocol: "TLSv1.3",
+    cipher: { name: "TLS_AES_128_GCM_SHA256" },
+    server: serverVariables(readCertificate(root.der)),
+    clientChain: chain,
+    clientVerify: "SUCCESS",
+    versionInterface: "a",
+    versionLibrary: "b",
+  });
+}
+
+test("variables do not read what verification has read", () => {
+  const ders = counted();
+  const chain = clientChain(ders);
+  const trust = makeTrust([{ path: "root.pem", bytes: root.der }]);
+  const options = { depth: 1, now: Date.now(), purpose: "client" } as const;
+  assert.ok(verifyChain(chain, trust, options).ok);
+  const before = ders.map(({ elements }) => elements);
+  assert.ok(before.every((elements) => elements > 0));
+  assert.equal(variables(chain).get("SSL_CLIENT_S_DN"), "/CN=leaf");
+  assert.deepEqual(ders.map(({ elements }) => elements), before);
+});
+
+test("a certificate that is only shown is read once, and those above it never", () => {
+  const ders = counted();
+  const chain = clientChain(ders);
+  const log = new Log({ verbosity: 0, form: "text", name: "t" });
+  const env: Record<string, string> = { CCAFILE: "/dev/null" };
+  const auth = new ClientAuths({ option: "none", env: (name) => env[name], log }).get();
+  assert.equal(auth?.verify(chain, undefined), "GENEROUS");
+  variables(chain);
+  assert.deepEqual(ders.map(({ elements }) => elements), [once(leaf.der), 0]);
+});
+
+test("a certificate that cannot be read is not tried again", () => {
+  const broken = new Counted(leaf.der.map((byte, i) => i === 4 ? 0 : byte));
+  const sent = new SentCertificate(broken);
+  const elements = [1, 2].map(() => {
+    assert.throws(() => sent.read(), DecodeError);
+    return broken.elements;
+  });
+  assert.equal(elements[1], elements[0]);
+});
