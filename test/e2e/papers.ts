@@ -36,6 +36,8 @@ export interface Entry {
   before?: (t: Trial, port: number) => Promise<unknown>;
   /** Default: both. */
   forms?: readonly Form[];
+  /** Milliseconds until it must have ended; default 60,000. */
+  limit?: number;
   /** Runs to its end; its stdout and exit code are judged. */
   ends?: (t: Trial, outcome: Ended) => void | Promise<void>;
   /** Serves until it is stopped; somebody talks to the port meanwhile. */
@@ -77,7 +79,8 @@ export function tryBlocks(
   entries.forEach((entry, i) => {
     const block = blocks[i] ?? "";
     const forms = (entry.forms ?? BOTH).filter((form) => BOTH.includes(form));
-    claim(`${name}: ${entry.first}`, (t) => tryBlock(t, block, entry), { forms, timeout: 120_000 });
+    const timeout = 60_000 + (entry.limit ?? 60_000);
+    claim(`${name}: ${entry.first}`, (t) => tryBlock(t, block, entry), { forms, timeout });
   });
 }
 
@@ -93,7 +96,7 @@ async function tryBlock(t: Trial, block: string, entry: Entry): Promise<void> {
   child.stdin?.end();
   try {
     if (entry.ends) {
-      await entry.ends(t, await within(ended, LIMIT * 3, "it did not end"));
+      await entry.ends(t, await within(ended, entry.limit ?? LIMIT * 3, "it did not end"));
     } else {
       await listening(port, child);
       await entry.serves?.(t, port);

@@ -41,12 +41,6 @@ tryBlocks("README.md", fenced("README.md"), [
     ends: (_t, { stdout }) => assert.equal(stdout, "hello\n"),
   },
   {
-    first: "./test/run.sh",
-    // It is what runs this; with a file named it runs that alone, so here none that would run this.
-    replace: [["./test/run.sh", `test -x '${ROOT}/test/run.sh' && sh -n '${ROOT}/test/run.sh'`]],
-    ends: (_t, { status }) => assert.equal(status, 0),
-  },
-  {
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
     replace: [...FILES, ["465", "@PORT"], asUser("-u 1000 -g 1000")],
     programs: { smtpd: "echo $SSLLOCALHOST; id -u" },

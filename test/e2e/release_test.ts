@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { claim, npmEnvironment, ROOT, type Trial } from "./harness.ts";
+import { checkout } from "./checkout.ts";
+import { claim, npmEnvironment, type Trial } from "./harness.ts";
 
 const TARGET = "linux-x64";
 const ONCE = { forms: ["binary"], timeout: 240_000 } as const;
@@ -33,18 +34,6 @@ const json = (path: string): unknown => JSON.parse(read(path));
 const sha256 = (path: string): string =>
   createHash("sha256").update(fs.readFileSync(path)).digest("hex");
 
-/** The sources as they are now, in a folder of their own: nobody else changes them meanwhile. */
-function checkout(t: Trial, ...folders: string[]): string {
-  const place = join(t.dir, ...folders);
-  fs.mkdirSync(place, { recursive: true });
-  for (const name of fs.readdirSync(ROOT)) {
-    if (["node_modules", "dist", ".git", "test"].includes(name)) continue;
-    fs.cpSync(join(ROOT, name), join(place, name), { recursive: true });
-  }
-  fs.symlinkSync(join(ROOT, "node_modules"), join(place, "node_modules"));
-  return place;
-}
-
 async function release(t: Trial, place: string, ...targets: string[]): Promise<string> {
   const { PATH = "/usr/bin:/bin", HOME = "" } = process.env;
   const outcome = await t.run(join(place, "release.sh"), targets, {
@@ -58,7 +47,10 @@ async function release(t: Trial, place: string, ...targets: string[]): Promise<s
 claim(
   "two releases of the same sources, made in different places, are the same bytes",
   async (t) => {
-    const [here, there] = [checkout(t, "here"), checkout(t, "some", "where", "else")];
+    const [here, there] = [
+      checkout(t, ["test"], "here"),
+      checkout(t, ["test"], "some", "where", "else"),
+    ];
     const folders = [await release(t, here, TARGET), await release(t, there, TARGET)];
     const [first = [], second = []] = folders.map((folder) =>
       fs.readdirSync(folder).sort().map((name) => `${name} ${sha256(join(folder, name))}`)
@@ -109,7 +101,7 @@ claim(
 );
 
 claim("files that do not agree on the version are not released", async (t) => {
-  const place = checkout(t, "wrong");
+  const place = checkout(t, ["test"], "wrong");
   const file = join(place, "src/version.ts");
   fs.writeFileSync(file, read(file).replace(/VERSION = "[^"]+"/, 'VERSION = "99.0.0"'));
   const outcome = await t.run(join(place, "release.sh"), [TARGET]);

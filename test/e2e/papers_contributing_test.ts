@@ -1,0 +1,110 @@
+/** Every command in CONTRIBUTING.md does what is said there, in a copy of the sources. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { checkout } from "./checkout.ts";
+import { npmEnvironment, ROOT, type Trial } from "./harness.ts";
+import { type Ended, fenced, tryBlocks } from "./papers.ts";
+
+/** What the set-up leaves in the shell; test files run on one form, with what Deno has compiled already. */
+const IN_COPY = `cd copy && export PATH="$PWD/node_modules/.bin:$PATH" DENO_NO_PACKAGE_JSON=1 ` +
+  `DENO_DIR='${ROOT}/dist/.deno' SSLSERVER_FORM=binary NO_COLOR=1`;
+
+const forms = ["binary"] as const;
+const copy = (t: Trial): Promise<void> => Promise.resolve(void checkout(t, [], "copy"));
+/** The same commands, begun in the copy. */
+const inCopy = (
+  first: string,
+) => ({ before: copy, forms, replace: [[first, `${IN_COPY}\n${first}`]] } as const);
+
+function passed({ status, stdout, stderr }: Ended, pattern: RegExp): void {
+  assert.match(stdout, pattern, stdout + stderr);
+  assert.equal(status, 0, stdout + stderr);
+}
+
+tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
+  {
+    first: "./compile.sh",
+    ...inCopy("./compile.sh"),
+    ends: (_t, ended) => passed(ended, /\/copy\/dist\/sslserver\n$/),
+  },
+  {
+    first: 'export PATH="$PWD/node_modules/.bin:$PATH" DENO_NO_PACKAGE_JSON=1',
+    before: copy,
+    forms,
+    replace: [["export", "cd copy && export"]],
+    ends: (_t, { status, stdout, stderr }) => {
+      assert.equal(status, 0);
+      assert.match(stdout + stderr, /\btest\b/);
+      assert.doesNotMatch(stdout + stderr, /Download/);
+    },
+  },
+  {
+    first: "deno task ok",
+    before: copy,
+    forms,
+    // It is what runs this. Here it is only seen to be there.
+    replace: [["deno task ok", `${IN_COPY}\ndeno task 2>&1`]],
+    ends: (_t, ended) => passed(ended, /- ok\n +\.ci\/run\n/),
+  },
+  {
+    first: "deno task ok test/codec/ip_test.ts test/e2e/ready_test.ts",
+    ...inCopy("deno task ok"),
+    limit: 240_000, // it checks the types of everything, with nothing in its cache
+    ends: (_t, ended) => {
+      for (const check of ["./compile.sh", "deno fmt --check", "deno lint", "deno check"]) {
+        assert.ok(ended.stdout.includes(`ok ${check}\n`), ended.stdout);
+      }
+      passed(ended, /^ok test\/e2e\/ready_test\.ts: [\s\S]*\n[0-9]+ passed, 0 failed, /m);
+    },
+  },
+  {
+    first: "deno task test test/codec/ip_test.ts",
+    ...inCopy("deno task test"),
+    ends: (_t, ended) =>
+      passed(ended, /^ok test\/codec\/ip_test\.ts: deno \d+, bun \d+ .*\n\d+ passed, 0 failed, /m),
+  },
+  {
+    first: "deno test -A --no-check test/codec/ip_test.ts",
+    // The last one needs the compiled file.
+    before: async (t) => {
+      await copy(t);
+      fs.symlinkSync(join(ROOT, "dist"), join(t.dir, "copy/dist"));
+    },
+    forms,
+    replace: [["deno test", `${IN_COPY}\nset -e\ndeno test`]],
+    ends: (_t, { status, stdout, stderr }) => {
+      assert.equal(status, 0, stdout + stderr);
+      assert.match(stdout, /^ok \| \d+ passed \| 0 failed/m);
+      assert.equal(stderr.match(/^ 0 fail$/gm)?.length, 2, stderr);
+    },
+  },
+  {
+    first: "deno run -A tools/make_papers.ts",
+    ...inCopy("deno run"),
+    ends: (t, ended) => {
+      passed(ended, /\d+ passed, 0 failed, /);
+      for (const made of ["man/text/sslserver.1.txt", "completions/sslserver.bash"]) {
+        const [here, there] = [ROOT, join(t.dir, "copy")].map((root) =>
+          fs.readFileSync(join(root, made), "utf8")
+        );
+        assert.equal(there, here, made);
+      }
+    },
+  },
+  {
+    first: "./release.sh",
+    before: copy,
+    forms,
+    // One target: the others are made in the same way.
+    replace: [["./release.sh", `${IN_COPY}\n${npmSettings()} ./release.sh linux-x64`]],
+    ends: (_t, ended) => passed(ended, /^sslserver-[0-9.]+-linux-x64: OK$/m),
+  },
+]);
+
+/** For a shell: where npm finds packages on this machine. */
+function npmSettings(): string {
+  const set = Object.entries(npmEnvironment()).map(([name, value]) => `'${name}=${value}'`);
+  return ["env", ...set].join(" ");
+}
