@@ -145,7 +145,7 @@ test("sslserver-environment(7) has every default", () => {
   for (const [name, value] of Object.entries(DEFAULTS)) {
     const [, item = ""] =
       new RegExp(`^\\.It Ev (?:.* )?${name}\\b.*\n([\\s\\S]*?)^\\.(?:It|El)`, "m").exec(page) ?? [];
-    assert.ok(item.includes(value) && item.includes("unless set"), `${name} ${value}`);
+    assert.ok(item.includes(value) && item.includes("by default"), `${name} ${value}`);
   }
 });
 

@@ -14,7 +14,7 @@ export interface ConnectionRow {
 }
 
 export const CONNECTION_VARIABLES = [
-  { names: ["PROTO"], when: "Always", about: "'TLS'; with -e 'TCP'; with -e or -6, for an IPv6" },
+  { names: ["PROTO"], when: "Always", about: "'TLS', or 'TCP' with -e." },
   {
     names: ["SSLLOCALIP", "SSLLOCALPORT", "SSLLOCALHOST"],
     when: "Always",
@@ -23,13 +23,17 @@ export const CONNECTION_VARIABLES = [
   {
     names: ["SSLREMOTEIP", "SSLREMOTEPORT", "SSLREMOTEHOST"],
     when: "Always",
-    about: "The client's.",
+    about: "The client's address, port and name.",
   },
-  { names: ["SSLREMOTEINFO"], when: "Always", about: "The answer of ident." },
+  {
+    names: ["SSLREMOTEINFO"],
+    when: "Always",
+    about: "The answer of the client's ident server, which can be any text.",
+  },
   {
     names: ["SSLINTERFACE"],
     when: "Always",
-    about: "The interface on which a link-local IPv6 client came in.",
+    about: "The interface of a link-local IPv6 client.",
   },
   {
     names: [
@@ -56,13 +60,13 @@ export const CONNECTION_VARIABLES = [
       "TCP6INTERFACE",
     ],
     when: "With -e",
-    about: "The same values, for an IPv6 client; with -6 too.",
+    about: "The same values for an IPv6 client, also with -6.",
   },
   {
     names: ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"],
     when: "With -n",
     monitor: true,
-    about: "Descriptors: ucspi-tls(7).",
+    about: "Descriptor numbers; see ucspi-tls(7).",
   },
   {
     names: ["PROXY_IP", "PROXY_PORT"],
@@ -72,22 +76,22 @@ export const CONNECTION_VARIABLES = [
   {
     names: ["PROXY_AUTHORITY"],
     when: "With --proxy-from",
-    about: "The host name that the client asked the proxy for.",
+    about: "The server name that the client sent to the proxy.",
   },
   {
     names: ["PROXY_ALPN"],
     when: "With --proxy-from",
-    about: "The protocol agreed on with the proxy.",
+    about: "The protocol that client and proxy have agreed on.",
   },
   {
     names: ["PROXY_UNIQUE_ID"],
     when: "With --proxy-from",
-    about: "The proxy's id of the connection, hexadecimal.",
+    about: "The proxy's id for the connection, in hexadecimal.",
   },
   {
     names: ["PROXY_TLS_VERSION", "PROXY_TLS_CIPHER"],
     when: "With --proxy-from",
-    about: "Of TLS between client and proxy.",
+    about: "The TLS version and cipher between client and proxy.",
   },
   {
     names: ["PROXY_TLS_CLIENT_CN"],
@@ -100,51 +104,56 @@ export const CONNECTION_VARIABLES = [
     about: "'NONE', 'SUCCESS' or 'FAILED:number'.",
   },
   { names: ["SSL_PROTOCOL"], when: "With -s", about: "'TLSv1.3'." },
-  { names: ["SSL_CIPHER"], when: "With -s", about: "The suite, by OpenSSL's name." },
+  { names: ["SSL_CIPHER"], when: "With -s", about: "OpenSSL's name of the cipher suite." },
   {
     names: ["SSL_CIPHER_USEKEYSIZE", "SSL_CIPHER_ALGKEYSIZE"],
     when: "With -s",
-    about: "Bits used and bits possible.",
+    about: "The key size in bits: used, and possible for the cipher.",
   },
   { names: ["SSL_CIPHER_EXPORT"], when: "With -s", about: "'false'." },
   {
     names: ["SSL_SESSION_ID"],
     when: "With -s",
-    about: "Hexadecimal, for TLS 1.2 without tickets, where the runtime tells it.",
+    about:
+      "The session id in hexadecimal, for TLS 1.2 without tickets, if the runtime provides it.",
   },
   {
     names: ["SSL_TLS_SNI"],
     when: "With -s",
     about: "The server name that the client asked for.",
   },
-  { names: ["SSL_ALPN"], when: "With -s", about: "The protocol agreed on." },
+  {
+    names: ["SSL_ALPN"],
+    when: "With -s",
+    about: "The protocol that client and server have agreed on.",
+  },
   {
     names: ["SSL_VERSION_INTERFACE", "SSL_VERSION_LIBRARY"],
     when: "With -s",
-    about: "This program and the TLS library, with their versions.",
+    about: "Name and version of this program, and of the TLS library.",
   },
-  { names: ["SSL_CLIENT_VERIFY"], when: "With -s", about: "'NONE': no certificate." },
+  { names: ["SSL_CLIENT_VERIFY"], when: "With -s", about: "'NONE': there is no certificate." },
   {
     names: ["SSL_CLIENT_FINGERPRINT_SHA256"],
     when: "With -s",
-    about: "SHA-256 of the client's certificate, hexadecimal.",
+    about: "The SHA-256 fingerprint of the client's certificate, in hexadecimal.",
   },
   {
     names: ["SSL_CLIENT_SAN_DNS_n", "SSL_CLIENT_SAN_EMAIL_n"],
     when: "With -s",
-    about: "Alternative names in it, counted from 0.",
+    about: "Alternative names in the client's certificate, counted from 0.",
   },
   {
     names: ["SSL_CLIENT_CERT_CHAIN_n"],
     when: "With -s",
-    about: "The certificates that came with it, PEM, counted from 0.",
+    about: "The other certificates that the client sent, in PEM form, counted from 0.",
   },
   // All that follow are there for SSL_SERVER, too.
-  { names: ["SSL_CLIENT_CERT"], when: "With -s", about: "The certificate, PEM." },
+  { names: ["SSL_CLIENT_CERT"], when: "With -s", about: "The certificate in PEM form." },
   {
     names: ["SSL_CLIENT_M_VERSION", "SSL_CLIENT_M_SERIAL"],
     when: "With -s",
-    about: "Version, and serial number, decimal.",
+    about: "The version, and the serial number in decimal.",
   },
   {
     names: ["SSL_CLIENT_S_DN", "SSL_CLIENT_I_DN"],
@@ -159,11 +168,11 @@ export const CONNECTION_VARIABLES = [
   {
     names: ["SSL_CLIENT_V_START", "SSL_CLIENT_V_END"],
     when: "With -s",
-    about: "When it begins and ends:",
+    about: "Begin and end of the validity:",
   },
   {
     names: ["SSL_CLIENT_A_SIG", "SSL_CLIENT_A_KEY"],
     when: "With -s",
-    about: "Algorithms of its signature and of its key.",
+    about: "The algorithms of the signature and of the key.",
   },
 ] as const satisfies readonly ConnectionRow[];

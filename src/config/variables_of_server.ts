@@ -35,7 +35,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "files",
-    about: "The certificate and its chain, PEM, in any order.",
+    about: "The certificate and its chain in PEM form, in any order.",
   },
   {
     names: ["CERTCHAINFILE"],
@@ -44,7 +44,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "files",
-    about: "The same; it wins over CERTFILE.",
+    about: "The same as CERTFILE, which it overrides.",
   },
   {
     names: ["KEYFILE"],
@@ -54,7 +54,7 @@ export const SERVER_VARIABLES = [
     rule: true,
     secret: true,
     holds: "files",
-    about: "The key, PEM: PKCS #8, PKCS #1 or SEC 1.",
+    about: "The key in PEM form: PKCS #8, PKCS #1 or SEC 1.",
   },
   {
     names: ["SNI_STRICT"],
@@ -62,7 +62,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     about:
-      "Not empty: clients that ask for no name, or one that no certificate is for, get the alert",
+      "If not empty, refuse clients that ask for no name, or for a name without a certificate,",
   },
   {
     names: ["TLS_MIN_VERSION", "TLS_MAX_VERSION"],
@@ -76,7 +76,7 @@ export const SERVER_VARIABLES = [
     reader: "tls/settings.ts",
     worker: true,
     rule: true,
-    about: "Suites for TLS 1.2, as a cipher list of OpenSSL.",
+    about: "Cipher suites for TLS 1.2, as a cipher list of OpenSSL.",
   },
   {
     names: ["ALPN"],
@@ -91,8 +91,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     refused: true,
-    about:
-      "Not supported: a start with it ends with exit status 100, and a rule that sets it denies.",
+    about: "Not supported.",
   },
   {
     names: ["DHFILE"],
@@ -107,7 +106,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "file",
-    about: "Certificates of the authorities that are trusted, PEM.",
+    about: "Certificates of the trusted authorities, in PEM form.",
   },
   {
     names: ["CADIR"],
@@ -115,7 +114,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "folder",
-    about: "A folder of them.",
+    about: "A folder of such files.",
   },
   {
     names: ["CRLFILE"],
@@ -123,14 +122,15 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "file",
-    about: "Their revocation lists, PEM.",
+    about: "The revocation lists of the authorities, in PEM form.",
   },
   {
     names: ["VERIFYDEPTH"],
     reader: "tls/client_auth.ts",
     worker: true,
     rule: true,
-    about: "How many intermediate certificates may stand between the client's and the authority's;",
+    about:
+      "The number of intermediate certificates allowed between the client's and the authority's;",
   },
   {
     names: ["CCAFILE"],
@@ -138,7 +138,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "file",
-    about: "Certificates whose subjects are named when the client is asked for one.",
+    about: "Certificates whose subjects are listed in the request for a client certificate.",
   },
   {
     names: ["CCADIR"],
@@ -146,21 +146,21 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "folder",
-    about: "The same as a folder.",
+    about: "A folder of such files.",
   },
   {
     names: ["CCAVERIFY"],
     reader: "tls/client_auth.ts",
     worker: true,
     rule: true,
-    about: "If set, even to nothing, a valid certificate is required, as by -m.",
+    about: "If set, even to an empty value, a valid certificate is required, as with -m.",
   },
   {
     names: ["MAXCONIP"],
     reader: "admit/limits.ts",
     worker: true,
     rule: true,
-    about: "Connections that one address may have open, at most -c.",
+    about: "The number of connections that one address may have open, at most -c.",
   },
   {
     names: ["MAXCONRATE"],
@@ -174,13 +174,14 @@ export const SERVER_VARIABLES = [
     reader: "admit/limits.ts",
     worker: true,
     rule: true,
-    about: "In a rule for a network: connections that all its addresses together may have open.",
+    about:
+      "In a rule for a network: the number of connections that all its addresses together may have",
   },
   {
     names: ["DNSCACHEIP"],
     reader: "dns/config.ts",
     worker: true,
-    about: "Addresses of DNS servers, instead of those in /etc/resolv.conf.",
+    about: "Addresses of DNS servers, in place of those in /etc/resolv.conf.",
   },
   {
     names: ["LOCALDOMAIN"],
@@ -193,35 +194,35 @@ export const SERVER_VARIABLES = [
     reader: "dns/config.ts",
     worker: true,
     holds: "file",
-    about: "Rules for that, instead of /etc/dnsrewrite.",
+    about: "A file of rules that complete a host, in place of /etc/dnsrewrite.",
   },
   {
     names: ["UID", "GID", "GIDLIST"],
     reader: "config/option_table.ts",
     worker: true, // which parses the options again
-    about: "User, group, and further groups separated by commas, by number, for -U.",
+    about: "The user, the group, and supplementary groups separated by commas, as numbers, for -U.",
   },
   {
     names: ["PATH"],
     reader: "check/start.ts",
     shared: true,
-    about: "Where prog is looked for; /usr/bin:/bin unless set.",
+    about: "The folders in which prog is searched; /usr/bin:/bin by default.",
   },
   {
     names: ["SSL_UID", "SSL_GID"],
     reader: "privsep/identity.ts",
-    about: "User and group, by number, of the processes that speak to the network (--workers).",
+    about: "The user and group of the workers, as numbers.",
   },
   {
     names: ["SSL_USER", "SSL_GROUP"],
     reader: "privsep/identity.ts",
-    about: "The same by name, as in /etc/passwd and /etc/group.",
+    about: "The same as names in /etc/passwd and /etc/group.",
   },
   {
     names: ["SSL_CHROOT"],
     reader: "privsep/identity.ts",
     secret: true,
-    about: "A folder that becomes the root folder of these processes.",
+    about: "The root folder of the workers.",
   },
   {
     names: ["TICKETKEYFILE"],
@@ -230,25 +231,25 @@ export const SERVER_VARIABLES = [
     rule: true,
     secret: true,
     refused: true,
-    about:
-      "Not supported: a start with it ends with exit status 100, and a rule that sets it denies.",
+    about: "Not supported.",
   },
   {
     names: ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"],
     reader: "supervisor/listen_fds.ts",
     supervisor: true,
-    about: "The process LISTEN_PID inherits so many sockets, from descriptor 3 on.",
+    about:
+      "The number of sockets that the process LISTEN_PID inherits, from descriptor 3 on, and their",
   },
   {
     names: ["NOTIFY_SOCKET"],
     reader: "supervisor/notify.ts",
     supervisor: true,
-    about: "A Unix socket, as a path or '@name', that is told when connections can come in,",
+    about: "A Unix socket, as a path or '@name'.",
   },
-  { names: ["LISTEN_PIDFDID"], supervisor: true, about: "Not looked at." },
+  { names: ["LISTEN_PIDFDID"], supervisor: true, about: "Not used." },
   {
     names: ["WATCHDOG_USEC", "WATCHDOG_PID"],
     supervisor: true,
-    about: "Not looked at: a unit must not have 'WatchdogSec='.",
+    about: "Not used: a unit must not have 'WatchdogSec='.",
   },
 ] as const satisfies readonly ServerRow[];
