@@ -260,10 +260,14 @@ test("README and SECURITY.md say the same of a worker that was taken over", () =
   }
 });
 
-test("SECURITY.md names tests that exist", () => {
+test("SECURITY.md names files that exist", () => {
   const named = all(read("SECURITY.md"), /`((?:\w+\/)*[\w*]+\.(?:ts|md))`/g);
   assert.ok(named.length > 20);
   for (const name of named) {
+    if (name.startsWith("src/")) {
+      assert.ok(fs.existsSync(join(ROOT, name)), name);
+      continue;
+    }
     const pattern = new RegExp(`^${name.replaceAll(".", "\\.").replaceAll("*", ".*")}$`);
     const found = fs.readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" });
     assert.ok(found.some((file) => pattern.test(file)), name);
