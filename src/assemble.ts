@@ -39,7 +39,7 @@ import { ClientAuths } from "./tls/client_auth.ts";
 import { Contexts } from "./tls/context.ts";
 import { HandshakeQueue } from "./tls/handshake.ts";
 import { ServerNames } from "./tls/server_names.ts";
-import { refuseUnsupported } from "./tls/settings.ts";
+import { refuseUnsupported } from "./tls/unsupported.ts";
 
 /** Certificates can live for a day. */
 const HOUR = 3_600_000;

@@ -149,10 +149,11 @@ test("sslserver-environment(7) has every default", () => {
   }
 });
 
-test("README, MIGRATION and the pages misspell no variable", () => {
+test("the papers misspell no variable", () => {
   // MIGRATION and sslserver(1) say what they are called here.
   const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON"];
-  for (const file of ["README.md", "MIGRATION.md", ...pages().map((page) => `man/${page}`)]) {
+  const texts = ["README.md", "MIGRATION.md", "SECURITY.md", "docs/specification.md"];
+  for (const file of [...texts, ...pages().map((page) => `man/${page}`)]) {
     const names = all(read(file), /\b([A-Z][A-Z0-9_]{4,}(?::[\w.*]+)?)/g);
     const wrong = unique(names).filter((name) => spelling(name) !== undefined);
     assert.deepEqual(wrong.filter((name) => !meant.includes(name)), [], file);

@@ -3,12 +3,7 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import {
-  CERTIFICATE_VARIABLES,
-  CLIENT_AUTH_VARIABLES,
-  type Env,
-  type VariableName,
-} from "../config/variables.ts";
+import { CLIENT_AUTH_VARIABLES, type Env, type VariableName } from "../config/variables.ts";
 import { literalHost } from "../accept/address.ts";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import { latin1 } from "../codec/bytes.ts";
@@ -177,7 +172,9 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
   };
   if (options.selfSigned) {
     const remedy = "leave out --self-signed, or unset it";
-    for (const name of CERTIFICATE_VARIABLES) unused(name, "--self-signed wins", remedy);
+    unused("CERTFILE", "--self-signed wins", remedy);
+    unused("CERTCHAINFILE", "--self-signed wins", remedy);
+    unused("KEYFILE", "--self-signed wins", remedy);
   } else if (set("CERTFILE") && set("CERTCHAINFILE") && env.CERTFILE !== env.CERTCHAINFILE) {
     unused("CERTFILE", "CERTCHAINFILE wins", "unset one of them");
   }

@@ -1,7 +1,7 @@
 /** Which variable a name that is none was meant to be. Pure. */
 
 import { oneOff } from "../config/one_off.ts";
-import { hasServerNames, isListed, OWN_VARIABLES, type VariableName } from "../config/variables.ts";
+import { findOwn, hasServerNames, isListed, type VariableName } from "../config/variables.ts";
 
 /** Shorter names are one letter away from too many others. */
 const MIN_LETTERS = 4;
@@ -50,7 +50,7 @@ export function spelling(name: string): string | undefined {
   const upper = plain.toUpperCase();
   const other = Object.hasOwn(OTHER, upper) ? OTHER[upper] : undefined;
   const meant = other ??
-    OWN_VARIABLES.find((one) => one === upper && one.length >= MIN_LETTERS) ??
-    OWN_VARIABLES.find((one) => one.length >= MIN_ONE_OFF && oneOff(upper, one));
+    findOwn((one) => one === upper && one.length >= MIN_LETTERS) ??
+    findOwn((one) => one.length >= MIN_ONE_OFF && oneOff(upper, one));
   return meant && hasServerNames(meant) ? [meant, ...rest].join(":") : meant;
 }

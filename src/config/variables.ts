@@ -42,36 +42,41 @@ export const DEFAULTS = {
   PATH: DEFAULT_PATH,
 } as const satisfies Env;
 
-const SERVER_ROWS: ReadonlyMap<string, ServerRow> = new Map(
-  SERVER_VARIABLES.flatMap((row) => row.names.map((name) => [name, row])),
-);
-const CONNECTION_ROWS: ReadonlyMap<string, ConnectionRow> = new Map(
-  CONNECTION_VARIABLES.flatMap((row) => row.names.map((name) => [name, row])),
-);
+const ROWS: readonly ServerRow[] = SERVER_VARIABLES;
+const BY_NAME = new Map<string, ServerRow>();
+for (const row of ROWS) for (const name of row.names) BY_NAME.set(name, row);
 
-/** The names of the rows for which `is` holds. */
-function named<Name extends VariableName>(is: (row: ServerRow) => boolean): readonly Name[] {
-  return [...SERVER_ROWS].flatMap(([name, row]) => is(row) ? [name as Name] : []);
+type Reader = Extract<Row, { reader: string }>["reader"];
+type ReadBy<File extends Reader> = Extract<Row, { reader: File }>["names"][number];
+
+/** The names that one file reads. A plain loop: this counts for the start time. */
+function readBy<File extends Reader>(file: File): readonly ReadBy<File>[] {
+  const names: string[] = [];
+  for (const row of ROWS) if (row.reader === file) names.push(...row.names);
+  return names as readonly string[] as readonly ReadBy<File>[];
 }
 
 /** Everything that `tlsConfig` reads: equal values, equal context. */
-export const TLS_VARIABLES = named<RuleVariable>(({ reader, refused }) =>
-  reader === "tls/settings.ts" && !refused
-);
+export const TLS_VARIABLES = readBy("tls/settings.ts");
 /** Everything that decides how clients are verified: equal values, equal `ClientAuth`. */
-export const CLIENT_AUTH_VARIABLES = named<RuleVariable>(({ reader }) =>
-  reader === "tls/client_auth.ts"
-);
+export const CLIENT_AUTH_VARIABLES = readBy("tls/client_auth.ts");
+/** What no runtime supports. */
+export const UNSUPPORTED_VARIABLES = readBy("tls/unsupported.ts");
 /** The limits on connections of an address or a network. */
-export const LIMIT_VARIABLES = named<RuleVariable>(({ reader }) => reader === "admit/limits.ts");
+export const LIMIT_VARIABLES = readBy("admit/limits.ts");
 /** The identity of workers. */
-export const IDENTITY_VARIABLES = named(({ reader }) => reader === "privsep/identity.ts");
-/** Those that can be set for a server name. */
-export const CERTIFICATE_VARIABLES = named<CertificateVariable>((row) => row.perName === true);
-/** Those that no runtime supports. */
-export const REFUSED_VARIABLES = named<RuleVariable>((row) => row.refused === true);
-/** Those that operators set for this server alone: a similar name is a misspelling. */
-export const OWN_VARIABLES = named((row) => !row.refused && !row.supervisor && !row.shared);
+export const IDENTITY_VARIABLES = readBy("privsep/identity.ts");
+
+/** The first name for which `is` holds, of those that only this server reads: a similar name is a
+ *  misspelling. */
+export function findOwn(is: (name: VariableName) => boolean): VariableName | undefined {
+  for (const { names, supervisor, unsupported, shared } of ROWS) {
+    if (supervisor || unsupported || shared) continue;
+    const found = (names as readonly VariableName[]).find(is);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
 
 /** The parts of `CERTFILE:www.example`; undefined for a name of another form. */
 export function ofServerName(
@@ -86,17 +91,18 @@ export function ofServerName(
 
 /** True for `CERTFILE` and the others that can be set for a server name. */
 export function hasServerNames(name: string): name is CertificateVariable {
-  return SERVER_ROWS.get(name)?.perName === true;
+  return BY_NAME.get(name)?.perName === true;
 }
 
 /** `CERTFILE:www.example` has the row of `CERTFILE`. */
 function serverRow(name: string): ServerRow | undefined {
-  return SERVER_ROWS.get(ofServerName(name)?.variable ?? name);
+  return BY_NAME.get(ofServerName(name)?.variable ?? name);
 }
 
 /** True for a name in one of the tables. */
 export function isListed(name: string): boolean {
-  return serverRow(name) !== undefined || CONNECTION_ROWS.has(name);
+  return serverRow(name) !== undefined || CONNECTION_NAMES.has(name) ||
+    MONITOR_NAMES.has(name);
 }
 
 /** True where a rule can set it. */
@@ -124,15 +130,21 @@ export function isInherited(name: string): boolean {
 /** mod_ssl's names. Another server may have set more of them than are in the table. */
 const MOD_SSL = ["SSL_CIPHER", "SSL_VERSION_", "SSL_SERVER_", "SSL_CLIENT_"];
 
+const CONNECTION_NAMES = new Set<string>();
+const MONITOR_NAMES = new Set<string>();
+for (const { names, monitor } of CONNECTION_VARIABLES as readonly ConnectionRow[]) {
+  for (const name of names) (monitor ? MONITOR_NAMES : CONNECTION_NAMES).add(name);
+}
+
 /** True where it describes a connection. Programs do not inherit it: they must not take an old
  *  `SSL_CLIENT_VERIFY` for that of their client. */
 export function isConnectionVariable(name: string): boolean {
-  return CONNECTION_ROWS.has(name) || MOD_SSL.some((prefix) => name.startsWith(prefix));
+  return isFromWorker(name) || MONITOR_NAMES.has(name);
 }
 
 /** True where a worker may set it for a program. */
 export function isFromWorker(name: string): boolean {
-  return isConnectionVariable(name) && !CONNECTION_ROWS.get(name)?.monitor;
+  return CONNECTION_NAMES.has(name) || MOD_SSL.some((prefix) => name.startsWith(prefix));
 }
 
 /** The part of `env` that a worker gets. */

@@ -18,7 +18,7 @@ export interface ServerRow {
    *  supervisor in the server's name, or mistake their descriptor 3 for a socket. */
   readonly supervisor?: true;
   /** No runtime supports it: a start with it fails, and a rule that sets it denies. */
-  readonly refused?: true;
+  readonly unsupported?: true;
   /** What the value names. `files`: one, or several separated by colons. */
   readonly holds?: "file" | "files" | "folder";
   /** Every program has it: a similar name is no misspelling. */
@@ -87,10 +87,10 @@ export const SERVER_VARIABLES = [
   },
   {
     names: ["CURVES"],
-    reader: "tls/settings.ts",
+    reader: "tls/unsupported.ts",
     worker: true,
     rule: true,
-    refused: true,
+    unsupported: true,
     about: "Not supported.",
   },
   {
@@ -226,11 +226,11 @@ export const SERVER_VARIABLES = [
   },
   {
     names: ["TICKETKEYFILE"],
-    reader: "tls/settings.ts",
+    reader: "tls/unsupported.ts",
     worker: true,
     rule: true,
     secret: true,
-    refused: true,
+    unsupported: true,
     about: "Not supported.",
   },
   {

@@ -6,7 +6,13 @@ import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { encodePem } from "../codec/x509/pem.ts";
-import { CLIENT_AUTH_VARIABLES, DEFAULTS, holds, type RuleVariables } from "../config/variables.ts";
+import {
+  CLIENT_AUTH_VARIABLES,
+  DEFAULTS,
+  holds,
+  type RuleVariable,
+  type RuleVariables,
+} from "../config/variables.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, signature } from "../files/files.ts";
 import { type Loaded, Reloading } from "../files/reloading.ts";
@@ -85,7 +91,9 @@ export class ClientAuths {
     const key = values.map((value) => value ?? "\x01").join("\0");
     const known = this.#auths.get(key);
     if (known) return known.value.auth;
-    const settings = new Map(CLIENT_AUTH_VARIABLES.map((name, i) => [name, values[i]]));
+    const settings = new Map<RuleVariable, string | undefined>(
+      CLIENT_AUTH_VARIABLES.map((name, i) => [name, values[i]]),
+    );
     const auth = this.#readAgain((name) => settings.get(name));
     say(auth.problems, (text) => this.options.log.warning(text));
     if (overlay) this.#auths.add(key, auth);

@@ -20,7 +20,8 @@ import { filesOf, readFiles } from "./key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { prepare, type Prepared } from "./prepared.ts";
 import { RecentlyUsed } from "./recently_used.ts";
-import { type Lookup, refuseUnsupported, type TlsConfig, tlsConfig } from "./settings.ts";
+import { type Lookup, type TlsConfig, tlsConfig } from "./settings.ts";
+import { refuseUnsupported } from "./unsupported.ts";
 
 type Overlay = RuleVariables;
 /** What is set for one server name. */

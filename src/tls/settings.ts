@@ -2,10 +2,9 @@
  *  (docs/specification.md#tls-settings). Reads no file. The same variables come from the
  *  server's environment and, laid over it, from a rule. */
 
-import { DEFAULTS, REFUSED_VARIABLES, type RuleVariable } from "../config/variables.ts";
-import { EXIT, FatalError, UsageError } from "../errors.ts";
+import { DEFAULTS, type RuleVariable } from "../config/variables.ts";
+import { EXIT, FatalError } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
-import { PRODUCT } from "../version.ts";
 
 /** Looks a variable up; undefined when it is not set. */
 export type Lookup = (name: RuleVariable) => string | undefined;
@@ -60,15 +59,6 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
     maxVersion,
     alpn: alpn(value(lookup, "ALPN")),
   };
-}
-
-/** Throws `UsageError` for a setting that no runtime supports, rather than ignore it. */
-export function refuseUnsupported(lookup: Lookup): void {
-  for (const name of REFUSED_VARIABLES) {
-    if (lookup(name)) {
-      throw new UsageError(`$${name} is not supported by ${PRODUCT}`, `unset ${name}`);
-    }
-  }
 }
 
 function value(lookup: Lookup, name: RuleVariable): string | undefined {

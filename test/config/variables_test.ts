@@ -13,8 +13,8 @@ import {
   isForRules,
   isFromWorker,
   LIMIT_VARIABLES,
-  REFUSED_VARIABLES,
   TLS_VARIABLES,
+  UNSUPPORTED_VARIABLES,
   type VariableName,
   workerEnvironment,
 } from "../../src/config/variables.ts";
@@ -83,7 +83,7 @@ test("--check knows misspellings of every variable that is set for this server a
       name.slice(0, 2) + name.slice(3),
     ];
     const [, named] = forms(name);
-    if (row.refused || row.supervisor || row.shared) {
+    if (row.unsupported || row.supervisor || row.shared) {
       for (const slip of slips) assert.notEqual(spelling(slip), name, slip);
       continue;
     }
@@ -102,10 +102,14 @@ test("--check knows misspellings of every variable that is set for this server a
 });
 
 test("the file that a row names reads the variable", () => {
-  for (const [name, { reader, refused }] of ROWS) {
+  for (const [name, { reader, unsupported }] of ROWS) {
     if (reader === undefined) continue;
     const text = fs.readFileSync(SRC + reader, "utf8");
-    assert.match(text, refused ? /\bREFUSED_VARIABLES\b/ : new RegExp(`\\b${name}\\b`), name);
+    assert.match(
+      text,
+      unsupported ? /\bUNSUPPORTED_VARIABLES\b/ : new RegExp(`\\b${name}\\b`),
+      name,
+    );
   }
 });
 
@@ -133,11 +137,11 @@ test("names that only resemble those of the tables are for programs alone", () =
 
 test("the keys of contexts and of authorities have the variables of their readers", () => {
   const read = (reader: string): string[] =>
-    ROWS.filter(([, row]) => row.reader === reader && !row.refused).map(([name]) => name);
+    ROWS.filter(([, row]) => row.reader === reader).map(([name]) => name);
   assert.deepEqual(TLS_VARIABLES, read("tls/settings.ts"));
   assert.deepEqual(CLIENT_AUTH_VARIABLES, read("tls/client_auth.ts"));
   assert.deepEqual(LIMIT_VARIABLES, ["MAXCONIP", "MAXCONRATE", "MAXCONNET"]);
-  assert.deepEqual(REFUSED_VARIABLES, ["CURVES", "TICKETKEYFILE"]);
+  assert.deepEqual(UNSUPPORTED_VARIABLES, ["CURVES", "TICKETKEYFILE"]);
 });
 
 test("the monitor opens what variables for workers name, as their rows say", () => {

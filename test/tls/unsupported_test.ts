@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { REFUSED_VARIABLES } from "../../src/config/variables.ts";
+import { UNSUPPORTED_VARIABLES } from "../../src/config/variables.ts";
 import { UsageError } from "../../src/errors.ts";
 import { serve } from "../../src/library.ts";
 import type { ServeOptions } from "../../src/library_options.ts";
@@ -14,7 +14,7 @@ import { thisRuntime } from "../runtime/kits.ts";
 const REFUSED = /^\$\w+ is not supported by sslserver\//;
 
 test("set for the server, it stops the start", async () => {
-  for (const name of REFUSED_VARIABLES) {
+  for (const name of UNSUPPORTED_VARIABLES) {
     const options: ServeOptions = { port: 0, selfSigned: true, verbosity: 0, env: { [name]: "x" } };
     await assert.rejects(serve(options, () => {}), (error: unknown) => {
       assert.ok(error instanceof UsageError);
@@ -34,7 +34,7 @@ test("set by a rule, it refuses the connection", async () => {
     keyPair: { chain, key },
   });
   contexts.get();
-  for (const name of REFUSED_VARIABLES) {
+  for (const name of UNSUPPORTED_VARIABLES) {
     assert.throws(() => contexts.get(new Map([[name, "x"]])), { message: REFUSED });
     contexts.get(new Map([[name, ""]]));
   }
