@@ -199,7 +199,6 @@ export const SERVER_VARIABLES = [
   {
     names: ["UID", "GID", "GIDLIST"],
     reader: "config/option_table.ts",
-    worker: true, // which parses the options again
     about: "The user, the group, and supplementary groups separated by commas, as numbers, for -U.",
   },
   {
