@@ -3,7 +3,8 @@
 import type { ConnectionVariable, RuleVariables } from "./config/variables.ts";
 import { NO_WATCH, type Watch } from "./metrics/observer.ts";
 import type { Reason } from "./reason.ts";
-import type { Address, Program, Socket } from "./runtime/runtime.ts";
+import { type Address, type Program, type Socket, TlsError } from "./runtime/runtime.ts";
+import type { StreamHandler } from "./runtime/stream.ts";
 
 /** One end, with the name that DNS or -l gave it. */
 export interface Peer extends Address {
@@ -35,12 +36,14 @@ export interface HeldPlace {
   giveBack(): void;
 }
 
-const nothing = (): void => {};
 const NOTHING = new Uint8Array(0);
 const NO_VARIABLES: RuleVariables = new Map();
 
-/** Thousands may be idle at a time: what a stage needs only while it lasts goes with it. */
-export class Connection {
+/** Thousands may be idle at a time: what a stage needs only while it lasts goes with it.
+ *
+ *  Between two stages the connection is the owner of its own stream: a client that has gone then must not go
+ *  on counting, nor be asked about. */
+export class Connection implements StreamHandler {
   readonly local: Peer;
   readonly remote: RemotePeer;
   /** Interface of an IPv6 connection, where it is known: of a link-local client its number (`%2`), which
@@ -68,8 +71,6 @@ export class Connection {
   broken: Error | undefined;
   /** The server has given it up, and this is why. */
   givenUp: Reason | undefined;
-  /** Called when it does. As with the callbacks of a stream, a stage puts its own in place. */
-  onGivenUp: () => void = nothing;
   #abort: AbortController | undefined;
 
   constructor(
@@ -97,14 +98,22 @@ export class Connection {
     this.#abort = undefined;
   }
 
-  /** Closes its socket. */
+  /** Closes its socket; the owner of its stream is told. */
   giveUp(why: Reason): void {
     if (this.givenUp === undefined) {
       this.givenUp = why;
       this.#abort?.abort(why);
-      this.onGivenUp();
     }
-    this.socket.destroy();
+    this.socket.abort();
+  }
+
+  /** See `StreamHandler`. */
+  close(error?: Error): void {
+    if (!(error instanceof TlsError)) {
+      return this.giveUp({ kind: "client gone", how: error ? "reset" : "closed" });
+    }
+    this.broken = error;
+    this.giveUp(error.reason);
   }
 }
 
@@ -121,10 +130,6 @@ export function describe(
     ? options.interface
     : undefined;
   const conn = new Connection(socket, options.localName, at, watch);
-  // Stages that wait for the client put their own in place. While names are looked up nobody does:
-  // a client that has gone must not go on counting, nor be asked about.
-  socket.onClose = (error) => {
-    conn.giveUp({ kind: "client gone", how: error ? "reset" : "closed" });
-  };
+  socket.take(conn);
   return conn;
 }

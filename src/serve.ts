@@ -16,7 +16,7 @@ import { admit } from "./admit/admit.ts";
 import { type Connection, describe } from "./connection.ts";
 import { Lifecycle, type Server } from "./lifecycle.ts";
 import { ownPid } from "./log.ts";
-import { converse, converseDelayed, watchWhileWaiting } from "./program/converse.ts";
+import { converse, converseDelayed } from "./program/converse.ts";
 import { leave, report } from "./program/report.ts";
 import { logStatus, start } from "./program/start.ts";
 import type { Reason } from "./reason.ts";
@@ -63,8 +63,6 @@ async function handle(conn: Connection, deps: Deps, life: Lifecycle): Promise<vo
     if (options.delayed) gate.complete(conn);
     const channel = options.delayed ? undefined : await secure(conn, deps, begin);
     if (channel) gate.through(conn);
-    // It may wait for a place; one that goes meanwhile gets no program.
-    if (channel) watchWhileWaiting(conn, channel.stream);
     conn.watch.starting();
     const program = conn.program = await start(conn, deps, channel);
     conn.watch.started();

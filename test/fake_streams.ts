@@ -1,18 +1,29 @@
 /** Streams in memory, for tests of what stands between a client and its program. */
 
 import { concat, latin1 } from "../src/codec/bytes.ts";
-import type { Sink, Socket, Source } from "../src/runtime/runtime.ts";
+import type { Socket } from "../src/runtime/runtime.ts";
+import { Owned, type Sink, type Source, type StreamHandler } from "../src/runtime/stream.ts";
 
 export const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Delivers what is put in, when it is not paused. */
-export class FakeSource implements Source {
-  onData: (chunk: Uint8Array) => void = () => {};
-  onEnd: (cut?: boolean) => void = () => {};
-  onClose: (error?: Error) => void = () => {};
+/** What all fakes have. */
+abstract class Fake extends Owned {
   destroyed = false;
-  #flowing = false;
+
+  /** Who owns it now. */
+  get handler(): StreamHandler {
+    return this.owner;
+  }
+  /** It is closed by the other side. */
+  lose(error?: Error): void {
+    this.tellClosed(error);
+  }
+}
+
+/** Delivers what is put in, when it is not paused. */
+export class FakeSource extends Fake implements Source {
+  flowing = false;
   #queue: (Uint8Array | null)[] = [];
 
   /** A chunk, or null for the end. */
@@ -21,13 +32,13 @@ export class FakeSource implements Source {
     this.#deliver();
   }
   pause(): void {
-    this.#flowing = false;
+    this.flowing = false;
   }
   hold(): void {
     this.pause();
   }
   resume(): void {
-    this.#flowing = true;
+    this.flowing = true;
     queueMicrotask(() => this.#deliver());
   }
   /** There is always more. */
@@ -40,21 +51,18 @@ export class FakeSource implements Source {
     this.#queue = [];
   }
   #deliver(): void {
-    while (this.#flowing && !this.destroyed) {
+    while (this.flowing && !this.destroyed) {
       const item = this.#queue.shift();
       if (item === undefined) return;
-      if (item === null) this.onEnd();
-      else this.onData(item);
+      if (item === null) this.owner.end?.();
+      else this.owner.data?.(item);
     }
   }
 }
 
-export class FakeSink implements Sink {
-  onDrain: () => void = () => {};
-  onClose: (error?: Error) => void = () => {};
+export class FakeSink extends Fake implements Sink {
   readonly written: Uint8Array[] = [];
   ended = false;
-  destroyed = false;
   full = false;
 
   get text(): string {
@@ -66,7 +74,7 @@ export class FakeSink implements Sink {
   }
   drain(): void {
     this.full = false;
-    this.onDrain();
+    this.owner.drain?.();
   }
   end(): void {
     this.ended = true;
@@ -76,17 +84,22 @@ export class FakeSink implements Sink {
   }
 }
 
-/** The client: `input` is what it sends, `output` what it gets. */
+/** The client: what is put in is what it sends, `output` what it gets. */
 export class FakeSocket extends FakeSource implements Socket {
-  readonly gone = false;
   readonly local = { ip: "192.0.2.1", port: 25 };
-  readonly remote = { ip: "192.0.2.7", port: 4711 };
   readonly fd = undefined;
   readonly output = new FakeSink();
-  onDrain: () => void = () => {};
 
+  constructor(readonly remote = { ip: "192.0.2.7", port: 4711 }) {
+    super();
+  }
   write(chunk: Uint8Array): boolean {
     return this.output.write(chunk);
+  }
+  /** The client takes more again. */
+  drain(): void {
+    this.output.full = false;
+    this.owner.drain?.();
   }
   end(): void {
     this.output.end();
@@ -96,6 +109,15 @@ export class FakeSocket extends FakeSource implements Socket {
   close(): void {
     this.closed = true;
     this.destroy();
+  }
+  abort(): void {
+    if (this.destroyed) return;
+    this.destroy();
+    this.tellClosed();
+  }
+  /** The end of its data without close_notify. */
+  cut(): void {
+    this.owner.end?.(true);
   }
   setNoDelay(): void {}
   /** What the system says is not acknowledged yet. */

@@ -292,6 +292,12 @@ test("lists of variables and names in no table are found", () => {
   for (const [text, names] of rows) assert.deepEqual(strayVariables(text), names, text);
 });
 
+test("a stream is taken, and none of its callbacks assigned", () => {
+  const slot = /\.on(?:Data|End|Drain|Close|GivenUp|Ready|Change)\s*=(?!=)/;
+  const guilty = [...ALL, ...sources("test")].filter((file) => slot.test(code(read(file))));
+  assert.deepEqual(guilty, []);
+});
+
 test("every file of src opens with what its job is", () => {
   assert.deepEqual(ALL.filter((file) => !/^(?:#!.*\n)?\/\*\* ?\S/.test(read(file))), []);
 });

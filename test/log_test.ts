@@ -166,9 +166,10 @@ test("in JSON every line has a level", () => {
 /** A reader who can be stopped; `room` bytes are taken meanwhile. */
 function reader() {
   const state = { room: Infinity, text: "", failing: false, largest: 0 };
+  let again = (): void => {};
   const sink: LineSink = {
     busy: false,
-    onReady: () => {},
+    whenReady: (flush) => again = flush,
     take(bytes) {
       if (state.failing) throw new Error("EPIPE");
       const count = Math.min(bytes.length, state.room);
@@ -179,16 +180,16 @@ function reader() {
     },
   };
   const output = new LogOutput(sink, (lost) => `${lost} lost\n`);
-  return { state, sink, output };
+  return { state, output, ready: () => again() };
 }
 
 test("what a stopped reader does not take waits, within limits, and comes in order", () => {
-  const { state, sink, output } = reader();
+  const { state, output, ready } = reader();
   state.room = 7;
   for (let i = 0; i < 30_000; i++) output.write(`line number ${i}\n`);
   assert.ok(output.waiting <= 256 << 10, `${output.waiting} bytes`);
   state.room = Infinity;
-  sink.onReady();
+  ready();
   const lines = state.text.split("\n").slice(0, -1);
   const kept = lines.length - 1;
   lines.slice(0, kept).forEach((line, i) => assert.equal(line, `line number ${i}`));
@@ -200,11 +201,11 @@ test("what a stopped reader does not take waits, within limits, and comes in ord
 });
 
 test("one long message is cut between lines", () => {
-  const { state, sink, output } = reader();
+  const { state, output, ready } = reader();
   state.room = 0;
   output.write("0123456789abcde\n".repeat(20_000));
   state.room = Infinity;
-  sink.onReady();
+  ready();
   const lines = state.text.split("\n").slice(0, -1);
   assert.equal(lines.length, 16_385);
   assert.equal(lines.at(-1), "3616 lost");

@@ -5,6 +5,7 @@ import { concat } from "../codec/bytes.ts";
 import type { Connection } from "../connection.ts";
 import type { Reason } from "../reason.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
+import { NOBODY } from "../runtime/stream.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -19,43 +20,43 @@ export function firstBytes(
   const { socket } = conn;
   return new Promise((resolve, reject) => {
     let bytes = begin;
-    const { onClose } = socket; // who else wants to know of a client that goes
-    const done = (settle: () => void): void => {
-      conn.onGivenUp = () => {};
+    const fail = (error: unknown): void => {
       conn.begun = NOTHING;
-      socket.onData = socket.onEnd = () => {};
-      socket.onClose = onClose;
-      settle();
+      socket.take(NOBODY); // it is closed, or will be
+      reject(error);
     };
     const gone = (error?: Error): void => {
       const how = error ? "reset" : "closed";
-      done(() => reject(new HandshakeError({ kind: "client gone", how, sent: bytes.length })));
+      fail(new HandshakeError({ kind: "client gone", how, sent: bytes.length }));
     };
     const abandoned = (why: Reason): void => {
       const silent = why.kind === "client gone" && bytes.length === 0;
-      done(() => reject(new HandshakeError(silent ? { ...why, sent: 0 } : why)));
+      fail(new HandshakeError(silent ? { ...why, sent: 0 } : why));
     };
     const look = (): boolean => {
       try {
         if (!enough(bytes)) return false;
         socket.hold();
-        done(() => resolve(bytes));
+        conn.begun = NOTHING;
+        socket.take(conn);
+        resolve(bytes);
       } catch (error) {
-        done(() => reject(error));
+        fail(error);
       }
       return true;
     };
     if (conn.givenUp !== undefined) return abandoned(conn.givenUp);
     if (bytes.length > 0 && look()) return;
-    conn.onGivenUp = () => conn.givenUp && abandoned(conn.givenUp);
     conn.begun = bytes;
-    socket.onData = (chunk) => {
-      bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
-      conn.begun = bytes;
-      look();
-    };
-    socket.onEnd = () => gone();
-    socket.onClose = gone;
+    socket.take({
+      data(chunk) {
+        bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
+        conn.begun = bytes;
+        look();
+      },
+      end: () => gone(),
+      close: (error) => conn.givenUp === undefined ? gone(error) : abandoned(conn.givenUp),
+    });
     socket.resume();
   });
 }

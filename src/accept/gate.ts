@@ -27,8 +27,8 @@ const SILENT = 1000;
 
 /** What the gate asks of the programs. */
 export interface GatePrograms {
-  /** Called when one of the numbers below has changed. */
-  onChange: () => void;
+  /** Calls `changed` when one of the numbers below has changed. */
+  onChange(changed: () => void): void;
   /** Connections that wait for a place (-c). */
   readonly waiting: number;
   /** Every place is taken. */
@@ -73,7 +73,7 @@ export class Gate {
     const { pending: limit, heard, now = () => performance.now() } = options;
     this.#now = now;
     this.#pending = new Pending({ limit, heard, now });
-    options.programs.onChange = () => this.#update();
+    options.programs.onChange(() => this.#update());
   }
 
   /** Connections that exist, the lingering ones included. */

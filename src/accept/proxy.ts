@@ -14,8 +14,11 @@ import { escapeText } from "../codec/x509/names.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import type { Connection } from "../connection.ts";
 import { ConnectionError, type Reason, reasonOf, saidNothing } from "../reason.ts";
-import type { Socket, Stream } from "../runtime/runtime.ts";
+import type { Socket } from "../runtime/runtime.ts";
+import { Owned, type Stream } from "../runtime/stream.ts";
 import { firstBytes } from "./first_bytes.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
 const MAX_VALUE = 300;
@@ -99,72 +102,86 @@ function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
 /** The clear beginning of a UCSPI-TLS connection: `begin`, then what the socket brings. A PROXY
  *  header in it is somebody's attempt to choose an address, should the program believe it: the
  *  stream is closed, `refuse` is told. */
-export function plainStream(
-  socket: Socket,
-  begin: Uint8Array,
-  refuse: (error: ConnectionError) => void,
-): Stream {
+export class PlainStream extends Owned implements Stream {
+  readonly #socket: Socket;
+  readonly #refuse: (error: ConnectionError) => void;
   /** What has come and may still become a header, or has not been asked for yet. */
-  let held = begin;
-  let decided = false;
-  let flowing = false;
-  const nothing = (): void => {};
-  const deliver = (): void => {
-    if (decided || held.length === 0) return;
-    const likeness = beginsLikeProxy(held);
-    if (likeness === "yes") {
-      const error = new ConnectionError(UNEXPECTED);
-      refuse(error);
-      socket.destroy();
-      held = new Uint8Array(0);
-      decided = true;
-      stream.onClose(error);
-    } else if (likeness === "no") release();
-  };
-  const release = (): void => {
-    decided = true;
-    const chunk = held;
-    held = new Uint8Array(0);
-    if (chunk.length > 0) stream.onData(chunk);
-  };
-  const stream: Stream = {
-    onData: nothing,
-    onEnd: nothing,
-    onDrain: nothing,
-    onClose: nothing,
-    get gone() {
-      return socket.gone;
-    },
-    pause() {
-      flowing = false;
-      socket.pause();
-    },
-    resume() {
-      flowing = true;
-      if (decided || held.length === 0) return socket.resume();
-      setImmediate(() => { // no callback from within `resume()`
-        if (!flowing) return;
-        deliver();
-        if (flowing) socket.resume();
-      });
-    },
-    write: (chunk, spent) => socket.write(chunk, spent),
-    end: () => socket.end(),
-    destroy: () => socket.destroy(),
-    close: () => socket.close(),
-  };
-  socket.onData = (chunk) => {
-    if (decided) return stream.onData(chunk);
-    held = concat([held, chunk]);
-    deliver();
-  };
-  socket.onEnd = () => {
-    if (!decided) release();
-    stream.onEnd();
-  };
-  socket.onDrain = () => stream.onDrain();
-  socket.onClose = (error) => stream.onClose(error);
-  return stream;
+  #held: Uint8Array;
+  #decided = false;
+  #flowing = false;
+
+  constructor(socket: Socket, begin: Uint8Array, refuse: (error: ConnectionError) => void) {
+    super();
+    this.#socket = socket;
+    this.#held = begin;
+    this.#refuse = refuse;
+    socket.take({
+      data: (chunk) => this.#received(chunk),
+      end: () => {
+        this.#release();
+        this.owner.end?.();
+      },
+      drain: () => this.owner.drain?.(),
+      close: (error) => this.tellClosed(error),
+    });
+  }
+
+  pause(): void {
+    this.#flowing = false;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#flowing = true;
+    if (this.#decided || this.#held.length === 0) return this.#socket.resume();
+    setImmediate(() => { // no callback from within `resume()`
+      if (!this.#flowing) return;
+      this.#decide();
+      if (this.#flowing) this.#socket.resume();
+    });
+  }
+
+  write(chunk: Uint8Array, spent?: boolean): boolean {
+    return this.#socket.write(chunk, spent);
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#decided) return this.owner.data?.(chunk);
+    this.#held = concat([this.#held, chunk]);
+    this.#decide();
+  }
+
+  #decide(): void {
+    if (this.#decided || this.#held.length === 0) return;
+    const likeness = beginsLikeProxy(this.#held);
+    if (likeness === "no") return this.#release();
+    if (likeness !== "yes") return;
+    this.#decided = true;
+    this.#held = NOTHING;
+    const error = new ConnectionError(UNEXPECTED);
+    this.#refuse(error);
+    this.#socket.destroy();
+    this.tellClosed(error);
+  }
+
+  #release(): void {
+    this.#decided = true;
+    const chunk = this.#held;
+    this.#held = NOTHING;
+    if (chunk.length > 0) this.owner.data?.(chunk);
+  }
 }
 
 const UNEXPECTED: Reason = { kind: "unexpected proxy header" };

@@ -29,7 +29,7 @@ export class LogOutput {
 
   /** `report` words the loss of so many lines. */
   constructor(readonly sink: LineSink, readonly report: (lost: number) => string) {
-    sink.onReady = () => this.#flush();
+    sink.whenReady(() => this.#flush());
   }
 
   /** Bytes that wait. */

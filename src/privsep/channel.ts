@@ -61,10 +61,14 @@ export class Channel<Us extends Side, Them extends Side> {
     readonly theirs: Codec<Them>,
   ) {
     this.#frames = new Frames(theirs.maxLength);
-    stream.onData = (chunk) => this.#received(chunk);
-    stream.onEnd = () => this.#broken();
-    stream.onClose = () => this.#broken();
-    stream.onDrain = () => this.#unread = undefined;
+    stream.take({
+      data: (chunk) => this.#received(chunk),
+      end: () => this.#broken(),
+      drain: () => {
+        this.#unread = undefined;
+      },
+      close: () => this.#broken(),
+    });
   }
 
   get open(): boolean {

@@ -1,11 +1,11 @@
 /** Stage 5: the conversation of client and program, with TLS from the beginning or on request (UCSPI-TLS).
  *  Moving the bytes is relay.ts. */
 
-import { plainStream } from "../accept/proxy.ts";
+import { PlainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";
 import type { Connection } from "../connection.ts";
-import { type ConnectionError, reasonOf } from "../reason.ts";
-import type { Program, Stream } from "../runtime/runtime.ts";
+import type { ConnectionError } from "../reason.ts";
+import type { Program } from "../runtime/runtime.ts";
 import { type Channel, channelVariables, type HandshakeDeps, secure } from "../tls/handshake.ts";
 import type { IdleWatch } from "./idle.ts";
 import type { Lingering } from "./linger.ts";
@@ -22,15 +22,6 @@ export interface ConverseDeps extends HandshakeDeps, ReportDeps {
   gate: HandshakeDeps["gate"] & ReportDeps["gate"];
   idle: IdleWatch;
   lingering: Lingering;
-}
-
-export function watchWhileWaiting(conn: Connection, stream: Stream): void {
-  const gone = (error?: Error): void => {
-    conn.broken = error;
-    conn.giveUp(error ? reasonOf(error) : { kind: "client gone", how: "closed" });
-  };
-  stream.onClose = gone;
-  if (stream.gone) gone(stream.failure);
 }
 
 /** TLS from the beginning. Resolves with the wait status. */
@@ -63,7 +54,9 @@ export async function converseDelayed(
   try {
     const { banner } = deps.options;
     const refuse = (error: ConnectionError): void => report(conn, deps, program.pid, error);
-    const client = deps.options.proxyFrom ? plainStream(conn.socket, begin, refuse) : conn.socket;
+    const client = deps.options.proxyFrom
+      ? new PlainStream(conn.socket, begin, refuse)
+      : conn.socket;
     const plain = await plainPhase(client, program, ends, { ...options, banner });
     if ("status" in plain) return plain.status;
     const channel = await secure(conn, deps, plain.request.hello);
@@ -91,7 +84,7 @@ export async function converseDelayed(
 function relayOptions(conn: Connection, program: Program, deps: ConverseDeps): RelayOptions {
   const { idle, lingering, metrics } = deps;
   const client = new ClientWatch(conn, program.pid, deps);
-  return { idle, lingering, conn, traffic: metrics.traffic, client };
+  return { idle, lingering, socket: conn.socket, traffic: metrics.traffic, client };
 }
 
 function logTls(program: Program, { session, clientVerify }: Channel, { log }: ConverseDeps): void {

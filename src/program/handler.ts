@@ -3,7 +3,8 @@
 
 import process from "node:process";
 import type { Peer, RemotePeer } from "../connection.ts";
-import type { Program, Sink, Source } from "../runtime/runtime.ts";
+import type { Program } from "../runtime/program.ts";
+import { Owned, type Sink, type Source } from "../runtime/stream.ts";
 
 /** What a handler gets of one connection. */
 export interface HandlerConnection {
@@ -48,12 +49,14 @@ export function startHandler(
     if (!running) return;
     const why = new Error(OVER);
     abort.abort(why);
-    fail(why);
+    input.fail(why);
   };
-  const { input, readable, fail } = inputStream(giveUp);
-  const { output, writable, finish } = outputStream(giveUp);
+  const input = new HandlerInput(giveUp);
+  const output = new HandlerOutput(giveUp);
   const run = async (): Promise<number> => {
     try {
+      const { readable } = input;
+      const { writable } = output;
       await handler({ ...facts, readable, writable, signal: abort.signal });
       return 0;
     } catch (error) {
@@ -61,7 +64,7 @@ export function startHandler(
       return 256;
     } finally {
       running = false;
-      await finish();
+      await output.finish();
     }
   };
   return {
@@ -76,104 +79,113 @@ export function startHandler(
   };
 }
 
-/** The sink that the relay writes into, the stream that the handler reads, and what makes it fail. */
-function inputStream(giveUp: () => void): {
-  input: Sink;
-  readable: ReadableStream<Uint8Array>;
-  fail: (error: Error) => void;
-} {
-  let controller!: ReadableStreamDefaultController<Uint8Array>;
-  let open = true;
-  const readable = new ReadableStream<Uint8Array>({
-    start(c) {
-      controller = c;
-    },
-    pull() {
-      if (open) input.onDrain();
-    },
-    cancel() {
-      open = false;
-      input.onClose();
-    },
-  }, { highWaterMark: QUEUE });
-  const input: Sink = {
-    onDrain() {},
-    onClose() {},
-    write(chunk) {
-      if (!open) return true;
-      controller.enqueue(chunk);
-      return (controller.desiredSize ?? 1) > 0;
-    },
-    end() {
-      if (!open) return;
-      open = false;
-      controller.close();
-    },
-    destroy() {
-      giveUp();
-      input.end();
-    },
-  };
-  const fail = (error: Error): void => {
-    if (!open) return;
-    open = false;
-    controller.error(error);
-  };
-  return { input, readable, fail };
+/** The sink that the relay writes into, over the stream that the handler reads. */
+class HandlerInput extends Owned implements Sink {
+  readonly readable: ReadableStream<Uint8Array>;
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #open = true;
+
+  constructor(readonly giveUp: () => void) {
+    super();
+    this.readable = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => {
+        if (this.#open) this.owner.drain?.();
+      },
+      cancel: () => {
+        this.#open = false;
+        this.tellClosed();
+      },
+    }, { highWaterMark: QUEUE });
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (!this.#open) return true;
+    this.#controller.enqueue(chunk);
+    return (this.#controller.desiredSize ?? 1) > 0;
+  }
+
+  end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#controller.close();
+  }
+
+  destroy(): void {
+    this.giveUp();
+    this.end();
+  }
+
+  /** The handler's stream fails. */
+  fail(error: Error): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#controller.error(error);
+  }
 }
 
-/** The stream that the handler writes to, and the source that the relay reads. */
-function outputStream(
-  giveUp: () => void,
-): { output: Source; writable: WritableStream<Uint8Array>; finish: () => Promise<void> } {
-  let paused = true;
-  let gone = false;
-  let ended = false;
-  let proceed: (() => void) | undefined;
-  const output: Source = {
-    onData() {},
-    onEnd() {},
-    onClose() {},
-    pause() {
-      paused = true;
-    },
-    resume() {
-      paused = false;
-      proceed?.();
-      proceed = undefined;
-    },
-    destroy() {
-      gone = true;
-      giveUp();
-      proceed?.();
-      proceed = undefined;
-    },
-  };
-  const ready = async (): Promise<void> => {
-    while (paused && !gone) await new Promise<void>((resolve) => proceed = resolve);
-    if (gone) throw new Error(OVER);
-  };
-  const end = async (): Promise<void> => {
-    if (ended) return;
-    await ready();
-    ended = true;
-    output.onEnd();
-  };
-  const writable = new WritableStream<Uint8Array>({
-    async write(chunk) {
-      await ready();
-      output.onData(chunk.slice()); // the handler may use its buffer again; a sink keeps what it gets
-    },
-    close: end,
-    abort: end,
-  }, new CountQueuingStrategy({ highWaterMark: QUEUE }));
-  const finish = async (): Promise<void> => {
+/** The source that the relay reads, over the stream that the handler writes to. */
+class HandlerOutput extends Owned implements Source {
+  readonly writable: WritableStream<Uint8Array>;
+  #paused = true;
+  #gone = false;
+  #ended = false;
+  #proceed: (() => void) | undefined;
+
+  constructor(readonly giveUp: () => void) {
+    super();
+    const end = (): Promise<void> => this.#end();
+    this.writable = new WritableStream<Uint8Array>({
+      write: async (chunk) => {
+        await this.#ready();
+        // A copy: the handler may use its buffer again, and a sink keeps what it gets.
+        this.owner.data?.(chunk.slice());
+      },
+      close: end,
+      abort: end,
+    }, new CountQueuingStrategy({ highWaterMark: QUEUE }));
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#proceed?.();
+    this.#proceed = undefined;
+  }
+
+  destroy(): void {
+    this.#gone = true;
+    this.giveUp();
+    this.#proceed?.();
+    this.#proceed = undefined;
+  }
+
+  /** The handler has returned. */
+  async finish(): Promise<void> {
     try {
-      if (writable.locked) await end();
-      else await writable.close();
+      if (this.writable.locked) await this.#end();
+      else await this.writable.close();
     } catch {
       // Closed by the handler, or nobody is there to be told.
     }
-  };
-  return { output, writable, finish };
+  }
+
+  async #ready(): Promise<void> {
+    while (this.#paused && !this.#gone) {
+      await new Promise<void>((resolve) => this.#proceed = resolve);
+    }
+    if (this.#gone) throw new Error(OVER);
+  }
+
+  async #end(): Promise<void> {
+    if (this.#ended) return;
+    await this.#ready();
+    this.#ended = true;
+    this.owner.end?.();
+  }
 }

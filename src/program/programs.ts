@@ -16,8 +16,8 @@ export interface StartedProgram extends Program {
 }
 
 export interface Programs {
-  /** Called when one of the numbers below has changed. */
-  onChange: () => void;
+  /** Calls `changed` when one of the numbers below has changed. */
+  onChange(changed: () => void): void;
   /** Programs that run, in the whole server; undefined when the monitor has gone, who counts. */
   readonly running: number | undefined;
   /** Connections of this process that wait for a place (-c). */
@@ -43,8 +43,8 @@ export class DirectPrograms implements Programs {
     readonly end?: EndOptions,
   ) {}
 
-  set onChange(changed: () => void) {
-    this.places.onChange = changed;
+  onChange(changed: () => void): void {
+    this.places.onChange(changed);
   }
 
   get running(): number {

@@ -4,11 +4,17 @@
  *  client's end of data is end of file for the program, whose output still flows; the program's
  *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
 
-import type { Connection } from "../connection.ts";
 import type { IdleWatch, Watched } from "./idle.ts";
 import type { Leaver, Lingering } from "./linger.ts";
 import type { Traffic } from "../metrics/observer.ts";
-import { type Sink, type Source, type Stream, TlsError } from "../runtime/runtime.ts";
+import { type Socket, TlsError } from "../runtime/runtime.ts";
+import {
+  NOBODY,
+  type Sink,
+  type Source,
+  type Stream,
+  type StreamHandler,
+} from "../runtime/stream.ts";
 
 export interface Relay {
   /** The program's wait status (undefined: not known), when the program has been reaped and its output has been handed to
@@ -32,9 +38,8 @@ export interface RelayOptions {
   idle: IdleWatch;
   /** Looks after clients that are to close, or to take what is left for them. */
   lingering: Lingering;
-  /** The connection below `channel`: to tell a slow reader from a dead one, and to hear when the server
-   *  gives it up, of which `channel` says nothing. */
-  conn: Pick<Connection, "socket" | "onGivenUp">;
+  /** The socket below `channel`: to tell a slow reader from a dead one. */
+  socket: Pick<Socket, "unacknowledged">;
   /** Written to the client first (-B). */
   banner?: string | undefined;
   /** Counts the bytes of both directions. */
@@ -59,15 +64,13 @@ export function relay(channel: Stream, program: ProgramEnds, options: RelayOptio
   return one;
 }
 
-const nothing = (): void => {};
-
-/** Small, since thousands of them may be idle. */
-class Relaying implements Relay, Watched, Leaver {
+/** The owner of the client's stream. Small, since thousands of them may be idle. */
+class Relaying implements Relay, StreamHandler, Watched, Leaver {
   readonly status: Promise<number | undefined>;
   readonly #resolve: (status: number | undefined) => void;
   readonly #channel: Stream;
   readonly #program: ProgramEnds;
-  readonly #conn: RelayOptions["conn"];
+  readonly #socket: RelayOptions["socket"];
   readonly #idle: IdleWatch;
   readonly #traffic: Traffic;
   readonly #lingering: Lingering;
@@ -90,7 +93,7 @@ class Relaying implements Relay, Watched, Leaver {
     this.#resolve = resolve;
     this.#channel = channel;
     this.#program = program;
-    this.#conn = options.conn;
+    this.#socket = options.socket;
     this.#idle = options.idle;
     this.#traffic = options.traffic;
     this.#lingering = options.lingering;
@@ -102,19 +105,10 @@ class Relaying implements Relay, Watched, Leaver {
   begin(text: string | undefined): void {
     const channel = this.#channel;
     const { input, output, exited } = this.#program;
-    channel.onData = (chunk) => this.#fromClient(chunk);
-    channel.onEnd = (cut) => this.#clientEnded(cut);
-    channel.onDrain = () => this.#toClientAgain();
-    channel.onClose = (error) => this.#loseClient(error);
-    this.#conn.onGivenUp = () => this.#loseClient();
-    input.onDrain = () => this.#toProgramAgain();
-    // A program that does not read is no reason to keep the client from ending: go on and drop.
-    input.onClose = () => channel.resume();
-    output.onData = (chunk) => this.#fromProgram(chunk);
-    output.onEnd = () => this.#outputEnded();
-    output.onClose = (error) => error && this.#outputEnded();
+    channel.take(this);
+    input.take(new ProgramInput(this));
+    output.take(new ProgramOutput(this));
     exited.then((status) => this.#exited(status));
-    if (channel.gone) queueMicrotask(() => this.#loseClient(channel.failure));
     channel.resume();
     const banner = new TextEncoder().encode(text);
     this.#traffic.sent += banner.length;
@@ -127,25 +121,37 @@ class Relaying implements Relay, Watched, Leaver {
     this.last = this.#idle.now();
   }
 
-  #fromClient(chunk: Uint8Array): void {
+  /** See `StreamHandler`: the client's data. */
+  data(chunk: Uint8Array): void {
+    if (this.#leaving) return;
     this.#touch();
     this.#traffic.received += chunk.length;
     if (!this.#program.input.write(chunk, true)) this.#channel.pause();
   }
 
-  #toProgramAgain(): void {
+  /** Of `ProgramInput`: the program reads again. */
+  inputDrained(): void {
     this.#touch();
     this.#channel.resume();
   }
 
-  #clientEnded(cut = false): void {
+  /** Of `ProgramInput`: the program does not read any more, which is no reason to keep the client from
+   *  ending: what it sends is dropped. */
+  inputClosed(): void {
+    this.#channel.resume();
+  }
+
+  /** See `StreamHandler`: the client's end of data. */
+  end(cut = false): void {
+    if (this.#leaving) return;
     this.#touch();
     // After our own close_notify many send none.
     if (cut && !this.#outputDone) this.#client.cut();
     this.#program.input.end();
   }
 
-  #fromProgram(chunk: Uint8Array): void {
+  /** Of `ProgramOutput`. */
+  output(chunk: Uint8Array): void {
     this.#touch();
     this.#traffic.sent += chunk.length;
     if (this.#channel.write(chunk, true)) return;
@@ -153,13 +159,16 @@ class Relaying implements Relay, Watched, Leaver {
     this.#program.output.pause();
   }
 
-  #toClientAgain(): void {
+  /** See `StreamHandler`: the client takes more again. */
+  drain(): void {
+    if (this.#leaving) return;
     this.#touch();
     this.full = false;
     this.#program.output.resume();
   }
 
-  #outputEnded(): void {
+  /** Of `ProgramOutput`. */
+  outputEnded(): void {
     this.#touch();
     this.#outputDone = true;
     this.#channel.end();
@@ -174,8 +183,9 @@ class Relaying implements Relay, Watched, Leaver {
     this.#finish();
   }
 
-  /** Nothing can reach the client any more: end of file for the program, EPIPE if it writes on. */
-  #loseClient(error?: Error): void {
+  /** See `StreamHandler`: nothing can reach the client any more. End of file for the program, EPIPE if it
+   *  writes on. */
+  close(error?: Error): void {
     if (this.#clientGone || this.#stopped) return;
     this.#clientGone = true;
     // A client that has our close_notify may close as it likes.
@@ -209,10 +219,8 @@ class Relaying implements Relay, Watched, Leaver {
   #leave(): void {
     if (this.#clientGone || this.#leaving) return;
     this.#leaving = true;
-    const channel = this.#channel;
-    channel.onData = channel.onDrain = channel.onEnd = nothing;
-    channel.end();
-    channel.resume();
+    this.#channel.end();
+    this.#channel.resume();
     this.#lingering.add(this);
   }
 
@@ -223,21 +231,21 @@ class Relaying implements Relay, Watched, Leaver {
 
   /** See `Leaver`. */
   unsent(): number | undefined {
-    return this.#conn.socket.unacknowledged();
+    return this.#socket.unacknowledged();
   }
 
   /** See `Leaver`. */
   dismiss(taken: boolean): void {
     if (taken) this.#channel.close();
     else this.#channel.destroy();
-    this.#loseClient();
+    this.close();
   }
 
   /** See `Watched`. */
   silent(): void {
     // A reader that takes a byte now and then keeps the connection, though we see no progress
     // while the system's buffer is full.
-    const unsent = this.#clientGone ? 0 : this.#conn.socket.unacknowledged() ?? 0;
+    const unsent = this.#clientGone ? 0 : this.#socket.unacknowledged() ?? 0;
     const progress = unsent !== this.#unacknowledged && unsent > 0;
     this.#unacknowledged = unsent;
     if (progress) return this.#touch();
@@ -251,21 +259,40 @@ class Relaying implements Relay, Watched, Leaver {
     this.#stopped = true;
     this.#idle.forget(this);
     this.#lingering.forget(this);
-    const channel = this.#channel;
     const { input, output } = this.#program;
-    channel.pause();
+    this.#channel.pause();
     output.pause();
-    this.#conn.onGivenUp = nothing;
-    channel.onData =
-      channel.onEnd =
-      channel.onDrain =
-      channel.onClose =
-        nothing;
-    output.onData =
-      output.onEnd =
-      output.onClose =
-      input.onDrain =
-      input.onClose =
-        nothing;
+    for (const end of [this.#channel, input, output]) end.take(NOBODY);
+  }
+}
+
+/** The owner of the program's fd 0. */
+class ProgramInput implements StreamHandler {
+  constructor(readonly relay: Relaying) {}
+
+  drain(): void {
+    this.relay.inputDrained();
+  }
+
+  close(): void {
+    this.relay.inputClosed();
+  }
+}
+
+/** The owner of the program's fd 1. */
+class ProgramOutput implements StreamHandler {
+  constructor(readonly relay: Relaying) {}
+
+  data(chunk: Uint8Array): void {
+    this.relay.output(chunk);
+  }
+
+  end(): void {
+    this.relay.outputEnded();
+  }
+
+  /** In order it is closed after its end, or by us. */
+  close(error?: Error): void {
+    if (error) this.relay.outputEnded();
   }
 }

@@ -89,8 +89,7 @@ export class Place implements HeldPlace {
 }
 
 export class Places {
-  /** Called when one of the numbers below has changed. */
-  onChange: () => void = () => {};
+  #changed: () => void = () => {};
   /** In order. A set: any of them may go. */
   readonly #waiting = new Set<Waiter>();
   /** Places of handshakes under way, in the order in which they were taken. */
@@ -102,6 +101,11 @@ export class Places {
 
   constructor(free: number, readonly now: () => number = () => performance.now()) {
     this.#free = free;
+  }
+
+  /** Calls `changed` when one of the numbers below has changed. */
+  onChange(changed: () => void): void {
+    this.#changed = changed;
   }
 
   /** Programs that run. */
@@ -121,7 +125,7 @@ export class Places {
   takeNow(): Place | undefined {
     if (this.full) return undefined;
     const place = this.#place();
-    this.onChange();
+    this.#changed();
     return place;
   }
 
@@ -157,7 +161,7 @@ export class Places {
     for (const other of others) this.#waiting.add(other);
     this.#fill();
     return () => {
-      if (this.#waiting.delete(waiter)) this.onChange();
+      if (this.#waiting.delete(waiter)) this.#changed();
     };
   }
 
@@ -171,7 +175,7 @@ export class Places {
   remove(count: number): number {
     const taken = Math.min(count, this.#free);
     this.#free -= taken;
-    if (taken > 0) this.onChange();
+    if (taken > 0) this.#changed();
     return taken;
   }
 
@@ -186,7 +190,7 @@ export class Places {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const { fail } of waiting) fail(error);
-    this.onChange();
+    this.#changed();
   }
 
   /** Of `Place`: it is no handshake's any more. */
@@ -205,7 +209,7 @@ export class Places {
       this.#waiting.delete(waiter);
       waiter.give(this.#place());
     }
-    this.onChange();
+    this.#changed();
   }
 
   #place(): Place {

@@ -10,14 +10,9 @@
 
 import { Tap } from "../codec/ucspi_tls.ts";
 import { type Relay, relay, type RelayOptions } from "./relay.ts";
-import {
-  type DelayedEnds,
-  HandshakeError,
-  type Program,
-  type Sink,
-  type Source,
-  type Stream,
-} from "../runtime/runtime.ts";
+import type { DelayedEnds, Program } from "../runtime/program.ts";
+import { HandshakeError } from "../runtime/runtime.ts";
+import { NOBODY, Owned, type Sink, type Source, type Stream } from "../runtime/stream.ts";
 
 /** What the program asked for. `Y` wants the TLS environment on SSLCTLFD. */
 export interface Request {
@@ -78,7 +73,7 @@ export function plainPhase(
     plain.stop();
     program.input.destroy();
     // What it writes to fd 1 from now on must not reach the client in the clear.
-    program.output.onData = program.output.onEnd = program.output.onClose = () => {};
+    program.output.take(NOBODY);
     program.output.resume();
     if (clientEnded) reject(new HandshakeError({ kind: "client gone", how: "closed" }));
     else resolve({ request: { environment: asked?.environment === true, hello: tap.hello() } });
@@ -91,7 +86,7 @@ export function plainPhase(
     // Open and silent after the program's exit: held by a child that goes on.
     if (!controlEnded && (!exited || ends.controlReadable())) return;
     over = true;
-    output.onEnd();
+    output.ended();
   }
 
   function controlGone(): void {
@@ -100,42 +95,48 @@ export function plainPhase(
     tellEnd();
   }
 
-  const output: Source = {
-    onData: () => {},
-    onEnd: () => {},
-    onClose: () => {},
-    pause() {
-      heldUp = true;
-      program.output.pause();
-    },
-    resume() {
-      heldUp = false;
-      program.output.resume();
-      look();
-    },
-    destroy() {
-      clientGone = true;
-      program.output.destroy();
-      look();
-    },
-  };
-  program.output.onData = (chunk) => {
-    tap.fromProgram();
-    if (asked) late += chunk.length;
-    output.onData(chunk);
-    look();
-  };
-  program.output.onEnd = () => {
+  function outputOver(): void {
     outputEnded = true;
     tellEnd();
     look();
-  };
-  program.output.onClose = (error) => {
-    if (error) program.output.onEnd();
-  };
+  }
+
+  const output = new class extends Owned implements Source {
+    pause(): void {
+      heldUp = true;
+      program.output.pause();
+    }
+    resume(): void {
+      heldUp = false;
+      program.output.resume();
+      look();
+    }
+    destroy(): void {
+      clientGone = true;
+      program.output.destroy();
+      look();
+    }
+    received(chunk: Uint8Array): void {
+      this.owner.data?.(chunk);
+    }
+    ended(): void {
+      this.owner.end?.();
+    }
+  }();
+  program.output.take({
+    data(chunk) {
+      tap.fromProgram();
+      if (asked) late += chunk.length;
+      output.received(chunk);
+      look();
+    },
+    end: outputOver,
+    close(error) {
+      if (error) outputOver();
+    },
+  });
   const input: Sink = {
-    onDrain: () => {},
-    onClose: () => {},
+    take: (handler) => program.input.take(handler),
     write(chunk, spent) {
       tap.fromClient(chunk);
       return program.input.write(chunk, spent);
@@ -146,10 +147,8 @@ export function plainPhase(
     },
     destroy: () => program.input.destroy(),
   };
-  program.input.onDrain = () => input.onDrain();
-  program.input.onClose = (error) => input.onClose(error);
-  ends.controlInput.onData = (chunk) => {
-    ends.controlInput.onData = () => {}; // asking again changes nothing
+  const request = (chunk: Uint8Array): void => {
+    ends.controlInput.take({ end: controlGone, close: controlGone }); // asking again changes nothing
     const letter = String.fromCharCode(chunk[0] as number);
     if (letter !== "y" && letter !== "Y") {
       ends.controlOutput.destroy(); // with ours of both directions closed it is told by EOF
@@ -159,8 +158,7 @@ export function plainPhase(
     asked = { environment: letter === "Y" };
     look();
   };
-  ends.controlInput.onEnd = controlGone;
-  ends.controlInput.onClose = controlGone;
+  ends.controlInput.take({ data: request, end: controlGone, close: controlGone });
 
   const plain: Relay = relay(channel, {
     input,

@@ -21,7 +21,7 @@ export function libcStderr(libc: Libc): LineSink {
 }
 
 function sink(take: Take): LineSink {
-  return { take, busy: false, onReady: () => {} };
+  return { take, busy: false, whenReady() {} };
 }
 
 function kindOfStderr(): "socket" | "pipe" | "terminal" | "file" {
@@ -38,7 +38,6 @@ function kindOfStderr(): "socket" | "pipe" | "terminal" | "file" {
 /** By way of a pipe of ours, from which the kernel moves bytes without waiting. To look whether the other
  *  has room and then to write would not do: a program may fill it in between. */
 class PipeSink implements LineSink {
-  onReady: () => void = () => {};
   readonly #from: number;
   readonly #to: number;
   /** Bytes in our pipe. */
@@ -51,6 +50,8 @@ class PipeSink implements LineSink {
   get busy(): boolean {
     return this.#held > 0 && !this.#move();
   }
+
+  whenReady(): void {}
 
   take(bytes: Uint8Array): number {
     if (!this.#move()) return 0;

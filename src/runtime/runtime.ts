@@ -1,12 +1,15 @@
 /** What the core asks of a runtime. The adapters (`bun/adapter.ts`, `deno/adapter.ts`) translate and decide nothing;
- *  everything above this folder is the same code on both.
- *
- *  Streams are callbacks, not promises: a callback costs nothing per chunk and both runtimes have
- *  it underneath. Every stream starts paused. Callbacks may be replaced at any time: a stage takes
- *  a stream over by putting its own in place. */
+ *  everything above this folder is the same code on both. Streams, and who owns one, are in stream.ts; programs
+ *  in program.ts. */
 
 import { breakOf, ConnectionError, type StreamReason } from "../reason.ts";
 import type { Libc } from "./libc/libc.ts";
+import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "./program.ts";
+import type { Stream } from "./stream.ts";
+
+export type * from "./program.ts";
+export { DELAYED_FD } from "./program.ts";
+export type { Sink, Source, Stream } from "./stream.ts";
 
 /** One end of a connection, as text: `192.0.2.7` or `2001:db8::1` (IPv4-mapped shows as IPv4). */
 export interface Address {
@@ -14,51 +17,6 @@ export interface Address {
   ip: string;
   /** From 0 to 65535. */
   port: number;
-}
-
-/** What both directions of a stream share. */
-export interface Closable {
-  /** The stream is gone: nothing more will come or go. Exactly once, with the reason if it was not
-   *  closed in order. Not called for a `destroy()` of ours. */
-  onClose: (error?: Error) => void;
-  /** Gives up both directions at once and frees the descriptor. Idempotent. */
-  destroy(): void;
-}
-
-/** Something to read from. */
-export interface Source extends Closable {
-  /** The next bytes. The callee may keep them if they come from a socket. What a pipe brings is lent
-   *  until the callee returns: it is written to a `Stream`, used up, or copied. */
-  onData: (chunk: Uint8Array) => void;
-  /** The peer has ended its data (FIN, close_notify, end of pipe). At most once, after the last
-   *  `onData`; output still flows. `cut`: a TLS peer has sent FIN and no close_notify. */
-  onEnd: (cut?: boolean) => void;
-  /** After this returns no `onData` comes until `resume()`, and at most a few hundred KB are
-   *  buffered meanwhile: the peer is held up. */
-  pause(): void;
-  resume(): void;
-}
-
-/** Something to write to. */
-export interface Sink extends Closable {
-  /** Takes all of `chunk`. False: no more, please, before `onDrain`. With `spent` nobody looks at the
-   *  chunk after this turn of the event loop: its memory may be freed as soon as it is written. */
-  write(chunk: Uint8Array, spent?: boolean): boolean;
-  onDrain: () => void;
-  /** No more output: what is queued is written, then FIN, close_notify or end of pipe is sent.
-   *  Input still flows. */
-  end(): void;
-}
-
-/** What it is given to write may be lent by a pipe of the same runtime (see `Source.onData`): it copies
- *  what it keeps. */
-export interface Stream extends Source, Sink {
-  /** Closed, by either side: `onClose` has been called, perhaps before anybody listened. */
-  readonly gone: boolean;
-  /** What `onClose` was called with. */
-  readonly failure?: Error | undefined;
-  /** Like `destroy()`, for a peer that has taken everything, the end included: it gets no reset. */
-  close(): void;
 }
 
 /** An accepted TCP connection, before TLS. */
@@ -70,6 +28,9 @@ export interface Socket extends Stream {
   /** Like `pause()`, for a stage that ends while another is about to begin: where stopping is dear, it
    *  is done a turn or two later, unless that stage has begun by then. */
   hold(): void;
+  /** Closes the connection at once, for somebody who does not own it: the owner is told by `close()` before
+   *  this returns. After `startTls` that is the owner of the TLS stream. Idempotent. */
+  abort(): void;
   /** True: TCP_NODELAY (RFC 896's delay off). */
   setNoDelay(on: boolean): void;
   /** Bytes sent and not yet acknowledged by the peer; undefined where the system cannot tell. */
@@ -81,7 +42,8 @@ export interface Socket extends Stream {
   readonly fd: number | undefined;
   /** Begins TLS as the server. `first` are bytes already read from the client. The socket belongs
    *  to the TLS stream from then on. Resolves when the handshake is done; rejects with a
-   *  `HandshakeError`, the alert sent and the socket closed. `destroy()` on the socket ends it. */
+   *  `HandshakeError`, the alert sent and the socket closed. `destroy()` or `abort()` on the socket ends
+   *  it. */
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream>;
 }
 
@@ -111,10 +73,9 @@ export class TlsError extends ConnectionError {
   }
 }
 
-/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. `onClose` gets a
- *  `TlsError`. */
+/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. The owner is told
+ *  of a close that was not in order with a `TlsError`. */
 export interface TlsStream extends Stream {
-  readonly failure: Error | undefined;
   /** Protocol and cipher suite alone, which cost little. */
   suite(): Pick<TlsSession, "protocol" | "cipher">;
   /** Facts of the session, read once when somebody asks: they cost time. */
@@ -184,67 +145,6 @@ export interface Listener {
   close(): void;
 }
 
-/** Descriptors of a UCSPI-TLS program beyond 0, 1 and 2: SSLCTLFD, SSLREADFD, SSLWRITEFD. */
-export const DELAYED_FD = { control: 3, read: 4, write: 5 } as const;
-
-/** What a UCSPI-TLS program has besides the plain connection on its 0 and 1. */
-export interface DelayedEnds {
-  /** What the program writes to SSLCTLFD, and what goes back to it. They end apart: after
-   *  `controlOutput.end()` the program reads what was written and the end of file, and can still
-   *  write. */
-  readonly controlInput: Source;
-  readonly controlOutput: Sink;
-  /** SSLREADFD and SSLWRITEFD. */
-  readonly tlsInput: Sink;
-  readonly tlsOutput: Source;
-  /** True when something, or the end, is there to be read from SSLCTLFD. Means something while
-   *  `controlInput` flows: what a paused one has taken in already is not always seen. What a flowing
-   *  one has taken in is delivered before the next turn of the event loop. */
-  controlReadable(): boolean;
-  /** The same for the program's fd 1 and `Program.output`. */
-  outputReadable(): boolean;
-}
-
-export interface Program {
-  readonly pid: number;
-  /** Only with `SpawnOptions.delayed`. */
-  readonly delayed?: DelayedEnds;
-  /** The program's fd 0. */
-  readonly input: Sink;
-  /** The program's fd 1. */
-  readonly output: Source;
-  /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped;
-   *  with undefined when that will not be known here (its monitor has gone before it). */
-  readonly exited: Promise<number | undefined>;
-  /** False: the program is gone, or the system refuses, as it does when the program has become another
-   *  user (a set-user-ID file). Never throws: whoever ends programs has more of them to end. SIGTERM
-   *  reaches a stopped program, too: SIGCONT follows. */
-  kill(signal: "SIGTERM" | "SIGKILL"): boolean;
-}
-
-/** A program that was given its descriptors by somebody else. */
-export type Launched = Pick<Program, "pid" | "exited" | "kill">;
-
-/** Streams over our ends of a program's descriptors. */
-export type ProgramEnds = Pick<Program, "input" | "output" | "delayed">;
-
-export interface LaunchOptions {
-  /** Program and arguments; see `SpawnOptions.command`. */
-  command: readonly string[];
-  /** What it sees as its own name; default: `command[0]`. */
-  argv0?: string;
-  env: Readonly<Record<string, string>>;
-  /** Further variables, where `env` has none of the name. As with `command`, the same object each time
-   *  is made ready for the system once, and must not change. */
-  base?: Readonly<Record<string, string>>;
-  /** Its descriptors 0, 1, 2, …; it gets no other. They stay open here. */
-  descriptors: readonly number[];
-  /** A signal that is blocked in it from the first. */
-  blocked?: "SIGUSR1";
-  /** Whose it becomes. Supplementary groups are cleared. Asks for root. */
-  user?: { readonly uid: number | undefined; readonly gid: number | undefined };
-}
-
 /** How this very program is started again. */
 export interface SelfCommand {
   readonly command: readonly string[];
@@ -253,14 +153,6 @@ export interface SelfCommand {
   readonly confine: readonly string[];
   /** Variables without which the runtime does not find its way. */
   readonly env: Readonly<Record<string, string>>;
-}
-
-export interface SpawnOptions {
-  /** Program and arguments; the program is looked up in $PATH when it has no slash. */
-  command: readonly string[];
-  env: Readonly<Record<string, string>>;
-  /** UCSPI-TLS: three more descriptors, numbered as in `DELAYED_FD`. Needs libc. */
-  delayed?: boolean;
 }
 
 /** What becomes of a datagram that was sent. */
@@ -278,8 +170,8 @@ export interface LineSink {
   take(bytes: Uint8Array): number;
   /** What it has taken is still on its way. */
   readonly busy: boolean;
-  /** It may take something again. Not all sinks say so. */
-  onReady: () => void;
+  /** Calls `again` whenever it may take something again. Not all sinks do. */
+  whenReady(again: () => void): void;
 }
 
 export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGCHLD";

@@ -91,6 +91,7 @@ export async function secure(
     const session = asked ? stream.session() : undefined;
     const chain = clientChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
+    stream.take(conn);
     if (deps.metrics.registry) {
       const { protocol, cipher } = session ?? stream.suite();
       conn.watch.secured(protocol, cipher);
@@ -143,7 +144,7 @@ async function verifyClient(
   if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
   if (!auth.required || verdict === "SUCCESS") return verdict;
   conn.place?.giveBack();
-  await dismiss(conn, stream);
+  await dismiss(stream);
   throw new HandshakeError(
     verdict === "NONE"
       ? { kind: "no client certificate" }
@@ -199,22 +200,20 @@ export class HandshakeQueue {
  *  error. */
 async function refuse(conn: Connection, { alert, why }: Refusal): Promise<HandshakeError> {
   conn.socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
-  await dismiss(conn, conn.socket);
+  await dismiss(conn.socket);
   return new HandshakeError(why);
 }
 
 /** Ends our side and drops what still comes until the client closes: to close with unread input
  *  makes the kernel send a reset, which could take our last words back. */
-function dismiss(conn: Connection, stream: Stream): Promise<void> {
+function dismiss(stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
       resolve();
     };
     const timer = setTimeout(done, LINGER);
-    conn.onGivenUp = done;
-    stream.onData = () => {};
-    stream.onEnd = stream.onClose = done;
+    stream.take({ end: done, close: done });
     stream.end();
     stream.resume();
   });

@@ -63,7 +63,7 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
         local: address,
         remote: address,
         unread: () => unread,
-        destroy: () => void gone.push(`${port}: ${conn.givenUp && reasonWords(conn.givenUp)}`),
+        abort: () => void gone.push(`${port}: ${conn.givenUp && reasonWords(conn.givenUp)}`),
       } as unknown as Socket;
       const conn = new Connection(socket, undefined, undefined, NO_WATCH);
       Object.assign(conn, { accepted: now });

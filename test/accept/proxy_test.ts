@@ -10,62 +10,23 @@ import { reasonWords } from "../../src/log/reasons.ts";
 import { reasonOf, saidNothing } from "../../src/reason.ts";
 import { firstBytes } from "../../src/accept/first_bytes.ts";
 import { readHello } from "../../src/accept/hello.ts";
-import { meetClient, plainStream } from "../../src/accept/proxy.ts";
+import { meetClient, PlainStream } from "../../src/accept/proxy.ts";
 import { parseNetwork } from "../../src/codec/ip.ts";
-import type { Socket } from "../../src/runtime/runtime.ts";
 import { FOUR } from "../codec/proxy/samples.ts";
+import { FakeSocket, turn } from "../fake_streams.ts";
 
-class FakeSocket implements Socket {
-  readonly local = { ip: "127.0.0.1", port: 465 };
-  readonly fd = undefined;
-  flowing = false;
-  destroyed = false;
-  gone = false;
-  onData = (_chunk: Uint8Array): void => {};
-  onEnd = (): void => {};
-  onDrain = (): void => {};
-  onClose = (_error?: Error): void => {};
-  constructor(readonly remote = { ip: "10.0.0.1", port: 1 }) {}
-  setNoDelay(): void {}
-  unacknowledged(): number {
-    return 0;
-  }
-  unread(): Uint8Array {
-    return new Uint8Array(0);
-  }
-  pause(): void {
-    this.flowing = false;
-  }
-  hold(): void {
-    this.pause();
-  }
-  resume(): void {
-    this.flowing = true;
-  }
-  write(): boolean {
-    return true;
-  }
-  end(): void {}
-  close(): void {}
-  destroy(): void {
-    this.destroyed = true;
-  }
-  startTls(): Promise<never> {
-    return Promise.reject(new Error("not here"));
-  }
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const NONE = new Uint8Array(0);
 
 /** A plain stream, what it delivers, and what it refuses. */
 function plain(begin: Uint8Array = NONE) {
-  const socket = new FakeSocket();
+  const socket = new FakeSocket({ ip: "10.0.0.1", port: 1 });
   const seen = { text: "", refused: "", ended: false, closed: false };
-  const stream = plainStream(socket, begin, ({ reason }) => seen.refused = reason.kind);
-  stream.onData = (chunk) => seen.text += latin1(chunk);
-  stream.onEnd = () => seen.ended = true;
-  stream.onClose = () => seen.closed = true;
+  const stream = new PlainStream(socket, begin, ({ reason }) => seen.refused = reason.kind);
+  stream.take({
+    data: (chunk) => seen.text += latin1(chunk),
+    end: () => seen.ended = true,
+    close: () => seen.closed = true,
+  });
   return { socket, stream, seen };
 }
 
@@ -77,7 +38,7 @@ test("what came behind the header is delivered first, and not from within resume
   await turn();
   assert.equal(seen.text, "EHLO ");
   assert.ok(socket.flowing);
-  socket.onData(fromLatin1("x\n"));
+  socket.put(fromLatin1("x\n"));
   assert.equal(seen.text, "EHLO x\n");
 });
 
@@ -98,8 +59,8 @@ for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
     for (let cut = 0; cut <= header.length; cut++) {
       const { socket, stream, seen } = plain();
       stream.resume();
-      socket.onData(header.subarray(0, cut));
-      if (!socket.destroyed) socket.onData(header.subarray(cut));
+      socket.put(header.subarray(0, cut));
+      if (!socket.destroyed) socket.put(header.subarray(cut));
       assert.equal(seen.text, "");
       assert.ok(socket.destroyed && seen.closed && seen.refused !== "", `cut at ${cut}`);
     }
@@ -109,7 +70,7 @@ for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
     const { socket, stream, seen } = plain(header.subarray(0, 3));
     stream.resume();
     await turn();
-    socket.onData(header.subarray(3));
+    socket.put(header.subarray(3));
     assert.ok(socket.destroyed);
     assert.equal(seen.text, "");
   });
@@ -119,8 +80,8 @@ test("what only began like a header comes whole and in order", () => {
   for (const text of ["PROXIES\n", "P", "\r\n\r\nQUIT\n", "\r\n\r\n\0\r\nQUIT\r", "PROXY"]) {
     const { socket, stream, seen } = plain();
     stream.resume();
-    for (const byte of fromLatin1(text)) socket.onData(Uint8Array.of(byte));
-    socket.onEnd();
+    for (const byte of fromLatin1(text)) socket.put(Uint8Array.of(byte));
+    socket.put(null);
     assert.equal(seen.text, text);
     assert.ok(seen.ended && !socket.destroyed);
   }
@@ -129,8 +90,8 @@ test("what only began like a header comes whole and in order", () => {
 test("a header later in the stream is the program's affair", () => {
   const { socket, stream, seen } = plain();
   stream.resume();
-  socket.onData(fromLatin1("x"));
-  socket.onData(encodeProxyV1(FOUR));
+  socket.put(fromLatin1("x"));
+  socket.put(encodeProxyV1(FOUR));
   assert.equal(seen.text, `x${latin1(encodeProxyV1(FOUR))}`);
 });
 
@@ -146,7 +107,7 @@ test("the client of a header takes the proxy's place, and the bytes behind are k
   const { conn, socket } = connection("10.1.2.3");
   const met = meetClient(conn, OPTIONS);
   for (const byte of concat([encodeProxyV2(FOUR), fromLatin1("re")])) {
-    if (socket.flowing) socket.onData(Uint8Array.of(byte));
+    if (socket.flowing) socket.put(Uint8Array.of(byte));
   }
   assert.deepEqual(await met, NONE);
   assert.ok(!socket.flowing);
@@ -159,7 +120,7 @@ test("the client of a header takes the proxy's place, and the bytes behind are k
 test("bytes in one chunk with the header are handed on", async () => {
   const { conn, socket } = connection("10.1.2.3");
   const met = meetClient(conn, OPTIONS);
-  socket.onData(concat([encodeProxyV1(FOUR), fromLatin1("rest")]));
+  socket.put(concat([encodeProxyV1(FOUR), fromLatin1("rest")]));
   assert.equal(latin1(await met ?? NONE), "rest");
 });
 
@@ -175,15 +136,15 @@ test("nothing is read from an address that is not listed, nor without a list", a
 
 test("a proxy that goes, resets or is given up leaves an error and no timer", async () => {
   const endings: [(conn: Connection, socket: FakeSocket) => void, RegExp][] = [
-    [(_, socket) => socket.onEnd(), /PROXY header: connection closed by the peer after 5 bytes$/],
-    [(_, socket) => socket.onClose(new Error("ECONNRESET")), /connection reset by the peer/],
+    [(_, socket) => socket.put(null), /PROXY header: connection closed by the peer after 5 bytes$/],
+    [(_, socket) => socket.lose(new Error("ECONNRESET")), /connection reset by the peer/],
     [(conn) => conn.giveUp({ kind: "shut down" }), /header: the server is shutting/],
-    [(_, socket) => socket.onData(fromLatin1("!")), /PROXY header: proxy: signature/],
+    [(_, socket) => socket.put(fromLatin1("!")), /PROXY header: proxy: signature/],
   ];
   for (const [end, expected] of endings) {
     const { conn, socket } = connection("10.0.0.1");
     const met = meetClient(conn, OPTIONS);
-    socket.onData(fromLatin1("PROXY"));
+    socket.put(fromLatin1("PROXY"));
     end(conn, socket);
     await assert.rejects(met, (error) => expected.test(reasonWords(reasonOf(error))));
   }
@@ -191,8 +152,8 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
 
 test("a client that goes without a word is told from one that is given up", async () => {
   const silent: [(conn: Connection, socket: FakeSocket) => void, boolean][] = [
-    [(_, socket) => socket.onEnd(), true],
-    [(_, socket) => socket.onClose(new Error("ECONNRESET")), true],
+    [(_, socket) => socket.put(null), true],
+    [(_, socket) => socket.lose(new Error("ECONNRESET")), true],
     [(conn) => conn.giveUp({ kind: "timed out", seconds: 26 }), false],
   ];
   for (const [end, expected] of silent) {
@@ -204,15 +165,15 @@ test("a client that goes without a word is told from one that is given up", asyn
     }
   }
   const { conn, socket } = connection("10.0.0.1");
-  socket.onClose(); // while its name is looked up
+  socket.lose(); // while its name is looked up
   await assert.rejects(readHello(conn), (error) => saidNothing(reasonOf(error)));
 });
 
 test("after the first bytes a client that goes is still noticed", async () => {
   const { conn, socket } = connection("10.0.0.1");
   const first = firstBytes(conn, (bytes) => bytes.length > 1);
-  socket.onData(fromLatin1("ab"));
+  socket.put(fromLatin1("ab"));
   await first;
-  socket.onClose();
+  socket.lose();
   assert.ok(conn.givenUp !== undefined);
 });

@@ -46,12 +46,14 @@ export class Puppet {
     /** A copy of its stderr. */
     readonly log: number,
   ) {
-    stream.onData = (chunk) => {
-      for (const { kind, body } of this.#frames.push(chunk)) {
-        this.came.push(FROM_MONITOR.decode(kind, body));
-      }
-      this.#look();
-    };
+    stream.take({
+      data: (chunk) => {
+        for (const { kind, body } of this.#frames.push(chunk)) {
+          this.came.push(FROM_MONITOR.decode(kind, body));
+        }
+        this.#look();
+      },
+    });
     this.ended = launched.exited.then(() => {
       this.gone = true;
       this.close();

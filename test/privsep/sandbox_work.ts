@@ -22,8 +22,7 @@ export function echoServer(runtime: Runtime, libc: Libc) {
   });
   const echo = async (socket: Socket) => {
     const stream = await socket.startTls(context, new Uint8Array(0));
-    stream.onData = (chunk) => void stream.write(chunk);
-    stream.onEnd = () => stream.end();
+    stream.take({ data: (chunk) => stream.write(chunk), end: () => stream.end() });
     stream.resume();
   };
   const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 64 });

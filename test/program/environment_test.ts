@@ -15,7 +15,7 @@ function interfaces(
   { scopeId, option, by }: { scopeId?: number; option?: string; by?: typeof libc },
 ): [string | undefined, string | undefined] {
   const address = { ip, port: 1 };
-  const socket = { local: address, remote: address, scopeId } as Socket;
+  const socket = { local: address, remote: address, scopeId, take() {} } as unknown as Socket;
   const conn = describe(socket, { localName: "0", interface: option });
   const variables = connectionVariables(conn, OPTIONS);
   const env = programEnvironment({}, { variables, delayed: false }, new Map(), by);

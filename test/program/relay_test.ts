@@ -22,7 +22,7 @@ function begin(idleLimit = 3600) {
   const going = relay(client, program, {
     idle,
     lingering,
-    conn: { socket: client, onGivenUp: () => {} },
+    socket: client,
     traffic: { received: 0, sent: 0 },
     client: {
       broken: ({ kind, cause }) => void seen.push(`${kind}: ${reasonWords(cause)}`),
@@ -56,7 +56,7 @@ function begin(idleLimit = 3600) {
     },
     /** Nothing keeps a timer. */
     async over(): Promise<void> {
-      client.onClose();
+      client.lose();
       exit(0);
       await turn();
       assert.equal(lingering.size, 0);
@@ -67,7 +67,7 @@ function begin(idleLimit = 3600) {
 
 test("a client that breaks TLS is told of, and gone; its program gets end of file", async () => {
   const one = begin();
-  one.client.onClose(new TlsError({ kind: "tls", fault: "malformed", text: "bad record mac" }));
+  one.client.lose(new TlsError({ kind: "tls", fault: "malformed", text: "bad record mac" }));
   assert.deepEqual(one.seen, ["breach: bad record mac", "gone"]);
   assert.ok(one.input.ended);
   assert.ok(one.output.destroyed);
@@ -79,7 +79,7 @@ test("a client that breaks TLS is told of, and gone; its program gets end of fil
 
 test("an end without close_notify is told of, and end of file for the program", async () => {
   const one = begin();
-  one.client.onEnd(true);
+  one.client.cut();
   assert.deepEqual(one.seen, ["cut"]);
   assert.ok(one.input.ended);
   await one.over();
@@ -89,15 +89,15 @@ test("a client that has our close_notify may close as it likes", async () => {
   const one = begin();
   one.output.put(null);
   await turn();
-  one.client.onEnd(true);
-  one.client.onClose(new TlsError({ kind: "client gone", how: "reset" }));
+  one.client.cut();
+  one.client.lose(new TlsError({ kind: "client gone", how: "reset" }));
   assert.deepEqual(one.seen, ["gone"]);
   await one.over();
 });
 
 test("a plain connection that is reset is no matter of TLS", async () => {
   const one = begin();
-  one.client.onClose(new Error("connection reset by the peer"));
+  one.client.lose(new Error("connection reset by the peer"));
   assert.deepEqual(one.seen, ["gone"]);
   await one.over();
 });

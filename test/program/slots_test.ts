@@ -59,7 +59,7 @@ test("programs are counted from their start to their end", () => {
 test("changes are told", () => {
   const places = new Places(1);
   const seen: boolean[] = [];
-  places.onChange = () => seen.push(places.full);
+  places.onChange(() => seen.push(places.full));
   taken(places).giveBack();
   assert.deepEqual(seen, [true, false]);
 });

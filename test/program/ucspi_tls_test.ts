@@ -39,7 +39,7 @@ function begin(options: Partial<RelayOptions> = {}) {
   let result: Awaited<ReturnType<typeof plainPhase>> | Error | undefined;
   const done = plainPhase(client, program, ends, {
     idle: new IdleWatch(60),
-    conn: { socket: client, onGivenUp: () => {} },
+    socket: client,
     traffic: { received: 0, sent: 0 },
     lingering: new Lingering(40, 60_000),
     client: { gone: () => gone++, broken: () => {}, cut: () => {} },
@@ -105,7 +105,7 @@ test("when it is over the plain pipe is closed and the client paused, with nothi
   await phase.done;
   assert.ok(phase.input.destroyed);
   let late = "";
-  phase.client.onData = (chunk) => late += latin1(chunk);
+  phase.client.take({ data: (chunk) => late += latin1(chunk) });
   phase.client.put(HELLO);
   await turn();
   assert.equal(late, "");
@@ -127,7 +127,7 @@ test("a hello in the same chunk as STARTTLS is found, split anywhere around the 
       phase.control.put("y");
       const hello = await phase.hello();
       let rest = "";
-      phase.client.onData = (chunk) => rest += latin1(chunk);
+      phase.client.take({ data: (chunk) => rest += latin1(chunk) });
       phase.client.put(sent.subarray(second));
       phase.client.resume();
       await turn();
@@ -324,8 +324,7 @@ test("a slow client gets all of the output before TLS begins", async () => {
   phase.output.put(null);
   for (let turns = 0; turns < 5; turns++) await turn();
   assert.equal(phase.result, undefined);
-  phase.client.output.full = false;
-  phase.client.onDrain();
+  phase.client.drain();
   assert.equal(await phase.hello(), "");
   assert.equal(phase.client.output.text, "220 a long\r\nand slow answer\r\n");
   assert.equal(phase.client.output.ended, false);
@@ -339,7 +338,7 @@ test("the last output is waited for, also when the pipe behind it is empty", asy
   phase.control.put("y");
   for (let turns = 0; turns < 5; turns++) await turn();
   assert.equal(phase.result, undefined);
-  phase.client.onDrain();
+  phase.client.drain();
   assert.equal(await phase.hello(), "");
 });
 
@@ -372,7 +371,7 @@ test("a program that never stops writing after y does not keep TLS from beginnin
 test("a client that has gone is told to the program that asks, as a failed handshake", async () => {
   const phase = begin();
   await turn();
-  phase.client.onClose(new Error("reset"));
+  phase.client.lose(new Error("reset"));
   assert.equal(phase.gone, 1);
   assert.ok(phase.input.ended);
   phase.control.put("y");
@@ -387,7 +386,7 @@ test("a client that goes while its output is held up ends the wait", async () =>
   phase.output.put("220 go\r\n");
   phase.control.put("y");
   await turn();
-  phase.client.onClose();
+  phase.client.lose();
   await phase.done;
   assert.ok(phase.result instanceof HandshakeError);
 });

@@ -1,6 +1,7 @@
 /** What every adapter must do, as one suite: both runtimes pass it.
  *
  *  - contract_tcp.ts      listeners and plain connections, for each way to listen
+ *  - contract_owner.ts    who is told of what happens to a stream
  *  - contract_tls.ts      sessions and TLS streams
  *  - contract_endings.ts  how TLS streams end, and what is told of it
  *  - contract_refusal.ts  handshakes that fail
@@ -11,12 +12,14 @@ import { kits } from "./kits.ts";
 import { tcpContract } from "./contract_tcp.ts";
 import { programContract } from "./contract_program.ts";
 import { endingsContract } from "./contract_endings.ts";
+import { ownerContract } from "./contract_owner.ts";
 import { tlsContract } from "./contract_tls.ts";
 import { contextContract, refusalContract } from "./contract_refusal.ts";
 
 export function contract(runtime: Runtime): void {
   for (const kit of kits(runtime)) {
     tcpContract(kit);
+    ownerContract(kit);
     tlsContract(kit);
     endingsContract(kit);
     refusalContract(kit);

@@ -65,49 +65,52 @@ export function endingsContract(kit: Kit): void {
     assert.match(reasonWords(error.reason), words);
   };
 
-  claim("a forged record is onClose with a bad record mac", async (talk) => {
+  claim("a forged record is close with a bad record mac", async (talk) => {
     const { stream, client, toServer } = talk;
     client.write("ok");
     await readSome(stream, 2);
-    const closed = event(stream, "onClose");
-    stream.onEnd = () => assert.fail("a breach is no end of data");
+    const end = (): void => assert.fail("a breach is no end of data");
+    const closed = event(stream, "close", { end });
     stream.resume();
     toServer.write(FORGED);
     const error = await closed;
     broken(error, "breach", /^bad record mac$/);
-    assert.equal(stream.failure, error);
-    assert.ok(stream.gone);
   });
 
-  claim("a reset is onClose with connection reset by the peer", async (talk) => {
+  claim("a reset is close with connection reset by the peer", async (talk) => {
     const { stream, client, toServer } = talk;
     client.write("ok");
     await readSome(stream, 2);
-    const closed = event(stream, "onClose");
-    stream.onEnd = () => assert.fail("a reset is no end of data");
+    const end = (): void => assert.fail("a reset is no end of data");
+    const closed = event(stream, "close", { end });
     stream.resume();
     toServer.resetAndDestroy();
     const error = await closed;
     broken(error, "reset", /^connection reset by the peer$/);
-    assert.equal(stream.failure, error);
   });
 
-  claim("who listens late finds the failure", async ({ stream, toServer }) => {
+  claim("each owner that takes a closed stream is told why", async ({ stream, toServer }) => {
+    const first = event(stream, "close");
     stream.resume();
     toServer.write(FORGED);
-    await until(() => stream.gone, "end of the stream");
-    broken(stream.failure, "breach", /^bad record mac$/);
+    const error = await first;
+    for (let owner = 0; owner < 2; owner++) {
+      let told = false;
+      const late = event(stream, "close").finally(() => told = true);
+      assert.ok(!told, "from within take()");
+      assert.equal(await late, error);
+    }
+    broken(error, "breach", /^bad record mac$/);
   });
 
   claim("a FIN alone is an end that was cut", async ({ stream, client, toServer }) => {
     client.write("cut");
     assert.equal((await readSome(stream, 3)).length, 3);
-    const ended = event(stream, "onEnd");
+    const ended = event(stream, "end");
     stream.resume();
     toServer.end();
     assert.equal(await ended, true);
-    stream.onClose = (error) => assert.equal(error, undefined);
-    const closed = event(stream, "onClose");
+    const closed = event(stream, "close");
     stream.end();
     assert.equal(await closed, undefined);
   });
@@ -121,8 +124,7 @@ export function endingsContract(kit: Kit): void {
       await until(() => toServer.bytesWritten >= written + size, "the bytes on their way");
       toServer.end();
       await turns();
-      stream.onData = (chunk) => count += chunk.length;
-      const ended = event(stream, "onEnd");
+      const ended = event(stream, "end", { data: (chunk) => count += chunk.length });
       stream.resume();
       assert.equal(await ended, true);
       assert.equal(count, size);
@@ -133,8 +135,7 @@ export function endingsContract(kit: Kit): void {
       let count = 0;
       client.end(new Uint8Array(size));
       await turns();
-      stream.onData = (chunk) => count += chunk.length;
-      const ended = event(stream, "onEnd");
+      const ended = event(stream, "end", { data: (chunk) => count += chunk.length });
       stream.resume();
       assert.equal(await ended, false);
       assert.equal(count, size);
@@ -151,7 +152,7 @@ export function endingsContract(kit: Kit): void {
     toServer.write = (piece: Uint8Array) => pieces.push(piece) > 0;
     client.end();
     await until(() => pieces.length > 0, "close_notify");
-    const ended = event(stream, "onEnd");
+    const ended = event(stream, "end");
     stream.resume();
     for (const piece of pieces) {
       for (const byte of piece) {
@@ -168,9 +169,9 @@ export function endingsContract(kit: Kit): void {
     const fin = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
     stream.end();
     await fin;
+    stream.take({ close: () => assert.fail("close after close()") });
     stream.close();
     await turns();
-    assert.ok(stream.gone);
     toServer.end();
     await within(new Promise<void>((done) => toServer.once("close", () => done())), "end");
     assert.equal(wrong, undefined);

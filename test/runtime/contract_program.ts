@@ -113,10 +113,10 @@ export function programContract(runtime: Runtime): void {
     await until(() => openFiles() <= before, "all descriptors closed");
   }, noProc);
 
-  claim("a program that does not read is onClose with the reason", async (runtime) => {
+  claim("a program that does not read is close with the reason", async (runtime) => {
     const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
     assert.equal(text(await readSome(program.output, 7)), "closed\n");
-    const closed = event(program.input, "onClose");
+    const closed = event(program.input, "close");
     const more = () => {
       for (let count = 0; count < 4; count++) program.input.write(new Uint8Array(65536));
     };
@@ -131,6 +131,23 @@ export function programContract(runtime: Runtime): void {
     program.output.destroy();
   });
 
+  claim("a closed pipe says so to each owner, and a read one to nobody before", async (runtime) => {
+    const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
+    program.output.take({ data: () => assert.fail("a former owner was told") });
+    assert.equal(text(await readSome(program.output, 7)), "closed\n");
+    const first = event(program.input, "close");
+    for (let n = 0; n < 4; n++) program.input.write(new Uint8Array(65536));
+    const error = await first;
+    assert.ok(error instanceof Error);
+    for (let owner = 0; owner < 2; owner++) {
+      assert.equal(await event(program.input, "close"), error);
+    }
+    program.kill("SIGKILL");
+    await within(program.exited, "exit");
+    assert.equal(text(await readAll(program.output)), "");
+    program.input.destroy();
+  });
+
   claim("unread output waits in the program", async (runtime) => {
     const size = 300_000_000;
     const program = shell(runtime, `head -c ${size} /dev/zero`);
@@ -140,15 +157,14 @@ export function programContract(runtime: Runtime): void {
     await new Promise((done) => setTimeout(done, 700));
     const grown = (process.memoryUsage().rss - before) / 1e6;
     assert.ok(grown < 60, `grew by ${grown} MB`);
-    program.output.onData = (chunk) => count += chunk.length;
-    const ended = event(program.output, "onEnd");
+    const ended = event(program.output, "end", { data: (chunk) => count += chunk.length });
     program.output.resume();
     await ended;
     assert.equal(count, size);
     assert.equal(await within(program.exited, "exit"), 0);
   });
 
-  claim("unread input makes write() say no, then onDrain, and arrives whole", async (runtime) => {
+  claim("unread input makes write() say no, then drain, and arrives whole", async (runtime) => {
     const program = shell(runtime, "read go; wc -c");
     const output = readAll(program.output);
     let count = 0;
@@ -159,7 +175,7 @@ export function programContract(runtime: Runtime): void {
       await new Promise((done) => setTimeout(done, 0));
     }
     count += 40_000;
-    const drained = event(program.input, "onDrain");
+    const drained = event(program.input, "drain");
     program.input.write(bytes("\nrest"));
     await drained;
     program.input.end();

@@ -218,7 +218,7 @@ export function refusalContract(kit: Kit): void {
         const client = tlsClient(server.port);
         const socket = await server.next();
         const stream = await within(socket.startTls(context, NONE), "handshake");
-        stream.onClose = () => assert.fail("onClose after destroy()");
+        stream.take({ close: () => assert.fail("close after destroy()") });
         stream.write(bytes("x"));
         stream.destroy();
         stream.destroy();

@@ -58,14 +58,14 @@ export function tcpContract(kit: Kit): void {
       const answer = received(client);
       const socket = await server.next();
       let early = 0;
-      socket.onData = () => early++;
+      socket.take({ data: () => early++ });
       client.end("hello");
       await new Promise((done) => setTimeout(done, 30));
       assert.equal(early, 0);
       const all = await readAll(socket);
       socket.write(bytes("you said: "));
       socket.write(all);
-      const closed = event(socket, "onClose");
+      const closed = event(socket, "close");
       socket.end();
       assert.equal(text(await answer), "you said: hello");
       assert.equal(await closed, undefined);
@@ -84,7 +84,7 @@ export function tcpContract(kit: Kit): void {
     client.write("after your FIN");
     assert.equal(text(await readSome(socket, 14)), "after your FIN");
     client.end();
-    const closed = event(socket, "onClose");
+    const closed = event(socket, "close");
     socket.resume();
     assert.equal(await closed, undefined);
     client.destroy();
@@ -117,7 +117,7 @@ export function tcpContract(kit: Kit): void {
     server.close();
   }, kit.runtime.name === "Bun" ? kit.skip : "Deno always has a read of 2 KB under way");
 
-  claim("write() says no, then onDrain, and every byte arrives", async (kit) => {
+  claim("write() says no, then drain, and every byte arrives", async (kit) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     client.pause();
@@ -130,7 +130,7 @@ export function tcpContract(kit: Kit): void {
       if (sent % (1 << 20) === 0) await new Promise((done) => setTimeout(done, 1));
     }
     sent += chunk.length;
-    const drained = event(socket, "onDrain");
+    const drained = event(socket, "drain");
     let count = 0;
     client.on("data", (part: Uint8Array) => count += part.length);
     const ended = within(new Promise<void>((done) => client.once("end", () => done())), "end");
@@ -145,19 +145,18 @@ export function tcpContract(kit: Kit): void {
     server.close();
   });
 
-  claim("a reset is onClose with the reason", async (kit) => {
+  claim("a reset is close with the reason", async (kit) => {
     const server = accepting(kit);
     // Closing with unread input makes the kernel send a reset.
     const client = shellClient(server.port, "read x");
     const socket = await server.next();
-    const closed = event(socket, "onClose");
-    socket.onEnd = () => {};
+    const closed = event(socket, "close");
     socket.resume();
     socket.write(bytes("unread"));
     await new Promise((done) => setTimeout(done, 50));
     client.stdin!.end("\n");
     const error = await closed;
-    assert.ok(error instanceof Error, "onClose without a reason");
+    assert.ok(error instanceof Error, "closed without a reason");
     await gone(client);
     server.close();
   });
@@ -167,7 +166,7 @@ export function tcpContract(kit: Kit): void {
     const client = await dial(server.port);
     const ended = received(client);
     const socket = await server.next();
-    socket.onClose = () => assert.fail("onClose after destroy()");
+    socket.take({ close: () => assert.fail("close after destroy()") });
     socket.resume();
     socket.destroy();
     socket.destroy();
@@ -268,8 +267,7 @@ async function heldUp(kit: Kit, way: "pause" | "hold"): Promise<void> {
   const before = residentMb();
   await new Promise((done) => setTimeout(done, 700));
   assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB after ${way}()`);
-  socket.onData = (chunk) => count += chunk.length;
-  const ended = event(socket, "onEnd");
+  const ended = event(socket, "end", { data: (chunk) => count += chunk.length });
   socket.resume();
   await ended;
   assert.equal(count, size);

@@ -195,7 +195,7 @@ export function tlsContract(kit: Kit): void {
   });
 
   claim(
-    "what the client sends ahead of our reading is kept, close_notify is onEnd",
+    "what the client sends ahead of our reading is kept, close_notify is end",
     async (kit, context) => {
       const server = accepting(kit);
       const client = tlsClient(server.port);
@@ -236,14 +236,14 @@ export function tlsContract(kit: Kit): void {
     server.close();
   });
 
-  claim("FIN without close_notify is onEnd, then output still flows", async (kit, context) => {
+  claim("FIN without close_notify is end, then output still flows", async (kit, context) => {
     const server = accepting(kit);
     const { client, toServer } = await tlsThrough(server.port);
     const socket = await server.next();
     const stream = await within(socket.startTls(context, NONE), "handshake");
     client.write("cut");
     assert.equal(text(await readSome(stream, 3)), "cut");
-    const ended = event(stream, "onEnd");
+    const ended = event(stream, "end");
     stream.resume();
     toServer.end();
     await ended;
@@ -253,7 +253,7 @@ export function tlsContract(kit: Kit): void {
     );
     stream.write(bytes("answer"));
     assert.equal(await answer, "answer");
-    const closed = event(stream, "onClose");
+    const closed = event(stream, "close");
     stream.end();
     assert.equal(await closed, undefined);
     client.destroy();
@@ -280,10 +280,12 @@ export function tlsContract(kit: Kit): void {
       assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
       const all = within(
         new Promise<void>((done) =>
-          stream.onData = (chunk) => {
-            count += chunk.length;
-            if (count >= size) done();
-          }
+          stream.take({
+            data(chunk) {
+              count += chunk.length;
+              if (count >= size) done();
+            },
+          })
         ),
         "all data",
         60_000,
@@ -332,14 +334,18 @@ export function tlsContract(kit: Kit): void {
     const size = 20_000_000;
     const program = print("a", size);
     let heldUp = false;
-    program.output.onData = (chunk) => {
-      heldUp = !stream.write(chunk);
-      if (heldUp) program.output.pause();
-    };
-    stream.onDrain = () => {
-      heldUp = false;
-      program.output.resume();
-    };
+    program.output.take({
+      data(chunk) {
+        heldUp = !stream.write(chunk);
+        if (heldUp) program.output.pause();
+      },
+    });
+    stream.take({
+      drain() {
+        heldUp = false;
+        program.output.resume();
+      },
+    });
     program.output.resume();
     const stuck = async (): Promise<void> => {
       for (let turn = 0; turn < 20; turn = heldUp ? turn + 1 : 0) await turns();
@@ -365,7 +371,7 @@ export function tlsContract(kit: Kit): void {
     server.close();
   });
 
-  claim("write() says no, then onDrain, and every byte arrives in order", async (kit, context) => {
+  claim("write() says no, then drain, and every byte arrives in order", async (kit, context) => {
     const server = accepting(kit);
     const { client, toServer } = await tlsThrough(server.port);
     const socket = await server.next();
@@ -383,7 +389,7 @@ export function tlsContract(kit: Kit): void {
       assert.ok(total < 100_000_000, "write() never said no");
       await new Promise((done) => setTimeout(done, 0));
     }
-    const drained = event(stream, "onDrain");
+    const drained = event(stream, "drain");
     let count = 0;
     client.on("data", (part: Uint8Array) => {
       for (let at = 0; at < part.length; at += 997) {

@@ -88,7 +88,7 @@ test("output written before the request is there, or comes within a turn, when i
   for (let round = 0; round < 30; round++) {
     const { program, ends } = await start("echo out; printf y >&3; read end");
     let output = "";
-    program.output.onData = (chunk) => output += text(chunk);
+    program.output.take({ data: (chunk) => output += text(chunk) });
     program.output.resume();
     assert.equal(await line(ends.controlInput), "y");
     const seen = ends.outputReadable();
@@ -122,7 +122,6 @@ test("no descriptor and no process is left, whatever was read, written or said",
         }
         program.input.write(bytes("unread"));
         ends.tlsInput.write(new Uint8Array(300_000));
-        ends.tlsInput.onClose = () => {};
         close(program, ends);
         program.kill("SIGKILL");
         await within(program.exited, "exit");
@@ -152,7 +151,7 @@ test("a program that cannot be executed leaves nothing behind", async () => {
 test("a reader of its own closed end gets EPIPE told", async () => {
   const { program, ends } = await start("exec 4<&-; echo closed; read end");
   assert.equal(await line(program.output), "closed\n");
-  const closed = event(ends.tlsInput, "onClose");
+  const closed = event(ends.tlsInput, "close");
   ends.tlsInput.write(new Uint8Array(100_000));
   const error = await closed;
   assert.equal((error as Error & { code?: string }).code, "EPIPE");

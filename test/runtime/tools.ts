@@ -6,7 +6,8 @@ import { connect, createServer, type Socket as Client } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { tmpdir } from "node:os";
 import process from "node:process";
-import type { Listener, Runtime, Socket, Source, TlsSettings } from "../../src/runtime/runtime.ts";
+import type { Listener, Runtime, Socket, TlsSettings } from "../../src/runtime/runtime.ts";
+import type { Closable, Source, StreamHandler } from "../../src/runtime/stream.ts";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
 
 /** A runtime and one of its ways to listen. */
@@ -125,9 +126,11 @@ export function readAll(source: Source): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   return within(
     new Promise((resolve, reject) => {
-      source.onData = (chunk) => chunks.push(chunk.slice()); // it may be lent
-      source.onEnd = () => resolve(concat(chunks));
-      source.onClose = (error) => reject(error ?? new Error("closed before its end"));
+      source.take({
+        data: (chunk) => chunks.push(chunk.slice()), // it may be lent
+        end: () => resolve(concat(chunks)),
+        close: (error) => reject(error ?? new Error("closed before its end")),
+      });
       source.resume();
     }),
     "end of stream",
@@ -145,15 +148,21 @@ export function readSome(
   let all: Uint8Array = new Uint8Array(0);
   return within(
     new Promise((resolve, reject) => {
-      source.onData = (chunk) => {
-        all = concat([all, chunk]);
-        if (all.length < count) return;
-        if (way === "hold") (source as Socket).hold();
-        else source.pause();
-        source.onData = () => reject(new Error(`data after ${way}()`));
-        resolve(all);
+      const close = (error?: Error): void => reject(error ?? new Error("closed"));
+      const tooMuch = (): void => {
+        throw new Error(`data after ${way}()`);
       };
-      source.onClose = (error) => reject(error ?? new Error("closed"));
+      source.take({
+        data(chunk) {
+          all = concat([all, chunk]);
+          if (all.length < count) return;
+          if (way === "hold") (source as Socket).hold();
+          else source.pause();
+          source.take({ data: tooMuch, close });
+          resolve(all);
+        },
+        close,
+      });
       source.resume();
     }),
     "data",
@@ -165,20 +174,23 @@ export async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise<void>((done) => setImmediate(done));
 }
 
-/** The next call of one of a stream's handlers. */
+/** Takes a stream, and resolves when its owner is told of `name`; `others` of the owner's methods. */
 export function event(
-  stream: { onEnd: (cut?: boolean) => void },
-  name: "onEnd",
+  stream: Closable,
+  name: "end",
+  others?: StreamHandler,
 ): Promise<boolean | undefined>;
-export function event<K extends "onClose" | "onDrain">(
-  stream: { [key in K]: (error?: Error) => void },
-  name: K,
+export function event(
+  stream: Closable,
+  name: "close" | "drain",
+  others?: StreamHandler,
 ): Promise<Error | undefined>;
 export function event(
-  stream: Record<string, (value?: never) => void>,
+  stream: Closable,
   name: string,
+  others: StreamHandler = {},
 ): Promise<unknown> {
-  return within(new Promise((resolve) => stream[name] = resolve), name);
+  return within(new Promise((resolve) => stream.take({ ...others, [name]: resolve })), name);
 }
 
 /** This runtime's command to run a TypeScript file. */

@@ -24,7 +24,7 @@ export class Grants {
   #told = "";
 
   constructor(readonly o: GrantsOptions) {
-    o.places.onChange = () => this.#tell();
+    o.places.onChange(() => this.#tell());
   }
 
   /** For every message about programs. `granted`: places that the worker gets with it. */

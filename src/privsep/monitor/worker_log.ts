@@ -30,8 +30,6 @@ const READS = 8;
 
 /** One worker's. */
 export class WorkerLog {
-  /** All has been read. */
-  onEnd: () => void = () => {};
   readonly #lines = new LogLines();
   #ended = false;
   /** Bytes it may write now, and since when. */
@@ -39,15 +37,16 @@ export class WorkerLog {
   #since = performance.now();
   #rest: ReturnType<typeof setTimeout> | undefined;
 
-  /** `stream` reads from the same socket as `fd`. Both are closed at the end. */
+  /** `stream` reads from the same socket as `fd`. Both are closed at the end, and `over` is called. */
   constructor(
     readonly libc: Libc,
     readonly stream: Stream,
     readonly fd: number,
     readonly log: Pick<Log, "copy" | "waiting">,
+    readonly over: () => void,
   ) {
-    stream.onData = (chunk) => this.#received(chunk);
-    stream.onEnd = stream.onClose = () => this.#end();
+    const end = (): void => this.#end();
+    stream.take({ data: (chunk) => this.#received(chunk), end, close: end });
     stream.resume();
   }
 
@@ -106,15 +105,16 @@ export class WorkerLog {
     const last = this.#lines.end();
     if (last !== "") this.log.copy(last);
     this.close();
+    this.over();
   }
 
+  /** Reads no more. */
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#rest);
     this.stream.destroy();
     this.libc.close(this.fd);
-    this.onEnd();
   }
 }
 
@@ -132,13 +132,12 @@ export class WorkerLogs {
     try {
       for (const fd of [ours, theirs]) this.libc.setNonBlocking(fd, true);
       copy = this.libc.dup(ours);
-      const one = new WorkerLog(this.libc, await runtime.adoptSocket(ours), copy, this.log);
-      this.#all.add(one);
-      one.onEnd = () => {
+      const one = new WorkerLog(this.libc, await runtime.adoptSocket(ours), copy, this.log, () => {
         this.#all.delete(one);
         ended();
         if (this.#all.size === 0) { for (const go of this.#waiting.splice(0)) go(); }
-      };
+      });
+      this.#all.add(one);
       return theirs;
     } catch (error) {
       closeAll(this.libc, copy === undefined ? [ours, theirs] : [ours, theirs, copy]);
@@ -181,9 +180,6 @@ export class WorkerLogs {
     } catch (error) {
       this.log.error(`unable to go on with the log of workers that drain: ${reason(error)}`);
     }
-    for (const one of left) {
-      one.onEnd = () => {};
-      one.close();
-    }
+    for (const one of left) one.close();
   }
 }

@@ -32,7 +32,7 @@ const ORPHANED = "unable to run: the monitor is gone";
 const notRun = (text: string): ConnectionError => new ConnectionError({ kind: "not run", text });
 
 export class RemotePrograms implements Programs {
-  onChange: () => void = () => {};
+  #changed: () => void = () => {};
   running: number | undefined = 0;
   /** What the monitor has lent us of its places (grants.ts). */
   readonly #places = new Places(0);
@@ -47,10 +47,14 @@ export class RemotePrograms implements Programs {
   readonly #running = new Map<number, RemoteProgram>();
 
   constructor(readonly runtime: Runtime, readonly channel: ToMonitor) {
-    this.#places.onChange = () => {
+    this.#places.onChange(() => {
       this.#want();
-      this.onChange();
-    };
+      this.#changed();
+    });
+  }
+
+  onChange(changed: () => void): void {
+    this.#changed = changed;
   }
 
   get waiting(): number {
@@ -134,7 +138,7 @@ export class RemotePrograms implements Programs {
     this.#places.fail(notRun(ORPHANED));
     for (const program of this.#running.values()) program.ended(undefined);
     this.#running.clear();
-    this.onChange();
+    this.#changed();
   }
 
   /** STARTED, with our ends of its pipes. Throws `DecodeError`, as the others do. */

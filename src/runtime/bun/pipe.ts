@@ -7,9 +7,7 @@ import { PolledSink, PolledSource } from "./poll_pipe.ts";
 import { bun, type FileSink } from "./types.ts";
 import type { Libc } from "../libc/libc.ts";
 import { POLL } from "../libc/libc.ts";
-import type { Sink, Source } from "../runtime.ts";
-
-const nothing = (): void => {};
+import { Owned, type Sink, type Source } from "../stream.ts";
 
 /** What a writing end needs of libc. */
 type Closing = Pick<Libc, "close">;
@@ -28,21 +26,21 @@ export const PipeSource = function (fd: number, libc: Libc): PipeSource {
 } as unknown as new (fd: number, libc: Libc) => PipeSource;
 
 export interface PipeSource extends Source {
-  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  /** Bytes or the end are there that the owner has not been told of yet. */
   readable(): boolean;
 }
 
 /** The native sink is made with the first byte: an idle connection does without it. */
-class StreamSink implements Sink {
-  onDrain: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
+class StreamSink extends Owned implements Sink {
   #sink: FileSink | undefined;
   /** Bytes are on their way and the pipe is full. */
   #waiting = false;
   #ending = false;
   #closed = false;
 
-  constructor(readonly fd: number, readonly libc: Closing) {}
+  constructor(readonly fd: number, readonly libc: Closing) {
+    super();
+  }
 
   write(chunk: Uint8Array): boolean {
     if (this.#closed || this.#ending) return true;
@@ -65,14 +63,14 @@ class StreamSink implements Sink {
     this.#waiting = false;
     if (this.#closed) return;
     if (this.#ending) this.#close();
-    else this.onDrain();
+    else this.owner.drain?.();
   };
 
   readonly #failed = (error: Error): void => {
     this.#waiting = false;
     if (this.#closed) return;
     this.#close();
-    this.onClose(error);
+    this.tellClosed(error);
   };
 
   end(): void {
@@ -105,10 +103,7 @@ class StreamSink implements Sink {
   }
 }
 
-class StreamSource implements PipeSource {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
+class StreamSource extends Owned implements PipeSource {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #paused = true;
   #reading = false;
@@ -117,6 +112,7 @@ class StreamSource implements PipeSource {
   #held: { done: boolean; value?: Uint8Array | undefined } | undefined;
 
   constructor(readonly fd: number, readonly libc: Libc) {
+    super();
     this.#reader = bun.file(fd).stream().getReader();
   }
 
@@ -148,21 +144,21 @@ class StreamSource implements PipeSource {
     }
     if (result.done) {
       this.#close();
-      this.onEnd();
-      this.onClose();
+      this.owner.end?.();
+      this.tellClosed();
       return;
     }
-    if (result.value) this.onData(result.value);
+    if (result.value) this.owner.data?.(result.value);
     if (!this.#paused && !this.#reading && !this.#done) this.#read();
   };
 
   readonly #failed = (error: Error): void => {
     if (this.#done) return;
     this.#close();
-    this.onClose(error);
+    this.tellClosed(error);
   };
 
-  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  /** See `PipeSource`. */
   readable(): boolean {
     if (this.#done) return false;
     return this.#held !== undefined || this.libc.poll(this.fd, POLL.in, 0) !== 0;

@@ -4,7 +4,7 @@
 import { POLLED, type Poller, type Waiter } from "./poll.ts";
 import { type Libc, POLL } from "../libc/libc.ts";
 import { memory } from "../libc/call.ts";
-import type { Sink, Source } from "../runtime.ts";
+import { Owned, type Sink, type Source } from "../stream.ts";
 
 /** One read takes as many bytes. */
 const CHUNK = 64 << 10;
@@ -14,15 +14,11 @@ const READS_PER_TURN = 4;
  *  write then takes more, and program and server wait for each other less often. */
 const BUSY_PIPE = 256 << 10;
 
-const nothing = (): void => {};
-
-/** Read into by everybody, and lent to `onData`: see `Source.onData`. */
+/** Read into by everybody, and lent to the owner: see `StreamHandler.data`. */
 const buffer = memory(CHUNK);
 
 /** The writing end. */
-export class PolledSink implements Sink, Waiter {
-  onDrain: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
+export class PolledSink extends Owned implements Sink, Waiter {
   /** What the pipe had no room for. */
   #queue: Uint8Array[] | undefined;
   #watched = false;
@@ -34,6 +30,7 @@ export class PolledSink implements Sink, Waiter {
     readonly libc: Pick<Libc, "close">,
     readonly poller: Poller,
   ) {
+    super();
     poller.calls.unblock(fd);
   }
 
@@ -82,13 +79,13 @@ export class PolledSink implements Sink, Waiter {
     }
     this.#queue = undefined;
     if (this.#ending) this.destroy();
-    else this.onDrain();
+    else this.owner.drain?.();
   }
 
   #failed(error: Error): void {
     if (this.#closed) return;
     this.destroy();
-    this.onClose(error);
+    this.tellClosed(error);
   }
 
   end(): void {
@@ -106,10 +103,7 @@ export class PolledSink implements Sink, Waiter {
 }
 
 /** The reading end. Nothing is read that is not wanted. */
-export class PolledSource implements Source, Waiter {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
+export class PolledSource extends Owned implements Source, Waiter {
   #paused = true;
   #watched = false;
   /** There may be something that the poller will not tell of: it told already. */
@@ -120,6 +114,7 @@ export class PolledSource implements Source, Waiter {
   #done = false;
 
   constructor(readonly fd: number, readonly libc: Libc, readonly poller: Poller) {
+    super();
     poller.calls.unblock(fd);
   }
 
@@ -163,14 +158,14 @@ export class PolledSource implements Source, Waiter {
       // Less than asked for: the pipe was empty then, and the poller tells what comes after.
       if (got < 0 || (got < CHUNK && !this.#last)) this.#ready = false;
       if (got === CHUNK) this.#enlarge();
-      if (got > 0) this.onData(got === CHUNK ? buffer : buffer.subarray(0, got));
+      if (got > 0) this.owner.data?.(got === CHUNK ? buffer : buffer.subarray(0, got));
     }
   }
 
   #ended(): void {
     this.destroy();
-    this.onEnd();
-    this.onClose();
+    this.owner.end?.();
+    this.tellClosed();
   }
 
   #enlarge(): void {
@@ -182,10 +177,10 @@ export class PolledSource implements Source, Waiter {
   #close(error: Error): void {
     if (this.#done) return;
     this.destroy();
-    this.onClose(error);
+    this.tellClosed(error);
   }
 
-  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  /** See `PipeSource`. */
   readable(): boolean {
     return !this.#done && this.libc.poll(this.fd, POLL.in, 0) !== 0;
   }

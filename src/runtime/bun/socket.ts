@@ -2,6 +2,7 @@
  *  `node:net` and `node:tls` sit on the same native sockets and cost twice the memory. */
 
 import { concat } from "../../codec/bytes.ts";
+import { NOBODY, type Stream } from "../stream.ts";
 import { BunStream, plainHandler } from "./stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./tls.ts";
 import { tidyLater, tidyLess } from "./gc.ts";
@@ -12,12 +13,10 @@ import {
   type Address,
   HandshakeError,
   type Socket,
-  type Stream,
   type TlsContext,
   type TlsStream,
 } from "../runtime.ts";
 
-const nothing = (): void => {};
 const NOTHING = new Uint8Array(0);
 
 /** An accepted connection. After `startTls` the native plain socket goes on telling about the
@@ -78,11 +77,7 @@ class BunSocket extends BunStream implements Socket {
         resolve(stream);
       };
       this.#tls = stream;
-      this.onData =
-        this.onEnd =
-        this.onDrain =
-        this.onClose =
-          nothing;
+      this.take(NOBODY);
       const initialData = held.length === 0 ? first : concat([first, ...held]);
       stream.ciphertext(initialData); // Bun tells of what comes later only
       const pair = this.native.upgradeTLS<BunStream>({
@@ -108,6 +103,11 @@ class BunSocket extends BunStream implements Socket {
   override destroy(): void {
     if (this.#tls) this.#tls.destroy();
     else super.destroy();
+  }
+
+  override abort(): void {
+    if (this.#tls) this.#tls.abort();
+    else super.abort();
   }
 
   /** FIN: a client that is denied shall see the end, as under tcpserver, and no failure. */

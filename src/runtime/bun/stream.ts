@@ -1,22 +1,16 @@
 /** A native socket of Bun behind the stream interface: queueing of what a partial write left over,
  *  holding of what comes while paused, half-close. Knows nothing of TLS. */
 
+import { Owned } from "../stream.ts";
 import type { NativeSocket, SocketHandler } from "./types.ts";
-
-const nothing = (): void => {};
 
 const stopSoon = (stream: BunStream): void => stream.stopSoon();
 const stopIfPaused = (stream: BunStream): void => stream.stopIfPaused();
 
 /** A native socket, plain or TLS, behind the stream interface. */
-export class BunStream {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: (cut?: boolean) => void = nothing;
-  onDrain: () => void = nothing;
-  onClose: (error?: Error) => void = nothing;
-
+export class BunStream extends Owned {
   #queue: Uint8Array[] | undefined;
-  /** What came while paused, and how it ended (see `Source.onEnd`): a native TLS socket goes on
+  /** What came while paused, and how it ended (see `StreamHandler.end`): a native TLS socket goes on
    *  delivering what it has decrypted, and a stream may wait long for its turn. */
   #held: (Uint8Array | "end" | "cut")[] | undefined;
   #paused = true;
@@ -24,9 +18,10 @@ export class BunStream {
   #stopped = false;
   #ending = false;
   #gone = false;
-  failure: Error | undefined;
 
-  constructor(protected native: NativeSocket<BunStream>) {}
+  constructor(protected native: NativeSocket<BunStream>) {
+    super();
+  }
 
   get gone(): boolean {
     return this.#gone;
@@ -87,7 +82,7 @@ export class BunStream {
 
   /** Native event: bytes. */
   received(bytes: Uint8Array): void {
-    if (!this.#paused && !this.#held) return this.onData(bytes);
+    if (!this.#paused && !this.#held) return this.owner.data?.(bytes);
     if (this.#gone) return;
     (this.#held ??= []).push(bytes);
     this.#stop();
@@ -95,7 +90,7 @@ export class BunStream {
 
   /** Native event: the peer's end of data. */
   ended(cut = false): void {
-    if (!this.#paused && !this.#held) this.onEnd(cut);
+    if (!this.#paused && !this.#held) this.owner.end?.(cut);
     else if (!this.#gone) (this.#held ??= []).push(cut ? "cut" : "end");
   }
 
@@ -103,8 +98,8 @@ export class BunStream {
     while (this.#held && !this.#paused && !this.#gone) {
       const next = this.#held.shift();
       if (this.#held.length === 0) this.#held = undefined;
-      if (typeof next === "string") this.onEnd(next === "cut");
-      else if (next) this.onData(next);
+      if (typeof next === "string") this.owner.end?.(next === "cut");
+      else if (next) this.owner.data?.(next);
     }
     if (!this.#held && !this.#paused && !this.#gone) this.#start();
   }
@@ -141,6 +136,13 @@ export class BunStream {
     this.native.close();
   }
 
+  /** See `Socket.abort`. */
+  abort(): void {
+    if (this.#gone) return;
+    this.destroy();
+    this.tellClosed();
+  }
+
   /** A reset: who has TLS must not take the end for an orderly one. */
   protected hangUp(): void {
     this.native.terminate();
@@ -162,7 +164,7 @@ export class BunStream {
     }
     this.#queue = undefined;
     if (this.#ending) this.native.shutdown();
-    else this.onDrain();
+    else this.owner.drain?.();
   }
 
   failed(error: Error): void {
@@ -173,8 +175,7 @@ export class BunStream {
     if (this.#gone) return;
     this.#gone = true;
     this.#queue = this.#held = undefined;
-    this.failure = error ?? this.failure;
-    this.onClose(this.failure);
+    this.tellClosed(error ?? this.failure);
   }
 }
 

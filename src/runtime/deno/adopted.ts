@@ -3,17 +3,10 @@
 
 import { Socket as NetSocket } from "node:net";
 import { free, HIGH_WATER } from "./stream.ts";
-import type { Stream } from "../runtime.ts";
-
-const nothing = () => {};
+import { Owned, type Stream } from "../stream.ts";
 
 /** A stream over an adopted descriptor, which it closes. */
-export class AdoptedStream implements Stream {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: (cut?: boolean) => void = nothing;
-  onClose: (error?: Error) => void = nothing;
-  onDrain: () => void = nothing;
-
+export class AdoptedStream extends Owned implements Stream {
   protected readonly socket: NetSocket;
   #full = false;
   #gone = false;
@@ -22,6 +15,7 @@ export class AdoptedStream implements Stream {
   /** A direction that the descriptor has not must not be asked for: reading a pipe's writing end
    *  fails. */
   constructor(fd: number, { readable, writable }: { readable: boolean; writable: boolean }) {
+    super();
     const options = {
       fd,
       readable,
@@ -36,8 +30,9 @@ export class AdoptedStream implements Stream {
     this.socket = socket;
     if (readable) {
       socket.pause();
-      socket.on("data", (chunk: Uint8Array) => this.onData(chunk)); // would begin to read otherwise
-      socket.on("end", () => this.#gone || this.onEnd());
+      // Without the call to pause() this would begin to read.
+      socket.on("data", (chunk: Uint8Array) => this.owner.data?.(chunk));
+      socket.on("end", () => this.#gone || this.owner.end?.());
     }
     if (writable) socket.on("drain", () => this.#drained());
     socket.on("error", (error) => this.#error ??= error);
@@ -79,6 +74,13 @@ export class AdoptedStream implements Stream {
     this.socket.destroy();
   }
 
+  /** See `Socket.abort`. */
+  abort(): void {
+    if (this.#gone) return;
+    this.destroy();
+    this.tellClosed();
+  }
+
   close(): void {
     this.destroy(); // the system sends no reset when nothing is unread
   }
@@ -86,12 +88,12 @@ export class AdoptedStream implements Stream {
   #drained(): void {
     if (this.#gone || !this.#full) return;
     this.#full = false;
-    this.onDrain();
+    this.owner.drain?.();
   }
 
   #closed(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.onClose(this.#error);
+    this.tellClosed(this.#error);
   }
 }

@@ -16,7 +16,7 @@ class DescriptorStream extends AdoptedStream {
     this.#fd = fd;
   }
 
-  /** Bytes or the end are there that `onData` and `onEnd` have not told yet. */
+  /** Bytes or the end are there that the owner has not been told of yet. */
   readable(): boolean {
     if (this.gone || this.socket.destroyed) return false;
     return this.socket.readableLength > 0 || this.#libc.poll(this.#fd, POLL.in, 0) !== 0;

@@ -61,7 +61,13 @@ export class ConnSocket extends WireStream implements Socket {
 
   override destroy(): void {
     super.destroy();
-    this.#handshake?.abort();
+    this.#handshake?.stop();
+  }
+
+  override abort(): void {
+    const tls = this.#handshake?.stream;
+    if (tls) tls.abort();
+    else super.abort();
   }
 }
 
@@ -110,7 +116,13 @@ export class NodeSocket extends AdoptedStream implements Socket {
   override destroy(): void {
     if (this.gone) return;
     super.destroy();
-    this.#handshake?.abort();
+    this.#handshake?.stop();
+  }
+
+  override abort(): void {
+    const tls = this.#handshake?.stream;
+    if (tls) tls.abort();
+    else super.abort();
   }
 
   setNoDelay(on: boolean): void {

@@ -3,12 +3,16 @@
 import type { LineSink } from "../runtime.ts";
 
 export class DenoStderr implements LineSink {
-  onReady: () => void = () => {};
+  #again: (() => void) | undefined;
   #busy = false;
   #error: unknown;
 
   get busy(): boolean {
     return this.#busy;
+  }
+
+  whenReady(again: () => void): void {
+    this.#again = again;
   }
 
   take(bytes: Uint8Array): number {
@@ -28,6 +32,6 @@ export class DenoStderr implements LineSink {
       this.#error = error;
     }
     this.#busy = false;
-    this.onReady();
+    this.#again?.();
   }
 }

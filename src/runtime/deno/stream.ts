@@ -4,7 +4,7 @@
  *  up. A waiting read pins its buffer, and most connections mostly wait: it waits with a small one
  *  and takes a large one only when the small one came back full. */
 
-import type { Stream } from "../runtime.ts";
+import { Owned, type Stream } from "../stream.ts";
 
 /** The promise-based end of a descriptor. */
 export interface Wire {
@@ -26,8 +26,6 @@ const LARGE = 65536;
  *  has written is 64 KB at most, so a client that does not read costs 16 to 80 KB. */
 export const HIGH_WATER = 16384;
 
-const nothing = () => {};
-
 /** From this size on freeing is worth more than it costs; in bytes. */
 const WORTH_FREEING = 16384;
 
@@ -40,12 +38,7 @@ export function free({ buffer, byteLength }: Uint8Array): void {
 }
 
 /** A stream over one wire. A wire of one direction is said so by `ends`. */
-export class WireStream implements Stream {
-  onData: (chunk: Uint8Array) => void = nothing;
-  onEnd: (cut?: boolean) => void = nothing;
-  onClose: (error?: Error) => void = nothing;
-  onDrain: () => void = nothing;
-
+export class WireStream extends Owned implements Stream {
   readonly #wire: Wire;
   #flowing = false;
   #reading = false;
@@ -62,6 +55,7 @@ export class WireStream implements Stream {
   #gone = false;
 
   constructor(wire: Wire, ends: { input: boolean; output: boolean }) {
+    super();
     this.#wire = wire;
     this.#inputOver = !ends.input;
     this.#outputOver = !ends.output;
@@ -111,6 +105,13 @@ export class WireStream implements Stream {
     this.#wire.close();
   }
 
+  /** See `Socket.abort`. */
+  abort(): void {
+    if (this.#gone) return;
+    this.destroy();
+    this.tellClosed();
+  }
+
   close(): void {
     this.destroy(); // the system sends no reset when nothing is unread
   }
@@ -134,11 +135,11 @@ export class WireStream implements Stream {
         }
         if (chunk === null) {
           this.#inputOver = true;
-          this.onEnd();
+          this.owner.end?.();
           this.#closeWhenOver();
           return;
         }
-        this.onData(chunk);
+        this.owner.data?.(chunk);
       }
     } catch (error) {
       this.#fail(error);
@@ -162,7 +163,7 @@ export class WireStream implements Stream {
         if (spent) free(chunk);
         if (this.#full && this.#queued <= HIGH_WATER / 2) {
           this.#full = false;
-          this.onDrain();
+          this.owner.drain?.();
         }
       }
       if (this.#ending && !this.#gone) {
@@ -201,12 +202,12 @@ export class WireStream implements Stream {
   #closeWhenOver(): void {
     if (!this.#inputOver || !this.#outputOver || this.#gone) return;
     this.destroy();
-    this.onClose();
+    this.tellClosed();
   }
 
   #fail(error: unknown): void {
     if (this.#gone) return;
     this.destroy();
-    this.onClose(error instanceof Error ? error : new Error(String(error)));
+    this.tellClosed(error instanceof Error ? error : new Error(String(error)));
   }
 }

@@ -87,7 +87,8 @@ test("nothing more is read while stderr takes nothing", async () => {
   const copy = libc.dup(ours);
   const stream: Stream = await runtime.adoptSocket(ours);
   const log = { waiting: 0, text: "", copy: (text: string) => void (log.text += text) };
-  const one = new WorkerLog(libc, stream, copy, log);
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  new WorkerLog(libc, stream, copy, log, resolve);
   log.waiting = 1 << 20;
   libc.write(theirs, bytes("1\n"));
   await settled("the first line", () => log.text === "1\n");
@@ -96,9 +97,8 @@ test("nothing more is read while stderr takes nothing", async () => {
   assert.equal(log.text, "1\n");
   log.waiting = 0;
   await settled("the second line", () => log.text === "1\n2\n");
-  const ended = new Promise<void>((resolve) => one.onEnd = resolve);
   libc.close(theirs);
-  await within(ended, "end");
+  await within(over, "end");
 });
 
 test("before the exit the rest is handed over, with the end of each socket", async () => {

@@ -155,7 +155,7 @@ test("a program that is asked for comes with its streams, its number and its end
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
     assert.deepEqual([...libc.read(input, 10) ?? []], [1, 2, 3]);
     const data = new Promise<Uint8Array>((resolve) => {
-      program.output.onData = (chunk) => resolve(chunk.slice());
+      program.output.take({ data: (chunk) => resolve(chunk.slice()) });
     });
     libc.write(output, Uint8Array.of(4, 5));
     program.output.resume();
@@ -331,7 +331,7 @@ test("without its monitor everything that is open is answered, and everything ne
 
 test("an answer to nothing that was asked breaks the channel", () =>
   play(async ({ programs, monitor }) => {
-    const told = new Promise<void>((resolve) => programs.onChange = resolve);
+    const told = new Promise<void>((resolve) => programs.onChange(resolve));
     monitor.send(refused(99));
     await within(told, "change");
     assert.ok(!programs.channel.open);

@@ -48,9 +48,10 @@ claim("bytes and the end that come together are told, one after the other", asyn
   kit.libc.close(write);
   const source = kit.source(read);
   const told: string[] = [];
-  source.onData = (chunk) => told.push(text(chunk));
-  source.onEnd = () => told.push("end");
-  const closed = event(source, "onClose");
+  const closed = event(source, "close", {
+    data: (chunk) => told.push(text(chunk)),
+    end: () => told.push("end"),
+  });
   source.resume();
   await closed;
   assert.deepEqual(told, ["last words", "end"]);
@@ -65,7 +66,7 @@ claim(
     kit.libc.write(write, bytes("a"));
     assert.equal(text(await readSome(source, 1)), "a");
     const later: string[] = [];
-    source.onData = (chunk) => later.push(text(chunk));
+    source.take({ data: (chunk) => later.push(text(chunk)) });
     kit.libc.write(write, bytes("b"));
     await turn();
     await turn();
@@ -90,14 +91,15 @@ claim("chunks of any size arrive in order through a pipe that is often full", as
   const size = 6_000_000;
   let got = 0;
   let wrong = 0;
-  source.onData = (chunk) => {
-    for (const byte of chunk) if (byte !== (got++ * 31 & 255)) wrong++;
-    if (got % 3 === 0) {
-      source.pause();
-      setImmediate(() => source.resume());
-    }
-  };
-  const ended = event(source, "onEnd");
+  const ended = event(source, "end", {
+    data(chunk) {
+      for (const byte of chunk) if (byte !== (got++ * 31 & 255)) wrong++;
+      if (got % 3 === 0) {
+        source.pause();
+        setImmediate(() => source.resume());
+      }
+    },
+  });
   source.resume();
   for (let sent = 0, step = 1; sent < size; step = step * 7 % 300_007) {
     const from = sent;
@@ -106,7 +108,7 @@ claim("chunks of any size arrive in order through a pipe that is often full", as
       (_, i) => (from + i) * 31,
     );
     sent += chunk.length;
-    if (!sink.write(chunk)) await event(sink, "onDrain");
+    if (!sink.write(chunk)) await event(sink, "drain");
   }
   sink.end();
   await ended;
@@ -131,20 +133,20 @@ claim("a number that is used again at once belongs to the new pipe alone", async
   const news: PipeSource[] = [];
   const told: string[] = [];
   sources.forEach((source) => {
-    source.onData = () => {
+    const data = (): void => {
       // The other sources' events of this turn are on their way already.
       for (const other of sources.splice(0)) other.destroy();
       for (let i = 0; i < 20; i++) {
         const [read, write] = kit.libc.pipe();
         const fresh = kit.source(read);
-        fresh.onData = (chunk) => told.push(text(chunk));
-        fresh.onEnd = () => told.push("end");
+        fresh.take({ data: (chunk) => told.push(text(chunk)), end: () => told.push("end") });
         fresh.resume();
         kit.libc.write(write, bytes("x"));
         kit.libc.close(write);
         news.push(fresh);
       }
     };
+    source.take({ data });
     source.resume();
   });
   for (const [, write] of pipes) kit.libc.write(write, bytes("go"));
@@ -164,7 +166,7 @@ claim("idle ends have no descriptor but their own, and none is left", async (kit
     const [read, write] = kit.libc.pipe();
     const source = kit.source(read);
     const sink = kit.sink(write);
-    const heard = new Promise<void>((resolve) => source.onData = () => resolve());
+    const heard = new Promise<void>((resolve) => source.take({ data: () => resolve() }));
     source.resume();
     sink.write(bytes("x"));
     return { source, sink, heard };

@@ -90,7 +90,7 @@ async function counted(listen: Listen): Promise<void> {
     assert.equal(count, 1);
     if (ends === "server") socket.destroy();
     else {
-      socket.onEnd = () => socket.end();
+      socket.take({ end: () => socket.end() });
       socket.resume();
     }
     client.end();

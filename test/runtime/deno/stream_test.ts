@@ -6,7 +6,7 @@ import { AdoptedStream } from "../../../src/runtime/deno/adopted.ts";
 import { type Wire, WireStream } from "../../../src/runtime/deno/stream.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { libcHere } from "../libc/here.ts";
-import { turns, within } from "../tools.ts";
+import { event, turns, within } from "../tools.ts";
 
 const never = new Promise<never>(() => {});
 const stuck: Wire = {
@@ -53,12 +53,14 @@ test("a paused stream of a descriptor reads nothing ahead", {
   let taken = 0;
   await within(
     new Promise<void>((done) => {
-      stream.onData = ({ length }) => {
-        taken += length;
-        stream.pause();
-        fill();
-        done();
-      };
+      stream.take({
+        data({ length }) {
+          taken += length;
+          stream.pause();
+          fill();
+          done();
+        },
+      });
       stream.resume();
     }),
     "data",
@@ -68,7 +70,7 @@ test("a paused stream of a descriptor reads nothing ahead", {
   let more = 0;
   await within(
     new Promise<void>((done) => {
-      stream.onData = ({ length }) => (more += length) < first || done();
+      stream.take({ data: ({ length }) => (more += length) < first || done() });
       stream.resume();
     }),
     "the rest",
@@ -89,12 +91,12 @@ test("a stream of a descriptor says no when one TLS record waits, and when it is
   let queued = 0;
   do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
   assert.equal(queued, CHUNK);
-  const drained = new Promise<void>((done) => stream.onDrain = done);
+  const drained = event(stream, "drain");
   for (let left = before + queued; left > 0;) {
     await turns();
     left -= libc.read(read, left)?.length ?? 0;
   }
-  await within(drained, "onDrain");
+  await drained;
   stream.destroy();
   libc.close(read);
 });

@@ -1,0 +1,153 @@
+/** A TLS connection under Deno, from the end of its handshake (tls.ts) to its own. */
+
+import type * as tls from "node:tls";
+import { breach } from "./words.ts";
+import { lostConnection } from "../endings.ts";
+import type { TlsError, TlsSession, TlsStream } from "../runtime.ts";
+import { Owned } from "../stream.ts";
+import { sessionOf, suiteOf } from "./context.ts";
+import { free, HIGH_WATER } from "./stream.ts";
+import { type Handle, linger, type Link } from "./tls_link.ts";
+
+/** A TLS connection whose handshake is done. */
+export class DenoTlsStream extends Owned implements TlsStream {
+  readonly #socket: tls.TLSSocket;
+  readonly #link: Link;
+  #full = false;
+  /** FIN has come before close_notify. */
+  #cut = false;
+  #inputOver = false;
+  #rawClosed = false;
+  #gone = false;
+
+  constructor(socket: tls.TLSSocket, link: Link) {
+    super();
+    this.#socket = socket;
+    this.#link = link;
+    const { raw } = link;
+    raw.pause();
+    raw.take({
+      // After close_notify only the FIN is of interest (RFC 8446 6.1).
+      data: (chunk) => this.#inputOver || link.feed(chunk),
+      end: () => this.rawEnded(),
+      drain: () => {
+        link.full = false;
+        this.#drained();
+      },
+      close: (error) => {
+        this.#rawClosed = true;
+        if (error === undefined) this.#closeWhenOver();
+        else this.#fail(link.error ? breach(link.error) : lostConnection(error));
+      },
+    });
+    socket.pause();
+    socket.on("data", (chunk: Uint8Array) => this.owner.data?.(chunk));
+    socket.on("end", () => {
+      if (this.#gone) return;
+      this.#inputOver = true;
+      raw.resume();
+      this.owner.end?.(this.#cut);
+      this.#closeWhenOver();
+    });
+    const { _handle: handle } = socket as unknown as { _handle?: Handle };
+    socket.on("finish", () => {
+      // close_notify, without which the end looks like a cut (RFC 8446 6.1)
+      const rest = handle?.drainEncOut?.();
+      if (rest !== undefined) raw.write(rest);
+      raw.end();
+    });
+    const fail = (error: Error) => this.#fail(breach(error));
+    socket.on("error", fail).on("_tlsError", fail);
+  }
+
+  /** The peer has sent FIN. */
+  rawEnded(): void {
+    this.#cut = !ended(this.#socket);
+    this.#link.duplex.push(null);
+  }
+
+  pause(): void {
+    if (!this.#inputOver) this.#link.raw.pause();
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#gone) return;
+    this.#socket.resume();
+    this.#link.raw.resume();
+  }
+
+  write(chunk: Uint8Array, spent = false): boolean {
+    if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
+    // "drain" would come with the mark above alone, and so never.
+    this.#socket.write(chunk, () => {
+      if (spent) free(chunk);
+      this.#drained();
+    });
+    this.#full ||= this.#crowded();
+    return !this.#full;
+  }
+
+  end(): void {
+    if (!this.#gone) this.#socket.end();
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    this.#link.raw.destroy();
+  }
+
+  /** See `Socket.abort`. */
+  abort(): void {
+    if (this.#gone) return;
+    this.destroy();
+    this.tellClosed();
+  }
+
+  close(): void {
+    this.destroy(); // the system sends no reset when nothing is unread
+  }
+
+  suite(): { protocol: string; cipher: string } {
+    return suiteOf(this.#socket);
+  }
+
+  session(): TlsSession {
+    return sessionOf(this.#socket);
+  }
+
+  #crowded(): boolean {
+    return this.#link.full || this.#socket.writableLength >= HIGH_WATER;
+  }
+
+  #drained(): void {
+    if (this.#gone || !this.#full || this.#crowded()) return;
+    this.#full = false;
+    this.owner.drain?.();
+  }
+
+  #closeWhenOver(): void {
+    if (!this.#inputOver || !this.#rawClosed || this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    this.tellClosed();
+  }
+
+  /** A reset, or a breach of TLS, whose alert is in the raw stream's queue. */
+  #fail(error: TlsError): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#socket.destroy();
+    if (!this.#rawClosed) linger(this.#link.raw);
+    this.tellClosed(error);
+  }
+}
+
+/** True when the library has seen close_notify. Where the names used here are unknown, a FIN without
+ *  it is not noticed. */
+function ended(socket: tls.TLSSocket): boolean {
+  const { _readableState: state } = socket as unknown as { _readableState?: { ended?: boolean } };
+  return state?.ended ?? true;
+}
