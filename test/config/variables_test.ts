@@ -55,6 +55,21 @@ test("no name is in the tables twice", () => {
   assert.ok(names.length > 100);
 });
 
+test("secrets, the supervisor's variables, and those that workers or rules do not get, are these", () => {
+  const named = (is: (row: ServerRow) => unknown): string =>
+    ROWS.filter(([, row]) => is(row)).map(([name]) => name).join(" ");
+  assert.equal(named((row) => row.secret), "KEYFILE SSL_CHROOT TICKETKEYFILE");
+  assert.equal(
+    named((row) => row.supervisor),
+    "LISTEN_FDS LISTEN_PID LISTEN_FDNAMES NOTIFY_SOCKET LISTEN_PIDFDID WATCHDOG_USEC WATCHDOG_PID",
+  );
+  assert.equal(
+    named((row) => !row.worker && !row.supervisor),
+    "UID GID GIDLIST PATH SSL_UID SSL_GID SSL_USER SSL_GROUP SSL_CHROOT",
+  );
+  assert.equal(named((row) => row.worker && !row.rule), "DNSCACHEIP LOCALDOMAIN DNSREWRITEFILE");
+});
+
 test("workers, programs and rules are given what the rows say", () => {
   for (const [name, row] of ROWS) {
     const [plain, named] = forms(name);
