@@ -13,8 +13,8 @@ export const CONFINE_COMMAND = "sslserver-confine";
 const KEPT = [3, 4];
 
 async function libcHere(): Promise<Libc | undefined> {
-  if ("Bun" in globalThis) return (await import("./bun/load_libc.ts")).loadLibc();
-  return (await import("./deno/load_libc.ts")).loadLibc();
+  if (typeof Deno !== "undefined") return (await import("./deno/load_libc.ts")).loadLibc();
+  return (await import("./bun/load_libc.ts")).loadLibc();
 }
 
 /** Never returns: it rejects where the system refuses. */
