@@ -10,7 +10,7 @@ import process from "node:process";
 import { type Condition, seccompProgram, type Verdict } from "../codec/bpf.ts";
 import { reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
-import { SYSCALLS } from "./syscalls.ts";
+import { syscallNumbers } from "./syscalls.ts";
 
 export interface SandboxOptions {
   /** `read`: files may be opened for reading, by workers whose rules name certificates (CERTFILE=…).
@@ -212,12 +212,13 @@ export function workerFilter(
   arch: "x64" | "arm64",
   { files, sockets }: SandboxOptions,
 ): Uint8Array<ArrayBuffer> {
+  const numbers = syscallNumbers(arch);
   const calls = new Map<number, Verdict | Condition>();
   const add = (name: string, verdict: Verdict | Condition) => {
-    if (!SYSCALLS.x64.has(name) && !SYSCALLS.arm64.has(name)) {
+    if (!numbers.has(name)) {
       throw new TypeError(`unable to build a filter: there is no system call ${name}`);
     }
-    const nr = SYSCALLS[arch].get(name);
+    const nr = numbers.get(name);
     if (nr === undefined) return;
     if (calls.has(nr)) throw new TypeError(`unable to build a filter: ${name} is listed twice`);
     calls.set(nr, verdict);
@@ -230,7 +231,7 @@ export function workerFilter(
   Object.entries(conditions(files)).forEach(([name, verdict]) => add(name, verdict));
   if (sockets === false) {
     for (const name of SOCKETS.trim().split(/\s+/)) {
-      const nr = SYSCALLS[arch].get(name);
+      const nr = numbers.get(name);
       if (nr !== undefined) calls.set(nr, EPERM);
     }
   }

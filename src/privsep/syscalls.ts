@@ -78,15 +78,12 @@ landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_se
 memfd_secret 447 447, process_mrelease 448 448, futex_waitv 449 449,
 set_mempolicy_home_node 450 450`;
 
-const rows = TABLE.trim().split(/,\s/).map((row) => row.split(" "));
-
-function column(at: 1 | 2): ReadonlyMap<string, number> {
-  const named = rows.filter((row) => row[at] !== "-");
-  return new Map(named.map((row) => [row[0] ?? "", Number(row[at])]));
+/** Number by name; undefined for a call that exists on the other architecture alone. Made when it is
+ *  asked for, because the monitor needs none of it. */
+export function syscallNumbers(arch: "x64" | "arm64"): ReadonlyMap<string, number | undefined> {
+  const rows = TABLE.trim().split(/,\s/).map((row) => row.split(" ") as [string, string, string]);
+  return new Map(rows.map(([name, x64, arm64]) => {
+    const number = arch === "x64" ? x64 : arm64;
+    return [name, number === "-" ? undefined : Number(number)];
+  }));
 }
-
-/** Number by name. */
-export const SYSCALLS: Readonly<Record<"x64" | "arm64", ReadonlyMap<string, number>>> = {
-  x64: column(1),
-  arm64: column(2),
-};

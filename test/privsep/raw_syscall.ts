@@ -1,7 +1,7 @@
 /** System calls as an intruder makes them: past the runtime and past every wrapper of the library. */
 
 import process from "node:process";
-import { SYSCALLS } from "../../src/privsep/syscalls.ts";
+import { syscallNumbers } from "../../src/privsep/syscalls.ts";
 
 /** By name, or by number where it has none. Of memory the address is passed. */
 export type RawSyscall = (
@@ -30,7 +30,7 @@ interface Calls {
 
 const SIX = [0, 0, 0, 0, 0, 0];
 
-export const NUMBERS = SYSCALLS[process.arch === "arm64" ? "arm64" : "x64"];
+export const NUMBERS = syscallNumbers(process.arch === "arm64" ? "arm64" : "x64");
 
 function numberOf(name: string): number {
   const nr = NUMBERS.get(name);

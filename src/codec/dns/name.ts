@@ -23,19 +23,14 @@ export const MAX_NAME_WORK = 8192;
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 
-const isUpper = (byte: number) => byte >= 0x41 && byte <= 0x5a;
-const isDigit = (byte: number) => byte >= 0x30 && byte <= 0x39;
+/** The bytes that stand for themselves in text, in lower case. */
+const PLAIN = "-0123456789_abcdefghijklmnopqrstuvwxyz";
 
-/** True for the bytes that stand for themselves in text. */
-function isPlain(byte: number): boolean {
-  return (byte >= 0x61 && byte <= 0x7a) || isDigit(byte) || byte === 0x2d || byte === 0x5f;
+/** A byte as text: lower case, unusual bytes escaped. */
+function textOf(byte: number): string {
+  const character = String.fromCharCode(byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte);
+  return PLAIN.includes(character) ? character : `\\${byte.toString().padStart(3, "0")}`;
 }
-
-/** Each byte as text: lower case, unusual bytes escaped. */
-const TEXT = Array.from({ length: 256 }, (_, byte) => {
-  const lower = isUpper(byte) ? byte + 0x20 : byte;
-  return isPlain(lower) ? String.fromCharCode(lower) : `\\${lower.toString().padStart(3, "0")}`;
-});
 
 /** Reads the names of one message. Each pointer must point before the labels it ends (RFC 1035
  *  4.1.4 "prior occurrence"), so no name can loop. */
@@ -83,7 +78,7 @@ export class Names {
       }
       if (text !== "") text += ".";
       at.skip(size, field);
-      for (let i = where + 1; i < at.at; i++) text += TEXT[at.bytes[i] ?? 0];
+      for (let i = where + 1; i < at.at; i++) text += textOf(at.bytes[i] ?? 0);
     }
     if (text === "") text = ".";
     if (only !== undefined) this.#pointed.set(only, text);

@@ -77,32 +77,28 @@ const PURPOSES: Readonly<Record<string, string>> = {
   "2.5.29.37": "0:anyExtendedKeyUsage",
 };
 
-function table(groups: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
-  const names = new Map<string, string>();
-  for (const [parent, children] of Object.entries(groups)) {
-    for (const child of children.trim().split(/\s+/)) {
-      const colon = child.indexOf(":");
-      names.set(`${parent}.${child.slice(0, colon)}`, child.slice(colon + 1));
-    }
-  }
-  return names;
+/** Looked up in the text: tables of all names would cost every start more than they save. */
+function nameIn(groups: Readonly<Record<string, string>>, oid: string): string | undefined {
+  const dot = oid.lastIndexOf(".");
+  const parent = oid.slice(0, dot);
+  if (!Object.hasOwn(groups, parent)) return undefined;
+  const children = ` ${groups[parent]}`;
+  const head = ` ${oid.slice(dot + 1)}:`;
+  const at = children.indexOf(head);
+  return at < 0 ? undefined : /^\S+/.exec(children.slice(at + head.length))?.[0];
 }
-
-const attributes = table(ATTRIBUTES);
-const algorithms = table(ALGORITHMS);
-const purposes = table(PURPOSES);
 
 /** `CN`, `emailAddress`, …; the identifier itself when it has no name. */
 export function attributeName(oid: string): string {
-  return attributes.get(oid) ?? oid;
+  return nameIn(ATTRIBUTES, oid) ?? oid;
 }
 
 /** `ecdsa-with-SHA256`, `id-ecPublicKey`, …; the identifier itself when it has no name. */
 export function algorithmName(oid: string): string {
-  return algorithms.get(oid) ?? oid;
+  return nameIn(ALGORITHMS, oid) ?? oid;
 }
 
 /** `serverAuth`, `clientAuth`, …; the identifier itself when it has no name. */
 export function purposeName(oid: string): string {
-  return purposes.get(oid) ?? oid;
+  return nameIn(PURPOSES, oid) ?? oid;
 }
