@@ -82,10 +82,16 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
+/** Arguments of one call of `String.fromCharCode`, which lie on the stack. */
+const AT_ONCE = 4096;
+
 /** One character per byte (ISO 8859-1), both ways without loss. */
 export function latin1(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
+  for (let at = 0; at < bytes.length; at += AT_ONCE) {
+    const part = bytes.subarray(at, at + AT_ONCE);
+    text += String.fromCharCode.apply(undefined, part as unknown as number[]); // faster than spread
+  }
   return text;
 }
 

@@ -5,8 +5,8 @@ export function oneOff(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false;
   let at = 0;
   while (at < a.length && a[at] === b[at]) at++;
-  const [restA, restB] = [a.slice(at), b.slice(at)];
-  return restA.slice(1) === restB.slice(1) || restA.slice(1) === restB ||
-    restA === restB.slice(1) ||
-    (restA[0] === restB[1] && restA[1] === restB[0] && restA.slice(2) === restB.slice(2));
+  let [endA, endB] = [a.length, b.length];
+  while (endA > at && endB > at && a[endA - 1] === b[endB - 1]) [endA, endB] = [endA - 1, endB - 1];
+  if (endA - at < 2 && endB - at < 2) return true;
+  return endA - at === 2 && endB - at === 2 && a[at] === b[at + 1] && a[at + 1] === b[at];
 }

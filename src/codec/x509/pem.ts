@@ -4,7 +4,7 @@
  *  right, and outside nothing may look like the damaged begin or end of a block: a file damaged
  *  somewhere never counts as a shorter one, without the list that revokes somebody, say. */
 
-import { concat, DecodeError, latin1 } from "../bytes.ts";
+import { DecodeError, latin1 } from "../bytes.ts";
 
 /** One block. */
 export interface PemBlock {
@@ -22,10 +22,6 @@ const MAX_BYTES = 4 << 20;
 const MAX_BLOCKS = 4096;
 /** RFC 1421 needs two headers (Proc-Type, DEK-Info). */
 const MAX_HEADERS = 16;
-
-const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const DIGIT = new Int8Array(256).fill(-1);
-for (let i = 0; i < 64; i++) DIGIT[ALPHABET.charCodeAt(i)] = i;
 
 const BEGIN = /^-----BEGIN ([A-Z0-9][A-Z0-9 #]{0,63})-----$/;
 /** Lines that were meant to begin or end a block: with dashes, or with a name that blocks have. */
@@ -99,39 +95,20 @@ function block(label: string, lines: readonly string[], from: number, end: numbe
 /** Strict base64 (RFC 4648 4): padded, no foreign character, no stray bits, so that two texts
  *  never stand for the same bytes. */
 function decodeBase64(text: string, field: string): Uint8Array {
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const digits = text.length - padding;
   if (text.length % 4 !== 0) throw new DecodeError(`pem: ${field}: base64 cut short`);
-  const bytes = new Uint8Array(text.length / 4 * 3 - padding);
-  let bits = 0;
-  let held = 0;
-  let at = 0;
-  for (let i = 0; i < digits; i++) {
-    const digit = DIGIT[text.charCodeAt(i)] ?? -1;
-    if (digit < 0) throw new DecodeError(`pem: ${field}: not base64 at character ${i}`);
-    bits = (bits << 6 | digit) & 0xffff;
-    held += 6;
-    if (held >= 8) {
-      held -= 8;
-      bytes[at++] = bits >> held & 0xff;
-    }
-  }
-  if ((bits & (1 << held) - 1) !== 0) {
+  const digits = text.endsWith("==") ? -2 : text.endsWith("=") ? -1 : text.length;
+  const foreign = text.slice(0, digits).search(/[^A-Za-z0-9+/]/);
+  if (foreign >= 0) throw new DecodeError(`pem: ${field}: not base64 at character ${foreign}`);
+  try {
+    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+  } catch {
     throw new DecodeError(`pem: ${field}: stray bits at the end`);
   }
-  return bytes;
 }
 
 /** The text of one block: 64 characters a line, as OpenSSL writes it, newline at the end. */
 export function encodePem(label: string, bytes: Uint8Array): string {
-  const rest = bytes.length % 3;
-  const padded = rest === 0 ? bytes : concat([bytes, new Uint8Array(3 - rest)]);
-  let base64 = "";
-  for (let i = 0; i < padded.length; i += 3) {
-    const group = (padded[i] ?? 0) << 16 | (padded[i + 1] ?? 0) << 8 | (padded[i + 2] ?? 0);
-    for (let shift = 18; shift >= 0; shift -= 6) base64 += ALPHABET.charAt(group >> shift & 63);
-  }
-  if (rest !== 0) base64 = base64.slice(0, rest - 3) + "=".repeat(3 - rest);
+  const base64 = bytes.toBase64();
   let body = "";
   for (let i = 0; i < base64.length; i += 64) body += `${base64.slice(i, i + 64)}\n`;
   return `-----BEGIN ${label}-----\n${body}-----END ${label}-----\n`;

@@ -61,8 +61,10 @@ const SPLICE_F_NONBLOCK = 2;
 /** One read takes no more, so that no caller's number makes us allocate gigabytes. */
 const MAX_READ = 1 << 20;
 
-/** Descriptors looked at by `openDescriptors`; poll(2) takes no more than may be open. */
+/** Descriptors looked at by `openDescriptors`, as long as one of so many is open: the system gives the
+ *  lowest number that is free. poll(2) takes no more than may be open. */
 const MAX_COUNTED = 1024;
+const AT_ONCE = 256;
 
 /** The calls, made through `c`. */
 export function descriptorCalls(c: Caller): DescriptorCalls {
@@ -196,19 +198,18 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
     },
 
     openDescriptors() {
-      const step = 8; // so that a low limit does not make the call fail
-      const fds = memory(8 * step);
-      const view = new DataView(fds.buffer);
+      const fds = memory(8 * AT_ONCE);
+      const words = new Int32Array(fds.buffer); // of each: the descriptor, then events and revents
       let open = 0;
-      for (let first = 0; first < MAX_COUNTED; first += step) {
-        for (let i = 0; i < step; i++) {
-          view.setInt32(8 * i, first + i, true);
-          view.setInt32(8 * i + 4, 0, true);
+      for (let first = 0, some = 1; first < MAX_COUNTED && some > 0; first += AT_ONCE) {
+        for (let i = 0; i < AT_ONCE; i++) words[2 * i] = first + i;
+        let count = AT_ONCE;
+        while (count > 0 && c.once("poll", fds, count, 0) < 0) count -= 8; // a low limit
+        some = 0;
+        for (let i = 0; i < count; i++) {
+          if (((words[2 * i + 1] as number) >> 16 & POLL.invalid) === 0) some++;
         }
-        if (c.once("poll", fds, step, 0) < 0) break;
-        for (let i = 0; i < step; i++) {
-          if ((view.getInt16(8 * i + 6, true) & POLL.invalid) === 0) open++;
-        }
+        open += some;
       }
       return open;
     },

@@ -341,6 +341,21 @@ export function libcContract(libc: Libc): void {
     fails("ENOENT", "open", () => libc.openToWrite("/nowhere"));
   });
 
+  test("open descriptors are counted, with a low limit too", () => {
+    const more = [...libc.pipe(), ...libc.pipe(), ...libc.pipe()];
+    const listed = (limit: number): number =>
+      openFiles().filter((fd) => Number(fd) < limit).length - 1; // that of the listing itself
+    assert.equal(libc.openDescriptors(), listed(1024));
+    const { soft, hard } = libc.raiseFileLimit();
+    execFileSync("prlimit", [`--pid=${process.pid}`, `--nofile=200:${hard}`]);
+    try {
+      assert.equal(libc.openDescriptors(), listed(200));
+    } finally {
+      execFileSync("prlimit", [`--pid=${process.pid}`, `--nofile=${soft}:${hard}`]);
+    }
+    more.forEach((fd) => libc.close(fd));
+  });
+
   test("pollAll tells which descriptors have something to read, or the end", () => {
     const [one, intoOne] = libc.pipe();
     const [two, intoTwo] = libc.pipe();
