@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { seccompProgram } from "../../src/codec/bpf.ts";
-import { SYSCALLS } from "../../src/privsep/syscalls.ts";
+import { syscallNumbers } from "../../src/privsep/syscalls.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
 import { ROOT, type Trial } from "./harness.ts";
 import { AS_PROGRAM, asRoot, guest, jailed, locked, workerOf } from "./privsep.ts";
@@ -47,7 +47,7 @@ async function unitFilter(t: Trial): Promise<Uint8Array> {
   const arch = process.arch === "arm64" ? "arm64" : "x64";
   const calls = new Map(
     names.flat().flatMap((name) => {
-      const number = SYSCALLS[arch].get(name);
+      const number = syscallNumbers(arch).get(name);
       return number === undefined ? [] : [[number, "allow"] as const];
     }),
   );

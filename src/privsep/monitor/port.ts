@@ -49,13 +49,8 @@ export class Port {
   listen(named?: string): void {
     if (this.#fd !== undefined) return;
     const fd = this.#fd = this.o.listen(named);
-    const { ip, port } = this.#at = this.o.libc.getsockname(fd);
-    try {
-      const own = (one: TcpListener): boolean => one.ip === ip && one.port === port;
-      this.#inode = listeners(this.o.libc).find(own)?.inode;
-    } catch {
-      // Not Linux, or no /proc: workers are believed.
-    }
+    const at = this.#at = this.o.libc.getsockname(fd);
+    this.#inode = inodeOf(fd) ?? listenerAt(this.o.libc, at)?.inode;
   }
 
   /** Undoes what a worker can do to the socket that all share. True: it did not listen any more. Throws when
@@ -149,6 +144,26 @@ function hasSocket(pid: number, inode: number): boolean | undefined {
       return false; // closed meanwhile
     }
   });
+}
+
+/** That of our own socket. Undefined: not Linux, or Deno without --allow-all. */
+function inodeOf(fd: number): number | undefined {
+  try {
+    const found = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
+    return found === undefined ? undefined : Number(found);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same socket by its address. It takes the system milliseconds to go through all its sockets.
+ *  Undefined: not Linux, or no /proc; then workers are believed. */
+function listenerAt(libc: Libc, { ip, port }: Endpoint): TcpListener | undefined {
+  try {
+    return listeners(libc).find((one) => one.ip === ip && one.port === port);
+  } catch {
+    return undefined;
+  }
 }
 
 /** All listening TCP sockets of this machine. Throws. */
