@@ -140,6 +140,23 @@ test("sslserver-environment(7) has what programs get under the option that asks 
   }
 });
 
+test("sslserver-environment(7) says which variables rules can set, and which no program gets", () => {
+  const [head = "", rest = ""] = read("man/sslserver-environment.7").split(".Sh ENVIRONMENT\n");
+  const [ruled = "", others = ""] = head.split(".Ss DNS\n");
+  const rows: readonly ServerRow[] = SERVER_VARIABLES;
+  const item = (name: string): RegExp => new RegExp(`^\\.It Ev (?:.* )?${name}(?: |$)`, "m");
+  for (const { names, rule } of rows) {
+    for (const name of names) assert.match(rule ? ruled : others, item(name));
+  }
+  const secrets = rows.filter((row) => row.secret).flatMap(({ names, perName }) =>
+    perName ? [...names, `${names[0]}:name`] : names
+  );
+  const [without = ""] = rest.split("variables under Supervisor");
+  assert.deepEqual(unique(all(without, /^\.Ev ([\w:]+)/gm)), unique(secrets));
+  const [, listed = ""] = /without secrets \(([^)]*)\)/.exec(read("docs/specification.md")) ?? [];
+  assert.deepEqual(unique(listed.replaceAll("`", "").split(", ")), unique(secrets));
+});
+
 test("sslserver-environment(7) has every default", () => {
   const page = read("man/sslserver-environment.7");
   for (const [name, value] of Object.entries(DEFAULTS)) {

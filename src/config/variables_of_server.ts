@@ -94,6 +94,15 @@ export const SERVER_VARIABLES = [
     about: "Not supported.",
   },
   {
+    names: ["TICKETKEYFILE"],
+    reader: "tls/unsupported.ts",
+    worker: true,
+    rule: true,
+    secret: true,
+    unsupported: true,
+    about: "Not supported, as CURVES.",
+  },
+  {
     names: ["DHFILE"],
     reader: "tls/context.ts",
     worker: true,
@@ -222,15 +231,6 @@ export const SERVER_VARIABLES = [
     reader: "privsep/identity.ts",
     secret: true,
     about: "The root folder of the workers.",
-  },
-  {
-    names: ["TICKETKEYFILE"],
-    reader: "tls/unsupported.ts",
-    worker: true,
-    rule: true,
-    secret: true,
-    unsupported: true,
-    about: "Not supported.",
   },
   {
     names: ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"],

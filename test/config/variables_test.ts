@@ -58,7 +58,7 @@ test("no name is in the tables twice", () => {
 test("secrets, the supervisor's variables, and those that workers or rules do not get, are these", () => {
   const named = (is: (row: ServerRow) => unknown): string =>
     ROWS.filter(([, row]) => is(row)).map(([name]) => name).join(" ");
-  assert.equal(named((row) => row.secret), "KEYFILE SSL_CHROOT TICKETKEYFILE");
+  assert.equal(named((row) => row.secret), "KEYFILE TICKETKEYFILE SSL_CHROOT");
   assert.equal(
     named((row) => row.supervisor),
     "LISTEN_FDS LISTEN_PID LISTEN_FDNAMES NOTIFY_SOCKET LISTEN_PIDFDID WATCHDOG_USEC WATCHDOG_PID",
