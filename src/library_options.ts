@@ -1,6 +1,7 @@
 /** The options of the library: what there is, and what each may be. A script gets its mistakes back by
  *  the names it used, before anything is opened. */
 
+import { printable } from "./codec/printable.ts";
 import { UsageError } from "./errors.ts";
 import type { Handler } from "./program/handler.ts";
 import { MAX, network } from "./config/option_table.ts";
@@ -214,7 +215,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** A value in a message: short, and on one line. */
 function shown(value: unknown): string {
-  if (typeof value === "string") return `'${value.slice(0, 40).replaceAll(/[^\x20-\x7e]/g, "?")}'`;
+  if (typeof value === "string") return `'${printable(value.slice(0, 40))}'`;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   return kindOf(value);
 }

@@ -5,11 +5,11 @@
 import type { Env, RuleVariables } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
 import { listenAddress } from "../accept/host.ts";
+import { printable } from "../codec/printable.ts";
 import { assemble, type Assembled } from "../assemble.ts";
 import type { Options } from "../config/options.ts";
 import { EXIT } from "../errors.ts";
 import { type Announcer, Log } from "../log.ts";
-import { clean } from "../log/fields.ts";
 import { writeStdout } from "../log/output.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
@@ -120,12 +120,8 @@ function tryTls(
 function textOf(list: readonly Finding[], form: "text" | "json"): string {
   const lines = list.map(({ level, text, remedy }) => {
     if (form === "json") return JSON.stringify({ event: "check", level, text, remedy });
+    // Subjects of certificates are somebody's text, too.
     return printable(`${level}: ${text}${remedy ? ` -- ${remedy}` : ""}`);
   });
   return `${lines.join("\n")}\n`;
-}
-
-/** Subjects of certificates are somebody's text, too. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, (character) => clean(character));
 }

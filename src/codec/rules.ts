@@ -15,6 +15,7 @@ import {
   unmapIp,
 } from "./ip.ts";
 import { decodeOsText, encodeOsText } from "./os_text.ts";
+import { printable } from "./printable.ts";
 
 /** Variables one rule may set. A hostile file must not fill the environment (ARG_MAX). */
 export const MAX_ITEMS = 256;
@@ -166,5 +167,5 @@ export function ruleKind(key: Uint8Array): "info" | "host" | "address" | "networ
 export function ruleWords(key: Uint8Array | undefined): string {
   if (key === undefined) return "default";
   const net = networkOfKey(key);
-  return `rule ${net ? ruleNetwork(net) : latin1(key).replace(/[^ -~]/g, "?")}`;
+  return `rule ${net ? ruleNetwork(net) : printable(latin1(key))}`;
 }

@@ -5,6 +5,7 @@
 import { consult, openRules } from "../admit/rulebook.ts";
 import { PathRules } from "../files/rules_file.ts";
 import { parseIp } from "../codec/ip.ts";
+import { withoutControls } from "../codec/printable.ts";
 import { type Hit, ruleWords } from "../codec/rules.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import type { CommandIo } from "./tcprules.ts";
@@ -24,7 +25,8 @@ export async function tcprulescheck(args: string[], io: CommandIo): Promise<numb
     });
     io.stdout(`${ruleWords(hit?.key)}:\n`);
     for (const [name, value] of hit?.rule.env ?? []) {
-      io.stdout(`set environment variable ${name}=${printable(value)}\n`);
+      // Control characters would let a file steer the terminal.
+      io.stdout(`set environment variable ${name}=${withoutControls(value)}\n`);
     }
     io.stdout(hit?.rule.deny ? "deny connection\n" : "allow connection\n");
     return EXIT.ok;
@@ -56,10 +58,4 @@ function look(cdb: string, peer: Parameters<typeof consult>[1]): Hit | undefined
   } catch (thrown) {
     throw new FatalError(`unable to read ${cdb}: ${reason(thrown)}`);
   }
-}
-
-/** Control characters would let a file steer the terminal. */
-function printable(value: string): string {
-  // deno-lint-ignore no-control-regex
-  return value.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
 }

@@ -1,5 +1,6 @@
 /** What stands in log lines: texts of peers and of the system made harmless, and the ends of a connection. */
 
+import { printable } from "../codec/printable.ts";
 import type { Connection, Peer } from "../connection.ts";
 
 /** Longest piece of a peer's text in a line (docs/specification.md#log-lines). */
@@ -7,12 +8,12 @@ const MAX_FIELD = 100;
 
 /** Bytes outside printable ASCII, and `%`, become `?`; cut at 100 characters. */
 export function clean(text: string): string {
-  return text.slice(0, MAX_FIELD).replaceAll(/[^\x20-\x24\x26-\x7e]/g, "?");
+  return printable(text.slice(0, MAX_FIELD)).replaceAll("%", "?");
 }
 
 /** Like `clean`, for messages of the system and of libraries, which may be longer. */
 export function cleanMessage(text: string): string {
-  return text.slice(0, 1000).replaceAll(/[^\x20-\x7e]/g, "?");
+  return printable(text.slice(0, 1000));
 }
 
 /** `4,211` */

@@ -1,6 +1,8 @@
 /** What a worker writes to its stderr, made fit for ours: whole lines of printable ASCII, none of them
  *  endless. A worker is believed nothing. */
 
+import { printable } from "../codec/printable.ts";
+
 /** Longest line, in bytes. */
 const MAX_LINE = 8192;
 const NEWLINE = 10;
@@ -37,7 +39,7 @@ export class LogLines {
   #append(part: Uint8Array): void {
     if (this.#tooLong) return;
     const room = MAX_LINE - this.#open.length;
-    this.#open += printable(part.subarray(0, room));
+    this.#open += printable(DECODER.decode(part.subarray(0, room)));
     if (part.length <= room) return;
     this.#open += "...";
     this.#tooLong = true;
@@ -45,7 +47,3 @@ export class LogLines {
 }
 
 const DECODER = new TextDecoder("latin1");
-
-function printable(bytes: Uint8Array): string {
-  return DECODER.decode(bytes).replaceAll(/[^\x20-\x7e]/g, "?");
-}

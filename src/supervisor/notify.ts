@@ -12,6 +12,7 @@
 
 import process from "node:process";
 import type { Env } from "../config/variables.ts";
+import { withoutControls } from "../codec/printable.ts";
 import type { Options } from "../config/options.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
@@ -90,8 +91,7 @@ export function readiness(
 
 /** A newline in it would begin another assignment. */
 function statusLine(status: string | undefined): string[] {
-  // deno-lint-ignore no-control-regex
-  return status === undefined ? [] : [`STATUS=${status.replaceAll(/[\x00-\x1f\x7f]/g, "?")}`];
+  return status === undefined ? [] : [`STATUS=${withoutControls(status)}`];
 }
 
 /** Connected at once: later the process may be another user, or in a jail. Undefined, and reported, if
