@@ -34,6 +34,16 @@ export function parseIp(text: string): Ip {
   return text.includes(":") ? parseIp6(text) : parseIp4(text, 0);
 }
 
+/** The same, or undefined for what is no address. */
+export function ipOrUndefined(text: string): Ip | undefined {
+  try {
+    return parseIp(text);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
 function parseIp4(text: string, at: number): Ip {
   const octets = text.split(".");
   if (octets.length !== 4) {

@@ -3,6 +3,8 @@
  *  Nobody is asked about names, and no host means loopback: what a server does is the business of
  *  its own machine unless somebody writes down otherwise. */
 
+import { ipOrUndefined } from "../codec/ip.ts";
+
 export type MetricsAddress =
   | { readonly path: string }
   | { readonly host: string; readonly port: number };
@@ -25,9 +27,7 @@ export function parseMetricsAddress(text: string): MetricsAddress | undefined {
   if (digits === "" || port > 65_535) return undefined;
   if (host === "" || host === "localhost") return { host: "127.0.0.1", port };
   if (host === "0") return { host: "0.0.0.0", port };
-  const six = /^\[([0-9a-fA-F:.]+)\]$/.exec(host)?.[1];
-  if (six?.includes(":")) return { host: six, port };
-  const four = /^([0-9]{1,3})(\.[0-9]{1,3}){3}$/.test(host) &&
-    host.split(".").every((part) => Number(part) <= 255);
-  return four ? { host, port } : undefined;
+  const six = /^\[(.*)\]$/.exec(host)?.[1];
+  const length = ipOrUndefined(six ?? host)?.length;
+  return length === (six === undefined ? 4 : 16) ? { host: six ?? host, port } : undefined;
 }

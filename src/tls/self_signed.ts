@@ -4,8 +4,7 @@
 
 import os from "node:os";
 import { literalHost } from "../accept/address.ts";
-import { nodeCrypto, nodeNet } from "../builtins.ts";
-import { concat } from "../codec/bytes.ts";
+import { nodeCrypto } from "../builtins.ts";
 import {
   bitString,
   element,
@@ -16,6 +15,7 @@ import {
   unsigned,
 } from "../codec/der_write.ts";
 import { TAG } from "../codec/der.ts";
+import { ipOrUndefined } from "../codec/ip.ts";
 import { encodePem } from "../codec/x509/pem.ts";
 import type { Options } from "../config/options.ts";
 import type { Log } from "../log.ts";
@@ -90,24 +90,10 @@ function extension(oid: string, critical: boolean, value: Uint8Array): Uint8Arra
 }
 
 function generalName(host: string): Uint8Array | undefined {
-  const address = host.replace(/%.*$/, "");
-  if (nodeNet().isIPv4(address)) return element(0x87, Uint8Array.from(address.split("."), Number));
-  if (nodeNet().isIPv6(address)) return element(0x87, ipv6Bytes(address));
+  const ip = ipOrUndefined(host.replace(/%.*$/, ""));
+  if (ip) return element(0x87, ip);
   const isName = host.length <= 253 && /^(?:[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.|$))+$/i.test(host);
   return isName ? text(0x82, host.replace(/\.$/, "")) : undefined;
-}
-
-/** The 16 bytes of an address that `isIPv6` has accepted. */
-function ipv6Bytes(address: string): Uint8Array {
-  const words = (part: string) =>
-    part.split(":").filter((word) => word !== "").map((word) =>
-      word.includes(".")
-        ? Uint8Array.from(word.split("."), Number)
-        : Uint8Array.of(parseInt(word, 16) >> 8, parseInt(word, 16))
-    );
-  const [head = "", tail = ""] = address.split("::");
-  const [front, back] = [concat(words(head)), concat(words(tail))];
-  return concat([front, new Uint8Array(16 - front.length - back.length), back]);
 }
 
 /** The throw-away certificate of --self-signed, if it is wanted. */

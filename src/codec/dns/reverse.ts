@@ -4,19 +4,15 @@
  *  IPv4-mapped address is the IPv4 address it maps. */
 
 import { DecodeError, equalBytes } from "../bytes.ts";
-import { type Ip, parseIp, unmapIp } from "../ip.ts";
+import { type Ip, ipOrUndefined, unmapIp } from "../ip.ts";
 
 /** A zone is an interface's name or number (RFC 4007 11); Linux has names of 15 characters. */
 const ZONE = /%[\w.-]{1,15}$/;
 
 /** The bytes of an address, 4 or 16; undefined when `text` is no address. */
 export function ipBytes(text: string): Ip | undefined {
-  try {
-    return unmapIp(parseIp(text.includes(":") ? text.replace(ZONE, "") : text));
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
-  }
+  const ip = ipOrUndefined(text.includes(":") ? text.replace(ZONE, "") : text);
+  return ip && unmapIp(ip);
 }
 
 /** 4 or 6; undefined when `text` is no address. */

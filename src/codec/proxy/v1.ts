@@ -2,7 +2,7 @@
  *  Strict, since two programs that read one line as two addresses open a way around rules. */
 
 import { DecodeError, fromLatin1, latin1 } from "../bytes.ts";
-import { formatIp, type Ip, parseIp } from "../ip.ts";
+import { formatIp, type Ip, ipOrUndefined } from "../ip.ts";
 import type { Decoded, ProxyEnd, ProxyHeader } from "./header.ts";
 
 /** "PROXY" and one space. */
@@ -56,12 +56,7 @@ function readLine(line: string): ProxyHeader {
 /** `::ffff:192.0.2.1` is an address of TCP6, which HAProxy sends for IPv4 clients of a dual-stack
  *  socket; elsewhere the family says which form it must be. */
 function address(field: string, text: string | undefined, width: 4 | 16): Ip {
-  let ip: Ip | undefined;
-  try {
-    ip = parseIp(text ?? "");
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-  }
+  const ip = ipOrUndefined(text ?? "");
   if (ip?.length === width) return ip;
   throw new DecodeError(`proxy v1: ${field}: no address of the family at byte 11`);
 }
