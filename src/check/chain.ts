@@ -9,6 +9,7 @@ import { type Certificate, readCertificate } from "../codec/x509/certificate.ts"
 import { oneLine } from "../codec/x509/names.ts";
 import { localFiles } from "../files/files.ts";
 import { certificatesOf } from "../tls/certificate_blocks.ts";
+import { isDer } from "../tls/file_kind.ts";
 import type { NamedFile } from "../tls/key_pairs.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import type { Findings } from "./finding.ts";
@@ -153,7 +154,7 @@ function checkFile(
   leafFirst: boolean,
   findings: Findings,
 ): void {
-  if (bytes[0] === 0x30) return; // DER: one certificate
+  if (isDer(bytes)) return; // one certificate
   const held = certificatesOf(decodePem(bytes));
   const places = held.map((one) => sent.findIndex(({ der }) => equalBytes(der, one)));
   for (const [i, der] of held.entries()) {

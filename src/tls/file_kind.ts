@@ -76,12 +76,17 @@ export function fileKind(bytes: Uint8Array): FileKind | undefined {
   const begin = latin1(bytes.subarray(0, 256));
   const known = BEGINNINGS.find(([pattern]) => pattern.test(begin));
   if (known) return known[1];
-  const binary = bytes[0] === TAG.sequence && bytes[1] !== 0x0a && bytes[1] !== 0x0d;
   try {
-    return binary ? derKind(bytes) : pemKind(bytes);
+    return isDer(bytes) ? derKind(bytes) : pemKind(bytes);
   } catch {
     return undefined;
   }
+}
+
+/** DER, or BER, begins with a SEQUENCE; its length is none that text has behind a `0`. */
+export function isDer(bytes: Uint8Array): boolean {
+  const [tag, length = 0] = bytes;
+  return tag === TAG.sequence && length !== 0x0a && length !== 0x0d;
 }
 
 function pemKind(bytes: Uint8Array): FileKind | undefined {

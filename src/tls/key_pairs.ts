@@ -11,7 +11,7 @@ import { type Certificate, readCertificate } from "../codec/x509/certificate.ts"
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import { certificatesOf } from "./certificate_blocks.ts";
-import { fileKind } from "./file_kind.ts";
+import { fileKind, isDer } from "./file_kind.ts";
 import { refuseKind } from "./server_key.ts";
 import { isValid, nextChange } from "./lifetime.ts";
 
@@ -142,7 +142,7 @@ function refuseMistaken(
 
 function isKeyAlone(bytes: Uint8Array): boolean {
   if (fileKind(bytes)?.holds !== "key") return false;
-  return !isPem(bytes) || certificatesOf(decodePem(bytes)).length === 0;
+  return isDer(bytes) || certificatesOf(decodePem(bytes)).length === 0;
 }
 
 /** What is there instead of a certificate or key, with its remedy. */
@@ -169,7 +169,7 @@ function readCertificates(file: NamedFile): Held[] {
     );
   };
   try {
-    const ders = isPem(bytes) ? certificatesOf(decodePem(bytes)) : [bytes];
+    const ders = isDer(bytes) ? [bytes] : certificatesOf(decodePem(bytes));
     if (ders.length === 0) return fail("no certificate in it");
     return ders.map((der) => new Held(readCertificate(der), path));
   } catch (error) {
@@ -192,14 +192,14 @@ function keysOf(
   };
   let blocks: PemBlock[];
   try {
-    blocks = isPem(bytes)
-      ? decodePem(bytes).filter(({ label }) => label.endsWith("PRIVATE KEY"))
-      : [];
+    blocks = isDer(bytes)
+      ? []
+      : decodePem(bytes).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   } catch (error) {
     return failAs(reason(error));
   }
   if (blocks.length === 0 || blocks.some(({ label }) => label.startsWith("OPENSSH"))) {
-    const key = isPem(bytes) ? undefined : derKey(bytes, password);
+    const key = isDer(bytes) ? derKey(bytes, password) : undefined;
     return key ? [{ key, path }] : isEncrypted(bytes) ? refuse() : failAs("no key in it");
   }
   return blocks.map((block) => {
@@ -230,7 +230,7 @@ function keysOf(
 
 /** A key in DER whose encryption only the library knows. */
 function isEncrypted(bytes: Uint8Array): boolean {
-  return !isPem(bytes) && fileKind(bytes)?.is === "an encrypted private key";
+  return isDer(bytes) && fileKind(bytes)?.is === "an encrypted private key";
 }
 
 const KEY_HINT = "KEYFILE must name a key in PEM form: PKCS #8, PKCS #1 or SEC 1";
@@ -256,11 +256,6 @@ function derKey(bytes: Uint8Array, password: string | undefined): KeyObject | un
     }
   }
   return undefined;
-}
-
-function isPem(bytes: Uint8Array): boolean {
-  // DER begins with SEQUENCE; text cannot.
-  return bytes[0] !== 0x30 || bytes[1] === 0x0a || bytes[1] === 0x0d;
 }
 
 function matches(one: Held, key: KeyObject): boolean {

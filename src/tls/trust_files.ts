@@ -15,7 +15,7 @@ import { decodePem } from "../codec/x509/pem.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, systemReason } from "../files/files.ts";
 import { certificateOf, TRUSTED } from "./certificate_blocks.ts";
-import { fileKind } from "./file_kind.ts";
+import { fileKind, isDer } from "./file_kind.ts";
 import type { NamedFile } from "./key_pairs.ts";
 import { Link } from "./link.ts";
 import { Trust } from "./trust.ts";
@@ -247,11 +247,6 @@ function readLists(file: NamedFile): Held {
     if (crls.length === 0) throw new Error("no X509 CRL in it");
     return { links: [], crls };
   });
-}
-
-/** DER begins with a SEQUENCE of more than 127 bytes; text does not. */
-function isDer(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80;
 }
 
 function parse(what: string, { path, bytes }: NamedFile, hint: string, read: () => Held): Held {
