@@ -1,30 +1,20 @@
 /** Which keys a server can have: what neither TLS library takes is named, with its remedy, and so is what many
  *  clients refuse. What one library refuses alone, its adapter says (`ContextError`). No I/O. */
 
-import { hex } from "../codec/bytes.ts";
+import { TAG } from "../codec/der.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
+import { KEY, namedCurve, rsaBits } from "../codec/x509/key_facts.ts";
 import { readPathFields } from "../codec/x509/path.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { ContextError } from "../runtime/runtime.ts";
 
-/** Curves by the DER of their identifier in hex (RFC 5480 2.1.1.1). */
-const CURVES: Readonly<Record<string, string>> = {
-  "06082a8648ce3d030107": "P-256",
-  "06052b81040022": "P-384",
-  "06052b81040023": "P-521",
-  "06052b81040021": "P-224",
-  "06082a8648ce3d030101": "P-192",
-  "06052b8104000a": "secp256k1",
-};
 const KINDS: Readonly<Record<string, string>> = {
-  "1.2.840.113549.1.1.1": "RSA",
-  "1.2.840.113549.1.1.10": "RSA-PSS",
-  "1.3.101.112": "Ed25519",
-  "1.3.101.113": "Ed448",
-  "1.2.840.10040.4.1": "DSA",
+  [KEY.rsa]: "RSA",
+  [KEY.pss]: "RSA-PSS",
+  [KEY.ed25519]: "Ed25519",
+  [KEY.ed448]: "Ed448",
+  [KEY.dsa]: "DSA",
 };
-const EC = "1.2.840.10045.2.1";
-const SEQUENCE = 0x30;
 
 const TAKEN = new Set(["RSA", "P-256", "P-384", "P-521", "Ed25519"]);
 const REMEDY = "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
@@ -41,13 +31,14 @@ interface KeyFacts {
 /** Undefined: its form is not known. */
 function keyFacts(certificate: Certificate): KeyFacts | undefined {
   try {
-    const { algorithm: { oid, parameters }, rsa } = readPathFields(certificate).key;
-    const bits = rsa && rsa.modulus.length * 8 - Math.clz32(rsa.modulus[0] ?? 0) + 24;
-    if (oid !== EC) return { kind: KINDS[oid] ?? oid, bits };
-    const explicit = parameters?.[0] === SEQUENCE;
+    const { algorithm, rsa } = readPathFields(certificate).key;
+    const { oid, parameters } = algorithm;
+    const bits = rsa && rsaBits(rsa);
+    if (oid !== KEY.ec) return { kind: KINDS[oid] ?? oid, bits };
+    const explicit = parameters?.[0] === TAG.sequence;
     const kind = explicit
       ? "EC with explicit parameters"
-      : CURVES[hex(parameters ?? new Uint8Array())] ?? "EC with another curve";
+      : namedCurve(algorithm)?.name ?? "EC with another curve";
     return { kind, bits };
   } catch {
     return undefined;

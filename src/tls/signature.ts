@@ -13,7 +13,8 @@
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
 import { nodeCrypto } from "../builtins.ts";
-import { readPss, type Signed, type SubjectKey } from "../codec/x509/path.ts";
+import { KEY, namedCurve, rsaBits } from "../codec/x509/key_facts.ts";
+import { readPss, SHA1, type Signed, type SubjectKey } from "../codec/x509/path.ts";
 
 /** A public key that signatures can be verified with. */
 export interface VerifyKey {
@@ -34,18 +35,9 @@ const MAX_RSA = 8192;
 /** With a large exponent a verification costs as much as a signature. BoringSSL: 33 bits. */
 const MAX_EXPONENT_BYTES = 4;
 
-const RSA = "1.2.840.113549.1.1.1";
-const PSS = "1.2.840.113549.1.1.10";
-const ED25519 = "1.3.101.112";
-
-/** Named curves by the DER of their identifier in hex (RFC 5480 2.1.1.1); parameters spelled out
- *  are refused, since a generator of the sender's own forges signatures (CVE-2020-0601). */
-const CURVES: Readonly<Record<string, number>> = {
-  "06052b81040021": 224,
-  "06082a8648ce3d030107": 256,
-  "06052b81040022": 384,
-  "06052b81040023": 521,
-};
+/** Curves that are supported. Parameters spelled out are refused, since a generator of the sender's own
+ *  forges signatures (CVE-2020-0601). */
+const CURVES = ["P-224", "P-256", "P-384", "P-521"];
 
 const RSA_HASHES: Readonly<Record<string, string>> = {
   "1.2.840.113549.1.1.11": "sha256",
@@ -66,7 +58,6 @@ const HASHES: Readonly<Record<string, string>> = {
   "2.16.840.1.101.3.4.2.3": "sha512",
   "2.16.840.1.101.3.4.2.4": "sha224",
 };
-const SHA1 = "1.3.14.3.2.26";
 /** MD2, MD4, MD5 and SHA-1, with RSA, DSA and ECDSA. */
 const WEAK = new Set([
   "1.2.840.113549.1.1.2",
@@ -84,15 +75,15 @@ const WEAK = new Set([
 export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | string {
   let kind: VerifyKey["kind"];
   let bits: number;
-  if (algorithm.oid === RSA && rsa) {
-    bits = rsa.modulus.length * 8 - Math.clz32(rsa.modulus[0] ?? 0) + 24;
+  if (algorithm.oid === KEY.rsa && rsa) {
+    bits = rsaBits(rsa);
     if (bits > MAX_RSA || !soundExponent(rsa.exponent)) return UNSUPPORTED_KEY;
     kind = "rsa";
-  } else if (algorithm.oid === "1.2.840.10045.2.1") {
-    const curve = CURVES[Buffer.from(algorithm.parameters ?? []).toString("hex")];
-    if (curve === undefined) return UNSUPPORTED_KEY;
-    [kind, bits] = ["ec", curve];
-  } else if (algorithm.oid === ED25519) [kind, bits] = ["ed25519", 256];
+  } else if (algorithm.oid === KEY.ec) {
+    const curve = namedCurve(algorithm);
+    if (!curve || !CURVES.includes(curve.name)) return UNSUPPORTED_KEY;
+    [kind, bits] = ["ec", curve.bits];
+  } else if (algorithm.oid === KEY.ed25519) [kind, bits] = ["ed25519", 256];
   else return UNSUPPORTED_KEY;
   try {
     const key = Buffer.from(der);
@@ -125,7 +116,7 @@ export function signatureProblem(
   const { constants, verify } = nodeCrypto();
   try {
     let good: boolean;
-    if (oid === PSS) {
+    if (oid === KEY.pss) {
       if (kind !== "rsa") return bad;
       const { hash, maskHash, saltLength } = readPss(parameters ?? new Uint8Array());
       if (hash === SHA1) return WEAK_DIGEST;
@@ -143,7 +134,7 @@ export function signatureProblem(
       const hash = EC_HASHES[oid] ?? "";
       if (bits === 521 && hash < "sha384" && !shortHashes()) return UNSUPPORTED_SIGNATURE;
       good = verify(hash, body, { key: object, dsaEncoding: "der" }, signature);
-    } else if (oid === ED25519) {
+    } else if (oid === KEY.ed25519) {
       if (kind !== "ed25519") return bad;
       good = verify(null, body, object, signature);
     } else return UNSUPPORTED_SIGNATURE;

@@ -44,7 +44,7 @@ export interface PathFields {
 }
 
 /** RFC 4055 2.1: SHA-1 where a field is left out. */
-const SHA1 = "1.3.14.3.2.26";
+export const SHA1 = "1.3.14.3.2.26";
 const MGF1 = "1.2.840.113549.1.1.8";
 
 const NETSCAPE_TYPE = "2.16.840.1.113730.1.1";
