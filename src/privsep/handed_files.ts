@@ -128,30 +128,15 @@ export class HandedFiles implements Files {
     return {
       stamp,
       size,
-      readAt: (offset, length) => {
-        const parts: Uint8Array[] = [];
-        for (let got = 0; got < length;) {
-          const part = this.libc.readAt(fd, length - got, offset + got);
-          if (part.length === 0) break;
-          got += part.length;
-          parts.push(part);
-        }
-        return parts.length === 1 ? parts[0] as Uint8Array : concat(parts);
-      },
+      readAt: (offset, length) => readUpTo(this.libc, fd, length, offset),
       close: () => this.libc.close(fd),
     };
   }
 
   #readIn(file: HandedFile, fd: number): Held {
     try {
-      const parts: Uint8Array[] = [];
-      for (let size = 0; size <= MAX_FILE;) {
-        // By offsets: other workers have copies of this descriptor, and a common place in the file.
-        const part = this.libc.readAt(fd, 65_536, size);
-        if (part.length === 0) return { ...file, bytes: concat(parts) };
-        parts.push(part);
-        size += part.length;
-      }
+      const bytes = readUpTo(this.libc, fd, MAX_FILE + 1);
+      if (bytes.length <= MAX_FILE) return { ...file, bytes };
       throw new Error(`larger than ${MAX_FILE} bytes`);
     } catch (error) {
       return { ...file, is: "error", error: { code: "", message: reason(error) } };
@@ -159,6 +144,27 @@ export class HandedFiles implements Files {
       this.libc.close(fd);
     }
   }
+}
+
+/** Bytes read in one call. */
+const PIECE = 65_536;
+
+/** Reads up to `length` bytes at `offset`; fewer only at the end of the file. By offsets, because other
+ *  processes have copies of the descriptor, which share one position in the file. Throws. */
+export function readUpTo(
+  libc: Pick<Libc, "readAt">,
+  fd: number,
+  length: number,
+  offset = 0,
+): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let got = 0; got < length;) {
+    const part = libc.readAt(fd, Math.min(PIECE, length - got), offset + got);
+    if (part.length === 0) break;
+    got += part.length;
+    parts.push(part);
+  }
+  return concat(parts);
 }
 
 function failure({ code, message }: { code: string; message: string }): Error {

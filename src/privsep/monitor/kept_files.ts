@@ -3,9 +3,8 @@
  *  judges none of them: workers report that they can use what they were handed, and it keeps the bytes that
  *  it read itself. A worker that lies can only take its successors back to what a start meets without this. */
 
-import { concat } from "../../codec/bytes.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
-import type { HandedFile, Opened } from "../handed_files.ts";
+import { type HandedFile, type Opened, readUpTo } from "../handed_files.ts";
 
 /** A file beyond this, large lists mostly, is handed over as it is. A message takes 8 MB. */
 const MAX_FILE = 4 << 20;
@@ -78,18 +77,12 @@ export class KeptFiles {
   /** Undefined: too large, or it cannot be read now. */
   #read(fd: number): Uint8Array | undefined {
     const room = Math.min(MAX_FILE, MAX_ALL - this.#size);
+    if (room < 0) return undefined;
     try {
-      const parts: Uint8Array[] = [];
-      for (let size = 0; size <= room;) {
-        // By offsets: the workers' copies of this descriptor share its place in the file.
-        const part = this.libc.readAt(fd, 65_536, size);
-        if (part.length === 0) return concat(parts);
-        parts.push(part);
-        size += part.length;
-      }
+      const bytes = readUpTo(this.libc, fd, room + 1);
+      return bytes.length <= room ? bytes : undefined;
     } catch {
-      // The worker finds out for itself.
+      return undefined; // the worker finds out for itself
     }
-    return undefined;
   }
 }
