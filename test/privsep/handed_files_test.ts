@@ -166,7 +166,8 @@ test("what is no regular file is an error of its own, opened by nobody", () => {
     signatures.add(signature(files, [path]));
   }
   assert.equal(signatures.size, 3, "the workers see that the failure is another one");
-  assert.equal(openFiles().length, before);
+  // Fewer where Bun has only now closed those of mkfifo.
+  assert.ok(openFiles().length <= before);
   fs.rmSync(path);
   write(path, "good");
   look();
