@@ -35,12 +35,10 @@ import {
 } from "./fields.ts";
 import { Frame } from "./frame.ts";
 import type { HandedFile, SentFile } from "./handed_files.ts";
+import { ACTIVE, SERVED, type WorkerState } from "./worker_states.ts";
 
 /** Who sends a message. */
 export type Side = "worker" | "monitor";
-
-/** A worker, as the monitor sees it. `settled`: draining, and it asks for no program any more. */
-export type WorkerState = "starting" | "serving" | "draining" | "settled";
 
 export interface Row<S extends Side, F extends Fields> {
   readonly from: S;
@@ -48,6 +46,8 @@ export interface Row<S extends Side, F extends Fields> {
   readonly number: number;
   /** The states in which a worker may send it (OpenSSH's monitor is the model). */
   readonly states: readonly WorkerState[];
+  /** The state after it, if that is another. */
+  readonly then: WorkerState | undefined;
   /** In the order in which they are sent. */
   readonly fields: F;
   /** Longest frame, in bytes, without its length. */
@@ -59,15 +59,15 @@ function worker<F extends CappedFields>(
   number: number,
   states: readonly WorkerState[],
   fields: F,
-  max = 1 + sizeOf(fields),
+  { then, max = 1 + sizeOf(fields) }: { then?: WorkerState; max?: number } = {},
 ): Row<"worker", F> {
-  return { from: "worker", number, states, fields, max };
+  return { from: "worker", number, states, then, fields, max };
 }
 
 /** A row for what the monitor says. */
 function monitor<F extends Fields>(number: number, fields: F): Row<"monitor", F> {
   const max = Math.min(1 + sizeOf(fields), MAX_TRUSTED);
-  return { from: "monitor", number, states: [], fields, max };
+  return { from: "monitor", number, states: [], then: undefined, fields, max };
 }
 
 /** Bytes of the longest host name of a peer (see `isHostName` in admit/names.ts): the monitor looks for each
@@ -91,18 +91,18 @@ const limits = group({
  *  somebody waits for one, and how many the worker gets with it. */
 const places = { running: u32, full: flag, wanted: flag, granted: u32 };
 
-const STARTING = ["starting"] as const;
-const ACTIVE = ["serving", "draining"] as const;
-const SERVED = ["serving", "draining", "settled"] as const;
-
 /** Ids are the worker's own, and grow. Names are mirrored: START is answered by STARTED or REFUSED. */
 export const MESSAGES = {
   /** It has prepared itself, and has no rights any more: LISTEN follows. */
-  READY: worker(1, STARTING, {}),
+  READY: worker(1, ["starting"], {}, { then: "listening" }),
   /** Why it cannot start. */
-  FATAL: worker(2, STARTING, { code: u8, message: words(8000), hint: words(8000) }),
+  FATAL: worker(2, ["starting", "listening"], {
+    code: u8,
+    message: words(8000),
+    hint: words(8000),
+  }),
   /** The address of a host that was given by name. */
-  RESOLVED: worker(3, STARTING, { ip: text(MAX_IP) }),
+  RESOLVED: worker(3, ["starting"], { ip: text(MAX_IP) }),
   /** A program. `ruled`: rules have set variables, which the monitor looks up in its own copy. */
   START: worker(4, ACTIVE, {
     id,
@@ -112,7 +112,7 @@ export const MESSAGES = {
     host: text(MAX_HOST),
     info: text(1024),
     variables,
-  }, MAX_START),
+  }, { max: MAX_START }),
   /** A START is not wanted any more. */
   CANCEL: worker(5, ACTIVE, { id }),
   /** A signal for a program. */
@@ -124,17 +124,17 @@ export const MESSAGES = {
   /** A connection that was counted has ended. */
   RELEASE: worker(9, SERVED, { id }),
   /** It asks for no program any more. */
-  SETTLED: worker(10, ["draining"], {}),
+  SETTLED: worker(10, ["left"], {}, { then: "settled" }),
   /** What it has counted: for GATHER `id`, or unasked and 0. */
   COUNTS: worker(11, SERVED, { id, counts: numbers }),
   /** It accepts connections. */
-  SERVING: worker(12, STARTING, {}),
+  SERVING: worker(12, ["listening"], {}, { then: "serving" }),
   /** What it has counted, and a request for what all have: TOTALS `id`. */
   SCRAPE: worker(13, SERVED, { id, counts: numbers }),
   /** It listens where metrics are fetched. */
-  PLACED: worker(14, STARTING, {}),
+  PLACED: worker(14, ["starting"], {}),
   /** Its copy of the listening socket is closed. */
-  LEFT: worker(15, ["draining"], {}),
+  LEFT: worker(15, ["draining"], {}, { then: "left" }),
   /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
   LOST: worker(16, ACTIVE, {}),
   /** A handshake waits for a place. */
@@ -142,7 +142,7 @@ export const MESSAGES = {
   /** Places that it does not use. */
   RETURN: worker(18, SERVED, { count: u32 }),
   /** It can use all files it has been handed, in so many messages: FILES and KEPT. */
-  GOOD: worker(19, ["starting", "serving", "draining", "settled"], { count: u32 }),
+  GOOD: worker(19, ["starting", "listening", ...SERVED], { count: u32 }),
 
   /** Everything it needs to start: an `Init` (init.ts). */
   INIT: monitor(64, { init: json<unknown>() }),
@@ -259,9 +259,9 @@ export class Codec<S extends Side> {
 export const FROM_WORKER: Codec<"worker"> = new Codec("worker");
 export const FROM_MONITOR: Codec<"monitor"> = new Codec("monitor");
 
-/** Throws `DecodeError` for a message of a worker that is not permitted in its state. */
-export function permit(state: WorkerState, { kind }: WorkerMessage): void {
-  const { states }: { readonly states: readonly WorkerState[] } = MESSAGES[kind];
-  if (states.includes(state)) return;
+/** The state of a worker after a message. Throws `DecodeError` for one that is not permitted in `state`. */
+export function stateAfter(state: WorkerState, kind: Kind<"worker">): WorkerState {
+  const { states, then }: Row<"worker", Fields> = MESSAGES[kind];
+  if (states.includes(state)) return then ?? state;
   throw new DecodeError(`privsep: kind: no ${kind} while ${state}`);
 }

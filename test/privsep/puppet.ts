@@ -18,7 +18,8 @@ import {
   type MonitorMessage,
   type WorkerMessage,
 } from "../../src/privsep/messages.ts";
-import { Monitor, type MonitorOptions } from "../../src/privsep/monitor/monitor.ts";
+import { Monitor } from "../../src/privsep/monitor/monitor.ts";
+import type { MonitorOptions } from "../../src/privsep/monitor/options.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";
 import { thisRuntime } from "../runtime/kits.ts";

@@ -7,6 +7,7 @@ import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
 import type { Place, Places } from "../../program/slots.ts";
 import type { PlacesNow } from "../messages.ts";
+import { ACTIVE } from "../worker_states.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Places that a worker may wait for, beyond as many as -c and --pending allow connections. */
@@ -83,7 +84,7 @@ export class Grants {
   spare(worker: Worker, place: Place): 0 | 1 {
     const { places, workers, options: { concurrency } } = this.o;
     const has = worker.programs.size + worker.granted;
-    const serves = worker.channel.open && worker.state !== "settled";
+    const serves = worker.channel.open && ACTIVE.includes(worker.state);
     if (!serves || places.waiting > 0 || has >= Math.ceil(concurrency / workers)) {
       place.giveBack();
       return 0;

@@ -48,25 +48,30 @@ export class HandOver {
       worker.filesSent++;
       const whole = bytes !== undefined;
       worker.channel.send({ kind: "KEPT", whole, bytes: bytes ?? new Uint8Array(), file });
-      worker.behind = true;
+      worker.files = "older";
     }
   }
 
   /** A worker that has started with older files gets those that are there now. Throws. */
   catchUp(worker: Worker): void {
-    if (!worker.behind) return;
+    if (worker.files !== "older") return;
     this.#sendNow(worker);
-    worker.behind = false;
+    worker.files = "current";
   }
 
   /** A worker can use what it was handed in its first `count` messages. */
   good(worker: Worker, count: number): void {
-    if (!worker.behind && count === worker.filesSent >>> 0) this.#kept.confirm();
+    if (worker.files !== "older" && count === worker.filesSent >>> 0) this.#kept.confirm();
+  }
+
+  /** A worker had no room for what it was handed. */
+  lost(worker: Worker): void {
+    worker.files = "lost";
   }
 
   /** A worker has not come to serve. */
   failed(worker: Worker): void {
-    if (worker.behind) this.#kept.doubt();
+    if (worker.files === "older") this.#kept.doubt();
   }
 
   /** Returns the stamps by path. */
@@ -98,10 +103,10 @@ export class HandOver {
 
   /** Everything, to the workers that had no room for what they were sent. */
   again(): void {
-    const lacking = [...this.o.workers()].filter((worker) => worker.lacksFiles);
+    const lacking = [...this.o.workers()].filter(({ files }) => files === "lost");
     if (lacking.length === 0) return;
     const failure = this.#handOver(this.o.files.again(), () => lacking);
-    for (const worker of lacking) worker.lacksFiles = failure !== undefined;
+    if (!failure) { for (const worker of lacking) worker.files = "current"; }
   }
 
   #toAll(opened: Iterable<Opened>): void {

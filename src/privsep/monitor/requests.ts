@@ -8,7 +8,7 @@ import { checkNamed } from "../../accept/address.ts";
 import { DecodeError } from "../../codec/bytes.ts";
 import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { type Handlers, permit, type WorkerMessage } from "../messages.ts";
+import { type Handlers, stateAfter, type WorkerMessage } from "../messages.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Grants } from "./grants.ts";
 import type { HandOver } from "./hand_over.ts";
@@ -31,7 +31,7 @@ export interface RequestsOptions {
   /** The port cannot be had. */
   readonly failed: (error: Error) => void;
   readonly serves: (worker: Worker) => void;
-  /** It has left the port, or settled. */
+  /** A worker has left the port, or settled. */
   readonly drained: () => void;
 }
 
@@ -41,14 +41,9 @@ export class Requests {
   constructor(readonly o: RequestsOptions) {
     const { files, starts, counts, grants } = o;
     this.#handlers = {
-      RESOLVED: ({ ip }, worker) => this.#resolved(worker, ip),
+      RESOLVED: ({ ip }) => this.#resolved(ip),
       READY: (_, worker) => this.#ready(worker),
-      SERVING(_, worker) {
-        if (!worker.listening) {
-          throw new DecodeError("privsep: serving: without a socket at byte 0");
-        }
-        o.serves(worker);
-      },
+      SERVING: (_, worker) => o.serves(worker),
       FATAL({ code, message, hint }, worker) {
         worker.fatal = code === EXIT.usage
           ? new UsageError(message, hint || undefined)
@@ -65,25 +60,17 @@ export class Requests {
       PLACED: (_, worker) => this.#metrics.placed(worker),
       COUNTS: (message, worker) => this.#metrics.take(worker, message),
       SCRAPE: (message, worker) => this.#metrics.scrape(worker, message),
-      LOST(_, worker) {
-        worker.lacksFiles = true;
-      },
+      LOST: (_, worker) => files.lost(worker),
       GOOD: ({ count }, worker) => files.good(worker, count),
-      LEFT(_, worker) {
-        worker.left = true;
-        o.drained();
-      },
-      SETTLED(_, worker) {
-        if (!worker.left) throw new DecodeError("privsep: settled: still listening at byte 0");
-        worker.state = "settled";
-        o.drained();
-      },
+      LEFT: () => o.drained(),
+      SETTLED: () => o.drained(),
     };
   }
 
   /** One request. Throws `DecodeError` for what must not be: the worker ends. */
   receive(worker: Worker, message: WorkerMessage): void {
-    permit(worker.state, message);
+    if (worker.state === "ended") return;
+    worker.state = stateAfter(worker.state, message.kind);
     try {
       const handle = this.#handlers[message.kind] as (message: WorkerMessage, from: Worker) => void;
       handle(message, worker);
@@ -99,9 +86,9 @@ export class Requests {
     return metrics;
   }
 
-  #resolved(worker: Worker, ip: string): void {
+  #resolved(ip: string): void {
     const { named, port, failed } = this.o;
-    if (named === undefined || worker.listening) {
+    if (named === undefined) {
       throw new DecodeError("privsep: address: nobody asked for it at byte 0");
     }
     try {
@@ -118,9 +105,7 @@ export class Requests {
 
   #ready(worker: Worker): void {
     const { port, files } = this.o;
-    if (!port.open || worker.listening) {
-      throw new DecodeError("privsep: ready: too early, or again at byte 0");
-    }
+    if (!port.open) throw new DecodeError("privsep: ready: before RESOLVED at byte 0");
     let copy: number;
     try {
       copy = port.copy();
@@ -128,7 +113,6 @@ export class Requests {
       worker.fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
       return worker.kill();
     }
-    worker.listening = true;
     files.catchUp(worker);
     worker.channel.send({ kind: "LISTEN" }, [copy]);
   }

@@ -8,8 +8,9 @@ import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import { Channel, type ToWorker } from "../channel.ts";
 import type { End } from "../counts.ts";
-import { FROM_MONITOR, FROM_WORKER, type WorkerMessage, type WorkerState } from "../messages.ts";
+import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { openNull } from "../null_device.ts";
+import { DRAINED, type WorkerState } from "../worker_states.ts";
 
 /** The command name under which a worker runs (cli.ts). */
 export const WORKER_COMMAND = "sslserver-worker";
@@ -22,16 +23,13 @@ const MAX_CHECKS = 4;
 
 export class Worker {
   state: WorkerState = "starting";
-  /** It has the listening socket. */
-  listening = false;
-  /** It has closed it again. */
-  left = false;
-  /** It had no room for files: they are handed over again. */
-  lacksFiles = false;
+  /** It has come to serve. */
+  served = false;
+  /** `older`: it was handed some as they were before; see kept_files.ts. `lost`: it had no room for some, which
+   *  are handed over again. */
+  files: "current" | "older" | "lost" = "current";
   /** Messages with files that it was sent. */
   filesSent = 0;
-  /** It has older files than there are now; see kept_files.ts. */
-  behind = false;
   /** Why it could not start, in its own words. */
   fatal: FatalError | undefined;
   /** May throw: the worker has broken the protocol. */
@@ -102,6 +100,7 @@ export class Worker {
     channel.onMessage = (message) => this.onMessage(message);
     channel.onBroken = (why) => this.giveUp(why);
     launched.exited.then((status = 0) => {
+      this.state = "ended";
       channel.close();
       clearTimeout(this.#deadline);
       if (this.#breach) this.onGone("breach", `was ended: ${reason(this.#breach)}`);
@@ -136,11 +135,19 @@ export class Worker {
   }
 
   serves(): void {
-    this.state = "serving";
+    this.served = true;
     clearTimeout(this.#deadline);
   }
 
+  /** The server stops. One that does not serve yet is ended. */
+  drain(): void {
+    this.state = DRAINED[this.state];
+    if (this.state === "ended") this.kill();
+    else this.channel.send({ kind: "DRAIN" });
+  }
+
   kill(): void {
+    this.state = "ended";
     this.launched.kill("SIGKILL");
   }
 

@@ -1,0 +1,94 @@
+/** How the server stops, as the monitor sees it: SIGTERM frees the port and leaves connections to their
+ *  workers, SIGQUIT or a second SIGTERM ends everything. Decides when nobody needs the monitor any more. */
+
+import { LEFT } from "../worker_states.ts";
+import type { Port } from "./port.ts";
+import type { Worker } from "./worker_handle.ts";
+
+export const PHASES = [
+  "serving",
+  /** It waits for connections that have no program yet. */
+  "draining",
+  /** It has waited long enough for them. */
+  "hurried",
+  /** Programs and workers are being ended. */
+  "ending",
+  /** No program runs any more. */
+  "over",
+  /** A start has failed: nobody waits for anything. */
+  "abandoned",
+] as const;
+
+export type Phase = typeof PHASES[number];
+
+/** `late`: connections have had their time to come to a program. `programs over`: after `end`. */
+export type PhaseEvent = "drain" | "end" | "late" | "programs over" | "abandon";
+
+/** The phase after an event, if it is another. */
+const NEXT: Readonly<Record<Phase, Partial<Record<PhaseEvent, Phase>>>> = {
+  serving: { drain: "draining", end: "ending", abandon: "abandoned" },
+  draining: { late: "hurried", end: "ending", abandon: "abandoned" },
+  hurried: { end: "ending", abandon: "abandoned" },
+  ending: { "programs over": "over", abandon: "abandoned" },
+  over: { abandon: "abandoned" },
+  abandoned: {},
+};
+
+export function phaseAfter(phase: Phase, event: PhaseEvent): Phase {
+  return NEXT[phase][event] ?? phase;
+}
+
+/** Whether nobody needs the monitor, in each phase, once all workers have left the port. */
+const DONE: Readonly<Record<Phase, (workers: readonly Pick<Worker, "state">[]) => boolean>> = {
+  serving: () => false,
+  draining: (workers) => workers.every(({ state }) => state === "settled"),
+  hurried: () => true,
+  ending: () => false,
+  over: (workers) => workers.length === 0,
+  abandoned: () => false,
+};
+
+export class Departure {
+  #phase: Phase = "serving";
+  /** Workers say that they have left it; then it is looked at. */
+  #port: "open" | "left" | "free" = "open";
+  readonly #closed = Promise.withResolvers<void>();
+
+  constructor(
+    readonly port: Pick<Port, "proveFree">,
+    readonly workers: () => readonly Worker[],
+  ) {}
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Resolves when nobody needs this process any more. Rejects after `fail`. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  fail(error: Error): void {
+    this.#closed.reject(error);
+  }
+
+  happens(event: PhaseEvent): void {
+    this.#phase = phaseAfter(this.#phase, event);
+  }
+
+  /** Something has changed: the phase, or what becomes of a worker. */
+  look(): void {
+    if (["serving", "ending", "abandoned"].includes(this.#phase)) return;
+    const workers = this.workers();
+    if (!workers.every(({ state }) => LEFT.includes(state))) return;
+    if (this.#port === "open") void this.#proveFree();
+    if (this.#port === "free" && DONE[this.#phase](workers)) this.#closed.resolve();
+  }
+
+  async #proveFree(): Promise<void> {
+    this.#port = "left";
+    await this.port.proveFree(this.workers);
+    this.#port = "free";
+    this.look();
+  }
+}

@@ -1,0 +1,204 @@
+/** The workers: started, replaced when they die, and told to stop. One that cannot be started is fatal at
+ *  first, and is tried again later. */
+
+import { workerEnvironment } from "../../config/variables.ts";
+import { EXIT, FatalError, reason } from "../../errors.ts";
+import { VERSION } from "../../version.ts";
+import type { End } from "../counts.ts";
+import { filesOf, type Init, packInit } from "../init.ts";
+import type { WorkerMessage } from "../messages.ts";
+import { confinedByExec } from "../sandbox.ts";
+import { SERVED } from "../worker_states.ts";
+import { type Backoff, backoff } from "./backoff.ts";
+import type { Grants } from "./grants.ts";
+import type { HandOver } from "./hand_over.ts";
+import type { MonitorMetrics } from "./metrics.ts";
+import type { MonitorOptions } from "./options.ts";
+import type { Port } from "./port.ts";
+import { Worker } from "./worker_handle.ts";
+import type { WorkerLogs } from "./worker_log.ts";
+
+/** A worker that has closed its log and goes on so long is not ours any more. In milliseconds. */
+const MUTE = 2000;
+/** How long a worker may take to serve: a slow machine, and a host looked up by name. In milliseconds. */
+const START = 60_000;
+/** How long the server may be without any worker that serves before it ends: a supervisor that starts it
+ *  anew may do better. In milliseconds. */
+const UNSERVED = 60_000;
+
+export interface WorkersOptions {
+  readonly o: MonitorOptions;
+  readonly logs: WorkerLogs;
+  readonly port: Port;
+  readonly files: HandOver;
+  readonly grants: Grants;
+  readonly metrics: MonitorMetrics<Worker> | undefined;
+  /** A request. May throw `DecodeError`, which ends the worker. */
+  readonly receive: (worker: Worker, message: WorkerMessage) => void;
+  /** One that served is gone, and the server goes on. */
+  readonly lost: () => void;
+  /** One is gone while the server stops. */
+  readonly drained: () => void;
+  /** None can be started for a minute. */
+  readonly failed: (error: FatalError) => void;
+}
+
+export class Workers {
+  readonly #bySlot = new Map<number, Worker>();
+  readonly #backoffs: Backoff[];
+  readonly #confined: boolean;
+  /** Of the first start: any worker that cannot start ends the server. */
+  #first: { ready(): void; failed(error: Error): void } | undefined;
+  /** None is started any more. */
+  #stopped = false;
+  /** The end of the last worker that served, while none does; by `performance.now()`. */
+  #unservedSince: number | undefined;
+
+  constructor(readonly p: WorkersOptions) {
+    const { libc, options, workers } = p.o;
+    this.#confined = confinedByExec(libc, filesOf(options));
+    this.#backoffs = Array.from({ length: workers }, () => backoff(() => performance.now()));
+  }
+
+  /** All whose process has not ended. */
+  readonly all = (): readonly Worker[] => [...this.#bySlot.values()];
+
+  /** Those that have come to serve, and can be told something. */
+  readonly served = (): readonly Worker[] =>
+    this.all().filter(({ state }) => SERVED.includes(state));
+
+  /** Starts them; resolves when all of them serve. Rejects with the `FatalError` of the first that cannot. */
+  async start(): Promise<void> {
+    let left = this.p.o.workers;
+    await new Promise<void>((ready, failed) => {
+      this.#first = { ready: () => --left === 0 && ready(), failed };
+      for (let slot = 0; slot < this.p.o.workers; slot++) void this.#start(slot, false);
+    }).finally(() => this.#first = undefined);
+  }
+
+  /** What one of them needs cannot be had: fatal at the first start. */
+  unable(error: Error): void {
+    this.#first?.failed(error);
+  }
+
+  /** SERVING. */
+  serves(worker: Worker): void {
+    this.p.logs.readNow(); // whoever knows that it serves knows its warnings
+    worker.serves();
+    this.#unservedSince = undefined;
+    this.p.grants.begin(worker);
+    this.#backoffs[worker.slot]?.began();
+    this.#first?.ready();
+  }
+
+  /** They finish what they have begun; no further one is started. */
+  drain(): void {
+    this.#stopped = true;
+    for (const worker of this.all()) worker.drain();
+  }
+
+  /** Ends all of them. */
+  kill(): void {
+    this.#stopped = true;
+    for (const worker of this.all()) worker.kill();
+  }
+
+  async #start(slot: number, again: boolean): Promise<void> {
+    const { o, logs, metrics, files } = this.p;
+    const { runtime, libc, self, patience } = o;
+    let worker: Worker | undefined;
+    try {
+      const log = await logs.open(runtime, () => {
+        setTimeout(() => worker?.giveUp("it closed its log"), patience?.mute ?? MUTE).unref();
+      });
+      const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined, log);
+      if (this.#stopped) return worker.kill();
+      this.#bySlot.set(slot, worker);
+      worker.onMessage = (message) => this.p.receive(made, message);
+      worker.onGone = (end, words) => this.#gone(made, end, words);
+      worker.channel.begin();
+      worker.mustServe(patience?.start ?? START);
+      metrics?.introduce(worker);
+      files.introduce(worker, again);
+      worker.channel.send({ kind: "INIT", init: packInit(this.#init(slot, again)) });
+    } catch (error) {
+      const fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
+      if (!worker) return this.#failed(slot, fatal);
+      worker.fatal = fatal;
+      worker.kill(); // and then it is gone
+    }
+  }
+
+  #init(slot: number, again: boolean): Init {
+    const { options, env, identity, workers, init, inherited = false } = this.p.o;
+    return {
+      version: VERSION,
+      options,
+      env: workerEnvironment(env),
+      identity,
+      workers,
+      slot,
+      speaks: slot === 0,
+      again,
+      inherited,
+      ...init,
+      resolve: init.resolve && !this.p.port.open,
+    };
+  }
+
+  /** A worker could not be started. */
+  #failed(slot: number, error: FatalError): void {
+    if (this.#first) return this.#first.failed(error);
+    if (this.#stopped) return;
+    const unserved = this.#unservedSince === undefined
+      ? 0
+      : performance.now() - this.#unservedSince;
+    if (unserved >= (this.p.o.patience?.unserved ?? UNSERVED)) {
+      const hint = "start the server again: after an upgrade it must run the new files";
+      return this.p.failed(new FatalError(error.message, EXIT.system, hint));
+    }
+    this.p.o.log.error(error.message);
+    this.#restart(slot);
+  }
+
+  #restart(slot: number): void {
+    const delay = this.#backoffs[slot]?.delay() ?? 0;
+    setTimeout(() => {
+      if (!this.#stopped) void this.#start(slot, true);
+    }, delay);
+  }
+
+  /** Its process has ended. Its programs live on without a client. */
+  #gone(worker: Worker, end: End, words: string): void {
+    const { o: { log, options }, logs, grants, metrics, files } = this.p;
+    logs.readNow(); // its last words come before ours
+    this.#bySlot.delete(worker.slot);
+    if (this.served().length === 0) this.#unservedSince ??= performance.now();
+    for (const cancel of worker.waiting.values()) cancel.abort("the worker is gone");
+    grants.end(worker);
+    for (const { hold } of worker.holds.values()) hold.release();
+    worker.holds.clear();
+    const left = [...worker.programs.values()];
+    if (left.length > 0) {
+      // They have got EOF. Who does not take it has the idle limit, as with any client that vanishes.
+      const timer = setTimeout(() => {
+        for (const program of left) program.kill("SIGTERM");
+      }, options.idleTimeout * 1000);
+      Promise.all(left.map(({ exited }) => exited)).then(() => clearTimeout(timer));
+    }
+    if (this.#stopped) {
+      if (worker.breach !== undefined && worker.served) log.error(`worker ${worker.pid} ${words}`);
+      return this.p.drained();
+    }
+    if (!this.#first) metrics?.gone(worker, end);
+    if (!worker.served) {
+      files.failed(worker);
+      const fatal = worker.fatal ?? new FatalError(`unable to start a worker: it ${words}`);
+      return this.#failed(worker.slot, fatal);
+    }
+    const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
+    log.error(`worker ${worker.pid} ${words}: ${lost} lost the client`);
+    this.p.lost();
+    this.#restart(worker.slot);
+  }
+}
