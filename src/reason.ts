@@ -72,6 +72,11 @@ export type Reason =
   /** A mistake of ours. */
   | { readonly kind: "internal"; readonly text: string };
 
+/** Why a program could not be started. */
+export function notRun(text: string): Reason {
+  return { kind: "not run", text };
+}
+
 /** Ends a connection. The message is for stack traces alone. */
 export class ConnectionError extends Error {
   override name = "ConnectionError";

@@ -2,7 +2,7 @@
  *  starts them in this process; with workers the monitor does it for them (privsep/worker/remote_programs.ts). */
 
 import { reason } from "../errors.ts";
-import { ConnectionError } from "../reason.ts";
+import { ConnectionError, notRun } from "../reason.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
@@ -72,7 +72,7 @@ export class DirectPrograms implements Programs {
         return this.end ? watchEnd(program, this.end) : program;
       } catch (error) {
         const text = `unable to run ${this.command[0]}: ${reason(error)}`;
-        throw new ConnectionError({ kind: "not run", text });
+        throw new ConnectionError(notRun(text));
       }
     });
   }

@@ -7,6 +7,7 @@
 import { programRoom } from "../../accept/descriptors.ts";
 import { FatalError, reason } from "../../errors.ts";
 import { Places } from "../../program/slots.ts";
+import { notRun } from "../../reason.ts";
 import { LEFT } from "../worker_states.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { Departure, type PhaseEvent } from "./departure.ts";
@@ -160,7 +161,9 @@ export class Monitor {
     const workers = this.#workers.all();
     const programs = workers.flatMap((worker) => [...worker.programs.values()]);
     for (const worker of workers) {
-      for (const cancel of worker.waiting.values()) cancel.abort("the server is shutting down");
+      for (const cancel of worker.waiting.values()) {
+        cancel.abort(notRun("the server is shutting down"));
+      }
       worker.channel.send({ kind: "END" });
     }
     for (const program of programs) program.kill("SIGTERM");

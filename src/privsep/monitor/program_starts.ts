@@ -10,6 +10,7 @@ import type { Log } from "../../log.ts";
 import { programEnvironment } from "../../program/environment.ts";
 import { watchEnd } from "../../program/program_end.ts";
 import type { Place, Places } from "../../program/slots.ts";
+import { abandoned, ConnectionError } from "../../reason.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime } from "../../runtime/runtime.ts";
@@ -90,8 +91,8 @@ export class ProgramStarts {
     }
     const place = worker.channel.backedUp ? undefined : this.o.grants.use(worker);
     if (!place) return void this.#startLater(worker, id, env);
-    let cancelled: string | undefined;
-    worker.waiting.set(id, { abort: (why) => cancelled = why });
+    let cancelled: ConnectionError | undefined;
+    worker.waiting.set(id, { abort: (why) => cancelled = new ConnectionError(why) });
     // What came with the request may take it back.
     queueMicrotask(() => {
       worker.waiting.delete(id);
@@ -128,7 +129,7 @@ export class ProgramStarts {
         place?.giveBack();
         await worker.channel.clear();
         place = this.o.grants.use(worker) ?? (await this.o.places.take(cancel.signal)).hold();
-        cancel.signal.throwIfAborted();
+        if (cancel.signal.aborted) throw abandoned(cancel.signal);
       } while (worker.channel.backedUp);
     } catch (error) {
       return this.#refuse(worker, id, error, place);

@@ -8,6 +8,7 @@ import { checkNamed } from "../../accept/address.ts";
 import { DecodeError } from "../../codec/bytes.ts";
 import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { notRun } from "../../reason.ts";
 import { type Handlers, stateAfter, type WorkerMessage } from "../messages.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Grants } from "./grants.ts";
@@ -50,7 +51,7 @@ export class Requests {
           : new FatalError(message, code, hint || undefined);
       },
       START: (request, worker) => starts.request(worker, request),
-      CANCEL: ({ id }, worker) => worker.waiting.get(id)?.abort("cancelled"),
+      CANCEL: ({ id }, worker) => worker.waiting.get(id)?.abort(notRun("cancelled")),
       KILL: ({ id, signal }, worker) => starts.kill(worker, id, signal),
       TAKE: (request, worker) => counts.take(worker, request),
       CHECK: (request, worker) => counts.check(worker, request),

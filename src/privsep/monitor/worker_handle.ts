@@ -3,6 +3,7 @@
 import type { LocalHold } from "../../admit/limits.ts";
 import { DecodeError } from "../../codec/bytes.ts";
 import { type FatalError, reason } from "../../errors.ts";
+import type { Reason } from "../../reason.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
@@ -38,7 +39,7 @@ export class Worker {
   onGone: (end: End, words: string) => void = () => {};
   /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
   readonly programs = new Map<number, Launched>();
-  readonly waiting = new Map<number, { abort(why: string): void }>();
+  readonly waiting = new Map<number, { abort(why: Reason): void }>();
   readonly holds = new Map<number, { readonly hold: LocalHold; checks: number }>();
   /** Places that it may use, and those that it waits for (grants.ts). */
   granted = 0;

@@ -3,6 +3,7 @@
 
 import { workerEnvironment } from "../../config/variables.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
+import { notRun } from "../../reason.ts";
 import { VERSION } from "../../version.ts";
 import type { End } from "../counts.ts";
 import { filesOf, type Init, packInit } from "../init.ts";
@@ -174,7 +175,7 @@ export class Workers {
     logs.readNow(); // its last words come before ours
     this.#bySlot.delete(worker.slot);
     if (this.served().length === 0) this.#unservedSince ??= performance.now();
-    for (const cancel of worker.waiting.values()) cancel.abort("the worker is gone");
+    for (const cancel of worker.waiting.values()) cancel.abort(notRun("the worker is gone"));
     grants.end(worker);
     for (const { hold } of worker.holds.values()) hold.release();
     worker.holds.clear();

@@ -5,7 +5,7 @@ import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { Programs, StartedProgram } from "../../program/programs.ts";
 import type { HeldPlace } from "../../connection.ts";
-import { abandoned, ConnectionError } from "../../reason.ts";
+import { abandoned, ConnectionError, notRun } from "../../reason.ts";
 import { Places } from "../../program/slots.ts";
 import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
 import type {
@@ -29,7 +29,7 @@ interface Asked {
 
 const ORPHANED = "unable to run: the monitor is gone";
 
-const notRun = (text: string): ConnectionError => new ConnectionError({ kind: "not run", text });
+const refusal = (text: string): ConnectionError => new ConnectionError(notRun(text));
 
 export class RemotePrograms implements Programs {
   #changed: () => void = () => {};
@@ -78,7 +78,7 @@ export class RemotePrograms implements Programs {
 
   start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<Program> {
     if (signal.aborted) return Promise.reject(abandoned(signal));
-    if (!this.channel.open) return Promise.reject(notRun("unable to run: no monitor"));
+    if (!this.channel.open) return Promise.reject(refusal("unable to run: no monitor"));
     const id = ++this.#lastStart;
     const { delayed, rules, peer: { ip, host = "", info = "" }, variables } = request;
     return new Promise((resolve, reject) => {
@@ -130,12 +130,12 @@ export class RemotePrograms implements Programs {
   orphan(): void {
     this.running = undefined;
     for (const asked of this.#asked.values()) {
-      if (asked !== "withdrawn") asked.reject(notRun(ORPHANED));
+      if (asked !== "withdrawn") asked.reject(refusal(ORPHANED));
     }
     this.#asked.clear();
     this.#passing?.();
     this.#passing = undefined;
-    this.#places.fail(notRun(ORPHANED));
+    this.#places.fail(refusal(ORPHANED));
     for (const program of this.#running.values()) program.ended(undefined);
     this.#running.clear();
     this.#changed();
@@ -150,7 +150,7 @@ export class RemotePrograms implements Programs {
     this.places(message);
     if (asked === "withdrawn" || !ends) return;
     if (ends instanceof Error) {
-      asked.reject(notRun(`unable to take the pipes of program ${pid}: ${reason(ends)}`));
+      asked.reject(refusal(`unable to take the pipes of program ${pid}: ${reason(ends)}`));
       return;
     }
     const program = new RemoteProgram(this.channel, id, pid, ends, message.running);
@@ -162,7 +162,7 @@ export class RemotePrograms implements Programs {
   refused(message: MessageOf<"REFUSED">): void {
     const asked = this.#answered(message.id);
     this.places(message);
-    if (asked !== "withdrawn") asked.reject(notRun(message.why));
+    if (asked !== "withdrawn") asked.reject(refusal(message.why));
   }
 
   /** EXITED. */
