@@ -9,6 +9,9 @@ import { test } from "node:test";
 import type { Env } from "../../src/config/variables.ts";
 import { Findings } from "../../src/check/finding.ts";
 import { checkCommand, checkOperands } from "../../src/check/start.ts";
+import { concat } from "../../src/codec/bytes.ts";
+import { CdbWriter } from "../../src/codec/cdb_write.ts";
+import { compileRule } from "../../src/codec/rules_source.ts";
 import { parseOptions } from "../../src/config/parse.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
@@ -36,6 +39,16 @@ function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "
   return { lines, fatal, levels: findings.list.map(({ level }) => level) };
 }
 
+/** Only CERTFILE, CERTCHAINFILE and KEYFILE can name several files. */
+const RULE = '127.:allow,CERTFILE="/no/cert:/no/other",CAFILE="/no/a:/no/b",CCAFILE="-"';
+
+function compile(line: string): Uint8Array {
+  const writer = new CdbWriter();
+  const rule = compileRule(new TextEncoder().encode(line));
+  for (const key of rule?.keys ?? []) writer.add(key, rule!.value);
+  return concat(writer.finish());
+}
+
 /** Files in a folder of their own. */
 function withFiles(use: (at: (name: string) => string) => void): void {
   const folder = fs.mkdtempSync(join(os.tmpdir(), "start-"));
@@ -52,6 +65,7 @@ function withFiles(use: (at: (name: string) => string) => void): void {
   put("orphan", "#!/no/such/interpreter\n", 0o755);
   put("strange", "\x01\x02", 0o755);
   put("rules.txt", "127.:allow\n", 0o644);
+  fs.writeFileSync(at("rules.cdb"), compile(RULE));
   put("empty", "", 0o644);
   put("key.pem", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n", 0o600);
   try {
@@ -100,6 +114,9 @@ test("what can be mended while the server runs, and what is doubtful, is a warni
       [good, { SSL_CHROT: "/jail" }, /SSL_CHROT is not read .* -- did you mean SSL_CHROOT\?/],
       [good, { TLS_UID: "1" }, /TLS_UID is not read by sslserver -- did you mean SSL_UID\?/],
       [good, { TLS_GID: "1" }, /TLS_GID is not read by sslserver -- did you mean SSL_GID\?/],
+      [["-x", at("rules.cdb"), ...good], {}, /: CERTFILE \/no\/cert: no such file/],
+      [["-x", at("rules.cdb"), ...good], {}, /: CERTFILE \/no\/other: no such file/],
+      [["-x", at("rules.cdb"), ...good], {}, /: CAFILE \/no\/a:\/no\/b: no such file/],
       [["-X", ...good], {}, /-X does nothing without -x or -y -- name the rules file/],
       [["-p", ...good], {}, /-p does nothing with -H -- leave out one/],
       [good, { CAFILE: "/ca.pem" }, /CAFILE is set and not used: .* -- add -m/],
