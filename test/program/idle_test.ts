@@ -1,62 +1,105 @@
+/** The idle limit, with a clock that the tests move. */
+
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { IdleWatch, type Watched } from "../../src/program/idle.ts";
 
-/** Somebody who is found silent once, `told` milliseconds after it was last heard. */
-function somebody(idle: IdleWatch): Watched & { told: Promise<number> } {
-  const { promise, resolve } = Promise.withResolvers<number>();
+class TestWatch extends IdleWatch {
+  time = 0;
+
+  override now(): number {
+    return this.time;
+  }
+}
+
+/** An idle limit of 200 ms, and what lets milliseconds pass. */
+function make(t: TestContext): { idle: TestWatch; pass(ms: number): void } {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  t.after(() => t.mock.timers.reset());
+  const idle = new TestWatch(0.2);
+  const pass = (ms: number): void => {
+    for (let i = 0; i < ms; i++) {
+      idle.time++;
+      t.mock.timers.tick(1);
+    }
+  };
+  return { idle, pass };
+}
+
+/** One that is watched from now on until it is found silent, and the times when it was. */
+function watched(idle: IdleWatch): Watched & { told: number[] } {
+  const told: number[] = [];
   const one = {
     last: idle.now(),
-    told: promise,
+    told,
     silent(): void {
+      told.push(idle.now());
       idle.forget(one);
-      resolve(idle.now() - one.last);
     },
   };
   idle.add(one);
   return one;
 }
 
-test("who is silent is told after the limit, each at its own time", async () => {
-  const idle = new IdleWatch(0.2);
-  const first = somebody(idle);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const second = somebody(idle);
-  for (const late of [await first.told, await second.told]) {
-    assert.ok(late >= 199 && late < 1000, `${late} ms`);
-  }
+test("a silent one is told after the limit, each at its own time", (t) => {
+  const { idle, pass } = make(t);
+  const first = watched(idle);
+  pass(100);
+  const second = watched(idle);
+  pass(99);
+  assert.deepEqual(first.told, []);
+  pass(500);
+  assert.deepEqual([first.told, second.told], [[200], [300]]);
 });
 
-test("who is heard now and then is not told", async () => {
-  const idle = new IdleWatch(0.2);
-  const heard = somebody(idle);
-  const speak = setInterval(() => heard.last = idle.now(), 20);
-  const silent = somebody(idle);
-  await silent.told;
-  let told = false;
-  void heard.told.then(() => told = true);
-  await somebody(idle).told;
-  assert.equal(told, false);
-  clearInterval(speak);
-  assert.ok(await heard.told >= 199);
-});
-
-test("who has been heard after all is told again a limit later", async () => {
-  const idle = new IdleWatch(0.1);
-  const begun = idle.now();
-  let times = 0;
-  await new Promise<void>((resolve) => {
-    const one: Watched = {
-      last: begun,
-      silent() {
-        if (++times === 1) one.last = idle.now();
-        else {
-          idle.forget(one);
-          resolve();
-        }
-      },
-    };
-    idle.add(one);
+test("those who fall silent one after the other are found together, at most 1 % late", (t) => {
+  const { idle, pass } = make(t);
+  const all = Array.from({ length: 3 }, () => {
+    const one = watched(idle);
+    pass(1);
+    return one;
   });
-  assert.ok(idle.now() - begun >= 199);
+  pass(500);
+  assert.deepEqual(all.map(({ told }) => told), [[200], [202], [202]]);
+});
+
+test("one that is heard now and then is not told until it falls silent", (t) => {
+  const { idle, pass } = make(t);
+  const heard = watched(idle);
+  const silent = watched(idle);
+  for (let i = 0; i < 30; i++) {
+    pass(20);
+    heard.last = idle.now();
+  }
+  assert.deepEqual([heard.told, silent.told], [[], [200]]);
+  pass(199);
+  assert.deepEqual(heard.told, []);
+  pass(3);
+  assert.equal(heard.told.length, 1);
+});
+
+test("one that has been heard after all is told again a limit later", (t) => {
+  const { idle, pass } = make(t);
+  const times: number[] = [];
+  const one: Watched = {
+    last: idle.now(),
+    silent() {
+      times.push(idle.now());
+      if (times.length === 1) one.last = idle.now();
+      else idle.forget(one);
+    },
+  };
+  idle.add(one);
+  pass(1000);
+  assert.deepEqual(times, [200, 400]);
+});
+
+test("one that is forgotten is not told, and a later one has its whole limit", (t) => {
+  const { idle, pass } = make(t);
+  const gone = watched(idle);
+  pass(150);
+  idle.forget(gone);
+  const later = watched(idle);
+  pass(500);
+  assert.deepEqual([gone.told, later.told], [[], [350]]);
 });
