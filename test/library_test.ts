@@ -5,7 +5,7 @@ import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import { type Handler, serve, type ServeOptions, type TlsServer } from "../mod.ts";
-import { tlsThrough, until, within } from "./runtime/tools.ts";
+import { tlsThrough, turns, until, within } from "./runtime/tools.ts";
 
 const PATIENT = { timeout: 60_000 };
 
@@ -29,14 +29,23 @@ async function serving(
 test("a handler may use its buffer again once it has been written", PATIENT, async () => {
   const size = 100_000;
   const count = 200;
+  let written = 0;
   const handler: Handler = async ({ writable }) => {
     const writer = writable.getWriter();
     const buffer = new Uint8Array(size);
-    for (let turn = 0; turn < count; turn++) {
-      await writer.write(buffer.fill(turn));
+    for (; written < count; written++) {
+      await writer.write(buffer.fill(written));
       assert.equal(buffer.length, size);
     }
     await writer.close();
+  };
+  const held = async (): Promise<void> => {
+    let last = -1;
+    for (let same = 0; same < 20; same = written === last ? same + 1 : 0) {
+      last = written;
+      await turns();
+    }
+    assert.ok(written < count, "the handler was never held up");
   };
   await serving(handler, async ({ port }) => {
     const { client, toServer } = await tlsThrough(port);
@@ -46,7 +55,7 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
       if (!slow) return;
       slow = false;
       toServer.pause(); // all that can be under way is, before it goes on
-      setTimeout(() => toServer.resume(), 300);
+      void held().then(() => toServer.resume());
     });
     await within(new Promise((done) => client.once("end", done)), "end of output");
     assert.deepEqual([received, wrong], [size * count, 0]);

@@ -10,6 +10,18 @@ import { resolverFor } from "../admit/helpers.ts";
 const silent = createSocket("udp4").bind(0, "127.0.0.1");
 await once(silent, "listening");
 
+/** How many descriptors are open when no more are closed. */
+async function descriptors(): Promise<number> {
+  let last = -1;
+  for (let same = 0; same < 10;) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const now = readdirSync("/proc/self/fd").length;
+    same = now === last ? same + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
 /** Returns how many look-ups were called off, and how many descriptors are open afterwards. */
 async function round(): Promise<[aborted: number, descriptors: number]> {
   const resolver = resolverFor(`127.0.0.1:${silent.address().port}`, { clock: systemClock });
@@ -18,13 +30,12 @@ async function round(): Promise<[aborted: number, descriptors: number]> {
   await packet;
   resolver.close();
   const lookups = await Promise.all(waits);
-  await new Promise((resolve) => setTimeout(resolve, 50));
   const aborted = lookups.filter(({ status }) => status === "aborted").length;
-  return [aborted, readdirSync("/proc/self/fd").length];
+  return [aborted, await descriptors()];
 }
 
 // What the runtime opens once and keeps open is there after the first round.
 const [, before] = await round();
-const [aborted, descriptors] = await round();
-console.log(`${aborted} aborted, ${Math.max(0, descriptors - before)} descriptors more`);
+const [aborted, after] = await round();
+console.log(`${aborted} aborted, ${Math.max(0, after - before)} descriptors more`);
 silent.close();

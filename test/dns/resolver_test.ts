@@ -185,11 +185,15 @@ for (const [attempts, edns] of [[1, [false]], [2, [true, false]]] as const) {
 }
 
 test("the same question in flight is asked once", SLOW, async () => {
-  const slow = await hostileDns((q) => setTimeout(() => mischief(q), 30));
+  const { promise: allAsk, resolve: asked } = Promise.withResolvers<void>();
+  const slow = await hostileDns((q) => void allAsk.then(() => mischief(q)));
   const one = resolverFor(slow.address);
-  const all = await Promise.all(
-    Array.from({ length: 200 }, (_, i) => one.lookup(i % 2 ? "plain.test" : "Plain.TEST.", "A")),
+  const lookups = Array.from(
+    { length: 200 },
+    (_, i) => one.lookup(i % 2 ? "plain.test" : "Plain.TEST.", "A"),
   );
+  asked();
+  const all = await Promise.all(lookups);
   assert.ok(all.every(({ values }) => values[0] === "192.0.2.1"));
   assert.equal(slow.asked.length, 1);
   one.close();

@@ -47,6 +47,7 @@ static int64_t now_ms(void) {
 }
 
 static const char *address = "127.0.0.1";
+static int small; /* size of the receive buffer; 0: the system's */
 
 static int dial(int port) {
   struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
@@ -58,6 +59,7 @@ static int dial(int port) {
   if (fd < 0) die("socket");
   int one = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (small) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   while (connect(fd, v6 ? (void *)&six : (void *)&four, v6 ? sizeof six : sizeof four) < 0) {
     if (errno == EINTR) continue;
     close(fd);
@@ -299,11 +301,8 @@ static int command_talk(int argc, char **argv) {
   EVP_DigestInit_ex(f.out, EVP_sha256(), NULL);
   EVP_DigestInit_ex(f.in, EVP_sha256(), NULL);
   int64_t start = now_ms();
+  if (t.rate || t.pause_ms) small = 32768;
   if ((t.fd = dial(port)) < 0) die("connect");
-  if (t.rate || t.pause_ms) {
-    int small = 65536;
-    setsockopt(t.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-  }
   nonblocking(t.fd);
   SSL_CTX *ctx = context_for(version);
   if (chain) {

@@ -203,10 +203,11 @@ export function tlsContract(kit: Kit): void {
         new Promise<string>((done) => client.once("data", (chunk) => done(String(chunk)))),
         "answer",
       );
-      client.end("all at once");
+      const sent = within(new Promise<void>((done) => client.end("all at once", done)), "sent");
       const socket = await server.next();
       const stream = await within(socket.startTls(context, NONE), "handshake");
-      await new Promise((done) => setTimeout(done, 20));
+      await sent;
+      await turns();
       assert.equal(text(await readAll(stream)), "all at once");
       stream.write(bytes("output still flows"));
       assert.equal(await answer, "output still flows");

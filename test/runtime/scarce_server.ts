@@ -8,6 +8,9 @@ import { kits, thisRuntime } from "./kits.ts";
 const kit = kits(await thisRuntime()).find(({ way }) => way === process.argv[2]);
 if (kit === undefined) throw new Error("no such way to listen");
 
+// As in a server: Deno 2.9.6 makes its socketpair for signals then, and panics later where it cannot.
+kit.runtime.onSignal("SIGHUP", () => {});
+
 let free = false;
 const kept: Socket[] = [];
 const greet = (socket: Socket) => {
