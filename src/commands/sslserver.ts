@@ -1,7 +1,6 @@
 /** The command `sslserver`: from arguments to a running server and an exit code. */
 
 import type { Env } from "../config/variables.ts";
-import { check } from "../check/check.ts";
 import { Findings } from "../check/finding.ts";
 import { checkCommand, checkOperands } from "../check/start.ts";
 import { parseOptions, USAGE } from "../config/parse.ts";
@@ -15,8 +14,6 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { inheritedListener } from "../supervisor/listen_fds.ts";
 import { readiness } from "../supervisor/notify.ts";
 import { print } from "./print.ts";
-import { serveAlone } from "./single.ts";
-import { supervise } from "./workers.ts";
 
 /** Runs the server to its end. Never rejects. `loadRuntime` is called once there is work for it; `main`
  *  is the module that was run, for the workers. */
@@ -45,7 +42,10 @@ export async function sslserver(
       const again = changed && parseOptions(argv, env);
       if (again && "serve" in again) options = withIds(again.serve, localFiles);
     }
-    if (options.check) return await check(options, env, runtime, main);
+    if (options.check) {
+      const { check } = await import("../check/check.ts");
+      return await check(options, env, runtime, main);
+    }
     log = new Log({ ...form, sink: runtime.stderr() });
     reapOrphans(runtime, log);
     const inherited = inheritedListener(env, runtime, options);
@@ -57,8 +57,13 @@ export async function sslserver(
     findings.start(log);
     options.command = ignoring(options.command, started?.ignored ?? [], log);
     const supervised = { inherited, tell };
-    if (split) await supervise(options, env, runtime, log, split, supervised);
-    else await serveAlone(options, env, runtime, log, supervised);
+    if (split) {
+      const { supervise } = await import("./workers.ts");
+      await supervise(options, env, runtime, log, split, supervised);
+    } else {
+      const { serveAlone } = await import("./single.ts"); // with the TLS that a monitor has not
+      await serveAlone(options, env, runtime, log, supervised);
+    }
     return EXIT.ok;
   } catch (error) {
     if (error instanceof UsageError) {

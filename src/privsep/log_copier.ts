@@ -6,13 +6,11 @@ import fs from "node:fs";
 import { EXIT, reason } from "../errors.ts";
 import { type Libc, POLL } from "../runtime/libc/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { LOG_COMMAND } from "./commands.ts";
 import { drop } from "./drop.ts";
 import type { Identity } from "./identity.ts";
 import { LogLines } from "./log_lines.ts";
 import { sandbox } from "./sandbox.ts";
-
-/** The command name under which it runs (cli.ts). */
-export const LOG_COMMAND = "sslserver-log";
 
 /** What it is told, as JSON in its argument. */
 export interface CopierPlan {

@@ -8,13 +8,11 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import { Channel, type ToWorker } from "../channel.ts";
+import { WORKER_COMMAND } from "../commands.ts";
 import type { End } from "../counts.ts";
 import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { openNull } from "../null_device.ts";
 import { DRAINED, type WorkerState } from "../worker_states.ts";
-
-/** The command name under which a worker runs (cli.ts). */
-export const WORKER_COMMAND = "sslserver-worker";
 
 /** What a worker is seen as. */
 const NAME = "sslserver";

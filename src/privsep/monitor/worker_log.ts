@@ -13,7 +13,8 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Runtime, SelfCommand, Stream } from "../../runtime/runtime.ts";
 import type { Identity } from "../identity.ts";
-import { type CopierPlan, LOG_COMMAND } from "../log_copier.ts";
+import { LOG_COMMAND } from "../commands.ts";
+import type { CopierPlan } from "../log_copier.ts";
 import { LogLines } from "../log_lines.ts";
 import { openNull } from "../null_device.ts";
 
