@@ -9,11 +9,11 @@ import { algorithmName } from "../codec/x509/oids.ts";
 import { type Env, hasServerNames, ofServerName, type RuleVariable } from "../config/variables.ts";
 import { type Contents, readFiles } from "../tls/key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
-import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import { keyProblems } from "../tls/server_key.ts";
 import { type Lookup, tlsConfig } from "../tls/settings.ts";
 import { obstacle, type Who } from "./access.ts";
 import { type ChainOptions, checkChain } from "./chain.ts";
+import { checkBeginning, checkEnd } from "./dates.ts";
 import type { Findings } from "./finding.ts";
 import type { Actors } from "./processes.ts";
 
@@ -89,12 +89,12 @@ function checkPair(
 ): void {
   const before = findings.list.length;
   const name = `certificate ${path}`;
-  checkDates(leaf, name, findings, how.now);
+  checkEnd(leaf, `${name}:`, "have it renewed", findings, how.now);
+  checkBeginning(leaf, name, findings, how.now);
   checkLeaf(leaf, name, serverName, findings);
   checkChain(certificates, path, files.certificates, how, findings);
   if (findings.list.length === before) {
-    const names = leaf.dnsNames.slice(0, 3).join(", ") || oneLine(leaf.subject);
-    findings.ok(`${name}: for ${names}, until ${leaf.notAfter.text}`);
+    findings.ok(`${name}: for ${namesOf(leaf)}, until ${leaf.notAfter.text}`);
   }
 }
 
@@ -125,28 +125,6 @@ export function checkLeaf(
   }
 }
 
-/** Says how long a certificate of either side lasts. */
-export function checkDates(
-  certificate: Certificate,
-  name: string,
-  findings: Findings,
-  now: number,
-): void {
-  const { notBefore, notAfter } = certificate;
-  if (notAfter.ms < now) {
-    findings.passing(`${name}: expired on ${notAfter.text}`, "have it renewed");
-  } else if (endsSoon(certificate, now)) {
-    const left = timeLeft(certificate, now);
-    findings.warning(`${name}: ends in ${left}, on ${notAfter.text}`, "have it renewed");
-  }
-  if (notBefore.ms > now) {
-    findings.passing(
-      `${name}: not valid before ${notBefore.text}`,
-      "look at the clock of this machine, or wait",
-    );
-  }
-}
-
 function checkNames(
   leaf: Certificate,
   name: string,
@@ -163,11 +141,15 @@ function checkNames(
   // Of a wildcard, one of the names it stands for.
   const host = serverName.replace(/^\*/, "x");
   if (matchesHost(leaf, host)) return;
-  const names = leaf.dnsNames.slice(0, 3).join(", ") || oneLine(leaf.subject);
   findings.warning(
-    `${name}: is used for ${serverName}, and issued for ${names}`,
+    `${name}: is used for ${serverName}, and issued for ${namesOf(leaf)}`,
     `set CERTFILE:${serverName} to a certificate with that name`,
   );
+}
+
+/** The first names of a certificate, for a message. */
+function namesOf({ dnsNames, subject }: Certificate): string {
+  return dnsNames.slice(0, 3).join(", ") || oneLine(subject);
 }
 
 /** Keys that others can read; keys that this server cannot read again. With workers the monitor reads

@@ -11,7 +11,7 @@ import { localFiles } from "../files/files.ts";
 import { certificatesOf } from "../tls/certificate_blocks.ts";
 import { isDer } from "../tls/file_kind.ts";
 import type { NamedFile } from "../tls/key_pairs.ts";
-import { endsSoon, timeLeft } from "../tls/lifetime.ts";
+import { checkEnd } from "./dates.ts";
 import type { Findings } from "./finding.ts";
 
 /** The object identifier id-ad-caIssuers in DER (RFC 5280 4.2.2.1): public authorities say there
@@ -47,18 +47,14 @@ export function checkChain(
   for (const one of sent.slice(1)) {
     const which = `${name}: ${oneLine(one.subject)} of its chain`;
     const remedy = "put the authority's current chain into the file";
-    if (one.notAfter.ms < now) {
-      findings.passing(`${which} expired on ${one.notAfter.text}`, remedy);
-    } else if (endsSoon(one, now)) {
-      findings.warning(`${which} ends in ${timeLeft(one, now)}, on ${one.notAfter.text}`, remedy);
-    }
+    checkEnd(one, which, remedy, findings, now);
   }
-  checkEnd(sent, path, findings);
+  checkLast(sent, path, findings);
   const [file] = files;
   if (alone && files.length === 1 && file) checkFile(sent, file, leafFirst, findings);
 }
 
-function checkEnd(sent: readonly Certificate[], path: string, findings: Findings): void {
+function checkLast(sent: readonly Certificate[], path: string, findings: Findings): void {
   const name = `certificate ${path}`;
   const last = sent.at(-1);
   if (!last) return;

@@ -5,6 +5,7 @@
 import type { Assembled } from "../assemble.ts";
 import type { Announcer } from "../log.ts";
 import { checkLeaf } from "./certificates.ts";
+import { checkBeginning } from "./dates.ts";
 import { Findings } from "./finding.ts";
 
 /** Warns of the certificates that are about to be served. None of it stops a start: a renewed file is taken
@@ -18,12 +19,7 @@ export function warnOfServed(
   const findings = new Findings();
   for (const { path, leaf } of contexts.leaves()) {
     const name = `certificate ${path}`;
-    if (leaf.notBefore.ms > now) {
-      findings.passing(
-        `${name}: not valid before ${leaf.notBefore.text}`,
-        "look at the clock of this machine, or wait",
-      );
-    }
+    checkBeginning(leaf, name, findings, now);
     for (const serverName of names.of(path)) checkLeaf(leaf, name, serverName, findings);
   }
   findings.start(announce);

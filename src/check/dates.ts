@@ -1,0 +1,36 @@
+/** Findings about the dates of a certificate. */
+
+import type { Certificate } from "../codec/x509/certificate.ts";
+import { endsSoon, timeLeft } from "../tls/lifetime.ts";
+import type { Findings } from "./finding.ts";
+
+/** The end. `about` stands before it: `certificate a.pem:`. `now`: milliseconds since 1970. */
+export function checkEnd(
+  certificate: Certificate,
+  about: string,
+  remedy: string,
+  findings: Findings,
+  now: number,
+): void {
+  const { notAfter } = certificate;
+  if (notAfter.ms < now) {
+    findings.passing(`${about} expired on ${notAfter.text}`, remedy);
+  } else if (endsSoon(certificate, now)) {
+    const left = timeLeft(certificate, now);
+    findings.warning(`${about} ends in ${left}, on ${notAfter.text}`, remedy);
+  }
+}
+
+/** The beginning. `name`: `certificate a.pem`. */
+export function checkBeginning(
+  { notBefore }: Certificate,
+  name: string,
+  findings: Findings,
+  now: number,
+): void {
+  if (notBefore.ms <= now) return;
+  findings.passing(
+    `${name}: not valid before ${notBefore.text}`,
+    "look at the clock of this machine, or wait",
+  );
+}
