@@ -4,6 +4,7 @@
 
 import fs from "node:fs";
 import { EXIT, reason } from "../errors.ts";
+import { isStreamSocket } from "../runtime/libc/inherited.ts";
 import { type Libc, POLL } from "../runtime/libc/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { LOG_COMMAND } from "./commands.ts";
@@ -33,7 +34,7 @@ export function logCopier(runtime: Runtime, argv: readonly string[]): number {
   try {
     const plan = readPlan(argv[0]);
     const fds = Array.from({ length: plan?.workers ?? 0 }, (_, i) => FIRST + i);
-    if (!libc || !plan || !fds.every((fd) => isSocket(libc, fd))) {
+    if (!libc || !plan || !fds.every((fd) => isStreamSocket(libc, fd))) {
       throw new Error("only sslserver starts it");
     }
     // It ends with the workers, and they may have clients for long.
@@ -58,14 +59,6 @@ function readPlan(text = ""): CopierPlan | undefined {
     return JSON.parse(text) as CopierPlan;
   } catch {
     return undefined;
-  }
-}
-
-function isSocket(libc: Libc, fd: number): boolean {
-  try {
-    return libc.socketKind(fd).stream;
-  } catch {
-    return false;
   }
 }
 

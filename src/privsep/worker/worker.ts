@@ -11,6 +11,7 @@ import type { Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { GRACE, type Server } from "../../lifecycle.ts";
 import { keepGoing, Log } from "../../log.ts";
+import { isStreamSocket } from "../../runtime/libc/inherited.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { LostDescriptors } from "../../runtime/libc/pass.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -41,7 +42,7 @@ const PASS = 4;
 /** Runs as a worker until its last connection has ended. The exit code; never rejects. */
 export async function worker(runtime: Runtime): Promise<number> {
   const { libc } = runtime;
-  if (!libc || !isSocket(libc, CONTROL) || !isSocket(libc, PASS)) {
+  if (!libc || !isStreamSocket(libc, CONTROL) || !isStreamSocket(libc, PASS)) {
     fs.writeSync(2, "sslserver-worker: fatal: unable to serve: only sslserver starts it\n");
     return EXIT.usage;
   }
@@ -60,14 +61,6 @@ function otherVersion(monitor: string | undefined): FatalError {
     undefined,
     "start the server again",
   );
-}
-
-function isSocket(libc: Libc, fd: number): boolean {
-  try {
-    return libc.socketKind(fd).stream;
-  } catch {
-    return false;
-  }
 }
 
 class WorkerProcess {

@@ -5,6 +5,7 @@
 
 import * as bunFfi from "bun:ffi";
 import process from "node:process";
+import { EPOLL, EPOLL_EVENT } from "../libc/epoll.ts";
 import { systemError } from "../libc/errno.ts";
 import { abiOf } from "../libc/abi.ts";
 
@@ -40,12 +41,8 @@ const SYMBOLS = {
 
 const EINTR = 4;
 const EAGAIN = 11;
-const CLOSE_ON_EXEC = 0x80000;
 const NON_BLOCKING = 0x800;
 const F = { setfl: 4, dupfdCloexec: 1030, setPipeSize: 1031 };
-const CTL = { add: 1, delete: 2 };
-/** struct epoll_event is packed on x64 alone. */
-const EVENT = process.arch === "x64" ? { size: 12, fd: 4 } : { size: 16, fd: 8 };
 /** Events taken at once; more wait for the next turn. */
 const ROOM = 256;
 
@@ -53,9 +50,9 @@ const ROOM = 256;
 export class PollCalls {
   readonly #c: Symbols;
   readonly #errnoAt: number;
-  readonly #event = new DataView(new ArrayBuffer(EVENT.size));
+  readonly #event = new DataView(new ArrayBuffer(EPOLL_EVENT.size));
   readonly #eventBytes = new Uint8Array(this.#event.buffer);
-  readonly #found = new DataView(new ArrayBuffer(EVENT.size * ROOM));
+  readonly #found = new DataView(new ArrayBuffer(EPOLL_EVENT.size * ROOM));
   readonly #foundBytes = new Uint8Array(this.#found.buffer);
 
   /** Throws what the loader says, or Unsupported. */
@@ -66,18 +63,18 @@ export class PollCalls {
 
   /** A new epoll set, closed on exec. */
   makeSet(): number {
-    return this.#must("epoll_create1", this.#c.epoll_create1(CLOSE_ON_EXEC));
+    return this.#must("epoll_create1", this.#c.epoll_create1(EPOLL.closeOnExec));
   }
 
   /** `events` are EPOLLIN and so on. */
   addTo(set: number, fd: number, events: number): void {
     this.#event.setUint32(0, events >>> 0, true);
-    this.#event.setInt32(EVENT.fd, fd, true);
-    this.#must("epoll_ctl", this.#c.epoll_ctl(set, CTL.add, fd, this.#eventBytes));
+    this.#event.setInt32(EPOLL_EVENT.fd, fd, true);
+    this.#must("epoll_ctl", this.#c.epoll_ctl(set, EPOLL.add, fd, this.#eventBytes));
   }
 
   removeFrom(set: number, fd: number): void {
-    this.#must("epoll_ctl", this.#c.epoll_ctl(set, CTL.delete, fd, this.#eventBytes));
+    this.#must("epoll_ctl", this.#c.epoll_ctl(set, EPOLL.delete, fd, this.#eventBytes));
   }
 
   /** How many have something, without waiting; the first of them are told by `found`. */
@@ -87,11 +84,11 @@ export class PollCalls {
 
   /** Of the last `look`, number `at` from 0 on. */
   foundFd(at: number): number {
-    return this.#found.getInt32(at * EVENT.size + EVENT.fd, true);
+    return this.#found.getInt32(at * EPOLL_EVENT.size + EPOLL_EVENT.fd, true);
   }
 
   foundEvents(at: number): number {
-    return this.#found.getUint32(at * EVENT.size, true);
+    return this.#found.getUint32(at * EPOLL_EVENT.size, true);
   }
 
   /** A copy, 3 or above, closed on exec. */

@@ -3,13 +3,10 @@
 
 import process from "node:process";
 import { abiOf } from "../libc/abi.ts";
+import { EPOLL, EPOLL_EVENT } from "../libc/epoll.ts";
 import type { Libc } from "../libc/libc.ts";
 
 export const LOOK_AGAIN_MS = 5;
-
-const EPOLL_CLOEXEC = 0o2000000;
-const EPOLL_CTL_ADD = 1;
-const EPOLLIN = 1;
 
 /** Tells when a descriptor becomes readable. */
 export interface Readiness {
@@ -26,11 +23,11 @@ export function watchReadable(libc: Libc, fd: number): Readiness {
     return { wait: () => new Promise((done) => setTimeout(done, LOOK_AGAIN_MS)), close() {} };
   }
   const { epoll_create1, epoll_ctl, epoll_wait } = epollCalls();
-  const set = epoll_create1(EPOLL_CLOEXEC);
+  const set = epoll_create1(EPOLL.closeOnExec);
   if (set < 0) throw new Error("unable to listen: epoll_create1 failed");
   const [wakeRead, wakeWrite] = libc.pipe();
   for (const watched of [fd, wakeRead]) {
-    if (epoll_ctl(set, EPOLL_CTL_ADD, watched, epollEvent(EPOLLIN)) !== 0) {
+    if (epoll_ctl(set, EPOLL.add, watched, epollEvent(EPOLL.in)) !== 0) {
       throw new Error("unable to listen: epoll_ctl failed");
     }
   }
@@ -59,25 +56,23 @@ export function watchReadable(libc: Libc, fd: number): Readiness {
 
 /** Events taken at once; more wait for the next call. */
 const ROOM = 64;
-/** struct epoll_event is packed on x64 alone. */
-const EVENT = process.arch === "x64" ? { size: 12, fd: 4 } : { size: 16, fd: 8 };
 
 /** Many descriptors, watched for something to read or an error. Linux. */
 export class EpollSet {
   readonly #calls = epollCalls();
   readonly #set: number;
-  readonly #found = new Uint8Array(EVENT.size * ROOM); // kept here: the thread writes into it
+  readonly #found = new Uint8Array(EPOLL_EVENT.size * ROOM); // kept here: the thread writes into it
 
   constructor(readonly libc: Libc) {
-    this.#set = this.#calls.epoll_create1(EPOLL_CLOEXEC);
+    this.#set = this.#calls.epoll_create1(EPOLL.closeOnExec);
     if (this.#set < 0) throw new Error("unable to watch a descriptor: epoll_create1 failed");
   }
 
   /** Until it is closed. */
   add(fd: number): void {
-    const event = epollEvent(EPOLLIN);
-    new DataView(event.buffer).setInt32(EVENT.fd, fd, true);
-    if (this.#calls.epoll_ctl(this.#set, EPOLL_CTL_ADD, fd, event) !== 0) {
+    const event = epollEvent(EPOLL.in);
+    new DataView(event.buffer).setInt32(EPOLL_EVENT.fd, fd, true);
+    if (this.#calls.epoll_ctl(this.#set, EPOLL.add, fd, event) !== 0) {
       throw new Error("unable to watch a descriptor: epoll_ctl failed");
     }
   }
@@ -88,7 +83,7 @@ export class EpollSet {
     const view = new DataView(this.#found.buffer);
     return Array.from(
       { length: Math.max(count, 0) },
-      (_, i) => view.getInt32(i * EVENT.size + EVENT.fd, true),
+      (_, i) => view.getInt32(i * EPOLL_EVENT.size + EPOLL_EVENT.fd, true),
     );
   }
 
@@ -98,7 +93,7 @@ export class EpollSet {
   }
 }
 
-/** struct epoll_event: 12 bytes on x86-64, 16 elsewhere; its data are not used. */
+/** A struct epoll_event that fits every machine. */
 function epollEvent(events: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(16);
   new DataView(bytes.buffer).setUint32(0, events, true);

@@ -4,6 +4,7 @@ import { addressFamily, encodeSockaddr } from "../../codec/sockaddr.ts";
 import { parseIp } from "../../codec/ip.ts";
 import { type Caller, memory } from "./call.ts";
 import type { DescriptorCalls } from "./descriptors.ts";
+import { newSocket } from "./new_socket.ts";
 
 /** Calls on datagram sockets. All throw SystemError. */
 export interface DatagramCalls {
@@ -14,31 +15,21 @@ export interface DatagramCalls {
   receiveDatagram(fd: number): Uint8Array | undefined;
 }
 
-const SOCK_DGRAM = 2;
 /** No datagram is longer. */
 const MAX_DATAGRAM = 65_535;
 
 /** The calls, made through `c`. */
 export function datagramCalls(c: Caller, descriptors: DescriptorCalls): DatagramCalls {
   const { os, constants: k } = c.abi;
-  const flags = os === "linux" ? k.O_NONBLOCK | k.O_CLOEXEC : 0;
   let received: Uint8Array<ArrayBuffer> | undefined;
   return {
     connectDatagrams({ ip: text, port, scopeId = 0 }) {
       const ip = parseIp(text);
-      const fd = c.value("socket", addressFamily(ip.length, os), SOCK_DGRAM | flags, 0);
-      try {
-        if (os !== "linux") {
-          descriptors.setCloseOnExec(fd, true);
-          descriptors.setNonBlocking(fd, true);
-        }
+      const kind = { type: "dgram", blocking: false } as const;
+      return newSocket(c, descriptors, addressFamily(ip.length, os), kind, (fd) => {
         const address = encodeSockaddr({ ip, port, scopeId }, os);
         c.zero("connect", fd, address, address.length);
-        return fd;
-      } catch (error) {
-        descriptors.close(fd);
-        throw error;
-      }
+      });
     },
 
     receiveDatagram(fd) {

@@ -22,6 +22,15 @@ export function keepDescriptors(libc: Libc): void {
   }
 }
 
+/** True for a stream socket: what a parent of ours hands over, and not what a user has left open. */
+export function isStreamSocket(libc: Libc, fd: number): boolean {
+  try {
+    return libc.socketKind(fd).stream;
+  } catch {
+    return false;
+  }
+}
+
 /** Largest file of /proc that is read: arguments and environment have 6 MB at most (execve(2)). */
 const MAX_OWN = 8 << 20;
 

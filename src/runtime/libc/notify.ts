@@ -4,6 +4,7 @@
 import { encodeUnixSockaddr } from "../../codec/sockaddr_un.ts";
 import { type Caller, memory } from "./call.ts";
 import type { DescriptorCalls } from "./descriptors.ts";
+import { newSocket } from "./new_socket.ts";
 
 /** What a socket is. */
 export interface SocketKind {
@@ -32,7 +33,6 @@ export interface NotifyCalls {
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
 const IPPROTO_IPV6 = 41;
 
 /** Numbers that differ. */
@@ -76,18 +76,12 @@ export function notifyCalls(c: Caller, descriptors: DescriptorCalls): NotifyCall
 
     connectUnix(name) {
       const address = encodeUnixSockaddr(name, os);
-      const fd = c.value("socket", AF_UNIX, SOCK_DGRAM | (os === "linux" ? k.O_CLOEXEC : 0), 0);
-      try {
-        if (os === "darwin") descriptors.setCloseOnExec(fd, true);
+      return newSocket(c, descriptors, AF_UNIX, { type: "dgram", blocking: true }, (fd) => {
         timeView.setBigInt64(0, BigInt(PATIENCE), true);
         timeView.setBigInt64(8, 0n, true);
         c.zero("setsockopt", fd, k.SOL_SOCKET, numbers.SO_SNDTIMEO, time, time.length);
         c.zero("connect", fd, address, address.length);
-        return fd;
-      } catch (error) {
-        descriptors.close(fd);
-        throw error;
-      }
+      });
     },
 
     monotonicMicroseconds() {

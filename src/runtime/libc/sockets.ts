@@ -11,6 +11,7 @@ import { formatIp, parseIp } from "../../codec/ip.ts";
 import { type Caller, type Memory, memory } from "./call.ts";
 import type { DescriptorCalls } from "./descriptors.ts";
 import { SystemError } from "./errno.ts";
+import { markSocket, newSocket, socketFlags } from "./new_socket.ts";
 
 /** Where to listen. */
 export interface ListenAddress {
@@ -79,7 +80,6 @@ export interface SocketCalls {
   outputQueue(fd: number): number;
 }
 
-const SOCK_STREAM = 1;
 const IPPROTO = { ip: 0, tcp: 6, ipv6: 41 };
 const TCP_NODELAY = 1;
 const TCP_QUICKACK = 12; // Linux
@@ -133,13 +133,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
   const int = memory(4);
   const intView = new DataView(int.buffer);
   // SOCK_NONBLOCK and SOCK_CLOEXEC are the numbers of O_NONBLOCK and O_CLOEXEC on Linux.
-  const flags = os === "linux" ? k.O_NONBLOCK | k.O_CLOEXEC : 0;
-
-  function markNew(fd: number): void {
-    if (os === "linux") return;
-    descriptors.setCloseOnExec(fd, true);
-    descriptors.setNonBlocking(fd, true);
-  }
+  const flags = socketFlags(c.abi);
 
   function endpoint(): Endpoint {
     const filled = Math.min(lengthView.getUint32(0, true), SOCKADDR_MAX);
@@ -174,9 +168,8 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     if (ip.length !== (where.family === 4 ? 4 : 16)) {
       throw new TypeError(`unable to listen: ${where.ip} is not of family ${where.family}`);
     }
-    const fd = c.value("socket", addressFamily(ip.length, os), SOCK_STREAM | flags, 0);
-    try {
-      markNew(fd);
+    const kind = { type: "stream", blocking: false } as const;
+    return newSocket(c, descriptors, addressFamily(ip.length, os), kind, (fd) => {
       c.setOption(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);
       if (where.reusePort) c.setOption(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1);
       if (where.family === 6) {
@@ -184,11 +177,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       }
       bind(fd, where);
       c.zero("listen", fd, where.backlog);
-      return fd;
-    } catch (error) {
-      descriptors.close(fd);
-      throw error;
-    }
+    });
   }
 
   function accept(fd: number): number | undefined {
@@ -254,7 +243,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       const accepted = accept(fd);
       if (accepted === undefined) return undefined;
       const peer = endpoint();
-      markNew(accepted);
+      markSocket(c.abi, descriptors, accepted);
       return { fd: accepted, peer };
     },
 
