@@ -13,7 +13,7 @@ import type { Traffic } from "../metrics/observer.ts";
 import type { Options } from "../config/options.ts";
 import { relay, type RelayOptions } from "./relay.ts";
 import { ClientWatch, leave, report, type ReportDeps } from "./report.ts";
-import { plainPhase } from "./ucspi_tls.ts";
+import { PlainPhase } from "./ucspi_tls.ts";
 
 /** What a conversation needs beyond the connection; with -n the handshake is part of it. */
 export interface ConverseDeps extends HandshakeDeps, ReportDeps {
@@ -57,7 +57,7 @@ export async function converseDelayed(
     const client = deps.options.proxyFrom
       ? new PlainStream(conn.socket, begin, refuse)
       : conn.socket;
-    const plain = await plainPhase(client, program, ends, { ...options, banner });
+    const plain = await new PlainPhase(client, program, ends, { ...options, banner }).outcome;
     if ("status" in plain) return plain.status;
     const channel = await secure(conn, deps, plain.request.hello);
     logTls(program, channel, deps);

@@ -4,77 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
 import { IdleWatch } from "../../src/program/idle.ts";
-import { Lingering } from "../../src/program/linger.ts";
-import type { RelayOptions } from "../../src/program/relay.ts";
-import { type DelayedEnds, HandshakeError, type Program } from "../../src/runtime/runtime.ts";
-import { plainPhase } from "../../src/program/ucspi_tls.ts";
-import { bytes, FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
-
-/** The beginning of a ClientHello, as far as this stage looks. */
-const HELLO = bytes("\x16\x03\x01\x00\x05hello");
-
-/** A plain phase under way. */
-function begin(options: Partial<RelayOptions> = {}) {
-  const client = new FakeSocket();
-  const [input, output] = [new FakeSink(), new FakeSource()];
-  const [controlInput, controlOutput] = [new FakeSource(), new FakeSink()];
-  const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
-  const killed: string[] = [];
-  const ends: DelayedEnds = {
-    controlInput,
-    controlOutput,
-    tlsInput: new FakeSink(),
-    tlsOutput: new FakeSource(),
-    controlReadable: () => controlInput.readable,
-    outputReadable: () => output.readable,
-  };
-  const program: Program = {
-    pid: 1,
-    input,
-    output,
-    exited,
-    kill: (signal) => killed.push(signal) > 0,
-  };
-  let gone = 0;
-  let result: Awaited<ReturnType<typeof plainPhase>> | Error | undefined;
-  const done = plainPhase(client, program, ends, {
-    idle: new IdleWatch(60),
-    socket: client,
-    traffic: { received: 0, sent: 0 },
-    lingering: new Lingering(40, 60_000),
-    client: { gone: () => gone++, broken: () => {}, cut: () => {} },
-    ...options,
-  }).then((value) => result = value, (error: Error) => result = error);
-  return {
-    client,
-    input,
-    output,
-    control: controlInput,
-    answer: controlOutput,
-    exit,
-    killed,
-    done,
-    /** What it came to, so far. */
-    get result() {
-      return result;
-    },
-    get gone() {
-      return gone;
-    },
-    /** The hello of the request it came to. */
-    async hello(): Promise<string> {
-      const end = await done;
-      assert.ok(!(end instanceof Error) && "request" in end, `no request: ${end}`);
-      return latin1(end.request.hello);
-    },
-    /** The program is gone, and with it all its descriptors. */
-    die(status = 0): void {
-      output.put(null);
-      controlInput.put(null);
-      exit(status);
-    },
-  };
-}
+import { HandshakeError } from "../../src/runtime/runtime.ts";
+import { bytes, turn } from "../fake_streams.ts";
+import { begin, HELLO } from "./plain_phase.ts";
 
 test("output written before y reaches the client before the plain phase is over", async () => {
   const phase = begin();

@@ -1,0 +1,263 @@
+/** The plain phase of UCSPI-TLS: every event in every state, and events in any order. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { latin1 } from "../../src/codec/bytes.ts";
+import { type Event, type State, TABLE } from "../../src/program/ucspi_tls_states.ts";
+import { HandshakeError } from "../../src/runtime/runtime.ts";
+import { turn } from "../fake_streams.ts";
+import { begin, HELLO } from "./plain_phase.ts";
+
+type Phase = ReturnType<typeof begin>;
+
+/** What can happen to a phase, from outside. */
+const HAPPENINGS = {
+  y: (phase: Phase) => phase.control.put("y"),
+  Y: (phase: Phase) => phase.control.put("Y"),
+  "other letter": (phase: Phase) => phase.control.put("Q"),
+  "control ends": (phase: Phase) => phase.control.put(null),
+  "control breaks": (phase: Phase) => phase.control.lose(new Error("EIO")),
+  "output ends": (phase: Phase) => phase.output.put(null),
+  "output breaks": (phase: Phase) => phase.output.lose(new Error("EIO")),
+  exits: (phase: Phase) => phase.exit(0),
+  "client takes all": (phase: Phase) => phase.client.drain(),
+  "client ends": (phase: Phase) => phase.client.put(null),
+  "client goes": (phase: Phase) => phase.client.lose(new Error("ECONNRESET")),
+  "client is given up": (phase: Phase) => phase.client.abort(),
+  "output read again": (phase: Phase) => phase.input.drain(),
+  "program closes fd 0": (phase: Phase) => phase.input.lose(new Error("EPIPE")),
+} as const;
+
+type Happening = keyof typeof HAPPENINGS;
+
+/** How each state is reached. */
+const WAYS: Readonly<Record<State, readonly Happening[]>> = {
+  open: [],
+  orphaned: ["exits"],
+  closing: ["output ends"],
+  clear: ["control ends"],
+  asked: ["y"], // while the client does not take what the program wrote before
+  tls: ["client takes all", "y"],
+  ended: ["output ends", "control ends"],
+};
+
+async function turns(): Promise<void> {
+  for (let n = 0; n < 4; n++) await turn();
+}
+
+/** A phase in `state`. The program has written a line, and the client has not taken it all where the state
+ *  is one that waits for that. */
+async function reached(state: State): Promise<Phase> {
+  const phase = begin();
+  await turn();
+  phase.client.output.full = state === "asked" || state === "tls";
+  phase.output.put("220 go\r\n");
+  await turn();
+  for (const happening of WAYS[state]) {
+    HAPPENINGS[happening](phase);
+    await turns();
+  }
+  assert.equal(phase.state, state);
+  return phase;
+}
+
+/** The next state, where there is one; `gone`: the program that asks is refused, because of its client. */
+const EXPECTED: Readonly<Record<State, Partial<Record<Happening, State | "gone">>>> = {
+  open: {
+    y: "tls",
+    Y: "tls",
+    "other letter": "clear",
+    "control ends": "clear",
+    "control breaks": "clear",
+    "output ends": "closing",
+    "output breaks": "closing",
+    exits: "orphaned",
+  },
+  orphaned: {
+    y: "tls",
+    Y: "tls",
+    "other letter": "clear",
+    "control ends": "clear",
+    "control breaks": "clear",
+    "output ends": "ended",
+    "output breaks": "ended",
+  },
+  closing: {
+    y: "tls",
+    Y: "tls",
+    "other letter": "ended",
+    "control ends": "ended",
+    "control breaks": "ended",
+    exits: "ended",
+  },
+  clear: { "output ends": "ended", "output breaks": "ended" },
+  asked: {
+    "client takes all": "tls",
+    "client goes": "gone",
+    "client is given up": "gone",
+  },
+  tls: {},
+  ended: {},
+};
+
+const STATES = Object.keys(TABLE) as State[];
+
+for (const state of STATES) {
+  test(`what happens in the state "${state}"`, async () => {
+    for (const happening of Object.keys(HAPPENINGS) as Happening[]) {
+      const where = `${state}, ${happening}`;
+      const phase = await reached(state);
+      const settled = phase.result;
+      HAPPENINGS[happening](phase);
+      await turns();
+      const expected = EXPECTED[state][happening] ?? state;
+      const refused = expected === "gone";
+      const next = refused ? "tls" : expected;
+      assert.equal(phase.state, next, where);
+      // The client is told of the end of fd 1 in one state alone, and then it is the program's end.
+      const mayEnd = next === "ended" || /^client (?:goes|is given up)$/.test(happening);
+      assert.equal(phase.client.output.ended, next === "ended", where);
+      assert.equal(phase.client.output.text, "220 go\r\n", where);
+      if (settled !== undefined) assert.equal(phase.result, settled, where);
+      else if (refused) assert.ok(phase.result instanceof HandshakeError, where);
+      else if (next === "tls") {
+        const environment = happening === "Y";
+        assert.deepEqual(phase.result, { request: { environment, hello: new Uint8Array(0) } });
+      } else assert.ok(mayEnd || phase.result === undefined, where);
+      if (happening === "other letter" && state !== "asked" && state !== "tls") {
+        assert.ok(phase.control.destroyed, where);
+        const open = state === "clear" || state === "ended"; // it was closed before
+        assert.ok(phase.answer.destroyed || open, where);
+      }
+      if (next === "tls") assert.ok(phase.input.destroyed, where);
+      // Whatever it was: what is written after it reaches the client where no TLS has begun.
+      if (phase.output.destroyed || next === "closing" || next === "ended") continue;
+      phase.output.put("more\r\n");
+      await turns();
+      const more = next === "tls" || next === "asked" ? "" : "more\r\n";
+      assert.equal(phase.client.output.text, `220 go\r\n${more}`, where);
+    }
+  });
+}
+
+test("the table has a state for every event in every state, with or without a request on its way", () => {
+  const events: Event[] = ["ask", "hangUp", "end", "exit", "settle"];
+  for (const state of STATES) {
+    assert.deepEqual(Object.keys(TABLE[state]).sort(), [...events].sort());
+    for (const event of events) {
+      for (const pending of [false, true]) {
+        const next = TABLE[state][event];
+        assert.ok(STATES.includes(typeof next === "string" ? next : next(pending)));
+      }
+    }
+  }
+  for (const event of events) { // what is over stays over
+    assert.deepEqual([TABLE.tls[event], TABLE.ended[event]], ["tls", "ended"]);
+  }
+});
+
+/** Numbers below 1, the same for the same seed (mulberry32). */
+function numbers(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** One walk: events in some order, then a request or the program's end. The state at last. */
+async function walk(seed: number): Promise<State> {
+  const random = numbers(seed);
+  const phase = begin();
+  const { client, output, control } = phase;
+  /** What the program has written, before it asked and after. */
+  let [before, after] = ["", ""];
+  let asked = false;
+  let ended = false;
+  let lines = 0;
+  let atTls: string | undefined;
+  void phase.done.then(() => atTls = client.output.text);
+  const steps = {
+    output() {
+      if (ended) return;
+      const line = `line ${++lines}\n`;
+      if (asked) after += line;
+      else before += line;
+      output.put(line);
+    },
+    command: () => client.put("STARTTLS\r\n"),
+    slow: () => client.output.full = true,
+    fast: () => client.drain(),
+    late: () => output.pause(), // as if the system were slow to tell
+    soon: () => output.resume(),
+    end() {
+      if (!ended && random() < 0.3) output.put(null);
+      else return;
+      ended = true;
+    },
+    exit: () => random() < 0.3 && phase.exit(0),
+  };
+  const story: string[] = [`seed ${seed}`];
+  const act = async (names: readonly (keyof typeof steps)[], count: number): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      const name = names[Math.floor(random() * names.length)] as keyof typeof steps;
+      story.push(name);
+      steps[name]();
+      if (random() < 0.5) await turn();
+    }
+  };
+  const all = Object.keys(steps) as (keyof typeof steps)[];
+  await act(all, 10);
+  const says = random() < 0.5;
+  const cut = Math.floor(random() * (HELLO.length + 1));
+  if (says) { // a client that has been told to go ahead
+    client.drain();
+    output.resume();
+    await turns();
+    client.put(HELLO.subarray(0, cut));
+  }
+  asked = random() < 0.7;
+  control.put(asked ? "y" : null);
+  story.push(asked ? `ask, ${says ? `hello cut at ${cut}` : "no hello"}` : "hang up");
+  await act(says ? ["slow", "fast", "end", "exit"] : all, 6);
+  if (!asked) {
+    if (!ended) output.put(null);
+    phase.exit(0);
+  }
+  client.drain();
+  output.resume();
+  await turns();
+  const what = story.join(", ");
+  if (phase.state !== "tls") {
+    // It asked after its end was told, or not at all.
+    assert.equal(phase.state, "ended", what);
+    assert.ok(client.output.ended, what);
+    assert.equal(client.output.text, before + after, what);
+    return phase.state;
+  }
+  assert.ok(asked && atTls !== undefined, what);
+  assert.ok(atTls.startsWith(before), `${what}: TLS began before all of ${JSON.stringify(before)}`);
+  assert.ok((before + after).startsWith(atTls), what);
+  if (says) {
+    let rest = "";
+    client.take({ data: (chunk) => rest += latin1(chunk) });
+    client.put(HELLO.subarray(cut));
+    client.resume();
+    await turns();
+    assert.equal(await phase.hello() + rest, latin1(HELLO), what);
+  }
+  output.put("secret\n");
+  output.put(null);
+  await turns();
+  assert.equal(client.output.text, atTls, `${what}: in the clear after TLS began`);
+  assert.ok(!client.output.ended, what);
+  return phase.state;
+}
+
+test("in any order of events: all output before TLS, none after, and the hello given over", async () => {
+  const seen = { tls: 0, ended: 0 };
+  for (let seed = 1; seed <= 500; seed++) seen[await walk(seed) as keyof typeof seen]++;
+  assert.ok(seen.tls > 100 && seen.ended > 100, JSON.stringify(seen));
+});
