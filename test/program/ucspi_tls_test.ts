@@ -21,6 +21,19 @@ test("output written before y reaches the client before the plain phase is over"
   assert.equal(phase.client.output.text, "220 go\r\n");
 });
 
+test("output that the runtime has read and not told when y comes is waited for", async () => {
+  const phase = begin();
+  await turn();
+  phase.client.output.full = true;
+  setImmediate(() => phase.output.put("220 go\r\n"));
+  phase.control.put("y");
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assert.equal(phase.result, undefined);
+  phase.client.drain();
+  assert.equal(await phase.hello(), "");
+  assert.equal(phase.client.output.text, "220 go\r\n");
+});
+
 test("y and Y are told apart, and Y asks for the environment", async () => {
   for (const letter of ["y", "Y", "Y\n"]) {
     const phase = begin();
