@@ -7,7 +7,7 @@ import { parseLimit, parseRate } from "../admit/limits.ts";
 import { IN_MEMORY, openRules } from "../admit/rulebook.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import type { Options } from "../config/options.ts";
-import { holds, isForRules, type RuleVariables } from "../config/variables.ts";
+import { holds, IDENTITY_VARIABLES, isForRules, type RuleVariables } from "../config/variables.ts";
 import { reason } from "../errors.ts";
 import { namedFiles, systemReason } from "../files/files.ts";
 import { PathRules } from "../files/rules_file.ts";
@@ -126,6 +126,11 @@ class Tally {
     if (!hidden) attempt(() => this.tryTls?.(variables));
     if (!hidden && this.findings.list.length === before) this.#hidden(where, variables);
     checkSpelling(Object.fromEntries(variables), where, this.findings);
+    for (const [name] of variables) {
+      if (!(IDENTITY_VARIABLES as readonly string[]).includes(name)) continue;
+      const remedy = "set it in the environment of the server";
+      this.findings.warning(`${where}${name} does nothing in a rule`, remedy);
+    }
   }
 
   /** Says which files of a rule cannot be read when they are needed; false: none. */

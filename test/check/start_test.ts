@@ -40,7 +40,8 @@ function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "
 }
 
 /** Only CERTFILE, CERTCHAINFILE and KEYFILE can name several files. */
-const RULE = '127.:allow,CERTFILE="/no/cert:/no/other",CAFILE="/no/a:/no/b",CCAFILE="-"';
+const RULE =
+  '127.:allow,CERTFILE="/no/cert:/no/other",CAFILE="/no/a:/no/b",CCAFILE="-",SSL_UID="1",UID="1"';
 
 function compile(line: string): Uint8Array {
   const writer = new CdbWriter();
@@ -117,6 +118,7 @@ test("what can be mended while the server runs, and what is doubtful, is a warni
       [["-x", at("rules.cdb"), ...good], {}, /: CERTFILE \/no\/cert: no such file/],
       [["-x", at("rules.cdb"), ...good], {}, /: CERTFILE \/no\/other: no such file/],
       [["-x", at("rules.cdb"), ...good], {}, /: CAFILE \/no\/a:\/no\/b: no such file/],
+      [["-x", at("rules.cdb"), ...good], {}, /: SSL_UID does nothing in a rule -- set it in the/],
       [["-X", ...good], {}, /-X does nothing without -x or -y -- name the rules file/],
       [["-p", ...good], {}, /-p does nothing with -H -- leave out one/],
       [good, { CAFILE: "/ca.pem" }, /CAFILE is set and not used: .* -- add -m/],
