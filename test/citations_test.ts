@@ -82,3 +82,15 @@ test("every path in docs/runtimes.md exists", () => {
   );
   assert.deepEqual(missing, []);
 });
+
+test("the specification's table has every metric and no other", () => {
+  const table = /^\| metric \| labels \|\n([\s\S]*?)\n\n/m.exec(read("docs/specification.md"))?.[1];
+  const names = [...(table ?? "").matchAll(/`((?:sslserver|process)_[a-z_]+)`/g)];
+  const sources = ALL.filter((file) => /^src\/(?:metrics\/|privsep\/worker\/metrics)/.test(file));
+  const defined = sources.flatMap((file) => [
+    ...read(file).matchAll(/"((?:sslserver|process)_[a-z_]+)"/g),
+  ]);
+  const sorted = (matches: RegExpMatchArray[]) => matches.map(([, name]) => name).sort();
+  assert.ok(defined.length > 20);
+  assert.deepEqual(sorted(names), sorted(defined));
+});
