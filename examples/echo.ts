@@ -1,5 +1,5 @@
-/** Echo: everything that comes in goes back.   PORT=7007 bun examples/echo.ts
- *  With CERTFILE and KEYFILE set these are used, else a throw-away certificate. */
+/** Echo: sends back what it reads.   PORT=7007 bun examples/echo.ts
+ *  Uses CERTFILE and KEYFILE, or without them a temporary certificate. */
 
 import process from "node:process";
 import { serve } from "../mod.ts";

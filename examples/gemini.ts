@@ -1,4 +1,4 @@
-/** A Gemini server: pages from a folder, and /whoami for visitors with a certificate they made
+/** A Gemini server: pages from a folder, and /whoami for clients with a certificate that they made
  *  themselves.   PORT=1965 bun examples/gemini.ts FOLDER
  *  CCAFILE=/dev/null asks for a certificate without naming authorities. */
 
@@ -7,7 +7,7 @@ import { join, sep } from "node:path";
 import process from "node:process";
 import { type HandlerConnection, serve } from "../mod.ts";
 
-/** Without links: what a client may read is below it. */
+/** The folder, with symbolic links resolved: clients may read only what is below it. */
 const folder = await realpath(process.argv[2] ?? ".");
 
 /** Gemini allows a request line of 1,024 bytes and CRLF. */
@@ -23,8 +23,8 @@ async function requestLine(conn: HandlerConnection): Promise<string | undefined>
   return undefined;
 }
 
-/** The path in a request; undefined for what is no absolute gemini: URL. `gemini:../x` and the like
- *  have no host, and a path that does not begin at the root. */
+/** The path in a request; undefined if the request is not an absolute gemini: URL. `gemini:../x` has no
+ *  host, and its path does not begin at the root. */
 function pathOf(line: string): string | undefined {
   try {
     const { protocol, hostname, username, pathname } = new URL(line);

@@ -1,4 +1,4 @@
-/** Mutual TLS: only clients with a certificate of our own authority get in, and are greeted by
+/** Mutual TLS: admits only clients with a certificate of our own authority, and greets them by
  *  name.   CAFILE=ca.pem CERTFILE=cert.pem KEYFILE=key.pem bun examples/mutual_tls.ts */
 
 import process from "node:process";

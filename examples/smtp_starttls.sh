@@ -1,6 +1,6 @@
 #!/bin/sh
 # SMTP with STARTTLS by an external program: mailfront speaks SMTP and asks for TLS through
-# UCSPI-TLS (-n). smtpfront-echo accepts mail and throws it away; put smtpfront-qmail in its place.
+# UCSPI-TLS (-n). smtpfront-echo accepts mail and discards it; use smtpfront-qmail in its place.
 #   CERTFILE=cert.pem KEYFILE=key.pem PORT=2525 examples/smtp_starttls.sh
 # Debian: apt-get install mailfront
 UCSPITLS=1

@@ -1,5 +1,5 @@
-/** An HTTPS status page: what this connection is.   PORT=8443 bun examples/status_page.ts
- *  One request, one answer, then close: enough for a status page, and all that HTTP/1.1 asks. */
+/** An HTTPS status page that describes its connection.   PORT=8443 bun examples/status_page.ts
+ *  One request, one answer, then close, which HTTP/1.1 allows. */
 
 import process from "node:process";
 import { type HandlerConnection, serve } from "../mod.ts";

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { OPTIONS } from "../src/config/option_table.ts";
@@ -93,4 +93,21 @@ test("the specification's table has every metric and no other", () => {
   const sorted = (matches: RegExpMatchArray[]) => matches.map(([, name]) => name).sort();
   assert.ok(defined.length > 20);
   assert.deepEqual(sorted(names), sorted(defined));
+});
+
+test("every source file that a comment or a page names exists", () => {
+  const known = new Set(ALL.map((file) => basename(file)));
+  const named = ALL.filter((file) => /\.(?:ts|mjs|sh|c|md)$/.test(file)).flatMap((file) =>
+    read(file).split("\n")
+      .filter((line) => file.endsWith(".md") || /^\s*(?:\/\/|\/\*|\*|#)/.test(line))
+      .flatMap((line) => [...line.matchAll(/(?<![\w*])[\w/]*\w\.(?:ts|mjs|sh|c|md)\b/g)])
+      .map(([name]) => ({ file, name }))
+  );
+  assert.ok(named.length > 300);
+  assert.deepEqual(
+    named.filter(({ name }) =>
+      !known.has(basename(name)) && !fs.existsSync(join(ROOT, name)) && !name.endsWith("/NAME.ts")
+    ),
+    [],
+  );
 });
