@@ -9,8 +9,7 @@ import { type Certificate, readCertificate } from "../codec/x509/certificate.ts"
 import { oneLine } from "../codec/x509/names.ts";
 import { localFiles } from "../files/files.ts";
 import { certificatesOf } from "../tls/certificate_blocks.ts";
-import { isDer } from "../tls/file_kind.ts";
-import type { NamedFile } from "../tls/key_pairs.ts";
+import { isDer, type NamedFile } from "../tls/file_kind.ts";
 import { checkEnd } from "./dates.ts";
 import type { Findings } from "./finding.ts";
 

@@ -5,6 +5,12 @@ import { latin1 } from "../codec/bytes.ts";
 import { DerReader, TAG } from "../codec/der.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 
+/** A file of a setting, for messages. */
+export interface NamedFile {
+  path: string;
+  bytes: Uint8Array;
+}
+
 export interface FileKind {
   /** As in `it is a public key`. */
   readonly is: string;
@@ -136,4 +142,15 @@ function listFollows(body: DerReader): boolean {
   body.read("issuer");
   const next = body.peek();
   return next === TAG.utcTime || next === TAG.generalizedTime;
+}
+
+/** What is there instead of a certificate or key, with its remedy. */
+export function otherKind(
+  { path, bytes }: NamedFile,
+  wanted: "certificate" | "key",
+): { why: string; hint: string | undefined } | undefined {
+  if (bytes.length === 0) return { why: "the file is empty", hint: undefined };
+  const kind = fileKind(bytes);
+  if (!kind || kind.holds === wanted) return undefined;
+  return { why: `it is ${kind.is}`, hint: kind.remedy?.replaceAll("FILE", path) };
 }

@@ -3,7 +3,7 @@
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { type Files, localFiles, namedFiles, systemReason } from "../files/files.ts";
-import type { NamedFile } from "./key_pairs.ts";
+import type { NamedFile } from "./file_kind.ts";
 import type { TlsConfig } from "./settings.ts";
 
 /** A certificate or key file beyond this is a mistake (PEM bundles have 200 KB). */

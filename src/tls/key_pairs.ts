@@ -2,18 +2,18 @@
  *  a certificate whose key is there is a server's own, and its chain is found by issuer names.
  *  What is wrong is said with the file, the reason and what to do. No I/O: bytes come in. */
 
-import { Buffer } from "node:buffer";
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { nodeCrypto } from "../builtins.ts";
 import { equalBytes } from "../codec/bytes.ts";
-import { decodePem, encodePem, type PemBlock } from "../codec/x509/pem.ts";
+import { decodePem, encodePem } from "../codec/x509/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import { certificatesOf } from "./certificate_blocks.ts";
-import { fileKind, isDer } from "./file_kind.ts";
-import { refuseKind } from "./server_key.ts";
+import { fileKind, isDer, type NamedFile, otherKind } from "./file_kind.ts";
 import { isValid, nextChange } from "./lifetime.ts";
+import { keysOf } from "./private_keys.ts";
+import { refuseKind } from "./server_key.ts";
 
 /** A certificate of a file. */
 class Held {
@@ -26,11 +26,6 @@ class Held {
     const der = this.certificate.der as Uint8Array<ArrayBuffer>;
     return this.#library ??= new (nodeCrypto().X509Certificate)(der);
   }
-}
-
-export interface NamedFile {
-  path: string;
-  bytes: Uint8Array;
 }
 
 /** A key pair with what is worth knowing of it. */
@@ -145,17 +140,6 @@ function isKeyAlone(bytes: Uint8Array): boolean {
   return isDer(bytes) || certificatesOf(decodePem(bytes)).length === 0;
 }
 
-/** What is there instead of a certificate or key, with its remedy. */
-function otherKind(
-  { path, bytes }: NamedFile,
-  wanted: "certificate" | "key",
-): { why: string; hint: string | undefined } | undefined {
-  if (bytes.length === 0) return { why: "the file is empty", hint: undefined };
-  const kind = fileKind(bytes);
-  if (!kind || kind.holds === wanted) return undefined;
-  return { why: `it is ${kind.is}`, hint: kind.remedy?.replaceAll("FILE", path) };
-}
-
 const CERTIFICATE_HINT = "CERTFILE and CERTCHAINFILE must name certificates in PEM form";
 
 function readCertificates(file: NamedFile): Held[] {
@@ -176,86 +160,6 @@ function readCertificates(file: NamedFile): Held[] {
     if (error instanceof FatalError) throw error;
     return fail(reason(error));
   }
-}
-
-function keysOf(
-  file: NamedFile,
-  password: string | undefined,
-): { key: KeyObject; path: string }[] {
-  const { path, bytes } = file;
-  const fail = (why: string, hint: string): never => {
-    throw new FatalError(`unable to use key ${path}: ${why}`, EXIT.system, hint);
-  };
-  const failAs = (why: string): never => {
-    const other = otherKind(file, "key");
-    return fail(other?.why ?? why, other?.hint ?? KEY_HINT);
-  };
-  let blocks: PemBlock[];
-  try {
-    blocks = isDer(bytes)
-      ? []
-      : decodePem(bytes).filter(({ label }) => label.endsWith("PRIVATE KEY"));
-  } catch (error) {
-    return failAs(reason(error));
-  }
-  if (blocks.length === 0 || blocks.some(({ label }) => label.startsWith("OPENSSH"))) {
-    const key = isDer(bytes) ? derKey(bytes, password) : undefined;
-    return key ? [{ key, path }] : isEncrypted(bytes) ? refuse() : failAs("no key in it");
-  }
-  return blocks.map((block) => {
-    const encrypted = block.label.startsWith("ENCRYPTED") || block.headers.has("DEK-Info");
-    if (encrypted && password === undefined) return refuse();
-    try {
-      const key = nodeCrypto().createPrivateKey({
-        key: withHeaders(block),
-        format: "pem",
-        ...(encrypted ? { passphrase: password } : {}),
-      });
-      return { key, path };
-    } catch (error) {
-      return encrypted ? refuse() : fail(reason(error), KEY_HINT);
-    }
-  });
-
-  /** A library's words about a key it could not decrypt say nothing and differ each time. */
-  function refuse(): never {
-    return password === undefined
-      ? fail(
-        "it is encrypted",
-        "give its password on descriptor 3, with -3; in a script, as the option passphrase",
-      )
-      : fail("the password is wrong, or its encryption is not supported", PASSWORD_HINT);
-  }
-}
-
-/** A key in DER whose encryption only the library knows. */
-function isEncrypted(bytes: Uint8Array): boolean {
-  return isDer(bytes) && fileKind(bytes)?.is === "an encrypted private key";
-}
-
-const KEY_HINT = "KEYFILE must name a key in PEM form: PKCS #8, PKCS #1 or SEC 1";
-const PASSWORD_HINT =
-  "the password on descriptor 3 ends with a NUL; openssl pkcs8 -topk8 -v2 aes-256-cbc makes a key of the supported kind";
-
-/** The text of a block, header lines included: they say how an old key is encrypted. */
-function withHeaders({ label, headers, bytes }: PemBlock): string {
-  const pem = encodePem(label, bytes);
-  if (headers.size === 0) return pem;
-  const lines = [...headers].map(([name, text]) => `${name}: ${text}`).join("\n");
-  return pem.replace("\n", `\n${lines}\n\n`);
-}
-
-function derKey(bytes: Uint8Array, password: string | undefined): KeyObject | undefined {
-  const passphrase = password === undefined ? {} : { passphrase: password };
-  for (const type of ["pkcs8", "pkcs1", "sec1"] as const) {
-    try {
-      const key = Buffer.from(bytes);
-      return nodeCrypto().createPrivateKey({ key, format: "der", type, ...passphrase });
-    } catch {
-      // Another form, then.
-    }
-  }
-  return undefined;
 }
 
 function matches(one: Held, key: KeyObject): boolean {

@@ -15,8 +15,7 @@ import { decodePem } from "../codec/x509/pem.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, systemReason } from "../files/files.ts";
 import { certificateOf, TRUSTED } from "./certificate_blocks.ts";
-import { fileKind, isDer } from "./file_kind.ts";
-import type { NamedFile } from "./key_pairs.ts";
+import { fileKind, isDer, type NamedFile } from "./file_kind.ts";
 import { Link } from "./link.ts";
 import { Trust } from "./trust.ts";
 

@@ -12,7 +12,8 @@ import { Buffer } from "node:buffer";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
 import { fileKind } from "../../src/tls/file_kind.ts";
-import { type NamedFile, serverKeyPairs } from "../../src/tls/key_pairs.ts";
+import type { NamedFile } from "../../src/tls/file_kind.ts";
+import { serverKeyPairs } from "../../src/tls/key_pairs.ts";
 import { certify, type Holder, NOW, revoke } from "./authority.ts";
 
 const YEAR = (year: number): number => Date.UTC(year, 0, 1);
