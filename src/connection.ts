@@ -1,7 +1,7 @@
-/** The record of one connection. Each stage reads what earlier stages found and adds its own. */
+/** The record of one connection: how far it has come, its program, and why it ends. Each stage reads what
+ *  earlier stages found and adds its own. Whoever has to know of stages is an observer. */
 
 import type { ConnectionVariable, RuleVariables } from "./config/variables.ts";
-import { NO_WATCH, type Watch } from "./metrics/observer.ts";
 import type { Reason } from "./reason.ts";
 import { type Address, type Program, type Socket, TlsError } from "./runtime/runtime.ts";
 import type { StreamHandler } from "./runtime/stream.ts";
@@ -36,7 +36,48 @@ export interface HeldPlace {
   giveBack(): void;
 }
 
+/** How far a connection has come, in this order. With -n (UCSPI-TLS) it starts and converses in the clear,
+ *  and `hello`, `handshake` and `conversing` again may follow. */
+export type Stage =
+  /** A proxy may have to send its header. */
+  | "accepted"
+  | "admission"
+  /** The server waits for a ClientHello. */
+  | "hello"
+  /** The ClientHello is complete: a place and the handshake are next. */
+  | "handshake"
+  | "starting"
+  | "conversing"
+  /** Its client has gone; its program runs on. */
+  | "finishing"
+  /** Its program has ended; its client has not closed yet, or has not read all. */
+  | "lingering"
+  | "over";
+
+/** Why a connection ends, and the stage in which it does. */
+export interface End {
+  readonly reason: Reason;
+  readonly stage: Stage;
+}
+
+/** Is told of all connections. `conn.stage` is the stage that begins. */
+export interface ConnectionObserver {
+  entered(conn: Connection, before: Stage): void;
+  /** Something has failed, or broken it; the first `end` is also `conn.endedBy`. */
+  failed?(conn: Connection, end: End): void;
+  /** Its program has been reaped, and its output is done. `status` is the wait status, if that is known. */
+  programEnded?(conn: Connection, program: RunningProgram, status: number | undefined): void;
+}
+
+/** The program of a connection. */
+export interface RunningProgram extends Program {
+  /** Programs that ran when it was started, itself included, where word of later ends may come along with
+   *  it. */
+  readonly running?: number;
+}
+
 const NOTHING = new Uint8Array(0);
+const NO_OBSERVERS: readonly ConnectionObserver[] = [];
 const NO_VARIABLES: RuleVariables = new Map();
 
 /** Thousands may be idle at a time: what a stage needs only while it lasts goes with it.
@@ -58,18 +99,21 @@ export class Connection implements StreamHandler {
   hold: Counted | undefined;
   /** Its place among those of -c; with the program it is the program's. */
   place: HeldPlace | undefined;
-  program: Program | undefined;
+  program: RunningProgram | undefined;
+  stage: Stage = "accepted";
+  /** When that began, for the metrics, which set it. */
+  since = 0;
+  /** Why it ends, when that is not by itself. */
+  endedBy: End | undefined;
   /** What was read of its ClientHello while that is incomplete. */
   begun: Uint8Array = NOTHING;
   /** A PROXY header comes before its ClientHello. */
   awaitsHeader = false;
-  /** Its socket is, and counts (gate.ts). */
+  /** Its socket counts. Set by the gate alone (gate.ts). */
   open = false;
   /** When it was accepted, on the clock of performance.now(). */
   readonly accepted: number = performance.now();
-  /** Its client broke TLS while it waited for its program. */
-  broken: Error | undefined;
-  /** The server has given it up, and this is why. */
+  /** It has been given up, and this is why: the stage it is in fails with it. */
   givenUp: Reason | undefined;
   #abort: AbortController | undefined;
 
@@ -77,8 +121,7 @@ export class Connection implements StreamHandler {
     readonly socket: Socket,
     localName: string | undefined,
     at: string | undefined,
-    /** Is told what becomes of it (--metrics). */
-    readonly watch: Watch,
+    readonly observers: readonly ConnectionObserver[] = NO_OBSERVERS,
   ) {
     this.interface = at;
     this.local = { ...socket.local, host: localName };
@@ -93,9 +136,38 @@ export class Connection implements StreamHandler {
     return this.#abort.signal;
   }
 
-  /** From now on nobody waits for the signal. */
-  dropSignal(): void {
-    this.#abort = undefined;
+  /** The stage begins. */
+  enter(stage: Stage): void {
+    const before = this.stage;
+    this.stage = stage;
+    if (stage === "conversing") this.#abort = undefined; // nobody waits for it
+    if (stage === "finishing" || stage === "over") this.hold?.release();
+    for (const observer of this.observers) observer.entered(this, before);
+  }
+
+  /** It ends because of this, or has been broken. */
+  fail(reason: Reason, stage = this.stage): void {
+    const end = { reason, stage };
+    this.endedBy ??= end;
+    for (const observer of this.observers) observer.failed?.(this, end);
+  }
+
+  /** The socket of one with a program is closed. Idempotent. */
+  clientGone(): void {
+    if (this.stage === "lingering") this.enter("over");
+    else if (this.stage !== "finishing" && this.stage !== "over") this.enter("finishing");
+  }
+
+  programEnded(program: RunningProgram, status: number | undefined): void {
+    for (const observer of this.observers) observer.programEnded?.(this, program, status);
+  }
+
+  /** No stage is left but that of a client that has not closed yet. Gives back what it has. */
+  finish(): void {
+    if (this.program) return this.enter(this.stage === "finishing" ? "over" : "lingering");
+    this.place?.giveBack();
+    this.socket.destroy();
+    this.enter("over");
   }
 
   /** Closes its socket; the owner of its stream is told. */
@@ -109,11 +181,8 @@ export class Connection implements StreamHandler {
 
   /** See `StreamHandler`. */
   close(error?: Error): void {
-    if (!(error instanceof TlsError)) {
-      return this.giveUp({ kind: "client gone", how: error ? "reset" : "closed" });
-    }
-    this.broken = error;
-    this.giveUp(error.reason);
+    if (error instanceof TlsError) this.giveUp(error.reason);
+    else this.giveUp({ kind: "client gone", how: error ? "reset" : "closed" });
   }
 }
 
@@ -121,7 +190,7 @@ export class Connection implements StreamHandler {
 export function describe(
   socket: Socket,
   options: { localName: string | undefined; interface: string | undefined },
-  watch: Watch = NO_WATCH,
+  observers?: readonly ConnectionObserver[],
 ): Connection {
   const { scopeId } = socket;
   const at = scopeId !== undefined
@@ -129,7 +198,7 @@ export function describe(
     : socket.remote.ip.includes(":")
     ? options.interface
     : undefined;
-  const conn = new Connection(socket, options.localName, at, watch);
+  const conn = new Connection(socket, options.localName, at, observers);
   socket.take(conn);
   return conn;
 }

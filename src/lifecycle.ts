@@ -1,8 +1,7 @@
 /** The connections of a server, and its end: drain, end, closed. It knows how far each connection has
  *  come, and nothing of the stages. */
 
-import type { Gate } from "./accept/gate.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, ConnectionObserver } from "./connection.ts";
 import type { Reason } from "./reason.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
@@ -34,86 +33,134 @@ const PATIENCE = 1000;
 /** How long those who knock while the server drains may keep it accepting, in milliseconds. */
 const QUEUE_PATIENCE = 500;
 
-export class Lifecycle {
-  readonly #left = Promise.withResolvers<void>();
-  readonly #settled = Promise.withResolvers<void>();
-  readonly #closed = Promise.withResolvers<void>();
+/** `draining`: asked to, and it still listens. `left`, `settled` and `closed` are the promises of `Server`. */
+export type DrainState = "serving" | "draining" | "left" | "settled" | "closed";
+export type DrainEvent =
+  /** It is asked to, once or again. */
+  | "asked"
+  /** The listener is closed. */
+  | "stopped"
+  /** Every connection has its program, or none is left. */
+  | "all started"
+  /** No connection is left. */
+  | "all over";
+
+/** What is not here changes nothing: an event that comes too early is told again with the next change. */
+const NEXT: Readonly<Record<DrainState, Partial<Record<DrainEvent, DrainState>>>> = {
+  serving: { asked: "draining" },
+  draining: { stopped: "left" },
+  left: { "all started": "settled" },
+  settled: { "all over": "closed" },
+  closed: {},
+};
+
+/** How far a server has come on the way to its end. It knows nothing of connections. */
+export class Drain {
+  state: DrainState = "serving";
+  readonly #promises = {
+    left: Promise.withResolvers<void>(),
+    settled: Promise.withResolvers<void>(),
+    closed: Promise.withResolvers<void>(),
+  };
+
+  /** True: the state is another one now. */
+  on(event: DrainEvent): boolean {
+    const next = NEXT[this.state][event];
+    if (next === undefined) return false;
+    this.state = next;
+    if (next in this.#promises) this.#promises[next as "left" | "settled" | "closed"].resolve();
+    return true;
+  }
+
+  /** Resolves in that state. */
+  until(state: "left" | "settled" | "closed"): Promise<void> {
+    return this.#promises[state].promise;
+  }
+}
+
+/** What the gate does for a server that ends. */
+export interface QueueGate {
+  listener: Listener | undefined;
+  takeQueue(): void;
+}
+
+export class Lifecycle implements ConnectionObserver {
+  readonly #drain = new Drain();
+  /** Those with a program, or on the way to it. */
   readonly #connections = new Set<Connection>();
   /** Those without a program. */
   readonly #early = new Set<Connection>();
-  #draining = false;
-  #listening = true;
+  /** Their clients may still be reading what their programs have left. */
+  #lingering = 0;
   #ending = false;
 
-  constructor(readonly gate: Gate) {}
+  constructor(readonly gate: QueueGate) {}
 
-  /** A new connection. */
-  enter(conn: Connection): void {
-    this.#connections.add(conn);
-    this.#early.add(conn);
-  }
-
-  /** Its program runs. */
-  started(conn: Connection): void {
-    if (this.#early.delete(conn)) this.#look();
-  }
-
-  over(conn: Connection): void {
-    this.#connections.delete(conn);
-    this.#early.delete(conn);
-    this.#look();
+  /** See `ConnectionObserver`. */
+  entered(conn: Connection, before: Connection["stage"]): void {
+    switch (conn.stage) {
+      case "accepted":
+        this.#connections.add(conn);
+        this.#early.add(conn);
+        return;
+      case "conversing":
+        if (this.#early.delete(conn)) this.#look();
+        return;
+      case "lingering":
+      case "over":
+        if (conn.stage === "lingering") this.#lingering++;
+        else if (before === "lingering") this.#lingering--;
+        this.#connections.delete(conn);
+        this.#early.delete(conn);
+        return this.#look();
+    }
   }
 
   /** The server that accepts from `listener`. */
   server(listener: Listener): Server {
     this.gate.listener = listener;
-    this.gate.onLeave = () => this.#look();
     return {
       port: listener.port,
-      left: this.#left.promise,
-      settled: this.#settled.promise,
-      closed: this.#closed.promise,
-      drain: (patience, queue) => this.#drain(listener, patience, queue),
+      left: this.#drain.until("left"),
+      settled: this.#drain.until("settled"),
+      closed: this.#drain.until("closed"),
+      drain: (patience, queue) => this.#begin(listener, patience, queue),
       end: (grace = 0) => this.#end(listener, grace),
     };
   }
 
   #look(): void {
-    if (!this.#draining || this.#listening) return;
-    if (this.#early.size === 0) this.#settled.resolve();
-    // A client may still be reading what its program has left.
-    if (this.#connections.size === 0 && (this.#ending || this.gate.open === 0)) {
-      this.#closed.resolve();
+    if (this.#early.size === 0) this.#drain.on("all started");
+    if (this.#connections.size === 0 && (this.#ending || this.#lingering === 0)) {
+      this.#drain.on("all over");
     }
   }
 
-  #dismiss(): void {
-    for (const conn of this.#early) conn.giveUp(SHUT_DOWN);
+  #dismiss(connections: Iterable<Connection>): void {
+    for (const conn of connections) conn.giveUp(SHUT_DOWN);
   }
 
-  #drain(listener: Listener, patience = PATIENCE, queue = true): void {
-    if (this.#draining) return;
-    this.#draining = true;
+  #begin(listener: Listener, patience = PATIENCE, queue = true): void {
+    if (!this.#drain.on("asked")) return;
     // Who stands in the kernel's queue would be reset: first they are accepted.
     const until = performance.now() + (queue ? Math.min(patience, QUEUE_PATIENCE) : 0);
     if (queue && patience > 0) this.gate.takeQueue();
     const close = (): void => {
       if (performance.now() < until && listener.crowded) return void setImmediate(close);
       listener.close();
-      this.#listening = false;
-      this.#left.resolve();
-      if (patience === 0) this.#dismiss();
+      this.#drain.on("stopped");
+      if (patience === 0) this.#dismiss(this.#early);
       this.#look();
     };
     setImmediate(() => setImmediate(close));
-    if (patience > 0) setTimeout(() => this.#dismiss(), patience).unref();
+    if (patience > 0) setTimeout(() => this.#dismiss(this.#early), patience).unref();
   }
 
   #end(listener: Listener, grace: number): void {
     this.#ending = true;
-    this.#drain(listener);
+    this.#begin(listener);
     this.#look();
-    for (const conn of this.#connections) conn.giveUp(SHUT_DOWN);
+    this.#dismiss(this.#connections);
     for (const conn of this.#connections) conn.program?.kill("SIGTERM");
     setTimeout(() => {
       for (const conn of this.#connections) conn.program?.kill("SIGKILL");

@@ -279,9 +279,6 @@ export class Log {
   }
 }
 
-/** The process that speaks: named in lines about connections for which no program was started. */
-export const ownPid = (): number => process.pid;
-
 /** A mistake of ours in one connection's callback must not end all others. */
 export function keepGoing(log: Log): void {
   const report = (error: unknown): void => {

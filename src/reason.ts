@@ -96,6 +96,13 @@ export function abandoned(signal: AbortSignal): ConnectionError {
   return new ConnectionError(signal.reason as Reason);
 }
 
+/** A client that has reset its connection before anybody knew of it. */
+export const LOST: Reason = { kind: "client gone", how: "reset", sent: 0 };
+
+export function isDenial(reason: Reason): reason is Denial {
+  return reason.kind === "limit" || reason.kind === "rule" || reason.kind === "rules unreadable";
+}
+
 /** How TLS broke: with the connection, or by what came over it. */
 export function breakOf(cause: StreamReason): "reset" | "breach" {
   return cause.kind === "client gone" || cause.kind === "connection lost" ? "reset" : "breach";

@@ -7,84 +7,67 @@
  *    5 converse  both directions, half-close, idle limit     program/converse.ts, relay.ts
  *    6 log       one line per event                          program/report.ts, log.ts
  *
- *  The connections of the server, and its end, are in lifecycle.ts. docs/architecture.md has the picture.
+ *  `Connection` (connection.ts) is the record that the stages fill in: its stage, its program, why it ends.
+ *  Four observers are told of every stage of every connection, in this order, and the stages need not
+ *  know of them: the gate (who is accepted next, who has to go), the metrics, the log (report.ts), and
+ *  the lifecycle (the end of the server). docs/architecture.md has the picture.
  *
  *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
 
 import { meetClient } from "./accept/proxy.ts";
 import { admit } from "./admit/admit.ts";
-import { type Connection, describe } from "./connection.ts";
+import { type Connection, type ConnectionObserver, describe } from "./connection.ts";
 import { Lifecycle, type Server } from "./lifecycle.ts";
-import { ownPid } from "./log.ts";
 import { converse, converseDelayed } from "./program/converse.ts";
-import { leave, report } from "./program/report.ts";
-import { logStatus, start } from "./program/start.ts";
-import type { Reason } from "./reason.ts";
+import { report, Reporter, reportLost } from "./program/report.ts";
+import { start } from "./program/start.ts";
 import type { Listener, Socket } from "./runtime/runtime.ts";
 import type { Deps } from "./services.ts";
 import { secure } from "./tls/handshake.ts";
-
-/** A connection whose address the system has forgotten before anybody asked. */
-const LOST: Reason = { kind: "client gone", how: "reset" };
 
 /** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
 export function serve(
   listen: (onSocket: (socket: Socket) => void, onLost: () => void) => Listener,
   deps: Deps,
 ): Server {
-  const life = new Lifecycle(deps.gate);
-  const listener = listen((socket) => {
-    const conn = describe(socket, deps.options, deps.metrics.watch());
-    life.enter(conn);
-    void handle(conn, deps, life);
-  }, () => {
-    const watch = deps.metrics.watch();
-    // Whose it was cannot be told any more. A proxy that looks whether somebody listens does this every
-    // two seconds.
-    if (!deps.options.proxyFrom) {
-      watch.failed(LOST, true);
-      deps.log.tlsFailed(ownPid(), "unknown", LOST, true);
-    }
-    watch.over();
-  });
+  const { gate, metrics } = deps;
+  const life = new Lifecycle(gate);
+  const counting = metrics.registry ? [metrics] : [];
+  const observers: ConnectionObserver[] = [gate, ...counting, new Reporter(deps), life];
+  const listener = listen(
+    (socket) => void handle(describe(socket, deps.options, observers), deps),
+    () => reportLost(deps),
+  );
   return life.server(listener);
 }
 
 /** One connection through all stages. Never rejects. */
-async function handle(conn: Connection, deps: Deps, life: Lifecycle): Promise<void> {
-  const { gate, log, options } = deps;
-  gate.enter(conn);
+async function handle(conn: Connection, deps: Deps): Promise<void> {
+  const { delayed } = deps.options;
+  conn.enter("accepted");
   try {
     prepareSocket(conn.socket, deps);
-    const begin = await meetClient(conn, options);
+    const begin = await meetClient(conn, deps.options);
+
+    conn.enter("admission");
     const denial = await admit(conn, deps.admission);
-    conn.watch.admitted(denial);
-    if (denial) return log.deny(ownPid(), conn, denial);
-    if (options.delayed) gate.complete(conn);
-    const channel = options.delayed ? undefined : await secure(conn, deps, begin);
-    if (channel) gate.through(conn);
-    conn.watch.starting();
+    if (denial) return conn.fail(denial);
+
+    // `secure` enters the stages "hello" and "handshake". With -n (UCSPI-TLS) the program asks for it later.
+    const channel = delayed ? undefined : await secure(conn, deps, begin);
+
+    conn.enter("starting");
     const program = conn.program = await start(conn, deps, channel);
-    conn.watch.started();
-    if (!channel) gate.through(conn);
-    life.started(conn);
-    const status = await (channel
-      ? converse(conn, program, channel, deps)
-      : converseDelayed(conn, program, deps, begin));
-    gate.linger(conn);
-    log.ended(program.pid, status);
-    conn.watch.ended(status);
-    logStatus(deps);
+
+    conn.enter("conversing");
+    const status = channel
+      ? await converse(conn, program, channel, deps)
+      : await converseDelayed(conn, program, deps, begin);
+    conn.programEnded(program, status);
   } catch (error) {
-    report(conn, deps, ownPid(), conn.broken ?? error);
+    report(conn, error);
   } finally {
-    conn.watch.over();
-    if (!conn.program) {
-      conn.place?.giveBack();
-      conn.socket.destroy();
-    }
-    if (!conn.program || !conn.open) leave(conn, deps);
-    life.over(conn);
+    conn.finish();
   }
 }
 

@@ -132,6 +132,14 @@ test("serve.ts enters the stages through these files alone", () => {
   ]);
 });
 
+test("serve.ts is short, and its stages know of no observer", () => {
+  const text = read("src/serve.ts");
+  assert.ok(text.split("\n").length <= 130);
+  const handle = code(text.slice(text.indexOf("async function handle(")));
+  const calls = [...handle.matchAll(/\b(?:deps\.)?(?:gate|metrics|log|life|observers)\b/g)];
+  assert.deepEqual(calls.map(([call]) => call), []);
+});
+
 test("src itself has at most 12 files", () => {
   const files = sources("src").filter((file) => dirname(file) === "src");
   assert.ok(files.length <= 12, files.join(" "));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Connection } from "../src/connection.ts";
+import type { Connection, Stage } from "../src/connection.ts";
 import { FatalError } from "../src/errors.ts";
 import { Log } from "../src/log.ts";
 import { reasonWords } from "../src/log/reasons.ts";
@@ -18,7 +18,7 @@ import {
   abandoned,
   breakOf,
   ConnectionError,
-  type Denial,
+  isDenial,
   type Reason,
   reasonOf,
   saidNothing,
@@ -165,9 +165,6 @@ const TABLE: Table = {
 
 const ROWS = Object.values(TABLE).flat() as Row<Reason>[];
 
-const isDenial = (reason: Reason): reason is Denial =>
-  ["limit", "rule", "rules unreadable"].includes(reason.kind);
-
 test("each kind of reason has its words and its label", () => {
   for (const [reason, words, label] of ROWS) {
     assert.equal(reasonWords(reason), words);
@@ -240,18 +237,28 @@ test("each fault of a TLS library has its label", () => {
 });
 
 test("the outcome follows the reason, and the stage", () => {
-  const rows: [Reason, boolean, Outcome][] = [
-    [{ kind: "timed out", seconds: 1 }, true, "timed_out"],
-    [{ kind: "evicted", as: "slow" }, true, "gave_way"],
-    [{ kind: "shut down" }, false, "shut_down"],
-    [{ kind: "proxy header", cause: { kind: "shut down" } }, false, "shut_down"],
-    [{ kind: "proxy header", cause: { kind: "timed out", seconds: 1 } }, false, "timed_out"],
-    [{ kind: "proxy header", cause: { kind: "malformed", text: "x" } }, false, "failed"],
-    [{ kind: "tls", fault: "not tls", text: "x" }, true, "handshake_failed"],
-    [{ kind: "internal", text: "x" }, false, "failed"],
+  const shutDown: Reason = { kind: "shut down" };
+  const malformed: Reason = { kind: "malformed", text: "x" };
+  const broken: Reason = { kind: "broken", cause: { kind: "client gone", how: "reset" } };
+  const rows: [Reason, Stage, Outcome][] = [
+    [{ kind: "timed out", seconds: 1 }, "hello", "timed_out"],
+    [{ kind: "evicted", as: "slow" }, "handshake", "gave_way"],
+    [shutDown, "hello", "shut_down"],
+    [shutDown, "starting", "not_run"],
+    [{ kind: "proxy header", cause: shutDown }, "accepted", "shut_down"],
+    [{ kind: "proxy header", cause: { kind: "timed out", seconds: 1 } }, "accepted", "timed_out"],
+    [{ kind: "proxy header", cause: malformed }, "accepted", "failed"],
+    [malformed, "hello", "handshake_failed"],
+    [{ kind: "settings", text: "x" }, "handshake", "handshake_failed"],
+    [{ kind: "unexpected proxy header" }, "conversing", "failed"],
+    [{ kind: "rule", rule: "any" }, "admission", "denied"],
+    [{ kind: "internal", text: "x" }, "admission", "failed"],
+    [broken, "starting", "not_run"],
+    [broken, "conversing", "ok"],
   ];
-  for (const [reason, handshake, outcome] of rows) {
-    assert.equal(outcomeOf(reason, handshake), outcome, JSON.stringify(reason));
+  assert.equal(outcomeOf(undefined), "ok");
+  for (const [reason, stage, outcome] of rows) {
+    assert.equal(outcomeOf({ reason, stage }), outcome, `${JSON.stringify(reason)} ${stage}`);
   }
 });
 

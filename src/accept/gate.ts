@@ -17,7 +17,7 @@
  *  (program/slots.ts), nor, past its first second, a connection that is too many.
  */
 
-import type { Connection } from "../connection.ts";
+import type { Connection, ConnectionObserver, Stage } from "../connection.ts";
 import { Pending } from "./pending.ts";
 import type { Reason } from "../reason.ts";
 import type { Listener } from "../runtime/runtime.ts";
@@ -54,10 +54,8 @@ export interface GateOptions {
   now?: () => number;
 }
 
-export class Gate {
+export class Gate implements ConnectionObserver {
   listener: Listener | undefined;
-  /** Called when a connection has left. */
-  onLeave: () => void = () => {};
   /** Not through admission and handshake. */
   readonly #pending: Pending;
   readonly #now: () => number;
@@ -86,8 +84,29 @@ export class Gate {
     return this.#pending.size;
   }
 
-  /** A new connection. */
-  enter(conn: Connection): void {
+  /** See `ConnectionObserver`. */
+  entered(conn: Connection, before: Stage): void {
+    switch (conn.stage) {
+      case "accepted":
+        return this.#enter(conn);
+      case "handshake":
+        return this.#pending.complete(conn);
+      case "starting":
+        // With -n no ClientHello is asked for: it counts as complete until its program runs.
+        return before === "admission" ? this.#pending.complete(conn) : this.#through(conn);
+      case "conversing":
+        return this.#through(conn);
+      case "lingering":
+        if (conn.open) this.#lingering.add(conn);
+        return this.#update();
+      case "finishing":
+      case "over":
+        this.#remove(conn);
+        return this.#update();
+    }
+  }
+
+  #enter(conn: Connection): void {
     this.#open++;
     conn.open = true;
     this.#pending.enter(conn);
@@ -130,26 +149,8 @@ export class Gate {
     this.#update();
   }
 
-  /** Its ClientHello is complete, or none is asked for. */
-  complete(conn: Connection): void {
-    this.#pending.complete(conn);
-  }
-
-  /** It is through its handshake, or refused. Idempotent. */
-  through(conn: Connection): void {
+  #through(conn: Connection): void {
     if (this.#pending.leave(conn)) this.#update();
-  }
-
-  /** Its program has ended and its pipes are closed; perhaps its socket is not. */
-  linger(conn: Connection): void {
-    if (conn.open) this.#lingering.add(conn);
-    this.#update();
-  }
-
-  /** Its socket is closed. Idempotent. */
-  leave(conn: Connection): void {
-    this.#remove(conn);
-    this.#update();
   }
 
   #remove(conn: Connection): void {
@@ -158,7 +159,6 @@ export class Gate {
     if (!conn.open) return;
     conn.open = false;
     this.#open--;
-    this.onLeave();
   }
 
   /** One more connection could take the last descriptors, or pending ones have all of their part. */

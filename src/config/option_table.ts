@@ -4,7 +4,7 @@
 import os from "node:os";
 import { type Network, parseNetwork } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
-import { parseMetricsAddress, WANTED } from "../metrics/address.ts";
+import { parseMetricsAddress, WANTED } from "./metrics_address.ts";
 import { type Options, PAGES, type Print, SHELLS } from "./options.ts";
 import type { Env } from "./variables.ts";
 

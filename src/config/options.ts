@@ -2,7 +2,7 @@
  *  printed instead of served. Reading arguments is parse.ts. */
 
 import type { Network } from "../codec/ip.ts";
-import type { MetricsAddress } from "../metrics/address.ts";
+import type { MetricsAddress } from "./metrics_address.ts";
 
 /** What the options say; times are in seconds. */
 export interface Options {

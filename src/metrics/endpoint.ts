@@ -8,7 +8,7 @@ import process from "node:process";
 import { nodeNet } from "../builtins.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
-import type { MetricsAddress } from "./address.ts";
+import type { MetricsAddress } from "../config/metrics_address.ts";
 import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 

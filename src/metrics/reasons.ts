@@ -3,7 +3,8 @@
  *  Only the words of a set get out, whatever a peer or a library says. What an adapter does not know is `other`,
  *  so a new version of a TLS library costs a name and nothing else. */
 
-import type { Denial, Reason, TlsFault } from "../reason.ts";
+import type { End, Stage } from "../connection.ts";
+import { type Denial, isDenial, type Reason, type TlsFault } from "../reason.ts";
 import { OTHER } from "./registry.ts";
 
 /** Why a handshake did not come about. */
@@ -99,13 +100,21 @@ export const OUTCOMES = [
 ] as const;
 export type Outcome = typeof OUTCOMES[number];
 
-/** The outcome of a connection that failed in the handshake, or before or after it. */
-export function outcomeOf(reason: Reason, handshake: boolean): Outcome {
+/** True for the stages in which a failure is one of the handshake. */
+export const beforeTls = (stage: Stage): boolean => stage === "hello" || stage === "handshake";
+
+/** What a connection came to that ended in this way; undefined: by itself. */
+export function outcomeOf(end: End | undefined): Outcome {
+  if (!end) return "ok";
+  const { reason, stage } = end;
+  if (isDenial(reason)) return "denied";
+  if (stage === "starting") return "not_run";
   const { kind } = reason.kind === "proxy header" ? reason.cause : reason;
+  if (kind === "broken") return "ok"; // its program has run, and is told by the end of its input
   if (kind === "timed out") return "timed_out";
   if (kind === "evicted") return "gave_way";
   if (kind === "shut down") return "shut_down";
-  return handshake ? "handshake_failed" : "failed";
+  return beforeTls(stage) ? "handshake_failed" : "failed";
 }
 
 /** What denied a connection. */

@@ -1,10 +1,11 @@
-/** What is counted of this server, and under which names. The stages tell about connections through
- *  `Metrics`; what the server knows anyway is in describe.ts. */
+/** What is counted of this server, and under which names. It observes the connections and is told the rest
+ *  through `Metrics`; what the server knows anyway is in describe.ts. */
 
-import type { Denial, Reason } from "../reason.ts";
-import type { Metrics, Traffic, Watch } from "./observer.ts";
+import type { Connection, End, Stage } from "../connection.ts";
+import { breakOf, isDenial, LOST } from "../reason.ts";
+import type { Metrics, Traffic } from "./observer.ts";
 import {
-  type Break,
+  beforeTls,
   BREAKS,
   CIPHERS,
   denialOf,
@@ -14,7 +15,6 @@ import {
   failureOf,
   FAILURES,
   LOOKUPS,
-  type Outcome,
   outcomeOf,
   OUTCOMES,
   VERSIONS,
@@ -109,89 +109,66 @@ export class ServerMetrics implements Metrics {
     );
   }
 
-  watch(): Watch {
+  /** See `ConnectionObserver`. */
+  entered(conn: Connection, before: Stage): void {
+    const { stage } = conn;
+    switch (stage) {
+      case "accepted":
+        this.accepted++;
+        return;
+      case "hello":
+      case "starting":
+      case "conversing":
+        if (before === "admission") this.admission.observe(this.#seconds(conn.accepted));
+        else if (before === "handshake") this.handshake.observe(this.#seconds(conn.since));
+        else if (before === "starting") this.spawn.observe(this.#seconds(conn.since));
+        conn.since = this.now();
+        return;
+      case "lingering":
+      case "over":
+        if (before === "lingering") return;
+        this.connections.add(outcomeOf(conn.endedBy));
+        this.duration.observe(this.#seconds(conn.accepted));
+    }
+  }
+
+  /** See `ConnectionObserver`. */
+  failed(conn: Connection, end: End): void {
+    const { reason, stage } = end;
+    if (reason.kind === "broken") this.breaks.add(breakOf(reason.cause));
+    if (conn.endedBy !== end) return;
+    if (isDenial(reason)) {
+      this.admission.observe(this.#seconds(conn.accepted));
+      this.denials.add(denialOf(reason));
+    } else if (beforeTls(stage)) this.failures.add(failureOf(reason));
+  }
+
+  /** See `ConnectionObserver`. */
+  programEnded(_conn: Connection, _program: unknown, status: number | undefined): void {
+    if (status !== undefined) this.endings.add(endingOf(status));
+  }
+
+  lost(failed: boolean): void {
     this.accepted++;
-    return new ConnectionWatch(this);
+    const end: End | undefined = failed ? { reason: LOST, stage: "hello" } : undefined;
+    if (end) this.failures.add(failureOf(end.reason));
+    this.connections.add(outcomeOf(end));
+    this.duration.observe(0);
+  }
+
+  secured(protocol: string, cipher: string): void {
+    this.handshakes.add(protocol, cipher);
+  }
+
+  cut(): void {
+    this.breaks.add("no_close_notify");
   }
 
   asked(status: string): void {
     this.lookups.add(status);
   }
-}
 
-/** One connection: when its stage began, and what it came to. */
-class ConnectionWatch implements Watch {
-  readonly #metrics: ServerMetrics;
-  readonly #accepted: number;
-  #stage: "admission" | "handshake" | "start" | "other" = "admission";
-  #begun: number;
-  #outcome: Outcome | undefined;
-
-  constructor(metrics: ServerMetrics) {
-    this.#metrics = metrics;
-    this.#accepted = this.#begun = metrics.now();
-  }
-
-  admitted(denial?: Denial): void {
-    this.#metrics.admission.observe(this.#elapsed());
-    this.#stage = "other";
-    if (denial === undefined) return;
-    this.#metrics.denials.add(denialOf(denial));
-    this.#outcome = "denied";
-  }
-
-  securing(): void {
-    this.#enter("handshake");
-  }
-
-  secured(protocol: string, cipher: string): void {
-    this.#metrics.handshake.observe(this.#elapsed());
-    this.#metrics.handshakes.add(protocol, cipher);
-    this.#stage = "other";
-  }
-
-  starting(): void {
-    this.#enter("start");
-  }
-
-  started(): void {
-    this.#metrics.spawn.observe(this.#elapsed());
-    this.#stage = "other";
-  }
-
-  broken(how: Break): void {
-    this.#metrics.breaks.add(how);
-  }
-
-  ended(status: number | undefined): void {
-    if (status === undefined) return;
-    this.#metrics.endings.add(endingOf(status));
-  }
-
-  failed(reason: Reason, beforeTls: boolean): void {
-    if (this.#outcome !== undefined) return;
-    if (this.#stage === "start") {
-      this.#outcome = "not_run";
-      return;
-    }
-    // With -n the client may be gone before the handshake has begun.
-    const handshake = this.#stage === "handshake" || beforeTls;
-    if (handshake) this.#metrics.failures.add(failureOf(reason));
-    this.#outcome = outcomeOf(reason, handshake);
-  }
-
-  over(): void {
-    this.#metrics.connections.add(this.#outcome ?? "ok");
-    this.#metrics.duration.observe((this.#metrics.now() - this.#accepted) / 1000);
-  }
-
-  #enter(stage: "handshake" | "start"): void {
-    this.#stage = stage;
-    this.#begun = this.#metrics.now();
-  }
-
-  /** Seconds since the stage began. */
-  #elapsed(): number {
-    return (this.#metrics.now() - this.#begun) / 1000;
+  #seconds(since: number): number {
+    return (this.now() - since) / 1000;
   }
 }

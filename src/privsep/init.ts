@@ -3,7 +3,7 @@
 
 import { formatNetwork, type Network, parseNetwork } from "../codec/ip.ts";
 import { defaults, type Options } from "../config/options.ts";
-import type { MetricsAddress } from "../metrics/address.ts";
+import type { MetricsAddress } from "../config/metrics_address.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";
 import { count, flag, list, object, oneOf, optional, type Shape, text, texts } from "./shapes.ts";

@@ -5,21 +5,22 @@ import { PlainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";
 import type { Connection } from "../connection.ts";
 import type { ConnectionError } from "../reason.ts";
-import type { Program } from "../runtime/runtime.ts";
+import type { Program, TlsError } from "../runtime/runtime.ts";
 import { type Channel, channelVariables, type HandshakeDeps, secure } from "../tls/handshake.ts";
 import type { IdleWatch } from "./idle.ts";
 import type { Lingering } from "./linger.ts";
-import type { Traffic } from "../metrics/observer.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics/observer.ts";
 import type { Options } from "../config/options.ts";
-import { relay, type RelayOptions } from "./relay.ts";
-import { ClientWatch, leave, report, type ReportDeps } from "./report.ts";
+import { type ClientEvents, relay, type RelayOptions } from "./relay.ts";
+import { report } from "./report.ts";
 import { PlainPhase } from "./ucspi_tls.ts";
 
 /** What a conversation needs beyond the connection; with -n the handshake is part of it. */
-export interface ConverseDeps extends HandshakeDeps, ReportDeps {
+export interface ConverseDeps extends HandshakeDeps {
+  log: Log;
   options: HandshakeDeps["options"] & Pick<Options, "banner" | "proxyFrom">;
-  metrics: HandshakeDeps["metrics"] & { readonly traffic: Traffic };
-  gate: HandshakeDeps["gate"] & ReportDeps["gate"];
+  metrics: HandshakeDeps["metrics"] & Pick<Metrics, "traffic" | "cut">;
   idle: IdleWatch;
   lingering: Lingering;
 }
@@ -53,13 +54,14 @@ export async function converseDelayed(
   };
   try {
     const { banner } = deps.options;
-    const refuse = (error: ConnectionError): void => report(conn, deps, program.pid, error);
+    const refuse = (error: ConnectionError): void => report(conn, error);
     const client = deps.options.proxyFrom
       ? new PlainStream(conn.socket, begin, refuse)
       : conn.socket;
     const plain = await new PlainPhase(client, program, ends, { ...options, banner }).outcome;
     if ("status" in plain) return plain.status;
     const channel = await secure(conn, deps, plain.request.hello);
+    conn.enter("conversing");
     logTls(program, channel, deps);
     if (plain.request.environment) {
       controlOutput.write(environmentMessage(channelVariables(channel, deps)));
@@ -70,10 +72,10 @@ export async function converseDelayed(
     const kill = (): boolean => program.kill("SIGTERM");
     return await relay(channel.stream, { input, output, exited, kill }, options).status;
   } catch (error) {
-    report(conn, deps, program.pid, error);
+    report(conn, error);
     close(); // the program is told by EOF
     conn.socket.destroy();
-    leave(conn, deps);
+    conn.clientGone();
     const timer = setTimeout(() => program.kill("SIGTERM"), options.idle.limit);
     return await exited.finally(() => clearTimeout(timer));
   } finally {
@@ -81,9 +83,31 @@ export async function converseDelayed(
   }
 }
 
+/** How the client of a running program ends. */
+class ClientSide implements ClientEvents {
+  constructor(
+    readonly conn: Connection,
+    readonly pid: number,
+    readonly deps: Pick<ConverseDeps, "log" | "metrics">,
+  ) {}
+
+  broken({ reason }: TlsError): void {
+    this.conn.fail(reason);
+  }
+
+  cut(): void {
+    this.deps.metrics.cut();
+    this.deps.log.noCloseNotify(this.pid, this.conn.remote.ip);
+  }
+
+  gone(): void {
+    this.conn.clientGone();
+  }
+}
+
 function relayOptions(conn: Connection, program: Program, deps: ConverseDeps): RelayOptions {
   const { idle, lingering, metrics } = deps;
-  const client = new ClientWatch(conn, program.pid, deps);
+  const client = new ClientSide(conn, program.pid, deps);
   return { idle, lingering, socket: conn.socket, traffic: metrics.traffic, client };
 }
 

@@ -6,14 +6,8 @@ import { ConnectionError, notRun } from "../reason.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
-import type { HeldPlace } from "../connection.ts";
+import type { HeldPlace, RunningProgram } from "../connection.ts";
 import type { Places } from "./slots.ts";
-
-/** A program that has just been started. */
-export interface StartedProgram extends Program {
-  /** Programs that ran then, itself included, where word of later ends may come along with it. */
-  readonly running?: number;
-}
 
 export interface Programs {
   /** Calls `changed` when one of the numbers below has changed. */
@@ -30,7 +24,7 @@ export interface Programs {
   /** Starts the program in a place that was kept (`HeldPlace.keep`). The place is free again when the program
    *  has been reaped; when there is none, `place` is still the caller's. Rejects when `signal` aborts, or
    *  with `ConnectionError`. */
-  start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<StartedProgram>;
+  start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<RunningProgram>;
 }
 
 /** Starts programs in this process. */

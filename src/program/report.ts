@@ -1,62 +1,78 @@
-/** Stage 6: what log and counts are told of a connection that fails, or whose client breaks it off. */
+/** Stage 6: what the log says of each connection: its program, and how it ends. */
 
-import type { Connection } from "../connection.ts";
-import type { Log } from "../log.ts";
+import process from "node:process";
 import { isHealthCheck } from "../accept/proxy.ts";
-import type { ClientEvents } from "./relay.ts";
-import { breakOf, reasonOf, saidNothing, type StreamReason } from "../reason.ts";
-import { HandshakeError, type TlsError } from "../runtime/runtime.ts";
+import type { Connection, ConnectionObserver, End, RunningProgram, Stage } from "../connection.ts";
+import type { Options } from "../config/options.ts";
+import type { Log } from "../log.ts";
+import { isDenial, LOST, reasonOf, saidNothing } from "../reason.ts";
+import { HandshakeError } from "../runtime/runtime.ts";
+import type { Programs } from "./programs.ts";
 
 /** What a report needs beyond the connection. */
 export interface ReportDeps {
   log: Log;
-  gate: { leave(conn: Connection): void };
+  options: Pick<Options, "concurrency" | "proxyFrom">;
+  programs: Pick<Programs, "running">;
+  /** MAXCONIP of the server's environment, for the status line. */
+  admission: { readonly ask: { readonly perAddress?: number | undefined } };
+  metrics: { lost(failed: boolean): void };
 }
 
-/** Tells why a connection failed. `pid` is the program's where there is one. */
-export function report(conn: Connection, deps: ReportDeps, pid: number, error: unknown): void {
-  const { log } = deps;
+/** A stage has thrown: tells the observers why the connection fails. */
+export function report(conn: Connection, error: unknown): void {
   const reason = reasonOf(error);
   if (isHealthCheck(conn, reason)) return;
-  const handshake = error instanceof HandshakeError;
-  conn.watch.failed(reason, handshake);
-  if (reason.kind === "broken") reportBroken(conn, deps, pid, reason.cause);
-  else if (handshake) {
+  conn.fail(reason, error instanceof HandshakeError ? "handshake" : conn.stage);
+}
+
+/** A connection was reset before anybody could ask whose it is. A proxy that looks whether somebody listens
+ *  does this every two seconds, and is not reported. */
+export function reportLost({ log, metrics, options }: ReportDeps): void {
+  const failed = !options.proxyFrom;
+  metrics.lost(failed);
+  if (failed) log.tlsFailed(process.pid, "unknown", LOST, true);
+}
+
+export class Reporter implements ConnectionObserver {
+  constructor(readonly deps: ReportDeps) {}
+
+  /** See `ConnectionObserver`. */
+  entered(conn: Connection, before: Stage): void {
+    const { program, stage } = conn;
+    if (stage !== "conversing" || before !== "starting" || !program) return;
+    this.#status(program.running);
+    this.deps.log.pid(program.pid, conn);
+    this.deps.log.ok(program.pid, conn);
+  }
+
+  /** See `ConnectionObserver`. */
+  failed(conn: Connection, { reason, stage }: End): void {
+    const { log } = this.deps;
+    const { program, remote: { ip } } = conn;
+    // Where no program was started, of the process that speaks.
+    const pid = program?.pid ?? process.pid;
+    if (isDenial(reason)) return log.deny(pid, conn, reason);
+    if (reason.kind === "broken") return log.tlsBroken(pid, ip, reason.cause);
+    const ours = reason.kind === "settings" || reason.kind === "not run" ||
+      reason.kind === "internal";
+    if (ours || (stage !== "hello" && stage !== "handshake")) {
+      return log.connectionFailed(ip, reason);
+    }
     // Where a program runs already (-n) its client has spoken in the clear.
-    log.tlsFailed(pid, conn.remote.ip, reason, saidNothing(reason) && !conn.program);
-  } else log.connectionFailed(conn.remote.ip, reason);
-}
-
-/** How the client of a running program ends, for the log and the counts. */
-export class ClientWatch implements ClientEvents {
-  constructor(readonly conn: Connection, readonly pid: number, readonly deps: ReportDeps) {}
-
-  broken(error: TlsError): void {
-    reportBroken(this.conn, this.deps, this.pid, error.cause);
+    log.tlsFailed(pid, ip, reason, saidNothing(reason) && !program);
   }
 
-  cut(): void {
-    this.conn.watch.broken("no_close_notify");
-    this.deps.log.noCloseNotify(this.pid, this.conn.remote.ip);
+  /** See `ConnectionObserver`. */
+  programEnded(_conn: Connection, { pid }: RunningProgram, status: number | undefined): void {
+    this.deps.log.ended(pid, status);
+    this.#status();
   }
 
-  gone(): void {
-    leave(this.conn, this.deps);
+  /** How many programs run, and may. */
+  #status(running = this.deps.programs.running): void {
+    const { log, options, admission } = this.deps;
+    if (running === undefined) return;
+    log.status(running, options.concurrency, admission.ask.perAddress ?? 0);
   }
-}
-
-function reportBroken(
-  { watch, remote }: Connection,
-  { log }: ReportDeps,
-  pid: number,
-  cause: StreamReason,
-): void {
-  watch.broken(breakOf(cause));
-  log.tlsBroken(pid, remote.ip, cause);
-}
-
-/** Its socket is closed: it no longer counts for any limit. Idempotent. */
-export function leave(conn: Connection, { gate }: ReportDeps): void {
-  gate.leave(conn);
-  conn.hold?.release();
 }

@@ -48,8 +48,7 @@ export interface HandshakeDeps {
   runtime: Pick<Runtime, "tlsLibrary">;
   options: Pick<Options, "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity">;
   /** Somebody counts protocols and ciphers when there is a registry. */
-  metrics: { readonly registry: unknown };
-  gate: { complete(conn: Connection): void };
+  metrics: { readonly registry: unknown; secured(protocol: string, cipher: string): void };
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
@@ -66,13 +65,13 @@ export async function secure(
   deps: HandshakeDeps,
   begin?: Uint8Array,
 ): Promise<Channel> {
-  const { options, clientAuths, names, handshakes, gate } = deps;
-  conn.watch.securing();
+  const { options, clientAuths, names, handshakes } = deps;
+  conn.enter("hello");
   const auth = clientAuths.get(conn.variables);
   const clock = new Countdown(options.handshakeTimeout, (why) => conn.giveUp(why));
   try {
     const first = await readHello(conn, begin);
-    gate.complete(conn);
+    conn.enter("handshake");
     const spoofed = unexpectedHeader(first);
     if (spoofed) throw new HandshakeError(spoofed);
     const prepared = names.select(conn.variables, auth, first);
@@ -94,7 +93,7 @@ export async function secure(
     stream.take(conn);
     if (deps.metrics.registry) {
       const { protocol, cipher } = session ?? stream.suite();
-      conn.watch.secured(protocol, cipher);
+      deps.metrics.secured(protocol, cipher);
     }
     return { stream, prepared, session, clientChain: chain, clientVerify };
   } catch (error) {

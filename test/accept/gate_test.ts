@@ -6,7 +6,6 @@ import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
 import { Connection } from "../../src/connection.ts";
 import { Gate, type GateOptions } from "../../src/accept/gate.ts";
 import { heard } from "../../src/accept/hello.ts";
-import { NO_WATCH } from "../../src/metrics/observer.ts";
 import { reasonWords } from "../../src/log/reasons.ts";
 import { Places } from "../../src/program/slots.ts";
 import { DirectPrograms } from "../../src/program/programs.ts";
@@ -65,9 +64,9 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
         unread: () => unread,
         abort: () => void gone.push(`${port}: ${conn.givenUp && reasonWords(conn.givenUp)}`),
       } as unknown as Socket;
-      const conn = new Connection(socket, undefined, undefined, NO_WATCH);
+      const conn = new Connection(socket, undefined, undefined, [gate]);
       Object.assign(conn, { accepted: now });
-      gate.enter(conn);
+      conn.enter("accepted");
       return conn;
     },
     async gone() {
@@ -83,7 +82,7 @@ const TOOK = "too many connections are pending and this one took longest";
 
 test("the oldest whose ClientHello is incomplete goes first", async () => {
   const { come, gone, gate } = stage({});
-  gate.complete(come());
+  come().enter("handshake");
   for (let i = 0; i < 5; i++) come();
   assert.deepEqual(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`, `4: ${SILENT}`]);
   assert.equal(gate.pending, 3);
@@ -118,33 +117,33 @@ test("one behind a PROXY header counts, and a part of the header does not", asyn
 });
 
 test("without a look into the socket, what comes in the same turn saves it", async () => {
-  const { come, gone, gate } = stage({ blind: true });
+  const { come, gone } = stage({ blind: true });
   const first = come();
   for (let i = 0; i < 3; i++) come();
-  gate.complete(first);
+  first.enter("handshake");
   assert.deepEqual(await gone(), [`2: ${SILENT}`]);
 });
 
 test("the one that has just come is spared, though it is the only silent one", async () => {
-  const { come, gone, gate } = stage({});
-  for (const conn of [come(), come(), come()]) gate.complete(conn);
+  const { come, gone } = stage({});
+  for (const conn of [come(), come(), come()]) conn.enter("handshake");
   come();
   assert.deepEqual(await gone(), [`1: ${TOOK}`]);
 });
 
 test("when all are complete the one that has been so longest goes", async () => {
-  const { come, gone, gate } = stage({});
+  const { come, gone } = stage({});
   const all = [come(), come(), come()];
-  for (const conn of all.toReversed()) gate.complete(conn);
+  for (const conn of all.toReversed()) conn.enter("handshake");
   come(HELLO);
   assert.deepEqual(await gone(), [`3: ${TOOK}`]);
 });
 
 test("silent ones younger than a second are spared while a handshake is older", async () => {
-  const { come, gone, gate, pass, places } = stage({});
+  const { come, gone, pass, places } = stage({});
   const first = come();
   pass(500);
-  gate.complete(first);
+  first.enter("handshake");
   pass(500);
   come();
   come();
@@ -163,7 +162,7 @@ test("silent ones younger than a second are spared while a handshake is older", 
 });
 
 test("a client with a round trip of 200 ms outlives 1,000 others at 4,000 a second", async () => {
-  const { come, gone, gate, pass } = stage({ pending: 1000 });
+  const { come, gone, pass } = stage({ pending: 1000 });
   for (let i = 0; i < 1000; i++) come();
   pass(5000);
   const honest = come();
@@ -171,7 +170,7 @@ test("a client with a round trip of 200 ms outlives 1,000 others at 4,000 a seco
     pass(1);
     for (let i = 0; i < 4; i++) come(HELLO.subarray(0, 1));
   }
-  gate.complete(honest);
+  honest.enter("handshake");
   const evicted = await gone();
   assert.equal(evicted.length, 801);
   assert.equal(honest.givenUp, undefined);
@@ -196,9 +195,10 @@ test("who leaves is not counted, and cannot be sent away", async () => {
   const { come, gone, gate } = stage({});
   const first = come();
   const second = come();
-  gate.through(first);
-  gate.leave(second);
-  gate.leave(second);
+  first.enter("handshake");
+  first.enter("starting");
+  second.enter("over");
+  second.enter("over");
   for (let i = 0; i < 3; i++) come();
   assert.deepEqual(await gone(), []);
   assert.deepEqual([gate.pending, gate.open], [3, 4]);
@@ -211,19 +211,19 @@ for (
   ] as const
 ) {
   test(`while ${what} accepting pauses, and only who has been silent for a second goes`, async () => {
-    const { gate, come, gone, pass, accepting } = stage({ pending: 100, ...options });
+    const { come, gone, pass, accepting } = stage({ pending: 100, ...options });
     const first = come();
-    gate.leave(first);
+    first.enter("over");
     come();
     come(HELLO);
     assert.ok(accepting());
     come();
     assert.ok(!accepting());
     pass(999);
-    gate.leave(first); // looks again
+    first.enter("over"); // looks again
     assert.deepEqual(await gone(), []);
     pass(1);
-    gate.leave(first);
+    first.enter("over");
     const why = "descriptors are running low and this one was silent longest";
     assert.deepEqual(await gone(), [`2: ${why}`]);
     assert.ok(accepting());
@@ -232,7 +232,7 @@ for (
     assert.ok(accepting());
     come(HELLO);
     pass(60_000);
-    gate.leave(first);
+    first.enter("over");
     assert.deepEqual(await gone(), []);
     assert.ok(!accepting());
   });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
-import type { MetricsAddress } from "../../src/metrics/address.ts";
+import type { MetricsAddress } from "../../src/config/metrics_address.ts";
 import {
   type Endpoint,
   type EndpointOptions,

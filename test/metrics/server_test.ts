@@ -1,15 +1,31 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Connection } from "../../src/connection.ts";
 import { expose } from "../../src/metrics/exposition.ts";
-import { NO_METRICS, type Watch } from "../../src/metrics/observer.ts";
+import { NO_METRICS } from "../../src/metrics/observer.ts";
 import { ServerMetrics } from "../../src/metrics/server.ts";
 import type { Reason, TlsFault } from "../../src/reason.ts";
+import type { Program, Socket } from "../../src/runtime/runtime.ts";
 
-/** What differs from nothing, after connections that go through these calls. Every call takes 10 ms. */
-function counts(...connections: ((watch: Watch) => void)[]): Record<string, number> {
+const ADDRESS = { ip: "192.0.2.1", port: 1 };
+const PROGRAM = { pid: 5 } as Program;
+
+/** A connection that `metrics` observes, accepted `now`. */
+function connection(metrics: ServerMetrics, now: number): Connection {
+  const socket = { local: ADDRESS, remote: ADDRESS, destroy() {} } as unknown as Socket;
+  const conn = new Connection(socket, undefined, undefined, [metrics]);
+  Object.assign(conn, { accepted: now });
+  conn.enter("accepted");
+  return conn;
+}
+
+/** What differs from nothing, after connections that go through these stages. */
+function counts(
+  ...connections: ((conn: Connection, metrics: ServerMetrics) => void)[]
+): Record<string, number> {
   let now = 1000;
   const metrics = new ServerMetrics(() => now += 10);
-  for (const connection of connections) connection(metrics.watch());
+  for (const steps of connections) steps(connection(metrics, now), metrics);
   const lines = expose(metrics.registry.families()).split("\n")
     .filter((line) => !/^#|^$|_bucket|_sum| 0$/.test(line));
   return Object.fromEntries(lines.map((line) => {
@@ -26,39 +42,69 @@ const TIMES = {
 };
 
 const tls = (fault: TlsFault, text = "x"): Reason => ({ kind: "tls", fault, text });
-const SHUT_DOWN: Reason = { kind: "shut down" };
+const RESET: Reason = { kind: "broken", cause: { kind: "client gone", how: "reset" } };
 
-/** Through the handshake. */
-function secure(watch: Watch): void {
-  watch.admitted();
-  watch.securing();
-  watch.secured("TLSv1.3", "TLS_AES_256_GCM_SHA384");
+/** To the handshake. */
+function greet(conn: Connection): void {
+  conn.enter("admission");
+  conn.enter("hello");
+  conn.enter("handshake");
 }
 
+/** Through the handshake. */
+function secure(conn: Connection, metrics: ServerMetrics): void {
+  greet(conn);
+  metrics.secured("TLSv1.3", "TLS_AES_256_GCM_SHA384");
+  conn.enter("starting");
+}
+
+function run(conn: Connection): void {
+  conn.program = PROGRAM;
+  conn.enter("conversing");
+}
+
+/** UCSPI-TLS: as far as the program's request. */
+function ask(conn: Connection): void {
+  conn.enter("admission");
+  conn.enter("starting");
+  run(conn);
+  conn.enter("hello");
+}
+
+const SECURED = {
+  'handshakes_total{version="TLSv1.3",cipher="TLS_AES_256_GCM_SHA384"}': 1,
+  [TIMES.admission]: 1,
+  [TIMES.handshake]: 1,
+};
+
 test("a connection that ends well counts in each stage", () => {
-  const seen = counts((watch) => {
-    secure(watch);
-    watch.starting();
-    watch.started();
-    watch.ended(0);
-    watch.over();
-  });
-  assert.deepEqual(seen, {
-    connections_accepted_total: 1,
-    'connections_total{outcome="ok"}': 1,
-    'handshakes_total{version="TLSv1.3",cipher="TLS_AES_256_GCM_SHA384"}': 1,
-    'programs_total{result="ok"}': 1,
-    [TIMES.admission]: 1,
-    [TIMES.handshake]: 1,
-    [TIMES.spawn]: 1,
-    [TIMES.connection]: 1,
-  });
+  for (const last of ["client", "program"]) {
+    const seen = counts((conn, metrics) => {
+      secure(conn, metrics);
+      run(conn);
+      if (last === "program") conn.clientGone();
+      conn.programEnded(PROGRAM, 0);
+      conn.finish();
+      conn.clientGone();
+    });
+    assert.deepEqual(seen, {
+      connections_accepted_total: 1,
+      'connections_total{outcome="ok"}': 1,
+      'programs_total{result="ok"}': 1,
+      ...SECURED,
+      [TIMES.spawn]: 1,
+      [TIMES.connection]: 1,
+    }, `${last} ends last`);
+  }
 });
 
 test("a connection fails in the stage it was in, and by the first failure", () => {
-  const rows: [(watch: Watch) => void, Record<string, number>][] = [
+  const rows: [(conn: Connection, metrics: ServerMetrics) => void, Record<string, number>][] = [
     [
-      (watch) => watch.admitted({ kind: "rule", rule: "host" }),
+      (conn) => {
+        conn.enter("admission");
+        conn.fail({ kind: "rule", rule: "host" });
+      },
       {
         'connections_total{outcome="denied"}': 1,
         'denials_total{by="rule_host"}': 1,
@@ -66,15 +112,21 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       },
     ],
     [
-      (watch) => watch.failed({ kind: "internal", text: "x" }, false),
+      (conn) => conn.fail({ kind: "internal", text: "x" }),
       { 'connections_total{outcome="failed"}': 1 },
     ],
     [
-      (watch) => {
-        watch.admitted();
-        watch.securing();
-        watch.failed(tls("http request"), true);
-        watch.failed(tls("no shared cipher"), true);
+      (conn) => conn.fail({ kind: "client gone", how: "closed", sent: 0 }, "handshake"),
+      {
+        'connections_total{outcome="handshake_failed"}': 1,
+        'handshake_failures_total{reason="closed_by_client"}': 1,
+      },
+    ],
+    [
+      (conn) => {
+        greet(conn);
+        conn.fail(tls("http request"));
+        conn.fail(tls("no shared cipher"));
       },
       {
         'connections_total{outcome="handshake_failed"}': 1,
@@ -83,10 +135,9 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       },
     ],
     [
-      (watch) => {
-        watch.admitted();
-        watch.securing();
-        watch.failed({ kind: "timed out", seconds: 26 }, true);
+      (conn) => {
+        greet(conn);
+        conn.fail({ kind: "timed out", seconds: 26 });
       },
       {
         'connections_total{outcome="timed_out"}': 1,
@@ -95,49 +146,50 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       },
     ],
     [
-      (watch) => {
-        secure(watch);
-        watch.failed(SHUT_DOWN, false); // while it waited for a program to end
+      (conn, metrics) => {
+        secure(conn, metrics);
+        conn.fail({ kind: "not run", text: "unable to run x" });
       },
-      {
-        'connections_total{outcome="shut_down"}': 1,
-        'handshakes_total{version="TLSv1.3",cipher="TLS_AES_256_GCM_SHA384"}': 1,
-        [TIMES.admission]: 1,
-        [TIMES.handshake]: 1,
-      },
+      { 'connections_total{outcome="not_run"}': 1, ...SECURED },
     ],
     [
-      (watch) => {
-        secure(watch);
-        watch.starting();
-        watch.failed({ kind: "not run", text: "unable to run x" }, false);
+      (conn, metrics) => {
+        secure(conn, metrics);
+        conn.fail(RESET); // while it waited for a program to end
+      },
+      { 'connections_total{outcome="not_run"}': 1, 'tls_breaks_total{how="reset"}': 1, ...SECURED },
+    ],
+    [
+      (conn, metrics) => {
+        secure(conn, metrics);
+        run(conn);
+        conn.fail(RESET);
+        conn.clientGone();
       },
       {
-        'connections_total{outcome="not_run"}': 1,
-        'handshakes_total{version="TLSv1.3",cipher="TLS_AES_256_GCM_SHA384"}': 1,
-        [TIMES.admission]: 1,
-        [TIMES.handshake]: 1,
+        'connections_total{outcome="ok"}': 1,
+        'tls_breaks_total{how="reset"}': 1,
+        ...SECURED,
+        [TIMES.spawn]: 1,
       },
     ],
   ];
-  for (const [connection, wanted] of rows) {
-    const seen = counts((watch) => {
-      connection(watch);
-      watch.over();
+  for (const [steps, wanted] of rows) {
+    const seen = counts((conn, metrics) => {
+      steps(conn, metrics);
+      conn.finish();
     });
     assert.deepEqual(seen, { connections_accepted_total: 1, ...wanted, [TIMES.connection]: 1 });
   }
 });
 
 test("UCSPI-TLS: a failed handshake is the outcome although a program ran", () => {
-  const seen = counts((watch) => {
-    watch.admitted();
-    watch.starting();
-    watch.started();
-    watch.securing();
-    watch.failed(tls("not tls"), false);
-    watch.ended(15);
-    watch.over();
+  const seen = counts((conn) => {
+    ask(conn);
+    conn.fail(tls("not tls"));
+    conn.clientGone();
+    conn.programEnded(PROGRAM, 15);
+    conn.finish();
   });
   assert.deepEqual(seen, {
     connections_accepted_total: 1,
@@ -150,37 +202,67 @@ test("UCSPI-TLS: a failed handshake is the outcome although a program ran", () =
   });
 });
 
+test("UCSPI-TLS: a handshake takes time of its own", () => {
+  const seen = counts((conn) => {
+    ask(conn);
+    conn.enter("handshake");
+    conn.enter("conversing");
+  });
+  assert.deepEqual(seen, {
+    connections_accepted_total: 1,
+    [TIMES.admission]: 1,
+    [TIMES.handshake]: 1,
+    [TIMES.spawn]: 1,
+  });
+});
+
 test("UCSPI-TLS: a client that has gone before its handshake counts as one that failed", () => {
-  const seen = counts((watch) => {
-    watch.admitted();
-    watch.starting();
-    watch.started();
-    watch.failed({ kind: "client gone", how: "closed" }, true);
-    watch.over();
+  const seen = counts((conn) => {
+    conn.enter("admission");
+    conn.enter("starting");
+    run(conn);
+    conn.clientGone();
+    conn.fail({ kind: "client gone", how: "closed" }, "handshake");
+    conn.finish();
   });
   assert.equal(seen['connections_total{outcome="handshake_failed"}'], 1);
   assert.equal(seen['handshake_failures_total{reason="closed_by_client"}'], 1);
 });
 
+test("one that was reset before it was accepted counts, but for a proxy that only looks", () => {
+  assert.deepEqual(counts((_, metrics) => metrics.lost(true)), {
+    connections_accepted_total: 2,
+    'connections_total{outcome="handshake_failed"}': 1,
+    'handshake_failures_total{reason="reset_by_client"}': 1,
+    [TIMES.connection]: 1,
+  });
+  assert.deepEqual(counts((_, metrics) => metrics.lost(false)), {
+    connections_accepted_total: 2,
+    'connections_total{outcome="ok"}': 1,
+    [TIMES.connection]: 1,
+  });
+});
+
 test("times are in seconds, each from the beginning of its stage", () => {
   let now = 0;
   const metrics = new ServerMetrics(() => now);
-  const watch = metrics.watch();
+  const conn = connection(metrics, now);
   const after = (ms: number, step: () => void): void => {
     now += ms;
     step();
   };
-  after(250, () => watch.admitted());
-  after(1000, () => watch.securing());
-  after(500, () => watch.secured("TLSv1.2", "new"));
-  after(4000, () => watch.starting());
-  after(125, () => watch.started());
-  after(8000, () => watch.ended(0));
-  after(125, () => watch.over());
+  after(100, () => conn.enter("admission"));
+  after(150, () => conn.enter("hello"));
+  after(400, () => conn.enter("handshake"));
+  after(100, () => conn.enter("starting"));
+  after(125, () => run(conn));
+  after(8000, () => conn.programEnded(PROGRAM, 0));
+  after(125, () => conn.finish());
+  after(1000, () => conn.clientGone());
   const { admission, handshake, spawn, duration } = metrics;
   assert.deepEqual(
     [admission, handshake, spawn, duration].map(({ sum }) => sum),
-    [0.25, 0.5, 0.125, 14],
+    [0.25, 0.5, 0.125, 9],
   );
 });
 
@@ -188,14 +270,13 @@ test("any number of hostile texts leaves the output as long as it was", () => {
   let now = 0;
   const metrics = new ServerMetrics(() => now++);
   const hostile = (i: number): void => {
-    const watch = metrics.watch();
+    const conn = connection(metrics, now);
     const text = `x"} 1\n${i}`;
-    watch.admitted(i % 2 ? undefined : { kind: "rule", rule: "host" });
-    watch.securing();
-    if (i % 3) watch.secured(text, text);
-    else watch.failed(tls("other", text), true);
-    watch.ended(i);
-    watch.over();
+    greet(conn);
+    if (i % 3) metrics.secured(text, text);
+    else conn.fail(i % 2 ? tls("other", text) : { kind: "unknown server name", name: text });
+    conn.programEnded(PROGRAM, i);
+    conn.finish();
     metrics.asked(text);
   };
   for (let i = 0; i < 10; i++) hostile(i);
@@ -206,7 +287,6 @@ test("any number of hostile texts leaves the output as long as it was", () => {
   assert.ok(!text.includes("x\\"));
 });
 
-test("without --metrics nothing is counted and nothing is made", () => {
+test("without --metrics nothing is counted", () => {
   assert.equal(NO_METRICS.registry, undefined);
-  assert.equal(NO_METRICS.watch(), NO_METRICS.watch());
 });

@@ -5,7 +5,7 @@
 import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import type { MetricsAddress } from "../../metrics/address.ts";
+import type { MetricsAddress } from "../../config/metrics_address.ts";
 import { countKinds, processStart } from "../../metrics/describe.ts";
 import { metricsSocket } from "../../metrics/endpoint.ts";
 import { SocketFile } from "../../metrics/socket_file.ts";

@@ -3,8 +3,8 @@
 import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
-import type { Programs, StartedProgram } from "../../program/programs.ts";
-import type { HeldPlace } from "../../connection.ts";
+import type { Programs } from "../../program/programs.ts";
+import type { HeldPlace, RunningProgram } from "../../connection.ts";
 import { abandoned, ConnectionError, notRun } from "../../reason.ts";
 import { Places } from "../../program/slots.ts";
 import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
@@ -226,7 +226,7 @@ export class RemotePrograms implements Programs {
 }
 
 /** A program that the monitor has started. Small, since thousands may run. */
-class RemoteProgram implements StartedProgram {
+class RemoteProgram implements RunningProgram {
   readonly exited: Promise<number | undefined>;
   readonly input: Sink;
   readonly output: Source;

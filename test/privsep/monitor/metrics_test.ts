@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import { FatalError } from "../../../src/errors.ts";
 import { Log } from "../../../src/log.ts";
-import type { MetricsAddress } from "../../../src/metrics/address.ts";
+import type { MetricsAddress } from "../../../src/config/metrics_address.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
 import type { MonitorMessage } from "../../../src/privsep/messages.ts";
 import { MonitorMetrics } from "../../../src/privsep/monitor/metrics.ts";

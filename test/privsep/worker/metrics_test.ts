@@ -107,7 +107,7 @@ class Bench {
 
 test("a scrape of several workers shows the sums of the monitor", async () => {
   const bench = await new Bench().listen();
-  bench.metrics.watch().over();
+  bench.metrics.lost(false);
   const scrape = bench.scrape();
   const { id, counts } = await bench.asked(1);
   assert.deepEqual(counts, bench.metrics.registry.counts());
@@ -139,7 +139,7 @@ test("a scrape of several workers shows the sums of the monitor", async () => {
 
 test("the only worker answers by itself, and leaves what it said with the monitor", async () => {
   const bench = await new Bench({ workers: 1 }).listen();
-  bench.metrics.watch();
+  bench.metrics.lost(false);
   const samples = await bench.scrape();
   assert.equal(samples.get("connections_accepted_total"), "1");
   assert.equal(samples.get("programs_running"), "6");
@@ -189,7 +189,7 @@ test("nobody is answered before it serves: a successor would show too little", a
 
 test("any worker tells what it has counted when the monitor asks", () => {
   const bench = new Bench({ answers: false });
-  bench.metrics.watch();
+  bench.metrics.lost(false);
   bench.worker.gather({ kind: "GATHER", id: 2 ** 33 });
   const [counts, ...more] = bench.of("COUNTS");
   assert.equal(more.length, 0);
@@ -203,7 +203,7 @@ test("a worker that serves tells what it has counted without being asked, until 
   const alive = setInterval(() => {}, 1000); // its own timer keeps nobody alive
   bench.worker.begin();
   await bench.asked(2, "COUNTS");
-  bench.metrics.watch();
+  bench.metrics.lost(false);
   const { id, counts } = await bench.asked(bench.sent.length + 1, "COUNTS");
   assert.equal(id, 0);
   assert.deepEqual(counts, bench.metrics.registry.counts());

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseMetricsAddress } from "../../src/metrics/address.ts";
+import { parseMetricsAddress } from "../../src/config/metrics_address.ts";
 
 test("an address is loopback unless it says otherwise", () => {
   const rows: [string, unknown][] = [

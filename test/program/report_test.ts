@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { Connection, type Stage } from "../../src/connection.ts";
+import { FatalError } from "../../src/errors.ts";
+import { Log } from "../../src/log.ts";
+import { report, type ReportDeps, Reporter, reportLost } from "../../src/program/report.ts";
+import { ConnectionError, type Reason } from "../../src/reason.ts";
+import { HandshakeError, type Program, type Socket, TlsError } from "../../src/runtime/runtime.ts";
+
+/** A connection in this stage, and the lines that are written about it. */
+function reported(stage: Stage, more: Partial<Connection> = {}) {
+  let text = "";
+  const write = (lines: string): void => void (text += lines);
+  const lost: boolean[] = [];
+  const deps: ReportDeps = {
+    log: new Log({ verbosity: 2, form: "text", name: "x", write }),
+    options: { concurrency: 40, proxyFrom: undefined },
+    programs: { running: 3 },
+    admission: { ask: { perAddress: 2 } },
+    metrics: { lost: (failed) => void lost.push(failed) },
+  };
+  const address = { ip: "192.0.2.7", port: 1 };
+  const socket = { local: address, remote: address, destroy() {} } as unknown as Socket;
+  const conn = new Connection(socket, undefined, undefined, [new Reporter(deps)]);
+  Object.assign(conn, { stage, ...more });
+  const lines = (): string => {
+    deps.log.flush();
+    return text.replaceAll(` ${process.pid} `, " OWN ");
+  };
+  return { conn, deps, lost, lines };
+}
+
+const PROGRAM = { pid: 5 } as Program;
+const GONE: Reason = { kind: "client gone", how: "closed" };
+const SILENT: Reason = { ...GONE, sent: 0 };
+const FAILED = "unable to accept TLS from: 192.0.2.7 for pid:";
+
+test("what a stage has thrown is a line of its own form", () => {
+  const rows: [Stage, unknown, string, Partial<Connection>?][] = [
+    ["accepted", new HandshakeError(SILENT), `info: ${FAILED} OWN connection closed by the peer`],
+    [
+      "accepted",
+      new ConnectionError({ kind: "proxy header", cause: GONE }),
+      "error: unable to read the PROXY header: connection closed by the peer (connection from 192.0.2.7)",
+    ],
+    [
+      "admission",
+      new TypeError("x is undefined"),
+      "error: x is undefined (connection from 192.0.2.7)",
+    ],
+    ["hello", new HandshakeError(SILENT), `info: ${FAILED} OWN connection closed by the peer`],
+    ["hello", new HandshakeError(GONE), `error: ${FAILED} OWN connection closed by the peer`],
+    [
+      "hello",
+      new FatalError("unable to read certificate"),
+      "error: unable to read certificate (connection from 192.0.2.7)",
+    ],
+    [
+      "handshake",
+      new HandshakeError({ kind: "shut down" }),
+      `error: ${FAILED} OWN the server is shutting down`,
+    ],
+    [
+      "handshake",
+      new ConnectionError({ kind: "not run", text: "unable to run x" }),
+      "error: unable to run x (connection from 192.0.2.7)",
+    ],
+    [
+      "starting",
+      new ConnectionError({ kind: "shut down" }),
+      "error: the server is shutting down (connection from 192.0.2.7)",
+    ],
+    [
+      "starting",
+      new TlsError({ kind: "client gone", how: "reset" }),
+      "error: unable to speak TLS from: 192.0.2.7 for pid: OWN connection reset by the peer",
+    ],
+    [
+      "conversing",
+      new TlsError({ kind: "client gone", how: "reset" }),
+      "error: unable to speak TLS from: 192.0.2.7 for pid: 5 connection reset by the peer",
+      { program: PROGRAM },
+    ],
+    // UCSPI-TLS: its client has spoken in the clear, and is gone when TLS is to begin.
+    [
+      "finishing",
+      new HandshakeError(SILENT),
+      `error: ${FAILED} 5 connection closed by the peer`,
+      { program: PROGRAM },
+    ],
+    [
+      "conversing",
+      new ConnectionError({ kind: "unexpected proxy header" }),
+      "error: a PROXY header that --proxy-from does not allow (connection from 192.0.2.7)",
+      { program: PROGRAM },
+    ],
+  ];
+  for (const [stage, error, line, more] of rows) {
+    const { conn, lines } = reported(stage, more);
+    report(conn, error);
+    assert.equal(lines(), `x: ${line}\n`, stage);
+  }
+});
+
+test("a denial is a line of its own, and a proxy that only looks is none", () => {
+  const denied = reported("admission");
+  denied.conn.fail({ kind: "limit", by: "rate", count: 5 });
+  assert.equal(
+    denied.lines(),
+    "x: deny OWN :192.0.2.7:1 :192.0.2.7::1 ip rate limit:5 exceeded\n",
+  );
+  const proxy = { ip: "192.0.2.7", port: 1, variables: new Map(), own: true };
+  const health = reported("hello", { proxy });
+  report(health.conn, new HandshakeError(SILENT));
+  assert.equal(health.lines(), "");
+  assert.equal(health.conn.endedBy, undefined);
+  report(health.conn, new HandshakeError(GONE));
+  assert.notEqual(health.lines(), "");
+});
+
+test("a program that begins and ends is told with the number of those that run", () => {
+  const { conn, lines } = reported("starting", { program: { ...PROGRAM, running: 4 } });
+  conn.enter("conversing");
+  conn.enter("hello"); // UCSPI-TLS
+  conn.enter("handshake");
+  conn.enter("conversing");
+  conn.programEnded(PROGRAM, 256);
+  conn.finish();
+  assert.equal(
+    lines(),
+    "x: status: 4/40/2\nx: pid 5 from 192.0.2.7\nx: ok 5 :192.0.2.7:1 :192.0.2.7::1\n" +
+      "x: ended by 5 status 256\nx: status: 3/40/2\n",
+  );
+});
+
+test("one that was reset before it was accepted is a line, but for a proxy that only looks", () => {
+  const { deps, lost, lines } = reported("accepted");
+  reportLost({ ...deps, options: { concurrency: 40, proxyFrom: [] } });
+  assert.equal(lines(), "");
+  reportLost(deps);
+  assert.equal(
+    lines(),
+    "x: info: unable to accept TLS from: unknown for pid: OWN connection reset by the peer\n",
+  );
+  assert.deepEqual(lost, [false, true]);
+});
