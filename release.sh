@@ -1,13 +1,14 @@
 #!/bin/sh
-# Makes what is published, under dist/release: an executable per target, named by version and target,
-# their checksums (SHA256SUMS) and what is in them (an SBOM, CycloneDX in JSON). Everything is built
-# twice and must come out the same, byte for byte: who has the same sources, Bun version and
-# package-lock.json can make the same files and compare.
+# Makes the files of a release in dist/release: an executable per target, named by version and target,
+# their checksums (SHA256SUMS), and an SBOM (CycloneDX in JSON). Every target is built twice, and both
+# builds must be the same bytes. With the same sources, Bun version and package-lock.json anyone can make
+# the same files and compare.
 #
 #   ./release.sh            every target of compile.sh
 #   ./release.sh TARGET…    these
 #
-# DIST (default dist) can be set. Nothing of an earlier release stays, nothing half-made is visible.
+# DIST (default dist) can be set. The files of an earlier release are removed, and a release appears only
+# when it is complete.
 set -eu
 
 fail() {

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Runs both commands of the README in a Debian system that nobody has prepared: debootstrap's smallest,
-# with git, nodejs and npm. This shows packages that test/run.sh forgets to install, and tests that need
-# something of the machine they were written on. Not part of CI: it takes as long as the tests and 3 GB.
+# Runs the README's first command and the tests in a fresh Debian system: debootstrap's smallest, with git,
+# nodejs and npm. This finds packages that test/run.sh does not install, and tests that depend on the
+# machine they were written on. It is not part of CI, because it takes as long as the tests, and 3 GB.
 #
 #   tools/clean_root.sh DIR             compile.sh, the README's first run, test/run.sh
 #   tools/clean_root.sh DIR FILE…       the same with these test files alone
 #   tools/clean_root.sh DIR -- COMMAND  COMMAND in the checkout instead of the above
 #
-# DIR/base is made once and kept; DIR/root is a fresh copy of it for each run. What HEAD holds is tested,
-# as a clone in root's home, which other users may not enter. Needs root, debootstrap and unshare.
-# DEBIAN_MIRROR and DEBIAN_SUITE (bookworm) choose where the packages come from. The certificates that
-# this machine trusts (SSL_CERT_FILE) are trusted there, so that a proxy in between works there too.
+# DIR/base is made once and kept; DIR/root is a fresh copy of it for each run. The script tests a clone of
+# HEAD in root's home, which other users cannot enter. It needs root, debootstrap and unshare.
+# DEBIAN_MIRROR and DEBIAN_SUITE (bookworm) choose the source of the packages. The system there trusts the
+# certificates that this machine trusts (SSL_CERT_FILE), so that a proxy works there too.
 set -eu
 
 fail() {
@@ -30,11 +30,11 @@ base=$dir/base
 root=$dir/root
 
 if [ "${CLEAN_ROOT_INSIDE-}" != yes ]; then
-  # Mounts belong to a namespace of their own: they end with this script, whatever happens.
+  # The mounts are in a namespace of their own, so that they end with this script.
   CLEAN_ROOT_INSIDE=yes exec unshare --mount --propagation private -- "$0" "$dir" "$@"
 fi
 
-# enter ROOT COMMAND…: with nothing of our environment.
+# enter ROOT COMMAND…: runs it there, without our environment.
 enter() {
   into=$1
   shift
@@ -76,7 +76,7 @@ if [ "${1-}" = -- ]; then
   exit
 fi
 
-# The main job with the smallest client at hand: node.
+# Serves one connection, with node as the client: nothing else is installed.
 # shellcheck disable=SC2016
 enter "$root" sh -c '
   cd /root/sslserver || exit
