@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds one executable. Needs sh, Node and npm; what else is missing is installed under the project.
+# Builds one executable. Needs sh, Node and npm, and installs everything else below the project.
 #
 #   ./compile.sh        dist/sslserver with Bun, and the names tcprules and tcprulescheck beside it
 #   ./compile.sh deno   dist/sslserver-deno with `deno compile`; DENORT_BIN names a base executable
@@ -11,12 +11,12 @@
 #                       runs no TypeScript out of node_modules); `npm pack` calls it
 #
 # ENTRY (default cli.ts, from the project's folder) and DIST (default dist) can be set.
-# Nothing half-built is ever visible: everything happens in a scratch folder and is renamed.
+# Everything is built in a scratch folder and then renamed, so that no incomplete file is visible.
 set -eu
 
 TARGETS='linux-x64 linux-arm64 linux-x64-musl linux-arm64-musl darwin-x64 darwin-arm64'
 
-# The builder's environment must not steer the build: these load code into Bun, Deno, Node or npm.
+# The builder's environment must not affect the build: these load code into Bun, Deno, Node or npm.
 unset BUN_OPTIONS BUN_BE_BUN BUN_INSPECT BUN_INSPECT_CONNECT_TO BUN_INSPECT_PRELOAD \
   NODE_OPTIONS NODE_CHANNEL_FD NODE_UNIQUE_ID NODE_ENV CDPATH
 
@@ -52,7 +52,7 @@ scratch=$(mktemp -d "$dist/.build.XXXXXX") || fail "unable to write $dist"
 trap 'rm -rf -- "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# npm wants a home and a cache that it can write; root's empty HOME or nobody's /nonexistent do not do.
+# npm needs a home and a cache that it can write, also with an empty HOME or with nobody's /nonexistent.
 run_npm() {
   command -v npm >/dev/null || fail "unable to run npm: not found in PATH; install Node and npm"
   (
@@ -83,10 +83,10 @@ any() {
   return 1
 }
 
-# need TOOL EXECUTABLE. npm ci installs what package-lock.json pins, for every platform, and nothing
-# else. Install scripts are off, as newer npm versions have them anyway: the tools' own only move or link
-# the executable that npm has put beside them, and are run here by hand. Without that executable Bun's
-# would download one that nobody checks, so it must be there.
+# need TOOL EXECUTABLE: installs the tool if it is missing. npm ci installs exactly what package-lock.json
+# pins, for every platform. Install scripts are off, as in newer npm versions. Those of the tools only move
+# or link the executable that npm has installed, and are run here. Without that executable, Bun's script
+# would download one without a checksum, so it must exist.
 need() {
   if has "$1" "$2"; then return 0; fi
   echo "compile.sh: installing $1 $(pinned "$1")" >&2
@@ -101,7 +101,7 @@ need() {
   has "$1" "$2" || fail "unable to run $2: not version $(pinned "$1") after npm ci"
 }
 
-# copy_sources: $scratch/source is what a program is built from. An ENTRY elsewhere stays where it is.
+# copy_sources: copies the sources of a program to $scratch/source. An ENTRY elsewhere stays where it is.
 copy_sources() {
   mkdir -- "$scratch/source"
   (cd -- "$home" && cp -R -- *.ts package.json src man examples "$scratch/source") ||
