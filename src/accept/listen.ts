@@ -87,7 +87,7 @@ function hint(code: string | undefined, port: number): string | undefined {
     case "EADDRINUSE":
       return `another server has this port; ss -ltnp 'sport = :${port}' shows it`;
     case "EACCES":
-      return "ports below 1024 want root, or the capability CAP_NET_BIND_SERVICE";
+      return "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE";
     case "EAFNOSUPPORT":
       return "this system has no IPv6; host 0 means all IPv4 addresses";
     case "EADDRNOTAVAIL":

@@ -8,6 +8,9 @@ import type { Options } from "../config/options.ts";
 import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
+/** What gives a process rights that setuid(2) does not take. */
+const HINT = "take capabilities from the executable (setcap -r), and securebits from the process";
+
 /** The whole process becomes what -u, -g and -U name, once the port is bound: the network is
  *  spoken to without privileges, and programs inherit them. */
 export function dropPrivileges(options: Options, runtime: Runtime, log: Log): void {
@@ -22,9 +25,15 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
   const now = libc.getIds();
   const wrong = (uid !== undefined && [now.ruid, now.euid, now.suid].some((id) => id !== uid)) ||
     (gid !== undefined && [now.rgid, now.egid, now.sgid].some((id) => id !== gid));
-  if (wrong) throw new FatalError("unable to switch user or group: the system did not obey");
+  if (wrong) {
+    throw new FatalError(
+      "unable to switch user or group: the system did not obey",
+      undefined,
+      HINT,
+    );
+  }
   if (uid !== undefined && regainsRoot(libc)) {
-    throw new FatalError("unable to switch user: root could be had back");
+    throw new FatalError("unable to switch user: root could be had back", undefined, HINT);
   }
 }
 

@@ -130,7 +130,8 @@ export class DnsConfig {
     } catch (error) {
       if ((error as { code?: unknown }).code === "ENOENT") return undefined;
       const text = `unable to read ${path}: ${systemReason(error)}`;
-      throw new FatalError(text, undefined, undefined, error);
+      const other = path === RESOLV_CONF ? "set DNSCACHEIP" : "unset or correct DNSREWRITEFILE";
+      throw new FatalError(text, undefined, `let the server read it, or ${other}`, error);
     }
   }
 

@@ -30,10 +30,7 @@ export function drop(libc: Libc, identity: Identity): void {
   // The sets belong to threads. What the monitor starts has none, but setuid(2) leaves them to a process
   // with certain securebits(7), and a file may have its own (setcap).
   if (libc.getIds().euid !== 0 && threads.some((thread) => libc.hasCapabilities(thread))) {
-    fail(
-      "capabilities are left",
-      "take them from the file (setcap -r), and securebits from the process",
-    );
+    fail("capabilities are left");
   }
 }
 
@@ -57,11 +54,16 @@ function enter(libc: Libc, chroot: string): void {
   });
 }
 
+/** A container can take single rights from root (docker --cap-drop). */
+const STEP_HINT =
+  "start the server as root with CAP_SETUID, CAP_SETGID and CAP_SYS_CHROOT, or unset " +
+  "SSL_UID, SSL_GID and SSL_CHROOT; SSL_CHROOT must be a folder";
+
 function step(what: string, go: () => void): void {
   try {
     go();
   } catch (error) {
-    throw new FatalError(`unable to ${what}: ${reason(error)}`);
+    throw new FatalError(`unable to ${what}: ${reason(error)}`, undefined, STEP_HINT);
   }
 }
 
@@ -96,6 +98,10 @@ function succeeds(go: () => unknown): boolean {
   }
 }
 
-function fail(what: string, hint?: string): never {
-  throw new FatalError(`unable to give up rights: ${what}`, undefined, hint);
+/** What gives a process rights that setuid(2) does not take. */
+const PROOF_HINT =
+  "take capabilities from the executable (setcap -r), and securebits from the process";
+
+function fail(what: string): never {
+  throw new FatalError(`unable to give up rights: ${what}`, undefined, PROOF_HINT);
 }

@@ -58,6 +58,7 @@ export function withIds(options: Options, files: Files): Options {
       `option ${option} needs another ${
         path === "/etc/passwd" ? "user" : "group"
       } than root's, not '${name}'`,
+      `leave out ${option} to keep root's`,
     );
   };
   return {

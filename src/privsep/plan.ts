@@ -38,6 +38,6 @@ export function means(
   throw new Unsupported(
     `start ${workers} workers`,
     `${name} without leave to start itself`,
-    "deno run wants --allow-ffi and --allow-run for itself, say --allow-run; or use --workers 0",
+    "deno run needs --allow-ffi and --allow-run for that; or use --workers 0",
   );
 }

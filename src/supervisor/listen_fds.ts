@@ -51,7 +51,7 @@ export function inheritedListener(
     throw new FatalError(
       `unable to use $LISTEN_FDS: '${text}' is no number`,
       undefined,
-      "unset LISTEN_FDS, unless a supervisor has set it",
+      "a supervisor sets it to the number of sockets; unset LISTEN_FDS and LISTEN_PID if none did",
     );
   }
   const count = Number(text);
@@ -61,7 +61,7 @@ export function inheritedListener(
     throw new FatalError(
       `unable to use $LISTEN_FDS: ${count} descriptors${names}, where one is wanted`,
       undefined,
-      "one ListenStream= in a .socket unit; another address is another pair of units",
+      "use one ListenStream= in a .socket unit, and another pair of units for another address",
     );
   }
   if (options.keyPassword) {

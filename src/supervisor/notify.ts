@@ -104,7 +104,7 @@ function connect(where: string, libc: Libc, report: (text: string) => void): num
       throw new FatalError(
         `unable to use $NOTIFY_SOCKET: ${reason(error)}`,
         undefined,
-        "unset it, unless a supervisor has set it",
+        "a supervisor sets it to the path of its socket; unset NOTIFY_SOCKET if none did",
       );
     }
     report(`unable to speak to $NOTIFY_SOCKET: ${reason(error)}`);

@@ -21,7 +21,7 @@ export function readPassword(options: Options, runtime: Runtime): string | undef
     throw new FatalError(
       `unable to read the key's password from descriptor 3: ${reason(error)}`,
       EXIT.system,
-      "-3 wants a password and a NUL there: 3<file",
+      "write the password and a NUL to descriptor 3, as in: sslserver -3 ... 3<FILE",
     );
   }
 }

@@ -218,7 +218,10 @@ export class Monitor {
       if (!this.#port.repair()) return;
       this.o.log.error("the listening socket was shut down by a worker: it listens again");
     } catch (error) {
-      this.#departure.fail(new FatalError(`unable to listen again: ${reason(error)}`));
+      const hint = "start the server again, and look why: a worker has shut the port down";
+      this.#departure.fail(
+        new FatalError(`unable to listen again: ${reason(error)}`, undefined, hint),
+      );
     }
   }
 

@@ -16,7 +16,7 @@ import type { HandOver } from "./hand_over.ts";
 import type { MonitorMetrics } from "./metrics.ts";
 import type { Port } from "./port.ts";
 import type { ProgramStarts } from "./program_starts.ts";
-import type { Worker } from "./worker_handle.ts";
+import { notStarted, type Worker } from "./worker_handle.ts";
 
 export interface RequestsOptions {
   readonly log: Log;
@@ -111,7 +111,7 @@ export class Requests {
     try {
       copy = port.copy();
     } catch (error) {
-      worker.fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
+      worker.fatal = notStarted(reason(error));
       return worker.kill();
     }
     files.catchUp(worker);

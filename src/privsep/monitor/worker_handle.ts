@@ -2,7 +2,7 @@
 
 import type { LocalHold } from "../../admit/limits.ts";
 import { DecodeError } from "../../codec/bytes.ts";
-import { type FatalError, reason } from "../../errors.ts";
+import { EXIT, FatalError, reason } from "../../errors.ts";
 import type { Reason } from "../../reason.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
@@ -184,4 +184,13 @@ function workerCommand({ command, confine }: SelfCommand, confined: boolean): st
   const worker = ["--as", WORKER_COMMAND];
   if (!confined) return [...command, ...worker];
   return [...confine, NAME, ...command.slice(1), ...worker];
+}
+
+/** A worker that does not come to serve. */
+export function notStarted(why: string): FatalError {
+  return new FatalError(
+    `unable to start a worker: ${why}`,
+    EXIT.system,
+    "look at the limits on processes (ulimit -u, pids.max), open files (ulimit -n) and memory",
+  );
 }

@@ -16,7 +16,7 @@ import type { HandOver } from "./hand_over.ts";
 import type { MonitorMetrics } from "./metrics.ts";
 import type { MonitorOptions } from "./options.ts";
 import type { Port } from "./port.ts";
-import { Worker } from "./worker_handle.ts";
+import { notStarted, Worker } from "./worker_handle.ts";
 import type { WorkerLogs } from "./worker_log.ts";
 
 /** A worker that has closed its log and goes on so long is not ours any more. In milliseconds. */
@@ -123,7 +123,7 @@ export class Workers {
       files.introduce(worker, again);
       worker.channel.send({ kind: "INIT", init: packInit(this.#init(slot, again)) });
     } catch (error) {
-      const fatal = new FatalError(`unable to start a worker: ${reason(error)}`);
+      const fatal = notStarted(reason(error));
       if (!worker) return this.#failed(slot, fatal);
       worker.fatal = fatal;
       worker.kill(); // and then it is gone
@@ -194,7 +194,7 @@ export class Workers {
     if (!this.#first) metrics?.gone(worker, end);
     if (!worker.served) {
       files.failed(worker);
-      const fatal = worker.fatal ?? new FatalError(`unable to start a worker: it ${words}`);
+      const fatal = worker.fatal ?? notStarted(`it ${words}`);
       return this.#failed(worker.slot, fatal);
     }
     const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
