@@ -1,0 +1,410 @@
+/** How a start can end: for each message a command line and an environment that lead to it, with exit code,
+ *  message and remedy. Every message in the source has a row, or a reason why not. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { VERSION } from "../../src/version.ts";
+import { openssl } from "./certificates.ts";
+import { claim, formCommand, ROOT, type Trial } from "./harness.ts";
+
+interface Row {
+  /** `@` stands for the folder of the test. */
+  args: string;
+  env?: Record<string, string>;
+  code?: number;
+  fatal: string;
+  /** Tried under Deno too: the system or a library is behind it, or Deno's way to it. */
+  deno?: true;
+  /** What to do about it. Absent: the message says it, and the usage line follows. */
+  info?: string;
+}
+
+const GOOD = { CERTFILE: "@/cert.pem", KEYFILE: "@/key.pem" };
+const LAST = "127.0.0.1 0 cat";
+const HOST = "give host as an address of this machine; 0 means all of them";
+const PEM = "CERTFILE and CERTCHAINFILE must name certificates in PEM form";
+const RATE = "n is at most 10000, s from 1 to 86400";
+
+const ROWS: readonly Row[] = [
+  { args: "", code: 100, fatal: "host, port and prog are missing" },
+  { args: "0", code: 100, fatal: "port and prog are missing" },
+  { args: "0 0", code: 100, fatal: "prog is missing" },
+  {
+    args: "127.0.0.1:0 cat x",
+    code: 100,
+    fatal: "host and port are one word: '127.0.0.1:0'",
+    info: "write 127.0.0.1 0",
+  },
+  {
+    args: `--sel-signed ${LAST}`,
+    code: 100,
+    fatal: "unknown option --sel-signed",
+    info: "did you mean --self-signed?",
+  },
+  { args: "-c", code: 100, fatal: "option -c needs a value" },
+  { args: `-c0 ${LAST}`, code: 100, fatal: "option -c needs a number from 1 to 1000000, not '0'" },
+  { args: `--self-signed=1 ${LAST}`, code: 100, fatal: "option --self-signed takes no value" },
+  {
+    args: `-u root ${LAST}`,
+    code: 100,
+    fatal: "option -u needs another user than root's, not 'root'",
+    info: "leave out -u to keep root's",
+  },
+  {
+    args: `-g nobody-here ${LAST}`,
+    fatal: "unable to find -g nobody-here: not in /etc/group",
+    info: "give -g a number, or add the group to the system",
+  },
+  {
+    args: `--self-signed 127.0.0.1 65536 cat`,
+    fatal: "unable to use port 65536: above 65535",
+    info: "port is a number up to 65535, 0 for any free one, or a service's name",
+  },
+  {
+    args: `--self-signed 127.0.0.1 no-such-service cat`,
+    fatal: "unable to find port no-such-service: no such tcp service in /etc/services",
+    info: "give the port as a number",
+  },
+  {
+    args: "--self-signed 192.0.2.1 0 cat",
+    deno: true,
+    fatal: "unable to listen on 192.0.2.1 port 0: bind: address not available (EADDRNOTAVAIL)",
+    info: "host must be an address of this machine; 0 means all of them",
+  },
+  {
+    args: "--self-signed name.invalid 0 cat",
+    env: { DNSREWRITEFILE: "@/rewrite" },
+    fatal: 'unable to find address of "name.invalid": no dns server gave a usable answer',
+    info: HOST,
+  },
+  {
+    args: "--self-signed every.invalid 0 cat",
+    env: { DNSREWRITEFILE: "@/rewrite" },
+    fatal:
+      'unable to listen on "every.invalid": the name leads to 0.0.0.0, which means every address',
+    info: "give host as an address of this machine; 0 or :: mean all of them",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { DNSCACHEIP: "x" },
+    deno: true,
+    fatal: "unable to use $DNSCACHEIP: server list: address: not an IP address at byte 0",
+    info: "set it like DNSCACHEIP=192.0.2.53, or to several addresses with commas",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { MAXCONIP: "x" },
+    fatal: "unable to parse MAXCONIP: not a number from 0 to 999999999",
+    info: "set it like MAXCONIP=5, or unset it",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { MAXCONRATE: "5" },
+    fatal: "unable to parse MAXCONRATE: not n/s, n connections in s seconds",
+    info: RATE,
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { LISTEN_FDS: "x" },
+    deno: true,
+    fatal: "unable to use $LISTEN_FDS: 'x' is no number",
+    info:
+      "a supervisor sets it to the number of sockets; unset LISTEN_FDS and LISTEN_PID if none did",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { LISTEN_FDS: "2", LISTEN_FDNAMES: "a:b" },
+    fatal: "unable to use $LISTEN_FDS: 2 descriptors (a:b), where one is wanted",
+    info: "use one ListenStream= in a .socket unit, and another pair of units for another address",
+  },
+  {
+    args: `-3 ${LAST}`,
+    env: { ...GOOD, LISTEN_FDS: "1" },
+    fatal:
+      "unable to read the key's password from descriptor 3: the socket of $LISTEN_FDS is there",
+    info: "store the key without a password, readable by root alone, and leave out -3",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { NOTIFY_SOCKET: "relative" },
+    deno: true,
+    fatal: "unable to use $NOTIFY_SOCKET: 'relative' is no absolute path and no @name",
+    info: "a supervisor sets it to the path of its socket; unset NOTIFY_SOCKET if none did",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { SSL_CHROOT: "jail" },
+    code: 100,
+    fatal: "$SSL_CHROOT needs a path from the root folder, not 'jail'",
+    info: "set SSL_CHROOT=/jail",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { SSL_UID: "0" },
+    code: 100,
+    fatal: "$SSL_UID needs a number from 1 to 4294967294, not '0'",
+    info: "a name goes into SSL_USER",
+  },
+  {
+    args: `--self-signed ${LAST}`,
+    env: { SSL_USER: "nobody-here" },
+    fatal: "unable to find SSL_USER nobody-here: not in /etc/passwd",
+    info: "set SSL_UID and SSL_GID to numbers",
+  },
+  {
+    args: `--self-signed --workers 0 ${LAST}`,
+    env: { SSL_UID: "7" },
+    code: 100,
+    deno: true,
+    fatal: "$SSL_UID asks for a worker of its own, and there is none (--workers 0)",
+    info: "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
+  },
+  {
+    args: LAST,
+    fatal: "unable to find a certificate: neither CERTFILE nor CERTCHAINFILE is set",
+    info: "set CERTFILE and KEYFILE to PEM files, or try --self-signed",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, CERTFILE: "@/none" },
+    deno: true,
+    fatal: "unable to read certificate @/none: no such file or directory",
+    info: "CERTFILE or CERTCHAINFILE must name a PEM file this user can read",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, CERTFILE: "@/text" },
+    deno: true,
+    fatal: "unable to use certificate @/text: no certificate in it",
+    info: PEM,
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, KEYFILE: "@/text" },
+    fatal: "unable to use key @/text: no key in it",
+    info: "KEYFILE must name a key in PEM form: PKCS #8, PKCS #1 or SEC 1",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, KEYFILE: "@/other.key" },
+    deno: true,
+    fatal: "unable to use key @/other.key: it belongs to no certificate in @/cert.pem",
+    info: "set KEYFILE to the key for which the certificate was made",
+  },
+  {
+    args: LAST,
+    env: { CERTFILE: "@/cert.pem" },
+    fatal: "unable to use certificate @/cert.pem: its private key is not in it",
+    info: "set KEYFILE to the file with the private key",
+  },
+  {
+    args: LAST,
+    env: { CERTFILE: "@/key.pem", KEYFILE: "@/cert.pem" },
+    fatal:
+      "unable to use certificate @/key.pem: it is a private key, and @/cert.pem is a certificate: these are swapped",
+    info: "CERTFILE is for the certificate, KEYFILE for the private key",
+  },
+  {
+    args: LAST,
+    env: { CERTFILE: "@/odd.pem", KEYFILE: "@/odd.key" },
+    fatal:
+      "unable to use certificate @/odd.pem: its key is of the kind secp256k1, which the TLS library does not take",
+    info: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, CIPHERS: "TLS_AES_128_GCM_SHA256" },
+    fatal:
+      "unable to use CIPHERS TLS_AES_128_GCM_SHA256: no runtime lets the suites of TLS 1.3 be chosen",
+    info: "name the ciphers of TLS 1.2 alone, or set TLS_MAX_VERSION=TLSv1.2",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, TLS_MIN_VERSION: "TLSv1.3", TLS_MAX_VERSION: "TLSv1.2" },
+    fatal: "unable to use TLS_MIN_VERSION: TLSv1.3 is above TLS_MAX_VERSION TLSv1.2",
+    info: "lower TLS_MIN_VERSION, or raise TLS_MAX_VERSION; unset, they are TLSv1.2 and TLSv1.3",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, CURVES: "P-256" },
+    code: 100,
+    fatal: `$CURVES is not supported by sslserver/${VERSION}`,
+    info: "unset CURVES",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, TLS_MIN_VERSION: "SSLv3" },
+    fatal: "unable to use TLS_MIN_VERSION: 'SSLv3' is none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
+    info: "set TLS_MIN_VERSION to one of them, or unset it",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, ALPN: ",," },
+    fatal: "unable to use ALPN: '' is no protocol name",
+    info: "set it like ALPN=h2,http/1.1, or unset it",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, "CERTFILE:a_b!": "@/cert.pem" },
+    fatal: "unable to use CERTFILE:a_b!: 'a_b!' is no host name",
+    info: "after the colon comes a name like www.example or *.example; others in their xn-- form",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, "CERTFILE:A.example": "@/cert.pem", "CERTFILE:a.example": "@/cert.pem" },
+    fatal: "unable to use CERTFILE:a.example: the name is there twice, in two spellings",
+    info: "unset one of them; case does not matter in names",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, "KEYFILE:a.example": "@/key.pem" },
+    deno: true,
+    fatal: "unable to use KEYFILE:a.example: there is no CERTFILE:a.example",
+    info: "set both, or put the key into the certificate file",
+  },
+  {
+    args: `--metrics 192.0.2.1:0 ${LAST}`,
+    env: GOOD,
+    fatal:
+      "unable to listen for --metrics on 192.0.2.1:0: bind: address not available (EADDRNOTAVAIL)",
+    info: "give --metrics a free address of this machine, or a path in a folder that is there",
+  },
+];
+
+/** Messages without a row, as they begin, and why. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  // Of the library; test/library_options_test.ts.
+  "a handler cannot begin": "library",
+  "serve needs ": "library",
+  "option command needs ": "library",
+  "the command is empty": "library",
+  "options cert and selfSigned": "library",
+  "option key needs cert": "library",
+  "unable to find a certificate: none of cert": "library",
+  // Of other commands; test/commands/.
+  "tcprules": "tcprules",
+  "unable to read input": "tcprules",
+  "unable to parse line": "tcprules",
+  "unable to parse ${where()}": "tcprules",
+  "unable to ${what}: ${reason(thrown)}": "tcprules",
+  "unable to parse TCPREMOTEIP": "tcprulescheck",
+  "unable to read ${cdb}": "tcprulescheck",
+  // Of a running server.
+  "unable to listen again": "test/privsep/monitor/",
+  "unable to start a worker": "test/privsep/monitor/",
+  "unable to run ${options.command[0]}": "test/privsep/monitor/",
+  "unable to serve: sslserver ${VERSION}": "test/e2e/privsep_upgrade_test.ts",
+  // Of systems that lack something, or do what none does.
+  "unable to switch user": "a system that does not obey",
+  "unable to give up rights": "test/privsep/drop_test.ts",
+  "unable to ${what}: ${reason(error)}": "test/privsep/drop_test.ts",
+  "unable to open ${PATH}": "test/privsep/null_device_test.ts",
+  "unable to serve: ${limit} open files": "test/e2e/descriptors_test.ts",
+  "unable to protect the socket": "test/e2e/metrics_test.ts",
+  "unable to start ${workers} workers": "test/e2e/library_permissions_test.ts",
+  "unable to run on Node": "Node",
+  "unable to call ": "another system",
+  "${what}: ": "test/e2e/surroundings_test.ts",
+  // Of supervisors and client certificates, with tests of their own.
+  "unable to use the socket of $LISTEN_FDS": "test/supervisor/listen_fds_test.ts",
+  "unable to listen on ${wanted}": "test/supervisor/listen_fds_test.ts",
+  "unable to use descriptor ": "test/supervisor/notify_test.ts",
+  "unable to require client certificates": "test/tls/client_auth_test.ts",
+  "unable to ask for client certificates": "test/tls/client_auth_test.ts",
+  "unable to use VERIFYDEPTH": "test/tls/client_auth_test.ts",
+  "unable to use CA folder": "test/tls/trust_sources_test.ts",
+  "unable to give ${name} the variables": "test/privsep/monitor/program_user_test.ts",
+  "unable to speak ${version}": "of Deno's TLS alone; test/tls/context_test.ts",
+  "unable to use several certificates": "of Deno's TLS alone; test/tls/context_test.ts",
+  "unable to read CCAFILE": "test/tls/client_auth_test.ts",
+};
+
+async function files(t: Trial): Promise<void> {
+  const at = (name: string): string => join(t.dir, name);
+  for (const [curve, key] of [["P-256", "other"], ["P-256", "key"], ["secp256k1", "odd"]]) {
+    const options = ["-algorithm", "EC", "-pkeyopt", `ec_paramgen_curve:${curve}`];
+    await openssl(t, "genpkey", ...options, "-out", at(key === "key" ? "key.pem" : `${key}.key`));
+  }
+  for (const [key, certificate] of [["key.pem", "cert.pem"], ["odd.key", "odd.pem"]] as const) {
+    const request = ["-x509", "-subj", "/CN=localhost", "-days", "9"];
+    await openssl(t, "req", ...request, "-key", at(key), "-out", at(certificate));
+  }
+  fs.writeFileSync(at("text"), "text\n");
+  fs.writeFileSync(at("rewrite"), "=every.invalid:0.0.0.0\n");
+}
+
+/** What a start says, or why it says something else than its row. */
+async function tried(t: Trial, row: Row): Promise<string | undefined> {
+  const { code = 111, fatal, info } = row;
+  const here = (text: string): string => text.replaceAll("@/", `${t.dir}/`);
+  const env = Object.fromEntries(
+    Object.entries({ DNSCACHEIP: "127.0.0.1:9", ...row.env })
+      .map(([name, value]) => [name, name === "NOTIFY_SOCKET" ? value : here(value)]),
+  );
+  const command = [...formCommand(t.form, "cat"), ...here(row.args).split(" ").filter(Boolean)];
+  // The process of the shell becomes the server: nobody else knows its number in advance. dash loses
+  // variables like CERTFILE:name, so the others start without it.
+  const listening = "LISTEN_FDS" in env ? "export LISTEN_PID=$$; exec 3</dev/null; " : "";
+  const [path = "", ...args] = listening || "SSL_CHROOT" in env
+    ? ["/bin/sh", "-c", `cd /; ${listening}exec "$@"`, "sh", ...command]
+    : command;
+  const { status, stderr } = await t.run(path, args, { env })
+    .catch((error) => ({ status: -1, stderr: String(error) })); // it serves
+  const lines = stderr.replaceAll(`${t.dir}/`, "@/").split("\n");
+  const at = lines.findIndex((line) => line.startsWith("sslserver: fatal: "));
+  const next = lines[at + 1] ?? "";
+  const said = {
+    code: status,
+    fatal: lines[at]?.slice("sslserver: fatal: ".length),
+    info: next.startsWith("sslserver: info: ") ? next.slice("sslserver: info: ".length) : undefined,
+  };
+  try {
+    assert.deepEqual(said, { code, fatal, info });
+    return undefined;
+  } catch {
+    return `${row.args} ${JSON.stringify(row.env ?? {})}: ${JSON.stringify(said)}\n${stderr}`;
+  }
+}
+
+claim("a start that fails says why and what to do, for every message", async (t) => {
+  await files(t);
+  const left = ROWS.filter(({ deno }) => deno || t.form === "binary");
+  const wrong: string[] = [];
+  const worker = async (): Promise<void> => {
+    for (let row = left.shift(); row; row = left.shift()) {
+      const found = await tried(t, row);
+      if (found !== undefined) wrong.push(found);
+    }
+  };
+  await Promise.all([worker(), worker(), worker()]);
+  assert.deepEqual(wrong, []);
+}, { forms: ["binary", "deno"], timeout: 120_000 });
+
+/** The first words of every error that ends a start, as the source has them, by the file. */
+function messages(): Map<string, string> {
+  const found = new Map<string, string>();
+  const folder = join(ROOT, "src");
+  for (const name of fs.readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".ts") || name.startsWith("codec/")) continue;
+    const text = fs.readFileSync(join(folder, name), "utf8");
+    const site =
+      /new (FatalError|UsageError|Unsupported)\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g;
+    for (const [, kind, plain, template] of text.matchAll(site)) {
+      const words = plain ?? template ?? "";
+      found.set(kind === "Unsupported" ? `unable to ${words}` : words, name);
+    }
+  }
+  return found;
+}
+
+claim("every message that can end a start is in the table, or has a reason", async () => {
+  const missing = [...messages()].filter(([words]) => {
+    const [start = "", ...more] = words.split(/\$\{[^}]*\}?\}/);
+    const escaped = [start, ...more].map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const like = new RegExp(`^${escaped.join(".*")}`);
+    return !ROWS.some(({ fatal }) => like.test(fatal)) &&
+      !Object.keys(ELSEWHERE).some((begin) => words.startsWith(begin));
+  });
+  assert.deepEqual(missing, []);
+}, { forms: ["binary"] });
