@@ -64,7 +64,7 @@ claim("a client that does not read counts for MAXCONIP until its socket is close
     env: { MAXCONIP: "2" },
     program: ["head", "-c", "150000", "/dev/zero"],
   });
-  const stalled = ["-d", "-p", "30000"];
+  const stalled = ["-d", "-p", "30000", "-e", "stay"];
   // Both are ended with the trial.
   for (let n = 1; n <= 2; n++) talk(t, server, "", stalled).catch(() => {});
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 2);
