@@ -44,3 +44,33 @@ test("an issuer beside the certificate is proposed, but for a file with a privat
     fs.rmSync(folder, { recursive: true });
   }
 });
+
+test("a file that is not in order is warned of, but for the root first where that is meant", () => {
+  const top = certify({ name: "top", ca: true });
+  const middle = certify({ name: "middle", by: top, ca: true });
+  const leaf = certify({ name: "leaf", by: middle });
+  const other = certify({ name: "other" });
+  const sent = [leaf, middle, top].map(({ der }) => readCertificate(der));
+  const rows: [what: string, file: typeof sent, leafFirst: boolean, warned: RegExp | undefined][] =
+    [
+      ["the leaf first", sent, true, undefined],
+      ["the root first", sent.toReversed(), true, /: not in order: /],
+      ["the root first, as in CERTCHAINFILE", sent.toReversed(), false, undefined],
+      ["the leaf in the middle", [1, 0, 2].map((i) => sent[i]!), false, /: not in order: /],
+      [
+        "another between them",
+        [sent[0]!, readCertificate(other.der), sent[1]!, sent[2]!],
+        true,
+        /part/,
+      ],
+    ];
+  for (const [what, file, leafFirst, warned] of rows) {
+    const findings = new Findings();
+    const text = file.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
+    const files = [{ path: "chain.pem", bytes: new TextEncoder().encode(text) }];
+    checkChain(sent, "chain.pem", files, { leafFirst, alone: true, now: NOW }, findings);
+    const said = findings.list.filter(({ text }) => /not in order|no part of/.test(text));
+    assert.equal(said.length, warned ? 1 : 0, what);
+    if (warned) assert.match(said[0]?.text ?? "", warned, what);
+  }
+});

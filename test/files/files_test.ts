@@ -15,7 +15,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { localFiles, namedFiles, signature } from "../../src/files/files.ts";
+import { isShortage, localFiles, namedFiles, signature } from "../../src/files/files.ts";
 
 test("local files: a change and a replacement show, size and kind are checked", () => {
   const dir = mkdtempSync(join(tmpdir(), "files-"));
@@ -121,4 +121,20 @@ test("a value that is the name of a file, colons and all, is that file; else it 
     ["", []],
   ];
   for (const [value, expected] of rows) assert.deepEqual(namedFiles(value, files), expected, value);
+});
+
+test("a shortage is known by its code, or by that of its cause", () => {
+  const error = (code: string, cause?: unknown): Error =>
+    Object.assign(new Error(code, { cause }), { code });
+  const rows: [unknown, boolean][] = [
+    [error("EMFILE"), true],
+    [error("ENOMEM"), true],
+    [error("ENOENT"), false],
+    [new Error("unable to read", { cause: error("ENFILE") }), true],
+    [new Error("a", { cause: new Error("b", { cause: error("EAGAIN") }) }), true],
+    [new Error("unable to read", { cause: error("EACCES") }), false],
+    [new Error("unable to read", { cause: "EMFILE" }), false],
+    [new Error("EMFILE"), false],
+  ];
+  for (const [thrown, wanted] of rows) assert.equal(isShortage(thrown), wanted, String(thrown));
 });

@@ -59,6 +59,10 @@ test("it serves TLS for 30 days from an hour ago and signs nothing else", () => 
   assert.equal(certificate.notAfter.ms, now + 30 * 86_400_000);
   assert.deepEqual(certificate.extendedKeyUsage?.map(purposeName), ["serverAuth"]);
   assert.deepEqual(certificate.keyUsage, ["digitalSignature"]);
+  // keyUsage and basicConstraints, with the BOOLEAN that makes them critical.
+  for (const critical of ["0603551d0f0101ff", "0603551d130101ff"]) {
+    assert.ok(hex(certificate.der).includes(critical), critical);
+  }
   assert.deepEqual(certificate.basicConstraints, { ca: false });
 });
 

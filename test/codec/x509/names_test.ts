@@ -82,6 +82,7 @@ test("what would break a line or has no UTF-8 form is escaped in components", ()
     [TAG.utf8, utf8("a\\0A"), "a\\\\0A"],
     [TAG.utf8, utf8("\x1b[2J\x7f"), "\\1B[2J\\7F"],
     [TAG.utf8, utf8("\x85\u2028\u2029"), "\\C2\\85\\E2\\80\\A8\\E2\\80\\A9"],
+    [TAG.utf8, utf8("\x80\x9f\xa0\u2027\u202a"), "\\C2\\80\\C2\\9F\xa0\u2027\u202a"],
     [TAG.utf8, Uint8Array.of(0x61, 0xff, 0xc3, 0x0a), "a\\FF\\C3\\0A"],
     [TAG.t61, Uint8Array.of(0x85), "\\C2\\85"],
     [TAG.bmp, Uint8Array.of(0xd8, 0x00), "\\ED\\A0\\80"],
