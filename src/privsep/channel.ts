@@ -34,12 +34,17 @@ interface Outgoing {
 export type ToWorker = Channel<"monitor", "worker">;
 export type ToMonitor = Channel<"worker", "monitor">;
 
-export class Channel<Us extends Side, Them extends Side> {
+/** The owner of a channel, as of a stream (runtime/stream.ts). */
+export interface ChannelHandler<Them extends Side> {
   /** A message has come. What it throws, `DecodeError` above all, breaks the channel. */
-  onMessage: (message: Message<Them>) => void = () => {};
+  message?(message: Message<Them>): void;
   /** The other side is gone (no reason), or has sent what it must not. Exactly once, and not after
    *  `close`. */
-  onBroken: (why?: string) => void = () => {};
+  broken?(why?: string): void;
+}
+
+export class Channel<Us extends Side, Them extends Side> {
+  #owner: ChannelHandler<Them> = {};
   readonly #frames: Frames;
   readonly #queue: Outgoing[] = [];
   /** Descriptors in the queue. */
@@ -73,6 +78,11 @@ export class Channel<Us extends Side, Them extends Side> {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** Makes `handler` the owner in place of the one before. */
+  take(handler: ChannelHandler<Them>): void {
+    this.#owner = handler;
   }
 
   begin(): void {
@@ -188,7 +198,7 @@ export class Channel<Us extends Side, Them extends Side> {
     try {
       for (const { kind, body } of this.#frames.push(chunk)) {
         if (!this.#open) return;
-        this.onMessage(this.theirs.decode(kind, body));
+        this.#owner.message?.(this.theirs.decode(kind, body));
       }
     } catch (error) {
       this.#broken(reason(error));
@@ -198,7 +208,7 @@ export class Channel<Us extends Side, Them extends Side> {
   #broken(why?: string): void {
     if (!this.#open) return;
     this.close();
-    this.onBroken(why);
+    this.#owner.broken?.(why);
   }
 
   #drop(fds: readonly number[]): void {

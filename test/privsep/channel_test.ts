@@ -67,15 +67,21 @@ const LARGE: MessageOf<"KEPT"> = {
   file: { path: "/k", is: "file", stamp: "1" },
 };
 
+/** Why it breaks, when it does. */
+const brokenOf = (channel: Pair["here"]): Promise<string | undefined> =>
+  new Promise((resolve) => channel.take({ broken: resolve }));
+
 /** What `there` gets, as numbers; each descriptor must hold the number of its frame. */
 function listen({ libc, there }: Pair): number[] {
   const got: number[] = [];
-  there.onMessage = (message) => {
-    assert.ok(message.kind === "EXITED");
-    const { id: n, status } = message;
-    for (const fd of there.descriptors(status)) assert.equal(numberIn(libc, fd), n);
-    got.push(n);
-  };
+  there.take({
+    message(message) {
+      assert.ok(message.kind === "EXITED");
+      const { id: n, status } = message;
+      for (const fd of there.descriptors(status)) assert.equal(numberIn(libc, fd), n);
+      got.push(n);
+    },
+  });
   return got;
 }
 
@@ -118,7 +124,7 @@ test("descriptors that the other side does not take wait with the frames behind 
 test("two thousand descriptors may wait, and then the channel breaks", () =>
   tidy(async ({ libc, here }) => {
     const why: (string | undefined)[] = [];
-    here.onBroken = (text) => why.push(text);
+    here.take({ broken: (text) => why.push(text) });
     let waiting = 0;
     while (here.open) {
       here.send(said(1, 20), Array.from({ length: 20 }, () => pipeOf(libc, 1)));
@@ -133,7 +139,7 @@ test("two thousand descriptors may wait, and then the channel breaks", () =>
 test("the monitor gives up a worker that leaves 16 MB unread; a worker bears with its monitor", () =>
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
-    here.onBroken = (text) => why.push(text);
+    here.take({ broken: (text) => why.push(text) });
     const chain = Array.from({ length: 8 }, (_, i) => [`C${i}`, "x".repeat(130_000)] as const);
     const start = { id: 1, delayed: false, ruled: false, ip: "", host: "", info: "" };
     for (let n = 0; n < 40; n++) {
@@ -153,7 +159,7 @@ test("who falls behind and catches up is no worse for it", () =>
   tidy(async (made) => {
     const { here, there } = made;
     let got = 0;
-    there.onMessage = () => got++;
+    there.take({ message: () => got++ });
     there.begin();
     for (let round = 1; round <= 4; round++) {
       for (let n = 0; n < 10; n++) here.send(LARGE);
@@ -174,8 +180,9 @@ test("a frame that speaks of no descriptors takes none", () =>
 test("descriptors that do not match their frame are closed, and break the channel", async () => {
   for (const [sent, wanted] of [[0, 1], [1, 2], [2, 1], [5, 2]] as const) {
     await tidy(async ({ libc, here, there }) => {
-      const broken = new Promise<string | undefined>((resolve) => there.onBroken = resolve);
-      there.onMessage = () => void there.descriptors(wanted);
+      const broken = new Promise<string | undefined>((resolve) => {
+        there.take({ message: () => there.descriptors(wanted), broken: resolve });
+      });
       there.begin();
       here.send(said(1), Array.from({ length: sent }, () => pipeOf(libc, 1)));
       assert.match(await within(broken, "breach") ?? "", /descriptors/);
@@ -188,11 +195,13 @@ test("what a handler throws breaks the channel once, and no frame follows", () =
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     let frames = 0;
-    here.onMessage = () => {
-      frames++;
-      throw new Error("not that");
-    };
-    here.onBroken = (text) => why.push(text);
+    here.take({
+      message() {
+        frames++;
+        throw new Error("not that");
+      },
+      broken: (text) => why.push(text),
+    });
     here.begin();
     for (let id = 0; id < 10; id++) there.send({ kind: "CANCEL", id });
     await settled("the breach", () => why.length > 0);
@@ -202,7 +211,7 @@ test("what a handler throws breaks the channel once, and no frame follows", () =
 
 test("a frame that is too long breaks the monitor's end before it has come", () =>
   tidy(async ({ here, there }) => {
-    const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
+    const broken = brokenOf(here);
     here.begin();
     there.stream.write(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 4));
     assert.match(await within(broken, "breach") ?? "", /^privsep: length: 2147483647/);
@@ -212,8 +221,8 @@ test("the end of the other side is told without a reason, and our own close is n
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     let told = false;
-    here.onBroken = (text) => why.push(text);
-    there.onBroken = () => told = true;
+    here.take({ broken: (text) => why.push(text) });
+    there.take({ broken: () => told = true });
     here.begin();
     there.begin();
     there.close();
@@ -223,7 +232,7 @@ test("the end of the other side is told without a reason, and our own close is n
 
 test("a half-closed socket is an end, too", () =>
   tidy(async ({ here, there }) => {
-    const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
+    const broken = brokenOf(here);
     here.begin();
     there.stream.end();
     assert.equal(await within(broken, "end"), undefined);
@@ -253,7 +262,7 @@ test("too many descriptors of our user under way is no fault of the other side's
 
 test("a socket for descriptors that is gone breaks the channel, which is nobody's fault", () =>
   tidy(async ({ libc, here, there }) => {
-    const broken = new Promise<string | undefined>((resolve) => here.onBroken = resolve);
+    const broken = brokenOf(here);
     const pass = libc.dup(there.pass);
     there.close();
     libc.close(pass);

@@ -20,6 +20,14 @@ const NAME = "sslserver";
 /** Early rules and rules set limits, and each check may leave a rule's key with us. */
 const MAX_CHECKS = 4;
 
+/** Who is told of a worker. */
+export interface WorkerOwner {
+  /** May throw: the worker has broken the protocol. */
+  message(message: WorkerMessage): void;
+  /** Its process has ended; `words` go with "it". Exactly once. */
+  gone(end: End, words: string): void;
+}
+
 export class Worker {
   state: WorkerState = "starting";
   /** It has come to serve. */
@@ -31,10 +39,6 @@ export class Worker {
   filesSent = 0;
   /** Why it could not start, in its own words. */
   fatal: FatalError | undefined;
-  /** May throw: the worker has broken the protocol. */
-  onMessage: (message: WorkerMessage) => void = () => {};
-  /** Its process has ended; `words` go with "it". Exactly once. */
-  onGone: (end: End, words: string) => void = () => {};
   /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
   readonly programs = new Map<number, Launched>();
   readonly waiting = new Map<number, { abort(why: Reason): void }>();
@@ -46,6 +50,7 @@ export class Worker {
   waitingSize = 0;
   #lastStart = 0;
   #lastHold = 0;
+  #owner: WorkerOwner | undefined;
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
@@ -96,16 +101,23 @@ export class Worker {
     readonly launched: Launched,
     readonly channel: ToWorker,
   ) {
-    channel.onMessage = (message) => this.onMessage(message);
-    channel.onBroken = (why) => this.giveUp(why);
+    channel.take({
+      message: (message) => this.#owner?.message(message),
+      broken: (why) => this.giveUp(why),
+    });
     launched.exited.then((status = 0) => {
       this.state = "ended";
       channel.close();
       clearTimeout(this.#deadline);
-      if (this.#breach) this.onGone("breach", `was ended: ${reason(this.#breach)}`);
-      else if (status > 0 && status < 256) this.onGone("signal", `ended by signal ${status}`);
-      else this.onGone("exit", `ended with ${status / 256}`);
+      if (this.#breach) this.#owner?.gone("breach", `was ended: ${reason(this.#breach)}`);
+      else if (status > 0 && status < 256) this.#owner?.gone("signal", `ended by signal ${status}`);
+      else this.#owner?.gone("exit", `ended with ${status / 256}`);
     });
+  }
+
+  /** Tells `owner` from now on. */
+  take(owner: WorkerOwner): void {
+    this.#owner = owner;
   }
 
   get pid(): number {

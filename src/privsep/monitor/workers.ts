@@ -115,8 +115,10 @@ export class Workers {
       const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined, log);
       if (this.#stopped) return worker.kill();
       this.#bySlot.set(slot, worker);
-      worker.onMessage = (message) => this.p.receive(made, message);
-      worker.onGone = (end, words) => this.#gone(made, end, words);
+      worker.take({
+        message: (message) => this.p.receive(made, message),
+        gone: (end, words) => this.#gone(made, end, words),
+      });
       worker.channel.begin();
       worker.mustServe(patience?.start ?? START);
       metrics?.introduce(worker);

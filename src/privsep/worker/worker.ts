@@ -90,8 +90,7 @@ class WorkerProcess {
     this.#programs = new RemotePrograms(runtime, channel);
     this.#counter = new RemoteCounter(channel);
     this.#files = new HandedFiles(libc);
-    channel.onMessage = (message) => this.#receive(message);
-    channel.onBroken = () => this.#orphaned();
+    channel.take({ message: (one) => this.#receive(one), broken: () => this.#orphaned() });
     runtime.onSignal("SIGTERM", () => this.#draining && this.#server?.end(GRACE));
     // From a terminal they come to every process of the server: the monitor's word counts.
     for (const name of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) runtime.onSignal(name, () => {});

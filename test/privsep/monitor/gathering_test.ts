@@ -15,7 +15,7 @@ class Fake {
   readonly asked: number[] = [];
   readonly totals: { id: number; totals: Totals }[] = [];
   /** Called for each answer. */
-  onTotals = (): void => {};
+  told = (): void => {};
   readonly channel = {
     send: (message: MonitorMessage): void => {
       if (message.kind === "GATHER") this.asked.push(message.id);
@@ -23,7 +23,7 @@ class Fake {
         const { kind: _, id, ...totals } = message;
         this.totals.push({ id, totals });
       }
-      this.onTotals();
+      this.told();
     },
   };
 
@@ -73,7 +73,7 @@ test("a worker alone is answered at once", () => {
 test("one that does not answer is left out, but for what it has counted, and is counted itself", async () => {
   const { gathering: g, workers: [a, b, c] } = gathering(3, 20);
   g.take(c, 0, counts(100, 0, 200));
-  const answered = new Promise<void>((resolve) => a.onTotals = resolve);
+  const answered = new Promise<void>((resolve) => a.told = resolve);
   g.scrape(a, 1, counts(1, 0.5, 2));
   g.take(b, 1, counts(10, 0.25, 20));
   await answered;

@@ -48,12 +48,14 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   const programs = new RemotePrograms(runtime, channel);
   const counter = new RemoteCounter(channel);
   const asked: WorkerMessage[] = [];
-  monitor.onMessage = (message) => void asked.push(message);
-  channel.onMessage = (message) => answered(programs, counter, message);
-  channel.onBroken = () => {
-    programs.orphan();
-    counter.orphan();
-  };
+  monitor.take({ message: (message) => asked.push(message) });
+  channel.take({
+    message: (message) => answered(programs, counter, message),
+    broken() {
+      programs.orphan();
+      counter.orphan();
+    },
+  });
   monitor.begin();
   channel.begin();
   await go({

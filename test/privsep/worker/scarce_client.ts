@@ -4,7 +4,7 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { Channel } from "../../../src/privsep/channel.ts";
-import { FROM_MONITOR, FROM_WORKER } from "../../../src/privsep/messages.ts";
+import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../../../src/privsep/messages.ts";
 import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import { Places } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
@@ -20,17 +20,19 @@ const monitor = new Channel(libc, mine, passA, FROM_MONITOR, FROM_WORKER);
 const channel = new Channel(libc, other, passB, FROM_WORKER, FROM_MONITOR);
 const client = new RemotePrograms(runtime, channel);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-channel.onMessage = (message) => {
-  if (message.kind === "STARTED") client.started(message);
-};
-channel.onBroken = (why) => say(`broken: ${why}`);
+channel.take({
+  message(message) {
+    if (message.kind === "STARTED") client.started(message);
+  },
+  broken: (why) => say(`broken: ${why}`),
+});
 channel.begin();
 
 /** One start, with `free` descriptors left when the answer comes. */
 async function start(free: number, delayed: boolean): Promise<void> {
   const { mine, theirs } = programPipes(libc, delayed);
   const filler: number[] = [];
-  monitor.onMessage = (request) => {
+  const answer = (request: WorkerMessage): void => {
     if (request.kind !== "START") return;
     // What is sent is closed here: so many more are free then.
     for (;;) {
@@ -48,6 +50,7 @@ async function start(free: number, delayed: boolean): Promise<void> {
     for (let more = leave; more < 0; more++) late.push(openSync("/dev/null", "r"));
     filler.push(...late);
   };
+  monitor.take({ message: answer });
   const request = { delayed, variables: new Map(), rules: new Map(), peer: { ip: "192.0.2.1" } };
   let result: string;
   try {
