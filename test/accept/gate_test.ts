@@ -191,6 +191,29 @@ test("silent connections take no place; none is accepted while handshakes have t
   assert.ok(accepting(), "before the listener closes the queue is emptied");
 });
 
+test("with -n one counts as complete from its admission until its program runs", async () => {
+  const { come, gone, gate } = stage({ heard: () => false });
+  const first = come();
+  first.enter("admission");
+  first.enter("starting");
+  for (let i = 0; i < 3; i++) come();
+  assert.deepEqual(await gone(), [`2: ${SILENT}`]);
+  first.enter("conversing");
+  assert.equal(gate.pending, 2);
+  first.enter("lingering");
+  assert.equal(gate.open, 3);
+  first.enter("over");
+  assert.equal(gate.open, 2);
+});
+
+test("one whose program has ended needs descriptors for its socket alone", () => {
+  const { come, accepting } = stage({ descriptors: 9 });
+  const all = [come(HELLO), come(HELLO), come(HELLO)];
+  assert.ok(!accepting());
+  for (const conn of all.slice(0, 2)) conn.enter("lingering");
+  assert.ok(accepting());
+});
+
 test("who leaves is not counted, and cannot be sent away", async () => {
   const { come, gone, gate } = stage({});
   const first = come();
