@@ -1,6 +1,7 @@
 /** Linux's table of TCP sockets, /proc/net/tcp and tcp6 (proc_pid_net(5)): those that listen come first.
  *  Pure: no I/O. */
 
+import { DecodeError } from "./bytes.ts";
 import { formatIp } from "./ip.ts";
 
 /** A listening socket. */
@@ -29,6 +30,9 @@ export function tcpListeners(text: string): { listeners: TcpListener[]; more: bo
 
 /** Words of 32 bits as this machine stores them: little-endian on those we run on. */
 function ipOf(hex: string): string {
+  if (!/^(?:[0-9A-F]{8}|[0-9A-F]{32})$/.test(hex)) {
+    throw new DecodeError("tcp table: address: neither 8 nor 32 digits at byte 0");
+  }
   const bytes = new Uint8Array(hex.length / 2);
   for (let i = 0; i < bytes.length; i++) {
     bytes[(i & ~3) + 3 - (i & 3)] = parseInt(hex.slice(2 * i, 2 * i + 2), 16);
