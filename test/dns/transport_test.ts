@@ -90,6 +90,22 @@ test("a refused connection ends once, with its reason", async () => {
   assert.match(String(error), /ECONNREFUSED|refused/);
 });
 
+test("a connection comes from the local address that it was given", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const to = { address: "127.0.0.1", port: (server.address() as { port: number }).port };
+  const events = { data: () => {}, ended: () => {} };
+  for (const local of ["127.0.0.2", undefined]) {
+    const accepted = once(server, "connection");
+    const close = network.tcp(to, Uint8Array.of(0), events, local);
+    const [socket] = await accepted as [Socket];
+    assert.equal(socket.remoteAddress, local ?? "127.0.0.1");
+    socket.destroy();
+    close();
+  }
+  server.close();
+});
+
 test("what cannot even be tried is reported, not thrown", async () => {
   const to = { address: "127.0.0.1", port: 9 };
   const error = await new Promise((resolve) => {
