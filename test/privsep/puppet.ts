@@ -179,6 +179,8 @@ export interface StageOptions {
   env?: Record<string, string>;
   base?: Record<string, string>;
   fake?: boolean;
+  /** The host is a name, which the worker looks up. */
+  named?: boolean;
   patience?: NonNullable<MonitorOptions["patience"]>;
   /** The workers' processes ignore SIGTERM. */
   deaf?: boolean;
@@ -237,6 +239,7 @@ export async function stage(
     env = {},
     base,
     fake = false,
+    named = false,
     patience,
     deaf = false,
     breaks,
@@ -244,7 +247,7 @@ export async function stage(
 ): Promise<Stage & { puppets: Puppet[]; started: Promise<void> }> {
   const runtime = await thisRuntime();
   const libc = runtime.libc as Libc;
-  const words = ["-q", ...argv, "127.0.0.1", "0", ...program];
+  const words = ["-q", ...argv, named ? "localhost" : "127.0.0.1", "0", ...program];
   const request = parseOptions(words, env);
   assert.ok("serve" in request);
   const options = { ...request.serve, verbosity: 1 as const };
@@ -305,7 +308,7 @@ export async function stage(
     self: { command: ["/nowhere"], confine: ["/nowhere"], env: {} },
     workers,
     identity: workerIdentity(options, env, localFiles),
-    init: { resolve: false },
+    init: { resolve: named },
     inherited: false,
     ...(patience ? { patience } : {}),
     listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 }).fd,

@@ -1,0 +1,251 @@
+/** Every request of a worker in every state: what is not permitted ends it, and nothing else does. The tables
+ *  here are written by hand, so that a mistake in src/privsep/messages.ts is found. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DecodeError } from "../../../src/codec/bytes.ts";
+import { countKinds } from "../../../src/metrics/describe.ts";
+import {
+  type Kind,
+  type MessageOf,
+  MESSAGES,
+  stateAfter,
+  type WorkerMessage,
+} from "../../../src/privsep/messages.ts";
+import {
+  Departure,
+  type Phase,
+  phaseAfter,
+  type PhaseEvent,
+  PHASES,
+} from "../../../src/privsep/monitor/departure.ts";
+import { Requests, type RequestsOptions } from "../../../src/privsep/monitor/requests.ts";
+import type { Worker } from "../../../src/privsep/monitor/worker_handle.ts";
+import {
+  ACTIVE,
+  DRAINED,
+  LEFT,
+  SERVED,
+  WORKER_STATES,
+  type WorkerState,
+} from "../../../src/privsep/worker_states.ts";
+import { within } from "../../runtime/tools.ts";
+import { SAMPLES } from "../messages_samples.ts";
+import { RawFrame } from "../raw_frame.ts";
+import { type Puppet, settled, stage } from "../puppet.ts";
+
+type Staged = Awaited<ReturnType<typeof stage>>;
+type WorkerKind = Kind<"worker">;
+
+/** The state after each request; `-` where it ends the worker. */
+const AFTER: Readonly<Record<WorkerKind, string>> = {
+  //        starting  listening serving draining left settled
+  READY: "  listening -         -       -        -    -",
+  FATAL: "  starting  listening -       -        -    -",
+  RESOLVED: "starting -         -       -        -    -",
+  START: "  -         -         serving draining left -",
+  CANCEL: " -         -         serving draining left -",
+  KILL: "   -         -         serving draining left settled",
+  TAKE: "   -         -         serving draining left -",
+  CHECK: "  -         -         serving draining left -",
+  RELEASE: "-         -         serving draining left settled",
+  SETTLED: "-         -         -       -        settled -",
+  COUNTS: " -         -         serving draining left settled",
+  SERVING: "-         serving   -       -        -    -",
+  SCRAPE: " -         -         serving draining left settled",
+  PLACED: " starting  -         -       -        -    -",
+  LEFT: "   -         -         -       left     -    -",
+  LOST: "   -         -         serving draining left -",
+  WANT: "   -         -         serving draining left -",
+  RETURN: " -         -         serving draining left settled",
+  GOOD: "   starting  listening serving draining left settled",
+};
+
+const LIVING: readonly WorkerState[] = WORKER_STATES.filter((state) => state !== "ended");
+
+function expected(kind: WorkerKind, state: WorkerState): string {
+  return state === "ended" ? "-" : AFTER[kind].trim().split(/ +/)[LIVING.indexOf(state)] ?? "";
+}
+
+const KINDS = Object.keys(AFTER) as WorkerKind[];
+
+test("the state after each request is that of the table, in every state", () => {
+  assert.equal(
+    KINDS.length,
+    Object.values(MESSAGES).filter(({ from }) => from === "worker").length,
+  );
+  for (const kind of KINDS) {
+    for (const state of WORKER_STATES) {
+      const after = expected(kind, state);
+      if (after !== "-") assert.equal(stateAfter(state, kind), after, `${kind} while ${state}`);
+      else {
+        const wrong = new DecodeError(`privsep: kind: no ${kind} while ${state}`);
+        assert.throws(() => stateAfter(state, kind), wrong);
+      }
+    }
+  }
+});
+
+test("the groups of states are what their names say", () => {
+  assert.deepEqual(ACTIVE, ["serving", "draining", "left"]);
+  assert.deepEqual(SERVED, ["serving", "draining", "left", "settled"]);
+  assert.deepEqual(LEFT, ["left", "settled"]);
+  assert.deepEqual(WORKER_STATES.map((state) => DRAINED[state]), [
+    "ended",
+    "ended",
+    "draining",
+    "draining",
+    "left",
+    "settled",
+    "ended",
+  ]);
+});
+
+/** Something valid of each kind, wherever it is permitted. */
+const VALID: Partial<Record<WorkerKind, WorkerMessage>> = {
+  RESOLVED: { kind: "RESOLVED", ip: "127.0.0.1" },
+  TAKE: { ...SAMPLES["TAKE without limits"] as MessageOf<"TAKE">, id: 10 },
+  RETURN: { kind: "RETURN", count: 0 },
+  COUNTS: { kind: "COUNTS", id: 0, counts: new Float64Array(countKinds().length) },
+  SCRAPE: { kind: "SCRAPE", id: 1, counts: new Float64Array(countKinds().length) },
+  START: {
+    kind: "START",
+    id: 1,
+    delayed: false,
+    ruled: false,
+    ip: "192.0.2.1",
+    host: "",
+    info: "",
+    variables: new Map(),
+  },
+};
+
+/** A worker in a state. `named`: its host is a name. */
+async function bring(
+  state: WorkerState,
+  named: boolean,
+): Promise<{ made: Staged; puppet: Puppet }> {
+  const made = await stage({ fake: true, argv: ["--metrics", "127.0.0.1:0"], named });
+  const [puppet] = made.puppets as [Puppet];
+  await puppet.hear("INIT");
+  puppet.dropDescriptors();
+  const steps: Partial<Record<WorkerState, () => Promise<unknown> | void>> = {
+    listening: async () => {
+      if (named) puppet.send({ kind: "RESOLVED", ip: "127.0.0.1" });
+      puppet.send({ kind: "READY" });
+      await puppet.hear("LISTEN");
+      puppet.dropDescriptors();
+    },
+    serving: async () => {
+      puppet.send({ kind: "SERVING" });
+      await puppet.hear("PLACES");
+      puppet.send(SAMPLES["TAKE without limits"] as WorkerMessage); // for CHECK and RELEASE
+    },
+    draining: async () => {
+      made.monitor.drain();
+      await puppet.hear("DRAIN");
+    },
+    left: () => puppet.send({ kind: "LEFT" }),
+    settled: () => puppet.send({ kind: "SETTLED" }),
+  };
+  for (const step of LIVING.slice(0, LIVING.indexOf(state) + 1)) await steps[step]?.();
+  return { made, puppet };
+}
+
+/** Why the monitor has ended the worker. */
+async function why({ made, puppet }: { made: Staged; puppet: Puppet }): Promise<string> {
+  await within(puppet.ended, "end of the worker");
+  if (!made.monitor.draining) {
+    const failed = await made.started.then(() => "", (error: Error) => error.message);
+    if (failed !== "") return failed;
+  }
+  await settled("a line", () => made.lines.length > 0);
+  return made.lines.join("\n");
+}
+
+for (const state of LIVING) {
+  test(`the monitor obeys the table while a worker is ${state}`, { timeout: 120_000 }, async () => {
+    for (const kind of KINDS) {
+      const one = await bring(state, kind === "RESOLVED");
+      const message = VALID[kind] ?? Object.values(SAMPLES).find((one) => one.kind === kind);
+      one.puppet.send(message as WorkerMessage);
+      // What comes behind it ends the worker in any case: which of them has, the reason tells.
+      one.puppet.say(new RawFrame(63).done());
+      const reason = await why(one);
+      if (expected(kind, state) === "-") {
+        assert.ok(reason.includes(`was ended: privsep: kind: no ${kind} while ${state}`), reason);
+      } else {assert.match(
+          reason,
+          kind === "FATAL" ? /^unable to read k/ : /kind: no message 63/,
+          kind,
+        );}
+      await one.made.close();
+    }
+  });
+}
+
+test("what a worker still says while it is being ended is not looked at", () => {
+  const untouched = new Proxy({}, { get: () => undefined });
+  const requests = new Requests(untouched as RequestsOptions);
+  const worker = { state: "ended" } as Worker;
+  for (const message of Object.values(SAMPLES)) requests.receive(worker, message);
+  assert.equal(worker.state, "ended");
+});
+
+/** The phase after each event, in the order of `PHASES`. */
+const PHASES_AFTER: Readonly<Record<PhaseEvent, readonly Phase[]>> = {
+  //              serving     draining     hurried      ending       over    abandoned
+  drain: ["draining", "draining", "hurried", "ending", "over", "abandoned"],
+  end: ["ending", "ending", "ending", "ending", "over", "abandoned"],
+  late: ["serving", "hurried", "hurried", "ending", "over", "abandoned"],
+  "programs over": ["serving", "draining", "hurried", "over", "over", "abandoned"],
+  abandon: Array(6).fill("abandoned"),
+};
+
+test("the monitor's end goes from phase to phase as the table says", () => {
+  for (const [event, after] of Object.entries(PHASES_AFTER)) {
+    for (const [i, phase] of PHASES.entries()) {
+      assert.equal(phaseAfter(phase, event as PhaseEvent), after[i], `${event} while ${phase}`);
+    }
+  }
+});
+
+test("the monitor is needed until its workers are where each phase wants them", async () => {
+  const ways: Readonly<Record<Phase, readonly PhaseEvent[]>> = {
+    serving: [],
+    draining: ["drain"],
+    hurried: ["drain", "late"],
+    ending: ["end"],
+    over: ["end", "programs over"],
+    abandoned: ["abandon"],
+  };
+  const free: Readonly<Record<Phase, readonly WorkerState[][]>> = {
+    serving: [],
+    draining: [["settled", "settled"], []],
+    hurried: [["left", "settled"], ["settled", "settled"], []],
+    ending: [],
+    over: [[]],
+    abandoned: [],
+  };
+  const others: readonly WorkerState[] = ["starting", "listening", "serving", "draining", "ended"];
+  const sets: WorkerState[][] = [
+    [],
+    ["settled", "settled"],
+    ["left", "settled"],
+    ...others.map((state): WorkerState[] => [state, "settled"]),
+  ];
+  for (const phase of PHASES) {
+    for (const states of sets) {
+      const workers = states.map((state) => ({ state })) as unknown as readonly Worker[];
+      const departure = new Departure({ proveFree: () => Promise.resolve() }, () => workers);
+      for (const event of ways[phase]) departure.happens(event);
+      assert.equal(departure.phase, phase);
+      let closed = false;
+      departure.closed.then(() => closed = true);
+      departure.look();
+      await new Promise((resolve) => setImmediate(resolve));
+      const wanted = free[phase].some((set) => set.join() === states.join());
+      assert.equal(closed, wanted, `${phase} with ${states.join()}`);
+    }
+  }
+});
