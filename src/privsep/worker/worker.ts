@@ -21,19 +21,15 @@ import { VERSION } from "../../version.ts";
 import { Channel, type ToMonitor } from "../channel.ts";
 import type { Introduction } from "../counts.ts";
 import { drop } from "../drop.ts";
-import { HandedFiles, type SentFile } from "../handed_files.ts";
+import { HandedFiles } from "../handed_files.ts";
 import { filesOf, type Init, unpackInit, versionOf } from "../init.ts";
-import {
-  FROM_MONITOR,
-  FROM_WORKER,
-  type Handlers,
-  type MessageOf,
-  type MonitorMessage,
-} from "../messages.ts";
+import { FROM_MONITOR, FROM_WORKER, type Handlers, type MonitorMessage } from "../messages.ts";
 import { sandbox } from "../sandbox.ts";
+import { FileUpdates } from "./file_updates.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { RemoteCounter } from "./remote_counter.ts";
 import { RemotePrograms } from "./remote_programs.ts";
+import { type Stage, type StopEvent, STOPS } from "./stopping.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
@@ -66,7 +62,7 @@ function otherVersion(monitor: string | undefined): FatalError {
 class WorkerProcess {
   readonly #programs: RemotePrograms;
   readonly #counter: RemoteCounter;
-  readonly #files: HandedFiles;
+  readonly #files: FileUpdates;
   readonly #initialized = Promise.withResolvers<unknown>();
   readonly #listening = Promise.withResolvers<number>();
   #assembled: Assembled | undefined;
@@ -74,24 +70,17 @@ class WorkerProcess {
   #metricsSocket: number | undefined;
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
-  #draining = false;
-  /** Files were handed over that nobody has looked at. */
-  #changed = false;
-  /** Files were lost that have not come again. */
-  #lacking = false;
-  /** Messages with files. */
-  #handed = 0;
-  /** All are to be read, changed or not. */
-  #reloading = false;
+  #stage: Stage = "starting";
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
   #inherited = false;
 
   constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: ToMonitor) {
     this.#programs = new RemotePrograms(runtime, channel);
     this.#counter = new RemoteCounter(channel);
-    this.#files = new HandedFiles(libc);
+    this.#files = new FileUpdates(new HandedFiles(libc), channel, (count) => this.#take(count));
+    this.#listening.promise.catch(() => {}); // looked at when all is prepared
     channel.take({ message: (one) => this.#receive(one), broken: () => this.#orphaned() });
-    runtime.onSignal("SIGTERM", () => this.#draining && this.#server?.end(GRACE));
+    runtime.onSignal("SIGTERM", () => this.#stop("SIGTERM"));
     // From a terminal they come to every process of the server: the monitor's word counts.
     for (const name of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) runtime.onSignal(name, () => {});
     runtime.ignoreSignals();
@@ -116,20 +105,20 @@ class WorkerProcess {
       return EXIT.system;
     }
     keepGoing(log);
-    this.#reportGood();
+    this.#files.reportGood();
     this.channel.send({ kind: "READY" });
     const fd = await this.#listening.promise.catch(() => undefined);
     if (fd === undefined) return EXIT.system; // the monitor has gone
-    if (this.#changed) this.#look(); // nobody is served with older files
+    this.#files.lookNow();
     const { deps, close } = this.#assembled as Assembled;
     const { backlog } = deps.options;
     const server = this.#server = serve(
       (...told) => this.runtime.listenDescriptor(fd, backlog, ...told),
       deps,
     );
+    this.#stage = "serving";
     this.channel.send({ kind: "SERVING" });
     this.#metrics?.begin();
-    if (this.#draining) this.#drain(0);
     server.left.then(() => this.channel.send({ kind: "LEFT" }));
     server.settled.then(() => this.channel.send({ kind: "SETTLED" }));
     await server.closed;
@@ -146,13 +135,14 @@ class WorkerProcess {
     const given: Given = {
       password,
       keyPair,
-      files: this.#files,
+      files: this.#files.files,
       programs: this.#programs,
       pending: share(init),
       announce: log.mutedBy(muted),
       ...(workers > 1 && canLimit(options, env) ? { counter: this.#counter } : {}),
     };
-    const assembled = this.#assembled = await assemble(options, env, this.runtime, log, given);
+    const assembled = await assemble(options, env, this.runtime, log, given);
+    this.#assembled = this.#files.server = assembled;
     warnOfServed(assembled, given.announce ?? log);
     await this.#count(assembled.deps, init);
     const confined = this.libc.landlocked(); // before the root folder is one without /dev
@@ -188,8 +178,8 @@ class WorkerProcess {
 
   readonly #handlers: Handlers<"monitor"> = {
     INIT: ({ init }) => this.#initialized.resolve(init),
-    FILES: ({ files }) => this.#takeFiles(files),
-    KEPT: (message) => this.#keep(message),
+    FILES: ({ files }) => this.#files.handed(files),
+    KEPT: (message) => this.#files.kept(message),
     LISTEN: () => {
       const fd = this.#take(1)?.[0];
       if (fd !== undefined) this.#listening.resolve(fd);
@@ -199,20 +189,15 @@ class WorkerProcess {
     EXITED: (message) => this.#programs.exited(message),
     PLACES: (message) => this.#programs.places(message),
     VERDICT: (message) => this.#counter.verdict(message),
-    RELOAD: () => {
-      this.#reloading = true; // when the files have come
-    },
-    DRAIN: () => this.#drain(),
+    RELOAD: () => this.#files.reload(),
+    DRAIN: () => this.#stop("DRAIN"),
     GATHER: (message) => this.#metrics?.gather(message),
     METRICS: ({ introduction }) => {
       this.#introduction = introduction;
       if (introduction.socket) this.#metricsSocket = this.#take(1)?.[0];
     },
     TOTALS: (message) => this.#metrics?.total(message),
-    END: () => {
-      this.#drain(0);
-      this.#server?.end(GRACE);
-    },
+    END: () => this.#stop("END"),
   };
 
   #receive(message: MonitorMessage): void {
@@ -226,71 +211,50 @@ class WorkerProcess {
       return this.channel.descriptors(count);
     } catch (error) {
       if (!(error instanceof LostDescriptors)) throw error;
-      if (this.#server) this.#lost(error);
+      if (this.#server) this.#files.lost(error);
       else if (this.#assembled) this.#fatal(error);
-      this.#initialized.reject(error);
-      this.#listening.reject(error);
+      this.#giveUp(error);
       return undefined;
     }
   }
 
-  #lost(error: Error): void {
-    this.channel.send({ kind: "LOST" });
-    if (this.#lacking) return;
-    this.#lacking = true;
-    this.#assembled?.deps.log.error(`unable to take files, trying again: ${reason(error)}`);
-  }
-
-  #keep({ whole, bytes, file }: MessageOf<"KEPT">): void {
-    this.#handed++;
-    this.#files.keep(file, whole ? bytes : undefined);
-  }
-
-  #takeFiles(files: readonly SentFile[]): void {
-    this.#handed++;
-    const fds = this.#take(files.filter(({ open }) => open).length);
-    if (!fds) return; // what it has stays in use
-    this.#lacking = false;
-    for (const file of files) this.#files.take(file, file.open ? fds.shift() : undefined);
-    // When all have come.
-    if (!this.#changed) setImmediate(this.#look);
-    this.#changed = true;
-  }
-
-  readonly #look = (): void => {
-    this.#changed = false;
-    const all = this.#reloading;
-    this.#reloading = false;
-    if (all) this.#assembled?.reload();
-    else this.#assembled?.look();
-    this.#reportGood();
-  };
-
-  /** So that the monitor keeps these files for a worker that replaces this one. */
-  #reportGood(): void {
-    if (this.#lacking || this.#changed || !this.#assembled?.sound()) return;
-    this.channel.send({ kind: "GOOD", count: this.#handed >>> 0 });
+  #stop(event: StopEvent): void {
+    switch (STOPS[this.#stage][event]) {
+      case "nothing":
+        return;
+      case "give up":
+        return this.#giveUp(new Error("told to stop"));
+      case "drain":
+        return this.#drain();
+      case "drain at once":
+        return this.#drain(0);
+      case "end":
+        this.#drain(0);
+        this.#stage = "ending";
+        return this.#server?.end(GRACE);
+    }
   }
 
   #drain(patience?: number): void {
-    this.#draining = true;
+    this.#stage = "draining";
     this.#metrics?.close();
-    const server = this.#server;
-    if (!server) return;
-    server.drain(patience, !this.#inherited);
-    const { drainTimeout } = (this.#assembled as Assembled).deps.options;
+    this.#server?.drain(patience, !this.#inherited);
+    const drainTimeout = this.#assembled?.deps.options.drainTimeout;
     if (drainTimeout === undefined) return;
-    setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
+    setTimeout(() => this.#stop("late"), drainTimeout * 1000).unref();
   }
 
   /** The monitor has gone: after a drain as it should, else who has no program gets none. */
   #orphaned(): void {
     this.#programs.orphan();
     this.#counter.orphan();
-    this.#initialized.reject(new Error("the monitor is gone"));
-    if (!this.#server) return this.#listening.reject(new Error("the monitor is gone"));
-    if (this.#draining) return;
-    this.#drain(0);
+    this.#stop("orphaned");
+  }
+
+  /** Ends before it has served. */
+  #giveUp(error: Error): void {
+    this.#initialized.reject(error);
+    this.#listening.reject(error);
   }
 
   #fatal(error: unknown): void {

@@ -1,0 +1,27 @@
+/** What stops a worker, in each of its stages. The table here is written by hand. That a worker does it is
+ *  tested in e2e/privsep_drain_test.ts, privsep_monitor_killed_test.ts and signals_test.ts. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { STAGES, type Stop, type StopEvent, STOPS } from "../../../src/privsep/worker/stopping.ts";
+
+/** In the order of `STAGES`: starting, serving, draining, ending. */
+const EXPECTED: Readonly<Record<StopEvent, readonly Stop[]>> = {
+  DRAIN: ["give up", "drain", "nothing", "nothing"],
+  END: ["give up", "end", "end", "nothing"],
+  SIGTERM: ["nothing", "nothing", "end", "nothing"],
+  orphaned: ["give up", "drain at once", "nothing", "nothing"],
+  late: ["nothing", "nothing", "end", "nothing"],
+};
+
+for (const [event, stops] of Object.entries(EXPECTED)) {
+  test(`${event} in each stage of a worker`, () => {
+    assert.deepEqual(STAGES.map((stage) => STOPS[stage][event as StopEvent]), stops);
+  });
+}
+
+test("every event has an outcome in every stage", () => {
+  for (const stage of STAGES) {
+    assert.deepEqual(Object.keys(STOPS[stage]).sort(), Object.keys(EXPECTED).sort());
+  }
+});
