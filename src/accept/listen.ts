@@ -16,7 +16,6 @@ export function listenSocket(
     libc.listenSocket({
       ip,
       port,
-      family: ip.includes(":") ? 6 : 4,
       backlog,
       v6only: !dualStack,
       ...(address.interface ? { scopeId: libc.interfaceIndex(address.interface) } : {}),

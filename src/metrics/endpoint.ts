@@ -224,8 +224,7 @@ export function metricsSocket(libc: Libc, address: MetricsAddress): number | und
   if ("path" in address) return undefined;
   const { host: ip, port } = address;
   try {
-    const family = ip.includes(":") ? 6 : 4;
-    return libc.listenSocket({ ip, port, family, backlog: BACKLOG, v6only: false }).fd;
+    return libc.listenSocket({ ip, port, backlog: BACKLOG, v6only: false }).fd;
   } catch (error) {
     throw notThere(address, error);
   }

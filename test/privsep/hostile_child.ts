@@ -14,7 +14,7 @@ const [files = "none", sibling = ""] = process.argv.slice(2);
 const libc = await libcHere();
 const raw = await rawSyscall();
 await fs.promises.readFile("/etc/hostname"); // now the runtime's pool has a thread
-const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 8 });
+const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 8 });
 const [control] = libc.socketpair("stream");
 // Somebody's abstract socket; in its own process, so that Landlock lets it be found.
 const somebody = raw("socket", 1, 1, 0);

@@ -311,7 +311,7 @@ export async function stage(
     init: { resolve: named },
     inherited: false,
     ...(patience ? { patience } : {}),
-    listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 }).fd,
+    listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 5 }).fd,
   };
   const monitor = new Monitor(monitorOptions);
   const next = (): Promise<Puppet> => {

@@ -25,7 +25,7 @@ export function echoServer(runtime: Runtime, libc: Libc) {
     stream.take({ data: (chunk) => stream.write(chunk), end: () => stream.end() });
     stream.resume();
   };
-  const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 64 });
+  const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 64 });
   const listener = runtime.listenDescriptor(fd, 64, (socket) => void echo(socket).catch(() => {}));
   /** This many connections, one after another. */
   const handshakes = async (count: number): Promise<number> => {

@@ -33,8 +33,7 @@ export function kits(runtime: Runtime): Kit[] {
       knowsDescriptor: true,
       listen({ ip, backlog }, onSocket) {
         if (libc === undefined) throw new Error("the runtime has no FFI");
-        const family = ip.includes(":") ? 6 : 4;
-        const { fd } = libc.listenSocket({ ip, port: 0, family, backlog, v6only: false });
+        const { fd } = libc.listenSocket({ ip, port: 0, backlog, v6only: false });
         return runtime.listenDescriptor(fd, backlog, onSocket);
       },
     },

@@ -39,8 +39,7 @@ export function bunRuntime(): Runtime {
     listenDescriptor: (fd, backlog, onSocket, onLost) =>
       listenDescriptor(libc, { fd, backlog, onSocket, onLost }),
     listen({ ip, port, backlog }, onSocket, onLost) {
-      const family = ip.includes(":") ? 6 : 4;
-      const { fd } = libc.listenSocket({ ip, port, family, backlog });
+      const { fd } = libc.listenSocket({ ip, port, backlog });
       return listenDescriptor(libc, { fd, backlog, onSocket, onLost });
     },
     tlsContext,

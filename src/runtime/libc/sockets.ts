@@ -15,11 +15,10 @@ import { markSocket, newSocket, socketFlags } from "./new_socket.ts";
 
 /** Where to listen. */
 export interface ListenAddress {
-  /** A literal address of the family. */
+  /** A literal address. */
   readonly ip: string;
   /** 0 for any free one. */
   readonly port: number;
-  readonly family: 4 | 6;
   /** IPv6 only: no IPv4 clients on `::`. Default true; always set, whatever the system's default. */
   readonly v6only?: boolean;
   /** Interface of a link-local address. */
@@ -165,14 +164,11 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
 
   function open(where: ListenAddress): number {
     const ip = parseIp(where.ip);
-    if (ip.length !== (where.family === 4 ? 4 : 16)) {
-      throw new TypeError(`unable to listen: ${where.ip} is not of family ${where.family}`);
-    }
     const kind = { type: "stream", blocking: false } as const;
     return newSocket(c, descriptors, addressFamily(ip.length, os), kind, (fd) => {
       c.setOption(fd, k.SOL_SOCKET, k.SO_REUSEADDR, 1);
       if (where.reusePort) c.setOption(fd, k.SOL_SOCKET, k.SO_REUSEPORT, 1);
-      if (where.family === 6) {
+      if (ip.length === 16) {
         c.setOption(fd, IPPROTO.ipv6, k.IPV6_V6ONLY, where.v6only === false ? 0 : 1);
       }
       bind(fd, where);

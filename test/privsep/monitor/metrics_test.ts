@@ -80,7 +80,7 @@ test("each worker of slot 0 gets the same listening socket, and no other worker 
 });
 
 test("an address that cannot be bound is fatal", () => {
-  const taken = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 1 });
+  const taken = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 1 });
   try {
     assert.throws(() => metrics({ host: "127.0.0.1", port: taken.port }).listen(), (error) => {
       assert.ok(error instanceof FatalError);

@@ -39,7 +39,7 @@ async function setUp({ has, inherited = false }: {
 } = {}): Promise<{ runtime: Runtime; libc: Libc; port: Port; number: number; copy: number }> {
   const runtime = await thisRuntime();
   const libc = runtime.libc as Libc;
-  const made = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 5 });
+  const made = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 5 });
   const port = new Port({
     libc,
     listen: () => made.fd,
@@ -53,7 +53,7 @@ async function setUp({ has, inherited = false }: {
 
 function bindable(libc: Libc, port: number): boolean {
   try {
-    libc.close(libc.listenSocket({ ip: "127.0.0.1", port, family: 4, backlog: 5 }).fd);
+    libc.close(libc.listenSocket({ ip: "127.0.0.1", port, backlog: 5 }).fd);
     return true;
   } catch {
     return false;

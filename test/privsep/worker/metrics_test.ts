@@ -57,7 +57,7 @@ class Bench {
   /** Makes it listen; it serves unless `begin` is false. */
   async listen(begin = true): Promise<this> {
     assert.ok(libc);
-    const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 9 });
+    const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 9 });
     this.port = port;
     await this.worker.listen(fd);
     if (begin) this.worker.begin();

@@ -109,7 +109,7 @@ test("Deno.listen: connections are counted", onDeno, async () => {
 test("a listening descriptor: connections are counted", onDeno, async () => {
   const { listenDescriptor } = await import("../../../src/runtime/deno/listen.ts");
   const libc = await libcHere();
-  const where = { ip: "127.0.0.1", port: 0, family: 4, backlog: 8, v6only: false } as const;
+  const where = { ip: "127.0.0.1", port: 0, backlog: 8, v6only: false } as const;
   await counted((tidier, onSocket) => {
     const { fd } = libc.listenSocket(where);
     return listenDescriptor(libc, { fd, backlog: 8, tidier }, onSocket);

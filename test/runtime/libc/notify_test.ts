@@ -61,7 +61,7 @@ test("nobody at the other end is an error, and leaves no descriptor", () => {
 });
 
 test("the kind of a socket is told, and what is none is refused", () => {
-  const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, family: 4, backlog: 1 });
+  const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 1 });
   const [a, b] = libc.socketpair("stream");
   const [c, d] = libc.socketpair("dgram");
   const [read, write] = libc.pipe();
@@ -78,7 +78,7 @@ test("the kind of a socket is told, and what is none is refused", () => {
 
 test("an IPv6 socket says whether IPv4 clients reach it", () => {
   for (const v6only of [true, false]) {
-    const { fd } = libc.listenSocket({ ip: "::", port: 0, family: 6, backlog: 1, v6only });
+    const { fd } = libc.listenSocket({ ip: "::", port: 0, backlog: 1, v6only });
     assert.equal(libc.v6only(fd), v6only);
     libc.close(fd);
   }
