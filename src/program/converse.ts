@@ -50,7 +50,8 @@ export async function converseDelayed(
   const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
   const { exited } = program;
   const close = (): void => {
-    for (const end of [controlInput, controlOutput, input, output, program.output]) end.destroy();
+    // What the program writes to comes first: when it reads the end of file nobody reads from it any more.
+    for (const end of [output, program.output, controlInput, controlOutput, input]) end.destroy();
   };
   try {
     const { banner } = deps.options;
