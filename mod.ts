@@ -25,21 +25,18 @@ export { DecodeError } from "./src/codec/bytes.ts";
 export { CdbReader, type ReadAt } from "./src/codec/cdb.ts";
 export { CdbWriter } from "./src/codec/cdb_write.ts";
 export { decodeRule, encodeRule, findRule, ruleKeys } from "./src/codec/rules.ts";
-export type { Hit as RuleHit, Peer as RulePeer, Rule } from "./src/codec/rules.ts";
+export type { Rule, RuleHit, RulePeer } from "./src/codec/rules.ts";
 export { type CompiledRule, compileRule } from "./src/codec/rules_source.ts";
-export {
-  decodeMessage as decodeDnsMessage,
-  encodeQuery as encodeDnsQuery,
-} from "./src/codec/dns/message.ts";
+export { decodeDnsMessage, encodeDnsQuery } from "./src/codec/dns/message.ts";
 export type {
+  DnsHead,
+  DnsMessage,
+  DnsQuery,
+  DnsQueryType,
   DnsRecord,
-  Head as DnsHead,
-  Message as DnsMessage,
-  Query as DnsQuery,
-  QueryType as DnsQueryType,
 } from "./src/codec/dns/message.ts";
 export type { Ip } from "./src/codec/ip.ts";
-export type { Decoded as DecodedProxy } from "./src/codec/proxy/header.ts";
+export type { DecodedProxy } from "./src/codec/proxy/header.ts";
 export { decodeProxy } from "./src/codec/proxy/proxy.ts";
 export type { ProxyEnd, ProxyExtras, ProxyHeader, ProxyTls } from "./src/codec/proxy/header.ts";
 export { encodeProxyV1 } from "./src/codec/proxy/v1.ts";

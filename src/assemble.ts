@@ -5,12 +5,12 @@ import type { Env } from "./config/variables.ts";
 import { literalHost } from "./accept/address.ts";
 import { divide, needsOf } from "./accept/descriptors.ts";
 import { Gate } from "./accept/gate.ts";
-import { heard } from "./accept/hello.ts";
+import { isHelloComplete } from "./accept/hello.ts";
 import { isDnsName } from "./accept/host.ts";
 import {
   canLimit,
-  type Counter,
-  Limits,
+  type ConnectionLimiter,
+  LocalLimiter,
   parseLimit,
   parseRate,
   UNCOUNTED,
@@ -28,13 +28,13 @@ import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import { baseEnvironment } from "./program/environment.ts";
 import type { Handler } from "./program/handler.ts";
-import { IdleWatch } from "./program/idle.ts";
+import { IdleTimer } from "./program/idle.ts";
 import { Lingering } from "./program/linger.ts";
 import { DirectPrograms, type Programs } from "./program/programs.ts";
-import { Places } from "./program/slots.ts";
+import { Slots } from "./program/slots.ts";
 import { requireLibc } from "./runtime/needs_ffi.ts";
 import type { KeyPair, Runtime } from "./runtime/runtime.ts";
-import type { Deps } from "./services.ts";
+import type { Services } from "./services.ts";
 import { ClientAuths } from "./tls/client_auth.ts";
 import { Contexts } from "./tls/context.ts";
 import { HandshakeQueue } from "./tls/handshake.ts";
@@ -45,7 +45,7 @@ import { refuseUnsupported } from "./tls/unsupported.ts";
 const HOUR = 3_600_000;
 
 /** What is not made from options and environment. */
-export interface Given {
+export interface Overrides {
   keyPair?: KeyPair | undefined;
   handler?: Handler | undefined;
   /** False: the server's own name is not looked up in DNS, -l or not. */
@@ -55,7 +55,7 @@ export interface Given {
   /** Where files come from, who starts programs and who counts, in a worker. */
   files?: Files;
   programs?: Programs;
-  counter?: Counter;
+  limiter?: ConnectionLimiter;
   /** Its part of --pending. */
   pending?: number;
   /** For what is said once for all workers: at start, and when a file has changed. */
@@ -64,7 +64,7 @@ export interface Given {
 
 /** A server that only needs to be started. */
 export interface Assembled {
-  deps: Deps;
+  services: Services;
   /** Reads certificates, authorities and rules again (SIGHUP). */
   reload(): void;
   /** Looks at all files, and reads those that have changed. */
@@ -84,18 +84,18 @@ export async function assemble(
   env: Env,
   runtime: Runtime,
   log: Log,
-  given: Given = {},
+  overrides: Overrides = {},
 ): Promise<Assembled> {
   refuseUnsupported((name) => env[name]);
-  const { files: from = localFiles, announce = log } = given;
-  if (given.handler && options.delayed) {
+  const { files: from = localFiles, announce = log } = overrides;
+  if (overrides.handler && options.delayed) {
     throw new UsageError("a handler cannot begin in the clear: -n is for programs");
   }
   const { libc } = runtime;
   if (options.delayed) requireLibc(runtime, "give a program more descriptors (-n)");
   const needs = needsOf(options, libc, {
-    handler: given.handler !== undefined,
-    ...(given.pending === undefined ? {} : { pending: given.pending }),
+    handler: overrides.handler !== undefined,
+    ...(overrides.pending === undefined ? {} : { pending: overrides.pending }),
   });
   const budget = divide(needs);
   const sockets = new QuestionSockets(budget.questions);
@@ -104,7 +104,7 @@ export async function assemble(
   const resolver = new Resolver({
     config: new DnsConfig({
       env,
-      ...(asksDns(options, given) ? { files: from } : NO_DNS),
+      ...(asksDns(options, overrides) ? { files: from } : NO_DNS),
       interfaceIndex: libc && ((name) => libc.interfaceIndex(name)),
       log: announce,
     }),
@@ -119,10 +119,10 @@ export async function assemble(
     log: announce,
     files: from,
   });
-  const { contexts, names } = makeContexts(env, runtime, announce, log, clientAuths, given);
+  const { contexts, names } = makeContexts(env, runtime, announce, log, clientAuths, overrides);
   contexts.warnOfDhFile();
-  const limits = canLimit(options, env)
-    ? new Limits({ programs: options.concurrency, now: () => performance.now() })
+  const limiter = canLimit(options, env)
+    ? new LocalLimiter({ programs: options.concurrency, now: () => performance.now() })
     : UNCOUNTED;
   const book = (file: string | undefined): RuleBook | undefined =>
     file === undefined ? undefined : new RuleBook(from.rules(file), {
@@ -133,13 +133,13 @@ export async function assemble(
   const earlyRules = book(options.earlyRules);
   const direct = new DirectPrograms(
     runtime,
-    new Places(options.concurrency),
+    new Slots(options.concurrency),
     options.command,
     baseEnvironment(env),
     { options, log },
   );
-  const programs = given.programs ?? direct;
-  const deps: Deps = {
+  const programs = overrides.programs ?? direct;
+  const services: Services = {
     runtime,
     options,
     log,
@@ -148,7 +148,7 @@ export async function assemble(
     names,
     clientAuths,
     handshakes: new HandshakeQueue(),
-    idle: new IdleWatch(options.idleTimeout),
+    idle: new IdleTimer(options.idleTimeout),
     lingering: new Lingering(
       options.concurrency,
       options.idleTimeout * 1000,
@@ -162,14 +162,14 @@ export async function assemble(
       descriptors: budget.connections,
       each: needs.each,
       concurrency: options.concurrency,
-      heard: options.delayed ? () => false : heard,
+      isHelloComplete: options.delayed ? () => false : isHelloComplete,
       blind: !libc && !options.delayed,
     }),
     admission: {
       options,
       log,
-      limits: given.counter ?? limits,
-      ask: {
+      limiter: overrides.limiter ?? limiter,
+      limits: {
         perAddress: Math.min(parseLimit("MAXCONIP", env.MAXCONIP) ?? 0, options.concurrency),
         rate: parseRate(env.MAXCONRATE),
       },
@@ -177,16 +177,16 @@ export async function assemble(
       resolver,
       sockets,
       asksAboutLoopback: asked,
-      findsOwnName: given.findsOwnName ?? true,
+      findsOwnName: overrides.findsOwnName ?? true,
       rules,
       earlyRules,
     },
     programs,
-    handler: given.handler && { serve: given.handler, programs: direct },
+    handler: overrides.handler && { serve: overrides.handler, programs: direct },
   };
   const hourly = setInterval(() => contexts.warnOfExpiry(), HOUR);
   return {
-    deps,
+    services,
     warnOfExpiry: () => contexts.warnOfExpiry(),
     look() {
       contexts.look();
@@ -216,7 +216,7 @@ const NO_DNS: Pick<DnsConfigOptions, "files" | "hostName"> = {
 
 function asksDns(
   { host, localName, remoteName }: Options,
-  { findsOwnName = true }: Given,
+  { findsOwnName = true }: Overrides,
 ): boolean {
   return remoteName || (findsOwnName && localName === undefined) ||
     (literalHost(host) === undefined && isDnsName(host));
@@ -228,7 +228,7 @@ function makeContexts(
   log: Announcer,
   rulesLog: Announcer,
   clientAuths: ClientAuths,
-  { password, keyPair, files }: Given,
+  { password, keyPair, files }: Overrides,
 ): { contexts: Contexts; names: ServerNames } {
   const contexts = new Contexts({
     runtime,

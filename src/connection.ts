@@ -24,8 +24,8 @@ export interface Counted {
   release(): void;
 }
 
-/** Its place among those of -c, as the stages use it (program/slots.ts). */
-export interface HeldPlace {
+/** Its slot among those of -c, as the stages use it (program/slots.ts). */
+export interface ConnectionSlot {
   /** Resolves when nobody else gets it any more; undefined: at once. Rejects when `signal` aborts. */
   keep(signal: AbortSignal): Promise<void> | undefined;
   /** Its program runs. */
@@ -33,7 +33,7 @@ export interface HeldPlace {
   /** It is counted elsewhere from now on. */
   hand(): void;
   /** Gives it to the next one. Only the first call counts. */
-  giveBack(): void;
+  release(): void;
 }
 
 /** How far a connection has come, in this order. With -n (UCSPI-TLS) it starts and converses in the clear,
@@ -44,7 +44,7 @@ export type Stage =
   | "admission"
   /** The server waits for a ClientHello. */
   | "hello"
-  /** The ClientHello is complete: a place and the handshake are next. */
+  /** The ClientHello is complete: a slot and the handshake are next. */
   | "handshake"
   | "starting"
   | "conversing"
@@ -55,7 +55,7 @@ export type Stage =
   | "over";
 
 /** Why a connection ends, and the stage in which it does. */
-export interface End {
+export interface ConnectionEnd {
   readonly reason: Reason;
   readonly stage: Stage;
 }
@@ -64,7 +64,7 @@ export interface End {
 export interface ConnectionObserver {
   entered(conn: Connection, before: Stage): void;
   /** Something has failed, or broken it; the first `end` is also `conn.endedBy`. */
-  failed?(conn: Connection, end: End): void;
+  failed?(conn: Connection, end: ConnectionEnd): void;
   /** Its program has been reaped, and its output is done. `status` is the wait status, if that is known. */
   programEnded?(conn: Connection, program: RunningProgram, status: number | undefined): void;
 }
@@ -95,16 +95,16 @@ export class Connection implements StreamHandler {
   proxy: Address & { variables: ReadonlyMap<ConnectionVariable, string>; own: boolean } | undefined;
   /** What the rules set: goes over the environment, for TLS settings and program alike. */
   variables = NO_VARIABLES;
-  /** Its place in the counts by address; set by admission, given back when it ends. */
-  hold: Counted | undefined;
-  /** Its place among those of -c; with the program it is the program's. */
-  place: HeldPlace | undefined;
+  /** Its reservation in the counts by address; set by admission, given back when it ends. */
+  reservation: Counted | undefined;
+  /** Its slot among those of -c; with the program it is the program's. */
+  slot: ConnectionSlot | undefined;
   program: RunningProgram | undefined;
   stage: Stage = "accepted";
   /** When that began, for the metrics, which set it. */
   since = 0;
   /** Why it ends, when that is not by itself. */
-  endedBy: End | undefined;
+  endedBy: ConnectionEnd | undefined;
   /** What was read of its ClientHello while that is incomplete. */
   begun: Uint8Array = NOTHING;
   /** A PROXY header comes before its ClientHello. */
@@ -141,7 +141,7 @@ export class Connection implements StreamHandler {
     const before = this.stage;
     this.stage = stage;
     if (stage === "conversing") this.#abort = undefined; // nobody waits for it
-    if (stage === "finishing" || stage === "over") this.hold?.release();
+    if (stage === "finishing" || stage === "over") this.reservation?.release();
     for (const observer of this.observers) observer.entered(this, before);
   }
 
@@ -165,7 +165,7 @@ export class Connection implements StreamHandler {
   /** No stage is left but that of a client that has not closed yet. Gives back what it has. */
   finish(): void {
     if (this.program) return this.enter(this.stage === "finishing" ? "over" : "lingering");
-    this.place?.giveBack();
+    this.slot?.release();
     this.socket.destroy();
     this.enter("over");
   }

@@ -18,7 +18,7 @@ import { Log } from "./log.ts";
 import type { Handler } from "./program/handler.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { KeyPair } from "./runtime/runtime.ts";
-import { serve as serveConnections } from "./serve.ts";
+import { serveConnections } from "./serve.ts";
 import { serverKeyPairs } from "./tls/key_pairs.ts";
 import { selfSigned } from "./tls/self_signed.ts";
 
@@ -51,7 +51,7 @@ export async function serve(
   const asked = commandOptions(options, handler);
   const env: Readonly<Record<string, string | undefined>> = options.env ?? process.env;
   checkForCertificate(options, env);
-  const { deps, close, warnOfExpiry } = await assemble(asked, env, runtime, log, {
+  const { services, close, warnOfExpiry } = await assemble(asked, env, runtime, log, {
     keyPair: options.cert === undefined ? selfSigned(asked, log) : keyPair(options.cert, options),
     handler: typeof handler === "function" ? handler : undefined,
     password: options.passphrase,
@@ -59,9 +59,9 @@ export async function serve(
   });
   warnOfExpiry();
   try {
-    const address = await listenAddress(asked, deps.admission.resolver);
+    const address = await listenAddress(asked, services.admission.resolver);
     const warn = (text: string): void => log.warning(text);
-    const server = serveConnections((...told) => listen(runtime, address, warn, ...told), deps);
+    const server = serveConnections((...told) => listen(runtime, address, warn, ...told), services);
     const end = (): void => server.end();
     const { signal } = options;
     const closed = server.closed.then(() => {

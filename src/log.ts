@@ -7,7 +7,14 @@ import process from "node:process";
 import type { Connection } from "./connection.ts";
 import { reason as errorText } from "./errors.ts";
 import { cleanMessage, ends, localEnd, remoteEnd } from "./log/fields.ts";
-import { jsonLine, type Level, type Line, linesLost, moreLike, textLine } from "./log/lines.ts";
+import {
+  jsonLine,
+  linesLost,
+  type LogLevel,
+  type LogLine,
+  repeatedLine,
+  textLine,
+} from "./log/lines.ts";
 import { LogOutput, writeStderr } from "./log/output.ts";
 import { reasonWords } from "./log/reasons.ts";
 import { Repeats, WINDOW } from "./log/repeats.ts";
@@ -37,7 +44,7 @@ export type Announcer = Pick<Log, "error" | "warning" | "notice">;
 export class Log {
   readonly #output: LogOutput | undefined;
   readonly #write: (lines: string) => void;
-  readonly #repeats: Repeats<Line>;
+  readonly #repeats: Repeats<LogLine>;
   #lines: string[] = [];
   #summary: ReturnType<typeof setTimeout> | undefined;
 
@@ -233,7 +240,7 @@ export class Log {
    *  for numbers and addresses. */
   #put(
     verbosity: number,
-    level: Level,
+    level: LogLevel,
     text: string,
     facts: Record<string, unknown> & { event?: string },
     kind?: string,
@@ -253,7 +260,7 @@ export class Log {
     return this.options.verbosity >= verbosity && !this.options.muted?.();
   }
 
-  #mayRepeat(event: string, kind: string, line: Line): void {
+  #mayRepeat(event: string, kind: string, line: LogLine): void {
     if (this.#repeats.age >= WINDOW) this.#summarise();
     if (this.#repeats.note(event, kind, line)) return this.#print(line);
     if (this.#summary !== undefined) return;
@@ -265,22 +272,24 @@ export class Log {
     clearTimeout(this.#summary);
     this.#summary = undefined;
     const seconds = Math.max(1, Math.round(this.#repeats.age / 1000));
-    for (const { count, last } of this.#repeats.end()) this.#print(moreLike(last, count, seconds));
+    for (const { count, last } of this.#repeats.end()) {
+      this.#print(repeatedLine(last, count, seconds));
+    }
   }
 
-  #print(line: Line): void {
+  #print(line: LogLine): void {
     if (this.#lines.length === 0) setImmediate(() => this.flush());
     this.#lines.push(this.#format(line));
   }
 
-  #format(line: Line): string {
+  #format(line: LogLine): string {
     const { form, name, now } = this.options;
     return form === "text" ? textLine(line, name) : jsonLine(line, now?.() ?? new Date());
   }
 }
 
 /** A mistake of ours in one connection's callback must not end all others. */
-export function keepGoing(log: Log): void {
+export function logInternalErrors(log: Log): void {
   const report = (error: unknown): void => {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);
     log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);

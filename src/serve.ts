@@ -12,9 +12,9 @@
  *  know of them: the gate (who is accepted next, who has to go), the metrics, the log (report.ts), and
  *  the lifecycle (the end of the server). docs/architecture.md has the picture.
  *
- *  Everything a stage needs beyond the connection is in `Deps`; there is no module-level state. */
+ *  Everything a stage needs beyond the connection is in `Services`; there is no module-level state. */
 
-import { meetClient } from "./accept/proxy.ts";
+import { readProxyHeader } from "./accept/proxy.ts";
 import { admit } from "./admit/admit.ts";
 import { type Connection, type ConnectionObserver, describe } from "./connection.ts";
 import { Lifecycle, type Server } from "./lifecycle.ts";
@@ -22,47 +22,47 @@ import { converse, converseDelayed } from "./program/converse.ts";
 import { report, Reporter, reportLost } from "./program/report.ts";
 import { start } from "./program/start.ts";
 import type { Listener, Socket } from "./runtime/runtime.ts";
-import type { Deps } from "./services.ts";
+import type { Services } from "./services.ts";
 import { secure } from "./tls/handshake.ts";
 
 /** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
-export function serve(
+export function serveConnections(
   listen: (onSocket: (socket: Socket) => void, onLost: () => void) => Listener,
-  deps: Deps,
+  services: Services,
 ): Server {
-  const { gate, metrics } = deps;
+  const { gate, metrics } = services;
   const life = new Lifecycle(gate);
   const counting = metrics.registry ? [metrics] : [];
-  const observers: ConnectionObserver[] = [gate, ...counting, new Reporter(deps), life];
+  const observers: ConnectionObserver[] = [gate, ...counting, new Reporter(services), life];
   const listener = listen(
-    (socket) => void handle(describe(socket, deps.options, observers), deps),
-    () => reportLost(deps),
+    (socket) => void handle(describe(socket, services.options, observers), services),
+    () => reportLost(services),
   );
   return life.server(listener);
 }
 
 /** One connection through all stages. Never rejects. */
-async function handle(conn: Connection, deps: Deps): Promise<void> {
-  const { delayed } = deps.options;
+async function handle(conn: Connection, services: Services): Promise<void> {
+  const { delayed } = services.options;
   conn.enter("accepted");
   try {
-    prepareSocket(conn.socket, deps);
-    const begin = await meetClient(conn, deps.options);
+    prepareSocket(conn.socket, services);
+    const begin = await readProxyHeader(conn, services.options);
 
     conn.enter("admission");
-    const denial = await admit(conn, deps.admission);
+    const denial = await admit(conn, services.admission);
     if (denial) return conn.fail(denial);
 
     // `secure` enters the stages "hello" and "handshake". With -n (UCSPI-TLS) the program asks for it later.
-    const channel = delayed ? undefined : await secure(conn, deps, begin);
+    const channel = delayed ? undefined : await secure(conn, services, begin);
 
     conn.enter("starting");
-    const program = conn.program = await start(conn, deps, channel);
+    const program = conn.program = await start(conn, services, channel);
 
     conn.enter("conversing");
     const status = channel
-      ? await converse(conn, program, channel, deps)
-      : await converseDelayed(conn, program, deps, begin);
+      ? await converse(conn, program, channel, services)
+      : await converseDelayed(conn, program, services, begin);
     conn.programEnded(program, status);
   } catch (error) {
     report(conn, error);
@@ -71,7 +71,7 @@ async function handle(conn: Connection, deps: Deps): Promise<void> {
   }
 }
 
-function prepareSocket(socket: Socket, { runtime, options }: Deps): void {
+function prepareSocket(socket: Socket, { runtime, options }: Services): void {
   socket.setNoDelay(options.noDelay);
   if (!options.keepIpOptions && socket.fd !== undefined && !socket.remote.ip.includes(":")) {
     runtime.libc?.dropIpOptions(socket.fd);

@@ -1,12 +1,12 @@
 /** What the stages need beyond the connection: made once, by whoever starts the server. */
 
 import type { Gate } from "./accept/gate.ts";
-import type { AdmitDeps } from "./admit/admit.ts";
+import type { AdmitServices } from "./admit/admit.ts";
 import type { Options } from "./config/options.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
 import type { Handler } from "./program/handler.ts";
-import type { IdleWatch } from "./program/idle.ts";
+import type { IdleTimer } from "./program/idle.ts";
 import type { Lingering } from "./program/linger.ts";
 import type { DirectPrograms, Programs } from "./program/programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -15,20 +15,20 @@ import type { Contexts } from "./tls/context.ts";
 import type { HandshakeQueue } from "./tls/handshake.ts";
 import type { ServerNames } from "./tls/server_names.ts";
 
-export interface Deps {
+export interface Services {
   runtime: Runtime;
   options: Options;
   log: Log;
   /** Counts what the connections tell; without --metrics it does nothing. */
   metrics: Metrics;
   gate: Gate;
-  admission: AdmitDeps;
+  admission: AdmitServices;
   contexts: Contexts;
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
   programs: Programs;
-  idle: IdleWatch;
+  idle: IdleTimer;
   lingering: Lingering;
   /** Serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assemble, type Given } from "../src/assemble.ts";
+import { assemble, type Overrides } from "../src/assemble.ts";
 import { defaults, type Options } from "../src/config/options.ts";
 import { type Files, localFiles } from "../src/files/files.ts";
 import { Log } from "../src/log.ts";
@@ -12,20 +12,21 @@ import { selfSigned } from "../src/tls/self_signed.ts";
 
 const NO_NAMES = { remoteName: false, localName: "mx.example", host: "127.0.0.1" };
 
-const ROWS: readonly [what: string, options: Partial<Options>, given: Given, reads: boolean][] = [
-  ["-H, -l and an address", {}, {}, false],
-  ["-h", { remoteName: true }, {}, true],
-  ["no -l", { localName: undefined }, {}, true],
-  ["no -l in a script", { localName: undefined }, { findsOwnName: false }, false],
-  ["a host name", { host: "mx.example" }, {}, true],
-  ["localhost", { host: "localhost" }, {}, false],
-  ["all addresses", { host: "0" }, {}, false],
-];
+const ROWS: readonly [what: string, options: Partial<Options>, given: Overrides, reads: boolean][] =
+  [
+    ["-H, -l and an address", {}, {}, false],
+    ["-h", { remoteName: true }, {}, true],
+    ["no -l", { localName: undefined }, {}, true],
+    ["no -l in a script", { localName: undefined }, { findsOwnName: false }, false],
+    ["a host name", { host: "mx.example" }, {}, true],
+    ["localhost", { host: "localhost" }, {}, false],
+    ["all addresses", { host: "0" }, {}, false],
+  ];
 
 test("resolv.conf is read where something is to be looked up, and only there", async () => {
   const runtime = await currentRuntime();
   const log = new Log({ verbosity: 0, form: "text", name: "x", write: () => {} });
-  for (const [what, row, given, reads] of ROWS) {
+  for (const [what, row, overrides, reads] of ROWS) {
     const looked: string[] = [];
     const files: Files = {
       ...localFiles,
@@ -43,7 +44,7 @@ test("resolv.conf is read where something is to be looked up, and only there", a
       ...row,
     };
     const keyPair = selfSigned(options, log);
-    const { close } = await assemble(options, {}, runtime, log, { ...given, files, keyPair });
+    const { close } = await assemble(options, {}, runtime, log, { ...overrides, files, keyPair });
     close();
     assert.equal(looked.includes("/etc/resolv.conf"), reads, what);
   }

@@ -136,7 +136,7 @@ test("serve.ts is short, and its stages know of no observer", () => {
   const text = read("src/serve.ts");
   assert.ok(text.split("\n").length <= 130);
   const handle = code(text.slice(text.indexOf("async function handle(")));
-  const calls = [...handle.matchAll(/\b(?:deps\.)?(?:gate|metrics|log|life|observers)\b/g)];
+  const calls = [...handle.matchAll(/\b(?:services\.)?(?:gate|metrics|log|life|observers)\b/g)];
   assert.deepEqual(calls.map(([call]) => call), []);
 });
 

@@ -171,13 +171,13 @@ function watched(program: boolean): { conn: Connection; told: string[] } {
     destroy: () => void told.push("socket"),
   } as unknown as Socket;
   const conn = new Connection(socket, undefined, undefined, [observer]);
-  conn.hold = { release: () => void told.push("address") };
-  conn.place = { giveBack: () => void told.push("place") } as Connection["place"];
+  conn.reservation = { release: () => void told.push("address") };
+  conn.slot = { release: () => void told.push("slot") } as Connection["slot"];
   if (program) conn.program = { pid: 5 } as Program;
   return { conn, told };
 }
 
-test("one without a program gives back its place, its socket and its count", () => {
+test("one without a program gives back its slot, its socket and its count", () => {
   const { conn, told } = watched(false);
   conn.enter("hello");
   conn.fail({ kind: "shut down" });
@@ -187,7 +187,7 @@ test("one without a program gives back its place, its socket and its count", () 
     "accepted > hello",
     "shut down in hello",
     "internal in hello",
-    "place",
+    "slot",
     "socket",
     "address",
     "hello > over",
@@ -218,7 +218,7 @@ test("the end of the client and that of the program come in any order", () => {
       assert.equal(new Set(entered).size, entered.length, `${order}: each stage once`);
       assert.equal(entered.at(-1), "over", order);
       assert.equal(told.filter((one) => one === "5: 0").length, 1);
-      assert.ok(told.includes("address") && !told.includes("place") && !told.includes("socket"));
+      assert.ok(told.includes("address") && !told.includes("slot") && !told.includes("socket"));
     }
   }
 });

@@ -20,7 +20,7 @@ import type { Options } from "../config/options.ts";
 import { FatalError } from "../errors.ts";
 import { MAX_CONNECTIONS } from "../metrics/endpoint.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
-import { ENDS_HELD } from "../runtime/program_pipes.ts";
+import { PIPE_DESCRIPTORS } from "../runtime/program_pipes.ts";
 
 /** Short-lived descriptors: a quarter of the limit, within these bounds. The most is 5 program ends, 8 files in one hand-over
  *  and 4 rules files, 6 of listener and poller, and some for what a runtime opens by itself. */
@@ -68,7 +68,7 @@ export function needsOf(
   return {
     limit: libc?.raiseFileLimit().soft ?? Infinity,
     open: libc?.openDescriptors() ?? 0,
-    each: handler ? 1 : 1 + ENDS_HELD[delayed ? "delayed" : "plain"],
+    each: handler ? 1 : 1 + PIPE_DESCRIPTORS[delayed ? "delayed" : "plain"],
     programs: concurrency,
     pending,
     questions: questions + OWN_QUESTIONS,
@@ -85,7 +85,7 @@ export function wantedLimit({ open, each, programs, pending, questions, metrics 
 }
 
 /** Programs that a monitor may run at once, where each costs it a descriptor as long as it runs: the
- *  others wait for a place. A worker has two sockets and its own copies on their way. */
+ *  others wait for a slot. A worker has two sockets and its own copies on their way. */
 export function programRoom(limit: number, open: number, workers: number): number {
   return Math.max(1, limit - open - reserveOf(limit) - 4 * workers);
 }

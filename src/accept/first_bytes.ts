@@ -5,7 +5,7 @@ import { concat } from "../codec/bytes.ts";
 import type { Connection } from "../connection.ts";
 import type { Reason } from "../reason.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
-import { NOBODY } from "../runtime/stream.ts";
+import { NO_HANDLER } from "../runtime/stream.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -22,7 +22,7 @@ export function firstBytes(
     let bytes = begin;
     const fail = (error: unknown): void => {
       conn.begun = NOTHING;
-      socket.take(NOBODY); // it is closed, or will be
+      socket.take(NO_HANDLER); // it is closed, or will be
       reject(error);
     };
     const gone = (error?: Error): void => {

@@ -1,9 +1,9 @@
 /** Who is let in, who waits and who has to go. THE ADMISSION POLICY:
  *
- *  - While places (-c) are free, connections are accepted; else, and while descriptors are short, they
- *    wait in the kernel's queue and none is refused. A connection takes a place when its ClientHello is complete and admission is over, in
+ *  - While slots (-c) are free, connections are accepted; else, and while descriptors are short, they
+ *    wait in the kernel's queue and none is refused. A connection takes a slot when its ClientHello is complete and admission is over, in
  *    that order, and begins its handshake then: handshakes and programs together are never more than -c.
- *    With -n there is no ClientHello before the program: the place is taken after admission.
+ *    With -n there is no ClientHello before the program: the slot is taken after admission.
  *  - Connections that are not through admission and handshake are --pending at most. When one comes that
  *    is too many, the oldest with an incomplete ClientHello is closed; when all others are complete, the one
  *    whose ClientHello has been complete longest. While a handshake is more than a second old, it goes
@@ -13,7 +13,7 @@
  *
  *  An honest client sends its ClientHello within a round trip of its connection. Before it is the oldest,
  *  --pending others must connect after it: with 1,000 and a round trip of 200 ms that takes 5,000 a second.
- *  A single byte earns nothing. A full ClientHello and then silence does not hold a place for long
+ *  A single byte earns nothing. A full ClientHello and then silence does not hold a slot for long
  *  (program/slots.ts), nor, past its first second, a connection that is too many.
  */
 
@@ -29,9 +29,9 @@ const SILENT = 1000;
 export interface GatePrograms {
   /** Calls `changed` when one of the numbers below has changed. */
   onChange(changed: () => void): void;
-  /** Connections that wait for a place (-c). */
+  /** Connections that wait for a slot (-c). */
   readonly waiting: number;
-  /** Every place is taken. */
+  /** Every slot is taken. */
   readonly full: boolean;
 }
 
@@ -47,8 +47,8 @@ export interface GateOptions {
   /** -c. */
   concurrency: number;
   /** See `PendingOptions`. */
-  heard: (conn: Connection) => boolean;
-  /** `heard` sees only what has been read. */
+  isHelloComplete: (conn: Connection) => boolean;
+  /** `isHelloComplete` sees only what has been read. */
   blind?: boolean;
   /** Milliseconds, as performance.now(). */
   now?: () => number;
@@ -68,9 +68,9 @@ export class Gate implements ConnectionObserver {
   #judging = false;
 
   constructor(readonly options: GateOptions) {
-    const { pending: limit, heard, now = () => performance.now() } = options;
+    const { pending: limit, isHelloComplete, now = () => performance.now() } = options;
     this.#now = now;
-    this.#pending = new Pending({ limit, heard, now });
+    this.#pending = new Pending({ limit, isHelloComplete, now });
     options.programs.onChange(() => this.#update());
   }
 
@@ -142,7 +142,7 @@ export class Gate implements ConnectionObserver {
     conn.giveUp(why);
   }
 
-  /** The listener closes soon: who is in the kernel's queue now is let in, and may wait for a place
+  /** The listener closes soon: who is in the kernel's queue now is let in, and may wait for a slot
    *  here. */
   takeQueue(): void {
     this.#last = true;

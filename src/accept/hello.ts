@@ -24,7 +24,7 @@ function complete(bytes: Uint8Array): boolean {
 }
 
 /** True when it is complete with what nobody has read yet. Never throws. */
-export function heard(conn: Connection): boolean {
+export function isHelloComplete(conn: Connection): boolean {
   const bytes = concat([conn.begun, conn.socket.unread()]);
   try {
     const header = conn.awaitsHeader ? decodeProxy(bytes)?.length : 0;

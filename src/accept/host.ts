@@ -2,7 +2,7 @@
 
 import { ipBytes, ipFamily } from "../codec/dns/reverse.ts";
 import type { Options } from "../config/options.ts";
-import type { Lookup } from "../dns/cache.ts";
+import type { LookupResult } from "../dns/cache.ts";
 import { Resolver } from "../dns/resolver.ts";
 import { FatalError } from "../errors.ts";
 import { checkNamed, type ListenAddress, literalHost, portNumber } from "./address.ts";
@@ -35,7 +35,7 @@ export async function hostOperand(
   family: 0 | 4 | 6,
   resolver: Resolver,
 ): Promise<string[]> {
-  let failure: Lookup["status"] = "badname";
+  let failure: LookupResult["status"] = "badname";
   // What is complete in itself is not qualified: `::1` has no dot, but is no short name.
   const own = ownAddresses(host, family);
   if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata");
@@ -55,7 +55,11 @@ export function isDnsName(host: string): boolean {
   return ownAddresses(host, 0) === undefined;
 }
 
-async function hostAddresses(name: string, family: 0 | 4 | 6, resolver: Resolver): Promise<Lookup> {
+async function hostAddresses(
+  name: string,
+  family: 0 | 4 | 6,
+  resolver: Resolver,
+): Promise<LookupResult> {
   // A rewriting rule can lead to an address.
   const own = ownAddresses(name, family);
   if (own === undefined) return await resolver.addresses(name, family);
@@ -71,7 +75,7 @@ function ownAddresses(host: string, family: 0 | 4 | 6): string[] | undefined {
   return addresses.filter((address) => family === 0 || ipFamily(address) === family);
 }
 
-function refuse(host: string, status: Lookup["status"]): never {
+function refuse(host: string, status: LookupResult["status"]): never {
   throw new FatalError(
     `unable to find address of ${JSON.stringify(host)}: ${CAUSE[status]}`,
     undefined,
@@ -79,7 +83,7 @@ function refuse(host: string, status: Lookup["status"]): never {
   );
 }
 
-const CAUSE: Record<Lookup["status"], string> = {
+const CAUSE: Record<LookupResult["status"], string> = {
   found: "found",
   nxdomain: "no such name",
   nodata: "no address of the wanted family",

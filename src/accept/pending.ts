@@ -1,5 +1,5 @@
 /** The connections that are not through admission and handshake, and which of them goes when they are
- *  too many. The policy is explained in gate.ts. In memory; no I/O but `heard`. */
+ *  too many. The policy is explained in gate.ts. In memory; no I/O but `isHelloComplete`. */
 
 import type { Connection } from "../connection.ts";
 
@@ -12,7 +12,7 @@ export interface PendingOptions {
   /** Milliseconds, as performance.now(). */
   readonly now: () => number;
   /** True when the ClientHello of a connection is complete with what lies unread in its socket. */
-  readonly heard: (conn: Connection) => boolean;
+  readonly isHelloComplete: (conn: Connection) => boolean;
 }
 
 /** One that has to go. */
@@ -57,8 +57,8 @@ export class Pending {
     const young = this.o.now() - SPARED;
     const silent = this.oldestSilent(newest);
     const [[late, since] = []] = this.#complete;
-    // One that waits for its place waits for us.
-    const stalled = late?.place !== undefined && since !== undefined && since <= young;
+    // One that waits for its slot waits for us.
+    const stalled = late?.slot !== undefined && since !== undefined && since <= young;
     const complete = !silent || (silent.accepted > young && stalled);
     const conn = complete ? late : silent;
     if (!conn) return undefined;
@@ -71,7 +71,7 @@ export class Pending {
   oldestSilent(newest?: Connection): Connection | undefined {
     for (const conn of this.#silent) {
       if (conn === newest) continue;
-      if (!this.o.heard(conn)) return conn;
+      if (!this.o.isHelloComplete(conn)) return conn;
       this.complete(conn);
     }
     return undefined;

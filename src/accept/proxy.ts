@@ -8,7 +8,7 @@
 
 import { concat, DecodeError, hex } from "../codec/bytes.ts";
 import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "../codec/ip.ts";
-import type { Decoded, ProxyHeader } from "../codec/proxy/header.ts";
+import type { DecodedProxy, ProxyHeader } from "../codec/proxy/header.ts";
 import { beginsLikeProxy, decodeProxy } from "../codec/proxy/proxy.ts";
 import { escapeText } from "../codec/x509/names.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
@@ -32,7 +32,7 @@ export interface ProxyOptions {
 
 /** Reads the header of a connection that comes from a listed proxy and puts its client in the
  *  proxy's place. Resolves with the bytes that followed the header. Rejects with `ConnectionError`. */
-export async function meetClient(
+export async function readProxyHeader(
   conn: Connection,
   { proxyFrom, handshakeTimeout }: ProxyOptions,
 ): Promise<Uint8Array | undefined> {
@@ -45,12 +45,12 @@ export async function meetClient(
   );
   conn.awaitsHeader = true;
   try {
-    let decoded: Decoded | undefined;
+    let decoded: DecodedProxy | undefined;
     const bytes = await firstBytes(conn, (bytes) => {
       decoded = decodeProxy(bytes);
       return decoded !== undefined;
     });
-    const { header, length } = decoded as Decoded;
+    const { header, length } = decoded as DecodedProxy;
     believe(conn, header);
     return conn.begun = bytes.subarray(length);
   } catch (error) {

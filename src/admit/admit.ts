@@ -11,9 +11,15 @@ import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Denial } from "../reason.ts";
 import { askIdent } from "./ident.ts";
-import { type Ask, type Counter, type Hold, parseLimit, parseRate } from "./limits.ts";
+import {
+  type ConnectionLimiter,
+  type ConnectionLimits,
+  parseLimit,
+  parseRate,
+  type Reservation,
+} from "./limits.ts";
 import { localHost, remoteHost } from "./names.ts";
-import type { RuleBook, Verdict as RuleVerdict } from "./rulebook.ts";
+import type { RuleBook, RuleResult } from "./rulebook.ts";
 
 export interface AdmitOptions {
   remoteName: boolean;
@@ -22,12 +28,12 @@ export interface AdmitOptions {
   identTimeout: number;
 }
 
-export interface AdmitDeps {
+export interface AdmitServices {
   options: AdmitOptions;
   log: Log;
-  limits: Counter;
+  limiter: ConnectionLimiter;
   /** MAXCONIP and MAXCONRATE of the server's environment. */
-  ask: Ask;
+  limits: ConnectionLimits;
   /** MAXCONNET of the server's environment: for every rule of a network that sets none itself. */
   perNetwork: number | undefined;
   resolver: Resolver;
@@ -45,21 +51,29 @@ const UNREADABLE: Denial = { kind: "rules unreadable" };
 
 /** Fills in names, ident and variables. Resolves with what denies the connection; undefined: it may in.
  *  Never rejects. */
-export async function admit(conn: Connection, deps: AdmitDeps): Promise<Denial | undefined> {
-  const { limits, options, log } = deps;
-  const taken = await limits.take(addressKey(parseIp(conn.remote.ip)), deps.ask);
+export async function admit(
+  conn: Connection,
+  services: AdmitServices,
+): Promise<Denial | undefined> {
+  const { limiter, options, log } = services;
+  const taken = await limiter.take(addressKey(parseIp(conn.remote.ip)), services.limits);
   if (!("release" in taken)) {
     log.connectionLimit(taken.by === "rate" ? "rate" : "connection", taken.count, conn.remote.ip);
     return { kind: "limit", ...taken };
   }
-  conn.hold = taken;
+  conn.reservation = taken;
   let decided = false;
-  if (deps.earlyRules) {
-    const early = await follow(conn, deps, deps.earlyRules.evaluate({ ip: conn.remote.ip }), taken);
+  if (services.earlyRules) {
+    const early = await follow(
+      conn,
+      services,
+      services.earlyRules.evaluate({ ip: conn.remote.ip }),
+      taken,
+    );
     if (early.denial) return early.denial;
     decided = early.explicit;
   }
-  await findNames(conn, deps);
+  await findNames(conn, services);
   if (options.ident) {
     conn.remote.info = await askIdent(
       {
@@ -72,26 +86,28 @@ export async function admit(conn: Connection, deps: AdmitDeps): Promise<Denial |
       },
       undefined,
       undefined,
-      deps.sockets,
+      services.sockets,
     );
   }
-  if (!deps.rules || decided) return undefined;
+  if (!services.rules || decided) return undefined;
   const { ip, host, info } = conn.remote;
-  const verdict = deps.rules.evaluate({
+  const result = services.rules.evaluate({
     ip,
     ...(host ? { host: host.toLowerCase() } : {}),
     ...(info ? { info } : {}),
   });
-  return (await follow(conn, deps, verdict, taken)).denial;
+  return (await follow(conn, services, result, taken)).denial;
 }
 
-async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
-  const { options, resolver } = deps;
+async function findNames(conn: Connection, services: AdmitServices): Promise<void> {
+  const { options, resolver } = services;
   const known = (ip: string): string | undefined =>
-    !deps.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1") ? "localhost" : undefined;
+    !services.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1") ? "localhost" : undefined;
   const [local, remote] = await Promise.all([
     conn.local.host ?? known(conn.local.ip) ??
-      (deps.findsOwnName ? localHost(conn.local.ip, { signal: conn.signal }, resolver) : undefined),
+      (services.findsOwnName
+        ? localHost(conn.local.ip, { signal: conn.signal }, resolver)
+        : undefined),
     options.remoteName
       ? known(conn.remote.ip) ??
         remoteHost(conn.remote.ip, { paranoid: options.paranoid, signal: conn.signal }, resolver)
@@ -101,33 +117,35 @@ async function findNames(conn: Connection, deps: AdmitDeps): Promise<void> {
   conn.remote.host = remote;
 }
 
-/** Applies what the rules say: verdict, variables, and the limits these set. `explicit`: there is a rule. */
+/** Applies what the rules say: result, variables, and the limits these set. `explicit`: there is a rule. */
 async function follow(
   conn: Connection,
-  deps: AdmitDeps,
-  verdict: RuleVerdict,
-  hold: Hold,
+  services: AdmitServices,
+  result: RuleResult,
+  reservation: Reservation,
 ): Promise<{ denial?: Denial; explicit: boolean }> {
-  const { env, rule } = verdict;
+  const { env, rule } = result;
   const explicit = rule !== undefined;
-  if (!verdict.allow) {
+  if (!result.allow) {
     if (rule) return { denial: { kind: "rule", rule: ruleKind(rule) }, explicit };
-    if (verdict.error) deps.log.error(verdict.error);
+    if (result.error) services.log.error(result.error);
     return { denial: UNREADABLE, explicit };
   }
   if (env.size > 0) conn.variables = new Map([...conn.variables, ...env]);
   try {
     // The server's own MAXCONNET: a rule for everybody must not make all the world share one count.
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
-      (rule && deps.perNetwork && ruleKind(rule) === "network" ? deps.perNetwork : undefined);
-    const refusal = await hold.check({
+      (rule && services.perNetwork && ruleKind(rule) === "network"
+        ? services.perNetwork
+        : undefined);
+    const refusal = await reservation.check({
       perAddress: parseLimit("MAXCONIP", env.get("MAXCONIP")),
       rate: parseRate(env.get("MAXCONRATE")),
       network: perNetwork && rule ? { key: latin1(rule), count: perNetwork } : undefined,
     });
     if (refusal) return { denial: { kind: "limit", ...refusal }, explicit };
   } catch (error) {
-    deps.log.error(`${reason(error)} in the rules`);
+    services.log.error(`${reason(error)} in the rules`);
     return { denial: UNREADABLE, explicit };
   }
   return { explicit };

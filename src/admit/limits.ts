@@ -10,7 +10,7 @@ import { FatalError } from "../errors.ts";
 import { type Rate, RateMemory } from "./rate.ts";
 
 /** What one connection is measured against. Absent or 0: no such limit. */
-export interface Ask {
+export interface ConnectionLimits {
   /** MAXCONIP: open connections of its address, itself included; capped at -c. */
   readonly perAddress?: number | undefined;
   readonly rate?: Rate | undefined;
@@ -19,35 +19,35 @@ export interface Ask {
 }
 
 /** Why a connection is one too many. `count` is the limit, after the cap. */
-export interface Refusal {
+export interface LimitRefusal {
   readonly by: "address" | "rate" | "network";
   readonly count: number;
 }
 
 /** At once, or from another process. */
-export type Answer<T> = T | Promise<T>;
+export type MaybePromise<T> = T | Promise<T>;
 
-/** Who counts: `Limits`, or the monitor that does it for several workers. */
-export interface Counter {
+/** Who counts: `LocalLimiter`, or the monitor that does it for several workers. */
+export interface ConnectionLimiter {
   /** Counts a new connection of `address` (16 characters, see `addressKey`) and measures it.
    *  A refused one is not counted. */
-  take(address: string, ask: Ask): Answer<Hold | Refusal>;
+  take(address: string, limits: ConnectionLimits): MaybePromise<Reservation | LimitRefusal>;
 }
 
 /** A connection counted in this process. */
-export interface LocalHold extends Hold {
-  check(ask: Ask): Refusal | undefined;
+export interface LocalReservation extends Reservation {
+  check(limits: ConnectionLimits): LimitRefusal | undefined;
 }
 
 /** A counted connection. */
-export interface Hold {
+export interface Reservation {
   /** Measures it against further limits: those its rule sets. It stays counted either way. */
-  check(ask: Ask): Answer<Refusal | undefined>;
+  check(limits: ConnectionLimits): MaybePromise<LimitRefusal | undefined>;
   /** Gives everything back. Only the first call counts. */
   release(): void;
 }
 
-export interface LimitsOptions {
+export interface LimiterOptions {
   /** -c: no MAXCONIP allows more. */
   readonly programs: number;
   /** Milliseconds from a monotonic clock. */
@@ -63,16 +63,16 @@ export const MAX_RATE = 10_000;
 export const MAX_RATE_SECONDS = 86_400;
 
 /** Where no limit can be set nobody need be counted. */
-export const UNCOUNTED: Counter = { take: () => UNCOUNTED_HOLD };
-const UNCOUNTED_HOLD: Hold = { check: () => undefined, release: () => {} };
+export const UNCOUNTED: ConnectionLimiter = { take: () => UNCOUNTED_RESERVATION };
+const UNCOUNTED_RESERVATION: Reservation = { check: () => undefined, release: () => {} };
 
-export class Limits implements Counter {
+export class LocalLimiter implements ConnectionLimiter {
   /** Open connections of each address, in the order in which they came. */
-  readonly #addresses = new Map<string, Set<Hold>>();
+  readonly #addresses = new Map<string, Set<Reservation>>();
   readonly #networks = new Map<string, number>();
   readonly #rates: RateMemory;
 
-  constructor(readonly options: LimitsOptions) {
+  constructor(readonly options: LimiterOptions) {
     this.#rates = new RateMemory(options.now, options.rateAddresses ?? 65_536);
   }
 
@@ -86,61 +86,67 @@ export class Limits implements Counter {
     return this.#addresses.size + this.#rates.size;
   }
 
-  take(address: string, ask: Ask): LocalHold | Refusal {
-    const hold = this.#hold(address);
-    const refusal = hold.check(ask);
-    if (refusal) hold.release();
-    return refusal ?? hold;
+  take(address: string, limits: ConnectionLimits): LocalReservation | LimitRefusal {
+    const reservation = this.#reserve(address);
+    const refusal = reservation.check(limits);
+    if (refusal) reservation.release();
+    return refusal ?? reservation;
   }
 
-  #hold(address: string): LocalHold {
-    const hold = new CountedHold(this, address);
+  #reserve(address: string): LocalReservation {
+    const reservation = new CountedReservation(this, address);
     const peers = this.#addresses.get(address);
-    if (peers) peers.add(hold);
-    else this.#addresses.set(address, new Set([hold]));
-    return hold;
+    if (peers) peers.add(reservation);
+    else this.#addresses.set(address, new Set([reservation]));
+    return reservation;
   }
 
-  /** See `Hold.check`. */
-  check(hold: CountedHold, { perAddress = 0, network, rate }: Ask): Refusal | undefined {
+  /** See `Reservation.check`. */
+  check(
+    reservation: CountedReservation,
+    { perAddress = 0, network, rate }: ConnectionLimits,
+  ): LimitRefusal | undefined {
     const count = Math.min(perAddress, this.options.programs);
-    if (count > 0 && this.#precede(hold, count)) return { by: "address", count };
-    if (hold.open && network && network.count > 0 && !hold.networks.includes(network.key)) {
+    if (count > 0 && this.#precede(reservation, count)) return { by: "address", count };
+    if (
+      reservation.open && network && network.count > 0 &&
+      !reservation.networks.includes(network.key)
+    ) {
       const others = this.#networks.get(network.key) ?? 0;
       if (others >= network.count) return { by: "network", count: network.count };
       this.#networks.set(network.key, others + 1);
-      hold.networks = [...hold.networks, network.key];
+      reservation.networks = [...reservation.networks, network.key];
     }
     // Last, so that a connection refused for another reason uses up no rate.
     if (rate && rate.count > 0) {
-      if (!this.#rates.allows(hold.address, rate, hold.timed)) {
+      if (!this.#rates.allows(reservation.address, rate, reservation.timed)) {
         return { by: "rate", count: rate.count };
       }
-      hold.timed = true;
+      reservation.timed = true;
     }
     return undefined;
   }
 
-  /** See `Hold.release`. */
-  release(hold: CountedHold): void {
-    this.#drop(hold.address, hold);
-    for (const key of hold.networks) this.#leave(key);
+  /** See `Reservation.release`. */
+  release(reservation: CountedReservation): void {
+    this.#drop(reservation.address, reservation);
+    for (const key of reservation.networks) this.#leave(key);
   }
 
-  /** Whether `count` connections of the address came before `hold` and are open. Those that came
+  /** Whether `count` connections of the address came before `reservation` and are open. Those that came
    *  later do not matter: else many waiting for DNS at once would all refuse each other. */
-  #precede(hold: CountedHold, count: number): boolean {
+  #precede(reservation: CountedReservation, count: number): boolean {
     let before = 0;
-    for (const other of this.#addresses.get(hold.address) ?? []) {
-      if (other === hold) return false;
+    for (const other of this.#addresses.get(reservation.address) ?? []) {
+      if (other === reservation) return false;
       if (++before >= count) return true;
     }
     return false;
   }
 
-  #drop(address: string, hold: Hold): void {
+  #drop(address: string, reservation: Reservation): void {
     const peers = this.#addresses.get(address);
-    peers?.delete(hold);
+    peers?.delete(reservation);
     if (peers?.size === 0) this.#addresses.delete(address);
   }
 
@@ -154,23 +160,23 @@ export class Limits implements Counter {
 const NO_KEYS: readonly string[] = [];
 
 /** One for each connection, and most are measured against nothing. */
-class CountedHold implements LocalHold {
+class CountedReservation implements LocalReservation {
   open = true;
   /** A rate remembers it. */
   timed = false;
   /** The keys under which it is counted. */
   networks = NO_KEYS;
 
-  constructor(readonly limits: Limits, readonly address: string) {}
+  constructor(readonly limiter: LocalLimiter, readonly address: string) {}
 
-  check(ask: Ask): Refusal | undefined {
-    return this.limits.check(this, ask);
+  check(limits: ConnectionLimits): LimitRefusal | undefined {
+    return this.limiter.check(this, limits);
   }
 
   release(): void {
     if (!this.open) return;
     this.open = false;
-    this.limits.release(this);
+    this.limiter.release(this);
   }
 }
 

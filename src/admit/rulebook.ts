@@ -4,7 +4,7 @@
  *  cannot be read must not open the door. */
 
 import { CdbReader } from "../codec/cdb.ts";
-import { findRule, type Hit, type Peer } from "../codec/rules.ts";
+import { findRule, type RuleHit, type RulePeer } from "../codec/rules.ts";
 import type { RuleVariables } from "../config/variables.ts";
 import { reason } from "../errors.ts";
 import { isDue } from "../files/reloading.ts";
@@ -15,7 +15,7 @@ import type { RulesFile, RulesSource } from "../files/rules_file.ts";
 export const IN_MEMORY = 65_536;
 
 /** What the rules say about one peer. */
-export interface Verdict {
+export interface RuleResult {
   readonly allow: boolean;
   /** Variables the rule sets. */
   readonly env: RuleVariables;
@@ -60,7 +60,7 @@ export function openRules(file: RulesFile): OpenRules {
 }
 
 /** The rule for `peer` in an opened database. Throws DecodeError or the system's error. */
-export function consult(rules: OpenRules, peer: Peer): Hit | undefined {
+export function consult(rules: OpenRules, peer: RulePeer): RuleHit | undefined {
   return findRule(peer, (key) => rules.reader.find(key));
 }
 
@@ -77,8 +77,8 @@ export class RuleBook {
 
   constructor(readonly source: RulesSource, readonly options: RuleBookOptions) {}
 
-  /** The verdict on `peer`. Never throws. */
-  evaluate(peer: Peer): Verdict {
+  /** The result for `peer`. Never throws. */
+  evaluate(peer: RulePeer): RuleResult {
     const state = this.#current();
     if (state.is === "failed") return denial(state.error);
     if (state.is === "missing") {
@@ -132,6 +132,6 @@ export class RuleBook {
   }
 }
 
-function denial(error: string): Verdict {
+function denial(error: string): RuleResult {
   return { allow: false, env: new Map(), error };
 }

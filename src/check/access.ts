@@ -8,7 +8,7 @@ import process from "node:process";
 import type { Runtime } from "../runtime/runtime.ts";
 import { systemReason } from "../files/files.ts";
 
-export interface Who {
+export interface ProcessUser {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
@@ -32,14 +32,14 @@ const ACCESS = {
 const MAX_LINKS = 40;
 
 /** Whom a process becomes that is told these numbers; it stays what it is where there are none. */
-export function someone(
+export function processUser(
   { uid, gid, groups = [] }: {
     uid?: number | undefined;
     gid?: number | undefined;
     groups?: readonly number[] | undefined;
   },
   { libc }: Pick<Runtime, "libc">,
-): Who {
+): ProcessUser {
   const own = { uid: process.getuid?.() ?? 0, gid: libc?.getIds().egid ?? 0 };
   return {
     uid: uid ?? own.uid,
@@ -58,7 +58,7 @@ export interface Obstacle {
 }
 
 /** What keeps `who` from it; undefined: nothing. */
-export function obstacle(path: string, who: Who, wanted: Wanted): Obstacle | undefined {
+export function obstacle(path: string, who: ProcessUser, wanted: Wanted): Obstacle | undefined {
   try {
     const { jail, uid } = who;
     const real = jail === undefined ? fs.realpathSync(path) : inJail(path, jail);
@@ -114,7 +114,7 @@ function above(path: string): string[] {
   return folder === path ? [] : [...above(folder), folder];
 }
 
-function may(path: string, { uid, gid, groups }: Who, wanted: Wanted): boolean {
+function may(path: string, { uid, gid, groups }: ProcessUser, wanted: Wanted): boolean {
   const stat = fs.statSync(path);
   if (uid === 0) return wanted !== "execute" || stat.isDirectory() || (stat.mode & 0o111) !== 0;
   const member = stat.gid === gid || groups.includes(stat.gid);

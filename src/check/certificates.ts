@@ -10,8 +10,8 @@ import { type Env, hasServerNames, ofServerName, type RuleVariable } from "../co
 import { type Contents, readFiles } from "../tls/key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "../tls/key_pairs.ts";
 import { keyProblems } from "../tls/server_key.ts";
-import { type Lookup, tlsConfig } from "../tls/settings.ts";
-import { obstacle, type Who } from "./access.ts";
+import { tlsConfig, type VariableLookup } from "../tls/settings.ts";
+import { obstacle, type ProcessUser } from "./access.ts";
 import { type ChainOptions, checkChain } from "./chain.ts";
 import { checkBeginning, checkEnd } from "./dates.ts";
 import type { Findings } from "./finding.ts";
@@ -24,13 +24,13 @@ const ANY_USAGE = "2.5.29.37.0";
 export interface Site {
   /** Of `CERTFILE:name`, in lower case; undefined: the one for all other names. */
   readonly name: string | undefined;
-  readonly lookup: Lookup;
+  readonly lookup: VariableLookup;
 }
 
 /** Certificates with the keys found for them, of one site. */
 export interface SitePairs {
   readonly pairs: readonly ServerKeyPair[];
-  readonly lookup: Lookup;
+  readonly lookup: VariableLookup;
 }
 
 /** Every certificate that the environment names. */
@@ -184,7 +184,7 @@ function checkKeyFile(
   );
 }
 
-function checkAgain(path: string, who: Who, findings: Findings): void {
+function checkAgain(path: string, who: ProcessUser, findings: Findings): void {
   const why = obstacle(path, who, "read")?.text;
   if (why === undefined) return;
   findings.warning(

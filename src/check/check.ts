@@ -40,7 +40,7 @@ export async function check(
       .filter((pairs): pairs is SitePairs => pairs !== undefined);
     if (runtime.cipherLists) { for (const pairs of found) await checkCiphers(pairs, findings); }
   }
-  const asked = assembled?.deps.clientAuths.get() !== undefined;
+  const asked = assembled?.services.clientAuths.get() !== undefined;
   if (asked) checkTrust((name) => env[name], actors.opener, findings);
   const address = started?.address ?? literalAddress(options);
   await checkPorts(runtime, address, options, findings);
@@ -84,7 +84,7 @@ async function start(
     const password = readPassword(options, runtime);
     const given = { password, keyPair: selfSigned(options, log), files, announce };
     const assembled = await assemble(options, env, runtime, log, given);
-    const address = await listenAddress(options, assembled.deps.admission.resolver);
+    const address = await listenAddress(options, assembled.services.admission.resolver);
     return { assembled, address, password };
   } catch (error) {
     findings.failure(error);
@@ -112,7 +112,7 @@ function tryTls(
 ): void {
   if (variables.get("DHFILE")) findings.warning(DHFILE_IGNORED, "unset DHFILE");
   if (!assembled) return;
-  const { contexts, clientAuths } = assembled.deps;
+  const { contexts, clientAuths } = assembled.services;
   const auth = clientAuths.get(variables);
   if (contexts.hasDefault(variables)) contexts.get(variables, auth);
 }

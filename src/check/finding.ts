@@ -6,10 +6,10 @@ import type { Log } from "../log.ts";
 
 /** `ok`: looked at, and good. `info`: good, and worth knowing. `warning`: works, but not as meant, or
  *  not for long. `error`: every connection fails, or the start does. */
-export type Level = "ok" | "info" | "warning" | "error";
+export type Severity = "ok" | "info" | "warning" | "error";
 
 export interface Finding {
-  level: Level;
+  level: Severity;
   /** What was looked at, and what is the matter. */
   text: string;
   /** What to do. */
@@ -74,7 +74,7 @@ export class Findings {
     this.#put({ level: "error", text, remedy, ...(cause ? { cause } : {}) });
   }
 
-  has(level: Level): boolean {
+  has(level: Severity): boolean {
     return this.list.some((finding) => finding.level === level);
   }
 

@@ -8,22 +8,22 @@ import type { Env, VariableName } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
 import { type Files, localFiles, systemReason } from "../files/files.ts";
 import { type Identity, refuseIdentity } from "../privsep/identity.ts";
-import { pathsOf, wantedFiles } from "../privsep/monitor/file_watch.ts";
+import { pathsOf, wantedFiles } from "../privsep/monitor/file_watcher.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
-import { means } from "../privsep/plan.ts";
+import { planWorkers } from "../privsep/plan.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { inJail, obstacle, someone, type Who } from "./access.ts";
+import { inJail, obstacle, type ProcessUser, processUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 import { checkListed } from "./options.ts";
 
 /** Who does what. Without workers all three are the one process. */
 export interface Actors {
   /** Opens the files that options and environment name, at start and when they change. */
-  readonly opener: Who;
+  readonly opener: ProcessUser;
   /** Opens what rules name. */
-  readonly worker: Who;
+  readonly worker: ProcessUser;
   /** Starts as this user. */
-  readonly program: Who;
+  readonly program: ProcessUser;
   /** There are workers. */
   readonly apart: boolean;
   /** Files that a worker is handed, so that it need not be able to open them. */
@@ -40,9 +40,9 @@ export function checkProcesses(
   main: string,
   findings: Findings,
 ): Actors {
-  const split = findings.attempt(() => ({ means: means(options, env, runtime, main) }));
-  if (split?.means) {
-    const { identity, workers } = split.means;
+  const split = findings.attempt(() => ({ plan: planWorkers(options, env, runtime, main) }));
+  if (split?.plan) {
+    const { identity, workers } = split.plan;
     checkNumber(workers, findings);
     checkRoot(options, identity.uid, findings);
     checkIdentity(options, env, identity, runtime, findings);
@@ -59,7 +59,7 @@ export function checkProcesses(
     );
   }
   checkRoot(options, undefined, findings, false);
-  const all = someone(options, runtime);
+  const all = processUser(options, runtime);
   const handed = new Set<string>();
   return { opener: all, worker: all, program: all, apart: false, handed, files: localFiles };
 }
@@ -79,9 +79,9 @@ function apart(
     ? fs.realpathSync(identity.chroot)
     : undefined;
   const actors: Actors = {
-    opener: someone({}, runtime),
-    worker: { ...someone(identity, runtime), ...(jail ? { jail } : {}) },
-    program: someone(options, runtime),
+    opener: processUser({}, runtime),
+    worker: { ...processUser(identity, runtime), ...(jail ? { jail } : {}) },
+    program: processUser(options, runtime),
     apart: true,
     handed: new Set([...pathsOf(wantedFiles(options, env))].map(({ path }) => path)),
     files: localFiles,
@@ -134,7 +134,7 @@ function checkIdentity(
   const group = named("SSL_GID", "SSL_GROUP") ?? (user === "SSL_USER" ? user : undefined);
   if (process.getuid?.() !== 0) {
     if (runtime.libc?.hasCapabilities(0)) return; // CAP_SETUID and CAP_SYS_CHROOT need no root
-    const own = someone({}, runtime);
+    const own = processUser({}, runtime);
     const refused = (what: string | undefined): void => {
       if (what) findings.error(`${what}: only root can do that`, `unset it, or start as root`);
     };

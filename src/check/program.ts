@@ -6,7 +6,7 @@ import process from "node:process";
 import { latin1 } from "../codec/bytes.ts";
 import { systemReason } from "../files/files.ts";
 import { openRegular } from "../files/regular_file.ts";
-import { obstacle, type Who } from "./access.ts";
+import { obstacle, type ProcessUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
 /** The first line of a script the kernel reads, at most (execve(2)). */
@@ -14,7 +14,12 @@ const MAX_LINE = 256;
 
 /** Looks at the program, and at the interpreter of a script. `path` is $PATH. What a change of mode, or of
  *  the file, can mend while the server runs does not stop a start. */
-export function checkProgram(name: string, path: string, who: Who, findings: Findings): void {
+export function checkProgram(
+  name: string,
+  path: string,
+  who: ProcessUser,
+  findings: Findings,
+): void {
   const option = name.startsWith("-");
   const first = `options come before host and port: sslserver ${name} host port prog`;
   if (!name.isWellFormed()) return findings.ok(`program ${name}: not UTF-8, and not examined`);
@@ -54,7 +59,7 @@ function checkScript(
   file: string,
   line: string,
   path: string,
-  who: Who,
+  who: ProcessUser,
   findings: Findings,
 ): void {
   if (line.endsWith("\r")) {
@@ -113,7 +118,7 @@ interface Unusable {
   readonly folder?: boolean;
 }
 
-function unusable(file: string, who: Who): Unusable | undefined {
+function unusable(file: string, who: ProcessUser): Unusable | undefined {
   try {
     if (!fs.statSync(file).isFile()) return { why: "no regular file", forGood: true };
     const found = obstacle(file, who, "execute");

@@ -11,7 +11,7 @@ import { Findings } from "./finding.ts";
 /** Warns of the certificates that are about to be served. None of it stops a start: a renewed file is taken
  *  while the server runs. */
 export function warnOfServed(
-  { deps: { contexts, names }, warnOfExpiry }: Assembled,
+  { services: { contexts, names }, warnOfExpiry }: Assembled,
   announce: Pick<Announcer, "warning">,
   now = Date.now(),
 ): void {

@@ -6,10 +6,10 @@ import { equalBytes, latin1 } from "../codec/bytes.ts";
 import type { Crl } from "../codec/x509/crl.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { oneLine } from "../codec/x509/names.ts";
-import type { Lookup } from "../tls/settings.ts";
+import type { VariableLookup } from "../tls/settings.ts";
 import { endsSoon } from "../tls/lifetime.ts";
 import { loadTrust } from "../tls/trust_files.ts";
-import { obstacle, type Who } from "./access.ts";
+import { obstacle, type ProcessUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
 const DAY = 86_400_000;
@@ -21,8 +21,8 @@ const MAX_NAMES = 3;
 /** Checks CAFILE, CADIR and CRLFILE, or CCAFILE and CCADIR in their place. A missing or broken file
  *  has been found by the start. */
 export function checkTrust(
-  lookup: Lookup,
-  who: Who,
+  lookup: VariableLookup,
+  who: ProcessUser,
   findings: Findings,
   now = Date.now(),
 ): void {

@@ -6,7 +6,7 @@
  *  out at once, when the filter is set, that it is, and does not run the program for it. */
 
 /** What happens to a call: it is made, the process ends, or it fails with this error number. */
-export type Verdict = "allow" | "kill" | number;
+export type FilterAction = "allow" | "kill" | number;
 
 /** A condition on an argument, 0 to 5. With `oneOf`: its low 32 bits, after `& mask`, are one of
  *  these; right for C's int and unsigned, of which the kernel sees no more either. With `isNull`: all
@@ -17,14 +17,14 @@ export type ArgumentTest =
 
 /** Allowed if every test holds, or every test of one of several lists. */
 export type Condition =
-  | { readonly tests: readonly ArgumentTest[]; readonly otherwise: Verdict }
-  | { readonly anyOf: readonly (readonly ArgumentTest[])[]; readonly otherwise: Verdict };
+  | { readonly tests: readonly ArgumentTest[]; readonly otherwise: FilterAction }
+  | { readonly anyOf: readonly (readonly ArgumentTest[])[]; readonly otherwise: FilterAction };
 
 /** A filter. `calls` by number; `unknown` is for every number that is not there. */
 export interface FilterPolicy {
   readonly arch: "x64" | "arm64";
-  readonly calls: ReadonlyMap<number, Verdict | Condition>;
-  readonly unknown: Verdict;
+  readonly calls: ReadonlyMap<number, FilterAction | Condition>;
+  readonly unknown: FilterAction;
 }
 
 /** struct sock_filter: operation, jumps if true and if false, operand. */
@@ -53,13 +53,13 @@ const ifNotBelow = (k: number, jt: number, jf: number): Instruction => [0x35, jt
 const MAX_JUMP = 255;
 
 /** SECCOMP_RET_ALLOW, _KILL_PROCESS, _ERRNO. */
-function answer(verdict: Verdict): Instruction {
-  if (verdict === "allow") return [0x06, 0, 0, 0x7fff0000];
-  if (verdict === "kill") return [0x06, 0, 0, 0x80000000];
-  if (!Number.isInteger(verdict) || verdict < 1 || verdict > MAX_ERRNO) {
-    throw new RangeError(`unable to build a filter: ${verdict} is no error number`);
+function answer(action: FilterAction): Instruction {
+  if (action === "allow") return [0x06, 0, 0, 0x7fff0000];
+  if (action === "kill") return [0x06, 0, 0, 0x80000000];
+  if (!Number.isInteger(action) || action < 1 || action > MAX_ERRNO) {
+    throw new RangeError(`unable to build a filter: ${action} is no error number`);
   }
-  return [0x06, 0, 0, 0x00050000 | verdict];
+  return [0x06, 0, 0, 0x00050000 | action];
 }
 
 /** `no` is the last instruction, for a test that does not hold. */
@@ -83,7 +83,7 @@ function check(test: ArgumentTest, no: Instruction): Instruction[] {
   ];
 }
 
-function leaf(rule: Verdict | Condition): Instruction[] {
+function leaf(rule: FilterAction | Condition): Instruction[] {
   if (typeof rule !== "object") return [answer(rule)];
   const no = answer(rule.otherwise);
   if ("anyOf" in rule) return [...rule.anyOf.flatMap(alternative), no];
@@ -100,12 +100,12 @@ function alternative(tests: readonly ArgumentTest[]): Instruction[] {
 /** Numbers from `from` up to the next range's have this rule. */
 interface Range {
   readonly from: number;
-  readonly rule: Verdict | Condition;
+  readonly rule: FilterAction | Condition;
 }
 
 function rangesOf({ calls, unknown }: FilterPolicy): Range[] {
   const ranges: Range[] = [];
-  const begin = (from: number, rule: Verdict | Condition) => {
+  const begin = (from: number, rule: FilterAction | Condition) => {
     if (ranges.at(-1)?.rule !== rule) ranges.push({ from, rule });
   };
   let next = 0;

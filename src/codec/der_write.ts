@@ -48,7 +48,7 @@ export function bitString(bytes: Uint8Array, unused = 0): Bytes {
 }
 
 /** A string of this type, from characters below U+0100. */
-export function text(tag: number, value: string): Bytes {
+export function stringElement(tag: number, value: string): Bytes {
   return element(tag, fromLatin1(value));
 }
 
@@ -57,6 +57,6 @@ export function text(tag: number, value: string): Bytes {
 export function time(ms: number): Bytes {
   const digits = new Date(ms).toISOString().replace(/\.\d+Z$/, "").replace(/\D/g, "");
   return digits < "2050"
-    ? text(TAG.utcTime, `${digits.slice(2)}Z`)
-    : text(TAG.generalizedTime, `${digits}Z`);
+    ? stringElement(TAG.utcTime, `${digits.slice(2)}Z`)
+    : stringElement(TAG.generalizedTime, `${digits}Z`);
 }

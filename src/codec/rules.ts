@@ -31,7 +31,7 @@ const MAX_LABELS = 127;
 const NAME = /^(?:[A-Za-z_][A-Za-z0-9_]*|(?:CERTFILE|KEYFILE):[A-Za-z0-9_.*-]+)$/;
 
 /** What is known of the peer. A name that is not known is absent, not empty. */
-export interface Peer {
+export interface RulePeer {
   /** Address as text; IPv4-mapped IPv6 counts as IPv4. */
   readonly ip: string;
   /** Host name, lower case, as reverse DNS gave it. */
@@ -49,7 +49,7 @@ export interface Rule {
 }
 
 /** The rule found, with the key that led to it. */
-export interface Hit {
+export interface RuleHit {
   /** As it is in the database. */
   readonly key: Uint8Array;
   /** What it says. */
@@ -98,7 +98,7 @@ export function encodeRule(rule: Rule): Uint8Array<ArrayBuffer> {
 /** The keys to look up for `peer`, in the order of docs/specification.md#access-rules: the first
  *  that exists decides. Throws DecodeError if the address is none, or a name is longer than any
  *  real one. */
-export function* ruleKeys(peer: Peer): Generator<Uint8Array> {
+export function* ruleKeys(peer: RulePeer): Generator<Uint8Array> {
   const ip = unmapIp(parseIp(peer.ip));
   const address = formatIpFull(ip);
   const { host, info } = peer;
@@ -141,9 +141,9 @@ export function* ruleKeys(peer: Peer): Generator<Uint8Array> {
 
 /** The first rule that `find` has for `peer`. Throws DecodeError, and what `find` throws. */
 export function findRule(
-  peer: Peer,
+  peer: RulePeer,
   find: (key: Uint8Array) => Uint8Array | undefined,
-): Hit | undefined {
+): RuleHit | undefined {
   for (const key of ruleKeys(peer)) {
     const value = find(key);
     if (value !== undefined) return { key, rule: decodeRule(value) };

@@ -78,9 +78,9 @@ function compileInstructions(text: string, start: number): Uint8Array {
   return value;
 }
 
-type Address = Omit<CompiledRule, "value">;
+type RuleAddress = Omit<CompiledRule, "value">;
 
-function compileAddress(text: string): Address {
+function compileAddress(text: string): RuleAddress {
   if (/^\s/.test(text)) throw new DecodeError("rules: address: begins with a space at byte 0");
   if (text === "") return { keys: [new Uint8Array(0)] };
   const host = text.startsWith("=") ? 1 : text.includes("@=") ? text.lastIndexOf("@=") + 2 : 0;
@@ -93,7 +93,7 @@ function compileAddress(text: string): Address {
   return plain([text]);
 }
 
-function compileHost(text: string, host: string): Address {
+function compileHost(text: string, host: string): RuleAddress {
   const keys = [fromLatin1(text)];
   const warning = deadHost(host, text !== `=${host}`);
   return warning === undefined ? { keys } : { keys, warning };
@@ -121,7 +121,7 @@ function deadHost(host: string, whole: boolean): string | undefined {
   return labels.every((label) => LABEL.test(label)) ? undefined : "not a host name";
 }
 
-function compileInfo(text: string, info: string, address: string): Address {
+function compileInfo(text: string, info: string, address: string): RuleAddress {
   try {
     return { keys: [fromLatin1(info + formatIpFull(unmapIp(parseIp(address))))] };
   } catch {
@@ -141,7 +141,7 @@ function compileNetwork(text: string): Uint8Array {
 }
 
 /** `1.2.3.4-7`, `10.2-3.`: one octet of the address is a range. */
-function compileRange(text: string): Address {
+function compileRange(text: string): RuleAddress {
   const parts = /^((?:[0-9]{1,3}\.)*)([0-9]{1,3})-([0-9]{1,3})((?:\.[0-9]{1,3})*\.?)$/.exec(text);
   if (!parts) throw new DecodeError("rules: range: not of one octet of an address at byte 0");
   const [, before, from, to, after] = parts;
@@ -155,7 +155,7 @@ function compileRange(text: string): Address {
 }
 
 /** Whole IPv4 addresses, or prefixes of them that end with a dot, stored as they stand. */
-function plain(texts: string[]): Address {
+function plain(texts: string[]): RuleAddress {
   const keys = texts.map(fromLatin1);
   if (texts.every((text) => CAN_MATCH.test(text))) return { keys };
   return { keys, warning: "neither an address nor a prefix that ends with a dot" };

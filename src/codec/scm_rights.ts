@@ -5,7 +5,7 @@
 import { DecodeError } from "./bytes.ts";
 
 /** Sizes and offsets of struct cmsghdr and struct msghdr on one system. */
-export interface MessageLayout {
+export interface MsghdrLayout {
   /** SOL_SOCKET, the level of SCM_RIGHTS (whose type is 1 everywhere). */
   readonly level: number;
   /** Bytes of cmsg_len (a size_t or a socklen_t), of the header, and what the next one aligns to. */
@@ -20,7 +20,7 @@ export interface MessageLayout {
 
 /** By system. musl declares cmsg_len and msg_controllen as 32 bits and a pad of 32: on a
  *  little-endian machine these are the same bytes as glibc's 64 while the pad is zero. */
-export const MESSAGE_LAYOUT: Readonly<Record<"linux" | "darwin", MessageLayout>> = {
+export const MSGHDR_LAYOUT: Readonly<Record<"linux" | "darwin", MsghdrLayout>> = {
   linux: {
     level: 1,
     lengthBytes: 8,
@@ -53,7 +53,7 @@ const CONTROL_LENGTH_AT = 40;
 /** Length of a control buffer for exactly `count` descriptors (CMSG_LEN, without the pad behind).
  *  The pad must not be offered to recvmsg: the kernel would put one more descriptor there, which
  *  nobody asked for. Zero for none. */
-export function controlLength(count: number, layout: MessageLayout): number {
+export function controlLength(count: number, layout: MsghdrLayout): number {
   return count === 0 ? 0 : layout.headerBytes + 4 * count;
 }
 
@@ -62,7 +62,7 @@ export function controlLength(count: number, layout: MessageLayout): number {
 export function encodeRights(
   fds: readonly number[],
   control: Uint8Array,
-  layout: MessageLayout,
+  layout: MsghdrLayout,
 ): number {
   const length = controlLength(fds.length, layout);
   if (fds.length > MAX_DESCRIPTORS || length > control.length) {
@@ -86,7 +86,7 @@ export interface Rights {
 
 /** Reads the control buffer that recvmsg filled. Throws DecodeError if a message in it has no
  *  room for its own header or reaches past the end. */
-export function decodeRights(control: Uint8Array, layout: MessageLayout): Rights {
+export function decodeRights(control: Uint8Array, layout: MsghdrLayout): Rights {
   const view = new DataView(control.buffer, control.byteOffset, control.byteLength);
   const fds: number[] = [];
   let foreign = false;
@@ -116,14 +116,14 @@ export function decodeRights(control: Uint8Array, layout: MessageLayout): Rights
 }
 
 /** Addresses and lengths for a message header. `iov` is the address of a struct iovec. */
-export interface MessageParts {
+export interface MsghdrParts {
   readonly iov: bigint;
   readonly control: bigint;
   readonly controlLength: number;
 }
 
 /** Writes a struct msghdr without an address, with one iovec. Flags are cleared. */
-export function encodeMessage(header: Uint8Array, parts: MessageParts, layout: MessageLayout) {
+export function encodeMsghdr(header: Uint8Array, parts: MsghdrParts, layout: MsghdrLayout) {
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
   header.fill(0);
   view.setBigUint64(IOV_AT, parts.iov, true);
@@ -134,9 +134,9 @@ export function encodeMessage(header: Uint8Array, parts: MessageParts, layout: M
 }
 
 /** What recvmsg wrote back into the header: bytes of control data, and MSG_* flags. */
-export function decodeMessage(
+export function decodeMsghdr(
   header: Uint8Array,
-  layout: MessageLayout,
+  layout: MsghdrLayout,
 ): { controlLength: number; flags: number } {
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
   return {

@@ -8,10 +8,10 @@
 
 import { GRACE } from "../lifecycle.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { Readiness } from "../supervisor/notify.ts";
+import type { Notifier } from "../supervisor/notify.ts";
 
 /** What the signals ask for. */
-export interface Obeying {
+export interface SignalHandlers {
   /** Frees the port; connections finish. Called once, or not at all. */
   drain(): void;
   /** Frees the port, and ends connections and programs. May be called again. */
@@ -22,12 +22,12 @@ export interface Obeying {
 /** Obeys signals from now on. */
 export function onSignals(
   runtime: Runtime,
-  tell: Pick<Readiness, "stopping" | "reloading" | "ready">,
-  server: Obeying,
+  notifier: Pick<Notifier, "stopping" | "reloading" | "ready">,
+  server: SignalHandlers,
 ): void {
   let stopping = false;
   const stop = (how: () => void): void => {
-    if (!stopping) tell.stopping();
+    if (!stopping) notifier.stopping();
     stopping = true;
     how();
   };
@@ -37,9 +37,9 @@ export function onSignals(
   runtime.onSignal("SIGINT", term);
   runtime.onSignal("SIGQUIT", () => stop(end));
   runtime.onSignal("SIGHUP", () => {
-    tell.reloading();
+    notifier.reloading();
     server.reload();
-    tell.ready();
+    notifier.ready();
   });
   runtime.ignoreSignals();
 }

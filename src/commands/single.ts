@@ -11,21 +11,21 @@ import { assemble } from "../assemble.ts";
 import { warnOfServed } from "../check/served.ts";
 import type { Options } from "../config/options.ts";
 import { GRACE, type Server } from "../lifecycle.ts";
-import { keepGoing, type Log } from "../log.ts";
+import { type Log, logInternalErrors } from "../log.ts";
 import { describeServer } from "../metrics/describe.ts";
-import { type Endpoint, openEndpoint } from "../metrics/endpoint.ts";
+import { type MetricsEndpoint, openEndpoint } from "../metrics/endpoint.ts";
 import { expose } from "../metrics/exposition.ts";
 import { refuseIdentity } from "../privsep/identity.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { serve } from "../serve.ts";
-import type { Deps } from "../services.ts";
-import { checkOperands, type InheritedListener } from "../supervisor/listen_fds.ts";
+import { serveConnections } from "../serve.ts";
+import type { Services } from "../services.ts";
+import { checkInheritedAddress, type InheritedListener } from "../supervisor/listen_fds.ts";
 import type { Supervised } from "../supervisor/notify.ts";
 import { readPassword } from "../tls/password.ts";
 import { selfSigned } from "../tls/self_signed.ts";
 import { dropPrivileges, shutDebugger } from "./privileges.ts";
 import { logServing } from "./serving.ts";
-import { type Obeying, onSignals } from "./signals.ts";
+import { onSignals, type SignalHandlers } from "./signals.ts";
 
 /** Serves until SIGTERM and the end of the last connection. Throws `FatalError`. */
 export async function serveAlone(
@@ -33,48 +33,48 @@ export async function serveAlone(
   env: Env,
   runtime: Runtime,
   log: Log,
-  { inherited, tell }: Supervised,
+  { inherited, notifier }: Supervised,
 ): Promise<void> {
   refuseIdentity(env);
   const given = { password: readPassword(options, runtime), keyPair: selfSigned(options, log) };
   const assembled = await assemble(options, env, runtime, log, given);
-  const { deps } = assembled;
+  const { services } = assembled;
   warnOfServed(assembled, log);
-  const endpoint = await metricsEndpoint(deps);
+  const endpoint = await metricsEndpoint(services);
   let server: Server | undefined;
   try {
-    const address = await listenAddress(options, deps.admission.resolver);
-    server = begin(deps, address, inherited);
+    const address = await listenAddress(options, services.admission.resolver);
+    server = begin(services, address, inherited);
     dropPrivileges(options, runtime, log);
     // Before the port is told: who waits for it may send a signal at once.
     const { reload } = assembled;
-    onSignals(runtime, tell, obeying(server, { reload, endpoint, options, inherited }));
+    onSignals(runtime, notifier, signalHandlers(server, { reload, endpoint, options, inherited }));
     shutDebugger(runtime, log);
     process.on("exit", () => endpoint?.close());
     const { ip, dualStack } = inherited ?? address;
     logServing(log, { ip, port: server.port, dualStack }, options, runtime);
     if (options.printPort) fs.writeSync(1, `${server.port}\n`);
-    tell.ready();
+    notifier.ready();
   } catch (error) {
     server?.end();
     endpoint?.close();
     throw error;
   }
-  keepGoing(log);
+  logInternalErrors(log);
   await server.closed;
   assembled.close();
 }
 
 /** A server that does what signals ask for. */
-function obeying(
+function signalHandlers(
   server: Server,
   { reload, endpoint, options: { drainTimeout }, inherited }: {
     reload: () => void;
-    endpoint: Endpoint | undefined;
+    endpoint: MetricsEndpoint | undefined;
     options: Options;
     inherited: InheritedListener | undefined;
   },
-): Obeying {
+): SignalHandlers {
   return {
     drain() {
       endpoint?.close(); // a successor may bind it as early as the port
@@ -92,26 +92,29 @@ function obeying(
 }
 
 function begin(
-  deps: Deps,
+  services: Services,
   address: ListenAddress,
   inherited: InheritedListener | undefined,
 ): Server {
-  const { runtime } = deps;
+  const { runtime } = services;
   const { libc } = runtime;
   if (!inherited || !libc) {
-    const warn = (text: string): void => deps.log.warning(text);
-    return serve((...told) => listen(runtime, address, warn, ...told), deps);
+    const warn = (text: string): void => services.log.warning(text);
+    return serveConnections((...told) => listen(runtime, address, warn, ...told), services);
   }
-  checkOperands(inherited, address, libc);
+  checkInheritedAddress(inherited, address, libc);
   const { fd } = inherited;
-  return serve((...told) => runtime.listenDescriptor(fd, address.backlog, ...told), deps);
+  return serveConnections(
+    (...told) => runtime.listenDescriptor(fd, address.backlog, ...told),
+    services,
+  );
 }
 
 /** Where the metrics of a server in one process are fetched, when somebody wants them; said in the log.
  *  Throws `FatalError`. */
-export async function metricsEndpoint(deps: Deps): Promise<Endpoint | undefined> {
-  const { options, metrics: { registry }, log } = deps;
+export async function metricsEndpoint(services: Services): Promise<MetricsEndpoint | undefined> {
+  const { options, metrics: { registry }, log } = services;
   if (!options.metrics || !registry) return undefined;
-  describeServer(registry, deps);
+  describeServer(registry, services);
   return await openEndpoint(options.metrics, log, { text: () => expose(registry.families()) });
 }

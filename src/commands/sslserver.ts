@@ -8,11 +8,11 @@ import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 import { Log } from "../log.ts";
 import { withIds } from "../privsep/identity.ts";
-import { means } from "../privsep/plan.ts";
+import { planWorkers } from "../privsep/plan.ts";
 import { ignoring } from "../program/ignored_signals.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inheritedListener } from "../supervisor/listen_fds.ts";
-import { readiness } from "../supervisor/notify.ts";
+import { makeNotifier } from "../supervisor/notify.ts";
 import { print } from "./print.ts";
 
 /** Runs the server to its end. Never rejects. `loadRuntime` is called once there is work for it; `main`
@@ -49,17 +49,17 @@ export async function sslserver(
     log = new Log({ ...form, sink: runtime.stderr() });
     reapOrphans(runtime, log);
     const inherited = inheritedListener(env, runtime, options);
-    const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));
-    const split = means(options, env, runtime, main);
+    const notifier = makeNotifier(env, runtime, options, inherited, (text) => log.error(text));
+    const plan = planWorkers(options, env, runtime, main);
     const findings = new Findings();
     const actors = checkCommand(options, env, runtime, main, findings);
     checkOperands(options, env, runtime, actors, findings);
     findings.start(log);
     options.command = ignoring(options.command, started?.ignored ?? [], log);
-    const supervised = { inherited, tell };
-    if (split) {
+    const supervised = { inherited, notifier };
+    if (plan) {
       const { supervise } = await import("./workers.ts");
-      await supervise(options, env, runtime, log, split, supervised);
+      await supervise(options, env, runtime, log, plan, supervised);
     } else {
       const { serveAlone } = await import("./single.ts"); // with the TLS that a monitor has not
       await serveAlone(options, env, runtime, log, supervised);

@@ -6,7 +6,7 @@ import { consult, openRules } from "../admit/rulebook.ts";
 import { PathRules } from "../files/rules_file.ts";
 import { parseIp } from "../codec/ip.ts";
 import { withoutControls } from "../codec/printable.ts";
-import { type Hit, ruleWords } from "../codec/rules.ts";
+import { type RuleHit, ruleWords } from "../codec/rules.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import type { CommandIo } from "./tcprules.ts";
 
@@ -45,7 +45,7 @@ function checkAddress(ip: string): void {
   }
 }
 
-function look(cdb: string, peer: Parameters<typeof consult>[1]): Hit | undefined {
+function look(cdb: string, peer: Parameters<typeof consult>[1]): RuleHit | undefined {
   try {
     const file = new PathRules(cdb).open();
     if (file === undefined) throw new Error("no such file");

@@ -5,13 +5,13 @@ import type { Env } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
 import { listenSocket } from "../accept/listen.ts";
 import type { Options } from "../config/options.ts";
-import { keepGoing, type Log } from "../log.ts";
+import { type Log, logInternalErrors } from "../log.ts";
 import { Monitor } from "../privsep/monitor/monitor.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
-import type { Means } from "../privsep/plan.ts";
+import type { WorkerPlan } from "../privsep/plan.ts";
 import { baseEnvironment } from "../program/environment.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { checkOperands } from "../supervisor/listen_fds.ts";
+import { checkInheritedAddress } from "../supervisor/listen_fds.ts";
 import type { Supervised } from "../supervisor/notify.ts";
 import { readPassword } from "../tls/password.ts";
 import { selfSigned } from "../tls/self_signed.ts";
@@ -25,8 +25,8 @@ export async function supervise(
   env: Env,
   runtime: Runtime,
   log: Log,
-  { libc, self, identity, workers }: Means,
-  { inherited, tell }: Supervised,
+  { libc, self, identity, workers }: WorkerPlan,
+  { inherited, notifier }: Supervised,
 ): Promise<void> {
   libc.raiseFileLimit();
   libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
@@ -59,7 +59,7 @@ export async function supervise(
         backlog: options.backlog,
         interface: options.interface,
       };
-      if (inherited) checkOperands(inherited, address, libc);
+      if (inherited) checkInheritedAddress(inherited, address, libc);
       const fd = inherited?.fd ?? listenSocket(libc, address, (text) => log.warning(text));
       const { ip: own, port, family } = libc.getsockname(fd);
       bound = { ip: own, port, dualStack: family === 6 && !libc.v6only(fd) };
@@ -68,18 +68,18 @@ export async function supervise(
   });
   if (libc.confines) libc.prctlDumpable(false); // it knows passwords, and may be of the programs' user
   try {
-    onSignals(runtime, tell, monitor);
+    onSignals(runtime, notifier, monitor);
     shutDebugger(runtime, log);
     await Promise.race([monitor.start(), monitor.closed]);
     if (monitor.draining) return await monitor.leave();
     logServing(log, bound, options, runtime, { workers, identity });
     if (options.printPort) fs.writeSync(1, `${bound.port}\n`);
-    tell.ready();
+    notifier.ready();
   } catch (error) {
     await monitor.abandon();
     throw error;
   }
-  keepGoing(log);
+  logInternalErrors(log);
   await monitor.closed;
   await monitor.leave();
 }

@@ -83,7 +83,7 @@ export type Print =
   | { print: "manual"; page: Page }
   | { print: "completion"; shell: Shell };
 
-export type Request = Print | { serve: Options };
+export type ParsedArguments = Print | { serve: Options };
 
 /** Nothing given. */
 export function defaults(): Options {

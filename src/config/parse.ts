@@ -5,15 +5,15 @@
 import { UsageError } from "../errors.ts";
 import { oneOff } from "./one_off.ts";
 import { type Option, OPTIONS } from "./option_table.ts";
-import { defaults, type Options, type Print, type Request } from "./options.ts";
+import { defaults, type Options, type ParsedArguments, type Print } from "./options.ts";
 import type { Env } from "./variables.ts";
 
-export const BY_NAME = new Map(
+export const OPTIONS_BY_NAME = new Map(
   OPTIONS.flatMap(({ options }) => options).map((option) => [option.name, option]),
 );
 
 /** Reads the arguments after the program's name. Throws `UsageError`. */
-export function parseOptions(argv: readonly string[], env: Env): Request {
+export function parseOptions(argv: readonly string[], env: Env): ParsedArguments {
   const options = defaults();
   let i = 0;
   for (; i < argv.length; i++) {
@@ -77,9 +77,9 @@ function cluster(options: Options, arg: string, next: string | undefined, env: E
 
 /** `arg` is the whole argument. */
 export function find(name: string, arg = name): Option {
-  const option = BY_NAME.get(name);
+  const option = OPTIONS_BY_NAME.get(name);
   if (option) return option;
-  const meant = meantBy(arg);
+  const meant = similarOption(arg);
   throw new UsageError(`unknown option ${name}`, meant && `did you mean ${meant}?`);
 }
 
@@ -97,10 +97,10 @@ export function refuseJoined(host: string): void {
 }
 
 /** The long option that `arg` was meant to be: with one dash, shortened, or misspelled. */
-export function meantBy(arg: string): string | undefined {
+export function similarOption(arg: string): string | undefined {
   const word = arg.replace(/^-+/, "").replace(/=.*/s, "");
   if (word.length < 2) return undefined;
-  const names = [...BY_NAME.keys()].filter((name) => name.startsWith("--"));
+  const names = [...OPTIONS_BY_NAME.keys()].filter((name) => name.startsWith("--"));
   const begun = names.filter((name) => name.startsWith(`--${word}`));
   return begun.length === 1 ? begun[0] : names.find((name) => oneOff(word, name.slice(2)));
 }

@@ -16,14 +16,14 @@ export type LookupStatus =
   | "busy"
   | "aborted";
 
-export interface Lookup {
+export interface LookupResult {
   status: LookupStatus;
   /** Addresses or names, in the order of the answer; empty unless found. */
   values: readonly string[];
 }
 
 interface Entry {
-  lookup: Lookup;
+  lookup: LookupResult;
   /** On the clock of the resolver, in milliseconds. */
   expires: number;
   /** Characters held, roughly. */
@@ -44,7 +44,7 @@ export class ResolverCache {
   #size = 0;
 
   /** What is remembered under `key` and still holds at `now`. */
-  get(key: string, now: number): Lookup | undefined {
+  get(key: string, now: number): LookupResult | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     if (now < entry.expires) return entry.lookup;
@@ -53,7 +53,7 @@ export class ResolverCache {
   }
 
   /** Remembers `lookup` until `expires`, in the milliseconds of `get`'s `now`. */
-  set(key: string, lookup: Lookup, expires: number): void {
+  set(key: string, lookup: LookupResult, expires: number): void {
     const old = this.#entries.get(key);
     if (old !== undefined) this.#drop(key, old);
     const size = lookup.values.reduce((sum, value) => sum + value.length + 1, key.length);

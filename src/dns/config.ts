@@ -8,9 +8,14 @@ import type { Env } from "../config/variables.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
 import { type Files, localFiles, signature, systemReason } from "../files/files.ts";
-import { type Endpoint, parseResolvConf, parseServerList } from "../codec/dns/resolv_conf.ts";
+import { type NameServer, parseResolvConf, parseServerList } from "../codec/dns/resolv_conf.ts";
 import type { ResolvConf } from "../codec/dns/resolv_conf.ts";
-import { parseRules, qualify, searchEndings, searchRules } from "../codec/dns/rewrite.ts";
+import {
+  parseRewriteRules,
+  qualify,
+  searchEndings,
+  searchListRules,
+} from "../codec/dns/rewrite.ts";
 import { Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -45,7 +50,7 @@ export class DnsConfig {
   readonly #files: Pick<Files, "stamp" | "read">;
   readonly #clock: Clock;
   readonly #hostName: string;
-  readonly #fixed: Endpoint[];
+  readonly #fixed: NameServer[];
   readonly #conf: Reloading<ResolvConf>;
   readonly #interfaceIndex: DnsConfigOptions["interfaceIndex"];
   /** Numbers of interfaces that were looked up. In a worker's sandbox no other can be: there a name
@@ -78,7 +83,7 @@ export class DnsConfig {
   }
 
   /** The servers to ask, in order, at least one: 127.0.0.1 when none is named, as everywhere. */
-  get servers(): readonly Endpoint[] {
+  get servers(): readonly NameServer[] {
     if (this.#fixed.length > 0) return this.#fixed;
     const { servers } = this.#conf.value;
     return servers.length > 0 ? servers : [{ address: "127.0.0.1", port: 53 }];
@@ -99,19 +104,19 @@ export class DnsConfig {
    *  $LOCALDOMAIN, else resolv.conf, else the domain of this machine's own name. */
   qualify(host: string): string[] {
     const rewriting = this.#rewriting();
-    if (rewriting !== undefined) return qualify(host, parseRules(rewriting));
+    if (rewriting !== undefined) return qualify(host, parseRewriteRules(rewriting));
     const local = this.#env.LOCALDOMAIN;
-    if (local !== undefined) return qualify(host, searchRules(local.split(/\s+/)));
+    if (local !== undefined) return qualify(host, searchListRules(local.split(/\s+/)));
     const { search, ndots } = this.#conf.value;
     if (search.length === 0) {
       const [, ...domain] = this.#hostName.split(".");
-      return qualify(host, searchRules([domain.join(".")]));
+      return qualify(host, searchListRules([domain.join(".")]));
     }
     const dots = host.split(".").length - 1;
     if (dots > 0 && dots < ndots && !host.endsWith(".")) {
       return [...new Set([...searchEndings(search), ""])].map((ending) => host + ending);
     }
-    return qualify(host, searchRules(search));
+    return qualify(host, searchListRules(search));
   }
 
   #rewriting(): string | undefined {
@@ -141,7 +146,7 @@ export class DnsConfig {
   }
 
   /** `fe80::1%eth0` with the interface's number, which needs no look-up later. */
-  #numberZones(servers: readonly Endpoint[]): Endpoint[] {
+  #numberZones(servers: readonly NameServer[]): NameServer[] {
     return servers.map(({ address, port }) => {
       const [ip, zone] = address.split("%");
       const index = zone === undefined ? undefined : this.#indexOf(zone);

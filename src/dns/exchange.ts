@@ -5,24 +5,24 @@
 
 import { DecodeError } from "../codec/bytes.ts";
 import {
-  decodeAnswer,
-  encodeQuery,
+  decodeDnsAnswer,
+  type DnsMessage,
+  type DnsQuery,
+  type DnsQueryType,
+  encodeDnsQuery,
   isFailure,
-  MAX_MESSAGE,
-  type Message,
-  type Query,
-  type QueryType,
+  MAX_DNS_MESSAGE,
   RCODE,
-  Unusable,
+  UnusableAnswer,
 } from "../codec/dns/message.ts";
-import type { Endpoint } from "../codec/dns/resolv_conf.ts";
+import type { NameServer } from "../codec/dns/resolv_conf.ts";
 import { sameAddress } from "../codec/dns/reverse.ts";
 import type { Clock } from "./clock.ts";
 import type { QuestionSockets } from "./question_sockets.ts";
 import type { Transport } from "./transport.ts";
 
 /** What an exchange works with. */
-export interface ExchangeDeps {
+export interface ExchangeServices {
   transport: Transport;
   clock: Clock;
   /** The descriptors for sockets. */
@@ -33,29 +33,29 @@ export interface ExchangeDeps {
 
 export interface Question {
   name: string;
-  type: QueryType;
+  type: DnsQueryType;
 }
 
 /** The answer (NOERROR or NXDOMAIN), or why there is none: every server refused, failed or could
  *  not be reached, or at least one was silent when last asked, or `signal` ended it. */
-export type Outcome = Message | "failed" | "timeout" | "aborted";
+export type ExchangeResult = DnsMessage | "failed" | "timeout" | "aborted";
 
 /** What one server said to one packet. `unusable`: an answer that is malformed or beyond our limits;
  *  the server would send it again. */
-type Reply = Message | "unusable" | "timeout" | "unreachable" | "aborted";
+type Reply = DnsMessage | "unusable" | "timeout" | "unreachable" | "aborted";
 
 /** Milliseconds for a whole answer by TCP: a server may send it byte by byte, but not for ever. */
 const TCP_MS = 10_000;
 /** Asks `question` of `servers`; `rounds` holds the seconds to wait for a server in each round. */
 export async function exchange(
   question: Question,
-  servers: readonly Endpoint[],
+  servers: readonly NameServer[],
   rounds: readonly number[],
-  deps: ExchangeDeps,
+  services: ExchangeServices,
   signal: AbortSignal,
-): Promise<Outcome> {
-  const refusals = new Set<Endpoint>();
-  const silent = new Set<Endpoint>();
+): Promise<ExchangeResult> {
+  const refusals = new Set<NameServer>();
+  const silent = new Set<NameServer>();
   for (const [round, seconds] of rounds.entries()) {
     for (const server of servers) {
       if (refusals.has(server)) continue;
@@ -63,9 +63,9 @@ export async function exchange(
       // plain. So is every repetition: with many servers the look-up's time is over before the last
       // round. What a plain answer has no room for comes by TCP.
       const edns = round === 0 && rounds.length > 1;
-      let reply = await ask({ ...question, edns }, server, seconds * 1000, deps, signal);
+      let reply = await ask({ ...question, edns }, server, seconds * 1000, services, signal);
       if (edns && wantsNoEdns(reply)) {
-        reply = await ask({ ...question, edns: false }, server, seconds * 1000, deps, signal);
+        reply = await ask({ ...question, edns: false }, server, seconds * 1000, services, signal);
       }
       if (reply === "aborted") return reply;
       if (reply === "timeout") silent.add(server);
@@ -88,22 +88,22 @@ function wantsNoEdns(reply: Reply): boolean {
 
 /** One try with one server: by UDP, and by TCP when the answer does not fit. */
 async function ask(
-  question: Omit<Query, "id">,
-  server: Endpoint,
+  question: Omit<DnsQuery, "id">,
+  server: NameServer,
   ms: number,
-  deps: ExchangeDeps,
+  services: ExchangeServices,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const reply = await askUdp({ ...question, id: deps.random() }, server, ms, deps, signal);
+  const reply = await askUdp({ ...question, id: services.random() }, server, ms, services, signal);
   if (typeof reply === "string" || !reply.truncated) return reply;
-  return await askTcp({ ...question, id: deps.random() }, server, deps, signal);
+  return await askTcp({ ...question, id: services.random() }, server, services, signal);
 }
 
 /** Runs `start` as soon as there is a descriptor for its socket, until it calls `done`, `ms` have
  *  passed, others need the descriptor or `signal` fires; then frees its socket. */
 function attempt(
   ms: number,
-  { clock, sockets }: ExchangeDeps,
+  { clock, sockets }: ExchangeServices,
   signal: AbortSignal,
   start: (done: (reply: Reply) => void) => () => void,
 ): Promise<Reply> {
@@ -129,32 +129,37 @@ function attempt(
 }
 
 function askUdp(
-  query: Query,
-  server: Endpoint,
+  query: DnsQuery,
+  server: NameServer,
   ms: number,
-  deps: ExchangeDeps,
+  services: ExchangeServices,
   signal: AbortSignal,
 ): Promise<Reply> {
-  return attempt(ms, deps, signal, (done) =>
-    deps.transport.udp(server, encodeQuery(query), {
-      packet(bytes, from) {
-        if (from.port !== server.port || !sameAddress(from.address, server.address)) return;
-        const reply = readAnswer(query, bytes);
-        if (reply !== undefined) done(reply);
-      },
-      failed: () => done("unreachable"),
-    }));
+  return attempt(
+    ms,
+    services,
+    signal,
+    (done) =>
+      services.transport.udp(server, encodeDnsQuery(query), {
+        packet(bytes, from) {
+          if (from.port !== server.port || !sameAddress(from.address, server.address)) return;
+          const reply = readAnswer(query, bytes);
+          if (reply !== undefined) done(reply);
+        },
+        failed: () => done("unreachable"),
+      }),
+  );
 }
 
 /** The answer in `bytes` to `query`, or undefined when they hold none. */
-function readAnswer(query: Query, bytes: Uint8Array): Message | "unusable" | undefined {
+function readAnswer(query: DnsQuery, bytes: Uint8Array): DnsMessage | "unusable" | undefined {
   // The id is looked at before anything else: a flood of guesses costs next to nothing.
   if (bytes[0] !== query.id >> 8 || bytes[1] !== (query.id & 0xff)) return undefined;
   try {
-    const answer = decodeAnswer(query, bytes);
+    const answer = decodeDnsAnswer(query, bytes);
     return typeof answer === "string" ? undefined : answer;
   } catch (error) {
-    if (error instanceof Unusable) return "unusable";
+    if (error instanceof UnusableAnswer) return "unusable";
     if (error instanceof DecodeError) return undefined;
     throw error;
   }
@@ -162,20 +167,20 @@ function readAnswer(query: Query, bytes: Uint8Array): Message | "unusable" | und
 
 /** RFC 1035 4.2.2: each message has two bytes of length before it. */
 function askTcp(
-  query: Query,
-  server: Endpoint,
-  deps: ExchangeDeps,
+  query: DnsQuery,
+  server: NameServer,
+  services: ExchangeServices,
   signal: AbortSignal,
 ): Promise<Reply> {
-  const packet = encodeQuery(query);
+  const packet = encodeDnsQuery(query);
   const framed = new Uint8Array(2 + packet.length);
   framed.set([packet.length >> 8, packet.length & 0xff]);
   framed.set(packet, 2);
-  return attempt(TCP_MS, deps, signal, (done) => {
+  return attempt(TCP_MS, services, signal, (done) => {
     const length = new Uint8Array(2);
     let message: Uint8Array | undefined;
     let have = 0;
-    return deps.transport.tcp(server, framed, {
+    return services.transport.tcp(server, framed, {
       data(bytes) {
         for (let at = 0; at < bytes.length;) {
           const into = message ?? length;
@@ -186,7 +191,7 @@ function askTcp(
           if (have < into.length) continue;
           if (message !== undefined) return done(readWhole(query, message));
           const size = (length[0] ?? 0) << 8 | (length[1] ?? 0);
-          if (size === 0 || size > MAX_MESSAGE) return done("unusable");
+          if (size === 0 || size > MAX_DNS_MESSAGE) return done("unusable");
           message = new Uint8Array(size);
           have = 0;
         }
@@ -197,7 +202,7 @@ function askTcp(
 }
 
 /** An answer by TCP: there is no other to wait for, and it cannot be too long for itself. */
-function readWhole(query: Query, bytes: Uint8Array): Reply {
+function readWhole(query: DnsQuery, bytes: Uint8Array): Reply {
   const reply = readAnswer(query, bytes);
   return reply === undefined || typeof reply !== "string" && reply.truncated ? "unusable" : reply;
 }

@@ -7,14 +7,14 @@
 
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError } from "../codec/bytes.ts";
-import { followChain, startChain } from "../codec/dns/chain.ts";
-import { type QueryType, RCODE } from "../codec/dns/message.ts";
+import { followCnameChain, startCnameChain } from "../codec/dns/chain.ts";
+import { type DnsQueryType, RCODE } from "../codec/dns/message.ts";
 import { canonicalName } from "../codec/dns/name.ts";
 import { reverseName } from "../codec/dns/reverse.ts";
-import { type Lookup, type LookupStatus, ResolverCache } from "./cache.ts";
+import { type LookupResult, type LookupStatus, ResolverCache } from "./cache.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { DnsConfig } from "./config.ts";
-import { exchange, type ExchangeDeps, type Question } from "./exchange.ts";
+import { exchange, type ExchangeServices, type Question } from "./exchange.ts";
 import { QuestionSockets } from "./question_sockets.ts";
 import { nodeTransport, type Transport } from "./transport.ts";
 
@@ -61,17 +61,17 @@ export interface ResolverOptions {
 
 /** A question being asked, and how many callers wait for it. */
 interface Flight {
-  answer: Promise<Lookup>;
+  answer: Promise<LookupResult>;
   callers: number;
   controller: AbortController;
 }
 
 /** An answer and the seconds it may be kept; without them it is not kept. */
-type Answer = Lookup & { ttl?: number };
+type Answer = LookupResult & { ttl?: number };
 
 export class Resolver {
   readonly config: DnsConfig;
-  readonly #deps: ExchangeDeps;
+  readonly #services: ExchangeServices;
   readonly #limits: ResolverLimits;
   readonly #onAnswer: (status: LookupStatus) => void;
   readonly #cache = new ResolverCache();
@@ -82,7 +82,7 @@ export class Resolver {
 
   constructor({ config, transport, clock, random, limits, sockets, onAnswer }: ResolverOptions) {
     this.config = config;
-    this.#deps = {
+    this.#services = {
       transport: transport ?? nodeTransport,
       clock: clock ?? systemClock,
       sockets: sockets ?? new QuestionSockets(),
@@ -94,7 +94,7 @@ export class Resolver {
 
   /** Looks up the `type` records of `name`, a full name in text form. `signal` ends the wait of this
    *  caller only; the question goes on as long as another caller waits for it. */
-  lookup(name: string, type: QueryType, signal?: AbortSignal): Promise<Lookup> {
+  lookup(name: string, type: DnsQueryType, signal?: AbortSignal): Promise<LookupResult> {
     if (this.#closed || signal?.aborted) return settled("aborted");
     let question: Question;
     try {
@@ -104,7 +104,7 @@ export class Resolver {
       throw error;
     }
     const key = `${type} ${question.name}`;
-    const known = this.#cache.get(key, this.#deps.clock.now());
+    const known = this.#cache.get(key, this.#services.clock.now());
     if (known !== undefined) return Promise.resolve(known);
     let flight = this.#flights.get(key);
     if (flight === undefined) {
@@ -118,7 +118,7 @@ export class Resolver {
   }
 
   /** The addresses of a full host name: IPv4 (4), IPv6 (6), or both (0), IPv4 first. */
-  async addresses(host: string, family: 0 | 4 | 6, signal?: AbortSignal): Promise<Lookup> {
+  async addresses(host: string, family: 0 | 4 | 6, signal?: AbortSignal): Promise<LookupResult> {
     if (family !== 0) return await this.lookup(host, family === 4 ? "A" : "AAAA", signal);
     const both = await Promise.all([
       this.lookup(host, "A", signal),
@@ -131,7 +131,7 @@ export class Resolver {
   }
 
   /** The names of an IP address, from its PTR records, as the zone's owner claims them. */
-  names(ip: string, signal?: AbortSignal): Promise<Lookup> {
+  names(ip: string, signal?: AbortSignal): Promise<LookupResult> {
     return this.lookup(reverseName(ip), "PTR", signal);
   }
 
@@ -149,14 +149,15 @@ export class Resolver {
 
   #takeOff(key: string, question: Question): Flight {
     const controller = new AbortController();
-    const callOff = this.#deps.clock.after(
+    const callOff = this.#services.clock.after(
       this.#limits.deadline,
       () => controller.abort("timeout"),
     );
     const answer = this.#ask(question, controller.signal).then((found) => {
-      const lookup: Lookup = found.status === "aborted" && controller.signal.reason === "timeout"
-        ? { status: "timeout", values: [] }
-        : { status: found.status, values: found.values };
+      const lookup: LookupResult =
+        found.status === "aborted" && controller.signal.reason === "timeout"
+          ? { status: "timeout", values: [] }
+          : { status: found.status, values: found.values };
       this.#remember(key, lookup, found.ttl);
       this.#onAnswer(lookup.status);
       return lookup;
@@ -173,7 +174,7 @@ export class Resolver {
     return flight;
   }
 
-  #remember(key: string, { status, values }: Lookup, ttl: number | undefined): void {
+  #remember(key: string, { status, values }: LookupResult, ttl: number | undefined): void {
     const { minTtl, maxTtl, maxNegativeTtl, failureTtl } = this.#limits;
     if (this.#closed || status === "aborted") return;
     let seconds = failureTtl;
@@ -182,23 +183,23 @@ export class Resolver {
       // RFC 2308 5: without a SOA a "no" has no TTL; then it is kept no longer than a failure.
       seconds = Math.min(Math.max(ttl ?? failureTtl, minTtl), maxNegativeTtl);
     }
-    this.#cache.set(key, { status, values }, this.#deps.clock.now() + seconds * 1000);
+    this.#cache.set(key, { status, values }, this.#services.clock.now() + seconds * 1000);
   }
 
   /** Waits for a turn, then asks, following CNAMEs from answer to answer. */
   async #ask(question: Question, signal: AbortSignal): Promise<Answer> {
     if (!await this.#turn(signal)) return { status: "aborted", values: [] };
     try {
-      let chain = startChain(question.name);
+      let chain = startCnameChain(question.name);
       for (;;) {
         const { name } = chain;
         const { servers, rounds } = this.config;
         const asked = { name, type: question.type };
-        const reply = await exchange(asked, servers, rounds, this.#deps, signal);
+        const reply = await exchange(asked, servers, rounds, this.#services, signal);
         if (typeof reply === "string") {
           return { status: reply === "failed" ? "servfail" : reply, values: [] };
         }
-        const step = followChain(chain, question.type, reply.answers);
+        const step = followCnameChain(chain, question.type, reply.answers);
         if (step.kind === "loop") return { status: "loop", values: [] };
         chain = step.chain;
         if (step.kind === "data") return { status: "found", values: step.data, ttl: chain.ttl };
@@ -240,12 +241,12 @@ export class Resolver {
   }
 }
 
-function settled(status: Lookup["status"]): Promise<Lookup> {
+function settled(status: LookupResult["status"]): Promise<LookupResult> {
   return Promise.resolve({ status, values: [] });
 }
 
 /** Waits for a flight's answer; when `signal` fires first and nobody else waits, the flight ends. */
-function board(flight: Flight, signal: AbortSignal | undefined): Promise<Lookup> {
+function board(flight: Flight, signal: AbortSignal | undefined): Promise<LookupResult> {
   flight.callers++;
   if (signal === undefined) return flight.answer;
   return new Promise((resolve, reject) => {

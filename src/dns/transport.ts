@@ -4,7 +4,7 @@
 
 import type { Socket } from "node:net";
 import { nodeDgram, nodeNet } from "../builtins.ts";
-import type { Endpoint } from "../codec/dns/resolv_conf.ts";
+import type { NameServer } from "../codec/dns/resolv_conf.ts";
 import type { DatagramEvents, Runtime } from "../runtime/runtime.ts";
 
 export interface TcpEvents {
@@ -19,9 +19,9 @@ export interface Transport {
   /** Sends one datagram from a new socket, whose port the kernel picks at random: a forger must
    *  guess it besides the id (RFC 5452 9.2). The socket is connected where that can be had: then ICMP
    *  tells it that nobody listens there. */
-  udp(to: Endpoint, packet: Uint8Array, events: DatagramEvents): () => void;
+  udp(to: NameServer, packet: Uint8Array, events: DatagramEvents): () => void;
   /** Connects, from `localAddress` when given, and sends `bytes`. */
-  tcp(to: Endpoint, bytes: Uint8Array, events: TcpEvents, localAddress?: string): () => void;
+  tcp(to: NameServer, bytes: Uint8Array, events: TcpEvents, localAddress?: string): () => void;
 }
 
 /** The network, as the runtime reaches it best. */

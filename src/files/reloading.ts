@@ -32,7 +32,7 @@ export interface Loaded<T> {
 }
 
 /** What one kind of value is made of. */
-export interface Source<T> {
+export interface ReloadSource<T> {
   /** The state of the files; see `signature`. */
   stamp(): string;
   /** Reads the files. `before`: what is in use, which may be returned when nothing is new. Throws. */
@@ -54,7 +54,7 @@ export class Reloading<T> {
   #failed = false;
 
   /** Loads; throws what the load throws. `now`: milliseconds. */
-  constructor(readonly source: Source<T>, readonly now: () => number) {
+  constructor(readonly source: ReloadSource<T>, readonly now: () => number) {
     this.#checked = now();
     this.#stamp = source.stamp(); // before the load: a change in between shows up as one later
     this.#loaded = source.load(undefined);

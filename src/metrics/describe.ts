@@ -31,7 +31,7 @@ function describeStates(registry: Registry, states: States): void {
   );
   registry.state(
     "sslserver_connections_waiting",
-    "Connections that wait for a place (-c).",
+    "Connections that wait for a slot (-c).",
     () => states.waiting,
   );
   registry.state(
@@ -49,7 +49,7 @@ export function countKinds(): CountKind[] {
 }
 
 /** The server around a worker. */
-export interface Whole {
+export interface ServerFacts {
   /** When the server was started, in seconds since 1970. */
   readonly started: number;
   /** Programs running now. */
@@ -74,8 +74,8 @@ export interface Described {
 }
 
 /** Adds all of it. `whole`: the server is more than this process. */
-export function describeServer(registry: Registry, deps: Described, whole?: Whole): void {
-  const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = deps;
+export function describeServer(registry: Registry, services: Described, whole?: ServerFacts): void {
+  const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = services;
   const { started, programs: running } = whole ??
     { started: processStart(), programs: () => programs.running ?? 0 };
   const gauge = registry.gauge.bind(registry);

@@ -9,7 +9,7 @@ import { nodeNet } from "../builtins.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
-import { type Answer, judge, MAX_HEAD, respond } from "./http.ts";
+import { type HttpStatus, judge, MAX_HEAD, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 
 /** Connections at once; a scraper needs one. */
@@ -19,7 +19,7 @@ const BACKLOG = 64;
 /** Milliseconds from accepting a connection to its end, whatever it does. */
 const MAX_TIME = 5000;
 
-export interface Endpoint {
+export interface MetricsEndpoint {
   /** Where it listens: `http://127.0.0.1:9100/metrics`, or the path. */
   readonly where: string;
   /** Ends it at once, with whoever is connected; the address is free and the path gone.
@@ -42,7 +42,7 @@ export interface EndpointOptions {
 export async function listenMetrics(
   address: MetricsAddress,
   options: EndpointOptions,
-): Promise<Endpoint> {
+): Promise<MetricsEndpoint> {
   const clients = new Set<net.Socket>();
   const { maxConnections = MAX_CONNECTIONS, socket: fd } = options;
   let open = true;
@@ -113,7 +113,7 @@ function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: Endpo
 
 /** Never rejects. */
 async function response(
-  answer: Answer,
+  answer: HttpStatus,
   text: () => string | Promise<string>,
   onError: (error: unknown) => void,
 ): Promise<Uint8Array> {
@@ -241,7 +241,7 @@ export async function openEndpoint(
   address: MetricsAddress,
   log: EndpointLog,
   { quiet = false, ...options }: Pick<EndpointOptions, "text" | "socket"> & { quiet?: boolean },
-): Promise<Endpoint> {
+): Promise<MetricsEndpoint> {
   const endpoint = await listenMetrics(address, {
     ...options,
     onError: (error) => log.error(`unable to answer with metrics: ${reason(error)}`),

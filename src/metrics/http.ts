@@ -10,9 +10,9 @@ const LF = 10;
 const CR = 13;
 
 /** What to answer. */
-export type Answer = 200 | 400 | 404 | 405 | 431 | 503;
+export type HttpStatus = 200 | 400 | 404 | 405 | 431 | 503;
 
-const WORDS: Record<Answer, string> = {
+const WORDS: Record<HttpStatus, string> = {
   200: "OK",
   400: "Bad Request",
   404: "Not Found",
@@ -24,7 +24,7 @@ const WORDS: Record<Answer, string> = {
 /** The answer that a request gets; undefined: its head is not all there. Only `GET /metrics` is
  *  granted; a query behind it is passed over. Bodies are not looked at. The first `known` bytes were
  *  judged before: a head that comes byte by byte costs no more than one that comes whole. */
-export function judge(request: Uint8Array, known = 0): Answer | undefined {
+export function judge(request: Uint8Array, known = 0): HttpStatus | undefined {
   if (!hasEnd(request, known)) return request.length >= MAX_HEAD ? 431 : undefined;
   const text = latin1(request.subarray(0, MAX_HEAD));
   const [, method, target] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01]\r?\n/.exec(text) ?? [];
@@ -45,7 +45,7 @@ function hasEnd(request: Uint8Array, known: number): boolean {
 }
 
 /** The response, head and body. The connection ends with it. */
-export function respond(answer: Answer, metrics = ""): Uint8Array {
+export function respond(answer: HttpStatus, metrics = ""): Uint8Array {
   const encoder = new TextEncoder();
   const body = encoder.encode(answer === 200 ? metrics : `${answer} ${WORDS[answer]}\n`);
   const head = [

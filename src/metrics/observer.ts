@@ -22,7 +22,7 @@ export interface Metrics extends ConnectionObserver {
   secured(protocol: string, cipher: string): void;
   /** A client has ended its data without close_notify. */
   cut(): void;
-  /** The resolver has put a question to its servers; `status` is that of the `Lookup`. */
+  /** The resolver has put a question to its servers; `status` is that of the `LookupResult`. */
   asked(status: string): void;
 }
 

@@ -3,7 +3,7 @@
  *  Only the words of a set get out, whatever a peer or a library says. What an adapter does not know is `other`,
  *  so a new version of a TLS library costs a name and nothing else. */
 
-import type { End, Stage } from "../connection.ts";
+import type { ConnectionEnd, Stage } from "../connection.ts";
 import { type Denial, isDenial, type Reason, type TlsFault } from "../reason.ts";
 import { OTHER } from "./registry.ts";
 
@@ -104,7 +104,7 @@ export type Outcome = typeof OUTCOMES[number];
 export const beforeTls = (stage: Stage): boolean => stage === "hello" || stage === "handshake";
 
 /** What a connection came to that ended in this way; undefined: by itself. */
-export function outcomeOf(end: End | undefined): Outcome {
+export function outcomeOf(end: ConnectionEnd | undefined): Outcome {
   if (!end) return "ok";
   const { reason, stage } = end;
   if (isDenial(reason)) return "denied";

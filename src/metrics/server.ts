@@ -1,7 +1,7 @@
 /** What is counted of this server, and under which names. It observes the connections and is told the rest
  *  through `Metrics`; what the server knows anyway is in describe.ts. */
 
-import type { Connection, End, Stage } from "../connection.ts";
+import type { Connection, ConnectionEnd, Stage } from "../connection.ts";
 import { breakOf, isDenial, LOST } from "../reason.ts";
 import type { Metrics, Traffic } from "./observer.ts";
 import {
@@ -80,7 +80,7 @@ export class ServerMetrics implements Metrics {
   );
   readonly spawn = this.registry.histogram(
     "sslserver_spawn_duration_seconds",
-    "Seconds that the start of a program took, including the wait for a place (-c).",
+    "Seconds that the start of a program took, including the wait for a slot (-c).",
     SPAWN,
   );
   readonly duration = this.registry.histogram(
@@ -133,7 +133,7 @@ export class ServerMetrics implements Metrics {
   }
 
   /** See `ConnectionObserver`. */
-  failed(conn: Connection, end: End): void {
+  failed(conn: Connection, end: ConnectionEnd): void {
     const { reason, stage } = end;
     if (reason.kind === "broken") this.breaks.add(breakOf(reason.cause));
     if (conn.endedBy !== end) return;
@@ -150,7 +150,7 @@ export class ServerMetrics implements Metrics {
 
   lost(failed: boolean): void {
     this.accepted++;
-    const end: End | undefined = failed ? { reason: LOST, stage: "hello" } : undefined;
+    const end: ConnectionEnd | undefined = failed ? { reason: LOST, stage: "hello" } : undefined;
     if (end) this.failures.add(failureOf(end.reason));
     this.connections.add(outcomeOf(end));
     this.duration.observe(0);

@@ -8,8 +8,8 @@ import { DecodeError } from "../codec/bytes.ts";
 import type { CountKind } from "../metrics/registry.ts";
 
 /** Why a worker had to be replaced: what it sent was not allowed, a signal, or it ended by itself. */
-export const ENDS = ["signal", "breach", "exit"] as const;
-export type End = typeof ENDS[number];
+export const WORKER_ENDS = ["signal", "breach", "exit"] as const;
+export type WorkerEnd = typeof WORKER_ENDS[number];
 
 /** What holds for all workers. */
 export interface Totals {
@@ -22,11 +22,11 @@ export interface Totals {
   /** How often a worker did not say in time what it has counted. */
   readonly silent: number;
   /** Workers that have ended. */
-  readonly ended: Readonly<Record<End, number>>;
+  readonly ended: Readonly<Record<WorkerEnd, number>>;
 }
 
 /** Before any worker has ended, of the only one. */
-export function onlyOne(counts: Float64Array, programs: number): Totals {
+export function totalsOfOne(counts: Float64Array, programs: number): Totals {
   return { counts, workers: 1, programs, silent: 0, ended: { signal: 0, breach: 0, exit: 0 } };
 }
 
@@ -64,7 +64,7 @@ export function addCounts(
 }
 
 /** Raises what must not fall to what it has been, and remembers it there. */
-export function keepUp(
+export function neverLower(
   sums: Float64Array,
   shown: Float64Array,
   kinds: readonly CountKind[],

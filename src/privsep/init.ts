@@ -17,7 +17,7 @@ export interface Init {
   readonly identity: Identity;
   /** How many workers there are, and which of them this is, from 0. */
   readonly workers: number;
-  readonly slot: number;
+  readonly index: number;
   /** This one speaks for all where one line is enough. */
   readonly speaks: boolean;
   /** It takes the place of one that has ended: what was said at start has been said. */
@@ -51,7 +51,7 @@ export function unpackInit(packed: unknown): Init {
 }
 
 /** What a worker opens later: only rules can name such files. */
-export function filesOf(
+export function fileAccess(
   { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
 ): "none" | "read" {
   return rules === undefined && earlyRules === undefined ? "none" : "read";
@@ -122,7 +122,7 @@ const INIT = object<Init>({
     chroot: optional(text),
   }),
   workers: count,
-  slot: count,
+  index: count,
   speaks: flag,
   again: flag,
   resolve: flag,

@@ -40,7 +40,7 @@ import { ACTIVE, SERVED, type WorkerState } from "./worker_states.ts";
 /** Who sends a message. */
 export type Side = "worker" | "monitor";
 
-export interface Row<S extends Side, F extends Fields> {
+export interface MessageRow<S extends Side, F extends Fields> {
   readonly from: S;
   /** The number of the kind: a worker's are up to 63, the monitor's from 64. */
   readonly number: number;
@@ -60,12 +60,12 @@ function worker<F extends CappedFields>(
   states: readonly WorkerState[],
   fields: F,
   { then, max = 1 + sizeOf(fields) }: { then?: WorkerState; max?: number } = {},
-): Row<"worker", F> {
+): MessageRow<"worker", F> {
   return { from: "worker", number, states, then, fields, max };
 }
 
 /** A row for what the monitor says. */
-function monitor<F extends Fields>(number: number, fields: F): Row<"monitor", F> {
+function monitor<F extends Fields>(number: number, fields: F): MessageRow<"monitor", F> {
   const max = Math.min(1 + sizeOf(fields), MAX_TRUSTED);
   return { from: "monitor", number, states: [], then: undefined, fields, max };
 }
@@ -73,7 +73,7 @@ function monitor<F extends Fields>(number: number, fields: F): Row<"monitor", F>
 /** Bytes of the longest host name of a peer (see `isHostName` in admit/names.ts): the monitor looks for each
  *  of its parts in the rules. */
 const MAX_HOST = 253;
-/** Bytes of a rule's key, which the monitor keeps as long as the connection; see worker/remote_counter.ts. */
+/** Bytes of a rule's key, which the monitor keeps as long as the connection; see worker/remote_limiter.ts. */
 const MAX_NETWORK = 256;
 /** A chain of client certificates in PEM: the TLS library takes 100 KB of them. */
 const MAX_START = 1 << 20;
@@ -87,9 +87,9 @@ const limits = group({
   network: group({ key: text(MAX_NETWORK), count: u32 }),
 });
 
-/** What every message about programs ends with: programs that run, whether no place is free, whether
+/** What every message about programs ends with: programs that run, whether no slot is free, whether
  *  somebody waits for one, and how many the worker gets with it. */
-const places = { running: u32, full: flag, wanted: flag, granted: u32 };
+const slots = { running: u32, full: flag, wanted: flag, granted: u32 };
 
 /** Ids are the worker's own, and grow. Names are mirrored: START is answered by STARTED or REFUSED. */
 export const MESSAGES = {
@@ -117,10 +117,10 @@ export const MESSAGES = {
   CANCEL: worker(5, ACTIVE, { id }),
   /** A signal for a program. */
   KILL: worker(6, SERVED, { id, signal: oneOf(["SIGTERM", "SIGKILL"]) }),
-  /** A connection is to be counted; VERDICT follows if `ask` has a limit. */
-  TAKE: worker(7, ACTIVE, { id, address, ask: limits }),
+  /** A connection is to be counted; VERDICT follows if `limits` has a limit. */
+  TAKE: worker(7, ACTIVE, { id, address, limits }),
   /** More limits of a connection that is counted; VERDICT follows. */
-  CHECK: worker(8, ACTIVE, { id, ask: limits }),
+  CHECK: worker(8, ACTIVE, { id, limits }),
   /** A connection that was counted has ended. */
   RELEASE: worker(9, SERVED, { id }),
   /** It asks for no program any more. */
@@ -137,9 +137,9 @@ export const MESSAGES = {
   LEFT: worker(15, ["draining"], {}, { then: "left" }),
   /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
   LOST: worker(16, ACTIVE, {}),
-  /** A handshake waits for a place. */
+  /** A handshake waits for a slot. */
   WANT: worker(17, ACTIVE, {}),
-  /** Places that it does not use. */
+  /** Slots that it does not use. */
   RETURN: worker(18, SERVED, { count: u32 }),
   /** It can use all files it has been handed, in so many messages: FILES and KEPT. */
   GOOD: worker(19, ["starting", "listening", ...SERVED], { count: u32 }),
@@ -151,11 +151,11 @@ export const MESSAGES = {
   /** The listening socket comes beside it. */
   LISTEN: monitor(66, {}),
   /** Our ends of the program's pipes come beside it. */
-  STARTED: monitor(67, { id, pid: u32, delayed: flag, ...places }),
-  REFUSED: monitor(68, { id, why: words(4096), ...places }),
+  STARTED: monitor(67, { id, pid: u32, delayed: flag, ...slots }),
+  REFUSED: monitor(68, { id, why: words(4096), ...slots }),
   /** `status`: as wait(2) has it. */
-  EXITED: monitor(69, { id, status: u32, ...places }),
-  PLACES: monitor(70, places),
+  EXITED: monitor(69, { id, status: u32, ...slots }),
+  SLOTS: monitor(70, slots),
   /** `count`: the limit that refused the connection. */
   VERDICT: monitor(71, {
     id,
@@ -187,7 +187,7 @@ export const MESSAGES = {
 type Table = typeof MESSAGES;
 
 /** The names of the kinds that one side sends. */
-export type Kind<S extends Side> = {
+export type MessageKind<S extends Side> = {
   [K in keyof Table]: Table[K]["from"] extends S ? K : never;
 }[keyof Table];
 
@@ -195,26 +195,26 @@ export type Kind<S extends Side> = {
 export type MessageOf<K extends keyof Table> = { readonly kind: K } & Values<Table[K]["fields"]>;
 
 /** What one side says. */
-export type Message<S extends Side> = { [K in Kind<S>]: MessageOf<K> }[Kind<S>];
+export type Message<S extends Side> = { [K in MessageKind<S>]: MessageOf<K> }[MessageKind<S>];
 export type WorkerMessage = Message<"worker">;
 export type MonitorMessage = Message<"monitor">;
 
 /** What the other side does with each kind: complete by type. */
 export type Handlers<S extends Side, Rest extends readonly unknown[] = []> = {
-  readonly [K in Kind<S>]: (message: MessageOf<K>, ...rest: Rest) => void;
+  readonly [K in MessageKind<S>]: (message: MessageOf<K>, ...rest: Rest) => void;
 };
 
 /** See `MESSAGES.TAKE`. */
-export type WireAsk = MessageOf<"TAKE">["ask"];
+export type WireLimits = MessageOf<"TAKE">["limits"];
 
 /** What every message about programs has. */
-export type PlacesNow = Values<typeof places>;
+export type SlotCounts = Values<typeof slots>;
 
 /** The messages of one side as frames. */
 export class Codec<S extends Side> {
   readonly #byNumber = new Map<
     number,
-    { readonly kind: string; readonly row: Row<Side, Fields> }
+    { readonly kind: string; readonly row: MessageRow<Side, Fields> }
   >();
 
   constructor(readonly from: S) {
@@ -229,7 +229,7 @@ export class Codec<S extends Side> {
 
   /** Throws `EncodeError` for what the other side would refuse. */
   encode(message: Message<S>): Uint8Array<ArrayBuffer> {
-    const { number, fields, max } = MESSAGES[message.kind as keyof Table] as Row<S, Fields>;
+    const { number, fields, max } = MESSAGES[message.kind as keyof Table] as MessageRow<S, Fields>;
     const frame = new Frame(number);
     writeFields(frame, fields, message);
     const bytes = frame.done();
@@ -249,7 +249,7 @@ export class Codec<S extends Side> {
     return message as Message<S>;
   }
 
-  #find(number: number): { readonly kind: string; readonly row: Row<Side, Fields> } {
+  #find(number: number): { readonly kind: string; readonly row: MessageRow<Side, Fields> } {
     const found = this.#byNumber.get(number);
     if (!found) throw new DecodeError(`privsep: kind: no message ${number} at byte 0`);
     return found;
@@ -260,8 +260,8 @@ export const FROM_WORKER: Codec<"worker"> = new Codec("worker");
 export const FROM_MONITOR: Codec<"monitor"> = new Codec("monitor");
 
 /** The state of a worker after a message. Throws `DecodeError` for one that is not permitted in `state`. */
-export function stateAfter(state: WorkerState, kind: Kind<"worker">): WorkerState {
-  const { states, then }: Row<"worker", Fields> = MESSAGES[kind];
+export function stateAfter(state: WorkerState, kind: MessageKind<"worker">): WorkerState {
+  const { states, then }: MessageRow<"worker", Fields> = MESSAGES[kind];
   if (states.includes(state)) return then ?? state;
   throw new DecodeError(`privsep: kind: no ${kind} while ${state}`);
 }

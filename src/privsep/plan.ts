@@ -10,7 +10,7 @@ import { type Identity, workerIdentity } from "./identity.ts";
 import { openNull } from "./null_device.ts";
 
 /** What it takes to have workers. */
-export interface Means {
+export interface WorkerPlan {
   libc: Libc;
   self: SelfCommand;
   identity: Identity;
@@ -19,12 +19,12 @@ export interface Means {
 
 /** How many workers there shall be, and with what; undefined: one process does everything. Throws
  *  `Unsupported` where they were asked for and cannot be had. `main`: see `Runtime.selfCommand`. */
-export function means(
+export function planWorkers(
   options: Options,
   env: Env,
   runtime: Runtime,
   main: string,
-): Means | undefined {
+): WorkerPlan | undefined {
   const { workers } = options;
   if (workers === 0) return undefined;
   const { libc, name } = runtime;

@@ -7,7 +7,7 @@
  *  call does not exist (ENOSYS): that is what libraries expect of an older kernel, and go round. */
 
 import process from "node:process";
-import { type Condition, seccompProgram, type Verdict } from "../codec/bpf.ts";
+import { type Condition, type FilterAction, seccompProgram } from "../codec/bpf.ts";
 import { reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { syscallNumbers } from "./syscalls.ts";
@@ -160,9 +160,9 @@ const PRCTL = [3, 15, 16, 38, 39, 0x53564d41];
 const SIGPWR = 30;
 
 /** Calls that depend on what they are asked. */
-function conditions(files: SandboxOptions["files"]): Record<string, Condition | Verdict> {
+function conditions(files: SandboxOptions["files"]): Record<string, Condition | FilterAction> {
   const here = [process.pid];
-  const readOnly = (arg: number): Condition | Verdict =>
+  const readOnly = (arg: number): Condition | FilterAction =>
     files === "none" ? EACCES : { tests: [{ arg, mask: O_WRITES, oneOf: [0] }], otherwise: EACCES };
   return {
     // Threads, not processes. clone3 takes its flags in memory, where a filter cannot look; libc goes
@@ -213,22 +213,22 @@ export function workerFilter(
   { files, sockets }: SandboxOptions,
 ): Uint8Array<ArrayBuffer> {
   const numbers = syscallNumbers(arch);
-  const calls = new Map<number, Verdict | Condition>();
-  const add = (name: string, verdict: Verdict | Condition) => {
+  const calls = new Map<number, FilterAction | Condition>();
+  const add = (name: string, action: FilterAction | Condition) => {
     if (!numbers.has(name)) {
       throw new TypeError(`unable to build a filter: there is no system call ${name}`);
     }
     const nr = numbers.get(name);
     if (nr === undefined) return;
     if (calls.has(nr)) throw new TypeError(`unable to build a filter: ${name} is listed twice`);
-    calls.set(nr, verdict);
+    calls.set(nr, action);
   };
-  const addAll = (names: string, verdict: Verdict) =>
-    names.trim().split(/\s+/).forEach((name) => add(name, verdict));
+  const addAll = (names: string, action: FilterAction) =>
+    names.trim().split(/\s+/).forEach((name) => add(name, action));
   addAll(ALLOWED, "allow");
   addAll(REFUSED, EPERM);
   addAll(DEADLY, "kill");
-  Object.entries(conditions(files)).forEach(([name, verdict]) => add(name, verdict));
+  Object.entries(conditions(files)).forEach(([name, action]) => add(name, action));
   if (sockets === false) {
     for (const name of SOCKETS.trim().split(/\s+/)) {
       const nr = numbers.get(name);

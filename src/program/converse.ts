@@ -6,8 +6,13 @@ import { environmentMessage } from "../codec/ucspi_tls.ts";
 import type { Connection } from "../connection.ts";
 import type { ConnectionError } from "../reason.ts";
 import type { Program, TlsError } from "../runtime/runtime.ts";
-import { type Channel, channelVariables, type HandshakeDeps, secure } from "../tls/handshake.ts";
-import type { IdleWatch } from "./idle.ts";
+import {
+  channelVariables,
+  type HandshakeServices,
+  secure,
+  type TlsChannel,
+} from "../tls/handshake.ts";
+import type { IdleTimer } from "./idle.ts";
 import type { Lingering } from "./linger.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/observer.ts";
@@ -17,11 +22,11 @@ import { report } from "./report.ts";
 import { PlainPhase } from "./ucspi_tls.ts";
 
 /** What a conversation needs beyond the connection; with -n the handshake is part of it. */
-export interface ConverseDeps extends HandshakeDeps {
+export interface ConverseServices extends HandshakeServices {
   log: Log;
-  options: HandshakeDeps["options"] & Pick<Options, "banner" | "proxyFrom">;
-  metrics: HandshakeDeps["metrics"] & Pick<Metrics, "traffic" | "cut">;
-  idle: IdleWatch;
+  options: HandshakeServices["options"] & Pick<Options, "banner" | "proxyFrom">;
+  metrics: HandshakeServices["metrics"] & Pick<Metrics, "traffic" | "cut">;
+  idle: IdleTimer;
   lingering: Lingering;
 }
 
@@ -29,11 +34,11 @@ export interface ConverseDeps extends HandshakeDeps {
 export function converse(
   conn: Connection,
   program: Program,
-  channel: Channel,
-  deps: ConverseDeps,
+  channel: TlsChannel,
+  services: ConverseServices,
 ): Promise<number | undefined> {
-  logTls(program, channel, deps);
-  const options = { ...relayOptions(conn, program, deps), banner: deps.options.banner };
+  logTls(program, channel, services);
+  const options = { ...relayOptions(conn, program, services), banner: services.options.banner };
   return relay(channel.stream, program, options).status;
 }
 
@@ -41,12 +46,12 @@ export function converse(
 export async function converseDelayed(
   conn: Connection,
   program: Program,
-  deps: ConverseDeps,
+  services: ConverseServices,
   begin: Uint8Array = new Uint8Array(0),
 ): Promise<number | undefined> {
   const ends = program.delayed;
   if (!ends) throw new Error("the program was not started for UCSPI-TLS");
-  const options = relayOptions(conn, program, deps);
+  const options = relayOptions(conn, program, services);
   const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
   const { exited } = program;
   const close = (): void => {
@@ -54,18 +59,18 @@ export async function converseDelayed(
     for (const end of [output, program.output, controlInput, controlOutput, input]) end.destroy();
   };
   try {
-    const { banner } = deps.options;
+    const { banner } = services.options;
     const refuse = (error: ConnectionError): void => report(conn, error);
-    const client = deps.options.proxyFrom
+    const client = services.options.proxyFrom
       ? new PlainStream(conn.socket, begin, refuse)
       : conn.socket;
     const plain = await new PlainPhase(client, program, ends, { ...options, banner }).outcome;
     if ("status" in plain) return plain.status;
-    const channel = await secure(conn, deps, plain.request.hello);
+    const channel = await secure(conn, services, plain.request.hello);
     conn.enter("conversing");
-    logTls(program, channel, deps);
+    logTls(program, channel, services);
     if (plain.request.environment) {
-      controlOutput.write(environmentMessage(channelVariables(channel, deps)));
+      controlOutput.write(environmentMessage(channelVariables(channel, services)));
     }
     // Programs read the answer to its end. What they write is still read and dropped: to close with
     // bytes unread would give them ECONNRESET in place of the end.
@@ -89,7 +94,7 @@ class ClientSide implements ClientEvents {
   constructor(
     readonly conn: Connection,
     readonly pid: number,
-    readonly deps: Pick<ConverseDeps, "log" | "metrics">,
+    readonly services: Pick<ConverseServices, "log" | "metrics">,
   ) {}
 
   broken({ reason }: TlsError): void {
@@ -97,8 +102,8 @@ class ClientSide implements ClientEvents {
   }
 
   cut(): void {
-    this.deps.metrics.cut();
-    this.deps.log.noCloseNotify(this.pid, this.conn.remote.ip);
+    this.services.metrics.cut();
+    this.services.log.noCloseNotify(this.pid, this.conn.remote.ip);
   }
 
   gone(): void {
@@ -106,13 +111,21 @@ class ClientSide implements ClientEvents {
   }
 }
 
-function relayOptions(conn: Connection, program: Program, deps: ConverseDeps): RelayOptions {
-  const { idle, lingering, metrics } = deps;
-  const client = new ClientSide(conn, program.pid, deps);
+function relayOptions(
+  conn: Connection,
+  program: Program,
+  services: ConverseServices,
+): RelayOptions {
+  const { idle, lingering, metrics } = services;
+  const client = new ClientSide(conn, program.pid, services);
   return { idle, lingering, socket: conn.socket, traffic: metrics.traffic, client };
 }
 
-function logTls(program: Program, { session, clientVerify }: Channel, { log }: ConverseDeps): void {
+function logTls(
+  program: Program,
+  { session, clientVerify }: TlsChannel,
+  { log }: ConverseServices,
+): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
   if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
 }

@@ -3,7 +3,7 @@
 
 /** Somebody who must not be silent for too long. */
 export interface Watched {
-  /** When it was last heard: what `IdleWatch.now` said. */
+  /** When it was last heard: what `IdleTimer.now` said. */
   last: number;
   /** It has been silent for as long as may be. It forgets itself, or has been heard after all. */
   silent(): void;
@@ -13,7 +13,7 @@ export interface Watched {
  *  are then found together. */
 const LATE = 0.01;
 
-export class IdleWatch {
+export class IdleTimer {
   /** In milliseconds. */
   readonly limit: number;
   readonly #watched = new Set<Watched>();

@@ -18,7 +18,7 @@ const MANY = 256;
 const MAX_BYTES = 64 << 20;
 
 /** A client that lingers. */
-export interface Leaver {
+export interface LingeringClient {
   /** All that there is for it has been handed to the system, our end of data included. */
   readonly sent: boolean;
   /** Output waits until the client takes some. */
@@ -39,7 +39,7 @@ interface State {
 }
 
 export class Lingering {
-  readonly #all = new Map<Leaver, State>();
+  readonly #all = new Map<LingeringClient, State>();
   readonly #most: number;
   /** Bytes that were unsent when they were last looked at. */
   #bytes = 0;
@@ -61,7 +61,7 @@ export class Lingering {
   }
 
   /** One more; does nothing for one that lingers already. */
-  add(one: Leaver): void {
+  add(one: LingeringClient): void {
     if (this.#all.has(one)) return;
     const unsent = one.unsent();
     this.#all.set(one, { unsent, moved: this.now() });
@@ -70,7 +70,7 @@ export class Lingering {
     this.#timer ??= setTimeout(this.#tick, LOOK);
   }
 
-  forget(one: Leaver): void {
+  forget(one: LingeringClient): void {
     const state = this.#all.get(one);
     if (!state) return;
     this.#all.delete(one);
@@ -102,7 +102,7 @@ export class Lingering {
     this.#thin();
   }
 
-  #update(one: Leaver, state: State, now: number): void {
+  #update(one: LingeringClient, state: State, now: number): void {
     const unsent = one.unsent();
     const idle = !one.sent && (unsent === undefined ? !one.full : unsent === 0);
     // One for whom nothing waits is not slow: the output's other end is still open.
@@ -118,7 +118,7 @@ export class Lingering {
     const crowded = this.#all.size > this.#most;
     if (!crowded && this.#bytes <= MAX_BYTES) return;
     const most = crowded ? this.#most - (this.#most >> 3) : this.#most;
-    const rank = ([one, { unsent, moved }]: [Leaver, State]): number =>
+    const rank = ([one, { unsent, moved }]: [LingeringClient, State]): number =>
       one.sent && unsent === 0 ? -1 : moved;
     const order = [...this.#all].sort((a, b) => rank(a) - rank(b));
     for (const [one] of order) {
@@ -127,7 +127,7 @@ export class Lingering {
     }
   }
 
-  #dismiss(one: Leaver): void {
+  #dismiss(one: LingeringClient): void {
     const state = this.#all.get(one);
     this.forget(one);
     one.dismiss(one.sent && state?.unsent === 0);

@@ -6,60 +6,64 @@ import { ConnectionError, notRun } from "../reason.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
-import type { HeldPlace, RunningProgram } from "../connection.ts";
-import type { Places } from "./slots.ts";
+import type { ConnectionSlot, RunningProgram } from "../connection.ts";
+import type { Slots } from "./slots.ts";
 
 export interface Programs {
   /** Calls `changed` when one of the numbers below has changed. */
   onChange(changed: () => void): void;
   /** Programs that run, in the whole server; undefined when the monitor has gone, who counts. */
   readonly running: number | undefined;
-  /** Connections of this process that wait for a place (-c). */
+  /** Connections of this process that wait for a slot (-c). */
   readonly waiting: number;
-  /** Every place is taken, by a program or by a handshake. */
+  /** Every slot is taken, by a program or by a handshake. */
   readonly full: boolean;
-  /** A place, at once where there is one; else it waits in the order of the calls. Rejects when `signal`
+  /** A slot, at once where there is one; else it waits in the order of the calls. Rejects when `signal`
    *  aborts. */
-  place(signal: AbortSignal): HeldPlace | Promise<HeldPlace>;
-  /** Starts the program in a place that was kept (`HeldPlace.keep`). The place is free again when the program
-   *  has been reaped; when there is none, `place` is still the caller's. Rejects when `signal` aborts, or
+  slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot>;
+  /** Starts the program in a slot that was kept (`ConnectionSlot.keep`). The slot is free again when the program
+   *  has been reaped; when there is none, `slot` is still the caller's. Rejects when `signal` aborts, or
    *  with `ConnectionError`. */
-  start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<RunningProgram>;
+  start(
+    request: ProgramRequest,
+    slot: ConnectionSlot,
+    signal: AbortSignal,
+  ): Promise<RunningProgram>;
 }
 
 /** Starts programs in this process. */
 export class DirectPrograms implements Programs {
   constructor(
     readonly runtime: Runtime,
-    readonly places: Places,
+    readonly slots: Slots,
     readonly command: readonly string[],
     readonly base: Readonly<Record<string, string>>,
     readonly end?: EndOptions,
   ) {}
 
   onChange(changed: () => void): void {
-    this.places.onChange(changed);
+    this.slots.onChange(changed);
   }
 
   get running(): number {
-    return this.places.running;
+    return this.slots.running;
   }
 
   get waiting(): number {
-    return this.places.waiting;
+    return this.slots.waiting;
   }
 
   get full(): boolean {
-    return this.places.full;
+    return this.slots.full;
   }
 
-  place(signal: AbortSignal): HeldPlace | Promise<HeldPlace> {
-    return this.places.takeNow() ?? this.places.take(signal);
+  slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> {
+    return this.slots.takeNow() ?? this.slots.take(signal);
   }
 
-  async start(request: ProgramRequest, place: HeldPlace): Promise<Program> {
+  async start(request: ProgramRequest, slot: ConnectionSlot): Promise<Program> {
     const { delayed, rules } = request;
-    return this.hold(place, () => {
+    return this.hold(slot, () => {
       const env = programEnvironment(this.base, request, rules, this.runtime.libc);
       try {
         const program = this.runtime.spawn({ command: this.command, env, delayed });
@@ -72,10 +76,10 @@ export class DirectPrograms implements Programs {
   }
 
   /** The same for anything that is like a program. */
-  hold(place: HeldPlace, start: () => Program): Program {
+  hold(slot: ConnectionSlot, start: () => Program): Program {
     const program = start();
-    place.run();
-    program.exited.then(() => place.giveBack());
+    slot.run();
+    program.exited.then(() => slot.release());
     return program;
   }
 }

@@ -4,12 +4,12 @@
  *  client's end of data is end of file for the program, whose output still flows; the program's
  *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
 
-import type { IdleWatch, Watched } from "./idle.ts";
-import type { Leaver, Lingering } from "./linger.ts";
+import type { IdleTimer, Watched } from "./idle.ts";
+import type { Lingering, LingeringClient } from "./linger.ts";
 import type { Traffic } from "../metrics/observer.ts";
 import { type Socket, TlsError } from "../runtime/runtime.ts";
 import {
-  NOBODY,
+  NO_HANDLER,
   type Sink,
   type Source,
   type Stream,
@@ -26,7 +26,7 @@ export interface Relay {
 }
 
 /** What is between the program and us: its fd 0 and 1, or the pair for TLS (UCSPI-TLS). */
-export interface ProgramEnds {
+export interface RelayedProgram {
   readonly input: Sink;
   readonly output: Source;
   readonly exited: Promise<number | undefined>;
@@ -35,7 +35,7 @@ export interface ProgramEnds {
 
 export interface RelayOptions {
   /** Looks after silent connections (-w). */
-  idle: IdleWatch;
+  idle: IdleTimer;
   /** Looks after clients that are to close, or to take what is left for them. */
   lingering: Lingering;
   /** The socket below `channel`: to tell a slow reader from a dead one. */
@@ -58,20 +58,20 @@ export interface ClientEvents {
 }
 
 /** Begins relaying at once. */
-export function relay(channel: Stream, program: ProgramEnds, options: RelayOptions): Relay {
+export function relay(channel: Stream, program: RelayedProgram, options: RelayOptions): Relay {
   const one = new Relaying(channel, program, options);
   one.begin(options.banner);
   return one;
 }
 
 /** The owner of the client's stream. Small, since thousands of them may be idle. */
-class Relaying implements Relay, StreamHandler, Watched, Leaver {
+class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   readonly status: Promise<number | undefined>;
   readonly #resolve: (status: number | undefined) => void;
   readonly #channel: Stream;
-  readonly #program: ProgramEnds;
+  readonly #program: RelayedProgram;
   readonly #socket: RelayOptions["socket"];
-  readonly #idle: IdleWatch;
+  readonly #idle: IdleTimer;
   readonly #traffic: Traffic;
   readonly #lingering: Lingering;
   readonly #client: ClientEvents;
@@ -87,7 +87,7 @@ class Relaying implements Relay, StreamHandler, Watched, Leaver {
   #wait: number | undefined;
   #stopped = false;
 
-  constructor(channel: Stream, program: ProgramEnds, options: RelayOptions) {
+  constructor(channel: Stream, program: RelayedProgram, options: RelayOptions) {
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
     this.status = promise;
     this.#resolve = resolve;
@@ -178,7 +178,7 @@ class Relaying implements Relay, StreamHandler, Watched, Leaver {
   #exited(status: number | undefined): void {
     this.#wait = status;
     this.#reaped = true;
-    // Its place is free: what is left of its output must not stay for as long as a client likes.
+    // Its slot is free: what is left of its output must not stay for as long as a client likes.
     if (!this.#outputDone && !this.#stopped) this.#lingering.add(this);
     this.#finish();
   }
@@ -224,17 +224,17 @@ class Relaying implements Relay, StreamHandler, Watched, Leaver {
     this.#lingering.add(this);
   }
 
-  /** See `Leaver`. */
+  /** See `LingeringClient`. */
   get sent(): boolean {
     return this.#leaving;
   }
 
-  /** See `Leaver`. */
+  /** See `LingeringClient`. */
   unsent(): number | undefined {
     return this.#socket.unacknowledged();
   }
 
-  /** See `Leaver`. */
+  /** See `LingeringClient`. */
   dismiss(taken: boolean): void {
     if (taken) this.#channel.close();
     else this.#channel.destroy();
@@ -262,7 +262,7 @@ class Relaying implements Relay, StreamHandler, Watched, Leaver {
     const { input, output } = this.#program;
     this.#channel.pause();
     output.pause();
-    for (const end of [this.#channel, input, output]) end.take(NOBODY);
+    for (const end of [this.#channel, input, output]) end.take(NO_HANDLER);
   }
 }
 

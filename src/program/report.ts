@@ -2,7 +2,13 @@
 
 import process from "node:process";
 import { isHealthCheck } from "../accept/proxy.ts";
-import type { Connection, ConnectionObserver, End, RunningProgram, Stage } from "../connection.ts";
+import type {
+  Connection,
+  ConnectionEnd,
+  ConnectionObserver,
+  RunningProgram,
+  Stage,
+} from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { Log } from "../log.ts";
 import { isDenial, LOST, reasonOf, saidNothing } from "../reason.ts";
@@ -10,12 +16,12 @@ import { HandshakeError } from "../runtime/runtime.ts";
 import type { Programs } from "./programs.ts";
 
 /** What a report needs beyond the connection. */
-export interface ReportDeps {
+export interface ReportServices {
   log: Log;
   options: Pick<Options, "concurrency" | "proxyFrom">;
   programs: Pick<Programs, "running">;
   /** MAXCONIP of the server's environment, for the status line. */
-  admission: { readonly ask: { readonly perAddress?: number | undefined } };
+  admission: { readonly limits: { readonly perAddress?: number | undefined } };
   metrics: { lost(failed: boolean): void };
 }
 
@@ -28,27 +34,27 @@ export function report(conn: Connection, error: unknown): void {
 
 /** A connection was reset before anybody could ask whose it is. A proxy that looks whether somebody listens
  *  does this every two seconds, and is not reported. */
-export function reportLost({ log, metrics, options }: ReportDeps): void {
+export function reportLost({ log, metrics, options }: ReportServices): void {
   const failed = !options.proxyFrom;
   metrics.lost(failed);
   if (failed) log.tlsFailed(process.pid, "unknown", LOST, true);
 }
 
 export class Reporter implements ConnectionObserver {
-  constructor(readonly deps: ReportDeps) {}
+  constructor(readonly services: ReportServices) {}
 
   /** See `ConnectionObserver`. */
   entered(conn: Connection, before: Stage): void {
     const { program, stage } = conn;
     if (stage !== "conversing" || before !== "starting" || !program) return;
     this.#status(program.running);
-    this.deps.log.pid(program.pid, conn);
-    this.deps.log.ok(program.pid, conn);
+    this.services.log.pid(program.pid, conn);
+    this.services.log.ok(program.pid, conn);
   }
 
   /** See `ConnectionObserver`. */
-  failed(conn: Connection, { reason, stage }: End): void {
-    const { log } = this.deps;
+  failed(conn: Connection, { reason, stage }: ConnectionEnd): void {
+    const { log } = this.services;
     const { program, remote: { ip } } = conn;
     // Where no program was started, of the process that speaks.
     const pid = program?.pid ?? process.pid;
@@ -65,14 +71,14 @@ export class Reporter implements ConnectionObserver {
 
   /** See `ConnectionObserver`. */
   programEnded(_conn: Connection, { pid }: RunningProgram, status: number | undefined): void {
-    this.deps.log.ended(pid, status);
+    this.services.log.ended(pid, status);
     this.#status();
   }
 
   /** How many programs run, and may. */
-  #status(running = this.deps.programs.running): void {
-    const { log, options, admission } = this.deps;
+  #status(running = this.services.programs.running): void {
+    const { log, options, admission } = this.services;
     if (running === undefined) return;
-    log.status(running, options.concurrency, admission.ask.perAddress ?? 0);
+    log.status(running, options.concurrency, admission.limits.perAddress ?? 0);
   }
 }

@@ -1,30 +1,30 @@
-/** The -c places: one for each program and for each handshake that will need one. First come, first
+/** The -c slots: one for each program and for each handshake that will need one. First come, first
  *  served. In memory; no I/O. The count for the whole server is one instance: with workers the
- *  monitor's, which lends them places (privsep/monitor/grants.ts).
+ *  monitor's, which lends them slots (privsep/monitor/grants.ts).
  *
- *  A handshake takes its place before it begins, so that no more clients shake hands than can get a
- *  program. A client that then falls silent could hold it for as long as -T. So when no place is free,
- *  a handshake keeps its place for one second only. It goes on without one, and when it is done it waits
+ *  A handshake takes its slot before it begins, so that no more clients shake hands than can get a
+ *  program. A client that then falls silent could hold it for as long as -T. So when no slot is free,
+ *  a handshake keeps its slot for one second only. It goes on without one, and when it is done it waits
  *  for another, before all others. */
 
-import type { HeldPlace } from "../connection.ts";
+import type { ConnectionSlot } from "../connection.ts";
 import { abandoned } from "../reason.ts";
 
-/** How long a handshake keeps its place when no other is free, in milliseconds: two round trips of TLS
+/** How long a handshake keeps its slot when no other is free, in milliseconds: two round trips of TLS
  *  1.2, 200 ms each, and a lost packet. */
 const PATIENCE = 1000;
 
 /** One who waits. */
 interface Waiter {
-  give(place: Place): void;
+  give(slot: Slot): void;
   fail(error: Error): void;
 }
 
-/** A place that somebody has. */
-export class Place implements HeldPlace {
+/** A slot that somebody has. */
+export class Slot implements ConnectionSlot {
   #state: "handshake" | "lent" | "kept" | "running" | "over" = "handshake";
 
-  constructor(readonly places: Places, readonly since: number) {}
+  constructor(readonly slots: Slots, readonly since: number) {}
 
   /** Another handshake has it now. */
   get lent(): boolean {
@@ -35,7 +35,7 @@ export class Place implements HeldPlace {
    *  `signal` aborts. */
   keep(signal: AbortSignal): Promise<void> | undefined {
     if (this.#state === "lent") {
-      return this.places.take(signal, true).then((other) => {
+      return this.slots.take(signal, true).then((other) => {
         this.#state = "kept";
         other.hand();
       });
@@ -48,52 +48,52 @@ export class Place implements HeldPlace {
   hold(): this {
     if (this.#state !== "handshake") return this;
     this.#state = "kept";
-    this.places.done(this);
+    this.slots.done(this);
     return this;
   }
 
   /** Its program runs. */
   run(): void {
-    if (this.#state !== "kept") throw new Error("a program without a place");
+    if (this.#state !== "kept") throw new Error("a program without a slot");
     this.#state = "running";
-    this.places.count(1);
+    this.slots.count(1);
   }
 
-  /** Its program has ended; the place stays whose it is. */
+  /** Its program has ended; the slot stays whose it is. */
   rest(): void {
     if (this.#state !== "running") return;
     this.#state = "kept";
-    this.places.count(-1);
+    this.slots.count(-1);
   }
 
   /** Gives it to the next one. Only the first call counts. */
-  giveBack(): void {
+  release(): void {
     if (this.#state === "over") return;
     const mine = this.#state !== "lent";
     this.hand();
-    if (mine) this.places.add(1);
+    if (mine) this.slots.add(1);
   }
 
   /** It is counted elsewhere from now on. */
   hand(): void {
     this.rest();
-    this.places.done(this);
+    this.slots.done(this);
     this.#state = "over";
   }
 
   /** It loses it to somebody else. */
   lend(): void {
-    this.places.done(this);
+    this.slots.done(this);
     this.#state = "lent";
   }
 }
 
-export class Places {
+export class Slots {
   #changed: () => void = () => {};
   /** In order. A set: any of them may go. */
   readonly #waiting = new Set<Waiter>();
-  /** Places of handshakes under way, in the order in which they were taken. */
-  readonly #handshakes = new Set<Place>();
+  /** Slots of handshakes under way, in the order in which they were taken. */
+  readonly #handshakes = new Set<Slot>();
   #free: number;
   #running = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -121,16 +121,16 @@ export class Places {
     return this.#free === 0;
   }
 
-  /** A place, if there is one; nobody waits then. */
-  takeNow(): Place | undefined {
+  /** A slot, if there is one; nobody waits then. */
+  takeNow(): Slot | undefined {
     if (this.full) return undefined;
-    const place = this.#place();
+    const slot = this.#slot();
     this.#changed();
-    return place;
+    return slot;
   }
 
-  /** Waits for a place; `first`: before all others. Rejects when `signal` aborts. */
-  take(signal: AbortSignal, first = false): Promise<Place> {
+  /** Waits for a slot; `first`: before all others. Rejects when `signal` aborts. */
+  take(signal: AbortSignal, first = false): Promise<Slot> {
     if (signal.aborted) return Promise.reject(abandoned(signal));
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
@@ -141,9 +141,9 @@ export class Places {
       const settled = (): void => signal.removeEventListener("abort", leave);
       signal.addEventListener("abort", leave, { once: true });
       const cancel = this.wait({
-        give(place) {
+        give(slot) {
           settled();
-          resolve(place);
+          resolve(slot);
         },
         fail(error) {
           settled();
@@ -180,8 +180,8 @@ export class Places {
   }
 
   /** One that was removed comes back into use. */
-  adopt(): Place {
-    return new Place(this, 0).hold();
+  adopt(): Slot {
+    return new Slot(this, 0).hold();
   }
 
   /** All who wait, now or later, are told that there will be none. */
@@ -193,12 +193,12 @@ export class Places {
     this.#changed();
   }
 
-  /** Of `Place`: it is no handshake's any more. */
-  done(place: Place): void {
-    this.#handshakes.delete(place);
+  /** Of `Slot`: it is no handshake's any more. */
+  done(slot: Slot): void {
+    this.#handshakes.delete(slot);
   }
 
-  /** Of `Place`: a program begins or ends. */
+  /** Of `Slot`: a program begins or ends. */
   count(more: number): void {
     this.#running += more;
   }
@@ -207,30 +207,30 @@ export class Places {
     for (const waiter of this.#waiting) {
       if (this.full) break;
       this.#waiting.delete(waiter);
-      waiter.give(this.#place());
+      waiter.give(this.#slot());
     }
     this.#changed();
   }
 
-  #place(): Place {
+  #slot(): Slot {
     this.#free--;
-    const place = new Place(this, this.now());
-    this.#handshakes.add(place);
+    const slot = new Slot(this, this.now());
+    this.#handshakes.add(slot);
     if (this.full) this.#timer ??= setTimeout(this.#lend, PATIENCE);
-    return place;
+    return slot;
   }
 
-  /** While no place is free: handshakes that have had theirs long enough lose it. */
+  /** While no slot is free: handshakes that have had theirs long enough lose it. */
   readonly #lend = (): void => {
     this.#timer = undefined;
     if (!this.full) return;
-    for (const place of this.#handshakes) {
-      const left = place.since + PATIENCE - this.now();
+    for (const slot of this.#handshakes) {
+      const left = slot.since + PATIENCE - this.now();
       if (left > 0) {
         this.#timer = setTimeout(this.#lend, left);
         break;
       }
-      place.lend();
+      slot.lend();
       this.#free++;
     }
     if (!this.full) this.#fill();

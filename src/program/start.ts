@@ -4,13 +4,13 @@ import type { Connection, RunningProgram } from "../connection.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
-import { type Channel, channelVariables } from "../tls/handshake.ts";
+import { channelVariables, type TlsChannel } from "../tls/handshake.ts";
 import { connectionVariables, type EnvironmentOptions, programEnvironment } from "./environment.ts";
 import { type Handler, startHandler } from "./handler.ts";
 import type { DirectPrograms, Programs } from "./programs.ts";
 
 /** What a start needs beyond the connection. */
-export interface StartDeps {
+export interface StartServices {
   runtime: Pick<Runtime, "tlsLibrary" | "libc">;
   options: EnvironmentOptions & Pick<Options, "tlsVariables">;
   log: Log;
@@ -19,43 +19,43 @@ export interface StartDeps {
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
 }
 
-/** Starts the program of a connection in its place; without a channel (UCSPI-TLS) in the clear. Rejects
+/** Starts the program of a connection in its slot; without a channel (UCSPI-TLS) in the clear. Rejects
  *  with `ConnectionError`, also when the connection is given up meanwhile. */
 export async function start(
   conn: Connection,
-  deps: StartDeps,
-  channel?: Channel,
+  services: StartServices,
+  channel?: TlsChannel,
 ): Promise<RunningProgram> {
-  const { options, programs, handler } = deps;
-  const place = conn.place ??= await programs.place(conn.signal);
-  const kept = place.keep(conn.signal);
+  const { options, programs, handler } = services;
+  const slot = conn.slot ??= await programs.slot(conn.signal);
+  const kept = slot.keep(conn.signal);
   if (kept) {
     channel?.stream.pause(); // whoever waits for long waits with nothing in our memory
     await kept;
   }
   const begin = (): Promise<RunningProgram> => {
     const { ip, host, info } = conn.remote;
-    const tls = channel && options.tlsVariables ? channelVariables(channel, deps) : undefined;
+    const tls = channel && options.tlsVariables ? channelVariables(channel, services) : undefined;
     const request = {
       delayed: channel === undefined,
       variables: connectionVariables(conn, options, tls),
       rules: conn.variables,
       peer: { ip, ...(host ? { host } : {}), ...(info ? { info } : {}) },
     };
-    return programs.start(request, place, conn.signal);
+    return programs.start(request, slot, conn.signal);
   };
   if (!handler || !channel) return await begin();
-  return handler.programs.hold(place, () => startInProcess(handler.serve, conn, deps, channel));
+  return handler.programs.hold(slot, () => startInProcess(handler.serve, conn, services, channel));
 }
 
 function startInProcess(
   handler: Handler,
   conn: Connection,
-  deps: StartDeps,
-  channel: Channel,
+  services: StartServices,
+  channel: TlsChannel,
 ): Program {
-  const { log, options, runtime: { libc } } = deps;
-  const variables = connectionVariables(conn, options, channelVariables(channel, deps));
+  const { log, options, runtime: { libc } } = services;
+  const variables = connectionVariables(conn, options, channelVariables(channel, services));
   const facts = {
     local: conn.local,
     remote: conn.remote,

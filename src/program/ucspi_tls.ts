@@ -12,13 +12,13 @@
 
 import { Tap } from "../codec/ucspi_tls.ts";
 import { type Relay, relay, type RelayOptions } from "./relay.ts";
-import { type Event, type State, TABLE } from "./ucspi_tls_states.ts";
+import { PLAIN_TRANSITIONS, type PlainEvent, type PlainState } from "./ucspi_tls_states.ts";
 import type { DelayedEnds, Program } from "../runtime/program.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
-import { NOBODY, Owned, type Sink, type Source, type Stream } from "../runtime/stream.ts";
+import { NO_HANDLER, Owned, type Sink, type Source, type Stream } from "../runtime/stream.ts";
 
 /** What the program asked for. `Y` wants the TLS environment on SSLCTLFD. */
-export interface Request {
+export interface TlsRequest {
   environment: boolean;
   /** Beginning of a ClientHello, or nothing. */
   hello: Uint8Array;
@@ -33,17 +33,19 @@ const WITHOUT = 121;
 const MAX_LATE = 2 << 20;
 
 /** What the plain phase came to. */
-export type Outcome = { readonly status: number | undefined } | { readonly request: Request };
+export type PlainPhaseResult = { readonly status: number | undefined } | {
+  readonly request: TlsRequest;
+};
 
 /** Relays in the clear until the program asks for TLS or is done. */
 export class PlainPhase {
-  readonly #result = Promise.withResolvers<Outcome>();
+  readonly #result = Promise.withResolvers<PlainPhaseResult>();
   readonly #program: Program;
   readonly #ends: DelayedEnds;
   readonly #tap = new Tap();
   readonly #output = new PlainOutput(this);
   readonly #relay: Relay;
-  #state: State = "open";
+  #state: PlainState = "open";
   #environment = false;
   /** Whether the program's output flows; a slow client holds it up. */
   #flow: "held" | "flowing" | "ended" = "held";
@@ -76,19 +78,19 @@ export class PlainPhase {
     ends.controlInput.resume();
   }
 
-  get state(): State {
+  get state(): PlainState {
     return this.#state;
   }
 
   /** Rejects with `HandshakeError` when the program asks and the client has gone. After a request the relay
    *  is stopped, the plain pipes are closed, and `channel` is paused and nobody's, with nothing of the
    *  program's plain output left behind. */
-  get outcome(): Promise<Outcome> {
+  get outcome(): Promise<PlainPhaseResult> {
     return this.#result.promise;
   }
 
-  #on(event: Event): void {
-    const next = TABLE[this.#state][event];
+  #on(event: PlainEvent): void {
+    const next = PLAIN_TRANSITIONS[this.#state][event];
     const before = this.#state;
     this.#state = typeof next === "string" ? next : next(this.#ends.controlReadable());
     if (this.#state === "asked") this.#look();
@@ -181,7 +183,7 @@ export class PlainPhase {
     this.#relay.stop();
     input.destroy();
     // What it writes to fd 1 from now on must not reach the client in the clear.
-    output.take(NOBODY);
+    output.take(NO_HANDLER);
     output.resume();
     const { resolve, reject } = this.#result;
     if (this.#client === "here") {

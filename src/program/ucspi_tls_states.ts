@@ -1,7 +1,7 @@
 /** The plain phase of UCSPI-TLS (ucspi_tls.ts) as states and a table of events. Pure: no I/O. */
 
 /** How far the program has come. */
-export type State =
+export type PlainState =
   /** It may ask for TLS. */
   | "open"
   /** It has exited, and whoever has its descriptors may ask: a child of it. */
@@ -19,7 +19,7 @@ export type State =
   | "ended";
 
 /** What changes the state. */
-export type Event =
+export type PlainEvent =
   /** `y` or `Y` on SSLCTLFD. */
   | "ask"
   /** The control socket is closed, or was closed by us after another letter. */
@@ -32,14 +32,14 @@ export type Event =
   | "settle";
 
 /** `pending`: the control socket has something to be read, a request perhaps. */
-type Next = State | ((pending: boolean) => State);
+type Next = PlainState | ((pending: boolean) => PlainState);
 
 /** fd 1 has ended and the program exited. A control socket that is open and silent then is held by a child
  *  that goes on. */
 const last: Next = (pending) => pending ? "closing" : "ended";
 
 /** The next state. What is no matter of a state leaves it as it is. */
-export const TABLE: Readonly<Record<State, Readonly<Record<Event, Next>>>> = {
+export const PLAIN_TRANSITIONS: Readonly<Record<PlainState, Readonly<Record<PlainEvent, Next>>>> = {
   open: { ask: "asked", hangUp: "clear", end: "closing", exit: "orphaned", settle: "open" },
   orphaned: { ask: "asked", hangUp: "clear", end: last, exit: "orphaned", settle: "orphaned" },
   closing: { ask: "asked", hangUp: "ended", end: "closing", exit: last, settle: "closing" },

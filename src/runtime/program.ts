@@ -44,7 +44,7 @@ export interface Program {
 export type Launched = Pick<Program, "pid" | "exited" | "kill">;
 
 /** Streams over our ends of a program's descriptors. */
-export type ProgramEnds = Pick<Program, "input" | "output" | "delayed">;
+export type ProgramStreams = Pick<Program, "input" | "output" | "delayed">;
 
 export interface LaunchOptions {
   /** Program and arguments; see `SpawnOptions.command`. */

@@ -3,7 +3,7 @@
 
 import type { Launcher } from "./launcher.ts";
 import type { Libc } from "./libc/libc.ts";
-import type { Program, ProgramEnds, SpawnOptions } from "./runtime.ts";
+import type { Program, ProgramStreams, SpawnOptions } from "./runtime.ts";
 
 /** Descriptors by number, all closed on exec. */
 export interface ProgramPipes {
@@ -14,10 +14,10 @@ export interface ProgramPipes {
 }
 
 /** How many ends are ours, without and with UCSPI-TLS. */
-export const ENDS = { plain: 2, delayed: 5 } as const;
+export const PIPE_ENDS = { plain: 2, delayed: 5 } as const;
 
 /** How many descriptors these ends are here: the control socket has one for each direction. */
-export const ENDS_HELD = { plain: ENDS.plain, delayed: ENDS.delayed + 1 } as const;
+export const PIPE_DESCRIPTORS = { plain: PIPE_ENDS.plain, delayed: PIPE_ENDS.delayed + 1 } as const;
 
 /** Throws SystemError, with nothing left open. */
 export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
@@ -54,7 +54,7 @@ export function programDescriptors([zero, one, ...more]: readonly number[]): num
 export function spawnByLibc(
   launcher: Launcher,
   { command, env, delayed = false }: SpawnOptions,
-  adopt: (libc: Libc, fds: readonly number[]) => ProgramEnds,
+  adopt: (libc: Libc, fds: readonly number[]) => ProgramStreams,
 ): Program {
   const { libc } = launcher;
   const { mine, theirs } = programPipes(libc, delayed);

@@ -4,7 +4,7 @@
 
 import { breakOf, ConnectionError, type StreamReason } from "../reason.ts";
 import type { Libc } from "./libc/libc.ts";
-import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "./program.ts";
+import type { Launched, LaunchOptions, Program, ProgramStreams, SpawnOptions } from "./program.ts";
 import type { Stream } from "./stream.ts";
 
 export type * from "./program.ts";
@@ -242,7 +242,7 @@ export interface Runtime {
   readonly switchesUser: boolean;
 
   /** Streams over our ends of a program's pipes (`programPipes`), which they close. Needs libc. */
-  adoptEnds(fds: readonly number[]): ProgramEnds;
+  adoptEnds(fds: readonly number[]): ProgramStreams;
 
   /** A stream over a connected Unix socket, which it closes. Needs libc. */
   adoptSocket(fd: number): Promise<Stream>;

@@ -60,11 +60,11 @@ export interface Stream extends Source, Sink {
 }
 
 /** Drops everything. */
-export const NOBODY: StreamHandler = Object.freeze({});
+export const NO_HANDLER: StreamHandler = Object.freeze({});
 
 /** The owner's part of a stream: the base of all that implement one. */
 export abstract class Owned implements Pick<Closable, "take"> {
-  protected owner: StreamHandler = NOBODY;
+  protected owner: StreamHandler = NO_HANDLER;
   /** Why it was closed. */
   protected failure: Error | undefined;
   #closed = false;

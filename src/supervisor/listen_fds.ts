@@ -102,7 +102,7 @@ function examine(fd: number, libc: Libc): InheritedListener {
  *  mistake in a unit must not serve another network than the command line says. Port 0 is any port.
  *  Of the wildcards `0` is any IPv4 address, `::` any IPv6 one that IPv4 clients do not reach, and
  *  `:0` any address; other addresses must be equal. */
-export function checkOperands(
+export function checkInheritedAddress(
   inherited: InheritedListener,
   address: ListenAddress,
   libc: Pick<Libc, "interfaceIndex">,

@@ -5,10 +5,10 @@
  *  Only the process that the supervisor has started may do this (NotifyAccess=main), outside any jail:
  *  the monitor, or the one process of --workers 0.
  *
- *    const tell = readiness(env, runtime, options, inherited, (text) => log.error(text));  // at start
- *    tell.ready("listening on …");      // once connections can come in, where -1 prints the port
- *    tell.reloading(); …; tell.ready(); // SIGHUP, before and after files are read again
- *    tell.stopping();                   // SIGTERM, before the socket is closed */
+ *    const notifier = makeNotifier(env, runtime, options, inherited, (text) => log.error(text)); // at start
+ *    notifier.ready("listening on …");          // once connections can come in, where -1 prints the port
+ *    notifier.reloading(); …; notifier.ready(); // SIGHUP, before and after files are read again
+ *    notifier.stopping();                       // SIGTERM, before the socket is closed */
 
 import process from "node:process";
 import type { Env } from "../config/variables.ts";
@@ -22,7 +22,7 @@ import type { InheritedListener } from "./listen_fds.ts";
 
 /** Words to the supervisor; without one that asked they do nothing. None throws: a supervisor that
  *  does not listen is reported, and no reason to stop serving. `status` is for its users, one line. */
-export interface Readiness {
+export interface Notifier {
   /** Connections can come in, or can again after `reloading`. */
   ready(status?: string): void;
   /** Files are read again; `ready` follows. */
@@ -33,13 +33,13 @@ export interface Readiness {
 
 /** Looks at once whether the supervisor can be told anything. Throws `FatalError` where it cannot,
  *  `Unsupported` without libc. The descriptor of --notify-fd is closed on exec from now on. */
-export function readiness(
+export function makeNotifier(
   env: Env,
   runtime: Pick<Runtime, "name" | "libc">,
   options: Pick<Options, "notifyFd" | "keyPassword">,
   inherited: InheritedListener | undefined,
   report: (text: string) => void,
-): Readiness {
+): Notifier {
   const where = env.NOTIFY_SOCKET || undefined;
   let fd = options.notifyFd;
   const { libc } = runtime;
@@ -144,5 +144,5 @@ function checkDescriptor(
 /** What a supervisor has given, and is told. */
 export interface Supervised {
   inherited: InheritedListener | undefined;
-  tell: Readiness;
+  notifier: Notifier;
 }

@@ -20,7 +20,7 @@ import type { Announcer } from "../log.ts";
 import { RecentlyUsed } from "./recently_used.ts";
 import type { ClientChain, SentCertificate } from "./client_chain.ts";
 import { loadNames, type Named } from "./requested_names.ts";
-import type { Lookup } from "./settings.ts";
+import type { VariableLookup } from "./settings.ts";
 import { type HeldFiles, loadTrust, MAX_FILES, type TrustFiles } from "./trust_files.ts";
 import type { Trust } from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
@@ -65,7 +65,7 @@ interface Read {
 
 export interface ClientAuthsOptions {
   option: ClientCertificate;
-  env: Lookup;
+  env: VariableLookup;
   log: Announcer;
   files?: Files;
   now?: () => number;
@@ -85,7 +85,7 @@ export class ClientAuths {
   /** For the server's environment with `overlay` on top; undefined: no certificate is asked for.
    *  Throws `FatalError`. */
   get(overlay?: RuleVariables): ClientAuth | undefined {
-    const lookup: Lookup = (name) => overlay?.get(name) ?? this.options.env(name);
+    const lookup: VariableLookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
     const values = CLIENT_AUTH_VARIABLES.map((name) => lookup(name));
     const key = values.map((value) => value ?? "\x01").join("\0");
@@ -116,7 +116,7 @@ export class ClientAuths {
     for (const auth of this.#auths.all()) auth.reload();
   }
 
-  #readAgain(lookup: Lookup): Reloading<Read> {
+  #readAgain(lookup: VariableLookup): Reloading<Read> {
     const { log } = this.options;
     return new Reloading<Read>({
       stamp: () => this.#signature(lookup),
@@ -131,7 +131,7 @@ export class ClientAuths {
 
   /** Of all files that the settings name, and of those in the folders now, whether they were ever
    *  read or not: one that is broken is seen when it is repaired. */
-  #signature(lookup: Lookup): string {
+  #signature(lookup: VariableLookup): string {
     const paths = pathsIn(lookup);
     for (const folder of pathsIn(lookup, "folder")) {
       try {
@@ -145,7 +145,7 @@ export class ClientAuths {
   }
 
   /** `before`: the same settings as they were read last. */
-  #load(lookup: Lookup, before: Read | undefined): Loaded<Read> {
+  #load(lookup: VariableLookup, before: Read | undefined): Loaded<Read> {
     const required = demand(this.options.option, lookup) === "required";
     const asked = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
     const hints = { caFile: lookup("CCAFILE") || undefined, caDir: lookup("CCADIR") || undefined };
@@ -190,7 +190,7 @@ export class ClientAuths {
 }
 
 /** The files and folders, or folders alone, that the settings name. */
-function pathsIn(lookup: Lookup, only?: "folder"): string[] {
+function pathsIn(lookup: VariableLookup, only?: "folder"): string[] {
   return CLIENT_AUTH_VARIABLES.flatMap((name) => {
     const path = lookup(name);
     const kind = path && holds(name, path);
@@ -223,14 +223,17 @@ function refuseTooManyNames(names: readonly Certificate[]): void {
 
 /** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.
  *  CCAFILE or CCADIR alone ask for one, and the program sees how good it is. */
-function demand(option: ClientCertificate, lookup: Lookup): "none" | "optional" | "required" {
+function demand(
+  option: ClientCertificate,
+  lookup: VariableLookup,
+): "none" | "optional" | "required" {
   const hint = lookup("CCAFILE");
   if (hint === "-") return "none";
   if (option !== "none" || lookup("CCAVERIFY") !== undefined) return "required";
   return hint || lookup("CCADIR") ? "optional" : "none";
 }
 
-function depth(lookup: Lookup): number {
+function depth(lookup: VariableLookup): number {
   const text = lookup("VERIFYDEPTH") || DEFAULTS.VERIFYDEPTH;
   const n = /^[0-9]{1,3}$/.test(text) ? Number(text) : NaN;
   if (!(n <= MAX_DEPTH)) {

@@ -16,11 +16,11 @@ import type { Announcer } from "../log.ts";
 import type { KeyPair, Runtime } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import { ExpiryWarnings } from "./expiry_warnings.ts";
-import { filesOf, readFiles } from "./key_files.ts";
+import { keyPairFiles, readFiles } from "./key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { prepare, type Prepared } from "./prepared.ts";
 import { RecentlyUsed } from "./recently_used.ts";
-import { type Lookup, type TlsConfig, tlsConfig } from "./settings.ts";
+import { type TlsConfig, tlsConfig, type VariableLookup } from "./settings.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
 type Overlay = RuleVariables;
@@ -48,7 +48,7 @@ export interface ContextsOptions {
   /** For what a connection's rules set; default: `log`. */
   rulesLog?: Announcer;
   /** The server's own environment. */
-  env: Lookup;
+  env: VariableLookup;
   /** For encrypted keys (-3). */
   password?: string | undefined;
   /** In place of files (--self-signed). */
@@ -96,7 +96,7 @@ export class Contexts {
     if (overlay?.has("DHFILE")) this.warnOfDhFile(overlay);
     const plain = !named && !overlay?.size ? this.#plain : undefined;
     if (plain && plain.auth === auth?.key) return plain.made.value.prepared;
-    const lookup: Lookup = (name) =>
+    const lookup: VariableLookup = (name) =>
       named && hasServerNames(name) ? named.get(name) : this.lookup(name, overlay);
     refuseUnsupported(lookup);
     const own = named ? undefined : this.options.keyPair;
@@ -159,7 +159,7 @@ export class Contexts {
   }
 
   /** Of a pair that no file holds: it stays. */
-  #ofPair(lookup: Lookup, auth: ClientAuth | undefined, own: KeyPair): Reloading<Made> {
+  #ofPair(lookup: VariableLookup, auth: ClientAuth | undefined, own: KeyPair): Reloading<Made> {
     const config = tlsConfig((name) =>
       name === "CERTFILE" ? "-" : name === "KEYFILE" ? "" : lookup(name)
     );
@@ -173,9 +173,9 @@ export class Contexts {
 
   #ofFiles(config: TlsConfig, auth: ClientAuth | undefined): Reloading<Made> {
     const { log } = this.options;
-    const paths = (): string[] => filesOf(config, this.#files).certificates;
+    const paths = (): string[] => keyPairFiles(config, this.#files).certificates;
     return new Reloading<Made>({
-      stamp: () => signature(this.#files, Object.values(filesOf(config, this.#files)).flat()),
+      stamp: () => signature(this.#files, Object.values(keyPairFiles(config, this.#files)).flat()),
       load: (before) => this.#load(config, auth, before),
       kept: "the old certificate stays in use",
       report: (problems) => problems.forEach((text) => log.error(text)),

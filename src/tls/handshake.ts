@@ -1,11 +1,11 @@
 /** Stage 3: from an admitted socket to a TLS stream.
  *
  *  The server reads the ClientHello itself, chooses the certificate by the name in it, and begins
- *  handshakes in the order in which their hello was complete, each when it has a place (-c). Both runtimes would else
+ *  handshakes in the order in which their hello was complete, each when it has a slot (-c). Both runtimes would else
  *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
  *  first would wait for seconds. A client that says nothing costs no TLS state. */
 
-import type { Connection, HeldPlace } from "../connection.ts";
+import type { Connection, ConnectionSlot } from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import { type Reason, reasonOf, saidNothing } from "../reason.ts";
@@ -23,7 +23,7 @@ import {
 import type { Prepared } from "./prepared.ts";
 import type { ClientAuth, ClientAuths } from "./client_auth.ts";
 import { type ClientChain, clientChain } from "./client_chain.ts";
-import type { Refusal, ServerNames } from "./server_names.ts";
+import type { HandshakeRefusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";
 import { PRODUCT } from "../version.ts";
 
@@ -34,7 +34,7 @@ const PER_TURN = 4;
 const LINGER = 1000;
 
 /** A secured connection: the stream, and what is known of it. */
-export interface Channel {
+export interface TlsChannel {
   stream: TlsStream;
   prepared: Prepared;
   /** Of the session, when somebody asks for it: reading it costs time. */
@@ -44,7 +44,7 @@ export interface Channel {
 }
 
 /** What a handshake needs beyond the connection. */
-export interface HandshakeDeps {
+export interface HandshakeServices {
   runtime: Pick<Runtime, "tlsLibrary">;
   options: Pick<Options, "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity">;
   /** Somebody counts protocols and ciphers when there is a registry. */
@@ -52,20 +52,20 @@ export interface HandshakeDeps {
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
-  programs: { place(signal: AbortSignal): HeldPlace | Promise<HeldPlace> };
+  programs: { slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> };
   /** A handler is told of the session. */
   handler: unknown;
 }
 
-/** The handshake, with the settings of this connection, within -T seconds; the wait for a place is not
+/** The handshake, with the settings of this connection, within -T seconds; the wait for a slot is not
  *  counted. `begin` are bytes of a ClientHello that came before it was asked for. Rejects with
  *  `HandshakeError`, or `FatalError` when there is no certificate to be had. */
 export async function secure(
   conn: Connection,
-  deps: HandshakeDeps,
+  services: HandshakeServices,
   begin?: Uint8Array,
-): Promise<Channel> {
-  const { options, clientAuths, names, handshakes } = deps;
+): Promise<TlsChannel> {
+  const { options, clientAuths, names, handshakes } = services;
   conn.enter("hello");
   const auth = clientAuths.get(conn.variables);
   const clock = new Countdown(options.handshakeTimeout, (why) => conn.giveUp(why));
@@ -77,23 +77,23 @@ export async function secure(
     const prepared = names.select(conn.variables, auth, first);
     if ("alert" in prepared) throw await refuse(conn, prepared);
     if (!conn.program) {
-      const place = deps.programs.place(conn.signal);
-      if (place instanceof Promise) {
+      const slot = services.programs.slot(conn.signal);
+      if (slot instanceof Promise) {
         clock.stop();
-        conn.place = await place;
+        conn.slot = await slot;
         clock.start();
-      } else conn.place = place;
+      } else conn.slot = slot;
     }
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
     const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
-      deps.handler;
+      services.handler;
     const session = asked ? stream.session() : undefined;
     const chain = clientChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
     stream.take(conn);
-    if (deps.metrics.registry) {
+    if (services.metrics.registry) {
       const { protocol, cipher } = session ?? stream.suite();
-      deps.metrics.secured(protocol, cipher);
+      services.metrics.secured(protocol, cipher);
     }
     return { stream, prepared, session, clientChain: chain, clientVerify };
   } catch (error) {
@@ -142,7 +142,7 @@ async function verifyClient(
     : auth.verify(chain, conn.remote.host);
   if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
   if (!auth.required || verdict === "SUCCESS") return verdict;
-  conn.place?.giveBack();
+  conn.slot?.release();
   await dismiss(stream);
   throw new HandshakeError(
     verdict === "NONE"
@@ -153,8 +153,8 @@ async function verifyClient(
 
 /** The mod_ssl variables of a connection (-s, or asked for by `Y`). */
 export function channelVariables(
-  { session, prepared, clientChain, clientVerify }: Channel,
-  { runtime }: Pick<HandshakeDeps, "runtime">,
+  { session, prepared, clientChain, clientVerify }: TlsChannel,
+  { runtime }: Pick<HandshakeServices, "runtime">,
 ): Map<ConnectionVariable, string> {
   if (!session) return new Map();
   return tlsVariables({
@@ -197,7 +197,7 @@ export class HandshakeQueue {
 
 /** Sends an alert in place of a ServerHello (RFC 8446 6; 5.1 for the version bytes). Returns the
  *  error. */
-async function refuse(conn: Connection, { alert, why }: Refusal): Promise<HandshakeError> {
+async function refuse(conn: Connection, { alert, why }: HandshakeRefusal): Promise<HandshakeError> {
   conn.socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
   await dismiss(conn.socket);
   return new HandshakeError(why);

@@ -19,7 +19,7 @@ type Values = Pick<TlsConfig, "certificates" | "keys">;
 
 /** The paths, as things are now. A signature of their stamps tells a list from a file of that name, too:
  *  other paths, other lines. */
-export function filesOf(
+export function keyPairFiles(
   { certificates, keys }: Values,
   from: Files = localFiles,
 ): { certificates: string[]; keys: string[] } {
@@ -32,7 +32,7 @@ export function readFiles(
   from: Files = localFiles,
 ): { files: Contents; content: string } {
   const hash = nodeCrypto().createHash("sha256");
-  const paths = filesOf(config, from);
+  const paths = keyPairFiles(config, from);
   const read = (what: string, value: string, hint: string) => (path: string): NamedFile => {
     try {
       const bytes = from.read(path, MAX_FILE);

@@ -17,7 +17,7 @@
  *    and Ed25519 are refused (secp256k1, Brainpool, Ed448, RSA-PSS keys, DSA): one runtime or both
  *    lack them. */
 
-import type { Link } from "./link.ts";
+import type { ChainCertificate } from "./chain_certificate.ts";
 import type { HeldCrl, Trust } from "./trust.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import { hex } from "../codec/bytes.ts";
@@ -46,7 +46,7 @@ const HANDLED = new Set([
 /** Why this chain (the leaf first, the anchor last) is not accepted at `now` (milliseconds since
  *  1970); undefined if it is. */
 export function pathProblem(
-  path: readonly Link[],
+  path: readonly ChainCertificate[],
   trust: Trust,
   now: number,
   purpose: Purpose,
@@ -61,7 +61,7 @@ export function pathProblem(
     nameProblem(path);
 }
 
-function extensionProblem(path: readonly Link[], purpose: Purpose): string | undefined {
+function extensionProblem(path: readonly ChainCertificate[], purpose: Purpose): string | undefined {
   let below = 0; // intermediates passed, without the self-issued ones (RFC 5280 6.1.4 l)
   for (const [i, { certificate, fields, trusted }] of path.entries()) {
     const { basicConstraints, keyUsage, extendedKeyUsage } = certificate;
@@ -93,7 +93,7 @@ function extensionProblem(path: readonly Link[], purpose: Purpose): string | und
 
 /** Each authority's constraints bind every certificate below it but self-issued intermediates (RFC
  *  5280 6.1.3 b, c). */
-function nameProblem(path: readonly Link[]): string | undefined {
+function nameProblem(path: readonly ChainCertificate[]): string | undefined {
   for (const [i, { certificate }] of path.entries()) {
     if (i > 0 && certificate.selfIssued) continue;
     for (const { fields } of path.slice(i + 1)) {
@@ -106,7 +106,7 @@ function nameProblem(path: readonly Link[]): string | undefined {
 }
 
 /** From the anchor down, as OpenSSL. The anchor's dates count too. */
-function timeProblem(path: readonly Link[], now: number): string | undefined {
+function timeProblem(path: readonly ChainCertificate[], now: number): string | undefined {
   for (const { certificate: { notBefore, notAfter } } of path.toReversed()) {
     if (now < notBefore.ms) return "certificate is not yet valid";
     if (now > notAfter.ms) return "certificate has expired";
@@ -117,7 +117,7 @@ function timeProblem(path: readonly Link[], now: number): string | undefined {
 /** OpenSSL's `-crl_check_all`: every certificate, the anchor by its own list. Without a list of the
  *  issuer that is good now, a certificate is refused. */
 function revocationProblem(
-  path: readonly Link[],
+  path: readonly ChainCertificate[],
   trust: Trust,
   now: number,
 ): string | undefined {
@@ -129,7 +129,12 @@ function revocationProblem(
   return undefined;
 }
 
-function revoked(link: Link, issuer: Link, trust: Trust, now: number): string | undefined {
+function revoked(
+  link: ChainCertificate,
+  issuer: ChainCertificate,
+  trust: Trust,
+  now: number,
+): string | undefined {
   const lists = trust.crlsOf(link.issuer);
   if (lists.length === 0) return "unable to get certificate CRL";
   if (issuer.certificate.keyUsage && !issuer.certificate.keyUsage.includes("cRLSign")) {
@@ -153,7 +158,10 @@ function revoked(link: Link, issuer: Link, trust: Trust, now: number): string | 
 
 /** Authorities of one name may have several keys; the signature tells whose list it is. Kept with
  *  the list, for it may be megabytes. */
-function listProblem({ crl, signers }: HeldCrl, { key, fields }: Link): string | undefined {
+function listProblem(
+  { crl, signers }: HeldCrl,
+  { key, fields }: ChainCertificate,
+): string | undefined {
   if (typeof key === "string") return key;
   const signer = hex(fields.key.der);
   if (signers.has(signer)) return undefined;

@@ -10,7 +10,7 @@ import {
   element,
   objectIdentifier,
   sequence,
-  text,
+  stringElement,
   time,
   unsigned,
 } from "../codec/der_write.ts";
@@ -44,7 +44,7 @@ const ALWAYS = ["localhost", "127.0.0.1", "::1"];
 export function makeSelfSigned(hosts: readonly string[], now = Date.now()): SelfSigned {
   const { publicKey, privateKey } = nodeCrypto().generateKeyPairSync("ec", { namedCurve: "P-256" });
   const algorithm = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
-  const commonName = sequence(objectIdentifier("2.5.4.3"), text(TAG.utf8, "localhost"));
+  const commonName = sequence(objectIdentifier("2.5.4.3"), stringElement(TAG.utf8, "localhost"));
   const name = sequence(element(TAG.set, commonName));
   const body = sequence(
     element(0xa0, unsigned(Uint8Array.of(2))),
@@ -93,7 +93,7 @@ function generalName(host: string): Uint8Array | undefined {
   const ip = ipOrUndefined(host.replace(/%.*$/, ""));
   if (ip) return element(0x87, ip);
   const isName = host.length <= 253 && /^(?:[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.|$))+$/i.test(host);
-  return isName ? text(0x82, host.replace(/\.$/, "")) : undefined;
+  return isName ? stringElement(0x82, host.replace(/\.$/, "")) : undefined;
 }
 
 /** The throw-away certificate of --self-signed, if it is wanted. */

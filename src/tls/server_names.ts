@@ -26,7 +26,7 @@ type Settings = Map<CertificateVariable, string>;
 export const ALERT = { unexpectedMessage: 10, decodeError: 50, unrecognizedName: 112 } as const;
 
 /** A client that gets no handshake: which alert it is sent, and why, for the log. */
-export interface Refusal {
+export interface HandshakeRefusal {
   alert: number;
   why: Reason;
 }
@@ -93,7 +93,7 @@ export class ServerNames {
     overlay: RuleVariables,
     auth: ClientAuth | undefined,
     first: Uint8Array,
-  ): Prepared | Refusal {
+  ): Prepared | HandshakeRefusal {
     const strict = this.#strict(overlay);
     const more = overlay.size > 0 ? byName(overlay) : undefined;
     if (!strict && this.#names.size === 0 && !more?.size) return this.#contexts.get(overlay, auth);

@@ -7,7 +7,7 @@ import { EXIT, FatalError } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
 
 /** Looks a variable up; undefined when it is not set. */
-export type Lookup = (name: RuleVariable) => string | undefined;
+export type VariableLookup = (name: RuleVariable) => string | undefined;
 
 export interface TlsConfig {
   /** What names the files with certificates, and with keys; see `namedFiles`. */
@@ -25,7 +25,7 @@ const VERSIONS: readonly TlsVersion[] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3
 const MAX_VALUE = 16_384;
 
 /** Throws `FatalError` naming the variable, when it cannot be meant. */
-export function tlsConfig(lookup: Lookup): TlsConfig {
+export function tlsConfig(lookup: VariableLookup): TlsConfig {
   const chain = value(lookup, "CERTCHAINFILE") || value(lookup, "CERTFILE");
   if (!chain) {
     throw new FatalError(
@@ -61,7 +61,7 @@ export function tlsConfig(lookup: Lookup): TlsConfig {
   };
 }
 
-function value(lookup: Lookup, name: RuleVariable): string | undefined {
+function value(lookup: VariableLookup, name: RuleVariable): string | undefined {
   const text = lookup(name);
   if (text !== undefined && text.length > MAX_VALUE) {
     const why = `unable to use ${name}: longer than ${MAX_VALUE} characters`;
@@ -72,7 +72,7 @@ function value(lookup: Lookup, name: RuleVariable): string | undefined {
 
 /** `TLSv1.2`, `TLS1.2` or `1.2`. */
 function version(
-  lookup: Lookup,
+  lookup: VariableLookup,
   name: "TLS_MIN_VERSION" | "TLS_MAX_VERSION",
 ): TlsVersion | undefined {
   const text = value(lookup, name);

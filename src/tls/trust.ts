@@ -9,7 +9,7 @@
 import { equalBytes, latin1 } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import type { Crl } from "../codec/x509/crl.ts";
-import type { Link } from "./link.ts";
+import type { ChainCertificate } from "./chain_certificate.ts";
 
 /** Links that were found good and need not be verified again, 130 bytes each. */
 const MAX_KNOWN = 4096;
@@ -22,14 +22,14 @@ export interface HeldCrl {
 
 /** Authorities and lists, read and indexed. Holds only caches that change. */
 export class Trust {
-  readonly #bySubject = new Map<string, Link[]>();
+  readonly #bySubject = new Map<string, ChainCertificate[]>();
   readonly #crls = new Map<string, HeldCrl[]>();
   readonly #known = new Set<string>();
 
   /** `files`: what was read, the folder included. `lacksLists`: there are lists that cannot be used, so no
    *  certificate can be taken for one that is not revoked. */
   constructor(
-    links: readonly Link[],
+    links: readonly ChainCertificate[],
     crls: readonly Crl[],
     readonly files: readonly string[],
     readonly lacksLists = false,
@@ -47,12 +47,12 @@ export class Trust {
   }
 
   /** Certificates with this subject, in the order of the files. */
-  named(subject: string): readonly Link[] {
+  named(subject: string): readonly ChainCertificate[] {
     return this.#bySubject.get(subject) ?? [];
   }
 
   /** The certificate itself, if it is in our files. */
-  find(der: Uint8Array, subject: string): Link | undefined {
+  find(der: Uint8Array, subject: string): ChainCertificate | undefined {
     return this.named(subject).find(({ certificate }) => equalBytes(certificate.der, der));
   }
 
@@ -77,15 +77,15 @@ export class Trust {
   }
 
   /** Was `link` found to be signed by `issuer`, in a chain that was accepted? */
-  knows(link: Link, issuer: Link): boolean {
+  knows(link: ChainCertificate, issuer: ChainCertificate): boolean {
     return this.#known.has(link.id + issuer.id);
   }
 
   /** Remembers the signatures of an accepted chain, so that nobody without one can fill this. */
-  remember(path: readonly Link[]): void {
+  remember(path: readonly ChainCertificate[]): void {
     for (let i = 0; i + 1 < path.length; i++) {
       if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-      this.#known.add((path[i] as Link).id + (path[i + 1] as Link).id);
+      this.#known.add((path[i] as ChainCertificate).id + (path[i + 1] as ChainCertificate).id);
     }
   }
 }

@@ -16,7 +16,7 @@ import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, systemReason } from "../files/files.ts";
 import { certificateOf, TRUSTED } from "./certificate_blocks.ts";
 import { fileKind, isDer, type NamedFile } from "./file_kind.ts";
-import { Link } from "./link.ts";
+import { ChainCertificate } from "./chain_certificate.ts";
 import { Trust } from "./trust.ts";
 
 /** Where to read from; all may be left out. */
@@ -44,7 +44,7 @@ const FOLDER_HINT = "name the files *.pem or *.crt, or run openssl rehash on the
 
 /** What one file holds. */
 interface Held {
-  readonly links: readonly Link[];
+  readonly links: readonly ChainCertificate[];
   readonly crls: readonly Crl[];
 }
 
@@ -217,10 +217,10 @@ export function makeTrust(
 }
 
 function readAuthorities(file: NamedFile): Held {
-  const links: Link[] = [];
+  const links: ChainCertificate[] = [];
   const crls: Crl[] = [];
   return parse("CA file", file, CA_HINT, () => {
-    if (isDer(file.bytes)) links.push(new Link(readCertificate(file.bytes), true));
+    if (isDer(file.bytes)) links.push(new ChainCertificate(readCertificate(file.bytes), true));
     else {
       for (const block of decodePem(file.bytes)) {
         if (block.label === TRUSTED) {
@@ -228,7 +228,7 @@ function readAuthorities(file: NamedFile): Held {
           throw new Error("TRUSTED CERTIFICATE is not supported: convert it with openssl x509");
         }
         const der = certificateOf(block);
-        if (der) links.push(new Link(readCertificate(der), true));
+        if (der) links.push(new ChainCertificate(readCertificate(der), true));
         else if (block.label === "X509 CRL") crls.push(readCrl(block.bytes));
       }
     }

@@ -4,10 +4,10 @@
 import { UNSUPPORTED_VARIABLES } from "../config/variables.ts";
 import { UsageError } from "../errors.ts";
 import { PRODUCT } from "../version.ts";
-import type { Lookup } from "./settings.ts";
+import type { VariableLookup } from "./settings.ts";
 
 /** Throws `UsageError`. */
-export function refuseUnsupported(lookup: Lookup): void {
+export function refuseUnsupported(lookup: VariableLookup): void {
   for (const name of UNSUPPORTED_VARIABLES) {
     if (lookup(name)) {
       throw new UsageError(`$${name} is not supported by ${PRODUCT}`, `unset ${name}`);

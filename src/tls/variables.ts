@@ -13,7 +13,7 @@ import { nodeCrypto } from "../builtins.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import { DecodeError, hex } from "../codec/bytes.ts";
 import { decimal } from "../codec/der.ts";
-import type { Certificate, Name } from "../codec/x509/certificate.ts";
+import type { Certificate, DistinguishedName } from "../codec/x509/certificate.ts";
 import { components, escapeText, oneLine } from "../codec/x509/names.ts";
 import { algorithmName } from "../codec/x509/oids.ts";
 import { encodePem } from "../codec/x509/pem.ts";
@@ -156,7 +156,7 @@ function addCertificate(
 function addName(
   limited: Limited,
   prefix: `SSL_${"SERVER" | "CLIENT"}_${string}`,
-  name: Name,
+  name: DistinguishedName,
 ): void {
   limited.set(prefix, oneLine(name));
   for (const [component, text] of components(name)) limited.set(`${prefix}_${component}`, text);

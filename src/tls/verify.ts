@@ -26,7 +26,7 @@ import { DecodeError } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { matchesHost } from "../codec/x509/match.ts";
 import type { ClientChain, SentCertificate } from "./client_chain.ts";
-import { Link } from "./link.ts";
+import { ChainCertificate } from "./chain_certificate.ts";
 import { pathProblem, type Purpose } from "./path_rules.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import type { Trust } from "./trust.ts";
@@ -42,7 +42,7 @@ export interface VerifyOptions {
   readonly hostName?: string | undefined;
 }
 
-export type Verdict =
+export type ChainResult =
   /** The leaf first, the anchor last. */
   | { readonly ok: true; readonly chain: Certificate[] }
   /** In OpenSSL's words where it has some; one line, nothing of the client's in it. */
@@ -82,21 +82,21 @@ export function verifyChain(
   sentByClient: ClientChain,
   trust: Trust,
   options: VerifyOptions,
-): Verdict {
-  const refuse = (reason: string): Verdict => ({ ok: false, reason });
+): ChainResult {
+  const refuse = (reason: string): ChainResult => ({ ok: false, reason });
   if (sentByClient.length === 0) return refuse("peer did not return a certificate");
   const bytes = sentByClient.reduce((sum, { der }) => sum + der.length, 0);
   if (sentByClient.length > MAX_SENT || bytes > MAX_SENT_BYTES) {
     return refuse("certificate chain too long");
   }
-  let sent: Link[];
+  let sent: ChainCertificate[];
   try {
     sent = sentByClient.map((one) => linkOf(one, trust));
   } catch (error) {
     if (error instanceof DecodeError) return refuse(`unreadable certificate: ${error.message}`);
     throw error;
   }
-  const [leaf] = sent as [Link];
+  const [leaf] = sent as [ChainCertificate];
   const search = new Search(sent, trust, options);
   const path = search.from([leaf]);
   if (!path) return refuse(search.reason);
@@ -108,8 +108,8 @@ export function verifyChain(
 }
 
 /** One that is in our files is taken from there, with all that is known of it. */
-function linkOf(one: SentCertificate, trust: Trust): Link {
-  const link = new Link(one.read(), false);
+function linkOf(one: SentCertificate, trust: Trust): ChainCertificate {
+  const link = new ChainCertificate(one.read(), false);
   return trust.find(one.der, link.subject) ?? link;
 }
 
@@ -121,18 +121,18 @@ class Search {
   /** Signatures by keys of the client's. */
   #foreign = 0;
   /** What was found of a certificate's signature by an issuer: the search may pass there again. */
-  readonly #found = new Map<Link, Map<Link, string | undefined>>();
+  readonly #found = new Map<ChainCertificate, Map<ChainCertificate, string | undefined>>();
 
   constructor(
-    readonly sent: readonly Link[],
+    readonly sent: readonly ChainCertificate[],
     readonly trust: Trust,
     readonly options: VerifyOptions,
   ) {}
 
   /** Completes the chain that begins with `path`; undefined, with `reason`, if no way is good. */
-  from(path: readonly Link[]): readonly Link[] | undefined {
+  from(path: readonly ChainCertificate[]): readonly ChainCertificate[] | undefined {
     const { now, purpose } = this.options;
-    const last = path.at(-1) as Link;
+    const last = path.at(-1) as ChainCertificate;
     if (last.trusted && last.selfSigned) {
       const problem = pathProblem(path, this.trust, now, purpose);
       if (problem === undefined) return path;
@@ -144,9 +144,12 @@ class Search {
     return undefined;
   }
 
-  #above(path: readonly Link[], last: Link): readonly Link[] | undefined {
+  #above(
+    path: readonly ChainCertificate[],
+    last: ChainCertificate,
+  ): readonly ChainCertificate[] | undefined {
     let any = false;
-    const tried = new Set<Link>(path);
+    const tried = new Set<ChainCertificate>(path);
     for (const issuer of [...this.trust.named(last.issuer), ...this.sent]) {
       if (tried.has(issuer) || !mayHaveIssued(issuer, last)) continue;
       tried.add(issuer);
@@ -178,9 +181,9 @@ class Search {
     return undefined;
   }
 
-  #signatureProblem(link: Link, issuer: Link): string | undefined {
+  #signatureProblem(link: ChainCertificate, issuer: ChainCertificate): string | undefined {
     if (++this.#way > MAX_WAY) return this.#tooMany();
-    const known = this.#found.get(link) ?? new Map<Link, string | undefined>();
+    const known = this.#found.get(link) ?? new Map<ChainCertificate, string | undefined>();
     if (known.has(issuer)) return known.get(issuer);
     const { key } = issuer;
     if (typeof key === "string") return key;
@@ -209,6 +212,6 @@ class Search {
 }
 
 /** The cheap part of the question; whether the issuer is an authority is asked later. */
-function mayHaveIssued(issuer: Link, link: Link): boolean {
+function mayHaveIssued(issuer: ChainCertificate, link: ChainCertificate): boolean {
   return issuer.subject === link.issuer && link.namesKeyOf(issuer);
 }

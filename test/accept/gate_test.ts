@@ -5,9 +5,9 @@ import { test } from "node:test";
 import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
 import { Connection } from "../../src/connection.ts";
 import { Gate, type GateOptions } from "../../src/accept/gate.ts";
-import { heard } from "../../src/accept/hello.ts";
+import { isHelloComplete } from "../../src/accept/hello.ts";
 import { reasonWords } from "../../src/log/reasons.ts";
-import { Places } from "../../src/program/slots.ts";
+import { Slots } from "../../src/program/slots.ts";
 import { DirectPrograms } from "../../src/program/programs.ts";
 import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
 
@@ -16,7 +16,7 @@ const HELLO = concat([Uint8Array.of(22, 3, 1, 0, 8, 1, 0, 0, 4), new Uint8Array(
 
 interface Stage {
   readonly gate: Gate;
-  readonly places: Places;
+  readonly slots: Slots;
   /** What the listener was told last. */
   accepting(): boolean;
   /** A new connection, in whose socket `unread` lies. */
@@ -30,8 +30,8 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
   let now = 0;
   let accepting = true;
   const gone: string[] = [];
-  const places = new Places(free, () => now);
-  const programs = new DirectPrograms({} as Runtime, places, [], {});
+  const slots = new Slots(free, () => now);
+  const programs = new DirectPrograms({} as Runtime, slots, [], {});
   const gate = new Gate({
     programs,
     pending: pending ?? 3,
@@ -39,7 +39,7 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
     each: 3,
     pendingRoom: Infinity,
     concurrency: free,
-    heard,
+    isHelloComplete,
     now: () => now,
     ...more,
   });
@@ -53,7 +53,7 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
   let count = 0;
   return {
     gate,
-    places,
+    slots,
     accepting: () => accepting,
     come(unread = new Uint8Array(0)) {
       const port = ++count;
@@ -140,7 +140,7 @@ test("when all are complete the one that has been so longest goes", async () => 
 });
 
 test("silent ones younger than a second are spared while a handshake is older", async () => {
-  const { come, gone, pass, places } = stage({});
+  const { come, gone, pass, slots } = stage({});
   const first = come();
   pass(500);
   first.enter("handshake");
@@ -152,8 +152,8 @@ test("silent ones younger than a second are spared while a handshake is older", 
   assert.deepEqual(await gone(), [`2: ${SILENT}`], "the ClientHello is half a second old");
   pass(1);
   come();
-  assert.deepEqual(await gone(), [`3: ${SILENT}`], "it waits for its place");
-  first.place = places.takeNow();
+  assert.deepEqual(await gone(), [`3: ${SILENT}`], "it waits for its slot");
+  first.slot = slots.takeNow();
   come();
   assert.deepEqual(await gone(), [`1: ${TOOK}`]);
   pass(1000);
@@ -176,23 +176,23 @@ test("a client with a round trip of 200 ms outlives 1,000 others at 4,000 a seco
   assert.equal(honest.givenUp, undefined);
 });
 
-test("silent connections take no place; none is accepted while handshakes have them all", () => {
-  const { come, accepting, places, gate } = stage({ free: 2, pending: 100 });
+test("silent connections take no slot; none is accepted while handshakes have them all", () => {
+  const { come, accepting, slots, gate } = stage({ free: 2, pending: 100 });
   for (let i = 0; i < 50; i++) come();
   assert.ok(accepting());
-  const first = places.takeNow();
+  const first = slots.takeNow();
   assert.ok(accepting());
-  places.takeNow();
+  slots.takeNow();
   assert.ok(!accepting());
-  first?.giveBack();
+  first?.release();
   assert.ok(accepting());
-  places.takeNow();
+  slots.takeNow();
   gate.takeQueue();
   assert.ok(accepting(), "before the listener closes the queue is emptied");
 });
 
 test("with -n one counts as complete from its admission until its program runs", async () => {
-  const { come, gone, gate } = stage({ heard: () => false });
+  const { come, gone, gate } = stage({ isHelloComplete: () => false });
   const first = come();
   first.enter("admission");
   first.enter("starting");

@@ -10,7 +10,7 @@ import { reasonWords } from "../../src/log/reasons.ts";
 import { reasonOf, saidNothing } from "../../src/reason.ts";
 import { firstBytes } from "../../src/accept/first_bytes.ts";
 import { readHello } from "../../src/accept/hello.ts";
-import { meetClient, PlainStream } from "../../src/accept/proxy.ts";
+import { PlainStream, readProxyHeader } from "../../src/accept/proxy.ts";
 import { parseNetwork } from "../../src/codec/ip.ts";
 import { FOUR } from "../codec/proxy/samples.ts";
 import { FakeSocket, turn } from "../fake_streams.ts";
@@ -105,7 +105,7 @@ const OPTIONS = { proxyFrom: [parseNetwork("10.0.0.0/8")], handshakeTimeout: 26 
 
 test("the client of a header takes the proxy's place, and the bytes behind are kept", async () => {
   const { conn, socket } = connection("10.1.2.3");
-  const met = meetClient(conn, OPTIONS);
+  const met = readProxyHeader(conn, OPTIONS);
   for (const byte of concat([encodeProxyV2(FOUR), fromLatin1("re")])) {
     if (socket.flowing) socket.put(Uint8Array.of(byte));
   }
@@ -119,7 +119,7 @@ test("the client of a header takes the proxy's place, and the bytes behind are k
 
 test("bytes in one chunk with the header are handed on", async () => {
   const { conn, socket } = connection("10.1.2.3");
-  const met = meetClient(conn, OPTIONS);
+  const met = readProxyHeader(conn, OPTIONS);
   socket.put(concat([encodeProxyV1(FOUR), fromLatin1("rest")]));
   assert.equal(latin1(await met ?? NONE), "rest");
 });
@@ -127,7 +127,7 @@ test("bytes in one chunk with the header are handed on", async () => {
 test("nothing is read from an address that is not listed, nor without a list", async () => {
   for (const options of [OPTIONS, { proxyFrom: undefined, handshakeTimeout: 26 }]) {
     const { conn, socket } = connection("11.0.0.1");
-    assert.equal(await meetClient(conn, options), undefined);
+    assert.equal(await readProxyHeader(conn, options), undefined);
     assert.ok(!socket.flowing);
     assert.equal(conn.proxy, undefined);
     assert.equal(conn.remote.ip, "11.0.0.1");
@@ -143,7 +143,7 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
   ];
   for (const [end, expected] of endings) {
     const { conn, socket } = connection("10.0.0.1");
-    const met = meetClient(conn, OPTIONS);
+    const met = readProxyHeader(conn, OPTIONS);
     socket.put(fromLatin1("PROXY"));
     end(conn, socket);
     await assert.rejects(met, (error) => expected.test(reasonWords(reasonOf(error))));
@@ -159,7 +159,7 @@ test("a client that goes without a word is told from one that is given up", asyn
   for (const [end, expected] of silent) {
     for (const header of [true, false]) {
       const { conn, socket } = connection("10.0.0.1");
-      const reading = header ? meetClient(conn, OPTIONS) : readHello(conn);
+      const reading = header ? readProxyHeader(conn, OPTIONS) : readHello(conn);
       end(conn, socket);
       await assert.rejects(reading, (error) => saidNothing(reasonOf(error)) === expected);
     }

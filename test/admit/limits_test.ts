@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import { addressKey, parseIp } from "../../src/codec/ip.ts";
 import { RateMemory } from "../../src/admit/rate.ts";
-import { type Ask, Limits, type LocalHold, parseLimit, parseRate } from "../../src/admit/limits.ts";
+import {
+  type ConnectionLimits,
+  LocalLimiter,
+  type LocalReservation,
+  parseLimit,
+  parseRate,
+} from "../../src/admit/limits.ts";
 
 const A = addressKey(parseIp("192.0.2.1"));
 const B = addressKey(parseIp("2001:db8::1"));
@@ -11,48 +17,48 @@ const B = addressKey(parseIp("2001:db8::1"));
 /** Limits with a clock that the test moves. */
 function setUp(programs = 40, rateAddresses?: number) {
   const clock = { ms: 1000 };
-  const limits = new Limits({
+  const limiter = new LocalLimiter({
     programs,
     now: () => clock.ms,
     ...(rateAddresses === undefined ? {} : { rateAddresses }),
   });
-  const take = (address: string, ask: Ask = {}): LocalHold => {
-    const taken = limits.take(address, ask);
+  const take = (address: string, limits: ConnectionLimits = {}): LocalReservation => {
+    const taken = limiter.take(address, limits);
     assert.ok("release" in taken, JSON.stringify(taken));
     return taken;
   };
-  return { clock, limits, take };
+  return { clock, limiter, take };
 }
 
 test("MAXCONIP counts per address, and what is released can be taken again", () => {
-  const { limits, take } = setUp();
-  const ask = { perAddress: 2 };
-  const first = take(A, ask);
-  take(A, ask);
-  assert.deepEqual(limits.take(A, ask), { by: "address", count: 2 });
-  assert.equal(limits.of(A), 2, "a refused connection is not counted");
-  take(B, ask);
+  const { limiter, take } = setUp();
+  const limits = { perAddress: 2 };
+  const first = take(A, limits);
+  take(A, limits);
+  assert.deepEqual(limiter.take(A, limits), { by: "address", count: 2 });
+  assert.equal(limiter.of(A), 2, "a refused connection is not counted");
+  take(B, limits);
   first.release();
-  take(A, ask);
-  assert.deepEqual(limits.take(A, ask), { by: "address", count: 2 });
+  take(A, limits);
+  assert.deepEqual(limiter.take(A, limits), { by: "address", count: 2 });
 });
 
 test("MAXCONIP is capped at -c, and 0 means none", () => {
-  const { limits, take } = setUp(3);
+  const { limiter, take } = setUp(3);
   for (let i = 0; i < 3; i++) take(A, { perAddress: 100 });
-  assert.deepEqual(limits.take(A, { perAddress: 100 }), { by: "address", count: 3 });
+  assert.deepEqual(limiter.take(A, { perAddress: 100 }), { by: "address", count: 3 });
   for (let i = 0; i < 10; i++) take(A, { perAddress: 0 });
 });
 
 test("release gives back once, however often it is called", () => {
-  const { limits, take } = setUp();
+  const { limiter, take } = setUp();
   const [one, two] = [take(A), take(A)];
   one.release();
   one.release();
-  assert.equal(limits.of(A), 1);
+  assert.equal(limiter.of(A), 1);
   two.release();
-  assert.equal(limits.of(A), 0);
-  assert.equal(limits.tracked, 0);
+  assert.equal(limiter.of(A), 0);
+  assert.equal(limiter.tracked, 0);
 });
 
 test("connections that arrive together do not refuse each other: the first n pass", () => {
@@ -66,38 +72,38 @@ test("connections that arrive together do not refuse each other: the first n pas
 });
 
 test("MAXCONNET is shared by all addresses under one rule", () => {
-  const { limits, take } = setUp();
-  const ask = { network: { key: "10.", count: 2 } };
-  const first = take(A, ask);
-  assert.equal(first.check(ask), undefined, "asked twice, counted once");
-  take(B, ask);
-  assert.deepEqual(limits.take(B, ask), { by: "network", count: 2 });
+  const { limiter, take } = setUp();
+  const limits = { network: { key: "10.", count: 2 } };
+  const first = take(A, limits);
+  assert.equal(first.check(limits), undefined, "asked twice, counted once");
+  take(B, limits);
+  assert.deepEqual(limiter.take(B, limits), { by: "network", count: 2 });
   take(B, { network: { key: "11.", count: 1 } });
   first.release();
-  take(B, ask);
+  take(B, limits);
 });
 
 test("a connection refused by its rule gives everything back when it closes", () => {
-  const { limits, take } = setUp();
+  const { limiter, take } = setUp();
   const hold = take(A);
   const other = take(B, { network: { key: "", count: 1 } });
   assert.deepEqual(hold.check({ network: { key: "", count: 1 } }), { by: "network", count: 1 });
   hold.release();
   other.release();
-  assert.equal(limits.tracked, 0);
+  assert.equal(limiter.tracked, 0);
   take(A, { network: { key: "", count: 1 } });
 });
 
 test("MAXCONRATE lets exactly n through in any s seconds", () => {
-  const { clock, limits, take } = setUp();
-  const ask = { rate: { count: 3, seconds: 10 } };
+  const { clock, limiter, take } = setUp();
+  const limits = { rate: { count: 3, seconds: 10 } };
   for (const ms of [0, 4000, 9000]) {
     clock.ms = 1000 + ms;
-    take(A, ask).release();
+    take(A, limits).release();
   }
   const admitted: number[] = [];
   for (clock.ms = 10_000; clock.ms < 40_000; clock.ms += 100) {
-    const taken = limits.take(A, ask);
+    const taken = limiter.take(A, limits);
     if ("release" in taken) admitted.push(clock.ms);
   }
   assert.deepEqual(admitted, [11_000, 15_000, 20_000, 21_000, 25_000, 30_000, 31_000, 35_000]);
@@ -114,15 +120,15 @@ test("two rates on one connection count it once, and the tighter one decides", (
 });
 
 test("a flood of addresses takes bounded memory and locks nobody out", () => {
-  const { clock, limits, take } = setUp(40, 1000);
-  const ask = { perAddress: 1, rate: { count: 1, seconds: 3600 } };
+  const { clock, limiter, take } = setUp(40, 1000);
+  const limits = { perAddress: 1, rate: { count: 1, seconds: 3600 } };
   for (let i = 0; i < 50_000; i++) {
-    take(`flood ${i}`, ask).release();
+    take(`flood ${i}`, limits).release();
     clock.ms++;
   }
-  assert.ok(limits.tracked <= 1000, `${limits.tracked}`);
-  take(A, ask);
-  assert.deepEqual(limits.take(A, { rate: ask.rate }), { by: "rate", count: 1 });
+  assert.ok(limiter.tracked <= 1000, `${limiter.tracked}`);
+  take(A, limits);
+  assert.deepEqual(limiter.take(A, { rate: limits.rate }), { by: "rate", count: 1 });
 });
 
 test("one address that connects for days keeps no more times than its rate needs", () => {
@@ -136,12 +142,12 @@ test("one address that connects for days keeps no more times than its rate needs
 });
 
 test("what has ended is forgotten while others come", () => {
-  const { clock, limits, take } = setUp();
+  const { clock, limiter, take } = setUp();
   for (let i = 0; i < 100; i++) take(`old ${i}`, { rate: { count: 1, seconds: 1 } }).release();
-  assert.equal(limits.tracked, 100);
+  assert.equal(limiter.tracked, 100);
   clock.ms += 5000;
   for (let i = 0; i < 100; i++) take(A, { rate: { count: 1000, seconds: 1 } }).release();
-  assert.equal(limits.tracked, 1);
+  assert.equal(limiter.tracked, 1);
 });
 
 test("limits are read strictly: what is no number is an error, not no limit", () => {

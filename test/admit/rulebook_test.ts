@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { IN_MEMORY, RuleBook, type Verdict } from "../../src/admit/rulebook.ts";
+import { IN_MEMORY, RuleBook, type RuleResult } from "../../src/admit/rulebook.ts";
 import { RECHECK } from "../../src/files/reloading.ts";
 import { HandedRules, PathRules, type RulesFile } from "../../src/files/rules_file.ts";
 import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
@@ -67,7 +67,7 @@ function withBook(
   }
 }
 
-function assertDenied(verdict: Verdict, error: RegExp): void {
+function assertDenied(verdict: RuleResult, error: RegExp): void {
   assert.equal(verdict.allow, false);
   assert.match(verdict.error ?? "", error);
   assert.equal(verdict.env.size, 0);

@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { obstacle, type Who } from "../../src/check/access.ts";
+import { obstacle, type ProcessUser } from "../../src/check/access.ts";
 
 const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-const stranger: Who = { uid: 65533, gid: 65533, groups: [], ourselves: false };
-const owner: Who = { ...own, groups: [], ourselves: false };
-const member: Who = { ...stranger, groups: [own.gid] };
+const stranger: ProcessUser = { uid: 65533, gid: 65533, groups: [], ourselves: false };
+const owner: ProcessUser = { ...own, groups: [], ourselves: false };
+const member: ProcessUser = { ...stranger, groups: [own.gid] };
 
 function withFolder(body: (folder: string) => void): void {
   const folder = fs.mkdtempSync(join(tmpdir(), "access-"));
@@ -27,7 +27,7 @@ test("the owner's, the group's and the others' bits count, each for its own", ()
   withFolder((folder) => {
     const file = join(folder, "file");
     fs.writeFileSync(file, "");
-    const rows: [number, Who, "read" | "write" | "execute", boolean][] = [
+    const rows: [number, ProcessUser, "read" | "write" | "execute", boolean][] = [
       [0o604, stranger, "read", true],
       [0o640, stranger, "read", false],
       [0o640, member, "read", true],

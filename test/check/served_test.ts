@@ -13,7 +13,7 @@ function said(der: Uint8Array, names: (string | undefined)[], at = 0): string[] 
   const leaf = readCertificate(der);
   const lines: string[] = [];
   const assembled = {
-    deps: {
+    services: {
       contexts: { leaves: () => [{ path: "/a.pem", leaf }] },
       names: { of: () => names },
     },

@@ -1,7 +1,7 @@
 /** A machine for filters: runs the instructions that ours are made of, as the kernel would. */
 
 import assert from "node:assert/strict";
-import type { Verdict } from "../../src/codec/bpf.ts";
+import type { FilterAction } from "../../src/codec/bpf.ts";
 
 const ARCH = { x64: 0xc000003e, arm64: 0xc00000b7, i386: 0x40000003, arm: 0x40000028 } as const;
 
@@ -24,7 +24,7 @@ function data({ nr, args = [], arch = "x64" }: Call): DataView {
 }
 
 /** What the program answers to a call, and after how many instructions. As the kernel does (bpf(4), seccomp(2)), and as strictly: whatever is odd throws. */
-export function run(program: Uint8Array, call: Call): { verdict: Verdict; steps: number } {
+export function run(program: Uint8Array, call: Call): { action: FilterAction; steps: number } {
   const code = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const input = data(call);
   let a = 0;
@@ -54,10 +54,10 @@ export function run(program: Uint8Array, call: Call): { verdict: Verdict; steps:
         at += a >= k ? jt : jf;
         break;
       case 0x06: {
-        if (k === 0x7fff0000) return { verdict: "allow", steps };
-        if (k === 0x80000000) return { verdict: "kill", steps };
+        if (k === 0x7fff0000) return { action: "allow", steps };
+        if (k === 0x80000000) return { action: "kill", steps };
         assert.equal(k >>> 16, 5, `an answer nobody knows: ${k}`);
-        return { verdict: k & 0xffff, steps };
+        return { action: k & 0xffff, steps };
       }
       default:
         assert.fail(`an operation nobody knows: ${operation}`);

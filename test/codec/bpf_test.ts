@@ -5,14 +5,14 @@ import { test } from "node:test";
 import {
   type ArgumentTest,
   type Condition,
+  type FilterAction,
   type FilterPolicy,
   seccompProgram,
-  type Verdict,
 } from "../../src/codec/bpf.ts";
 import { run } from "./bpf_machine.ts";
 
 function filter(
-  calls: readonly (readonly [number, Verdict | Condition])[],
+  calls: readonly (readonly [number, FilterAction | Condition])[],
   rest: Partial<FilterPolicy> = {},
 ): Uint8Array {
   return seccompProgram({ arch: "x64", calls: new Map(calls), unknown: 38, ...rest });
@@ -22,7 +22,7 @@ const condition = (...tests: ArgumentTest[]): Condition => ({ tests, otherwise: 
 
 test("each number gets its own answer, and every other number the one for unknown ones", () => {
   const program = filter([[0, "allow"], [1, "allow"], [3, 13], [59, "kill"], [60, "allow"]]);
-  const table: [number, Verdict][] = [
+  const table: [number, FilterAction][] = [
     [0, "allow"],
     [1, "allow"],
     [2, 38],
@@ -36,37 +36,37 @@ test("each number gets its own answer, and every other number the one for unknow
     [0x80000000, 38],
     [0xffffffff, 38],
   ];
-  for (const [nr, verdict] of table) assert.equal(run(program, { nr }).verdict, verdict, `${nr}`);
+  for (const [nr, verdict] of table) assert.equal(run(program, { nr }).action, verdict, `${nr}`);
 });
 
 test("an empty list refuses everything", () => {
   const program = filter([]);
-  for (const nr of [0, 1, 59, 0xffffffff]) assert.equal(run(program, { nr }).verdict, 38);
+  for (const nr of [0, 1, 59, 0xffffffff]) assert.equal(run(program, { nr }).action, 38);
 });
 
 test("a call by another architecture's table ends the process", () => {
   const x64 = filter([[0, "allow"]]);
   const arm64 = filter([[0, "allow"]], { arch: "arm64" });
   for (const arch of ["i386", "arm", "arm64"] as const) {
-    assert.equal(run(x64, { nr: 0, arch }).verdict, "kill", arch);
+    assert.equal(run(x64, { nr: 0, arch }).action, "kill", arch);
   }
   for (const arch of ["i386", "arm", "x64"] as const) {
-    assert.equal(run(arm64, { nr: 0, arch }).verdict, "kill", arch);
+    assert.equal(run(arm64, { nr: 0, arch }).action, "kill", arch);
   }
-  assert.equal(run(x64, { nr: 0, arch: "x64" }).verdict, "allow");
-  assert.equal(run(arm64, { nr: 0, arch: "arm64" }).verdict, "allow");
+  assert.equal(run(x64, { nr: 0, arch: "x64" }).action, "allow");
+  assert.equal(run(arm64, { nr: 0, arch: "arm64" }).action, "allow");
 });
 
 test("x32 calls, which have bit 30 set, are unknown", () => {
   const program = filter([[0, "allow"], [41, "allow"], [300, "allow"]]);
   for (const nr of [0, 41, 300]) {
-    assert.equal(run(program, { nr: (nr | 0x40000000) >>> 0 }).verdict, 38);
+    assert.equal(run(program, { nr: (nr | 0x40000000) >>> 0 }).action, 38);
   }
 });
 
 test("an argument is compared by its low 32 bits, the others do not matter", () => {
   const program = filter([[41, condition({ arg: 0, oneOf: [2, 10] })]]);
-  const table: [bigint, Verdict][] = [
+  const table: [bigint, FilterAction][] = [
     [2n, "allow"],
     [10n, "allow"],
     [0x1_0000_0002n, "allow"], // the kernel takes an int from it, too
@@ -77,9 +77,9 @@ test("an argument is compared by its low 32 bits, the others do not matter", () 
     [0xffff_ffff_ffff_ffffn, 1],
   ];
   for (const [arg, verdict] of table) {
-    assert.equal(run(program, { nr: 41, args: [arg] }).verdict, verdict, `${arg}`);
+    assert.equal(run(program, { nr: 41, args: [arg] }).action, verdict, `${arg}`);
   }
-  assert.equal(run(program, { nr: 42, args: [2n] }).verdict, 38);
+  assert.equal(run(program, { nr: 42, args: [2n] }).action, 38);
 });
 
 test("several lists of tests: any whole list is enough, parts of two are not", () => {
@@ -88,13 +88,13 @@ test("several lists of tests: any whole list is enough, parts of two are not", (
     [{ arg: 1, oneOf: [6] }, { arg: 2, mask: 0xff, oneOf: [1] }],
     [{ arg: 1, oneOf: [7] }, { arg: 3, isNull: true as const }],
   ];
-  const calls = new Map<number, Verdict | Condition>([
+  const calls = new Map<number, FilterAction | Condition>([
     [54, { anyOf, otherwise: 92 }],
     [55, "allow"],
   ]);
   for (const arch of ["x64", "arm64"] as const) {
     const program = seccompProgram({ arch, calls, unknown: 38 });
-    const of = (...args: bigint[]) => run(program, { nr: 54, args: [9n, ...args], arch }).verdict;
+    const of = (...args: bigint[]) => run(program, { nr: 54, args: [9n, ...args], arch }).action;
     assert.equal(of(1n, 2n), "allow");
     assert.equal(of(1n, 13n), "allow");
     assert.equal(of(1n, 1n), 92);
@@ -103,13 +103,13 @@ test("several lists of tests: any whole list is enough, parts of two are not", (
     assert.equal(of(7n, 5n, 0n), "allow");
     assert.equal(of(7n, 5n, 1n << 32n), 92);
     assert.equal(of(0n, 2n), 92);
-    assert.equal(run(program, { nr: 55, arch }).verdict, "allow");
+    assert.equal(run(program, { nr: 55, arch }).action, "allow");
   }
 });
 
 test("a mask leaves out what may be anything", () => {
   const program = filter([[2, condition({ arg: 1, mask: 0x243, oneOf: [0] })]]);
-  const table: [bigint, Verdict][] = [
+  const table: [bigint, FilterAction][] = [
     [0n, "allow"],
     [0x80000n, "allow"],
     [0xfffffdbcn, "allow"],
@@ -120,13 +120,13 @@ test("a mask leaves out what may be anything", () => {
     [0x80241n, 1],
   ];
   for (const [flags, verdict] of table) {
-    assert.equal(run(program, { nr: 2, args: [7n, flags] }).verdict, verdict, `${flags}`);
+    assert.equal(run(program, { nr: 2, args: [7n, flags] }).action, verdict, `${flags}`);
   }
 });
 
 test("a pointer that must not be given has 64 bits", () => {
   const program = filter([[302, condition({ arg: 2, isNull: true })]]);
-  const of = (pointer: bigint) => run(program, { nr: 302, args: [0n, 7n, pointer] }).verdict;
+  const of = (pointer: bigint) => run(program, { nr: 302, args: [0n, 7n, pointer] }).action;
   assert.equal(of(0n), "allow");
   for (const pointer of [1n, 0x1_0000_0000n, 0x7fff_0000_0000n, 0xffff_ffff_ffff_ffffn]) {
     assert.equal(of(pointer), 1, `${pointer}`);
@@ -150,7 +150,7 @@ test("of several conditions every one must hold, each with any of its values", (
           const good = (family === 2n || family === 10n) && [1n, 2n].includes(type & 0xfn) &&
             [0n, 6n, 17n].includes(protocol) && last === 0n;
           const args = [family, type, protocol, 9n, 9n, last];
-          const { verdict } = run(program, { nr: 41, args });
+          const { action: verdict } = run(program, { nr: 41, args });
           assert.equal(verdict, good ? "allow" : 1, String(args));
         }
       }
@@ -167,13 +167,13 @@ test("jumps too long for their 8 bits are made all the same", () => {
   const program = filter(calls);
   assert.ok(program.length / 8 > 4 * 256);
   calls.forEach(([nr, rule], i) => {
-    if (typeof rule !== "object") return assert.equal(run(program, { nr }).verdict, rule);
+    if (typeof rule !== "object") return assert.equal(run(program, { nr }).action, rule);
     const args = new Array<bigint>(6).fill(0xfffffn);
-    assert.equal(run(program, { nr, args }).verdict, 1);
+    assert.equal(run(program, { nr, args }).action, 1);
     args[i % 6] = BigInt(i + 1);
-    return assert.equal(run(program, { nr, args }).verdict, "allow");
+    return assert.equal(run(program, { nr, args }).action, "allow");
   });
-  for (let nr = 1; nr < 1000; nr += 2) assert.equal(run(program, { nr }).verdict, 38);
+  for (let nr = 1; nr < 1000; nr += 2) assert.equal(run(program, { nr }).action, 38);
 });
 
 test("the way to an answer is as long as the logarithm of the list", () => {
@@ -182,7 +182,7 @@ test("the way to an answer is as long as the logarithm of the list", () => {
 });
 
 test("a policy that cannot be a program is refused", () => {
-  const refuses = (pattern: RegExp, calls: [number, Verdict | Condition][]) =>
+  const refuses = (pattern: RegExp, calls: [number, FilterAction | Condition][]) =>
     assert.throws(
       () => filter(calls),
       (error) => error instanceof RangeError && pattern.test(error.message),

@@ -9,9 +9,9 @@ import { CdbReader } from "../../src/codec/cdb.ts";
 import { CdbWriter } from "../../src/codec/cdb_write.ts";
 import { DerReader, TAG } from "../../src/codec/der.ts";
 import * as der from "../../src/codec/der_write.ts";
-import { encodeName, readName } from "../../src/codec/dns/name.ts";
+import { encodeName, readDnsName } from "../../src/codec/dns/name.ts";
 import { parseResolvConf, parseServerList } from "../../src/codec/dns/resolv_conf.ts";
-import { parseRules } from "../../src/codec/dns/rewrite.ts";
+import { parseRewriteRules } from "../../src/codec/dns/rewrite.ts";
 import { IdentReply } from "../../src/codec/ident.ts";
 import * as ip from "../../src/codec/ip.ts";
 import { printable } from "../../src/codec/printable.ts";
@@ -138,10 +138,10 @@ const CODECS: Record<string, Codec> = {
       );
       const name = labels.join(".");
       const written = encodeName(name);
-      assert.equal(readName(new Reader(written, "dns"), "name"), name);
+      assert.equal(readDnsName(new Reader(written, "dns"), "name"), name);
       return written;
     },
-    read: (bytes) => readName(new Reader(bytes, "dns"), "name"),
+    read: (bytes) => readDnsName(new Reader(bytes, "dns"), "name"),
     whole: true,
   },
   "PEM": {
@@ -205,7 +205,7 @@ const CODECS: Record<string, Codec> = {
   },
   "rewriting rules": {
     write: () => fromLatin1("# text\n-.local:me\n=host:host.test\n*.a:\n?:.b.test\n"),
-    read: text(parseRules),
+    read: text(parseRewriteRules),
   },
   "tables of sockets": {
     write: () =>

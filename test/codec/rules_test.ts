@@ -6,13 +6,13 @@ import {
   encodeRule,
   findRule,
   MAX_ITEMS,
-  type Peer,
   ruleKeys,
   ruleKind,
+  type RulePeer,
   ruleWords,
 } from "../../src/codec/rules.ts";
 
-function keysOf(peer: Peer): string[] {
+function keysOf(peer: RulePeer): string[] {
   return [...ruleKeys(peer)].map(latin1);
 }
 

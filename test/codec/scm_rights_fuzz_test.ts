@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { DecodeError } from "../../src/codec/bytes.ts";
-import { decodeRights, encodeRights, MESSAGE_LAYOUT } from "../../src/codec/scm_rights.ts";
+import { decodeRights, encodeRights, MSGHDR_LAYOUT } from "../../src/codec/scm_rights.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 50_000);
 
@@ -21,7 +21,7 @@ function generator(seed: number): () => number {
 test("a damaged control buffer is decoded within its bounds or refused", () => {
   const random = generator(20261);
   for (let run = 0; run < RUNS; run++) {
-    const layout = run % 2 ? MESSAGE_LAYOUT.linux : MESSAGE_LAYOUT.darwin;
+    const layout = run % 2 ? MSGHDR_LAYOUT.linux : MSGHDR_LAYOUT.darwin;
     const control = new Uint8Array(Math.floor(random() * 80));
     if (random() < 0.7 && control.length >= layout.headerBytes) {
       const count = Math.floor((control.length - layout.headerBytes) / 4);

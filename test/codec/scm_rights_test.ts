@@ -5,27 +5,27 @@ import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
 import {
   controlLength,
-  decodeMessage,
+  decodeMsghdr,
   decodeRights,
   encodeIovec,
-  encodeMessage,
+  encodeMsghdr,
   encodeRights,
   MAX_DESCRIPTORS,
-  MESSAGE_LAYOUT,
-  type MessageLayout,
+  MSGHDR_LAYOUT,
+  type MsghdrLayout,
 } from "../../src/codec/scm_rights.ts";
 
-const { linux, darwin } = MESSAGE_LAYOUT;
+const { linux, darwin } = MSGHDR_LAYOUT;
 const BOTH = [linux, darwin];
 
-function encoded(fds: readonly number[], layout: MessageLayout): Uint8Array {
+function encoded(fds: readonly number[], layout: MsghdrLayout): Uint8Array {
   const control = new Uint8Array(controlLength(fds.length, layout));
   assert.equal(encodeRights(fds, control, layout), control.length);
   return control;
 }
 
 /** Two control messages, one behind the other, with the pad the system puts between them. */
-function joined(first: Uint8Array, second: Uint8Array, layout: MessageLayout): Uint8Array {
+function joined(first: Uint8Array, second: Uint8Array, layout: MsghdrLayout): Uint8Array {
   const at = Math.ceil(first.length / layout.align) * layout.align;
   const both = new Uint8Array(at + second.length);
   both.set(first);
@@ -110,14 +110,14 @@ test("a view into a larger buffer is read from its own beginning", () => {
 test("a message header is laid out as struct msghdr, on Linux and on macOS", () => {
   const parts = { iov: 0x1122334455667788n, control: 0x99aan, controlLength: 24 };
   const onLinux = new Uint8Array(linux.messageBytes).fill(0xff);
-  encodeMessage(onLinux, parts, linux);
+  encodeMsghdr(onLinux, parts, linux);
   assert.equal(
     hex(onLinux),
     "00".repeat(16) + "8877665544332211" + "0100000000000000" + "aa99000000000000" +
       "1800000000000000" + "00".repeat(8),
   );
   const onDarwin = new Uint8Array(darwin.messageBytes).fill(0xff);
-  encodeMessage(onDarwin, parts, darwin);
+  encodeMsghdr(onDarwin, parts, darwin);
   assert.equal(
     hex(onDarwin),
     "00".repeat(16) + "8877665544332211" + "0100000000000000" + "aa99000000000000" +
@@ -127,16 +127,16 @@ test("a message header is laid out as struct msghdr, on Linux and on macOS", () 
 
 test("a message header without control data has no control address", () => {
   const header = new Uint8Array(linux.messageBytes);
-  encodeMessage(header, { iov: 1n, control: 2n, controlLength: 0 }, linux);
+  encodeMsghdr(header, { iov: 1n, control: 2n, controlLength: 0 }, linux);
   assert.equal(hex(header.subarray(32, 48)), "00".repeat(16));
 });
 
 test("what the kernel wrote back is read: length of the control data and flags", () => {
   for (const layout of BOTH) {
     const header = new Uint8Array(layout.messageBytes);
-    encodeMessage(header, { iov: 1n, control: 2n, controlLength: 20 }, layout);
+    encodeMsghdr(header, { iov: 1n, control: 2n, controlLength: 20 }, layout);
     new DataView(header.buffer).setInt32(layout.flagsAt, 0x40000028, true);
-    assert.deepEqual(decodeMessage(header, layout), { controlLength: 20, flags: 0x40000028 });
+    assert.deepEqual(decodeMsghdr(header, layout), { controlLength: 20, flags: 0x40000028 });
   }
 });
 

@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { admit, type AdmitDeps } from "../../src/admit/admit.ts";
+import { admit, type AdmitServices } from "../../src/admit/admit.ts";
 import { UNCOUNTED } from "../../src/admit/limits.ts";
 import {
   isForRules,
@@ -65,16 +65,16 @@ async function outcome(env: RuleVariables): Promise<string> {
   const write = (text: string): number => lines.push(text);
   const log = new Log({ verbosity: 1, form: "text", name: "t", write });
   const verdict = { allow: true, env, rule: new Uint8Array(0) };
-  const deps = {
+  const services = {
     options: { remoteName: false, paranoid: false, ident: false, identTimeout: 1 },
     log,
-    limits: UNCOUNTED,
-    ask: {},
+    limiter: UNCOUNTED,
+    limits: {},
     rules: { evaluate: () => verdict },
-  } as unknown as AdmitDeps;
+  } as unknown as AdmitServices;
   const end = { ip: "192.0.2.1", port: 1, host: "x" };
   const conn = { local: { ...end }, remote: { ...end }, variables: new Map() };
-  const denial = await admit(conn as never, deps);
+  const denial = await admit(conn as never, services);
 
   const runtime = { cipherLists: true, tlsContext: () => ({}) as TlsContext } as unknown as Runtime;
   const lookup = (name: string): string | undefined => ENV[name];

@@ -1,5 +1,5 @@
 /** Each row of the tables of environment variables: who gets it, who may set it, what --check makes of
- *  its misspellings, and that its reader reads it. papers_test.ts compares the rows with the manual. */
+ *  its misspellings, and that its reader reads it. docs_test.ts compares the rows with the manual. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -23,7 +23,7 @@ import {
   type ConnectionRow,
 } from "../../src/config/variables_of_connection.ts";
 import { SERVER_VARIABLES, type ServerRow } from "../../src/config/variables_of_server.ts";
-import { wantedFiles } from "../../src/privsep/monitor/file_watch.ts";
+import { wantedFiles } from "../../src/privsep/monitor/file_watcher.ts";
 import { baseEnvironment, programEnvironment } from "../../src/program/environment.ts";
 
 const SRC = fileURLToPath(new URL("../../src/", import.meta.url));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Lookup, ResolverCache } from "../../src/dns/cache.ts";
+import { type LookupResult, ResolverCache } from "../../src/dns/cache.ts";
 
-const found = (...values: string[]): Lookup => ({ status: "found", values });
+const found = (...values: string[]): LookupResult => ({ status: "found", values });
 
 test("an entry holds until it expires, and a newer one takes its place", () => {
   const cache = new ResolverCache();

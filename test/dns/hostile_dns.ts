@@ -5,7 +5,7 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { concat, Reader } from "../../src/codec/bytes.ts";
-import { encodeName, readName } from "../../src/codec/dns/name.ts";
+import { encodeName, readDnsName } from "../../src/codec/dns/name.ts";
 import { a, cname, message, type Parts, question, record, soa, u16 } from "../codec/dns/build.ts";
 
 /** A query as the server got it, and the ways to answer it. */
@@ -56,7 +56,7 @@ export async function hostileDns(script: (asked: Asked) => void): Promise<Hostil
     socket?: Socket,
   ): void {
     const reader = new Reader(query, "query", 12);
-    const name = readName(reader, "name");
+    const name = readDnsName(reader, "name");
     const type = reader.u16("type");
     const id = new Reader(query, "query").u16("id");
     const key = `${type} ${name}`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
-import type { QueryType } from "../../src/codec/dns/message.ts";
+import type { DnsQueryType } from "../../src/codec/dns/message.ts";
 import { QuestionSockets } from "../../src/dns/question_sockets.ts";
 import type { Resolver } from "../../src/dns/resolver.ts";
 import { nodeTransport, type Transport } from "../../src/dns/transport.ts";
@@ -30,7 +30,7 @@ after(async () => {
 const SLOW = { timeout: 60_000 };
 
 const ONE = ["192.0.2.1"];
-const ROWS: [name: string, status: string, values?: string[] | number, type?: QueryType][] = [
+const ROWS: [name: string, status: string, values?: string[] | number, type?: DnsQueryType][] = [
   ["plain.test", "found", ONE],
   ["PLAIN.upper.Test.", "found", ONE],
   ["plain.six.test", "found", ["2001:db8::1"], "AAAA"],

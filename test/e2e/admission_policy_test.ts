@@ -95,7 +95,7 @@ claim("a silent client occupies no place, nor does one with a part of a hello", 
   for (const raw of silent) raw.destroy();
 });
 
-claim("-c 2: no more handshakes than free places, and none keeps its place for long", async (t) => {
+claim("-c 2: no more handshakes than free slots, and none keeps its slot for long", async (t) => {
   const server = await t.start({ options: ["-c", "2", ...t.oneSpeaker] });
   const hello = await wholeHello();
   const before = server.descriptors().length;

@@ -39,7 +39,7 @@ claim("the default --pending reached by silent clients: the oldest gives way", a
   const held = await silent(t, server, 1000);
   for (let i = 0; i < 3; i++) await servesAtOnce(t, server, before);
   const left = await held.open();
-  // Each worker has its share of the places, and the system does not deal evenly.
+  // Each worker has its share of the slots, and the system does not deal evenly.
   const least = server.workers().length > 1 ? 500 : 995;
   assert.ok(left >= least && left < 1000, `${left} of 1000 are still open`);
 }, { timeout: 90_000 });

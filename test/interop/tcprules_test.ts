@@ -12,7 +12,7 @@ import { RuleBook } from "../../src/admit/rulebook.ts";
 import { PathRules } from "../../src/files/rules_file.ts";
 import { latin1 } from "../../src/codec/bytes.ts";
 import { formatIpFull, parseIp } from "../../src/codec/ip.ts";
-import { type Peer, ruleWords } from "../../src/codec/rules.ts";
+import { type RulePeer, ruleWords } from "../../src/codec/rules.ts";
 import { tcprules } from "../../src/commands/tcprules.ts";
 import { tcprulescheck } from "../../src/commands/tcprulescheck.ts";
 
@@ -127,7 +127,7 @@ const ADDRESSES = [
 ];
 
 /** Every address with some host and ident: over 300 peers, each pair of columns met. */
-const PEERS: Peer[] = ADDRESSES.flatMap((ip, i) =>
+const PEERS: RulePeer[] = ADDRESSES.flatMap((ip, i) =>
   HOSTS.flatMap((host, j) =>
     [INFOS[(i + j) % INFOS.length], INFOS[(i + 2 * j + 1) % INFOS.length]].map((info) => ({
       ip,
@@ -137,7 +137,7 @@ const PEERS: Peer[] = ADDRESSES.flatMap((ip, i) =>
   )
 );
 
-function environment({ ip, host, info }: Peer): Record<string, string> {
+function environment({ ip, host, info }: RulePeer): Record<string, string> {
   return {
     TCPREMOTEIP: ip.includes(":") ? full(ip) : ip,
     ...(host === undefined ? {} : { TCPREMOTEHOST: host }),

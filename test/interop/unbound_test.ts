@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hostOperand } from "../../src/accept/host.ts";
 import { remoteHost } from "../../src/admit/names.ts";
-import type { QueryType } from "../../src/codec/dns/message.ts";
+import type { DnsQueryType } from "../../src/codec/dns/message.ts";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
 import { DnsConfig } from "../../src/dns/config.ts";
 import { Resolver } from "../../src/dns/resolver.ts";
@@ -123,7 +123,7 @@ function resolverOf(servers: string): Resolver {
   return new Resolver({ config, transport });
 }
 
-const ROWS: [name: string, type: QueryType, status: string, values?: string[]][] = [
+const ROWS: [name: string, type: DnsQueryType, status: string, values?: string[]][] = [
   ["host.test", "A", "found", ["192.0.2.1"]],
   ["HOST.Test.", "AAAA", "found", ["2001:db8::1"]],
   ["mixed.test", "A", "found", ["192.0.2.5"]],

@@ -8,9 +8,9 @@ import { after, test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import type { MetricsAddress } from "../../src/config/metrics_address.ts";
 import {
-  type Endpoint,
   type EndpointOptions,
   listenMetrics,
+  type MetricsEndpoint,
   metricsSocket,
 } from "../../src/metrics/endpoint.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
@@ -27,7 +27,7 @@ function fail(error: unknown): never {
 
 /** An endpoint for one test. */
 async function within(
-  body: (endpoint: Endpoint) => Promise<void>,
+  body: (endpoint: MetricsEndpoint) => Promise<void>,
   address = LOOPBACK,
   options: Partial<EndpointOptions> = {},
 ): Promise<void> {
@@ -46,7 +46,7 @@ class Client {
   readonly connected: Promise<void>;
   readonly socket: net.Socket;
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: MetricsEndpoint) {
     const { hostname, port } = endpoint.where.startsWith("http")
       ? new URL(endpoint.where)
       : { hostname: "", port: "" };
@@ -61,7 +61,7 @@ class Client {
   }
 }
 
-async function ask(endpoint: Endpoint, request: string): Promise<string> {
+async function ask(endpoint: MetricsEndpoint, request: string): Promise<string> {
   const client = new Client(endpoint);
   client.socket.write(request);
   await client.closed;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Answer, judge, MAX_HEAD, respond } from "../../src/metrics/http.ts";
+import { type HttpStatus, judge, MAX_HEAD, respond } from "../../src/metrics/http.ts";
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const text = (response: Uint8Array): string => new TextDecoder().decode(response);
@@ -35,7 +35,7 @@ test("only GET /metrics is granted", () => {
 });
 
 /** The answer to a request that comes byte by byte. */
-function piecewise(request: Uint8Array): Answer | undefined {
+function piecewise(request: Uint8Array): HttpStatus | undefined {
   for (let i = 1; i <= request.length; i++) {
     const answer = judge(request.subarray(0, i), i - 1);
     if (answer !== undefined) return answer;

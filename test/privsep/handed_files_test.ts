@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { namedFiles, signature } from "../../src/files/files.ts";
 import { HandedFiles, type Opened, type Wanted } from "../../src/privsep/handed_files.ts";
-import { FileWatch } from "../../src/privsep/monitor/file_watch.ts";
+import { FileWatcher } from "../../src/privsep/monitor/file_watcher.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { openFiles } from "./puppet.ts";
@@ -21,13 +21,13 @@ interface Bench {
   /** Looks for changes, hands them over, and says which paths had one. */
   look(): string[];
   readonly files: HandedFiles;
-  readonly watch: FileWatch;
+  readonly watch: FileWatcher;
 }
 
 function bench(wanted: (folder: string) => Wanted[], prepare: (folder: string) => void): Bench {
   const folder = fs.mkdtempSync(join(tmpdir(), "handed-"));
   prepare(folder);
-  const watch = new FileWatch(libc, wanted(folder));
+  const watch = new FileWatcher(libc, wanted(folder));
   const files = new HandedFiles(libc);
   const hand = (opened: Iterable<Opened>): string[] =>
     [...opened].map(({ file, fd }) => {
@@ -187,7 +187,7 @@ test("several workers that are handed one file each read all of it", () => {
   const folder = fs.mkdtempSync(join(tmpdir(), "handed-"));
   const path = join(folder, "f");
   write(path, "x".repeat(100_000));
-  const watch = new FileWatch(libc, [{ path, kind: "file" }]);
+  const watch = new FileWatcher(libc, [{ path, kind: "file" }]);
   for (const { file, fd } of watch.all()) {
     const copies = [1, 2, 3].map(() => libc.dup(fd as number));
     libc.close(fd as number);

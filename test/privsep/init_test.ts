@@ -5,7 +5,7 @@ import { defaults, type Options } from "../../src/config/options.ts";
 import { OPTIONS } from "../../src/config/option_table.ts";
 import { parseOptions } from "../../src/config/parse.ts";
 import { type Init, packInit, unpackInit, versionOf } from "../../src/privsep/init.ts";
-import { wantedFiles } from "../../src/privsep/monitor/file_watch.ts";
+import { wantedFiles } from "../../src/privsep/monitor/file_watcher.ts";
 
 test("files are those that options and environment name", () => {
   const options = { ...defaults(), rules: "/r.cdb", command: [], host: "0", port: "1" };
@@ -41,7 +41,7 @@ function initOf(options: Options): Init {
     env: { CERTFILE: "/c", "KEYFILE:x.example": "" },
     identity: { uid: 5, chroot: "/jail" },
     workers: 2,
-    slot: 1,
+    index: 1,
     speaks: false,
     again: true,
     resolve: false,
@@ -90,8 +90,8 @@ test("anything else than an Init is refused", () => {
     {},
     { ...packed, more: 1 },
     { ...packed, env: { CERTFILE: 1 } },
-    { ...packed, slot: -1 },
-    { ...packed, slot: 0.5 },
+    { ...packed, index: -1 },
+    { ...packed, index: 0.5 },
     { ...packed, speaks: 1 },
     { ...packed, identity: { uid: "0" } },
     { ...packed, keyPair: { chain: "" } },

@@ -1,8 +1,8 @@
 /** One or more valid messages of each kind, and random ones. */
 
 import type {
-  Kind,
   Message,
+  MessageKind,
   MessageOf,
   MonitorMessage,
   Side,
@@ -70,10 +70,10 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
     kind: "TAKE",
     id: 9,
     address: "\0\0\0\0\0\0\0\0\0\0\u00ff\u00ff\u00c0\0\u0002\u0001",
-    ask: ASK,
+    limits: ASK,
   },
-  "TAKE without limits": { kind: "TAKE", id: 9, address: "\u00fe".repeat(16), ask: NOTHING },
-  CHECK: { kind: "CHECK", id: 9, ask: ASK },
+  "TAKE without limits": { kind: "TAKE", id: 9, address: "\u00fe".repeat(16), limits: NOTHING },
+  CHECK: { kind: "CHECK", id: 9, limits: ASK },
   RELEASE: { kind: "RELEASE", id: 9 },
   COUNTS: { kind: "COUNTS", id: 1, counts: Float64Array.of(0, 1.5, 1e300, Infinity) },
   SCRAPE: { kind: "SCRAPE", id: 2 ** 40, counts: Float64Array.of(7) },
@@ -81,7 +81,7 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   "COUNTS of nothing": { kind: "COUNTS", id: 1, counts: new Float64Array(0) },
 };
 
-const PLACES = { running: 3, full: true, wanted: false, granted: 1 };
+const SLOTS = { running: 3, full: true, wanted: false, granted: 1 };
 const ONE_FILE = { path: "/k\u00df", is: "file", stamp: "1" } as const;
 
 /** What the monitor says. */
@@ -90,10 +90,10 @@ export const ANSWERS: Readonly<Record<string, MonitorMessage>> = {
   FILES: { kind: "FILES", files: [{ ...ONE_FILE, open: true }] },
   "FILES of nothing": { kind: "FILES", files: [] },
   LISTEN: { kind: "LISTEN" },
-  STARTED: { kind: "STARTED", id: 2 ** 40, pid: 4711, delayed: true, ...PLACES },
-  REFUSED: { kind: "REFUSED", id: 1, why: "unable to run x: no such file", ...PLACES },
-  EXITED: { kind: "EXITED", id: 7, status: 256, ...PLACES },
-  PLACES: { kind: "PLACES", ...PLACES },
+  STARTED: { kind: "STARTED", id: 2 ** 40, pid: 4711, delayed: true, ...SLOTS },
+  REFUSED: { kind: "REFUSED", id: 1, why: "unable to run x: no such file", ...SLOTS },
+  EXITED: { kind: "EXITED", id: 7, status: 256, ...SLOTS },
+  SLOTS: { kind: "SLOTS", ...SLOTS },
   VERDICT: { kind: "VERDICT", id: 9, refusal: "network", count: 2 ** 32 - 1 },
   "VERDICT that lets in": { kind: "VERDICT", id: 9, refusal: "none", count: 0 },
   RELOAD: { kind: "RELOAD" },
@@ -115,7 +115,7 @@ export const ANSWERS: Readonly<Record<string, MonitorMessage>> = {
 };
 
 /** Makes a message of each kind of one side from random numbers, within the caps: complete by type. */
-type Makers<S extends Side> = { readonly [K in Kind<S>]: () => Omit<MessageOf<K>, "kind"> };
+type Makers<S extends Side> = { readonly [K in MessageKind<S>]: () => Omit<MessageOf<K>, "kind"> };
 
 /** Random messages. `below(n)` is a number from 0 to n - 1. */
 export class RandomMessages {
@@ -123,7 +123,7 @@ export class RandomMessages {
   readonly monitor: Makers<"monitor">;
 
   constructor(readonly below: (n: number) => number) {
-    const { id, u32, flag, ask, places, file } = this;
+    const { id, u32, flag, limits, slots, file } = this;
     const text = (max: number): string => this.text(max);
     const counts = (): Float64Array => this.numbers();
     const nothing = (): Record<never, never> => ({});
@@ -145,9 +145,9 @@ export class RandomMessages {
       TAKE: () => ({
         id: id(),
         address: String.fromCharCode(...Array.from({ length: 16 }, () => below(256))),
-        ask: ask(),
+        limits: limits(),
       }),
-      CHECK: () => ({ id: id(), ask: ask() }),
+      CHECK: () => ({ id: id(), limits: limits() }),
       RELEASE: () => ({ id: id() }),
       SETTLED: nothing,
       COUNTS: () => ({ id: id(), counts: counts() }),
@@ -161,15 +161,15 @@ export class RandomMessages {
       GOOD: () => ({ count: u32() }),
     };
     this.monitor = {
-      INIT: () => ({ init: { version: text(20), options: { banner: text(300) }, slot: u32() } }),
+      INIT: () => ({ init: { version: text(20), options: { banner: text(300) }, index: u32() } }),
       FILES: () => ({
         files: Array.from({ length: below(9) }, () => ({ ...file(), open: flag() })),
       }),
       LISTEN: nothing,
-      STARTED: () => ({ id: id(), pid: u32(), delayed: flag(), ...places() }),
-      REFUSED: () => ({ id: id(), why: text(1000), ...places() }),
-      EXITED: () => ({ id: id(), status: u32(), ...places() }),
-      PLACES: places,
+      STARTED: () => ({ id: id(), pid: u32(), delayed: flag(), ...slots() }),
+      REFUSED: () => ({ id: id(), why: text(1000), ...slots() }),
+      EXITED: () => ({ id: id(), status: u32(), ...slots() }),
+      SLOTS: slots,
       VERDICT: () => ({
         id: id(),
         refusal: (["none", "address", "rate", "network"] as const)[below(4)] ?? "none",
@@ -196,7 +196,7 @@ export class RandomMessages {
     };
   }
 
-  of<S extends Side>(side: S, kind: Kind<S>): Message<S> {
+  of<S extends Side>(side: S, kind: MessageKind<S>): Message<S> {
     const makers = this[side] as unknown as Readonly<Record<string, () => object>>;
     return { kind, ...makers[kind]?.() } as unknown as Message<S>;
   }
@@ -204,13 +204,13 @@ export class RandomMessages {
   readonly u32 = (): number => [0, 1, 2 ** 32 - 1, this.below(2 ** 32)][this.below(4)] as number;
   readonly id = (): number => this.below(3) === 0 ? this.u32() : this.below(2 ** 21) * 2 ** 32;
   readonly flag = (): boolean => this.below(2) === 1;
-  readonly places = () => ({
+  readonly slots = () => ({
     running: this.u32(),
     full: this.flag(),
     wanted: this.flag(),
     granted: this.u32(),
   });
-  readonly ask = () => ({
+  readonly limits = () => ({
     perAddress: this.u32(),
     rate: { count: this.below(10_001), seconds: this.below(86_401) },
     network: { key: this.text(256), count: this.u32() },

@@ -259,8 +259,8 @@ test("what the other side would refuse is not sent", () => {
       withVariables([["SSL_CLIENT_S_DN", "a\0b"]]),
       withVariables([["N".repeat(257), ""]]),
       { ...start, host: "a.".repeat(127) },
-      { ...take, ask: { ...take.ask, rate: { count: 10_001, seconds: 1 } } },
-      { ...take, ask: { ...take.ask, network: { key: "k".repeat(257), count: 1 } } },
+      { ...take, limits: { ...take.limits, rate: { count: 10_001, seconds: 1 } } },
+      { ...take, limits: { ...take.limits, network: { key: "k".repeat(257), count: 1 } } },
       { kind: "COUNTS", id: 1, counts: new Float64Array(4097) },
     ] satisfies WorkerMessage[]
   ) assert.throws(() => FROM_WORKER.encode(message), EncodeError);

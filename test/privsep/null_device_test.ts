@@ -6,7 +6,7 @@ import { Findings } from "../../src/check/finding.ts";
 import { checkProcesses } from "../../src/check/processes.ts";
 import { defaults } from "../../src/config/options.ts";
 import { FatalError } from "../../src/errors.ts";
-import { means } from "../../src/privsep/plan.ts";
+import { planWorkers } from "../../src/privsep/plan.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -30,11 +30,11 @@ test("without /dev/null the start with workers names it; without workers it is n
   const runtime = await withoutNull();
   const options = { ...defaults(), host: "127.0.0.1", port: "0", command: ["cat"] };
   assert.throws(
-    () => means(options, {}, runtime, "cli.ts"),
+    () => planWorkers(options, {}, runtime, "cli.ts"),
     (error) =>
       error instanceof FatalError && error.message === NAMED && /mknod/.test(error.hint ?? ""),
   );
-  assert.equal(means({ ...options, workers: 0 }, {}, runtime, "cli.ts"), undefined);
+  assert.equal(planWorkers({ ...options, workers: 0 }, {}, runtime, "cli.ts"), undefined);
   const findings = new Findings();
   checkProcesses(options, {}, runtime, "cli.ts", findings);
   assert.ok(findings.list.some(({ level, text }) => level === "error" && text === NAMED));

@@ -13,7 +13,7 @@ import { workerIdentity } from "../../src/privsep/identity.ts";
 import {
   FROM_MONITOR,
   FROM_WORKER,
-  type Kind,
+  type MessageKind,
   type MessageOf,
   type MonitorMessage,
   type WorkerMessage,
@@ -81,7 +81,7 @@ export class Puppet {
   }
 
   /** The next message of this kind; others before it are dropped. */
-  async hear<K extends Kind<"monitor">>(kind: K, ms = 20_000): Promise<MessageOf<K>> {
+  async hear<K extends MessageKind<"monitor">>(kind: K, ms = 20_000): Promise<MessageOf<K>> {
     for (;;) {
       const next = this.came.shift();
       if (next?.kind === kind) return next as MessageOf<K>;
@@ -120,7 +120,7 @@ export class Puppet {
     await this.hear("LISTEN");
     const [fd] = this.fds(1) as [number];
     this.send({ kind: "SERVING" });
-    await this.hear("PLACES");
+    await this.hear("SLOTS");
     return fd;
   }
 

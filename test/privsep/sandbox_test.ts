@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Verdict } from "../../src/codec/bpf.ts";
+import type { FilterAction } from "../../src/codec/bpf.ts";
 import { sandbox, type Sandboxed, workerFilter } from "../../src/privsep/sandbox.ts";
 import { syscallNumbers } from "../../src/privsep/syscalls.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
@@ -24,120 +24,123 @@ const isRoot = process.getuid?.() === 0;
 const onLinux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
 
 /** Verdict, call, arguments; `read` and `none` where they differ. */
-const TABLE:
-  readonly (readonly [Verdict | { none: Verdict; read: Verdict }, string, ...bigint[]])[] = [
-    ["allow", "read"],
-    ["allow", "epoll_pwait"],
-    ["allow", "accept4"],
-    ["allow", "futex"],
-    ["allow", "mmap"],
-    ["allow", "rt_sigreturn"],
-    ["allow", "exit_group"],
-    ["kill", "execve"],
-    ["kill", "execveat"],
-    ["kill", "ptrace"],
-    ["kill", "process_vm_writev"],
-    [ENOSYS, "process_vm_readv"],
-    ["allow", "clone", 0x3d0f00n], // as pthread_create does
-    [EPERM, "clone", 17n], // as fork does
-    [EPERM, "clone", 0x4111n], // as posix_spawn does: CLONE_VM | CLONE_VFORK | SIGCHLD
-    [EPERM, "clone", 0x10010000n], // CLONE_THREAD | CLONE_NEWUSER
-    [ENOSYS, "clone3"],
-    [EPERM, "fork"],
-    [EPERM, "vfork"],
-    [EPERM, "unshare"],
-    [EPERM, "setns"],
-    [EPERM, "mount"],
-    [EPERM, "move_mount"],
-    [EPERM, "setresuid"],
-    [EPERM, "chroot"],
-    [EPERM, "fchdir"],
-    [EPERM, "finit_module"],
-    [EPERM, "kexec_file_load"],
-    [EPERM, "keyctl"],
-    [EPERM, "bpf"],
-    [EPERM, "perf_event_open"],
-    [EPERM, "userfaultfd"],
-    [EPERM, "seccomp"],
-    [EPERM, "pidfd_getfd"],
-    [ENOSYS, "io_uring_setup"],
-    [ENOSYS, "io_uring_enter"],
-    [{ none: EACCES, read: "allow" }, "open", 4096n, 0x80000n],
-    [EACCES, "open", 4096n, 1n],
-    [{ none: EACCES, read: "allow" }, "openat", 0xffffff9cn, 4096n, 0x80000n],
-    [EACCES, "openat", 0xffffff9cn, 4096n, 1n],
-    [EACCES, "openat", 0xffffff9cn, 4096n, 2n],
-    [EACCES, "openat", 0xffffff9cn, 4096n, 3n],
-    [EACCES, "openat", 0xffffff9cn, 4096n, 0x40n],
-    [EACCES, "openat", 0xffffff9cn, 4096n, 0x200n],
-    [EACCES, "openat", 0xffffff9cn, 4096n, 0x410002n], // O_TMPFILE
-    [ENOSYS, "openat2"],
-    [EPERM, "creat"],
-    [EPERM, "unlinkat"],
-    [EPERM, "renameat2"],
-    [EPERM, "mkdirat"],
-    [EPERM, "fchmodat"],
-    [EPERM, "truncate"],
-    ["allow", "socket", 2n, 0x80801n, 6n],
-    ["allow", "socket", 10n, 0x80802n, 0n],
-    [EAFNOSUPPORT, "socket", 1n, 1n, 0n],
-    [EAFNOSUPPORT, "socket", 16n, 3n, 0n],
-    [EAFNOSUPPORT, "socket", 17n, 3n, 0n],
-    [EAFNOSUPPORT, "socket", 2n, 3n, 1n],
-    [EAFNOSUPPORT, "socket", 2n, 1n, 262n],
-    [EAFNOSUPPORT, "socketpair", 1n, 1n],
-    [EAFNOSUPPORT, "socketpair", 1n, 2n], // SOCK_DGRAM: sendto names any receiver
-    [EAFNOSUPPORT, "socketpair", 1n, 5n],
-    [EAFNOSUPPORT, "socketpair", 30n, 1n],
-    ["allow", "setsockopt", 5n, 1n, 13n],
-    ["allow", "setsockopt", 5n, 6n, 1n],
-    ["allow", "setsockopt", 5n, 0n, 4n],
-    ...[
-      [0n, 21n], // IP_MINTTL
-      [0n, 1n], // IP_TOS, which is SO_DEBUG, TCP_NODELAY at other levels
-      [1n, 25n], // SO_BINDTODEVICE
-      [1n, 26n], // SO_ATTACH_FILTER
-      [1n, 44n], // SO_LOCK_FILTER
-      [1n, 50n], // SO_ATTACH_BPF
-      [1n, 2n], // SO_REUSEADDR
-      [1n, 15n], // SO_REUSEPORT
-      [1n, 36n], // SO_MARK
-      [1n, 8n], // SO_RCVBUF
-      [6n, 14n], // TCP_MD5SIG
-      [6n, 31n], // TCP_ULP
-      [6n, 9n], // TCP_DEFER_ACCEPT
-      [6n, 2n], // TCP_MAXSEG
-      [41n, 73n], // IPV6_MINHOPCOUNT
-      [41n, 2n],
-      [0xffff_ffffn, 2n],
-    ].map(([level = 0n, option = 0n]) => [ENOPROTOOPT, "setsockopt", 5n, level, option] as const),
-    ["allow", "getsockopt", 5n, 1n, 4n],
-    [ENOPROTOOPT, "getsockopt", 5n, 1n, 31n], // SO_PEERSEC
-    [ENOPROTOOPT, "getsockopt", 5n, 6n, 35n], // TCP_ZEROCOPY_RECEIVE
-    [EPERM, "ftruncate", 5n],
-    ["allow", "kill", BigInt(process.pid), 15n],
-    [EPERM, "kill", 0n, 15n],
-    [EPERM, "kill", 0xffff_ffff_ffff_ffffn, 15n],
-    [EPERM, "kill", BigInt(process.ppid), 15n],
-    ["allow", "tgkill", BigInt(process.pid), BigInt(process.pid), 30n],
-    [EPERM, "tgkill", BigInt(process.ppid), BigInt(process.ppid), 30n],
-    [EPERM, "tkill", BigInt(process.ppid), 9n],
-    ["allow", "prlimit64", 0n, 7n, 0n, 4096n],
-    [EPERM, "prlimit64", 0n, 7n, 0x7fff_0000_0000n, 0n],
-    [EPERM, "prlimit64", BigInt(process.ppid), 7n, 0n, 4096n],
-    ["allow", "prctl", 15n],
-    [EINVAL, "prctl", 4n],
-    [EINVAL, "prctl", 0x59616d61n], // PR_SET_PTRACER
-    ["allow", "fcntl", 5n, 1n],
-    ["allow", "fcntl", 5n, 4n, 0x8802n], // O_RDWR | O_NONBLOCK | O_LARGEFILE
-    [EINVAL, "fcntl", 5n, 4n, 0x2802n], // O_ASYNC
-    [EINVAL, "fcntl", 5n, 4n, 0x4001n], // O_DIRECT
-    [EINVAL, "fcntl", 5n, 8n], // F_SETOWN
-    [EINVAL, "fcntl", 5n, 10n], // F_SETSIG
-    ["allow", "ioctl", 5n, 0x5421n],
-    [EPERM, "ioctl", 0n, 0x5412n], // TIOCSTI
-    [EPERM, "ioctl", 0n, 0x8901n], // FIOSETOWN
-  ];
+const TABLE: readonly (readonly [
+  FilterAction | { none: FilterAction; read: FilterAction },
+  string,
+  ...bigint[],
+])[] = [
+  ["allow", "read"],
+  ["allow", "epoll_pwait"],
+  ["allow", "accept4"],
+  ["allow", "futex"],
+  ["allow", "mmap"],
+  ["allow", "rt_sigreturn"],
+  ["allow", "exit_group"],
+  ["kill", "execve"],
+  ["kill", "execveat"],
+  ["kill", "ptrace"],
+  ["kill", "process_vm_writev"],
+  [ENOSYS, "process_vm_readv"],
+  ["allow", "clone", 0x3d0f00n], // as pthread_create does
+  [EPERM, "clone", 17n], // as fork does
+  [EPERM, "clone", 0x4111n], // as posix_spawn does: CLONE_VM | CLONE_VFORK | SIGCHLD
+  [EPERM, "clone", 0x10010000n], // CLONE_THREAD | CLONE_NEWUSER
+  [ENOSYS, "clone3"],
+  [EPERM, "fork"],
+  [EPERM, "vfork"],
+  [EPERM, "unshare"],
+  [EPERM, "setns"],
+  [EPERM, "mount"],
+  [EPERM, "move_mount"],
+  [EPERM, "setresuid"],
+  [EPERM, "chroot"],
+  [EPERM, "fchdir"],
+  [EPERM, "finit_module"],
+  [EPERM, "kexec_file_load"],
+  [EPERM, "keyctl"],
+  [EPERM, "bpf"],
+  [EPERM, "perf_event_open"],
+  [EPERM, "userfaultfd"],
+  [EPERM, "seccomp"],
+  [EPERM, "pidfd_getfd"],
+  [ENOSYS, "io_uring_setup"],
+  [ENOSYS, "io_uring_enter"],
+  [{ none: EACCES, read: "allow" }, "open", 4096n, 0x80000n],
+  [EACCES, "open", 4096n, 1n],
+  [{ none: EACCES, read: "allow" }, "openat", 0xffffff9cn, 4096n, 0x80000n],
+  [EACCES, "openat", 0xffffff9cn, 4096n, 1n],
+  [EACCES, "openat", 0xffffff9cn, 4096n, 2n],
+  [EACCES, "openat", 0xffffff9cn, 4096n, 3n],
+  [EACCES, "openat", 0xffffff9cn, 4096n, 0x40n],
+  [EACCES, "openat", 0xffffff9cn, 4096n, 0x200n],
+  [EACCES, "openat", 0xffffff9cn, 4096n, 0x410002n], // O_TMPFILE
+  [ENOSYS, "openat2"],
+  [EPERM, "creat"],
+  [EPERM, "unlinkat"],
+  [EPERM, "renameat2"],
+  [EPERM, "mkdirat"],
+  [EPERM, "fchmodat"],
+  [EPERM, "truncate"],
+  ["allow", "socket", 2n, 0x80801n, 6n],
+  ["allow", "socket", 10n, 0x80802n, 0n],
+  [EAFNOSUPPORT, "socket", 1n, 1n, 0n],
+  [EAFNOSUPPORT, "socket", 16n, 3n, 0n],
+  [EAFNOSUPPORT, "socket", 17n, 3n, 0n],
+  [EAFNOSUPPORT, "socket", 2n, 3n, 1n],
+  [EAFNOSUPPORT, "socket", 2n, 1n, 262n],
+  [EAFNOSUPPORT, "socketpair", 1n, 1n],
+  [EAFNOSUPPORT, "socketpair", 1n, 2n], // SOCK_DGRAM: sendto names any receiver
+  [EAFNOSUPPORT, "socketpair", 1n, 5n],
+  [EAFNOSUPPORT, "socketpair", 30n, 1n],
+  ["allow", "setsockopt", 5n, 1n, 13n],
+  ["allow", "setsockopt", 5n, 6n, 1n],
+  ["allow", "setsockopt", 5n, 0n, 4n],
+  ...[
+    [0n, 21n], // IP_MINTTL
+    [0n, 1n], // IP_TOS, which is SO_DEBUG, TCP_NODELAY at other levels
+    [1n, 25n], // SO_BINDTODEVICE
+    [1n, 26n], // SO_ATTACH_FILTER
+    [1n, 44n], // SO_LOCK_FILTER
+    [1n, 50n], // SO_ATTACH_BPF
+    [1n, 2n], // SO_REUSEADDR
+    [1n, 15n], // SO_REUSEPORT
+    [1n, 36n], // SO_MARK
+    [1n, 8n], // SO_RCVBUF
+    [6n, 14n], // TCP_MD5SIG
+    [6n, 31n], // TCP_ULP
+    [6n, 9n], // TCP_DEFER_ACCEPT
+    [6n, 2n], // TCP_MAXSEG
+    [41n, 73n], // IPV6_MINHOPCOUNT
+    [41n, 2n],
+    [0xffff_ffffn, 2n],
+  ].map(([level = 0n, option = 0n]) => [ENOPROTOOPT, "setsockopt", 5n, level, option] as const),
+  ["allow", "getsockopt", 5n, 1n, 4n],
+  [ENOPROTOOPT, "getsockopt", 5n, 1n, 31n], // SO_PEERSEC
+  [ENOPROTOOPT, "getsockopt", 5n, 6n, 35n], // TCP_ZEROCOPY_RECEIVE
+  [EPERM, "ftruncate", 5n],
+  ["allow", "kill", BigInt(process.pid), 15n],
+  [EPERM, "kill", 0n, 15n],
+  [EPERM, "kill", 0xffff_ffff_ffff_ffffn, 15n],
+  [EPERM, "kill", BigInt(process.ppid), 15n],
+  ["allow", "tgkill", BigInt(process.pid), BigInt(process.pid), 30n],
+  [EPERM, "tgkill", BigInt(process.ppid), BigInt(process.ppid), 30n],
+  [EPERM, "tkill", BigInt(process.ppid), 9n],
+  ["allow", "prlimit64", 0n, 7n, 0n, 4096n],
+  [EPERM, "prlimit64", 0n, 7n, 0x7fff_0000_0000n, 0n],
+  [EPERM, "prlimit64", BigInt(process.ppid), 7n, 0n, 4096n],
+  ["allow", "prctl", 15n],
+  [EINVAL, "prctl", 4n],
+  [EINVAL, "prctl", 0x59616d61n], // PR_SET_PTRACER
+  ["allow", "fcntl", 5n, 1n],
+  ["allow", "fcntl", 5n, 4n, 0x8802n], // O_RDWR | O_NONBLOCK | O_LARGEFILE
+  [EINVAL, "fcntl", 5n, 4n, 0x2802n], // O_ASYNC
+  [EINVAL, "fcntl", 5n, 4n, 0x4001n], // O_DIRECT
+  [EINVAL, "fcntl", 5n, 8n], // F_SETOWN
+  [EINVAL, "fcntl", 5n, 10n], // F_SETSIG
+  ["allow", "ioctl", 5n, 0x5421n],
+  [EPERM, "ioctl", 0n, 0x5412n], // TIOCSTI
+  [EPERM, "ioctl", 0n, 0x8901n], // FIOSETOWN
+];
 
 for (const arch of ["x64", "arm64"] as const) {
   test(`${arch}: the filter answers as the policy says`, () => {
@@ -148,12 +151,12 @@ for (const arch of ["x64", "arm64"] as const) {
         const nr = numbers.get(name);
         if (nr === undefined) continue;
         const verdict = typeof verdicts === "object" ? verdicts[files] : verdicts;
-        assert.equal(run(program, { nr, args, arch }).verdict, verdict, `${files} ${name} ${args}`);
+        assert.equal(run(program, { nr, args, arch }).action, verdict, `${files} ${name} ${args}`);
       }
       for (const nr of [999, 0x40000000, 0x4000003b, 0x40000208, 0xffffffff]) {
-        assert.equal(run(program, { nr, arch }).verdict, ENOSYS, `number ${nr}`);
+        assert.equal(run(program, { nr, arch }).action, ENOSYS, `number ${nr}`);
       }
-      assert.equal(run(program, { nr: 0, arch: "i386" }).verdict, "kill");
+      assert.equal(run(program, { nr: 0, arch: "i386" }).action, "kill");
     }
   });
 }
@@ -168,7 +171,7 @@ test("without sockets none is made or used, and nothing else changes", () => {
     const changed = [...numbers].filter(([, nr]) => {
       if (nr === undefined) return false;
       const args = [2n, 1n, 0n]; // socket(AF_INET, SOCK_STREAM)
-      return run(worker, { nr, args, arch }).verdict !== run(copier, { nr, args, arch }).verdict;
+      return run(worker, { nr, args, arch }).action !== run(copier, { nr, args, arch }).action;
     }).map(([name]) => name);
     const gone =
       "socket accept accept4 bind listen connect shutdown recvfrom recvmsg recvmmsg sendto " +
@@ -179,11 +182,11 @@ test("without sockets none is made or used, and nothing else changes", () => {
     );
     for (const name of ["socketpair", "setsockopt"]) {
       const nr = numbers.get(name) ?? 0;
-      assert.equal(run(copier, { nr, args: [1n, 1n, 0n], arch }).verdict, EPERM);
+      assert.equal(run(copier, { nr, args: [1n, 1n, 0n], arch }).action, EPERM);
     }
     for (const name of ["read", "write", "poll", "ppoll"]) {
       const nr = numbers.get(name);
-      if (nr !== undefined) assert.equal(run(copier, { nr, arch }).verdict, "allow");
+      if (nr !== undefined) assert.equal(run(copier, { nr, arch }).action, "allow");
     }
   }
 });
@@ -191,9 +194,9 @@ test("without sockets none is made or used, and nothing else changes", () => {
 test("every system call that is not listed does not exist", () => {
   const program = workerFilter("x64", { files: "none" });
   const verdicts = [...syscallNumbers("x64").values()].filter((nr) => nr !== undefined).map((nr) =>
-    run(program, { nr }).verdict
+    run(program, { nr }).action
   );
-  const count = (wanted: Verdict) => verdicts.filter((verdict) => verdict === wanted).length;
+  const count = (wanted: FilterAction) => verdicts.filter((verdict) => verdict === wanted).length;
   // A call that is allowed by mistake shows here: look at it before you change the number.
   assert.equal(count("allow"), 124);
   assert.equal(count("kill"), 4);

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { IdleWatch, type Watched } from "../../src/program/idle.ts";
+import { IdleTimer, type Watched } from "../../src/program/idle.ts";
 
-class TestWatch extends IdleWatch {
+class TestWatch extends IdleTimer {
   time = 0;
 
   override now(): number {
@@ -27,7 +27,7 @@ function make(t: TestContext): { idle: TestWatch; pass(ms: number): void } {
 }
 
 /** One that is watched from now on until it is found silent, and the times when it was. */
-function watched(idle: IdleWatch): Watched & { told: number[] } {
+function watched(idle: IdleTimer): Watched & { told: number[] } {
   const told: number[] = [];
   const one = {
     last: idle.now(),

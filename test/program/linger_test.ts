@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Leaver, Lingering } from "../../src/program/linger.ts";
+import { Lingering, type LingeringClient } from "../../src/program/linger.ts";
 
 /** A client in memory. */
-class Client implements Leaver {
+class Client implements LingeringClient {
   sent = true;
   full = false;
   last = 0;

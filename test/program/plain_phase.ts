@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { latin1 } from "../../src/codec/bytes.ts";
-import { IdleWatch } from "../../src/program/idle.ts";
+import { IdleTimer } from "../../src/program/idle.ts";
 import { Lingering } from "../../src/program/linger.ts";
 import type { RelayOptions } from "../../src/program/relay.ts";
-import { type Outcome, PlainPhase } from "../../src/program/ucspi_tls.ts";
+import { PlainPhase, type PlainPhaseResult } from "../../src/program/ucspi_tls.ts";
 import type { DelayedEnds, Program } from "../../src/runtime/program.ts";
 import { bytes, FakeSink, FakeSocket, FakeSource } from "../fake_streams.ts";
 
@@ -35,9 +35,9 @@ export function begin(options: Partial<RelayOptions> = {}) {
     kill: (signal) => killed.push(signal) > 0,
   };
   let gone = 0;
-  let result: Outcome | Error | undefined;
+  let result: PlainPhaseResult | Error | undefined;
   const phase = new PlainPhase(client, program, ends, {
-    idle: new IdleWatch(60),
+    idle: new IdleTimer(60),
     socket: client,
     traffic: { received: 0, sent: 0 },
     lingering: new Lingering(40, 60_000),

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IdleWatch } from "../../src/program/idle.ts";
+import { IdleTimer } from "../../src/program/idle.ts";
 import { Lingering } from "../../src/program/linger.ts";
 import { relay } from "../../src/program/relay.ts";
 import { reasonWords } from "../../src/log/reasons.ts";
@@ -17,7 +17,7 @@ function begin(idleLimit = 3600) {
   const seen: string[] = [];
   let time = 0;
   const lingering = new Lingering(40, 3_600_000, () => time);
-  const idle = new IdleWatch(idleLimit);
+  const idle = new IdleTimer(idleLimit);
   const program = { input, output, exited, kill: () => seen.push("SIGTERM") > 0 };
   const going = relay(client, program, {
     idle,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Connection, type Stage } from "../../src/connection.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
-import { report, type ReportDeps, Reporter, reportLost } from "../../src/program/report.ts";
+import { report, Reporter, reportLost, type ReportServices } from "../../src/program/report.ts";
 import { ConnectionError, type Reason } from "../../src/reason.ts";
 import { HandshakeError, type Program, type Socket, TlsError } from "../../src/runtime/runtime.ts";
 
@@ -13,22 +13,22 @@ function reported(stage: Stage, more: Partial<Connection> = {}) {
   let text = "";
   const write = (lines: string): void => void (text += lines);
   const lost: boolean[] = [];
-  const deps: ReportDeps = {
+  const services: ReportServices = {
     log: new Log({ verbosity: 2, form: "text", name: "x", write }),
     options: { concurrency: 40, proxyFrom: undefined },
     programs: { running: 3 },
-    admission: { ask: { perAddress: 2 } },
+    admission: { limits: { perAddress: 2 } },
     metrics: { lost: (failed) => void lost.push(failed) },
   };
   const address = { ip: "192.0.2.7", port: 1 };
   const socket = { local: address, remote: address, destroy() {} } as unknown as Socket;
-  const conn = new Connection(socket, undefined, undefined, [new Reporter(deps)]);
+  const conn = new Connection(socket, undefined, undefined, [new Reporter(services)]);
   Object.assign(conn, { stage, ...more });
   const lines = (): string => {
-    deps.log.flush();
+    services.log.flush();
     return text.replaceAll(` ${process.pid} `, " OWN ");
   };
-  return { conn, deps, lost, lines };
+  return { conn, services, lost, lines };
 }
 
 const PROGRAM = { pid: 5 } as Program;
@@ -135,10 +135,10 @@ test("a program that begins and ends is told with the number of those that run",
 });
 
 test("one that was reset before it was accepted is a line, but for a proxy that only looks", () => {
-  const { deps, lost, lines } = reported("accepted");
-  reportLost({ ...deps, options: { concurrency: 40, proxyFrom: [] } });
+  const { services, lost, lines } = reported("accepted");
+  reportLost({ ...services, options: { concurrency: 40, proxyFrom: [] } });
   assert.equal(lines(), "");
-  reportLost(deps);
+  reportLost(services);
   assert.equal(
     lines(),
     "x: info: unable to accept TLS from: unknown for pid: OWN connection reset by the peer\n",

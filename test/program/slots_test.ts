@@ -1,70 +1,70 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Place, Places } from "../../src/program/slots.ts";
+import { type Slot, Slots } from "../../src/program/slots.ts";
 
 const never = new AbortController().signal;
 
-/** A place that is free. */
-function taken(places: Places): Place {
-  const place = places.takeNow();
-  assert.ok(place);
-  return place;
+/** A slot that is free. */
+function taken(slots: Slots): Slot {
+  const slot = slots.takeNow();
+  assert.ok(slot);
+  return slot;
 }
 
-test("only so many places are taken, and each is given back once", async () => {
-  const places = new Places(2);
-  const first = taken(places);
-  taken(places);
-  assert.ok(places.full);
-  assert.equal(places.takeNow(), undefined);
-  const third = places.take(never);
-  assert.equal(places.waiting, 1);
-  first.giveBack();
-  first.giveBack();
-  (await third).giveBack();
-  assert.equal(places.waiting, 0);
-  assert.equal(places.remove(9), 1);
+test("only so many slots are taken, and each is given back once", async () => {
+  const slots = new Slots(2);
+  const first = taken(slots);
+  taken(slots);
+  assert.ok(slots.full);
+  assert.equal(slots.takeNow(), undefined);
+  const third = slots.take(never);
+  assert.equal(slots.waiting, 1);
+  first.release();
+  first.release();
+  (await third).release();
+  assert.equal(slots.waiting, 0);
+  assert.equal(slots.remove(9), 1);
 });
 
 test("who waits is served in order, and who gives up is passed over", async () => {
-  const places = new Places(1);
-  const place = taken(places);
+  const slots = new Slots(1);
+  const slot = taken(slots);
   const order: string[] = [];
   const gone = new AbortController();
   const waiting = ["a", "b", "c"].map(async (name) => {
-    const mine = await places.take(name === "b" ? gone.signal : never);
+    const mine = await slots.take(name === "b" ? gone.signal : never);
     order.push(name);
-    mine.giveBack();
+    mine.release();
   });
   gone.abort({ kind: "shut down" });
   await assert.rejects(waiting[1] as Promise<void>, /shut down/);
-  place.giveBack();
+  slot.release();
   await Promise.all([waiting[0], waiting[2]]);
   assert.deepEqual(order, ["a", "c"]);
-  await assert.rejects(places.take(gone.signal), /shut down/);
+  await assert.rejects(slots.take(gone.signal), /shut down/);
 });
 
 test("programs are counted from their start to their end", () => {
-  const places = new Places(2);
-  const place = taken(places);
-  assert.throws(() => place.run(), /without a place/);
-  assert.equal(place.keep(never), undefined);
-  assert.equal(places.running, 0);
-  place.run();
-  assert.equal(places.running, 1);
-  place.giveBack();
-  assert.equal(places.running, 0);
+  const slots = new Slots(2);
+  const slot = taken(slots);
+  assert.throws(() => slot.run(), /without a slot/);
+  assert.equal(slot.keep(never), undefined);
+  assert.equal(slots.running, 0);
+  slot.run();
+  assert.equal(slots.running, 1);
+  slot.release();
+  assert.equal(slots.running, 0);
 });
 
 test("changes are told", () => {
-  const places = new Places(1);
+  const slots = new Slots(1);
   const seen: boolean[] = [];
-  places.onChange(() => seen.push(places.full));
-  taken(places).giveBack();
+  slots.onChange(() => seen.push(slots.full));
+  taken(slots).release();
   assert.deepEqual(seen, [true, false]);
 });
 
-test("a handshake keeps its place for a second while no other is free, and a program for ever", async (t) => {
+test("a handshake keeps its slot for a second while no other is free, and a program for ever", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => t.mock.timers.reset());
   let now = 0;
@@ -72,16 +72,16 @@ test("a handshake keeps its place for a second while no other is free, and a pro
     now += ms;
     t.mock.timers.tick(ms);
   };
-  const places = new Places(2, () => now);
-  const program = taken(places);
+  const slots = new Slots(2, () => now);
+  const program = taken(slots);
   program.keep(never);
   program.run();
   pass(500);
-  const slow = taken(places);
+  const slow = taken(slots);
   const order: string[] = [];
-  const next = places.take(never).then((place) => {
+  const next = slots.take(never).then((slot) => {
     order.push("next");
-    return place;
+    return slot;
   });
   pass(999);
   await null;
@@ -90,47 +90,47 @@ test("a handshake keeps its place for a second while no other is free, and a pro
   const second = await next;
   assert.equal(slow.lent, true);
   // Done at last, it is the first of those who wait.
-  const third = places.take(never).then(() => order.push("third"));
+  const third = slots.take(never).then(() => order.push("third"));
   const kept = slow.keep(never)?.then(() => order.push("slow"));
-  second.giveBack();
+  second.release();
   await kept;
   assert.deepEqual(order, ["next", "slow"]);
   slow.run();
-  assert.equal(places.running, 2);
+  assert.equal(slots.running, 2);
   pass(5000);
   await null;
   assert.deepEqual(order, ["next", "slow"]);
-  slow.giveBack();
+  slow.release();
   await third;
-  // Nobody waits, yet its place is free for whoever comes.
-  program.giveBack();
+  // Nobody waits, yet its slot is free for whoever comes.
+  program.release();
   pass(5000);
-  assert.equal(places.full, false);
+  assert.equal(slots.full, false);
 });
 
-test("a handshake that loses its place and fails gives nothing back", (t) => {
+test("a handshake that loses its slot and fails gives nothing back", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => t.mock.timers.reset());
   let now = 0;
-  const places = new Places(1, () => now);
-  const slow = taken(places);
+  const slots = new Slots(1, () => now);
+  const slow = taken(slots);
   now = 1000;
   t.mock.timers.tick(1000);
   assert.equal(slow.lent, true);
-  slow.giveBack();
-  assert.equal(places.remove(9), 1);
+  slow.release();
+  assert.equal(slots.remove(9), 1);
 });
 
-test("with places free nobody loses one", (t) => {
+test("with slots free nobody loses one", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => t.mock.timers.reset());
   let now = 0;
-  const places = new Places(2, () => now);
-  const slow = taken(places);
+  const slots = new Slots(2, () => now);
+  const slow = taken(slots);
   now = 60_000;
   t.mock.timers.tick(60_000);
   assert.equal(slow.lent, false);
-  const other = taken(places);
+  const other = taken(slots);
   assert.equal(slow.lent, false);
   now += 1000;
   t.mock.timers.tick(1000);

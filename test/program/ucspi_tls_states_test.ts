@@ -3,7 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { latin1 } from "../../src/codec/bytes.ts";
-import { type Event, type State, TABLE } from "../../src/program/ucspi_tls_states.ts";
+import {
+  PLAIN_TRANSITIONS,
+  type PlainEvent,
+  type PlainState,
+} from "../../src/program/ucspi_tls_states.ts";
 import { HandshakeError } from "../../src/runtime/runtime.ts";
 import { turn } from "../fake_streams.ts";
 import { begin, HELLO } from "./plain_phase.ts";
@@ -31,7 +35,7 @@ const HAPPENINGS = {
 type Happening = keyof typeof HAPPENINGS;
 
 /** How each state is reached. */
-const WAYS: Readonly<Record<State, readonly Happening[]>> = {
+const WAYS: Readonly<Record<PlainState, readonly Happening[]>> = {
   open: [],
   orphaned: ["exits"],
   closing: ["output ends"],
@@ -47,7 +51,7 @@ async function turns(): Promise<void> {
 
 /** A phase in `state`. The program has written a line, and the client has not taken it all where the state
  *  is one that waits for that. */
-async function reached(state: State): Promise<Phase> {
+async function reached(state: PlainState): Promise<Phase> {
   const phase = begin();
   await turn();
   phase.client.output.full = state === "asked" || state === "tls";
@@ -62,7 +66,7 @@ async function reached(state: State): Promise<Phase> {
 }
 
 /** The next state, where there is one; `gone`: the program that asks is refused, because of its client. */
-const EXPECTED: Readonly<Record<State, Partial<Record<Happening, State | "gone">>>> = {
+const EXPECTED: Readonly<Record<PlainState, Partial<Record<Happening, PlainState | "gone">>>> = {
   open: {
     y: "tls",
     Y: "tls",
@@ -100,7 +104,7 @@ const EXPECTED: Readonly<Record<State, Partial<Record<Happening, State | "gone">
   ended: {},
 };
 
-const STATES = Object.keys(TABLE) as State[];
+const STATES = Object.keys(PLAIN_TRANSITIONS) as PlainState[];
 
 for (const state of STATES) {
   test(`what happens in the state "${state}"`, async () => {
@@ -141,18 +145,21 @@ for (const state of STATES) {
 }
 
 test("the table has a state for every event in every state, with or without a request on its way", () => {
-  const events: Event[] = ["ask", "hangUp", "end", "exit", "settle"];
+  const events: PlainEvent[] = ["ask", "hangUp", "end", "exit", "settle"];
   for (const state of STATES) {
-    assert.deepEqual(Object.keys(TABLE[state]).sort(), [...events].sort());
+    assert.deepEqual(Object.keys(PLAIN_TRANSITIONS[state]).sort(), [...events].sort());
     for (const event of events) {
       for (const pending of [false, true]) {
-        const next = TABLE[state][event];
+        const next = PLAIN_TRANSITIONS[state][event];
         assert.ok(STATES.includes(typeof next === "string" ? next : next(pending)));
       }
     }
   }
   for (const event of events) { // what is over stays over
-    assert.deepEqual([TABLE.tls[event], TABLE.ended[event]], ["tls", "ended"]);
+    assert.deepEqual([PLAIN_TRANSITIONS.tls[event], PLAIN_TRANSITIONS.ended[event]], [
+      "tls",
+      "ended",
+    ]);
   }
 });
 
@@ -168,7 +175,7 @@ function numbers(seed: number): () => number {
 }
 
 /** One walk: events in some order, then a request or the program's end. The state at last. */
-async function walk(seed: number): Promise<State> {
+async function walk(seed: number): Promise<PlainState> {
   const random = numbers(seed);
   const phase = begin();
   const { client, output, control } = phase;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
-import { IdleWatch } from "../../src/program/idle.ts";
+import { IdleTimer } from "../../src/program/idle.ts";
 import { HandshakeError } from "../../src/runtime/runtime.ts";
 import { bytes, turn } from "../fake_streams.ts";
 import { begin, HELLO } from "./plain_phase.ts";
@@ -111,16 +111,16 @@ test("plaintext sent ahead is never handed on as the beginning of TLS", async ()
       "\x17\x03\x03\x00\x05hello\r\n",
     ]
   ) {
-    for (const place of ["before", "after"]) {
+    for (const slot of ["before", "after"]) {
       const phase = begin();
       await turn();
-      phase.client.put(place === "before" ? `STARTTLS\r\n${injected}` : "STARTTLS\r\n");
+      phase.client.put(slot === "before" ? `STARTTLS\r\n${injected}` : "STARTTLS\r\n");
       phase.output.put("220 go\r\n");
-      if (place === "after") phase.client.put(injected);
+      if (slot === "after") phase.client.put(injected);
       phase.control.put("y");
       const hello = await phase.hello();
       // A lone 22 may become a ClientHello; the TLS library gets it and what comes, and nothing else.
-      assert.equal(hello, injected === "\x16" ? "\x16" : "", JSON.stringify([injected, place]));
+      assert.equal(hello, injected === "\x16" ? "\x16" : "", JSON.stringify([injected, slot]));
     }
   }
 });
@@ -349,7 +349,7 @@ test("a client that has ended its data gets its output, and no TLS", async () =>
 });
 
 test("an idle connection ends by SIGTERM, also in the plain phase", async () => {
-  const phase = begin({ idle: new IdleWatch(0.01) });
+  const phase = begin({ idle: new IdleTimer(0.01) });
   while (phase.killed.length === 0) await turn();
   assert.deepEqual(phase.killed, ["SIGTERM"]);
   assert.ok(phase.client.output.ended);

@@ -5,7 +5,7 @@ import { readFileSync, rmSync } from "node:fs";
 import process from "node:process";
 import { FatalError } from "../../src/errors.ts";
 import { inheritedListener } from "../../src/supervisor/listen_fds.ts";
-import { readiness } from "../../src/supervisor/notify.ts";
+import { makeNotifier } from "../../src/supervisor/notify.ts";
 import { libcHere } from "../runtime/libc/here.ts";
 
 /** As the system has them, or undefined for one that is closed. */
@@ -29,7 +29,7 @@ const reports: string[] = [];
 let result: unknown;
 try {
   const inherited = inheritedListener(process.env, runtime, options);
-  const tell = readiness(process.env, runtime, options, inherited, (text) => reports.push(text));
+  const tell = makeNotifier(process.env, runtime, options, inherited, (text) => reports.push(text));
   // Out of reach, as in a jail or for another user.
   if (mode === "hidden") rmSync(process.env["NOTIFY_SOCKET"] ?? "");
   if (mode === "tell" || mode === "hidden") {

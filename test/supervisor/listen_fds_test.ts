@@ -12,11 +12,11 @@ import { fileURLToPath } from "node:url";
 import { literalHost } from "../../src/accept/address.ts";
 import { FatalError, Unsupported } from "../../src/errors.ts";
 import {
-  checkOperands,
+  checkInheritedAddress,
   type InheritedListener,
   inheritedListener,
 } from "../../src/supervisor/listen_fds.ts";
-import { readiness } from "../../src/supervisor/notify.ts";
+import { makeNotifier } from "../../src/supervisor/notify.ts";
 import { runFile } from "../runtime/libc/here.ts";
 import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
 
@@ -181,7 +181,8 @@ test("host and port must describe the socket that is inherited", () => {
     const inherited = { fd: 3, ip: "", port: 993, dualStack: false, scopeId: 0, ...socket };
     const where = literalHost(host) ?? assert.fail();
     const address = { ...where, port, interface: undefined, backlog: 1 };
-    const check = (): void => checkOperands(inherited, address, { interfaceIndex: () => 0 });
+    const check = (): void =>
+      checkInheritedAddress(inherited, address, { interfaceIndex: () => 0 });
     if (wrong === undefined) {
       check();
       continue;
@@ -200,9 +201,9 @@ test("host and port must describe the socket that is inherited", () => {
 test("-I must name the interface of the socket that is inherited", () => {
   const inherited = { fd: 3, ip: "fe80::1", port: 25, dualStack: false, scopeId: 2 };
   const address = { ip: "fe80::1", dualStack: false, port: 25, interface: "eth0", backlog: 1 };
-  checkOperands(inherited, address, { interfaceIndex: () => 2 });
+  checkInheritedAddress(inherited, address, { interfaceIndex: () => 2 });
   assert.throws(
-    () => checkOperands(inherited, address, { interfaceIndex: () => 3 }),
+    () => checkInheritedAddress(inherited, address, { interfaceIndex: () => 3 }),
     /\(-I eth0\)/,
   );
 });
@@ -280,8 +281,8 @@ test("without libc the start ends, naming runtime and remedy", () => {
   const none = { keyPassword: false, notifyFd: undefined };
   const tries: (() => unknown)[] = [
     () => inheritedListener({ LISTEN_PID: String(process.pid), LISTEN_FDS: "1" }, deno, none),
-    () => readiness({ NOTIFY_SOCKET: "@x" }, deno, none, undefined, assert.fail),
-    () => readiness({}, deno, { ...none, notifyFd: 4 }, undefined, assert.fail),
+    () => makeNotifier({ NOTIFY_SOCKET: "@x" }, deno, none, undefined, assert.fail),
+    () => makeNotifier({}, deno, { ...none, notifyFd: 4 }, undefined, assert.fail),
   ];
   for (const attempt of tries) {
     assert.throws(attempt, (error) => {
@@ -290,7 +291,7 @@ test("without libc the start ends, naming runtime and remedy", () => {
       return error.hint === "allow FFI: deno run --allow-ffi";
     });
   }
-  const tell = readiness({}, deno, none, undefined, assert.fail);
+  const tell = makeNotifier({}, deno, none, undefined, assert.fail);
   tell.ready("nobody hears it");
   tell.reloading();
   tell.stopping();

@@ -9,7 +9,7 @@ import type { Runtime, TlsSettings } from "../../src/runtime/runtime.ts";
 import { Contexts } from "../../src/tls/context.ts";
 import type { Prepared } from "../../src/tls/prepared.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
-import { type Refusal, ServerNames } from "../../src/tls/server_names.ts";
+import { type HandshakeRefusal, ServerNames } from "../../src/tls/server_names.ts";
 import { hostName, message, records, serverName } from "../codec/client_hello_samples.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "names-"));
@@ -49,7 +49,7 @@ function made(env: Record<string, string>): Made {
   });
   const names = new ServerNames(contexts, Object.entries(env));
   const known = new Map<Prepared, string>();
-  const told = (chosen: Prepared | Refusal): string => {
+  const told = (chosen: Prepared | HandshakeRefusal): string => {
     if ("alert" in chosen) return `alert ${chosen.alert}: ${reasonWords(chosen.why)}`;
     if (!known.has(chosen)) known.set(chosen, `context ${known.size}`);
     return known.get(chosen) as string;

@@ -2,14 +2,14 @@
  *  Pure: no I/O. Only records on the chain from the name that was asked count; whatever else a
  *  server slips into its answer is never looked at. */
 
-import type { DnsRecord, QueryType } from "./message.ts";
+import type { DnsQueryType, DnsRecord } from "./message.ts";
 
 /** CNAMEs followed for one question, over all messages. Real chains have a few; a hostile zone
  *  can make them endless. */
-export const MAX_CHAIN = 16;
+export const MAX_CNAME_CHAIN = 16;
 
 /** Where a chain stands: at `name`, after `seen` (the names before it). */
-export interface Chain {
+export interface CnameChain {
   name: string;
   seen: ReadonlySet<string>;
   /** Least TTL of the CNAMEs so far, in seconds. */
@@ -18,22 +18,22 @@ export interface Chain {
 
 /** What the answer holds for the end of the chain: data (none: ask for `chain.name` next, or it
  *  has no such records), or a loop. */
-export type ChainStep =
-  | { kind: "data"; data: string[]; chain: Chain }
-  | { kind: "end"; chain: Chain }
+export type CnameStep =
+  | { kind: "data"; data: string[]; chain: CnameChain }
+  | { kind: "end"; chain: CnameChain }
   | { kind: "loop" };
 
 /** The chain that begins at the name asked for. */
-export function startChain(name: string): Chain {
+export function startCnameChain(name: string): CnameChain {
   return { name, seen: new Set(), ttl: Infinity };
 }
 
 /** Follows `chain` through one answer's records, in whatever order they came. */
-export function followChain(
-  chain: Chain,
-  type: QueryType,
+export function followCnameChain(
+  chain: CnameChain,
+  type: DnsQueryType,
   records: readonly DnsRecord[],
-): ChainStep {
+): CnameStep {
   const byOwner = new Map<string, { data: string[]; ttl: number; alias?: DnsRecord }>();
   for (const record of records) {
     let owned = byOwner.get(record.name);
@@ -58,7 +58,7 @@ export function followChain(
     }
     if (owned?.alias === undefined) return { kind: "end", chain: { name, seen, ttl } };
     seen.add(name);
-    if (seen.has(owned.alias.data) || seen.size > MAX_CHAIN) return { kind: "loop" };
+    if (seen.has(owned.alias.data) || seen.size > MAX_CNAME_CHAIN) return { kind: "loop" };
     ttl = Math.min(ttl, owned.alias.ttl);
     name = owned.alias.data;
   }

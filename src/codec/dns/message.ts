@@ -13,10 +13,10 @@ import { encodeName, Names, skipName } from "./name.ts";
 import { formatIp } from "../ip.ts";
 
 /** What can be asked. */
-export type QueryType = "A" | "AAAA" | "PTR";
+export type DnsQueryType = "A" | "AAAA" | "PTR";
 
 /** Type numbers (RFC 1035 3.2.2, RFC 3596 2.1, RFC 6891 6.1.1). */
-export const TYPE = { A: 1, CNAME: 5, SOA: 6, PTR: 12, AAAA: 28, OPT: 41 } as const;
+export const DNS_TYPE = { A: 1, CNAME: 5, SOA: 6, PTR: 12, AAAA: 28, OPT: 41 } as const;
 const CLASS_IN = 1;
 
 /** Response codes that mean something here (RFC 1035 4.1.1); all others count as a failure too. */
@@ -34,7 +34,7 @@ export const RCODE = {
 export const EDNS_SIZE = 1232;
 
 /** Bytes of the largest message that is read: 1,000 addresses, or 500 host names. */
-export const MAX_MESSAGE = 16_384;
+export const MAX_DNS_MESSAGE = 16_384;
 
 /** Records kept of each type; further ones are stepped over. Of the names of an address only the
  *  first is used, and 16 CNAMEs are the longest chain that is followed. */
@@ -44,13 +44,13 @@ const MAX_KEPT = { A: 256, AAAA: 256, PTR: 16, CNAME: 16 } as const;
 const MAX_TTL = 0x7fffffff;
 
 /** A question, as it is asked. */
-export interface Query {
+export interface DnsQuery {
   /** 16 random bits. */
   id: number;
   /** Text form, see name.ts. */
   name: string;
   /** What is asked for. */
-  type: QueryType;
+  type: DnsQueryType;
   /** True: with an OPT record. */
   edns: boolean;
 }
@@ -60,7 +60,7 @@ export interface DnsRecord {
   /** The name that it belongs to, in text form. */
   name: string;
   /** Records of other types are not kept. */
-  type: QueryType | "CNAME";
+  type: DnsQueryType | "CNAME";
   /** Seconds. */
   ttl: number;
   /** An address, or a name in text form. */
@@ -68,7 +68,7 @@ export interface DnsRecord {
 }
 
 /** What comes before the records. */
-export interface Head {
+export interface DnsHead {
   /** That of the query which it answers. */
   id: number;
   /** QR: this is an answer. */
@@ -82,7 +82,7 @@ export interface Head {
 }
 
 /** A whole message, as far as it is read. */
-export interface Message extends Head {
+export interface DnsMessage extends DnsHead {
   /** In the order of the message. */
   answers: DnsRecord[];
   /** Seconds a negative answer may be remembered (RFC 2308 5); undefined without a SOA. */
@@ -90,11 +90,11 @@ export interface Message extends Head {
 }
 
 /** A recursive query, with an EDNS0 OPT record when asked for (RFC 6891 6.1.2). */
-export function encodeQuery(query: Query): Uint8Array<ArrayBuffer> {
+export function encodeDnsQuery(query: DnsQuery): Uint8Array<ArrayBuffer> {
   const extra = query.edns ? 1 : 0;
   const header = [query.id >> 8, query.id & 0xff, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, extra];
-  const question = [0, TYPE[query.type], 0, CLASS_IN];
-  const opt = [0, 0, TYPE.OPT, EDNS_SIZE >> 8, EDNS_SIZE & 0xff, 0, 0, 0, 0, 0, 0];
+  const question = [0, DNS_TYPE[query.type], 0, CLASS_IN];
+  const opt = [0, 0, DNS_TYPE.OPT, EDNS_SIZE >> 8, EDNS_SIZE & 0xff, 0, 0, 0, 0, 0, 0];
   return concat([
     Uint8Array.from(header),
     encodeName(query.name),
@@ -104,30 +104,30 @@ export function encodeQuery(query: Query): Uint8Array<ArrayBuffer> {
 
 /** Decodes an answer; every record is checked against the message's end. Only records of type
  *  `wanted` and CNAMEs are kept; without it, all types that can be asked for. */
-export function decodeMessage(bytes: Uint8Array, wanted?: QueryType): Message {
+export function decodeDnsMessage(bytes: Uint8Array, wanted?: DnsQueryType): DnsMessage {
   return new MessageReader(bytes).message(wanted);
 }
 
 /** The answer in `bytes` to `query`, or why they are none (see `answerMismatch`): the records of a
- *  message that is no answer are not looked at. Throws `Unusable` for an answer to `query` that is
+ *  message that is no answer are not looked at. Throws `UnusableAnswer` for an answer to `query` that is
  *  malformed or beyond the limits, another `DecodeError` for a message without a readable question. */
-export function decodeAnswer(query: Query, bytes: Uint8Array): Message | string {
+export function decodeDnsAnswer(query: DnsQuery, bytes: Uint8Array): DnsMessage | string {
   const reader = new MessageReader(bytes);
   const mismatch = answerMismatch(query, reader.head);
   if (mismatch !== undefined) return mismatch;
   try {
     return reader.message(query.type);
   } catch (error) {
-    if (error instanceof DecodeError) throw new Unusable(error.message);
+    if (error instanceof DecodeError) throw new UnusableAnswer(error.message);
     throw error;
   }
 }
 
 /** An answer that repeats id and question, so that no forger has guessed it, and cannot be used. */
-export class Unusable extends DecodeError {}
+export class UnusableAnswer extends DecodeError {}
 
 class MessageReader {
-  readonly head: Head;
+  readonly head: DnsHead;
   readonly #reader: Reader;
   readonly #names = new Names();
   readonly #answers: number;
@@ -155,7 +155,7 @@ class MessageReader {
   }
 
   /** A server that fails may count a question in its header and send none. */
-  #question(failure: boolean): Head["question"] {
+  #question(failure: boolean): DnsHead["question"] {
     const reader = this.#reader;
     try {
       return {
@@ -169,13 +169,15 @@ class MessageReader {
     }
   }
 
-  message(wanted: QueryType | undefined): Message {
-    const message: Message = { ...this.head, answers: [], negativeTtl: undefined };
+  message(wanted: DnsQueryType | undefined): DnsMessage {
+    const message: DnsMessage = { ...this.head, answers: [], negativeTtl: undefined };
     // RFC 2181 9: what a truncated message holds is to be ignored; its last record may be cut.
     // The records of a failure are not used, so damage in them does not matter.
     if (message.truncated || isFailure(message.rcode)) return message;
-    if (this.#reader.bytes.length > MAX_MESSAGE) {
-      throw new DecodeError(`dns: message: above ${MAX_MESSAGE} bytes at byte ${MAX_MESSAGE}`);
+    if (this.#reader.bytes.length > MAX_DNS_MESSAGE) {
+      throw new DecodeError(
+        `dns: message: above ${MAX_DNS_MESSAGE} bytes at byte ${MAX_DNS_MESSAGE}`,
+      );
     }
     const kept = { A: 0, AAAA: 0, PTR: 0, CNAME: 0 };
     for (let i = 0; i < this.#answers; i++) {
@@ -189,7 +191,7 @@ class MessageReader {
     }
     for (let i = 0; i < this.#authorities; i++) {
       this.#record(
-        (type) => type === TYPE.SOA && message.negativeTtl === undefined,
+        (type) => type === DNS_TYPE.SOA && message.negativeTtl === undefined,
         (_name, _type, ttl) => message.negativeTtl = this.#negativeTtl(ttl),
       );
     }
@@ -257,17 +259,17 @@ export function isFailure(rcode: number): boolean {
 }
 
 const ANSWER_TYPES = new Map<number, DnsRecord["type"]>([
-  [TYPE.A, "A"],
-  [TYPE.AAAA, "AAAA"],
-  [TYPE.PTR, "PTR"],
-  [TYPE.CNAME, "CNAME"],
+  [DNS_TYPE.A, "A"],
+  [DNS_TYPE.AAAA, "AAAA"],
+  [DNS_TYPE.PTR, "PTR"],
+  [DNS_TYPE.CNAME, "CNAME"],
 ]);
 /** Bytes of data, where the type says it. */
-const SIZES = new Map<number, number>([[TYPE.A, 4], [TYPE.AAAA, 16]]);
+const SIZES = new Map<number, number>([[DNS_TYPE.A, 4], [DNS_TYPE.AAAA, 16]]);
 
 /** Why `message` is no answer to `query`, or undefined when it is one. A mismatch is what a forger
  *  who cannot see the query sends (RFC 5452 9.1): such a message is dropped, not believed. */
-export function answerMismatch(query: Query, message: Head): string | undefined {
+export function answerMismatch(query: DnsQuery, message: DnsHead): string | undefined {
   if (!message.response) return "not a response";
   if (message.id !== query.id) return "wrong id";
   const asked = message.question;
@@ -277,7 +279,7 @@ export function answerMismatch(query: Query, message: Head): string | undefined 
     return isFailure(message.rcode) ? undefined : "no question";
   }
   if (asked.name !== query.name) return "wrong question name";
-  if (asked.type !== TYPE[query.type]) return "wrong question type";
+  if (asked.type !== DNS_TYPE[query.type]) return "wrong question type";
   if (asked.class !== CLASS_IN) return "wrong question class";
   return undefined;
 }

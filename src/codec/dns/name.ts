@@ -114,7 +114,7 @@ function checkLabel(size: number, { format }: Reader, field: string, where: numb
 }
 
 /** Reads one name; see `Names`. */
-export function readName(reader: Reader, field: string): string {
+export function readDnsName(reader: Reader, field: string): string {
   return new Names().read(reader, field);
 }
 
@@ -158,5 +158,5 @@ export function encodeName(text: string): Uint8Array<ArrayBuffer> {
 
 /** A name's one text form (see above), so that names can be compared and used as keys. */
 export function canonicalName(text: string): string {
-  return readName(new Reader(encodeName(text), "dns name"), "text");
+  return readDnsName(new Reader(encodeName(text), "dns name"), "text");
 }

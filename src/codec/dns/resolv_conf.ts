@@ -6,13 +6,13 @@ import { DecodeError } from "../bytes.ts";
 import { ipBytes } from "./reverse.ts";
 
 /** A server: an IP address (a zone, `fe80::1%eth0`, may follow) and a port. */
-export interface Endpoint {
+export interface NameServer {
   address: string;
   port: number;
 }
 
 export interface ResolvConf {
-  servers: Endpoint[];
+  servers: NameServer[];
   /** Domains of the last `search` or `domain` line. */
   search: string[];
   /** Names with fewer dots than this are searched. */
@@ -78,15 +78,15 @@ function applyOption(conf: ResolvConf, option: string): void {
 
 /** The list of $DNSCACHEIP: servers separated by blanks or commas, each `ip`, `ipv4:port` or
  *  `[ipv6]:port`. djb's form, IPv4 addresses joined by dots (`127.0.0.1.127.0.0.2`), is read too. */
-export function parseServerList(text: string): Endpoint[] {
-  const servers: Endpoint[] = [];
+export function parseServerList(text: string): NameServer[] {
+  const servers: NameServer[] = [];
   for (const { 0: item, index } of text.matchAll(/[^\s,]+/g)) {
     servers.push(...parseServer(item, index));
   }
   return servers.slice(0, MAX_SERVERS);
 }
 
-function parseServer(item: string, at: number): Endpoint[] {
+function parseServer(item: string, at: number): NameServer[] {
   const numbers = /^\d+(\.\d+)+$/.test(item) ? item.split(".") : [];
   if (numbers.length > 4 && numbers.length % 4 === 0) {
     return Array.from(

@@ -9,7 +9,7 @@
 const KINDS = "=*?-";
 
 /** One instruction, its kind the first character. */
-export interface Rule {
+export interface RewriteRule {
   kind: string;
   post: string;
   replacement: string;
@@ -21,8 +21,8 @@ const MAX_RULES = 1000;
 const MAX_CANDIDATES = 16;
 
 /** Reads a file of instructions. Lines that are none, `#` comments among them, do nothing. */
-export function parseRules(text: string): Rule[] {
-  const rules: Rule[] = [];
+export function parseRewriteRules(text: string): RewriteRule[] {
+  const rules: RewriteRule[] = [];
   for (const line of text.split("\n")) {
     const colon = line.indexOf(":");
     const kind = line.charAt(0);
@@ -39,8 +39,8 @@ export function parseRules(text: string): Rule[] {
 
 /** The instructions that a search list stands for: names without a dot get each domain in turn, and
  *  a final dot goes. */
-export function searchRules(domains: readonly string[]): Rule[] {
-  const rules: Rule[] = [{ kind: "*", post: ".", replacement: "" }];
+export function searchListRules(domains: readonly string[]): RewriteRule[] {
+  const rules: RewriteRule[] = [{ kind: "*", post: ".", replacement: "" }];
   const endings = searchEndings(domains);
   if (endings.length > 0) {
     rules.unshift({ kind: "?", post: "", replacement: endings.map((one) => `+${one}`).join("") });
@@ -58,7 +58,7 @@ export function searchEndings(domains: readonly string[]): string[] {
 }
 
 /** The names to try for `host`, in order; the first that has addresses is the one. */
-export function qualify(host: string, rules: readonly Rule[]): string[] {
+export function qualify(host: string, rules: readonly RewriteRule[]): string[] {
   let name = host;
   for (const rule of rules) name = applyRule(name, rule);
   const [stem = "", ...endings] = name.split("+");
@@ -66,7 +66,7 @@ export function qualify(host: string, rules: readonly Rule[]): string[] {
   return endings.slice(0, MAX_CANDIDATES).map((ending) => stem + ending);
 }
 
-function applyRule(name: string, { kind, post, replacement }: Rule): string {
+function applyRule(name: string, { kind, post, replacement }: RewriteRule): string {
   const pre = name.slice(0, Math.max(name.length - post.length, 0));
   if (name.slice(pre.length).toLowerCase() !== post) return name;
   if (kind === "=" && pre !== "") return name;

@@ -54,7 +54,7 @@ export interface ProxyTls {
 }
 
 /** A header and the number of its bytes; what follows is the client's. */
-export interface Decoded {
+export interface DecodedProxy {
   /** What it says. */
   header: ProxyHeader;
   /** Its bytes. */

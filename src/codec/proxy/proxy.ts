@@ -3,13 +3,13 @@
  *  to believe is not decided here. */
 
 import { DecodeError } from "../bytes.ts";
-import type { Decoded } from "./header.ts";
+import type { DecodedProxy } from "./header.ts";
 import { decodeProxyV1, V1_SIGNATURE } from "./v1.ts";
 import { decodeProxyV2, V2_SIGNATURE } from "./v2.ts";
 
 /** Reads the header at the beginning of `bytes`. Undefined: more bytes are needed. Throws
  *  `DecodeError` as soon as they cannot become a header. */
-export function decodeProxy(bytes: Uint8Array): Decoded | undefined {
+export function decodeProxy(bytes: Uint8Array): DecodedProxy | undefined {
   if (begins(bytes, V2_SIGNATURE) !== "no") return decodeProxyV2(bytes);
   if (begins(bytes, V1_SIGNATURE) !== "no") return decodeProxyV1(bytes);
   throw new DecodeError("proxy: signature: of neither version at byte 0");

@@ -3,7 +3,7 @@
 
 import { DecodeError, fromLatin1, latin1 } from "../bytes.ts";
 import { formatIp, type Ip, ipOrUndefined } from "../ip.ts";
-import type { Decoded, ProxyEnd, ProxyHeader } from "./header.ts";
+import type { DecodedProxy, ProxyEnd, ProxyHeader } from "./header.ts";
 
 /** "PROXY" and one space. */
 export const V1_SIGNATURE = fromLatin1("PROXY ");
@@ -16,7 +16,7 @@ const LF = 0x0a;
 
 /** Reads the line at the beginning of `bytes`, which match the signature as far as they go.
  *  Undefined: more are needed. Throws `DecodeError`. */
-export function decodeProxyV1(bytes: Uint8Array): Decoded | undefined {
+export function decodeProxyV1(bytes: Uint8Array): DecodedProxy | undefined {
   const seen = bytes.subarray(0, MAX_LINE);
   const end = seen.findIndex((byte) => byte === CR || byte === LF);
   // 2.1: a single CR or LF must not end the line.

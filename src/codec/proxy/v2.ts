@@ -2,7 +2,7 @@
 
 import { concat, DecodeError, fromLatin1, latin1, Reader } from "../bytes.ts";
 import { crc32c } from "./crc32c.ts";
-import type { Decoded, ProxyExtras, ProxyHeader, ProxyTls } from "./header.ts";
+import type { DecodedProxy, ProxyExtras, ProxyHeader, ProxyTls } from "./header.ts";
 
 export const V2_SIGNATURE = Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10);
 
@@ -15,7 +15,7 @@ const MAX_UNIQUE_ID = 128;
  *  taken what the client said, so a text that we do not take is left out: the addresses still count. */
 const MAX_TEXT = 256;
 
-const VERSION = 2;
+const PROXY_VERSION = 2;
 const COMMAND = { local: 0, proxy: 1 } as const;
 
 /** 2.2: family in the high four bits, transport in the low. Everything else must be rejected. */
@@ -41,10 +41,10 @@ const CLIENT = { tls: 1, certificateNow: 2, certificateBefore: 4 } as const;
 
 /** Reads the header at the beginning of `bytes`, which match the signature as far as they go.
  *  Undefined: more are needed. Throws `DecodeError`. */
-export function decodeProxyV2(bytes: Uint8Array): Decoded | undefined {
+export function decodeProxyV2(bytes: Uint8Array): DecodedProxy | undefined {
   const [command, transport] = [bytes[12], bytes[13]];
-  if (command !== undefined && command >> 4 !== VERSION) {
-    throw new DecodeError(`${FORMAT}: version: not ${VERSION} at byte 12`);
+  if (command !== undefined && command >> 4 !== PROXY_VERSION) {
+    throw new DecodeError(`${FORMAT}: version: not ${PROXY_VERSION} at byte 12`);
   }
   if (command !== undefined && (command & 15) > COMMAND.proxy) {
     throw new DecodeError(`${FORMAT}: command: neither LOCAL nor PROXY at byte 12`);
@@ -185,7 +185,7 @@ export function encodeProxyV2(
   const start = (command: number, transport: number, body: Uint8Array): Uint8Array<ArrayBuffer> =>
     concat([
       V2_SIGNATURE,
-      Uint8Array.of(VERSION << 4 | command, transport),
+      Uint8Array.of(PROXY_VERSION << 4 | command, transport),
       u16(body.length),
       body,
     ]);

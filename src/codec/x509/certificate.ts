@@ -19,7 +19,7 @@ export interface Attribute {
 }
 
 /** A distinguished name: relative names in order, each of one attribute or more. */
-export interface Name {
+export interface DistinguishedName {
   readonly der: Uint8Array;
   readonly rdns: readonly (readonly Attribute[])[];
 }
@@ -31,8 +31,8 @@ export interface Certificate extends Extensions {
   readonly version: number;
   /** Two's complement, big-endian, as encoded; `decimal()` prints it. */
   readonly serial: Uint8Array;
-  readonly subject: Name;
-  readonly issuer: Name;
+  readonly subject: DistinguishedName;
+  readonly issuer: DistinguishedName;
   /** Subject and issuer are the same name; says nothing about who signed. */
   readonly selfIssued: boolean;
   readonly notBefore: Time;
@@ -65,12 +65,12 @@ export function readCertificate(der: Uint8Array): Certificate {
   const version = readVersion(body);
   const serial = body.integer("serial", MAX_SERIAL);
   const signature = readAlgorithm(body, "signature algorithm in the body");
-  const issuer = readName(body, "issuer");
+  const issuer = readDistinguishedName(body, "issuer");
   const validity = body.sequence("validity");
   const notBefore = readTime(validity, "not before");
   const notAfter = readTime(validity, "not after");
   validity.finish("after the validity");
-  const subject = readName(body, "subject");
+  const subject = readDistinguishedName(body, "subject");
   const key = body.sequence("public key");
   const publicKey = readAlgorithm(key, "public key algorithm");
   key.expect(TAG.bitString, "public key bits");
@@ -125,7 +125,7 @@ function readAlgorithm(reader: DerReader, field: string): { oid: string; der: Ui
 }
 
 /** Reads a distinguished name, the next element of `body`. */
-export function readName(body: DerReader, field: string): Name {
+export function readDistinguishedName(body: DerReader, field: string): DistinguishedName {
   const name = body.expect(TAG.sequence, field);
   const sets = body.inside(name);
   const rdns: Attribute[][] = [];

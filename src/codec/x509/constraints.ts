@@ -8,8 +8,8 @@
 
 import { DecodeError, latin1 } from "../bytes.ts";
 import { DerReader, type Element } from "../der.ts";
-import type { Certificate, Name } from "./certificate.ts";
-import { readName } from "./certificate.ts";
+import type { Certificate, DistinguishedName } from "./certificate.ts";
+import { readDistinguishedName } from "./certificate.ts";
 import { hostLabels } from "./match.ts";
 import { attributeText, canonicalRdn } from "./names.ts";
 
@@ -127,7 +127,7 @@ function readBase(reader: DerReader, base: Element): Subtree["holds"] {
       return onHost(domain(text));
     case KIND.directory: {
       const inside = reader.inside(base);
-      const rdns = readName(inside, "base").rdns.map(canonicalRdn);
+      const rdns = readDistinguishedName(inside, "base").rdns.map(canonicalRdn);
       inside.finish("after the base");
       return (name) => rdns.every((rdn, i) => name.rdns?.[i] === rdn);
     }
@@ -220,13 +220,15 @@ function email(text: string): Subject {
   return { tag: KIND.email, malformed: !found, ...found };
 }
 
-function directory({ rdns }: Name): Subject {
+function directory({ rdns }: DistinguishedName): Subject {
   return { tag: KIND.directory, rdns: rdns.map(canonicalRdn) };
 }
 
 function other({ tag, content }: Certificate["otherNames"][number]): Subject {
   try {
-    if (tag === KIND.directory) return directory(readName(new DerReader(content, "x509"), "name"));
+    if (tag === KIND.directory) {
+      return directory(readDistinguishedName(new DerReader(content, "x509"), "name"));
+    }
     if (tag === KIND.uri) {
       const labels = hostLabels(URI_HOST.exec(latin1(content))?.[1] ?? "");
       return { tag, labels, malformed: !labels };

@@ -6,7 +6,7 @@
 
 import { hex, latin1 } from "../bytes.ts";
 import { TAG } from "../der.ts";
-import type { Attribute, Name } from "./certificate.ts";
+import type { Attribute, DistinguishedName } from "./certificate.ts";
 import { attributeName } from "./oids.ts";
 
 /** Longest text made here, in characters: Linux gives one variable 131,072 bytes (execve(2),
@@ -35,7 +35,7 @@ const COMPONENTS: ReadonlyMap<string, string> = new Map([
 /** The name on one line, byte for byte as `X509_NAME_oneline` prints it:
  *  `/C=US/ST=New York/CN=x`. Bytes outside printable ASCII are `\xHH`, `/` and `+` in a value
  *  have a backslash before them, `+` joins the attributes of one relative name. */
-export function oneLine(name: Name): string {
+export function oneLine(name: DistinguishedName): string {
   let line = "";
   for (const rdn of name.rdns) {
     let before = "/";
@@ -55,7 +55,7 @@ export function oneLine(name: Name): string {
 
 /** mod_ssl's components in the order of the name: `["CN", text]`; the second one of a kind is
  *  `CN_1`, the third `CN_2`, as mod_ssl numbers them. */
-export function components(name: Name): [name: string, text: string][] {
+export function components(name: DistinguishedName): [name: string, text: string][] {
   const found: [string, string][] = [];
   const seen = new Map<string, number>();
   for (const attribute of name.rdns.flat()) {

@@ -1,50 +1,50 @@
 /** Connections that workers have counted by address, for MAXCONIP and its kind: all of them count
  *  together, so the monitor does it. It sees addresses and keys of rules, nothing that a peer has sent. */
 
-import { Limits, type Refusal } from "../../admit/limits.ts";
+import { type LimitRefusal, LocalLimiter } from "../../admit/limits.ts";
 import type { Options } from "../../config/options.ts";
-import type { MessageOf, WireAsk } from "../messages.ts";
+import type { MessageOf, WireLimits } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */
-const MORE_HOLDS = 65_536;
+const MORE_RESERVATIONS = 65_536;
 
 export class ConnectionCounts {
-  readonly #limits: Limits;
+  readonly #limiter: LocalLimiter;
   /** Of one worker. */
   readonly #most: number;
 
   constructor({ concurrency, pending }: Options, now: () => number) {
-    this.#limits = new Limits({ programs: concurrency, now });
-    this.#most = 4 * (concurrency + pending) + MORE_HOLDS;
+    this.#limiter = new LocalLimiter({ programs: concurrency, now });
+    this.#most = 4 * (concurrency + pending) + MORE_RESERVATIONS;
   }
 
   /** Answers TAKE. Throws `DecodeError` for what must not be, as the others do. */
-  take(worker: Worker, { id, address, ask }: MessageOf<"TAKE">): void {
-    worker.countHold(id, worker.holds.size < this.#most);
-    const taken = this.#limits.take(address, ask);
-    if ("release" in taken) worker.holds.set(id, { hold: taken, checks: 0 });
-    if (asksAnything(ask)) verdict(worker, id, "release" in taken ? undefined : taken);
+  take(worker: Worker, { id, address, limits }: MessageOf<"TAKE">): void {
+    worker.countReservation(id, worker.reservations.size < this.#most);
+    const taken = this.#limiter.take(address, limits);
+    if ("release" in taken) worker.reservations.set(id, { reservation: taken, checks: 0 });
+    if (hasAnyLimit(limits)) verdict(worker, id, "release" in taken ? undefined : taken);
     else if (!("release" in taken)) throw new Error("refused without a limit");
   }
 
   /** Answers CHECK. */
-  check(worker: Worker, { id, ask }: MessageOf<"CHECK">): void {
-    verdict(worker, id, worker.holdToCheck(id).check(ask));
+  check(worker: Worker, { id, limits }: MessageOf<"CHECK">): void {
+    verdict(worker, id, worker.reservationToCheck(id).check(limits));
   }
 
   /** Answers RELEASE. */
   release(worker: Worker, { id }: MessageOf<"RELEASE">): void {
-    worker.hold(id).release();
-    worker.holds.delete(id);
+    worker.reservation(id).release();
+    worker.reservations.delete(id);
   }
 }
 
-function verdict(worker: Worker, id: number, refusal: Refusal | undefined): void {
+function verdict(worker: Worker, id: number, refusal: LimitRefusal | undefined): void {
   const { by = "none", count = 0 } = refusal ?? {};
   worker.channel.send({ kind: "VERDICT", id, refusal: by, count });
 }
 
-function asksAnything({ perAddress, rate, network }: WireAsk): boolean {
+function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean {
   return perAddress > 0 || rate.count > 0 || network.count > 0;
 }

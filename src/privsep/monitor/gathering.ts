@@ -6,7 +6,7 @@
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { CountKind } from "../../metrics/registry.ts";
-import { addCounts, checkCounts, type End, keepUp, type Totals } from "../counts.ts";
+import { addCounts, checkCounts, neverLower, type Totals, type WorkerEnd } from "../counts.ts";
 import type { MonitorMessage } from "../messages.ts";
 
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
@@ -45,7 +45,7 @@ export class Gathering<W extends Counting> {
   readonly #kept: Float64Array;
   /** What a scraper has seen last. */
   readonly #shown: Float64Array;
-  readonly #ended: Record<End, number> = { signal: 0, breach: 0, exit: 0 };
+  readonly #ended: Record<WorkerEnd, number> = { signal: 0, breach: 0, exit: 0 };
   #silent = 0;
   #rounds = 0;
   #round: Round<W> | undefined;
@@ -75,7 +75,7 @@ export class Gathering<W extends Counting> {
   }
 
   /** A worker's process has ended. */
-  gone(worker: W, end: End): void {
+  gone(worker: W, end: WorkerEnd): void {
     this.#ended[end]++;
     const counts = this.#last.get(worker);
     if (counts) addCounts(this.#kept, counts, this.o.kinds, false);
@@ -114,7 +114,7 @@ export class Gathering<W extends Counting> {
       addCounts(counts, last, this.o.kinds, !missing.has(worker));
     }
     // Fractions added in another order can come to a bit less: to a scraper that is a restart.
-    keepUp(counts, this.#shown, this.o.kinds);
+    neverLower(counts, this.#shown, this.o.kinds);
     return {
       counts,
       workers: [...this.o.serving()].length,

@@ -9,7 +9,7 @@ import { closeAll } from "../../runtime/program_pipes.ts";
 import { isShortage } from "../../files/files.ts";
 import type { Opened } from "../handed_files.ts";
 import { FROM_MONITOR } from "../messages.ts";
-import type { FileWatch } from "./file_watch.ts";
+import type { FileWatcher } from "./file_watcher.ts";
 import { KeptFiles } from "./kept_files.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
@@ -21,7 +21,7 @@ const BATCH = 8;
 export interface HandOverOptions {
   readonly libc: Libc;
   readonly log: Log;
-  readonly files: FileWatch;
+  readonly files: FileWatcher;
   readonly rules: RulesHistory;
   /** All there are. */
   readonly workers: () => Iterable<Worker>;

@@ -11,16 +11,16 @@ import { metricsSocket } from "../../metrics/endpoint.ts";
 import { SocketFile } from "../../metrics/socket_file.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import type { ToWorker } from "../channel.ts";
-import type { End } from "../counts.ts";
+import type { WorkerEnd } from "../counts.ts";
 import type { MessageOf } from "../messages.ts";
 import { Gathering } from "./gathering.ts";
 
 /** The worker that answers. */
-const SLOT = 0;
+const ANSWERING = 0;
 
 /** A worker, as far as it is of interest here. */
 interface MetricsWorker {
-  readonly slot: number;
+  readonly index: number;
   readonly channel: Pick<ToWorker, "send">;
 }
 
@@ -60,7 +60,7 @@ export class MonitorMetrics<W extends MetricsWorker> {
 
   /** A worker has been started: before INIT. */
   introduce(worker: W): void {
-    if (worker.slot !== SLOT) return;
+    if (worker.index !== ANSWERING) return;
     const socket = this.#socket;
     const introduction = { started: this.#started, socket: socket !== undefined };
     const fds = socket === undefined ? [] : [this.o.libc.dup(socket)];
@@ -86,7 +86,7 @@ export class MonitorMetrics<W extends MetricsWorker> {
   }
 
   /** A worker's process has ended. */
-  gone(worker: W, end: End): void {
+  gone(worker: W, end: WorkerEnd): void {
     this.#gathering.gone(worker, end);
   }
 
@@ -107,6 +107,8 @@ export class MonitorMetrics<W extends MetricsWorker> {
 }
 
 /** Throws `DecodeError` for a worker that is not the one that answers scrapers. */
-function mustAnswer({ slot }: MetricsWorker): void {
-  if (slot !== SLOT) throw new DecodeError(`privsep: slot: ${slot} does not answer at byte 0`);
+function mustAnswer({ index }: MetricsWorker): void {
+  if (index !== ANSWERING) {
+    throw new DecodeError(`privsep: index:${index} does not answer at byte 0`);
+  }
 }

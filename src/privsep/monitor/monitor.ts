@@ -6,12 +6,12 @@
 
 import { programRoom } from "../../accept/descriptors.ts";
 import { FatalError, reason } from "../../errors.ts";
-import { Places } from "../../program/slots.ts";
+import { Slots } from "../../program/slots.ts";
 import { notRun } from "../../reason.ts";
 import { LEFT } from "../worker_states.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { Departure, type PhaseEvent } from "./departure.ts";
-import { FileWatch, wantedFiles } from "./file_watch.ts";
+import { FileWatcher, wantedFiles } from "./file_watcher.ts";
 import { Grants } from "./grants.ts";
 import { HandOver } from "./hand_over.ts";
 import { MonitorMetrics } from "./metrics.ts";
@@ -37,7 +37,7 @@ const WORKER_GRACE = 1000;
 const LAST_WORDS = 100;
 
 export class Monitor {
-  readonly places: Places;
+  readonly slots: Slots;
   readonly #workers: Workers;
   readonly #files: HandOver;
   readonly #port: Port;
@@ -52,11 +52,11 @@ export class Monitor {
     const now = (): number => performance.now();
     const served = (): readonly Worker[] => this.#workers.served();
     const drained = (): void => this.#departure.look();
-    this.places = new Places(Math.min(options.concurrency, this.#programRoom()));
-    const { places } = this;
-    const grants = new Grants({ places, options, workers: o.workers, serving: served });
+    this.slots = new Slots(Math.min(options.concurrency, this.#programRoom()));
+    const { slots } = this;
+    const grants = new Grants({ slots, options, workers: o.workers, serving: served });
     const logs = this.#logs = new WorkerLogs(libc, log);
-    const watch = new FileWatch(libc, wantedFiles(options, env));
+    const watch = new FileWatcher(libc, wantedFiles(options, env));
     const rules = new RulesHistory({ libc, files: watch, options, now });
     const workers = (): readonly Worker[] => this.#workers.all();
     const files = this.#files = new HandOver({ libc, log, files: watch, rules, workers });
@@ -66,13 +66,13 @@ export class Monitor {
       inherited: o.inherited === true,
       backlog: options.backlog,
     });
-    const starts = this.#starts = new ProgramStarts({ ...o, places, grants, rules });
+    const starts = this.#starts = new ProgramStarts({ ...o, slots, grants, rules });
     const metrics = this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,
       libc,
       log,
       serving: () => workers().filter(({ state }) => state === "serving"),
-      programs: () => places.running,
+      programs: () => slots.running,
     });
     const requests = new Requests({
       log,
@@ -182,7 +182,7 @@ export class Monitor {
   async leave(): Promise<void> {
     const { runtime, self, identity, log } = this.o;
     // Without a client a worker ends at once, and needs nobody.
-    if (this.places.running === 0) await this.#logs.ended(LAST_WORDS);
+    if (this.slots.running === 0) await this.#logs.ended(LAST_WORDS);
     await log.finish();
     this.#logs.handOver(runtime, self, identity);
   }

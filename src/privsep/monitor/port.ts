@@ -4,7 +4,7 @@
 
 import { readdirSync, readlinkSync } from "node:fs";
 import { type TcpListener, tcpListeners } from "../../codec/tcp_table.ts";
-import type { Endpoint, Libc } from "../../runtime/libc/libc.ts";
+import type { Libc, SocketEndpoint } from "../../runtime/libc/libc.ts";
 
 /** How long a worker may take to close its copy after it has said so, in milliseconds. */
 const PATIENCE = 1000;
@@ -36,7 +36,7 @@ export interface PortOptions {
 export class Port {
   #fd: number | undefined;
   /** Where it listens, and which socket it is. */
-  #at: Endpoint | undefined;
+  #at: SocketEndpoint | undefined;
   #inode: number | undefined;
 
   constructor(readonly o: PortOptions) {}
@@ -158,7 +158,7 @@ function inodeOf(fd: number): number | undefined {
 
 /** The same socket by its address. It takes the system milliseconds to go through all its sockets.
  *  Undefined: not Linux, or no /proc; then workers are believed. */
-function listenerAt(libc: Libc, { ip, port }: Endpoint): TcpListener | undefined {
+function listenerAt(libc: Libc, { ip, port }: SocketEndpoint): TcpListener | undefined {
   try {
     return listeners(libc).find((one) => one.ip === ip && one.port === port);
   } catch {

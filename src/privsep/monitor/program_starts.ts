@@ -9,12 +9,12 @@ import { FatalError, reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { programEnvironment } from "../../program/environment.ts";
 import { watchEnd } from "../../program/program_end.ts";
-import type { Place, Places } from "../../program/slots.ts";
+import type { Slot, Slots } from "../../program/slots.ts";
 import { abandoned, ConnectionError } from "../../reason.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime } from "../../runtime/runtime.ts";
-import type { MessageOf, PlacesNow } from "../messages.ts";
+import type { MessageOf, SlotCounts } from "../messages.ts";
 import type { Grants } from "./grants.ts";
 import { programUser } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
@@ -35,8 +35,8 @@ const TOO_MANY = "unable to start a program: too many connections wait for one";
 
 /** The end of a program, or of a request for one. */
 type Answer =
-  | Omit<MessageOf<"EXITED">, keyof PlacesNow>
-  | Omit<MessageOf<"REFUSED">, keyof PlacesNow>;
+  | Omit<MessageOf<"EXITED">, keyof SlotCounts>
+  | Omit<MessageOf<"REFUSED">, keyof SlotCounts>;
 
 const NO_RULES: ReadonlyMap<string, string> = new Map();
 
@@ -46,7 +46,7 @@ export interface StartsOptions {
   base: Readonly<Record<string, string>>;
   runtime: Runtime;
   libc: Libc;
-  places: Places;
+  slots: Slots;
   grants: Grants;
   rules: RulesHistory;
   log: Log;
@@ -69,7 +69,7 @@ export class ProgramStarts {
     this.#user = programUser(o.options, o.runtime, o.base);
   }
 
-  /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a place: that
+  /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a slot: that
    *  is the common case, and costs no promise. */
   request(worker: Worker, request: MessageOf<"START">): void {
     const { id, delayed } = request;
@@ -89,17 +89,17 @@ export class ProgramStarts {
     } catch (error) {
       return this.#refuse(worker, id, error, this.o.grants.use(worker));
     }
-    const place = worker.channel.backedUp ? undefined : this.o.grants.use(worker);
-    if (!place) return void this.#startLater(worker, id, env);
+    const slot = worker.channel.backedUp ? undefined : this.o.grants.use(worker);
+    if (!slot) return void this.#startLater(worker, id, env);
     let cancelled: ConnectionError | undefined;
     worker.waiting.set(id, { abort: (why) => cancelled = new ConnectionError(why) });
     // What came with the request may take it back.
     queueMicrotask(() => {
       worker.waiting.delete(id);
       const later = worker.channel.backedUp;
-      if (cancelled === undefined && !later) return this.#start(worker, id, env, place);
-      if (cancelled === undefined) void this.#startLater(worker, id, env, place);
-      else this.#refuse(worker, id, cancelled, place);
+      if (cancelled === undefined && !later) return this.#start(worker, id, env, slot);
+      if (cancelled === undefined) void this.#startLater(worker, id, env, slot);
+      else this.#refuse(worker, id, cancelled, slot);
     });
   }
 
@@ -115,63 +115,63 @@ export class ProgramStarts {
     worker: Worker,
     id: number,
     env: Record<string, string>,
-    had?: Place,
+    had?: Slot,
   ): Promise<void> {
     const size = sizeOf(env);
     if (worker.waitingSize + size > this.#maxSize) return this.#refuse(worker, id, TOO_MANY, had);
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
     worker.waitingSize += size;
-    let place = had;
+    let slot = had;
     try {
       // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
       do {
-        place?.giveBack();
+        slot?.release();
         await worker.channel.clear();
-        place = this.o.grants.use(worker) ?? (await this.o.places.take(cancel.signal)).hold();
+        slot = this.o.grants.use(worker) ?? (await this.o.slots.take(cancel.signal)).hold();
         if (cancel.signal.aborted) throw abandoned(cancel.signal);
       } while (worker.channel.backedUp);
     } catch (error) {
-      return this.#refuse(worker, id, error, place);
+      return this.#refuse(worker, id, error, slot);
     } finally {
       worker.waiting.delete(id);
       worker.waitingSize -= size;
     }
-    this.#start(worker, id, env, place);
+    this.#start(worker, id, env, slot);
   }
 
   #start(
     worker: Worker,
     id: number,
     env: Record<string, string>,
-    place: Place,
+    slot: Slot,
   ): void {
     const { channel, programs } = worker;
     const { delayed } = this.o.options;
     try {
       if (!channel.open || this.over) throw new Error("unable to start a program: too late");
       const { launched, mine } = this.#launch(env, delayed);
-      place.run();
+      slot.run();
       programs.set(id, launched);
       launched.exited.then((status = 0) => {
         programs.delete(id);
-        this.#tell(worker, { kind: "EXITED", id, status }, place);
+        this.#tell(worker, { kind: "EXITED", id, status }, slot);
       });
       const { pid } = launched;
       channel.send({ kind: "STARTED", id, pid, delayed, ...this.o.grants.now() }, mine);
     } catch (error) {
-      this.#refuse(worker, id, error, place);
+      this.#refuse(worker, id, error, slot);
     }
   }
 
-  #refuse(worker: Worker, id: number, error: unknown, place?: Place): void {
-    this.#tell(worker, { kind: "REFUSED", id, why: reason(error) }, place);
+  #refuse(worker: Worker, id: number, error: unknown, slot?: Slot): void {
+    this.#tell(worker, { kind: "REFUSED", id, why: reason(error) }, slot);
   }
 
-  /** `place` is not used any more. */
-  #tell(worker: Worker, answer: Answer, place: Place | undefined): void {
+  /** `slot` is not used any more. */
+  #tell(worker: Worker, answer: Answer, slot: Slot | undefined): void {
     const { grants } = this.o;
-    const granted = place ? grants.spare(worker, place) : 0;
+    const granted = slot ? grants.spare(worker, slot) : 0;
     worker.channel.send({ ...answer, ...grants.now(granted) });
   }
 

@@ -10,7 +10,7 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import { isShortage } from "../../files/files.ts";
 import { HandedFiles } from "../handed_files.ts";
-import type { FileWatch } from "./file_watch.ts";
+import type { FileWatcher } from "./file_watcher.ts";
 
 /** States kept; one is made each second at most, since files are looked at so often. */
 const MAX_STATES = 64;
@@ -28,7 +28,7 @@ interface State {
 
 export interface RulesHistoryOptions {
   libc: Libc;
-  files: FileWatch;
+  files: FileWatcher;
   options: Options;
   /** Milliseconds of a clock that never goes back. */
   now: () => number;
@@ -122,10 +122,10 @@ export function programRules(
   };
   for (const [book, who] of [[early, { ip }], [late, peer]] as const) {
     if (!book) continue;
-    const verdict = book.evaluate(who);
-    if (!verdict.allow) throw new FatalError(verdict.error ?? "the rules deny this connection");
-    for (const [name, value] of verdict.env) variables.set(name, value);
-    if (book === early && verdict.rule) break;
+    const result = book.evaluate(who);
+    if (!result.allow) throw new FatalError(result.error ?? "the rules deny this connection");
+    for (const [name, value] of result.env) variables.set(name, value);
+    if (book === early && result.rule) break;
   }
   return variables;
 }

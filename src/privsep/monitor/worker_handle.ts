@@ -1,6 +1,6 @@
 /** A worker, as the monitor sees it: its process, its channel, and what it has asked for. */
 
-import type { LocalHold } from "../../admit/limits.ts";
+import type { LocalReservation } from "../../admit/limits.ts";
 import { DecodeError } from "../../codec/bytes.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import type { Reason } from "../../reason.ts";
@@ -9,7 +9,7 @@ import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import { Channel, type ToWorker } from "../channel.ts";
 import { WORKER_COMMAND } from "../commands.ts";
-import type { End } from "../counts.ts";
+import type { WorkerEnd } from "../counts.ts";
 import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { openNull } from "../null_device.ts";
 import { DRAINED, type WorkerState } from "../worker_states.ts";
@@ -25,7 +25,7 @@ export interface WorkerOwner {
   /** May throw: the worker has broken the protocol. */
   message(message: WorkerMessage): void;
   /** Its process has ended; `words` go with "it". Exactly once. */
-  gone(end: End, words: string): void;
+  gone(end: WorkerEnd, words: string): void;
 }
 
 export class Worker {
@@ -42,8 +42,11 @@ export class Worker {
   /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
   readonly programs = new Map<number, Launched>();
   readonly waiting = new Map<number, { abort(why: Reason): void }>();
-  readonly holds = new Map<number, { readonly hold: LocalHold; checks: number }>();
-  /** Places that it may use, and those that it waits for (grants.ts). */
+  readonly reservations = new Map<
+    number,
+    { readonly reservation: LocalReservation; checks: number }
+  >();
+  /** Slots that it may use, and those that it waits for (grants.ts). */
   granted = 0;
   readonly wants = new Set<{ stop(): void }>();
   /** Characters of the variables of the starts that wait. */
@@ -57,7 +60,7 @@ export class Worker {
   /** Starts one: fd 0 and 1 lead nowhere, 2 is `log`, which is closed here, 3 and 4 come to us. `confined`:
    *  by way of confine.ts. */
   static async start(
-    slot: number,
+    index: number,
     runtime: Runtime,
     libc: Libc,
     self: SelfCommand,
@@ -86,7 +89,11 @@ export class Worker {
         blocked: "SIGUSR1",
       });
       const stream = await runtime.adoptSocket(control);
-      return new Worker(slot, launched, new Channel(libc, stream, pass, FROM_MONITOR, FROM_WORKER));
+      return new Worker(
+        index,
+        launched,
+        new Channel(libc, stream, pass, FROM_MONITOR, FROM_WORKER),
+      );
     } catch (error) {
       launched?.kill("SIGKILL");
       closeAll(libc, ours);
@@ -97,7 +104,7 @@ export class Worker {
   }
 
   private constructor(
-    readonly slot: number,
+    readonly index: number,
     readonly launched: Launched,
     readonly channel: ToWorker,
   ) {
@@ -168,25 +175,25 @@ export class Worker {
     this.#lastStart = id;
   }
 
-  countHold(id: number, room: boolean): void {
+  countReservation(id: number, room: boolean): void {
     if (id <= this.#lastHold || !room) throw new DecodeError(`privsep: hold: ${id} at byte 0`);
     this.#lastHold = id;
   }
 
   /** One that it has taken. Throws `DecodeError`. */
-  hold(id: number): LocalHold {
-    return this.#hold(id).hold;
+  reservation(id: number): LocalReservation {
+    return this.#reservation(id).reservation;
   }
 
   /** The same, for a check: rules that apply to one connection are few. */
-  holdToCheck(id: number): LocalHold {
-    const held = this.#hold(id);
+  reservationToCheck(id: number): LocalReservation {
+    const held = this.#reservation(id);
     if (++held.checks > MAX_CHECKS) throw new DecodeError(`privsep: hold: ${id} again at byte 0`);
-    return held.hold;
+    return held.reservation;
   }
 
-  #hold(id: number): { readonly hold: LocalHold; checks: number } {
-    const held = this.holds.get(id);
+  #reservation(id: number): { readonly reservation: LocalReservation; checks: number } {
+    const held = this.reservations.get(id);
     if (!held) throw new DecodeError(`privsep: hold: ${id} is none at byte 0`);
     return held;
   }

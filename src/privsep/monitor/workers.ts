@@ -5,8 +5,8 @@ import { workerEnvironment } from "../../config/variables.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { notRun } from "../../reason.ts";
 import { VERSION } from "../../version.ts";
-import type { End } from "../counts.ts";
-import { filesOf, type Init, packInit } from "../init.ts";
+import type { WorkerEnd } from "../counts.ts";
+import { fileAccess, type Init, packInit } from "../init.ts";
 import type { WorkerMessage } from "../messages.ts";
 import { confinedByExec } from "../sandbox.ts";
 import { SERVED } from "../worker_states.ts";
@@ -45,7 +45,7 @@ export interface WorkersOptions {
 }
 
 export class Workers {
-  readonly #bySlot = new Map<number, Worker>();
+  readonly #byIndex = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
   readonly #confined: boolean;
   /** Of the first start: any worker that cannot start ends the server. */
@@ -57,12 +57,12 @@ export class Workers {
 
   constructor(readonly p: WorkersOptions) {
     const { libc, options, workers } = p.o;
-    this.#confined = confinedByExec(libc, filesOf(options));
+    this.#confined = confinedByExec(libc, fileAccess(options));
     this.#backoffs = Array.from({ length: workers }, () => backoff(() => performance.now()));
   }
 
   /** All whose process has not ended. */
-  readonly all = (): readonly Worker[] => [...this.#bySlot.values()];
+  readonly all = (): readonly Worker[] => [...this.#byIndex.values()];
 
   /** Those that have come to serve, and can be told something. */
   readonly served = (): readonly Worker[] =>
@@ -73,7 +73,7 @@ export class Workers {
     let left = this.p.o.workers;
     await new Promise<void>((ready, failed) => {
       this.#first = { ready: () => --left === 0 && ready(), failed };
-      for (let slot = 0; slot < this.p.o.workers; slot++) void this.#start(slot, false);
+      for (let index = 0; index < this.p.o.workers; index++) void this.#start(index, false);
     }).finally(() => this.#first = undefined);
   }
 
@@ -88,7 +88,7 @@ export class Workers {
     worker.serves();
     this.#unservedSince = undefined;
     this.p.grants.begin(worker);
-    this.#backoffs[worker.slot]?.began();
+    this.#backoffs[worker.index]?.began();
     this.#first?.ready();
   }
 
@@ -104,7 +104,7 @@ export class Workers {
     for (const worker of this.all()) worker.kill();
   }
 
-  async #start(slot: number, again: boolean): Promise<void> {
+  async #start(index: number, again: boolean): Promise<void> {
     const { o, logs, metrics, files } = this.p;
     const { runtime, libc, self, patience } = o;
     let worker: Worker | undefined;
@@ -112,9 +112,9 @@ export class Workers {
       const log = await logs.open(runtime, () => {
         setTimeout(() => worker?.giveUp("it closed its log"), patience?.mute ?? MUTE).unref();
       });
-      const made = worker = await Worker.start(slot, runtime, libc, self, this.#confined, log);
+      const made = worker = await Worker.start(index, runtime, libc, self, this.#confined, log);
       if (this.#stopped) return worker.kill();
-      this.#bySlot.set(slot, worker);
+      this.#byIndex.set(index, worker);
       worker.take({
         message: (message) => this.p.receive(made, message),
         gone: (end, words) => this.#gone(made, end, words),
@@ -123,16 +123,16 @@ export class Workers {
       worker.mustServe(patience?.start ?? START);
       metrics?.introduce(worker);
       files.introduce(worker, again);
-      worker.channel.send({ kind: "INIT", init: packInit(this.#init(slot, again)) });
+      worker.channel.send({ kind: "INIT", init: packInit(this.#init(index, again)) });
     } catch (error) {
       const fatal = notStarted(reason(error));
-      if (!worker) return this.#failed(slot, fatal);
+      if (!worker) return this.#failed(index, fatal);
       worker.fatal = fatal;
       worker.kill(); // and then it is gone
     }
   }
 
-  #init(slot: number, again: boolean): Init {
+  #init(index: number, again: boolean): Init {
     const { options, env, identity, workers, init, inherited = false } = this.p.o;
     return {
       version: VERSION,
@@ -140,8 +140,8 @@ export class Workers {
       env: workerEnvironment(env),
       identity,
       workers,
-      slot,
-      speaks: slot === 0,
+      index,
+      speaks: index === 0,
       again,
       inherited,
       ...init,
@@ -150,7 +150,7 @@ export class Workers {
   }
 
   /** A worker could not be started. */
-  #failed(slot: number, error: FatalError): void {
+  #failed(index: number, error: FatalError): void {
     if (this.#first) return this.#first.failed(error);
     if (this.#stopped) return;
     const unserved = this.#unservedSince === undefined
@@ -161,26 +161,26 @@ export class Workers {
       return this.p.failed(new FatalError(error.message, EXIT.system, hint));
     }
     this.p.o.log.error(error.message);
-    this.#restart(slot);
+    this.#restart(index);
   }
 
-  #restart(slot: number): void {
-    const delay = this.#backoffs[slot]?.delay() ?? 0;
+  #restart(index: number): void {
+    const delay = this.#backoffs[index]?.delay() ?? 0;
     setTimeout(() => {
-      if (!this.#stopped) void this.#start(slot, true);
+      if (!this.#stopped) void this.#start(index, true);
     }, delay);
   }
 
   /** Its process has ended. Its programs live on without a client. */
-  #gone(worker: Worker, end: End, words: string): void {
+  #gone(worker: Worker, end: WorkerEnd, words: string): void {
     const { o: { log, options }, logs, grants, metrics, files } = this.p;
     logs.readNow(); // its last words come before ours
-    this.#bySlot.delete(worker.slot);
+    this.#byIndex.delete(worker.index);
     if (this.served().length === 0) this.#unservedSince ??= performance.now();
     for (const cancel of worker.waiting.values()) cancel.abort(notRun("the worker is gone"));
     grants.end(worker);
-    for (const { hold } of worker.holds.values()) hold.release();
-    worker.holds.clear();
+    for (const { reservation } of worker.reservations.values()) reservation.release();
+    worker.reservations.clear();
     const left = [...worker.programs.values()];
     if (left.length > 0) {
       // They have got EOF. Who does not take it has the idle limit, as with any client that vanishes.
@@ -197,11 +197,11 @@ export class Workers {
     if (!worker.served) {
       files.failed(worker);
       const fatal = worker.fatal ?? notStarted(`it ${words}`);
-      return this.#failed(worker.slot, fatal);
+      return this.#failed(worker.index, fatal);
     }
     const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
     log.error(`worker ${worker.pid} ${words}: ${lost} lost the client`);
     this.p.lost();
-    this.#restart(worker.slot);
+    this.#restart(worker.index);
   }
 }

@@ -54,7 +54,7 @@ export class FileUpdates {
     this.channel.send({ kind: "LOST" });
     if (this.#lacking) return;
     this.#lacking = true;
-    this.server?.deps.log.error(`unable to take files, trying again: ${reason(error)}`);
+    this.server?.services.log.error(`unable to take files, trying again: ${reason(error)}`);
   }
 
   /** Nobody is served with older files. */

@@ -3,11 +3,11 @@
 
 import { reason } from "../../errors.ts";
 import { describeServer } from "../../metrics/describe.ts";
-import { type Endpoint, openEndpoint } from "../../metrics/endpoint.ts";
+import { type MetricsEndpoint, openEndpoint } from "../../metrics/endpoint.ts";
 import { expose } from "../../metrics/exposition.ts";
 import type { Registry } from "../../metrics/registry.ts";
-import type { Deps } from "../../services.ts";
-import { ENDS, type Introduction, onlyOne, type Totals } from "../counts.ts";
+import type { Services } from "../../services.ts";
+import { type Introduction, type Totals, totalsOfOne, WORKER_ENDS } from "../counts.ts";
 import type { MessageOf, WorkerMessage } from "../messages.ts";
 
 /** The monitor is told so often, in milliseconds: what has been counted since is lost when the worker
@@ -15,7 +15,7 @@ import type { MessageOf, WorkerMessage } from "../messages.ts";
 const PUSH = 2000;
 
 export interface WorkerMetricsOptions {
-  readonly deps: Deps;
+  readonly services: Services;
   readonly registry: Registry;
   readonly send: (message: WorkerMessage) => void;
   /** How many workers there are. */
@@ -31,7 +31,7 @@ export interface WorkerMetricsOptions {
 export class WorkerMetrics {
   #totals: Totals;
   readonly #begun = Promise.withResolvers<void>();
-  #endpoint: Endpoint | undefined;
+  #endpoint: MetricsEndpoint | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
   /** The answer that is being made, and the one after it. */
   #now: Promise<string> | undefined;
@@ -40,20 +40,21 @@ export class WorkerMetrics {
   #asked: { resolve: (totals: Totals) => void; reject: (error: Error) => void } | undefined;
 
   constructor(readonly o: WorkerMetricsOptions) {
-    const { registry, deps, introduction } = o;
-    this.#totals = onlyOne(registry.counts(), 0);
+    const { registry, services, introduction } = o;
+    this.#totals = totalsOfOne(registry.counts(), 0);
     this.#begun.promise.catch(() => {});
     if (!introduction) {
-      describeServer(registry, deps);
+      describeServer(registry, services);
       return;
     }
     const { started } = introduction;
-    describeServer(registry, deps, { started, programs: () => this.#totals.programs });
+    describeServer(registry, services, { started, programs: () => this.#totals.programs });
     registry.gauge("sslserver_workers_running", "Workers running now.", () => this.#totals.workers);
     registry.told(
       "sslserver_worker_restarts_total",
       "Workers replaced, by reason: a signal, a breach of the protocol, or an exit.",
-      () => ENDS.map((end) => ({ labels: [["reason", end]], value: this.#totals.ended[end] })),
+      () =>
+        WORKER_ENDS.map((end) => ({ labels: [["reason", end]], value: this.#totals.ended[end] })),
     );
     registry.told(
       "sslserver_workers_silent_total",
@@ -65,7 +66,7 @@ export class WorkerMetrics {
   /** Listens, on `socket` if the monitor has made it; while rights are there. Throws `FatalError`, but
    *  in place of another worker it says so and does without: to serve is more than to count. */
   async listen(socket: number | undefined): Promise<void> {
-    const { deps: { options: { metrics }, log }, again } = this.o;
+    const { services: { options: { metrics }, log }, again } = this.o;
     if (!metrics) return;
     try {
       const text = (): Promise<string> => this.#text();
@@ -138,9 +139,9 @@ export class WorkerMetrics {
   /** What it says of itself here is what the monitor is told, and keeps: if this worker dies, no
    *  counter that a scraper has seen goes back. */
   #gather(): Promise<Totals> {
-    const { workers, again, deps: { programs }, registry } = this.o;
+    const { workers, again, services: { programs }, registry } = this.o;
     if (workers === 1 && !again) {
-      return Promise.resolve(onlyOne(this.#push(0), programs.running ?? 0));
+      return Promise.resolve(totalsOfOne(this.#push(0), programs.running ?? 0));
     }
     const id = ++this.#lastId;
     return new Promise<Totals>((resolve, reject) => {

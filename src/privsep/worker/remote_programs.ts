@@ -4,21 +4,21 @@ import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { Programs } from "../../program/programs.ts";
-import type { HeldPlace, RunningProgram } from "../../connection.ts";
+import type { ConnectionSlot, RunningProgram } from "../../connection.ts";
 import { abandoned, ConnectionError, notRun } from "../../reason.ts";
-import { Places } from "../../program/slots.ts";
-import { closeAll, ENDS } from "../../runtime/program_pipes.ts";
+import { Slots } from "../../program/slots.ts";
+import { closeAll, PIPE_ENDS } from "../../runtime/program_pipes.ts";
 import type {
   DelayedEnds,
   Program,
-  ProgramEnds,
+  ProgramStreams,
   Runtime,
   Sink,
   Source,
 } from "../../runtime/runtime.ts";
 import type { ToMonitor } from "../channel.ts";
 import { EncodeError } from "../fields.ts";
-import type { MessageOf, PlacesNow } from "../messages.ts";
+import type { MessageOf, SlotCounts } from "../messages.ts";
 
 /** A START that is not answered yet. */
 interface Asked {
@@ -34,20 +34,20 @@ const refusal = (text: string): ConnectionError => new ConnectionError(notRun(te
 export class RemotePrograms implements Programs {
   #changed: () => void = () => {};
   running: number | undefined = 0;
-  /** What the monitor has lent us of its places (grants.ts). */
-  readonly #places = new Places(0);
+  /** What the monitor has lent us of its slots (grants.ts). */
+  readonly #slots = new Slots(0);
   /** The monitor has none left to lend. */
   #none = true;
-  /** Places that it was asked for. */
+  /** Slots that it was asked for. */
   #wanted = 0;
-  /** Set while other workers wait for places: takes the next one that we do not use. */
+  /** Set while other workers wait for slots: takes the next one that we do not use. */
   #passing: (() => void) | undefined;
   #lastStart = 0;
   readonly #asked = new Map<number, Asked | "withdrawn">();
   readonly #running = new Map<number, RemoteProgram>();
 
   constructor(readonly runtime: Runtime, readonly channel: ToMonitor) {
-    this.#places.onChange(() => {
+    this.#slots.onChange(() => {
       this.#want();
       this.#changed();
     });
@@ -58,25 +58,25 @@ export class RemotePrograms implements Programs {
   }
 
   get waiting(): number {
-    return this.#places.waiting - (this.#passing ? 1 : 0);
+    return this.#slots.waiting - (this.#passing ? 1 : 0);
   }
 
   get full(): boolean {
-    return this.#none && this.#places.full;
+    return this.#none && this.#slots.full;
   }
 
-  place(signal: AbortSignal): HeldPlace | Promise<HeldPlace> {
-    return this.#places.takeNow() ?? this.#places.take(signal);
+  slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> {
+    return this.#slots.takeNow() ?? this.#slots.take(signal);
   }
 
-  /** Asks the monitor for as many places as handshakes wait here. */
+  /** Asks the monitor for as many slots as handshakes wait here. */
   #want(): void {
     for (; this.#wanted < this.waiting && this.channel.open; this.#wanted++) {
       this.channel.send({ kind: "WANT" });
     }
   }
 
-  start(request: ProgramRequest, place: HeldPlace, signal: AbortSignal): Promise<Program> {
+  start(request: ProgramRequest, slot: ConnectionSlot, signal: AbortSignal): Promise<Program> {
     if (signal.aborted) return Promise.reject(abandoned(signal));
     if (!this.channel.open) return Promise.reject(refusal("unable to run: no monitor"));
     const id = ++this.#lastStart;
@@ -111,7 +111,7 @@ export class RemotePrograms implements Programs {
           reject(error);
         },
       });
-      place.hand(); // with the program it is the monitor's
+      slot.hand(); // with the program it is the monitor's
       this.channel.sendFrame(frame);
     });
   }
@@ -135,7 +135,7 @@ export class RemotePrograms implements Programs {
     this.#asked.clear();
     this.#passing?.();
     this.#passing = undefined;
-    this.#places.fail(refusal(ORPHANED));
+    this.#slots.fail(refusal(ORPHANED));
     for (const program of this.#running.values()) program.ended(undefined);
     this.#running.clear();
     this.#changed();
@@ -145,9 +145,9 @@ export class RemotePrograms implements Programs {
   started(message: MessageOf<"STARTED">): void {
     const { id, pid, delayed } = message;
     const withdrawn = this.#asked.get(id) === "withdrawn";
-    const ends = this.#takeEnds(delayed ? ENDS.delayed : ENDS.plain, withdrawn);
+    const ends = this.#takeEnds(delayed ? PIPE_ENDS.delayed : PIPE_ENDS.plain, withdrawn);
     const asked = this.#answered(id);
-    this.places(message);
+    this.slots(message);
     if (asked === "withdrawn" || !ends) return;
     if (ends instanceof Error) {
       asked.reject(refusal(`unable to take the pipes of program ${pid}: ${reason(ends)}`));
@@ -161,24 +161,24 @@ export class RemotePrograms implements Programs {
   /** REFUSED. */
   refused(message: MessageOf<"REFUSED">): void {
     const asked = this.#answered(message.id);
-    this.places(message);
+    this.slots(message);
     if (asked !== "withdrawn") asked.reject(refusal(message.why));
   }
 
   /** EXITED. */
   exited(message: MessageOf<"EXITED">): void {
     const { id, status } = message;
-    this.places(message);
+    this.slots(message);
     this.#running.get(id)?.ended(status);
     this.#running.delete(id);
   }
 
   /** PLACES, and what the others end with. */
-  places({ running, full, wanted, granted }: PlacesNow): void {
+  slots({ running, full, wanted, granted }: SlotCounts): void {
     this.running = running;
     this.#none = full;
     this.#wanted = Math.max(0, this.#wanted - granted);
-    this.#places.add(granted);
+    this.#slots.add(granted);
     if (wanted) this.#pass();
     else if (this.#passing) {
       this.#passing();
@@ -193,14 +193,14 @@ export class RemotePrograms implements Programs {
     return asked;
   }
 
-  /** Returns the places that nobody uses here, now and, as the last in the queue, as they come free. */
+  /** Returns the slots that nobody uses here, now and, as the last in the queue, as they come free. */
   #pass(): void {
-    const count = this.#places.remove(Infinity);
+    const count = this.#slots.remove(Infinity);
     if (count > 0) this.channel.send({ kind: "RETURN", count });
-    this.#passing ??= this.#places.wait({
-      give: (place) => {
+    this.#passing ??= this.#slots.wait({
+      give: (slot) => {
         this.#passing = undefined;
-        place.hand();
+        slot.hand();
         this.channel.send({ kind: "RETURN", count: 1 });
         this.#pass();
       },
@@ -210,7 +210,7 @@ export class RemotePrograms implements Programs {
 
   /** Our ends of a program's pipes; undefined if nobody wants them. If this process has no room for
    *  them that start has failed, and nothing else. In both cases EOF tells the program. */
-  #takeEnds(count: number, withdrawn: boolean): ProgramEnds | Error | undefined {
+  #takeEnds(count: number, withdrawn: boolean): ProgramStreams | Error | undefined {
     let fds: readonly number[] = [];
     try {
       fds = this.channel.descriptors(count);
@@ -237,7 +237,7 @@ class RemoteProgram implements RunningProgram {
     readonly channel: ToMonitor,
     readonly id: number,
     readonly pid: number,
-    { input, output, delayed }: ProgramEnds,
+    { input, output, delayed }: ProgramStreams,
     readonly running: number,
   ) {
     this.input = input;

@@ -1,7 +1,7 @@
 /** How a worker comes to its end: what each event does in each stage. Pure. */
 
-export const STAGES = ["starting", "serving", "draining", "ending"] as const;
-export type Stage = typeof STAGES[number];
+export const WORKER_STAGES = ["starting", "serving", "draining", "ending"] as const;
+export type WorkerStage = typeof WORKER_STAGES[number];
 
 /** DRAIN and END of the monitor, a signal of an operator, the monitor gone, --drain-timeout over. */
 export type StopEvent = "DRAIN" | "END" | "SIGTERM" | "orphaned" | "late";
@@ -10,7 +10,7 @@ export type StopEvent = "DRAIN" | "END" | "SIGTERM" | "orphaned" | "late";
  *  dismissed. `give up`: it ends before it has served. */
 export type Stop = "nothing" | "give up" | "drain" | "drain at once" | "end";
 
-export const STOPS: Readonly<Record<Stage, Readonly<Record<StopEvent, Stop>>>> = {
+export const STOPS: Readonly<Record<WorkerStage, Readonly<Record<StopEvent, Stop>>>> = {
   starting: {
     DRAIN: "give up",
     END: "give up",

@@ -5,31 +5,31 @@ import fs from "node:fs";
 import { literalHost } from "../../accept/address.ts";
 import { namedAddress } from "../../accept/host.ts";
 import { canLimit } from "../../admit/limits.ts";
-import { assemble, type Assembled, type Given } from "../../assemble.ts";
+import { assemble, type Assembled, type Overrides } from "../../assemble.ts";
 import { warnOfServed } from "../../check/served.ts";
 import type { Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { GRACE, type Server } from "../../lifecycle.ts";
-import { keepGoing, Log } from "../../log.ts";
+import { Log, logInternalErrors } from "../../log.ts";
 import { isStreamSocket } from "../../runtime/libc/inherited.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { LostDescriptors } from "../../runtime/libc/pass.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import { serve } from "../../serve.ts";
-import type { Deps } from "../../services.ts";
+import { serveConnections } from "../../serve.ts";
+import type { Services } from "../../services.ts";
 import { VERSION } from "../../version.ts";
 import { Channel, type ToMonitor } from "../channel.ts";
 import type { Introduction } from "../counts.ts";
 import { drop } from "../drop.ts";
 import { HandedFiles } from "../handed_files.ts";
-import { filesOf, type Init, unpackInit, versionOf } from "../init.ts";
+import { fileAccess, type Init, unpackInit, versionOf } from "../init.ts";
 import { FROM_MONITOR, FROM_WORKER, type Handlers, type MonitorMessage } from "../messages.ts";
 import { sandbox } from "../sandbox.ts";
 import { FileUpdates } from "./file_updates.ts";
 import { WorkerMetrics } from "./metrics.ts";
-import { RemoteCounter } from "./remote_counter.ts";
+import { RemoteLimiter } from "./remote_limiter.ts";
 import { RemotePrograms } from "./remote_programs.ts";
-import { type Stage, type StopEvent, STOPS } from "./stopping.ts";
+import { type StopEvent, STOPS, type WorkerStage } from "./stopping.ts";
 
 /** Our ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
@@ -61,7 +61,7 @@ function otherVersion(monitor: string | undefined): FatalError {
 
 class WorkerProcess {
   readonly #programs: RemotePrograms;
-  readonly #counter: RemoteCounter;
+  readonly #limiter: RemoteLimiter;
   readonly #files: FileUpdates;
   readonly #initialized = Promise.withResolvers<unknown>();
   readonly #listening = Promise.withResolvers<number>();
@@ -70,13 +70,13 @@ class WorkerProcess {
   #metricsSocket: number | undefined;
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
-  #stage: Stage = "starting";
+  #stage: WorkerStage = "starting";
   /** The queue of the listening socket is a supervisor's, and will be a successor's. */
   #inherited = false;
 
   constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: ToMonitor) {
     this.#programs = new RemotePrograms(runtime, channel);
-    this.#counter = new RemoteCounter(channel);
+    this.#limiter = new RemoteLimiter(channel);
     this.#files = new FileUpdates(new HandedFiles(libc), channel, (count) => this.#take(count));
     this.#listening.promise.catch(() => {}); // looked at when all is prepared
     channel.take({ message: (one) => this.#receive(one), broken: () => this.#orphaned() });
@@ -104,17 +104,17 @@ class WorkerProcess {
       this.#fatal(error);
       return EXIT.system;
     }
-    keepGoing(log);
+    logInternalErrors(log);
     this.#files.reportGood();
     this.channel.send({ kind: "READY" });
     const fd = await this.#listening.promise.catch(() => undefined);
     if (fd === undefined) return EXIT.system; // the monitor has gone
     this.#files.lookNow();
-    const { deps, close } = this.#assembled as Assembled;
-    const { backlog } = deps.options;
-    const server = this.#server = serve(
+    const { services, close } = this.#assembled as Assembled;
+    const { backlog } = services.options;
+    const server = this.#server = serveConnections(
       (...told) => this.runtime.listenDescriptor(fd, backlog, ...told),
-      deps,
+      services,
     );
     this.#stage = "serving";
     this.channel.send({ kind: "SERVING" });
@@ -132,41 +132,41 @@ class WorkerProcess {
     const { options, env, identity, speaks, again, resolve, workers, password, keyPair } = init;
     // What was said at the first start need not be said again.
     const muted = (): boolean => !speaks || (again && !this.#server);
-    const given: Given = {
+    const overrides: Overrides = {
       password,
       keyPair,
       files: this.#files.files,
       programs: this.#programs,
       pending: share(init),
       announce: log.mutedBy(muted),
-      ...(workers > 1 && canLimit(options, env) ? { counter: this.#counter } : {}),
+      ...(workers > 1 && canLimit(options, env) ? { limiter: this.#limiter } : {}),
     };
-    const assembled = await assemble(options, env, this.runtime, log, given);
+    const assembled = await assemble(options, env, this.runtime, log, overrides);
     this.#assembled = this.#files.server = assembled;
-    warnOfServed(assembled, given.announce ?? log);
-    await this.#count(assembled.deps, init);
+    warnOfServed(assembled, overrides.announce ?? log);
+    await this.#count(assembled.services, init);
     const confined = this.libc.landlocked(); // before the root folder is one without /dev
     drop(this.libc, identity);
-    this.#confine(options, confined, given.announce as Log);
+    this.#confine(options, confined, overrides.announce as Log);
     if (!resolve || literalHost(options.host)) return;
     // The port is the monitor's: a service name needs /etc/services, which is outside the jail.
-    const ip = await namedAddress(options, assembled.deps.admission.resolver);
+    const ip = await namedAddress(options, assembled.services.admission.resolver);
     this.channel.send({ kind: "RESOLVED", ip });
   }
 
   /** The last step: nothing that it forbids is done later. Only rules can name further files. */
   #confine(options: Options, confined: boolean, log: Log): void {
-    const { off } = sandbox(this.libc, { files: filesOf(options), confined });
+    const { off } = sandbox(this.libc, { files: fileAccess(options), confined });
     for (const what of off) log.warning(`sandbox: ${what}`);
   }
 
   /** --metrics. */
-  async #count(deps: Deps, { workers, again }: Init): Promise<void> {
-    const { metrics: { registry } } = deps;
+  async #count(services: Services, { workers, again }: Init): Promise<void> {
+    const { metrics: { registry } } = services;
     if (!registry) return;
     const introduction = this.#introduction;
     this.#metrics = new WorkerMetrics({
-      deps,
+      services,
       registry,
       send: (message) => this.channel.send(message),
       workers,
@@ -187,8 +187,8 @@ class WorkerProcess {
     STARTED: (message) => this.#programs.started(message),
     REFUSED: (message) => this.#programs.refused(message),
     EXITED: (message) => this.#programs.exited(message),
-    PLACES: (message) => this.#programs.places(message),
-    VERDICT: (message) => this.#counter.verdict(message),
+    SLOTS: (message) => this.#programs.slots(message),
+    VERDICT: (message) => this.#limiter.verdict(message),
     RELOAD: () => this.#files.reload(),
     DRAIN: () => this.#stop("DRAIN"),
     GATHER: (message) => this.#metrics?.gather(message),
@@ -239,7 +239,7 @@ class WorkerProcess {
     this.#stage = "draining";
     this.#metrics?.close();
     this.#server?.drain(patience, !this.#inherited);
-    const drainTimeout = this.#assembled?.deps.options.drainTimeout;
+    const drainTimeout = this.#assembled?.services.options.drainTimeout;
     if (drainTimeout === undefined) return;
     setTimeout(() => this.#stop("late"), drainTimeout * 1000).unref();
   }
@@ -247,7 +247,7 @@ class WorkerProcess {
   /** The monitor has gone: after a drain as it should, else who has no program gets none. */
   #orphaned(): void {
     this.#programs.orphan();
-    this.#counter.orphan();
+    this.#limiter.orphan();
     this.#stop("orphaned");
   }
 
@@ -269,6 +269,6 @@ class WorkerProcess {
 }
 
 /** One worker's part of --pending. */
-function share({ options: { pending }, workers, slot }: Init): number {
-  return Math.max(1, Math.floor((pending + workers - 1 - slot) / workers));
+function share({ options: { pending }, workers, index }: Init): number {
+  return Math.max(1, Math.floor((pending + workers - 1 - index) / workers));
 }

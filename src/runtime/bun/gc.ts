@@ -25,7 +25,7 @@ let last = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** A connection or a program has begun. */
-export function tidyLater(): void {
+export function connectionBegan(): void {
   last = performance.now();
   begun++;
   if (++open >= next) {
@@ -36,7 +36,7 @@ export function tidyLater(): void {
 }
 
 /** It is over. */
-export function tidyLess(): void {
+export function connectionEnded(): void {
   open--;
 }
 

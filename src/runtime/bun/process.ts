@@ -3,7 +3,7 @@
 
 import process from "node:process";
 import { PipeSink, PipeSource } from "./pipe.ts";
-import { tidyLater, tidyLess } from "./gc.ts";
+import { connectionBegan, connectionEnded } from "./gc.ts";
 import { bun } from "./types.ts";
 import { signalChild, waitStatus } from "../child.ts";
 import { keepDescriptors } from "../libc/inherited.ts";
@@ -11,7 +11,7 @@ import { Launcher } from "../launcher.ts";
 import type { Libc } from "../libc/libc.ts";
 import { lookUp } from "../look_up.ts";
 import { spawnByLibc } from "../program_pipes.ts";
-import type { Launched, LaunchOptions, Program, ProgramEnds, SpawnOptions } from "../runtime.ts";
+import type { Launched, LaunchOptions, Program, ProgramStreams, SpawnOptions } from "../runtime.ts";
 
 /** Programs by libc. What was inherited is kept from them: Bun does so only for its own. */
 export function bunLauncher(libc: Libc): Launcher {
@@ -29,8 +29,8 @@ export function launch(launcher: Launcher, options: LaunchOptions): Launched {
   const launched = options.user
     ? launcher.libc.withFirstFileLimit(() => launchAs(launcher, options))
     : launcher.launch(options);
-  tidyLater();
-  launched.exited.then(tidyLess);
+  connectionBegan();
+  launched.exited.then(connectionEnded);
   return launched;
 }
 
@@ -63,7 +63,7 @@ export function spawn(launcher: Launcher, options: SpawnOptions): Program {
 }
 
 /** See `Runtime.adoptEnds`. */
-export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
+export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramStreams {
   const [input, output, control, ...tls] = fds as [number, number, ...number[]];
   // First what can fail: the streams below close what they have.
   const controls = control === undefined ? undefined : controlEnds(libc, control);

@@ -2,10 +2,10 @@
  *  `node:net` and `node:tls` sit on the same native sockets and cost twice the memory. */
 
 import { concat } from "../../codec/bytes.ts";
-import { NOBODY, type Stream } from "../stream.ts";
+import { NO_HANDLER, type Stream } from "../stream.ts";
 import { BunStream, plainHandler } from "./stream.ts";
 import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./tls.ts";
-import { tidyLater, tidyLess } from "./gc.ts";
+import { connectionBegan, connectionEnded } from "./gc.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
 import { CLOSED } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
@@ -77,7 +77,7 @@ class BunSocket extends BunStream implements Socket {
         resolve(stream);
       };
       this.#tls = stream;
-      this.take(NOBODY);
+      this.take(NO_HANDLER);
       const initialData = held.length === 0 ? first : concat([first, ...held]);
       stream.ciphertext(initialData); // Bun tells of what comes later only
       const pair = this.native.upgradeTLS<BunStream>({
@@ -144,7 +144,7 @@ export function listenHandler(
   return {
     ...plainHandler,
     open(native) {
-      tidyLater();
+      connectionBegan();
       // Its peer has reset it: there is no address any more.
       if (native.remoteAddress === undefined) {
         native.terminate();
@@ -156,7 +156,7 @@ export function listenHandler(
       socket.stopSoon();
     },
     close(native, error) { // once for each, whoever closes it
-      tidyLess();
+      connectionEnded();
       plainHandler.close?.(native, error);
     },
   };

@@ -2,7 +2,7 @@
 
 import { Launcher } from "../launcher.ts";
 import { type Libc, POLL } from "../libc/libc.ts";
-import type { ProgramEnds } from "../runtime.ts";
+import type { ProgramStreams } from "../runtime.ts";
 import { AdoptedStream } from "./adopted.ts";
 
 /** One direction of a descriptor of ours. */
@@ -33,7 +33,7 @@ export function denoLauncher(libc: Libc): Launcher {
 }
 
 /** See `Runtime.adoptEnds`. */
-export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramEnds {
+export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramStreams {
   const [inputFd, outputFd, control, tlsInput, tlsOutput] = fds as [number, number, ...number[]];
   const stream = (fd: number | undefined, direction: "read" | "write"): DescriptorStream =>
     new DescriptorStream(libc, fd as number, direction);

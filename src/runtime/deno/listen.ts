@@ -5,7 +5,7 @@
 
 import { setImmediate } from "node:timers";
 import type { Listener, Socket } from "../runtime.ts";
-import { type Endpoint, type Libc, POLL } from "../libc/libc.ts";
+import { type Libc, POLL, type SocketEndpoint } from "../libc/libc.ts";
 import { ConnSocket, NodeSocket } from "./socket.ts";
 import { watchReadable } from "./ready.ts";
 import type { Tidier } from "./gc.ts";
@@ -79,7 +79,7 @@ const BATCH = 16;
 
 function adopt(
   libc: Libc,
-  accepted: { fd: number; peer: Endpoint },
+  accepted: { fd: number; peer: SocketEndpoint },
   count: () => void,
 ): NodeSocket {
   try {

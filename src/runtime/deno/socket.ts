@@ -8,7 +8,7 @@ import {
   type TlsStream,
 } from "../runtime.ts";
 import { CLOSED } from "../endings.ts";
-import type { Endpoint, Libc } from "../libc/libc.ts";
+import type { Libc, SocketEndpoint } from "../libc/libc.ts";
 import { AdoptedStream } from "./adopted.ts";
 import { type Wire, WireStream } from "./stream.ts";
 import { type Handshake, startServerTls } from "./tls.ts";
@@ -98,7 +98,7 @@ export class NodeSocket extends AdoptedStream implements Socket {
 
   constructor(
     libc: Libc,
-    accepted: { fd: number; peer: Endpoint },
+    accepted: { fd: number; peer: SocketEndpoint },
     count: () => void,
   ) {
     const { fd, peer } = accepted;

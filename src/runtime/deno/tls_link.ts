@@ -24,7 +24,7 @@ export interface Handle {
 }
 
 /** The encrypted side of a TLS socket, and whether the raw stream has said "no more". */
-export interface Link {
+export interface EncryptedSide {
   readonly raw: Stream;
   readonly duplex: Duplex;
   full: boolean;
@@ -35,7 +35,7 @@ export interface Link {
 }
 
 /** What the TLS library reads and writes. Nothing here takes the raw stream or destroys it. */
-export function encryptedSide(raw: Stream): Link {
+export function encryptedSide(raw: Stream): EncryptedSide {
   const duplex = new Duplex({
     allowHalfOpen: true,
     autoDestroy: false, // it would take undelivered input along when both directions have ended
@@ -45,7 +45,7 @@ export function encryptedSide(raw: Stream): Link {
       done();
     },
   });
-  const link: Link = {
+  const link: EncryptedSide = {
     raw,
     duplex,
     full: false,
@@ -57,7 +57,7 @@ export function encryptedSide(raw: Stream): Link {
 
 /** Takes the Duplex out of the way of the data: through it Deno 2.9.6 copies all that it sends once
  *  more. Where the names used here are unknown it stays, which is only slower. */
-export function direct(socket: tls.TLSSocket, link: Link): void {
+export function direct(socket: tls.TLSSocket, link: EncryptedSide): void {
   const { _handle: handle } = socket as unknown as { _handle?: Handle };
   if (handle?.drainEncOut === undefined || handle.readBuffer === undefined) return;
   const { drainEncOut, readBuffer } = handle;
@@ -84,7 +84,7 @@ const NOTHING = new Uint8Array(0);
 /** Notes an error of the TLS library as soon as it is there, and sends the alert that goes with it:
  *  over a Duplex, Deno 2.9.6 leaves that in its output buffer, and the client would see a closed
  *  connection and no reason. Where the names used here are unknown, only that is lost. */
-export function hearErrors(socket: tls.TLSSocket, link: Link): void {
+export function hearErrors(socket: tls.TLSSocket, link: EncryptedSide): void {
   const handle = (socket as unknown as { _handle?: Handle })._handle;
   const original = handle?.onerror;
   if (handle === undefined || original === undefined) return;

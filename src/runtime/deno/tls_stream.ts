@@ -7,12 +7,12 @@ import type { TlsError, TlsSession, TlsStream } from "../runtime.ts";
 import { Owned } from "../stream.ts";
 import { sessionOf, suiteOf } from "./context.ts";
 import { free, HIGH_WATER } from "./stream.ts";
-import { type Handle, linger, type Link } from "./tls_link.ts";
+import { type EncryptedSide, type Handle, linger } from "./tls_link.ts";
 
 /** A TLS connection whose handshake is done. */
 export class DenoTlsStream extends Owned implements TlsStream {
   readonly #socket: tls.TLSSocket;
-  readonly #link: Link;
+  readonly #link: EncryptedSide;
   #full = false;
   /** FIN has come before close_notify. */
   #cut = false;
@@ -20,7 +20,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
   #rawClosed = false;
   #gone = false;
 
-  constructor(socket: tls.TLSSocket, link: Link) {
+  constructor(socket: tls.TLSSocket, link: EncryptedSide) {
     super();
     this.#socket = socket;
     this.#link = link;

@@ -21,7 +21,7 @@ export interface CapabilityCalls {
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** _LINUX_CAPABILITY_VERSION_3: two structs of effective, permitted, inheritable, 32 bits each. */
-const VERSION = 0x20080522;
+const CAPABILITY_VERSION = 0x20080522;
 const EFFECTIVE_AND_PERMITTED = [0, 4, 12, 16];
 /** struct linux_dirent64 */
 const RECORD_LENGTH = 16;
@@ -36,7 +36,7 @@ export function capabilityCalls(c: Caller): CapabilityCalls {
   const setsView = new DataView(sets.buffer);
 
   function of(thread: number): void {
-    headerView.setUint32(0, VERSION, true);
+    headerView.setUint32(0, CAPABILITY_VERSION, true);
     headerView.setInt32(4, thread, true);
   }
 

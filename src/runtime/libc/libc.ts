@@ -28,7 +28,7 @@ import { type SpawnCalls, spawnCalls } from "./spawn.ts";
 
 export { SystemError } from "./errno.ts";
 export { POLL, type SocketType } from "./descriptors.ts";
-export type { Endpoint, ListenAddress } from "./sockets.ts";
+export type { BindAddress, SocketEndpoint } from "./sockets.ts";
 export type { Ids, Limit } from "./identity.ts";
 export type { Received } from "./pass.ts";
 

@@ -7,7 +7,7 @@ import type { DescriptorCalls } from "./descriptors.ts";
 const SOCK = { stream: 1, dgram: 2 } as const;
 
 /** What a socket is to be, beside its family. */
-export interface SocketKind {
+export interface NewSocket {
   readonly type: keyof typeof SOCK;
   readonly blocking: boolean;
 }
@@ -34,7 +34,7 @@ export function newSocket(
   c: Caller,
   descriptors: DescriptorCalls,
   family: number,
-  { type, blocking }: SocketKind,
+  { type, blocking }: NewSocket,
   prepare: (fd: number) => void,
 ): number {
   const fd = c.value("socket", family, SOCK[type] | socketFlags(c.abi, blocking), 0);

@@ -3,13 +3,13 @@
 
 import {
   controlLength,
-  decodeMessage,
+  decodeMsghdr,
   decodeRights,
   encodeIovec,
-  encodeMessage,
+  encodeMsghdr,
   encodeRights,
   MAX_DESCRIPTORS,
-  MESSAGE_LAYOUT,
+  MSGHDR_LAYOUT,
 } from "../../codec/scm_rights.ts";
 import { type Caller, type Memory, memory } from "./call.ts";
 import type { DescriptorCalls } from "./descriptors.ts";
@@ -44,7 +44,7 @@ const MAX_MESSAGE = 65536;
 
 /** The calls, made through `c`. */
 export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
-  const layout = MESSAGE_LAYOUT[c.abi.os];
+  const layout = MSGHDR_LAYOUT[c.abi.os];
   const k = c.abi.constants;
   // Their addresses are stored in one another: these references keep them where they are as long
   // as the calls below exist. Collected memory would give EFAULT, or someone else's bytes.
@@ -65,7 +65,7 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
   function prepare(bytes: number, controlBytes: number): void {
     encodeIovec(iovec, bodyAddress, bytes);
     const parts = { iov: iovecAddress, control: controlAddress, controlLength: controlBytes };
-    encodeMessage(header, parts, layout);
+    encodeMsghdr(header, parts, layout);
   }
 
   function closeAll(fds: readonly number[]): void {
@@ -91,7 +91,7 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
       const flags = k.MSG_DONTWAIT | k.MSG_CMSG_CLOEXEC;
       const length = c.unlessBlocked("recvmsg", socket, header, flags);
       if (length === undefined) return undefined;
-      const result = decodeMessage(header, layout);
+      const result = decodeMsghdr(header, layout);
       const { fds, foreign } = decodeRights(control.subarray(0, result.controlLength), layout);
       // MSG_CTRUNC: the kernel has thrown some away, for want of room or of free descriptors. What
       // is left is not what was sent, and its meaning by position is lost.

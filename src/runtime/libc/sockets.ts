@@ -14,7 +14,7 @@ import { SystemError } from "./errno.ts";
 import { markSocket, newSocket, socketFlags } from "./new_socket.ts";
 
 /** Where to listen. */
-export interface ListenAddress {
+export interface BindAddress {
   /** A literal address. */
   readonly ip: string;
   /** 0 for any free one. */
@@ -31,7 +31,7 @@ export interface ListenAddress {
 
 /** An end of a connection, as the kernel tells it: an IPv4 peer of a dual-stack socket has family
  *  6 and the ip `::ffff:192.0.2.1`. */
-export interface Endpoint {
+export interface SocketEndpoint {
   readonly ip: string;
   readonly port: number;
   readonly family: 4 | 6;
@@ -42,7 +42,7 @@ export interface Endpoint {
 /** Calls on sockets. All throw SystemError. */
 export interface SocketCalls {
   /** A listening TCP socket, non-blocking, closed on exec, and the port it got. */
-  listenSocket(address: ListenAddress): { fd: number; port: number };
+  listenSocket(address: BindAddress): { fd: number; port: number };
   /** Sets the backlog anew; also of a socket that listens already. */
   listen(fd: number, backlog: number): void;
   /** Lets nobody else into the queue of a socket that is about to be closed: the first packet of a
@@ -53,14 +53,14 @@ export interface SocketCalls {
    *  needs for others: listen(2) with a shorter queue, shutdown(2) and connect(2) to no address, which
    *  end the listening, a change of O_NONBLOCK or SO_LINGER. `at` is where it listened. True: it did
    *  not listen any more. Throws where it cannot be made to listen again. */
-  repairListener(fd: number, backlog: number, at: Endpoint): boolean;
+  repairListener(fd: number, backlog: number, at: SocketEndpoint): boolean;
   /** The next connection, non-blocking and closed on exec; undefined if none waits. Throws EMFILE,
    *  ENFILE, ENOBUFS, ENOMEM, after which the connection still waits: pause, then try again. */
-  acceptDescriptor(fd: number): { fd: number; peer: Endpoint } | undefined;
+  acceptDescriptor(fd: number): { fd: number; peer: SocketEndpoint } | undefined;
   /** This end. */
-  getsockname(fd: number): Endpoint;
+  getsockname(fd: number): SocketEndpoint;
   /** The other end. */
-  getpeername(fd: number): Endpoint;
+  getpeername(fd: number): SocketEndpoint;
   /** Removes the IP options (source routes) of an accepted IPv4 connection. Of an IPv6 socket too:
    *  they could belong to an IPv4 peer. */
   dropIpOptions(fd: number): void;
@@ -134,27 +134,27 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
   // SOCK_NONBLOCK and SOCK_CLOEXEC are the numbers of O_NONBLOCK and O_CLOEXEC on Linux.
   const flags = socketFlags(c.abi);
 
-  function endpoint(): Endpoint {
+  function endpoint(): SocketEndpoint {
     const filled = Math.min(lengthView.getUint32(0, true), SOCKADDR_MAX);
     const { ip, port, scopeId } = decodeSockaddr(address.subarray(0, filled), os);
     const family = ip.length === 4 ? 4 : 6;
     return { ip: formatIp(ip), port, family, ...(scopeId !== 0 && { scopeId }) };
   }
 
-  function name(call: "getsockname" | "getpeername", fd: number): Endpoint {
+  function name(call: "getsockname" | "getpeername", fd: number): SocketEndpoint {
     lengthView.setUint32(0, SOCKADDR_MAX, true);
     c.zero(call, fd, address, length);
     return endpoint();
   }
 
-  function bind(fd: number, where: Pick<Endpoint, "ip" | "port" | "scopeId">): void {
+  function bind(fd: number, where: Pick<SocketEndpoint, "ip" | "port" | "scopeId">): void {
     const { port, scopeId = 0 } = where;
     const struct = encodeSockaddr({ ip: parseIp(where.ip), port, scopeId }, os);
     c.zero("bind", fd, struct, struct.length);
   }
 
   /** A socket whose port the system chose loses it with the end of listening. */
-  function bindAgain(fd: number, at: Endpoint): void {
+  function bindAgain(fd: number, at: SocketEndpoint): void {
     try {
       bind(fd, at);
     } catch (error) {
@@ -162,7 +162,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     }
   }
 
-  function open(where: ListenAddress): number {
+  function open(where: BindAddress): number {
     const ip = parseIp(where.ip);
     const kind = { type: "stream", blocking: false } as const;
     return newSocket(c, descriptors, addressFamily(ip.length, os), kind, (fd) => {

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DnsRecord } from "../../../src/codec/dns/message.ts";
-import { followChain, MAX_CHAIN, startChain } from "../../../src/codec/dns/chain.ts";
+import {
+  followCnameChain,
+  MAX_CNAME_CHAIN,
+  startCnameChain,
+} from "../../../src/codec/dns/chain.ts";
 
 const A = (name: string, data: string, ttl = 60): DnsRecord => ({ name, type: "A", ttl, data });
 const C = (name: string, data: string, ttl = 60): DnsRecord => ({ name, type: "CNAME", ttl, data });
-const follow = (records: DnsRecord[]) => followChain(startChain("a"), "A", records);
+const follow = (records: DnsRecord[]) => followCnameChain(startCnameChain("a"), "A", records);
 
 test("data of the name itself is found, with its least TTL", () => {
   const step = follow([A("a", "1.1.1.1", 50), A("b", "9.9.9.9", 1), A("a", "2.2.2.2", 40)]);
@@ -30,7 +34,7 @@ test("records off the chain are not believed", () => {
 test("a chain that goes on in a second answer is followed there", () => {
   const first = follow([C("a", "b", 9)]);
   assert.ok(first.kind === "end");
-  const second = followChain(first.chain, "A", [C("b", "c"), A("c", "1.1.1.1")]);
+  const second = followCnameChain(first.chain, "A", [C("b", "c"), A("c", "1.1.1.1")]);
   assert.ok(second.kind === "data");
   assert.equal(second.chain.ttl, 9);
 });
@@ -40,15 +44,15 @@ test("a loop is seen, of any length and over several answers", () => {
   assert.equal(follow([C("a", "b"), C("b", "c"), C("c", "a")]).kind, "loop");
   const first = follow([C("a", "b")]);
   assert.ok(first.kind === "end");
-  assert.equal(followChain(first.chain, "A", [C("b", "a")]).kind, "loop");
+  assert.equal(followCnameChain(first.chain, "A", [C("b", "a")]).kind, "loop");
 });
 
-test(`a chain of ${MAX_CHAIN} aliases is followed, a longer one is a loop`, () => {
+test(`a chain of ${MAX_CNAME_CHAIN} aliases is followed, a longer one is a loop`, () => {
   const chain = (n: number) =>
-    followChain(startChain("n0"), "A", [
+    followCnameChain(startCnameChain("n0"), "A", [
       ...Array.from({ length: n }, (_, i) => C(`n${i}`, `n${i + 1}`)),
       A(`n${n}`, "1.1.1.1"),
     ]).kind;
-  assert.equal(chain(MAX_CHAIN), "data");
-  assert.equal(chain(MAX_CHAIN + 1), "loop");
+  assert.equal(chain(MAX_CNAME_CHAIN), "data");
+  assert.equal(chain(MAX_CNAME_CHAIN + 1), "loop");
 });

@@ -3,30 +3,30 @@ import { test } from "node:test";
 import { concat, DecodeError, hex } from "../../../src/codec/bytes.ts";
 import {
   answerMismatch,
-  decodeAnswer,
-  decodeMessage,
-  encodeQuery,
-  MAX_MESSAGE,
-  type Query,
-  type QueryType,
-  Unusable,
+  decodeDnsAnswer,
+  decodeDnsMessage,
+  type DnsQuery,
+  type DnsQueryType,
+  encodeDnsQuery,
+  MAX_DNS_MESSAGE,
+  UnusableAnswer,
 } from "../../../src/codec/dns/message.ts";
 import { encodeName } from "../../../src/codec/dns/name.ts";
 import { a, cname, message, ptr, question, record, soa, txt, TYPES, u16 } from "./build.ts";
 
-const QUERY: Query = { id: 0x1234, name: "www.test", type: "A", edns: false };
+const QUERY: DnsQuery = { id: 0x1234, name: "www.test", type: "A", edns: false };
 const WWW = question("www.test", TYPES.A);
 
 test("a query asks one question with recursion desired", () => {
   assert.equal(
-    hex(encodeQuery(QUERY)),
+    hex(encodeDnsQuery(QUERY)),
     "1234" + "0100" + "0001000000000000" + "03777777047465737400" + "0001" + "0001",
   );
 });
 
 test("a query with EDNS0 offers 1,232 bytes in an OPT record", () => {
   assert.equal(
-    hex(encodeQuery({ ...QUERY, type: "AAAA", edns: true })),
+    hex(encodeDnsQuery({ ...QUERY, type: "AAAA", edns: true })),
     "1234" + "0100" + "0001000000000001" + "03777777047465737400" + "001c" + "0001" +
       "00" + "0029" + "04d0" + "00000000" + "0000",
   );
@@ -46,7 +46,7 @@ const SAMPLE = message({
 });
 
 test("an answer's records are read, other types and classes stepped over", () => {
-  const got = decodeMessage(SAMPLE);
+  const got = decodeDnsMessage(SAMPLE);
   assert.deepEqual(got, {
     id: 0x1234,
     response: true,
@@ -66,17 +66,18 @@ test("an answer's records are read, other types and classes stepped over", () =>
 
 test("every truncation of an answer fails cleanly", () => {
   for (let end = 0; end < SAMPLE.length; end++) {
-    assert.throws(() => decodeMessage(SAMPLE.subarray(0, end)), DecodeError, `at ${end}`);
+    assert.throws(() => decodeDnsMessage(SAMPLE.subarray(0, end)), DecodeError, `at ${end}`);
   }
 });
 
 test("an answer marked as truncated is not read beyond its question", () => {
   const cut = message({ flags: 0x8380, question: WWW, counts: { answers: 9 } });
-  assert.equal(decodeMessage(cut).truncated, true);
+  assert.equal(decodeDnsMessage(cut).truncated, true);
 });
 
 test("only records of the wanted type and CNAMEs are kept", () => {
-  const kept = (wanted: QueryType) => decodeMessage(SAMPLE, wanted).answers.map(({ type }) => type);
+  const kept = (wanted: DnsQueryType) =>
+    decodeDnsMessage(SAMPLE, wanted).answers.map(({ type }) => type);
   assert.deepEqual(kept("A"), ["CNAME", "A"]);
   assert.deepEqual(kept("AAAA"), ["CNAME", "AAAA"]);
   assert.deepEqual(kept("PTR"), ["CNAME", "PTR"]);
@@ -84,7 +85,10 @@ test("only records of the wanted type and CNAMEs are kept", () => {
 
 test("the names of records that are not kept are not decoded", () => {
   const forward = record(u16(0xffff), TYPES.A, Uint8Array.of(1, 2, 3, 4));
-  assert.throws(() => decodeMessage(message({ question: WWW, answers: [forward] })), DecodeError);
+  assert.throws(
+    () => decodeDnsMessage(message({ question: WWW, answers: [forward] })),
+    DecodeError,
+  );
   const bytes = message({
     question: WWW,
     answers: [
@@ -93,7 +97,7 @@ test("the names of records that are not kept are not decoded", () => {
       a("www.test", "192.0.2.1"),
     ],
   });
-  assert.deepEqual(decodeMessage(bytes, "A").answers.map(({ data }) => data), ["192.0.2.1"]);
+  assert.deepEqual(decodeDnsMessage(bytes, "A").answers.map(({ data }) => data), ["192.0.2.1"]);
 });
 
 const POINTER = Uint8Array.of(0xc0, 12);
@@ -103,10 +107,10 @@ const times = (n: number, make: (i: number) => Uint8Array) =>
   Array.from({ length: n }, (_, i) => make(i));
 
 test("of many addresses the first 256 are kept, of many names and CNAMEs 16", () => {
-  const count = (answers: Uint8Array[], wanted: QueryType) =>
-    decodeMessage(message({ question: WWW, answers }), wanted).answers.length;
+  const count = (answers: Uint8Array[], wanted: DnsQueryType) =>
+    decodeDnsMessage(message({ question: WWW, answers }), wanted).answers.length;
   const addresses = times(1000, (i) => address(i));
-  const got = decodeMessage(message({ question: WWW, answers: addresses }), "A").answers;
+  const got = decodeDnsMessage(message({ question: WWW, answers: addresses }), "A").answers;
   assert.equal(got.length, 256);
   assert.equal(got[255]?.data, "10.0.0.255");
   assert.equal(count(times(400, (i) => a("www.test", `2001:db8::${i}`)), "AAAA"), 256);
@@ -126,7 +130,7 @@ const chain = record(
 );
 
 /** Answers to `www.test` that cost as much as their sender can make them. */
-const COSTLY: [title: string, wanted: QueryType, answers: Uint8Array[]][] = [
+const COSTLY: [title: string, wanted: DnsQueryType, answers: Uint8Array[]][] = [
   ["64 KB of addresses", "A", times(4000, (i) => address(i))],
   ["64 KB of names", "PTR", times(3600, (i) => ptr("www.test", `h${i}.test`))],
   ["owners that all end in one long name", "A", [
@@ -144,8 +148,8 @@ const COSTLY: [title: string, wanted: QueryType, answers: Uint8Array[]][] = [
 for (const [title, type, answers] of COSTLY) {
   test(`an answer with ${title} is refused`, () => {
     const bytes = message({ question: question("www.test", TYPES[type]), answers });
-    assert.throws(() => decodeAnswer({ ...QUERY, type }, bytes), Unusable);
-    assert.equal(decodeAnswer({ ...QUERY, id: 1, type }, bytes), "wrong id");
+    assert.throws(() => decodeDnsAnswer({ ...QUERY, type }, bytes), UnusableAnswer);
+    assert.equal(decodeDnsAnswer({ ...QUERY, id: 1, type }, bytes), "wrong id");
   });
 }
 
@@ -161,13 +165,13 @@ test("the most expensive messages take less than 20 ms of CPU each", () => {
     question: WWW,
     answers: times(1200, () => record(".", TYPES.TXT, u16(0))),
   });
-  assert.ok(filled.length < MAX_MESSAGE && junk.length < MAX_MESSAGE);
+  assert.ok(filled.length < MAX_DNS_MESSAGE && junk.length < MAX_DNS_MESSAGE);
   messages.push(["AAAA", filled], ["A", junk]);
   for (const [type, bytes] of messages) {
     const began = process.cpuUsage();
     for (let i = 0; i < 100; i++) {
       try {
-        decodeMessage(bytes, type);
+        decodeDnsMessage(bytes, type);
       } catch (error) {
         assert.ok(error instanceof DecodeError, String(error));
       }
@@ -224,7 +228,7 @@ const BAD: [title: string, bytes: Uint8Array, message: RegExp][] = [
 ];
 for (const [title, bytes, expected] of BAD) {
   test(`an answer with ${title} is refused`, () => {
-    assert.throws(() => decodeMessage(bytes), expected);
+    assert.throws(() => decodeDnsMessage(bytes), expected);
   });
 }
 
@@ -261,12 +265,12 @@ const MISMATCHES: [title: string, bytes: Uint8Array, reason: string | undefined]
 ];
 for (const [title, bytes, reason] of MISMATCHES) {
   test(`a message that is ${title} ${reason === undefined ? "answers" : "does not answer"}`, () => {
-    assert.equal(answerMismatch(QUERY, decodeMessage(bytes)), reason);
+    assert.equal(answerMismatch(QUERY, decodeDnsMessage(bytes)), reason);
   });
 }
 
 test("a SOA gives the lesser of its TTL and its minimum", () => {
-  const ttl = (bytes: Uint8Array) => decodeMessage(bytes).negativeTtl;
+  const ttl = (bytes: Uint8Array) => decodeDnsMessage(bytes).negativeTtl;
   assert.equal(ttl(message({ authority: [soa("test", 10, 99)] })), 10);
   assert.equal(ttl(message({ authority: [soa("test", 99, 10)] })), 10);
   assert.equal(ttl(message({ authority: [soa("test", 99, 0xffffffff)] })), 0);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1, hex, latin1, Reader } from "../../../src/codec/bytes.ts";
-import { canonicalName, encodeName, readName } from "../../../src/codec/dns/name.ts";
+import { canonicalName, encodeName, readDnsName } from "../../../src/codec/dns/name.ts";
 
-const read = (bytes: Uint8Array, at = 0) => readName(new Reader(bytes, "dns", at), "name");
+const read = (bytes: Uint8Array, at = 0) => readDnsName(new Reader(bytes, "dns", at), "name");
 const wire = (...labels: string[]) =>
   concat([
     ...labels.flatMap((label) => [Uint8Array.of(label.length), fromLatin1(label)]),
@@ -46,7 +46,7 @@ const lower = (text: string) => text.replace(/[A-Z]/g, (c) => c.toLowerCase());
 test("a pointer to an earlier name is followed and reading goes on behind it", () => {
   const bytes = concat([wire("example", "org"), Uint8Array.of(3), fromLatin1("www\xc0\x00rest")]);
   const reader = new Reader(bytes, "dns", 13);
-  assert.equal(readName(reader, "name"), "www.example.org");
+  assert.equal(readDnsName(reader, "name"), "www.example.org");
   assert.equal(latin1(reader.take(4, "rest")), "rest");
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseRules, qualify, searchRules } from "../../../src/codec/dns/rewrite.ts";
+import { parseRewriteRules, qualify, searchListRules } from "../../../src/codec/dns/rewrite.ts";
 
 const RULES = `# comment
 -.local:me
@@ -27,37 +27,40 @@ const ROWS: [host: string, names: string[]][] = [
 ];
 for (const [host, names] of ROWS) {
   test(`the rules turn ${host} into ${names}`, () => {
-    assert.deepEqual(qualify(host, parseRules(RULES)), names);
+    assert.deepEqual(qualify(host, parseRewriteRules(RULES)), names);
   });
 }
 
 test("each rule is followed once, in order", () => {
-  assert.deepEqual(qualify("a", parseRules("=a:b\n=b:c\n=a:d\n=c:c.\n*.:")), ["c"]);
-  assert.deepEqual(qualify("x.y.y", parseRules("*.y:")), ["x.y"]);
+  assert.deepEqual(qualify("a", parseRewriteRules("=a:b\n=b:c\n=a:d\n=c:c.\n*.:")), ["c"]);
+  assert.deepEqual(qualify("x.y.y", parseRewriteRules("*.y:")), ["x.y"]);
 });
 
 test("a rule may add a search list, blanks at its end do not count", () => {
-  assert.deepEqual(qualify("lion", parseRules("?:+.h.test+.test \t\r\n")), [
+  assert.deepEqual(qualify("lion", parseRewriteRules("?:+.h.test+.test \t\r\n")), [
     "lion.h.test",
     "lion.test",
   ]);
 });
 
 test("without rules a name stays as it is", () => {
-  assert.deepEqual(qualify("name.test.", parseRules("")), ["name.test."]);
+  assert.deepEqual(qualify("name.test.", parseRewriteRules("")), ["name.test."]);
 });
 
 test("a search list applies to names without dots", () => {
-  const rules = searchRules(["a.test", ".b.test.", ""]);
+  const rules = searchListRules(["a.test", ".b.test.", ""]);
   assert.deepEqual(qualify("host", rules), ["host.a.test", "host.b.test"]);
   assert.deepEqual(qualify("host.", rules), ["host"]);
   assert.deepEqual(qualify("host.x", rules), ["host.x"]);
-  assert.deepEqual(qualify("host", searchRules([])), ["host"]);
-  assert.deepEqual(qualify("host", searchRules(["."])), ["host"]);
-  assert.deepEqual(qualify("host", searchRules(["a.test", ".", "b+c"])), ["host.a.test", "host"]);
+  assert.deepEqual(qualify("host", searchListRules([])), ["host"]);
+  assert.deepEqual(qualify("host", searchListRules(["."])), ["host"]);
+  assert.deepEqual(qualify("host", searchListRules(["a.test", ".", "b+c"])), [
+    "host.a.test",
+    "host",
+  ]);
 });
 
 test("a file of a million lines and a name of a thousand endings stay within bounds", () => {
-  assert.equal(parseRules("=a:b\n".repeat(1_000_000)).length, 1000);
+  assert.equal(parseRewriteRules("=a:b\n".repeat(1_000_000)).length, 1000);
   assert.equal(qualify("x" + "+.y".repeat(1000), []).length, 16);
 });

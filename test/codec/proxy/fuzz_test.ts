@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
-import type { Decoded } from "../../../src/codec/proxy/header.ts";
+import type { DecodedProxy } from "../../../src/codec/proxy/header.ts";
 import { decodeProxy } from "../../../src/codec/proxy/proxy.ts";
 import { encodeProxyV1 } from "../../../src/codec/proxy/v1.ts";
 import { encodeProxyV2 } from "../../../src/codec/proxy/v2.ts";
@@ -58,7 +58,7 @@ function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
   return out;
 }
 
-function check({ header, length }: Decoded, bytes: Uint8Array): void {
+function check({ header, length }: DecodedProxy, bytes: Uint8Array): void {
   assert.ok(length > 0 && length <= bytes.length);
   if (!header.ends) return;
   assert.deepEqual(decodeProxy(encodeProxyV2(header, { checksum: true }))?.header, header);
@@ -82,7 +82,7 @@ test(`${RUNS} mutated headers are read, waited for or refused`, { timeout: 600_0
   for (let i = 0; i < RUNS; i++) {
     const bytes = mutate(SEEDS[i % SEEDS.length] as Uint8Array, below);
     if (i % 2 === 0 && bytes.length > 13) bytes[13] = i >> 1 & 255; // all transports
-    let decoded: Decoded | undefined;
+    let decoded: DecodedProxy | undefined;
     try {
       decoded = decodeProxy(bytes);
     } catch {

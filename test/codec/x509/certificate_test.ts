@@ -7,7 +7,7 @@ import {
   element,
   objectIdentifier,
   sequence,
-  text,
+  stringElement,
   time,
   unsigned,
 } from "../../../src/codec/der_write.ts";
@@ -82,7 +82,7 @@ test("times are read in both formats with the turn of the century at 1950", () =
     [TAG.generalizedTime, "20510203040506Z", "Feb  3 04:05:06 2051 GMT"],
   ];
   for (const [tag, digits, expected] of cases) {
-    const validity = sequence(text(tag, digits), time(0));
+    const validity = sequence(stringElement(tag, digits), time(0));
     const { notBefore } = readCertificate(certificate({ validity }));
     assert.equal(notBefore.text, expected);
     assert.equal(notBefore.ms, Date.parse(expected));
@@ -90,7 +90,7 @@ test("times are read in both formats with the turn of the century at 1950", () =
 });
 
 const bad = (validity: string, tag: number = TAG.utcTime) =>
-  certificate({ validity: sequence(text(tag, validity), time(0)) });
+  certificate({ validity: sequence(stringElement(tag, validity), time(0)) });
 const ext = (oid: string, value: Uint8Array) =>
   certificate({ extensions: [extension(oid, value)] });
 const yes = element(TAG.boolean, Uint8Array.of(0xff));
@@ -174,7 +174,11 @@ const REFUSED: readonly [claim: string, der: () => Uint8Array, message: RegExp][
         subject: sequence(
           element(
             TAG.set,
-            sequence(objectIdentifier("2.5.4.3"), text(TAG.utf8, "a"), text(TAG.utf8, "b")),
+            sequence(
+              objectIdentifier("2.5.4.3"),
+              stringElement(TAG.utf8, "a"),
+              stringElement(TAG.utf8, "b"),
+            ),
           ),
         ),
       }),

@@ -5,7 +5,7 @@ import {
   element,
   objectIdentifier,
   sequence,
-  text,
+  stringElement,
   unsigned,
 } from "../../../src/codec/der_write.ts";
 import { readCertificate } from "../../../src/codec/x509/certificate.ts";
@@ -21,7 +21,7 @@ type Value = readonly [tag: number, value: Uint8Array | string];
 const [EMAIL, DNS, DIR, URI, IP, OTHER, RID] = [0x81, 0x82, 0xa4, 0x86, 0x87, 0xa0, 0x88] as const;
 
 const subtree = ([tag, value]: Value) =>
-  sequence(typeof value === "string" ? text(tag, value) : element(tag, value));
+  sequence(typeof value === "string" ? stringElement(tag, value) : element(tag, value));
 const subtrees = (tag: number, values: readonly Value[]) =>
   values.length > 0 ? element(tag, ...values.map(subtree)) : new Uint8Array();
 const value = (permitted: readonly Value[], excluded: readonly Value[] = []) =>
@@ -49,7 +49,10 @@ const unit = (name: string, tag: number = TAG.printable) =>
   dn([["2.5.4.6", TAG.printable, "de"]], [["2.5.4.10", tag, name]], [["2.5.4.3", TAG.utf8, "me"]]);
 const onlyCn = (name: string) => dn([["2.5.4.3", TAG.utf8, name]]);
 const withEmail = (address: string) => dn([["1.2.840.113549.1.9.1", TAG.ia5, address]]);
-const utf8Mail = [objectIdentifier("1.3.6.1.5.5.7.8.9"), element(0xa0, text(TAG.utf8, "a@b.c"))];
+const utf8Mail = [
+  objectIdentifier("1.3.6.1.5.5.7.8.9"),
+  element(0xa0, stringElement(TAG.utf8, "a@b.c")),
+];
 const smtpUtf8 = Uint8Array.from(utf8Mail.flatMap((part) => [...part]));
 
 /** A constraint, names, and what comes of them when it is permitted and when it is excluded. */
@@ -169,8 +172,8 @@ test("what does not follow the syntax forbids everything", () => {
     ["no names", sequence(element(0xa0), element(0xa1))],
     ["no SEQUENCE", Uint8Array.of(5, 0)],
     ["excluded before permitted", sequence(subtrees(0xa1, [x]), subtrees(0xa0, [x]))],
-    ["a minimum", sequence(element(0xa0, sequence(text(DNS, "x"), element(0x80, ip(1)))))],
-    ["a maximum", sequence(element(0xa0, sequence(text(DNS, "x"), element(0x81, ip(1)))))],
+    ["a minimum", sequence(element(0xa0, sequence(stringElement(DNS, "x"), element(0x80, ip(1)))))],
+    ["a maximum", sequence(element(0xa0, sequence(stringElement(DNS, "x"), element(0x81, ip(1)))))],
     ["more behind", sequence(subtrees(0xa0, [x]), unsigned(ip(1)))],
     ["1,025 names", value(Array.from({ length: 1025 }, () => x))],
   ];

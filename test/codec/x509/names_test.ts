@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { fromLatin1 } from "../../../src/codec/bytes.ts";
 import { TAG } from "../../../src/codec/der.ts";
 import { element, sequence } from "../../../src/codec/der_write.ts";
-import { type Name, readCertificate } from "../../../src/codec/x509/certificate.ts";
+import { type DistinguishedName, readCertificate } from "../../../src/codec/x509/certificate.ts";
 import { components, escapeText, MAX_TEXT, oneLine } from "../../../src/codec/x509/names.ts";
 import { certificate, CN, cn, dn, type SampleAttribute } from "./samples.ts";
 
-function name(...rdns: readonly (readonly SampleAttribute[])[]): Name {
+function name(...rdns: readonly (readonly SampleAttribute[])[]): DistinguishedName {
   return readCertificate(certificate({ subject: dn(...rdns), issuer: cn("x") })).subject;
 }
 

@@ -7,7 +7,7 @@ import {
   element,
   objectIdentifier,
   sequence,
-  text,
+  stringElement,
   time,
   unsigned,
 } from "../../../src/codec/der_write.ts";
@@ -25,7 +25,7 @@ export function dn(...rdns: readonly (readonly SampleAttribute[])[]): Uint8Array
       ...rdn.map(([oid, tag, value]) =>
         sequence(
           objectIdentifier(oid),
-          typeof value === "string" ? text(tag, value) : element(tag, value),
+          typeof value === "string" ? stringElement(tag, value) : element(tag, value),
         )
       ),
     )
@@ -47,7 +47,7 @@ export function alternativeNames(
   ...names: readonly (readonly [tag: number, value: Uint8Array | string])[]
 ): Uint8Array {
   const list = names.map(([tag, value]) =>
-    typeof value === "string" ? text(tag, value) : element(tag, value)
+    typeof value === "string" ? stringElement(tag, value) : element(tag, value)
   );
   return extension("2.5.29.17", sequence(...list));
 }

@@ -30,7 +30,7 @@ interface Program {
 
 let lastId = 0;
 
-function ask(puppet: Puppet, delayed: boolean, ruled = false): number {
+function limits(puppet: Puppet, delayed: boolean, ruled = false): number {
   const id = ++lastId;
   const variables = new Map<string, string>();
   const peer = { ip: "192.0.2.1", host: "", info: "" };
@@ -39,7 +39,7 @@ function ask(puppet: Puppet, delayed: boolean, ruled = false): number {
 }
 
 async function startOne(puppet: Puppet, delayed = false): Promise<Program> {
-  const id = ask(puppet, delayed);
+  const id = limits(puppet, delayed);
   await puppet.hear("STARTED");
   return { puppet, id, fds: puppet.fds(delayed ? 5 : 2) };
 }
@@ -72,7 +72,7 @@ async function failing(
     breaks.call = undefined;
     assert.ok(!good.gone, `${call} ${code}: the neighbour was ended`);
     for (const program of programs) if (!program.puppet.gone) echoes(made, program);
-    assert.equal(made.monitor.places.running, 2, `${call} ${code}`);
+    assert.equal(made.monitor.slots.running, 2, `${call} ${code}`);
   }
   await made.close();
   for (const { fds } of programs) for (const fd of fds) made.libc.close(fd);
@@ -84,7 +84,7 @@ async function failing(
 /** START is refused, and the next one is not. */
 function refused(delayed: boolean): (made: Made, bad: Puppet, breaks: Breaks) => Promise<void> {
   return async ({ libc }, bad, breaks) => {
-    ask(bad, delayed);
+    limits(bad, delayed);
     await bad.hear("REFUSED");
     breaks.call = undefined;
     const { id, fds } = await startOne(bad, delayed);
@@ -115,7 +115,7 @@ test("no socket pair costs one START of -n", () =>
 
 test("descriptors that cannot be passed are passed later", () =>
   failing("sendDescriptors", async ({ libc }, bad, breaks) => {
-    const id = ask(bad, false);
+    const id = limits(bad, false);
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.ok(!bad.gone);
     breaks.call = undefined;
@@ -170,7 +170,7 @@ test("rules that cannot be read cost one START", async (t) => {
     write(`+V=${breaks.code}\0`);
     monitor.reload();
     bad.dropDescriptors();
-    ask(bad, false, true);
+    limits(bad, false, true);
     await Promise.race([bad.hear("REFUSED"), within(bad.ended, "end")]);
     assert.ok(!bad.gone);
     breaks.call = undefined;

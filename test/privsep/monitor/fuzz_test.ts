@@ -45,7 +45,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
           const checks = id === undefined ? 0 : held.get(id) ?? 0;
           if (id === undefined || checks === 0) break;
           held.set(id, checks - 1);
-          return { kind, id, ask: TAKE.ask };
+          return { kind, id, limits: TAKE.limits };
         }
         case "RELEASE":
           if (id === undefined) break;
@@ -71,7 +71,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
      *  frame whose length was damaged: then there is no answer to be had. */
     const read = async (): Promise<void> => {
       const id = next++;
-      bad.say(FROM_WORKER.encode({ ...TAKE, id, ask: { ...TAKE.ask, perAddress: 2 ** 31 } }));
+      bad.say(FROM_WORKER.encode({ ...TAKE, id, limits: { ...TAKE.limits, perAddress: 2 ** 31 } }));
       try {
         for (;;) {
           if ((await bad.hear("VERDICT", 300)).id === id) return;
@@ -92,7 +92,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       good.send({ kind: "CANCEL", id: 1 });
       await read();
       bad.dropDescriptorsIfOpen();
-      assert.ok(made.monitor.places.running <= 3);
+      assert.ok(made.monitor.slots.running <= 3);
       if (below(3) === 0) { for (const program of made.running) program.kill("SIGTERM"); }
     }
     lives++;
@@ -108,8 +108,8 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
     bad.kill();
     for (const program of made.running) program.kill("SIGTERM");
     await within(bad.ended, "end of the worker");
-    await settled("its places are free", () => made.monitor.places.running === 0);
-    assert.equal(made.monitor.places.waiting, 0);
+    await settled("its slots are free", () => made.monitor.slots.running === 0);
+    assert.equal(made.monitor.slots.waiting, 0);
     good.send({ ...START, id: 1, ruled: false, variables: new Map() });
     await good.hear("STARTED");
     good.dropDescriptors();

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { HandedFiles } from "../../../src/privsep/handed_files.ts";
-import { FROM_WORKER, type Kind } from "../../../src/privsep/messages.ts";
+import { FROM_WORKER, type MessageKind } from "../../../src/privsep/messages.ts";
 import { KeptFiles } from "../../../src/privsep/monitor/kept_files.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
@@ -14,13 +14,13 @@ import { type Puppet, serving } from "../puppet.ts";
 
 const { libc } = await thisRuntime() as { libc: Libc };
 const good = (count: number): Uint8Array => FROM_WORKER.encode({ kind: "GOOD", count });
-const isFiles = ({ kind }: { kind: Kind<"monitor"> }): boolean =>
+const isFiles = ({ kind }: { kind: MessageKind<"monitor"> }): boolean =>
   kind === "FILES" || kind === "KEPT";
 
 /** Hears everything up to a frame of this kind: the messages with files, and what was kept, by name. */
 async function upTo(
   puppet: Puppet,
-  kind: Kind<"monitor">,
+  kind: MessageKind<"monitor">,
 ): Promise<{ count: number; kept: string[] }> {
   let count = 0;
   const kept: string[] = [];
@@ -45,7 +45,7 @@ async function serve(puppet: Puppet) {
   const after = await upTo(puppet, "LISTEN");
   puppet.dropDescriptors();
   puppet.send({ kind: "SERVING" });
-  await puppet.hear("PLACES");
+  await puppet.hear("SLOTS");
   return { before, after };
 }
 

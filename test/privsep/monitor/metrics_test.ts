@@ -29,7 +29,7 @@ class Fake {
     },
   };
 
-  constructor(readonly slot: number) {}
+  constructor(readonly index: number) {}
 }
 
 function metrics(address: MetricsAddress, ...workers: Fake[]): MonitorMetrics<Fake> {
@@ -58,7 +58,7 @@ function connects(port: number): Promise<boolean> {
   });
 }
 
-test("each worker of slot 0 gets the same listening socket, and no other worker does", async () => {
+test("each worker with index 0 gets the same listening socket, and no other worker does", async () => {
   const [first, next, other] = [new Fake(0), new Fake(0), new Fake(1)];
   const m = metrics({ host: "127.0.0.1", port: 0 });
   m.listen();
@@ -117,7 +117,7 @@ test("the socket's file goes with the server, and a successor's stays", async ()
   }
 });
 
-test("only the worker of slot 0 answers scrapers", () => {
+test("only the worker with index 0 answers scrapers", () => {
   const [zero, one] = [new Fake(0), new Fake(1)];
   const m = metrics({ path: join(dir, "none") }, zero, one);
   assert.throws(() => m.scrape(one, { kind: "SCRAPE", id: 1, counts: NOTHING }), DecodeError);

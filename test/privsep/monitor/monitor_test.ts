@@ -9,13 +9,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
-import { FROM_WORKER, type Message, type WireAsk } from "../../../src/privsep/messages.ts";
+import { FROM_WORKER, type Message, type WireLimits } from "../../../src/privsep/messages.ts";
 import { within } from "../../runtime/tools.ts";
 import { openFiles, type Puppet, serving, settled, type Stage, stage, zombies } from "../puppet.ts";
 import { RawFrame } from "../raw_frame.ts";
 import { rawSyscall } from "../raw_syscall.ts";
 
-const NOTHING: WireAsk = {
+const NOTHING: WireLimits = {
   perAddress: 0,
   rate: { count: 0, seconds: 0 },
   network: { key: "", count: 0 },
@@ -41,14 +41,14 @@ const cancel = (id: number): Uint8Array => FROM_WORKER.encode({ kind: "CANCEL", 
 const kill = (id: number): Uint8Array =>
   FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGKILL" });
 const release = (id: number): Uint8Array => FROM_WORKER.encode({ kind: "RELEASE", id });
-const take = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
-  FROM_WORKER.encode({ kind: "TAKE", id, address: ADDRESS, ask: { ...NOTHING, ...ask } });
+const take = (id: number, limits: Partial<WireLimits> = {}): Uint8Array =>
+  FROM_WORKER.encode({ kind: "TAKE", id, address: ADDRESS, limits: { ...NOTHING, ...limits } });
 /** A TAKE that no encoder makes. */
 const limited = (count: number, seconds: number, key: string): Uint8Array =>
   new RawFrame("TAKE").id(1).bytes(new Uint8Array(16)).u32(0).u32(count).u32(seconds).text(key)
     .u32(1).done();
-const check = (id: number, ask: Partial<WireAsk> = {}): Uint8Array =>
-  FROM_WORKER.encode({ kind: "CHECK", id, ask: { ...NOTHING, ...ask } });
+const check = (id: number, limits: Partial<WireLimits> = {}): Uint8Array =>
+  FROM_WORKER.encode({ kind: "CHECK", id, limits: { ...NOTHING, ...limits } });
 const giveBack = (count: number): Uint8Array => FROM_WORKER.encode({ kind: "RETURN", count });
 const counts = FROM_WORKER.encode({ kind: "COUNTS", id: 0, counts: Float64Array.of(1) });
 const scrape = FROM_WORKER.encode({ kind: "SCRAPE", id: 1, counts: Float64Array.of(1) });
@@ -104,7 +104,7 @@ async function breach(
   assert.equal(made.programs.length, started, "a program was started");
   assert.ok(!good.gone, "the neighbour was ended");
   echoes(made, program);
-  assert.equal(made.monitor.places.running, 1);
+  assert.equal(made.monitor.slots.running, 1);
   made.libc.close(program.input);
   made.libc.close(program.output);
   await made.close();
@@ -205,8 +205,8 @@ const FRAMES: Record<string, Uint8Array> = {
   "a SCRAPE without metrics": scrape,
   "a RELEASE of what was never taken": release(7),
   "a CHECK of what was never taken": check(7),
-  "a RETURN of more places than were lent": giveBack(1_000_000),
-  "a RETURN of 4 billion places": giveBack(0xffff_ffff),
+  "a RETURN of more slots than were lent": giveBack(1_000_000),
+  "a RETURN of 4 billion slots": giveBack(0xffff_ffff),
   "a rate of more than any parser lets through": limited(10_001, 1, ""),
   "a rate over more than a day": limited(1, 86_401, ""),
   "a rule's key of 257 bytes": limited(0, 0, "x".repeat(257)),
@@ -361,7 +361,7 @@ test("whoever closes only the socket for descriptors ends with the next program"
   bad.closePass();
   bad.say(start(1));
   await within(bad.ended, "end of the worker");
-  await settled("its place is free", () => made.monitor.places.running === 0);
+  await settled("its slot is free", () => made.monitor.slots.running === 0);
   const program = await startOne(good, 1);
   echoes(made, program);
   await made.close();
@@ -435,7 +435,7 @@ test("a program gets the base, what the connection is, and the monitor's own UCS
   await made.close();
 });
 
-test("a program that cannot be started is refused, and its place is free", async () => {
+test("a program that cannot be started is refused, and its slot is free", async () => {
   const folder = mkdtempSync(join(tmpdir(), "monitor-"));
   const denied = join(folder, "denied");
   writeFileSync(denied, "#!/bin/sh\n", { mode: 0o644 });
@@ -455,7 +455,7 @@ test("a program that cannot be started is refused, and its place is free", async
     for (let id = 1; id <= 3; id++) {
       puppet.say(start(id, {}, { delayed }));
       assert.match((await puppet.hear("REFUSED")).why, why);
-      assert.equal(made.monitor.places.running, 0);
+      assert.equal(made.monitor.slots.running, 0);
     }
     await settled("descriptors given back", () => openFiles().length <= before);
     assert.ok(!puppet.gone);
@@ -492,8 +492,8 @@ test("STARTED comes before EXITED, also of a program that ends at once", async (
   for (let id = 1; id <= 50; id++) puppet.say(start(id));
   const seen = new Set<number>();
   for (let left = 100; left > 0; left--) {
-    await settled("a message", () => puppet.came.some(({ kind }) => kind !== "PLACES"));
-    while (puppet.came[0]?.kind === "PLACES") puppet.came.shift();
+    await settled("a message", () => puppet.came.some(({ kind }) => kind !== "SLOTS"));
+    while (puppet.came[0]?.kind === "SLOTS") puppet.came.shift();
     const next = puppet.came.shift();
     assert.ok(next?.kind === "EXITED" || next?.kind === "STARTED");
     const { kind, id } = next;
@@ -501,7 +501,7 @@ test("STARTED comes before EXITED, also of a program that ends at once", async (
     seen.add(id);
     if (kind === "STARTED") { for (const fd of puppet.fds(2)) made.libc.close(fd); }
   }
-  assert.equal(made.monitor.places.running, 0);
+  assert.equal(made.monitor.slots.running, 0);
   assert.equal(openFiles().length, before);
   await settled("every child is reaped", () => zombies().length === 0);
   await made.close();
@@ -529,34 +529,34 @@ test("the starts of a worker that dies waiting start nothing, and -c stays exact
   const first = await startOne(good, 1);
   const second = await startOne(bad, 1);
   for (let id = 2; id <= 100; id++) bad.say(start(id));
-  await settled("they wait", () => made.monitor.places.waiting === 99);
+  await settled("they wait", () => made.monitor.slots.waiting === 99);
   good.say(start(2));
-  await settled("it waits", () => made.monitor.places.waiting === 100);
+  await settled("it waits", () => made.monitor.slots.waiting === 100);
   bad.kill();
   await within(bad.ended, "end of the worker");
-  await settled("only the neighbour waits", () => made.monitor.places.waiting === 1);
-  assert.equal(made.monitor.places.running, 2);
+  await settled("only the neighbour waits", () => made.monitor.slots.waiting === 1);
+  assert.equal(made.monitor.slots.running, 2);
   // The dead worker's program sees the end of its input, as the kernel would have it.
   for (const fd of [second.input, second.output]) made.libc.close(fd);
   await good.hear("STARTED");
   assert.equal(made.programs.length, 3);
-  assert.equal(made.monitor.places.running, 2);
+  assert.equal(made.monitor.slots.running, 2);
   echoes(made, first);
   for (const fd of [...good.fds(2), first.input, first.output]) made.libc.close(fd);
   await made.close();
 });
 
-test("a worker that dies between its place and its program starts nothing", async () => {
+test("a worker that dies between its slot and its program starts nothing", async () => {
   const made = await serving({ workers: 2, argv: ["-c", "1"] });
   const [bad, good] = made.puppets as [Puppet, Puppet];
   const first = await startOne(good, 1);
   bad.say(start(1));
-  await settled("it waits", () => made.monitor.places.waiting === 1);
-  // Both in one turn: its place comes free when it has just broken the protocol.
+  await settled("it waits", () => made.monitor.slots.waiting === 1);
+  // Both in one turn: its slot comes free when it has just broken the protocol.
   bad.say(plain(63));
   good.say(kill(1));
   await within(bad.ended, "end of the worker");
-  await settled("the place is free", () => made.monitor.places.running === 0);
+  await settled("the slot is free", () => made.monitor.slots.running === 0);
   assert.equal(made.programs.length, 1);
   await made.close();
   for (const fd of [first.input, first.output]) made.libc.close(fd);
@@ -592,10 +592,10 @@ test("starts beyond what may wait are refused, and the neighbour has its turn", 
     await bad.hear("REFUSED");
     count++;
   }
-  assert.equal(made.monitor.places.waiting, 1125);
-  assert.equal(made.monitor.places.running, 1);
+  assert.equal(made.monitor.slots.waiting, 1125);
+  assert.equal(made.monitor.slots.running, 1);
   good.say(start(1));
-  await settled("it waits", () => made.monitor.places.waiting === 1126);
+  await settled("it waits", () => made.monitor.slots.waiting === 1126);
   bad.kill();
   await within(bad.ended, "end of the worker");
   for (const fd of [held.input, held.output]) made.libc.close(fd);
@@ -615,7 +615,7 @@ test("starts that wait with large environments are refused beyond 64 MB", async 
   );
   for (let id = 2; id <= 100; id++) puppet.say(start(id, eight));
   await puppet.hear("REFUSED");
-  const waiting = made.monitor.places.waiting;
+  const waiting = made.monitor.slots.waiting;
   assert.ok(waiting > 50 && waiting < 80, `${waiting}`);
   await made.close();
   for (const fd of [held.input, held.output]) made.libc.close(fd);
@@ -630,7 +630,7 @@ test("starts that wait with many empty variables are refused beyond 64 MB, too",
   );
   for (let id = 2; id <= 300; id++) puppet.say(start(id, empty));
   await puppet.hear("REFUSED");
-  const waiting = made.monitor.places.waiting;
+  const waiting = made.monitor.slots.waiting;
   assert.ok(waiting > 100 && waiting < 200, `${waiting}`);
   await made.close();
   for (const fd of [held.input, held.output]) made.libc.close(fd);
@@ -662,10 +662,10 @@ test("a worker that takes no descriptors gets no more programs, and takes none f
   const before = openFiles().length;
   for (let id = 1; id <= 1000; id++) bad.say(start(id));
   await settled("it is full", () => openFiles().length > before && made.running.size === 0);
-  await settled("the programs end", () => made.monitor.places.running === 0);
+  await settled("the programs end", () => made.monitor.slots.running === 0);
   assert.ok(made.programs.length < 300, `${made.programs.length} programs`);
   assert.ok(openFiles().length <= before + 10, `${openFiles().length - before} descriptors`);
-  assert.equal(made.monitor.places.waiting, 0);
+  assert.equal(made.monitor.slots.waiting, 0);
   for (let id = 1; id <= 20; id++) {
     const { input, output } = await startOne(good, id);
     for (const fd of [input, output]) made.libc.close(fd);
@@ -827,15 +827,15 @@ test("the second SIGTERM ends programs, those of settled workers too, and waits 
   for (const { input, output } of ends) [input, output].forEach((fd) => made.libc.close(fd));
 });
 
-/** Waits until a frame says so of the places: running, none free, somebody waits, granted. */
+/** Waits until a frame says so of the slots: running, none free, somebody waits, granted. */
 async function told(puppet: Puppet, ...expected: number[]): Promise<void> {
   for (let seen: number[] = []; seen.join() !== expected.join();) {
-    const { running, full, wanted, granted } = await puppet.hear("PLACES");
+    const { running, full, wanted, granted } = await puppet.hear("SLOTS");
     seen = [running, +full, +wanted, granted];
   }
 }
 
-test("a worker that is replaced gets the places that are free when it serves", async () => {
+test("a worker that is replaced gets the slots that are free when it serves", async () => {
   const made = await serving({ argv: ["-c", "2"] });
   const [first] = made.puppets as [Puppet];
   const { input, output } = await startOne(first, 1);
@@ -849,34 +849,34 @@ test("a worker that is replaced gets the places that are free when it serves", a
   second.say(plain("SERVING"));
   await told(second, 1, 1, 0, 1);
   for (const fd of [input, output]) made.libc.close(fd);
-  await settled("the place is free", () => made.monitor.places.running === 0);
+  await settled("the slot is free", () => made.monitor.slots.running === 0);
   await told(second, 0, 0, 0, 0);
   second.say(plain("WANT"));
   await told(second, 0, 1, 0, 1);
   await made.close();
 });
 
-test("a place is lent to the worker that waits for one, and -c holds over both", async () => {
+test("a slot is lent to the worker that waits for one, and -c holds over both", async () => {
   const made = await serving({ workers: 2, argv: ["-c", "2"] });
   const [a, b] = made.puppets as [Puppet, Puppet];
   const one = await startOne(a, 1);
-  // The other place is with the neighbour, which does not use it.
+  // The other slot is with the neighbour, which does not use it.
   a.say(plain("WANT"));
   await told(b, 1, 1, 1, 0);
   b.say(giveBack(1));
   await told(a, 1, 1, 0, 1);
   const two = await startOne(a, 2);
   b.say(start(1));
-  await settled("it waits", () => made.monitor.places.waiting === 1);
-  assert.equal(made.monitor.places.running, 2);
+  await settled("it waits", () => made.monitor.slots.waiting === 1);
+  assert.equal(made.monitor.slots.running, 2);
   a.say(kill(1));
   await b.hear("STARTED");
-  assert.equal(made.monitor.places.running, 2);
+  assert.equal(made.monitor.slots.running, 2);
   for (const fd of [...b.fds(2), one.input, one.output, two.input, two.output]) made.libc.close(fd);
   await made.close();
 });
 
-test("a worker that waits for more places than it can have connections is ended", () =>
+test("a worker that waits for more slots than it can have connections is ended", () =>
   breach("serving", nothing, (puppet) => {
     puppet.say(concat(Array.from({ length: 3000 }, () => plain("WANT"))));
   }, /privsep: want: too often/));
@@ -886,10 +886,10 @@ test("what a dead worker was lent, and waited for, is free again", async () => {
   const [bad, good] = made.puppets as [Puppet, Puppet];
   const program = await startOne(good, 1);
   bad.say(plain("WANT"), plain("WANT"));
-  await settled("it waits", () => made.monitor.places.waiting === 2);
+  await settled("it waits", () => made.monitor.slots.waiting === 2);
   bad.kill();
   await within(bad.ended, "end of the worker");
-  await settled("nobody waits", () => made.monitor.places.waiting === 0);
+  await settled("nobody waits", () => made.monitor.slots.waiting === 0);
   const second = await startOne(good, 2);
   for (const { input, output } of [program, second]) {
     [input, output].forEach((fd) => made.libc.close(fd));
@@ -913,7 +913,7 @@ test("connections come and go and leave nothing behind", { timeout: 300_000 }, a
     if (id % 1000 === 0) made.programs.length = 0;
   }
   assert.equal(made.running.size, 0);
-  assert.equal(made.monitor.places.running, 0);
+  assert.equal(made.monitor.slots.running, 0);
   assert.equal(openFiles().length, before);
   await made.close();
 });

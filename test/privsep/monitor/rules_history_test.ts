@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
 import { defaults } from "../../../src/config/options.ts";
-import { FileWatch } from "../../../src/privsep/monitor/file_watch.ts";
+import { FileWatcher } from "../../../src/privsep/monitor/file_watcher.ts";
 import { RulesHistory } from "../../../src/privsep/monitor/rules_history.ts";
 import { libcHere } from "../../runtime/libc/here.ts";
 
@@ -31,7 +31,7 @@ test("who was let in lately gets the variables of then; nobody else, and nobody 
   const clock = { ms: 0 };
   write("+V=one\0");
   const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
-  const files = new FileWatch(libc, [{ path, kind: "rules" }]);
+  const files = new FileWatcher(libc, [{ path, kind: "rules" }]);
   const history = new RulesHistory({ libc, files, options, now: () => clock.ms });
   assert.equal(history.variables(PEER).get("V"), "one");
   write("+V=two\0");
@@ -54,7 +54,7 @@ test("old rules are closed", async (t) => {
   const { path, write } = setUp(t);
   write("+V=one\0");
   const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
-  const files = new FileWatch(libc, [{ path, kind: "rules" }]);
+  const files = new FileWatcher(libc, [{ path, kind: "rules" }]);
   const history = new RulesHistory({ libc, files, options, now: () => 0 });
   const open = (): number => readdirSync("/proc/self/fd").length;
   const change = (i: number): void => {
@@ -73,7 +73,7 @@ test("rules that have not changed are not kept again", async (t) => {
   const { path, write } = setUp(t);
   write("+V=one\0");
   const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
-  const files = new FileWatch(libc, [{ path, kind: "rules" }]);
+  const files = new FileWatcher(libc, [{ path, kind: "rules" }]);
   const history = new RulesHistory({ libc, files, options, now: () => 0 });
   history.variables(PEER);
   const before = readdirSync("/proc/self/fd").length;

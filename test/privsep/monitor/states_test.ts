@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
 import {
-  type Kind,
+  type MessageKind,
   type MessageOf,
   MESSAGES,
   stateAfter,
@@ -35,7 +35,7 @@ import { RawFrame } from "../raw_frame.ts";
 import { type Puppet, settled, stage } from "../puppet.ts";
 
 type Staged = Awaited<ReturnType<typeof stage>>;
-type WorkerKind = Kind<"worker">;
+type WorkerKind = MessageKind<"worker">;
 
 /** The state after each request; `-` where it ends the worker. */
 const AFTER: Readonly<Record<WorkerKind, string>> = {
@@ -138,7 +138,7 @@ async function bring(
     },
     serving: async () => {
       puppet.send({ kind: "SERVING" });
-      await puppet.hear("PLACES");
+      await puppet.hear("SLOTS");
       puppet.send(SAMPLES["TAKE without limits"] as WorkerMessage); // for CHECK and RELEASE
     },
     draining: async () => {

@@ -8,14 +8,14 @@ import type { Totals } from "../../../src/privsep/counts.ts";
 import type { WorkerMessage } from "../../../src/privsep/messages.ts";
 import { WorkerMetrics } from "../../../src/privsep/worker/metrics.ts";
 import { currentRuntime } from "../../../src/runtime/current.ts";
-import type { Deps } from "../../../src/services.ts";
+import type { Services } from "../../../src/services.ts";
 
 const { libc } = await currentRuntime();
 assert.ok(libc);
 
 type Counting = WorkerMessage & { counts: Float64Array; id: number };
 
-/** A worker of slot 0 without a server, and what it has sent. */
+/** A worker with index 0 without a server, and what it has sent. */
 class Bench {
   readonly metrics = new ServerMetrics();
   readonly sent: WorkerMessage[] = [];
@@ -25,7 +25,7 @@ class Bench {
   #onSent = (): void => {};
 
   constructor({ workers = 3, again = false, answers = true, push = 60_000 } = {}) {
-    const deps = {
+    const services = {
       runtime: { name: "R", version: "1", tlsLibrary: "T" },
       options: { metrics: { host: "127.0.0.1", port: 0 }, pending: 999, concurrency: 40 },
       gate: { open: 5, pending: 2 },
@@ -39,9 +39,9 @@ class Bench {
         name: "x",
         write: (lines) => void this.errors.push(lines),
       }),
-    } as unknown as Deps;
+    } as unknown as Services;
     this.worker = new WorkerMetrics({
-      deps,
+      services,
       registry: this.metrics.registry,
       send: (message) => {
         this.sent.push(message);

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Ask } from "../../../src/admit/limits.ts";
+import type { ConnectionLimits } from "../../../src/admit/limits.ts";
 import { Channel, type ToWorker } from "../../../src/privsep/channel.ts";
 import {
   FROM_MONITOR,
@@ -15,10 +15,10 @@ import {
   type MonitorMessage,
   type WorkerMessage,
 } from "../../../src/privsep/messages.ts";
-import { RemoteCounter } from "../../../src/privsep/worker/remote_counter.ts";
+import { RemoteLimiter } from "../../../src/privsep/worker/remote_limiter.ts";
 import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import type { ProgramRequest } from "../../../src/program/environment.ts";
-import { type Place, Places } from "../../../src/program/slots.ts";
+import { type Slot, Slots } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
@@ -28,7 +28,7 @@ import { openFiles, settled } from "../puppet.ts";
 interface Stage {
   readonly libc: Libc;
   readonly programs: RemotePrograms;
-  readonly counter: RemoteCounter;
+  readonly limiter: RemoteLimiter;
   /** The monitor's end. */
   readonly monitor: ToWorker;
   /** What they have asked for. */
@@ -46,14 +46,14 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   const monitor = new Channel(libc, mine, passA, FROM_MONITOR, FROM_WORKER);
   const channel = new Channel(libc, other, passB, FROM_WORKER, FROM_MONITOR);
   const programs = new RemotePrograms(runtime, channel);
-  const counter = new RemoteCounter(channel);
+  const limiter = new RemoteLimiter(channel);
   const asked: WorkerMessage[] = [];
   monitor.take({ message: (message) => asked.push(message) });
   channel.take({
-    message: (message) => answered(programs, counter, message),
+    message: (message) => answered(programs, limiter, message),
     broken() {
       programs.orphan();
-      counter.orphan();
+      limiter.orphan();
     },
   });
   monitor.begin();
@@ -61,7 +61,7 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   await go({
     libc,
     programs,
-    counter,
+    limiter,
     monitor,
     asked,
     async next(kind) {
@@ -79,7 +79,7 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
 
 function answered(
   programs: RemotePrograms,
-  counter: RemoteCounter,
+  limiter: RemoteLimiter,
   message: MonitorMessage,
 ): void {
   switch (message.kind) {
@@ -90,7 +90,7 @@ function answered(
     case "EXITED":
       return programs.exited(message);
     case "VERDICT":
-      return counter.verdict(message);
+      return limiter.verdict(message);
     default:
       assert.fail(message.kind);
   }
@@ -105,24 +105,24 @@ const REQUEST: ProgramRequest = {
 const never = new AbortController().signal;
 
 /** One that the monitor has lent. */
-function place(): Place {
-  const taken = new Places(1).takeNow();
+function slot(): Slot {
+  const taken = new Slots(1).takeNow();
   assert.ok(taken);
   return taken.hold();
 }
 
-const PLACES = { running: 1, full: true, wanted: false, granted: 0 };
+const SLOTS = { running: 1, full: true, wanted: false, granted: 0 };
 const refused = (id: number): MonitorMessage => ({
   kind: "REFUSED",
   id,
   why: "unable to run x: no such file",
-  ...PLACES,
+  ...SLOTS,
 });
 const exited = (id: number, status: number): MonitorMessage => ({
   kind: "EXITED",
   id,
   status,
-  ...PLACES,
+  ...SLOTS,
   running: 0,
 });
 const verdict = (
@@ -134,7 +134,7 @@ const verdict = (
 /** Answers a START; the program's ends stay here. */
 function started({ libc, monitor }: Stage, id: number, delayed = false): number[] {
   const { mine, theirs } = programPipes(libc, delayed);
-  monitor.send({ kind: "STARTED", id, pid: 4711, delayed, ...PLACES }, mine);
+  monitor.send({ kind: "STARTED", id, pid: 4711, delayed, ...SLOTS }, mine);
   return theirs;
 }
 
@@ -143,7 +143,7 @@ test("a program that is asked for comes with its streams, its number and its end
     const { programs, monitor, libc } = stage;
     const rules = new Map([["RELAYCLIENT", ""]]);
     const peer = { ip: "192.0.2.1", host: "a.example", info: "joe" };
-    const promise = programs.start({ ...REQUEST, rules, peer }, place(), never);
+    const promise = programs.start({ ...REQUEST, rules, peer }, slot(), never);
     const { id, ruled, ip, host, info, variables, delayed } = await stage.next("START");
     assert.deepEqual(
       { ruled, ip, host, info, variables, delayed },
@@ -175,7 +175,7 @@ test("a program that is asked for comes with its streams, its number and its end
 
 test("a program for UCSPI-TLS brings five ends", () =>
   play(async (stage) => {
-    const promise = stage.programs.start({ ...REQUEST, delayed: true }, place(), never);
+    const promise = stage.programs.start({ ...REQUEST, delayed: true }, slot(), never);
     const theirs = started(stage, (await stage.next("START")).id, true);
     const { delayed, input, output } = await within(promise, "program");
     assert.ok(delayed);
@@ -187,7 +187,7 @@ test("a program for UCSPI-TLS brings five ends", () =>
 
 test("a refusal is told in the monitor's words", () =>
   play(async (stage) => {
-    const promise = stage.programs.start(REQUEST, place(), never);
+    const promise = stage.programs.start(REQUEST, slot(), never);
     stage.monitor.send(refused((await stage.next("START")).id));
     await assert.rejects(within(promise, "refusal"), /unable to run x: no such file/);
     assert.equal(stage.programs.waiting, 0);
@@ -197,7 +197,7 @@ test("who gives up is not given the program that was on its way: it sees the end
   play(async (stage) => {
     const { programs, libc } = stage;
     const control = new AbortController();
-    const promise = programs.start(REQUEST, place(), control.signal);
+    const promise = programs.start(REQUEST, slot(), control.signal);
     const { id } = await stage.next("START");
     control.abort({ kind: "client gone", how: "closed" });
     await assert.rejects(promise, /client gone/);
@@ -209,7 +209,7 @@ test("who gives up is not given the program that was on its way: it sees the end
     closeAll(libc, [input, output]);
     // A refusal of what was given up is nobody's either.
     const other = new AbortController();
-    const second = programs.start(REQUEST, place(), other.signal);
+    const second = programs.start(REQUEST, slot(), other.signal);
     other.abort({ kind: "shut down" });
     await assert.rejects(second, /shut down/);
     stage.monitor.send(refused(id + 1));
@@ -229,7 +229,7 @@ test("what has been answered listens to its signal no more", () =>
       listeners--, remove(...args)
     );
     for (let n = 0; n < 20; n++) {
-      const promise = programs.start(REQUEST, place(), signal);
+      const promise = programs.start(REQUEST, slot(), signal);
       const { id } = await stage.next("START");
       if (n % 2 === 0) {
         stage.monitor.send(refused(id));
@@ -246,45 +246,45 @@ test("what has been answered listens to its signal no more", () =>
   }));
 
 test("a START that the monitor would not take is refused here, and nothing is sent", () =>
-  play(async ({ programs, counter, asked, next }) => {
+  play(async ({ programs, limiter, asked, next }) => {
     const variables = new Map(Array.from({ length: 3000 }, (_, n) => [`SSL_CLIENT_${n}`, ""]));
     await assert.rejects(
-      programs.start({ ...REQUEST, variables }, place(), never),
+      programs.start({ ...REQUEST, variables }, slot(), never),
       /unable to ask for a program: 3000 variables/,
     );
     assert.equal(programs.waiting, 0);
     const abort = AbortSignal.abort({ kind: "shut down" });
-    await assert.rejects(programs.start(REQUEST, place(), abort), /shut down/);
-    counter.take("x".repeat(16), {});
+    await assert.rejects(programs.start(REQUEST, slot(), abort), /shut down/);
+    limiter.take("x".repeat(16), {});
     await next("TAKE");
     assert.deepEqual(asked, []);
   }));
 
-const LIMITED: Ask = { perAddress: 3 };
+const LIMITED: ConnectionLimits = { perAddress: 3 };
 const ADDRESS = "\u00fe".repeat(16);
 
 test("without a limit nobody waits for an answer; with one the monitor's word counts", () =>
-  play(async ({ counter, monitor, next }) => {
-    const free = counter.take(ADDRESS, {});
+  play(async ({ limiter, monitor, next }) => {
+    const free = limiter.take(ADDRESS, {});
     assert.ok(!(free instanceof Promise) && "release" in free);
     assert.equal(free.check({}), undefined);
     assert.deepEqual((await next("TAKE")).address, ADDRESS);
 
-    const allowed = counter.take(ADDRESS, LIMITED);
+    const allowed = limiter.take(ADDRESS, LIMITED);
     monitor.send(verdict((await next("TAKE")).id));
     const hold = await allowed;
     assert.ok("release" in hold);
     const network = { key: "k".repeat(1000), count: 2 };
     const checked = hold.check({ network });
-    const { id, ask } = await next("CHECK");
-    assert.match(ask.network.key, /^[0-9a-f]{64}$/, "a long key travels as its digest");
+    const { id, limits } = await next("CHECK");
+    assert.match(limits.network.key, /^[0-9a-f]{64}$/, "a long key travels as its digest");
     monitor.send(verdict(id, "network", 2));
     assert.deepEqual(await checked, { by: "network", count: 2 });
     hold.release();
     hold.release();
     assert.equal((await next("RELEASE")).id, id);
 
-    const denied = counter.take(ADDRESS, LIMITED);
+    const denied = limiter.take(ADDRESS, LIMITED);
     const second = await next("TAKE");
     assert.ok(second.id > id);
     monitor.send(verdict(second.id, "address", 3));
@@ -292,8 +292,8 @@ test("without a limit nobody waits for an answer; with one the monitor's word co
   }));
 
 test("what is asked about a connection that has gone is no, and costs the worker nothing", () =>
-  play(async ({ counter, asked, next }) => {
-    const hold = counter.take(ADDRESS, {});
+  play(async ({ limiter, asked, next }) => {
+    const hold = limiter.take(ADDRESS, {});
     assert.ok("release" in hold);
     hold.release();
     assert.deepEqual(await hold.check(LIMITED), { by: "address", count: 0 });
@@ -304,15 +304,15 @@ test("what is asked about a connection that has gone is no, and costs the worker
 
 test("without its monitor everything that is open is answered, and everything new is refused", () =>
   play(async (stage) => {
-    const { programs, counter, monitor, libc } = stage;
-    const held = counter.take(ADDRESS, {});
+    const { programs, limiter, monitor, libc } = stage;
+    const held = limiter.take(ADDRESS, {});
     assert.ok("release" in held);
-    const running = programs.start(REQUEST, place(), never);
+    const running = programs.start(REQUEST, slot(), never);
     await stage.next("TAKE");
     const theirs = started(stage, (await stage.next("START")).id);
     const program = await running;
-    const waiting = programs.start(REQUEST, place(), never);
-    const measured = counter.take(ADDRESS, LIMITED);
+    const waiting = programs.start(REQUEST, slot(), never);
+    const measured = limiter.take(ADDRESS, LIMITED);
     const checked = held.check(LIMITED);
     const rejected = assert.rejects(waiting, /the monitor is gone/);
     monitor.close();
@@ -321,8 +321,8 @@ test("without its monitor everything that is open is answered, and everything ne
     assert.deepEqual(await measured, { by: "address", count: 0 });
     assert.deepEqual(await checked, { by: "address", count: 0 });
     assert.equal(programs.waiting, 0);
-    await assert.rejects(programs.start(REQUEST, place(), never), /no monitor/);
-    assert.deepEqual(await counter.take(ADDRESS, LIMITED), { by: "address", count: 0 });
+    await assert.rejects(programs.start(REQUEST, slot(), never), /no monitor/);
+    assert.deepEqual(await limiter.take(ADDRESS, LIMITED), { by: "address", count: 0 });
     assert.deepEqual(await held.check(LIMITED), { by: "address", count: 0 });
     assert.equal(program.kill("SIGKILL"), false);
     held.release();

@@ -6,7 +6,7 @@ import process from "node:process";
 import { Channel } from "../../../src/privsep/channel.ts";
 import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../../../src/privsep/messages.ts";
 import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
-import { Places } from "../../../src/program/slots.ts";
+import { Slots } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
@@ -45,8 +45,8 @@ async function start(free: number, delayed: boolean): Promise<void> {
     const leave = free - mine.length;
     if (leave > 0) { for (const fd of filler.splice(0, leave)) closeSync(fd); }
     const late: number[] = [];
-    const places = { running: 1, full: true, wanted: false, granted: 0 };
-    monitor.send({ kind: "STARTED", id: request.id, pid: 4711, delayed, ...places }, mine);
+    const slots = { running: 1, full: true, wanted: false, granted: 0 };
+    monitor.send({ kind: "STARTED", id: request.id, pid: 4711, delayed, ...slots }, mine);
     for (let more = leave; more < 0; more++) late.push(openSync("/dev/null", "r"));
     filler.push(...late);
   };
@@ -55,8 +55,8 @@ async function start(free: number, delayed: boolean): Promise<void> {
   let result: string;
   try {
     const { signal } = new AbortController();
-    const place = await new Places(1).take(signal);
-    const { input, output, delayed: more } = await client.start(request, place.hold(), signal);
+    const slot = await new Slots(1).take(signal);
+    const { input, output, delayed: more } = await client.start(request, slot.hold(), signal);
     result = "started";
     const ends = more ? Object.values(more).filter((end) => typeof end === "object") : [];
     for (const end of [input, output, ...ends]) end.destroy();

@@ -3,9 +3,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { STAGES, type Stop, type StopEvent, STOPS } from "../../../src/privsep/worker/stopping.ts";
+import {
+  type Stop,
+  type StopEvent,
+  STOPS,
+  WORKER_STAGES,
+} from "../../../src/privsep/worker/stopping.ts";
 
-/** In the order of `STAGES`: starting, serving, draining, ending. */
+/** In the order of `WORKER_STAGES`: starting, serving, draining, ending. */
 const EXPECTED: Readonly<Record<StopEvent, readonly Stop[]>> = {
   DRAIN: ["give up", "drain", "nothing", "nothing"],
   END: ["give up", "end", "end", "nothing"],
@@ -16,12 +21,12 @@ const EXPECTED: Readonly<Record<StopEvent, readonly Stop[]>> = {
 
 for (const [event, stops] of Object.entries(EXPECTED)) {
   test(`${event} in each stage of a worker`, () => {
-    assert.deepEqual(STAGES.map((stage) => STOPS[stage][event as StopEvent]), stops);
+    assert.deepEqual(WORKER_STAGES.map((stage) => STOPS[stage][event as StopEvent]), stops);
   });
 }
 
 test("every event has an outcome in every stage", () => {
-  for (const stage of STAGES) {
+  for (const stage of WORKER_STAGES) {
     assert.deepEqual(Object.keys(STOPS[stage]).sort(), Object.keys(EXPECTED).sort());
   }
 });

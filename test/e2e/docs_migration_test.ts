@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { talk } from "./clients.ts";
-import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./papers.ts";
+import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./docs.ts";
 
 const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
 const WHO = 'echo "$SSLREMOTEIP $MAXCONIP $TCPREMOTEIP $SSL_CLIENT_VERIFY $*"';

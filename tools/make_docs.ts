@@ -1,6 +1,6 @@
 /** Writes what is made from other files: man/text/ from man/ (by Debian's mandoc), completions/ from
- *  the table of options.   node_modules/.bin/deno run -A tools/make_papers.ts
- *  test/papers_test.ts says when that is due. */
+ *  the table of options.   node_modules/.bin/deno run -A tools/make_docs.ts
+ *  test/docs_test.ts says when that is due. */
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -28,7 +28,7 @@ export function pageText(page: string): string {
 }
 
 /** Every made file: its path from the root, and its text. */
-export function papers(): [path: string, text: string][] {
+export function docs(): [path: string, text: string][] {
   return [
     ...pages().map((page): [string, string] => [`man/text/${page}.txt`, pageText(page)]),
     ...SHELLS.map((shell): [string, string] => [
@@ -40,5 +40,5 @@ export function papers(): [path: string, text: string][] {
 
 if (import.meta.main) {
   for (const folder of ["man/text", "completions"]) mkdirSync(ROOT + folder, { recursive: true });
-  for (const [path, text] of papers()) writeFileSync(ROOT + path, text);
+  for (const [path, text] of docs()) writeFileSync(ROOT + path, text);
 }

@@ -121,7 +121,7 @@ function translated(block: string, { replace = [] }: Entry, port: number): strin
   return text;
 }
 
-/** A folder as the papers assume it: certificates, and the commands first in PATH and in dist/. */
+/** A folder as the documents assume it: certificates, and the commands first in PATH and in dist/. */
 async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Promise<void> {
   const bin = join(t.dir, "bin");
   fs.mkdirSync(bin);
@@ -254,7 +254,7 @@ function workersOf(t: Trial): string[] {
   });
 }
 
-/** Where the papers switch to a user, and who is no root can only be himself. */
+/** Where the documents switch to a user, and who is no root can only be himself. */
 export const asUser = (
   text: string,
 ): readonly [string, string] => [text, isRoot ? text : text.replaceAll(/1000|65534/g, "@UID")];

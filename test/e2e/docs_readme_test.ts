@@ -17,7 +17,7 @@ import {
   said,
   saidToVisitor,
   tryBlocks,
-} from "./papers.ts";
+} from "./docs.ts";
 
 const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
 

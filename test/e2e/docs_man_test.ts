@@ -17,7 +17,7 @@ import {
   said,
   saidToVisitor,
   tryBlocks,
-} from "./papers.ts";
+} from "./docs.ts";
 import { startTls } from "./starttls.ts";
 
 tryBlocks("sslserver.1", examples("sslserver.1"), [

@@ -1,5 +1,5 @@
-/** The papers say what the code does: options, variables, versions, made files. What the commands in
- *  them do is tried in test/e2e/papers_*_test.ts. */
+/** The documents say what the code does: options, variables, versions, made files. What the commands in
+ *  them do is tried in test/e2e/docs_*_test.ts. */
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -22,7 +22,7 @@ import { clientChain } from "../src/tls/client_chain.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { serverVariables, tlsVariables } from "../src/tls/variables.ts";
 import { VERSION } from "../src/version.ts";
-import { pages, papers } from "../tools/make_papers.ts";
+import { docs, pages } from "../tools/make_docs.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
@@ -75,10 +75,10 @@ test("--help has every option and no other, within 80 columns", () => {
   assert.deepEqual(help.split("\n").filter((line) => line.length > 80), []);
 });
 
-test("made files are as tools/make_papers.ts makes them", () => {
+test("made files are as tools/make_docs.ts makes them", () => {
   need("mandoc");
-  for (const [path, text] of papers()) {
-    assert.equal(read(path), text, `${path}: run deno -A tools/make_papers.ts`);
+  for (const [path, text] of docs()) {
+    assert.equal(read(path), text, `${path}: run deno -A tools/make_docs.ts`);
   }
 });
 
@@ -166,7 +166,7 @@ test("sslserver-environment(7) has every default", () => {
   }
 });
 
-test("the papers misspell no variable", () => {
+test("the documents misspell no variable", () => {
   // MIGRATION and sslserver(1) say what they are called here.
   const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON"];
   const texts = ["README.md", "MIGRATION.md", "SECURITY.md", "docs/specification.md"];

@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { checkout } from "./checkout.ts";
 import { npmEnvironment, ROOT, type Trial } from "./harness.ts";
-import { type Ended, fenced, tryBlocks } from "./papers.ts";
+import { type Ended, fenced, tryBlocks } from "./docs.ts";
 
 /** What the set-up leaves in the shell; test files run on one form, with what Deno has compiled already. */
 const IN_COPY = `cd copy && export PATH="$PWD/node_modules/.bin:$PATH" DENO_NO_PACKAGE_JSON=1 ` +
@@ -81,7 +81,7 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
     },
   },
   {
-    first: "deno run -A tools/make_papers.ts",
+    first: "deno run -A tools/make_docs.ts",
     ...inCopy("deno run"),
     ends: (t, ended) => {
       passed(ended, /\d+ passed, 0 failed, /);

@@ -8,7 +8,7 @@ import { type PathFields, readPathFields } from "../codec/x509/path.ts";
 import { type VerifyKey, verifyKey } from "./signature.ts";
 
 /** A certificate that a chain is made of. */
-export class Link {
+export class ChainCertificate {
   readonly fields: PathFields;
   /** Names as map keys. */
   readonly subject: string;
@@ -41,7 +41,7 @@ export class Link {
   }
 
   /** Does the authority key identifier, if there is one, mean this key? RFC 5280 4.2.1.1. */
-  namesKeyOf(issuer: Link): boolean {
+  namesKeyOf(issuer: ChainCertificate): boolean {
     const { authorityKeyId } = this.fields;
     const { subjectKeyId } = issuer.fields;
     return !authorityKeyId || !subjectKeyId || equalBytes(authorityKeyId, subjectKeyId);

@@ -1,13 +1,19 @@
 /** Connections that the monitor counts by address for all workers: the worker's side. To the stages it looks
  *  like `Limits`. */
 
-import type { Answer, Ask, Counter, Hold, Refusal } from "../../admit/limits.ts";
+import type {
+  ConnectionLimiter,
+  ConnectionLimits,
+  LimitRefusal,
+  MaybePromise,
+  Reservation,
+} from "../../admit/limits.ts";
 import { nodeCrypto } from "../../builtins.ts";
 import type { ToMonitor } from "../channel.ts";
-import type { MessageOf, WireAsk } from "../messages.ts";
+import type { MessageOf, WireLimits } from "../messages.ts";
 
 /** The answer where there is nobody to ask. */
-const NOBODY: Refusal = { by: "address", count: 0 };
+const NOBODY: LimitRefusal = { by: "address", count: 0 };
 
 /** Characters of a rule's key; of a longer one a digest serves as well. */
 const MAX_KEY = 128;
@@ -15,23 +21,23 @@ const MAX_KEY = 128;
 const NO_RATE = { count: 0, seconds: 0 };
 const NO_NETWORK = { key: "", count: 0 };
 
-export class RemoteCounter implements Counter {
-  #lastHold = 0;
-  readonly #verdicts = new Map<number, (refusal: Refusal | undefined) => void>();
+export class RemoteLimiter implements ConnectionLimiter {
+  #lastReservation = 0;
+  readonly #verdicts = new Map<number, (refusal: LimitRefusal | undefined) => void>();
 
   constructor(readonly channel: ToMonitor) {}
 
-  take(address: string, ask: Ask): Answer<Hold | Refusal> {
-    const id = ++this.#lastHold;
+  take(address: string, limits: ConnectionLimits): MaybePromise<Reservation | LimitRefusal> {
+    const id = ++this.#lastReservation;
     let open = true;
-    const hold: Hold = {
+    const reservation: Reservation = {
       check: (more) => {
-        const wire = wireAsk(more);
-        if (!asksAnything(wire)) return undefined;
+        const wire = wireLimits(more);
+        if (!hasAnyLimit(wire)) return undefined;
         // Its client has gone, and with it what there was to measure. The monitor would take the id
         // for an invented one.
         if (!open) return NOBODY;
-        this.channel.send({ kind: "CHECK", id, ask: wire });
+        this.channel.send({ kind: "CHECK", id, limits: wire });
         return this.#answer(id);
       },
       release: () => {
@@ -40,10 +46,10 @@ export class RemoteCounter implements Counter {
         this.channel.send({ kind: "RELEASE", id });
       },
     };
-    const wire = wireAsk(ask);
-    this.channel.send({ kind: "TAKE", id, address, ask: wire });
-    if (!asksAnything(wire)) return hold;
-    return this.#answer(id).then((refusal) => refusal ?? hold);
+    const wire = wireLimits(limits);
+    this.channel.send({ kind: "TAKE", id, address, limits: wire });
+    if (!hasAnyLimit(wire)) return reservation;
+    return this.#answer(id).then((refusal) => refusal ?? reservation);
   }
 
   /** VERDICT. */
@@ -59,7 +65,7 @@ export class RemoteCounter implements Counter {
   }
 
   /** Undefined: it may go on. */
-  #answer(id: number): Promise<Refusal | undefined> {
+  #answer(id: number): Promise<LimitRefusal | undefined> {
     if (!this.channel.open) return Promise.resolve(NOBODY);
     return new Promise((resolve) => this.#verdicts.set(id, resolve));
   }
@@ -69,7 +75,7 @@ function shortKey(key: string): string {
   return key.length <= MAX_KEY ? key : nodeCrypto().createHash("sha256").update(key).digest("hex");
 }
 
-function wireAsk({ perAddress = 0, rate = NO_RATE, network }: Ask): WireAsk {
+function wireLimits({ perAddress = 0, rate = NO_RATE, network }: ConnectionLimits): WireLimits {
   return {
     perAddress,
     rate,
@@ -77,6 +83,6 @@ function wireAsk({ perAddress = 0, rate = NO_RATE, network }: Ask): WireAsk {
   };
 }
 
-function asksAnything({ perAddress, rate, network }: WireAsk): boolean {
+function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean {
   return perAddress > 0 || rate.count > 0 || network.count > 0;
 }

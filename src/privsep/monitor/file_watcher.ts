@@ -46,7 +46,7 @@ export function* pathsOf(wanted: readonly Wanted[]): Iterable<Wanted> {
 }
 
 /** The monitor's side: opens, and notices changes. */
-export class FileWatch {
+export class FileWatcher {
   readonly #seen = new Map<string, string>();
 
   constructor(readonly libc: Libc, readonly wanted: readonly Wanted[]) {}
