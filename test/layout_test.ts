@@ -1,6 +1,6 @@
 /** The rules of docs/architecture.md that a machine can check: no import cycle, what the monitor may
- *  reach, who may name a runtime, what the codecs may import, and that every import can be resolved
- *  without asking a registry. */
+ *  reach, who may name a runtime, what the codecs may import, that an exported name has one meaning, and
+ *  that every import can be resolved without asking a registry. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -93,6 +93,10 @@ function reach(
 }
 
 const ALL = [...sources("src"), "cli.ts", "mod.ts"];
+
+/** The name that a line declares and exports. */
+const DECLARED =
+  /^export (?:abstract |async |declare )*(?:class|const|enum|function\*?|interface|let|type) (\w+)/gm;
 
 test("no file imports itself by way of others", () => {
   assert.deepEqual(cycles(graph(ALL)), []);
@@ -240,6 +244,24 @@ test("what monitor and workers say to each other is one table", () => {
   assert.deepEqual(json.filter((file) => file.startsWith("src/privsep/monitor/")), []);
   const parsed = others(/\bparseOptions\(/, "src/config/parse.ts");
   assert.deepEqual(parsed, ["src/commands/sslserver.ts"]);
+});
+
+test("an exported name is declared in one file, and mod.ts renames none", () => {
+  // The adapters implement one interface; the fields of frames and the shapes of JSON are alike.
+  const alike = ["src/runtime/bun src/runtime/deno", "src/privsep/fields.ts src/privsep/shapes.ts"];
+  const declared = new Map<string, Set<string>>();
+  for (const file of sources("src")) {
+    for (const [, name = ""] of read(file).matchAll(DECLARED)) {
+      declared.set(name, (declared.get(name) ?? new Set()).add(file));
+    }
+  }
+  assert.ok(declared.size > 500);
+  const twice = [...declared].filter(([, { size }]) => size > 1).filter(([, files]) => {
+    const where = [...files].map((file) => file.startsWith("src/runtime/") ? dirname(file) : file);
+    return !alike.includes(where.join(" "));
+  });
+  assert.deepEqual(twice.map(([name, files]) => `${name}: ${[...files].join(" ")}`), []);
+  assert.doesNotMatch(read("mod.ts"), /^export [^;]*\bas\b/m);
 });
 
 test("only cli.ts ends the process", () => {
