@@ -1,5 +1,5 @@
 /** Connections that the monitor counts by address for all workers: the worker's side. To the stages it looks
- *  like `Limits`. */
+ *  like `LocalLimiter`. */
 
 import type {
   ConnectionLimiter,
