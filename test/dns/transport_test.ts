@@ -137,14 +137,14 @@ test("a stream delivers what was sent and then its end", async () => {
   server.close();
 });
 
-test("a program ends by itself, without a descriptor left, once its resolver is closed", async () => {
+test("a program ends by itself, without a socket left, once its resolver is closed", async () => {
   const path = fileURLToPath(new URL("resolver_exit.ts", import.meta.url));
   const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
   const child = spawn(process.execPath, run, { stdio: ["ignore", "pipe", "inherit"] });
   let out = "";
   child.stdout.on("data", (data) => out += data);
   const [code] = await once(child, "close");
-  assert.equal(out, "100 aborted, 0 descriptors more\n");
+  assert.equal(out, "100 aborted, 0 sockets more\n");
   assert.equal(code, 0);
 });
 
