@@ -3,11 +3,12 @@
 import { DerReader, TAG } from "../codec/der.ts";
 import type { PemBlock } from "../codec/x509/pem.ts";
 
-/** What `openssl x509 -trustout` writes: a certificate, and behind it what to trust it for. */
+/** PEM label that `openssl x509 -trustout` writes: a certificate, followed by its trust
+ *  settings. */
 export const TRUSTED = "TRUSTED CERTIFICATE";
 
-/** The certificate (DER) of a block, if it is one. Trust settings are left out: they say nothing about a
- *  certificate of our own. Throws `DecodeError`. */
+/** Returns the certificate (DER) of a block; undefined if the block is none. Drops trust settings:
+ *  they say nothing about a certificate of our own. Throws `DecodeError`. */
 export function certificateOf({ label, bytes }: PemBlock): Uint8Array | undefined {
   if (label === "CERTIFICATE" || label === "X509 CERTIFICATE") return bytes;
   if (label !== TRUSTED) return undefined;

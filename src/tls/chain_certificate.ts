@@ -1,5 +1,5 @@
-/** A certificate as a link of a chain: what `codec/x509/certificate.ts` and `codec/x509/path.ts` read of it, with what is
- *  worked out once and used often. No I/O, no verdict. */
+/** A certificate as a link of a chain: the fields that `codec/x509/certificate.ts` and
+ *  `codec/x509/path.ts` read, and cached values made of them. No I/O, no verdict. */
 
 import { nodeCrypto } from "../builtins.ts";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
@@ -10,20 +10,20 @@ import { type VerifyKey, verifyKey } from "./signature.ts";
 /** A certificate that a chain is made of. */
 export class ChainCertificate {
   readonly fields: PathFields;
-  /** Names as map keys. */
+  /** Names (DER) as map keys. */
   readonly subject: string;
   readonly issuer: string;
   #key: VerifyKey | string | undefined;
   #id: string | undefined;
 
-  /** Throws `DecodeError`. `trusted`: it comes from our files, not from the client. */
+  /** `trusted`: the certificate comes from our files, not from the client. Throws `DecodeError`. */
   constructor(readonly certificate: Certificate, readonly trusted: boolean) {
     this.fields = readPathFields(certificate);
     this.subject = latin1(certificate.subject.der);
     this.issuer = certificate.selfIssued ? this.subject : latin1(certificate.issuer.der);
   }
 
-  /** Made when first needed; a reason if it cannot be. */
+  /** The public key, made on first use; a string says why it cannot be used. */
   get key(): VerifyKey | string {
     return this.#key ??= verifyKey(this.fields.key);
   }
@@ -35,12 +35,14 @@ export class ChainCertificate {
     );
   }
 
-  /** Subject and issuer have one name and, where they tell, one key. */
+  /** True if subject and issuer have the same name and the key identifiers, if present, are
+   *  equal. */
   get selfSigned(): boolean {
     return this.certificate.selfIssued && this.namesKeyOf(this);
   }
 
-  /** Does the authority key identifier, if there is one, mean this key? RFC 5280 4.2.1.1. */
+  /** True if the authority key identifier matches the issuer's key, or if one of the two key
+   *  identifiers is absent (RFC 5280 4.2.1.1). */
   namesKeyOf(issuer: ChainCertificate): boolean {
     const { authorityKeyId } = this.fields;
     const { subjectKeyId } = issuer.fields;

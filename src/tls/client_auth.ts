@@ -1,6 +1,7 @@
-/** Client certificates: from environment and options to what is asked of a client, and from its
- *  chain to a verdict. Asking is the TLS library's part, and proof that the client holds the key;
- *  whether the certificate is any good is decided here, the same on every runtime. */
+/** Client certificates: turns environment and options into the request for a certificate, and the
+ *  client's chain into a verdict. The TLS library sends the request and verifies that the client
+ *  holds the key. This file decides whether the certificate is valid, in the same way on every
+ *  runtime. */
 
 import { join } from "node:path";
 import { nodeCrypto } from "../builtins.ts";
@@ -26,39 +27,40 @@ import type { Trust } from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
 import { verifyChain } from "./verify.ts";
 
-/** -Z, -m, -z. */
+/** The options -Z, -m and -z. */
 export type ClientCertificate = "none" | "valid" | "match";
 
-/** What is asked of the clients of connections with the same settings. */
+/** The certificate request and the verification for connections with the same settings. */
 export interface ClientAuth {
-  /** Differs where the TLS context must: where other names are sent, or the library may refuse here
-   *  and not there. New revocation lists need no new context, so sessions can be resumed. */
+  /** Cache key for the TLS context. It changes when the names sent change, or whether the library
+   *  may refuse a client. New revocation lists do not change it, so sessions can be resumed. */
   readonly key: string;
-  /** Without a valid certificate there is no connection. */
+  /** True if a connection without a valid certificate is refused. */
   readonly required: boolean;
-  /** Certificates whose subjects go into the request. */
+  /** Certificates (PEM) whose subjects are named in the request. */
   readonly names: string[];
-  /** These are the trusted ones, so the TLS library may refuse on its own, with an alert. Else it may
-   *  not: Bun's would close on everybody whom the names do not vouch for. */
+  /** True if `names` are exactly the trusted authorities. Only then may the TLS library refuse a
+   *  client, with an alert: Bun's would otherwise refuse every client whose chain does not end at
+   *  one of `names`. */
   readonly namesAreTrust: boolean;
-  /** The verdict on a chain. `host`: the client's name, for -z. */
+  /** Returns the verdict on a chain. `host`: the client's name, for -z. */
   verify(chain: ClientChain, host: string | undefined): ClientVerify;
 }
 
-/** Settings kept beside the server's own; a rules file can name many. */
+/** Maximum cached settings besides the server's own; a rules file can name any number. */
 const MAX_ENTRIES = 64;
-/** Files of a folder that are named when they cannot be used. */
+/** Maximum problems reported one by one; the others are only counted. */
 const MAX_SAID = 10;
-/** Names in the request for a certificate, in bytes: the field has 65,535 (RFC 8446 4.2.4, RFC 5246 7.4.4), and
- *  in TLS 1.3 other extensions take a few of them. */
+/** Maximum size of the names in the request, in bytes. The field holds 65,535 (RFC 8446 4.2.4, RFC
+ *  5246 7.4.4), of which other extensions of TLS 1.3 need a few. */
 const MAX_NAMES = 65_400;
-/** OpenSSL's own default, and more than any real chain. */
+/** Largest VERIFYDEPTH: OpenSSL's default, and more than any real chain needs. */
 const MAX_DEPTH = 100;
 
-/** What was read for some settings. */
+/** What was read for one set of settings. */
 interface Read {
   readonly auth: ClientAuth;
-  /** For the next reading. */
+  /** `held` and `named` are passed to the next reading. */
   readonly held: HeldFiles | undefined;
   readonly named: Named | undefined;
 }
@@ -71,7 +73,7 @@ export interface ClientAuthsOptions {
   now?: () => number;
 }
 
-/** Keeps what was read, and reads again what has changed (files/reloading.ts). */
+/** Caches what was read, and reads changed files again (files/reloading.ts). */
 export class ClientAuths {
   readonly #auths = new RecentlyUsed<Reloading<Read>>(MAX_ENTRIES);
   readonly #now: () => number;
@@ -82,8 +84,8 @@ export class ClientAuths {
     this.#files = options.files ?? localFiles;
   }
 
-  /** For the server's environment with `overlay` on top; undefined: no certificate is asked for.
-   *  Throws `FatalError`. */
+  /** Returns the settings for the server's environment with `overlay` on top; undefined if no
+   *  certificate is requested. Throws `FatalError`. */
   get(overlay?: RuleVariables): ClientAuth | undefined {
     const lookup: VariableLookup = (name) => overlay?.get(name) ?? this.options.env(name);
     if (demand(this.options.option, lookup) === "none") return undefined;
@@ -101,12 +103,12 @@ export class ClientAuths {
     return auth.current.auth;
   }
 
-  /** False: a file of the server's environment is broken, and what it held before is in use. */
+  /** False if a file of the server's environment is broken and its former content is in use. */
   get sound(): boolean {
     return [...this.#auths.lasting()].every(({ sound }) => sound);
   }
 
-  /** Looks at the files now, and reads those that have changed. */
+  /** Checks the files now, and reads those that have changed. */
   look(): void {
     for (const auth of this.#auths.all()) auth.look();
   }
@@ -129,8 +131,8 @@ export class ClientAuths {
     }, this.#now);
   }
 
-  /** Of all files that the settings name, and of those in the folders now, whether they were ever
-   *  read or not: one that is broken is seen when it is repaired. */
+  /** Signature of all files that the settings name, and of the files that are in the folders now.
+   *  It includes files that were never read, so that the repair of a broken file is noticed. */
   #signature(lookup: VariableLookup): string {
     const paths = pathsIn(lookup);
     for (const folder of pathsIn(lookup, "folder")) {
@@ -138,13 +140,13 @@ export class ClientAuths {
         const names = certificateNames(this.#files.list(folder));
         paths.push(...names.slice(0, MAX_FILES).map((name) => join(folder, name)));
       } catch {
-        // the folder's own stamp tells
+        // the folder itself is in `paths`, so its stamp shows a change
       }
     }
     return signature(this.#files, paths);
   }
 
-  /** `before`: the same settings as they were read last. */
+  /** `before`: what was last read for the same settings. */
   #load(lookup: VariableLookup, before: Read | undefined): Loaded<Read> {
     const required = demand(this.options.option, lookup) === "required";
     const asked = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
@@ -189,7 +191,7 @@ export class ClientAuths {
   }
 }
 
-/** The files and folders, or folders alone, that the settings name. */
+/** Returns the files and folders, or the folders alone, that the settings name. */
 function pathsIn(lookup: VariableLookup, only?: "folder"): string[] {
   return CLIENT_AUTH_VARIABLES.flatMap((name) => {
     const path = lookup(name);
@@ -204,12 +206,13 @@ function say(problems: readonly string[], say: (text: string) => void): void {
   if (more > 0) say(`${more} more files of authorities have such faults`);
 }
 
-/** As the TLS library takes it. */
+/** PEM, the form that the TLS library expects. */
 function pemOf({ der }: Certificate): string {
   return encodePem("CERTIFICATE", der);
 }
 
-/** Every handshake would fail: the names do not fit into the request for a certificate. */
+/** Throws `FatalError` if the names do not fit into the request for a certificate: every handshake
+ *  would fail. */
 function refuseTooManyNames(names: readonly Certificate[]): void {
   const size = names.reduce((sum, { subject }) => sum + 2 + subject.der.length, 0);
   if (size <= MAX_NAMES) return;
@@ -221,8 +224,9 @@ function refuseTooManyNames(names: readonly Certificate[]): void {
   );
 }
 
-/** `CCAFILE=-` asks for none, whatever else is said. -m, -z and CCAVERIFY require a valid one.
- *  CCAFILE or CCADIR alone ask for one, and the program sees how good it is. */
+/** `CCAFILE=-` requests no certificate, whatever else is set. -m, -z and CCAVERIFY require a valid
+ *  one. CCAFILE or CCADIR alone request one, and the program gets the verdict
+ *  (SSL_CLIENT_VERIFY). */
 function demand(
   option: ClientCertificate,
   lookup: VariableLookup,
@@ -266,7 +270,8 @@ function verifier(
   };
 }
 
-/** Nothing can be told to a program of one that cannot be read, so that is no GENEROUS case. */
+/** Returns `FAILED` for a certificate that cannot be read, instead of `GENEROUS`: the program would
+ *  get no other variable of it. */
 function readable(leaf: SentCertificate): ClientVerify | undefined {
   try {
     leaf.read();

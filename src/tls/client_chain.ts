@@ -1,9 +1,9 @@
-/** What a client sent in the handshake: its own certificate, then those above it. Verification and variables
- *  share it, so that each certificate is read once. */
+/** The certificates that a client sent in the handshake: its own, then those of the issuers.
+ *  Verification and variables share them, so that each certificate is read once. */
 
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 
-/** One certificate, read when it is first asked for. */
+/** One certificate, read on first use. */
 export class SentCertificate {
   #read: Certificate | undefined;
   #error: unknown;
@@ -28,7 +28,7 @@ export type ClientChain = readonly SentCertificate[];
 
 const NONE: ClientChain = [];
 
-/** `ders`: as the TLS library gives them. */
+/** `ders`: the certificates in DER, as the TLS library returns them. */
 export function clientChain(ders: readonly Uint8Array[] = []): ClientChain {
   return ders.length === 0 ? NONE : ders.map((der) => new SentCertificate(der));
 }

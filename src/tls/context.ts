@@ -1,6 +1,6 @@
-/** TLS contexts by what they are made of: made once, used by every connection with the same
- *  settings, and made anew when a file behind them changes (files/reloading.ts). A handshake costs at most a
- *  few `stat` calls a second. */
+/** TLS contexts, cached by their settings. A context is made once, used by every connection with
+ *  the same settings, and made again when one of its files changes (files/reloading.ts). Checking
+ *  for changes costs a few `stat` calls a second at most, however many handshakes there are. */
 
 import type { Certificate } from "../codec/x509/certificate.ts";
 import {
@@ -24,34 +24,34 @@ import { type TlsConfig, tlsConfig, type VariableLookup } from "./settings.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
 type Overlay = RuleVariables;
-/** What is set for one server name. */
+/** The certificate variables of one server name. */
 export type ServerNameSettings = ReadonlyMap<CertificateVariable, string>;
 
-/** Contexts kept beyond those made at start; a rules file can name many. */
+/** Maximum cached contexts besides those made at start; a rules file can name any number. */
 const MAX_CONTEXTS = 256;
 
-/** Of one configuration. */
+/** What is made of one configuration. */
 interface Made {
   readonly prepared: Prepared;
   readonly pairs: readonly ServerKeyPair[];
-  /** Hash of what the files held. */
+  /** Hash of the files' content. */
   readonly content: string;
 }
 
-/** Neither library has it, and every old run script sets it. */
+/** Only a warning: neither TLS library supports DHFILE, and every old run script sets it. */
 export const DHFILE_IGNORED =
   "DHFILE is ignored: the TLS library has no finite-field Diffie-Hellman";
 
 export interface ContextsOptions {
   runtime: Runtime;
   log: Announcer;
-  /** For what a connection's rules set; default: `log`. */
+  /** Log for problems of variables that rules set; default: `log`. */
   rulesLog?: Announcer;
   /** The server's own environment. */
   env: VariableLookup;
-  /** For encrypted keys (-3). */
+  /** Password of encrypted keys (-3). */
   password?: string | undefined;
-  /** In place of files (--self-signed). */
+  /** Used in place of files (--self-signed). */
   keyPair?: KeyPair | undefined;
   files?: Files;
   now?: () => number;
@@ -59,7 +59,7 @@ export interface ContextsOptions {
 
 export class Contexts {
   readonly #made = new RecentlyUsed<Reloading<Made>>(MAX_CONTEXTS);
-  /** That of connections without rules and names, which is found without putting its key together. */
+  /** Context of connections without rules and server name; found without building its key. */
   #plain: { readonly auth: string | undefined; readonly made: Reloading<Made> } | undefined;
   readonly #now: () => number;
   readonly #files: Files;
@@ -72,26 +72,28 @@ export class Contexts {
     this.#expiry = new ExpiryWarnings(options.log);
   }
 
-  /** A variable of the server's environment with `overlay` (a rule's variables) on top. */
+  /** Returns a variable of the server's environment with `overlay` (a rule's variables) on top. */
   lookup(name: RuleVariable, overlay?: Overlay): string | undefined {
     return overlay?.get(name) ?? this.options.env(name);
   }
 
-  /** The files that a value of CERTFILE, CERTCHAINFILE or KEYFILE names. */
+  /** Returns the files that a value of CERTFILE, CERTCHAINFILE or KEYFILE names. */
   named(value: string): string[] {
     return namedFiles(value, this.#files);
   }
 
-  /** True when there is a certificate for clients whatever name they ask for. */
+  /** True if there is a default certificate, which does not depend on the name that the client asks
+   *  for. */
   hasDefault(overlay?: Overlay): boolean {
     return this.options.keyPair !== undefined || !!this.lookup("CERTCHAINFILE", overlay) ||
       !!this.lookup("CERTFILE", overlay);
   }
 
-  /** The context for the server's environment with `overlay` (a rule's variables) on top, that asks
-   *  for what `auth` wants of the client. `named` has certificate and key of one server name, in
-   *  place of the default ones.
-   *  Throws `FatalError` when it cannot be made and there is no older one. */
+  /** Returns the context for the server's environment with `overlay` (a rule's variables) on top.
+   *  `auth`: the client certificate to request. `named`: certificate and key of one server name,
+   *  used in place of the default ones.
+   *
+   *  Throws `FatalError` if the context cannot be made and there is no older one. */
   get(overlay?: Overlay, auth?: ClientAuth, named?: ServerNameSettings): Prepared {
     if (overlay?.has("DHFILE")) this.warnOfDhFile(overlay);
     const plain = !named && !overlay?.size ? this.#plain : undefined;
@@ -113,7 +115,8 @@ export class Contexts {
     return made.current.prepared;
   }
 
-  /** Says once that DHFILE does nothing, if it is set. Every worker says it of its rules. */
+  /** Warns once if DHFILE is set, because it has no effect. Every worker warns of the DHFILE of its
+   *  rules. */
   warnOfDhFile(overlay?: Overlay): void {
     if (this.#toldOfDhFile || !this.lookup("DHFILE", overlay)) return;
     this.#toldOfDhFile = true;
@@ -121,7 +124,7 @@ export class Contexts {
     (overlay ? rulesLog : log).warning(DHFILE_IGNORED, "unset DHFILE");
   }
 
-  /** Looks at the files now, and reads those that have changed. */
+  /** Checks the files now, and reads those that have changed. */
   look(): void {
     for (const made of this.#made.all()) made.look();
   }
@@ -131,26 +134,26 @@ export class Contexts {
     for (const made of this.#made.all()) made.reload();
   }
 
-  /** False: a file of the server's environment is broken, and what it held before is in use. */
+  /** False if a file of the server's environment is broken and its former content is in use. */
   get sound(): boolean {
     return [...this.#made.lasting()].every(({ sound }) => sound);
   }
 
-  /** The files of all certificates in use, and when these end (milliseconds since 1970), as the
-   *  files are now. A file may come more than once. */
+  /** Yields the file and the end (milliseconds since 1970) of every certificate in use. Changed
+   *  files are read first. A file may occur more than once. */
   *expiries(): Iterable<{ path: string; notAfter: number }> {
     for (const { value: { pairs } } of this.#made.all()) {
       for (const { path, leaf } of pairs) yield { path, notAfter: leaf.notAfter.ms };
     }
   }
 
-  /** The server's own certificates in use, with their files. */
+  /** Yields the server's own certificates in use, with their files. Does not check the files. */
   *leaves(): Iterable<{ path: string; leaf: Certificate }> {
     for (const { current } of this.#made.all()) yield* current.pairs;
   }
 
-  /** Warns of certificates that have expired or will soon, those sent with the server's own included. To be
-   *  called at start and every hour: each warning is given once a day. */
+  /** Warns of certificates that have expired or will soon, including the issuers' certificates that
+   *  are sent. Must be called at start and every hour: each warning is given once a day. */
   warnOfExpiry(): void {
     const now = this.#now();
     for (const { current } of this.#made.all()) {
@@ -158,7 +161,7 @@ export class Contexts {
     }
   }
 
-  /** Of a pair that no file holds: it stays. */
+  /** Makes the context of a key pair that comes from no file. It is never reloaded. */
   #ofPair(lookup: VariableLookup, auth: ClientAuth | undefined, own: KeyPair): Reloading<Made> {
     const config = tlsConfig((name) =>
       name === "CERTFILE" ? "-" : name === "KEYFILE" ? "" : lookup(name)

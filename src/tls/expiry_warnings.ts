@@ -1,4 +1,4 @@
-/** Warnings of certificates that have expired or will soon. Each is given once a day. */
+/** Warnings of certificates that have expired or will soon. Each is given once a day at most. */
 
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { oneLine } from "../codec/x509/names.ts";
@@ -9,12 +9,13 @@ import { endsSoon, timeLeft } from "./lifetime.ts";
 const DAY = 86_400_000;
 
 export class ExpiryWarnings {
-  /** When each was given, by its text without the time that is left. */
+  /** When each warning was last given. The key is its text without the remaining time. */
   readonly #given = new Map<string, number>();
 
   constructor(readonly log: Pick<Announcer, "warning">) {}
 
-  /** Warns of a certificate and of those that are sent with it. `now`: milliseconds since 1970. */
+  /** Warns of a certificate and of the issuers' certificates sent with it. `now`: milliseconds
+   *  since 1970. */
   give({ path, certificates }: Pick<ServerKeyPair, "path" | "certificates">, now: number): void {
     for (const [i, certificate] of certificates.entries()) {
       const sent = i === 0 ? "" : `: ${oneLine(certificate.subject)} of its chain`;

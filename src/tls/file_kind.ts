@@ -1,20 +1,21 @@
-/** What a file is that does not hold what it should: certificates, keys and lists come in a dozen formats,
- *  and are mixed up. Pure: no I/O. Only names the kind; whoever reads a file decides whether it is good. */
+/** Names the format of a file that lacks what its setting needs: certificates, keys and lists come
+ *  in a dozen formats, and are often mixed up. Pure: no I/O. This file only names the kind; the
+ *  code that reads a file decides whether it is valid. */
 
 import { latin1 } from "../codec/bytes.ts";
 import { DerReader, TAG } from "../codec/der.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 
-/** A file of a setting, for messages. */
+/** A file that a setting names. `path` is for messages. */
 export interface NamedFile {
   path: string;
   bytes: Uint8Array;
 }
 
 export interface FileKind {
-  /** As in `it is a public key`. */
+  /** Completes a message, as in `it is a public key`. */
   readonly is: string;
-  /** How to get what is wanted, if the file has it. `FILE` stands for its name. */
+  /** What the user can do about it. `FILE` stands for the file's path. */
   readonly remedy?: string;
   readonly holds?: "certificate" | "key" | "list";
 }
@@ -42,7 +43,7 @@ const OPENSSH: FileKind = {
   remedy: "convert a copy of it in place: ssh-keygen -p -m PKCS8 -f COPY",
 };
 
-/** By label of the first block that is none of the usual ones; see `pemKind`. */
+/** Kinds by PEM label. The first row that matches any label of a file decides. */
 const LABELS: readonly (readonly [label: RegExp, kind: FileKind])[] = [
   [/^OPENSSH PRIVATE KEY$/, OPENSSH],
   [/PRIVATE KEY$/, KEY],
@@ -56,7 +57,7 @@ const LABELS: readonly (readonly [label: RegExp, kind: FileKind])[] = [
   [/^PGP /, { is: "of OpenPGP" }],
 ];
 
-/** Text and signatures (RFC 4716, PuTTY, Java) that no reader of ours knows. */
+/** Kinds by the first bytes, for formats that we cannot read (RFC 4716, PuTTY, Java). */
 const BEGINNINGS: readonly (readonly [begin: RegExp, kind: FileKind])[] = [
   [/^(\xff\xfe|\xfe\xff)/, {
     is: "text in UTF-16",
@@ -77,7 +78,8 @@ const BEGINNINGS: readonly (readonly [begin: RegExp, kind: FileKind])[] = [
   [/^\s*<(!doctype|html|\?xml)/i, { is: "a web page" }],
 ];
 
-/** Undefined: nothing known, or a PEM file that is damaged. */
+/** Returns the kind of a file by its content; undefined if the kind is unknown or the content
+ *  damaged. */
 export function fileKind(bytes: Uint8Array): FileKind | undefined {
   const begin = latin1(bytes.subarray(0, 256));
   const known = BEGINNINGS.find(([pattern]) => pattern.test(begin));
@@ -89,7 +91,8 @@ export function fileKind(bytes: Uint8Array): FileKind | undefined {
   }
 }
 
-/** DER, or BER, begins with a SEQUENCE; its length is none that text has behind a `0`. */
+/** True if the file begins like DER or BER, with a SEQUENCE. Its tag is also the character `0`, so
+ *  a `0` before a line end counts as text. */
 export function isDer(bytes: Uint8Array): boolean {
   const [tag, length = 0] = bytes;
   return tag === TAG.sequence && length !== 0x0a && length !== 0x0d;
@@ -103,9 +106,9 @@ function pemKind(bytes: Uint8Array): FileKind | undefined {
   return undefined;
 }
 
-/** By the types of the first elements; the rest is not looked at. */
+/** Decides by the types of the first elements alone. */
 function derKind(bytes: Uint8Array): FileKind | undefined {
-  // Java and Windows write PKCS #12 with lengths that are not known in advance (BER).
+  // Java and Windows write PKCS #12 with indefinite lengths (BER).
   const outer = bytes[1] === 0x80
     ? new DerReader(bytes, "file", 2)
     : new DerReader(bytes, "file").sequence("file");
@@ -126,17 +129,19 @@ function derKind(bytes: Uint8Array): FileKind | undefined {
   if (one.tag === 0xa0) return CERTIFICATE;
   if (one.tag === TAG.integer && one.content[0] === 0 && two === TAG.sequence) {
     body.read("subject");
-    // A request has the key where a certificate of version 1 has the issuer, and that begins with a set.
+    // Next is the key in a request, and the issuer in a certificate of version 1. A key begins with
+    // a sequence, an issuer with a set.
     const key = body.inside(body.read("key"));
     return key.peek() === TAG.sequence ? REQUEST : CERTIFICATE;
   }
   if (one.tag === TAG.integer && two === TAG.sequence) {
     return one.content[0] === 1 && listFollows(body) ? LIST : CERTIFICATE;
   }
-  return one.tag === TAG.sequence ? LIST : undefined; // of version 1
+  return one.tag === TAG.sequence ? LIST : undefined; // a list of version 1
 }
 
-/** RFC 5280 5.1: algorithm, issuer, time; in a certificate issuer and validity, a sequence, follow. */
+/** True if a list follows. A list goes on with algorithm, issuer and time (RFC 5280 5.1); a
+ *  certificate of version 1 with algorithm, issuer and validity, which is a sequence. */
 function listFollows(body: DerReader): boolean {
   body.read("algorithm");
   body.read("issuer");
@@ -144,7 +149,8 @@ function listFollows(body: DerReader): boolean {
   return next === TAG.utcTime || next === TAG.generalizedTime;
 }
 
-/** What is there instead of a certificate or key, with its remedy. */
+/** Returns what the file holds instead of a certificate or key, and the remedy; undefined if the
+ *  kind is unknown or the wanted one. */
 export function otherKind(
   { path, bytes }: NamedFile,
   wanted: "certificate" | "key",

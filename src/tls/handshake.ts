@@ -1,9 +1,10 @@
 /** Stage 3: from an admitted socket to a TLS stream.
  *
- *  The server reads the ClientHello itself, chooses the certificate by the name in it, and begins
- *  handshakes in the order in which their hello was complete, each when it has a slot (-c). Both runtimes would else
- *  serve them in an order of their own (Bun: newest first, five a turn), and with many at once the
- *  first would wait for seconds. A client that says nothing costs no TLS state. */
+ *  The server reads the ClientHello itself and chooses the certificate by the name in it. It starts
+ *  handshakes in the order in which their ClientHello became complete, each when it has a slot
+ *  (-c). Left to themselves, the runtimes use another order (Bun: newest first, five per event loop
+ *  turn); with many clients at once the first would wait for seconds. A client that sends nothing
+ *  costs no TLS state. */
 
 import type { Connection, ConnectionSlot } from "../connection.ts";
 import type { Options } from "../config/options.ts";
@@ -27,17 +28,18 @@ import type { HandshakeRefusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";
 import { PRODUCT } from "../version.ts";
 
-/** Handshakes begun per turn of the event loop: more bring Bun's own order back. */
+/** Handshakes started per event loop turn. With more, Bun's own order applies again. */
 const PER_TURN = 4;
 
-/** How long a refused client may take to close, in milliseconds. */
+/** Time that a refused client has to close, in milliseconds. */
 const LINGER = 1000;
 
-/** A secured connection: the stream, and what is known of it. */
+/** A connection after the handshake: the stream, and facts about it. */
 export interface TlsChannel {
   stream: TlsStream;
   prepared: Prepared;
-  /** Of the session, when somebody asks for it: reading it costs time. */
+  /** Undefined if no variable, log line, verification or handler needs it: reading it costs
+   *  time. */
   session: TlsSession | undefined;
   clientChain: ClientChain;
   clientVerify: ClientVerify;
@@ -47,19 +49,19 @@ export interface TlsChannel {
 export interface HandshakeServices {
   runtime: Pick<Runtime, "tlsLibrary">;
   options: Pick<Options, "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity">;
-  /** Somebody counts protocols and ciphers when there is a registry. */
+  /** Protocols and ciphers are only counted if there is a registry. */
   metrics: { readonly registry: unknown; secured(protocol: string, cipher: string): void };
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
   programs: { slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> };
-  /** A handler is told of the session. */
+  /** If there is a handler, it gets the session. */
   handler: unknown;
 }
 
-/** The handshake, with the settings of this connection, within -T seconds; the wait for a slot is not
- *  counted. `begin` are bytes of a ClientHello that came before it was asked for. Rejects with
- *  `HandshakeError`, or `FatalError` when there is no certificate to be had. */
+/** Does the handshake with the settings of this connection, within -T seconds; time spent waiting
+ *  for a slot is not counted. `begin`: bytes of a ClientHello that arrived before TLS was requested
+ *  (-n). Rejects with `HandshakeError`, or with `FatalError` if there is no certificate to use. */
 export async function secure(
   conn: Connection,
   services: HandshakeServices,
@@ -104,7 +106,7 @@ export async function secure(
   }
 }
 
-/** Time that the client has, which does not run while it waits for us. */
+/** The time left to the client. It is stopped while the client waits for the server. */
 class Countdown {
   #left: number;
   #since = 0;
@@ -127,8 +129,9 @@ class Countdown {
   }
 }
 
-/** Rejects with `HandshakeError` when a valid certificate is required and this is none. The library
- *  has finished its handshake then: what is left to tell the client is close_notify. */
+/** Rejects with `HandshakeError` if a valid certificate is required and the client's is missing or
+ *  not valid. The library has finished the handshake by then, so the client gets only
+ *  close_notify. */
 async function verifyClient(
   conn: Connection,
   stream: TlsStream,
@@ -151,7 +154,7 @@ async function verifyClient(
   );
 }
 
-/** The mod_ssl variables of a connection (-s, or asked for by `Y`). */
+/** Returns the mod_ssl variables of a connection (-s, or `Y` with -n). */
 export function channelVariables(
   { session, prepared, clientChain, clientVerify }: TlsChannel,
   { runtime }: Pick<HandshakeServices, "runtime">,
@@ -171,7 +174,7 @@ export function channelVariables(
   });
 }
 
-/** Begins handshakes in the order of `enter`. */
+/** Starts handshakes in the order of the calls of `enter`. */
 export class HandshakeQueue {
   readonly #waiting: (() => void)[] = [];
   #scheduled = false;
@@ -203,8 +206,8 @@ async function refuse(conn: Connection, { alert, why }: HandshakeRefusal): Promi
   return new HandshakeError(why);
 }
 
-/** Ends our side and drops what still comes until the client closes: to close with unread input
- *  makes the kernel send a reset, which could take our last words back. */
+/** Ends our side, and discards input until the client closes. Closing with unread input makes the
+ *  kernel send a reset, and the client could then lose the alert or close_notify. */
 function dismiss(stream: Stream): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

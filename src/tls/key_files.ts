@@ -1,4 +1,4 @@
-/** The files of one configuration: which they are, and what they hold. */
+/** The certificate and key files of one configuration: finds and reads them. */
 
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError } from "../errors.ts";
@@ -6,10 +6,11 @@ import { type Files, localFiles, namedFiles, systemReason } from "../files/files
 import type { NamedFile } from "./file_kind.ts";
 import type { TlsConfig } from "./settings.ts";
 
-/** A certificate or key file beyond this is a mistake (PEM bundles have 200 KB). */
+/** Maximum size of a certificate or key file, in bytes. A larger one is a mistake (PEM bundles have
+ *  200 KB). */
 const MAX_FILE = 4 << 20;
 
-/** What the files of a configuration hold. */
+/** The content of the files of a configuration. */
 export interface Contents {
   certificates: NamedFile[];
   keys: NamedFile[];
@@ -17,8 +18,9 @@ export interface Contents {
 
 type Values = Pick<TlsConfig, "certificates" | "keys">;
 
-/** The paths, as things are now. A signature of their stamps tells a list from a file of that name, too:
- *  other paths, other lines. */
+/** Returns the paths that the values name now. When a file appears whose name is the whole value,
+ *  the value no longer names a list. The signature of the paths then has other lines, so that
+ *  change is noticed too. */
 export function keyPairFiles(
   { certificates, keys }: Values,
   from: Files = localFiles,
@@ -26,7 +28,7 @@ export function keyPairFiles(
   return { certificates: namedFiles(certificates, from), keys: namedFiles(keys, from) };
 }
 
-/** The files of a configuration, and a hash of what they hold. Throws `FatalError`. */
+/** Reads the files of a configuration. `content`: a hash of their content. Throws `FatalError`. */
 export function readFiles(
   config: Values,
   from: Files = localFiles,

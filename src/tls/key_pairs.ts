@@ -1,6 +1,6 @@
-/** From certificate and key files to chains with their keys. The order in a file does not matter:
- *  a certificate whose key is there is a server's own, and its chain is found by issuer names.
- *  What is wrong is said with the file, the reason and what to do. No I/O: bytes come in. */
+/** Makes chains with their keys from certificate and key files. The order in a file does not
+ *  matter: a certificate whose key is present is a server's own, and its chain is found by issuer
+ *  names. Errors name the file, the reason and the remedy. No I/O: the caller passes the bytes. */
 
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { nodeCrypto } from "../builtins.ts";
@@ -21,30 +21,32 @@ class Held {
 
   constructor(readonly certificate: Certificate, readonly path: string) {}
 
-  /** As the TLS library reads it. Throws. */
+  /** The certificate as the TLS library reads it. Throws if it cannot. */
   get library(): X509Certificate {
     const der = this.certificate.der as Uint8Array<ArrayBuffer>;
     return this.#library ??= new (nodeCrypto().X509Certificate)(der);
   }
 }
 
-/** A key pair with what is worth knowing of it. */
+/** A key pair with facts about it. */
 export interface ServerKeyPair extends KeyPair {
   /** The server's own certificate. */
   leaf: Certificate;
-  /** The leaf and what is sent behind it. */
+  /** The leaf and the certificates sent after it. */
   certificates: readonly Certificate[];
-  /** The file the leaf came from. */
+  /** The file that the leaf came from. */
   path: string;
-  /** Until then (milliseconds since 1970) the files give the same chain. */
+  /** Time (milliseconds since 1970) until which the same files give the same chain. */
   until: number;
 }
 
-/** RFC 5280 sets no limit; public chains have 2 to 4 certificates. */
+/** Maximum certificates in a chain. RFC 5280 sets no limit; public chains have 2 to 4
+ *  certificates. */
 const MAX_CHAIN = 16;
 
-/** Matches keys and certificates. `password` is for encrypted keys. Of several certificates for one key, or
- *  of several issuers, one that is valid at `now` is taken. Throws `FatalError`. */
+/** Matches keys and certificates. `password` is for encrypted keys. If several certificates match
+ *  one key, or several issuers one certificate, one that is valid at `now` is used. Throws
+ *  `FatalError`. */
 export function serverKeyPairs(
   certificateFiles: readonly NamedFile[],
   keyFiles: readonly NamedFile[],
@@ -58,7 +60,8 @@ export function serverKeyPairs(
     try {
       return act();
     } catch (error) {
-      // A key that cannot be read, or fits no certificate, may be of a kind that the library lacks.
+      // A key that cannot be read, or that matches no certificate, may be of a kind that the
+      // library does not support.
       if (likely) refuseKind(likely.certificate, likely.path);
       throw error;
     }
@@ -103,13 +106,14 @@ function pairsOf(
   return pairs;
 }
 
-/** The first one that is valid now; else the one that lasts longest. */
+/** Returns the first one that is valid at `now`; if none is, the one that expires last. */
 function best(all: readonly Held[], now: number): Held | undefined {
   return all.find(({ certificate }) => isValid(certificate, now)) ??
     all.toSorted((a, b) => b.certificate.notAfter.ms - a.certificate.notAfter.ms)[0];
 }
 
-/** Names two mistakes that concern both settings. */
+/** Throws `FatalError` for two mistakes that concern both settings: a key that is missing, and
+ *  files that are swapped. */
 function refuseMistaken(
   certificateFiles: readonly NamedFile[],
   keyFiles: readonly NamedFile[],
@@ -166,12 +170,12 @@ function matches(one: Held, key: KeyObject): boolean {
   try {
     return one.library.checkPrivateKey(key);
   } catch {
-    return false; // a public key of a kind the library does not know is not this key's
+    return false; // a public key of a kind that the library does not know cannot match
   }
 }
 
-/** The certificate, the one that issued it, and so on, as far as they are there. A root that is
- *  there is sent too: DANE-TA(2) needs it (RFC 7671 5.2.1). */
+/** Returns the certificate, its issuer's certificate and so on, as far as `all` has them. A root in
+ *  `all` is sent too: DANE-TA(2) needs it (RFC 7671 5.2.1). */
 function chainOf(leaf: Held, all: readonly Held[], now: number): Held[] {
   const chain = [leaf];
   let last = leaf;
@@ -189,7 +193,8 @@ function chainOf(leaf: Held, all: readonly Held[], now: number): Held[] {
   return chain;
 }
 
-/** Renewed and cross-signed authorities share their name; the signature tells them apart. */
+/** True if `issuer` signed `one`. Renewed and cross-signed authorities share their name; only the
+ *  signature distinguishes them. */
 function signed(issuer: Held, one: Held): boolean {
   try {
     return one.library.verify(issuer.library.publicKey);

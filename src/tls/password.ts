@@ -5,10 +5,11 @@ import { EXIT, FatalError, reason } from "../errors.ts";
 import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** Longest password looked at, in bytes: what comes on descriptor 3 may have no end. */
+/** Maximum size of the password in bytes: descriptor 3 could deliver data without end. */
 const MAX_PASSWORD = 4096;
 
-/** One NUL-terminated password (-3), if there is one to be read. The descriptor is closed: no program gets it. */
+/** Reads the NUL-terminated password if -3 is set. Closes the descriptor, so that no program gets
+ *  it. */
 export function readPassword(options: Options, runtime: Runtime): string | undefined {
   if (!options.keyPassword) return undefined;
   const libc = requireLibc(runtime, "read the key's password (-3)");

@@ -1,21 +1,22 @@
-/** May this chain authenticate a client? The rules for a chain that leads to an anchor and whose
- *  signatures are good (RFC 5280 6.1), in OpenSSL's order, so that of two faults the same one is
- *  named, and with its words. No I/O, no clock.
+/** The rules for a chain that authenticates its peer (RFC 5280 6.1). The chain leads to an anchor,
+ *  and its signatures are good. The checks have OpenSSL's order and words, so that of two faults
+ *  the same one is reported. No I/O, no clock.
  *
  *  Stricter than OpenSSL 3.0, on purpose:
  *  - An authority needs basic constraints (RFC 5280 6.1.4 k), whatever its Netscape type says. Only
  *    an anchor may be of version 1, as in OpenSSL.
- *  - A client's key usage, if any, must have digitalSignature; keyAgreement, which OpenSSL takes
- *    too, was for Diffie-Hellman certificates that no TLS library speaks any more.
- *  - Name constraints count in the anchor too, critical or not; `codec/x509/constraints.ts` has the details.
- *    A certificate that is no authority must not have any.
- *  - A critical policy constraints extension is refused, since policies are not processed. OpenSSL
- *    accepts and ignores it. The other policy extensions only matter together with that one.
- *  - What a revocation list names is revoked, also when the list is out of date; and of several
- *    good lists each counts. Which lists are read at all is told in `crl.ts`.
- *  - Keys of other kinds than RSA (2048 to 8192 bits, on Deno to 4096), P-224, P-256, P-384, P-521
- *    and Ed25519 are refused (secp256k1, Brainpool, Ed448, RSA-PSS keys, DSA): one runtime or both
- *    lack them. */
+ *  - The leaf's key usage, if any, must have digitalSignature. OpenSSL also accepts keyAgreement,
+ *    which was for Diffie-Hellman certificates that no TLS library supports any more.
+ *  - Name constraints of the anchor apply too, critical or not; `codec/x509/constraints.ts` has the
+ *    details. A certificate that is not an authority must not have any.
+ *  - A critical policy constraints extension is refused, because policies are not processed.
+ *    OpenSSL accepts and ignores it. The other policy extensions only matter together with that
+ *    one.
+ *  - A certificate in a revocation list is revoked, even if the list is out of date. Of several
+ *    good lists each counts. `crl.ts` says which lists are read at all.
+ *  - Keys must be RSA (2048 to 8192 bits, on Deno to 4096), P-224, P-256, P-384, P-521 or Ed25519.
+ *    Other kinds (secp256k1, Brainpool, Ed448, RSA-PSS keys, DSA) are refused, because one runtime
+ *    or both do not support them. */
 
 import type { ChainCertificate } from "./chain_certificate.ts";
 import type { HeldCrl, Trust } from "./trust.ts";
@@ -23,7 +24,7 @@ import { signatureProblem, tooWeak } from "./signature.ts";
 import { hex } from "../codec/bytes.ts";
 import { constraintProblem } from "../codec/x509/constraints.ts";
 
-/** What the leaf is for. */
+/** Which side of TLS the leaf is used for. */
 export type Purpose = "client" | "server";
 
 const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = {
@@ -33,18 +34,19 @@ const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = {
 /** The first bits of Netscape's certificate type are "SSL client" and "SSL server". */
 const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80, server: 0x40 };
 
-/** Critical extensions that `codec/x509/certificate.ts` does not read and that are dealt with all the same. */
+/** Critical extensions that `codec/x509/certificate.ts` does not read, and that are permitted all
+ *  the same. */
 const HANDLED = new Set([
   "2.5.29.30", // name constraints, see below
-  "2.5.29.31", // where revocation lists are: we have ours
+  "2.5.29.31", // where revocation lists are: ours are configured
   "2.5.29.32", // policies, see above
   "2.5.29.33", // policy mappings
   "2.5.29.54", // inhibit any policy
   "2.16.840.1.113730.1.1", // Netscape's certificate type
 ]);
 
-/** Why this chain (the leaf first, the anchor last) is not accepted at `now` (milliseconds since
- *  1970); undefined if it is. */
+/** Returns why this chain (the leaf first, the anchor last) is refused at `now` (milliseconds since
+ *  1970); undefined if it is accepted. */
 export function pathProblem(
   path: readonly ChainCertificate[],
   trust: Trust,
@@ -91,8 +93,8 @@ function extensionProblem(path: readonly ChainCertificate[], purpose: Purpose): 
   return undefined;
 }
 
-/** Each authority's constraints bind every certificate below it but self-issued intermediates (RFC
- *  5280 6.1.3 b, c). */
+/** Each authority's constraints apply to every certificate below it except self-issued
+ *  intermediates (RFC 5280 6.1.3 b, c). */
 function nameProblem(path: readonly ChainCertificate[]): string | undefined {
   for (const [i, { certificate }] of path.entries()) {
     if (i > 0 && certificate.selfIssued) continue;
@@ -105,7 +107,7 @@ function nameProblem(path: readonly ChainCertificate[]): string | undefined {
   return undefined;
 }
 
-/** From the anchor down, as OpenSSL. The anchor's dates count too. */
+/** Checks from the anchor down, as OpenSSL does. The anchor's dates count too. */
 function timeProblem(path: readonly ChainCertificate[], now: number): string | undefined {
   for (const { certificate: { notBefore, notAfter } } of path.toReversed()) {
     if (now < notBefore.ms) return "certificate is not yet valid";
@@ -114,8 +116,8 @@ function timeProblem(path: readonly ChainCertificate[], now: number): string | u
   return undefined;
 }
 
-/** OpenSSL's `-crl_check_all`: every certificate, the anchor by its own list. Without a list of the
- *  issuer that is good now, a certificate is refused. */
+/** Checks every certificate, as OpenSSL's `-crl_check_all` does; the anchor is checked by its own
+ *  list. A certificate is refused if its issuer has no list that is valid now. */
 function revocationProblem(
   path: readonly ChainCertificate[],
   trust: Trust,
@@ -144,7 +146,7 @@ function revoked(
   const [first] = lists;
   if (signed.length === 0) return first && listProblem(first, issuer);
   const serial = hex(link.certificate.serial);
-  // Also in a list that is out of date: what is revoked stays so.
+  // A list that is out of date counts too: a revoked certificate stays revoked.
   if (signed.some(({ crl }) => crl.revoked.has(serial))) return "certificate revoked";
   const problems = signed.map(({ crl: { thisUpdate, nextUpdate } }) =>
     now < thisUpdate.ms
@@ -156,8 +158,9 @@ function revoked(
   return problems.includes(undefined) ? undefined : problems[0];
 }
 
-/** Authorities of one name may have several keys; the signature tells whose list it is. Kept with
- *  the list, for it may be megabytes. */
+/** Returns why the list is not the issuer's; undefined if it is. Several authorities may have the
+ *  same name, so the signature decides. The result is kept with the list, because a list can have
+ *  megabytes. */
 function listProblem(
   { crl, signers }: HeldCrl,
   { key, fields }: ChainCertificate,

@@ -1,4 +1,4 @@
-/** What a handshake needs, made of settings and key pairs. No file is read. */
+/** Makes what a handshake needs from settings and key pairs. Reads no file. */
 
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { decodePem } from "../codec/x509/pem.ts";
@@ -10,7 +10,7 @@ import { refusing } from "./server_key.ts";
 import type { TlsConfig } from "./settings.ts";
 import { serverVariables } from "./variables.ts";
 
-/** What a handshake needs, and what is known before it. */
+/** What a handshake needs, and facts that are known before it. */
 export interface Prepared {
   context: TlsContext;
   /** The `SSL_SERVER_*` variables of the first certificate. */
@@ -19,11 +19,13 @@ export interface Prepared {
   certificates: readonly Certificate[];
 }
 
-/** Modern suites only; those below TLS 1.2 come in when somebody asks for such a version. */
+/** Modern suites only. Those for versions below TLS 1.2 are added if such a version is
+ *  permitted. */
 const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
 const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
 
-/** Makes the TLS context. Throws `FatalError` for what the library refuses, or its error. */
+/** Makes the TLS context. Throws `FatalError` for a setting or key that the library refuses, and
+ *  the library's error otherwise. */
 export function prepare(
   runtime: Pick<Runtime, "tlsContext" | "cipherLists">,
   { minVersion, maxVersion, alpn, ciphers: own }: TlsConfig,
@@ -48,7 +50,7 @@ export function prepare(
   return { context, serverVariables: leaf ? serverVariables(leaf) : new Map(), certificates };
 }
 
-/** The certificate of a pair that comes as PEM: of --self-signed. */
+/** Returns the certificate of a pair that only has PEM (--self-signed). */
 function firstOf({ chain }: KeyPair): Certificate[] {
   const [block] = decodePem(new TextEncoder().encode(chain));
   return block ? [readCertificate(block.bytes)] : [];

@@ -1,4 +1,5 @@
-/** Private keys of a file: in PEM or DER, encrypted or not. No I/O: bytes come in. */
+/** Reads the private keys of a file, in PEM or DER, encrypted or not. No I/O: the caller passes the
+ *  bytes. */
 
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
@@ -7,8 +8,8 @@ import { decodePem, encodePem, type PemBlock } from "../codec/x509/pem.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { fileKind, isDer, type NamedFile, otherKind } from "./file_kind.ts";
 
-/** The keys of a file. `password` is for encrypted ones. Throws `FatalError` with the file, the reason and
- *  what to do. */
+/** Returns the keys of a file. `password` is for encrypted ones. Throws `FatalError` with the file,
+ *  the reason and the remedy. */
 export function keysOf(
   file: NamedFile,
   password: string | undefined,
@@ -48,7 +49,8 @@ export function keysOf(
     }
   });
 
-  /** A library's words about a key it could not decrypt say nothing and differ each time. */
+  /** Does not use the library's message: if a key cannot be decrypted, it explains nothing and
+   *  differs each time. */
   function refuse(): never {
     return password === undefined
       ? fail(
@@ -59,7 +61,7 @@ export function keysOf(
   }
 }
 
-/** A key in DER whose encryption only the library knows. */
+/** True for an encrypted key in DER; only the library can decrypt it. */
 function isEncrypted(bytes: Uint8Array): boolean {
   return isDer(bytes) && fileKind(bytes)?.is === "an encrypted private key";
 }
@@ -68,7 +70,7 @@ const KEY_HINT = "KEYFILE must name a key in PEM form: PKCS #8, PKCS #1 or SEC 1
 const PASSWORD_HINT =
   "the password on descriptor 3 ends with a NUL; openssl pkcs8 -topk8 -v2 aes-256-cbc makes a key of the supported kind";
 
-/** The text of a block, header lines included: they say how an old key is encrypted. */
+/** Returns the PEM text of a block with its header lines, which say how an old key is encrypted. */
 function withHeaders({ label, headers, bytes }: PemBlock): string {
   const pem = encodePem(label, bytes);
   if (headers.size === 0) return pem;
@@ -83,7 +85,7 @@ function derKey(bytes: Uint8Array, password: string | undefined): KeyObject | un
       const key = Buffer.from(bytes);
       return nodeCrypto().createPrivateKey({ key, format: "der", type, ...passphrase });
     } catch {
-      // Another form, then.
+      // Try the next form.
     }
   }
   return undefined;

@@ -1,11 +1,11 @@
-/** Values by the settings that they were made for. Those of the server's own settings stay; a rules file
- *  can name any number of others, of which the one unused longest makes room. */
+/** A cache of values by their settings. Values of the server's own settings stay. A rules file can
+ *  name any number of other settings; the least recently used of these is dropped. */
 
 export class RecentlyUsed<V> {
   readonly #lasting = new Map<string, V>();
   readonly #others = new Map<string, V>();
 
-  /** `most`: values kept beside those that stay. */
+  /** `most`: maximum number of values besides those that stay. */
   constructor(readonly most: number) {}
 
   get(key: string): V | undefined {
@@ -16,24 +16,24 @@ export class RecentlyUsed<V> {
     return other;
   }
 
-  /** Keeps `value` until the end. */
+  /** Keeps `value` permanently. */
   addLasting(key: string, value: V): void {
     this.#lasting.set(key, value);
   }
 
-  /** Keeps `value` while it is used more often than others. */
+  /** Keeps `value` until `most` others have been used more recently. */
   add(key: string, value: V): void {
     this.#touch(key, value);
     if (this.#others.size <= this.most) return;
     for (const oldest of this.#others.keys()) return void this.#others.delete(oldest);
   }
 
-  /** Those that stay. */
+  /** The values that stay. */
   lasting(): Iterable<V> {
     return this.#lasting.values();
   }
 
-  /** All of them. */
+  /** All values. */
   *all(): Iterable<V> {
     yield* this.#lasting.values();
     yield* this.#others.values();

@@ -1,5 +1,5 @@
-/** The authorities that a certificate request names (CCAFILE, CCADIR) when they are not those that are
- *  trusted. Read as `trust_files.ts` reads those: one bad file does not spoil the others. */
+/** The authorities that a certificate request names (CCAFILE, CCADIR), if they are not the trusted
+ *  ones. One bad file does not affect the others, as in `trust_files.ts`. */
 
 import { decodePem } from "../codec/x509/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
@@ -10,17 +10,17 @@ import { type HeldFiles, loadTrust, MAX_FILE, type TrustFiles } from "./trust_fi
 
 export interface Named {
   readonly authorities: readonly Certificate[];
-  /** What could not be used, and what became of it. */
+  /** Which files could not be used, and the consequence. */
   readonly problems: readonly string[];
-  /** A start would take the files as they are. */
+  /** True if a start would accept the files as they are. */
   readonly sound: boolean;
-  /** Of the file alone, for the next reading. */
+  /** The authorities of CCAFILE alone, for the next reading. */
   readonly inFile: readonly Certificate[] | undefined;
   readonly inFolder: HeldFiles | undefined;
 }
 
-/** `before`: what was read last time, if this is a renewal. Throws `FatalError` when a start finds nothing
- *  that can be used. */
+/** `before`: what was read last time; undefined at start. Throws `FatalError` if a start finds
+ *  nothing that can be used. */
 export function loadNames(
   { caFile, caDir }: Pick<TrustFiles, "caFile" | "caDir">,
   from: Files,
@@ -54,8 +54,8 @@ export function loadNames(
   };
 }
 
-/** Certificates of a file, which may hold none at all. Read one by one, so that the TLS library is given none
- *  that it would refuse (Bun), or send as it is (Deno). */
+/** Returns the certificates of a file, which may be empty. Each is decoded, so that the TLS library
+ *  never gets a broken one: Bun's would refuse it, Deno's would send it as it is. */
 function certificatesIn(path: string, from: Files): Certificate[] {
   try {
     return certificatesOf(decodePem(from.read(path, MAX_FILE))).map(readCertificate);

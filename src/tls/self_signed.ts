@@ -1,6 +1,6 @@
-/** A throw-away certificate for `--self-signed`: made at start, held in memory, never written.
- *  It lets the first try work; nothing but its fingerprint makes it trustworthy, so that is
- *  returned to be shown. */
+/** A temporary certificate for `--self-signed`: made at start, held in memory, never written. It is
+ *  for a first try. Clients can only verify it by its fingerprint, so that is returned for
+ *  display. */
 
 import os from "node:os";
 import { literalHost } from "../accept/address.ts";
@@ -31,16 +31,16 @@ export interface SelfSigned {
 }
 
 const DAY = 86_400_000;
-/** Long enough for a trial, short enough that nobody builds on it. */
+/** Long enough for a trial, too short for permanent use. */
 const LIFETIME = 30 * DAY;
-/** Clocks of two machines differ. */
+/** The client's clock may be slow. */
 const BACKDATED = DAY / 24;
 
 const ALWAYS = ["localhost", "127.0.0.1", "::1"];
 
-/** Makes a P-256 certificate for localhost and these: host names, and addresses in text form (a
- *  scope id after `%` is dropped). What is neither is left out, as no certificate can name it.
- *  `now` is in milliseconds since 1970. */
+/** Makes a P-256 certificate for localhost and for `hosts`: host names, and addresses in text form
+ *  (a scope id after `%` is dropped). Other texts are left out, because no certificate can name
+ *  them. `now` is in milliseconds since 1970. */
 export function makeSelfSigned(hosts: readonly string[], now = Date.now()): SelfSigned {
   const { publicKey, privateKey } = nodeCrypto().generateKeyPairSync("ec", { namedCurve: "P-256" });
   const algorithm = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
@@ -65,8 +65,8 @@ export function makeSelfSigned(hosts: readonly string[], now = Date.now()): Self
   };
 }
 
-/** Random, so that a browser that has seen another certificate of this name does not refuse this
- *  one for having its issuer and serial; positive and 16 bytes always. */
+/** Random, because a browser refuses a second certificate with the same issuer and serial number.
+ *  Always positive, and 16 bytes long. */
 function serialNumber(): Uint8Array {
   const bytes = nodeCrypto().randomBytes(16);
   bytes[0] = (bytes[0] ?? 0) & 0x3f | 0x40;
@@ -77,7 +77,7 @@ function extensions(hosts: readonly string[]): Uint8Array {
   const names = hosts.flatMap((host) => generalName(host) ?? []);
   return sequence(
     extension("2.5.29.19", true, sequence()),
-    // digitalSignature: all that ECDHE asks of the key.
+    // digitalSignature is the only usage that ECDHE needs.
     extension("2.5.29.15", true, bitString(Uint8Array.of(0x80), 7)),
     extension("2.5.29.37", false, sequence(objectIdentifier("1.3.6.1.5.5.7.3.1"))),
     extension("2.5.29.17", false, sequence(...names)),
@@ -96,7 +96,8 @@ function generalName(host: string): Uint8Array | undefined {
   return isName ? stringElement(0x82, host.replace(/\.$/, "")) : undefined;
 }
 
-/** The throw-away certificate of --self-signed, if it is wanted. */
+/** Makes the certificate of --self-signed and logs its fingerprint; undefined without the
+ *  option. */
 export function selfSigned(options: Options, log: Log): KeyPair | undefined {
   if (!options.selfSigned) return undefined;
   const { certPem, keyPem, fingerprintSha256 } = makeSelfSigned(ownNames(options.host));
@@ -106,7 +107,7 @@ export function selfSigned(options: Options, log: Log): KeyPair | undefined {
   return { chain: certPem, key: keyPem };
 }
 
-/** Names and addresses of this host, for the self-signed certificate. */
+/** Returns names and addresses of this host, for the self-signed certificate. */
 function ownNames(host: string): string[] {
   const addresses = Object.values(os.networkInterfaces())
     .flatMap((entries) => entries ?? [])

@@ -1,5 +1,6 @@
-/** Which keys a server can have: what neither TLS library takes is named, with its remedy, and so is what many
- *  clients refuse. What one library refuses alone, its adapter says (`ContextError`). No I/O. */
+/** Which keys a server can have. Reports keys that neither TLS library supports, and keys that many
+ *  clients refuse, with a remedy. If only one library refuses a key, its adapter reports that
+ *  (`ContextError`). No I/O. */
 
 import { TAG } from "../codec/der.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
@@ -18,17 +19,17 @@ const KINDS: Readonly<Record<string, string>> = {
 
 const TAKEN = new Set(["RSA", "P-256", "P-384", "P-521", "Ed25519"]);
 const REMEDY = "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
-/** Clients take no shorter RSA key (OpenSSL's security level 2, rustls). */
+/** Clients refuse shorter RSA keys (OpenSSL's security level 2, rustls). */
 const MIN_RSA = 2048;
 
 interface KeyFacts {
   /** As in `its key is of the kind P-224`. */
   kind: string;
-  /** Of an RSA key. */
+  /** Size of an RSA key; undefined for other kinds. */
   bits: number | undefined;
 }
 
-/** Undefined: its form is not known. */
+/** Undefined if the key is in an unknown form. */
 function keyFacts(certificate: Certificate): KeyFacts | undefined {
   try {
     const { algorithm, rsa } = readPathFields(certificate).key;
@@ -45,7 +46,7 @@ function keyFacts(certificate: Certificate): KeyFacts | undefined {
   }
 }
 
-/** Throws `FatalError` for a certificate whose kind of key neither library takes. */
+/** Throws `FatalError` if neither TLS library supports the kind of the certificate's key. */
 export function refuseKind(certificate: Certificate, path: string): void {
   const { kind } = keyFacts(certificate) ?? {};
   if (kind === undefined || TAKEN.has(kind)) return;
@@ -60,11 +61,11 @@ export function refuseKind(certificate: Certificate, path: string): void {
 export interface KeyProblem {
   readonly text: string;
   readonly remedy: string;
-  /** Nearly all clients do. */
+  /** True if nearly all clients refuse it. */
   readonly severe: boolean;
 }
 
-/** What is doubtful about a certificate whose key the library takes. */
+/** Returns what many clients refuse in a certificate whose key the library supports. */
 export function keyProblems(certificate: Certificate): KeyProblem[] {
   const problems: KeyProblem[] = [];
   const { bits } = keyFacts(certificate) ?? {};
@@ -75,7 +76,7 @@ export function keyProblems(certificate: Certificate): KeyProblem[] {
       severe: true,
     });
   }
-  // ECDHE and TLS 1.3 let the server sign (RFC 8446 4.4.2.2, RFC 5280 4.2.1.3).
+  // With ECDHE and in TLS 1.3 the server signs (RFC 8446 4.4.2.2, RFC 5280 4.2.1.3).
   if (certificate.keyUsage && !certificate.keyUsage.includes("digitalSignature")) {
     problems.push({
       text: "its keyUsage lacks digitalSignature, and many clients refuse that",
@@ -86,7 +87,8 @@ export function keyProblems(certificate: Certificate): KeyProblem[] {
   return problems;
 }
 
-/** Does `make`; what the library refuses is said with the setting or the file, and the remedy. */
+/** Calls `make`. If the library refuses, throws a `FatalError` that names the setting or the file,
+ *  and the remedy. */
 export function refusing<T>(
   ciphers: string | undefined,
   first: { readonly path?: string; readonly leaf?: Certificate } | undefined,

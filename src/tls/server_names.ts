@@ -1,10 +1,10 @@
-/** Which certificate for which server name: `CERTFILE:name` and `KEYFILE:name`, s6's convention,
- *  from the server's environment and, laid over it, from a rule.
+/** Chooses the certificate by server name: `CERTFILE:name` and `KEYFILE:name`, s6's convention,
+ *  from the server's environment with the variables of a rule on top.
  *
- *  The name comes out of the ClientHello before the TLS library sees it. It is hostile: it is looked
- *  up among the names of the settings and never becomes part of a path or of a variable's name.
- *  An exact name comes before a wildcard; `*.example` stands for one label, as in certificates
- *  (RFC 6125 6.4.3). Case does not matter (RFC 6066 3). */
+ *  The name is read from the ClientHello before the TLS library gets it. It is hostile: it is
+ *  looked up among the names of the settings and never becomes part of a path or of a variable's
+ *  name. An exact name takes precedence over a wildcard; `*.example` stands for one label, as in
+ *  certificates (RFC 6125 6.4.3). Case does not matter (RFC 6066 3). */
 
 import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
 import { matchesHost } from "../codec/x509/match.ts";
@@ -15,23 +15,24 @@ import type { ClientAuth } from "./client_auth.ts";
 import type { Contexts } from "./context.ts";
 import type { Prepared } from "./prepared.ts";
 
-/** RFC 1035 2.3.4; the underscore is no part of a host name and in use. */
+/** RFC 1035 2.3.4. The underscore is not permitted in host names, but it is used. */
 const MAX_NAME = 253;
 const NAME = /^(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 
-/** `CERTFILE` and the like of one name. */
+/** The certificate variables of one name. */
 type Settings = Map<CertificateVariable, string>;
 
 /** TLS alerts (RFC 8446 6, RFC 6066 3). */
 export const ALERT = { unexpectedMessage: 10, decodeError: 50, unrecognizedName: 112 } as const;
 
-/** A client that gets no handshake: which alert it is sent, and why, for the log. */
+/** Why a client gets no handshake: the alert that is sent to it, and the reason for the log. */
 export interface HandshakeRefusal {
   alert: number;
   why: Reason;
 }
 
-/** The settings by name, in lower case. Throws `FatalError` for a name that no client can ask for. */
+/** Returns the settings by name, in lower case. Throws `FatalError` for a name that no client can
+ *  ask for, or that is there twice. */
 function byName(variables: Iterable<[string, string | undefined]>): Map<string, Settings> {
   const found = new Map<string, Settings>();
   for (const [variable, value] of variables) {
@@ -59,7 +60,7 @@ function byName(variables: Iterable<[string, string | undefined]>): Map<string, 
   return found;
 }
 
-/** A record of TLS (RFC 8446 5.1): anything else the library refuses. */
+/** True for a record of TLS (RFC 8446 5.1); the library refuses anything else. */
 function isTls(first: Uint8Array): boolean {
   const [type = 0, major] = first;
   return type >= 20 && type <= 24 && major === 3;
@@ -70,16 +71,16 @@ export class ServerNames {
   readonly #contexts: Contexts;
   readonly #names: ReadonlyMap<string, Settings>;
 
-  /** `env` is the server's environment. Throws `FatalError` when a setting cannot be meant. */
+  /** `env` is the server's environment. Throws `FatalError` if a setting is invalid. */
   constructor(contexts: Contexts, env: Iterable<[string, string | undefined]>) {
     this.#contexts = contexts;
     this.#names = byName(env);
   }
 
-  /** Makes every context that the server's environment asks for, so that what is wrong with one is
-   *  found at start. Throws `FatalError`. */
+  /** Makes every context that the server's environment asks for, so that mistakes are found at
+   *  start. Throws `FatalError`. */
   prepare(auth?: ClientAuth): void {
-    // Who refuses all other names needs no certificate for them.
+    // With SNI_STRICT, unknown names are refused, so a default certificate is optional.
     const withoutDefault = this.#strict() && this.#names.size > 0 && !this.#contexts.hasDefault();
     if (!withoutDefault) this.#contexts.get(undefined, auth);
     for (const [name, settings] of this.#names) {
@@ -87,8 +88,8 @@ export class ServerNames {
     }
   }
 
-  /** The context for the client that sent the records `first`; `overlay` is what its rules set.
-   *  Throws `FatalError` when it cannot be made. */
+  /** Returns the context for the client that sent the records `first`; `overlay` is what its rules
+   *  set. Throws `FatalError` if the context cannot be made. */
   select(
     overlay: RuleVariables,
     auth: ClientAuth | undefined,
@@ -101,7 +102,8 @@ export class ServerNames {
     try {
       const gathered = gatherHello(first);
       if (gathered.is === "other" && isTls(first)) {
-        // The library may accept such a hello and find a name in it, for which another certificate is meant.
+        // We cannot read the name, but the library might accept this hello. The name in it may have
+        // another certificate.
         return { alert: ALERT.unexpectedMessage, why: { kind: "unreadable server name" } };
       }
       if (gathered.is === "whole") hello = decodeClientHello(gathered.message);
@@ -133,8 +135,8 @@ export class ServerNames {
     return undefined;
   }
 
-  /** The server names that a certificate file is configured for, in the server's environment;
-   *  `undefined` stands for the default one. */
+  /** Returns the server names that a certificate file is configured for, in the server's
+   *  environment; `undefined` stands for the default certificate. */
   of(path: string): (string | undefined)[] {
     const uses = (settings: (name: CertificateVariable) => string | undefined): boolean =>
       this.#contexts.named(settings("CERTCHAINFILE") || settings("CERTFILE") || "").includes(path);
@@ -149,7 +151,8 @@ export class ServerNames {
   }
 }
 
-/** False: the name was switched off by empty values. Throws for a key without a certificate. */
+/** False if the name was switched off by empty values. Throws `FatalError` for a key without a
+ *  certificate. */
 function usable(name: string, settings: Settings): boolean {
   if (settings.get("CERTCHAINFILE") || settings.get("CERTFILE")) return true;
   if (!settings.get("KEYFILE")) return false;

@@ -1,16 +1,16 @@
-/** From environment variables to what a TLS context shall be
- *  (docs/specification.md#tls-settings). Reads no file. The same variables come from the
- *  server's environment and, laid over it, from a rule. */
+/** Turns environment variables into the settings of a TLS context
+ *  (docs/specification.md#tls-settings). Reads no file. The variables come from the server's
+ *  environment, with those of a rule on top. */
 
 import { DEFAULTS, type RuleVariable } from "../config/variables.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
 
-/** Looks a variable up; undefined when it is not set. */
+/** Looks a variable up; returns undefined if it is not set. */
 export type VariableLookup = (name: RuleVariable) => string | undefined;
 
 export interface TlsConfig {
-  /** What names the files with certificates, and with keys; see `namedFiles`. */
+  /** Values that name the files with certificates, and with keys; see `namedFiles`. */
   certificates: string;
   keys: string;
   ciphers: string | undefined;
@@ -21,10 +21,11 @@ export interface TlsConfig {
 
 const VERSIONS: readonly TlsVersion[] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
-/** Longest value looked at: a path has at most 4,096 bytes (PATH_MAX), a list a few of them. */
+/** Maximum length of a value, in characters. A path has at most 4,096 bytes (PATH_MAX); a list has
+ *  a few paths. */
 const MAX_VALUE = 16_384;
 
-/** Throws `FatalError` naming the variable, when it cannot be meant. */
+/** Throws `FatalError` with the variable's name if a value is invalid. */
 export function tlsConfig(lookup: VariableLookup): TlsConfig {
   const chain = value(lookup, "CERTCHAINFILE") || value(lookup, "CERTFILE");
   if (!chain) {

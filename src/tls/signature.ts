@@ -1,14 +1,19 @@
 /** Signatures of certificates and revocation lists, and how strong keys must be. No I/O.
- *  `X509Certificate.verify` is not used: Deno 2.9.6 throws for P-521 and says false to RSA-PSS.
- *  `crypto.verify` over the signed bytes does both on both runtimes, and serves lists as well.
+ *  `X509Certificate.verify` is not used: Deno 2.9.6 throws for P-521 and returns false for RSA-PSS.
+ *  `crypto.verify` over the signed bytes supports both on both runtimes, and works for lists as
+ *  well.
  *
- *  The measure is OpenSSL's security level 2, Debian's default and since 3.2 everybody's: 112
- *  bits. RSA from 2048 bits, no MD5, no SHA-1. The reasons are OpenSSL's words.
+ *  The minimum strength is that of OpenSSL's security level 2 (112 bits): RSA from 2048 bits, no
+ *  MD5, no SHA-1. It is the default in Debian, and in OpenSSL since 3.2. The reasons are OpenSSL's
+ *  words.
  *
- *  Refused where OpenSSL accepts, as "unsupported signature algorithm": SHA-3, and RSA-PSS with
- *  another hash in its mask; on Deno also P-521 with a hash below SHA-384. As "unsupported public
- *  key algorithm": what `path_rules.ts` lists; on Deno also RSA above 4096 bits. Deno 2.9.6 can
- *  verify neither. */
+ *  These are refused, although OpenSSL accepts them:
+ *  - as "unsupported signature algorithm": SHA-3, and RSA-PSS with another hash in its mask; on
+ *    Deno also P-521 with a hash shorter than SHA-384.
+ *  - as "unsupported public key algorithm": the keys that `path_rules.ts` lists; on Deno also RSA
+ *    above 4096 bits.
+ *
+ *  Deno 2.9.6 cannot verify what is refused on Deno alone. */
 
 import { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
@@ -19,7 +24,7 @@ import { readPss, SHA1, type Signed, type SubjectKey } from "../codec/x509/path.
 /** A public key that signatures can be verified with. */
 export interface VerifyKey {
   readonly kind: "rsa" | "ec" | "ed25519";
-  /** Of RSA the modulus, of a curve the order. */
+  /** Key size in bits: the RSA modulus or the curve order. */
   readonly bits: number;
   readonly object: KeyObject;
 }
@@ -28,15 +33,16 @@ export const UNSUPPORTED_KEY = "unsupported public key algorithm";
 export const UNSUPPORTED_SIGNATURE = "unsupported signature algorithm";
 export const WEAK_DIGEST = "CA signature digest algorithm too weak";
 
-/** Level 2 of SSL_CTX_set_security_level(3). */
+/** Minimum RSA key size in bits: level 2 of SSL_CTX_set_security_level(3). */
 const MIN_RSA = 2048;
-/** A larger one in a client's chain would only burn time. Deno 2.9.6 takes no key above 4096. */
+/** A larger key in a client's chain would only cost CPU time. Deno 2.9.6 supports no key above 4096
+ *  bits. */
 const MAX_RSA = 8192;
-/** With a large exponent a verification costs as much as a signature. BoringSSL: 33 bits. */
+/** A large exponent makes verification as expensive as signing. BoringSSL's limit is 33 bits. */
 const MAX_EXPONENT_BYTES = 4;
 
-/** Curves that are supported. Parameters spelled out are refused, since a generator of the sender's own
- *  forges signatures (CVE-2020-0601). */
+/** Curves that are supported. Explicit parameters are refused: a sender that chooses the generator
+ *  can forge signatures (CVE-2020-0601). */
 const CURVES = ["P-224", "P-256", "P-384", "P-521"];
 
 const RSA_HASHES: Readonly<Record<string, string>> = {
@@ -70,8 +76,8 @@ const WEAK = new Set([
   "1.3.14.3.2.27",
 ]);
 
-/** The key for `crypto.verify`; a reason if it is of a kind that is not supported. Strength is
- *  judged by `tooWeak`. */
+/** Returns the key for `crypto.verify`, or a reason if its kind is not supported. `tooWeak` checks
+ *  its strength. */
 export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | string {
   let kind: VerifyKey["kind"];
   let bits: number;
@@ -94,19 +100,20 @@ export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | stri
   }
 }
 
-/** Odd and above 1: with 1 anybody's bytes are a signature. */
+/** True if the exponent is odd, above 1 and not too long. With 1, any bytes can be made a valid
+ *  signature. */
 function soundExponent(exponent: Uint8Array): boolean {
   const last = exponent.at(-1) ?? 0;
   if (exponent.length > MAX_EXPONENT_BYTES || last % 2 === 0) return false;
   return exponent.length > 1 || last > 1;
 }
 
-/** True for RSA below 2048 bits; the curves that are supported all suffice. */
+/** True for RSA below 2048 bits; all supported curves are strong enough. */
 export function tooWeak({ kind, bits }: VerifyKey): boolean {
   return kind === "rsa" && bits < MIN_RSA;
 }
 
-/** Why this signature is not to be believed, undefined if it is good. */
+/** Returns why this signature is refused; undefined if it is good. */
 export function signatureProblem(
   { algorithm: { oid, parameters }, body, signature }: Signed,
   { kind, bits, object }: VerifyKey,
@@ -121,7 +128,7 @@ export function signatureProblem(
       const { hash, maskHash, saltLength } = readPss(parameters ?? new Uint8Array());
       if (hash === SHA1) return WEAK_DIGEST;
       const name = HASHES[hash];
-      // node:crypto takes one hash for both.
+      // node:crypto uses one hash for both.
       if (name === undefined || maskHash !== hash) return UNSUPPORTED_SIGNATURE;
       const padding = constants.RSA_PKCS1_PSS_PADDING;
       good = verify(name, body, { key: object, padding, saltLength }, signature);
@@ -145,8 +152,8 @@ export function signatureProblem(
 }
 
 let able: boolean | undefined;
-/** Can this runtime verify P-521 over SHA-256? Deno 2.9.6 says false to each such signature, good
- *  or not; asked once, so that the log names the cause. */
+/** True if this runtime can verify P-521 over SHA-256. Deno 2.9.6 returns false for every such
+ *  signature, good or not. Tested once, so that the log names the cause. */
 function shortHashes(): boolean {
   if (able !== undefined) return able;
   try {

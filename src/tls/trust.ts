@@ -1,33 +1,34 @@
-/** Whom we trust: the certificate authorities and revocation lists that verification of client
- *  certificates starts from. `trust_files.ts` reads them. No I/O.
+/** The certificate authorities and revocation lists that client certificates are verified against.
+ *  `trust_files.ts` reads them. No I/O.
  *
- *  As in OpenSSL, an authority is an end of a chain (an anchor) only if it is self-signed; another
- *  one that is here (an intermediate) helps to build chains. A revocation list, wherever it stands,
- *  switches checking on for every certificate, where OpenSSL ignores lists unless told to check: a list
- *  that is there is meant to count. */
+ *  As in OpenSSL, an authority can end a chain (is an anchor) only if it is self-signed; another
+ *  one in the files (an intermediate) only helps to build chains. A revocation list in any of the
+ *  files switches checking on for every certificate: a list that is installed is meant to count.
+ *  OpenSSL ignores lists unless it is told to check. */
 
 import { equalBytes, latin1 } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import type { Crl } from "../codec/x509/crl.ts";
 import type { ChainCertificate } from "./chain_certificate.ts";
 
-/** Links that were found good and need not be verified again, 130 bytes each. */
+/** Maximum links that were found good and are not verified again; 130 bytes each. */
 const MAX_KNOWN = 4096;
 
-/** A revocation list with the keys it was found to be signed by. */
+/** A revocation list, and the keys that have verified its signature. */
 export interface HeldCrl {
   readonly crl: Crl;
   readonly signers: Set<string>;
 }
 
-/** Authorities and lists, read and indexed. Holds only caches that change. */
+/** Authorities and lists, read and indexed. Only its caches change. */
 export class Trust {
   readonly #bySubject = new Map<string, ChainCertificate[]>();
   readonly #crls = new Map<string, HeldCrl[]>();
   readonly #known = new Set<string>();
 
-  /** `files`: what was read, the folder included. `lacksLists`: there are lists that cannot be used, so no
-   *  certificate can be taken for one that is not revoked. */
+  /** `files`: the paths that were read, including the folder. `lacksLists`: true if there are lists
+   *  that cannot be used. Revocation is then checked all the same, so that a certificate is not
+   *  accepted for lack of its list. */
   constructor(
     links: readonly ChainCertificate[],
     crls: readonly Crl[],
@@ -46,22 +47,22 @@ export class Trust {
     }
   }
 
-  /** Certificates with this subject, in the order of the files. */
+  /** Returns the certificates with this subject, in the order of the files. */
   named(subject: string): readonly ChainCertificate[] {
     return this.#bySubject.get(subject) ?? [];
   }
 
-  /** The certificate itself, if it is in our files. */
+  /** Returns the certificate itself, if it is in our files. */
   find(der: Uint8Array, subject: string): ChainCertificate | undefined {
     return this.named(subject).find(({ certificate }) => equalBytes(certificate.der, der));
   }
 
-  /** True: every certificate of a chain needs a valid list of its issuer. */
+  /** True if every certificate of a chain needs a valid list of its issuer. */
   get checksRevocation(): boolean {
     return this.#crls.size > 0 || this.lacksLists;
   }
 
-  /** The lists of the issuer of this name. */
+  /** Returns the lists of the issuer with this name. */
   crlsOf(issuer: string): readonly HeldCrl[] {
     return this.#crls.get(issuer) ?? [];
   }
@@ -76,12 +77,13 @@ export class Trust {
     return [...this.#crls.values()].flat().map(({ crl }) => crl);
   }
 
-  /** Was `link` found to be signed by `issuer`, in a chain that was accepted? */
+  /** True if `link` was found to be signed by `issuer`, in a chain that was accepted. */
   knows(link: ChainCertificate, issuer: ChainCertificate): boolean {
     return this.#known.has(link.id + issuer.id);
   }
 
-  /** Remembers the signatures of an accepted chain, so that nobody without one can fill this. */
+  /** Remembers the signatures of an accepted chain. Others are not remembered, so that a client
+   *  without a valid certificate cannot fill the cache. */
   remember(path: readonly ChainCertificate[]): void {
     for (let i = 0; i + 1 < path.length; i++) {
       if (this.#known.size >= MAX_KNOWN) this.#known.clear();

@@ -1,11 +1,12 @@
-/** The files of authorities and revocation lists (CAFILE, CADIR, CRLFILE). They are read in full and checked
- *  when a server starts, not when a client comes, so that a broken file is known at once and a handshake
- *  reads nothing.
+/** Reads the files of authorities and revocation lists (CAFILE, CADIR, CRLFILE). They are read in
+ *  full and checked when the server starts, not when a client connects, so that a broken file is
+ *  reported at once and a handshake reads nothing.
  *
- *  As in OpenSSL one bad file does not spoil the others. At a start a file of authorities that cannot be
- *  used is passed over, and it is fatal only when nothing is left to trust. Later, what a broken file held
- *  stays in use, and a file that has gone from its folder, or whose link leads nowhere, is no longer
- *  trusted. Lists fail closed: a revoked client must not get in because its list is broken. */
+ *  As in OpenSSL, one bad file does not affect the others. At start, a file of authorities that
+ *  cannot be used is skipped; that is fatal only if nothing is left to trust. Later, the former
+ *  content of a broken file stays in use. A file that was removed from its folder, or is a link
+ *  that leads nowhere, is no longer trusted. Lists fail closed: a revoked client must not be
+ *  admitted because its list is broken. */
 
 import { join } from "node:path";
 import { latin1 } from "../codec/bytes.ts";
@@ -19,23 +20,25 @@ import { fileKind, isDer, type NamedFile } from "./file_kind.ts";
 import { ChainCertificate } from "./chain_certificate.ts";
 import { Trust } from "./trust.ts";
 
-/** Where to read from; all may be left out. */
+/** The paths to read; each is optional. */
 export interface TrustFiles {
   /** PEM (or one certificate in DER): authorities, and revocation lists if there are any. */
   readonly caFile?: string | undefined;
-  /** A folder of such files. With names made by `c_rehash` (`1a2b3c4d.0`, `1a2b3c4d.r0`) in it
-   *  these alone are read, as OpenSSL does; else every `.pem`, `.crt`, `.cer` and `.crl`. */
+  /** A folder of such files. If it has names made by `c_rehash` (`1a2b3c4d.0`, `1a2b3c4d.r0`), only
+   *  these are read, as in OpenSSL; otherwise every `.pem`, `.crt`, `.cer` and `.crl`. */
   readonly caDir?: string | undefined;
   /** Revocation lists, in PEM or one in DER. */
   readonly crlFile?: string | undefined;
 }
 
-/** All public authorities are about 150 in 220 KB; lists of revoked certificates are larger. */
+/** Maximum size of a file, in bytes. The 150 or so public authorities have 220 KB; revocation lists
+ *  are larger. */
 export const MAX_FILE = 16 << 20;
-/** Files in a folder, and authorities in all: ten times what a distribution ships. */
+/** Maximum files in a folder, and maximum authorities in all: ten times what a distribution
+ *  ships. */
 export const MAX_FILES = 2048;
 const MAX_CERTIFICATES = 4096;
-/** Names of lists, in a folder. */
+/** File names of lists in a folder. */
 const LIST_NAME = /\.(?:r\d{1,4}|crl)$/i;
 
 const CA_HINT = "CAFILE and CADIR must name certificates of authorities in PEM form";
@@ -48,20 +51,20 @@ interface Held {
   readonly crls: readonly Crl[];
 }
 
-/** What was read, by path: for the next reading. */
+/** The content of the files by path, for the next reading. */
 export type HeldFiles = ReadonlyMap<string, Held>;
 
 export interface LoadedTrust {
   readonly trust: Trust;
   readonly held: HeldFiles;
-  /** What could not be used, and what became of it. */
+  /** Which files could not be used, and the consequence. */
   readonly problems: readonly string[];
-  /** A start would take the files as they are. */
+  /** True if a start would accept the files as they are. */
   readonly sound: boolean;
 }
 
-/** Reads the files; without any it trusts nobody. `before`: what was read last time, if this is a renewal.
- *  Throws `FatalError` with the file, the reason and what to do. */
+/** Reads the files. Without any, no certificate is trusted. `before`: what was read last time;
+ *  undefined at start. Throws `FatalError` with the file, the reason and the remedy. */
 export function loadTrust(
   { caFile, caDir, crlFile }: TrustFiles,
   from: Files = localFiles,
@@ -120,7 +123,7 @@ class Reading {
     this.#hold(path, held);
   }
 
-  /** Lists that were asked for by name: without them a server does not start. */
+  /** Reads CRLFILE. The server does not start if it cannot be used. */
   lists(path: string): void {
     try {
       const file = { path, bytes: this.from.read(path, MAX_FILE) };
@@ -136,7 +139,7 @@ class Reading {
     }
   }
 
-  /** Throws at a start that would trust nobody; a renewal that does is reported. */
+  /** If there is no authority, throws at start, and reports a problem on a reload. */
   mustTrust(where: string): void {
     if (this.#count > 0) return;
     const none = new FatalError(
@@ -205,7 +208,7 @@ class Reading {
   }
 }
 
-/** A `Trust` of files that have been read, all of which must be good. Throws `FatalError`. */
+/** Makes a `Trust` of files that have been read. Throws `FatalError` if one of them is bad. */
 export function makeTrust(
   authorities: readonly NamedFile[],
   lists: readonly NamedFile[] = [],
@@ -224,7 +227,8 @@ function readAuthorities(file: NamedFile): Held {
     else {
       for (const block of decodePem(file.bytes)) {
         if (block.label === TRUSTED) {
-          // It may say "for this purpose only" or "not any more": not to be skipped in silence.
+          // Its trust settings may say "for this purpose only" or "not any more", so it must not be
+          // ignored silently.
           throw new Error("TRUSTED CERTIFICATE is not supported: convert it with openssl x509");
         }
         const der = certificateOf(block);

@@ -1,12 +1,12 @@
-/** Settings that no runtime supports are refused, not ignored: the TLS libraries of Bun and Deno let nobody
- *  choose groups or ticket keys. */
+/** Refuses settings that no runtime supports, instead of ignoring them: with the TLS libraries of
+ *  Bun and Deno, groups and ticket keys cannot be chosen. */
 
 import { UNSUPPORTED_VARIABLES } from "../config/variables.ts";
 import { UsageError } from "../errors.ts";
 import { PRODUCT } from "../version.ts";
 import type { VariableLookup } from "./settings.ts";
 
-/** Throws `UsageError`. */
+/** Throws `UsageError` if such a setting is set. */
 export function refuseUnsupported(lookup: VariableLookup): void {
   for (const name of UNSUPPORTED_VARIABLES) {
     if (lookup(name)) {

@@ -1,12 +1,12 @@
-/** mod_ssl's variables for a program: from the facts of a handshake to names and values.
- *  Knows nothing of sockets or of the runtime, and keeps nothing: who serves many connections
- *  with one certificate calls `serverVariables` once and passes the result each time.
+/** mod_ssl's variables for a program: turns the facts of a handshake into names and values.
+ *  Independent of sockets and of the runtime, and keeps no state. For many connections with one
+ *  certificate, call `serverVariables` once and pass the result each time.
  *
- *  What a peer can put into these values is bounded, since a program whose environment is too
- *  large cannot be started (execve(2): E2BIG), and anyone could then stop a service with a large
- *  certificate: a text has at most `MAX_TEXT` characters (the rest is cut, `...` tells it), and
- *  the variables of one certificate or chain together at most `MAX_TOTAL`. One that does not fit,
- *  or an alternative name above its limit, is left out, because half a certificate is none and
+ *  The size of a peer's values is limited. A program whose environment is too large cannot be
+ *  started (execve(2): E2BIG), so a large certificate could otherwise prevent the start of the
+ *  program. A text has at most `MAX_TEXT` characters; a longer one is cut and ends in `...`. The
+ *  variables of one certificate or chain together have at most `MAX_TOTAL`. A variable that does
+ *  not fit, or an alternative name above its limit, is left out: half a certificate is useless, and
  *  half a name is another name. */
 
 import { nodeCrypto } from "../builtins.ts";
@@ -23,15 +23,15 @@ import { type CipherName, keySizes, opensslCipher } from "./cipher_names.ts";
 /** The verdict on the client's certificate, in mod_ssl's words. */
 export type ClientVerify = "NONE" | "SUCCESS" | "GENEROUS" | `FAILED:${string}`;
 
-/** What is known of one TLS connection once its handshake is done. */
+/** Facts about one TLS connection after its handshake. */
 export interface TlsFacts {
   /** `TLSv1.3`. */
   readonly protocol: string;
   readonly cipher: CipherName;
-  /** The id alone, at most 32 bytes: a longer value is left out, as it would be a serialized
-   *  session, keys included. */
+  /** The session id alone, at most 32 bytes. A longer value is left out: it would be a serialized
+   *  session with its keys. */
   readonly sessionId?: Uint8Array | undefined;
-  /** Of the server's certificate: `serverVariables`. */
+  /** The variables of the server's certificate, from `serverVariables`. */
   readonly server: ReadonlyMap<ConnectionVariable, string>;
   readonly clientChain: ClientChain;
   readonly clientVerify: ClientVerify;
@@ -43,22 +43,24 @@ export interface TlsFacts {
   readonly versionLibrary: string;
 }
 
-/** Characters, names included, of all variables of one certificate or chain. Together with the
- *  rest this stays far below the 2 MiB that Linux gives arguments and environment by default. */
+/** Maximum characters, names included, of all variables of one certificate or chain. Together with
+ *  the rest this stays far below 2 MiB, Linux's default limit for arguments and environment. */
 const MAX_TOTAL = 131_072;
-/** RFC 1035 2.3.4 and RFC 5321 4.5.3.1.3, with room for escapes. */
+/** Maximum length of a name: RFC 1035 2.3.4 and RFC 5321 4.5.3.1.3, with room for escapes. */
 const MAX_ALTERNATIVE_NAME = 320;
-/** A name per variable: certificates with a hundred names exist, programs that read them do not. */
+/** Maximum alternative names, each in a variable. Some certificates have a hundred names, but no
+ *  program reads that many. */
 const MAX_ALTERNATIVE_NAMES = 64;
-/** Certificates above the client's own; the verifier stops at VERIFYDEPTH, mostly 5 to 10. */
+/** Maximum certificates after the client's own. The verifier stops at VERIFYDEPTH, which is usually
+ *  less. */
 const MAX_CHAIN = 16;
 /** RFC 5246 7.4.1.2. */
 const MAX_SESSION_ID = 32;
-/** Short texts that come from the peer or the TLS library. */
+/** Maximum length of a short text from the peer or the TLS library. */
 const MAX_SHORT = 255;
 
-/** All variables of docs/specification.md#tls-variables for one connection. Of a client's
- *  certificate that cannot be read only the verdict is told. */
+/** Returns all variables of docs/specification.md#tls-variables for one connection. If the client's
+ *  certificate cannot be read, SSL_CLIENT_VERIFY is its only variable. */
 export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
   const { server, clientChain } = facts;
   const cipher = opensslCipher(facts.cipher);
@@ -74,7 +76,7 @@ export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
     variables.set("SSL_CIPHER_USEKEYSIZE", String(sizes.used));
     variables.set("SSL_CIPHER_ALGKEYSIZE", String(sizes.possible));
   }
-  // No library that is left has export ciphers.
+  // No current library has export ciphers.
   variables.set("SSL_CIPHER_EXPORT", "false");
   variables.set("SSL_VERSION_INTERFACE", short(facts.versionInterface));
   variables.set("SSL_VERSION_LIBRARY", short(facts.versionLibrary));
@@ -85,7 +87,7 @@ export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
   return variables;
 }
 
-/** None for a certificate that cannot be read: the verdict says so. */
+/** Returns no variables for a certificate that cannot be read; the verdict reports that. */
 function readableVariables(chain: ClientChain): Map<ConnectionVariable, string> {
   try {
     return clientVariables(chain);
@@ -95,16 +97,16 @@ function readableVariables(chain: ClientChain): Map<ConnectionVariable, string> 
   }
 }
 
-/** The `SSL_SERVER_*` variables of a certificate. */
+/** Returns the `SSL_SERVER_*` variables of a certificate. */
 export function serverVariables(certificate: Certificate): Map<ConnectionVariable, string> {
   const limited = new Limited();
   addCertificate(limited, "SSL_SERVER", certificate);
   return limited.variables;
 }
 
-/** The `SSL_CLIENT_*` variables of a chain, but for the verdict; none for an empty chain.
- *  `SSL_CLIENT_CERT_CHAIN_0` is the certificate after the client's own, as in mod_ssl.
- *  Throws `DecodeError` if the client's own certificate cannot be read. */
+/** Returns the `SSL_CLIENT_*` variables of a chain, except the verdict; none for an empty chain.
+ *  `SSL_CLIENT_CERT_CHAIN_0` is the certificate after the client's own, as in mod_ssl. Throws
+ *  `DecodeError` if the client's own certificate cannot be read. */
 export function clientVariables(chain: ClientChain): Map<ConnectionVariable, string> {
   const [own, ...issuers] = chain;
   const limited = new Limited();
@@ -123,7 +125,7 @@ export function clientVariables(chain: ClientChain): Map<ConnectionVariable, str
   return limited.variables;
 }
 
-/** Variables up to `MAX_TOTAL` characters. */
+/** Collects variables of up to `MAX_TOTAL` characters in all. */
 class Limited {
   readonly variables = new Map<ConnectionVariable, string>();
   #left = MAX_TOTAL;
@@ -136,7 +138,7 @@ class Limited {
   }
 }
 
-/** The small ones first, so that a large one never keeps them out. */
+/** Adds the small variables first, so that a large one cannot displace them. */
 function addCertificate(
   limited: Limited,
   side: "SSL_SERVER" | "SSL_CLIENT",

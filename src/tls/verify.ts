@@ -1,26 +1,27 @@
-/** Is this client who its certificate says? RFC 5280 chapter 6, as far as TLS client authentication
- *  needs it, in code of our own: of the runtimes one leaves `authorized` false for good certificates
- *  and accepts revoked ones. Verdicts and reasons are OpenSSL's (`openssl verify -purpose sslclient
- *  -auth_level 2 -crl_check_all`). Pure but for the caches in `Trust`: the time comes in.
+/** Verifies a client's certificate chain: RFC 5280 chapter 6, as far as TLS client authentication
+ *  needs it. The code is our own because one of the runtimes leaves `authorized` false for good
+ *  certificates and accepts revoked ones. Verdicts and reasons are OpenSSL's (`openssl verify
+ *  -purpose sslclient -auth_level 2 -crl_check_all`). Pure except for the caches in `Trust`: the
+ *  caller passes the time.
  *
- *  That the client holds the private key is NOT checked here: the TLS library does that in the
- *  handshake (CertificateVerify), when a certificate is requested. Nothing here means anything
- *  without it.
+ *  This code does NOT check that the client holds the private key. The TLS library does that in the
+ *  handshake (CertificateVerify), when a certificate is requested. Without that check no verdict
+ *  means anything.
  *
- *  A chain is searched from the leaf upwards, over our own certificates first and then those that
- *  the client sent, in any order; cross-signed and same-named authorities give several ways, which
- *  are tried one after another until one is accepted. Differences to OpenSSL 3.0 in this search
- *  (`path_rules.ts` lists those of the rules, `signature.ts` the algorithms):
- *  - Names are compared by their bytes, not without regard to case, spaces and string type.
- *  - Among authorities of one name the signature decides, and every way is tried; OpenSSL commits
- *    itself to one. So some chains that it refuses are accepted, all of them good by RFC 5280.
+ *  A chain is searched from the leaf upwards. Our own certificates are tried first, then those that
+ *  the client sent, in any order. Cross-signed and same-named authorities give several paths, which
+ *  are tried one after another until one is accepted. Differences from OpenSSL 3.0 in this search
+ *  (`path_rules.ts` lists those of the rules, `signature.ts` those of the algorithms):
+ *  - Names are compared byte by byte. OpenSSL ignores case, spaces and string type.
+ *  - Among authorities of one name the signature decides, and every path is tried. OpenSSL tries
+ *    only one. So some chains that it refuses are accepted, all of them good by RFC 5280.
  *  - Of an authority key identifier only the key id is compared, not issuer and serial.
- *  - Certificates must be DER to the letter, as `codec/x509/certificate.ts` reads them: no BER, no serial number above
- *    128 bytes, no extension twice, no certificate above 64 KiB.
- *  - Everything that the client sends must be readable, also what is of no use; OpenSSL's TLS
- *    refuses that too, with an alert.
- *  - At most MAX_SENT certificates and MAX_STEPS signatures are looked at, of those by keys of the
- *    client's own choice only as many as a chain may have intermediates, and MAX_WASTED more. */
+ *  - Certificates must be strict DER, as `codec/x509/certificate.ts` reads them: no BER, no serial
+ *    number above 128 bytes, no extension twice, no certificate above 64 KiB.
+ *  - Every certificate that the client sends must be readable, even an unused one. OpenSSL's TLS
+ *    refuses unreadable ones too, with an alert.
+ *  - At most MAX_SENT certificates and MAX_STEPS signatures are checked. Of these signatures, at
+ *    most VERIFYDEPTH plus MAX_WASTED are by keys that the client sent. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
@@ -32,7 +33,7 @@ import { signatureProblem, tooWeak } from "./signature.ts";
 import type { Trust } from "./trust.ts";
 
 export interface VerifyOptions {
-  /** VERIFYDEPTH: how many intermediates may stand between leaf and anchor; OpenSSL's
+  /** VERIFYDEPTH: maximum number of intermediates between leaf and anchor; OpenSSL's
    *  SSL_CTX_set_verify_depth. ucspi-ssl's default is 1. */
   readonly depth: number;
   /** Milliseconds since 1970. */
@@ -45,25 +46,27 @@ export interface VerifyOptions {
 export type ChainResult =
   /** The leaf first, the anchor last. */
   | { readonly ok: true; readonly chain: Certificate[] }
-  /** In OpenSSL's words where it has some; one line, nothing of the client's in it. */
+  /** In OpenSSL's words if it has any. One line, without any text of the client. */
   | { readonly ok: false; readonly reason: string };
 
-/** More is refused: real chains have 2 to 4, and each costs a search among the others. */
+/** Maximum certificates of a client. Real chains have 2 to 4, and each certificate costs a search
+ *  among the others. */
 export const MAX_SENT = 32;
-/** BoringSSL's limit for a whole chain, in bytes; Deno's library has none of its own. */
+/** BoringSSL's limit for a whole chain, in bytes; Deno's library has none. */
 export const MAX_SENT_BYTES = 100 << 10;
-/** Signatures verified for one client. */
+/** Maximum signatures verified for one client. */
 export const MAX_STEPS = 32;
-/** Steps from a certificate to an issuer, for one client. Certificates of one name, all signing each
- *  other, would otherwise make a search without end (CVE-2018-16875 is such a case). */
+/** Maximum steps from a certificate to an issuer, for one client. Without this limit, certificates
+ *  of one name that all sign each other make the search endless (for example CVE-2018-16875). */
 const MAX_WAY = 1024;
 
-/** Signatures verified with keys from certificates that the client sent, beyond those of one chain.
- *  The client chooses such a key: P-521 takes 4 ms a signature. Real chains have one or two, of
- *  cross-signed authorities. */
+/** Maximum signatures verified with keys from the client's certificates, beyond those of one chain.
+ *  The client chooses such a key, and P-521 takes 4 ms a signature. Real chains need one or two,
+ *  for cross-signed authorities. */
 export const MAX_WASTED = 8;
 
-/** Which of several faults is told: the one that is nearest to a good chain. */
+/** Faults in the order of how near they are to a good chain, the nearest last. Of several faults
+ *  the nearest one is reported. */
 const RANKS = [
   "none",
   "incomplete",
@@ -77,7 +80,7 @@ type Rank = typeof RANKS[number];
 
 const TOO_MANY = "too many possible certificate chains";
 
-/** Verifies what a client sent. Never throws for what is in it. */
+/** Verifies the chain that a client sent. Never throws because of its content. */
 export function verifyChain(
   sentByClient: ClientChain,
   trust: Trust,
@@ -107,7 +110,8 @@ export function verifyChain(
   return { ok: true, chain: path.map(({ certificate }) => certificate) };
 }
 
-/** One that is in our files is taken from there, with all that is known of it. */
+/** Returns our own copy of a certificate that is in our files: it is trusted, and its key and id
+ *  are cached. */
 function linkOf(one: SentCertificate, trust: Trust): ChainCertificate {
   const link = new ChainCertificate(one.read(), false);
   return trust.find(one.der, link.subject) ?? link;
@@ -118,9 +122,10 @@ class Search {
   #rank: Rank = "none";
   #way = 0;
   #steps = 0;
-  /** Signatures by keys of the client's. */
+  /** Signatures verified with keys that the client sent. */
   #foreign = 0;
-  /** What was found of a certificate's signature by an issuer: the search may pass there again. */
+  /** Results of verified signatures, by certificate and issuer: the search may reach the same pair
+   *  again. */
   readonly #found = new Map<ChainCertificate, Map<ChainCertificate, string | undefined>>();
 
   constructor(
@@ -129,7 +134,8 @@ class Search {
     readonly options: VerifyOptions,
   ) {}
 
-  /** Completes the chain that begins with `path`; undefined, with `reason`, if no way is good. */
+  /** Completes the chain that begins with `path`. If no path is good, returns undefined and sets
+   *  `reason`. */
   from(path: readonly ChainCertificate[]): readonly ChainCertificate[] | undefined {
     const { now, purpose } = this.options;
     const last = path.at(-1) as ChainCertificate;
@@ -155,8 +161,8 @@ class Search {
       tried.add(issuer);
       any = true;
       if (!issuer.trusted || !issuer.selfSigned) {
-        // No way leads on from here: no signature needs to be looked at. Leaf and anchor do not
-        // count for the depth.
+        // The path cannot go on from here, so the signature need not be verified. Leaf and anchor
+        // do not count for the depth.
         if (path.length > this.options.depth) {
           this.#note("tooLong", "certificate chain too long");
           continue;
@@ -203,7 +209,7 @@ class Search {
     return TOO_MANY;
   }
 
-  /** The first one of the highest rank stays. */
+  /** Keeps the first reason of the highest rank. */
   #note(rank: Rank, reason: string): void {
     if (RANKS.indexOf(rank) <= RANKS.indexOf(this.#rank)) return;
     this.#rank = rank;
@@ -211,7 +217,8 @@ class Search {
   }
 }
 
-/** The cheap part of the question; whether the issuer is an authority is asked later. */
+/** True if the names, and the key identifiers if present, match. Whether the issuer is an authority
+ *  is checked later. */
 function mayHaveIssued(issuer: ChainCertificate, link: ChainCertificate): boolean {
   return issuer.subject === link.issuer && link.namesKeyOf(issuer);
 }
