@@ -1,6 +1,6 @@
-/** `--check`: may somebody read, write or execute a file? The check itself often runs as root, who may
- *  do anything, so the modes of the file and of all folders above it are looked at. Access control lists
- *  are not seen: where they matter, run the check as that user. */
+/** `--check`: whether a user may read, write or execute a file. The check itself often runs as
+ *  root, who may do anything, so the modes of the file and of all folders above it are evaluated.
+ *  Access control lists are not seen: if they matter, run the check as that user. */
 
 import fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -12,9 +12,9 @@ export interface ProcessUser {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-  /** The process is this user already. */
+  /** True if the process is this user already. */
   readonly ourselves: boolean;
-  /** The folder that is its root. */
+  /** The folder that is its root (chroot). */
   readonly jail?: string;
 }
 
@@ -28,10 +28,10 @@ const ACCESS = {
   execute: fs.constants.X_OK,
 } as const;
 
-/** Links that are followed, as many as the kernel follows (path_resolution(7)). */
+/** Maximum symbolic links that are followed, as in the kernel (path_resolution(7)). */
 const MAX_LINKS = 40;
 
-/** Whom a process becomes that is told these numbers; it stays what it is where there are none. */
+/** Returns the identity after switching to these ids. Ids that are undefined stay as they are. */
 export function processUser(
   { uid, gid, groups = [] }: {
     uid?: number | undefined;
@@ -49,15 +49,15 @@ export function processUser(
   };
 }
 
-/** What keeps somebody from a file. */
+/** Why a user has no access to a file. */
 export interface Obstacle {
   /** `user 1000 cannot read it` */
   readonly text: string;
-  /** The mode of a folder above it. */
+  /** True if the mode of a folder above it is the reason. */
   readonly folder: boolean;
 }
 
-/** What keeps `who` from it; undefined: nothing. */
+/** Returns why `who` has no such access; undefined if it has. */
 export function obstacle(path: string, who: ProcessUser, wanted: Wanted): Obstacle | undefined {
   try {
     const { jail, uid } = who;
@@ -79,8 +79,8 @@ export function obstacle(path: string, who: ProcessUser, wanted: Wanted): Obstac
   }
 }
 
-/** Where a path leads for a process whose root is `jail`: absolute links begin there, too, and nothing
- *  leads out. Links are followed; the last part need not be there. */
+/** Returns where a path leads for a process whose root is `jail`. Absolute links begin at `jail`
+ *  too, and no path leads out of it. Links are followed. The last part need not exist. */
 export function inJail(path: string, jail: string): string {
   const left = path.split("/");
   let at = "/";
@@ -104,7 +104,7 @@ function linkAt(path: string): string | undefined {
   try {
     return fs.readlinkSync(path);
   } catch {
-    return undefined; // no link, or nothing
+    return undefined; // not a link, or missing
   }
 }
 

@@ -1,5 +1,6 @@
-/** Findings about the server's certificates and keys, beyond what a start needs: how long they last, what
- *  clients will say of them, whether the files can be read again after the switch of user. */
+/** Findings about the server's certificates and keys, beyond what a start needs: how long they are
+ *  valid, whether clients will accept them, and whether the files can be read again after the
+ *  switch of user. */
 
 import fs from "node:fs";
 import type { Certificate } from "../codec/x509/certificate.ts";
@@ -22,18 +23,18 @@ const ANY_USAGE = "2.5.29.37.0";
 
 /** The settings of one certificate of the environment. */
 export interface Site {
-  /** Of `CERTFILE:name`, in lower case; undefined: the one for all other names. */
+  /** The server name of `CERTFILE:name`, in lower case; undefined for the default certificate. */
   readonly name: string | undefined;
   readonly lookup: VariableLookup;
 }
 
-/** Certificates with the keys found for them, of one site. */
+/** The certificates of one site, with their keys. */
 export interface SitePairs {
   readonly pairs: readonly ServerKeyPair[];
   readonly lookup: VariableLookup;
 }
 
-/** Every certificate that the environment names. */
+/** Returns the settings of every certificate that the environment names. */
 export function sites(env: Env): Site[] {
   const named = new Map<string, Map<string, string>>();
   for (const [variable, value] of Object.entries(env)) {
@@ -53,7 +54,7 @@ export function sites(env: Env): Site[] {
   ];
 }
 
-/** Checks the files that one site names. Undefined when they cannot be used at all. */
+/** Checks the files that one site names. Returns undefined if they cannot be used at all. */
 export function checkSite(
   { name, lookup }: Site,
   actors: Pick<Actors, "opener" | "program" | "apart">,
@@ -98,7 +99,7 @@ function checkPair(
   }
 }
 
-/** What clients will say of a certificate, but for its dates and its chain. */
+/** Checks whether clients will accept a certificate, except for its dates and its chain. */
 export function checkLeaf(
   leaf: Certificate,
   name: string,
@@ -138,7 +139,7 @@ function checkNames(
     );
   }
   if (serverName === undefined) return;
-  // Of a wildcard, one of the names it stands for.
+  // For a wildcard, test one of the names that it stands for.
   const host = serverName.replace(/^\*/, "x");
   if (matchesHost(leaf, host)) return;
   findings.warning(
@@ -147,13 +148,13 @@ function checkNames(
   );
 }
 
-/** The first names of a certificate, for a message. */
+/** Returns the first names of a certificate, for a message. */
 function namesOf({ dnsNames, subject }: Certificate): string {
   return dnsNames.slice(0, 3).join(", ") || oneLine(subject);
 }
 
-/** Keys that others can read; keys that this server cannot read again. With workers the monitor reads
- *  them, and nobody else needs to. */
+/** Reports keys that other users can read, and keys that this server cannot read again. With
+ *  workers, only the monitor needs to read them. */
 function checkKeyFile(
   path: string,
   { opener, program, apart }: Pick<Actors, "opener" | "program" | "apart">,
@@ -164,7 +165,7 @@ function checkKeyFile(
   try {
     ({ mode, gid: group } = fs.statSync(path));
   } catch {
-    return; // reading it has failed before
+    return; // already reported: the file could not be read
   }
   if (mode & 0o004) {
     findings.warning(`key ${path}: everybody can read it`, `chmod o-r ${path}`);

@@ -1,5 +1,5 @@
-/** `--check`: whether clients can build the chain of the server's certificate: complete, in order,
- *  each link still valid, nothing in the file that is of no use. */
+/** `--check`: whether clients can build the chain of the server's certificate. The chain must be
+ *  complete and in order, each link must still be valid, and the file must hold nothing else. */
 
 import fs from "node:fs";
 import { dirname, join } from "node:path";
@@ -13,28 +13,31 @@ import { isDer, type NamedFile } from "../tls/file_kind.ts";
 import { checkEnd } from "./dates.ts";
 import type { Findings } from "./finding.ts";
 
-/** The object identifier id-ad-caIssuers in DER (RFC 5280 4.2.2.1): public authorities say there
- *  where the next certificate is to be had, private ones seldom do. */
+/** The object identifier id-ad-caIssuers in DER (RFC 5280 4.2.2.1). Public authorities use it to
+ *  say where the next certificate is; private ones seldom do. */
 const CA_ISSUERS = "\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02";
 /** Where systems keep the public authorities. */
 const AUTHORITIES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
-/** Files looked into beside the certificate, and their size: where it lies, its issuers often lie. */
+/** Maximum number and size of the files in the certificate's folder that are searched for its
+ *  issuer. */
 const MAX_BESIDE = 64;
 const MAX_FILE = 65_536;
-/** The list of all public authorities has 220 KB. */
+/** Maximum size of a list of authorities, in bytes. All public authorities have 220 KB. */
 const MAX_BUNDLE = 16 << 20;
 
 export interface ChainOptions {
-  /** CERTFILE begins with the server's own certificate; CERTCHAINFILE may also end with it. */
+  /** True for CERTFILE, which begins with the server's own certificate. CERTCHAINFILE may also end
+   *  with it. */
   readonly leafFirst: boolean;
-  /** No other certificate of the server is in these files, so that what is no link is of no use. */
+  /** True if these files have no other certificate of the server. A certificate outside the chain
+   *  is then useless. */
   readonly alone: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-/** Checks the chain, as it is sent, of the certificate from `path`; `files` are all of CERTFILE.
- *  A client knows the roots and must be given the rest. */
+/** Checks the chain that is sent with the certificate from `path`. `files`: all files of CERTFILE.
+ *  A client has the roots and must be sent the rest. */
 export function checkChain(
   sent: readonly Certificate[],
   path: string,
@@ -87,8 +90,8 @@ function checkLast(sent: readonly Certificate[], path: string, findings: Finding
   }
 }
 
-/** The certificate of the issuer, when it lies in the same folder: certbot, for one, writes a
- *  cert.pem without it beside a fullchain.pem with it. */
+/** Returns the certificate of the issuer, if it is in the same folder. For example, certbot writes
+ *  a cert.pem without it and a fullchain.pem with it. */
 function issuerBeside(
   last: Certificate,
   path: string,
@@ -98,13 +101,13 @@ function issuerBeside(
   try {
     names = fs.readdirSync(folder).filter((name) => /\.(pem|crt|cer)$/i.test(name)).sort();
   } catch {
-    return undefined; // may be entered and not listed
+    return undefined; // may be entered, but not listed
   }
   let root: { path: string; selfIssued: boolean } | undefined;
   for (const file of names.slice(0, MAX_BESIDE).map((name) => join(folder, name))) {
     for (const { subject, selfIssued } of certificatesIn(file)) {
       if (!equalBytes(subject.der, last.issuer.der)) continue;
-      // One that only links to another authority may lie beside the root of the same name.
+      // Prefer the root: a cross-signed certificate of the same name may be in the folder too.
       if (selfIssued) return { path: file, selfIssued };
       root ??= { path: file, selfIssued };
     }
@@ -115,15 +118,16 @@ function issuerBeside(
 function certificatesIn(file: string): Certificate[] {
   try {
     const bytes = localFiles.read(file, MAX_FILE);
-    // Appended to the chain, the key would be in a file that others may read.
+    // Do not suggest a file with a key: appended to the chain, the key would be in a file that
+    // other users may read.
     if (/PRIVATE\s+KEY/.test(latin1(bytes))) return [];
     return certificatesOf(decodePem(bytes)).map(readCertificate);
   } catch {
-    return []; // no business of this check
+    return []; // this check only looks for an issuer
   }
 }
 
-/** Subjects of the system's authorities; undefined where there is no list. */
+/** Returns the subjects of the system's authorities; undefined if there is no list. */
 function authorities(): Set<string> | undefined {
   for (const path of AUTHORITIES) {
     try {
@@ -132,7 +136,7 @@ function authorities(): Set<string> | undefined {
         try {
           subjects.add(latin1(readCertificate(bytes).subject.der));
         } catch {
-          // One that our strict decoder refuses is none we can speak about.
+          // Skip a certificate that our strict decoder refuses.
         }
       }
       return subjects;
@@ -149,7 +153,7 @@ function checkFile(
   leafFirst: boolean,
   findings: Findings,
 ): void {
-  if (isDer(bytes)) return; // one certificate
+  if (isDer(bytes)) return; // DER holds one certificate
   const held = certificatesOf(decodePem(bytes));
   const places = held.map((one) => sent.findIndex(({ der }) => equalBytes(der, one)));
   for (const [i, der] of held.entries()) {

@@ -1,6 +1,6 @@
-/** `sslserver --check …`: everything a start would do except serving, and what a start cannot know.
- *  One line per finding on stdout; exit code 0: nothing to say, 1: warnings, 111: it would not work.
- *  What is wrong in one place does not keep it from looking at the others. */
+/** `sslserver --check …`: does everything that a start does except serving, and checks more. Prints
+ *  one line per finding to stdout. The exit code is 0, 1 for warnings, or 111 if the server would
+ *  not work. An error in one part does not stop the check of the others. */
 
 import type { Env, RuleVariables } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
@@ -65,7 +65,7 @@ interface Started {
   password: string | undefined;
 }
 
-/** The start, as far as it goes. */
+/** Does what a start does. Returns undefined if that fails; the failure is a finding. */
 async function start(
   options: Options,
   env: Env,
@@ -92,7 +92,7 @@ async function start(
   }
 }
 
-/** Where it would listen, when the start did not come as far as that. */
+/** Returns the address to listen on if it is literal. For a start that failed before it had one. */
 function literalAddress(options: Options): ListenAddress | undefined {
   const literal = literalHost(options.host);
   if (!literal) return undefined;
@@ -100,11 +100,11 @@ function literalAddress(options: Options): ListenAddress | undefined {
     const { backlog, interface: name } = options;
     return { ...literal, port: portNumber(options.port), backlog, interface: name };
   } catch {
-    return undefined; // what is wrong with the port, the start has said
+    return undefined; // the start has reported what is wrong
   }
 }
 
-/** Makes what a connection with these variables of a rule would want. */
+/** Makes the TLS settings of a connection with these variables of a rule. Throws if that fails. */
 function tryTls(
   assembled: Assembled | undefined,
   variables: RuleVariables,
@@ -120,7 +120,7 @@ function tryTls(
 function textOf(list: readonly Finding[], form: "text" | "json"): string {
   const lines = list.map(({ level, text, remedy }) => {
     if (form === "json") return JSON.stringify({ event: "check", level, text, remedy });
-    // Subjects of certificates are somebody's text, too.
+    // Subjects of certificates are untrusted text.
     return printable(`${level}: ${text}${remedy ? ` -- ${remedy}` : ""}`);
   });
   return `${lines.join("\n")}\n`;

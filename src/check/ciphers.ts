@@ -1,6 +1,6 @@
-/** `--check`: which suites CIPHERS really leaves. No library tells that, so it is tried: a client
- *  that offers one suite alone, against the server's own settings, over a loopback socket. Only for
- *  a runtime that honours cipher lists. */
+/** `--check`: which suites CIPHERS really permits. No library reports that, so it is tested: a
+ *  client offers one suite at a time to a server with the same settings, over a loopback socket.
+ *  Only for a runtime that honours cipher lists. */
 
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -31,11 +31,12 @@ export const SUITES = [
   "DES-CBC3-SHA",
 ] as const;
 
-/** Words of OpenSSL's cipher lists that name what BoringSSL does not have: no mistake, no effect. */
+/** Words of OpenSSL's cipher lists for suites that BoringSSL lacks. They are not mistakes, and have
+ *  no effect. */
 const BYGONE =
   /DSS|DES|RC4|RC2|IDEA|SEED|CAMELLIA|ARIA|MD5|EXP|LOW|MEDIUM|NULL|SSLv[23]|DH|^-?((ECDSA|RSA)-)?AES(128|256)-(SHA256|SHA384|CCM8?)$/;
 
-/** Says what CIPHERS comes to for the certificates of one site. */
+/** Reports which suites CIPHERS permits with the certificates of one site. */
 export async function checkCiphers(
   { pairs, lookup }: SitePairs,
   findings: Findings,
@@ -74,15 +75,15 @@ export async function checkCiphers(
   } else findings.ok(`${name}: leaves ${list}`);
 }
 
-/** Without forward secrecy, or with a cipher mode that has been attacked. */
+/** True for a suite without forward secrecy, or with a cipher mode that has been attacked. */
 export function isWeak(suite: string): boolean {
   return !suite.startsWith("ECDHE") || !/GCM|CHACHA20/.test(suite);
 }
 
-/** Words that add no suite where they are meant to. Libraries pass over them in silence. */
+/** Returns words that should add suites and add none. Libraries ignore them silently. */
 export function unknownWords(ciphers: string): string[] {
   return ciphers.split(/[:, ;]+/).filter((word) => {
-    // Exclusions of what is not there, and commands, do no harm.
+    // Commands name no suite, and exclusions of unknown suites do no harm.
     if (word === "" || /^[!@-]/.test(word)) return false;
     const bare = word.replace(/^\+/, "");
     return !BYGONE.test(bare.replaceAll("ECDHE", "")) && !isCipherList(bare);
@@ -98,7 +99,8 @@ function isCipherList(word: string): boolean {
   }
 }
 
-/** The suites with which a TLS 1.2 client gets through. Rejects when the settings make no context. */
+/** Resolves to the suites with which a TLS 1.2 client completes a handshake. Rejects if the
+ *  settings make no context. */
 export async function resultingSuites(
   pairs: readonly { chain: string; key: string }[],
   ciphers: string,
@@ -129,7 +131,7 @@ function accepts(port: number, suite: string): Promise<boolean> {
       socket.destroy();
       resolve(result);
     };
-    // Trust is not the question here.
+    // The server's certificate does not matter here.
     const socket = nodeTls().connect({
       port,
       host: "127.0.0.1",

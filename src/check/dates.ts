@@ -4,7 +4,8 @@ import type { Certificate } from "../codec/x509/certificate.ts";
 import { endsSoon, timeLeft } from "../tls/lifetime.ts";
 import type { Findings } from "./finding.ts";
 
-/** The end. `about` stands before it: `certificate a.pem:`. `now`: milliseconds since 1970. */
+/** Checks when a certificate ends. `about` is the beginning of the message: `certificate a.pem:`.
+ *  `now`: milliseconds since 1970. */
 export function checkEnd(
   certificate: Certificate,
   about: string,
@@ -21,7 +22,7 @@ export function checkEnd(
   }
 }
 
-/** The beginning. `name`: `certificate a.pem`. */
+/** Checks when a certificate begins. `name`: `certificate a.pem`. */
 export function checkBeginning(
   { notBefore }: Certificate,
   name: string,

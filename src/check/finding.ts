@@ -1,35 +1,35 @@
-/** The findings about a configuration. `--check` prints all of them. A start looks at the same ones,
- *  without what takes time or asks other hosts: it stops at the first error, and logs the rest. */
+/** The findings about a configuration. `--check` prints all of them. A start makes only those that
+ *  take little time and ask no other host. It stops at the first error, and logs warnings. */
 
 import { FatalError, reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 
-/** `ok`: looked at, and good. `info`: good, and worth knowing. `warning`: works, but not as meant, or
- *  not for long. `error`: every connection fails, or the start does. */
+/** `ok`: checked, and good. `info`: good, and worth knowing. `warning`: works, but not as intended,
+ *  or not for long. `error`: every connection fails, or the start does. */
 export type Severity = "ok" | "info" | "warning" | "error";
 
 export interface Finding {
   level: Severity;
-  /** What was looked at, and what is the matter. */
+  /** What was checked, and what is wrong with it. */
   text: string;
   /** What to do. */
   remedy?: string;
-  /** An error with which a server can run: the start only warns of it. */
+  /** True for an error with which a server can run. A start only warns of it. */
   passing?: true;
-  /** What a start throws. */
+  /** The error that a start throws. */
   cause?: FatalError;
 }
 
-/** Warnings of a start; a rules file can cause one per rule. */
+/** Maximum warnings that a start logs; a rules file can cause one per rule. */
 const MAX_SAID = 30;
 
-/** What to do about an error that does not tell. */
+/** Remedy for an error that has none of its own. */
 const READ_MANUAL = "sslserver --man tells more";
-/** What to do about a setting, or the file it names, when its message says no more than what is wrong. */
+/** Remedy for a setting, or the file it names, if the message has none. */
 export const READ_ENVIRONMENT =
   "correct the file or unset the variable; sslserver --man sslserver-environment tells more";
 
-/** Collects findings; the same one twice counts once. */
+/** Collects findings; a duplicate counts once. */
 export class Findings {
   readonly list: Finding[] = [];
 
@@ -45,18 +45,20 @@ export class Findings {
     this.#put({ level: "warning", text, remedy });
   }
 
-  /** A mistake that only an edit of the configuration ends. It stops a start. */
+  /** A mistake that only a change of the configuration can correct. It stops a start. */
   error(text: string, remedy: string): void {
     this.#put({ level: "error", text, remedy });
   }
 
-  /** It would not work as configured, but it serves, or a date, a file mode or a file put in place can end
-   *  that while the server runs. A start goes on, with a warning. */
+  /** An error that does not stop a start, which logs a warning. Either the server serves all the
+   *  same, or the error can end while the server runs: with time, with a new file mode or with a
+   *  new file. */
   passing(text: string, remedy: string): void {
     this.#put({ level: "error", text, remedy, passing: true });
   }
 
-  /** Does a part of the check; what would end a start is a finding, and the check goes on. */
+  /** Does a part of the check. An error that would end a start becomes a finding, and the check
+   *  goes on. */
   attempt<T>(work: () => T): T | undefined {
     try {
       return work();
@@ -78,7 +80,8 @@ export class Findings {
     return this.list.some((finding) => finding.level === level);
   }
 
-  /** What a start makes of the findings: warnings in the log. Throws `FatalError` for the first error. */
+  /** Handles the findings as a start does: logs warnings, and throws `FatalError` for the first
+   *  error. */
   start(log: Pick<Log, "warning">): void {
     const doubts: Finding[] = [];
     for (const finding of this.list) {

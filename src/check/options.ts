@@ -1,5 +1,5 @@
-/** Findings about options and variables that do nothing, work against each other, or are misspelled. No
- *  file but /etc/passwd and /etc/group is read. */
+/** Findings about options and variables that have no effect, conflict with each other, or are
+ *  misspelled. Reads only /etc/passwd, /etc/group and /proc/sys/net/core/somaxconn. */
 
 import fs from "node:fs";
 import process from "node:process";
@@ -15,7 +15,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { spelling } from "./spelling.ts";
 
-/** Everything that can be said of the command line and the environment alone. */
+/** Checks what depends on the command line and the environment alone. */
 export function checkSettings(
   options: Options,
   env: Env,
@@ -55,7 +55,7 @@ function checkUser(
   findings: Findings,
 ): void {
   const root = process.getuid?.() === 0;
-  const mayChange = root || !libc || libc.hasCapabilities(0); // CAP_SETUID needs no root
+  const mayChange = root || !libc || libc.hasCapabilities(0); // CAP_SETUID is enough
   if ((uid !== undefined || gid !== undefined) && !libc) {
     findings.failure(needsFfi("switch user or group (-u, -g, -U)", name));
   }
@@ -78,10 +78,11 @@ function checkUser(
   );
 }
 
-/** As in privsep/identity.ts. */
+/** Maximum size of a file, in bytes; as in privsep/identity.ts. */
 const MAX_FILE = 16 << 20;
 
-/** The kernel takes any number; a number that nobody has given away may be a slip of the hand. */
+/** Reports ids that `file` does not list. The kernel accepts any number, but an unlisted one may be
+ *  a typing error. */
 export function checkListed(
   what: string,
   file: string,
@@ -94,7 +95,7 @@ export function checkListed(
     const lines = latin1(localFiles.read(file, MAX_FILE)).split("\n");
     known = new Set(lines.map((line) => line.split(":")[2] ?? ""));
   } catch {
-    return; // a system that keeps them elsewhere
+    return; // this system keeps them elsewhere
   }
   for (const id of ids) {
     if (known.has(String(id))) continue;
@@ -148,7 +149,7 @@ function largestBacklog(): number | undefined {
   }
 }
 
-/** Each is tried alone: a start stops at the first that is wrong. */
+/** Checks each limit separately, because a start stops at the first one that is wrong. */
 function checkLimits(options: Options, env: Env, findings: Findings): void {
   const perAddress = findings.attempt(() => parseLimit("MAXCONIP", env.MAXCONIP));
   findings.attempt(() => parseRate(env.MAXCONRATE));
@@ -164,7 +165,7 @@ function checkLimits(options: Options, env: Env, findings: Findings): void {
   }
 }
 
-/** Certificates of either side that are named and not used. */
+/** Reports settings of certificates, of either side, that are set and not used. */
 function checkCertificateSettings(options: Options, env: Env, findings: Findings): void {
   const set = (name: VariableName): boolean => (env[name] ?? "") !== "";
   const unused = (name: VariableName, why: string, remedy: string): void => {
@@ -189,10 +190,10 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
     const text =
       "CCAFILE=- asks clients for no certificate, and so -m, -z and CCAVERIFY do nothing";
     const remedy = "unset CCAFILE, or leave out -m, -z and CCAVERIFY";
-    // It serves, as it is told to, but admits everybody.
+    // Does not stop a start: the server serves as configured, but admits everybody.
     findings.passing(text, remedy);
   }
-  // A rule may ask where the server's environment does not.
+  // A rule may request a certificate although the server's environment does not.
   const asked = required || set("CCAFILE") || set("CCADIR") || hasRules(options);
   for (const name of CLIENT_AUTH_VARIABLES) {
     if (!asked) unused(name, "no client is asked for a certificate", "add -m, or CCAFILE=FILE");
@@ -206,7 +207,8 @@ function hasRules({ rules, earlyRules }: Options): boolean {
   return rules !== undefined || earlyRules !== undefined;
 }
 
-/** Misspelled variables are the mistakes that nothing else can find. `where` opens the text. */
+/** Reports misspelled variables, which no other check can find. `where` is the beginning of the
+ *  message. */
 export function checkSpelling(
   env: Readonly<Record<string, string | undefined>>,
   where: string,

@@ -1,5 +1,5 @@
-/** Findings about monitor, workers and programs: who they become, which of them opens what, and whether
- *  they are kept apart. See privsep/ for what they do. */
+/** Findings about monitor, workers and programs: which users they run as, which of them opens which
+ *  files, and whether they are separated. See privsep/ for what they do. */
 
 import fs from "node:fs";
 import os from "node:os";
@@ -16,23 +16,23 @@ import { inJail, obstacle, type ProcessUser, processUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 import { checkListed } from "./options.ts";
 
-/** Who does what. Without workers all three are the one process. */
+/** Which user does what. Without workers, one process is all three. */
 export interface Actors {
   /** Opens the files that options and environment name, at start and when they change. */
   readonly opener: ProcessUser;
-  /** Opens what rules name. */
+  /** Opens the files that rules name. */
   readonly worker: ProcessUser;
-  /** Starts as this user. */
+  /** The user that programs run as. */
   readonly program: ProcessUser;
-  /** There are workers. */
+  /** True if there are workers. */
   readonly apart: boolean;
-  /** Files that a worker is handed, so that it need not be able to open them. */
+  /** Files that a worker gets as descriptors, so that it needs no permission to open them. */
   readonly handed: ReadonlySet<string>;
-  /** Files as a worker finds them. */
+  /** Access to files as a worker sees them. */
   readonly files: Files;
 }
 
-/** Finds who there will be, and what is wrong with them. */
+/** Works out which user each process will run as, and reports problems. */
 export function checkProcesses(
   options: Options,
   env: Env,
@@ -49,7 +49,7 @@ export function checkProcesses(
     findings.attempt(() => programUser(options, runtime));
     return apart(options, env, identity, runtime, findings);
   }
-  // What is wrong with them has been said; the rest is looked at as if it were corrected.
+  // Their problems have been reported. Check the rest as if these were corrected.
   if (!split && runtime.libc) return apart(options, env, whoOf(options), runtime, findings);
   if (split) findings.attempt(() => refuseIdentity(env));
   if (split && options.workers === undefined && runtime.libc) {
@@ -121,7 +121,7 @@ function checkRoot(
   findings.warning(`${roots.join(" and ")} run as root${group}`, remedies.join(", and "));
 }
 
-/** Of what SSL_UID and the others say; -u and -g are looked at elsewhere. */
+/** Checks SSL_UID, SSL_GID, SSL_USER, SSL_GROUP and SSL_CHROOT; `options.ts` checks -u and -g. */
 function checkIdentity(
   options: Options,
   env: Env,
@@ -133,7 +133,7 @@ function checkIdentity(
   const user = named("SSL_UID", "SSL_USER");
   const group = named("SSL_GID", "SSL_GROUP") ?? (user === "SSL_USER" ? user : undefined);
   if (process.getuid?.() !== 0) {
-    if (runtime.libc?.hasCapabilities(0)) return; // CAP_SETUID and CAP_SYS_CHROOT need no root
+    if (runtime.libc?.hasCapabilities(0)) return; // CAP_SETUID and CAP_SYS_CHROOT are enough
     const own = processUser({}, runtime);
     const refused = (what: string | undefined): void => {
       if (what) findings.error(`${what}: only root can do that`, `unset it, or start as root`);
@@ -147,7 +147,8 @@ function checkIdentity(
     const text = "programs run as the same user, and can end workers";
     const remedy = "set SSL_UID and SSL_GID to a user that nobody else is";
     if (user) findings.warning(`${user} makes workers user ${uid}: ${text}`, remedy);
-    // A debugger is shut, but should not be all that keeps a program from the key.
+    // The debugger is disabled, but that should not be the only obstacle between a program and the
+    // key.
     else if (runtime.hasDebugger) findings.warning(`workers are user ${uid}: ${text}`, remedy);
     else findings.info(`workers are user ${uid}: ${text}`, remedy);
   }
@@ -178,7 +179,7 @@ function checkJail(chroot: string, { worker, program }: Actors, findings: Findin
   }
 }
 
-/** What was handed over by its path, all else by where it is in the jail. */
+/** Finds files that were handed over by their path, and all others at their place in the jail. */
 function jailedFiles(jail: string, handed: ReadonlySet<string>): Files {
   const known = (path: string): boolean =>
     [...handed].some((one) => path === one || path.startsWith(`${one}/`));

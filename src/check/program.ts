@@ -1,4 +1,5 @@
-/** Findings about the program: it is there, the user of -u may run it, and the kernel will know how. */
+/** Findings about the program: whether it exists, the user of -u may run it, and the kernel can
+ *  execute it. */
 
 import fs from "node:fs";
 import { delimiter, join } from "node:path";
@@ -9,11 +10,11 @@ import { openRegular } from "../files/regular_file.ts";
 import { obstacle, type ProcessUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
-/** The first line of a script the kernel reads, at most (execve(2)). */
+/** Maximum bytes of a script's first line that the kernel reads (execve(2)). */
 const MAX_LINE = 256;
 
-/** Looks at the program, and at the interpreter of a script. `path` is $PATH. What a change of mode, or of
- *  the file, can mend while the server runs does not stop a start. */
+/** Checks the program, and the interpreter of a script. `path` is $PATH. A problem does not stop a
+ *  start if a change of the file or its mode can solve it while the server runs. */
 export function checkProgram(
   name: string,
   path: string,
@@ -39,7 +40,7 @@ export function checkProgram(
   }
   if (begin.startsWith("#!")) checkScript(file, begin.split("\n")[0] ?? "", path, who, findings);
   else if (process.platform === "linux" && !begin.startsWith("\x7fELF")) {
-    // binfmt_misc(5) may know more formats.
+    // Not fatal: binfmt_misc(5) may know more formats.
     findings.passing(
       `program ${file}: neither an executable of this system nor a script with #!`,
       "let its first line name the interpreter: #!/bin/sh",
@@ -96,7 +97,8 @@ function find(name: string, path: string): string | undefined {
   return path.split(delimiter).map((folder) => join(folder, name)).find(mayBe);
 }
 
-/** False when the system says that there is no such file; a folder that cannot be searched may hold it. */
+/** False if the system says that there is no such file. True in a folder that cannot be searched,
+ *  because the file may be there. */
 function mayBe(file: string): boolean {
   try {
     return fs.statSync(file).isFile();
@@ -112,7 +114,7 @@ function isMissing(error: unknown): boolean {
 
 interface Unusable {
   readonly why: string;
-  /** There is no such program, or it cannot be one. */
+  /** True if there is no such program, or if the file cannot be one. */
   readonly forGood: boolean;
   /** See `Obstacle`. */
   readonly folder?: boolean;
@@ -128,7 +130,7 @@ function unusable(file: string, who: ProcessUser): Unusable | undefined {
   }
 }
 
-/** Undefined: it can be executed and not read, which is good enough for all but scripts. */
+/** Returns the first bytes; undefined if the file cannot be read. That only matters for scripts. */
 function beginning(file: string): string | undefined {
   let fd: number | undefined;
   try {

@@ -1,6 +1,6 @@
-/** Findings about the rules files. Certificates and limits that a rule sets are looked at when its first
- *  client comes, by a worker, with its rights and in its jail: a mistake there is found by nobody else
- *  before. */
+/** Findings about the rules files. A worker reads the certificates and limits of a rule when the
+ *  first client of the rule connects, with the worker's permissions and in its jail. Only this
+ *  check finds mistakes in them earlier. */
 
 import fs from "node:fs";
 import { parseLimit, parseRate } from "../admit/limits.ts";
@@ -16,12 +16,12 @@ import type { Findings } from "./finding.ts";
 import { checkSpelling } from "./options.ts";
 import type { Actors } from "./processes.ts";
 
-/** Different sets of variables that are tried; a file may hold millions of rules. */
+/** Maximum different sets of variables that are tried; a file may hold millions of rules. */
 const MAX_TRIED = 1000;
 
-/** The file is a sound database, can be read when it is needed, and its rules can be followed: `tryTls`
- *  makes what the TLS settings of one want, and throws. Without it, as at a start, a large file is opened
- *  and no more: to read all of it takes time. */
+/** Checks that the file is a valid database, that it can be read when it is needed, and that its
+ *  rules can be applied. `tryTls` makes the TLS settings of a rule, and throws if that fails.
+ *  Without it, as at a start, a large file is only opened, because reading all of it takes time. */
 export function checkRules(
   file: string,
   options: Options,
@@ -76,7 +76,7 @@ function isEmpty(file: string): boolean {
   return fs.statSync(file, { throwIfNoEntry: false })?.size === 0;
 }
 
-/** Counts rules and tries what they set. */
+/** Counts rules and tests what they set. */
 class Tally {
   #all = 0;
   #deny = 0;
@@ -114,13 +114,14 @@ class Tally {
         work();
       } catch (error) {
         const remedy = (error as { hint?: string }).hint ?? "correct the rule and compile it again";
-        this.findings.passing(`${where}${reason(error)}`, remedy); // of the clients of one rule
+        this.findings.passing(`${where}${reason(error)}`, remedy); // affects one rule's clients
       }
     };
     attempt(() => parseLimit("MAXCONIP", variables.get("MAXCONIP")));
     attempt(() => parseLimit("MAXCONNET", variables.get("MAXCONNET")));
     attempt(() => parseRate(variables.get("MAXCONRATE")));
-    // In a jail its files are others, or not there, which says more than what TLS misses then.
+    // In a jail, files of the rule may be different or missing. That finding explains more than the
+    // TLS error that follows.
     const hidden = this.actors.worker.jail !== undefined && this.#hidden(where, variables);
     const before = this.findings.list.length;
     if (!hidden) attempt(() => this.tryTls?.(variables));
@@ -133,7 +134,8 @@ class Tally {
     }
   }
 
-  /** Says which files of a rule cannot be read when they are needed; false: none. */
+  /** Reports files of a rule that cannot be read when they are needed. Returns false if there are
+   *  none. */
   #hidden(where: string, variables: RuleVariables): boolean {
     const { worker, handed, files } = this.actors;
     const before = this.findings.list.length;
@@ -158,7 +160,7 @@ class Tally {
   }
 }
 
-/** `tcp.smtp` beside `tcp.smtp.cdb`, changed later: its author has forgotten tcprules. */
+/** Warns if `tcp.smtp` was changed later than `tcp.smtp.cdb`: tcprules has not been run since. */
 function checkSource(file: string, findings: Findings): void {
   const source = /^(.+)\.cdb$/.exec(file)?.[1];
   if (source === undefined) return;

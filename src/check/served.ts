@@ -1,6 +1,6 @@
-/** The findings about certificates that a start shares with `--check`, as far as the files have been read
- *  for it. The chain of a certificate and the authorities of clients are looked at by the check alone:
- *  that reads further files. */
+/** The findings about certificates that a start shares with `--check`. They need only files that
+ *  the start has read. `--check` alone checks the chains and the authorities of clients, because
+ *  these are in further files. */
 
 import type { Assembled } from "../assemble.ts";
 import type { Announcer } from "../log.ts";
@@ -8,8 +8,8 @@ import { checkLeaf } from "./certificates.ts";
 import { checkBeginning } from "./dates.ts";
 import { Findings } from "./finding.ts";
 
-/** Warns of the certificates that are about to be served. None of it stops a start: a renewed file is taken
- *  while the server runs. */
+/** Warns of problems with the certificates that will be served. None of them stops a start, because
+ *  a renewed file is used while the server runs. */
 export function warnOfServed(
   { services: { contexts, names }, warnOfExpiry }: Assembled,
   announce: Pick<Announcer, "warning">,

@@ -1,13 +1,14 @@
-/** Which variable a name that is none was meant to be. Pure. */
+/** Finds the variable that a misspelled name was meant to be. Pure. */
 
 import { oneOff } from "../config/one_off.ts";
 import { findOwn, hasServerNames, isListed, type VariableName } from "../config/variables.ts";
 
-/** Shorter names are one letter away from too many others. */
+/** Minimum lengths of names in another case, and of names with one letter off. Shorter names are
+ *  too similar to each other. */
 const MIN_LETTERS = 4;
 const MIN_ONE_OFF = 5;
 
-/** Names that other servers use, or that one would guess. */
+/** Names that other servers use, or that users guess. */
 const OTHER: Readonly<Record<string, VariableName>> = {
   CERT_FILE: "CERTFILE",
   SSL_CERTFILE: "CERTFILE",
@@ -41,9 +42,10 @@ const OTHER: Readonly<Record<string, VariableName>> = {
   SSL_ROOT: "SSL_CHROOT",
 };
 
-/** The variable meant by `name`: another name for it, its own in lower case, or one letter off.
- *  Undefined when the name is right, or similar to none. A server name stays where the variable can
- *  have one: `CERTFIL:a.example` means `CERTFILE:a.example`, and `CIPHERS:a.example` means `CIPHERS`. */
+/** Returns the variable meant by `name`: another name for it, its own in lower case, or one letter
+ *  off. Undefined if the name is right, or similar to none. A server name is kept if the variable
+ *  can have one: `CERTFIL:a.example` means `CERTFILE:a.example`, and `CIPHERS:a.example` means
+ *  `CIPHERS`. */
 export function spelling(name: string): string | undefined {
   if (isListed(name)) return undefined;
   const [plain = "", ...rest] = name.split(":");

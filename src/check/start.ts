@@ -1,5 +1,5 @@
-/** The findings that a start shares with `--check`: what can be known of options, environment and files
- *  in a moment, without asking other hosts and without the TLS library. */
+/** The findings that a start shares with `--check`: about options, environment and files, as far as
+ *  they take little time and need no other host and no TLS library. */
 
 import { DEFAULTS, type Env, type RuleVariables } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
@@ -11,7 +11,8 @@ import { checkProgram } from "./program.ts";
 import { checkRules } from "./rules.ts";
 import { checkDescriptors } from "./system.ts";
 
-/** Options and environment alone, and who the processes will be. `main`: see `Runtime.selfCommand`. */
+/** Checks options and environment, and which users the processes will run as. `main`: see
+ *  `Runtime.selfCommand`. */
 export function checkCommand(
   options: Options,
   env: Env,
@@ -23,7 +24,8 @@ export function checkCommand(
   return checkProcesses(options, env, runtime, main, findings);
 }
 
-/** What the command line names. `tryTls`: see `checkRules`. */
+/** Checks the descriptors, and what the command line names: rules files and the program. `tryTls`:
+ *  see `checkRules`. */
 export function checkOperands(
   options: Options,
   env: Env,

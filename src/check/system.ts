@@ -1,4 +1,5 @@
-/** `--check`: what the system must offer: ports, enough descriptors, resolvers that answer. */
+/** `--check`: what the system must provide: free ports, enough descriptors, resolvers that
+ *  answer. */
 
 import type { Env } from "../config/variables.ts";
 import type { ListenAddress } from "../accept/address.ts";
@@ -13,11 +14,12 @@ import { listenMetrics } from "../metrics/endpoint.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 
-/** Milliseconds until a resolver counts as silent: the first tries of its schedule. */
+/** Milliseconds after which a resolver counts as silent: the first tries of its schedule. */
 const RESOLVER_WAIT = 4000;
 
-/** Binds the port and the address of --metrics as the start would, both at once, and lets go. A client
- *  that comes in this moment is sent away. Without an address the start has said what is wrong. */
+/** Binds the port and the address of --metrics at the same time, as the start would, and releases
+ *  them. A client that connects meanwhile is disconnected. Without an address, the start has
+ *  reported why. */
 export async function checkPorts(
   runtime: Runtime,
   address: ListenAddress | undefined,
@@ -55,7 +57,7 @@ export async function checkPorts(
   }
 }
 
-/** -c and --pending against the limit of open files. */
+/** Compares the descriptors that -c and --pending need with the limit of open files. */
 export function checkDescriptors(
   { libc }: Runtime,
   options: Options,
@@ -72,8 +74,8 @@ export function checkDescriptors(
   }
 }
 
-/** Each of them answers, anything but silence will do: one that does not costs every connection a
- *  second or more. */
+/** Checks that each resolver answers, even if the answer is that there is no such name. A silent
+ *  one costs every connection a second or more. */
 export async function checkResolvers(
   env: Env,
   runtime: Runtime,

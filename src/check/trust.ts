@@ -1,5 +1,6 @@
 /** `--check`: the authorities and revocation lists that clients are verified against, beyond what a
- *  start needs: those that have ended refuse their clients without a word to us. */
+ *  start needs. When these expire, clients are refused, and the server does not warn of that
+ *  beforehand. */
 
 import fs from "node:fs";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
@@ -13,13 +14,13 @@ import { obstacle, type ProcessUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 
 const DAY = 86_400_000;
-/** Lists are issued daily to monthly; one that ends this soon should have been replaced. */
+/** Lists are issued daily to monthly. One that ends within this time should have been replaced. */
 const LIST_SOON = DAY;
-/** Names in one line. */
+/** Maximum names in one message. */
 const MAX_NAMES = 3;
 
-/** Checks CAFILE, CADIR and CRLFILE, or CCAFILE and CCADIR in their place. A missing or broken file
- *  has been found by the start. */
+/** Checks CAFILE, CADIR and CRLFILE, or CCAFILE and CCADIR in their place. The start has already
+ *  reported missing and broken files. */
 export function checkTrust(
   lookup: VariableLookup,
   who: ProcessUser,
@@ -33,7 +34,7 @@ export function checkTrust(
   const crlFile = lookup("CRLFILE") || undefined;
   const where = [from.caFile, from.caDir].filter((path) => path !== undefined).join(" and ");
   findings.attempt(() => {
-    // CCAFILE alone may be empty: it names nobody and asks all the same.
+    // CCAFILE alone may be empty: a certificate is requested, but no authority is named.
     if (from === asked && from.caFile && fs.statSync(from.caFile).size === 0) return;
     const { trust } = loadTrust({ ...from, crlFile });
     const held = trust.authorities;
@@ -102,7 +103,7 @@ function checkAuthorities(
   }
 }
 
-/** With lists at all, every authority needs one that is valid. */
+/** If there is any list, every authority needs a valid one. */
 function checkLists(
   held: readonly Certificate[],
   lists: readonly Crl[],
