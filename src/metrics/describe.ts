@@ -1,5 +1,5 @@
-/** What the server knows without counting, and under which names it is shown: states, limits,
- *  certificates, itself. It is read when somebody asks. */
+/** The metrics that need no counting, and their names: states, limits, certificates, and the server
+ *  itself. Their values are read when metrics are requested. */
 
 import process from "node:process";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -8,7 +8,7 @@ import type { Sample } from "./exposition.ts";
 import type { CountKind, Registry } from "./registry.ts";
 import { ServerMetrics } from "./server.ts";
 
-/** What each worker has of its own; the server's is the sum. */
+/** States of one worker. The server's are the sums over all workers. */
 export interface States {
   readonly open: number;
   readonly pending: number;
@@ -41,14 +41,14 @@ function describeStates(registry: Registry, states: States): void {
   );
 }
 
-/** What the numbers mean that every worker of this program sends, in their order. */
+/** Returns the kinds of the numbers that every worker of this program sends, in their order. */
 export function countKinds(): CountKind[] {
   const { registry } = new ServerMetrics();
   describeStates(registry, NO_STATES);
   return registry.kinds();
 }
 
-/** The server around a worker. */
+/** Facts about the whole server, for a process that is only part of it. */
 export interface ServerFacts {
   /** When the server was started, in seconds since 1970. */
   readonly started: number;
@@ -56,12 +56,12 @@ export interface ServerFacts {
   readonly programs: () => number;
 }
 
-/** When this process was started, in seconds since 1970. */
+/** Returns when this process was started, in seconds since 1970. */
 export function processStart(): number {
   return Date.now() / 1000 - process.uptime();
 }
 
-/** The parts of a server that are asked for what they know. */
+/** The parts of a server that the values are read from. */
 export interface Described {
   readonly runtime: Pick<Runtime, "name" | "version" | "tlsLibrary">;
   readonly options: { readonly pending: number; readonly concurrency: number };
@@ -73,7 +73,7 @@ export interface Described {
   readonly admission: { readonly resolver: { readonly pending: number } };
 }
 
-/** Adds all of it. `whole`: the server is more than this process. */
+/** Adds all of these metrics. `whole`: set if the server is more than this process. */
 export function describeServer(registry: Registry, services: Described, whole?: ServerFacts): void {
   const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = services;
   const { started, programs: running } = whole ??
@@ -109,7 +109,7 @@ export function describeServer(registry: Registry, services: Described, whole?: 
     "When a certificate expires, in seconds since 1970, by file and server name as configured.",
     function* () {
       for (const { path, notAfter } of contexts.expiries()) {
-        const known = names.of(path); // none: the file is from a rule
+        const known = names.of(path); // empty if the file is from a rule
         for (const name of known.length > 0 ? known : [undefined]) {
           yield certificate(path, name, notAfter);
         }
@@ -129,7 +129,7 @@ export function describeServer(registry: Registry, services: Described, whole?: 
       value: 1,
     }],
   );
-  const before = processStart() - started; // before this process
+  const before = processStart() - started; // time that the server ran before this process
   gauge(
     "process_start_time_seconds",
     "When the server started, in seconds since 1970.",

@@ -1,6 +1,7 @@
-/** Where metrics are fetched: a listener on an address or a unix socket that answers `GET /metrics`
- *  and then closes. Whoever reaches it is not trusted: heads are capped, everybody has a few seconds,
- *  and of too many at once the oldest gives way, so that silent ones cannot keep a scraper out. */
+/** The endpoint for metrics: a listener on an address or a unix socket that answers `GET /metrics`
+ *  and then closes the connection. Clients are not trusted: the size of a request and the duration
+ *  of a connection are limited. With too many connections at once the oldest is closed, so that
+ *  silent clients cannot lock out a scraper. */
 
 import fs from "node:fs";
 import type * as net from "node:net";
@@ -12,17 +13,17 @@ import type { MetricsAddress } from "../config/metrics_address.ts";
 import { type HttpStatus, judge, MAX_HEAD, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 
-/** Connections at once; a scraper needs one. */
+/** Maximum connections at once; a scraper needs one. */
 export const MAX_CONNECTIONS = 8;
-/** Connections that may wait to be accepted. */
+/** Maximum connections that wait to be accepted. */
 const BACKLOG = 64;
-/** Milliseconds from accepting a connection to its end, whatever it does. */
+/** Maximum duration of a connection, in milliseconds, whatever the client does. */
 const MAX_TIME = 5000;
 
 export interface MetricsEndpoint {
   /** Where it listens: `http://127.0.0.1:9100/metrics`, or the path. */
   readonly where: string;
-  /** Ends it at once, with whoever is connected; the address is free and the path gone.
+  /** Closes the listener and all connections at once. Frees the address and removes the path.
    *  Idempotent. */
   close(): void;
 }
@@ -30,15 +31,16 @@ export interface MetricsEndpoint {
 export interface EndpointOptions {
   /** The metrics as they are now. */
   text: () => string | Promise<string>;
-  /** A socket that listens on the address already, and is taken over. */
+  /** Descriptor of a socket that already listens on the address, to be used in place of a new
+   *  one. */
   socket?: number | undefined;
-  /** Told when `text` throws. */
+  /** Called when `text` throws, or when an accept fails. */
   onError: (error: unknown) => void;
   maxConnections?: number;
   maxTime?: number;
 }
 
-/** Listens. It never keeps the process alive. Rejects with `FatalError` when it cannot. */
+/** Listens. Never keeps the process alive. Rejects with `FatalError` if it cannot listen. */
 export async function listenMetrics(
   address: MetricsAddress,
   options: EndpointOptions,
@@ -46,7 +48,7 @@ export async function listenMetrics(
   const clients = new Set<net.Socket>();
   const { maxConnections = MAX_CONNECTIONS, socket: fd } = options;
   let open = true;
-  /** Not of what was cut off by the end. */
+  /** Ignores errors of connections that `close` has cut off. */
   const onError = (error: unknown): void => {
     if (open) options.onError(error);
   };
@@ -72,8 +74,8 @@ export async function listenMetrics(
     close() {
       if (!open) return;
       open = false;
-      // Bun and Deno remove whatever file has the path now. Without a file of its own the socket is found
-      // by nobody, and may stay.
+      // Closing the server makes Bun and Deno remove whatever file has the path now. If another
+      // file has replaced ours, no client can find our socket any more, so it may stay open.
       if (!file?.replaced) server.close();
       for (const client of clients) client.destroy();
       if (file) remove(file);
@@ -81,7 +83,7 @@ export async function listenMetrics(
   };
 }
 
-/** One client: its request, our answer, the end. */
+/** Handles one client: reads the request, answers it, and closes. */
 function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: EndpointOptions): void {
   const head = new Uint8Array(MAX_HEAD);
   let length = 0;
@@ -97,8 +99,8 @@ function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: Endpo
     length += taken.length;
     const answer = judge(head.subarray(0, length), known);
     if (answer === undefined) return;
-    // What else it sends is read and dropped: closing with bytes unread would send a reset, which
-    // can overtake the answer (RFC 9112 9.6).
+    // Further input is read and discarded: closing with unread bytes would send a reset, which can
+    // overtake the answer (RFC 9112 9.6).
     asked = true;
     socket.off("data", onData);
     socket.resume();
@@ -107,7 +109,7 @@ function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: Endpo
     });
   };
   socket.on("data", onData);
-  // After the request this is no more than its close; before, there will be none.
+  // After the request, end of file means that the client closes. Before it, no request will come.
   socket.on("end", () => asked || socket.destroy());
 }
 
@@ -138,12 +140,12 @@ function bound(server: net.Server, listen: () => void): Promise<void> {
   });
 }
 
-/** A socket that only its owner may connect to. One left behind by a server that is gone makes
- *  room; anything else in this place stays and is an error. */
+/** Binds a socket that only its owner may connect to. A socket that was left behind by a server
+ *  that has gone is removed. Any other file at the path stays, and is an error. */
 async function bindPath(server: net.Server, path: string): Promise<SocketFile | undefined> {
   await clear(path);
   await bound(server, () => {
-    // The mode must be right from the beginning; both runtimes bind before `listen` returns.
+    // The mode must be right from the beginning. Both runtimes bind before `listen` returns.
     const before = setUmask(0o177);
     try {
       server.listen({ path });
@@ -166,7 +168,7 @@ function setUmask(mask: number): number {
   }
 }
 
-/** Removes a socket that nobody listens on. */
+/** Removes a socket on which no server listens. Throws for any other file. */
 async function clear(path: string): Promise<void> {
   const found = fs.lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
@@ -193,7 +195,7 @@ function remove(file: SocketFile): void {
   try {
     file.remove();
   } catch {
-    // made by root for a server that has become somebody else: the next removes it
+    // root made it, and this process has switched user: the next start removes it
   }
 }
 
@@ -218,8 +220,8 @@ function notThere(address: MetricsAddress, error: unknown): FatalError {
   );
 }
 
-/** A listening socket for whoever is to answer; undefined: a path has none, it wants more than libc
- *  offers. Throws `FatalError`. */
+/** Returns a listening socket for the process that will answer. Undefined for a path, which needs
+ *  more than libc offers. Throws `FatalError`. */
 export function metricsSocket(libc: Libc, address: MetricsAddress): number | undefined {
   if ("path" in address) return undefined;
   const { host: ip, port } = address;
@@ -230,13 +232,13 @@ export function metricsSocket(libc: Libc, address: MetricsAddress): number | und
   }
 }
 
-/** Where it is said. */
+/** The log methods that `openEndpoint` uses. */
 export interface EndpointLog {
   error(text: string): void;
   notice(text: string, fields: Record<string, string>): void;
 }
 
-/** Listens, and says where in the log unless `quiet`. Throws `FatalError`. */
+/** Listens, and logs the address unless `quiet`. Throws `FatalError`. */
 export async function openEndpoint(
   address: MetricsAddress,
   log: EndpointLog,

@@ -1,6 +1,6 @@
-/** Prometheus' text format, version 0.0.4. Pure: families of samples in, text out.
- *  What a scraper could misread, a name it does not allow or a line break inside a label, never gets
- *  out: names are checked and values escaped. */
+/** Prometheus' text format, version 0.0.4. Pure: families of samples in, text out. Names are
+ *  checked and values escaped, so that a scraper never gets a forbidden name or a line break inside
+ *  a label. */
 
 /** The media type of what `expose` returns. */
 export const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -13,16 +13,17 @@ export interface Sample {
   readonly value: number;
 }
 
-/** One histogram: how many values were at most each bound, beyond the last, and their sum. */
+/** One histogram: the number of values in each bucket, and the sum of all values. */
 export interface Distribution {
   /** Upper bounds, ascending, without the infinite one. */
   readonly bounds: readonly number[];
-  /** Values in each bucket alone, not in those below; one more than bounds, for what is beyond. */
+  /** Number of values in each bucket, not cumulative. Has one more element than `bounds`, for
+   *  values above the last bound. */
   readonly counts: ArrayLike<number>;
   readonly sum: number;
 }
 
-/** Everything under one name. */
+/** All samples under one name. */
 export type Family =
   & { readonly name: string; readonly help: string }
   & (
@@ -30,7 +31,7 @@ export type Family =
     | { readonly type: "histogram"; readonly distribution: Distribution }
   );
 
-/** The text. Throws when a name is not allowed: that is a mistake in this program, not in its
+/** Returns the text. Throws if a name is not allowed: that is a mistake in this program, not in its
  *  input. */
 export function expose(families: Iterable<Family>): string {
   let text = "";
@@ -46,7 +47,8 @@ export function expose(families: Iterable<Family>): string {
   return text;
 }
 
-/** Buckets are cumulative: each holds the values of those below, the last one all of them. */
+/** The buckets in the text are cumulative: each includes the values of those below, and the last
+ *  one includes all values. */
 function histogram(name: string, { bounds, counts, sum }: Distribution): string {
   let text = "";
   let total = 0;
@@ -59,7 +61,7 @@ function histogram(name: string, { bounds, counts, sum }: Distribution): string 
 
 function line(name: string, labels: Labels, value: number): string {
   const pairs = labels.map(([label, text]) => {
-    // A leading `__` is Prometheus' own.
+    // Prometheus reserves names with a leading `__`.
     if (!/^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(label)) {
       throw new Error(`unable to expose metric ${name}: ${label} is not a label's name`);
     }
@@ -68,7 +70,7 @@ function line(name: string, labels: Labels, value: number): string {
   return `${name}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${number(value)}\n`;
 }
 
-/** Go's words for what is no finite number. */
+/** Infinite values are written as Go writes them. */
 function number(value: number): string {
   if (value === Infinity) return "+Inf";
   if (value === -Infinity) return "-Inf";

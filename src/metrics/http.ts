@@ -1,9 +1,10 @@
-/** As much of HTTP/1.1 as a scraper needs (RFC 9112). Pure: bytes in, an answer out. */
+/** The part of HTTP/1.1 that a scraper needs (RFC 9112). Pure: bytes in, an answer out. */
 
 import { latin1 } from "../codec/bytes.ts";
 import { CONTENT_TYPE } from "./exposition.ts";
 
-/** Longest request head: far above any scraper's, far below what is worth sending to fill memory. */
+/** Maximum size of a request head, in bytes: far more than any scraper sends, and too little to
+ *  fill memory. */
 export const MAX_HEAD = 8192;
 
 const LF = 10;
@@ -21,9 +22,10 @@ const WORDS: Record<HttpStatus, string> = {
   503: "Service Unavailable",
 };
 
-/** The answer that a request gets; undefined: its head is not all there. Only `GET /metrics` is
- *  granted; a query behind it is passed over. Bodies are not looked at. The first `known` bytes were
- *  judged before: a head that comes byte by byte costs no more than one that comes whole. */
+/** Returns the answer to a request; undefined if its head is not complete. Only `GET /metrics` is
+ *  accepted. A query after the path is ignored, and so is a body. The first `known` bytes were
+ *  searched before, so that a head that arrives byte by byte costs no more than one that arrives at
+ *  once. */
 export function judge(request: Uint8Array, known = 0): HttpStatus | undefined {
   if (!hasEnd(request, known)) return request.length >= MAX_HEAD ? 431 : undefined;
   const text = latin1(request.subarray(0, MAX_HEAD));
@@ -34,7 +36,7 @@ export function judge(request: Uint8Array, known = 0): HttpStatus | undefined {
   return method === "GET" ? 200 : 405;
 }
 
-/** An empty line. RFC 9112 2.2: a lone line feed may be taken for a line's end. */
+/** True if the head ends with an empty line. A lone line feed may end a line (RFC 9112 2.2). */
 function hasEnd(request: Uint8Array, known: number): boolean {
   const end = Math.min(request.length, MAX_HEAD);
   for (let i = Math.max(known, 1); i < end; i++) {
@@ -44,7 +46,7 @@ function hasEnd(request: Uint8Array, known: number): boolean {
   return false;
 }
 
-/** The response, head and body. The connection ends with it. */
+/** Returns the response, head and body. It announces the end of the connection. */
 export function respond(answer: HttpStatus, metrics = ""): Uint8Array {
   const encoder = new TextEncoder();
   const body = encoder.encode(answer === 200 ? metrics : `${answer} ${WORDS[answer]}\n`);

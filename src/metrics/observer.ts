@@ -1,10 +1,11 @@
-/** What the stages tell whoever counts (`--metrics`), beyond how far connections come. Here are the interface
- *  and the one that does nothing. */
+/** What the stages report to the metrics (`--metrics`), in addition to the stages of connections.
+ *  Has the interface, and an implementation that does nothing. */
 
 import type { ConnectionObserver } from "../connection.ts";
 import type { Registry } from "./registry.ts";
 
-/** Bytes relayed since the start, both as the program sees them: decrypted. One addition a chunk. */
+/** Bytes relayed since the start, both as the program sees them: decrypted. A chunk costs one
+ *  addition. */
 export interface Traffic {
   /** From clients to programs. */
   received: number;
@@ -13,22 +14,24 @@ export interface Traffic {
 }
 
 export interface Metrics extends ConnectionObserver {
-  /** Undefined: nobody counts, and facts that cost time need not be found out. */
+  /** Undefined without --metrics. Facts that cost time then need not be determined. */
   readonly registry: Registry | undefined;
   readonly traffic: Traffic;
-  /** A connection was reset before anybody could ask whose it is. `failed`: it counts as a failed handshake. */
+  /** Counts a connection that was reset before its addresses could be read. `failed`: counts it as
+   *  a failed handshake. */
   lost(failed: boolean): void;
-  /** A handshake is done. Names as in `TlsSession`. */
+  /** Counts a completed handshake. Names as in `TlsSession`. */
   secured(protocol: string, cipher: string): void;
-  /** A client has ended its data without close_notify. */
+  /** Counts a client that has ended its data without close_notify. */
   cut(): void;
-  /** The resolver has put a question to its servers; `status` is that of the `LookupResult`. */
+  /** Counts a question that the resolver has sent to its servers. `status` is that of the
+   *  `LookupResult`. */
   asked(status: string): void;
 }
 
 const nothing = (): void => {};
 
-/** Without --metrics. */
+/** Used without --metrics. */
 export const NO_METRICS: Metrics = {
   registry: undefined,
   traffic: { received: 0, sent: 0 },

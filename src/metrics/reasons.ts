@@ -1,13 +1,14 @@
-/** The closed sets that the metrics count by, and what belongs where. Pure.
+/** The closed sets of labels that the metrics count by, and which reason has which label. Pure.
  *
- *  Only the words of a set get out, whatever a peer or a library says. What an adapter does not know is `other`,
- *  so a new version of a TLS library costs a name and nothing else. */
+ *  Only labels of these sets are exposed, whatever a peer or a library says. A fault that an
+ *  adapter does not know is `other`: if a new version of a TLS library changes a message, only that
+ *  label is lost. */
 
 import type { ConnectionEnd, Stage } from "../connection.ts";
 import { type Denial, isDenial, type Reason, type TlsFault } from "../reason.ts";
 import { OTHER } from "./registry.ts";
 
-/** Why a handshake did not come about. */
+/** Why a handshake was not completed. */
 export const FAILURES = [
   "timed_out",
   "gave_way",
@@ -32,7 +33,7 @@ export const FAILURES = [
 ] as const;
 export type Failure = typeof FAILURES[number];
 
-/** By what the TLS library says. */
+/** Labels by the fault that the TLS library reports. */
 const OF_TLS: Readonly<Record<TlsFault, Failure>> = {
   "http request": "http_request",
   "not tls": "not_tls",
@@ -48,7 +49,7 @@ const OF_TLS: Readonly<Record<TlsFault, Failure>> = {
   "other": OTHER,
 };
 
-/** By the kind of every other reason that ends a connection before or in its handshake. */
+/** Labels by the kind of every other reason that ends a connection before or in its handshake. */
 const OF_KIND: Readonly<Record<Exclude<Reason["kind"], "tls" | "alert" | "client gone">, Failure>> =
   {
     "connection lost": OTHER,
@@ -66,14 +67,14 @@ const OF_KIND: Readonly<Record<Exclude<Reason["kind"], "tls" | "alert" | "client
     "settings": "server_settings",
     "not run": "server_settings",
     "internal": OTHER,
-    // No handshake was begun, or it was over.
+    // With these, no handshake was begun, or it was over.
     "limit": OTHER,
     "rule": OTHER,
     "rules unreadable": OTHER,
     "broken": OTHER,
   };
 
-/** The label of a failed handshake. */
+/** Returns the label of a failed handshake. */
 export function failureOf(reason: Reason): Failure {
   switch (reason.kind) {
     case "tls":
@@ -87,7 +88,7 @@ export function failureOf(reason: Reason): Failure {
   }
 }
 
-/** What a connection came to. */
+/** How a connection has ended. */
 export const OUTCOMES = [
   "ok",
   "denied",
@@ -100,17 +101,17 @@ export const OUTCOMES = [
 ] as const;
 export type Outcome = typeof OUTCOMES[number];
 
-/** True for the stages in which a failure is one of the handshake. */
+/** True for the stages in which a failure is a failed handshake. */
 export const beforeTls = (stage: Stage): boolean => stage === "hello" || stage === "handshake";
 
-/** What a connection came to that ended in this way; undefined: by itself. */
+/** Returns how a connection has ended. `end`: why it failed; undefined if it did not. */
 export function outcomeOf(end: ConnectionEnd | undefined): Outcome {
   if (!end) return "ok";
   const { reason, stage } = end;
   if (isDenial(reason)) return "denied";
   if (stage === "starting") return "not_run";
   const { kind } = reason.kind === "proxy header" ? reason.cause : reason;
-  if (kind === "broken") return "ok"; // its program has run, and is told by the end of its input
+  if (kind === "broken") return "ok"; // its program has run, and reads end of file
   if (kind === "timed out") return "timed_out";
   if (kind === "evicted") return "gave_way";
   if (kind === "shut down") return "shut_down";
@@ -132,7 +133,7 @@ export const DENIALS = [
 ] as const;
 export type DenialLabel = typeof DENIALS[number];
 
-/** The label of what denied a connection. */
+/** Returns the label of what denied a connection. */
 export function denialOf(denial: Denial): DenialLabel {
   switch (denial.kind) {
     case "limit":
@@ -163,15 +164,15 @@ export const CIPHERS: readonly string[] = [
   OTHER,
 ];
 
-/** How clients break TLS after the handshake: the connection is reset or lost, something comes that is
- *  not TLS of this connection, or the data end without close_notify. */
+/** How clients break TLS after the handshake: the connection is reset or lost, something arrives
+ *  that is not TLS of this connection, or the data ends without close_notify. */
 export const BREAKS = ["reset", "breach", "no_close_notify"] as const;
 export type Break = typeof BREAKS[number];
 
-/** How programs end: by exit code 0, by another, by a signal. */
+/** How programs end: exit code 0, another exit code, or a signal. */
 export const ENDINGS = ["ok", "failed", "signal"] as const;
 
-/** The ending that a wait status tells (exit code × 256, or the signal's number). */
+/** Returns the ending for a wait status (exit code × 256, or the signal's number). */
 export function endingOf(status: number): typeof ENDINGS[number] {
   if (status === 0) return "ok";
   return status < 256 ? "signal" : "failed";

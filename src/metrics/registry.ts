@@ -1,25 +1,27 @@
 /** Counters, gauges and histograms. In memory; no clock, no I/O.
  *
- *  Every label of a counter comes with all its values when the counter is made: a peer can neither
- *  put text into the output nor make memory grow. What is none of them counts as `other`. Gauges
- *  are read when somebody asks, so they cost nothing in between.
+ *  A counter gets all values of its labels when it is made, so a peer can neither put text into the
+ *  output nor make memory grow. Any other value counts as `other`. Gauges are only read when
+ *  metrics are requested, so they cost nothing in between.
  *
- *  What can be summed over several workers is also there as plain numbers, in the order in which it
- *  was made (`counts`): the sets are closed, so that order is the same in every worker. */
+ *  Numbers that can be summed over several workers are also available as a plain array (`counts`),
+ *  in the order in which the metrics were made. The sets are closed, so that order is the same in
+ *  every worker. */
 
 import type { Distribution, Family, Labels, Sample } from "./exposition.ts";
 
 /** A label and every value it can take. */
 export type LabelSet = readonly [name: string, values: readonly string[]];
 
-/** Where what is not in a label's set is counted. */
+/** Label value that counts everything outside a label's set. */
 export const OTHER = "other";
 
-/** What one number of `Registry.counts` is: how often something happened, a sum of measured values, or
- *  how many there are now. The first and the last are whole; only the last can fall. */
+/** What one number of `Registry.counts` is. `count`: how often something happened. `sum`: a sum of
+ *  measured values. `state`: how many there are now. `count` and `state` are integers; only `state`
+ *  can fall. */
 export type CountKind = "count" | "sum" | "state";
 
-/** Samples of one gauge that are shown; more labels come only from a configuration gone wrong. */
+/** Maximum samples of one gauge. Only a wrong configuration has more labels. */
 const MAX_SAMPLES = 1000;
 
 export class Counter {
@@ -27,7 +29,7 @@ export class Counter {
   readonly #places: readonly ReadonlyMap<string, number>[];
   readonly #values: Float64Array;
 
-  /** Throws when a set is empty: that label could never be counted. */
+  /** Throws if a set is empty: that label could never be counted. */
   constructor(...sets: LabelSet[]) {
     this.#sets = sets;
     this.#places = sets.map(([, values]) => new Map(values.map((value, i) => [value, i])));
@@ -54,8 +56,9 @@ export class Counter {
     return this.#values;
   }
 
-  /** All samples, of these numbers if not of its own; of more than one label only those that have
-   *  been counted, because most combinations (a version and another's cipher) never come. */
+  /** Returns all samples, with `numbers` in place of the counter's own if given. If there are
+   *  several labels, combinations that were never counted are left out, because most (a version
+   *  with another's cipher) never occur. */
   samples(numbers: Float64Array = this.#values): Sample[] {
     const samples: Sample[] = [];
     for (const [at, value] of numbers.entries()) {
@@ -79,7 +82,8 @@ export class Histogram implements Distribution {
   readonly counts: Float64Array;
   sum = 0;
 
-  /** `bounds`: upper ends of the buckets, which belong to them; ascending. Throws otherwise. */
+  /** `bounds`: upper bounds of the buckets, inclusive. Throws unless they are finite and
+   *  ascending. */
   constructor(readonly bounds: readonly number[]) {
     const wrong = bounds.some((bound, i) => !(bound > (bounds[i - 1] ?? -Infinity)));
     if (wrong || bounds.at(-1) === Infinity) {
@@ -88,7 +92,7 @@ export class Histogram implements Distribution {
     this.counts = new Float64Array(bounds.length + 1);
   }
 
-  /** One more value. What is not a number is dropped: it would make the sum useless for good. */
+  /** Adds a value. NaN is dropped: it would make the sum useless permanently. */
   observe(value: number): void {
     if (Number.isNaN(value)) return;
     let i = 0;
@@ -101,9 +105,9 @@ export class Histogram implements Distribution {
 /** A family whose numbers can be summed over workers. */
 interface Summed {
   readonly kinds: readonly CountKind[];
-  /** The numbers as they are now, as many as kinds. */
+  /** The numbers as they are now, one for each of `kinds`. */
   counts(): ArrayLike<number>;
-  /** The family as it would be with these numbers. */
+  /** Returns the family with these numbers. */
   family(numbers: Float64Array): Family;
 }
 
@@ -121,7 +125,7 @@ export class Registry {
     return counter;
   }
 
-  /** A counter that somebody else keeps. */
+  /** A counter that is kept elsewhere. `read` returns its value. */
   counted(name: string, help: string, read: () => number): void {
     this.#add(name, {
       kinds: ["count"],
@@ -130,7 +134,7 @@ export class Registry {
     });
   }
 
-  /** A gauge of which every worker has its part: the server's is the sum. */
+  /** A gauge that is the sum over all workers. `read` returns the part of this one. */
   state(name: string, help: string, read: () => number): void {
     this.#add(name, {
       kinds: ["state"],
@@ -139,7 +143,7 @@ export class Registry {
     });
   }
 
-  /** A gauge that says the same of the whole server, whoever is asked. */
+  /** A gauge of the whole server. Every worker gives the same value. */
   gauge(name: string, help: string, read: () => number): void {
     this.#add(
       name,
@@ -147,13 +151,13 @@ export class Registry {
     );
   }
 
-  /** A counter that is kept for the whole server already, by labels of a closed set. */
+  /** A counter that is already kept for the whole server, by labels of a closed set. */
   told(name: string, help: string, read: () => readonly Sample[]): void {
     this.#add(name, () => ({ name, help, type: "counter", samples: read() }));
   }
 
-  /** A gauge whose labels come from the configuration, never from a peer. The first of samples with
-   *  the same labels counts: a scraper refuses duplicates. */
+  /** A gauge whose labels come from the configuration, never from a peer. Of several samples with
+   *  the same labels the first counts, because a scraper refuses duplicates. */
   gauges(name: string, help: string, read: () => Iterable<Sample>): void {
     this.#add(name, () => {
       const samples = new Map<string, Sample>();
@@ -179,19 +183,19 @@ export class Registry {
     return own;
   }
 
-  /** What each number of `counts` is. */
+  /** Returns what each number of `counts` is. */
   kinds(): CountKind[] {
     return [...this.#families.values()].flatMap((one) => "kinds" in one ? one.kinds : []);
   }
 
-  /** Everything that can be summed, as it is now. */
+  /** Returns everything that can be summed, as it is now. */
   counts(): Float64Array {
     const summed = [...this.#families.values()].flatMap((one) => "kinds" in one ? [one] : []);
     return Float64Array.from(summed.flatMap((one) => Array.from(one.counts())));
   }
 
-  /** Everything as it is now, in the order in which it was made; with `counts` of the same order in
-   *  place of the own. */
+  /** Yields all families as they are now, in the order in which they were made. `counts`: numbers
+   *  of the same order to use in place of the registry's own. */
   *families(counts = this.counts()): Iterable<Family> {
     let at = 0;
     for (const one of this.#families.values()) {

@@ -1,5 +1,5 @@
-/** What is counted of this server, and under which names. It observes the connections and is told the rest
- *  through `Metrics`; what the server knows anyway is in describe.ts. */
+/** The metrics that are counted, and their names. Observes the connections, and gets the rest
+ *  through `Metrics`. describe.ts has the values that need no counting. */
 
 import type { Connection, ConnectionEnd, Stage } from "../connection.ts";
 import { breakOf, isDenial, LOST } from "../reason.ts";
@@ -21,13 +21,14 @@ import {
 } from "./reasons.ts";
 import { Registry } from "./registry.ts";
 
-/** Upper ends of the buckets, in seconds: from what a stage costs by itself to its default limit. */
+/** Upper bounds of the buckets, in seconds: from the cost of a stage without waiting to its default
+ *  limit. */
 const ADMISSION = [0.0005, 0.001, 0.0025, 0.01, 0.025, 0.1, 0.25, 1, 2.5, 10, 30];
 const HANDSHAKE = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30];
 const SPAWN = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5];
 const CONNECTION = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800, 3600, 14_400];
 
-/** What `Metrics` counts, by name. */
+/** The counters behind `Metrics`. */
 export class ServerMetrics implements Metrics {
   readonly registry = new Registry();
   readonly traffic: Traffic = { received: 0, sent: 0 };

@@ -1,5 +1,5 @@
-/** The file of a unix socket that has been bound. By its path alone it cannot be told from that of
- *  another server that has taken the place since. */
+/** The file of a unix socket that has been bound, identified by device and inode. The path alone is
+ *  not enough: another server may have put its own file there since. */
 
 import fs from "node:fs";
 
@@ -10,19 +10,20 @@ export class SocketFile {
     readonly ino: number,
   ) {}
 
-  /** The one that is there now; undefined: there is none. */
+  /** Returns the socket file that is there now; undefined if there is none. */
   static at(path: string): SocketFile | undefined {
     const found = fs.lstatSync(path, { throwIfNoEntry: false });
     return found?.isSocket() ? new SocketFile(path, found.dev, found.ino) : undefined;
   }
 
-  /** Something else has its place. Not seen, from a jail or without rights, is not there. */
+  /** True if another file has its path. A file that cannot be seen (from a jail, or without rights)
+   *  counts as missing. */
   get replaced(): boolean {
     const found = this.#look();
     return found !== undefined && !this.#same(found);
   }
 
-  /** Removes it, and nothing else. Throws when it cannot. */
+  /** Removes this file, and never another one. Throws if it cannot. */
   remove(): void {
     const found = this.#look();
     if (found && this.#same(found)) fs.unlinkSync(this.path);
