@@ -1,12 +1,14 @@
-/** What stands in log lines: texts of peers and of the system made harmless, and the ends of a connection. */
+/** Fields of log lines: texts of peers and of the system made harmless, and the ends of a
+ *  connection. */
 
 import { printable } from "../codec/printable.ts";
 import type { Connection, Peer } from "../connection.ts";
 
-/** Longest piece of a peer's text in a line (docs/specification.md#log-lines). */
+/** Maximum length of a peer's text in a line (docs/specification.md#log-lines). */
 const MAX_FIELD = 100;
 
-/** Bytes outside printable ASCII, and `%`, become `?`; cut at 100 characters. */
+/** Replaces `%` and everything outside printable ASCII by `?`, and cuts the text at 100
+ *  characters. */
 export function clean(text: string): string {
   return printable(text.slice(0, MAX_FIELD)).replaceAll("%", "?");
 }
@@ -16,12 +18,12 @@ export function cleanMessage(text: string): string {
   return printable(text.slice(0, 1000));
 }
 
-/** `4,211` */
+/** Returns a number in the form `4,211`. */
 export function grouped(count: number): string {
   return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
-/** `mx.example:192.0.2.1:465`; no name leaves its place empty. */
+/** `mx.example:192.0.2.1:465`; without a name the first field is empty. */
 export function localEnd(peer: Peer): string {
   return `${clean(peer.host ?? "")}:${peer.ip}:${peer.port}`;
 }

@@ -1,14 +1,15 @@
-/** A line of the log, in both forms, and the lines that the log has to say of itself. */
+/** A line of the log, as text or JSON, and the lines that the log writes about itself. */
 
 import { grouped } from "./fields.ts";
 
 export type LogLevel = "fatal" | "error" | "warning" | "info" | "usage";
 
 export interface LogLine {
-  /** In front of the text. Lines of a connection that is served have none, and are `info` in JSON. */
+  /** Printed before the text. Lines of a connection that is served have none, and are `info` in
+   *  JSON. */
   readonly level?: LogLevel;
   readonly text: string;
-  /** For JSON. */
+  /** The fields of the line in JSON. */
   readonly facts: () => Record<string, unknown>;
 }
 
@@ -22,7 +23,7 @@ export function jsonLine({ level, facts }: LogLine, time: Date): string {
   return `${JSON.stringify({ time: time.toISOString(), level: level ?? "info", ...facts() })}\n`;
 }
 
-/** What a flood has left out; `last` is one of these lines. */
+/** Returns the line that stands for the lines left out in a flood. `last` is the last of them. */
 export function repeatedLine(last: LogLine, count: number, seconds: number): LogLine {
   const level = last.level ?? "info";
   const message = `... and ${grouped(count)} more like it in ${seconds} s`;
@@ -39,7 +40,7 @@ export function repeatedLine(last: LogLine, count: number, seconds: number): Log
   };
 }
 
-/** Lines that a reader of the log was too slow for. */
+/** Returns the line that reports lost lines: the reader of the log was too slow. */
 export function linesLost(count: number): LogLine {
   const message = `${grouped(count)} ${count === 1 ? "line" : "lines"} lost: the log is not read`;
   const facts = { event: "lost", lines: count, message };

@@ -1,18 +1,19 @@
-/** The way of log lines to a stderr whose reader may be slow or stopped. Nothing waits for it: what it does
- *  not take stays in a bounded queue, and what does not fit there is dropped and counted. And the plain ways
- *  to stderr and stdout, which wait. */
+/** Writes log lines to stderr, whose reader may be slow or stopped. The server never waits for it.
+ *  What stderr does not accept stays in a bounded queue, and lines that do not fit there are
+ *  dropped and counted. This file also has the simple functions that write to stderr and stdout and
+ *  wait. */
 
 import fs from "node:fs";
 import type { LineSink } from "../runtime/runtime.ts";
 
-/** Bytes that wait for the reader, at most. */
+/** Maximum bytes in the queue. */
 const MAX_QUEUE = 256 << 10;
-/** One write: PIPE_BUF of Linux. A pipe takes so many bytes as a whole, so that what programs write to the
- *  same stderr stays outside our lines. */
+/** Maximum bytes of one write: PIPE_BUF of Linux. A pipe accepts that many bytes as a whole, so
+ *  that the output of programs to the same stderr never lands inside our lines. */
 const PIECE = 4096;
-/** A full stderr is tried again after so many milliseconds. */
+/** Time until a full stderr is tried again, in milliseconds. */
 const RETRY = 20;
-/** The longest wait for a full stderr at the exit, in milliseconds. */
+/** Maximum wait for a full stderr at the exit, in milliseconds. */
 const FINISH = 200;
 const NEWLINE = 10;
 
@@ -20,27 +21,28 @@ export class LogOutput {
   #queue: Uint8Array[] = [];
   #size = 0;
   #lost = 0;
-  /** Lines in the queue that report losses, and the losses they report. */
+  /** `#reports`: lines in the queue that report losses. `#reported`: the losses that they
+   *  report. */
   #reports = 0;
   #reported = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #encoder = new TextEncoder();
   readonly #piece = new Uint8Array(PIECE);
 
-  /** `report` words the loss of so many lines. */
+  /** `report` returns the line that reports the loss of `lost` lines. */
   constructor(readonly sink: LineSink, readonly report: (lost: number) => string) {
     sink.whenReady(() => this.#flush());
   }
 
-  /** Bytes that wait. */
+  /** Bytes in the queue. */
   get waiting(): number {
     return this.#size;
   }
 
-  /** Whole lines. */
+  /** Writes whole lines. */
   write(lines: string): void {
     const bytes = this.#encoder.encode(lines);
-    if (this.#lost > 0 && this.#size > 0) { // the report comes first
+    if (this.#lost > 0 && this.#size > 0) { // the loss is reported first, when the queue is empty
       this.#lost += count(bytes);
       return;
     }
@@ -50,7 +52,7 @@ export class LogOutput {
     this.#trim();
   }
 
-  /** Waits until everything is written, for a moment at most. */
+  /** Waits until everything is written, at most `FINISH` milliseconds. */
   async finish(): Promise<void> {
     const until = performance.now() + FINISH;
     this.#flush();
@@ -60,7 +62,7 @@ export class LogOutput {
     }
   }
 
-  /** Gives up what waits; a line that says how much that was, or nothing. */
+  /** Drops the queue. Returns a line that reports how many lines were lost, or an empty string. */
   giveUp(): string {
     this.#drop();
     const lost = this.#lost;
@@ -111,7 +113,7 @@ export class LogOutput {
     this.#timer.unref();
   }
 
-  /** The beginning of the queue: whole lines where they fit into one piece. */
+  /** Returns the beginning of the queue: whole lines if they fit into one piece. */
   #next(): Uint8Array {
     const [head = new Uint8Array(0), second] = this.#queue;
     if (head.length > PIECE) {
@@ -141,7 +143,7 @@ export class LogOutput {
     if (head && left > 0) this.#queue[0] = head.subarray(left);
   }
 
-  /** Drops the newest lines that are too many. */
+  /** Drops the newest lines that exceed the queue's limit. */
   #trim(): void {
     while (this.#size > MAX_QUEUE) {
       const last = this.#queue.pop() as Uint8Array;
@@ -160,7 +162,8 @@ function count(bytes: Uint8Array): number {
   return lines;
 }
 
-/** Writes `lines` to stderr, however long that takes: for the time before anything is served. */
+/** Writes `lines` to stderr, and waits as long as that takes. Only for the time before connections
+ *  are served. */
 export function writeStderr(lines: string): void {
   const bytes = new TextEncoder().encode(lines);
   let at = 0;
@@ -170,12 +173,13 @@ export function writeStderr(lines: string): void {
     } catch (error) {
       const code = (error as { code?: string }).code;
       if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-      else return; // nobody reads it
+      else return; // stderr has no reader
     }
   }
 }
 
-/** Writes `text` to stdout: all of it, also into a pipe; a reader that has seen enough is no error. */
+/** Writes all of `text` to stdout, which may be a pipe. If the reader closes the pipe early, that
+ *  is no error. */
 export function writeStdout(text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {

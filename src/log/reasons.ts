@@ -1,4 +1,4 @@
-/** The words for the reasons why connections end. Nothing is decided by these words: they are for people. */
+/** The words for the reasons why connections end. They are for people: no code decides by them. */
 
 import type { Reason } from "../reason.ts";
 import { clean } from "./fields.ts";
@@ -41,7 +41,8 @@ const EVICTED = {
   descriptors: "descriptors are running low and this one was silent longest",
 };
 
-/** Of a denial by a rule there is nothing to say. What a peer or a library has put in is not made printable here. */
+/** Returns the words for a reason; empty for a denial by a rule. Texts of a peer or a library in
+ *  them may not be printable yet. */
 export function reasonWords(reason: Reason): string {
   return (WORDS[reason.kind] as (reason: Reason) => string)(reason);
 }

@@ -1,11 +1,12 @@
-/** Lines that peers can cause, as often as they like: the first few of a kind are printed, further ones
- *  counted. So the log of a flood is bounded, and says what kind of flood it was. */
+/** Lines that peers can cause at any rate. The first few of a kind are printed, and further ones
+ *  counted. So the log of a flood is bounded, and shows what kind of flood it was. */
 
-/** Lines of one kind that are printed in one window. */
+/** Maximum lines of one kind that are printed in one window. */
 const BURST = 50;
 /** Length of a window, in milliseconds. */
 export const WINDOW = 10_000;
-/** Peers choose the names in some lines: kinds beyond so many are lumped together, by event. */
+/** Maximum kinds, because peers choose the names in some lines. Lines of further kinds are counted
+ *  by event. */
 const MAX_KINDS = 20;
 
 /** What was not printed: how many lines, and the last of them. */
@@ -26,8 +27,8 @@ export class Repeats<Line> {
 
   constructor(readonly now: () => number) {}
 
-  /** True: print it. Lines of one event whose text differs in numbers and addresses only are of one
-   *  kind. */
+  /** Returns true if the line is to be printed. Lines of one event are of one kind if their texts
+   *  differ only in numbers and addresses. */
   note(event: string, text: string, line: Line): boolean {
     if (this.#kinds.size === 0) this.#began = this.now();
     const seen = this.#seen(event, `${event} ${template(text)}`);
@@ -52,7 +53,7 @@ export class Repeats<Line> {
     return this.#kinds.size === 0 ? 0 : this.now() - this.#began;
   }
 
-  /** Ends the window. */
+  /** Ends the window. Returns what was not printed. */
   end(): Repeated<Line>[] {
     const repeated = [...this.#kinds.values()].flatMap(({ count, last }) =>
       last === undefined ? [] : [{ count, last }]
