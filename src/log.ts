@@ -1,7 +1,7 @@
-/** Stage 6: one line per event on stderr. The wording of lines about connections lives here.
+/** Stage 6: one line per event on stderr. This file has the wording of lines about connections.
  *
- *  Whatever came from a peer goes through `clean`: a peer must not be able to forge a line, steer a
- *  terminal or fill a disk. */
+ *  Everything from a peer goes through `clean` or `cleanMessage`: a peer must not be able to forge
+ *  a line, control a terminal or fill a disk. */
 
 import process from "node:process";
 import type { Connection } from "./connection.ts";
@@ -24,21 +24,21 @@ import type { LineSink } from "./runtime/runtime.ts";
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
   form: "text" | "json";
-  /** Name in front of each line. */
+  /** Name at the beginning of each line. */
   name: string;
   /** Where lines go; default: `sink`. */
   write?: (lines: string) => void;
-  /** Stderr, without waiting. Without it lines are written at once, whatever time that takes: only as
-   *  long as nothing is served. */
+  /** Stderr, written without waiting. Without a sink each write waits until it is done; that is
+   *  only permitted while no connection is served. */
   sink?: LineSink;
   now?: () => Date;
-  /** Milliseconds, for what takes time; default: the system's monotonic clock. */
+  /** Clock for durations, in milliseconds; default: the system's monotonic clock. */
   clock?: () => number;
-  /** While true nothing is written. */
+  /** While it returns true, nothing is written. */
   muted?: () => boolean;
 }
 
-/** What is said of files and settings, at start and when they change. */
+/** For messages about files and settings, at start and when they change. */
 export type Announcer = Pick<Log, "error" | "warning" | "notice">;
 
 export class Log {
@@ -56,12 +56,13 @@ export class Log {
     this.#repeats = new Repeats(options.clock ?? (() => performance.now()));
   }
 
-  /** Goes on, but something has failed. */
+  /** For a failure after which the server goes on. */
   error(text: string): void {
     this.#put(1, "error", text, { event: "error" }, text);
   }
 
-  /** Nothing that a peer can cause as often as it likes: all of them are printed. `remedy`: what to do. */
+  /** Not for events that a peer can cause at any rate: every warning is printed. `remedy`: what to
+   *  do. */
   warning(text: string, remedy?: string): void {
     if (!this.#shows(1)) return;
     const message = cleanMessage(text);
@@ -73,24 +74,24 @@ export class Log {
     });
   }
 
-  /** Wanted by whoever started the server: shown unless -q. */
+  /** Information for the operator. Printed unless -q. */
   notice(text: string, facts: Record<string, unknown> = {}): void {
     this.#put(1, "info", text, { event: "info", ...facts });
   }
 
-  /** Of the whole server, with -v. */
+  /** About the whole server. Printed with -v. */
   detail(text: string, facts: Record<string, unknown>): void {
     this.#put(2, "info", text, facts);
   }
 
-  /** The last words before an exit; with -q the exit code alone tells. */
+  /** The last message before an exit. With -q only the exit code reports the failure. */
   fatal(text: string, hint?: string): void {
     this.#put(1, "fatal", text, { event: "fatal", ...(hint ? { hint } : {}) });
     if (hint && this.options.form === "text") this.#put(1, "info", hint, {});
     this.flush();
   }
 
-  /** How the command is called, behind a mistake in the call. */
+  /** How to call the command. Printed after a mistake in the call. */
   usage(text: string): void {
     this.#put(1, "usage", text, { event: "usage" });
     this.flush();
@@ -122,7 +123,7 @@ export class Log {
     }));
   }
 
-  /** `pid` is that of the process which refused: no program was started. */
+  /** `pid` is that of the process that refused the connection: no program was started. */
   deny(pid: number, conn: Connection, denial: Denial): void {
     if (!this.#shows(2)) return;
     const why = reasonWords(denial);
@@ -132,7 +133,8 @@ export class Log {
     });
   }
 
-  /** A limit of the server's own environment, at accept (docs/specification.md#log-lines). */
+  /** A client has exceeded a limit of the server's own environment, checked at accept
+   *  (docs/specification.md#log-lines). */
   connectionLimit(what: "connection" | "rate", limit: number, ip: string): void {
     const facts = { event: "limit", limit, remoteIp: ip };
     this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, facts, what);
@@ -147,7 +149,7 @@ export class Log {
     }));
   }
 
-  /** `silent`: it has gone without a word, which is no error of anybody. */
+  /** `silent`: the client has gone without sending anything, which is not an error. */
   tlsFailed(pid: number, ip: string, reason: Reason, silent = false): void {
     const why = reasonWords(reason);
     const text = `unable to accept TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
@@ -156,7 +158,8 @@ export class Log {
     else this.#put(1, "error", text, facts, why);
   }
 
-  /** TLS broke after the handshake. `pid` is the program's, or that of the process which speaks. */
+  /** TLS broke after the handshake. `pid` is the program's, or that of the process that speaks
+   *  TLS. */
   tlsBroken(pid: number, ip: string, reason: Reason): void {
     const why = reasonWords(reason);
     const text = `unable to speak TLS from: ${ip} for pid: ${pid} ${cleanMessage(why)}`;
@@ -164,7 +167,8 @@ export class Log {
     this.#put(1, "error", text, facts, why);
   }
 
-  /** The client's data ended with FIN and without close_notify: somebody may have cut it. */
+  /** The client's data ended with FIN and without close_notify: an attacker may have truncated
+   *  it. */
   noCloseNotify(pid: number, ip: string): void {
     this.#put(3, "info", `end of data without close_notify from: ${ip} for pid: ${pid}`, {
       event: "no-close-notify",
@@ -173,7 +177,7 @@ export class Log {
     });
   }
 
-  /** It has failed, and not in its handshake. */
+  /** A connection has failed outside its handshake. */
   connectionFailed(ip: string, reason: Reason): void {
     this.error(`${reasonWords(reason)} (connection from ${ip})`);
   }
@@ -190,8 +194,8 @@ export class Log {
     });
   }
 
-  /** `status` is the wait status: exit code × 256, or the signal's number. Undefined: nobody knows, as
-   *  the monitor has gone before the program. */
+  /** `status` is the wait status: exit code × 256, or the signal's number. Undefined if the monitor
+   *  has exited before the program, so that the status is not known. */
   ended(pid: number, status: number | undefined): void {
     this.#line(
       2,
@@ -200,23 +204,23 @@ export class Log {
     );
   }
 
-  /** The same log, but silent while `muted` says so. */
+  /** Returns the same log, but silent while `muted` returns true. */
   mutedBy(muted: () => boolean): Log {
     return new Log({ ...this.options, muted, write: this.#write });
   }
 
-  /** Lines of another process, which are copied as they are. */
+  /** Writes lines of another process as they are. */
   copy(lines: string): void {
     this.flush();
     this.#write(lines);
   }
 
-  /** Bytes that stderr has not taken yet. */
+  /** Bytes that stderr has not accepted yet. */
   get waiting(): number {
     return this.#output?.waiting ?? 0;
   }
 
-  /** Writes what has gathered; called when the event loop's turn ends, and before an exit. */
+  /** Writes the collected lines. Called at the end of an event loop turn, and before an exit. */
   flush(): void {
     if (this.#lines.length === 0) return;
     const lines = this.#lines.join("");
@@ -224,20 +228,21 @@ export class Log {
     this.#write(lines);
   }
 
-  /** Before an exit: writes everything. A stderr that takes nothing holds it up for a moment only. */
+  /** Writes everything before an exit. A stderr that accepts nothing delays it only briefly. */
   async finish(): Promise<void> {
     this.#summarise();
     this.flush();
     await this.#output?.finish();
   }
 
-  /** Instead of writing any more: what to write where somebody else goes on. */
+  /** Drops what is not written yet. Returns what the process that takes over the log has to write
+   *  first: a line about lost lines, or nothing. */
   giveUp(): string {
     return this.#output?.giveUp() ?? "";
   }
 
-  /** `kind`: it may come often; lines of the same kind are of one event and have the same text here, but
-   *  for numbers and addresses. */
+  /** `kind`: set for a line that may come often. Lines of one event are of the same kind if this
+   *  text differs only in numbers and addresses. */
   #put(
     verbosity: number,
     level: LogLevel,
@@ -288,7 +293,8 @@ export class Log {
   }
 }
 
-/** A mistake of ours in one connection's callback must not end all others. */
+/** Logs errors that nothing else has caught: a bug in one connection's callback must not end all
+ *  connections. */
 export function logInternalErrors(log: Log): void {
   const report = (error: unknown): void => {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);

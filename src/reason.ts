@@ -1,10 +1,10 @@
-/** Why a connection ends, as data: from the place where it ends to the log and the metrics. Each kind has its
- *  words in log/reasons.ts and its label in metrics/reasons.ts, and nowhere else. Below everything but errors.ts. */
+/** Why a connection ends, as data for the log and the metrics. Only log/reasons.ts has the words of
+ *  each kind, and only metrics/reasons.ts its label. Imports nothing but errors.ts. */
 
 import { FatalError, reason as textOf } from "./errors.ts";
 
-/** What is wrong with a handshake, or with a record after it. The adapters of the runtimes (runtime/bun/words.ts,
- *  runtime/deno/words.ts) find it out by the text of their TLS library. */
+/** What is wrong with a handshake, or with a record after it. The adapters of the runtimes
+ *  (runtime/bun/words.ts, runtime/deno/words.ts) derive it from the text of their TLS library. */
 export type TlsFault =
   | "http request"
   | "not tls"
@@ -19,13 +19,14 @@ export type TlsFault =
   | "given up"
   | "other";
 
-/** What the adapters tell. `text` is the library's, or the system's, in plain words. */
+/** What the adapters report. `text` is the message of the library or the system, in plain words. */
 export type StreamReason =
-  /** It closed its end, or reset it. `sent`: bytes of a PROXY header or ClientHello that came before. */
+  /** The client closed its end, or reset the connection. `sent`: bytes of a PROXY header or
+   *  ClientHello that came before. */
   | { readonly kind: "client gone"; readonly how: "closed" | "reset"; readonly sent?: number }
   | { readonly kind: "connection lost"; readonly text: string }
   | { readonly kind: "tls"; readonly fault: TlsFault; readonly text: string }
-  /** An alert of the client, by its name. `certificate`: it refuses ours. */
+  /** An alert from the client, by its name. `certificate`: the client refuses our certificate. */
   | { readonly kind: "alert"; readonly alert: string; readonly certificate: boolean };
 
 /** What kind of key a rule has: see codec/rules.ts. */
@@ -45,31 +46,32 @@ export type Denial =
 export type Reason =
   | StreamReason
   | Denial
-  /** The time of -T. */
+  /** The time of -T has passed. */
   | { readonly kind: "timed out"; readonly seconds: number }
-  /** By the gate, to make room: `silent` and `slow` are too many (--pending). */
+  /** Closed by the gate to make room. `silent`, `slow`: too many connections (--pending).
+   *  `descriptors`: too few descriptors. */
   | { readonly kind: "evicted"; readonly as: "silent" | "slow" | "descriptors" }
   | { readonly kind: "shut down" }
-  /** While its PROXY header was read. */
+  /** `cause` ended the connection while its PROXY header was read. */
   | { readonly kind: "proxy header"; readonly cause: Reason }
   | { readonly kind: "unexpected proxy header" }
-  /** Of a PROXY header or a ClientHello. `text` is a decoder's. */
+  /** A PROXY header or a ClientHello is malformed. `text` is the decoder's. */
   | { readonly kind: "malformed"; readonly text: string }
-  /** SNI_STRICT. `name` is the client's: untrusted. */
+  /** Refused by SNI_STRICT. `name` comes from the client and is untrusted. */
   | { readonly kind: "unknown server name"; readonly name: string }
   | { readonly kind: "no server name" }
-  /** The ClientHello is longer than is read of one, or split in ways in which no client splits it. */
+  /** The ClientHello is longer than we read, or split in a way that no client uses. */
   | { readonly kind: "unreadable server name" }
   | { readonly kind: "no client certificate" }
   /** `text` is OpenSSL's, see tls/verify.ts. */
   | { readonly kind: "bad client certificate"; readonly text: string }
   /** TLS broke after the handshake. */
   | { readonly kind: "broken"; readonly cause: StreamReason }
-  /** A file or a variable of the server. */
+  /** A file or a variable of the server is wrong. */
   | { readonly kind: "settings"; readonly text: string }
   /** The program could not be started. */
   | { readonly kind: "not run"; readonly text: string }
-  /** A mistake of ours. */
+  /** A bug in this program. */
   | { readonly kind: "internal"; readonly text: string };
 
 /** Why a program could not be started. */
@@ -77,7 +79,7 @@ export function notRun(text: string): Reason {
   return { kind: "not run", text };
 }
 
-/** Ends a connection. The message is for stack traces alone. */
+/** Ends a connection. The message is only for stack traces. */
 export class ConnectionError extends Error {
   override name = "ConnectionError";
   constructor(readonly reason: Reason) {
@@ -85,31 +87,33 @@ export class ConnectionError extends Error {
   }
 }
 
-/** The reason in anything that a stage has thrown. */
+/** Returns the reason in anything that a stage has thrown. */
 export function reasonOf(thrown: unknown): Reason {
   if (thrown instanceof ConnectionError) return thrown.reason;
   return { kind: thrown instanceof FatalError ? "settings" : "internal", text: textOf(thrown) };
 }
 
-/** What to throw for the signal of a connection (`Connection.signal`), whose `reason` is a `Reason`. */
+/** Returns what to throw when the signal of a connection (`Connection.signal`) aborts. The signal's
+ *  `reason` is a `Reason`. */
 export function abandoned(signal: AbortSignal): ConnectionError {
   return new ConnectionError(signal.reason as Reason);
 }
 
-/** A client that has reset its connection before anybody knew of it. */
+/** The client has reset the connection before the server could handle it. */
 export const LOST: Reason = { kind: "client gone", how: "reset", sent: 0 };
 
 export function isDenial(reason: Reason): reason is Denial {
   return reason.kind === "limit" || reason.kind === "rule" || reason.kind === "rules unreadable";
 }
 
-/** How TLS broke: with the connection, or by what came over it. */
+/** Returns how TLS broke: the connection was lost (`reset`), or something came over it that is not
+ *  valid TLS (`breach`). */
 export function breakOf(cause: StreamReason): "reset" | "breach" {
   return cause.kind === "client gone" || cause.kind === "connection lost" ? "reset" : "breach";
 }
 
-/** The client has gone, and nothing that it may have sent was read: health checks do that, port scans,
- *  and browsers that connect ahead. */
+/** True if the client has gone and nothing that it may have sent was read. Health checks and port
+ *  scans do that, and browsers that connect ahead. */
 export function saidNothing(reason: Reason): boolean {
   return reason.kind === "client gone" && reason.sent === 0;
 }
