@@ -1,26 +1,26 @@
-/** Filters of system calls for seccomp(2): classic BPF programs (struct sock_filter). Pure: no I/O;
- *  which calls are harmless is not decided here.
+/** Builds system call filters for seccomp(2): classic BPF programs (struct sock_filter). Pure: no
+ *  I/O. The caller decides which calls to allow.
  *
- *  The number is looked up by binary search, and a call that is allowed whatever its arguments
- *  needs no other instructions than loads, jumps and a return: the kernel (5.11 and later) then finds
- *  out at once, when the filter is set, that it is, and does not run the program for it. */
+ *  The program finds the call number by binary search. For a call that is allowed with any
+ *  arguments, the search consists of loads, jumps and a return. The kernel (5.11 and later)
+ *  recognizes this when the filter is set, and does not run the program for that call. */
 
-/** What happens to a call: it is made, the process ends, or it fails with this error number. */
+/** What the filter does: allow the call, kill the process, or fail the call with this errno. */
 export type FilterAction = "allow" | "kill" | number;
 
-/** A condition on an argument, 0 to 5. With `oneOf`: its low 32 bits, after `& mask`, are one of
- *  these; right for C's int and unsigned, of which the kernel sees no more either. With `isNull`: all
- *  64 bits are 0, as of a pointer that is not given. */
+/** A condition on an argument, 0 to 5. `oneOf`: the low 32 bits, after `& mask`, equal one of these
+ *  values; for arguments of type int or unsigned, of which the kernel uses no other bits. `isNull`:
+ *  all 64 bits are 0, as in a null pointer. */
 export type ArgumentTest =
   | { readonly arg: number; readonly mask?: number; readonly oneOf: readonly number[] }
   | { readonly arg: number; readonly isNull: true };
 
-/** Allowed if every test holds, or every test of one of several lists. */
+/** Allows the call if every test holds; with `anyOf`, if every test of one list holds. */
 export type Condition =
   | { readonly tests: readonly ArgumentTest[]; readonly otherwise: FilterAction }
   | { readonly anyOf: readonly (readonly ArgumentTest[])[]; readonly otherwise: FilterAction };
 
-/** A filter. `calls` by number; `unknown` is for every number that is not there. */
+/** A filter. `calls` maps call numbers to rules; `unknown` applies to every other number. */
 export interface FilterPolicy {
   readonly arch: "x64" | "arm64";
   readonly calls: ReadonlyMap<number, FilterAction | Condition>;
@@ -33,12 +33,12 @@ type Instruction = readonly [code: number, jt: number, jf: number, k: number];
 /** AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64, linux/audit.h. */
 const AUDIT_ARCH = { x64: 0xc000003e, arm64: 0xc00000b7 } as const;
 
-/** Where things are in struct seccomp_data, in bytes; arguments have 64 bits, little-endian. */
+/** Offsets in struct seccomp_data, in bytes. Arguments are 64 bits wide, little-endian. */
 const NR = 0;
 const ARCH = 4;
 const ARGS = 16;
 
-/** The kernel takes no longer program (BPF_MAXINSNS). */
+/** Longest program that the kernel accepts (BPF_MAXINSNS). */
 const MAX_INSTRUCTIONS = 4096;
 
 const MAX_ERRNO = 4095;
@@ -62,7 +62,8 @@ function answer(action: FilterAction): Instruction {
   return [0x06, 0, 0, 0x00050000 | action];
 }
 
-/** `no` is the last instruction, for a test that does not hold. */
+/** Code for one test. `no` is the last instruction: it runs if the test fails, and is skipped if
+ *  the test holds. */
 function check(test: ArgumentTest, no: Instruction): Instruction[] {
   if (!Number.isInteger(test.arg) || test.arg < 0 || test.arg > 5) {
     throw new RangeError(`unable to build a filter: there is no argument ${test.arg}`);
@@ -90,14 +91,14 @@ function leaf(rule: FilterAction | Condition): Instruction[] {
   return [...rule.tests.flatMap((test) => check(test, no)), answer("allow")];
 }
 
-/** One list of tests; a test that does not hold jumps past it. */
+/** Code for one list of tests: allows the call, or jumps past its own end if a test fails. */
 function alternative(tests: readonly ArgumentTest[]): Instruction[] {
   let code = [answer("allow")];
   for (const test of [...tests].reverse()) code = [...check(test, jump(code.length)), ...code];
   return code;
 }
 
-/** Numbers from `from` up to the next range's have this rule. */
+/** The rule for the call numbers from `from` up to the start of the next range. */
 interface Range {
   readonly from: number;
   readonly rule: FilterAction | Condition;
@@ -121,7 +122,8 @@ function rangesOf({ calls, unknown }: FilterPolicy): Range[] {
   return ranges;
 }
 
-/** Every part is complete in itself and jumps forward only, so parts can be put side by side. */
+/** Code for the binary search. Each part ends in a return and jumps only forward, so parts can be
+ *  concatenated. */
 function search(ranges: readonly Range[]): Instruction[] {
   const first = ranges[0];
   if (first === undefined) return [];
@@ -136,9 +138,10 @@ function search(ranges: readonly Range[]): Instruction[] {
   return [...branch, ...low, ...high];
 }
 
-/** The program, 8 bytes an instruction. A call by another architecture's table (int 0x80 on x86-64,
- *  where the numbers mean other things) ends the process. x32 calls have bit 30 set, which makes them
- *  unknown numbers. Throws RangeError for a policy that cannot be a program. */
+/** Returns the program, 8 bytes per instruction. A call through another architecture's table
+ *  (int 0x80 on x86-64, where the numbers have other meanings) kills the process. x32 calls have
+ *  bit 30 set, so their numbers are unknown. Throws RangeError for a policy that cannot be
+ *  encoded. */
 export function seccompProgram(policy: FilterPolicy): Uint8Array<ArrayBuffer> {
   const program = [
     load(ARCH),

@@ -1,19 +1,18 @@
-/** Bytes: a reader with bounds, and the few conversions the codecs share. Pure: no I/O.
- *  A reader never reads past its end; what it cannot deliver is a `DecodeError` that names
- *  the format, the field, the reason and the offset, so that a log line tells what was wrong
- *  without showing what was sent. */
+/** A bounds-checked reader, and the conversions that the codecs share. Pure: no I/O.
+ *  A read past the end throws a `DecodeError` that names the format, the field, the reason and
+ *  the offset, so that a log line says what was wrong without showing the peer's bytes. */
 
 /** Input that a codec refuses. The message reads `format: field: reason at byte n`. */
 export class DecodeError extends Error {
-  /** As in `name: message`. */
+  /** Printed before the message. */
   override name = "DecodeError";
 }
 
-/** Reads big-endian (network order) and little-endian numbers and slices, front to back. */
+/** Reads numbers (big-endian, or little-endian) and slices, front to back. */
 export class Reader {
   readonly #view: DataView;
 
-  /** `format` opens every error message; `at` is where reading begins, in bytes. */
+  /** `format` begins every error message; `at` is the offset of the first byte to read. */
   constructor(readonly bytes: Uint8Array, readonly format: string, public at = 0) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -77,12 +76,12 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** True when both hold the same bytes. Not constant-time: never for secrets. */
+/** True if both hold the same bytes. Not constant-time: do not use for secrets. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** Arguments of one call of `String.fromCharCode`, which lie on the stack. */
+/** Most arguments for one call of `String.fromCharCode`: they are passed on the stack. */
 const AT_ONCE = 4096;
 
 /** One character per byte (ISO 8859-1), both ways without loss. */
@@ -95,7 +94,7 @@ export function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** The bytes of a string whose characters are all below U+0100; others become `?`. */
+/** Converts each character below U+0100 to one byte; any other character becomes `?`. */
 export function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {

@@ -1,32 +1,33 @@
 /** D. J. Bernstein's constant database: reading and checking. Pure: bytes come from `readAt`.
  *  256 header slots, then records, then hash tables, all 32-bit little-endian. The format has no
- *  checksum, and for rules a record that is not found means "allow": so damage must be told from
- *  absence. The header must describe tables that fill the file exactly, and each slot a look-up
- *  passes must lead to a record with that hash; `verify` does the same for the whole file. */
+ *  checksum, and a rule that is not found means "allow", so damage must not pass for absence.
+ *  The reader checks that the tables follow each other up to the end of the file, and that each slot
+ *  a look-up passes points to a record with that hash. `verify` checks the whole file. */
 
 import { DecodeError, Reader } from "./bytes.ts";
 
 export const HEADER_BYTES = 2048;
 
-/** Longest key. Rule keys are an ident answer and a host name at most; a giant length in a
- *  damaged record must not become a giant allocation. */
+/** Longest key, in bytes. The longest rule key is an ident answer and a host name. The cap keeps a
+ *  huge length in a damaged record from causing a huge allocation. */
 export const MAX_KEY = 4096;
 
-/** Longest value. More than an environment will hold for one connection; same attack. */
+/** Longest value, in bytes; capped for the same reason. The variables of one connection need
+ *  less. */
 export const MAX_VALUE = 16_384;
 
-/** Slots one look-up may pass. A sound table is half empty and needs a handful, a key given many
- *  times some more; a hostile one would make each connection read millions. */
+/** Most slots that one look-up may pass. In a sound table, which is half empty, it passes a few, or
+ *  some more for a key that occurs many times. In a hostile table it could read millions. */
 export const MAX_PROBES = 65_536;
 
-/** Slots fetched by one read: a look-up in a sound table rarely needs a second. */
+/** Slots fetched by one read: a look-up in a sound table rarely needs a second read. */
 const SLOTS_PER_READ = 8;
 
-/** Bytes of a record fetched by the first read: its two lengths and most keys. */
+/** Bytes fetched by the first read of a record: enough for its two lengths and most keys. */
 const RECORD_READ = 72;
 
-/** Delivers `length` bytes from `offset`, or throws; fewer count as damage. What it returns need
- *  only hold until the next call, so one buffer can serve all reads. */
+/** Returns `length` bytes from `offset`, or throws. Fewer bytes count as damage. The result
+ *  needs to be valid only until the next call, so one buffer can serve all reads. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 interface Table {
@@ -46,13 +47,13 @@ function u32le(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24) >>> 0;
 }
 
-/** Looks keys up in a file of `size` bytes that is never loaded as a whole: 2 KB of header stay
- *  in memory, and a look-up reads a few dozen bytes. */
+/** Looks up keys in a file of `size` bytes without loading it: 2 KB of header stay in memory, and
+ *  a look-up reads a few dozen bytes. */
 export class CdbReader {
   readonly #tables: Table[] = [];
   /** Where the records end and the first hash table begins. */
   readonly #recordsEnd: number;
-  // Scratch of one look-up, which would otherwise make hundreds of small objects.
+  // Buffers for one look-up, reused so that it does not allocate hundreds of small objects.
   readonly #hashes = new Uint32Array(SLOTS_PER_READ);
   readonly #records = new Uint32Array(SLOTS_PER_READ);
   #keyBytes: Uint8Array = new Uint8Array(0);
@@ -67,7 +68,7 @@ export class CdbReader {
       const at = header.u32le("table position");
       this.#tables.push({ index, at, slots: header.u32le("table length") });
     }
-    // Empty tables have no place in the file; writers put differing positions there.
+    // Empty tables take no space in the file, and writers differ in the position they give them.
     const used = this.#tables.filter((table) => table.slots > 0).sort((a, b) => a.at - b.at);
     let end = used[0]?.at ?? size;
     this.#recordsEnd = end;
@@ -88,8 +89,8 @@ export class CdbReader {
     }
   }
 
-  /** A copy of the value of the first record with `key`, or undefined. Throws DecodeError where
-   *  the file is damaged, and what `readAt` throws. */
+  /** Returns a copy of the value of the first record with `key`, or undefined. Throws DecodeError
+   *  if the file is damaged, and any error of `readAt`. */
   find(key: Uint8Array): Uint8Array | undefined {
     const hash = cdbHash(key);
     const table = this.#tables[hash & 255]!;
@@ -117,7 +118,7 @@ export class CdbReader {
     throw new DecodeError(`cdb: table: no empty slot at byte ${table.at}`);
   }
 
-  /** Every record, in the order of the file; copies. Throws DecodeError where one is damaged. */
+  /** Yields copies of all records in file order. Throws DecodeError if one is damaged. */
   *records(): Generator<{ key: Uint8Array; value: Uint8Array }> {
     for (let at = HEADER_BYTES; at < this.#recordsEnd;) {
       this.#loadRecord(at);
@@ -128,9 +129,9 @@ export class CdbReader {
     }
   }
 
-  /** Checks the whole file: records follow each other without a gap, each is in one slot where a
-   *  look-up finds it, and no slot leads elsewhere. Time and memory grow with the file: meant
-   *  for one that is held in memory. Throws DecodeError. */
+  /** Checks the whole file: records follow each other without a gap, each record is in one slot
+   *  that a look-up can reach, and no slot points elsewhere. Time and memory grow with the file,
+   *  so use this for a file held in memory. Throws DecodeError. */
   verify(): void {
     const unseen = new Map<number, number>();
     for (let at = HEADER_BYTES; at < this.#recordsEnd;) {
@@ -170,8 +171,8 @@ export class CdbReader {
     }
   }
 
-  /** Reads some slots of `table`, from number `first` on, into #hashes and #records; returns how
-   *  many: one or more, none beyond the table's end. */
+  /** Reads slots of `table`, from number `first` on, into #hashes and #records. Returns their
+   *  number: at least one, and none past the end of the table. */
   #loadSlots(table: Table, first: number): number {
     const count = Math.min(SLOTS_PER_READ, table.slots - first);
     const at = table.at + 8 * first;

@@ -1,11 +1,11 @@
 /** D. J. Bernstein's constant database: writing. Pure: the caller stores the parts.
- *  The layout is that of his own cdbmake, record for record and slot for slot, so that a file of
- *  ours and one of Debian's tcprules are the same bytes. A million records take about 12 bytes
- *  each beside their own. */
+ *  The layout is that of cdbmake, record for record and slot for slot, so that our files are
+ *  byte-identical to those of Debian's tcprules. Besides the file's own bytes the writer needs
+ *  about 12 bytes of memory per record. */
 
 import { cdbHash, HEADER_BYTES, MAX_KEY, MAX_VALUE } from "./cdb.ts";
 
-/** Positions are 32 bits wide. */
+/** Largest file, in bytes: positions in it are 32 bits wide. */
 const MAX_FILE = 0xffff_ffff;
 
 const BLOCK = 1 << 20;
@@ -25,8 +25,8 @@ export class CdbWriter {
     return this.#count;
   }
 
-  /** Adds a record. The first of several with one key is the one look-ups find. Throws
-   *  RangeError for what the reader would refuse or the format cannot hold. */
+  /** Adds a record. If several records have the same key, look-ups find the first. Throws
+   *  RangeError for a record that the reader would refuse or the format cannot hold. */
   add(key: Uint8Array, value: Uint8Array): void {
     if (key.length > MAX_KEY) throw new RangeError(`cdb: key longer than ${MAX_KEY} bytes`);
     if (value.length > MAX_VALUE) throw new RangeError(`cdb: value longer than ${MAX_VALUE} bytes`);
@@ -49,7 +49,7 @@ export class CdbWriter {
     this.#used += length;
   }
 
-  /** The file, in parts to be stored one after another. The writer is spent afterwards. */
+  /** Returns the file in parts, to be stored one after another. Call it once, after all `add`s. */
   finish(): Uint8Array<ArrayBuffer>[] {
     this.#flush(0);
     const perTable = new Uint32Array(257);
@@ -76,7 +76,7 @@ export class CdbWriter {
     return [header, ...this.#parts, tables];
   }
 
-  /** Record numbers sorted by table, in the order of their adding within each. */
+  /** Returns the record numbers sorted by table, and within a table in the order of `add`. */
   #inTableOrder(starts: Uint32Array): Uint32Array {
     const next = starts.slice();
     const order = new Uint32Array(this.#count);

@@ -1,27 +1,28 @@
-/** The first flight of TLS, before TLS: which server name, protocols and versions a client asks for
- *  (RFC 8446 4.1.2 and 5.1, RFC 6066 3, RFC 7301 3.1). Pure: no I/O.
- *  Nothing is negotiated here: the TLS library reads the same bytes again and has the last word. So
- *  whatever is not known is skipped, and what breaks the form is refused before a certificate is
- *  chosen by it: a name that two parsers read as two names must choose nothing. */
+/** Reads a ClientHello before the TLS library does: the server name, protocols and versions that
+ *  the client asks for (RFC 8446 4.1.2 and 5.1, RFC 6066 3, RFC 7301 3.1). Pure: no I/O.
+ *  Nothing is negotiated here: the TLS library reads the same bytes again and decides. Unknown
+ *  values are skipped. A malformed message is refused before it can select a certificate,
+ *  because another parser might read a different server name in it. */
 
 import { concat, DecodeError, latin1, Reader } from "./bytes.ts";
 
-/** What the server wants to know of a hello. */
+/** The fields of a ClientHello that the server uses. */
 export interface ClientHello {
-  /** `host_name` as sent, one character per byte: hostile until matched. Absent: none was sent. */
+  /** `host_name` as sent, one character per byte; untrusted until matched. Absent: none was
+   *  sent. */
   serverName?: string;
   /** Protocol names as sent, one character per byte, best first. Empty: no ALPN. */
   alpn: string[];
-  /** `0x0304` is TLS 1.3. What `supported_versions` lists, else the legacy version alone. */
+  /** The versions in `supported_versions`, else only the legacy version. `0x0304` is TLS 1.3. */
   versions: number[];
 }
 
-/** How far the records that carry the hello have come. */
+/** What the bytes received so far contain. */
 export type Gathered =
   | { is: "incomplete" }
-  /** The handshake message, its header included. */
+  /** The complete handshake message, header included. */
   | { is: "whole"; message: Uint8Array }
-  /** No hello that this parser takes: the TLS library knows the proper alert. */
+  /** Not a ClientHello that this parser accepts. The TLS library sends the proper alert. */
   | { is: "other" };
 
 const HANDSHAKE_RECORD = 22;
@@ -29,11 +30,12 @@ const MAJOR_VERSION = 3;
 const RECORD_HEADER = 5;
 /** RFC 8446 5.1: a record holds at most 2^14 bytes; a longer one is answered `record_overflow`. */
 const MAX_FRAGMENT = 16_384;
-/** RFC 8446 4: the length field allows 2^24 bytes, which anybody could make the server hold before
- *  it knows who they are. With post-quantum keys a hello has some 1,800 bytes. */
+/** RFC 8446 4: the length field allows 2^24 bytes. The cap limits what any client can make the
+ *  server buffer before authentication. A ClientHello with post-quantum keys has about 1,800
+ *  bytes. */
 const MAX_MESSAGE = 16_384;
-/** A hello may be split (RFC 8446 5.1); one byte per record would make each of these bytes cost a
- *  walk over all records before it. Nobody has a reason for more than a few. */
+/** A ClientHello may be split over records (RFC 8446 5.1). With one byte per record, each byte
+ *  would cost a walk over all records before it. A client has no reason to use more than a few. */
 const MAX_RECORDS = 16;
 
 const CLIENT_HELLO = 1;
@@ -44,7 +46,7 @@ const HOST_NAME = 0;
 /** RFC 1035 2.3.4 gives a host name 253 characters; OpenSSL and BoringSSL refuse more than 255. */
 const MAX_NAME = 255;
 
-/** Looks at what has come from a client so far. Never throws. */
+/** Examines the bytes received from a client so far. Never throws. */
 export function gatherHello(bytes: Uint8Array): Gathered {
   const parts: Uint8Array[] = [];
   const head: number[] = [];
@@ -58,7 +60,7 @@ export function gatherHello(bytes: Uint8Array): Gathered {
     const start = at + RECORD_HEADER;
     if (start > bytes.length) return { is: "incomplete" };
     const length = (bytes[at + 3] as number) << 8 | (bytes[at + 4] as number);
-    // RFC 8446 5.1 forbids empty handshake records: they are a way to keep a server busy.
+    // RFC 8446 5.1 forbids empty handshake records. They would only keep the server busy.
     if (length === 0 || length > MAX_FRAGMENT) return { is: "other" };
     at = start + length;
     if (at > bytes.length) return { is: "incomplete" };
@@ -74,8 +76,8 @@ export function gatherHello(bytes: Uint8Array): Gathered {
   return { is: "whole", message: concat(parts).subarray(0, wanted) };
 }
 
-/** Reads a whole handshake message, header included. Throws `DecodeError` for anything that breaks
- *  the form of RFC 8446 4.1.2; values that are not known are skipped. */
+/** Decodes a complete handshake message, header included. Throws `DecodeError` for a message
+ *  that does not have the form of RFC 8446 4.1.2. Unknown values are skipped. */
 export function decodeClientHello(message: Uint8Array): ClientHello {
   const reader = new Reader(message, "client hello");
   const type = reader.u8("message type");
@@ -115,7 +117,7 @@ function readExtensions(reader: Reader, hello: ClientHello): void {
     const at = reader.at;
     const type = reader.u16("extension type");
     const body = inner(reader, 2, "extension");
-    // RFC 8446 4.2 forbids two of a type. Which of two names counts is where parsers differ.
+    // RFC 8446 4.2 forbids two extensions of one type. Parsers differ in which one they use.
     if (seen.has(type)) {
       throw new DecodeError(`client hello: extension: type ${type} twice at byte ${at}`);
     }
@@ -132,7 +134,7 @@ function readExtensions(reader: Reader, hello: ClientHello): void {
   }
 }
 
-/** RFC 6066 3. Name types that are not known are skipped, but their form is that of host_name. */
+/** RFC 6066 3. Names of unknown types are skipped; they must be encoded as host_name is. */
 function readServerName(body: Reader, hello: ClientHello): void {
   const list = inner(body, 2, "server name list");
   if (list.left === 0) {
@@ -180,13 +182,13 @@ function readVersions(body: Reader, hello: ClientHello): void {
   }
 }
 
-/** A vector with a length of `width` bytes before it (RFC 8446 3.4). */
+/** Reads a vector that its length in `width` bytes precedes (RFC 8446 3.4). */
 function vector(reader: Reader, width: 1 | 2, field: string): Uint8Array {
   const length = width === 1 ? reader.u8(`length of ${field}`) : reader.u16(`length of ${field}`);
   return reader.take(length, field);
 }
 
-/** A vector as a reader of its own, whose offsets are those of the message. */
+/** Reads a vector and returns a reader for its content. Offsets are those in the message. */
 function inner(reader: Reader, width: 1 | 2, field: string): Reader {
   const bytes = vector(reader, width, field);
   const end = reader.at;

@@ -1,11 +1,11 @@
-/** DER (X.690 chapter 10), the part that X.509 needs: a strict reader. Pure: no I/O.
- *  The reader is driven by the schema of its caller, one element after another, and never calls
- *  itself, so nested input cannot exhaust the stack. Lengths are definite, minimal and within the
- *  enclosing element, so each byte of an accepted input has one reading only. */
+/** A strict reader for the part of DER (X.690 chapter 10) that X.509 needs. Pure: no I/O.
+ *  The caller reads one element after another by its schema. The reader does not recurse, so nested
+ *  input cannot exhaust the stack. Lengths must be definite, minimal and within the enclosing
+ *  element, so that an accepted input has only one meaning. */
 
 import { DecodeError } from "./bytes.ts";
 
-/** Identifier octets (X.680 8.4) of the types met in certificates. */
+/** Identifier octets (X.680 8.4) of the types that occur in certificates. */
 export const TAG = {
   boolean: 0x01,
   integer: 0x02,
@@ -26,7 +26,7 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-/** One element: its identifier octet, its content, and where in the input it lies. */
+/** One element: its identifier octet, its content, and its position in the input. */
 export interface Element {
   readonly tag: number;
   /** The value without identifier and length; a view. */
@@ -37,12 +37,13 @@ export interface Element {
   readonly start: number;
 }
 
-/** No object identifier in use comes near; a longer one would only serve to burn time. */
+/** Longest object identifier. Those in use are far shorter; a longer one would only cost time. */
 const MAX_OID_BYTES = 128;
 
 /** Reads the elements between two offsets, front to back. */
 export class DerReader {
-  /** `format` opens every error message; `at` and `end` bound what is read, in bytes. */
+  /** `format` begins every error message. `at` and `end` are byte offsets: what is read lies
+   *  between. */
   constructor(
     readonly bytes: Uint8Array,
     readonly format: string,
@@ -54,7 +55,7 @@ export class DerReader {
     return this.at >= this.end;
   }
 
-  /** Refuses the input, naming field, reason and place. */
+  /** Throws a `DecodeError` that names the field, the reason and the offset. */
   fail(field: string, reason: string, at = this.at): never {
     throw new DecodeError(`${this.format}: ${field}: ${reason} at byte ${at}`);
   }
@@ -64,7 +65,7 @@ export class DerReader {
     return this.done ? -1 : this.bytes[this.at] ?? -1;
   }
 
-  /** The next element, whatever its type. */
+  /** Reads the next element, of any type. */
   read(field: string): Element {
     const from = this.at;
     const { bytes } = this;
@@ -77,7 +78,7 @@ export class DerReader {
     if (length >= 0x80) {
       const count = length & 0x7f;
       if (count === 0) this.fail(field, "indefinite length");
-      // Four bytes are 4 GiB, more than any caller takes.
+      // Four bytes can express 4 GiB, more than any caller accepts.
       if (count > 4) this.fail(field, "length too long");
       if (this.end - start < count) this.fail(field, "cut short in the length");
       length = 0;
@@ -97,35 +98,35 @@ export class DerReader {
     };
   }
 
-  /** The next element, which must be of this type. */
+  /** Reads the next element. Throws if it is not of this type. */
   expect(tag: number, field: string): Element {
     const found = this.peek();
     if (found !== tag) this.fail(field, found < 0 ? "missing" : `unexpected type ${found}`);
     return this.read(field);
   }
 
-  /** The next element if it is of this type; else nothing is read. */
+  /** Reads the next element if it is of this type; otherwise reads nothing. */
   optional(tag: number, field: string): Element | undefined {
     return this.peek() === tag ? this.read(field) : undefined;
   }
 
-  /** A reader for the content of an element of this input. */
+  /** Returns a reader for the content of an element of this input. */
   inside(element: Element): DerReader {
     const end = element.start + element.content.length;
     return new DerReader(this.bytes, this.format, element.start, end);
   }
 
-  /** Reads a SEQUENCE and returns a reader for what is in it. */
+  /** Reads a SEQUENCE and returns a reader for its content. */
   sequence(field: string): DerReader {
     return this.inside(this.expect(TAG.sequence, field));
   }
 
-  /** Refuses bytes after the last element. */
+  /** Throws if bytes follow the last element. */
   finish(field: string): void {
     if (!this.done) this.fail(field, `${this.end - this.at} bytes too many`);
   }
 
-  /** An INTEGER's content: two's complement, big-endian, minimal (X.690 8.3.2). */
+  /** Reads an INTEGER. Returns its content: two's complement, big-endian, minimal (X.690 8.3.2). */
   integer(field: string, maxBytes: number): Uint8Array {
     const { content, start } = this.expect(TAG.integer, field);
     if (content.length === 0) this.fail(field, "empty integer", start);
@@ -137,7 +138,7 @@ export class DerReader {
     return content;
   }
 
-  /** A BOOLEAN: 0 or 255, nothing between (X.690 11.1). */
+  /** Reads a BOOLEAN, whose content must be 0 or 255 (X.690 11.1). */
   boolean(field: string): boolean {
     const { content, start } = this.expect(TAG.boolean, field);
     const value = content[0];
@@ -147,7 +148,7 @@ export class DerReader {
     return value === 0xff;
   }
 
-  /** An OBJECT IDENTIFIER as dotted decimals. */
+  /** Reads an OBJECT IDENTIFIER and returns it as dotted decimals. */
   oid(field: string): string {
     const { content, start } = this.expect(TAG.oid, field);
     if (content.length === 0) this.fail(field, "empty object identifier", start);
@@ -173,8 +174,8 @@ export class DerReader {
   }
 }
 
-/** One arc of an object identifier: 7 bits a byte. BigInt is ten times slower, and nearly all arcs are
- *  small. */
+/** Decodes one arc of an object identifier, 7 bits per byte. Only a large arc is a BigInt, which
+ *  is ten times slower. */
 function arcOf(bytes: Uint8Array): number | bigint {
   if (bytes.length <= 7) return bytes.reduce((arc, byte) => arc * 128 + (byte & 0x7f), 0);
   return bytes.reduce((arc, byte) => (arc << 7n) | BigInt(byte & 0x7f), 0n);

@@ -1,6 +1,5 @@
-/** DER, the writing side: just enough to make a certificate. Pure: no I/O.
- *  The values come from this program, never from a peer, so nothing is checked here but
- *  what would make the result unreadable. */
+/** Encodes DER, as far as making a certificate needs it. Pure: no I/O.
+ *  The values come from this program, never from a peer, so they are not checked. */
 
 import { concat, fromLatin1 } from "./bytes.ts";
 import { TAG } from "./der.ts";
@@ -42,12 +41,12 @@ export function objectIdentifier(dotted: string): Bytes {
   return element(TAG.oid, Uint8Array.from(bytes));
 }
 
-/** A BIT STRING of whole bytes, or with `unused` low bits of the last one left out. */
+/** A BIT STRING of these bytes, without the `unused` low bits of the last byte. */
 export function bitString(bytes: Uint8Array, unused = 0): Bytes {
   return element(TAG.bitString, Uint8Array.of(unused), bytes);
 }
 
-/** A string of this type, from characters below U+0100. */
+/** A string of the type `tag`. The characters must be below U+0100. */
 export function stringElement(tag: number, value: string): Bytes {
   return element(tag, fromLatin1(value));
 }

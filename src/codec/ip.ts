@@ -1,10 +1,10 @@
 /** IP addresses and networks as text, bytes and rule keys. Pure: no I/O.
- *  The parser takes only what RFC 4291 2.2 and dotted decimal define, so that two programs can
- *  never read one text as two addresses: no octal, no short forms, no zone ids. */
+ *  The parser accepts only RFC 4291 2.2 and dotted decimal: no octal, no short forms, no zone ids.
+ *  Otherwise two programs could read the same text as different addresses. */
 
 import { DecodeError, latin1 } from "./bytes.ts";
 
-/** The longest text of an address, `0000:…:255.255.255.255`. A longer one is not looked at. */
+/** Characters of the longest address, `0000:…:255.255.255.255`. A longer text is not parsed. */
 const MAX_TEXT = 45;
 
 /** Characters for the one bits of an IPv4 network key, by the bit's position
@@ -34,7 +34,7 @@ export function parseIp(text: string): Ip {
   return text.includes(":") ? parseIp6(text) : parseIp4(text, 0);
 }
 
-/** The same, or undefined for what is no address. */
+/** As `parseIp`, but returns undefined if the text is not an address. */
 export function ipOrUndefined(text: string): Ip | undefined {
   try {
     return parseIp(text);
@@ -78,7 +78,8 @@ function parseIp6(text: string): Ip {
   return ip;
 }
 
-/** The bytes of groups separated by single colons; the last may be dotted IPv4 if `last`. */
+/** Returns the bytes of groups separated by single colons. With `last`, the last group may be
+ *  dotted IPv4. */
 function parseGroups(text: string, at: number, last: boolean): number[] {
   const bytes: number[] = [];
   const groups = text.split(":");
@@ -96,7 +97,7 @@ function parseGroups(text: string, at: number, last: boolean): number[] {
   return bytes;
 }
 
-/** The IPv4 address inside an IPv4-mapped one; any other address as it is. */
+/** Returns the IPv4 address in an IPv4-mapped one, and any other address unchanged. */
 export function unmapIp(ip: Ip): Ip {
   return ip.length === 16 && MAPPED.every((byte, i) => ip[i] === byte) ? ip.slice(12) : ip;
 }
@@ -107,8 +108,8 @@ function groupsOf(ip: Ip): number[] {
   return Array.from({ length: 8 }, (_, i) => view.getUint16(2 * i));
 }
 
-/** Dotted decimal, or the one form RFC 5952 allows (lower case, longest run of zeros as `::`,
- *  mapped addresses with dotted tail). */
+/** Returns dotted decimal, or for IPv6 the canonical form of RFC 5952 (lower case, longest run of
+ *  zeros as `::`, mapped addresses with a dotted tail). */
 export function formatIp(ip: Ip): string {
   if (ip.length === 4) return ip.join(".");
   const v4 = unmapIp(ip);
@@ -126,14 +127,15 @@ export function formatIp(ip: Ip): string {
   return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
 }
 
-/** Dotted decimal, or ucspi-tcp6's full form `2001:0DB8:0000:…:0001`, as rule keys have it. */
+/** Returns dotted decimal, or for IPv6 ucspi-tcp6's full form `2001:0DB8:0000:…:0001`, as in rule
+ *  keys. */
 export function formatIpFull(ip: Ip): string {
   if (ip.length === 4) return ip.join(".");
   return groupsOf(ip).map((group) => group.toString(16).toUpperCase().padStart(4, "0")).join(":");
 }
 
-/** 16 characters that stand for the address when counting; IPv4 counts as its mapped form, so
- *  that a dual-stack socket and a plain one see the same client. */
+/** Returns 16 characters that identify the address in counters. IPv4 gets its mapped form, so that
+ *  a client has the same key on a dual-stack socket and on an IPv4 one. */
 export function addressKey(ip: Ip): string {
   return ip.length === 16 ? latin1(ip) : latin1(MAPPED) + latin1(ip);
 }
@@ -146,8 +148,9 @@ export function maskIp(ip: Ip, prefix: number): Ip {
   });
 }
 
-/** Reads `address/prefix`, or a bare address as a network of one. Bits after the prefix are
- *  cleared. A network inside `::ffff:0:0/96` is the IPv4 network it maps. Throws DecodeError. */
+/** Reads `address/prefix`, or a bare address as a network of one address. Bits after the prefix are
+ *  cleared. A network inside `::ffff:0:0/96` becomes the IPv4 network that it maps. Throws
+ *  DecodeError. */
 export function parseNetwork(text: string): Network {
   const slash = text.indexOf("/");
   const ip = parseIp(slash < 0 ? text : text.slice(0, slash));
@@ -167,7 +170,7 @@ export function formatNetwork(net: Network): string {
   return `${formatIp(net.ip)}/${net.prefix}`;
 }
 
-/** True when `ip` lies in `net`. A mapped address is in IPv4 networks, not in IPv6 ones. */
+/** True if `ip` is in `net`. A mapped address is in IPv4 networks, not in IPv6 networks. */
 export function inNetwork(ip: Ip, net: Network): boolean {
   const bare = unmapIp(ip);
   return bare.length === net.ip.length &&
@@ -175,9 +178,9 @@ export function inNetwork(ip: Ip, net: Network): boolean {
 }
 
 /** The rule key of a network (docs/specification.md#access-rules, ucspi-tcp6's form): `_` and a
- *  character per prefix bit for IPv4, `^` likewise for IPv6. Bytes, because the IPv6 form counts
- *  its one bits up to 0xDF. The key of a shorter prefix of the same address is a prefix of these
- *  bytes. */
+ *  character per prefix bit for IPv4, `^` and a byte per prefix bit for IPv6. The result is bytes,
+ *  because the IPv6 form numbers its one bits with bytes up to 0xDF. The key of a shorter prefix of
+ *  the same address is a prefix of these bytes. */
 export function networkKey(net: Network): Uint8Array<ArrayBuffer> {
   const v4 = net.ip.length === 4;
   const key = new Uint8Array(net.prefix + 1);
@@ -191,7 +194,7 @@ export function networkKey(net: Network): Uint8Array<ArrayBuffer> {
   return key;
 }
 
-/** The network whose `networkKey` this is, or undefined if it is no such key. */
+/** The inverse of `networkKey`. Undefined for any other key. */
 export function networkOfKey(key: Uint8Array): Network | undefined {
   const width = key[0] === 0x5f ? 32 : key[0] === 0x5e ? 128 : 0;
   const prefix = key.length - 1;
@@ -204,8 +207,9 @@ export function networkOfKey(key: Uint8Array): Network | undefined {
   return networkKey(net).every((byte, i) => byte === key[i]) ? net : undefined;
 }
 
-/** A network as tcprulescheck prints it: IPv4 with only the octets the prefix reaches, each with
- *  its dot (`10./8`, `172.16./12`, `192.0.2.1/32`), IPv6 as usual. */
+/** Formats a network as tcprulescheck prints it. IPv4 has only the octets that the prefix reaches,
+ *  with a dot after each of the first three (`10./8`, `172.16./12`, `192.0.2.1/32`). IPv6 is as in
+ *  `formatNetwork`. */
 export function ruleNetwork(net: Network): string {
   if (net.ip.length === 16) return formatNetwork(net);
   const octets = Math.ceil(net.prefix / 8);

@@ -1,6 +1,7 @@
-/** Text from the system as strings, and back, byte for byte: arguments, environment, paths. Pure: no I/O.
- *  Such bytes need not be UTF-8. A byte that is no part of it becomes one of the surrogates U+DC80 to
- *  U+DCFF, which UTF-8 cannot hold (Python's PEP 383 does the same). */
+/** Converts the system's text (arguments, environment, paths) to strings and back without loss.
+ *  Pure: no I/O. The bytes need not be UTF-8. A byte that is not part of a UTF-8 character
+ *  becomes one of the surrogates U+DC80 to U+DCFF, which UTF-8 cannot encode (as in Python's PEP
+ *  383). */
 
 import { concat } from "./bytes.ts";
 
@@ -25,7 +26,7 @@ export function decodeOsText(bytes: Uint8Array): string {
   }
 }
 
-/** The bytes for such a string. A surrogate that stands for no byte becomes U+FFFD. */
+/** The inverse of `decodeOsText`. A surrogate that does not stand for a byte becomes U+FFFD. */
 export function encodeOsText(text: string): Uint8Array<ArrayBuffer> {
   if (text.isWellFormed()) return ENCODER.encode(text);
   const parts: Uint8Array[] = [];
@@ -37,7 +38,8 @@ export function encodeOsText(text: string): Uint8Array<ArrayBuffer> {
   return concat(parts);
 }
 
-/** Bytes of the UTF-8 character at `at` (RFC 3629 4), 0 where there is none. */
+/** Returns the number of bytes of the UTF-8 character at `at` (RFC 3629 4), or 0 if there is
+ *  none. */
 function characterAt(bytes: Uint8Array, at: number): number {
   const first = bytes[at] as number;
   const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;

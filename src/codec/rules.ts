@@ -1,7 +1,7 @@
-/** Access rules as stored: which keys to look up for a peer, in which order, and what the value
- *  found says (docs/specification.md#access-rules). Pure: the database is a function.
- *  A value that is not exactly what tcprules writes is refused, never partly obeyed: half a rule
- *  could allow what the whole one denies. */
+/** Stored access rules: which keys to look up for a peer, in which order, and how to decode the
+ *  value (docs/specification.md#access-rules). Pure: the database is a function.
+ *  A value that does not have exactly the form of tcprules is refused and never applied in part:
+ *  half of a rule could allow what the whole rule denies. */
 
 import { DecodeError, latin1 } from "./bytes.ts";
 import {
@@ -17,20 +17,21 @@ import {
 import { decodeOsText, encodeOsText } from "./os_text.ts";
 import { printable } from "./printable.ts";
 
-/** Variables one rule may set. A hostile file must not fill the environment (ARG_MAX). */
+/** Most items in one rule, so that a hostile file cannot fill the environment (ARG_MAX). */
 export const MAX_ITEMS = 256;
 
-/** Longest host name (DNS: 255 octets, RFC 1035 2.3.4, four characters each when escaped) and
- *  ident answer (512, RFC 1413 5) that are looked up. Each dot in a name is one more look-up. */
+/** Characters of the longest host name and ident answer that are looked up. A name has 255 octets
+ *  (RFC 1035 2.3.4), four characters each when escaped; an ident answer has 512 (RFC 1413 5). Each
+ *  dot in a name costs a look-up. */
 const MAX_PEER_TEXT = 1024;
 
 /** Labels of the longest host name (RFC 1035 2.3.4: 255 octets, two for each label but the last). */
 const MAX_LABELS = 127;
 
-/** A portable variable name; CERTFILE and KEYFILE also per server name (s6's convention). */
+/** A portable variable name; or CERTFILE or KEYFILE for one server name (s6's convention). */
 const NAME = /^(?:[A-Za-z_][A-Za-z0-9_]*|(?:CERTFILE|KEYFILE):[A-Za-z0-9_.*-]+)$/;
 
-/** What is known of the peer. A name that is not known is absent, not empty. */
+/** What is known about the peer. An unknown name is absent, not empty. */
 export interface RulePeer {
   /** Address as text; IPv4-mapped IPv6 counts as IPv4. */
   readonly ip: string;
@@ -44,7 +45,7 @@ export interface RulePeer {
 export interface Rule {
   /** The peer is refused. */
   readonly deny: boolean;
-  /** The variables in file order; after a `D` none count. Values are strings of os_text.ts. */
+  /** The variables in file order, without those after a `D`. Values are decoded by os_text.ts. */
   readonly env: readonly (readonly [name: string, value: string])[];
 }
 
@@ -89,15 +90,15 @@ export function decodeRule(value: Uint8Array): Rule {
   return { deny, env };
 }
 
-/** Encodes a rule; the inverse of `decodeRule`, as tcprules does it. */
+/** Encodes a rule as tcprules does. The inverse of `decodeRule`. */
 export function encodeRule(rule: Rule): Uint8Array<ArrayBuffer> {
   const items = rule.env.map(([name, value]) => `+${name}=${value}\0`);
   return encodeOsText((rule.deny ? "D\0" : "") + items.join(""));
 }
 
-/** The keys to look up for `peer`, in the order of docs/specification.md#access-rules: the first
- *  that exists decides. Throws DecodeError if the address is none, or a name is longer than any
- *  real one. */
+/** Yields the keys to look up for `peer`, in the order of docs/specification.md#access-rules. The
+ *  first key in the database decides. Throws DecodeError if the address is invalid, or a name is
+ *  longer than any real one. */
 export function* ruleKeys(peer: RulePeer): Generator<Uint8Array> {
   const ip = unmapIp(parseIp(peer.ip));
   const address = formatIpFull(ip);
@@ -139,7 +140,8 @@ export function* ruleKeys(peer: RulePeer): Generator<Uint8Array> {
   yield new Uint8Array(0);
 }
 
-/** The first rule that `find` has for `peer`. Throws DecodeError, and what `find` throws. */
+/** Returns the first rule for `peer`. `find` looks up one key. Throws DecodeError, and any error of
+ *  `find`. */
 export function findRule(
   peer: RulePeer,
   find: (key: Uint8Array) => Uint8Array | undefined,
@@ -151,8 +153,8 @@ export function findRule(
   return undefined;
 }
 
-/** What the key of a rule names: an ident answer, a host name or the end of one, an address, a network or a
- *  dotted prefix, or, when it is empty, anybody. */
+/** What a rule's key names: an ident answer, a host name or its suffix, an address, a network or
+ *  dotted prefix, or (empty key) any client. */
 export function ruleKind(key: Uint8Array): "info" | "host" | "address" | "network" | "any" {
   if (key.length === 0) return "any";
   if (networkOfKey(key)) return "network";
@@ -162,8 +164,8 @@ export function ruleKind(key: Uint8Array): "info" | "host" | "address" | "networ
   return text.endsWith(".") || text.includes("/") ? "network" : "address";
 }
 
-/** The words of tcprulescheck, without its colon: `rule 10./8`, `rule =.example`, `rule ` for the
- *  empty key, `default` when no rule applies. Unprintable bytes become `?`. */
+/** Names a rule as tcprulescheck does, without the colon: `rule 10./8`, `rule =.example`, `rule
+ *  ` for the empty key, `default` if no rule applies. Unprintable bytes become `?`. */
 export function ruleWords(key: Uint8Array | undefined): string {
   if (key === undefined) return "default";
   const net = networkOfKey(key);

@@ -1,8 +1,8 @@
-/** The lines tcprules compiles: `address:instruction[,VAR="value"]…` (docs/specification.md#access-rules,
- *  man tcprules). Pure.
- *  The input is the administrator's, so the danger is not attack but a slip: a line that makes no
- *  sense is an error with its reason, and one that is well formed but can never match, which the
- *  older tools store without a word, comes with a warning. */
+/** Compiles the lines that tcprules reads: `address:instruction[,VAR="value"]…`
+ *  (docs/specification.md#access-rules, man tcprules). Pure.
+ *  The administrator writes the input, so it is trusted but may contain mistakes. A malformed
+ *  line is an error with its reason. A well-formed line that can never match gets a warning;
+ *  older tools store it silently. */
 
 import { DecodeError, fromLatin1, latin1 } from "./bytes.ts";
 import { MAX_VALUE } from "./cdb.ts";
@@ -12,7 +12,7 @@ import { encodeRule, isVariableName, MAX_ITEMS } from "./rules.ts";
 
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
-/** A whole IPv4 address, or a prefix of one to three octets with its dot. */
+/** A whole IPv4 address, or a prefix of one to three octets that ends with a dot. */
 const CAN_MATCH = new RegExp(`^(?:(?:${OCTET}\\.){1,3}|(?:${OCTET}\\.){3}${OCTET})$`);
 
 /** One line compiled: every key gets the same value. */
@@ -21,12 +21,12 @@ export interface CompiledRule {
   readonly keys: readonly Uint8Array[];
   /** As `encodeRule` makes it. */
   readonly value: Uint8Array;
-  /** Set when no peer can ever match; says why. */
+  /** Why no peer can ever match. Absent if one can. */
   readonly warning?: string;
 }
 
 /** Compiles a line, without its newline. Undefined for a comment or an empty line. Throws
- *  DecodeError. Lines are bytes: values keep theirs, which must be UTF-8. */
+ *  DecodeError. Values keep their bytes, whether they are UTF-8 or not. */
 export function compileRule(line: Uint8Array): CompiledRule | undefined {
   const text = latin1(line).replace(/[ \t]+$/, "");
   if (text === "" || text.startsWith("#")) return undefined;
@@ -35,8 +35,8 @@ export function compileRule(line: Uint8Array): CompiledRule | undefined {
   return { ...compileAddress(text.slice(0, colon)), value };
 }
 
-/** Where the address ends: at the first colon before an instruction, as IPv6 addresses have
- *  colons of their own and values may have any. */
+/** Returns where the address ends: at the first colon that an instruction follows. IPv6
+ *  addresses and values can contain colons, too. */
 function findColon(text: string): number {
   if (!text.includes(":")) throw new DecodeError("rules: line: no colon at byte 0");
   for (let at = text.indexOf(":"); at >= 0; at = text.indexOf(":", at + 1)) {
@@ -99,11 +99,12 @@ function compileHost(text: string, host: string): RuleAddress {
   return warning === undefined ? { keys } : { keys, warning };
 }
 
-/** A label as the resolver writes it (dns/name.ts); `\DDD` is any other byte. */
+/** A label as the resolver writes it (codec/dns/name.ts); `\DDD` is any other byte. */
 const LABEL = /^(?:[a-z0-9_-]|\\[0-9]{3})+$/;
 
-/** Why no host's name can match: names arrive as the resolver writes them, and are compared byte for
- *  byte. `whole`: behind user@=, where no domain can stand. */
+/** Returns why no host name can match `host`, or undefined if one can. Host names have the
+ *  resolver's form and are compared byte for byte. `whole`: user@= precedes `host`, so it cannot
+ *  be a domain. */
 function deadHost(host: string, whole: boolean): string | undefined {
   const below = host.startsWith(".");
   if (host === "") return whole ? "after user@= there is no host name" : undefined;
@@ -116,7 +117,7 @@ function deadHost(host: string, whole: boolean): string | undefined {
   if (/[^.]\.$/.test(host)) return "host names are compared without the dot at the end";
   const labels = (below ? host.slice(1) : host).split(".");
   if (labels.includes("")) return "no host name has an empty label";
-  // The resolver does not give out a name that reads as an address.
+  // admit/names.ts refuses host names that read as an address.
   if (!below && CAN_MATCH.test(host)) return "no host is named like an address";
   return labels.every((label) => LABEL.test(label)) ? undefined : "not a host name";
 }
@@ -154,7 +155,7 @@ function compileRange(text: string): RuleAddress {
   return plain(texts);
 }
 
-/** Whole IPv4 addresses, or prefixes of them that end with a dot, stored as they stand. */
+/** Whole IPv4 addresses, or prefixes of them that end with a dot, stored unchanged. */
 function plain(texts: string[]): RuleAddress {
   const keys = texts.map(fromLatin1);
   if (texts.every((text) => CAN_MATCH.test(text))) return { keys };

@@ -1,6 +1,7 @@
-/** Descriptors beside a message (unix(7), SCM_RIGHTS): the control buffer and the message header of
- *  sendmsg(2) and recvmsg(2). Pure: numbers and bytes only; who calls the kernel is libc/pass.ts.
- *  Layouts are those of 64-bit little-endian machines, the only ones we have constants for. */
+/** Passes descriptors with a message (unix(7), SCM_RIGHTS): encodes and decodes the control
+ *  buffer and the message header of sendmsg(2) and recvmsg(2). Pure: no I/O;
+ *  runtime/libc/pass.ts makes the calls. Layouts are those of 64-bit little-endian machines, the
+ *  only ones that are supported. */
 
 import { DecodeError } from "./bytes.ts";
 
@@ -8,18 +9,18 @@ import { DecodeError } from "./bytes.ts";
 export interface MsghdrLayout {
   /** SOL_SOCKET, the level of SCM_RIGHTS (whose type is 1 everywhere). */
   readonly level: number;
-  /** Bytes of cmsg_len (a size_t or a socklen_t), of the header, and what the next one aligns to. */
+  /** In bytes: cmsg_len (a size_t or a socklen_t), the header, the alignment of the next header. */
   readonly lengthBytes: 4 | 8;
   readonly headerBytes: number;
   readonly align: number;
-  /** struct msghdr: its size, and where the fields that differ begin. */
+  /** struct msghdr, in bytes: its size, the width of msg_controllen, the offset of msg_flags. */
   readonly messageBytes: number;
   readonly controlLengthBytes: 4 | 8;
   readonly flagsAt: number;
 }
 
-/** By system. musl declares cmsg_len and msg_controllen as 32 bits and a pad of 32: on a
- *  little-endian machine these are the same bytes as glibc's 64 while the pad is zero. */
+/** By system. musl declares cmsg_len and msg_controllen as 32 bits and 32 bits of padding. On a
+ *  little-endian machine these are the same bytes as glibc's 64 bits if the padding is zero. */
 export const MSGHDR_LAYOUT: Readonly<Record<"linux" | "darwin", MsghdrLayout>> = {
   linux: {
     level: 1,
@@ -41,7 +42,7 @@ export const MSGHDR_LAYOUT: Readonly<Record<"linux" | "darwin", MsghdrLayout>> =
   },
 };
 
-/** Most descriptors in one message: SCM_MAX_FD of Linux. A message with more is EINVAL there. */
+/** Most descriptors in one message: Linux's SCM_MAX_FD. With more, sendmsg(2) fails with EINVAL. */
 export const MAX_DESCRIPTORS = 253;
 
 const SCM_RIGHTS = 1;
@@ -50,9 +51,9 @@ const IOV_COUNT_AT = 24;
 const CONTROL_AT = 32;
 const CONTROL_LENGTH_AT = 40;
 
-/** Length of a control buffer for exactly `count` descriptors (CMSG_LEN, without the pad behind).
- *  The pad must not be offered to recvmsg: the kernel would put one more descriptor there, which
- *  nobody asked for. Zero for none. */
+/** Returns the length of a control buffer for exactly `count` descriptors (CMSG_LEN, without the
+ *  padding after it); 0 for none. The buffer for recvmsg must not include the padding: the kernel
+ *  would store one descriptor more than expected there. */
 export function controlLength(count: number, layout: MsghdrLayout): number {
   return count === 0 ? 0 : layout.headerBytes + 4 * count;
 }
@@ -77,15 +78,15 @@ export function encodeRights(
   return length;
 }
 
-/** What a control buffer held: the descriptors, which are open now and the receiver's to close,
- *  and whether there was any message of another kind. */
+/** The content of a control buffer: the descriptors, which are open and which the receiver must
+ *  close, and whether it had a control message of another kind. */
 export interface Rights {
   readonly fds: number[];
   readonly foreign: boolean;
 }
 
-/** Reads the control buffer that recvmsg filled. Throws DecodeError if a message in it has no
- *  room for its own header or reaches past the end. */
+/** Reads the control buffer that recvmsg filled. Throws DecodeError if a control message in it is
+ *  shorter than its header or extends past the end. */
 export function decodeRights(control: Uint8Array, layout: MsghdrLayout): Rights {
   const view = new DataView(control.buffer, control.byteOffset, control.byteLength);
   const fds: number[] = [];
@@ -122,13 +123,13 @@ export interface MsghdrParts {
   readonly controlLength: number;
 }
 
-/** Writes a struct msghdr without an address, with one iovec. Flags are cleared. */
+/** Writes a struct msghdr with one iovec and without a socket address. Clears the flags. */
 export function encodeMsghdr(header: Uint8Array, parts: MsghdrParts, layout: MsghdrLayout) {
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
   header.fill(0);
   view.setBigUint64(IOV_AT, parts.iov, true);
   view.setUint32(IOV_COUNT_AT, 1, true);
-  // A control address with length 0 is EINVAL on macOS: no address then.
+  // macOS fails with EINVAL for a control address with length 0.
   if (parts.controlLength > 0) view.setBigUint64(CONTROL_AT, parts.control, true);
   writeLength(view, CONTROL_LENGTH_AT, parts.controlLength, layout.controlLengthBytes);
 }
@@ -145,7 +146,7 @@ export function decodeMsghdr(
   };
 }
 
-/** Writes a struct iovec: where `length` bytes lie. */
+/** Writes a struct iovec for `length` bytes at `address`. */
 export function encodeIovec(iovec: Uint8Array, address: bigint, length: number): void {
   const view = new DataView(iovec.buffer, iovec.byteOffset, iovec.byteLength);
   view.setBigUint64(0, address, true);

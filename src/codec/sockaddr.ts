@@ -1,22 +1,22 @@
-/** Socket addresses as the kernel wants them (struct sockaddr_in and sockaddr_in6). Pure: no I/O.
- *  Linux opens with a 16-bit family; the BSDs and macOS with a length byte and an 8-bit family.
- *  The port and the address are in network order, family and scope in the machine's, which is
- *  little-endian on every machine we have constants for. */
+/** Encodes and decodes the kernel's socket addresses (struct sockaddr_in and sockaddr_in6).
+ *  Pure: no I/O. On Linux they begin with a 16-bit family, on the BSDs and macOS with a length
+ *  byte and an 8-bit family. Port and address are in network byte order; family and scope are in
+ *  host byte order, which is little-endian on every supported machine. */
 
 import { DecodeError } from "./bytes.ts";
 import type { Ip } from "./ip.ts";
 
-/** Which layout: of Linux, or of macOS. */
+/** The layout: that of Linux or of macOS. */
 export type SockaddrFlavour = "linux" | "darwin";
 
-/** An address with its port; `scopeId` is the interface of a link-local IPv6 one, else 0. */
+/** An address and a port. `scopeId` is the interface of a link-local IPv6 address, else 0. */
 export interface SocketAddress {
   readonly ip: Ip;
   readonly port: number;
   readonly scopeId: number;
 }
 
-/** Room for the longer of the two, in bytes. */
+/** Bytes of the longer of the two structs. */
 export const SOCKADDR_MAX = 28;
 const SIZE = { v4: 16, v6: SOCKADDR_MAX };
 
@@ -29,7 +29,7 @@ export function addressFamily(length: number, flavour: SockaddrFlavour): number 
   return length === 4 ? AF_INET : AF_INET6[flavour];
 }
 
-/** The struct for bind(2). An IPv4 address has no scope: it is left out. */
+/** Returns the struct for bind(2). With an IPv4 address, `scopeId` is ignored. */
 export function encodeSockaddr(
   address: SocketAddress,
   flavour: SockaddrFlavour,
@@ -46,8 +46,9 @@ export function encodeSockaddr(
   return bytes;
 }
 
-/** The struct that accept(2), getsockname(2) or getpeername(2) filled. Throws DecodeError for any
- *  other family (a Unix socket) and for a struct that is too short for its family. */
+/** Decodes the struct that accept(2), getsockname(2) or getpeername(2) filled. Throws
+ *  DecodeError for another family (such as that of a Unix socket) and for a struct that is too
+ *  short for its family. */
 export function decodeSockaddr(bytes: Uint8Array, flavour: SockaddrFlavour): SocketAddress {
   if (bytes.length < 2) throw new DecodeError("sockaddr: family: cut short at byte 0");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,18 +1,18 @@
-/** Addresses of Unix sockets as the kernel wants them (struct sockaddr_un, unix(7)). Pure: no I/O.
- *  Linux opens with a 16-bit family and has room for 108 bytes; macOS with a length byte and an
- *  8-bit family, for 104. */
+/** Encodes addresses of Unix sockets for the kernel (struct sockaddr_un, unix(7)). Pure: no I/O.
+ *  On Linux they begin with a 16-bit family and have room for 108 bytes, on macOS with a length
+ *  byte and an 8-bit family, and room for 104. */
 
 import type { SockaddrFlavour } from "./sockaddr.ts";
 
 const AF_UNIX = 1;
 /** Bytes before the path. */
 const HEADER = 2;
-/** Room for the path and its NUL; one byte more would be cut off, and name another socket. */
+/** Bytes for the path and its NUL. A longer path would be cut, and name another socket. */
 const ROOM = { linux: 108, darwin: 104 };
 
-/** The struct for connect(2), as long as its name needs. `name` is an absolute path, or on Linux
- *  `@name` for the abstract socket `name`. Throws RangeError for any other and for one that is too
- *  long. */
+/** Returns the struct for connect(2), no longer than the name needs. `name` is an absolute path,
+ *  or on Linux `@name` for the abstract socket `name`. Throws RangeError for a name of another
+ *  form and for one that is too long. */
 export function encodeUnixSockaddr(
   name: string,
   flavour: SockaddrFlavour,
@@ -29,7 +29,7 @@ export function encodeUnixSockaddr(
   if (text.length >= ROOM[flavour]) {
     throw new RangeError(`'${name}' is longer than ${ROOM[flavour] - 1} bytes`);
   }
-  // Every byte of an abstract name counts, so it has no NUL behind it, but one in place of the @.
+  // An abstract name has a NUL in place of the @, and none at the end: every byte of it counts.
   const bytes = new Uint8Array(HEADER + text.length + (abstract ? 0 : 1));
   if (flavour === "linux") bytes[0] = AF_UNIX;
   else bytes.set([HEADER + text.length, AF_UNIX]);

@@ -1,14 +1,14 @@
-/** The session id out of a serialized session, as BoringSSL's and OpenSSL's `getSession()` give it
+/** Reads the id of a serialized session, as `getSession()` returns one with BoringSSL and OpenSSL
  *  (`SSL_SESSION` in DER: version, protocol, cipher, session id, master key, …). Pure: no I/O.
- *  The rest is secret; only the id leaves this file. */
+ *  The rest of a session is secret; only the id leaves this file. */
 
 import { DerReader, TAG } from "./der.ts";
 
 /** RFC 5246 7.4.1.2. */
 const MAX_SESSION_ID = 32;
 
-/** The id, a copy; undefined if it is empty, as with tickets and in TLS 1.3.
- *  Throws `DecodeError` if this is no session. */
+/** Returns a copy of the id; undefined if it is empty, as with tickets and in TLS 1.3.
+ *  Throws `DecodeError` if the bytes are not a session. */
 export function sessionId(session: Uint8Array): Uint8Array | undefined {
   const fields = new DerReader(session, "ssl session").sequence("session");
   fields.integer("version", 2);

@@ -1,5 +1,5 @@
-/** Linux's table of TCP sockets, /proc/net/tcp and tcp6 (proc_pid_net(5)): those that listen come first.
- *  Pure: no I/O. */
+/** Parses Linux's tables of TCP sockets, /proc/net/tcp and tcp6 (proc_pid_net(5)). Listening
+ *  sockets come first in them. Pure: no I/O. */
 
 import { DecodeError } from "./bytes.ts";
 import { formatIp } from "./ip.ts";
@@ -8,13 +8,13 @@ import { formatIp } from "./ip.ts";
 export interface TcpListener {
   readonly ip: string;
   readonly port: number;
-  /** The socket itself, whoever has descriptors of it. */
+  /** Identifies the socket, whichever processes have descriptors of it. */
   readonly inode: number;
 }
 
 const LISTEN = "0A";
 
-/** The listening sockets in the lines read so far. `more`: further ones may follow. */
+/** Returns the listening sockets in `text`, the beginning of a table. `more`: others may follow. */
 export function tcpListeners(text: string): { listeners: TcpListener[]; more: boolean } {
   const listeners: TcpListener[] = [];
   const lines = text.split("\n");
@@ -28,7 +28,8 @@ export function tcpListeners(text: string): { listeners: TcpListener[]; more: bo
   return { listeners, more: true };
 }
 
-/** Words of 32 bits as this machine stores them: little-endian on those we run on. */
+/** The words of 32 bits are in host byte order, which is little-endian on every supported
+ *  machine. */
 function ipOf(hex: string): string {
   if (!/^(?:[0-9A-F]{8}|[0-9A-F]{32})$/.test(hex)) {
     throw new DecodeError("tcp table: address: neither 8 nor 32 digits at byte 0");

@@ -1,5 +1,6 @@
-/** Follows the encrypted records of one direction of a TLS connection, to tell close_notify from a FIN
- *  without it where the TLS library reports both alike. Pure. RFC 8446 5.1 and 6.1; RFC 5246 7.2.1. */
+/** Follows the encrypted records of one direction of a TLS connection. This distinguishes
+ *  close_notify from a FIN without it if the TLS library reports both alike. Pure. RFC 8446 5.1
+ *  and 6.1; RFC 5246 7.2.1. */
 
 const ALERT = 21;
 const APPLICATION_DATA = 23;
@@ -10,10 +11,10 @@ const PLAIN_ALERT = 2;
 /** Length of a TLS 1.3 record that holds an alert. The outer type of such a record is application data. */
 const TLS13_ALERT = 2 + TLS13_OVERHEAD;
 
-/** One per connection. Give it each piece of ciphertext before the library decrypts it, and the number
- *  of bytes that come out. */
+/** One per connection. Call `feed` with each piece of ciphertext before the library decrypts it,
+ *  then `decrypted` with the number of bytes that the library returns. */
 export class RecordTail {
-  /** Bytes of the current record's header that have come, and bytes of its body still to come. */
+  /** Bytes received of the current record's header, and bytes still missing of its body. */
   #header = 0;
   #left = 0;
   #type = 0;
@@ -23,9 +24,9 @@ export class RecordTail {
   #decrypted = 0;
   /** True once data were decrypted: all later records are data or alerts. */
   #begun = false;
-  /** Inner bytes of each of those records while some may belong to the handshake. */
+  /** Inner bytes of each of these records, as long as some may belong to the handshake. */
   #sizes: number[] | undefined;
-  /** Description of the last alert that came unencrypted. */
+  /** Description of the last unencrypted alert. */
   #alert: number | undefined;
 
   feed(piece: Uint8Array): void {
@@ -71,13 +72,13 @@ export class RecordTail {
     return this.#alert;
   }
 
-  /** True when the last record is an alert. At the end of the peer's data it is close_notify. */
+  /** True if the last record is an alert. If the peer's data end with it, it is close_notify. */
   get endsWithAlert(): boolean {
     if (this.#header > 0 || this.#left > 0) return false;
     if (this.#type === ALERT) return true;
     if (this.#type !== APPLICATION_DATA || this.#length !== TLS13_ALERT) return false;
-    // A record of this length may hold two bytes of data: then they have been decrypted. The first
-    // records of the piece may be the last of the handshake, whose bytes are no data.
+    // A record of this length can also contain two bytes of data, which then have been decrypted. The
+    // first records of the piece can be the last of the handshake, whose bytes are not data.
     let data = this.#data;
     for (const size of this.#sizes ?? []) {
       if (data === this.#decrypted) return false;

@@ -1,20 +1,20 @@
-/** What passes between a UCSPI-TLS program and the server (S. Gifford's ucspi-tls;
- *  docs/specification.md#ucspi-tls): the plaintext in which a ClientHello may have come too
- *  early, and the answer to `Y`. Pure: no I/O. */
+/** The protocol between a UCSPI-TLS program and the server (S. Gifford's ucspi-tls;
+ *  docs/specification.md#ucspi-tls): finds a ClientHello that arrived early in the plaintext, and
+ *  encodes the answer to `Y`. Pure: no I/O. */
 
 import { concat } from "./bytes.ts";
 
-/** A ClientHello that is longer is not remembered whole, and the handshake fails. RFC 8446 allows
- *  2^24; real ones have 200 to 2,000 bytes. */
+/** Bytes remembered. Of a longer ClientHello the rest is missing, and the handshake fails. RFC 8446
+ *  allows 2^24 bytes; real ones have 200 to 2,000. */
 const MAX_REMEMBERED = 65_536;
 
 /** RFC 8446 5.1: content type handshake, legacy version 3.x. */
 const HANDSHAKE = 22;
 const MAJOR = 3;
 
-/** Remembers what went to the program, as far as it could be a ClientHello. */
+/** Remembers the client's plaintext that went to the program, as far as it can be a ClientHello. */
 export class Tap {
-  /** Since the program's last output, and between its last output and the one before. */
+  /** Data since the program's last output, and between that output and the one before it. */
   #current: Uint8Array[] = [];
   #previous: Uint8Array[] = [];
   #size = 0;
@@ -31,19 +31,19 @@ export class Tap {
     this.#size = 0;
   }
 
-  /** A ClientHello that came after the program's last output; or one of which the client had sent at
-   *  least the beginning in one go with the command before it, ahead of the answer. Nothing is
-   *  remembered afterwards. */
+  /** Returns a ClientHello that arrived after the program's last output, or whose beginning arrived
+   *  before it, together with the client's command. Empty if there is none. Forgets all data. */
   hello(): Uint8Array {
     const [previous, current] = [this.#previous, this.#current];
-    this.#previous = []; // a connection may live on for hours
+    this.#previous = []; // frees the memory: a connection may last for hours
     this.#current = [];
     const border = previous.reduce((sum, chunk) => sum + chunk.length, 0);
     return helloIn(concat([...previous, ...current]), border);
   }
 }
 
-/** What begins like a ClientHello: at the beginning, at `border`, or after the end of a line. */
+/** Returns the rest of `bytes` from the start of a possible ClientHello: at the beginning, at
+ *  `border` or after a newline. */
 function helloIn(bytes: Uint8Array, border: number): Uint8Array {
   for (let at = 0; at < bytes.length; at++) {
     const newLine = at === 0 || at === border || bytes[at - 1] === 0x0a;

@@ -1,6 +1,6 @@
-/** From the records of an answer to the data asked for, through CNAMEs (RFC 1034 3.6.2, 4.3.2).
- *  Pure: no I/O. Only records on the chain from the name that was asked count; whatever else a
- *  server slips into its answer is never looked at. */
+/** Follows the CNAMEs in an answer to the data asked for (RFC 1034 3.6.2, 4.3.2). Pure: no I/O.
+ *  Only records on the chain that begins with the name asked for are used. Other records of the
+ *  answer are ignored. */
 
 import type { DnsQueryType, DnsRecord } from "./message.ts";
 
@@ -8,16 +8,17 @@ import type { DnsQueryType, DnsRecord } from "./message.ts";
  *  can make them endless. */
 export const MAX_CNAME_CHAIN = 16;
 
-/** Where a chain stands: at `name`, after `seen` (the names before it). */
+/** The state of a chain: `name` is its current end, `seen` are the names before it. */
 export interface CnameChain {
   name: string;
   seen: ReadonlySet<string>;
-  /** Least TTL of the CNAMEs so far, in seconds. */
+  /** Lowest TTL of the CNAMEs so far, in seconds. */
   ttl: number;
 }
 
-/** What the answer holds for the end of the chain: data (none: ask for `chain.name` next, or it
- *  has no such records), or a loop. */
+/** The result of one answer. `data`: the records asked for. `end`: the answer has none for
+ *  `chain.name`, which must be asked for next or has no such records. `loop`: the chain is
+ *  endless or too long. */
 export type CnameStep =
   | { kind: "data"; data: string[]; chain: CnameChain }
   | { kind: "end"; chain: CnameChain }
@@ -28,7 +29,7 @@ export function startCnameChain(name: string): CnameChain {
   return { name, seen: new Set(), ttl: Infinity };
 }
 
-/** Follows `chain` through one answer's records, in whatever order they came. */
+/** Follows `chain` through the records of one answer. Their order does not matter. */
 export function followCnameChain(
   chain: CnameChain,
   type: DnsQueryType,

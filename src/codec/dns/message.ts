@@ -1,25 +1,26 @@
-/** DNS messages: queries out, answers in (RFC 1035 4.1, RFC 6891 for EDNS0). Pure: no I/O.
+/** Encodes DNS queries and decodes answers (RFC 1035 4.1, RFC 6891 for EDNS0). Pure: no I/O.
  *
- *  Only what a stub resolver uses is decoded: the records of the type that was asked for and CNAMEs
- *  of class IN in the answer section, and the SOA of the authority section, whose TTL says how long
- *  a "no" holds. Other records are stepped over without decoding their names; the additional section
- *  is not read at all.
+ *  The decoder reads only what a stub resolver uses: in the answer section the records of class IN
+ *  that have the type asked for or CNAME, and in the authority section the SOA, whose TTL limits
+ *  how long a negative answer is cached. Other records are skipped without decoding their names.
+ *  The additional section is not read.
  *
- *  Whoever owns a zone chooses what is in an answer, so the work for one is limited: in bytes
- *  (MAX_MESSAGE), in records kept (MAX_KEPT), and in octets of names (MAX_NAME_WORK). */
+ *  The owner of a zone controls the content of an answer, so the work per answer is limited: in
+ *  bytes (MAX_DNS_MESSAGE), in records kept (MAX_KEPT), and in octets of names (MAX_NAME_WORK). */
 
 import { concat, DecodeError, Reader } from "../bytes.ts";
 import { encodeName, Names, skipName } from "./name.ts";
 import { formatIp } from "../ip.ts";
 
-/** What can be asked. */
+/** The record types that can be asked for. */
 export type DnsQueryType = "A" | "AAAA" | "PTR";
 
 /** Type numbers (RFC 1035 3.2.2, RFC 3596 2.1, RFC 6891 6.1.1). */
 export const DNS_TYPE = { A: 1, CNAME: 5, SOA: 6, PTR: 12, AAAA: 28, OPT: 41 } as const;
 const CLASS_IN = 1;
 
-/** Response codes that mean something here (RFC 1035 4.1.1); all others count as a failure too. */
+/** Response codes (RFC 1035 4.1.1). All but `ok` and `nxDomain` count as a failure, and so do codes
+ *  that are not listed. */
 export const RCODE = {
   ok: 0,
   formErr: 1,
@@ -29,27 +30,27 @@ export const RCODE = {
   refused: 5,
 } as const;
 
-/** The UDP size we offer (RFC 6891 6.2.5): what passes everywhere without fragments, because
- *  fragments can be forged by a sender who sees neither id nor port. */
+/** The UDP size that a query offers (RFC 6891 6.2.5). It passes everywhere without
+ *  fragmentation: an attacker who sees neither id nor port can forge fragments. */
 export const EDNS_SIZE = 1232;
 
 /** Bytes of the largest message that is read: 1,000 addresses, or 500 host names. */
 export const MAX_DNS_MESSAGE = 16_384;
 
-/** Records kept of each type; further ones are stepped over. Of the names of an address only the
- *  first is used, and 16 CNAMEs are the longest chain that is followed. */
+/** Records kept of each type; further ones are skipped. Only the first name of an address is used,
+ *  and at most 16 CNAMEs are followed. */
 const MAX_KEPT = { A: 256, AAAA: 256, PTR: 16, CNAME: 16 } as const;
 
 /** RFC 2181 8: a TTL has 31 bits; one with the top bit set counts as zero. */
 const MAX_TTL = 0x7fffffff;
 
-/** A question, as it is asked. */
+/** The content of a query. */
 export interface DnsQuery {
   /** 16 random bits. */
   id: number;
   /** Text form, see name.ts. */
   name: string;
-  /** What is asked for. */
+  /** The record type asked for. */
   type: DnsQueryType;
   /** True: with an OPT record. */
   edns: boolean;
@@ -57,7 +58,7 @@ export interface DnsQuery {
 
 /** One record of the answer section. */
 export interface DnsRecord {
-  /** The name that it belongs to, in text form. */
+  /** The owner name, in text form. */
   name: string;
   /** Records of other types are not kept. */
   type: DnsQueryType | "CNAME";
@@ -67,29 +68,29 @@ export interface DnsRecord {
   data: string;
 }
 
-/** What comes before the records. */
+/** The header and the question of a message. */
 export interface DnsHead {
-  /** That of the query which it answers. */
+  /** The id of the query. */
   id: number;
   /** QR: this is an answer. */
   response: boolean;
-  /** TC: cut short, ask again by TCP. What follows the question is not read then. */
+  /** TC: the message is truncated, ask again by TCP. What follows the question is not read. */
   truncated: boolean;
   /** The response code (RFC 1035 4.1.1); 0: no error. */
   rcode: number;
-  /** Undefined when the message repeats no question: an error may come as a bare header. */
+  /** Undefined if the message has no question: an error may be a bare header. */
   question: { name: string; type: number; class: number } | undefined;
 }
 
-/** A whole message, as far as it is read. */
+/** The decoded parts of a message. */
 export interface DnsMessage extends DnsHead {
   /** In the order of the message. */
   answers: DnsRecord[];
-  /** Seconds a negative answer may be remembered (RFC 2308 5); undefined without a SOA. */
+  /** Seconds for which a negative answer may be cached (RFC 2308 5); undefined without a SOA. */
   negativeTtl: number | undefined;
 }
 
-/** A recursive query, with an EDNS0 OPT record when asked for (RFC 6891 6.1.2). */
+/** Encodes a recursive query, with an EDNS0 OPT record if `edns` is set (RFC 6891 6.1.2). */
 export function encodeDnsQuery(query: DnsQuery): Uint8Array<ArrayBuffer> {
   const extra = query.edns ? 1 : 0;
   const header = [query.id >> 8, query.id & 0xff, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, extra];
@@ -102,15 +103,16 @@ export function encodeDnsQuery(query: DnsQuery): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** Decodes an answer; every record is checked against the message's end. Only records of type
- *  `wanted` and CNAMEs are kept; without it, all types that can be asked for. */
+/** Decodes an answer. Keeps records of type `wanted` and CNAMEs; without `wanted`, records of all
+ *  types that can be asked for. Throws `DecodeError`. */
 export function decodeDnsMessage(bytes: Uint8Array, wanted?: DnsQueryType): DnsMessage {
   return new MessageReader(bytes).message(wanted);
 }
 
-/** The answer in `bytes` to `query`, or why they are none (see `answerMismatch`): the records of a
- *  message that is no answer are not looked at. Throws `UnusableAnswer` for an answer to `query` that is
- *  malformed or beyond the limits, another `DecodeError` for a message without a readable question. */
+/** Decodes the answer to `query`, or returns why `bytes` are no answer to it (see
+ *  `answerMismatch`); the records are not read then. Throws `UnusableAnswer` for an answer to
+ *  `query` that is malformed or beyond the limits, and another `DecodeError` for a message
+ *  without a readable question. */
 export function decodeDnsAnswer(query: DnsQuery, bytes: Uint8Array): DnsMessage | string {
   const reader = new MessageReader(bytes);
   const mismatch = answerMismatch(query, reader.head);
@@ -123,7 +125,7 @@ export function decodeDnsAnswer(query: DnsQuery, bytes: Uint8Array): DnsMessage 
   }
 }
 
-/** An answer that repeats id and question, so that no forger has guessed it, and cannot be used. */
+/** The answer cannot be used. Its id and question match, so it is not a forger's guess. */
 export class UnusableAnswer extends DecodeError {}
 
 class MessageReader {
@@ -154,7 +156,7 @@ class MessageReader {
     if ((flags & 0x7800) !== 0) throw new DecodeError("dns: flags: opcode not QUERY at byte 2");
   }
 
-  /** A server that fails may count a question in its header and send none. */
+  /** Reads the question. In a failure it may be missing although the header counts one. */
   #question(failure: boolean): DnsHead["question"] {
     const reader = this.#reader;
     try {
@@ -171,7 +173,7 @@ class MessageReader {
 
   message(wanted: DnsQueryType | undefined): DnsMessage {
     const message: DnsMessage = { ...this.head, answers: [], negativeTtl: undefined };
-    // RFC 2181 9: what a truncated message holds is to be ignored; its last record may be cut.
+    // RFC 2181 9: the records of a truncated message are ignored; the last one may be cut.
     // The records of a failure are not used, so damage in them does not matter.
     if (message.truncated || isFailure(message.rcode)) return message;
     if (this.#reader.bytes.length > MAX_DNS_MESSAGE) {
@@ -198,8 +200,8 @@ class MessageReader {
     return message;
   }
 
-  /** Reads the next record with `read` if it is of class IN and `wants` its type; else steps over
-   *  it. The owner's name is decoded only if the record is read. */
+  /** Reads the next record with `read` if its class is IN and `wants` accepts its type. Otherwise
+   *  skips it, without decoding the owner name. */
   #record(
     wants: (type: number) => boolean,
     read: (name: string, type: number, ttl: number) => void,
@@ -231,7 +233,7 @@ class MessageReader {
     }
   }
 
-  /** The data of a type in ANSWER_TYPES. */
+  /** Reads the data of a record. Its type must be in ANSWER_TYPES. */
   #data(type: number): Pick<DnsRecord, "type" | "data"> {
     const known = ANSWER_TYPES.get(type) as DnsRecord["type"];
     const field = `${known} data`;
@@ -253,7 +255,7 @@ class MessageReader {
   }
 }
 
-/** True for a code that answers nothing: SERVFAIL, REFUSED and the like. */
+/** True for a code that does not answer the question, such as SERVFAIL or REFUSED. */
 export function isFailure(rcode: number): boolean {
   return rcode !== RCODE.ok && rcode !== RCODE.nxDomain;
 }
@@ -264,18 +266,18 @@ const ANSWER_TYPES = new Map<number, DnsRecord["type"]>([
   [DNS_TYPE.PTR, "PTR"],
   [DNS_TYPE.CNAME, "CNAME"],
 ]);
-/** Bytes of data, where the type says it. */
+/** Bytes of data, for types with a fixed size. */
 const SIZES = new Map<number, number>([[DNS_TYPE.A, 4], [DNS_TYPE.AAAA, 16]]);
 
-/** Why `message` is no answer to `query`, or undefined when it is one. A mismatch is what a forger
- *  who cannot see the query sends (RFC 5452 9.1): such a message is dropped, not believed. */
+/** Returns why `message` is not an answer to `query`, or undefined if it is one. A forger who
+ *  cannot see the query sends mismatches (RFC 5452 9.1), so the caller must drop such a message. */
 export function answerMismatch(query: DnsQuery, message: DnsHead): string | undefined {
   if (!message.response) return "not a response";
   if (message.id !== query.id) return "wrong id";
   const asked = message.question;
   if (asked === undefined) {
-    // A server that fails or refuses may send back the bare header (RFC 6891 7 for FORMERR). An
-    // answer or a denial without the question is a forger's.
+    // A server that fails or refuses may return a bare header (RFC 6891 7 for FORMERR). An answer
+    // or NXDOMAIN without the question counts as forged.
     return isFailure(message.rcode) ? undefined : "no question";
   }
   if (asked.name !== query.name) return "wrong question name";

@@ -1,11 +1,11 @@
-/** DNS names, on the wire and as text (RFC 1035 3.1, 4.1.4, 5.1). Pure: no I/O.
+/** Converts DNS names between wire form and text (RFC 1035 3.1, 4.1.4, 5.1). Pure: no I/O.
  *
- *  Text is lower case, without the final dot (the root is `.`), and holds only printable ASCII:
- *  bytes other than letters, digits, `-` and `_` become `\DDD`, so a name from a hostile zone can
- *  go into an environment, a log or a cache key as it is. Two texts are equal exactly when the
- *  names are. On the wire pointers must go backwards and a name stays within 255 octets, so a
- *  hostile answer can neither loop nor grow; and `Names` limits what all names of one message
- *  together may cost. */
+ *  Text is lower case, has no final dot (the root is `.`) and contains only printable ASCII. Bytes
+ *  other than letters, digits, `-` and `_` become `\DDD`, so a name from a hostile zone is safe in
+ *  an environment, a log or a cache key. Two texts are equal if and only if the names are.
+ *
+ *  On the wire, pointers must go backwards and a name has at most 255 octets, so a hostile
+ *  answer can neither loop nor grow. `Names` limits the total cost of all names of one message. */
 
 import { DecodeError, Reader } from "../bytes.ts";
 
@@ -16,14 +16,14 @@ const MAX_LABEL = 63;
 /** Pointers followed in one name. A name has at most 127 labels, and an honest pointer replaces at
  *  least one. */
 const MAX_POINTERS = 127;
-/** Octets read for all names of one message, length octets and pointers included. Compression lets
- *  64 KB stand for a megabyte of names; a message of honest names stays far below this. */
+/** Octets read for all names of one message, length octets and pointers included. With compression,
+ *  64 KB can hold a megabyte of names; an honest message stays far below this limit. */
 export const MAX_NAME_WORK = 8192;
 
 const DOT = 0x2e;
 const BACKSLASH = 0x5c;
 
-/** The bytes that stand for themselves in text, in lower case. */
+/** The characters that are not escaped in text. */
 const PLAIN = "-0123456789_abcdefghijklmnopqrstuvwxyz";
 
 /** A byte as text: lower case, unusual bytes escaped. */
@@ -32,15 +32,16 @@ function textOf(byte: number): string {
   return PLAIN.includes(character) ? character : `\\${byte.toString().padStart(3, "0")}`;
 }
 
-/** Reads the names of one message. Each pointer must point before the labels it ends (RFC 1035
- *  4.1.4 "prior occurrence"), so no name can loop. */
+/** Reads the names of one message. A pointer ends a series of labels and must point before its
+ *  start (RFC 1035 4.1.4 "prior occurrence"), so no name can loop. */
 export class Names {
   /** Octets that may still be read. */
   #left = MAX_NAME_WORK;
-  /** Names that were read by a pointer alone: most owners repeat the question. */
+  /** Names that consisted of a pointer only, by its target: most owner names repeat the
+   *  question. */
   readonly #pointed = new Map<number, string>();
 
-  /** Reads a name, compressed or not, from `reader` and leaves it behind the name. */
+  /** Reads a name, compressed or not. Moves `reader` to the byte after the name. */
   read(reader: Reader, field: string): string {
     let text = "";
     let length = 1;
@@ -92,7 +93,7 @@ export class Names {
   }
 }
 
-/** Moves `reader` behind a name that is not needed. No pointer is followed. */
+/** Moves `reader` past a name. Follows no pointer. */
 export function skipName(reader: Reader, field: string): void {
   for (;;) {
     const where = reader.at;
@@ -118,8 +119,9 @@ export function readDnsName(reader: Reader, field: string): string {
   return new Names().read(reader, field);
 }
 
-/** The wire form of a name given as text: `\DDD` is the byte of that decimal number, a backslash
- *  before anything else stands for that character; a final dot is optional. */
+/** Returns the wire form of a name given as text. `\DDD` is the byte with that decimal number; a
+ *  backslash before any other character stands for that character. A final dot is optional. Throws
+ *  DecodeError. */
 export function encodeName(text: string): Uint8Array<ArrayBuffer> {
   const fail = (why: string, at: number) => new DecodeError(`dns name: text: ${why} at byte ${at}`);
   if (text === ".") return new Uint8Array(1);
@@ -156,7 +158,7 @@ export function encodeName(text: string): Uint8Array<ArrayBuffer> {
   return wire.slice(0, used + 1);
 }
 
-/** A name's one text form (see above), so that names can be compared and used as keys. */
+/** Returns the canonical text of a name (see the top of this file), for comparison and as a key. */
 export function canonicalName(text: string): string {
   return readDnsName(new Reader(encodeName(text), "dns name"), "text");
 }

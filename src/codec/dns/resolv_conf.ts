@@ -1,6 +1,6 @@
-/** What /etc/resolv.conf says (resolv.conf(5)), and the server list of $DNSCACHEIP. Pure: no I/O.
- *  A line of resolv.conf that is not understood is stepped over, as every resolver does: the file
- *  serves many programs. $DNSCACHEIP is for us alone, so there an error is an error. */
+/** Parses /etc/resolv.conf (resolv.conf(5)) and the server list of $DNSCACHEIP. Pure: no I/O.
+ *  An unknown line of resolv.conf is skipped, as in every resolver, because the file serves many
+ *  programs. $DNSCACHEIP is for this server only, so a mistake in it is an error. */
 
 import { DecodeError } from "../bytes.ts";
 import { ipBytes } from "./reverse.ts";
@@ -15,17 +15,17 @@ export interface ResolvConf {
   servers: NameServer[];
   /** Domains of the last `search` or `domain` line. */
   search: string[];
-  /** Names with fewer dots than this are searched. */
+  /** Names with fewer dots than this are first tried with the search domains. */
   ndots: number;
-  /** Seconds one try may wait at most, when set. */
+  /** Longest wait of one try in seconds, if set. */
   timeout: number | undefined;
-  /** Rounds over all servers, when set. */
+  /** Rounds over all servers, if set. */
   attempts: number | undefined;
 }
 
-/** Servers used at most: more only make a failure take longer. (glibc takes 3, djb 16.) */
+/** Most servers used. More would only make a failure take longer. (glibc uses 3, djb 16.) */
 const MAX_SERVERS = 8;
-/** Domains searched at most, each of which costs a look-up (glibc 2.26 dropped its limit of 6). */
+/** Most domains searched. Each costs a look-up. (glibc 2.26 dropped its limit of 6.) */
 const MAX_SEARCH = 16;
 /** The caps of resolv.conf(5) for ndots, timeout and attempts. */
 const MAX_NDOTS = 15;
@@ -76,8 +76,9 @@ function applyOption(conf: ResolvConf, option: string): void {
   if (name === "attempts") conf.attempts = Math.min(Math.max(n, 1), MAX_ATTEMPTS);
 }
 
-/** The list of $DNSCACHEIP: servers separated by blanks or commas, each `ip`, `ipv4:port` or
- *  `[ipv6]:port`. djb's form, IPv4 addresses joined by dots (`127.0.0.1.127.0.0.2`), is read too. */
+/** Parses the list of $DNSCACHEIP: servers separated by blanks or commas, each `ip`, `ipv4:port` or
+ *  `[ipv6]:port`. Also accepts djb's form, IPv4 addresses joined by dots (`127.0.0.1.127.0.0.2`).
+ *  Throws DecodeError. */
 export function parseServerList(text: string): NameServer[] {
   const servers: NameServer[] = [];
   for (const { 0: item, index } of text.matchAll(/[^\s,]+/g)) {
@@ -107,9 +108,9 @@ function parseServer(item: string, at: number): NameServer[] {
   return [{ address: reachable(address), port }];
 }
 
-/** The address as packets are sent to it. Answers to a packet for the unspecified address come from the
- *  loopback address, and the source of an answer is checked. A zone means something for a link-local
- *  address alone; with any other (`::1%lo`) a runtime may refuse it. */
+/** Returns the address to send packets to. The unspecified address becomes the loopback address,
+ *  because answers come from there and their source is checked. A zone is kept only for a
+ *  link-local address; with another address (`::1%lo`) a runtime may refuse it. */
 function reachable(address: string): string {
   const bytes = ipBytes(address);
   if (bytes?.every((byte) => byte === 0)) return bytes.length === 4 ? "127.0.0.1" : "::1";

@@ -1,12 +1,13 @@
-/** IP addresses as the resolver needs them: compared whatever their form, and turned into the names
- *  under which the DNS keeps their owners (RFC 1035 3.5, RFC 3596 2.5). Pure: no I/O.
- *  A zone (`fe80::1%eth0`) says through which interface, not who: it is left out here. An
- *  IPv4-mapped address is the IPv4 address it maps. */
+/** IP addresses for the resolver: compares addresses in any text form, and makes the names of their
+ *  PTR records (RFC 1035 3.5, RFC 3596 2.5). Pure: no I/O.
+ *  A zone (`fe80::1%eth0`) names the interface and not the host, so it is ignored. An IPv4-mapped
+ *  address counts as the IPv4 address that it maps. */
 
 import { DecodeError, equalBytes } from "../bytes.ts";
 import { type Ip, ipOrUndefined, unmapIp } from "../ip.ts";
 
-/** A zone is an interface's name or number (RFC 4007 11); Linux has names of 15 characters. */
+/** A zone is an interface's name or number (RFC 4007 11). Names on Linux have up to 15
+ *  characters. */
 const ZONE = /%[\w.-]{1,15}$/;
 
 /** The bytes of an address, 4 or 16; undefined when `text` is no address. */
@@ -28,7 +29,7 @@ export function sameAddress(a: string, b: string): boolean {
   return first !== undefined && second !== undefined && equalBytes(first, second);
 }
 
-/** The name that has the PTR records of an address. Throws DecodeError when `text` is none. */
+/** Returns the name of an address's PTR records. Throws DecodeError if `text` is no address. */
 export function reverseName(text: string): string {
   const bytes = ipBytes(text);
   if (bytes === undefined) throw new DecodeError("ip: reverse name: not an address at byte 0");

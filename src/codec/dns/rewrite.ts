@@ -1,26 +1,26 @@
-/** Qualification: from a short host name to the full names to try, by D. J. Bernstein's rewriting
- *  instructions (the page "name qualification" of djbdns). Pure: no I/O.
+/** Qualification: makes the full names to try from a short host name, by D. J. Bernstein's
+ *  rewriting instructions (the page "name qualification" of djbdns). Pure: no I/O.
  *
  *  Instructions are followed in order, each at most once. `=post:new` replaces the name `post`,
- *  `*post:new` replaces the ending `post`, `?post:new` does so when what stands before it has no
- *  dot or bracket, `-post:new` replaces a whole name that ends in `post`. A result `x+y+z` means:
+ *  `*post:new` replaces the ending `post`, `?post:new` does so if the part before it has no dot
+ *  or bracket, `-post:new` replaces a whole name that ends in `post`. A result `x+y+z` means:
  *  try `xy`, then `xz`. */
 
 const KINDS = "=*?-";
 
-/** One instruction, its kind the first character. */
+/** One instruction. `kind` is its first character. */
 export interface RewriteRule {
   kind: string;
   post: string;
   replacement: string;
 }
 
-/** Rules read at most, so that a wrong file (a device, a log) cannot fill memory. */
+/** Most rules read, so that a wrong file (a device, a log) cannot fill memory. */
 const MAX_RULES = 1000;
-/** Names tried at most for one host: each costs a look-up. */
+/** Most names tried for one host. Each costs a look-up. */
 const MAX_CANDIDATES = 16;
 
-/** Reads a file of instructions. Lines that are none, `#` comments among them, do nothing. */
+/** Parses a file of instructions. Other lines, such as `#` comments, are ignored. */
 export function parseRewriteRules(text: string): RewriteRule[] {
   const rules: RewriteRule[] = [];
   for (const line of text.split("\n")) {
@@ -37,8 +37,8 @@ export function parseRewriteRules(text: string): RewriteRule[] {
   return rules;
 }
 
-/** The instructions that a search list stands for: names without a dot get each domain in turn, and
- *  a final dot goes. */
+/** Returns the instructions equivalent to a search list: a name without a dot gets each domain in
+ *  turn, and a final dot is removed. */
 export function searchListRules(domains: readonly string[]): RewriteRule[] {
   const rules: RewriteRule[] = [{ kind: "*", post: ".", replacement: "" }];
   const endings = searchEndings(domains);
@@ -48,8 +48,8 @@ export function searchListRules(domains: readonly string[]): RewriteRule[] {
   return rules;
 }
 
-/** What each domain of a search list adds to a name: nothing for the root, `.`. One that holds a `+`
- *  is left out: it is no domain, and the sign separates names in an instruction. */
+/** Returns what each domain of a search list adds to a name; the root, `.`, adds nothing. A domain
+ *  with a `+` is left out: it is invalid, and `+` separates names in an instruction. */
 export function searchEndings(domains: readonly string[]): string[] {
   return domains.filter((domain) => domain !== "" && !domain.includes("+")).map((domain) => {
     const bare = domain.replace(/^\.+|\.+$/g, "");
@@ -57,7 +57,7 @@ export function searchEndings(domains: readonly string[]): string[] {
   });
 }
 
-/** The names to try for `host`, in order; the first that has addresses is the one. */
+/** Returns the names to try for `host`, in order. The first one that has addresses is used. */
 export function qualify(host: string, rules: readonly RewriteRule[]): string[] {
   let name = host;
   for (const rule of rules) name = applyRule(name, rule);

@@ -3,7 +3,7 @@
 /** 0x1EDC6F41, bits reversed. */
 const POLYNOMIAL = 0x82f63b78;
 
-/** For half a byte: every process makes this table at its start, and a header is short. */
+/** A small table, for half a byte: every process makes it at its start, and a header is short. */
 const TABLE = Uint32Array.from({ length: 16 }, (_, half) => {
   let value = half;
   for (let bit = 0; bit < 4; bit++) value = value & 1 ? value >>> 1 ^ POLYNOMIAL : value >>> 1;

@@ -1,4 +1,4 @@
-/** What a PROXY header says, in either version (proxy-protocol.txt). Types alone. */
+/** The content of a PROXY header of either version (proxy-protocol.txt). Types only. */
 
 import type { Ip } from "../ip.ts";
 
@@ -18,28 +18,29 @@ export interface ProxyHeader {
   extras: ProxyExtras;
 }
 
-/** Of the TLVs of version 2 those whose meaning is registered (chapter 2.2). Texts are as sent:
- *  hostile, where the proxy got them from its client. */
+/** The TLVs of version 2 that have a registered meaning (chapter 2.2). Texts are as sent, and
+ *  untrusted: the proxy may have them from its client. */
 export interface ProxyExtras {
   /** One protocol name, one character per byte. */
   alpn?: string;
   /** The host name the client asked for. */
   authority?: string;
-  /** The connection, by whatever the proxy likes. */
+  /** The proxy's identifier of the connection, in any format. */
   uniqueId?: Uint8Array;
-  /** Undefined: nothing is said of TLS. */
+  /** Undefined: the header has no such TLV. */
   tls?: ProxyTls;
 }
 
 /** TLS between client and proxy (2.2.6). */
 export interface ProxyTls {
-  /** PP2_CLIENT_SSL, PP2_CLIENT_CERT_CONN, PP2_CLIENT_CERT_SESS. */
+  /** The client connected by TLS (PP2_CLIENT_SSL). */
   used: boolean;
-  /** The client sent a certificate in this connection. */
+  /** The client sent a certificate in this connection (PP2_CLIENT_CERT_CONN). */
   certificateNow: boolean;
-  /** It sent one in this session, in an earlier connection perhaps. */
+  /** The client sent a certificate in this TLS session, perhaps in an earlier connection
+   *  (PP2_CLIENT_CERT_SESS). */
   certificateBefore: boolean;
-  /** 0: the client's certificate was verified. Also 0 when it sent none. */
+  /** 0: the client's certificate was verified. Also 0 if the client sent none. */
   verify: number;
   /** `TLSv1.3` and the like. */
   version?: string;
@@ -47,16 +48,16 @@ export interface ProxyTls {
   commonName?: string;
   /** The cipher suite, by OpenSSL's name. */
   cipher?: string;
-  /** Of the server's certificate: `SHA256` and the like. */
+  /** The signature algorithm of the server's certificate, such as `SHA256`. */
   signatureAlgorithm?: string;
-  /** Of the server's certificate: `RSA2048` and the like. */
+  /** The key algorithm of the server's certificate, such as `RSA2048`. */
   keyAlgorithm?: string;
 }
 
-/** A header and the number of its bytes; what follows is the client's. */
+/** A header and its length. The bytes after it are the client's. */
 export interface DecodedProxy {
   /** What it says. */
   header: ProxyHeader;
-  /** Its bytes. */
+  /** In bytes. */
   length: number;
 }

@@ -1,6 +1,6 @@
-/** The PROXY protocol (HAProxy's proxy-protocol.txt): a header with which a proxy tells, before the
- *  client's first byte, who the client is. Pure: no I/O. This file knows the two forms apart; whom
- *  to believe is not decided here. */
+/** The PROXY protocol (HAProxy's proxy-protocol.txt): before the client's first byte, a proxy
+ *  sends a header that says who the client is. Pure: no I/O. This file distinguishes the two
+ *  versions. The caller decides which proxies to trust. */
 
 import { DecodeError } from "../bytes.ts";
 import type { DecodedProxy } from "./header.ts";
@@ -15,7 +15,7 @@ export function decodeProxy(bytes: Uint8Array): DecodedProxy | undefined {
   throw new DecodeError("proxy: signature: of neither version at byte 0");
 }
 
-/** Is this the beginning of a header? `maybe`: so far. */
+/** Whether `bytes` begin with the signature of a header. `maybe`: they match it so far. */
 export function beginsLikeProxy(bytes: Uint8Array): "yes" | "no" | "maybe" {
   const first = begins(bytes, V1_SIGNATURE);
   return first === "no" ? begins(bytes, V2_SIGNATURE) : first;

@@ -1,5 +1,5 @@
 /** Version 1 of the PROXY protocol: one line of text (proxy-protocol.txt 2.1). Pure: no I/O.
- *  Strict, since two programs that read one line as two addresses open a way around rules. */
+ *  Strict: if two programs read different addresses in one line, a client can bypass rules. */
 
 import { DecodeError, fromLatin1, latin1 } from "../bytes.ts";
 import { formatIp, type Ip, ipOrUndefined } from "../ip.ts";
@@ -8,7 +8,8 @@ import type { DecodedProxy, ProxyEnd, ProxyHeader } from "./header.ts";
 /** "PROXY" and one space. */
 export const V1_SIGNATURE = fromLatin1("PROXY ");
 
-/** 2.1: no valid line is longer, CR LF included. More would let a sender be listened to for ever. */
+/** 2.1: bytes of the longest valid line, CR LF included. Without a limit, a sender could keep
+ *  sending for ever. */
 const MAX_LINE = 107;
 
 const CR = 0x0d;
@@ -32,7 +33,7 @@ export function decodeProxyV1(bytes: Uint8Array): DecodedProxy | undefined {
 
 function readLine(line: string): ProxyHeader {
   const [, family, ...fields] = line.split(" ");
-  // 2.1: whatever follows the word must be ignored.
+  // 2.1: what follows UNKNOWN must be ignored.
   if (family === "UNKNOWN") return { extras: {} };
   if (family !== "TCP4" && family !== "TCP6") {
     throw new DecodeError("proxy v1: protocol: none of TCP4, TCP6, UNKNOWN at byte 6");
@@ -53,15 +54,15 @@ function readLine(line: string): ProxyHeader {
   };
 }
 
-/** `::ffff:192.0.2.1` is an address of TCP6, which HAProxy sends for IPv4 clients of a dual-stack
- *  socket; elsewhere the family says which form it must be. */
+/** Parses an address of the line's family. `::ffff:192.0.2.1` is an address of TCP6: HAProxy
+ *  sends it for IPv4 clients of a dual-stack socket. */
 function address(field: string, text: string | undefined, width: 4 | 16): Ip {
   const ip = ipOrUndefined(text ?? "");
   if (ip?.length === width) return ip;
   throw new DecodeError(`proxy v1: ${field}: no address of the family at byte 11`);
 }
 
-/** 2.1: no zero in front, to keep octal out. */
+/** 2.1: no leading zero, which could mean octal. */
 function port(field: string, text: string | undefined): number {
   if (text !== undefined && /^(?:0|[1-9][0-9]{0,4})$/.test(text) && Number(text) <= 65_535) {
     return Number(text);
@@ -69,7 +70,7 @@ function port(field: string, text: string | undefined): number {
   throw new DecodeError(`proxy v1: ${field}: no number from 0 to 65535 at byte 11`);
 }
 
-/** The line of a header; without ends the short form of UNKNOWN. Version 1 has no extras. */
+/** Encodes a header; without `ends`, the short form of UNKNOWN. Version 1 has no extras. */
 export function encodeProxyV1({ ends }: Pick<ProxyHeader, "ends">): Uint8Array<ArrayBuffer> {
   if (!ends) return fromLatin1("PROXY UNKNOWN\r\n");
   const { source, destination } = ends;

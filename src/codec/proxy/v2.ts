@@ -10,15 +10,16 @@ const FORMAT = "proxy v2";
 const FIXED = 16;
 /** 2.2.5. */
 const MAX_UNIQUE_ID = 128;
-/** RFC 7301 3.1 and RFC 1035 2.3.4 for ALPN and names; a common name has 64 characters (RFC 5280
- *  A.1), of 4 bytes at most. These texts come from a client and end in an environment. The proxy has
- *  taken what the client said, so a text that we do not take is left out: the addresses still count. */
+/** Longest text, in bytes, by RFC 7301 3.1 (ALPN) and RFC 1035 2.3.4 (names); a common name has
+ *  up to 64 characters (RFC 5280 A.1) of up to 4 bytes. These texts come from a client and go
+ *  into an environment. The proxy has already accepted the client, so a longer text is left out
+ *  and the rest of the header is used. */
 const MAX_TEXT = 256;
 
 const PROXY_VERSION = 2;
 const COMMAND = { local: 0, proxy: 1 } as const;
 
-/** 2.2: family in the high four bits, transport in the low. Everything else must be rejected. */
+/** 2.2: family in the high four bits, transport in the low. Any other value must be rejected. */
 const TRANSPORT = {
   unspecified: 0x00,
   tcp4: 0x11,
@@ -53,7 +54,7 @@ export function decodeProxyV2(bytes: Uint8Array): DecodedProxy | undefined {
   // Up to 65,535 bytes: with the client's certificate a header has several thousand.
   const length = FIXED + ((bytes[14] as number) << 8 | (bytes[15] as number));
   const local = (command & 15) === COMMAND.local;
-  // 2.2: of LOCAL everything is discarded, the family too.
+  // 2.2: with LOCAL everything is ignored, the family too.
   const width = local ? undefined : addressWidth(transport);
   if (bytes.length < length) return undefined;
   const header: ProxyHeader = { extras: {} };
@@ -65,7 +66,7 @@ export function decodeProxyV2(bytes: Uint8Array): DecodedProxy | undefined {
   return { header, length };
 }
 
-/** Bytes of one address; undefined: the family is not specified, nor is what comes after it. */
+/** Bytes of one address. Undefined: the family is unspecified, and the rest has no known form. */
 function addressWidth(transport: number): 4 | 16 | 108 | undefined {
   switch (transport) {
     case TRANSPORT.unspecified:
@@ -92,10 +93,10 @@ function readAddresses(
 ): void {
   const source = Uint8Array.from(reader.take(width, "source address"));
   const destination = Uint8Array.from(reader.take(width, "destination address"));
-  if (width === 108) return; // UNIX: no ports, and no use for us
+  if (width === 108) return; // Unix sockets: they have no ports, and the paths are not used
   const sourcePort = reader.u16("source port");
   const destinationPort = reader.u16("destination port");
-  // 2.2: what is valid and not supported falls back to the connection's own addresses.
+  // 2.2: if the transport is valid but not supported, the connection's own addresses are used.
   if (transport !== TRANSPORT.tcp4 && transport !== TRANSPORT.tcp6) return;
   header.ends = {
     source: { ip: source, port: sourcePort },
@@ -123,7 +124,8 @@ function readExtras(reader: Reader): ProxyExtras {
   return extras;
 }
 
-/** Which of two values counts is where programs differ. Types without a meaning here may repeat. */
+/** Throws if a known type occurs twice: programs differ in which value they use. Unknown types may
+ *  repeat. */
 function once(seen: Set<number>, type: number, at: number): void {
   const known = Object.values(TLV).some((one) => one === type) || type in SUB;
   if (known && seen.has(type)) {
@@ -132,7 +134,7 @@ function once(seen: Set<number>, type: number, at: number): void {
   seen.add(type);
 }
 
-/** 2.2.3: over the whole header, with zeros for the checksum. */
+/** 2.2.3: the checksum is over the whole header, with zeros in its own place. */
 function verifyChecksum(header: Uint8Array, value: Uint8Array, at: number): void {
   if (value.length !== 4) throw new DecodeError(`${FORMAT}: CRC32C: not 4 bytes at byte ${at}`);
   const said = new Reader(value, FORMAT).u32("CRC32C");
@@ -167,7 +169,7 @@ function isText(value: Uint8Array): boolean {
   return value.length > 0 && value.length <= MAX_TEXT;
 }
 
-/** Undefined: left out, see `MAX_TEXT`. */
+/** Undefined: the text is left out, see `MAX_TEXT`. */
 function utf8(value: Uint8Array): string | undefined {
   if (!isText(value)) return undefined;
   try {
@@ -177,7 +179,7 @@ function utf8(value: Uint8Array): string | undefined {
   }
 }
 
-/** The bytes of a header, with its checksum if `checksum`. Without ends: LOCAL, and no extras. */
+/** Encodes a header, with a checksum if `checksum` is set. Without `ends`: LOCAL, and no extras. */
 export function encodeProxyV2(
   { ends, extras }: ProxyHeader,
   { checksum = false }: { checksum?: boolean } = {},

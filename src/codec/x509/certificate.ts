@@ -1,7 +1,7 @@
-/** X.509 certificates (RFC 5280): what a server tells its program, and what it checks, about one.
- *  Pure: no I/O, and no verdict: signatures, dates and trust are judged elsewhere.
- *  The certificate is hostile until it has been verified, so reading is strict (DER only, nothing
- *  twice, nothing left over), every length is capped and nothing recurses. */
+/** Reads X.509 certificates (RFC 5280): the fields that the server checks or passes to its program.
+ *  Pure: no I/O. Signatures, dates and trust are verified elsewhere.
+ *  A certificate is untrusted until it is verified, so reading is strict (DER only, no
+ *  duplicates, no trailing bytes), every length is capped and nothing recurses. */
 
 import { DecodeError, equalBytes } from "../bytes.ts";
 import { DerReader, TAG } from "../der.ts";
@@ -12,19 +12,19 @@ import { readTime, type Time } from "./time.ts";
 export interface Attribute {
   /** Dotted decimals. */
   readonly oid: string;
-  /** Identifier octet of the value: which kind of string it is. */
+  /** Identifier octet of the value: its string type. */
   readonly tag: number;
   /** The value as encoded. */
   readonly value: Uint8Array;
 }
 
-/** A distinguished name: relative names in order, each of one attribute or more. */
+/** A distinguished name: relative names in order, each with one or more attributes. */
 export interface DistinguishedName {
   readonly der: Uint8Array;
   readonly rdns: readonly (readonly Attribute[])[];
 }
 
-/** What is read of a certificate. Byte arrays are views of the input. */
+/** The fields read from a certificate. Byte arrays are views of the input. */
 export interface Certificate extends Extensions {
   readonly der: Uint8Array;
   /** 1, 2 or 3. */
@@ -33,18 +33,19 @@ export interface Certificate extends Extensions {
   readonly serial: Uint8Array;
   readonly subject: DistinguishedName;
   readonly issuer: DistinguishedName;
-  /** Subject and issuer are the same name; says nothing about who signed. */
+  /** Subject and issuer are the same name. This does not say who signed. */
   readonly selfIssued: boolean;
   readonly notBefore: Time;
   readonly notAfter: Time;
-  /** Object identifiers; `algorithmName()` spells them. */
+  /** Object identifiers; `algorithmName()` returns their names. */
   readonly signatureAlgorithm: string;
   readonly publicKeyAlgorithm: string;
 }
 
-/** TLS libraries stop a whole chain at about 100 KB; real certificates have 1 to 10 KB. */
+/** TLS libraries limit a whole chain to about 100 KB; real certificates have 1 to 10 KB. */
 const MAX_CERTIFICATE = 65_536;
-/** RFC 5280 4.1.2.2 allows 20 bytes. More are met, but their decimals take time to the square. */
+/** RFC 5280 4.1.2.2 allows 20 bytes. Longer serial numbers exist, but the time to print one in
+ *  decimal grows with the square of its length. */
 const MAX_SERIAL = 128;
 
 /** Attributes of one name. Real names have about ten. */
@@ -75,13 +76,13 @@ export function readCertificate(der: Uint8Array): Certificate {
   const publicKey = readAlgorithm(key, "public key algorithm");
   key.expect(TAG.bitString, "public key bits");
   key.finish("after the public key");
-  // Unique identifiers, [1] and [2]: unused since 1993, allowed.
+  // Unique identifiers, [1] and [2], are allowed, though unused since 1993.
   body.optional(0x81, "issuer unique id");
   body.optional(0x82, "subject unique id");
   const extensions = readExtensions(body, version);
   body.finish("after the body");
 
-  // Equal by RFC 5280 4.1.1.2; if not, the unsigned copy is forged.
+  // RFC 5280 4.1.1.2 requires both to be equal. If they differ, the unsigned copy is forged.
   const outside = readAlgorithm(outer, "signature algorithm");
   if (!equalBytes(outside.der, signature.der)) {
     outer.fail("signature algorithm", "differs from the signed one");
@@ -118,7 +119,7 @@ function readAlgorithm(reader: DerReader, field: string): { oid: string; der: Ui
   const algorithm = reader.expect(TAG.sequence, field);
   const inside = reader.inside(algorithm);
   const oid = inside.oid(`${field} id`);
-  // Parameters (a NULL, a curve) are the business of who verifies.
+  // The verifier checks the parameters (a NULL, a curve).
   if (!inside.done) inside.read(`${field} parameters`);
   inside.finish(`after the ${field}`);
   return { oid, der: algorithm.der };
@@ -139,7 +140,7 @@ export function readDistinguishedName(body: DerReader, field: string): Distingui
       const oid = pair.oid(`${field} attribute type`);
       const { tag, content, der } = pair.read(`${field} attribute value`);
       pair.finish(`after the ${field} attribute`);
-      // A constructed value has no text: its encoding stands for it, as in OpenSSL.
+      // A constructed value has no text. Its encoding is used instead, as in OpenSSL.
       const value = tag === TAG.bitString ? content.subarray(1) : tag & 0x20 ? der : content;
       rdn.push({ oid, tag, value });
     } while (!set.done);

@@ -1,10 +1,10 @@
-/** Name constraints: for which names an authority, and those below it, may issue certificates (RFC
- *  5280 4.2.1.10). Pure: no I/O. The answers are OpenSSL's words.
+/** Name constraints: the names for which an authority, and the authorities below it, may issue
+ *  certificates (RFC 5280 4.2.1.10). Pure: no I/O. The results have OpenSSL's wording.
  *
- *  DNS names, IP addresses, e-mail addresses, directory names and URIs are compared. A constraint of
- *  another kind refuses every certificate that has a name of that kind. Where a name can be read in
- *  two ways, it is refused. Other than RFC 5280 says, a DNS constraint may begin with a dot, as many
- *  authorities write it: it means the names below that domain, without the domain. */
+ *  DNS names, IP addresses, e-mail addresses, directory names and URIs are compared. A
+ *  constraint of another kind refuses every certificate that has a name of that kind. An
+ *  ambiguous name is refused. Unlike in RFC 5280, a DNS constraint may begin with a dot, as many
+ *  authorities write it: it covers the names below that domain, and not the domain. */
 
 import { DecodeError, latin1 } from "../bytes.ts";
 import { DerReader, type Element } from "../der.ts";
@@ -13,7 +13,7 @@ import { readDistinguishedName } from "./certificate.ts";
 import { hostLabels } from "./match.ts";
 import { attributeText, canonicalRdn } from "./names.ts";
 
-/** What an authority says; `malformed` refuses all that is below it. */
+/** The constraints of an authority. `malformed` refuses every certificate below it. */
 export type NameConstraints = Constraints | "malformed";
 
 interface Constraints {
@@ -24,15 +24,15 @@ interface Constraints {
 /** Kinds of names by their tags (RFC 5280 4.2.1.6); the directory name is constructed. */
 const KIND = { email: 0x81, dns: 0x82, directory: 0xa4, uri: 0x86, ip: 0x87, other: 0xa0 } as const;
 
-/** Some of the names of one kind. */
+/** A set of names of one kind. */
 interface Subtree {
   readonly tag: number;
-  /** Undefined: of a kind that cannot be compared. `excluded`: does any name that this one may stand
-   *  for lie within? */
+  /** True if the name is in the set; with `excluded`, also if a host that the name's wildcard
+   *  matches is in it. Undefined: names of this kind cannot be compared. */
   readonly holds: ((name: Subject, excluded: boolean) => boolean) | undefined;
 }
 
-/** A name of a certificate, in the form that its kind is compared in. */
+/** A name of a certificate, in the form for comparison. */
 interface Subject {
   readonly tag: number;
   /** Labels of the host, the first of which may be `*`. */
@@ -40,13 +40,13 @@ interface Subject {
   readonly local?: string;
   readonly address?: Uint8Array;
   readonly rdns?: readonly string[];
-  /** It cannot be compared with a constraint of its kind. */
+  /** The name cannot be compared with a constraint of its kind. */
   readonly malformed?: boolean;
 }
 
-/** Subtrees of one certificate. Real authorities have some dozens. */
+/** Most permitted, and most excluded, subtrees of one certificate. Real authorities have dozens. */
 const MAX_SUBTREES = 1024;
-/** Comparisons for one certificate with one authority. */
+/** Most comparisons of one certificate with the constraints of one authority. */
 const MAX_WORK = 1 << 18;
 
 const EMAIL_ATTRIBUTE = "1.2.840.113549.1.9.1";
@@ -93,7 +93,7 @@ function readBase(reader: DerReader, base: Element): Subtree["holds"] {
   const { tag, content } = base;
   const text = latin1(content);
   const fail = (): never => reader.fail("base", "malformed", base.start);
-  /** Labels of a domain; those of `.domain` begin with an empty one, which stands for any. */
+  /** The labels of a domain. For `.domain` the first label is empty and stands for any labels. */
   const domain = (of: string): string[] => {
     const below = of.startsWith(".");
     const labels = hostLabels(below ? of.slice(1) : of) ?? fail();
@@ -136,7 +136,8 @@ function readBase(reader: DerReader, base: Element): Subtree["holds"] {
   }
 }
 
-/** This host alone; with an empty first label every host below, and not itself. */
+/** Matches only this host; with an empty first label, the hosts below it and not the host
+ *  itself. */
 function onHost(base: readonly string[]): (name: Subject) => boolean {
   return ({ labels = [] }) =>
     base[0] === ""
@@ -149,7 +150,7 @@ function endsWith(labels: readonly string[], base: readonly string[]): boolean {
   return skip >= 0 && base.every((label, i) => labels[skip + i] === label);
 }
 
-/** Is `base` one of the hosts that `*.domain` stands for? */
+/** True if `labels` are a wildcard name that matches the host `base`. */
 function covers(labels: readonly string[], base: readonly string[]): boolean {
   return labels[0] === "*" && labels.length === base.length && endsWith(base, labels.slice(1));
 }
@@ -160,8 +161,8 @@ function mailbox(text: string): { local: string; labels: string[] } | undefined 
   return local === "" || !labels || more.length > 0 ? undefined : { local, labels };
 }
 
-/** Why the constraints of an authority forbid this certificate, which is below it; undefined if they
- *  do not. `leaf`: it is the first of its chain. */
+/** Returns why the constraints of an authority forbid a certificate below it, or undefined if
+ *  they do not. `leaf`: the certificate is the first of its chain. */
 export function constraintProblem(
   constraints: NameConstraints,
   certificate: Certificate,
@@ -200,7 +201,7 @@ function subjectsOf(certificate: Certificate, leaf: boolean): Subject[] {
   names.push(...ips.map((address) => ({ tag: KIND.ip, address })));
   names.push(...otherNames.map(other));
   if (leaf && dnsNames.length === 0) {
-    // `matchesHost` takes the common name for a host then, and so do other programs.
+    // Without DNS names, `matchesHost` and other programs use the common name as a host name.
     for (const attribute of attributes) {
       const host = attribute.oid === COMMON_NAME ? attributeText(attribute) : undefined;
       if (host?.includes(".") && dns(host).labels) names.push(dns(host));

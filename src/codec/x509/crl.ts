@@ -1,16 +1,16 @@
-/** Certificate revocation lists (RFC 5280 chapter 5). Pure: no I/O, and no verdict: signature and
- *  dates are judged elsewhere.
- *  Only complete lists are read. A list that covers some certificates only (delta, distribution
- *  point, indirect) says so in an extension, which should be critical. It is refused whether that
- *  extension is critical or not: read as a complete list it would turn "not here" into "not
- *  revoked". */
+/** Reads certificate revocation lists (RFC 5280 chapter 5). Pure: no I/O. Signature and dates are
+ *  verified elsewhere.
+ *  Only complete lists are accepted. A list that covers only some certificates (delta,
+ *  distribution point, indirect) says so in an extension, which should be critical. Such a list
+ *  is refused even if the extension is not critical: otherwise a certificate outside its scope
+ *  would count as not revoked. */
 
 import { DecodeError, equalBytes, hex } from "../bytes.ts";
 import { DerReader, TAG } from "../der.ts";
 import { readAlgorithm, readExtension, readSigned, type Signed } from "./path.ts";
 import { readTime, type Time } from "./time.ts";
 
-/** What is read of a revocation list. */
+/** The fields read from a revocation list. */
 export interface Crl {
   readonly signed: Signed;
   /** The issuer's name in DER. */
@@ -21,16 +21,16 @@ export interface Crl {
   readonly revoked: ReadonlySet<string>;
 }
 
-/** An entry has about 37 bytes, so this is some 400,000 of them. Lists of public authorities that
- *  are longer are split by distribution point. */
+/** An entry has about 37 bytes, so this is about 400,000 entries. Public authorities split longer
+ *  lists by distribution point. */
 const MAX_CRL = 16 << 20;
 /** As in `certificate.ts`. */
 const MAX_SERIAL = 128;
-/** RFC 5280 5.2 knows eight. */
+/** RFC 5280 5.2 defines eight. */
 const MAX_EXTENSIONS = 64;
 
-/** Extensions of a list that does not say everything of its issuer's certificates by their serial
- *  numbers (RFC 5280 5.2.4, 5.2.5; X.509 9.5), refused even when not critical. */
+/** Extensions of a list that does not cover all certificates of its issuer by serial number (RFC
+ *  5280 5.2.4, 5.2.5; X.509 9.5). They are refused even if they are not critical. */
 const PARTIAL: ReadonlyMap<string, string> = new Map([
   ["2.5.29.27", "a delta list"],
   ["2.5.29.28", "a list of one distribution point"],
@@ -39,16 +39,16 @@ const PARTIAL: ReadonlyMap<string, string> = new Map([
   ["2.5.29.59", "a list of groups"],
   ["2.5.29.63", "a list of one distribution point"],
 ]);
-/** RFC 5280 5.3.3: this entry, and those after it, are certificates of another issuer. */
+/** RFC 5280 5.3.3: this entry and those after it are for certificates of another issuer. */
 const PARTIAL_IN_ENTRY: ReadonlyMap<string, string> = new Map([
   ["2.5.29.29", "an entry of an indirect list"],
 ]);
 
-/** Changes nothing that is decided here, critical or not: key identifier, alternative names,
+/** Extensions that do not affect the result, critical or not: key identifier, alternative names,
  *  number. */
 const HARMLESS = new Set(["2.5.29.35", "2.5.29.18", "2.5.29.20"]);
-/** Why and since when a certificate is revoked: it is, whatever they say. The reason removeFromCRL
- *  belongs in delta lists (RFC 5280 5.3.1); in a complete one the entry counts. */
+/** Reason and date of the revocation. The certificate is revoked whatever they say. The reason
+ *  removeFromCRL is for delta lists (RFC 5280 5.3.1); in a complete list the entry still counts. */
 const HARMLESS_IN_ENTRY = new Set(["2.5.29.21", "2.5.29.24"]);
 
 const FORMAT = "crl";
@@ -74,7 +74,7 @@ export function readCrl(der: Uint8Array): Crl {
   if (!same) body.fail("signature algorithm", "differs from the one outside");
   const issuer = body.expect(TAG.sequence, "issuer").der;
   const thisUpdate = readTime(body, "this update");
-  // RFC 5280 5.1.2.5 asks for it; a list without would be believed for ever.
+  // RFC 5280 5.1.2.5 requires nextUpdate. A list without it would never expire.
   if (body.peek() !== TAG.utcTime && body.peek() !== TAG.generalizedTime) {
     body.fail("next update", "missing");
   }

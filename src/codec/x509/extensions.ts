@@ -1,12 +1,12 @@
-/** The extensions of a certificate that decide what it may be used for (RFC 5280 4.2.1). Pure:
- *  no I/O, and no verdict. A part of `certificate.ts`, which says how reading is meant. */
+/** Reads the extensions that decide what a certificate may be used for (RFC 5280 4.2.1). Pure: no
+ *  I/O. A part of `certificate.ts`, whose rules for reading apply here. */
 
 import { latin1 } from "../bytes.ts";
 import { type DerReader, type Element, TAG } from "../der.ts";
 
-/** What is read of the extensions. */
+/** The values read from the extensions. */
 export interface Extensions {
-  /** Subject alternative names. Text is one character per byte, not checked in any way. */
+  /** Subject alternative names. Text is one character per byte, and not validated. */
   readonly dnsNames: readonly string[];
   readonly emails: readonly string[];
   /** 4 or 16 bytes each. */
@@ -18,15 +18,15 @@ export interface Extensions {
   readonly keyUsage: readonly string[] | undefined;
   /** Object identifiers; undefined: no restriction. */
   readonly extendedKeyUsage: readonly string[] | undefined;
-  /** Critical extensions that are not among the above: whoever verifies must know them. */
+  /** Critical extensions other than the above. A verifier that does not know them must refuse. */
   readonly unknownCritical: readonly string[];
 }
 
-/** A certificate has about ten; a list of thousands of tiny ones only costs time. */
+/** A certificate has about ten. A list of thousands of tiny ones would only cost time. */
 const MAX_EXTENSIONS = 64;
 /** Public authorities put at most 2,000 names into a certificate. */
 const MAX_NAMES = 4096;
-/** RFC 5280 knows six. */
+/** RFC 5280 defines six. */
 const MAX_USAGES = 256;
 
 const KEY_USAGES = [
@@ -61,7 +61,7 @@ export function readExtensions(body: DerReader, version: number): Extensions {
     const seen = new Set<string>();
     while (!list.done) {
       const { oid, critical, value } = readExtension(list);
-      // RFC 5280 4.2; with two, each reader could believe another one.
+      // RFC 5280 4.2 forbids duplicates: programs differ in which one they use.
       if (seen.has(oid)) list.fail("extension", "twice");
       if (seen.add(oid).size > MAX_EXTENSIONS) list.fail("extensions", `above ${MAX_EXTENSIONS}`);
       if (oid === "2.5.29.17") readAlternativeNames(value, { dnsNames, emails, ips, otherNames });
@@ -86,7 +86,7 @@ export function readExtensions(body: DerReader, version: number): Extensions {
 function readExtension(list: DerReader): { oid: string; critical: boolean; value: DerReader } {
   const extension = list.sequence("extension");
   const oid = extension.oid("extension id");
-  // FALSE written out is not DER but common; it changes nothing.
+  // An explicit FALSE is not DER, but common and harmless.
   const critical = extension.peek() === TAG.boolean && extension.boolean("extension critical");
   const value = extension.inside(extension.expect(TAG.octetString, "extension value"));
   extension.finish("after the extension");
@@ -125,7 +125,7 @@ function readBasicConstraints(value: DerReader): { ca: boolean; pathLength?: num
   if (inside.done) return { ca };
   const [high = 0, low] = inside.integer("path length", 2);
   inside.finish("after the path length");
-  // A negative number would count as no limit somewhere.
+  // Some programs could read a negative number as no limit.
   if (high >= 0x80) inside.fail("path length", "negative");
   return { ca, pathLength: low === undefined ? high : high << 8 | low };
 }

@@ -1,4 +1,4 @@
-/** Kind and size of public keys. Pure: no I/O, no verdict. */
+/** Kind and size of public keys. Pure: no I/O. */
 
 import { hex } from "../bytes.ts";
 import type { Algorithm, SubjectKey } from "./path.ts";
@@ -13,7 +13,7 @@ export const KEY = {
   dsa: "1.2.840.10040.4.1",
 } as const;
 
-/** A curve by its name, and the bits of its order. */
+/** A curve's name, and the size of its order in bits. */
 export interface Curve {
   readonly name: string;
   readonly bits: number;
@@ -29,7 +29,7 @@ const CURVES: Readonly<Record<string, Curve>> = {
   "06052b8104000a": { name: "secp256k1", bits: 256 },
 };
 
-/** The named curve of an EC key; undefined: another one, or parameters that are spelled out. */
+/** The named curve of an EC key. Undefined for an unknown curve or explicit parameters. */
 export function namedCurve({ parameters }: Algorithm): Curve | undefined {
   return parameters && CURVES[hex(parameters)];
 }

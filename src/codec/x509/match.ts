@@ -1,6 +1,6 @@
-/** Does a certificate stand for this host? RFC 6125 chapter 6, and 7.2 for wildcards. Pure: no I/O.
- *  Only a match of whole labels counts, in the characters of host names: a name with a NUL in it
- *  (`bank.example\0.evil.example`) matches nothing. */
+/** Decides whether a certificate is for a host (RFC 6125 chapter 6, and 7.2 for wildcards).
+ *  Pure: no I/O. Whole labels are compared, and only characters of host names are allowed: a
+ *  name with a NUL (`bank.example\0.evil.example`) matches nothing. */
 
 import { equalBytes } from "../bytes.ts";
 import type { Certificate } from "./certificate.ts";
@@ -8,15 +8,15 @@ import { attributeText } from "./names.ts";
 
 const COMMON_NAME = "2.5.4.3";
 
-/** RFC 1035 2.3.4 gives the length. ASCII only, looked at before the case is changed: the Kelvin
- *  sign, for one, would become a `k`. */
+/** RFC 1035 2.3.4 limits the length. ASCII is required before the case is changed, which would turn
+ *  the Kelvin sign, for example, into a `k`. */
 const HOST = /^[!-~]{1,253}$/;
-/** The underscore is no part of a host name (RFC 952) but in use. */
+/** The underscore is not allowed in host names (RFC 952), but is in use. */
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
-/** True if the certificate names the host. The DNS names of the subject alternative name decide;
- *  only if it has none, the last common name of the subject does. Case does not matter, nor does
- *  a dot at the end of the host. An address in text form never matches: see `matchesAddress`. */
+/** True if the certificate names the host. The DNS names of the subject alternative name decide.
+ *  Only if there are none, the last common name of the subject decides. Case and a final dot of
+ *  the host are ignored. An address in text form never matches: see `matchesAddress`. */
 export function matchesHost(certificate: Certificate, host: string): boolean {
   const labels = hostLabels(host.endsWith(".") ? host.slice(0, -1) : host);
   if (!labels) return false;
@@ -28,23 +28,23 @@ export function matchesHost(certificate: Certificate, host: string): boolean {
   return name !== undefined && matchesName(name, labels);
 }
 
-/** True if the certificate names this address: 4 or 16 bytes, compared with the addresses of the
- *  subject alternative name and with nothing else. */
+/** True if the certificate names this address (4 or 16 bytes). Only the addresses of the subject
+ *  alternative name are compared. */
 export function matchesAddress(certificate: Certificate, address: Uint8Array): boolean {
   return certificate.ips.some((ip) => equalBytes(ip, address));
 }
 
-/** The labels of a host name in lower case; undefined if it is none. */
+/** The labels of a host name in lower case. Undefined if `host` is not a host name. */
 export function hostLabels(host: string): string[] | undefined {
   if (!HOST.test(host)) return undefined;
   const labels = host.toLowerCase().split(".");
   if (!labels.every((label) => LABEL.test(label))) return undefined;
-  // A last label of digits makes an address (127.1 is one too), which no name may stand for.
+  // A name with a number as its last label is refused: it reads as an address (as 127.1 does).
   return /^(?:\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? "") ? undefined : labels;
 }
 
-/** Compares a name of the certificate with a host. `*` stands for the whole left-most label, and
- *  only where two labels or more follow: nobody owns all of `*.com`. */
+/** Compares a name of the certificate with a host. `*` stands for the whole left-most label, and at
+ *  least two labels must follow: no owner has all of `*.com`. */
 function matchesName(name: string, host: readonly string[]): boolean {
   const wild = name.startsWith("*.");
   const labels = hostLabels(wild ? name.slice(2) : name);

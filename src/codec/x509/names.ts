@@ -1,19 +1,19 @@
-/** Names of certificates as text: the line and the components that mod_ssl puts into the
- *  environment. Pure: no I/O.
- *  A peer chooses what stands in its certificate. Programs read these values line by line, copy
- *  them into logs and compare them, so control bytes are escaped, never passed raw, in the ways
- *  of OpenSSL, and every text has an end. */
+/** Formats the names of certificates as text: the line and the components that mod_ssl puts into
+ *  the environment. Pure: no I/O.
+ *  A peer controls the content of its certificate. Programs read these values line by line, copy
+ *  them into logs and compare them. So control bytes are escaped as in OpenSSL, and the length of
+ *  every text is limited. */
 
 import { hex, latin1 } from "../bytes.ts";
 import { TAG } from "../der.ts";
 import type { Attribute, DistinguishedName } from "./certificate.ts";
 import { attributeName } from "./oids.ts";
 
-/** Longest text made here, in characters: Linux gives one variable 131,072 bytes (execve(2),
- *  MAX_ARG_STRLEN) and a character may take four. A cut text ends in `...`. */
+/** Longest text returned, in characters. Linux limits one variable to 131,072 bytes (execve(2),
+ *  MAX_ARG_STRLEN), and a character can take four. A cut text ends in `...`. */
 export const MAX_TEXT = 16_384;
 
-/** mod_ssl's names of the components. UID is the attribute of RFC 4519 and, as in mod_ssl, the
+/** mod_ssl's names of the components. UID is both the attribute of RFC 4519 and, as in mod_ssl, the
  *  unique identifier of X.520. */
 const COMPONENTS: ReadonlyMap<string, string> = new Map([
   ["2.5.4.6", "C"],
@@ -32,9 +32,9 @@ const COMPONENTS: ReadonlyMap<string, string> = new Map([
   ["1.2.840.113549.1.9.1", "Email"],
 ]);
 
-/** The name on one line, byte for byte as `X509_NAME_oneline` prints it:
- *  `/C=US/ST=New York/CN=x`. Bytes outside printable ASCII are `\xHH`, `/` and `+` in a value
- *  have a backslash before them, `+` joins the attributes of one relative name. */
+/** Returns the name on one line, byte for byte as `X509_NAME_oneline` prints it:
+ *  `/C=US/ST=New York/CN=x`. Bytes outside printable ASCII become `\xHH`. `/` and `+` in a value
+ *  get a backslash before them. `+` joins the attributes of one relative name. */
 export function oneLine(name: DistinguishedName): string {
   let line = "";
   for (const rdn of name.rdns) {
@@ -53,8 +53,8 @@ export function oneLine(name: DistinguishedName): string {
   return line;
 }
 
-/** mod_ssl's components in the order of the name: `["CN", text]`; the second one of a kind is
- *  `CN_1`, the third `CN_2`, as mod_ssl numbers them. */
+/** Returns mod_ssl's components in the order of the name: `["CN", text]`. The second component of a
+ *  kind is `CN_1`, the third `CN_2`, as in mod_ssl. */
 export function components(name: DistinguishedName): [name: string, text: string][] {
   const found: [string, string][] = [];
   const seen = new Map<string, number>();
@@ -70,12 +70,12 @@ export function components(name: DistinguishedName): [name: string, text: string
   return found;
 }
 
-/** The characters of an attribute's value, whatever its string type, nothing escaped; undefined
- *  if the bytes do not follow that type. */
+/** Decodes an attribute's value by its string type, without escaping. Undefined if the bytes are
+ *  invalid for that type. */
 export function attributeText({ tag, value }: Attribute): string | undefined {
   if (tag === TAG.bmp) return wide(value, 2);
   if (tag === TAG.universal) return wide(value, 4);
-  // T61String has escapes that nobody implements; all read it as ISO 8859-1.
+  // T61String has escape sequences that no program implements; all read it as ISO 8859-1.
   if (tag !== TAG.utf8) return latin1(value);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value);
@@ -84,8 +84,8 @@ export function attributeText({ tag, value }: Attribute): string | undefined {
   }
 }
 
-/** One relative name in a form in which it can be compared: without regard to case, blanks and the
- *  type of its strings (RFC 5280 7.1). */
+/** Converts a relative name to a form for comparison, in which case, extra blanks and string
+ *  types do not matter (RFC 5280 7.1). */
 export function canonicalRdn(rdn: readonly Attribute[]): string {
   return JSON.stringify(
     rdn.map((attribute) => {
@@ -122,8 +122,8 @@ function wide(value: Uint8Array, size: 2 | 4): string | undefined {
   return text;
 }
 
-/** Bytes of no known encoding on one line: outside ASCII they are `\HH`, so that they never look
- *  like a name that is spelled properly. */
+/** Escapes bytes of unknown encoding for one line. A byte outside ASCII becomes `\HH`, so that the
+ *  text cannot pass for a valid name. */
 function escapeBytes(bytes: Uint8Array): string {
   let line = "";
   for (const byte of bytes) {
@@ -133,9 +133,9 @@ function escapeBytes(bytes: Uint8Array): string {
   return line;
 }
 
-/** Text that fits on one line: a backslash is doubled, and what ends a line, steers a terminal
- *  or has no UTF-8 form (C0 and C1 controls, DEL, U+2028, U+2029, a lone surrogate) is one
- *  `\HH` for each byte, as OpenSSL's `esc_ctrl` writes it. Cut to `MAX_TEXT`. */
+/** Escapes text for one line. A backslash is doubled. A character that ends a line, controls a
+ *  terminal or has no UTF-8 form (C0 and C1 controls, DEL, U+2028, U+2029, a lone surrogate)
+ *  becomes one `\HH` for each byte, as with OpenSSL's `esc_ctrl`. The text is cut to `MAX_TEXT`. */
 export function escapeText(text: string): string {
   let line = "";
   // deno-lint-ignore no-control-regex
@@ -159,7 +159,7 @@ export function escapeText(text: string): string {
 }
 
 function cut(line: string): string {
-  // Not between the halves of a pair: a lone one has no UTF-8 form.
+  // Does not split a surrogate pair: a lone surrogate has no UTF-8 form.
   return `${line.slice(0, MAX_TEXT - 3).replace(/[\ud800-\udbff]$/, "")}...`;
 }
 

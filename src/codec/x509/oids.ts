@@ -1,6 +1,6 @@
-/** The names that OpenSSL gives to the object identifiers of certificates. Pure: two tables.
- *  Programs compare these texts, so they must be OpenSSL's to the letter; an identifier that is
- *  not here is printed as dotted decimals, as OpenSSL does with one it does not know. */
+/** OpenSSL's names for the object identifiers in certificates. Pure: three tables.
+ *  Programs compare these texts, so they must be exactly OpenSSL's. An identifier that is not
+ *  listed is printed as dotted decimals, as OpenSSL prints one that it does not know. */
 
 /** Attribute types of directory names, by OpenSSL's short name: parent identifier, then the last
  *  number and the name of each child. X.520, RFC 4524, PKCS #9, jurisdiction (CA/Browser Forum),
@@ -77,7 +77,7 @@ const PURPOSES: Readonly<Record<string, string>> = {
   "2.5.29.37": "0:anyExtendedKeyUsage",
 };
 
-/** Looked up in the text: tables of all names would cost every start more than they save. */
+/** Searches the text: to build maps of all names would cost every start more than they save. */
 function nameIn(groups: Readonly<Record<string, string>>, oid: string): string | undefined {
   const dot = oid.lastIndexOf(".");
   const parent = oid.slice(0, dot);

@@ -1,7 +1,7 @@
-/** What path validation needs of a certificate beyond what `certificate.ts` tells a program: the bytes
- *  that are signed, the signature, the public key, the key identifiers. Pure: no I/O, no verdict.
- *  The signed bytes are those that were read here and in `certificate.ts`, cut out of one input: what is
- *  verified and what is believed cannot differ, as they may when a second parser is asked. */
+/** Reads what path validation needs beyond the fields of `certificate.ts`: the signed bytes, the
+ *  signature, the public key, the key identifiers. Pure: no I/O.
+ *  The signed bytes are a slice of the input that is parsed here and in `certificate.ts`. So the
+ *  verified bytes and the parsed fields cannot differ, as they could with a second parser. */
 
 import { equalBytes } from "../bytes.ts";
 import { DerReader, TAG } from "../der.ts";
@@ -37,22 +37,23 @@ export interface PathFields {
   readonly key: SubjectKey;
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
-  /** Of a certificate with a name constraints extension, critical or not. */
+  /** From the name constraints extension, critical or not. Undefined if there is none. */
   readonly nameConstraints: NameConstraints | undefined;
-  /** First byte of Netscape's certificate type, the most significant bit being "SSL client". */
+  /** First byte of Netscape's certificate type. Its most significant bit is "SSL client". */
   readonly netscapeType: number | undefined;
 }
 
-/** RFC 4055 2.1: SHA-1 where a field is left out. */
+/** RFC 4055 2.1: SHA-1 is the default if a field is left out. */
 export const SHA1 = "1.3.14.3.2.26";
 const MGF1 = "1.2.840.113549.1.1.8";
 
 const NETSCAPE_TYPE = "2.16.840.1.113730.1.1";
 
-/** RSA moduli above 16,384 bits only burn time: OpenSSL's OPENSSL_RSA_MAX_MODULUS_BITS. */
+/** In bytes: 16,384 bits (OpenSSL's OPENSSL_RSA_MAX_MODULUS_BITS) and the sign byte. A larger RSA
+ *  modulus would only cost time. */
 const MAX_RSA = 2049;
 
-/** Reads the outermost element: body, algorithm, signature. `format` opens error messages. */
+/** Reads the outermost element: body, algorithm, signature. `format` begins error messages. */
 export function readSigned(der: Uint8Array, format: string): Signed {
   const file = new DerReader(der, format);
   const outer = file.sequence("signed object");
@@ -73,7 +74,7 @@ export function readAlgorithm(reader: DerReader, field: string): Algorithm {
   return { oid, parameters };
 }
 
-/** Reads what `certificate.ts` leaves out of a certificate it has accepted. */
+/** Reads what `certificate.ts` leaves out. It must have accepted the certificate. */
 export function readPathFields({ der }: Certificate): PathFields {
   const signed = readSigned(der, "x509");
   const file = new DerReader(der, "x509");
@@ -101,7 +102,7 @@ export function readPathFields({ der }: Certificate): PathFields {
       } else if (oid === "2.5.29.35") {
         const inside = value.sequence("authority key id");
         value.finish("after the authority key id");
-        // [1] and [2], issuer and serial, say the same again.
+        // [1] and [2], issuer and serial, are redundant.
         authorityKeyId = inside.optional(0x80, "authority key id value")?.content;
       } else if (oid === "2.5.29.30") nameConstraints = readNameConstraints(value);
       else if (oid === NETSCAPE_TYPE) {
@@ -147,16 +148,16 @@ function positive(reader: DerReader, field: string, maxBytes: number): Uint8Arra
   return digits[0] === 0 ? digits.subarray(1) : digits;
 }
 
-/** A BIT STRING of whole bytes: with bits left out, two encodings would stand for one signature. */
+/** Reads a BIT STRING of whole bytes. With unused bits, one signature would have two encodings. */
 function bits(reader: DerReader, field: string): Uint8Array {
   const { content, start } = reader.expect(TAG.bitString, field);
   if (content[0] !== 0) reader.fail(field, "no whole bytes", start);
   return content.subarray(1);
 }
 
-/** How an RSA-PSS signature was made. */
+/** The parameters of an RSA-PSS signature. */
 export interface PssParameters {
-  /** Object identifiers of the hash and of the hash in the mask. */
+  /** Object identifiers of the hash and of the mask's hash. */
   readonly hash: string;
   readonly maskHash: string;
   /** In bytes. */

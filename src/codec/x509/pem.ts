@@ -1,37 +1,37 @@
-/** PEM (RFC 7468, with the headers of RFC 1421 that old encrypted keys carry): text to blocks
- *  and back. Pure: no I/O.
- *  Text outside the blocks is skipped (`openssl x509 -text` writes some). Inside, everything must be
- *  right, and outside nothing may look like the damaged begin or end of a block: a file damaged
- *  somewhere never counts as a shorter one, without the list that revokes somebody, say. */
+/** Decodes and encodes PEM (RFC 7468, with the headers of RFC 1421 in old encrypted keys). Pure: no
+ *  I/O.
+ *  Text outside the blocks is skipped (`openssl x509 -text` writes some), but must not look like
+ *  a damaged BEGIN or END line. Inside a block everything must be valid. So a damaged file
+ *  cannot pass for a shorter one, for example for one without a revocation list. */
 
 import { DecodeError, latin1 } from "../bytes.ts";
 
 /** One block. */
 export interface PemBlock {
-  /** What stands after BEGIN: `CERTIFICATE`, `PRIVATE KEY`, … */
+  /** The text after BEGIN: `CERTIFICATE`, `PRIVATE KEY`, … */
   readonly label: string;
-  /** Header lines by name, as in `Proc-Type: 4,ENCRYPTED`; mostly empty. */
+  /** Header lines by name, as in `Proc-Type: 4,ENCRYPTED`. Usually empty. */
   readonly headers: ReadonlyMap<string, string>;
-  /** What the base64 text stands for. */
+  /** The decoded base64 text. */
   readonly bytes: Uint8Array;
 }
 
-/** A bundle of all public authorities has about 150 certificates and 220 KB; a file far beyond
- *  that is a mistake or wants to exhaust memory. */
+/** A bundle of all public authorities has about 150 certificates and 220 KB. A far larger file is a
+ *  mistake or an attempt to exhaust memory. */
 const MAX_BYTES = 4 << 20;
 const MAX_BLOCKS = 4096;
 /** RFC 1421 needs two headers (Proc-Type, DEK-Info). */
 const MAX_HEADERS = 16;
 
 const BEGIN = /^-----BEGIN ([A-Z0-9][A-Z0-9 #]{0,63})-----$/;
-/** Lines that were meant to begin or end a block: with dashes, or with a name that blocks have. */
+/** A line that was meant to begin or end a block: it has dashes, or the label of a block. */
 const DAMAGED =
   /--\s{0,8}(?:BEGIN|END)\b|----\s{0,8}(?:begin|end)\b|(?<![A-Za-z0-9])(?:BEGIN|END)\s[A-Z0-9 #]{0,64}\b(?:CERTIFICATE|CRL|KEY|PARAMETERS)\b/;
-/** Editors on Windows put one in front of a file, and then files are joined. */
+/** Editors on Windows put a mark at the start of a file. Concatenated files have it at any line. */
 const BYTE_ORDER_MARKS = /^(?:\xef\xbb\xbf)+/;
 const HEADER = /^([A-Za-z][A-Za-z0-9-]{0,63}):[ \t]*(.*)$/;
 
-/** The blocks of a PEM file, in order. `DecodeError` names the line of what is wrong. */
+/** Returns the blocks of a PEM file, in order. Throws `DecodeError`, which names the line. */
 export function decodePem(file: Uint8Array): PemBlock[] {
   if (file.length > MAX_BYTES) throw new DecodeError(`pem: file: above ${MAX_BYTES} bytes`);
   const lines = latin1(file).split(/\r\n|\n|\r/);
@@ -60,7 +60,7 @@ export function decodePem(file: Uint8Array): PemBlock[] {
   return blocks;
 }
 
-/** A line that begins with `#` is a comment: somebody has taken a block out on purpose. */
+/** A line that begins with `#` is a comment: a block may be disabled on purpose. */
 function isDamaged(text: string): boolean {
   return !/^\s*#/.test(text) && DAMAGED.test(text.replace(/[^\t -~]/g, ""));
 }
@@ -92,8 +92,8 @@ function block(label: string, lines: readonly string[], from: number, end: numbe
   return { label, headers, bytes: decodeBase64(base64, `${label} of line ${from}`) };
 }
 
-/** Strict base64 (RFC 4648 4): padded, no foreign character, no stray bits, so that two texts
- *  never stand for the same bytes. */
+/** Decodes strict base64 (RFC 4648 4): padded, no foreign character, no stray bits. So the same
+ *  bytes never have two texts. */
 function decodeBase64(text: string, field: string): Uint8Array {
   if (text.length % 4 !== 0) throw new DecodeError(`pem: ${field}: base64 cut short`);
   const digits = text.endsWith("==") ? -2 : text.endsWith("=") ? -1 : text.length;

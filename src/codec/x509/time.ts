@@ -1,6 +1,6 @@
-/** The two time formats of X.509 (RFC 5280 4.1.2.5), as a number and as OpenSSL prints them.
- *  Pure: no I/O, no clock. Only the forms with seconds and `Z` are taken; anything else
- *  (offsets, fractions) has more than one reading. */
+/** Reads the two time formats of X.509 (RFC 5280 4.1.2.5), as a number and as OpenSSL prints them.
+ *  Pure: no I/O, no clock. Only forms with seconds and `Z` are accepted. Other forms (offsets,
+ *  fractions) are ambiguous. */
 
 import { latin1 } from "../bytes.ts";
 import { type DerReader, TAG } from "../der.ts";
@@ -32,7 +32,7 @@ export function readTime(reader: DerReader, field: string): Time {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second);
-  // A field out of range moved the others: the 31st of June became the 1st of July.
+  // Date carries a field out of range over: the 31st of June has become the 1st of July.
   const digitsBack = date.toISOString().replace(/\.\d+Z$/, "Z").replace(/[-:T]/g, "");
   if (digitsBack.slice(-11) !== digits.slice(-11)) reader.fail(field, "no such time", start);
   const clock = digits.slice(at + 4, -1).replace(/(..)(..)(..)/, "$1:$2:$3");
