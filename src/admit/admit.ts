@@ -1,5 +1,5 @@
-/** Stage 2: may this connection in? Limits, early rules, names, ident, rules, in this order: what
- *  costs nothing comes first, and a flood is turned away before it makes the server ask anybody. */
+/** Stage 2: decides whether to admit a connection. The order is limits, early rules, names, ident,
+ *  rules: cheap checks come first, so a flood is denied before it causes DNS or ident queries. */
 
 import { latin1 } from "../codec/bytes.ts";
 import { addressKey, parseIp } from "../codec/ip.ts";
@@ -34,14 +34,14 @@ export interface AdmitServices {
   limiter: ConnectionLimiter;
   /** MAXCONIP and MAXCONRATE of the server's environment. */
   limits: ConnectionLimits;
-  /** MAXCONNET of the server's environment: for every rule of a network that sets none itself. */
+  /** MAXCONNET of the server's environment, for every network rule that does not set it. */
   perNetwork: number | undefined;
   resolver: Resolver;
-  /** The descriptors for ident's sockets, which DNS uses too. */
+  /** The descriptors for sockets of ident and DNS. */
   sockets: QuestionSockets;
   /** $DNSCACHEIP is set: ask it about the loopback addresses too. */
   asksAboutLoopback: boolean;
-  /** False: this end's name is not looked up. */
+  /** False: the name of the local address is not looked up. */
   findsOwnName: boolean;
   rules: RuleBook | undefined;
   earlyRules: RuleBook | undefined;
@@ -49,8 +49,8 @@ export interface AdmitServices {
 
 const UNREADABLE: Denial = { kind: "rules unreadable" };
 
-/** Fills in names, ident and variables. Resolves with what denies the connection; undefined: it may in.
- *  Never rejects. */
+/** Fills in names, ident and variables. Resolves with the denial, or undefined if the connection is
+ *  admitted. Never rejects. */
 export async function admit(
   conn: Connection,
   services: AdmitServices,
@@ -117,7 +117,8 @@ async function findNames(conn: Connection, services: AdmitServices): Promise<voi
   conn.remote.host = remote;
 }
 
-/** Applies what the rules say: result, variables, and the limits these set. `explicit`: there is a rule. */
+/** Applies the result of the rules: the decision, the variables, and the limits that they set.
+ *  `explicit`: a rule applied. */
 async function follow(
   conn: Connection,
   services: AdmitServices,
@@ -133,7 +134,8 @@ async function follow(
   }
   if (env.size > 0) conn.variables = new Map([...conn.variables, ...env]);
   try {
-    // The server's own MAXCONNET: a rule for everybody must not make all the world share one count.
+    // The server's own MAXCONNET applies only to network rules: under a rule for any client, all
+    // clients would share one count.
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
       (rule && services.perNetwork && ruleKind(rule) === "network"
         ? services.perNetwork

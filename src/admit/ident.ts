@@ -1,6 +1,5 @@
-/** Asks the peer's ident server who owns a connection (RFC 1413; -r, -t). One TCP connection of its
- *  own, bounded in time and in what is read; what the answer may contain is codec/ident.ts's
- *  business. */
+/** Asks the peer's ident server who owns a connection (RFC 1413; -r, -t), over a separate TCP
+ *  connection. Time and bytes read are limited. codec/ident.ts validates the answer. */
 
 import { IdentReply, identRequest } from "../codec/ident.ts";
 import { type Clock, systemClock } from "../dns/clock.ts";
@@ -22,8 +21,9 @@ export interface IdentQuestion {
   port?: number;
 }
 
-/** The user id for $SSLREMOTEINFO: 1 to 257 printable characters. Undefined when there is no server,
- *  no answer in time, no descriptor for the question, an error for an answer, or a line without an end. */
+/** Resolves with the user id for $SSLREMOTEINFO: 1 to 257 printable characters. Undefined if
+ *  there is no server, no answer in time, no descriptor for the question, an error answer, or a
+ *  line without an end. */
 export function askIdent(
   question: IdentQuestion,
   transport: Transport = nodeTransport,
@@ -31,7 +31,7 @@ export function askIdent(
   sockets: QuestionSockets = new QuestionSockets(),
 ): Promise<string | undefined> {
   const { remoteIp, remotePort, localIp, localPort, timeout, signal } = question;
-  // A PROXY header may say port 0, for which no server can be asked.
+  // A PROXY header may name port 0, which an ident server cannot be asked about.
   if (signal?.aborted || remotePort === 0 || localPort === 0) return Promise.resolve(undefined);
   const server = { address: remoteIp, port: question.port ?? IDENT_PORT };
   return new Promise((resolve) => {
@@ -47,8 +47,8 @@ export function askIdent(
     const callOff = clock.after(timeout * 1000, done);
     signal?.addEventListener("abort", done);
     const release = sockets.take(() => {
-      // RFC 1413 1: the server looks for a connection between the two addresses it is asked from and
-      // at, so the question must come from the connection's own local address.
+      // RFC 1413 1: the server searches for a connection between the two addresses of the query's own
+      // connection, so the query must come from the local address of the connection asked about.
       close = transport.tcp(server, identRequest(remotePort, localPort), {
         data(bytes) {
           if (reply.push(bytes)) done();

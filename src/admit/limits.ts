@@ -1,36 +1,36 @@
 /** Counts connections against MAXCONIP, MAXCONRATE and MAXCONNET
- *  (docs/specification.md#access-rules). In memory, by address bytes; no I/O. One instance counts
- *  for the whole server, in the monitor. What is counted belongs to open connections, so it is
- *  bounded by how many may be open; only MAXCONRATE must remember closed ones, and that memory
- *  has a cap (see `RateMemory`). */
+ *  (docs/specification.md#access-rules). In memory, by address bytes; no I/O. One instance, in the
+ *  monitor, counts for the whole server. Counts belong to open connections, so memory is bounded by
+ *  their maximum number. Only MAXCONRATE remembers closed connections, and that memory has a cap
+ *  (see `RateMemory`). */
 
 import type { Options } from "../config/options.ts";
 import { type Env, LIMIT_VARIABLES } from "../config/variables.ts";
 import { FatalError } from "../errors.ts";
 import { type Rate, RateMemory } from "./rate.ts";
 
-/** What one connection is measured against. Absent or 0: no such limit. */
+/** The limits for one connection. Absent or 0: no such limit. */
 export interface ConnectionLimits {
-  /** MAXCONIP: open connections of its address, itself included; capped at -c. */
+  /** MAXCONIP: open connections of its address, including this one; capped at -c. */
   readonly perAddress?: number | undefined;
   readonly rate?: Rate | undefined;
-  /** MAXCONNET: open connections under one rule, itself included. `key` names the rule. */
+  /** MAXCONNET: open connections under one rule, including this one. `key` identifies the rule. */
   readonly network?: { readonly key: string; readonly count: number } | undefined;
 }
 
-/** Why a connection is one too many. `count` is the limit, after the cap. */
+/** The limit that a connection exceeds. `count` is its value, after the cap. */
 export interface LimitRefusal {
   readonly by: "address" | "rate" | "network";
   readonly count: number;
 }
 
-/** At once, or from another process. */
+/** A value that is there at once, or comes from another process. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** Who counts: `LocalLimiter`, or the monitor that does it for several workers. */
+/** Counts connections: in this process (`LocalLimiter`), or in the monitor for all workers. */
 export interface ConnectionLimiter {
-  /** Counts a new connection of `address` (16 characters, see `addressKey`) and measures it.
-   *  A refused one is not counted. */
+  /** Counts a new connection of `address` (16 characters, see `addressKey`) and checks it against
+   *  `limits`. A refused connection is not counted. */
   take(address: string, limits: ConnectionLimits): MaybePromise<Reservation | LimitRefusal>;
 }
 
@@ -41,14 +41,15 @@ export interface LocalReservation extends Reservation {
 
 /** A counted connection. */
 export interface Reservation {
-  /** Measures it against further limits: those its rule sets. It stays counted either way. */
+  /** Checks the connection against further limits: those that its rule sets. It stays counted even
+   *  if it is refused. */
   check(limits: ConnectionLimits): MaybePromise<LimitRefusal | undefined>;
-  /** Gives everything back. Only the first call counts. */
+  /** Ends all counts of the connection. Later calls do nothing. */
   release(): void;
 }
 
 export interface LimiterOptions {
-  /** -c: no MAXCONIP allows more. */
+  /** -c: the cap of MAXCONIP. */
   readonly programs: number;
   /** Milliseconds from a monotonic clock. */
   readonly now: () => number;
@@ -56,18 +57,18 @@ export interface LimiterOptions {
   readonly rateAddresses?: number;
 }
 
-/** The largest MAXCONRATE count, and so the times kept for one address. */
+/** The largest MAXCONRATE count. It limits the times kept for one address. */
 export const MAX_RATE = 10_000;
 
 /** The longest MAXCONRATE period: a day. */
 export const MAX_RATE_SECONDS = 86_400;
 
-/** Where no limit can be set nobody need be counted. */
+/** For a server in which no limit can be set: counts nothing. */
 export const UNCOUNTED: ConnectionLimiter = { take: () => UNCOUNTED_RESERVATION };
 const UNCOUNTED_RESERVATION: Reservation = { check: () => undefined, release: () => {} };
 
 export class LocalLimiter implements ConnectionLimiter {
-  /** Open connections of each address, in the order in which they came. */
+  /** Open connections of each address, in the order of arrival. */
   readonly #addresses = new Map<string, Set<Reservation>>();
   readonly #networks = new Map<string, number>();
   readonly #rates: RateMemory;
@@ -81,7 +82,7 @@ export class LocalLimiter implements ConnectionLimiter {
     return this.#addresses.get(address)?.size ?? 0;
   }
 
-  /** Addresses with an open connection or a remembered time: what memory grows with. */
+  /** Addresses with an open connection or a remembered time. Memory grows with this number. */
   get tracked(): number {
     return this.#addresses.size + this.#rates.size;
   }
@@ -117,7 +118,7 @@ export class LocalLimiter implements ConnectionLimiter {
       this.#networks.set(network.key, others + 1);
       reservation.networks = [...reservation.networks, network.key];
     }
-    // Last, so that a connection refused for another reason uses up no rate.
+    // Last, so that a connection refused for another reason does not count for the rate.
     if (rate && rate.count > 0) {
       if (!this.#rates.allows(reservation.address, rate, reservation.timed)) {
         return { by: "rate", count: rate.count };
@@ -133,8 +134,9 @@ export class LocalLimiter implements ConnectionLimiter {
     for (const key of reservation.networks) this.#leave(key);
   }
 
-  /** Whether `count` connections of the address came before `reservation` and are open. Those that came
-   *  later do not matter: else many waiting for DNS at once would all refuse each other. */
+  /** True if `count` connections of the address arrived before `reservation` and are open. Later
+   *  ones do not count: otherwise connections that wait for DNS at the same time would refuse
+   *  each other. */
   #precede(reservation: CountedReservation, count: number): boolean {
     let before = 0;
     for (const other of this.#addresses.get(reservation.address) ?? []) {
@@ -159,10 +161,10 @@ export class LocalLimiter implements ConnectionLimiter {
 
 const NO_KEYS: readonly string[] = [];
 
-/** One for each connection, and most are measured against nothing. */
+/** One for each connection, so it is kept small. Most connections have no limit. */
 class CountedReservation implements LocalReservation {
   open = true;
-  /** A rate remembers it. */
+  /** True if `RateMemory` has counted it. */
   timed = false;
   /** The keys under which it is counted. */
   networks = NO_KEYS;
@@ -180,7 +182,7 @@ class CountedReservation implements LocalReservation {
   }
 }
 
-/** True where anything can limit connections by address: else none are counted. */
+/** True if a limit by address can be set, so that connections must be counted. */
 export function canLimit(
   { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
   env: Env,
@@ -189,8 +191,8 @@ export function canLimit(
     LIMIT_VARIABLES.some((name) => env[name]);
 }
 
-/** Reads MAXCONIP or MAXCONNET. Undefined when unset; throws FatalError when it is no number:
- *  a limit that cannot be read must not count as none. */
+/** Reads MAXCONIP or MAXCONNET. Undefined if unset. Throws FatalError if it is not a number: a
+ *  limit that cannot be read must not count as no limit. */
 export function parseLimit(
   name: "MAXCONIP" | "MAXCONNET",
   text: string | undefined,

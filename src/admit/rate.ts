@@ -1,26 +1,28 @@
 /** Remembers when addresses connected, for MAXCONRATE. In memory, bounded.
- *  Exact: never more than n connections in any s seconds, where a bucket or a fixed window would
- *  let nearly 2n through. Only admitted connections count, so a client that keeps trying gets n
- *  in s seconds and not none.
+ *  The limit is exact: at most n connections in any s seconds. A bucket or a fixed window would
+ *  admit nearly 2n. Only admitted connections count, so a client that keeps trying gets n
+ *  connections in s seconds instead of none.
  *
- *  A flood from many addresses fills the memory. Then the address seen longest ago is forgotten
- *  and starts afresh. That is the harmless side: whoever commands more addresses than fit is not
- *  held by a limit per address anyway, while refusing new ones would lock out everybody else. */
+ *  A flood from many addresses fills the memory. Then the least recently used address is
+ *  forgotten and starts again. This is the safer choice: a limit per address cannot stop an
+ *  attacker with more addresses than fit, and refusing new addresses would lock out all other
+ *  clients. */
 
-/** Times kept in all: 8 MB of numbers. Few addresses with large counts reach this first. */
+/** Times kept for all addresses: 8 MB of numbers. A few addresses with large counts can reach this
+ *  limit before that of addresses. */
 const MAX_TIMES = 1_000_000;
 
 interface Entry {
-  /** When connections were admitted, oldest first, milliseconds; the newest `keep` of them. */
+  /** When connections were admitted, in milliseconds, oldest first: the newest `keep` times. */
   readonly times: number[];
-  /** One more than the largest count asked for: older times decide nothing. */
+  /** One more than the largest count asked for. Older times do not affect a decision. */
   keep: number;
-  /** When the last of them stops mattering. */
+  /** When the last of the times expires, in milliseconds. */
   ends: number;
 }
 
 export class RateMemory {
-  /** In order of use: the first was used longest ago. */
+  /** In order of use: the first is the least recently used. */
   readonly #entries = new Map<string, Entry>();
   #times = 0;
 
@@ -36,8 +38,8 @@ export class RateMemory {
     return this.#times;
   }
 
-  /** Whether one more connection of `address` keeps within `rate`; remembers it if so. With
-   *  `counted` it is already among those remembered (an earlier rate admitted it). */
+  /** True if one more connection of `address` is within `rate`; then remembers it. With `counted`
+   *  the connection is already remembered, because an earlier rate admitted it. */
   allows(address: string, rate: Rate, counted: boolean): boolean {
     const now = this.now();
     const since = now - 1000 * rate.seconds;
@@ -56,7 +58,7 @@ export class RateMemory {
     return allowed;
   }
 
-  /** Drops what has ended, a few at a time, and what is over the bounds. */
+  /** Drops expired entries, a few at a time, and the entries that exceed the bounds. */
   #forget(now: number): void {
     let looked = 0;
     for (const [address, entry] of this.#entries) {

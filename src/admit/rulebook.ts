@@ -1,7 +1,7 @@
-/** Answers "may this peer in, and with which variables" from a rules file
+/** Decides from a rules file whether to admit a peer, and with which variables
  *  (docs/specification.md#access-rules). Opens the file, notices when it changes, finds the rule.
- *  Whatever goes wrong, the answer is a denial with the reason for the log: a rules file that
- *  cannot be read must not open the door. */
+ *  Every failure is a denial with a reason for the log: a rules file that cannot be read must not
+ *  admit anyone. */
 
 import { CdbReader } from "../codec/cdb.ts";
 import { findRule, type RuleHit, type RulePeer } from "../codec/rules.ts";
@@ -10,26 +10,26 @@ import { reason } from "../errors.ts";
 import { isDue } from "../files/reloading.ts";
 import type { RulesFile, RulesSource } from "../files/rules_file.ts";
 
-/** Files up to this many bytes are held in memory and checked as a whole, so that no flipped
- *  byte can hide a denial. Larger ones (a block list of millions) are read in place. */
+/** Files up to this many bytes are held in memory and checked completely, so that a flipped byte
+ *  cannot hide a denial. Larger files (a block list of millions) are read in place. */
 export const IN_MEMORY = 65_536;
 
-/** What the rules say about one peer. */
+/** The result of the rules for one peer. */
 export interface RuleResult {
   readonly allow: boolean;
   /** Variables the rule sets. */
   readonly env: RuleVariables;
-  /** The key of the rule that decided. It stands in the file, so a peer cannot make up new ones. Absent
-   *  when no rule applied, or none could be read. */
+  /** The key of the rule that decided. It is a key in the file, so a peer cannot invent one.
+   *  Absent if no rule applied or none could be read. */
   readonly rule?: Uint8Array;
-  /** Why the rules could not be followed; only with `allow: false`. */
+  /** Why the rules could not be evaluated; only with `allow: false`. */
   readonly error?: string;
 }
 
 export interface RuleBookOptions {
-  /** -X: no file means no rules. Otherwise it means denial. */
+  /** -X: without a file there are no rules. Otherwise a missing file is a denial. */
   readonly allowMissing: boolean;
-  /** Milliseconds; any origin. */
+  /** Milliseconds since any point in time. */
   readonly now: () => number;
 }
 
@@ -39,7 +39,8 @@ export interface OpenRules {
   readonly file?: RulesFile;
 }
 
-/** Reads a small file whole and checks all of it, opens a large one. Throws; owns `file`. */
+/** Reads and checks all of a small file, or opens a large one. Takes ownership of `file`. Throws
+ *  DecodeError or the system's error. */
 export function openRules(file: RulesFile): OpenRules {
   if (file.size > IN_MEMORY) {
     try {
@@ -69,8 +70,8 @@ type State =
   | { readonly is: "failed"; readonly error: string }
   | { readonly is: "open"; readonly stamp: string; readonly rules: OpenRules };
 
-/** The rules of one -x or -y. Synchronous: a look-up never sees half of one file and half of
- *  its successor. */
+/** The rules of one -x or -y. Synchronous, so that one look-up never uses two versions of the
+ *  file. */
 export class RuleBook {
   #state: State | undefined;
   #checked = 0;
