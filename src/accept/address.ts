@@ -1,4 +1,4 @@
-/** Stage 1: what the operands host and port mean, without the DNS. */
+/** Stage 1: interprets the operands host and port, as far as this needs no DNS. */
 
 import { latin1 } from "../codec/bytes.ts";
 import { parseIp, unmapIp } from "../codec/ip.ts";
@@ -9,15 +9,15 @@ import { localFiles } from "../files/files.ts";
 export interface ListenAddress {
   ip: string;
   port: number;
-  /** `::` takes IPv6 only, but for the host `:0`. */
+  /** True for the host `:0`: the socket on `::` also accepts IPv4. */
   dualStack: boolean;
   /** -I, by name. */
   interface: string | undefined;
   backlog: number;
 }
 
-/** `0` and `0.0.0.0` are all IPv4, `::` all IPv6, `:0` both; a literal stands for itself;
- *  undefined: a name, to be looked up. */
+/** The address that `host` denotes without a look-up: `0` and `0.0.0.0` are all IPv4 addresses,
+ *  `::` all IPv6 addresses, `:0` both; a literal is itself. Undefined for a name. */
 export function literalHost(host: string): { ip: string; dualStack: boolean } | undefined {
   if (host === "0") return { ip: "0.0.0.0", dualStack: false };
   if (host === ":0") return { ip: "::", dualStack: true };
@@ -28,8 +28,8 @@ export function literalHost(host: string): { ip: string; dualStack: boolean } | 
   return undefined;
 }
 
-/** The address that a host's name has led to. The DNS must not decide that the server listens on every
- *  address, or on one that no connection is ever for. Throws `FatalError`. */
+/** Checks the address that a look-up of `host` returned. The DNS must not make the server listen on
+ *  every address, or on a multicast or reserved address. Throws `FatalError`. */
 export function checkNamed(host: string, ip: string): void {
   const bytes = unmapIp(parseIp(ip));
   const [first = 0] = bytes;
@@ -45,7 +45,7 @@ export function checkNamed(host: string, ip: string): void {
   );
 }
 
-/** Bytes; Debian's has 13 KB. */
+/** Largest /etc/services, in bytes. Debian's has 13 KB. */
 const MAX_SERVICES = 4 << 20;
 
 /** A number from 0 to 65535 or a name from /etc/services. Throws `FatalError`. */

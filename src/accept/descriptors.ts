@@ -1,20 +1,21 @@
-/** One budget for the descriptors of a process. Nothing takes a descriptor outside of it:
+/** The budget for the descriptors of a process. Every descriptor is part of it:
  *
  *      limit          open files that the system allows this process (RLIMIT_NOFILE, soft)
- *    - open           counted at start: runtime, log, channel to the monitor, inherited ones
+ *    - open           those open at start: runtime, log, channel to the monitor, inherited ones
  *    - reserve        short-lived ones: the program's ends of its pipes, files being read or handed
  *                     over, the listening socket and its copy; and the connections to --metrics
  *    - questions      sockets of DNS and ident
  *    = connections    a socket each, and the pipes of as many programs as may run
  *
- *  A connection is charged for its program's pipes from the moment it is accepted, so a start never
- *  fails for want of descriptors. When one more connection would exceed the budget, accepting pauses
- *  and clients wait in the kernel's queue. A question that finds no free descriptor waits for one.
- *  While it pauses, clients that have been silent for a second give way. Connections without a program
- *  leave a fifth of the budget to the others, and a quarter of it may linger.
+ *  A connection is charged for its program's pipes when it is accepted, so the start of a program
+ *  never fails for lack of descriptors. If one more connection would exceed the budget, accepting
+ *  pauses and clients wait in the kernel's queue. During the pause, clients that have been silent for
+ *  a second are closed. Connections without a program leave a fifth of the connections' budget to the
+ *  others, and clients whose program has ended may use a quarter of it. A question waits until a
+ *  descriptor is free.
  *
- *  Other processes can still exhaust the system's own table (ENFILE): what then fails costs one
- *  connection, one question or one look at a file, never the process. */
+ *  Other processes can still exhaust the system's table (ENFILE). Such a failure costs one connection,
+ *  one question or one check of a file, never the process. */
 
 import type { Options } from "../config/options.ts";
 import { FatalError } from "../errors.ts";
@@ -22,23 +23,24 @@ import { MAX_CONNECTIONS } from "../metrics/endpoint.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { PIPE_DESCRIPTORS } from "../runtime/program_pipes.ts";
 
-/** Short-lived descriptors: a quarter of the limit, within these bounds. The most is 5 program ends, 8 files in one hand-over
- *  and 4 rules files, 6 of listener and poller, and some for what a runtime opens by itself. */
+/** Short-lived descriptors: a quarter of the limit, within these bounds. The upper bound is for
+ *  5 program ends, 8 files in one hand-over and 4 rules files, 6 of listener and poller, and
+ *  some that a runtime opens itself. */
 const RESERVE = { least: 8, most: 32 } as const;
 /** The part of the budget, after the reserve, that questions may use. */
 const QUESTIONS = 1 / 6;
 /** The part of the connections' budget that connections without a program may use. */
 const PENDING = 4 / 5;
-/** The part of it that clients may use whose program has ended. */
+/** The part of the connections' budget for clients whose program has ended. */
 const LINGERING = 1 / 4;
 
-/** What a server is going to use. */
+/** The descriptors that a server needs. */
 export interface Needs {
-  /** Open files allowed to this process; Infinity where that is not known. */
+  /** Open files allowed to this process; Infinity if unknown. */
   limit: number;
-  /** Those open now. */
+  /** Files open now. */
   open: number;
-  /** For one connection with its program: the socket, and our ends of the pipes. */
+  /** Descriptors for one connection with its program: the socket, and our ends of the pipes. */
   each: number;
   /** Programs that may run at once (-c). */
   programs: number;
@@ -50,20 +52,21 @@ export interface Needs {
   metrics: number;
 }
 
-/** DNS questions at once at most; each has a port of its own (28,000 by default). */
+/** Most DNS questions at once. Each uses an ephemeral port, of which there are 28,000 by
+ *  default. */
 const MAX_QUESTIONS = 4096;
 /** Questions about our own names. */
 const OWN_QUESTIONS = 16;
 
-/** What a server with these options is going to use. `pending`: its process's part of --pending. */
+/** What a server with these options needs. `pending`: this process's part of --pending. */
 export function needsOf(
   options: Options,
   libc: Libc | undefined,
   { handler = false, pending = options.pending }: { handler?: boolean; pending?: number } = {},
 ): Needs {
   const { delayed, concurrency, remoteName, ident, metrics } = options;
-  // A question for each connection that may wait for one: with fewer, clients from zones that never
-  // answer would hold up all others.
+  // One question for each connection that may wait for one. With fewer, clients whose DNS zone does
+  // not answer would delay all others.
   const questions = remoteName || ident ? Math.min(pending, MAX_QUESTIONS) : 0;
   return {
     limit: libc?.raiseFileLimit().soft ?? Infinity,
@@ -76,7 +79,8 @@ export function needsOf(
   };
 }
 
-/** The limit with which --pending is not lowered and accepting never pauses for want of descriptors. */
+/** The lowest limit with which --pending is not reduced and accepting never pauses for lack of
+ *  descriptors. */
 export function wantedLimit({ open, each, programs, pending, questions, metrics }: Needs): number {
   const reserved = Math.min(programs, pending) * (each - 1);
   const connections = Math.max(programs * each + pending, (pending + reserved) / PENDING);
@@ -84,24 +88,25 @@ export function wantedLimit({ open, each, programs, pending, questions, metrics 
   return Math.ceil(open + metrics + RESERVE.most + left) + 1;
 }
 
-/** Programs that a monitor may run at once, where each costs it a descriptor as long as it runs: the
- *  others wait for a slot. A worker has two sockets and its own copies on their way. */
+/** The number of programs that a monitor may run at once if each one takes a descriptor while it
+ *  runs; further programs wait for a slot. Each worker is charged four descriptors: two sockets,
+ *  and copies of its own ends in transit. */
 export function programRoom(limit: number, open: number, workers: number): number {
   return Math.max(1, limit - open - reserveOf(limit) - 4 * workers);
 }
 
-/** How the limit is divided. */
+/** The parts of the limit. */
 export interface Budget {
   /** Descriptors for connections and programs. */
   connections: number;
   questions: number;
-  /** Connections that may be pending before accepting pauses: --pending, or fewer. */
+  /** Pending connections at which accepting pauses: --pending, or fewer. */
   pending: number;
-  /** Clients whose program has ended and that may still be connected (linger.ts), or fewer. */
+  /** Most clients that may still be connected after their program has ended (linger.ts). */
   lingering: number;
 }
 
-/** Divides the limit. Throws `FatalError` when it does not suffice for one connection. */
+/** Divides the limit. Throws `FatalError` if it is too low for one connection. */
 export function divide(needs: Needs): Budget {
   const { limit, open, each, programs, pending } = needs;
   if (limit === Infinity) {

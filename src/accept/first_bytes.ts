@@ -1,5 +1,5 @@
-/** Reads what a client, or a proxy before it, sends first. For the PROXY header and the ClientHello:
- *  both must be seen whole before the connection can be given to anything else. */
+/** Reads the first bytes of a client, or of a proxy before it: the PROXY header and the
+ *  ClientHello. Each must be complete before the next stage gets the connection. */
 
 import { concat } from "../codec/bytes.ts";
 import type { Connection } from "../connection.ts";
@@ -9,9 +9,9 @@ import { NO_HANDLER } from "../runtime/stream.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Reads until `enough`, then pauses the socket and resolves with all that came. `begin` was read
- *  before. Rejects with `HandshakeError` when the client goes or the connection is given up, and with
- *  what `enough` throws. */
+/** Reads until `enough` returns true, then pauses the socket and resolves with all bytes received.
+ *  `begin` are bytes read earlier. Rejects with `HandshakeError` if the client disconnects or the
+ *  connection is given up, and with any error of `enough`. */
 export function firstBytes(
   conn: Connection,
   enough: (bytes: Uint8Array) => boolean,
@@ -22,7 +22,7 @@ export function firstBytes(
     let bytes = begin;
     const fail = (error: unknown): void => {
       conn.begun = NOTHING;
-      socket.take(NO_HANDLER); // it is closed, or will be
+      socket.take(NO_HANDLER); // the socket is closed, or the caller will close it
       reject(error);
     };
     const gone = (error?: Error): void => {

@@ -1,20 +1,23 @@
-/** Who is let in, who waits and who has to go. THE ADMISSION POLICY:
+/** Decides which connections are accepted, wait or are closed. THE ADMISSION POLICY:
  *
- *  - While slots (-c) are free, connections are accepted; else, and while descriptors are short, they
- *    wait in the kernel's queue and none is refused. A connection takes a slot when its ClientHello is complete and admission is over, in
- *    that order, and begins its handshake then: handshakes and programs together are never more than -c.
- *    With -n there is no ClientHello before the program: the slot is taken after admission.
- *  - Connections that are not through admission and handshake are --pending at most. When one comes that
- *    is too many, the oldest with an incomplete ClientHello is closed; when all others are complete, the one
- *    whose ClientHello has been complete longest. While a handshake is more than a second old, it goes
- *    before silent connections that are younger.
- *  - "Complete" counts what has come, read or not: while names are looked up the ClientHello waits in the
- *    socket, and a busy server has not read yet what is there. So it is looked for before one is closed.
+ *  - While slots (-c) are free, connections are accepted. Otherwise, and while descriptors are short,
+ *    clients wait in the kernel's queue, and none is refused. A connection takes a slot when its
+ *    ClientHello is complete and admission is over, in that order, and then begins its handshake. So
+ *    handshakes and programs together are never more than -c. With -n there is no ClientHello before
+ *    the program, and the connection takes its slot after admission.
+ *  - At most --pending connections have not completed admission and handshake. When there is one too
+ *    many, the oldest one with an incomplete ClientHello is closed. If the ClientHellos of all others
+ *    are complete, the one that has been complete longest is closed. A handshake older than a second
+ *    is closed before a silent connection younger than a second.
+ *  - A ClientHello also counts as complete if it is not read yet: during name look-ups it stays in the
+ *    socket, and a busy server may not have read it. So the socket is checked before a connection is
+ *    closed.
  *
- *  An honest client sends its ClientHello within a round trip of its connection. Before it is the oldest,
- *  --pending others must connect after it: with 1,000 and a round trip of 200 ms that takes 5,000 a second.
- *  A single byte earns nothing. A full ClientHello and then silence does not hold a slot for long
- *  (program/slots.ts), nor, past its first second, a connection that is too many.
+ *  An honest client sends its ClientHello within a round trip of its connection. It becomes the oldest
+ *  only after --pending others have connected: with 1,000 and a round trip of 200 ms, this takes 5,000
+ *  connections a second. A part of a ClientHello gives a client no advantage. A client that sends a
+ *  ClientHello and then nothing does not hold a slot for long (program/slots.ts), and if there are too
+ *  many connections, it is protected for only a second.
  */
 
 import type { Connection, ConnectionObserver, Stage } from "../connection.ts";
@@ -22,16 +25,16 @@ import { Pending } from "./pending.ts";
 import type { Reason } from "../reason.ts";
 import type { Listener } from "../runtime/runtime.ts";
 
-/** While descriptors are short, a silent client gives way to new ones after so many milliseconds. */
+/** Milliseconds after which a silent client is closed for new ones while descriptors are short. */
 const SILENT = 1000;
 
-/** What the gate asks of the programs. */
+/** What the gate needs to know about the programs. */
 export interface GatePrograms {
-  /** Calls `changed` when one of the numbers below has changed. */
+  /** Calls `changed` when one of the values below has changed. */
   onChange(changed: () => void): void;
   /** Connections that wait for a slot (-c). */
   readonly waiting: number;
-  /** Every slot is taken. */
+  /** True if all slots are taken. */
   readonly full: boolean;
 }
 
@@ -40,15 +43,15 @@ export interface GateOptions {
   pending: number;
   /** Descriptors for connections and their programs (descriptors.ts). */
   descriptors: number;
-  /** What a connection takes of them with its program; without one it takes 1. */
+  /** Descriptors of a connection with its program. Without a program it has 1. */
   each: number;
-  /** At so many pending connections descriptors are short. */
+  /** The number of pending connections at which descriptors count as short. */
   pendingRoom: number;
   /** -c. */
   concurrency: number;
   /** See `PendingOptions`. */
   isHelloComplete: (conn: Connection) => boolean;
-  /** `isHelloComplete` sees only what has been read. */
+  /** `isHelloComplete` cannot see unread bytes. */
   blind?: boolean;
   /** Milliseconds, as performance.now(). */
   now?: () => number;
@@ -56,12 +59,13 @@ export interface GateOptions {
 
 export class Gate implements ConnectionObserver {
   listener: Listener | undefined;
-  /** Not through admission and handshake. */
+  /** Connections that have not completed admission and handshake. */
   readonly #pending: Pending;
   readonly #now: () => number;
   #open = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Their program has ended; the client has not closed yet, or has not read all. Oldest first. */
+  /** Connections whose program has ended and whose client has not closed, or not read everything.
+   *  Oldest first. */
   readonly #lingering = new Set<Connection>();
   #paused = false;
   #last = false;
@@ -74,12 +78,12 @@ export class Gate implements ConnectionObserver {
     options.programs.onChange(() => this.#update());
   }
 
-  /** Connections that exist, the lingering ones included. */
+  /** All connections, including the lingering ones. */
   get open(): number {
     return this.#open;
   }
 
-  /** Connections not through admission and handshake. */
+  /** The number of connections that have not completed admission and handshake. */
   get pending(): number {
     return this.#pending.size;
   }
@@ -92,7 +96,7 @@ export class Gate implements ConnectionObserver {
       case "handshake":
         return this.#pending.complete(conn);
       case "starting":
-        // With -n no ClientHello is asked for: it counts as complete until its program runs.
+        // With -n no ClientHello comes first: the connection counts as complete until its program runs.
         return before === "admission" ? this.#pending.complete(conn) : this.#through(conn);
       case "conversing":
         return this.#through(conn);
@@ -117,7 +121,7 @@ export class Gate implements ConnectionObserver {
     this.#update();
   }
 
-  /** Without a way to look into sockets: what the next turn of the event loop brings counts. */
+  /** If unread bytes cannot be seen: decides after the next event loop turn has read them. */
   #judgeSoon(): void {
     if (this.#judging) return;
     this.#judging = true;
@@ -128,7 +132,7 @@ export class Gate implements ConnectionObserver {
     });
   }
 
-  /** Closes those that are too many; the one that has just come is spared. */
+  /** Closes excess connections, except `newest`. */
   #judge(newest?: Connection): void {
     while (this.#pending.excess > 0) {
       const victim = this.#pending.evict(newest);
@@ -142,8 +146,8 @@ export class Gate implements ConnectionObserver {
     conn.giveUp(why);
   }
 
-  /** The listener closes soon: who is in the kernel's queue now is let in, and may wait for a slot
-   *  here. */
+  /** Call this before the listener closes. Connections in the kernel's queue are accepted even if
+   *  they must wait for a slot in this process. */
   takeQueue(): void {
     this.#last = true;
     this.#update();
@@ -161,7 +165,8 @@ export class Gate implements ConnectionObserver {
     this.#open--;
   }
 
-  /** One more connection could take the last descriptors, or pending ones have all of their part. */
+  /** True if one more connection could exceed the descriptors, or if the pending connections
+   *  have used their part. */
   #scarce(): boolean {
     const { descriptors, each, concurrency, pending, pendingRoom } = this.options;
     if (pendingRoom < pending && this.#pending.size >= pendingRoom) return true;
@@ -169,8 +174,8 @@ export class Gate implements ConnectionObserver {
     return this.#open + 1 + piped * (each - 1) > descriptors;
   }
 
-  /** While descriptors are short accepting pauses, which must not be for the sake of a client that
-   *  says nothing. */
+  /** Closes silent clients while descriptors are short, so that accepting does not pause because of
+   *  them. */
   #makeRoom(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

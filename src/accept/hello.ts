@@ -1,5 +1,5 @@
-/** The ClientHello of a connection: read whole before TLS begins, and looked for unread when it must be
- *  known whether it has come (gate.ts). */
+/** Reads the complete ClientHello of a connection before TLS begins. Also checks whether it has
+ *  arrived but is not read yet (for gate.ts). */
 
 import { concat } from "../codec/bytes.ts";
 import { gatherHello } from "../codec/client_hello.ts";
@@ -7,29 +7,29 @@ import { decodeProxy } from "../codec/proxy/proxy.ts";
 import type { Connection } from "../connection.ts";
 import { firstBytes } from "./first_bytes.ts";
 
-/** A record's header: with fewer bytes the TLS library, too, waits for more. */
+/** Bytes of a record's header. With fewer bytes the TLS library, too, waits for more. */
 const RECORD_HEADER = 5;
 
-/** Waits for the records of a ClientHello and pauses the socket. What is no handshake record is
- *  handed on as it is: the TLS library refuses it with the proper alert. Rejects with
- *  `HandshakeError` when the client goes or the connection is given up. `begin` was read before. */
+/** Waits for the records of a ClientHello, then pauses the socket. Other bytes are returned
+ *  unchanged: the TLS library refuses them with the proper alert. Rejects with `HandshakeError`
+ *  if the client disconnects or the connection is given up. `begin` are bytes read earlier. */
 export function readHello(conn: Connection, begin?: Uint8Array): Promise<Uint8Array> {
   return firstBytes(conn, complete, begin);
 }
 
-/** True when the hello is all there, or cannot become one. */
+/** True if the ClientHello is complete, or the bytes cannot become one. */
 function complete(bytes: Uint8Array): boolean {
   const { is } = gatherHello(bytes);
   return is === "whole" || (is === "other" && bytes.length >= RECORD_HEADER);
 }
 
-/** True when it is complete with what nobody has read yet. Never throws. */
+/** True if the ClientHello is complete, including unread bytes in the socket. Never throws. */
 export function isHelloComplete(conn: Connection): boolean {
   const bytes = concat([conn.begun, conn.socket.unread()]);
   try {
     const header = conn.awaitsHeader ? decodeProxy(bytes)?.length : 0;
     return header !== undefined && complete(bytes.subarray(header));
   } catch {
-    return true; // no PROXY header: it is refused as soon as it is read
+    return true; // not a PROXY header: the connection is refused when it is read
   }
 }

@@ -1,4 +1,4 @@
-/** Stage 1: the addresses behind the server's `host` operand. A name is looked up in the DNS. */
+/** Stage 1: the addresses of the server's `host` operand. A name is looked up in the DNS. */
 
 import { ipBytes, ipFamily } from "../codec/dns/reverse.ts";
 import type { Options } from "../config/options.ts";
@@ -26,17 +26,17 @@ export async function namedAddress(
   return ip;
 }
 
-/** The addresses of the server's own `host` operand: an address as it is (brackets allowed), a name
- *  after qualification, by A and AAAA look-ups; at least one, IPv4 first. `family` 4 or 6 wants
- *  addresses of that family only. Throws `FatalError`: a server that cannot tell where to listen
- *  must not start. */
+/** Returns the addresses of the server's `host` operand, at least one, IPv4 first. An address
+ *  (brackets allowed) stays as it is. A name is qualified, then looked up as A and AAAA. With
+ *  `family` 4 or 6, only addresses of that family are returned. Throws `FatalError`: a server
+ *  that does not know where to listen must not start. */
 export async function hostOperand(
   host: string,
   family: 0 | 4 | 6,
   resolver: Resolver,
 ): Promise<string[]> {
   let failure: LookupResult["status"] = "badname";
-  // What is complete in itself is not qualified: `::1` has no dot, but is no short name.
+  // An address or localhost is not qualified: `::1` has no dot, but is not a short name.
   const own = ownAddresses(host, family);
   if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata");
   for (const candidate of resolver.config.qualify(host)) {
@@ -44,7 +44,7 @@ export async function hostOperand(
     if (lookup.status === "found") return [...lookup.values];
     if (lookup.status === "badname") continue; // a domain of the search list made the name too long
     failure = lookup.status;
-    // As in djb's search: what the DNS cannot say now must not change which host is meant.
+    // As in djb's search: a temporary failure of the DNS must not change which host is meant.
     if (failure !== "nxdomain" && failure !== "nodata") break;
   }
   return refuse(host, failure);
@@ -66,8 +66,8 @@ async function hostAddresses(
   return { status: own.length > 0 ? "found" : "nodata", values: own };
 }
 
-/** The addresses of the wanted family that `host` stands for without the DNS, undefined when it is
- *  a name to look up. RFC 6761 6.3: localhost never goes to the DNS. */
+/** The addresses of the given family that `host` denotes without the DNS, or undefined if it is
+ *  a name to look up. RFC 6761 6.3: localhost is never looked up in the DNS. */
 function ownAddresses(host: string, family: 0 | 4 | 6): string[] | undefined {
   const literal = host.replace(/^\[(.*)\]$/, "$1");
   const addresses = /^(.*\.)?localhost\.?$/i.test(host) ? ["127.0.0.1", "::1"] : [literal];

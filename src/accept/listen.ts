@@ -1,4 +1,4 @@
-/** Stage 1: from an address to a listening socket. */
+/** Stage 1: opens a listening socket for an address. */
 
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
@@ -6,7 +6,7 @@ import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Listener, Runtime, Socket } from "../runtime/runtime.ts";
 import type { ListenAddress } from "./address.ts";
 
-/** Binds and listens: the descriptor. Needs libc. Throws `FatalError`. */
+/** Binds and listens. Returns the descriptor. Throws `FatalError`. */
 export function listenSocket(
   libc: Pick<Libc, "listenSocket" | "interfaceIndex">,
   address: ListenAddress,
@@ -22,7 +22,7 @@ export function listenSocket(
     }).fd);
 }
 
-/** Listens by the runtime's own means, where there is no libc. Throws `FatalError`. */
+/** Listens through the runtime's own API, for a runtime without libc. Throws `FatalError`. */
 export function listenWithoutLibc(
   runtime: Pick<Runtime, "name" | "listen">,
   address: ListenAddress,
@@ -43,7 +43,7 @@ export function listenWithoutLibc(
 /** Callbacks of a listener. */
 type Told = [onSocket: (socket: Socket) => void, onLost?: () => void];
 
-/** Says which address it is about. `:0` is every address there is: with a kernel that has no IPv6, every
+/** Calls `listen` and adds the address to its errors. On a kernel without IPv6, `:0` means every
  *  IPv4 address. */
 function naming<T>(
   address: ListenAddress,
@@ -68,7 +68,7 @@ function naming<T>(
   }
 }
 
-/** Binds and listens in one process. Connections may come at once, before this returns. Throws
+/** Binds and listens in one process. `onSocket` may be called before this returns. Throws
  *  `FatalError`. */
 export function listen(
   runtime: Runtime,

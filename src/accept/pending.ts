@@ -1,9 +1,10 @@
-/** The connections that are not through admission and handshake, and which of them goes when they are
- *  too many. The policy is explained in gate.ts. In memory; no I/O but `isHelloComplete`. */
+/** The connections that have not completed admission and handshake. If there are too many,
+ *  selects the one to close. gate.ts explains the policy. In memory; no I/O except
+ *  `isHelloComplete`. */
 
 import type { Connection } from "../connection.ts";
 
-/** Silent connections younger than this are spared while a handshake is older, in milliseconds. */
+/** In milliseconds. A silent connection younger than this is spared if a handshake is older. */
 const SPARED = 1000;
 
 export interface PendingOptions {
@@ -11,11 +12,11 @@ export interface PendingOptions {
   readonly limit: number;
   /** Milliseconds, as performance.now(). */
   readonly now: () => number;
-  /** True when the ClientHello of a connection is complete with what lies unread in its socket. */
+  /** True if the ClientHello of a connection is complete, including unread bytes in its socket. */
   readonly isHelloComplete: (conn: Connection) => boolean;
 }
 
-/** One that has to go. */
+/** A connection to close. */
 export interface Victim {
   readonly conn: Connection;
   /** Its ClientHello was complete. */
@@ -23,9 +24,9 @@ export interface Victim {
 }
 
 export class Pending {
-  /** Whose ClientHello is incomplete, in the order in which they came. */
+  /** Connections with an incomplete ClientHello, in the order of arrival. */
   readonly #silent = new Set<Connection>();
-  /** Whose ClientHello is complete, in the order in which it was, and since when. */
+  /** Connections with a complete ClientHello, in the order of completion, and the time of it. */
   readonly #complete = new Map<Connection, number>();
 
   constructor(readonly o: PendingOptions) {}
@@ -42,22 +43,22 @@ export class Pending {
     this.#silent.add(conn);
   }
 
-  /** Its ClientHello is complete. */
+  /** Records that the ClientHello of `conn` is complete. */
   complete(conn: Connection): void {
     if (this.#silent.delete(conn)) this.#complete.set(conn, this.o.now());
   }
 
-  /** False: it was not there. */
+  /** Removes `conn`. False if it was not pending. */
   leave(conn: Connection): boolean {
     return this.#silent.delete(conn) || this.#complete.delete(conn);
   }
 
-  /** The one that has to go, but not `newest`; it is counted no more. */
+  /** Selects the connection to close, other than `newest`, and removes it. */
   evict(newest?: Connection): Victim | undefined {
     const young = this.o.now() - SPARED;
     const silent = this.oldestSilent(newest);
     const [[late, since] = []] = this.#complete;
-    // One that waits for its slot waits for us.
+    // A connection without a slot waits for the server: the client is not to blame.
     const stalled = late?.slot !== undefined && since !== undefined && since <= young;
     const complete = !silent || (silent.accepted > young && stalled);
     const conn = complete ? late : silent;
@@ -66,8 +67,8 @@ export class Pending {
     return { conn, complete };
   }
 
-  /** The oldest whose ClientHello is incomplete, other than `newest`. Those found complete on the way are
-   *  remembered: each is looked at once. */
+  /** The oldest connection with an incomplete ClientHello, other than `newest`. Connections found
+   *  complete in the search are recorded as such, so each is checked only once. */
   oldestSilent(newest?: Connection): Connection | undefined {
     for (const conn of this.#silent) {
       if (conn === newest) continue;

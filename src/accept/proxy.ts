@@ -1,10 +1,11 @@
-/** Between accept and admission: who is the client, when a proxy may stand in between (--proxy-from).
+/** Between accept and admission: finds out who the client is if a proxy may be in between
+ *  (--proxy-from).
  *
- *  A connection from a listed address must begin with a PROXY header, and everything after it is as
- *  if the client of the header had connected itself: limits, rules, names, environment, log. One
- *  from any other address is a client of its own, and is refused if it sends such a header: nobody
- *  unlisted can choose an address. Whether a header is there is never guessed (proxy-protocol.txt,
- *  chapter 2): the address alone decides. */
+ *  A connection from a listed address must begin with a PROXY header. Afterwards the client that
+ *  the header names counts as the peer: for limits, rules, names, environment and log. A
+ *  connection from any other address is a direct client, and is refused if it sends such a
+ *  header: only a listed proxy can choose an address. The server never guesses whether there is
+ *  a header (proxy-protocol.txt, chapter 2): the address alone decides. */
 
 import { concat, DecodeError, hex } from "../codec/bytes.ts";
 import { formatIp, inNetwork, type Ip, type Network, parseIp, unmapIp } from "../codec/ip.ts";
@@ -20,7 +21,8 @@ import { firstBytes } from "./first_bytes.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Variables of TLVs end in an environment and come, in part, from the proxy's client. */
+/** Characters of the longest variable from a TLV. Some of these texts come from the proxy's
+ *  client. */
 const MAX_VALUE = 300;
 
 export interface ProxyOptions {
@@ -30,8 +32,9 @@ export interface ProxyOptions {
   handshakeTimeout: number;
 }
 
-/** Reads the header of a connection that comes from a listed proxy and puts its client in the
- *  proxy's place. Resolves with the bytes that followed the header. Rejects with `ConnectionError`. */
+/** Reads the header of a connection from a listed proxy, and makes the client that it names the
+ *  peer. Resolves with the bytes that followed the header; undefined if the address is not
+ *  listed. Rejects with `ConnectionError`. */
 export async function readProxyHeader(
   conn: Connection,
   { proxyFrom, handshakeTimeout }: ProxyOptions,
@@ -65,7 +68,8 @@ export async function readProxyHeader(
   }
 }
 
-/** The connection becomes that of the header's client. LOCAL and UNKNOWN leave it as it is. */
+/** Replaces the addresses of the connection by those in the header. LOCAL and UNKNOWN change
+ *  nothing. */
 function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
   const variables = new Map<ConnectionVariable, string>();
   const set = (name: ConnectionVariable, value: string | undefined): void => {
@@ -96,16 +100,16 @@ function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
   if (!client) return;
   Object.assign(conn.remote, client);
   Object.assign(conn.local, { ip: text(ends.destination.ip), port: ends.destination.port });
-  conn.interface = undefined; // where the client's packets came in is the proxy's knowledge
+  conn.interface = undefined; // only the proxy knows the interface of the client's packets
 }
 
-/** The clear beginning of a UCSPI-TLS connection: `begin`, then what the socket brings. A PROXY
- *  header in it is somebody's attempt to choose an address, should the program believe it: the
- *  stream is closed, `refuse` is told. */
+/** The plaintext phase of a UCSPI-TLS connection: `begin`, then the data of the socket. A PROXY
+ *  header in it is an attempt to choose an address, which the program might believe. So the
+ *  stream is closed and `refuse` is called. */
 export class PlainStream extends Owned implements Stream {
   readonly #socket: Socket;
   readonly #refuse: (error: ConnectionError) => void;
-  /** What has come and may still become a header, or has not been asked for yet. */
+  /** Data that may still become a header, or that the owner has not asked for yet. */
   #held: Uint8Array;
   #decided = false;
   #flowing = false;
@@ -134,7 +138,7 @@ export class PlainStream extends Owned implements Stream {
   resume(): void {
     this.#flowing = true;
     if (this.#decided || this.#held.length === 0) return this.#socket.resume();
-    setImmediate(() => { // no callback from within `resume()`
+    setImmediate(() => { // `resume()` must not call back before it returns
       if (!this.#flowing) return;
       this.#decide();
       if (this.#flowing) this.#socket.resume();
@@ -186,13 +190,14 @@ export class PlainStream extends Owned implements Stream {
 
 const UNEXPECTED: Reason = { kind: "unexpected proxy header" };
 
-/** True for a proxy that has looked whether somebody listens, and has gone again: no error, and not
- *  worth a line every two seconds. */
+/** True if a proxy only checked that the server listens, and disconnected. This is not an error,
+ *  and not worth a log line every two seconds. */
 export function isHealthCheck({ proxy }: Connection, reason: Reason): boolean {
   return proxy?.own === true && saidNothing(reason);
 }
 
-/** Why what should be a ClientHello is none, if it is a header; else undefined. */
+/** The reason to refuse `first` in place of a ClientHello if it is a PROXY header, else
+ *  undefined. */
 export function unexpectedHeader(first: Uint8Array): Reason | undefined {
   return beginsLikeProxy(first) === "yes" ? UNEXPECTED : undefined;
 }
