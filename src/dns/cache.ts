@@ -1,10 +1,10 @@
-/** Answers remembered until their TTL has run out, within fixed bounds: whoever connects chooses
- *  what is looked up, so neither the number of entries nor their size may be up to them. */
+/** Caches answers until their TTL expires, within fixed bounds. Clients determine what is looked
+ *  up, so both the number and the size of the entries are limited. */
 
-/** How a look-up ended. `nxdomain`: no such name; `nodata`: the name has no such records; `servfail`:
- *  no server gave a usable answer; `timeout`: none within the time; `loop`: its CNAMEs never end;
- *  `badname`: not a name the DNS can hold; `busy`: too many look-ups wait already; `aborted`: the
- *  caller, or the resolver's end, called it off. */
+/** The outcome of a look-up. `nxdomain`: no such name; `nodata`: the name has no such records;
+ *  `servfail`: no server gave a usable answer; `timeout`: no answer in time; `loop`: its CNAMEs
+ *  do not end; `badname`: not a valid DNS name; `busy`: too many look-ups are waiting;
+ *  `aborted`: the caller cancelled it, or the resolver was closed. */
 export type LookupStatus =
   | "found"
   | "nxdomain"
@@ -24,26 +24,26 @@ export interface LookupResult {
 
 interface Entry {
   lookup: LookupResult;
-  /** On the clock of the resolver, in milliseconds. */
+  /** In milliseconds of the resolver's clock. */
   expires: number;
-  /** Characters held, roughly. */
+  /** Characters of key and values. */
   size: number;
 }
 
-/** Entries kept: at a few hundred bytes each this is about a megabyte. */
+/** Most entries. At a few hundred bytes each, this is about a megabyte. */
 const MAX_ENTRIES = 4096;
-/** Characters kept over all entries. */
+/** Most characters of all entries together. */
 const MAX_SIZE = 1_000_000;
-/** Characters of the largest entry kept. The largest answer that codec/dns/message.ts decodes fits in: one that
- *  could not be kept would cost its decoding again for every connection. */
+/** Characters of the largest entry. The largest answer that codec/dns/message.ts decodes fits in:
+ *  otherwise it would be decoded again for every connection. */
 export const MAX_ENTRY_SIZE = 32_768;
 
-/** Oldest out first, when full. */
+/** When full, drops the oldest entries. */
 export class ResolverCache {
   readonly #entries = new Map<string, Entry>();
   #size = 0;
 
-  /** What is remembered under `key` and still holds at `now`. */
+  /** The entry of `key`, unless it has expired at `now`. */
   get(key: string, now: number): LookupResult | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
@@ -52,7 +52,7 @@ export class ResolverCache {
     return undefined;
   }
 
-  /** Remembers `lookup` until `expires`, in the milliseconds of `get`'s `now`. */
+  /** Stores `lookup` until `expires`, in milliseconds of the same clock as `now`. */
   set(key: string, lookup: LookupResult, expires: number): void {
     const old = this.#entries.get(key);
     if (old !== undefined) this.#drop(key, old);

@@ -1,9 +1,9 @@
-/** Time for what waits and expires in look-ups and ident, so that tests can make it pass. */
+/** The clock of timeouts and expiry in look-ups and ident. Tests can replace it. */
 
 export interface Clock {
-  /** Milliseconds that never run backwards. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
-  /** Runs `due` once after `ms` milliseconds; the returned function calls it off. */
+  /** Runs `due` once after `ms` milliseconds. The returned function cancels it. */
   after(ms: number, due: () => void): () => void;
 }
 

@@ -1,7 +1,7 @@
-/** Where the resolver's settings come from: $DNSCACHEIP or /etc/resolv.conf for the servers,
- *  $DNSREWRITEFILE, $LOCALDOMAIN or /etc/resolv.conf for qualification. Files are read again when
- *  they change, and looked at once a second at most. They are read through `Files`, so that a
- *  worker in a jail can be given descriptors instead of paths. */
+/** Reads the resolver's settings: the servers from $DNSCACHEIP or /etc/resolv.conf,
+ *  qualification from $DNSREWRITEFILE, $LOCALDOMAIN or /etc/resolv.conf. Files are read again
+ *  when they change; changes are checked at most once a second. Files are read through `Files`,
+ *  so that a worker in a jail can get descriptors instead of paths. */
 
 import { latin1 } from "../codec/bytes.ts";
 import type { Env } from "../config/variables.ts";
@@ -20,14 +20,14 @@ import { Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
 import { type Clock, systemClock } from "./clock.ts";
 
-/** Far beyond any honest file, and an end for /dev/zero. */
+/** Bytes of the largest file. Real files are far smaller. */
 const MAX_FILE = 65_536;
 
 const RESOLV_CONF = "/etc/resolv.conf";
-/** djb's place, and the one that the man page of ucspi-ssl names. */
+/** The path of djbdns, and the one in the man page of ucspi-ssl. */
 const REWRITE_FILES = ["/etc/dnsrewrite", "/etc/dnswritefile"];
 
-/** Seconds each round over the servers waits for each of them: djb's 1, 3, 11. His fourth, 45, is
+/** Seconds to wait for each server, by round, as in djbdns. Its fourth round of 45 seconds is
  *  left out: no client waits a minute for its greeting. */
 const ROUNDS = [1, 3, 11];
 
@@ -35,16 +35,16 @@ export interface DnsConfigOptions {
   env: Env;
   files?: Pick<Files, "stamp" | "read">;
   clock?: Clock;
-  /** This machine's name: its domain is searched when nothing else is said. */
+  /** This machine's name. Its domain is searched if nothing else is configured. */
   hostName?: string;
-  /** The number of a network interface. Throws when there is none of that name. Without it zones of
-   *  servers stay names. */
+  /** Returns the number of a network interface, or throws if there is no such interface. Without
+   *  this function, zones of servers stay names. */
   interfaceIndex?: ((name: string) => number) | undefined;
-  /** Is told when resolv.conf can no longer be read, and when it can again. */
+  /** Reports when resolv.conf cannot be read any more, and when it can be read again. */
   log?: Pick<Announcer, "error" | "notice">;
 }
 
-/** The settings in force. Throws `FatalError` where the environment or a file cannot be used. */
+/** The current settings. Throws `FatalError` if the environment or a file cannot be used. */
 export class DnsConfig {
   readonly #env: DnsConfigOptions["env"];
   readonly #files: Pick<Files, "stamp" | "read">;
@@ -53,8 +53,9 @@ export class DnsConfig {
   readonly #fixed: NameServer[];
   readonly #conf: Reloading<ResolvConf>;
   readonly #interfaceIndex: DnsConfigOptions["interfaceIndex"];
-  /** Numbers of interfaces that were looked up. In a worker's sandbox no other can be: there a name
-   *  that first appears in a changed resolv.conf stays a name, and its server unreachable. */
+  /** Numbers of interfaces that have been looked up. A worker in its sandbox cannot look up
+   *  others: a zone that first appears in a changed resolv.conf stays a name, and its server is
+   *  unreachable. */
   readonly #interfaces = new Map<string, number>();
 
   constructor({ env, files, clock, hostName, interfaceIndex, log }: DnsConfigOptions) {
@@ -82,15 +83,15 @@ export class DnsConfig {
     }, () => this.#clock.now());
   }
 
-  /** The servers to ask, in order, at least one: 127.0.0.1 when none is named, as everywhere. */
+  /** The servers to ask, in order. If none is configured, 127.0.0.1, as in other resolvers. */
   get servers(): readonly NameServer[] {
     if (this.#fixed.length > 0) return this.#fixed;
     const { servers } = this.#conf.value;
     return servers.length > 0 ? servers : [{ address: "127.0.0.1", port: 53 }];
   }
 
-  /** Seconds to wait for a server, one number per round. `options timeout` is the most one try may
-   *  wait, `options attempts` the number of rounds. */
+  /** Seconds to wait for a server, one number per round. In resolv.conf, `options timeout` is the
+   *  longest wait of one try, and `options attempts` the number of rounds. */
   get rounds(): number[] {
     const { timeout, attempts } = this.#conf.value;
     const last = ROUNDS[ROUNDS.length - 1] ?? 1;
@@ -100,8 +101,8 @@ export class DnsConfig {
     );
   }
 
-  /** The full names to try for a host name that someone typed. A rewriting file rules alone; else
-   *  $LOCALDOMAIN, else resolv.conf, else the domain of this machine's own name. */
+  /** The full names to try for a host name from the command line. Qualified by a rewriting file,
+   *  else by $LOCALDOMAIN, else by resolv.conf, else by the domain of this machine's name. */
   qualify(host: string): string[] {
     const rewriting = this.#rewriting();
     if (rewriting !== undefined) return qualify(host, parseRewriteRules(rewriting));
@@ -128,7 +129,7 @@ export class DnsConfig {
     return undefined;
   }
 
-  /** Undefined: there is no such file. Throws `FatalError`. */
+  /** Undefined if there is no such file. Throws `FatalError`. */
   #read(path: string): string | undefined {
     try {
       return latin1(this.#files.read(path, MAX_FILE));
@@ -145,7 +146,8 @@ export class DnsConfig {
     return { ...conf, servers: this.#numberZones(conf.servers) };
   }
 
-  /** `fe80::1%eth0` with the interface's number, which needs no look-up later. */
+  /** Replaces the zone in `fe80::1%eth0` by the interface's number, which needs no look-up
+   *  later. */
   #numberZones(servers: readonly NameServer[]): NameServer[] {
     return servers.map(({ address, port }) => {
       const [ip, zone] = address.split("%");
@@ -163,7 +165,7 @@ export class DnsConfig {
       this.#interfaces.set(zone, index);
       return index;
     } catch {
-      return undefined; // an interface that is not there yet
+      return undefined; // the interface does not exist yet
     }
   }
 }

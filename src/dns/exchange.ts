@@ -1,7 +1,7 @@
-/** One question put to the servers until one answers it: UDP first, TCP for a truncated answer,
- *  each server in turn, round after round with longer waits. What does not answer the question is
- *  dropped and the waiting goes on, so that a forger gains nothing by sending early (RFC 5452 9.1).
- *  No cache and no CNAMEs here, see resolver.ts. */
+/** Asks the servers one question until one of them answers: by UDP, or by TCP after a truncated
+ *  answer; each server in turn, in rounds with longer waits. A packet that does not answer the
+ *  question is dropped without ending the wait, so a forger gains nothing by sending early (RFC
+ *  5452 9.1). The cache and CNAMEs are in resolver.ts. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import {
@@ -21,7 +21,7 @@ import type { Clock } from "./clock.ts";
 import type { QuestionSockets } from "./question_sockets.ts";
 import type { Transport } from "./transport.ts";
 
-/** What an exchange works with. */
+/** What an exchange needs. */
 export interface ExchangeServices {
   transport: Transport;
   clock: Clock;
@@ -36,15 +36,16 @@ export interface Question {
   type: DnsQueryType;
 }
 
-/** The answer (NOERROR or NXDOMAIN), or why there is none: every server refused, failed or could
- *  not be reached, or at least one was silent when last asked, or `signal` ended it. */
+/** The answer (NOERROR or NXDOMAIN), or why there is none. `failed`: every server refused,
+ *  failed or was unreachable. `timeout`: at least one was silent when last asked. `aborted`:
+ *  `signal` fired. */
 export type ExchangeResult = DnsMessage | "failed" | "timeout" | "aborted";
 
-/** What one server said to one packet. `unusable`: an answer that is malformed or beyond our limits;
- *  the server would send it again. */
+/** The result of one packet to one server. `unusable`: the answer is malformed or beyond our
+ *  limits; the server would send it again. */
 type Reply = DnsMessage | "unusable" | "timeout" | "unreachable" | "aborted";
 
-/** Milliseconds for a whole answer by TCP: a server may send it byte by byte, but not for ever. */
+/** Milliseconds for a complete answer by TCP, which a server may send byte by byte. */
 const TCP_MS = 10_000;
 /** Asks `question` of `servers`; `rounds` holds the seconds to wait for a server in each round. */
 export async function exchange(
@@ -59,9 +60,9 @@ export async function exchange(
   for (const [round, seconds] of rounds.entries()) {
     for (const server of servers) {
       if (refusals.has(server)) continue;
-      // Some servers and firewalls drop a query with EDNS0 (RFC 6891 6.2.2), so the last one is
-      // plain. So is every repetition: with many servers the look-up's time is over before the last
-      // round. What a plain answer has no room for comes by TCP.
+      // Some servers and firewalls drop a query with EDNS0 (RFC 6891 6.2.2), so only the first round
+      // uses it: with many servers the time of the look-up ends before the last round. An answer that
+      // is too long without EDNS0 comes by TCP.
       const edns = round === 0 && rounds.length > 1;
       let reply = await ask({ ...question, edns }, server, seconds * 1000, services, signal);
       if (edns && wantsNoEdns(reply)) {
@@ -73,20 +74,21 @@ export async function exchange(
       if (reply === "unusable") refusals.add(server);
       if (typeof reply === "string") continue;
       if (!isFailure(reply.rcode)) return reply;
-      // This server has tried and will say the same again.
+      // This server would give the same answer again.
       refusals.add(server);
     }
   }
   return silent.size > 0 ? "timeout" : "failed";
 }
 
-/** What a server that does not know EDNS0 says to it (RFC 6891 7; SERVFAIL by RFC 2671 5.3). */
+/** True if a server that does not know EDNS0 may answer this (RFC 6891 7; SERVFAIL: RFC 2671
+ *  5.3). */
 function wantsNoEdns(reply: Reply): boolean {
   const codes: number[] = [RCODE.formErr, RCODE.notImp, RCODE.servFail];
   return typeof reply !== "string" && codes.includes(reply.rcode);
 }
 
-/** One try with one server: by UDP, and by TCP when the answer does not fit. */
+/** One try with one server: by UDP, then by TCP if the answer is truncated. */
 async function ask(
   question: Omit<DnsQuery, "id">,
   server: NameServer,
@@ -99,8 +101,8 @@ async function ask(
   return await askTcp({ ...question, id: services.random() }, server, services, signal);
 }
 
-/** Runs `start` as soon as there is a descriptor for its socket, until it calls `done`, `ms` have
- *  passed, others need the descriptor or `signal` fires; then frees its socket. */
+/** Runs `start` when there is a descriptor for its socket. Frees the socket when `start` calls
+ *  `done`, `ms` have passed, another question needs the descriptor, or `signal` fires. */
 function attempt(
   ms: number,
   { clock, sockets }: ExchangeServices,
@@ -151,9 +153,9 @@ function askUdp(
   );
 }
 
-/** The answer in `bytes` to `query`, or undefined when they hold none. */
+/** The answer in `bytes` to `query`, or undefined if there is none. */
 function readAnswer(query: DnsQuery, bytes: Uint8Array): DnsMessage | "unusable" | undefined {
-  // The id is looked at before anything else: a flood of guesses costs next to nothing.
+  // The id is checked first, so that a flood of guesses costs very little.
   if (bytes[0] !== query.id >> 8 || bytes[1] !== (query.id & 0xff)) return undefined;
   try {
     const answer = decodeDnsAnswer(query, bytes);
@@ -201,7 +203,8 @@ function askTcp(
   });
 }
 
-/** An answer by TCP: there is no other to wait for, and it cannot be too long for itself. */
+/** Reads an answer by TCP. It is unusable if it does not answer `query` (no other answer will
+ *  come) or is marked as truncated. */
 function readWhole(query: DnsQuery, bytes: Uint8Array): Reply {
   const reply = readAnswer(query, bytes);
   return reply === undefined || typeof reply !== "string" && reply.truncated ? "unusable" : reply;

@@ -1,20 +1,20 @@
-/** The descriptors that questions to DNS and ident servers may use, shared in the order of asking. How
- *  many there are is part of the budget (accept/descriptors.ts). */
+/** The descriptors for questions to DNS and ident servers, given out in the order of requests.
+ *  Their number is part of the budget (accept/descriptors.ts). */
 
 import { type Clock, systemClock } from "./clock.ts";
 
-/** Milliseconds after which a question gives its descriptor to one that waits. A DNS server that is
- *  there has answered by then. */
+/** Milliseconds after which a question must give its descriptor to one that waits. A DNS server
+ *  that is up has answered by then. */
 const QUESTION_TIME = 1000;
 
-/** One that has a descriptor for its question, or waits for one. */
+/** A question that has a descriptor or waits for one. */
 interface Asker {
   begin(): void;
   giveWay(): void;
   since: number;
 }
 
-/** The descriptors for questions to DNS and ident servers, in order of asking. */
+/** Gives out the descriptors. */
 export class QuestionSockets {
   readonly #holders = new Set<Asker>();
   readonly #waiting = new Set<Asker>();
@@ -30,9 +30,9 @@ export class QuestionSockets {
     return this.#waiting.size;
   }
 
-  /** Calls `begin` when there is a descriptor to open, perhaps before this returns. `giveWay` is
-   *  called when others wait and this question has taken long. The function it returns gives the
-   *  descriptor back, or ends the wait; it must be called when the socket is closed. */
+  /** Calls `begin` when a descriptor is free, perhaps before this returns. Calls `giveWay` if other
+   *  questions wait and this one has had its descriptor for QUESTION_TIME. The returned function
+   *  returns the descriptor or ends the wait. Call it when the socket is closed. */
   take(begin: () => void, giveWay: () => void): () => void {
     const asker: Asker = { begin, giveWay, since: 0 };
     if (this.#holders.size < this.limit) this.#admit(asker);
@@ -55,7 +55,8 @@ export class QuestionSockets {
     asker.begin();
   }
 
-  /** The holders that have taken long give way to those who wait, the oldest first. */
+  /** Asks the holders that have exceeded QUESTION_TIME to give way, the oldest first, while others
+   *  wait. */
   #press(): void {
     if (this.#watching) return;
     const now = this.clock.now();

@@ -1,9 +1,10 @@
-/** The DNS client: look-ups for many connections at once, each question in flight once, answers
- *  cached by their TTL, CNAMEs followed over several queries. It asks recursive servers (config.ts
- *  says which) through exchange.ts. A waiting look-up is a timer and a socket: no thread, no process.
+/** The DNS client. It serves many connections at once, sends the same question only once at a time,
+ *  caches answers for their TTL, and follows CNAMEs over several queries. It asks recursive servers
+ *  (see config.ts) through exchange.ts. A waiting look-up costs a timer and a socket, and no thread
+ *  or process.
  *
- *  Every look-up ends: with an answer, when its time is up, when all its callers have gone, or when
- *  the resolver is closed. None throws; the status tells. */
+ *  Every look-up ends: with an answer, at its deadline, when all its callers have cancelled it,
+ *  or when the resolver is closed. A failure is a status, not an exception. */
 
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError } from "../codec/bytes.ts";
@@ -21,18 +22,20 @@ import { nodeTransport, type Transport } from "./transport.ts";
 export interface ResolverLimits {
   /** Questions asked at once; further ones wait their turn. */
   inFlight: number;
-  /** Questions that may wait; with more the look-up ends as `busy`. */
+  /** Most questions that may wait. A further look-up ends as `busy`. */
   queued: number;
-  /** Milliseconds a look-up may take in all, waiting its turn included. */
+  /** Milliseconds for a whole look-up, including the wait for its turn. */
   deadline: number;
-  /** Seconds an answer is kept at least, so that a TTL of 0 does not cost a query per connection of
-   *  a burst, and at most, so that a mistake in a zone does not stay for weeks. */
+  /** Shortest and longest time to cache an answer, in seconds. With the minimum, a TTL of 0 does
+   *  not cost one query per connection of a burst. With the maximum, a mistake in a zone does
+   *  not stay for weeks. */
   minTtl: number;
   maxTtl: number;
-  /** Seconds a "no" is kept at most (RFC 2308 7.2 advises against more than three hours). */
+  /** Longest time to cache a negative answer, in seconds (RFC 2308 7.2 advises against more than
+   *  three hours). */
   maxNegativeTtl: number;
-  /** Seconds a failure is kept (RFC 9520 3.2: at least 1, and 5 is its example): a dead server is
-   *  not asked again by every connection of a flood. */
+  /** Seconds to cache a failure (RFC 9520 3.2: at least 1, and 5 is its example), so that not every
+   *  connection of a flood asks a dead server. */
   failureTtl: number;
 }
 
@@ -55,18 +58,18 @@ export interface ResolverOptions {
   limits?: Partial<ResolverLimits>;
   /** The descriptors for sockets; default: no limit. */
   sockets?: QuestionSockets;
-  /** Is told how each question ends that no answer was remembered for. */
+  /** Called with the outcome of each question that the cache could not answer. */
   onAnswer?: (status: LookupStatus) => void;
 }
 
-/** A question being asked, and how many callers wait for it. */
+/** A question in progress, and the number of callers that wait for it. */
 interface Flight {
   answer: Promise<LookupResult>;
   callers: number;
   controller: AbortController;
 }
 
-/** An answer and the seconds it may be kept; without them it is not kept. */
+/** An answer and its TTL in seconds, if it has one. */
 type Answer = LookupResult & { ttl?: number };
 
 export class Resolver {
@@ -92,8 +95,8 @@ export class Resolver {
     this.#onAnswer = onAnswer ?? (() => {});
   }
 
-  /** Looks up the `type` records of `name`, a full name in text form. `signal` ends the wait of this
-   *  caller only; the question goes on as long as another caller waits for it. */
+  /** Looks up the `type` records of `name`, a full name in text form. `signal` ends the wait of
+   *  this caller only. The question goes on as long as another caller waits for it. */
   lookup(name: string, type: DnsQueryType, signal?: AbortSignal): Promise<LookupResult> {
     if (this.#closed || signal?.aborted) return settled("aborted");
     let question: Question;
@@ -126,11 +129,11 @@ export class Resolver {
     ]);
     const values = both.flatMap((lookup) => lookup.values);
     if (values.length > 0) return { status: "found", values };
-    // A failure says less than a plain "no", and must not pass for one.
+    // A failure must not pass for a negative answer.
     return both.find(({ status }) => status !== "nxdomain" && status !== "nodata") ?? both[0];
   }
 
-  /** The names of an IP address, from its PTR records, as the zone's owner claims them. */
+  /** The names in the PTR records of an IP address. They are claims of the zone's owner. */
   names(ip: string, signal?: AbortSignal): Promise<LookupResult> {
     return this.lookup(reverseName(ip), "PTR", signal);
   }
@@ -163,7 +166,7 @@ export class Resolver {
       return lookup;
     }).finally(() => {
       callOff();
-      // Another flight may have begun under this key after all callers of this one had gone.
+      // After all callers cancelled this flight, another one may have begun under this key.
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
     const flight: Flight = { answer, callers: 0, controller };
@@ -180,7 +183,7 @@ export class Resolver {
     let seconds = failureTtl;
     if (status === "found") seconds = Math.min(Math.max(ttl ?? 0, minTtl), maxTtl);
     if (status === "nxdomain" || status === "nodata") {
-      // RFC 2308 5: without a SOA a "no" has no TTL; then it is kept no longer than a failure.
+      // RFC 2308 5: without a SOA a negative answer has no TTL. It is cached as long as a failure.
       seconds = Math.min(Math.max(ttl ?? failureTtl, minTtl), maxNegativeTtl);
     }
     this.#cache.set(key, { status, values }, this.#services.clock.now() + seconds * 1000);
@@ -203,8 +206,8 @@ export class Resolver {
         if (step.kind === "loop") return { status: "loop", values: [] };
         chain = step.chain;
         if (step.kind === "data") return { status: "found", values: step.data, ttl: chain.ttl };
-        // The rcode is about the last name of the chain (RFC 2308 2.1), so an NXDOMAIN ends it; a
-        // chain that moved on and stopped short of data is asked for from where it stands.
+        // The rcode is about the last name of the chain (RFC 2308 2.1), so NXDOMAIN ends the chain. If
+        // the chain got further in this answer but has no data, its last name is asked for next.
         const ttl = Math.min(chain.ttl, reply.negativeTtl ?? this.#limits.failureTtl);
         if (reply.rcode === RCODE.nxDomain) return { status: "nxdomain", values: [], ttl };
         if (chain.name === name || reply.negativeTtl !== undefined) {
@@ -220,7 +223,7 @@ export class Resolver {
     }
   }
 
-  /** Resolves to true when this question may be asked, to false when `signal` came first. */
+  /** Resolves to true when this question may be asked, or to false if `signal` fires first. */
   #turn(signal: AbortSignal): Promise<boolean> {
     if (this.#running < this.#limits.inFlight) {
       this.#running++;
@@ -245,7 +248,8 @@ function settled(status: LookupResult["status"]): Promise<LookupResult> {
   return Promise.resolve({ status, values: [] });
 }
 
-/** Waits for a flight's answer; when `signal` fires first and nobody else waits, the flight ends. */
+/** Waits for a flight's answer. If `signal` fires first and no other caller waits, the flight
+ *  ends. */
 function board(flight: Flight, signal: AbortSignal | undefined): Promise<LookupResult> {
   flight.callers++;
   if (signal === undefined) return flight.answer;

@@ -1,6 +1,5 @@
-/** Packets and streams for the DNS and ident clients, over node:dgram and node:net, or what the runtime
- *  has instead. Nothing is decided here: who may answer, how long to wait and how much to read
- *  is the caller's business. */
+/** Packets and streams for the DNS and ident clients, over node:dgram and node:net, or the
+ *  runtime's own API. The caller decides who may answer, how long to wait and how much to read. */
 
 import type { Socket } from "node:net";
 import { nodeDgram, nodeNet } from "../builtins.ts";
@@ -13,12 +12,12 @@ export interface TcpEvents {
   ended(error?: Error): void;
 }
 
-/** Neither call throws: what goes wrong is an event. Events come after the call that asks for them has returned, and none after the returned function
- *  was called, which frees the socket. */
+/** Neither call throws: a failure is an event. Events come only after the call has returned. The
+ *  returned function frees the socket; no event comes after it was called. */
 export interface Transport {
   /** Sends one datagram from a new socket, whose port the kernel picks at random: a forger must
-   *  guess it besides the id (RFC 5452 9.2). The socket is connected where that can be had: then ICMP
-   *  tells it that nobody listens there. */
+   *  guess the port and the id (RFC 5452 9.2). If the runtime supports it, the socket is
+   *  connected, so that ICMP reports a closed port. */
   udp(to: NameServer, packet: Uint8Array, events: DatagramEvents): () => void;
   /** Connects, from `localAddress` when given, and sends `bytes`. */
   tcp(to: NameServer, bytes: Uint8Array, events: TcpEvents, localAddress?: string): () => void;
@@ -42,7 +41,7 @@ export const nodeTransport: Transport = {
     });
     socket.on("error", fail);
     try {
-      // Connected on Bun alone: Deno remembers the address and sends to it.
+      // Only Bun connects the socket. Deno stores the address and sends to it.
       socket.connect(to.port, to.address, () => {
         if (!open) return;
         try {
@@ -50,7 +49,7 @@ export const nodeTransport: Transport = {
             if (error) fail(error);
           });
         } catch (error) {
-          fail(error as Error); // on Bun the connect has failed, without a word
+          fail(error as Error); // on Bun a failed connect is reported only here
         }
       });
     } catch (error) {
