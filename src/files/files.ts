@@ -1,5 +1,5 @@
-/** The files of a configuration: certificates, keys, authorities, rules, resolv.conf. Whoever reads
- *  one does it through `Files`, so that a jailed worker can be handed descriptors in place of paths
+/** The files of a configuration: certificates, keys, authorities, rules, resolv.conf. They are read
+ *  only through `Files`, so that a jailed worker can get descriptors in place of paths
  *  (privsep/handed_files.ts). */
 
 import fs from "node:fs";
@@ -9,19 +9,19 @@ import { fsPath, openRegular } from "./regular_file.ts";
 import { PathRules, type RulesSource } from "./rules_file.ts";
 
 export interface Files {
-  /** A text that differs once the file, or what a link points to, has changed or been replaced.
-   *  Undefined: there is none. Throws for one that cannot be looked at. One `stat`. */
+  /** A text that changes when the file (or the target of a link) is changed or replaced. Undefined:
+   *  there is no such file. Throws if the file cannot be examined. Costs one `stat`. */
   stamp(path: string): string | undefined;
-  /** All of a regular file. Throws the system's error, or when it has more than `max` bytes or is not
-   *  a regular file. */
+  /** The content of a regular file. Throws the system's error, and if the file has more than `max`
+   *  bytes or is not regular. */
   read(path: string, max: number): Uint8Array;
-  /** The names in a folder, sorted. Throws. */
+  /** The names in a folder, sorted. Throws the system's error. */
   list(folder: string): string[];
   /** A rules file, which may be too large to be read as a whole. */
   rules(path: string): RulesSource;
 }
 
-/** Files by their paths. Synchronous: they are small, local, and looked at once a second. */
+/** Files by their paths. Synchronous: files are small, local, and checked once a second. */
 export const localFiles: Files = {
   stamp(path) {
     try {
@@ -51,15 +51,16 @@ export const localFiles: Files = {
   rules: (path) => new PathRules(path),
 };
 
-/** The files that a value names: if there is a file of that name, colons and all, it is meant
- *  (`/etc/ssl/::1.pem`); else several as in $PATH, for certificates of several key types. */
+/** The files that a value names. If the whole value is the path of a file, it is that file, even
+ *  with colons (`/etc/ssl/::1.pem`). Otherwise colons separate paths as in $PATH, for
+ *  certificates of several key types. */
 export function namedFiles(value: string, files: Pick<Files, "stamp">): string[] {
   return value.includes(":") && exists(value, files)
     ? [value]
     : value.split(":").filter((path) => path !== "");
 }
 
-/** False, too, for what cannot be looked at: a list can be longer than a path may be. */
+/** Also false if the path cannot be examined: a list can be longer than a path may be. */
 function exists(path: string, files: Pick<Files, "stamp">): boolean {
   try {
     return files.stamp(path) !== undefined;
@@ -68,7 +69,7 @@ function exists(path: string, files: Pick<Files, "stamp">): boolean {
   }
 }
 
-/** True when the opener of a file lacked something, which says nothing about the file. */
+/** True if the process lacked a resource (descriptors, memory). The file itself may be good. */
 export function isShortage(error: unknown): boolean {
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   return SHORTAGES.includes(code) || (cause instanceof Error && isShortage(cause));
@@ -76,7 +77,7 @@ export function isShortage(error: unknown): boolean {
 
 const SHORTAGES: readonly unknown[] = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN"];
 
-/** A line per file or folder that changes when it does. Nothing is read. */
+/** One line per file or folder, which changes when the file does. Reads no content. */
 export function signature(files: Pick<Files, "stamp">, paths: readonly string[]): string {
   return paths.map((path) => {
     try {
@@ -87,8 +88,9 @@ export function signature(files: Pick<Files, "stamp">, paths: readonly string[])
   }).join("\n");
 }
 
-/** `ENOENT: no such file or directory, open '…'`, and libc's `open: no such file or directory (ENOENT)`
- *  → `no such file or directory`: the path is in the message already. */
+/** Reduces `ENOENT: no such file or directory, open '…'`, and libc's `open: no such file or
+ *  directory (ENOENT)`, to `no such file or directory`: the caller's message has the path
+ *  already. */
 export function systemReason(error: unknown): string {
   const text = reason(error);
   return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ??

@@ -1,21 +1,22 @@
-/** Values that are made of files, and made again when the files change: TLS contexts, client authorities,
- *  resolver settings. One contract for all of them:
+/** Values made from files, and made again when the files change: TLS contexts, client authorities,
+ *  resolver settings. All of them follow the same contract:
  *
- *  - The files are looked at when the value is asked for, once a second at most, and read when they have changed.
+ *  - When the value is requested, the files are checked, at most once a second, and read if they have
+ *    changed.
  *  - A load that fails keeps the old value in use. The files are read again when they change.
- *  - Each problem is reported once. It is reported again after it was gone in between, or after `reload`.
+ *  - Each problem is reported once. It is reported again if it was gone in between, or after `reload`.
  *  - The consumer is told when the files are good again.
  *
- *  Access rules do not follow it: they fail closed (admit/rulebook.ts). */
+ *  Access rules do not follow this contract: they fail closed (admit/rulebook.ts). */
 
 import { reason } from "../errors.ts";
 import { isShortage } from "./files.ts";
 
-/** Files are looked at again after so many milliseconds at the earliest. */
+/** Least time between two checks of files, in milliseconds. */
 export const RECHECK = 1000;
 
-/** True when files looked at at `checked` are to be looked at again. A clock that was set back must not keep
- *  an old value in use. */
+/** True if files that were checked at the time `checked` must be checked again. A clock that was
+ *  set back must not keep an old value in use. */
 export function isDue(checked: number, now: number): boolean {
   return now < checked || now - checked >= RECHECK;
 }
@@ -23,25 +24,26 @@ export function isDue(checked: number, now: number): boolean {
 /** The outcome of a load that did not fail. */
 export interface Loaded<T> {
   readonly value: T;
-  /** From then on, in milliseconds of the clock, the same files give another value. */
+  /** The time, in milliseconds of the clock, from which unchanged files give another value. */
   readonly until?: number;
-  /** Parts that could not be used, and what became of them. */
+  /** The parts that could not be used, and the consequence. */
   readonly problems?: readonly string[];
   /** False: an old part stays in use in place of a broken one. */
   readonly sound?: boolean;
 }
 
-/** What one kind of value is made of. */
+/** How to make one kind of value. */
 export interface ReloadSource<T> {
   /** The state of the files; see `signature`. */
   stamp(): string;
-  /** Reads the files. `before`: what is in use, which may be returned when nothing is new. Throws. */
+  /** Reads the files. `before`: the value in use, which may be returned if nothing is new.
+   *  Throws. */
   load(before: Loaded<T> | undefined): Loaded<T>;
-  /** Stands behind the reason of a failed load: `the old certificate stays in use`. */
+  /** Text after the reason of a failed load: `the old certificate stays in use`. */
   readonly kept: string;
-  /** Takes the problems of a reload that are new. */
+  /** Called with the new problems of a reload. */
   report(problems: readonly string[]): void;
-  /** Takes each outcome but the first. `again`: a problem is over. */
+  /** Called after each successful load but the first. `again`: the files are good again. */
   onReload?(value: T, before: T, again: boolean): void;
 }
 
@@ -49,25 +51,25 @@ export class Reloading<T> {
   #loaded: Loaded<T>;
   #stamp: string | undefined;
   #checked: number;
-  /** Those that have been reported. */
+  /** The problems that have been reported. */
   #problems: readonly string[];
   #failed = false;
 
-  /** Loads; throws what the load throws. `now`: milliseconds. */
+  /** Loads. Throws any error of the load. `now` returns milliseconds. */
   constructor(readonly source: ReloadSource<T>, readonly now: () => number) {
     this.#checked = now();
-    this.#stamp = source.stamp(); // before the load: a change in between shows up as one later
+    this.#stamp = source.stamp(); // before the load, so that a change during it is noticed later
     this.#loaded = source.load(undefined);
     this.#problems = this.#loaded.problems ?? [];
   }
 
-  /** The value by the files as they are now, or were less than a second ago. */
+  /** The value of the files as they are now, or were less than a second ago. */
   get value(): T {
     if (isDue(this.#checked, this.now())) this.look();
     return this.#loaded.value;
   }
 
-  /** The value in use. The files are not looked at. */
+  /** The value in use, without a check of the files. */
   get current(): T {
     return this.#loaded.value;
   }
@@ -77,12 +79,12 @@ export class Reloading<T> {
     return this.#problems;
   }
 
-  /** False: something old stays in use because its file is broken. */
+  /** False: an old value, or an old part of it, stays in use because its file is broken. */
   get sound(): boolean {
     return !this.#failed && this.#loaded.sound !== false;
   }
 
-  /** Looks at the files now, and loads when they have changed. */
+  /** Checks the files now, and loads if they have changed. */
   look(): void {
     this.#checked = this.now();
     const stamp = this.source.stamp();
@@ -92,7 +94,7 @@ export class Reloading<T> {
     this.#load();
   }
 
-  /** Loads, whether the files have changed or not, and reports all problems. */
+  /** Loads even if the files have not changed, and reports all problems. */
   reload(): void {
     this.#stamp = undefined;
     this.#problems = [];
@@ -111,7 +113,7 @@ export class Reloading<T> {
     } catch (error) {
       this.#problems = [`${reason(error)}; ${source.kept}`];
       this.#failed = true;
-      if (isShortage(error)) this.#stamp = undefined; // nothing is wrong with the files: try again
+      if (isShortage(error)) this.#stamp = undefined; // the files may be good: try again
     }
     const fresh = this.#problems.filter((text) => !said.includes(text));
     if (fresh.length > 0) source.report(fresh);

@@ -1,18 +1,19 @@
-/** Where a rules file comes from: a path, or a descriptor that someone with more rights opened
- *  and handed over. Knows nothing of rules; reads bytes at offsets and tells when they changed. */
+/** The source of a rules file: a path, or a descriptor that a process with more privileges
+ *  opened and handed over. Reads bytes at offsets and notices changes; rules are decoded
+ *  elsewhere. */
 
 import { closeSync, fstatSync, readSync, statSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import { fsPath, openRegular } from "./regular_file.ts";
 
-/** An opened rules file. The bytes stay those of the file opened, also after a rename over it. */
+/** An open rules file. It stays the same file after another one is renamed over its path. */
 export interface RulesFile {
   /** Differs from the stamp of any other file or later state (see `RulesSource.stamp`). */
   readonly stamp: string;
-  /** Bytes, when it was opened. */
+  /** In bytes, when the file was opened. */
   readonly size: number;
-  /** Reads up to `length` bytes at `offset`; fewer only at the end of the file. What it returns
-   *  holds until the next call. Throws. */
+  /** Reads `length` bytes at `offset`, or fewer at the end of the file. The result is valid
+   *  until the next call. Throws the system's error. */
   readAt(offset: number, length: number): Uint8Array;
   close(): void;
 }
@@ -21,9 +22,9 @@ export interface RulesFile {
 export interface RulesSource {
   /** For messages. */
   readonly name: string;
-  /** Identity and state of the file there now; undefined if there is none. Cheap. Throws. */
+  /** Identity and state of the current file; undefined if there is none. Cheap. Throws. */
   stamp(): string | undefined;
-  /** Opens the file there now; undefined if there is none. Throws. The caller closes it. */
+  /** Opens the current file; undefined if there is none. Throws. The caller closes it. */
   open(): RulesFile | undefined;
 }
 
@@ -53,8 +54,8 @@ export class PathRules implements RulesSource {
   }
 }
 
-/** Files that are handed over already open, each replacing the one before: how a jailed worker,
- *  which cannot open the path, gets its rules. */
+/** Files that are handed over open; each replaces the one before. A jailed worker, which cannot
+ *  open the path, gets its rules in this way. */
 export class HandedRules implements RulesSource {
   #file: RulesFile | Error | undefined;
   #opened: RulesFile | undefined;
@@ -63,9 +64,9 @@ export class HandedRules implements RulesSource {
 
   constructor(readonly name: string) {}
 
-  /** Takes `file` over; undefined when the path holds none any more, an Error when it cannot be read.
-   *  The reader may still be using the last one that it opened, which is therefore closed when the next
-   *  one is opened; others that nobody came to read are closed at once. */
+  /** Takes ownership of `file`; undefined if there is no file at the path any more, an Error if
+   *  it cannot be read. The reader may still use the last file that it opened, so that file is
+   *  closed when the next one is opened. A file that was never opened is closed at once. */
   hand(file: RulesFile | Error | undefined): void {
     const before = this.#file;
     if (before && !(before instanceof Error)) {
