@@ -1,6 +1,6 @@
-/** What a supervisor hands over at start: a socket that listens already (systemd's socket activation,
- *  sd_listen_fds(3)). The supervisor keeps it while the server restarts, so that clients wait in its
- *  queue and none is refused. What the supervisor hears back is notify.ts.
+/** Takes over a listening socket from a supervisor at start (systemd's socket activation,
+ *  sd_listen_fds(3)). The supervisor keeps the socket during a restart of the server, so that clients
+ *  wait in its queue and none is refused. notify.ts reports to the supervisor.
  *
  *  The monitor, or the one process of --workers 0, does this once:
  *
@@ -9,8 +9,8 @@
  *    if (inherited) checkOperands(inherited, address, libc);       // when host and port are looked up
  *    const fd = inherited?.fd ?? libc.listenSocket(…).fd;
  *
- *  Whoever stops listening closes the descriptor and never calls shutdown(2) on it: that would end the
- *  socket for the supervisor and the successor too. */
+ *  To stop listening, close the descriptor. Never call shutdown(2): it would also end the socket for
+ *  the supervisor and the successor. */
 
 import process from "node:process";
 import type { Env } from "../config/variables.ts";
@@ -25,26 +25,26 @@ import type { Runtime } from "../runtime/runtime.ts";
 /** sd_listen_fds(3): SD_LISTEN_FDS_START. */
 const FIRST = 3;
 
-/** A listening socket that was inherited: non-blocking and closed on exec by now. */
+/** An inherited listening socket. It is already non-blocking and close-on-exec. */
 export interface InheritedListener {
   readonly fd: number;
   readonly ip: string;
   readonly port: number;
-  /** IPv4 clients come in on `::` too. */
+  /** The socket on `::` also accepts IPv4 clients. */
   readonly dualStack: boolean;
   /** Interface of a link-local address, else 0. */
   readonly scopeId: number;
 }
 
-/** The socket that $LISTEN_FDS hands to this process; undefined when there is none for it. Throws
- *  `FatalError` when it is not one listening TCP socket, or when its descriptor is wanted for something
- *  else; `Unsupported` without libc. */
+/** Returns the socket that $LISTEN_FDS passes to this process; undefined if there is none. Throws
+ *  `FatalError` if it is not exactly one listening TCP socket, or if -3 needs the same descriptor.
+ *  Throws `Unsupported` without libc. */
 export function inheritedListener(
   env: Env,
   runtime: Pick<Runtime, "name" | "libc">,
   options: Pick<Options, "keyPassword">,
 ): InheritedListener | undefined {
-  // Variables of another process, a parent that has not removed its own say, are not for us.
+  // Variables for another process are ignored, such as those that a parent has not removed.
   if (env.LISTEN_PID !== String(process.pid)) return undefined;
   const text = env.LISTEN_FDS ?? "0";
   if (!/^[0-9]{1,7}$/.test(text)) {
@@ -87,7 +87,7 @@ function examine(fd: number, libc: Libc): InheritedListener {
         "Accept=no in the .socket unit: one server takes all connections",
       );
     }
-    // Throws for a Unix socket, which has no address that rules could look at.
+    // Throws for a Unix socket, which has no address for rules.
     const { ip, port, family, scopeId = 0 } = libc.getsockname(fd);
     libc.setCloseOnExec(fd, true);
     libc.setNonBlocking(fd, true);
@@ -98,10 +98,10 @@ function examine(fd: number, libc: Libc): InheritedListener {
   }
 }
 
-/** Throws `FatalError` unless the socket is one that the operands `host` and `port` describe: a typing
- *  mistake in a unit must not serve another network than the command line says. Port 0 is any port.
- *  Of the wildcards `0` is any IPv4 address, `::` any IPv6 one that IPv4 clients do not reach, and
- *  `:0` any address; other addresses must be equal. */
+/** Throws `FatalError` unless the socket matches the operands `host` and `port`: with a mistake
+ *  in a unit, the server must not serve another network than the command line says. Port 0
+ *  matches any port. Host `0` matches any IPv4 address, `::` any IPv6 address that is not
+ *  dual-stack, `:0` any address. Other addresses must be equal. */
 export function checkInheritedAddress(
   inherited: InheritedListener,
   address: ListenAddress,

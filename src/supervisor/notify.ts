@@ -1,8 +1,8 @@
-/** What a supervisor hears from the server: that connections can come in, that it reads its files
- *  again, that it stops. Two protocols: systemd's datagrams to $NOTIFY_SOCKET (sd_notify(3)) and s6's
- *  newline on a descriptor (--notify-fd, s6-supervise's notification-fd).
+/** Reports the server's state to a supervisor: it accepts connections, reads its files again, or stops.
+ *  There are two protocols: systemd's datagrams to $NOTIFY_SOCKET (sd_notify(3)) and s6's newline on a
+ *  descriptor (--notify-fd, s6-supervise's notification-fd).
  *
- *  Only the process that the supervisor has started may do this (NotifyAccess=main), outside any jail:
+ *  Only the process that the supervisor started may do this (NotifyAccess=main), outside any jail:
  *  the monitor, or the one process of --workers 0.
  *
  *    const notifier = makeNotifier(env, runtime, options, inherited, (text) => log.error(text)); // at start
@@ -20,19 +20,21 @@ import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { InheritedListener } from "./listen_fds.ts";
 
-/** Words to the supervisor; without one that asked they do nothing. None throws: a supervisor that
- *  does not listen is reported, and no reason to stop serving. `status` is for its users, one line. */
+/** Sends messages to the supervisor; does nothing if no supervisor has asked for them. No call
+ *  throws: a failure is reported, and the server goes on. `status` is one line for users of the
+ *  supervisor. */
 export interface Notifier {
-  /** Connections can come in, or can again after `reloading`. */
+  /** The server accepts connections; or, after `reloading`, has read its files. */
   ready(status?: string): void;
-  /** Files are read again; `ready` follows. */
+  /** Files are being read again. `ready` must follow. */
   reloading(): void;
-  /** No more connections are taken; those that are open go on. */
+  /** The server accepts no more connections. Open connections go on. */
   stopping(status?: string): void;
 }
 
-/** Looks at once whether the supervisor can be told anything. Throws `FatalError` where it cannot,
- *  `Unsupported` without libc. The descriptor of --notify-fd is closed on exec from now on. */
+/** Checks at once whether the supervisor can be reached. Throws `FatalError` if the
+ *  configuration is unusable, `Unsupported` if libc is needed and missing. Makes the descriptor
+ *  of --notify-fd close-on-exec. */
 export function makeNotifier(
   env: Env,
   runtime: Pick<Runtime, "name" | "libc">,
@@ -75,12 +77,13 @@ export function makeNotifier(
 
   return {
     ready(status) {
-      // MAINPID: where a shell stands between, with NotifyAccess=all, the supervisor waits for us.
+      // MAINPID: if a shell started the server, with NotifyAccess=all, the supervisor must wait for
+      // this process.
       send("READY=1", `MAINPID=${process.pid}`, ...statusLine(status));
       writeNewline();
     },
     reloading() {
-      // Type=notify-reload compares the time with that of its signal.
+      // With Type=notify-reload, systemd compares this time with that of its signal.
       send("RELOADING=1", `MONOTONIC_USEC=${libc.monotonicMicroseconds()}`);
     },
     stopping(status) {
@@ -89,13 +92,14 @@ export function makeNotifier(
   };
 }
 
-/** A newline in it would begin another assignment. */
+/** Removes control characters: a newline would begin another assignment. */
 function statusLine(status: string | undefined): string[] {
   return status === undefined ? [] : [`STATUS=${withoutControls(status)}`];
 }
 
-/** Connected at once: later the process may be another user, or in a jail. Undefined, and reported, if
- *  nobody is there: the variable may be left over from a supervisor of a supervisor. */
+/** Connects at start: later the process may run as another user or in a jail. If no process
+ *  listens, reports it and returns undefined: the variable may be left over from an outer
+ *  supervisor. */
 function connect(where: string, libc: Libc, report: (text: string) => void): number | undefined {
   try {
     return libc.connectUnix(where);
@@ -112,8 +116,9 @@ function connect(where: string, libc: Libc, report: (text: string) => void): num
   }
 }
 
-/** A descriptor that was not handed over may be one of the runtime's own by now. Those that come first,
- *  an epoll and an event counter, take no empty write; a pipe or a file does. */
+/** If the supervisor did not pass this descriptor, it may now belong to the runtime. The
+ *  runtime's first descriptors, an epoll and an event counter, refuse an empty write; a pipe or
+ *  a file accepts it. */
 function checkDescriptor(
   fd: number,
   libc: Libc,
@@ -141,7 +146,7 @@ function checkDescriptor(
   }
 }
 
-/** What a supervisor has given, and is told. */
+/** What a supervisor passed to the server, and how to report to it. */
 export interface Supervised {
   inherited: InheritedListener | undefined;
   notifier: Notifier;
