@@ -1,7 +1,7 @@
 /** The value of --metrics: `host:port`, or the path of a unix socket. Pure.
  *
- *  Nobody is asked about names, and no host means loopback: what a server does is the business of
- *  its own machine unless somebody writes down otherwise. */
+ *  Names are not looked up. Without a host it is the loopback address: metrics are for the local
+ *  machine unless the administrator names another address. */
 
 import { ipOrUndefined } from "../codec/ip.ts";
 
@@ -9,14 +9,15 @@ export type MetricsAddress =
   | { readonly path: string }
   | { readonly host: string; readonly port: number };
 
-/** What is wanted, for the message of whoever got `undefined`. */
+/** The accepted forms, for the caller's error message. */
 export const WANTED = "address:port, :port, [IPv6 address]:port or the path of a unix socket";
 
-/** Linux: `sun_path` has 108 bytes with its NUL (unix(7)); macOS has 104. */
+/** Bytes of the longest path. `sun_path` has 108 bytes with its NUL on Linux (unix(7)), 104 on
+ *  macOS. */
 const MAX_PATH = 103;
 
-/** `127.0.0.1:9100`, `[::1]:9100`, `:9100` and `localhost:9100` (127.0.0.1), `0:9100` (all IPv4), or
- *  a path, which has a slash. Undefined: none of them. */
+/** Parses `127.0.0.1:9100`, `[::1]:9100`, `:9100` and `localhost:9100` (127.0.0.1), `0:9100` (all
+ *  IPv4), or a path, which has a slash. Undefined for any other text. */
 export function parseMetricsAddress(text: string): MetricsAddress | undefined {
   if (text.includes("/")) {
     const fits = new TextEncoder().encode(text).length <= MAX_PATH;

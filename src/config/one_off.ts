@@ -1,6 +1,7 @@
-/** Misspelled words: those that differ from another by one slip. Pure. */
+/** Detects misspelled words. Pure. */
 
-/** One letter too many, too few or wrong, or two that changed places. */
+/** True if the words are equal or differ by one mistake: one letter too many, too few or wrong,
+ *  or two adjacent letters swapped. */
 export function oneOff(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false;
   let at = 0;

@@ -11,11 +11,12 @@ import type { Env } from "./variables.ts";
 export interface Option {
   /** `-c` or `--pending`. */
   readonly name: string;
-  /** Name of the value in the help, or its possible values as `a|b`; absent: a flag. In brackets: it
-   *  may be left out, and is then the empty text. */
+  /** Name of the value in the help, or its possible values as `a|b`. Absent: the option is a
+   *  flag. In brackets: the value is optional, and empty by default. */
   readonly value?: string;
   readonly help: string;
-  /** Returns what is to be printed instead of served. Throws `UsageError`. */
+  /** Sets the option. Returns something to print if the server must print it instead of serving.
+   *  Throws `UsageError`. */
   set(options: Options, value: string, env: Env): Print | void;
 }
 
@@ -25,7 +26,7 @@ export interface OptionGroup {
   readonly options: readonly Option[];
 }
 
-/** Largest values accepted: what the system's own types hold, or what nobody means. */
+/** Largest values accepted: the limits of the system's types, or values beyond any sensible use. */
 export const MAX = {
   workers: 256,
   count: 1_000_000,
@@ -226,7 +227,7 @@ export const OPTIONS: readonly OptionGroup[] = [
   },
 ];
 
-/** What an assignment yields is not meant as something to print. */
+/** The result is ignored: the value of an assignment is nothing to print. */
 type Setter<T> = (options: Options, value: T) => unknown;
 
 function flag(name: string, help: string, set: (options: Options) => unknown): Option {
@@ -264,7 +265,8 @@ function wholeNumber(
   return n;
 }
 
-/** What useradd(8) takes for a name; some systems allow capitals, dots and a dollar sign at the end. */
+/** True for a name that useradd(8) accepts. Some systems also allow capitals, dots and a final
+ *  dollar sign. */
 function isName(text: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/.test(text);
 }
@@ -278,7 +280,7 @@ function oneOf<T extends string>(name: string, value: string, words: readonly T[
   return word;
 }
 
-/** `10.0.0.0/8` or an address. Throws `UsageError`. */
+/** Parses `10.0.0.0/8` or an address. Throws `UsageError`. */
 export function network(name: string, text: string): Network {
   try {
     return parseNetwork(text);

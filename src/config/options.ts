@@ -1,30 +1,30 @@
-/** What the command line can say: the fields of `Options` with their units and defaults, and what can be
- *  printed instead of served. Reading arguments is parse.ts. */
+/** The result of the command line: the fields of `Options` with their units and defaults, and
+ *  what can be printed instead of serving. parse.ts reads the arguments. */
 
 import type { Network } from "../codec/ip.ts";
 import type { MetricsAddress } from "./metrics_address.ts";
 
-/** What the options say; times are in seconds. */
+/** The values of the options. Times are in seconds. */
 export interface Options {
   /** 0 nothing, 1 errors, 2 status lines too, 3 TLS lines too. */
   verbosity: 0 | 1 | 2 | 3;
   log: "text" | "json";
-  /** -1: the port goes to stdout when connections can come in. */
+  /** -1: print the port to stdout when the server accepts connections. */
   printPort: boolean;
-  /** --workers: how many processes speak to the network; 0: one process does everything. Undefined:
-   *  1, or 0 where this process may not start itself again. */
+  /** --workers: number of processes that speak to the network; 0: one process does everything.
+   *  Undefined: 1, or 0 if this process cannot start itself again. */
   workers: number | undefined;
-  /** --drain-timeout: seconds that connections may last after SIGTERM. Undefined: as they like. */
+  /** --drain-timeout: seconds that connections may last after SIGTERM. Undefined: no limit. */
   drainTimeout: number | undefined;
   /** --kill-after: seconds from SIGTERM to SIGKILL for a program. Undefined: no SIGKILL. */
   killAfter: number | undefined;
-  /** --notify-fd: where s6 waits for a newline. */
+  /** --notify-fd: the descriptor on which s6 waits for a newline. */
   notifyFd: number | undefined;
   /** -4, -6: address family in which `host` is resolved. */
   family: 4 | 6 | undefined;
-  /** -c: programs at once. */
+  /** -c: most programs at once. */
   concurrency: number;
-  /** --pending: connections at once that have not finished admission and handshake. */
+  /** --pending: most connections that have not completed admission and handshake. */
   pending: number;
   /** -x, -y: rules files, after and before DNS and ident. */
   rules: string | undefined;
@@ -64,20 +64,20 @@ export interface Options {
   /** -l. */
   localName: string | undefined;
   ident: boolean;
-  /** --proxy-from: who must begin with a PROXY header. Undefined: nobody may. */
+  /** --proxy-from: networks that must send a PROXY header. Undefined: none may. */
   proxyFrom: Network[] | undefined;
   /** --self-signed. */
   selfSigned: boolean;
-  /** --metrics: where they are fetched. */
+  /** --metrics: the address of the endpoint. */
   metrics: MetricsAddress | undefined;
-  /** --check: say what is wrong instead of serving. */
+  /** --check: report problems of the configuration instead of serving. */
   check: boolean;
   host: string;
   port: string;
   command: string[];
 }
 
-/** Something to be printed instead of served. */
+/** What to print instead of serving. */
 export type Print =
   | { print: "help" | "version" }
   | { print: "manual"; page: Page }
@@ -85,7 +85,7 @@ export type Print =
 
 export type ParsedArguments = Print | { serve: Options };
 
-/** Nothing given. */
+/** The options of a command line without any. */
 export function defaults(): Options {
   return {
     verbosity: 1,
@@ -133,12 +133,12 @@ export function defaults(): Options {
   };
 }
 
-/** What --completion knows. */
+/** The values of --completion. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 export type Shell = typeof SHELLS[number];
 
-/** What --man knows, the first one by default. */
+/** The values of --man. The first one is the default. */
 export const PAGES = [
   "sslserver",
   "tcprules",

@@ -1,6 +1,6 @@
-/** The command line: from arguments to `Options`. POSIX getopt: clusters (`-vHRl0`), values attached or
- *  separate, the last one wins, options end at the first operand or at `--`. Digits are options
- *  (-1 -3 -4 -6). What is ours alone is a long option. */
+/** Parses the command line. As in POSIX getopt, options can be clustered (`-vHRl0`), values are
+ *  attached or separate, the last of several options wins, and options end at the first operand
+ *  or at `--`. Digits are options (-1 -3 -4 -6). Options that ucspi-ssl does not have are long. */
 
 import { UsageError } from "../errors.ts";
 import { oneOff } from "./one_off.ts";
@@ -36,7 +36,7 @@ export function parseOptions(argv: readonly string[], env: Env): ParsedArguments
   return { serve: { ...options, host, port, command } };
 }
 
-/** How many further arguments were taken; and what is to be printed, which ends the reading. */
+/** The number of further arguments used; and what to print, which ends the parsing. */
 interface Read {
   taken: 0 | 1;
   print?: Print | void;
@@ -57,7 +57,7 @@ function longOption(options: Options, arg: string, next: string | undefined, env
   return { taken: equals < 0 ? 1 : 0, print: option.set(options, value, env) };
 }
 
-/** `-vHRl0`: flags, and at the end perhaps one that takes the rest, or the next argument. */
+/** `-vHRl0`: flags, then optionally an option whose value is the rest, or the next argument. */
 function cluster(options: Options, arg: string, next: string | undefined, env: Env): Read {
   for (let at = 1; at < arg.length; at++) {
     const name = `-${arg[at]}`;
@@ -75,7 +75,7 @@ function cluster(options: Options, arg: string, next: string | undefined, env: E
   return { taken: 0 };
 }
 
-/** `arg` is the whole argument. */
+/** Finds an option. `arg` is the whole argument. Throws `UsageError`. */
 export function find(name: string, arg = name): Option {
   const option = OPTIONS_BY_NAME.get(name);
   if (option) return option;
@@ -89,14 +89,15 @@ function missingValue(name: string): UsageError {
 
 export const USAGE = "sslserver [opts] host port prog [args]";
 
-/** `localhost:465`. No name has a colon, and an IPv6 address has several or stands in brackets. */
+/** Throws `UsageError` for `localhost:465`. A name has no colon; an IPv6 address has several, or
+ *  is in brackets. */
 export function refuseJoined(host: string): void {
   const [, alone, port] = /^([^:]+|\[[^\]]*\]):([0-9A-Za-z-]+)$/.exec(host) ?? [];
   if (alone === undefined || port === undefined) return;
   throw new UsageError(`host and port are one word: '${host}'`, `write ${alone} ${port}`);
 }
 
-/** The long option that `arg` was meant to be: with one dash, shortened, or misspelled. */
+/** The long option that was probably meant: `arg` has one dash, or is shortened or misspelled. */
 export function similarOption(arg: string): string | undefined {
   const word = arg.replace(/^-+/, "").replace(/=.*/s, "");
   if (word.length < 2) return undefined;

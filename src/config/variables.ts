@@ -1,6 +1,7 @@
-/** The environment variables as types and questions: which names there are, who may read or set them.
- *  variables_of_server.ts lists what the server reads, variables_of_connection.ts what it sets for
- *  programs; no other file lists such names. Parsing the values is the job of each reader. */
+/** Types and functions for the environment variables: which names exist, and who may read or set
+ *  them. variables_of_server.ts lists the variables that the server reads,
+ *  variables_of_connection.ts those that it sets for programs. No other file lists such names.
+ *  Each reader parses its values. */
 
 import { DEFAULT_PATH } from "../runtime/look_up.ts";
 import { CONNECTION_VARIABLES, type ConnectionRow } from "./variables_of_connection.ts";
@@ -10,16 +11,16 @@ type Row = (typeof SERVER_VARIABLES)[number];
 
 /** A variable that the server reads. */
 export type VariableName = Row["names"][number];
-/** One that a rule can set. */
+/** A variable that a rule can set. */
 export type RuleVariable = Extract<Row, { rule: true }>["names"][number];
-/** One that can be set for a server name, `CERTFILE:www.example`. */
+/** A variable that can be set for a server name, as in `CERTFILE:www.example`. */
 export type CertificateVariable = Extract<Row, { perName: true }>["names"][number];
 /** A variable that tells a program about its connection. */
 export type ConnectionVariable =
   | (typeof CONNECTION_VARIABLES)[number]["names"][number]
   | `SSL_${"SERVER" | "CLIENT"}_${string}`;
 
-/** The environment of the server. It may hold other names, which only programs read. */
+/** The environment of the server. It may contain other names, which only programs read. */
 export type Env =
   & { readonly [Name in VariableName]?: string | undefined }
   & { readonly [name: `${CertificateVariable}:${string}`]: string | undefined };
@@ -27,14 +28,15 @@ export type Env =
 /** The environment of a program. */
 export type ProgramEnv = { readonly [Name in ConnectionVariable]?: string | undefined };
 
-/** What rules set for a connection. It may hold other names, which only programs read. */
+/** The variables that rules set for a connection. Other names are possible; only programs read
+ *  them. */
 export interface RuleVariables extends Iterable<[name: string, value: string]> {
   readonly size: number;
   get(name: RuleVariable): string | undefined;
   has(name: RuleVariable): boolean;
 }
 
-/** Values of variables that are not set. */
+/** Default values. */
 export const DEFAULTS = {
   TLS_MIN_VERSION: "TLSv1.2",
   TLS_MAX_VERSION: "TLSv1.3",
@@ -49,26 +51,26 @@ for (const row of ROWS) for (const name of row.names) BY_NAME.set(name, row);
 type Reader = Extract<Row, { reader: string }>["reader"];
 type ReadBy<File extends Reader> = Extract<Row, { reader: File }>["names"][number];
 
-/** The names that one file reads. A plain loop: this counts for the start time. */
+/** The names that one file reads. A plain loop, because every start runs it. */
 function readBy<File extends Reader>(file: File): readonly ReadBy<File>[] {
   const names: string[] = [];
   for (const row of ROWS) if (row.reader === file) names.push(...row.names);
   return names as readonly string[] as readonly ReadBy<File>[];
 }
 
-/** Everything that `tlsConfig` reads: equal values, equal context. */
+/** All variables that `tlsConfig` reads: equal values give an equal context. */
 export const TLS_VARIABLES = readBy("tls/settings.ts");
-/** Everything that decides how clients are verified: equal values, equal `ClientAuth`. */
+/** All variables that decide how clients are verified: equal values give an equal `ClientAuth`. */
 export const CLIENT_AUTH_VARIABLES = readBy("tls/client_auth.ts");
-/** What no runtime supports. */
+/** Variables that no runtime supports. */
 export const UNSUPPORTED_VARIABLES = readBy("tls/unsupported.ts");
 /** The limits on connections of an address or a network. */
 export const LIMIT_VARIABLES = readBy("admit/limits.ts");
 /** The identity of workers. */
 export const IDENTITY_VARIABLES = readBy("privsep/identity.ts");
 
-/** The first name for which `is` holds, of those that only this server reads: a similar name is a
- *  misspelling. */
+/** The first name for which `is` returns true, among the names that only this server reads. A
+ *  similar name is probably a misspelling. */
 export function findOwn(is: (name: VariableName) => boolean): VariableName | undefined {
   for (const { names, supervisor, unsupported, shared } of ROWS) {
     if (supervisor || unsupported || shared) continue;
@@ -105,29 +107,29 @@ export function isListed(name: string): boolean {
     MONITOR_NAMES.has(name);
 }
 
-/** True where a rule can set it. */
+/** True for a variable that a rule can set. */
 export function isForRules(name: string): boolean {
   return serverRow(name)?.rule === true;
 }
 
-/** How `value` names files; undefined: it names none. */
+/** What `value` names: a file, files or a folder. Undefined: none of them. */
 export function holds(name: string, value: string): ServerRow["holds"] {
   if (name === "CCAFILE" && value === "-") return undefined; // it switches the request off
   return serverRow(name)?.holds;
 }
 
-/** True where no program may get it, from the server or from a rule. */
+/** True for a variable that no program may get, whether from the server or from a rule. */
 export function isSecret(name: string): boolean {
   return serverRow(name)?.secret === true;
 }
 
-/** True where programs inherit it from the server. */
+/** True for a variable that programs inherit from the server. */
 export function isInherited(name: string): boolean {
   const row = serverRow(name);
   return !row?.secret && !row?.supervisor && !isConnectionVariable(name);
 }
 
-/** mod_ssl's names. Another server may have set more of them than are in the table. */
+/** Prefixes of mod_ssl's names. Another server may have set more of them than the table has. */
 const MOD_SSL = ["SSL_CIPHER", "SSL_VERSION_", "SSL_SERVER_", "SSL_CLIENT_"];
 
 const CONNECTION_NAMES = new Set<string>();
@@ -136,13 +138,13 @@ for (const { names, monitor } of CONNECTION_VARIABLES as readonly ConnectionRow[
   for (const name of names) (monitor ? MONITOR_NAMES : CONNECTION_NAMES).add(name);
 }
 
-/** True where it describes a connection. Programs do not inherit it: they must not take an old
- *  `SSL_CLIENT_VERIFY` for that of their client. */
+/** True for a variable that describes a connection. Programs do not inherit it: they must not
+ *  take an old `SSL_CLIENT_VERIFY` for that of their client. */
 export function isConnectionVariable(name: string): boolean {
   return isFromWorker(name) || MONITOR_NAMES.has(name);
 }
 
-/** True where a worker may set it for a program. */
+/** True for a variable that a worker may set for a program. */
 export function isFromWorker(name: string): boolean {
   return CONNECTION_NAMES.has(name) || MOD_SSL.some((prefix) => name.startsWith(prefix));
 }

@@ -1,13 +1,13 @@
-/** The table of the environment variables that the server sets for programs: what a connection is.
- *  variables.ts answers questions about them; program/environment.ts and tls/variables.ts set them. */
+/** The table of the environment variables that describe a connection to its program.
+ *  variables.ts has functions for them; program/environment.ts and tls/variables.ts set them. */
 
 /** Variables that one item of sslserver-environment(7) describes. */
 export interface ConnectionRow {
-  /** In `…_n` n is a number, in `…_x` x a component of a name. */
+  /** `…_n` stands for a number, `…_x` for a component of a name. */
   readonly names: readonly string[];
-  /** The option that asks for it, and the subsection of the manual. */
+  /** When the variables are set. Also the subsection of the manual. */
   readonly when: "Always" | "With -e" | "With -n" | "With --proxy-from" | "With -s";
-  /** Where the process that starts programs sets it. A worker must not. */
+  /** The process that starts programs sets them. A worker must not. */
   readonly monitor?: true;
   /** The beginning of the item in the manual. */
   readonly about: string;
@@ -148,7 +148,7 @@ export const CONNECTION_VARIABLES = [
     when: "With -s",
     about: "The other certificates that the client sent, in PEM form, counted from 0.",
   },
-  // All that follow are there for SSL_SERVER, too.
+  // All rows below also exist for SSL_SERVER.
   { names: ["SSL_CLIENT_CERT"], when: "With -s", about: "The certificate in PEM form." },
   {
     names: ["SSL_CLIENT_M_VERSION", "SSL_CLIENT_M_SERIAL"],

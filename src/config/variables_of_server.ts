@@ -1,27 +1,30 @@
-/** The table of the environment variables that the server reads. variables.ts answers questions about
- *  them; the tests compare the table with the manual and with the code. */
+/** The table of the environment variables that the server reads. variables.ts has functions for
+ *  them. The tests compare the table with the manual and with the code. */
 
-/** A variable, or several that one item of sslserver-environment(7) describes. An absent column: no. */
+/** A variable, or several that one item of sslserver-environment(7) describes. An absent field
+ *  means no. */
 export interface ServerRow {
   readonly names: readonly string[];
-  /** The file below src/ that reads the value; absent: none. */
+  /** The file below src/ that reads the value. Absent: no file reads it. */
   readonly reader?: string;
-  /** `CERTFILE:www.example` is its value for clients that ask for that server name. */
+  /** It can be set for a server name: `CERTFILE:www.example` is for clients that ask for that
+   *  name. */
   readonly perName?: true;
   /** A worker gets it. */
   readonly worker?: true;
-  /** A rule can set it for its connections; it wins over the server's own value. */
+  /** A rule can set it for its connections. The rule's value overrides the server's. */
   readonly rule?: true;
   /** Programs do not get it, not even from a rule. The value is never logged. */
   readonly secret?: true;
-  /** It is between the supervisor and the server. Programs do not inherit it: they would speak to the
+  /** The supervisor sets it for the server. Programs do not inherit it: they would report to the
    *  supervisor in the server's name, or mistake their descriptor 3 for a socket. */
   readonly supervisor?: true;
-  /** No runtime supports it: a start with it fails, and a rule that sets it denies. */
+  /** No runtime supports it. If the environment has it, the start fails. A rule that sets it
+   *  denies. */
   readonly unsupported?: true;
   /** What the value names. `files`: one, or several separated by colons. */
   readonly holds?: "file" | "files" | "folder";
-  /** Every program has it: a similar name is no misspelling. */
+  /** Other programs use it too, so a similar name is not a misspelling. */
   readonly shared?: true;
   /** The beginning of the item in the manual. */
   readonly about: string;
