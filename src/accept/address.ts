@@ -5,7 +5,7 @@ import { parseIp, unmapIp } from "../codec/ip.ts";
 import { FatalError, reason } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 
-/** Where to listen, with everything looked up. */
+/** The address to listen on, after all look-ups. */
 export interface ListenAddress {
   ip: string;
   port: number;

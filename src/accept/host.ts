@@ -7,7 +7,7 @@ import { Resolver } from "../dns/resolver.ts";
 import { FatalError } from "../errors.ts";
 import { checkNamed, type ListenAddress, literalHost, portNumber } from "./address.ts";
 
-/** Where to listen; a name is looked up. Throws `FatalError`. */
+/** Returns the address to listen on. Looks up a name. Throws `FatalError`. */
 export async function listenAddress(options: Options, resolver: Resolver): Promise<ListenAddress> {
   const { host, backlog } = options;
   const port = portNumber(options.port);
@@ -50,7 +50,7 @@ export async function hostOperand(
   return refuse(host, failure);
 }
 
-/** False for a host operand that is found without the DNS. */
+/** True if the host operand must be looked up in the DNS. */
 export function isDnsName(host: string): boolean {
   return ownAddresses(host, 0) === undefined;
 }

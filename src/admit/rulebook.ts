@@ -99,7 +99,8 @@ export class RuleBook {
     }
   }
 
-  /** Looks at the file again on the next evaluation (SIGHUP, or a descriptor was handed over). */
+  /** Makes the next evaluation check the file (after SIGHUP, or when a descriptor was handed
+   *  over). */
   expire(): void {
     this.#checked = -Infinity;
   }

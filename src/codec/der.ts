@@ -42,8 +42,8 @@ const MAX_OID_BYTES = 128;
 
 /** Reads the elements between two offsets, front to back. */
 export class DerReader {
-  /** `format` begins every error message. `at` and `end` are byte offsets: what is read lies
-   *  between. */
+  /** `format` begins every error message. The reader reads the bytes from offset `at` up to
+   *  `end`. */
   constructor(
     readonly bytes: Uint8Array,
     readonly format: string,

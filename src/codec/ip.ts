@@ -24,7 +24,7 @@ export interface Network {
 }
 
 /** Reads `192.0.2.1`, `2001:db8::1` or `::ffff:192.0.2.1` (16 bytes: see `unmapIp`).
- *  Throws DecodeError on anything else, zone ids (`%eth0`) included. */
+ *  Throws DecodeError for any other text, including one with a zone id (`%eth0`). */
 export function parseIp(text: string): Ip {
   if (text.length > MAX_TEXT) {
     throw new DecodeError(`ip: address: longer than ${MAX_TEXT} characters at byte ${MAX_TEXT}`);

@@ -51,7 +51,7 @@ export interface Rule {
 
 /** The rule found, with the key that led to it. */
 export interface RuleHit {
-  /** As it is in the database. */
+  /** The key in the database. */
   readonly key: Uint8Array;
   /** What it says. */
   readonly rule: Rule;

@@ -20,7 +20,7 @@ export interface SocketAddress {
 export const SOCKADDR_MAX = 28;
 const SIZE = { v4: 16, v6: SOCKADDR_MAX };
 
-/** AF_INET is 2 everywhere; AF_INET6 is not. */
+/** AF_INET is 2 on every system; AF_INET6 differs. */
 const AF_INET = 2;
 const AF_INET6 = { linux: 10, darwin: 30 };
 

@@ -60,7 +60,7 @@ export class RecordTail {
     if (!this.#begun) (this.#sizes ??= []).push(size);
   }
 
-  /** The library has decrypted `count` bytes of data. */
+  /** Call this when the library has decrypted `count` bytes of data. */
   decrypted(count: number): void {
     this.#decrypted += count;
     this.#begun = true;

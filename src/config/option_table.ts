@@ -1,5 +1,5 @@
-/** Every option of the command line, once: name, value, help line and what it sets. Parser, --help,
- *  completions and a test of the documents all read this table. */
+/** The table of all command line options: name, value, help line and what an option sets. Parser,
+ *  --help, completions and a test of the documents read this table. */
 
 import os from "node:os";
 import { type Network, parseNetwork } from "../codec/ip.ts";

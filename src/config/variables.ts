@@ -15,7 +15,7 @@ export type VariableName = Row["names"][number];
 export type RuleVariable = Extract<Row, { rule: true }>["names"][number];
 /** A variable that can be set for a server name, as in `CERTFILE:www.example`. */
 export type CertificateVariable = Extract<Row, { perName: true }>["names"][number];
-/** A variable that tells a program about its connection. */
+/** A variable that describes the connection to a program. */
 export type ConnectionVariable =
   | (typeof CONNECTION_VARIABLES)[number]["names"][number]
   | `SSL_${"SERVER" | "CLIENT"}_${string}`;

@@ -23,7 +23,7 @@ export interface Transport {
   tcp(to: NameServer, bytes: Uint8Array, events: TcpEvents, localAddress?: string): () => void;
 }
 
-/** The network, as the runtime reaches it best. */
+/** The network, by the runtime's own datagrams if it has any. */
 export function transportOf({ datagram }: Pick<Runtime, "datagram">): Transport {
   return datagram ? { ...nodeTransport, udp: datagram } : nodeTransport;
 }

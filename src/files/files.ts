@@ -101,7 +101,7 @@ const HASHED = /^[0-9a-f]{8}\.r?\d{1,4}$/;
 
 const PLAIN = /\.(?:pem|crt|cer|crl)$/i;
 
-/** The names of a folder that count; see `TrustFiles.caDir`. */
+/** Selects the names of certificates in a folder; see `TrustFiles.caDir`. */
 export function certificateNames(names: readonly string[]): string[] {
   const hashed = names.filter((name) => HASHED.test(name));
   return hashed.length > 0 ? hashed : names.filter((name) => PLAIN.test(name));

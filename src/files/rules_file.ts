@@ -18,7 +18,7 @@ export interface RulesFile {
   close(): void;
 }
 
-/** A place where a rules file may be, may change, or may be missing. */
+/** A place for a rules file, which may change or be missing. */
 export interface RulesSource {
   /** For messages. */
   readonly name: string;

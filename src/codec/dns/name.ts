@@ -150,7 +150,7 @@ export function encodeName(text: string): Uint8Array<ArrayBuffer> {
       if (!(code <= 0xff)) throw fail("bad escape", i);
       i += digits === undefined ? 1 : 3;
     }
-    // One octet stays free for the root label that ends the name.
+    // One octet is reserved for the root label that ends the name.
     if (used >= MAX_NAME - 1) throw fail("name over 255 octets", i);
     wire[used++] = code;
   }

@@ -5,7 +5,7 @@
 import { DecodeError } from "../bytes.ts";
 import { ipBytes } from "./reverse.ts";
 
-/** A server: an IP address (a zone, `fe80::1%eth0`, may follow) and a port. */
+/** A server: an IP address, with an optional zone (`fe80::1%eth0`), and a port. */
 export interface NameServer {
   address: string;
   port: number;

@@ -10,13 +10,13 @@ import { type Ip, ipOrUndefined, unmapIp } from "../ip.ts";
  *  characters. */
 const ZONE = /%[\w.-]{1,15}$/;
 
-/** The bytes of an address, 4 or 16; undefined when `text` is no address. */
+/** The bytes of an address, 4 or 16. Undefined if `text` is not an address. */
 export function ipBytes(text: string): Ip | undefined {
   const ip = ipOrUndefined(text.includes(":") ? text.replace(ZONE, "") : text);
   return ip && unmapIp(ip);
 }
 
-/** 4 or 6; undefined when `text` is no address. */
+/** 4 or 6. Undefined if `text` is not an address. */
 export function ipFamily(text: string): 4 | 6 | undefined {
   const bytes = ipBytes(text);
   return bytes === undefined ? undefined : bytes.length === 4 ? 4 : 6;

@@ -15,8 +15,8 @@ const MAX_LINE = 107;
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Reads the line at the beginning of `bytes`, which match the signature as far as they go.
- *  Undefined: more are needed. Throws `DecodeError`. */
+/** Reads the line at the beginning of `bytes`, which must match the signature as far as they go.
+ *  Undefined: more bytes are needed. Throws `DecodeError`. */
 export function decodeProxyV1(bytes: Uint8Array): DecodedProxy | undefined {
   const seen = bytes.subarray(0, MAX_LINE);
   const end = seen.findIndex((byte) => byte === CR || byte === LF);

@@ -40,8 +40,8 @@ const SUB = {
 } as const;
 const CLIENT = { tls: 1, certificateNow: 2, certificateBefore: 4 } as const;
 
-/** Reads the header at the beginning of `bytes`, which match the signature as far as they go.
- *  Undefined: more are needed. Throws `DecodeError`. */
+/** Reads the header at the beginning of `bytes`, which must match the signature as far as they go.
+ *  Undefined: more bytes are needed. Throws `DecodeError`. */
 export function decodeProxyV2(bytes: Uint8Array): DecodedProxy | undefined {
   const [command, transport] = [bytes[12], bytes[13]];
   if (command !== undefined && command >> 4 !== PROXY_VERSION) {

@@ -21,7 +21,7 @@ interface Constraints {
   readonly excluded: readonly Subtree[];
 }
 
-/** Kinds of names by their tags (RFC 5280 4.2.1.6); the directory name is constructed. */
+/** Tags of the kinds of names (RFC 5280 4.2.1.6). That of a directory name is constructed. */
 const KIND = { email: 0x81, dns: 0x82, directory: 0xa4, uri: 0x86, ip: 0x87, other: 0xa0 } as const;
 
 /** A set of names of one kind. */

@@ -22,7 +22,7 @@ export interface Signed {
   readonly signature: Uint8Array;
 }
 
-/** A public key as it stands in a certificate. */
+/** A public key as encoded in a certificate. */
 export interface SubjectKey {
   /** SubjectPublicKeyInfo in DER. */
   readonly der: Uint8Array;
@@ -31,7 +31,7 @@ export interface SubjectKey {
   readonly rsa: { readonly modulus: Uint8Array; readonly exponent: Uint8Array } | undefined;
 }
 
-/** What a path is built with. */
+/** The fields that path validation needs. */
 export interface PathFields {
   readonly signed: Signed;
   readonly key: SubjectKey;
