@@ -6,7 +6,7 @@
  *
  *    const inherited = inheritedListener(env, runtime, options);   // before -3 reads descriptor 3
  *    …
- *    if (inherited) checkOperands(inherited, address, libc);       // when host and port are looked up
+ *    if (inherited) checkInheritedAddress(inherited, address, libc); // when host and port are looked up
  *    const fd = inherited?.fd ?? libc.listenSocket(…).fd;
  *
  *  To stop listening, close the descriptor. Never call shutdown(2): it would also end the socket for
