@@ -1,5 +1,5 @@
-/** From options and environment to everything a server needs, for the command and the library.
- *  Everything that can be found wrong is found here, before the first connection. */
+/** Makes everything that a server needs from options and environment, for the command and the
+ *  library. Mistakes in them are reported here, before the first connection. */
 
 import type { Env } from "./config/variables.ts";
 import { literalHost } from "./accept/address.ts";
@@ -41,44 +41,48 @@ import { HandshakeQueue } from "./tls/handshake.ts";
 import { ServerNames } from "./tls/server_names.ts";
 import { refuseUnsupported } from "./tls/unsupported.ts";
 
-/** Certificates can live for a day. */
+/** How often certificates are checked for expiry, in milliseconds. Some are valid for only one
+ *  day. */
 const HOUR = 3_600_000;
 
-/** What is not made from options and environment. */
+/** Parts that a caller supplies in place of those made from options and environment. */
 export interface Overrides {
   keyPair?: KeyPair | undefined;
   handler?: Handler | undefined;
-  /** False: the server's own name is not looked up in DNS, -l or not. */
+  /** Whether the server's own name is looked up in DNS if -l does not give it; true by default. */
   findsOwnName?: boolean;
-  /** Of encrypted keys (-3), which can be read only once. */
+  /** Password of encrypted keys. Read by the caller, because -3 can be read only once. */
   password?: string | undefined;
-  /** Where files come from, who starts programs and who counts, in a worker. */
+  /** Set in a worker: the monitor opens its files, starts its programs and counts its
+   *  connections. */
   files?: Files;
   programs?: Programs;
   limiter?: ConnectionLimiter;
-  /** Its part of --pending. */
+  /** A worker's share of --pending. */
   pending?: number;
-  /** For what is said once for all workers: at start, and when a file has changed. */
+  /** Log for messages that must appear once, not once per worker: at start, and after a file has
+   *  changed. */
   announce?: Announcer;
 }
 
-/** A server that only needs to be started. */
+/** The parts of a server that is ready to accept connections. */
 export interface Assembled {
   services: Services;
   /** Reads certificates, authorities and rules again (SIGHUP). */
   reload(): void;
-  /** Looks at all files, and reads those that have changed. */
+  /** Checks all files, and reads those that have changed. */
   look(): void;
-  /** Warns of certificates that have expired or will soon: at start. It goes on daily. */
+  /** Logs a warning for certificates that have expired or expire soon. To be called at start;
+   *  repeated daily without further calls. */
   warnOfExpiry(): void;
-  /** A start with the files as they are would succeed: none is broken that was good before. */
+  /** True if no file is broken: a start with the files as they are now would succeed. */
   sound(): boolean;
-  /** Ends what runs beside the connections. */
+  /** Stops the timer for expiry and the resolver. */
   close(): void;
 }
 
-/** Reads everything that options and environment name, and finds what is wrong with it. Throws
- *  `FatalError` or `UsageError`. */
+/** Reads the files that options and environment name, and checks them. Rejects with `FatalError` or
+ *  `UsageError`. */
 export async function assemble(
   options: Options,
   env: Env,
@@ -208,7 +212,8 @@ export async function assemble(
   };
 }
 
-/** DNS settings of a server that asks nothing: no file is read, nor the host's name. */
+/** DNS settings of a server that does no look-up: reads no file, and not the name of this
+ *  machine. */
 const NO_DNS: Pick<DnsConfigOptions, "files" | "hostName"> = {
   files: { stamp: () => undefined, read: () => new Uint8Array(0) },
   hostName: "",

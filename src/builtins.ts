@@ -1,9 +1,9 @@
-/** Modules of Node's that take milliseconds to load, loaded when they are first used: the
- *  monitor needs none of them. */
+/** Node modules that take milliseconds to load. They are loaded on first use, because the monitor
+ *  needs none of them. */
 
 import process from "node:process";
 
-/** A module by its name, once. */
+/** Returns a function that loads the module on its first call. */
 function lazy<Module>(name: string): () => Module {
   let module: Module | undefined;
   return () => module ??= process.getBuiltinModule(name) as Module;

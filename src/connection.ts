@@ -1,78 +1,88 @@
-/** The record of one connection: how far it has come, its program, and why it ends. Each stage reads what
- *  earlier stages found and adds its own. Whoever has to know of stages is an observer. */
+/** The record of one connection: its stage, its program, and why it ends. Each stage reads the
+ *  results of earlier stages and adds its own. Code that must know of stages is a
+ *  `ConnectionObserver`. */
 
 import type { ConnectionVariable, RuleVariables } from "./config/variables.ts";
 import type { Reason } from "./reason.ts";
 import { type Address, type Program, type Socket, TlsError } from "./runtime/runtime.ts";
 import type { StreamHandler } from "./runtime/stream.ts";
 
-/** One end, with the name that DNS or -l gave it. */
+/** One end of a connection, with its host name. */
 export interface Peer extends Address {
-  /** Undefined: not looked up, or none. */
+  /** The name from DNS, or for the local end from -l. Undefined if it was not looked up, or if
+   *  there is none. */
   host?: string | undefined;
 }
 
 /** The client's end. */
 export interface RemotePeer extends Peer {
-  /** What its ident server answered, if that was asked. */
+  /** The answer of the client's ident server. Undefined if ident is off (-R), or without an
+   *  answer. */
   info?: string | undefined;
 }
 
-/** It is counted by its address, until `release` (admit/limits.ts). */
+/** A connection's place in the counts by address (admit/limits.ts); `release` ends it. */
 export interface Counted {
   /** Only the first call counts. */
   release(): void;
 }
 
-/** Its slot among those of -c, as the stages use it (program/slots.ts). */
+/** A connection's slot, one of -c, as the stages use it (program/slots.ts). */
 export interface ConnectionSlot {
-  /** Resolves when nobody else gets it any more; undefined: at once. Rejects when `signal` aborts. */
+  /** Secures the slot for the program: it can no longer be lent to another handshake. If it has
+   *  been lent, waits for another slot; otherwise returns undefined. Rejects when `signal`
+   *  aborts. */
   keep(signal: AbortSignal): Promise<void> | undefined;
-  /** Its program runs. */
+  /** Marks the slot as used by a running program. */
   run(): void;
-  /** It is counted elsewhere from now on. */
+  /** Ends this object without freeing the slot, which is counted elsewhere from now on. */
   hand(): void;
-  /** Gives it to the next one. Only the first call counts. */
+  /** Frees the slot for the next waiter. Only the first call counts. */
   release(): void;
 }
 
-/** How far a connection has come, in this order. With -n (UCSPI-TLS) it starts and converses in the clear,
- *  and `hello`, `handshake` and `conversing` again may follow. */
+/** The stages of a connection, in this order. With -n (UCSPI-TLS), `starting` and `conversing` come
+ *  before TLS; `hello`, `handshake` and a second `conversing` follow if the program asks for
+ *  TLS. */
 export type Stage =
-  /** A proxy may have to send its header. */
+  /** The server reads the PROXY header, if one must come. */
   | "accepted"
   | "admission"
   /** The server waits for a ClientHello. */
   | "hello"
-  /** The ClientHello is complete: a slot and the handshake are next. */
+  /** The ClientHello is complete; the connection gets a slot and does the handshake. */
   | "handshake"
   | "starting"
   | "conversing"
-  /** Its client has gone; its program runs on. */
+  /** The client has gone; the program still runs. */
   | "finishing"
-  /** Its program has ended; its client has not closed yet, or has not read all. */
+  /** The program has ended; the client has not read everything, or has not closed yet. */
   | "lingering"
   | "over";
 
-/** Why a connection ends, and the stage in which it does. */
+/** Why a connection ends, and in which stage. */
 export interface ConnectionEnd {
   readonly reason: Reason;
   readonly stage: Stage;
 }
 
-/** Is told of all connections. `conn.stage` is the stage that begins. */
+/** One observer serves all connections. */
 export interface ConnectionObserver {
+  /** Called when a stage begins: it is `conn.stage`. `before` is the previous stage; for `accepted`
+   *  both are the same. */
   entered(conn: Connection, before: Stage): void;
-  /** Something has failed, or broken it; the first `end` is also `conn.endedBy`. */
+  /** Called when a stage has failed or the client broke the connection, perhaps more than once. The
+   *  first `end` is also `conn.endedBy`. */
   failed?(conn: Connection, end: ConnectionEnd): void;
-  /** Its program has been reaped, and its output is done. `status` is the wait status, if that is known. */
+  /** Called when the program has been reaped and its output is done. `status` is the wait status;
+   *  undefined if it is not known. */
   programEnded?(conn: Connection, program: RunningProgram, status: number | undefined): void;
 }
 
 /** The program of a connection. */
 export interface RunningProgram extends Program {
-  /** Programs that ran when it was started, itself included, where word of later ends may come along with
-   *  it. */
+  /** Number of running programs, this one included, when it was started. A worker sets it: when the
+   *  worker reads the monitor's answer, `Programs.running` may already count later ends. */
   readonly running?: number;
 }
 
@@ -80,40 +90,43 @@ const NOTHING = new Uint8Array(0);
 const NO_OBSERVERS: readonly ConnectionObserver[] = [];
 const NO_VARIABLES: RuleVariables = new Map();
 
-/** Thousands may be idle at a time: what a stage needs only while it lasts goes with it.
+/** Thousands may be idle at a time, so this object keeps nothing that only one stage needs.
  *
- *  Between two stages the connection is the owner of its own stream: a client that has gone then must not go
- *  on counting, nor be asked about. */
+ *  Between two stages the connection owns its stream. It then notices when the client goes, so that
+ *  the client no longer counts for limits and no look-up is started for it. */
 export class Connection implements StreamHandler {
   readonly local: Peer;
   readonly remote: RemotePeer;
-  /** Interface of an IPv6 connection, where it is known: of a link-local client its number (`%2`), which
-   *  becomes a name where the program is started (programs.ts); else the name that -I gives. */
+  /** Interface of an IPv6 connection, if it is known. For a link-local client it is the interface's
+   *  number (`%2`), which is replaced by its name when the program starts (program/environment.ts);
+   *  otherwise the name given with -I. */
   interface: string | undefined;
-  /** The proxy that sent a header, and what else the header said, as variables. `own`: it speaks
-   *  for itself. */
+  /** The proxy that sent a PROXY header, and the header's other contents as variables. `own`: the
+   *  proxy connects for itself (LOCAL), not for a client. */
   proxy: Address & { variables: ReadonlyMap<ConnectionVariable, string>; own: boolean } | undefined;
-  /** What the rules set: goes over the environment, for TLS settings and program alike. */
+  /** Variables set by access rules. They override the environment, for TLS settings and the
+   *  program. */
   variables = NO_VARIABLES;
-  /** Its reservation in the counts by address; set by admission, given back when it ends. */
+  /** Place in the counts by address; set by admission, released when the connection ends. */
   reservation: Counted | undefined;
-  /** Its slot among those of -c; with the program it is the program's. */
+  /** Slot of -c. Once the program runs, the slot is released with the program, not with the
+   *  connection. */
   slot: ConnectionSlot | undefined;
   program: RunningProgram | undefined;
   stage: Stage = "accepted";
-  /** When that began, for the metrics, which set it. */
+  /** Used by the metrics alone: when the last measured stage began. */
   since = 0;
-  /** Why it ends, when that is not by itself. */
+  /** Why it ends, and in which stage; undefined while nothing has failed. */
   endedBy: ConnectionEnd | undefined;
-  /** What was read of its ClientHello while that is incomplete. */
+  /** The bytes read of a ClientHello that is still incomplete. */
   begun: Uint8Array = NOTHING;
-  /** A PROXY header comes before its ClientHello. */
+  /** A PROXY header comes before the ClientHello. */
   awaitsHeader = false;
-  /** Its socket counts. Set by the gate alone (gate.ts). */
+  /** The gate counts its socket as open. Set by the gate alone (accept/gate.ts). */
   open = false;
-  /** When it was accepted, on the clock of performance.now(). */
+  /** When it was accepted, by performance.now(). */
   readonly accepted: number = performance.now();
-  /** It has been given up, and this is why: the stage it is in fails with it. */
+  /** Why the server gave the connection up; the current stage fails with this reason. */
   givenUp: Reason | undefined;
   #abort: AbortController | undefined;
 
@@ -128,7 +141,7 @@ export class Connection implements StreamHandler {
     this.remote = { ...socket.remote };
   }
 
-  /** Aborts when the server gives the connection up before its program runs. `reason` is a
+  /** Aborts when the connection is given up before its program runs. `signal.reason` is a
    *  `Reason`. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
@@ -136,23 +149,23 @@ export class Connection implements StreamHandler {
     return this.#abort.signal;
   }
 
-  /** The stage begins. */
+  /** Begins a stage, and tells the observers. */
   enter(stage: Stage): void {
     const before = this.stage;
     this.stage = stage;
-    if (stage === "conversing") this.#abort = undefined; // nobody waits for it
+    if (stage === "conversing") this.#abort = undefined; // frees memory: no stage waits for it now
     if (stage === "finishing" || stage === "over") this.reservation?.release();
     for (const observer of this.observers) observer.entered(this, before);
   }
 
-  /** It ends because of this, or has been broken. */
+  /** Records why the connection ends, and tells the observers. Does not close it. */
   fail(reason: Reason, stage = this.stage): void {
     const end = { reason, stage };
     this.endedBy ??= end;
     for (const observer of this.observers) observer.failed?.(this, end);
   }
 
-  /** The socket of one with a program is closed. Idempotent. */
+  /** To be called when the socket of a connection with a program is closed. Idempotent. */
   clientGone(): void {
     if (this.stage === "lingering") this.enter("over");
     else if (this.stage !== "finishing" && this.stage !== "over") this.enter("finishing");
@@ -162,7 +175,8 @@ export class Connection implements StreamHandler {
     for (const observer of this.observers) observer.programEnded?.(this, program, status);
   }
 
-  /** No stage is left but that of a client that has not closed yet. Gives back what it has. */
+  /** Ends the stages. With a program only `lingering` may follow; otherwise closes the socket and
+   *  frees the slot. */
   finish(): void {
     if (this.program) return this.enter(this.stage === "finishing" ? "over" : "lingering");
     this.slot?.release();
@@ -170,7 +184,8 @@ export class Connection implements StreamHandler {
     this.enter("over");
   }
 
-  /** Closes its socket; the owner of its stream is told. */
+  /** Closes the socket; the owner of its stream gets `close`. The current stage fails with
+   *  `why`. */
   giveUp(why: Reason): void {
     if (this.givenUp === undefined) {
       this.givenUp = why;
@@ -186,7 +201,7 @@ export class Connection implements StreamHandler {
   }
 }
 
-/** Stage 0: what the socket itself tells. */
+/** Makes the record of an accepted socket, from what is known before the first stage. */
 export function describe(
   socket: Socket,
   options: { localName: string | undefined; interface: string | undefined },

@@ -1,25 +1,25 @@
-/** The connections of a server, and its end: drain, end, closed. It knows how far each connection has
- *  come, and nothing of the stages. */
+/** The connections of a server, and its end: drain, end, closed. It observes the stages of
+ *  connections, and calls no code of a stage. */
 
 import type { Connection, ConnectionObserver } from "./connection.ts";
 import type { Reason } from "./reason.ts";
 import type { Listener } from "./runtime/runtime.ts";
 
-/** How long programs may take to obey when everything is ended, in milliseconds. */
+/** Milliseconds between SIGTERM and SIGKILL for programs when the server ends everything. */
 export const GRACE = 5000;
 
 export interface Server {
   readonly port: number;
-  /** Stops listening; connections go on. Those without a program may take a second to come to it, or
-   *  `patience` milliseconds. `queue`: those who stand in the kernel's queue are accepted, because
-   *  nobody else will. */
+  /** Stops listening; connections go on. A connection that has no program after `patience`
+   *  milliseconds (1000) is closed. `queue` (true): accepts the connections in the kernel's queue
+   *  first, because no other process will accept them. Only the first call counts. */
   drain(patience?: number, queue?: boolean): void;
-  /** Ends connections and programs too; a program that has not obeyed SIGTERM after `grace`
-   *  milliseconds gets SIGKILL. */
+  /** Ends connections and programs too. Programs get SIGTERM, and SIGKILL if they still run after
+   *  `grace` milliseconds (0). */
   end(grace?: number): void;
-  /** Resolves after `drain` when nobody can connect here any more. */
+  /** Resolves after `drain` when the listening socket is closed. */
   readonly left: Promise<void>;
-  /** Resolves after `drain` when every connection that is left has its program. */
+  /** Resolves after `drain` when every remaining connection has its program. */
   readonly settled: Promise<void>;
   /** Resolves when the last connection has ended after `drain` or `end`. */
   readonly closed: Promise<void>;
@@ -27,16 +27,18 @@ export interface Server {
 
 const SHUT_DOWN: Reason = { kind: "shut down" };
 
-/** How long a connection without a program may hold the exit up, in milliseconds. */
+/** How long a connection without a program may delay the exit, in milliseconds. */
 const PATIENCE = 1000;
 
-/** How long those who knock while the server drains may keep it accepting, in milliseconds. */
+/** How long a draining server keeps accepting while connections are in the kernel's queue, in
+ *  milliseconds. New ones could otherwise delay its end for ever. */
 const QUEUE_PATIENCE = 500;
 
-/** `draining`: asked to, and it still listens. `left`, `settled` and `closed` are the promises of `Server`. */
+/** `draining`: `drain` was called, and the server still listens. `left`, `settled` and `closed` are
+ *  the promises of `Server`. */
 export type DrainState = "serving" | "draining" | "left" | "settled" | "closed";
 export type DrainEvent =
-  /** It is asked to, once or again. */
+  /** `drain` or `end` is called, for the first time or again. */
   | "asked"
   /** The listener is closed. */
   | "stopped"
@@ -45,7 +47,8 @@ export type DrainEvent =
   /** No connection is left. */
   | "all over";
 
-/** What is not here changes nothing: an event that comes too early is told again with the next change. */
+/** An event without an entry changes nothing. An event that comes too early is not lost:
+ *  `Lifecycle` checks again at each change. */
 const NEXT: Readonly<Record<DrainState, Partial<Record<DrainEvent, DrainState>>>> = {
   serving: { asked: "draining" },
   draining: { stopped: "left" },
@@ -54,7 +57,7 @@ const NEXT: Readonly<Record<DrainState, Partial<Record<DrainEvent, DrainState>>>
   closed: {},
 };
 
-/** How far a server has come on the way to its end. It knows nothing of connections. */
+/** The drain of a server as a state machine. Knows nothing of connections. */
 export class Drain {
   state: DrainState = "serving";
   readonly #promises = {
@@ -63,7 +66,7 @@ export class Drain {
     closed: Promise.withResolvers<void>(),
   };
 
-  /** True: the state is another one now. */
+  /** Handles an event. True if the state has changed. */
   on(event: DrainEvent): boolean {
     const next = NEXT[this.state][event];
     if (next === undefined) return false;
@@ -72,13 +75,13 @@ export class Drain {
     return true;
   }
 
-  /** Resolves in that state. */
+  /** Resolves when the server reaches `state`. */
   until(state: "left" | "settled" | "closed"): Promise<void> {
     return this.#promises[state].promise;
   }
 }
 
-/** What the gate does for a server that ends. */
+/** What a draining server needs of the gate (accept/gate.ts). */
 export interface QueueGate {
   listener: Listener | undefined;
   takeQueue(): void;
@@ -86,11 +89,11 @@ export interface QueueGate {
 
 export class Lifecycle implements ConnectionObserver {
   readonly #drain = new Drain();
-  /** Those with a program, or on the way to it. */
+  /** Connections before `lingering`, with or without a program. */
   readonly #connections = new Set<Connection>();
-  /** Those without a program. */
+  /** The connections without a program. */
   readonly #early = new Set<Connection>();
-  /** Their clients may still be reading what their programs have left. */
+  /** Number of connections whose program has ended, and whose client has not closed yet. */
   #lingering = 0;
   #ending = false;
 
@@ -142,7 +145,7 @@ export class Lifecycle implements ConnectionObserver {
 
   #begin(listener: Listener, patience = PATIENCE, queue = true): void {
     if (!this.#drain.on("asked")) return;
-    // Who stands in the kernel's queue would be reset: first they are accepted.
+    // Closing the listening socket resets the connections in the kernel's queue: accept them first.
     const until = performance.now() + (queue ? Math.min(patience, QUEUE_PATIENCE) : 0);
     if (queue && patience > 0) this.gate.takeQueue();
     const close = (): void => {

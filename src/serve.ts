@@ -7,10 +7,10 @@
  *    5 converse  both directions, half-close, idle limit     program/converse.ts, relay.ts
  *    6 log       one line per event                          program/report.ts, log.ts
  *
- *  `Connection` (connection.ts) is the record that the stages fill in: its stage, its program, why it ends.
- *  Four observers are told of every stage of every connection, in this order, and the stages need not
- *  know of them: the gate (who is accepted next, who has to go), the metrics, the log (report.ts), and
- *  the lifecycle (the end of the server). docs/architecture.md has the picture.
+ *  `Connection` (connection.ts) is the record that the stages fill in: its stage, its program, and why
+ *  it ends. Each time a connection enters a stage, it calls its observers, in this order: the gate
+ *  (accepts and closes connections), the metrics, the log (report.ts), and the lifecycle (drain and end
+ *  of the server). The stages do not know the observers. docs/architecture.md has the picture.
  *
  *  Everything a stage needs beyond the connection is in `Services`; there is no module-level state. */
 
@@ -25,7 +25,9 @@ import type { Listener, Socket } from "./runtime/runtime.ts";
 import type { Services } from "./services.ts";
 import { secure } from "./tls/handshake.ts";
 
-/** Serves what `listen` brings until `drain` or `end`. Throws what it throws. */
+/** Serves the connections that `listen` accepts, until `drain` or `end` of the returned `Server` is
+ *  called. `listen` is called once. `onLost` reports a connection that was reset before its peer
+ *  address could be read. Throws what `listen` throws. */
 export function serveConnections(
   listen: (onSocket: (socket: Socket) => void, onLost: () => void) => Listener,
   services: Services,
@@ -41,7 +43,7 @@ export function serveConnections(
   return life.server(listener);
 }
 
-/** One connection through all stages. Never rejects. */
+/** Takes one connection through all stages. Never rejects. */
 async function handle(conn: Connection, services: Services): Promise<void> {
   const { delayed } = services.options;
   conn.enter("accepted");
@@ -53,7 +55,8 @@ async function handle(conn: Connection, services: Services): Promise<void> {
     const denial = await admit(conn, services.admission);
     if (denial) return conn.fail(denial);
 
-    // `secure` enters the stages "hello" and "handshake". With -n (UCSPI-TLS) the program asks for it later.
+    // `secure` enters the stages "hello" and "handshake". With -n (UCSPI-TLS), `converseDelayed`
+    // calls it when the program asks for TLS.
     const channel = delayed ? undefined : await secure(conn, services, begin);
 
     conn.enter("starting");

@@ -1,4 +1,5 @@
-/** What the stages need beyond the connection: made once, by whoever starts the server. */
+/** What the stages need beyond the connection. `assemble` (assemble.ts) makes it once per
+ *  process. */
 
 import type { Gate } from "./accept/gate.ts";
 import type { AdmitServices } from "./admit/admit.ts";
@@ -19,7 +20,7 @@ export interface Services {
   runtime: Runtime;
   options: Options;
   log: Log;
-  /** Counts what the connections tell; without --metrics it does nothing. */
+  /** Does nothing without --metrics. */
   metrics: Metrics;
   gate: Gate;
   admission: AdmitServices;
@@ -30,6 +31,6 @@ export interface Services {
   programs: Programs;
   idle: IdleTimer;
   lingering: Lingering;
-  /** Serves connections in this process, in place of a program. */
+  /** Of the library: serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
 }
