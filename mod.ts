@@ -1,5 +1,6 @@
-/** sslserver as a library: TLS connections served by a function in this process, or by a program
- *  for each, with access rules, limits and client certificates.
+/** sslserver as a library. `serve` calls a function of this process, or starts a program, for each TLS
+ *  connection, with access rules, limits and client certificates. Also exported: the codecs for rules
+ *  files, PROXY headers and DNS messages.
  *
  *  ```ts
  *  import { serve } from "./mod.ts";
@@ -11,7 +12,7 @@
  *  ```
  *
  *  The way of a connection: accept → limits → rules, names, ident → TLS handshake → handler or
- *  program → relay → end. `src/serve.ts` tells it stage by stage.
+ *  program → relay → end. `src/serve.ts` shows it stage by stage.
  *
  *  @module */
 

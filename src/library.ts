@@ -1,5 +1,5 @@
-/** The library face: a server in a script, with a function for each connection or a program.
- *  It is the command's own machinery, in one process, without its signals and exits. */
+/** The library: a server in a script, with a function or a program for each connection. It uses the
+ *  same functions as the command, in one process, and neither handles signals nor exits. */
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -22,20 +22,29 @@ import { serveConnections } from "./serve.ts";
 import { serverKeyPairs } from "./tls/key_pairs.ts";
 import { selfSigned } from "./tls/self_signed.ts";
 
-/** A running server. */
+/** A running server. `await using` calls `shutdown()` at the end of the block. */
 export interface TlsServer extends AsyncDisposable {
-  /** Where it listens. */
+  /** The port it listens on; if the option `port` was 0, the one that the system chose. */
   readonly port: number;
-  /** Stops listening; resolves when the connections have ended by themselves. */
+  /** Stops listening. Open connections go on, except those still before the handler or program
+   *  after one second. Resolves when the last connection has ended; there is no time limit. */
   close(): Promise<void>;
-  /** Ends the connections too. A handler that goes on in spite of its signal is waited for. */
+  /** Stops listening and ends all connections: the `signal` of each handler aborts, and each
+   *  program gets SIGTERM and right after it SIGKILL. Resolves when all handlers and programs have
+   *  ended; a handler that ignores its signal delays this. */
   shutdown(): Promise<void>;
-  /** Resolves when the server has closed, whoever closed it. */
+  /** Resolves when the server has closed: after `close()`, `shutdown()` or an abort of the option
+   *  `signal`. Never rejects. */
   readonly closed: Promise<void>;
 }
 
-/** Serves TLS connections with `handler`, or with a program for each. Resolves when connections can
- *  come in. Rejects with `UsageError` (an option) or `FatalError` (a file, an address). */
+/** Serves TLS connections with `handler`: a function, which is called for each connection, or the
+ *  command of a program, which is started for each. Resolves when the server accepts connections.
+ *
+ *  Rejects with `UsageError` if an option is wrong, a setting in `env` is invalid, or there is no
+ *  certificate; with `Unsupported` if the runtime cannot do what was asked; and with `FatalError`,
+ *  the class of both, if a file cannot be used or the address cannot be bound. After the start,
+ *  errors go to the log. */
 export async function serve(
   options: ServeOptions,
   handler: Handler | ProgramCommand,

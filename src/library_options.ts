@@ -1,5 +1,5 @@
-/** The options of the library: what there is, and what each may be. A script gets its mistakes back by
- *  the names it used, before anything is opened. */
+/** The options of the library, and the check of their values. Errors name the option as the script
+ *  does, and come before any file or socket is opened. */
 
 import { printable } from "./codec/printable.ts";
 import { UsageError } from "./errors.ts";
@@ -8,61 +8,75 @@ import { MAX, network } from "./config/option_table.ts";
 import { defaults, type Options } from "./config/options.ts";
 import { ofServerName } from "./config/variables.ts";
 
-/** What can be set. Numbers are whole; times are in seconds. An option that is `undefined` has its
- *  default; one that is unknown or out of range is a `UsageError`. */
+/** The options of `serve`. Numbers are integers; times are in seconds. An option that is missing or
+ *  `undefined` has its default. An unknown option, or a value of the wrong type or out of range, is
+ *  a `UsageError`. */
 export interface ServeOptions {
-  /** Address or name to listen on; `0` (the default) for all IPv4, `::` IPv6, `:0` both. */
+  /** Address or name to listen on: `0` for all IPv4 addresses (the default), `::` for all IPv6
+   *  addresses, `:0` for both. */
   hostname?: string | undefined;
-  /** From 0 to 65535; 0, the default: any free one. */
+  /** Port to listen on, from 0 to 65535. Default: 0, any free port; see `TlsServer.port`. */
   port?: number | undefined;
-  /** PEM text: certificate and chain. Without it CERTFILE of `env` is read. */
+  /** PEM text of the certificate and its chain, not the name of a file. Default: the files that
+   *  CERTFILE or CERTCHAINFILE in `env` name. Excludes `selfSigned`. */
   cert?: string | undefined;
-  /** PEM text. Default: it is in `cert`. */
+  /** PEM text of the key. Needs `cert`. Default: the key is in `cert`. */
   key?: string | undefined;
-  /** Of an encrypted key, in `key`, or in KEYFILE of `env`. */
+  /** Password of an encrypted key in `key`, in `cert`, or in the file that KEYFILE in `env`
+   *  names. */
   passphrase?: string | undefined;
-  /** A throw-away certificate for localhost, in place of `cert`. */
+  /** True: make a certificate for localhost at start, kept in memory, for tests. Default: false. */
   selfSigned?: boolean | undefined;
-  /** Rules file made by tcprules, obeyed after DNS. */
+  /** Path of a rules file made by tcprules, applied after DNS. Default: none, all clients are
+   *  admitted. A file that does not exist denies all. */
   rules?: string | undefined;
-  /** The same, obeyed before DNS. */
+  /** Path of a rules file applied before DNS. If one of its rules applies, `rules` is skipped.
+   *  Default: none. */
   earlyRules?: string | undefined;
-  /** Connections served at once, from 1; further ones wait. 40 for programs and handlers alike. */
+  /** Maximum connections served at once, from 1; further ones wait. Default: 40, for programs and
+   *  handlers. */
   concurrency?: number | undefined;
-  /** Connections that are not through their handshake, from 1 (1000). */
+  /** Maximum connections that have not completed admission and handshake, from 1. With one too
+   *  many, the oldest is closed, those without a complete ClientHello first. Default: 1000. */
   pending?: number | undefined;
-  /** Connections that wait in the system's queue, from 1 to 65535 (1024). */
+  /** Maximum connections in the kernel's queue of the listening socket, from 1 to 65535. Default:
+   *  1024. */
   backlog?: number | undefined;
-  /** Longest time until the handshake is done, from 1 (26). */
+  /** Seconds for the handshake, and for the PROXY header, from 1. Default: 26. */
   handshakeTimeout?: number | undefined;
-  /** Longest time without traffic, from 1 (3600). */
+  /** Seconds without traffic in either direction after which a connection is ended, from 1.
+   *  Default: 3600. */
   idleTimeout?: number | undefined;
-  /** Look up the client's name in DNS. Off unless asked for, other than in the command. */
+  /** True: look up the client's name in DNS. Default: false, unlike the command. */
   remoteName?: boolean | undefined;
-  /** Addresses and networks (`10.0.0.0/8`) of load balancers, whose connections begin with a PROXY
-   *  header. Others may send none. */
+  /** Addresses and networks (`10.0.0.0/8`) of load balancers. Each of their connections must begin
+   *  with a PROXY header; a header from another address is refused. Default: none. */
   proxyFrom?: readonly string[] | undefined;
-  /** `valid`: no connection without a valid client certificate; see CAFILE in `env`. `match`: one that
-   *  names the client's host, if that has a name (`remoteName`). Default: `none`. */
+  /** `none`: do not ask for a client certificate (the default). `valid`: require a valid one;
+   *  CAFILE and CADIR in `env` name the trusted authorities. `match`: it must also match the
+   *  client's host name, if the client has one (`remoteName`). */
   clientCertificate?: "none" | "valid" | "match" | undefined;
-  /** Where TLS settings are looked up (CAFILE, ALPN, TLS_MIN_VERSION …), and what a program gets.
-   *  Default: the environment of this process. */
+  /** The variables from which settings are read (CERTFILE, CAFILE, ALPN, TLS_MIN_VERSION …), and
+   *  from which a program gets its environment. Default: the environment of this process. */
   env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Gets the log lines, each with its newline. Default: they go to stderr. */
+  /** Gets the log: one or more lines per call, each with its newline. Default: writes to stderr. */
   log?: ((lines: string) => void) | undefined;
-  /** Which lines: 0 none, 1 errors (the default), 2 status lines too, 3 protocol and cipher too. */
+  /** What is logged: 0 nothing, 1 errors (the default), 2 status lines too, 3 protocol and cipher
+   *  too. */
   verbosity?: 0 | 1 | 2 | 3 | undefined;
-  /** Ends the server and its connections, like `shutdown()`, when it aborts. */
+  /** When it aborts, the server ends as by `shutdown()`. Default: none. */
   signal?: AbortSignal | undefined;
 }
 
-/** A program and its arguments; it is looked up in $PATH when it has no slash. */
+/** A program that is started for each connection. Its descriptors 0 and 1 are the decrypted
+ *  connection. */
 export interface ProgramCommand {
-  /** At least one word. */
+  /** The program and its arguments: at least one word, none with NUL. A program without a slash is
+   *  looked up in $PATH. */
   readonly command: readonly string[];
 }
 
-/** What an option needs. `undefined`: the value is good. */
+/** Returns what the option needs, for the error message; undefined if the value is good. */
 type Check = (value: unknown, name: string) => string | undefined;
 
 const CHECKS: { readonly [Name in keyof ServeOptions]-?: Check } = {
@@ -88,10 +102,10 @@ const CHECKS: { readonly [Name in keyof ServeOptions]-?: Check } = {
   signal: (value) => value instanceof AbortSignal ? undefined : "an AbortSignal",
 };
 
-/** Options whose values no message may show. */
+/** Options whose values must not appear in a message. */
 const SECRET: ReadonlySet<string> = new Set(["cert", "key", "passphrase", "env"]);
 
-/** Checks what a script has given. Throws `UsageError`. */
+/** Checks the arguments of `serve`. Throws `UsageError`. */
 export function checkOptions(options: unknown, handler: unknown): void {
   if (!isRecord(options)) throw new UsageError(`serve needs options, not ${shown(options)}`);
   for (const [name, value] of Object.entries(options)) {
@@ -107,7 +121,7 @@ export function checkOptions(options: unknown, handler: unknown): void {
   checkCertificate(options);
 }
 
-/** The command's options that stand for these. They must have been checked. */
+/** Converts to the options of the command. `checkOptions` must have accepted them. */
 export function commandOptions(options: ServeOptions, handler: Handler | ProgramCommand): Options {
   const base = defaults();
   const given = Object.fromEntries(
@@ -143,7 +157,7 @@ function checkHandler(handler: unknown): void {
   );
 }
 
-/** Options that depend on each other. */
+/** Checks the options that depend on each other. */
 function checkCertificate({ cert, key, selfSigned }: ServeOptions): void {
   if (cert !== undefined && selfSigned) {
     throw new UsageError("options cert and selfSigned exclude each other");
@@ -151,7 +165,7 @@ function checkCertificate({ cert, key, selfSigned }: ServeOptions): void {
   if (key !== undefined && cert === undefined) throw new UsageError("option key needs cert, too");
 }
 
-/** Throws `UsageError` where there is no certificate to serve with. */
+/** Throws `UsageError` if neither the options nor `env` name a certificate. */
 export function checkForCertificate(
   { cert, selfSigned }: ServeOptions,
   env: Readonly<Record<string, string | undefined>>,
@@ -187,7 +201,7 @@ function oneOf(...words: string[]): Check {
   return (value) => words.includes(value as string) ? undefined : all;
 }
 
-/** Throws what `network` does for a text that is none. */
+/** Throws the `UsageError` of `network` for a text that is not a network. */
 function networks(value: unknown, name: string): string | undefined {
   if (!Array.isArray(value)) return "an array of networks, such as ['10.0.0.0/8']";
   const wrong = value.findIndex((text) => typeof text !== "string");
@@ -213,7 +227,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A value in a message: short, and on one line. */
+/** A value as a message shows it: short, and on one line. */
 function shown(value: unknown): string {
   if (typeof value === "string") return `'${printable(value.slice(0, 40))}'`;
   if (typeof value === "number" || typeof value === "boolean") return String(value);

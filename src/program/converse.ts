@@ -1,5 +1,5 @@
-/** Stage 5: the conversation of client and program, with TLS from the beginning or on request (UCSPI-TLS).
- *  Moving the bytes is relay.ts. */
+/** Stage 5: the conversation of client and program, with TLS from the beginning or on request
+ *  (UCSPI-TLS). relay.ts moves the bytes. */
 
 import { PlainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";
@@ -30,7 +30,8 @@ export interface ConverseServices extends HandshakeServices {
   lingering: Lingering;
 }
 
-/** TLS from the beginning. Resolves with the wait status. */
+/** Relays with TLS from the beginning. Resolves with the program's wait status; undefined if it is
+ *  not known. */
 export function converse(
   conn: Connection,
   program: Program,
@@ -42,7 +43,8 @@ export function converse(
   return relay(channel.stream, program, options).status;
 }
 
-/** UCSPI-TLS: in the clear until the program asks, if it does. */
+/** UCSPI-TLS: relays in the clear, and with TLS once the program asks for it. Resolves as
+ *  `converse`. */
 export async function converseDelayed(
   conn: Connection,
   program: Program,
@@ -55,7 +57,7 @@ export async function converseDelayed(
   const { tlsInput: input, tlsOutput: output, controlInput, controlOutput } = ends;
   const { exited } = program;
   const close = (): void => {
-    // What the program writes to comes first: when it reads the end of file nobody reads from it any more.
+    // First the ends that the program writes to: once it reads end of file, its writes must fail.
     for (const end of [output, program.output, controlInput, controlOutput, input]) end.destroy();
   };
   try {
@@ -72,14 +74,15 @@ export async function converseDelayed(
     if (plain.request.environment) {
       controlOutput.write(environmentMessage(channelVariables(channel, services)));
     }
-    // Programs read the answer to its end. What they write is still read and dropped: to close with
-    // bytes unread would give them ECONNRESET in place of the end.
+    // Programs read the answer up to end of file. What they write to the control socket is still
+    // read and dropped: closing it with unread bytes would give them ECONNRESET instead of end of
+    // file.
     controlOutput.end();
     const kill = (): boolean => program.kill("SIGTERM");
     return await relay(channel.stream, { input, output, exited, kill }, options).status;
   } catch (error) {
     report(conn, error);
-    close(); // the program is told by EOF
+    close(); // the program reads end of file
     conn.socket.destroy();
     conn.clientGone();
     const timer = setTimeout(() => program.kill("SIGTERM"), options.idle.limit);
@@ -89,7 +92,7 @@ export async function converseDelayed(
   }
 }
 
-/** How the client of a running program ends. */
+/** Reports how the client of a running program ends. */
 class ClientSide implements ClientEvents {
   constructor(
     readonly conn: Connection,

@@ -1,6 +1,7 @@
-/** The environment of a program: what the server got, minus secrets and minus everything that speaks of
- *  a connection; then what this connection is; then what its rules set. A value that is not known is
- *  absent: a program must never take an inherited one for its client's. */
+/** The environment of a program: the server's environment without secrets and without variables of
+ *  a connection; then the variables of this connection; then those that its rules set. A variable
+ *  whose value is not known is absent, so that a program never takes an inherited value for its
+ *  client's. */
 
 import {
   type ConnectionVariable,
@@ -13,13 +14,13 @@ import type { Connection, Peer } from "../connection.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { DELAYED_FD } from "../runtime/runtime.ts";
 
-/** What every program of this server gets: made once, at start. */
+/** The part that all programs of this server get. Made once, at start. */
 export function baseEnvironment(env: Env): Record<string, string> {
   const kept: [string, string][] = [];
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && isInherited(name)) kept.push([name, value]);
   }
-  return Object.fromEntries(kept); // unlike an assignment it takes the name __proto__
+  return Object.fromEntries(kept); // an assignment would not set a variable named __proto__
 }
 
 export interface EnvironmentOptions {
@@ -29,7 +30,7 @@ export interface EnvironmentOptions {
   family: 4 | 6 | undefined;
 }
 
-/** What a connection is, as variables. `tls` are the mod_ssl variables (-s). */
+/** The variables that describe a connection. `tls`: the mod_ssl variables (-s). */
 export function connectionVariables(
   conn: Connection,
   options: EnvironmentOptions,
@@ -71,20 +72,21 @@ function setEnd(
   if (host !== undefined) env.set(`${prefix}HOST`, host);
 }
 
-/** What a connection wants started. */
+/** The request of a connection to start its program. */
 export interface ProgramRequest {
-  /** It starts in the clear (UCSPI-TLS). */
+  /** The program starts in the clear (UCSPI-TLS). */
   readonly delayed: boolean;
-  /** What the connection is: only names that are `isFromWorker`. */
+  /** The variables that describe the connection: only names that are `isFromWorker`. */
   readonly variables: ReadonlyMap<string, string>;
-  /** What its rules set: any name. */
+  /** The variables that its rules set; any name is possible. */
   readonly rules: RuleVariables;
-  /** Whose rules these are. */
+  /** The client, as the rules were looked up for it. */
   readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
 }
 
-/** The environment of one program: `base`, then what the connection is, then what its rules set. An
- *  interface that is given by number gets its name by `libc`: a worker's sandbox can look none up. */
+/** The environment of one program: `base`, then the variables of the connection, then those of its
+ *  rules, without secrets. An interface given by number (`%2`) is replaced by its name here, with
+ *  `libc`: a worker's sandbox cannot look it up. */
 export function programEnvironment(
   base: Readonly<Record<string, string>>,
   { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,

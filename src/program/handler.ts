@@ -1,43 +1,48 @@
-/** A connection served by a function in this process instead of a program (the library face).
- *  To the relay it looks like a program: something to write to, something to read from, an end. */
+/** Serves a connection by a function in this process instead of a program (the library). To the
+ *  relay the function looks like a program: a sink, a source and an end. */
 
 import process from "node:process";
 import type { Peer, RemotePeer } from "../connection.ts";
 import type { Program } from "../runtime/program.ts";
 import { Owned, type Sink, type Source } from "../runtime/stream.ts";
 
-/** What a handler gets of one connection. */
+/** One connection, as a handler gets it. The TLS handshake is done, and the client is admitted. */
 export interface HandlerConnection {
-  /** What the client sends. It ends with the client's data: with close_notify, or with a FIN alone. It
-   *  fails, as `signal` aborts, when the connection ends before the client's data. */
+  /** The decrypted data of the client. Ends when the client sends close_notify or only a FIN. Fails
+   *  when `signal` aborts before that. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What goes to the client. Closing it sends close_notify; the end of the handler closes it. */
+  /** Data for the client. Closing it sends close_notify, and the client can still send. When the
+   *  handler ends, it is closed if the handler has not closed it. Writing fails after `signal` has
+   *  aborted. */
   readonly writable: WritableStream<Uint8Array>;
-  /** This end. */
+  /** The server's end of the connection. */
   readonly local: Peer;
-  /** The client's end; behind a proxy of `proxyFrom` what the proxy says of it. */
+  /** The client's end. Behind a proxy of `proxyFrom`, the client that the PROXY header names. */
   readonly remote: RemotePeer;
-  /** What a program would find in its environment about this connection and its TLS session. */
+  /** The variables that a program would get about this connection and its TLS session
+   *  (sslserver-environment(7)), and those that access rules set. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The client's certificate chain in DER, its own first; empty when it gave none. Trust is in
-   *  `environment.SSL_CLIENT_VERIFY`. */
+  /** The client's certificate chain in DER, the client's own certificate first; empty if the client
+   *  sent none. `environment.SSL_CLIENT_VERIFY` says whether it is trusted. */
   readonly peerCertificates: readonly Uint8Array[];
-  /** Aborts when the connection ends while the handler runs: the client has reset it or broken TLS, has
-   *  closed it and is written to, the idle limit has run out, or the server is ending. It does not abort
-   *  at the end of the client's data, nor after the handler. */
+  /** Aborts when the connection ends while the handler runs: the client resets it or breaks TLS,
+   *  data is written after the client has closed it, the idle limit runs out, or the server shuts
+   *  down. Does not abort at the end of the client's data, nor after the handler has returned. */
   readonly signal: AbortSignal;
 }
 
-/** Serves one connection; when its promise settles the connection ends. */
+/** Serves one connection. The connection ends when the handler returns or its promise settles. An
+ *  error that it throws before `signal` aborts is logged. */
 export type Handler = (conn: HandlerConnection) => Promise<void> | void;
 
-/** Chunks that may wait in each direction before the other side is held up. */
+/** Chunks buffered in each direction before back-pressure begins. */
 const QUEUE = 4;
 
-/** Why `readable`, `writable` and `signal` fail. Who ended it is in the log. */
+/** The error of `readable`, `writable` and `signal`. The log says why the connection ended. */
 const OVER = "the connection has ended before its handler";
 
-/** Calls the handler. `exited` resolves with 0, or with 256 when it threw: `onError` is told. */
+/** Calls the handler. `exited` resolves with 0, or with 256 if the handler throws; `onError` gets
+ *  the error unless the connection had ended before. */
 export function startHandler(
   handler: Handler,
   facts: Omit<HandlerConnection, "readable" | "writable" | "signal">,
@@ -79,7 +84,7 @@ export function startHandler(
   };
 }
 
-/** The sink that the relay writes into, over the stream that the handler reads. */
+/** A sink for the relay; what is written to it appears in the stream that the handler reads. */
 class HandlerInput extends Owned implements Sink {
   readonly readable: ReadableStream<Uint8Array>;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
@@ -118,7 +123,7 @@ class HandlerInput extends Owned implements Sink {
     this.end();
   }
 
-  /** The handler's stream fails. */
+  /** Makes the handler's reads fail. */
   fail(error: Error): void {
     if (!this.#open) return;
     this.#open = false;
@@ -126,7 +131,7 @@ class HandlerInput extends Owned implements Sink {
   }
 }
 
-/** The source that the relay reads, over the stream that the handler writes to. */
+/** A source for the relay: it delivers what the handler writes to its stream. */
 class HandlerOutput extends Owned implements Source {
   readonly writable: WritableStream<Uint8Array>;
   #paused = true;
@@ -140,7 +145,7 @@ class HandlerOutput extends Owned implements Source {
     this.writable = new WritableStream<Uint8Array>({
       write: async (chunk) => {
         await this.#ready();
-        // A copy: the handler may use its buffer again, and a sink keeps what it gets.
+        // A copy, because the handler may reuse its buffer while the sink still holds the chunk.
         this.owner.data?.(chunk.slice());
       },
       close: end,
@@ -165,13 +170,13 @@ class HandlerOutput extends Owned implements Source {
     this.#proceed = undefined;
   }
 
-  /** The handler has returned. */
+  /** Ends the output after the handler has returned. */
   async finish(): Promise<void> {
     try {
       if (this.writable.locked) await this.#end();
       else await this.writable.close();
     } catch {
-      // Closed by the handler, or nobody is there to be told.
+      // The handler has closed it already, or the connection has ended.
     }
   }
 

@@ -1,16 +1,17 @@
-/** The idle limit (-w) of all connections, for the price of one timer: a timer each would cost more
- *  memory than all else that the relay keeps. Knows nothing of connections. */
+/** The idle limit (-w) of all connections, with one timer. A timer for each connection would use
+ *  more memory than the rest of its relay. Knows nothing of connections. */
 
-/** Somebody who must not be silent for too long. */
+/** Something with an idle timeout. */
 export interface Watched {
-  /** When it was last heard: what `IdleTimer.now` said. */
+  /** When it last had traffic, by `IdleTimer.now`. */
   last: number;
-  /** It has been silent for as long as may be. It forgets itself, or has been heard after all. */
+  /** Called when there was no traffic for the whole limit. Must call `IdleTimer.forget`, or set
+   *  `last` anew. */
   silent(): void;
 }
 
-/** How late somebody may be found, as a part of the limit: those who fall silent one after the other
- *  are then found together. */
+/** How late an idle timeout may be found, as a fraction of the limit. Timeouts that end shortly
+ *  after each other then need one look. */
 const LATE = 0.01;
 
 export class IdleTimer {

@@ -9,7 +9,8 @@ import type { Log } from "../log.ts";
 /** env(1) of GNU coreutils since 8.31. */
 const ENV = ["/usr/bin/env", "/bin/env"];
 
-/** The command that runs `command` and ignores `signals`. Where that cannot be had it is a warning. */
+/** Returns the command that runs `command` with `signals` ignored. If this is impossible, logs a
+ *  warning and returns `command`. */
 export function ignoring(
   command: readonly string[],
   signals: readonly string[],
@@ -18,7 +19,7 @@ export function ignoring(
   const [program = "", ...args] = command;
   if (signals.length === 0) return [program, ...args];
   const env = ENV.find(knowsHow);
-  // env(1) would take a word with "=" for a variable.
+  // env(1) treats a word with "=" as a variable.
   if (env !== undefined && !program.includes("=")) {
     return [env, `--ignore-signal=${signals.join(",")}`, "--", program, ...args];
   }
