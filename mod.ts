@@ -1,6 +1,6 @@
-/** sslserver as a library. `serve` calls a function of this process, or starts a program, for each TLS
- *  connection, with access rules, limits and client certificates. Also exported: the codecs for rules
- *  files, PROXY headers and DNS messages.
+/** sslserver as a library. `serve` calls a function of this process, or starts a program, for each
+ *  TLS connection, with access rules, limits and client certificates. Also exported: the codecs for
+ *  rules files, PROXY headers and DNS messages.
  *
  *  ```ts
  *  import { serve } from "./mod.ts";

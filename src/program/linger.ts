@@ -1,52 +1,54 @@
-/** Clients whose program has ended, or whose idle limit has run out, until their sockets are closed.
+/** Clients whose program has ended, or whose idle limit has run out, until their sockets are
+ *  closed.
  *
- *  A client may take its time to read what is left and to close, but not as long as the idle limit
- *  allows: one that takes nothing has seconds, and all of them together are bounded in number and in
- *  bytes. One timer looks after all. Knows nothing of connections. */
+ *  Such a client gets time to read the remaining output and to close, but less than the idle limit:
+ *  if it reads nothing, it is closed within seconds. All of them together are limited in number and
+ *  in bytes. One timer serves all. Knows nothing of connections. */
 
-/** How long a client that has everything may take to close, in milliseconds. What it still sends is
- *  read and dropped: to close with bytes unread makes the system send a reset, and a reset can
- *  overtake output that the client has not read yet (RFC 1122 4.2.2.13). */
+/** How long a client that has read everything may take to close, in milliseconds. What it still
+ *  sends is read and dropped: closing a socket with unread bytes makes the system send a reset, and
+ *  a reset can overtake output that the client has not read yet (RFC 1122 4.2.2.13). */
 const CLOSE = 10_000;
-/** How long one that does not have everything may take nothing, in milliseconds. */
+/** How long a client that has not read everything may read nothing, in milliseconds. */
 const STALL = 30_000;
-/** How often all are looked at, in milliseconds. */
+/** How often all clients are checked, in milliseconds. */
 const LOOK = 1000;
-/** As many may linger, if -c is not larger. */
+/** How many clients may linger if -c is smaller. */
 const MANY = 256;
-/** Bytes that all of them together may leave unread in the system's buffers. */
+/** Limit on the bytes that all lingering clients together leave unread in the system's buffers. */
 const MAX_BYTES = 64 << 20;
 
 /** A client that lingers. */
 export interface LingeringClient {
-  /** All that there is for it has been handed to the system, our end of data included. */
+  /** All output has been handed to the system, our end of data included. */
   readonly sent: boolean;
-  /** Output waits until the client takes some. */
+  /** Output waits because the client does not read. */
   readonly full: boolean;
   /** When output or input last moved, by `performance.now()`. */
   readonly last: number;
-  /** Bytes that it has not acknowledged; undefined where the system cannot tell. */
+  /** Bytes that the client has not acknowledged; undefined if the system cannot tell. */
   unsent(): number | undefined;
-  /** Its time is up. `taken`: it has everything. It forgets itself. */
+  /** Closes the client, whose time is up. `taken`: it has read everything. By then `Lingering` has
+   *  forgotten it. */
   dismiss(taken: boolean): void;
 }
 
-/** What is known of one. */
+/** The progress of one client. */
 interface State {
   unsent: number | undefined;
-  /** When it last took something, or was last not expected to. */
+  /** When the client last read something, or there was nothing for it to read. */
   moved: number;
 }
 
 export class Lingering {
   readonly #all = new Map<LingeringClient, State>();
   readonly #most: number;
-  /** Bytes that were unsent when they were last looked at. */
+  /** Sum of the unsent bytes at the last check. */
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `concurrency`: -c. `limit`: the idle limit, which is never exceeded. In milliseconds. `room`: as
-   *  many have descriptors (descriptors.ts). */
+  /** `concurrency`: -c. `limit`: the idle limit in milliseconds, an upper limit for both times.
+   *  `room`: for how many clients there are file descriptors (accept/descriptors.ts). */
   constructor(
     concurrency: number,
     readonly limit: number,
@@ -60,7 +62,7 @@ export class Lingering {
     return this.#all.size;
   }
 
-  /** One more; does nothing for one that lingers already. */
+  /** Adds a client. Does nothing if it lingers already. */
   add(one: LingeringClient): void {
     if (this.#all.has(one)) return;
     const unsent = one.unsent();
@@ -87,7 +89,8 @@ export class Lingering {
     if (this.#all.size > 0) this.#timer ??= setTimeout(this.#tick, LOOK);
   };
 
-  /** Finds out what has moved, and sends away whose time is up and who is too many. */
+  /** Checks the progress of all clients. Closes those whose time is up, and some if there are too
+   *  many. */
   look(): void {
     const now = this.now();
     this.#bytes = 0;
@@ -105,15 +108,17 @@ export class Lingering {
   #update(one: LingeringClient, state: State, now: number): void {
     const unsent = one.unsent();
     const idle = !one.sent && (unsent === undefined ? !one.full : unsent === 0);
-    // One for whom nothing waits is not slow: the output's other end is still open.
+    // A client with nothing to read is not slow: the program's output is still open and may bring
+    // more.
     if (idle || unsent !== state.unsent) state.moved = now;
     else if (unsent === undefined) state.moved = Math.max(state.moved, one.last);
     state.unsent = unsent;
   }
 
-  /** Too many, or too many bytes: those who have everything lose nothing, so the oldest of them go
-   *  first; then those who have taken nothing for longest. A steady reader goes last. Some more go than
-   *  must, so that not every newcomer causes a look at all. */
+  /** Closes clients when there are too many, or too many bytes. Clients that have read everything
+   *  lose nothing, so they are closed first, the oldest first; then those that have read nothing
+   *  for longest; steady readers last. Closes an eighth more than necessary, so that not every new
+   *  client causes a check of all. */
   #thin(): void {
     const crowded = this.#all.size > this.#most;
     if (!crowded && this.#bytes <= MAX_BYTES) return;

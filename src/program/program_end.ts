@@ -1,12 +1,12 @@
-/** What follows when a program is told to end. SIGTERM is a request: a program may ignore it, or need long
- *  to finish a delivery. So SIGKILL is sent only where --kill-after asks for it, and without it the log
- *  names a program that goes on. */
+/** What follows after SIGTERM to a program. SIGTERM is a request: a program may ignore it, or need
+ *  long to finish a delivery. So SIGKILL follows only with --kill-after. Without it, the log names
+ *  a program that still runs after a minute. */
 
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
 import type { Launched } from "../runtime/runtime.ts";
 
-/** How long after SIGTERM the log says so, in seconds. */
+/** How long after SIGTERM a program that still runs is logged, in seconds. */
 const LONG = 60;
 
 export interface EndOptions {
@@ -14,7 +14,7 @@ export interface EndOptions {
   log: Log;
 }
 
-/** The same program; its first SIGTERM starts the clocks. */
+/** Returns `program` with a `kill` whose first SIGTERM starts the timers. */
 export function watchEnd<P extends Launched>(
   program: P,
   { options, log }: EndOptions,
@@ -43,7 +43,7 @@ export function watchEnd<P extends Launched>(
   };
 }
 
-/** Calls `act` once after `ms` milliseconds; the result prevents that. */
+/** Calls `act` once after `ms` milliseconds. The returned function cancels this. */
 function timer(act: () => void, ms: number): () => void {
   const id = setTimeout(act, ms);
   id.unref?.();

@@ -1,5 +1,5 @@
-/** Programs, as the stages see them: how one is asked for and what becomes of it. `DirectPrograms`
- *  starts them in this process; with workers the monitor does it for them (privsep/worker/remote_programs.ts). */
+/** Programs, as the stages see them: slots, and starts. `DirectPrograms` starts programs from this
+ *  process. A worker asks the monitor to start them (privsep/worker/remote_programs.ts). */
 
 import { reason } from "../errors.ts";
 import { ConnectionError, notRun } from "../reason.ts";
@@ -12,18 +12,19 @@ import type { Slots } from "./slots.ts";
 export interface Programs {
   /** Calls `changed` when one of the numbers below has changed. */
   onChange(changed: () => void): void;
-  /** Programs that run, in the whole server; undefined when the monitor has gone, who counts. */
+  /** Programs that run, in the whole server. Undefined when the monitor, which counts, has
+   *  exited. */
   readonly running: number | undefined;
   /** Connections of this process that wait for a slot (-c). */
   readonly waiting: number;
   /** Every slot is taken, by a program or by a handshake. */
   readonly full: boolean;
-  /** A slot, at once where there is one; else it waits in the order of the calls. Rejects when `signal`
-   *  aborts. */
+  /** Returns a free slot, or a promise of one if all are taken; callers are served in order.
+   *  Rejects when `signal` aborts. */
   slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot>;
-  /** Starts the program in a slot that was kept (`ConnectionSlot.keep`). The slot is free again when the program
-   *  has been reaped; when there is none, `slot` is still the caller's. Rejects when `signal` aborts, or
-   *  with `ConnectionError`. */
+  /** Starts the program in a slot secured by `ConnectionSlot.keep`. The slot becomes free when the
+   *  program has been reaped. Rejects when `signal` aborts, or with `ConnectionError`; the caller
+   *  must then release the slot. */
   start(
     request: ProgramRequest,
     slot: ConnectionSlot,
@@ -31,7 +32,7 @@ export interface Programs {
   ): Promise<RunningProgram>;
 }
 
-/** Starts programs in this process. */
+/** Starts programs from this process. */
 export class DirectPrograms implements Programs {
   constructor(
     readonly runtime: Runtime,
@@ -75,7 +76,8 @@ export class DirectPrograms implements Programs {
     });
   }
 
-  /** The same for anything that is like a program. */
+  /** Like `start`, for anything that behaves like a program: `slot` becomes free when it has
+   *  ended. */
   hold(slot: ConnectionSlot, start: () => Program): Program {
     const program = start();
     slot.run();

@@ -1,8 +1,9 @@
 /** Stage 5: both directions between client and program, until both are done.
  *
- *  Back-pressure: a side that does not take is a side from which nothing is read. Half-close: the
+ *  Back-pressure: while one side does not accept data, the other side is not read. Half-close: the
  *  client's end of data is end of file for the program, whose output still flows; the program's
- *  end of output is close_notify and FIN for the client. Nobody waits longer than the idle limit. */
+ *  end of output is close_notify and FIN for the client. The idle limit ends a relay without
+ *  traffic. */
 
 import type { IdleTimer, Watched } from "./idle.ts";
 import type { Lingering, LingeringClient } from "./linger.ts";
@@ -17,15 +18,16 @@ import {
 } from "../runtime/stream.ts";
 
 export interface Relay {
-  /** The program's wait status (undefined: not known), when the program has been reaped and its output has been handed to
-   *  the system or cannot be delivered any more. The client's side may linger (linger.ts). Never, if
-   *  the relay was stopped. */
+  /** The program's wait status; undefined if it is not known. Resolves when the program has been
+   *  reaped and its output has been handed to the system or cannot be delivered any more. The
+   *  client's side may linger after that (linger.ts). Never resolves if the relay was stopped. */
   readonly status: Promise<number | undefined>;
-  /** Leaves both streams as they are, paused, for somebody else to take over. */
+  /** Stops relaying. Pauses both streams and leaves them open and without an owner, so that other
+   *  code can take them over. */
   stop(): void;
 }
 
-/** What is between the program and us: its fd 0 and 1, or the pair for TLS (UCSPI-TLS). */
+/** The program's side of a relay: its descriptors 0 and 1, or its pair for TLS (UCSPI-TLS). */
 export interface RelayedProgram {
   readonly input: Sink;
   readonly output: Source;
@@ -34,11 +36,11 @@ export interface RelayedProgram {
 }
 
 export interface RelayOptions {
-  /** Looks after silent connections (-w). */
+  /** Ends connections without traffic (-w). */
   idle: IdleTimer;
-  /** Looks after clients that are to close, or to take what is left for them. */
+  /** Limits how long clients may take to read the remaining output and to close. */
   lingering: Lingering;
-  /** The socket below `channel`: to tell a slow reader from a dead one. */
+  /** The socket below `channel`, to distinguish a slow reader from a dead one. */
   socket: Pick<Socket, "unacknowledged">;
   /** Written to the client first (-B). */
   banner?: string | undefined;
@@ -47,24 +49,24 @@ export interface RelayOptions {
   client: ClientEvents;
 }
 
-/** Is told how the client's side ends. */
+/** Callbacks for how the client's side ends. */
 export interface ClientEvents {
-  /** It has broken TLS. */
+  /** The client broke TLS or reset the connection. */
   broken(error: TlsError): void;
-  /** Its data ended with a FIN and no close_notify. */
+  /** The client's data ended with a FIN and without close_notify. */
   cut(): void;
-  /** It is closed and its descriptor free. Exactly once. */
+  /** The client's socket is closed and its descriptor is free. Called exactly once. */
   gone(): void;
 }
 
-/** Begins relaying at once. */
+/** Relays between `channel`, the client's side, and `program`. Begins at once. */
 export function relay(channel: Stream, program: RelayedProgram, options: RelayOptions): Relay {
   const one = new Relaying(channel, program, options);
   one.begin(options.banner);
   return one;
 }
 
-/** The owner of the client's stream. Small, since thousands of them may be idle. */
+/** A relay, which owns the client's stream. Kept small, because thousands may be idle. */
 class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   readonly status: Promise<number | undefined>;
   readonly #resolve: (status: number | undefined) => void;
@@ -76,12 +78,12 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   readonly #lingering: Lingering;
   readonly #client: ClientEvents;
   last: number;
-  /** The client takes no more for now. */
+  /** The client's stream is full: output is paused until `drain`. */
   full = false;
   #unacknowledged = 0;
   #clientGone = false;
   #outputDone = false;
-  /** Nothing more is to come of the program: the client has to close. */
+  /** The program's side is over; the client has to read the rest and close. */
   #leaving = false;
   #reaped = false;
   #wait: number | undefined;
@@ -112,7 +114,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     channel.resume();
     const banner = new TextEncoder().encode(text);
     this.#traffic.sent += banner.length;
-    // A banner that fills the socket's buffer holds the output up like any other output.
+    // A banner that fills the socket's buffer pauses the program's output, as any other write does.
     if (banner.length === 0 || channel.write(banner)) output.resume();
     else this.full = true;
   }
@@ -129,14 +131,14 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     if (!this.#program.input.write(chunk, true)) this.#channel.pause();
   }
 
-  /** Of `ProgramInput`: the program reads again. */
+  /** For `ProgramInput`: the program reads again. */
   inputDrained(): void {
     this.#touch();
     this.#channel.resume();
   }
 
-  /** Of `ProgramInput`: the program does not read any more, which is no reason to keep the client from
-   *  ending: what it sends is dropped. */
+  /** For `ProgramInput`: the program has closed its input. Data from the client is read and
+   *  dropped, so that the client's end of data is still seen. */
   inputClosed(): void {
     this.#channel.resume();
   }
@@ -145,12 +147,12 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   end(cut = false): void {
     if (this.#leaving) return;
     this.#touch();
-    // After our own close_notify many send none.
+    // Many clients send no close_notify after they got ours, so this is not reported.
     if (cut && !this.#outputDone) this.#client.cut();
     this.#program.input.end();
   }
 
-  /** Of `ProgramOutput`. */
+  /** For `ProgramOutput`: data from the program. */
   output(chunk: Uint8Array): void {
     this.#touch();
     this.#traffic.sent += chunk.length;
@@ -159,7 +161,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#program.output.pause();
   }
 
-  /** See `StreamHandler`: the client takes more again. */
+  /** See `StreamHandler`: the client's stream accepts data again. */
   drain(): void {
     if (this.#leaving) return;
     this.#touch();
@@ -167,7 +169,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#program.output.resume();
   }
 
-  /** Of `ProgramOutput`. */
+  /** For `ProgramOutput`: end of the program's output. */
   outputEnded(): void {
     this.#touch();
     this.#outputDone = true;
@@ -178,17 +180,17 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   #exited(status: number | undefined): void {
     this.#wait = status;
     this.#reaped = true;
-    // Its slot is free: what is left of its output must not stay for as long as a client likes.
+    // The slot is free now, so a slow client must not keep the remaining output for unlimited time.
     if (!this.#outputDone && !this.#stopped) this.#lingering.add(this);
     this.#finish();
   }
 
-  /** See `StreamHandler`: nothing can reach the client any more. End of file for the program, EPIPE if it
-   *  writes on. */
+  /** See `StreamHandler`: nothing can reach the client any more. The program reads end of file, and
+   *  gets EPIPE if it writes. */
   close(error?: Error): void {
     if (this.#clientGone || this.#stopped) return;
     this.#clientGone = true;
-    // A client that has our close_notify may close as it likes.
+    // After our close_notify, a reset is a permitted way for the client to close.
     if (error instanceof TlsError && !(this.#outputDone && error.kind === "reset")) {
       this.#client.broken(error);
     }
@@ -197,15 +199,16 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#endProgram();
   }
 
-  /** End of file for the program, EPIPE if it writes on. */
+  /** The program reads end of file, and gets EPIPE if it writes. */
   #endProgram(): void {
-    this.#program.output.destroy(); // before the end of file, which a handler must not take for the client's
+    // Output first: a handler would otherwise take the end of file for the client's end of data.
+    this.#program.output.destroy();
     this.#program.input.end();
     this.#outputDone = true;
     this.#finish();
   }
 
-  /** Both the program and its output are done: the connection no longer counts for -c. */
+  /** Resolves `status` once the program has been reaped and its output is done. */
   #finish(): void {
     if (!this.#reaped || !this.#outputDone || this.#stopped) return;
     this.#idle.forget(this);
@@ -214,8 +217,8 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#resolve(this.#wait);
   }
 
-  /** The client has what is on its way to take, and to close. What it sends is dropped. Its end of data
-   *  is no reason to close: output may still be on its way to a slow reader. */
+  /** Ends our side. The client has to read the rest and close; what it sends is dropped. Its end of
+   *  data does not close the socket, because output may still be on its way to a slow reader. */
   #leave(): void {
     if (this.#clientGone || this.#leaving) return;
     this.#leaving = true;
@@ -243,8 +246,8 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
 
   /** See `Watched`. */
   silent(): void {
-    // A reader that takes a byte now and then keeps the connection, though we see no progress
-    // while the system's buffer is full.
+    // A slow reader keeps its connection. While the system's buffer is full, the only sign that the
+    // client reads is the number of unacknowledged bytes.
     const unsent = this.#clientGone ? 0 : this.#socket.unacknowledged() ?? 0;
     const progress = unsent !== this.#unacknowledged && unsent > 0;
     this.#unacknowledged = unsent;
@@ -252,7 +255,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#idle.forget(this);
     this.#leave();
     this.#endProgram();
-    if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not reaped, or nobody knows
+    if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not reaped, or not known to be
   }
 
   stop(): void {
@@ -266,7 +269,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   }
 }
 
-/** The owner of the program's fd 0. */
+/** Owns the program's descriptor 0. */
 class ProgramInput implements StreamHandler {
   constructor(readonly relay: Relaying) {}
 
@@ -279,7 +282,7 @@ class ProgramInput implements StreamHandler {
   }
 }
 
-/** The owner of the program's fd 1. */
+/** Owns the program's descriptor 1. */
 class ProgramOutput implements StreamHandler {
   constructor(readonly relay: Relaying) {}
 
@@ -291,7 +294,7 @@ class ProgramOutput implements StreamHandler {
     this.relay.outputEnded();
   }
 
-  /** In order it is closed after its end, or by us. */
+  /** Without an error, the close follows `end`, or is ours; both are handled already. */
   close(error?: Error): void {
     if (error) this.relay.outputEnded();
   }

@@ -1,4 +1,4 @@
-/** Stage 6: what the log says of each connection: its program, and how it ends. */
+/** Stage 6: the log lines of each connection: its program, and how it ends. */
 
 import process from "node:process";
 import { isHealthCheck } from "../accept/proxy.ts";
@@ -25,15 +25,15 @@ export interface ReportServices {
   metrics: { lost(failed: boolean): void };
 }
 
-/** A stage has thrown: tells the observers why the connection fails. */
+/** Tells the observers of an error that a stage has thrown, except for a proxy's health check. */
 export function report(conn: Connection, error: unknown): void {
   const reason = reasonOf(error);
   if (isHealthCheck(conn, reason)) return;
   conn.fail(reason, error instanceof HandshakeError ? "handshake" : conn.stage);
 }
 
-/** A connection was reset before anybody could ask whose it is. A proxy that looks whether somebody listens
- *  does this every two seconds, and is not reported. */
+/** Reports a connection that was reset before its peer address could be read. With --proxy-from it
+ *  is not reported: a proxy's health check does this every two seconds. */
 export function reportLost({ log, metrics, options }: ReportServices): void {
   const failed = !options.proxyFrom;
   metrics.lost(failed);
@@ -56,7 +56,7 @@ export class Reporter implements ConnectionObserver {
   failed(conn: Connection, { reason, stage }: ConnectionEnd): void {
     const { log } = this.services;
     const { program, remote: { ip } } = conn;
-    // Where no program was started, of the process that speaks.
+    // Without a program, the line has the pid of the process that serves the connection.
     const pid = program?.pid ?? process.pid;
     if (isDenial(reason)) return log.deny(pid, conn, reason);
     if (reason.kind === "broken") return log.tlsBroken(pid, ip, reason.cause);
@@ -65,7 +65,7 @@ export class Reporter implements ConnectionObserver {
     if (ours || (stage !== "hello" && stage !== "handshake")) {
       return log.connectionFailed(ip, reason);
     }
-    // Where a program runs already (-n) its client has spoken in the clear.
+    // If a program already runs (-n), the client was not silent: it has spoken in the clear.
     log.tlsFailed(pid, ip, reason, saidNothing(reason) && !program);
   }
 
@@ -75,7 +75,7 @@ export class Reporter implements ConnectionObserver {
     this.#status();
   }
 
-  /** How many programs run, and may. */
+  /** Logs how many programs run, and their limit. */
   #status(running = this.services.programs.running): void {
     const { log, options, admission } = this.services;
     if (running === undefined) return;

@@ -1,38 +1,37 @@
-/** The -c slots: one for each program and for each handshake that will need one. First come, first
- *  served. In memory; no I/O. The count for the whole server is one instance: with workers the
- *  monitor's, which lends them slots (privsep/monitor/grants.ts).
+/** The slots of -c: one for each program, and for each handshake that will need a program. First
+ *  come, first served. In memory; no I/O. One instance counts for the whole server: with workers it
+ *  is in the monitor, which grants slots to them (privsep/monitor/grants.ts).
  *
- *  A handshake takes its slot before it begins, so that no more clients shake hands than can get a
- *  program. A client that then falls silent could hold it for as long as -T. So when no slot is free,
- *  a handshake keeps its slot for one second only. It goes on without one, and when it is done it waits
- *  for another, before all others. */
+ *  A connection takes its slot before the handshake, so that there are not more handshakes than
+ *  programs that can start. A client that then falls silent could hold the slot for as long as -T.
+ *  So when no slot is free, a handshake keeps its slot for one second only. It goes on without a
+ *  slot, and when it is done it waits for another one, at the head of the queue. */
 
 import type { ConnectionSlot } from "../connection.ts";
 import { abandoned } from "../reason.ts";
 
-/** How long a handshake keeps its slot when no other is free, in milliseconds: two round trips of TLS
- *  1.2, 200 ms each, and a lost packet. */
+/** How long a handshake keeps its slot when no other slot is free, in milliseconds. Enough for the
+ *  two round trips of TLS 1.2, 200 ms each, and a lost packet. */
 const PATIENCE = 1000;
 
-/** One who waits. */
+/** Callbacks of a waiter in the queue. */
 interface Waiter {
   give(slot: Slot): void;
   fail(error: Error): void;
 }
 
-/** A slot that somebody has. */
+/** A slot that is taken. */
 export class Slot implements ConnectionSlot {
   #state: "handshake" | "lent" | "kept" | "running" | "over" = "handshake";
 
   constructor(readonly slots: Slots, readonly since: number) {}
 
-  /** Another handshake has it now. */
+  /** The slot has been lent to another handshake. */
   get lent(): boolean {
     return this.#state === "lent";
   }
 
-  /** The handshake is done: nobody else gets it any more. Waits for one where it was lent. Rejects when
-   *  `signal` aborts. */
+  /** See `ConnectionSlot`: to be called when the handshake is done. */
   keep(signal: AbortSignal): Promise<void> | undefined {
     if (this.#state === "lent") {
       return this.slots.take(signal, true).then((other) => {
@@ -44,7 +43,7 @@ export class Slot implements ConnectionSlot {
     return undefined;
   }
 
-  /** The same for one who has just got it: nobody else can have it yet. */
+  /** Like `keep`, for a caller that has just got the slot, so that it cannot have been lent. */
   hold(): this {
     if (this.#state !== "handshake") return this;
     this.#state = "kept";
@@ -52,21 +51,21 @@ export class Slot implements ConnectionSlot {
     return this;
   }
 
-  /** Its program runs. */
+  /** See `ConnectionSlot`. */
   run(): void {
     if (this.#state !== "kept") throw new Error("a program without a slot");
     this.#state = "running";
     this.slots.count(1);
   }
 
-  /** Its program has ended; the slot stays whose it is. */
+  /** Marks the program as ended, and keeps the slot. */
   rest(): void {
     if (this.#state !== "running") return;
     this.#state = "kept";
     this.slots.count(-1);
   }
 
-  /** Gives it to the next one. Only the first call counts. */
+  /** See `ConnectionSlot`. */
   release(): void {
     if (this.#state === "over") return;
     const mine = this.#state !== "lent";
@@ -74,14 +73,14 @@ export class Slot implements ConnectionSlot {
     if (mine) this.slots.add(1);
   }
 
-  /** It is counted elsewhere from now on. */
+  /** See `ConnectionSlot`. */
   hand(): void {
     this.rest();
     this.slots.done(this);
     this.#state = "over";
   }
 
-  /** It loses it to somebody else. */
+  /** Takes the slot from its handshake. */
   lend(): void {
     this.slots.done(this);
     this.#state = "lent";
@@ -90,7 +89,7 @@ export class Slot implements ConnectionSlot {
 
 export class Slots {
   #changed: () => void = () => {};
-  /** In order. A set: any of them may go. */
+  /** The queue, in order. A set, because any waiter can leave. */
   readonly #waiting = new Set<Waiter>();
   /** Slots of handshakes under way, in the order in which they were taken. */
   readonly #handshakes = new Set<Slot>();
@@ -121,7 +120,8 @@ export class Slots {
     return this.#free === 0;
   }
 
-  /** A slot, if there is one; nobody waits then. */
+  /** Returns a free slot, or undefined. Nothing waits while a slot is free, so this skips no
+   *  waiter. */
   takeNow(): Slot | undefined {
     if (this.full) return undefined;
     const slot = this.#slot();
@@ -129,7 +129,7 @@ export class Slots {
     return slot;
   }
 
-  /** Waits for a slot; `first`: before all others. Rejects when `signal` aborts. */
+  /** Waits for a slot. `first`: at the head of the queue. Rejects when `signal` aborts. */
   take(signal: AbortSignal, first = false): Promise<Slot> {
     if (signal.aborted) return Promise.reject(abandoned(signal));
     if (this.#failure) return Promise.reject(this.#failure);
@@ -153,7 +153,7 @@ export class Slots {
     });
   }
 
-  /** The same with callbacks. Returns what takes the waiter out of the queue. */
+  /** Like `take`, with callbacks. Returns a function that takes the waiter out of the queue. */
   wait(waiter: Waiter, first = false): () => void {
     const others = first ? [...this.#waiting] : [];
     for (const other of others) this.#waiting.delete(other);
@@ -165,13 +165,13 @@ export class Slots {
     };
   }
 
-  /** More of them are free. */
+  /** Adds `count` free slots. */
   add(count: number): void {
     this.#free += count;
     this.#fill();
   }
 
-  /** Takes up to `count` free ones away. How many. */
+  /** Removes up to `count` free slots. Returns how many. */
   remove(count: number): number {
     const taken = Math.min(count, this.#free);
     this.#free -= taken;
@@ -179,12 +179,12 @@ export class Slots {
     return taken;
   }
 
-  /** One that was removed comes back into use. */
+  /** Returns a slot that was removed before, for use by a program. */
   adopt(): Slot {
     return new Slot(this, 0).hold();
   }
 
-  /** All who wait, now or later, are told that there will be none. */
+  /** Rejects all waiters, now and later, with `error`. */
   fail(error: Error): void {
     this.#failure = error;
     const waiting = [...this.#waiting];
@@ -193,12 +193,12 @@ export class Slots {
     this.#changed();
   }
 
-  /** Of `Slot`: it is no handshake's any more. */
+  /** For `Slot`: it no longer belongs to a handshake. */
   done(slot: Slot): void {
     this.#handshakes.delete(slot);
   }
 
-  /** Of `Slot`: a program begins or ends. */
+  /** For `Slot`: a program begins (1) or ends (-1). */
   count(more: number): void {
     this.#running += more;
   }
@@ -220,7 +220,7 @@ export class Slots {
     return slot;
   }
 
-  /** While no slot is free: handshakes that have had theirs long enough lose it. */
+  /** While no slot is free, takes the slots of handshakes that have had theirs for `PATIENCE`. */
   readonly #lend = (): void => {
     this.#timer = undefined;
     if (!this.full) return;

@@ -15,12 +15,12 @@ export interface StartServices {
   options: EnvironmentOptions & Pick<Options, "tlsVariables">;
   log: Log;
   programs: Programs;
-  /** Serves connections in this process, in place of a program. */
+  /** Of the library: serves connections in this process, in place of a program. */
   handler: { serve: Handler; programs: DirectPrograms } | undefined;
 }
 
-/** Starts the program of a connection in its slot; without a channel (UCSPI-TLS) in the clear. Rejects
- *  with `ConnectionError`, also when the connection is given up meanwhile. */
+/** Starts the program of a connection in its slot; without a channel, in the clear (UCSPI-TLS).
+ *  Rejects with `ConnectionError`, also if the connection is given up while it waits. */
 export async function start(
   conn: Connection,
   services: StartServices,
@@ -30,7 +30,7 @@ export async function start(
   const slot = conn.slot ??= await programs.slot(conn.signal);
   const kept = slot.keep(conn.signal);
   if (kept) {
-    channel?.stream.pause(); // whoever waits for long waits with nothing in our memory
+    channel?.stream.pause(); // so that a waiting client fills no memory here
     await kept;
   }
   const begin = (): Promise<RunningProgram> => {

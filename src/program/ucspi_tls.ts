@@ -1,14 +1,14 @@
-/** UCSPI-TLS (-n): the program starts in the clear and asks for TLS itself, by a `y` or `Y` on
- *  SSLCTLFD (S. Gifford's ucspi-tls; docs/specification.md#ucspi-tls). This is the plain phase, and the
- *  border between both:
+/** UCSPI-TLS (-n): the program starts in the clear and asks for TLS by a `y` or `Y` on SSLCTLFD
+ *  (S. Gifford's ucspi-tls; docs/specification.md#ucspi-tls). This file is the plain phase, and the
+ *  change from plaintext to TLS:
  *
  *  - What the program wrote before it asked reaches the client before the handshake begins.
  *  - A ClientHello that came before the server saw the request went to the program as plaintext;
  *    it is remembered and given to the TLS engine.
- *  - Anything else that the client sent ahead is never delivered inside TLS: it could have been
- *    injected by somebody in the middle (CVE-2011-0411).
+ *  - Other data that the client sent in the clear is never delivered inside TLS: a man in the middle
+ *    could have injected it (CVE-2011-0411).
  *
- *  What follows what is the table of ucspi_tls_states.ts. */
+ *  The states and their transitions are in ucspi_tls_states.ts. */
 
 import { Tap } from "../codec/ucspi_tls.ts";
 import { type Relay, relay, type RelayOptions } from "./relay.ts";
@@ -17,27 +17,28 @@ import type { DelayedEnds, Program } from "../runtime/program.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
 import { NO_HANDLER, Owned, type Sink, type Source, type Stream } from "../runtime/stream.ts";
 
-/** What the program asked for. `Y` wants the TLS environment on SSLCTLFD. */
+/** The program's request for TLS. */
 export interface TlsRequest {
+  /** `Y`: the program expects the TLS variables on SSLCTLFD. */
   environment: boolean;
-  /** Beginning of a ClientHello, or nothing. */
+  /** The beginning of an early ClientHello; may be empty. */
   hello: Uint8Array;
 }
 
-/** `Y` and `y`. */
+/** The letters `Y` and `y`. */
 const WITH_ENVIRONMENT = 89;
 const WITHOUT = 121;
 
-/** More than a pipe can hold (Linux: 1 MiB for an ordinary user) and a runtime has read of it: what
- *  comes beyond that after the request was written after the request. */
+/** Bytes: more than a pipe can hold (on Linux 1 MiB for an ordinary user) plus what the runtime has
+ *  read ahead. Output beyond that was certainly written after the request. */
 const MAX_LATE = 2 << 20;
 
-/** What the plain phase came to. */
+/** How the plain phase ended: with the program's wait status, or with a request for TLS. */
 export type PlainPhaseResult = { readonly status: number | undefined } | {
   readonly request: TlsRequest;
 };
 
-/** Relays in the clear until the program asks for TLS or is done. */
+/** Relays in the clear until the program asks for TLS or has ended. */
 export class PlainPhase {
   readonly #result = Promise.withResolvers<PlainPhaseResult>();
   readonly #program: Program;
@@ -47,9 +48,9 @@ export class PlainPhase {
   readonly #relay: Relay;
   #state: PlainState = "open";
   #environment = false;
-  /** Whether the program's output flows; a slow client holds it up. */
+  /** Whether the program's output flows; it is held while the client does not read. */
   #flow: "held" | "flowing" | "ended" = "held";
-  /** Whether the client's data have ended, and whether nothing reaches it any more. */
+  /** `ended`: the client has sent end of data. `gone`: nothing reaches the client any more. */
   #client: "here" | "ended" | "gone" = "here";
   /** Bytes of output since the request was seen. */
   #late = 0;
@@ -82,9 +83,10 @@ export class PlainPhase {
     return this.#state;
   }
 
-  /** Rejects with `HandshakeError` when the program asks and the client has gone. After a request the relay
-   *  is stopped, the plain pipes are closed, and `channel` is paused and nobody's, with nothing of the
-   *  program's plain output left behind. */
+  /** How the plain phase ends. Rejects with `HandshakeError` if the program asks for TLS and the
+   *  client has ended its data or has gone. After a request, the relay is stopped, descriptor 0 of
+   *  the program is closed, what it writes to descriptor 1 is dropped, and `channel` is paused, has
+   *  no owner, and has been given all output written before the request. */
   get outcome(): Promise<PlainPhaseResult> {
     return this.#result.promise;
   }
@@ -102,10 +104,11 @@ export class PlainPhase {
   /** The first letter on SSLCTLFD. */
   #letter(letter: number): void {
     const hangUp = (): void => this.#hangUp();
-    this.#ends.controlInput.take({ end: hangUp, close: hangUp }); // to ask again changes nothing
+    this.#ends.controlInput.take({ end: hangUp, close: hangUp }); // further letters are ignored
     this.#environment = letter === WITH_ENVIRONMENT;
     if (this.#environment || letter === WITHOUT) return this.#on("ask");
-    this.#ends.controlOutput.destroy(); // with both of our directions closed the program gets EOF
+    // The program reads end of file once both directions are closed.
+    this.#ends.controlOutput.destroy();
     hangUp();
   }
 
@@ -126,7 +129,7 @@ export class PlainPhase {
     this.#on("end");
   }
 
-  /** The program's fd 0, as the relay writes to it. */
+  /** The program's descriptor 0, as the relay writes to it. */
   #input(): Sink {
     const { input } = this.#program;
     return {
@@ -143,36 +146,36 @@ export class PlainPhase {
     };
   }
 
-  /** Of `PlainOutput`: the client is to take what it has first. */
+  /** For `PlainOutput`: pauses the output until the client has read some. */
   hold(): void {
     if (this.#flow === "flowing") this.#flow = "held";
     this.#program.output.pause();
   }
 
-  /** Of `PlainOutput`: the client takes more. */
+  /** For `PlainOutput`: the client's stream accepts data again. */
   resume(): void {
     if (this.#flow === "held") this.#flow = "flowing";
     this.#program.output.resume();
     this.#look();
   }
 
-  /** Of `PlainOutput`: nothing reaches the client any more. */
+  /** For `PlainOutput`: nothing reaches the client any more. */
   lose(): void {
     this.#client = "gone";
     this.#program.output.destroy();
     this.#look();
   }
 
-  /** Everything that the program wrote before it asked has been handed to the system. */
+  /** True if everything that the program wrote before its request has been handed to the system. */
   #drained(): boolean {
     if (this.#client === "gone" || this.#flow === "ended") return true;
     return this.#flow === "flowing" && (this.#late > MAX_LATE || !this.#ends.outputReadable());
   }
 
-  /** Called whenever that may have become so. */
+  /** Checks `#drained`. To be called whenever its result may have changed. */
   #look(): void {
     if (this.#state !== "asked" || !this.#drained()) return;
-    // Once more in the next turn: the runtime may have read what it has not delivered yet.
+    // Checks again in the next turn: the runtime may have read data that it has not delivered yet.
     setImmediate(() => {
       if (this.#drained()) this.#on("settle");
     });
@@ -182,7 +185,7 @@ export class PlainPhase {
     const { input, output } = this.#program;
     this.#relay.stop();
     input.destroy();
-    // What it writes to fd 1 from now on must not reach the client in the clear.
+    // What the program writes to descriptor 1 from now on must not reach the client in the clear.
     output.take(NO_HANDLER);
     output.resume();
     const { resolve, reject } = this.#result;
@@ -191,13 +194,13 @@ export class PlainPhase {
     } else reject(new HandshakeError({ kind: "client gone", how: "closed" }));
   }
 
-  /** The relay has ended: the program has been reaped, and its output is over. */
+  /** The relay has ended: the program has been reaped, and its output is done. */
   #done(status: number | undefined): void {
     if (this.#state !== "asked" && this.#state !== "tls") this.#result.resolve({ status });
   }
 }
 
-/** The program's fd 1, as the relay reads it: the phase decides about its end. */
+/** The program's descriptor 1, as the relay reads it. `PlainPhase` decides when it ends. */
 class PlainOutput extends Owned implements Source {
   constructor(readonly phase: PlainPhase) {
     super();

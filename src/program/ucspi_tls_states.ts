@@ -1,44 +1,47 @@
 /** The plain phase of UCSPI-TLS (ucspi_tls.ts) as states and a table of events. Pure: no I/O. */
 
-/** How far the program has come. */
+/** The states of the plain phase. */
 export type PlainState =
-  /** It may ask for TLS. */
+  /** The program may ask for TLS. */
   | "open"
-  /** It has exited, and whoever has its descriptors may ask: a child of it. */
+  /** The program has exited. A child that inherited its descriptors may still ask. */
   | "orphaned"
-  /** Its fd 1 has ended, and it may still ask. The client is not told of the end: a program may put its TLS
-   *  descriptors over 0 and 1 before it asks, or after. */
+  /** Descriptor 1 has ended, and the program may still ask. The client gets no end of data yet,
+   *  because a program may move its TLS descriptors to 0 and 1 before it asks, or after. */
   | "closing"
-  /** It cannot ask any more. The rest is in the clear. */
+  /** The program cannot ask any more. The rest is in the clear. */
   | "clear"
-  /** It has asked, and what it wrote before is on its way to the client. */
+  /** The program has asked; its earlier output is on its way to the client. */
   | "asked"
-  /** TLS may begin. Nothing of fd 1 goes to the client any more. */
+  /** TLS may begin. Nothing from descriptor 1 goes to the client any more. */
   | "tls"
-  /** The client has been told of the end of fd 1. A request comes too late. */
+  /** The client got end of data. A request comes too late. */
   | "ended";
 
 /** What changes the state. */
 export type PlainEvent =
   /** `y` or `Y` on SSLCTLFD. */
   | "ask"
-  /** The control socket is closed, or was closed by us after another letter. */
+  /** The program closed the control socket, or the server did after an unknown letter. */
   | "hangUp"
-  /** The end of fd 1. */
+  /** End of the output on descriptor 1. */
   | "end"
-  /** The program has been reaped, and what the runtime had read of it by then has been told. */
+  /** The program has been reaped, and the output that the runtime had read by then was
+   *  delivered. */
   | "exit"
-  /** All that it wrote before it asked has been handed to the system, now and a turn earlier. */
+  /** All output from before the request has been handed to the system, now and one turn earlier. */
   | "settle";
 
-/** `pending`: the control socket has something to be read, a request perhaps. */
+/** `pending`: the control socket is readable; it may have a request. */
 type Next = PlainState | ((pending: boolean) => PlainState);
 
-/** fd 1 has ended and the program exited. A control socket that is open and silent then is held by a child
- *  that goes on. */
+/** The state after both the end of descriptor 1 and the exit of the program. If the control socket
+ *  is readable, a request may still be read. If it is open but not readable, a child that goes on
+ *  holds it, and the server does not wait for that child. */
 const last: Next = (pending) => pending ? "closing" : "ended";
 
-/** The next state. What is no matter of a state leaves it as it is. */
+/** The next state for each state and event. An event that does not matter in a state leaves it as
+ *  it is. */
 export const PLAIN_TRANSITIONS: Readonly<Record<PlainState, Readonly<Record<PlainEvent, Next>>>> = {
   open: { ask: "asked", hangUp: "clear", end: "closing", exit: "orphaned", settle: "open" },
   orphaned: { ask: "asked", hangUp: "clear", end: last, exit: "orphaned", settle: "orphaned" },
