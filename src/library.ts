@@ -41,10 +41,10 @@ export interface TlsServer extends AsyncDisposable {
 /** Serves TLS connections with `handler`: a function, which is called for each connection, or the
  *  command of a program, which is started for each. Resolves when the server accepts connections.
  *
- *  Rejects with `UsageError` if an option is wrong, a setting in `env` is invalid, or there is no
- *  certificate; with `Unsupported` if the runtime cannot do what was asked; and with `FatalError`,
- *  the class of both, if a file cannot be used or the address cannot be bound. After the start,
- *  errors go to the log. */
+ *  Rejects with `UsageError` if an option is wrong, if there is no certificate, or if a variable in
+ *  `env` is not supported; with `Unsupported` if the runtime cannot do what an option or variable
+ *  asks for; otherwise with `FatalError`, the class of both, if a value in `env` is invalid, a file
+ *  cannot be used or the address cannot be bound. After the start, errors go to the log. */
 export async function serve(
   options: ServeOptions,
   handler: Handler | ProgramCommand,

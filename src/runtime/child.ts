@@ -1,9 +1,10 @@
-/** Children, however they were started: their signals and their wait status. */
+/** Signals and wait status of child processes, for every way of starting them. */
 
 import { constants } from "node:os";
 
-/** Sends `signal` with `send`. A program that is stopped takes SIGTERM when it goes on, so SIGCONT follows.
- *  False: it was not sent (the child has been reaped; EPERM: a set-user-ID program). */
+/** Sends `signal` with `send`. A stopped program gets SIGTERM only when it continues, so SIGCONT
+ *  follows. False: the signal was not sent (the child has been reaped; EPERM for a set-user-ID
+ *  program). */
 export function signalChild(
   signal: "SIGTERM" | "SIGKILL",
   send: (signal: "SIGTERM" | "SIGKILL" | "SIGCONT") => void,

@@ -1,6 +1,6 @@
-/** A program of its own, for a worker that is to be restricted by Landlock before it has threads: it
- *  restricts itself, and becomes the worker by exec. Its arguments are the worker's, the name first.
- *  It starts nothing else: the monitor alone decides what is started, and never by way of this again. */
+/** A separate program that restricts itself with Landlock, and then becomes a worker by exec:
+ *  Landlock must apply before the worker has threads. Its arguments are those of the worker, its
+ *  name first. It executes nothing but this server's own executable. */
 
 import process from "node:process";
 import type { Libc } from "./libc/libc.ts";
@@ -17,7 +17,7 @@ async function libcHere(): Promise<Libc | undefined> {
   return (await import("./bun/load_libc.ts")).loadLibc();
 }
 
-/** Never returns: it rejects where the system refuses. */
+/** Does not return, because exec replaces the process. Rejects if the system refuses. */
 export async function confine(argv: readonly string[]): Promise<never> {
   const libc = await libcHere();
   if (!libc) throw new Error("unable to restrict a worker: no libc");

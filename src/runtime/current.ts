@@ -1,11 +1,11 @@
-/** The adapter of the runtime this runs on. */
+/** Loads the adapter of the runtime that this process runs on. */
 
 import process from "node:process";
 import { EXIT, FatalError } from "../errors.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** Loads only what this runtime needs; for its own bundle compile.sh tells Bun that there is no `Deno`.
- *  Throws `FatalError` on any other. */
+/** Imports only the adapter of this runtime; for Bun's bundle compile.sh defines `Deno` away.
+ *  Rejects with `FatalError` on any other runtime. */
 export async function currentRuntime(): Promise<Runtime> {
   if ("Bun" in globalThis) return (await import("./bun/adapter.ts")).bunRuntime();
   if (typeof Deno !== "undefined") return (await import("./deno/adapter.ts")).denoRuntime();

@@ -1,6 +1,6 @@
-/** Programs started by libc and told about when they end, on both runtimes. Their own ways cost more
- *  (Bun: an object, a descriptor and its registration for each), or cannot pass descriptors without
- *  handing on copies of them (Deno). */
+/** Starts programs with libc and reports when they end, on both runtimes. The runtimes' own
+ *  functions cost more (Bun: an object, a descriptor and its registration for each program), or
+ *  pass unwanted copies of the descriptors to the program (Deno). */
 
 import { constants } from "node:os";
 import { signalChild } from "./child.ts";
@@ -8,13 +8,14 @@ import type { Libc } from "./libc/libc.ts";
 import { lookUp } from "./look_up.ts";
 import type { Launched, LaunchOptions } from "./runtime.ts";
 
-/** What was found in $PATH is believed for so many milliseconds. */
+/** How long a path found in $PATH is used again, in milliseconds. */
 const FOUND = 1000;
-/** Ends are looked for at least once in so many milliseconds: a signal can be lost when somebody else
- *  in this process handles it. */
+/** Interval of the check for ended children, in milliseconds. Needed because SIGCHLD can be lost
+ *  when other code in this process handles it. */
 const LOOK = 1000;
 
-/** What differs between runtimes: calls `handler` for each SIGCHLD, or no more. */
+/** Differs between runtimes. `on`: calls `handler` for each SIGCHLD from now on; otherwise stops
+ *  that. */
 export type WatchChildren = (handler: () => void, on: boolean) => void;
 
 interface Found {
@@ -23,24 +24,24 @@ interface Found {
   readonly at: number;
 }
 
-/** Starts children and tells of their ends. */
+/** Starts children, and resolves `exited` when they have been reaped. */
 export class Launcher {
-  /** Children not reaped yet: by process id, what to tell. */
+  /** Children not reaped yet: the callback for the wait status, by process id. */
   readonly #running = new Map<number, (status: number) => void>();
   readonly #found = new WeakMap<readonly string[], Found>();
-  /** While the signal is watched. It keeps the process from ending as long as a child runs. */
+  /** Set while SIGCHLD is watched. Keeps the event loop alive while a child runs. */
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** Children that the runtime waits for. */
+  /** Children that the runtime reaps. */
   readonly #others = new Set<number>();
-  /** What is neither of the runtime nor ours is reaped too. */
+  /** Children of neither the runtime nor this object are reaped too. */
   #reapsAll = false;
 
   constructor(readonly libc: Libc, readonly watch: WatchChildren, readonly find = lookUp) {}
 
-  /** From now on every child is reaped: as process 1 of a container this process inherits the orphans,
-   *  and exec leaves it the children of the program before. Only for a process that is all ours: a
-   *  status that somebody else waits for would be lost. */
+  /** Reaps every child from now on: process 1 of a container inherits orphans, and a process keeps
+   *  its children across exec. Not for use in the library: the wait status of a child of other code
+   *  would be lost. */
   reapAll(): void {
     if (this.#reapsAll) return;
     this.#reapsAll = true;
@@ -49,7 +50,7 @@ export class Launcher {
     this.#reap();
   }
 
-  /** The runtime waits for this child until `ended`. */
+  /** Leaves it to the runtime to reap this child, until `ended` settles. */
   leave(pid: number, ended: Promise<unknown>): void {
     this.#others.add(pid);
     ended.finally(() => this.#others.delete(pid));
@@ -61,7 +62,7 @@ export class Launcher {
   ): Launched {
     if (user) throw new Error("libc starts no program as somebody else");
     const { path, argv } = this.#find(command, argv0);
-    this.#watch(); // before: it may end before the next statement
+    this.#watch(); // before the start, because the child may end before the next statement
     let pid: number;
     try {
       const mask = blocked && constants.signals[blocked];
@@ -89,7 +90,7 @@ export class Launcher {
     if (known && now - known.at < FOUND) return known;
     const [name = "", ...args] = command;
     const path = this.find(name);
-    // The list that is known is ready for C.
+    // Reuse the same array: libc has already converted it for C.
     const argv = known?.argv ?? [argv0 ?? name, ...args];
     const found = { path, argv, at: now };
     this.#found.set(command, found);
@@ -115,7 +116,7 @@ export class Launcher {
     this.watch(this.#reap, false);
   };
 
-  /** One signal may stand for many. */
+  /** Reaps all ended children: one SIGCHLD may stand for many. */
   readonly #reap = (): void => {
     for (;;) {
       const pid = this.libc.ended();
@@ -125,7 +126,7 @@ export class Launcher {
         continue;
       }
       if (pid === undefined || !this.#running.has(pid)) {
-        // Somebody else's child, whose end is theirs to take: it may stand before ours.
+        // A child of other code, which must reap it. It may hide ours, so ask for each of ours.
         for (const pid of this.#running.keys()) this.#take(pid);
         break;
       }

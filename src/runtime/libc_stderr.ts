@@ -1,6 +1,6 @@
-/** The log by libc. Programs have the same stderr, and whoever started the server may have it, too: it
- *  stays in blocking mode, as that is common to all. What can be full is asked, each in its own way, to
- *  refuse rather than to wait. */
+/** Writes the log to stderr with libc, without blocking. Programs share this open file, and so may
+ *  the parent of the server. So it stays in blocking mode, and each kind of file has its own way of
+ *  writing without waiting. */
 
 import fs from "node:fs";
 import process from "node:process";
@@ -31,16 +31,16 @@ function kindOfStderr(): "socket" | "pipe" | "terminal" | "file" {
     if (stat.isFIFO()) return "pipe";
     return stat.isCharacterDevice() ? "terminal" : "file";
   } catch {
-    return "file"; // closed: each write will say so
+    return "file"; // stderr is closed: each write will fail
   }
 }
 
-/** By way of a pipe of ours, from which the kernel moves bytes without waiting. To look whether the other
- *  has room and then to write would not do: a program may fill it in between. */
+/** Writes to a pipe of ours, from which splice(2) moves the bytes to stderr without waiting.
+ *  Polling stderr and then writing to it could block, because a program may fill it in between. */
 class PipeSink implements LineSink {
   readonly #from: number;
   readonly #to: number;
-  /** Bytes in our pipe. */
+  /** Number of bytes in our pipe. */
   #held = 0;
 
   constructor(readonly libc: Libc) {
@@ -61,7 +61,7 @@ class PipeSink implements LineSink {
     return taken;
   }
 
-  /** True: our pipe is empty. */
+  /** Moves what stderr has room for. True if our pipe is empty. */
   #move(): boolean {
     while (this.#held > 0) {
       const moved = this.libc.splice(this.#from, STDERR, this.#held);
@@ -72,17 +72,18 @@ class PipeSink implements LineSink {
   }
 }
 
-/** An opening of the same terminal or pipe that nobody shares. */
+/** Opens the same terminal or pipe again: only this process shares that open file, so it can be
+ *  non-blocking. */
 function ownOpening(libc: Libc): Take | undefined {
   try {
     const fd = libc.openToWrite(`/dev/fd/${STDERR}`);
     return (bytes) => libc.write(fd, bytes) ?? 0;
   } catch {
-    return undefined; // somebody else's
+    return undefined; // it belongs to another user
   }
 }
 
-/** Byte by byte: there is room for more than none, and nobody tells how much more. */
+/** Writes byte by byte: poll(2) tells that there is room, but not for how much. */
 function byPoll(libc: Libc): Take {
   return (bytes) => {
     let taken = 0;

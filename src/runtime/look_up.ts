@@ -6,8 +6,9 @@ import process from "node:process";
 /** Where programs are looked for if $PATH is not set. */
 export const DEFAULT_PATH = "/usr/bin:/bin";
 
-/** The path of `name` in the server's $PATH, if it has no slash. Both runtimes would search the program's
- *  own $PATH, which rules may set: whoever writes rules would choose the program. Throws with `code`. */
+/** Returns the path of `name` in the server's $PATH; a name with a slash is returned as it is. Both
+ *  runtimes would search the program's $PATH, which access rules can set, so that an author of
+ *  rules could choose the program. Throws an Error with `code` ENOENT or EACCES. */
 export function lookUp(name: string): string {
   if (name === "") throw withCode("ENOENT", "no program");
   if (name.includes("/")) return name;

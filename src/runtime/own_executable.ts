@@ -1,16 +1,16 @@
-/** What this process runs, as paths for a child to execute. */
+/** Paths with which a child can execute this program again. */
 
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-/** Linux: the file itself, whatever has become of its name. An upgrade may have replaced or removed it,
- *  or this user may not search its folder. The kernel resolves the link in the child before exec, while
- *  the child still runs our executable. Elsewhere: `path`. */
+/** On Linux a link to the running executable; elsewhere `path`. The link works after an upgrade has
+ *  replaced or removed the file, and if this user may not search its folder. The kernel resolves
+ *  the link in the child before exec, while the child still runs our executable. */
 export function ownExecutable(path: string): string {
   return process.platform === "linux" ? "/proc/self/exe" : path;
 }
 
-/** The path of another file of this folder; not in a compiled program. */
+/** Returns the path of another file of this folder. Not for a compiled program. */
 export function besideThis(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
 }

@@ -1,25 +1,27 @@
-/** Programs as the core sees them: what one is started with, and our ends of its descriptors. */
+/** Programs, as the code above the adapters sees them: the options of a start, and our ends of a
+ *  program's descriptors. */
 
 import type { Sink, Source } from "./stream.ts";
 
 /** Descriptors of a UCSPI-TLS program beyond 0, 1 and 2: SSLCTLFD, SSLREADFD, SSLWRITEFD. */
 export const DELAYED_FD = { control: 3, read: 4, write: 5 } as const;
 
-/** What a UCSPI-TLS program has besides the plain connection on its 0 and 1. */
+/** Our ends of the further descriptors of a UCSPI-TLS program. */
 export interface DelayedEnds {
-  /** What the program writes to SSLCTLFD, and what goes back to it. They end apart: after
-   *  `controlOutput.end()` the program reads what was written and the end of file, and can still
-   *  write. */
+  /** The two directions of SSLCTLFD: what the program writes, and what it reads. They end
+   *  separately: after `controlOutput.end()` the program reads what was written and then end of
+   *  file, and can still write. */
   readonly controlInput: Source;
   readonly controlOutput: Sink;
-  /** SSLREADFD and SSLWRITEFD. */
+  /** The program reads from SSLREADFD what is written to `tlsInput`, and writes `tlsOutput` to
+   *  SSLWRITEFD. */
   readonly tlsInput: Sink;
   readonly tlsOutput: Source;
-  /** True when something, or the end, is there to be read from SSLCTLFD. Means something while
-   *  `controlInput` flows: what a paused one has taken in already is not always seen. What a flowing
-   *  one has taken in is delivered before the next turn of the event loop. */
+  /** True if bytes or end of file can be read from SSLCTLFD. Valid only while `controlInput` is not
+   *  paused: bytes that a paused stream has already read are not always seen. A flowing stream
+   *  delivers what it has read before the next turn of the event loop. */
   controlReadable(): boolean;
-  /** The same for the program's fd 1 and `Program.output`. */
+  /** The same for the program's descriptor 1 and `Program.output`. */
   outputReadable(): boolean;
 }
 
@@ -27,20 +29,21 @@ export interface Program {
   readonly pid: number;
   /** Only with `SpawnOptions.delayed`. */
   readonly delayed?: DelayedEnds;
-  /** The program's fd 0. */
+  /** The program's descriptor 0. */
   readonly input: Sink;
-  /** The program's fd 1. */
+  /** The program's descriptor 1. */
   readonly output: Source;
-  /** Wait status: exit code × 256, or the signal's number. Resolves once, when it has been reaped;
-   *  with undefined when that will not be known here (its monitor has gone before it). */
+  /** Resolves with the wait status when the program has been reaped: exit code × 256, or the
+   *  signal's number. Resolves with undefined if the status cannot be known, because the monitor
+   *  exited first. */
   readonly exited: Promise<number | undefined>;
-  /** False: the program is gone, or the system refuses, as it does when the program has become another
-   *  user (a set-user-ID file). Never throws: whoever ends programs has more of them to end. SIGTERM
-   *  reaches a stopped program, too: SIGCONT follows. */
+  /** False: the program has ended, or the system refuses, as for a set-user-ID program. Never
+   *  throws, so that a caller can end many programs in a loop. SIGTERM also reaches a stopped
+   *  program, because SIGCONT follows. */
   kill(signal: "SIGTERM" | "SIGKILL"): boolean;
 }
 
-/** A program that was given its descriptors by somebody else. */
+/** A program whose descriptors the caller made. */
 export type Launched = Pick<Program, "pid" | "exited" | "kill">;
 
 /** Streams over our ends of a program's descriptors. */
@@ -49,17 +52,17 @@ export type ProgramStreams = Pick<Program, "input" | "output" | "delayed">;
 export interface LaunchOptions {
   /** Program and arguments; see `SpawnOptions.command`. */
   command: readonly string[];
-  /** What it sees as its own name; default: `command[0]`. */
+  /** The program's argv[0]; default: `command[0]`. */
   argv0?: string;
   env: Readonly<Record<string, string>>;
-  /** Further variables, where `env` has none of the name. As with `command`, the same object each time
-   *  is made ready for the system once, and must not change. */
+  /** Further variables; those of `env` win. Pass the same object each time, and do not change it:
+   *  it is converted for the system only once. The same holds for `command`. */
   base?: Readonly<Record<string, string>>;
-  /** Its descriptors 0, 1, 2, …; it gets no other. They stay open here. */
+  /** The program's descriptors 0, 1, 2, …; it gets no others. They stay open in this process. */
   descriptors: readonly number[];
-  /** A signal that is blocked in it from the first. */
+  /** A signal that is blocked in the program from its start. */
   blocked?: "SIGUSR1";
-  /** Whose it becomes. Supplementary groups are cleared. Asks for root. */
+  /** User and group of the program. Supplementary groups are cleared. Needs root. */
   user?: { readonly uid: number | undefined; readonly gid: number | undefined };
 }
 

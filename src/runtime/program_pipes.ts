@@ -1,5 +1,5 @@
-/** The pipes between a program and us, made before it is started: by the process that starts it, who
- *  may hand our ends to another (privsep/). Common to both runtimes. */
+/** The pipes between a program and the server. The process that starts the program makes them
+ *  first, and may pass our ends to a worker (privsep/). Common to both runtimes. */
 
 import type { Launcher } from "./launcher.ts";
 import type { Libc } from "./libc/libc.ts";
@@ -7,19 +7,20 @@ import type { Program, ProgramStreams, SpawnOptions } from "./runtime.ts";
 
 /** Descriptors by number, all closed on exec. */
 export interface ProgramPipes {
-  /** The program's 0 and 1, and with UCSPI-TLS its 3, 4 and 5 (`DELAYED_FD`): its 2 is missing. */
+  /** The program's descriptors 0 and 1, and with UCSPI-TLS its 3, 4 and 5 (`DELAYED_FD`), without
+   *  2. */
   readonly theirs: number[];
   /** Our ends, in the same order: input, output, and control, input and output for TLS. */
   readonly mine: number[];
 }
 
-/** How many ends are ours, without and with UCSPI-TLS. */
+/** Number of our ends, without and with UCSPI-TLS. */
 export const PIPE_ENDS = { plain: 2, delayed: 5 } as const;
 
-/** How many descriptors these ends are here: the control socket has one for each direction. */
+/** Number of descriptors that our ends use: the control socket has one for each direction. */
 export const PIPE_DESCRIPTORS = { plain: PIPE_ENDS.plain, delayed: PIPE_ENDS.delayed + 1 } as const;
 
-/** Throws SystemError, with nothing left open. */
+/** Throws SystemError; then no descriptor is left open. */
 export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
   const mine: number[] = [];
   const theirs: number[] = [];
@@ -45,12 +46,13 @@ export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
   }
 }
 
-/** The program's descriptors 0, 1, 2, …: those of the pipes, with the server's stderr. */
+/** Returns the program's descriptors 0, 1, 2, …: those of the pipes, and the server's stderr as
+ *  2. */
 export function programDescriptors([zero, one, ...more]: readonly number[]): number[] {
   return [zero as number, one as number, 2, ...more];
 }
 
-/** Starts a program with such pipes; `adopt` makes streams of our ends. See `Runtime.spawn`. */
+/** Starts a program with such pipes; `adopt` makes streams over our ends. See `Runtime.spawn`. */
 export function spawnByLibc(
   launcher: Launcher,
   { command, env, delayed = false }: SpawnOptions,

@@ -1,6 +1,6 @@
-/** What the core asks of a runtime. The adapters (`bun/adapter.ts`, `deno/adapter.ts`) translate and decide nothing;
- *  everything above this folder is the same code on both. Streams, and who owns one, are in stream.ts; programs
- *  in program.ts. */
+/** The interface to a runtime. The adapters (`bun/adapter.ts`, `deno/adapter.ts`) only translate;
+ *  all code above this folder is the same on both. Streams are in stream.ts, programs in
+ *  program.ts. */
 
 import { breakOf, ConnectionError, type StreamReason } from "../reason.ts";
 import type { Libc } from "./libc/libc.ts";
@@ -23,27 +23,28 @@ export interface Address {
 export interface Socket extends Stream {
   readonly local: Address;
   readonly remote: Address;
-  /** The interface of a link-local peer, as a number. */
+  /** Interface number of a link-local IPv6 peer. */
   readonly scopeId?: number | undefined;
-  /** Like `pause()`, for a stage that ends while another is about to begin: where stopping is dear, it
-   *  is done a turn or two later, unless that stage has begun by then. */
+  /** Like `pause()`, for use between two stages. If pausing is expensive, it is done a turn or two
+   *  later, and not at all if the next stage has resumed the socket by then. */
   hold(): void;
-  /** Closes the connection at once, for somebody who does not own it: the owner is told by `close()` before
-   *  this returns. After `startTls` that is the owner of the TLS stream. Idempotent. */
+  /** Closes the connection at once; callers need not own it. The owner, or after `startTls` the
+   *  owner of the TLS stream, gets `close()` before this returns. Idempotent. */
   abort(): void;
-  /** True: TCP_NODELAY (RFC 896's delay off). */
+  /** True: set TCP_NODELAY, which turns off Nagle's algorithm (RFC 896). */
   setNoDelay(on: boolean): void;
-  /** Bytes sent and not yet acknowledged by the peer; undefined where the system cannot tell. */
+  /** Number of bytes sent and not yet acknowledged by the peer; undefined if the system cannot
+   *  tell. */
   unacknowledged(): number | undefined;
-  /** What has come and was not delivered, from its beginning: at most what a ClientHello may have. It is
-   *  delivered all the same. Empty where the system cannot tell. */
+  /** Returns the beginning of the bytes that have arrived and were not delivered, up to the length
+   *  of a ClientHello. They are still delivered later. Empty if the system cannot tell. */
   unread(): Uint8Array;
-  /** Descriptor number, where the runtime tells it. */
+  /** File descriptor; undefined if the runtime does not tell it. */
   readonly fd: number | undefined;
-  /** Begins TLS as the server. `first` are bytes already read from the client. The socket belongs
-   *  to the TLS stream from then on. Resolves when the handshake is done; rejects with a
-   *  `HandshakeError`, the alert sent and the socket closed. `destroy()` or `abort()` on the socket ends
-   *  it. */
+  /** Begins TLS as the server. `first`: bytes already read from the client. The socket belongs to
+   *  the TLS stream from then on. Resolves when the handshake is done. Rejects with
+   *  `HandshakeError` after the alert has been sent and the socket closed. `destroy()` or `abort()`
+   *  of the socket also end it. */
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream>;
 }
 
@@ -52,7 +53,7 @@ export class HandshakeError extends ConnectionError {
   override name = "HandshakeError";
 }
 
-/** What the TLS library refuses when a context is made, and why, in our words. */
+/** The TLS library refuses a setting when a context is made. `why`: the reason, in our words. */
 export class ContextError extends Error {
   override name = "ContextError";
   constructor(readonly setting: "ciphers" | "certificate", why: string) {
@@ -60,8 +61,8 @@ export class ContextError extends Error {
   }
 }
 
-/** A TLS connection was broken after its handshake. `reset`: the connection was reset or lost. `breach`:
- *  something came that is not TLS of this connection, a forged record for instance. */
+/** A TLS connection was broken after its handshake. `reset`: the connection was reset or lost.
+ *  `breach`: data came that violates TLS, for instance a forged record. */
 export class TlsError extends ConnectionError {
   override name = "TlsError";
   constructor(override readonly cause: StreamReason) {
@@ -73,12 +74,12 @@ export class TlsError extends ConnectionError {
   }
 }
 
-/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. The owner is told
- *  of a close that was not in order with a `TlsError`. */
+/** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. If the close was
+ *  not orderly, the owner's `close` gets a `TlsError`. */
 export interface TlsStream extends Stream {
-  /** Protocol and cipher suite alone, which cost little. */
+  /** Protocol and cipher suite only, which is cheap. */
   suite(): Pick<TlsSession, "protocol" | "cipher">;
-  /** Facts of the session, read once when somebody asks: they cost time. */
+  /** All facts of the session. Expensive: call it once. */
   session(): TlsSession;
 }
 
@@ -87,20 +88,20 @@ export interface TlsSession {
   protocol: string;
   /** OpenSSL's name, `ECDHE-ECDSA-AES128-GCM-SHA256` or `TLS_AES_256_GCM_SHA384`. */
   cipher: string;
-  /** Undefined where the runtime does not tell (Deno). */
+  /** Undefined if the runtime does not provide it (Deno). */
   id?: Uint8Array;
   reused: boolean;
   serverName?: string;
   alpn?: string;
-  /** DER, the client's own first; empty when it sent none. */
+  /** DER, the client's own certificate first; empty if it sent none. */
   peerCertificates: Uint8Array[];
-  /** The client has sent a certificate that the runtime does not hand over, because it cannot read
-   *  it: `peerCertificates` is empty then. */
+  /** The client has sent a certificate that the runtime cannot parse and does not provide;
+   *  `peerCertificates` is empty. */
   unreadableCertificate?: true;
-  /** Why the client's certificate is not trusted, by the TLS library's word; undefined when it is. */
+  /** Why the TLS library does not trust the client's certificate; undefined if it does. */
   verifyError?: string;
-  /** The handshake is done, but the library closes the connection when this turn of the event loop
-   *  is over, because of `verifyError`. */
+  /** The handshake is done, but the library closes the connection at the end of this turn of the
+   *  event loop, because of `verifyError`. */
   refused?: true;
 }
 
@@ -112,9 +113,9 @@ export interface KeyPair {
   key: string;
 }
 
-/** What a TLS context is made of. */
+/** The settings of a TLS context. */
 export interface TlsSettings {
-  /** More than one: of different key types, chosen by what the client can. */
+  /** Several pairs have different key types; the library chooses one that the client supports. */
   keyPairs: KeyPair[];
   /** OpenSSL cipher list for TLS up to 1.2. */
   ciphers?: string;
@@ -122,9 +123,10 @@ export interface TlsSettings {
   maxVersion: TlsVersion;
   /** Protocols offered by ALPN, best first. */
   alpn?: string[];
-  /** Ask the client for a certificate, naming the subjects of `ca`; verification is the core's, by
-   *  `TlsSession`. With `required` the library refuses a client that has none, with the proper alert,
-   *  and may refuse one that `ca` does not vouch for: see `TlsSession.refused`. */
+  /** Ask the client for a certificate, naming the subjects of `ca` (PEM). Verification is done by
+   *  our own code, from `TlsSession`. `required`: the library refuses a client without a
+   *  certificate, with the proper alert, and may refuse one that does not chain to `ca`; see
+   *  `TlsSession.refused`. */
   requestCertificate?: { ca: string[]; required: boolean };
 }
 
@@ -138,39 +140,40 @@ export interface Listener {
   /** Connections wait in the kernel's queue until `resume()`; none is refused or dropped. */
   pause(): void;
   resume(): void;
-  /** Somebody stands in that queue whom the next turns of the event loop will accept. False where
-   *  that cannot be known. */
+  /** True if connections wait in the kernel's queue that the next turns of the event loop will
+   *  accept. False if that cannot be known. */
   readonly crowded: boolean;
-  /** Frees the port at once; accepted connections stay, those in the queue are reset. */
+  /** Frees the port at once. Accepted connections go on; those in the kernel's queue are reset. */
   close(): void;
 }
 
-/** How this very program is started again. */
+/** How to start this program again. */
 export interface SelfCommand {
   readonly command: readonly string[];
-  /** What restricts itself by Landlock and then becomes the program whose arguments follow, its own
-   *  name first (confine.ts). */
+  /** Command that restricts itself with Landlock and then executes this program with the arguments
+   *  that follow, the name first (confine.ts). */
   readonly confine: readonly string[];
-  /** Variables without which the runtime does not find its way. */
+  /** Variables that the runtime needs. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What becomes of a datagram that was sent. */
+/** Callbacks for a datagram that was sent. */
 export interface DatagramEvents {
-  /** A datagram came to our port; where it cannot be connected, anyone can have sent it. */
+  /** A datagram came to our port. If the socket could not be connected, it can be from any
+   *  sender. */
   packet(bytes: Uint8Array, from: { address: string; port: number }): void;
-  /** The packet could not be sent, or nobody listens there. */
+  /** The packet could not be sent, or no process listens on its port. */
   failed(error: Error): void;
 }
 
-/** A descriptor for the lines of a log. Nothing here waits. */
+/** A descriptor for the lines of a log. No call blocks. */
 export interface LineSink {
-  /** How many of `bytes`, at most 4096, it takes now; 0: none. Throws when nobody reads any more, or the
-   *  disk is full. */
+  /** Writes what there is room for of `bytes`, which has at most 4096 bytes. Returns the number of
+   *  bytes written; 0: no room. Throws if there is no reader any more, or the disk is full. */
   take(bytes: Uint8Array): number;
-  /** What it has taken is still on its way. */
+  /** True while bytes that were taken have not reached the descriptor. */
   readonly busy: boolean;
-  /** Calls `again` whenever it may take something again. Not all sinks do. */
+  /** Calls `again` whenever there may be room again. Not all sinks do. */
   whenReady(again: () => void): void;
 }
 
@@ -180,7 +183,7 @@ export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGCHLD"
 export interface Started {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Names of the signals that it was started to ignore. */
+  /** Names of the signals that were ignored when this process started. */
   readonly ignored: readonly string[];
 }
 
@@ -189,29 +192,31 @@ export interface Runtime {
   readonly version: string;
   /** Library and version, `BoringSSL …`, for SSL_VERSION_LIBRARY and the messages. */
   readonly tlsLibrary: string;
-  /** True: `TlsSettings.ciphers` is honoured. Where not, the library's own choice is modern. */
+  /** True: `TlsSettings.ciphers` is supported. Otherwise the library uses its own list of modern
+   *  suites. */
   readonly cipherLists: boolean;
-  /** Undefined: no FFI permission (Deno). */
+  /** Undefined without FFI permission (Deno). */
   readonly libc: Libc | undefined;
 
-  /** Accepts on a listening socket made by `libc.listenSocket`; takes the descriptor over. `onLost`: a
-   *  connection was reset before anybody could ask whose it is. */
+  /** Accepts on a listening socket made by `libc.listenSocket`, and owns its descriptor from then
+   *  on. `onLost` reports a connection that was reset before its peer address could be read. */
   listenDescriptor(
     fd: number,
     backlog: number,
     onSocket: (socket: Socket) => void,
     onLost?: () => void,
   ): Listener;
-  /** Binds and listens by the runtime's own means, where there is no libc. Throws SystemError-like
-   *  errors with `code`. */
+  /** Binds and listens with the runtime's own functions, for use without libc. Throws errors that
+   *  have a `code`, like SystemError. */
   listen(
     where: { ip: string; port: number; backlog: number },
     onSocket: (socket: Socket) => void,
     onLost?: () => void,
   ): Listener;
 
-  /** Sends one datagram from a new socket that is connected to `to`, as `Transport.udp` in dns/transport.ts says,
-   *  for runtimes whose `node:dgram` connects none. A zone in the address is a number. */
+  /** Sends one datagram from a new socket that is connected to `to`, as described at
+   *  `Transport.udp` in dns/transport.ts. For runtimes whose `node:dgram` cannot connect a socket.
+   *  A zone in the address is a number. */
   readonly datagram?:
     | ((
       to: { address: string; port: number },
@@ -220,25 +225,26 @@ export interface Runtime {
     ) => () => void)
     | undefined;
 
-  /** Throws `Unsupported` for a setting the TLS library cannot honour, or an Error with the
-   *  library's reason: `ContextError` where one setting is at fault. No file is read. */
+  /** Makes a context. Throws `Unsupported` for a setting that the TLS library does not support, and
+   *  an Error with the library's reason: `ContextError` if one setting causes it. Reads no file. */
   tlsContext(settings: TlsSettings): TlsContext;
 
-  /** How this process was started; `count` arguments at the end are the command's. Call it before signals
-   *  are handled. Undefined: the system does not tell, or Deno has no full --allow-env. */
+  /** Arguments and environment of this process. `count`: how many arguments at the end are the
+   *  command's. Call it before signals are handled. Undefined if the system does not tell, or if
+   *  Deno lacks unrestricted --allow-env. */
   started(count: number): Started | undefined;
 
-  /** Starts a program with pipes on fd 0 and 1, the server's fd 2, and no other descriptor.
-   *  Throws when it cannot be executed. */
+  /** Starts a program with pipes on descriptors 0 and 1, the server's descriptor 2, and no others.
+   *  Throws if it cannot be executed. */
   spawn(options: SpawnOptions): Program;
 
-  /** Starts a program with the descriptors given. Needs libc. Throws when it cannot be executed. */
+  /** Starts a program with the given descriptors. Needs libc. Throws if it cannot be executed. */
   launch(options: LaunchOptions): Launched;
 
   /** Reaps every child from now on, orphans that this process inherits included. Needs libc. */
   reapAll(): void;
 
-  /** True: `launch` can do that as another user. */
+  /** True: `launch` supports `LaunchOptions.user`. */
   readonly switchesUser: boolean;
 
   /** Streams over our ends of a program's pipes (`programPipes`), which they close. Needs libc. */
@@ -247,25 +253,26 @@ export interface Runtime {
   /** A stream over a connected Unix socket, which it closes. Needs libc. */
   adoptSocket(fd: number): Promise<Stream>;
 
-  /** Undefined: this process may not start itself again (Deno's permissions), or runs as a library.
-   *  `main` is the module that a runtime without a compiled file must be given. */
+  /** How to start this program again. Undefined if Deno's permissions do not allow that, or if it
+   *  runs as a library. `main`: the module to run if the program is not compiled. */
   selfCommand(main: string): SelfCommand | undefined;
 
   /** This process's stderr. */
   stderr(): LineSink;
 
-  /** Calls `handler` for each signal instead of its default. */
+  /** Calls `handler` for each such signal, in place of the default action. */
   onSignal(name: SignalName, handler: () => void): void;
 
-  /** Ignores the signals that end a process by default but carry no request and report no fault of it:
-   *  see ignored_signals.ts. */
+  /** Ignores signals whose default action ends the process, but which neither ask for the end nor
+   *  report a fault of it; see libc/ignored_signals.ts. */
   ignoreSignals(): void;
 
-  /** True: no signal opens a debugger of this process, by which its memory could be read. False: that
-   *  cannot be had. Call it after `ignoreSignals`, before anybody is served. Throws where the debugger
-   *  should be shut and is not. */
+  /** Makes sure that no signal can open a debugger of this process, which could read its memory.
+   *  True if so; false if the runtime cannot ensure it. Call it after `ignoreSignals`, before the
+   *  first connection. Throws if the debugger should be shut and is not. */
   debuggerShut(): boolean;
 
-  /** A signal of the same user can open a debugger of a process of ours that has just begun. */
+  /** True: a process of the same user can open the debugger of a new process of ours by a
+   *  signal. */
   readonly hasDebugger: boolean;
 }

@@ -1,71 +1,73 @@
-/** Streams as the core sees them, and who owns one. The adapters implement them over sockets and pipes;
- *  program/ and accept/ over one another.
+/** Streams and their owners, as the code above the adapters sees them. The adapters implement
+ *  streams over sockets and pipes; program/ and accept/ implement them over other streams.
  *
- *  A stream has one owner at a time: `take` makes a handler the owner, and everything that happens from
- *  then on is told to it alone. A handler is an object with methods, because a call costs nothing per
- *  chunk and both runtimes have callbacks underneath. A class of ours that owns a stream is the handler
- *  itself, so that a connection needs no closures.
+ *  A stream has one owner at a time: `take` makes a handler the owner, and only that handler gets
+ *  the events that follow. A handler is an object with methods: both runtimes use callbacks, and a
+ *  method call needs no memory per chunk. A class that owns a stream is itself the handler, so a
+ *  connection needs no closures.
  *
- *  Nothing is lost between two owners. Every stream starts paused, and a paused stream keeps its bytes
- *  and its end of data. A stream that was closed says so to each owner that takes it. */
+ *  Nothing is lost between two owners. Every stream starts paused, and a paused stream keeps its
+ *  bytes and its end of data. Each new owner of a closed stream gets `close`. */
 
-/** The owner of a stream. What it does not implement is dropped. */
+/** The owner of a stream. Events without a method are dropped. */
 export interface StreamHandler {
-  /** The next bytes. The callee may keep them if they come from a socket. What a pipe brings is lent
-   *  until the callee returns: it is written to a `Stream`, used up, or copied. */
+  /** The next bytes. The callee may keep bytes of a socket. Bytes of a pipe are valid only until
+   *  the callee returns: it must write them to a `Stream`, use them, or copy them. */
   data?(chunk: Uint8Array): void;
-  /** The peer has ended its data (FIN, close_notify, end of pipe). At most once, after the last `data`;
-   *  output still flows. `cut`: a TLS peer has sent FIN and no close_notify. */
+  /** The peer has ended its data (FIN, close_notify, end of pipe). At most once, after the last
+   *  `data`; output still flows. `cut`: a TLS peer has sent FIN without close_notify. */
   end?(cut?: boolean): void;
   /** There is room again after a `write` that returned false. */
   drain?(): void;
-  /** The stream is closed: nothing more will come or go. Once for each owner, with the reason if it was
-   *  not closed in order. Not called after a `destroy()` or `close()` of ours. */
+  /** The stream is closed in both directions. Called once for each owner, with an error if the
+   *  close was not orderly. Not called after `destroy()` or `close()`. */
   close?(error?: Error): void;
 }
 
-/** What both directions of a stream share. */
+/** Methods that sources and sinks share. */
 export interface Closable {
-  /** Makes `handler` the owner in place of the one before. If the stream was closed already, `handler` is
-   *  told so in a microtask. */
+  /** Makes `handler` the owner in place of the previous one. If the stream is already closed,
+   *  `handler` gets `close` in a microtask. */
   take(handler: StreamHandler): void;
-  /** Gives up both directions at once and frees the descriptor. Idempotent. */
+  /** Closes both directions at once, drops buffered data and frees the descriptor. Idempotent. */
   destroy(): void;
 }
 
-/** Something to read from. */
+/** A stream to read from. */
 export interface Source extends Closable {
-  /** After this returns no `data` or `end` comes until `resume()`, and at most a few hundred KB are
-   *  buffered meanwhile: the peer is held up. */
+  /** After this returns, no `data` or `end` comes until `resume()`. At most a few hundred KB are
+   *  buffered meanwhile; then the peer is stopped. */
   pause(): void;
   /** Calls no handler before it returns. */
   resume(): void;
 }
 
-/** Something to write to. */
+/** A stream to write to. */
 export interface Sink extends Closable {
-  /** Takes all of `chunk`. False: no more, please, before `drain`. With `spent` nobody looks at the
-   *  chunk after this turn of the event loop: its memory may be freed as soon as it is written. */
+  /** Accepts all of `chunk`. False: do not write more before `drain`. `spent`: the caller does not
+   *  use the chunk after this turn of the event loop, so its memory may be freed once it is
+   *  written. */
   write(chunk: Uint8Array, spent?: boolean): boolean;
   /** No more output: what is queued is written, then FIN, close_notify or end of pipe is sent.
    *  Input still flows. */
   end(): void;
 }
 
-/** What it is given to write may be lent by a pipe of the same runtime (see `StreamHandler.data`): it
- *  copies what it keeps. */
+/** A stream in both directions. `write` copies what it keeps, because a chunk of a pipe is valid
+ *  only during the call (see `StreamHandler.data`). */
 export interface Stream extends Source, Sink {
-  /** Like `destroy()`, for a peer that has taken everything, the end included: it gets no reset. */
+  /** Like `destroy()`, but the peer gets no reset. For a peer that has received everything, our end
+   *  of data included. */
   close(): void;
 }
 
-/** Drops everything. */
+/** Drops all events. */
 export const NO_HANDLER: StreamHandler = Object.freeze({});
 
-/** The owner's part of a stream: the base of all that implement one. */
+/** Keeps the owner of a stream. Base class of all streams. */
 export abstract class Owned implements Pick<Closable, "take"> {
   protected owner: StreamHandler = NO_HANDLER;
-  /** Why it was closed. */
+  /** Why the stream was closed; undefined if the close was orderly. */
   protected failure: Error | undefined;
   #closed = false;
 
@@ -74,7 +76,7 @@ export abstract class Owned implements Pick<Closable, "take"> {
     if (this.#closed) queueMicrotask(() => this.#tell(handler));
   }
 
-  /** It was closed, but not by its owner. */
+  /** Tells the owner that the stream was closed, but not by the owner. */
   protected tellClosed(error?: Error): void {
     this.#closed = true;
     this.failure = error;
