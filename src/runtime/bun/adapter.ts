@@ -55,21 +55,22 @@ export function bunRuntime(): Runtime {
     onSignal(name, handler) {
       process.on(name, handler);
     },
-    ignoreSignals: () => ignoreSignals(libc, ["SIGPWR"]), // JavaScriptCore stops its threads by it
-    debuggerShut: () => true, // BUN_INSPECT and its kind open it at start, no signal does
+    ignoreSignals: () => ignoreSignals(libc, ["SIGPWR"]), // JavaScriptCore stops its threads with it
+    debuggerShut: () => true, // only variables such as BUN_INSPECT open it, at start; no signal does
     hasDebugger: false,
   };
 }
 
-/** Without these, Bun runs the `preload` of a bunfig.toml and reads the .env files of the working
- *  directory, and fetches missing packages. The first process has them from the first line of bin/. */
+/** Without these options, Bun runs the `preload` of a bunfig.toml, reads the .env files of the
+ *  working directory, and fetches missing packages. The first process gets them from the first line
+ *  of bin/. */
 const NO_SURPRISES = ["--no-install", "--no-env-file", "--config=/dev/null"];
 
-/** Connections taken in one turn of the event loop. Bun takes all that come, and with some thousands a
- *  second that has no end: nothing else would be read or written. */
+/** Maximum connections accepted in one turn of the event loop. Bun would accept all that come; with
+ *  some thousands a second it would never stop, and nothing else would be read or written. */
 const BATCH = 64;
 
-/** When a listener cannot be made anew, in milliseconds. */
+/** Milliseconds until the next attempt if a listener cannot be made again. */
 const RETRY = 20;
 
 function selfCommand(main: string): SelfCommand {
@@ -81,7 +82,7 @@ function selfCommand(main: string): SelfCommand {
   return { command: command(main), confine: command(besideThis("confine.ts")), env: {} };
 }
 
-/** Bun gives up the descriptor it listens on when it stops, so it gets a duplicate each time. */
+/** Bun closes the descriptor of a listener that stops, so each listener gets a duplicate. */
 function listenDescriptor(
   libc: Libc,
   { fd, backlog, onSocket, onLost = () => {} }: {
@@ -91,7 +92,7 @@ function listenDescriptor(
     onLost: (() => void) | undefined;
   },
 ): Listener {
-  /** In this turn. */
+  /** Connections accepted in this turn. */
   let accepted = 0;
   const nextTurn = () => {
     if (accepted >= BATCH) again();
@@ -142,7 +143,7 @@ function listenDescriptor(
     try {
       listener ??= start();
     } catch {
-      setTimeout(again, RETRY); // for want of a descriptor: some will be closed
+      setTimeout(again, RETRY); // no free descriptor: some will be closed
     }
   };
   return {
@@ -150,8 +151,8 @@ function listenDescriptor(
     pause,
     resume() {
       wanted = true;
-      // Bun lets go of a stopped listener at the end of its turn, by number: a new one that got the
-      // same number in the same turn would go deaf.
+      // Bun unregisters a stopped listener by its number at the end of the turn. A new listener
+      // with the same number in the same turn would get no events.
       setImmediate(again);
     },
     get crowded() {
@@ -166,8 +167,8 @@ function listenDescriptor(
   };
 }
 
-/** Made once per content: a context parses certificates and keys. Session tickets are good for
- *  connections of the same context. */
+/** See `Runtime.tlsContext`. Callers make one context for the same settings: making it parses
+ *  certificates and keys, and session tickets are valid only within one context. */
 function tlsContext(settings: TlsSettings): TlsContext {
   const ask = settings.requestCertificate;
   const { ciphers } = settings;
@@ -176,10 +177,11 @@ function tlsContext(settings: TlsSettings): TlsContext {
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
-    honorCipherOrder: true, // of TLS 1.2, the server's; without it the client's counts
-    // An empty list, too: without one the system's would be trusted and named. Where nobody is asked it
-    // is only where the library looks, at every handshake, for who has issued our certificate; with our
-    // own it does not go on to /etc/ssl/certs.
+    honorCipherOrder: true, // the server's order of TLS 1.2 suites instead of the client's
+    // Always pass `ca`, even empty: BoringSSL otherwise trusts and names the system's authorities.
+    // If no client certificate is requested, the library uses it only to look for the issuer of our
+    // certificate at each handshake; with our own chain here it does not read /etc/ssl/certs for
+    // that.
     ca: ask?.ca ?? settings.keyPairs.map((pair) => pair.chain),
   };
   const make = (more: { ciphers?: string }) =>

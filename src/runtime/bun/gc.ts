@@ -1,25 +1,26 @@
-/** Memory after a burst, on Bun. The collector runs when much has been allocated: what a thousand
- *  handshakes and starts left behind would stay as long as their connections are idle. */
+/** Frees memory after a burst, on Bun. The garbage collector runs only when much is allocated: the
+ *  garbage of a thousand handshakes and starts would stay for as long as their connections are
+ *  idle. */
 
 import { bun } from "./types.ts";
 
-/** Connections and programs whose leavings are worth a collection. It takes 10 ms, and 40 with five
- *  thousand connections; and the engine forgets what it has compiled. */
+/** Number of new connections and programs after which a collection is worth its price. It takes 10
+ *  ms, or 40 ms with five thousand connections, and drops compiled code. */
 const MANY = 200;
-/** It waits until nothing new has begun for so long, in milliseconds: nobody is kept waiting by it who
- *  has just come, and a busy server needs none. Where many are idle it shall be soon; where they have
- *  gone, the next burst is better served by what is compiled. */
+/** A collection waits until no connection or program has begun for this long, in milliseconds, so
+ *  that it delays no new client. `QUIET`: while many connections are open, to free memory soon.
+ *  `SILENT`: when few are open, because the next burst runs faster with the compiled code. */
 const QUIET = 1000;
 const SILENT = 15_000;
-/** What the first collection lets go of, a second gives back to the system; so long after it. */
+/** Milliseconds until a second collection, which returns to the system what the first one freed. */
 const AGAIN = 300;
 
-/** Since the last collection. */
+/** Connections and programs begun since the last collection. */
 let begun = 0;
-/** Begun and not over. */
+/** Connections and programs that have begun and not ended. */
 let open = 0;
-/** A burst larger than any before is also collected after while it lasts, when so many are open: what
- *  stays of it would else lie scattered over all the memory that the burst took. */
+/** At this many open ones, also collect during a burst: surviving objects would otherwise be
+ *  scattered over all the memory that the burst used. Doubled each time. */
 let next = 250;
 let last = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -35,7 +36,7 @@ export function connectionBegan(): void {
   if (begun >= MANY) timer ??= setTimeout(tidy, QUIET).unref();
 }
 
-/** It is over. */
+/** A connection or a program has ended. */
 export function connectionEnded(): void {
   open--;
 }

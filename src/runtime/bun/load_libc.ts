@@ -1,5 +1,5 @@
-/** Loads the C library under Bun (bun:ffi). Translates types, decides nothing. Imported under Bun
- *  only: no other runtime knows `bun:ffi`. */
+/** Loads the C library under Bun (bun:ffi). Only translates types. Imported only under Bun: no
+ *  other runtime has `bun:ffi`. */
 
 import * as bunFfi from "bun:ffi";
 import fs from "node:fs";
@@ -11,7 +11,8 @@ import type { Argument, Memory, RawLibc } from "../libc/call.ts";
 
 type Pointer = number | bigint;
 
-/** What we use of bun:ffi. For Deno's type checker the module is `any`; bun-types do not pass it. */
+/** The part of bun:ffi used here. Deno's type checker sees the module as `any` and rejects
+ *  bun-types. */
 interface BunFfi {
   dlopen(name: string, symbols: Record<string, { args: readonly string[]; returns: string }>): {
     symbols: Record<string, (...args: Argument[]) => unknown>;
@@ -23,15 +24,15 @@ interface BunFfi {
 const ffi: BunFfi = bunFfi;
 
 const ARGUMENT = { i32: "i32", u32: "u32", i64: "i64", u64: "u64", memory: "ptr" } as const;
-/** `i64_fast` is a 64-bit integer that arrives as a number when it fits into one. */
+/** `i64_fast` is a 64-bit integer that is returned as a number if it fits into one. */
 const RETURN = { i32: "i32", u32: "u32", i64: "i64_fast", pointer: "ptr" } as const;
 
 function translate({ args, returns }: Signature) {
   return { args: args.map((type) => ARGUMENT[type]), returns: RETURN[returns] };
 }
 
-/** The C library of this process. Throws Unsupported on a system whose constants we do not have,
- *  and `FatalError` with the cause when the calls cannot be made. */
+/** Returns the C library of this process. Throws `Unsupported` on a system without a table in
+ *  abi.ts, and `FatalError` with the cause if calls cannot be made. */
 export function loadLibc(): Libc {
   const abi = abiOf(process.platform, process.arch);
   try {
@@ -48,7 +49,8 @@ export function loadLibc(): Libc {
   }
 }
 
-/** The calls are machine code made at run time. */
+/** The error with its likely cause: bun:ffi generates machine code at run time, which limits can
+ *  forbid. */
 function unableToCall(failure: unknown): FatalError {
   const limit = addressSpace();
   const what = "unable to call the C library";
@@ -70,7 +72,7 @@ function unableToCall(failure: unknown): FatalError {
 /** Bytes of address space that Bun needs for itself and its code generator, as measured. */
 const NEEDED_SPACE = 4_000_000_000;
 
-/** The soft limit in bytes; undefined: there is none, or it is not known. */
+/** The soft limit on address space in bytes; undefined if there is none or it is not known. */
 function addressSpace(): number | undefined {
   try {
     const text = fs.readFileSync("/proc/self/limits", "latin1");

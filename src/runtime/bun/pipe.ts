@@ -1,6 +1,6 @@
-/** The ends of a program's pipes that stay here, on Bun. Under Linux poll_pipe.ts reads and writes
- *  them; elsewhere Bun's own streams do, which do not close the descriptor: the classes here do. Knows
- *  nothing of programs. */
+/** Our ends of a program's pipes, on Bun. On Linux poll_pipe.ts reads and writes them; elsewhere
+ *  Bun's own streams do. These do not close the descriptor, so the classes here do. Knows nothing
+ *  of programs. */
 
 import { poller } from "./poll.ts";
 import { PolledSink, PolledSource } from "./poll_pipe.ts";
@@ -9,7 +9,7 @@ import type { Libc } from "../libc/libc.ts";
 import { POLL } from "../libc/libc.ts";
 import { Owned, type Sink, type Source } from "../stream.ts";
 
-/** What a writing end needs of libc. */
+/** The part of libc that a writing end needs. */
 type Closing = Pick<Libc, "close">;
 
 /** The writing end of a pipe, which it closes. */
@@ -18,19 +18,19 @@ export const PipeSink = function (fd: number, libc: Closing): Sink {
   return polled ? new PolledSink(fd, libc, polled) : new StreamSink(fd, libc);
 } as unknown as new (fd: number, libc: Closing) => Sink;
 
-/** The reading end of a pipe, which it closes; reading is by request, so that what is not wanted
- *  stays in the program. */
+/** The reading end of a pipe, which it closes. Reads only when not paused, so that the program is
+ *  held up by a full pipe. */
 export const PipeSource = function (fd: number, libc: Libc): PipeSource {
   const polled = poller();
   return polled ? new PolledSource(fd, libc, polled) : new StreamSource(fd, libc);
 } as unknown as new (fd: number, libc: Libc) => PipeSource;
 
 export interface PipeSource extends Source {
-  /** Bytes or the end are there that the owner has not been told of yet. */
+  /** True if bytes or end of file can be read that the owner did not get yet. */
   readable(): boolean;
 }
 
-/** The native sink is made with the first byte: an idle connection does without it. */
+/** Makes the native sink with the first byte, so that an idle connection has none. */
 class StreamSink extends Owned implements Sink {
   #sink: FileSink | undefined;
   /** Bytes are on their way and the pipe is full. */
@@ -46,7 +46,7 @@ class StreamSink extends Owned implements Sink {
     if (this.#closed || this.#ending) return true;
     this.#sink ??= bun.file(this.fd).writer();
     try {
-      // A large chunk is tried at once, and only this promise tells of its failure.
+      // A large chunk is written at once, and only the promise of `write` reports its failure.
       const written = this.#sink.write(chunk);
       const flushed = this.#sink.flush();
       if (!(written instanceof Promise || flushed instanceof Promise)) return true;
@@ -91,7 +91,7 @@ class StreamSink extends Owned implements Sink {
       this.libc.close(this.fd);
       return;
     }
-    // The sink's own copy of the number must be out of use before the number is given back.
+    // Close the descriptor only after the sink, which has the same number, no longer uses it.
     const close = (): void => this.libc.close(this.fd);
     try {
       const ended = sink.end();
@@ -108,7 +108,7 @@ class StreamSource extends Owned implements PipeSource {
   #paused = true;
   #reading = false;
   #done = false;
-  /** Read while paused; kept for `resume()`. */
+  /** A result that came while paused; kept for `resume()`. */
   #held: { done: boolean; value?: Uint8Array | undefined } | undefined;
 
   constructor(readonly fd: number, readonly libc: Libc) {

@@ -1,40 +1,41 @@
-/** Readiness of many descriptors for the price of one, on Bun under Linux. Bun's own streams on a
- *  pipe cost 6 KB and a second descriptor each; here a pipe is an entry in an epoll set of ours, and
- *  Bun's event loop watches the set. Knows nothing of pipes.
+/** Readiness of many descriptors with one epoll set, on Bun under Linux. Bun's own stream of a pipe costs
+ *  6 KB and a second descriptor; here a pipe is an entry in our epoll set, and Bun's event loop watches
+ *  the set. Knows nothing of pipes.
  *
- *  Bun watches sockets only, and what it can read from them it reads. So it is given a duplicate of
- *  the set under the name of a socket, the bell: it rings once, when the set has something; then
- *  recv(2) fails, because it is no socket (ENOTSOCK), and Bun closes it and tells us so. Hanging up a
- *  new one takes 10 µs, and is done only before the event loop has to wait. */
+ *  Bun watches only sockets, and reads from them when they are readable. So it gets a duplicate of the
+ *  set's descriptor as if that were a socket, called the bell. When the set has an event, Bun calls
+ *  recv(2) on the bell, which fails because it is not a socket (ENOTSOCK). Bun then closes the bell and
+ *  calls `close`: the bell has rung. A new bell takes 10 µs, and is made only before the event loop has
+ *  to wait. */
 
 import process from "node:process";
 import { PollCalls } from "./poll_calls.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
 
-/** Bits of epoll_ctl(2). The last two are always told. */
+/** Bits of epoll_ctl(2). The last two are always reported. */
 export const POLLED = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
-/** Told once per change: a pipe that nobody wants to read then needs no call to say so. */
+/** EPOLLET: reports each change once, so that pausing a pipe needs no system call. */
 const EDGE = 0x80000000;
 
-/** When no bell can be hung up for want of descriptors, in milliseconds. */
+/** Milliseconds until the next attempt if no bell can be made because no descriptor is free. */
 const RETRY = 10;
 
-/** Somebody who waits for a descriptor. */
+/** Waits for a descriptor to become ready. */
 export interface Waiter {
-  /** Something may be possible now that was not before. `events` are bits of POLLED, 0 after
-   *  `again`. May be called without cause. */
+  /** The descriptor may be ready. `events`: bits of POLLED; 0 after `again`. Can be called without
+   *  cause. */
   ready(events: number): void;
 }
 
 /** One per thread, like the event loop. */
 export class Poller {
   readonly #set: number;
-  /** By descriptor. */
+  /** The waiters, by descriptor. */
   readonly #waiters: (Waiter | undefined)[] = [];
   #count = 0;
-  /** They had enough for one turn. */
+  /** Waiters that go on in the next turn. */
   #unfinished: Waiter[] = [];
-  /** A turn is under way, or will come without a bell. */
+  /** `#turn` runs, or is scheduled without a bell. */
   #turning = false;
   #hanging = false;
   #bell: NativeSocket<Poller> | undefined;
@@ -43,7 +44,7 @@ export class Poller {
     this.#set = calls.makeSet();
   }
 
-  /** Tells `waiter` of every change of `events` (bits of POLLED), how it is now included, until
+  /** Calls `waiter` for the present state of `events` (bits of POLLED) and for every change, until
    *  `forget`. Throws SystemError. */
   watch(fd: number, events: number, waiter: Waiter): void {
     this.calls.addTo(this.#set, fd, events | EDGE);
@@ -52,15 +53,16 @@ export class Poller {
     this.#hangUp();
   }
 
-  /** Before `fd` is closed: the set would keep an open file that has a second descriptor. */
+  /** To be called before `fd` is closed: the set would keep an open file that has a second
+   *  descriptor. */
   forget(fd: number): void {
     this.calls.removeFrom(this.#set, fd);
     this.#waiters[fd] = undefined;
-    // Who waits for nothing must not keep the process from ending.
+    // Without descriptors the bell must not keep the event loop alive.
     if (--this.#count === 0) this.#takeDown();
   }
 
-  /** `waiter` could go on, but others come first. */
+  /** Calls `waiter` again in the next turn, after the others. */
   again(waiter: Waiter): void {
     this.#unfinished.push(waiter);
     if (this.#turning) return;
@@ -68,7 +70,7 @@ export class Poller {
     setImmediate(this.#turn);
   }
 
-  /** As long as there is something to do every turn of the event loop looks, without a bell. */
+  /** While descriptors are ready, polls the set on every turn of the event loop, without a bell. */
   readonly #turn = (): void => {
     this.#turning = true;
     const unfinished = this.#unfinished;
@@ -102,13 +104,13 @@ export class Poller {
     this.#bell?.terminate();
   }
 
-  /** The bell hangs. */
+  /** The bell has been registered. */
   hung(bell: NativeSocket<Poller>): void {
     this.#bell = bell;
     if (this.#count === 0) this.#takeDown();
   }
 
-  /** The bell has rung, and is gone. */
+  /** The bell has rung, and is closed. */
   rang(): void {
     this.#bell = undefined;
     this.#hanging = false;
@@ -123,7 +125,8 @@ const BELL: SocketHandler<Poller> = {
   close: (bell) => bell.data.rang(),
 };
 
-/** An error of one waiter's owner must not cost the others their edge. */
+/** Calls `ready`. An error in one waiter must not prevent the calls of the others, whose events
+ *  come only once. */
 function tell(waiter: Waiter, events: number): void {
   try {
     waiter.ready(events);
@@ -136,7 +139,7 @@ function tell(waiter: Waiter, events: number): void {
 
 let shared: Poller | undefined;
 
-/** That of this process; undefined where there is no epoll. */
+/** The poller of this process; undefined without epoll. */
 export function poller(): Poller | undefined {
   if (process.platform !== "linux") return undefined;
   return shared ??= new Poller(new PollCalls());

@@ -1,7 +1,6 @@
-/** The few calls of libc that are made for every chunk of data or every turn, on Bun under Linux:
- *  straight to the symbols, with no check of the arguments and nothing allocated. The callers are
- *  poll.ts and poll_pipe.ts, with descriptors and memory of their own; everybody else has
- *  `Libc`. */
+/** The few libc calls that are made for every chunk of data or every turn, on Bun under Linux. They
+ *  call the symbols directly, without checks of the arguments and without allocation. Only poll.ts
+ *  and poll_pipe.ts use them, with their own descriptors and memory; all other code uses `Libc`. */
 
 import * as bunFfi from "bun:ffi";
 import process from "node:process";
@@ -9,7 +8,7 @@ import { EPOLL, EPOLL_EVENT } from "../libc/epoll.ts";
 import { systemError } from "../libc/errno.ts";
 import { abiOf } from "../libc/abi.ts";
 
-/** What this uses of bun:ffi, as in load_libc.ts. */
+/** The part of bun:ffi used here, as in load_libc.ts. */
 const ffi = bunFfi as unknown as {
   dlopen(
     name: string,
@@ -43,10 +42,10 @@ const EINTR = 4;
 const EAGAIN = 11;
 const NON_BLOCKING = 0x800;
 const F = { setfl: 4, dupfdCloexec: 1030, setPipeSize: 1031 };
-/** Events taken at once; more wait for the next turn. */
+/** Maximum events per call; more wait for the next turn. */
 const ROOM = 256;
 
-/** Calls that fail throw SystemError. */
+/** The calls. They throw SystemError. */
 export class PollCalls {
   readonly #c: Symbols;
   readonly #errnoAt: number;
@@ -55,7 +54,7 @@ export class PollCalls {
   readonly #found = new DataView(new ArrayBuffer(EPOLL_EVENT.size * ROOM));
   readonly #foundBytes = new Uint8Array(this.#found.buffer);
 
-  /** Throws what the loader says, or Unsupported. */
+  /** Throws the loader's error, or `Unsupported`. */
   constructor() {
     this.#c = ffi.dlopen(abiOf(process.platform, process.arch).library, SYMBOLS).symbols;
     this.#errnoAt = this.#c.__errno_location(); // one per thread; this object has one
@@ -77,12 +76,13 @@ export class PollCalls {
     this.#must("epoll_ctl", this.#c.epoll_ctl(set, EPOLL.delete, fd, this.#eventBytes));
   }
 
-  /** How many have something, without waiting; the first of them are told by `found`. */
+  /** Returns the number of ready descriptors, without waiting; `foundFd` and `foundEvents` return
+   *  them. */
   look(set: number): number {
     return this.#c.epoll_wait(set, this.#foundBytes, ROOM, 0);
   }
 
-  /** Of the last `look`, number `at` from 0 on. */
+  /** Descriptor number `at`, from 0, of the last `look`. */
   foundFd(at: number): number {
     return this.#found.getInt32(at * EPOLL_EVENT.size + EPOLL_EVENT.fd, true);
   }
@@ -91,23 +91,23 @@ export class PollCalls {
     return this.#found.getUint32(at * EPOLL_EVENT.size, true);
   }
 
-  /** A copy, 3 or above, closed on exec. */
+  /** Returns a copy of the descriptor, 3 or above, closed on exec. */
   duplicate(fd: number): number {
     return this.#must("dup", this.#c.fcntl(fd, F.dupfdCloexec, 3));
   }
 
-  /** Non-blocking, for everyone who shares the open file. */
+  /** Makes the open file non-blocking, for every process that shares it. */
   unblock(fd: number): void {
     this.#must("fcntl", this.#c.fcntl(fd, F.setfl, NON_BLOCKING));
   }
 
-  /** Makes a pipe hold `size` bytes, if the system lets us: what an ordinary user may have in all
-   *  pipes together is limited. */
+  /** Sets the capacity of a pipe to `size` bytes, if the system allows it: the sum over all pipes
+   *  of an ordinary user is limited. */
   enlarge(fd: number, size: number): void {
     this.#c.fcntl(fd, F.setPipeSize, size);
   }
 
-  /** Bytes read, 0 at the end; −1: there are none yet. */
+  /** Returns the number of bytes read; 0 at end of file; −1 if there are none yet. */
   read(fd: number, into: Uint8Array): number {
     for (;;) {
       const got = this.#c.read(fd, into, into.length);
@@ -118,7 +118,7 @@ export class PollCalls {
     }
   }
 
-  /** How many of `bytes`, which are some, were taken: perhaps none. */
+  /** Returns how many of `bytes` were written, which may be none. `bytes` must not be empty. */
   write(fd: number, bytes: Uint8Array): number {
     for (;;) {
       const taken = this.#c.write(fd, bytes, bytes.length);
@@ -129,7 +129,7 @@ export class PollCalls {
     }
   }
 
-  /** Right only in the statement after the call. */
+  /** errno; valid only right after the call. */
   #errno(): number {
     return ffi.read.i32(this.#errnoAt, 0);
   }

@@ -1,25 +1,25 @@
-/** The ends of a program's pipes that stay here, on Bun under Linux: read and written at once, and
- *  when that is not possible again when the poller says so. An idle end is one small object. */
+/** Our ends of a program's pipes, on Bun under Linux. They are read and written at once; if that is
+ *  not possible, again when the poller reports it. An idle end is one small object. */
 
 import { POLLED, type Poller, type Waiter } from "./poll.ts";
 import { type Libc, POLL } from "../libc/libc.ts";
 import { memory } from "../libc/call.ts";
 import { Owned, type Sink, type Source } from "../stream.ts";
 
-/** One read takes as many bytes. */
+/** Bytes per read. */
 const CHUNK = 64 << 10;
-/** Reads from one pipe before others have their turn. */
+/** Reads from one pipe per turn, so that other pipes are read too. */
 const READS_PER_TURN = 4;
-/** What a pipe that was found full may hold from then on. Linux begins with 64 KB; each read and
- *  write then takes more, and program and server wait for each other less often. */
+/** Capacity in bytes that a pipe gets once it was full. Linux begins with 64 KB; with more, each
+ *  call moves more bytes, and program and server wait for each other less often. */
 const BUSY_PIPE = 256 << 10;
 
-/** Read into by everybody, and lent to the owner: see `StreamHandler.data`. */
+/** Shared by all reads, and valid for the owner only during the call: see `StreamHandler.data`. */
 const buffer = memory(CHUNK);
 
 /** The writing end. */
 export class PolledSink extends Owned implements Sink, Waiter {
-  /** What the pipe had no room for. */
+  /** Bytes for which the pipe had no room. */
   #queue: Uint8Array[] | undefined;
   #watched = false;
   #ending = false;
@@ -102,13 +102,14 @@ export class PolledSink extends Owned implements Sink, Waiter {
   }
 }
 
-/** The reading end. Nothing is read that is not wanted. */
+/** The reading end. Reads nothing while paused. */
 export class PolledSource extends Owned implements Source, Waiter {
   #paused = true;
   #watched = false;
-  /** There may be something that the poller will not tell of: it told already. */
+  /** The pipe may be readable; the poller, which reports each change once, will not report this
+   *  again. */
   #ready = false;
-  /** The other end is closed: the poller has nothing more to tell. */
+  /** The other end is closed: the poller will report no more events. */
   #last = false;
   #large = false;
   #done = false;
@@ -155,7 +156,7 @@ export class PolledSource extends Owned implements Source, Waiter {
         return this.#close(error as Error);
       }
       if (got === 0) return this.#ended();
-      // Less than asked for: the pipe was empty then, and the poller tells what comes after.
+      // A short read has emptied the pipe, and the poller reports what comes after.
       if (got < 0 || (got < CHUNK && !this.#last)) this.#ready = false;
       if (got === CHUNK) this.#enlarge();
       if (got > 0) this.owner.data?.(got === CHUNK ? buffer : buffer.subarray(0, got));

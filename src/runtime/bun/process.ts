@@ -13,7 +13,8 @@ import { lookUp } from "../look_up.ts";
 import { spawnByLibc } from "../program_pipes.ts";
 import type { Launched, LaunchOptions, Program, ProgramStreams, SpawnOptions } from "../runtime.ts";
 
-/** Programs by libc. What was inherited is kept from them: Bun does so only for its own. */
+/** A launcher that starts programs with libc. Inherited descriptors are marked close-on-exec first:
+ *  Bun keeps them only from the programs that it starts itself. */
 export function bunLauncher(libc: Libc): Launcher {
   let kept = false;
   return new Launcher(libc, (handler, on) => {
@@ -34,7 +35,7 @@ export function launch(launcher: Launcher, options: LaunchOptions): Launched {
   return launched;
 }
 
-/** As another user, which libc cannot do. */
+/** Starts a program as another user, which our libc calls cannot do. */
 function launchAs(
   launcher: Launcher,
   { command, argv0, env, base, descriptors, user }: LaunchOptions,
@@ -65,7 +66,7 @@ export function spawn(launcher: Launcher, options: SpawnOptions): Program {
 /** See `Runtime.adoptEnds`. */
 export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramStreams {
   const [input, output, control, ...tls] = fds as [number, number, ...number[]];
-  // First what can fail: the streams below close what they have.
+  // First the call that can fail: the streams below close their descriptors.
   const controls = control === undefined ? undefined : controlEnds(libc, control);
   const source = new PipeSource(output, libc);
   const ends = { input: new PipeSink(input, libc), output: source };
@@ -85,13 +86,14 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramStreams {
   };
 }
 
-/** Each direction of the control socket has its own end, driven by readiness. */
+/** Makes the control socket non-blocking, and gives each direction its own descriptor. */
 function controlEnds(libc: Libc, control: number): { read: number; write: number } {
   libc.setNonBlocking(control, true);
   return { read: control, write: libc.dup(control) };
 }
 
-/** Of a socket that has another descriptor here: closing alone would not tell the program its end. */
+/** Shuts down and closes one direction of the control socket. Its other descriptor is still open
+ *  here, so closing alone would send no end of file. */
 function closeOutput(libc: Libc, fd: number): void {
   try {
     libc.endOutput(fd);

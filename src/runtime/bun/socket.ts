@@ -1,5 +1,5 @@
-/** Accepted connections on Bun, and TLS begun on them with the bytes already read.
- *  `node:net` and `node:tls` sit on the same native sockets and cost twice the memory. */
+/** Accepted connections on Bun, and the start of TLS on them with the bytes already read.
+ *  `node:net` and `node:tls` use the same native sockets and need twice the memory. */
 
 import { concat } from "../../codec/bytes.ts";
 import { NO_HANDLER, type Stream } from "../stream.ts";
@@ -19,8 +19,8 @@ import {
 
 const NOTHING = new Uint8Array(0);
 
-/** An accepted connection. After `startTls` the native plain socket goes on telling about the
- *  ciphertext; then `tls` is set and the plain side stays silent. */
+/** An accepted connection. After `startTls` the native plain socket still delivers the ciphertext;
+ *  `#tls` is set then, and the owner of this stream gets no more events. */
 class BunSocket extends BunStream implements Socket {
   readonly local: Address;
   readonly remote: Address;
@@ -36,13 +36,13 @@ class BunSocket extends BunStream implements Socket {
     return this.native.fd;
   }
 
-  /** Bun leaves it out of the address. */
+  /** Asked of libc, because Bun's address lacks it. */
   get scopeId(): number | undefined {
     if (!/^fe[89ab]/i.test(this.remote.ip)) return undefined;
     try {
       return this.libc.getpeername(this.native.fd).scopeId;
     } catch {
-      return undefined; // the peer has gone: the next event says so
+      return undefined; // the peer has gone; an event follows
     }
   }
 
@@ -61,7 +61,7 @@ class BunSocket extends BunStream implements Socket {
     try {
       return concat([...this.heldBytes(), this.libc.peek(fd)]);
     } catch {
-      return NOTHING; // the peer has gone: the next event says so
+      return NOTHING; // the peer has gone; an event follows
     }
   }
 
@@ -79,7 +79,7 @@ class BunSocket extends BunStream implements Socket {
       this.#tls = stream;
       this.take(NO_HANDLER);
       const initialData = held.length === 0 ? first : concat([first, ...held]);
-      stream.ciphertext(initialData); // Bun tells of what comes later only
+      stream.ciphertext(initialData); // Bun delivers only later ciphertext
       const pair = this.native.upgradeTLS<BunStream>({
         data: stream,
         tls: options,
@@ -92,10 +92,10 @@ class BunSocket extends BunStream implements Socket {
         reject(new HandshakeError(CLOSED));
         return;
       }
-      this.native = pair[0]; // the other lives no longer
+      this.native = pair[0]; // the native socket from before is no longer valid
       stream.attach(pair[1]);
       pair[1].resume();
-      // TLS has not seen the end. What it has to say of the bytes before comes first.
+      // TLS has not seen the end of data. Its result for the bytes before comes first.
       if (ended) setImmediate(() => stream.breakOff());
     });
   }
@@ -110,7 +110,7 @@ class BunSocket extends BunStream implements Socket {
     else super.abort();
   }
 
-  /** FIN: a client that is denied shall see the end, as under tcpserver, and no failure. */
+  /** Sends FIN, not a reset: a denied client sees end of file, as with tcpserver. */
   protected override hangUp(): void {
     this.native.close();
   }
@@ -134,8 +134,8 @@ class BunSocket extends BunStream implements Socket {
   }
 }
 
-/** The handlers of a listener; `accept` gets each connection, paused; `lost` is told of one that was reset
- *  before. */
+/** The handlers of a listener. `accept` gets each connection, paused; `lost` is called for one that
+ *  was reset before. */
 export function listenHandler(
   libc: Libc,
   accept: (socket: Socket) => void,
@@ -145,7 +145,7 @@ export function listenHandler(
     ...plainHandler,
     open(native) {
       connectionBegan();
-      // Its peer has reset it: there is no address any more.
+      // The peer has reset the connection, so its address is not known any more.
       if (native.remoteAddress === undefined) {
         native.terminate();
         return lost();
@@ -155,7 +155,7 @@ export function listenHandler(
       accept(socket);
       socket.stopSoon();
     },
-    close(native, error) { // once for each, whoever closes it
+    close(native, error) { // once for each connection, also when we close it
       connectionEnded();
       plainHandler.close?.(native, error);
     },

@@ -1,5 +1,5 @@
-/** A native socket of Bun behind the stream interface: queueing of what a partial write left over,
- *  holding of what comes while paused, half-close. Knows nothing of TLS. */
+/** A native socket of Bun behind the stream interface. Queues what a partial write left over, holds
+ *  what comes while paused, and does half-close. Knows nothing of TLS. */
 
 import { Owned } from "../stream.ts";
 import type { NativeSocket, SocketHandler } from "./types.ts";
@@ -10,8 +10,8 @@ const stopIfPaused = (stream: BunStream): void => stream.stopIfPaused();
 /** A native socket, plain or TLS, behind the stream interface. */
 export class BunStream extends Owned {
   #queue: Uint8Array[] | undefined;
-  /** What came while paused, and how it ended (see `StreamHandler.end`): a native TLS socket goes on
-   *  delivering what it has decrypted, and a stream may wait long for its turn. */
+  /** Bytes and end of data that came while paused (see `StreamHandler.end`): a paused native TLS
+   *  socket still delivers what it has decrypted. */
   #held: (Uint8Array | "end" | "cut")[] | undefined;
   #paused = true;
   /** The native socket has been told to stop. */
@@ -32,14 +32,14 @@ export class BunStream extends Owned {
     this.#stop();
   }
 
-  /** See `Socket.hold`. Stopping and starting a native socket takes four system calls and two turns. In
-   *  the next turn the handshake begins that has its turn then. */
+  /** See `Socket.hold`. Stopping and starting a native socket takes four system calls and two
+   *  turns. A handshake that need not wait begins in the next turn. */
   hold(): void {
     this.#paused = true;
     setImmediate(stopSoon, this);
   }
 
-  /** Stops it if it is still paused in the next turn, before anything can come. */
+  /** Stops the native socket in the next turn, before data can come, if it is still paused then. */
   stopSoon(): void {
     setImmediate(stopIfPaused, this);
   }
@@ -67,12 +67,13 @@ export class BunStream extends Owned {
     this.native.resume();
   }
 
-  /** What came while paused. */
+  /** The bytes that came while paused. */
   protected heldBytes(): Uint8Array[] {
     return (this.#held ?? []).filter((piece) => typeof piece !== "string");
   }
 
-  /** What came while paused, and no longer will; `ended` when that is all there will be. */
+  /** Removes and returns the bytes that came while paused. `ended`: the peer's end of data came
+   *  too. */
   protected takeHeld(): { held: Uint8Array[]; ended: boolean } {
     const held = this.heldBytes();
     const ended = held.length !== (this.#held?.length ?? 0);
@@ -143,12 +144,12 @@ export class BunStream extends Owned {
     this.tellClosed();
   }
 
-  /** A reset: who has TLS must not take the end for an orderly one. */
+  /** Sends a reset, so that a TLS client does not take the end for an orderly one. */
   protected hangUp(): void {
     this.native.terminate();
   }
 
-  /** Native event: room again. Writes on from the queue. */
+  /** Native event: room again. Writes the queue. */
   drained(): void {
     const queue = this.#queue;
     if (this.#gone || !queue) return;

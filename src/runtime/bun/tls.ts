@@ -1,4 +1,5 @@
-/** TLS connections on Bun, from the handshake's outcome to the facts of the session. */
+/** TLS connections on Bun: the result of the handshake, the stream, and the facts of the
+ *  session. */
 
 import { sessionId } from "../../codec/ssl_session.ts";
 import { RecordTail } from "../../codec/tls_records.ts";
@@ -9,23 +10,24 @@ import { CLOSED, GIVEN_UP } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
 import { HandshakeError, type TlsSession, type TlsStream } from "../runtime.ts";
 
-/** Certificates of a client's chain that are looked at; BoringSSL's own limit is 100 KB in all. */
+/** Maximum certificates read of a client's chain; BoringSSL limits the whole chain to 100 KB. */
 const MAX_CHAIN = 10;
 
-/** What `upgradeTLS` is told. */
+/** The TLS options for `upgradeTLS`. */
 export interface BunTlsOptions extends Record<string, unknown> {
-  /** BoringSSL sends the alert to who has no certificate. On whom `ca` does not vouch for Bun closes
-   *  too, but only after the handshake's callback, and without a word. */
+  /** True: BoringSSL sends an alert to a client without a certificate. Bun also closes the
+   *  connection of a client whose certificate does not chain to `ca`, but only after the
+   *  handshake's callback, and without an alert. */
   readonly rejectUnauthorized: boolean;
 }
 
-/** A TLS connection; `settle` ends the handshake's promise. */
+/** A TLS connection. `settle` settles the handshake's promise. */
 export class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
   readonly #records = new RecordTail();
 
-  /** It is not stopped after the handshake, as its program mostly comes soon. `required`: of
-   *  `TlsSettings.requestCertificate`. */
+  /** The stream is not stopped after the handshake, because its program usually starts soon.
+   *  `required`: as in `TlsSettings.requestCertificate`. */
   constructor(native: NativeSocket<BunStream>, readonly required: boolean) {
     super(native);
   }
@@ -34,9 +36,9 @@ export class BunTlsStream extends BunStream implements TlsStream {
     this.native = native;
   }
 
-  /** Acknowledges the client's Finished at once. BoringSSL keeps its session tickets for the first write,
-   *  so nothing carries the acknowledgement, and a client without TCP_NODELAY waits 40 ms for it before
-   *  it sends its request. */
+  /** Acknowledges the client's Finished at once. BoringSSL delays its session tickets until the
+   *  first write, so no data carries the acknowledgement, and a client without TCP_NODELAY would
+   *  wait 40 ms for it before it sends its request. */
   acknowledge(libc: Libc): void {
     if (!libc.confines) return;
     try {
@@ -46,19 +48,19 @@ export class BunTlsStream extends BunStream implements TlsStream {
     }
   }
 
-  /** The peer has ended its data: a handshake that is under way still comes to nothing. */
+  /** The peer has ended its data: a handshake under way fails. */
   breakOff(): void {
     if (!this.settle || this.gone) return;
     this.failed(new HandshakeError(CLOSED));
     this.native.close();
   }
 
-  /** Ciphertext has come: it is decrypted when this returns. */
+  /** Ciphertext has come; it is decrypted after this returns. */
   ciphertext(piece: Uint8Array): void {
     this.#records.feed(piece);
   }
 
-  /** Why the library says that the handshake failed. */
+  /** The library reports that the handshake failed. */
   refused(error: Error | null): void {
     this.failed(refusal(error, this.#records.plainAlert));
   }
@@ -68,7 +70,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
     super.received(bytes);
   }
 
-  /** Bun tells of close_notify and of a FIN without it in the same way. */
+  /** Bun reports close_notify and a FIN without it in the same way; the records tell them apart. */
   override ended(): void {
     super.ended(!this.#records.endsWithAlert);
   }

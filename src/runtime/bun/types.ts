@@ -12,9 +12,9 @@ export interface NativeSocket<Data> {
   /** Undefined when the peer has reset the connection. */
   readonly remoteAddress: string | undefined;
   readonly remotePort: number;
-  /** Bytes taken; fewer than given: wait for `drain`. −1: closed. */
+  /** Returns the number of bytes written. If these are not all: wait for `drain`. −1: closed. */
   write(bytes: Uint8Array, offset?: number): number;
-  /** Closes after what was written has left. */
+  /** Closes after all written data has been sent. */
   end(): void;
   /** Sends FIN (TLS: close_notify first); reading goes on. */
   shutdown(): void;
@@ -43,7 +43,7 @@ export interface NativeTlsSocket<Data> extends NativeSocket<Data> {
   getSession(): Uint8Array | undefined;
   isSessionReused(): boolean;
   getServername(): string | undefined;
-  /** `abbreviated` false: with what the client sent beside it, as `issuerCertificate`. */
+  /** `abbreviated` false: with the further certificates of the client, as `issuerCertificate`. */
   getPeerCertificate(abbreviated: boolean): PeerCertificate | undefined;
 }
 
@@ -68,7 +68,7 @@ export interface NativeListener {
 }
 
 export interface FileSink {
-  /** Bytes taken, or a promise when the pipe is full. May throw EPIPE. */
+  /** Returns the number of bytes written, or a promise if the pipe is full. May throw EPIPE. */
   write(bytes: Uint8Array): number | Promise<number>;
   flush(): number | Promise<number>;
   end(): number | Promise<number>;

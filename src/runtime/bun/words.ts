@@ -1,4 +1,5 @@
-/** What BoringSSL says under Bun, as reasons: the same as deno/words.ts has for the same cause. */
+/** Converts BoringSSL's errors under Bun to reasons: the same as deno/words.ts for the same
+ *  cause. */
 
 import { reason } from "../../errors.ts";
 import type { StreamReason, TlsFault } from "../../reason.ts";
@@ -42,7 +43,7 @@ const FAULTS: Readonly<Record<string, readonly [TlsFault, words?: string]>> = {
   WRONG_VERSION_NUMBER: ["not tls", "unexpected record"],
 };
 
-/** What is said when a context is made. */
+/** Our words for errors in the making of a context. */
 const OF_CONTEXTS: Readonly<Record<string, string>> = {
   INVALID_COMMAND: "a word in it is known to OpenSSL alone (@SECLEVEL, PROFILE= and their kind)",
   KEY_USAGE_BIT_INCORRECT: "its keyUsage lacks digitalSignature",
@@ -51,7 +52,7 @@ const OF_CONTEXTS: Readonly<Record<string, string>> = {
   UNSUPPORTED_ALGORITHM: "the TLS library does not take its kind of key",
 };
 
-/** Why the library makes no context. */
+/** Why the library refuses to make a context, in our words. */
 export function contextWords(error: unknown): string {
   const text = reason(error);
   const last = (text.split(":").at(-1) ?? text).trim();
@@ -80,7 +81,7 @@ const ALERTS: Readonly<Record<number, string>> = {
   113: "bad certificate status response",
 };
 
-/** What BoringSSL's text says. */
+/** The reason that BoringSSL's text stands for. */
 export function faultOf(text: string): StreamReason {
   const last = (text.split(":").at(-1) ?? text).trim();
   const alert = /^(?:SSLV3|TLSV1|TLSV13)_ALERT_(.*)$/.exec(last)?.[1];
@@ -93,8 +94,9 @@ const plain = (name: string): string => name.replaceAll("_", " ").toLowerCase();
 
 const isOfLibrary = (error: Error): boolean => (error as { code?: string }).code === "EPROTO";
 
-/** Why the library says that a handshake failed. `alert`: an alert that came unencrypted. OpenSSL's clients
- *  refuse a certificate so in TLS 1.3, and BoringSSL takes that alert for a damaged record. */
+/** The error for a handshake that the library reports as failed. `alert`: an alert that came
+ *  unencrypted. OpenSSL's clients refuse a certificate with one in TLS 1.3, and BoringSSL reports
+ *  it as a damaged record. */
 export function refusal(error: Error | null, alert?: number): HandshakeError {
   if (!error) {
     return new HandshakeError({ kind: "tls", fault: "other", text: "handshake failed" });
@@ -102,19 +104,19 @@ export function refusal(error: Error | null, alert?: number): HandshakeError {
   if (alert !== undefined && /BAD_PACKET_LENGTH/.test(error.message)) {
     return new HandshakeError(alertFrom(ALERTS[alert] ?? String(alert)));
   }
-  // So Bun calls the end of the client's data, too.
+  // Bun reports the end of the client's data with this code, too.
   const gone = (error as { code?: string }).code === "ECONNRESET";
   return new HandshakeError(gone ? CLOSED : faultOf(error.message));
 }
 
-/** Why a connection was closed before its handshake was over. */
+/** The error for a connection that was closed before its handshake was done. */
 export function closedEarly(error: Error | undefined): HandshakeError {
   if (error instanceof HandshakeError) return error;
   if (!error) return new HandshakeError(CLOSED);
   return new HandshakeError(isOfLibrary(error) ? faultOf(error.message) : lost(error));
 }
 
-/** Why a connection was closed after its handshake. */
+/** The error for a connection that was closed after its handshake. */
 export function closedLate(error: Error): TlsError {
   return isOfLibrary(error) ? new TlsError(faultOf(error.message)) : lostConnection(error);
 }
