@@ -15,7 +15,7 @@
  *  - stderr.ts     the log, without libc
  *  - load_libc.ts  libc by FFI
  *
- *  Without `--allow-ffi` everything works that does not ask for libc. It never prompts. */
+ *  Without `--allow-ffi`, everything works that does not need libc. Never prompts for a permission. */
 
 import { constants } from "node:os";
 import { isAbsolute } from "node:path";
@@ -37,7 +37,7 @@ import { CONFINE_COMMAND } from "../confine.ts";
 import { Datagrams } from "./datagrams.ts";
 import { besideThis, ownExecutable } from "../own_executable.ts";
 
-/** The adapter. Call it once, at start. */
+/** Makes the adapter. Call it once, at start. */
 export function denoRuntime(): Runtime {
   const libc = loadLibc();
   if (libc !== undefined) keepDescriptors(libc);
@@ -53,7 +53,7 @@ export function denoRuntime(): Runtime {
     tlsLibrary: "rustls",
     cipherLists: false,
     libc,
-    listenDescriptor(fd, backlog, onSocket) { // accept(2) tells whose a connection was
+    listenDescriptor(fd, backlog, onSocket) { // no onLost: accept(2) always returns the peer address
       const where = { fd, backlog, tidier };
       return listenDescriptor(libc ?? needed("listen on a descriptor"), where, onSocket);
     },
@@ -76,8 +76,9 @@ export function denoRuntime(): Runtime {
       Deno.addSignalListener(name, handler);
     },
     ignoreSignals() {
-      // Deno's own handler of SIGUSR1 opens V8's inspector. It is set once, half a second after the start
-      // or with the first listener, and listeners do not replace it: what comes last is what holds.
+      // Deno's own handler of SIGUSR1 opens V8's inspector. Deno sets it once: half a second after
+      // the start, or with the first listener. So add a listener first, and then ignore the signal:
+      // the last setting counts.
       Deno.addSignalListener("SIGUSR1", () => {});
       if (libc) return ignoreSignals(libc);
       for (const name of IGNORED) Deno.addSignalListener(name, () => {});
@@ -91,9 +92,9 @@ export function denoRuntime(): Runtime {
   };
 }
 
-/** What a worker may: it runs no program and reads no environment, but cannot do without libc. */
+/** See `Runtime.selfCommand`. The new process has the permissions of a worker. */
 function selfCommand(main: string): SelfCommand | undefined {
-  if (!isAbsolute(main)) return undefined; // from a registry: it would have to be fetched again
+  if (!isAbsolute(main)) return undefined; // from a registry: Deno would have to fetch it again
   const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
     Deno.permissions.querySync(descriptor).state === "granted";
   try {
@@ -108,14 +109,15 @@ function selfCommand(main: string): SelfCommand | undefined {
     const confine = [self, "run", ...NO_SURPRISES, "--allow-ffi", besideThis("confine.ts")];
     return { command, confine, env };
   } catch {
-    return undefined; // no leave to ask
+    return undefined; // no permission to query
   }
 }
 
-/** A folder that cannot be made is no cache; the start takes 0.2 s longer. Deno keeps its cache open for
- *  writing, code among it that the next start would run. And what it has translated at start it need not
- *  translate again for the line numbers of an error: that would want a look at /proc/self/maps, and Deno
- *  panics where a jail or the sandbox forbids it. */
+/** Runs Deno without a cache, by naming a folder that cannot be made. The start takes 0.2 s longer.
+ *  With a cache, a worker could write to it, also to code that the next start would run. Without
+ *  one, Deno translates the code at start, and so need not do it later for the line numbers of an
+ *  error: that would read /proc/self/maps, and Deno panics if the chroot or the sandbox prevents
+ *  it. */
 const NO_CACHE = { DENO_DIR: "/dev/null/none" };
 
 const NO_SURPRISES = ["--no-prompt", "--no-config", "--no-lock"];

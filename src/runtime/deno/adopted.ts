@@ -1,5 +1,5 @@
-/** Descriptors made by libc, driven by `node:net`: a connection, or one direction of a pipe. It stops
- *  reading when paused, as long as no TLS is made of it directly. */
+/** Streams over descriptors made by libc, with `node:net`: a connection, or one direction of a
+ *  pipe. Such a socket stops reading when paused, unless `node:tls` uses it directly. */
 
 import { Socket as NetSocket } from "node:net";
 import { free, HIGH_WATER } from "./stream.ts";
@@ -12,8 +12,7 @@ export class AdoptedStream extends Owned implements Stream {
   #gone = false;
   #error: Error | undefined;
 
-  /** A direction that the descriptor has not must not be asked for: reading a pipe's writing end
-   *  fails. */
+  /** Name only directions that the descriptor has: reading from a pipe's writing end fails. */
   constructor(fd: number, { readable, writable }: { readable: boolean; writable: boolean }) {
     super();
     const options = {
@@ -21,16 +20,16 @@ export class AdoptedStream extends Owned implements Stream {
       readable,
       writable,
       allowHalfOpen: true,
-      // While it is paused it reads nothing ahead: for a client that does not read, a program's next
-      // 64 KB.
+      // No read-ahead while paused, which would buffer 64 KB of a program's output for a client
+      // that does not read.
       readableHighWaterMark: 0,
-      writableHighWaterMark: HIGH_WATER, // from there on it says when it is empty again
+      writableHighWaterMark: HIGH_WATER, // from here on "drain" follows when the queue is empty
     };
     const socket = new NetSocket(options);
     this.socket = socket;
     if (readable) {
       socket.pause();
-      // Without the call to pause() this would begin to read.
+      // Adding this listener would start reading without the pause() above.
       socket.on("data", (chunk: Uint8Array) => this.owner.data?.(chunk));
       socket.on("end", () => this.#gone || this.owner.end?.());
     }
@@ -57,7 +56,8 @@ export class AdoptedStream extends Owned implements Stream {
 
   write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.socket.writableEnded || chunk.length === 0) return true;
-    // Also after an error: what was never sent would stay until V8 looks for garbage.
+    // The callback also runs after an error; unsent chunks would otherwise stay until V8 collects
+    // garbage.
     if (spent) this.socket.write(chunk, () => free(chunk));
     else this.socket.write(chunk);
     this.#full ||= this.socket.writableLength >= HIGH_WATER;
@@ -82,7 +82,7 @@ export class AdoptedStream extends Owned implements Stream {
   }
 
   close(): void {
-    this.destroy(); // the system sends no reset when nothing is unread
+    this.destroy(); // no reset follows, because nothing is unread
   }
 
   #drained(): void {

@@ -1,7 +1,7 @@
-/** TLS settings to a context of Deno's `node:tls`, and the facts of a finished session.
+/** Makes a context of Deno's `node:tls` from TLS settings, and reads the facts of a session.
  *
- *  rustls ignores some settings without a word and reports others only in the handshake. Whatever
- *  it cannot honour is refused here, when the context is made. */
+ *  rustls silently ignores some settings and reports others only in the handshake. Settings that it
+ *  does not support are refused here, when the context is made. */
 
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
@@ -9,7 +9,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { ContextError, type TlsContext, type TlsSession, type TlsSettings } from "../runtime.ts";
 import { reason, Unsupported } from "../../errors.ts";
 
-/** What a handshake needs of a context. */
+/** The parts of a context that a handshake needs. */
 export interface ContextParts {
   readonly secure: tls.SecureContext;
   readonly requestCertificate: boolean;
@@ -17,12 +17,13 @@ export interface ContextParts {
   readonly alpn: string[] | undefined;
 }
 
-/** Certificates taken from a client: rustls caps the whole message at 64 KB; this caps the walk. */
+/** Maximum certificates read of a client's chain; rustls limits the whole message to 64 KB. */
 const MAX_CHAIN = 20;
 
 const OURS = "Deno's TLS library (rustls)";
 
-/** @throws Unsupported for what rustls cannot honour, Error for an unusable certificate or key. */
+/** See `Runtime.tlsContext`. Throws `Unsupported` for a setting that rustls does not support, and
+ *  an Error for an unusable certificate or key. */
 export function makeContext(settings: TlsSettings): TlsContext {
   if (settings.ciphers !== undefined) {
     throw new Unsupported("use CIPHERS", OURS, "unset CIPHERS, or run under Bun");
@@ -52,7 +53,7 @@ export function makeContext(settings: TlsSettings): TlsContext {
       key: matchingKey(pair.chain, pair.key),
       minVersion: settings.minVersion,
       maxVersion: settings.maxVersion,
-      ca: settings.requestCertificate?.ca ?? [], // without a list the system's would be trusted
+      ca: settings.requestCertificate?.ca ?? [], // without a list the system's authorities are trusted
     })
   );
   const parts: ContextParts = {
@@ -65,9 +66,10 @@ export function makeContext(settings: TlsSettings): TlsContext {
   return { opaque: parts };
 }
 
-/** `secure` for one connection, whose authorities are named in the request for a certificate and no more.
- *  Deno 2.9.6 reads `ca` as text twice when a connection begins: first it appends those certificates to the
- *  chain that it sends, then it names them. With the system's bundle no client takes such a chain. */
+/** Returns `secure` for one connection, such that its authorities are named in the request for a
+ *  certificate but not sent. When a connection begins, Deno 2.9.6 converts `ca` to text twice:
+ *  first to append those certificates to the chain that it sends, then to name them. No client
+ *  accepts a chain with the system's whole bundle. */
 export function namingOnly(secure: tls.SecureContext): tls.SecureContext {
   const { ca, ...rest } = secure.context as { ca?: string | string[] };
   const pem = [ca ?? []].flat().join("");
@@ -75,7 +77,7 @@ export function namingOnly(secure: tls.SecureContext): tls.SecureContext {
   const context = Object.defineProperty(rest, "ca", {
     enumerable: true,
     get() {
-      if (begun) return ca; // later it completes the client's chain
+      if (begun) return ca; // later reads complete the client's chain
       begun = true;
       let reads = 0;
       return { toString: () => reads++ === 0 ? "" : pem };
@@ -84,7 +86,8 @@ export function namingOnly(secure: tls.SecureContext): tls.SecureContext {
   return Object.create(secure, { context: { value: context, enumerable: true } });
 }
 
-/** The key as PKCS#8, the one form every version takes, when it belongs to the certificate. */
+/** Returns the key as PKCS#8, the form that every version of Deno accepts. Throws `ContextError` if
+ *  it does not belong to the certificate. */
 function matchingKey(chain: string, pem: string): string {
   const key = attempt(() => createPrivateKey(pem));
   if (!attempt(() => new X509Certificate(chain)).checkPrivateKey(key)) {
@@ -93,7 +96,7 @@ function matchingKey(chain: string, pem: string): string {
   return key.export({ type: "pkcs8", format: "pem" }) as string;
 }
 
-/** Some keys (secp256k1, Ed448) are refused only when a connection begins: begins one. */
+/** Begins a connection, because some keys (secp256k1, Ed448) are refused only then. */
 function probe(parts: ContextParts): void {
   const nowhere = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   const socket = new tls.TLSSocket(nowhere, { isServer: true, secureContext: parts.secure });
@@ -113,7 +116,7 @@ function attempt<T>(act: () => T): T {
   }
 }
 
-/** The names of what was agreed upon, as the TLS library has them. */
+/** The names of the negotiated protocol and cipher suite. */
 export function suiteOf(socket: tls.TLSSocket): { protocol: string; cipher: string } {
   return { protocol: socket.getProtocol() ?? "", cipher: socket.getCipher()?.name ?? "" };
 }
@@ -136,9 +139,9 @@ export function sessionOf(socket: tls.TLSSocket): TlsSession {
   return session;
 }
 
-/** Deno 2.9.6 shows a certificate that it cannot parse (a date that is none, for one) as no
- *  certificate at all. In a full handshake the library's verdict gives it away, in a resumed one only
- *  this call, which throws. */
+/** True if the client sent a certificate. Deno 2.9.6 provides no certificate if it cannot parse it
+ *  (for instance an invalid date). After a full handshake the library's `verifyError` shows that
+ *  one was sent; after a resumed one only `getPeerX509Certificate` does, which throws. */
 function sentCertificate(socket: tls.TLSSocket): boolean {
   const { ssl } = socket as unknown as { ssl?: { verifyError?: () => string | null } | null };
   if (ssl?.verifyError?.()) return true;
@@ -149,15 +152,16 @@ function sentCertificate(socket: tls.TLSSocket): boolean {
   }
 }
 
-/** `authorized` is wrong on a socket made here (always false); the library's own word is right.
- *  Where it cannot be had, nobody is trusted. */
+/** The library's own verification error, because `authorized` is always false on a socket made
+ *  here. If it is not available, no client is trusted. */
 function verifyError(socket: tls.TLSSocket): string | undefined {
   const { ssl } = socket as unknown as { ssl?: { verifyError?: () => string | null } | null };
   if (typeof ssl?.verifyError !== "function") return "no word from the TLS library";
   return ssl.verifyError() || undefined;
 }
 
-/** DER, the client's own first. A self-signed certificate names itself as its issuer. */
+/** The chain in DER, the client's own certificate first. A self-signed one refers to itself as
+ *  issuer. */
 function peerChain(socket: tls.TLSSocket): Uint8Array[] {
   const chain: Uint8Array[] = [];
   const seen = new Set<object>();

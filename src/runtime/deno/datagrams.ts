@@ -1,17 +1,18 @@
-/** UDP under Deno by libc: `node:dgram` and `Deno.listenDatagram` never connect a socket, so they do not
- *  learn that nobody listens at the other end. All sockets are in one epoll set, on which one thread
- *  of Deno's pool waits while there are any. */
+/** UDP under Deno with libc. `node:dgram` and `Deno.listenDatagram` never connect a socket, so they
+ *  do not report that no process listens at the other end. All sockets are in one epoll set; one
+ *  thread of Deno's pool waits for it while there are any. */
 
 import { setTimeout } from "node:timers";
 import type { DatagramEvents } from "../runtime.ts";
 import { EpollSet, LOOK_AGAIN_MS } from "./ready.ts";
 import type { Libc } from "../libc/libc.ts";
 
-/** The longest wait of the thread: after the last socket is closed it keeps the process that long. */
+/** The longest wait of the thread, in milliseconds. It can delay the exit of the process for as
+ *  long. */
 const WAIT_MS = 100;
 
 export class Datagrams {
-  /** By descriptor: takes what has come. */
+  /** By descriptor: the function that receives what has come. */
   readonly #sockets = new Map<number, () => void>();
   #set: EpollSet | undefined;
 
@@ -29,7 +30,7 @@ export class Datagrams {
       open = false;
       if (fd === undefined) return;
       this.#sockets.delete(fd);
-      this.libc.close(fd); // leaves the set, too
+      this.libc.close(fd); // this also removes it from the set
       fd = undefined;
     };
     const attempt = (act: () => void) => {
@@ -47,7 +48,7 @@ export class Datagrams {
           while (open) {
             const bytes = this.libc.receiveDatagram(own);
             if (bytes === undefined) return;
-            events.packet(bytes, to); // the kernel has looked at where it came from
+            events.packet(bytes, to); // the kernel has checked the sender
           }
         }));
     });
@@ -72,7 +73,7 @@ export class Datagrams {
     set.close();
   }
 
-  /** Where there is no epoll. */
+  /** Polls all sockets, on systems without epoll. */
   #look(): void {
     setTimeout(() => {
       for (const ready of [...this.#sockets.values()]) ready();
@@ -81,7 +82,7 @@ export class Datagrams {
   }
 }
 
-/** `fe80::1%2` apart. Throws when the zone is no number. */
+/** Splits `fe80::1%2` into address and zone, which must be a number. */
 function endpoint({ address, port }: { address: string; port: number }) {
   const [ip = "", zone] = address.split("%");
   return { ip, port, ...(zone === undefined ? {} : { scopeId: Number(zone) }) };

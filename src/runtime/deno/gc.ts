@@ -1,14 +1,15 @@
-/** Memory after a burst, under Deno. V8 looks for garbage when something is allocated, and the C library
- *  keeps what is freed: what a thousand clients left behind would stay for as long as no others come. */
+/** Frees memory after a burst, under Deno. V8 collects garbage only when it allocates, and the C
+ *  library keeps freed memory: the garbage of a thousand clients would stay until new ones come. */
 
 import { setTimeout } from "node:timers";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Connections, begun or ended, whose leavings are worth a collection, which takes 20 to 40 ms. */
+/** Number of connections begun or ended after which a collection is worth its price, 20 to 40
+ *  ms. */
 const MANY = 200;
-/** The burst is over when fewer than so many have begun or ended in so many milliseconds: a busy server
- *  needs what it has, and shall not wait. */
+/** A burst is over when fewer than `FEW` connections have begun or ended in `WINDOW` milliseconds.
+ *  A busy server reuses its memory, and must not be delayed. */
 const FEW = 50;
 const WINDOW = 5000;
 
@@ -17,7 +18,7 @@ type Later = (call: () => void, ms: number) => void;
 
 const later: Later = (call, ms) => void setTimeout(call, ms).unref();
 
-/** Calls `collect` when many connections have begun or ended, and the next are few. */
+/** Calls `collect` when many connections have begun or ended, and few follow. */
 export class Tidier {
   readonly #collect: () => void;
   readonly #later: Later;
@@ -34,7 +35,8 @@ export class Tidier {
     if (++this.#count >= MANY) this.soon();
   }
 
-  /** Also after the start, which leaves what has been compiled. */
+  /** Collects once it is quiet. Also for the time after the start, which leaves garbage of
+   *  compilation. */
   soon(): void {
     if (this.#watching) return;
     this.#watching = true;
@@ -50,7 +52,8 @@ export class Tidier {
   }
 }
 
-/** Frees garbage, and calls `trim`, which gives what is free back to the system. */
+/** Returns a function that collects garbage, and calls `trim` to return free memory to the
+ *  system. */
 export function collector(trim: (() => void) | undefined): () => void {
   let collect: (() => void) | undefined;
   return () => {
@@ -60,7 +63,7 @@ export function collector(trim: (() => void) | undefined): () => void {
   };
 }
 
-/** V8's: a flag shows it, in contexts that are made afterwards. */
+/** V8's collector. A flag exposes it in contexts that are made afterwards. */
 function garbageCollector(): () => void {
   setFlagsFromString("--expose-gc");
   const gc: unknown = runInNewContext("globalThis.gc");

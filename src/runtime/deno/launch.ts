@@ -16,15 +16,16 @@ class DescriptorStream extends AdoptedStream {
     this.#fd = fd;
   }
 
-  /** Bytes or the end are there that the owner has not been told of yet. */
+  /** True if bytes or end of file can be read that the owner did not get yet. */
   readable(): boolean {
     if (this.gone || this.socket.destroyed) return false;
     return this.socket.readableLength > 0 || this.#libc.poll(this.#fd, POLL.in, 0) !== 0;
   }
 }
 
-/** The launcher of this process. `Deno.Command` passes no descriptors, and what `node:child_process`
- *  passes it also hands on under other numbers, so that a closed pipe would stay open. */
+/** The launcher of this process. `Deno.Command` cannot pass descriptors. `node:child_process`
+ *  passes them a second time under other numbers, so that a pipe the program closes would stay
+ *  open. */
 export function denoLauncher(libc: Libc): Launcher {
   return new Launcher(libc, (handler, on) => {
     if (on) Deno.addSignalListener("SIGCHLD", handler);
@@ -37,8 +38,8 @@ export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramStreams {
   const [inputFd, outputFd, control, tlsInput, tlsOutput] = fds as [number, number, ...number[]];
   const stream = (fd: number | undefined, direction: "read" | "write"): DescriptorStream =>
     new DescriptorStream(libc, fd as number, direction);
-  // Each direction of the control socket has its own end. First what can fail: the streams below
-  // close what they have.
+  // Each direction of the control socket has its own descriptor. First the call that can fail: the
+  // streams below close their descriptors.
   const controlWrite = control === undefined ? undefined : libc.dup(control);
   const output = stream(outputFd, "read");
   const ends = { input: stream(inputFd, "write"), output };

@@ -1,7 +1,7 @@
 /** Listening under Deno: by `Deno.listen`, which needs no FFI, or on a descriptor by libc.
  *
- *  Both accept when asked only, so that `-c` can hold connections back in the kernel, and go on
- *  after EMFILE: a listener that is deaf for good is worse than one that waits. */
+ *  Both accept only when asked, so that `-c` can keep connections in the kernel's queue. After EMFILE they
+ *  wait and go on, because a listener must not stop for good. */
 
 import { setImmediate } from "node:timers";
 import type { Listener, Socket } from "../runtime.ts";
@@ -10,10 +10,11 @@ import { ConnSocket, NodeSocket } from "./socket.ts";
 import { watchReadable } from "./ready.ts";
 import type { Tidier } from "./gc.ts";
 
-/** Wait after an accept that failed, mostly for want of descriptors: some will be closed. */
+/** Wait after an accept that failed, usually because no descriptor was free: some will be
+ *  closed. */
 const BACK_OFF_MS = 50;
 
-/** See `Runtime.listen`. `::` takes IPv4 too: Deno cannot do otherwise. */
+/** See `Runtime.listen`. `::` accepts IPv4 too: Deno has no option against that. */
 export function listenHere(
   where: { ip: string; port: number; backlog: number },
   tidier: Tidier,
@@ -43,8 +44,8 @@ export function listenHere(
         else if (paused) held = conn;
         else onSocket(new ConnSocket(conn, count));
       } catch (error) {
-        // A client that has gone again costs its own connection only: with a wait for each, one that
-        // opens and resets twenty a second would lock everybody out.
+        // The client has gone already. Do not wait then: a client that opens and resets twenty
+        // connections a second would lock out all others.
         if ((error as { code?: string }).code === "ENOTCONN") {
           onLost();
           continue;
@@ -74,7 +75,7 @@ export function listenHere(
   };
 }
 
-/** Connections taken in one go, before other events get their turn. */
+/** Connections accepted before other events get their turn. */
 const BATCH = 16;
 
 function adopt(
@@ -105,7 +106,7 @@ export function listenDescriptor(
   let paused = false;
   let accepting = false;
 
-  /** Takes what waits; false when it should come back at once. */
+  /** Accepts what waits. True if the queue is empty; false if more may wait. */
   const acceptBatch = (): boolean => {
     for (let taken = 0; taken < BATCH && open && !paused; taken++) {
       const accepted = libc.acceptDescriptor(fd);

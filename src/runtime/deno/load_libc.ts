@@ -1,4 +1,4 @@
-/** Loads the C library under Deno (Deno.dlopen, --allow-ffi). Translates types, decides nothing. */
+/** Loads the C library under Deno (Deno.dlopen, --allow-ffi). Only translates types. */
 
 import process from "node:process";
 import { abiOf, declarations, type Signature } from "../libc/abi.ts";
@@ -12,12 +12,11 @@ function translate({ args, returns }: Signature): Deno.ForeignFunction {
   return { parameters: args.map((type) => ARGUMENT[type]), result: RETURN[returns] };
 }
 
-/** The C library of this process; undefined without the permission for FFI, which is looked up and
- *  never asked for. All of it is needed: with a part (`--allow-ffi=path`, `--deny-ffi=path`) Deno
- *  refuses to read errno, and takes a plain library name for a file of the working directory, where
- *  anyone may have put one.
- *  Throws Unsupported on a system whose constants we do not have, and the loader's error when the
- *  library lacks a symbol. */
+/** Returns the C library of this process; undefined without the permission for FFI, for which it
+ *  never prompts. A partial permission (`--allow-ffi=path`, `--deny-ffi=path`) does not suffice:
+ *  Deno then refuses to read errno, and takes a plain library name for a file of the working
+ *  directory, where any user may have put one. Throws `Unsupported` on a system without a table in
+ *  abi.ts, and the loader's error if the library lacks a symbol. */
 export function loadLibc(): Libc | undefined {
   const permission = Deno.permissions.querySync({ name: "ffi" });
   if (permission.state !== "granted" || permission.partial) return undefined;
@@ -32,8 +31,7 @@ export function loadLibc(): Libc | undefined {
   });
 }
 
-/** malloc_trim(3): gives memory that is free back to the system. Undefined where the library, which has
- *  been loaded before, has none: only glibc has. */
+/** malloc_trim(3), which returns free memory to the system. Undefined without glibc. */
 export function loadTrim(): (() => void) | undefined {
   const declared = { malloc_trim: { parameters: ["usize"], result: "i32" } } as const;
   try {

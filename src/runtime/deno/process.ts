@@ -1,5 +1,5 @@
-/** Programs under Deno: by libc where there is one, which costs a fifth of what `Deno.Command` does,
- *  and else by that. */
+/** Programs under Deno: started with libc if there is one, which costs a fifth of `Deno.Command`;
+ *  otherwise with `Deno.Command`. */
 
 import { needsFfi } from "../needs_ffi.ts";
 import { signalChild, waitStatus } from "../child.ts";
@@ -37,8 +37,7 @@ export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptio
   };
 }
 
-/** Both ends must be closed or cancelled, whatever happens: Deno does not do it when the program
- *  ends. */
+/** Both ends must always be closed or cancelled: Deno does not do it when the program ends. */
 function inputWire(stream: WritableStream<Uint8Array>): Wire {
   const writer = stream.getWriter();
   writer.closed.catch(nothing); // told by write() and close(), too

@@ -1,5 +1,5 @@
-/** Waiting for a descriptor under Deno, which has no call for it: epoll in a thread of Deno's
- *  pool, by FFI. Linux; elsewhere the caller is told to look again every few milliseconds. */
+/** Waits for a descriptor under Deno, which has no function for that: calls epoll by FFI in a
+ *  thread of Deno's pool. Elsewhere than on Linux, callers try again every few milliseconds. */
 
 import process from "node:process";
 import { abiOf } from "../libc/abi.ts";
@@ -16,8 +16,8 @@ export interface Readiness {
   close(): void;
 }
 
-/** Watches `fd`. A thread that waits in poll(2) would keep the socket, and so its port, after it
- *  was closed; an epoll set does not. */
+/** Watches `fd`, with epoll: a thread that waits in poll(2) would keep the socket and its port open
+ *  after it was closed. */
 export function watchReadable(libc: Libc, fd: number): Readiness {
   if (Deno.build.os !== "linux") {
     return { wait: () => new Promise((done) => setTimeout(done, LOOK_AGAIN_MS)), close() {} };
@@ -54,7 +54,7 @@ export function watchReadable(libc: Libc, fd: number): Readiness {
   };
 }
 
-/** Events taken at once; more wait for the next call. */
+/** Maximum events per call; more wait for the next call. */
 const ROOM = 64;
 
 /** Many descriptors, watched for something to read or an error. Linux. */
@@ -68,7 +68,7 @@ export class EpollSet {
     if (this.#set < 0) throw new Error("unable to watch a descriptor: epoll_create1 failed");
   }
 
-  /** Until it is closed. */
+  /** Watches `fd` until it is closed. */
   add(fd: number): void {
     const event = epollEvent(EPOLL.in);
     new DataView(event.buffer).setInt32(EPOLL_EVENT.fd, fd, true);
@@ -77,7 +77,7 @@ export class EpollSet {
     }
   }
 
-  /** Those that are ready, none after `ms`. One call at a time. */
+  /** Resolves with the ready descriptors; with none after `ms`. One call at a time. */
   async wait(ms: number): Promise<number[]> {
     const count = await this.#calls.epoll_wait(this.#set, this.#found, ROOM, ms);
     const view = new DataView(this.#found.buffer);
@@ -87,7 +87,7 @@ export class EpollSet {
     );
   }
 
-  /** Not while somebody waits. */
+  /** Must not be called during `wait`. */
   close(): void {
     this.libc.close(this.#set);
   }

@@ -46,11 +46,11 @@ export class ConnSocket extends WireStream implements Socket {
   }
 
   unacknowledged(): undefined {
-    return undefined; // asks for the descriptor, which Deno does not tell
+    return undefined; // needs the descriptor, which Deno does not provide
   }
 
   unread(): Uint8Array {
-    return NOTHING; // likewise
+    return NOTHING; // needs the descriptor, too
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
@@ -87,7 +87,7 @@ function wireOf(conn: Deno.TcpConn, count: () => void): Wire {
   };
 }
 
-/** A connection accepted by libc. `count`: as there. */
+/** A connection accepted by libc. `count`: see `ConnSocket`. */
 export class NodeSocket extends AdoptedStream implements Socket {
   readonly local: Address;
   readonly remote: Address;

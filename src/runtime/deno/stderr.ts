@@ -1,4 +1,4 @@
-/** The log without libc: Deno writes in a thread of its own, and one write at a time is under way. */
+/** Writes the log without libc: Deno writes in a separate thread, one write at a time. */
 
 import type { LineSink } from "../runtime.ts";
 

@@ -1,8 +1,8 @@
-/** Streams over what Deno reads and writes with promises: a `Deno.Conn`, or the pipes of a program.
+/** Streams over Deno's promise-based reads and writes: a `Deno.Conn`, or the pipes of a program.
  *
- *  Reading is pull-based: nothing is read while the stream is paused, so the kernel holds the peer
- *  up. A waiting read pins its buffer, and most connections mostly wait: it waits with a small one
- *  and takes a large one only when the small one came back full. */
+ *  Nothing is read while the stream is paused, so the kernel stops the peer. A waiting read keeps
+ *  its buffer, and most connections wait most of the time: a read waits with a small buffer, and a
+ *  large one is used only after the small one was full. */
 
 import { Owned, type Stream } from "../stream.ts";
 
@@ -10,7 +10,7 @@ import { Owned, type Stream } from "../stream.ts";
 export interface Wire {
   /** The next bytes, `size` at most; null at the end of data. */
   read(size: number): Promise<Uint8Array | null>;
-  /** Resolves to the number of bytes taken, at least one. */
+  /** Resolves to the number of bytes written, at least one. */
   write(chunk: Uint8Array): Promise<number>;
   /** Sends the end of data. */
   closeWrite(): Promise<void>;
@@ -22,28 +22,29 @@ export interface Wire {
 const SMALL = 2048;
 /** Buffer of a read in a busy stream: four TLS records. */
 const LARGE = 65536;
-/** Queued bytes from which `write` says no, until half of them are gone: one TLS record. What a program
- *  has written is 64 KB at most, so a client that does not read costs 16 to 80 KB. */
+/** From this many queued bytes on, `write` returns false; `drain` follows when half of them are
+ *  gone. One TLS record. A chunk of a program has at most 64 KB, so a client that does not read
+ *  costs 16 to 80 KB. */
 export const HIGH_WATER = 16384;
 
-/** From this size on freeing is worth more than it costs; in bytes. */
+/** Smallest chunk, in bytes, for which freeing saves more than it costs. */
 const WORTH_FREEING = 16384;
 
-/** Frees the memory of a chunk that has been written. Without it V8 lets 64 MB of such chunks gather
- *  before it looks for garbage, and under load it looks thirty times a second: a download took twice
- *  the memory and twice the CPU. Only a chunk that is alone in its buffer is freed. */
+/** Frees the memory of a chunk that has been written. Otherwise V8 gathers 64 MB of such chunks
+ *  before it collects garbage, and under load it collects thirty times a second: a download took
+ *  twice the memory and twice the CPU. Only a chunk that fills its whole buffer is freed. */
 export function free({ buffer, byteLength }: Uint8Array): void {
   if (byteLength < WORTH_FREEING || byteLength !== buffer.byteLength) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
-/** A stream over one wire. A wire of one direction is said so by `ends`. */
+/** A stream over one wire. `ends`: which directions the wire has. */
 export class WireStream extends Owned implements Stream {
   readonly #wire: Wire;
   #flowing = false;
   #reading = false;
   #size = SMALL;
-  /** What a read brought after `pause()`; null is the end of data. */
+  /** The result of a read that ended after `pause()`; null is the end of data. */
   #held: Uint8Array | null | undefined;
   #queue: { chunk: Uint8Array; spent: boolean }[] = [];
   #queued = 0;
@@ -61,7 +62,7 @@ export class WireStream extends Owned implements Stream {
     this.#outputOver = !ends.output;
   }
 
-  /** Closed, by either side. */
+  /** True if closed, by either side. */
   get gone(): boolean {
     return this.#gone;
   }
@@ -116,7 +117,7 @@ export class WireStream extends Owned implements Stream {
     this.destroy(); // the system sends no reset when nothing is unread
   }
 
-  /** Reads until paused or at the end. The caller has seen that no other read runs. */
+  /** Reads until paused or at the end. The caller must check that no other read runs. */
   async #read(): Promise<void> {
     this.#reading = true;
     try {
@@ -148,7 +149,7 @@ export class WireStream extends Owned implements Stream {
     }
   }
 
-  /** Writes the queue, then the end if it is wanted. */
+  /** Writes the queue, then the end of data if `end` was called. */
   async #flush(): Promise<void> {
     this.#writing = true;
     try {
@@ -178,7 +179,7 @@ export class WireStream extends Owned implements Stream {
     }
   }
 
-  /** The next bytes to write: small chunks joined, so that each costs no packet of its own. */
+  /** The next bytes to write. Joins small chunks, so that they share packets. */
   #next(): { chunk: Uint8Array; spent: boolean } {
     const first = this.#queue[0]!;
     let count = 1, length = first.chunk.length;

@@ -1,5 +1,5 @@
-/** TLS as the server, by `node:tls` (rustls in Deno), over any stream of this folder: the handshake. What
- *  comes after it is tls_stream.ts. */
+/** The TLS handshake as the server, with `node:tls` (rustls in Deno), over any stream of this
+ *  folder. tls_stream.ts is the connection after it. */
 
 import * as tls from "node:tls";
 import { refusal } from "./words.ts";
@@ -14,9 +14,9 @@ import { DenoTlsStream } from "./tls_stream.ts";
 /** A handshake under way. */
 export interface Handshake {
   readonly done: Promise<TlsStream>;
-  /** When it is done. */
+  /** Set when the handshake is done. */
   readonly stream: DenoTlsStream | undefined;
-  /** The raw stream has been destroyed. Does nothing when the handshake is over. */
+  /** To be called after the raw stream was destroyed. Does nothing when the handshake is over. */
   stop(): void;
 }
 
@@ -27,8 +27,9 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   const link = encryptedSide(raw);
   const options = {
     isServer: true,
-    // Once its buffer was full, Deno 2.9.6 forgets a close_notify that came with the last bytes. The
-    // gate of tls_link.ts bounds the buffer: at most what one or two reads bring is ever in it.
+    // Deno 2.9.6 loses a close_notify that comes with the last bytes if the buffer was full.
+    // tls_link.ts limits the buffer to what one or two reads bring, so it is never full with this
+    // mark.
     highWaterMark: ROOMY,
     secureContext: context.requestCertificate ? namingOnly(context.secure) : context.secure,
     requestCert: context.requestCertificate,
@@ -60,8 +61,8 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     if (rawEnded) queueMicrotask(() => made.rawEnded());
   });
 
-  // What the library has to say of the bytes before comes first. If that is the handshake's end, the
-  // stream is told of its own.
+  // The library's result for earlier bytes comes first. If that ends the handshake, `fail` does
+  // nothing, and the new stream handles the end of the raw one.
   const rawOver = (cause: StreamReason, closed: boolean) => {
     setImmediate(() => fail(link.error ? refusal(link.error, begin) : cause, closed));
   };
@@ -82,8 +83,8 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
       rawOver(error ? lost(error) : CLOSED, true);
     },
   });
-  // The socket starts in the next tick. Were there something to read by then that it refuses, Deno
-  // 2.9.6 would go on with a handle that is gone and throw where nobody can catch it.
+  // The socket starts in the next tick. If it got bytes before that and refused them, Deno 2.9.6
+  // would use a handle that is gone, and throw an error that no code can catch.
   setImmediate(() => {
     if (over) return;
     if (first.length > 0) link.feed(first);

@@ -1,44 +1,45 @@
-/** The encrypted side of Deno's `TLSSocket`: a Duplex of ours over a raw stream, past which the data go
- *  where that can be had. Knows nothing of handshakes.
+/** The encrypted side of Deno's `TLSSocket`: our Duplex over a raw stream, which the data bypass if
+ *  possible (`direct`). Knows nothing of handshakes.
  *
- *  Deno's `TLSSocket` does not stop reading when it is paused: it would take everything the peer
- *  sends into memory. So the Duplex gets only what the raw stream delivers, and the raw stream is
- *  paused together with the decrypted one. It is the same with writing: the TLS layer calls every
- *  write done at once, so the raw stream's queue says when it is enough. */
+ *  Deno's `TLSSocket` does not stop reading when it is paused: it would buffer everything the peer
+ *  sends. So the Duplex gets only what the raw stream delivers, and the raw stream is paused
+ *  together with the decrypted one. For output, the TLS layer reports every write as done at once,
+ *  so back-pressure comes from the raw stream's queue. */
 
 import type * as tls from "node:tls";
 import { Duplex } from "node:stream";
 import type { Stream } from "../stream.ts";
 import { free } from "./stream.ts";
 
-/** A failed client may keep its end open; its descriptor is not kept longer than this. */
+/** How long the descriptor of a failed client that does not close is kept, in milliseconds. */
 const LINGER_MS = 1000;
 
 /** The handle under Deno's TLSSocket, as far as needed here: see `direct` and `sendAlert`. */
 export interface Handle {
   onerror?: (error: Error) => void;
-  /** What the TLS library has made for the peer since the last call. */
+  /** Returns the ciphertext made for the peer since the last call. */
   drainEncOut?: () => Uint8Array | undefined;
-  /** Gives the TLS library what has come from the peer; of nothing, lets it go on. */
+  /** Gives ciphertext of the peer to the TLS library. An empty chunk makes the library go on. */
   readBuffer?: (chunk: Uint8Array) => void;
 }
 
-/** The encrypted side of a TLS socket, and whether the raw stream has said "no more". */
+/** The encrypted side of a TLS socket. `full`: the raw stream's `write` has returned false. */
 export interface EncryptedSide {
   readonly raw: Stream;
   readonly duplex: Duplex;
   full: boolean;
-  /** Why the TLS library has given up. It says so before its socket does. */
+  /** The error of the TLS library; set before its socket reports it. */
   error: Error | undefined;
-  /** Hands over what has come from the peer. */
+  /** Gives ciphertext of the peer to the TLS library. */
   feed(chunk: Uint8Array): void;
 }
 
-/** What the TLS library reads and writes. Nothing here takes the raw stream or destroys it. */
+/** Makes the Duplex that the TLS library reads and writes. Neither takes nor destroys the raw
+ *  stream. */
 export function encryptedSide(raw: Stream): EncryptedSide {
   const duplex = new Duplex({
     allowHalfOpen: true,
-    autoDestroy: false, // it would take undelivered input along when both directions have ended
+    autoDestroy: false, // it would drop undelivered input when both directions have ended
     read() {}, // the raw stream pushes
     write(chunk: Uint8Array, _encoding, done) {
       if (!raw.write(chunk)) link.full = true;
@@ -55,14 +56,15 @@ export function encryptedSide(raw: Stream): EncryptedSide {
   return link;
 }
 
-/** Takes the Duplex out of the way of the data: through it Deno 2.9.6 copies all that it sends once
- *  more. Where the names used here are unknown it stays, which is only slower. */
+/** Makes the data bypass the Duplex, through which Deno 2.9.6 copies all output once more. If a
+ *  version of Deno lacks the internal names used here, the Duplex is used, which is only slower. */
 export function direct(socket: tls.TLSSocket, link: EncryptedSide): void {
   const { _handle: handle } = socket as unknown as { _handle?: Handle };
   if (handle?.drainEncOut === undefined || handle.readBuffer === undefined) return;
   const { drainEncOut, readBuffer } = handle;
-  // Deno asks for what there is to send whenever there may be something, and is told that there is
-  // nothing. What waits for room in the library's buffer is let in by reading nothing.
+  // Deno calls `drainEncOut` whenever there may be output. This writes the output to the raw stream
+  // and returns none. Reading an empty chunk lets in plaintext that waits for room in the library's
+  // buffer.
   handle.drainEncOut = () => {
     for (;;) {
       const chunk = drainEncOut.call(handle);
@@ -81,9 +83,9 @@ export function direct(socket: tls.TLSSocket, link: EncryptedSide): void {
 
 const NOTHING = new Uint8Array(0);
 
-/** Notes an error of the TLS library as soon as it is there, and sends the alert that goes with it:
- *  over a Duplex, Deno 2.9.6 leaves that in its output buffer, and the client would see a closed
- *  connection and no reason. Where the names used here are unknown, only that is lost. */
+/** Records an error of the TLS library at once, and sends its alert. Over a Duplex, Deno 2.9.6
+ *  leaves the alert in its output buffer, so that the client would see a closed connection without
+ *  a reason. If a version of Deno lacks the internal names used here, only the alert is lost. */
 export function hearErrors(socket: tls.TLSSocket, link: EncryptedSide): void {
   const handle = (socket as unknown as { _handle?: Handle })._handle;
   const original = handle?.onerror;

@@ -1,4 +1,4 @@
-/** A TLS connection under Deno, from the end of its handshake (tls.ts) to its own. */
+/** A TLS connection under Deno after its handshake (tls.ts). */
 
 import type * as tls from "node:tls";
 import { breach } from "./words.ts";
@@ -27,7 +27,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
     const { raw } = link;
     raw.pause();
     raw.take({
-      // After close_notify only the FIN is of interest (RFC 8446 6.1).
+      // After close_notify, data is ignored, and only FIN matters (RFC 8446 6.1).
       data: (chunk) => this.#inputOver || link.feed(chunk),
       end: () => this.rawEnded(),
       drain: () => {
@@ -79,7 +79,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
 
   write(chunk: Uint8Array, spent = false): boolean {
     if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
-    // "drain" would come with the mark above alone, and so never.
+    // The callback instead of "drain", which comes only at the mark set in tls.ts, and so never.
     this.#socket.write(chunk, () => {
       if (spent) free(chunk);
       this.#drained();
@@ -107,7 +107,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
   }
 
   close(): void {
-    this.destroy(); // the system sends no reset when nothing is unread
+    this.destroy(); // no reset follows, because nothing is unread
   }
 
   suite(): { protocol: string; cipher: string } {
@@ -135,7 +135,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
     this.tellClosed();
   }
 
-  /** A reset, or a breach of TLS, whose alert is in the raw stream's queue. */
+  /** Handles a reset, or a breach of TLS; the alert is already in the raw stream's queue. */
   #fail(error: TlsError): void {
     if (this.#gone) return;
     this.#gone = true;
@@ -145,8 +145,8 @@ export class DenoTlsStream extends Owned implements TlsStream {
   }
 }
 
-/** True when the library has seen close_notify. Where the names used here are unknown, a FIN without
- *  it is not noticed. */
+/** True if the library has seen close_notify. If a version of Deno lacks the internal names used
+ *  here, a FIN without close_notify is not noticed. */
 function ended(socket: tls.TLSSocket): boolean {
   const { _readableState: state } = socket as unknown as { _readableState?: { ended?: boolean } };
   return state?.ended ?? true;

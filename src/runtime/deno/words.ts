@@ -1,4 +1,4 @@
-/** What rustls says under Deno, as reasons: the same as bun/words.ts has for the same cause. */
+/** Converts rustls' errors under Deno to reasons: the same as bun/words.ts for the same cause. */
 
 import { reason } from "../../errors.ts";
 import type { StreamReason, TlsFault } from "../../reason.ts";
@@ -7,8 +7,8 @@ import { TlsError } from "../runtime.ts";
 
 const MALFORMED = "malformed message";
 
-/** First row that matches wins; our words where rustls' are not plain. Behind most of its texts Deno puts one
- *  of OpenSSL, without regard to what they say. */
+/** The first row that matches counts. A row has our words where those of rustls are not plain. Deno
+ *  appends a text of OpenSSL to most texts of rustls, whatever these say. */
 const ROWS: readonly (readonly [RegExp, TlsFault, words?: string])[] = [
   [/^cannot decrypt/, "malformed", "bad record mac"],
   [/^peer sent no certificates/, "no client certificate", "peer did not return a certificate"],
@@ -37,11 +37,11 @@ const ROWS: readonly (readonly [RegExp, TlsFault, words?: string])[] = [
   ],
 ];
 
-/** `read ECONNRESET`, of the socket and not of TLS. */
+/** True for an error of the socket, such as `read ECONNRESET`, and not of TLS. */
 const ofSocket = (error: Error): boolean =>
   typeof (error as { syscall?: unknown }).syscall === "string";
 
-/** What rustls' text says. */
+/** The reason that rustls' text stands for. */
 export function faultOf(text: string): StreamReason {
   const alert = /^received fatal alert: (\w+)/.exec(text)?.[1];
   if (alert !== undefined) {
@@ -51,13 +51,13 @@ export function faultOf(text: string): StreamReason {
   return { kind: "tls", fault, text: words ?? text.replace(/ \(SSL routines:.*\)$/, "") };
 }
 
-/** What BoringSSL takes for HTTP. */
+/** The beginnings that BoringSSL reports as HTTP, for the same reason on both runtimes. */
 const HTTP = /^(?:GET|POST|HEAD|PUT|CONN)/;
 
 /** The type of a record that begins with a ClientHello. */
 const HANDSHAKE = 22;
 
-/** Why a handshake failed. `first` is what the client began with. */
+/** Why a handshake failed. `first`: the client's first bytes. */
 export function refusal(error: Error, first: Uint8Array): StreamReason {
   if (ofSocket(error)) return lost(error);
   const begin = String.fromCharCode(...first.subarray(0, 5));
