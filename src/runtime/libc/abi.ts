@@ -1,7 +1,7 @@
-/** What the C libraries look like: names of the files, symbols with exact C types, constants.
- *  Data only; call.ts makes calls of it. Supported are Linux (glibc, musl) and macOS, each on
- *  x64 and arm64. Types must be exact: an int read as a 64-bit number turns −1 into 4294967295, and
- *  a check for failure never fires. */
+/** The C libraries: names of the files, symbols with exact C types, constants. Data only; call.ts
+ *  uses it for calls. Supported are Linux (glibc, musl) and macOS, each on x64 and arm64. Types
+ *  must be exact: an int read as a 64-bit number turns −1 into 4294967295, so that failures are not
+ *  noticed. */
 
 import { Unsupported } from "../../errors.ts";
 
@@ -36,7 +36,7 @@ export interface Constants {
 /** One system on one machine. */
 export interface Abi {
   readonly os: "linux" | "darwin";
-  /** What the loader is given. */
+  /** Name of the library, for the loader. */
   readonly library: string;
   readonly signatures: Readonly<Record<string, Signature>>;
   /** The function that returns where errno is. */
@@ -183,7 +183,7 @@ export function abiOf(platform: string, arch: string): Abi {
   );
 }
 
-/** The signatures as a loader wants them. */
+/** The signatures in the form that a loader needs. */
 export function declarations<T>(
   { signatures }: Abi,
   translate: (signature: Signature) => T,
@@ -196,10 +196,10 @@ export function declarations<T>(
 function linux(arch: "x64" | "arm64"): Abi {
   return {
     os: "linux",
-    // A plain name of a library that the process has loaded already: the loader takes that one and
-    // looks at no folder. musl answers to it too: it knows itself by `libc.`. There must be no second
-    // name: one that the loader does not know Bun opens in the working directory, where anyone may
-    // have put it.
+    // The plain name of a library that the process has already loaded: the loader uses that one and
+    // searches no folder. It also works with musl, which accepts any name with `libc.`. Do not try
+    // a second name: Bun opens a name unknown to the loader in the working directory, where any
+    // user may have put such a file.
     library: "libc.so.6",
     signatures: { ...COMMON, ...ON_LINUX },
     errnoSymbol: "__errno_location",

@@ -1,5 +1,6 @@
-/** Calls of the C library, checked: arguments before, results after. The loaders (bun/load_libc.ts,
- *  deno/load_libc.ts) deliver a RawLibc; everything above it is common to both runtimes. */
+/** Makes calls of the C library, and checks their arguments and results. The loaders
+ *  (bun/load_libc.ts, deno/load_libc.ts) make a RawLibc; everything above it is common to both
+ *  runtimes. */
 
 import type { Abi, ArgumentType } from "./abi.ts";
 import { encodeOsText } from "../../codec/os_text.ts";
@@ -11,13 +12,13 @@ export type Memory = Uint8Array<ArrayBuffer>;
 /** A number, or memory whose address is passed. */
 export type Argument = number | Memory;
 
-/** What a loader delivers: the symbols of `Abi.signatures`, and two things about pointers. */
+/** The result of a loader: the symbols of `Abi.signatures`, errno, and the address of memory. */
 export interface RawLibc {
   readonly abi: Abi;
   readonly symbols: Readonly<Record<string, (...args: Argument[]) => number | bigint>>;
   /** The calling thread's errno. */
   errno(): number;
-  /** Where `memory` lies. Whoever stores it keeps a reference to `memory` as long. */
+  /** The address of `memory`. Keep a reference to `memory` for as long as the address is used. */
   address(memory: Memory): bigint;
 }
 
@@ -27,7 +28,7 @@ export function memory(n: number): Memory {
   return new Uint8Array(new ArrayBuffer(n));
 }
 
-/** `text` as C wants it. Throws if it holds a NUL, which would cut it short. */
+/** Converts `text` to a C string. Throws if it contains NUL, which would cut it short. */
 export function cString(text: string): Memory {
   if (text.includes("\0")) throw new TypeError("unable to pass a string to C: it contains a NUL");
   const bytes = encodeOsText(text);
@@ -109,7 +110,7 @@ export class Caller {
   }
 }
 
-/** Asked for every argument of every call: no table, nothing allocated. */
+/** Checks an argument. Called for every argument of every call, so it allocates nothing. */
 function fits(arg: Argument | undefined, type: ArgumentType | undefined): boolean {
   if (type === "memory") return arg instanceof Uint8Array;
   if (typeof arg !== "number") return false;

@@ -6,15 +6,15 @@ import type { SystemError } from "./errno.ts";
 
 /** All throw SystemError. */
 export interface CapabilityCalls {
-  /** Empties the calling thread's ambient set: what exec would leave to a program of another user than
-   *  root. The thread itself keeps what it may. */
+  /** Empties the calling thread's ambient set, which a program of a user other than root would keep
+   *  across exec. The thread keeps its own capabilities. */
   clearAmbient(): void;
   /** Empties the calling thread's other sets but for the bounding set. */
   dropCapabilities(): void;
   /** The threads of this process. */
   threads(): number[];
-  /** That thread of this process has capabilities, effective ones or such as it could make effective.
-   *  False when it has ended. 0 is the calling thread. */
+  /** True if the thread of this process has capabilities, effective or permitted. False if it has ended.
+   *  0 is the calling thread. */
   hasCapabilities(thread: number): boolean;
 }
 
@@ -60,7 +60,7 @@ export function capabilityCalls(c: Caller): CapabilityCalls {
 
     threads() {
       if (!linux) return [];
-      // Deno lets nobody list a folder of /proc without --allow-all.
+      // By libc, because Deno lists folders of /proc only with --allow-all.
       const fd = c.value("open", cString("/proc/self/task"), c.abi.constants.O_CLOEXEC);
       try {
         return numberedEntries(c, fd);

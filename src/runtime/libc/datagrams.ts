@@ -8,10 +8,11 @@ import { newSocket } from "./new_socket.ts";
 
 /** Calls on datagram sockets. All throw SystemError. */
 export interface DatagramCalls {
-  /** A UDP socket, non-blocking and closed on exec, connected: it gets datagrams of that address and
-   *  port alone, and learns that nobody listens there. The kernel picks its own port at random. */
+  /** Makes a UDP socket connected to `to`, non-blocking and closed on exec. It receives only
+   *  datagrams of that address and port, and an error if no process listens there. The kernel picks
+   *  its local port at random. */
   connectDatagrams(to: { ip: string; port: number; scopeId?: number }): number;
-  /** The next datagram; undefined if none waits. Throws ECONNREFUSED when ICMP said so. */
+  /** The next datagram; undefined if none waits. Throws ECONNREFUSED after an ICMP error. */
   receiveDatagram(fd: number): Uint8Array | undefined;
 }
 
@@ -33,7 +34,7 @@ export function datagramCalls(c: Caller, descriptors: DescriptorCalls): Datagram
     },
 
     receiveDatagram(fd) {
-      received ??= memory(MAX_DATAGRAM); // most processes ask nobody
+      received ??= memory(MAX_DATAGRAM); // lazy: most processes send no query
       const length = c.unlessBlocked("recv", fd, received, MAX_DATAGRAM, k.MSG_DONTWAIT);
       return length === undefined ? undefined : received.slice(0, length);
     },

@@ -17,20 +17,21 @@ export interface DescriptorCalls {
   /** Opens a file for reading, closed on exec. Never waits for the writer of a FIFO, nor takes a
    *  terminal as the controlling one. */
   open(path: string): number;
-  /** Closes `fd`. It is closed also if a signal interrupted that. */
+  /** Closes `fd`. It is closed even if a signal interrupts the call. */
   close(fd: number): void;
   /** A copy, 3 or above, closed on exec. */
   dup(fd: number): number;
   /** Closed on exec or not; without any other effect. */
   setCloseOnExec(fd: number, on: boolean): void;
-  /** Non-blocking or not, for everyone who shares the open file. */
+  /** Makes the open file non-blocking or not, for every process that shares it. */
   setNonBlocking(fd: number, on: boolean): void;
   /** Up to `n` bytes (at most 1 MiB), none at the end; undefined if there are none yet (EAGAIN).
    *  Blocks on a blocking descriptor. */
   read(fd: number, n: number): Memory | undefined;
   /** Up to `n` bytes (at most 1 MiB) from `offset` on, none at the end. Of a file only. */
   readAt(fd: number, n: number, offset: number): Memory;
-  /** How many of `bytes` were taken; undefined if it would have to wait (EAGAIN). */
+  /** Returns how many of `bytes` were written; undefined if the call would have to wait
+   *  (EAGAIN). */
   write(fd: number, bytes: Uint8Array): number | undefined;
   /** Opens a terminal, pipe or device for writing, closed on exec and non-blocking for us alone. */
   openToWrite(path: string): number;
@@ -39,7 +40,7 @@ export interface DescriptorCalls {
   /** Moves up to `n` bytes from a pipe to another, which never blocks; undefined if the second is full.
    *  Linux only. */
   splice(from: number, to: number, n: number): number | undefined;
-  /** Waits like `poll` for several descriptors, until there is something to read, or the end. Which. */
+  /** Waits like `poll` until some of `fds` have bytes or end of file to read. Returns those. */
   pollAll(fds: readonly number[], timeoutMs: number): number[];
   /** Everything up to the end. Throws if that is more than `cap` bytes, and EAGAIN if a
    *  non-blocking descriptor has no more for now. */
@@ -58,11 +59,11 @@ const FD_CLOEXEC = 1;
 const O_WRONLY = 1;
 const SPLICE_F_NONBLOCK = 2;
 
-/** One read takes no more, so that no caller's number makes us allocate gigabytes. */
+/** Maximum bytes per read, so that no caller can make this allocate gigabytes. */
 const MAX_READ = 1 << 20;
 
-/** Descriptors looked at by `openDescriptors`, as long as one of so many is open: the system gives the
- *  lowest number that is free. poll(2) takes no more than may be open. */
+/** Maximum descriptors checked by `openDescriptors`. The system assigns the lowest free number.
+ *  poll(2) accepts at most as many as may be open. */
 const MAX_COUNTED = 1024;
 const AT_ONCE = 256;
 
@@ -85,7 +86,8 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
     setFlag(fd, F.getfd, F.setfd, FD_CLOEXEC, on);
   }
 
-  /** The two descriptors just made. macOS cannot mark them as it makes them. */
+  /** Returns the two descriptors just made. macOS needs a separate call to mark them
+   *  close-on-exec. */
   function madePair(): [number, number] {
     const two: [number, number] = [pairView.getInt32(0, true), pairView.getInt32(4, true)];
     if (c.abi.os === "darwin") two.forEach((fd) => setCloseOnExec(fd, true));
@@ -122,7 +124,7 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
     close(fd) {
       if (c.once("close", fd) === 0) return;
       const error = c.error("close");
-      // Again would be wrong: the number may belong to someone else by now.
+      // Do not repeat close(2): the number may already belong to another file.
       if (error.code !== "EINTR") throw error;
     },
 
@@ -137,7 +139,7 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
     },
 
     write(fd, bytes) {
-      // Empty memory has no address; and a write of nothing to a pipe says nothing.
+      // Empty memory has no address, and writing no bytes to a pipe has no effect.
       if (bytes.length === 0) return 0;
       const own = bytes.buffer instanceof ArrayBuffer ? bytes as Memory : bytes.slice();
       return c.unlessBlocked("write", fd, own, own.length);

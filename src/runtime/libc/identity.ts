@@ -1,5 +1,5 @@
-/** Who this process is and what it may do, by libc: ids, limits, root folder, signals. The C
- *  library changes the ids of all threads, a raw system call would change one (nptl(7)). */
+/** Ids, limits, root folder and signals of this process. The C library changes the ids of all
+ *  threads; a raw system call would change only those of one (nptl(7)). */
 
 import { Unsupported } from "../../errors.ts";
 import { type Caller, cString, memory } from "./call.ts";
@@ -27,9 +27,9 @@ export interface IdentityCalls {
   /** Raises the soft limit of open files to the hard one. Returns what holds afterwards. */
   raiseFileLimit(): Limit;
   /** Calls `start`, which starts a program, with the soft limit of open files as it was before
-   *  `raiseFileLimit`: a program gets the limit that the server was started with. Where more descriptors are
-   *  open than that limit allows and `start` fails for it, it is called again and the program gets the
-   *  raised limit. */
+   *  `raiseFileLimit`: a program gets the limit that the server was started with. If more descriptors are
+   *  open than that limit allows, so that `start` fails, it is called again and the program gets the raised
+   *  limit. */
   withFirstFileLimit<T>(start: () => T): T;
   /** Sets soft and hard limit: bytes of a core file, or open files. */
   setLimit(resource: "core" | "files", n: number): void;
@@ -44,7 +44,7 @@ export interface IdentityCalls {
   getIds(): Ids;
   /** True: the three calls below exist (Linux). */
   readonly confines: boolean;
-  /** From now on exec grants nothing: setuid files run as ordinary ones, in every thread and child.
+  /** Sets no_new_privs in all threads and later children: exec of a setuid file grants no privileges.
    *  Throws Unsupported outside Linux. */
   prctlNoNewPrivs(): void;
   /** The same for the calling thread alone, for kernels without seccomp. Throws Unsupported outside
@@ -53,10 +53,10 @@ export interface IdentityCalls {
   /** Whether other processes of this user may trace this one, and a crash writes a core file.
    *  Set it after the last change of ids, which sets it too. Throws Unsupported outside Linux. */
   prctlDumpable(on: boolean): void;
-  /** What ps and top call this process: at most 15 bytes. Throws Unsupported outside Linux. */
+  /** Sets the name that ps and top show: at most 15 bytes. Throws Unsupported outside Linux. */
   prctlName(name: string): void;
-  /** Makes `path` the root folder, and the working one: a process that stands outside of its root
-   *  can walk out. */
+  /** Makes `path` the root and working folder: a process whose working folder is outside its root
+   *  can leave the root. */
   chroot(path: string): void;
   /** Sends a signal, by number, to one process. */
   kill(pid: number, signal: number): void;
@@ -79,10 +79,10 @@ const PR_SET_NAME = 15;
 /** The same on Linux and macOS. */
 const SIG_IGN = 1;
 
-/** PR_SET_NO_NEW_PRIVS reaches the calling thread only, and both runtimes have others, through which
- *  an intruder could exec. A seccomp filter is what the kernel synchronises over all threads, and
- *  no_new_privs with it (seccomp(2), TSYNC): this one, of one instruction (BPF_RET | BPF_K with
- *  SECCOMP_RET_ALLOW), allows everything. */
+/** PR_SET_NO_NEW_PRIVS applies only to the calling thread, and an intruder could exec in another
+ *  thread of the runtime. The kernel applies a seccomp filter to all threads, and no_new_privs with
+ *  it (seccomp(2), TSYNC). This filter has one instruction (BPF_RET | BPF_K with SECCOMP_RET_ALLOW)
+ *  and allows everything. */
 const ALLOW_ALL = Uint8Array.of(0x06, 0, 0, 0, 0x00, 0x00, 0xff, 0x7f);
 
 /** −1 as an id means "leave it as it is" to setresuid: success, and still root. */

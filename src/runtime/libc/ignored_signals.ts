@@ -25,9 +25,9 @@ export const IGNORED = [
 /** Real-time signals of Linux that the C libraries leave to programs: musl keeps 34, glibc starts there. */
 const REAL_TIME = { first: 35, last: 64 };
 
-/** The signals, by name, that this process was started to ignore, as under nohup(1) or in a script's
- *  background. Without `ours`, which the runtime ignores by itself. Call it before any is handled. Empty
- *  where the system does not tell. */
+/** The names of the signals that were ignored when this process started, as under nohup(1) or in a
+ *  background job of a script; without `ours`, which the runtime itself ignores. Call it before any
+ *  signal is handled. Empty if the system does not tell. */
 export function ignoredAtStart(libc: Libc, ours: readonly string[]): string[] {
   const status = latin1(readOwn(libc, "status") ?? new Uint8Array(0));
   const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1];
@@ -42,8 +42,8 @@ export function ignoredAtStart(libc: Libc, ours: readonly string[]): string[] {
 /** Second names of a signal. */
 const ALIASES = ["SIGIOT", "SIGPOLL", "SIGCLD"];
 
-/** Ignores all of them but `not`, by libc: neither runtime can listen for each. What starts programs
- *  restores the defaults for them, which exec would not. */
+/** Ignores all of them except `not`, by libc, because neither runtime can listen for all. The code
+ *  that starts programs resets them to their defaults, which exec would not do. */
 export function ignoreSignals(libc: Libc, not: readonly string[] = []): void {
   const numbers = constants.signals as Readonly<Record<string, number>>;
   for (const name of IGNORED) {

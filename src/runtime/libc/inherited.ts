@@ -1,10 +1,10 @@
-/** What this process was started with: descriptors, and what /proc tells of it. */
+/** Inherited descriptors, and files of /proc/self. */
 
 import { readdirSync } from "node:fs";
 import type { Libc } from "./libc.ts";
 
-/** Descriptors that were inherited would be handed on to every program: it must not get at a listening
- *  socket or a log. They stay open here. What the runtime opens it marks itself. */
+/** Marks inherited descriptors close-on-exec, because a program must not get a listening socket or
+ *  a log. They stay open in this process. The runtime itself marks those that it opens. */
 export function keepDescriptors(libc: Libc): void {
   let names: string[];
   try {

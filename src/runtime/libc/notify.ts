@@ -1,5 +1,5 @@
-/** What a server needs to deal with its supervisor: what kind of socket it was given, and a way to
- *  speak to it by datagrams (sd_notify(3)). */
+/** Calls for a supervisor: the kind of a socket that was passed, and datagrams to it
+ *  (sd_notify(3)). */
 
 import { encodeUnixSockaddr } from "../../codec/sockaddr_un.ts";
 import { type Caller, memory } from "./call.ts";
@@ -41,8 +41,9 @@ const NUMBERS = {
   darwin: { SO_TYPE: 0x1008, SO_ACCEPTCONN: 2, SO_SNDTIMEO: 0x1005, CLOCK_MONOTONIC: 6 },
 };
 
-/** Longest wait for room in the supervisor's queue, in seconds: losing a word costs a service that is
- *  killed for having said nothing, waiting for ever costs one that hangs with its supervisor. */
+/** Longest wait for room in the supervisor's queue, in seconds. If a message is lost, the
+ *  supervisor may kill the service; without a limit, the service would hang whenever the supervisor
+ *  hangs. */
 const PATIENCE = 5;
 
 /** The calls, made through `c`. */

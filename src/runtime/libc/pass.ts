@@ -1,5 +1,6 @@
 /** Descriptors between processes: sendmsg(2) and recvmsg(2) on a Unix socket with SCM_RIGHTS.
- *  Never waits. What arrives is closed on exec, and closed at once if anything about it is odd. */
+ *  Never waits. Received descriptors are closed on exec. If a message is not as expected, they are closed
+ *  at once. */
 
 import {
   controlLength,
@@ -21,8 +22,8 @@ export interface Received {
   readonly fds: number[];
 }
 
-/** Descriptors were sent and have not all arrived: a table of open files is full, this process's or the
- *  system's. The message that they came with is read, and the others are closed. */
+/** Not all descriptors that were sent have arrived: the table of open files of this process or of
+ *  the system is full. Their message has been read, and those that arrived are closed. */
 export class LostDescriptors extends Error {
   override name = "LostDescriptors";
 }

@@ -1,10 +1,10 @@
-/** What this process may still ask of the kernel, given up for good: seccomp(2) and landlock(7).
- *  The calls only; which system calls a worker needs is the matter of privsep/sandbox.ts.
+/** Restricts this process for good, with seccomp(2) and landlock(7). Only the calls;
+ *  privsep/sandbox.ts decides which system calls a worker needs.
  *
- *  Both bind single threads, and a runtime has several, in one memory: a restriction that spares one
- *  of them spares the intruder. seccomp reaches all threads (TSYNC), Landlock from Linux 7.0 on. Before
- *  that, a process restricts itself and executes its program anew: every thread of the new one is
- *  restricted from its beginning (runtime/confine.ts). */
+ *  Both restrict single threads. A runtime has several threads, which share memory, so an intruder
+ *  could use any thread that is not restricted. seccomp can reach all threads (TSYNC); Landlock can
+ *  from Linux 7.0 on. On older kernels, a process restricts itself and executes its program again:
+ *  every thread of the new program is restricted from its start (runtime/confine.ts). */
 
 import { Unsupported } from "../../errors.ts";
 import { LANDLOCK } from "./abi.ts";
@@ -26,13 +26,13 @@ export interface Landlocking {
   readonly execute?: boolean;
 }
 
-/** Restrictions without a way back. Both set no_new_privs, without which the kernel demands root.
+/** Restrictions that cannot be removed. Both set no_new_privs, without which the kernel requires root.
  *  They throw SystemError (ENOSYS, EINVAL, EOPNOTSUPP: the kernel has none), and Unsupported outside
  *  of Linux. */
 export interface SandboxCalls {
-  /** Judges the system calls of all threads by this filter, see codec/bpf.ts. Filters add up, the
-   *  severest answer counts. Throws Error with the number of the thread that could not be reached,
-   *  because it has a filter of its own; no thread has the new one then. */
+  /** Applies this filter (codec/bpf.ts) to the system calls of all threads. Of several filters, the
+   *  severest result counts. If a thread has a different filter, no thread gets the new one, and an
+   *  Error with the number of that thread is thrown. */
   seccomp(program: Uint8Array): void;
   /** From now on files are opened for reading only, and only below these folders; nothing is
    *  written, made, removed or renamed, and nothing is executed unless `execute` says so. What is open
@@ -41,7 +41,7 @@ export interface SandboxCalls {
   landlock(what: Landlocking): Landlocked;
   /** The kernel's version of the interface; 0: it has none. */
   landlockVersion(): number;
-  /** The calling thread may not even open /dev/null for writing. */
+  /** True if the calling thread cannot open /dev/null for writing. */
   landlocked(): boolean;
   /** Executes `path` in place of this program: descriptors that are not marked, environment, ids and
    *  restrictions stay. Returns only by throwing. */

@@ -1,5 +1,5 @@
-/** TCP sockets by libc: what the runtimes' own listeners do not do (backlog, dual-stack, accept
- *  only when asked) and the options they do not reach. */
+/** TCP sockets by libc, for what the runtimes' own listeners lack: backlog, dual-stack, accept only
+ *  when asked, and some socket options. */
 
 import {
   addressFamily,
@@ -29,7 +29,7 @@ export interface BindAddress {
   readonly reusePort?: boolean;
 }
 
-/** An end of a connection, as the kernel tells it: an IPv4 peer of a dual-stack socket has family
+/** An end of a connection, as the kernel returns it: an IPv4 peer of a dual-stack socket has family
  *  6 and the ip `::ffff:192.0.2.1`. */
 export interface SocketEndpoint {
   readonly ip: string;
@@ -45,14 +45,15 @@ export interface SocketCalls {
   listenSocket(address: BindAddress): { fd: number; port: number };
   /** Sets the backlog anew; also of a socket that listens already. */
   listen(fd: number, backlog: number): void;
-  /** Lets nobody else into the queue of a socket that is about to be closed: the first packet of a
-   *  connection is dropped, so that the client sends it again in a second, when there may be a
-   *  successor. Who is in the queue can be accepted. Nothing but on Linux. */
+  /** Stops new connections from entering the queue of a socket that is about to be closed. The
+   *  kernel drops each SYN, so that the client sends it again after a second, when a successor may
+   *  listen. Connections in the queue can still be accepted. Does nothing except on Linux. */
   turnAway(fd: number): void;
-  /** Undoes what another process that holds this listening socket can do to it with calls that it
-   *  needs for others: listen(2) with a shorter queue, shutdown(2) and connect(2) to no address, which
-   *  end the listening, a change of O_NONBLOCK or SO_LINGER. `at` is where it listened. True: it did
-   *  not listen any more. Throws where it cannot be made to listen again. */
+  /** Repairs a listening socket after a worker, which shares it, may have damaged it. A worker's
+   *  sandbox permits the calls that can do so: listen(2) with a shorter queue; shutdown(2), and
+   *  connect(2) to no address, which end the listening; a change of O_NONBLOCK or SO_LINGER. `at`:
+   *  where it listened. True: it no longer listened. Throws if it cannot be made to listen
+   *  again. */
   repairListener(fd: number, backlog: number, at: SocketEndpoint): boolean;
   /** The next connection, non-blocking and closed on exec; undefined if none waits. Throws EMFILE,
    *  ENFILE, ENOBUFS, ENOMEM, after which the connection still waits: pause, then try again. */
@@ -61,19 +62,20 @@ export interface SocketCalls {
   getsockname(fd: number): SocketEndpoint;
   /** The other end. */
   getpeername(fd: number): SocketEndpoint;
-  /** Removes the IP options (source routes) of an accepted IPv4 connection. Of an IPv6 socket too:
-   *  they could belong to an IPv4 peer. */
+  /** Removes the IP options (source routes) of an accepted IPv4 connection; also of an IPv6 socket,
+   *  whose peer may be IPv4. */
   dropIpOptions(fd: number): void;
   /** The IP options that are set. */
   ipOptions(fd: number): Memory;
   /** TCP_NODELAY: on sends at once, off waits to fill packets (Nagle). */
   setNoDelay(fd: number, on: boolean): void;
-  /** Acknowledges now what has come, and what comes next at once (Linux). */
+  /** Acknowledges received data now, and the next data without delay (Linux). */
   quickAck(fd: number): void;
-  /** Ends what this socket sends, for everyone who shares it: the other end reads the end of file. */
+  /** Ends the output of this socket, for every process that shares it: the other end reads end of
+   *  file. */
   endOutput(fd: number): void;
-  /** What has come and is unread, at most `MAX_PEEK` bytes of it; it stays unread. Empty when the peer
-   *  has closed, or nothing has come. */
+  /** Returns at most `MAX_PEEK` of the unread bytes, which stay unread. Empty if the peer has
+   *  closed or nothing has come. */
   peek(fd: number): Uint8Array;
   /** Bytes written that the peer has not acknowledged. */
   outputQueue(fd: number): number;
@@ -117,8 +119,9 @@ const GONE = new Set([
   "EOPNOTSUPP",
 ]);
 
-/** So many connections that are gone are skipped in one call; the loop must end for a broken
- *  listener too (EOPNOTSUPP is also what a socket says that does not listen). */
+/** Maximum connections skipped in one call because they are already gone. A limit, because the loop
+ *  must end for a broken listener too: EOPNOTSUPP is also the error of a socket that does not
+ *  listen. */
 const MAX_GONE = 64;
 
 /** The calls, made through `c`. */

@@ -1,5 +1,5 @@
-/** Programs by libc: started with exactly the descriptors given, and reaped. This is done for every
- *  connection: what does not change from one to the next is made ready once. */
+/** Starts programs with exactly the given descriptors, and reaps them. Done for every connection,
+ *  so data that does not change between connections is converted once. */
 
 import { encodeOsText } from "../../codec/os_text.ts";
 import { systemError } from "./errno.ts";
@@ -8,10 +8,10 @@ import { type Caller, cString, type Memory, memory } from "./call.ts";
 /** Calls about programs. All throw SystemError. */
 export interface SpawnCalls {
   /** Runs the file `path` with `argv` (its own name first) and `env`; `descriptors[n]` becomes its
-   *  descriptor n. Others are closed if they are marked so. Signals have their default meaning
-   *  in it, and none is blocked but `blocked`, by number. Variables of `base` are added where `env` has none of the name. `argv`
-   *  and `base` are made ready for C once: they must not change afterwards. Returns its process id;
-   *  the caller reaps it with `reap`. */
+   *  descriptor n. Others are closed if they are marked close-on-exec. Signals have their default
+   *  action in it, and only `blocked`, a signal's number, is blocked. Variables of `base` are added
+   *  unless `env` has the name. `argv` and `base` are converted for C only once, so they must not
+   *  change afterwards. Returns the process id; the caller reaps it with `reap`. */
   spawn(
     path: string,
     argv: readonly string[],
@@ -23,8 +23,8 @@ export interface SpawnCalls {
   /** The wait status of a child that has ended: exit code × 256, or the signal's number. Undefined
    *  while it runs. */
   reap(pid: number): number | undefined;
-  /** A child, anybody's in this process, that has ended and is not reaped; 0: there is none. Undefined
-   *  where the system does not tell. */
+  /** Process id of any child that has ended and is not reaped; 0 if there is none. Undefined if the
+   *  system cannot tell. */
   ended(): number | undefined;
 }
 
@@ -34,8 +34,9 @@ const STRUCT = 512;
 /** posix_spawnattr_setflags; the same bits on Linux and macOS. */
 const SETSIGDEF = 4;
 const SETSIGMASK = 8;
-/** Bytes of a sigset_t that stand for signals, on Linux and macOS. Both runtimes ignore SIGPIPE, and exec
- *  would keep that. To set them all is less work than what glibc does to find out which to set. */
+/** Bytes of a sigset_t that stand for signals, on Linux and macOS. All signals are reset: both
+ *  runtimes ignore SIGPIPE, and exec would keep that. For glibc this is less work than to find
+ *  which to reset. */
 const SIGNALS = 8;
 const WNOHANG = 1;
 /** waitid(2), on Linux. */
@@ -46,7 +47,7 @@ const SI_PID = 16;
 
 const ENCODER = new TextEncoder();
 
-/** Writes the bytes of `text` (os_text.ts) to `room`; how many. */
+/** Writes the bytes of `text` (os_text.ts) to `room`. Returns how many. */
 function encodeInto(text: string, room: Uint8Array): number {
   if (text.isWellFormed()) return ENCODER.encodeInto(text, room).written;
   const bytes = encodeOsText(text);
@@ -54,7 +55,7 @@ function encodeInto(text: string, room: Uint8Array): number {
   return bytes.length;
 }
 
-/** Strings as C has them, one after another, and where each lies. */
+/** C strings, one after another, and their addresses. */
 interface Strings {
   readonly bytes: Memory;
   /** Addresses, as they lie in memory, and NULL. */
@@ -185,7 +186,7 @@ export function spawnCalls(c: Caller): SpawnCalls {
       descriptors.forEach((fd, i) => make(dup2, actions, fd, i));
       return;
     }
-    // By way of numbers above all of them: a descriptor must not be overwritten before it is used.
+    // First copy each to a number above all of them, so that none is overwritten before it is used.
     const above = Math.max(...descriptors, count) + 1;
     descriptors.forEach((fd, i) => make(dup2, actions, fd, above + i));
     descriptors.forEach((_, i) => make(dup2, actions, above + i, i));
