@@ -40,7 +40,7 @@ export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptio
 /** Both ends must always be closed or cancelled: Deno does not do it when the program ends. */
 function inputWire(stream: WritableStream<Uint8Array>): Wire {
   const writer = stream.getWriter();
-  writer.closed.catch(nothing); // told by write() and close(), too
+  writer.closed.catch(nothing); // write() and close() report the error, too
   return {
     read: () => Promise.resolve(null),
     async write(chunk) {

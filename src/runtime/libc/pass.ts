@@ -48,7 +48,7 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
   const layout = MSGHDR_LAYOUT[c.abi.os];
   const k = c.abi.constants;
   // Their addresses are stored in one another: these references keep them where they are as long
-  // as the calls below exist. Collected memory would give EFAULT, or someone else's bytes.
+  // as the calls below exist. Memory that was collected would give EFAULT, or unrelated bytes.
   const body = memory(MAX_MESSAGE);
   const iovec = memory(16);
   const control = memory(controlLength(MAX_DESCRIPTORS, layout));
@@ -94,7 +94,7 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
       if (length === undefined) return undefined;
       const result = decodeMsghdr(header, layout);
       const { fds, foreign } = decodeRights(control.subarray(0, result.controlLength), layout);
-      // MSG_CTRUNC: the kernel has thrown some away, for want of room or of free descriptors. What
+      // MSG_CTRUNC: the kernel dropped some, because there was no room or no free descriptor. What
       // is left is not what was sent, and its meaning by position is lost.
       if (result.flags & k.MSG_CTRUNC) {
         closeAll(fds);

@@ -156,7 +156,8 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     c.zero("bind", fd, struct, struct.length);
   }
 
-  /** A socket whose port the system chose loses it with the end of listening. */
+  /** Binds again if needed: a port that the system chose is released when the socket stops
+   *  listening. */
   function bindAgain(fd: number, at: SocketEndpoint): void {
     try {
       bind(fd, at);

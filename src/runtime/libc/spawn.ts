@@ -69,7 +69,7 @@ export function spawnCalls(c: Caller): SpawnCalls {
   const info = memory(STRUCT);
   const infoView = new DataView(info.buffer);
   const actions = memory(STRUCT);
-  /** Those of `argv` and `base`, by the object. */
+  /** The converted strings of each `argv` and `base`, by the object. */
   const ready = new WeakMap<object, Strings>();
   /** Those of which only the addresses are handed over: kept from the collector meanwhile. */
   const held: Strings[] = [];
@@ -81,13 +81,13 @@ export function spawnCalls(c: Caller): SpawnCalls {
   let roomAt = c.raw.address(room);
   let table = memory(1024);
 
-  /** These return the error's number and leave errno alone. */
+  /** Makes a call that returns the error number and does not set errno. */
   function make(name: string, ...args: (number | Memory)[]): void {
     const error = c.once(name, ...args);
     if (error !== 0) throw systemError(name, error, c.abi.os);
   }
 
-  /** No signal ignored, and none blocked but this. */
+  /** The attributes of a start: no signal ignored, and only this one blocked. */
   function attributesWith(blocked: number): Memory {
     const found = attributes.get(blocked);
     if (found) return found;
@@ -127,7 +127,8 @@ export function spawnCalls(c: Caller): SpawnCalls {
     return lastPath.file;
   }
 
-  /** `first`, then the strings that lie in `room` at `offsets`, then NULL. Good until the next call. */
+  /** Pointers: `first`, then the strings in `room` at `offsets`, then NULL. Valid until the next
+   *  call. */
   function pointersTo(first: Memory, offsets: readonly number[]): Memory {
     const length = first.length + 8 * (offsets.length + 1);
     if (table.length < length) table = memory(2 * length);
@@ -142,7 +143,7 @@ export function spawnCalls(c: Caller): SpawnCalls {
     return table;
   }
 
-  /** Writes the variables to `room`: where each begins. */
+  /** Writes the variables to `room`. Returns where each begins. */
   function write(env: readonly (readonly [string, string])[]): number[] {
     const texts = env.map(([name, value]) => `${name}=${value}`);
     let most = 0;
@@ -213,7 +214,7 @@ export function spawnCalls(c: Caller): SpawnCalls {
     reap(pid) {
       if (c.value("waitpid", pid, number, WNOHANG) === 0) return undefined;
       const status = numberView.getInt32(0, true);
-      const signal = status & 0x7f; // bit 7 tells of a core file
+      const signal = status & 0x7f; // bit 7: a core file was written
       return signal !== 0 ? signal : status & 0xff00;
     },
 
