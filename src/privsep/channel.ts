@@ -1,6 +1,7 @@
-/** One end of the two sockets between monitor and worker: messages in both directions, and descriptors
- *  beside them. Descriptors go first, by a socket of their own, so that they are there when the frame
- *  that speaks of them comes; order is kept. Does not know what a message means. */
+/** One end of the two sockets between monitor and worker. One socket carries messages in both
+ *  directions, the other file descriptors. The descriptors of a message are sent before its frame,
+ *  so that they have arrived when the frame is read. Order is kept. A channel does not know what a
+ *  message means. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
@@ -9,20 +10,23 @@ import type { Stream } from "../runtime/runtime.ts";
 import { Frames } from "./frame.ts";
 import type { Codec, Message, Side } from "./messages.ts";
 
-/** What a descriptor message carries besides: something must be sent. */
+/** The data byte of a descriptor message: a stream socket passes no descriptors without data
+ *  (unix(7)). */
 const MARK = Uint8Array.of(1);
-/** The other side has not taken the last descriptors yet: looked at again after so many ms. */
+/** Milliseconds until the next try while the other side has not read the last descriptors. */
 const RETRY = 1;
-/** The same when the system has refused to take them, and how long it may, in ms. A refusal is not the
- *  other side's fault, but without its descriptors no later frame can be understood. */
+/** Milliseconds until the next try after the system has refused to send descriptors, and how long
+ *  it may go on refusing. A refusal is not the other side's fault, but no later frame can be
+ *  understood without these descriptors. */
 const RETRY_REFUSED = 20;
 const MAX_REFUSED = 10_000;
-/** Frames, and descriptors beside them, that may wait for that: whoever lets more pile up takes nothing
- *  any more, and must not fill our memory or use up our descriptors. */
+/** Maximum number of frames, and of descriptors with them, that may wait to be sent. If more wait,
+ *  the other side has stopped reading. The channel then breaks, so that the queue cannot fill our
+ *  memory or use up our descriptors. */
 const MAX_QUEUE = 65_536;
 const MAX_DESCRIPTORS = 2048;
-/** Bytes of frames that may wait to be read by a worker: twice the longest frame there is. Requests may
- *  pile up as they will: the monitor is believed, and may be busy starting programs. */
+/** Maximum bytes of frames that a worker may leave unread: twice the longest frame. The monitor has
+ *  no such limit: it is trusted, and may be busy starting programs. */
 const MAX_UNREAD = 16 << 20;
 
 interface Outgoing {
@@ -30,16 +34,17 @@ interface Outgoing {
   readonly fds: readonly number[];
 }
 
-/** The monitor's end, and a worker's. */
+/** The monitor's end, and the worker's end. */
 export type ToWorker = Channel<"monitor", "worker">;
 export type ToMonitor = Channel<"worker", "monitor">;
 
-/** The owner of a channel, as of a stream (runtime/stream.ts). */
+/** Handles the events of a channel. A channel has one owner at a time, like a stream
+ *  (runtime/stream.ts). */
 export interface ChannelHandler<Them extends Side> {
-  /** A message has come. What it throws, `DecodeError` above all, breaks the channel. */
+  /** A message has arrived. An error thrown here, usually `DecodeError`, breaks the channel. */
   message?(message: Message<Them>): void;
-  /** The other side is gone (no reason), or has sent what it must not. Exactly once, and not after
-   *  `close`. */
+  /** The other side has closed its end (`why` is undefined), has broken the protocol, or has
+   *  stopped reading. Called once, and never after `close`. */
   broken?(why?: string): void;
 }
 
@@ -47,17 +52,18 @@ export class Channel<Us extends Side, Them extends Side> {
   #owner: ChannelHandler<Them> = {};
   readonly #frames: Frames;
   readonly #queue: Outgoing[] = [];
-  /** Descriptors in the queue. */
+  /** Number of descriptors in the queue. */
   #held = 0;
-  /** Bytes written since the other side has fallen behind; undefined: it has not. */
+  /** Bytes written since the other side fell behind; undefined: it keeps up. */
   #unread: number | undefined;
   #waiting: (() => void)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Since when the system refuses descriptors. */
+  /** Time of the first of the refusals to send descriptors; undefined: the last attempt was not
+   *  refused. */
   #refused: number | undefined;
   #open = true;
 
-  /** `pass` is the descriptor of the socket for descriptors; it is closed with the channel. */
+  /** `pass`: descriptor of the socket that passes descriptors; it is closed with the channel. */
   constructor(
     readonly libc: Libc,
     readonly stream: Stream,
@@ -80,7 +86,7 @@ export class Channel<Us extends Side, Them extends Side> {
     return this.#open;
   }
 
-  /** Makes `handler` the owner in place of the one before. */
+  /** Makes `handler` the owner and replaces the previous one. */
   take(handler: ChannelHandler<Them>): void {
     this.#owner = handler;
   }
@@ -89,8 +95,8 @@ export class Channel<Us extends Side, Them extends Side> {
     this.stream.resume();
   }
 
-  /** Sends a message, with copies of `fds`, which are closed here in any case. Throws `EncodeError` for one
-   *  that the other side would refuse. */
+  /** Sends a message with copies of `fds`, and closes `fds` in any case. Throws `EncodeError` for a
+   *  message that the other side would refuse. */
   send(message: Message<Us>, fds: readonly number[] = []): void {
     let frame: Uint8Array;
     try {
@@ -102,7 +108,7 @@ export class Channel<Us extends Side, Them extends Side> {
     this.sendFrame(frame, fds);
   }
 
-  /** The same, of a message that has been encoded. */
+  /** The same for a message that is already encoded. */
   sendFrame(frame: Uint8Array, fds: readonly number[] = []): void {
     if (!this.#open) return this.#drop(fds);
     this.#held += fds.length;
@@ -114,22 +120,22 @@ export class Channel<Us extends Side, Them extends Side> {
     if (this.#queue.length === 1) this.#flush();
   }
 
-  /** Something waits to be taken by the other side. */
+  /** True while frames wait because the other side has not read the descriptors before them. */
   get backedUp(): boolean {
     return this.#queue.length > 0;
   }
 
-  /** Resolves when nothing waits to be taken by the other side any more, or the channel is closed. Who
-   *  makes descriptors waits for it first. */
+  /** Resolves when no frame waits any more, or the channel is closed. A caller awaits this before
+   *  it makes descriptors. */
   async clear(): Promise<void> {
     if (this.backedUp) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** The descriptors that came with the frame just read. Throws if there are not exactly so many, and
-   *  `LostDescriptors` if this process had no room for them: frames and descriptors that come later are
-   *  not affected. */
+  /** Returns the descriptors that came with the frame just read. Throws `DecodeError` if there are
+   *  not exactly `count`. Throws `LostDescriptors` if this process had no room for them; later
+   *  frames and their descriptors are not affected. */
   descriptors(count: number): number[] {
-    if (count === 0) return []; // nothing was sent: see `send`
+    if (count === 0) return []; // nothing was sent: see `#flush`
     const got = this.libc.receiveDescriptors(this.pass, MARK.length, count);
     if (got?.fds.length === count && got.bytes.length === MARK.length) return got.fds;
     this.#drop(got?.fds ?? []);
@@ -165,7 +171,7 @@ export class Channel<Us extends Side, Them extends Side> {
     }
   };
 
-  /** Undefined when they are under way, else milliseconds until the next try. */
+  /** Returns undefined if they were sent, otherwise milliseconds until the next try. */
   #pass(fds: readonly number[]): number | undefined {
     try {
       if (this.libc.sendDescriptors(this.pass, MARK, fds) === undefined) return RETRY;
@@ -173,9 +179,9 @@ export class Channel<Us extends Side, Them extends Side> {
       return undefined;
     } catch (error) {
       const { code } = error as { code?: string };
-      // A process that has ended is no breach; what became of it its parent learns.
+      // Not a breach: the other process has ended. Its parent learns how.
       if (code === "EPIPE" || code === "ECONNRESET") this.#broken();
-      // As many of our user's are under way as it may have open (unix(7)).
+      // As many descriptors of our user are in flight as it may have open (unix(7)).
       if (code === "ETOOMANYREFS") return RETRY;
       const now = performance.now();
       if (now - (this.#refused ??= now) > MAX_REFUSED) this.#broken(reason(error));

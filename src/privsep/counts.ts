@@ -1,36 +1,37 @@
-/** What workers count, on its way to the one who is asked: the rules for numbers from a worker, and what
- *  the one that answers is told. Pure: no I/O.
+/** Counts on their way from the workers to the scraper: checks of the numbers that a worker
+ *  reports, and what the monitor tells the worker that answers scrapers. Pure: no I/O.
  *
- *  A worker may have been taken over. It can say too much of itself, but what it sends must stay a
- *  number that a scraper can read, and no counter goes back: that would be read as a restart. */
+ *  A worker may be compromised. It can report too much of its own, but each value must stay a
+ *  number that a scraper can read. No counter may decrease: a scraper takes that for a restart. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import type { CountKind } from "../metrics/registry.ts";
 
-/** Why a worker had to be replaced: what it sent was not allowed, a signal, or it ended by itself. */
+/** Why a worker had to be replaced: a signal ended it, the monitor ended it (a breach), or it
+ *  exited. */
 export const WORKER_ENDS = ["signal", "breach", "exit"] as const;
 export type WorkerEnd = typeof WORKER_ENDS[number];
 
-/** What holds for all workers. */
+/** The sums over all workers. */
 export interface Totals {
-  /** The sums, in the order of `Registry.counts`. */
+  /** In the order of `Registry.counts`. */
   readonly counts: Float64Array;
   /** Workers that serve. */
   readonly workers: number;
   /** Programs that run. */
   readonly programs: number;
-  /** How often a worker did not say in time what it has counted. */
+  /** How often a worker did not report its counts in time. */
   readonly silent: number;
-  /** Workers that have ended. */
+  /** Workers that have ended, by reason. */
   readonly ended: Readonly<Record<WorkerEnd, number>>;
 }
 
-/** Before any worker has ended, of the only one. */
+/** The totals of a single worker, before any worker has ended. */
 export function totalsOfOne(counts: Float64Array, programs: number): Totals {
   return { counts, workers: 1, programs, silent: 0, ended: { signal: 0, breach: 0, exit: 0 } };
 }
 
-/** Checks what a worker has sent against what it sent before. Throws `DecodeError`. */
+/** Checks the counts of a worker against its previous ones. Throws `DecodeError`. */
 export function checkCounts(
   counts: Float64Array,
   kinds: readonly CountKind[],
@@ -51,7 +52,8 @@ export function checkCounts(
   }
 }
 
-/** Adds `counts` to `sums`; without `states` only what stays true when the worker is gone. */
+/** Adds `counts` to `sums`. Without `states`, adds only what stays valid after the worker has
+ *  ended. */
 export function addCounts(
   sums: Float64Array,
   counts: Float64Array,
@@ -63,7 +65,7 @@ export function addCounts(
   }
 }
 
-/** Raises what must not fall to what it has been, and remembers it there. */
+/** Raises each sum that must not decrease to the value last shown, and stores it in `shown`. */
 export function neverLower(
   sums: Float64Array,
   shown: Float64Array,
@@ -74,10 +76,10 @@ export function neverLower(
   }
 }
 
-/** What the worker that answers is told when it starts. */
+/** What the monitor tells the worker that answers scrapers, when that worker starts. */
 export interface Introduction {
   /** When the server was started, in seconds since 1970. */
   readonly started: number;
-  /** A listening socket comes beside it. */
+  /** True if a listening socket comes with the message. */
   readonly socket: boolean;
 }

@@ -1,19 +1,21 @@
-/** How a worker gives up its rights, and proves that it has. After this it stands in its jail, is
- *  nobody's and can become nobody else, without capabilities; exec grants nothing, nobody traces it, it leaves no core. */
+/** How a worker gives up its privileges, and proves that it has. Afterwards it is in its chroot,
+ *  runs as its own user and cannot become another, and has no capabilities. exec grants it nothing,
+ *  no process can trace it, and it leaves no core file. */
 
 import fs from "node:fs";
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Identity } from "./identity.ts";
 
-/** How seccomp(2) fails on a kernel, or in an emulator, that has none. */
+/** Error codes of seccomp(2) on a kernel or an emulator without it. */
 const NO_SECCOMP: ReadonlySet<string> = new Set(["ENOSYS", "EINVAL"]);
 
-/** Throws `FatalError` when the system refuses, or has not obeyed: the worker must not serve then. */
+/** Throws `FatalError` if the system refuses a step or did not carry it out: the worker must not
+ *  serve then. */
 export function drop(libc: Libc, identity: Identity): void {
   const { uid, gid, chroot } = identity;
   const root = libc.getIds().euid === 0;
-  const threads = libc.threads(); // before the jail, which may have no /proc; later ones are their heirs
+  const threads = libc.threads(); // before chroot, which may lack /proc; later threads inherit
   step("give up core files", () => libc.setLimit("core", 0));
   if (chroot !== undefined) enter(libc, chroot);
   if (root && (uid !== undefined || gid !== undefined)) {
@@ -27,15 +29,15 @@ export function drop(libc: Libc, identity: Identity): void {
     step("refuse to be traced", () => libc.prctlDumpable(false));
   }
   prove(libc, identity, root);
-  // The sets belong to threads. What the monitor starts has none, but setuid(2) leaves them to a process
-  // with certain securebits(7), and a file may have its own (setcap).
+  // Each thread has its own capability sets. They are normally empty by now, but setuid(2) keeps
+  // them with certain securebits(7), and an executable may have its own (setcap).
   if (libc.getIds().euid !== 0 && threads.some((thread) => libc.hasCapabilities(thread))) {
     fail("capabilities are left");
   }
 }
 
-/** On a kernel without seccomp the other threads cannot be reached. `sandbox` fails there for the same
- *  reason, and the worker's warning names it. */
+/** Without seccomp in the kernel, only the calling thread can be set. `sandbox` then fails for the
+ *  same reason, and the worker's warning names it. */
 function refuseNewPrivileges(libc: Libc): void {
   try {
     libc.prctlNoNewPrivs();
@@ -54,7 +56,8 @@ function enter(libc: Libc, chroot: string): void {
   });
 }
 
-/** A container can take single rights from root (docker --cap-drop). */
+/** Hint for the operator: a container may run root without some capabilities (docker
+ *  --cap-drop). */
 const STEP_HINT =
   "start the server as root with CAP_SETUID, CAP_SETGID and CAP_SYS_CHROOT, or unset " +
   "SSL_UID, SSL_GID and SSL_CHROOT; SSL_CHROOT must be a folder";
@@ -67,7 +70,8 @@ function step(what: string, go: () => void): void {
   }
 }
 
-/** Tries to get back what was given up. */
+/** Checks the ids, and tries to get back what was given up. Throws `FatalError` if that
+ *  succeeds. */
 function prove(libc: Libc, { uid, gid, chroot }: Identity, root: boolean): void {
   const ids = libc.getIds();
   const is = (wanted: number | undefined, ...found: (number | undefined)[]): boolean =>
@@ -75,7 +79,7 @@ function prove(libc: Libc, { uid, gid, chroot }: Identity, root: boolean): void 
   if (!is(uid, ids.ruid, ids.euid, ids.suid)) fail("the user is another");
   if (!is(gid, ids.rgid, ids.egid, ids.sgid)) fail("the group is another");
   if (uid === undefined || uid === 0) return;
-  const groups = root ? libc.getGroups() : []; // nobody else can clear them
+  const groups = root ? libc.getGroups() : []; // only root can clear them
   if (gid !== undefined && groups.some((group) => group !== gid)) fail("groups are left");
   for (
     const [what, go] of [
@@ -89,7 +93,7 @@ function prove(libc: Libc, { uid, gid, chroot }: Identity, root: boolean): void 
   }
 }
 
-/** False results are attempts that were not needed. */
+/** A `go` that returns false was not needed, and does not count as a success. */
 function succeeds(go: () => unknown): boolean {
   try {
     return go() !== false;
@@ -98,7 +102,7 @@ function succeeds(go: () => unknown): boolean {
   }
 }
 
-/** What gives a process rights that setuid(2) does not take. */
+/** Hint for the operator: what can give a process rights that setuid(2) does not remove. */
 const PROOF_HINT =
   "take capabilities from the executable (setcap -r), and securebits from the process";
 

@@ -1,14 +1,15 @@
-/** The fields of messages: each is written and read by the same object, which knows its cap. Pure: no I/O.
+/** The fields of messages. One object both writes and reads a field, and knows its maximum size.
+ *  Pure: no I/O.
  *
- *  What a worker has written is untrusted: `read` takes what `write` can have written and throws
- *  `DecodeError` for anything else. The exceptions are `json` and `block`, which the monitor alone may send:
+ *  A worker is not trusted: `read` accepts only what `write` can produce, and throws `DecodeError`
+ *  for anything else. `json` and `block` are exceptions: only the monitor may send them, and
  *  `trusted` keeps them out of a worker's messages (messages.ts). */
 
 import { DecodeError, type Reader } from "../codec/bytes.ts";
 import type { Frame } from "./frame.ts";
 
 export interface Field<T> {
-  /** Bytes in a frame, at most. */
+  /** Maximum number of bytes in a frame. */
   readonly max: number;
   /** Throws `EncodeError` for a value that `read` would refuse. */
   write(frame: Frame, value: T): void;
@@ -32,25 +33,26 @@ export type Values<F extends Fields> = {
 
 /** A value that the other side would refuse. */
 export class EncodeError extends Error {
-  /** As in `name: message`. */
+  /** The name in the text of the error: `name: message`. */
   override name = "EncodeError";
 }
 
-/** Longest frame of the monitor, in bytes: options, environment, lists of files. */
+/** Maximum length of a frame of the monitor, in bytes. It holds options, environment and lists of
+ *  files. */
 export const MAX_TRUSTED = 8 << 20;
 
-/** Ids are counted up as long as a worker lives: 32 bits are used up in 50 days of 1000 connections a
- *  second, the integers of a number never. The upper half of the largest one. */
+/** Upper half of the largest id, which is 2^53 - 1. Ids increase as long as a worker lives: at 1000
+ *  connections per second, 32 bits last 50 days, and 53 bits are never used up. */
 const MAX_ID_HIGH = 0x1fffff;
 
-/** More than ten times what there is to count. */
+/** More than ten times the number of counts. */
 const MAX_NUMBERS = 4096;
 
 /** Bytes of an address as `addressKey` writes it. */
 const ADDRESS = 16;
 
-/** What Linux takes for one string of an environment (MAX_ARG_STRLEN), and far more variables than a
- *  connection has. */
+/** Maximum bytes of a value (Linux's limit for one string of an environment, MAX_ARG_STRLEN) and of
+ *  a name, and far more variables than a connection has. */
 const MAX_VALUE = 131_072;
 const MAX_NAME = 256;
 const MAX_VARIABLES = 2048;
@@ -151,7 +153,7 @@ export function text(most: number): Field<string> {
   };
 }
 
-/** A text for people: cut to what fits. A character has four bytes at most. */
+/** A text for people, cut to `most / 4` UTF-16 units: these never need more than `most` bytes. */
 export function words(most: number): Field<string> {
   const field = text(most);
   const cut = (value: string): string => value.replaceAll("\0", "?").slice(0, most / 4);
@@ -165,7 +167,7 @@ export const address: Field<string> = {
   read: (body, name) => String.fromCharCode(...body.take(ADDRESS, name)),
 };
 
-/** Any numbers at all, in this machine's byte order: whoever takes them from a worker must look. */
+/** Any numbers, in this machine's byte order. The receiver must check those of a worker. */
 export const numbers: Field<Float64Array> = {
   max: 4 + 8 * MAX_NUMBERS,
   write(frame, { length, buffer, byteOffset, byteLength }) {
@@ -216,7 +218,7 @@ export const variables: Field<ReadonlyMap<string, string>> = {
   },
 };
 
-/** Fields in one. */
+/** Combines several fields into one. */
 export function group<F extends CappedFields>(fields: F): Field<Values<F>> {
   return {
     max: sizeOf(fields),
@@ -225,16 +227,16 @@ export function group<F extends CappedFields>(fields: F): Field<Values<F>> {
   };
 }
 
-/** Bytes, of the monitor alone. */
+/** Bytes. Only the monitor may send them. */
 export const block: TrustedField<Uint8Array> = {
   trusted: true,
   max: MAX_TRUSTED,
   write: (frame, value) => void frame.u32(value.length).bytes(value),
-  // A copy: the frame's bytes are good until the next one.
+  // A copy, because the frame's bytes are valid only until the next frame.
   read: (body, name) => new Uint8Array(body.take(body.u32(name), name)),
 };
 
-/** The rest of the frame in JSON, of the monitor alone. */
+/** The rest of the frame as JSON. Only the monitor may send it. */
 export function json<T>(): TrustedField<T> {
   return {
     trusted: true,
@@ -250,7 +252,7 @@ export function json<T>(): TrustedField<T> {
   };
 }
 
-/** Bytes of all of them, at most. */
+/** Returns the maximum number of bytes of all fields together. */
 export function sizeOf(fields: Fields): number {
   return Object.values(fields).reduce((sum, { max }) => sum + max, 0);
 }
@@ -261,7 +263,7 @@ export function writeFields(frame: Frame, fields: Fields, values: object): void 
   }
 }
 
-/** Returns `into` with the values. */
+/** Reads the values into `into`, and returns it. */
 export function readFields(
   body: Reader,
   fields: Fields,

@@ -1,6 +1,6 @@
-/** Frames between monitor and workers. Pure: no I/O. A frame is its length (32 bits, big-endian, without
- *  itself), the number of its kind (8 bits) and its fields. The kinds are in messages.ts, the fields of
- *  which they are made in fields.ts. */
+/** Frames between monitor and workers. Pure: no I/O. A frame is its length (32 bits, big-endian,
+ *  not counting itself), the number of its kind (8 bits) and its fields. The kinds are in
+ *  messages.ts, the fields in fields.ts. */
 
 import { DecodeError, Reader } from "../codec/bytes.ts";
 
@@ -10,10 +10,10 @@ const ENCODER = new TextEncoder();
 export class Frame {
   #bytes = new Uint8Array(512);
   #view = new DataView(this.#bytes.buffer);
-  /** Behind the length, which is written last. */
+  /** Where the next byte goes. Starts after the length, which is written last. */
   #at = 4;
 
-  /** `kind`: its number. */
+  /** `kind`: the number of the message's kind. */
   constructor(kind: number) {
     this.u8(kind);
   }
@@ -38,16 +38,16 @@ export class Frame {
     return this;
   }
 
-  /** UTF-8, with its length before it, which is returned. */
+  /** Appends the length of `text` in UTF-8, then the text. Returns the length. */
   text(text: string): number {
-    this.#room(4 + 3 * text.length); // UTF-8 of a UTF-16 unit has three bytes at most
+    this.#room(4 + 3 * text.length); // a UTF-16 unit has at most three bytes in UTF-8
     const { written } = ENCODER.encodeInto(text, this.#bytes.subarray(this.#at + 4));
     this.#view.setUint32(this.#at, written);
     this.#at += 4 + written;
     return written;
   }
 
-  /** The frame as it is sent. */
+  /** Returns the frame as it is sent. */
   done(): Uint8Array<ArrayBuffer> {
     this.#view.setUint32(0, this.#at - 4);
     return this.#bytes.subarray(0, this.#at);
@@ -62,19 +62,20 @@ export class Frame {
   }
 }
 
-/** Cuts a stream into frames. Throws `DecodeError` for one that is too long for its kind or of no known
- *  kind, before all of it has come. */
+/** Cuts a stream into frames. Throws `DecodeError` for a frame of an unknown kind, or one too long
+ *  for its kind, before the whole frame has arrived. */
 export class Frames {
-  /** The beginning of a frame, in the first `#length` bytes: room grows twofold, so that one that comes
-   *  byte by byte is not copied as a whole for each of them. */
+  /** The beginning of an incomplete frame, in the first `#length` bytes. The buffer at least
+   *  doubles when it is full, so that a frame that arrives byte by byte is not copied as a whole
+   *  for each byte. */
   #rest: Uint8Array = new Uint8Array(0);
   #length = 0;
 
-  /** `maxLength`: bytes of the longest frame of a kind, without its length; throws `DecodeError` for a kind
-   *  that the other side does not send. */
+  /** `maxLength` returns the maximum length of a frame of a kind, in bytes without the length
+   *  field. It throws `DecodeError` for a kind that the other side does not send. */
   constructor(readonly maxLength: (kind: number) => number) {}
 
-  /** What it yields is good until the next one. */
+  /** Each yielded body is valid only until the next one. */
   *push(chunk: Uint8Array): Iterable<{ kind: number; body: Reader }> {
     const kept = this.#length > 0;
     if (kept) this.#append(chunk);
@@ -93,7 +94,7 @@ export class Frames {
       yield { kind, body: new Reader(body, "privsep") };
     }
     if (kept && bytes.length === all) return;
-    // A copy: no view of a chunk that is much larger.
+    // A copy: a view would keep the whole chunk, which may be much larger.
     this.#rest = bytes.slice();
     this.#length = bytes.length;
   }

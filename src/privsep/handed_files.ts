@@ -1,5 +1,6 @@
-/** Files as they travel from the monitor to a worker, and the worker's side: it reads the descriptors.
- *  Paths that were not handed over (a rule's) it opens itself, with its own rights, in its jail. */
+/** Files that the monitor hands over to a worker as descriptors, and the worker's side, which reads
+ *  them. A path that was not handed over (one from a rule) is opened by the worker itself, with its
+ *  own rights and in its chroot. */
 
 import { concat } from "../codec/bytes.ts";
 import { reason } from "../errors.ts";
@@ -7,17 +8,17 @@ import { type Files, localFiles } from "../files/files.ts";
 import { HandedRules, type RulesFile, type RulesSource } from "../files/rules_file.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 
-/** A file to hand over. `folder`: one of certificates, with what is in it. */
+/** A file to hand over. A `folder` is one of certificates; the files in it are handed over too. */
 export interface Wanted {
   readonly path: string;
-  /** `files`: the path of one file, or of several; see `namedFiles`. */
+  /** `files`: one path, or several with colons between them; see `namedFiles`. */
   readonly kind: "file" | "files" | "rules" | "folder";
 }
 
-/** One file as it is now. Its descriptor, if there is one, travels beside. */
+/** The present state of one file. Its descriptor, if there is one, is sent with the message. */
 export interface HandedFile {
   readonly path: string;
-  /** `absent`: there is none; `error`: it cannot be opened. */
+  /** `absent`: it does not exist; `error`: it cannot be opened. */
   readonly is: "file" | "rules" | "folder" | "absent" | "error";
   readonly stamp: string;
   /** Bytes of a rules file. */
@@ -27,16 +28,16 @@ export interface HandedFile {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** As it travels. `open`: its descriptor comes beside. */
+/** A file in a message. `open`: its descriptor comes with the message. */
 export type SentFile = HandedFile & { readonly open: boolean };
 
-/** Opened for one hand-over; `fd` is the receiver's to close. */
+/** A file opened for one hand-over. The receiver closes `fd`. */
 export interface Opened {
   readonly file: HandedFile;
   readonly fd: number | undefined;
 }
 
-/** Largest file that a worker holds in memory: lists of revoked certificates have megabytes. */
+/** Largest file that a worker keeps in memory, in bytes: revocation lists have megabytes. */
 const MAX_FILE = 16 << 20;
 
 type Held = HandedFile & { readonly bytes?: Uint8Array };
@@ -48,7 +49,8 @@ export class HandedFiles implements Files {
 
   constructor(readonly libc: Libc) {}
 
-  /** Takes one over, in place of what it was before. Closes `fd`, at once or when it is replaced. */
+  /** Accepts the present state of a file. Closes `fd` now, or for rules when the file is
+   *  replaced. */
   take(file: HandedFile, fd: number | undefined): void {
     const { path } = file;
     if (file.is === "rules" && fd !== undefined) {
@@ -60,7 +62,7 @@ export class HandedFiles implements Files {
     if (this.#rules.has(path)) this.#handNone(path);
   }
 
-  /** Takes over what a file was when it was good. */
+  /** Accepts the state in which a file was last good. */
   keep(file: HandedFile, bytes: Uint8Array | undefined): void {
     this.#held.set(file.path, bytes ? { ...file, bytes } : file);
   }
@@ -118,7 +120,8 @@ export class HandedFiles implements Files {
     return rules;
   }
 
-  /** Rules that cannot be opened are not absent ones, which -X takes for none at all. */
+  /** Passes on why rules cannot be opened. They must not count as absent: -X allows everybody
+   *  then. */
   #handNone(path: string): void {
     const error = this.#held.get(path)?.error;
     this.#rules.get(path)?.hand(error && new Error(error.message));
@@ -149,8 +152,8 @@ export class HandedFiles implements Files {
 /** Bytes read in one call. */
 const PIECE = 65_536;
 
-/** Reads up to `length` bytes at `offset`; fewer only at the end of the file. By offsets, because other
- *  processes have copies of the descriptor, which share one position in the file. Throws. */
+/** Reads up to `length` bytes at `offset`; fewer only at the end of the file. Reads by offset,
+ *  because copies of the descriptor in other processes share its position in the file. Throws. */
 export function readUpTo(
   libc: Pick<Libc, "readAt">,
   fd: number,

@@ -1,5 +1,6 @@
-/** Who a worker becomes: SSL_UID, SSL_GID, or SSL_USER, SSL_GROUP by name, else -u and -g; and
- *  SSL_CHROOT. Names are looked up in /etc/passwd and /etc/group, by the monitor, at start. */
+/** The identity that a worker assumes: SSL_UID and SSL_GID, or SSL_USER and SSL_GROUP by name,
+ *  otherwise -u and -g; and SSL_CHROOT. The monitor looks names up in /etc/passwd and /etc/group at
+ *  start. */
 
 import { resolve } from "node:path";
 import process from "node:process";
@@ -9,20 +10,21 @@ import { type Env, IDENTITY_VARIABLES } from "../config/variables.ts";
 import { FatalError, reason, UsageError } from "../errors.ts";
 import type { Files } from "../files/files.ts";
 
-/** What a worker becomes once it has everything that needs rights. Undefined: it stays as it is. */
+/** What a worker changes once it needs no more privileges. What is undefined stays unchanged. */
 export interface Identity {
   readonly uid?: number;
   readonly gid?: number;
   readonly chroot?: string;
 }
 
-/** Far beyond any honest file. */
+/** Maximum bytes of /etc/passwd and /etc/group: far more than real files have. */
 const MAX_FILE = 16 << 20;
 const MAX_ID = 4_294_967_294;
-/** The group of nobody on Linux. */
+/** The group id of `nobody` on Linux. */
 const NOBODY = 65_534;
 
-/** Throws `FatalError` for a name that is unknown, `UsageError` for a number that is none. */
+/** Throws `FatalError` for an unknown name, and `UsageError` for an invalid number or a relative
+ *  path. */
 export function workerIdentity(
   options: Options,
   env: Env,
@@ -48,7 +50,7 @@ export function workerIdentity(
   };
 }
 
-/** The options with numbers in place of the names that -u and -g give. Throws `FatalError`. */
+/** Returns the options with the names of -u and -g replaced by numbers. Throws `FatalError`. */
 export function withIds(options: Options, files: Files): Options {
   const { user, group } = options;
   const find = (path: string, option: "-u" | "-g", name: string): number => {
@@ -82,14 +84,14 @@ function isId(text: string): boolean {
   return /^[0-9]{1,10}$/.test(text) && Number(text) <= MAX_ID;
 }
 
-/** Of a user by number, since root's group would give rights back. Who is not in /etc/passwd gets
- *  nobody's. */
+/** Returns the primary group of a user given by number: root's group would keep rights. A user
+ *  without an entry in /etc/passwd gets the group of `nobody`. */
 function primaryGroup(files: Files, uid: number): number {
   let text = "";
   try {
     text = latin1(files.read("/etc/passwd", MAX_FILE));
   } catch {
-    // a system without users by name
+    // the system has no users by name
   }
   for (const line of text.split("\n")) {
     const [, , user = "", group = ""] = line.split(":");
@@ -100,7 +102,7 @@ function primaryGroup(files: Files, uid: number): number {
   return NOBODY;
 }
 
-/** What to do without a name. */
+/** Hints for the operator if a name is not found. */
 const NUMBERS = {
   SSL_USER: "set SSL_UID and SSL_GID to numbers",
   SSL_GROUP: "set SSL_GID to a number",
@@ -108,7 +110,7 @@ const NUMBERS = {
   "-g": "give -g a number, or add the group to the system",
 };
 
-/** The numbers in the third and fourth field of the line that begins with `name`. */
+/** Returns the numbers in the line that begins with `name`: user and group, or only the group. */
 function lookUp(
   files: Files,
   path: string,
@@ -127,7 +129,7 @@ function lookUp(
     if (found !== name) continue;
     const wanted = numbers.slice(0, path === "/etc/passwd" ? 2 : 1);
     if (wanted.length > 0 && wanted.every(isId)) return wanted.map(Number);
-    // An empty field is no 0: that would be root.
+    // An empty field must not become 0, which is root.
     const why = `unable to find ${variable} ${name}: its line in ${path} has no numbers`;
     throw new FatalError(why, undefined, NUMBERS[variable]);
   }
@@ -138,7 +140,8 @@ function lookUp(
   );
 }
 
-/** One process that starts programs cannot be in a jail, nor somebody else than they. */
+/** Throws if a worker's identity is set but there are no workers: a process that starts programs
+ *  itself cannot be in a chroot, and has the same user as the programs. */
 export function refuseIdentity(env: Env): void {
   const name = IDENTITY_VARIABLES.find((name) => env[name]);
   if (name === undefined) return;

@@ -1,5 +1,5 @@
-/** What the monitor tells a worker at its start, as it is and as it travels: JSON, with networks as text.
- *  Pure: no I/O. */
+/** The data of INIT, which the monitor sends to a worker at its start, and its form on the wire:
+ *  JSON, with networks as text. Pure: no I/O. */
 
 import { formatNetwork, type Network, parseNetwork } from "../codec/ip.ts";
 import { defaults, type Options } from "../config/options.ts";
@@ -9,7 +9,7 @@ import type { Identity } from "./identity.ts";
 import { count, flag, list, object, oneOf, optional, type Shape, text, texts } from "./shapes.ts";
 
 export interface Init {
-  /** The monitor's: its worker is of the same. */
+  /** The monitor's version. A worker of another version does not serve. */
   readonly version: string;
   readonly options: Options;
   /** The part of the environment that a worker sees. */
@@ -18,28 +18,28 @@ export interface Init {
   /** How many workers there are, and which of them this is, from 0. */
   readonly workers: number;
   readonly index: number;
-  /** This one speaks for all where one line is enough. */
+  /** True for the one worker that logs what should be logged once for all. */
   readonly speaks: boolean;
-  /** It takes the place of one that has ended: what was said at start has been said. */
+  /** True if it replaces a worker that has ended: what was logged at start is not logged again. */
   readonly again: boolean;
-  /** The host is a name, which the worker is to look up. */
+  /** True if the host is a name that the worker must look up. */
   readonly resolve: boolean;
-  /** A supervisor has the listening socket too, and keeps it. */
+  /** True if a supervisor has the listening socket too, and keeps it. */
   readonly inherited: boolean;
-  /** Of encrypted keys (-3). */
+  /** The password of encrypted keys (-3). */
   readonly password?: string;
-  /** --self-signed. */
+  /** With --self-signed. */
   readonly keyPair?: KeyPair;
 }
 
-/** For INIT. */
+/** Returns what INIT carries. */
 export function packInit(init: Init): unknown {
   const { options } = init;
   return { ...init, options: { ...options, proxyFrom: options.proxyFrom?.map(formatNetwork) } };
 }
 
-/** The version in INIT, which is looked at before anything else: another one may say the rest in another
- *  way. Undefined: it has none. */
+/** Returns the version in INIT, undefined if there is none. It is checked first, because another
+ *  version may have another form of INIT. */
 export function versionOf(packed: unknown): string | undefined {
   const { version } = packed as { version?: unknown } ?? {};
   return typeof version === "string" ? version : undefined;
@@ -50,7 +50,7 @@ export function unpackInit(packed: unknown): Init {
   return INIT(packed, "init");
 }
 
-/** What a worker opens later: only rules can name such files. */
+/** Whether a worker may open files while it serves: only rules can name such files. */
 export function fileAccess(
   { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
 ): "none" | "read" {
@@ -109,7 +109,7 @@ const members = object<Options>({
   command: list(text),
 });
 
-/** JSON leaves out what is undefined. */
+/** JSON omits undefined members; the defaults put them back. */
 const options: Shape<Options> = (value, name) => ({ ...defaults(), ...members(value, name) });
 
 const INIT = object<Init>({

@@ -1,6 +1,7 @@
-/** Copies the lines of workers that drain after their monitor has gone, until the last worker has ended.
- *  It has the server's stderr, so it must not be what a worker can take over: it reads bytes, makes lines
- *  of them and writes them, as the workers' user, in their jail, behind a filter that knows no sockets. */
+/** Copies the log lines of workers that drain after their monitor has exited, until the last worker
+ *  has ended. The process has the server's stderr, so no worker must be able to take it over. It
+ *  only reads bytes, forms lines and writes them, as the workers' user, in their chroot, with a
+ *  seccomp filter that allows no sockets. */
 
 import fs from "node:fs";
 import { EXIT, reason } from "../errors.ts";
@@ -13,22 +14,23 @@ import type { Identity } from "./identity.ts";
 import { LogLines } from "./log_lines.ts";
 import { sandbox } from "./sandbox.ts";
 
-/** What it is told, as JSON in its argument. */
+/** The instructions of the copier, as JSON in its argument. */
 export interface CopierPlan {
-  /** So many descriptors from `FIRST` on. */
+  /** Number of descriptors to read, from `FIRST` on. */
   readonly workers: number;
   readonly identity: Identity;
-  /** Lines that come before those of the workers. */
+  /** Lines to write before those of the workers. */
   readonly first: string;
 }
 
 const FIRST = 3;
 const STDERR = 2;
 const CHUNK = 16 << 10;
-/** All workers together: one read, and so long a rest behind it in milliseconds, are 2 MB a second. */
+/** Milliseconds to wait after each round. A round reads `CHUNK` bytes at most from each worker, so
+ *  a worker can write 2 MB per second. */
 const REST = 8;
 
-/** Runs until the workers have ended. The exit code; never rejects. */
+/** Runs until the workers have ended. Returns the exit code; never throws. */
 export function logCopier(runtime: Runtime, argv: readonly string[]): number {
   const { libc } = runtime;
   try {
@@ -37,7 +39,7 @@ export function logCopier(runtime: Runtime, argv: readonly string[]): number {
     if (!libc || !plan || !fds.every((fd) => isStreamSocket(libc, fd))) {
       throw new Error("only sslserver starts it");
     }
-    // It ends with the workers, and they may have clients for long.
+    // Ignored: the process ends with the last worker, and a worker may have clients for long.
     for (const name of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] as const) {
       runtime.onSignal(name, () => {});
     }
@@ -62,8 +64,8 @@ function readPlan(text = ""): CopierPlan | undefined {
   }
 }
 
-/** Waits in system calls: nothing else happens in this process. When stderr takes nothing, nothing is
- *  read, and the workers count what they lose. */
+/** Blocks in system calls, since this process does nothing else. While stderr accepts nothing,
+ *  nothing is read, and the workers count the lines that they lose. */
 function copy(libc: Libc, open: Map<number, LogLines>): void {
   while (open.size > 0) {
     for (const fd of libc.pollAll([...open.keys()], -1)) {
@@ -85,7 +87,7 @@ function write(libc: Libc, lines: string): void {
   const bytes = new TextEncoder().encode(lines);
   for (let at = 0; at < bytes.length;) {
     const taken = libc.write(STDERR, bytes.subarray(at, at + 4096));
-    if (taken === undefined) libc.poll(STDERR, POLL.out, -1); // others have made it non-blocking
+    if (taken === undefined) libc.poll(STDERR, POLL.out, -1); // non-blocking by another process
     else at += taken;
   }
 }

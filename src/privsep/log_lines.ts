@@ -1,5 +1,5 @@
-/** What a worker writes to its stderr, made fit for ours: whole lines of printable ASCII, none of them
- *  endless. A worker is believed nothing. */
+/** Makes what a worker writes to its stderr safe for the server's stderr: whole lines of printable
+ *  ASCII, with a maximum length. A worker is not trusted. */
 
 import { printable } from "../codec/printable.ts";
 
@@ -8,12 +8,12 @@ const MAX_LINE = 8192;
 const NEWLINE = 10;
 
 export class LogLines {
-  /** The beginning of a line whose end has not come. */
+  /** The beginning of a line that is not complete yet. */
   #open = "";
-  /** The rest of this line is left out. */
+  /** True while the rest of a line that is too long is skipped. */
   #tooLong = false;
 
-  /** The whole lines in what has come so far, each with its newline. */
+  /** Returns the lines that `chunk` completes, each with its newline. */
   push(chunk: Uint8Array): string {
     let lines = "";
     let at = 0;
@@ -29,7 +29,7 @@ export class LogLines {
     return lines;
   }
 
-  /** The line that has no end, if there is one. */
+  /** Returns the last line if it lacks a newline, with one added; otherwise an empty text. */
   end(): string {
     const last = this.#open;
     this.#open = "";

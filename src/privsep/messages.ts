@@ -1,10 +1,10 @@
-/** What monitor and workers say to each other: one table, a row for each kind of message. Encoder, decoder,
- *  caps of frames, types and the states in which a worker may say something all come from its rows. Pure:
- *  no I/O.
+/** The messages between monitor and workers: one table, with a row for each kind. Encoder, decoder,
+ *  maximum lengths, types, and the states in which a worker may send a message all come from the
+ *  rows. Pure: no I/O.
  *
- *  A worker may have been taken over: everything that it says has a cap, and anything else is a
- *  `DecodeError`, which ends it. The monitor is believed. What a message does is in the two records of
- *  handlers, monitor/requests.ts and worker/worker.ts, which have one for each kind. */
+ *  A worker may be compromised: each of its fields has a maximum size, and anything invalid is a
+ *  `DecodeError`, which ends the worker. The monitor is trusted. Handlers are in two records, in
+ *  monitor/requests.ts and worker/worker.ts, with one handler for each kind. */
 
 import { MAX_RATE, MAX_RATE_SECONDS } from "../admit/limits.ts";
 import { DecodeError, type Reader } from "../codec/bytes.ts";
@@ -37,7 +37,7 @@ import { Frame } from "./frame.ts";
 import type { HandedFile, SentFile } from "./handed_files.ts";
 import { ACTIVE, SERVED, type WorkerState } from "./worker_states.ts";
 
-/** Who sends a message. */
+/** The sender of a message. */
 export type Side = "worker" | "monitor";
 
 export interface MessageRow<S extends Side, F extends Fields> {
@@ -46,15 +46,15 @@ export interface MessageRow<S extends Side, F extends Fields> {
   readonly number: number;
   /** The states in which a worker may send it (OpenSSH's monitor is the model). */
   readonly states: readonly WorkerState[];
-  /** The state after it, if that is another. */
+  /** The state after the message, if it changes. */
   readonly then: WorkerState | undefined;
-  /** In the order in which they are sent. */
+  /** In the order on the wire. */
   readonly fields: F;
   /** Longest frame, in bytes, without its length. */
   readonly max: number;
 }
 
-/** A row for what a worker asks or reports. `max`: less than what its fields can add up to. */
+/** A row for a message from a worker. `max`: a lower limit than the sum over its fields. */
 function worker<F extends CappedFields>(
   number: number,
   states: readonly WorkerState[],
@@ -64,38 +64,40 @@ function worker<F extends CappedFields>(
   return { from: "worker", number, states, then, fields, max };
 }
 
-/** A row for what the monitor says. */
+/** A row for a message from the monitor. */
 function monitor<F extends Fields>(number: number, fields: F): MessageRow<"monitor", F> {
   const max = Math.min(1 + sizeOf(fields), MAX_TRUSTED);
   return { from: "monitor", number, states: [], then: undefined, fields, max };
 }
 
-/** Bytes of the longest host name of a peer (see `isHostName` in admit/names.ts): the monitor looks for each
- *  of its parts in the rules. */
+/** Maximum length of a peer's host name, in bytes (see `isHostName` in admit/names.ts). The monitor
+ *  looks up each of its suffixes in the rules. */
 const MAX_HOST = 253;
-/** Bytes of a rule's key, which the monitor keeps as long as the connection; see worker/remote_limiter.ts. */
+/** Maximum length of a rule's key, in bytes. The monitor keeps it as long as the connection; see
+ *  worker/remote_limiter.ts. */
 const MAX_NETWORK = 256;
-/** A chain of client certificates in PEM: the TLS library takes 100 KB of them. */
+/** Maximum length of START, in bytes: the TLS library accepts 100 KB of client certificates. */
 const MAX_START = 1 << 20;
-/** Bytes of an IP address as text. */
+/** Maximum length of an IP address as text. */
 const MAX_IP = 64;
 
-/** MAXCONIP and the like: a count of 0 is no limit, and an empty key no network. */
+/** MAXCONIP, MAXCONRATE and MAXCONNET. A count of 0 is no limit, and an empty key no network. */
 const limits = group({
   perAddress: u32,
   rate: group({ count: upTo(MAX_RATE), seconds: upTo(MAX_RATE_SECONDS) }),
   network: group({ key: text(MAX_NETWORK), count: u32 }),
 });
 
-/** What every message about programs ends with: programs that run, whether no slot is free, whether
- *  somebody waits for one, and how many the worker gets with it. */
+/** The last fields of every message about programs: how many programs run, whether no slot is free,
+ *  whether a worker waits for a slot, and how many slots this message grants. */
 const slots = { running: u32, full: flag, wanted: flag, granted: u32 };
 
-/** Ids are the worker's own, and grow. Names are mirrored: START is answered by STARTED or REFUSED. */
+/** The worker chooses ids, in increasing order; only the id of GATHER and COUNTS is the monitor's.
+ *  START is answered by STARTED or REFUSED. */
 export const MESSAGES = {
-  /** It has prepared itself, and has no rights any more: LISTEN follows. */
+  /** The worker has prepared itself and given up its privileges. LISTEN follows. */
   READY: worker(1, ["starting"], {}, { then: "listening" }),
-  /** Why it cannot start. */
+  /** Why the worker cannot start. */
   FATAL: worker(2, ["starting", "listening"], {
     code: u8,
     message: words(8000),
@@ -103,7 +105,8 @@ export const MESSAGES = {
   }),
   /** The address of a host that was given by name. */
   RESOLVED: worker(3, ["starting"], { ip: text(MAX_IP) }),
-  /** A program. `ruled`: rules have set variables, which the monitor looks up in its own copy. */
+  /** Asks for a program. `ruled`: rules have set variables, which the monitor takes from its own
+   *  copy of the rules. */
   START: worker(4, ACTIVE, {
     id,
     delayed: flag,
@@ -113,63 +116,64 @@ export const MESSAGES = {
     info: text(1024),
     variables,
   }, { max: MAX_START }),
-  /** A START is not wanted any more. */
+  /** Withdraws a START. */
   CANCEL: worker(5, ACTIVE, { id }),
-  /** A signal for a program. */
+  /** Sends a signal to a program. */
   KILL: worker(6, SERVED, { id, signal: oneOf(["SIGTERM", "SIGKILL"]) }),
-  /** A connection is to be counted; VERDICT follows if `limits` has a limit. */
+  /** Counts a connection. VERDICT follows if `limits` has a limit. */
   TAKE: worker(7, ACTIVE, { id, address, limits }),
-  /** More limits of a connection that is counted; VERDICT follows. */
+  /** Checks a counted connection against more limits. VERDICT follows. */
   CHECK: worker(8, ACTIVE, { id, limits }),
-  /** A connection that was counted has ended. */
+  /** A counted connection has ended. */
   RELEASE: worker(9, SERVED, { id }),
-  /** It asks for no program any more. */
+  /** The worker asks for no more programs. */
   SETTLED: worker(10, ["left"], {}, { then: "settled" }),
-  /** What it has counted: for GATHER `id`, or unasked and 0. */
+  /** The worker's counts: for GATHER `id`, or unasked with id 0. */
   COUNTS: worker(11, SERVED, { id, counts: numbers }),
-  /** It accepts connections. */
+  /** The worker accepts connections. */
   SERVING: worker(12, ["listening"], {}, { then: "serving" }),
-  /** What it has counted, and a request for what all have: TOTALS `id`. */
+  /** The worker's counts, and a request for the sums of all workers. TOTALS `id` follows. */
   SCRAPE: worker(13, SERVED, { id, counts: numbers }),
-  /** It listens where metrics are fetched. */
+  /** The worker listens where metrics are fetched. */
   PLACED: worker(14, ["starting"], {}),
-  /** Its copy of the listening socket is closed. */
+  /** The worker has closed its copy of the listening socket. */
   LEFT: worker(15, ["draining"], {}, { then: "left" }),
-  /** It had no room for files that were handed over: it keeps what it has, and asks for them again. */
+  /** The worker had no room for files that were handed over. It keeps the files that it has, and
+   *  needs the lost ones again. */
   LOST: worker(16, ACTIVE, {}),
-  /** A handshake waits for a slot. */
+  /** Asks for a slot: a handshake waits for one. */
   WANT: worker(17, ACTIVE, {}),
-  /** Slots that it does not use. */
+  /** Returns slots that the worker does not use. */
   RETURN: worker(18, SERVED, { count: u32 }),
-  /** It can use all files it has been handed, in so many messages: FILES and KEPT. */
+  /** The worker can use all files of the first `count` messages FILES and KEPT. */
   GOOD: worker(19, ["starting", "listening", ...SERVED], { count: u32 }),
 
-  /** Everything it needs to start: an `Init` (init.ts). */
+  /** Everything that the worker needs to start: an `Init` (init.ts). */
   INIT: monitor(64, { init: json<unknown>() }),
-  /** Files as they are now; a descriptor comes beside for each that is open. */
+  /** The present state of files. A descriptor comes with the message for each file that is open. */
   FILES: monitor(65, { files: json<readonly SentFile[]>() }),
-  /** The listening socket comes beside it. */
+  /** The listening socket comes with the message. */
   LISTEN: monitor(66, {}),
-  /** Our ends of the program's pipes come beside it. */
+  /** A program runs. The worker's ends of its pipes come with the message. */
   STARTED: monitor(67, { id, pid: u32, delayed: flag, ...slots }),
   REFUSED: monitor(68, { id, why: words(4096), ...slots }),
-  /** `status`: as wait(2) has it. */
+  /** `status`: the wait status, see wait(2). */
   EXITED: monitor(69, { id, status: u32, ...slots }),
   SLOTS: monitor(70, slots),
-  /** `count`: the limit that refused the connection. */
+  /** Answers TAKE and CHECK. `count`: the limit that refused the connection. */
   VERDICT: monitor(71, {
     id,
     refusal: oneOf(["none", "address", "rate", "network"]),
     count: u32,
   }),
-  /** Read everything again, changed or not; FILES follow. */
+  /** Read all files again, changed or not. FILES follow. */
   RELOAD: monitor(72, {}),
   DRAIN: monitor(73, {}),
-  /** COUNTS `id` is wanted. */
+  /** Asks for COUNTS `id`. */
   GATHER: monitor(74, { id }),
-  /** To the worker that answers scrapers; a listening socket comes beside it if `socket` says so. */
+  /** For the worker that answers scrapers. A listening socket comes with it if `socket` is true. */
   METRICS: monitor(75, { introduction: json<Introduction>() }),
-  /** What holds for all workers, for SCRAPE `id`: `Totals` in counts.ts. */
+  /** The sums over all workers, for SCRAPE `id`: `Totals` in counts.ts. */
   TOTALS: monitor(76, {
     id,
     counts: numbers,
@@ -178,9 +182,9 @@ export const MESSAGES = {
     silent: u32,
     ended: group({ signal: u32, breach: u32, exit: u32 }),
   }),
-  /** End, and all connections with you. */
+  /** End at once, with all connections. */
   END: monitor(77, {}),
-  /** A file as it was when workers could use it last. `whole`: `bytes` are what is in it. */
+  /** A file in the state in which workers could last use it. `whole`: `bytes` is its content. */
   KEPT: monitor(78, { whole: flag, bytes: block, file: json<HandedFile>() }),
 } as const;
 
@@ -194,12 +198,12 @@ export type MessageKind<S extends Side> = {
 /** The message of one kind. */
 export type MessageOf<K extends keyof Table> = { readonly kind: K } & Values<Table[K]["fields"]>;
 
-/** What one side says. */
+/** Any message of one side. */
 export type Message<S extends Side> = { [K in MessageKind<S>]: MessageOf<K> }[MessageKind<S>];
 export type WorkerMessage = Message<"worker">;
 export type MonitorMessage = Message<"monitor">;
 
-/** What the other side does with each kind: complete by type. */
+/** A handler for each kind that one side sends. The compiler asks for all of them. */
 export type Handlers<S extends Side, Rest extends readonly unknown[] = []> = {
   readonly [K in MessageKind<S>]: (message: MessageOf<K>, ...rest: Rest) => void;
 };
@@ -207,10 +211,10 @@ export type Handlers<S extends Side, Rest extends readonly unknown[] = []> = {
 /** See `MESSAGES.TAKE`. */
 export type WireLimits = MessageOf<"TAKE">["limits"];
 
-/** What every message about programs has. */
+/** The fields that every message about programs has. */
 export type SlotCounts = Values<typeof slots>;
 
-/** The messages of one side as frames. */
+/** Encodes and decodes the messages of one side. */
 export class Codec<S extends Side> {
   readonly #byNumber = new Map<
     number,
@@ -223,11 +227,11 @@ export class Codec<S extends Side> {
     }
   }
 
-  /** Bytes of the longest frame of a kind, without its length. Throws `DecodeError` for a kind that this
-   *  side does not send. */
+  /** Returns the maximum length of a frame of a kind, in bytes without the length field. Throws
+   *  `DecodeError` for a kind that this side does not send. */
   readonly maxLength = (number: number): number => this.#find(number).row.max;
 
-  /** Throws `EncodeError` for what the other side would refuse. */
+  /** Throws `EncodeError` for a message that the other side would refuse. */
   encode(message: Message<S>): Uint8Array<ArrayBuffer> {
     const { number, fields, max } = MESSAGES[message.kind as keyof Table] as MessageRow<S, Fields>;
     const frame = new Frame(number);
@@ -239,7 +243,7 @@ export class Codec<S extends Side> {
     return bytes;
   }
 
-  /** Throws `DecodeError`, for bytes left over too. */
+  /** Throws `DecodeError`, also if bytes are left over. */
   decode(number: number, body: Reader): Message<S> {
     const { kind, row } = this.#find(number);
     const message = readFields(body, row.fields, { kind });
@@ -259,7 +263,8 @@ export class Codec<S extends Side> {
 export const FROM_WORKER: Codec<"worker"> = new Codec("worker");
 export const FROM_MONITOR: Codec<"monitor"> = new Codec("monitor");
 
-/** The state of a worker after a message. Throws `DecodeError` for one that is not permitted in `state`. */
+/** Returns the state of a worker after a message. Throws `DecodeError` if the message is not
+ *  permitted in `state`. */
 export function stateAfter(state: WorkerState, kind: MessageKind<"worker">): WorkerState {
   const { states, then }: MessageRow<"worker", Fields> = MESSAGES[kind];
   if (states.includes(state)) return then ?? state;

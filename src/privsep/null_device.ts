@@ -1,5 +1,5 @@
-/** /dev/null: what stands on 0 and 1 of every process that the monitor starts for itself. A container or a
- *  chroot may lack it. */
+/** /dev/null, on descriptors 0 and 1 of every worker and of the log copier. A container or a chroot
+ *  may lack it. */
 
 import { EXIT, FatalError } from "../errors.ts";
 import { systemReason } from "../files/files.ts";
@@ -7,7 +7,7 @@ import type { Libc } from "../runtime/libc/libc.ts";
 
 const PATH = "/dev/null";
 
-/** A descriptor of it, for the caller to close. Throws `FatalError`. */
+/** Returns a descriptor of /dev/null, which the caller closes. Throws `FatalError`. */
 export function openNull(libc: Pick<Libc, "open">): number {
   try {
     return libc.open(PATH);

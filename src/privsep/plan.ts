@@ -1,4 +1,4 @@
-/** How many workers there shall be, as whom, and whether this runtime can start them. */
+/** How many workers to start, with which identity, and whether this runtime can start them. */
 
 import type { Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
@@ -9,7 +9,7 @@ import type { Runtime, SelfCommand } from "../runtime/runtime.ts";
 import { type Identity, workerIdentity } from "./identity.ts";
 import { openNull } from "./null_device.ts";
 
-/** What it takes to have workers. */
+/** What is needed to start workers. */
 export interface WorkerPlan {
   libc: Libc;
   self: SelfCommand;
@@ -17,8 +17,9 @@ export interface WorkerPlan {
   workers: number;
 }
 
-/** How many workers there shall be, and with what; undefined: one process does everything. Throws
- *  `Unsupported` where they were asked for and cannot be had. `main`: see `Runtime.selfCommand`. */
+/** Returns what is needed to start workers; undefined: one process does everything. Throws
+ *  `Unsupported` if workers were asked for and this runtime cannot start them. `main`: see
+ *  `Runtime.selfCommand`. */
 export function planWorkers(
   options: Options,
   env: Env,
@@ -31,7 +32,7 @@ export function planWorkers(
   const identity = workerIdentity(options, env, localFiles);
   const self = libc && runtime.selfCommand(main);
   if (libc && self) {
-    libc.close(openNull(libc)); // said now, by name, rather than when a worker starts
+    libc.close(openNull(libc)); // fails now and with its name, rather than when a worker starts
     return { libc, self, identity, workers: workers ?? 1 };
   }
   if (workers === undefined) return undefined;

@@ -1,10 +1,12 @@
-/** What a worker may still ask of the kernel. Whoever takes the worker over, by a fault in the TLS
- *  library or in the engine, has its memory; here is what cannot be done with it: start a program,
- *  look into another process, change a file, open one, reach a rarely used corner of the kernel.
+/** Restricts what a worker may ask of the kernel. An attacker who takes over the worker, through a
+ *  fault in the TLS library or the JavaScript engine, has its memory. But the attacker cannot start
+ *  a program, look into another process, change or open a file, or reach rarely used parts of the
+ *  kernel.
  *
- *  What a worker does is listed, everything else is refused. Refused by an error, so that a library's
- *  harmless attempt does no harm; what nobody attempts in good faith ends the process. An unlisted
- *  call does not exist (ENOSYS): that is what libraries expect of an older kernel, and go round. */
+ *  The calls that a worker makes are listed, and all others are refused. A refused call fails with
+ *  an error, so that a library's harmless attempt does no harm. A call that no library attempts in
+ *  good faith ends the process. An unlisted call fails with ENOSYS: libraries expect that of an
+ *  older kernel and do without the call. */
 
 import process from "node:process";
 import { type Condition, type FilterAction, seccompProgram } from "../codec/bpf.ts";
@@ -13,19 +15,20 @@ import type { Libc } from "../runtime/libc/libc.ts";
 import { syscallNumbers } from "./syscalls.ts";
 
 export interface SandboxOptions {
-  /** `read`: files may be opened for reading, by workers whose rules name certificates (CERTFILE=…).
-   *  `none`: no file is opened any more. */
+  /** `read`: the worker may open files for reading, because its rules can name certificates
+   *  (CERTFILE=…). `none`: it may open no file. */
   readonly files: "none" | "read";
-  /** Landlock holds already, for all threads: see `confinedByExec`. */
+  /** True if Landlock restricts all threads already: see `confinedByExec`. */
   readonly confined?: boolean;
-  /** False: no socket is made any more, or used as one. */
+  /** False: the process can make no sockets, and cannot use socket calls on others. */
   readonly sockets?: false;
 }
 
-/** A worker has to be restricted by Landlock before it has threads, because the kernel restricts no
- *  other thread later (before Linux 7.0), and because the filter lets it open files: then Landlock alone
- *  keeps it from those in /proc by which another process of its user is looked into. It costs a second
- *  start of the runtime; without rules the filter answers for all of that, and it is not done. */
+/** True if a worker must be started by way of confine.ts, which applies Landlock before the process
+ *  has threads. Before Linux 7.0, Landlock cannot restrict threads that exist already. That matters
+ *  if the filter allows the worker to open files: then only Landlock keeps it from the files in
+ *  /proc that show other processes of its user. The way by confine.ts costs a second start of the
+ *  runtime. Without rules the filter refuses to open any file, so it is not needed. */
 export function confinedByExec(libc: Libc, files: SandboxOptions["files"]): boolean {
   if (files === "none") return false;
   const version = libc.landlockVersion();
@@ -34,7 +37,7 @@ export function confinedByExec(libc: Libc, files: SandboxOptions["files"]): bool
 
 const LANDLOCK_OF_ALL_THREADS = 8;
 
-/** What holds from now on, and what does not, with the cause: lines for the log. */
+/** The restrictions in force, and those that are not, with the cause: lines for the log. */
 export interface Sandboxed {
   readonly on: string[];
   readonly off: string[];
@@ -47,8 +50,8 @@ const ENOSYS = 38;
 const ENOPROTOOPT = 92;
 const EAFNOSUPPORT = 97;
 
-/** What both runtimes do when they serve, whatever the arguments. Nothing here names another process
- *  or changes a file by its path. */
+/** Calls that both runtimes make when they serve, allowed with all arguments. None of them changes
+ *  another process, or a file by its path. */
 const ALLOWED = `
   read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close close_range
   dup dup2 dup3 pipe pipe2 fstat fsync fdatasync
@@ -69,12 +72,12 @@ const ALLOWED = `
   access faccessat faccessat2 stat lstat newfstatat statx statfs fstatfs readlink readlinkat
   getcwd getdents64`;
 
-/** What goes with `sockets: false`, some of it from the list above. */
+/** Calls that `sockets: false` refuses, some of them from the list above. */
 const SOCKETS = `socket socketpair accept accept4 bind listen connect shutdown setsockopt
   recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg`;
 
-/** Refused as a right that is missing. Most would fail without these lines, too; but the number of
- *  what the kernel refuses to root, or to the user whose files they are, is small. */
+/** Calls that fail with EPERM. Most of them would fail without this list too, but not for root, or
+ *  for a user on that user's own files. */
 const REFUSED = `
   fork vfork setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset
   chroot chdir fchdir pivot_root unshare setns personality setsid setpgid setpriority setrlimit
@@ -90,20 +93,21 @@ const REFUSED = `
   setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
   name_to_handle_at open_by_handle_at fanotify_init sync syncfs`;
 
-/** Starting another program, or taking another process over. */
+/** Calls that start another program or take another process over: they end the worker. */
 const DEADLY = "execve execveat ptrace process_vm_writev";
 
 const CLONE_THREAD = 0x10000;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET */
 const CLONE_NEW = 0x7e020000;
 
-const O_WRITES = 3 | 0x40 | 0x200; // O_ACCMODE, O_CREAT, and O_TRUNC, which truncates what is read
+const O_WRITES = 3 | 0x40 | 0x200; // O_ACCMODE, O_CREAT, and O_TRUNC, which works with O_RDONLY too
 
 const AF_INET = 2;
 const AF_INET6 = 10;
-const SOCKET_TYPE = 0xf; // the rest is flags
+const SOCKET_TYPE = 0xf; // the other bits are flags
 const STREAM_OR_DATAGRAM = [1, 2];
-/** The family's own, TCP, UDP. Others (MPTCP, SCTP, UDP-Lite, ping) are code that nobody needs. */
+/** The family's default, TCP, UDP. Others (MPTCP, SCTP, UDP-Lite, ping) are kernel code that no
+ *  worker needs. */
 const PROTOCOLS = [0, 6, 17];
 
 const SOL_SOCKET = 1;
@@ -111,19 +115,20 @@ const IPPROTO_IP = 0;
 const IPPROTO_TCP = 6;
 const IPPROTO_IPV6 = 41;
 
-/** Options that a worker sets, by level. The listening socket is shared with the other workers and
- *  outlives this one, and a filter cannot tell it from other sockets: with IP_MINTTL, SO_BINDTODEVICE
- *  or SO_ATTACH_FILTER nobody could connect any more. Of these options only SO_LINGER passes to the
- *  connections that others accept; the monitor sets it back (`Libc.repairListener`). Both runtimes try
- *  SO_REUSEADDR before they connect from an address, and do without: a connection on which it is off
- *  would keep a successor from binding the port. */
+/** Options that a worker may set, by level. The listening socket is shared with the other workers
+ *  and outlives this one, and a filter cannot tell it from other sockets. With IP_MINTTL,
+ *  SO_BINDTODEVICE or SO_ATTACH_FILTER on it, no client could connect any more. Of the options
+ *  listed here, only SO_LINGER passes to connections that other workers accept; the monitor resets
+ *  it (`Libc.repairListener`). SO_REUSEADDR is not listed. Both runtimes try to set it before they
+ *  connect from an address, and do without it. If a worker could turn it off for a connection, a
+ *  successor could not bind the port. */
 const SET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
   [SOL_SOCKET]: [13], // SO_LINGER
-  // TCP_NODELAY, TCP_QUICKACK. Not TCP_CORK, which Bun only takes back and never sets
+  // TCP_NODELAY, TCP_QUICKACK. Not TCP_CORK: Bun only clears it and never sets it
   [IPPROTO_TCP]: [1, 12],
   [IPPROTO_IP]: [4], // IP_OPTIONS, to clear them
 };
-/** Options that a worker reads. */
+/** Options that a worker may read. */
 const GET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
   // SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_ACCEPTCONN, SO_PROTOCOL,
   // SO_DOMAIN
@@ -133,7 +138,7 @@ const GET_OPTIONS: Readonly<Record<number, readonly number[]>> = {
   [IPPROTO_IPV6]: [26], // IPV6_V6ONLY
 };
 
-/** Level and option. */
+/** Allows only these options. Argument 1 of the call is the level, argument 2 the option. */
 function oneOfThese(options: Readonly<Record<number, readonly number[]>>): Condition {
   const anyOf = Object.entries(options).map(([level, oneOf]) => [
     { arg: 1, oneOf: [Number(level)] },
@@ -142,31 +147,32 @@ function oneOfThese(options: Readonly<Record<number, readonly number[]>>): Condi
   return { anyOf, otherwise: ENOPROTOOPT };
 }
 
-/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK, F_SETLKW (without which `deno run` waits ten
- *  seconds for its caches at the end), F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ. Not F_SETOWN and
- *  F_SETSIG, by which a descriptor sends any signal to any process of the user. */
+/** F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_GETLK, F_SETLK, F_SETLKW, F_DUPFD_CLOEXEC, F_SETPIPE_SZ,
+ *  F_GETPIPE_SZ. Without F_SETLKW, `deno run` waits ten seconds for its caches at the end. Not
+ *  F_SETOWN and F_SETSIG: with these a descriptor sends any signal to any process of the user. */
 const FCNTL = [0, 1, 2, 3, 5, 6, 7, 1030, 1031, 1032];
 const F_SETFL = 4;
-/** O_ACCMODE, O_APPEND, O_NONBLOCK, O_LARGEFILE of both machines: what F_GETFL has told, and O_NONBLOCK.
- *  Not O_ASYNC, which sends signals to whoever owns a descriptor that was handed over. */
+/** O_ACCMODE, O_APPEND, O_NONBLOCK, O_LARGEFILE on both architectures: the flags that F_GETFL
+ *  returns, and O_NONBLOCK. Not O_ASYNC, which sends signals to the owner of a descriptor that was
+ *  handed over. */
 const STATUS_FLAGS = 3 | 0x400 | 0x800 | 0x8000 | 0x20000;
 /** TCGETS (isatty), TIOCOUTQ (SIOCOUTQ), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. Not
- *  TIOCSTI, which types on the terminal that the server was started from. */
+ *  TIOCSTI, which puts input into the terminal that the server was started from. */
 const IOCTL = [0x5401, 0x5411, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
 /** PR_GET_DUMPABLE, PR_SET_NAME, PR_GET_NAME, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_VMA
- *  (a name for memory). */
+ *  (names a region of memory). */
 const PRCTL = [3, 15, 16, 38, 39, 0x53564d41];
-/** By which JavaScriptCore stops its threads; musl's pthread_kill is tkill. */
+/** The signal with which JavaScriptCore stops its threads. musl's pthread_kill calls tkill. */
 const SIGPWR = 30;
 
-/** Calls that depend on what they are asked. */
+/** Calls that are allowed or refused by their arguments. */
 function conditions(files: SandboxOptions["files"]): Record<string, Condition | FilterAction> {
   const here = [process.pid];
   const readOnly = (arg: number): Condition | FilterAction =>
     files === "none" ? EACCES : { tests: [{ arg, mask: O_WRITES, oneOf: [0] }], otherwise: EACCES };
   return {
-    // Threads, not processes. clone3 takes its flags in memory, where a filter cannot look; libc goes
-    // back to clone when it does not exist.
+    // Allows threads, but not processes. clone3 has its flags in memory, which a filter cannot
+    // read. libc falls back to clone if clone3 does not exist.
     clone: {
       tests: [{ arg: 0, mask: CLONE_THREAD | CLONE_NEW, oneOf: [CLONE_THREAD] }],
       otherwise: EPERM,
@@ -175,7 +181,8 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
     open: readOnly(1),
     openat: readOnly(2),
     openat2: ENOSYS, // flags in memory, as above
-    // Unix sockets come from the monitor; one made here could talk to the machine's other servers.
+    // Unix sockets come from the monitor. Through one made here, a worker could talk to other
+    // servers of the machine.
     socket: {
       tests: [
         { arg: 0, oneOf: [AF_INET, AF_INET6] },
@@ -184,7 +191,8 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
       ],
       otherwise: EAFNOSUPPORT,
     },
-    // Neither runtime makes one after its start; a datagram socket could name any other as receiver.
+    // Neither runtime makes a pair after its start. A datagram socket could send to any other Unix
+    // socket.
     socketpair: EAFNOSUPPORT,
     setsockopt: oneOfThese(SET_OPTIONS),
     getsockopt: oneOfThese(GET_OPTIONS),
@@ -192,7 +200,7 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
     tgkill: { tests: [{ arg: 0, oneOf: here }], otherwise: EPERM },
     tkill: { tests: [{ arg: 1, oneOf: [SIGPWR] }], otherwise: EPERM },
     prlimit64: {
-      tests: [{ arg: 0, oneOf: [0, ...here] }, { arg: 2, isNull: true }], // to read its own
+      tests: [{ arg: 0, oneOf: [0, ...here] }, { arg: 2, isNull: true }], // only to read them
       otherwise: EPERM,
     },
     fcntl: {
@@ -207,7 +215,7 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
   };
 }
 
-/** The filter for this process on `arch`. */
+/** Returns the filter for this process on `arch`. */
 export function workerFilter(
   arch: "x64" | "arm64",
   { files, sockets }: SandboxOptions,
@@ -238,9 +246,9 @@ export function workerFilter(
   return seccompProgram({ arch, calls, unknown: ENOSYS });
 }
 
-/** Shuts this process in, all its threads, for good. The last thing a worker does before it serves:
- *  after it has changed its root and its ids, made its first TLS context and opened its files. Never
- *  throws; what the system does not have is `off`. */
+/** Restricts this process with all its threads, for good. A worker calls this last before it
+ *  serves: after it has changed its root folder and its ids, made its first TLS context and opened
+ *  its files. Never throws; what the system does not have is in `off`. */
 export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
   const { files, confined = false } = options;
   const { platform, arch } = process;
@@ -255,7 +263,8 @@ export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
       result.off.push(`${name}: ${reason(error)}`);
     }
   };
-  // First, since the filter forbids it. It forbids more than what holds already: to execute, and to read.
+  // Before seccomp, because the filter forbids it. It takes away execution, which confine.ts
+  // leaves, and without `read` all reading.
   step("landlock", () => {
     const { threads } = libc.landlock({ readBelow: files === "read" ? ["/"] : [] });
     if (threads === "all" || confined) return "all threads";

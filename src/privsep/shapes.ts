@@ -1,12 +1,12 @@
-/** Shapes of data that travels as JSON: each takes what JSON yields and returns it typed, or throws a
- *  `DecodeError` that names what is wrong. Pure: no I/O. */
+/** Shapes of data that is sent as JSON. A shape takes a parsed value and returns it typed, or
+ *  throws a `DecodeError` that names what is wrong. Pure: no I/O. */
 
 import { DecodeError } from "../codec/bytes.ts";
 
 /** `name` is for the error. Throws `DecodeError`. */
 export type Shape<T> = (value: unknown, name: string) => T;
 
-/** One for each member of T. */
+/** One shape for each member of T. */
 type Shapes<T> = {
   readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K> ? Shape<T[K] | undefined>
     : Shape<T[K]>;
@@ -39,7 +39,7 @@ export function oneOf<const T>(values: readonly T[]): Shape<T> {
   };
 }
 
-/** Undefined, which JSON leaves out. */
+/** Allows undefined too: JSON leaves out such members. */
 export function optional<T>(shape: Shape<T>): Shape<T | undefined> {
   return (value, name) => value === undefined ? undefined : shape(value, name);
 }
@@ -51,12 +51,13 @@ export function list<T>(shape: Shape<T>): Shape<T[]> {
   };
 }
 
-/** Texts by name. */
+/** An object of texts. */
 export const texts: Shape<Record<string, string>> = (value, name) => {
   return Object.fromEntries(Object.entries(plain(value, name)).map(([k, v]) => [k, text(v, k)]));
 };
 
-/** Exactly these members. One that may be undefined may be absent, and is then absent in the result. */
+/** An object with exactly these members. A member that may be undefined may be absent, and is then
+ *  absent in the result. */
 export function object<T extends object>(shapes: Shapes<T>): Shape<T> {
   return (value, name) => {
     const members = plain(value, name);

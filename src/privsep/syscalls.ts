@@ -1,8 +1,8 @@
-/** Numbers of Linux's system calls on x86-64 and arm64, up to Linux 6.1. Data only, from the kernel's
- *  asm/unistd_64.h and asm-generic/unistd.h. What came later has no number here, and to a filter it is
- *  unknown. */
+/** Numbers of Linux's system calls on x86-64 and arm64, up to Linux 6.1. Data only, from the
+ *  kernel's asm/unistd_64.h and asm-generic/unistd.h. Later calls are not listed; a filter treats
+ *  them as unknown. */
 
-/** Name, number on x86-64, number on arm64; `-`: it has none there. */
+/** Name, number on x86-64, number on arm64. `-`: the architecture does not have the call. */
 const TABLE = `
 read 0 63, write 1 64, open 2 -, close 3 57, stat 4 -, fstat 5 80, lstat 6 -, poll 7 -, lseek 8 62,
 mmap 9 222, mprotect 10 226, munmap 11 215, brk 12 214, rt_sigaction 13 134, rt_sigprocmask 14 135,
@@ -78,10 +78,10 @@ landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_se
 memfd_secret 447 447, process_mrelease 448 448, futex_waitv 449 449,
 set_mempolicy_home_node 450 450`;
 
-/** Number by name; undefined for a call that exists on the other architecture alone. Made when it is
- *  asked for, because the monitor needs none of it. */
+/** Returns numbers by name; undefined for a call that only the other architecture has. Parsed on
+ *  demand, because the monitor does not need it. */
 export function syscallNumbers(arch: "x64" | "arm64"): ReadonlyMap<string, number | undefined> {
-  const words = TABLE.trim().split(/[,\s]+/); // once: a split per row takes three times as long
+  const words = TABLE.trim().split(/[,\s]+/); // one split: one per row takes three times as long
   const at = arch === "x64" ? 1 : 2;
   const numbers = new Map<string, number | undefined>();
   for (let i = 0; i < words.length; i += 3) {

@@ -1,32 +1,32 @@
-/** The states of a worker, as the monitor sees them. What a worker may say in which of them, and which of its
- *  messages leads to the next, is in messages.ts. Pure: no I/O. */
+/** The states of a worker, as the monitor sees them. messages.ts says which messages a worker may
+ *  send in each state, and which message leads to the next. Pure: no I/O. */
 
 export const WORKER_STATES = [
-  /** It prepares itself with what INIT said. */
+  /** The worker prepares itself with the data of INIT. */
   "starting",
-  /** It is given the listening socket. */
+  /** The worker is given the listening socket. */
   "listening",
   "serving",
-  /** It has been told to stop: connections go on. */
+  /** The worker has been told to stop. Its connections go on. */
   "draining",
-  /** Its copy of the listening socket is closed. */
+  /** The worker has closed its copy of the listening socket. */
   "left",
-  /** It asks for no program any more: its connections go on without us. */
+  /** The worker asks for no more programs. Its connections go on without the monitor. */
   "settled",
-  /** It has ended, or is being ended: nothing that it still says counts. */
+  /** The worker has ended or is being ended. Its messages are ignored. */
   "ended",
 ] as const;
 
 export type WorkerState = typeof WORKER_STATES[number];
 
-/** It may ask for programs. */
+/** States in which a worker may ask for programs. */
 export const ACTIVE: readonly WorkerState[] = ["serving", "draining", "left"];
-/** It has come to serve, and lives. */
+/** States of a worker that has begun to serve and has not ended. */
 export const SERVED: readonly WorkerState[] = [...ACTIVE, "settled"];
-/** It has said that it has closed the port. */
+/** States of a worker that has reported that it has closed the port. */
 export const LEFT: readonly WorkerState[] = ["left", "settled"];
 
-/** After the server has been told to stop. One that does not serve yet is ended. */
+/** The state after the server has been told to stop. A worker that does not serve yet is ended. */
 export const DRAINED: Readonly<Record<WorkerState, WorkerState>> = {
   starting: "ended",
   listening: "ended",
