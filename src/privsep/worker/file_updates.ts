@@ -1,5 +1,5 @@
-/** Files that the monitor hands over: taken into use when all of them have come, and reported as good when
- *  they can be used. */
+/** Files that the monitor hands over. They are put into use when all of them have arrived, and
+ *  reported as good when the worker can use them. */
 
 import type { Assembled } from "../../assemble.ts";
 import { reason } from "../../errors.ts";
@@ -8,18 +8,18 @@ import type { HandedFiles, SentFile } from "../handed_files.ts";
 import type { MessageOf } from "../messages.ts";
 
 export class FileUpdates {
-  /** What uses the files, once there is something. */
+  /** The server that uses the files; undefined until it is assembled. */
   server: Assembled | undefined;
-  /** Files were handed over that nobody has looked at. */
+  /** True if files have arrived that are not in use yet. */
   #changed = false;
-  /** Files were lost that have not come again. */
+  /** True if files were lost and have not come again. */
   #lacking = false;
-  /** Messages with files. */
+  /** Number of messages with files. */
   #handed = 0;
-  /** All are to be read, changed or not. */
+  /** True if all files must be read again, changed or not. */
   #reloading = false;
 
-  /** `take`: the descriptors beside a message; undefined: they were lost. */
+  /** `take` returns the descriptors that came with a message; undefined: they were lost. */
   constructor(
     readonly files: HandedFiles,
     readonly channel: Pick<ToMonitor, "send">,
@@ -30,10 +30,10 @@ export class FileUpdates {
   handed(files: readonly SentFile[]): void {
     this.#handed++;
     const fds = this.take(files.filter(({ open }) => open).length);
-    if (!fds) return; // what it has stays in use
+    if (!fds) return; // the present files stay in use
     this.#lacking = false;
     for (const file of files) this.files.take(file, file.open ? fds.shift() : undefined);
-    // When all have come.
+    // When all of them have arrived.
     if (!this.#changed) setImmediate(this.#look);
     this.#changed = true;
   }
@@ -44,12 +44,12 @@ export class FileUpdates {
     this.files.keep(file, whole ? bytes : undefined);
   }
 
-  /** RELOAD: when the files have come. */
+  /** RELOAD: the next files that arrive are all read again. */
   reload(): void {
     this.#reloading = true;
   }
 
-  /** The descriptors of some were lost: they are asked for again. */
+  /** The descriptors of some files were lost. Asks for the files again. */
   lost(error: Error): void {
     this.channel.send({ kind: "LOST" });
     if (this.#lacking) return;
@@ -57,12 +57,12 @@ export class FileUpdates {
     this.server?.services.log.error(`unable to take files, trying again: ${reason(error)}`);
   }
 
-  /** Nobody is served with older files. */
+  /** Puts files that have arrived into use now: no connection may be served with older ones. */
   lookNow(): void {
     if (this.#changed) this.#look();
   }
 
-  /** So that the monitor keeps these files for a worker that replaces this one. */
+  /** Reports the files as good, so that the monitor keeps them for a successor of this worker. */
   reportGood(): void {
     if (this.#lacking || this.#changed || !this.server?.sound()) return;
     this.channel.send({ kind: "GOOD", count: this.#handed >>> 0 });

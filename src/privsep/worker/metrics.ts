@@ -1,5 +1,5 @@
-/** A worker's part in --metrics: it tells the monitor what it has counted, and in one worker it answers
- *  scrapers with the sums that the monitor makes of all. */
+/** A worker's part in --metrics: it reports its counts to the monitor. One worker also answers
+ *  scrapers, with the sums that the monitor makes over all workers. */
 
 import { reason } from "../../errors.ts";
 import { describeServer } from "../../metrics/describe.ts";
@@ -10,8 +10,8 @@ import type { Services } from "../../services.ts";
 import { type Introduction, type Totals, totalsOfOne, WORKER_ENDS } from "../counts.ts";
 import type { MessageOf, WorkerMessage } from "../messages.ts";
 
-/** The monitor is told so often, in milliseconds: what has been counted since is lost when the worker
- *  dies, unless a scraper has seen it. */
+/** Milliseconds between two reports to the monitor. What a worker counts after its last report is
+ *  lost when it dies, unless a scraper has seen it. */
 const PUSH = 2000;
 
 export interface WorkerMetricsOptions {
@@ -20,11 +20,11 @@ export interface WorkerMetricsOptions {
   readonly send: (message: WorkerMessage) => void;
   /** How many workers there are. */
   readonly workers: number;
-  /** This one takes the place of one that has ended. */
+  /** True if this worker replaces one that has ended. */
   readonly again: boolean;
-  /** For the one that answers. */
+  /** For the worker that answers scrapers. */
   readonly introduction: Introduction | undefined;
-  /** See `PUSH`. */
+  /** Instead of `PUSH`. */
   readonly push?: number;
 }
 
@@ -33,7 +33,7 @@ export class WorkerMetrics {
   readonly #begun = Promise.withResolvers<void>();
   #endpoint: MetricsEndpoint | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** The answer that is being made, and the one after it. */
+  /** The answer in preparation, and the one after it. */
   #now: Promise<string> | undefined;
   #next: Promise<string> | undefined;
   #lastId = 0;
@@ -63,8 +63,9 @@ export class WorkerMetrics {
     );
   }
 
-  /** Listens, on `socket` if the monitor has made it; while rights are there. Throws `FatalError`, but
-   *  in place of another worker it says so and does without: to serve is more than to count. */
+  /** Listens, on `socket` if the monitor has made it. Call it before the worker gives up its
+   *  privileges. Throws `FatalError`. A worker that replaces another only logs the error and goes
+   *  on without metrics: connections are more important. */
   async listen(socket: number | undefined): Promise<void> {
     const { services: { options: { metrics }, log }, again } = this.o;
     if (!metrics) return;
@@ -79,7 +80,7 @@ export class WorkerMetrics {
     this.o.send({ kind: "PLACED" });
   }
 
-  /** READY has been sent. */
+  /** READY has been sent: answers and reports may begin. */
   begin(): void {
     this.#begun.resolve();
     this.#timer = setInterval(() => this.#push(0), this.o.push ?? PUSH);
@@ -96,7 +97,7 @@ export class WorkerMetrics {
     if (id === this.#lastId) this.#asked?.resolve(totals);
   }
 
-  /** A successor may take the place as early as the port. */
+  /** Stops at once, so that a successor can listen at the same place. */
   close(): void {
     clearInterval(this.#timer);
     this.#endpoint?.close();
@@ -111,8 +112,8 @@ export class WorkerMetrics {
     return counts;
   }
 
-  /** One answer is made at a time. Who asks meanwhile shares the next one: that under way may have been
-   *  counted before what this one has seen. */
+  /** Prepares one answer at a time. A request that comes meanwhile shares the next answer, because
+   *  the counts of the present one may be older than what the scraper has seen. */
   #text(): Promise<string> {
     if (!this.#now) return this.#begin();
     const begin = (): Promise<string> => {
@@ -136,8 +137,8 @@ export class WorkerMetrics {
     return expose(this.o.registry.families(this.#totals.counts));
   }
 
-  /** What it says of itself here is what the monitor is told, and keeps: if this worker dies, no
-   *  counter that a scraper has seen goes back. */
+  /** Reports this worker's counts to the monitor, which keeps them, and returns the sums: no
+   *  counter that a scraper has seen decreases if this worker dies. */
   #gather(): Promise<Totals> {
     const { workers, again, services: { programs }, registry } = this.o;
     if (workers === 1 && !again) {

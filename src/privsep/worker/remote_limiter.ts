@@ -1,5 +1,5 @@
-/** Connections that the monitor counts by address for all workers: the worker's side. To the stages it looks
- *  like `LocalLimiter`. */
+/** The worker's side of connection limits by address, which the monitor checks for all workers. The
+ *  stages use it like `LocalLimiter`. */
 
 import type {
   ConnectionLimiter,
@@ -12,10 +12,10 @@ import { nodeCrypto } from "../../builtins.ts";
 import type { ToMonitor } from "../channel.ts";
 import type { MessageOf, WireLimits } from "../messages.ts";
 
-/** The answer where there is nobody to ask. */
+/** The answer if there is no monitor. */
 const NOBODY: LimitRefusal = { by: "address", count: 0 };
 
-/** Characters of a rule's key; of a longer one a digest serves as well. */
+/** Longest rule's key that is sent as it is, in characters. For a longer key its digest is sent. */
 const MAX_KEY = 128;
 
 const NO_RATE = { count: 0, seconds: 0 };
@@ -34,8 +34,8 @@ export class RemoteLimiter implements ConnectionLimiter {
       check: (more) => {
         const wire = wireLimits(more);
         if (!hasAnyLimit(wire)) return undefined;
-        // Its client has gone, and with it what there was to measure. The monitor would take the id
-        // for an invented one.
+        // The client has gone, and so has its reservation. The monitor would take the id for an
+        // invalid one.
         if (!open) return NOBODY;
         this.channel.send({ kind: "CHECK", id, limits: wire });
         return this.#answer(id);
@@ -58,13 +58,13 @@ export class RemoteLimiter implements ConnectionLimiter {
     this.#verdicts.delete(id);
   }
 
-  /** The monitor is gone: nobody answers any more. */
+  /** The monitor has gone: all open questions are refused. */
   orphan(): void {
     for (const tell of this.#verdicts.values()) tell(NOBODY);
     this.#verdicts.clear();
   }
 
-  /** Undefined: it may go on. */
+  /** Resolves to undefined if the connection is allowed. */
   #answer(id: number): Promise<LimitRefusal | undefined> {
     if (!this.channel.open) return Promise.resolve(NOBODY);
     return new Promise((resolve) => this.#verdicts.set(id, resolve));

@@ -1,4 +1,5 @@
-/** Programs that the monitor starts: the worker's side. To the stages it looks like `DirectPrograms`. */
+/** The worker's side of programs that the monitor starts. The stages use it like
+ *  `DirectPrograms`. */
 
 import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
@@ -34,13 +35,14 @@ const refusal = (text: string): ConnectionError => new ConnectionError(notRun(te
 export class RemotePrograms implements Programs {
   #changed: () => void = () => {};
   running: number | undefined = 0;
-  /** What the monitor has lent us of its slots (grants.ts). */
+  /** Slots that the monitor has lent to this worker (monitor/grants.ts). */
   readonly #slots = new Slots(0);
-  /** The monitor has none left to lend. */
+  /** True if the monitor has no slot left to lend. */
   #none = true;
-  /** Slots that it was asked for. */
+  /** Number of slots asked for with WANT and not yet granted. */
   #wanted = 0;
-  /** Set while other workers wait for slots: takes the next one that we do not use. */
+  /** Set while another worker waits for slots: cancels our place in the queue that returns the next
+   *  free slot. */
   #passing: (() => void) | undefined;
   #lastStart = 0;
   readonly #asked = new Map<number, Asked | "withdrawn">();
@@ -111,12 +113,13 @@ export class RemotePrograms implements Programs {
           reject(error);
         },
       });
-      slot.hand(); // with the program it is the monitor's
+      slot.hand(); // with the program the slot belongs to the monitor
       this.channel.sendFrame(frame);
     });
   }
 
-  /** What a peer has made too large costs it its connection, and not the worker its life. */
+  /** Encodes a START. If a peer has made it too large, only this connection fails, not the
+   *  worker. */
   #encode(message: MessageOf<"START">): Uint8Array {
     try {
       return this.channel.ours.encode(message);
@@ -126,7 +129,7 @@ export class RemotePrograms implements Programs {
     }
   }
 
-  /** The monitor is gone, or will be: what it would have told will not be known. */
+  /** The monitor has gone or is about to go: later ends of programs will not be known. */
   orphan(): void {
     this.running = undefined;
     for (const asked of this.#asked.values()) {
@@ -141,7 +144,8 @@ export class RemotePrograms implements Programs {
     this.#changed();
   }
 
-  /** STARTED, with our ends of its pipes. Throws `DecodeError`, as the others do. */
+  /** STARTED, with the worker's ends of the pipes. Throws `DecodeError`, as the other handlers
+   *  do. */
   started(message: MessageOf<"STARTED">): void {
     const { id, pid, delayed } = message;
     const withdrawn = this.#asked.get(id) === "withdrawn";
@@ -173,7 +177,7 @@ export class RemotePrograms implements Programs {
     this.#running.delete(id);
   }
 
-  /** PLACES, and what the others end with. */
+  /** SLOTS, and the last fields of the other messages. */
   slots({ running, full, wanted, granted }: SlotCounts): void {
     this.running = running;
     this.#none = full;
@@ -193,7 +197,8 @@ export class RemotePrograms implements Programs {
     return asked;
   }
 
-  /** Returns the slots that nobody uses here, now and, as the last in the queue, as they come free. */
+  /** Returns the slots that are not used here: free ones now, and others as they become free, after
+   *  all handshakes that wait here. */
   #pass(): void {
     const count = this.#slots.remove(Infinity);
     if (count > 0) this.channel.send({ kind: "RETURN", count });
@@ -208,8 +213,9 @@ export class RemotePrograms implements Programs {
     });
   }
 
-  /** Our ends of a program's pipes; undefined if nobody wants them. If this process has no room for
-   *  them that start has failed, and nothing else. In both cases EOF tells the program. */
+  /** Takes the worker's ends of a program's pipes; undefined if the START was withdrawn. If this
+   *  process has no room for them, only this start fails. In both cases the program reads end of
+   *  file. */
   #takeEnds(count: number, withdrawn: boolean): ProgramStreams | Error | undefined {
     let fds: readonly number[] = [];
     try {
@@ -225,7 +231,7 @@ export class RemotePrograms implements Programs {
   }
 }
 
-/** A program that the monitor has started. Small, since thousands may run. */
+/** A program that the monitor has started. Kept small, since thousands may run. */
 class RemoteProgram implements RunningProgram {
   readonly exited: Promise<number | undefined>;
   readonly input: Sink;
@@ -254,7 +260,7 @@ class RemoteProgram implements RunningProgram {
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): boolean {
-    // Without a monitor nobody can: a worker may signal no other process.
+    // Not possible without a monitor: a worker may signal no other process.
     if (!this.channel.open || !this.#tell) return false;
     this.channel.send({ kind: "KILL", id: this.id, signal });
     return true;

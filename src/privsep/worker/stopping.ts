@@ -1,13 +1,14 @@
-/** How a worker comes to its end: what each event does in each stage. Pure. */
+/** How a worker stops: what each event causes in each stage. Pure. */
 
 export const WORKER_STAGES = ["starting", "serving", "draining", "ending"] as const;
 export type WorkerStage = typeof WORKER_STAGES[number];
 
-/** DRAIN and END of the monitor, a signal of an operator, the monitor gone, --drain-timeout over. */
+/** DRAIN or END from the monitor, SIGTERM from an operator, the end of the monitor, the end of
+ *  --drain-timeout. */
 export type StopEvent = "DRAIN" | "END" | "SIGTERM" | "orphaned" | "late";
 
-/** `drain`: connections go on, and those that have no program yet may come to it. `drain at once`: those are
- *  dismissed. `give up`: it ends before it has served. */
+/** `drain`: connections go on, and those without a program may still get one. `drain at once`:
+ *  connections without a program are closed. `give up`: the worker ends before it has served. */
 export type Stop = "nothing" | "give up" | "drain" | "drain at once" | "end";
 
 export const STOPS: Readonly<Record<WorkerStage, Readonly<Record<StopEvent, Stop>>>> = {
@@ -18,7 +19,7 @@ export const STOPS: Readonly<Record<WorkerStage, Readonly<Record<StopEvent, Stop
     orphaned: "give up",
     late: "nothing",
   },
-  // SIGTERM comes from a terminal to every process of the server: the monitor's word counts.
+  // A terminal sends SIGTERM to every process of the server, so only the monitor's message counts.
   serving: {
     DRAIN: "drain",
     END: "end",
@@ -26,7 +27,7 @@ export const STOPS: Readonly<Record<WorkerStage, Readonly<Record<StopEvent, Stop
     orphaned: "drain at once",
     late: "nothing",
   },
-  // The monitor goes when it is not needed any more.
+  // The monitor exits when it is not needed any more.
   draining: { DRAIN: "nothing", END: "end", SIGTERM: "end", orphaned: "nothing", late: "end" },
   ending: {
     DRAIN: "nothing",

@@ -1,5 +1,5 @@
-/** A worker: it gets everything from its monitor, gives up its rights, and serves. It speaks to the
- *  network and is believed nothing. Without its monitor it serves nobody new. */
+/** A worker: it gets everything from its monitor, gives up its privileges, and serves. It speaks to
+ *  the network, so the monitor does not trust it. Without its monitor it serves no new client. */
 
 import fs from "node:fs";
 import { literalHost } from "../../accept/address.ts";
@@ -31,18 +31,18 @@ import { RemoteLimiter } from "./remote_limiter.ts";
 import { RemotePrograms } from "./remote_programs.ts";
 import { type StopEvent, STOPS, type WorkerStage } from "./stopping.ts";
 
-/** Our ends of the sockets to the monitor (worker_handle.ts). */
+/** The worker's ends of the sockets to the monitor (worker_handle.ts). */
 const CONTROL = 3;
 const PASS = 4;
 
-/** Runs as a worker until its last connection has ended. The exit code; never rejects. */
+/** Runs as a worker until its last connection has ended. Returns the exit code; never rejects. */
 export async function worker(runtime: Runtime): Promise<number> {
   const { libc } = runtime;
   if (!libc || !isStreamSocket(libc, CONTROL) || !isStreamSocket(libc, PASS)) {
     fs.writeSync(2, "sslserver-worker: fatal: unable to serve: only sslserver starts it\n");
     return EXIT.usage;
   }
-  if (libc.confines) libc.prctlName("sslserver"); // the kernel has named it by the path: exe
+  if (libc.confines) libc.prctlName("sslserver"); // the kernel names it after the path: exe
   libc.setCloseOnExec(CONTROL, true);
   libc.setCloseOnExec(PASS, true);
   const control = await runtime.adoptSocket(CONTROL);
@@ -50,7 +50,7 @@ export async function worker(runtime: Runtime): Promise<number> {
   return await new WorkerProcess(runtime, libc, channel).run();
 }
 
-/** Where the modules are files, an upgrade has replaced them while the old monitor runs. */
+/** Where modules are files, an upgrade may have replaced them while the old monitor runs. */
 function otherVersion(monitor: string | undefined): FatalError {
   return new FatalError(
     `unable to serve: sslserver ${VERSION} is installed, but ${monitor ?? "another version"} runs`,
@@ -71,17 +71,18 @@ class WorkerProcess {
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
   #stage: WorkerStage = "starting";
-  /** The queue of the listening socket is a supervisor's, and will be a successor's. */
+  /** True if the listening socket belongs to a supervisor, which keeps its queue for a
+   *  successor. */
   #inherited = false;
 
   constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: ToMonitor) {
     this.#programs = new RemotePrograms(runtime, channel);
     this.#limiter = new RemoteLimiter(channel);
     this.#files = new FileUpdates(new HandedFiles(libc), channel, (count) => this.#take(count));
-    this.#listening.promise.catch(() => {}); // looked at when all is prepared
+    this.#listening.promise.catch(() => {}); // awaited after all is prepared
     channel.take({ message: (one) => this.#receive(one), broken: () => this.#orphaned() });
     runtime.onSignal("SIGTERM", () => this.#stop("SIGTERM"));
-    // From a terminal they come to every process of the server: the monitor's word counts.
+    // A terminal sends these to every process of the server, so only the monitor's message counts.
     for (const name of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) runtime.onSignal(name, () => {});
     runtime.ignoreSignals();
   }
@@ -98,7 +99,7 @@ class WorkerProcess {
       const { verbosity, log: form } = init.options;
       log = new Log({ verbosity, form, name: "sslserver", sink: this.runtime.stderr() });
       await this.#prepare(init, log);
-      this.runtime.debuggerShut(); // or throws: a monitor without libc has no workers
+      this.runtime.debuggerShut(); // never false: without libc there are no workers
     } catch (error) {
       await log?.finish(); // before the monitor exits
       this.#fatal(error);
@@ -127,10 +128,10 @@ class WorkerProcess {
     return EXIT.ok;
   }
 
-  /** Everything that needs rights, and their end. Throws `FatalError`. */
+  /** Does everything that needs privileges, then gives them up. Throws `FatalError`. */
   async #prepare(init: Init, log: Log): Promise<void> {
     const { options, env, identity, speaks, again, resolve, workers, password, keyPair } = init;
-    // What was said at the first start need not be said again.
+    // What was logged at the first start need not be logged again.
     const muted = (): boolean => !speaks || (again && !this.#server);
     const overrides: Overrides = {
       password,
@@ -145,16 +146,17 @@ class WorkerProcess {
     this.#assembled = this.#files.server = assembled;
     warnOfServed(assembled, overrides.announce ?? log);
     await this.#count(assembled.services, init);
-    const confined = this.libc.landlocked(); // before the root folder is one without /dev
+    const confined = this.libc.landlocked(); // before chroot, which may lack /dev
     drop(this.libc, identity);
     this.#confine(options, confined, overrides.announce as Log);
     if (!resolve || literalHost(options.host)) return;
-    // The port is the monitor's: a service name needs /etc/services, which is outside the jail.
+    // The monitor has the port: a service name needs /etc/services, which is outside the chroot.
     const ip = await namedAddress(options, assembled.services.admission.resolver);
     this.channel.send({ kind: "RESOLVED", ip });
   }
 
-  /** The last step: nothing that it forbids is done later. Only rules can name further files. */
+  /** The last step: nothing that the sandbox forbids is done later. Only rules can name more
+   *  files. */
   #confine(options: Options, confined: boolean, log: Log): void {
     const { off } = sandbox(this.libc, { files: fileAccess(options), confined });
     for (const what of off) log.warning(`sandbox: ${what}`);
@@ -204,8 +206,8 @@ class WorkerProcess {
     (this.#handlers[message.kind] as (message: MonitorMessage) => void)(message);
   }
 
-  /** Descriptors of the monitor's. Without those of its start a worker cannot serve; later ones are
-   *  asked for again. */
+  /** Takes descriptors that the monitor has sent; undefined: they were lost. A worker cannot serve
+   *  without those of its start. Later ones are asked for again. */
   #take(count: number): number[] | undefined {
     try {
       return this.channel.descriptors(count);
@@ -244,14 +246,15 @@ class WorkerProcess {
     setTimeout(() => this.#stop("late"), drainTimeout * 1000).unref();
   }
 
-  /** The monitor has gone: after a drain as it should, else who has no program gets none. */
+  /** The monitor has gone. During a drain that is normal; otherwise connections without a program
+   *  are closed. */
   #orphaned(): void {
     this.#programs.orphan();
     this.#limiter.orphan();
     this.#stop("orphaned");
   }
 
-  /** Ends before it has served. */
+  /** Ends the worker before it has served. */
   #giveUp(error: Error): void {
     this.#initialized.reject(error);
     this.#listening.reject(error);
@@ -268,7 +271,7 @@ class WorkerProcess {
   }
 }
 
-/** One worker's part of --pending. */
+/** Returns this worker's part of --pending. */
 function share({ options: { pending }, workers, index }: Init): number {
   return Math.max(1, Math.floor((pending + workers - 1 - index) / workers));
 }
