@@ -1,7 +1,7 @@
 /** How long to wait before a worker is started again: not at all after one that has served for a
- *  while, longer and longer where they die at once. */
+ *  while, and longer each time if workers die at once. */
 
-/** A worker that has served so long was no failure at start; in milliseconds. */
+/** A worker that has served this long did not fail at start. In milliseconds. */
 const SERVED = 500;
 const FIRST = 100;
 const LONGEST = 10_000;
@@ -9,7 +9,8 @@ const LONGEST = 10_000;
 export interface Backoff {
   /** A worker serves. */
   began(): void;
-  /** It has died, or could not start: milliseconds to wait before the next. */
+  /** A worker has died or could not start. Returns the milliseconds to wait before the next
+   *  start. */
   delay(): number;
 }
 

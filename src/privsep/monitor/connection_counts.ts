@@ -1,17 +1,19 @@
-/** Connections that workers have counted by address, for MAXCONIP and its kind: all of them count
- *  together, so the monitor does it. It sees addresses and keys of rules, nothing that a peer has sent. */
+/** Counts connections by address for MAXCONIP, MAXCONRATE and MAXCONNET. The monitor does it,
+ *  because these limits apply to all workers together. It sees addresses and keys of rules, but no
+ *  data of a peer. */
 
 import { type LimitRefusal, LocalLimiter } from "../../admit/limits.ts";
 import type { Options } from "../../config/options.ts";
 import type { MessageOf, WireLimits } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
-/** Connections of one worker that are counted, beyond four times as many as -c and --pending allow. */
+/** Added to the maximum number of counted connections of one worker, which is four times what -c
+ *  and --pending allow. */
 const MORE_RESERVATIONS = 65_536;
 
 export class ConnectionCounts {
   readonly #limiter: LocalLimiter;
-  /** Of one worker. */
+  /** Maximum number of counted connections of one worker. */
   readonly #most: number;
 
   constructor({ concurrency, pending }: Options, now: () => number) {
@@ -19,7 +21,7 @@ export class ConnectionCounts {
     this.#most = 4 * (concurrency + pending) + MORE_RESERVATIONS;
   }
 
-  /** Answers TAKE. Throws `DecodeError` for what must not be, as the others do. */
+  /** Answers TAKE. Throws `DecodeError` for an invalid request, as the other handlers do. */
   take(worker: Worker, { id, address, limits }: MessageOf<"TAKE">): void {
     worker.countReservation(id, worker.reservations.size < this.#most);
     const taken = this.#limiter.take(address, limits);

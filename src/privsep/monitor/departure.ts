@@ -1,5 +1,6 @@
-/** How the server stops, as the monitor sees it: SIGTERM frees the port and leaves connections to their
- *  workers, SIGQUIT or a second SIGTERM ends everything. Decides when nobody needs the monitor any more. */
+/** How the server stops, as the monitor sees it. SIGTERM frees the port and leaves connections to
+ *  their workers; SIGQUIT or a second SIGTERM ends everything. Decides when the monitor is not
+ *  needed any more. */
 
 import { LEFT } from "../worker_states.ts";
 import type { Port } from "./port.ts";
@@ -7,24 +8,25 @@ import type { Worker } from "./worker_handle.ts";
 
 export const PHASES = [
   "serving",
-  /** It waits for connections that have no program yet. */
+  /** Waits for connections that have no program yet. */
   "draining",
-  /** It has waited long enough for them. */
+  /** Has waited long enough for these connections. */
   "hurried",
   /** Programs and workers are being ended. */
   "ending",
   /** No program runs any more. */
   "over",
-  /** A start has failed: nobody waits for anything. */
+  /** A start has failed: the monitor waits for nothing. */
   "abandoned",
 ] as const;
 
 export type Phase = typeof PHASES[number];
 
-/** `late`: connections have had their time to come to a program. `programs over`: after `end`. */
+/** `late`: the time for connections to get a program is over. `programs over`: all programs have
+ *  ended, after `end`. */
 export type PhaseEvent = "drain" | "end" | "late" | "programs over" | "abandon";
 
-/** The phase after an event, if it is another. */
+/** The phase after an event, if it changes. */
 const NEXT: Readonly<Record<Phase, Partial<Record<PhaseEvent, Phase>>>> = {
   serving: { drain: "draining", end: "ending", abandon: "abandoned" },
   draining: { late: "hurried", end: "ending", abandon: "abandoned" },
@@ -38,7 +40,8 @@ export function phaseAfter(phase: Phase, event: PhaseEvent): Phase {
   return NEXT[phase][event] ?? phase;
 }
 
-/** Whether nobody needs the monitor, in each phase, once all workers have left the port. */
+/** For each phase, whether the monitor is not needed any more once all workers have left the
+ *  port. */
 const DONE: Readonly<Record<Phase, (workers: readonly Pick<Worker, "state">[]) => boolean>> = {
   serving: () => false,
   draining: (workers) => workers.every(({ state }) => state === "settled"),
@@ -50,7 +53,7 @@ const DONE: Readonly<Record<Phase, (workers: readonly Pick<Worker, "state">[]) =
 
 export class Departure {
   #phase: Phase = "serving";
-  /** Workers say that they have left it; then it is looked at. */
+  /** `left`: all workers say that they have closed the port, and the monitor checks it. */
   #port: "open" | "left" | "free" = "open";
   readonly #closed = Promise.withResolvers<void>();
 
@@ -63,7 +66,7 @@ export class Departure {
     return this.#phase;
   }
 
-  /** Resolves when nobody needs this process any more. Rejects after `fail`. */
+  /** Resolves when this process is not needed any more. Rejects after `fail`. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
@@ -76,7 +79,7 @@ export class Departure {
     this.#phase = phaseAfter(this.#phase, event);
   }
 
-  /** Something has changed: the phase, or what becomes of a worker. */
+  /** Call it when the phase or the state of a worker has changed. */
   look(): void {
     if (["serving", "ending", "abandoned"].includes(this.#phase)) return;
     const workers = this.workers();

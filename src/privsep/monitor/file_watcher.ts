@@ -1,5 +1,5 @@
-/** The files that the monitor opens for its workers: those that options and environment name, by their
- *  paths and no others, at start and again when they change. */
+/** The files that the monitor opens for its workers: those whose paths options and environment
+ *  name, and no others. It opens them at start, and again when they change. */
 
 import fs from "node:fs";
 import { type Env, holds } from "../../config/variables.ts";
@@ -28,12 +28,12 @@ export function wantedFiles(options: Options, env: Env): Wanted[] {
   return [...wanted.values()];
 }
 
-/** What is opened for them as things are now. Folders come before what is in them. */
+/** The paths to open at present. A folder comes before the files in it. */
 export function* pathsOf(wanted: readonly Wanted[]): Iterable<Wanted> {
   for (const one of wanted) {
     const { path, kind } = one;
     if (kind === "files") {
-      // The file that a list is not: the worker must know that there is none.
+      // The list's own text as a path, too: the worker must know that no such file exists.
       for (const each of new Set([path, ...namedFiles(path, localFiles)])) {
         yield { path: each, kind: "file" };
       }
@@ -45,13 +45,13 @@ export function* pathsOf(wanted: readonly Wanted[]): Iterable<Wanted> {
   }
 }
 
-/** The monitor's side: opens, and notices changes. */
+/** Opens the files, and notices changes. */
 export class FileWatcher {
   readonly #seen = new Map<string, string>();
 
   constructor(readonly libc: Libc, readonly wanted: readonly Wanted[]) {}
 
-  /** All of them, for a worker that has none. */
+  /** Opens all files, for a worker that has none. */
   *all(): Iterable<Opened> {
     for (const { path, kind } of pathsOf(this.wanted)) {
       this.#seen.set(path, stampOf(path));
@@ -59,12 +59,13 @@ export class FileWatcher {
     }
   }
 
-  /** All of them once more, for a worker that has lost some. The others are told of changes as before. */
+  /** Opens all files once more, for a worker that has lost some. `changed` still reports changes to
+   *  the others. */
   *again(): Iterable<Opened> {
     for (const { path, kind } of pathsOf(this.wanted)) yield this.#open(path, kind);
   }
 
-  /** Those that have changed since the last look. */
+  /** Opens the files that have changed since the last look. */
   *changed(): Iterable<Opened> {
     for (const { path, kind } of pathsOf(this.wanted)) {
       const stamp = stampOf(path);
@@ -74,7 +75,7 @@ export class FileWatcher {
     }
   }
 
-  /** It could not be handed over: it counts as changed at the next look. */
+  /** The file could not be handed over: it counts as changed at the next look. */
   forget(path: string): void {
     this.#seen.delete(path);
   }
@@ -83,7 +84,7 @@ export class FileWatcher {
     return this.wanted.some((one) => one.path === path && one.kind === "rules");
   }
 
-  /** The rules files as they are now, for whoever keeps a copy here. */
+  /** Opens the rules files, for the monitor's own copy. */
   *rules(): Iterable<Opened> {
     for (const { path, kind } of this.wanted) {
       if (kind === "rules") yield this.#open(path, kind);
@@ -91,7 +92,8 @@ export class FileWatcher {
   }
 
   #open(path: string, kind: Wanted["kind"]): Opened {
-    // The stamp is taken before: a change in between shows up as one later.
+    // The stamp is taken before the file is opened: a change in between is noticed at the next
+    // look.
     const stamp = stampOf(path);
     let fd: number | undefined;
     try {

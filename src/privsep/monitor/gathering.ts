@@ -1,8 +1,9 @@
-/** The monitor's sums: it asks the workers what they have counted when one of them is asked, and keeps
- *  what those had counted that have ended. It knows numbers, not what they count.
+/** The monitor's sums. When a scraper asks one worker, the monitor asks the others for their
+ *  counts, and it keeps the counts of workers that have ended. It does not know what the numbers
+ *  count.
  *
- *  Counters never go back: what a worker had counted that has died stays in the sums, and so does what
- *  one said last that does not answer. Their states are left out. */
+ *  Counters never decrease: the counts of a dead worker stay in the sums, and for a worker that
+ *  does not answer its last counts are used. Without the states (gauges) of such workers. */
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { CountKind } from "../../metrics/registry.ts";
@@ -12,7 +13,7 @@ import type { MonitorMessage } from "../messages.ts";
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
 const PATIENCE = 1000;
 
-/** A worker: whoever has such a channel. */
+/** What a worker needs to be asked. */
 export interface Counting {
   readonly channel: { send(message: MonitorMessage): void };
 }
@@ -21,9 +22,9 @@ export interface Counting {
 interface Round<W> {
   readonly id: number;
   readonly asker: W;
-  /** The asker's own number for it. */
+  /** The id that the asker has given it. */
   readonly asked: number;
-  /** Who has not answered. */
+  /** The workers that have not answered. */
   readonly missing: Set<W>;
   readonly timer: ReturnType<typeof setTimeout>;
 }
@@ -34,16 +35,16 @@ export interface GatheringOptions<W> {
   readonly serving: () => Iterable<W>;
   /** Programs that run. */
   readonly programs: () => number;
-  /** In milliseconds. */
+  /** How long to wait for the workers, in milliseconds. */
   readonly patience?: number;
 }
 
 export class Gathering<W extends Counting> {
-  /** What each has sent last. */
+  /** The last counts of each worker. */
   readonly #last = new Map<W, Float64Array>();
-  /** Of all that have ended. */
+  /** The sums of all workers that have ended. */
   readonly #kept: Float64Array;
-  /** What a scraper has seen last. */
+  /** The sums that a scraper has seen last. */
   readonly #shown: Float64Array;
   readonly #ended: Record<WorkerEnd, number> = { signal: 0, breach: 0, exit: 0 };
   #silent = 0;
@@ -55,14 +56,14 @@ export class Gathering<W extends Counting> {
     this.#shown = new Float64Array(o.kinds.length);
   }
 
-  /** COUNTS; too late for its round is early for the next. Throws `DecodeError`. */
+  /** COUNTS. An answer that is late for its round is used in the next. Throws `DecodeError`. */
   take(worker: W, id: number, counts: Float64Array): void {
     if (id > this.#rounds) throw new DecodeError(`privsep: id: no round ${id} at byte 0`);
     this.#keep(worker, counts);
     if (id === this.#round?.id) this.#answered(worker);
   }
 
-  /** SCRAPE; TOTALS will follow. Throws `DecodeError`, for a second one before that too. */
+  /** SCRAPE; TOTALS will follow. Throws `DecodeError`, also for a second SCRAPE before TOTALS. */
   scrape(worker: W, asked: number, counts: Float64Array): void {
     if (this.#round) throw new DecodeError("privsep: scrape: another is under way at byte 0");
     this.#keep(worker, counts);
@@ -84,7 +85,7 @@ export class Gathering<W extends Counting> {
     else this.#answered(worker);
   }
 
-  /** Nobody waits for an answer any more. */
+  /** Drops the round: its asker waits for no answer any more. */
   stop(): void {
     clearTimeout(this.#round?.timer);
     this.#round = undefined;
@@ -99,7 +100,7 @@ export class Gathering<W extends Counting> {
     if (this.#round?.missing.delete(worker) && this.#round.missing.size === 0) this.#close();
   }
 
-  /** Answers with what there is. */
+  /** Answers with the counts that have arrived. */
   #close(): void {
     if (!this.#round) return;
     const { asker, asked, missing } = this.#round;
@@ -113,7 +114,8 @@ export class Gathering<W extends Counting> {
     for (const [worker, last] of this.#last) {
       addCounts(counts, last, this.o.kinds, !missing.has(worker));
     }
-    // Fractions added in another order can come to a bit less: to a scraper that is a restart.
+    // Rounding: fractions added in another order can give a slightly smaller sum, which a scraper
+    // would take for a restart.
     neverLower(counts, this.#shown, this.o.kinds);
     return {
       counts,

@@ -1,7 +1,8 @@
-/** Slots (-c) that the monitor has lent to workers. A worker needs one before a handshake begins, and
- *  must not have to ask for it: each has a share from the start, and when a program ends the slot stays
- *  with its worker. Only one that has none left asks (WANT). While any waits, the others return what they
- *  do not use. What is lent counts as taken, so that -c holds over all workers. */
+/** Slots (-c) that the monitor has lent to workers. A worker needs a slot before a handshake
+ *  begins, and should not have to ask for it. So each worker has a share from the start, and keeps
+ *  the slot of a program that ends. Only a worker without a free slot asks (WANT). While a worker
+ *  waits, the others return slots that they do not use. Lent slots count as taken, so -c holds over
+ *  all workers together. */
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
@@ -10,14 +11,15 @@ import type { SlotCounts } from "../messages.ts";
 import { ACTIVE } from "../worker_states.ts";
 import type { Worker } from "./worker_handle.ts";
 
-/** Slots that a worker may wait for, beyond as many as -c and --pending allow connections. */
+/** Added to the maximum number of slots that a worker may wait for, which is what -c and --pending
+ *  allow. */
 const MORE_WANTED = 1024;
 
 export interface GrantsOptions {
   readonly slots: Slots;
   readonly options: Options;
   readonly workers: number;
-  /** Those who serve now. */
+  /** The workers that serve now. */
   readonly serving: () => Iterable<Worker>;
 }
 
@@ -28,7 +30,8 @@ export class Grants {
     o.slots.onChange(() => this.#tell());
   }
 
-  /** For every message about programs. `granted`: slots that the worker gets with it. */
+  /** The last fields of every message about programs. `granted`: slots that the worker gets with
+   *  it. */
   now(granted = 0): SlotCounts {
     const { running, full, waiting } = this.o.slots;
     return { running, full, wanted: waiting > 0, granted };
@@ -71,7 +74,8 @@ export class Grants {
     this.o.slots.add(count);
   }
 
-  /** A slot for a program that the worker asks for: its own, or one that is free. */
+  /** Returns a slot for a program that the worker asks for: one lent to it, or a free one;
+   *  undefined: there is none. */
   use(worker: Worker): Slot | undefined {
     const { slots } = this.o;
     if (worker.granted === 0) return slots.takeNow()?.hold();
@@ -79,8 +83,9 @@ export class Grants {
     return slots.adopt();
   }
 
-  /** A program of the worker has ended, or has not begun: the slot stays with the worker, unless others
-   *  wait for one or it has more than its share. How many it gets. */
+  /** A program of the worker has ended or did not start. The slot stays with the worker, unless
+   *  others wait for one or the worker has more than its share. Returns how many slots the worker
+   *  gets. */
   spare(worker: Worker, slot: Slot): 0 | 1 {
     const { slots, workers, options: { concurrency } } = this.o;
     const has = worker.programs.size + worker.granted;
@@ -94,7 +99,7 @@ export class Grants {
     return 1;
   }
 
-  /** A worker is gone. */
+  /** A worker has ended: its slots are free again. */
   end(worker: Worker): void {
     for (const want of worker.wants) want.stop();
     worker.wants.clear();

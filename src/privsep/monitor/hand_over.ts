@@ -1,6 +1,6 @@
-/** Files on their way to the workers: opened here, again when they change, and sent as descriptors. A
- *  shortage of the monitor's own (descriptors, memory) is not what has become of a file: it is tried
- *  again. */
+/** Hands files over to the workers: opens them, opens them again when they change, and sends the
+ *  descriptors. If the monitor itself lacks descriptors or memory, that says nothing about the
+ *  file: it tries again. */
 
 import { reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -14,8 +14,8 @@ import { KeptFiles } from "./kept_files.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 
-/** Files in one message: a worker whose connections have taken their part keeps room for so many
- *  (descriptors.ts). */
+/** Files in one message. A worker keeps room for this many descriptors when its connections have
+ *  used theirs (descriptors.ts). */
 const BATCH = 8;
 
 export interface HandOverOptions {
@@ -23,12 +23,12 @@ export interface HandOverOptions {
   readonly log: Log;
   readonly files: FileWatcher;
   readonly rules: RulesHistory;
-  /** All there are. */
+  /** All workers. */
   readonly workers: () => Iterable<Worker>;
 }
 
 export class HandOver {
-  /** What is tried again was said once. */
+  /** True if the shortage has been logged, until it is over. */
   #short = false;
   readonly #kept: KeptFiles;
 
@@ -36,8 +36,8 @@ export class HandOver {
     this.#kept = new KeptFiles(o.libc);
   }
 
-  /** Everything, to a worker that has nothing. One that replaces another gets what was good last in place of
-   *  what has changed since. Throws. */
+  /** Hands everything to a worker that has nothing. A worker that replaces another gets the last
+   *  good version of files that have changed since. Throws. */
   introduce(worker: Worker, again: boolean): void {
     if (!again) {
       for (const batch of batches(this.#noted(this.o.files.all()))) this.#send(batch, [worker]);
@@ -52,29 +52,29 @@ export class HandOver {
     }
   }
 
-  /** A worker that has started with older files gets those that are there now. Throws. */
+  /** Hands the present files to a worker that has started with older ones. Throws. */
   catchUp(worker: Worker): void {
     if (worker.files !== "older") return;
     this.#sendNow(worker);
     worker.files = "current";
   }
 
-  /** A worker can use what it was handed in its first `count` messages. */
+  /** A worker can use the files of its first `count` messages. */
   good(worker: Worker, count: number): void {
     if (worker.files !== "older" && count === worker.filesSent >>> 0) this.#kept.confirm();
   }
 
-  /** A worker had no room for what it was handed. */
+  /** A worker had no room for files that were handed over. */
   lost(worker: Worker): void {
     worker.files = "lost";
   }
 
-  /** A worker has not come to serve. */
+  /** A worker has ended before it served. */
   failed(worker: Worker): void {
     if (worker.files === "older") this.#kept.doubt();
   }
 
-  /** Returns the stamps by path. */
+  /** Hands the present files to one worker. Returns their stamps by path. */
   #sendNow(worker: Worker): Map<string, string> {
     const stamps = new Map<string, string>();
     for (const batch of batches(this.o.files.again())) {
@@ -91,17 +91,17 @@ export class HandOver {
     }
   }
 
-  /** What has changed, to all workers. */
+  /** Hands changed files to all workers. */
   look(): void {
     this.#toAll(this.#noted(this.o.files.changed()));
   }
 
-  /** Everything, changed or not, to all workers. */
+  /** Hands all files, changed or not, to all workers. */
   reload(): void {
     this.#toAll(this.#noted(this.o.files.all()));
   }
 
-  /** Everything, to the workers that had no room for what they were sent. */
+  /** Hands all files to the workers that have lost some. */
   again(): void {
     const lacking = [...this.o.workers()].filter(({ files }) => files === "lost");
     if (lacking.length === 0) return;
@@ -117,7 +117,7 @@ export class HandOver {
     this.#short = failure !== undefined;
   }
 
-  /** What fails counts as changed at the next look. Returns why. */
+  /** Files that cannot be handed over count as changed at the next look. Returns the last error. */
   #handOver(opened: Iterable<Opened>, workers: () => Iterable<Worker>): unknown {
     const { files, rules } = this.o;
     let failure: unknown;
@@ -133,7 +133,7 @@ export class HandOver {
     return failure;
   }
 
-  /** Closes what the batch has open, and throws for a shortage. */
+  /** Closes the descriptors of the batch. Throws if there is a shortage. */
   #send(batch: readonly Opened[], workers: Iterable<Worker>): void {
     const { libc } = this.o;
     const fds = batch.flatMap(({ fd }) => fd === undefined ? [] : [fd]);
@@ -164,7 +164,7 @@ function* batches(opened: Iterable<Opened>): Iterable<readonly Opened[]> {
   if (batch.length > 0) yield batch;
 }
 
-/** Throws with nothing left open. */
+/** Throws, and leaves nothing open then. */
 function copies(libc: Libc, fds: readonly number[]): number[] {
   const made: number[] = [];
   try {

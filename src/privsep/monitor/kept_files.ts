@@ -1,19 +1,21 @@
-/** The files as workers last found them good. A worker that replaces another starts with these where the
- *  files have changed since: a certificate file that is broken now must not keep it from serving. The monitor
- *  judges none of them: workers report that they can use what they were handed, and it keeps the bytes that
- *  it read itself. A worker that lies can only take its successors back to what a start meets without this. */
+/** The files in the state in which workers last found them good. If a file has changed since, a
+ *  worker that replaces another starts with the good version: a certificate file that is broken now
+ *  must not keep it from serving. The monitor checks no file itself. Workers report that they can
+ *  use what they were handed, and the monitor keeps the bytes that it has read itself. A lying
+ *  worker can only make its successors start with the present files, as they would without this. */
 
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { type HandedFile, type Opened, readUpTo } from "../handed_files.ts";
 
-/** A file beyond this, large lists mostly, is handed over as it is. A message takes 8 MB. */
+/** Largest file that is kept, in bytes; KEPT has room for 8 MB. Larger files, mostly lists, are
+ *  handed over as they are. */
 const MAX_FILE = 4 << 20;
-/** Of all files together, in bytes. */
+/** Maximum bytes of all kept files together. */
 const MAX_ALL = 32 << 20;
 
 export interface KeptFile {
   readonly file: HandedFile;
-  /** Of a regular file. */
+  /** The content of a regular file. */
   readonly bytes: Uint8Array | undefined;
 }
 
@@ -21,14 +23,15 @@ export class KeptFiles {
   #latest = new Map<string, KeptFile>();
   #good: ReadonlyMap<string, KeptFile> = new Map();
   #size = 0;
-  /** Something was noted that nobody has confirmed: a worker may confirm as often as it likes. */
+  /** True if something was noted and is not confirmed: a worker may confirm as often as it
+   *  likes. */
   #open = false;
 
   constructor(readonly libc: Pick<Libc, "readAt">) {}
 
-  /** It is handed over to all workers. */
+  /** A file is handed over to all workers. */
   note({ file, fd }: Opened): void {
-    if (file.is === "rules") return; // bad rules deny; they keep nobody from starting
+    if (file.is === "rules") return; // bad rules deny; they do not keep a worker from starting
     this.#open = true;
     const old = this.#latest.get(file.path);
     this.#size -= old?.bytes?.length ?? 0;
@@ -50,8 +53,8 @@ export class KeptFiles {
     }
   }
 
-  /** A worker says that it can use all that was noted. What cannot be opened replaces nothing: a worker goes
-   *  on without it, and a start may not. */
+  /** A worker reports that it can use everything noted. A file that cannot be opened replaces no
+   *  good version: a running worker goes on without it, but a start may fail. */
   confirm(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -63,18 +66,18 @@ export class KeptFiles {
     this.#good = good;
   }
 
-  /** Those that differ from what is there now. */
+  /** Returns the kept files whose stamps differ from the present ones. */
   differing(now: ReadonlyMap<string, string>): KeptFile[] {
     return [...this.#good.values()].filter(({ file: { path, stamp } }) => now.get(path) !== stamp);
   }
 
-  /** A worker could not start with them. */
+  /** A worker could not start with the kept files. */
   doubt(): void {
     this.#open = true;
     this.#good = new Map();
   }
 
-  /** Undefined: too large, or it cannot be read now. */
+  /** Returns undefined if the file is too large or cannot be read now. */
   #read(fd: number): Uint8Array | undefined {
     const room = Math.min(MAX_FILE, MAX_ALL - this.#size);
     if (room < 0) return undefined;
@@ -82,7 +85,7 @@ export class KeptFiles {
       const bytes = readUpTo(this.libc, fd, room + 1);
       return bytes.length <= room ? bytes : undefined;
     } catch {
-      return undefined; // the worker finds out for itself
+      return undefined; // the worker reports it
     }
   }
 }

@@ -1,6 +1,6 @@
-/** The monitor's part in --metrics: the place where they are fetched, which must outlive a worker and
- *  be free when the server ends, and the sums (gathering.ts). It reads nothing from a scraper: one
- *  worker accepts and answers. */
+/** The monitor's part in --metrics: the listening socket, or the path of one, which must outlive a
+ *  worker and be free when the server ends; and the sums (gathering.ts). The monitor reads nothing
+ *  from a scraper: one worker accepts and answers. */
 
 import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
@@ -15,10 +15,10 @@ import type { WorkerEnd } from "../counts.ts";
 import type { MessageOf } from "../messages.ts";
 import { Gathering } from "./gathering.ts";
 
-/** The worker that answers. */
+/** The index of the worker that answers scrapers. */
 const ANSWERING = 0;
 
-/** A worker, as far as it is of interest here. */
+/** What this file needs of a worker. */
 interface MetricsWorker {
   readonly index: number;
   readonly channel: Pick<ToWorker, "send">;
@@ -34,13 +34,14 @@ export interface MonitorMetricsOptions<W> {
   readonly programs: () => number;
 }
 
-/** What the monitor asks for when --metrics is given. */
+/** The monitor's side of --metrics. */
 export class MonitorMetrics<W extends MetricsWorker> {
   readonly #gathering: Gathering<W>;
   readonly #started = processStart();
-  /** Of an address. */
+  /** The listening socket, if --metrics has an address. */
   #socket: number | undefined;
-  /** Of a path: the worker makes it, before it gives up the rights that this may take. */
+  /** The socket's file, if --metrics has a path. The worker makes it while it has the privileges
+   *  for that. */
   #file: SocketFile | undefined;
   #open = true;
 
@@ -52,13 +53,13 @@ export class MonitorMetrics<W extends MetricsWorker> {
     });
   }
 
-  /** Listens, if it is an address: it and its port stay the same whatever becomes of workers, and who
-   *  comes meanwhile waits. Throws `FatalError`. */
+  /** Listens if --metrics has an address. Socket and port stay the same when workers die, and
+   *  clients wait meanwhile. Throws `FatalError`. */
   listen(): void {
     this.#socket = metricsSocket(this.o.libc, this.o.address);
   }
 
-  /** A worker has been started: before INIT. */
+  /** A worker has been started. Called before INIT is sent. */
   introduce(worker: W): void {
     if (worker.index !== ANSWERING) return;
     const socket = this.#socket;
@@ -67,7 +68,7 @@ export class MonitorMetrics<W extends MetricsWorker> {
     worker.channel.send({ kind: "METRICS", introduction }, fds);
   }
 
-  /** Answers PLACED. Throws `DecodeError`, as the others do. */
+  /** Answers PLACED. Throws `DecodeError`, as the other handlers do. */
   placed(worker: W): void {
     mustAnswer(worker);
     const { address } = this.o;
@@ -90,8 +91,8 @@ export class MonitorMetrics<W extends MetricsWorker> {
     this.#gathering.gone(worker, end);
   }
 
-  /** Frees the place at once, for a successor. The worker may be jailed, or somebody who may not
-   *  remove the file. */
+  /** Frees the address or path at once, for a successor. The worker may be in a chroot, or may lack
+   *  the right to remove the file. */
   close(): void {
     this.#open = false;
     this.#gathering.stop();
@@ -106,7 +107,7 @@ export class MonitorMetrics<W extends MetricsWorker> {
   }
 }
 
-/** Throws `DecodeError` for a worker that is not the one that answers scrapers. */
+/** Throws `DecodeError` if the worker is not the one that answers scrapers. */
 function mustAnswer({ index }: MetricsWorker): void {
   if (index !== ANSWERING) {
     throw new DecodeError(`privsep: index:${index} does not answer at byte 0`);

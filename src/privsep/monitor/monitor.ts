@@ -1,8 +1,8 @@
-/** The monitor: the process with the privileges. It starts and reaps programs, counts, hands files over
- *  and replaces workers that die. No byte from the network reaches it.
+/** The monitor: the process with the privileges. It starts and reaps programs, counts connections,
+ *  hands files over and replaces workers that die. No byte from the network reaches it.
  *
- *  workers.ts starts and replaces workers, requests.ts has what they may ask for, departure.ts when nobody
- *  needs this process any more. */
+ *  workers.ts starts and replaces workers, requests.ts answers their requests, and departure.ts
+ *  decides when this process is not needed any more. */
 
 import { programRoom } from "../../accept/descriptors.ts";
 import { FatalError, reason } from "../../errors.ts";
@@ -24,14 +24,15 @@ import type { Worker } from "./worker_handle.ts";
 import { WorkerLogs } from "./worker_log.ts";
 import { Workers } from "./workers.ts";
 
-/** Files are looked at once in so many milliseconds: a renewal is served within two seconds. */
+/** Milliseconds between two looks at the files: a renewed certificate is served within two
+ *  seconds. */
 const LOOK = 1000;
-/** How long connections that have no program yet may hold the exit up, in milliseconds. */
+/** How long connections without a program may delay the exit, in milliseconds. */
 const SETTLE = 1000;
-/** A worker that has not let go of the port by then is stuck, or not ours any more: it would keep a
+/** A worker that has not closed the port by then is stuck or compromised, and would keep a
  *  successor from listening. In milliseconds. */
 const LEAVE = 10_000;
-/** When all is to end, a worker may take so much longer than its programs, in milliseconds. */
+/** After `end`, how much longer than its programs a worker may take, in milliseconds. */
 const WORKER_GRACE = 1000;
 /** How long the exit waits for workers that are about to end, in milliseconds. */
 const LAST_WORDS = 100;
@@ -105,7 +106,8 @@ export class Monitor {
     this.#departure = new Departure(port, workers);
   }
 
-  /** A program that the runtime starts as another user costs a descriptor here while it runs. */
+  /** Returns how many programs there is room for. A program that the runtime starts as another user
+   *  needs a descriptor here while it runs. */
   #programRoom(): number {
     const { options: { uid, gid }, runtime, libc, workers } = this.o;
     const costs = runtime.switchesUser && (uid !== undefined || gid !== undefined);
@@ -114,19 +116,19 @@ export class Monitor {
       : Infinity;
   }
 
-  /** It has been told to stop. */
+  /** True once the server has been told to stop. */
   get draining(): boolean {
     return this.#departure.phase !== "serving";
   }
 
-  /** Resolves after `drain`, when nobody needs this process any more. Rejects with `FatalError` when no
-   *  worker can be started for a minute. */
+  /** Resolves after `drain`, when this process is not needed any more. Rejects with `FatalError` if
+   *  no worker could be started for a minute. */
   get closed(): Promise<void> {
     return this.#departure.closed;
   }
 
-  /** Starts the workers; resolves when all of them serve. Rejects with the `FatalError` of the first
-   *  that cannot. */
+  /** Starts the workers. Resolves when all of them serve. Rejects with the `FatalError` of the
+   *  first worker that cannot start. */
   async start(): Promise<void> {
     if (!this.o.init.resolve) this.#port.listen();
     this.#metrics?.listen();
@@ -140,19 +142,19 @@ export class Monitor {
 
   /** SIGHUP. */
   reload(): void {
-    // The files come behind it: read once, and what is wrong with one is said once.
+    // Sent before the files: a worker then reads each file once, and logs its faults once.
     for (const worker of this.#workers.served()) worker.channel.send({ kind: "RELOAD" });
     this.#files.reload();
   }
 
-  /** Frees the port; workers finish what they have begun, without this process. */
+  /** Frees the port. Workers finish their connections without this process. */
   drain(): void {
     if (this.draining) return;
     this.#departure.happens("drain");
     this.#stop();
   }
 
-  /** SIGQUIT, or the second SIGTERM when it comes before this process has gone: workers and programs end. */
+  /** SIGQUIT, or a second SIGTERM before this process has exited: ends workers and programs. */
   end(grace: number): void {
     const { draining } = this;
     this.#departure.happens("end");
@@ -171,17 +173,17 @@ export class Monitor {
       for (const program of programs) program.kill("SIGKILL");
       this.#dropStuck();
     }, grace);
-    // A worker has seen the end of its programs by then.
+    // By then a worker has been told that its programs have ended.
     setTimeout(() => {
       for (const worker of this.#workers.all()) worker.giveUp("it did not end");
     }, grace + WORKER_GRACE).unref();
     Promise.all(programs.map(({ exited }) => exited)).then(() => this.#moves("programs over"));
   }
 
-  /** The last thing before the exit: the log of workers that stay becomes somebody else's task. */
+  /** The last step before the exit: another process takes over the log of workers that stay. */
   async leave(): Promise<void> {
     const { runtime, self, identity, log } = this.o;
-    // Without a client a worker ends at once, and needs nobody.
+    // Without clients the workers end at once, and need no log copier.
     if (this.slots.running === 0) await this.#logs.ended(LAST_WORDS);
     await log.finish();
     this.#logs.handOver(runtime, self, identity);
@@ -212,7 +214,8 @@ export class Monitor {
     this.#departure.look();
   }
 
-  /** Workers share the listening socket, and a worker that was taken over can spoil it for all. */
+  /** Repairs the listening socket, which all workers share: a compromised worker can shut it
+   *  down. */
   #repairPort(): void {
     try {
       if (!this.#port.repair()) return;

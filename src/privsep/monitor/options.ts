@@ -1,4 +1,4 @@
-/** What the monitor is made with. */
+/** The options of the monitor. */
 
 import type { Options } from "../../config/options.ts";
 import type { Log } from "../../log.ts";
@@ -19,11 +19,11 @@ export interface MonitorOptions {
   workers: number;
   identity: Identity;
   init: Pick<Init, "password" | "keyPair" | "resolve">;
-  /** Makes the listening socket; `ip` is the host's, when the worker had to look it up. */
+  /** Makes the listening socket. `ip`: the host's address, if a worker had to look it up. */
   listen: (ip: string | undefined) => number;
-  /** Somebody else has that socket too, and keeps it. */
+  /** True if a supervisor has that socket too, and keeps it. */
   inherited?: boolean;
-  /** Instead of what workers.ts and this file have, in milliseconds; for tests. */
+  /** For tests: replaces the times of workers.ts and monitor.ts, in milliseconds. */
   patience?: {
     readonly start: number;
     readonly leave: number;

@@ -1,6 +1,7 @@
-/** The listening socket, as the monitor keeps it: workers get copies. After a drain the port is free when
- *  every copy is closed. A worker says that it has closed its own, but one that was taken over may lie,
- *  and keep a successor from listening or take its connections. So the monitor looks. */
+/** The listening socket, as the monitor keeps it; workers have copies. After a drain the port is
+ *  free when every copy is closed. A worker reports that it has closed its copy, but a compromised
+ *  one may lie: it could keep a successor from listening, or take its connections. So the monitor
+ *  checks. */
 
 import { readdirSync, readlinkSync } from "node:fs";
 import { type TcpListener, tcpListeners } from "../../codec/tcp_table.ts";
@@ -8,12 +9,12 @@ import type { Libc, SocketEndpoint } from "../../runtime/libc/libc.ts";
 
 /** How long a worker may take to close its copy after it has said so, in milliseconds. */
 const PATIENCE = 1000;
-/** Between two looks, in milliseconds: doubled up to the second of these. */
+/** Milliseconds between two checks: the first time, and the longest after doubling. */
 const LOOK = { first: 2, last: 50 };
-/** Bytes of the system's table at a time. */
+/** Bytes to read at a time from the system's table. */
 const PART = 16_384;
 
-/** Who may have a copy. */
+/** A process that may have a copy. */
 export interface Holder {
   readonly pid: number;
   /** Ends it. */
@@ -24,18 +25,18 @@ export interface Holder {
 
 export interface PortOptions {
   readonly libc: Libc;
-  /** Makes the listening socket; `ip` is the host's, when it had to be looked up. */
+  /** Makes the listening socket. `ip`: the host's address, if it had to be looked up. */
   readonly listen: (ip: string | undefined) => number;
   readonly backlog: number;
-  /** Somebody else has that socket too, and keeps it. */
+  /** True if a supervisor has that socket too, and keeps it. */
   readonly inherited: boolean;
-  /** Instead of /proc/PID/fd, for tests: whether a process has a socket. Undefined: nobody tells. */
+  /** For tests, instead of /proc/PID/fd: whether a process has a socket; undefined: unknown. */
   readonly has?: (pid: number, inode: number) => boolean | undefined;
 }
 
 export class Port {
   #fd: number | undefined;
-  /** Where it listens, and which socket it is. */
+  /** The address of the socket, and its inode, which identifies it. */
   #at: SocketEndpoint | undefined;
   #inode: number | undefined;
 
@@ -53,34 +54,35 @@ export class Port {
     this.#inode = inodeOf(fd) ?? listenerAt(this.o.libc, at)?.inode;
   }
 
-  /** Undoes what a worker can do to the socket that all share. True: it did not listen any more. Throws when
-   *  it cannot. */
+  /** Undoes what a worker can do to the shared socket. True: the socket had stopped listening.
+   *  Throws if it cannot be repaired. */
   repair(): boolean {
     const [fd, at] = [this.#fd, this.#at];
     return fd !== undefined && at !== undefined &&
       this.o.libc.repairListener(fd, this.o.backlog, at);
   }
 
-  /** A copy for a worker. Throws. */
+  /** Returns a copy for a worker. Throws. */
   copy(): number {
     return this.o.libc.dup(this.#fd as number);
   }
 
-  /** After this nobody enters the queue. Workers have copies, and accept who is in it; with the last copy
-   *  the queue is reset. */
+  /** Stops new connections from entering the queue. Workers have copies, and accept what is queued.
+   *  When the last copy is closed, the kernel resets the rest. */
   drain(): void {
     const { libc, inherited } = this.o;
     const fd = this.#fd;
     if (fd === undefined) return;
     try {
-      this.repair(); // one that does not listen would not be found by `proveFree`
+      this.repair(); // `proveFree` finds only a socket that listens
     } catch {
-      // Then it is not in the way of a successor.
+      // Then it does not keep a successor from listening.
     }
     try {
-      if (!inherited) libc.turnAway(fd); // a supervisor's goes on: its queue is for the successor
+      if (!inherited) libc.turnAway(fd); // a supervisor's queue goes on, for the successor
     } catch {
-      // A kernel without filters: between the last accept and the close somebody may come.
+      // A kernel without filters: a client may connect between the last accept and the close, and
+      // is reset.
     }
     this.close();
   }
@@ -90,7 +92,7 @@ export class Port {
     this.#fd = undefined;
   }
 
-  /** Resolves when none of `holders` has a copy any more. One that keeps its copy is ended. */
+  /** Resolves when no holder has a copy any more. Ends a holder that keeps its copy. */
   async proveFree(holders: () => readonly Holder[]): Promise<void> {
     const until = performance.now() + PATIENCE;
     for (let wait = LOOK.first;; wait = Math.min(2 * wait, LOOK.last)) {
@@ -104,8 +106,8 @@ export class Port {
     }
   }
 
-  /** Those that have a copy, as /proc/PID/fd tells. Where that cannot be read (only root may look at a
-   *  worker), all of them are suspected while the socket still listens. */
+  /** Returns holders that have a copy, according to /proc/PID/fd. If that cannot be read (only root
+   *  may read a worker's), all such holders are suspects while the socket still listens. */
   #suspects(holders: readonly Holder[]): readonly Holder[] {
     const inode = this.#inode;
     if (inode === undefined) return [];
@@ -115,7 +117,7 @@ export class Port {
       if (has) return [holder];
       if (has === undefined) unknown.push(holder);
     }
-    // A supervisor's socket listens in any case.
+    // A supervisor's socket listens in any case, which proves nothing.
     return unknown.length > 0 && !this.o.inherited && this.#listens(inode) ? unknown : [];
   }
 
@@ -128,7 +130,7 @@ export class Port {
   }
 }
 
-/** Undefined: nobody tells. */
+/** Whether a process has the socket; undefined: unknown. */
 function hasSocket(pid: number, inode: number): boolean | undefined {
   const folder = `/proc/${pid}/fd`;
   let names: string[];
@@ -146,7 +148,7 @@ function hasSocket(pid: number, inode: number): boolean | undefined {
   });
 }
 
-/** That of our own socket. Undefined: not Linux, or Deno without --allow-all. */
+/** Returns the inode of our own socket. Undefined: not Linux, or Deno without --allow-all. */
 function inodeOf(fd: number): number | undefined {
   try {
     const found = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
@@ -156,8 +158,9 @@ function inodeOf(fd: number): number | undefined {
   }
 }
 
-/** The same socket by its address. It takes the system milliseconds to go through all its sockets.
- *  Undefined: not Linux, or no /proc; then workers are believed. */
+/** Finds the same socket by its address, which takes milliseconds: the system goes through all
+ *  sockets. Undefined: not Linux, or no /proc; then the monitor relies on the reports of the
+ *  workers. */
 function listenerAt(libc: Libc, { ip, port }: SocketEndpoint): TcpListener | undefined {
   try {
     return listeners(libc).find((one) => one.ip === ip && one.port === port);
@@ -166,7 +169,7 @@ function listenerAt(libc: Libc, { ip, port }: SocketEndpoint): TcpListener | und
   }
 }
 
-/** All listening TCP sockets of this machine. Throws. */
+/** Returns all listening TCP sockets of this machine. Throws. */
 function listeners(libc: Libc): TcpListener[] {
   return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => {
     let text = "";

@@ -1,6 +1,6 @@
-/** Programs, started because a worker asks for one. What steers a program is the monitor's: the command,
- *  its user, the environment of the start and what rules set. A worker adds what it knows of the
- *  connection. */
+/** Starts programs when a worker asks for them. Everything that controls a program is the
+ *  monitor's: the command, its user, the environment of the start and the variables that rules set.
+ *  A worker adds what it knows of the connection. */
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
@@ -20,15 +20,17 @@ import { programUser } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 
-/** Programs of one worker: more than it can have descriptors. */
+/** Maximum number of programs of one worker: more than it can have descriptors for. */
 const MAX_PROGRAMS = 1 << 20;
-/** Starts that may wait, beyond as many as -c and --pending allow connections, and bytes that all their
- *  variables may take: what is more is refused, or one worker could fill our memory with them. */
+/** Maximum number of waiting starts of one worker, beyond what -c and --pending allow, and maximum
+ *  size of their variables. More are refused, so that a worker cannot fill our memory. */
 const MORE_WAITING = 1024;
 const MAX_WAITING_SIZE = 64 << 20;
-/** For each connection that -c and --pending allow, where that is more: 60 variables and a certificate. */
+/** Bytes per connection that -c and --pending allow, if that gives more: 60 variables and a
+ *  certificate. */
 const WAITING_SIZE = 20_000;
-/** Bytes of a variable beside its characters, as measured: two strings and a place in a table. */
+/** Bytes that a variable needs beyond its characters, as measured: two strings and a table
+ *  entry. */
 const VARIABLE = 160;
 
 const TOO_MANY = "unable to start a program: too many connections wait for one";
@@ -42,7 +44,7 @@ const NO_RULES: ReadonlyMap<string, string> = new Map();
 
 export interface StartsOptions {
   options: Options;
-  /** What every program gets. */
+  /** Variables that every program gets. */
   base: Readonly<Record<string, string>>;
   runtime: Runtime;
   libc: Libc;
@@ -53,11 +55,11 @@ export interface StartsOptions {
 }
 
 export class ProgramStarts {
-  /** No more. */
+  /** True: no more programs are started. */
   over = false;
   readonly #user: ReturnType<typeof programUser>;
   readonly #names = new Set<string>();
-  /** Programs that the system does not let us end: said once of each. */
+  /** Programs that the system does not allow us to signal: logged once for each. */
   readonly #stubborn = new WeakSet<Launched>();
   readonly #maxWaiting: number;
   readonly #maxSize: number;
@@ -69,8 +71,8 @@ export class ProgramStarts {
     this.#user = programUser(o.options, o.runtime, o.base);
   }
 
-  /** Answers START. Throws `DecodeError` for what must not be. At once where the worker has a slot: that
-   *  is the common case, and costs no promise. */
+  /** Answers START. Throws `DecodeError` for an invalid request. If the worker has a slot it starts
+   *  the program without a promise: this is the common case. */
   request(worker: Worker, request: MessageOf<"START">): void {
     const { id, delayed } = request;
     worker.count(id, worker.programs.size < MAX_PROGRAMS);
@@ -78,7 +80,7 @@ export class ProgramStarts {
       throw new DecodeError(`privsep: delayed: ${delayed}, against -n at byte 0`);
     }
     checkVariables(request.variables, this.#names);
-    // Before anything is looked up: a refusal must be cheap.
+    // Checked before any look-up: a refusal must be cheap.
     if (worker.waiting.size >= this.#maxWaiting) {
       return this.#refuse(worker, id, TOO_MANY, this.o.grants.use(worker));
     }
@@ -93,7 +95,7 @@ export class ProgramStarts {
     if (!slot) return void this.#startLater(worker, id, env);
     let cancelled: ConnectionError | undefined;
     worker.waiting.set(id, { abort: (why) => cancelled = new ConnectionError(why) });
-    // What came with the request may take it back.
+    // A CANCEL may have arrived with the request.
     queueMicrotask(() => {
       worker.waiting.delete(id);
       const later = worker.channel.backedUp;
@@ -124,7 +126,7 @@ export class ProgramStarts {
     worker.waitingSize += size;
     let slot = had;
     try {
-      // Not for a worker that leaves the descriptors of others untaken, or has gone meanwhile.
+      // Skips a worker that has not read earlier descriptors, and one that has ended meanwhile.
       do {
         slot?.release();
         await worker.channel.clear();
@@ -168,7 +170,7 @@ export class ProgramStarts {
     this.#tell(worker, { kind: "REFUSED", id, why: reason(error) }, slot);
   }
 
-  /** `slot` is not used any more. */
+  /** Sends an answer after which `slot` is not in use. */
   #tell(worker: Worker, answer: Answer, slot: Slot | undefined): void {
     const { grants } = this.o;
     const granted = slot ? grants.spare(worker, slot) : 0;
@@ -200,12 +202,13 @@ function sizeOf(env: Readonly<Record<string, string>>): number {
   return size;
 }
 
-/** Names of variables that were found good and need not be looked at again. */
+/** Maximum number of names that are kept as valid, so that they are not checked again. */
 const MAX_KNOWN = 512;
 
-/** A worker may set what speaks of a connection, and nothing that steers a program (LD_PRELOAD, PATH, or
- *  the descriptors of UCSPI-TLS, which are the monitor's to say). No `=`, newline or other byte that a
- *  name of such a variable has not: programs split and print names. Throws `DecodeError`. */
+/** A worker may set variables that describe a connection. It may set none that control a program:
+ *  LD_PRELOAD, PATH, or the descriptors of UCSPI-TLS, which the monitor sets. A name has only
+ *  letters, digits and underscores, because programs split and print names. Throws
+ *  `DecodeError`. */
 function checkVariables(variables: ReadonlyMap<string, string>, known: Set<string>): void {
   for (const name of variables.keys()) {
     if (known.has(name)) continue;

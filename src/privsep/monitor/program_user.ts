@@ -1,11 +1,12 @@
-/** Whose a program becomes (-u, -g, -U), where the monitor is root. Bun switches user and group itself
- *  between fork and exec. Supplementary groups ($GIDLIST) it cannot set, and Deno's ways to start a program
- *  pass no descriptors. Then `setpriv` of util-linux stands in between, for half a millisecond.
+/** How a program gets its user (-u, -g, -U) if the monitor is root. Bun switches user and group
+ *  itself between fork and exec, but cannot set supplementary groups ($GIDLIST). Deno's functions
+ *  to start a program pass no descriptors. In these cases util-linux's `setpriv` runs first and
+ *  starts the program. That takes half a millisecond.
  *
- *  The C library of setpriv obeys variables while setpriv is still root: LD_PRELOAD, GLIBC_TUNABLES,
- *  LOCPATH and others. So setpriv gets the server's own environment and what speaks of the connection.
- *  The other variables of a rule are arguments of env(1), which sets them as the program's user; /proc
- *  shows them to everybody until env runs the program. */
+ *  The C library of setpriv obeys variables while setpriv is still root: LD_PRELOAD,
+ *  GLIBC_TUNABLES, LOCPATH and others. So setpriv gets only the server's own environment and the
+ *  variables of the connection. Other variables of a rule are arguments of env(1), which sets them
+ *  as the program's user. All users can read them in /proc until env runs the program. */
 
 import fs from "node:fs";
 import type { Options } from "../../config/options.ts";
@@ -17,8 +18,8 @@ import type { LaunchOptions, Runtime } from "../../runtime/runtime.ts";
 type Variables = LaunchOptions["env"];
 type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;
 
-/** How to launch the program of `options` with variables of its own, and those of `base`. Throws
- *  `Unsupported`. */
+/** Returns a function that makes the launch of the program of `options` with the variables of a
+ *  connection. `base`: the environment of every program. Throws `Unsupported`. */
 export function programUser(
   { command, uid, gid, groups = [] }: Pick<Options, "command" | "uid" | "gid" | "groups">,
   runtime: Runtime,
@@ -36,7 +37,8 @@ export function programUser(
   return withSetpriv({ command, uid, gid, groups }, runtime);
 }
 
-/** Bun's own way to start a program passes text alone. */
+/** Whether command and variables are well-formed text: Bun's own way to start a program passes no
+ *  other bytes. */
 function isUtf8(command: readonly string[], env: Variables): boolean {
   return command.every((word) => word.isWellFormed()) &&
     Object.entries(env).every((entry) => entry.every((text) => text.isWellFormed()));
@@ -84,7 +86,7 @@ function withSetpriv(
   };
 }
 
-/** By its path: what PATH says may be a rule's word. */
+/** Finds a tool by its full path: a rule may have set PATH. */
 function find(name: "setpriv" | "env", what: string, runtime: Runtime): string {
   const path = [`/usr/bin/${name}`, `/bin/${name}`].find((path) => fs.existsSync(path));
   if (path !== undefined) return path;

@@ -1,8 +1,8 @@
 /** What the monitor does for its workers: one handler for each request (messages.ts).
  *
- *  One rule for errors: a message that is malformed or not permitted (`DecodeError`) ends the worker that
- *  sent it. Every call to the system that the monitor makes for a worker can fail; that costs the one
- *  request, or the one worker that cannot start, and nobody else. */
+ *  One rule for errors: a message that is malformed or not permitted (`DecodeError`) ends the
+ *  worker that sent it. A system call that the monitor makes for a worker can fail. Then only that
+ *  request fails, or only the worker that cannot start. */
 
 import { checkNamed } from "../../accept/address.ts";
 import { DecodeError } from "../../codec/bytes.ts";
@@ -29,7 +29,7 @@ export interface RequestsOptions {
   readonly metrics: MonitorMetrics<Worker> | undefined;
   /** The host, if it is a name that the worker looks up. */
   readonly named: string | undefined;
-  /** The port cannot be had. */
+  /** The monitor cannot listen. */
   readonly failed: (error: Error) => void;
   readonly serves: (worker: Worker) => void;
   /** A worker has left the port, or settled. */
@@ -68,7 +68,7 @@ export class Requests {
     };
   }
 
-  /** One request. Throws `DecodeError` for what must not be: the worker ends. */
+  /** Handles one request. Throws `DecodeError` for an invalid one, which ends the worker. */
   receive(worker: Worker, message: WorkerMessage): void {
     if (worker.state === "ended") return;
     worker.state = stateAfter(worker.state, message.kind);

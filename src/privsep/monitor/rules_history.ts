@@ -1,6 +1,6 @@
-/** The monitor's own copy of the rules: those that its workers have been handed, and for a while those
- *  from before. Whoever was let in under the old rules and asks for a program under the new ones gets
- *  it, with the variables of the old. */
+/** The monitor's own copy of the rules: the ones that its workers have, and for a while older ones.
+ *  A client that was admitted under old rules, and needs a program when new rules are in force,
+ *  gets the program with the variables of the old rules. */
 
 import { RuleBook } from "../../admit/rulebook.ts";
 import { parseIp } from "../../codec/ip.ts";
@@ -12,17 +12,17 @@ import { isShortage } from "../../files/files.ts";
 import { HandedFiles } from "../handed_files.ts";
 import type { FileWatcher } from "./file_watcher.ts";
 
-/** States kept; one is made each second at most, since files are looked at so often. */
+/** Maximum number of kept versions. At most one is made each second, when files are looked at. */
 const MAX_STATES = 64;
 
 /** The rules as they were at one time. */
 interface State {
-  /** Of which files, and in which state they were. */
+  /** The files of this version, and their stamps. */
   readonly stamp: string;
   readonly files: HandedFiles;
   readonly early: RuleBook | undefined;
   readonly late: RuleBook | undefined;
-  /** When the next ones took over. */
+  /** When the next version replaced it. */
   retired: number;
 }
 
@@ -46,7 +46,8 @@ export class RulesHistory {
     this.renew();
   }
 
-  /** Takes the rules as they are now, if they are not those that it has. Throws for a shortage. */
+  /** Reads the rules if they have changed. Throws if there is a shortage of descriptors or
+   *  memory. */
   renew(): void {
     const { libc, files, options, now } = this.o;
     const opened = [...files.rules()];
@@ -76,8 +77,8 @@ export class RulesHistory {
     while (this.#states.length > MAX_STATES) this.#forget();
   }
 
-  /** The variables for a peer. Throws `FatalError` when no rules that were in force lately let it in:
-   *  the worker lies. */
+  /** Returns the variables for a peer. Throws `FatalError` if no recent version of the rules admits
+   *  the peer: the worker lies. */
   variables(peer: NamedPeer): Map<string, string> {
     const oldest = this.o.now() - this.#memory;
     while ((this.#states.at(-1)?.retired ?? Infinity) < oldest) this.#forget();
@@ -100,15 +101,16 @@ export class RulesHistory {
   }
 }
 
-/** The worker's word on the peer: an address, and perhaps a name and an ident answer. */
+/** The peer, as the worker describes it: an address, perhaps a name and an ident answer. */
 export interface NamedPeer {
   ip: string;
   host: string;
   info: string;
 }
 
-/** As `admit` does it: early rules that say something decide alone. Throws `FatalError` when the rules
- *  deny the peer: they have changed meanwhile, or the worker lies. */
+/** Returns the variables that the rules set, as `admit` does: if an early rule applies, later rules
+ *  are skipped. Throws `FatalError` if the rules deny the peer: they have changed meanwhile, or the
+ *  worker lies. */
 export function programRules(
   { early, late }: { early: RuleBook | undefined; late: RuleBook | undefined },
   { ip, host, info }: NamedPeer,

@@ -14,42 +14,44 @@ import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { openNull } from "../null_device.ts";
 import { DRAINED, type WorkerState } from "../worker_states.ts";
 
-/** What a worker is seen as. */
+/** The process name of a worker. */
 const NAME = "sslserver";
 
-/** Early rules and rules set limits, and each check may leave a rule's key with us. */
+/** Maximum number of checks of one connection. Early and later rules set limits, and each check may
+ *  leave a rule's key in the monitor's memory. */
 const MAX_CHECKS = 4;
 
-/** Who is told of a worker. */
+/** Receives the messages and the end of a worker. */
 export interface WorkerOwner {
-  /** May throw: the worker has broken the protocol. */
+  /** Handles a message. May throw: the worker has then broken the protocol. */
   message(message: WorkerMessage): void;
-  /** Its process has ended; `words` go with "it". Exactly once. */
+  /** The worker's process has ended. `words` continue a sentence that names the worker. Called
+   *  once. */
   gone(end: WorkerEnd, words: string): void;
 }
 
 export class Worker {
   state: WorkerState = "starting";
-  /** It has come to serve. */
+  /** True once the worker has begun to serve. */
   served = false;
-  /** `older`: it was handed some as they were before; see kept_files.ts. `lost`: it had no room for some, which
-   *  are handed over again. */
+  /** `older`: the worker was handed earlier versions of some files; see kept_files.ts. `lost`: it
+   *  had no room for some, which will be handed over again. */
   files: "current" | "older" | "lost" = "current";
-  /** Messages with files that it was sent. */
+  /** Number of messages with files that were sent to it. */
   filesSent = 0;
-  /** Why it could not start, in its own words. */
+  /** Why the worker could not start, as it says itself. */
   fatal: FatalError | undefined;
-  /** By the worker's ids: programs that run, starts that wait, connections that are counted. */
+  /** By the worker's ids: running programs, waiting starts, counted connections. */
   readonly programs = new Map<number, Launched>();
   readonly waiting = new Map<number, { abort(why: Reason): void }>();
   readonly reservations = new Map<
     number,
     { readonly reservation: LocalReservation; checks: number }
   >();
-  /** Slots that it may use, and those that it waits for (grants.ts). */
+  /** Slots that the worker has been lent, and its requests for slots that wait (grants.ts). */
   granted = 0;
   readonly wants = new Set<{ stop(): void }>();
-  /** Characters of the variables of the starts that wait. */
+  /** Total size of the variables of the waiting starts. */
   waitingSize = 0;
   #lastStart = 0;
   #lastHold = 0;
@@ -57,8 +59,8 @@ export class Worker {
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  /** Starts one: fd 0 and 1 lead nowhere, 2 is `log`, which is closed here, 3 and 4 come to us. `confined`:
-   *  by way of confine.ts. */
+  /** Starts a worker. Its descriptors 0 and 1 are /dev/null, 2 is `log`, and 3 and 4 are the
+   *  sockets to the monitor. Closes `log`. `confined`: started by way of confine.ts. */
   static async start(
     index: number,
     runtime: Runtime,
@@ -85,7 +87,7 @@ export class Worker {
         argv0: NAME,
         env: self.env,
         descriptors: [nowhere, nowhere, log, theirControl, theirPass],
-        // It opens the debugger of Deno, which the worker shuts when it has begun: see `debuggerShut`.
+        // SIGUSR1 opens Deno's debugger until the worker has shut it: see `debuggerShut`.
         blocked: "SIGUSR1",
       });
       const stream = await runtime.adoptSocket(control);
@@ -122,7 +124,7 @@ export class Worker {
     });
   }
 
-  /** Tells `owner` from now on. */
+  /** Makes `owner` receive all events from now on. */
   take(owner: WorkerOwner): void {
     this.#owner = owner;
   }
@@ -136,18 +138,18 @@ export class Worker {
     return this.launched.exited;
   }
 
-  /** Why it was ended, if that was for something it did, or did not do. */
+  /** Why the monitor ended the worker; undefined if the monitor did not. */
   get breach(): string | undefined {
     return this.#breach;
   }
 
-  /** Ends it; without a reason it has gone by itself. */
+  /** Ends the worker. `why` is undefined if it has closed its channel itself. */
   giveUp(why: string | undefined): void {
     this.#breach ??= why;
     this.kill();
   }
 
-  /** It has so many milliseconds until `serves`. */
+  /** Ends the worker if `serves` is not called within `ms` milliseconds. */
   mustServe(ms: number): void {
     this.#deadline = setTimeout(() => this.giveUp(`it did not serve within ${ms / 1000} s`), ms);
   }
@@ -157,7 +159,7 @@ export class Worker {
     clearTimeout(this.#deadline);
   }
 
-  /** The server stops. One that does not serve yet is ended. */
+  /** The server stops. A worker that does not serve yet is ended. */
   drain(): void {
     this.state = DRAINED[this.state];
     if (this.state === "ended") this.kill();
@@ -169,7 +171,7 @@ export class Worker {
     this.launched.kill("SIGKILL");
   }
 
-  /** Ids grow, so that none is used twice. Throws `DecodeError`. */
+  /** Checks the id of a START: ids increase, so that none is used twice. Throws `DecodeError`. */
   count(id: number, room: boolean): void {
     if (id <= this.#lastStart || !room) throw new DecodeError(`privsep: id: ${id} at byte 0`);
     this.#lastStart = id;
@@ -180,12 +182,13 @@ export class Worker {
     this.#lastHold = id;
   }
 
-  /** One that it has taken. Throws `DecodeError`. */
+  /** Returns a reservation that the worker has made. Throws `DecodeError`. */
   reservation(id: number): LocalReservation {
     return this.#reservation(id).reservation;
   }
 
-  /** The same, for a check: rules that apply to one connection are few. */
+  /** The same for a check. Few rules apply to one connection, so the number of checks is
+   *  limited. */
   reservationToCheck(id: number): LocalReservation {
     const held = this.#reservation(id);
     if (++held.checks > MAX_CHECKS) throw new DecodeError(`privsep: hold: ${id} again at byte 0`);
@@ -205,7 +208,7 @@ function workerCommand({ command, confine }: SelfCommand, confined: boolean): st
   return [...confine, NAME, ...command.slice(1), ...worker];
 }
 
-/** A worker that does not come to serve. */
+/** The error for a worker that does not begin to serve. */
 export function notStarted(why: string): FatalError {
   return new FatalError(
     `unable to start a worker: ${why}`,

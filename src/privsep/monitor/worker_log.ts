@@ -1,11 +1,11 @@
-/** The log of the workers. A worker's stderr is one end of a socket pair, and not the server's: with the
- *  server's own a worker that was taken over could end the log for everybody (shutdown(2) on journald's
- *  socket), erase it (a file) or fill it. The monitor copies the lines. It reads a worker's only as fast
- *  as its own stderr takes them, and no faster than `RATE`; a worker whose lines nobody reads drops them
- *  and says how many.
+/** The log of the workers. A worker's stderr is one end of a socket pair, not the server's stderr.
+ *  With the server's own, a compromised worker could end the log for all processes (shutdown(2) on
+ *  journald's socket), erase it (a file) or fill it. The monitor copies the lines. It reads from a
+ *  worker only as fast as its own stderr accepts data, and no faster than `RATE`. A worker whose
+ *  lines are not read drops them, and logs how many.
  *
- *  The monitor exits while workers drain, for hours perhaps. Then a small process takes the other ends
- *  over and goes on copying (log_copier.ts). */
+ *  The monitor exits while workers drain, which can take hours. Then a small process takes over the
+ *  other ends and goes on copying (log_copier.ts). */
 
 import { reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -18,27 +18,29 @@ import type { CopierPlan } from "../log_copier.ts";
 import { LogLines } from "../log_lines.ts";
 import { openNull } from "../null_device.ts";
 
-/** Bytes a second that one worker may write for long: -v as JSON of 2,500 connections a second. */
+/** Bytes per second that one worker may write for long: -v as JSON with 2,500 connections per
+ *  second. */
 export const RATE = 2 << 20;
-/** Nothing more is read from workers while so many bytes wait for stderr: there is room left for the
- *  monitor's own lines. */
+/** Nothing is read from workers while more bytes than this wait for stderr. This leaves room for
+ *  the monitor's own lines. */
 const ENOUGH = 64 << 10;
-/** A worker that is not read is looked at again after so many milliseconds. */
+/** Milliseconds until the next look at a worker whose log is paused. */
 const REST = 50;
 const CHUNK = 64 << 10;
-/** Reads in one go. */
+/** Maximum number of reads of one worker's log in a row. */
 const READS = 8;
 
-/** One worker's. */
+/** The log of one worker. */
 export class WorkerLog {
   readonly #lines = new LogLines();
   #ended = false;
-  /** Bytes it may write now, and since when. */
+  /** Bytes that the worker may write now, and the time of that calculation. */
   #allowed = RATE;
   #since = performance.now();
   #rest: ReturnType<typeof setTimeout> | undefined;
 
-  /** `stream` reads from the same socket as `fd`. Both are closed at the end, and `over` is called. */
+  /** `stream` reads from the same socket as `fd`. Both are closed at the end, and `over` is
+   *  called. */
   constructor(
     readonly libc: Libc,
     readonly stream: Stream,
@@ -69,7 +71,7 @@ export class WorkerLog {
     try {
       return this.libc.read(this.fd, CHUNK);
     } catch {
-      return new Uint8Array(0); // a socket whose other end was closed in the midst of something
+      return new Uint8Array(0); // a socket whose other end was closed before all was read
     }
   }
 
@@ -109,7 +111,7 @@ export class WorkerLog {
     this.over();
   }
 
-  /** Reads no more. */
+  /** Stops reading. */
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -119,14 +121,15 @@ export class WorkerLog {
   }
 }
 
-/** Those of all workers, the ones that have just ended included. */
+/** The logs of all workers, including workers that have just ended. */
 export class WorkerLogs {
   readonly #all = new Set<WorkerLog>();
   #waiting: (() => void)[] = [];
 
   constructor(readonly libc: Libc, readonly log: Log) {}
 
-  /** A new socket pair: takes one end over, and returns the worker's. `ended`: that one is closed. */
+  /** Makes a socket pair, keeps one end and returns the worker's. Calls `ended` when the worker's
+   *  end is closed. */
   async open(runtime: Runtime, ended: () => void): Promise<number> {
     const [ours, theirs] = this.libc.socketpair("stream");
     let copy: number | undefined;
@@ -151,7 +154,7 @@ export class WorkerLogs {
     for (const one of this.#all) one.readNow();
   }
 
-  /** Resolves when no worker can write any more, and after `ms` at the latest. */
+  /** Resolves when no worker can write any more, or after `ms` milliseconds. */
   async ended(ms: number): Promise<void> {
     if (this.#all.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -163,7 +166,7 @@ export class WorkerLogs {
     });
   }
 
-  /** Before the monitor exits: whoever writes later is copied by a process of its own. */
+  /** Called before the monitor exits: starts the process that copies what workers write later. */
   handOver(runtime: Runtime, self: SelfCommand, identity: Identity): void {
     this.readNow();
     const left = [...this.#all];

@@ -1,5 +1,5 @@
-/** The workers: started, replaced when they die, and told to stop. One that cannot be started is fatal at
- *  first, and is tried again later. */
+/** Starts workers, replaces those that die, and tells them to stop. At the first start a worker
+ *  that cannot be started is fatal; later it is tried again. */
 
 import { workerEnvironment } from "../../config/variables.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
@@ -19,12 +19,14 @@ import type { Port } from "./port.ts";
 import { notStarted, Worker } from "./worker_handle.ts";
 import type { WorkerLogs } from "./worker_log.ts";
 
-/** A worker that has closed its log and goes on so long is not ours any more. In milliseconds. */
+/** A worker that has closed its log and has not ended after this time is compromised. In
+ *  milliseconds. */
 const MUTE = 2000;
-/** How long a worker may take to serve: a slow machine, and a host looked up by name. In milliseconds. */
+/** How long a worker may take until it serves: the machine may be slow, and a host may be a name.
+ *  In milliseconds. */
 const START = 60_000;
-/** How long the server may be without any worker that serves before it ends: a supervisor that starts it
- *  anew may do better. In milliseconds. */
+/** How long the server may be without a worker that serves before it ends: a supervisor that starts
+ *  it again may have more success. In milliseconds. */
 const UNSERVED = 60_000;
 
 export interface WorkersOptions {
@@ -34,13 +36,13 @@ export interface WorkersOptions {
   readonly files: HandOver;
   readonly grants: Grants;
   readonly metrics: MonitorMetrics<Worker> | undefined;
-  /** A request. May throw `DecodeError`, which ends the worker. */
+  /** Handles a request. May throw `DecodeError`, which ends the worker. */
   readonly receive: (worker: Worker, message: WorkerMessage) => void;
-  /** One that served is gone, and the server goes on. */
+  /** A worker that served has ended, and the server goes on. */
   readonly lost: () => void;
-  /** One is gone while the server stops. */
+  /** A worker has ended while the server stops. */
   readonly drained: () => void;
-  /** None can be started for a minute. */
+  /** No worker could be started for a minute. */
   readonly failed: (error: FatalError) => void;
 }
 
@@ -48,11 +50,11 @@ export class Workers {
   readonly #byIndex = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
   readonly #confined: boolean;
-  /** Of the first start: any worker that cannot start ends the server. */
+  /** Set during the first start, when any worker that cannot start ends the server. */
   #first: { ready(): void; failed(error: Error): void } | undefined;
-  /** None is started any more. */
+  /** True: no worker is started any more. */
   #stopped = false;
-  /** The end of the last worker that served, while none does; by `performance.now()`. */
+  /** When the last serving worker ended, by `performance.now()`; undefined while one serves. */
   #unservedSince: number | undefined;
 
   constructor(readonly p: WorkersOptions) {
@@ -61,14 +63,15 @@ export class Workers {
     this.#backoffs = Array.from({ length: workers }, () => backoff(() => performance.now()));
   }
 
-  /** All whose process has not ended. */
+  /** All workers whose process has not ended. */
   readonly all = (): readonly Worker[] => [...this.#byIndex.values()];
 
-  /** Those that have come to serve, and can be told something. */
+  /** Workers that have begun to serve and can receive messages. */
   readonly served = (): readonly Worker[] =>
     this.all().filter(({ state }) => SERVED.includes(state));
 
-  /** Starts them; resolves when all of them serve. Rejects with the `FatalError` of the first that cannot. */
+  /** Starts the workers. Resolves when all of them serve. Rejects with the `FatalError` of the
+   *  first that cannot start. */
   async start(): Promise<void> {
     let left = this.p.o.workers;
     await new Promise<void>((ready, failed) => {
@@ -77,14 +80,14 @@ export class Workers {
     }).finally(() => this.#first = undefined);
   }
 
-  /** What one of them needs cannot be had: fatal at the first start. */
+  /** Something that a worker needs is not available: fatal at the first start. */
   unable(error: Error): void {
     this.#first?.failed(error);
   }
 
   /** SERVING. */
   serves(worker: Worker): void {
-    this.p.logs.readNow(); // whoever knows that it serves knows its warnings
+    this.p.logs.readNow(); // its warnings are copied before the server reports that it serves
     worker.serves();
     this.#unservedSince = undefined;
     this.p.grants.begin(worker);
@@ -92,13 +95,13 @@ export class Workers {
     this.#first?.ready();
   }
 
-  /** They finish what they have begun; no further one is started. */
+  /** Workers finish what they have begun; no new worker is started. */
   drain(): void {
     this.#stopped = true;
     for (const worker of this.all()) worker.drain();
   }
 
-  /** Ends all of them. */
+  /** Ends all workers. */
   kill(): void {
     this.#stopped = true;
     for (const worker of this.all()) worker.kill();
@@ -128,7 +131,7 @@ export class Workers {
       const fatal = notStarted(reason(error));
       if (!worker) return this.#failed(index, fatal);
       worker.fatal = fatal;
-      worker.kill(); // and then it is gone
+      worker.kill(); // `#gone` follows
     }
   }
 
@@ -171,10 +174,10 @@ export class Workers {
     }, delay);
   }
 
-  /** Its process has ended. Its programs live on without a client. */
+  /** A worker's process has ended. Its programs go on without a client. */
   #gone(worker: Worker, end: WorkerEnd, words: string): void {
     const { o: { log, options }, logs, grants, metrics, files } = this.p;
-    logs.readNow(); // its last words come before ours
+    logs.readNow(); // its last lines come before ours
     this.#byIndex.delete(worker.index);
     if (this.served().length === 0) this.#unservedSince ??= performance.now();
     for (const cancel of worker.waiting.values()) cancel.abort(notRun("the worker is gone"));
@@ -183,7 +186,8 @@ export class Workers {
     worker.reservations.clear();
     const left = [...worker.programs.values()];
     if (left.length > 0) {
-      // They have got EOF. Who does not take it has the idle limit, as with any client that vanishes.
+      // The programs have got end of file. One that does not end is subject to the idle limit, as
+      // with any client that vanishes.
       const timer = setTimeout(() => {
         for (const program of left) program.kill("SIGTERM");
       }, options.idleTimeout * 1000);
