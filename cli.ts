@@ -1,6 +1,6 @@
-/** The name it is called by, or --as, chooses the command; where a runtime runs a file (the npm
- *  package's bin/), the name of the file. Each command is loaded when it is chosen: a process starts faster
- *  without the others. The only exit() is here. */
+/** Chooses the command by the name that the process was called with, or by --as. If a runtime runs
+ *  a file (bin/ of the npm package), the name of the file counts. Each command is loaded only when
+ *  it is chosen, so that a process starts faster. Only this file calls exit(). */
 
 import { basename } from "node:path";
 import process from "node:process";
@@ -9,7 +9,7 @@ import { LOG_COMMAND, WORKER_COMMAND } from "./src/privsep/commands.ts";
 import { confine, CONFINE_COMMAND } from "./src/runtime/confine.ts";
 import { currentRuntime } from "./src/runtime/current.ts";
 
-/** What a runtime is told to run, for a worker: this file, wherever it lies. */
+/** The file that a runtime is told to run for a worker: this one, wherever it is. */
 const MAIN = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url) : import.meta.url;
 
 async function main(): Promise<number> {
@@ -19,7 +19,7 @@ async function main(): Promise<number> {
   if (argv[0] === "--as" && argv[1] === CONFINE_COMMAND) return await confine(argv.slice(2));
   if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
   const io = {
-    // Who does not read it need not wait 10 ms for what Bun makes of it.
+    // Lazy: creating process.stdin costs 10 ms under Bun, so only commands that read it pay.
     get stdin() {
       return process.stdin as AsyncIterable<Uint8Array>;
     },

@@ -1,4 +1,5 @@
 #!/usr/bin/env -S bun --no-install --no-env-file --config=/dev/null
-/** The command `tcprules` of the npm package, on Bun. cli.ts sees by the name of this file what it is. */
+/** The command `tcprules` of the npm package, on Bun. cli.ts chooses the command by this file's
+ *  name. */
 
 import "../cli.ts";

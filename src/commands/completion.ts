@@ -1,5 +1,5 @@
-/** Completions for bash, zsh and fish, from the table of options. After host and port comes a
- *  command, which the shell completes as it does any other. */
+/** Completions for bash, zsh and fish, made from the table of options. After host and port comes a
+ *  command, which the shell completes as any other. */
 
 import { type Option, OPTIONS } from "../config/option_table.ts";
 import { PAGES, type Shell } from "../config/options.ts";
@@ -11,7 +11,8 @@ export function completionScript(shell: Shell): string {
   return { bash, zsh, fish }[shell]();
 }
 
-/** What an option's value can be: these words, a file, or something that nobody can guess. */
+/** The possible values of an option: these words, a file, or free text; undefined: it has no
+ *  value. */
 function valueOf({ name, value }: Option): readonly string[] | "file" | "text" | undefined {
   if (value === undefined) return undefined;
   if (name === "--man") return PAGES;

@@ -5,7 +5,7 @@ import { USAGE } from "../config/parse.ts";
 
 const WIDTH = 17;
 
-/** Ends with a newline. */
+/** Returns the text, which ends with a newline. */
 export function helpText(): string {
   const groups = OPTIONS.map(({ title, options }) => {
     const lines = options.map(({ name, value, help }) => {

@@ -1,5 +1,5 @@
-/** The manual pages inside the program: the mdoc sources of man/, and what mandoc makes of them as
- *  plain text. Loaded when somebody asks for a page and not before; no file is read. */
+/** The manual pages inside the program: the mdoc sources of man/, and mandoc's plain text of them.
+ *  A page is loaded when it is asked for; no file is read. */
 
 import process from "node:process";
 import { nodeChildProcess } from "../builtins.ts";
@@ -36,11 +36,11 @@ export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(
   },
 };
 
-/** What shows a page from its input in a pager, best first. */
+/** Commands that show a page from stdin in a pager, best first. */
 const VIEWERS: readonly (readonly [string, ...string[]])[] = [["mandoc", "-a"], ["man", "-l", "-"]];
 
-/** Shows a page: on a terminal by mandoc or man, where there is one of them and it may be run;
- *  else returns the plain text, to be printed. Empty: it has been shown. */
+/** Shows a page. On a terminal it runs mandoc or man, if one is installed and may be run, and
+ *  returns an empty text. Otherwise returns the plain text, for the caller to print. */
 export async function manual(page: Page): Promise<string> {
   const { source, text } = MANUAL[page];
   if (process.stdout.isTTY) {
@@ -58,6 +58,6 @@ function shown(viewer: string, options: readonly string[], input: string): boole
     return nodeChildProcess().spawnSync(viewer, [...options], { input, stdio: [...stdio] })
       .status === 0;
   } catch {
-    return false; // Deno without --allow-run for it
+    return false; // Deno without --allow-run for the viewer
   }
 }

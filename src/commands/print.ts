@@ -1,5 +1,5 @@
-/** What is printed instead of served: help, version, manual pages, completions. Each is loaded only
- *  when it is asked for, because a start shall not pay for it. */
+/** What is printed in place of serving: help, version, manual pages, completions. Each is loaded
+ *  only when it is asked for, so that it does not slow down a start. */
 
 import type { Print } from "../config/options.ts";
 import { writeStdout } from "../log/output.ts";

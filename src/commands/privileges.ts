@@ -1,4 +1,4 @@
-/** Who the process is: -u, -g and -U. */
+/** The user and groups of the process: -u, -g and -U. */
 
 import fs from "node:fs";
 import process from "node:process";
@@ -8,11 +8,11 @@ import type { Options } from "../config/options.ts";
 import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** What gives a process rights that setuid(2) does not take. */
+/** Hint for the operator: what gives a process rights that setuid(2) does not remove. */
 const HINT = "take capabilities from the executable (setcap -r), and securebits from the process";
 
-/** The whole process becomes what -u, -g and -U name, once the port is bound: the network is
- *  spoken to without privileges, and programs inherit them. */
+/** Gives the whole process the identity of -u, -g and -U, once the port is bound: it speaks to the
+ *  network without privileges, and programs inherit the identity. */
 export function dropPrivileges(options: Options, runtime: Runtime, log: Log): void {
   const { uid, gid, groups } = options;
   const root = process.getuid?.() === 0;
@@ -37,14 +37,14 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
   }
 }
 
-/** Programs are to get none. */
+/** Clears the ambient capabilities, so that programs get none. */
 function dropAmbient({ libc, name }: Runtime, log: Log): void {
   if (libc) return libc.clearAmbient();
   let status = "";
   try {
     status = fs.readFileSync("/proc/self/status", "latin1");
   } catch {
-    return; // no Linux, or no leave to read
+    return; // not Linux, or no permission to read
   }
   if (!/^CapAmb:\s*[0-9a-f]*[1-9a-f]/m.test(status)) return;
   log.warning(`programs get the ambient capabilities: ${name} without FFI cannot clear them`);
@@ -59,7 +59,7 @@ function regainsRoot(libc: NonNullable<Runtime["libc"]>): boolean {
   }
 }
 
-/** Says what a program, or whoever else has the user of this process, could do with a debugger. */
+/** Shuts the debugger, or warns that programs, and other processes of the same user, can use it. */
 export function shutDebugger(runtime: Runtime, log: Log): void {
   if (runtime.debuggerShut()) return;
   log.warning(

@@ -1,4 +1,4 @@
-/** The first lines of -v: where the server listens, and as whom it serves. */
+/** The first lines of -v: where the server listens, and with which identity it serves. */
 
 import process from "node:process";
 import type { Log } from "../log.ts";
@@ -10,11 +10,11 @@ import type { Runtime } from "../runtime/runtime.ts";
 export interface Bound {
   readonly ip: string;
   readonly port: number;
-  /** IPv4 clients come in on `::` too. */
+  /** True if IPv4 clients also connect to `::`. */
   readonly dualStack: boolean;
 }
 
-/** Workers, and who they are; undefined: one process does everything. */
+/** The number of workers and their identity; undefined: one process does everything. */
 export interface ServingWorkers {
   readonly workers: number;
   readonly identity: Identity;

@@ -1,16 +1,16 @@
 /** The signals of a server, whether it is one process or a monitor with workers.
  *
- *    TERM, INT   stop: free the port, let connections finish; at the second time end them
+ *    TERM, INT   stop: free the port, let connections finish; the second signal ends them
  *    QUIT        end connections and programs at once
  *    HUP         read files again
- *    ABRT        default: whoever sends it, the process itself above all, wants it to end in a core file
+ *    ABRT        default: ends the process with a core file; mostly sent by the process itself
  *    others      ignored, see runtime/libc/ignored_signals.ts */
 
 import { GRACE } from "../lifecycle.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Notifier } from "../supervisor/notify.ts";
 
-/** What the signals ask for. */
+/** What the server does at a signal. */
 export interface SignalHandlers {
   /** Frees the port; connections finish. Called once, or not at all. */
   drain(): void;
@@ -19,7 +19,7 @@ export interface SignalHandlers {
   reload(): void;
 }
 
-/** Obeys signals from now on. */
+/** Handles signals from now on. */
 export function onSignals(
   runtime: Runtime,
   notifier: Pick<Notifier, "stopping" | "reloading" | "ready">,

@@ -1,5 +1,5 @@
-/** Serving in one process (--workers 0): for a runtime that may not start itself again, and the
- *  simplest picture. It becomes -u and -g as a whole, once it listens. */
+/** Serving in one process (--workers 0), for a runtime that may not start itself again, and as the
+ *  simplest form. The process assumes the identity of -u and -g once it listens. */
 
 import fs from "node:fs";
 import process from "node:process";
@@ -46,7 +46,7 @@ export async function serveAlone(
     const address = await listenAddress(options, services.admission.resolver);
     server = begin(services, address, inherited);
     dropPrivileges(options, runtime, log);
-    // Before the port is told: who waits for it may send a signal at once.
+    // Before the port is announced: a client that waits for it may send a signal at once.
     const { reload } = assembled;
     onSignals(runtime, notifier, signalHandlers(server, { reload, endpoint, options, inherited }));
     shutDebugger(runtime, log);
@@ -65,7 +65,7 @@ export async function serveAlone(
   assembled.close();
 }
 
-/** A server that does what signals ask for. */
+/** Returns the handlers of signals for this server. */
 function signalHandlers(
   server: Server,
   { reload, endpoint, options: { drainTimeout }, inherited }: {
@@ -110,7 +110,7 @@ function begin(
   );
 }
 
-/** Where the metrics of a server in one process are fetched, when somebody wants them; said in the log.
+/** Opens the metrics endpoint of a server in one process, if --metrics is given, and logs it.
  *  Throws `FatalError`. */
 export async function metricsEndpoint(services: Services): Promise<MetricsEndpoint | undefined> {
   const { options, metrics: { registry }, log } = services;

@@ -15,8 +15,8 @@ import { inheritedListener } from "../supervisor/listen_fds.ts";
 import { makeNotifier } from "../supervisor/notify.ts";
 import { print } from "./print.ts";
 
-/** Runs the server to its end. Never rejects. `loadRuntime` is called once there is work for it; `main`
- *  is the module that was run, for the workers. */
+/** Runs the server to its end and returns the exit code. Never rejects. `loadRuntime` is called
+ *  once the runtime is needed. `main` is the module that was run, for the workers. */
 export async function sslserver(
   argv: readonly string[],
   env: Env,
@@ -38,7 +38,7 @@ export async function sslserver(
     if (started) {
       const changed = started.argv.some((word, i) => word !== argv[i]);
       ({ argv, env } = started);
-      // Only words that are not UTF-8 differ from what the runtime told.
+      // Only words that are not UTF-8 differ from what the runtime reports.
       const again = changed && parseOptions(argv, env);
       if (again && "serve" in again) options = withIds(again.serve, localFiles);
     }
@@ -61,7 +61,7 @@ export async function sslserver(
       const { supervise } = await import("./workers.ts");
       await supervise(options, env, runtime, log, plan, supervised);
     } else {
-      const { serveAlone } = await import("./single.ts"); // with the TLS that a monitor has not
+      const { serveAlone } = await import("./single.ts"); // loads TLS, unlike a monitor
       await serveAlone(options, env, runtime, log, supervised);
     }
     return EXIT.ok;
@@ -82,8 +82,8 @@ export async function sslserver(
   }
 }
 
-/** A child that nobody waits for stays a zombie: an orphan where this is process 1, or what the program
- *  before has left by exec. */
+/** A child that is not waited for stays a zombie. Such children are orphans if this is process 1,
+ *  or left by the program that ran before exec. */
 function reapOrphans(runtime: Runtime, log: Log): void {
   if (runtime.libc) return runtime.reapAll();
   if (process.pid !== 1) return;

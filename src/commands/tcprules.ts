@@ -1,7 +1,7 @@
 /** `tcprules cdb tmp`: compiles access rules from stdin into a constant database
- *  (docs/specification.md#access-rules).
- *  Reads and compiles everything before it touches a file, then writes `tmp` and renames it over
- *  `cdb`: a server sees the old rules or the new ones, and a bad line changes nothing. */
+ *  (docs/specification.md#access-rules). It reads and compiles everything before it touches a file,
+ *  then writes `tmp` and renames it to `cdb`. So a server sees either the old rules or the new
+ *  ones, and a bad line changes nothing. */
 
 import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
@@ -11,7 +11,8 @@ import { compileRule } from "../codec/rules_source.ts";
 import type { ProgramEnv } from "../config/variables.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 
-/** What a command is given of the world. `stdout` and `stderr` take text with its newlines. */
+/** What a command gets from its environment. `stdout` and `stderr` write text as it is, with its
+ *  newlines. */
 export interface CommandIo {
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: (text: string) => void;
@@ -19,20 +20,20 @@ export interface CommandIo {
   readonly env: ProgramEnv;
 }
 
-/** Longest line, bytes. A rule's value may have 16 KB; a file without newlines is no rules file
- *  and must not be read into memory without end. */
+/** Longest line, in bytes. A rule's value may have 16 KB. A file without newlines is not a rules
+ *  file, and must not be read into memory without limit. */
 const MAX_LINE = 65_536;
 
-/** Bytes of a bad line that a message shows. */
+/** Maximum bytes of a bad line that a message shows. */
 const SHOWN = 200;
 
-/** Runs the command. Returns the exit code: 0; 100 wrong usage; 101 a line is wrong; 111 the
- *  system refused. In all but the first case the database is as it was. */
+/** Runs the command. Returns the exit code: 0; 100: wrong usage; 101: a line is wrong; 111: the
+ *  system refused. In all cases except the first, the database is unchanged. */
 export async function tcprules(args: string[], io: CommandIo): Promise<number> {
   try {
     const [cdb, tmp, ...more] = args;
     if (!cdb || !tmp || more.length > 0) throw new UsageError("tcprules cdb tmp");
-    // Else a failure half-way would leave half a database in place of the old one.
+    // Otherwise a failure could leave half a database in place of the old one.
     if (resolve(cdb) === resolve(tmp)) {
       throw new UsageError("tcprules cdb tmp: two different files");
     }
@@ -63,7 +64,7 @@ async function compileRules(io: CommandIo): Promise<Uint8Array<ArrayBuffer>[]> {
   return writer.finish();
 }
 
-/** The lines of a stream, without newlines; the last one may lack its own. */
+/** Yields the lines of a stream, without newlines. The last line may lack its newline. */
 async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let rest = new Uint8Array(0);
   let number = 1;
@@ -96,7 +97,7 @@ function joined(head: Uint8Array, tail: Uint8Array, number: number): Uint8Array<
   return line;
 }
 
-/** A line as a message may show it: on one line, without terminal escapes, not endless. */
+/** Returns a line as a message may show it: on one line, without terminal escapes, and cut. */
 function printable(line: Uint8Array): string {
   const text = latin1(line.subarray(0, SHOWN)).replace(
     /[^ -~]|\\/g,
@@ -105,11 +106,11 @@ function printable(line: Uint8Array): string {
   return line.length > SHOWN ? `${text}…` : text;
 }
 
-/** Stores `parts` as `tmp`, on the disk before it takes the name `file`. */
+/** Stores `parts` as `tmp`, and on the disk before it renames `tmp` to `file`. */
 function replaceFile(file: string, tmp: string, parts: Uint8Array[]): void {
   const { O_WRONLY, O_CREAT, O_EXCL } = constants;
   const fd = attempt(`create ${tmp}`, () => {
-    // What is there is removed, not opened: it may be a link to something else.
+    // An existing file is removed, not opened: it may be a link to another file.
     rmSync(tmp, { force: true });
     return openSync(tmp, O_WRONLY | O_CREAT | O_EXCL, 0o644);
   });

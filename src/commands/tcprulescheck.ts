@@ -1,6 +1,6 @@
-/** `tcprulescheck cdb`: says which rule applies to $TCPREMOTEIP, $TCPREMOTEHOST and
- *  $TCPREMOTEINFO, and what it does (docs/specification.md#access-rules). The words are those of
- *  Debian's tcprulescheck, so that scripts which read them go on working. */
+/** `tcprulescheck cdb`: prints which rule applies to $TCPREMOTEIP, $TCPREMOTEHOST and
+ *  $TCPREMOTEINFO, and what it does (docs/specification.md#access-rules). The output has the words
+ *  of Debian's tcprulescheck, so that scripts that read them go on working. */
 
 import { consult, openRules } from "../admit/rulebook.ts";
 import { PathRules } from "../files/rules_file.ts";
@@ -10,8 +10,8 @@ import { type RuleHit, ruleWords } from "../codec/rules.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import type { CommandIo } from "./tcprules.ts";
 
-/** Runs the command. Returns the exit code: 0 whether allowed or denied; 100 wrong usage; 111 the
- *  file cannot be read or is damaged (a server denies then). */
+/** Runs the command. Returns the exit code: 0, whether allowed or denied; 100: wrong usage; 111:
+ *  the file cannot be read or is damaged (a server denies then). */
 export async function tcprulescheck(args: string[], io: CommandIo): Promise<number> {
   try {
     const [cdb, ...more] = args;
@@ -25,7 +25,7 @@ export async function tcprulescheck(args: string[], io: CommandIo): Promise<numb
     });
     io.stdout(`${ruleWords(hit?.key)}:\n`);
     for (const [name, value] of hit?.rule.env ?? []) {
-      // Control characters would let a file steer the terminal.
+      // Control characters would let a rules file control the terminal.
       io.stdout(`set environment variable ${name}=${withoutControls(value)}\n`);
     }
     io.stdout(hit?.rule.deny ? "deny connection\n" : "allow connection\n");

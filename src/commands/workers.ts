@@ -1,4 +1,4 @@
-/** The command with workers: from options to a monitor that runs, and its signals. */
+/** The command with workers: makes a running monitor from the options, and handles its signals. */
 
 import fs from "node:fs";
 import type { Env } from "../config/variables.ts";
@@ -30,7 +30,7 @@ export async function supervise(
 ): Promise<void> {
   libc.raiseFileLimit();
   libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
-  programUser(options, runtime, baseEnvironment(env)); // says now what it could not do later
+  programUser(options, runtime, baseEnvironment(env)); // fails now rather than at the first program
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);
@@ -66,7 +66,7 @@ export async function supervise(
       return fd;
     },
   });
-  if (libc.confines) libc.prctlDumpable(false); // it knows passwords, and may be of the programs' user
+  if (libc.confines) libc.prctlDumpable(false); // it has passwords, perhaps with the programs' user
   try {
     onSignals(runtime, notifier, monitor);
     shutDebugger(runtime, log);
