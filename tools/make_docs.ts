@@ -1,6 +1,6 @@
-/** Writes what is made from other files: man/text/ from man/ (by Debian's mandoc), completions/ from
- *  the table of options.   node_modules/.bin/deno run -A tools/make_docs.ts
- *  test/docs_test.ts says when that is due. */
+/** Writes the files that are made from others: man/text/ from man/ (with Debian's mandoc), and
+ *  completions/ from the table of options: node_modules/.bin/deno run -A tools/make_docs.ts.
+ *  test/docs_test.ts fails if they are out of date. */
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -11,15 +11,15 @@ import { VERSION } from "../src/version.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** Where each shell looks for completions by name. */
+/** File names under which each shell finds completions. */
 const NAMES = { bash: "sslserver.bash", zsh: "_sslserver", fish: "sslserver.fish" } as const;
 
-/** Files of man/, without their folder. */
+/** Returns the names of the files in man/. */
 export function pages(): string[] {
   return readdirSync(`${ROOT}man`).filter((name) => /\.[17]$/.test(name)).sort();
 }
 
-/** A page as plain text: 78 columns, ASCII, nothing printed twice over itself. */
+/** Returns a page as plain text: 78 columns, ASCII, without overstrikes. */
 export function pageText(page: string): string {
   const options = ["-Tascii", "-Owidth=78", `-Ios=sslserver ${VERSION}`];
   const text = execFileSync("mandoc", [...options, `${ROOT}man/${page}`], { encoding: "utf8" });
@@ -27,7 +27,7 @@ export function pageText(page: string): string {
   return text.replaceAll(/.\x08/g, "");
 }
 
-/** Every made file: its path from the root, and its text. */
+/** Returns every generated file: its path from the root, and its text. */
 export function docs(): [path: string, text: string][] {
   return [
     ...pages().map((page): [string, string] => [`man/text/${page}.txt`, pageText(page)]),

@@ -1,23 +1,23 @@
 /** Makes the environment variables that steer Bun inert in one copy of its executable.
  *
  *  A program made by `bun build --compile` still obeys variables that no flag turns off: they load
- *  code, open an inspector, write files, run `curl` from PATH, or switch the program off. Whoever
- *  can set one for a server started by root has what LD_PRELOAD would give. So the names are taken
- *  out of the executable itself, before the program is compiled into it:
+ *  code, open an inspector, write files, run `curl` from PATH, or switch the program off. A user who
+ *  can set one for a server started by root has the same power as with LD_PRELOAD. So this script
+ *  removes the names from Bun's executable, before the program is compiled into it:
  *
  *  - a NUL-delimited name gets NUL as its first byte: getenv("") finds nothing in glibc and musl.
  *    (`=` would not do: execve takes an entry "=UN_OPTIONS=…", and glibc's getenv then finds it.)
  *  - NODE_UNIQUE_ID is a string in Bun's own JavaScript: a NUL there can match no variable.
- *  - the family BUN_JSC_* is known by eight one-byte compares in machine code. The conditional
- *    branch behind the first becomes unconditional, so every variable is passed over. On Linux x64
- *    the code that looks at a variable sets OPTIONS instead.
+ *  - machine code recognizes the family BUN_JSC_* by eight one-byte compares. The conditional branch
+ *    after the first one becomes unconditional, so every variable is skipped. On Linux x64 the code
+ *    that handles a variable then sets OPTIONS instead.
  *
- *  Bun also raises the soft limit of open files when it starts, so a program could not be given the limit
- *  that the server was started with. On Linux the executable's import of setrlimit(2) becomes one of
+ *  Bun also raises the soft limit of open files when it starts, so a program could not get the limit that
+ *  the server was started with. On Linux the executable's import of setrlimit(2) becomes one of
  *  getrlimit(2). The server raises the limit itself.
  *
- *  Each place must exist exactly once, otherwise nothing is written and the exit code is 1: a Bun
- *  that has changed here is to be read again, not guessed at.
+ *  Each place must exist exactly once, otherwise nothing is written and the exit code is 1. If Bun has
+ *  changed here, its code must be read again.
  *
  *  Usage: node tools/make_inert.mjs BUN COPY   (or `bun tools/make_inert.mjs …`) */
 
@@ -40,10 +40,10 @@ const NAMES = [
   "NODE_CHANNEL_FD", // takes over a descriptor as a message channel
 ];
 
-/** Options of the JavaScript engine, and the inert name in whose place each text lies. With them the
- *  engine starts no thread of its own. Otherwise it starts and ends threads as it sees fit, and aborts
- *  where the system allows no further task (`ulimit -u`, pids.max of a cgroup). They are set in processes
- *  that have an environment: a worker has none, and keeps the engine's threads. */
+/** Options of the JavaScript engine, and for each the inert name whose place its text takes. With
+ *  them the engine starts no thread of its own. Otherwise it starts and ends threads at any time,
+ *  and aborts if the system allows no further task (`ulimit -u`, pids.max of a cgroup). They are
+ *  set in processes that have an environment. A worker has none, and keeps the engine's threads. */
 const OPTIONS = [
   ["useConcurrentGC=0", "BUN_BYTECODE_DIGEST_OUT"],
   ["numberOfGCMarkers=1", "BUN_FEATURE_FLAG_NO_ORPHANS"],
@@ -51,7 +51,7 @@ const OPTIONS = [
   ["useWarmUpMarkedBlocks=0", "BUN_BYTECODE_ORDER_NAMES_OUT"],
 ];
 
-/** With NODE_UNIQUE_ID set, node:net takes itself for a cluster worker and never listens. */
+/** With NODE_UNIQUE_ID set, node:net assumes that it is in a cluster worker and never listens. */
 const CLUSTER = 'call(process.env, "NODE_UNIQUE_ID")';
 
 /** @param {string} reason @returns {never} */
@@ -60,7 +60,7 @@ function fail(reason) {
   process.exit(1);
 }
 
-/** The offset of the only occurrence of `pattern`; anything else ends the build.
+/** Returns the offset of the only occurrence of `pattern`. Otherwise the build ends.
  *  @param {Buffer} bytes @param {Buffer} pattern @param {string} what */
 function only(bytes, pattern, what) {
   const at = bytes.indexOf(pattern);
@@ -87,7 +87,7 @@ function shutFamilyX64(bytes) {
   return found[0] - 4;
 }
 
-/** The address at which the byte at `offset` of an ELF file is loaded.
+/** Returns the address at which the byte at `offset` of an ELF file is loaded.
  *  @param {Buffer} bytes @param {number} offset */
 function addressOf(bytes, offset) {
   const [table, size, count] = [0x20, 0x36, 0x38].map((at) => bytes.readUInt16LE(at));
@@ -144,7 +144,7 @@ function shutFamilyArm64(bytes) {
     ((bytes.readUInt32LE(at + 4) & 0xff00001f) >>> 0) === 0x54000001;
   const found = [];
   for (let at = 0; at + 96 < bytes.length; at += 4) {
-    // The byte test first: this loop sees every word of 100 MB.
+    // The byte test comes first, because this loop runs for every word of 100 MB.
     if (bytes[at + 3] !== 0x71 || !isCompare(at, "B")) continue;
     if ([..."UN_JSC_"].every((c, i) => isCompare(at + (i + 1) * 12, c))) found.push(at + 4);
   }
@@ -161,8 +161,8 @@ function machine(bytes) {
   return "unknown";
 }
 
-/** ELF: imports getrlimit in place of setrlimit. Both names are in the table of dynamic symbols' names; an
- *  import is found by its name alone, and both have the same version.
+/** ELF: imports getrlimit in place of setrlimit, by a change of the name in the table of dynamic
+ *  symbols' names. An import is found by its name, and both functions have the same version.
  *  @param {Buffer} bytes */
 function keepFileLimit(bytes) {
   const [table, size, count] = [

@@ -1,11 +1,11 @@
-/** The parts of release.sh that want more than a shell:
+/** The parts of release.sh that need more than a shell:
  *
  *    node tools/make_release.mjs version           prints the version, once all files agree on it
  *    node tools/make_release.mjs files DIR VERSION  writes SHA256SUMS and the SBOM for the executables
  *
- *  The SBOM (CycloneDX 1.5, ECMA-424) says what an executable is made of: our sources, Bun's for that
- *  target as package-lock.json names it, and the libraries that Bun tells it was built with. It bears no
- *  date and no random number, so that it, too, comes out the same each time. */
+ *  The SBOM (CycloneDX 1.5, ECMA-424) lists the parts of an executable: our sources, Bun for that
+ *  target as in package-lock.json, and the libraries that Bun reports it was built with. It has no
+ *  date and no random number, so that it is reproducible like the executables. */
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -16,7 +16,8 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const read = (name) => readFileSync(ROOT + name, "utf8");
 
-/** Of `process.versions`: interfaces that Bun imitates, and itself. No code of theirs is in it. */
+/** Entries of `process.versions` that are no libraries inside Bun: interfaces that Bun imitates, and
+ *  Bun itself. */
 const NO_PARTS = new Set(["bun", "node", "modules", "napi", "openssl", "v8", "uv", "unicode"]);
 
 function fail(text) {
@@ -39,8 +40,8 @@ function version() {
   return own;
 }
 
-/** The libraries inside Bun, as the pinned one for this machine tells. All targets of one version are
- *  built from the same sources. */
+/** Returns the libraries inside Bun, as reported by the pinned Bun for this machine. All targets of
+ *  one version are built from the same sources. */
 function partsOfBun(pinned) {
   const bun = `${ROOT}node_modules/bun/bin/bun.exe`;
   const text = execFileSync(bun, ["--no-install", "-p", "JSON.stringify(process.versions)"], {
