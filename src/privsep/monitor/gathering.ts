@@ -2,8 +2,8 @@
  *  counts, and it keeps the counts of workers that have ended. It does not know what the numbers
  *  count.
  *
- *  Counters never decrease: the counts of a dead worker stay in the sums, and for a worker that
- *  does not answer its last counts are used. Without the states (gauges) of such workers. */
+ *  Counters never decrease: the counts of a dead worker stay in the sums, and so do the last counts
+ *  of a worker that does not answer. The states (gauges) of such workers are left out. */
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { CountKind } from "../../metrics/registry.ts";
