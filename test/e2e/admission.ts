@@ -1,5 +1,6 @@
-/** What the admission claims share: visitors from loopback addresses of their own, rules files made
- *  by three programs, Debian's tcpserver to compare with, and DNS servers: a real one, a silent one. */
+/** Helpers of the admission claims: clients from different loopback addresses, rules files made by
+ *  three programs, Debian's tcpserver to compare with, and two DNS servers (unbound, and one that only
+ *  counts questions). */
 
 import assert from "node:assert/strict";
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
@@ -14,9 +15,9 @@ import { freePort } from "../free_port.ts";
 import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { formCommand, LIMIT, ROOT, type Server, type Trial, within } from "./harness.ts";
 
-/** What came of a visit. */
+/** The result of a visit: one connection that reads to the end. */
 export interface Visit {
-  /** What the program said. */
+  /** The output of the program. */
   text: string;
   /** Bytes of TCP that came from the server. */
   received: number;
@@ -24,14 +25,14 @@ export interface Visit {
   certificate: string | undefined;
 }
 
-/** Our local address for a visit, and so the peer's for the server. */
+/** The server's address for a client that connects from `from`. */
 const hostFor = (from: string): string => from.includes(":") ? "::1" : "127.0.0.1";
 
-/** A TLS connection from `from`. The program's words gather in `text`. */
+/** A TLS connection from `from`. `text` collects the output of the program. */
 export class Guest {
   text = "";
   certificate: string | undefined;
-  /** When both sides are closed. */
+  /** Resolves when both sides are closed. */
   readonly closed: Promise<void>;
   readonly #plain: net.Socket;
   #secure: tls.TLSSocket | undefined;
@@ -69,12 +70,12 @@ export class Guest {
     return this.#plain.bytesRead;
   }
 
-  /** Resolves when the program has said its first words; rejects when the server closes. */
+  /** Resolves when the program has sent something. Rejects when the server closes first. */
   async heard(limit = LIMIT): Promise<void> {
     await this.hears(/./, limit);
   }
 
-  /** Sends a line and resolves when the program has sent it back; rejects when the server closes. */
+  /** Sends a line. Resolves when the program has sent it back; rejects when the server closes first. */
   async echoes(line: string): Promise<void> {
     this.#secure?.write(`${line}\n`);
     await this.hears(new RegExp(line), LIMIT);
@@ -96,7 +97,7 @@ export class Guest {
     this.#plain.destroy();
   }
 
-  /** Goes with a reset, as a client whose machine has crashed. */
+  /** Closes the connection with a reset, like a client whose machine has crashed. */
   reset(): void {
     this.#plain.resetAndDestroy();
   }
@@ -118,8 +119,8 @@ export async function visit(
   return { text, received, certificate };
 }
 
-/** Connects from `from` without a word of its own, and counts what comes before the end. A reset is
- *  no end: it looks like a failure of the network. */
+/** Connects from `from` without sending anything, and counts the bytes received before end of file.
+ *  Rejects on a reset, which looks like a network failure to a client. */
 export async function silentVisit(port: number, from = "127.0.0.1"): Promise<number> {
   const plain = net.connect({ port, host: hostFor(from), localAddress: from });
   let failure: string | undefined;
@@ -131,13 +132,13 @@ export async function silentVisit(port: number, from = "127.0.0.1"): Promise<num
   return plain.bytesRead;
 }
 
-/** Wants `from` to be turned away without a byte. */
+/** Asserts that a client at `from` is closed without receiving a byte. */
 export async function assertDenied(server: Server, from = "127.0.0.1"): Promise<void> {
   const { text, received } = await visit(server, from);
   assert.deepEqual({ text, received }, { text: "", received: 0 }, `${from} was let in`);
 }
 
-/** The command that runs our `name` in the form of this trial, to be followed by its arguments. */
+/** The command that runs our `name` in the form of this trial. The caller appends the arguments. */
 export function ourCommand(t: Trial, name: "tcprules" | "tcprulescheck"): string[] {
   const command = formCommand(t.form, "");
   if (t.onDeno) {
@@ -177,8 +178,8 @@ export async function makeRules(
   return path;
 }
 
-/** Makes a server read its files again, and knows when it has: it is sent SIGHUP together with a
- *  certificate that has changed, which it says. Start it with `environment`. */
+/** Makes a server read its files again, and waits until it has. `again` changes the certificate, sends
+ *  SIGHUP and waits for the log line about the new certificate. Start the server with `environment`. */
 export class Rereading {
   readonly environment: Record<string, string>;
   #times = 0;
@@ -201,7 +202,7 @@ export class Rereading {
   }
 }
 
-/** Where a `deno run` of ours keeps what it compiled. */
+/** $DENO_DIR for our `deno run`: its cache of compiled sources. */
 export const denoDir = (): string => process.env["DENO_DIR"] ?? join(ROOT, "dist/.deno");
 
 /** Starts Debian's tcpserver; resolves with its port. */
@@ -217,7 +218,7 @@ export async function tcpserver(
   return Number(String(line));
 }
 
-/** What a plain server says to a visitor from `from`. */
+/** Everything that a server without TLS sends to a client at `from`. */
 export function plainVisit(port: number, from: string): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
@@ -228,12 +229,13 @@ export function plainVisit(port: number, from: string): Promise<string> {
   });
 }
 
-/** A PTR record as unbound's `local-data` wants it. */
+/** A PTR record in the form of unbound's `local-data`. */
 export const ptr = (ip: string, name: string): string => `${reverseName(ip)}. 300 IN PTR ${name}.`;
 
 /** A port that is free for UDP and TCP. */
-/** Starts Debian's unbound with these records and nothing above it; resolves with its address as
- *  $DNSCACHEIP has it. It belongs to `test.` and to the reverse names of the loopback addresses. */
+/** Starts Debian's unbound with these records and without other name servers. It is authoritative for
+ *  `test.` and for the reverse names of the loopback addresses. Resolves with its address in the form
+ *  of $DNSCACHEIP. */
 export async function unbound(t: Trial, records: readonly string[]): Promise<string> {
   const port = await freePort();
   const path = join(t.dir, "unbound.conf");
@@ -272,7 +274,7 @@ remote-control:
   return `127.0.0.1:${port}`;
 }
 
-/** A DNS server that counts what it is asked and answers nothing, or what `answer` makes of it. */
+/** A DNS server that records the names it is asked for. It sends what `answer` returns, or nothing. */
 export class CountingDns {
   /** Names asked for, in order, with repetitions. */
   readonly asked: string[] = [];
@@ -302,12 +304,12 @@ export class CountingDns {
     return new CountingDns(socket, answer);
   }
 
-  /** As $DNSCACHEIP has it. */
+  /** The server's address in the form of $DNSCACHEIP. */
   get address(): string {
     return `127.0.0.1:${this.#socket.address().port}`;
   }
 
-  /** Waits until so many different names were asked for. */
+  /** Waits until `count` different names have been asked for. */
   async names(count: number, limit = LIMIT): Promise<void> {
     const enough = async (): Promise<void> => {
       while (new Set(this.asked).size < count) {
@@ -326,7 +328,7 @@ export class CountingDns {
   }
 }
 
-/** The name in a query: labels behind a header of 12 bytes (RFC 1035 4.1). */
+/** The name in a query: labels after a header of 12 bytes (RFC 1035 4.1). */
 function questionName(query: Uint8Array): string {
   const labels: string[] = [];
   for (let at = 12; query[at]; at += 1 + (query[at] ?? 0)) {
@@ -335,7 +337,7 @@ function questionName(query: Uint8Array): string {
   return labels.join(".");
 }
 
-/** An answer to a PTR query: `target`, for five minutes. */
+/** An answer to a PTR query: `target`, with a TTL of five minutes. */
 export function ptrAnswer(query: Uint8Array, target: string): Uint8Array {
   let end = 12;
   while (query[end]) end += 1 + (query[end] ?? 0);

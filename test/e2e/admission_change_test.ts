@@ -1,5 +1,5 @@
-/** Rules that change under load: every connection gets the old or the new verdict, none an error.
- *  ADMISSION_SECONDS makes it go on for longer (default 4). */
+/** Rules that change under load: every connection gets the result of the old or the new rules, and none
+ *  an error. ADMISSION_SECONDS is the duration (default 4). */
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -8,10 +8,10 @@ import { claim, LIMIT, within } from "./harness.ts";
 
 const SECONDS = Number(process.env["ADMISSION_SECONDS"] ?? 4);
 const PER_SECOND = 50;
-/** A change may be noticed so many milliseconds late: the server looks once a second. */
+/** The longest delay until a change is noticed, in milliseconds: the server looks once a second. */
 const NOTICED = 1000;
 
-/** A state of the rules file: what it lets a visitor see, and from when to when it was there. */
+/** A state of the rules file: the text that a client gets under it, and when it begins and ends. */
 interface Reign {
   text: string;
   begins: number;
@@ -51,7 +51,7 @@ for (const maker of ["tcprules", "ours"] as const) {
           const last = reigns.at(-1);
           if (last) last.ends = performance.now();
           reigns.push({ text, begins, ends: Infinity });
-          // Long enough to be noticed for sure, or so short that some are passed over.
+          // Long enough that the server notices every such state, or so short that it misses some.
           await pause(i % 3 === 1 ? NOTICED * 1.3 : 150);
         }
       })();
@@ -77,7 +77,7 @@ for (const maker of ["tcprules", "ours"] as const) {
           valid.some((reign) => reign.text === text),
           `"${text}" at ${from} to ${to}; ${JSON.stringify(valid)}`,
         );
-        // A denial is a denial and no failure further on: not a byte was sent.
+        // A denied client gets no byte. Bytes without text would be a failure after admission.
         if (text === "") assert.equal(received, 0, "let in, but not served");
         count[text] = (count[text] ?? 0) + 1;
       }

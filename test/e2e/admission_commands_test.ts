@@ -1,5 +1,5 @@
-/** tcprules and tcprulescheck as commands: by name and by --as, their exit codes and messages, and
- *  that nothing which ends them leaves anything but the old rules or the new ones. */
+/** tcprules and tcprulescheck as commands: called by name and with --as; exit codes and messages. However
+ *  tcprules ends, the file has either the old rules or the new ones. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { claim, formCommand, type Outcome, type Trial } from "./harness.ts";
 
 type Name = "tcprules" | "tcprulescheck";
 
-/** Runs a command of ours: by --as, or by its name where there is one binary. */
+/** Runs a command of ours: with --as, or by its name if the form is one binary. */
 function run(
   t: Trial,
   name: Name,
@@ -26,7 +26,7 @@ function run(
   return t.run(program, [...rest, ...args], { input, env: { DENO_DIR: denoDir(), ...env } });
 }
 
-/** A link of that name to the binary. */
+/** Makes a link with that name to the binary. */
 function named(t: Trial, name: Name): string {
   const link = join(t.dir, name);
   if (!fs.existsSync(link)) {
@@ -197,10 +197,10 @@ claim("killed at any time, tcprules leaves the old rules or the new ones", async
     fs.writeFileSync(cdb, old);
     const tmp = join(t.dir, `tmp${i}`);
     const child = t.spawn(program, [...args, cdb, tmp], { DENO_DIR: denoDir() });
-    child.stdin?.on("error", () => {}); // killed while it reads
+    child.stdin?.on("error", () => {}); // the command is killed while it reads
     const gone = once(child, "exit");
     const kill = (): void => void child.kill("SIGKILL");
-    // In turn: in the middle of its input; when tmp has come up; some bytes later.
+    // Killed in turn in the middle of its input, when tmp appears, and some milliseconds later.
     if (i % 3 === 0) {
       child.stdin?.write(input.slice(0, input.length / 2));
       setTimeout(kill, 20 * i);
@@ -218,7 +218,7 @@ claim("killed at any time, tcprules leaves the old rules or the new ones", async
   assert.ok(finished < 12, "never killed in time");
 });
 
-/** Waits until a file exists or `over` says there is no point. */
+/** Waits until a file exists or `over` returns true. */
 async function appears(path: string, over: () => boolean): Promise<void> {
   while (!fs.existsSync(path) && !over()) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -243,7 +243,7 @@ claim("a tmp that cannot take all of it exits 111 and goes away", async (t) => {
   const input = Array.from({ length: 9000 }, (_, i) => `10.${i >> 8}.${i & 255}.1:deny\n`).join("");
   const tmp = join(t.dir, "tmp");
   const quoted = [program, ...args, cdb, tmp].map((word) => `'${word}'`).join(" ");
-  // A limit on the size of files stands for a full disk; SIGXFSZ ignored makes it an error.
+  // A limit on the file size simulates a full disk. With SIGXFSZ ignored, write fails instead.
   const outcome = await t.run("sh", ["-c", `trap '' XFSZ; ulimit -f 64; exec ${quoted}`], {
     input,
     env: { DENO_DIR: denoDir(), PATH: process.env["PATH"] ?? "/usr/bin:/bin" },

@@ -1,4 +1,4 @@
-/** Ident (-r, -t) with scripted servers on port 113 of the clients' own addresses. Port 113 wants
+/** Ident (-r, -t) with scripted servers on port 113 of the clients' own addresses. Port 113 needs
  *  root, or net.ipv4.ip_unprivileged_port_start at 113 or below. */
 
 import assert from "node:assert/strict";
@@ -7,10 +7,10 @@ import * as net from "node:net";
 import { assertDenied, Guest, makeRules, visit } from "./admission.ts";
 import { claim, type Server, type Trial } from "./harness.ts";
 
-/** What a scripted ident server does with a question. */
+/** The reaction of a scripted ident server to a question. */
 type Script = (socket: net.Socket, question: string) => void;
 
-/** Binds port 113 of `ip`. Rejects with the reason and the remedy. */
+/** Listens on port 113 of `ip`. Rejects with the reason and the remedy. */
 async function identServer(ip: string, script: Script): Promise<net.Server> {
   const server = net.createServer((socket) => {
     let text = "";
@@ -52,7 +52,7 @@ const SHOW = [
   'printf "%s" "${SSLREMOTEINFO-unset}|${TCPREMOTEINFO-unset}" | od -An -tx1 -v | tr -d " \\n"',
 ];
 
-/** What the program found in SSLREMOTEINFO and TCPREMOTEINFO. */
+/** SSLREMOTEINFO and TCPREMOTEINFO of the program. */
 async function info(server: Server, from: string): Promise<string> {
   const { text } = await visit(server, from);
   const bytes = (text.match(/../g) ?? []).map((hex) => parseInt(hex, 16));

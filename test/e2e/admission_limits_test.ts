@@ -1,5 +1,5 @@
-/** MAXCONIP, MAXCONRATE and MAXCONNET: how many may be in, who is counted with whom, and that every
- *  place is given back whatever way a connection ends. */
+/** MAXCONIP, MAXCONRATE and MAXCONNET: how many connections are admitted, which clients are counted
+ *  together, and that each place is released however a connection ends. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -11,10 +11,10 @@ import { claim, type Server, settled, type Trial } from "./harness.ts";
 
 const STAY = ["sh", "-c", "echo in; exec cat"];
 
-/** Lets a guest in whose program runs; he leaves at the end of the claim at the latest. */
+/** Connects a client and waits for its program. The client disconnects at the end of the claim. */
 type Usher = (server: Server, from?: string) => Promise<Guest>;
 
-/** A claim with guests who stay. */
+/** A claim with clients that stay connected. */
 function party(name: string, body: (t: Trial, guest: Usher) => Promise<void>): void {
   claim(name, async (t) => {
     const guests: Guest[] = [];
@@ -30,14 +30,15 @@ function party(name: string, body: (t: Trial, guest: Usher) => Promise<void>): v
   });
 }
 
-/** A guest from `from` whose program runs. */
+/** A client at `from` whose program runs. */
 async function guest(server: Server, from = "127.0.0.1"): Promise<Guest> {
   const one = new Guest(server.port, from);
   await one.heard();
   return one;
 }
 
-/** A guest who tries until he is let in: the server may be behind what a client has seen. */
+/** A client that tries until it is admitted. The server may learn later than the client that another
+ *  connection has ended. */
 async function patient(server: Server, from = "127.0.0.1"): Promise<Guest> {
   const knock = async (): Promise<Guest> => {
     const one = new Guest(server.port, from);
@@ -49,7 +50,7 @@ async function patient(server: Server, from = "127.0.0.1"): Promise<Guest> {
   return one;
 }
 
-/** Wants a visitor from `from` to be let in, soon. */
+/** Asserts that a client at `from` is admitted soon. */
 async function letIn(server: Server, from?: string): Promise<void> {
   (await patient(server, from)).leave();
 }
@@ -184,7 +185,7 @@ claim(
   },
 );
 
-/** The ways in which a connection can end. Each takes and leaves one place. */
+/** The ways in which a connection can end. Each takes one place and releases it. */
 const ENDINGS: readonly { name: string; program?: string[]; end: Ending }[] = [
   { name: "the program exits", program: ["sh", "-c", "echo in"], end: (s) => visit(s) },
   { name: "the client leaves", end: async (s) => (await patient(s)).leave() },
@@ -202,7 +203,7 @@ const ENDINGS: readonly { name: string; program?: string[]; end: Ending }[] = [
 ];
 type Ending = (server: Server) => Promise<unknown>;
 
-/** Goes with a reset as soon as it is connected. */
+/** Connects and resets at once. */
 async function resetAtOnce(server: Server): Promise<void> {
   const socket = net.connect({ port: server.port, host: "127.0.0.1" });
   socket.on("error", () => {});
@@ -283,7 +284,7 @@ claim(
     const guests = Array.from({ length: 4 }, () => new Guest(server.port));
     const inside = (): Guest[] => guests.filter(({ text }) => text !== "");
     await settled(inside, (found) => found.length === 1);
-    // Those who were accepted together with the first wait with their handshake done.
+    // Connections accepted together with the first complete their handshake and then wait.
     await settled(
       () => guests.filter(({ certificate }) => certificate !== undefined),
       (found) => found.length === guests.length,
@@ -322,7 +323,7 @@ function floodServer(t: Trial): Promise<Server> {
   });
 }
 
-/** Connects from an address and goes with a reset at once. */
+/** Connects from an address and resets at once. */
 async function resetFrom(server: Server, from: string): Promise<void> {
   const socket = net.connect({ port: server.port, host: "127.0.0.1", localAddress: from });
   socket.on("error", () => {});

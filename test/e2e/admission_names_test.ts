@@ -29,7 +29,7 @@ const RECORDS = [
   "test. 300 IN SOA ns.test. root.test. 1 3600 900 86400 60",
 ];
 
-/** The variables that speak of the connection, one a line. */
+/** Prints the variables of the connection, one per line. */
 const SHOW = ["sh", "-c", "env | grep -E '^(PROTO|SSL(LOCAL|REMOTE)|TCP)' | sort"];
 
 /** Those variables as a record. */

@@ -1,4 +1,4 @@
-/** Which connections are accepted, shake hands and are served, in which order, and which are closed. */
+/** Which connections are accepted, handshaken and served, in which order, and which are closed. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { claim, type Server, settled, within } from "./harness.ts";
 import { curl, samples, where } from "./metrics.ts";
 import { unread } from "../tcp_table.ts";
 
-/** The ClientHello of a client that means it. */
+/** A complete ClientHello, from a real client. */
 async function wholeHello(): Promise<Uint8Array> {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -24,7 +24,7 @@ async function wholeHello(): Promise<Uint8Array> {
   return bytes;
 }
 
-/** A client that speaks TLS when it is told to. */
+/** A client that begins TLS only when `greet` is called. */
 class Late {
   #secure: tls.TLSSocket | undefined;
 
@@ -38,7 +38,7 @@ class Late {
     return new Late(socket);
   }
 
-  /** Sends its ClientHello. Resolves when the server has read it. */
+  /** Sends the ClientHello. Resolves when the server has read it. */
   async greet(server: Server, said: () => void): Promise<void> {
     this.#secure = tls.connect({ socket: this.socket, rejectUnauthorized: false });
     this.#secure.on("error", () => {});
@@ -53,7 +53,7 @@ class Late {
   }
 }
 
-/** Waits until so many connections more are accepted. */
+/** Waits until `more` further connections are accepted. */
 async function accepted(server: Server, before: number, more: number): Promise<void> {
   await settled(() => server.descriptors().length, (now) => now >= before + more);
 }

@@ -1,5 +1,5 @@
-/** Rules files decide who is let in, with which variables and which certificate; a file that is
- *  missing, broken or being attacked lets nobody in. */
+/** Rules files decide which clients are admitted, with which variables and certificate. A file that is
+ *  missing, broken or maliciously damaged admits no client. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -98,7 +98,7 @@ claim("IPv6 and networks: rules of ours apply to ::1 and to parts of 127.0.0.0/8
 
 claim("a network's key of ucspi-tcp6 and one of Debian's tcprules both apply", async (t) => {
   const path = join(t.dir, "rules.cdb");
-  // 127.64.0.0/10 as ucspi-tcp6 writes it, 127.32.0.0/11 as Debian's ucspi-tcp does.
+  // 127.64.0.0/10 in the form of ucspi-tcp6, 127.32.0.0/11 in the form of Debian's ucspi-tcp.
   const records = "+11,2:_0bcdefgh0j->D\0\n+13,2:127.32.0.0/11->D\0\n\n";
   const made = await t.run("cdb", ["-c", path], { input: records });
   assert.equal(made.status, 0, made.stderr);
@@ -259,7 +259,7 @@ claim(
   },
 );
 
-/** The file's bytes with one change, many times: flips spread over the file, cuts, hostile words. */
+/** Variants of the file with one change each: flipped bytes, cuts, hostile lengths and tables. */
 function* damaged(sound: Uint8Array, count: number): Generator<[what: string, bytes: Uint8Array]> {
   const step = sound.length / count;
   for (let i = 0; i < count; i++) {
@@ -281,7 +281,7 @@ function* damaged(sound: Uint8Array, count: number): Generator<[what: string, by
   yield ["nothing but 0xff", new Uint8Array(sound.length).fill(0xff)];
 }
 
-/** Puts each damaged file in place and wants 127.0.0.9 denied all the while. */
+/** Installs each damaged file in turn, and asserts that 127.0.0.9 is denied under every one. */
 async function attack(t: Trial, path: string, count: number): Promise<void> {
   const files = await Rereading.prepare(t);
   const options = ["-vHl0", "-x", path];
@@ -302,7 +302,7 @@ async function attack(t: Trial, path: string, count: number): Promise<void> {
   fs.renameSync(`${path}.good`, path);
   await files.again(server);
   assert.equal((await visit(server)).text, "in:good:");
-  server.signal("SIGTERM"); // repeats are summed up at the end
+  server.signal("SIGTERM"); // at the end the server logs how many repeated lines it suppressed
   await server.exited;
   const all = await settled(() => server.count("deny "), (count) => count >= tried);
   assert.equal(all, tried);

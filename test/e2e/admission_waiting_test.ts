@@ -1,5 +1,5 @@
-/** Waiting for DNS costs no thread and no process and delays nobody else; who is denied early costs
- *  no DNS packet, and a denial starts nothing. */
+/** A connection that waits for DNS costs no thread and no process, and delays no other. A client denied
+ *  by early rules costs no DNS packet. A denial starts no process. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -13,12 +13,12 @@ const threads = (server: Server): number => {
   return Number(/^Threads:\s+([0-9]+)$/m.exec(status)?.[1]);
 };
 
-/** None for a connection: the runtime may have started a helper of its own meanwhile. */
+/** Asserts that connections cost no thread. The runtime may start up to four of its own meanwhile. */
 function assertFew(now: number, before: number): void {
   assert.ok(now <= before + 4, `${now} threads, ${before} before`);
 }
 
-/** Opens connections that say nothing, each from an address of its own, and runs `body`. */
+/** Opens silent connections, each from a different address, and runs `body`. */
 async function withWaiting(
   server: Server,
   count: number,
@@ -39,7 +39,7 @@ async function withWaiting(
 
 const SHOW = ["sh", "-c", 'echo "${SSLREMOTEHOST-unknown}"'];
 
-/** Answers about addresses below 127.0.0.0/24 at once, and about others never. */
+/** Answers questions about addresses in 127.0.0.0/24 at once, and others never. */
 const answerSome = (query: Uint8Array, name: string): Uint8Array | undefined =>
   name.endsWith(".0.0.127.in-addr.arpa") ? ptrAnswer(query, "known.test") : undefined;
 
@@ -54,7 +54,7 @@ claim(
         program: SHOW,
         env: { DNSCACHEIP: dns.address },
       });
-      // Whatever the runtime starts at its first connections is there before.
+      // Warms up: the runtime starts threads at its first connections.
       for (let i = 0; i < 10; i++) {
         assert.equal(
           (await visit(server, "127.0.0.1")).text,
@@ -67,9 +67,9 @@ claim(
         await dns.names(501);
         assertFew(threads(server), before);
         assert.deepEqual(server.children(), []);
-        // A UDP socket under Deno waits with a buffer of 64 KB; then there is what V8 has not swept.
+        // Under Deno each waiting UDP socket has a buffer of 64 KB, and V8 has garbage not yet collected.
         assert.ok(server.memory() - memory < 160, `${server.memory()} MiB, ${memory} before`);
-        // One whose name is known, and one whose name must be asked for, while 500 wait.
+        // While 500 wait: one client whose name is cached, and two whose names must be looked up.
         for (const from of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
           const began = performance.now();
           assert.equal((await visit(server, from)).text, "known.test\n");
@@ -102,7 +102,7 @@ claim("a slow DNS server delays its own connection only, until its time is up", 
     assert.ok(!over);
     await within(slow.closed, 40_000, "it waits for ever");
     assert.equal(slow.text, "unknown\n");
-    // What failed is known for a while: the next one does not wait.
+    // A failed look-up is cached, so the next connection does not wait.
     const asked = dns.asked.length;
     assert.equal((await visit(server, "127.1.0.1", 5000)).text, "unknown\n");
     assert.equal(dns.asked.length, asked);

@@ -1,5 +1,5 @@
-/** The executable for arm64, run by an emulator of user programs. It has no seccomp and no Landlock, so
- *  workers cannot be tried with it. */
+/** The executable for arm64, run by a user-mode emulator. The emulator has no seccomp and no Landlock, so
+ *  workers cannot be tested with it. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";

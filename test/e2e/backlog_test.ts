@@ -1,10 +1,10 @@
-/** -b: the listen backlog really is n. */
+/** -b n: the kernel's listen backlog is n. */
 
 import assert from "node:assert/strict";
 import { stdout } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
 
-/** The backlog as the kernel has it: the Send-Q of a listening socket. */
+/** The backlog in the kernel: the Send-Q of a listening socket. */
 async function backlog(t: Trial, server: Server): Promise<number> {
   const outcome = await t.run("ss", ["-Hltn", `sport = :${server.port}`]);
   return Number(stdout(outcome).trim().split(/\s+/)[2]);
@@ -29,6 +29,6 @@ claim("-b stays when accepting was held back and went on", async (t) => {
     program: ["sh", "-c", "sleep 0.3; cat"],
   });
   await Promise.all([talk(t, server), talk(t, server), talk(t, server)]);
-  // A worker that begins to accept again sets it for a moment as its runtime likes.
+  // When a worker resumes accepting, its runtime briefly sets another backlog.
   assert.equal(await settled(() => backlog(t, server), (n) => n === 9, 2000), 9);
 });

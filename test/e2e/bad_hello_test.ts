@@ -1,5 +1,6 @@
-/** What is no TLS, or breaks off: one line each, nothing started, nothing leaked.
- *  E2E_CUT_STEP: after how many bytes a handshake is cut each time (default 7; 1 by hand). */
+/** Input that is not TLS, or that breaks off: one log line each, nothing started, nothing leaked.
+ *  E2E_CUT_STEP: the step in bytes between the points at which a handshake is cut (default 7; use 1 for
+ *  a run by hand). */
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -10,11 +11,11 @@ import { claim, helper, type Server, settled, type Trial } from "./harness.ts";
 
 const STEP = process.env["E2E_CUT_STEP"] ?? "7";
 const FAILED = /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 for pid: [0-9]+ \S.*$/;
-/** Who resets at once may be gone before its address is asked for. */
+/** The address may be unknown: a client that resets at once may be gone before the server asks for it. */
 const SILENT =
   /^sslserver: info: unable to accept TLS from: (127\.0\.0\.1|unknown) for pid: [0-9]+ connection (closed|reset) by the peer$/;
 
-/** Bytes that look like noise and are the same each time. */
+/** Pseudo-random bytes, the same in each run. */
 function noise(size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   let block = createHash("sha256").update("noise").digest();
@@ -33,7 +34,7 @@ function hello(minor: number): Uint8Array {
   return Uint8Array.of(22, 3, minor, 0, body.length + 4, 1, 0, 0, body.length, ...body);
 }
 
-/** A ClientHello that says it has 100,000 bytes, in records of 16,384. */
+/** A ClientHello whose length field is 100,000 bytes, in records of 16,384. */
 function longHello(): Uint8Array {
   const body = new Uint8Array(100_004);
   body.set([1, 1, 0x86, 0xa0, 3, 3]);
@@ -70,7 +71,7 @@ const BAD: Record<string, Uint8Array | string> = {
   "application data": Uint8Array.of(23, 3, 3, 0, 5, 1, 2, 3, 4, 5),
 };
 
-/** Nothing was started or left, and a good client is served. */
+/** Asserts that nothing was started or left, and that a good client is served. */
 async function unharmed(t: Trial, server: Server, before: number): Promise<void> {
   assert.deepEqual(server.lines(/^sslserver: (pid|ok|ended)/), []);
   await server.noChildren();
@@ -145,7 +146,7 @@ claim("a reset in the middle of a hello: one line, nothing started", async (t) =
   const before = server.descriptors().length;
   const raw = await Raw.connect(server.port);
   raw.send(hello(3).subarray(0, 20));
-  // It has been accepted: of who has gone before nobody knows.
+  // Wait until the server has accepted and read: it never sees a client that resets before that.
   await settled(() => unread(server.port, raw.socket.localPort as number), (n) => n === 0);
   raw.socket.resetAndDestroy();
   const lines = await server.waitFor(/unable to accept TLS/);
@@ -169,8 +170,8 @@ for (const version of ["2", "3"]) {
       const text = new TextDecoder().decode(outcome.stdout);
       const cuts = Number(/^cuts=([0-9]+)$/m.exec(text)?.[1]);
       assert.ok(cuts > 10, outcome.stderr);
-      await server.waitFor(/ unable to accept TLS from: /, cuts); // of one that said nothing by -v alone
-      // One handshake was whole, to find its length; and one was ours.
+      await server.waitFor(/ unable to accept TLS from: /, cuts); // without input, only with -v
+      // Two complete handshakes: `talk` above, and the one with which the client finds the length.
       await server.waitFor(/^sslserver: ended by/, 2);
       assert.equal(server.lines(/^sslserver: ok /).length, 2);
       assert.equal(server.lines(/unable/).length, cuts);

@@ -10,7 +10,7 @@ export interface Pair {
   key: string;
 }
 
-/** Runs openssl and wants it to succeed. */
+/** Runs openssl and asserts that it succeeds. */
 export async function openssl(t: Trial, ...args: string[]): Promise<string> {
   const outcome = await t.run("openssl", args);
   assert.equal(outcome.status, 0, `openssl ${args.join(" ")}: ${outcome.stderr}`);
@@ -39,7 +39,7 @@ export async function selfSigned(
   return pair;
 }
 
-/** The same for one that was issued a year ago and ends in so many days. */
+/** Like `selfSigned`, but the certificate was issued a year ago and expires in `days` days. */
 export async function agedSelfSigned(t: Trial, name: string, days: number): Promise<Pair> {
   const at = (file: string): string => join(t.dir, `${name}.${file}`);
   const pair = await selfSigned(t, name);

@@ -1,4 +1,4 @@
-/** Certificates and keys in all their forms, and what is said of those that cannot be used. */
+/** Certificates and keys in all supported forms, and the messages about those that cannot be used. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -20,14 +20,14 @@ async function serves(t: Trial, server: Server): Promise<void> {
   assert.equal(end, "close_notify");
 }
 
-/** Starts with these settings and serves a client. */
+/** Asserts that a server with these settings starts and serves a client. */
 async function works(t: Trial, env: Record<string, string>, options: string[] = [], prelude = "") {
   const server = await t.start({ env, options, prelude });
   await serves(t, server);
   return server;
 }
 
-/** Ends with 111 before listening; one fatal line that matches, and a remedy. */
+/** Asserts that a start ends with 111 before it listens, with one fatal line that matches and a remedy. */
 async function refused(
   t: Trial,
   env: Record<string, string>,
@@ -150,7 +150,7 @@ claim(
   "CERTCHAINFILE wins over CERTFILE; key and chain may share one file with any name",
   async (t) => {
     const [good, other] = [await selfSigned(t, "good"), await selfSigned(t, "other")];
-    const both = concatenated(t, "::1.pem", good.key, good.certificate); // one file, no list
+    const both = concatenated(t, "::1.pem", good.key, good.certificate); // one path, not a list
     const server = await works(t, {
       CERTFILE: other.certificate,
       CERTCHAINFILE: both,

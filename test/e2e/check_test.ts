@@ -1,5 +1,5 @@
-/** --check: it finds each planted mistake, and only that, names the remedy, and has nothing to say of
- *  sound configurations. */
+/** --check finds each planted mistake and no other, names the remedy, and finds nothing in sound
+ *  configurations. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -32,18 +32,18 @@ import {
 } from "./harness.ts";
 import { mounted } from "./mounts.ts";
 
-/** Binary and `deno run`; the form without FFI has its own claims below. */
+/** The forms with FFI. The form without FFI has its own claims below. */
 const BOTH: readonly Form[] = WITH_FFI;
 
 interface Mistake {
   name: string;
-  /** Spoils a sound plan. What it returns is done after the check. */
+  /** Plants the mistake in a sound plan. A returned function is called after the check. */
   plant(plan: Plan, t: Trial): Promise<void | (() => void)> | void;
   level: "warning" | "error";
   text: RegExp;
   remedy: RegExp;
   forms?: readonly Form[];
-  /** Only root can plant it, or be wrong in it. */
+  /** True if planting the mistake, or making it, needs root. */
   root?: boolean;
   skip?: string | false;
 }
@@ -182,7 +182,7 @@ const MISTAKES: readonly Mistake[] = [
     level: "error",
     text: /weak\.pem: RSA key of 1024 bits/,
     remedy: /2048 bits/,
-    forms: ON_BUN, // rustls refuses it at the start, in its own words
+    forms: ON_BUN, // rustls itself refuses it at the start
   },
   {
     name: "a SHA-1 signature",
@@ -494,7 +494,7 @@ const MISTAKES: readonly Mistake[] = [
     level: "warning",
     text: /open files: -c 200 and --pending 1000 may want \d+, the limit is 300/,
     remedy: /ulimit/,
-    forms: ON_BUN, // Deno itself raises the soft limit to the hard one, and so do we
+    forms: ON_BUN, // Deno itself raises the soft limit to the hard one, and so does our code
   },
   // Network.
   {
@@ -584,7 +584,7 @@ const MISTAKES: readonly Mistake[] = [
     level: "error",
     text: /unable to listen on 127\.0\.0\.1 port 1: .*permission denied/i,
     remedy: /below 1024 want root/,
-    forms: ON_BUN, // Deno wants a cache that its user can write
+    forms: ON_BUN, // Deno needs a cache that its user can write
     root: true,
     skip: !guardsPorts() && "everybody may have every port",
   },
@@ -850,7 +850,7 @@ const MISTAKES: readonly Mistake[] = [
   },
 ];
 
-/** env(1) sets, behind the shell, what the shell cannot spell. */
+/** A prelude: env(1) sets the variables whose names the shell drops. */
 function named(env: Record<string, string>): string {
   const words = Object.entries(env).filter(([name]) => name.includes(":"));
   return `set -- env ${words.map(([name, value]) => `'${name}=${value}'`).join(" ")} "$@"`;
@@ -869,7 +869,7 @@ function jail(t: Trial): string {
   return path;
 }
 
-/** The server is started by nobody, whose the key is then. */
+/** Changes the plan: the user nobody starts the server and owns the key. */
 function asNobody(plan: Plan): void {
   fs.chownSync(plan.env["KEYFILE"] ?? "", NOBODY, NOBODY);
   plan.options = plan.options.slice(4);
@@ -877,7 +877,7 @@ function asNobody(plan: Plan): void {
   plan.prelude = `set -- setpriv ${who} "$@"`;
 }
 
-/** False in containers that let everybody have every port. */
+/** False if unprivileged users may bind every port, as in some containers. */
 function guardsPorts(): boolean {
   return Number(fs.readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "latin1")) > 1;
 }
@@ -905,7 +905,7 @@ for (const { name, plant, level, text, remedy, forms, root, skip } of MISTAKES) 
   }, { forms: forms ?? BOTH, skip: skip || (root ? needsRoot : false) });
 }
 
-/** Plans of which nothing is to be said. */
+/** Plans without mistakes. */
 const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
   "a certificate of a private authority": () => {},
   "--self-signed"(plan) {
@@ -990,7 +990,7 @@ const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
   },
   async "the SMTP example"(plan, t) {
     const { env, options } = plan;
-    // The example's own command line, caught on its way to the server.
+    // A script in place of the server records the command line of the example.
     const catcher = script(t.dir, "catch", '#!/bin/sh\nprintf "%s\\n" "$@"\n');
     const example = join(ROOT, "examples/smtp_starttls.sh");
     const { stdout } = await t.run("sh", [example], {

@@ -1,11 +1,12 @@
-/** The sources as they are now, in a folder of their own: what is built or run there changes nothing here,
- *  and nobody else changes them meanwhile. */
+/** A copy of the sources as they are now. Builds and runs in the copy do not change the original, and
+ *  other tests do not change the copy. */
 
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { ROOT, type Trial } from "./harness.ts";
 
-/** Copies them below the trial's folder, without those `left` out; node_modules is a link. Returns the path. */
+/** Copies the sources below the trial's folder, except those in `left`. node_modules is a symbolic link.
+ *  Returns the path of the copy. */
 export function checkout(t: Trial, left: readonly string[], ...folders: string[]): string {
   const place = join(t.dir, ...folders);
   fs.mkdirSync(place, { recursive: true });

@@ -1,5 +1,5 @@
-/** What the claims about --check share: a sound configuration to spoil, certificates with any fault,
- *  and a run of the check with its findings read. */
+/** Helpers of the claims about --check: a sound configuration in which to plant mistakes, certificates
+ *  with any fault, and a function that runs the check and parses its findings. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -8,7 +8,7 @@ import { openssl, type Pair } from "./certificates.ts";
 import { denoDir } from "./admission.ts";
 import { formCommand, isRoot, type Trial } from "./harness.ts";
 
-/** The user that the checked server shall become: Debian's nobody. */
+/** The uid and gid of the checked server's programs: Debian's nobody. */
 export const NOBODY = 65534;
 
 /** A command line to be checked. */
@@ -18,7 +18,7 @@ export interface Plan {
   host: string;
   port: string;
   program: string[];
-  /** Shell text before the server takes the shell's place. */
+  /** Shell text that runs before the shell executes the server. */
   prelude?: string;
 }
 
@@ -36,12 +36,12 @@ export interface Checked {
 }
 
 export interface Wanted {
-  /** Who signs; absent: it signs itself. */
+  /** The issuer; absent: self-signed. */
   by?: Pair;
   days?: number;
   subject?: string;
   names?: readonly string[];
-  /** Lines of an OpenSSL extension file, beside the names. */
+  /** Lines of an OpenSSL extension file, in addition to the names. */
   extensions?: readonly string[];
   key?: "ec" | "rsa" | "rsa1024";
   digest?: "sha256" | "sha1";
@@ -53,7 +53,7 @@ const KEYS = {
   rsa1024: ["-newkey", "rsa:1024"],
 } as const;
 
-/** A certificate and its key as `NAME.pem` and `NAME.key`; the key is its owner's alone. */
+/** A certificate and its key as `NAME.pem` and `NAME.key`. Only the owner can read the key. */
 export async function issue(t: Trial, name: string, wanted: Wanted = {}): Promise<Pair> {
   const { by, days = 200, names = ["localhost"], key = "ec", digest = "sha256" } = wanted;
   const at = (ending: string): string => join(t.dir, `${name}.${ending}`);
@@ -85,7 +85,7 @@ export async function authority(
   return await issue(t, name, { ...wanted, names: [], extensions });
 }
 
-/** A revocation list of an authority: valid for a month, or ended. */
+/** A revocation list of an authority: valid for a month, or out of date. */
 export async function revocationList(
   t: Trial,
   by: Pair,
@@ -105,7 +105,7 @@ export async function revocationList(
   return out;
 }
 
-/** Mode 640, of this group. Not root: the tests' own user is everybody's, too. */
+/** Sets mode 640 and this group. Without root the group stays: server and tests are one user then. */
 export function readableBy(path: string, gid: number): void {
   if (isRoot) fs.chownSync(path, 0, gid);
   fs.chmodSync(path, 0o640);
@@ -154,10 +154,11 @@ export async function check(t: Trial, plan: Plan, ...more: string[]): Promise<Ch
   return { status: outcome.status, findings, stdout, stderr: outcome.stderr };
 }
 
-/** Of the sound plan, as root, on a runtime with a debugger: workers and programs are one user. */
+/** The warning that the sound plan causes when it runs as root on a runtime with a debugger, because
+ *  workers and programs are the same user. */
 const SAME_USER = /^workers are user 65534: programs run as the same user/;
 
-/** Warnings and errors. */
+/** Warnings and errors, except the one that the sound plan causes. */
 export const complaints = ({ findings }: Checked): Finding[] =>
   findings.filter(({ level, text }) =>
     (level === "warning" || level === "error") && !SAME_USER.test(text)

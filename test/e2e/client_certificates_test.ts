@@ -1,5 +1,5 @@
-/** A client's certificate decides whether a program is started for it, and what the program reads
- *  about it: the same on every runtime. */
+/** A client's certificate decides whether a program starts, and what the program reads about the
+ *  certificate. The result is the same on every runtime. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -30,22 +30,23 @@ const PURPOSE = "unsuitable certificate purpose";
 const WEAK_DIGEST = "CA signature digest algorithm too weak";
 const TOO_LONG = "certificate chain too long";
 
-/** `says` is SUCCESS or why not. Some certificates one runtime's TLS library refuses on its own: with
- *  an alert, and in its own words. */
+/** `says` is SUCCESS or the reason of the refusal. `own` describes a refusal by the TLS library of one
+ *  runtime itself, with an alert and its own text. */
 type Row = readonly [what: string, shown: Shown, says: string, own?: Own];
 type Own = {
   readonly of: "Bun" | "Deno";
   readonly why: string;
-  /** What the client hears: in TLS 1.3 after its handshake, in TLS 1.2 in its handshake. */
+  /** The end that the client sees: in TLS 1.3 after its handshake, in TLS 1.2 during its handshake. */
   readonly hears: readonly [string, string];
-  /** The library closes at once: what the client has sent meanwhile makes the system send a reset, which
-   *  may come before all that. */
+  /** The library closes at once. If the client has sent data meanwhile, the kernel sends a reset, which
+   *  may overtake the rest. */
   readonly atOnce?: true;
 };
 
 const on = (t: Trial): "Bun" | "Deno" => t.onDeno ? "Deno" : "Bun";
 
-/** What a client without the required certificate hears: in TLS 1.3 after its handshake. */
+/** The end that a client without the required certificate sees. In TLS 1.3 it comes after the client's
+ *  handshake. */
 function missing(form: Form, version: string): string {
   if (version === "-3") return "tlsv13 alert certificate required";
   const words = form === "deno"
@@ -72,20 +73,20 @@ async function assertTable(t: Trial, server: Server, rows: readonly Row[]): Prom
   }
 }
 
-/** Deno cannot read the key then, and so not believe that it is the client's. */
+/** Deno cannot read the key of the certificate, so it cannot verify the client's signature. */
 const unreadable = (alert: string): Own => ({
   of: "Deno",
   why: "unable to verify the first certificate",
   hears: [alert, `no handshake: ${alert}`],
 });
-/** In TLS 1.2 BoringSSL gives up without a word. */
+/** In TLS 1.2 BoringSSL closes without an alert. */
 const NO_SIGNER: Own = {
   of: "Bun",
   why: "client certificate: unsuitable certificate purpose",
   hears: ["sslv3 alert illegal parameter", "no handshake: eof"],
 };
 
-/** BoringSSL commits itself to one of several ways, and takes RSA-PSS with one length of salt. */
+/** BoringSSL tries only one of several chains, and accepts RSA-PSS with one salt length only. */
 const closes = (why: string): Own => ({
   of: "Bun",
   why: `client certificate: ${why}`,
@@ -172,7 +173,7 @@ claim("-m trusts CAFILE alone, whatever CCAFILE names", async (t) => {
   for (
     const [CCAFILE, says] of [
       ["/dev/null", NO_ISSUER],
-      [bundle(t, "named.pem", "p224Root"), chained], // the library puts it behind the leaf
+      [bundle(t, "named.pem", "p224Root"), chained], // the library appends this root to the chain
     ] as const
   ) {
     const server = await judge(t, "-smvHl0", { CAFILE, CCAFILE });
@@ -255,7 +256,7 @@ claim("a certificate that was revoked just now is refused", async (t) => {
   fs.writeFileSync(CRLFILE, maker.list({ by: "root", revoked: ["leaf"] }));
   server.signal("SIGHUP");
   for (let met = await meet(t, server, ["leaf"]);; met = await meet(t, server, ["leaf"])) {
-    if (met.text === "SUCCESS") continue; // it was faster than the signal
+    if (met.text === "SUCCESS") continue; // the connection came before the signal took effect
     assertRefused(met, "client certificate: certificate revoked", "close_notify", "after");
     return;
   }

@@ -1,5 +1,5 @@
-/** How clients end what they have begun, beside the rows of endings_test.ts: with -v and -V, right behind
- *  the handshake, and how long one may stay that takes nothing. */
+/** Ends of connections that the rows of endings_test.ts lack: with -v and -V, immediately after the
+ *  handshake, and of clients that do not read. */
 
 import assert from "node:assert/strict";
 import { talk } from "./clients.ts";
@@ -31,7 +31,7 @@ for (const version of ["-2", "-3"]) {
     const server = await t.start({ options: ["-v"] });
     for (let n = 1; n <= 10; n++) {
       await talk(t, server, "", [version, "-e", "forge"]);
-      // It may be read together with the client's last words of the handshake.
+      // The server may read the record together with the client's last handshake message.
       const lines = await server.waitFor(/error/, n);
       assert.match(
         lines.at(-1) as string,
@@ -46,7 +46,7 @@ for (const version of ["-2", "-3"]) {
     const server = await t.start({ options: ["-v"] });
     for (let n = 1; n <= 10; n++) {
       await talk(t, server, "", [version, "-e", "reset"]);
-      // In TLS 1.3 it may overtake the client's last words of the handshake.
+      // In TLS 1.3 the reset may overtake the client's last handshake message.
       const lines = await server.waitFor(/error/, n);
       assert.match(
         lines.at(-1) as string,
@@ -65,13 +65,13 @@ claim("a client that does not read counts for MAXCONIP until its socket is close
     program: ["head", "-c", "150000", "/dev/zero"],
   });
   const stalled = ["-d", "-p", "30000", "-e", "stay"];
-  // Both are ended with the trial.
+  // The end of the trial kills both.
   for (let n = 1; n <= 2; n++) talk(t, server, "", stalled).catch(() => {});
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 2);
   const third = await talk(t, server);
   assert.match(third.end, /^no handshake/);
   await server.waitFor(/ip connection limit of 2 exceeded for: 127\.0\.0\.1/);
-  // They take nothing for three seconds, and go.
+  // The server closes both after three seconds in which they read nothing.
   const fourth = await settled(
     () => talk(t, server, "", ["-d"]),
     ({ end }) => !end.startsWith("no handshake"),

@@ -1,5 +1,5 @@
-/** What the claims about client certificates share: certificates made by openssl, a client that shows
- *  one, and what server, program and log made of it. */
+/** Helpers of the claims about client certificates: certificates made by openssl, a client that sends
+ *  one, and assertions about the program's output, the log and the end of the connection. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -17,7 +17,7 @@ const named = (names: string, cn = "visitor"): Spec => ({
   ext: names === "" ? LEAF : `${LEAF}subjectAltName=${names}\n`,
 });
 
-/** The name that the claims about -z give to their client. */
+/** The client's host name in the claims about -z. */
 export const VISITOR = "client.visitors.test";
 
 const SPECS: Readonly<Record<string, Spec>> = {
@@ -40,13 +40,14 @@ const SPECS: Readonly<Record<string, Spec>> = {
 
 export const maker = new Maker(SPECS);
 
-/** Where openssl works, to be removed by the test. */
+/** The folder in which openssl works. The test removes it. */
 export { folder, openssl };
 
-/** A file of the authorities' folder. */
+/** The path of a file in that folder. */
 export const at = (name: string): string => join(folder, name);
 
-/** A certificate in PEM. openssl 3.0 has no command but `ca` to set the begin of its time. */
+/** A certificate in PEM. "future" needs `openssl ca`, the only command of openssl 3.0 that can set the
+ *  start of the validity period. */
 export function pem(name: string): string {
   if (name !== "future") return maker.pem(name);
   if (!fs.existsSync(at("future.made"))) {
@@ -65,15 +66,15 @@ export function pem(name: string): string {
   return fs.readFileSync(at("future.made"), "utf8").replace(/^[^]*?(?=-----BEGIN)/, "");
 }
 
-/** A revocation list of the root's that was out of date in 2024. */
+/** A revocation list of the root that expired in February 2024. */
 export function staleList(...revoked: string[]): string {
-  maker.list({ by: "root", revoked }); // leaves openssl's files about them
+  maker.list({ by: "root", revoked }); // writes the files of openssl that name the revoked ones
   const dates = ["-crl_lastupdate", "20240101000000Z", "-crl_nextupdate", "20240201000000Z"];
   const by = ["-cert", "root.pem", "-keyfile", maker.key("root")];
   return openssl("ca", "-config", "crl.cnf", "-gencrl", ...by, ...dates);
 }
 
-/** A file with these certificates. */
+/** Writes a file with these certificates. Returns its path. */
 export function bundle(t: Trial, file: string, ...names: string[]): string {
   const path = join(t.dir, file);
   fs.writeFileSync(`${path}.new`, names.map(pem).join(""));
@@ -81,7 +82,7 @@ export function bundle(t: Trial, file: string, ...names: string[]): string {
   return path;
 }
 
-/** Starts a server that tells each client what SSL_CLIENT_VERIFY is. */
+/** Starts a server that sends the value of SSL_CLIENT_VERIFY to each client. */
 export async function judge(
   t: Trial,
   options: string,
@@ -98,16 +99,16 @@ export async function judge(
   });
 }
 
-/** The client's own certificate, and what it sends after it. None: `undefined`. */
+/** The client's own certificate, and those that it sends after it. `undefined`: no certificate. */
 export type Shown = readonly [leaf: string, ...sent: string[]] | undefined;
 
-/** What came of a visit. */
+/** The result of a visit. */
 export interface Met extends Talk {
-  /** Lines of the log about it: programs started, verdicts, errors. */
+  /** The log lines of the visit: programs started, results of verification, errors. */
   lines: string[];
 }
 
-/** Visits with a certificate, or without, and waits until the log tells the end. */
+/** Connects with or without a certificate, and waits for the log line about the end. */
 export async function meet(
   t: Trial,
   server: Server,
@@ -131,7 +132,7 @@ export async function meet(
 
 const FAILED = /^sslserver: error: unable to accept TLS from: \S+ for pid: \d+ (.*)$/;
 
-/** Wants the client to be let in: a program that reads `verdict`. */
+/** Asserts that the client is served: SSL_CLIENT_VERIFY of its program is `verdict`. */
 export function assertServed(met: Met, verdict: string, what: string): void {
   assert.equal(met.text, verdict, `${what}: ${met.lines.join("\n")}`);
   assert.equal(met.end, "close_notify", what);
@@ -140,7 +141,8 @@ export function assertServed(met: Met, verdict: string, what: string): void {
   assert.deepEqual(kinds, expected, `${what}: ${met.lines.join("\n")}`);
 }
 
-/** Wants the client to be refused: no program, one line with the reason, and for the client `end`. */
+/** Asserts that the client is refused: no program, one log line with the reason `why`, and `end` as
+ *  the end that the client sees. */
 export function assertRefused(met: Met, why: string, end: string, what: string): void {
   assert.deepEqual(met.lines.map((line) => FAILED.exec(line)?.[1] ?? line), [why], what);
   assert.equal(met.text, "", what);

@@ -1,5 +1,5 @@
-/** Certificates with a fault in them, each of which some TLS library reads and another does not: where a
- *  certificate is optional, none of them counts as no certificate. */
+/** Malformed certificates that one TLS library accepts and another rejects. Where a certificate is
+ *  optional, a malformed one does not count as "no certificate". */
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
@@ -30,7 +30,7 @@ interface Parts {
   extensions?: Uint8Array[];
 }
 
-/** A certificate that signs itself, in PEM. */
+/** A self-signed certificate in PEM. */
 function certificate({ serial, validity, subject, extensions }: Parts): string {
   const body = sequence(
     element(0xa0, unsigned(Uint8Array.of(2))),
@@ -65,7 +65,7 @@ const FAULTY: Readonly<Record<string, Parts>> = {
   "a key usage that is none": { extensions: [extension("2.5.29.15", Uint8Array.of(4, 0), true)] },
 };
 
-/** Shows a certificate with these parts; what openssl prints, the program's text included. */
+/** Connects with a certificate of these parts. Returns openssl's output, with the program's text. */
 async function visit(t: Trial, server: Server, parts: Parts, ...more: string[]): Promise<string> {
   const [shown, key] = [join(t.dir, "shown.pem"), join(t.dir, "shown.key")];
   fs.writeFileSync(shown, certificate(parts));
@@ -106,7 +106,7 @@ claim(
       assert.match(again, /^Reused, /m);
       assert.match(again, /FAILED:unreadable certificate/);
     }
-    // The library itself refuses where the names that are sent are those we trust; else we do.
+    // The library refuses if the CA names sent are those that we trust; otherwise our code does.
     for (const CCAFILE of [trust, "/dev/null"]) {
       const required = await judge(t, "-smHl0", { CAFILE: trust, CCAFILE });
       assert.equal(await visit(t, required, date, "-quiet"), "");

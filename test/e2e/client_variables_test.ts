@@ -1,5 +1,5 @@
-/** What the program reads about a client's certificate is what `openssl x509` prints about it, however
- *  hostile the names in it are, and never more than a variable can hold. */
+/** The program's variables about a client's certificate equal the output of `openssl x509`, even with
+ *  hostile names in it, and never exceed the size of a variable. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -18,10 +18,10 @@ after(() => {
   for (const path of [folder, x509Folder]) fs.rmSync(path, { recursive: true });
 });
 
-/** Starts a server that prints the whole environment to a client. */
+/** Starts a server that sends the whole environment to each client. */
 async function mirror(t: Trial, env: Record<string, string>): Promise<Server> {
   const { certificate, key } = await selfSigned(t, "server");
-  // As an attacker would like it: inherited values that speak of somebody else.
+  // Inherited values that describe another client, as an attacker might plant them.
   const inherited = { SSL_CLIENT_VERIFY: "SUCCESS", SSL_CLIENT_S_DN_CN: "root" };
   return t.start({
     options: ["-sHl0"],
@@ -54,7 +54,7 @@ async function read(
   return found;
 }
 
-/** What openssl says of a certificate, in the words of the variables. */
+/** The variables for a certificate, computed from the output of openssl. */
 function expected(pem: string, more: Record<string, string> = {}): Record<string, string> {
   const { variables, fingerprint, dnsNames, emails } = print(pem);
   return {

@@ -1,10 +1,10 @@
-/** Clients: our own compiled one, where it must be exact or fast; openssl and curl; raw TCP. */
+/** Clients: our own compiled client, for claims that need exact or fast behaviour; openssl; raw TCP. */
 
 import assert from "node:assert/strict";
 import { createConnection, type Socket } from "node:net";
 import { helper, LIMIT, type Outcome, type Server, type Trial, within } from "./harness.ts";
 
-/** What one conversation came to. */
+/** The result of one conversation. */
 export interface Talk {
   text: string;
   bytes: Uint8Array;
@@ -13,7 +13,7 @@ export interface Talk {
   facts: Record<string, string>;
 }
 
-/** Talks through the compiled client: sends `input`, ends as `-e` says, reads to the end. */
+/** Runs the compiled client: sends `input`, ends as option `-e` says, and reads to the end. */
 export async function talk(
   t: Trial,
   server: Server | number,
@@ -38,7 +38,7 @@ export async function talk(
   };
 }
 
-/** `openssl s_client` with `input` on its stdin; it stays until the server ends (-quiet). */
+/** Runs `openssl s_client` with `input` on its stdin. It stays until the server ends (-quiet). */
 export function sClient(
   t: Trial,
   server: Server,
@@ -59,7 +59,7 @@ export class Raw {
   private constructor(readonly socket: Socket) {
     this.closed = new Promise((resolve) => socket.on("close", () => resolve()));
     socket.on("data", (chunk: Uint8Array) => this.bytes.push(chunk));
-    socket.on("error", () => {}); // a reset is an answer too
+    socket.on("error", () => {}); // a reset is a possible result
   }
 
   static connect(port: number, host = "127.0.0.1"): Promise<Raw> {
@@ -82,7 +82,7 @@ export class Raw {
     return this.bytes.reduce((sum, chunk) => sum + chunk.length, 0);
   }
 
-  /** Waits until the server has closed. */
+  /** Waits until the server has closed the connection. */
   async closedWithin(limit = LIMIT): Promise<void> {
     await within(this.closed, limit, "the server did not close the connection");
   }
@@ -92,7 +92,7 @@ export class Raw {
   }
 }
 
-/** Sends bytes that are no TLS of ours and waits for the server to close. */
+/** Sends bytes that are not a valid handshake, and waits for the server to close. */
 export async function refused(port: number, bytes: Uint8Array | string): Promise<void> {
   const raw = await Raw.connect(port);
   raw.send(bytes);
@@ -105,7 +105,7 @@ export async function refused(port: number, bytes: Uint8Array | string): Promise
 
 /** Many connections held open without a handshake. */
 export interface Silent {
-  /** How many the server has not closed. */
+  /** The number of connections that the server has not closed. */
   open(): Promise<number>;
 }
 
@@ -136,7 +136,7 @@ export async function silent(t: Trial, server: Server, count: number, bytes = 0)
   };
 }
 
-/** True when nobody accepts there. */
+/** True if no process accepts connections there. */
 export async function portIsFree(port: number, host = "127.0.0.1"): Promise<boolean> {
   try {
     (await Raw.connect(port, host)).destroy();

@@ -1,4 +1,4 @@
-/** The usual clients talk to it: openssl s_client, curl, Python's ssl, node:tls. */
+/** The server works with the usual clients: openssl s_client, curl, Python's ssl, node:tls. */
 
 import assert from "node:assert/strict";
 import * as tls from "node:tls";

@@ -1,5 +1,5 @@
-/** Running out of descriptors costs nobody's connection: accepting pauses, new clients wait in the
- *  kernel's queue, and questions to DNS wait for each other. */
+/** No connection is lost when descriptors run out: accepting pauses, new clients wait in the kernel's
+ *  queue, and DNS questions wait for each other. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -11,7 +11,7 @@ import { asRoot, descriptorsOf, workerOf } from "./privsep.ts";
 
 const GREET = ["sh", "-c", "echo here; exec cat"];
 
-/** Silent connections, each from an address of its own. */
+/** Opens silent connections, each from a different address. */
 function hold(port: number, count: number): net.Socket[] {
   return Array.from({ length: count }, (_, i) => {
     const localAddress = `127.4.${i >> 8}.${i & 255}`;
@@ -130,7 +130,8 @@ asRoot(
   { forms: ON_BUN },
 );
 
-/** Lets a running process open `count` descriptors more; "none" also when it has closed some. */
+/** Limits how many more descriptors a running process can open. With "none" it can open none even after
+ *  it has closed some. */
 async function leave(t: Trial, pid: number, count: number | "none" | "all"): Promise<void> {
   const taken = descriptorsOf(pid);
   let limit = 3;
@@ -153,7 +154,7 @@ asRoot("a worker without a free descriptor loses nothing but time", async (t) =>
   const [first, second] = [new Guest(server.port), new Guest(server.port)];
   await first.heard();
   await second.heard();
-  // Accepting has paused; it must go on without a descriptor, too.
+  // Accepting is paused at -c. It must resume even without a free descriptor.
   await leave(t, worker, "none");
   second.leave();
   const next = new Guest(server.port);
@@ -181,7 +182,7 @@ asRoot("pipes that a worker has no room for cost one connection and one line", a
   const worker = await workerOf(server);
   const running = new Guest(server.port);
   await running.heard();
-  await leave(t, worker, 2); // for the socket, and one of two pipes
+  await leave(t, worker, 2); // one for the socket, one for the first of two pipes
   const lost = new Guest(server.port);
   await lost.closed;
   assert.equal(lost.text, "");

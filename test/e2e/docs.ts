@@ -1,6 +1,6 @@
-/** Runs the commands that README, MIGRATION and the manual pages show, as they stand there, but for
- *  what belongs to another machine: ports, paths, users. A block without an entry in the table of its
- *  test fails, so that nothing is shown which was not tried. */
+/** Runs the commands that README, MIGRATION and the manual pages show. Only what depends on the machine
+ *  is replaced: ports, paths, users. A block without an entry in the table of its test fails, so every
+ *  command shown is tested. */
 
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
@@ -23,24 +23,24 @@ import {
   within,
 } from "./harness.ts";
 
-/** How a block is tried. */
+/** How a block is tested. */
 export interface Entry {
-  /** Its first line. */
+  /** The first line of the block. */
   first: string;
-  /** Texts of the block, and what stands for them here. `@PORT` and `@UID` in the second become a free
-   *  port and the user who runs the test. */
+  /** Texts of the block and their replacements. In a replacement, `@PORT` becomes a free port, and `@UID`
+   *  the user who runs the test. */
   replace?: readonly (readonly [string, string])[];
-  /** Programs that it names and nobody has: name and shell text. */
+  /** Stand-ins for programs that the block names and this machine lacks: name and shell text. */
   programs?: Readonly<Record<string, string>>;
-  /** What must be there first, on that port. */
+  /** Runs before the block, with the block's port. */
   before?: (t: Trial, port: number) => Promise<unknown>;
   /** Default: both. */
   forms?: readonly Form[];
-  /** Milliseconds until it must have ended; default 60,000. */
+  /** The time limit in milliseconds; default 60,000. */
   limit?: number;
-  /** Runs to its end; its stdout and exit code are judged. */
+  /** For a block that ends: checks its output and exit code. */
   ends?: (t: Trial, outcome: Ended) => void | Promise<void>;
-  /** Serves until it is stopped; somebody talks to the port meanwhile. */
+  /** For a block that serves until it is stopped: talks to the port. */
   serves?: (t: Trial, port: number) => Promise<void>;
 }
 
@@ -66,7 +66,7 @@ export function examples(page: string): string[] {
     .map((match) => (match[1] ?? "").replaceAll("\\&", "").replaceAll("\\e", "\\"));
 }
 
-/** One claim per block of `name`, and one that blocks and entries match. */
+/** Makes one claim for each block of `name`, and one that blocks and entries match. */
 export function tryBlocks(
   name: string,
   blocks: readonly string[],
@@ -108,7 +108,7 @@ async function tryBlock(t: Trial, block: string, entry: Entry): Promise<void> {
   await stop(child);
 }
 
-/** The block for this machine. */
+/** The block with its replacements for this machine. */
 function translated(block: string, { replace = [] }: Entry, port: number): string {
   let text = block;
   for (const [from, to] of replace) {
@@ -121,7 +121,8 @@ function translated(block: string, { replace = [] }: Entry, port: number): strin
   return text;
 }
 
-/** A folder as the documents assume it: certificates, and the commands first in PATH and in dist/. */
+/** Fills the trial's folder as the documents assume it: certificates, and the commands first in PATH and
+ *  in dist/. */
 async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Promise<void> {
   const bin = join(t.dir, "bin");
   fs.mkdirSync(bin);
@@ -130,10 +131,10 @@ async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Pr
     fs.writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   for (const name of ["sslserver", "tcprules", "tcprulescheck"]) {
     if (t.form === "binary") {
-      // A link: by its name it knows what it is.
+      // A symbolic link, because the executable chooses its command by its name.
       fs.symlinkSync(formCommand(t.form, "")[0] ?? "", join(bin, name));
     } else {
-      // No shell: dash drops variables like CERTFILE:name.
+      // Not a shell script, because dash drops variables like CERTFILE:name.
       const command = JSON.stringify([DENO, "run", "-A", `${ROOT}/cli.ts`, "--as", name]);
       const text = `import os, sys; c = ${command}; os.execv(c[0], c + sys.argv[1:])`;
       fs.writeFileSync(join(bin, name), `#!/usr/bin/python3\n${text}\n`, { mode: 0o755 });
@@ -149,10 +150,10 @@ async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Pr
   await clientCertificate(t);
 }
 
-/** Not a link to it: what --allow-run=deno allows is what PATH leads to. */
+/** The file itself, not a link to it, because --allow-run=deno allows the file that PATH leads to. */
 const DENO = join(ROOT, "node_modules/deno/deno");
 
-/** client.pem and client.key, for CN=visitor, by the authority of ca.pem. */
+/** Makes client.pem and client.key for CN=visitor, issued by the authority of ca.pem. */
 async function clientCertificate(t: Trial): Promise<void> {
   const [key, request] = [join(t.dir, "client.key"), join(t.dir, "client.csr")];
   const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -162,14 +163,14 @@ async function clientCertificate(t: Trial): Promise<void> {
   await openssl(t, "x509", "-req", "-in", request, ...by, ...out);
 }
 
-/** What the server says to `input`, through TLS, in a conversation that must end well. */
+/** The server's answer to `input` through TLS. Asserts that the conversation ends with close_notify. */
 export async function said(t: Trial, port: number, input = ""): Promise<string> {
   const { text, end } = await talk(t, port, input);
   assert.equal(end, "close_notify", text);
   return text;
 }
 
-/** The same with the client's certificate, by openssl. */
+/** Like `said`, but with openssl and the client's certificate. */
 export async function saidToVisitor(t: Trial, port: number, input = ""): Promise<string> {
   const files = ["-cert", join(t.dir, "client.pem"), "-key", join(t.dir, "client.key")];
   const where = ["-connect", `127.0.0.1:${port}`];
@@ -177,7 +178,7 @@ export async function saidToVisitor(t: Trial, port: number, input = ""): Promise
   return new TextDecoder().decode(outcome.stdout);
 }
 
-/** Waits until somebody listens there, without troubling it with a connection. */
+/** Waits until a process listens on the port. Makes no connection. */
 async function listening(port: number, child: ChildProcess): Promise<void> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   const listens = (): boolean =>
@@ -191,7 +192,7 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
   assert.ok(listens(), "the server does not listen");
 }
 
-/** Ends a command and what it started: its process group, which it leads. */
+/** Ends a command and its process group, of which it is the leader. */
 async function stop(child: ChildProcess): Promise<void> {
   const group = child.pid ?? 0;
   if (alive(group).length > 0) process.kill(-group, "SIGTERM");
@@ -200,7 +201,7 @@ async function stop(child: ChildProcess): Promise<void> {
   assert.deepEqual(left, [], "the server did not end at SIGTERM");
 }
 
-/** Processes of a group that run; who has ended and is not reaped yet does not count. */
+/** The running processes of a group, without zombies. */
 function alive(group: number): number[] {
   return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number)
     .filter((pid) => {
@@ -223,16 +224,16 @@ async function outcomeOf(child: ChildProcess): Promise<Ended> {
   return ended;
 }
 
-/** Forms for what only root can do. */
+/** The forms for blocks that need root; empty without root. */
 export const ROOTS: readonly Form[] = isRoot ? BOTH : [];
 
-/** An empty folder for SSL_CHROOT. */
+/** A replacement: an empty folder of the trial for SSL_CHROOT. */
 export const JAIL = ["SSL_CHROOT=/var/empty", 'SSL_CHROOT="$PWD/jail"'] as const;
 export async function makeJail(t: Trial): Promise<void> {
   await fs.promises.mkdir(join(t.dir, "jail"), { mode: 0o755 });
 }
 
-/** Waits until the trial's server has workers of these users and no others. */
+/** Waits until the trial's server has exactly one worker for each of these users. */
 export async function hasWorkers(t: Trial, uids: readonly string[]): Promise<void> {
   const found = await settled(() => workersOf(t), (now) => now.join() === uids.join());
   assert.deepEqual(found, uids);
@@ -254,7 +255,7 @@ function workersOf(t: Trial): string[] {
   });
 }
 
-/** Where the documents switch to a user, and who is no root can only be himself. */
+/** A replacement for options that switch to a user. Without root, the user who runs the test. */
 export const asUser = (
   text: string,
 ): readonly [string, string] => [text, isRoot ? text : text.replaceAll(/1000|65534/g, "@UID")];

@@ -1,4 +1,4 @@
-/** Every command in CONTRIBUTING.md does what is said there, in a copy of the sources. */
+/** Every command in CONTRIBUTING.md does what the text says, in a copy of the sources. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -7,13 +7,13 @@ import { checkout } from "./checkout.ts";
 import { npmEnvironment, ROOT, type Trial } from "./harness.ts";
 import { type Ended, fenced, tryBlocks } from "./docs.ts";
 
-/** What the set-up leaves in the shell; test files run on one form, with what Deno has compiled already. */
+/** The shell state that the set-up leaves. Also limits tests to one form and reuses Deno's cache. */
 const IN_COPY = `cd copy && export PATH="$PWD/node_modules/.bin:$PATH" DENO_NO_PACKAGE_JSON=1 ` +
   `DENO_DIR='${ROOT}/dist/.deno' SSLSERVER_FORM=binary NO_COLOR=1`;
 
 const forms = ["binary"] as const;
 const copy = (t: Trial): Promise<void> => Promise.resolve(void checkout(t, [], "copy"));
-/** The same commands, begun in the copy. */
+/** The fields of an entry whose command `first` runs in the copy. */
 const inCopy = (
   first: string,
 ) => ({ before: copy, forms, replace: [[first, `${IN_COPY}\n${first}`]] } as const);
@@ -44,14 +44,14 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
     first: "deno task ok",
     before: copy,
     forms,
-    // It is what runs this. Here it is only seen to be there.
+    // This task runs all tests, this one included, so only its definition is checked.
     replace: [["deno task ok", `${IN_COPY}\ndeno task 2>&1`]],
     ends: (_t, ended) => passed(ended, /- ok\n +\.ci\/run\n/),
   },
   {
     first: "deno task ok test/codec/ip_test.ts test/e2e/ready_test.ts",
     ...inCopy("deno task ok"),
-    limit: 280_000, // it checks the types of everything, with nothing in its cache
+    limit: 280_000, // checks all types without a cache
     ends: (_t, ended) => {
       for (const check of ["./compile.sh", "deno fmt --check", "deno lint", "deno check"]) {
         assert.ok(ended.stdout.includes(`ok ${check}\n`), ended.stdout);
@@ -67,7 +67,7 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
   },
   {
     first: "deno test -A --no-check test/codec/ip_test.ts",
-    // The last one needs the compiled file.
+    // The last command of the block needs the compiled file.
     before: async (t) => {
       await copy(t);
       fs.symlinkSync(join(ROOT, "dist"), join(t.dir, "copy/dist"));
@@ -97,13 +97,13 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
     first: "./release.sh",
     before: copy,
     forms,
-    // One target: the others are made in the same way.
+    // Only one target: release.sh builds the others in the same way.
     replace: [["./release.sh", `${IN_COPY}\n${npmSettings()} ./release.sh linux-x64`]],
     ends: (_t, ended) => passed(ended, /^sslserver-[0-9.]+-linux-x64: OK$/m),
   },
 ]);
 
-/** For a shell: where npm finds packages on this machine. */
+/** A shell prefix that sets this machine's npm settings. */
 function npmSettings(): string {
   const set = Object.entries(npmEnvironment()).map(([name, value]) => `'${name}=${value}'`);
   return ["env", ...set].join(" ");

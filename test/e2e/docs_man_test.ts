@@ -1,5 +1,4 @@
-/** Every command in the EXAMPLES of the manual pages does what the page says, and the program shows
- *  the pages. */
+/** Every command in the EXAMPLES of the manual pages does what the page says. `--man` shows the pages. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

@@ -1,4 +1,4 @@
-/** Every command of ours in MIGRATION.md runs and serves. */
+/** Every sslserver command in MIGRATION.md runs and serves. */
 
 import assert from "node:assert/strict";
 import { talk } from "./clients.ts";
@@ -6,7 +6,7 @@ import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./docs.ts";
 
 const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
 const WHO = 'echo "$SSLREMOTEIP $MAXCONIP $TCPREMOTEIP $SSL_CLIENT_VERIFY $*"';
-/** Rules that the block needs and does not make. */
+/** Rules that the block needs but does not create. */
 const RULES = [
   "env CERT",
   "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp\nenv CERT",
@@ -55,7 +55,7 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
   },
   {
     first: "printf '10.66.0.0/16:deny\\n10.0.0.0/8:allow\\n:deny\\n' | tcprules imap.cdb imap.tmp",
-    // The network of the test is the loopback.
+    // The test connects from the loopback network.
     replace: [...FILES, ["993", "@PORT"], ["10.0.0.0/8", "127.0.0.0/8"], [
       "/usr/sbin/imapd",
       "imapd",

@@ -1,4 +1,4 @@
-/** Every command in README.md does what is said there. */
+/** Every command in README.md does what the text says. */
 
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
@@ -25,7 +25,7 @@ tryBlocks("README.md", fenced("README.md"), [
   {
     first:
       `./compile.sh && ./dist/sslserver --self-signed -v 127.0.0.1 8443 sh -c 'echo "hello $SSLREMOTEIP"; cat'`,
-    // It makes the compiled file, into the folder of the test.
+    // The block compiles the program; here into the folder of the test.
     forms: ["binary"],
     replace: [["./compile.sh", `DIST=built '${ROOT}/compile.sh'`], ["./dist/", "./built/"], [
       "8443",
@@ -35,7 +35,7 @@ tryBlocks("README.md", fenced("README.md"), [
   },
   {
     first: "openssl s_client -quiet -connect 127.0.0.1:8443",
-    // It is the client of the block before.
+    // The client for the server of the previous block.
     before: (t, port) => t.start({ port, program: ["echo", "hello"] }),
     replace: [["8443", "@PORT"]],
     ends: (_t, { stdout }) => assert.equal(stdout, "hello\n"),
@@ -56,7 +56,7 @@ tryBlocks("README.md", fenced("README.md"), [
     programs: { smtpd: "id -u" },
     serves: async (t, port) => {
       assert.equal(await said(t, port), "1000\n");
-      // Debian's daemon.
+      // Uid 1 is Debian's daemon.
       await hasWorkers(t, Array.from({ length: availableParallelism() }, () => "1"));
     },
   },
@@ -106,7 +106,7 @@ tryBlocks("README.md", fenced("README.md"), [
     programs: { smtpd: "cat" },
     ends: (t, { status, stdout }) => {
       const wrong = stdout.split("\n").filter((line) => /^(warning|error): /.test(line));
-      // Under Deno programs should be another user than workers, for whom root alone can choose one.
+      // Under Deno the check warns if workers and programs are one user. Only root can set another.
       const shared = t.form === "deno" && process.getuid?.() === 0;
       const others = wrong.filter((line) => !shared || !/programs run as the same user/.test(line));
       assert.deepEqual([status, others], [shared ? 1 : 0, []], stdout);
@@ -129,14 +129,14 @@ tryBlocks("README.md", fenced("README.md"), [
   },
 ]);
 
-/** The subject of the certificate that a client gets who asks for this name. */
+/** The subject of the certificate that a client gets with this server name. */
 async function shown(t: Trial, port: number, name: string): Promise<string> {
   const where = ["-connect", `127.0.0.1:${port}`, "-servername", name];
   const { stdout } = await t.run("openssl", ["s_client", ...where]);
   return /^subject.*$/m.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
 }
 
-/** What a client at 192.0.2.7 hears through a proxy on this machine. */
+/** The output that a client at 192.0.2.7 gets through a proxy on this machine. */
 async function throughProxy(port: number): Promise<string> {
   const socket = connectTcp({ port, host: "127.0.0.1" });
   socket.write("PROXY TCP4 192.0.2.7 192.0.2.1 50312 465\r\n");

@@ -1,4 +1,5 @@
-/** .github/workflows: YAML that can be read, of steps whose commands exist, and that call .ci/run. */
+/** The files in .github/workflows are valid YAML, the commands of their steps exist, and they call
+ *  .ci/run. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -22,7 +23,7 @@ interface Workflow {
   jobs: Record<string, Job>;
 }
 
-/** Bun runs the end-to-end tests, and reads YAML; Deno's types do not know it. */
+/** Bun runs the end-to-end tests and parses YAML. Deno's types lack it, hence the cast. */
 const { Bun: bun } = globalThis as unknown as { Bun: { YAML: { parse(text: string): unknown } } };
 
 function workflow(name: string): Workflow {
@@ -31,7 +32,7 @@ function workflow(name: string): Workflow {
 
 const commands = (job: Job): string[] => job.steps.flatMap(({ run }) => run ?? []);
 
-/** What the shell would call `.ci/run` with. */
+/** The arguments with which the shell would call `.ci/run`. */
 async function filesGiven(t: Trial, run: string): Promise<string[]> {
   const bin = join(t.dir, "bin");
   fs.mkdirSync(bin, { recursive: true });

@@ -1,4 +1,4 @@
-/** Hosts: `0`, `::`, `:0` and literals take what they say and nothing else. */
+/** Hosts `0`, `::`, `:0` and literal addresses accept exactly the address families they stand for. */
 
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
@@ -20,7 +20,7 @@ claim("host :: is all of IPv6 and no IPv4", async (t) => {
   const server = await t.start({ host: "::", program, options: ["-e"] });
   assert.equal((await talk(t, server, "", ["-6"])).text, "::1 ::1  \n");
   assert.ok(await portIsFree(server.port, "127.0.0.1"));
-  // The interface of a link-local client, where this machine has such an address.
+  // The interface of a link-local client, if this machine has a link-local address.
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     const ip = addresses?.find(({ address }) => address.startsWith("fe80:"))?.address.split("%")[0];
     if (ip === undefined) continue;

@@ -1,6 +1,6 @@
-/** Every row of ENDINGS in sslserver(1): what the other side sees, what the program sees, what the log
- *  says and which counter moves. One server has them one after the other. What the monitor alone can see
- *  (a worker that dies) is in privsep_crash_test.ts. */
+/** Every row of ENDINGS in sslserver(1): what the client sees, what the program sees, what the log says,
+ *  and which counter increases. One server gets them one after the other. The ending that only the monitor
+ *  can see (a worker that dies) is in privsep_crash_test.ts. */
 
 import assert from "node:assert/strict";
 import { createConnection } from "node:net";
@@ -9,7 +9,7 @@ import { talk } from "./clients.ts";
 import { ALONE, claim, type Server, settled, type Trial, within } from "./harness.ts";
 import { counted, curl, where } from "./metrics.ts";
 
-/** Does what the first line says; anything else: reads to the end and answers. */
+/** Does what the first line of input says. For any other line it reads to the end and answers. */
 const PROGRAM = `read -r how
 case $how in
   exit) exit 3 ;;
@@ -19,11 +19,11 @@ case $how in
 esac`;
 
 interface Row {
-  /** What the client does; resolves with what it sees in the end. */
+  /** Acts as the client. Resolves with the end that the client sees. */
   act: (t: Trial, server: Server) => Promise<string>;
   sees: RegExp;
   program: "end of file" | "something else" | "none";
-  /** The line besides those of -v. */
+  /** The log line expected in addition to those of -v. */
   log?: RegExp;
   counts: Record<string, number>;
 }
@@ -38,13 +38,14 @@ const program = (result: string): string => `programs_total{result="${result}"}`
 const breaks = (how: string): string => `tls_breaks_total{how="${how}"}`;
 const failures = (why: string): string => `handshake_failures_total{reason="${why}"}`;
 
-/** After its handshake; `options` of the compiled client. */
+/** A client that completes its handshake. `options` are those of the compiled client. */
 const client = (input: string, ...options: string[]): Row["act"] => async (t, server) => {
   const { text, end } = await talk(t, server, input, options);
   return `${text.trim()} ${end}`.trim();
 };
 
-/** Without a handshake: sends this, and ends if it is to; `hex` of what it got. */
+/** A client without a handshake: sends `text`, and FIN if `end`. Resolves with "alert", "bytes" or
+ *  "nothing" for what it receives. */
 const raw =
   (text: string, { end = false, from = "127.0.0.1" } = {}): Row["act"] => async (_, { port }) => {
     const socket = createConnection({ port, host: "127.0.0.1", localAddress: from });
@@ -115,7 +116,7 @@ const ROWS: Record<string, Row> = {
 
 for (const version of ["-2", "-3"]) {
   const name = version === "-2" ? "TLS 1.2" : "TLS 1.3";
-  // It ends late, when its program runs: a reset can overtake everything that was sent before.
+  // Wait until the program runs: a reset can overtake everything that was sent before.
   const late = [version, "-w", "500", "-e"];
   ROWS[`the client sends close_notify, ${name}`] = {
     act: client("go\nsome", version, "-e", "half"),
@@ -135,7 +136,7 @@ for (const version of ["-2", "-3"]) {
     sees: /^reset by us$/,
     program: "end of file",
     log: speak("connection reset by the peer"),
-    // What the program writes then finds no reader.
+    // No result of the program: its answer has no reader, so its exit status varies.
     counts: { [breaks("reset")]: 1 },
   };
   ROWS[`the client sends a forged record, ${name}`] = {
@@ -147,7 +148,7 @@ for (const version of ["-2", "-3"]) {
   };
 }
 
-/** What has been counted of `ROWS`'s counters. */
+/** The current values of the counters that `ROWS` names. */
 async function counters(t: Trial, url: string): Promise<Record<string, number>> {
   const all = Object.entries(counted(await curl(t, url)));
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** The program's environment: what it must have, in which form, and what must not be in it. */
+/** The program's environment: required variables, their form, and variables that must be absent. */
 
 import assert from "node:assert/strict";
 import { chain, concatenated, environmentOf, openssl, selfSigned } from "./certificates.ts";
@@ -215,6 +215,6 @@ claim("programs get limit, ignored signals and bytes as the server got them", as
   const [limit = "", ignored = "", ...rest] = text.trim().split("\n");
   assert.equal(BigInt(`0x${ignored.replace(/^.*\s/, "")}`) & 1n, 1n, ignored);
   assert.deepEqual(rest, [" 4a f6 72 67 7c 61 ff 62 7c", "1"]);
-  // Deno has raised the limit before any of our code runs.
+  // Deno raises the limit before any of our code runs.
   if (!t.onDeno) assert.equal(limit, "512");
 }, { forms: WITH_FFI });

@@ -1,5 +1,5 @@
-/** The examples do what they say, on Bun and on Deno; the one with an external program also with the
- *  compiled file. */
+/** The examples do what they say, on Bun and on Deno. The example with an external program is also tested
+ *  with the compiled file. */
 
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
@@ -12,7 +12,7 @@ import { talk } from "./clients.ts";
 import { claim, type Form, formCommand, LIMIT, ROOT, type Trial, within } from "./harness.ts";
 import { startTls } from "./starttls.ts";
 
-/** `binary` stands for Bun: a library is no executable. */
+/** `binary` stands for Bun here, because the library is not an executable. */
 const BOTH: readonly Form[] = ["binary", "deno"];
 
 function runtime(form: Form): string[] {
@@ -21,7 +21,7 @@ function runtime(form: Form): string[] {
     : [join(ROOT, "node_modules/bun/bin/bun.exe"), "--no-install"];
 }
 
-/** Waits for the line in which it tells its port. */
+/** Waits for the line in which the example prints its port. */
 async function portOf(child: ChildProcess, line: RegExp): Promise<number> {
   let stdout = "";
   let stderr = "";
@@ -73,7 +73,7 @@ async function visitor(t: Trial, authority: Pair): Promise<Pair> {
   return pair;
 }
 
-/** What `openssl s_client` hears; with a certificate if it is given one. */
+/** The output of `openssl s_client`, with the client certificate `pair` if given. */
 async function heard(t: Trial, port: number, input: string, pair?: Pair): Promise<string> {
   const where = ["s_client", "-quiet", "-connect", `127.0.0.1:${port}`];
   const files = pair ? ["-cert", pair.certificate, "-key", pair.key] : [];
@@ -164,7 +164,7 @@ example("status_page", "answers curl", async (t, port) => {
   assert.match(await get("/", "-i", "-X", "POST"), /^HTTP\/1\.1 404 Not Found\r\n/);
 });
 
-/** The pairs of a running mutual_tls.ts. */
+/** The client certificates for a running mutual_tls.ts. */
 const pairs = new WeakMap<Trial, { ours: Pair; stranger: Pair }>();
 
 example("mutual_tls", "lets in only whom its authority knows, by name", async (t, port) => {

@@ -1,5 +1,5 @@
-/** What scripts written for ucspi-ssl's sslserver rely on, by its man page: the program's environment, exit
- *  codes, -c, -w, -z, -B and -3. A row is a server's arguments and what they must lead to. */
+/** Behaviour that scripts written for ucspi-ssl's sslserver rely on, by its man page: the program's
+ *  environment, exit codes, -c, -w, -z, -B and -3. A row has a server's arguments and the expected result. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -8,7 +8,7 @@ import { openssl, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
 import { claim, type StartOptions, type Trial, WITH_FFI } from "./harness.ts";
 
-/** Prints the variables that the server made for the program, sorted. Ports are not the same each time. */
+/** Prints the variables that the server sets for the program, sorted. Ports differ between runs. */
 const VARIABLES = [
   "sh",
   "-c",
@@ -62,7 +62,7 @@ claim("environment: what is not known is not there, whatever was inherited", asy
   }
 });
 
-/** What ends a start, and with which code: 100 for usage, 111 for what a file or the system refuses. */
+/** Starts that fail, with their exit codes: 100 for wrong usage, 111 when a file or the system refuses. */
 const ENDS: readonly (readonly [code: number, start: StartOptions, says: RegExp])[] = [
   [100, { options: ["-k"] }, /unknown option -k/],
   [100, { options: ["-c", "0"] }, /option -c .*'0'/],
@@ -101,7 +101,7 @@ claim(
       assert.equal(text, "220 ready\r\nTLS\n");
       assert.equal(end, "close_notify");
     }
-    // The second waited for the first, which -w has ended.
+    // The second connection waits until -w has ended the first.
     assert.ok(performance.now() - begun > 1900, `${performance.now() - begun} ms`);
     await server.waitFor(/^sslserver: ended by/, 2);
     assert.deepEqual(server.lines(/^sslserver: status: ([2-9]|[0-9]{2,})\//), []);
@@ -142,7 +142,7 @@ claim(
   { forms: WITH_FFI },
 );
 
-/** The key, encrypted, and its password in a file `password`. */
+/** Encrypts the key, and writes its password to a file `password`. */
 async function locked(t: Trial, { key }: Pair): Promise<string> {
   const path = join(t.dir, "locked.key");
   const args = ["pkcs8", "-topk8", "-in", key, "-passout", "pass:two words", "-out", path];

@@ -1,10 +1,12 @@
-/** A client that leaves Nagle's algorithm on sends its request only when its Finished has been
- *  acknowledged. No data of the server need follow in TLS 1.3, so the system would wait 40 ms for some. */
+/** A client with Nagle's algorithm sends its request only when its Finished message is acknowledged. In
+ *  TLS 1.3 the server may have no data to send then, so the kernel would delay the acknowledgement by
+ *  40 ms. */
 
 import assert from "node:assert/strict";
 import { claim } from "./harness.ts";
 
-/** Prints for each of 20 connections how many milliseconds after the handshake all it has sent is acknowledged. */
+/** Prints, for each of 20 connections, the milliseconds from the end of the handshake until everything
+ *  that the client has sent is acknowledged. */
 const CLIENT = `
 import fcntl, socket, ssl, struct, sys, termios, time
 context = ssl.create_default_context()
@@ -23,7 +25,7 @@ claim("a client's Finished is acknowledged at once in TLS 1.3", async (t) => {
   const { stdout, stderr } = await t.run("python3", ["-c", CLIENT, String(server.port)]);
   const waits = new TextDecoder().decode(stdout).trim().split("\n").map(Number);
   assert.equal(waits.length, 20, stderr);
-  // Some take longer on a busy machine; without the acknowledgement all do.
+  // On a busy machine some take longer. Without an immediate acknowledgement all of them do.
   const [, , , , fifth = Infinity] = waits.toSorted((a, b) => a - b);
   assert.ok(fifth < 20, waits.join(" "));
 });

@@ -1,10 +1,10 @@
-/** The client's end of data is end of file for the program, whose whole answer still arrives. */
+/** The client's end of data is end of file for the program, and the program's whole answer arrives. */
 
 import assert from "node:assert/strict";
 import { talk } from "./clients.ts";
 import { claim } from "./harness.ts";
 
-/** Reads to the end, then answers with far more than any buffer holds. */
+/** Reads to the end, then answers with much more than any buffer holds. */
 const COUNT_THEN_ANSWER = ["sh", "-c", "wc -c; head -c 3000000 /dev/zero"];
 const ANSWER = 3_000_000 + "5\n".length;
 

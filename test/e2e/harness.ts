@@ -1,10 +1,10 @@
-/** The server under test, from outside: started in each form, watched through /proc, and gone at the
- *  end with everything it started.
+/** Runs the server under test from outside: starts it in each form, watches it through /proc, and at
+ *  the end stops it and everything that it started.
  *
  *  SSLSERVER_FORM lists the forms: `binary` (SSLSERVER_BIN, default dist/sslserver), `deno` and
- *  `deno-noffi` (`deno run` with the permissions of `denoPermissions` and no more), `bun`. E2E_WORKERS
- *  is the number of workers; without it the server decides.
- *  A test is a `claim`: it is run once per form, and every wait in it is for an event, with a limit.
+ *  `deno-noffi` (`deno run` with the permissions of `denoPermissions` only), `bun`. E2E_WORKERS
+ *  is the number of workers; without it the server uses its default.
+ *  A test is a `claim`: it runs once per form. Every wait in it is for an event and has a time limit.
  *  Linux only: it reads /proc. The programs it needs are named by the error when one is missing. */
 
 import assert from "node:assert/strict";
@@ -27,34 +27,35 @@ export const FORMS = (process.env["SSLSERVER_FORM"] ?? "binary,deno,deno-noffi")
 ) as Form[];
 /** Everything but Deno without FFI. */
 export const WITH_FFI: readonly Form[] = ["binary", "deno", "bun"];
-/** Where TLS is BoringSSL. */
+/** The forms whose TLS library is BoringSSL. */
 export const ON_BUN: readonly Form[] = ["binary", "bun"];
-/** One process, which drains by itself; with workers see privsep_*_test.ts. */
+/** One process without workers. privsep_*_test.ts test servers with workers. */
 export const ALONE = ["--workers", "0"] as const;
 export const ON_DENO: readonly Form[] = ["deno", "deno-noffi"];
 
-/** `--workers`, where the form can have them. */
+/** The value of `--workers` for forms that can have workers. */
 const WORKERS = process.env["E2E_WORKERS"];
 
-/** Limit of one wait, in milliseconds, where a claim has no figure of its own. */
+/** The default limit of one wait, in milliseconds. */
 export const LIMIT = 20_000;
 
 export const isRoot = process.getuid?.() === 0;
 
-/** Why a claim is skipped that switches users or gives files away. */
+/** The skip reason for claims that switch users or change the owner of files. */
 export const needsRoot: string | false = !isRoot && "it needs root";
 
 export interface ClaimOptions {
   forms?: readonly Form[];
-  /** Milliseconds for one form. */
+  /** The limit for one form, in milliseconds. */
   timeout?: number;
-  /** Tries all forms at the same time: for a claim that waits for the clock and needs little of the machine. */
+  /** Runs all forms at the same time. For claims that mostly wait for timers and need little CPU. */
   together?: boolean;
-  /** Why it cannot be tried on this machine. */
+  /** Why the claim cannot run on this machine. */
   skip?: string | false;
 }
 
-/** One claim about the server, tried on each form. What it started is stopped and looked after. */
+/** Tests one claim about the server in each form. Stops whatever the claim started, and fails if a
+ *  process is left or a server ended with the wrong status. */
 export function claim(
   name: string,
   body: (t: Trial) => Promise<void>,
@@ -102,24 +103,24 @@ function withLogs(error: unknown, logs: string): Error {
 }
 
 export interface StartOptions {
-  /** Instead of the form's own; see `formCommand`. */
+  /** Replaces the command of the form; see `formCommand`. */
   command?: readonly string[];
-  /** Before host and port; `-1` is always among them. Default: none. */
+  /** Options before host and port. Default: none. `-1` is always added. */
   options?: readonly string[];
   host?: string;
   port?: number;
   /** Default: `cat`. */
   program?: readonly string[];
-  /** On top of a small clean environment. */
+  /** Variables added to a small clean environment. */
   env?: Readonly<Record<string, string>>;
-  /** Shell text run before the server replaces the shell: `ulimit`, redirections. */
+  /** Shell text that runs before the shell executes the server: `ulimit`, redirections. */
   prelude?: string;
   cwd?: string;
-  /** --self-signed unless the environment names certificates. */
+  /** Adds --self-signed. Default: true unless `env` names certificates. */
   selfSigned?: boolean;
 }
 
-/** What a program run to its end leaves. */
+/** The exit status and output of a program that has ended. */
 export interface Outcome {
   status: number | null;
   signal: string | null;
@@ -129,7 +130,7 @@ export interface Outcome {
 
 /** One run of a claim on one form. */
 export class Trial {
-  /** A folder of its own. */
+  /** The temporary folder of this trial. */
   readonly dir: string;
   readonly #mark = `e2e-${process.pid}-${Math.random().toString(36).slice(2)}`;
   readonly #servers: Server[] = [];
@@ -140,18 +141,18 @@ export class Trial {
     fs.chmodSync(this.dir, 0o755);
   }
 
-  /** True where the server is one process. */
+  /** True if the server is one process. */
   get alone(): boolean {
     return this.form === "deno-noffi" || WORKERS === "0";
   }
 
-  /** Options for one worker at most: each has its own sessions and answers of DNS, and its part of
-   *  --pending. */
+  /** Options that limit the server to one worker. With several, each has its own TLS sessions and DNS
+   *  answers, and a share of --pending. */
   get oneSpeaker(): readonly string[] {
     return !this.alone && Number(WORKERS) > 1 ? ["--workers", "1"] : [];
   }
 
-  /** True where libc can be called. */
+  /** True if the form can call libc. */
   get ffi(): boolean {
     return this.form !== "deno-noffi";
   }
@@ -160,7 +161,7 @@ export class Trial {
     return this.form.startsWith("deno");
   }
 
-  /** Starts a server; resolves when it has printed its port. */
+  /** Starts a server. Resolves when the server has printed its port. */
   async start(options: StartOptions = {}): Promise<Server> {
     const server = this.launch(options);
     this.#servers.push(server);
@@ -168,7 +169,7 @@ export class Trial {
     return server;
   }
 
-  /** Runs the server when it shall end by itself. */
+  /** Runs a server that is expected to end without a signal. */
   async fails(options: StartOptions = {}): Promise<Outcome> {
     const server = this.launch(options);
     this.#servers.push(server);
@@ -178,7 +179,7 @@ export class Trial {
     return { ...status, stdout: new TextEncoder().encode(server.stdout), stderr: server.log() };
   }
 
-  /** Starts a server and does not wait. */
+  /** Starts a server and returns at once. */
   launch(options: StartOptions): Server {
     const { host = "127.0.0.1", port = 0, program = ["cat"], env = {}, prelude = "" } = options;
     const certificates = Object.keys(env).some((name) => /^CERT(CHAIN)?FILE/.test(name));
@@ -205,7 +206,7 @@ export class Trial {
       cwd: options.cwd ?? this.dir,
       env: { ...cleanEnvironment(), E2E_MARK: this.#mark, ...env },
       stdio: ["ignore", "pipe", "ignore"],
-      detached: true, // a session of its own, by which everything it starts is known
+      detached: true, // a new session, which identifies everything that the server starts
     });
     this.#children.add(child);
     return new Server(child, log);
@@ -223,7 +224,7 @@ export class Trial {
   ): Promise<Outcome> {
     const child = this.spawn(command, args, env);
     const [out, err] = [collect(child.stdout), collect(child.stderr)];
-    child.stdin?.on("error", () => {}); // it may end without reading
+    child.stdin?.on("error", () => {}); // the program may end without reading
     child.stdin?.end(input);
     const { status, signal } = await within(
       ended(child),
@@ -234,7 +235,7 @@ export class Trial {
     return { status, signal, stdout, stderr: new TextDecoder().decode(stderr) };
   }
 
-  /** Starts a program with pipes; it is ended with the trial at the latest. */
+  /** Starts a program with pipes. The end of the trial kills it if it still runs. */
   spawn(command: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
     const path = found(command);
     const child = spawn(path, [...args], {
@@ -247,12 +248,13 @@ export class Trial {
     return child;
   }
 
-  /** The last words of the servers. */
+  /** The last 4000 characters of each server's log. */
   logs(): string {
     return this.#servers.map((server) => server.log().slice(-4000)).join("---\n");
   }
 
-  /** Stops everything. Returns what should not have been there, and the servers' logs. */
+  /** Stops everything. Returns the failures found (`wrong`: processes left, wrong exit codes) and the
+   *  servers' logs. */
   async end(): Promise<{ wrong: string[]; logs: string }> {
     const wrong: string[] = [];
     for (const server of this.#servers) {
@@ -273,16 +275,16 @@ export class Trial {
   }
 }
 
-/** A server that was started. */
+/** A server that the trial has started. */
 export class Server {
   port = 0;
   stdout = "";
   readonly #workers = new Set<number>();
   readonly #programs = new Set<number>();
-  /** Resolves when it has printed its port, rejects when it ends before. */
+  /** Resolves when the server has printed its port. Rejects if it ends before that. */
   readonly ready: Promise<void>;
   readonly exited: Promise<{ status: number | null; signal: string | null }>;
-  /** The exit code with which it shall end; undefined: any. */
+  /** The expected exit code; undefined: any. */
   expected: number | undefined = 0;
 
   constructor(readonly child: ChildProcess, readonly logFile: string) {
@@ -306,7 +308,7 @@ export class Server {
     return this.child.pid ?? 0;
   }
 
-  /** Everything it has said so far. */
+  /** The log so far. */
   log(): string {
     try {
       return fs.readFileSync(this.logFile, "utf8");
@@ -315,12 +317,13 @@ export class Server {
     }
   }
 
-  /** Its lines that match. */
+  /** The lines of the log that match. */
   lines(pattern: RegExp): string[] {
     return this.log().split("\n").filter((line) => pattern.test(line));
   }
 
-  /** How many lines begin so behind the server's name, those included that are only counted. */
+  /** The number of log lines that begin with `beginning` after the server's name. Includes lines that
+   *  the server suppressed and reported as "... and n more like it". */
   count(beginning: string): number {
     const text = beginning.replace(/^error: /, "");
     return this.lines(/^sslserver: /).reduce((sum, line) => {
@@ -338,17 +341,17 @@ export class Server {
     return lines;
   }
 
-  /** The processes of the server itself: the monitor and its workers, or the one that does all. */
+  /** The processes of the server: the monitor and its workers, or the single process. */
   processes(): number[] {
     return [this.pid, ...this.workers()];
   }
 
-  /** The process that speaks to the network: the first of them. */
+  /** The first process that speaks to the network. */
   get speaker(): number {
     return this.workers()[0] ?? this.pid;
   }
 
-  /** All of them that do, as part of a regular expression. */
+  /** The pids of all processes that speak to the network, as part of a regular expression. */
   get speakers(): string {
     const workers = this.workers();
     return `(?:${(workers.length > 0 ? workers : [this.pid]).join("|")})`;
@@ -358,7 +361,7 @@ export class Server {
     return childrenOf(this.pid).filter(isWorker);
   }
 
-  /** Descriptors of all of them: process, number and target. */
+  /** The open descriptors of the server's processes, as "pid fd target". */
   descriptors(): string[] {
     return this.processes().flatMap((pid) => {
       const folder = `/proc/${pid}/fd`;
@@ -366,14 +369,15 @@ export class Server {
         try {
           return [`${pid} ${fd} ${fs.readlinkSync(join(folder, fd))}`];
         } catch {
-          return []; // closed while we looked
+          return []; // closed since readdir
         }
       });
     });
   }
 
-  /** Waits until there are no more descriptors than `before`. Each worker but one may have had its first
-   *  connection since: it keeps a set of watched pipes then. */
+  /** Waits until at most `before` descriptors are open, plus one for each worker after the first. A
+   *  worker keeps one descriptor (its set of watched pipes) after its first connection, and that may
+   *  have come after `before` was counted. */
   async descriptorsBackTo(before: number, limit = LIMIT): Promise<void> {
     const count = before + Math.max(0, this.workers().length - 1);
     const left = await settled(() => this.descriptors(), (fds) => fds.length <= count, limit);
@@ -383,7 +387,7 @@ export class Server {
     );
   }
 
-  /** Programs it has started and not reaped. */
+  /** Programs that the server has started and not yet reaped. */
   children(): number[] {
     return childrenOf(this.pid).filter((pid) => !isWorker(pid));
   }
@@ -393,12 +397,12 @@ export class Server {
     assert.deepEqual(left, [], "programs are left");
   }
 
-  /** Memory in MiB of all its processes. */
+  /** The memory of all processes of the server, in MiB. */
   memory(): number {
     return this.processes().reduce((sum, pid) => sum + memoryOf(pid), 0);
   }
 
-  /** The largest `memory()` while `work` goes on. */
+  /** The largest `memory()` until `work` settles. */
   async peakDuring(work: Promise<unknown>): Promise<number> {
     let peak = this.memory();
     let over = false;
@@ -417,7 +421,8 @@ export class Server {
     kill(this.pid, name);
   }
 
-  /** Workers and programs outlive the monitor: who they are is known only while it runs. */
+  /** Remembers the pids of workers and programs. They may outlive the monitor, and can be found only
+   *  while it runs. */
   #note(): void {
     if (!this.running) return;
     for (const pid of this.workers()) this.#workers.add(pid);
@@ -428,7 +433,7 @@ export class Server {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** Ends it: SIGTERM, once more, and in the end SIGKILL. Returns a complaint. */
+  /** Ends the server with SIGTERM, a second SIGTERM, then SIGKILL. Returns what was wrong, if anything. */
   async stop(): Promise<string | undefined> {
     this.#note();
     for (const signal of ["SIGTERM", "SIGTERM", "SIGKILL"] as const) {
@@ -443,7 +448,8 @@ export class Server {
     return `the server ended with ${status ?? signal}, not ${this.expected}`;
   }
 
-  /** Of a monitor that has gone: workers get SIGTERM; programs that do not mind EOF nobody ends. */
+  /** Ends what the monitor left. Workers get SIGTERM. Programs that ignore end of file get SIGKILL,
+   *  because the server does not end them. */
   async #endWorkers(): Promise<void> {
     const workers = (): number[] => [...this.#workers].filter(isWorker);
     if (workers().length === 0 && this.#programs.size === 0) return;
@@ -457,7 +463,7 @@ export class Server {
     }
   }
 
-  /** Not another process that has got the number. */
+  /** True if the process is in the server's session. Otherwise its number has been reused. */
   #isOurs(pid: number): boolean {
     return sessionOf(pid) === this.pid;
   }
@@ -473,7 +479,7 @@ function sessionOf(pid: number | string): number | undefined {
   }
 }
 
-/** Children of a process that nobody has reaped. */
+/** Children of a process that are not reaped yet. */
 function childrenOf(parent: number): number[] {
   const found: number[] = [];
   for (const task of fs.readdirSync(`/proc/${parent}/task`)) {
@@ -499,7 +505,7 @@ function commandLine(pid: number): string[] {
   }
 }
 
-/** Pss where it can be read, which does not count what is shared twice. In MiB. */
+/** The memory of a process in MiB: Pss, which counts shared pages once, or else VmRSS. */
 function memoryOf(pid: number): number {
   for (const [file, name] of [["smaps_rollup", "Pss"], ["status", "VmRSS"]] as const) {
     try {
@@ -507,7 +513,7 @@ function memoryOf(pid: number): number {
       const kib = new RegExp(`^${name}:\\s+([0-9]+) kB`, "m").exec(text)?.[1];
       if (kib !== undefined) return Number(kib) / 1024;
     } catch {
-      // not ours to read: the next
+      // no permission: try the next file
     }
   }
   throw new Error("unable to read the memory of the server");
@@ -538,7 +544,7 @@ export function executable(form: Form): string {
 }
 
 /** The smallest set that works: network, files to read (certificates, rules, $PATH), environment,
- *  the system's names and addresses for --self-signed, one program, and libc where it is wanted. */
+ *  the system's names and addresses for --self-signed, one program, and libc if `ffi`. */
 export function denoPermissions(
   program: string,
   ffi: boolean,
@@ -551,13 +557,13 @@ export function denoPermissions(
     "--allow-read",
     "--allow-env",
     "--allow-sys=hostname,networkInterfaces,uid",
-    // Workers: it starts itself.
+    // With workers, the server runs its own executable.
     `--allow-run=${[program, ...(ffi ? [deno] : [])]}`,
     ...(ffi ? ["--allow-ffi"] : []),
   ];
 }
 
-/** What every process of a test gets, and nothing of who runs the tests. */
+/** The environment of every process of a test, independent of the user who runs the tests. */
 function cleanEnvironment(): Record<string, string> {
   return {
     PATH: "/usr/bin:/bin:/usr/sbin:/sbin",
@@ -566,7 +572,7 @@ function cleanEnvironment(): Record<string, string> {
   };
 }
 
-/** Where npm finds its registry and its cache is the machine's business. */
+/** The machine's settings of npm: registry, cache and proxy. */
 export function npmEnvironment(): Record<string, string> {
   const set = Object.entries(process.env).filter(([name]) =>
     /^npm_config_|^https?_proxy$/i.test(name)
@@ -576,7 +582,7 @@ export function npmEnvironment(): Record<string, string> {
 
 const PACKAGE: Record<string, string> = { gcc: "gcc", ss: "iproute2", python3: "python3" };
 
-/** The path of a program; an error that names the Debian package when it is missing. */
+/** The path of a program. If it is missing, throws an error that names the Debian package. */
 export function found(command: string): string {
   if (command.includes("/")) return command;
   for (const folder of ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]) {
@@ -585,7 +591,7 @@ export function found(command: string): string {
   throw new Error(`${command} is missing: install Debian's ${PACKAGE[command] ?? command}`);
 }
 
-/** The compiled helper `client` or `program`, made once per state of its source. */
+/** The path of the compiled helper `client` or `program`. Compiled again when its source changes. */
 export function helper(name: "client" | "program"): Promise<string> {
   return helpers[name] ??= compile(name);
 }
@@ -646,8 +652,8 @@ interface Stray {
   command: string;
 }
 
-/** Processes whose environment carries the mark, or that are of one of the sessions: servers and
- *  whatever they started. Zombies are their parent's affair. */
+/** Finds servers and the processes that they started: those in one of the sessions, or with the mark
+ *  in their environment. Zombies do not count, because their parent has to reap them. */
 function strayProcesses(mark: string, sessions: ReadonlySet<number>): Stray[] {
   return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).flatMap((name) => {
     try {
@@ -674,7 +680,7 @@ function kill(pid: number, signal: string): void {
 const tick = (ms: number): Promise<undefined> =>
   new Promise((resolve) => setTimeout(resolve, ms, undefined));
 
-/** Looks until `good` is content or the limit is reached; returns what it saw last. */
+/** Calls `look` until `good` accepts its result or the limit is reached. Returns the last result. */
 export async function settled<T>(
   look: () => T | Promise<T>,
   good: (seen: T) => boolean,

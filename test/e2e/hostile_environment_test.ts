@@ -1,11 +1,11 @@
-/** The compiled program and the npm package's in a hostile folder, and the compiled one in a hostile
- *  environment: they read and run none of it.
+/** The compiled program and the npm package in a hostile folder, and the compiled program in a hostile
+ *  environment: they read and run nothing of it.
  *
- *  A compiled Bun program obeys, by default, files in the folder it is started in and variables that
- *  load code, open a debugger, write files or stop it from listening. compile.sh takes both away.
- *  Each trap is first set for an unprotected build of a tiny program, which must fall into it: a trap
- *  that no longer works proves nothing. SSLSERVER_BIN names the program under test
- *  (default dist/sslserver, built if missing). Every run has a time limit and starts nothing itself. */
+ *  By default, a compiled Bun program reads files in its working directory, and variables that load code,
+ *  open a debugger, write files or stop it from listening. compile.sh disables both.
+ *  Each attack is first run against an unprotected build of a tiny program, where it must succeed: an
+ *  attack that no longer works proves nothing. SSLSERVER_BIN names the program under test
+ *  (default dist/sslserver, built if missing). Every run has a time limit and starts no other process. */
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -19,14 +19,15 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROGRAM = process.env["SSLSERVER_BIN"] ?? join(ROOT, "dist/sslserver");
 const BUN = join(ROOT, "node_modules/bun/bin/bun.exe");
-const LIMIT = 20_000; // ms for one run; each takes some 20 ms
+const LIMIT = 20_000; // ms for one run, which takes about 20 ms
 const SERVE = ["--self-signed", "-1", "127.0.0.1", "0", "cat"];
 
 let scratch = "";
 let control = ""; // the unprotected program
 let folders = 0;
 
-/** Answers --version, and otherwise prints the port it listens on, as the program under test does. */
+/** Prints a version for --version, and otherwise listens and prints the port, like the program under
+ *  test. */
 const CONTROL = `
 import { createServer } from "node:net";
 if (process.argv.includes("--version")) { console.log("control 0"); process.exit(0); }
@@ -55,7 +56,7 @@ before(() => {
 
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 
-/** A fresh folder with a script that leaves the file `sprung` when run. */
+/** A new folder with a script that creates the file `sprung` when run. */
 function folder(): string {
   const dir = join(scratch, String(++folders));
   fs.mkdirSync(join(dir, "bin"), { recursive: true });
@@ -64,7 +65,7 @@ function folder(): string {
   return dir;
 }
 
-/** Everything seen of one `--version`: status, output, and which files are there afterwards. */
+/** The result of one `--version`: status, output, and the files in the folder afterwards. */
 function version(program: string, dir: string, env: Record<string, string>) {
   const run = spawnSync(program, ["--version"], {
     cwd: dir,
@@ -77,13 +78,13 @@ function version(program: string, dir: string, env: Record<string, string>) {
   return { status: run.status, signal: run.signal, out: run.stdout, err: run.stderr, files };
 }
 
-/** Variables whose effect `--version` shows; `@` is the folder of the run. */
+/** Variables with an effect that shows in `--version`. `@` stands for the folder of the run. */
 const VARIABLES: Record<string, string> = {
   BUN_OPTIONS: "--preload=@/trap.js",
   BUN_BE_BUN: "1",
   BUN_BYTECODE_ORDER_OUT: "@/order",
   BUN_BYTECODE_DIGEST_OUT: "@/digest",
-  BUN_JSC_functionOverrides: "@/missing", // a file with other bodies for functions
+  BUN_JSC_functionOverrides: "@/missing", // a file that replaces the bodies of functions
   BUN_JSC_dumpOptions: "1",
   BUN_JSC_nonsense: "1",
   NODE_CHANNEL_FD: "none",
@@ -101,7 +102,8 @@ for (const [name, value] of Object.entries(VARIABLES)) {
 }
 
 test("a name with its first byte changed does not reach the program", () => {
-  // execve takes any string as an entry: had the first byte become "=", glibc would find these.
+  // execve accepts any string as an entry. If compile.sh replaced the first byte of the names with "=",
+  // glibc would find these.
   const dir = folder();
   const env = { "=UN_OPTIONS": `--preload=${dir}/trap.js`, "=UN_BE_BUN": "1", UN_BE_BUN: "1" };
   assert.deepEqual(version(PROGRAM, dir, env), version(PROGRAM, folder(), {}));
@@ -130,7 +132,7 @@ test("files in the working directory are neither run nor read", () => {
   const clean = version(PROGRAM, folder(), {});
   assert.deepEqual(version(PROGRAM, dir, {}), { ...clean, files });
 
-  // Opening a FIFO that nobody writes to blocks: a program that reads one of these is ended by LIMIT.
+  // Opening a FIFO without a writer blocks, so a program that reads one of these runs into LIMIT.
   const fifos = folder();
   const names = [".env", ".env.local", ".env.production", ".npmrc", "bunfig.toml", "package.json"];
   const made = spawnSync("mkfifo", [...names, "tsconfig.json"].map((name) => join(fifos, name)));
@@ -140,7 +142,7 @@ test("files in the working directory are neither run nor read", () => {
   assert.deepEqual(version(PROGRAM, fifos, env), { ...clean, files: files2 });
 });
 
-/** The npm package's command, with a `bun` that PATH has in `dir`, as `npm install` leaves them. */
+/** The command of the npm package, with `bun` in a folder of PATH, as `npm install` sets them up. */
 function npmForm(dir: string): { program: string; env: Record<string, string> } {
   fs.symlinkSync(BUN, join(dir, "bin/bun"));
   return { program: join(ROOT, "bin/sslserver.ts"), env: { PATH: `${dir}/bin:/usr/bin:/bin` } };
@@ -155,7 +157,7 @@ test("the npm package's processes neither run nor read files in the working dire
   spawnSync(BUN, [join(scratch, "control.ts"), "--version"], { cwd: dull });
   assert.ok(fs.existsSync(join(dull, "sprung")), "the trap is dull");
 
-  // Its worker has been started, too, when it says its port.
+  // When the server prints its port, its worker has started, too.
   const dir = preload(folder());
   const { program, env } = npmForm(dir);
   const server = await serve(program, dir, env);
@@ -163,7 +165,7 @@ test("the npm package's processes neither run nor read files in the working dire
   assert.equal(fs.existsSync(join(dir, "sprung")), false);
   await server.end("SIGTERM");
 
-  // Whoever opens a FIFO that nobody writes to waits: monitor or worker would not come to serve.
+  // Opening a FIFO without a writer blocks, so a monitor or worker that opens one never serves.
   const fifos = folder();
   const names = [".env", ".env.local", ".env.production", ".npmrc", "bun.lock", "bunfig.toml"];
   const made = spawnSync(
@@ -204,13 +206,14 @@ async function serve(program: string, dir: string, env: Record<string, string>) 
   return { port, pid: child.pid ?? 0, end };
 }
 
-/** How many TCP sockets of this process listen (Linux: inodes of its descriptors in state 0A). */
+/** The number of listening TCP sockets of a process: inodes of its descriptors that /proc/net/tcp has in
+ *  state 0A. */
 function listening(pid: number): number {
   const inodes = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => {
     try {
       return fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
     } catch {
-      return ""; // closed meanwhile
+      return ""; // closed since readdir
     }
   });
   const table = fs.readFileSync(`/proc/${pid}/net/tcp`, "latin1") +
@@ -247,14 +250,14 @@ test("a crash runs no program from PATH", async () => {
     const dir = folder();
     const server = await serve(program, dir, env);
     assert.match(server.port, /^\d+$/);
-    // "close" comes when the last holder of stderr is gone, `curl` included.
+    // "close" comes when all processes with stderr open have ended, `curl` included.
     await server.end("SIGSEGV");
     sprung.push(fs.existsSync(join(dir, "sprung")));
   }
   assert.deepEqual(sprung, [true, false]);
 });
 
-/** False for a process that is gone, a zombie, or about to take a SIGKILL that is pending. */
+/** False for a process that has ended, is a zombie, or has a pending SIGKILL. */
 function living(pid: number): boolean {
   try {
     const status = fs.readFileSync(`/proc/${pid}/status`, "latin1");
@@ -266,7 +269,7 @@ function living(pid: number): boolean {
 }
 
 test("BUN_FEATURE_FLAG_NO_ORPHANS does not tie the server to its parent", () => {
-  // The shell leaves as soon as the port is printed; the kernel would then kill its child.
+  // The shell exits when the port is printed. With the flag in effect, the kernel then kills its child.
   const script = 'mkfifo port; "$@" >port 2>/dev/null & read -r x <port && echo $!';
   const alive = [control, PROGRAM].map((program) => {
     const dir = folder();

@@ -1,4 +1,4 @@
-/** -u, -g and -U as root: programs run as exactly those, with no supplementary group left. */
+/** -u, -g and -U as root: programs run with exactly these ids, and no other supplementary group. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -107,7 +107,7 @@ claim("as root -u without -g, and -g without -u, make a warning of their own", a
     ] as const
   ) {
     const server = await t.start({ options: [option, "65534"] });
-    // Under Deno a second one: workers and programs are one user.
+    // Under Deno there is a second warning, because workers and programs are the same user.
     const said = server.lines(/programs run as (?!the same user)/);
     assert.equal(said.length, 1, server.log());
     assert.match(said[0] ?? "", warning);

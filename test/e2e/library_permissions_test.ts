@@ -1,4 +1,4 @@
-/** The library under Deno, with the permissions that README lists for it and no other. */
+/** The library under Deno, with exactly the permissions that README lists. */
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { selfSigned } from "./certificates.ts";
 import { claim, ROOT } from "./harness.ts";
 
-/** Each row: README's words for it, options as source text, further permissions. `FILE` stands for a path. */
+/** Each row: its text in README, the options as source text, further permissions. `CERT` and `KEY` stand
+ *  for paths. */
 const ROWS: readonly [row: string, options: string, permissions: readonly string[]][] = [
   ["always", "cert, key, env: {}", []],
   ["`env` not given", "cert, key", ["--allow-env"]],
@@ -24,7 +25,7 @@ const ROWS: readonly [row: string, options: string, permissions: readonly string
   ["a program", "cert, key, env: {}", ["--allow-run=/bin/cat"]],
 ];
 
-/** Serves one client of its own, which must get back what it sends. */
+/** A script that serves one client, itself, and asserts that the client gets back what it sends. */
 const script = (options: string, server: string, cert: string, key: string): string =>
   `import { connect } from "node:tls";
 import { serve } from ${JSON.stringify(`${ROOT}/mod.ts`)};

@@ -1,5 +1,5 @@
-/** The log, line by line, as docs/specification.md#log-lines gives it, in text and JSON;
- *  nobody outside can forge a line. */
+/** The log, line by line, as docs/specification.md#log-lines gives it, in text and JSON.
+ *  No client can forge a line. */
 
 import assert from "node:assert/strict";
 import { refused, sClient, talk } from "./clients.ts";

@@ -1,5 +1,5 @@
-/** Somebody else reads the log: a reader that stops holds nothing up, a flood does not fill the disk, and
- *  the lines of workers that drain come although the monitor has gone. */
+/** Another process reads the log. A reader that stops reading blocks no connection, a flood does not fill
+ *  the disk, and the lines of draining workers arrive after the monitor has ended. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -34,7 +34,7 @@ class Reader {
     this.ended = once(child, "exit");
   }
 
-  /** From now on it reads nothing; or it goes on. */
+  /** Stops reading until `goOn`. */
   stop(): void {
     process.kill(this.child.pid as number, "SIGSTOP");
   }
@@ -55,7 +55,7 @@ async function pipe(t: Trial): Promise<Reader> {
   return new Reader({ prelude: `exec 2>'${path}'` }, t.spawn("cat", [path]));
 }
 
-/** A stream socket, as journald gives it to services, with little room. */
+/** A stream socket, like the one of journald for services, with a small buffer. */
 async function socket(t: Trial): Promise<Reader> {
   const path = join(t.dir, "log.socket");
   const connect = [
@@ -94,7 +94,7 @@ for (const [what, make] of Object.entries({ pipe, socket })) {
       await reader.saw(/: ok /);
       reader.stop();
       if (what === "pipe") {
-        // Fills it; the end is EAGAIN.
+        // Fills the pipe. dd ends with EAGAIN.
         const of = `of=${join(t.dir, "log.fifo")}`;
         await t.run("dd", ["if=/dev/zero", "bs=4096", of, "oflag=nonblock", "conv=notrunc"]);
       }

@@ -1,6 +1,6 @@
-/** Connections of random sizes and endings, 50 at once: every byte that should arrive arrives, every
- *  program is reaped, no descriptor is left. E2E_CONNECTIONS: how many (default 500; 5,000 by hand);
- *  E2E_SEED: another series. */
+/** Connections with random sizes and endings, 50 at once: every byte that should arrive arrives, every
+ *  program is reaped, no descriptor is left. E2E_CONNECTIONS is their number (default 500; use 5,000 for a
+ *  run by hand). E2E_SEED selects another series. */
 
 import assert from "node:assert/strict";
 import process from "node:process";

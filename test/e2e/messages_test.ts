@@ -1,5 +1,5 @@
-/** How a start can end: for each message a command line and an environment that lead to it, with exit code,
- *  message and remedy. Every message in the source has a row, or a reason why not. */
+/** Starts that fail: for each message a command line and an environment that cause it, with exit code,
+ *  message and remedy. Every message in the source has a row, or a reason for having none. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -14,9 +14,9 @@ interface Row {
   env?: Record<string, string>;
   code?: number;
   fatal: string;
-  /** Tried under Deno too: the system or a library is behind it, or Deno's way to it. */
+  /** True: tested under Deno, too, because the system, a library or Deno's adapter causes it. */
   deno?: true;
-  /** What to do about it. Absent: the message says it, and the usage line follows. */
+  /** The remedy. Absent: the message has it, and the usage line follows. */
   info?: string;
 }
 
@@ -272,9 +272,9 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** Messages without a row, as they begin, and why. */
+/** Messages without a row: how they begin, and where they are tested or why they cannot be. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  // Of the library; test/library_options_test.ts.
+  // Messages of the library; see test/library_options_test.ts.
   "a handler cannot begin": "library",
   "serve needs ": "library",
   "option command needs ": "library",
@@ -282,7 +282,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "options cert and selfSigned": "library",
   "option key needs cert": "library",
   "unable to find a certificate: none of cert": "library",
-  // Of other commands; test/commands/.
+  // Messages of other commands; see test/commands/.
   "tcprules": "tcprules",
   "unable to read input": "tcprules",
   "unable to parse line": "tcprules",
@@ -290,12 +290,12 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to ${what}: ${reason(thrown)}": "tcprules",
   "unable to parse TCPREMOTEIP": "tcprulescheck",
   "unable to read ${cdb}": "tcprulescheck",
-  // Of a running server.
+  // Messages of a running server.
   "unable to listen again": "test/privsep/monitor/",
   "unable to start a worker": "test/privsep/monitor/",
   "unable to run ${options.command[0]}": "test/privsep/monitor/",
   "unable to serve: sslserver ${VERSION}": "test/e2e/privsep_upgrade_test.ts",
-  // Of systems that lack something, or do what none does.
+  // Messages on systems that lack something or behave wrongly.
   "unable to switch user": "a system that does not obey",
   "unable to give up rights": "test/privsep/drop_test.ts",
   "unable to ${what}: ${reason(error)}": "test/privsep/drop_test.ts",
@@ -306,7 +306,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to run on Node": "Node",
   "unable to call ": "another system",
   "${what}: ": "test/e2e/surroundings_test.ts",
-  // Of supervisors and client certificates, with tests of their own.
+  // Messages about supervisors and client certificates, which have separate tests.
   "unable to use the socket of $LISTEN_FDS": "test/supervisor/listen_fds_test.ts",
   "unable to listen on ${wanted}": "test/supervisor/listen_fds_test.ts",
   "unable to use descriptor ": "test/supervisor/notify_test.ts",
@@ -334,7 +334,7 @@ async function files(t: Trial): Promise<void> {
   fs.writeFileSync(at("rewrite"), "=every.invalid:0.0.0.0\n");
 }
 
-/** What a start says, or why it says something else than its row. */
+/** Runs the start of a row. Returns undefined if the result matches the row, else a description. */
 async function tried(t: Trial, row: Row): Promise<string | undefined> {
   const { code = 111, fatal, info } = row;
   const here = (text: string): string => text.replaceAll("@/", `${t.dir}/`);
@@ -343,14 +343,14 @@ async function tried(t: Trial, row: Row): Promise<string | undefined> {
       .map(([name, value]) => [name, name === "NOTIFY_SOCKET" ? value : here(value)]),
   );
   const command = [...formCommand(t.form, "cat"), ...here(row.args).split(" ").filter(Boolean)];
-  // The process of the shell becomes the server: nobody else knows its number in advance. dash loses
-  // variables like CERTFILE:name, so the others start without it.
+  // The shell sets LISTEN_PID to its own pid and then executes the server. Other rows run without a
+  // shell, because dash drops variables like CERTFILE:name.
   const listening = "LISTEN_FDS" in env ? "export LISTEN_PID=$$; exec 3</dev/null; " : "";
   const [path = "", ...args] = listening || "SSL_CHROOT" in env
     ? ["/bin/sh", "-c", `cd /; ${listening}exec "$@"`, "sh", ...command]
     : command;
   const { status, stderr } = await t.run(path, args, { env })
-    .catch((error) => ({ status: -1, stderr: String(error) })); // it serves
+    .catch((error) => ({ status: -1, stderr: String(error) })); // the start succeeded: no end in time
   const lines = stderr.replaceAll(`${t.dir}/`, "@/").split("\n");
   const at = lines.findIndex((line) => line.startsWith("sslserver: fatal: "));
   const next = lines[at + 1] ?? "";
@@ -381,7 +381,7 @@ claim("a start that fails says why and what to do, for every message", async (t)
   assert.deepEqual(wrong, []);
 }, { forms: ["binary", "deno"], timeout: 120_000 });
 
-/** The first words of every error that ends a start, as the source has them, by the file. */
+/** The text of every error in the source that ends a start, and its file. */
 function messages(): Map<string, string> {
   const found = new Map<string, string>();
   const folder = join(ROOT, "src");

@@ -1,9 +1,9 @@
-/** What the claims about --metrics share: fetching, reading and comparing them. */
+/** Helpers of the claims about --metrics: fetch, parse and compare them. */
 
 import assert from "node:assert/strict";
 import { found, type Server, settled, type Trial } from "./harness.ts";
 
-/** Where a server with `--metrics` on port 0 answers. */
+/** The URL of a server's metrics, from its log. `--metrics` may have port 0. */
 export async function where(server: Server): Promise<string> {
   const [line = ""] = await server.waitFor(/ metrics at /);
   return line.replace(/^.* metrics at /, "");
@@ -15,7 +15,7 @@ export async function curl(t: Trial, ...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** Every sample by its name and labels, without `sslserver_`. */
+/** Every sample by its name and labels, without the prefix `sslserver_`. */
 export function samples(text: string): Map<string, number> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(lines.map((line) => {
@@ -24,15 +24,15 @@ export function samples(text: string): Map<string, number> {
   }));
 }
 
-/** The samples that say how often something happened, and of these those that are not 0. */
+/** The counters (`_total`, `_seconds_count`) that are not 0. */
 export function counted(text: string): Record<string, number> {
   const counts = [...samples(text)]
     .filter(([name, value]) => /_total(\{|$)|_seconds_count$/.test(name) && value !== 0);
   return Object.fromEntries(counts);
 }
 
-/** Fetches until the counts are those wanted: a server may be told of a program's end a little
- *  after the client has seen it. */
+/** Fetches until the counters are `wanted`. Retries because the server may learn of a program's end
+ *  later than the client. */
 export async function assertCounts(
   t: Trial,
   url: string,
@@ -51,7 +51,7 @@ export async function assertCounts(
   return text;
 }
 
-/** Prometheus' own checker has nothing to say about it. */
+/** Asserts that Prometheus' own checker, promtool, finds nothing wrong. */
 export async function assertWellFormed(t: Trial, text: string): Promise<void> {
   const { status, stderr, stdout } = await t.run(promtool(), ["check", "metrics"], { input: text });
   assert.deepEqual([status, stderr, stdout.length], [0, "", 0]);

@@ -1,5 +1,5 @@
-/** Metrics after a scripted load say exactly what the script did, and Prometheus' own checker has
- *  nothing to say about them. */
+/** Metrics after a scripted load show exactly what the script did, and Prometheus' own checker finds
+ *  nothing wrong. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -26,7 +26,7 @@ async function rulesFile(t: Trial, source: string): Promise<string> {
   return path;
 }
 
-/** Comes from another loopback address and is turned away. */
+/** Connects from another loopback address and is denied. */
 function deniedVisit(server: Server, from: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port: server.port, host: "127.0.0.1", localAddress: from });
@@ -124,7 +124,7 @@ claim("after a scripted load the counts are those of the script", async (t) => {
 });
 
 claim("who gives way to newer connections is counted", async (t) => {
-  const one = t.alone ? [] : ["--workers", "1"]; // each worker has its own who give way
+  const one = t.alone ? [] : ["--workers", "1"]; // each worker applies --pending to its own connections
   const server = await t.start({ options: ["--metrics", ":0", "--pending", "4", ...one] });
   const url = await where(server);
   const crowd = await silent(t, server, 10);

@@ -1,5 +1,5 @@
-/** The metrics of a server with three workers are those of one server: exact wherever a connection
- *  went, and no counter goes back when a worker dies. */
+/** A server with three workers has the metrics of one server: they are exact whichever worker serves a
+ *  connection, and no counter decreases when a worker dies. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -12,8 +12,8 @@ import { asRoot, jailed, split, workersOf } from "./privsep.ts";
 
 const THREE = ["-HRl0", "--workers", "3"];
 
-/** Connections that speak no TLS and are turned away, until two workers have had some of them: the
- *  system decides which one accepts. How many there were. */
+/** Makes connections without TLS, which are refused, until two workers have had some of them (the kernel
+ *  decides which worker accepts). Returns their number. */
 async function spread(server: Server): Promise<number> {
   for (let count = 8; count <= 800; count += 8) {
     await Promise.all(Array.from({ length: 8 }, () => refused(server.port, new Uint8Array(64))));
@@ -24,7 +24,7 @@ async function spread(server: Server): Promise<number> {
   throw new Error("one worker had all connections");
 }
 
-/** The counters of a scrape: what must not go back. */
+/** The counters of a scrape, which must not decrease. */
 function counters(text: string): [string, number][] {
   return [...samples(text)].filter(([name]) => /_(total|count|sum|bucket)(\{|$)/.test(name));
 }
@@ -35,7 +35,7 @@ function assertNotBack(before: string, after: string): void {
   assert.deepEqual(back, []);
 }
 
-/** SIGKILL, and the wait for the successor. */
+/** Kills a worker with SIGKILL and waits for its successor. */
 async function replace(t: Trial, server: Server, url: string, pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");
   await settled(() => server.workers(), (pids) => pids.length === 3 && !pids.includes(pid));
@@ -101,7 +101,8 @@ split(
       });
     let before = await all();
     let deaths = 0;
-    // The first that was started answers, and its successor has the largest number: both, then another.
+    // The worker started first answers the scrapes. Its successor has the largest pid. Kill both in turn,
+    // then another worker.
     for (const choose of [Math.min, Math.max, Math.min]) {
       const workers = await workersOf(server, 3);
       await replace(t, server, url, choose(...workers));
@@ -110,7 +111,7 @@ split(
       assertNotBack(before, after);
       assert.equal(samples(after).get('worker_restarts_total{reason="signal"}'), deaths);
       await assertWellFormed(t, after);
-      // The new one counts from there on.
+      // Counting continues from the old values.
       for (let i = 0; i < 4; i++) await refused(server.port, new Uint8Array(64));
       count += 4;
       before = await all();
@@ -131,7 +132,7 @@ split("a server whose only worker is killed counts on, on the same port", async 
     assert.equal(await settled(ended, (count) => count === i), i);
     const [worker = 0] = await workersOf(server);
     process.kill(worker, "SIGKILL");
-    const text = await curl(t, url); // who comes before the successor waits for it
+    const text = await curl(t, url); // a scrape before the successor runs waits for it
     assert.equal(samples(text).get('connections_total{outcome="ok"}'), i);
     assert.equal(samples(text).get('worker_restarts_total{reason="signal"}'), i);
     assert.equal(samples(text).get("process_start_time_seconds"), started);
@@ -194,7 +195,7 @@ asRoot(
       try {
         return await fetch();
       } catch {
-        return ""; // its file is that of the dead one until then
+        return ""; // until then the socket file is that of the dead worker
       }
     };
     const text = await settled(again, (text) => samples(text).get("workers_running") === 3);
@@ -214,7 +215,7 @@ asRoot(
     const next = await t.start({ options, env: { ...env, SSL_CHROOT: env["SSL_CHROOT"] ?? "" } });
     await next.waitFor(/ metrics at /);
     assert.equal(samples(await fetch()).get("connections_accepted_total"), 0);
-    talking.stdin?.write("two\n"); // the old worker still drains, and has left the new socket alone
+    talking.stdin?.write("two\n"); // the old worker still drains, and has not removed the new socket
     assert.equal(await settled(() => heard, (text) => text === "one\ntwo\n"), "one\ntwo\n");
     talking.stdin?.end();
     talking.kill("SIGTERM");

@@ -1,19 +1,20 @@
-/** Mounts that only the server under test sees. For root; needs unshare(1) of util-linux. */
+/** Mounts that only the server under test sees. Needs root and unshare(1) of util-linux. */
 
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT, type Trial } from "./harness.ts";
 
-/** A prelude: shell text that runs `mount` in a mount namespace of its own and the server behind it.
- *  unshare's own way to make that namespace private fails in a chroot whose root folder is no mount
- *  point; there the namespace stays as it is. Single quotes are not allowed in `mount`. */
+/** A prelude: shell text that makes a new mount namespace, runs `mount` in it, then the server.
+ *  `mount` must not contain single quotes. The script makes the namespace private itself and ignores
+ *  failure: unshare's own option fails in a chroot whose root folder is not a mount point. */
 export function mounted(mount: string): string {
   const inside = `mount --make-rprivate / 2>/dev/null; ${mount} && exec "$@"`;
   return `set -- unshare -m --propagation unchanged sh -c '${inside}' sh "$@"`;
 }
 
-/** A prelude that lets other users enter a checkout below a folder that only root may enter; nothing
- *  where they can. `deno run` needs it to start as another user: it reads the sources by path. */
+/** A prelude that lets other users enter a checkout below a folder that only root may enter. Empty if
+ *  they can enter it anyway. `deno run` as another user needs this, because it reads the sources by
+ *  path. */
 export function reachable(t: Trial): string {
   const shut = [...above(ROOT)].filter((folder) => (fs.statSync(folder).mode & 1) === 0).at(-1);
   if (shut === undefined) return "";

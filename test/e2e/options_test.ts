@@ -1,4 +1,5 @@
-/** Options: usage errors are 100 with one usage line; what is not supported names itself. */
+/** Options: usage errors exit with 100 and one usage line. A message about an unsupported option names
+ *  it. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { talk } from "./clients.ts";
 import { claim, formCommand, type Outcome, type Trial } from "./harness.ts";
 
-/** Runs it with exactly these arguments. */
+/** Runs the server with exactly these arguments. */
 function bare(t: Trial, ...args: string[]): Promise<Outcome> {
   const [path = "", ...before] = formCommand(t.form, "cat");
   return t.run(path, [...before, ...args]);
@@ -88,7 +89,8 @@ claim("a host name is looked up, a port name found in /etc/services", async (t) 
 });
 
 claim("-d leaves Nagle's delay on, the default turns it off", async (t) => {
-  // Seen from the client: a line at a time, answered one by one, takes no 40 ms each.
+  // The client sends one line at a time and waits for each answer. Without Nagle's delay a line takes
+  // less than 40 ms.
   const server = await t.start({ program: ["cat"] });
   const { text, facts } = await talk(t, server, "x\n".repeat(100));
   assert.equal(text.length, 200);

@@ -1,5 +1,5 @@
-/** What is published can be used: the npm package by bunx, by Bun and by Deno, types included; the JSR
- *  package as far as a dry run tells. Offline throughout. */
+/** The published packages work: the npm package with bunx, Bun and Deno, types included; the JSR package
+ *  as far as a dry run shows. All offline. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -16,11 +16,11 @@ const DENO = join(ROOT, "node_modules/deno/deno");
 const BUN = join(ROOT, "node_modules/bun/bin/bun.exe");
 const VERSION = JSON.parse(fs.readFileSync(join(ROOT, "package.json"), "utf8")).version as string;
 
-/** The packages do not differ between the forms. */
+/** Runs once, because the packages do not depend on the form. */
 const ONCE = { forms: ["binary"], timeout: 180_000 } as const;
 const LONG = 120_000;
 
-/** Nothing of whoever runs the test; Bun first in PATH, npm and Node where they are. */
+/** An environment independent of the user who runs the test, except PATH, which begins with our Bun. */
 function environment(t: Trial): Record<string, string> {
   return {
     HOME: t.dir,
@@ -34,7 +34,7 @@ function environment(t: Trial): Record<string, string> {
   };
 }
 
-/** Runs a shell line in `folder`, which must succeed; `words` are $1 and so on. */
+/** Runs a shell line in `folder` and asserts that it succeeds. `words` are $1 and so on. */
 async function shell(t: Trial, folder: string, line: string, ...words: string[]): Promise<string> {
   const outcome = await tried(t, folder, line, ...words);
   const text = new TextDecoder().decode(outcome.stdout);
@@ -51,7 +51,7 @@ const folder = fs.mkdtempSync(join(tmpdir(), "sslserver-package-"));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 let made: Promise<string> | undefined;
 
-/** The npm package, made once for all claims: it takes seconds. */
+/** The path of the npm package. Made once for all claims, because that takes seconds. */
 function tarball(t: Trial): Promise<string> {
   return made ??= shell(t, ROOT, 'npm pack --silent --pack-destination "$1"', folder)
     .then(() => join(folder, `sslserver-${VERSION}.tgz`));
@@ -78,7 +78,7 @@ const server: TlsServer = await serve(options, async (conn) => {
 process.stdout.write(VERSION + " " + server.port + "\\n");
 await server.closed;
 `;
-/** For the type checkers: of Bun's and Deno's own types it wants neither. */
+/** A declaration for the type checkers, so that the project needs neither Bun's nor Deno's types. */
 const PROCESS = "declare const process: { stdout: { write(text: string): void } };\n";
 
 for (const installer of ["npm", "bun"] as const) {
@@ -165,7 +165,7 @@ claim("the library's documentation is complete", async (t) => {
 }, ONCE);
 
 claim("the JSR package passes a dry run, with no slow types, and holds no test", async (t) => {
-  // The fast check of types is part of it; without --allow-slow-types any of them ends it.
+  // The dry run includes the check for slow types, and fails on any without --allow-slow-types.
   const { status, stderr, stdout } = await tried(
     t,
     ROOT,
@@ -181,7 +181,7 @@ claim("the JSR package passes a dry run, with no slow types, and holds no test",
   assert.doesNotMatch(text, /\/(test|tools|dist|examples|\.ci)\//);
 }, ONCE);
 
-/** Starts what serves until the trial ends; returns the first line it prints. */
+/** Starts a command that runs until the trial ends. Returns the first line that it prints. */
 async function firstLine(t: Trial, folder: string, command: readonly string[]): Promise<string> {
   const child = t.spawn("sh", ["-c", 'cd "$0" && exec "$@"', folder, ...command], environment(t));
   let text = "";
@@ -190,7 +190,7 @@ async function firstLine(t: Trial, folder: string, command: readonly string[]): 
   const ended = once(child, "exit").then(() => {
     throw new Error(`${command.join(" ")} ended: ${words}`);
   });
-  ended.catch(() => {}); // at the end of the trial it does
+  ended.catch(() => {}); // the end of the trial kills it
   const line = new Promise<string>((resolve) => {
     child.stdout?.on("data", (bytes: Uint8Array) => {
       text += new TextDecoder().decode(bytes);

@@ -1,20 +1,20 @@
-/** Silent clients lock nobody out: a good client is served at once, also when --pending is reached. */
+/** Silent clients do not lock out others: a good client is served at once, even at the --pending limit. */
 
 import assert from "node:assert/strict";
 import { silent, talk } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
 
-/** Milliseconds that silent clients may add to a conversation. */
+/** The delay that silent clients may add to a conversation, in milliseconds. */
 const AT_ONCE = 500;
 
-/** How long a conversation takes, in milliseconds. */
+/** The duration of one conversation, in milliseconds. */
 async function conversation(t: Trial, server: Server): Promise<number> {
   const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
   assert.equal(text, "hello\n");
   return Number(facts["ms"]);
 }
 
-/** One conversation of five is as quick as before: a busy machine may keep any of them waiting, not all. */
+/** Asserts that one of five conversations is as quick as before. A busy machine may delay some of them. */
 async function servesAtOnce(t: Trial, server: Server, before: number): Promise<void> {
   const waits: number[] = [];
   while (waits.length < 5 && !waits.some((ms) => ms < before + AT_ONCE)) {
@@ -39,7 +39,7 @@ claim("the default --pending reached by silent clients: the oldest gives way", a
   const held = await silent(t, server, 1000);
   for (let i = 0; i < 3; i++) await servesAtOnce(t, server, before);
   const left = await held.open();
-  // Each worker has its share of the slots, and the system does not deal evenly.
+  // Each worker has its share of --pending, and the kernel does not distribute connections evenly.
   const least = server.workers().length > 1 ? 500 : 995;
   assert.ok(left >= least && left < 1000, `${left} of 1000 are still open`);
 }, { timeout: 90_000 });

@@ -1,5 +1,5 @@
-/** What the claims about monitor and workers share: who is who among the processes, what /proc tells
- *  of them, and a load of clients that goes on whatever becomes of the server. */
+/** Helpers of the claims about monitor and workers: find the processes, read their state in /proc, and
+ *  run a load of clients that continues while the server restarts or fails. */
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -23,13 +23,13 @@ import {
   within,
 } from "./harness.ts";
 
-/** The users of these claims: nobody's ids, and unlike each other. */
+/** The users of these claims: different ids that no account of the machine has. */
 export const WORKER = { uid: 64_001, gid: 64_002 };
 export const PROGRAM = { uid: 64_003, gid: 64_004 };
-/** As options: whose the program is. */
+/** The options for the program's user and group. */
 export const AS_PROGRAM = ["-u", String(PROGRAM.uid), "-g", String(PROGRAM.gid)] as const;
 
-/** A claim about monitor and workers, on the forms that have them. */
+/** A claim about monitor and workers, in the forms that have them. */
 export function split(
   name: string,
   body: (t: Trial) => Promise<void>,
@@ -38,7 +38,7 @@ export function split(
   claim(name, body, { forms, ...rest });
 }
 
-/** One that needs root. */
+/** Like `split`, for a claim that needs root. */
 export function asRoot(
   name: string,
   body: (t: Trial) => Promise<void>,
@@ -47,27 +47,27 @@ export function asRoot(
   split(name, body, { ...options, skip: options.skip || needsRoot });
 }
 
-/** An empty folder for SSL_CHROOT, which nobody can write. */
+/** An empty folder for SSL_CHROOT, without write permission. */
 export function emptyFolder(t: Trial): string {
   const path = join(t.dir, "jail");
   fs.mkdirSync(path, { mode: 0o555 });
   return path;
 }
 
-/** The worker's user and root folder, as the environment has them. */
+/** The environment variables for the worker's user and root folder. */
 export const jailed = (t: Trial): Record<string, string> => ({
   SSL_UID: String(WORKER.uid),
   SSL_GID: String(WORKER.gid),
   SSL_CHROOT: emptyFolder(t),
 });
 
-/** Makes a key readable by root alone. */
+/** Makes a key readable by root only. */
 export function locked(pair: Pair): Pair {
   fs.chmodSync(pair.key, 0o400);
   return pair;
 }
 
-/** The workers, once there are `count`; rejects when there are not. */
+/** Waits until there are `count` workers. Returns their pids. */
 export async function workersOf(server: Server, count = 1, limit = LIMIT): Promise<number[]> {
   const workers = await settled(() => server.workers(), ({ length }) => length === count, limit);
   assert.equal(workers.length, count, `workers: ${workers}`);
@@ -78,7 +78,7 @@ export async function workerOf(server: Server): Promise<number> {
   return (await workersOf(server))[0] ?? 0;
 }
 
-/** The only program that runs, once it is `name`: it may be started by way of others. */
+/** The pid of the only program, once it runs `name`. Another program may exec it. */
 export async function programOf(server: Server, name = "cat"): Promise<number> {
   const is = (pid: number): boolean => words(pid, "cmdline")[0] === name;
   const found = await settled(() => server.children().filter(is), ({ length }) => length === 1);
@@ -86,7 +86,7 @@ export async function programOf(server: Server, name = "cat"): Promise<number> {
   return found[0] ?? 0;
 }
 
-/** Lines of /proc/PID/status by name, without the tabulator behind it. */
+/** Lines of /proc/PID/status by name, without the tab after it. */
 export function statusOf(pid: number | string): Map<string, string> {
   const text = fs.readFileSync(`/proc/${pid}/status`, "latin1");
   return new Map(
@@ -97,7 +97,7 @@ export function statusOf(pid: number | string): Map<string, string> {
   );
 }
 
-/** Parts of cmdline or environ. */
+/** The strings in /proc/PID/cmdline or environ. */
 export function words(pid: number, file: "cmdline" | "environ"): string[] {
   try {
     return fs.readFileSync(`/proc/${pid}/${file}`, "latin1").split("\0").filter((s) => s !== "");
@@ -106,14 +106,14 @@ export function words(pid: number, file: "cmdline" | "environ"): string[] {
   }
 }
 
-/** Descriptors by number, with what they lead to. */
+/** The open descriptors of a process: number and target. */
 export function descriptorsOf(pid: number): Map<number, string> {
   const folder = `/proc/${pid}/fd`;
   const found = fs.readdirSync(folder).flatMap((fd): [number, string][] => {
     try {
       return [[Number(fd), fs.readlinkSync(join(folder, fd))]];
     } catch {
-      return []; // closed while we looked
+      return []; // closed since readdir
     }
   });
   return new Map(found.sort(([a], [b]) => a - b));
@@ -125,7 +125,7 @@ export function coreLimitOf(pid: number): string {
   return /^Max core file size\s+(\S+)\s+(\S+)/m.exec(text)?.slice(1).join(" ") ?? "";
 }
 
-/** True for a process that has ended and that its parent has not asked about. */
+/** True for a process that has ended and is not reaped yet. */
 export function isZombie(pid: number): boolean {
   try {
     return /^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, "latin1"));
@@ -134,7 +134,7 @@ export function isZombie(pid: number): boolean {
   }
 }
 
-/** Children of a process, ended ones included. */
+/** Children of a process, zombies included. */
 export function childrenOf(pid: number): number[] {
   const text = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
   return text.split(" ").filter((one) => one !== "").map(Number);
@@ -162,28 +162,29 @@ export const alive = (pid: number): boolean => {
   }
 };
 
-/** Waits until a process is no more. Milliseconds that it took. */
+/** Waits until a process has ended. Returns how long that took, in milliseconds. */
 export async function gone(pid: number, limit = LIMIT): Promise<number> {
   const start = performance.now();
   assert.ok(!(await settled(() => alive(pid), (it) => !it, limit)), `${pid} is still there`);
   return performance.now() - start;
 }
 
-/** A client that is in, and stays. */
+/** A client whose program runs, and that stays connected. */
 export async function guest(server: Server | number, from = "127.0.0.1"): Promise<Guest> {
   const one = new Guest(typeof server === "number" ? server : server.port, from);
   await one.heard();
   return one;
 }
 
-/** The subject of the certificate that is served to new connections. */
+/** The subject of the certificate that a new connection gets. */
 export async function subject(t: Trial, server: Server): Promise<string> {
   const where = ["-connect", `127.0.0.1:${server.port}`, "-noservername"];
   const outcome = await t.run("openssl", ["s_client", ...where]);
   return /^subject=CN = (.*)$/m.exec(new TextDecoder().decode(outcome.stdout))?.[1] ?? "";
 }
 
-/** Waits until `name` is what new connections are served. Milliseconds that it took. */
+/** Waits until new connections get the certificate of `name`. Returns how long that took, in
+ *  milliseconds. */
 export async function serves(t: Trial, server: Server, name: string): Promise<number> {
   const start = performance.now();
   const seen = await settled(() => subject(t, server), (it) => it === name, 6000);
@@ -191,7 +192,7 @@ export async function serves(t: Trial, server: Server, name: string): Promise<nu
   return performance.now() - start;
 }
 
-/** Compiles a C file of this folder, once per state of its source; its path. */
+/** The path of a compiled C file of this folder. Compiled again when the source changes. */
 export function compiled(name: "load" | "privsep"): Promise<string> {
   return made[name] ??= compile(name);
 }
@@ -217,19 +218,19 @@ async function compile(name: "load" | "privsep"): Promise<string> {
   return built;
 }
 
-/** How the connections of a load have ended; see load.c. */
+/** The numbers of connections of a load by how they ended; see load.c. */
 export interface Counts {
   ok: number;
   refused: number;
   denied: number;
   cut: number;
-  /** Milliseconds, of the complete ones. */
+  /** The longest complete connection, in milliseconds. */
   slowest: number;
 }
 
-/** Clients that come at `rate` per second until `end`. */
+/** Clients that connect at `rate` per second until `end`. */
 export class Load {
-  /** What happened to those that were cut, the first ten. */
+  /** Descriptions of the first ten connections that were cut. */
   trouble = "";
   #text = "";
   #wake = (): void => {};
@@ -244,7 +245,7 @@ export class Load {
     });
   }
 
-  /** `greeted`: the program says a line first. */
+  /** `greeted`: the program sends a line first. */
   static async start(
     t: Trial,
     port: number,
@@ -254,13 +255,13 @@ export class Load {
     return new Load(t.spawn(await compiled("load"), args, greeted ? { GREETED: "1" } : {}));
   }
 
-  /** So far. */
+  /** The counts so far. */
   counts(): Promise<Counts> {
     this.child.stdin?.write("count\n");
     return this.#line();
   }
 
-  /** Waits until so many more have been served. */
+  /** Waits until `more` further clients have been served. */
   async served(more: number): Promise<Counts> {
     const { ok } = await this.counts();
     const now = await settled(() => this.counts(), (counts) => counts.ok >= ok + more);
@@ -268,7 +269,7 @@ export class Load {
     return now;
   }
 
-  /** No more clients; what came of all. */
+  /** Starts no more clients. Returns the final counts. */
   async end(): Promise<Counts> {
     this.child.stdin?.end();
     return await this.#line();

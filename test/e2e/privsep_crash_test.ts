@@ -1,5 +1,5 @@
-/** Workers that die, and a monitor that does: who suffers, who is told, and that nothing is left over.
- *  CRASH_SECONDS is how long workers are killed under load, 8 by default. */
+/** Workers that die, and a monitor that dies: which connections are lost, what is logged, and that nothing
+ *  is left over. CRASH_SECONDS is how long workers are killed under load (default 8). */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -30,7 +30,7 @@ const SECONDS = Number(process.env["CRASH_SECONDS"] ?? 8);
 
 const tick = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Conversations until each of the workers has one; by worker. */
+/** Opens conversations until each worker has one. Returns one for each worker. */
 async function oneEach(server: Server, count: number): Promise<Map<number, Conversation>> {
   const workers = await workersOf(server, count);
   const found = new Map<number, Conversation>();
@@ -59,12 +59,12 @@ split("kill -9 of one worker of two ends its sessions alone, and it is replaced"
   process.kill(victim, "SIGKILL");
   await closed;
   const [line = ""] = await server.waitFor(/^sslserver: error: worker /);
-  // Its program has got EOF, and may have ended as early.
+  // The worker's program gets end of file, and may end before the line is written: 0 or 1 programs.
   const [before, after] = line.split(/[01] programs? (?:has|have)/);
   assert.equal(before, `sslserver: error: worker ${victim} ended by signal 9: `);
   assert.equal(after, " lost the client");
   const [program] = await settled(() => server.children(), ({ length }) => length === 1);
-  // The process that replaces the worker may look like a second one for a moment.
+  // Do not compare the count: the successor of the worker may briefly look like another program.
   assert.ok(program, "no program is left");
   await kept.echo("still here\n");
   const workers = await workersOf(server, 2);
@@ -101,7 +101,7 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
     await tick(1000);
     const workers = server.workers().filter(alive);
     const victim = workers[Math.floor(Math.random() * workers.length)];
-    if (victim === undefined) continue; // both are about to start again
+    if (victim === undefined) continue; // both workers are being replaced
     process.kill(victim, "SIGKILL");
     kills++;
   }
@@ -111,10 +111,10 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
     console.log(`${t.form}: ${JSON.stringify({ kills, ok, refused, denied, cut })}`);
   }
   assert.equal(refused, 0);
-  // Those that the worker had when it was killed, and no other.
+  // Only the connections that a worker had when it was killed are lost.
   assert.ok(denied + cut <= kills * atOnce, `${denied} denied, ${cut} cut: ${load.trouble}`);
   assert.equal(Number(fs.readFileSync(`${counts}/peak`, "utf8")), 6);
-  // One may have been hit before it served.
+  // A worker may be killed before it serves; the line differs then.
   const died = /^sslserver: error: (worker \d+|unable to start a worker: it) ended by signal 9/;
   await server.waitFor(died, kills);
   const errors = server.lines(/^sslserver: error: /).filter((line) => !died.test(line));
@@ -124,7 +124,7 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
   assert.deepEqual(childrenOf(server.pid).filter(isZombie), []);
   const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= before, 5000);
   assert.ok(left.size <= before, `${before} before: ${[...left].join("\n")}`);
-  // Every place is there, and not one more: of -c, and of MAXCONIP.
+  // All places of -c and MAXCONIP are free again, and there is none too many.
   const five = await Promise.all(Array.from({ length: 5 }, () => guest(server, "127.0.0.9")));
   assert.equal((await visit(server, "127.0.0.9")).text, "");
   const sixth = await guest(server, "127.0.0.8");
@@ -170,7 +170,7 @@ asRoot("a worker that cannot start is tried again, later and later, and said so"
   const failure = /^sslserver: error: .*\bjail\b/;
   const start = performance.now();
   await server.waitFor(failure, 4);
-  // The first at once, then after 0.1, 0.2 and 0.4 s.
+  // The first restart is immediate, the next come after 0.1, 0.2 and 0.4 s.
   assert.ok(performance.now() - start >= 700, `${performance.now() - start} ms`);
   assert.equal(server.lines(/^sslserver: fatal: /).length, 0);
   fs.mkdirSync(jail, { mode: 0o755 });

@@ -1,5 +1,5 @@
-/** The end of a server with workers: the monitor goes at once and frees the port, workers stay with
- *  whom they have, and not longer; what is said and done at each signal. */
+/** The end of a server with workers: the monitor exits at once and frees the port, and each worker stays
+ *  until its last connection ends. Also the log and the effect of each signal. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -15,7 +15,8 @@ import { alive, gone, guest, serves, split, subject, workerOf, workersOf } from 
 
 const STAY = ["sh", "-c", "echo in; exec cat"];
 
-/** SIGTERM; milliseconds until the monitor has ended, with 0. */
+/** Sends SIGTERM and asserts that the monitor exits with 0. Returns how long that took, in
+ *  milliseconds. */
 async function terminated(server: Server): Promise<number> {
   const start = performance.now();
   server.signal("SIGTERM");
@@ -47,7 +48,7 @@ split("a worker that is stuck keeps no successor from the port", async (t) => {
   const worker = await workerOf(server);
   process.kill(worker, "SIGSTOP");
   server.signal("SIGTERM");
-  server.signal("SIGTERM"); // who waits 10 s needs no second one
+  server.signal("SIGTERM"); // without a second one the monitor would wait 10 s
   await within(server.exited, LIMIT, "the monitor did not end");
   await gone(worker);
   assert.match(
@@ -68,7 +69,7 @@ split("without connections SIGTERM ends everything within a moment", async (t) =
 split("a second SIGTERM, to the worker that drains, ends its connections", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "1"], program: STAY });
   const worker = await workerOf(server);
-  process.kill(worker, "SIGTERM"); // before the drain it is the monitor's business
+  process.kill(worker, "SIGTERM"); // ignored: before the drain only the monitor stops workers
   const client = await guest(server);
   await terminated(server);
   assert.ok(alive(worker));
@@ -88,7 +89,7 @@ split("a program that does not take EOF does not hold the worker up", async (t) 
   process.kill(worker, "SIGTERM");
   await within(client.closed, 3000, "the connection did not end");
   await gone(worker, 8000);
-  if (alive(program)) process.kill(program, "SIGKILL"); // nobody has the right to, but root
+  if (alive(program)) process.kill(program, "SIGKILL"); // no process of the server but root's may
 });
 
 split("--drain-timeout 1 ends what is left a second after SIGTERM", async (t) => {
@@ -109,7 +110,7 @@ split("--drain-timeout 1 ends what is left a second after SIGTERM", async (t) =>
 split("a connection in the middle of its handshake at SIGTERM gets its program", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "1"], program: STAY });
   const worker = await workerOf(server);
-  // In between: lets the ClientHello through, and holds the rest back.
+  // A proxy that forwards the ClientHello and holds back what follows.
   let release = (): void => {};
   const answered = Promise.withResolvers<void>();
   const between = net.createServer((client) => {

@@ -1,5 +1,5 @@
-/** Rules, authorities, revocation lists and resolv.conf that change while the worker is jailed take
- *  effect without a signal; what a rule alone names the worker reads itself, inside its jail. */
+/** Changes of rules, authorities, revocation lists and resolv.conf take effect without a signal while the
+ *  worker is jailed. Files that only a rule names the worker reads itself, inside its jail. */
 
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
@@ -15,7 +15,7 @@ import { asRoot, jailed, locked } from "./privsep.ts";
 
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-/** A change takes effect within so many milliseconds. */
+/** The time in which a change takes effect, in milliseconds. */
 const SOON = 2000;
 
 asRoot("rules that are replaced decide, and set the program's variables", async (t) => {
@@ -32,7 +32,7 @@ asRoot("rules that are replaced decide, and set the program's variables", async 
     const start = performance.now();
     assert.equal(await settled(said, (it) => it === word, 5000), word);
     assert.ok(performance.now() - start < SOON + 1000);
-    // Two workers and the monitor have looked at it by then, each by itself.
+    // Two workers and the monitor each check the file separately: wait until all agree.
     const all = await settled(
       async () => new Set(await Promise.all(Array.from({ length: 6 }, said))),
       (it) => it.size === 1,
@@ -75,7 +75,7 @@ asRoot("a CRLFILE that changes: who is revoked stays out from then on", async (t
   assert.match(met.lines.join("\n"), /certificate revoked/);
 });
 
-/** A DNS server on 127.53.0.N whose every PTR record is `name`. */
+/** Starts a DNS server on 127.53.0.N that answers every PTR question with `name`. */
 async function nameServer(n: number, name: string): Promise<() => void> {
   const socket = createSocket("udp4").bind(53, `127.53.0.${n}`);
   await once(socket, "listening");
@@ -86,7 +86,7 @@ async function nameServer(n: number, name: string): Promise<() => void> {
 }
 
 asRoot("a resolv.conf that is replaced names the servers that are asked", async (t) => {
-  // A copy of /etc in a mount namespace of the server's own: this machine's stays as it is.
+  // The server sees a copy of /etc in its own mount namespace, so the machine's /etc stays unchanged.
   const etc = `${t.dir}/etc`;
   const conf = (n: number): void => {
     fs.writeFileSync(`${etc}/resolv.conf.new`, `nameserver 127.53.0.${n}\n`);
@@ -105,7 +105,7 @@ asRoot("a resolv.conf that is replaced names the servers that are asked", async 
       program: ["sh", "-c", "echo $SSLREMOTEHOST"],
       prelude: mounted(`mount --bind ${etc} /etc`),
     });
-    let visits = 0; // each from an address that nobody has asked for yet
+    let visits = 0; // each from a new address, whose name is not cached
     const said = async (): Promise<string> =>
       (await visit(server, `127.9.${visits >> 8}.${++visits & 255}`)).text;
     assert.equal(await said(), "one.test\n");

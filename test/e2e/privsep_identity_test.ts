@@ -1,5 +1,6 @@
-/** SSL_USER, SSL_GROUP, SSL_UID, SSL_GID and SSL_CHROOT: who a worker becomes, and what is said when it
- *  cannot: before any client, with the exit code for who is to blame. */
+/** SSL_USER, SSL_GROUP, SSL_UID, SSL_GID and SSL_CHROOT: the user, group and root folder of a worker. If
+ *  they cannot be set, the start fails: 100 for an invalid number, 111 for an unknown user or
+ *  group. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -8,7 +9,7 @@ import { claim } from "./harness.ts";
 import { reachable } from "./mounts.ts";
 import { asRoot, emptyFolder, jailed, split, statusOf, workerOf } from "./privsep.ts";
 
-/** The numbers of a line of /etc/passwd or /etc/group. */
+/** The numbers in a line of /etc/passwd or /etc/group. */
 function numbers(path: string, name: string): string[] {
   const line = fs.readFileSync(path, "utf8").split("\n").find((one) => one.startsWith(`${name}:`));
   assert.ok(line, `${name} is not in ${path}`);
@@ -55,7 +56,7 @@ asRoot("SSL_UID wins over SSL_USER; without both the worker is -u and -g", async
   }
 });
 
-/** Environment, exit code, the fatal line, and the remedy where there is one. */
+/** Environment, exit code, the fatal line, and the remedy if there is one. */
 const WRONG: [Record<string, string>, number, RegExp, RegExp?][] = [
   [
     { SSL_USER: "no-such-user" },

@@ -8,7 +8,7 @@ import { compiled, Load, split, workersOf } from "./privsep.ts";
 
 const STAY = ["sh", "-c", "echo in; exec cat"];
 
-/** A folder in which programs count themselves, and the program that does it. */
+/** Makes a folder in which programs count how many of them run, and the command of such a program. */
 async function counting(t: Trial): Promise<{ program: string[]; peak(name?: string): number }> {
   const folder = `${t.dir}/counts`;
   fs.mkdirSync(folder);
@@ -18,7 +18,8 @@ async function counting(t: Trial): Promise<{ program: string[]; peak(name?: stri
   };
 }
 
-/** Lets all of them knock at once; those who got in, when every one has his answer. */
+/** Connects from all addresses at once, and waits until each client has output or is closed. Returns the
+ *  clients that are admitted. */
 async function knock(server: Server, from: readonly string[]): Promise<Guest[]> {
   const guests = from.map((address) => new Guest(server.port, address));
   const closed = new Set<Guest>();
@@ -28,15 +29,15 @@ async function knock(server: Server, from: readonly string[]): Promise<Guest[]> 
   return guests.filter((one) => one.text !== "");
 }
 
-/** They leave, and their programs end. */
+/** Disconnects the clients and waits until their programs have ended. */
 async function leave(server: Server, guests: readonly Guest[]): Promise<void> {
   for (const one of guests) one.leave();
   await within(Promise.all(guests.map(({ closed }) => closed)), LIMIT, "they did not leave");
   await server.noChildren();
 }
 
-/** Wants exactly `count` of them to be let in. Who left a moment ago may be counted still, so fewer
- *  try again; more are too many at once. */
+/** Asserts that exactly `count` clients are admitted. Tries again if there are fewer, because the server
+ *  may still count clients that have just disconnected. Fails at once if there are more. */
 async function exactly(count: number, server: Server, from: readonly string[]): Promise<void> {
   const met = async (): Promise<number> => {
     const guests = await knock(server, from);

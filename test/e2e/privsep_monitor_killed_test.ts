@@ -1,5 +1,5 @@
-/** A monitor that is killed, as the system does it when memory runs out: nobody is left without its due
- *  end, and nobody new is served by a server that nobody governs. */
+/** A monitor that is killed, as the kernel does when memory runs out: open connections are served to their
+ *  end, and workers without a monitor accept no new ones. */
 
 import assert from "node:assert/strict";
 import process from "node:process";

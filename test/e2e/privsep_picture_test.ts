@@ -1,5 +1,5 @@
-/** Who the processes are, as /proc tells it: a monitor with its rights, a worker that has none and
- *  stands in its jail, a program that is somebody else and holds nothing but its pipes. */
+/** The processes as /proc shows them: a privileged monitor, a worker without privileges in its jail, and a
+ *  program of another user that holds only its pipes. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -23,12 +23,12 @@ import {
 } from "./privsep.ts";
 
 const STAY = ["sh", "-c", "echo in; exec cat"];
-/** What neither worker nor log may ever show. */
+/** A value that neither the worker nor the log may show. */
 const SECRET = "a-secret-of-programs";
 
 const four = (id: number): string => Array(4).fill(id).join("\t");
 
-/** The three processes, with one client in. */
+/** Starts a server and one client. Returns the three processes. */
 async function scene(t: Trial, options: readonly string[] = [], env: Record<string, string> = {}) {
   const pair = locked(await selfSigned(t, "first"));
   const server = await t.start({
@@ -76,7 +76,7 @@ asRoot("no exec gives a worker rights, its calls are filtered, it leaves no core
     assert.equal(status.get("Seccomp"), "2");
   }
   assert.equal(coreLimitOf(worker), "0 0");
-  // A program is as anybody starts it: sendmail and the like are set-user-id.
+  // A program is not restricted, because sendmail and others are set-user-id.
   assert.equal(statusOf(program).get("NoNewPrivs"), statusOf("self").get("NoNewPrivs"));
   assert.equal(statusOf(program).get("Seccomp"), statusOf("self").get("Seccomp"));
   client.leave();
@@ -85,7 +85,7 @@ asRoot("no exec gives a worker rights, its calls are filtered, it leaves no core
 asRoot("even its own user can look into neither monitor nor worker", async (t) => {
   const { monitor, worker, client } = await scene(t);
   for (const [pid, { uid, gid }] of [[worker, WORKER], [monitor, PROGRAM]] as const) {
-    // Root, with no capability left, is the monitor's own user.
+    // The monitor's user is root; test it without capabilities.
     const who = pid === monitor
       ? ["--bounding-set=-all", "--inh-caps=-all"]
       : [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
@@ -104,7 +104,7 @@ asRoot("a worker holds sockets, pipes and the log, and no other file", async (t)
   const found = descriptorsOf(worker);
   assert.equal(found.get(0), "/dev/null");
   assert.equal(found.get(1), "/dev/null");
-  assert.match(found.get(2) ?? "", /^socket:/); // what it writes there the monitor copies
+  assert.match(found.get(2) ?? "", /^socket:/); // the monitor copies what the worker writes there
   for (const [fd, target] of found) {
     if (fd <= 1) continue;
     assert.match(
@@ -128,7 +128,8 @@ asRoot("a worker with rules holds those, and no other file", async (t) => {
   client.leave();
 });
 
-/** The descriptors of a program, once there are `count`: while it starts it opens its libraries. */
+/** Waits until a program has `count` descriptors (it opens its libraries while it starts), and returns
+ *  them. */
 function heldBy(pid: number, count: number): Promise<Map<number, string>> {
   return settled(() => descriptorsOf(pid), ({ size }) => size === count);
 }
@@ -166,7 +167,7 @@ asRoot("a worker's environment and command line tell nothing", async (t) => {
   assert.deepEqual(command.slice(-2), ["--as", "sslserver-worker"]);
   const text = [...environ, ...command].join("\n");
   for (const secret of [SECRET, pair.key, t.dir]) assert.ok(!text.includes(secret), text);
-  // The program gets what is meant for programs, and not where the key is.
+  // The program gets the variables for programs, but not the path of the key.
   const given = words(program, "environ");
   assert.ok(given.includes(`DATABASE_PASSWORD=${SECRET}`));
   assert.ok(given.includes("PROTO=TLS"));
@@ -174,7 +175,7 @@ asRoot("a worker's environment and command line tell nothing", async (t) => {
     given.filter((word) => /^(KEYFILE|SSL_CHROOT|LISTEN_|DENO_AUTH)/.test(word)),
     [],
   );
-  // What the monitor was told is for root's eyes, as with any program: its environment is.
+  // The monitor keeps its environment, which only root can read.
   assert.ok(words(monitor, "environ").includes(`KEYFILE=${pair.key}`));
   client.leave();
 });

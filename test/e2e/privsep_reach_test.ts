@@ -1,5 +1,5 @@
-/** What a program reaches of monitor and worker, tried by a C program under a user of its own and under
- *  the worker's: signals, memory, descriptors, folders, limits, the debugger, the log. */
+/** What a program can reach of monitor and worker. A C program tries it under a separate user and under the
+ *  worker's: signals, memory, descriptors, folders, limits, the debugger, the log. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -19,15 +19,15 @@ import {
   workerOf,
 } from "./privsep.ts";
 
-/** Attempts on the key and the log, and on each of monitor and worker. */
+/** The number of attempts: 2 on the key and the log, and 37 on each of monitor and worker. */
 const ATTEMPTS = 2 + 2 * 37;
-/** By the kernel. The debugger may be asked for and does not answer. */
+/** A refusal by the kernel. An attempt to connect to the debugger ends differently. */
 const REFUSED = /: (Permission denied|Operation not permitted)$/;
 
-/** What `privsep attack`, as the program, was told. */
+/** Runs `privsep attack` as the program. Returns the attempts that the kernel did not refuse. */
 async function attacked(t: Trial, env: Record<string, string>): Promise<string[]> {
   const pair = locked(await selfSigned(t, "first"));
-  // Outside of the project's folder, where the program's user may not go.
+  // Copied out of the project's folder, which the program's user may not enter.
   fs.copyFileSync(await compiled("privsep"), `${t.dir}/attack`);
   const script = 'exec "$0/attack" attack $PPID "$(pgrep -P $PPID -f sslserver-worker)" "$1"';
   const server = await t.start({
@@ -45,12 +45,12 @@ async function attacked(t: Trial, env: Record<string, string>): Promise<string[]
 }
 
 asRoot("a program can neither read the key nor reach monitor or worker", async (t) => {
-  // Its descriptor 2 is the server's own; whoever wants more gives the log a reader, by a pipe.
+  // The program's descriptor 2 is the server's. To protect the log, send it to a reader through a pipe.
   assert.deepEqual(await attacked(t, jailed(t)), ["truncate the log: done"]);
 });
 
 asRoot("a program that is the worker's own user sees nothing of it either", async (t) => {
-  // Signals, limits and priorities go from user to user: SSL_UID is there to prevent that.
+  // A process may signal others of its user, and set their limits and priorities. SSL_UID prevents that.
   assert.deepEqual(await attacked(t, {}), [ // the worker becomes -u and -g
     "truncate the log: done",
     "signal worker: done",
@@ -76,7 +76,7 @@ claim("no signal opens a debugger, or the log says that one does", async (t) => 
   assert.equal(server.lines(warning).length, t.ffi ? 0 : 1, server.log());
   if (!t.ffi) return;
   for (const pid of all) assert.equal(mask(pid, "SigIgn") & USR1, USR1, words(pid, "cmdline")[0]);
-  for (const pid of t.onDeno ? workers : []) { // from their first instruction on; Bun unblocks it
+  for (const pid of t.onDeno ? workers : []) { // blocked from the first instruction; Bun unblocks it
     for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
       assert.equal(mask(`${pid}/task/${task}`, "SigBlk") & USR1, USR1);
     }
@@ -101,7 +101,7 @@ asRoot("with rules every thread of a worker is restricted, and it serves", async
     env: jailed(t),
   });
   assert.equal((await talk(t, server, "in\n")).text, "in\n");
-  assert.deepEqual(server.lines(/sandbox/), []); // it would say which wall is missing
+  assert.deepEqual(server.lines(/sandbox/), []); // the log would name a missing restriction
   for (const pid of server.workers()) {
     assert.deepEqual(words(pid, "cmdline").slice(-2), ["--as", "sslserver-worker"]);
   }

@@ -1,5 +1,5 @@
-/** A certificate and a key of root's are renewed while the worker is jailed, without a signal: the
- *  monitor hands the new files over. Whatever way a renewal tool writes, no session fails meanwhile. */
+/** A certificate and a key of root are renewed while the worker is jailed, without a signal: the monitor
+ *  sends the new files to the worker. No session fails, however a renewal tool writes the files. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,12 +10,12 @@ import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import type { Server, Trial } from "./harness.ts";
 import { asRoot, jailed, Load, locked, serves, subject, workerOf } from "./privsep.ts";
 
-/** A renewal is to be served within so many milliseconds. */
+/** The time in which a new certificate must be served, in milliseconds. */
 const SOON = 2000;
 
 const PARTS = ["certificate", "key"] as const;
 
-/** Puts other files in their place, by renaming. */
+/** Replaces the files of `live` by those of `by`, with rename. */
 function renamed(live: Pair, by: Pair): void {
   for (const part of PARTS) {
     fs.copyFileSync(by[part], `${live[part]}.new`);
@@ -24,7 +24,7 @@ function renamed(live: Pair, by: Pair): void {
   }
 }
 
-/** A jailed server whose key is root's, and clients who come all the time. */
+/** Starts a jailed server with a key that only root can read, and a load of clients. */
 async function scene(t: Trial, live: Pair, workers = 1): Promise<{ server: Server; load: Load }> {
   const server = await t.start({
     options: ["-HRl0", "-u", "64003", "-g", "64004", "--workers", String(workers)],
@@ -53,7 +53,7 @@ asRoot("root's key is renewed by renaming: served in 2 s, no session fails", asy
   await held();
 });
 
-/** A session that lasts; the function wants it to be whole still. */
+/** Opens a session that stays open. The returned function asserts that it still works, and ends it. */
 async function session(server: Server): Promise<() => Promise<void>> {
   const socket = connect({ port: server.port, host: "127.0.0.1", rejectUnauthorized: false });
   await once(socket, "secureConnect");
@@ -99,7 +99,7 @@ asRoot("files written in place, in two halves with a pause", async (t) => {
     fs.writeSync(fd, bytes, 0, 200);
     return { fd, rest: bytes.subarray(200) };
   });
-  await load.served(20); // the old one, or a half that nobody may serve
+  await load.served(20); // meanwhile the old pair is served, never a half
   for (const { fd, rest } of halves) {
     fs.writeSync(fd, rest);
     fs.closeSync(fd);
@@ -122,13 +122,13 @@ for (const workers of [1, 2]) {
       line,
       /^sslserver: error: unable to use certificate \S+first\.pem: .*; the old certificate stays in use$/,
     );
-    await load.served(100); // two seconds, in which every worker has looked more than once
+    await load.served(100); // about two seconds, in which each worker checks the files more than once
     assert.equal(server.lines(/^sslserver: error: /).length, 1, server.log());
     assert.equal(await subject(t, server), "first");
     renamed(live, next);
     const took = await serves(t, server, "second");
     assert.ok(took < SOON, `${took} ms`);
-    // All of them, not only the one that was asked.
+    // All workers serve it, not only the one asked above.
     const names = await Promise.all(Array.from({ length: 10 }, () => subject(t, server)));
     assert.deepEqual(new Set(names), new Set(["second"]));
     await nobodyFailed(load);

@@ -1,5 +1,5 @@
-/** Restarts under load, as `svc -t` does them: who is connected is served to the end by the old worker.
- *  With a socket that the supervisor keeps nobody is even refused. RESTARTS is how many, 5 by default. */
+/** Restarts under load, as `svc -t` does them: the old worker serves its connections to the end. With a
+ *  socket of the supervisor no connection is refused. RESTARTS is the number of restarts (default 5). */
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -34,7 +34,7 @@ split(`${RESTARTS} restarts at 200 connections a second: none is cut that was ta
     console.log(`${t.form}: ${JSON.stringify({ ...counts, gap: Math.round(gap) })}`);
   }
   assert.deepEqual([counts.cut, counts.denied], [0, 0], load.trouble);
-  // Nobody listens while the successor starts: that is all that may be seen of it.
+  // Refused connections are permitted, because no process listens while the successor starts.
   for (const pid of old) await gone(pid, 5000);
 }, { timeout: 60_000 + RESTARTS * 4000 });
 

@@ -1,5 +1,5 @@
-/** Rights that a server was started with, or that root has: what of them reaches workers and programs, and
- *  who may use them before. */
+/** Capabilities that a server was started with, or that root has: which of them workers and programs
+ *  keep, and that no other process can use a worker before it gives them up. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -11,7 +11,7 @@ import { reachable } from "./mounts.ts";
 import { asRoot, PROGRAM, statusOf, workerOf } from "./privsep.ts";
 
 const NONE = "0".repeat(16);
-/** CAP_NET_BIND_SERVICE */
+/** CAP_NET_BIND_SERVICE as a capability set of /proc/PID/status. */
 const ONE = "400".padStart(16, "0");
 
 asRoot("ambient capabilities stay with the monitor", async (t) => {
@@ -39,7 +39,7 @@ asRoot("ambient capabilities stay with the monitor", async (t) => {
   for (const set of ["CapPrm", "CapEff", "CapAmb"]) assert.equal(program.get(set), NONE, set);
 });
 
-/** A library that writes down whose processes load it. */
+/** A library that records the users of the processes that load it. */
 async function witness(t: Trial): Promise<{ library: string; seen: string }> {
   const [source, library, seen] = ["witness.c", "witness.so", "seen"].map((n) =>
     join(t.dir, n)
@@ -88,7 +88,7 @@ for (const groups of ["", "64013,64014"]) {
   );
 }
 
-/** Ends the worker and opens the memory of the next as soon as there is one. */
+/** Kills the worker, and tries to open the memory of its successor as soon as that starts. */
 const RACE = `
 import glob, os, signal, time
 monitor = os.getppid()
@@ -128,7 +128,7 @@ asRoot(
       options: ["-HRl0", "--workers", "1"],
       program: [found("python3"), "-c", RACE],
     });
-    const cut = talk(t, server).catch(() => {}); // the program ends the worker that serves it
+    const cut = talk(t, server).catch(() => {}); // the program kills the worker that serves this client
     const result = join(folder, "result");
     await settled(() => fs.existsSync(result) && fs.statSync(result).size > 0, (it) => it);
     assert.equal(fs.readFileSync(result, "utf8"), "refused");

@@ -1,4 +1,4 @@
-/** What the filter of system calls in examples/systemd leaves of the workers' own walls. */
+/** The filter of system calls in examples/systemd lets workers set up their own restrictions. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -12,7 +12,7 @@ import { AS_PROGRAM, asRoot, guest, jailed, locked, workerOf } from "./privsep.t
 
 const EPERM = 1; // SystemCallErrorNumber= of the unit
 
-/** Puts a filter, in hexadecimal, around the rest of its arguments. */
+/** Installs a filter, given in hexadecimal, and executes the rest of its arguments. */
 const CONFINE = `
 import ctypes, os, struct, sys
 program = bytes.fromhex(sys.argv[1])
@@ -23,7 +23,7 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, head, 0, 0) == 0
 os.execvp(sys.argv[2], sys.argv[2:])
 `;
 
-/** The calls of a group, those of the groups in it included. */
+/** The system calls of a group, including those of nested groups. */
 async function group(t: Trial, name: string): Promise<string[]> {
   const { stdout, status } = await t.run("systemd-analyze", ["syscall-filter", name]);
   assert.equal(status, 0, name);
@@ -35,7 +35,7 @@ async function group(t: Trial, name: string): Promise<string[]> {
   return found.flat();
 }
 
-/** What SystemCallFilter= of the unit allows, as systemd would filter. */
+/** The filter that systemd would make from SystemCallFilter= of the unit. */
 async function unitFilter(t: Trial): Promise<Uint8Array> {
   const unit = fs.readFileSync(join(ROOT, "examples/systemd/imaps.service"), "utf8");
   const listed = [...unit.matchAll(/^SystemCallFilter=(.*)$/gm)].flatMap(([, words = ""]) =>

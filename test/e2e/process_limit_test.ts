@@ -1,6 +1,6 @@
 /** A server at its limit of processes and threads (RLIMIT_NPROC): programs cannot be started, the monitor
- *  goes on, and everything works again as soon as there is room. The limit counts per user, so the
- *  processes get a user that nobody else has. */
+ *  continues, and everything works again as soon as there is room. The limit counts per user, so the
+ *  processes get a user that no other process has. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -10,17 +10,17 @@ import { found, settled } from "./harness.ts";
 import { reachable } from "./mounts.ts";
 import { alive, asRoot } from "./privsep.ts";
 
-/** One of this run: the system may reap what a test leaves only later. */
+/** A user for this run only, because the processes of an earlier run may not be reaped yet. */
 const USER = 70_000 + process.pid % 10_000;
 
-/** The names of its threads. */
+/** The names of a process's threads. */
 function threads(pid: number): string[] {
   return fs.readdirSync(`/proc/${pid}/task`).map((task) =>
     fs.readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim()
   );
 }
 
-/** Takes what room the user has left, until its standard input or it itself ends. */
+/** Starts processes up to the user's limit, and keeps them until its standard input ends. */
 const FILL = `
 import os, sys
 end, other = os.pipe()
@@ -63,7 +63,7 @@ asRoot("at a limit of processes programs are refused, and the monitor goes on", 
   await new Promise<void>((resolve) => filler.stdout?.once("data", () => resolve()));
   for (let i = 0; i < 3; i++) await visit();
   await server.waitFor(/unable to run cat: .*EAGAIN/);
-  // Many more, and a reload: engines start threads when there is work.
+  // Many connections and a reload, because engines start threads when there is work.
   server.signal("SIGHUP");
   for (let i = 0; i < 40; i++) await visit();
   const [worker] = server.workers();
@@ -77,7 +77,7 @@ asRoot("at a limit of processes programs are refused, and the monitor goes on", 
 asRoot("the engine of a compiled monitor has no threads to start", async (t) => {
   const server = await t.start({ options: ["-vHRl0", "--workers", "1"], program: ["true"] });
   for (let i = 0; i < 200; i++) await talk(t, server);
-  // The allocator's own, which it does without where there is no room.
+  // The allocator's thread is excepted: the allocator works without it at the limit.
   const others = threads(server.pid).filter((name) => name !== "mi-scavenger");
   assert.deepEqual(others, ["sslserver"]);
 }, { forms: ["binary"], skip: process.arch !== "x64" && "it is about x64" });

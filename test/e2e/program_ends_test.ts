@@ -1,5 +1,5 @@
-/** Programs that end at once, cannot be executed, or do not end: the connection closes, nothing
- *  stays behind, the server goes on. */
+/** Programs that end at once, cannot be executed, or do not end: the connection closes, nothing is left,
+ *  and the server continues. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -79,8 +79,8 @@ claim("a program of its own children: the connection ends when its output does",
   assert.equal(end, "close_notify");
 });
 
-/** It goes a second after its handshake: one that has gone at once gets no program, where the server
- *  hears of it in time. */
+/** Resets one second after the handshake. For a client that resets at once, the server may start no
+ *  program. */
 const VANISH = ["-w", "1000", "-e", "reset"];
 
 claim("a client that vanishes: its program gets end of file and ends", async (t) => {

@@ -1,23 +1,23 @@
-/** Clients behind a proxy: a connection that begins with bytes of a header, then TLS or plain. */
+/** Clients behind a proxy: the connection begins with a header, then TLS or plaintext follows. */
 
 import * as net from "node:net";
 import * as tls from "node:tls";
 import { LIMIT, type Server, within } from "./harness.ts";
 
 export interface Proxied {
-  /** Where the connection really comes from. */
+  /** The local address of the connection. */
   from?: string;
-  /** False: no TLS; `say` is sent in the clear. */
+  /** False: no TLS; `say` is sent as plaintext. */
   secure?: boolean;
   /** Sent after the header, or through TLS. */
   say?: string;
   /** One byte of the header per packet. */
   slowly?: boolean;
-  /** Aborted: the client goes. */
+  /** When aborted, the client disconnects. */
   signal?: AbortSignal;
 }
 
-/** Sends `header`, then speaks; returns what the program said. */
+/** Sends `header`, then `say`. Returns the output of the program. */
 export async function proxied(
   server: Pick<Server, "port">,
   header: Uint8Array | string,
@@ -58,7 +58,7 @@ export async function proxied(
   return text;
 }
 
-/** A version 1 line for a client. */
+/** A PROXY header of version 1 for a client. */
 export const lineFor = (ip: string, port = 50_312): string =>
   ip.includes(":")
     ? `PROXY TCP6 ${ip} 2001:db8::1 ${port} 465\r\n`

@@ -1,5 +1,5 @@
-/** --proxy-from: the client of a PROXY header takes the place of the listed proxy that sent it, and
- *  nobody else's header is believed. */
+/** --proxy-from: the address in a PROXY header replaces that of the listed proxy. A header from any other
+ *  address is refused. */
 
 import assert from "node:assert/strict";
 import { encodeProxyV2 } from "../../src/codec/proxy/v2.ts";
@@ -183,8 +183,8 @@ claim(
       raw.socket.end();
       await raw.closedWithin();
     };
-    await check(() => v2(0x20, 0, new Uint8Array(7))); // as HAProxy's send-proxy-v2 checks
-    await check((own) => lineFor("127.0.0.1", own)); // as those of send-proxy
+    await check(() => v2(0x20, 0, new Uint8Array(7))); // like a health check of HAProxy with send-proxy-v2
+    await check((own) => lineFor("127.0.0.1", own)); // with send-proxy
     await check(() => lineFor("192.0.2.7"));
     await check(() => ""); // without send-proxy
     for (const ip of ["192\\.0\\.2\\.7", "127\\.0\\.0\\.1"]) {
@@ -213,7 +213,7 @@ claim("with -n a header from elsewhere ends the stream, however it is cut", asyn
   const server = await t.start(listed({ options: ["-n"], program: PLAIN }));
   const clear = { secure: false, from: "127.0.0.2" };
   const header = lineFor("192.0.2.7");
-  // What the program said before the stream ended may have come through, or not.
+  // Output of the program from before the end of the stream may arrive or not.
   const refused = async (bytes: Uint8Array | string, how: Proxied): Promise<void> => {
     const text = await proxied(server, bytes, how);
     assert.ok(!text.includes("got"), text);

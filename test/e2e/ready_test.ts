@@ -1,4 +1,4 @@
-/** -1 prints the port, and only when connections can come in. */
+/** -1 prints the port once connections are accepted, not before. */
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -8,7 +8,7 @@ import { claim, type Form, formCommand, WITH_FFI } from "./harness.ts";
 claim("-1 prints the port alone on a line, and it can be connected to at once", async (t) => {
   for (let i = 0; i < 3; i++) {
     const server = await t.start();
-    // The very next thing after the line: no retry.
+    // Connects immediately after the line, without a retry.
     const raw = await Raw.connect(server.port);
     raw.destroy();
     assert.equal(server.stdout, `${server.port}\n`);

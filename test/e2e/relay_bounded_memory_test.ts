@@ -1,5 +1,5 @@
-/** Many bytes each way, unchanged, in bounded memory, whoever stops reading.
- *  E2E_BYTES: how many each way (default 256 MiB; 2 GiB by hand). */
+/** Many bytes each way arrive unchanged, in bounded memory, whichever side stops reading.
+ *  E2E_BYTES is the number of bytes each way (default 256 MiB; use 2 GiB for a run by hand). */
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
@@ -11,8 +11,8 @@ import { claim, type Trial } from "./harness.ts";
 
 const BYTES = Number(process.env["E2E_BYTES"] ?? 256 << 20);
 const WORKERS = Number(process.env["E2E_WORKERS"] ?? 1);
-/** MiB for a server with one connection, whatever it relays (docs/specification.md#program).
- *  Under Deno each further worker is one more Deno, which takes about 60. */
+/** The memory limit in MiB of a server with one connection (docs/specification.md#program).
+ *  Under Deno each further worker is another Deno process of about 60 MiB. */
 const memory = (t: Trial): number => 150 + (t.onDeno ? 70 * Math.max(0, WORKERS - 1) : 0);
 const PAUSE_MS = 2000;
 
@@ -50,7 +50,7 @@ claim(
     const data = randomBytes(SIZE);
     fs.writeFileSync(file, data);
     const server = await t.start({ program: ["cat", file] });
-    // 1 KB/s at first; the pause ends it, and the rest is taken as fast as it comes.
+    // Reads 1000 bytes, pauses for 3 s, then reads the rest at full speed.
     const work = talk(t, server, "", ["-e", "stay", "-p", "3000", "-P", "1000"]);
     const peak = await server.peakDuring(work);
     const { bytes, end } = await work;
@@ -73,7 +73,7 @@ claim("a client that sends 100 MB to a program that does not read holds no memor
 
 claim("a program that writes without end to a client that reads nothing is held up", async (t) => {
   const server = await t.start({ program: ["yes"] });
-  // 8 MB is far more than what the system's buffers hold; then the client stops.
+  // The client stops reading after 8 MB, which is much more than the kernel's buffers hold.
   const work = talk(t, server, "", ["-e", "stay", "-p", "2500", "-P", "8000000", "-d"], 8000)
     .catch(() => undefined);
   const peak = await server.peakDuring(work);

@@ -1,4 +1,4 @@
-/** release.sh: the same files each time and from each place, with checksums and an SBOM that are right. */
+/** release.sh makes the same files each time and in each folder, with correct checksums and SBOM. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -64,7 +64,7 @@ claim(
     };
     const binary = join(folder, `sslserver-${version}-${TARGET}`);
 
-    // It runs, and knows nothing of the place where it was made.
+    // The executable runs, and does not contain the path of its build folder.
     const shown = await t.run(binary, ["--version"]);
     assert.equal(new TextDecoder().decode(shown.stdout), `sslserver ${version}\n`);
     assert.equal(fs.readFileSync(binary).includes(here), false);
@@ -73,7 +73,7 @@ claim(
     const checked = await t.run("sh", ["-c", 'cd "$0" && sha256sum -c SHA256SUMS', folder]);
     assert.equal(checked.status, 0, checked.stderr);
 
-    // The SBOM names the executable, Bun as package-lock.json has it, and what is in Bun.
+    // The SBOM names the executable, Bun as in package-lock.json, and the components of Bun.
     const bom = json(join(folder, `sslserver-${version}.cdx.json`)) as Bom;
     assert.deepEqual([bom.bomFormat, bom.specVersion], ["CycloneDX", "1.5"]);
     const [file] = bom.metadata.component.components ?? [];

@@ -1,5 +1,5 @@
-/** Certificates are renewed without a restart: within 2 seconds, or at once on SIGHUP; a broken one
- *  is reported and the old one stays. */
+/** Certificates are renewed without a restart: within 2 seconds, or at once on SIGHUP. A broken one is
+ *  reported, and the old one stays in use. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -8,14 +8,14 @@ import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
 
-/** The subject of the certificate that is served now. */
+/** The subject of the certificate in use. */
 async function subject(t: Trial, server: Server): Promise<string> {
   const where = ["-connect", `127.0.0.1:${server.port}`, "-noservername"];
   const outcome = await t.run("openssl", ["s_client", ...where]);
   return /^subject=CN = (.*)$/m.exec(new TextDecoder().decode(outcome.stdout))?.[1] ?? "";
 }
 
-/** Puts another pair in its place, as renewal tools do: by renaming. */
+/** Replaces the files of a pair with rename, as renewal tools do. */
 function replace(at: Pair, by: Pair): void {
   for (const part of ["certificate", "key"] as const) {
     fs.copyFileSync(by[part], `${at[part]}.new`);
@@ -88,7 +88,7 @@ for (const options of [[], ["--workers", "0"]]) {
       const line = new RegExp(
         `^sslserver: error: unable to read certificate .*${says}.*; the old certificate stays in use$`,
       );
-      // Looked at when a client comes, or every second.
+      // The server checks the files when a client connects, and every second.
       const seen = async () => {
         assert.equal(await subject(t, server), "first");
         return server.lines(line).length;

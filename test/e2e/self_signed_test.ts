@@ -1,5 +1,5 @@
-/** --self-signed: a certificate for localhost and the host's addresses, its fingerprint printed,
- *  nothing written. */
+/** --self-signed makes a certificate for localhost and the host's addresses, prints its fingerprint, and
+ *  writes no file. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

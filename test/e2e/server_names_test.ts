@@ -1,4 +1,4 @@
-/** SNI and ALPN: the certificate for the name a client asks for, and the protocol both know. */
+/** SNI and ALPN: the certificate for the client's server name, and a protocol that both sides support. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -17,7 +17,7 @@ const PROGRAM = [
   'echo "sni=$SSL_TLS_SNI alpn=$SSL_ALPN keys=$(env | grep -c KEYFILE)"',
 ];
 
-/** A shell drops variables whose names it cannot spell, so env(1) sets them behind it. */
+/** Sets variables with env(1) after the shell, because a shell drops variables with such names. */
 function prelude(variables: Record<string, string>): string {
   const words = Object.entries(variables).map(([name, value]) => `'${name}=${value}'`);
   return `set -- env ${words.join(" ")} "$@"`;
@@ -30,10 +30,10 @@ const forName = (name: string, { certificate, key }: Pair): Record<string, strin
 });
 
 interface Seen {
-  /** Common name of the server's certificate. */
+  /** The common name of the server's certificate. */
   subject: string | undefined;
   alpn: string | undefined;
-  /** Number of the alert that ended the handshake. */
+  /** The number of the alert that ended the handshake. */
   alert: number | undefined;
   text: string;
 }
@@ -115,7 +115,7 @@ claim("a hostile name breaks no line of the environment", async (t) => {
 claim("SNI_STRICT refuses unknown and absent names with unrecognized_name", async (t) => {
   const server = await start(t, { SNI_STRICT: "1" });
   assert.equal((await ask(t, server, ...called("x.wild.example"))).subject, "wild");
-  // The default certificate stands for the names in it.
+  // The default certificate also serves the names in it.
   assert.equal((await ask(t, server, ...called("localhost"))).subject, "default");
   assert.equal((await ask(t, server, ...called("b.example"))).alert, 112);
   assert.equal((await ask(t, server, "-noservername")).alert, 112);
@@ -136,7 +136,7 @@ claim("with SNI_STRICT no default certificate is needed", async (t) => {
   assert.equal((await ask(t, server, ...called("b.example"))).alert, 112);
 });
 
-/** The first bytes that the server answers to `bytes`. */
+/** The first bytes of the server's answer to `bytes`. */
 async function answer(server: Server, bytes: Uint8Array): Promise<Uint8Array> {
   const raw = await Raw.connect(server.port);
   raw.send(bytes);

@@ -1,5 +1,5 @@
-/** A client that comes back need not do the whole handshake again, but its certificate is judged again
- *  each time, and the program reads the same about it. */
+/** A returning client can resume its session without a full handshake. The server verifies the client's
+ *  certificate again each time, and the program gets the same variables. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -13,16 +13,16 @@ import { claim, type Server, settled, type Trial, WITH_FFI } from "./harness.ts"
 after(() => fs.rmSync(folder, { recursive: true }));
 
 const WAYS = ["-tls1_3", "-tls1_2"] as const;
-/** Every variable of the client, between marks; `env` of coreutils sorts nothing. */
+/** Prints all variables of the client, between marks. Sorted, because `env` of coreutils does not sort. */
 const MIRROR = ["sh", "-c", "echo '<<<'; env | grep -a ^SSL_CLIENT_ | sort; echo '>>>'"];
 
 interface Came {
   how: "New" | "Reused" | undefined;
-  /** What the program read; undefined: there was none. */
+  /** The output of the program; undefined: no program. */
   program: string | undefined;
 }
 
-/** Comes by with `openssl s_client` and keeps, or brings, the session in `file`. */
+/** Connects with `openssl s_client`, and saves the session to a file or resumes the one in it. */
 async function come(
   t: Trial,
   server: Server,
@@ -45,14 +45,14 @@ const shown = (t: Trial, ...names: [string, ...string[]]): string[] => {
   return ["-cert", bundle(t, "leaf.pem", leaf), "-key", at(maker.key(leaf)), ...chain];
 };
 
-/** Wants the last visit to be refused for this reason, with nothing started. */
+/** Asserts that the last visit was refused for this reason, and that no program was started. */
 async function assertLost(server: Server, came: Came, why: string, what: string): Promise<void> {
   assert.equal(came.program, undefined, what);
   const lines = await server.waitFor(/: error: /);
   assert.ok(lines.at(-1)?.endsWith(why), `${what}: ${lines.at(-1)}`);
 }
 
-/** Sessions can be resumed only by the worker that made them. */
+/** `judge` with one worker, because only the worker that made a session can resume it. */
 const judgeAlone: typeof judge = (t, options, env, more) =>
   judge(t, options, env, { ...more, options: [...more?.options ?? [], ...t.oneSpeaker] });
 
@@ -84,7 +84,7 @@ claim("a resumed session tells the same about the client", async (t) => {
       assert.equal(first.how, "New");
       assert.match(first.program ?? "", /^SSL_CLIENT_CERT_CHAIN_1=/m);
       assert.match(first.program ?? "", /^SSL_CLIENT_S_DN_CN=leaf2$/m);
-      // The session alone, no certificate: it must be the session that tells.
+      // Without a certificate: the variables must come from the session.
       const again = await come(t, server, [way], "-sess_in");
       assert.deepEqual(again, { ...first, how: "Reused" }, `${options} ${way}`);
     }
@@ -105,7 +105,7 @@ claim("a resumed session whose certificate has been revoked is refused", async (
     fs.writeFileSync(CRLFILE, maker.list({ by: "root", revoked: ["leaf"] }));
     const last = await settled(
       () => come(t, server, who, "-sess_in"),
-      ({ program }) => program === undefined, // the list is looked at once a second
+      ({ program }) => program === undefined, // the server checks the list once a second
     );
     assert.equal(last.how, "Reused", way);
     await assertLost(server, last, "client certificate: certificate revoked", way);
@@ -126,7 +126,7 @@ claim("a resumed session whose authority is trusted no more is refused", async (
         () => come(t, server, who, "-sess_in"),
         ({ program }) => program === undefined,
       );
-      // The same context serves while the names in the request are the same.
+      // The TLS context stays the same as long as the CA names in the request do.
       if (CCAFILE) assert.equal(last.how, "Reused");
       const why = "client certificate: unable to get local issuer certificate";
       await assertLost(server, last, why, `${way} ${CCAFILE}`);
@@ -135,7 +135,7 @@ claim("a resumed session whose authority is trusted no more is refused", async (
   }
 }, { forms: WITH_FFI });
 
-/** A certificate for a few seconds. */
+/** The end of validity and openssl's options for a certificate that expires in `seconds` seconds. */
 function shortLived(seconds: number): { end: number; options: string[] } {
   maker.pem("future");
   const end = Math.ceil(Date.now() / 1000 + seconds) * 1000;

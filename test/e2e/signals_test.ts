@@ -1,5 +1,5 @@
-/** Signals: SIGTERM drains, frees the port at once, ends at the second; SIGHUP reads again; the
- *  program's own signals and descriptors are as if it had been started from a shell. */
+/** Signals: SIGTERM frees the port at once and drains, a second SIGTERM ends the server, SIGHUP reads the
+ *  files again. A program has the signal state and descriptors that a shell would give it. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -12,7 +12,7 @@ import { ALONE, claim, helper, LIMIT, settled, WITH_FFI, within } from "./harnes
 claim(
   "SIGTERM frees the port at once, lets connections finish, and the exit code is 0",
   async (t) => {
-    const go = join(t.dir, "go"); // a successor may take long to start
+    const go = join(t.dir, "go"); // ends the program after the successor has started, however long that takes
     const program = ["sh", "-c", 'read x; until [ -e "$0" ]; do sleep 0.1; done; echo $x; cat', go];
     const server = await t.start({ options: ALONE, program });
     const running = talk(t, server, "first\nrest\n", ["-w", "500"]);
@@ -116,7 +116,7 @@ claim(
     assert.equal(fds[2], `fd 2 ${server.logFile}`);
     for (const name of ["SigBlk", "SigIgn"]) {
       const mask = BigInt(`0x${new RegExp(`^${name}:\t([0-9a-f]{16})$`, "m").exec(text)?.[1]}`);
-      // 32 and 33 belong to the C library, which lets no program change them.
+      // Signals 32 and 33 are reserved by the C library, which does not let programs change them.
       assert.equal(mask & ~0x1_8000_0000n, 0n, text);
     }
   },
@@ -131,7 +131,7 @@ claim("descriptors that the server inherited are not handed on", async (t) => {
     line.split(" ")[1]
   );
   assert.deepEqual(fds, ["0", "1", "2"], text);
-  // Deno hands them on; only libc can mark them.
+  // Without FFI, Deno passes them on: only libc can mark them as close-on-exec.
 }, { forms: WITH_FFI });
 
 claim("programs under load get no descriptor of another connection", async (t) => {

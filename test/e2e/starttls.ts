@@ -1,10 +1,10 @@
-/** A client that begins in the clear: waits for the greeting, asks for TLS, talks on. */
+/** A client that begins in plaintext: it waits for the greeting, requests TLS, and continues in TLS. */
 
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { LIMIT, within } from "./harness.ts";
 
-/** What it heard in the clear, and inside TLS until the server closed. */
+/** What the client received in plaintext, and in TLS until the server closed. */
 export interface Heard {
   clear: string;
   secret: string;
@@ -15,8 +15,8 @@ const DIALOGUES = {
   line: ["STARTTLS\n"],
 } as const;
 
-/** `input` is said inside TLS, and then that this is all. An answer is complete with a line that has
- *  no `-` after its code. */
+/** Sends `input` and then close_notify inside TLS. In plaintext, an answer is complete with a line that
+ *  has no `-` after its code. */
 export async function startTls(
   port: number,
   kind: keyof typeof DIALOGUES,

@@ -1,11 +1,11 @@
-/** Surroundings that take something from the server, or give it what is not its own. */
+/** Unusual start conditions: a child that the server did not start, and a low memory limit. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { ALONE, claim, settled, WITH_FFI } from "./harness.ts";
 
-/** Names of the children of a process, zombies among them. */
+/** The names of a process's children, zombies included. */
 function children(pid: number): string[] {
   return fs.readdirSync("/proc").flatMap((entry) => {
     try {
@@ -13,7 +13,7 @@ function children(pid: number): string[] {
       const [, name = "", parent] = /\((.*)\) . (\d+)/.exec(stat) ?? [];
       return Number(parent) === pid ? [name] : [];
     } catch {
-      return []; // no process, or no more
+      return []; // not a process, or ended
     }
   });
 }

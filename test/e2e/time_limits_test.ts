@@ -1,13 +1,13 @@
-/** -T and -w close what is silent, and only that. */
+/** -T and -w close silent connections, and no others. */
 
 import assert from "node:assert/strict";
 import { Raw, talk } from "./clients.ts";
 import { claim, within } from "./harness.ts";
 
-/** How much later than asked for a limit may strike, in milliseconds. */
+/** The permitted delay after a limit, in milliseconds. */
 const SLACK = 2500;
 
-/** They wait for the clock. */
+/** These claims mostly wait for timers, so all forms run at the same time. */
 const TOGETHER = { together: true } as const;
 
 for (const [what, bytes] of [["nothing", 0], ["half a hello", 9]] as const) {
@@ -76,7 +76,7 @@ claim("-w 2: what was sent before the limit still arrives, then close_notify", a
     options: ["-w", "2"],
     program: ["sh", "-c", "head -c 100000 /dev/zero; exec sleep 1000"],
   });
-  // The client reads for the first time when the server has closed long ago.
+  // The client begins to read long after the server has closed.
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-p", "6000"]);
   assert.equal(facts["received"], "100000");
   assert.equal(end, "close_notify");
@@ -97,7 +97,7 @@ claim("-w 2 leaves a slow but steady reader alone", async (t) => {
     options: ["-w", "2"],
     program: ["sh", "-c", "head -c 3000000 /dev/zero"],
   });
-  // Five seconds, most of them with the system's buffers full.
+  // Takes five seconds; most of that time the kernel's buffers are full.
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-r", "600000"]);
   assert.equal(facts["received"], "3000000");
   assert.equal(end, "close_notify");
@@ -108,7 +108,7 @@ claim("a slow reader gets everything, long after its program has ended", async (
     options: ["-v"],
     program: ["head", "-c", "2500000", "/dev/zero"],
   });
-  // 13 seconds: more than the server grants to a client that has everything.
+  // Takes 13 seconds, longer than the 10 that a client has to close once it has everything.
   const { facts, end } = await talk(t, server, "", ["-d", "-r", "190000"]);
   assert.equal(facts["received"], "2500000");
   assert.equal(end, "close_notify");

@@ -1,4 +1,4 @@
-/** What the claims about UCSPI-TLS (-n) share: a service in C, and exact clients in Python. */
+/** Helpers of the claims about UCSPI-TLS (-n): a service in C, and exact clients in Python. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -7,11 +7,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { found, type Server, type StartOptions, type Trial } from "./harness.ts";
 
-/** A file of test/data. */
+/** The path of a file in test/data. */
 export const data = (name: string): string =>
   fileURLToPath(new URL(`../data/${name}`, import.meta.url));
 
-/** Sessions per claim about a race: few where it is run at every change, 1,000 for acceptance. */
+/** Sessions per claim about a race. The default is for runs at every change; set 1,000 for acceptance. */
 export const RACES = Number(process.env["UCSPI_TLS_RACES"] ?? 100);
 
 /** Compiles test/data/ucspi_tls.c into the trial's folder. */
@@ -26,12 +26,12 @@ export function start(t: Trial, program: readonly string[], more: StartOptions =
   return t.start({ ...more, options: ["-n", "-v", ...(more.options ?? [])], program });
 }
 
-/** Starts one whose program is a shell script. */
+/** Starts a server with -n whose program is a shell script. */
 export function startScript(t: Trial, script: string, more: StartOptions = {}) {
   return start(t, ["/bin/sh", "-c", script], more);
 }
 
-/** What test/data/ucspi_tls_talk.py takes and tells. */
+/** The input of test/data/ucspi_tls_talk.py, which describes the fields. `Told` is its output. */
 export interface Asked {
   plain?: string;
   until?: string;
@@ -47,7 +47,7 @@ export interface Told {
   end: string;
 }
 
-/** One conversation. */
+/** Runs one conversation. */
 export async function converse(t: Trial, server: Server, asked: Asked = {}): Promise<Told> {
   const input = JSON.stringify(asked);
   const client = [data("ucspi_tls_talk.py"), String(server.port)];
@@ -56,7 +56,7 @@ export async function converse(t: Trial, server: Server, asked: Asked = {}): Pro
   return JSON.parse(new TextDecoder().decode(stdout)) as Told;
 }
 
-/** How many sessions of test/data/ucspi_tls_client.py came to what. */
+/** Sessions of test/data/ucspi_tls_client.py by result. */
 export interface Tally {
   good: number;
   refused: number;
@@ -73,7 +73,7 @@ export async function race(t: Trial, server: Server, how: string, count = RACES)
   return { good: Number(good), refused: Number(refused) };
 }
 
-/** No descriptor and no program is left of `before`. */
+/** Waits until no program is left and the number of descriptors is back to `before`. */
 export async function nothingLeft(server: Server, before: number): Promise<void> {
   await server.noChildren();
   await server.descriptorsBackTo(before);

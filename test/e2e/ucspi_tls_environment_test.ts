@@ -10,7 +10,7 @@ import { converse, service, start, startScript } from "./ucspi_tls.ts";
 const FFI = { forms: WITH_FFI };
 const TLS13 = ["-3", "-s", "localhost"];
 
-/** `NAME=value` by name, of a message that ends each with NUL. */
+/** The variables in a message, each ended by NUL, by name. */
 function variables(message: string): Map<string, string> {
   const items = message.split("\0").filter((item) => /^SSL_/.test(item));
   return new Map(items.map((item) => [item.split("=")[0] ?? "", item]));
@@ -22,7 +22,7 @@ async function certificate(t: Trial): Promise<Record<string, string>> {
   return { CERTFILE: certificate, KEYFILE: key };
 }
 
-/** The mod_ssl variables of -s, as the server's other mode gives them. */
+/** The mod_ssl variables that a server without -n sets with -s. */
 async function expected(t: Trial, env: Record<string, string>): Promise<Map<string, string>> {
   const server = await t.start({ options: ["-s"], program: ["env", "-0"], env });
   const { bytes } = await talk(t, server, "", TLS13);

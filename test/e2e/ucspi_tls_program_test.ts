@@ -1,4 +1,4 @@
-/** UCSPI-TLS: what programs may do with their six descriptors, well or badly. */
+/** UCSPI-TLS: correct and incorrect use of a program's six descriptors. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -135,7 +135,7 @@ claim("a program that closes SSLCTLFD without asking is served in the clear", as
   assert.deepEqual(told, { plain: "got hello\n", tls: "", end: "eof" });
 }, FFI);
 
-/** Reads every descriptor to its end, and says so. */
+/** Reads every descriptor to its end, and reports that. */
 const WATCH = `exec 2>$OUT
   { cat; cat <&3; cat <&4; } | wc -c >&2
   trap '' PIPE; echo x >&5 || echo "no reader"  >&2; echo over >&2`;

@@ -1,5 +1,5 @@
-/** UCSPI-TLS: a ClientHello that overtakes the program's request is not lost, and plaintext that was
- *  sent ahead never comes out within TLS (CVE-2011-0411). */
+/** UCSPI-TLS: a ClientHello that arrives before the program's request is not lost, and plaintext sent
+ *  before the handshake is never delivered as data inside TLS (CVE-2011-0411). */
 
 import assert from "node:assert/strict";
 import { claim, WITH_FFI } from "./harness.ts";
@@ -17,7 +17,7 @@ for (
 ) {
   claim(`a ClientHello succeeds ${what}, before the server has seen Y`, async (t) => {
     const server = await start(t, [service(t), "Y", "wait"]);
-    await race(t, server, how, 1); // what is made once is made
+    await race(t, server, how, 1); // opens the descriptors that the server keeps
     const before = server.descriptors().length;
     assert.deepEqual(await race(t, server, how), { good: RACES, refused: 0 });
     await nothingLeft(server, before);
@@ -46,7 +46,7 @@ claim("plaintext without a ClientHello is refused, and each counts in the log", 
   const before = server.descriptors().length;
   assert.deepEqual(await race(t, server, "garbage"), { good: 0, refused: RACES });
   await server.waitFor(/ended by/, RACES);
-  await nothingLeft(server, before + 8); // what is made once
+  await nothingLeft(server, before + 8); // descriptors that the server keeps
   server.signal("SIGTERM");
   await server.exited;
   assert.equal(server.count("error: unable to accept TLS from: 127.0.0.1 for pid: "), RACES);

@@ -7,7 +7,7 @@ import { converse, data, nothingLeft, start } from "./ucspi_tls.ts";
 
 const FFI = { forms: WITH_FFI };
 
-/** openssl with its own STARTTLS; it stays until the server ends. */
+/** Runs openssl's own STARTTLS client. It stays until the server ends. */
 function starttls(t: Trial, server: Server, protocol: string, input: string): Promise<Outcome> {
   const where = ["-connect", `127.0.0.1:${server.port}`, "-servername", "localhost"];
   return t.run("openssl", ["s_client", "-quiet", "-starttls", protocol, ...where], { input });
