@@ -1,9 +1,9 @@
-/** What every adapter must do, as one suite: both runtimes pass it.
+/** The contract of every adapter, as one suite that both runtimes pass.
  *
  *  - contract_tcp.ts      listeners and plain connections, for each way to listen
- *  - contract_owner.ts    who is told of what happens to a stream
+ *  - contract_owner.ts    which owner gets the events of a stream
  *  - contract_tls.ts      sessions and TLS streams
- *  - contract_endings.ts  how TLS streams end, and what is told of it
+ *  - contract_endings.ts  how TLS streams end, and which events report it
  *  - contract_refusal.ts  handshakes that fail
  *  - contract_program.ts  programs and signals */
 

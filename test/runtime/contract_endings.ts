@@ -1,4 +1,4 @@
-/** The contract of how a TLS stream ends after its handshake, and what is told of it. */
+/** The contract of how a TLS stream ends after its handshake, and which events report it. */
 
 import assert from "node:assert/strict";
 import type { Socket as Client } from "node:net";
@@ -18,22 +18,22 @@ import {
   within,
 } from "./tools.ts";
 
-/** Bun's own limit is 5 s. */
+/** Bun's default limit of a test is 5 s. */
 const PATIENT = { timeout: 60_000 };
 
 const NONE = new Uint8Array(0);
-/** A record of TLS 1.2 and 1.3 alike that nobody has encrypted. */
+/** A forged record: a valid header for TLS 1.2 and 1.3, but no encrypted content. */
 const FORGED = Uint8Array.from([23, 3, 3, 0, 30, ...new Uint8Array(30)]);
 
 interface Talk {
   stream: TlsStream;
   client: TLSSocket;
-  /** The client's connection to the server: what it writes goes around TLS. */
+  /** The connection under the client's TLS. Writing to it bypasses TLS. */
   toServer: Client;
 }
 
 export function endingsContract(kit: Kit): void {
-  /** One connection through its handshake, for each version of TLS. */
+  /** Tests one connection after its handshake, in each version of TLS. */
   const claim = (name: string, body: (talk: Talk) => Promise<void>) => {
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       test(

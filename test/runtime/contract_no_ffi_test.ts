@@ -1,5 +1,5 @@
-/** The contract under Deno without FFI, in a process of its own: what needs libc is skipped there, and
- *  everything else has another implementation than with it. */
+/** The contract under Deno without FFI, in a separate process. Tests that need libc are skipped there. The
+ *  rest tests other code than with FFI. */
 
 import assert from "node:assert/strict";
 import process from "node:process";

@@ -1,4 +1,4 @@
-/** The contract of who owns a stream: only the owner is told, and nothing is lost between two of them. */
+/** The contract of stream ownership: only the owner gets events, and none is lost between two owners. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,12 +20,12 @@ import {
   within,
 } from "./tools.ts";
 
-/** Bun's own limit is 5 s. */
+/** Bun's default limit of a test is 5 s. */
 const PATIENT = { timeout: 60_000 };
 
 const NONE = new Uint8Array(0);
 
-/** Fails when it is told of anything. */
+/** A handler that fails on any event. */
 const former = (): StreamHandler => {
   const told = (what: string) => () => assert.fail(`a former owner was told: ${what}`);
   return { data: told("data"), end: told("end"), drain: told("drain"), close: told("close") };
@@ -35,7 +35,7 @@ export function ownerContract(kit: Kit): void {
   const claim = (name: string, body: (kit: Kit) => Promise<void>) =>
     test(`${kit.way}: owner: ${name}`, { ...PATIENT, skip: kit.skip }, () => body(kit));
 
-  /** A connection in the clear or, through its handshake, by TLS. */
+  /** Tests a plain connection, and a TLS stream after its handshake. */
   for (const secure of [false, true]) {
     const name = secure ? "a TLS stream" : "a socket";
     const open = async (kit: Kit) => {

@@ -9,17 +9,17 @@ import { IGNORED } from "../../src/runtime/libc/ignored_signals.ts";
 import type { Program, Runtime } from "../../src/runtime/runtime.ts";
 import { bytes, event, noProc, readAll, readSome, text, until, within } from "./tools.ts";
 
-/** Bun's own limit is 5 s. */
+/** Bun's default limit of a test is 5 s. */
 const PATIENT = { timeout: 60_000 };
 
 const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
-/** A mask of signals in the words of /proc/PID/status. */
+/** A signal mask from the text of /proc/PID/status. */
 function signalMask(status: string, name: string): bigint {
   return BigInt(`0x${new RegExp(`^${name}:\t([0-9a-f]{16})$`, "m").exec(status)?.[1]}`);
 }
 
-/** Zombies of this process, by the kernel's word. */
+/** Zombies of this process, from /proc. */
 function zombies(): string[] {
   return readdirSync("/proc").filter((entry) => {
     if (!/^\d+$/.test(entry)) return false;
@@ -27,7 +27,7 @@ function zombies(): string[] {
       const fields = readFileSync(`/proc/${entry}/stat`, "latin1").split(") ")[1]!.split(" ");
       return fields[0] === "Z" && Number(fields[1]) === process.pid;
     } catch {
-      return false; // gone meanwhile
+      return false; // ended since readdir
     }
   });
 }
@@ -42,7 +42,7 @@ export function programContract(runtime: Runtime): void {
   const shell = (runtime: Runtime, script: string, env: Record<string, string> = {}): Program =>
     runtime.spawn({ command: ["/bin/sh", "-c", script], env: { PATH: "/usr/bin:/bin", ...env } });
 
-  /** Output and status of a program that gets `input`. */
+  /** The output and status of a program that gets `input`. */
   async function outcome(program: Program, input = ""): Promise<[string, number | undefined]> {
     const output = readAll(program.output);
     if (input !== "") program.input.write(bytes(input));
@@ -223,7 +223,7 @@ export function programContract(runtime: Runtime): void {
     const numbers: Readonly<Record<string, number>> = constants.signals;
     for (const name of IGNORED) {
       const number = numbers[name] as number;
-      // JavaScriptCore stops its threads by SIGPWR.
+      // JavaScriptCore uses SIGPWR to stop its threads.
       if (name !== "SIGPWR") assert.ok(ignored >> BigInt(number - 1) & 1n, name);
       process.kill(process.pid, number);
     }

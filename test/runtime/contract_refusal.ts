@@ -25,14 +25,14 @@ import {
   within,
 } from "./tools.ts";
 
-/** Bun's own limit is 5 s. */
+/** Bun's default limit of a test is 5 s. */
 const PATIENT = { timeout: 60_000 };
 const NONE = new Uint8Array(0);
 
-/** The descriptors this process has open. */
+/** The number of open descriptors of this process. */
 const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
-/** What a handshake was rejected with. */
+/** The error with which a handshake is rejected. */
 async function refusal(handshake: Promise<unknown>): Promise<HandshakeError> {
   const outcome = await within(handshake.catch((error: unknown) => error), "end of the handshake");
   assert.ok(outcome instanceof HandshakeError, `not a HandshakeError: ${outcome}`);
@@ -53,7 +53,7 @@ export function refusalContract(kit: Kit): void {
       () => body(kit, kit.runtime.tlsContext(settings(more()))),
     );
 
-  /** openssl s_client with `args` fails and shows the alert it got. */
+  /** Asserts that openssl s_client with `args` fails and prints the alert that it got. */
   async function alerts(kit: Kit, context: TlsContext, args: string[], alert: RegExp) {
     const server = accepting(kit);
     const target = ["-connect", `127.0.0.1:${server.port}`];

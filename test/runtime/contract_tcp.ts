@@ -23,10 +23,10 @@ import {
 } from "./tools.ts";
 import { unread } from "../tcp_table.ts";
 
-/** Bun's own limit is 5 s. */
+/** Bun's default limit of a test is 5 s. */
 const PATIENT = { timeout: 60_000 };
 
-/** A shell that runs `script` with the connection to `port` as its descriptor 3. */
+/** Starts a shell that runs `script` with a connection to `port` as descriptor 3. */
 function shellClient(port: number, script: string): ChildProcess {
   return spawn("bash", ["-c", `exec 3<>/dev/tcp/127.0.0.1/${port}; ${script}`], {
     stdio: ["pipe", "ignore", "inherit"],
@@ -221,7 +221,7 @@ export function tcpContract(kit: Kit): void {
     const socket = await server.next();
     server.close();
     server.close();
-    await new Promise((done) => setTimeout(done, 0)); // Deno.listen: by the next turn
+    await new Promise((done) => setTimeout(done, 0)); // Deno.listen frees it by the next turn
     const again = kit.runtime.listen(
       { ip: "127.0.0.1", port: server.port, backlog: 5 },
       () => {},
@@ -258,7 +258,7 @@ export function tcpContract(kit: Kit): void {
   }, kit.skip || noProc);
 }
 
-/** The client of `kit` cannot send on after `way` until the stream is resumed. */
+/** Asserts that a client is blocked after `way` until the stream is resumed. */
 async function heldUp(kit: Kit, way: "pause" | "hold"): Promise<void> {
   const size = 300_000_000;
   const server = accepting(kit);

@@ -1,4 +1,4 @@
-/** The contract, for the runtime that runs this file. */
+/** The contract of the runtime that runs this file. */
 
 import { contract } from "./contract.ts";
 import { thisRuntime } from "./kits.ts";

@@ -1,4 +1,4 @@
-/** The contract of TLS: handshakes that succeed, what is known of a session, and the stream. */
+/** The contract of TLS: successful handshakes, the properties of a session, and the stream. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -26,7 +26,7 @@ import {
   within,
 } from "./tools.ts";
 
-/** Bun's own limit is 5 s. */
+/** Bun's default limit of a test is 5 s. */
 const PATIENT = { timeout: 60_000 };
 
 const NONE = new Uint8Array(0);
@@ -44,7 +44,8 @@ export function tlsContract(kit: Kit): void {
       () => body(kit, kit.runtime.tlsContext(settings(more()))),
     );
 
-  /** One connection of openssl s_client with `args`: the server's stream, answered and ended. */
+  /** Makes one connection of openssl s_client with `args`. Calls `look` with the server's stream, then sends
+   *  a line and ends the stream. */
   async function withOpenssl(
     kit: Kit,
     context: TlsContext,
@@ -179,7 +180,7 @@ export function tlsContract(kit: Kit): void {
       toServer.write(whole.subarray(0, cut));
       const first = await readSome(socket, cut, cut % 2 ? "pause" : "hold");
       const early = cut % 4 === 0;
-      if (early) { // the rest comes while nobody reads
+      if (early) { // the rest arrives while the stream is not read
         await new Promise((written) => toServer.write(whole.subarray(cut), written));
         await turns();
       }

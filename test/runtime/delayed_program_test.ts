@@ -1,4 +1,4 @@
-/** The contract of programs with UCSPI-TLS's descriptors, for the runtime that runs this file. */
+/** The contract of programs with the descriptors of UCSPI-TLS, for the runtime that runs this file. */
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -28,7 +28,7 @@ async function line(source: Source): Promise<string> {
 
 test("a program has descriptors 0 to 5 and no others, the control one a socket", async () => {
   const { program, ends } = await start("readlink /proc/$$/fd/* 2>/dev/null; exit 3");
-  // The folder itself, which sh had open to list it, is closed by then.
+  // Index 2 is stderr. The descriptor with which sh listed the folder is closed when readlink runs.
   const kinds = text(await readAll(program.output)).trim().split("\n")
     .map((target) => target.replace(/:.*/, ""));
   assert.deepEqual([kinds[0], kinds[1], ...kinds.slice(3)], [
@@ -128,7 +128,7 @@ test("no descriptor and no process is left, whatever was read, written or said",
       }
     }
   };
-  await round(); // what a runtime opens once
+  await round(); // opens the descriptors that the runtime keeps
   const before = openFiles();
   for (let i = 0; i < 5; i++) await round();
   await until(() => openFiles() <= before, "all descriptors closed");

@@ -1,4 +1,4 @@
-/** The adapter of the runtime the tests run on, and its ways to listen. */
+/** The adapter of the runtime that runs the tests, and its ways to listen. */
 
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { Kit } from "./tools.ts";
@@ -10,12 +10,12 @@ async function make(): Promise<Runtime> {
   return (await import("../../src/runtime/deno/adapter.ts")).denoRuntime();
 }
 
-/** One per process: an adapter is made once. */
+/** The adapter. Made once per process. */
 export function thisRuntime(): Promise<Runtime> {
   return made ??= make();
 }
 
-/** The ways to listen. Without libc, runtimes cannot listen on a descriptor. */
+/** The ways to listen. Without libc, a runtime cannot listen on a descriptor. */
 export function kits(runtime: Runtime): Kit[] {
   const { libc } = runtime;
   return [

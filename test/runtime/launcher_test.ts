@@ -1,11 +1,12 @@
-/** The launcher against a C library that only says who has ended. */
+/** The launcher against a fake C library that reports which children have ended. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Launcher } from "../../src/runtime/launcher.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 
-/** A launcher whose children end when they are told to; `strangers` are children of others. */
+/** A launcher with fake children. `ended` are those of its children that have ended; `strangers` are ended
+ *  children that it did not start. */
 function launcher() {
   const ended: number[] = [];
   const strangers: number[] = [];
@@ -72,7 +73,7 @@ test("who has ended behind the child of somebody else is told of all the same", 
 test("orphans are reaped where that is wanted, and what the runtime waits for is not", async () => {
   const { one, launch, ended, strangers, signal } = launcher();
   strangers.push(1, 2);
-  one.reapAll(); // what has ended before
+  one.reapAll(); // reaps children that ended before
   assert.equal(strangers.length, 0);
   const [child, gone] = [launch(), Promise.withResolvers<void>()];
   one.leave(7, gone.promise);
@@ -84,7 +85,7 @@ test("orphans are reaped where that is wanted, and what the runtime waits for is
   gone.resolve();
   await gone.promise;
   await Promise.resolve();
-  signal(); // another process has that number now
+  signal(); // pid 7 is another process now
   assert.equal(strangers.length, 0);
 });
 

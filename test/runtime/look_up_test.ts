@@ -10,7 +10,7 @@ import { lookUp } from "../../src/runtime/look_up.ts";
 
 const DIRECTORY = undefined;
 
-/** Looks for `program` in folders with these entries: file modes by name. */
+/** Looks for `name` in folders with these entries: file modes by name. */
 function found(entries: readonly Record<string, number | undefined>[], name: string): string {
   const root = fs.mkdtempSync(join(tmpdir(), "look-up-"));
   const before = process.env["PATH"];

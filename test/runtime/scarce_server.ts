@@ -1,5 +1,5 @@
-/** A server for the contract: prints its port, keeps every connection until its standard input
- *  says something, then greets and closes them, and all that come later. Ends with its input. */
+/** A server for the contract: prints its port, and keeps every connection until it reads something from
+ *  standard input. Then it greets and closes these and all later ones. It exits at the end of its input. */
 
 import process from "node:process";
 import type { Socket } from "../../src/runtime/runtime.ts";
@@ -8,7 +8,8 @@ import { kits, thisRuntime } from "./kits.ts";
 const kit = kits(await thisRuntime()).find(({ way }) => way === process.argv[2]);
 if (kit === undefined) throw new Error("no such way to listen");
 
-// As in a server: Deno 2.9.6 makes its socketpair for signals then, and panics later where it cannot.
+// As sslserver does: Deno 2.9.6 makes its socketpair for signals at the first handler, and panics if it
+// cannot make it later.
 kit.runtime.onSignal("SIGHUP", () => {});
 
 let free = false;

@@ -1,4 +1,4 @@
-/** What the contract tests share: certificates, clients, and streams turned into promises. */
+/** Helpers of the contract tests: certificates, clients, and promises for stream events. */
 
 import { execFileSync, spawn, type SpawnOptions } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,14 +14,14 @@ import { concat, latin1 } from "../../src/codec/bytes.ts";
 export interface Kit {
   way: string;
   runtime: Runtime;
-  /** Why this way cannot be tried here. */
+  /** Why this way cannot be tested here, or false. */
   skip: string | false;
-  /** The adapter knows a connection's descriptor, and can ask the kernel about it. */
+  /** True if the adapter knows a connection's descriptor, so that it can ask the kernel about it. */
   knowsDescriptor: boolean;
   listen(where: { ip: string; backlog: number }, onSocket: (socket: Socket) => void): Listener;
 }
 
-/** Rejects when an event that must come does not. */
+/** Rejects if the event of `promise` does not come within `ms`. */
 export function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promise<T> {
   let timer: ReturnType<typeof setTimeout>;
   const late = new Promise<never>((_resolve, reject) => {
@@ -30,7 +30,7 @@ export function within<T>(promise: Promise<T>, what: string, ms = 20_000): Promi
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** A listener whose connections are asked for one by one. */
+/** A listener with `next()`, which returns its connections one by one. */
 export function accepting(kit: Kit, ip = "127.0.0.1", backlog = 128) {
   const waiting: Socket[] = [];
   const asked: ((socket: Socket) => void)[] = [];
@@ -55,7 +55,7 @@ export function accepting(kit: Kit, ip = "127.0.0.1", backlog = 128) {
   };
 }
 
-/** A connected TCP client that may be half closed. */
+/** A connected TCP client that can be half-closed. */
 export function dial(port: number, host = "127.0.0.1"): Promise<Client> {
   return within(
     new Promise((resolve, reject) => {
@@ -67,7 +67,7 @@ export function dial(port: number, host = "127.0.0.1"): Promise<Client> {
   );
 }
 
-/** A TLS client that may be half closed. */
+/** A TLS client that can be half-closed. */
 export function tlsClient(port: number): TLSSocket {
   const options = { servername: "localhost", rejectUnauthorized: false, allowHalfOpen: true };
   const client = connectTls({ port, host: "127.0.0.1", ...options });
@@ -75,8 +75,8 @@ export function tlsClient(port: number): TLSSocket {
   return client;
 }
 
-/** A TLS client through a forwarder, whose connection to the server the test can interfere with.
- *  With `hold` the first bytes are not forwarded but given as `hello`. */
+/** A TLS client behind a forwarder. `toServer` is the forwarder's connection to the server, to which the
+ *  test can write. With `hold` the first bytes are not forwarded; `hello` resolves with them. */
 export async function tlsThrough(
   port: number,
   hold = false,
@@ -108,7 +108,7 @@ export async function tlsThrough(
   return { client, toServer, hello };
 }
 
-/** All a client receives until the server ends. */
+/** Everything that a client receives until the server ends. */
 export function received(client: Client): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   client.on("data", (chunk: Uint8Array) => chunks.push(chunk));
@@ -121,13 +121,13 @@ export function received(client: Client): Promise<Uint8Array> {
   );
 }
 
-/** All of a stream until its end; resumes it. */
+/** Resumes a stream and reads it to its end. */
 export function readAll(source: Source): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   return within(
     new Promise((resolve, reject) => {
       source.take({
-        data: (chunk) => chunks.push(chunk.slice()), // it may be lent
+        data: (chunk) => chunks.push(chunk.slice()), // a chunk is valid only during the call
         end: () => resolve(concat(chunks)),
         close: (error) => reject(error ?? new Error("closed before its end")),
       });
@@ -137,7 +137,7 @@ export function readAll(source: Source): Promise<Uint8Array> {
   );
 }
 
-/** The first bytes of a stream, `count` at least; pauses it, or a socket another `way`. */
+/** Reads at least `count` bytes of a stream, then stops it: with pause(), or a socket by `way`. */
 export function readSome(source: Source, count: number, way?: "pause"): Promise<Uint8Array>;
 export function readSome(source: Socket, count: number, way: "pause" | "hold"): Promise<Uint8Array>;
 export function readSome(
@@ -169,12 +169,12 @@ export function readSome(
   );
 }
 
-/** A few turns of the event loop: what has come has been read by then, where somebody reads. */
+/** Waits a few turns of the event loop, after which a stream that is not paused has read what arrived. */
 export async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise<void>((done) => setImmediate(done));
 }
 
-/** Takes a stream, and resolves when its owner is told of `name`; `others` of the owner's methods. */
+/** Takes a stream. Resolves when its owner gets the event `name`. `others` handles the other events. */
 export function event(
   stream: Closable,
   name: "end",
@@ -193,7 +193,7 @@ export function event(
   return within(new Promise((resolve) => stream.take({ ...others, [name]: resolve })), name);
 }
 
-/** This runtime's command to run a TypeScript file. */
+/** The command with which this runtime runs a TypeScript file. */
 export const runtimeCommand: string[] = "Bun" in globalThis
   ? [process.execPath, "--no-install"]
   : [process.execPath, "run", "-A", "--no-check"];
@@ -227,7 +227,7 @@ export function run(
   );
 }
 
-/** Why this process cannot ask /proc about itself; Deno lets it with all permissions alone. */
+/** Why this process cannot read /proc/self, or false. Deno permits that only with all permissions. */
 export const noProc: string | false = (() => {
   try {
     readFileSync("/proc/self/status");
@@ -240,7 +240,7 @@ export const noProc: string | false = (() => {
 /** Resident memory of this process, in MB. */
 export const residentMb = (): number => process.memoryUsage().rss / 1e6;
 
-/** Turns of the event loop until `holds`. */
+/** Waits until `holds` returns true. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + 20_000;
   while (!holds()) {
@@ -251,7 +251,7 @@ export async function until(holds: () => boolean, what: string): Promise<void> {
 
 let folder: string | undefined;
 
-/** A folder with a CA, an intermediate, a server's and a client's certificate; made once. */
+/** The path of a folder with a CA, an intermediate, a server's and a client's certificate. Made once. */
 export function pki(): string {
   if (folder !== undefined) return folder;
   const made = mkdtempSync(`${tmpdir()}/contract-`);
@@ -304,7 +304,7 @@ export function pki(): string {
 
 export const file = (name: string): string => readFileSync(`${pki()}/${name}`, "utf8");
 
-/** Settings that every TLS library takes. */
+/** Settings that every TLS library accepts. */
 export function settings(more: Partial<TlsSettings> = {}): TlsSettings {
   return {
     keyPairs: [{ chain: file("server.pem"), key: file("server.key") }],
@@ -314,7 +314,7 @@ export function settings(more: Partial<TlsSettings> = {}): TlsSettings {
   };
 }
 
-/** DER of the first certificate of a PEM text. */
+/** The DER of the first certificate in a PEM text. */
 export function der(pem: string): Uint8Array {
   const base64 = /-----BEGIN CERTIFICATE-----([^-]+)/.exec(pem)?.[1] ?? "";
   return Uint8Array.from(atob(base64.replaceAll(/\s/g, "")), (c) => c.charCodeAt(0));

@@ -1,4 +1,4 @@
-/** What both TLS libraries say, as seen on Bun 1.4.5 and Deno 2.9.6, and the reason that it is. */
+/** Error texts of both TLS libraries, as seen on Bun 1.4.5 and Deno 2.9.6, and the reasons made of them. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import * as boringssl from "../../src/runtime/bun/words.ts";
 import * as rustls from "../../src/runtime/deno/words.ts";
 import { lost } from "../../src/runtime/endings.ts";
 
-/** `alert`, `certificate alert`, or the fault. */
+/** `alert`, `certificate alert`, the fault of TLS, or the kind of the reason. */
 function kindOf(reason: StreamReason): string {
   if (reason.kind === "tls") return reason.fault;
   if (reason.kind !== "alert") return reason.kind;
@@ -70,7 +70,7 @@ const BORINGSSL: readonly Row[] = [
   ["SOMETHING_NEW", "other", "something new"],
 ];
 
-/** What Deno puts behind most texts, whatever they say. */
+/** The text that Deno appends to most errors, whatever the cause. */
 const BEHIND = " (SSL routines:ssl3_get_record:wrong version number)";
 
 const RUSTLS: readonly Row[] = [

@@ -1,5 +1,5 @@
-/** Signed certificates and revocation lists for tests, made byte by byte, with Ed25519 keys: fast,
- *  and the signature is the same each time. */
+/** Signed certificates and revocation lists for tests, encoded here, with Ed25519 keys: these are fast
+ *  and have deterministic signatures. */
 
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import {
@@ -16,7 +16,7 @@ import { entry, listBody } from "../codec/x509/crl_samples.ts";
 import { cn, extension } from "../codec/x509/samples.ts";
 
 export const ED25519 = sequence(objectIdentifier("1.3.101.112"));
-/** Certificates are valid from 2025 to 2035 if nothing else is said. */
+/** A time at which certificates are valid: by default they are valid from 2025 to 2035. */
 export const NOW = Date.UTC(2030, 0, 1);
 
 export interface Holder {
@@ -26,20 +26,20 @@ export interface Holder {
   readonly serial: number;
 }
 
-/** Who is to be certified. */
+/** The certificate to issue. */
 export interface Request {
   readonly name: string;
-  /** None: self-signed. */
+  /** The issuer; absent: self-signed. */
   readonly by?: Holder;
   readonly ca?: boolean;
-  /** Use this one's key. */
+  /** Use the key of this holder. */
   readonly keyOf?: Holder;
   readonly extensions?: readonly Uint8Array[];
-  /** SubjectPublicKeyInfo in place of the key's own. */
+  /** SubjectPublicKeyInfo that replaces that of the key. */
   readonly key?: Uint8Array;
   readonly from?: number;
   readonly until?: number;
-  /** AlgorithmIdentifier and signature in place of good ones. */
+  /** AlgorithmIdentifier and signature that replace the correct ones. */
   readonly algorithm?: Uint8Array;
   readonly signature?: Uint8Array;
 }
@@ -86,13 +86,13 @@ export function signed(body: Uint8Array, key: KeyObject): Uint8Array {
 function publicKey(of: Uint8Array | undefined, own: KeyObject): Uint8Array {
   const spki = new Uint8Array(own.export({ type: "spki", format: "der" }));
   if (!of) return spki;
-  // Every Ed25519 key has the same 12 bytes in front of its 32.
+  // In every SubjectPublicKeyInfo of Ed25519 the same 12 bytes come before the 32 of the key.
   const head = spki.subarray(0, 12);
   const at = of.findIndex((_, i) => head.every((byte, j) => of[i + j] === byte));
   return of.slice(at, at + spki.length);
 }
 
-/** A revocation list that names these. */
+/** A revocation list of `by` with these certificates. */
 export function revoke(by: Holder, ...revoked: Holder[]): Uint8Array {
   const entries = revoked.map(({ serial }) => entry([serial >> 8, serial & 255]));
   const body = listBody({
@@ -105,7 +105,7 @@ export function revoke(by: Holder, ...revoked: Holder[]): Uint8Array {
   return signed(body, by.privateKey);
 }
 
-/** A file of PEM blocks. */
+/** The path and bytes of a file with PEM blocks. */
 export function pemFile(label: string, ...ders: Uint8Array[]): { path: string; bytes: Uint8Array } {
   const text = ders.map((der) => encodePem(label, der)).join("");
   return { path: "test.pem", bytes: new TextEncoder().encode(text) };

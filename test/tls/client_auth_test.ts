@@ -14,7 +14,7 @@ import { certify, type Holder, NOW, revoke } from "./authority.ts";
 const folder = fs.mkdtempSync(join(tmpdir(), "client-auth-"));
 after(() => fs.rmSync(folder, { recursive: true }));
 
-/** Writes PEM blocks under a name, as an administrator should: beside, then renamed. */
+/** Writes PEM blocks to a file, as an administrator should: to a new file, which is then renamed. */
 function file(name: string, label: string, ...ders: Uint8Array[]): string {
   const path = join(folder, name);
   fs.writeFileSync(`${path}.new`, ders.map((der) => encodePem(label, der)).join(""));
@@ -42,7 +42,7 @@ type Variables = Record<string, string>;
 interface Bench {
   auths: ClientAuths;
   said: string[];
-  /** Lets the time pass after which files are looked at. */
+  /** Advances the clock by the time after which files are checked again, and checks them. */
   later(): void;
 }
 
@@ -72,7 +72,7 @@ const asked = (option: ClientCertificate, env: Variables, rule?: Variables) =>
 const verdict = (auth: ClientAuth | undefined, ...chain: Holder[]): string =>
   auth?.verify(clientChain(chain.map(({ der }) => der)), undefined) ?? "not asked";
 
-/** What a client with a good certificate, one of a stranger's, and none meets. */
+/** The results for a client with a good certificate, one of an untrusted authority, and none. */
 function outcome(auth: ClientAuth | undefined): string {
   if (!auth) return "none";
   const demand = auth.required ? "required" : "optional";
@@ -257,7 +257,7 @@ test("a change inside a folder is noticed, of trusted ones and of named ones", (
     const names = variable === "CADIR" ? 0 : 1;
     assert.equal(auths.get()?.names.length, names);
     const first = auths.get();
-    fs.writeFileSync(join(some, "one.pem"), fs.readFileSync(OTHER)); // in place: the folder is as before
+    fs.writeFileSync(join(some, "one.pem"), fs.readFileSync(OTHER)); // in place, so the folder itself does not change
     fs.utimesSync(join(some, "one.pem"), 1, 1);
     later();
     const changed = auths.get();
@@ -353,7 +353,7 @@ test("a broken file that comes into a folder is said, and taken once it has been
       /unable to use CA file .*two\.pem: no certificate in it; it is passed over$/,
     );
     assert.equal(auths.get()?.key, first?.key);
-    // In place: the folder is as before.
+    // Written in place, so the folder itself does not change.
     fs.writeFileSync(two, "-----BEGIN CERTIFICATE-----\n");
     later();
     assert.match(said.pop() ?? "", /two\.pem: pem: CERTIFICATE: no END line/);
@@ -384,7 +384,7 @@ test("settings in use stay while rules name many others", () => {
 });
 
 test("names of authorities that do not fit into the request are an error with its remedy", () => {
-  // One name has 1,025 bytes and two for its length.
+  // Each name takes 1,025 bytes, and two for its length.
   const holders = Array.from(
     { length: 64 },
     (_, i) => certify({ name: `${i + 100}${"x".repeat(1003)}`, ca: true }),

@@ -1,4 +1,4 @@
-/** How often the certificates of one handshake are read. */
+/** How often the certificates of one handshake are parsed. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 import { certify } from "./authority.ts";
 
-/** A certificate that counts the elements which a decoder takes out of it. */
+/** A certificate that counts the elements that a decoder reads from it. */
 class Counted extends Uint8Array {
   elements = 0;
   override subarray(begin?: number, end?: number): Uint8Array<ArrayBuffer> {
@@ -21,7 +21,7 @@ class Counted extends Uint8Array {
   }
 }
 
-/** Elements taken when it is read once. */
+/** The number of elements read when the certificate is parsed once. */
 function once(der: Uint8Array): number {
   const counted = new Counted(der);
   readCertificate(counted);
@@ -33,7 +33,7 @@ const sub = certify({ name: "sub", by: root, ca: true });
 const leaf = certify({ name: "leaf", by: sub });
 const counted = (): Counted[] => [leaf, sub].map(({ der }) => new Counted(der));
 
-/** What a program of such a connection gets. */
+/** The variables of a program with this client chain. */
 function variables(chain: ReturnType<typeof clientChain>): Map<string, string> {
   return tlsVariables({
     protocol: "TLSv1.3",

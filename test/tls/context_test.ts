@@ -1,4 +1,4 @@
-/** Contexts over time: which certificate is served, and what is said of it. */
+/** Contexts over time: which certificate is served, and the messages about it. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -19,7 +19,8 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const START = Date.UTC(2030, 0, 1);
 
-/** A certificate that began `age` ago and ends in `left`, in milliseconds from START. */
+/** The dates of a certificate that is valid since `age` before START until `left` after it, in
+ *  milliseconds. */
 const dates = (age: number, left: number): { from: number; until: number } => ({
   from: START - age,
   until: START + left,
@@ -135,7 +136,7 @@ test("a broken file is said once, the old certificate stays, and the file is sai
   }
 });
 
-/** Lifetime and what is left of it, in days. */
+/** Lifetime and remaining lifetime in days; whether the expiry counts as soon, and its text. */
 const LIFETIMES: [life: number, left: number, soon: boolean, text: string][] = [
   [6, 6, false, "6 days"],
   [6, 2, false, "2 days"],

@@ -1,4 +1,4 @@
-/** DHFILE does nothing, and that is said once, whoever sets it. */
+/** DHFILE has no effect. A warning says so once, wherever it is set. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { Contexts, DHFILE_IGNORED } from "../../src/tls/context.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 
-/** What is logged of `act`. */
+/** The log of `act`. */
 async function said(
   env: Record<string, string>,
   act: (contexts: Contexts) => void,

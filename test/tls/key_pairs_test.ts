@@ -1,4 +1,4 @@
-/** Which certificates are sent of those in the files, and what is said of files that hold something else. */
+/** Which certificates of the files are sent, and the messages about files with other content. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -24,7 +24,7 @@ const root = certify({ name: "root", ca: true });
 const int = certify({ name: "int", by: root, ca: true, until: YEAR(2033) });
 const oldInt = certify({ name: "int", by: root, ca: true, keyOf: int, ...OLD });
 const nextInt = certify({ name: "int", by: root, ca: true, keyOf: int, ...NEXT });
-/** Same name, another key. */
+/** An intermediate with the same name and another key. */
 const otherInt = certify({ name: "int", by: root, ca: true });
 const leaf = certify({ name: "leaf", by: int });
 const oldLeaf = certify({ name: "leaf", by: int, keyOf: leaf, ...OLD });
@@ -41,7 +41,7 @@ const keyOf = ({ privateKey }: Holder): string =>
   privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 
 const KEY = file("leaf.key", keyOf(leaf));
-/** The chain, as indexes into `holders`. */
+/** The chain that is sent, as indexes into `holders`. */
 function sent(holders: readonly Holder[], now = NOW): number[] {
   const [pair] = serverKeyPairs([file("x.pem", pem(...holders))], [KEY], undefined, now);
   return pair?.certificates.map(({ der }) =>
@@ -117,7 +117,7 @@ const read = (name: string): Uint8Array => new Uint8Array(fs.readFileSync(at(nam
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 const utf16 = bytes(`\xff\xfe${[...new TextDecoder().decode(read("cert"))].join("\0")}\0`);
 
-/** What is said of a file as a certificate, and as a key; `undefined`: it is taken. */
+/** The message and hint about each kind of file as a certificate, and as a key. `undefined`: accepted. */
 const PKCS12 = [
   /: it is PKCS #12$/,
   /^convert it: openssl pkcs12 -in \S+ -nodes -out \S+\.pem /,
@@ -205,11 +205,11 @@ test("a file of another kind is named, with what to do", () => {
     const file = { path: `/e/${name}`, bytes };
     const tries: [Said, [string, string]][] = [
       [asCertificate, said([file], [key])],
-      // A certificate and no key: KEYFILE was not set.
+      // `file` as the key. It is also the certificate if it is accepted as one, as without KEYFILE.
       [asKey, said([name === "key" ? cert : asCertificate ? cert : file], [file])],
     ];
     for (const [expected, [message, hint]] of tries) {
-      // Of the keys only one belongs to the certificate.
+      // A key that is accepted may still belong to another certificate.
       if (!expected) assert.match(message, /^$|belongs to no certificate/, name);
       else {
         assert.match(message, expected[0], name);

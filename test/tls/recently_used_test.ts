@@ -1,4 +1,4 @@
-/** Which values make room for others. */
+/** Which values are evicted to make room for new ones. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
-/** Keys, certificates and cipher lists that a TLS library refuses: what is said of each, at start and by the
- *  same functions by --check. */
+/** Keys, certificates and cipher lists that a TLS library refuses: the messages about each. A start and
+ *  --check use the same functions. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -31,7 +31,7 @@ function files(newkey: string[]): { CERTFILE: string; KEYFILE: string } {
   return { CERTFILE, KEYFILE };
 }
 
-/** Starts with these settings: what is fatal, or else what is warned of. "" is a silent start. */
+/** Runs a start with these settings. Returns the fatal message or the warnings; "" if there are none. */
 async function start(env: Record<string, string>): Promise<string> {
   let text = "";
   const write = (lines: string): string => text += lines;
@@ -62,7 +62,7 @@ const SHORT = /^t: warning: certificate .*pem: RSA key of 1024 bits, which clien
 const LACKS_FATAL = /^fatal: unable to use certificate .*pem: its keyUsage lacks digitalSignature$/;
 const SHORT_FATAL = /^fatal: unable to use certificate .*pem: its key is too small for Deno's/;
 
-/** Key and extensions, and what is expected on Bun and, where that differs, on Deno. */
+/** Key and extensions, the expected message on Bun, and the one on Deno if it differs. */
 const KEYS: [key: string[], bun: RegExp, deno?: RegExp][] = [
   [EC("P-256"), SILENT],
   [EC("P-384"), SILENT],

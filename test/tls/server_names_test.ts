@@ -19,7 +19,7 @@ const pair = makeSelfSigned(["own.example"]);
 const KEY = join(dir, "key.pem");
 fs.writeFileSync(KEY, pair.keyPem);
 
-/** A certificate file of its own name; all hold the same certificate. */
+/** Writes a certificate file with this name. All files hold the same certificate. */
 function file(name: string): string {
   const path = join(dir, `${name}.pem`);
   if (!fs.existsSync(path)) fs.writeFileSync(path, pair.certPem);
@@ -28,13 +28,13 @@ function file(name: string): string {
 
 interface Made {
   names: ServerNames;
-  /** How many contexts the runtime was asked for. */
+  /** The number of contexts that the runtime has made. */
   count(): number;
   select(overlay: Record<string, string>, ...asked: string[]): string;
   log: string[];
 }
 
-/** Server names of an environment; every certificate has its key in `KEY`. */
+/** The server names of an environment. The key of every certificate is in `KEY`. */
 function made(env: Record<string, string>): Made {
   const log: string[] = [];
   let count = 0;
@@ -193,9 +193,9 @@ test("a hello whose name cannot be read is refused where the name decides", () =
       const chosen = made({ ...DEFAULT, ...more }).names.select(new Map(), undefined, first);
       assert.ok("alert" in chosen && chosen.why.kind === "unreadable server name");
     }
-    assert.ok("context" in one.select(new Map(), undefined, first)); // one certificate for all
+    assert.ok("context" in one.select(new Map(), undefined, first)); // one certificate serves all names
   }
   const http = new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n");
   const { names } = made({ ...DEFAULT, ...named("a.example") });
-  assert.ok("context" in names.select(new Map(), undefined, http)); // the library refuses it
+  assert.ok("context" in names.select(new Map(), undefined, http)); // the TLS library refuses it later
 });

@@ -1,5 +1,5 @@
-/** Authorities from a file and a folder, each good, bad, missing or with links that lead nowhere: what a start
- *  and a renewal make of every combination. */
+/** Authorities from a file and a folder, each good, bad, missing or with dangling links: the result of a
+ *  start and of a renewal for every combination. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -27,7 +27,7 @@ const pem = (...holders: Holder[]): string =>
   holders.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
 const BROKEN = pem(B).replace("MI", "MJ");
 
-/** What is in a folder, by name; a text that begins with `->` is a link. */
+/** The content of a folder by file name. A text that begins with `->` is a symbolic link, null a folder. */
 type Content = Record<string, string | Uint8Array | null> | undefined;
 
 function fill(content: Content): void {
@@ -51,11 +51,11 @@ interface Row<T> {
   name: string;
   unset?: true;
   content: T;
-  /** Whose clients are let in. */
+  /** The names of the authorities whose clients are accepted. */
   trusts: string;
-  /** What is said. */
+  /** The message. */
   problem?: RegExp;
-  /** The same when it comes in place of a good one. */
+  /** The result when this content replaces a good one. */
   later?: { trusts: string; problem?: RegExp };
 }
 
@@ -84,7 +84,7 @@ const FILES: Row<string | undefined>[] = [
   })),
 ];
 
-/** A good folder is `{ "b.pem": B }`; `later` says what comes of it. */
+/** `later` is the result when the folder replaces the good one, `{ "b.pem": B }`. */
 const FOLDERS: Row<Content>[] = [
   { name: "no CADIR", unset: true, content: undefined, trusts: "" },
   { name: "a good folder", content: { "b.pem": pem(B) }, trusts: "b" },
@@ -185,7 +185,7 @@ test("at a start a bad source beside a good one is a warning; with nothing left 
       put(CAFILE, file.content);
       fill(dir.content);
       const env = environment(file, dir);
-      bench("none", env); // nothing is read
+      bench("none", env); // without client certificates nothing is read
       const problems = [file.problem, dir.problem].filter((one) => one !== undefined);
       if (file.trusts + dir.trusts === "") {
         const expected = file.unset && dir.unset ? /there is nothing to verify them/ : problems[0];

@@ -1,4 +1,4 @@
-/** What no runtime supports is refused and never ignored, whoever sets it. */
+/** Settings that no runtime supports are refused, never ignored, wherever they are set. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

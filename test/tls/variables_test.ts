@@ -142,7 +142,7 @@ test("a certificate that cannot be read is an error", () => {
   assert.throws(() => clientVariables(clientChain([broken])), DecodeError);
 });
 
-/** Characters of all names and values. */
+/** The number of characters in all names and values. */
 function size(variables: ReadonlyMap<string, string>): number {
   return [...variables].reduce((sum, [name, value]) => sum + name.length + value.length + 2, 0);
 }

@@ -1,4 +1,4 @@
-/** What the table of `test/interop/openssl_verify_test.ts` leaves open: bounds, hostile chains, the
+/** Cases that the table of `test/interop/openssl_verify_test.ts` lacks: bounds, hostile chains, the
  *  caches, the name of the peer. */
 
 import assert from "node:assert/strict";
@@ -156,7 +156,8 @@ test("a list of a namesake with another key counts for nothing", () => {
 });
 
 test("certificates that sign each other end the search, with the right verdict", () => {
-  // Twenty of one name and key, each a good issuer of each: 20! ways.
+  // Two names with ten certificates each. Every one has signed all of the other name, so the number of
+  // possible paths grows as a factorial.
   const first = certify({ name: "ring", ca: true });
   const other = certify({ name: "ring2", ca: true });
   const ring: Holder[] = [];
@@ -192,7 +193,7 @@ test(`a good chain is found among ${MAX_WASTED} certificates of one name, not am
 });
 
 test("good signatures by keys of the client's own are counted as bad ones are", () => {
-  // Each of these has signed the client's certificate, and leads nowhere.
+  // Each of these is a valid issuer of the client's certificate, but no path leads to a root.
   const own = certify({ name: "own", ca: true });
   const client = certify({ name: "client", by: own });
   const dead = Array.from(
@@ -283,7 +284,7 @@ test("any change to any certificate of a chain makes it fail", { timeout: 20_000
     if (Buffer.compare(der, chain[at] as Uint8Array) === 0) continue;
     const found = verifyChain(clientChain(changed), trust, options);
     assert.equal(found.ok, false, `run ${run}`);
-    // Nothing of the client's gets into the log or the environment.
+    // The reason has no bytes of the client, because it goes to the log and the environment.
     if (!found.ok) assert.match(found.reason, /^[\x20-\x7e]{1,120}$/);
   }
 });

@@ -1,4 +1,4 @@
-/** Pipes on Bun under Linux: what the contract of programs cannot see. */
+/** Pipes on Bun under Linux: details that the contract of programs cannot test. */
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -134,7 +134,7 @@ claim("a number that is used again at once belongs to the new pipe alone", async
   const told: string[] = [];
   sources.forEach((source) => {
     const data = (): void => {
-      // The other sources' events of this turn are on their way already.
+      // The events of the other sources in this turn are already queued.
       for (const other of sources.splice(0)) other.destroy();
       for (let i = 0; i < 20; i++) {
         const [read, write] = kit.libc.pipe();
@@ -158,7 +158,7 @@ claim("a number that is used again at once belongs to the new pipe alone", async
 
 claim("idle ends have no descriptor but their own, and none is left", async (kit) => {
   const [read, write] = kit.libc.pipe();
-  const first = kit.source(read); // what all share is there now
+  const first = kit.source(read); // opens the descriptor that all share
   first.resume();
   await turn();
   const before = openFiles();

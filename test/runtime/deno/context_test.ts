@@ -1,4 +1,4 @@
-/** What rustls cannot honour is refused when the context is made. Deno's adapter only. */
+/** Settings that rustls does not support are refused when the context is made. Deno's adapter only. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

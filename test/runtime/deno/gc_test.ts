@@ -1,4 +1,4 @@
-/** When Deno's memory is given back, and that it is. */
+/** When Deno collects garbage and returns memory to the system, and that it does. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { dial, turns, within } from "../tools.ts";
 
 const onDeno = { skip: !("Deno" in globalThis) && "this is about Deno" };
 
-/** A Tidier whose window ends when the test says so. */
+/** A Tidier with a window that the test ends. */
 function made() {
   const windows: (() => void)[] = [];
   let collected = 0;
@@ -35,11 +35,11 @@ test("a burst is collected after when it is over, once", () => {
   assert.equal(one.watching, 0);
   one.count(1);
   assert.equal(one.watching, 1);
-  one.count(300); // it goes on
+  one.count(300); // the burst continues
   assert.equal(one.watching, 1);
   one.endWindow();
   assert.equal(one.collected, 0);
-  one.count(3); // what a quiet server has
+  one.count(3); // the load of a quiet server
   one.endWindow();
   assert.equal(one.collected, 1);
   assert.equal(one.watching, 0);
@@ -58,7 +58,7 @@ test("garbage is freed first, and then given back to the system", onDeno, async 
   let garbage: object | undefined = {};
   const there = new WeakRef(garbage);
   garbage = undefined;
-  await turns(); // a WeakRef holds until the end of the turn
+  await turns(); // a new WeakRef keeps its target alive until the end of the turn
   const trimmed: boolean[] = [];
   collector(() => trimmed.push(there.deref() === undefined))();
   assert.deepEqual(trimmed, [true]);
@@ -74,7 +74,7 @@ test("glibc has malloc_trim", onDeno, async () => {
 
 type Listen = (tidier: Tidier, onSocket: (socket: Socket) => void) => Listener;
 
-/** The beginning and the end of a connection are counted, whoever ends it. */
+/** Asserts that the start and the end of a connection are counted, whichever side ends it. */
 async function counted(listen: Listen): Promise<void> {
   for (const ends of ["client", "server"]) {
     const one = made();

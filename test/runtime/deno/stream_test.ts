@@ -1,4 +1,4 @@
-/** Deno's stream over a wire that takes nothing: what one client that does not read may cost. */
+/** Deno's stream over a blocked wire: the memory that one client may cost if it does not read. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -33,7 +33,7 @@ test("destroy() frees what has not been sent", () => {
   assert.deepEqual(chunks.slice(1).map(({ length }) => length), [0, 0]);
 });
 
-/** How much a pipe still takes. */
+/** Fills a pipe. Returns the number of bytes written. */
 function fillPipe(libc: Libc, fd: number): number {
   libc.setNonBlocking(fd, true);
   const chunk = new Uint8Array(CHUNK);

@@ -1,5 +1,5 @@
-/** Checks around calls, and the way taken on macOS, against a C library that only writes down what
- *  it was called with. What a kernel does with it is the contract's matter. */
+/** Checks around calls, and the calls made on macOS, against a fake C library that only records its
+ *  arguments. The contract tests the effect of calls in the kernel. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { type Argument, Caller, type RawLibc } from "../../../src/runtime/libc/c
 
 type Answer = (name: string, args: Argument[]) => number | bigint;
 
-/** A library that answers 0, or what `answer` says, and lists its calls with their numbers. */
+/** A library that returns 0 or the value of `answer`, and records each call with its arguments. */
 function recorder(platform: string, arch: string, answer: Answer = () => 0, errno = 0) {
   const abi = abiOf(platform, arch);
   const calls: (string | number)[][] = [];

@@ -1,5 +1,5 @@
-/** Run as root by contract.ts: gives root up, tries to get it back, and prints what happened as
- *  one line of JSON. A process of its own, because there is no way back. */
+/** Run as root by contract.ts: gives up root, tries to get it back, and prints the results as one line
+ *  of JSON. A separate process, because giving up root is final. */
 
 import { mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -59,7 +59,7 @@ function jail(): unknown {
   const folder = mkdtempSync(join(tmpdir(), "libc-jail-"));
   libc.chroot(folder);
   const outside = codeOf(() => libc.open("/etc/passwd"));
-  // A jail whose prisoner still stands outside is left upwards from there.
+  // If the working directory stayed outside the jail, a path with ".." would leave it.
   const above = codeOf(() => libc.open("../../../../etc/passwd"));
   return { folder, outside, above };
 }

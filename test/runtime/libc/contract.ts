@@ -1,4 +1,4 @@
-/** What both loaders of the C library must do, against the kernel that runs the test. */
+/** The contract of both loaders of the C library, against the kernel of this machine. */
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -46,7 +46,7 @@ function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } {
   return { closeOnExec: (flags & 0o2000000) !== 0, nonBlocking: (flags & 0o4000) !== 0 };
 }
 
-/** Tests that ask another program name the Debian package it comes from. */
+/** Asserts that a program exists. The error names its Debian package. */
 function needs(program: string, debianPackage: string): void {
   const found = (process.env["PATH"] ?? "").split(":").some((folder) =>
     existsSync(join(folder, program))
@@ -54,7 +54,7 @@ function needs(program: string, debianPackage: string): void {
   assert.ok(found, `unable to run ${program}: install the Debian package ${debianPackage}`);
 }
 
-/** Makes the collectors run: small garbage for the young generation, large for the old one. */
+/** Triggers the collectors with small garbage for the young generation and large for the old one. */
 function makeGarbage(): void {
   let keep: unknown[] = [];
   for (let i = 0; i < 20_000; i++) {
@@ -82,7 +82,7 @@ async function runChild(mode: string): Promise<Record<string, unknown>> {
   return JSON.parse(text);
 }
 
-/** A connection through a listener of ours: the client, and what was accepted. */
+/** Connects to a listener. Returns the client and the accepted connection. */
 async function connection(libc: Libc, listener: { fd: number; port: number }, host: string) {
   const client = net.connect(listener.port, host);
   client.on("error", () => {});
@@ -91,7 +91,7 @@ async function connection(libc: Libc, listener: { fd: number; port: number }, ho
   return { client, accepted: must(libc.acceptDescriptor(listener.fd)) };
 }
 
-/** Waits until the system has sent the first packet of a connection to `port`, and has no answer. */
+/** Waits until a connection to `port` is in state SYN_SENT (02 in /proc/net/tcp). */
 async function synSent(port: number): Promise<void> {
   const line = new RegExp(`:${port.toString(16).toUpperCase().padStart(4, "0")} 02 `);
   const end = performance.now() + 5000;
@@ -183,7 +183,7 @@ export function libcContract(libc: Libc): void {
     ) {
       spoil();
       assert.equal(libc.repairListener(fd, 8, at), deaf);
-      assert.equal(libc.acceptDescriptor(fd), undefined); // without waiting
+      assert.equal(libc.acceptDescriptor(fd), undefined); // non-blocking
       const { client, accepted } = await connection(libc, listener, "127.0.0.1");
       client.destroy();
       libc.close(accepted.fd);
@@ -245,7 +245,7 @@ export function libcContract(libc: Libc): void {
     const listener = libc.listenSocket(LOOPBACK);
     const client = spawn("python3", [
       "-c",
-      // A timestamp option: the kernel accepts source routes only where routing allows them.
+      // A timestamp option, because the kernel accepts source routes only if its settings permit them.
       "import socket,sys\n" +
       "s=socket.socket()\n" +
       "s.setsockopt(0,4,bytes([68,12,5,0]+[0]*8))\n" +
@@ -327,7 +327,7 @@ export function libcContract(libc: Libc): void {
     libc.close(out);
     libc.write(to, page);
     fails("EPIPE", "splice", () => libc.splice(from, into, 4096));
-    fails("EINVAL", "splice", () => libc.splice(a, b, 4096)); // neither is a pipe
+    fails("EINVAL", "splice", () => libc.splice(a, b, 4096)); // neither descriptor is a pipe
     for (const fd of [a, b, into, from, to]) libc.close(fd);
   });
 
@@ -344,7 +344,7 @@ export function libcContract(libc: Libc): void {
   test("open descriptors are counted, with a low limit too", () => {
     const more = [...libc.pipe(), ...libc.pipe(), ...libc.pipe()];
     const listed = (limit: number): number =>
-      openFiles().filter((fd) => Number(fd) < limit).length - 1; // that of the listing itself
+      openFiles().filter((fd) => Number(fd) < limit).length - 1; // minus the descriptor of readdir
     assert.equal(libc.openDescriptors(), listed(1024));
     const { soft, hard } = libc.raiseFileLimit();
     execFileSync("prlimit", [`--pid=${process.pid}`, `--nofile=200:${hard}`]);

@@ -1,9 +1,9 @@
-/** The C library through the loader of the runtime that runs this. */
+/** The C library through the loader of the runtime that runs this file. */
 
 import process from "node:process";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
 
-/** Throws when the loader has none: every test here is about it. */
+/** Throws if the loader cannot load it, because every test in this folder needs it. */
 export async function libcHere(): Promise<Libc> {
   const { loadLibc } = process.versions["bun"] === undefined
     ? await import("../../../src/runtime/deno/load_libc.ts")

@@ -1,5 +1,5 @@
-/** Words to a supervisor and the kind of a socket, through the loader of the runtime that runs this;
- *  and the way taken on macOS. Who receives is Debian's python3. */
+/** Messages to a supervisor and the kind of a socket, through the loader of the runtime that runs this
+ *  file; and the calls made on macOS. The receiver is a script for Debian's python3. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -91,7 +91,7 @@ test("what takes no bytes is found by writing none", () => {
     fails("EBADF", () => libc.checkWritable(read));
     fails("EBADF", () => libc.checkWritable(1_000_000));
     libc.setNonBlocking(read, true);
-    assert.equal(libc.read(read, 1), undefined); // not a byte was written
+    assert.equal(libc.read(read, 1), undefined); // no byte was written
   } finally {
     libc.close(read);
     libc.close(write);

@@ -1,5 +1,5 @@
-/** seccomp and Landlock, as they are called: against a kernel of each version that only writes down
- *  what it was asked. What the one that runs the test does with it is test/privsep/sandbox_test.ts. */
+/** The calls of seccomp and Landlock, against fake kernels of each version that only record the calls.
+ *  test/privsep/sandbox_test.ts tests their effect in this machine's kernel. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ const RESTRICT = 446;
 
 type Call = readonly [name: string, ...args: Argument[]];
 
-/** A kernel: `answer` to each system call, and the memory whose address a call got. */
+/** A fake kernel: `answer` gives the result of each system call, from the memory whose address it got. */
 function kernel(
   answer: (nr: number, args: number[], at: (address: number) => Memory) => number,
   { platform = "linux", arch = "x64", errno = 0 } = {},
@@ -50,7 +50,7 @@ test("a filter is set for all threads, after new privileges have been given up",
     let seen: Uint8Array | undefined;
     const { libc, calls } = kernel((_nr, [, , header = 0], at) => {
       const view = new DataView(at(header).buffer);
-      assert.equal(view.getUint16(0, true), 2); // instructions
+      assert.equal(view.getUint16(0, true), 2); // number of instructions
       seen = at(Number(view.getBigUint64(8, true))).slice();
       return 0;
     }, { arch });

@@ -1,4 +1,4 @@
-/** Programs started and reaped by libc, against the kernel. */
+/** Programs that libc starts and reaps, against the kernel. */
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -9,7 +9,7 @@ import { until } from "../tools.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
-/** Runs a shell script with `more` as its descriptors from 3 up; its output and wait status. */
+/** Runs a shell script with `more` as descriptors 3 and up. Returns its output and wait status. */
 async function run(libc: Libc, script: string, more: number[] = [], env = {}) {
   const [read, write] = libc.pipe();
   const argv = ["sh", "-c", script];
