@@ -25,7 +25,7 @@ async function pair(change: Partial<Libc> = {}): Promise<Pair> {
   return { libc, here, there };
 }
 
-/** Runs `go` and finds all descriptors given back. */
+/** Runs `go` and asserts that no descriptor is left open. */
 async function tidy(go: (pair: Pair) => Promise<void>, change?: Partial<Libc>): Promise<void> {
   await thisRuntime();
   const before = openFiles().length;
@@ -36,7 +36,7 @@ async function tidy(go: (pair: Pair) => Promise<void>, change?: Partial<Libc>): 
   await settled("descriptors given back", () => openFiles().length <= before);
 }
 
-/** The reading end of a pipe in which `n` stands. */
+/** The read end of a pipe that contains `n`. */
 function pipeOf(libc: Libc, n: number): number {
   const [read, write] = libc.pipe();
   libc.write(write, Uint8Array.of(n >> 8, n & 255));
@@ -50,7 +50,7 @@ function numberIn(libc: Libc, fd: number): number {
   return high * 256 + low;
 }
 
-/** `n` with so many descriptors. */
+/** A message with the number `n` and `fds` descriptors. */
 const said = (n: number, fds = 0): MessageOf<"EXITED"> => ({
   kind: "EXITED",
   id: n,
@@ -67,11 +67,11 @@ const LARGE: MessageOf<"KEPT"> = {
   file: { path: "/k", is: "file", stamp: "1" },
 };
 
-/** Why it breaks, when it does. */
+/** Resolves with the reason when the channel breaks. */
 const brokenOf = (channel: Pair["here"]): Promise<string | undefined> =>
   new Promise((resolve) => channel.take({ broken: resolve }));
 
-/** What `there` gets, as numbers; each descriptor must hold the number of its frame. */
+/** The numbers that `there` receives. Asserts that each descriptor holds the number of its frame. */
 function listen({ libc, there }: Pair): number[] {
   const got: number[] = [];
   there.take({
@@ -133,7 +133,7 @@ test("two thousand descriptors may wait, and then the channel breaks", () =>
     }
     assert.deepEqual(why, ["it takes nothing"]);
     await within(here.clear(), "clear of a closed channel");
-    here.send(said(1, 1), [pipeOf(libc, 1)]); // is closed, too
+    here.send(said(1, 1), [pipeOf(libc, 1)]); // closed, too
   }));
 
 test("the monitor gives up a worker that leaves 16 MB unread; a worker bears with its monitor", () =>

@@ -1,4 +1,4 @@
-/** The rights that a worker gives up on a kernel that lacks something. */
+/** The rights that a worker gives up on a kernel that lacks features. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { drop } from "../../src/privsep/drop.ts";
 import { systemError } from "../../src/runtime/libc/errno.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 
-/** A C library whose kernel answers `errno` to seccomp(2). */
+/** A fake C library whose seccomp(2) fails with `errno`. */
 function kernel(errno: number) {
   const done: string[] = [];
   const ids = { ruid: 7, euid: 7, suid: 7, rgid: 7, egid: 7, sgid: 7 };

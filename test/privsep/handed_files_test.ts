@@ -1,4 +1,4 @@
-/** Files opened by one side and read by the other: as they are at first, and after each kind of change. */
+/** Files that one side opens and the other reads: at the start, and after each kind of change. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,7 +18,7 @@ const { libc } = await thisRuntime() as { libc: Libc };
 
 interface Bench {
   readonly folder: string;
-  /** Looks for changes, hands them over, and says which paths had one. */
+  /** Looks for changes, passes the changed files on, and returns their paths. */
   look(): string[];
   readonly files: HandedFiles;
   readonly watch: FileWatcher;
@@ -42,13 +42,14 @@ const text = (files: HandedFiles, path: string): string =>
   new TextDecoder().decode(files.read(path, 1000));
 const oneFile = (folder: string): Wanted[] => [{ path: join(folder, "f"), kind: "file" }];
 
-/** A change that the clock of the file system can miss is none that this test can wait for. */
+/** Writes a file until its modification time differs: the file system's clock is coarse, and a change
+ *  within one of its ticks cannot be noticed. */
 function write(path: string, content: string): void {
   const before = fs.existsSync(path) ? fs.statSync(path).mtimeMs : -1;
   do fs.writeFileSync(path, content); while (fs.statSync(path).mtimeMs === before);
 }
 
-/** The same for a folder: returns when a change from now on will have a later time. */
+/** Returns when the next change of a folder will have a later modification time than `changed`. */
 function tick(changed: string): void {
   const probe = `${changed}.probe`;
   do fs.writeFileSync(probe, ""); while (
@@ -166,7 +167,7 @@ test("what is no regular file is an error of its own, opened by nobody", () => {
     signatures.add(signature(files, [path]));
   }
   assert.equal(signatures.size, 3, "the workers see that the failure is another one");
-  // Fewer where Bun has only now closed those of mkfifo.
+  // There may be fewer: Bun may close the descriptors of mkfifo late.
   assert.ok(openFiles().length <= before);
   fs.rmSync(path);
   write(path, "good");
@@ -255,7 +256,7 @@ test("a path that was not handed over is the worker's own affair", () => {
   fs.rmSync(folder, { recursive: true });
 });
 
-/** cdb with one rule for everybody: the empty key, `D` denies. */
+/** A cdb with one rule for all clients (the empty key). `D` denies. */
 function cdb(deny: boolean): Uint8Array {
   const data = deny ? [0x44, 0] : [0x2b, 0x56, 0x3d, 0x31, 0]; // "+V=1\0"
   const record = [0, 0, 0, 0, data.length, 0, 0, 0, ...data];
@@ -319,7 +320,7 @@ test("rules that are absent mean none with -X; rules that cannot be opened never
     const absent = rulesBench(() => {});
     assert.equal(absent.book(true).evaluate(PEER).allow, true);
     assert.equal(absent.book(false).evaluate(PEER).allow, false);
-    // From the beginning, or in place of good ones.
+    // The file is bad from the start, or (`late`) replaces good rules.
     const { bench, path, book } = rulesBench((path) =>
       late ? fs.writeFileSync(path, cdb(false)) : fs.symlinkSync("rules", path)
     );

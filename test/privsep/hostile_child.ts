@@ -1,5 +1,5 @@
-/** Run by hostile_test.ts: becomes what a worker is, then tries every row, and prints what came of it as
- *  one line of JSON. It starts nothing. */
+/** Run by hostile_test.ts: confines itself like a worker, then tries every row, and prints the results as
+ *  one line of JSON. It starts no process. */
 
 import fs from "node:fs";
 import process from "node:process";
@@ -13,15 +13,15 @@ if (process.env["SANDBOX_CHILD"] !== "1") throw new Error("run by hostile_test.t
 const [files = "none", sibling = ""] = process.argv.slice(2);
 const libc = await libcHere();
 const raw = await rawSyscall();
-await fs.promises.readFile("/etc/hostname"); // now the runtime's pool has a thread
+await fs.promises.readFile("/etc/hostname"); // makes the runtime start a thread of its pool
 const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 8 });
 const [control] = libc.socketpair("stream");
-// Somebody's abstract socket; in its own process, so that Landlock lets it be found.
+// An abstract socket to attack. It is in this process, because Landlock hides those of other processes.
 const somebody = raw("socket", 1, 1, 0);
 raw("bind", somebody, ABSTRACT, ABSTRACT_LENGTH);
 raw("listen", somebody, 1);
 const confined = libc.landlocked();
-if (process.getuid?.() === 0) { // a capability of root's would open what no worker can
+if (process.getuid?.() === 0) { // root's capabilities would permit what no worker may
   libc.setGroups([]);
   libc.setGid(NOBODY);
   libc.setUid(NOBODY);
@@ -31,7 +31,7 @@ const { off } = sandbox(libc, { files: files as SandboxOptions["files"], confine
 const held = { raw, listener: fd, control, monitor: process.ppid, sibling: Number(sibling) };
 const rows = ROWS.map(([, , go]) => go(held));
 
-/** The same from a thread of the runtime's pool, which was there before. */
+/** Attempts by a thread of the runtime's pool that was started before the sandbox. */
 const elsewhere: Record<string, string> = {};
 for (const pid of [process.ppid, held.sibling]) {
   for (const name of ["mem", "environ", "maps", "auxv"]) {

@@ -1,17 +1,17 @@
-/** What a worker that was taken over tries, each attempt with what it must end in. Calls that must end
- *  the process are in sandbox_test.ts. */
+/** Attempts of a compromised worker, each with its required result. Calls that must end the process are
+ *  in sandbox_test.ts. */
 
 import process from "node:process";
 import { NUMBERS, type RawSyscall } from "./raw_syscall.ts";
 
-/** What a worker holds, and who is around. */
+/** The descriptors that a worker holds, and the other processes. */
 export interface Held {
   readonly raw: RawSyscall;
-  /** The listening socket, which others share. */
+  /** The listening socket, which other workers share. */
   readonly listener: number;
-  /** A connected pair of Unix stream sockets, as those to the monitor. */
+  /** One end of a pair of Unix stream sockets, like the one to the monitor. */
   readonly control: number;
-  /** The monitor, and another process of the same user. */
+  /** The pids of the monitor, and of another process of the same user. */
   readonly monitor: number;
   readonly sibling: number;
 }
@@ -42,15 +42,15 @@ function text(value: string): Uint8Array<ArrayBuffer> {
   return bytes(...new TextEncoder().encode(value));
 }
 
-/** Whose the worker and its sibling are, where root runs the test. */
+/** The uid and gid of the worker and its sibling if root runs the test. */
 export const NOBODY = 65_534;
 
-/** struct sockaddr_un of an abstract name. */
+/** The bytes of a struct sockaddr_un with an abstract name. */
 const NAME = new TextEncoder().encode(`hostile-${process.pid}`);
 export const ABSTRACT = bytes(1, 0, 0, ...NAME);
 export const ABSTRACT_LENGTH = 3 + NAME.length;
 
-/** Calls that need no more than their numbers. */
+/** Calls whose arguments are plain numbers. */
 function calls(outcome: Row[1], lines: string): Row[] {
   return lines.trim().split("\n").map((line): Row => {
     const [name = "", ...args] = line.trim().split(" ");
@@ -58,7 +58,7 @@ function calls(outcome: Row[1], lines: string): Row[] {
   });
 }
 
-/** Calls that an intruder of a later kernel finds, without a name in our table. */
+/** Calls of later kernels that have no name in our table. */
 const NAMELESS: Row[] = [451, 452, 453, 457, 458, 459, 460, 462, 463, 467, 468, 999].map((nr) => [
   `call number ${nr}`,
   "ENOSYS",
@@ -71,7 +71,7 @@ const X32_CALLS: Row[] = [39, 520, 521, 2].map((nr) => [
   ({ raw }) => raw(X32 + nr, POINTER, 0, 0),
 ]);
 
-/** Level and option; each would reach every worker, and outlive this one. */
+/** Socket options, as level and option. Each would affect every worker, and outlive this one. */
 const OPTIONS: Row[] = Object.entries({
   IP_MINTTL: [0, 21],
   IP_TOS: [0, 1],
@@ -117,7 +117,7 @@ const PAIRS: Row[] = [1, 2, 5].map((type) => [
   ({ raw }) => raw("socketpair", 1, type, 0, bytes()),
 ]);
 
-/** The socket to the monitor, turned to somebody else. */
+/** Attempts to direct the socket to the monitor to another socket. */
 const UNIX: Row[] = [
   [
     "sendto another socket",
@@ -177,8 +177,8 @@ const WITH_ADDRESS: Row[] = [
   ],
 ];
 
-/** The listening socket, by calls that a worker needs for others: the monitor repairs it, see
- *  monitor_test.ts. The last rows, since it is of no use afterwards. */
+/** Attempts to damage the listening socket with calls that a worker needs for other sockets. The monitor
+ *  repairs it, see monitor_test.ts. These rows come last, because the socket is unusable afterwards. */
 const SPOILS: Row[] = [
   ["shorten the queue", "done", ({ raw, listener }) => raw("listen", listener, 0)],
   ["shut the listening socket down", "done", ({ raw, listener }) => raw("shutdown", listener, 2)],

@@ -1,5 +1,5 @@
-/** A worker that was taken over: with its sandbox in force it tries what is listed in hostile_rows.ts,
- *  with rules (it may read files, and came by way of confine.ts) and without. */
+/** A compromised worker: inside its sandbox it makes the attempts of hostile_rows.ts, with rules (it may
+ *  read files, and was started through confine.ts) and without. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -30,7 +30,7 @@ for (const files of ["none", "read"] as const) {
       const command = [...runFile(join(HERE, "hostile_child.ts")), files, String(sibling.pid)];
       const args = by ? [...runFile(CONFINE), process.execPath, ...command] : command;
       const child = spawn(process.execPath, args, {
-        stdio: ["ignore", "pipe", "inherit", "ignore", "ignore"], // 3 and 4: the monitor's
+        stdio: ["ignore", "pipe", "inherit", "ignore", "ignore"], // 3 and 4: sockets to the monitor
         env: { ...process.env, SANDBOX_CHILD: "1" },
       });
       try {

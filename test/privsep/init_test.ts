@@ -51,7 +51,7 @@ function initOf(options: Options): Init {
   };
 }
 
-/** As it travels. */
+/** The value as it is sent, through JSON. */
 const sent = (init: Init): unknown => JSON.parse(JSON.stringify(packInit(init)));
 
 test("a worker gets exactly the options that the command line gave, one by one and all together", () => {

@@ -1,4 +1,4 @@
-/** Lines of a worker, which may write what it likes. */
+/** Log lines of a worker, which may contain any bytes. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -43,7 +43,7 @@ test("whatever comes, what goes out is printable lines of bounded length", () =>
     let text = "";
     for (let i = 0; i < 4; i++) {
       const chunk = crypto.getRandomValues(new Uint8Array(Math.floor(9000 * Math.random())));
-      if (run % 2) chunk.forEach((byte, at) => byte === 10 && (chunk[at] = 0)); // one endless line
+      if (run % 2) chunk.forEach((byte, at) => byte === 10 && (chunk[at] = 0)); // one line without end
       text += lines.push(chunk);
     }
     assert.match(text + lines.end(), /^(?:[\x20-\x7e]{0,8195}\n)*$/);

@@ -1,5 +1,5 @@
-/** Random and damaged requests: whatever the bytes, the monitor's reader returns a request that is
- *  written as it was read, or throws `DecodeError`. FUZZ_RUNS sets the number of frames. */
+/** Random and damaged requests: for any bytes, the monitor's reader throws `DecodeError` or returns a
+ *  request that encodes to the same bytes. FUZZ_RUNS sets the number of frames. */
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -24,7 +24,7 @@ test(
       const bytes = below(10) === 0
         ? Uint8Array.from({ length: 1 + below(60) }, () => below(below(2) === 0 ? 4 : 256))
         : mutate(seed, below);
-      // Half of them with a length that is right, so that the damage is in the fields.
+      // Half of the frames get a correct length, so that the damage is in the fields.
       if (bytes.length >= 5 && below(2) === 0) {
         new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, bytes.length - 4);
       }
@@ -35,7 +35,7 @@ test(
           const raw = body.bytes.slice();
           const message = FROM_WORKER.decode(kind, new Reader(raw, "privsep"));
           const again = FROM_WORKER.encode(message);
-          // Only the last words of a worker are cut, and NaN has many forms.
+          // FATAL is excepted, because its texts are cut.
           assert.equal(again[4], kind);
           if (message.kind !== "FATAL") assert.deepEqual(again.subarray(5), raw);
           counts.read++;

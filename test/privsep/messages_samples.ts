@@ -20,7 +20,7 @@ const NOTHING = {
   network: { key: "", count: 0 },
 };
 
-/** What workers say. */
+/** Messages of workers. */
 export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   READY: { kind: "READY" },
   SERVING: { kind: "SERVING" },
@@ -84,7 +84,7 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
 const SLOTS = { running: 3, full: true, wanted: false, granted: 1 };
 const ONE_FILE = { path: "/k\u00df", is: "file", stamp: "1" } as const;
 
-/** What the monitor says. */
+/** Messages of the monitor. */
 export const ANSWERS: Readonly<Record<string, MonitorMessage>> = {
   INIT: { kind: "INIT", init: { version: "1", options: { banner: "\0\udc80" } } },
   FILES: { kind: "FILES", files: [{ ...ONE_FILE, open: true }] },
@@ -114,7 +114,8 @@ export const ANSWERS: Readonly<Record<string, MonitorMessage>> = {
   "KEPT without bytes": { kind: "KEPT", whole: false, bytes: new Uint8Array(0), file: ONE_FILE },
 };
 
-/** Makes a message of each kind of one side from random numbers, within the caps: complete by type. */
+/** Functions that make a random message of each kind of one side, within the caps. The type requires all
+ *  kinds. */
 type Makers<S extends Side> = { readonly [K in MessageKind<S>]: () => Omit<MessageOf<K>, "kind"> };
 
 /** Random messages. `below(n)` is a number from 0 to n - 1. */
@@ -221,7 +222,7 @@ export class RandomMessages {
     return Float64Array.from({ length: this.below(50) }, () => this.below(2 ** 32) / 7);
   }
 
-  /** Of at most `max` bytes in UTF-8, and without a NUL. */
+  /** A text of at most `max` bytes in UTF-8, without NUL. */
   text(max: number): string {
     const characters = ["a", "\u00df", "\u20ac", "\u{1f600}", "\ufeff", '"', "\\", "\n", "\x01"];
     let text = "";

@@ -19,7 +19,7 @@ import { RawFrame } from "./raw_frame.ts";
 
 const FORM = /^privsep: [A-Za-z ]+: .+ at byte \d+$/;
 
-/** A side's codec, and its samples. */
+/** The codec of each side, and its samples. */
 const SIDES: readonly [Codec<Side>, Readonly<Record<string, Message<Side>>>][] = [
   [FROM_WORKER as Codec<Side>, SAMPLES],
   [FROM_MONITOR as Codec<Side>, ANSWERS],
@@ -105,7 +105,7 @@ for (const [codec, samples] of SIDES) {
       for (let n = Object.keys(fields).length === 0 ? 1 : 200; n > 0; n--) {
         const message = random.of(codec.from, kind as Message<Side>["kind"]);
         const frame = codec.encode(message);
-        // A Buffer, as from a socket: what was read must be no view of it.
+        // A Buffer, as from a socket. The values that are read must not be views of it.
         const [raw] = [...new Frames(codec.maxLength).push(Buffer.from(frame))];
         assert.equal(raw?.kind, number);
         const again = codec.decode(number, raw?.body as Reader);
@@ -124,7 +124,7 @@ for (const [codec, samples] of SIDES) {
     };
     for (const [kind, { from, number, max }] of ROWS) {
       if (from !== codec.from) continue;
-      // A frame without fields is whole with its kind.
+      // A frame without fields is complete after its kind.
       assert.equal(read(codec, [head(number, max)]).length, max === 1 ? 1 : 0);
       for (const length of [0, max + 1, 2 ** 31, 2 ** 32 - 1]) {
         const wrong = { name: "DecodeError", message: /^privsep: length: \d+ in a frame of kind/ };
@@ -174,7 +174,7 @@ test("what is kept of a chunk is no view of it", () => {
 
 const bytes = (n: number): Uint8Array => new Uint8Array(n).fill(0x61);
 
-/** A frame that begins as `frame`, with these texts as they are. */
+/** A frame that begins like `frame`, followed by these texts unchanged. */
 function withTexts(frame: RawFrame, ...texts: Uint8Array[]): RawFrame {
   for (const text of texts) frame.u32(text.length).bytes(text);
   return frame;

@@ -1,4 +1,4 @@
-/** A system without /dev/null is told so by name, at the start as by --check. */
+/** On a system without /dev/null, the start and --check report that by name. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ import type { Runtime } from "../../src/runtime/runtime.ts";
 
 const NAMED = "unable to open /dev/null: no such file or directory";
 
-/** This runtime, where /dev/null is missing. */
+/** This runtime on a system without /dev/null. */
 async function withoutNull(): Promise<Runtime> {
   const runtime = await currentRuntime();
   const libc = Object.assign(Object.create(runtime.libc as Libc), {

@@ -1,7 +1,6 @@
-/** A real monitor whose workers are puppets: the process is real (sleep), but its ends of the sockets are
- *  in the hands of the test, which says what a hostile worker would. When the process has ended the ends
- *  are closed, as the kernel would do it. With `fake` there are no processes at all, for a test that
- *  would take a million of them. */
+/** A real monitor whose workers are puppets: the process is real (sleep), but the test holds its ends of the
+ *  sockets and sends what a hostile worker would. When the process has ended, the ends are closed, as the
+ *  kernel would do. With `fake` there are no processes, for a test that would need a million of them. */
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
@@ -25,11 +24,11 @@ import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";
 
-/** The hands of one worker. */
+/** The test's control of one worker. */
 export class Puppet {
-  /** Messages that have come and that nobody has asked for. */
+  /** Messages received and not yet taken by `hear`. */
   readonly came: MonitorMessage[] = [];
-  /** Its process has ended. */
+  /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
   gone = false;
   #open = true;
@@ -44,7 +43,7 @@ export class Puppet {
     /** A copy of the descriptor under `stream`. */
     readonly control: number,
     readonly pass: number,
-    /** A copy of its stderr. */
+    /** A copy of the worker's stderr. */
     readonly log: number,
   ) {
     stream.take({
@@ -75,12 +74,12 @@ export class Puppet {
     for (const frame of frames) this.stream.write(frame);
   }
 
-  /** A message that is well-formed. */
+  /** Sends a well-formed message. */
   send(message: WorkerMessage): void {
     this.say(FROM_WORKER.encode(message));
   }
 
-  /** The next message of this kind; others before it are dropped. */
+  /** Waits for the next message of this kind. Drops others before it. */
   async hear<K extends MessageKind<"monitor">>(kind: K, ms = 20_000): Promise<MessageOf<K>> {
     for (;;) {
       const next = this.came.shift();
@@ -92,7 +91,7 @@ export class Puppet {
     }
   }
 
-  /** Resolves when frames have come, at once if there are some. */
+  /** Resolves when at least one message is in `came`. */
   async hears(ms = 20_000): Promise<void> {
     while (this.came.length === 0) {
       assert.ok(!this.gone, "the worker ended");
@@ -100,19 +99,19 @@ export class Puppet {
     }
   }
 
-  /** Descriptors that came beside frames so far. */
+  /** Takes `count` descriptors that were sent with frames. */
   fds(count: number): number[] {
     const got = this.libc.receiveDescriptors(this.pass, 1, count);
     assert.equal(got?.fds.length, count);
     return got?.fds ?? [];
   }
 
-  /** Up to the state "serving". */
+  /** Brings the worker to the state "serving". */
   async serve(): Promise<void> {
     this.libc.close(await this.serveOn());
   }
 
-  /** The same; keeps the listening socket. */
+  /** Like `serve`, but returns the listening socket instead of closing it. */
   async serveOn(): Promise<number> {
     await this.hear("INIT");
     this.dropDescriptors();
@@ -149,7 +148,7 @@ export class Puppet {
     if (this.#passes) this.libc.close(this.pass);
   }
 
-  /** The worker closes its socket for descriptors. */
+  /** Closes the worker's socket for descriptors. */
   closePass(): void {
     this.#passes = false;
     this.libc.close(this.pass);
@@ -162,13 +161,13 @@ export interface Stage {
   readonly monitor: Monitor;
   /** What the monitor has logged. */
   readonly lines: string[];
-  /** Everything it has started that is no worker: its commands and environments. */
+  /** The programs that the monitor has started: their commands and environments. */
   readonly programs: LaunchOptions[];
-  /** Of those, the running ones. */
+  /** The programs that still run. */
   readonly running: Set<Launched>;
-  /** The next worker that the monitor starts, or has started. */
+  /** Waits for the next worker that the monitor starts or has started. */
   next(): Promise<Puppet>;
-  /** Ends everything, and says what is left. */
+  /** Ends everything. */
   close(): Promise<void>;
 }
 
@@ -179,12 +178,12 @@ export interface StageOptions {
   env?: Record<string, string>;
   base?: Record<string, string>;
   fake?: boolean;
-  /** The host is a name, which the worker looks up. */
+  /** True: the host is a name, which the worker looks up. */
   named?: boolean;
   patience?: NonNullable<MonitorOptions["patience"]>;
-  /** The workers' processes ignore SIGTERM. */
+  /** True: the workers' processes ignore SIGTERM. */
   deaf?: boolean;
-  /** What the system refuses the monitor, now. */
+  /** The call of the monitor that fails. The test can change it at any time. */
   breaks?: Breaks;
 }
 
@@ -194,7 +193,7 @@ export interface Breaks {
   code: string;
 }
 
-/** The same, but for the call that fails. */
+/** `libc`, except that the call in `breaks` fails. */
 function breaking(libc: Libc, breaks: Breaks): Libc {
   return new Proxy(libc, {
     get(target, name) {
@@ -212,7 +211,7 @@ function refusal({ call, code }: Breaks): Error {
   return Object.assign(new Error(`${call}: it fails`), { code });
 }
 
-/** What looks like a process and ends when it is killed. */
+/** A fake process that ends when it is killed. */
 function fakeProcess(): Launched {
   const { promise, resolve } = Promise.withResolvers<number | undefined>();
   let over = false;
@@ -230,7 +229,7 @@ function fakeProcess(): Launched {
 
 const DEAF = ["/bin/sh", "-c", "trap '' TERM; exec sleep 100"];
 
-/** A monitor with its workers serving; the first are in `puppets`. */
+/** Starts a monitor with its workers. The first workers are in `puppets`. */
 export async function stage(
   {
     argv = [],
@@ -343,7 +342,7 @@ export async function stage(
   };
 }
 
-/** The same, with all workers serving. */
+/** Like `stage`, with all workers in the state "serving". */
 export async function serving(options: StageOptions = {}): ReturnType<typeof stage> {
   const made = await stage(options);
   for (const puppet of made.puppets) await puppet.serve();
@@ -351,18 +350,18 @@ export async function serving(options: StageOptions = {}): ReturnType<typeof sta
   return made;
 }
 
-/** Descriptors of this process. */
+/** The targets of this process's open descriptors. */
 export function openFiles(): string[] {
   return fs.readdirSync("/proc/self/fd").flatMap((name) => {
     try {
       return [fs.readlinkSync(`/proc/self/fd/${name}`)];
     } catch {
-      return []; // that of the listing itself
+      return []; // the descriptor of readdir
     }
   });
 }
 
-/** Children of this process that nobody has reaped. */
+/** Children of this process that are not reaped yet. */
 export function zombies(): number[] {
   return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     try {
@@ -375,7 +374,7 @@ export function zombies(): number[] {
   });
 }
 
-/** Waits until `look` is content. What it looks at has no event. */
+/** Polls until `look` returns true. For states without an event. */
 export async function settled(what: string, look: () => boolean): Promise<void> {
   const until = performance.now() + 20_000;
   while (!look()) {

@@ -1,4 +1,4 @@
-/** A frame by hand, for what no encoder makes. */
+/** Builds a frame that the encoder does not make. */
 
 import { Frame } from "../../src/privsep/frame.ts";
 import { MESSAGES } from "../../src/privsep/messages.ts";
@@ -6,7 +6,7 @@ import { MESSAGES } from "../../src/privsep/messages.ts";
 export class RawFrame {
   readonly #frame: Frame;
 
-  /** `kind`: by name, or the number of none. */
+  /** `kind`: a name, or a number that may belong to no kind. */
   constructor(kind: keyof typeof MESSAGES | number) {
     this.#frame = new Frame(typeof kind === "number" ? kind : MESSAGES[kind].number);
   }
@@ -21,7 +21,7 @@ export class RawFrame {
     return this;
   }
 
-  /** Of less than 32 bits. */
+  /** Appends an id of less than 32 bits. */
   id(n: number): this {
     return this.u32(0).u32(n);
   }
@@ -40,7 +40,7 @@ export class RawFrame {
     return this.#frame.done();
   }
 
-  /** Without length and kind. */
+  /** The fields without length and kind. */
   fields(): Uint8Array {
     return this.done().subarray(5);
   }

@@ -1,15 +1,16 @@
-/** System calls as an intruder makes them: past the runtime and past every wrapper of the library. */
+/** System calls as an intruder makes them: without the runtime and the wrappers of the library. */
 
 import process from "node:process";
 import { syscallNumbers } from "../../src/privsep/syscalls.ts";
 
-/** By name, or by number where it has none. Of memory the address is passed. */
+/** Makes a system call by name, or by number if it has no name. For a byte array it passes the address.
+ *  Returns the result, or −errno. */
 export type RawSyscall = (
   call: string | number,
   ...args: (number | Uint8Array<ArrayBuffer>)[]
 ) => number;
 
-/** The calling thread's number, result, or −errno. */
+/** syscall(2): the number of the call, then six arguments. */
 type Syscall = (...args: number[]) => number | bigint;
 
 interface BunFfi {
@@ -21,7 +22,7 @@ interface BunFfi {
   ptr(memory: Uint8Array): number;
 }
 
-/** What differs between the loaders. */
+/** The functions that differ between the loaders. */
 interface Calls {
   syscall: Syscall;
   errno: () => number;
@@ -49,7 +50,7 @@ export async function rawSyscall(): Promise<RawSyscall> {
   };
 }
 
-/** The same on another thread, under Deno; it tells success from failure only. */
+/** Makes a system call on another thread, under Deno. The result shows success or failure, but no errno. */
 export function syscallElsewhere(name: string, ...args: number[]): Promise<number> {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: Array(7).fill("i64"), result: "i64", nonblocking: true },

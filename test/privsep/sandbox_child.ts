@@ -1,6 +1,6 @@
-/** Run by sandbox_test.ts: shuts itself in, tries what a worker does and what an intruder would, and
- *  prints what came of it as one line of JSON. Then it waits for the end of its input, so that its
- *  threads can be looked at from outside. It starts no program but /bin/true, in vain. */
+/** Run by sandbox_test.ts: enters the sandbox, does what a worker does, tries what an intruder would, and
+ *  prints the results as one line of JSON. Then it waits for the end of its input, so that the test can
+ *  inspect its threads. The only program that it tries to start is /bin/true, which must fail. */
 
 import { once } from "node:events";
 import fs from "node:fs";
@@ -47,17 +47,17 @@ async function codes<K extends string>(
   return found;
 }
 
-/** A memory's address for a raw call is any that can be read; these calls do not get so far. */
+/** An address for raw calls. These calls are refused before the kernel reads from it. */
 const POINTER = 4096;
 const EXEC = [POINTER, POINTER, POINTER];
 
-/** Attempts past the library, each with what it must end in. */
+/** Raw system calls that bypass the library. Returns the result of each. */
 function rawAttempts(): Record<string, number> {
   const found: Record<string, number> = {};
   const attempt = (name: string, ...args: number[]) => {
     if (!NUMBERS.has(name)) return;
     const result = raw(name, ...args);
-    // Only a fork that was not refused returns 0 twice; the copy must not go on.
+    // A fork returns 0 in the child if the sandbox fails; the child must not continue.
     if (result === 0 && /fork|clone/.test(name)) raw("exit_group", 0);
     found[name] = result;
   };
@@ -109,7 +109,7 @@ function socketAttempts(): Record<string, number> {
   };
 }
 
-/** Both forms: the second is what a thread of the runtime's pool does. */
+/** Attempts on files by the main thread (`here`) and by a thread of the runtime's pool (`elsewhere`). */
 function fileAttempts(path: (name: string) => string) {
   const secret = path("secret");
   const here = {
@@ -154,7 +154,7 @@ async function work(): Promise<void> {
   const runtime = await thisRuntime();
   const server = echoServer(runtime, libc);
   await server.handshakes(1);
-  await fs.promises.readFile(`${folder}/secret`); // now the runtime's pool has a thread
+  await fs.promises.readFile(`${folder}/secret`); // makes the runtime start a thread of its pool
   const [pair, hangUp] = [libc.socketpair("stream"), signal(runtime)];
   const path = (name: string) => `${place === "jail" ? "" : folder}/${name}`;
   if (place === "jail") {
@@ -194,14 +194,14 @@ async function work(): Promise<void> {
   await once(process.stdin, "end");
 }
 
-/** Bun listens anew. */
+/** Pauses and resumes a listener, for which Bun calls listen again. */
 function resumed({ listener, handshakes }: ReturnType<typeof echoServer>): Promise<number> {
   listener.pause();
   listener.resume();
   return handshakes(3);
 }
 
-/** Makes a call that must end the process; whoever comes back says so. */
+/** Makes a call that must end the process. If the call returns, prints that. */
 async function die(call: string): Promise<void> {
   sandbox(libc, { files: "none" });
   const elsewhere = call.startsWith("elsewhere:");

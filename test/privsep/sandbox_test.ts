@@ -1,5 +1,5 @@
-/** The sandbox of a worker: what its filter answers on both architectures, and what a process of the
- *  runtime that runs this can and cannot do inside. */
+/** The sandbox of a worker: the results of its filter on both architectures, and what a process of this
+ *  runtime can and cannot do inside. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -23,7 +23,7 @@ const [EPERM, EACCES, EINVAL, ENOSYS, ENOPROTOOPT, EAFNOSUPPORT] = [1, 13, 22, 3
 const isRoot = process.getuid?.() === 0;
 const onLinux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
 
-/** Verdict, call, arguments; `read` and `none` where they differ. */
+/** Action, call and arguments. The action has a value each for `read` and `none` if they differ. */
 const TABLE: readonly (readonly [
   FilterAction | { none: FilterAction; read: FilterAction },
   string,
@@ -197,7 +197,7 @@ test("every system call that is not listed does not exist", () => {
     run(program, { nr }).action
   );
   const count = (wanted: FilterAction) => verdicts.filter((verdict) => verdict === wanted).length;
-  // A call that is allowed by mistake shows here: look at it before you change the number.
+  // This number shows a call that is allowed by mistake: check the calls before you change it.
   assert.equal(count("allow"), 124);
   assert.equal(count("kill"), 4);
 });
@@ -240,7 +240,7 @@ function start(...args: string[]) {
   return { child, line, closed: once(child, "close") };
 }
 
-/** One field of every thread. */
+/** One field of the status of every thread. */
 function ofThreads(pid: number, field: string): string[] {
   return fs.readdirSync(`/proc/${pid}/task`).map((tid) => {
     const status = fs.readFileSync(`/proc/${pid}/task/${tid}/status`, "latin1");
@@ -260,7 +260,7 @@ for (const place of ["plain", "jail"] as const) {
       { skip },
       async () => {
         const folder = fs.mkdtempSync(join(tmpdir(), "sandbox-"));
-        fs.chmodSync(folder, 0o777); // so that what is refused is refused by the sandbox
+        fs.chmodSync(folder, 0o777); // so that only the sandbox can refuse
         fs.writeFileSync(join(folder, "secret"), "secret");
         fs.chmodSync(join(folder, "secret"), 0o666);
         const { child, line, closed } = start("work", files, folder, place);
@@ -294,7 +294,7 @@ function check(report: Report, files: "none" | "read"): void {
   const more = { append: "EACCES", list: read, link: "EPERM", symlink: "EPERM", chmod: "EPERM" };
   assert.deepEqual(here, { ...both, ...more });
   assert.deepEqual(elsewhere, both);
-  // Deno looks the program up before it starts it.
+  // Deno looks up the program before it starts it.
   assert.match(spawn["runtime"] ?? "", /^(?:EPERM|EACCES|ENOENT|EAFNOSUPPORT)$/);
   assert.equal(spawn["libc"], "EPERM");
   const exceptions = {

@@ -1,5 +1,5 @@
-/** What a worker and its runtime must be able to do inside the sandbox; each returns how much of it
- *  was done. */
+/** What a worker and its runtime must be able to do inside the sandbox. Each function returns how much it
+ *  has done. */
 
 import { randomBytes, webcrypto } from "node:crypto";
 import dgram from "node:dgram";
@@ -12,7 +12,7 @@ import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { readAll, tlsClient, until, within } from "../runtime/tools.ts";
 
-/** A TLS server that sends back what it gets, by the adapter on a descriptor, and its clients. */
+/** A TLS echo server through the adapter, on a descriptor, and a function that runs clients. */
 export function echoServer(runtime: Runtime, libc: Libc) {
   const { certPem, keyPem } = makeSelfSigned(["localhost"]);
   const context = runtime.tlsContext({
@@ -27,7 +27,7 @@ export function echoServer(runtime: Runtime, libc: Libc) {
   };
   const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 64 });
   const listener = runtime.listenDescriptor(fd, 64, (socket) => void echo(socket).catch(() => {}));
-  /** This many connections, one after another. */
+  /** Makes `count` connections, one after another. */
   const handshakes = async (count: number): Promise<number> => {
     for (let i = 0; i < count; i++) {
       const client = tlsClient(port);
@@ -46,7 +46,7 @@ export function echoServer(runtime: Runtime, libc: Libc) {
   return { listener, port, handshakes };
 }
 
-/** Questions as to a DNS server. */
+/** Sends UDP questions as to a DNS server. */
 export async function udp(): Promise<number> {
   const [server, client] = [dgram.createSocket("udp4"), dgram.createSocket("udp4")];
   let count = 0;
@@ -64,7 +64,7 @@ export async function udp(): Promise<number> {
   return count;
 }
 
-/** A connection from a given address, as to an ident server. */
+/** Connects from a given address, as to an ident server. */
 export async function fromAddress(port: number): Promise<string> {
   const client = connect({ host: "127.0.0.1", port, localAddress: "127.0.0.2" });
   await within(once(client, "connect"), "connection");
@@ -87,7 +87,7 @@ export async function timers(count: number): Promise<number> {
   return fired;
 }
 
-/** A signal to the process itself, whose listener a worker sets before it is shut in. */
+/** Sets a signal listener, as a worker does before the sandbox. The returned function sends the signal. */
 export function signal(runtime: Runtime): () => Promise<boolean> {
   let came = false;
   runtime.onSignal("SIGHUP", () => came = true);
@@ -98,7 +98,7 @@ export function signal(runtime: Runtime): () => Promise<boolean> {
   };
 }
 
-/** Small garbage for the young generation, large for the old one, and memory given back. */
+/** Makes small garbage for the young generation and large for the old one, and returns memory. */
 export function collections(): number {
   let keep: unknown[] = [];
   for (let i = 0; i < 400_000; i++) {
@@ -109,7 +109,7 @@ export function collections(): number {
   return keep.length;
 }
 
-/** Hot enough for every tier of the compilers. */
+/** A loop long enough for every tier of the JIT compilers. */
 export function hot(): number {
   const body = (n: number) =>
     `let s = ${n}; for (let i = 0; i < 20000; i++) s = (s * 31 + i + x) | 0; return s`;
@@ -133,14 +133,14 @@ export async function crypto(): Promise<string> {
   return `${good} ${sum.byteLength} ${webcrypto.getRandomValues(new Uint8Array(8)).length}`;
 }
 
-/** Enough at once that the runtime needs threads that it did not have. */
+/** Enough work at once that the runtime starts further threads. */
 export async function pool(path: string): Promise<number> {
   const one = () => fs.promises.stat(path).then(() => 1, () => 0);
   const results = await Promise.all(Array.from({ length: 64 }, one));
   return results.filter((result) => result === 1).length;
 }
 
-/** Ends of pipes that come beside a message, as from the monitor. */
+/** Receives ends of pipes with a message, as from the monitor. */
 export async function pipesByMessage(
   runtime: Runtime,
   libc: Libc,

@@ -127,7 +127,7 @@ export function readAll(source: Source): Promise<Uint8Array> {
   return within(
     new Promise((resolve, reject) => {
       source.take({
-        data: (chunk) => chunks.push(chunk.slice()), // a chunk is valid only during the call
+        data: (chunk) => chunks.push(chunk.slice()), // a chunk of a pipe is valid only during the call
         end: () => resolve(concat(chunks)),
         close: (error) => reject(error ?? new Error("closed before its end")),
       });

@@ -24,6 +24,6 @@ test("one that has served for half a second is replaced at once, and all begins 
   began();
   clock.ms += 499;
   assert.equal(delay(), 200);
-  clock.ms += 10_000; // that was of the one before
+  clock.ms += 10_000; // no new `began`: the time belongs to the worker before
   assert.equal(delay(), 400);
 });

@@ -1,5 +1,5 @@
-/** What the system refuses the monitor while it works for a worker: that costs the one request, or the one
- *  worker that cannot start. Everybody else goes on, and so does the worker when the system does again. */
+/** System calls of the monitor that fail while it works for a worker: only the one request fails, or the
+ *  one worker that cannot start. All others continue, and so does the worker when the calls work again. */
 
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -52,8 +52,8 @@ function echoes({ libc }: Stage, { fds: [input, output] }: Program): void {
 
 type Made = Stage & { readonly puppets: Puppet[] };
 
-/** Runs `attempt` once for each error, while `call` fails with it. Two workers and their programs must not
- *  notice. */
+/** Runs `attempt` once for each error, while `call` fails with it. Asserts that two workers and their
+ *  programs are not affected. */
 async function failing(
   call: string,
   attempt: (made: Made, bad: Puppet, breaks: Breaks, program: Program) => Promise<void>,
@@ -76,12 +76,12 @@ async function failing(
   }
   await made.close();
   for (const { fds } of programs) for (const fd of fds) made.libc.close(fd);
-  // Rules of before are kept for a while.
+  // The monitor keeps earlier rules for a while.
   const kept = options.argv?.includes("-x") ? codes.length : 0;
   await settled("descriptors given back", () => openFiles().length <= before + kept + 1);
 }
 
-/** START is refused, and the next one is not. */
+/** An attempt in which START is refused, and the next START succeeds. */
 function refused(delayed: boolean): (made: Made, bad: Puppet, breaks: Breaks) => Promise<void> {
   return async ({ libc }, bad, breaks) => {
     limits(bad, delayed);
@@ -126,7 +126,7 @@ test("descriptors that cannot be passed are passed later", () =>
     for (const fd of fds) libc.close(fd);
   }));
 
-/** Rules that set a variable, or deny. */
+/** A rules file with one rule for all clients. */
 function rules(t: { after(f: () => void): void }): { path: string; write(value: string): void } {
   const dir = mkdtempSync(join(tmpdir(), "failures-"));
   t.after(() => rmSync(dir, { recursive: true }));
@@ -151,7 +151,7 @@ for (const call of ["open", "dup"]) {
       lines.length = 0;
       bad.came.length = 0;
       monitor.reload();
-      // These say something about the file: the workers are told at once.
+      // These errors are a fact about the file, so the workers are told at once.
       const told = call === "open" && ["EPERM", "ESRCH", "ENOENT"].includes(breaks.code);
       if (!told) await settled("a line", () => /trying again/.test(lines.join("\n")));
       breaks.call = undefined;
@@ -181,7 +181,7 @@ test("rules that cannot be read cost one START", async (t) => {
   }, { argv: ["-x", path] });
 });
 
-/** The next worker that the monitor can start. */
+/** The next worker that the monitor starts successfully. */
 async function nextServing(made: Made): Promise<Puppet> {
   for (;;) {
     const next = await made.next();

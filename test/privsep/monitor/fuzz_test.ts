@@ -1,6 +1,6 @@
-/** Workers that say anything: requests in any order with ids of any kind, damaged ones, and noise, in
- *  every state. The monitor lives, starts only its own program with names that it knows, keeps within -c,
- *  and the neighbour is answered. FUZZ_RUNS sets the number of frames. */
+/** Workers that send anything: requests in any order with any ids, damaged requests, and noise, in every
+ *  state. The monitor survives, starts only its own program with variables that it knows, keeps to -c, and
+ *  answers the other worker. FUZZ_RUNS sets the number of frames. */
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -32,7 +32,7 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
     const draining = below(4) === 0;
     if (draining) made.monitor.drain();
     let next = 1;
-    /** Counted connections, and how often each may still be checked. */
+    /** Counted connections by id, with the number of CHECKs that are still permitted. */
     const held = new Map<number, number>();
     const request = (): WorkerMessage => {
       const kind = SMALL[below(SMALL.length)];
@@ -67,8 +67,8 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       if (dice < 5) return FROM_WORKER.encode(KINDS[below(KINDS.length)] as WorkerMessage);
       return FROM_WORKER.encode(request());
     };
-    /** Until the monitor has read everything, or has had enough. It may be waiting for the rest of a
-     *  frame whose length was damaged: then there is no answer to be had. */
+    /** Waits until the monitor has read everything or has ended the worker. After a frame with a damaged
+     *  length the monitor may wait for its rest and never answer; the worker is killed then. */
     const read = async (): Promise<void> => {
       const id = next++;
       bad.say(FROM_WORKER.encode({ ...TAKE, id, limits: { ...TAKE.limits, perAddress: 2 ** 31 } }));

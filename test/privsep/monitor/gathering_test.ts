@@ -9,12 +9,12 @@ import { Gathering } from "../../../src/privsep/monitor/gathering.ts";
 const KINDS: CountKind[] = ["count", "sum", "state"];
 const counts = (...numbers: number[]): Float64Array => Float64Array.from(numbers);
 
-/** A worker that keeps what it is told. */
+/** A worker that records the messages that it gets. */
 class Fake {
-  /** Rounds it was asked in. */
+  /** The ids of the rounds in which it was asked. */
   readonly asked: number[] = [];
   readonly totals: { id: number; totals: Totals }[] = [];
-  /** Called for each answer. */
+  /** Called for each message. */
   told = (): void => {};
   readonly channel = {
     send: (message: MonitorMessage): void => {
@@ -27,7 +27,7 @@ class Fake {
     },
   };
 
-  /** The last answer. */
+  /** The counts of the last answer. */
   get sums(): number[] {
     return [...this.totals.at(-1)?.totals.counts ?? []];
   }
@@ -79,10 +79,10 @@ test("one that does not answer is left out, but for what it has counted, and is 
   await answered;
   assert.deepEqual(a.sums, [111, 0.75, 22]);
   assert.equal(a.totals[0]?.totals.silent, 1);
-  g.take(c, 1, counts(101, 0, 201)); // too late: nobody is answered twice
+  g.take(c, 1, counts(101, 0, 201)); // too late: no worker is answered twice
   assert.equal(a.totals.length, 1);
   g.scrape(a, 2, counts(1, 0.5, 2));
-  g.take(c, 1, counts(102, 0, 202)); // still of the first round
+  g.take(c, 1, counts(102, 0, 202)); // still for the first round
   g.take(b, 2, counts(10, 0.25, 20));
   assert.equal(a.totals.length, 1);
   g.take(c, 2, counts(103, 0, 203));
@@ -102,7 +102,7 @@ test("counters of workers that have ended stay, their states vanish", () => {
   assert.deepEqual(a.sums, [111, 0.75, 2]);
   assert.equal(a.totals[0]?.totals.workers, 1);
   assert.deepEqual(a.totals[0]?.totals.ended, { signal: 1, breach: 1, exit: 0 });
-  // A successor begins at nothing, which does not go back: it is another.
+  // A successor begins at 0. That is no decrease, because it is another worker.
   const next = new Fake();
   serving.add(next);
   g.take(next, 0, counts(0, 0, 1));
@@ -170,6 +170,6 @@ test("a second scrape at once, an answer to no question and numbers that are non
     assert.throws(() => g.take(b, 1, odd), DecodeError);
   }
   g.take(b, 1, counts(10, 0.25, 20));
-  assert.deepEqual(a.sums, [11, 0.75, 22]); // nothing of these
+  assert.deepEqual(a.sums, [11, 0.75, 22]); // none of the refused counts
   assert.throws(() => g.take(b, 0, counts(9, 0.25, 20)), /privsep: counts: less than before/);
 });

@@ -1,4 +1,4 @@
-/** A worker that replaces another starts with the files that were good last. */
+/** A worker that replaces another starts with the last files that were good. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -17,7 +17,8 @@ const good = (count: number): Uint8Array => FROM_WORKER.encode({ kind: "GOOD", c
 const isFiles = ({ kind }: { kind: MessageKind<"monitor"> }): boolean =>
   kind === "FILES" || kind === "KEPT";
 
-/** Hears everything up to a frame of this kind: the messages with files, and what was kept, by name. */
+/** Reads messages up to a frame of this kind. Returns the number of messages with files, and the kept files
+ *  as "name kind content". */
 async function upTo(
   puppet: Puppet,
   kind: MessageKind<"monitor">,
@@ -37,7 +38,7 @@ async function upTo(
   }
 }
 
-/** The next worker, up to the state "serving"; what it was handed before READY and after. */
+/** Brings a worker to the state "serving". Returns the files that it got before READY and after. */
 async function serve(puppet: Puppet) {
   const before = await upTo(puppet, "INIT");
   puppet.dropDescriptors();
@@ -71,10 +72,10 @@ test("what is broken when a worker dies is handed to its successor as it was, an
   let { before, after } = await serve(puppet);
   assert.deepEqual([before.kept, after.count], [[], 0], "nobody has said that anything is good");
 
-  // A renewal, which is good; then one that is not.
+  // A good renewal, then a bad one.
   put(cert, "C2");
   const renewed = before.count + (await upTo(puppet, "FILES")).count;
-  puppet.say(good(renewed - 1)); // too early: not of what came last
+  puppet.say(good(renewed - 1)); // ignored: not the number of the last file
   puppet.say(good(renewed));
   put(cert, "broken");
   await upTo(puppet, "FILES");
@@ -87,7 +88,7 @@ test("what is broken when a worker dies is handed to its successor as it was, an
   assert.deepEqual(before.kept.sort(), ["a.pem file A1", "ca folder ", "cert file C2"]);
   assert.ok(after.count > 0, "what is there now comes before the socket");
 
-  // One that cannot start with them gets what is there.
+  // If a worker cannot start with the kept files, its successor gets the current ones.
   puppet.kill();
   puppet = await made.next();
   assert.equal((await upTo(puppet, "INIT")).kept.length, 3);

@@ -40,7 +40,7 @@ function metrics(address: MetricsAddress, ...workers: Fake[]): MonitorMetrics<Fa
 
 const NOTHING = new Float64Array(countKinds().length);
 
-/** What was said last, which is TOTALS. */
+/** The last message to the worker, which must be TOTALS. */
 function totals(worker: Fake) {
   const last = worker.told.at(-1);
   assert.ok(last?.kind === "TOTALS");
@@ -71,7 +71,7 @@ test("each worker with index 0 gets the same listening socket, and no other work
   assert.ok(told?.kind === "METRICS");
   const { started, socket } = told.introduction;
   assert.ok(socket && Math.abs(started - Date.now() / 1000) < 600);
-  libc.close(a); // the first has died: who comes now waits
+  libc.close(a); // the first worker has died; new clients wait in the queue
   assert.ok(await connects(port));
   libc.close(b);
   assert.ok(await connects(port));

@@ -1,6 +1,6 @@
-/** What a worker may not do: each request out of its state, each field out of its bounds. Whoever breaks
- *  the protocol ends, alone: the monitor lives, another worker and its programs notice nothing, no
- *  program is started that should not be, and nothing is left behind. */
+/** What a worker may not do: requests in a wrong state, fields out of bounds. A worker that breaks the
+ *  protocol is ended, and no other: the monitor continues, another worker and its programs notice nothing,
+ *  no wrong program is started, and nothing is left behind. */
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -43,7 +43,7 @@ const kill = (id: number): Uint8Array =>
 const release = (id: number): Uint8Array => FROM_WORKER.encode({ kind: "RELEASE", id });
 const take = (id: number, limits: Partial<WireLimits> = {}): Uint8Array =>
   FROM_WORKER.encode({ kind: "TAKE", id, address: ADDRESS, limits: { ...NOTHING, ...limits } });
-/** A TAKE that no encoder makes. */
+/** A TAKE that the encoder does not make. */
 const limited = (count: number, seconds: number, key: string): Uint8Array =>
   new RawFrame("TAKE").id(1).bytes(new Uint8Array(16)).u32(0).u32(count).u32(seconds).text(key)
     .u32(1).done();
@@ -55,7 +55,7 @@ const scrape = FROM_WORKER.encode({ kind: "SCRAPE", id: 1, counts: Float64Array.
 const fatal = FROM_WORKER.encode({ kind: "FATAL", code: 111, message: "x", hint: "" });
 const resolved = FROM_WORKER.encode({ kind: "RESOLVED", ip: "192.0.2.1" });
 
-/** A program of `puppet`: its number there, and its ends. */
+/** Starts a program of `puppet`. Returns the worker's ends of its pipes. */
 async function startOne(puppet: Puppet, id: number): Promise<{ input: number; output: number }> {
   puppet.say(start(id));
   assert.equal((await puppet.hear("STARTED")).id, id);
@@ -63,14 +63,14 @@ async function startOne(puppet: Puppet, id: number): Promise<{ input: number; ou
   return { input, output };
 }
 
-/** The neighbour's program still does what it should. */
+/** Asserts that a program (`cat`) still works. */
 function echoes({ libc }: Stage, { input, output }: { input: number; output: number }): void {
   libc.write(input, new TextEncoder().encode("still here\n"));
   assert.notEqual(libc.poll(output, 1, 5000), 0);
   assert.equal(new TextDecoder().decode(libc.read(output, 100)), "still here\n");
 }
 
-/** What `hostile` does must end it, and nobody else. */
+/** Asserts that `hostile` ends the worker, and nothing else. */
 async function breach(
   state: string,
   prepare: (puppet: Puppet, stage: Stage) => void | Promise<void>,
@@ -96,7 +96,7 @@ async function breach(
   const started = made.programs.length;
   await hostile(puppet, made);
   await within(puppet.ended, "end of the worker");
-  // A worker that is draining, or starts again, is no loss that the log must tell.
+  // The end of a worker that drains or restarts need not be logged.
   if (state === "serving") {
     await settled("a line", () => made.lines.length > 0);
     assert.match(made.lines.join("\n"), says);
@@ -468,7 +468,7 @@ test("a program that cannot be started is refused, and its slot is free", async 
 test("an environment that is too large for the system costs one START, not the next", async () => {
   const made = await serving({ argv: ["-c", "1"] });
   const [puppet] = made.puppets as [Puppet];
-  // One string of more than MAX_ARG_STRLEN; all of them are less than the frame holds.
+  // One string exceeds MAX_ARG_STRLEN, but all of them fit into the frame.
   const name = "SSL_CLIENT_CERT";
   puppet.say(start(1, { [name]: "x".repeat(131_072) }));
   await puppet.hear("REFUSED");
@@ -536,7 +536,7 @@ test("the starts of a worker that dies waiting start nothing, and -c stays exact
   await within(bad.ended, "end of the worker");
   await settled("only the neighbour waits", () => made.monitor.slots.waiting === 1);
   assert.equal(made.monitor.slots.running, 2);
-  // The dead worker's program sees the end of its input, as the kernel would have it.
+  // Closes the dead worker's pipes, as the kernel would, so that its program gets end of file.
   for (const fd of [second.input, second.output]) made.libc.close(fd);
   await good.hear("STARTED");
   assert.equal(made.programs.length, 3);
@@ -552,7 +552,7 @@ test("a worker that dies between its slot and its program starts nothing", async
   const first = await startOne(good, 1);
   bad.say(start(1));
   await settled("it waits", () => made.monitor.slots.waiting === 1);
-  // Both in one turn: its slot comes free when it has just broken the protocol.
+  // Both in one event loop turn: the slot becomes free just after the worker has broken the protocol.
   bad.say(plain(63));
   good.say(kill(1));
   await within(bad.ended, "end of the worker");
@@ -671,7 +671,7 @@ test("a worker that takes no descriptors gets no more programs, and takes none f
     for (const fd of [input, output]) made.libc.close(fd);
   }
   assert.ok(!bad.gone);
-  // Once it takes them it gets the rest.
+  // When the worker receives them, it gets the rest.
   let taken = 0;
   while (taken < 1000) {
     await bad.hear("STARTED");
@@ -697,7 +697,7 @@ test("descriptors that a worker sends do not pile up in the monitor", async () =
     await new Promise((resolve) => setImmediate(resolve));
   }
   assert.ok(beside > 50 && passed > 50, `${beside} ${passed}`);
-  // What was sent after them has been read, and so have they.
+  // This START was sent after them, so when it is answered they have been read, too.
   const own = await startOne(bad, 1);
   assert.ok(openFiles().length <= before + 3, `${openFiles().length - before} more`);
   echoes(made, program);
@@ -719,7 +719,7 @@ test("draining waits for the workers that are not settled, and for no others", a
   assert.ok(!closed);
   second.say(...SETTLED);
   await within(made.monitor.closed, "end", 500);
-  // The programs live on.
+  // The programs continue to run.
   echoes(made, program);
   await made.close();
   for (const fd of [program.input, program.output]) made.libc.close(fd);
@@ -793,7 +793,7 @@ test("a monitor that has had no worker for a while ends, with the reason of the 
   closed.finally(() => over = true);
   const begun = performance.now();
   first.kill();
-  // As long as one serves, replacements may fail as long as they like.
+  // As long as one worker serves, replacements may fail without limit.
   while (performance.now() - begun < 1000) (await made.next()).kill();
   assert.ok(!over);
   second.kill();
@@ -821,13 +821,13 @@ test("the second SIGTERM ends programs, those of settled workers too, and waits 
   await within(made.monitor.closed, "end", 5000);
   assert.ok(performance.now() - begun > 1400, "it did not wait for them");
   assert.equal(made.running.size, 0);
-  // They do not end when they are told to.
+  // The workers ignore SIGTERM, so they are killed.
   await within(Promise.all([first.ended, second.ended]), "end of the workers");
   await made.close();
   for (const { input, output } of ends) [input, output].forEach((fd) => made.libc.close(fd));
 });
 
-/** Waits until a frame says so of the slots: running, none free, somebody waits, granted. */
+/** Waits until a SLOTS frame has these values: running, full, wanted, granted. */
 async function told(puppet: Puppet, ...expected: number[]): Promise<void> {
   for (let seen: number[] = []; seen.join() !== expected.join();) {
     const { running, full, wanted, granted } = await puppet.hear("SLOTS");
@@ -860,7 +860,7 @@ test("a slot is lent to the worker that waits for one, and -c holds over both", 
   const made = await serving({ workers: 2, argv: ["-c", "2"] });
   const [a, b] = made.puppets as [Puppet, Puppet];
   const one = await startOne(a, 1);
-  // The other slot is with the neighbour, which does not use it.
+  // The other slot is granted to the neighbour, which does not use it.
   a.say(plain("WANT"));
   await told(b, 1, 1, 1, 0);
   b.say(giveBack(1));

@@ -1,4 +1,5 @@
-/** After a drain the port is free: a worker that keeps its copy of the socket, whatever it says, is found. */
+/** After a drain the port is free: a worker that keeps its copy of the socket is found, even if it says
+ *  that it has closed it. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +14,7 @@ interface Process extends Holder {
   readonly reasons: string[];
 }
 
-/** A process that has a copy of `fd`, or none. */
+/** Starts a process with a copy of `fd`, or with none. */
 function holder(runtime: Runtime, fd: number | undefined): Process {
   const libc = runtime.libc as Libc;
   const nowhere = libc.open("/dev/null");
@@ -69,7 +70,7 @@ test("nobody is ended where nobody has a copy", async () => {
   const { runtime, libc, port, number, copy } = await setUp();
   const honest = holder(runtime, undefined);
   port.drain();
-  setTimeout(() => libc.close(copy), 30); // this process is no holder: the socket listens on
+  setTimeout(() => libc.close(copy), 30); // until then this process keeps the socket listening
   await within(port.proveFree(() => [honest]), "proof");
   assert.deepEqual(honest.reasons, []);
   await gone(honest);

@@ -12,7 +12,7 @@ const path = (name: string): string =>
 
 type Who = { uid: number | undefined; gid: number | undefined; groups: number[] | undefined };
 const who = (uid?: number, gid?: number, groups?: number[]): Who => ({ uid, gid, groups });
-/** Of a connection, and of a rule. */
+/** Variables of a connection and of a rule together. */
 const env = { TCPREMOTEIP: "192.0.2.1", SSL_PROTOCOL: "TLSv1.3", LD_PRELOAD: "evil.so", X: "a b" };
 const ofConnection = { TCPREMOTEIP: "192.0.2.1", SSL_PROTOCOL: "TLSv1.3" };
 const ofRule = ["LD_PRELOAD=evil.so", "X=a b"];
@@ -50,7 +50,7 @@ test("else setpriv does, and always says what becomes of the groups", () => {
       argv0: "setpriv",
       env: ofConnection,
     });
-    // A rule's variables act only when the user has been changed.
+    // A rule's variables take effect only after the change of user, so env sets them.
     assert.deepEqual(launch(env), {
       command: [...before, path("env"), "--", ...ofRule, ...command],
       argv0: "setpriv",

@@ -1,5 +1,5 @@
-/** Every request of a worker in every state: what is not permitted ends it, and nothing else does. The tables
- *  here are written by hand, so that a mistake in src/privsep/messages.ts is found. */
+/** Every request of a worker in every state: a request ends the worker if and only if it is not permitted.
+ *  The tables here are written by hand, so that a mistake in src/privsep/messages.ts is found. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -37,7 +37,7 @@ import { type Puppet, settled, stage } from "../puppet.ts";
 type Staged = Awaited<ReturnType<typeof stage>>;
 type WorkerKind = MessageKind<"worker">;
 
-/** The state after each request; `-` where it ends the worker. */
+/** The state after each request; `-` if it ends the worker. */
 const AFTER: Readonly<Record<WorkerKind, string>> = {
   //        starting  listening serving draining left settled
   READY: "  listening -         -       -        -    -",
@@ -101,7 +101,7 @@ test("the groups of states are what their names say", () => {
   ]);
 });
 
-/** Something valid of each kind, wherever it is permitted. */
+/** A message of these kinds that is valid wherever the kind is permitted. */
 const VALID: Partial<Record<WorkerKind, WorkerMessage>> = {
   RESOLVED: { kind: "RESOLVED", ip: "127.0.0.1" },
   TAKE: { ...SAMPLES["TAKE without limits"] as MessageOf<"TAKE">, id: 10 },
@@ -120,7 +120,7 @@ const VALID: Partial<Record<WorkerKind, WorkerMessage>> = {
   },
 };
 
-/** A worker in a state. `named`: its host is a name. */
+/** Brings a worker into a state. `named`: the host is a name. */
 async function bring(
   state: WorkerState,
   named: boolean,
@@ -152,7 +152,7 @@ async function bring(
   return { made, puppet };
 }
 
-/** Why the monitor has ended the worker. */
+/** The reason why the monitor has ended the worker. */
 async function why({ made, puppet }: { made: Staged; puppet: Puppet }): Promise<string> {
   await within(puppet.ended, "end of the worker");
   if (!made.monitor.draining) {
@@ -169,7 +169,7 @@ for (const state of LIVING) {
       const one = await bring(state, kind === "RESOLVED");
       const message = VALID[kind] ?? Object.values(SAMPLES).find((one) => one.kind === kind);
       one.puppet.send(message as WorkerMessage);
-      // What comes behind it ends the worker in any case: which of them has, the reason tells.
+      // The next frame always ends the worker. The reason shows whether the first one already did.
       one.puppet.say(new RawFrame(63).done());
       const reason = await why(one);
       if (expected(kind, state) === "-") {

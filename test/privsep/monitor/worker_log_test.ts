@@ -1,4 +1,4 @@
-/** The log of workers: a hostile one can lie in it, and do nothing else. */
+/** The log of workers: a hostile worker can write false lines, but has no other effect. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -72,9 +72,9 @@ test("a worker that floods the log is read at its rate; others and the monitor a
   }
   const seconds = (performance.now() - start) / 1000;
   assert.ok(heard);
-  // What one may write at once, what one read and the socket hold, and what comes with time.
+  // The permitted burst, the content of one read and of the socket, and the rate over time.
   assert.ok(written > RATE && written < RATE * (1 + seconds) + (2 << 20), `${written} bytes`);
-  honest.kill(); // what the monitor says of it is heard
+  honest.kill(); // the monitor's own line about it must appear
   await settled("the line", () => lines.some((line) => line.includes("ended by signal 9")));
   await close();
 });
@@ -93,7 +93,7 @@ test("nothing more is read while stderr takes nothing", async () => {
   libc.write(theirs, bytes("1\n"));
   await settled("the first line", () => log.text === "1\n");
   libc.write(theirs, bytes("2\n"));
-  await new Promise((resolve) => setTimeout(resolve, 120)); // longer than its rest
+  await new Promise((resolve) => setTimeout(resolve, 120)); // longer than the pause between reads
   assert.equal(log.text, "1\n");
   log.waiting = 0;
   await settled("the second line", () => log.text === "1\n2\n");

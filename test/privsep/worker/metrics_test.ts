@@ -15,7 +15,7 @@ assert.ok(libc);
 
 type Counting = WorkerMessage & { counts: Float64Array; id: number };
 
-/** A worker with index 0 without a server, and what it has sent. */
+/** The metrics of a worker with index 0 without a server, and the messages that it has sent. */
 class Bench {
   readonly metrics = new ServerMetrics();
   readonly sent: WorkerMessage[] = [];
@@ -54,7 +54,7 @@ class Bench {
     });
   }
 
-  /** Makes it listen; it serves unless `begin` is false. */
+  /** Makes the endpoint listen. It serves unless `begin` is false. */
   async listen(begin = true): Promise<this> {
     assert.ok(libc);
     const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 9 });
@@ -64,12 +64,13 @@ class Bench {
     return this;
   }
 
-  /** Is answered when those who came before have been heard: twice, for those accepted with it. */
+  /** Makes two requests, one after the other. When the second is answered, every earlier connection has
+   *  been handled, even one accepted together with the first. */
   async knock(): Promise<void> {
     for (let i = 0; i < 2; i++) assert.ok((await this.scrape("/")).size > 0);
   }
 
-  /** One scrape: the answer's samples. */
+  /** Makes one scrape. Returns the samples of the answer. */
   async scrape(path = "/metrics"): Promise<Map<string, string>> {
     const socket = net.connect({ port: this.port, host: "127.0.0.1" });
     socket.write(`GET ${path} HTTP/1.1\r\n\r\n`);
@@ -89,7 +90,7 @@ class Bench {
     return this.sent.filter((one) => one.kind === kind) as Counting[];
   }
 
-  /** Waits until it has sent `count` SCRAPEs, or others; the last. */
+  /** Waits until `count` messages of this kind have been sent. Returns the last. */
   async asked(count: number, kind: WorkerMessage["kind"] = "SCRAPE"): Promise<Counting> {
     while (this.of(kind).length < count) {
       await new Promise<void>((resolve) => this.#onSent = resolve);
@@ -112,7 +113,7 @@ test("a scrape of several workers shows the sums of the monitor", async () => {
   const { id, counts } = await bench.asked(1);
   assert.deepEqual(counts, bench.metrics.registry.counts());
   const sums = counts.map((count) => 10 * count);
-  bench.answer(id + 1, {}); // to no question of ours
+  bench.answer(id + 1, {}); // an id without a request
   bench.answer(id, { counts: sums });
   const samples = await scrape;
   for (
@@ -200,7 +201,7 @@ test("any worker tells what it has counted when the monitor asks", () => {
 
 test("a worker that serves tells what it has counted without being asked, until the end", async () => {
   const bench = new Bench({ answers: false, push: 5 });
-  const alive = setInterval(() => {}, 1000); // its own timer keeps nobody alive
+  const alive = setInterval(() => {}, 1000); // the worker's own timer does not keep the process alive
   bench.worker.begin();
   await bench.asked(2, "COUNTS");
   bench.metrics.lost(false);

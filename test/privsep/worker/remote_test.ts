@@ -1,4 +1,4 @@
-/** The worker's side of programs and counted connections, with the test in the monitor's place. */
+/** The worker's side of programs and counted connections. The test acts as the monitor. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -31,7 +31,7 @@ interface Stage {
   readonly limiter: RemoteLimiter;
   /** The monitor's end. */
   readonly monitor: ToWorker;
-  /** What they have asked for. */
+  /** The requests received so far. */
   readonly asked: WorkerMessage[];
   next<K extends WorkerMessage["kind"]>(kind: K): Promise<WorkerMessage & { kind: K }>;
 }
@@ -73,7 +73,7 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   });
   monitor.close();
   channel.close();
-  // Bun keeps one of its own once it has read from a pipe.
+  // Bun keeps one descriptor after it has read from a pipe.
   await settled("descriptors given back", () => openFiles().length <= before + 1);
 }
 
@@ -104,7 +104,7 @@ const REQUEST: ProgramRequest = {
 };
 const never = new AbortController().signal;
 
-/** One that the monitor has lent. */
+/** A slot that the monitor has lent to the worker. */
 function slot(): Slot {
   const taken = new Slots(1).takeNow();
   assert.ok(taken);
@@ -131,7 +131,7 @@ const verdict = (
   count = 0,
 ): MonitorMessage => ({ kind: "VERDICT", id, refusal, count });
 
-/** Answers a START; the program's ends stay here. */
+/** Answers a START. Returns the program's ends of the pipes. */
 function started({ libc, monitor }: Stage, id: number, delayed = false): number[] {
   const { mine, theirs } = programPipes(libc, delayed);
   monitor.send({ kind: "STARTED", id, pid: 4711, delayed, ...SLOTS }, mine);
@@ -207,7 +207,7 @@ test("who gives up is not given the program that was on its way: it sees the end
     assert.equal(libc.read(input, 10)?.length, 0);
     stage.monitor.send(exited(id, 0));
     closeAll(libc, [input, output]);
-    // A refusal of what was given up is nobody's either.
+    // A refusal for a cancelled request is ignored, too.
     const other = new AbortController();
     const second = programs.start(REQUEST, slot(), other.signal);
     other.abort({ kind: "shut down" });

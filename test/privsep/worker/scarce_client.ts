@@ -1,5 +1,5 @@
-/** Run by remote_test.ts with few descriptors: a worker's side that is handed the ends of programs when
- *  only some descriptors are free. Prints what became of each start. */
+/** Run by remote_test.ts with few descriptors: the worker's side receives the pipes of programs when only
+ *  some descriptors are free. Prints the result of each start. */
 
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
@@ -28,13 +28,13 @@ channel.take({
 });
 channel.begin();
 
-/** One start, with `free` descriptors left when the answer comes. */
+/** Makes one start, with `free` descriptors left when the answer comes. */
 async function start(free: number, delayed: boolean): Promise<void> {
   const { mine, theirs } = programPipes(libc, delayed);
   const filler: number[] = [];
   const answer = (request: WorkerMessage): void => {
     if (request.kind !== "START") return;
-    // What is sent is closed here: so many more are free then.
+    // `send` closes the descriptors in `mine`, so that many more are free then.
     for (;;) {
       try {
         filler.push(openSync("/dev/null", "r"));
@@ -64,7 +64,7 @@ async function start(free: number, delayed: boolean): Promise<void> {
     result = String((error as Error).message);
   }
   filler.forEach((fd) => closeSync(fd));
-  let told = false; // a stream is closed a turn later
+  let told = false; // a stream is closed one event loop turn later
   for (const end = performance.now() + 5000; !told && performance.now() < end;) {
     await new Promise((done) => setTimeout(done, 5));
     told = (libc.poll(theirs[0] as number, 1, 0) & 16) !== 0;

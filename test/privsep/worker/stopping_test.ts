@@ -1,5 +1,6 @@
-/** What stops a worker, in each of its stages. The table here is written by hand. That a worker does it is
- *  tested in e2e/privsep_drain_test.ts, privsep_monitor_killed_test.ts and signals_test.ts. */
+/** The effect of each stop event in each stage of a worker. The table here is written by hand. The effect in
+ *  a real worker is tested in e2e/privsep_drain_test.ts, privsep_monitor_killed_test.ts and
+ *  signals_test.ts. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
