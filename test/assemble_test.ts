@@ -1,5 +1,5 @@
-/** Only a server that asks the DNS something reads its settings: elsewhere they may be missing, or not be
- *  permitted to be read. */
+/** Only a server that uses DNS reads the settings of DNS. Otherwise their files may be missing, or reading
+ *  them may not be permitted. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

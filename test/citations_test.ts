@@ -1,5 +1,5 @@
-/** What the files of the project say of each other is there: sections that are cited, files that are
- *  linked, options in the specification's table. */
+/** References between the project's files are valid: cited sections, linked files, options in the
+ *  specification's table. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

@@ -1,5 +1,5 @@
-/** The documents say what the code does: options, variables, versions, made files. What the commands in
- *  them do is tried in test/e2e/docs_*_test.ts. */
+/** The documents agree with the code: options, variables, versions, generated files.
+ *  test/e2e/docs_*_test.ts runs the commands in them. */
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -95,17 +95,17 @@ test("mandoc -Tlint has no complaint", () => {
   need("mandoc");
   const files = pages().map((page) => join(ROOT, "man", page));
   const { stdout } = spawnSync("mandoc", ["-Tlint", ...files], { encoding: "utf8" });
-  // Our own pages are installed nowhere yet; mandoc looks in /usr/share/man.
+  // Our own pages are not installed, but mandoc looks for pages in /usr/share/man.
   const own = new RegExp(
     `referenced manual not found: Xr (?:${pages().join("|").replaceAll(".", " ")})(?: |$)`,
   );
   assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !own.test(line)), []);
 });
 
-/** A page's text on one line. */
+/** The text of a page on one line. */
 const words = (page: string): string => read(`man/text/${page}.txt`).replaceAll(/\s+/g, " ");
 
-/** Names after `.It Ev` in a page, `_n` and `:name` being part of them. */
+/** The names after `.It Ev` in a page, including `_n` and `:name`. */
 function described(page: string): string[] {
   const items = all(read(`man/${page}`), /^\.It Ev (.*)$/gm);
   return unique(items.flatMap((item) => item.split(/[ ,]+/).filter((name) => name !== "")));
@@ -123,7 +123,7 @@ const VARIABLES = ROWS.flatMap((row) => [
 
 test("sslserver-environment(7) has an item for each row of the tables and no other", () => {
   assert.deepEqual(described("sslserver-environment.7"), unique(VARIABLES));
-  const page = words("sslserver-environment.7").replaceAll("`", "'"); // as mandoc opens a quotation
+  const page = words("sslserver-environment.7").replaceAll("`", "'"); // mandoc prints an opening quote as `
   for (const { names, about } of ROWS) {
     const item = ` ${names.join(", ")} ${about}`;
     assert.ok(page.includes(item), `not in sslserver-environment(7):${item}`);
@@ -167,7 +167,7 @@ test("sslserver-environment(7) has every default", () => {
 });
 
 test("the documents misspell no variable", () => {
-  // MIGRATION and sslserver(1) say what they are called here.
+  // Names of other programs, which MIGRATION and sslserver(1) translate to ours.
   const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON"];
   const texts = ["README.md", "MIGRATION.md", "SECURITY.md", "docs/specification.md"];
   for (const file of [...texts, ...pages().map((page) => `man/${page}`)]) {
@@ -177,7 +177,7 @@ test("the documents misspell no variable", () => {
   }
 });
 
-/** What programs get, with every option and from a certificate with all kinds of names. */
+/** The variables that programs get, with every option and a certificate with all kinds of names. */
 function given(): string[] {
   const { certPem } = makeSelfSigned(["host.example"]);
   const der = decodePem(new TextEncoder().encode(certPem))[0]?.bytes ?? new Uint8Array();
@@ -207,14 +207,14 @@ function given(): string[] {
 test("the table has every variable that programs get, and no other", () => {
   const names = unique(given());
   assert.ok(names.length > 40, names.join());
-  // The test's certificate has no mail address, and the monitor sets the descriptors.
+  // The test's certificate has no mail address, and the monitor sets the variables of descriptors.
   const more = ["SSL_CLIENT_SAN_EMAIL_n", "SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
   const listed = CONNECTION_VARIABLES.flatMap(({ names }) => [...names] as string[])
     .filter((name) => !name.startsWith("PROXY_"));
   assert.deepEqual(unique([...names, ...more]), unique(listed));
 });
 
-/** How messages of these sources begin: up to a value or a cause. */
+/** The beginnings of messages in these sources, up to a value or a cause. */
 function beginnings(files: readonly string[]): string[] {
   return unique(
     files.flatMap((file) =>
@@ -225,8 +225,8 @@ function beginnings(files: readonly string[]): string[] {
   );
 }
 
-/** The first two have OpenSSL's reasons; what the third throws is a mistake in it, and no message. So is
- *  "unable to obey", and after "unable to" alone stands a value. */
+/** Sources without messages of ours: the first two have OpenSSL's reasons, the third throws only for a
+ *  mistake in itself. "unable to obey" is such a mistake, too. After "unable to" alone comes a value. */
 const NOT_SAID = ["tls/verify.ts", "tls/path_rules.ts", "privsep/sandbox.ts"];
 
 test("sslserver(1) has every error that ends a start or a connection", () => {
@@ -263,7 +263,7 @@ test("README's tables of variables have no name that is in no row", () => {
   assert.deepEqual(names.filter((name) => !VARIABLES.includes(name)), []);
 });
 
-/** The items of the list behind the line `head`, after `from`. */
+/** The items of the list that follows the line `head`, after `from`. */
 function list(text: string, from: string, head: string): string[] {
   const begin = text.indexOf(`\n${head}\n`, text.indexOf(from)) + head.length + 2;
   const items = /^\n((?:- .*\n(?: {2}.*\n)*)+)/.exec(text.slice(begin))?.[1] ?? "";
@@ -304,14 +304,14 @@ test("one version is everywhere", () => {
   assert.ok(read("man/sslserver.1").includes(`sslserver/${VERSION}`));
 });
 
-/** What bash would offer for a line that ends with the word to complete. */
+/** The completions that bash offers for the last of these words. */
 function bash(...words: string[]): string[] {
   const script = `source completions/sslserver.bash
     COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sslserver; printf '%s\\n' "\${COMPREPLY[@]}"`;
   return lines("bash", ["--norc", "-c", script, "bash", "sslserver", ...words]);
 }
 
-/** What fish would. */
+/** The completions that fish offers for a line. */
 function fish(line: string): string[] {
   need("fish");
   const script = `source completions/sslserver.fish; complete -c frob -l read; complete -C ${
@@ -320,7 +320,7 @@ function fish(line: string): string[] {
   return lines("fish", ["--no-config", "-c", script]).map((line) => line.split("\t")[0] ?? "");
 }
 
-/** What zsh would, in a terminal of its own. Its prompt tells when it can be asked. */
+/** The completions that zsh offers, in a separate terminal. Waits for its prompt before the input. */
 function zsh(line: string): string {
   need("zsh");
   const script = `zmodload zsh/zpty
@@ -360,7 +360,7 @@ test("fish completes every option and no other, values, and the command after ho
   assert.deepEqual(fish("sslserver -v 0 443 frob --re"), ["--read"]);
 });
 
-// Three times zsh loads all its completions.
+// The test starts zsh three times, and each time it loads all its completions.
 const slow = { timeout: 60_000 };
 
 test("zsh completes every option, values, and the command after host and port", slow, () => {

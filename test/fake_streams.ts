@@ -1,4 +1,4 @@
-/** Streams in memory, for tests of what stands between a client and its program. */
+/** Streams in memory, for tests of the code between a client and its program. */
 
 import { concat, latin1 } from "../src/codec/bytes.ts";
 import type { Socket } from "../src/runtime/runtime.ts";
@@ -7,26 +7,26 @@ import { Owned, type Sink, type Source, type StreamHandler } from "../src/runtim
 export const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What all fakes have. */
+/** The common part of all fake streams. */
 abstract class Fake extends Owned {
   destroyed = false;
 
-  /** Who owns it now. */
+  /** The current owner. */
   get handler(): StreamHandler {
     return this.owner;
   }
-  /** It is closed by the other side. */
+  /** Closes the stream from the other side. */
   lose(error?: Error): void {
     this.tellClosed(error);
   }
 }
 
-/** Delivers what is put in, when it is not paused. */
+/** A source that delivers the items given to `put`, unless it is paused. */
 export class FakeSource extends Fake implements Source {
   flowing = false;
   #queue: (Uint8Array | null)[] = [];
 
-  /** A chunk, or null for the end. */
+  /** Adds a chunk, or the end (null). */
   put(item: string | Uint8Array | null): void {
     this.#queue.push(typeof item === "string" ? bytes(item) : item);
     this.#deliver();
@@ -41,7 +41,7 @@ export class FakeSource extends Fake implements Source {
     this.flowing = true;
     queueMicrotask(() => this.#deliver());
   }
-  /** There is always more. */
+  /** True: there is always more data. */
   endless = false;
   get readable(): boolean {
     return this.endless || this.#queue.length > 0;
@@ -84,7 +84,7 @@ export class FakeSink extends Fake implements Sink {
   }
 }
 
-/** The client: what is put in is what it sends, `output` what it gets. */
+/** The client's socket. `put` is data that the client sends, `output` is what it receives. */
 export class FakeSocket extends FakeSource implements Socket {
   readonly local = { ip: "192.0.2.1", port: 25 };
   readonly fd = undefined;
@@ -96,7 +96,7 @@ export class FakeSocket extends FakeSource implements Socket {
   write(chunk: Uint8Array): boolean {
     return this.output.write(chunk);
   }
-  /** The client takes more again. */
+  /** The client reads again, so that output drains. */
   drain(): void {
     this.output.full = false;
     this.owner.drain?.();
@@ -104,7 +104,7 @@ export class FakeSocket extends FakeSource implements Socket {
   end(): void {
     this.output.end();
   }
-  /** Closed without a reset. */
+  /** True if closed without a reset. */
   closed = false;
   close(): void {
     this.closed = true;
@@ -115,12 +115,12 @@ export class FakeSocket extends FakeSource implements Socket {
     this.destroy();
     this.tellClosed();
   }
-  /** The end of its data without close_notify. */
+  /** Ends the client's data without close_notify. */
   cut(): void {
     this.owner.end?.(true);
   }
   setNoDelay(): void {}
-  /** What the system says is not acknowledged yet. */
+  /** The bytes that are not acknowledged yet, as the kernel would report them. */
   unsent: number | undefined;
   unacknowledged(): number | undefined {
     return this.unsent;

@@ -1,5 +1,5 @@
-/** A port for a server that must be told one. It is below those that the system gives to clients
- *  (ip_local_port_range): none of the many clients of other tests can take it in the meantime. */
+/** A free port for a server that needs a fixed one. It is below ip_local_port_range, so the kernel does not
+ *  give it to a client of another test in the meantime. */
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ const LOW = 12_000;
 const HIGH = 32_000;
 const TRIES = 50;
 
-/** Free for TCP and UDP on all addresses. */
+/** A port that is free for TCP and UDP on all addresses. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < TRIES; tries++) {
     const port = LOW + Math.floor(Math.random() * (HIGH - LOW));
@@ -20,7 +20,7 @@ export async function freePort(): Promise<number> {
       await once(udp.bind(port, "0.0.0.0"), "listening");
       return port;
     } catch {
-      // Somebody else's.
+      // The port is taken.
     } finally {
       if (tcp.listening) await new Promise((done) => tcp.close(done));
       udp.close();

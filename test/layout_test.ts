@@ -1,6 +1,6 @@
-/** The rules of docs/architecture.md that a machine can check: no import cycle, what the monitor may
- *  reach, who may name a runtime, what the codecs may import, that an exported name has one meaning, and
- *  that every import can be resolved without asking a registry. */
+/** The rules of docs/architecture.md that a test can check: no import cycle, what the monitor may
+ *  reach, which files may name a runtime, what the codecs may import, that an exported name has one
+ *  meaning, and that every import can be resolved without a registry. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -20,7 +20,7 @@ function sources(folder: string): string[] {
 
 const read = (file: string): string => fs.readFileSync(join(ROOT, file), "utf8");
 
-/** What remains of a source without comments and texts. */
+/** A source without its comments and strings. */
 function code(text: string): string {
   return text
     .replaceAll(/\/\*[\s\S]*?\*\//g, "")
@@ -35,8 +35,8 @@ function imports(file: string): string[] {
   return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 }
 
-/** Each file with the files of this project that it imports, types included; `import()` is left out: it
- *  chooses at run time, and only the runtime's folder and the commands do it. */
+/** Each file with the files of this project that it imports, types included. `import()` is left out: it
+ *  loads at run time, and only the runtime's folder and the commands use it. */
 function graph(files: readonly string[]): Map<string, string[]> {
   const arrows = files.map((file): [string, string[]] => {
     const dynamic = new Set(
@@ -48,7 +48,7 @@ function graph(files: readonly string[]): Map<string, string[]> {
   return new Map(arrows);
 }
 
-/** Groups of more than one node that reach each other (Tarjan's algorithm). */
+/** Groups of several nodes that reach each other (Tarjan's algorithm). */
 function cycles(arrows: ReadonlyMap<string, readonly string[]>): string[][] {
   const index = new Map<string, number>();
   const low = new Map<string, number>();
@@ -75,10 +75,10 @@ function cycles(arrows: ReadonlyMap<string, readonly string[]>): string[][] {
   return found;
 }
 
-/** A folder is one room; a file in the root of src is a room of its own. */
+/** The room of a file: its folder; for a file in src/ itself, the file. */
 const room = (file: string): string => dirname(file) === "src" ? file : dirname(file);
 
-/** What `starts` import, directly or not, each with the way to it. */
+/** The files that `starts` import, directly or not, each with the path of imports to it. */
 function reach(
   starts: readonly string[],
   arrows: ReadonlyMap<string, readonly string[]>,
@@ -185,7 +185,7 @@ test("every import is a relative file with its ending, or node:, or bun: in the 
   assert.deepEqual(guilty, []);
 });
 
-/** Where no text of a message is looked into: it is data there, or words that are made of data. */
+/** Files in which the text of a message is data, so that looking into it is no decision by our messages. */
 const BLIND = [
   "src/reason.ts",
   "src/log.ts",
@@ -195,7 +195,7 @@ const BLIND = [
 ];
 const BLIND_FOLDERS = /^src\/(?:accept|admit|log|metrics|program)\//;
 
-/** Regular expressions that are looking for words with a space between them: those of a message. */
+/** Regular expressions that match words with a space between them, that is, texts of messages. */
 const ofWords = (text: string): string[] =>
   [...text.matchAll(/(?<=[=(,[:]\s*)\/(?![/*])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/g)]
     .map(([literal]) => literal)
@@ -247,7 +247,7 @@ test("what monitor and workers say to each other is one table", () => {
 });
 
 test("an exported name is declared in one file, and mod.ts renames none", () => {
-  // The adapters implement one interface; the fields of frames and the shapes of JSON are alike.
+  // The two adapters implement one interface; fields.ts and shapes.ts have one structure.
   const alike = ["src/runtime/bun src/runtime/deno", "src/privsep/fields.ts src/privsep/shapes.ts"];
   const declared = new Map<string, Set<string>>();
   for (const file of sources("src")) {
@@ -293,7 +293,7 @@ function strayVariables(text: string): string[] {
 }
 
 test("the tables of config/variables.ts alone list environment variables", () => {
-  // The names of X.509 components and of DNS records are others', and codecs see no environment.
+  // Codecs read no environment, and their names of X.509 components and DNS records are not variables.
   const files = ALL.filter((file) => !/^src\/(?:config\/variables|codec\/)/.test(file));
   const stray = files.flatMap((file) =>
     strayVariables(read(file)).map((name) => `${file}: ${name}`)

@@ -1,4 +1,4 @@
-/** What a script gives to `serve` is checked by the names the script used. */
+/** Errors about options of `serve` use the names that the script used. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { makeSelfSigned } from "../src/tls/self_signed.ts";
 
 const handler = (): void => {};
 
-/** Values of each option: the first and last that are taken, and some that are not. */
+/** Values of each option that are accepted, with the limits of numbers, and some that are refused. */
 const VALUES: {
   [Name in keyof ServeOptions]-?: { good: unknown[]; bad: unknown[]; wants: RegExp };
 } = {

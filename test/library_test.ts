@@ -1,4 +1,4 @@
-/** The library face: what a handler may rely on, in the runtime that this runs in. */
+/** The library: what a handler may rely on, in the runtime that runs this file. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -54,7 +54,7 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
       for (const byte of chunk) if (byte !== Math.floor(received++ / size)) wrong++;
       if (!slow) return;
       slow = false;
-      toServer.pause(); // all that can be under way is, before it goes on
+      toServer.pause(); // fills all buffers before reading continues
       void held().then(() => toServer.resume());
     });
     await within(new Promise((done) => client.once("end", done)), "end of output");
@@ -64,10 +64,10 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
   });
 });
 
-/** What a handler meets that reads to the end and then answers. */
+/** What a handler sees that reads to the end and then answers. */
 interface Met {
   bytes: number;
-  /** Its signal, while it ran and after. */
+  /** Whether its signal was aborted: while it ran, and after. */
   aborted: [boolean, boolean];
   failed: boolean;
   answered: boolean;

@@ -1,5 +1,5 @@
 /** The stages of a connection and the end of a server: every state with every event, and the stages in
- *  the orders in which they come. */
+ *  each possible order. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import type { Listener, Program, Socket } from "../src/runtime/runtime.ts";
 
 const EVENTS: readonly DrainEvent[] = ["asked", "stopped", "all started", "all over"];
 
-/** What each event makes of each state; a new state or event that is missing here is an error of types. */
+/** The state after each event in each state. A missing state or event is a type error. */
 const TABLE: Readonly<Record<DrainState, Readonly<Record<DrainEvent, DrainState>>>> = {
   serving: {
     "asked": "draining",
@@ -56,7 +56,7 @@ test("each event has its outcome in each state of a drain, and promises resolve 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const ADDRESS = { ip: "192.0.2.1", port: 1 };
 
-/** A server whose connections are made by hand, and what became of it. */
+/** A server with fake connections, and the events that it causes. */
 function server() {
   const seen: string[] = [];
   const gate = { listener: undefined as Listener | undefined, takeQueue: () => seen.push("queue") };
@@ -89,7 +89,7 @@ function server() {
     conn.enter("starting");
     conn.enter("conversing");
   };
-  /** What has become of it since the last call. */
+  /** The events since the last call. */
   const became = async (): Promise<string[]> => {
     for (let i = 0; i < 3; i++) await turn();
     return seen.splice(0);
@@ -157,7 +157,7 @@ test("a server without connections closes as soon as it has left", async () => {
   assert.deepEqual(await became(), ["not listening", "left", "settled", "closed"]);
 });
 
-/** The stages that an observer is told of, with what the connection gives back meanwhile. */
+/** A connection, and in order the stages reported to an observer and the resources that it releases. */
 function watched(program: boolean): { conn: Connection; told: string[] } {
   const told: string[] = [];
   const observer: ConnectionObserver = {

@@ -1,4 +1,4 @@
-/** What compile.sh installs is pinned by checksum, whatever the platform. */
+/** All packages that compile.sh installs are pinned by checksum, on every platform. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-/** What the log does when there is more to say than anybody reads: repeats are counted, and what a slow
- *  reader does not take waits, or is lost and counted. */
+/** The log under load: repeated lines are counted, and lines that a slow reader does not read wait, or are
+ *  dropped and counted. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { LogOutput } from "../src/log/output.ts";
 import type { Denial, Reason } from "../src/reason.ts";
 import type { LineSink } from "../src/runtime/runtime.ts";
 
-/** A log whose clock stands still, and what it has written. */
+/** A log with a clock that the test moves, and the text that it has written. */
 function logged(options: Partial<LogOptions> = {}) {
   const clock = { at: 0 };
   let text = "";
@@ -163,7 +163,7 @@ test("in JSON every line has a level", () => {
   );
 });
 
-/** A reader who can be stopped; `room` bytes are taken meanwhile. */
+/** A reader that accepts `room` bytes and then stops. */
 function reader() {
   const state = { room: Infinity, text: "", failing: false, largest: 0 };
   let again = (): void => {};

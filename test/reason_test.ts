@@ -1,4 +1,4 @@
-/** Every kind of reason from one end to the other: the line in the log, and the label that counts it. */
+/** Every kind of reason: its line in the log, and its label in the metrics. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -26,7 +26,7 @@ import {
 } from "../src/reason.ts";
 
 type Row<R extends Reason> = readonly [reason: R, words: string, failure: string];
-/** At least one row for each kind: a new kind that is missing here is an error of types. */
+/** At least one row for each kind. A missing kind is a type error. */
 type Table = { readonly [K in Reason["kind"]]: readonly [Row<Of<K>>, ...Row<Of<K>>[]] };
 type Of<K> = Extract<Reason, { kind: K }>;
 

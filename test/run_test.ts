@@ -1,5 +1,5 @@
-/** How test/run.sh counts: tests that fail, are skipped, or pass only in a second try, and files that crash
- *  or have no test at all. A copy of it runs in a folder that has such files and nothing to build. */
+/** How test/run.sh counts: tests that fail, are skipped, or pass only on the second try, and files that crash
+ *  or contain no test. A copy of it runs in a folder with such files and nothing to build. */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -17,7 +17,7 @@ const HEAD = `import { test } from "node:test";\n`;
 const PASS = `test("passes", () => {});\n`;
 const FAIL = `test("fails", () => { throw new Error("meant") });\n`;
 const SKIP = `test("is skipped", { skip: "meant" }, () => { throw new Error("not skipped") });\n`;
-/** Fails in the first process of a runtime that runs it. */
+/** A test that fails in the first process of each runtime that runs it. */
 const LATER = `import { existsSync, writeFileSync } from "node:fs";
 test("passes later", () => {
   const mark = import.meta.url.slice(7) + ("Bun" in globalThis ? ".bun" : ".deno");
@@ -26,7 +26,7 @@ test("passes later", () => {
   throw new Error("meant");
 });\n`;
 
-/** Runs `command` where there are only these files; returns the exit code and the lines it printed. */
+/** Runs `command` in a folder with only these files. Returns the exit code and the lines printed. */
 function runs(
   command: string,
   files: Record<string, string>,
@@ -34,7 +34,7 @@ function runs(
 ): { status: number; lines: string[] } {
   const folder = fs.mkdtempSync(join(tmpdir(), "run-"));
   try {
-    // Nothing is to be installed.
+    // A stub, so that nothing is installed.
     const all = { "compile.sh": STUB, "bin/id": "#!/bin/sh\necho 1000\n", ...files };
     for (const [name, content] of Object.entries(all)) {
       const path = join(folder, name);

@@ -77,7 +77,7 @@ test("where the limit is not known, --pending and the questions stay as they are
   });
 });
 
-/** Stands still until it is put forward. */
+/** A clock that moves only by `forward`. */
 class StoppedClock implements Clock {
   time = 0;
   readonly #timers = new Map<object, { at: number; due: () => void }>();
@@ -107,7 +107,7 @@ test("a question without a descriptor waits for one, in order of asking", () => 
   const ask = (name: string) => sockets.take(() => void begun.push(name), () => {});
   const [a, , c] = ["a", "b", "c", "d"].map(ask);
   assert.deepEqual(begun, ["a", "b"]);
-  c?.(); // it gives up
+  c?.(); // the third question is cancelled
   a?.();
   a?.();
   assert.deepEqual(begun, ["a", "b", "d"]);

@@ -1,4 +1,5 @@
-/** The admission policy, walked with a clock of the test's own: who is accepted, who goes first. */
+/** The admission policy with a clock that the test moves: which connections are accepted, and which are
+ *  closed first. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,17 +12,17 @@ import { Slots } from "../../src/program/slots.ts";
 import { DirectPrograms } from "../../src/program/programs.ts";
 import type { Runtime, Socket } from "../../src/runtime/runtime.ts";
 
-/** A ClientHello as far as its records go. */
+/** Bytes that have the record and message lengths of a complete ClientHello. */
 const HELLO = concat([Uint8Array.of(22, 3, 1, 0, 8, 1, 0, 0, 4), new Uint8Array(4)]);
 
 interface Stage {
   readonly gate: Gate;
   readonly slots: Slots;
-  /** What the listener was told last. */
+  /** True if the listener was last told to accept. */
   accepting(): boolean;
-  /** A new connection, in whose socket `unread` lies. */
+  /** Makes a new connection with `unread` as the unread input of its socket. */
   come(unread?: Uint8Array): Connection;
-  /** Names of those that had to go, in order, after a turn of the event loop. */
+  /** The connections that were closed, with reasons, in order. Waits one event loop turn first. */
   gone(): Promise<string[]>;
   pass(ms: number): void;
 }
@@ -243,7 +244,7 @@ for (
     come();
     assert.ok(!accepting());
     pass(999);
-    first.enter("over"); // looks again
+    first.enter("over"); // makes the gate check again
     assert.deepEqual(await gone(), []);
     pass(1);
     first.enter("over");

@@ -1,4 +1,4 @@
-/** An address that cannot be listened on is answered with what would do. */
+/** The error about an address that cannot be listened on suggests one that works. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

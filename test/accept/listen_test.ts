@@ -1,4 +1,4 @@
-/** Where it listens, and what a host's name may lead to. */
+/** The address that the server listens on, and which addresses a host name may resolve to. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -25,7 +25,7 @@ for (const ip of ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "::fff
   });
 }
 
-/** A system without IPv6, with libc or without; and where a listener was made. */
+/** A fake system without IPv6, with libc and without. Records the addresses listened on. */
 const without6 = (warn: (text: string) => void) => {
   const listened: string[] = [];
   const listen = ({ ip }: { ip: string }): void => {

@@ -1,4 +1,4 @@
-/** The clear beginning of a UCSPI-TLS connection, with a socket that does what the test says. */
+/** The plaintext start of a UCSPI-TLS connection, with a fake socket. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ import { FakeSocket, turn } from "../fake_streams.ts";
 
 const NONE = new Uint8Array(0);
 
-/** A plain stream, what it delivers, and what it refuses. */
+/** A plain stream, the bytes that it delivers, and its refusals. */
 function plain(begin: Uint8Array = NONE) {
   const socket = new FakeSocket({ ip: "10.0.0.1", port: 1 });
   const seen = { text: "", refused: "", ended: false, closed: false };

@@ -1,4 +1,4 @@
-/** Resolvers for tests: servers named in the environment, no files, and a clock that runs faster. */
+/** Resolvers for tests, with servers from the environment, no files, and a fast clock. */
 
 import type { Clock } from "../../src/dns/clock.ts";
 import { DnsConfig, type DnsConfigOptions } from "../../src/dns/config.ts";
@@ -14,11 +14,11 @@ export const noFiles = {
   },
 };
 
-/** A clock that runs `scale` times as fast, and can be put forward. The default leaves a server of
- *  ours 200 ms for what the first round gives it 1 s; where servers are silent anyway take more. */
+/** A clock that runs `scale` times as fast and can be moved forward. With the default, a test server has
+ *  200 ms of real time in place of the 1 s of the first round. Use a larger scale for silent servers. */
 export class FastClock implements Clock {
   #ahead = 0;
-  /** Timers that are running. */
+  /** The number of running timers. */
   timers = 0;
 
   constructor(readonly scale = 5) {}

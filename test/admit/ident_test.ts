@@ -6,7 +6,7 @@ import { askIdent, type IdentQuestion } from "../../src/admit/ident.ts";
 import { QuestionSockets } from "../../src/dns/question_sockets.ts";
 import { FastClock } from "./helpers.ts";
 
-/** An ident server on 127.0.0.1 that does `script` for each request line. */
+/** An ident server on 127.0.0.1 that runs `script` for each request line. */
 async function identServer(
   script: (socket: Socket, line: string) => void,
 ): Promise<{ port: number; server: Server; sockets: Set<Socket>; close(): Promise<void> }> {

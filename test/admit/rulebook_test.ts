@@ -32,7 +32,7 @@ function compile(...lines: string[]): Uint8Array<ArrayBuffer> {
   return concat(writer.finish());
 }
 
-/** A file in memory that counts how it is used. */
+/** A file in memory that counts its uses. */
 function memory(bytes: Uint8Array, stamp = "1") {
   const used = { opened: 0, closed: 0, stamped: 0 };
   const open = (): RulesFile => {
@@ -50,7 +50,7 @@ function memory(bytes: Uint8Array, stamp = "1") {
   return { source, used };
 }
 
-/** Runs `run` in a folder of its own, with a rulebook on `cdb` there and a clock to move. */
+/** Runs `run` in a new folder, with a rulebook on `cdb` there and a clock that the test moves. */
 function withBook(
   allowMissing: boolean,
   run: (book: RuleBook, cdb: string, clock: { ms: number }, folder: string) => void,
@@ -73,7 +73,7 @@ function assertDenied(verdict: RuleResult, error: RegExp): void {
   assert.equal(verdict.env.size, 0);
 }
 
-/** Enough records to make a file too large for memory. */
+/** Enough records for a file that is too large to be kept in memory. */
 function many(count = 4000): string[] {
   return Array.from({ length: count }, (_, i) => `=host${i}.example:allow,N="${i}"`);
 }
@@ -274,7 +274,7 @@ test("every byte of a small file damaged in turn: what was denied is never allow
       }
     }
   }
-  // What stays unnoticed: table positions of empty tables, letters of values not looked up.
+  // Some damage has no effect: positions of empty tables, bytes of values that are not looked up.
   assert.ok(noticed > damaged / 10, `${noticed} of ${damaged}`);
 });
 

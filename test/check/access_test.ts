@@ -1,4 +1,4 @@
-/** Who may read and execute what, by modes. */
+/** Which users may read and execute a file, by its mode. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

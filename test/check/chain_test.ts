@@ -1,4 +1,4 @@
-/** What --check proposes for a chain that is not complete. */
+/** The remedy that --check gives for an incomplete chain. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

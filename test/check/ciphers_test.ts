@@ -1,4 +1,4 @@
-/** What a cipher list leaves. Only where the runtime honours one: elsewhere nobody asks. */
+/** The ciphers that remain after a cipher list. Only for runtimes that support cipher lists. */
 
 import assert from "node:assert/strict";
 import process from "node:process";

@@ -1,4 +1,4 @@
-/** Where paths lead in a jail. */
+/** How paths resolve in a jail. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

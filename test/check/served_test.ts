@@ -1,4 +1,4 @@
-/** What a start says of the certificates that it is about to serve. */
+/** The warnings of a start about the certificates that it will serve. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { certify } from "../tls/authority.ts";
 
-/** The warnings for a certificate that is used for these server names. */
+/** The warnings about a certificate that serves these server names. */
 function said(der: Uint8Array, names: (string | undefined)[], at = 0): string[] {
   const leaf = readCertificate(der);
   const lines: string[] = [];

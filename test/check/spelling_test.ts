@@ -1,4 +1,4 @@
-/** Which variable a wrong name was meant to be. */
+/** Which variable --check suggests for a misspelled name. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

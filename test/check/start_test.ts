@@ -1,4 +1,4 @@
-/** What a start shares with --check: which findings stop it, and which are warnings with a remedy. */
+/** Checks that a start shares with --check: which findings stop it, and which are warnings with a remedy. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -19,7 +19,7 @@ import { currentRuntime } from "../../src/runtime/current.ts";
 
 const runtime = await currentRuntime();
 
-/** One start, up to the point where the TLS library is asked. */
+/** Runs a start, up to the first call of the TLS library. */
 function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "text") {
   const request = parseOptions(argv, env);
   assert.ok("serve" in request);
@@ -39,7 +39,7 @@ function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "
   return { lines, fatal, levels: findings.list.map(({ level }) => level) };
 }
 
-/** Only CERTFILE, CERTCHAINFILE and KEYFILE can name several files. */
+/** Only CERTFILE, CERTCHAINFILE and KEYFILE can have several files. */
 const RULE =
   '127.:allow,CERTFILE="/no/cert:/no/other",CAFILE="/no/a:/no/b",CCAFILE="-",SSL_UID="1",UID="1"';
 
@@ -50,7 +50,7 @@ function compile(line: string): Uint8Array {
   return concat(writer.finish());
 }
 
-/** Files in a folder of their own. */
+/** Runs `use` with files in a new folder. */
 function withFiles(use: (at: (name: string) => string) => void): void {
   const folder = fs.mkdtempSync(join(os.tmpdir(), "start-"));
   fs.chmodSync(folder, 0o755);

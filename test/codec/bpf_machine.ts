@@ -1,4 +1,4 @@
-/** A machine for filters: runs the instructions that ours are made of, as the kernel would. */
+/** An interpreter for filters: runs the instructions that our filters use, as the kernel does. */
 
 import assert from "node:assert/strict";
 import type { FilterAction } from "../../src/codec/bpf.ts";
@@ -11,7 +11,7 @@ export interface Call {
   arch?: keyof typeof ARCH;
 }
 
-/** struct seccomp_data. */
+/** The bytes of a struct seccomp_data. */
 function data({ nr, args = [], arch = "x64" }: Call): DataView {
   const view = new DataView(new ArrayBuffer(64));
   view.setUint32(0, nr, true);
@@ -23,7 +23,8 @@ function data({ nr, args = [], arch = "x64" }: Call): DataView {
   return view;
 }
 
-/** What the program answers to a call, and after how many instructions. As the kernel does (bpf(4), seccomp(2)), and as strictly: whatever is odd throws. */
+/** Runs the program for a call. Returns its result and the number of instructions. Works like the kernel
+ *  (bpf(4), seccomp(2)) and is as strict: throws on anything that the kernel rejects. */
 export function run(program: Uint8Array, call: Call): { action: FilterAction; steps: number } {
   const code = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const input = data(call);

@@ -1,4 +1,4 @@
-/** Filters, judged by what they answer to calls. */
+/** Filters, tested by their results for calls. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -69,7 +69,7 @@ test("an argument is compared by its low 32 bits, the others do not matter", () 
   const table: [bigint, FilterAction][] = [
     [2n, "allow"],
     [10n, "allow"],
-    [0x1_0000_0002n, "allow"], // the kernel takes an int from it, too
+    [0x1_0000_0002n, "allow"], // the kernel uses only the low 32 bits, too
     [0n, 1],
     [1n, 1],
     [17n, 1],

@@ -4,7 +4,7 @@ import { concat, DecodeError, fromLatin1, latin1 } from "../../src/codec/bytes.t
 import { cdbHash, CdbReader, MAX_KEY, MAX_VALUE } from "../../src/codec/cdb.ts";
 import { CdbWriter } from "../../src/codec/cdb_write.ts";
 
-/** The database of `records`, as one array. */
+/** A database of `records`, as one array. */
 function build(records: [key: string, value: string][]): Uint8Array<ArrayBuffer> {
   const writer = new CdbWriter();
   for (const [key, value] of records) writer.add(fromLatin1(key), fromLatin1(value));
@@ -30,7 +30,7 @@ function patched(bytes: Uint8Array, at: number, value: number): Uint8Array {
 test("the hash is djb's", () => {
   assert.equal(cdbHash(fromLatin1("")), 5381);
   assert.equal(cdbHash(fromLatin1("a")), ((5381 * 33) ^ 97) >>> 0);
-  assert.equal(cdbHash(fromLatin1("=.hh")), 0x7c5662b6); // from a file of tinycdb's
+  assert.equal(cdbHash(fromLatin1("=.hh")), 0x7c5662b6); // from a file of tinycdb
 });
 
 test("every record is found by its key and nothing else is", () => {
@@ -124,7 +124,7 @@ test("damage has a name: offsets, lengths, tables", () => {
 });
 
 test("a table without an empty slot ends the look-up with an error", () => {
-  // One record "a" whose table has one slot: a look-up of another key of that table goes round.
+  // One record "a" whose table has one slot: the look-up of another key in it could loop for ever.
   const header = new Uint8Array(2048);
   const hash = cdbHash(fromLatin1("a"));
   const record = concat([Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0), fromLatin1("a1")]);

@@ -1,5 +1,5 @@
-/** Random and mutated hellos: whatever the bytes, the parser returns or throws `DecodeError`, and
- *  says the same of bytes that come one by one. FUZZ_RUNS sets the number of hellos. */
+/** Random and mutated hellos: for any bytes, the parser returns or throws `DecodeError`, with the same
+ *  result if the bytes come one by one. FUZZ_RUNS sets the number of hellos. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -84,7 +84,7 @@ test(`${RUNS} mutated hellos are read or refused`, { timeout: 600_000 }, () => {
   }
 });
 
-/** What has been said once, of few bytes, is not unsaid of more. */
+/** Asserts that a result for the first bytes does not change when more bytes come. */
 function onByteByByte(bytes: Uint8Array, is: string): void {
   let said = "incomplete";
   for (let length = 0; length <= bytes.length; length++) {

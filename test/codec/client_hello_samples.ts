@@ -1,4 +1,4 @@
-/** Hellos of real clients, as they came over the wire, and hellos made to order. */
+/** ClientHello messages: recorded from real clients, and built from parts. */
 
 import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
 

@@ -202,7 +202,7 @@ const REFUSED: [string, Uint8Array, RegExp][] = [
   ],
 ];
 
-/** A message whose body, extensions included, has been changed. */
+/** A message with a changed body (extensions included). */
 function withBody(change: (body: Uint8Array) => Uint8Array): Uint8Array {
   const body = change(message([]).subarray(4));
   return concat([Uint8Array.of(1, 0), vec16(body)]);

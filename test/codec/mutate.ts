@@ -1,4 +1,4 @@
-/** Random damage for fuzz tests, the same at every run. */
+/** Random damage for fuzz tests, the same in every run. */
 
 import { concat } from "../../src/codec/bytes.ts";
 
@@ -12,7 +12,7 @@ export function numbers(seed: number): (n: number) => number {
   };
 }
 
-/** One to four bytes changed, bits flipped, parts cut out or doubled. */
+/** Damages bytes: changes one to four bytes, flips bits, cuts out or doubles parts. */
 export function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
   let out = bytes.slice();
   for (let n = 1 + below(4); n > 0; n--) {

@@ -1,6 +1,6 @@
-/** What holds for every value: what was written reads back as the same, and bytes that are cut short,
- *  damaged or made up give a value or a `DecodeError`, and nothing else. For the codecs that have no
- *  fuzz test of their own. The values are the same at every run. */
+/** Properties of every codec without a separate fuzz test: a written value reads back as the same value, and
+ *  truncated, damaged or random bytes give a value or a `DecodeError`. The values are the same in every
+ *  run. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -34,7 +34,7 @@ const bytesOf = (below: Below, length: number): Uint8Array<ArrayBuffer> =>
 const address = (below: Below): Uint8Array<ArrayBuffer> =>
   Uint8Array.from({ length: below(2) ? 4 : 16 }, () => below(2) && below(256));
 
-/** True when it returns, false when it refuses. */
+/** True if `read` returns, false if it throws `DecodeError`. */
 function returns(read: () => unknown): boolean {
   try {
     read();
@@ -47,10 +47,10 @@ function returns(read: () => unknown): boolean {
 }
 
 interface Codec {
-  /** Returns the bytes of a random value that `read` reads, after it has compared the value. */
+  /** Writes a random value, asserts that it reads back as the same, and returns its bytes for `read`. */
   write(below: Below): Uint8Array;
   read(bytes: Uint8Array): unknown;
-  /** Bytes that are cut short anywhere are refused. */
+  /** True: truncated bytes are always refused. */
   whole?: true;
 }
 

@@ -1,4 +1,4 @@
-/** Random input through the rules codecs. FUZZ_RUNS raises the budget. */
+/** Random input through the rules codecs. FUZZ_RUNS sets the number of inputs. */
 
 import assert from "node:assert/strict";
 import { isIPv4, isIPv6 } from "node:net";
@@ -118,7 +118,7 @@ test("damaged databases: a look-up ends, in a value, in nothing or in a DecodeEr
   for (let i = 0; i < RUNS / 4; i++) {
     const bytes = sound.slice(0, random(4) ? sound.length : random(sound.length));
     for (let n = 1 + random(6); n > 0; n--) {
-      // Mostly numbers that matter: lengths and positions, moved a little or a lot.
+      // Mostly changes lengths and positions, by a little or a lot.
       const at = 4 * random(1 + (bytes.length >> 2));
       if (at + 4 > bytes.length) continue;
       const values = [0, 1, 0xffff_ffff, bytes.length, 2048, view.getUint32(at, true) ^ 8];

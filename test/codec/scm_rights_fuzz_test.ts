@@ -1,4 +1,4 @@
-/** Control buffers of random bytes: a value or DecodeError, never anything else, never a hang. */
+/** Control buffers of random bytes give a value or DecodeError, and never an endless loop. */
 
 import assert from "node:assert/strict";
 import process from "node:process";

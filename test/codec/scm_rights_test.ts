@@ -1,4 +1,4 @@
-/** Control buffers and message headers against the bytes a C compiler lays out. */
+/** Control buffers and message headers, compared with the layout of a C compiler. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -24,7 +24,7 @@ function encoded(fds: readonly number[], layout: MsghdrLayout): Uint8Array {
   return control;
 }
 
-/** Two control messages, one behind the other, with the pad the system puts between them. */
+/** Two control messages, one after the other, with the kernel's padding between them. */
 function joined(first: Uint8Array, second: Uint8Array, layout: MsghdrLayout): Uint8Array {
   const at = Math.ceil(first.length / layout.align) * layout.align;
   const both = new Uint8Array(at + second.length);

@@ -1,4 +1,4 @@
-/** Socket addresses against the bytes a C compiler lays out. */
+/** Socket addresses, compared with the layout of a C compiler. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** Addresses of Unix sockets against the bytes a C compiler lays out. */
+/** Addresses of Unix sockets, compared with the layout of a C compiler. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ test("a name of the longest length fits, one byte more is refused", () => {
     const longest = "/".padEnd(room - 1, "x");
     assert.equal(encodeUnixSockaddr(longest, flavour).length, 2 + room);
     assert.throws(() => encodeUnixSockaddr(longest + "x", flavour), /is longer than 10[73] bytes$/);
-    // Bytes count, not characters.
+    // The limit is in bytes, not characters.
     const wide = "/".padEnd(room / 2 + 1, "é");
     assert.throws(() => encodeUnixSockaddr(wide, flavour), /is longer/);
   }

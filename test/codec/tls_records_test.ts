@@ -6,7 +6,7 @@ import { RecordTail } from "../../src/codec/tls_records.ts";
 const record = (type: number, length: number): Uint8Array =>
   Uint8Array.of(type, 3, 3, length >> 8, length & 255, ...new Uint8Array(length).fill(type));
 
-/** TLS 1.3: `size` bytes of data, or an alert. */
+/** A TLS 1.3 record of `size` bytes of data, or of an alert. */
 const data = (size: number): Uint8Array => record(23, size + 17);
 const alert = record(23, 19);
 
@@ -60,7 +60,7 @@ test("it makes no difference where the pieces are cut", () => {
   for (let cut = 1; cut < whole.length; cut++) {
     const tail = new RecordTail();
     tail.feed(whole.subarray(0, cut));
-    // What a library decrypts are the records that have come whole.
+    // A library decrypts only complete records.
     if (cut >= 105 + 32) tail.decrypted(10);
     if (cut >= 105 + 32 + 24) tail.decrypted(2);
     assert.equal(tail.endsWithAlert, false, `cut at ${cut}`);

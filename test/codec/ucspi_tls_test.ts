@@ -1,4 +1,4 @@
-/** UCSPI-TLS, the part that only looks at bytes. */
+/** UCSPI-TLS: the codec. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { environmentMessage, Tap } from "../../src/codec/ucspi_tls.ts";
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 const HELLO = "\x16\x03\x01\x00\x05hello";
 
-/** What a tap finds after these: `<` from the client, `>` from the program. */
+/** The hello that a tap finds after these events: `<` from the client, `>` from the program. */
 function hello(...events: string[]): string {
   const tap = new Tap();
   for (const event of events) {

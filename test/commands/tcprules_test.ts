@@ -18,7 +18,7 @@ import { tcprulescheck } from "../../src/commands/tcprulescheck.ts";
 
 type Env = Record<string, string | undefined>;
 
-/** Runs a command; `chunks` are what stdin delivers, piece by piece. */
+/** Runs a command. `chunks` is its standard input, piece by piece. */
 async function run(
   command: typeof tcprules,
   args: string[],
@@ -41,7 +41,7 @@ async function run(
   return { code, stdout, stderr };
 }
 
-/** Runs `body` in a folder of its own. */
+/** Runs `body` in a new folder. */
 async function inFolder(body: (cdb: string, tmp: string, folder: string) => Promise<void>) {
   const folder = mkdtempSync(join(tmpdir(), "tcprules-"));
   try {

@@ -1,4 +1,4 @@
-/** The command line: POSIX getopt with digits as options, long options, and what is no option. */
+/** The command line: POSIX getopt with digits as options, long options, and operands. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ function served(...args: string[]): Options {
   return request.serve;
 }
 
-/** What differs from the defaults. */
+/** The options that differ from the defaults. */
 function changed(...args: string[]): Partial<Options> {
   const base: Record<string, unknown> = {
     ...defaults(),

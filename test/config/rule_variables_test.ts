@@ -1,4 +1,4 @@
-/** Every variable that the table gives to rules does something there, and no other does. */
+/** Every variable that a rule may set, by the table, has an effect there, and no other variable has. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -34,7 +34,7 @@ const ENV: Readonly<Record<string, string>> = {
   CCAFILE: CERTFILE,
 };
 
-/** A value of each that changes what becomes of a connection. */
+/** For each variable, a value that changes the result of a connection. */
 const VALUES: Readonly<Record<RuleVariable, string>> = {
   CERTFILE: "/missing",
   CERTCHAINFILE: "/missing",
@@ -59,7 +59,7 @@ const VALUES: Readonly<Record<RuleVariable, string>> = {
   TICKETKEYFILE: "/missing",
 };
 
-/** What admission and the choice of a context make of a connection with these variables of a rule. */
+/** The result of admission and of the choice of a context, for a rule with these variables. */
 async function outcome(env: RuleVariables): Promise<string> {
   const lines: string[] = [];
   const write = (text: string): number => lines.push(text);

@@ -1,5 +1,6 @@
-/** Each row of the tables of environment variables: who gets it, who may set it, what --check makes of
- *  its misspellings, and that its reader reads it. docs_test.ts compares the rows with the manual. */
+/** Each row of the tables of environment variables: which processes get the variable, what may set it, what
+ *  --check says about misspellings, and that the named file reads it. docs_test.ts compares the rows with
+ *  the manual. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -34,10 +35,10 @@ const ROWS: [VariableName, ServerRow][] = SERVER_VARIABLES.flatMap((row) =>
 
 const CONNECTION: readonly ConnectionRow[] = CONNECTION_VARIABLES;
 
-/** The name alone, and for one server name. */
+/** The name alone, and the form for one server name. */
 const forms = (name: string): [plain: string, named: string] => [name, `${name}:www.example`];
 
-/** What a program gets of these variables, inherited and from a rule. */
+/** The variables that a program gets: inherited ones, and those of a rule. */
 function programs(names: readonly string[]): [inherited: string[], ruled: string[]] {
   const env = names.map((name): [string, string] => [name, "x"]);
   const request = { variables: new Map<string, string>(), delayed: false };
@@ -102,11 +103,11 @@ test("--check knows misspellings of every variable that is set for this server a
       for (const slip of slips) assert.notEqual(spelling(slip), name, slip);
       continue;
     }
-    // One letter off, short names are other words.
+    // A short name with one wrong letter may be another word.
     const found = name.length > 5 ? slips : name.length > 3 ? slips.slice(0, 1) : [];
     for (const slip of found) {
       const meant = spelling(slip) as string;
-      // CAFILEX and CCAFILEX are both one letter off some variable of ours.
+      // A slip may be closer to another variable: CAFILEX and CCAFILEX are one letter from two of ours.
       assert.ok(ROWS.some(([other]) => other === meant), `${slip}: ${meant}`);
       const full = spelling(forms(slip)[1]);
       const perName = ROWS.find(([other]) => other === meant)?.[1].perName;

@@ -1,5 +1,5 @@
-/** A DNS server for tests that does what it is told: one UDP and one TCP socket on the same port of
- *  the loopback address, and a script that sees each query and answers as it likes. */
+/** A scripted DNS server for tests: one UDP and one TCP socket on the same port of the loopback address,
+ *  and a script that gets each query and decides the answer. */
 
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
@@ -8,18 +8,18 @@ import { concat, Reader } from "../../src/codec/bytes.ts";
 import { encodeName, readDnsName } from "../../src/codec/dns/name.ts";
 import { a, cname, message, type Parts, question, record, soa, u16 } from "../codec/dns/build.ts";
 
-/** A query as the server got it, and the ways to answer it. */
+/** A query that the server received, and the ways to answer it. */
 export interface Asked {
   id: number;
   name: string;
   type: number;
   edns: boolean;
   tcp: boolean;
-  /** The port it came from. */
+  /** The source port of the query. */
   port: number;
-  /** How many queries for this name and type there were, this one included. */
+  /** The number of queries for this name and type so far, this one included. */
   nth: number;
-  /** Sends bytes: a datagram, or a message with its length before it. */
+  /** Sends bytes: as a datagram, or over TCP with their length before them. */
   send(bytes: Uint8Array): void;
   /** Sends an answer to this query, changed as `parts` say. */
   answer(parts: Parts): void;
@@ -33,7 +33,7 @@ export interface Asked {
 
 export interface HostileDns {
   port: number;
-  /** As $DNSCACHEIP has it. */
+  /** The server's address in the form of $DNSCACHEIP. */
   address: string;
   asked: Asked[];
   close(): Promise<void>;
@@ -144,7 +144,7 @@ const addresses = (count: number) =>
     (_, i) => record(POINTER, A, Uint8Array.of(10, 0, i >> 8, i & 255)),
   );
 
-/** What the name's first label makes the server do. Names that are not here get NXDOMAIN. */
+/** The server's behaviour by the first label of the name. Other names get NXDOMAIN. */
 export const MISCHIEF: Record<string, (asked: Asked) => void> = {
   plain: (q) => q.answer({ answers: [a(q.name, q.type === A ? "192.0.2.1" : "2001:db8::1")] }),
   two: (q) => q.answer({ answers: [a(q.name, "192.0.2.1"), a(q.name, "192.0.2.2")] }),

@@ -11,7 +11,7 @@ import { resolverFor } from "../admit/helpers.ts";
 const silent = createSocket("udp4").bind(0, "127.0.0.1");
 await once(silent, "listening");
 
-/** True for a descriptor of a socket. Others are the runtime's own; the one of this look is closed again. */
+/** True for the descriptor of a socket. The others are the runtime's, or of this check itself. */
 function isSocket(descriptor: string): boolean {
   try {
     return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith("socket:");
@@ -20,7 +20,7 @@ function isSocket(descriptor: string): boolean {
   }
 }
 
-/** How many sockets are open when no more are closed. */
+/** Waits until no more sockets are closed. Returns the number of open ones. */
 async function sockets(): Promise<number> {
   let last = -1;
   for (let same = 0; same < 10;) {
@@ -32,7 +32,7 @@ async function sockets(): Promise<number> {
   return last;
 }
 
-/** Returns how many look-ups were called off, and how many sockets are open afterwards. */
+/** Returns the number of aborted look-ups, and of sockets open afterwards. */
 async function round(): Promise<[aborted: number, sockets: number]> {
   const resolver = resolverFor(`127.0.0.1:${silent.address().port}`, { clock: systemClock });
   const packet = once(silent, "message");
@@ -44,12 +44,12 @@ async function round(): Promise<[aborted: number, sockets: number]> {
   return [aborted, await sockets()];
 }
 
-// Deno opens its socket pair for signals half a second after the start, unless a listener asks for it earlier.
+// Deno opens its socket pair for signals half a second after the start, or with the first listener.
 const ignore = (): void => {};
 process.on("SIGWINCH", ignore);
 process.off("SIGWINCH", ignore);
 
-// What the runtime opens once and keeps open is there after the first round.
+// After the first round, the sockets that the runtime keeps are open.
 const [, before] = await round();
 const [aborted, after] = await round();
 console.log(`${aborted} aborted, ${Math.max(0, after - before)} sockets more`);

@@ -26,7 +26,7 @@ after(async () => {
   await Promise.all([server.close(), silent.close(), failing.close()]);
 });
 
-/** Timeouts are part of what is tested; a busy machine gets its time. */
+/** A long limit, because the tests wait for timeouts and the machine may be busy. */
 const SLOW = { timeout: 60_000 };
 
 const ONE = ["192.0.2.1"];
@@ -301,7 +301,7 @@ test("an abort ends one caller's wait, the last one's ends the question", SLOW, 
   assert.equal((await waits[1])?.status, "aborted");
   assert.equal(one.pending, 0);
   assert.equal((await one.lookup("abort.test", "A", first.signal)).status, "aborted");
-  // A caller that comes right after gets a question of its own, and no stale "aborted".
+  // A caller that comes immediately after gets a new question, not the old "aborted".
   assert.equal((await one.lookup("abort.test", "A")).status, "timeout");
   assert.equal(own.timers, 0);
   one.close();

@@ -1,4 +1,4 @@
-/** Asks by UDP and TCP when no descriptor is free, and again when some are. Prints what came of it. */
+/** Asks by UDP and TCP when no descriptor is free, and again when some are free. Prints the results. */
 
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
@@ -31,7 +31,7 @@ const kept: number[] = [];
 try {
   for (;;) kept.push(openSync("/dev/null", "r"));
 } catch {
-  // none is left
+  // no descriptor is left
 }
 say(`udp ${await udp()}, tcp ${await tcp()}`);
 for (const fd of kept) closeSync(fd);

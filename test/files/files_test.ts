@@ -58,7 +58,7 @@ test("what is no regular file is refused at once, by its kind", async () => {
       assert.throws(() => localFiles.rules(path).open(), { message }, path);
     }
     assert.equal(localFiles.read("/dev/null", 10).length, 0);
-    // Behind a descriptor, what was opened counts.
+    // With a descriptor, only the opened file counts.
     writeFileSync(join(dir, "f"), "content");
     const fd = openSync(join(dir, "f"), "r");
     assert.equal(new TextDecoder().decode(localFiles.read(`/proc/self/fd/${fd}`, 10)), "content");

@@ -1,13 +1,13 @@
-/** The contract of everything that is made of files: which value is in use, when files are read, what is said. */
+/** The contract of values made from files: which value is in use, when files are read, what is logged. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Loaded, RECHECK, Reloading } from "../../src/files/reloading.ts";
 
-/** What is there: a value, an error, or a value with an old part in it. */
+/** The content of the file: a value, an error, or a value of which a part is old. */
 type Content = string | Error | { value: string; problem: string };
 
-/** One file that holds `content`, and what the consumer is told. */
+/** One file with `content`, and the messages to the consumer. */
 class Bench {
   now = 0;
   stamp = "1";
@@ -41,7 +41,7 @@ class Bench {
     return { value: content, ...(until === undefined ? {} : { until }) };
   }
 
-  /** The value a second later, with what was said and read on the way. */
+  /** Advances the clock by a second. Returns the value, what was logged, and the number of reads. */
   later(): [value: string, said: string, loads: number] {
     this.now += RECHECK;
     this.loads = 0;
@@ -53,8 +53,8 @@ class Bench {
 const shortage = Object.assign(new Error("unable to read: no descriptors"), { code: "EMFILE" });
 const part = (value: string, problem: string): Content => ({ value, problem });
 
-/** From row to row: what has become of the file, and what follows a second later. The stamp changes unless
- *  the row says that it is the same. */
+/** Each row: the new content of the file, and the result a second later. The stamp changes unless the row
+ *  says that it stays the same. */
 const ROWS: [
   name: string,
   content: Content,

@@ -25,7 +25,7 @@ function fail(error: unknown): never {
   throw error;
 }
 
-/** An endpoint for one test. */
+/** Runs `body` with an endpoint. */
 async function within(
   body: (endpoint: MetricsEndpoint) => Promise<void>,
   address = LOOPBACK,
@@ -39,7 +39,7 @@ async function within(
   }
 }
 
-/** A client; what it got gathers in `text`. */
+/** A client. `text` collects what it receives. */
 class Client {
   text = "";
   readonly closed: Promise<void>;
@@ -56,7 +56,7 @@ class Client {
       : net.connect({ path: endpoint.where });
     this.connected = new Promise((resolve) => this.socket.once("connect", () => resolve()));
     this.closed = new Promise((resolve) => this.socket.once("close", () => resolve()));
-    this.socket.on("error", () => {}); // a reset is an end too
+    this.socket.on("error", () => {}); // a reset is an end, too
     this.socket.on("data", (bytes: Uint8Array) => this.text += new TextDecoder().decode(bytes));
   }
 }
@@ -157,7 +157,7 @@ test("who does not read the answer is shown out when the time is up", async () =
       await client.connected;
       client.socket.pause();
       client.socket.write(GET);
-      await new Client(endpoint).closed; // it came later, so this one's time is up too
+      await new Client(endpoint).closed; // the second client came later, so the first one's time is up, too
       client.socket.resume();
       await client.closed;
       assert.ok(client.text.length < 50_000_000);
@@ -258,7 +258,7 @@ test("a socket that listens already is taken over, and closed at the end", async
   assert.ok(libc);
   const fd = metricsSocket(libc, LOOPBACK) ?? -1;
   const { port } = libc.getsockname(fd);
-  const kept = libc.dup(fd); // as a server keeps it for the next worker
+  const kept = libc.dup(fd); // like the server's copy for the next worker
   await within(
     async (endpoint) => {
       assert.equal(endpoint.where, `http://127.0.0.1:${port}/metrics`);
@@ -299,7 +299,7 @@ test("closing frees the port at once and sends everybody away", async () => {
   await within(async (endpoint) => {
     assert.equal(endpoint.where, first.where);
     assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
-    first.close(); // again: nothing
+    first.close(); // a second close does nothing
     assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { host: "127.0.0.1", port });
   await client.closed;
@@ -349,7 +349,7 @@ test("a socket that a dead server has left makes room", async () => {
   const path = join(dir, "stale");
   const moved = join(dir, "moved");
   const dead = await listenMetrics({ path: moved }, { text: () => "", onError: fail });
-  fs.renameSync(moved, path); // so that closing does not remove it
+  fs.renameSync(moved, path); // close removes only `moved`
   dead.close();
   assert.ok(fs.existsSync(path));
   await within(async (endpoint) => {

@@ -34,7 +34,7 @@ test("only GET /metrics is granted", () => {
   }
 });
 
-/** The answer to a request that comes byte by byte. */
+/** The result for a request that comes byte by byte. */
 function piecewise(request: Uint8Array): HttpStatus | undefined {
   for (let i = 1; i <= request.length; i++) {
     const answer = judge(request.subarray(0, i), i - 1);

@@ -137,7 +137,7 @@ test("samples with the same labels are shown once, and never more than a thousan
   assert.equal(crowd.samples.length, 1000);
 });
 
-/** One of each kind, and the state that it shows. */
+/** A registry with one metric of each kind, and the state that it shows. */
 function mixed(): { registry: Registry; state: { own: number; whole: number } } {
   const registry = new Registry();
   const state = { own: 3, whole: 8 };

@@ -5,14 +5,14 @@ import { RCODE } from "../../src/codec/dns/message.ts";
 import { ServerMetrics } from "../../src/metrics/server.ts";
 import { resolverFor } from "../admit/helpers.ts";
 
-/** What of `sslserver_resolver_queries_total` is not 0. */
+/** The samples of `sslserver_resolver_queries_total` that are not 0. */
 const counts = (metrics: ServerMetrics): Record<string, number> =>
   Object.fromEntries(
     metrics.lookups.samples().filter(({ value }) => value > 0)
       .map(({ labels, value }) => [labels[0]?.[1], value]),
   );
 
-/** The server answers every question with `rcode`, to nobody's surprise. */
+/** A transport whose server answers every question with `rcode`. */
 const answering = (rcode: number): Transport => ({
   ...nodeTransport,
   udp(to, packet, events) {

@@ -19,7 +19,7 @@ function connection(metrics: ServerMetrics, now: number): Connection {
   return conn;
 }
 
-/** What differs from nothing, after connections that go through these stages. */
+/** The samples that are not 0 after connections that go through these steps. */
 function counts(
   ...connections: ((conn: Connection, metrics: ServerMetrics) => void)[]
 ): Record<string, number> {
@@ -44,14 +44,14 @@ const TIMES = {
 const tls = (fault: TlsFault, text = "x"): Reason => ({ kind: "tls", fault, text });
 const RESET: Reason = { kind: "broken", cause: { kind: "client gone", how: "reset" } };
 
-/** To the handshake. */
+/** Brings a connection to the handshake. */
 function greet(conn: Connection): void {
   conn.enter("admission");
   conn.enter("hello");
   conn.enter("handshake");
 }
 
-/** Through the handshake. */
+/** Brings a connection through the handshake. */
 function secure(conn: Connection, metrics: ServerMetrics): void {
   greet(conn);
   metrics.secured("TLSv1.3", "TLS_AES_256_GCM_SHA384");
@@ -63,7 +63,7 @@ function run(conn: Connection): void {
   conn.enter("conversing");
 }
 
-/** UCSPI-TLS: as far as the program's request. */
+/** UCSPI-TLS: brings a connection to the program's request. */
 function ask(conn: Connection): void {
   conn.enter("admission");
   conn.enter("starting");
@@ -155,7 +155,7 @@ test("a connection fails in the stage it was in, and by the first failure", () =
     [
       (conn, metrics) => {
         secure(conn, metrics);
-        conn.fail(RESET); // while it waited for a program to end
+        conn.fail(RESET); // while it waits for the end of another program
       },
       { 'connections_total{outcome="not_run"}': 1, 'tls_breaks_total{how="reset"}': 1, ...SECURED },
     ],

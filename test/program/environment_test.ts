@@ -1,4 +1,4 @@
-/** The environment of a program: what a connection is, and what becomes of its interface. */
+/** The environment of a program: the variables of a connection and of its interface. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -12,7 +12,7 @@ class TestWatch extends IdleTimer {
   }
 }
 
-/** An idle limit of 200 ms, and what lets milliseconds pass. */
+/** An idle limit of 200 ms, and a function that advances the clock. */
 function make(t: TestContext): { idle: TestWatch; pass(ms: number): void } {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => t.mock.timers.reset());
@@ -26,7 +26,7 @@ function make(t: TestContext): { idle: TestWatch; pass(ms: number): void } {
   return { idle, pass };
 }
 
-/** One that is watched from now on until it is found silent, and the times when it was. */
+/** Something that is watched until it is found silent, and the times at which that happens. */
 function watched(idle: IdleTimer): Watched & { told: number[] } {
   const told: number[] = [];
   const one = {

@@ -1,4 +1,4 @@
-/** Who may linger, and for how long, by a clock of the test's own. */
+/** Which clients may linger, and for how long, with a clock that the test moves. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ class Client implements LingeringClient {
   sent = true;
   full = false;
   last = 0;
-  /** `kept`: it took everything before its time was up; `lost`: it did not. */
+  /** `kept`: the client read everything in time; `lost`: it did not. */
   end: "kept" | "lost" | undefined;
   constructor(readonly lingering: Lingering, public waiting: number | undefined) {}
   unsent(): number | undefined {
@@ -21,7 +21,7 @@ class Client implements LingeringClient {
   }
 }
 
-/** A clock that stands still, and the clients that linger by it. */
+/** A clock that the test moves, and the clients that linger by it. */
 function begin(concurrency = 40, limit = 3_600_000, room?: number) {
   let time = 1000;
   const lingering = new Lingering(concurrency, limit, () => time, room);
@@ -35,7 +35,7 @@ function begin(concurrency = 40, limit = 3_600_000, room?: number) {
       lingering.add(client);
       return client;
     },
-    /** So many seconds pass. */
+    /** Advances the clock second by second. */
     pass(seconds: number, each: () => void = () => {}): void {
       for (let second = 0; second < seconds; second++) {
         time += 1000;

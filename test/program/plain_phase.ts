@@ -9,10 +9,10 @@ import { PlainPhase, type PlainPhaseResult } from "../../src/program/ucspi_tls.t
 import type { DelayedEnds, Program } from "../../src/runtime/program.ts";
 import { bytes, FakeSink, FakeSocket, FakeSource } from "../fake_streams.ts";
 
-/** The beginning of a ClientHello, as far as this stage looks. */
+/** The beginning of a ClientHello, as much as this stage examines. */
 export const HELLO = bytes("\x16\x03\x01\x00\x05hello");
 
-/** A plain phase under way. */
+/** Starts a plain phase. */
 export function begin(options: Partial<RelayOptions> = {}) {
   const client = new FakeSocket();
   const [input, output] = [new FakeSink(), new FakeSource()];
@@ -57,20 +57,20 @@ export function begin(options: Partial<RelayOptions> = {}) {
     get state() {
       return phase.state;
     },
-    /** What it came to, so far. */
+    /** The result, or undefined while the phase runs. */
     get result() {
       return result;
     },
     get gone() {
       return gone;
     },
-    /** The hello of the request it came to. */
+    /** Waits for the program's request. Returns its hello. */
     async hello(): Promise<string> {
       const end = await done;
       assert.ok(!(end instanceof Error) && "request" in end, `no request: ${end}`);
       return latin1(end.request.hello);
     },
-    /** The program is gone, and with it all its descriptors. */
+    /** Ends the program, which closes its descriptors. */
     die(status = 0): void {
       output.put(null);
       controlInput.put(null);

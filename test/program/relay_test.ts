@@ -1,4 +1,5 @@
-/** The end of a relay over streams in memory: who is told what, and when the client's side is closed. */
+/** The end of a relay over streams in memory: the events that each side gets, and when the client's side is
+ *  closed. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +10,7 @@ import { reasonWords } from "../../src/log/reasons.ts";
 import { TlsError } from "../../src/runtime/runtime.ts";
 import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
-/** A relay under way. */
+/** Starts a relay. */
 function begin(idleLimit = 3600) {
   const client = new FakeSocket();
   const [input, output] = [new FakeSink(), new FakeSource()];
@@ -42,7 +43,7 @@ function begin(idleLimit = 3600) {
     get status() {
       return status;
     },
-    /** The program is gone, and its output ends. */
+    /** Ends the program and its output. */
     async finish(): Promise<void> {
       output.put(null);
       exit(0);
@@ -54,7 +55,7 @@ function begin(idleLimit = 3600) {
         lingering.look();
       }
     },
-    /** Nothing keeps a timer. */
+    /** Ends both sides, and asserts that nothing lingers. */
     async over(): Promise<void> {
       client.lose();
       exit(0);

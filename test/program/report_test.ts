@@ -8,7 +8,7 @@ import { report, Reporter, reportLost, type ReportServices } from "../../src/pro
 import { ConnectionError, type Reason } from "../../src/reason.ts";
 import { HandshakeError, type Program, type Socket, TlsError } from "../../src/runtime/runtime.ts";
 
-/** A connection in this stage, and the lines that are written about it. */
+/** A connection in this stage, and the log lines about it. */
 function reported(stage: Stage, more: Partial<Connection> = {}) {
   let text = "";
   const write = (lines: string): void => void (text += lines);
@@ -82,7 +82,7 @@ test("what a stage has thrown is a line of its own form", () => {
       "error: unable to speak TLS from: 192.0.2.7 for pid: 5 connection reset by the peer",
       { program: PROGRAM },
     ],
-    // UCSPI-TLS: its client has spoken in the clear, and is gone when TLS is to begin.
+    // UCSPI-TLS: the client has sent plaintext, and is gone before TLS begins.
     [
       "finishing",
       new HandshakeError(SILENT),

@@ -4,7 +4,7 @@ import { type Slot, Slots } from "../../src/program/slots.ts";
 
 const never = new AbortController().signal;
 
-/** A slot that is free. */
+/** Takes a free slot. */
 function taken(slots: Slots): Slot {
   const slot = slots.takeNow();
   assert.ok(slot);
@@ -89,7 +89,7 @@ test("a handshake keeps its slot for a second while no other is free, and a prog
   pass(1);
   const second = await next;
   assert.equal(slow.lent, true);
-  // Done at last, it is the first of those who wait.
+  // When it has completed its handshake, it gets the next free slot, before others that wait.
   const third = slots.take(never).then(() => order.push("third"));
   const kept = slow.keep(never)?.then(() => order.push("slow"));
   second.release();
@@ -102,7 +102,7 @@ test("a handshake keeps its slot for a second while no other is free, and a prog
   assert.deepEqual(order, ["next", "slow"]);
   slow.release();
   await third;
-  // Nobody waits, yet its slot is free for whoever comes.
+  // No handshake waits, but the slot stays free for the next one.
   program.release();
   pass(5000);
   assert.equal(slots.full, false);

@@ -14,7 +14,7 @@ import { begin, HELLO } from "./plain_phase.ts";
 
 type Phase = ReturnType<typeof begin>;
 
-/** What can happen to a phase, from outside. */
+/** The external events of a phase. */
 const HAPPENINGS = {
   y: (phase: Phase) => phase.control.put("y"),
   Y: (phase: Phase) => phase.control.put("Y"),
@@ -34,13 +34,13 @@ const HAPPENINGS = {
 
 type Happening = keyof typeof HAPPENINGS;
 
-/** How each state is reached. */
+/** The events that lead to each state. */
 const WAYS: Readonly<Record<PlainState, readonly Happening[]>> = {
   open: [],
   orphaned: ["exits"],
   closing: ["output ends"],
   clear: ["control ends"],
-  asked: ["y"], // while the client does not take what the program wrote before
+  asked: ["y"], // while the client does not read the earlier output
   tls: ["client takes all", "y"],
   ended: ["output ends", "control ends"],
 };
@@ -49,8 +49,8 @@ async function turns(): Promise<void> {
   for (let n = 0; n < 4; n++) await turn();
 }
 
-/** A phase in `state`. The program has written a line, and the client has not taken it all where the state
- *  is one that waits for that. */
+/** Brings a phase to `state`. The program has written a line. For the states that follow a request, the
+ *  client does not read it at first. */
 async function reached(state: PlainState): Promise<Phase> {
   const phase = begin();
   await turn();
@@ -65,7 +65,7 @@ async function reached(state: PlainState): Promise<Phase> {
   return phase;
 }
 
-/** The next state, where there is one; `gone`: the program that asks is refused, because of its client. */
+/** The next state if it changes. `gone`: the program's request is refused, because the client is gone. */
 const EXPECTED: Readonly<Record<PlainState, Partial<Record<Happening, PlainState | "gone">>>> = {
   open: {
     y: "tls",
@@ -118,7 +118,7 @@ for (const state of STATES) {
       const refused = expected === "gone";
       const next = refused ? "tls" : expected;
       assert.equal(phase.state, next, where);
-      // The client is told of the end of fd 1 in one state alone, and then it is the program's end.
+      // The client gets end of file only when fd 1 and the control descriptor have both ended.
       const mayEnd = next === "ended" || /^client (?:goes|is given up)$/.test(happening);
       assert.equal(phase.client.output.ended, next === "ended", where);
       assert.equal(phase.client.output.text, "220 go\r\n", where);
@@ -130,11 +130,11 @@ for (const state of STATES) {
       } else assert.ok(mayEnd || phase.result === undefined, where);
       if (happening === "other letter" && state !== "asked" && state !== "tls") {
         assert.ok(phase.control.destroyed, where);
-        const open = state === "clear" || state === "ended"; // it was closed before
+        const open = state === "clear" || state === "ended"; // closed earlier in these states
         assert.ok(phase.answer.destroyed || open, where);
       }
       if (next === "tls") assert.ok(phase.input.destroyed, where);
-      // Whatever it was: what is written after it reaches the client where no TLS has begun.
+      // After any event, later output reaches the client unless TLS has begun.
       if (phase.output.destroyed || next === "closing" || next === "ended") continue;
       phase.output.put("more\r\n");
       await turns();
@@ -155,7 +155,7 @@ test("the table has a state for every event in every state, with or without a re
       }
     }
   }
-  for (const event of events) { // what is over stays over
+  for (const event of events) { // final states do not change
     assert.deepEqual([PLAIN_TRANSITIONS.tls[event], PLAIN_TRANSITIONS.ended[event]], [
       "tls",
       "ended",
@@ -163,7 +163,7 @@ test("the table has a state for every event in every state, with or without a re
   }
 });
 
-/** Numbers below 1, the same for the same seed (mulberry32). */
+/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
 function numbers(seed: number): () => number {
   let a = seed;
   return () => {
@@ -174,12 +174,13 @@ function numbers(seed: number): () => number {
   };
 }
 
-/** One walk: events in some order, then a request or the program's end. The state at last. */
+/** Makes one random walk: events in random order, then a request or the program's end. Returns the final
+ *  state. */
 async function walk(seed: number): Promise<PlainState> {
   const random = numbers(seed);
   const phase = begin();
   const { client, output, control } = phase;
-  /** What the program has written, before it asked and after. */
+  /** The program's output before its request, and after. */
   let [before, after] = ["", ""];
   let asked = false;
   let ended = false;
@@ -197,7 +198,7 @@ async function walk(seed: number): Promise<PlainState> {
     command: () => client.put("STARTTLS\r\n"),
     slow: () => client.output.full = true,
     fast: () => client.drain(),
-    late: () => output.pause(), // as if the system were slow to tell
+    late: () => output.pause(), // as if the kernel reported output late
     soon: () => output.resume(),
     end() {
       if (!ended && random() < 0.3) output.put(null);
@@ -219,7 +220,7 @@ async function walk(seed: number): Promise<PlainState> {
   await act(all, 10);
   const says = random() < 0.5;
   const cut = Math.floor(random() * (HELLO.length + 1));
-  if (says) { // a client that has been told to go ahead
+  if (says) { // a client that has got permission to begin TLS
     client.drain();
     output.resume();
     await turns();
@@ -238,7 +239,7 @@ async function walk(seed: number): Promise<PlainState> {
   await turns();
   const what = story.join(", ");
   if (phase.state !== "tls") {
-    // It asked after its end was told, or not at all.
+    // The program's request came after its end, or there was none.
     assert.equal(phase.state, "ended", what);
     assert.ok(client.output.ended, what);
     assert.equal(client.output.text, before + after, what);

@@ -1,4 +1,5 @@
-/** The plain phase of UCSPI-TLS over streams in memory: what reaches whom, and when it is over. */
+/** The plain phase of UCSPI-TLS over streams in memory: which side gets which bytes, and when the phase
+ *  ends. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +12,7 @@ import { begin, HELLO } from "./plain_phase.ts";
 test("output written before y reaches the client before the plain phase is over", async () => {
   const phase = begin();
   await turn();
-  phase.output.pause(); // the request overtakes the output on its way through the server
+  phase.output.pause(); // the server sees the request before the output
   phase.output.put("220 go\r\n");
   phase.control.put("y");
   await turn();
@@ -119,7 +120,7 @@ test("plaintext sent ahead is never handed on as the beginning of TLS", async ()
       if (slot === "after") phase.client.put(injected);
       phase.control.put("y");
       const hello = await phase.hello();
-      // A lone 22 may become a ClientHello; the TLS library gets it and what comes, and nothing else.
+      // A lone byte 22 may begin a ClientHello: only that byte and what follows go to the TLS library.
       assert.equal(hello, injected === "\x16" ? "\x16" : "", JSON.stringify([injected, slot]));
     }
   }

@@ -1,5 +1,5 @@
-/** What test/supervisor/listen_fds_test.ts runs under a stand-in of a supervisor: descriptor 3 is handed to a
- *  process at its start only. Prints one line of JSON. */
+/** Run by test/supervisor/listen_fds_test.ts under a fake supervisor. A separate process, because a process
+ *  gets descriptor 3 only when it starts. Prints one line of JSON. */
 
 import { readFileSync, rmSync } from "node:fs";
 import process from "node:process";
@@ -8,7 +8,7 @@ import { inheritedListener } from "../../src/supervisor/listen_fds.ts";
 import { makeNotifier } from "../../src/supervisor/notify.ts";
 import { libcHere } from "../runtime/libc/here.ts";
 
-/** As the system has them, or undefined for one that is closed. */
+/** The kernel's flags of a descriptor, or undefined if it is closed. */
 function flagsOf(fd: number): { closeOnExec: boolean; nonBlocking: boolean } | undefined {
   try {
     const text = readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
@@ -30,7 +30,7 @@ let result: unknown;
 try {
   const inherited = inheritedListener(process.env, runtime, options);
   const tell = makeNotifier(process.env, runtime, options, inherited, (text) => reports.push(text));
-  // Out of reach, as in a jail or for another user.
+  // Unreachable, as in a jail or for another user.
   if (mode === "hidden") rmSync(process.env["NOTIFY_SOCKET"] ?? "");
   if (mode === "tell" || mode === "hidden") {
     tell.ready("two\nlines");

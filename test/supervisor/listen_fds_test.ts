@@ -1,5 +1,5 @@
-/** Sockets that a supervisor hands over, and words to it: what is taken, what is refused and why.
- *  Debian's python3 stands for the supervisor; real ones are in test/interop/handover_test.ts. */
+/** Sockets from a supervisor, and messages to it: what is accepted, what is refused and why. A script for
+ *  Debian's python3 is the supervisor; real ones are in test/interop/handover_test.ts. */
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -23,7 +23,7 @@ import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CHILD = join(ROOT, "test/supervisor/listen_fds_child.ts");
 
-/** Makes descriptor 3, as the first argument says, and becomes the command of the others. */
+/** Makes descriptor 3 as the first argument says, and executes the command in the other arguments. */
 const SUPERVISOR = `import os, socket, sys
 kind = sys.argv[1]
 def tcp(family, address, only=0):
@@ -67,7 +67,7 @@ interface Told {
   hint?: string;
 }
 
-/** What the child says of descriptor 3; and everything it has printed. */
+/** The child's report about descriptor 3, and everything that it has printed. */
 async function under(
   kind: string,
   env: Record<string, string>,
@@ -122,7 +122,7 @@ test("every other descriptor is refused, with the reason and the remedy", async 
     ["connected", /: it does not listen; perhaps it is a connection$/, /Accept=no/],
     ["unix", /: sockaddr: family: 1 is neither IPv4 nor IPv6 at byte 0$/, /ListenStream=/],
     ["file", /: getsockopt: not a socket \(ENOTSOCK\)$/, /ListenStream=/],
-    // Nothing was handed over: the number is the runtime's own by then, or nobody's.
+    // No socket was passed: the number is unused, or the runtime has opened it for itself.
     ["none", /: getsockopt: (?:not a socket|bad file descriptor) \(E\w+\)$/, /ListenStream=/],
   ];
   for (const [kind, message, hint] of rows) {
@@ -154,7 +154,7 @@ test("descriptor 3 cannot be the socket and the key's password at once", async (
   assert.match(hint ?? "", /without a password/);
 });
 
-/** One row: host, port, then the socket, then what the error says of both; none: they go together. */
+/** One row: host, port, the inherited socket, and the error about both; absent: they are compatible. */
 const OPERANDS: readonly [string, number, Partial<InheritedListener>, string?][] = [
   ["0", 993, { ip: "0.0.0.0" }],
   ["0", 0, { ip: "0.0.0.0" }],

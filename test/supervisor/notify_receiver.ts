@@ -1,5 +1,5 @@
-/** Stands for systemd at the other end of $NOTIFY_SOCKET: Debian's python3 binds a Unix datagram
- *  socket, which neither runtime offers. */
+/** Acts as systemd at the other end of $NOTIFY_SOCKET. A script for Debian's python3 binds the Unix datagram
+ *  socket, because neither runtime supports these. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -14,14 +14,14 @@ print("bound", flush=True)
 for i in range(int(sys.argv[2])):
     print(json.dumps(s.recv(4096).decode()), flush=True)`;
 
-/** What has come to the socket. */
+/** The datagrams that the socket has received. */
 export interface Receiver {
-  /** The first `count` datagrams; rejects if it ends before. */
+  /** Waits for `count` datagrams. Rejects if the receiver ends before. */
   words(count: number): Promise<string[]>;
   readonly child: ChildProcess;
 }
 
-/** Binds `name`, a path or `@name`; it ends by itself after `limit` datagrams. */
+/** Starts a receiver on `name`, a path or `@name`. It ends after `limit` datagrams. */
 export async function notifyReceiver(name: string, limit: number): Promise<Receiver> {
   if (!existsSync(PYTHON)) throw new Error("python3 is missing: install Debian's python3");
   const child: ChildProcess = spawn(PYTHON, ["-c", RECEIVE, name, String(limit)], {

@@ -1,4 +1,4 @@
-/** Builds DNS messages for tests, sound or broken as the caller likes. */
+/** Builds valid and invalid DNS messages for tests. */
 
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { encodeName } from "../../../src/codec/dns/name.ts";
@@ -9,7 +9,7 @@ export const u32 = (n: number) => concat([u16(n >>> 16), u16(n & 0xffff)]);
 
 export const TYPES = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, TXT: 16, AAAA: 28 } as const;
 
-/** A record; `owner` is a name, or bytes that stand where the name would. */
+/** A record. `owner` is a name, or bytes in place of the encoded name. */
 export function record(
   owner: string | Uint8Array,
   type: number,
@@ -46,7 +46,7 @@ export interface Parts {
   question?: Uint8Array | undefined;
   answers?: Uint8Array[];
   authority?: Uint8Array[];
-  /** Counts that differ from what is there. */
+  /** Counts in the header that differ from the real ones. */
   counts?: { questions?: number; answers?: number };
 }
 

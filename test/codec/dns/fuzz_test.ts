@@ -1,5 +1,5 @@
-/** Random and mutated packets through the DNS codec: whatever the bytes, it returns or throws
- *  `DecodeError`, keeps its promises about what it returns, and leaves nothing behind.
+/** Random and mutated packets through the DNS codec: for any bytes, it returns or throws
+ *  `DecodeError`, returns only valid values, and leaves nothing behind.
  *  FUZZ_RUNS sets the number of packets. */
 
 import assert from "node:assert/strict";

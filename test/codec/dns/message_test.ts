@@ -122,14 +122,14 @@ test("of many addresses the first 256 are kept, of many names and CNAMEs 16", ()
 const long = (octet: number) =>
   concat([...times(126, (i) => Uint8Array.of(1, i === 0 ? octet : 0)), new Uint8Array(1)]);
 const pointerAt = (i: number) => 12 + WWW.length + 11 + 2 * i;
-/** 2,000 pointers, each to the one before it, in a record that is stepped over. */
+/** 2,000 pointers, each to the one before it, in a record that is skipped. */
 const chain = record(
   ".",
   TYPES.TXT,
   concat(times(2000, (i) => u16(0xc000 | (i === 0 ? 12 : pointerAt(i - 1))))),
 );
 
-/** Answers to `www.test` that cost as much as their sender can make them. */
+/** Answers to `www.test` that cost the decoder as much as a sender can cause. */
 const COSTLY: [title: string, wanted: DnsQueryType, answers: Uint8Array[]][] = [
   ["64 KB of addresses", "A", times(4000, (i) => address(i))],
   ["64 KB of names", "PTR", times(3600, (i) => ptr("www.test", `h${i}.test`))],

@@ -1,6 +1,6 @@
-/** Random and mutated PROXY headers: whatever the bytes, the decoder waits, returns or throws
- *  `DecodeError`; what it returns is written and read back the same; and bytes that come one by one
- *  come to the same. FUZZ_RUNS sets the number of headers. */
+/** Random and mutated PROXY headers: for any bytes, the decoder waits, returns or throws `DecodeError`.
+ *  What it returns can be encoded and decoded again without change. The result is the same if the bytes
+ *  come one by one. FUZZ_RUNS sets the number of headers. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -36,7 +36,7 @@ const SEEDS = [
   v2(0x21, 0x11, concat([BODY4, tlv(0xe0, "x"), tlv(2, "a.example")])),
 ];
 
-/** Bytes worth putting in: what the text form is made of, lengths, signs. */
+/** Bytes likely to matter: the characters of the text form, lengths, separators. */
 const TASTY = fromLatin1("PROXY TCP46UNKNOWN .:0159f\r\n\x00\x01\x02\x03\x05\x20\x21\x22\xff");
 
 function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
@@ -86,7 +86,7 @@ test(`${RUNS} mutated headers are read, waited for or refused`, { timeout: 600_0
     try {
       decoded = decodeProxy(bytes);
     } catch {
-      decoded = undefined; // looked at in `outcome`
+      decoded = undefined; // `outcome` tests that
     }
     if (decoded) check(decoded, bytes);
     const whole = outcome(bytes);

@@ -115,7 +115,7 @@ const READ_TLS = {
   version: "TLSv1.2",
 };
 
-/** TLVs that are left out, beside one that is not. */
+/** TLVs that the decoder leaves out. Each comes with one that it keeps. */
 const LEFT_OUT: [string, Uint8Array][] = [
   ...([["alpn", 1], ["authority", 2]] as const).flatMap(([name, type]): [string, Uint8Array][] => [
     [`an empty ${name}`, tlv(type, "")],
@@ -261,7 +261,7 @@ test("any flipped bit under a checksum is found", () => {
       assert.ok(error instanceof DecodeError);
       continue;
     }
-    // The one way out: the checksum's type becomes another, and there is none.
+    // Only one damage is not found: the checksum's type becomes another, so that there is no checksum.
     assert.equal(bit >> 3, bytes.length - 7);
     assert.deepEqual(decoded?.header, RICH);
   }

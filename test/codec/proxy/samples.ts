@@ -1,4 +1,4 @@
-/** PROXY headers: those of the specification, of HAProxy, and some with everything in them. */
+/** PROXY headers: examples of the specification, of HAProxy, and some with all fields. */
 
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { parseIp } from "../../../src/codec/ip.ts";
@@ -44,7 +44,7 @@ export const RICH: ProxyHeader = {
 
 export const SIGNATURE = unhex("0d0a0d0a000d0a515549540a");
 
-/** A version 2 header of any command, transport and body. */
+/** A version 2 header with any command, transport and body. */
 export const v2 = (command: number, transport: number, body: Uint8Array): Uint8Array =>
   concat([
     SIGNATURE,

@@ -55,7 +55,7 @@ const utf8Mail = [
 ];
 const smtpUtf8 = Uint8Array.from(utf8Mail.flatMap((part) => [...part]));
 
-/** A constraint, names, and what comes of them when it is permitted and when it is excluded. */
+/** A constraint, names, and the result if it is a permitted subtree and if it is an excluded one. */
 const ROWS: readonly (readonly [
   constraint: Value,
   names: readonly Value[],
@@ -81,10 +81,10 @@ const ROWS: readonly (readonly [
   [[DNS, "x.example"], [[DNS, "x.example."]], NO_NAME, NO_NAME],
   [[DNS, "*.x.example"], [], NO_CONSTRAINT, NO_CONSTRAINT],
   [[DNS, "x..example"], [], NO_CONSTRAINT, NO_CONSTRAINT],
-  // Of names of other kinds a constraint says nothing.
+  // A constraint does not apply to names of other kinds.
   [[DNS, "x.example"], [[EMAIL, "a@y.example"], [IP, ip(1, 2, 3, 4)]], IN, IN],
   [[DNS, "x.example"], [], IN, IN, acme],
-  // The common name, where it may pass for a host.
+  // The common name, if it may be used as a host name.
   [[DNS, "x.example"], [], NOT_PERMITTED, IN, onlyCn("y.example")],
   [[DNS, "x.example"], [], IN, EXCLUDED, onlyCn("www.x.example")],
   [[DNS, "x.example"], [], IN, IN, onlyCn("somebody")],

@@ -1,4 +1,4 @@
-/** Mutated lists: whatever the bytes, the reader returns or throws `DecodeError`. FUZZ_RUNS sets the
+/** Mutated lists: for any bytes, the reader returns or throws `DecodeError`. FUZZ_RUNS sets the
  *  number of mutations. */
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-/** Revocation lists for tests, made byte by byte. Their signatures are zeros. */
+/** Revocation lists for tests, encoded here. Their signatures are zeros. */
 
 import { TAG } from "../../../src/codec/der.ts";
 import {
@@ -13,7 +13,7 @@ import { cn, extension } from "./samples.ts";
 
 export const ECDSA = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
 
-/** The parts of a list, each as DER; an empty array leaves one out. */
+/** The parts of a list, each as DER; an empty array omits a part. */
 export interface ListParts {
   readonly version?: Uint8Array;
   readonly algorithm?: Uint8Array;
@@ -54,7 +54,7 @@ export function entry(serial: readonly number[], ...extensions: Uint8Array[]): U
   );
 }
 
-/** A list that uses everything the reader knows. */
+/** A list that uses every feature of the reader. */
 export function richList(): Uint8Array {
   const number = extension("2.5.29.20", unsigned(Uint8Array.of(7)));
   const keyId = extension("2.5.29.35", sequence(element(0x80, Uint8Array.of(1, 2, 3))), true);

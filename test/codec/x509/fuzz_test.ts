@@ -1,5 +1,5 @@
-/** Mutated certificates: whatever the bytes, the reader returns or throws `DecodeError`, and what
- *  it returns can be printed on one line. FUZZ_RUNS sets the number of mutations. */
+/** Mutated certificates: for any bytes, the reader returns or throws `DecodeError`, and the result can be
+ *  printed on one line. FUZZ_RUNS sets the number of mutations. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import { certificate, cn, richCertificate } from "./samples.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 
-/** A larger budget takes longer than the five seconds that Bun gives a test. */
+/** More runs take longer than Bun's limit of five seconds for a test. */
 const options = { timeout: 5_000 + RUNS };
 
 /** Deterministic numbers from 0 to below n (mulberry32). */
@@ -44,7 +44,7 @@ function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
   return out;
 }
 
-/** Bytes that `decode` may refuse, but only in the agreed way. */
+/** The value of `decode`, or undefined if it throws `DecodeError`. Other errors fail the test. */
 function attempt<T>(decode: () => T): T | undefined {
   try {
     return decode();
@@ -74,7 +74,7 @@ test(
         assert.equal(new TextDecoder().decode(new TextEncoder().encode(value)), value);
       }
     }
-    // A mutation inside a text is harmless; if none passed, this test would test nothing.
+    // Mutations inside texts are harmless. If none were accepted, the test would test nothing.
     assert.ok(accepted > RUNS / 100, `${accepted} of ${RUNS} accepted`);
   },
 );

@@ -58,7 +58,7 @@ const CASES: readonly [claim: string, name: string, host: string, matches: boole
 for (const [claim, name, host, matches] of CASES) {
   test(`${claim} ${matches ? "matches" : "does not match"}`, () => {
     assert.equal(matchesHost(withDns(name), host), matches);
-    // The same rules hold for a common name, where that one counts (RFC 6125 6.4.4).
+    // The same rules apply to a common name if it is used (RFC 6125 6.4.4).
     assert.equal(matchesHost(withCn(name), host), matches);
   });
 }

@@ -122,7 +122,7 @@ for (const [claim, begin] of DAMAGED) {
       name: "DecodeError",
       message: "pem: damaged BEGIN or END at line 4",
     });
-    // Alone, too: the end may be damaged as well.
+    // Also without the END line, which may be damaged, too.
     assert.throws(() => decode(`${begin}\n`), { message: "pem: damaged BEGIN or END at line 1" });
     const end = begin.replace("BEGIN", "END").replace("begin", "end");
     assert.throws(() => decode(`${BEGIN}\nAQIDBAU=\n${end}\n${FIVE}`), DecodeError);

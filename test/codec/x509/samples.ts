@@ -1,5 +1,5 @@
-/** Certificates for tests, made byte by byte: also those that no tool would make. Their signatures
- *  are zeros; nothing that is tested with them looks at signatures. */
+/** Certificates for tests, encoded here, including some that no tool would make. Their signatures are
+ *  zeros, because the tests that use them do not check signatures. */
 
 import { TAG } from "../../../src/codec/der.ts";
 import {
@@ -17,7 +17,7 @@ export type SampleAttribute = readonly [oid: string, tag: number, value: Uint8Ar
 
 export const CN = "2.5.4.3";
 
-/** A name of these relative names. */
+/** A name made of these relative names. */
 export function dn(...rdns: readonly (readonly SampleAttribute[])[]): Uint8Array {
   return sequence(...rdns.map((rdn) =>
     element(
@@ -55,8 +55,8 @@ export function alternativeNames(
 const ECDSA = sequence(objectIdentifier("1.2.840.10045.4.3.2"));
 const ED25519 = sequence(sequence(objectIdentifier("1.3.101.112")), bitString(new Uint8Array(32)));
 
-/** The parts of a certificate, each as DER; what is missing is a sound default, and an empty
- *  array leaves the part out. */
+/** The parts of a certificate, each as DER. A missing part gets a valid default; an empty array omits the
+ *  part. */
 export interface Parts {
   readonly version?: Uint8Array;
   readonly serial?: Uint8Array;
@@ -89,7 +89,7 @@ export function certificate(parts: Parts = {}): Uint8Array {
   );
 }
 
-/** A certificate that uses everything the reader knows. */
+/** A certificate that uses every feature of the reader. */
 export function richCertificate(): Uint8Array {
   return certificate({
     serial: unsigned(Uint8Array.of(0xff, 1, 2, 3)),
