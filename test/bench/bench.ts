@@ -1,6 +1,6 @@
-/** `deno task bench`: our server against others that run a program per TLS connection. The servers take
- *  turns, in rounds, so that what else the machine does hits all of them; what counts is the ratio to
- *  the yardstick (ref_epoll.c) of the same round. Asserts nothing. See README.md beside it. */
+/** `deno task bench`: compares our server with others that run a program per TLS connection. The servers
+ *  take turns, in rounds, so that other load of the machine affects all of them. The result is the ratio
+ *  to the reference server (ref_epoll.c) in the same round. Asserts nothing. See README.md in this folder. */
 
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -28,12 +28,12 @@ interface Section {
   name: string;
   title: string;
   subjects: Subject[];
-  /** Those whose ratio is shown are compared with this one. */
+  /** The subject to which the ratios refer. */
   reference: string;
-  /** Of each server by itself, or of all together, once. */
+  /** Measures each server separately. `together` measures all at the same time, once. */
   measure?: Measurement;
   together?: JointMeasurement;
-  /** Measured once, not in each round: it hardly depends on the load of the machine. */
+  /** Measured once, not in each round, because other load of the machine hardly affects it. */
   once?: boolean;
 }
 
@@ -44,7 +44,7 @@ const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 900);
 const LOW = { atOnce: 1, total: 300, seconds: 1.5 };
 const MIDDLE = { atOnce: 16, total: 1000, seconds: 2 };
 const HIGH = { atOnce: 64, total: 2000, seconds: 3 };
-/** How often each server has its turn of these where all run together. */
+/** The number of turns of each server when all run at the same time. */
 const PASSES = Number(process.env["BENCH_TURNS"] ?? 7);
 
 function sections(tools: Tools, all: Subject[]): Section[] {
@@ -104,13 +104,13 @@ async function main(): Promise<void> {
   }
 }
 
-/** What was measured, by section, and what went wrong. */
+/** The figures by section, and notes about failures. */
 class Results {
   readonly tables: Map<Section, Rounds>;
   readonly notes = new Set<string>();
 
   constructor(readonly plan: readonly Section[]) {
-    // Columns are in the order of the subjects, whoever is measured first.
+    // Columns are in the order of the subjects, which is not the order of measuring.
     this.tables = new Map(plan.map((section) => [
       section,
       new Map(section.subjects.map(({ name }) => [name, []])),
@@ -122,7 +122,8 @@ class Results {
   }
 }
 
-/** First what is measured once or together, then the rounds, as many as there is time for; returns how many. */
+/** Runs the measurements that are made once or together, then as many rounds as there is time for. Returns
+ *  the number of rounds. */
 async function measureAll(tools: Tools, results: Results): Promise<number> {
   const begun = performance.now();
   const seconds = (): number => (performance.now() - begun) / 1000;
@@ -167,7 +168,7 @@ async function measureAll(tools: Tools, results: Results): Promise<number> {
   return rounds;
 }
 
-/** Each round begins with another server. */
+/** The items rotated by `by`, so that each round begins with another server. */
 function turned<T>(all: readonly T[], by: number): T[] {
   const at = by % all.length;
   return [...all.slice(at), ...all.slice(0, at)];

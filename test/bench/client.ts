@@ -1,10 +1,11 @@
-/** Runs load.c and reads what it prints. */
+/** Runs load.c and reads its output. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Tools } from "./prepare.ts";
 import { within } from "../e2e/harness.ts";
 
-/** What load.c saw. Times of a connection in milliseconds; rate in connections or megabytes a second. */
+/** The output of load.c. Times of a connection are in milliseconds, the rate in connections or megabytes
+ *  per second. */
 export interface Load {
   ok: number;
   failed: number;
@@ -17,12 +18,12 @@ export interface Load {
   max: number;
 }
 
-/** Seconds for one run that loads the server, or that opens what is to be held. */
+/** The limit in seconds of one run that loads the server, or that opens connections to hold. */
 const LIMIT = 60;
-/** Seconds for which connections are held at most. */
+/** The limit in seconds for which connections are held. */
 const HOLD_LIMIT = 300;
 
-/** One run to its end: `total` connections, or those begun within `seconds`. Throws when no connection got through. */
+/** Makes one run: `total` connections, or those begun within `seconds`. Throws if no connection succeeds. */
 export async function load(
   tools: Tools,
   mode: "conn" | "echo" | "download",
@@ -42,11 +43,11 @@ export async function load(
 
 export interface Held {
   seen: Load;
-  /** Closes the connections; resolves when that is done. */
+  /** Closes the connections. Resolves when they are closed. */
   release(): Promise<void>;
 }
 
-/** Connections that stay open, `stall`: in the middle of their handshake. */
+/** Opens connections and keeps them open; with `stall` in the middle of their handshake. */
 export async function hold(
   tools: Tools,
   mode: "hold" | "stall",

@@ -1,4 +1,4 @@
-/** The measurements: each starts a server, puts a load on it, and returns figures by name. */
+/** The measurements. Each starts a server, puts it under load, and returns figures by name. */
 
 import { execFile } from "node:child_process";
 import { join } from "node:path";
@@ -8,17 +8,17 @@ import type { Tools } from "./prepare.ts";
 import { descriptorLimit, descriptors, pss, Running, serverEnvironment } from "./process.ts";
 import type { Subject } from "./servers.ts";
 
-/** Name of a figure, with its unit, and the figure. */
+/** Figures by name. The name includes the unit. */
 export type Figures = Record<string, number>;
 
-/** Measures one server; `note` is for what went wrong on the way. */
+/** Measures one server. `note` reports failures. */
 export type Measurement = (
   tools: Tools,
   subject: Subject,
   note: (text: string) => void,
 ) => Promise<Figures>;
 
-/** Measures all servers together; `record` takes the figures of one pass. */
+/** Measures all servers together. `record` gets the figures of one pass. */
 export type JointMeasurement = (
   tools: Tools,
   subjects: readonly Subject[],
@@ -34,18 +34,19 @@ const DOWNLOAD_BYTES = 512 << 20;
 const STALLED = 500;
 const HELD = 3000;
 const STARTS = 10;
-/** What a server is given that has just started, and what one that compiles is warm after. */
+/** The load of a server that has just started. WARMING warms up a server that compiles while it runs. */
 const FIRST = { total: 1000, atOnce: 16, seconds: 2 };
 const WARMING = { total: 15_000, atOnce: 64, seconds: 30 };
-/** The load beside connections that are held. */
+/** The load in addition to connections that are held. */
 const BESIDE = { total: 1000, atOnce: 64, seconds: 3 };
 
-/** Connections for which the descriptor limit does: no process keeps more than four for each. */
+/** The number of connections that the descriptor limit permits. No process keeps more than four
+ *  descriptors for each. */
 const AFFORDABLE = Math.floor((descriptorLimit() - 500) / 4);
-/** How many connections are open when memory is looked at. */
+/** The numbers of open connections at which memory is measured. */
 const IDLE_STEPS = [100, 1000, Math.min(5000, AFFORDABLE)];
 
-/** Starts a server, gives it a few connections and then to `body`, and ends it. */
+/** Starts a server, makes a few connections, runs `body`, and ends the server. */
 async function served(
   tools: Tools,
   subject: Subject,
@@ -55,7 +56,7 @@ async function served(
   const log = subject.logs ? undefined : join(tools.scratch, "server.log");
   const server = await Running.start((port) => subject.at(port, program), log);
   try {
-    // Who listens may not serve yet: what a start costs is measured elsewhere.
+    // A server that listens may not serve yet. The cost of a start is measured elsewhere.
     if (program[0] === CAT) await load(tools, "conn", server.port, { total: 100, atOnce: 4 });
     else await load(tools, "download", server.port, { atOnce: 1, bytes: 1 << 20 });
     await server.quiet(server.processes(program[0] ?? "").length);
@@ -65,7 +66,7 @@ async function served(
   }
 }
 
-/** A server that compiles while it runs has seen enough connections for that. */
+/** Gives a server that compiles while it runs enough connections to compile its code. */
 async function warmUp(tools: Tools, { compiles }: Subject, server: Running): Promise<void> {
   if (!compiles) return;
   const idle = server.members().length;
@@ -73,14 +74,14 @@ async function warmUp(tools: Tools, { compiles }: Subject, server: Running): Pro
   await server.quiet(idle);
 }
 
-/** So many connections, or those that can be begun in so many seconds. */
+/** A load: `total` connections, or those that can be begun in `seconds`. */
 export interface Demand {
   atOnce: number;
   total: number;
   seconds: number;
 }
 
-/** Rate, CPU and times of one load. `when` is added to the names of the figures. */
+/** Measures rate, CPU and times of one load. `when` is added to the names of the figures. */
 async function take(
   tools: Tools,
   server: Running,
@@ -106,7 +107,7 @@ async function take(
   };
 }
 
-/** Rate, CPU and times of connections, so many at once. */
+/** Measures rate, CPU and times of connections under each load. */
 export function connections(each: readonly Demand[]): Measurement {
   return async (tools, subject, note) => {
     const figures: Figures = {};
@@ -118,9 +119,9 @@ export function connections(each: readonly Demand[]): Measurement {
   };
 }
 
-/** The same of all servers together, which take turns of a second or two for so many `passes`: what
- *  else the machine does then hits all of them alike. First of each that has just started, then, when
- *  all are warm, pass by pass. */
+/** Like `connections`, for all servers together. They take turns of one or two seconds, `passes` times, so
+ *  that other load of the machine affects all of them equally. Measures each server first just after its
+ *  start, then, when all are warm, in each pass. */
 export function connectionsInTurns(each: readonly Demand[], passes: number): JointMeasurement {
   return async (tools, subjects, note, record) => {
     const servers: Running[] = [];
@@ -164,7 +165,7 @@ export function connectionsInTurns(each: readonly Demand[], passes: number): Joi
   };
 }
 
-/** The same beside clients that have sent their ClientHello and say no more. */
+/** Measures connections in addition to clients that stop after their ClientHello. */
 export const besideStalled: Measurement = async (tools, subject, note) => {
   const figures: Figures = {};
   await served(tools, subject, [CAT], async (server) => {
@@ -185,7 +186,7 @@ export const besideStalled: Measurement = async (tools, subject, note) => {
   return figures;
 };
 
-/** Bytes through `cat` on four connections, and from `head` on one. */
+/** Measures throughput through `cat` on four connections, and from `head` on one. */
 export const throughput: Measurement = async (tools, subject, note) => {
   const figures: Figures = {};
   await served(tools, subject, [CAT], async (server) => {
@@ -209,7 +210,7 @@ export const throughput: Measurement = async (tools, subject, note) => {
   return figures;
 };
 
-/** Rate of new connections while thousands do nothing, against the rate without them. */
+/** Compares the rate of new connections while thousands are idle with the rate without these. */
 export const besideIdle: Measurement = async (tools, subject, note) => {
   const figures: Figures = {};
   await served(tools, subject, [CAT], async (server) => {
@@ -232,7 +233,7 @@ export const besideIdle: Measurement = async (tools, subject, note) => {
   return figures;
 };
 
-/** Memory and descriptors of the server, without its programs, as connections are added. */
+/** Measures memory and descriptors of the server, without its programs, as connections are added. */
 export function idle(most = Infinity): Measurement {
   return async (tools, subject, note) => {
     const figures: Figures = {};
@@ -252,7 +253,7 @@ export function idle(most = Infinity): Measurement {
           const { failed, error } = more.seen;
           if (failed) return note(`${step} could not be held, ${failed} failed: ${error}`);
           const now = await settledPss(server);
-          // What the first hundred cost drowns in what the start has left for the collector.
+          // Skip the first step: the garbage of the start hides the cost of the first hundred.
           if (count > 0) {
             figures[`PSS KB per connection, ${count} to ${step}`] = (now - kb) / (step - count);
           }
@@ -278,7 +279,7 @@ export function idle(most = Infinity): Measurement {
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
-/** Collectors run when they like: the smallest of a few looks, half a second apart. */
+/** The smallest of three values, half a second apart, because garbage collectors run at any time. */
 async function settledPss(server: Running): Promise<number> {
   let least = Infinity;
   for (let look = 0; look < 3; look++) {
@@ -288,7 +289,8 @@ async function settledPss(server: Running): Promise<number> {
   return least;
 }
 
-/** Time from the start to the line with the port: the median of ten, after one that is not counted. */
+/** Measures the time from the start to the line with the port: the median of ten starts. The first start is
+ *  not counted. */
 export const startTime: Measurement = async (tools, subject) => {
   const { command, env } = subject.at(0, [CAT]);
   const run = promisify(execFile);

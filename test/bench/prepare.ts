@@ -1,5 +1,5 @@
-/** What must be there before anything is measured: the C tools, a certificate, rules, the server.
- *  All of it goes to dist/.bench, which can be removed at any time. */
+/** Makes what the measurements need: the C tools, a certificate, rules, the server. All of it is in
+ *  dist/.bench, which can be removed at any time. */
 
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -13,14 +13,14 @@ const WORK = join(ROOT, "dist/.bench");
 export interface Tools {
   /** The load generator, load.c. */
   load: string;
-  /** The yardstick, ref_epoll.c. */
+  /** The reference server, ref_epoll.c. */
   reference: string;
-  /** Measures starts, start.c. */
+  /** The tool that measures starts, start.c. */
   start: string;
-  /** A P-256 certificate for localhost that signs itself, and its key. */
+  /** A self-signed P-256 certificate for localhost, and its key. */
   certificate: string;
   key: string;
-  /** A place for files of one run. */
+  /** A folder for files of one run. */
   scratch: string;
 }
 
@@ -49,7 +49,7 @@ export function prepare(): Tools {
   };
 }
 
-/** A compiled rules file that lets 127.0.0.1 in and has `count` entries. */
+/** Makes a compiled rules file that allows 127.0.0.1 and has `count` entries. */
 export function rulesFile(server: string, count: number): string {
   const file = join(WORK, `rules-${count}.cdb`);
   make(file, () => {
@@ -59,7 +59,7 @@ export function rulesFile(server: string, count: number): string {
     }
     const tcprules = join(WORK, "tcprules");
     fs.rmSync(tcprules, { force: true });
-    fs.symlinkSync(server, tcprules); // which of the commands it is it reads off its name
+    fs.symlinkSync(server, tcprules); // the executable chooses its command by its name
     execFileSync(tcprules, [file, `${file}.new`], { input: lines.join("\n") + "\n" });
   });
   return file;
@@ -79,7 +79,7 @@ function compile(name: string): string {
   return built;
 }
 
-/** Makes `file` unless it is there and no older than `source`. */
+/** Makes `file` unless it exists and is not older than `source`. */
 function make(file: string, how: () => void, source?: string): void {
   const age = (path: string): number => fs.statSync(path).mtimeMs;
   if (fs.existsSync(file) && (source === undefined || age(file) > age(source))) return;

@@ -1,8 +1,8 @@
-/** A server that runs to be measured: started in a process group of its own, and where cgroup 2 can be
- *  written in a cgroup of its own, watched through /proc, and gone afterwards with all it started.
+/** A server to be measured. It runs in a new process group, and in a new cgroup if cgroup 2 is writable,
+ *  and is watched through /proc. At the end it is killed with all processes that it started.
  *
- *  Its parent is a shell that kills all of them as soon as our end of a pipe is closed. So nothing is
- *  left behind however this program ends. */
+ *  Its parent is a shell that kills all of them when our end of a pipe is closed, so nothing is left
+ *  however this program ends. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -12,13 +12,14 @@ import { ROOT, settled, within } from "../e2e/harness.ts";
 import { freePort } from "../free_port.ts";
 import type { Command } from "./servers.ts";
 
-/** Clock ticks per second in /proc/PID/stat: 100 on every Linux that matters (USER_HZ). */
+/** Clock ticks per second in /proc/PID/stat (USER_HZ): 100 on every relevant Linux. */
 const TICKS = 100;
 
-/** Root may raise the hard limit, others take what it allows. */
+/** Root can raise the hard limit; other users raise the soft limit up to it. */
 const RAISE = 'ulimit -n 100000 2>/dev/null || ulimit -n "$(ulimit -Hn)"';
 
-/** Starts a command, prints its process id, and ends it and all it started when its own input ends. */
+/** Starts a command and prints its process id. At the end of standard input, kills the command and all
+ *  processes that it started. */
 const GUARD = `${RAISE}
 cgroup=$1
 shift
@@ -53,7 +54,7 @@ export class Running {
     running.add(this);
   }
 
-  /** Resolves when it listens. `log`: a file for its stderr, or undefined to read and drop it. */
+  /** Resolves when the server listens. `log`: a file for its stderr, or undefined to read and drop it. */
   static async start(at: (port: number) => Command, log: string | undefined): Promise<Running> {
     const port = await freePort();
     const { command, env } = at(port);
@@ -82,7 +83,7 @@ export class Running {
     throw new Error(`unable to start ${command[0]}: it ${state}: ${words}`);
   }
 
-  /** Its process and everything that came from it. */
+  /** The server's process and all processes that descend from it. */
   members(): number[] {
     const guard = this.#guard.pid ?? 0;
     const all = this.#cgroup
@@ -91,7 +92,7 @@ export class Running {
     return all.filter((pid) => pid !== guard);
   }
 
-  /** Members that are the server, not programs it runs. */
+  /** The members that belong to the server and are not programs. */
   processes(program: string): number[] {
     const file = fs.realpathSync(program);
     return this.members().filter((pid) => {
@@ -100,14 +101,14 @@ export class Running {
     });
   }
 
-  /** CPU seconds used by all members, also those that have ended. Without a cgroup those are missing
-   *  whose parent ignored their end. */
+  /** CPU seconds used by all members, including those that have ended. Without a cgroup, processes are
+   *  missing if their parent ignored their end. */
   cpu(): number {
     if (this.#cgroup) {
       const text = read(join(this.#cgroup, "cpu.stat"));
       return Number(/^usage_usec (\d+)/m.exec(text)?.[1] ?? 0) / 1e6;
     }
-    // utime, stime, cutime, cstime: fields 14 to 17 of proc(5); stat() begins with the third.
+    // utime, stime, cutime, cstime: fields 14 to 17 of proc(5). stat() returns fields from the third on.
     return this.members().flatMap((pid) => stat(pid).slice(11, 15)).reduce(
       (s, t) => s + Number(t),
       0,
@@ -115,12 +116,12 @@ export class Running {
       TICKS;
   }
 
-  /** Resolves when no more than `count` members are left, or after `limit` milliseconds. */
+  /** Resolves when at most `count` members are left, or after `limit` milliseconds. */
   async quiet(count: number, limit = 10_000): Promise<void> {
     await settled(() => this.members().length, (left) => left <= count, limit);
   }
 
-  /** Ends it and all it started, at once. */
+  /** Ends the server and all processes that it started, at once. */
   async stop(): Promise<void> {
     this.#guard.stdin?.destroy();
     running.delete(this);
@@ -128,7 +129,7 @@ export class Running {
   }
 }
 
-/** What servers find in their environment besides their settings: little, the same everywhere. */
+/** The environment of all servers besides their settings. */
 export function serverEnvironment(): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",
@@ -136,30 +137,30 @@ export function serverEnvironment(): Record<string, string> {
   };
 }
 
-/** Ends every server that still runs; for the end of the program, however it comes. */
+/** Ends every server that still runs. For any end of this program. */
 export async function stopAll(): Promise<void> {
   await Promise.all([...running].map((server) => server.stop()));
 }
 
-/** Memory that would be free without these processes, in KB: what they share counts once. */
+/** The memory of these processes in KB. Pages that they share count once. */
 export function pss(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     return sum + Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
   }, 0);
 }
 
-/** Open descriptors of each. */
+/** The number of open descriptors of each process. */
 export function descriptors(pids: readonly number[]): number[] {
   return pids.map((pid) => {
     try {
       return fs.readdirSync(`/proc/${pid}/fd`).length;
     } catch {
-      return 0; // it has ended
+      return 0; // the process has ended
     }
   });
 }
 
-/** Open files that the servers may have. */
+/** The limit of open files of the servers. */
 export function descriptorLimit(): number {
   const text = execFileSync("/bin/sh", ["-c", `${RAISE}; ulimit -n`], { encoding: "utf8" }).trim();
   return text === "unlimited" ? 1_000_000 : Number(text);
@@ -177,7 +178,7 @@ export function threadTimes(pid: number): { name: string; user: number; system: 
   });
 }
 
-/** A cgroup of its own below ours, or "" where there is no cgroup 2 that can be written. */
+/** Makes a cgroup below ours. Returns "" if no cgroup 2 is writable. */
 function makeCgroup(): string {
   const mount = /^\S+ (\S+) cgroup2 /m.exec(read("/proc/self/mounts"))?.[1];
   const own = /^0::(.*)$/m.exec(read("/proc/self/cgroup"))?.[1];
@@ -196,7 +197,7 @@ function makeCgroup(): string {
   }
 }
 
-/** Looked up, not tried: a connection would be one more for the server. */
+/** True if a socket listens on the port, by /proc: a connection would count for the server. */
 function isListening(port: number): boolean {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   return new RegExp(`: 0100007F:${hex} \\S+ 0A `).test(read("/proc/net/tcp"));
@@ -210,7 +211,7 @@ function processes(): number[] {
   return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-/** Fields of /proc/PID/stat from the third on: the second may hold spaces. */
+/** Fields of /proc/PID/stat from the third on. The second may contain spaces. */
 function stat(pid: number, thread = ""): string[] {
   const text = read(`/proc/${pid}/${thread ? `task/${thread}/` : ""}stat`);
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -220,7 +221,7 @@ function read(path: string): string {
   try {
     return fs.readFileSync(path, "latin1");
   } catch {
-    return ""; // it has ended
+    return ""; // the process has ended
   }
 }
 

@@ -1,9 +1,9 @@
-/** `deno task bench:profile`: what a connection costs our compiled server, and where. Four views:
+/** `deno task bench:profile`: the cost of a connection in our compiled server, by part. Four views:
  *
  *    stages    the server's own histograms (--metrics), without a tool that slows it down
  *    CPU       of the server's threads, and of the programs
- *    calls     system calls per connection, traced with strace: right in number, not in time
- *    samples   where the CPU is, with perf where it is installed
+ *    calls     system calls per connection, traced with strace: exact in number, not in time
+ *    samples   CPU by function, with perf if it is installed
  *
  *  Asserts nothing. PROFILE_N connections (1000), PROFILE_C at once (16), BENCH_OUT a file to write. */
 
@@ -22,7 +22,7 @@ import { format, markdown } from "./table.ts";
 const CAT = "/bin/cat";
 const N = Number(process.env["PROFILE_N"] ?? 1000);
 const AT_ONCE = Number(process.env["PROFILE_C"] ?? 16);
-/** Under strace everything takes ten times as long. */
+/** Fewer connections, because everything takes ten times as long under strace. */
 const TRACED = Math.min(N, 200);
 
 type View = (tools: Tools, server: Running) => Promise<string>;
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
     for (const view of [stages, times, calls, samples]) {
       const running = await Running.start((port) => server.at(port, [CAT]), undefined);
       try {
-        await run(tools, running, N); // compiled code and caches are there when it counts
+        await run(tools, running, N); // fills caches and compiles code first
         parts.push(await view(tools, running));
       } finally {
         await running.stop();
@@ -63,8 +63,8 @@ async function run(tools: Tools, server: Running, total: number): Promise<void> 
   await server.quiet(members);
 }
 
-/** Mean milliseconds of each stage. What is left of a connection is the wait for the program to begin,
- *  the relay, and the end: the program's exit and the client's. */
+/** The mean of each stage in milliseconds. The rest of a connection is the wait until the program starts,
+ *  the relay, and the end of program and client. */
 const stages: View = async (tools, server) => {
   const socket = join(tools.scratch, "metrics");
   const read = async (): Promise<Map<string, number>> => {
@@ -102,7 +102,7 @@ function get(socketPath: string): Promise<string> {
   });
 }
 
-/** The server's processes: the one that was started, and its workers. */
+/** The server's processes: the one that was started and its workers. */
 function roles(server: Running): { pid: number; role: string }[] {
   const pids = server.processes(CAT).filter((pid) => pid !== server.pid);
   if (pids.length === 0) return [{ pid: server.pid, role: "server" }];
@@ -112,7 +112,7 @@ function roles(server: Running): { pid: number; role: string }[] {
 
 /** CPU microseconds per connection, by thread name. */
 const times: View = async (tools, server) => {
-  const total = 4 * N; // the clock behind these figures has ticks of 10 ms
+  const total = 4 * N; // the clock of these figures has ticks of 10 ms
   const processes = roles(server);
   const read = () => processes.map(({ pid }) => threadTimes(pid));
   const before = { all: server.cpu(), threads: read() };
@@ -137,7 +137,7 @@ const times: View = async (tools, server) => {
 Server ${format(own)}, programs and starting them ${format(all - own)}, together ${format(all)}.\n`;
 };
 
-/** System calls per connection: of each process, of a child before it is the program, of the program. */
+/** System calls per connection: of each process, of a child before its execve, and of the program. */
 const calls: View = async (tools, server) => {
   const file = join(tools.scratch, "trace");
   const processes = roles(server);
@@ -172,9 +172,9 @@ function isTraced(tid: string): boolean {
   return !/^TracerPid:\s+0$/m.test(fs.readFileSync(`/proc/${tid}/status`, "latin1"));
 }
 
-/** Counts the lines on which a call begins, by name: in the server's processes, in children, and from
- *  its execve on in the program. One that never calls execve is a thread made meanwhile; it counts for
- *  the first process. `own`: the server's threads, and the index of their process. */
+/** Counts the lines on which a call begins, by name: in the server's processes, in children before their
+ *  execve, and in programs after it. A task that never calls execve is a new thread, and counts for the
+ *  first process. `own`: the server's threads, with the index of their process. */
 function count(
   trace: string,
   own: ReadonlyMap<string, number>,
@@ -195,7 +195,7 @@ function count(
   return counts;
 }
 
-/** The functions in which the server's CPU time goes, kernel included. */
+/** The functions that use the server's CPU time, kernel included. */
 const samples: View = async (tools, server) => {
   const file = join(tools.scratch, "perf");
   const pids = roles(server).map(({ pid }) => pid).join(",");

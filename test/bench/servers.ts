@@ -1,5 +1,5 @@
-/** The servers that are compared, and the variants of our own: how each is started for a port and a
- *  program. What is not installed is left out and named. */
+/** The servers that are compared, and the variants of ours: how each is started for a port and a program.
+ *  Servers that are not installed are left out and reported. */
 
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
@@ -15,22 +15,22 @@ export interface Command {
 
 export interface Subject {
   name: string;
-  /** How it is started on 127.0.0.1. `program` is a full path and arguments without spaces. */
+  /** The command that starts it on 127.0.0.1. `program` is a full path and arguments without spaces. */
   at(port: number, program: readonly string[]): Command;
-  /** What it says of its version. */
+  /** The version that it reports. */
   version: string;
-  /** Is measured with thousands of connections too. The others have a process or a thread for
-   *  each, and would not tell more than with a thousand. */
+  /** True: also measured with thousands of connections. Other servers have a process or a thread for each
+   *  connection, so more than a thousand would show nothing new. */
   many: boolean;
-  /** Prints its port on stdout when asked to with -1, or anyway. */
+  /** True: prints its port on stdout, with -1 or always. */
   printsPort: boolean;
-  /** It is compiled while it runs: thousands of connections after its start it is faster. */
+  /** True: compiles its code while it runs, so it is faster after thousands of connections. */
   compiles?: boolean;
-  /** Its stderr is read, not thrown away. */
+  /** True: its stderr is read and dropped. Otherwise it goes to a file. */
   logs?: boolean;
 }
 
-/** Programs at once, where a server has a limit: more than any measurement needs. */
+/** The limit of programs at once for servers that have one: more than any measurement needs. */
 const MOST = 10_000;
 const BACKLOG = 1024;
 
@@ -73,7 +73,7 @@ function earlier(now: Subject, file: string): Subject {
   };
 }
 
-/** Everybody's servers that are installed, the yardstick first, and the names of those that are not. */
+/** All servers that are installed, the reference first, and the names of those that are not. */
 export function servers(tools: Tools): { subjects: Subject[]; missing: string[] } {
   const { certificate, key, scratch } = tools;
   const env = { CERTFILE: certificate, KEYFILE: key };
@@ -159,7 +159,7 @@ exec = ${program}\nexecArgs = ${[program, ...args].join(" ")}\n`,
   return { subjects, missing };
 }
 
-/** Variants of the compiled server, by section. The first of each section is the server as it is. */
+/** Variants of the compiled server, by section. The first of each section is the unchanged server. */
 export function variants(tools: Tools, section: string): Subject[] {
   const server = formCommand("binary", "")[0] as string;
   const table: Record<string, () => [name: string, options: string[]][]> = {
@@ -185,7 +185,7 @@ function knows(server: string, option: string): boolean {
   return spawnSync(server, ["--help"], { encoding: "utf8" }).stdout.includes(option);
 }
 
-/** ucspi-ssl's server of the same name has no --help. */
+/** True if the file is our server: ucspi-ssl's server of the same name has no --help. */
 function isOurs(path: string): boolean {
   return spawnSync(path, ["--help"], { stdio: "ignore" }).status === 0;
 }

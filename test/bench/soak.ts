@@ -1,7 +1,7 @@
-/** `deno task soak`: many verified connections while workers are killed, SIGHUP comes again and again and
- *  the server may start no process. Connections may be lost, bytes must not change, and the monitor must
- *  stay. Prints what happened; the exit code is 1 when a byte was wrong or the monitor did not stay. Needs
- *  root and a writable pids cgroup (without one, that part is left out and named). Not part of CI.
+/** `deno task soak`: many verified connections while workers are killed, SIGHUP is sent repeatedly, and the
+ *  server temporarily cannot start processes. Connections may be lost, but bytes must not change and the
+ *  monitor must survive. Prints the results. The exit code is 1 if a byte was wrong or the monitor ended.
+ *  Needs root and a writable pids cgroup (without one, that part is skipped and reported). Not part of CI.
  *
  *    deno task soak [CONNECTIONS [KILLS [SIGNALS [LIMITS]]]]      10000 15 1000 2
  *
@@ -20,13 +20,13 @@ const [CONNECTIONS = 10_000, KILLS = 15, SIGNALS = 1000, LIMITS = 2] = process.a
   Number,
 );
 const FORM = (process.env["SSLSERVER_FORM"] ?? "binary") as Form;
-/** Connections at once, and milliseconds for which no process can be started. */
+/** AT_ONCE: connections at once. LIMITED: milliseconds for which no process can be started. */
 const AT_ONCE = 50;
 const LIMITED = 2000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A cgroup with a limit of processes, of either version; undefined where there is none to write. */
+/** A cgroup of version 1 or 2 with a limit of processes; undefined if none is writable. */
 function pidsCgroup(): string | undefined {
   for (const parent of ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]) {
     const folder = join(parent, `sslserver-soak-${process.pid}`);
@@ -35,7 +35,7 @@ function pidsCgroup(): string | undefined {
       if (fs.existsSync(join(folder, "pids.max"))) return folder;
       fs.rmdirSync(folder);
     } catch {
-      // the next
+      // try the next
     }
   }
   return undefined;
@@ -48,7 +48,7 @@ function workersOf(monitor: number): number[] {
       try {
         return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("sslserver-worker");
       } catch {
-        return false; // it has ended meanwhile
+        return false; // ended since readdir
       }
     });
 }

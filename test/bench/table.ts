@@ -2,7 +2,7 @@
 
 import type { Figures } from "./measure.ts";
 
-/** By server, the figures of each round; a round without any is empty. */
+/** The figures of each round, by server. A round without figures is empty. */
 export type Rounds = Map<string, Figures[]>;
 
 /** One table: a row per figure, a column per server, `value (ratio)`. */
@@ -29,10 +29,10 @@ export function table(rounds: Rounds, reference: string): string {
   return markdown(["", ...servers], rows);
 }
 
-/** Rounds from which on the spread says something. */
+/** The number of rounds from which the spread is meaningful. */
 const MANY = 10;
 
-/** The median, and of many the quartiles too. */
+/** The median, and with many rounds the quartiles, too. */
 function ratioText(ratios: readonly number[]): string {
   const ratio = median(ratios);
   if (ratio === undefined) return "";
@@ -43,20 +43,20 @@ function ratioText(ratios: readonly number[]): string {
   return ` (${ratio.toFixed(2)}, ${at(0.25)}–${at(0.75)})`;
 }
 
-/** A Markdown table; all columns but the first are set to the right. */
+/** A Markdown table. All columns except the first are right-aligned. */
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const rule = head.map((_, i) => i === 0 ? "---" : "---:");
   return [head, rule, ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
 }
 
-/** Undefined when there is nothing. */
+/** The median of the defined values; undefined if there are none. */
 export function median(values: readonly (number | undefined)[]): number | undefined {
   const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
   return low === undefined || high === undefined ? undefined : (low + high) / 2;
 }
 
-/** Three digits that mean something. */
+/** A number with three significant digits. */
 export function format(value: number): string {
   const size = Math.abs(value);
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace(/^-(0(\.0+)?)$/, "$1");

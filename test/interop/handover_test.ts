@@ -1,7 +1,7 @@
-/** Debian's systemd, s6 and runit as supervisors, with the files of examples/ as they are but for ports,
- *  paths and users: the server takes over the socket it is given, says when it is ready, and a restart
- *  loses neither who is connected nor who comes meanwhile. systemd itself is no process of a test:
- *  systemd-socket-activate starts the server as it does, test/data/supervisor.py restarts it. */
+/** Debian's systemd, s6 and runit as supervisors, with the files of examples/, in which only ports, paths
+ *  and users are replaced: the server uses the inherited socket, reports when it is ready, and a restart
+ *  loses neither open nor new connections. A test cannot run systemd itself: systemd-socket-activate starts
+ *  the server like systemd, and test/data/supervisor.py restarts it. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -60,7 +60,7 @@ supervised("a restart loses neither who is connected nor who comes meanwhile", a
 
   lines.say("term");
   await lines.wait(/^said STOPPING=1/);
-  // The successor must be able to start though somebody is connected.
+  // The monitor exits although a client is connected, so that the successor can start.
   assert.equal(await lines.wait(/^exited /), "exited 0");
   const waiting = Array.from({ length: 20 }, () => Conversation.open(port));
   await held.echo("between\n");
@@ -188,7 +188,7 @@ supervised(
       new TextDecoder().decode((await t.run("s6-svstat", ["-o", "ready,pid", service])).stdout);
     const before = await state();
     assert.match(before, /^true [0-9]+$/m, words());
-    const held = await Conversation.open(port); // at once: it is ready
+    const held = await Conversation.open(port); // no wait: the server is ready
     await held.echo("before\n");
     const restart = await t.run("s6-svc", ["-wR", "-T", "20000", "-r", service]);
     assert.equal(restart.status, 0, words());

@@ -1,5 +1,5 @@
-/** Debian's HAProxy in front of two servers, with `examples/haproxy.cfg` as it is: who the client is
- *  arrives in environment, rules and log of both, and only HAProxy is believed. */
+/** Debian's HAProxy in front of two servers, with `examples/haproxy.cfg` unchanged: the client's address
+ *  arrives in environment, rules and log of both, and only HAProxy's header is accepted. */
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -11,7 +11,7 @@ import { freePort } from "../free_port.ts";
 
 const CONFIGURATION = join(ROOT, "examples/haproxy.cfg");
 
-/** Seen without a connection, which would be one more client. */
+/** True if a socket listens on the port. Makes no connection, which would count as a client. */
 function listens(port: number): boolean {
   const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const table = fs.readFileSync("/proc/net/tcp", "latin1");
@@ -19,12 +19,12 @@ function listens(port: number): boolean {
 }
 
 interface Farm {
-  /** Where HAProxy listens. */
+  /** The port on which HAProxy listens. */
   port: number;
   servers: [Server, Server];
 }
 
-/** Two servers, and HAProxy in front of them. */
+/** Starts two servers, and HAProxy in front of them. */
 async function farm(t: Trial, version: "send-proxy" | "send-proxy-v2"): Promise<Farm> {
   const rules = await makeRules(
     t,

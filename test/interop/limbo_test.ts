@@ -1,6 +1,6 @@
-/** The verdicts that x509-limbo asks for (C2SP, https://x509-limbo.com, Apache License 2.0), and ours.
- *  test/data/x509-limbo.jsonl has its cases about name constraints and CVEs, one a line, without the
- *  fields that are not used here. X509_LIMBO names a limbo.json to be replayed as a whole. */
+/** Compares our results with those that x509-limbo expects (C2SP, https://x509-limbo.com, Apache License
+ *  2.0). test/data/x509-limbo.jsonl has its cases about name constraints and CVEs, one per line, without
+ *  unused fields. X509_LIMBO names a complete limbo.json to be tested in place of them. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -25,8 +25,8 @@ interface Case {
   expected_peer_name?: { kind: string; value: string } | null;
 }
 
-/** Where we differ, by the reason. Each of these certificates is one that its authority has issued in
- *  a form that a rule forbids; none lets in whom no trusted authority has certified. */
+/** Cases that we accept against x509-limbo, by reason. In each, a trusted authority has issued the
+ *  certificate, but in a form that a rule forbids. None admits a client without a trusted certificate. */
 const ACCEPTED: readonly (readonly [reason: string, ids: string])[] = [
   [
     "Rules for who issues certificates (RFC 5280 chapter 4); a verifier need not enforce them, and " +
@@ -84,7 +84,7 @@ const REFUSED: readonly (readonly [reason: string, ids: string])[] = [
 
 const idsOf = (table: typeof ACCEPTED) => new Set(table.flatMap(([, ids]) => ids.split(/\s+/)));
 
-/** Made in June 2026, and valid for long. */
+/** The cases were made in June 2026 and are valid for a long time. */
 const WHEN = "2026-06-15T00:00:00Z";
 
 function verdict(one: Case): string {

@@ -1,6 +1,6 @@
 /** UCSPI-TLS with a program made for it: Debian's mailfront (smtpfront-echo with its plugin
- *  starttls-ucspi), against openssl, swaks and many clients at once. It tells how many bytes of a
- *  message it received. */
+ *  starttls-ucspi), with openssl, swaks and many simultaneous clients. The program reports how many bytes
+ *  of a message it received. */
 
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { stdout } from "../e2e/clients.ts";
 import { converse, data, nothingLeft, start } from "../e2e/ucspi_tls.ts";
 
 const FFI = { forms: WITH_FFI, timeout: 180_000 };
-/** Sessions at once: few at every change, 100 for acceptance. */
+/** Sessions at once. The default is for runs at every change; set 100 for acceptance. */
 const AT_ONCE = Number(process.env["MAILFRONT_SESSIONS"] ?? 25);
 
 function smtp(t: Trial, options: string[] = []): Promise<Server> {

@@ -19,14 +19,14 @@ let server: Server;
 let client: Socket;
 let accepted: Socket;
 
-/** The name of this process's user in the system's table. (`userInfo().username` may come from $USER.) */
+/** The name of this process's user in the user database. `userInfo().username` may come from $USER. */
 function ownName(): string {
   const uid = String(userInfo().uid);
   const lines = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"));
   return lines.find((fields) => fields[2] === uid)?.[0] ?? uid;
 }
 
-/** Resolves once something accepts on `port`. */
+/** Waits until a process accepts connections on `port`. */
 async function accepting(port: number): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     const probe = connect(port, "127.0.0.1");

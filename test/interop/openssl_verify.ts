@@ -1,5 +1,5 @@
 /** openssl for the tests of verification: makes authorities, clients and revocation lists from a
- *  short description, and tells what `openssl verify` says about a chain. */
+ *  short description, and returns the result of `openssl verify` for a chain. */
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
@@ -7,34 +7,34 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
 
-/** Where openssl works; the test that imports this removes it. */
+/** The folder in which openssl works. The test that imports it removes it. */
 export const folder = mkdtempSync(join(tmpdir(), "sslserver-verify-"));
 
-/** How a certificate is made. Its name in a table is also its common name. */
+/** The description of a certificate. Its name in a table is also its common name. */
 export interface Spec {
-  /** Name of the issuer; none: self-signed. */
+  /** The name of the issuer; absent: self-signed. */
   readonly by?: string;
-  /** Common name, where it is not the name in the table. */
+  /** The common name if it differs from the name in the table. */
   readonly cn?: string;
-  /** As for `openssl genpkey`: algorithm and option. Default P-256. */
+  /** Algorithm and option, as for `openssl genpkey`. Default: P-256. */
   readonly key?: string;
-  /** Share the key of this one. */
+  /** The name of a certificate whose key is used. */
   readonly keyOf?: string;
-  /** Extensions in the words of openssl, one a line. None: version 1. */
+  /** Extensions in openssl's syntax, one per line. Absent: version 1. */
   readonly ext?: string;
-  /** Valid for so many days from now. Default 100. */
+  /** Days of validity from now. Default: 100. */
   readonly days?: number;
-  /** More for `openssl x509 -req`, such as the digest. */
+  /** Further arguments of `openssl x509 -req`, such as the digest. */
   readonly args?: string;
   /** Break the signature. */
   readonly broken?: boolean;
 }
 
-/** How a revocation list is made. */
+/** The description of a revocation list. */
 export interface ListSpec {
   readonly by: string;
   readonly revoked?: readonly string[];
-  /** Good for so many days. Default 100. */
+  /** Days of validity from now. Default: 100. */
   readonly days?: number;
   readonly keyOf?: string;
   readonly ext?: string;
@@ -55,7 +55,7 @@ default_md = sha256
 `,
 );
 
-/** What openssl prints to stdout; throws if it fails. */
+/** Runs openssl. Returns its stdout; throws if it fails. */
 export function openssl(...args: readonly string[]): string {
   try {
     return execFileSync("openssl", args, {
@@ -75,7 +75,7 @@ export function openssl(...args: readonly string[]): string {
 const P256 = "EC ec_paramgen_curve:P-256";
 let serial = 4096;
 
-/** Makes certificates of one table at their first use. */
+/** Makes the certificates of a table, each at its first use. */
 export class Maker {
   readonly #made = new Map<string, { pem: string; serial: string }>();
   readonly #keys = new Set<string>();
@@ -154,7 +154,7 @@ export class Maker {
     writeFileSync(join(folder, "crl.cnf"), `${readFileSync(CONFIG, "utf8")}[ext]\n${ext ?? ""}\n`);
     this.pem(by);
     const key = this.key(keyOf);
-    // openssl refuses a certificate with another key than it signs with.
+    // openssl refuses a certificate whose key is not the signing key.
     let certificate = `${by}.pem`;
     if (keyOf !== by) {
       certificate = "signer.pem";
@@ -167,7 +167,7 @@ export class Maker {
   }
 }
 
-/** What `openssl verify` is asked. */
+/** The input of `openssl verify`. */
 export interface Question {
   readonly leaf: string;
   readonly sent: readonly string[];

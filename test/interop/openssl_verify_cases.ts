@@ -1,4 +1,4 @@
-/** Certificates, and chains of them, for which our verdict is compared with openssl's. */
+/** Certificates and chains for which our result is compared with openssl's. */
 
 import type { ListSpec, Spec } from "./openssl_verify.ts";
 
@@ -9,7 +9,7 @@ const SUB = `${CA}${KEY_IDS}`;
 const CLIENT =
   `basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n`;
 const LEAF = `${CLIENT}${KEY_IDS}`;
-/** Else openssl adds key identifiers. */
+/** Without these lines openssl adds key identifiers. */
 const BARE = "subjectKeyIdentifier=none\nauthorityKeyIdentifier=none\n";
 const RSA = "RSA rsa_keygen_bits:2048";
 const EC = (curve: string) => `EC ec_paramgen_curve:${curve}`;
@@ -31,7 +31,7 @@ export const SPECS: Readonly<Record<string, Spec>> = {
   leaf2: { by: "sub2", ext: LEAF },
   leaf3: { by: "sub3", ext: LEAF },
 
-  // The same name and key as sub1, by another root.
+  // The same name and key as sub1, issued by another root.
   crossed: { by: "other", cn: "sub1", keyOf: "sub1", ext: SUB },
   // The same name as root, another key.
   namesake: { cn: "root", ext: ROOT },
@@ -185,18 +185,18 @@ export interface Case {
   readonly claim: string;
   readonly leaf: string;
   readonly sent?: readonly string[];
-  /** Default: root. */
+  /** The trusted certificates. Default: root. */
   readonly trusted?: readonly string[];
   readonly lists?: readonly ListSpec[];
-  /** VERIFYDEPTH. Default 9. */
+  /** VERIFYDEPTH. Default: 9. */
   readonly depth?: number;
-  /** Days from now. Default 0. */
+  /** The time of verification, in days from now. Default: 0. */
   readonly day?: number;
-  /** What openssl says: `OK` or its reason. */
+  /** openssl's result: `OK` or its reason. */
   readonly says: string;
-  /** What we say, where it differs, with the header of a module telling why. */
+  /** Our result if it differs. The header of a module explains why. */
   readonly ours?: string;
-  /** On Deno, where its library is the cause. */
+  /** The result on Deno if its TLS library makes it differ. */
   readonly onDeno?: string;
 }
 

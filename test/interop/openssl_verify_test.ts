@@ -1,5 +1,5 @@
-/** Every chain of the table against `openssl verify`: the same verdict for the same reason, or the
- *  difference that the headers of `src/tls/verify.ts`, `path_rules.ts` and `signature.ts` tell. */
+/** Every chain of the table against `openssl verify`: the same result for the same reason, or a
+ *  difference that the headers of `src/tls/verify.ts`, `path_rules.ts` and `signature.ts` explain. */
 
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
@@ -18,11 +18,11 @@ const file = (pem: string) => ({ path: "test", bytes: new TextEncoder().encode(p
 
 for (const one of CASES) {
   const { claim, leaf, sent = [], trusted = ["root"], depth = 9, day = 0, says } = one;
-  // Making a large RSA key takes as long as it takes.
+  // A long limit, because making a large RSA key can take long.
   test(`openssl and this program judge alike: ${claim}`, { timeout: 60_000 }, () => {
     const lists = (one.lists ?? []).map((spec) => maker.list(spec));
     const authorities = trusted.map((name) => maker.pem(name));
-    // Certificates are made while the test runs: a minute later they are valid for sure.
+    // The test makes the certificates while it runs. A minute later all of them are valid.
     const time = start + Math.round(day * 86_400) + 60;
     const verdict = opensslVerdict({
       leaf: maker.pem(leaf),
@@ -47,6 +47,6 @@ for (const one of CASES) {
 test("the table has at least 40 chains, and differences are few", () => {
   const different = CASES.filter(({ ours }) => ours !== undefined);
   assert.ok(CASES.length - different.length >= 40);
-  // Where openssl commits itself to a wrong way.
+  // The cases in which openssl tries only one of several chains, which fails.
   assert.equal(different.filter(({ ours }) => ours === "OK").length, 2);
 });

@@ -1,5 +1,5 @@
-/** openssl for the tests: makes certificates in a folder of its own and tells, from what it
- *  prints about one, which variables and extensions a program should be told. */
+/** openssl for the tests: makes certificates in a new folder, and derives from openssl's output about a
+ *  certificate the variables and extensions that a program should get. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Case, P256 } from "./openssl_x509_cases.ts";
 
-/** Where openssl works; the test that imports this removes it. */
+/** The folder in which openssl works. The test that imports it removes it. */
 export const folder = mkdtempSync(join(tmpdir(), "sslserver-x509-"));
 
 const CONFIG = join(folder, "openssl.cnf");
@@ -37,7 +37,7 @@ commonName = supplied
 );
 writeFileSync(join(folder, "index.txt"), "");
 
-/** What openssl prints to stdout; throws if it fails. */
+/** Runs openssl. Returns its stdout; throws if it fails. */
 export function openssl(
   args: readonly string[],
   options: { input?: string; mask?: string } = {},
@@ -63,7 +63,7 @@ export function openssl(
 }
 
 const made = new Set<string>();
-/** The file of a private key, made at its first use. */
+/** The file of a private key. Made at its first use. */
 function key(kind: string): string {
   const [algorithm = "", option] = kind.split(" ");
   const file = `${kind.replace(/\W/g, "_")}.key`;
@@ -119,7 +119,7 @@ export function make(
   return openssl(["req", "-x509", "-new", "-key", keyFile, "-subj", subject, ...args], options);
 }
 
-/** The part of `openssl x509`'s report behind `label`, up to the line's end. */
+/** The part of the output of `openssl x509` after `label`, up to the end of the line. */
 function field(report: string, label: RegExp): string {
   const found = new RegExp(`${label.source}(.*)`, "m").exec(report)?.[1];
   return found ?? assert.fail(`openssl prints no ${label}`);
@@ -155,9 +155,9 @@ function printedComponents(pem: string, which: "subject" | "issuer"): Record<str
   return found;
 }
 
-/** What openssl says about a certificate. */
+/** openssl's output about a certificate. */
 export interface Printed {
-  /** The variables, named without `SSL_CLIENT_`. */
+  /** The variables by name, without `SSL_CLIENT_`. */
   readonly variables: Record<string, string>;
   readonly fingerprint: string;
   readonly dnsNames: readonly string[];
@@ -168,11 +168,11 @@ export interface Printed {
   readonly extendedKeyUsage: readonly string[] | undefined;
 }
 
-/** Asks openssl about a certificate in PEM. */
+/** Runs openssl for a certificate in PEM and parses its output. */
 export function print(pem: string): Printed {
   const what = "-serial -dates -subject -issuer -nameopt compat -fingerprint -sha256 -text";
   const printed = openssl(["x509", ...what.split(" ")], { input: pem });
-  // A long serial goes on after a backslash on the next line.
+  // A long serial number continues on the next line after a backslash.
   const report = printed.replaceAll(/\\\n(?=[0-9A-F]*$)/gm, "");
   const variables: Record<string, string> = {
     M_VERSION: field(report, /^ *Version: /).split(" ")[0] ?? "",
@@ -209,7 +209,7 @@ export function print(pem: string): Printed {
   };
 }
 
-/** Our names of the usages that openssl spells out. */
+/** Our names of extended key usages, by openssl's names. */
 const PURPOSES: Readonly<Record<string, string>> = {
   "TLS Web Server Authentication": "serverAuth",
   "TLS Web Client Authentication": "clientAuth",

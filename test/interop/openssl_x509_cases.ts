@@ -1,5 +1,5 @@
-/** The certificates that `openssl_x509_test.ts` compares with openssl: most made by openssl from
- *  these arguments, some made by hand because openssl would not. */
+/** The certificates that `openssl_x509_test.ts` compares with openssl. Most are made by openssl from these
+ *  arguments, and some are encoded here because openssl does not make them. */
 
 import { TAG } from "../../src/codec/der.ts";
 import { bitString, element, sequence, time } from "../../src/codec/der_write.ts";
@@ -15,7 +15,7 @@ export interface Case {
   readonly subject?: string;
   readonly args?: readonly string[];
   readonly mask?: string;
-  /** Made with `openssl ca`, the only command of openssl 3.0 that takes dates. */
+  /** Made with `openssl ca`, the only command of openssl 3.0 that accepts dates. */
   readonly dates?: readonly [start: string, end: string];
 }
 

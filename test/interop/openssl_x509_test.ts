@@ -1,6 +1,6 @@
-/** Every variable of a certificate against what `openssl x509` prints, over certificates that
- *  openssl makes here and a few that it would not make; cipher names against its list; the
- *  throw-away certificate against its verifier. */
+/** Every variable of a certificate against the output of `openssl x509`, for certificates that openssl
+ *  makes here and a few that it does not make; cipher names against openssl's list; the certificate of
+ *  --self-signed against openssl's verifier. */
 
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
@@ -21,7 +21,7 @@ import { CASES, HAND_MADE } from "./openssl_x509_cases.ts";
 
 after(() => rmSync(folder, { recursive: true }));
 
-/** The variables of one side but for ours on top, named without `SSL_SERVER_` or `SSL_CLIENT_`. */
+/** The variables of one side without our additions, by name without `SSL_SERVER_` or `SSL_CLIENT_`. */
 function unprefixed(variables: ReadonlyMap<string, string>): Record<string, string> {
   return Object.fromEntries(
     [...variables].map(([name, value]) => [name.replace(/^SSL_(?:SERVER|CLIENT)_/, ""), value])

@@ -1,5 +1,5 @@
-/** Supervisors for test/interop/handover_test.ts, and connections that last: a server under s6, runit or
- *  a socket of systemd is no child of the test, so what it leaves is found by its environment. */
+/** Supervisors for test/interop/handover_test.ts, and connections that stay open. A server under s6, runit
+ *  or a socket of systemd is not a child of the test, so its processes are found by their environment. */
 
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
@@ -22,14 +22,14 @@ import {
 
 const DENO = join(ROOT, "node_modules/deno/deno");
 
-/** Throws unless the program is there. */
+/** Throws unless the program is installed. */
 export function need(program: string, debian: string): void {
   if (fs.existsSync(program)) return;
   throw new Error(`${program} is missing: install Debian's ${debian}`);
 }
 
-/** Puts `sslserver` and the program `imapd`, which is `text`, into bin/, and a pair into mx.pem, mx.key;
- *  the key is its owner's alone. */
+/** Writes `sslserver` and the program `imapd` (with the script `text`) to bin/, and a certificate and key
+ *  to mx.pem and mx.key. Only the owner can read the key. */
 export async function furnish(t: Trial, text = "exec cat"): Promise<void> {
   const bin = join(t.dir, "bin");
   fs.mkdirSync(bin);
@@ -52,7 +52,7 @@ export async function furnish(t: Trial, text = "exec cat"): Promise<void> {
   fs.chmodSync(join(t.dir, "mx.key"), 0o600);
 }
 
-/** A file of examples/ for this machine. */
+/** The text of a file in examples/, with replacements for this machine. */
 export function translated(t: Trial, path: string, port: number): string {
   const replace: [string | RegExp, string][] = [
     ["/etc/ssl/", `${t.dir}/`],
@@ -61,7 +61,7 @@ export function translated(t: Trial, path: string, port: number): string {
     ["PATH=/usr/local/bin:", `PATH=${t.dir}/bin:`],
     [/\b993\b/g, String(port)],
     ["/run/imaps", `${t.dir}/jail`],
-    // Who is not root can only be himself.
+    // Without root, the user cannot be changed.
     ...isRoot ? [] : [
       ["-u 1000 -g 1000", ""],
       [/^Environment=SSL_UID.*$/m, ""],
@@ -74,7 +74,7 @@ export function translated(t: Trial, path: string, port: number): string {
   return text;
 }
 
-/** A TLS connection that is held open. */
+/** A TLS connection that stays open. */
 export class Conversation {
   #text = "";
   readonly #closed: Promise<void>;
@@ -82,10 +82,10 @@ export class Conversation {
   private constructor(readonly socket: TLSSocket) {
     socket.on("data", (bytes: Uint8Array) => this.#text += new TextDecoder().decode(bytes));
     this.#closed = new Promise((resolve) => socket.once("close", () => resolve()));
-    socket.on("error", () => {}); // an end without close_notify is seen by what has come
+    socket.on("error", () => {}); // `echo` notices a connection that ends early
   }
 
-  /** Resolves when the handshake is done, be the server there already or not. */
+  /** Resolves after the handshake, even if the server is not running yet. */
   static async open(port: number): Promise<Conversation> {
     const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
     const talk = new Conversation(socket);
@@ -98,7 +98,7 @@ export class Conversation {
     return talk;
   }
 
-  /** The program is `cat`: `line` comes back. */
+  /** Asserts that `line` comes back from the program, which is `cat`. */
   async echo(line: string): Promise<void> {
     this.socket.write(line);
     await settled(() => this.#text.endsWith(line), (done) => done);
@@ -111,10 +111,10 @@ export class Conversation {
   }
 }
 
-/** Per trial: resolved when everybody has gone who could write to the log of a supervisor. */
+/** For each trial, promises that resolve when no process has the log of a supervisor open. */
 const logs = new WeakMap<Trial, Promise<unknown>[]>();
 
-/** A claim in which supervisors start processes of their own: all of them end with it. */
+/** A claim in which supervisors start processes. All of them are ended with the claim. */
 export function supervised(
   name: string,
   body: (t: Trial) => Promise<void>,
@@ -125,7 +125,7 @@ export function supervised(
     logs.set(t, closed);
     try {
       await body(t);
-      // Workers have no environment to be found by, but the log they were given.
+      // Workers have no environment by which to find them, but they hold the log open.
       await within(Promise.all(closed), LIMIT, "a process is left that has the log open");
     } finally {
       for (const pid of descendants(t)) process.kill(pid, "SIGKILL");
@@ -133,7 +133,8 @@ export function supervised(
   }, { forms });
 }
 
-/** For a supervisor's environment: what it starts inherits it, unless it clears that. */
+/** A mark for a supervisor's environment. The processes that it starts inherit the mark, unless they clear
+ *  their environment. */
 export const marked = (t: Trial): Record<string, string> => ({ HANDOVER_TEST: t.dir });
 
 /** Processes that have the folder of the trial in their environment or on their command line. */
@@ -144,7 +145,7 @@ function descendants(t: Trial): number[] {
         const read = (file: string): string => fs.readFileSync(`/proc/${pid}/${file}`, "latin1");
         return (read("cmdline") + read("environ")).includes(t.dir);
       } catch {
-        return false; // gone
+        return false; // ended
       }
     },
   );
@@ -179,7 +180,7 @@ export class Lines {
   }
 }
 
-/** A supervisor that keeps a socket on `address`; the command's @PORT is its port. */
+/** Starts a supervisor that keeps a socket on `address`. @PORT in the command is its port. */
 export async function supervisor(
   t: Trial,
   address: string,
@@ -199,7 +200,7 @@ export async function supervisor(
 /** The command under test. */
 export const server = (t: Trial): string => join(t.dir, "bin/sslserver");
 
-/** Its exit code. */
+/** Waits for the end of a child. Returns its exit code. */
 export async function ended(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null) return child.exitCode;
   return await within(
@@ -209,8 +210,8 @@ export async function ended(child: ChildProcess): Promise<number | null> {
   );
 }
 
-/** SIGTERM, and its exit code. Not `child.kill`: after it Deno reports the signal even if the child has
- *  exited by itself. */
+/** Sends SIGTERM and returns the exit code. Does not use `child.kill`, because Deno then reports the signal
+ *  even if the child has exited by itself. */
 export async function terminated(child: ChildProcess): Promise<number | null> {
   const exit = ended(child);
   process.kill(child.pid ?? 0, "SIGTERM");

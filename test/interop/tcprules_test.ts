@@ -1,5 +1,5 @@
-/** Rules databases against Debian's programs: each side reads what the other wrote, and both must
- *  say the same of every peer. */
+/** Rules databases against Debian's programs: each side reads what the other wrote, and both must have the
+ *  same result for every peer. */
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -23,7 +23,7 @@ const PACKAGES = {
   cdb: "tinycdb",
 } as const;
 
-/** Runs a Debian program; fails with the package's name when it is missing. */
+/** Runs a Debian program. If it is missing, the error names its package. */
 function debian(
   name: keyof typeof PACKAGES,
   args: string[],
@@ -35,7 +35,7 @@ function debian(
   return { status: run.status, stdout: latin1(run.stdout), stderr: latin1(run.stderr) };
 }
 
-/** A folder for one test. */
+/** Runs `body` in a new folder. */
 async function inFolder(body: (folder: string) => void | Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "interop-"));
   try {
@@ -62,7 +62,7 @@ async function ours(
   return text;
 }
 
-/** Everything but networks in CIDR form, which Debian's tools do not know. */
+/** Rules of every kind except networks in CIDR form, which Debian's tools do not support. */
 const RULES = `# table
 10.1.2.3:allow,EXACT="1"
 10.1.2.:deny
@@ -89,7 +89,7 @@ root@=:allow
 :deny
 `;
 
-/** RULES for tinycdb: the same, and keys with colons, which Debian's tcprules cannot write. */
+/** RULES for tinycdb, and keys with colons, which Debian's tcprules cannot write. */
 const CDB_RULES: [key: string, value: string][] = [
   ["10.1.2.3", "+EXACT=1\0"],
   ["10.1.2.", "D\0"],
@@ -126,7 +126,7 @@ const ADDRESSES = [
   ...["255.255.255.255", "2001:db8::1", "2001:db8::2", "2001:db8::9", "::", "fe80::1"],
 ];
 
-/** Every address with some host and ident: over 300 peers, each pair of columns met. */
+/** Every address with several hosts and idents: over 300 peers, with each pair of values. */
 const PEERS: RulePeer[] = ADDRESSES.flatMap((ip, i) =>
   HOSTS.flatMap((host, j) =>
     [INFOS[(i + j) % INFOS.length], INFOS[(i + 2 * j + 1) % INFOS.length]].map((info) => ({
@@ -214,7 +214,7 @@ ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128:deny
         "+49,5:^00`000000000000a0000bc0de0fgh000000000000000000i->+A=1\0\n" +
         `+39,2:${address}->D\0\n+43,0:joe@${address}->\n+129,2:^${ones}->D\0\n+0,0:->\n\n`,
     );
-    // tinycdb prints how many it found where; it must see seven records and no error.
+    // tinycdb must find seven records and no error.
     assert.match(debian("cdb", ["-s", cdb]).stdout, /number of records: 7/);
   }));
 
@@ -247,14 +247,14 @@ test("both refuse the same lines, but for those where Debian's stores what canno
       ["1.2.3.4:deny \t", 0, 0],
       ["# 1.2.3.4:permit", 0, 0],
       ["host.example:deny", 0, 0],
-      // Stored or passed over without a word by Debian's, errors here:
+      // Debian's tcprules stores or skips these without a message; here they are errors.
       ["1.2.3.4 deny", 0, 101],
       ["1.2.3.7-4:deny", 0, 101],
       ["1.2.3.4-300:deny", 0, 101],
       [" 1.2.3.4:deny", 0, 101],
       ['1.2.3.4:allow,A B="x"', 0, 101],
       ["10.0.0.0/33:deny", 0, 101],
-      // Unknown to Debian's, fine here:
+      // Debian's tcprules does not support this; here it is valid.
       ["2001:db8::1:deny", 100, 0],
     ];
     for (const [line, theirs, mine] of rows) {
@@ -297,7 +297,7 @@ test("Debian's tcpserver lets in whom our rulebook lets in, with the same variab
     }
   }));
 
-/** What a server sends to a client that comes from `from`. */
+/** Everything that a server sends to a client at `from`. */
 function visit(port: number, from: string): Promise<string> {
   return new Promise((resolve) => {
     let text = "";

@@ -1,4 +1,4 @@
-/** The resolver against Debian's `unbound`: local zones, both families, TCP for what does not fit. */
+/** The resolver against Debian's `unbound`: local zones, both families, TCP for large answers. */
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -50,7 +50,7 @@ let dir = "";
 let port = 0;
 let unbound: ChildProcess;
 let resolver: Resolver;
-/** Connections the resolver made by TCP. */
+/** The number of TCP connections that the resolver has made. */
 let streams = 0;
 
 before(async () => {
