@@ -79,7 +79,7 @@ provide() {
   if [ -n "$missing" ] && install $missing; then missing=$(absent "$@"); fi
 }
 
-# Word splitting is meant: entries.
+# Word splitting is intended: entries.
 # shellcheck disable=SC2086
 provide $PACKAGES
 [ -z "$missing" ] || say "missing Debian packages: $missing; their tests will fail"
@@ -163,7 +163,7 @@ add() {
   done
 }
 
-# alone FILE: what measures time, memory or load has the machine to itself.
+# alone FILE: true for files that measure time, memory or load, which run without others.
 alone() {
   case $1 in
     test/e2e/relay_bounded_memory_test.ts | test/e2e/many_connections_test.ts | \
@@ -210,8 +210,8 @@ for file; do
   esac
 done
 
-# End-to-end files mostly wait, and not equally long: two run side by side, and whichever ends makes room
-# for the next one.
+# End-to-end files mostly wait, for different times: two run at the same time, and when one ends the next
+# one starts.
 # Word splitting is meant: names of files.
 # shellcheck disable=SC2086
 set -- $far

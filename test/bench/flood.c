@@ -1,4 +1,4 @@
-/* Who gets in beside a flood of connections that never finish their ClientHello.
+/* Measures which clients are served during a flood of connections that never complete their ClientHello.
  *
  *   flood PORT HELD BYTES RATE ADDRESSES HONEST RTT
  *
@@ -71,7 +71,7 @@ static void attack(void) {
   epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Sends what has connected its bytes, and closes what the server has closed. */
+/* Sends the bytes on new connections, and closes those that the server has closed. */
 static void look(int ms) {
   struct epoll_event found[512];
   int count = epoll_wait(epoll_fd, found, 512, ms);

@@ -137,7 +137,7 @@ static void say_goodbye(struct conn *c) {
   ERR_clear_error();
 }
 
-/* As much in both directions as goes, but not all at a stretch: the others want their turn. */
+/* Moves data in both directions, up to a limit, so that other connections get their turn. */
 static void move(struct conn *c) {
   c->again = 0;
   for (int turn = 0; turn < 64; turn++) {
@@ -254,7 +254,7 @@ static void step(struct conn *c) {
   }
 }
 
-/* Nobody waits for ever; looked at twice a second. */
+/* Ends connections that wait too long. Called twice a second. */
 static void look_for_stuck(double t) {
   static double looked;
   if (t - looked < 0.5) return;
@@ -274,7 +274,7 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Milliseconds within which the share `p` of the connections was through. */
+/* The time in milliseconds within which the share `p` of the connections was complete. */
 static double percentile(double p) {
   return ok ? latencies[(int)(p * (ok - 1) + 0.5)] * 1e3 : 0;
 }

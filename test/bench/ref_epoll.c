@@ -1,4 +1,4 @@
-/* The yardstick: what `accept TLS, run a program` costs with as little as possible around it. One
+/* The reference server: the minimal cost of `accept TLS, run a program`. One
  * process with one epoll loop, OpenSSL, posix_spawn after the handshake, a socketpair to the program.
  * No limits, rules, log or environment; not to be used for anything else.
  *

@@ -27,13 +27,13 @@ static int number(const char *name) {
 static void put(int fd, const char *from, size_t size) {
   while (size > 0) {
     ssize_t n = write(fd, from, size);
-    if (n <= 0) exit(0); /* nobody is there any more */
+    if (n <= 0) exit(0); /* the client is gone */
     from += n;
     size -= (size_t)n;
   }
 }
 
-/* One byte at a time: nothing is taken that belongs to what comes after. */
+/* Reads one byte at a time, so that it reads nothing after the line. */
 static int line(int fd, char *into, size_t size) {
   size_t have = 0;
   while (have < size - 1) {

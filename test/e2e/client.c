@@ -3,7 +3,7 @@
  *   client talk PORT [option]…      stdin to the server, the answer to stdout, facts to stderr
  *     -2 -3 TLS version   -s name server name   -a name ALPN   -6 ::1   -i address
  *     -e half|fin|stay|reset|forge   after the last byte: close_notify, FIN alone, nothing, RST, a
- *        record that nobody has encrypted
+ *        forged record
  *     -d only count and hash the answer   -p ms wait before reading   -r bytes per second
  *     -n bytes  send so many bytes of a stream instead of stdin   -w ms wait after the handshake
  *     -c file   show this certificate and what follows it in the file   -k file  its key
@@ -106,7 +106,7 @@ static const char *failure(SSL *ssl, int result) {
   return words ? words : "error";
 }
 
-/* Handshakes within the limit. NULL: done; else the reason. */
+/* Does the handshake within the limit. Returns NULL, or the reason of the failure. */
 static const char *shake(SSL *ssl, int fd) {
   int64_t limit = now_ms() + LIMIT_MS;
   for (;;) {
@@ -482,8 +482,8 @@ static int command_silent(int argc, char **argv) {
 
 /* ---- cut ---- */
 
-/* A handshake through memory, of which at most `limit` bytes reach the server; returns how many
- * there were. */
+/* Does a handshake through memory, of which at most `limit` bytes reach the server. Returns the number
+ * of bytes. */
 static size_t handshake_until(int port, SSL_CTX *ctx, size_t limit, int hard) {
   int fd = dial(port);
   if (fd < 0) die("connect");

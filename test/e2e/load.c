@@ -1,4 +1,4 @@
-/* A steady stream of clients, whatever becomes of the server meanwhile.
+/* A steady stream of clients, also while the server restarts or fails.
  *
  *   load PORT RATE AT_ONCE [HOLD_MS [ADDRESSES]]
  *
@@ -11,7 +11,7 @@
  *   denied   closed by the server, or reset, before a byte of it came
  *   cut      connected, and not served as above
  *   slowest  milliseconds, of the complete ones
- * The first ten that were denied or cut are told on stderr, with the time.
+ * Prints the first ten that were denied or cut to stderr, with the time.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

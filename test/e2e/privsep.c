@@ -1,10 +1,10 @@
 /* Programs for the claims about monitor and workers.
  *
- *   privsep attack MONITOR WORKER FILE   tries what a program must not be able to do to them, with
- *                     each try on a line: what, and `done` or the system's refusal
- *   privsep count FOLDER [each]          says `n`, how many of its kind run at this moment, itself
- *                     included, and is `cat` then. The most there ever were is in FOLDER/peak; with
- *                     `each` in FOLDER/$SSLREMOTEIP. Locks do it, so one that is killed is not counted
+ *   privsep attack MONITOR WORKER FILE   tries what a program must not be able to do to them. Prints
+ *                     each attempt on a line, with `done` or the kernel's error
+ *   privsep count FOLDER [each]          prints how many of these programs run now, itself included,
+ *                     and then works like `cat`. The maximum is in FOLDER/peak; with `each` in
+ *                     FOLDER/$SSLREMOTEIP. It counts locks, so a killed program does not count
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,7 +34,7 @@ static long read_some(const char *path) {
   int fd = open(path, O_RDONLY);
   if (fd < 0) return -1;
   long n = read(fd, bytes, sizeof bytes);
-  /* Memory is read at an address; that it could be opened is enough. */
+  /* Opening the memory is enough; reading would need an address. */
   if (n < 0 && strstr(path, "/mem")) n = 0;
   close(fd);
   return n;
@@ -99,7 +99,7 @@ static void attack(const char *whom, pid_t pid) {
   told("open the debugger of", whom, open_debugger(pid));
 }
 
-/* What this process was given besides 0, 1 and 2, and what it can do with 2. */
+/* The descriptors of this process besides 0, 1 and 2, and what it can do with 2. */
 static void holds(void) {
   struct stat file;
   for (int fd = 3; fd < 4096; fd++) {
@@ -129,10 +129,10 @@ static int locked(const char *path, int how) {
 static void count(const char *folder, const char *whose) {
   char path[512];
   snprintf(path, sizeof path, "%s/gate-%s", folder, whose);
-  /* While one counts nobody begins; who ends meanwhile was there when the counting began. */
+  /* While one process counts, no other begins. One that ends meanwhile still counts. */
   int gate = locked(path, LOCK_EX), n = 0;
   if (gate < 0) exit(3);
-  /* One lock each, from the first that is free. */
+  /* Each process takes the first free lock. */
   do snprintf(path, sizeof path, "%s/lock-%s-%d", folder, whose, n++);
   while (locked(path, LOCK_EX | LOCK_NB) < 0 && n < 10000);
   snprintf(path, sizeof path, "%s/%s", folder, whose);

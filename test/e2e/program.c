@@ -1,4 +1,4 @@
-/* What the server under test runs, where `cat` and `sh` do not do.
+/* The program of the server under test, for claims that need more than `cat` and `sh`.
  *
  *   program talk    obeys the client's header, see client.c `many`
  *   program state   prints its descriptors, and its signal state as /proc tells it
