@@ -115,7 +115,7 @@ test("a drain waits for programs, then for clients that have not read all", asyn
   assert.deepEqual(await became(), ["closed"]);
 });
 
-test("a drain without patience gives up who has no program", async () => {
+test("a drain without patience closes connections without a program", async () => {
   const { made, come, run, became } = server();
   const [first, second] = [come(), come()];
   run(first);

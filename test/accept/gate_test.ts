@@ -215,7 +215,7 @@ test("one whose program has ended needs descriptors for its socket alone", () =>
   assert.ok(accepting());
 });
 
-test("who leaves is not counted, and cannot be sent away", async () => {
+test("a connection that has ended is not counted and cannot be closed again", async () => {
   const { come, gone, gate } = stage({});
   const first = come();
   const second = come();

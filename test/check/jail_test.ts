@@ -37,7 +37,7 @@ test("a path in a jail stays there, by links and by dots too", () => {
   }
 });
 
-test("what lies outside is not there for who is in the jail", () => {
+test("paths outside the jail do not exist inside it", () => {
   const jail = fs.mkdtempSync(join(tmpdir(), "jail-"));
   try {
     fs.chmodSync(jail, 0o755);

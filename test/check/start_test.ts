@@ -139,7 +139,7 @@ test("what can be mended while the server runs, and what is doubtful, is a warni
   });
 });
 
-test("a start that is sound says nothing but who runs as root", () => {
+test("a sound start warns only about programs that run as root", () => {
   withFiles((at) => {
     const { lines, fatal } = start([...BASE, ...TAIL, at("good")], { PATH });
     assert.equal(fatal, undefined);

@@ -145,7 +145,7 @@ claim("another certificate for one network, by a rule", async (t) => {
 });
 
 claim(
-  "who is denied gets no byte, whether he speaks or not, and one line in the log",
+  "a denied client gets no byte, whether it sends data or not, and one log line",
   async (t) => {
     const path = await makeRules(t, "127.0.0.2:deny\n");
     const server = await t.start({ options: ["-vHl", "mx.test", "-B", "hello", "-x", path] });
@@ -310,12 +310,12 @@ async function attack(t: Trial, path: string, count: number): Promise<void> {
   assert.ok(errors > 0 && errors <= tried, `${errors} errors, ${tried} denials`);
 }
 
-claim("a small rules file damaged in a hundred ways never lets in whom it denies", async (t) => {
+claim("a small rules file damaged in a hundred ways never admits a denied client", async (t) => {
   const path = await makeRules(t, "127.0.0.1:allow,LOOP='good'\n10.:allow\n=x.test:allow\n:deny\n");
   await attack(t, path, 90);
 });
 
-claim("a large rules file damaged in a hundred ways never lets in whom it denies", async (t) => {
+claim("a large rules file damaged in a hundred ways never admits a denied client", async (t) => {
   const many = Array.from({ length: 5000 }, (_, i) => `10.${i >> 8}.${i & 255}.1:allow\n`).join("");
   const path = await makeRules(t, `127.0.0.1:allow,LOOP='good'\n${many}:deny\n`);
   assert.ok(fs.statSync(path).size > 65_536);

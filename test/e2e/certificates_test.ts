@@ -349,7 +349,7 @@ claim("TLS 1.0 and CIPHERS: 111, naming Deno and a remedy", async (t) => {
   await refused(t, { ...environmentOf(pair), CIPHERS: "HIGH" }, /cipher.*Deno/i);
 }, { forms: ON_DENO });
 
-claim("CIPHERS that nobody knows: 111 with the reason", async (t) => {
+claim("unknown CIPHERS: 111 with the reason", async (t) => {
   const pair = await selfSigned(t, "good");
   await refused(t, { ...environmentOf(pair), CIPHERS: "NO-SUCH-CIPHER" }, /cipher/i);
 }, { forms: ON_BUN });

@@ -211,7 +211,7 @@ claim("VERIFYDEPTH and path lengths bound the chain", async (t) => {
 }, { forms: WITH_FFI });
 
 claim(
-  "CRLFILE: who is on a list is refused, and everybody without a list that is good now",
+  "CRLFILE: revoked clients are refused, and all clients if no list is current",
   async (t) => {
     const CAFILE = bundle(t, "trust.pem", "root", "other");
     const rows: [list: string, ...Row[]][] = [

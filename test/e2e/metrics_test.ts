@@ -123,7 +123,7 @@ claim("after a scripted load the counts are those of the script", async (t) => {
   for (const output of [before, text]) await assertWellFormed(t, output);
 });
 
-claim("who gives way to newer connections is counted", async (t) => {
+claim("connections closed for newer ones are counted", async (t) => {
   const one = t.alone ? [] : ["--workers", "1"]; // each worker applies --pending to its own connections
   const server = await t.start({ options: ["--metrics", ":0", "--pending", "4", ...one] });
   const url = await where(server);

@@ -62,7 +62,7 @@ asRoot("a CAFILE and a CADIR that change are what clients are judged by", async 
   assertServed(seen, "SUCCESS", "CADIR");
 });
 
-asRoot("a CRLFILE that changes: who is revoked stays out from then on", async (t) => {
+asRoot("a CRLFILE that changes: newly revoked clients are refused from then on", async (t) => {
   const CRLFILE = `${t.dir}/list.pem`;
   fs.writeFileSync(CRLFILE, maker.list({ by: "root" }));
   const CAFILE = bundle(t, "trust.pem", "root");

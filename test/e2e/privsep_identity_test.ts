@@ -135,7 +135,7 @@ asRoot("SSL_CHROOT or SSL_UID without root: 111, not a server without a jail", a
   }
 });
 
-claim("one process cannot be somebody else than its programs: --workers 0, 100", async (t) => {
+claim("with --workers 0 settings for a separate worker are refused: 100", async (t) => {
   for (const name of ["SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP", "SSL_CHROOT"]) {
     const env = { [name]: name === "SSL_CHROOT" ? "/" : "1" };
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "0"], env });

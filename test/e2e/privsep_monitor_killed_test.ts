@@ -20,7 +20,7 @@ split("kill -9 of the monitor: idle workers end by themselves, and the port is f
 });
 
 split(
-  "kill -9 of the monitor: who has a program is served to the end, and nobody else",
+  "kill -9 of the monitor: clients with a program are served to the end, others are not",
   async (t) => {
     const server = await t.start({ options: ["--workers", "1"] });
     server.expected = undefined;

@@ -103,7 +103,7 @@ for (const version of ["send-proxy", "send-proxy-v2"] as const) {
   );
 }
 
-claim("whoever goes around HAProxy is not believed", async (t) => {
+claim("a header that does not come from HAProxy is refused", async (t) => {
   const { servers: [server] } = await farm(t, "send-proxy-v2");
   const from = "127.0.0.2";
   assert.equal(await proxied(server, lineFor("127.0.0.5"), { from }), "");

@@ -137,7 +137,7 @@ test("an answer of many kilobytes arrives whole", async () => {
   );
 });
 
-test("who says nothing, or half a request, is shown out when the time is up", async () => {
+test("a client that sends nothing, or half a request, is closed when the time is up", async () => {
   await within(
     async (endpoint) => {
       const [silent, slow] = [new Client(endpoint), new Client(endpoint)];
@@ -150,7 +150,7 @@ test("who says nothing, or half a request, is shown out when the time is up", as
   );
 });
 
-test("who does not read the answer is shown out when the time is up", async () => {
+test("a client that does not read the answer is closed when the time is up", async () => {
   await within(
     async (endpoint) => {
       const client = new Client(endpoint);

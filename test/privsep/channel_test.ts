@@ -155,7 +155,7 @@ test("the monitor gives up a worker that leaves 16 MB unread; a worker bears wit
     assert.ok(sent >= 16 && sent < 20, `${sent}`);
   }));
 
-test("who falls behind and catches up is no worse for it", () =>
+test("a slow reader that catches up loses nothing", () =>
   tidy(async (made) => {
     const { here, there } = made;
     let got = 0;

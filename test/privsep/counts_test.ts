@@ -13,7 +13,7 @@ test("what a worker can have counted is taken", () => {
   checkCounts(new Float64Array(3).fill(Number.MAX_SAFE_INTEGER), KINDS, undefined);
 });
 
-test("what nobody can have counted is refused, at its place", () => {
+test("impossible counts are refused, with their position", () => {
   const odd = [NaN, Infinity, -Infinity, -1, -0, -1e-9, 2 ** 53, 1e300];
   for (const [i, kind] of KINDS.entries()) {
     for (const value of kind === "sum" ? odd : [...odd, 0.5]) {

@@ -129,7 +129,7 @@ test("where the system cannot tell, what the server has got rid of counts", () =
   all.over();
 });
 
-test("too many: those who have everything go first, oldest first", () => {
+test("too many: clients that have everything are closed first, the oldest first", () => {
   const all = begin();
   const stalled = all.add(100);
   const done = [all.add(0), all.add(0)];

@@ -26,7 +26,7 @@ test("only so many slots are taken, and each is given back once", async () => {
   assert.equal(slots.remove(9), 1);
 });
 
-test("who waits is served in order, and who gives up is passed over", async () => {
+test("waiting requests are served in order, and cancelled ones are skipped", async () => {
   const slots = new Slots(1);
   const slot = taken(slots);
   const order: string[] = [];
@@ -121,7 +121,7 @@ test("a handshake that loses its slot and fails gives nothing back", (t) => {
   assert.equal(slots.remove(9), 1);
 });
 
-test("with slots free nobody loses one", (t) => {
+test("no handshake loses its slot while slots are free", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => t.mock.timers.reset());
   let now = 0;

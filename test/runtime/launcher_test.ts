@@ -52,7 +52,7 @@ function launcher() {
   };
 }
 
-test("one signal tells of all who have ended", async () => {
+test("one signal reports all children that have ended", async () => {
   const { launch, ended, signal } = launcher();
   const children = [launch(), launch(), launch()];
   ended.push(...children.map(({ pid }) => pid));
@@ -60,7 +60,7 @@ test("one signal tells of all who have ended", async () => {
   assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), [256, 256, 256]);
 });
 
-test("who has ended behind the child of somebody else is told of all the same", async () => {
+test("children that end after another process's child are reported, too", async () => {
   const { launch, ended, strangers, signal } = launcher();
   const children = [launch(), launch()];
   strangers.push(1);
@@ -96,7 +96,7 @@ test("an end whose signal is lost is told of within two seconds", async () => {
   assert.equal(await child.exited, 256);
 });
 
-test("who has ended can be sent no signal", async () => {
+test("no signal is sent to a child that has ended", async () => {
   const { launch, ended, signal } = launcher();
   const child = launch();
   ended.push(child.pid);

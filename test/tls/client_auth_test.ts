@@ -257,7 +257,7 @@ test("a change inside a folder is noticed, of trusted ones and of named ones", (
     const names = variable === "CADIR" ? 0 : 1;
     assert.equal(auths.get()?.names.length, names);
     const first = auths.get();
-    fs.writeFileSync(join(some, "one.pem"), fs.readFileSync(OTHER)); // in place, so the folder itself does not change
+    fs.writeFileSync(join(some, "one.pem"), fs.readFileSync(OTHER)); // in place: the folder stays the same
     fs.utimesSync(join(some, "one.pem"), 1, 1);
     later();
     const changed = auths.get();

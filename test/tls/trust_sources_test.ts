@@ -230,7 +230,7 @@ test("a renewal keeps what a broken file held, and trusts no authority that has 
   }
 });
 
-test("when the last authority has gone, nobody is let in", () => {
+test("without any authority left, no client is accepted", () => {
   for (const content of [{}, { "b.pem": "->gone.pem" }]) {
     fill({ "b.pem": pem(B) });
     const { trusts, later, said } = bench("valid", { CADIR });

@@ -34,7 +34,7 @@ function accepts(trust: Trust, holder = leaf): boolean {
     .ok;
 }
 
-test("nothing given, nobody trusted", () => {
+test("without authorities no client is trusted", () => {
   assert.equal(accepts(trustOf({})), false);
   assert.deepEqual(trustOf({}).authorities, []);
   assert.deepEqual(trustOf({ caFile: "", caDir: "" }).files, []);

@@ -57,7 +57,7 @@ test("no certificate, an unreadable one and too many are refused", () => {
   assert.equal(reasonOf(leaf.der, ...many), "certificate chain too long");
 });
 
-test("an empty trust accepts nobody, whatever is sent", () => {
+test("an empty trust accepts no client, whatever is sent", () => {
   const nobody = makeTrust([]);
   assert.equal(
     verdict([leaf, sub, root], nobody, { depth: 9 }),

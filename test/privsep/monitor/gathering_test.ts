@@ -152,7 +152,7 @@ test("fractions that come to less in another order are shown as before", () => {
   assert.equal(scrape(next, 2, 1), 0.2 + 0.3 + 0.1 + 1);
 });
 
-test("nobody is answered after the end", () => {
+test("no worker is answered after the end", () => {
   const { gathering: g, workers: [a, b] } = gathering(2);
   g.scrape(a, 1, counts(1, 0.5, 2));
   g.stop();

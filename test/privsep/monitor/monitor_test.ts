@@ -355,7 +355,7 @@ test("closing the control socket, or one direction of it, ends the worker", asyn
   }, /lost the client/);
 });
 
-test("whoever closes only the socket for descriptors ends with the next program", async () => {
+test("a worker that closes only the socket for descriptors ends with the next program", async () => {
   const made = await serving({ workers: 2 });
   const [bad, good] = made.puppets as [Puppet, Puppet];
   bad.closePass();

@@ -66,7 +66,7 @@ async function gone(...holders: Process[]): Promise<void> {
   await Promise.all(holders.map(({ ended }) => ended));
 }
 
-test("nobody is ended where nobody has a copy", async () => {
+test("no process is ended if none has a copy", async () => {
   const { runtime, libc, port, number, copy } = await setUp();
   const honest = holder(runtime, undefined);
   port.drain();

@@ -32,7 +32,7 @@ test("without rules there is nothing", () => {
   assert.deepEqual(programRules({ early: none, late: none }, peer("192.0.2.1")), new Map());
 });
 
-test("what the monitor's own rules set for the peer, and for nobody else", () => {
+test("the variables that the monitor's own rules set for this peer only", () => {
   const late = book(
     '192.0.2.1:allow,A="1"',
     '=.example:allow,B="2"',

@@ -25,7 +25,7 @@ function setUp(t: { after(f: () => void): void }) {
   return { path, write };
 }
 
-test("who was let in lately gets the variables of then; nobody else, and nobody for ever", async (t) => {
+test("a connection admitted under earlier rules gets their variables, for a limited time", async (t) => {
   const libc = await libcHere();
   const { path, write } = setUp(t);
   const clock = { ms: 0 };

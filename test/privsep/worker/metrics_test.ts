@@ -161,7 +161,7 @@ test("the only worker asks when it has a predecessor", async () => {
   bench.worker.close();
 });
 
-test("who asks while an answer is made shares the next one", async () => {
+test("requests that come while an answer is made share the next one", async () => {
   const bench = await new Bench().listen();
   const first = bench.scrape();
   const { id, counts } = await bench.asked(1);
@@ -176,7 +176,7 @@ test("who asks while an answer is made shares the next one", async () => {
   bench.worker.close();
 });
 
-test("nobody is answered before it serves: a successor would show too little", async () => {
+test("no scrape is answered before the worker serves: a successor would show too little", async () => {
   const bench = await new Bench({ again: true }).listen(false);
   const scrape = bench.scrape();
   await bench.knock();
@@ -220,7 +220,7 @@ test("the numbers of the one that answers have the order of all others", () => {
   assert.deepEqual(kinds, [countKinds(), countKinds()]);
 });
 
-test("the end cuts off who waits, and nothing is said of it", async () => {
+test("the end closes waiting clients without a log line", async () => {
   const bench = await new Bench().listen();
   const scrape = bench.scrape();
   await bench.asked(1);

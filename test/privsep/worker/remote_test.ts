@@ -193,7 +193,7 @@ test("a refusal is told in the monitor's words", () =>
     assert.equal(stage.programs.waiting, 0);
   }));
 
-test("who gives up is not given the program that was on its way: it sees the end of its input", () =>
+test("a program that starts after its request was cancelled gets end of file", () =>
   play(async (stage) => {
     const { programs, libc } = stage;
     const control = new AbortController();
@@ -263,7 +263,7 @@ test("a START that the monitor would not take is refused here, and nothing is se
 const LIMITED: ConnectionLimits = { perAddress: 3 };
 const ADDRESS = "\u00fe".repeat(16);
 
-test("without a limit nobody waits for an answer; with one the monitor's word counts", () =>
+test("without a limit no answer is awaited; with one the monitor's answer counts", () =>
   play(async ({ limiter, monitor, next }) => {
     const free = limiter.take(ADDRESS, {});
     assert.ok(!(free instanceof Promise) && "release" in free);
