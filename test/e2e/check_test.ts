@@ -583,7 +583,7 @@ const MISTAKES: readonly Mistake[] = [
     },
     level: "error",
     text: /unable to listen on 127\.0\.0\.1 port 1: .*permission denied/i,
-    remedy: /below 1024 want root/,
+    remedy: /below 1024 need root/,
     forms: ON_BUN, // Deno needs a cache that its user can write
     root: true,
     skip: !guardsPorts() && "everybody may have every port",

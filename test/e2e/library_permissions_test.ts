@@ -13,12 +13,12 @@ const ROWS: readonly [row: string, options: string, permissions: readonly string
   ["`env` not given", "cert, key", ["--allow-env"]],
   ["`selfSigned`", "selfSigned: true, env: {}", ["--allow-sys=hostname,networkInterfaces"]],
   [
-    "files that `env` or `rules` names",
+    "files that `env` or `rules` name",
     "env: { CERTFILE: 'CERT', KEYFILE: 'KEY' }",
     ["--allow-read=CERT,KEY"],
   ],
   [
-    "`remoteName`, or a `hostname` to look up",
+    "`remoteName`, or a `hostname` that is a name",
     "cert, key, env: {}, remoteName: true",
     ["--allow-read=/etc/resolv.conf", "--allow-sys=hostname"],
   ],
