@@ -20,18 +20,9 @@ import { canonicalName } from "../../../src/codec/dns/name.ts";
 import { IdentReply } from "../../../src/codec/ident.ts";
 import { ipBytes } from "../../../src/codec/dns/reverse.ts";
 import { a, cname, message, ptr, question, record, soa, txt, TYPES } from "./build.ts";
+import { numbers } from "../mutate.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 200_000);
-
-/** Deterministic numbers from 0 to below n (mulberry32). */
-function numbers(seed: number): (n: number) => number {
-  return (n) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % n;
-  };
-}
 
 const WWW = question("www.test", TYPES.A);
 const POINTER = Uint8Array.of(0xc0, 12);

@@ -10,18 +10,9 @@ import { decodeProxy } from "../../../src/codec/proxy/proxy.ts";
 import { encodeProxyV1 } from "../../../src/codec/proxy/v1.ts";
 import { encodeProxyV2 } from "../../../src/codec/proxy/v2.ts";
 import { BODY4, FOUR, RICH, SIX, tlv, v2 } from "./samples.ts";
+import { numbers } from "../mutate.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 100_000);
-
-/** Deterministic numbers from 0 to below n (mulberry32). */
-function numbers(seed: number): (n: number) => number {
-  return (n) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % n;
-  };
-}
 
 const SEEDS = [
   encodeProxyV1(FOUR),

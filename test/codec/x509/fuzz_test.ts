@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { concat, DecodeError } from "../../../src/codec/bytes.ts";
+import { DecodeError } from "../../../src/codec/bytes.ts";
 import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
 import { sessionId } from "../../../src/codec/ssl_session.ts";
 import { matchesHost } from "../../../src/codec/x509/match.ts";
@@ -11,38 +11,12 @@ import { readCertificate } from "../../../src/codec/x509/certificate.ts";
 import { clientChain } from "../../../src/tls/client_chain.ts";
 import { clientVariables } from "../../../src/tls/variables.ts";
 import { certificate, cn, richCertificate } from "./samples.ts";
+import { mutate, numbers } from "../mutate.ts";
 
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 
 /** More runs take longer than Bun's limit of five seconds for a test. */
 const options = { timeout: 5_000 + RUNS };
-
-/** Deterministic numbers from 0 to below n (mulberry32). */
-function numbers(seed: number): (n: number) => number {
-  return (n) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % n;
-  };
-}
-
-function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
-  let out = bytes.slice();
-  for (let n = 1 + below(4); n > 0; n--) {
-    const at = below(out.length);
-    const kind = below(6);
-    if (kind < 3) out[at] = below(256);
-    else if (kind === 3) out[at] = (out[at] ?? 0) ^ (1 << below(8));
-    else if (kind === 4) out = concat([out.subarray(0, at), out.subarray(at + 1 + below(4))]);
-    else {
-      const from = below(out.length);
-      out = concat([out.subarray(0, at), out.subarray(from, from + below(40)), out.subarray(at)]);
-    }
-    if (out.length === 0) out = Uint8Array.of(0x30);
-  }
-  return out;
-}
 
 /** The value of `decode`, or undefined if it throws `DecodeError`. Other errors fail the test. */
 function attempt<T>(decode: () => T): T | undefined {
