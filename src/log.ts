@@ -3,7 +3,6 @@
  *  Everything from a peer goes through `clean` or `cleanMessage`: a peer must not be able to forge
  *  a line, control a terminal or fill a disk. */
 
-import process from "node:process";
 import type { Connection } from "./connection.ts";
 import { reason as errorText } from "./errors.ts";
 import { cleanMessage, ends, localEnd, remoteEnd } from "./log/fields.ts";
@@ -291,15 +290,4 @@ export class Log {
     const { form, name, now } = this.options;
     return form === "text" ? textLine(line, name) : jsonLine(line, now?.() ?? new Date());
   }
-}
-
-/** Logs errors that nothing else has caught: a bug in one connection's callback must not end all
- *  connections. */
-export function logInternalErrors(log: Log): void {
-  const report = (error: unknown): void => {
-    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-    log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);
-  };
-  process.on("uncaughtException", report);
-  process.on("unhandledRejection", report);
 }
