@@ -5,6 +5,7 @@
 import { basename } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import type { Command, CommandCall } from "./src/commands/command.ts";
 import { LOG_COMMAND, WORKER_COMMAND } from "./src/privsep/commands.ts";
 import { confine, CONFINE_COMMAND } from "./src/runtime/confine.ts";
 import { currentRuntime } from "./src/runtime/current.ts";
@@ -12,37 +13,49 @@ import { currentRuntime } from "./src/runtime/current.ts";
 /** The file that a runtime is told to run for a worker: this one, wherever it is. */
 const MAIN = import.meta.url.startsWith("file:") ? fileURLToPath(import.meta.url) : import.meta.url;
 
+/** The commands by their names. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  async sslserver() {
+    return (await import("./src/commands/sslserver.ts")).sslserver;
+  },
+  async tcprules() {
+    const { tcprules } = await import("./src/commands/tcprules.ts");
+    return (call) => tcprules(call.argv, call);
+  },
+  async tcprulescheck() {
+    const { tcprulescheck } = await import("./src/commands/tcprulescheck.ts");
+    return (call) => tcprulescheck(call.argv, call);
+  },
+  async [WORKER_COMMAND]() {
+    const { worker } = await import("./src/privsep/worker/worker.ts");
+    return async ({ runtime }) => await worker(await runtime());
+  },
+  async [LOG_COMMAND]() {
+    const { logCopier } = await import("./src/privsep/log_copier.ts");
+    return async ({ runtime, argv }) => logCopier(await runtime(), argv);
+  },
+};
+
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
-  const env: Readonly<Record<string, string | undefined>> = process.env;
   const names = [basename(process.argv0), basename(process.argv[1] ?? "", ".ts")];
   if (argv[0] === "--as" && argv[1] === CONFINE_COMMAND) return await confine(argv.slice(2));
   if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
-  const io = {
+  const name = names.find((name) => Object.hasOwn(COMMANDS, name)) ?? "sslserver";
+  const command = await COMMANDS[name]!();
+  const call: CommandCall = {
+    argv,
+    env: process.env,
     // Lazy: creating process.stdin costs 10 ms under Bun, so only commands that read it pay.
     get stdin() {
       return process.stdin as AsyncIterable<Uint8Array>;
     },
-    stdout: (text: string) => void process.stdout.write(text),
-    stderr: (text: string) => void process.stderr.write(text),
-    env,
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    main: MAIN,
+    runtime: currentRuntime,
   };
-  if (names.includes("tcprules")) {
-    return await (await import("./src/commands/tcprules.ts")).tcprules(argv, io);
-  }
-  if (names.includes("tcprulescheck")) {
-    return await (await import("./src/commands/tcprulescheck.ts")).tcprulescheck(argv, io);
-  }
-  if (names[0] === WORKER_COMMAND) {
-    const { worker } = await import("./src/privsep/worker/worker.ts");
-    return await worker(await currentRuntime());
-  }
-  if (names[0] === LOG_COMMAND) {
-    const { logCopier } = await import("./src/privsep/log_copier.ts");
-    return logCopier(await currentRuntime(), argv);
-  }
-  const { sslserver } = await import("./src/commands/sslserver.ts");
-  return await sslserver(argv, env, currentRuntime, MAIN);
+  return await command(call);
 }
 
 process.exit(await main());

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { spelling } from "../src/check/spelling.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";
-import { helpText } from "../src/commands/help.ts";
+import { sslserverHelp } from "../src/commands/sslserver_help.ts";
 import { MANUAL } from "../src/commands/manual.ts";
 import { OPTIONS } from "../src/config/option_table.ts";
 import { PAGES } from "../src/config/options.ts";
@@ -70,7 +70,7 @@ test("sslserver(1) has every option and no other in its synopsis", () => {
 });
 
 test("--help has every option and no other, within 80 columns", () => {
-  const help = helpText();
+  const help = sslserverHelp();
   assert.deepEqual(unique(all(help, /^ {2}(--?[\w-]+)/gm)), NAMES);
   assert.deepEqual(help.split("\n").filter((line) => line.length > 80), []);
 });
@@ -234,7 +234,7 @@ test("sslserver(1) has every error that ends a start or a connection", () => {
     /^(?:assemble|handover|listen|privileges|programs|readiness|start|serve|proxy|log)\.ts$/
       .test(file) || /^(?:tls|admit|privsep)\/|^metrics\/endpoint/.test(file)
   ).filter((file) => !NOT_SAID.includes(file));
-  const found = beginnings([...files, "commands/sslserver.ts", "commands/single.ts"])
+  const found = beginnings([...files, "commands/server.ts", "commands/single.ts"])
     .filter((text) => text !== "unable to" && text !== "unable to obey");
   const page = words("sslserver.1");
   const lacking = found.filter((text) => {

@@ -242,7 +242,7 @@ test("what monitor and workers say to each other is one table", () => {
   assert.deepEqual(others(/\bnew Frame\(/, "src/privsep/messages.ts"), []);
   const json = others(/\bJSON\.parse\(/, "src/privsep/fields.ts");
   assert.deepEqual(json.filter((file) => file.startsWith("src/privsep/monitor/")), []);
-  const parsed = others(/\bparseOptions\(/, "src/config/parse.ts");
+  const parsed = others(/\bparseOptions\b/, "src/config/parse.ts");
   assert.deepEqual(parsed, ["src/commands/sslserver.ts"]);
 });
 

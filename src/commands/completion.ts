@@ -1,10 +1,11 @@
 /** Completions for bash, zsh and fish, made from the table of options. After host and port comes a
  *  command, which the shell completes as any other. */
 
-import { type Option, OPTIONS } from "../config/option_table.ts";
-import { PAGES, type Shell } from "../config/options.ts";
+import type { Option } from "../config/getopt.ts";
+import { OPTIONS } from "../config/option_table.ts";
+import { type Options, PAGES, type Shell } from "../config/options.ts";
 
-const ALL: readonly Option[] = OPTIONS.flatMap(({ options }) => options);
+const ALL: readonly Option<Options>[] = OPTIONS.flatMap(({ options }) => options);
 
 /** The script for a shell. Ends with a newline. */
 export function completionScript(shell: Shell): string {
@@ -13,14 +14,16 @@ export function completionScript(shell: Shell): string {
 
 /** The possible values of an option: these words, a file, or free text; undefined: it has no
  *  value. */
-function valueOf({ name, value }: Option): readonly string[] | "file" | "text" | undefined {
+function valueOf(
+  { name, value }: Option<Options>,
+): readonly string[] | "file" | "text" | undefined {
   if (value === undefined) return undefined;
   if (name === "--man") return PAGES;
   if (value.includes("|")) return value.split("|");
   return value === "rules" || name === "--metrics" ? "file" : "text";
 }
 
-const isLong = ({ name }: Option): boolean => name.startsWith("--");
+const isLong = ({ name }: Option<Options>): boolean => name.startsWith("--");
 
 function bash(): string {
   const words = ALL.filter((option) => Array.isArray(valueOf(option)));

@@ -1,13 +1,22 @@
-/** The text of --help, from the table of options: at most 80 columns wide. */
+/** The text of --help, from a command's table of options: at most 80 columns wide. */
 
-import { OPTIONS } from "../config/option_table.ts";
-import { USAGE } from "../config/parse.ts";
+import type { OptionGroup } from "../config/getopt.ts";
 
 const WIDTH = 17;
 
+/** The parts of the text. All except `usage` and `groups` are lines that end with a newline. */
+export interface HelpPage<T> {
+  readonly usage: string;
+  /** What the command does, and its operands. */
+  readonly about: string;
+  readonly groups: readonly OptionGroup<T>[];
+  /** What else the command reads. */
+  readonly closing: string;
+}
+
 /** Returns the text, which ends with a newline. */
-export function helpText(): string {
-  const groups = OPTIONS.map(({ title, options }) => {
+export function helpText<T>({ usage, about, groups, closing }: HelpPage<T>): string {
+  const tables = groups.map(({ title, options }) => {
     const lines = options.map(({ name, value, help }) => {
       const left = value === undefined ? name : `${name} ${value}`;
       return left.length > WIDTH
@@ -16,15 +25,5 @@ export function helpText(): string {
     });
     return `${title}:\n${lines.join("\n")}\n`;
   });
-  return `usage: ${USAGE}
-
-Accepts TLS connections on host and port and runs prog for each, with the
-decrypted stream on its descriptors 0 and 1.
-
-host  0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
-port  a number, 0 for any free one, or a service name
-
-${groups.join("\n")}
-Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).
-`;
+  return `usage: ${usage}\n\n${about}\n${tables.join("\n")}\n${closing}`;
 }

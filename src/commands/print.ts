@@ -1,21 +1,28 @@
-/** What is printed in place of serving: help, version, manual pages, completions. Each is loaded
- *  only when it is asked for, so that it does not slow down a start. */
+/** What a command prints in place of its work: help, version, manual pages, completions. Each is
+ *  loaded only when it is asked for, so that it does not slow down a start. */
 
 import type { Print } from "../config/options.ts";
 import { writeStdout } from "../log/output.ts";
 import { VERSION } from "../version.ts";
 
-/** Prints to stdout. */
-export async function print(request: Print): Promise<void> {
-  writeStdout(await textOf(request));
+/** The command that prints. */
+export interface Printing {
+  readonly name: string;
+  /** Returns the text of --help, which ends with a newline. */
+  readonly help: () => Promise<string>;
 }
 
-async function textOf(request: Print): Promise<string> {
+/** Prints to stdout. */
+export async function print(request: Print, command: Printing): Promise<void> {
+  writeStdout(await textOf(request, command));
+}
+
+async function textOf(request: Print, { name, help }: Printing): Promise<string> {
   switch (request.print) {
     case "help":
-      return (await import("./help.ts")).helpText();
+      return await help();
     case "version":
-      return `sslserver ${VERSION}\n`;
+      return `${name} ${VERSION}\n`;
     case "manual":
       return await (await import("./manual.ts")).manual(request.page);
     case "completion":

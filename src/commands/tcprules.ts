@@ -29,7 +29,7 @@ const SHOWN = 200;
 
 /** Runs the command. Returns the exit code: 0; 100: wrong usage; 101: a line is wrong; 111: the
  *  system refused. In all cases except the first, the database is unchanged. */
-export async function tcprules(args: string[], io: CommandIo): Promise<number> {
+export async function tcprules(args: readonly string[], io: CommandIo): Promise<number> {
   try {
     const [cdb, tmp, ...more] = args;
     if (!cdb || !tmp || more.length > 0) throw new UsageError("tcprules cdb tmp");

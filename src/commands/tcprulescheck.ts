@@ -12,7 +12,7 @@ import type { CommandIo } from "./tcprules.ts";
 
 /** Runs the command. Returns the exit code: 0, whether allowed or denied; 100: wrong usage; 111:
  *  the file cannot be read or is damaged (a server denies then). */
-export async function tcprulescheck(args: string[], io: CommandIo): Promise<number> {
+export async function tcprulescheck(args: readonly string[], io: CommandIo): Promise<number> {
   try {
     const [cdb, ...more] = args;
     if (!cdb || more.length > 0) throw new UsageError("tcprulescheck cdb");

@@ -1,30 +1,12 @@
-/** The table of all command line options: name, value, help line and what an option sets. Parser,
+/** The table of the options of `sslserver`: name, value, help line and what an option sets. Parser,
  *  --help, completions and a test of the documents read this table. */
 
 import os from "node:os";
 import { type Network, parseNetwork } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
 import { parseMetricsAddress, WANTED } from "./metrics_address.ts";
-import { type Options, PAGES, type Print, SHELLS } from "./options.ts";
-import type { Env } from "./variables.ts";
-
-export interface Option {
-  /** `-c` or `--pending`. */
-  readonly name: string;
-  /** Name of the value in the help, or its possible values as `a|b`. Absent: the option is a
-   *  flag. In brackets: the value is optional, and empty by default. */
-  readonly value?: string;
-  readonly help: string;
-  /** Sets the option. Returns something to print if the server must print it instead of serving.
-   *  Throws `UsageError`. */
-  set(options: Options, value: string, env: Env): Print | void;
-}
-
-/** Options under one heading of the help. */
-export interface OptionGroup {
-  readonly title: string;
-  readonly options: readonly Option[];
-}
+import { type Options, PAGES, SHELLS } from "./options.ts";
+import type { Option, OptionGroup } from "./getopt.ts";
 
 /** Largest values accepted: the limits of the system's types, or values beyond any sensible use. */
 export const MAX = {
@@ -37,7 +19,7 @@ export const MAX = {
 };
 
 /** In the order of the help. */
-export const OPTIONS: readonly OptionGroup[] = [
+export const OPTIONS: readonly OptionGroup<Options>[] = [
   {
     title: "Log",
     options: [
@@ -230,11 +212,11 @@ export const OPTIONS: readonly OptionGroup[] = [
 /** The result is ignored: the value of an assignment is nothing to print. */
 type Setter<T> = (options: Options, value: T) => unknown;
 
-function flag(name: string, help: string, set: (options: Options) => unknown): Option {
+function flag(name: string, help: string, set: (options: Options) => unknown): Option<Options> {
   return { name, help, set: (o) => void set(o) };
 }
 
-function text(name: string, value: string, help: string, set: Setter<string>): Option {
+function text(name: string, value: string, help: string, set: Setter<string>): Option<Options> {
   return { name, value, help, set: (o, v) => void set(o, v) };
 }
 
@@ -245,11 +227,11 @@ function number(
   min: number,
   max: number,
   set: Setter<number>,
-): Option {
+): Option<Options> {
   return { name, value, help, set: (o, v) => void set(o, wholeNumber(name, v, min, max)) };
 }
 
-function seconds(name: string, help: string, set: Setter<number>): Option {
+function seconds(name: string, help: string, set: Setter<number>): Option<Options> {
   return number(name, "s", help, 1, MAX.seconds, set);
 }
 

@@ -1,0 +1,102 @@
+/** Runs a server under any of its names: from arguments to a running server and an exit code. A name
+ *  hands in how its arguments and its environment become options; it has no code of connections. */
+
+import type { Env } from "../config/variables.ts";
+import { Findings } from "../check/finding.ts";
+import { checkCommand, checkOperands } from "../check/start.ts";
+import type { Options, ParsedArguments } from "../config/options.ts";
+import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
+import { localFiles } from "../files/files.ts";
+import { Log } from "../log.ts";
+import { withIds } from "../privsep/identity.ts";
+import { planWorkers } from "../privsep/plan.ts";
+import { ignoring } from "../program/ignored_signals.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { inheritedListener } from "../supervisor/listen_fds.ts";
+import { makeNotifier } from "../supervisor/notify.ts";
+import type { CommandCall } from "./command.ts";
+import { print, type Printing } from "./print.ts";
+
+/** A name under which the server runs. */
+export interface ServerName extends Printing {
+  /** The line after `usage:` in errors. */
+  readonly usage: string;
+  /** Reads the arguments after the name. Throws `UsageError`. */
+  parse(argv: readonly string[], env: Env): ParsedArguments;
+  /** Returns the environment in the names that sslserver reads. Absent: they are the same. */
+  environment?(env: Env, options: Options): Env;
+}
+
+/** Runs the server to its end and returns the exit code. Never rejects. */
+export async function runServer(name: ServerName, call: CommandCall): Promise<number> {
+  let { argv, env } = call;
+  const { main } = call;
+  let log = new Log({ verbosity: 1, form: "text", name: name.name });
+  try {
+    const request = name.parse(argv, env);
+    if ("print" in request) {
+      await print(request, name);
+      return EXIT.ok;
+    }
+    let options = withIds(request.serve, localFiles);
+    const form = { verbosity: options.verbosity, form: options.log, name: name.name };
+    log = new Log(form);
+    const runtime = await call.runtime();
+    const started = runtime.started(argv.length);
+    if (started) {
+      const changed = started.argv.some((word, i) => word !== argv[i]);
+      ({ argv, env } = started);
+      // Only words that are not UTF-8 differ from what the runtime reports.
+      const again = changed && name.parse(argv, env);
+      if (again && "serve" in again) options = withIds(again.serve, localFiles);
+    }
+    if (name.environment) env = name.environment(env, options);
+    if (options.check) {
+      const { check } = await import("../check/check.ts");
+      return await check(options, env, runtime, main);
+    }
+    log = new Log({ ...form, sink: runtime.stderr() });
+    reapOrphans(runtime, log);
+    const inherited = inheritedListener(env, runtime, options);
+    const notifier = makeNotifier(env, runtime, options, inherited, (text) => log.error(text));
+    const plan = planWorkers(options, env, runtime, main);
+    const findings = new Findings();
+    const actors = checkCommand(options, env, runtime, main, findings);
+    checkOperands(options, env, runtime, actors, findings);
+    findings.start(log);
+    options.command = ignoring(options.command, started?.ignored ?? [], log);
+    const supervised = { inherited, notifier };
+    if (plan) {
+      const { supervise } = await import("./workers.ts");
+      await supervise(options, env, runtime, log, plan, supervised);
+    } else {
+      const { serveAlone } = await import("./single.ts"); // loads TLS, unlike a monitor
+      await serveAlone(options, env, runtime, log, supervised);
+    }
+    return EXIT.ok;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      log.fatal(error.message, error.hint);
+      log.usage(name.usage);
+      return error.code;
+    }
+    if (error instanceof FatalError) {
+      log.fatal(error.message, error.hint);
+      return error.code;
+    }
+    log.fatal(`unable to go on: ${reason(error)}`);
+    return EXIT.system;
+  } finally {
+    await log.finish();
+  }
+}
+
+/** A child that is not waited for stays a zombie. Such children are orphans if this is process 1,
+ *  or left by the program that ran before exec. */
+function reapOrphans(runtime: Runtime, log: Log): void {
+  if (runtime.libc) return runtime.reapAll();
+  if (process.pid !== 1) return;
+  log.warning(
+    `${runtime.name} without FFI leaves orphans as zombies: use --allow-ffi, or an init (docker --init)`,
+  );
+}

@@ -1,0 +1,20 @@
+/** The text of `sslserver --help`. */
+
+import { OPTIONS } from "../config/option_table.ts";
+import { USAGE } from "../config/parse.ts";
+import { helpText } from "./help.ts";
+
+/** Returns the text, which ends with a newline. */
+export function sslserverHelp(): string {
+  return helpText({
+    usage: USAGE,
+    about: `Accepts TLS connections on host and port and runs prog for each, with the
+decrypted stream on its descriptors 0 and 1.
+
+host  0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
+port  a number, 0 for any free one, or a service name
+`,
+    groups: OPTIONS,
+    closing: "Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).\n",
+  });
+}
