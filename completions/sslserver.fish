@@ -70,6 +70,8 @@ complete -c sslserver -n __sslserver_options -s N -d 'TLS begins at once (defaul
 complete -c sslserver -n __sslserver_options -s m -d 'require a valid client certificate'
 complete -c sslserver -n __sslserver_options -s z -d 'require one that matches the client\'s host name, if any'
 complete -c sslserver -n __sslserver_options -s Z -d 'do not require one (default)'
+complete -c sslserver -n __sslserver_options -l no-close-notify -d 'end output with FIN, without close_notify'
+complete -c sslserver -n __sslserver_options -l enforce-close-notify -d 'a client must send close_notify before it closes'
 complete -c sslserver -n __sslserver_options -s 3 -d 'read the key\'s password from descriptor 3'
 complete -c sslserver -n __sslserver_options -l self-signed -d 'serve with a temporary certificate'
 complete -c sslserver -n __sslserver_options -l workers -x -a 'n auto' -d 'worker processes (1); 0: one process does everything'

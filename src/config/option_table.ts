@@ -124,6 +124,16 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         (o) => o.clientCertificate = "match",
       ),
       flag("-Z", "do not require one (default)", (o) => o.clientCertificate = "none"),
+      flag(
+        "--no-close-notify",
+        "end output with FIN, without close_notify",
+        (o) => o.closeNotify = false,
+      ),
+      flag(
+        "--enforce-close-notify",
+        "a client must send close_notify before it closes",
+        (o) => o.enforceCloseNotify = true,
+      ),
       flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
       flag("--self-signed", "serve with a temporary certificate", (o) => o.selfSigned = true),
     ],

@@ -54,6 +54,10 @@ export interface Options {
   tlsVariables: boolean;
   /** -e: tcpserver's variables. */
   tcpVariables: boolean;
+  /** False: output ends with FIN alone (--no-close-notify). */
+  closeNotify: boolean;
+  /** --enforce-close-notify: a client's FIN without close_notify breaks the connection. */
+  enforceCloseNotify: boolean;
   /** -3: the password of the key is read from descriptor 3. */
   keyPassword: boolean;
   /** -Z, -m, -z. */
@@ -117,6 +121,8 @@ export function defaults(): Options {
     delayed: false,
     tlsVariables: false,
     tcpVariables: false,
+    closeNotify: true,
+    enforceCloseNotify: false,
     keyPassword: false,
     clientCertificate: "none",
     remoteName: true,

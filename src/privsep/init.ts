@@ -94,6 +94,8 @@ const members = object<Options>({
   delayed: flag,
   tlsVariables: flag,
   tcpVariables: flag,
+  closeNotify: flag,
+  enforceCloseNotify: flag,
   keyPassword: flag,
   clientCertificate: oneOf(["none", "valid", "match"]),
   remoteName: flag,

@@ -5,7 +5,7 @@ import { PlainStream } from "../accept/proxy.ts";
 import { environmentMessage } from "../codec/ucspi_tls.ts";
 import type { Connection } from "../connection.ts";
 import type { ConnectionError } from "../reason.ts";
-import type { Program, TlsError } from "../runtime/runtime.ts";
+import { type Program, TlsError } from "../runtime/runtime.ts";
 import {
   channelVariables,
   type HandshakeServices,
@@ -24,7 +24,9 @@ import { PlainPhase } from "./ucspi_tls.ts";
 /** What a conversation needs beyond the connection; with -n the handshake is part of it. */
 export interface ConverseServices extends HandshakeServices {
   log: Log;
-  options: HandshakeServices["options"] & Pick<Options, "banner" | "proxyFrom">;
+  options:
+    & HandshakeServices["options"]
+    & Pick<Options, "banner" | "proxyFrom" | "enforceCloseNotify">;
   metrics: HandshakeServices["metrics"] & Pick<Metrics, "traffic" | "cut">;
   idle: IdleTimer;
   lingering: Lingering;
@@ -92,21 +94,30 @@ export async function converseDelayed(
   }
 }
 
+/** With --enforce-close-notify. */
+const TRUNCATED = {
+  kind: "tls",
+  fault: "other",
+  text: "end of data without close_notify",
+} as const;
+
 /** Reports how the client of a running program ends. */
 class ClientSide implements ClientEvents {
   constructor(
     readonly conn: Connection,
     readonly pid: number,
-    readonly services: Pick<ConverseServices, "log" | "metrics">,
+    readonly services: Pick<ConverseServices, "log" | "metrics" | "options">,
   ) {}
 
   broken({ reason }: TlsError): void {
     this.conn.fail(reason);
   }
 
-  cut(): void {
+  cut(): TlsError | undefined {
     this.services.metrics.cut();
+    if (this.services.options.enforceCloseNotify) return new TlsError(TRUNCATED);
     this.services.log.noCloseNotify(this.pid, this.conn.remote.ip);
+    return undefined;
   }
 
   gone(): void {

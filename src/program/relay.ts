@@ -53,8 +53,9 @@ export interface RelayOptions {
 export interface ClientEvents {
   /** The client broke TLS or reset the connection. */
   broken(error: TlsError): void;
-  /** The client's data ended with a FIN and without close_notify. */
-  cut(): void;
+  /** The client's data ended with a FIN and without close_notify. Returns an error if that breaks
+   *  the connection. */
+  cut(): TlsError | undefined;
   /** The client's socket is closed and its descriptor is free. Called exactly once. */
   gone(): void;
 }
@@ -148,7 +149,11 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     if (this.#leaving) return;
     this.#touch();
     // Many clients send no close_notify after they got ours, so this is not reported.
-    if (cut && !this.#outputDone) this.#client.cut();
+    const error = cut && !this.#outputDone ? this.#client.cut() : undefined;
+    if (error) {
+      this.#channel.destroy();
+      return this.close(error);
+    }
     this.#program.input.end();
   }
 

@@ -77,6 +77,8 @@ export class TlsError extends ConnectionError {
 /** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. If the close was
  *  not orderly, the owner's `close` gets a `TlsError`. */
 export interface TlsStream extends Stream {
+  /** False: `end()` sends FIN without close_notify. True at first; to be set before `end()`. */
+  closeNotify: boolean;
   /** Protocol and cipher suite only, which is cheap. */
   suite(): Pick<TlsSession, "protocol" | "cipher">;
   /** All facts of the session. Expensive: call it once. */

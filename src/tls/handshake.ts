@@ -48,7 +48,10 @@ export interface TlsChannel {
 /** What a handshake needs beyond the connection. */
 export interface HandshakeServices {
   runtime: Pick<Runtime, "tlsLibrary">;
-  options: Pick<Options, "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity">;
+  options: Pick<
+    Options,
+    "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity" | "closeNotify"
+  >;
   /** Protocols and ciphers are only counted if there is a registry. */
   metrics: { readonly registry: unknown; secured(protocol: string, cipher: string): void };
   names: ServerNames;
@@ -92,6 +95,7 @@ export async function secure(
     const session = asked ? stream.session() : undefined;
     const chain = clientChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
+    stream.closeNotify = options.closeNotify;
     stream.take(conn);
     if (services.metrics.registry) {
       const { protocol, cipher } = session ?? stream.suite();

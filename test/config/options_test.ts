@@ -54,6 +54,13 @@ test("long options take their value after = or as the next argument", () => {
   assert.deepEqual(changed("--log=json", "--check"), { log: "json", check: true });
 });
 
+test("how a connection ends can be chosen", () => {
+  assert.deepEqual(changed("--no-close-notify", "--enforce-close-notify"), {
+    closeNotify: false,
+    enforceCloseNotify: true,
+  });
+});
+
 test("options end at the first operand, and at --", () => {
   const request = parseOptions(["-v", "0", "465", "prog", "-c", "1", "--help"], {});
   assert.ok("serve" in request);

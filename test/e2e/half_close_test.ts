@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { talk } from "./clients.ts";
-import { claim } from "./harness.ts";
+import { claim, settled } from "./harness.ts";
 
 /** Reads to the end, then answers with much more than any buffer holds. */
 const COUNT_THEN_ANSWER = ["sh", "-c", "wc -c; head -c 3000000 /dev/zero"];
@@ -52,3 +52,26 @@ claim("the program can open /dev/stdin and /dev/stdout", async (t) => {
   const { text } = await talk(t, server, "through the names\n");
   assert.equal(text, "through the names\n");
 });
+
+claim("--no-close-notify: the whole answer, then FIN alone", async (t) => {
+  const server = await t.start({
+    options: ["--no-close-notify"],
+    program: COUNT_THEN_ANSWER,
+  });
+  const { bytes, end } = await talk(t, server, "12345", ["-e", "half"]);
+  assert.equal(bytes.length, ANSWER);
+  assert.equal(end, "fin");
+}, { together: true });
+
+claim("--enforce-close-notify: FIN alone breaks TLS, close_notify does not", async (t) => {
+  const server = await t.start({
+    options: ["--enforce-close-notify"],
+    program: ["sh", "-c", "wc -c; sleep 0.2; echo done"],
+  });
+  const { text } = await talk(t, server, "12345", ["-e", "half"]);
+  assert.equal(text, "5\ndone\n");
+  const cut = await talk(t, server, "12345", ["-e", "fin"]);
+  assert.notEqual(cut.text, "5\ndone\n");
+  const lines = (): string[] => server.lines(/unable to speak TLS .*end of data without close_not/);
+  assert.equal((await settled(lines, (found) => found.length > 0)).length, 1);
+}, { together: true });

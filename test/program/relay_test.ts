@@ -11,7 +11,7 @@ import { TlsError } from "../../src/runtime/runtime.ts";
 import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
 /** Starts a relay. */
-function begin(idleLimit = 3600) {
+function begin({ idleLimit = 3600, strict = false } = {}) {
   const client = new FakeSocket();
   const [input, output] = [new FakeSink(), new FakeSource()];
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
@@ -27,7 +27,10 @@ function begin(idleLimit = 3600) {
     traffic: { received: 0, sent: 0 },
     client: {
       broken: ({ kind, cause }) => void seen.push(`${kind}: ${reasonWords(cause)}`),
-      cut: () => void seen.push("cut"),
+      cut() {
+        seen.push("cut");
+        return strict ? new TlsError({ kind: "tls", fault: "other", text: "cut" }) : undefined;
+      },
       gone: () => void seen.push("gone"),
     },
   });
@@ -86,6 +89,17 @@ test("an end without close_notify is told of, and end of file for the program", 
   await one.over();
 });
 
+test("an end without close_notify that must not be breaks the connection", async () => {
+  const one = begin({ strict: true });
+  one.client.cut();
+  assert.deepEqual(one.seen, ["cut", "breach: cut", "gone"]);
+  assert.ok(one.client.destroyed && one.input.ended && one.output.destroyed);
+  one.exit(0);
+  await turn();
+  assert.equal(one.status, 0);
+  assert.equal(one.lingering.size, 0);
+});
+
 test("a client that has our close_notify may close as it likes", async () => {
   const one = begin();
   one.output.put(null);
@@ -136,7 +150,7 @@ test("a client that has everything gets an orderly close when it does not close 
 });
 
 test("the idle limit ends the client's side in order, and the program by SIGTERM", async () => {
-  const one = begin(0.01);
+  const one = begin({ idleLimit: 0.01 });
   while (one.seen.length === 0) await turn();
   assert.ok(one.client.output.ended, "close_notify");
   assert.ok(!one.client.destroyed, "what was sent still arrives");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
-import { equalBytes } from "../../src/codec/bytes.ts";
+import { concat, equalBytes } from "../../src/codec/bytes.ts";
 import type { TlsContext, TlsStream } from "../../src/runtime/runtime.ts";
 import {
   accepting,
@@ -237,6 +237,50 @@ export function tlsContract(kit: Kit): void {
     toServer.destroy();
     server.close();
   });
+
+  claim(
+    "without closeNotify, end() sends all output, then FIN and no alert; input still flows",
+    async (kit, context) => {
+      const server = accepting(kit);
+      const { client, toServer } = await tlsThrough(server.port);
+      const types = new Set<number>(); // of the server's records after the handshake
+      let [rest, count]: [Uint8Array, number] = [NONE, 0];
+      const socket = await server.next();
+      const stream = await within(socket.startTls(context, NONE), "handshake");
+      await within(new Promise<void>((done) => client.once("secureConnect", done)), "handshake");
+      toServer.on("data", (chunk: Uint8Array) => {
+        rest = concat([rest, chunk]);
+        for (let size = 0; rest.length >= 5; rest = rest.subarray(size)) {
+          size = 5 + rest[3]! * 256 + rest[4]!;
+          if (rest.length < size) break;
+          types.add(rest[0]!);
+        }
+      });
+      toServer.pause();
+      client.on("data", (part: Uint8Array) => count += part.length);
+      const finished = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
+      stream.closeNotify = false;
+      let total = 0;
+      for (let more = true; more || total < 8_000_000; total += 100_000) {
+        more = stream.write(new Uint8Array(100_000));
+        await new Promise((done) => setTimeout(done, 0));
+      }
+      stream.end();
+      toServer.resume();
+      await finished;
+      await until(() => count === total, "all output");
+      assert.deepEqual([...types], [23]);
+      client.write("late");
+      assert.equal(text(await readSome(stream, 4)), "late");
+      const closed = event(stream, "close");
+      stream.resume();
+      toServer.end();
+      assert.equal(await closed, undefined);
+      client.destroy();
+      server.close();
+    },
+    () => ({ maxVersion: "TLSv1.2" }),
+  );
 
   claim("FIN without close_notify is end, then output still flows", async (kit, context) => {
     const server = accepting(kit);

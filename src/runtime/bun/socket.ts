@@ -70,10 +70,10 @@ class BunSocket extends BunStream implements Socket {
       if (this.gone) return reject(new HandshakeError(CLOSED));
       const { held, ended } = this.takeHeld();
       const options = context.opaque as BunTlsOptions;
-      const stream = new BunTlsStream(this.native, options.rejectUnauthorized);
+      const stream = new BunTlsStream(this.native, options.rejectUnauthorized, this.libc);
       stream.settle = (error) => {
         if (error) return reject(error);
-        stream.acknowledge(this.libc);
+        stream.acknowledge();
         resolve(stream);
       };
       this.#tls = stream;

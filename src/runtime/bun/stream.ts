@@ -120,7 +120,12 @@ export class BunStream extends Owned {
   end(): void {
     if (this.#gone || this.#ending) return;
     this.#ending = true;
-    if (!this.#queue) this.native.shutdown();
+    if (!this.#queue) this.endOutput();
+  }
+
+  /** Sends the end of output; the queue is empty. */
+  protected endOutput(): void {
+    this.native.shutdown();
   }
 
   destroy(): void {
@@ -164,7 +169,7 @@ export class BunStream extends Owned {
       queue.shift();
     }
     this.#queue = undefined;
-    if (this.#ending) this.native.shutdown();
+    if (this.#ending) this.endOutput();
     else this.owner.drain?.();
   }
 

@@ -24,11 +24,12 @@ export interface BunTlsOptions extends Record<string, unknown> {
 /** A TLS connection. `settle` settles the handshake's promise. */
 export class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
+  closeNotify = true;
   readonly #records = new RecordTail();
 
   /** The stream is not stopped after the handshake, because its program usually starts soon.
    *  `required`: as in `TlsSettings.requestCertificate`. */
-  constructor(native: NativeSocket<BunStream>, readonly required: boolean) {
+  constructor(native: NativeSocket<BunStream>, readonly required: boolean, readonly libc: Libc) {
     super(native);
   }
 
@@ -39,10 +40,10 @@ export class BunTlsStream extends BunStream implements TlsStream {
   /** Acknowledges the client's Finished at once. BoringSSL delays its session tickets until the
    *  first write, so no data carries the acknowledgement, and a client without TCP_NODELAY would
    *  wait 40 ms for it before it sends its request. */
-  acknowledge(libc: Libc): void {
-    if (!libc.confines) return;
+  acknowledge(): void {
+    if (!this.libc.confines) return;
     try {
-      libc.quickAck(this.native.fd);
+      this.libc.quickAck(this.native.fd);
     } catch {
       // The peer has gone, or the system has no such option: the acknowledgement comes later.
     }
@@ -88,6 +89,16 @@ export class BunTlsStream extends BunStream implements TlsStream {
     const settle = this.settle;
     this.settle = undefined;
     settle?.(new HandshakeError(GIVEN_UP));
+  }
+
+  /** Bun's own call sends close_notify first. By now the system has all ciphertext. */
+  protected override endOutput(): void {
+    if (this.closeNotify) return super.endOutput();
+    try {
+      this.libc.endOutput(this.native.fd);
+    } catch {
+      // The peer has gone; an event follows.
+    }
   }
 
   suite(): { protocol: string; cipher: string } {

@@ -11,12 +11,15 @@ import { type EncryptedSide, type Handle, linger } from "./tls_link.ts";
 
 /** A TLS connection whose handshake is done. */
 export class DenoTlsStream extends Owned implements TlsStream {
+  closeNotify = true;
   readonly #socket: tls.TLSSocket;
   readonly #link: EncryptedSide;
   #full = false;
   /** FIN has come before close_notify. */
   #cut = false;
   #inputOver = false;
+  /** `end()` was called, without close_notify. */
+  #ending = false;
   #rawClosed = false;
   #gone = false;
 
@@ -78,18 +81,32 @@ export class DenoTlsStream extends Owned implements TlsStream {
   }
 
   write(chunk: Uint8Array, spent = false): boolean {
-    if (this.#gone || this.#socket.writableEnded || chunk.length === 0) return true;
+    if (this.#gone || this.#over || chunk.length === 0) return true;
     // The callback instead of "drain", which comes only at the mark set in tls.ts, and so never.
     this.#socket.write(chunk, () => {
       if (spent) free(chunk);
       this.#drained();
+      this.#endPlain();
     });
     this.#full ||= this.#crowded();
     return !this.#full;
   }
 
   end(): void {
-    if (!this.#gone) this.#socket.end();
+    if (this.#gone || this.#over) return;
+    if (this.closeNotify) return void this.#socket.end();
+    this.#ending = true;
+    this.#endPlain();
+  }
+
+  /** No output is accepted any more. */
+  get #over(): boolean {
+    return this.#ending || this.#socket.writableEnded;
+  }
+
+  /** Ends the raw stream once the library has all output: `direct` has then queued the ciphertext. */
+  #endPlain(): void {
+    if (this.#ending && !this.#gone && this.#socket.writableLength === 0) this.#link.raw.end();
   }
 
   destroy(): void {
