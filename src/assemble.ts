@@ -71,12 +71,12 @@ export interface Assembled {
   /** Reads certificates, authorities and rules again (SIGHUP). */
   reload(): void;
   /** Checks all files, and reads those that have changed. */
-  look(): void;
+  refresh(): void;
   /** Logs a warning for certificates that have expired or expire soon. To be called at start;
    *  repeated daily without further calls. */
   warnOfExpiry(): void;
   /** True if no file is broken: a start with the files as they are now would succeed. */
-  sound(): boolean;
+  upToDate(): boolean;
   /** Stops the timer for expiry and the resolver. */
   close(): void;
 }
@@ -167,7 +167,7 @@ export async function assemble(
       each: needs.each,
       concurrency: options.concurrency,
       isHelloComplete: options.delayed ? () => false : isHelloComplete,
-      blind: !libc && !options.delayed,
+      cannotPeek: !libc && !options.delayed,
     }),
     admission: {
       options,
@@ -192,9 +192,9 @@ export async function assemble(
   return {
     services,
     warnOfExpiry: () => contexts.warnOfExpiry(),
-    look() {
-      contexts.look();
-      clientAuths.look();
+    refresh() {
+      contexts.refresh();
+      clientAuths.refresh();
       rules?.expire();
       earlyRules?.expire();
     },
@@ -204,7 +204,7 @@ export async function assemble(
       rules?.expire();
       earlyRules?.expire();
     },
-    sound: () => contexts.sound && clientAuths.sound,
+    upToDate: () => contexts.upToDate && clientAuths.upToDate,
     close() {
       clearInterval(hourly);
       resolver.close();

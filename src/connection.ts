@@ -29,14 +29,14 @@ export interface Counted {
 
 /** A connection's slot, one of -c, as the stages use it (program/slots.ts). */
 export interface ConnectionSlot {
-  /** Secures the slot for the program: it can no longer be lent to another handshake. If it has
-   *  been lent, waits for another slot; otherwise returns undefined. Rejects when `signal`
+  /** Secures the slot for the program: it can no longer be taken away for another connection. If it
+   *  has been, waits for another slot; otherwise returns undefined. Rejects when `signal`
    *  aborts. */
-  keep(signal: AbortSignal): Promise<void> | undefined;
+  secure(signal: AbortSignal): Promise<void> | undefined;
   /** Marks the slot as used by a running program. */
   run(): void;
   /** Ends this object without freeing the slot, which is counted elsewhere from now on. */
-  hand(): void;
+  transfer(): void;
   /** Frees the slot for the next waiter. Only the first call counts. */
   release(): void;
 }
@@ -119,7 +119,7 @@ export class Connection implements StreamHandler {
   /** Why it ends, and in which stage; undefined while nothing has failed. */
   endedBy: ConnectionEnd | undefined;
   /** The bytes read of a ClientHello that is still incomplete. */
-  begun: Uint8Array = NOTHING;
+  earlyBytes: Uint8Array = NOTHING;
   /** A PROXY header comes before the ClientHello. */
   awaitsHeader = false;
   /** The gate counts its socket as open. Set by the gate alone (accept/gate.ts). */

@@ -28,7 +28,7 @@ export interface Server {
 const SHUT_DOWN: Reason = { kind: "shut down" };
 
 /** How long a connection without a program may delay the exit, in milliseconds. */
-const PATIENCE = 1000;
+const START_PATIENCE = 1000;
 
 /** How long a draining server keeps accepting while connections are in the kernel's queue, in
  *  milliseconds. New ones could otherwise delay its end for ever. */
@@ -92,7 +92,7 @@ export class Lifecycle implements ConnectionObserver {
   /** Connections before `lingering`, with or without a program. */
   readonly #connections = new Set<Connection>();
   /** The connections without a program. */
-  readonly #early = new Set<Connection>();
+  readonly #withoutProgram = new Set<Connection>();
   /** Number of connections whose program has ended, and whose client has not closed yet. */
   #lingering = 0;
   #ending = false;
@@ -104,18 +104,18 @@ export class Lifecycle implements ConnectionObserver {
     switch (conn.stage) {
       case "accepted":
         this.#connections.add(conn);
-        this.#early.add(conn);
+        this.#withoutProgram.add(conn);
         return;
       case "conversing":
-        if (this.#early.delete(conn)) this.#look();
+        if (this.#withoutProgram.delete(conn)) this.#check();
         return;
       case "lingering":
       case "over":
         if (conn.stage === "lingering") this.#lingering++;
         else if (before === "lingering") this.#lingering--;
         this.#connections.delete(conn);
-        this.#early.delete(conn);
-        return this.#look();
+        this.#withoutProgram.delete(conn);
+        return this.#check();
     }
   }
 
@@ -132,18 +132,18 @@ export class Lifecycle implements ConnectionObserver {
     };
   }
 
-  #look(): void {
-    if (this.#early.size === 0) this.#drain.on("all started");
+  #check(): void {
+    if (this.#withoutProgram.size === 0) this.#drain.on("all started");
     if (this.#connections.size === 0 && (this.#ending || this.#lingering === 0)) {
       this.#drain.on("all over");
     }
   }
 
-  #dismiss(connections: Iterable<Connection>): void {
+  #giveUp(connections: Iterable<Connection>): void {
     for (const conn of connections) conn.giveUp(SHUT_DOWN);
   }
 
-  #begin(listener: Listener, patience = PATIENCE, queue = true): void {
+  #begin(listener: Listener, patience = START_PATIENCE, queue = true): void {
     if (!this.#drain.on("asked")) return;
     // Closing the listening socket resets the connections in the kernel's queue: accept them first.
     const until = performance.now() + (queue ? Math.min(patience, QUEUE_PATIENCE) : 0);
@@ -152,18 +152,18 @@ export class Lifecycle implements ConnectionObserver {
       if (performance.now() < until && listener.crowded) return void setImmediate(close);
       listener.close();
       this.#drain.on("stopped");
-      if (patience === 0) this.#dismiss(this.#early);
-      this.#look();
+      if (patience === 0) this.#giveUp(this.#withoutProgram);
+      this.#check();
     };
     setImmediate(() => setImmediate(close));
-    if (patience > 0) setTimeout(() => this.#dismiss(this.#early), patience).unref();
+    if (patience > 0) setTimeout(() => this.#giveUp(this.#withoutProgram), patience).unref();
   }
 
   #end(listener: Listener, grace: number): void {
     this.#ending = true;
     this.#begin(listener);
-    this.#look();
-    this.#dismiss(this.#connections);
+    this.#check();
+    this.#giveUp(this.#connections);
     for (const conn of this.#connections) conn.program?.kill("SIGTERM");
     setTimeout(() => {
       for (const conn of this.#connections) conn.program?.kill("SIGKILL");

@@ -75,7 +75,7 @@ export type Reason =
   | { readonly kind: "internal"; readonly text: string };
 
 /** Why a program could not be started. */
-export function notRun(text: string): Reason {
+export function startFailure(text: string): Reason {
   return { kind: "not run", text };
 }
 
@@ -95,12 +95,12 @@ export function reasonOf(thrown: unknown): Reason {
 
 /** Returns what to throw when the signal of a connection (`Connection.signal`) aborts. The signal's
  *  `reason` is a `Reason`. */
-export function abandoned(signal: AbortSignal): ConnectionError {
+export function abortError(signal: AbortSignal): ConnectionError {
   return new ConnectionError(signal.reason as Reason);
 }
 
 /** The client has reset the connection before the server could handle it. */
-export const LOST: Reason = { kind: "client gone", how: "reset", sent: 0 };
+export const RESET_AT_ACCEPT: Reason = { kind: "client gone", how: "reset", sent: 0 };
 
 export function isDenial(reason: Reason): reason is Denial {
   return reason.kind === "limit" || reason.kind === "rule" || reason.kind === "rules unreadable";
@@ -108,12 +108,12 @@ export function isDenial(reason: Reason): reason is Denial {
 
 /** Returns how TLS broke: the connection was lost (`reset`), or something came over it that is not
  *  valid TLS (`breach`). */
-export function breakOf(cause: StreamReason): "reset" | "breach" {
+export function breakKind(cause: StreamReason): "reset" | "breach" {
   return cause.kind === "client gone" || cause.kind === "connection lost" ? "reset" : "breach";
 }
 
 /** True if the client has gone and nothing that it may have sent was read. Health checks and port
  *  scans do that, and browsers that connect ahead. */
-export function saidNothing(reason: Reason): boolean {
+export function sentNothing(reason: Reason): boolean {
   return reason.kind === "client gone" && reason.sent === 0;
 }

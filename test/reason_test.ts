@@ -15,13 +15,13 @@ import {
   outcomeOf,
 } from "../src/metrics/reasons.ts";
 import {
-  abandoned,
-  breakOf,
+  abortError,
+  breakKind,
   ConnectionError,
   isDenial,
   type Reason,
   reasonOf,
-  saidNothing,
+  sentNothing,
   type TlsFault,
 } from "../src/reason.ts";
 
@@ -265,7 +265,7 @@ test("the outcome follows the reason, and the stage", () => {
 test("whatever is thrown has a reason", () => {
   const shutDown: Reason = { kind: "shut down" };
   assert.equal(reasonOf(new ConnectionError(shutDown)), shutDown);
-  assert.equal(reasonOf(abandoned(AbortSignal.abort(shutDown))), shutDown);
+  assert.equal(reasonOf(abortError(AbortSignal.abort(shutDown))), shutDown);
   assert.deepEqual(reasonOf(new FatalError("a\nb")), { kind: "settings", text: "a b" });
   for (const thrown of [undefined, null, 7, "", new Error(), {}, ["timed out after 1 s"]]) {
     assert.equal(reasonOf(thrown).kind, "internal");
@@ -273,10 +273,10 @@ test("whatever is thrown has a reason", () => {
 });
 
 test("a client that has gone without a word is told from others, and a reset from a breach", () => {
-  const silent = ROWS.filter(([reason]) => saidNothing(reason)).map(([reason]) => reason);
+  const silent = ROWS.filter(([reason]) => sentNothing(reason)).map(([reason]) => reason);
   assert.deepEqual(silent, [{ kind: "client gone", how: "closed", sent: 0 }]);
-  assert.equal(breakOf({ kind: "client gone", how: "reset" }), "reset");
-  assert.equal(breakOf({ kind: "connection lost", text: "x" }), "reset");
-  assert.equal(breakOf({ kind: "tls", fault: "malformed", text: "x" }), "breach");
-  assert.equal(breakOf({ kind: "alert", alert: "x", certificate: false }), "breach");
+  assert.equal(breakKind({ kind: "client gone", how: "reset" }), "reset");
+  assert.equal(breakKind({ kind: "connection lost", text: "x" }), "reset");
+  assert.equal(breakKind({ kind: "tls", fault: "malformed", text: "x" }), "breach");
+  assert.equal(breakKind({ kind: "alert", alert: "x", certificate: false }), "breach");
 });

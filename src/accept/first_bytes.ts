@@ -9,35 +9,35 @@ import { NO_HANDLER } from "../runtime/stream.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Reads until `enough` returns true, then pauses the socket and resolves with all bytes received.
+/** Reads until `isComplete` returns true, then pauses the socket and resolves with all bytes received.
  *  `begin` are bytes read earlier. Rejects with `HandshakeError` if the client disconnects or the
- *  connection is given up, and with any error of `enough`. */
+ *  connection is given up, and with any error of `isComplete`. */
 export function firstBytes(
   conn: Connection,
-  enough: (bytes: Uint8Array) => boolean,
+  isComplete: (bytes: Uint8Array) => boolean,
   begin: Uint8Array = NOTHING,
 ): Promise<Uint8Array> {
   const { socket } = conn;
   return new Promise((resolve, reject) => {
     let bytes = begin;
     const fail = (error: unknown): void => {
-      conn.begun = NOTHING;
+      conn.earlyBytes = NOTHING;
       socket.take(NO_HANDLER); // the socket is closed, or the caller will close it
       reject(error);
     };
-    const gone = (error?: Error): void => {
+    const clientGone = (error?: Error): void => {
       const how = error ? "reset" : "closed";
       fail(new HandshakeError({ kind: "client gone", how, sent: bytes.length }));
     };
-    const abandoned = (why: Reason): void => {
+    const givenUp = (why: Reason): void => {
       const silent = why.kind === "client gone" && bytes.length === 0;
       fail(new HandshakeError(silent ? { ...why, sent: 0 } : why));
     };
-    const look = (): boolean => {
+    const check = (): boolean => {
       try {
-        if (!enough(bytes)) return false;
+        if (!isComplete(bytes)) return false;
         socket.hold();
-        conn.begun = NOTHING;
+        conn.earlyBytes = NOTHING;
         socket.take(conn);
         resolve(bytes);
       } catch (error) {
@@ -45,17 +45,17 @@ export function firstBytes(
       }
       return true;
     };
-    if (conn.givenUp !== undefined) return abandoned(conn.givenUp);
-    if (bytes.length > 0 && look()) return;
-    conn.begun = bytes;
+    if (conn.givenUp !== undefined) return givenUp(conn.givenUp);
+    if (bytes.length > 0 && check()) return;
+    conn.earlyBytes = bytes;
     socket.take({
       data(chunk) {
         bytes = bytes.length === 0 ? chunk : concat([bytes, chunk]);
-        conn.begun = bytes;
-        look();
+        conn.earlyBytes = bytes;
+        check();
       },
-      end: () => gone(),
-      close: (error) => conn.givenUp === undefined ? gone(error) : abandoned(conn.givenUp),
+      end: () => clientGone(),
+      close: (error) => conn.givenUp === undefined ? clientGone(error) : givenUp(conn.givenUp),
     });
     socket.resume();
   });

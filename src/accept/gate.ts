@@ -26,7 +26,7 @@ import type { Reason } from "../reason.ts";
 import type { Listener } from "../runtime/runtime.ts";
 
 /** Milliseconds after which a silent client is closed for new ones while descriptors are short. */
-const SILENT = 1000;
+const SILENT_LIMIT = 1000;
 
 /** What the gate needs to know about the programs. */
 export interface GatePrograms {
@@ -52,7 +52,7 @@ export interface GateOptions {
   /** See `PendingOptions`. */
   isHelloComplete: (conn: Connection) => boolean;
   /** `isHelloComplete` cannot see unread bytes. */
-  blind?: boolean;
+  cannotPeek?: boolean;
   /** Milliseconds, as performance.now(). */
   now?: () => number;
 }
@@ -68,8 +68,8 @@ export class Gate implements ConnectionObserver {
    *  Oldest first. */
   readonly #lingering = new Set<Connection>();
   #paused = false;
-  #last = false;
-  #judging = false;
+  #takingQueue = false;
+  #evictScheduled = false;
 
   constructor(readonly options: GateOptions) {
     const { pending: limit, isHelloComplete, now = () => performance.now() } = options;
@@ -97,9 +97,9 @@ export class Gate implements ConnectionObserver {
         return this.#pending.complete(conn);
       case "starting":
         // With -n no ClientHello comes first: the connection counts as complete until its program runs.
-        return before === "admission" ? this.#pending.complete(conn) : this.#through(conn);
+        return before === "admission" ? this.#pending.complete(conn) : this.#leavePending(conn);
       case "conversing":
-        return this.#through(conn);
+        return this.#leavePending(conn);
       case "lingering":
         if (conn.open) this.#lingering.add(conn);
         return this.#update();
@@ -115,25 +115,25 @@ export class Gate implements ConnectionObserver {
     conn.open = true;
     this.#pending.enter(conn);
     if (this.#pending.excess > 0) {
-      if (this.options.blind) this.#judgeSoon();
-      else this.#judge(conn);
+      if (this.options.cannotPeek) this.#evictSoon();
+      else this.#evictExcess(conn);
     }
     this.#update();
   }
 
   /** If unread bytes cannot be seen: decides after the next event loop turn has read them. */
-  #judgeSoon(): void {
-    if (this.#judging) return;
-    this.#judging = true;
+  #evictSoon(): void {
+    if (this.#evictScheduled) return;
+    this.#evictScheduled = true;
     setImmediate(() => {
-      this.#judging = false;
-      this.#judge();
+      this.#evictScheduled = false;
+      this.#evictExcess();
       this.#update();
     });
   }
 
   /** Closes excess connections, except `newest`. */
-  #judge(newest?: Connection): void {
+  #evictExcess(newest?: Connection): void {
     while (this.#pending.excess > 0) {
       const victim = this.#pending.evict(newest);
       if (!victim) return;
@@ -149,11 +149,11 @@ export class Gate implements ConnectionObserver {
   /** Call this before the listener closes. Connections in the kernel's queue are accepted even if
    *  they must wait for a slot in this process. */
   takeQueue(): void {
-    this.#last = true;
+    this.#takingQueue = true;
     this.#update();
   }
 
-  #through(conn: Connection): void {
+  #leavePending(conn: Connection): void {
     if (this.#pending.leave(conn)) this.#update();
   }
 
@@ -170,8 +170,8 @@ export class Gate implements ConnectionObserver {
   #scarce(): boolean {
     const { descriptors, each, concurrency, pending, pendingRoom } = this.options;
     if (pendingRoom < pending && this.#pending.size >= pendingRoom) return true;
-    const piped = Math.min(concurrency, this.#open - this.#lingering.size + 1);
-    return this.#open + 1 + piped * (each - 1) > descriptors;
+    const withProgram = Math.min(concurrency, this.#open - this.#lingering.size + 1);
+    return this.#open + 1 + withProgram * (each - 1) > descriptors;
   }
 
   /** Closes silent clients while descriptors are short, so that accepting does not pause because of
@@ -182,7 +182,7 @@ export class Gate implements ConnectionObserver {
     while (this.#scarce()) {
       const oldest = this.#pending.oldestSilent();
       if (!oldest) return;
-      const left = oldest.accepted + SILENT - this.#now();
+      const left = oldest.accepted + SILENT_LIMIT - this.#now();
       if (left > 0) {
         this.#timer = setTimeout(() => this.#update(), left);
         this.#timer.unref();
@@ -196,7 +196,7 @@ export class Gate implements ConnectionObserver {
     const { programs } = this.options;
     this.#makeRoom();
     const full = this.#scarce() ||
-      (!this.#last && (programs.full || programs.waiting > 0));
+      (!this.#takingQueue && (programs.full || programs.waiting > 0));
     if (full === this.#paused) return;
     this.#paused = full;
     if (full) this.listener?.pause();

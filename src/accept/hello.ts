@@ -25,7 +25,7 @@ function complete(bytes: Uint8Array): boolean {
 
 /** True if the ClientHello is complete, including unread bytes in the socket. Never throws. */
 export function isHelloComplete(conn: Connection): boolean {
-  const bytes = concat([conn.begun, conn.socket.unread()]);
+  const bytes = concat([conn.earlyBytes, conn.socket.unread()]);
   try {
     const header = conn.awaitsHeader ? decodeProxy(bytes)?.length : 0;
     return header !== undefined && complete(bytes.subarray(header));

@@ -27,7 +27,7 @@ export function listenWithoutLibc(
   runtime: Pick<Runtime, "name" | "listen">,
   address: ListenAddress,
   warn: (text: string) => void,
-  ...told: Told
+  ...callbacks: SocketCallbacks
 ): Listener {
   const { name } = runtime;
   const { ip, dualStack } = address;
@@ -36,12 +36,12 @@ export function listenWithoutLibc(
   return naming(
     address,
     warn,
-    ({ ip, port, backlog }) => runtime.listen({ ip, port, backlog }, ...told),
+    ({ ip, port, backlog }) => runtime.listen({ ip, port, backlog }, ...callbacks),
   );
 }
 
 /** Callbacks of a listener. */
-type Told = [onSocket: (socket: Socket) => void, onLost?: () => void];
+type SocketCallbacks = [onSocket: (socket: Socket) => void, onLost?: () => void];
 
 /** Calls `listen` and adds the address to its errors. On a kernel without IPv6, `:0` means every
  *  IPv4 address. */
@@ -74,11 +74,11 @@ export function listen(
   runtime: Runtime,
   address: ListenAddress,
   warn: (text: string) => void,
-  ...told: Told
+  ...callbacks: SocketCallbacks
 ): Listener {
   const { libc } = runtime;
-  if (!libc) return listenWithoutLibc(runtime, address, warn, ...told);
-  return runtime.listenDescriptor(listenSocket(libc, address, warn), address.backlog, ...told);
+  if (!libc) return listenWithoutLibc(runtime, address, warn, ...callbacks);
+  return runtime.listenDescriptor(listenSocket(libc, address, warn), address.backlog, ...callbacks);
 }
 
 function hint(code: string | undefined, port: number): string | undefined {

@@ -5,7 +5,7 @@
 import type { Connection } from "../connection.ts";
 
 /** In milliseconds. A silent connection younger than this is spared if a handshake is older. */
-const SPARED = 1000;
+const SPARED_AGE = 1000;
 
 export interface PendingOptions {
   /** --pending. */
@@ -55,13 +55,13 @@ export class Pending {
 
   /** Selects the connection to close, other than `newest`, and removes it. */
   evict(newest?: Connection): Victim | undefined {
-    const young = this.o.now() - SPARED;
+    const sparedSince = this.o.now() - SPARED_AGE;
     const silent = this.oldestSilent(newest);
-    const [[late, since] = []] = this.#complete;
+    const [[oldest, since] = []] = this.#complete;
     // A connection without a slot waits for the server: the client is not to blame.
-    const stalled = late?.slot !== undefined && since !== undefined && since <= young;
-    const complete = !silent || (silent.accepted > young && stalled);
-    const conn = complete ? late : silent;
+    const stalled = oldest?.slot !== undefined && since !== undefined && since <= sparedSince;
+    const complete = !silent || (silent.accepted > sparedSince && stalled);
+    const conn = complete ? oldest : silent;
     if (!conn) return undefined;
     this.leave(conn);
     return { conn, complete };

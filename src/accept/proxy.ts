@@ -14,7 +14,7 @@ import { beginsLikeProxy, decodeProxy } from "../codec/proxy/proxy.ts";
 import { escapeText } from "../codec/x509/names.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import type { Connection } from "../connection.ts";
-import { ConnectionError, type Reason, reasonOf, saidNothing } from "../reason.ts";
+import { ConnectionError, type Reason, reasonOf, sentNothing } from "../reason.ts";
 import type { Socket } from "../runtime/runtime.ts";
 import { Owned, type Stream } from "../runtime/stream.ts";
 import { firstBytes } from "./first_bytes.ts";
@@ -54,13 +54,13 @@ export async function readProxyHeader(
       return decoded !== undefined;
     });
     const { header, length } = decoded as DecodedProxy;
-    believe(conn, header);
-    return conn.begun = bytes.subarray(length);
+    applyHeader(conn, header);
+    return conn.earlyBytes = bytes.subarray(length);
   } catch (error) {
     const cause: Reason = error instanceof DecodeError
       ? { kind: "malformed", text: error.message }
       : reasonOf(error);
-    if (saidNothing(cause)) throw error;
+    if (sentNothing(cause)) throw error;
     throw new ConnectionError({ kind: "proxy header", cause });
   } finally {
     conn.awaitsHeader = false;
@@ -70,7 +70,7 @@ export async function readProxyHeader(
 
 /** Replaces the addresses of the connection by those in the header. LOCAL and UNKNOWN change
  *  nothing. */
-function believe(conn: Connection, { ends, extras }: ProxyHeader): void {
+function applyHeader(conn: Connection, { ends, extras }: ProxyHeader): void {
   const variables = new Map<ConnectionVariable, string>();
   const set = (name: ConnectionVariable, value: string | undefined): void => {
     if (value !== undefined) variables.set(name, escapeText(value).slice(0, MAX_VALUE));
@@ -169,9 +169,9 @@ export class PlainStream extends Owned implements Stream {
 
   #decide(): void {
     if (this.#decided || this.#held.length === 0) return;
-    const likeness = beginsLikeProxy(this.#held);
-    if (likeness === "no") return this.#release();
-    if (likeness !== "yes") return;
+    const match = beginsLikeProxy(this.#held);
+    if (match === "no") return this.#release();
+    if (match !== "yes") return;
     this.#decided = true;
     this.#held = NOTHING;
     const error = new ConnectionError(UNEXPECTED);
@@ -193,7 +193,7 @@ const UNEXPECTED: Reason = { kind: "unexpected proxy header" };
 /** True if a proxy only checked that the server listens, and disconnected. This is not an error,
  *  and not worth a log line every two seconds. */
 export function isHealthCheck({ proxy }: Connection, reason: Reason): boolean {
-  return proxy?.own === true && saidNothing(reason);
+  return proxy?.own === true && sentNothing(reason);
 }
 
 /** The reason to refuse `first` in place of a ClientHello if it is a PROXY header, else

@@ -56,19 +56,23 @@ export async function admit(
   services: AdmitServices,
 ): Promise<Denial | undefined> {
   const { limiter, options, log } = services;
-  const taken = await limiter.take(addressKey(parseIp(conn.remote.ip)), services.limits);
-  if (!("release" in taken)) {
-    log.connectionLimit(taken.by === "rate" ? "rate" : "connection", taken.count, conn.remote.ip);
-    return { kind: "limit", ...taken };
+  const reserved = await limiter.take(addressKey(parseIp(conn.remote.ip)), services.limits);
+  if (!("release" in reserved)) {
+    log.connectionLimit(
+      reserved.by === "rate" ? "rate" : "connection",
+      reserved.count,
+      conn.remote.ip,
+    );
+    return { kind: "limit", ...reserved };
   }
-  conn.reservation = taken;
+  conn.reservation = reserved;
   let decided = false;
   if (services.earlyRules) {
-    const early = await follow(
+    const early = await applyResult(
       conn,
       services,
       services.earlyRules.evaluate({ ip: conn.remote.ip }),
-      taken,
+      reserved,
     );
     if (early.denial) return early.denial;
     decided = early.explicit;
@@ -96,7 +100,7 @@ export async function admit(
     ...(host ? { host: host.toLowerCase() } : {}),
     ...(info ? { info } : {}),
   });
-  return (await follow(conn, services, result, taken)).denial;
+  return (await applyResult(conn, services, result, reserved)).denial;
 }
 
 async function findNames(conn: Connection, services: AdmitServices): Promise<void> {
@@ -119,7 +123,7 @@ async function findNames(conn: Connection, services: AdmitServices): Promise<voi
 
 /** Applies the result of the rules: the decision, the variables, and the limits that they set.
  *  `explicit`: a rule applied. */
-async function follow(
+async function applyResult(
   conn: Connection,
   services: AdmitServices,
   result: RuleResult,

@@ -78,7 +78,7 @@ export class LocalLimiter implements ConnectionLimiter {
   }
 
   /** Open connections of an address (see `addressKey`). */
-  of(address: string): number {
+  openConnections(address: string): number {
     return this.#addresses.get(address)?.size ?? 0;
   }
 
@@ -108,7 +108,7 @@ export class LocalLimiter implements ConnectionLimiter {
     { perAddress = 0, network, rate }: ConnectionLimits,
   ): LimitRefusal | undefined {
     const count = Math.min(perAddress, this.options.programs);
-    if (count > 0 && this.#precede(reservation, count)) return { by: "address", count };
+    if (count > 0 && this.#isPreceded(reservation, count)) return { by: "address", count };
     if (
       reservation.open && network && network.count > 0 &&
       !reservation.networks.includes(network.key)
@@ -131,13 +131,13 @@ export class LocalLimiter implements ConnectionLimiter {
   /** See `Reservation.release`. */
   release(reservation: CountedReservation): void {
     this.#drop(reservation.address, reservation);
-    for (const key of reservation.networks) this.#leave(key);
+    for (const key of reservation.networks) this.#leaveNetwork(key);
   }
 
   /** True if `count` connections of the address arrived before `reservation` and are open. Later
    *  ones do not count: otherwise connections that wait for DNS at the same time would refuse
    *  each other. */
-  #precede(reservation: CountedReservation, count: number): boolean {
+  #isPreceded(reservation: CountedReservation, count: number): boolean {
     let before = 0;
     for (const other of this.#addresses.get(reservation.address) ?? []) {
       if (other === reservation) return false;
@@ -152,7 +152,7 @@ export class LocalLimiter implements ConnectionLimiter {
     if (peers?.size === 0) this.#addresses.delete(address);
   }
 
-  #leave(network: string): void {
+  #leaveNetwork(network: string): void {
     const others = (this.#networks.get(network) ?? 1) - 1;
     if (others > 0) this.#networks.set(network, others);
     else this.#networks.delete(network);

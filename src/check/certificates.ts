@@ -57,7 +57,7 @@ export function sites(env: Env): Site[] {
 /** Checks the files that one site names. Returns undefined if they cannot be used at all. */
 export function checkSite(
   { name, lookup }: Site,
-  actors: Pick<Actors, "opener" | "program" | "apart">,
+  actors: Pick<Actors, "opener" | "program" | "separate">,
   password: string | undefined,
   findings: Findings,
   now = Date.now(),
@@ -112,17 +112,17 @@ export function checkLeaf(
   }
   const usage = leaf.extendedKeyUsage;
   if (usage && !usage.includes(SERVER_AUTH) && !usage.includes(ANY_USAGE)) {
-    findings.passing(`${name}: not for servers (no serverAuth)`, "have it issued for a server");
+    findings.tolerable(`${name}: not for servers (no serverAuth)`, "have it issued for a server");
   }
   const algorithm = algorithmName(leaf.signatureAlgorithm);
   if (/^(md5|sha1|ecdsa-with-SHA1$)/i.test(algorithm)) {
-    findings.passing(
+    findings.tolerable(
       `${name}: signed with ${algorithm}, which clients refuse`,
       "have it issued anew, signed with SHA-256",
     );
   }
   for (const { text, remedy, severe } of keyProblems(leaf)) {
-    findings[severe ? "passing" : "warning"](`${name}: ${text}`, remedy);
+    findings[severe ? "tolerable" : "warning"](`${name}: ${text}`, remedy);
   }
 }
 
@@ -157,7 +157,7 @@ function namesOf({ dnsNames, subject }: Certificate): string {
  *  workers, only the monitor needs to read them. */
 function checkKeyFile(
   path: string,
-  { opener, program, apart }: Pick<Actors, "opener" | "program" | "apart">,
+  { opener, program, separate }: Pick<Actors, "opener" | "program" | "separate">,
   findings: Findings,
 ): void {
   let mode: number;
@@ -169,12 +169,14 @@ function checkKeyFile(
   }
   if (mode & 0o004) {
     findings.warning(`key ${path}: everybody can read it`, `chmod o-r ${path}`);
-  } else if (apart && opener.uid === 0 && program.uid !== 0 && !obstacle(path, program, "read")) {
+  } else if (
+    separate && opener.uid === 0 && program.uid !== 0 && !obstacle(path, program, "read")
+  ) {
     findings.warning(
       `key ${path}: programs can read it, as user ${program.uid}`,
       `chown root:root ${path}; chmod 600 ${path}`,
     );
-  } else if (apart && opener.uid === 0 && mode & 0o040 && group !== 0) {
+  } else if (separate && opener.uid === 0 && mode & 0o040 && group !== 0) {
     findings.info(`key ${path}: group ${group} can read it`, "chmod g-r if nobody else needs it");
   }
   const why = obstacle(path, opener, "read")?.text;

@@ -20,7 +20,7 @@ const CA_ISSUERS = "\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02";
 const AUTHORITIES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 /** Maximum number and size of the files in the certificate's folder that are searched for its
  *  issuer. */
-const MAX_BESIDE = 64;
+const MAX_NEIGHBOURS = 64;
 const MAX_FILE = 65_536;
 /** Maximum size of a list of authorities, in bytes. All public authorities have 220 KB. */
 const MAX_BUNDLE = 16 << 20;
@@ -71,13 +71,13 @@ function checkLast(sent: readonly Certificate[], path: string, findings: Finding
   const known = authorities();
   if (known?.has(latin1(last.issuer.der))) return;
   const issuer = oneLine(last.issuer);
-  const beside = issuerBeside(last, path);
-  if (beside && !beside.selfIssued) {
+  const neighbour = issuerInFolder(last, path);
+  if (neighbour && !neighbour.selfIssued) {
     findings.warning(
       `${name}: the chain is not complete; missing: ${issuer}`,
-      `append ${beside.path} to it, or set CERTFILE to the file that has both`,
+      `append ${neighbour.path} to it, or set CERTFILE to the file that has both`,
     );
-  } else if (!beside && known && latin1(last.der).includes(CA_ISSUERS)) {
+  } else if (!neighbour && known && latin1(last.der).includes(CA_ISSUERS)) {
     findings.warning(
       `${name}: the chain ends before an authority that this system knows; missing: ${issuer}`,
       "append the certificate of that issuer to CERTFILE",
@@ -92,7 +92,7 @@ function checkLast(sent: readonly Certificate[], path: string, findings: Finding
 
 /** Returns the certificate of the issuer, if it is in the same folder. For example, certbot writes
  *  a cert.pem without it and a fullchain.pem with it. */
-function issuerBeside(
+function issuerInFolder(
   last: Certificate,
   path: string,
 ): { path: string; selfIssued: boolean } | undefined {
@@ -104,7 +104,7 @@ function issuerBeside(
     return undefined; // may be entered, but not listed
   }
   let root: { path: string; selfIssued: boolean } | undefined;
-  for (const file of names.slice(0, MAX_BESIDE).map((name) => join(folder, name))) {
+  for (const file of names.slice(0, MAX_NEIGHBOURS).map((name) => join(folder, name))) {
     for (const { subject, selfIssued } of certificatesIn(file)) {
       if (!equalBytes(subject.der, last.issuer.der)) continue;
       // Prefer the root: a cross-signed certificate of the same name may be in the folder too.

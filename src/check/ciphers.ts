@@ -33,7 +33,7 @@ export const SUITES = [
 
 /** Words of OpenSSL's cipher lists for suites that BoringSSL lacks. They are not mistakes, and have
  *  no effect. */
-const BYGONE =
+const ABSENT_SUITES =
   /DSS|DES|RC4|RC2|IDEA|SEED|CAMELLIA|ARIA|MD5|EXP|LOW|MEDIUM|NULL|SSLv[23]|DH|^-?((ECDSA|RSA)-)?AES(128|256)-(SHA256|SHA384|CCM8?)$/;
 
 /** Reports which suites CIPHERS permits with the certificates of one site. */
@@ -86,7 +86,7 @@ export function unknownWords(ciphers: string): string[] {
     // Commands name no suite, and exclusions of unknown suites do no harm.
     if (word === "" || /^[!@-]/.test(word)) return false;
     const bare = word.replace(/^\+/, "");
-    return !BYGONE.test(bare.replaceAll("ECDHE", "")) && !isCipherList(bare);
+    return !ABSENT_SUITES.test(bare.replaceAll("ECDHE", "")) && !isCipherList(bare);
   });
 }
 

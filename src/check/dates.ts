@@ -15,7 +15,7 @@ export function checkEnd(
 ): void {
   const { notAfter } = certificate;
   if (notAfter.ms < now) {
-    findings.passing(`${about} expired on ${notAfter.text}`, remedy);
+    findings.tolerable(`${about} expired on ${notAfter.text}`, remedy);
   } else if (endsSoon(certificate, now)) {
     const left = timeLeft(certificate, now);
     findings.warning(`${about} ends in ${left}, on ${notAfter.text}`, remedy);
@@ -30,7 +30,7 @@ export function checkBeginning(
   now: number,
 ): void {
   if (notBefore.ms <= now) return;
-  findings.passing(
+  findings.tolerable(
     `${name}: not valid before ${notBefore.text}`,
     "look at the clock of this machine, or wait",
   );

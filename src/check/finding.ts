@@ -15,13 +15,13 @@ export interface Finding {
   /** What to do. */
   remedy?: string;
   /** True for an error with which a server can run. A start only warns of it. */
-  passing?: true;
+  tolerable?: true;
   /** The error that a start throws. */
   cause?: FatalError;
 }
 
 /** Maximum warnings that a start logs; a rules file can cause one per rule. */
-const MAX_SAID = 30;
+const MAX_LOGGED = 30;
 
 /** Remedy for an error that has none of its own. */
 const READ_MANUAL = "sslserver --man tells more";
@@ -53,8 +53,8 @@ export class Findings {
   /** An error that does not stop a start, which logs a warning. Either the server serves all the
    *  same, or the error can end while the server runs: with time, with a new file mode or with a
    *  new file. */
-  passing(text: string, remedy: string): void {
-    this.#put({ level: "error", text, remedy, passing: true });
+  tolerable(text: string, remedy: string): void {
+    this.#put({ level: "error", text, remedy, tolerable: true });
   }
 
   /** Does a part of the check. An error that would end a start becomes a finding, and the check
@@ -83,14 +83,14 @@ export class Findings {
   /** Handles the findings as a start does: logs warnings, and throws `FatalError` for the first
    *  error. */
   start(log: Pick<Log, "warning">): void {
-    const doubts: Finding[] = [];
+    const warnings: Finding[] = [];
     for (const finding of this.list) {
-      const { level, text, remedy, passing, cause } = finding;
-      if (level === "error" && !passing) throw cause ?? new FatalError(text, undefined, remedy);
-      if (level === "error" || level === "warning") doubts.push(finding);
+      const { level, text, remedy, tolerable, cause } = finding;
+      if (level === "error" && !tolerable) throw cause ?? new FatalError(text, undefined, remedy);
+      if (level === "error" || level === "warning") warnings.push(finding);
     }
-    for (const { text, remedy } of doubts.slice(0, MAX_SAID)) log.warning(text, remedy);
-    const more = doubts.length - MAX_SAID;
+    for (const { text, remedy } of warnings.slice(0, MAX_LOGGED)) log.warning(text, remedy);
+    const more = warnings.length - MAX_LOGGED;
     if (more > 0) log.warning(`${more} more warnings`, "sslserver --check shows all of them");
   }
 

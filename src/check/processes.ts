@@ -25,7 +25,7 @@ export interface Actors {
   /** The user that programs run as. */
   readonly program: ProcessUser;
   /** True if there are workers. */
-  readonly apart: boolean;
+  readonly separate: boolean;
   /** Files that a worker gets as descriptors, so that it needs no permission to open them. */
   readonly handed: ReadonlySet<string>;
   /** Access to files as a worker sees them. */
@@ -40,19 +40,21 @@ export function checkProcesses(
   main: string,
   findings: Findings,
 ): Actors {
-  const split = findings.attempt(() => ({ plan: planWorkers(options, env, runtime, main) }));
-  if (split?.plan) {
-    const { identity, workers } = split.plan;
+  const planned = findings.attempt(() => ({ plan: planWorkers(options, env, runtime, main) }));
+  if (planned?.plan) {
+    const { identity, workers } = planned.plan;
     checkNumber(workers, findings);
     checkRoot(options, identity.uid, findings);
     checkIdentity(options, env, identity, runtime, findings);
     findings.attempt(() => programUser(options, runtime));
-    return apart(options, env, identity, runtime, findings);
+    return separateActors(options, env, identity, runtime, findings);
   }
   // Their problems have been reported. Check the rest as if these were corrected.
-  if (!split && runtime.libc) return apart(options, env, whoOf(options), runtime, findings);
-  if (split) findings.attempt(() => refuseIdentity(env));
-  if (split && options.workers === undefined && runtime.libc) {
+  if (!planned && runtime.libc) {
+    return separateActors(options, env, identityOf(options), runtime, findings);
+  }
+  if (planned) findings.attempt(() => refuseIdentity(env));
+  if (planned && options.workers === undefined && runtime.libc) {
     findings.info(
       "one process does everything: it may not start itself again",
       "for a worker of its own deno run wants --allow-run for itself, and a file on this machine; else say --workers 0",
@@ -61,14 +63,14 @@ export function checkProcesses(
   checkRoot(options, undefined, findings, false);
   const all = processUser(options, runtime);
   const handed = new Set<string>();
-  return { opener: all, worker: all, program: all, apart: false, handed, files: localFiles };
+  return { opener: all, worker: all, program: all, separate: false, handed, files: localFiles };
 }
 
-function whoOf({ uid, gid }: Options): Identity {
+function identityOf({ uid, gid }: Options): Identity {
   return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
 }
 
-function apart(
+function separateActors(
   options: Options,
   env: Env,
   identity: Identity,
@@ -82,7 +84,7 @@ function apart(
     opener: processUser({}, runtime),
     worker: { ...processUser(identity, runtime), ...(jail ? { jail } : {}) },
     program: processUser(options, runtime),
-    apart: true,
+    separate: true,
     handed: new Set([...pathsOf(wantedFiles(options, env))].map(({ path }) => path)),
     files: localFiles,
   };

@@ -32,7 +32,7 @@ export function checkProgram(
   if (option) findings.warning(`program ${name}: it looks like an option`, first);
   const problem = unusable(file, who);
   if (problem?.forGood) return findings.error(`program ${file}: ${problem.why}`, REPLACE);
-  if (problem) return findings.passing(`program ${file}: ${problem.why}`, allow(problem, file));
+  if (problem) return findings.tolerable(`program ${file}: ${problem.why}`, allow(problem, file));
   const begin = beginning(file);
   if (begin === undefined) {
     findings.ok(`program ${file}: executable`);
@@ -41,7 +41,7 @@ export function checkProgram(
   if (begin.startsWith("#!")) checkScript(file, begin.split("\n")[0] ?? "", path, who, findings);
   else if (process.platform === "linux" && !begin.startsWith("\x7fELF")) {
     // Not fatal: binfmt_misc(5) may know more formats.
-    findings.passing(
+    findings.tolerable(
       `program ${file}: neither an executable of this system nor a script with #!`,
       "let its first line name the interpreter: #!/bin/sh",
     );
@@ -72,7 +72,7 @@ function checkScript(
   }
   const hidden = obstacle(file, who, "read")?.text;
   if (hidden) {
-    findings.passing(`program ${file}: ${hidden}, as its interpreter must`, `chmod a+r ${file}`);
+    findings.tolerable(`program ${file}: ${hidden}, as its interpreter must`, `chmod a+r ${file}`);
     return;
   }
   const [interpreter = "", ...words] = line.slice(2).trim().split(/[ \t]+/);
@@ -86,7 +86,7 @@ function checkScript(
     const text = `program ${file}: its interpreter ${name || "#!"}: ${problem.why}`;
     const remedy = "install it, or correct the first line of the script";
     if (problem.forGood) findings.error(text, remedy);
-    else findings.passing(text, remedy);
+    else findings.tolerable(text, remedy);
     return;
   }
   findings.ok(`program ${file}: executable, by ${line.slice(2).trim()}`);

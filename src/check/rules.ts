@@ -35,9 +35,11 @@ export function checkRules(
   try {
     const opened = new PathRules(file).open();
     if (!opened) {
-      if (options.allowMissingRules) findings.ok(`${name}: not there, and allowed to be (-X)`);
-      else findings.passing(`${name}: no such file: ${denied}`, `${compile}; or allow it with -X`);
-      return;
+      if (options.allowMissingRules) {
+        return findings.ok(`${name}: does not exist, which -X allows`);
+      }
+      const remedy = `${compile}; or allow it with -X`;
+      return findings.tolerable(`${name}: no such file: ${denied}`, remedy);
     }
     const size = opened.size;
     const { reader, file: large } = openRules(opened);
@@ -54,13 +56,13 @@ export function checkRules(
     }
   } catch (error) {
     const text = `${name}: ${systemReason(error)}: ${denied}`;
-    if (isForbidden(error)) return findings.passing(text, readable(file));
+    if (isForbidden(error)) return findings.tolerable(text, readable(file));
     findings.error(text, isEmpty(file) ? `it is empty: ${compile}` : compile);
     return;
   }
   const hidden = obstacle(file, actors.opener, "read")?.text;
   if (hidden) {
-    findings.passing(`${name}: ${hidden}: ${denied}`, readable(file));
+    findings.tolerable(`${name}: ${hidden}: ${denied}`, readable(file));
   }
   checkSource(file, findings);
 }
@@ -114,7 +116,7 @@ class Tally {
         work();
       } catch (error) {
         const remedy = (error as { hint?: string }).hint ?? "correct the rule and compile it again";
-        this.findings.passing(`${where}${reason(error)}`, remedy); // affects one rule's clients
+        this.findings.tolerable(`${where}${reason(error)}`, remedy); // affects one rule's clients
       }
     };
     attempt(() => parseLimit("MAXCONIP", variables.get("MAXCONIP")));
@@ -146,7 +148,7 @@ class Tally {
         const why = handed.has(path) ? undefined : obstacle(path, worker, "read")?.text;
         if (!why) continue;
         const { jail, uid } = worker;
-        this.findings.passing(
+        this.findings.tolerable(
           `${where}${variable} ${path}: ${why}${
             jail === undefined ? "" : ` in ${jail} (SSL_CHROOT)`
           }`,

@@ -1,6 +1,6 @@
 /** Finds the variable that a misspelled name was meant to be. Pure. */
 
-import { oneOff } from "../config/one_off.ts";
+import { isOneEdit } from "../config/edit_distance.ts";
 import { findOwn, hasServerNames, isListed, type VariableName } from "../config/variables.ts";
 
 /** Minimum lengths of names in another case, and of names with one letter off. Shorter names are
@@ -53,6 +53,6 @@ export function spelling(name: string): string | undefined {
   const other = Object.hasOwn(OTHER, upper) ? OTHER[upper] : undefined;
   const meant = other ??
     findOwn((one) => one === upper && one.length >= MIN_LETTERS) ??
-    findOwn((one) => one.length >= MIN_ONE_OFF && oneOff(upper, one));
+    findOwn((one) => one.length >= MIN_ONE_OFF && isOneEdit(upper, one));
   return meant && hasServerNames(meant) ? [meant, ...rest].join(":") : meant;
 }

@@ -15,7 +15,7 @@ import type { Findings } from "./finding.ts";
 
 const DAY = 86_400_000;
 /** Lists are issued daily to monthly. One that ends within this time should have been replaced. */
-const LIST_SOON = DAY;
+const LIST_EXPIRES_SOON = DAY;
 /** Maximum names in one message. */
 const MAX_NAMES = 3;
 
@@ -64,7 +64,7 @@ function checkAuthorities(
   const before = findings.list.length;
   const roots = held.filter(({ selfIssued }) => selfIssued);
   if (roots.length === 0) {
-    findings.passing(
+    findings.tolerable(
       `${name}: none is self-signed, so no client's chain can end there`,
       "add the certificate of the root",
     );
@@ -72,7 +72,7 @@ function checkAuthorities(
   const ended = held.filter(({ notAfter }) => notAfter.ms < now);
   const live = roots.filter((root) => !ended.includes(root));
   if (roots.length > 0 && live.length === 0) {
-    findings.passing(
+    findings.tolerable(
       `${name}: ${listed(ended)} expired on ${ended[0]?.notAfter.text}: every client is refused`,
       "put the authority's current certificate there",
     );
@@ -127,12 +127,12 @@ function checkLists(
     const last = ends.toSorted((a, b) => a.ms - b.ms).at(-1);
     if (!last) continue;
     if (last.ms < now) {
-      findings.passing(
+      findings.tolerable(
         `${name}: that of ${oneLine(authority.subject)} expired on ${last.text}: ` +
           "its clients are refused",
         "fetch the current list, and again before each ends",
       );
-    } else if (last.ms < now + LIST_SOON) {
+    } else if (last.ms < now + LIST_EXPIRES_SOON) {
       findings.warning(
         `${name}: that of ${oneLine(authority.subject)} ends on ${last.text}`,
         "fetch the next list",

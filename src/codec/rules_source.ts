@@ -95,7 +95,7 @@ function compileAddress(text: string): RuleAddress {
 
 function compileHost(text: string, host: string): RuleAddress {
   const keys = [fromLatin1(text)];
-  const warning = deadHost(host, text !== `=${host}`);
+  const warning = unmatchableHost(host, text !== `=${host}`);
   return warning === undefined ? { keys } : { keys, warning };
 }
 
@@ -105,7 +105,7 @@ const LABEL = /^(?:[a-z0-9_-]|\\[0-9]{3})+$/;
 /** Returns why no host name can match `host`, or undefined if one can. Host names have the
  *  resolver's form and are compared byte for byte. `whole`: user@= precedes `host`, so it cannot
  *  be a domain. */
-function deadHost(host: string, whole: boolean): string | undefined {
+function unmatchableHost(host: string, whole: boolean): string | undefined {
   const below = host.startsWith(".");
   if (host === "") return whole ? "after user@= there is no host name" : undefined;
   if (below && whole) return "after user@= only a whole host name can match";

@@ -101,12 +101,15 @@ function begin(
   const { libc } = runtime;
   if (!inherited || !libc) {
     const warn = (text: string): void => services.log.warning(text);
-    return serveConnections((...told) => listen(runtime, address, warn, ...told), services);
+    return serveConnections(
+      (...callbacks) => listen(runtime, address, warn, ...callbacks),
+      services,
+    );
   }
   checkInheritedAddress(inherited, address, libc);
   const { fd } = inherited;
   return serveConnections(
-    (...told) => runtime.listenDescriptor(fd, address.backlog, ...told),
+    (...callbacks) => runtime.listenDescriptor(fd, address.backlog, ...callbacks),
     services,
   );
 }

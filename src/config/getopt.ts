@@ -4,7 +4,7 @@
  *  the table's business. */
 
 import { UsageError } from "../errors.ts";
-import { oneOff } from "./one_off.ts";
+import { isOneEdit } from "./edit_distance.ts";
 import type { Print } from "./options.ts";
 import type { Env } from "./variables.ts";
 
@@ -129,5 +129,5 @@ function similarOption<T>(table: OptionsByName<T>, arg: string): string | undefi
   if (word.length < 2) return undefined;
   const names = [...table.keys()].filter((name) => name.startsWith("--"));
   const begun = names.filter((name) => name.startsWith(`--${word}`));
-  return begun.length === 1 ? begun[0] : names.find((name) => oneOff(word, name.slice(2)));
+  return begun.length === 1 ? begun[0] : names.find((name) => isOneEdit(word, name.slice(2)));
 }

@@ -10,7 +10,8 @@ export type MetricsAddress =
   | { readonly host: string; readonly port: number };
 
 /** The accepted forms, for the caller's error message. */
-export const WANTED = "address:port, :port, [IPv6 address]:port or the path of a unix socket";
+export const EXPECTED_FORM =
+  "address:port, :port, [IPv6 address]:port or the path of a unix socket";
 
 /** Bytes of the longest path. `sun_path` has 108 bytes with its NUL on Linux (unix(7)), 104 on
  *  macOS. */

@@ -4,7 +4,7 @@
 import os from "node:os";
 import { type Network, parseNetwork } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
-import { parseMetricsAddress, WANTED } from "./metrics_address.ts";
+import { EXPECTED_FORM, parseMetricsAddress } from "./metrics_address.ts";
 import { type Options, PAGES, SHELLS } from "./options.ts";
 import type { Option, OptionGroup } from "./getopt.ts";
 
@@ -50,7 +50,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         "serve Prometheus metrics on host:port or a unix socket",
         (o, value) => {
           o.metrics = parseMetricsAddress(value);
-          if (!o.metrics) throw badValue("--metrics", value, WANTED);
+          if (!o.metrics) throw badValue("--metrics", value, EXPECTED_FORM);
         },
       ),
     ],

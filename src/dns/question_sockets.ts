@@ -8,17 +8,17 @@ import { type Clock, systemClock } from "./clock.ts";
 const QUESTION_TIME = 1000;
 
 /** A question that has a descriptor or waits for one. */
-interface Asker {
+interface PendingQuestion {
   begin(): void;
-  giveWay(): void;
+  preempt(): void;
   since: number;
 }
 
 /** Gives out the descriptors. */
 export class QuestionSockets {
-  readonly #holders = new Set<Asker>();
-  readonly #waiting = new Set<Asker>();
-  #watching = false;
+  readonly #holders = new Set<PendingQuestion>();
+  readonly #waiting = new Set<PendingQuestion>();
+  #timerSet = false;
 
   constructor(readonly limit = Infinity, readonly clock: Clock = systemClock) {}
 
@@ -30,48 +30,48 @@ export class QuestionSockets {
     return this.#waiting.size;
   }
 
-  /** Calls `begin` when a descriptor is free, perhaps before this returns. Calls `giveWay` if other
+  /** Calls `begin` when a descriptor is free, perhaps before this returns. Calls `preempt` if other
    *  questions wait and this one has had its descriptor for QUESTION_TIME. The returned function
    *  returns the descriptor or ends the wait. Call it when the socket is closed. */
-  take(begin: () => void, giveWay: () => void): () => void {
-    const asker: Asker = { begin, giveWay, since: 0 };
-    if (this.#holders.size < this.limit) this.#admit(asker);
+  take(begin: () => void, preempt: () => void): () => void {
+    const question: PendingQuestion = { begin, preempt, since: 0 };
+    if (this.#holders.size < this.limit) this.#grant(question);
     else {
-      this.#waiting.add(asker);
-      this.#press();
+      this.#waiting.add(question);
+      this.#preemptOldest();
     }
     return () => {
-      this.#waiting.delete(asker);
-      if (!this.#holders.delete(asker)) return;
+      this.#waiting.delete(question);
+      if (!this.#holders.delete(question)) return;
       const [next] = this.#waiting;
-      if (next) this.#admit(next);
+      if (next) this.#grant(next);
     };
   }
 
-  #admit(asker: Asker): void {
-    this.#waiting.delete(asker);
-    asker.since = this.clock.now();
-    this.#holders.add(asker);
-    asker.begin();
+  #grant(question: PendingQuestion): void {
+    this.#waiting.delete(question);
+    question.since = this.clock.now();
+    this.#holders.add(question);
+    question.begin();
   }
 
   /** Asks the holders that have exceeded QUESTION_TIME to give way, the oldest first, while others
    *  wait. */
-  #press(): void {
-    if (this.#watching) return;
+  #preemptOldest(): void {
+    if (this.#timerSet) return;
     const now = this.clock.now();
     for (const oldest of this.#holders) {
       if (this.#waiting.size === 0) return;
       const left = oldest.since + QUESTION_TIME - now;
       if (left > 0) {
-        this.#watching = true;
+        this.#timerSet = true;
         this.clock.after(left, () => {
-          this.#watching = false;
-          this.#press();
+          this.#timerSet = false;
+          this.#preemptOldest();
         });
         return;
       }
-      oldest.giveWay();
+      oldest.preempt();
     }
   }
 }

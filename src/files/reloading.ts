@@ -29,7 +29,7 @@ export interface Loaded<T> {
   /** The parts that could not be used, and the consequence. */
   readonly problems?: readonly string[];
   /** False: an old part stays in use in place of a broken one. */
-  readonly sound?: boolean;
+  readonly upToDate?: boolean;
 }
 
 /** How to make one kind of value. */
@@ -65,7 +65,7 @@ export class Reloading<T> {
 
   /** The value of the files as they are now, or were less than a second ago. */
   get value(): T {
-    if (isDue(this.#checked, this.now())) this.look();
+    if (isDue(this.#checked, this.now())) this.refresh();
     return this.#loaded.value;
   }
 
@@ -80,12 +80,12 @@ export class Reloading<T> {
   }
 
   /** False: an old value, or an old part of it, stays in use because its file is broken. */
-  get sound(): boolean {
-    return !this.#failed && this.#loaded.sound !== false;
+  get upToDate(): boolean {
+    return !this.#failed && this.#loaded.upToDate !== false;
   }
 
   /** Checks the files now, and loads if they have changed. */
-  look(): void {
+  refresh(): void {
     this.#checked = this.now();
     const stamp = this.source.stamp();
     const { until = Infinity } = this.#loaded;
@@ -98,14 +98,14 @@ export class Reloading<T> {
   reload(): void {
     this.#stamp = undefined;
     this.#problems = [];
-    this.look();
+    this.refresh();
   }
 
   #load(): void {
     const { source } = this;
     const before = this.#loaded;
-    const said = this.#problems;
-    const wasSound = this.sound;
+    const logged = this.#problems;
+    const wasSound = this.upToDate;
     try {
       this.#loaded = source.load(before);
       this.#problems = this.#loaded.problems ?? [];
@@ -115,8 +115,10 @@ export class Reloading<T> {
       this.#failed = true;
       if (isShortage(error)) this.#stamp = undefined; // the files may be good: try again
     }
-    const fresh = this.#problems.filter((text) => !said.includes(text));
+    const fresh = this.#problems.filter((text) => !logged.includes(text));
     if (fresh.length > 0) source.report(fresh);
-    if (!this.#failed) source.onReload?.(this.#loaded.value, before.value, !wasSound && this.sound);
+    if (!this.#failed) {
+      source.onReload?.(this.#loaded.value, before.value, !wasSound && this.upToDate);
+    }
   }
 }

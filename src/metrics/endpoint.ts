@@ -10,7 +10,7 @@ import { nodeNet } from "../builtins.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
-import { type HttpStatus, judge, MAX_HEAD, respond } from "./http.ts";
+import { type HttpStatus, MAX_HEAD, requestStatus, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 
 /** Maximum connections at once; a scraper needs one. */
@@ -57,7 +57,7 @@ export async function listenMetrics(
     clients.add(socket);
     socket.on("close", () => clients.delete(socket));
     if (clients.size > maxConnections) clients.values().next().value?.destroy();
-    attend(socket, { ...options, onError });
+    handleClient(socket, { ...options, onError });
   });
   let file: SocketFile | undefined;
   try {
@@ -65,12 +65,12 @@ export async function listenMetrics(
     else if ("path" in address) file = await bindPath(server, address.path);
     else await bound(server, () => server.listen({ host: address.host, port: address.port }));
   } catch (error) {
-    throw notThere(address, error);
+    throw listenError(address, error);
   }
   server.unref();
   server.on("error", onError); // a failed accept must not end the server
   return {
-    where: place(address, server),
+    where: location(address, server),
     close() {
       if (!open) return;
       open = false;
@@ -84,10 +84,13 @@ export async function listenMetrics(
 }
 
 /** Handles one client: reads the request, answers it, and closes. */
-function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: EndpointOptions): void {
+function handleClient(
+  socket: net.Socket,
+  { text, onError, maxTime = MAX_TIME }: EndpointOptions,
+): void {
   const head = new Uint8Array(MAX_HEAD);
   let length = 0;
-  let asked = false;
+  let requested = false;
   const timer = setTimeout(() => socket.destroy(), maxTime);
   timer.unref();
   socket.on("close", () => clearTimeout(timer));
@@ -97,11 +100,11 @@ function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: Endpo
     const taken = chunk.subarray(0, MAX_HEAD - known);
     head.set(taken, known);
     length += taken.length;
-    const answer = judge(head.subarray(0, length), known);
+    const answer = requestStatus(head.subarray(0, length), known);
     if (answer === undefined) return;
     // Further input is read and discarded: closing with unread bytes would send a reset, which can
     // overtake the answer (RFC 9112 9.6).
-    asked = true;
+    requested = true;
     socket.off("data", onData);
     socket.resume();
     void response(answer, text, onError).then((bytes) => {
@@ -110,7 +113,7 @@ function attend(socket: net.Socket, { text, onError, maxTime = MAX_TIME }: Endpo
   };
   socket.on("data", onData);
   // After the request, end of file means that the client closes. Before it, no request will come.
-  socket.on("end", () => asked || socket.destroy());
+  socket.on("end", () => requested || socket.destroy());
 }
 
 /** Never rejects. */
@@ -173,11 +176,11 @@ async function clear(path: string): Promise<void> {
   const found = fs.lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
   if (!found.isSocket()) throw new Error("the file exists and is no socket");
-  if (await answers(path)) throw new Error("another server listens there");
+  if (await hasListener(path)) throw new Error("another server listens there");
   fs.unlinkSync(path);
 }
 
-function answers(path: string): Promise<boolean> {
+function hasListener(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const probe = nodeNet().connect({ path });
     probe.once("connect", () => {
@@ -199,22 +202,22 @@ function remove(file: SocketFile): void {
   }
 }
 
-function place(address: MetricsAddress, server: net.Server): string {
+function location(address: MetricsAddress, server: net.Server): string {
   if ("path" in address) return address.path;
   const { port } = server.address() as net.AddressInfo;
-  return `http://${words({ ...address, port })}/metrics`;
+  return `http://${addressText({ ...address, port })}/metrics`;
 }
 
-function words(address: MetricsAddress): string {
+function addressText(address: MetricsAddress): string {
   if ("path" in address) return address.path;
   const { host, port } = address;
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-function notThere(address: MetricsAddress, error: unknown): FatalError {
+function listenError(address: MetricsAddress, error: unknown): FatalError {
   if (error instanceof FatalError) return error;
   return new FatalError(
-    `unable to listen for --metrics on ${words(address)}: ${reason(error)}`,
+    `unable to listen for --metrics on ${addressText(address)}: ${reason(error)}`,
     undefined,
     "give --metrics a free address of this machine, or a path in a folder that is there",
   );
@@ -228,7 +231,7 @@ export function metricsSocket(libc: Libc, address: MetricsAddress): number | und
   try {
     return libc.listenSocket({ ip, port, backlog: BACKLOG, v6only: false }).fd;
   } catch (error) {
-    throw notThere(address, error);
+    throw listenError(address, error);
   }
 }
 

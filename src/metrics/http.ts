@@ -26,7 +26,7 @@ const WORDS: Record<HttpStatus, string> = {
  *  accepted. A query after the path is ignored, and so is a body. The first `known` bytes were
  *  searched before, so that a head that arrives byte by byte costs no more than one that arrives at
  *  once. */
-export function judge(request: Uint8Array, known = 0): HttpStatus | undefined {
+export function requestStatus(request: Uint8Array, known = 0): HttpStatus | undefined {
   if (!hasEnd(request, known)) return request.length >= MAX_HEAD ? 431 : undefined;
   const text = latin1(request.subarray(0, MAX_HEAD));
   const [, method, target] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01]\r?\n/.exec(text) ?? [];

@@ -152,7 +152,7 @@ export class Registry {
   }
 
   /** A counter that is already kept for the whole server, by labels of a closed set. */
-  told(name: string, help: string, read: () => readonly Sample[]): void {
+  sampled(name: string, help: string, read: () => readonly Sample[]): void {
     this.#add(name, () => ({ name, help, type: "counter", samples: read() }));
   }
 

@@ -2,7 +2,7 @@
  *  through `Metrics`. describe.ts has the values that need no counting. */
 
 import type { Connection, ConnectionEnd, Stage } from "../connection.ts";
-import { breakOf, isDenial, LOST } from "../reason.ts";
+import { breakKind, isDenial, RESET_AT_ACCEPT } from "../reason.ts";
 import type { Metrics, Traffic } from "./observer.ts";
 import {
   beforeTls,
@@ -136,7 +136,7 @@ export class ServerMetrics implements Metrics {
   /** See `ConnectionObserver`. */
   failed(conn: Connection, end: ConnectionEnd): void {
     const { reason, stage } = end;
-    if (reason.kind === "broken") this.breaks.add(breakOf(reason.cause));
+    if (reason.kind === "broken") this.breaks.add(breakKind(reason.cause));
     if (conn.endedBy !== end) return;
     if (isDenial(reason)) {
       this.admission.observe(this.#seconds(conn.accepted));
@@ -151,7 +151,9 @@ export class ServerMetrics implements Metrics {
 
   lost(failed: boolean): void {
     this.accepted++;
-    const end: ConnectionEnd | undefined = failed ? { reason: LOST, stage: "hello" } : undefined;
+    const end: ConnectionEnd | undefined = failed
+      ? { reason: RESET_AT_ACCEPT, stage: "hello" }
+      : undefined;
     if (end) this.failures.add(failureOf(end.reason));
     this.connections.add(outcomeOf(end));
     this.duration.observe(0);

@@ -19,17 +19,17 @@ export class SocketFile {
   /** True if another file has its path. A file that cannot be seen (from a jail, or without rights)
    *  counts as missing. */
   get replaced(): boolean {
-    const found = this.#look();
+    const found = this.#stat();
     return found !== undefined && !this.#same(found);
   }
 
   /** Removes this file, and never another one. Throws if it cannot. */
   remove(): void {
-    const found = this.#look();
+    const found = this.#stat();
     if (found && this.#same(found)) fs.unlinkSync(this.path);
   }
 
-  #look(): fs.Stats | undefined {
+  #stat(): fs.Stats | undefined {
     try {
       return fs.lstatSync(this.path, { throwIfNoEntry: false });
     } catch {

@@ -19,7 +19,7 @@ export interface Init {
   readonly workers: number;
   readonly index: number;
   /** True for the one worker that logs what should be logged once for all. */
-  readonly speaks: boolean;
+  readonly logsForAll: boolean;
   /** True if it replaces a worker that has ended: what was logged at start is not logged again. */
   readonly again: boolean;
   /** True if the host is a name that the worker must look up. */
@@ -125,7 +125,7 @@ const INIT = object<Init>({
   }),
   workers: count,
   index: count,
-  speaks: flag,
+  logsForAll: flag,
   again: flag,
   resolve: flag,
   inherited: flag,

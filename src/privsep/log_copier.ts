@@ -16,26 +16,26 @@ import { sandbox } from "./sandbox.ts";
 
 /** The instructions of the copier, as JSON in its argument. */
 export interface CopierPlan {
-  /** Number of descriptors to read, from `FIRST` on. */
+  /** Number of descriptors to read, from `FIRST_FD` on. */
   readonly workers: number;
   readonly identity: Identity;
   /** Lines to write before those of the workers. */
   readonly first: string;
 }
 
-const FIRST = 3;
+const FIRST_FD = 3;
 const STDERR = 2;
 const CHUNK = 16 << 10;
 /** Milliseconds to wait after each round. A round reads `CHUNK` bytes at most from each worker, so
  *  a worker can write 2 MB per second. */
-const REST = 8;
+const ROUND_PAUSE = 8;
 
 /** Runs until the workers have ended. Returns the exit code; never throws. */
 export function logCopier(runtime: Runtime, argv: readonly string[]): number {
   const { libc } = runtime;
   try {
     const plan = readPlan(argv[0]);
-    const fds = Array.from({ length: plan?.workers ?? 0 }, (_, i) => FIRST + i);
+    const fds = Array.from({ length: plan?.workers ?? 0 }, (_, i) => FIRST_FD + i);
     if (!libc || !plan || !fds.every((fd) => isStreamSocket(libc, fd))) {
       throw new Error("only sslserver starts it");
     }
@@ -79,7 +79,7 @@ function copy(libc: Libc, open: Map<number, LogLines>): void {
         libc.close(fd);
       }
     }
-    libc.pollAll([], REST);
+    libc.pollAll([], ROUND_PAUSE);
   }
 }
 

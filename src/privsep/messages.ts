@@ -35,7 +35,7 @@ import {
 } from "./fields.ts";
 import { Frame } from "./frame.ts";
 import type { HandedFile, SentFile } from "./handed_files.ts";
-import { ACTIVE, SERVED, type WorkerState } from "./worker_states.ts";
+import { ACTIVE_STATES, SERVED_STATES, type WorkerState } from "./worker_states.ts";
 
 /** The sender of a message. */
 export type Side = "worker" | "monitor";
@@ -107,7 +107,7 @@ export const MESSAGES = {
   RESOLVED: worker(3, ["starting"], { ip: text(MAX_IP) }),
   /** Asks for a program. `ruled`: rules have set variables, which the monitor takes from its own
    *  copy of the rules. */
-  START: worker(4, ACTIVE, {
+  START: worker(4, ACTIVE_STATES, {
     id,
     delayed: flag,
     ruled: flag,
@@ -117,36 +117,36 @@ export const MESSAGES = {
     variables,
   }, { max: MAX_START }),
   /** Withdraws a START. */
-  CANCEL: worker(5, ACTIVE, { id }),
+  CANCEL: worker(5, ACTIVE_STATES, { id }),
   /** Sends a signal to a program. */
-  KILL: worker(6, SERVED, { id, signal: oneOf(["SIGTERM", "SIGKILL"]) }),
+  KILL: worker(6, SERVED_STATES, { id, signal: oneOf(["SIGTERM", "SIGKILL"]) }),
   /** Counts a connection. VERDICT follows if `limits` has a limit. */
-  TAKE: worker(7, ACTIVE, { id, address, limits }),
+  TAKE: worker(7, ACTIVE_STATES, { id, address, limits }),
   /** Checks a counted connection against more limits. VERDICT follows. */
-  CHECK: worker(8, ACTIVE, { id, limits }),
+  CHECK: worker(8, ACTIVE_STATES, { id, limits }),
   /** A counted connection has ended. */
-  RELEASE: worker(9, SERVED, { id }),
+  RELEASE: worker(9, SERVED_STATES, { id }),
   /** The worker asks for no more programs. */
   SETTLED: worker(10, ["left"], {}, { then: "settled" }),
   /** The worker's counts: for GATHER `id`, or unasked with id 0. */
-  COUNTS: worker(11, SERVED, { id, counts: numbers }),
+  COUNTS: worker(11, SERVED_STATES, { id, counts: numbers }),
   /** The worker accepts connections. */
   SERVING: worker(12, ["listening"], {}, { then: "serving" }),
   /** The worker's counts, and a request for the sums of all workers. TOTALS `id` follows. */
-  SCRAPE: worker(13, SERVED, { id, counts: numbers }),
+  SCRAPE: worker(13, SERVED_STATES, { id, counts: numbers }),
   /** The worker listens where metrics are fetched. */
   PLACED: worker(14, ["starting"], {}),
   /** The worker has closed its copy of the listening socket. */
   LEFT: worker(15, ["draining"], {}, { then: "left" }),
   /** The worker had no room for files that were handed over. It keeps the files that it has, and
    *  needs the lost ones again. */
-  LOST: worker(16, ACTIVE, {}),
+  LOST: worker(16, ACTIVE_STATES, {}),
   /** Asks for a slot: a handshake waits for one. */
-  WANT: worker(17, ACTIVE, {}),
+  WANT: worker(17, ACTIVE_STATES, {}),
   /** Returns slots that the worker does not use. */
-  RETURN: worker(18, SERVED, { count: u32 }),
+  RETURN: worker(18, SERVED_STATES, { count: u32 }),
   /** The worker can use all files of the first `count` messages FILES and KEPT. */
-  GOOD: worker(19, ["starting", "listening", ...SERVED], { count: u32 }),
+  GOOD: worker(19, ["starting", "listening", ...SERVED_STATES], { count: u32 }),
 
   /** Everything that the worker needs to start: an `Init` (init.ts). */
   INIT: monitor(64, { init: json<unknown>() }),

@@ -94,7 +94,7 @@ const REFUSED = `
   name_to_handle_at open_by_handle_at fanotify_init sync syncfs`;
 
 /** Calls that start another program or take another process over: they end the worker. */
-const DEADLY = "execve execveat ptrace process_vm_writev";
+const KILLED = "execve execveat ptrace process_vm_writev";
 
 const CLONE_THREAD = 0x10000;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET */
@@ -235,7 +235,7 @@ export function workerFilter(
     names.trim().split(/\s+/).forEach((name) => add(name, action));
   addAll(ALLOWED, "allow");
   addAll(REFUSED, EPERM);
-  addAll(DEADLY, "kill");
+  addAll(KILLED, "kill");
   Object.entries(conditions(files)).forEach(([name, action]) => add(name, action));
   if (sockets === false) {
     for (const name of SOCKETS.trim().split(/\s+/)) {

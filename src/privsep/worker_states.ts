@@ -20,14 +20,14 @@ export const WORKER_STATES = [
 export type WorkerState = typeof WORKER_STATES[number];
 
 /** States in which a worker may ask for programs. */
-export const ACTIVE: readonly WorkerState[] = ["serving", "draining", "left"];
+export const ACTIVE_STATES: readonly WorkerState[] = ["serving", "draining", "left"];
 /** States of a worker that has begun to serve and has not ended. */
-export const SERVED: readonly WorkerState[] = [...ACTIVE, "settled"];
+export const SERVED_STATES: readonly WorkerState[] = [...ACTIVE_STATES, "settled"];
 /** States of a worker that has reported that it has closed the port. */
-export const LEFT: readonly WorkerState[] = ["left", "settled"];
+export const LEFT_STATES: readonly WorkerState[] = ["left", "settled"];
 
 /** The state after the server has been told to stop. A worker that does not serve yet is ended. */
-export const DRAINED: Readonly<Record<WorkerState, WorkerState>> = {
+export const STATE_AFTER_DRAIN: Readonly<Record<WorkerState, WorkerState>> = {
   starting: "ended",
   listening: "ended",
   serving: "draining",

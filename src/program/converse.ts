@@ -68,7 +68,7 @@ export async function converseDelayed(
     const client = services.options.proxyFrom
       ? new PlainStream(conn.socket, begin, refuse)
       : conn.socket;
-    const plain = await new PlainPhase(client, program, ends, { ...options, banner }).outcome;
+    const plain = await new PlainPhase(client, program, ends, { ...options, banner }).ended;
     if ("status" in plain) return plain.status;
     const channel = await secure(conn, services, plain.request.hello);
     conn.enter("conversing");

@@ -7,12 +7,12 @@ export interface Watched {
   last: number;
   /** Called when there was no traffic for the whole limit. Must call `IdleTimer.forget`, or set
    *  `last` anew. */
-  silent(): void;
+  timedOut(): void;
 }
 
 /** How late an idle timeout may be found, as a fraction of the limit. Timeouts that end shortly
  *  after each other then need one look. */
-const LATE = 0.01;
+const MAX_LATENESS = 0.01;
 
 export class IdleTimer {
   /** In milliseconds. */
@@ -30,7 +30,7 @@ export class IdleTimer {
 
   add(one: Watched): void {
     this.#watched.add(one);
-    this.#timer ??= setTimeout(this.#look, this.limit);
+    this.#timer ??= setTimeout(this.#check, this.limit);
   }
 
   forget(one: Watched): void {
@@ -39,15 +39,15 @@ export class IdleTimer {
     this.#timer = undefined;
   }
 
-  readonly #look = (): void => {
+  readonly #check = (): void => {
     this.#timer = undefined;
     const now = this.now();
     let first = now + this.limit;
     for (const one of this.#watched) {
-      if (now - one.last >= this.limit) one.silent();
+      if (now - one.last >= this.limit) one.timedOut();
       else if (one.last + this.limit < first) first = one.last + this.limit;
     }
     if (this.#watched.size === 0) return;
-    this.#timer = setTimeout(this.#look, Math.max(first - now, this.limit * LATE));
+    this.#timer = setTimeout(this.#check, Math.max(first - now, this.limit * MAX_LATENESS));
   };
 }

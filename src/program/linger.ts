@@ -8,29 +8,29 @@
 /** How long a client that has read everything may take to close, in milliseconds. What it still
  *  sends is read and dropped: closing a socket with unread bytes makes the system send a reset, and
  *  a reset can overtake output that the client has not read yet (RFC 1122 4.2.2.13). */
-const CLOSE = 10_000;
+const CLOSE_TIMEOUT = 10_000;
 /** How long a client that has not read everything may read nothing, in milliseconds. */
-const STALL = 30_000;
+const STALL_TIMEOUT = 30_000;
 /** How often all clients are checked, in milliseconds. */
-const LOOK = 1000;
+const CHECK_INTERVAL = 1000;
 /** How many clients may linger if -c is smaller. */
-const MANY = 256;
+const MIN_CAPACITY = 256;
 /** Limit on the bytes that all lingering clients together leave unread in the system's buffers. */
 const MAX_BYTES = 64 << 20;
 
 /** A client that lingers. */
 export interface LingeringClient {
   /** All output has been handed to the system, our end of data included. */
-  readonly sent: boolean;
+  readonly outputDone: boolean;
   /** Output waits because the client does not read. */
   readonly full: boolean;
   /** When output or input last moved, by `performance.now()`. */
   readonly last: number;
   /** Bytes that the client has not acknowledged; undefined if the system cannot tell. */
   unsent(): number | undefined;
-  /** Closes the client, whose time is up. `taken`: it has read everything. By then `Lingering` has
+  /** Closes the client, whose time is up. `allRead`: it has read everything. By then `Lingering` has
    *  forgotten it. */
-  dismiss(taken: boolean): void;
+  expire(allRead: boolean): void;
 }
 
 /** The progress of one client. */
@@ -42,7 +42,7 @@ interface State {
 
 export class Lingering {
   readonly #all = new Map<LingeringClient, State>();
-  readonly #most: number;
+  readonly #capacity: number;
   /** Sum of the unsent bytes at the last check. */
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +55,7 @@ export class Lingering {
     readonly now: () => number = () => performance.now(),
     room = Infinity,
   ) {
-    this.#most = Math.min(room, Math.max(MANY, concurrency));
+    this.#capacity = Math.min(room, Math.max(MIN_CAPACITY, concurrency));
   }
 
   get size(): number {
@@ -63,19 +63,19 @@ export class Lingering {
   }
 
   /** Adds a client. Does nothing if it lingers already. */
-  add(one: LingeringClient): void {
-    if (this.#all.has(one)) return;
-    const unsent = one.unsent();
-    this.#all.set(one, { unsent, moved: this.now() });
+  add(client: LingeringClient): void {
+    if (this.#all.has(client)) return;
+    const unsent = client.unsent();
+    this.#all.set(client, { unsent, moved: this.now() });
     this.#bytes += unsent ?? 0;
-    if (this.#all.size > this.#most || this.#bytes > MAX_BYTES) this.look();
-    this.#timer ??= setTimeout(this.#tick, LOOK);
+    if (this.#all.size > this.#capacity || this.#bytes > MAX_BYTES) this.check();
+    this.#timer ??= setTimeout(this.#tick, CHECK_INTERVAL);
   }
 
-  forget(one: LingeringClient): void {
-    const state = this.#all.get(one);
+  forget(client: LingeringClient): void {
+    const state = this.#all.get(client);
     if (!state) return;
-    this.#all.delete(one);
+    this.#all.delete(client);
     this.#bytes -= state.unsent ?? 0;
     if (this.#all.size > 0) return;
     this.#bytes = 0;
@@ -85,33 +85,36 @@ export class Lingering {
 
   readonly #tick = (): void => {
     this.#timer = undefined;
-    this.look();
-    if (this.#all.size > 0) this.#timer ??= setTimeout(this.#tick, LOOK);
+    this.check();
+    if (this.#all.size > 0) this.#timer ??= setTimeout(this.#tick, CHECK_INTERVAL);
   };
 
   /** Checks the progress of all clients. Closes those whose time is up, and some if there are too
    *  many. */
-  look(): void {
+  check(): void {
     const now = this.now();
     this.#bytes = 0;
-    for (const [one, state] of this.#all) {
-      this.#update(one, state, now);
+    for (const [client, state] of this.#all) {
+      this.#update(client, state, now);
       this.#bytes += state.unsent ?? 0;
     }
-    for (const [one, { unsent, moved }] of this.#all) {
-      const patience = Math.min(one.sent && unsent === 0 ? CLOSE : STALL, this.limit);
-      if (now - moved >= patience) this.#dismiss(one);
+    for (const [client, { unsent, moved }] of this.#all) {
+      const timeout = Math.min(
+        client.outputDone && unsent === 0 ? CLOSE_TIMEOUT : STALL_TIMEOUT,
+        this.limit,
+      );
+      if (now - moved >= timeout) this.#expire(client);
     }
-    this.#thin();
+    this.#closeExcess();
   }
 
-  #update(one: LingeringClient, state: State, now: number): void {
-    const unsent = one.unsent();
-    const idle = !one.sent && (unsent === undefined ? !one.full : unsent === 0);
+  #update(client: LingeringClient, state: State, now: number): void {
+    const unsent = client.unsent();
+    const idle = !client.outputDone && (unsent === undefined ? !client.full : unsent === 0);
     // A client with nothing to read is not slow: the program's output is still open and may bring
     // more.
     if (idle || unsent !== state.unsent) state.moved = now;
-    else if (unsent === undefined) state.moved = Math.max(state.moved, one.last);
+    else if (unsent === undefined) state.moved = Math.max(state.moved, client.last);
     state.unsent = unsent;
   }
 
@@ -119,22 +122,22 @@ export class Lingering {
    *  lose nothing, so they are closed first, the oldest first; then those that have read nothing
    *  for longest; steady readers last. Closes an eighth more than necessary, so that not every new
    *  client causes a check of all. */
-  #thin(): void {
-    const crowded = this.#all.size > this.#most;
-    if (!crowded && this.#bytes <= MAX_BYTES) return;
-    const most = crowded ? this.#most - (this.#most >> 3) : this.#most;
-    const rank = ([one, { unsent, moved }]: [LingeringClient, State]): number =>
-      one.sent && unsent === 0 ? -1 : moved;
+  #closeExcess(): void {
+    const tooMany = this.#all.size > this.#capacity;
+    if (!tooMany && this.#bytes <= MAX_BYTES) return;
+    const target = tooMany ? this.#capacity - (this.#capacity >> 3) : this.#capacity;
+    const rank = ([client, { unsent, moved }]: [LingeringClient, State]): number =>
+      client.outputDone && unsent === 0 ? -1 : moved;
     const order = [...this.#all].sort((a, b) => rank(a) - rank(b));
-    for (const [one] of order) {
-      if (this.#all.size <= most && this.#bytes <= MAX_BYTES) return;
-      this.#dismiss(one);
+    for (const [client] of order) {
+      if (this.#all.size <= target && this.#bytes <= MAX_BYTES) return;
+      this.#expire(client);
     }
   }
 
-  #dismiss(one: LingeringClient): void {
-    const state = this.#all.get(one);
-    this.forget(one);
-    one.dismiss(one.sent && state?.unsent === 0);
+  #expire(client: LingeringClient): void {
+    const state = this.#all.get(client);
+    this.forget(client);
+    client.expire(client.outputDone && state?.unsent === 0);
   }
 }

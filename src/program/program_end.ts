@@ -7,7 +7,7 @@ import type { Options } from "../config/options.ts";
 import type { Launched } from "../runtime/runtime.ts";
 
 /** How long after SIGTERM a program that still runs is logged, in seconds. */
-const LONG = 60;
+const WARN_AFTER = 60;
 
 export interface EndOptions {
   options: Pick<Options, "killAfter">;
@@ -27,8 +27,8 @@ export function watchEnd<P extends Launched>(
   const begin = (): void => {
     const { killAfter } = options;
     if (killAfter !== undefined) after(killAfter, () => program.kill("SIGKILL"));
-    if (killAfter !== undefined && killAfter <= LONG) return;
-    after(LONG, () => log.warning(`program ${program.pid} runs on a minute after SIGTERM`));
+    if (killAfter !== undefined && killAfter <= WARN_AFTER) return;
+    after(WARN_AFTER, () => log.warning(`program ${program.pid} runs on a minute after SIGTERM`));
   };
   return {
     ...program,

@@ -2,7 +2,7 @@
  *  process. A worker asks the monitor to start them (privsep/worker/remote_programs.ts). */
 
 import { reason } from "../errors.ts";
-import { ConnectionError, notRun } from "../reason.ts";
+import { ConnectionError, startFailure } from "../reason.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
@@ -71,7 +71,7 @@ export class DirectPrograms implements Programs {
         return this.end ? watchEnd(program, this.end) : program;
       } catch (error) {
         const text = `unable to run ${this.command[0]}: ${reason(error)}`;
-        throw new ConnectionError(notRun(text));
+        throw new ConnectionError(startFailure(text));
       }
     });
   }

@@ -233,7 +233,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   }
 
   /** See `LingeringClient`. */
-  get sent(): boolean {
+  get outputDone(): boolean {
     return this.#leaving;
   }
 
@@ -243,14 +243,14 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   }
 
   /** See `LingeringClient`. */
-  dismiss(taken: boolean): void {
-    if (taken) this.#channel.close();
+  expire(allRead: boolean): void {
+    if (allRead) this.#channel.close();
     else this.#channel.destroy();
     this.close();
   }
 
   /** See `Watched`. */
-  silent(): void {
+  timedOut(): void {
     // A slow reader keeps its connection. While the system's buffer is full, the only sign that the
     // client reads is the number of unacknowledged bytes.
     const unsent = this.#clientGone ? 0 : this.#socket.unacknowledged() ?? 0;

@@ -11,7 +11,7 @@ import type {
 } from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { Log } from "../log.ts";
-import { isDenial, LOST, reasonOf, saidNothing } from "../reason.ts";
+import { isDenial, reasonOf, RESET_AT_ACCEPT, sentNothing } from "../reason.ts";
 import { HandshakeError } from "../runtime/runtime.ts";
 import type { Programs } from "./programs.ts";
 
@@ -37,7 +37,7 @@ export function report(conn: Connection, error: unknown): void {
 export function reportLost({ log, metrics, options }: ReportServices): void {
   const failed = !options.proxyFrom;
   metrics.lost(failed);
-  if (failed) log.tlsFailed(process.pid, "unknown", LOST, true);
+  if (failed) log.tlsFailed(process.pid, "unknown", RESET_AT_ACCEPT, true);
 }
 
 export class Reporter implements ConnectionObserver {
@@ -66,7 +66,7 @@ export class Reporter implements ConnectionObserver {
       return log.connectionFailed(ip, reason);
     }
     // If a program already runs (-n), the client was not silent: it has spoken in the clear.
-    log.tlsFailed(pid, ip, reason, saidNothing(reason) && !program);
+    log.tlsFailed(pid, ip, reason, sentNothing(reason) && !program);
   }
 
   /** See `ConnectionObserver`. */

@@ -8,11 +8,11 @@
  *  slot, and when it is done it waits for another one, at the head of the queue. */
 
 import type { ConnectionSlot } from "../connection.ts";
-import { abandoned } from "../reason.ts";
+import { abortError } from "../reason.ts";
 
 /** How long a handshake keeps its slot when no other slot is free, in milliseconds. Enough for the
  *  two round trips of TLS 1.2, 200 ms each, and a lost packet. */
-const PATIENCE = 1000;
+const MAX_HANDSHAKE_HOLD = 1000;
 
 /** Callbacks of a waiter in the queue. */
 interface Waiter {
@@ -22,68 +22,69 @@ interface Waiter {
 
 /** A slot that is taken. */
 export class Slot implements ConnectionSlot {
-  #state: "handshake" | "lent" | "kept" | "running" | "over" = "handshake";
+  #state: "handshake" | "takenAway" | "secured" | "running" | "over" = "handshake";
 
   constructor(readonly slots: Slots, readonly since: number) {}
 
-  /** The slot has been lent to another handshake. */
-  get lent(): boolean {
-    return this.#state === "lent";
+  /** The slot has been taken away, for another connection. */
+  get takenAway(): boolean {
+    return this.#state === "takenAway";
   }
 
   /** See `ConnectionSlot`: to be called when the handshake is done. */
-  keep(signal: AbortSignal): Promise<void> | undefined {
-    if (this.#state === "lent") {
+  secure(signal: AbortSignal): Promise<void> | undefined {
+    if (this.#state === "takenAway") {
       return this.slots.take(signal, true).then((other) => {
-        this.#state = "kept";
-        other.hand();
+        this.#state = "secured";
+        other.transfer();
       });
     }
-    this.hold();
+    this.secureNow();
     return undefined;
   }
 
-  /** Like `keep`, for a caller that has just got the slot, so that it cannot have been lent. */
-  hold(): this {
+  /** Like `secure`, for a caller that has just got the slot, so that it cannot have been taken
+   *  away. */
+  secureNow(): this {
     if (this.#state !== "handshake") return this;
-    this.#state = "kept";
+    this.#state = "secured";
     this.slots.done(this);
     return this;
   }
 
   /** See `ConnectionSlot`. */
   run(): void {
-    if (this.#state !== "kept") throw new Error("a program without a slot");
+    if (this.#state !== "secured") throw new Error("a program runs without a slot");
     this.#state = "running";
     this.slots.count(1);
   }
 
   /** Marks the program as ended, and keeps the slot. */
-  rest(): void {
+  programEnded(): void {
     if (this.#state !== "running") return;
-    this.#state = "kept";
+    this.#state = "secured";
     this.slots.count(-1);
   }
 
   /** See `ConnectionSlot`. */
   release(): void {
     if (this.#state === "over") return;
-    const mine = this.#state !== "lent";
-    this.hand();
-    if (mine) this.slots.add(1);
+    const ownsSlot = this.#state !== "takenAway";
+    this.transfer();
+    if (ownsSlot) this.slots.add(1);
   }
 
   /** See `ConnectionSlot`. */
-  hand(): void {
-    this.rest();
+  transfer(): void {
+    this.programEnded();
     this.slots.done(this);
     this.#state = "over";
   }
 
   /** Takes the slot from its handshake. */
-  lend(): void {
+  takeAway(): void {
     this.slots.done(this);
-    this.#state = "lent";
+    this.#state = "takenAway";
   }
 }
 
@@ -131,15 +132,15 @@ export class Slots {
 
   /** Waits for a slot. `first`: at the head of the queue. Rejects when `signal` aborts. */
   take(signal: AbortSignal, first = false): Promise<Slot> {
-    if (signal.aborted) return Promise.reject(abandoned(signal));
+    if (signal.aborted) return Promise.reject(abortError(signal));
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
+      const abort = (): void => {
         cancel();
-        reject(abandoned(signal));
+        reject(abortError(signal));
       };
-      const settled = (): void => signal.removeEventListener("abort", leave);
-      signal.addEventListener("abort", leave, { once: true });
+      const settled = (): void => signal.removeEventListener("abort", abort);
+      signal.addEventListener("abort", abort, { once: true });
       const cancel = this.wait({
         give(slot) {
           settled();
@@ -181,7 +182,7 @@ export class Slots {
 
   /** Returns a slot that was removed before, for use by a program. */
   adopt(): Slot {
-    return new Slot(this, 0).hold();
+    return new Slot(this, 0).secureNow();
   }
 
   /** Rejects all waiters, now and later, with `error`. */
@@ -216,21 +217,22 @@ export class Slots {
     this.#free--;
     const slot = new Slot(this, this.now());
     this.#handshakes.add(slot);
-    if (this.full) this.#timer ??= setTimeout(this.#lend, PATIENCE);
+    if (this.full) this.#timer ??= setTimeout(this.#takeAway, MAX_HANDSHAKE_HOLD);
     return slot;
   }
 
-  /** While no slot is free, takes the slots of handshakes that have had theirs for `PATIENCE`. */
-  readonly #lend = (): void => {
+  /** While no slot is free, takes away the slots of handshakes that have had theirs for
+   *  `MAX_HANDSHAKE_HOLD`. */
+  readonly #takeAway = (): void => {
     this.#timer = undefined;
     if (!this.full) return;
     for (const slot of this.#handshakes) {
-      const left = slot.since + PATIENCE - this.now();
+      const left = slot.since + MAX_HANDSHAKE_HOLD - this.now();
       if (left > 0) {
-        this.#timer = setTimeout(this.#lend, left);
+        this.#timer = setTimeout(this.#takeAway, left);
         break;
       }
-      slot.lend();
+      slot.takeAway();
       this.#free++;
     }
     if (!this.full) this.#fill();

@@ -28,7 +28,7 @@ export async function start(
 ): Promise<RunningProgram> {
   const { options, programs, handler } = services;
   const slot = conn.slot ??= await programs.slot(conn.signal);
-  const kept = slot.keep(conn.signal);
+  const kept = slot.secure(conn.signal);
   if (kept) {
     channel?.stream.pause(); // so that a waiting client fills no memory here
     await kept;

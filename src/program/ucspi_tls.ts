@@ -27,20 +27,20 @@ export interface TlsRequest {
 
 /** The letters `Y` and `y`. */
 const WITH_ENVIRONMENT = 89;
-const WITHOUT = 121;
+const WITHOUT_ENVIRONMENT = 121;
 
 /** Bytes: more than a pipe can hold (on Linux 1 MiB for an ordinary user) plus what the runtime has
  *  read ahead. Output beyond that was certainly written after the request. */
 const MAX_LATE = 2 << 20;
 
 /** How the plain phase ended: with the program's wait status, or with a request for TLS. */
-export type PlainPhaseResult = { readonly status: number | undefined } | {
+export type PlainPhaseEnd = { readonly status: number | undefined } | {
   readonly request: TlsRequest;
 };
 
 /** Relays in the clear until the program asks for TLS or has ended. */
 export class PlainPhase {
-  readonly #result = Promise.withResolvers<PlainPhaseResult>();
+  readonly #ended = Promise.withResolvers<PlainPhaseEnd>();
   readonly #program: Program;
   readonly #ends: DelayedEnds;
   readonly #tap = new Tap();
@@ -53,7 +53,7 @@ export class PlainPhase {
   /** `ended`: the client has sent end of data. `gone`: nothing reaches the client any more. */
   #client: "here" | "ended" | "gone" = "here";
   /** Bytes of output since the request was seen. */
-  #late = 0;
+  #lateBytes = 0;
 
   constructor(channel: Stream, program: Program, ends: DelayedEnds, options: RelayOptions) {
     this.#program = program;
@@ -66,7 +66,7 @@ export class PlainPhase {
     });
     const hangUp = (): void => this.#hangUp();
     ends.controlInput.take({
-      data: (chunk) => this.#letter(chunk[0] as number),
+      data: (chunk) => this.#receivedLetter(chunk[0] as number),
       end: hangUp,
       close: hangUp,
     });
@@ -75,7 +75,7 @@ export class PlainPhase {
     const plain = { input: this.#input(), output: this.#output, exited, kill };
     this.#relay = relay(channel, plain, options);
     this.#relay.status.then((status) => this.#done(status));
-    exited.then(() => setImmediate(() => this.#on("exit")));
+    exited.then(() => setImmediate(() => this.#handle("exit")));
     ends.controlInput.resume();
   }
 
@@ -87,26 +87,26 @@ export class PlainPhase {
    *  client has ended its data or has gone. After a request, the relay is stopped, descriptor 0 of
    *  the program is closed, what it writes to descriptor 1 is dropped, and `channel` is paused, has
    *  no owner, and has been given all output written before the request. */
-  get outcome(): Promise<PlainPhaseResult> {
-    return this.#result.promise;
+  get ended(): Promise<PlainPhaseEnd> {
+    return this.#ended.promise;
   }
 
-  #on(event: PlainEvent): void {
+  #handle(event: PlainEvent): void {
     const next = PLAIN_TRANSITIONS[this.#state][event];
     const before = this.#state;
     this.#state = typeof next === "string" ? next : next(this.#ends.controlReadable());
-    if (this.#state === "asked") this.#look();
+    if (this.#state === "asked") this.#checkDrained();
     if (this.#state === before) return;
     if (this.#state === "ended") this.#output.end();
     if (this.#state === "tls") this.#takeOver();
   }
 
   /** The first letter on SSLCTLFD. */
-  #letter(letter: number): void {
+  #receivedLetter(letter: number): void {
     const hangUp = (): void => this.#hangUp();
     this.#ends.controlInput.take({ end: hangUp, close: hangUp }); // further letters are ignored
     this.#environment = letter === WITH_ENVIRONMENT;
-    if (this.#environment || letter === WITHOUT) return this.#on("ask");
+    if (this.#environment || letter === WITHOUT_ENVIRONMENT) return this.#handle("ask");
     // The program reads end of file once both directions are closed.
     this.#ends.controlOutput.destroy();
     hangUp();
@@ -114,19 +114,19 @@ export class PlainPhase {
 
   #hangUp(): void {
     this.#ends.controlInput.destroy();
-    this.#on("hangUp");
+    this.#handle("hangUp");
   }
 
   #received(chunk: Uint8Array): void {
     this.#tap.fromProgram();
-    if (this.#state === "asked") this.#late += chunk.length;
+    if (this.#state === "asked") this.#lateBytes += chunk.length;
     this.#output.data(chunk);
-    this.#look();
+    this.#checkDrained();
   }
 
   #outputEnded(): void {
     if (this.#flow === "flowing") this.#flow = "ended";
-    this.#on("end");
+    this.#handle("end");
   }
 
   /** The program's descriptor 0, as the relay writes to it. */
@@ -156,28 +156,28 @@ export class PlainPhase {
   resume(): void {
     if (this.#flow === "held") this.#flow = "flowing";
     this.#program.output.resume();
-    this.#look();
+    this.#checkDrained();
   }
 
   /** For `PlainOutput`: nothing reaches the client any more. */
-  lose(): void {
+  clientGone(): void {
     this.#client = "gone";
     this.#program.output.destroy();
-    this.#look();
+    this.#checkDrained();
   }
 
   /** True if everything that the program wrote before its request has been handed to the system. */
   #drained(): boolean {
     if (this.#client === "gone" || this.#flow === "ended") return true;
-    return this.#flow === "flowing" && (this.#late > MAX_LATE || !this.#ends.outputReadable());
+    return this.#flow === "flowing" && (this.#lateBytes > MAX_LATE || !this.#ends.outputReadable());
   }
 
   /** Checks `#drained`. To be called whenever its result may have changed. */
-  #look(): void {
+  #checkDrained(): void {
     if (this.#state !== "asked" || !this.#drained()) return;
     // Checks again in the next turn: the runtime may have read data that it has not delivered yet.
     setImmediate(() => {
-      if (this.#drained()) this.#on("settle");
+      if (this.#drained()) this.#handle("settle");
     });
   }
 
@@ -188,7 +188,7 @@ export class PlainPhase {
     // What the program writes to descriptor 1 from now on must not reach the client in the clear.
     output.take(NO_HANDLER);
     output.resume();
-    const { resolve, reject } = this.#result;
+    const { resolve, reject } = this.#ended;
     if (this.#client === "here") {
       resolve({ request: { environment: this.#environment, hello: this.#tap.hello() } });
     } else reject(new HandshakeError({ kind: "client gone", how: "closed" }));
@@ -196,7 +196,7 @@ export class PlainPhase {
 
   /** The relay has ended: the program has been reaped, and its output is done. */
   #done(status: number | undefined): void {
-    if (this.#state !== "asked" && this.#state !== "tls") this.#result.resolve({ status });
+    if (this.#state !== "asked" && this.#state !== "tls") this.#ended.resolve({ status });
   }
 }
 
@@ -215,7 +215,7 @@ class PlainOutput extends Owned implements Source {
   }
 
   destroy(): void {
-    this.phase.lose();
+    this.phase.clientGone();
   }
 
   data(chunk: Uint8Array): void {

@@ -12,7 +12,7 @@ import type { Launched, LaunchOptions } from "./runtime.ts";
 const FOUND = 1000;
 /** Interval of the check for ended children, in milliseconds. Needed because SIGCHLD can be lost
  *  when other code in this process handles it. */
-const LOOK = 1000;
+const CHECK_INTERVAL = 1000;
 
 /** Differs between runtimes. `on`: calls `handler` for each SIGCHLD from now on; otherwise stops
  *  that. */
@@ -100,7 +100,7 @@ export class Launcher {
   #watch(): void {
     if (this.#timer === undefined) {
       this.watch(this.#reap, true);
-      this.#timer = setInterval(this.#look, LOOK);
+      this.#timer = setInterval(this.#check, CHECK_INTERVAL);
     } else if (this.#running.size === 0) this.#timer.ref();
   }
 
@@ -108,7 +108,7 @@ export class Launcher {
     if (this.#running.size === 0) this.#timer?.unref();
   }
 
-  readonly #look = (): void => {
+  readonly #check = (): void => {
     this.#reap();
     if (this.#running.size > 0 || this.#reapsAll) return;
     clearInterval(this.#timer);

@@ -2,7 +2,7 @@
  *  all code above this folder is the same on both. Streams are in stream.ts, programs in
  *  program.ts. */
 
-import { breakOf, ConnectionError, type StreamReason } from "../reason.ts";
+import { breakKind, ConnectionError, type StreamReason } from "../reason.ts";
 import type { Libc } from "./libc/libc.ts";
 import type { Launched, LaunchOptions, Program, ProgramStreams, SpawnOptions } from "./program.ts";
 import type { Stream } from "./stream.ts";
@@ -70,7 +70,7 @@ export class TlsError extends ConnectionError {
   }
 
   get kind(): "reset" | "breach" {
-    return breakOf(this.cause);
+    return breakKind(this.cause);
   }
 }
 

@@ -73,7 +73,7 @@ export abstract class Owned implements Pick<Closable, "take"> {
 
   take(handler: StreamHandler): void {
     this.owner = handler;
-    if (this.#closed) queueMicrotask(() => this.#tell(handler));
+    if (this.#closed) queueMicrotask(() => this.#notify(handler));
   }
 
   /** Tells the owner that the stream was closed, but not by the owner. */
@@ -83,7 +83,7 @@ export abstract class Owned implements Pick<Closable, "take"> {
     this.owner.close?.(error);
   }
 
-  #tell(handler: StreamHandler): void {
+  #notify(handler: StreamHandler): void {
     if (this.owner === handler) handler.close?.(this.failure);
   }
 }

@@ -50,7 +50,7 @@ export interface ClientAuth {
 /** Maximum cached settings besides the server's own; a rules file can name any number. */
 const MAX_ENTRIES = 64;
 /** Maximum problems reported one by one; the others are only counted. */
-const MAX_SAID = 10;
+const MAX_LOGGED = 10;
 /** Maximum size of the names in the request, in bytes. The field holds 65,535 (RFC 8446 4.2.4, RFC
  *  5246 7.4.4), of which other extensions of TLS 1.3 need a few. */
 const MAX_NAMES = 65_400;
@@ -104,13 +104,13 @@ export class ClientAuths {
   }
 
   /** False if a file of the server's environment is broken and its former content is in use. */
-  get sound(): boolean {
-    return [...this.#auths.lasting()].every(({ sound }) => sound);
+  get upToDate(): boolean {
+    return [...this.#auths.lasting()].every(({ upToDate }) => upToDate);
   }
 
   /** Checks the files now, and reads those that have changed. */
-  look(): void {
-    for (const auth of this.#auths.all()) auth.look();
+  refresh(): void {
+    for (const auth of this.#auths.all()) auth.refresh();
   }
 
   /** Reads every file again (SIGHUP). */
@@ -186,7 +186,7 @@ export class ClientAuths {
     return {
       value: { auth, held: loaded?.held, named },
       problems: [...loaded?.problems ?? [], ...named?.problems ?? []],
-      sound: (loaded?.sound ?? true) && (named?.sound ?? true),
+      upToDate: (loaded?.upToDate ?? true) && (named?.upToDate ?? true),
     };
   }
 }
@@ -201,8 +201,8 @@ function pathsIn(lookup: VariableLookup, only?: "folder"): string[] {
 }
 
 function say(problems: readonly string[], say: (text: string) => void): void {
-  for (const text of problems.slice(0, MAX_SAID)) say(text);
-  const more = problems.length - MAX_SAID;
+  for (const text of problems.slice(0, MAX_LOGGED)) say(text);
+  const more = problems.length - MAX_LOGGED;
   if (more > 0) say(`${more} more files of authorities have such faults`);
 }
 

@@ -125,8 +125,8 @@ export class Contexts {
   }
 
   /** Checks the files now, and reads those that have changed. */
-  look(): void {
-    for (const made of this.#made.all()) made.look();
+  refresh(): void {
+    for (const made of this.#made.all()) made.refresh();
   }
 
   /** Reads every file again, changed or not (SIGHUP). */
@@ -135,8 +135,8 @@ export class Contexts {
   }
 
   /** False if a file of the server's environment is broken and its former content is in use. */
-  get sound(): boolean {
-    return [...this.#made.lasting()].every(({ sound }) => sound);
+  get upToDate(): boolean {
+    return [...this.#made.lasting()].every(({ upToDate }) => upToDate);
   }
 
   /** Yields the file and the end (milliseconds since 1970) of every certificate in use. Changed

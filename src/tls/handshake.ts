@@ -9,7 +9,7 @@
 import type { Connection, ConnectionSlot } from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
-import { type Reason, reasonOf, saidNothing } from "../reason.ts";
+import { type Reason, reasonOf, sentNothing } from "../reason.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";
 import {
@@ -103,7 +103,7 @@ export async function secure(
     }
     return { stream, prepared, session, clientChain: chain, clientVerify };
   } catch (error) {
-    if (conn.givenUp === undefined || saidNothing(reasonOf(error))) throw error;
+    if (conn.givenUp === undefined || sentNothing(reasonOf(error))) throw error;
     throw new HandshakeError(conn.givenUp);
   } finally {
     clock.stop();

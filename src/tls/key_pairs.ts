@@ -55,14 +55,14 @@ export function serverKeyPairs(
 ): ServerKeyPair[] {
   refuseMistaken(certificateFiles, keyFiles);
   const held = certificateFiles.flatMap(readCertificates);
-  const [likely] = held;
+  const [candidate] = held;
   const explain = <T>(act: () => T): T => {
     try {
       return act();
     } catch (error) {
       // A key that cannot be read, or that matches no certificate, may be of a kind that the
       // library does not support.
-      if (likely) refuseKind(likely.certificate, likely.path);
+      if (candidate) refuseKind(candidate.certificate, candidate.path);
       throw error;
     }
   };

@@ -13,7 +13,7 @@ export interface Named {
   /** Which files could not be used, and the consequence. */
   readonly problems: readonly string[];
   /** True if a start would accept the files as they are. */
-  readonly sound: boolean;
+  readonly upToDate: boolean;
   /** The authorities of CCAFILE alone, for the next reading. */
   readonly inFile: readonly Certificate[] | undefined;
   readonly inFolder: HeldFiles | undefined;
@@ -28,7 +28,7 @@ export function loadNames(
 ): Named {
   const problems: string[] = [];
   const failures: FatalError[] = [];
-  let sound = true;
+  let upToDate = true;
   const attempt = <T>(old: T | undefined, read: () => T): T | undefined => {
     try {
       return read();
@@ -36,7 +36,7 @@ export function loadNames(
       const then = old === undefined ? "it is passed over" : "the old authorities stay in use";
       problems.push(`${reason(error)}; ${then}`);
       failures.push(error as FatalError);
-      if (old !== undefined) sound = false;
+      if (old !== undefined) upToDate = false;
       return old;
     }
   };
@@ -48,7 +48,7 @@ export function loadNames(
   return {
     authorities: [...inFile ?? [], ...folder?.trust.authorities ?? []],
     problems: [...problems, ...folder?.problems ?? []],
-    sound: sound && (inFile ?? folder) !== undefined && (folder?.sound ?? true),
+    upToDate: upToDate && (inFile ?? folder) !== undefined && (folder?.upToDate ?? true),
     inFile,
     inFolder: folder?.held,
   };

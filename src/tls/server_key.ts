@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<string, string>> = {
   [KEY.dsa]: "DSA",
 };
 
-const TAKEN = new Set(["RSA", "P-256", "P-384", "P-521", "Ed25519"]);
+const SUPPORTED = new Set(["RSA", "P-256", "P-384", "P-521", "Ed25519"]);
 const REMEDY = "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
 /** Clients refuse shorter RSA keys (OpenSSL's security level 2, rustls). */
 const MIN_RSA = 2048;
@@ -49,7 +49,7 @@ function keyFacts(certificate: Certificate): KeyFacts | undefined {
 /** Throws `FatalError` if neither TLS library supports the kind of the certificate's key. */
 export function refuseKind(certificate: Certificate, path: string): void {
   const { kind } = keyFacts(certificate) ?? {};
-  if (kind === undefined || TAKEN.has(kind)) return;
+  if (kind === undefined || SUPPORTED.has(kind)) return;
   throw new FatalError(
     `unable to use certificate ${path}: its key is of the kind ${kind}, which the TLS library does not take`,
     EXIT.system,

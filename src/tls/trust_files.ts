@@ -60,7 +60,7 @@ export interface LoadedTrust {
   /** Which files could not be used, and the consequence. */
   readonly problems: readonly string[];
   /** True if a start would accept the files as they are. */
-  readonly sound: boolean;
+  readonly upToDate: boolean;
 }
 
 /** Reads the files. Without any, no certificate is trusted. `before`: what was read last time;
@@ -83,7 +83,7 @@ class Reading {
   readonly problems: string[] = [];
   #first: FatalError | undefined;
   #lacksLists = false;
-  #sound = true;
+  #upToDate = true;
   #count = 0;
 
   constructor(readonly from: Files, readonly before: HeldFiles | undefined) {}
@@ -149,7 +149,7 @@ class Reading {
     );
     if (!this.before) throw this.#first ?? none;
     this.problems.push(`no authority is left in ${where}`);
-    this.#sound = false;
+    this.#upToDate = false;
   }
 
   done(folders: readonly string[]): LoadedTrust {
@@ -158,7 +158,7 @@ class Reading {
     const links = all.flatMap(({ links }) => links);
     const crls = all.flatMap(({ crls }) => crls);
     const trust = new Trust(links, crls, [...folders, ...held.keys()], this.#lacksLists);
-    return { trust, held, problems, sound: this.#sound };
+    return { trust, held, problems, upToDate: this.#upToDate };
   }
 
   #read(what: string, path: string, hint: string, inFolder: boolean): NamedFile | undefined {
@@ -190,7 +190,7 @@ class Reading {
 
   #problem(error: FatalError, kept: boolean, isList = false): void {
     this.#first ??= error;
-    if (kept) this.#sound = false;
+    if (kept) this.#upToDate = false;
     const then = kept
       ? "the old authorities stay in use"
       : isList

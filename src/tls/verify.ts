@@ -55,15 +55,15 @@ export const MAX_SENT = 32;
 /** BoringSSL's limit for a whole chain, in bytes; Deno's library has none. */
 export const MAX_SENT_BYTES = 100 << 10;
 /** Maximum signatures verified for one client. */
-export const MAX_STEPS = 32;
+export const MAX_SIGNATURES = 32;
 /** Maximum steps from a certificate to an issuer, for one client. Without this limit, certificates
  *  of one name that all sign each other make the search endless (for example CVE-2018-16875). */
-const MAX_WAY = 1024;
+const MAX_ISSUERS_TRIED = 1024;
 
 /** Maximum signatures verified with keys from the client's certificates, beyond those of one chain.
  *  The client chooses such a key, and P-521 takes 4 ms a signature. Real chains need one or two,
  *  for cross-signed authorities. */
-export const MAX_WASTED = 8;
+export const MAX_FOREIGN_SIGNATURES = 8;
 
 /** Faults in the order of how near they are to a good chain, the nearest last. Of several faults
  *  the nearest one is reported. */
@@ -94,14 +94,14 @@ export function verifyChain(
   }
   let sent: ChainCertificate[];
   try {
-    sent = sentByClient.map((one) => linkOf(one, trust));
+    sent = sentByClient.map((one) => ownCopy(one, trust));
   } catch (error) {
     if (error instanceof DecodeError) return refuse(`unreadable certificate: ${error.message}`);
     throw error;
   }
   const [leaf] = sent as [ChainCertificate];
   const search = new Search(sent, trust, options);
-  const path = search.from([leaf]);
+  const path = search.complete([leaf]);
   if (!path) return refuse(search.reason);
   if (options.hostName !== undefined && !matchesHost(leaf.certificate, options.hostName)) {
     return refuse("hostname mismatch");
@@ -112,7 +112,7 @@ export function verifyChain(
 
 /** Returns our own copy of a certificate that is in our files: it is trusted, and its key and id
  *  are cached. */
-function linkOf(one: SentCertificate, trust: Trust): ChainCertificate {
+function ownCopy(one: SentCertificate, trust: Trust): ChainCertificate {
   const link = new ChainCertificate(one.read(), false);
   return trust.find(one.der, link.subject) ?? link;
 }
@@ -120,10 +120,10 @@ function linkOf(one: SentCertificate, trust: Trust): ChainCertificate {
 class Search {
   reason = "unable to get local issuer certificate";
   #rank: Rank = "none";
-  #way = 0;
-  #steps = 0;
+  #issuersTried = 0;
+  #signatures = 0;
   /** Signatures verified with keys that the client sent. */
-  #foreign = 0;
+  #foreignSignatures = 0;
   /** Results of verified signatures, by certificate and issuer: the search may reach the same pair
    *  again. */
   readonly #found = new Map<ChainCertificate, Map<ChainCertificate, string | undefined>>();
@@ -136,7 +136,7 @@ class Search {
 
   /** Completes the chain that begins with `path`. If no path is good, returns undefined and sets
    *  `reason`. */
-  from(path: readonly ChainCertificate[]): readonly ChainCertificate[] | undefined {
+  complete(path: readonly ChainCertificate[]): readonly ChainCertificate[] | undefined {
     const { now, purpose } = this.options;
     const last = path.at(-1) as ChainCertificate;
     if (last.trusted && last.selfSigned) {
@@ -145,12 +145,12 @@ class Search {
       this.#note("rules", problem);
       return undefined;
     }
-    if (!last.selfSigned) return this.#above(path, last);
+    if (!last.selfSigned) return this.#extend(path, last);
     this.#note("selfSigned", "self-signed certificate");
     return undefined;
   }
 
-  #above(
+  #extend(
     path: readonly ChainCertificate[],
     last: ChainCertificate,
   ): readonly ChainCertificate[] | undefined {
@@ -177,7 +177,7 @@ class Search {
         this.#note("signature", problem);
         continue;
       }
-      const found = this.from([...path, issuer]);
+      const found = this.complete([...path, issuer]);
       if (found) return found;
     }
     if (!any) {
@@ -188,15 +188,17 @@ class Search {
   }
 
   #signatureProblem(link: ChainCertificate, issuer: ChainCertificate): string | undefined {
-    if (++this.#way > MAX_WAY) return this.#tooMany();
+    if (++this.#issuersTried > MAX_ISSUERS_TRIED) return this.#tooMany();
     const known = this.#found.get(link) ?? new Map<ChainCertificate, string | undefined>();
     if (known.has(issuer)) return known.get(issuer);
     const { key } = issuer;
     if (typeof key === "string") return key;
     if (tooWeak(key)) return "CA certificate key too weak";
     if (this.trust.knows(link, issuer)) return undefined;
-    if (++this.#steps > MAX_STEPS) return this.#tooMany();
-    if (!issuer.trusted && ++this.#foreign > MAX_WASTED + this.options.depth) {
+    if (++this.#signatures > MAX_SIGNATURES) return this.#tooMany();
+    if (
+      !issuer.trusted && ++this.#foreignSignatures > MAX_FOREIGN_SIGNATURES + this.options.depth
+    ) {
       return this.#tooMany();
     }
     const problem = signatureProblem(link.fields.signed, key);

@@ -93,7 +93,7 @@ for (const [what, bytes] of [["one byte", 1], ["all but one byte", HELLO.length 
   test(`${what} of a ClientHello earns nothing, read or unread`, async () => {
     const { come, gone } = stage({});
     come(HELLO.subarray(0, bytes));
-    come().begun = HELLO.subarray(0, bytes);
+    come().earlyBytes = HELLO.subarray(0, bytes);
     for (let i = 0; i < 3; i++) come();
     assert.deepEqual(await gone(), [`1: ${SILENT}`, `2: ${SILENT}`]);
   });
@@ -102,7 +102,7 @@ for (const [what, bytes] of [["one byte", 1], ["all but one byte", HELLO.length 
 test("a ClientHello that lies unread in the socket counts", async () => {
   const { come, gone } = stage({});
   come(HELLO);
-  come(HELLO.subarray(4)).begun = HELLO.subarray(0, 4);
+  come(HELLO.subarray(4)).earlyBytes = HELLO.subarray(0, 4);
   for (let i = 0; i < 3; i++) come();
   assert.deepEqual(await gone(), [`3: ${SILENT}`, `4: ${SILENT}`]);
 });
@@ -118,7 +118,7 @@ test("one behind a PROXY header counts, and a part of the header does not", asyn
 });
 
 test("without a look into the socket, what comes in the same turn saves it", async () => {
-  const { come, gone } = stage({ blind: true });
+  const { come, gone } = stage({ cannotPeek: true });
   const first = come();
   for (let i = 0; i < 3; i++) come();
   first.enter("handshake");

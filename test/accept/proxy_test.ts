@@ -7,7 +7,7 @@ import { encodeProxyV1 } from "../../src/codec/proxy/v1.ts";
 import { encodeProxyV2 } from "../../src/codec/proxy/v2.ts";
 import { type Connection, describe } from "../../src/connection.ts";
 import { reasonWords } from "../../src/log/reasons.ts";
-import { reasonOf, saidNothing } from "../../src/reason.ts";
+import { reasonOf, sentNothing } from "../../src/reason.ts";
 import { firstBytes } from "../../src/accept/first_bytes.ts";
 import { readHello } from "../../src/accept/hello.ts";
 import { PlainStream, readProxyHeader } from "../../src/accept/proxy.ts";
@@ -161,12 +161,12 @@ test("a client that goes without a word is told from one that is given up", asyn
       const { conn, socket } = connection("10.0.0.1");
       const reading = header ? readProxyHeader(conn, OPTIONS) : readHello(conn);
       end(conn, socket);
-      await assert.rejects(reading, (error) => saidNothing(reasonOf(error)) === expected);
+      await assert.rejects(reading, (error) => sentNothing(reasonOf(error)) === expected);
     }
   }
   const { conn, socket } = connection("10.0.0.1");
   socket.lose(); // while its name is looked up
-  await assert.rejects(readHello(conn), (error) => saidNothing(reasonOf(error)));
+  await assert.rejects(readHello(conn), (error) => sentNothing(reasonOf(error)));
 });
 
 test("after the first bytes a client that goes is still noticed", async () => {

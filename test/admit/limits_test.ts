@@ -36,7 +36,7 @@ test("MAXCONIP counts per address, and what is released can be taken again", () 
   const first = take(A, limits);
   take(A, limits);
   assert.deepEqual(limiter.take(A, limits), { by: "address", count: 2 });
-  assert.equal(limiter.of(A), 2, "a refused connection is not counted");
+  assert.equal(limiter.openConnections(A), 2, "a refused connection is not counted");
   take(B, limits);
   first.release();
   take(A, limits);
@@ -55,9 +55,9 @@ test("release gives back once, however often it is called", () => {
   const [one, two] = [take(A), take(A)];
   one.release();
   one.release();
-  assert.equal(limiter.of(A), 1);
+  assert.equal(limiter.openConnections(A), 1);
   two.release();
-  assert.equal(limiter.of(A), 0);
+  assert.equal(limiter.openConnections(A), 0);
   assert.equal(limiter.tracked, 0);
 });
 

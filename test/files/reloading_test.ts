@@ -36,7 +36,7 @@ class Bench {
     if (content instanceof Error) throw content;
     if (typeof content === "object") {
       const { value, problem } = content;
-      return { value, problems: [problem], sound: before === undefined };
+      return { value, problems: [problem], upToDate: before === undefined };
     }
     return { value: content, ...(until === undefined ? {} : { until }) };
   }
@@ -100,7 +100,7 @@ test("the old value stays while a file is bad, and each change is said once", ()
     bench.content = content;
     if (!same) bench.stamp += "'";
     assert.deepEqual(bench.later(), [value, said, loads], name);
-    assert.equal(bench.one.sound, sound, name);
+    assert.equal(bench.one.upToDate, sound, name);
     assert.equal(bench.one.current, value, name);
   }
 });
@@ -111,7 +111,7 @@ test("a first load that fails is the caller's", () => {
 
 test("a part that is broken at the start is no old one", () => {
   const bench = new Bench(part("a", "x"));
-  assert.equal(bench.one.sound, true);
+  assert.equal(bench.one.upToDate, true);
   assert.deepEqual(bench.one.problems, ["x"]);
   bench.stamp = "2";
   assert.deepEqual(bench.later(), ["a", "", 1], "said by the caller at the start");
@@ -128,7 +128,7 @@ test("files are looked at once a second, and at once when the clock was set back
   bench.content = "c";
   bench.stamp = "3";
   assert.equal(bench.one.current, "b");
-  bench.one.look();
+  bench.one.refresh();
   assert.equal(bench.one.current, "c");
 });
 

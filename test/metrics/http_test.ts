@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type HttpStatus, judge, MAX_HEAD, respond } from "../../src/metrics/http.ts";
+import { type HttpStatus, MAX_HEAD, requestStatus, respond } from "../../src/metrics/http.ts";
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const text = (response: Uint8Array): string => new TextDecoder().decode(response);
@@ -29,7 +29,7 @@ test("only GET /metrics is granted", () => {
     ["\x16\x03\x01\x02\0\x01\r\n\r\n", 400],
   ];
   for (const [request, wanted] of rows) {
-    assert.equal(judge(bytes(request)), wanted, request);
+    assert.equal(requestStatus(bytes(request)), wanted, request);
     assert.equal(piecewise(bytes(request)), wanted, request);
   }
 });
@@ -37,7 +37,7 @@ test("only GET /metrics is granted", () => {
 /** The result for a request that comes byte by byte. */
 function piecewise(request: Uint8Array): HttpStatus | undefined {
   for (let i = 1; i <= request.length; i++) {
-    const answer = judge(request.subarray(0, i), i - 1);
+    const answer = requestStatus(request.subarray(0, i), i - 1);
     if (answer !== undefined) return answer;
   }
   return undefined;
@@ -55,9 +55,9 @@ test("whatever comes gets one answer, whole or in pieces", () => {
     for (let n = next(12); n > 0; n--) request += parts[next(parts.length)];
     const end = /\n\r?\n/.exec(request);
     const head = bytes(end ? request.slice(0, end.index + end[0].length) : request);
-    const answer = judge(bytes(request));
+    const answer = requestStatus(bytes(request));
     assert.equal(answer === undefined, end === null, JSON.stringify(request));
-    assert.equal(judge(head), answer, JSON.stringify(request));
+    assert.equal(requestStatus(head), answer, JSON.stringify(request));
     assert.equal(piecewise(bytes(request)), answer, JSON.stringify(request));
   }
 });
@@ -65,12 +65,12 @@ test("whatever comes gets one answer, whole or in pieces", () => {
 test("a head is waited for, byte by byte, up to its limit", () => {
   const request = bytes("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
   for (let i = 0; i < request.length; i++) {
-    assert.equal(judge(request.subarray(0, i)), undefined, String(i));
+    assert.equal(requestStatus(request.subarray(0, i)), undefined, String(i));
   }
   const long = bytes(`GET /metrics HTTP/1.1\r\nA: ${"x".repeat(MAX_HEAD)}`);
-  assert.equal(judge(long.subarray(0, MAX_HEAD - 1)), undefined);
-  assert.equal(judge(long.subarray(0, MAX_HEAD)), 431);
-  assert.equal(judge(long), 431);
+  assert.equal(requestStatus(long.subarray(0, MAX_HEAD - 1)), undefined);
+  assert.equal(requestStatus(long.subarray(0, MAX_HEAD)), 431);
+  assert.equal(requestStatus(long), 431);
 });
 
 test("a response says its length in bytes and ends the connection", () => {

@@ -147,7 +147,7 @@ function mixed(): { registry: Registry; state: { own: number; whole: number } } 
   histogram.observe(0.5);
   histogram.observe(3);
   registry.counted("d_total", "D.", () => 7);
-  registry.told("e_total", "E.", () => [{ labels: [["x", "y"]], value: 9 }]);
+  registry.sampled("e_total", "E.", () => [{ labels: [["x", "y"]], value: 9 }]);
   registry.state("f", "F.", () => state.own);
   return { registry, state };
 }

@@ -42,7 +42,7 @@ function initOf(options: Options): Init {
     identity: { uid: 5, chroot: "/jail" },
     workers: 2,
     index: 1,
-    speaks: false,
+    logsForAll: false,
     again: true,
     resolve: false,
     inherited: true,

@@ -180,7 +180,7 @@ export interface StageOptions {
   fake?: boolean;
   /** True: the host is a name, which the worker looks up. */
   named?: boolean;
-  patience?: NonNullable<MonitorOptions["patience"]>;
+  timeouts?: NonNullable<MonitorOptions["timeouts"]>;
   /** True: the workers' processes ignore SIGTERM. */
   deaf?: boolean;
   /** The call of the monitor that fails. The test can change it at any time. */
@@ -239,7 +239,7 @@ export async function stage(
     base,
     fake = false,
     named = false,
-    patience,
+    timeouts,
     deaf = false,
     breaks,
   }: StageOptions = {},
@@ -309,7 +309,7 @@ export async function stage(
     identity: workerIdentity(options, env, localFiles),
     init: { resolve: named },
     inherited: false,
-    ...(patience ? { patience } : {}),
+    ...(timeouts ? { timeouts } : {}),
     listen: () => libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 5 }).fd,
   };
   const monitor = new Monitor(monitorOptions);

@@ -32,7 +32,7 @@ function watched(idle: IdleTimer): Watched & { told: number[] } {
   const one = {
     last: idle.now(),
     told,
-    silent(): void {
+    timedOut(): void {
       told.push(idle.now());
       idle.forget(one);
     },
@@ -83,7 +83,7 @@ test("one that has been heard after all is told again a limit later", (t) => {
   const times: number[] = [];
   const one: Watched = {
     last: idle.now(),
-    silent() {
+    timedOut() {
       times.push(idle.now());
       if (times.length === 1) one.last = idle.now();
       else idle.forget(one);

@@ -6,7 +6,7 @@ import { Lingering, type LingeringClient } from "../../src/program/linger.ts";
 
 /** A client in memory. */
 class Client implements LingeringClient {
-  sent = true;
+  outputDone = true;
   full = false;
   last = 0;
   /** `kept`: the client read everything in time; `lost`: it did not. */
@@ -15,7 +15,7 @@ class Client implements LingeringClient {
   unsent(): number | undefined {
     return this.waiting;
   }
-  dismiss(taken: boolean): void {
+  expire(taken: boolean): void {
     this.end = taken ? "kept" : "lost";
     this.lingering.forget(this);
   }
@@ -40,7 +40,7 @@ function begin(concurrency = 40, limit = 3_600_000, room?: number) {
       for (let second = 0; second < seconds; second++) {
         time += 1000;
         each();
-        lingering.look();
+        lingering.check();
       }
     },
     over(): void {
@@ -104,8 +104,8 @@ test("a slow but steady reader keeps its connection", () => {
 test("while its program's output is open, a client for whom nothing waits is not slow", () => {
   const all = begin();
   const [known, unknown] = [
-    all.add(0, { sent: false }),
-    all.add(undefined, { sent: false }),
+    all.add(0, { outputDone: false }),
+    all.add(undefined, { outputDone: false }),
   ];
   all.pass(600);
   assert.deepEqual([known.end, unknown.end], [undefined, undefined]);

@@ -5,7 +5,7 @@ import { latin1 } from "../../src/codec/bytes.ts";
 import { IdleTimer } from "../../src/program/idle.ts";
 import { Lingering } from "../../src/program/linger.ts";
 import type { RelayOptions } from "../../src/program/relay.ts";
-import { PlainPhase, type PlainPhaseResult } from "../../src/program/ucspi_tls.ts";
+import { PlainPhase, type PlainPhaseEnd } from "../../src/program/ucspi_tls.ts";
 import type { DelayedEnds, Program } from "../../src/runtime/program.ts";
 import { bytes, FakeSink, FakeSocket, FakeSource } from "../fake_streams.ts";
 
@@ -35,7 +35,7 @@ export function begin(options: Partial<RelayOptions> = {}) {
     kill: (signal) => killed.push(signal) > 0,
   };
   let gone = 0;
-  let result: PlainPhaseResult | Error | undefined;
+  let result: PlainPhaseEnd | Error | undefined;
   const phase = new PlainPhase(client, program, ends, {
     idle: new IdleTimer(60),
     socket: client,
@@ -44,7 +44,7 @@ export function begin(options: Partial<RelayOptions> = {}) {
     client: { gone: () => gone++, broken: () => {}, cut: () => {} },
     ...options,
   });
-  const done = phase.outcome.then((value) => result = value, (error: Error) => result = error);
+  const done = phase.ended.then((value) => result = value, (error: Error) => result = error);
   return {
     client,
     input,

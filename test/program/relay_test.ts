@@ -55,7 +55,7 @@ function begin({ idleLimit = 3600, strict = false } = {}) {
     pass(seconds: number): void {
       for (let second = 0; second < seconds; second++) {
         time += 1000;
-        lingering.look();
+        lingering.check();
       }
     },
     /** Ends both sides, and asserts that nothing lingers. */

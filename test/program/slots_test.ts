@@ -48,7 +48,7 @@ test("programs are counted from their start to their end", () => {
   const slots = new Slots(2);
   const slot = taken(slots);
   assert.throws(() => slot.run(), /without a slot/);
-  assert.equal(slot.keep(never), undefined);
+  assert.equal(slot.secure(never), undefined);
   assert.equal(slots.running, 0);
   slot.run();
   assert.equal(slots.running, 1);
@@ -74,7 +74,7 @@ test("a handshake keeps its slot for a second while no other is free, and a prog
   };
   const slots = new Slots(2, () => now);
   const program = taken(slots);
-  program.keep(never);
+  program.secure(never);
   program.run();
   pass(500);
   const slow = taken(slots);
@@ -85,13 +85,13 @@ test("a handshake keeps its slot for a second while no other is free, and a prog
   });
   pass(999);
   await null;
-  assert.equal(slow.lent, false);
+  assert.equal(slow.takenAway, false);
   pass(1);
   const second = await next;
-  assert.equal(slow.lent, true);
+  assert.equal(slow.takenAway, true);
   // When it has completed its handshake, it gets the next free slot, before others that wait.
   const third = slots.take(never).then(() => order.push("third"));
-  const kept = slow.keep(never)?.then(() => order.push("slow"));
+  const kept = slow.secure(never)?.then(() => order.push("slow"));
   second.release();
   await kept;
   assert.deepEqual(order, ["next", "slow"]);
@@ -116,7 +116,7 @@ test("a handshake that loses its slot and fails gives nothing back", (t) => {
   const slow = taken(slots);
   now = 1000;
   t.mock.timers.tick(1000);
-  assert.equal(slow.lent, true);
+  assert.equal(slow.takenAway, true);
   slow.release();
   assert.equal(slots.remove(9), 1);
 });
@@ -129,10 +129,10 @@ test("no handshake loses its slot while slots are free", (t) => {
   const slow = taken(slots);
   now = 60_000;
   t.mock.timers.tick(60_000);
-  assert.equal(slow.lent, false);
+  assert.equal(slow.takenAway, false);
   const other = taken(slots);
-  assert.equal(slow.lent, false);
+  assert.equal(slow.takenAway, false);
   now += 1000;
   t.mock.timers.tick(1000);
-  assert.deepEqual([slow.lent, other.lent], [true, true]);
+  assert.deepEqual([slow.takenAway, other.takenAway], [true, true]);
 });

@@ -7,7 +7,12 @@ import { test } from "node:test";
 import { clientChain } from "../../src/tls/client_chain.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
-import { MAX_SENT, MAX_SENT_BYTES, MAX_WASTED, verifyChain } from "../../src/tls/verify.ts";
+import {
+  MAX_FOREIGN_SIGNATURES,
+  MAX_SENT,
+  MAX_SENT_BYTES,
+  verifyChain,
+} from "../../src/tls/verify.ts";
 import { alternativeNames } from "../codec/x509/samples.ts";
 import { mutate, numbers } from "../codec/mutate.ts";
 import { certify, type Holder, NOW, pemFile, revoke } from "./authority.ts";
@@ -178,9 +183,9 @@ test("certificates that sign each other end the search, with the right verdict",
 
 const TOO_MANY = "too many possible certificate chains";
 
-test(`a good chain is found among ${MAX_WASTED} certificates of one name, not among more`, () => {
+test(`a good chain is found among ${MAX_FOREIGN_SIGNATURES} certificates of one name, not among more`, () => {
   const decoys = Array.from(
-    { length: MAX_WASTED + 1 },
+    { length: MAX_FOREIGN_SIGNATURES + 1 },
     () => certify({ name: "sub", by: root, ca: true }),
   );
   assert.equal(verdict([leaf, ...decoys.slice(1), sub], trustOf(root)), "OK");
@@ -202,7 +207,7 @@ test("good signatures by keys of the client's own are counted as bad ones are", 
   );
   const trust = trustOf(root);
   const none = "unable to get local issuer certificate";
-  assert.equal(verdict([client, ...dead.slice(0, MAX_WASTED)], trust), none);
+  assert.equal(verdict([client, ...dead.slice(0, MAX_FOREIGN_SIGNATURES)], trust), none);
   assert.equal(verdict([client, ...dead], trust), TOO_MANY);
   assert.equal(verdict([client, ...dead], trust, { depth: 20 }), TOO_MANY);
 });

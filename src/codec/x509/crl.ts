@@ -31,7 +31,7 @@ const MAX_EXTENSIONS = 64;
 
 /** Extensions of a list that does not cover all certificates of its issuer by serial number (RFC
  *  5280 5.2.4, 5.2.5; X.509 9.5). They are refused even if they are not critical. */
-const PARTIAL: ReadonlyMap<string, string> = new Map([
+const UNSUPPORTED: ReadonlyMap<string, string> = new Map([
   ["2.5.29.27", "a delta list"],
   ["2.5.29.28", "a list of one distribution point"],
   ["2.5.29.44", "a list with a scope"],
@@ -40,16 +40,16 @@ const PARTIAL: ReadonlyMap<string, string> = new Map([
   ["2.5.29.63", "a list of one distribution point"],
 ]);
 /** RFC 5280 5.3.3: this entry and those after it are for certificates of another issuer. */
-const PARTIAL_IN_ENTRY: ReadonlyMap<string, string> = new Map([
+const UNSUPPORTED_IN_ENTRY: ReadonlyMap<string, string> = new Map([
   ["2.5.29.29", "an entry of an indirect list"],
 ]);
 
 /** Extensions that do not affect the result, critical or not: key identifier, alternative names,
  *  number. */
-const HARMLESS = new Set(["2.5.29.35", "2.5.29.18", "2.5.29.20"]);
+const IGNORED = new Set(["2.5.29.35", "2.5.29.18", "2.5.29.20"]);
 /** Reason and date of the revocation. The certificate is revoked whatever they say. The reason
  *  removeFromCRL is for delta lists (RFC 5280 5.3.1); in a complete list the entry still counts. */
-const HARMLESS_IN_ENTRY = new Set(["2.5.29.21", "2.5.29.24"]);
+const IGNORED_IN_ENTRY = new Set(["2.5.29.21", "2.5.29.24"]);
 
 const FORMAT = "crl";
 
@@ -90,7 +90,7 @@ export function readCrl(der: Uint8Array): Crl {
   if (tagged) {
     if (version !== 2) body.fail("extensions", "not in version 2", tagged.start);
     const wrapper = body.inside(tagged);
-    readExtensions(wrapper, "extension", HARMLESS, PARTIAL);
+    readExtensions(wrapper, "extension", IGNORED, UNSUPPORTED);
     wrapper.finish("after the extensions");
   }
   body.finish("after the body");
@@ -104,7 +104,7 @@ function readEntry(entries: DerReader, version: number): string {
   readTime(entry, "entry date");
   if (!entry.done) {
     if (version !== 2) entry.fail("entry extensions", "not in version 2");
-    readExtensions(entry, "entry extension", HARMLESS_IN_ENTRY, PARTIAL_IN_ENTRY);
+    readExtensions(entry, "entry extension", IGNORED_IN_ENTRY, UNSUPPORTED_IN_ENTRY);
     entry.finish("after the entry");
   }
   return serial;

@@ -2,9 +2,9 @@
  *  while, and longer each time if workers die at once. */
 
 /** A worker that has served this long did not fail at start. In milliseconds. */
-const SERVED = 500;
-const FIRST = 100;
-const LONGEST = 10_000;
+const STABLE = 500;
+const FIRST_DELAY = 100;
+const MAX_DELAY = 10_000;
 
 export interface Backoff {
   /** A worker serves. */
@@ -23,10 +23,10 @@ export function backoff(now: () => number): Backoff {
       since = now();
     },
     delay() {
-      const served = since !== undefined && now() - since >= SERVED;
+      const served = since !== undefined && now() - since >= STABLE;
       since = undefined;
       const wait = served ? 0 : next;
-      next = Math.min(Math.max(FIRST, wait * 2), LONGEST);
+      next = Math.min(Math.max(FIRST_DELAY, wait * 2), MAX_DELAY);
       return wait;
     },
   };

@@ -23,7 +23,7 @@ export class ConnectionCounts {
 
   /** Answers TAKE. Throws `DecodeError` for an invalid request, as the other handlers do. */
   take(worker: Worker, { id, address, limits }: MessageOf<"TAKE">): void {
-    worker.countReservation(id, worker.reservations.size < this.#most);
+    worker.checkReservation(id, worker.reservations.size < this.#most);
     const taken = this.#limiter.take(address, limits);
     if ("release" in taken) worker.reservations.set(id, { reservation: taken, checks: 0 });
     if (hasAnyLimit(limits)) verdict(worker, id, "release" in taken ? undefined : taken);

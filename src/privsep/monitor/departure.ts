@@ -2,7 +2,7 @@
  *  their workers; SIGQUIT or a second SIGTERM ends everything. Decides when the monitor is not
  *  needed any more. */
 
-import { LEFT } from "../worker_states.ts";
+import { LEFT_STATES } from "../worker_states.ts";
 import type { Port } from "./port.ts";
 import type { Worker } from "./worker_handle.ts";
 
@@ -58,7 +58,7 @@ export class Departure {
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(
-    readonly port: Pick<Port, "proveFree">,
+    readonly port: Pick<Port, "untilFree">,
     readonly workers: () => readonly Worker[],
   ) {}
 
@@ -80,18 +80,18 @@ export class Departure {
   }
 
   /** Call it when the phase or the state of a worker has changed. */
-  look(): void {
+  check(): void {
     if (["serving", "ending", "abandoned"].includes(this.#phase)) return;
     const workers = this.workers();
-    if (!workers.every(({ state }) => LEFT.includes(state))) return;
-    if (this.#port === "open") void this.#proveFree();
+    if (!workers.every(({ state }) => LEFT_STATES.includes(state))) return;
+    if (this.#port === "open") void this.#waitUntilFree();
     if (this.#port === "free" && DONE[this.#phase](workers)) this.#closed.resolve();
   }
 
-  async #proveFree(): Promise<void> {
+  async #waitUntilFree(): Promise<void> {
     this.#port = "left";
-    await this.port.proveFree(this.workers);
+    await this.port.untilFree(this.workers);
     this.#port = "free";
-    this.look();
+    this.check();
   }
 }

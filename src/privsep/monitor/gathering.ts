@@ -11,7 +11,7 @@ import { addCounts, checkCounts, neverLower, type Totals, type WorkerEnd } from 
 import type { MonitorMessage } from "../messages.ts";
 
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
-const PATIENCE = 1000;
+const REPORT_TIMEOUT = 1000;
 
 /** What a worker needs to be asked. */
 export interface Counting {
@@ -21,7 +21,7 @@ export interface Counting {
 /** One scrape. */
 interface Round<W> {
   readonly id: number;
-  readonly asker: W;
+  readonly requester: W;
   /** The id that the asker has given it. */
   readonly asked: number;
   /** The workers that have not answered. */
@@ -36,7 +36,7 @@ export interface GatheringOptions<W> {
   /** Programs that run. */
   readonly programs: () => number;
   /** How long to wait for the workers, in milliseconds. */
-  readonly patience?: number;
+  readonly timeout?: number;
 }
 
 export class Gathering<W extends Counting> {
@@ -68,9 +68,9 @@ export class Gathering<W extends Counting> {
     if (this.#round) throw new DecodeError("privsep: scrape: another is under way at byte 0");
     this.#keep(worker, counts);
     const missing = new Set([...this.o.serving()].filter((other) => other !== worker));
-    const timer = setTimeout(() => this.#close(), this.o.patience ?? PATIENCE);
+    const timer = setTimeout(() => this.#close(), this.o.timeout ?? REPORT_TIMEOUT);
     const id = ++this.#rounds;
-    this.#round = { id, asker: worker, asked, missing, timer };
+    this.#round = { id, requester: worker, asked, missing, timer };
     for (const other of [...missing]) other.channel.send({ kind: "GATHER", id });
     if (missing.size === 0) this.#close();
   }
@@ -81,7 +81,7 @@ export class Gathering<W extends Counting> {
     const counts = this.#last.get(worker);
     if (counts) addCounts(this.#kept, counts, this.o.kinds, false);
     this.#last.delete(worker);
-    if (this.#round?.asker === worker) this.stop();
+    if (this.#round?.requester === worker) this.stop();
     else this.#answered(worker);
   }
 
@@ -103,10 +103,10 @@ export class Gathering<W extends Counting> {
   /** Answers with the counts that have arrived. */
   #close(): void {
     if (!this.#round) return;
-    const { asker, asked, missing } = this.#round;
+    const { requester, asked, missing } = this.#round;
     this.stop();
     this.#silent += missing.size;
-    asker.channel.send({ kind: "TOTALS", id: asked, ...this.#totals(missing) });
+    requester.channel.send({ kind: "TOTALS", id: asked, ...this.#totals(missing) });
   }
 
   #totals(missing: ReadonlySet<W>): Totals {

@@ -8,7 +8,7 @@ import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
 import type { Slot, Slots } from "../../program/slots.ts";
 import type { SlotCounts } from "../messages.ts";
-import { ACTIVE } from "../worker_states.ts";
+import { ACTIVE_STATES } from "../worker_states.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Added to the maximum number of slots that a worker may wait for, which is what -c and --pending
@@ -24,15 +24,15 @@ export interface GrantsOptions {
 }
 
 export class Grants {
-  #told = "";
+  #lastSent = "";
 
   constructor(readonly o: GrantsOptions) {
-    o.slots.onChange(() => this.#tell());
+    o.slots.onChange(() => this.#sendCounts());
   }
 
   /** The last fields of every message about programs. `granted`: slots that the worker gets with
    *  it. */
-  now(granted = 0): SlotCounts {
+  counts(granted = 0): SlotCounts {
     const { running, full, waiting } = this.o.slots;
     return { running, full, wanted: waiting > 0, granted };
   }
@@ -43,7 +43,7 @@ export class Grants {
     const share = workers === 1 ? Infinity : Math.floor(options.concurrency / workers);
     const granted = slots.remove(share);
     worker.granted += granted;
-    worker.channel.send({ kind: "SLOTS", ...this.now(granted) });
+    worker.channel.send({ kind: "SLOTS", ...this.counts(granted) });
   }
 
   /** WANT. Throws `DecodeError`. */
@@ -56,10 +56,10 @@ export class Grants {
     worker.wants.add(want);
     want.stop = slots.wait({
       give: (slot) => {
-        slot.hand();
+        slot.transfer();
         worker.wants.delete(want);
         worker.granted++;
-        worker.channel.send({ kind: "SLOTS", ...this.now(1) });
+        worker.channel.send({ kind: "SLOTS", ...this.counts(1) });
       },
       fail() {},
     });
@@ -76,9 +76,9 @@ export class Grants {
 
   /** Returns a slot for a program that the worker asks for: one lent to it, or a free one;
    *  undefined: there is none. */
-  use(worker: Worker): Slot | undefined {
+  takeSlot(worker: Worker): Slot | undefined {
     const { slots } = this.o;
-    if (worker.granted === 0) return slots.takeNow()?.hold();
+    if (worker.granted === 0) return slots.takeNow()?.secureNow();
     worker.granted--;
     return slots.adopt();
   }
@@ -86,15 +86,15 @@ export class Grants {
   /** A program of the worker has ended or did not start. The slot stays with the worker, unless
    *  others wait for one or the worker has more than its share. Returns how many slots the worker
    *  gets. */
-  spare(worker: Worker, slot: Slot): 0 | 1 {
+  programEnded(worker: Worker, slot: Slot): 0 | 1 {
     const { slots, workers, options: { concurrency } } = this.o;
     const has = worker.programs.size + worker.granted;
-    const serves = worker.channel.open && ACTIVE.includes(worker.state);
+    const serves = worker.channel.open && ACTIVE_STATES.includes(worker.state);
     if (!serves || slots.waiting > 0 || has >= Math.ceil(concurrency / workers)) {
       slot.release();
       return 0;
     }
-    slot.hand();
+    slot.transfer();
     worker.granted++;
     return 1;
   }
@@ -108,13 +108,13 @@ export class Grants {
     this.o.slots.add(granted);
   }
 
-  #tell(): void {
+  #sendCounts(): void {
     const { slots: { full, waiting }, serving } = this.o;
     const now = `${full} ${waiting > 0}`;
-    if (now === this.#told) return;
-    this.#told = now;
+    if (now === this.#lastSent) return;
+    this.#lastSent = now;
     for (const worker of serving()) {
-      worker.channel.send({ kind: "SLOTS", ...this.now() });
+      worker.channel.send({ kind: "SLOTS", ...this.counts() });
     }
   }
 }

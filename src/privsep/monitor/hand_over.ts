@@ -29,7 +29,7 @@ export interface HandOverOptions {
 
 export class HandOver {
   /** True if the shortage has been logged, until it is over. */
-  #short = false;
+  #shortageLogged = false;
   readonly #kept: KeptFiles;
 
   constructor(readonly o: HandOverOptions) {
@@ -71,7 +71,7 @@ export class HandOver {
 
   /** A worker has ended before it served. */
   failed(worker: Worker): void {
-    if (worker.files === "older") this.#kept.doubt();
+    if (worker.files === "older") this.#kept.discard();
   }
 
   /** Hands the present files to one worker. Returns their stamps by path. */
@@ -92,7 +92,7 @@ export class HandOver {
   }
 
   /** Hands changed files to all workers. */
-  look(): void {
+  handChanged(): void {
     this.#toAll(this.#noted(this.o.files.changed()));
   }
 
@@ -102,19 +102,19 @@ export class HandOver {
   }
 
   /** Hands all files to the workers that have lost some. */
-  again(): void {
-    const lacking = [...this.o.workers()].filter(({ files }) => files === "lost");
-    if (lacking.length === 0) return;
-    const failure = this.#handOver(this.o.files.again(), () => lacking);
-    if (!failure) { for (const worker of lacking) worker.files = "current"; }
+  handLost(): void {
+    const incomplete = [...this.o.workers()].filter(({ files }) => files === "lost");
+    if (incomplete.length === 0) return;
+    const failure = this.#handOver(this.o.files.again(), () => incomplete);
+    if (!failure) { for (const worker of incomplete) worker.files = "current"; }
   }
 
   #toAll(opened: Iterable<Opened>): void {
     const failure = this.#handOver(opened, this.o.workers);
-    if (failure && !this.#short) {
+    if (failure && !this.#shortageLogged) {
       this.o.log.error(`unable to hand files to the workers, trying again: ${reason(failure)}`);
     }
-    this.#short = failure !== undefined;
+    this.#shortageLogged = failure !== undefined;
   }
 
   /** Files that cannot be handed over count as changed at the next look. Returns the last error. */

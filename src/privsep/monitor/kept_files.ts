@@ -25,14 +25,14 @@ export class KeptFiles {
   #size = 0;
   /** True if something was noted and is not confirmed: a worker may confirm as often as it
    *  likes. */
-  #open = false;
+  #unconfirmed = false;
 
   constructor(readonly libc: Pick<Libc, "readAt">) {}
 
   /** A file is handed over to all workers. */
   note({ file, fd }: Opened): void {
     if (file.is === "rules") return; // bad rules deny; they do not keep a worker from starting
-    this.#open = true;
+    this.#unconfirmed = true;
     const old = this.#latest.get(file.path);
     this.#size -= old?.bytes?.length ?? 0;
     this.#latest.delete(file.path);
@@ -56,8 +56,8 @@ export class KeptFiles {
   /** A worker reports that it can use everything noted. A file that cannot be opened replaces no
    *  good version: a running worker goes on without it, but a start may fail. */
   confirm(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.#unconfirmed) return;
+    this.#unconfirmed = false;
     const good = new Map<string, KeptFile>();
     for (const [path, kept] of this.#latest) {
       const before = this.#good.get(path);
@@ -72,8 +72,8 @@ export class KeptFiles {
   }
 
   /** A worker could not start with the kept files. */
-  doubt(): void {
-    this.#open = true;
+  discard(): void {
+    this.#unconfirmed = true;
     this.#good = new Map();
   }
 

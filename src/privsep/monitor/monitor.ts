@@ -7,8 +7,8 @@
 import { programRoom } from "../../accept/descriptors.ts";
 import { FatalError, reason } from "../../errors.ts";
 import { Slots } from "../../program/slots.ts";
-import { notRun } from "../../reason.ts";
-import { LEFT } from "../worker_states.ts";
+import { startFailure } from "../../reason.ts";
+import { LEFT_STATES } from "../worker_states.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { Departure, type PhaseEvent } from "./departure.ts";
 import { FileWatcher, wantedFiles } from "./file_watcher.ts";
@@ -26,16 +26,16 @@ import { Workers } from "./workers.ts";
 
 /** Milliseconds between two looks at the files: a renewed certificate is served within two
  *  seconds. */
-const LOOK = 1000;
+const CHECK_INTERVAL = 1000;
 /** How long connections without a program may delay the exit, in milliseconds. */
-const SETTLE = 1000;
+const SETTLE_TIMEOUT = 1000;
 /** A worker that has not closed the port by then is stuck or compromised, and would keep a
  *  successor from listening. In milliseconds. */
-const LEAVE = 10_000;
+const LEAVE_TIMEOUT = 10_000;
 /** After `end`, how much longer than its programs a worker may take, in milliseconds. */
 const WORKER_GRACE = 1000;
 /** How long the exit waits for workers that are about to end, in milliseconds. */
-const LAST_WORDS = 100;
+const LAST_LINES_TIMEOUT = 100;
 
 export class Monitor {
   readonly slots: Slots;
@@ -46,13 +46,13 @@ export class Monitor {
   readonly #logs: WorkerLogs;
   readonly #metrics: MonitorMetrics<Worker> | undefined;
   readonly #departure: Departure;
-  #look: ReturnType<typeof setInterval> | undefined;
+  #checkTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(readonly o: MonitorOptions) {
     const { options, env, libc, log } = o;
     const now = (): number => performance.now();
     const served = (): readonly Worker[] => this.#workers.served();
-    const drained = (): void => this.#departure.look();
+    const drained = (): void => this.#departure.check();
     this.slots = new Slots(Math.min(options.concurrency, this.#programRoom()));
     const { slots } = this;
     const grants = new Grants({ slots, options, workers: o.workers, serving: served });
@@ -84,12 +84,12 @@ export class Monitor {
       grants,
       metrics,
       named: o.init.resolve ? options.host : undefined,
-      failed: (error) => this.#workers.unable(error),
+      failed: (error) => this.#workers.failStart(error),
       serves: (worker) => this.#workers.serves(worker),
       drained,
     });
     this.#workers = new Workers({
-      o,
+      monitor: o,
       logs,
       port,
       files,
@@ -133,11 +133,11 @@ export class Monitor {
     if (!this.o.init.resolve) this.#port.listen();
     this.#metrics?.listen();
     await this.#workers.start();
-    this.#look = setInterval(() => {
+    this.#checkTimer = setInterval(() => {
       this.#repairPort();
-      this.#files.look();
-      this.#files.again();
-    }, LOOK);
+      this.#files.handChanged();
+      this.#files.handLost();
+    }, CHECK_INTERVAL);
   }
 
   /** SIGHUP. */
@@ -164,7 +164,7 @@ export class Monitor {
     const programs = workers.flatMap((worker) => [...worker.programs.values()]);
     for (const worker of workers) {
       for (const cancel of worker.waiting.values()) {
-        cancel.abort(notRun("the server is shutting down"));
+        cancel.abort(startFailure("the server is shutting down"));
       }
       worker.channel.send({ kind: "END" });
     }
@@ -177,14 +177,16 @@ export class Monitor {
     setTimeout(() => {
       for (const worker of this.#workers.all()) worker.giveUp("it did not end");
     }, grace + WORKER_GRACE).unref();
-    Promise.all(programs.map(({ exited }) => exited)).then(() => this.#moves("programs over"));
+    Promise.all(programs.map(({ exited }) => exited)).then(() =>
+      this.#departureEvent("programs over")
+    );
   }
 
   /** The last step before the exit: another process takes over the log of workers that stay. */
   async leave(): Promise<void> {
     const { runtime, self, identity, log } = this.o;
     // Without clients the workers end at once, and need no log copier.
-    if (this.slots.running === 0) await this.#logs.ended(LAST_WORDS);
+    if (this.slots.running === 0) await this.#logs.ended(LAST_LINES_TIMEOUT);
     await log.finish();
     this.#logs.handOver(runtime, self, identity);
   }
@@ -193,25 +195,25 @@ export class Monitor {
   async abandon(): Promise<void> {
     this.#departure.happens("abandon");
     this.#metrics?.close();
-    clearInterval(this.#look);
+    clearInterval(this.#checkTimer);
     this.#workers.kill();
     this.#port.close();
-    await this.#logs.ended(LAST_WORDS);
+    await this.#logs.ended(LAST_LINES_TIMEOUT);
   }
 
   #stop(): void {
     this.#metrics?.close();
-    clearInterval(this.#look);
+    clearInterval(this.#checkTimer);
     this.#port.drain();
     this.#workers.drain();
-    setTimeout(() => this.#moves("late"), SETTLE);
-    setTimeout(() => this.#dropStuck(), this.o.patience?.leave ?? LEAVE).unref();
-    this.#departure.look();
+    setTimeout(() => this.#departureEvent("late"), SETTLE_TIMEOUT);
+    setTimeout(() => this.#dropStuck(), this.o.timeouts?.leave ?? LEAVE_TIMEOUT).unref();
+    this.#departure.check();
   }
 
-  #moves(event: PhaseEvent): void {
+  #departureEvent(event: PhaseEvent): void {
     this.#departure.happens(event);
-    this.#departure.look();
+    this.#departure.check();
   }
 
   /** Repairs the listening socket, which all workers share: a compromised worker can shut it
@@ -230,7 +232,7 @@ export class Monitor {
 
   #dropStuck(): void {
     for (const worker of this.#workers.all()) {
-      if (!LEFT.includes(worker.state)) worker.giveUp("it kept the port");
+      if (!LEFT_STATES.includes(worker.state)) worker.giveUp("it kept the port");
     }
   }
 }

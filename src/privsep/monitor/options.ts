@@ -24,10 +24,10 @@ export interface MonitorOptions {
   /** True if a supervisor has that socket too, and keeps it. */
   inherited?: boolean;
   /** For tests: replaces the times of workers.ts and monitor.ts, in milliseconds. */
-  patience?: {
+  timeouts?: {
     readonly start: number;
     readonly leave: number;
-    readonly mute?: number;
+    readonly logClosed?: number;
     readonly unserved?: number;
   };
 }

@@ -8,9 +8,9 @@ import { type TcpListener, tcpListeners } from "../../codec/tcp_table.ts";
 import type { Libc, SocketEndpoint } from "../../runtime/libc/libc.ts";
 
 /** How long a worker may take to close its copy after it has said so, in milliseconds. */
-const PATIENCE = 1000;
+const CLOSE_TIMEOUT = 1000;
 /** Milliseconds between two checks: the first time, and the longest after doubling. */
-const LOOK = { first: 2, last: 50 };
+const CHECK_DELAYS = { first: 2, last: 50 };
 /** Bytes to read at a time from the system's table. */
 const PART = 16_384;
 
@@ -74,12 +74,12 @@ export class Port {
     const fd = this.#fd;
     if (fd === undefined) return;
     try {
-      this.repair(); // `proveFree` finds only a socket that listens
+      this.repair(); // `untilFree` finds only a socket that listens
     } catch {
       // Then it does not keep a successor from listening.
     }
     try {
-      if (!inherited) libc.turnAway(fd); // a supervisor's queue goes on, for the successor
+      if (!inherited) libc.dropNewConnections(fd); // a supervisor's queue goes on, for the successor
     } catch {
       // A kernel without filters: a client may connect between the last accept and the close, and
       // is reset.
@@ -93,22 +93,22 @@ export class Port {
   }
 
   /** Resolves when no holder has a copy any more. Ends a holder that keeps its copy. */
-  async proveFree(holders: () => readonly Holder[]): Promise<void> {
-    const until = performance.now() + PATIENCE;
-    for (let wait = LOOK.first;; wait = Math.min(2 * wait, LOOK.last)) {
-      const [liar] = this.#suspects(holders());
-      if (!liar) return;
+  async untilFree(holders: () => readonly Holder[]): Promise<void> {
+    const until = performance.now() + CLOSE_TIMEOUT;
+    for (let wait = CHECK_DELAYS.first;; wait = Math.min(2 * wait, CHECK_DELAYS.last)) {
+      const [holder] = this.#possibleHolders(holders());
+      if (!holder) return;
       if (performance.now() < until) await new Promise((done) => setTimeout(done, wait));
       else {
-        liar.giveUp("it kept the port");
-        await liar.ended;
+        holder.giveUp("it kept the port");
+        await holder.ended;
       }
     }
   }
 
   /** Returns holders that have a copy, according to /proc/PID/fd. If that cannot be read (only root
    *  may read a worker's), all such holders are suspects while the socket still listens. */
-  #suspects(holders: readonly Holder[]): readonly Holder[] {
+  #possibleHolders(holders: readonly Holder[]): readonly Holder[] {
     const inode = this.#inode;
     if (inode === undefined) return [];
     const unknown: Holder[] = [];

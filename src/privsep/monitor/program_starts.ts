@@ -10,7 +10,7 @@ import type { Log } from "../../log.ts";
 import { programEnvironment } from "../../program/environment.ts";
 import { watchEnd } from "../../program/program_end.ts";
 import type { Slot, Slots } from "../../program/slots.ts";
-import { abandoned, ConnectionError } from "../../reason.ts";
+import { abortError, ConnectionError } from "../../reason.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime } from "../../runtime/runtime.ts";
@@ -60,7 +60,7 @@ export class ProgramStarts {
   readonly #user: ReturnType<typeof programUser>;
   readonly #names = new Set<string>();
   /** Programs that the system does not allow us to signal: logged once for each. */
-  readonly #stubborn = new WeakSet<Launched>();
+  readonly #unkillable = new WeakSet<Launched>();
   readonly #maxWaiting: number;
   readonly #maxSize: number;
 
@@ -75,23 +75,23 @@ export class ProgramStarts {
    *  the program without a promise: this is the common case. */
   request(worker: Worker, request: MessageOf<"START">): void {
     const { id, delayed } = request;
-    worker.count(id, worker.programs.size < MAX_PROGRAMS);
+    worker.checkStart(id, worker.programs.size < MAX_PROGRAMS);
     if (delayed !== this.o.options.delayed) {
       throw new DecodeError(`privsep: delayed: ${delayed}, against -n at byte 0`);
     }
     checkVariables(request.variables, this.#names);
     // Checked before any look-up: a refusal must be cheap.
     if (worker.waiting.size >= this.#maxWaiting) {
-      return this.#refuse(worker, id, TOO_MANY, this.o.grants.use(worker));
+      return this.#refuse(worker, id, TOO_MANY, this.o.grants.takeSlot(worker));
     }
     let env: Record<string, string>;
     try {
       const rules = request.ruled ? this.o.rules.variables(request) : NO_RULES;
       env = programEnvironment({}, request, rules, this.o.libc);
     } catch (error) {
-      return this.#refuse(worker, id, error, this.o.grants.use(worker));
+      return this.#refuse(worker, id, error, this.o.grants.takeSlot(worker));
     }
-    const slot = worker.channel.backedUp ? undefined : this.o.grants.use(worker);
+    const slot = worker.channel.backedUp ? undefined : this.o.grants.takeSlot(worker);
     if (!slot) return void this.#startLater(worker, id, env);
     let cancelled: ConnectionError | undefined;
     worker.waiting.set(id, { abort: (why) => cancelled = new ConnectionError(why) });
@@ -108,8 +108,8 @@ export class ProgramStarts {
   /** Answers KILL. */
   kill(worker: Worker, id: number, signal: "SIGTERM" | "SIGKILL"): void {
     const program = worker.programs.get(id);
-    if (!program || program.kill(signal) || this.#stubborn.has(program)) return;
-    this.#stubborn.add(program);
+    if (!program || program.kill(signal) || this.#unkillable.has(program)) return;
+    this.#unkillable.add(program);
     this.o.log.error(`unable to end pid ${program.pid}: it has become another user`);
   }
 
@@ -130,8 +130,9 @@ export class ProgramStarts {
       do {
         slot?.release();
         await worker.channel.clear();
-        slot = this.o.grants.use(worker) ?? (await this.o.slots.take(cancel.signal)).hold();
-        if (cancel.signal.aborted) throw abandoned(cancel.signal);
+        slot = this.o.grants.takeSlot(worker) ??
+          (await this.o.slots.take(cancel.signal)).secureNow();
+        if (cancel.signal.aborted) throw abortError(cancel.signal);
       } while (worker.channel.backedUp);
     } catch (error) {
       return this.#refuse(worker, id, error, slot);
@@ -157,24 +158,24 @@ export class ProgramStarts {
       programs.set(id, launched);
       launched.exited.then((status = 0) => {
         programs.delete(id);
-        this.#tell(worker, { kind: "EXITED", id, status }, slot);
+        this.#answer(worker, { kind: "EXITED", id, status }, slot);
       });
       const { pid } = launched;
-      channel.send({ kind: "STARTED", id, pid, delayed, ...this.o.grants.now() }, mine);
+      channel.send({ kind: "STARTED", id, pid, delayed, ...this.o.grants.counts() }, mine);
     } catch (error) {
       this.#refuse(worker, id, error, slot);
     }
   }
 
   #refuse(worker: Worker, id: number, error: unknown, slot?: Slot): void {
-    this.#tell(worker, { kind: "REFUSED", id, why: reason(error) }, slot);
+    this.#answer(worker, { kind: "REFUSED", id, why: reason(error) }, slot);
   }
 
   /** Sends an answer after which `slot` is not in use. */
-  #tell(worker: Worker, answer: Answer, slot: Slot | undefined): void {
+  #answer(worker: Worker, answer: Answer, slot: Slot | undefined): void {
     const { grants } = this.o;
-    const granted = slot ? grants.spare(worker, slot) : 0;
-    worker.channel.send({ ...answer, ...grants.now(granted) });
+    const granted = slot ? grants.programEnded(worker, slot) : 0;
+    worker.channel.send({ ...answer, ...grants.counts(granted) });
   }
 
   #launch(

@@ -8,7 +8,7 @@ import { checkNamed } from "../../accept/address.ts";
 import { DecodeError } from "../../codec/bytes.ts";
 import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { notRun } from "../../reason.ts";
+import { startFailure } from "../../reason.ts";
 import { type Handlers, stateAfter, type WorkerMessage } from "../messages.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Grants } from "./grants.ts";
@@ -16,7 +16,7 @@ import type { HandOver } from "./hand_over.ts";
 import type { MonitorMetrics } from "./metrics.ts";
 import type { Port } from "./port.ts";
 import type { ProgramStarts } from "./program_starts.ts";
-import { notStarted, type Worker } from "./worker_handle.ts";
+import { type Worker, workerStartError } from "./worker_handle.ts";
 
 export interface RequestsOptions {
   readonly log: Log;
@@ -51,7 +51,7 @@ export class Requests {
           : new FatalError(message, code, hint || undefined);
       },
       START: (request, worker) => starts.request(worker, request),
-      CANCEL: ({ id }, worker) => worker.waiting.get(id)?.abort(notRun("cancelled")),
+      CANCEL: ({ id }, worker) => worker.waiting.get(id)?.abort(startFailure("cancelled")),
       KILL: ({ id, signal }, worker) => starts.kill(worker, id, signal),
       TAKE: (request, worker) => counts.take(worker, request),
       CHECK: (request, worker) => counts.check(worker, request),
@@ -111,7 +111,7 @@ export class Requests {
     try {
       copy = port.copy();
     } catch (error) {
-      worker.fatal = notStarted(reason(error));
+      worker.fatal = workerStartError(reason(error));
       return worker.kill();
     }
     files.catchUp(worker);

@@ -12,7 +12,7 @@ import { WORKER_COMMAND } from "../commands.ts";
 import type { WorkerEnd } from "../counts.ts";
 import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { openNull } from "../null_device.ts";
-import { DRAINED, type WorkerState } from "../worker_states.ts";
+import { STATE_AFTER_DRAIN, type WorkerState } from "../worker_states.ts";
 
 /** The process name of a worker. */
 const NAME = "sslserver";
@@ -54,7 +54,7 @@ export class Worker {
   /** Total size of the variables of the waiting starts. */
   waitingSize = 0;
   #lastStart = 0;
-  #lastHold = 0;
+  #lastReservation = 0;
   #owner: WorkerOwner | undefined;
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -161,7 +161,7 @@ export class Worker {
 
   /** The server stops. A worker that does not serve yet is ended. */
   drain(): void {
-    this.state = DRAINED[this.state];
+    this.state = STATE_AFTER_DRAIN[this.state];
     if (this.state === "ended") this.kill();
     else this.channel.send({ kind: "DRAIN" });
   }
@@ -172,14 +172,16 @@ export class Worker {
   }
 
   /** Checks the id of a START: ids increase, so that none is used twice. Throws `DecodeError`. */
-  count(id: number, room: boolean): void {
+  checkStart(id: number, room: boolean): void {
     if (id <= this.#lastStart || !room) throw new DecodeError(`privsep: id: ${id} at byte 0`);
     this.#lastStart = id;
   }
 
-  countReservation(id: number, room: boolean): void {
-    if (id <= this.#lastHold || !room) throw new DecodeError(`privsep: hold: ${id} at byte 0`);
-    this.#lastHold = id;
+  checkReservation(id: number, room: boolean): void {
+    if (id <= this.#lastReservation || !room) {
+      throw new DecodeError(`privsep: hold: ${id} at byte 0`);
+    }
+    this.#lastReservation = id;
   }
 
   /** Returns a reservation that the worker has made. Throws `DecodeError`. */
@@ -209,7 +211,7 @@ function workerCommand({ command, confine }: SelfCommand, confined: boolean): st
 }
 
 /** The error for a worker that does not begin to serve. */
-export function notStarted(why: string): FatalError {
+export function workerStartError(why: string): FatalError {
   return new FatalError(
     `unable to start a worker: ${why}`,
     EXIT.system,

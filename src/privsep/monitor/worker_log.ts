@@ -23,12 +23,12 @@ import { openNull } from "../null_device.ts";
 export const RATE = 2 << 20;
 /** Nothing is read from workers while more bytes than this wait for stderr. This leaves room for
  *  the monitor's own lines. */
-const ENOUGH = 64 << 10;
+const MAX_WAITING = 64 << 10;
 /** Milliseconds until the next look at a worker whose log is paused. */
-const REST = 50;
+const PAUSE = 50;
 const CHUNK = 64 << 10;
 /** Maximum number of reads of one worker's log in a row. */
-const READS = 8;
+const MAX_READS = 8;
 
 /** The log of one worker. */
 export class WorkerLog {
@@ -37,7 +37,7 @@ export class WorkerLog {
   /** Bytes that the worker may write now, and the time of that calculation. */
   #allowed = RATE;
   #since = performance.now();
-  #rest: ReturnType<typeof setTimeout> | undefined;
+  #pauseTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** `stream` reads from the same socket as `fd`. Both are closed at the end, and `over` is
    *  called. */
@@ -59,7 +59,7 @@ export class WorkerLog {
 
   /** Copies what the worker has written by now. */
   readNow(): void {
-    for (let reads = 0; reads < READS && !this.#ended; reads++) {
+    for (let reads = 0; reads < MAX_READS && !this.#ended; reads++) {
       const chunk = this.#read();
       if (chunk === undefined) return;
       if (chunk.length === 0) return this.#end();
@@ -80,11 +80,11 @@ export class WorkerLog {
     const lines = this.#lines.push(chunk);
     if (lines !== "") this.log.copy(lines);
     this.#allowed -= chunk.length;
-    if (!this.#mayGoOn()) this.#pause();
+    if (!this.#mayRead()) this.#pause();
   }
 
-  #mayGoOn(): boolean {
-    if (this.log.waiting > ENOUGH) return false;
+  #mayRead(): boolean {
+    if (this.log.waiting > MAX_WAITING) return false;
     if (this.#allowed > 0) return true;
     const now = performance.now();
     this.#allowed = Math.min(RATE, this.#allowed + RATE * (now - this.#since) / 1000);
@@ -93,14 +93,14 @@ export class WorkerLog {
   }
 
   #pause(): void {
-    if (this.#rest !== undefined) return;
+    if (this.#pauseTimer !== undefined) return;
     this.stream.pause();
-    this.#rest = setTimeout(() => {
-      this.#rest = undefined;
+    this.#pauseTimer = setTimeout(() => {
+      this.#pauseTimer = undefined;
       if (this.#ended) return;
-      if (this.#mayGoOn()) this.stream.resume();
+      if (this.#mayRead()) this.stream.resume();
       else this.#pause();
-    }, REST);
+    }, PAUSE);
   }
 
   #end(): void {
@@ -115,7 +115,7 @@ export class WorkerLog {
   close(): void {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#rest);
+    clearTimeout(this.#pauseTimer);
     this.stream.destroy();
     this.libc.close(this.fd);
   }

@@ -3,34 +3,34 @@
 
 import { workerEnvironment } from "../../config/variables.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
-import { notRun } from "../../reason.ts";
+import { startFailure } from "../../reason.ts";
 import { VERSION } from "../../version.ts";
 import type { WorkerEnd } from "../counts.ts";
 import { fileAccess, type Init, packInit } from "../init.ts";
 import type { WorkerMessage } from "../messages.ts";
 import { confinedByExec } from "../sandbox.ts";
-import { SERVED } from "../worker_states.ts";
+import { SERVED_STATES } from "../worker_states.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import type { Grants } from "./grants.ts";
 import type { HandOver } from "./hand_over.ts";
 import type { MonitorMetrics } from "./metrics.ts";
 import type { MonitorOptions } from "./options.ts";
 import type { Port } from "./port.ts";
-import { notStarted, Worker } from "./worker_handle.ts";
+import { Worker, workerStartError } from "./worker_handle.ts";
 import type { WorkerLogs } from "./worker_log.ts";
 
 /** A worker that has closed its log and has not ended after this time is compromised. In
  *  milliseconds. */
-const MUTE = 2000;
+const LOG_CLOSED_TIMEOUT = 2000;
 /** How long a worker may take until it serves: the machine may be slow, and a host may be a name.
  *  In milliseconds. */
-const START = 60_000;
+const START_TIMEOUT = 60_000;
 /** How long the server may be without a worker that serves before it ends: a supervisor that starts
  *  it again may have more success. In milliseconds. */
-const UNSERVED = 60_000;
+const UNSERVED_TIMEOUT = 60_000;
 
 export interface WorkersOptions {
-  readonly o: MonitorOptions;
+  readonly monitor: MonitorOptions;
   readonly logs: WorkerLogs;
   readonly port: Port;
   readonly files: HandOver;
@@ -57,8 +57,8 @@ export class Workers {
   /** When the last serving worker ended, by `performance.now()`; undefined while one serves. */
   #unservedSince: number | undefined;
 
-  constructor(readonly p: WorkersOptions) {
-    const { libc, options, workers } = p.o;
+  constructor(readonly parts: WorkersOptions) {
+    const { libc, options, workers } = parts.monitor;
     this.#confined = confinedByExec(libc, fileAccess(options));
     this.#backoffs = Array.from({ length: workers }, () => backoff(() => performance.now()));
   }
@@ -68,29 +68,31 @@ export class Workers {
 
   /** Workers that have begun to serve and can receive messages. */
   readonly served = (): readonly Worker[] =>
-    this.all().filter(({ state }) => SERVED.includes(state));
+    this.all().filter(({ state }) => SERVED_STATES.includes(state));
 
   /** Starts the workers. Resolves when all of them serve. Rejects with the `FatalError` of the
    *  first that cannot start. */
   async start(): Promise<void> {
-    let left = this.p.o.workers;
+    let left = this.parts.monitor.workers;
     await new Promise<void>((ready, failed) => {
       this.#first = { ready: () => --left === 0 && ready(), failed };
-      for (let index = 0; index < this.p.o.workers; index++) void this.#start(index, false);
+      for (let index = 0; index < this.parts.monitor.workers; index++) {
+        void this.#start(index, false);
+      }
     }).finally(() => this.#first = undefined);
   }
 
   /** Something that a worker needs is not available: fatal at the first start. */
-  unable(error: Error): void {
+  failStart(error: Error): void {
     this.#first?.failed(error);
   }
 
   /** SERVING. */
   serves(worker: Worker): void {
-    this.p.logs.readNow(); // its warnings are copied before the server reports that it serves
+    this.parts.logs.readNow(); // its warnings are copied before the server reports that it serves
     worker.serves();
     this.#unservedSince = undefined;
-    this.p.grants.begin(worker);
+    this.parts.grants.begin(worker);
     this.#backoffs[worker.index]?.began();
     this.#first?.ready();
   }
@@ -108,27 +110,30 @@ export class Workers {
   }
 
   async #start(index: number, again: boolean): Promise<void> {
-    const { o, logs, metrics, files } = this.p;
-    const { runtime, libc, self, patience } = o;
+    const { monitor, logs, metrics, files } = this.parts;
+    const { runtime, libc, self, timeouts } = monitor;
     let worker: Worker | undefined;
     try {
       const log = await logs.open(runtime, () => {
-        setTimeout(() => worker?.giveUp("it closed its log"), patience?.mute ?? MUTE).unref();
+        setTimeout(
+          () => worker?.giveUp("it closed its log"),
+          timeouts?.logClosed ?? LOG_CLOSED_TIMEOUT,
+        ).unref();
       });
       const made = worker = await Worker.start(index, runtime, libc, self, this.#confined, log);
       if (this.#stopped) return worker.kill();
       this.#byIndex.set(index, worker);
       worker.take({
-        message: (message) => this.p.receive(made, message),
+        message: (message) => this.parts.receive(made, message),
         gone: (end, words) => this.#gone(made, end, words),
       });
       worker.channel.begin();
-      worker.mustServe(patience?.start ?? START);
+      worker.mustServe(timeouts?.start ?? START_TIMEOUT);
       metrics?.introduce(worker);
       files.introduce(worker, again);
       worker.channel.send({ kind: "INIT", init: packInit(this.#init(index, again)) });
     } catch (error) {
-      const fatal = notStarted(reason(error));
+      const fatal = workerStartError(reason(error));
       if (!worker) return this.#failed(index, fatal);
       worker.fatal = fatal;
       worker.kill(); // `#gone` follows
@@ -136,7 +141,7 @@ export class Workers {
   }
 
   #init(index: number, again: boolean): Init {
-    const { options, env, identity, workers, init, inherited = false } = this.p.o;
+    const { options, env, identity, workers, init, inherited = false } = this.parts.monitor;
     return {
       version: VERSION,
       options,
@@ -144,11 +149,11 @@ export class Workers {
       identity,
       workers,
       index,
-      speaks: index === 0,
+      logsForAll: index === 0,
       again,
       inherited,
       ...init,
-      resolve: init.resolve && !this.p.port.open,
+      resolve: init.resolve && !this.parts.port.open,
     };
   }
 
@@ -159,11 +164,11 @@ export class Workers {
     const unserved = this.#unservedSince === undefined
       ? 0
       : performance.now() - this.#unservedSince;
-    if (unserved >= (this.p.o.patience?.unserved ?? UNSERVED)) {
+    if (unserved >= (this.parts.monitor.timeouts?.unserved ?? UNSERVED_TIMEOUT)) {
       const hint = "start the server again: after an upgrade it must run the new files";
-      return this.p.failed(new FatalError(error.message, EXIT.system, hint));
+      return this.parts.failed(new FatalError(error.message, EXIT.system, hint));
     }
-    this.p.o.log.error(error.message);
+    this.parts.monitor.log.error(error.message);
     this.#restart(index);
   }
 
@@ -176,11 +181,11 @@ export class Workers {
 
   /** A worker's process has ended. Its programs go on without a client. */
   #gone(worker: Worker, end: WorkerEnd, words: string): void {
-    const { o: { log, options }, logs, grants, metrics, files } = this.p;
+    const { monitor: { log, options }, logs, grants, metrics, files } = this.parts;
     logs.readNow(); // its last lines come before ours
     this.#byIndex.delete(worker.index);
     if (this.served().length === 0) this.#unservedSince ??= performance.now();
-    for (const cancel of worker.waiting.values()) cancel.abort(notRun("the worker is gone"));
+    for (const cancel of worker.waiting.values()) cancel.abort(startFailure("the worker is gone"));
     grants.end(worker);
     for (const { reservation } of worker.reservations.values()) reservation.release();
     worker.reservations.clear();
@@ -195,17 +200,17 @@ export class Workers {
     }
     if (this.#stopped) {
       if (worker.breach !== undefined && worker.served) log.error(`worker ${worker.pid} ${words}`);
-      return this.p.drained();
+      return this.parts.drained();
     }
     if (!this.#first) metrics?.gone(worker, end);
     if (!worker.served) {
       files.failed(worker);
-      const fatal = worker.fatal ?? notStarted(`it ${words}`);
+      const fatal = worker.fatal ?? workerStartError(`it ${words}`);
       return this.#failed(worker.index, fatal);
     }
     const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
     log.error(`worker ${worker.pid} ${words}: ${lost} lost the client`);
-    this.p.lost();
+    this.parts.lost();
     this.#restart(worker.index);
   }
 }

@@ -13,7 +13,7 @@ export class FileUpdates {
   /** True if files have arrived that are not in use yet. */
   #changed = false;
   /** True if files were lost and have not come again. */
-  #lacking = false;
+  #lost = false;
   /** Number of messages with files. */
   #handed = 0;
   /** True if all files must be read again, changed or not. */
@@ -31,10 +31,10 @@ export class FileUpdates {
     this.#handed++;
     const fds = this.take(files.filter(({ open }) => open).length);
     if (!fds) return; // the present files stay in use
-    this.#lacking = false;
+    this.#lost = false;
     for (const file of files) this.files.take(file, file.open ? fds.shift() : undefined);
     // When all of them have arrived.
-    if (!this.#changed) setImmediate(this.#look);
+    if (!this.#changed) setImmediate(this.#refresh);
     this.#changed = true;
   }
 
@@ -52,28 +52,28 @@ export class FileUpdates {
   /** The descriptors of some files were lost. Asks for the files again. */
   lost(error: Error): void {
     this.channel.send({ kind: "LOST" });
-    if (this.#lacking) return;
-    this.#lacking = true;
+    if (this.#lost) return;
+    this.#lost = true;
     this.server?.services.log.error(`unable to take files, trying again: ${reason(error)}`);
   }
 
   /** Puts files that have arrived into use now: no connection may be served with older ones. */
-  lookNow(): void {
-    if (this.#changed) this.#look();
+  refreshNow(): void {
+    if (this.#changed) this.#refresh();
   }
 
   /** Reports the files as good, so that the monitor keeps them for a successor of this worker. */
   reportGood(): void {
-    if (this.#lacking || this.#changed || !this.server?.sound()) return;
+    if (this.#lost || this.#changed || !this.server?.upToDate()) return;
     this.channel.send({ kind: "GOOD", count: this.#handed >>> 0 });
   }
 
-  readonly #look = (): void => {
+  readonly #refresh = (): void => {
     this.#changed = false;
     const all = this.#reloading;
     this.#reloading = false;
     if (all) this.server?.reload();
-    else this.server?.look();
+    else this.server?.refresh();
     this.reportGood();
   };
 }

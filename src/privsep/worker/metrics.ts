@@ -50,13 +50,13 @@ export class WorkerMetrics {
     const { started } = introduction;
     describeServer(registry, services, { started, programs: () => this.#totals.programs });
     registry.gauge("sslserver_workers_running", "Workers running now.", () => this.#totals.workers);
-    registry.told(
+    registry.sampled(
       "sslserver_worker_restarts_total",
       "Workers replaced, by reason: a signal, a breach of the protocol, or an exit.",
       () =>
         WORKER_ENDS.map((end) => ({ labels: [["reason", end]], value: this.#totals.ended[end] })),
     );
-    registry.told(
+    registry.sampled(
       "sslserver_workers_silent_total",
       "Times a worker did not report within a second, so that its last values were shown.",
       () => [{ labels: [], value: this.#totals.silent }],

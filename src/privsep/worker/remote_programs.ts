@@ -6,7 +6,7 @@ import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { Programs } from "../../program/programs.ts";
 import type { ConnectionSlot, RunningProgram } from "../../connection.ts";
-import { abandoned, ConnectionError, notRun } from "../../reason.ts";
+import { abortError, ConnectionError, startFailure } from "../../reason.ts";
 import { Slots } from "../../program/slots.ts";
 import { closeAll, PIPE_ENDS } from "../../runtime/program_pipes.ts";
 import type {
@@ -30,7 +30,7 @@ interface Asked {
 
 const ORPHANED = "unable to run: the monitor is gone";
 
-const refusal = (text: string): ConnectionError => new ConnectionError(notRun(text));
+const refusal = (text: string): ConnectionError => new ConnectionError(startFailure(text));
 
 export class RemotePrograms implements Programs {
   #changed: () => void = () => {};
@@ -79,7 +79,7 @@ export class RemotePrograms implements Programs {
   }
 
   start(request: ProgramRequest, slot: ConnectionSlot, signal: AbortSignal): Promise<Program> {
-    if (signal.aborted) return Promise.reject(abandoned(signal));
+    if (signal.aborted) return Promise.reject(abortError(signal));
     if (!this.channel.open) return Promise.reject(refusal("unable to run: no monitor"));
     const id = ++this.#lastStart;
     const { delayed, rules, peer: { ip, host = "", info = "" }, variables } = request;
@@ -96,7 +96,7 @@ export class RemotePrograms implements Programs {
         variables,
       });
       const withdraw = (): void => {
-        reject(abandoned(signal));
+        reject(abortError(signal));
         this.#asked.set(id, "withdrawn");
         this.channel.send({ kind: "CANCEL", id });
       };
@@ -113,7 +113,7 @@ export class RemotePrograms implements Programs {
           reject(error);
         },
       });
-      slot.hand(); // with the program the slot belongs to the monitor
+      slot.transfer(); // with the program the slot belongs to the monitor
       this.channel.sendFrame(frame);
     });
   }
@@ -205,7 +205,7 @@ export class RemotePrograms implements Programs {
     this.#passing ??= this.#slots.wait({
       give: (slot) => {
         this.#passing = undefined;
-        slot.hand();
+        slot.transfer();
         this.channel.send({ kind: "RETURN", count: 1 });
         this.#pass();
       },

@@ -111,11 +111,11 @@ class WorkerProcess {
     this.channel.send({ kind: "READY" });
     const fd = await this.#listening.promise.catch(() => undefined);
     if (fd === undefined) return EXIT.system; // the monitor has gone
-    this.#files.lookNow();
+    this.#files.refreshNow();
     const { services, close } = this.#assembled as Assembled;
     const { backlog } = services.options;
     const server = this.#server = serveConnections(
-      (...told) => this.runtime.listenDescriptor(fd, backlog, ...told),
+      (...callbacks) => this.runtime.listenDescriptor(fd, backlog, ...callbacks),
       services,
     );
     this.#stage = "serving";
@@ -131,9 +131,9 @@ class WorkerProcess {
 
   /** Does everything that needs privileges, then gives them up. Throws `FatalError`. */
   async #prepare(init: Init, log: Log): Promise<void> {
-    const { options, env, identity, speaks, again, resolve, workers, password, keyPair } = init;
+    const { options, env, identity, logsForAll, again, resolve, workers, password, keyPair } = init;
     // What was logged at the first start need not be logged again.
-    const muted = (): boolean => !speaks || (again && !this.#server);
+    const muted = (): boolean => !logsForAll || (again && !this.#server);
     const overrides: Overrides = {
       password,
       keyPair,
@@ -146,7 +146,7 @@ class WorkerProcess {
     const assembled = await assemble(options, env, this.runtime, log, overrides);
     this.#assembled = this.#files.server = assembled;
     warnOfServed(assembled, overrides.announce ?? log);
-    await this.#count(assembled.services, init);
+    await this.#prepareMetrics(assembled.services, init);
     const confined = this.libc.landlocked(); // before chroot, which may lack /dev
     drop(this.libc, identity);
     this.#confine(options, confined, overrides.announce as Log);
@@ -164,7 +164,7 @@ class WorkerProcess {
   }
 
   /** --metrics. */
-  async #count(services: Services, { workers, again }: Init): Promise<void> {
+  async #prepareMetrics(services: Services, { workers, again }: Init): Promise<void> {
     const { metrics: { registry } } = services;
     if (!registry) return;
     const introduction = this.#introduction;

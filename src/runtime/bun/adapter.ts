@@ -64,7 +64,7 @@ export function bunRuntime(): Runtime {
 /** Without these options, Bun runs the `preload` of a bunfig.toml, reads the .env files of the
  *  working directory, and fetches missing packages. The first process gets them from the first line
  *  of bin/. */
-const NO_SURPRISES = ["--no-install", "--no-env-file", "--config=/dev/null"];
+const ISOLATED = ["--no-install", "--no-env-file", "--config=/dev/null"];
 
 /** Maximum connections accepted in one turn of the event loop. Bun would accept all that come; with
  *  some thousands a second it would never stop, and nothing else would be read or written. */
@@ -78,7 +78,7 @@ function selfCommand(main: string): SelfCommand {
   if (bun.main.startsWith("/$bunfs/")) {
     return { command: [self], confine: [self, "--as", CONFINE_COMMAND], env: {} };
   }
-  const command = (file: string): string[] => [self, ...NO_SURPRISES, file];
+  const command = (file: string): string[] => [self, ...ISOLATED, file];
   return { command: command(main), confine: command(besideThis("confine.ts")), env: {} };
 }
 

@@ -6,14 +6,14 @@ import { bun } from "./types.ts";
 
 /** Number of new connections and programs after which a collection is worth its price. It takes 10
  *  ms, or 40 ms with five thousand connections, and drops compiled code. */
-const MANY = 200;
+const BURST = 200;
 /** A collection waits until no connection or program has begun for this long, in milliseconds, so
- *  that it delays no new client. `QUIET`: while many connections are open, to free memory soon.
- *  `SILENT`: when few are open, because the next burst runs faster with the compiled code. */
-const QUIET = 1000;
-const SILENT = 15_000;
+ *  that it delays no new client. `QUIET_TIME`: while many connections are open, to free memory soon.
+ *  `IDLE_TIME`: when few are open, because the next burst runs faster with the compiled code. */
+const QUIET_TIME = 1000;
+const IDLE_TIME = 15_000;
 /** Milliseconds until a second collection, which returns to the system what the first one freed. */
-const AGAIN = 300;
+const SECOND_PASS = 300;
 
 /** Connections and programs begun since the last collection. */
 let begun = 0;
@@ -33,7 +33,7 @@ export function connectionBegan(): void {
     next *= 2;
     setImmediate(() => bun.gc(true));
   }
-  if (begun >= MANY) timer ??= setTimeout(tidy, QUIET).unref();
+  if (begun >= BURST) timer ??= setTimeout(collectWhenQuiet, QUIET_TIME).unref();
 }
 
 /** A connection or a program has ended. */
@@ -41,14 +41,14 @@ export function connectionEnded(): void {
   open--;
 }
 
-function tidy(): void {
+function collectWhenQuiet(): void {
   timer = undefined;
-  const left = last + (open < MANY ? SILENT : QUIET) - performance.now();
+  const left = last + (open < BURST ? IDLE_TIME : QUIET_TIME) - performance.now();
   if (left > 0) {
-    timer = setTimeout(tidy, Math.min(left, QUIET)).unref();
+    timer = setTimeout(collectWhenQuiet, Math.min(left, QUIET_TIME)).unref();
     return;
   }
   begun = 0;
   bun.gc(true);
-  setTimeout(() => bun.gc(true), AGAIN).unref();
+  setTimeout(() => bun.gc(true), SECOND_PASS).unref();
 }

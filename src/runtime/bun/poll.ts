@@ -3,10 +3,10 @@
  *  the set. Knows nothing of pipes.
  *
  *  Bun watches only sockets, and reads from them when they are readable. So it gets a duplicate of the
- *  set's descriptor as if that were a socket, called the bell. When the set has an event, Bun calls
- *  recv(2) on the bell, which fails because it is not a socket (ENOTSOCK). Bun then closes the bell and
- *  calls `close`: the bell has rung. A new bell takes 10 µs, and is made only before the event loop has
- *  to wait. */
+ *  set's descriptor as if that were a socket, called the wakeup socket. When the set has an event,
+ *  Bun calls recv(2) on it, which fails because it is not a socket (ENOTSOCK). Bun then closes it and calls
+ *  `close`, which wakes the poller. A new wakeup socket takes 10 µs, and is made only before the event loop
+ *  has to wait. */
 
 import process from "node:process";
 import { PollCalls } from "./poll_calls.ts";
@@ -17,7 +17,8 @@ export const POLLED = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 /** EPOLLET: reports each change once, so that pausing a pipe needs no system call. */
 const EDGE = 0x80000000;
 
-/** Milliseconds until the next attempt if no bell can be made because no descriptor is free. */
+/** Milliseconds until the next attempt if no wakeup socket can be made because no
+ *  descriptor is free. */
 const RETRY = 10;
 
 /** Waits for a descriptor to become ready. */
@@ -35,10 +36,10 @@ export class Poller {
   #count = 0;
   /** Waiters that go on in the next turn. */
   #unfinished: Waiter[] = [];
-  /** `#turn` runs, or is scheduled without a bell. */
+  /** `#turn` runs, or is scheduled without a wakeup socket. */
   #turning = false;
-  #hanging = false;
-  #bell: NativeSocket<Poller> | undefined;
+  #wakeupOpening = false;
+  #wakeup: NativeSocket<Poller> | undefined;
 
   constructor(readonly calls: PollCalls) {
     this.#set = calls.makeSet();
@@ -50,7 +51,7 @@ export class Poller {
     this.calls.addTo(this.#set, fd, events | EDGE);
     this.#waiters[fd] = waiter;
     this.#count++;
-    this.#hangUp();
+    this.#openWakeup();
   }
 
   /** To be called before `fd` is closed: the set would keep an open file that has a second
@@ -58,8 +59,8 @@ export class Poller {
   forget(fd: number): void {
     this.calls.removeFrom(this.#set, fd);
     this.#waiters[fd] = undefined;
-    // Without descriptors the bell must not keep the event loop alive.
-    if (--this.#count === 0) this.#takeDown();
+    // Without descriptors the wakeup socket must not keep the event loop alive.
+    if (--this.#count === 0) this.#closeWakeup();
   }
 
   /** Calls `waiter` again in the next turn, after the others. */
@@ -70,64 +71,65 @@ export class Poller {
     setImmediate(this.#turn);
   }
 
-  /** While descriptors are ready, polls the set on every turn of the event loop, without a bell. */
+  /** While descriptors are ready, polls the set on every turn of the event loop, without a
+   *  wakeup socket. */
   readonly #turn = (): void => {
     this.#turning = true;
     const unfinished = this.#unfinished;
     this.#unfinished = [];
-    const found = this.calls.look(this.#set);
+    const found = this.calls.wait(this.#set);
     for (let at = 0; at < found; at++) {
       const waiter = this.#waiters[this.calls.foundFd(at)];
-      if (waiter) tell(waiter, this.calls.foundEvents(at));
+      if (waiter) notify(waiter, this.calls.foundEvents(at));
     }
-    for (const waiter of unfinished) tell(waiter, 0);
+    for (const waiter of unfinished) notify(waiter, 0);
     if (found > 0 || unfinished.length > 0 || this.#unfinished.length > 0) setImmediate(this.#turn);
     else {
       this.#turning = false;
-      this.#hangUp();
+      this.#openWakeup();
     }
   };
 
-  #hangUp(): void {
-    if (this.#hanging || this.#turning || this.#count === 0) return;
-    this.#hanging = true;
-    const later = () => setTimeout(() => this.rang(), RETRY);
+  #openWakeup(): void {
+    if (this.#wakeupOpening || this.#turning || this.#count === 0) return;
+    this.#wakeupOpening = true;
+    const later = () => setTimeout(() => this.wokenUp(), RETRY);
     try {
       const fd = this.calls.duplicate(this.#set);
-      bun.connect<Poller>({ fd, data: this, allowHalfOpen: true, socket: BELL }).catch(later);
+      bun.connect<Poller>({ fd, data: this, allowHalfOpen: true, socket: WAKEUP }).catch(later);
     } catch {
       later();
     }
   }
 
-  #takeDown(): void {
-    this.#bell?.terminate();
+  #closeWakeup(): void {
+    this.#wakeup?.terminate();
   }
 
-  /** The bell has been registered. */
-  hung(bell: NativeSocket<Poller>): void {
-    this.#bell = bell;
-    if (this.#count === 0) this.#takeDown();
+  /** The wakeup socket has been registered. */
+  wakeupReady(wakeup: NativeSocket<Poller>): void {
+    this.#wakeup = wakeup;
+    if (this.#count === 0) this.#closeWakeup();
   }
 
-  /** The bell has rung, and is closed. */
-  rang(): void {
-    this.#bell = undefined;
-    this.#hanging = false;
+  /** The wakeup socket is closed: the set has events. */
+  wokenUp(): void {
+    this.#wakeup = undefined;
+    this.#wakeupOpening = false;
     if (!this.#turning) this.#turn();
   }
 }
 
-const BELL: SocketHandler<Poller> = {
-  open: (bell) => bell.data.hung(bell),
+const WAKEUP: SocketHandler<Poller> = {
+  open: (wakeup) => wakeup.data.wakeupReady(wakeup),
   data: () => {},
   error: () => {},
-  close: (bell) => bell.data.rang(),
+  close: (wakeup) => wakeup.data.wokenUp(),
 };
 
 /** Calls `ready`. An error in one waiter must not prevent the calls of the others, whose events
  *  come only once. */
-function tell(waiter: Waiter, events: number): void {
+function notify(waiter: Waiter, events: number): void {
   try {
     waiter.ready(events);
   } catch (error) {

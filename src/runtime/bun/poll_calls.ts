@@ -78,11 +78,11 @@ export class PollCalls {
 
   /** Returns the number of ready descriptors, without waiting; `foundFd` and `foundEvents` return
    *  them. */
-  look(set: number): number {
+  wait(set: number): number {
     return this.#c.epoll_wait(set, this.#foundBytes, ROOM, 0);
   }
 
-  /** Descriptor number `at`, from 0, of the last `look`. */
+  /** Descriptor number `at`, from 0, of the last `wait`. */
   foundFd(at: number): number {
     return this.#found.getInt32(at * EPOLL_EVENT.size + EPOLL_EVENT.fd, true);
   }

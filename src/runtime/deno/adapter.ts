@@ -31,7 +31,7 @@ import { listenDescriptor, listenHere } from "./listen.ts";
 import { AdoptedStream } from "./adopted.ts";
 import { adoptEnds, denoLauncher } from "./launch.ts";
 import { spawnProgram } from "./process.ts";
-import { collector, Tidier } from "./gc.ts";
+import { BurstCollector, collector } from "./gc.ts";
 import { needsFfi } from "../needs_ffi.ts";
 import { CONFINE_COMMAND } from "../confine.ts";
 import { Datagrams } from "./datagrams.ts";
@@ -43,7 +43,7 @@ export function denoRuntime(): Runtime {
   if (libc !== undefined) keepDescriptors(libc);
   const launcher = libc && denoLauncher(libc);
   const datagrams = libc && new Datagrams(libc);
-  const tidier = new Tidier(collector(libc && loadTrim()));
+  const burstCollector = new BurstCollector(collector(libc && loadTrim()));
   const needed = (what: string): never => {
     throw needsFfi(what, "Deno");
   };
@@ -54,10 +54,10 @@ export function denoRuntime(): Runtime {
     cipherLists: false,
     libc,
     listenDescriptor(fd, backlog, onSocket) { // no onLost: accept(2) always returns the peer address
-      const where = { fd, backlog, tidier };
+      const where = { fd, backlog, burstCollector };
       return listenDescriptor(libc ?? needed("listen on a descriptor"), where, onSocket);
     },
-    listen: (where, ...told) => listenHere(where, tidier, ...told),
+    listen: (where, ...callbacks) => listenHere(where, burstCollector, ...callbacks),
     datagram: datagrams && ((...asked) => datagrams.exchange(...asked)),
     tlsContext: makeContext,
     started(count) {
@@ -105,8 +105,8 @@ function selfCommand(main: string): SelfCommand | undefined {
     if (Deno.build.standalone) {
       return { command: [self], confine: [self, "--as", CONFINE_COMMAND], env };
     }
-    const command = [self, "run", ...NO_SURPRISES, ...WORKER_PERMISSIONS, main];
-    const confine = [self, "run", ...NO_SURPRISES, "--allow-ffi", besideThis("confine.ts")];
+    const command = [self, "run", ...ISOLATED, ...WORKER_PERMISSIONS, main];
+    const confine = [self, "run", ...ISOLATED, "--allow-ffi", besideThis("confine.ts")];
     return { command, confine, env };
   } catch {
     return undefined; // no permission to query
@@ -120,7 +120,7 @@ function selfCommand(main: string): SelfCommand | undefined {
  *  it. */
 const NO_CACHE = { DENO_DIR: "/dev/null/none" };
 
-const NO_SURPRISES = ["--no-prompt", "--no-config", "--no-lock"];
+const ISOLATED = ["--no-prompt", "--no-config", "--no-lock"];
 
 const WORKER_PERMISSIONS = [
   "--v8-flags=--max-semi-space-size=1",

@@ -20,17 +20,21 @@ export interface ContextParts {
 /** Maximum certificates read of a client's chain; rustls limits the whole message to 64 KB. */
 const MAX_CHAIN = 20;
 
-const OURS = "Deno's TLS library (rustls)";
+const LIBRARY = "Deno's TLS library (rustls)";
 
 /** See `Runtime.tlsContext`. Throws `Unsupported` for a setting that rustls does not support, and
  *  an Error for an unusable certificate or key. */
 export function makeContext(settings: TlsSettings): TlsContext {
   if (settings.ciphers !== undefined) {
-    throw new Unsupported("use CIPHERS", OURS, "unset CIPHERS, or run under Bun");
+    throw new Unsupported("use CIPHERS", LIBRARY, "unset CIPHERS, or run under Bun");
   }
   for (const version of [settings.minVersion, settings.maxVersion]) {
     if (version === "TLSv1" || version === "TLSv1.1") {
-      throw new Unsupported(`speak ${version}`, OURS, "set TLSv1.2 or TLSv1.3, or run under Bun");
+      throw new Unsupported(
+        `speak ${version}`,
+        LIBRARY,
+        "set TLSv1.2 or TLSv1.3, or run under Bun",
+      );
     }
   }
   if (settings.minVersion > settings.maxVersion) {
@@ -43,7 +47,7 @@ export function makeContext(settings: TlsSettings): TlsContext {
   if (more.length > 0) {
     throw new Unsupported(
       "use several certificates in one context",
-      OURS,
+      LIBRARY,
       "name one certificate, or run under Bun",
     );
   }
@@ -103,7 +107,7 @@ function probe(parts: ContextParts): void {
   const { _initError: error } = socket as unknown as { _initError?: Error };
   socket.on("error", () => {});
   socket.destroy();
-  if (error) throw new ContextError("certificate", `${OURS} does not take its key`);
+  if (error) throw new ContextError("certificate", `${LIBRARY} does not take its key`);
 }
 
 function attempt<T>(act: () => T): T {
@@ -111,7 +115,7 @@ function attempt<T>(act: () => T): T {
     return act();
   } catch (thrown) {
     const why = reason(thrown);
-    const words = /key too small/.test(why) ? `its key is too small for ${OURS}` : why;
+    const words = /key too small/.test(why) ? `its key is too small for ${LIBRARY}` : why;
     throw new ContextError("certificate", words);
   }
 }

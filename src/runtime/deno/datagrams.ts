@@ -4,7 +4,7 @@
 
 import { setTimeout } from "node:timers";
 import type { DatagramEvents } from "../runtime.ts";
-import { EpollSet, LOOK_AGAIN_MS } from "./ready.ts";
+import { EpollSet, RECHECK_MS } from "./ready.ts";
 import type { Libc } from "../libc/libc.ts";
 
 /** The longest wait of the thread, in milliseconds. It can delay the exit of the process for as
@@ -62,7 +62,7 @@ export class Datagrams {
       const set = this.#set ??= new EpollSet(this.libc);
       if (begin) void this.#run(set);
       set.add(fd);
-    } else if (this.#sockets.size === 1) this.#look();
+    } else if (this.#sockets.size === 1) this.#poll();
   }
 
   async #run(set: EpollSet): Promise<void> {
@@ -74,11 +74,11 @@ export class Datagrams {
   }
 
   /** Polls all sockets, on systems without epoll. */
-  #look(): void {
+  #poll(): void {
     setTimeout(() => {
       for (const ready of [...this.#sockets.values()]) ready();
-      if (this.#sockets.size > 0) this.#look();
-    }, LOOK_AGAIN_MS);
+      if (this.#sockets.size > 0) this.#poll();
+    }, RECHECK_MS);
   }
 }
 

@@ -7,10 +7,10 @@ import { runInNewContext } from "node:vm";
 
 /** Number of connections begun or ended after which a collection is worth its price, 20 to 40
  *  ms. */
-const MANY = 200;
-/** A burst is over when fewer than `FEW` connections have begun or ended in `WINDOW` milliseconds.
- *  A busy server reuses its memory, and must not be delayed. */
-const FEW = 50;
+const BURST = 200;
+/** A burst is over when fewer than `QUIET_COUNT` connections have begun or ended in `WINDOW`
+ *  milliseconds. A busy server reuses its memory, and must not be delayed. */
+const QUIET_COUNT = 50;
 const WINDOW = 5000;
 
 /** Calls `call` after `ms`, unless the process ends before. */
@@ -19,11 +19,11 @@ type Later = (call: () => void, ms: number) => void;
 const later: Later = (call, ms) => void setTimeout(call, ms).unref();
 
 /** Calls `collect` when many connections have begun or ended, and few follow. */
-export class Tidier {
+export class BurstCollector {
   readonly #collect: () => void;
   readonly #later: Later;
   #count = 0;
-  #watching = false;
+  #timerSet = false;
 
   constructor(collect: () => void, wait: Later = later) {
     this.#collect = collect;
@@ -32,21 +32,21 @@ export class Tidier {
 
   /** A connection has begun, or has ended. */
   count(): void {
-    if (++this.#count >= MANY) this.soon();
+    if (++this.#count >= BURST) this.collectWhenQuiet();
   }
 
   /** Collects once it is quiet. Also for the time after the start, which leaves garbage of
    *  compilation. */
-  soon(): void {
-    if (this.#watching) return;
-    this.#watching = true;
+  collectWhenQuiet(): void {
+    if (this.#timerSet) return;
+    this.#timerSet = true;
     this.#count = 0;
-    this.#later(() => this.#look(), WINDOW);
+    this.#later(() => this.#check(), WINDOW);
   }
 
-  #look(): void {
-    this.#watching = false;
-    if (this.#count >= FEW) return this.soon();
+  #check(): void {
+    this.#timerSet = false;
+    if (this.#count >= QUIET_COUNT) return this.collectWhenQuiet();
     this.#count = 0;
     this.#collect();
   }

@@ -8,7 +8,7 @@ import type { Listener, Socket } from "../runtime.ts";
 import { type Libc, POLL, type SocketEndpoint } from "../libc/libc.ts";
 import { ConnSocket, NodeSocket } from "./socket.ts";
 import { watchReadable } from "./ready.ts";
-import type { Tidier } from "./gc.ts";
+import type { BurstCollector } from "./gc.ts";
 
 /** Wait after an accept that failed, usually because no descriptor was free: some will be
  *  closed. */
@@ -17,12 +17,12 @@ const BACK_OFF_MS = 50;
 /** See `Runtime.listen`. `::` accepts IPv4 too: Deno has no option against that. */
 export function listenHere(
   where: { ip: string; port: number; backlog: number },
-  tidier: Tidier,
+  burstCollector: BurstCollector,
   onSocket: (socket: Socket) => void,
   onLost: () => void = () => {},
 ): Listener {
-  tidier.soon();
-  const count = () => tidier.count();
+  burstCollector.collectWhenQuiet();
+  const count = () => burstCollector.count();
   const listener = Deno.listen({
     hostname: where.ip,
     port: where.port,
@@ -94,11 +94,11 @@ function adopt(
 /** See `Runtime.listenDescriptor`. */
 export function listenDescriptor(
   libc: Libc,
-  { fd, backlog, tidier }: { fd: number; backlog: number; tidier: Tidier },
+  { fd, backlog, burstCollector }: { fd: number; backlog: number; burstCollector: BurstCollector },
   onSocket: (socket: Socket) => void,
 ): Listener {
-  tidier.soon();
-  const count = () => tidier.count();
+  burstCollector.collectWhenQuiet();
+  const count = () => burstCollector.count();
   const port = libc.getsockname(fd).port;
   libc.listen(fd, backlog);
   const readiness = watchReadable(libc, fd);

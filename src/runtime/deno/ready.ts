@@ -6,7 +6,7 @@ import { abiOf } from "../libc/abi.ts";
 import { EPOLL, EPOLL_EVENT } from "../libc/epoll.ts";
 import type { Libc } from "../libc/libc.ts";
 
-export const LOOK_AGAIN_MS = 5;
+export const RECHECK_MS = 5;
 
 /** Tells when a descriptor becomes readable. */
 export interface Readiness {
@@ -20,7 +20,7 @@ export interface Readiness {
  *  after it was closed. */
 export function watchReadable(libc: Libc, fd: number): Readiness {
   if (Deno.build.os !== "linux") {
-    return { wait: () => new Promise((done) => setTimeout(done, LOOK_AGAIN_MS)), close() {} };
+    return { wait: () => new Promise((done) => setTimeout(done, RECHECK_MS)), close() {} };
   }
   const { epoll_create1, epoll_ctl, epoll_wait } = epollCalls();
   const set = epoll_create1(EPOLL.closeOnExec);

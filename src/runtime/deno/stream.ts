@@ -28,13 +28,13 @@ const LARGE = 65536;
 export const HIGH_WATER = 16384;
 
 /** Smallest chunk, in bytes, for which freeing saves more than it costs. */
-const WORTH_FREEING = 16384;
+const MIN_FREED = 16384;
 
 /** Frees the memory of a chunk that has been written. Otherwise V8 gathers 64 MB of such chunks
  *  before it collects garbage, and under load it collects thirty times a second: a download took
  *  twice the memory and twice the CPU. Only a chunk that fills its whole buffer is freed. */
 export function free({ buffer, byteLength }: Uint8Array): void {
-  if (byteLength < WORTH_FREEING || byteLength !== buffer.byteLength) return;
+  if (byteLength < MIN_FREED || byteLength !== buffer.byteLength) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 

@@ -8,7 +8,7 @@ import type { StreamReason } from "../../reason.ts";
 import { HandshakeError, type TlsStream } from "../runtime.ts";
 import type { Stream } from "../stream.ts";
 import { type ContextParts, namingOnly } from "./context.ts";
-import { direct, encryptedSide, hearErrors, linger } from "./tls_link.ts";
+import { captureErrors, direct, encryptedSide, linger } from "./tls_link.ts";
 import { DenoTlsStream } from "./tls_stream.ts";
 
 /** A handshake under way. */
@@ -30,14 +30,14 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
     // Deno 2.9.6 loses a close_notify that comes with the last bytes if the buffer was full.
     // tls_link.ts limits the buffer to what one or two reads bring, so it is never full with this
     // mark.
-    highWaterMark: ROOMY,
+    highWaterMark: RAW_HIGH_WATER,
     secureContext: context.requestCertificate ? namingOnly(context.secure) : context.secure,
     requestCert: context.requestCertificate,
     rejectUnauthorized: context.requireCertificate,
     ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),
   };
   const socket = new tls.TLSSocket(link.duplex, options);
-  hearErrors(socket, link);
+  captureErrors(socket, link);
   direct(socket, link);
 
   let over = false;
@@ -103,4 +103,4 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
 const beginning = (chunk: Uint8Array): Uint8Array => Uint8Array.from(chunk.subarray(0, 5));
 
 /** More than is ever buffered, see `startServerTls`; in bytes. */
-const ROOMY = 1 << 20;
+const RAW_HIGH_WATER = 1 << 20;

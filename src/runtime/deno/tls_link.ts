@@ -86,7 +86,7 @@ const NOTHING = new Uint8Array(0);
 /** Records an error of the TLS library at once, and sends its alert. Over a Duplex, Deno 2.9.6
  *  leaves the alert in its output buffer, so that the client would see a closed connection without
  *  a reason. If a version of Deno lacks the internal names used here, only the alert is lost. */
-export function hearErrors(socket: tls.TLSSocket, link: EncryptedSide): void {
+export function captureErrors(socket: tls.TLSSocket, link: EncryptedSide): void {
   const handle = (socket as unknown as { _handle?: Handle })._handle;
   const original = handle?.onerror;
   if (handle === undefined || original === undefined) return;

@@ -44,7 +44,7 @@ const NUMBERS = {
 /** Longest wait for room in the supervisor's queue, in seconds. If a message is lost, the
  *  supervisor may kill the service; without a limit, the service would hang whenever the supervisor
  *  hangs. */
-const PATIENCE = 5;
+const SEND_TIMEOUT = 5;
 
 /** The calls, made through `c`. */
 export function notifyCalls(c: Caller, descriptors: DescriptorCalls): NotifyCalls {
@@ -78,7 +78,7 @@ export function notifyCalls(c: Caller, descriptors: DescriptorCalls): NotifyCall
     connectUnix(name) {
       const address = encodeUnixSockaddr(name, os);
       return newSocket(c, descriptors, AF_UNIX, { type: "dgram", blocking: true }, (fd) => {
-        timeView.setBigInt64(0, BigInt(PATIENCE), true);
+        timeView.setBigInt64(0, BigInt(SEND_TIMEOUT), true);
         timeView.setBigInt64(8, 0n, true);
         c.zero("setsockopt", fd, k.SOL_SOCKET, numbers.SO_SNDTIMEO, time, time.length);
         c.zero("connect", fd, address, address.length);

@@ -48,7 +48,7 @@ export interface SocketCalls {
   /** Stops new connections from entering the queue of a socket that is about to be closed. The
    *  kernel drops each SYN, so that the client sends it again after a second, when a successor may
    *  listen. Connections in the queue can still be accepted. Does nothing except on Linux. */
-  turnAway(fd: number): void;
+  dropNewConnections(fd: number): void;
   /** Repairs a listening socket after a worker, which shares it, may have damaged it. A worker's
    *  sandbox permits the calls that can do so: listen(2) with a shorter queue; shutdown(2), and
    *  connect(2) to no address, which end the listening; a change of O_NONBLOCK or SO_LINGER. `at`:
@@ -107,7 +107,7 @@ const SO_NWRITE = 0x1024;
 const MAX_IP_OPTIONS = 40;
 
 /** accept(2): errors of the connection that has just gone, not of the listener. */
-const GONE = new Set([
+const PEER_GONE = new Set([
   "ECONNABORTED",
   "EPROTO",
   "ENOPROTOOPT",
@@ -188,7 +188,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
           ? c.unlessBlocked("accept4", fd, address, length, flags)
           : c.unlessBlocked("accept", fd, address, length);
       } catch (error) {
-        if (!(error instanceof SystemError && GONE.has(error.code)) || gone === MAX_GONE) {
+        if (!(error instanceof SystemError && PEER_GONE.has(error.code)) || gone === MAX_GONE) {
           throw error;
         }
       }
@@ -210,7 +210,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
 
     listen: (fd, backlog) => c.zero("listen", fd, backlog),
 
-    turnAway(fd) {
+    dropNewConnections(fd) {
       if (os !== "linux") return;
       const filter = memory(8 * NO_NEW_CONNECTIONS.length);
       const program = new DataView(filter.buffer);
@@ -231,12 +231,12 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     repairListener(fd, backlog, at) {
       lengthView.setUint32(0, 4, true);
       c.zero("getsockopt", fd, k.SOL_SOCKET, SO_ACCEPTCONN[os], int, length);
-      const deaf = intView.getInt32(0, true) === 0;
+      const stoppedListening = intView.getInt32(0, true) === 0;
       descriptors.setNonBlocking(fd, true);
       c.zero("setsockopt", fd, k.SOL_SOCKET, SO_LINGER[os], memory(8), 8);
-      if (deaf) bindAgain(fd, at);
+      if (stoppedListening) bindAgain(fd, at);
       c.zero("listen", fd, backlog);
-      return deaf;
+      return stoppedListening;
     },
 
     acceptDescriptor(fd) {

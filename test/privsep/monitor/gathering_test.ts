@@ -33,14 +33,14 @@ class Fake {
   }
 }
 
-function gathering(count: number, patience = 60_000) {
+function gathering(count: number, timeouts = 60_000) {
   const workers = Array.from({ length: count }, () => new Fake());
   const serving = new Set(workers);
   const gathering = new Gathering<Fake>({
     kinds: KINDS,
     serving: () => serving,
     programs: () => 11,
-    patience,
+    timeout: timeouts,
   });
   return { gathering, serving, workers: workers as [Fake, Fake, Fake] };
 }

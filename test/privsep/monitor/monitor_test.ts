@@ -738,7 +738,7 @@ test("a worker that never settles holds the monitor up for a second", async () =
 });
 
 test("a worker that keeps the port is ended, the others finish what they have", async () => {
-  const made = await serving({ workers: 2, patience: { start: 60_000, leave: 1500 } });
+  const made = await serving({ workers: 2, timeouts: { start: 60_000, leave: 1500 } });
   const [first, second] = made.puppets as [Puppet, Puppet];
   made.monitor.drain();
   second.say(plain("LEFT"));
@@ -764,11 +764,11 @@ test("the second SIGTERM ends a worker that keeps the port", async () => {
 });
 
 test("a worker that does not come to serve is ended: fatal at first, tried again later", async () => {
-  const patience = { start: 300, leave: 10_000 };
-  const mute = await stage({ patience });
+  const timeouts = { start: 300, leave: 10_000 };
+  const mute = await stage({ timeouts });
   await assert.rejects(within(mute.started, "start"), /^FatalError: unable .* within 0\.3 s$/);
   await mute.close();
-  const made = await serving({ patience });
+  const made = await serving({ timeouts });
   const [first] = made.puppets as [Puppet];
   first.kill();
   const second = await made.next();
@@ -785,7 +785,7 @@ test("a worker that does not come to serve is ended: fatal at first, tried again
 test("a monitor that has had no worker for a while ends, with the reason of the last", async () => {
   const made = await serving({
     workers: 2,
-    patience: { start: 60_000, leave: 10_000, unserved: 600 },
+    timeouts: { start: 60_000, leave: 10_000, unserved: 600 },
   });
   const [first, second] = made.puppets as [Puppet, Puppet];
   let over = false;

@@ -71,7 +71,7 @@ test("no process is ended if none has a copy", async () => {
   const honest = holder(runtime, undefined);
   port.drain();
   setTimeout(() => libc.close(copy), 30); // until then this process keeps the socket listening
-  await within(port.proveFree(() => [honest]), "proof");
+  await within(port.untilFree(() => [honest]), "proof");
   assert.deepEqual(honest.reasons, []);
   await gone(honest);
   await until(() => bindable(libc, number), "the port is free");
@@ -84,7 +84,7 @@ test("the one that keeps its copy is ended, and no other", async () => {
   port.drain();
   const holders = [honest, liar];
   liar.ended.then(() => holders.pop());
-  await within(port.proveFree(() => holders), "proof");
+  await within(port.untilFree(() => holders), "proof");
   assert.deepEqual(liar.reasons, ["it kept the port"]);
   assert.deepEqual(honest.reasons, []);
   assert.ok(bindable(libc, number));
@@ -99,7 +99,7 @@ test("a supervisor's socket, which listens on, tells of a copy, too", async () =
   port.drain();
   const holders = [honest, liar];
   liar.ended.then(() => holders.pop());
-  await within(port.proveFree(() => holders), "proof");
+  await within(port.untilFree(() => holders), "proof");
   assert.deepEqual([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
   assert.ok(!bindable(libc, number), "the supervisor's socket was closed");
   libc.close(supervisor);
@@ -113,7 +113,7 @@ test("without leave to look at processes, all are suspected as long as the socke
   port.drain();
   const holders = [liar, honest];
   liar.ended.then(() => holders.shift());
-  await within(port.proveFree(() => holders), "proof");
+  await within(port.untilFree(() => holders), "proof");
   assert.deepEqual([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
   assert.ok(bindable(libc, number));
   await gone(honest);

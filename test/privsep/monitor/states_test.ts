@@ -22,10 +22,10 @@ import {
 import { Requests, type RequestsOptions } from "../../../src/privsep/monitor/requests.ts";
 import type { Worker } from "../../../src/privsep/monitor/worker_handle.ts";
 import {
-  ACTIVE,
-  DRAINED,
-  LEFT,
-  SERVED,
+  ACTIVE_STATES,
+  LEFT_STATES,
+  SERVED_STATES,
+  STATE_AFTER_DRAIN,
   WORKER_STATES,
   type WorkerState,
 } from "../../../src/privsep/worker_states.ts";
@@ -87,10 +87,10 @@ test("the state after each request is that of the table, in every state", () => 
 });
 
 test("the groups of states are what their names say", () => {
-  assert.deepEqual(ACTIVE, ["serving", "draining", "left"]);
-  assert.deepEqual(SERVED, ["serving", "draining", "left", "settled"]);
-  assert.deepEqual(LEFT, ["left", "settled"]);
-  assert.deepEqual(WORKER_STATES.map((state) => DRAINED[state]), [
+  assert.deepEqual(ACTIVE_STATES, ["serving", "draining", "left"]);
+  assert.deepEqual(SERVED_STATES, ["serving", "draining", "left", "settled"]);
+  assert.deepEqual(LEFT_STATES, ["left", "settled"]);
+  assert.deepEqual(WORKER_STATES.map((state) => STATE_AFTER_DRAIN[state]), [
     "ended",
     "ended",
     "draining",
@@ -237,12 +237,12 @@ test("the monitor is needed until its workers are where each phase wants them", 
   for (const phase of PHASES) {
     for (const states of sets) {
       const workers = states.map((state) => ({ state })) as unknown as readonly Worker[];
-      const departure = new Departure({ proveFree: () => Promise.resolve() }, () => workers);
+      const departure = new Departure({ untilFree: () => Promise.resolve() }, () => workers);
       for (const event of ways[phase]) departure.happens(event);
       assert.equal(departure.phase, phase);
       let closed = false;
       departure.closed.then(() => closed = true);
-      departure.look();
+      departure.check();
       await new Promise((resolve) => setImmediate(resolve));
       const wanted = free[phase].some((set) => set.join() === states.join());
       assert.equal(closed, wanted, `${phase} with ${states.join()}`);

@@ -39,7 +39,7 @@ test("a worker's last words come before its end, be they a whole line or not", a
 
 test("a worker that shuts its log down ends, and costs nobody else's lines", async () => {
   const { libc, puppets: [worker], lines, next, close } = await serving({
-    patience: { start: 60_000, leave: 10_000, mute: 20 },
+    timeouts: { start: 60_000, leave: 10_000, logClosed: 20 },
   });
   assert.ok(worker);
   const call = await rawSyscall();

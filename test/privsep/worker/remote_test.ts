@@ -108,7 +108,7 @@ const never = new AbortController().signal;
 function slot(): Slot {
   const taken = new Slots(1).takeNow();
   assert.ok(taken);
-  return taken.hold();
+  return taken.secureNow();
 }
 
 const SLOTS = { running: 1, full: true, wanted: false, granted: 0 };

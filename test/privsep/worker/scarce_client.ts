@@ -56,7 +56,7 @@ async function start(free: number, delayed: boolean): Promise<void> {
   try {
     const { signal } = new AbortController();
     const slot = await new Slots(1).take(signal);
-    const { input, output, delayed: more } = await client.start(request, slot.hold(), signal);
+    const { input, output, delayed: more } = await client.start(request, slot.secureNow(), signal);
     result = "started";
     const ends = more ? Object.values(more).filter((end) => typeof end === "object") : [];
     for (const end of [input, output, ...ends]) end.destroy();

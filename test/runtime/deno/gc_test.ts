@@ -2,22 +2,22 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { collector, Tidier } from "../../../src/runtime/deno/gc.ts";
+import { BurstCollector, collector } from "../../../src/runtime/deno/gc.ts";
 import type { Listener, Socket } from "../../../src/runtime/runtime.ts";
 import { libcHere } from "../libc/here.ts";
 import { dial, turns, within } from "../tools.ts";
 
 const onDeno = { skip: !("Deno" in globalThis) && "this is about Deno" };
 
-/** A Tidier with a window that the test ends. */
+/** A collector with a window that the test ends. */
 function made() {
   const windows: (() => void)[] = [];
   let collected = 0;
-  const tidier = new Tidier(() => collected++, (call) => windows.push(call));
+  const collector = new BurstCollector(() => collected++, (call) => windows.push(call));
   return {
-    tidier,
+    collector,
     count: (n: number) => {
-      for (let i = 0; i < n; i++) tidier.count();
+      for (let i = 0; i < n; i++) collector.count();
     },
     endWindow: () => windows.shift()?.(),
     get watching() {
@@ -47,8 +47,8 @@ test("a burst is collected after when it is over, once", () => {
 
 test("the start is collected after, too", () => {
   const one = made();
-  one.tidier.soon();
-  one.tidier.soon();
+  one.collector.collectWhenQuiet();
+  one.collector.collectWhenQuiet();
   assert.equal(one.watching, 1);
   one.endWindow();
   assert.equal(one.collected, 1);
@@ -72,7 +72,7 @@ test("glibc has malloc_trim", onDeno, async () => {
   trim();
 });
 
-type Listen = (tidier: Tidier, onSocket: (socket: Socket) => void) => Listener;
+type Listen = (collector: BurstCollector, onSocket: (socket: Socket) => void) => Listener;
 
 /** Asserts that the start and the end of a connection are counted, whichever side ends it. */
 async function counted(listen: Listen): Promise<void> {
@@ -80,9 +80,9 @@ async function counted(listen: Listen): Promise<void> {
     const one = made();
     const both = Promise.withResolvers<void>();
     let count = 0;
-    one.tidier.count = () => ++count === 2 && both.resolve();
+    one.collector.count = () => ++count === 2 && both.resolve();
     const { promise, resolve } = Promise.withResolvers<Socket>();
-    const listener = listen(one.tidier, resolve);
+    const listener = listen(one.collector, resolve);
     assert.equal(one.watching, 1);
     const client = await dial(listener.port);
     client.resume();
@@ -103,15 +103,15 @@ async function counted(listen: Listen): Promise<void> {
 test("Deno.listen: connections are counted", onDeno, async () => {
   const { listenHere } = await import("../../../src/runtime/deno/listen.ts");
   const where = { ip: "127.0.0.1", port: 0, backlog: 8 };
-  await counted((tidier, onSocket) => listenHere(where, tidier, onSocket));
+  await counted((collector, onSocket) => listenHere(where, collector, onSocket));
 });
 
 test("a listening descriptor: connections are counted", onDeno, async () => {
   const { listenDescriptor } = await import("../../../src/runtime/deno/listen.ts");
   const libc = await libcHere();
   const where = { ip: "127.0.0.1", port: 0, backlog: 8, v6only: false } as const;
-  await counted((tidier, onSocket) => {
+  await counted((collector, onSocket) => {
     const { fd } = libc.listenSocket(where);
-    return listenDescriptor(libc, { fd, backlog: 8, tidier }, onSocket);
+    return listenDescriptor(libc, { fd, backlog: 8, burstCollector: collector }, onSocket);
   });
 });

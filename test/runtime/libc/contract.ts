@@ -152,7 +152,7 @@ export function libcContract(libc: Libc): void {
     const first = libc.listenSocket(LOOPBACK);
     const early = net.connect(first.port, "127.0.0.1");
     await once(early, "connect");
-    libc.turnAway(first.fd);
+    libc.dropNewConnections(first.fd);
     const late = net.connect(first.port, "127.0.0.1");
     await synSent(first.port);
     const accepted = must(libc.acceptDescriptor(first.fd));

@@ -2,7 +2,7 @@
 
 /** True if the words are equal or differ by one mistake: one letter too many, too few or wrong,
  *  or two adjacent letters swapped. */
-export function oneOff(a: string, b: string): boolean {
+export function isOneEdit(a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false;
   let at = 0;
   while (at < a.length && a[at] === b[at]) at++;
