@@ -5,6 +5,7 @@ import { nodeCrypto } from "../builtins.ts";
 import { equalBytes, latin1 } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { type PathFields, readPathFields } from "../codec/x509/path.ts";
+import type { PublicKeyProblem } from "./chain_fault.ts";
 import { type VerifyKey, verifyKey } from "./signature.ts";
 
 /** A certificate that a chain is made of. */
@@ -13,7 +14,7 @@ export class ChainCertificate {
   /** Names (DER) as map keys. */
   readonly subject: string;
   readonly issuer: string;
-  #key: VerifyKey | string | undefined;
+  #key: VerifyKey | PublicKeyProblem | undefined;
   #id: string | undefined;
 
   /** `trusted`: the certificate comes from our files, not from the client. Throws `DecodeError`. */
@@ -24,7 +25,7 @@ export class ChainCertificate {
   }
 
   /** The public key, made on first use; a string says why it cannot be used. */
-  get key(): VerifyKey | string {
+  get key(): VerifyKey | PublicKeyProblem {
     return this.#key ??= verifyKey(this.fields.key);
   }
 

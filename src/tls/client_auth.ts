@@ -19,6 +19,7 @@ import { certificateNames, type Files, localFiles, signature } from "../files/fi
 import { type Loaded, Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
 import { RecentlyUsed } from "./recently_used.ts";
+import { faultText } from "./chain_fault.ts";
 import type { ClientChain, SentCertificate } from "./client_chain.ts";
 import { loadNames, type Named } from "./requested_names.ts";
 import type { VariableLookup } from "./settings.ts";
@@ -266,7 +267,7 @@ function verifier(
       purpose: "client",
       hostName: match ? host : undefined,
     });
-    return verdict.ok ? "SUCCESS" : `FAILED:${verdict.reason}`;
+    return verdict.ok ? "SUCCESS" : `FAILED:${faultText(verdict.fault)}`;
   };
 }
 

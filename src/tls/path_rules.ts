@@ -5,8 +5,9 @@
  *  Stricter than OpenSSL 3.0, on purpose:
  *  - An authority needs basic constraints (RFC 5280 6.1.4 k), whatever its Netscape type says. Only
  *    an anchor may be of version 1, as in OpenSSL.
- *  - The leaf's key usage, if any, must have digitalSignature. OpenSSL also accepts keyAgreement,
- *    which was for Diffie-Hellman certificates that no TLS library supports any more.
+ *  - The leaf's key usage, if any, must have digitalSignature; that of a server may have
+ *    keyEncipherment instead. OpenSSL also accepts keyAgreement, which was for Diffie-Hellman
+ *    certificates that no TLS library supports any more.
  *  - Name constraints of the anchor apply too, critical or not; `codec/x509/constraints.ts` has the
  *    details. A certificate that is not an authority must not have any.
  *  - A critical policy constraints extension is refused, because policies are not processed.
@@ -19,6 +20,12 @@
  *    or both do not support them. */
 
 import type { ChainCertificate } from "./chain_certificate.ts";
+import type {
+  ChainFault,
+  ChainProblem,
+  RevocationProblem,
+  SignatureProblem,
+} from "./chain_fault.ts";
 import type { HeldCrl, Trust } from "./trust.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import { hex } from "../codec/bytes.ts";
@@ -30,6 +37,12 @@ export type Purpose = "client" | "server";
 const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = {
   client: "1.3.6.1.5.5.7.3.2",
   server: "1.3.6.1.5.5.7.3.1",
+};
+/** The leaf needs one of these key usages. TLS 1.2 without ephemeral keys encrypts to the server's
+ *  key. */
+const KEY_USAGE: Readonly<Record<Purpose, readonly string[]>> = {
+  client: ["digitalSignature"],
+  server: ["digitalSignature", "keyEncipherment"],
 };
 /** The first bits of Netscape's certificate type are "SSL client" and "SSL server". */
 const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80, server: 0x40 };
@@ -47,46 +60,61 @@ const HANDLED = new Set([
 
 /** Returns why this chain (the leaf first, the anchor last) is refused at `now` (milliseconds since
  *  1970); undefined if it is accepted. */
-export function pathProblem(
+export function pathFault(
   path: readonly ChainCertificate[],
   trust: Trust,
   now: number,
   purpose: Purpose,
-): string | undefined {
-  const [leaf] = path;
-  if (!leaf) return "unable to get local issuer certificate";
-  if (typeof leaf.key === "string") return leaf.key;
-  if (tooWeak(leaf.key)) return "EE certificate key too weak";
-  return extensionProblem(path, purpose) ??
-    revocationProblem(path, trust, now) ??
-    timeProblem(path, now) ??
-    nameProblem(path);
+): ChainFault | undefined {
+  return leafFault(path[0]) ??
+    extensionFault(path, purpose) ??
+    revocationFault(path, trust, now) ??
+    timeFault(path, now) ??
+    nameFault(path);
 }
 
-function extensionProblem(path: readonly ChainCertificate[], purpose: Purpose): string | undefined {
+function faultOf(
+  problem: ChainProblem | undefined,
+  { certificate }: ChainCertificate,
+): ChainFault | undefined {
+  return problem && { problem, certificate };
+}
+
+function leafFault(leaf: ChainCertificate | undefined): ChainFault | undefined {
+  if (!leaf) return { problem: "unable to get local issuer certificate" };
+  const { key } = leaf;
+  if (typeof key === "string") return faultOf(key, leaf);
+  return tooWeak(key) ? faultOf("EE certificate key too weak", leaf) : undefined;
+}
+
+function extensionFault(
+  path: readonly ChainCertificate[],
+  purpose: Purpose,
+): ChainFault | undefined {
   let below = 0; // intermediates passed, without the self-issued ones (RFC 5280 6.1.4 l)
-  for (const [i, { certificate, fields, trusted }] of path.entries()) {
+  for (const [i, link] of path.entries()) {
+    const { certificate, fields, trusted } = link;
     const { basicConstraints, keyUsage, extendedKeyUsage } = certificate;
     if (certificate.unknownCritical.some((oid) => !HANDLED.has(oid))) {
-      return "unhandled critical extension";
+      return faultOf("unhandled critical extension", link);
     }
     const usage = extendedKeyUsage?.includes(EXTENDED_KEY_USAGE[purpose]) ?? true;
     if (i === 0) {
-      const signs = keyUsage?.includes("digitalSignature") ?? true;
+      const signs = !keyUsage || KEY_USAGE[purpose].some((usage) => keyUsage.includes(usage));
       const typed = ((fields.netscapeType ?? 0xff) & NETSCAPE[purpose]) !== 0;
-      if (!usage || !signs || !typed) return "unsuitable certificate purpose";
+      if (!usage || !signs || !typed) return faultOf("unsuitable certificate purpose", link);
       // RFC 5280 4.2.1.10. A self-signed leaf may be an authority as well.
       if (fields.nameConstraints && !basicConstraints?.ca) {
-        return "invalid non-CA certificate (has CA markings)";
+        return faultOf("invalid non-CA certificate (has CA markings)", link);
       }
       continue;
     }
     const old = trusted && i === path.length - 1 && certificate.version === 1;
     const signs = keyUsage?.includes("keyCertSign") ?? true;
-    if (!signs || !(basicConstraints?.ca ?? old)) return "invalid CA certificate";
-    if (!usage) return "unsuitable certificate purpose";
+    if (!signs || !(basicConstraints?.ca ?? old)) return faultOf("invalid CA certificate", link);
+    if (!usage) return faultOf("unsuitable certificate purpose", link);
     if (below > (basicConstraints?.pathLength ?? Infinity)) {
-      return "path length constraint exceeded";
+      return faultOf("path length constraint exceeded", link);
     }
     if (!certificate.selfIssued) below++;
   }
@@ -95,38 +123,40 @@ function extensionProblem(path: readonly ChainCertificate[], purpose: Purpose): 
 
 /** Each authority's constraints apply to every certificate below it except self-issued
  *  intermediates (RFC 5280 6.1.3 b, c). */
-function nameProblem(path: readonly ChainCertificate[]): string | undefined {
-  for (const [i, { certificate }] of path.entries()) {
+function nameFault(path: readonly ChainCertificate[]): ChainFault | undefined {
+  for (const [i, link] of path.entries()) {
+    const { certificate } = link;
     if (i > 0 && certificate.selfIssued) continue;
     for (const { fields } of path.slice(i + 1)) {
       const problem = fields.nameConstraints &&
         constraintProblem(fields.nameConstraints, certificate, i === 0);
-      if (problem) return problem;
+      if (problem) return faultOf(problem, link);
     }
   }
   return undefined;
 }
 
 /** Checks from the anchor down, as OpenSSL does. The anchor's dates count too. */
-function timeProblem(path: readonly ChainCertificate[], now: number): string | undefined {
-  for (const { certificate: { notBefore, notAfter } } of path.toReversed()) {
-    if (now < notBefore.ms) return "certificate is not yet valid";
-    if (now > notAfter.ms) return "certificate has expired";
+function timeFault(path: readonly ChainCertificate[], now: number): ChainFault | undefined {
+  for (const link of path.toReversed()) {
+    const { notBefore, notAfter } = link.certificate;
+    if (now < notBefore.ms) return faultOf("certificate is not yet valid", link);
+    if (now > notAfter.ms) return faultOf("certificate has expired", link);
   }
   return undefined;
 }
 
 /** Checks every certificate, as OpenSSL's `-crl_check_all` does; the anchor is checked by its own
  *  list. A certificate is refused if its issuer has no list that is valid now. */
-function revocationProblem(
+function revocationFault(
   path: readonly ChainCertificate[],
   trust: Trust,
   now: number,
-): string | undefined {
+): ChainFault | undefined {
   if (!trust.checksRevocation) return undefined;
   for (const [i, link] of path.entries()) {
     const problem = revoked(link, path[i + 1] ?? link, trust, now);
-    if (problem) return problem;
+    if (problem) return faultOf(problem, link);
   }
   return undefined;
 }
@@ -136,7 +166,7 @@ function revoked(
   issuer: ChainCertificate,
   trust: Trust,
   now: number,
-): string | undefined {
+): RevocationProblem | SignatureProblem | undefined {
   const lists = trust.crlsOf(link.issuer);
   if (lists.length === 0) return "unable to get certificate CRL";
   if (issuer.certificate.keyUsage && !issuer.certificate.keyUsage.includes("cRLSign")) {
@@ -148,7 +178,9 @@ function revoked(
   const serial = hex(link.certificate.serial);
   // A list that is out of date counts too: a revoked certificate stays revoked.
   if (signed.some(({ crl }) => crl.revoked.has(serial))) return "certificate revoked";
-  const problems = signed.map(({ crl: { thisUpdate, nextUpdate } }) =>
+  const problems = signed.map((
+    { crl: { thisUpdate, nextUpdate } },
+  ): RevocationProblem | undefined =>
     now < thisUpdate.ms
       ? "CRL is not yet valid"
       : now > nextUpdate.ms
@@ -164,7 +196,7 @@ function revoked(
 function listProblem(
   { crl, signers }: HeldCrl,
   { key, fields }: ChainCertificate,
-): string | undefined {
+): SignatureProblem | undefined {
   if (typeof key === "string") return key;
   const signer = hex(fields.key.der);
   if (signers.has(signer)) return undefined;

@@ -20,6 +20,7 @@ import type { KeyObject } from "node:crypto";
 import { nodeCrypto } from "../builtins.ts";
 import { KEY, namedCurve, rsaBits } from "../codec/x509/key_facts.ts";
 import { readPss, SHA1, type Signed, type SubjectKey } from "../codec/x509/path.ts";
+import type { PublicKeyProblem, SignatureProblem } from "./chain_fault.ts";
 
 /** A public key that signatures can be verified with. */
 export interface VerifyKey {
@@ -29,9 +30,9 @@ export interface VerifyKey {
   readonly object: KeyObject;
 }
 
-export const UNSUPPORTED_KEY = "unsupported public key algorithm";
-export const UNSUPPORTED_SIGNATURE = "unsupported signature algorithm";
-export const WEAK_DIGEST = "CA signature digest algorithm too weak";
+const UNSUPPORTED_KEY = "unsupported public key algorithm";
+const UNSUPPORTED_SIGNATURE = "unsupported signature algorithm";
+const WEAK_DIGEST = "CA signature digest algorithm too weak";
 
 /** Minimum RSA key size in bits: level 2 of SSL_CTX_set_security_level(3). */
 const MIN_RSA = 2048;
@@ -78,7 +79,7 @@ const WEAK = new Set([
 
 /** Returns the key for `crypto.verify`, or a reason if its kind is not supported. `tooWeak` checks
  *  its strength. */
-export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | string {
+export function verifyKey({ der, algorithm, rsa }: SubjectKey): VerifyKey | PublicKeyProblem {
   let kind: VerifyKey["kind"];
   let bits: number;
   if (algorithm.oid === KEY.rsa && rsa) {
@@ -117,8 +118,8 @@ export function tooWeak({ kind, bits }: VerifyKey): boolean {
 export function signatureProblem(
   { algorithm: { oid, parameters }, body, signature }: Signed,
   { kind, bits, object }: VerifyKey,
-  bad = "certificate signature failure",
-): string | undefined {
+  bad: SignatureProblem = "certificate signature failure",
+): SignatureProblem | undefined {
   if (WEAK.has(oid)) return WEAK_DIGEST;
   const { constants, verify } = nodeCrypto();
   try {

@@ -1,15 +1,15 @@
-/** Verifies a client's certificate chain: RFC 5280 chapter 6, as far as TLS client authentication
+/** Verifies the certificate chain of a peer, a client or a server: RFC 5280 chapter 6, as far as TLS
  *  needs it. The code is our own because one of the runtimes leaves `authorized` false for good
  *  certificates and accepts revoked ones. Verdicts and reasons are OpenSSL's (`openssl verify
- *  -purpose sslclient -auth_level 2 -crl_check_all`). Pure except for the caches in `Trust`: the
- *  caller passes the time.
+ *  -purpose sslclient` or `sslserver`, `-auth_level 2 -crl_check_all`). Pure except for the caches
+ *  in `Trust`: the caller passes the time.
  *
- *  This code does NOT check that the client holds the private key. The TLS library does that in the
- *  handshake (CertificateVerify), when a certificate is requested. Without that check no verdict
- *  means anything.
+ *  This code does NOT check that the peer holds the private key. The TLS library does that in the
+ *  handshake: always for a server, and for a client (CertificateVerify) when a certificate is
+ *  requested. Without that check no verdict means anything.
  *
  *  A chain is searched from the leaf upwards. Our own certificates are tried first, then those that
- *  the client sent, in any order. Cross-signed and same-named authorities give several paths, which
+ *  the peer sent, in any order. Cross-signed and same-named authorities give several paths, which
  *  are tried one after another until one is accepted. Differences from OpenSSL 3.0 in this search
  *  (`path_rules.ts` lists those of the rules, `signature.ts` those of the algorithms):
  *  - Names are compared byte by byte. OpenSSL ignores case, spaces and string type.
@@ -18,22 +18,23 @@
  *  - Of an authority key identifier only the key id is compared, not issuer and serial.
  *  - Certificates must be strict DER, as `codec/x509/certificate.ts` reads them: no BER, no serial
  *    number above 128 bytes, no extension twice, no certificate above 64 KiB.
- *  - Every certificate that the client sends must be readable, even an unused one. OpenSSL's TLS
+ *  - Every certificate that the peer sends must be readable, even an unused one. OpenSSL's TLS
  *    refuses unreadable ones too, with an alert.
- *  - At most MAX_SENT certificates and MAX_STEPS signatures are checked. Of these signatures, at
- *    most VERIFYDEPTH plus MAX_WASTED are by keys that the client sent. */
+ *  - At most MAX_SENT certificates and MAX_SIGNATURES signatures are checked. Of these signatures, at
+ *    most VERIFYDEPTH plus MAX_FOREIGN_SIGNATURES are by keys that the peer sent. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { matchesHost } from "../codec/x509/match.ts";
 import type { ClientChain, SentCertificate } from "./client_chain.ts";
 import { ChainCertificate } from "./chain_certificate.ts";
-import { pathProblem, type Purpose } from "./path_rules.ts";
+import type { ChainFault, SignatureProblem } from "./chain_fault.ts";
+import { pathFault, type Purpose } from "./path_rules.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import type { Trust } from "./trust.ts";
 
 export interface VerifyOptions {
-  /** VERIFYDEPTH: maximum number of intermediates between leaf and anchor; OpenSSL's
+  /** VERIFYDEPTH, or -V: maximum number of intermediates between leaf and anchor; OpenSSL's
    *  SSL_CTX_set_verify_depth. ucspi-ssl's default is 1. */
   readonly depth: number;
   /** Milliseconds since 1970. */
@@ -46,22 +47,21 @@ export interface VerifyOptions {
 export type ChainResult =
   /** The leaf first, the anchor last. */
   | { readonly ok: true; readonly chain: Certificate[] }
-  /** In OpenSSL's words if it has any. One line, without any text of the client. */
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly fault: ChainFault };
 
-/** Maximum certificates of a client. Real chains have 2 to 4, and each certificate costs a search
+/** Maximum certificates of a peer. Real chains have 2 to 4, and each certificate costs a search
  *  among the others. */
 export const MAX_SENT = 32;
 /** BoringSSL's limit for a whole chain, in bytes; Deno's library has none. */
 export const MAX_SENT_BYTES = 100 << 10;
-/** Maximum signatures verified for one client. */
+/** Maximum signatures verified for one chain. */
 export const MAX_SIGNATURES = 32;
-/** Maximum steps from a certificate to an issuer, for one client. Without this limit, certificates
+/** Maximum steps from a certificate to an issuer, for one chain. Without this limit, certificates
  *  of one name that all sign each other make the search endless (for example CVE-2018-16875). */
 const MAX_ISSUERS_TRIED = 1024;
 
-/** Maximum signatures verified with keys from the client's certificates, beyond those of one chain.
- *  The client chooses such a key, and P-521 takes 4 ms a signature. Real chains need one or two,
+/** Maximum signatures verified with keys from the peer's certificates, beyond those of one chain.
+ *  The peer chooses such a key, and P-521 takes 4 ms a signature. Real chains need one or two,
  *  for cross-signed authorities. */
 export const MAX_FOREIGN_SIGNATURES = 8;
 
@@ -80,31 +80,32 @@ type Rank = typeof RANKS[number];
 
 const TOO_MANY = "too many possible certificate chains";
 
-/** Verifies the chain that a client sent. Never throws because of its content. */
+/** Verifies the chain that the peer sent. Never throws because of its content. */
 export function verifyChain(
-  sentByClient: ClientChain,
+  chain: ClientChain,
   trust: Trust,
   options: VerifyOptions,
 ): ChainResult {
-  const refuse = (reason: string): ChainResult => ({ ok: false, reason });
-  if (sentByClient.length === 0) return refuse("peer did not return a certificate");
-  const bytes = sentByClient.reduce((sum, { der }) => sum + der.length, 0);
-  if (sentByClient.length > MAX_SENT || bytes > MAX_SENT_BYTES) {
-    return refuse("certificate chain too long");
+  const refuse = (fault: ChainFault): ChainResult => ({ ok: false, fault });
+  if (chain.length === 0) return refuse({ problem: "peer did not return a certificate" });
+  const bytes = chain.reduce((sum, { der }) => sum + der.length, 0);
+  if (chain.length > MAX_SENT || bytes > MAX_SENT_BYTES) {
+    return refuse({ problem: "certificate chain too long" });
   }
   let sent: ChainCertificate[];
   try {
-    sent = sentByClient.map((one) => ownCopy(one, trust));
+    sent = chain.map((one) => ownCopy(one, trust));
   } catch (error) {
-    if (error instanceof DecodeError) return refuse(`unreadable certificate: ${error.message}`);
-    throw error;
+    if (!(error instanceof DecodeError)) throw error;
+    return refuse({ problem: "unreadable certificate", text: error.message });
   }
   const [leaf] = sent as [ChainCertificate];
   const search = new Search(sent, trust, options);
   const path = search.complete([leaf]);
-  if (!path) return refuse(search.reason);
-  if (options.hostName !== undefined && !matchesHost(leaf.certificate, options.hostName)) {
-    return refuse("hostname mismatch");
+  if (!path) return refuse(search.fault);
+  const { certificate } = leaf;
+  if (options.hostName !== undefined && !matchesHost(certificate, options.hostName)) {
+    return refuse({ problem: "hostname mismatch", certificate });
   }
   trust.remember(path);
   return { ok: true, chain: path.map(({ certificate }) => certificate) };
@@ -118,15 +119,18 @@ function ownCopy(one: SentCertificate, trust: Trust): ChainCertificate {
 }
 
 class Search {
-  reason = "unable to get local issuer certificate";
+  fault: ChainFault = { problem: "unable to get local issuer certificate" };
   #rank: Rank = "none";
   #issuersTried = 0;
   #signatures = 0;
-  /** Signatures verified with keys that the client sent. */
+  /** Signatures verified with keys that the peer sent. */
   #foreignSignatures = 0;
   /** Results of verified signatures, by certificate and issuer: the search may reach the same pair
    *  again. */
-  readonly #found = new Map<ChainCertificate, Map<ChainCertificate, string | undefined>>();
+  readonly #found = new Map<
+    ChainCertificate,
+    Map<ChainCertificate, SignatureProblem | undefined>
+  >();
 
   constructor(
     readonly sent: readonly ChainCertificate[],
@@ -135,18 +139,19 @@ class Search {
   ) {}
 
   /** Completes the chain that begins with `path`. If no path is good, returns undefined and sets
-   *  `reason`. */
+   *  `fault`. */
   complete(path: readonly ChainCertificate[]): readonly ChainCertificate[] | undefined {
     const { now, purpose } = this.options;
     const last = path.at(-1) as ChainCertificate;
     if (last.trusted && last.selfSigned) {
-      const problem = pathProblem(path, this.trust, now, purpose);
-      if (problem === undefined) return path;
-      this.#note("rules", problem);
+      const fault = pathFault(path, this.trust, now, purpose);
+      if (!fault) return path;
+      this.#note("rules", fault);
       return undefined;
     }
     if (!last.selfSigned) return this.#extend(path, last);
-    this.#note("selfSigned", "self-signed certificate");
+    const { certificate } = last;
+    this.#note("selfSigned", { problem: "self-signed certificate", certificate });
     return undefined;
   }
 
@@ -155,6 +160,7 @@ class Search {
     last: ChainCertificate,
   ): readonly ChainCertificate[] | undefined {
     let any = false;
+    const { certificate } = last;
     const tried = new Set<ChainCertificate>(path);
     for (const issuer of [...this.trust.named(last.issuer), ...this.sent]) {
       if (tried.has(issuer) || !mayHaveIssued(issuer, last)) continue;
@@ -164,17 +170,20 @@ class Search {
         // The path cannot go on from here, so the signature need not be verified. Leaf and anchor
         // do not count for the depth.
         if (path.length > this.options.depth) {
-          this.#note("tooLong", "certificate chain too long");
+          this.#note("tooLong", { problem: "certificate chain too long", certificate });
           continue;
         }
         if (issuer.selfSigned) {
-          this.#note("selfSigned", "self-signed certificate in certificate chain");
+          this.#note("selfSigned", {
+            problem: "self-signed certificate in certificate chain",
+            certificate: issuer.certificate,
+          });
           continue;
         }
       }
       const problem = this.#signatureProblem(last, issuer);
       if (problem !== undefined) {
-        this.#note("signature", problem);
+        this.#note("signature", { problem, certificate });
         continue;
       }
       const found = this.complete([...path, issuer]);
@@ -182,14 +191,18 @@ class Search {
     }
     if (!any) {
       const which = last.trusted && path.length > 1 ? "issuer" : "local issuer";
-      this.#note("incomplete", `unable to get ${which} certificate`);
+      this.#note("incomplete", { problem: `unable to get ${which} certificate`, certificate });
     }
     return undefined;
   }
 
-  #signatureProblem(link: ChainCertificate, issuer: ChainCertificate): string | undefined {
+  #signatureProblem(
+    link: ChainCertificate,
+    issuer: ChainCertificate,
+  ): SignatureProblem | undefined {
     if (++this.#issuersTried > MAX_ISSUERS_TRIED) return this.#tooMany();
-    const known = this.#found.get(link) ?? new Map<ChainCertificate, string | undefined>();
+    const known = this.#found.get(link) ??
+      new Map<ChainCertificate, SignatureProblem | undefined>();
     if (known.has(issuer)) return known.get(issuer);
     const { key } = issuer;
     if (typeof key === "string") return key;
@@ -206,16 +219,16 @@ class Search {
     return problem;
   }
 
-  #tooMany(): string {
-    this.#note("steps", TOO_MANY);
+  #tooMany(): SignatureProblem {
+    this.#note("steps", { problem: TOO_MANY });
     return TOO_MANY;
   }
 
-  /** Keeps the first reason of the highest rank. */
-  #note(rank: Rank, reason: string): void {
+  /** Keeps the first fault of the highest rank. */
+  #note(rank: Rank, fault: ChainFault): void {
     if (RANKS.indexOf(rank) <= RANKS.indexOf(this.#rank)) return;
     this.#rank = rank;
-    this.reason = reason;
+    this.fault = fault;
   }
 }
 

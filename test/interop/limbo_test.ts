@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { decodePem } from "../../src/codec/x509/pem.ts";
+import { faultText } from "../../src/tls/chain_fault.ts";
 import { clientChain } from "../../src/tls/client_chain.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
@@ -101,7 +102,7 @@ function verdict(one: Case): string {
       purpose: one.validation_kind === "CLIENT" ? "client" : "server",
       hostName: name?.kind === "DNS" ? name.value : undefined,
     });
-    return found.ok ? "OK" : found.reason;
+    return found.ok ? "OK" : faultText(found.fault);
   } catch (error) {
     return `no trust: ${error}`;
   }

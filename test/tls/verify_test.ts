@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
+import { faultText } from "../../src/tls/chain_fault.ts";
 import { clientChain } from "../../src/tls/client_chain.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
@@ -37,7 +38,7 @@ function verdict(
 ): string {
   const options = { depth: 1, now: NOW, purpose: "client", ...more } as const;
   const found = verifyChain(clientChain(chain.map(({ der }) => der)), trust, options);
-  return found.ok ? "OK" : found.reason;
+  return found.ok ? "OK" : faultText(found.fault);
 }
 
 test("an accepted chain is returned from the leaf to the anchor", () => {
@@ -52,7 +53,7 @@ test("no certificate, an unreadable one and too many are refused", () => {
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const reasonOf = (...chain: Uint8Array[]) => {
     const found = verifyChain(clientChain(chain), trust, options);
-    return found.ok ? "OK" : found.reason;
+    return found.ok ? "OK" : faultText(found.fault);
   };
   assert.equal(reasonOf(), "peer did not return a certificate");
   assert.match(reasonOf(Uint8Array.of(1)), /^unreadable certificate: x509: /);
@@ -225,7 +226,7 @@ test("a chain of more bytes than a TLS library takes is not read", () => {
   const large = new Uint8Array(MAX_SENT_BYTES - leaf.der.length - sub.der.length + 1);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const found = verifyChain(clientChain([leaf.der, sub.der, large]), trustOf(root), options);
-  assert.deepEqual(found, { ok: false, reason: "certificate chain too long" });
+  assert.deepEqual(found, { ok: false, fault: { problem: "certificate chain too long" } });
 });
 
 test("the most expensive chains cost less than 150 ms of CPU", () => {
@@ -290,7 +291,7 @@ test("any change to any certificate of a chain makes it fail", { timeout: 20_000
     const found = verifyChain(clientChain(changed), trust, options);
     assert.equal(found.ok, false, `run ${run}`);
     // The reason has no bytes of the client, because it goes to the log and the environment.
-    if (!found.ok) assert.match(found.reason, /^[\x20-\x7e]{1,120}$/);
+    if (!found.ok) assert.match(faultText(found.fault), /^[\x20-\x7e]{1,120}$/);
   }
 });
 
