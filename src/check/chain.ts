@@ -10,14 +10,13 @@ import { oneLine } from "../codec/x509/names.ts";
 import { localFiles } from "../files/files.ts";
 import { certificatesOf } from "../tls/certificate_blocks.ts";
 import { isDer, type NamedFile } from "../tls/file_kind.ts";
+import { SYSTEM_BUNDLES } from "../tls/system_authorities.ts";
 import { checkEnd } from "./dates.ts";
 import type { Findings } from "./finding.ts";
 
 /** The object identifier id-ad-caIssuers in DER (RFC 5280 4.2.2.1). Public authorities use it to
  *  say where the next certificate is; private ones seldom do. */
 const CA_ISSUERS = "\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02";
-/** Where systems keep the public authorities. */
-const AUTHORITIES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 /** Maximum number and size of the files in the certificate's folder that are searched for its
  *  issuer. */
 const MAX_NEIGHBOURS = 64;
@@ -129,7 +128,7 @@ function certificatesIn(file: string): Certificate[] {
 
 /** Returns the subjects of the system's authorities; undefined if there is no list. */
 function authorities(): Set<string> | undefined {
-  for (const path of AUTHORITIES) {
+  for (const path of SYSTEM_BUNDLES) {
     try {
       const subjects = new Set<string>();
       for (const { bytes } of decodePem(localFiles.read(path, MAX_BUNDLE))) {

@@ -220,6 +220,12 @@ export const SERVER_VARIABLES = [
     about: "The folders in which prog is searched; /usr/bin:/bin by default.",
   },
   {
+    names: ["SSL_CERT_FILE", "SSL_CERT_DIR"],
+    reader: "tls/system_authorities.ts",
+    shared: true,
+    about: "The file and the folder of the authorities that the system trusts;",
+  },
+  {
     names: ["SSL_UID", "SSL_GID"],
     reader: "privsep/identity.ts",
     about: "The user and group of the workers, as numbers.",

@@ -1,4 +1,4 @@
-/** The certificate authorities and revocation lists that client certificates are verified against.
+/** The certificate authorities and revocation lists that peers are verified against.
  *  `trust_files.ts` reads them. No I/O.
  *
  *  As in OpenSSL, an authority can end a chain (is an anchor) only if it is self-signed; another
@@ -6,10 +6,11 @@
  *  files switches checking on for every certificate: a list that is installed is meant to count.
  *  OpenSSL ignores lists unless it is told to check. */
 
-import { equalBytes, latin1 } from "../codec/bytes.ts";
-import type { Certificate } from "../codec/x509/certificate.ts";
+import { Buffer } from "node:buffer";
+import { DecodeError, equalBytes, latin1 } from "../codec/bytes.ts";
+import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import type { Crl } from "../codec/x509/crl.ts";
-import type { ChainCertificate } from "./chain_certificate.ts";
+import { ChainCertificate } from "./chain_certificate.ts";
 
 /** Maximum links that were found good and are not verified again; 130 bytes each. */
 const MAX_KNOWN = 4096;
@@ -22,24 +23,24 @@ export interface HeldCrl {
 
 /** Authorities and lists, read and indexed. Only its caches change. */
 export class Trust {
+  #unread: readonly Uint8Array[];
   readonly #bySubject = new Map<string, ChainCertificate[]>();
   readonly #crls = new Map<string, HeldCrl[]>();
   readonly #known = new Set<string>();
 
   /** `files`: the paths that were read, including the folder. `lacksLists`: true if there are lists
    *  that cannot be used. Revocation is then checked all the same, so that a certificate is not
-   *  accepted for lack of its list. */
+   *  accepted for lack of its list. `unread`: certificates (DER) that are read when a chain needs
+   *  them: to read the 150 public authorities takes 50 ms, and a client needs one. */
   constructor(
     links: readonly ChainCertificate[],
     crls: readonly Crl[],
     readonly files: readonly string[],
     readonly lacksLists = false,
+    unread: readonly Uint8Array[] = [],
   ) {
-    for (const link of links) {
-      const same = this.#bySubject.get(link.subject);
-      if (!same) this.#bySubject.set(link.subject, [link]);
-      else if (!same.some(({ id }) => id === link.id)) same.push(link);
-    }
+    this.#unread = unread;
+    for (const link of links) this.#add(link);
     for (const crl of crls) {
       const issuer = latin1(crl.issuer);
       const held = { crl, signers: new Set<string>() };
@@ -47,9 +48,35 @@ export class Trust {
     }
   }
 
+  #add(link: ChainCertificate): void {
+    const same = this.#bySubject.get(link.subject);
+    if (!same) this.#bySubject.set(link.subject, [link]);
+    else if (!same.some(({ id }) => id === link.id)) same.push(link);
+  }
+
   /** Returns the certificates with this subject, in the order of the files. */
   named(subject: string): readonly ChainCertificate[] {
+    if (this.#unread.length > 0) this.#readWith(subject);
     return this.#bySubject.get(subject) ?? [];
+  }
+
+  /** Reads the unread certificates that have this name anywhere. An unreadable one is no authority:
+   *  the chain ends without an issuer. */
+  #readWith(name: string): void {
+    const bytes = Buffer.from(name, "latin1");
+    const rest: Uint8Array[] = [];
+    for (const der of this.#unread) {
+      if (!Buffer.from(der.buffer, der.byteOffset, der.length).includes(bytes)) {
+        rest.push(der);
+        continue;
+      }
+      try {
+        this.#add(new ChainCertificate(readCertificate(der), true));
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error;
+      }
+    }
+    this.#unread = rest;
   }
 
   /** Returns the certificate itself, if it is in our files. */
@@ -67,7 +94,7 @@ export class Trust {
     return this.#crls.get(issuer) ?? [];
   }
 
-  /** The certificates, each once. */
+  /** The certificates that were read, each once. */
   get authorities(): Certificate[] {
     return [...this.#bySubject.values()].flat().map(({ certificate }) => certificate);
   }

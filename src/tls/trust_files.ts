@@ -1,6 +1,7 @@
-/** Reads the files of authorities and revocation lists (CAFILE, CADIR, CRLFILE). They are read in
- *  full and checked when the server starts, not when a client connects, so that a broken file is
- *  reported at once and a handshake reads nothing.
+/** Reads the files of authorities and revocation lists (CAFILE, CADIR, CRLFILE). A server reads them
+ *  in full and checks them when it starts, not when a client connects, so that a broken file is
+ *  reported at once and a handshake reads nothing. A client decodes the files, and reads only the
+ *  certificates that the server's chain needs.
  *
  *  As in OpenSSL, one bad file does not affect the others. At start, a file of authorities that
  *  cannot be used is skipped; that is fatal only if nothing is left to trust. Later, the former
@@ -49,6 +50,8 @@ const FOLDER_HINT = "name the files *.pem or *.crt, or run openssl rehash on the
 interface Held {
   readonly links: readonly ChainCertificate[];
   readonly crls: readonly Crl[];
+  /** Certificates (DER) to be read when needed. */
+  readonly unread: readonly Uint8Array[];
 }
 
 /** The content of the files by path, for the next reading. */
@@ -64,13 +67,15 @@ export interface LoadedTrust {
 }
 
 /** Reads the files. Without any, no certificate is trusted. `before`: what was read last time;
- *  undefined at start. Throws `FatalError` with the file, the reason and the remedy. */
+ *  undefined at start. `lazy`: decode certificates when a chain needs them. Throws `FatalError` with
+ *  the file, the reason and the remedy. */
 export function loadTrust(
   { caFile, caDir, crlFile }: TrustFiles,
   from: Files = localFiles,
   before?: HeldFiles,
+  lazy = false,
 ): LoadedTrust {
-  const reading = new Reading(from, before);
+  const reading = new Reading(from, before, lazy);
   if (caFile) reading.authorities(caFile, false);
   if (caDir) reading.folder(caDir);
   if (caFile || caDir) reading.mustTrust([caFile, caDir].filter((path) => path).join(" and "));
@@ -86,7 +91,11 @@ class Reading {
   #upToDate = true;
   #count = 0;
 
-  constructor(readonly from: Files, readonly before: HeldFiles | undefined) {}
+  constructor(
+    readonly from: Files,
+    readonly before: HeldFiles | undefined,
+    readonly lazy: boolean,
+  ) {}
 
   folder(path: string): void {
     let names: string[];
@@ -115,7 +124,7 @@ class Reading {
     if (!file) return;
     let held: Held;
     try {
-      held = readAuthorities(file);
+      held = readAuthorities(file, this.lazy);
     } catch (error) {
       const mayBeList = latin1(file.bytes).includes("CRL");
       return this.#broken(path, error as FatalError, inFolder, mayBeList);
@@ -157,7 +166,9 @@ class Reading {
     const all = [...held.values()];
     const links = all.flatMap(({ links }) => links);
     const crls = all.flatMap(({ crls }) => crls);
-    const trust = new Trust(links, crls, [...folders, ...held.keys()], this.#lacksLists);
+    const unread = all.flatMap(({ unread }) => unread);
+    const files = [...folders, ...held.keys()];
+    const trust = new Trust(links, crls, files, this.#lacksLists, unread);
     return { trust, held, problems, upToDate: this.#upToDate };
   }
 
@@ -201,7 +212,7 @@ class Reading {
 
   #hold(path: string, held: Held): void {
     this.held.set(path, held);
-    this.#count += held.links.length;
+    this.#count += held.links.length + held.unread.length;
     if (this.#count <= MAX_CERTIFICATES) return;
     const why = `unable to use CA file ${path}: above ${MAX_CERTIFICATES} certificates with it`;
     throw new FatalError(why, EXIT.system, CA_HINT);
@@ -213,15 +224,19 @@ export function makeTrust(
   authorities: readonly NamedFile[],
   lists: readonly NamedFile[] = [],
 ): Trust {
-  const held = [...authorities.map(readAuthorities), ...lists.map(readLists)];
+  const held = [
+    ...authorities.map((file) => readAuthorities(file, false)),
+    ...lists.map(readLists),
+  ];
   const links = held.flatMap(({ links }) => links);
   const crls = held.flatMap(({ crls }) => crls);
   return new Trust(links, crls, [...authorities, ...lists].map(({ path }) => path));
 }
 
-function readAuthorities(file: NamedFile): Held {
+function readAuthorities(file: NamedFile, lazy: boolean): Held {
   const links: ChainCertificate[] = [];
   const crls: Crl[] = [];
+  const unread: Uint8Array[] = [];
   return parse("CA file", file, CA_HINT, () => {
     if (isDer(file.bytes)) links.push(new ChainCertificate(readCertificate(file.bytes), true));
     else {
@@ -232,12 +247,13 @@ function readAuthorities(file: NamedFile): Held {
           throw new Error("TRUSTED CERTIFICATE is not supported: convert it with openssl x509");
         }
         const der = certificateOf(block);
-        if (der) links.push(new ChainCertificate(readCertificate(der), true));
+        if (der && lazy) unread.push(der);
+        else if (der) links.push(new ChainCertificate(readCertificate(der), true));
         else if (block.label === "X509 CRL") crls.push(readCrl(block.bytes));
       }
     }
-    if (links.length + crls.length === 0) throw new Error("no certificate in it");
-    return { links, crls };
+    if (links.length + crls.length + unread.length === 0) throw new Error("no certificate in it");
+    return { links, crls, unread };
   });
 }
 
@@ -248,7 +264,7 @@ function readLists(file: NamedFile): Held {
       : decodePem(file.bytes).filter(({ label }) => label === "X509 CRL")
         .map(({ bytes }) => readCrl(bytes));
     if (crls.length === 0) throw new Error("no X509 CRL in it");
-    return { links: [], crls };
+    return { links: [], crls, unread: [] };
   });
 }
 

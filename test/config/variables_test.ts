@@ -66,7 +66,7 @@ test("secrets, the supervisor's variables, and those that workers or rules do no
   );
   assert.equal(
     named((row) => !row.worker && !row.supervisor),
-    "UID GID GIDLIST PATH SSL_UID SSL_GID SSL_USER SSL_GROUP SSL_CHROOT",
+    "UID GID GIDLIST PATH SSL_CERT_FILE SSL_CERT_DIR SSL_UID SSL_GID SSL_USER SSL_GROUP SSL_CHROOT",
   );
   assert.equal(named((row) => row.worker && !row.rule), "DNSCACHEIP LOCALDOMAIN DNSREWRITEFILE");
 });

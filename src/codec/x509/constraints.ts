@@ -10,11 +10,20 @@ import { DecodeError, latin1 } from "../bytes.ts";
 import { DerReader, type Element } from "../der.ts";
 import type { Certificate, DistinguishedName } from "./certificate.ts";
 import { readDistinguishedName } from "./certificate.ts";
-import { hostLabels } from "./match.ts";
+import { commonAddress, hostLabels } from "./match.ts";
 import { attributeText, canonicalRdn } from "./names.ts";
 
 /** The constraints of an authority. `malformed` refuses every certificate below it. */
 export type NameConstraints = Constraints | "malformed";
+
+/** Why the constraints forbid a certificate, in OpenSSL's words where it has any. */
+export type ConstraintProblem =
+  | "unsupported or invalid name constraint syntax"
+  | "unsupported name constraint type"
+  | "unsupported or invalid name syntax"
+  | "permitted subtree violation"
+  | "excluded subtree violation"
+  | "too many name constraints";
 
 interface Constraints {
   readonly permitted: readonly Subtree[];
@@ -167,7 +176,7 @@ export function constraintProblem(
   constraints: NameConstraints,
   certificate: Certificate,
   leaf: boolean,
-): string | undefined {
+): ConstraintProblem | undefined {
   if (constraints === "malformed") return "unsupported or invalid name constraint syntax";
   const { permitted, excluded } = constraints;
   const names = subjectsOf(certificate, leaf);
@@ -200,12 +209,13 @@ function subjectsOf(certificate: Certificate, leaf: boolean): Subject[] {
   names.push(...dnsNames.map(dns), ...emails.map(email));
   names.push(...ips.map((address) => ({ tag: KIND.ip, address })));
   names.push(...otherNames.map(other));
-  if (leaf && dnsNames.length === 0) {
-    // Without DNS names, `matchesHost` and other programs use the common name as a host name.
-    for (const attribute of attributes) {
-      const host = attribute.oid === COMMON_NAME ? attributeText(attribute) : undefined;
-      if (host?.includes(".") && dns(host).labels) names.push(dns(host));
-    }
+  // Without a name of the kind, `matchesHost`, `matchesAddress` and other programs use the common
+  // name as a host name or an address.
+  for (const attribute of leaf ? attributes : []) {
+    const text = attribute.oid === COMMON_NAME ? attributeText(attribute) : undefined;
+    const address = ips.length === 0 ? commonAddress(text) : undefined;
+    if (address) names.push({ tag: KIND.ip, address });
+    if (dnsNames.length === 0 && text?.includes(".") && dns(text).labels) names.push(dns(text));
   }
   return names;
 }

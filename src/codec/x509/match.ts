@@ -3,6 +3,7 @@
  *  name with a NUL (`bank.example\0.evil.example`) matches nothing. */
 
 import { equalBytes } from "../bytes.ts";
+import { type Ip, ipOrUndefined, unmapIp } from "../ip.ts";
 import type { Certificate } from "./certificate.ts";
 import { attributeText } from "./names.ts";
 
@@ -23,15 +24,29 @@ export function matchesHost(certificate: Certificate, host: string): boolean {
   if (certificate.dnsNames.length > 0) {
     return certificate.dnsNames.some((name) => matchesName(name, labels));
   }
-  const common = certificate.subject.rdns.flat().findLast(({ oid }) => oid === COMMON_NAME);
-  const name = common && attributeText(common);
+  const name = commonName(certificate);
   return name !== undefined && matchesName(name, labels);
 }
 
-/** True if the certificate names this address (4 or 16 bytes). Only the addresses of the subject
- *  alternative name are compared. */
+/** True if the certificate names this address (4 or 16 bytes). The addresses of the subject
+ *  alternative name decide. Only if there are none, the last common name of the subject does. */
 export function matchesAddress(certificate: Certificate, address: Uint8Array): boolean {
-  return certificate.ips.some((ip) => equalBytes(ip, address));
+  if (certificate.ips.length > 0) return certificate.ips.some((ip) => equalBytes(ip, address));
+  const ip = commonAddress(commonName(certificate));
+  return ip !== undefined && equalBytes(ip, address);
+}
+
+/** The last common name of the subject, decoded and unescaped. Undefined: there is none, or it
+ *  cannot be decoded. */
+export function commonName({ subject }: Certificate): string | undefined {
+  const common = subject.rdns.flat().findLast(({ oid }) => oid === COMMON_NAME);
+  return common && attributeText(common);
+}
+
+/** The address that a common name is, if it is one. */
+export function commonAddress(name: string | undefined): Ip | undefined {
+  const ip = name === undefined ? undefined : ipOrUndefined(name);
+  return ip && unmapIp(ip);
 }
 
 /** The labels of a host name in lower case. Undefined if `host` is not a host name. */
