@@ -3,6 +3,7 @@
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
@@ -176,15 +177,21 @@ export interface Question {
   readonly depth: number;
   /** Seconds since 1970. */
   readonly time: number;
+  /** What the leaf is used for. Default: sslclient. */
+  readonly purpose?: "sslclient" | "sslserver";
+  /** The leaf must be for this host, a name or an address. */
+  readonly host?: string;
 }
 
 /** `OK` or the first reason that openssl gives, without "error … lookup:". All texts are PEM. */
-export function opensslVerdict({ leaf, sent, trusted, lists, depth, time }: Question): string {
+export function opensslVerdict(question: Question): string {
+  const { leaf, sent, trusted, lists, depth, time, purpose = "sslclient", host } = question;
   const file = (name: string, texts: readonly string[]): string => {
     writeFileSync(join(folder, name), texts.join(""));
     return name;
   };
-  const args = ["verify", "-purpose", "sslclient", "-auth_level", "2"];
+  const args = ["verify", "-purpose", purpose, "-auth_level", "2"];
+  if (host !== undefined) args.push(isIP(host) ? "-verify_ip" : "-verify_hostname", host);
   args.push("-no-CApath", "-no-CAstore", "-verify_depth", String(depth), "-attime", String(time));
   if (trusted.length > 0) args.push("-CAfile", file("trusted", trusted));
   else args.push("-no-CAfile");
