@@ -9,7 +9,8 @@ import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 import { Log } from "../log.ts";
 import { withIds } from "../privsep/identity.ts";
-import { planWorkers } from "../privsep/plan.ts";
+import type { EarlyProcesses } from "../privsep/monitor/worker_process.ts";
+import { planWorkers, type WorkerPlan } from "../privsep/plan.ts";
 import { ignoring } from "../program/ignored_signals.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inheritedListener } from "../supervisor/listen_fds.ts";
@@ -32,6 +33,7 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
   let { argv, env } = call;
   const { main } = call;
   let log = new Log({ verbosity: 1, form: "text", name: name.name });
+  let early: EarlyProcesses | undefined;
   try {
     const request = name.parse(argv, env);
     if ("print" in request) {
@@ -60,15 +62,16 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     const inherited = inheritedListener(env, runtime, options);
     const notifier = makeNotifier(env, runtime, options, inherited, (text) => log.error(text));
     const plan = planWorkers(options, env, runtime, main);
+    early = plan && await earlyProcesses(plan, runtime, options);
     const findings = new Findings();
     const actors = checkCommand(options, env, runtime, main, findings);
     checkOperands(options, env, runtime, actors, findings);
     findings.start(log);
     options.command = ignoring(options.command, started?.ignored ?? [], log);
     const supervised = { inherited, notifier };
-    if (plan) {
+    if (plan && early) {
       const { supervise } = await import("./workers.ts");
-      await supervise(options, env, runtime, log, plan, supervised);
+      await supervise(options, env, runtime, log, plan, early, supervised);
     } else {
       const { serveAlone } = await import("./single.ts"); // loads TLS, unlike a monitor
       await serveAlone(options, env, runtime, log, supervised);
@@ -87,8 +90,21 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     log.fatal(`unable to go on: ${reason(error)}`);
     return EXIT.system;
   } finally {
+    early?.end();
     await log.finish();
   }
+}
+
+/** Starts the processes of the workers, with the limits and rights that they and programs get. */
+async function earlyProcesses(
+  plan: WorkerPlan,
+  runtime: Runtime,
+  options: Options,
+): Promise<EarlyProcesses> {
+  plan.libc.raiseFileLimit();
+  plan.libc.clearAmbient(); // the monitor needs its own set to listen
+  const { EarlyProcesses } = await import("../privsep/monitor/worker_process.ts");
+  return EarlyProcesses.start(plan, runtime, options);
 }
 
 /** A child that is not waited for stays a zombie. Such children are orphans if this is process 1,

@@ -8,6 +8,7 @@ import type { Options } from "../config/options.ts";
 import type { Log } from "../log.ts";
 import { logInternalErrors } from "../log/internal_errors.ts";
 import { Monitor } from "../privsep/monitor/monitor.ts";
+import type { EarlyProcesses } from "../privsep/monitor/worker_process.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
 import type { WorkerPlan } from "../privsep/plan.ts";
 import { baseEnvironment } from "../program/environment.ts";
@@ -27,10 +28,9 @@ export async function supervise(
   runtime: Runtime,
   log: Log,
   { libc, self, identity, workers }: WorkerPlan,
+  processes: EarlyProcesses,
   { inherited, notifier }: Supervised,
 ): Promise<void> {
-  libc.raiseFileLimit();
-  libc.clearAmbient(); // for workers and programs; the monitor needs its own set to listen
   programUser(options, runtime, baseEnvironment(env)); // fails now rather than at the first program
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
@@ -38,13 +38,13 @@ export async function supervise(
   let bound: Bound = { ip: "", port: 0, dualStack: false };
   const monitor = new Monitor({
     options,
-
     env,
     base: baseEnvironment(env),
     runtime,
     libc,
     log,
     self,
+    processes,
     workers,
     identity,
     init: {

@@ -18,6 +18,7 @@ import {
   type WorkerMessage,
 } from "../../src/privsep/messages.ts";
 import { Monitor } from "../../src/privsep/monitor/monitor.ts";
+import { WorkerProcesses } from "../../src/privsep/monitor/worker_process.ts";
 import type { MonitorOptions } from "../../src/privsep/monitor/options.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import type { Launched, LaunchOptions, Runtime, Stream } from "../../src/runtime/runtime.ts";
@@ -292,19 +293,23 @@ export async function stage(
       },
     },
   });
+  const self = { command: ["/nowhere"], confine: ["/nowhere"], env: {} };
+  const monitorLibc = breaks ? breaking(libc, breaks) : libc;
+  const processes = new WorkerProcesses(play, monitorLibc, self, options);
   const monitorOptions: MonitorOptions = {
     options,
     env,
     base: base ?? { PATH: "/usr/bin:/bin" },
     runtime: play,
-    libc: breaks ? breaking(libc, breaks) : libc,
+    libc: monitorLibc,
     log: new Log({
       verbosity: 1,
       form: "text",
       name: "test",
       write: (text) => void lines.push(...text.trimEnd().split("\n")),
     }),
-    self: { command: ["/nowhere"], confine: ["/nowhere"], env: {} },
+    self,
+    processes: { next: () => processes.start() },
     workers,
     identity: workerIdentity(options, env, localFiles),
     init: { resolve: named },

@@ -6,6 +6,7 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import type { Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import type { Identity } from "../identity.ts";
 import type { Init } from "../init.ts";
+import type { EarlyProcesses } from "./worker_process.ts";
 
 export interface MonitorOptions {
   options: Options;
@@ -16,6 +17,8 @@ export interface MonitorOptions {
   libc: Libc;
   log: Log;
   self: SelfCommand;
+  /** Starts the processes of workers. */
+  processes: Pick<EarlyProcesses, "next">;
   workers: number;
   identity: Identity;
   init: Pick<Init, "password" | "keyPair" | "resolve">;

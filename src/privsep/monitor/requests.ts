@@ -16,7 +16,8 @@ import type { HandOver } from "./hand_over.ts";
 import type { MonitorMetrics } from "./metrics.ts";
 import type { Port } from "./port.ts";
 import type { ProgramStarts } from "./program_starts.ts";
-import { type Worker, workerStartError } from "./worker_handle.ts";
+import type { Worker } from "./worker_handle.ts";
+import { workerStartError } from "./worker_process.ts";
 
 export interface RequestsOptions {
   readonly log: Log;

@@ -2,20 +2,15 @@
 
 import type { LocalReservation } from "../../admit/limits.ts";
 import { DecodeError } from "../../codec/bytes.ts";
-import { EXIT, FatalError, reason } from "../../errors.ts";
+import { type FatalError, reason } from "../../errors.ts";
 import type { Reason } from "../../reason.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
-import { closeAll } from "../../runtime/program_pipes.ts";
-import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
+import type { Launched, Runtime } from "../../runtime/runtime.ts";
 import { Channel, type ToWorker } from "../channel.ts";
-import { WORKER_COMMAND } from "../commands.ts";
 import type { WorkerEnd } from "../counts.ts";
 import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
-import { openNull } from "../null_device.ts";
 import { STATE_AFTER_DRAIN, type WorkerState } from "../worker_states.ts";
-
-/** The process name of a worker. */
-const NAME = "sslserver";
+import type { WorkerProcess } from "./worker_process.ts";
 
 /** Maximum number of checks of one connection. Early and later rules set limits, and each check may
  *  leave a rule's key in the monitor's memory. */
@@ -59,50 +54,16 @@ export class Worker {
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
-  /** Starts a worker. Its descriptors 0 and 1 are /dev/null, 2 is `log`, and 3 and 4 are the
-   *  sockets to the monitor. Closes `log`. `confined`: started by way of confine.ts. */
-  static async start(
+  /** Takes over a process and its sockets, unless it rejects. */
+  static async of(
     index: number,
+    { process, control, pass }: WorkerProcess,
     runtime: Runtime,
     libc: Libc,
-    self: SelfCommand,
-    confined: boolean,
-    log: number,
   ): Promise<Worker> {
-    const ours: number[] = [];
-    const theirs: number[] = [log];
-    let launched: Launched | undefined;
-    try {
-      for (let i = 0; i < 2; i++) {
-        const [mine, other] = libc.socketpair("stream");
-        ours.push(mine);
-        theirs.push(other);
-      }
-      const [control, pass] = ours as [number, number];
-      const [, theirControl, theirPass] = theirs as [number, number, number];
-      const nowhere = openNull(libc);
-      theirs.push(nowhere);
-      launched = runtime.launch({
-        command: workerCommand(self, confined),
-        argv0: NAME,
-        env: self.env,
-        descriptors: [nowhere, nowhere, log, theirControl, theirPass],
-        // SIGUSR1 opens Deno's debugger until the worker has shut it: see `debuggerShut`.
-        blocked: "SIGUSR1",
-      });
-      const stream = await runtime.adoptSocket(control);
-      return new Worker(
-        index,
-        launched,
-        new Channel(libc, stream, pass, FROM_MONITOR, FROM_WORKER),
-      );
-    } catch (error) {
-      launched?.kill("SIGKILL");
-      closeAll(libc, ours);
-      throw error;
-    } finally {
-      closeAll(libc, theirs);
-    }
+    const stream = await runtime.adoptSocket(control);
+    const channel = new Channel(libc, stream, pass, FROM_MONITOR, FROM_WORKER);
+    return new Worker(index, process, channel);
   }
 
   private constructor(
@@ -202,19 +163,4 @@ export class Worker {
     if (!held) throw new DecodeError(`privsep: hold: ${id} is none at byte 0`);
     return held;
   }
-}
-
-function workerCommand({ command, confine }: SelfCommand, confined: boolean): string[] {
-  const worker = ["--as", WORKER_COMMAND];
-  if (!confined) return [...command, ...worker];
-  return [...confine, NAME, ...command.slice(1), ...worker];
-}
-
-/** The error for a worker that does not begin to serve. */
-export function workerStartError(why: string): FatalError {
-  return new FatalError(
-    `unable to start a worker: ${why}`,
-    EXIT.system,
-    "look at the limits on processes (ulimit -u, pids.max), open files (ulimit -n) and memory",
-  );
 }

@@ -128,23 +128,19 @@ export class WorkerLogs {
 
   constructor(readonly libc: Libc, readonly log: Log) {}
 
-  /** Makes a socket pair, keeps one end and returns the worker's. Calls `ended` when the worker's
-   *  end is closed. */
-  async open(runtime: Runtime, ended: () => void): Promise<number> {
-    const [ours, theirs] = this.libc.socketpair("stream");
+  /** Reads the log of a worker from `fd`, which is closed at the end. Then calls `ended`. */
+  async open(runtime: Runtime, fd: number, ended: () => void): Promise<void> {
     let copy: number | undefined;
     try {
-      for (const fd of [ours, theirs]) this.libc.setNonBlocking(fd, true);
-      copy = this.libc.dup(ours);
-      const one = new WorkerLog(this.libc, await runtime.adoptSocket(ours), copy, this.log, () => {
+      copy = this.libc.dup(fd);
+      const one = new WorkerLog(this.libc, await runtime.adoptSocket(fd), copy, this.log, () => {
         this.#all.delete(one);
         ended();
         if (this.#all.size === 0) { for (const go of this.#waiting.splice(0)) go(); }
       });
       this.#all.add(one);
-      return theirs;
     } catch (error) {
-      closeAll(this.libc, copy === undefined ? [ours, theirs] : [ours, theirs, copy]);
+      closeAll(this.libc, copy === undefined ? [fd] : [fd, copy]);
       throw error;
     }
   }

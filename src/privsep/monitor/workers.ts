@@ -6,9 +6,8 @@ import { EXIT, FatalError, reason } from "../../errors.ts";
 import { startFailure } from "../../reason.ts";
 import { VERSION } from "../../version.ts";
 import type { WorkerEnd } from "../counts.ts";
-import { fileAccess, type Init, packInit } from "../init.ts";
+import { type Init, packInit } from "../init.ts";
 import type { WorkerMessage } from "../messages.ts";
-import { confinedByExec } from "../sandbox.ts";
 import { SERVED_STATES } from "../worker_states.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import type { Grants } from "./grants.ts";
@@ -16,8 +15,9 @@ import type { HandOver } from "./hand_over.ts";
 import type { MonitorMetrics } from "./metrics.ts";
 import type { MonitorOptions } from "./options.ts";
 import type { Port } from "./port.ts";
-import { Worker, workerStartError } from "./worker_handle.ts";
+import { Worker } from "./worker_handle.ts";
 import type { WorkerLogs } from "./worker_log.ts";
+import { type WorkerProcess, workerStartError } from "./worker_process.ts";
 
 /** A worker that has closed its log and has not ended after this time is compromised. In
  *  milliseconds. */
@@ -49,7 +49,6 @@ export interface WorkersOptions {
 export class Workers {
   readonly #byIndex = new Map<number, Worker>();
   readonly #backoffs: Backoff[];
-  readonly #confined: boolean;
   /** Set during the first start, when any worker that cannot start ends the server. */
   #first: { ready(): void; failed(error: Error): void } | undefined;
   /** True: no worker is started any more. */
@@ -58,8 +57,7 @@ export class Workers {
   #unservedSince: number | undefined;
 
   constructor(readonly parts: WorkersOptions) {
-    const { libc, options, workers } = parts.monitor;
-    this.#confined = confinedByExec(libc, fileAccess(options));
+    const { workers } = parts.monitor;
     this.#backoffs = Array.from({ length: workers }, () => backoff(() => performance.now()));
   }
 
@@ -111,16 +109,18 @@ export class Workers {
 
   async #start(index: number, again: boolean): Promise<void> {
     const { monitor, logs, metrics, files } = this.parts;
-    const { runtime, libc, self, timeouts } = monitor;
+    const { runtime, libc, timeouts } = monitor;
+    let process: WorkerProcess | undefined;
     let worker: Worker | undefined;
     try {
-      const log = await logs.open(runtime, () => {
+      process = monitor.processes.next();
+      await logs.open(runtime, process.log, () => {
         setTimeout(
           () => worker?.giveUp("it closed its log"),
           timeouts?.logClosed ?? LOG_CLOSED_TIMEOUT,
         ).unref();
       });
-      const made = worker = await Worker.start(index, runtime, libc, self, this.#confined, log);
+      const made = worker = await Worker.of(index, process, runtime, libc);
       if (this.#stopped) return worker.kill();
       this.#byIndex.set(index, worker);
       worker.take({
@@ -134,7 +134,10 @@ export class Workers {
       worker.channel.send({ kind: "INIT", init: packInit(this.#init(index, again)) });
     } catch (error) {
       const fatal = workerStartError(reason(error));
-      if (!worker) return this.#failed(index, fatal);
+      if (!worker) {
+        process?.end();
+        return this.#failed(index, fatal);
+      }
       worker.fatal = fatal;
       worker.kill(); // `#gone` follows
     }
