@@ -43,6 +43,11 @@ export class Reader {
     return this.#view.getUint16(this.#advance(2, field));
   }
 
+  u24(field: string): number {
+    const at = this.#advance(3, field);
+    return this.#view.getUint8(at) << 16 | this.#view.getUint16(at + 1);
+  }
+
   u32(field: string): number {
     return this.#view.getUint32(this.#advance(4, field));
   }
@@ -60,6 +65,27 @@ export class Reader {
   take(n: number, field: string): Uint8Array {
     const start = this.#advance(n, field);
     return this.bytes.subarray(start, start + n);
+  }
+
+  /** A view of the vector that comes next, after its length in `width` bytes (RFC 8446 3.4). */
+  vector(width: 1 | 2 | 3, field: string): Uint8Array {
+    const length = `length of ${field}`;
+    return this.take(
+      width === 1 ? this.u8(length) : width === 2 ? this.u16(length) : this.u24(length),
+      field,
+    );
+  }
+
+  /** A reader for the vector that comes next. Its offsets are those of this reader. */
+  inner(width: 1 | 2 | 3, field: string): Reader {
+    const bytes = this.vector(width, field);
+    return new Reader(this.bytes.subarray(0, this.at), this.format, this.at - bytes.length);
+  }
+
+  /** Throws if bytes are left. */
+  end(field: string): void {
+    if (this.left === 0) return;
+    throw new DecodeError(`${this.format}: ${field}: ${this.left} bytes more at byte ${this.at}`);
   }
 }
 
@@ -104,9 +130,11 @@ export function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+const DIGITS = "0123456789abcdef";
+
 /** Lower-case hex, two digits a byte. */
 export function hex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  for (const byte of bytes) text += `${DIGITS[byte >> 4]}${DIGITS[byte & 15]}`;
   return text;
 }

@@ -82,7 +82,7 @@ export function decodeClientHello(message: Uint8Array): ClientHello {
   const reader = new Reader(message, "client hello");
   const type = reader.u8("message type");
   if (type !== CLIENT_HELLO) throw new DecodeError("client hello: message type: not 1 at byte 0");
-  const length = reader.u8("message length") << 16 | reader.u16("message length");
+  const length = reader.u24("message length");
   if (length !== reader.left) {
     throw new DecodeError(
       `client hello: message length: says ${length}, ${reader.left} are there at byte 1`,
@@ -90,23 +90,21 @@ export function decodeClientHello(message: Uint8Array): ClientHello {
   }
   const legacy = reader.u16("legacy version");
   reader.take(32, "random");
-  if (vector(reader, 1, "session id").length > 32) {
+  if (reader.vector(1, "session id").length > 32) {
     throw new DecodeError("client hello: session id: longer than 32 bytes at byte 38");
   }
-  const suites = vector(reader, 2, "cipher suites");
+  const suites = reader.vector(2, "cipher suites");
   if (suites.length === 0 || suites.length % 2 !== 0) {
     throw new DecodeError(`client hello: cipher suites: odd or empty at byte ${reader.at}`);
   }
-  if (vector(reader, 1, "compression methods").length === 0) {
+  if (reader.vector(1, "compression methods").length === 0) {
     throw new DecodeError(`client hello: compression methods: none at byte ${reader.at}`);
   }
   const hello: ClientHello = { alpn: [], versions: [legacy] };
   // RFC 5246 7.4.1.2: without extensions the message ends here.
   if (reader.left === 0) return hello;
-  const extensions = inner(reader, 2, "extensions");
-  if (reader.left > 0) {
-    throw new DecodeError(`client hello: end: ${reader.left} bytes more at byte ${reader.at}`);
-  }
+  const extensions = reader.inner(2, "extensions");
+  reader.end("end");
   readExtensions(extensions, hello);
   return hello;
 }
@@ -116,7 +114,7 @@ function readExtensions(reader: Reader, hello: ClientHello): void {
   while (reader.left > 0) {
     const at = reader.at;
     const type = reader.u16("extension type");
-    const body = inner(reader, 2, "extension");
+    const body = reader.inner(2, "extension");
     // RFC 8446 4.2 forbids two extensions of one type. Parsers differ in which one they use.
     if (seen.has(type)) {
       throw new DecodeError(`client hello: extension: type ${type} twice at byte ${at}`);
@@ -136,14 +134,14 @@ function readExtensions(reader: Reader, hello: ClientHello): void {
 
 /** RFC 6066 3. Names of unknown types are skipped; they must be encoded as host_name is. */
 function readServerName(body: Reader, hello: ClientHello): void {
-  const list = inner(body, 2, "server name list");
+  const list = body.inner(2, "server name list");
   if (list.left === 0) {
     throw new DecodeError(`client hello: server name list: empty at byte ${list.at}`);
   }
   while (list.left > 0) {
     const at = list.at;
     const type = list.u8("server name type");
-    const name = vector(list, 2, "server name");
+    const name = list.vector(2, "server name");
     if (type !== HOST_NAME) continue;
     if (hello.serverName !== undefined) {
       throw new DecodeError(`client hello: server name: second host name at byte ${at}`);
@@ -157,12 +155,12 @@ function readServerName(body: Reader, hello: ClientHello): void {
 
 /** RFC 7301 3.1. */
 function readAlpn(body: Reader, hello: ClientHello): void {
-  const list = inner(body, 2, "protocol list");
+  const list = body.inner(2, "protocol list");
   if (list.left === 0) {
     throw new DecodeError(`client hello: protocol list: empty at byte ${list.at}`);
   }
   while (list.left > 0) {
-    const name = vector(list, 1, "protocol name");
+    const name = list.vector(1, "protocol name");
     if (name.length === 0) {
       throw new DecodeError(`client hello: protocol name: empty at byte ${list.at}`);
     }
@@ -172,7 +170,7 @@ function readAlpn(body: Reader, hello: ClientHello): void {
 
 /** RFC 8446 4.2.1. */
 function readVersions(body: Reader, hello: ClientHello): void {
-  const list = vector(body, 1, "supported versions");
+  const list = body.vector(1, "supported versions");
   if (list.length === 0 || list.length % 2 !== 0) {
     throw new DecodeError(`client hello: supported versions: odd or empty at byte ${body.at}`);
   }
@@ -180,17 +178,4 @@ function readVersions(body: Reader, hello: ClientHello): void {
   for (let at = 0; at < list.length; at += 2) {
     hello.versions.push((list[at] as number) << 8 | (list[at + 1] as number));
   }
-}
-
-/** Reads a vector that its length in `width` bytes precedes (RFC 8446 3.4). */
-function vector(reader: Reader, width: 1 | 2, field: string): Uint8Array {
-  const length = width === 1 ? reader.u8(`length of ${field}`) : reader.u16(`length of ${field}`);
-  return reader.take(length, field);
-}
-
-/** Reads a vector and returns a reader for its content. Offsets are those in the message. */
-function inner(reader: Reader, width: 1 | 2, field: string): Reader {
-  const bytes = vector(reader, width, field);
-  const end = reader.at;
-  return new Reader(reader.bytes.subarray(0, end), "client hello", end - bytes.length);
 }
