@@ -1,0 +1,76 @@
+/** JA4: a fingerprint of a TLS client, made of what its ClientHello offers (FoxIO, "JA4: TLS
+ *  Client Fingerprinting"). Pure: the caller hashes. */
+
+import { hex, latin1 } from "../bytes.ts";
+import {
+  type ClientHelloMessage,
+  firstProtocol,
+  offeredSignatures,
+  offeredVersions,
+  withoutGrease,
+} from "./hello.ts";
+
+const SERVER_NAME = 0;
+const ALPN = 16;
+
+/** The two characters for a version. */
+const VERSIONS: Readonly<Record<number, string>> = {
+  0x0002: "s2",
+  0x0300: "s3",
+  0x0301: "10",
+  0x0302: "11",
+  0x0303: "12",
+  0x0304: "13",
+  0xfeff: "d1",
+  0xfefd: "d2",
+  0xfefc: "d3",
+};
+
+/** Characters of a hash that are kept; the value for a list without items. */
+const KEPT = 12;
+const NO_ITEMS = "0".repeat(KEPT);
+
+/** The fingerprint of a client that speaks TLS over TCP, `t13d1516h2_8daaf6152771_e5627efa2ab1`.
+ *  `sha256` returns the hash of an ASCII text in lower-case hexadecimal. Throws `DecodeError` if an
+ *  extension that it needs is malformed. */
+export function ja4(hello: ClientHelloMessage, sha256: (text: string) => string): string {
+  const suites = withoutGrease(hello.cipherSuites);
+  const extensions = withoutGrease(hello.extensions.map(({ type }) => type));
+  const kept = extensions.filter((type) => type !== SERVER_NAME && type !== ALPN);
+  const signatures = withoutGrease(offeredSignatures(hello));
+  const digest = (text: string): string => sha256(text).slice(0, KEPT);
+  const named = extensions.includes(SERVER_NAME) ? "d" : "i";
+  const start = `t${version(hello)}${named}${count(suites)}${count(extensions)}${protocol(hello)}`;
+  const ciphers = suites.length === 0 ? NO_ITEMS : digest(sorted(suites));
+  const tail = signatures.length === 0 ? "" : `_${codes(signatures)}`;
+  const offers = kept.length === 0 ? NO_ITEMS : digest(sorted(kept) + tail);
+  return `${start}_${ciphers}_${offers}`;
+}
+
+/** The highest version offered. */
+function version(hello: ClientHelloMessage): string {
+  return VERSIONS[Math.max(...withoutGrease(offeredVersions(hello)))] ?? "00";
+}
+
+function count(list: readonly number[]): string {
+  return String(Math.min(list.length, 99)).padStart(2, "0");
+}
+
+/** First and last character of the first protocol; of its hexadecimal form unless both are letters
+ *  or digits. */
+function protocol(hello: ClientHelloMessage): string {
+  const name = firstProtocol(hello);
+  if (!name || name.length === 0) return "00";
+  const text = latin1(name);
+  const shown = /^[0-9A-Za-z](?:[^]*[0-9A-Za-z])?$/.test(text) ? text : hex(name);
+  return `${shown[0]}${shown.at(-1)}`;
+}
+
+/** Four hexadecimal digits each, separated by commas. */
+function codes(list: readonly number[]): string {
+  return list.map((value) => value.toString(16).padStart(4, "0")).join(",");
+}
+
+function sorted(list: readonly number[]): string {
+  return codes([...list].sort((a, b) => a - b));
+}

@@ -1,0 +1,193 @@
+/** The numbers of TLS and their names, from IANA's registries "TLS Parameters" and "TLS
+ *  ExtensionType Values" as of September 2026. Cipher suites are in cipher_suites.ts,
+ *  other algorithms in algorithms.ts. */
+
+/** A registry: number to name. */
+export type NumberNames = Readonly<Record<number, string>>;
+
+/** Content types of records (RFC 8446 5.1). */
+export const CONTENT_TYPES: NumberNames = {
+  20: "change_cipher_spec",
+  21: "alert",
+  22: "handshake",
+  23: "application_data",
+  24: "heartbeat",
+  25: "tls12_cid",
+  26: "ack",
+};
+
+/** Types of handshake messages (RFC 8446 4). */
+export const HANDSHAKE_TYPES: NumberNames = {
+  0: "hello_request",
+  1: "client_hello",
+  2: "server_hello",
+  3: "hello_verify_request",
+  4: "new_session_ticket",
+  5: "end_of_early_data",
+  6: "hello_retry_request",
+  8: "encrypted_extensions",
+  9: "request_connection_id",
+  10: "new_connection_id",
+  11: "certificate",
+  12: "server_key_exchange",
+  13: "certificate_request",
+  14: "server_hello_done",
+  15: "certificate_verify",
+  16: "client_key_exchange",
+  17: "client_certificate_request",
+  20: "finished",
+  21: "certificate_url",
+  22: "certificate_status",
+  23: "supplemental_data",
+  24: "key_update",
+  25: "compressed_certificate",
+  26: "ekt_key",
+  254: "message_hash",
+};
+
+export const TLS_VERSIONS: NumberNames = {
+  0x0002: "SSL 2.0",
+  0x0300: "SSL 3.0",
+  0x0301: "TLS 1.0",
+  0x0302: "TLS 1.1",
+  0x0303: "TLS 1.2",
+  0x0304: "TLS 1.3",
+  0xfefc: "DTLS 1.3",
+  0xfefd: "DTLS 1.2",
+  0xfeff: "DTLS 1.0",
+};
+
+export const ALERT_LEVELS: NumberNames = { 1: "warning", 2: "fatal" };
+
+/** Descriptions of alerts (RFC 8446 6). */
+export const ALERTS: NumberNames = {
+  0: "close_notify",
+  10: "unexpected_message",
+  20: "bad_record_mac",
+  21: "decryption_failed",
+  22: "record_overflow",
+  30: "decompression_failure",
+  40: "handshake_failure",
+  41: "no_certificate",
+  42: "bad_certificate",
+  43: "unsupported_certificate",
+  44: "certificate_revoked",
+  45: "certificate_expired",
+  46: "certificate_unknown",
+  47: "illegal_parameter",
+  48: "unknown_ca",
+  49: "access_denied",
+  50: "decode_error",
+  51: "decrypt_error",
+  52: "too_many_cids_requested",
+  60: "export_restriction",
+  70: "protocol_version",
+  71: "insufficient_security",
+  80: "internal_error",
+  86: "inappropriate_fallback",
+  90: "user_canceled",
+  100: "no_renegotiation",
+  109: "missing_extension",
+  110: "unsupported_extension",
+  111: "certificate_unobtainable",
+  112: "unrecognized_name",
+  113: "bad_certificate_status_response",
+  114: "bad_certificate_hash_value",
+  115: "unknown_psk_identity",
+  116: "certificate_required",
+  120: "no_application_protocol",
+  121: "ech_required",
+};
+
+/** The last five are not registered, but in use: Next Protocol Negotiation, ALPS
+ *  (draft-vvv-tls-alps) with its former and its present number, Channel ID, and trust anchors
+ *  (draft-ietf-tls-trust-anchor-ids). */
+export const EXTENSIONS: NumberNames = {
+  0: "server_name",
+  1: "max_fragment_length",
+  2: "client_certificate_url",
+  3: "trusted_ca_keys",
+  4: "truncated_hmac",
+  5: "status_request",
+  6: "user_mapping",
+  7: "client_authz",
+  8: "server_authz",
+  9: "cert_type",
+  10: "supported_groups",
+  11: "ec_point_formats",
+  12: "srp",
+  13: "signature_algorithms",
+  14: "use_srtp",
+  15: "heartbeat",
+  16: "application_layer_protocol_negotiation",
+  17: "status_request_v2",
+  18: "signed_certificate_timestamp",
+  19: "client_certificate_type",
+  20: "server_certificate_type",
+  21: "padding",
+  22: "encrypt_then_mac",
+  23: "extended_main_secret",
+  24: "token_binding",
+  25: "cached_info",
+  26: "tls_lts",
+  27: "compress_certificate",
+  28: "record_size_limit",
+  29: "pwd_protect",
+  30: "pwd_clear",
+  31: "password_salt",
+  32: "ticket_pinning",
+  33: "tls_cert_with_extern_psk",
+  34: "delegated_credential",
+  35: "session_ticket",
+  36: "TLMSP",
+  37: "TLMSP_proxying",
+  38: "TLMSP_delegate",
+  39: "supported_ekt_ciphers",
+  41: "pre_shared_key",
+  42: "early_data",
+  43: "supported_versions",
+  44: "cookie",
+  45: "psk_key_exchange_modes",
+  47: "certificate_authorities",
+  48: "oid_filters",
+  49: "post_handshake_auth",
+  50: "signature_algorithms_cert",
+  51: "key_share",
+  52: "transparency_info",
+  53: "connection_id_deprecated",
+  54: "connection_id",
+  55: "external_id_hash",
+  56: "external_session_id",
+  57: "quic_transport_parameters",
+  58: "ticket_request",
+  59: "dnssec_chain",
+  60: "sequence_number_encryption_algorithms",
+  61: "rrc",
+  62: "tls_flags",
+  0xfd00: "ech_outer_extensions",
+  0xfe0d: "encrypted_client_hello",
+  0xff01: "renegotiation_info",
+  13172: "next_protocol_negotiation",
+  17513: "application_settings_old",
+  17613: "application_settings",
+  30032: "channel_id",
+  0xca34: "trust_anchors",
+};
+
+/** True for a number that clients send to test that servers ignore unknown ones: 0x0a0a, 0x1a1a,
+ *  … 0xfafa (RFC 8701 2). */
+export function isGrease(value: number): boolean {
+  return (value & 0x0f0f) === 0x0a0a && value >> 8 === (value & 0xff);
+}
+
+/** True for such a number among the PSK modes: 0x0b, 0x2a, … 0xe4 (RFC 8701 2). */
+export function isGreaseMode(value: number): boolean {
+  return value >= 0x0b && (value - 0x0b) % 0x1f === 0;
+}
+
+/** `name (number)`, the number in hexadecimal with `digits` digits, or in decimal. Without a name
+ *  `GREASE` or `unknown`. */
+export function named(name: string | undefined, value: number, digits?: 2 | 4): string {
+  const number = digits ? `0x${value.toString(16).padStart(digits, "0")}` : String(value);
+  return `${name ?? (digits !== 2 && isGrease(value) ? "GREASE" : "unknown")} (${number})`;
+}
