@@ -6,7 +6,7 @@ function __sslserver_operands
     set -l i 2
     while test $i -le (count $words)
         switch $words[$i]
-            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y -l --workers --drain-timeout --kill-after -B -g -u --man --completion
+            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner -g -u --man --completion
                 set i (math $i + 1)
             case '-?*'
             case '*'
@@ -62,6 +62,9 @@ complete -c sslserver -n __sslserver_options -s h -d 'look up the client\'s name
 complete -c sslserver -n __sslserver_options -s H -d 'do not look it up'
 complete -c sslserver -n __sslserver_options -s p -d 'use the name only if it resolves to the address'
 complete -c sslserver -n __sslserver_options -s P -d 'do not verify the name (default)'
+complete -c sslserver -n __sslserver_options -l hosts -d 'look names up in /etc/hosts first'
+complete -c sslserver -n __sslserver_options -l strict-resolution -d 'deny a client if DNS or ident does not answer'
+complete -c sslserver -n __sslserver_options -l lookup-timeout -x -d 'deny a client whose look-ups take longer than s seconds'
 complete -c sslserver -n __sslserver_options -s l -x -d 'set the local name instead of asking DNS'
 complete -c sslserver -n __sslserver_options -s r -d 'ask the client\'s ident server'
 complete -c sslserver -n __sslserver_options -s R -d 'do not ask it (default)'
@@ -78,6 +81,7 @@ complete -c sslserver -n __sslserver_options -l workers -x -a 'n auto' -d 'worke
 complete -c sslserver -n __sslserver_options -l drain-timeout -x -d 'end connections s seconds after SIGTERM'
 complete -c sslserver -n __sslserver_options -l kill-after -x -d 'send a program SIGKILL s seconds after SIGTERM'
 complete -c sslserver -n __sslserver_options -s B -x -d 'send text to the client first'
+complete -c sslserver -n __sslserver_options -l early-banner -x -d 'send text in the clear, before rules and TLS'
 complete -c sslserver -n __sslserver_options -s s -d 'set mod_ssl\'s variables'
 complete -c sslserver -n __sslserver_options -s S -d 'do not set them (default)'
 complete -c sslserver -n __sslserver_options -s e -d 'also set tcpserver\'s variables'

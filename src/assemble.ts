@@ -18,6 +18,7 @@ import {
 import { RuleBook } from "./admit/rulebook.ts";
 import type { Options } from "./config/options.ts";
 import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
+import { Hosts } from "./dns/hosts.ts";
 import { QuestionSockets } from "./dns/question_sockets.ts";
 import { Resolver } from "./dns/resolver.ts";
 import { transportOf } from "./dns/transport.ts";
@@ -178,7 +179,11 @@ export async function assemble(
         rate: parseRate(env.MAXCONRATE),
       },
       perNetwork: parseLimit("MAXCONNET", env.MAXCONNET),
+      earlyBanner: options.earlyBanner === undefined
+        ? undefined
+        : new TextEncoder().encode(options.earlyBanner),
       resolver,
+      hosts: options.hosts ? new Hosts({ files: from, log: announce }) : undefined,
       sockets,
       asksAboutLoopback: asked,
       findsOwnName: overrides.findsOwnName ?? true,
@@ -220,10 +225,10 @@ const NO_DNS: Pick<DnsConfigOptions, "files" | "hostName"> = {
 };
 
 function asksDns(
-  { host, localName, remoteName }: Options,
+  { host, localName, remoteName, ownName }: Options,
   { findsOwnName = true }: Overrides,
 ): boolean {
-  return remoteName || (findsOwnName && localName === undefined) ||
+  return remoteName || (findsOwnName && ownName && localName === undefined) ||
     (literalHost(host) === undefined && isDnsName(host));
 }
 

@@ -41,7 +41,10 @@ export type Denial =
     readonly count: number;
   }
   | { readonly kind: "rule"; readonly rule: RuleKind }
-  | { readonly kind: "rules unreadable" };
+  | { readonly kind: "rules unreadable" }
+  /** A look-up failed, or all of them took too long. `mismatch`: the client's name does not resolve
+   *  to its address. */
+  | { readonly kind: "look-up"; readonly what: "dns" | "ident" | "mismatch" | "time" };
 
 export type Reason =
   | StreamReason
@@ -103,7 +106,8 @@ export function abortError(signal: AbortSignal): ConnectionError {
 export const RESET_AT_ACCEPT: Reason = { kind: "client gone", how: "reset", sent: 0 };
 
 export function isDenial(reason: Reason): reason is Denial {
-  return reason.kind === "limit" || reason.kind === "rule" || reason.kind === "rules unreadable";
+  return reason.kind === "limit" || reason.kind === "rule" ||
+    reason.kind === "rules unreadable" || reason.kind === "look-up";
 }
 
 /** Returns how TLS broke: the connection was lost (`reset`), or something came over it that is not

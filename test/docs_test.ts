@@ -347,7 +347,7 @@ function lines(command: string, args: string[]): string[] {
 
 test("bash completes every option and no other, values, and the command after host and port", () => {
   assert.deepEqual(unique(bash("-")), NAMES);
-  assert.deepEqual(bash("-v", "--lo"), ["--log"]);
+  assert.deepEqual(bash("-v", "--lo"), ["--log", "--lookup-timeout"]);
   assert.deepEqual(bash("--log", ""), ["text", "json"]);
   assert.deepEqual(bash("--man", "ssl"), ["sslserver", "sslserver-environment"]);
   assert.deepEqual(bash("-x", "comple"), ["completions"]);

@@ -161,6 +161,10 @@ const TABLE: Table = {
     [{ kind: "rule", rule: "host" }, "", "rule_host"],
   ],
   "rules unreadable": [[{ kind: "rules unreadable" }, "rules cannot be read", "rules_unreadable"]],
+  "look-up": [
+    [{ kind: "look-up", what: "dns" }, "the DNS does not answer", "lookup"],
+    [{ kind: "look-up", what: "time" }, "the look-ups took too long", "lookup"],
+  ],
 };
 
 const ROWS = Object.values(TABLE).flat() as Row<Reason>[];

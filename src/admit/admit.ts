@@ -1,16 +1,14 @@
 /** Stage 2: decides whether to admit a connection. The order is limits, early rules, names, ident,
  *  rules: cheap checks come first, so a flood is denied before it causes DNS or ident queries. */
 
+import { dismiss } from "../accept/dismiss.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { addressKey, parseIp } from "../codec/ip.ts";
 import { ruleKind } from "../codec/rules.ts";
 import type { Connection } from "../connection.ts";
-import type { QuestionSockets } from "../dns/question_sockets.ts";
-import type { Resolver } from "../dns/resolver.ts";
 import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Denial } from "../reason.ts";
-import { askIdent } from "./ident.ts";
 import {
   type ConnectionLimiter,
   type ConnectionLimits,
@@ -18,31 +16,18 @@ import {
   parseRate,
   type Reservation,
 } from "./limits.ts";
-import { localHost, remoteHost } from "./names.ts";
+import { type LookupServices, resolveEnds } from "./lookups.ts";
 import type { RuleBook, RuleResult } from "./rulebook.ts";
 
-export interface AdmitOptions {
-  remoteName: boolean;
-  paranoid: boolean;
-  ident: boolean;
-  identTimeout: number;
-}
-
-export interface AdmitServices {
-  options: AdmitOptions;
+export interface AdmitServices extends LookupServices {
   log: Log;
   limiter: ConnectionLimiter;
   /** MAXCONIP and MAXCONRATE of the server's environment. */
   limits: ConnectionLimits;
   /** MAXCONNET of the server's environment, for every network rule that does not set it. */
   perNetwork: number | undefined;
-  resolver: Resolver;
-  /** The descriptors for sockets of ident and DNS. */
-  sockets: QuestionSockets;
-  /** $DNSCACHEIP is set: ask it about the loopback addresses too. */
-  asksAboutLoopback: boolean;
-  /** False: the name of the local address is not looked up. */
-  findsOwnName: boolean;
+  /** --early-banner, encoded. */
+  earlyBanner: Uint8Array | undefined;
   rules: RuleBook | undefined;
   earlyRules: RuleBook | undefined;
 }
@@ -55,7 +40,14 @@ export async function admit(
   conn: Connection,
   services: AdmitServices,
 ): Promise<Denial | undefined> {
-  const { limiter, options, log } = services;
+  const denial = await decide(conn, services);
+  const greeted = services.earlyBanner !== undefined && conn.reservation !== undefined;
+  if (denial && greeted && conn.givenUp === undefined) await dismiss(conn.socket);
+  return denial;
+}
+
+async function decide(conn: Connection, services: AdmitServices): Promise<Denial | undefined> {
+  const { limiter, log } = services;
   const reserved = await limiter.take(addressKey(parseIp(conn.remote.ip)), services.limits);
   if (!("release" in reserved)) {
     log.connectionLimit(
@@ -66,6 +58,7 @@ export async function admit(
     return { kind: "limit", ...reserved };
   }
   conn.reservation = reserved;
+  if (services.earlyBanner) conn.socket.write(services.earlyBanner);
   let decided = false;
   if (services.earlyRules) {
     const early = await applyResult(
@@ -77,22 +70,8 @@ export async function admit(
     if (early.denial) return early.denial;
     decided = early.explicit;
   }
-  await findNames(conn, services);
-  if (options.ident) {
-    conn.remote.info = await askIdent(
-      {
-        remoteIp: conn.remote.ip,
-        remotePort: conn.remote.port,
-        localIp: conn.local.ip,
-        localPort: conn.local.port,
-        timeout: options.identTimeout,
-        signal: conn.signal,
-      },
-      undefined,
-      undefined,
-      services.sockets,
-    );
-  }
+  const failed = await resolveEnds(conn, services);
+  if (failed) return failed;
   if (!services.rules || decided) return undefined;
   const { ip, host, info } = conn.remote;
   const result = services.rules.evaluate({
@@ -101,24 +80,6 @@ export async function admit(
     ...(info ? { info } : {}),
   });
   return (await applyResult(conn, services, result, reserved)).denial;
-}
-
-async function findNames(conn: Connection, services: AdmitServices): Promise<void> {
-  const { options, resolver } = services;
-  const known = (ip: string): string | undefined =>
-    !services.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1") ? "localhost" : undefined;
-  const [local, remote] = await Promise.all([
-    conn.local.host ?? known(conn.local.ip) ??
-      (services.findsOwnName
-        ? localHost(conn.local.ip, { signal: conn.signal }, resolver)
-        : undefined),
-    options.remoteName
-      ? known(conn.remote.ip) ??
-        remoteHost(conn.remote.ip, { paranoid: options.paranoid, signal: conn.signal }, resolver)
-      : undefined,
-  ]);
-  conn.local.host = local;
-  conn.remote.host = remote;
 }
 
 /** Applies the result of the rules: the decision, the variables, and the limits that they set.

@@ -14,7 +14,8 @@ export interface IdentQuestion {
   remotePort: number;
   localIp: string;
   localPort: number;
-  /** Seconds for connecting and answering together, the wait for a descriptor included (-t). */
+  /** Seconds for connecting and answering together, the wait for a descriptor included (-t);
+   *  0: no limit. */
   timeout: number;
   signal?: AbortSignal;
   /** The ident server's port, for tests. */
@@ -44,7 +45,7 @@ export function askIdent(
       release();
       resolve(reply.info);
     };
-    const callOff = clock.after(timeout * 1000, done);
+    const callOff = timeout > 0 ? clock.after(timeout * 1000, done) : () => {};
     signal?.addEventListener("abort", done);
     const release = sockets.take(() => {
       // RFC 1413 1: the server searches for a connection between the two addresses of the query's own

@@ -3,6 +3,7 @@
  *  rule look-up and the log. */
 
 import { ipBytes, ipFamily, sameAddress } from "../codec/dns/reverse.ts";
+import type { LookupResult } from "../dns/cache.ts";
 import type { Resolver } from "../dns/resolver.ts";
 
 /** Characters of the longest host name (RFC 1035 2.3.4: 255 octets on the wire). Escapes can
@@ -16,39 +17,53 @@ function isHostName(name: string): boolean {
   return name !== "." && name.length <= MAX_TEXT && ipBytes(name) === undefined;
 }
 
-/** The first name in the PTR records of `ip`, as in tcpserver. Undefined if there is none, if it is
- *  not a host name, or if the DNS fails. */
+/** Why an address has no name. `failed`: the DNS gave no answer. `mismatch`: the name does not
+ *  resolve to the address (-p). `none`: there is no name, or none that can be a host name. */
+export type NameProblem = "failed" | "mismatch" | "none";
+
+/** The result of a look-up: a name or a problem. */
+export type FoundName =
+  | { readonly name: string; readonly problem?: undefined }
+  | { readonly name?: undefined; readonly problem: NameProblem };
+
+const isAnswer = ({ status }: LookupResult): boolean =>
+  status === "found" || status === "nxdomain" || status === "nodata";
+
+/** The first name in the PTR records of `ip`, as in tcpserver. */
 async function firstName(
   ip: string,
   resolver: Resolver,
   signal?: AbortSignal,
-): Promise<string | undefined> {
-  if (ipFamily(ip) === undefined) return undefined;
-  const [name] = (await resolver.names(ip, signal)).values;
-  return name !== undefined && isHostName(name) ? name : undefined;
+): Promise<FoundName> {
+  if (ipFamily(ip) === undefined) return { problem: "none" };
+  const result = await resolver.names(ip, signal);
+  const [name] = result.values;
+  if (name !== undefined && isHostName(name)) return { name };
+  return { problem: isAnswer(result) ? "none" : "failed" };
 }
 
-/** The peer's host name (-h). With `paranoid` (-p), undefined unless a look-up of the name gives
+/** The peer's host name (-h). With `paranoid` (-p), there is none unless a look-up of the name gives
  *  the peer's address: the owner of a reverse zone can claim any name. */
-export async function remoteHost(
+export async function remoteName(
   ip: string,
   options: { paranoid: boolean; signal?: AbortSignal },
   resolver: Resolver,
-): Promise<string | undefined> {
-  const name = await firstName(ip, resolver, options.signal);
-  if (name === undefined || !options.paranoid) return name;
+): Promise<FoundName> {
+  const found = await firstName(ip, resolver, options.signal);
+  if (found.name === undefined || !options.paranoid) return found;
   const type = ipFamily(ip) === 4 ? "A" : "AAAA";
-  const { values } = await resolver.lookup(name, type, options.signal);
-  return values.some((address) => sameAddress(address, ip)) ? name : undefined;
+  const result = await resolver.lookup(found.name, type, options.signal);
+  if (result.values.some((address) => sameAddress(address, ip))) return found;
+  return { problem: isAnswer(result) ? "mismatch" : "failed" };
 }
 
 /** Our own host name: `given` (-l) unchanged and without a look-up, else the name of `ip`, the
  *  local address of the connection. */
-export function localHost(
+export async function localName(
   ip: string,
   options: { given?: string; signal?: AbortSignal },
   resolver: Resolver,
-): Promise<string | undefined> {
-  if (options.given !== undefined) return Promise.resolve(options.given);
-  return firstName(ip, resolver, options.signal);
+): Promise<FoundName> {
+  if (options.given !== undefined) return { name: options.given };
+  return await firstName(ip, resolver, options.signal);
 }

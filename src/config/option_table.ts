@@ -16,6 +16,7 @@ export const MAX = {
   backlog: 65_535,
   id: 4_294_967_294,
   descriptor: 1_048_575,
+  banner: 1024,
 };
 
 /** In the order of the help. */
@@ -107,6 +108,17 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       flag("-H", "do not look it up", (o) => o.remoteName = false),
       flag("-p", "use the name only if it resolves to the address", (o) => o.paranoid = true),
       flag("-P", "do not verify the name (default)", (o) => o.paranoid = false),
+      flag("--hosts", "look names up in /etc/hosts first", (o) => o.hosts = true),
+      flag(
+        "--strict-resolution",
+        "deny a client if DNS or ident does not answer",
+        (o) => o.strictResolution = true,
+      ),
+      seconds(
+        "--lookup-timeout",
+        "deny a client whose look-ups take longer than s seconds",
+        (o, n) => o.lookupTimeout = n,
+      ),
       text("-l", "name", "set the local name instead of asking DNS", (o, s) => o.localName = s),
       flag("-r", "ask the client's ident server", (o) => o.ident = true),
       flag("-R", "do not ask it (default)", (o) => o.ident = false),
@@ -167,6 +179,14 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         (o, n) => o.killAfter = n,
       ),
       text("-B", "text", "send text to the client first", (o, s) => o.banner = s),
+      {
+        name: "--early-banner",
+        value: "text",
+        help: "send text in the clear, before rules and TLS",
+        set(o, value) {
+          o.earlyBanner = shortText("--early-banner", value);
+        },
+      },
       flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
       flag("-S", "do not set them (default)", (o) => o.tlsVariables = false),
       flag("-e", "also set tcpserver's variables", (o) => o.tcpVariables = true),
@@ -279,6 +299,13 @@ export function network(name: string, text: string): Network {
   } catch {
     throw badValue(name, text, "networks such as 10.0.0.0/8,2001:db8::/32");
   }
+}
+
+/** A text that fits into the system's buffer of a new connection, so that sending it never waits.
+ *  Throws `UsageError`. */
+export function shortText(name: string, text: string): string {
+  if (new TextEncoder().encode(text).length <= MAX.banner) return text;
+  throw badValue(name, `${text.slice(0, 20)}...`, `at most ${MAX.banner} bytes`);
 }
 
 function badValue(name: string, value: string, wanted: string): UsageError {

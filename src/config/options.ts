@@ -32,6 +32,8 @@ export interface Options {
   /** -X: a rules file may be missing. */
   allowMissingRules: boolean;
   banner: string | undefined;
+  /** --early-banner: text in the clear, before rules, look-ups and TLS. */
+  earlyBanner: string | undefined;
   gid: number | undefined;
   uid: number | undefined;
   /** -g and -u by name: `withIds` (privsep/identity.ts) looks them up. */
@@ -45,6 +47,7 @@ export interface Options {
   keepIpOptions: boolean;
   /** -D and the default: TCP_NODELAY. */
   noDelay: boolean;
+  /** 0: no limit. */
   identTimeout: number;
   handshakeTimeout: number;
   idleTimeout: number;
@@ -65,6 +68,17 @@ export interface Options {
   /** -h, -H. */
   remoteName: boolean;
   paranoid: boolean;
+  /** With -p: a client whose name does not resolve to its address is denied. No option sets it. */
+  deniesMismatch: boolean;
+  /** --hosts: /etc/hosts is read before DNS is asked. */
+  hosts: boolean;
+  /** False: no name is looked up for the server's own address. No option sets it; -l does for a
+   *  given name. */
+  ownName: boolean;
+  /** --strict-resolution: a failed look-up denies the client. */
+  strictResolution: boolean;
+  /** --lookup-timeout: seconds for all look-ups of a client. Undefined: no limit. */
+  lookupTimeout: number | undefined;
   /** -l. */
   localName: string | undefined;
   ident: boolean;
@@ -106,6 +120,7 @@ export function defaults(): Options {
     earlyRules: undefined,
     allowMissingRules: false,
     banner: undefined,
+    earlyBanner: undefined,
     gid: undefined,
     uid: undefined,
     group: undefined,
@@ -127,6 +142,11 @@ export function defaults(): Options {
     clientCertificate: "none",
     remoteName: true,
     paranoid: false,
+    deniesMismatch: false,
+    hosts: false,
+    ownName: true,
+    strictResolution: false,
+    lookupTimeout: undefined,
     localName: undefined,
     ident: false,
     proxyFrom: undefined,

@@ -13,6 +13,7 @@ const WORDS: { readonly [K in Reason["kind"]]: (reason: Extract<Reason, { kind: 
     "limit": ({ by, count }) => `${LIMITS[by]} limit:${count} exceeded`,
     "rule": () => "",
     "rules unreadable": () => "rules cannot be read",
+    "look-up": ({ what }) => LOOKUPS[what],
     "timed out": ({ seconds }) => `timed out after ${seconds} s`,
     "evicted": ({ as }) => EVICTED[as],
     "shut down": () => "the server is shutting down",
@@ -32,6 +33,13 @@ const WORDS: { readonly [K in Reason["kind"]]: (reason: Extract<Reason, { kind: 
     "not run": ({ text }) => text,
     "internal": ({ text }) => text,
   };
+
+const LOOKUPS = {
+  dns: "the DNS does not answer",
+  ident: "the ident server does not answer",
+  mismatch: "the name does not resolve to the address",
+  time: "the look-ups took too long",
+};
 
 const LIMITS = { address: "ip connection", rate: "ip rate", network: "network connection" };
 

@@ -71,6 +71,7 @@ const OF_KIND: Readonly<Record<Exclude<Reason["kind"], "tls" | "alert" | "client
     "limit": OTHER,
     "rule": OTHER,
     "rules unreadable": OTHER,
+    "look-up": OTHER,
     "broken": OTHER,
   };
 
@@ -129,6 +130,7 @@ export const DENIALS = [
   "rule_host",
   "rule_any",
   "rules_unreadable",
+  "lookup",
   OTHER,
 ] as const;
 export type DenialLabel = typeof DENIALS[number];
@@ -142,6 +144,8 @@ export function denialOf(denial: Denial): DenialLabel {
       return `rule_${denial.rule}`;
     case "rules unreadable":
       return "rules_unreadable";
+    case "look-up":
+      return "lookup";
   }
 }
 

@@ -6,7 +6,18 @@ import { defaults, type Options } from "../config/options.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";
-import { count, flag, list, object, oneOf, optional, type Shape, text, texts } from "./shapes.ts";
+import {
+  count,
+  flag,
+  list,
+  object,
+  oneOf,
+  optional,
+  seconds,
+  type Shape,
+  text,
+  texts,
+} from "./shapes.ts";
 
 export interface Init {
   /** The monitor's version. A worker of another version does not serve. */
@@ -79,6 +90,7 @@ const members = object<Options>({
   earlyRules: optional(text),
   allowMissingRules: flag,
   banner: optional(text),
+  earlyBanner: optional(text),
   gid: optional(count),
   uid: optional(count),
   group: optional(text),
@@ -89,7 +101,7 @@ const members = object<Options>({
   keepIpOptions: flag,
   noDelay: flag,
   identTimeout: count,
-  handshakeTimeout: count,
+  handshakeTimeout: seconds,
   idleTimeout: count,
   delayed: flag,
   tlsVariables: flag,
@@ -100,6 +112,11 @@ const members = object<Options>({
   clientCertificate: oneOf(["none", "valid", "match"]),
   remoteName: flag,
   paranoid: flag,
+  deniesMismatch: flag,
+  hosts: flag,
+  ownName: flag,
+  strictResolution: flag,
+  lookupTimeout: optional(seconds),
   localName: optional(text),
   ident: flag,
   proxyFrom: optional(list(network)),

@@ -32,6 +32,12 @@ export const count: Shape<number> = (value, name) => {
   return value as number;
 };
 
+/** A time, which may have a fraction. */
+export const seconds: Shape<number> = (value, name) => {
+  if (!Number.isFinite(value) || (value as number) < 0) throw wrong(name);
+  return value as number;
+};
+
 export function oneOf<const T>(values: readonly T[]): Shape<T> {
   return (value, name) => {
     if (!values.includes(value as T)) throw wrong(name);

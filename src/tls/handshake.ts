@@ -10,13 +10,13 @@ import type { Connection, ConnectionSlot } from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import { type Reason, reasonOf, sentNothing } from "../reason.ts";
+import { dismiss } from "../accept/dismiss.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";
 import {
   HandshakeError,
   type Runtime,
   type Socket,
-  type Stream,
   type TlsContext,
   type TlsSession,
   type TlsStream,
@@ -30,9 +30,6 @@ import { PRODUCT } from "../version.ts";
 
 /** Handshakes started per event loop turn. With more, Bun's own order applies again. */
 const PER_TURN = 4;
-
-/** Time that a refused client has to close, in milliseconds. */
-const LINGER = 1000;
 
 /** A connection after the handshake: the stream, and facts about it. */
 export interface TlsChannel {
@@ -208,19 +205,4 @@ async function refuse(conn: Connection, { alert, why }: HandshakeRefusal): Promi
   conn.socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
   await dismiss(conn.socket);
   return new HandshakeError(why);
-}
-
-/** Ends our side, and discards input until the client closes. Closing with unread input makes the
- *  kernel send a reset, and the client could then lose the alert or close_notify. */
-function dismiss(stream: Stream): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    const timer = setTimeout(done, LINGER);
-    stream.take({ end: done, close: done });
-    stream.end();
-    stream.resume();
-  });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { hostOperand } from "../../src/accept/host.ts";
-import { localHost, remoteHost } from "../../src/admit/names.ts";
+import { localName, remoteName } from "../../src/admit/names.ts";
 import { encodeName } from "../../src/codec/dns/name.ts";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
 import type { Resolver } from "../../src/dns/resolver.ts";
@@ -91,23 +91,26 @@ const ROWS: [title: string, ip: string, plain: string | undefined, paranoid: str
   ];
 for (const [title, ip, plain, paranoid] of ROWS) {
   test(`the host of a peer with ${title}`, async () => {
-    assert.equal(await remoteHost(ip, { paranoid: false }, resolver), plain);
-    assert.equal(await remoteHost(ip, { paranoid: true }, resolver), paranoid);
+    assert.equal((await remoteName(ip, { paranoid: false }, resolver)).name, plain);
+    assert.equal((await remoteName(ip, { paranoid: true }, resolver)).name, paranoid);
     if (plain !== undefined) assert.match(plain, /^[!-~]{1,253}$/);
   });
 }
 
 test("an abort leaves the peer without a name", async () => {
   const signal = AbortSignal.abort();
-  assert.equal(await remoteHost("192.0.2.1", { paranoid: false, signal }, resolver), undefined);
+  assert.equal(
+    (await remoteName("192.0.2.1", { paranoid: false, signal }, resolver)).name,
+    undefined,
+  );
 });
 
 test("the local name is the one given, without a query, else the one of the local address", async () => {
   const asked = server.asked.length;
-  assert.equal(await localHost("192.0.2.1", { given: "0" }, resolver), "0");
+  assert.equal((await localName("192.0.2.1", { given: "0" }, resolver)).name, "0");
   assert.equal(server.asked.length, asked);
-  assert.equal(await localHost("192.0.2.1", {}, resolver), "good.test");
-  assert.equal(await localHost("192.0.2.77", {}, resolver), undefined);
+  assert.equal((await localName("192.0.2.1", {}, resolver)).name, "good.test");
+  assert.equal((await localName("192.0.2.77", {}, resolver)).name, undefined);
 });
 
 const OPERANDS: [host: string, family: 0 | 4 | 6, addresses: string[] | RegExp][] = [

@@ -54,6 +54,13 @@ test("long options take their value after = or as the next argument", () => {
   assert.deepEqual(changed("--log=json", "--check"), { log: "json", check: true });
 });
 
+test("look-ups can be limited and required", () => {
+  const wanted = { hosts: true, strictResolution: true, lookupTimeout: 5, earlyBanner: "hello" };
+  const given = ["--hosts", "--strict-resolution", "--lookup-timeout=5", "--early-banner=hello"];
+  assert.deepEqual(changed(...given), wanted);
+  assert.throws(() => changed("--early-banner", "x".repeat(1025)), /needs at most 1024 bytes/);
+});
+
 test("how a connection ends can be chosen", () => {
   assert.deepEqual(changed("--no-close-notify", "--enforce-close-notify"), {
     closeNotify: false,

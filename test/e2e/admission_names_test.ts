@@ -2,8 +2,12 @@
  *  rules about names. */
 
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import * as fs from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { assertDenied, makeRules, ptr, unbound, visit } from "./admission.ts";
 import { freePort } from "../free_port.ts";
 import { claim, type Server, WITH_FFI } from "./harness.ts";
@@ -268,3 +272,52 @@ claim("a DNS server that is not there leaves the question to the next one", asyn
   });
   assert.equal((await variables(server, "127.0.0.2"))["SSLREMOTEHOST"], "good.test");
 });
+
+claim("--hosts: /etc/hosts before DNS, and without -p", async (t) => {
+  const env = { DNSCACHEIP: await unbound(t, RECORDS) };
+  const server = await t.start({ options: ["--hosts", "-p"], program: SHOW, env });
+  const found = await variables(server, "127.0.0.1");
+  assert.equal(found["SSLLOCALHOST"], "localhost");
+  assert.equal(found["SSLREMOTEHOST"], "localhost");
+  assert.equal((await variables(server, "127.0.0.2"))["SSLREMOTEHOST"], "good.test");
+  assert.equal((await variables(server, "127.0.0.3"))["SSLREMOTEHOST"], undefined);
+}, { together: true });
+
+claim("--strict-resolution and --lookup-timeout deny if DNS does not answer", async (t) => {
+  const refuses = await freePort();
+  const options = ["-v", "-l0", "--strict-resolution"];
+  const strict = await t.start({ options, env: { DNSCACHEIP: `127.0.0.1:${refuses}` } });
+  await assertDenied(strict, "127.0.0.2");
+  await strict.waitFor(/^sslserver: deny .* the DNS does not answer$/);
+  const silent = createSocket("udp4");
+  silent.bind(0, "127.0.0.1");
+  await once(silent, "listening");
+  try {
+    const env = { DNSCACHEIP: `127.0.0.1:${silent.address().port}` };
+    const slow = await t.start({ options: ["-v", "-l0", "--lookup-timeout=1"], env });
+    const begun = performance.now();
+    await assertDenied(slow, "127.0.0.2");
+    assert.ok(performance.now() - begun < 10_000);
+    await slow.waitFor(/^sslserver: deny .* the look-ups took too long$/);
+  } finally {
+    silent.close();
+  }
+}, { together: true, forms: WITH_FFI });
+
+claim("--early-banner comes in the clear, before rules and TLS", async (t) => {
+  const rules = await makeRules(t, "127.0.0.2:deny\n:allow\n");
+  const server = await t.start({ options: ["-Hl0", "-y", rules, "--early-banner", "hi\n"] });
+  for (const from of ["127.0.0.1", "127.0.0.2"]) {
+    const plain = connect({ port: server.port, host: "127.0.0.1", localAddress: from });
+    plain.on("error", () => {});
+    const [banner] = await once(plain, "data") as [Uint8Array];
+    assert.equal(new TextDecoder().decode(banner), "hi\n");
+    if (from === "127.0.0.1") {
+      const secure = connectTls({ socket: plain, rejectUnauthorized: false });
+      secure.write("echo\n");
+      const [echo] = await once(secure, "data") as [Uint8Array];
+      assert.equal(new TextDecoder().decode(echo), "echo\n");
+    }
+    plain.destroy();
+  }
+}, { together: true });

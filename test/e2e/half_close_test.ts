@@ -60,7 +60,7 @@ claim("--no-close-notify: the whole answer, then FIN alone", async (t) => {
   });
   const { bytes, end } = await talk(t, server, "12345", ["-e", "half"]);
   assert.equal(bytes.length, ANSWER);
-  assert.equal(end, "fin");
+  assert.equal(end, "eof");
 }, { together: true });
 
 claim("--enforce-close-notify: FIN alone breaks TLS, close_notify does not", async (t) => {

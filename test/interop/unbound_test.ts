@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hostOperand } from "../../src/accept/host.ts";
-import { remoteHost } from "../../src/admit/names.ts";
+import { remoteName } from "../../src/admit/names.ts";
 import type { DnsQueryType } from "../../src/codec/dns/message.ts";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
 import { DnsConfig } from "../../src/dns/config.ts";
@@ -178,8 +178,8 @@ test("peers get their names, with -p only those that lead back", async () => {
     ["192.0.2.99", undefined, undefined],
   ];
   for (const [ip, plain, paranoid] of rows) {
-    assert.equal(await remoteHost(ip, { paranoid: false }, resolver), plain, ip);
-    assert.equal(await remoteHost(ip, { paranoid: true }, resolver), paranoid, ip);
+    assert.equal((await remoteName(ip, { paranoid: false }, resolver)).name, plain, ip);
+    assert.equal((await remoteName(ip, { paranoid: true }, resolver)).name, paranoid, ip);
   }
 });
 

@@ -9,6 +9,8 @@ import { fsPath, requireRegular } from "../../files/regular_file.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import type { Opened, Wanted } from "../handed_files.ts";
 
+/** See dns/hosts.ts. */
+const HOSTS_FILE = "/etc/hosts";
 /** Where the resolver's settings are; see dns/config.ts. */
 const DNS_FILES = ["/etc/resolv.conf", "/etc/dnsrewrite", "/etc/dnswritefile"];
 
@@ -19,6 +21,7 @@ export function wantedFiles(options: Options, env: Env): Wanted[] {
     if (path && wanted.get(path)?.kind !== "files") wanted.set(path, { path, kind });
   };
   for (const path of DNS_FILES) want("file", path);
+  if (options.hosts) want("file", HOSTS_FILE);
   for (const [name, value] of Object.entries(env)) {
     const kind = value && holds(name, value);
     if (kind) want(kind === "files" && !value.includes(":") ? "file" : kind, value);
