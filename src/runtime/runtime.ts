@@ -48,6 +48,27 @@ export interface Socket extends Stream {
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream>;
 }
 
+/** Where a connection goes, and its local end. */
+export interface ConnectTarget {
+  /** A literal address without a zone. */
+  readonly ip: string;
+  readonly port: number;
+  /** Interface number of a link-local IPv6 address. Needs libc. */
+  readonly scopeId?: number;
+  /** The local address and port; by default the system chooses. Both need libc. */
+  readonly localIp?: string;
+  readonly localPort?: number;
+}
+
+/** A connection made by this process, before TLS. */
+export interface ClientSocket extends Socket {
+  /** Begins TLS as the client, like `startTls` as the server. `context`: made by `clientContext`.
+   *  `serverName`: sent in the ClientHello (RFC 6066 3); undefined for an address. The library
+   *  verifies that the server holds the key of its certificate, and nothing else of it: the caller
+   *  verifies the chain before it uses the stream. */
+  startClientTls(context: TlsContext, serverName: string | undefined): Promise<TlsStream>;
+}
+
 /** A handshake failed, or was not begun. Adapters give a `StreamReason`. */
 export class HandshakeError extends ConnectionError {
   override name = "HandshakeError";
@@ -95,7 +116,7 @@ export interface TlsSession {
   reused: boolean;
   serverName?: string;
   alpn?: string;
-  /** DER, the client's own certificate first; empty if it sent none. */
+  /** DER, the peer's own certificate first, as it sent them; empty if it sent none. */
   peerCertificates: Uint8Array[];
   /** The client has sent a certificate that the runtime cannot parse and does not provide;
    *  `peerCertificates` is empty. */
@@ -132,7 +153,17 @@ export interface TlsSettings {
   requestCertificate?: { ca: string[]; required: boolean };
 }
 
-/** Opaque: a context made by `tlsContext` of the same runtime. */
+/** The settings of a client's TLS context. */
+export interface ClientTlsSettings extends Pick<TlsSettings, "minVersion" | "maxVersion"> {
+  /** The certificate for servers that ask for one. */
+  keyPair?: KeyPair | undefined;
+  /** OpenSSL cipher list for TLS up to 1.2. */
+  ciphers?: string | undefined;
+  /** Protocols offered by ALPN, best first. */
+  alpn?: readonly string[] | undefined;
+}
+
+/** Opaque: a context made by `tlsContext` or `clientContext` of the same runtime. */
 export interface TlsContext {
   readonly opaque: unknown;
 }
@@ -230,6 +261,14 @@ export interface Runtime {
   /** Makes a context. Throws `Unsupported` for a setting that the TLS library does not support, and
    *  an Error with the library's reason: `ContextError` if one setting causes it. Reads no file. */
   tlsContext(settings: TlsSettings): TlsContext;
+
+  /** Connects. Rejects with an error that has a `code`, like SystemError, or with the reason of
+   *  `signal` when it aborts first; then nothing is left open. Throws `Unsupported` for a field of
+   *  the target that needs libc if there is none. */
+  connect(target: ConnectTarget, signal: AbortSignal): Promise<ClientSocket>;
+
+  /** Like `tlsContext`, for `ClientSocket.startClientTls`. */
+  clientContext(settings: ClientTlsSettings): TlsContext;
 
   /** Arguments and environment of this process. `count`: how many arguments at the end are the
    *  command's. Call it before signals are handled. Undefined if the system does not tell, or if

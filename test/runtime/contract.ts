@@ -5,10 +5,12 @@
  *  - contract_tls.ts      sessions and TLS streams
  *  - contract_endings.ts  how TLS streams end, and which events report it
  *  - contract_refusal.ts  handshakes that fail
+ *  - contract_client.ts   connections that this process makes
  *  - contract_program.ts  programs and signals */
 
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { kits } from "./kits.ts";
+import { clientContract } from "./contract_client.ts";
 import { tcpContract } from "./contract_tcp.ts";
 import { programContract } from "./contract_program.ts";
 import { endingsContract } from "./contract_endings.ts";
@@ -17,13 +19,15 @@ import { tlsContract } from "./contract_tls.ts";
 import { contextContract, refusalContract } from "./contract_refusal.ts";
 
 export function contract(runtime: Runtime): void {
-  for (const kit of kits(runtime)) {
+  const all = kits(runtime);
+  for (const kit of all) {
     tcpContract(kit);
     ownerContract(kit);
     tlsContract(kit);
     endingsContract(kit);
     refusalContract(kit);
   }
+  clientContract(all[0]!);
   contextContract(runtime);
   programContract(runtime);
 }

@@ -1,8 +1,10 @@
 /** The Bun adapter: native sockets, BoringSSL, and libc by FFI for what Bun lacks. */
 
 import process from "node:process";
+import type { SecureContextOptions } from "node:tls";
 import { nodeTls } from "../../builtins.ts";
 import { Unsupported } from "../../errors.ts";
+import { connectTcp } from "./connect.ts";
 import { adoptEnds, bunLauncher, launch, spawn } from "./process.ts";
 import { adoptSocket, listenHandler } from "./socket.ts";
 import type { BunTlsOptions } from "./tls.ts";
@@ -15,6 +17,7 @@ import { CONFINE_COMMAND } from "../confine.ts";
 import { libcStderr } from "../libc_stderr.ts";
 import { besideThis, ownExecutable } from "../own_executable.ts";
 import {
+  type ClientTlsSettings,
   ContextError,
   type Listener,
   type Runtime,
@@ -43,6 +46,8 @@ export function bunRuntime(): Runtime {
       return listenDescriptor(libc, { fd, backlog, onSocket, onLost });
     },
     tlsContext,
+    connect: (target, signal) => connectTcp(libc, target, signal),
+    clientContext,
     started: (count) => started(libc, count, ["SIGPIPE", "SIGXFSZ"]),
     spawn: (options) => spawn(launcher, options),
     launch: (options) => launch(launcher, options),
@@ -184,11 +189,39 @@ function tlsContext(settings: TlsSettings): TlsContext {
     // that.
     ca: ask?.ca ?? settings.keyPairs.map((pair) => pair.chain),
   };
+  const opaque: BunTlsOptions = {
+    secureContext: secureContext(options, ciphers),
+    requestCert: ask !== undefined,
+    rejectUnauthorized: ask?.required ?? false,
+    ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
+  };
+  return { opaque };
+}
+
+/** See `Runtime.clientContext`. */
+function clientContext({ keyPair, ciphers, minVersion, maxVersion, alpn }: ClientTlsSettings) {
+  const options = {
+    ...(keyPair ? { cert: keyPair.chain, key: keyPair.key } : {}),
+    minVersion,
+    maxVersion,
+    ca: [], // our own verifier decides; without a list the system's authorities are read
+  };
+  const opaque: BunTlsOptions = {
+    secureContext: secureContext(options, ciphers),
+    requestCert: true,
+    rejectUnauthorized: false,
+    ...(alpn ? { ALPNProtocols: alpnWire(alpn) } : {}),
+  };
+  return { opaque };
+}
+
+/** Makes the library's context. Throws `ContextError`, which says whether the ciphers are the
+ *  cause. */
+function secureContext(options: SecureContextOptions, ciphers: string | undefined): unknown {
   const make = (more: { ciphers?: string }) =>
     nodeTls().createSecureContext({ ...options, ...more }).context;
-  let context: ReturnType<typeof make>;
   try {
-    context = make(ciphers === undefined ? {} : { ciphers });
+    return make(ciphers === undefined ? {} : { ciphers });
   } catch (error) {
     try {
       make({});
@@ -197,13 +230,6 @@ function tlsContext(settings: TlsSettings): TlsContext {
     }
     throw new ContextError("ciphers", contextWords(error));
   }
-  const opaque: BunTlsOptions = {
-    secureContext: context,
-    requestCert: ask !== undefined,
-    rejectUnauthorized: ask?.required ?? false,
-    ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
-  };
-  return { opaque };
 }
 
 /** Protocol names as ALPN sends them: each with a length byte before it (RFC 7301 3.1). */

@@ -1,16 +1,17 @@
-/** Accepted connections on Bun, and the start of TLS on them with the bytes already read.
- *  `node:net` and `node:tls` use the same native sockets and need twice the memory. */
+/** Connections on Bun, and the start of TLS on them with the bytes already read. `node:net` and
+ *  `node:tls` use the same native sockets and need twice the memory. */
 
 import { concat } from "../../codec/bytes.ts";
 import { NO_HANDLER, type Stream } from "../stream.ts";
 import { BunStream, plainHandler } from "./stream.ts";
-import { type BunTlsOptions, BunTlsStream, tlsHandler } from "./tls.ts";
+import { type BunTlsOptions, BunTlsStream, clientTlsHandler, tlsHandler } from "./tls.ts";
 import { connectionBegan, connectionEnded } from "./gc.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
 import { CLOSED } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
 import {
   type Address,
+  type ClientSocket,
   HandshakeError,
   type Socket,
   type TlsContext,
@@ -19,9 +20,9 @@ import {
 
 const NOTHING = new Uint8Array(0);
 
-/** An accepted connection. After `startTls` the native plain socket still delivers the ciphertext;
+/** A connection. After `startTls` the native plain socket still delivers the ciphertext;
  *  `#tls` is set then, and the owner of this stream gets no more events. */
-class BunSocket extends BunStream implements Socket {
+class BunSocket extends BunStream implements ClientSocket {
   readonly local: Address;
   readonly remote: Address;
   #tls: BunTlsStream | undefined;
@@ -66,14 +67,26 @@ class BunSocket extends BunStream implements Socket {
   }
 
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+    return this.#upgrade(context.opaque as BunTlsOptions, first, { isServer: true });
+  }
+
+  startClientTls(context: TlsContext, serverName: string | undefined): Promise<TlsStream> {
+    const named = serverName === undefined ? {} : { serverName };
+    return this.#upgrade({ ...context.opaque as BunTlsOptions, ...named }, NOTHING, {});
+  }
+
+  #upgrade(
+    options: BunTlsOptions,
+    first: Uint8Array,
+    { isServer }: { isServer?: true },
+  ): Promise<TlsStream> {
     return new Promise((resolve, reject) => {
       if (this.gone) return reject(new HandshakeError(CLOSED));
       const { held, ended } = this.takeHeld();
-      const options = context.opaque as BunTlsOptions;
       const stream = new BunTlsStream(this.native, options.rejectUnauthorized, this.libc);
       stream.settle = (error) => {
         if (error) return reject(error);
-        stream.acknowledge();
+        if (isServer) stream.acknowledge();
         resolve(stream);
       };
       this.#tls = stream;
@@ -83,9 +96,9 @@ class BunSocket extends BunStream implements Socket {
       const pair = this.native.upgradeTLS<BunStream>({
         data: stream,
         tls: options,
-        initialData,
-        isServer: true,
-        socket: tlsHandler,
+        ...(isServer || initialData.length > 0 ? { initialData } : {}),
+        ...(isServer ? { isServer } : {}),
+        socket: isServer ? tlsHandler : clientTlsHandler,
       });
       if (!pair) {
         this.destroy();
@@ -163,8 +176,24 @@ export function listenHandler(
 }
 
 /** See `Runtime.adoptSocket`. */
-export async function adoptSocket(fd: number): Promise<Stream> {
-  let stream: BunStream | undefined;
+export function adoptSocket(fd: number): Promise<Stream> {
+  return adopt(fd, (native) => new BunStream(native));
+}
+
+/** A connection that libc has made. Owns the descriptor. Starts paused. */
+export function adoptConnection(libc: Libc, fd: number): Promise<ClientSocket> {
+  return adopt(fd, (native) => {
+    const socket = new BunSocket(native, libc);
+    socket.stopSoon();
+    return socket;
+  });
+}
+
+async function adopt<S extends BunStream>(
+  fd: number,
+  make: (native: NativeSocket<BunStream>) => S,
+): Promise<S> {
+  let stream: S | undefined;
   await bun.connect<BunStream>({
     fd,
     data: undefined as unknown as BunStream,
@@ -172,7 +201,7 @@ export async function adoptSocket(fd: number): Promise<Stream> {
     socket: {
       ...plainHandler,
       open(native) {
-        stream = new BunStream(native);
+        stream = make(native);
         native.data = stream;
       },
     },

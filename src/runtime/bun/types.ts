@@ -28,8 +28,8 @@ export interface NativeSocket<Data> {
   upgradeTLS<T>(options: {
     data: T;
     tls: Record<string, unknown>;
-    initialData: Uint8Array;
-    isServer: true;
+    initialData?: Uint8Array;
+    isServer?: true;
     socket: SocketHandler<T>;
   }): [raw: NativeSocket<T>, tls: NativeTlsSocket<T>] | undefined;
 }
@@ -42,6 +42,8 @@ export interface NativeTlsSocket<Data> extends NativeSocket<Data> {
   getTLSVersion(): string;
   getSession(): Uint8Array | undefined;
   isSessionReused(): boolean;
+  /** Throws before the handshake is done. */
+  exportKeyingMaterial(length: number, label: string): Uint8Array | undefined;
   getServername(): string | undefined;
   /** `abbreviated` false: with the further certificates of the client, as `issuerCertificate`. */
   getPeerCertificate(abbreviated: boolean): PeerCertificate | undefined;
@@ -82,7 +84,7 @@ export interface BunApi {
     allowHalfOpen: boolean;
     socket: SocketHandler<Data>;
   }): NativeListener;
-  /** Of a connected Unix socket; in bun-types it has no `fd`. */
+  /** Of a connected socket; in bun-types it has no `fd`. */
   connect<Data>(options: {
     fd: number;
     data: Data;

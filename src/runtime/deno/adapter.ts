@@ -2,8 +2,9 @@
  *
  *  - stream.ts     streams over what Deno reads and writes with promises
  *  - adopted.ts    streams over descriptors
- *  - socket.ts     accepted connections
+ *  - socket.ts     connections
  *  - listen.ts     listeners
+ *  - connect.ts    connections that this process makes
  *  - context.ts    TLS settings to a context, and the facts of a session
  *  - tls.ts        the handshake and the TLS stream
  *  - words.ts      what rustls says, in our words
@@ -26,7 +27,8 @@ import type { Runtime, SelfCommand } from "../runtime.ts";
 import { loadLibc, loadTrim } from "./load_libc.ts";
 import { libcStderr } from "../libc_stderr.ts";
 import { DenoStderr } from "./stderr.ts";
-import { makeContext } from "./context.ts";
+import { connectTcp } from "./connect.ts";
+import { makeClientContext, makeContext } from "./context.ts";
 import { listenDescriptor, listenHere } from "./listen.ts";
 import { AdoptedStream } from "./adopted.ts";
 import { adoptEnds, denoLauncher } from "./launch.ts";
@@ -60,6 +62,8 @@ export function denoRuntime(): Runtime {
     listen: (where, ...callbacks) => listenHere(where, burstCollector, ...callbacks),
     datagram: datagrams && ((...asked) => datagrams.exchange(...asked)),
     tlsContext: makeContext,
+    connect: (target, signal) => connectTcp(libc, target, signal),
+    clientContext: makeClientContext,
     started(count) {
       const all = Deno.permissions.querySync({ name: "env" }).state === "granted";
       return all && libc ? started(libc, count, ["SIGPIPE"]) : undefined;

@@ -6,7 +6,14 @@
 import * as tls from "node:tls";
 import { Duplex } from "node:stream";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { ContextError, type TlsContext, type TlsSession, type TlsSettings } from "../runtime.ts";
+import {
+  type ClientTlsSettings,
+  ContextError,
+  type KeyPair,
+  type TlsContext,
+  type TlsSession,
+  type TlsSettings,
+} from "../runtime.ts";
 import { reason, Unsupported } from "../../errors.ts";
 
 /** The parts of a context that a handshake needs. */
@@ -25,23 +32,7 @@ const LIBRARY = "Deno's TLS library (rustls)";
 /** See `Runtime.tlsContext`. Throws `Unsupported` for a setting that rustls does not support, and
  *  an Error for an unusable certificate or key. */
 export function makeContext(settings: TlsSettings): TlsContext {
-  if (settings.ciphers !== undefined) {
-    throw new Unsupported("use CIPHERS", LIBRARY, "unset CIPHERS, or run under Bun");
-  }
-  for (const version of [settings.minVersion, settings.maxVersion]) {
-    if (version === "TLSv1" || version === "TLSv1.1") {
-      throw new Unsupported(
-        `speak ${version}`,
-        LIBRARY,
-        "set TLSv1.2 or TLSv1.3, or run under Bun",
-      );
-    }
-  }
-  if (settings.minVersion > settings.maxVersion) {
-    throw new Error(
-      `unable to make a TLS context: ${settings.minVersion} to ${settings.maxVersion} is empty`,
-    );
-  }
+  refuseUnsupported(settings);
   const [pair, ...more] = settings.keyPairs;
   if (pair === undefined) throw new Error("unable to make a TLS context: no certificate");
   if (more.length > 0) {
@@ -51,23 +42,57 @@ export function makeContext(settings: TlsSettings): TlsContext {
       "name one certificate, or run under Bun",
     );
   }
-  const secure = attempt(() =>
-    tls.createSecureContext({
-      cert: pair.chain,
-      key: matchingKey(pair.chain, pair.key),
-      minVersion: settings.minVersion,
-      maxVersion: settings.maxVersion,
-      ca: settings.requestCertificate?.ca ?? [], // without a list the system's authorities are trusted
-    })
-  );
   const parts: ContextParts = {
-    secure,
+    // Without a list of authorities the system's are trusted.
+    secure: secureContext(settings, pair, settings.requestCertificate?.ca ?? []),
     requestCertificate: settings.requestCertificate !== undefined,
     requireCertificate: settings.requestCertificate?.required ?? false,
     alpn: settings.alpn,
   };
   probe(parts);
   return { opaque: parts };
+}
+
+/** See `Runtime.clientContext`. Throws as `makeContext`. */
+export function makeClientContext(settings: ClientTlsSettings): TlsContext {
+  refuseUnsupported(settings);
+  const secure = secureContext(settings, settings.keyPair, []);
+  const none = { requestCertificate: false, requireCertificate: false };
+  const parts: ContextParts = { ...none, secure, alpn: settings.alpn && [...settings.alpn] };
+  if (settings.keyPair) probe(parts);
+  return { opaque: parts };
+}
+
+function refuseUnsupported(
+  { ciphers, minVersion, maxVersion }: Pick<
+    ClientTlsSettings,
+    "ciphers" | "minVersion" | "maxVersion"
+  >,
+): void {
+  if (ciphers !== undefined) {
+    throw new Unsupported("use CIPHERS", LIBRARY, "unset CIPHERS, or run under Bun");
+  }
+  for (const version of [minVersion, maxVersion]) {
+    if (version === "TLSv1" || version === "TLSv1.1") {
+      throw new Unsupported(
+        `speak ${version}`,
+        LIBRARY,
+        "set TLSv1.2 or TLSv1.3, or run under Bun",
+      );
+    }
+  }
+  if (minVersion > maxVersion) {
+    throw new Error(`unable to make a TLS context: ${minVersion} to ${maxVersion} is empty`);
+  }
+}
+
+function secureContext(
+  { minVersion, maxVersion }: Pick<TlsSettings, "minVersion" | "maxVersion">,
+  pair: KeyPair | undefined,
+  ca: string[],
+): tls.SecureContext {
+  const own = pair ? { cert: pair.chain, key: matchingKey(pair.chain, pair.key) } : {};
+  return attempt(() => tls.createSecureContext({ ...own, minVersion, maxVersion, ca }));
 }
 
 /** Returns `secure` for one connection, such that its authorities are named in the request for a

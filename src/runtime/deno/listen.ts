@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers";
 import type { Listener, Socket } from "../runtime.ts";
 import { type Libc, POLL, type SocketEndpoint } from "../libc/libc.ts";
 import { ConnSocket, NodeSocket } from "./socket.ts";
-import { watchReadable } from "./ready.ts";
+import { watchReady } from "./ready.ts";
 import type { BurstCollector } from "./gc.ts";
 
 /** Wait after an accept that failed, usually because no descriptor was free: some will be
@@ -101,7 +101,7 @@ export function listenDescriptor(
   const count = () => burstCollector.count();
   const port = libc.getsockname(fd).port;
   libc.listen(fd, backlog);
-  const readiness = watchReadable(libc, fd);
+  const readiness = watchReady(libc, fd, "in");
   let open = true;
   let paused = false;
   let accepting = false;

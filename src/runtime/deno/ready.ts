@@ -8,9 +8,9 @@ import type { Libc } from "../libc/libc.ts";
 
 export const RECHECK_MS = 5;
 
-/** Tells when a descriptor becomes readable. */
+/** Tells when a descriptor becomes ready. */
 export interface Readiness {
-  /** Resolves when it may be readable, or when `close()` came. One call at a time. */
+  /** Resolves when it may be ready, or when `close()` came. One call at a time. */
   wait(): Promise<void>;
   /** Ends a `wait()` under way and frees what it needed, not the descriptor itself. */
   close(): void;
@@ -18,17 +18,17 @@ export interface Readiness {
 
 /** Watches `fd`, with epoll: a thread that waits in poll(2) would keep the socket and its port open
  *  after it was closed. */
-export function watchReadable(libc: Libc, fd: number): Readiness {
+export function watchReady(libc: Libc, fd: number, what: "in" | "out"): Readiness {
   if (Deno.build.os !== "linux") {
     return { wait: () => new Promise((done) => setTimeout(done, RECHECK_MS)), close() {} };
   }
   const { epoll_create1, epoll_ctl, epoll_wait } = epollCalls();
   const set = epoll_create1(EPOLL.closeOnExec);
-  if (set < 0) throw new Error("unable to listen: epoll_create1 failed");
+  if (set < 0) throw new Error("unable to watch a socket: epoll_create1 failed");
   const [wakeRead, wakeWrite] = libc.pipe();
-  for (const watched of [fd, wakeRead]) {
-    if (epoll_ctl(set, EPOLL.add, watched, epollEvent(EPOLL.in)) !== 0) {
-      throw new Error("unable to listen: epoll_ctl failed");
+  for (const [watched, event] of [[fd, EPOLL[what]], [wakeRead, EPOLL.in]] as const) {
+    if (epoll_ctl(set, EPOLL.add, watched, epollEvent(event)) !== 0) {
+      throw new Error("unable to watch a socket: epoll_ctl failed");
     }
   }
   const found = epollEvent(0); // kept here: the thread writes into it

@@ -1,9 +1,9 @@
-/** Accepted TCP connections under Deno: from `Deno.listen`, or a descriptor accepted by libc. */
+/** TCP connections under Deno: from `Deno.listen` or `Deno.connect`, or a descriptor from libc. */
 
 import {
   type Address,
+  type ClientSocket,
   HandshakeError,
-  type Socket,
   type TlsContext,
   type TlsStream,
 } from "../runtime.ts";
@@ -11,7 +11,7 @@ import { CLOSED } from "../endings.ts";
 import type { Libc, SocketEndpoint } from "../libc/libc.ts";
 import { AdoptedStream } from "./adopted.ts";
 import { type Wire, WireStream } from "./stream.ts";
-import { type Handshake, startServerTls } from "./tls.ts";
+import { type Handshake, startClientTls, startServerTls } from "./tls.ts";
 import type { ContextParts } from "./context.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -21,8 +21,8 @@ export function plainAddress(ip: string, port: number): Address {
   return { ip: ip.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, ""), port };
 }
 
-/** A connection accepted by `Deno.listen`. `count` is called when it begins and when it is closed. */
-export class ConnSocket extends WireStream implements Socket {
+/** A connection from `Deno.listen` or `Deno.connect`. `count` is called when it begins and when it is closed. */
+export class ConnSocket extends WireStream implements ClientSocket {
   readonly local: Address;
   readonly remote: Address;
   readonly fd = undefined;
@@ -59,6 +59,12 @@ export class ConnSocket extends WireStream implements Socket {
     return this.#handshake.done;
   }
 
+  startClientTls(context: TlsContext, serverName: string | undefined): Promise<TlsStream> {
+    if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
+    this.#handshake = startClientTls(this, context.opaque as ContextParts, serverName);
+    return this.#handshake.done;
+  }
+
   override destroy(): void {
     super.destroy();
     this.#handshake?.stop();
@@ -87,8 +93,8 @@ function wireOf(conn: Deno.TcpConn, count: () => void): Wire {
   };
 }
 
-/** A connection accepted by libc. `count`: see `ConnSocket`. */
-export class NodeSocket extends AdoptedStream implements Socket {
+/** A connection from libc. `count`: see `ConnSocket`. */
+export class NodeSocket extends AdoptedStream implements ClientSocket {
   readonly local: Address;
   readonly remote: Address;
   declare readonly scopeId?: number;
@@ -150,6 +156,12 @@ export class NodeSocket extends AdoptedStream implements Socket {
   startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
     if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
     this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
+    return this.#handshake.done;
+  }
+
+  startClientTls(context: TlsContext, serverName: string | undefined): Promise<TlsStream> {
+    if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
+    this.#handshake = startClientTls(this, context.opaque as ContextParts, serverName);
     return this.#handshake.done;
   }
 }

@@ -1,5 +1,5 @@
-/** The TLS handshake as the server, with `node:tls` (rustls in Deno), over any stream of this
- *  folder. tls_stream.ts is the connection after it. */
+/** The TLS handshake, with `node:tls` (rustls in Deno), over any stream of this folder.
+ *  tls_stream.ts is the connection after it. */
 
 import * as tls from "node:tls";
 import { refusal } from "./words.ts";
@@ -8,7 +8,7 @@ import type { StreamReason } from "../../reason.ts";
 import { HandshakeError, type TlsStream } from "../runtime.ts";
 import type { Stream } from "../stream.ts";
 import { type ContextParts, namingOnly } from "./context.ts";
-import { captureErrors, direct, encryptedSide, linger } from "./tls_link.ts";
+import { captureErrors, direct, type EncryptedSide, encryptedSide, linger } from "./tls_link.ts";
 import { DenoTlsStream } from "./tls_stream.ts";
 
 /** A handshake under way. */
@@ -22,21 +22,49 @@ export interface Handshake {
 
 /** Begins TLS on `raw`, which belongs to the result from then on. `first` was read before. */
 export function startServerTls(raw: Stream, context: ContextParts, first: Uint8Array): Handshake {
-  const { promise, resolve, reject } = Promise.withResolvers<TlsStream>();
-  let stream: DenoTlsStream | undefined;
   const link = encryptedSide(raw);
-  const options = {
+  const socket = new tls.TLSSocket(link.duplex, {
+    ...common(context),
     isServer: true,
+    secureContext: context.requestCertificate ? namingOnly(context.secure) : context.secure,
+    requestCert: context.requestCertificate,
+    rejectUnauthorized: context.requireCertificate,
+  });
+  return handshake(socket, link, first);
+}
+
+/** Begins TLS on `raw` as the client. See `ClientSocket.startClientTls`. rustls verifies the
+ *  signature that proves the server's key also without `rejectUnauthorized`. */
+export function startClientTls(
+  raw: Stream,
+  context: ContextParts,
+  serverName: string | undefined,
+): Handshake {
+  const link = encryptedSide(raw);
+  const socket = tls.connect({
+    ...common(context),
+    socket: link.duplex,
+    secureContext: context.secure,
+    rejectUnauthorized: false,
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  });
+  return handshake(socket, link, new Uint8Array(0));
+}
+
+function common({ alpn }: ContextParts) {
+  return {
     // Deno 2.9.6 loses a close_notify that comes with the last bytes if the buffer was full.
     // tls_link.ts limits the buffer to what one or two reads bring, so it is never full with this
     // mark.
     highWaterMark: RAW_HIGH_WATER,
-    secureContext: context.requestCertificate ? namingOnly(context.secure) : context.secure,
-    requestCert: context.requestCertificate,
-    rejectUnauthorized: context.requireCertificate,
-    ...(context.alpn === undefined ? {} : { ALPNProtocols: context.alpn }),
+    ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
   };
-  const socket = new tls.TLSSocket(link.duplex, options);
+}
+
+function handshake(socket: tls.TLSSocket, link: EncryptedSide, first: Uint8Array): Handshake {
+  const { promise, resolve, reject } = Promise.withResolvers<TlsStream>();
+  const { raw } = link;
+  let stream: DenoTlsStream | undefined;
   captureErrors(socket, link);
   direct(socket, link);
 

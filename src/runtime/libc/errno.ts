@@ -58,6 +58,7 @@ const TABLE: readonly (readonly [string, number, number, string])[] = [
   ["ECONNREFUSED", 111, 61, "connection refused"],
   ["EHOSTDOWN", 112, 64, "host is down"],
   ["EHOSTUNREACH", 113, 65, "no route to host"],
+  ["EINPROGRESS", 115, 36, "in progress"],
 ];
 
 /** A call that the system refused. The message reads `bind: address already in use (EADDRINUSE)`. */

@@ -2,6 +2,7 @@
  *  a method below → call.ts (checks) → bun/load_libc.ts or deno/load_libc.ts (FFI) → the kernel.
  *
  *  - sockets.ts      listen, accept, addresses, socket options
+ *  - outgoing.ts     connections that this process makes
  *  - datagrams.ts    UDP
  *  - descriptors.ts  pipes, socket pairs, flags, read and write
  *  - pass.ts         descriptors between processes
@@ -21,6 +22,7 @@ import { type DescriptorCalls, descriptorCalls } from "./descriptors.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { type InterfaceCalls, interfaceCalls } from "./interfaces.ts";
 import { type NotifyCalls, notifyCalls } from "./notify.ts";
+import { type OutgoingCalls, outgoingCalls } from "./outgoing.ts";
 import { type PassCalls, passCalls } from "./pass.ts";
 import { type SandboxCalls, sandboxCalls } from "./sandbox.ts";
 import { type SocketCalls, socketCalls } from "./sockets.ts";
@@ -36,6 +38,7 @@ export type { Received } from "./pass.ts";
 export interface Libc
   extends
     SocketCalls,
+    OutgoingCalls,
     DatagramCalls,
     InterfaceCalls,
     DescriptorCalls,
@@ -53,6 +56,7 @@ export function makeLibc(raw: RawLibc): Libc {
   return {
     ...descriptors,
     ...socketCalls(c, descriptors),
+    ...outgoingCalls(c, descriptors),
     ...datagramCalls(c, descriptors),
     ...interfaceCalls(c),
     ...passCalls(c, descriptors),
