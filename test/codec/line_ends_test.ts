@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat } from "../../src/codec/bytes.ts";
+import { CrAdder, CrRemover } from "../../src/codec/line_ends.ts";
+import { numbers } from "./mutate.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (chunks: readonly Uint8Array[]): string =>
+  new TextDecoder().decode(concat([...chunks]));
+
+function added(...chunks: string[]): string {
+  const adder = new CrAdder();
+  return text(chunks.map((chunk) => adder.push(bytes(chunk))));
+}
+
+function removed(...chunks: string[]): string {
+  const remover = new CrRemover();
+  return text([...chunks.map((chunk) => remover.push(bytes(chunk))), remover.end()]);
+}
+
+/** A text, the text with CRs added, and with CRs removed. */
+const ROWS: readonly (readonly [from: string, added: string, removed: string])[] = [
+  ["", "", ""],
+  ["a", "a", "a"],
+  ["\n", "\r\n", "\n"],
+  ["\r", "\r", "\r"],
+  ["\r\n", "\r\n", "\n"],
+  ["\n\n", "\r\n\r\n", "\n\n"],
+  ["a\nb", "a\r\nb", "a\nb"],
+  ["a\r\nb\n", "a\r\nb\r\n", "a\nb\n"],
+  ["\r\r\n", "\r\r\n", "\r\n"],
+  ["\n\r", "\r\n\r", "\n\r"],
+  ["a\rb\r\n\rc", "a\rb\r\n\rc", "a\rb\n\rc"],
+  ["é\nü\r\n", "é\r\nü\r\n", "é\nü\n"],
+];
+
+for (const [from, plus, minus] of ROWS) {
+  test(`line ends of ${JSON.stringify(from)}`, () => {
+    assert.equal(added(from), plus);
+    assert.equal(removed(from), minus);
+  });
+}
+
+test("however a text is cut, its line ends are the same", () => {
+  const below = numbers(7);
+  for (let run = 0; run < 3000; run++) {
+    const whole = Array.from({ length: below(12) }, () => "\r\nab"[below(4)]).join("");
+    const cuts = Array.from({ length: below(4) }, () => below(whole.length + 1)).sort((a, b) =>
+      a - b
+    );
+    const chunks = [0, ...cuts].map((from, i) => whole.slice(from, cuts[i]));
+    const shown = JSON.stringify(chunks);
+    assert.equal(added(...chunks), added(whole), shown);
+    assert.equal(added(...chunks), whole.replaceAll(/(?<!\r)\n/g, "\r\n"), shown);
+    assert.equal(removed(...chunks), whole.replaceAll("\r\n", "\n"), shown);
+    assert.equal(removed(added(whole.replaceAll("\r", ""))), whole.replaceAll("\r", ""), shown);
+  }
+});
