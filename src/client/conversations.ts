@@ -1,0 +1,69 @@
+/** What sslcat, sslconnect and https@ do with a connection, in this process instead of a program.
+ *  Each ends when the server has ended its data. */
+
+import { BodyReader, pageRequest } from "../codec/http_message.ts";
+import { CrAdder } from "../codec/line_ends.ts";
+import { EXIT, FatalError, reason } from "../errors.ts";
+import type { HandlerConnection } from "../program/handler.ts";
+
+/** The part of a connection that is used here. */
+export type ServerConnection = Pick<HandlerConnection, "readable" | "writable">;
+
+/** Prints bytes; resolves when they are written. Rejects with the system's error. */
+export type PrintBytes = (bytes: Uint8Array) => Promise<void>;
+
+/** Prints what the server sends. Sends nothing. */
+export async function printAll({ readable }: ServerConnection, print: PrintBytes): Promise<void> {
+  for await (const chunk of readable) await print(chunk);
+}
+
+/** Sends the input, with CR LF at line ends, and prints what the server sends. The end of the input
+ *  ends the data for the server, which can still send. */
+export async function talkToServer(
+  { readable, writable }: ServerConnection,
+  input: AsyncIterable<Uint8Array>,
+  print: PrintBytes,
+): Promise<void> {
+  const printing = printAll({ readable, writable }, print);
+  // If the input cannot be read, there is nothing to wait for. Otherwise the server decides.
+  await Promise.race([printing, sendLines(input, writable.getWriter()).then(() => printing)]);
+}
+
+async function sendLines(
+  input: AsyncIterable<Uint8Array>,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+): Promise<void> {
+  const lines = new CrAdder();
+  const chunks = input[Symbol.asyncIterator]();
+  for (;;) {
+    const { done, value } = await chunks.next().catch((error) => {
+      throw new FatalError(`unable to read standard input: ${reason(error)}`);
+    });
+    try {
+      if (done) return await writer.close();
+      await writer.write(lines.push(value));
+    } catch {
+      return; // the server has gone: what it has sent is still printed
+    }
+  }
+}
+
+/** Asks for `/page` of the host, and prints the body of the answer without the CR at line ends.
+ *  Throws `FatalError` if the answer has none. */
+export async function printPage(
+  { readable, writable }: ServerConnection,
+  { host, page }: { readonly host: string; readonly page: string },
+  print: PrintBytes,
+): Promise<void> {
+  // A server may answer and close before it has read the request.
+  writable.getWriter().write(pageRequest(host, page)).catch(() => {});
+  const body = new BodyReader();
+  for await (const chunk of readable) {
+    const part = body.push(chunk);
+    if (part.length > 0) await print(part);
+  }
+  await print(body.end());
+  if (!body.inBody) {
+    throw new FatalError("unable to find the body: the answer has no empty line", EXIT.system);
+  }
+}
