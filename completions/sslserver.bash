@@ -20,7 +20,7 @@ _sslserver() {
   case $before in
     --log) COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
     --workers) COMPREPLY=($(compgen -W 'n auto' -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
     --metrics|-x|-y) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --notify-fd|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|--lookup-timeout|-l|--drain-timeout|--kill-after|-B|--early-banner|-g|-u) return ;;

@@ -91,6 +91,6 @@ complete -c sslserver -n __sslserver_options -s u -x -d 'run programs as this us
 complete -c sslserver -n __sslserver_options -s U -d 'run programs as $UID, $GID and the groups of $GIDLIST'
 complete -c sslserver -n __sslserver_options -l check -d 'check the configuration, and do not serve'
 complete -c sslserver -n __sslserver_options -l help -d 'print this help'
-complete -c sslserver -n __sslserver_options -l man -x -a 'sslserver tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslserver -n __sslserver_options -l man -x -a 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
 complete -c sslserver -n __sslserver_options -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslserver -n __sslserver_options -l version -d 'print the version'

@@ -14,6 +14,26 @@ export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(
     source: () => import("../../man/sslserver.1", { with: { type: "text" } }),
     text: () => import("../../man/text/sslserver.1.txt", { with: { type: "text" } }),
   },
+  "sslclient": {
+    file: "sslclient.1",
+    source: () => import("../../man/sslclient.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/sslclient.1.txt", { with: { type: "text" } }),
+  },
+  "sslcat": {
+    file: "sslcat.1",
+    source: () => import("../../man/sslcat.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/sslcat.1.txt", { with: { type: "text" } }),
+  },
+  "sslconnect": {
+    file: "sslconnect.1",
+    source: () => import("../../man/sslconnect.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/sslconnect.1.txt", { with: { type: "text" } }),
+  },
+  "https@": {
+    file: "https@.1",
+    source: () => import("../../man/https@.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/https@.1.txt", { with: { type: "text" } }),
+  },
   "tcprules": {
     file: "tcprules.1",
     source: () => import("../../man/tcprules.1", { with: { type: "text" } }),

@@ -167,6 +167,10 @@ export type Shell = typeof SHELLS[number];
 /** The values of --man. The first one is the default. */
 export const PAGES = [
   "sslserver",
+  "sslclient",
+  "sslcat",
+  "sslconnect",
+  "https@",
   "tcprules",
   "tcprulescheck",
   "ucspi-tls",
