@@ -148,6 +148,12 @@ export class Log {
     }));
   }
 
+  /** `ja4`: see codec/tls/ja4.ts. */
+  fingerprint(pid: number, ja4: string): void {
+    const facts = { event: "fingerprint", pid, ja4: cleanMessage(ja4) };
+    this.#put(3, "info", `client of pid: ${pid} has JA4: ${ja4}`, facts);
+  }
+
   /** `silent`: the client has gone without sending anything, which is not an error. */
   tlsFailed(pid: number, ip: string, reason: Reason, silent = false): void {
     const why = reasonWords(reason);

@@ -190,6 +190,7 @@ function given(): string[] {
     clientVerify: "SUCCESS",
     sni: "a",
     alpn: "b",
+    ja4: "e",
     versionInterface: "c",
     versionLibrary: "d",
   });

@@ -128,6 +128,11 @@ export const CONNECTION_VARIABLES = [
     about: "The protocol that client and server have agreed on.",
   },
   {
+    names: ["SSL_JA4"],
+    when: "With -s",
+    about: "The client's fingerprint: JA4 of its ClientHello.",
+  },
+  {
     names: ["SSL_VERSION_INTERFACE", "SSL_VERSION_LIBRARY"],
     when: "With -s",
     about: "Name and version of this program, and of the TLS library.",

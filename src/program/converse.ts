@@ -137,9 +137,10 @@ function relayOptions(
 
 function logTls(
   program: Program,
-  { session, clientVerify }: TlsChannel,
+  { session, clientVerify, ja4 }: TlsChannel,
   { log }: ConverseServices,
 ): void {
   if (session) log.tls(program.pid, session.protocol, session.cipher);
+  if (ja4) log.fingerprint(program.pid, ja4);
   if (clientVerify === "SUCCESS") log.clientCertificate(program.pid);
 }

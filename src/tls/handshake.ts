@@ -21,6 +21,7 @@ import {
   type TlsSession,
   type TlsStream,
 } from "../runtime/runtime.ts";
+import { fingerprint } from "./fingerprint.ts";
 import type { Prepared } from "./prepared.ts";
 import type { ClientAuth, ClientAuths } from "./client_auth.ts";
 import { type ClientChain, clientChain } from "./client_chain.ts";
@@ -40,6 +41,9 @@ export interface TlsChannel {
   session: TlsSession | undefined;
   clientChain: ClientChain;
   clientVerify: ClientVerify;
+  /** The client's fingerprint (JA4), for variables and log lines. Undefined if nothing needs it, or
+   *  the ClientHello cannot be read. */
+  ja4: string | undefined;
 }
 
 /** What a handshake needs beyond the connection. */
@@ -86,10 +90,11 @@ export async function secure(
         clock.start();
       } else conn.slot = slot;
     }
-    const stream = await handshakes.enter(conn.socket, prepared.context, first);
-    const asked = options.tlsVariables || options.delayed || options.verbosity >= 3 || auth ||
+    const described = options.tlsVariables || options.delayed || options.verbosity >= 3 ||
       services.handler;
-    const session = asked ? stream.session() : undefined;
+    const hello = described ? first.slice() : undefined; // the adapter may free `first`
+    const stream = await handshakes.enter(conn.socket, prepared.context, first);
+    const session = described || auth ? stream.session() : undefined;
     const chain = clientChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
     stream.closeNotify = options.closeNotify;
@@ -98,7 +103,8 @@ export async function secure(
       const { protocol, cipher } = session ?? stream.suite();
       services.metrics.secured(protocol, cipher);
     }
-    return { stream, prepared, session, clientChain: chain, clientVerify };
+    const ja4 = hello && fingerprint(hello);
+    return { stream, prepared, session, clientChain: chain, clientVerify, ja4 };
   } catch (error) {
     if (conn.givenUp === undefined || sentNothing(reasonOf(error))) throw error;
     throw new HandshakeError(conn.givenUp);
@@ -157,7 +163,7 @@ async function verifyClient(
 
 /** Returns the mod_ssl variables of a connection (-s, or `Y` with -n). */
 export function channelVariables(
-  { session, prepared, clientChain, clientVerify }: TlsChannel,
+  { session, prepared, clientChain, clientVerify, ja4 }: TlsChannel,
   { runtime }: Pick<HandshakeServices, "runtime">,
 ): Map<ConnectionVariable, string> {
   if (!session) return new Map();
@@ -170,6 +176,7 @@ export function channelVariables(
     clientVerify,
     sni: session.serverName,
     alpn: session.alpn,
+    ja4,
     versionInterface: PRODUCT,
     versionLibrary: runtime.tlsLibrary,
   });

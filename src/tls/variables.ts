@@ -37,6 +37,8 @@ export interface TlsFacts {
   readonly clientVerify: ClientVerify;
   readonly sni?: string | undefined;
   readonly alpn?: string | undefined;
+  /** The client's fingerprint. */
+  readonly ja4?: string | undefined;
   /** This program and its version. */
   readonly versionInterface: string;
   /** The runtime's TLS library and its version. */
@@ -82,6 +84,7 @@ export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
   variables.set("SSL_VERSION_LIBRARY", short(facts.versionLibrary));
   if (facts.sni) variables.set("SSL_TLS_SNI", short(facts.sni));
   if (facts.alpn) variables.set("SSL_ALPN", short(facts.alpn));
+  if (facts.ja4) variables.set("SSL_JA4", short(facts.ja4));
   for (const [name, value] of readableVariables(clientChain)) variables.set(name, value);
   variables.set("SSL_CLIENT_VERIFY", short(facts.clientVerify));
   return variables;

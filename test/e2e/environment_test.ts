@@ -79,6 +79,7 @@ claim(
       SSL_PROTOCOL: "SSLv2",
       SSL_SERVER_CERT: "none",
       SSL_TLS_SNI: "evil.example",
+      SSL_JA4: "t13d1516h2_8daaf6152771_e5627efa2ab1",
       PROTO: "SSH",
       KEPT: "yes",
     };
@@ -168,6 +169,11 @@ for (const [option, protocol] of [["-2", "TLSv1.2"], ["-3", "TLSv1.3"]] as const
     assert.match(env["SSL_VERSION_LIBRARY"] ?? "", t.onDeno ? /^rustls/ : /^BoringSSL/);
     assert.equal(env["SSL_CLIENT_VERIFY"], "NONE");
     assert.equal(env["SSL_TLS_SNI"], "mail.example");
+    const [, versions = "", ...hashes] = /^(t1[23]d)\d{4}00_(\w{12})_(\w{12})$/.exec(
+      env["SSL_JA4"] ?? "",
+    ) ?? [];
+    assert.equal(versions, option === "-2" ? "t12d" : "t13d", env["SSL_JA4"]);
+    assert.equal(new Set([...hashes, "000000000000"]).size, 3);
     assert.deepEqual(named(env, /^SSL_CLIENT_/), ["SSL_CLIENT_VERIFY"]);
   });
 }

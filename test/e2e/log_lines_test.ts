@@ -35,6 +35,9 @@ claim("-V: a tls line with protocol and cipher", async (t) => {
   const { facts } = await talk(t, server, "x", ["-3"]);
   const [line = ""] = await server.waitFor(/^sslserver: tls /);
   assert.match(line, new RegExp(`^sslserver: tls [0-9]+ accept TLSv1\\.3:${facts["cipher"]}$`));
+  await server.waitFor(
+    /^sslserver: info: client of pid: \d+ has JA4: t1\d[di]\d{4}\w\w_\w{12}_\w{12}$/,
+  );
   await talk(t, server, "x", ["-2"]);
   const lines = await server.waitFor(/^sslserver: tls /, 2);
   assert.match(lines[1] ?? "", /^sslserver: tls [0-9]+ accept TLSv1\.2:ECDHE-\S+$/);

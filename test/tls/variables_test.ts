@@ -40,6 +40,7 @@ test("a connection without a client certificate has these variables and no other
     sessionId: Uint8Array.of(0, 0xab),
     sni: "server.example",
     alpn: "h2",
+    ja4: "t13d1516h2_8daaf6152771_e5627efa2ab1",
   });
   assert.deepEqual(Object.fromEntries(variables), {
     SSL_PROTOCOL: "TLSv1.3",
@@ -52,6 +53,7 @@ test("a connection without a client certificate has these variables and no other
     SSL_VERSION_LIBRARY: "BoringSSL/1",
     SSL_TLS_SNI: "server.example",
     SSL_ALPN: "h2",
+    SSL_JA4: "t13d1516h2_8daaf6152771_e5627efa2ab1",
     SSL_CLIENT_VERIFY: "NONE",
     SSL_SERVER_M_VERSION: "3",
     SSL_SERVER_M_SERIAL: "1",

@@ -15,7 +15,8 @@ import {
   signatureScheme,
 } from "./algorithms.ts";
 import { numberList } from "./hello.ts";
-import { EXTENSIONS, isGreaseMode, named, type NumberNames, TLS_VERSIONS } from "./registry.ts";
+import { isGreaseMode } from "./grease.ts";
+import { EXTENSIONS, named, type NumberNames, TLS_VERSIONS } from "./registry.ts";
 
 /** The message that an extension is in; it decides the form. `answer`: any message of a server but
  *  the two others. */

@@ -3,7 +3,7 @@
  *  reader that chooses the certificate: it reads less, and refuses more. */
 
 import { DecodeError, equalBytes, Reader } from "../bytes.ts";
-import { isGrease } from "./registry.ts";
+import { isGrease } from "./grease.ts";
 
 /** An extension of a hello, in the order of the message. */
 export interface Extension {

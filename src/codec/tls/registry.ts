@@ -2,6 +2,8 @@
  *  ExtensionType Values" as of September 2026. Cipher suites are in cipher_suites.ts,
  *  other algorithms in algorithms.ts. */
 
+import { isGrease } from "./grease.ts";
+
 /** A registry: number to name. */
 export type NumberNames = Readonly<Record<number, string>>;
 
@@ -173,17 +175,6 @@ export const EXTENSIONS: NumberNames = {
   30032: "channel_id",
   0xca34: "trust_anchors",
 };
-
-/** True for a number that clients send to test that servers ignore unknown ones: 0x0a0a, 0x1a1a,
- *  … 0xfafa (RFC 8701 2). */
-export function isGrease(value: number): boolean {
-  return (value & 0x0f0f) === 0x0a0a && value >> 8 === (value & 0xff);
-}
-
-/** True for such a number among the PSK modes: 0x0b, 0x2a, … 0xe4 (RFC 8701 2). */
-export function isGreaseMode(value: number): boolean {
-  return value >= 0x0b && (value - 0x0b) % 0x1f === 0;
-}
 
 /** `name (number)`, the number in hexadecimal with `digits` digits, or in decimal. Without a name
  *  `GREASE` or `unknown`. */
