@@ -7,20 +7,23 @@ import { EXIT, FatalError, reason } from "../errors.ts";
 import type { HandlerConnection } from "../program/handler.ts";
 
 /** The part of a connection that is used here. */
-export type ServerConnection = Pick<HandlerConnection, "readable" | "writable">;
+export type ConversationStreams = Pick<HandlerConnection, "readable" | "writable">;
 
 /** Prints bytes; resolves when they are written. Rejects with the system's error. */
 export type PrintBytes = (bytes: Uint8Array) => Promise<void>;
 
 /** Prints what the server sends. Sends nothing. */
-export async function printAll({ readable }: ServerConnection, print: PrintBytes): Promise<void> {
+export async function printAll(
+  { readable }: ConversationStreams,
+  print: PrintBytes,
+): Promise<void> {
   for await (const chunk of readable) await print(chunk);
 }
 
 /** Sends the input, with CR LF at line ends, and prints what the server sends. The end of the input
  *  ends the data for the server, which can still send. */
 export async function talkToServer(
-  { readable, writable }: ServerConnection,
+  { readable, writable }: ConversationStreams,
   input: AsyncIterable<Uint8Array>,
   print: PrintBytes,
 ): Promise<void> {
@@ -51,7 +54,7 @@ async function sendLines(
 /** Asks for `/page` of the host, and prints the body of the answer without the CR at line ends.
  *  Throws `FatalError` if the answer has none. */
 export async function printPage(
-  { readable, writable }: ServerConnection,
+  { readable, writable }: ConversationStreams,
   { host, page }: { readonly host: string; readonly page: string },
   print: PrintBytes,
 ): Promise<void> {

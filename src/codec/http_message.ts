@@ -17,7 +17,7 @@ export function pageRequest(host: string, page: string): Uint8Array {
       throw new DecodeError(`http: ${what}: a space or a control character at character ${at + 1}`);
     }
   }
-  const name = host.includes(":") ? `[${host.replace(/%.*$/, "")}]` : host;
+  const name = host.includes(":") ? `[${host.replace(/^\[|%.*$|\]$/g, "")}]` : host;
   return new TextEncoder().encode(`GET /${page} HTTP/1.0\r\nHost: ${name}\r\n\r\n`);
 }
 

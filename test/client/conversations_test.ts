@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import {
+  type ConversationStreams,
   printAll,
   printPage,
-  type ServerConnection,
   talkToServer,
 } from "../../src/client/conversations.ts";
 import { FatalError } from "../../src/errors.ts";
@@ -19,7 +19,7 @@ class Played {
   ended = false;
   #server!: ReadableStreamDefaultController<Uint8Array>;
   #onSent: () => void = () => {};
-  readonly connection: ServerConnection = {
+  readonly connection: ConversationStreams = {
     readable: new ReadableStream<Uint8Array>({ start: (it) => void (this.#server = it) }),
     writable: new WritableStream<Uint8Array>({
       write: (chunk) => {
@@ -158,9 +158,9 @@ test("a connection that breaks makes each of them fail", async () => {
   const { print } = printer();
   for (
     const converse of [
-      (it: ServerConnection) => printAll(it, print),
-      (it: ServerConnection) => talkToServer(it, new Typed(), print),
-      (it: ServerConnection) => printPage(it, { host: "h", page: "" }, print),
+      (it: ConversationStreams) => printAll(it, print),
+      (it: ConversationStreams) => talkToServer(it, new Typed(), print),
+      (it: ConversationStreams) => printPage(it, { host: "h", page: "" }, print),
     ]
   ) {
     const server = new Played();

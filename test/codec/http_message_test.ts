@@ -11,6 +11,7 @@ test("the request for a page", () => {
     ["a.example", "x/y?z=%20", "GET /x/y?z=%20 HTTP/1.0\r\nHost: a.example\r\n\r\n"],
     ["192.0.2.7", "é", "GET /é HTTP/1.0\r\nHost: 192.0.2.7\r\n\r\n"],
     ["2001:db8::1", "", "GET / HTTP/1.0\r\nHost: [2001:db8::1]\r\n\r\n"],
+    ["[::1]", "", "GET / HTTP/1.0\r\nHost: [::1]\r\n\r\n"],
     ["fe80::1%eth0", "", "GET / HTTP/1.0\r\nHost: [fe80::1]\r\n\r\n"],
   ];
   for (const [host, page, request] of rows) assert.equal(text(pageRequest(host, page)), request);

@@ -1,0 +1,81 @@
+/** The verifier of servers with damaged chains, random hosts and random names. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { isFor } from "../../src/client/host_name.ts";
+import { serverFaultWords } from "../../src/client/server_faults.ts";
+import { serverVerifier } from "../../src/client/verify.ts";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
+import { encodePem } from "../../src/codec/x509/pem.ts";
+import { mutate, numbers } from "../codec/mutate.ts";
+import { alternativeNames, certificate, cn } from "../codec/x509/samples.ts";
+import { certify, NOW } from "../tls/authority.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sslserver-verifier-"));
+after(() => rmSync(folder, { recursive: true }));
+
+const RUNS = Number(process.env["FUZZ_RUNS"] ?? 2000);
+
+test("a damaged chain is refused with a reason that can be printed", { timeout: 30_000 }, () => {
+  const root = certify({ name: "root", ca: true });
+  const sub = certify({ name: "sub", by: root, ca: true });
+  const leaf = certify({
+    name: "leaf",
+    by: sub,
+    extensions: [alternativeNames([0x82, "a.example"])],
+  });
+  const caFile = join(folder, "root.pem");
+  writeFileSync(caFile, encodePem("CERTIFICATE", root.der));
+  const config = { depth: 1, caFile, env: {}, now: () => NOW };
+  const { verify } = serverVerifier({ ...config, checkChain: true, checkName: true });
+  const nameAlone = serverVerifier({ ...config, checkChain: false, checkName: true }).verify;
+  assert.equal(verify([leaf.der, sub.der], "a.example"), undefined);
+  const below = numbers(99);
+  for (let run = 0; run < RUNS; run++) {
+    const chain = [leaf.der, sub.der];
+    const at = run & 1;
+    const der = chain[at] = mutate(chain[at] as Uint8Array, below);
+    if (Buffer.compare(der, [leaf.der, sub.der][at] as Uint8Array) === 0) continue;
+    const fault = verify(chain, "a.example");
+    assert.ok(fault, `run ${run}`);
+    for (const one of [fault, nameAlone(chain, "b.example")]) {
+      assert.ok(one);
+      const { text, hint = "x" } = serverFaultWords(one);
+      assert.match(text, /^[\x20-\x7e]{1,900}$/);
+      assert.match(hint, /^[\x20-\x7e]{1,200}$/);
+    }
+  }
+});
+
+test("names match hosts as the rules say, for random names and hosts", () => {
+  const below = numbers(5);
+  const labels = ["a", "b", "A", "xn--a", "*", "1", "_x", ""];
+  const name = (): string =>
+    Array.from({ length: 1 + below(4) }, () => labels[below(labels.length)]).join(".");
+  let matches = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const names = Array.from({ length: 1 + below(3) }, name);
+    const host = run & 1 ? name() : (names[0] ?? "").replace("*", "a");
+    const one = readCertificate(certificate({
+      subject: cn("c.example"),
+      extensions: [alternativeNames(...names.map((text) => [0x82, text] as const))],
+    }));
+    const found = isFor(one, host);
+    const expected = names.some((text) => {
+      const [first, ...rest] = text.toLowerCase().split(".");
+      const [hostFirst, ...hostRest] = host.toLowerCase().replace(/\.$/, "").split(".");
+      const plain = /^(?!.*\*)/.test(host) && rest.every((label) => label !== "*" && label !== "");
+      const same = rest.join(".") === hostRest.join(".");
+      if (!plain || !same || !hostFirst || /^\d+$/.test([hostFirst, ...hostRest].at(-1) ?? "")) {
+        return false;
+      }
+      return first === hostFirst || first === "*" && rest.length >= 2;
+    });
+    assert.equal(found, expected, `${JSON.stringify(names)} for ${JSON.stringify(host)}`);
+    if (found) matches++;
+  }
+  assert.ok(matches > RUNS / 20, String(matches));
+});
