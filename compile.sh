@@ -75,6 +75,16 @@ has() {
   return 1
 }
 
+# complete: every package that package.json names is installed in its pinned version. Tests need those
+# that are no tool.
+complete() {
+  names=$(sed -n '/"devDependencies"/,/}/s/^ *"\([^"]*\)": *"[0-9].*/\1/p' "$home/package.json")
+  for package in $names; do
+    grep -q "\"version\": *\"$(pinned "$package")\"" "$home/node_modules/$package/package.json" \
+      2>/dev/null || return 1
+  done
+}
+
 # any FILE…: one of them exists.
 any() {
   for file in "$@"; do
@@ -83,13 +93,14 @@ any() {
   return 1
 }
 
-# need TOOL EXECUTABLE: installs the tool if it is missing. npm ci installs exactly what package-lock.json
-# pins, for every platform. Install scripts are off, as in newer npm versions. Those of the tools only move
-# or link the executable that npm has installed, and are run here. Without that executable, Bun's script
-# would download one without a checksum, so it must exist.
+# need TOOL EXECUTABLE: installs all packages if the tool or another package is missing or is not the
+# pinned version. npm ci installs exactly what package-lock.json pins, for every platform. Install scripts
+# are off, as in newer npm versions. Those of the tools only move or link the executable that npm has
+# installed, and are run here. Without that executable, Bun's script would download one without a
+# checksum, so it must exist.
 need() {
-  if has "$1" "$2"; then return 0; fi
-  echo "compile.sh: installing $1 $(pinned "$1")" >&2
+  if has "$1" "$2" && complete; then return 0; fi
+  echo "compile.sh: installing the packages of package-lock.json" >&2
   (cd -- "$home" && run_npm ci --ignore-scripts >"$scratch/log" 2>&1) ||
     { cat "$scratch/log" >&2; fail "unable to install $1: npm ci failed"; }
   any "$home"/node_modules/@oven/bun-*/bin/bun && any "$home"/node_modules/@deno/*/deno ||
@@ -196,14 +207,14 @@ case $job in
       fail "unable to use DENORT_BIN=$DENORT_BIN: not an executable file"
     fi
     # --no-code-cache: otherwise the program loads code from a file of predictable name in /tmp.
-    # The tools under node_modules would be packed into the program; it needs none of them.
+    # The packages under node_modules would be packed into the program; it needs none of them.
     (
       cd -- "$home" &&
         "$deno" compile --quiet --no-code-cache --no-prompt --no-remote \
           --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run --allow-ffi \
           --exclude node_modules/bun --exclude node_modules/@oven \
           --exclude node_modules/deno --exclude node_modules/@deno \
-          --exclude node_modules/.bin \
+          --exclude node_modules/deno-std --exclude node_modules/.bin \
           --output "$scratch/sslserver" "$entry"
     ) || fail "unable to build sslserver-deno: deno compile failed; if it could not download its" \
       "base executable, set DENORT_BIN to a denort of version $(pinned deno)"

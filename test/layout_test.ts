@@ -2,14 +2,13 @@
  *  reach, which files may name a runtime, what the codecs may import, that an exported name has one
  *  meaning, and that every import can be resolved without a registry. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { dirname, fromFileUrl, join, relative } from "@std/path";
 import * as fs from "node:fs";
-import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { isListed } from "../src/config/variables.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
 function sources(folder: string): string[] {
   return fs.readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
@@ -99,7 +98,7 @@ const DECLARED =
   /^export (?:abstract |async |declare )*(?:class|const|enum|function\*?|interface|let|type) (\w+)/gm;
 
 test("no file imports itself by way of others", () => {
-  assert.deepEqual(cycles(graph(ALL)), []);
+  assertEquals(cycles(graph(ALL)), []);
 });
 
 test("no folder imports itself by way of others", () => {
@@ -108,25 +107,25 @@ test("no folder imports itself by way of others", () => {
     const others = targets.map(room).filter((target) => target !== room(file));
     rooms.set(room(file), [...rooms.get(room(file)) ?? [], ...others]);
   }
-  assert.deepEqual(cycles(rooms), []);
+  assertEquals(cycles(rooms), []);
 });
 
 test("the cycles of a graph are found", () => {
   const arrows = { a: ["b"], b: ["c", "d"], c: ["a"], d: ["e"], e: ["d"], f: ["a"] };
-  assert.deepEqual(cycles(new Map(Object.entries(arrows))), [["d", "e"], ["a", "b", "c"]]);
+  assertEquals(cycles(new Map(Object.entries(arrows))), [["d", "e"], ["a", "b", "c"]]);
 });
 
 test("the monitor reaches no code for TLS, X.509 or DNS", () => {
   const monitor = sources("src/privsep/monitor");
-  assert.ok(monitor.includes("src/privsep/monitor/monitor.ts"));
+  assert(monitor.includes("src/privsep/monitor/monitor.ts"));
   const ways = reach(monitor, graph(ALL));
   const foreign = /^src\/(?:tls|dns|client)\/|^src\/codec\/(?:x509|dns|der|client_hello|tls)/;
-  assert.deepEqual([...ways].flatMap(([file, way]) => foreign.test(file) ? [way] : []), []);
+  assertEquals([...ways].flatMap(([file, way]) => foreign.test(file) ? [way] : []), []);
 });
 
 test("serve.ts enters the stages through these files alone", () => {
   const stages = imports("src/serve.ts").filter((from) => from.split("/").length > 2);
-  assert.deepEqual(stages.filter((from) => !from.startsWith("./runtime/")), [
+  assertEquals(stages.filter((from) => !from.startsWith("./runtime/")), [
     "./accept/proxy.ts",
     "./admit/admit.ts",
     "./program/converse.ts",
@@ -138,15 +137,15 @@ test("serve.ts enters the stages through these files alone", () => {
 
 test("serve.ts is short, and its stages know of no observer", () => {
   const text = read("src/serve.ts");
-  assert.ok(text.split("\n").length <= 130);
+  assert(text.split("\n").length <= 130);
   const handle = code(text.slice(text.indexOf("async function handle(")));
   const calls = [...handle.matchAll(/\b(?:services\.)?(?:gate|metrics|log|life|observers)\b/g)];
-  assert.deepEqual(calls.map(([call]) => call), []);
+  assertEquals(calls.map(([call]) => call), []);
 });
 
 test("src itself has at most 12 files", () => {
   const files = sources("src").filter((file) => dirname(file) === "src");
-  assert.ok(files.length <= 12, files.join(" "));
+  assert(files.length <= 12, files.join(" "));
 });
 
 test("only src/runtime names Bun or Deno in code", () => {
@@ -154,7 +153,7 @@ test("only src/runtime names Bun or Deno in code", () => {
     /\b(?:Bun|Deno)\s*[.[]/.test(code(read(file))) ||
     imports(file).some((from) => from === "bun" || from.startsWith("bun:"))
   );
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 test("src/codec imports only src/codec", () => {
@@ -165,24 +164,57 @@ test("src/codec imports only src/codec", () => {
       )
       .map((from) => `${file} imports ${from}`)
   );
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 test("src/codec has no clock, environment, timer or other global of the outside", () => {
   const outside =
     /\b(?:process|globalThis|setTimeout|setInterval|fetch|performance|Date\.now|new Date\(\)|Math\.random|console)\b/;
-  assert.deepEqual(sources("src/codec").filter((file) => outside.test(code(read(file)))), []);
+  assertEquals(sources("src/codec").filter((file) => outside.test(code(read(file)))), []);
 });
 
-test("every import is a relative file with its ending, or node:, or bun: in the Bun adapter", () => {
-  const guilty = [...ALL, ...sources("test")].flatMap((file) =>
+/** The parts of Deno's standard library that tests and tools use, from npm's deno-std. */
+const STANDARD = /^@std\/(?:assert|path)$/;
+
+test("every import is a relative file with its ending, node:, or bun: in the Bun adapter; tests also have @std", () => {
+  const guilty = [...ALL, ...sources("test"), ...sources("tools")].flatMap((file) =>
     imports(file).filter((from) => {
       if (from.startsWith("node:")) return false;
       if (from.startsWith("bun:")) return !file.startsWith("src/runtime/");
+      if (STANDARD.test(from)) return !/^(?:test|tools)\//.test(file);
       return !/^\.\.?\/.*\.ts$/.test(from) || !fs.existsSync(join(ROOT, dirname(file), from));
     }).map((from) => `${file} imports ${from}`)
   );
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
+});
+
+test("the shipped program imports nothing from test/, tools/ or node_modules/", () => {
+  const guilty = ALL.flatMap((file) =>
+    imports(file)
+      .filter((from) => /^(?:\.\.|test|tools|node_modules)\//.test(join(dirname(file), from)))
+      .map((from) => `${file} imports ${from}`)
+  );
+  assertEquals(guilty, []);
+});
+
+test("Deno and Bun find @std in the same files, and these in a pinned package", () => {
+  const { imports: names } = JSON.parse(read("deno.json")) as { imports: Record<string, string> };
+  const { compilerOptions } = JSON.parse(read("tsconfig.json")) as {
+    compilerOptions: { paths: Record<string, string[]> };
+  };
+  assertEquals(
+    compilerOptions.paths,
+    Object.fromEntries(Object.entries(names).map(([name, file]) => [name, [file]])),
+  );
+  for (const [name, file] of Object.entries(names)) {
+    assertMatch(name, STANDARD);
+    const part = name.slice("@std/".length);
+    assertStrictEquals(file, `./test/std/${part}.js`);
+    assertStrictEquals(
+      read(file),
+      `// @ts-self-types="./${part}.d.ts"\nexport * from "../../node_modules/deno-std/${part}/mod.js";\n`,
+    );
+  }
 });
 
 /** Files in which the text of a message is data, so that looking into it is no decision by our messages. */
@@ -202,18 +234,18 @@ const ofWords = (text: string): string[] =>
     .filter((literal) => /[a-z]{2,}\)?\??(?:\\b)? [a-z(]{2,}/.test(literal));
 
 test("no text of our own messages is matched where connections are served, logged and counted", () => {
-  assert.deepEqual(ofWords("x = [[/^timed out after/, 1], [/a|(was silent|took) longest/i, 2]];"), [
+  assertEquals(ofWords("x = [[/^timed out after/, 1], [/a|(was silent|took) longest/i, 2]];"), [
     "/^timed out after/",
     "/a|(was silent|took) longest/i",
   ]);
   const files = ALL.filter((file) => BLIND.includes(file) || BLIND_FOLDERS.test(file));
-  assert.ok(files.length > 40);
+  assert(files.length > 40);
   const guilty = files.flatMap((file) =>
     ofWords(read(file).replaceAll(/^\s*(?:\/\/|\*|\/\*).*$/gm, "")).map((literal) =>
       `${file} ${literal}`
     )
   );
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 test("nothing but the runtimes' adapters looks into the text of an error", () => {
@@ -226,24 +258,24 @@ test("nothing but the runtimes' adapters looks into the text of an error", () =>
     ].join("|"),
   );
   for (const line of ['why.startsWith("")', "/x/.test(error.message)", 'if (e.message === "")']) {
-    assert.match(line, looks);
+    assertMatch(line, looks);
   }
   const guilty = ALL.filter((file) => !/^src\/(?:runtime|codec)\//.test(file)).flatMap((file) =>
     code(read(file)).split("\n").filter((line) => looks.test(line)).map((line) =>
       `${file}: ${line}`
     )
   );
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 test("what monitor and workers say to each other is one table", () => {
   const others = (pattern: RegExp, file: string): string[] =>
     sources("src").filter((other) => other !== file && pattern.test(code(read(other))));
-  assert.deepEqual(others(/\bnew Frame\(/, "src/privsep/messages.ts"), []);
+  assertEquals(others(/\bnew Frame\(/, "src/privsep/messages.ts"), []);
   const json = others(/\bJSON\.parse\(/, "src/privsep/fields.ts");
-  assert.deepEqual(json.filter((file) => file.startsWith("src/privsep/monitor/")), []);
+  assertEquals(json.filter((file) => file.startsWith("src/privsep/monitor/")), []);
   const parsed = others(/\bparseOptions\b/, "src/config/parse.ts");
-  assert.deepEqual(parsed, ["src/commands/sslserver.ts"]);
+  assertEquals(parsed, ["src/commands/sslserver.ts"]);
 });
 
 test("an exported name is declared in one file, and mod.ts renames none", () => {
@@ -255,20 +287,20 @@ test("an exported name is declared in one file, and mod.ts renames none", () => 
       declared.set(name, (declared.get(name) ?? new Set()).add(file));
     }
   }
-  assert.ok(declared.size > 500);
+  assert(declared.size > 500);
   const twice = [...declared].filter(([, { size }]) => size > 1).filter(([, files]) => {
     const where = [...files].map((file) => file.startsWith("src/runtime/") ? dirname(file) : file);
     return !alike.includes(where.join(" "));
   });
-  assert.deepEqual(twice.map(([name, files]) => `${name}: ${[...files].join(" ")}`), []);
-  assert.doesNotMatch(read("mod.ts"), /^export [^;]*\bas\b/m);
+  assertEquals(twice.map(([name, files]) => `${name}: ${[...files].join(" ")}`), []);
+  assertNotMatch(read("mod.ts"), /^export [^;]*\bas\b/m);
 });
 
 test("only cli.ts ends the process", () => {
   const guilty = [...sources("src"), "mod.ts"].filter((file) =>
     /\bprocess\.exit\(|\bDeno\.exit\(/.test(code(read(file)))
   );
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 /** Names of environment variables in the code `text` where the tables are not their source: in brackets,
@@ -298,12 +330,12 @@ test("the tables of config/variables.ts alone list environment variables", () =>
   const stray = files.flatMap((file) =>
     strayVariables(read(file)).map((name) => `${file}: ${name}`)
   );
-  assert.deepEqual(stray, []);
+  assertEquals(stray, []);
 });
 
 test("only these files touch the environment of the process, in which any name can be read", () => {
   const files = ALL.filter((file) => /\b(?:process|Deno|Bun)\.env\b/.test(code(read(file))));
-  assert.deepEqual(files, ["src/library.ts", "src/runtime/look_up.ts", "cli.ts"]);
+  assertEquals(files, ["src/library.ts", "src/runtime/look_up.ts", "cli.ts"]);
 });
 
 test("lists of variables and names in no table are found", () => {
@@ -319,29 +351,29 @@ test("lists of variables and names in no table are found", () => {
     ['lookup("CERTFILE") ?? env.SSL_CHROOT; name: "MAXCONIP" | "MAXCONNET"', []],
     ['// ["CAFILE"]\n/** `env["CAFILE"]` */', []],
   ];
-  for (const [text, names] of rows) assert.deepEqual(strayVariables(text), names, text);
+  for (const [text, names] of rows) assertEquals(strayVariables(text), names, text);
 });
 
 test("streams and channels are taken, and no callback is assigned to another's object", () => {
   const slot = /\.on[A-Z]\w*\s*=(?!=)/;
   const guilty = [...ALL, ...sources("test")].filter((file) => slot.test(code(read(file))));
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 test("every file of src opens with what its job is", () => {
-  assert.deepEqual(ALL.filter((file) => !/^(?:#!.*\n)?\/\*\* ?\S/.test(read(file))), []);
+  assertEquals(ALL.filter((file) => !/^(?:#!.*\n)?\/\*\* ?\S/.test(read(file))), []);
 });
 
 test("no test skips itself while it runs, which Deno counts as passed", () => {
   const skips = /\b(?:t|context)\.(?:skip|todo)\(/;
   const guilty = sources("test").filter((file) => skips.test(code(read(file))));
-  assert.deepEqual(guilty, []);
+  assertEquals(guilty, []);
 });
 
 test("every path in docs/architecture.md exists", () => {
   const paths = [...read("docs/architecture.md").matchAll(/`((?:src|test|man)\/[\w/.]+)`/g)];
-  assert.ok(paths.length > 30);
-  assert.deepEqual(
+  assert(paths.length > 30);
+  assertEquals(
     paths.map(([, path]) => path ?? "").filter((path) => !fs.existsSync(join(ROOT, path))),
     [],
   );

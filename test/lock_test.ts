@@ -1,6 +1,6 @@
 /** All packages that compile.sh installs are pinned by checksum, on every platform. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
@@ -19,22 +19,34 @@ test("the lock file pins every package that any platform may install", () => {
     packages: Record<string, Locked>;
   };
   const { devDependencies } = JSON.parse(read("package.json")) as Locked;
-  assert.deepEqual(packages[""]?.devDependencies, devDependencies);
+  assertEquals(packages[""]?.devDependencies, devDependencies);
   let count = 0;
   for (const one of Object.values(packages)) {
     const wanted = { ...one.devDependencies, ...one.dependencies, ...one.optionalDependencies };
     for (const [name, version] of Object.entries(wanted)) {
       const locked = packages[`node_modules/${name}`];
-      assert.equal(locked?.version, version, name);
-      assert.match(locked?.integrity ?? "", /^sha512-[A-Za-z0-9+/]{86}==$/, name);
+      assertStrictEquals(locked?.version, version, name);
+      assertMatch(locked?.integrity ?? "", /^sha512-[A-Za-z0-9+/]{86}==$/, name);
       count++;
     }
   }
-  assert.equal(count, Object.keys(packages).length - 1, "something is locked that nobody wants");
+  assertStrictEquals(
+    count,
+    Object.keys(packages).length - 1,
+    "something is locked that nobody wants",
+  );
+});
+
+test("a package is a development dependency only for a reason that README.md gives", () => {
+  const { devDependencies } = JSON.parse(read("package.json")) as Locked;
+  const rows = read("README.md").matchAll(/^\| `([\w-]+)` ([\d.]+) \| \w.+ \|$/gm);
+  assertEquals(Object.fromEntries([...rows].map(([, name, version]) => [name, version])), {
+    ...devDependencies,
+  });
 });
 
 test("compile.sh installs by the lock file alone", () => {
   const script = read("compile.sh");
-  assert.match(script, /run_npm ci /);
-  assert.doesNotMatch(script, /run_npm (install|i|add|update) /);
+  assertMatch(script, /run_npm ci /);
+  assertNotMatch(script, /run_npm (install|i|add|update) /);
 });

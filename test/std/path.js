@@ -1,0 +1,2 @@
+// @ts-self-types="./path.d.ts"
+export * from "../../node_modules/deno-std/path/mod.js";
