@@ -1,7 +1,7 @@
 /** Only a server that uses DNS reads the settings of DNS. Otherwise their files may be missing, or reading
  *  them may not be permitted. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { assemble, type Overrides } from "../src/assemble.ts";
 import { defaults, type Options } from "../src/config/options.ts";
@@ -46,6 +46,6 @@ test("resolv.conf is read where something is to be looked up, and only there", a
     const keyPair = selfSigned(options, log);
     const { close } = await assemble(options, {}, runtime, log, { ...overrides, files, keyPair });
     close();
-    assert.equal(looked.includes("/etc/resolv.conf"), reads, what);
+    assertStrictEquals(looked.includes("/etc/resolv.conf"), reads, what);
   }
 });

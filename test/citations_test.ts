@@ -1,14 +1,13 @@
 /** References between the project's files are valid: cited sections, linked files, options in the
  *  specification's table. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "@std/assert";
+import { basename, dirname, fromFileUrl, join } from "@std/path";
 import * as fs from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { OPTIONS } from "../src/config/option_table.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
 
 /** Every text file of the project, from the root. */
@@ -39,28 +38,28 @@ test("every section of docs/ that is cited exists", () => {
       section,
     }))
   );
-  assert.ok(cited.length > 15);
+  assert(cited.length > 15);
   const missing = cited.filter(({ page, section }) => !sections(page).includes(section));
-  assert.deepEqual(missing, []);
+  assertEquals(missing, []);
 });
 
 test("every link from one page to another leads to a file and to a section", () => {
   const links = MARKDOWN.flatMap((file) =>
     [...read(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, to = ""]) => ({ file, to }))
   ).filter(({ to }) => !/^[a-z]+:/.test(to));
-  assert.ok(links.length > 20);
+  assert(links.length > 20);
   const broken = links.filter(({ file, to }) => {
     const [path = "", section] = to.split("#");
     const page = path === "" ? file : join(dirname(file), path);
     if (!fs.existsSync(join(ROOT, page))) return true;
     return section !== undefined && !sections(page).includes(section);
   });
-  assert.deepEqual(broken, []);
+  assertEquals(broken, []);
 });
 
 test("no comment cites a numbered specification, which is not here", () => {
   const numbered = new RegExp("\\bSPEC(?:'s\\b| section\\b| [0-9])");
-  assert.deepEqual(ALL.filter((file) => numbered.test(read(file))), []);
+  assertEquals(ALL.filter((file) => numbered.test(read(file))), []);
 });
 
 test("the specification's table has every option and no other", () => {
@@ -68,7 +67,7 @@ test("the specification's table has every option and no other", () => {
     ?.[1];
   const firsts = (table ?? "").split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
   const names = [...firsts.matchAll(/`(--?[\w-]+)/g)].map(([, name]) => name);
-  assert.deepEqual(
+  assertEquals(
     names.sort(),
     OPTIONS.flatMap(({ options }) => options.map((o) => o.name)).sort(),
   );
@@ -76,11 +75,11 @@ test("the specification's table has every option and no other", () => {
 
 test("every path in docs/runtimes.md exists", () => {
   const paths = [...read("docs/runtimes.md").matchAll(/`((?:\w+\/)*\w+\.(?:ts|mjs|sh))`/g)];
-  assert.ok(paths.length > 80);
+  assert(paths.length > 80);
   const missing = paths.map(([, path = ""]) => path).filter((path) =>
     !["", "src", "test"].some((folder) => fs.existsSync(join(ROOT, folder, path)))
   );
-  assert.deepEqual(missing, []);
+  assertEquals(missing, []);
 });
 
 test("the specification's table has every metric and no other", () => {
@@ -91,8 +90,8 @@ test("the specification's table has every metric and no other", () => {
     ...read(file).matchAll(/"((?:sslserver|process)_[a-z_]+)"/g),
   ]);
   const sorted = (matches: RegExpMatchArray[]) => matches.map(([, name]) => name).sort();
-  assert.ok(defined.length > 20);
-  assert.deepEqual(sorted(names), sorted(defined));
+  assert(defined.length > 20);
+  assertEquals(sorted(names), sorted(defined));
 });
 
 test("every source file that a comment or a page names exists", () => {
@@ -103,8 +102,8 @@ test("every source file that a comment or a page names exists", () => {
       .flatMap((line) => [...line.matchAll(/(?<![\w*])[\w/]*\w\.(?:ts|mjs|sh|c|md)\b/g)])
       .map(([name]) => ({ file, name }))
   );
-  assert.ok(named.length > 300);
-  assert.deepEqual(
+  assert(named.length > 300);
+  assertEquals(
     named.filter(({ name }) =>
       !known.has(basename(name)) && !fs.existsSync(join(ROOT, name)) && !name.endsWith("/NAME.ts")
     ),

@@ -1,12 +1,11 @@
 /** The documents agree with the code: options, variables, versions, generated files.
  *  test/e2e/docs_*_test.ts runs the commands in them. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { spelling } from "../src/check/spelling.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";
 import { sslserverHelp } from "../src/commands/sslserver_help.ts";
@@ -24,7 +23,7 @@ import { serverVariables, tlsVariables } from "../src/tls/variables.ts";
 import { VERSION } from "../src/version.ts";
 import { docs, pages } from "../tools/make_docs.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
 const unique = (names: Iterable<string>): string[] => [...new Set(names)].sort();
 const all = (text: string, pattern: RegExp): string[] =>
@@ -41,13 +40,13 @@ function need(program: string, debian = program): void {
 }
 
 test("no option is there twice", () => {
-  assert.equal(TABLE.length, NAMES.length);
+  assertStrictEquals(TABLE.length, NAMES.length);
 });
 
 test("README's table has every option and no other", () => {
   const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(read("README.md"))?.[1] ?? "";
   const firsts = table.split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
-  assert.deepEqual(unique(all(firsts, /`(--?[\w-]+)/g)), NAMES);
+  assertEquals(unique(all(firsts, /`(--?[\w-]+)/g)), NAMES);
 });
 
 /** `.Fl 1`, `.Fl Fl log`, and clusters of flags. */
@@ -60,34 +59,34 @@ function flags(lines: string): string[] {
 test("sslserver(1) describes every option and no other", () => {
   const section = /^\.Sh OPTIONS\n([\s\S]*?)^\.Sh /m.exec(read("man/sslserver.1"))?.[1] ?? "";
   const items = all(section, /^(\.It Fl .*)$/gm);
-  assert.equal(items.length, NAMES.length);
-  assert.deepEqual(unique(flags(items.join("\n"))), NAMES);
+  assertStrictEquals(items.length, NAMES.length);
+  assertEquals(unique(flags(items.join("\n"))), NAMES);
 });
 
 test("sslserver(1) has every option and no other in its synopsis", () => {
   const section = /^\.Sh SYNOPSIS\n([\s\S]*?)^\.Sh /m.exec(read("man/sslserver.1"))?.[1] ?? "";
-  assert.deepEqual(unique(flags(section)), NAMES);
+  assertEquals(unique(flags(section)), NAMES);
 });
 
 test("--help has every option and no other, within 80 columns", () => {
   const help = sslserverHelp();
-  assert.deepEqual(unique(all(help, /^ {2}(--?[\w-]+)/gm)), NAMES);
-  assert.deepEqual(help.split("\n").filter((line) => line.length > 80), []);
+  assertEquals(unique(all(help, /^ {2}(--?[\w-]+)/gm)), NAMES);
+  assertEquals(help.split("\n").filter((line) => line.length > 80), []);
 });
 
 test("made files are as tools/make_docs.ts makes them", () => {
   need("mandoc");
   for (const [path, text] of docs()) {
-    assert.equal(read(path), text, `${path}: run deno -A tools/make_docs.ts`);
+    assertStrictEquals(read(path), text, `${path}: run deno -A tools/make_docs.ts`);
   }
 });
 
 test("the program has every page of man/, source and text", async () => {
-  assert.deepEqual(PAGES.map((page) => MANUAL[page].file).sort(), pages());
+  assertEquals(PAGES.map((page) => MANUAL[page].file).sort(), pages());
   for (const page of PAGES) {
     const { file, source, text } = MANUAL[page];
-    assert.equal((await source()).default, read(`man/${file}`));
-    assert.equal((await text()).default, read(`man/text/${file}.txt`));
+    assertStrictEquals((await source()).default, read(`man/${file}`));
+    assertStrictEquals((await text()).default, read(`man/text/${file}.txt`));
   }
 });
 
@@ -99,7 +98,7 @@ test("mandoc -Tlint has no complaint", () => {
   const own = new RegExp(
     `referenced manual not found: Xr (?:${pages().join("|").replaceAll(".", " ")})(?: |$)`,
   );
-  assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !own.test(line)), []);
+  assertEquals(stdout.split("\n").filter((line) => line !== "" && !own.test(line)), []);
 });
 
 /** The text of a page on one line. */
@@ -122,11 +121,11 @@ const VARIABLES = ROWS.flatMap((row) => [
 ]);
 
 test("sslserver-environment(7) has an item for each row of the tables and no other", () => {
-  assert.deepEqual(described("sslserver-environment.7"), unique(VARIABLES));
+  assertEquals(described("sslserver-environment.7"), unique(VARIABLES));
   const page = words("sslserver-environment.7").replaceAll("`", "'"); // mandoc prints an opening quote as `
   for (const { names, about } of ROWS) {
     const item = ` ${names.join(", ")} ${about}`;
-    assert.ok(page.includes(item), `not in sslserver-environment(7):${item}`);
+    assert(page.includes(item), `not in sslserver-environment(7):${item}`);
   }
 });
 
@@ -136,7 +135,7 @@ test("sslserver-environment(7) has what programs get under the option that asks 
   for (const { names, when } of CONNECTION_VARIABLES) {
     const from = programs.indexOf(`.Ss ${when}\n`);
     const section = programs.slice(from, programs.indexOf(".S", from + 3));
-    for (const name of names) assert.match(section, new RegExp(`^\\.It Ev .*\\b${name}\\b`, "m"));
+    for (const name of names) assertMatch(section, new RegExp(`^\\.It Ev .*\\b${name}\\b`, "m"));
   }
 });
 
@@ -146,15 +145,15 @@ test("sslserver-environment(7) says which variables rules can set, and which no 
   const rows: readonly ServerRow[] = SERVER_VARIABLES;
   const item = (name: string): RegExp => new RegExp(`^\\.It Ev (?:.* )?${name}(?: |$)`, "m");
   for (const { names, rule } of rows) {
-    for (const name of names) assert.match(rule ? ruled : others, item(name));
+    for (const name of names) assertMatch(rule ? ruled : others, item(name));
   }
   const secrets = rows.filter((row) => row.secret).flatMap(({ names, perName }) =>
     perName ? [...names, `${names[0]}:name`] : names
   );
   const [without = ""] = rest.split("variables under Supervisor");
-  assert.deepEqual(unique(all(without, /^\.Ev ([\w:]+)/gm)), unique(secrets));
+  assertEquals(unique(all(without, /^\.Ev ([\w:]+)/gm)), unique(secrets));
   const [, listed = ""] = /without secrets \(([^)]*)\)/.exec(read("docs/specification.md")) ?? [];
-  assert.deepEqual(unique(listed.replaceAll("`", "").split(", ")), unique(secrets));
+  assertEquals(unique(listed.replaceAll("`", "").split(", ")), unique(secrets));
 });
 
 test("sslserver-environment(7) has every default", () => {
@@ -162,7 +161,7 @@ test("sslserver-environment(7) has every default", () => {
   for (const [name, value] of Object.entries(DEFAULTS)) {
     const [, item = ""] =
       new RegExp(`^\\.It Ev (?:.* )?${name}\\b.*\n([\\s\\S]*?)^\\.(?:It|El)`, "m").exec(page) ?? [];
-    assert.ok(item.includes(value) && item.includes("by default"), `${name} ${value}`);
+    assert(item.includes(value) && item.includes("by default"), `${name} ${value}`);
   }
 });
 
@@ -173,7 +172,7 @@ test("the documents misspell no variable", () => {
   for (const file of [...texts, ...pages().map((page) => `man/${page}`)]) {
     const names = all(read(file), /\b([A-Z][A-Z0-9_]{4,}(?::[\w.*]+)?)/g);
     const wrong = unique(names).filter((name) => spelling(name) !== undefined);
-    assert.deepEqual(wrong.filter((name) => !meant.includes(name)), [], file);
+    assertEquals(wrong.filter((name) => !meant.includes(name)), [], file);
   }
 });
 
@@ -207,12 +206,12 @@ function given(): string[] {
 
 test("the table has every variable that programs get, and no other", () => {
   const names = unique(given());
-  assert.ok(names.length > 40, names.join());
+  assert(names.length > 40, names.join());
   // The test's certificate has no mail address, and the monitor sets the variables of descriptors.
   const more = ["SSL_CLIENT_SAN_EMAIL_n", "SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
   const listed = CONNECTION_VARIABLES.flatMap(({ names }) => [...names] as string[])
     .filter((name) => !name.startsWith("PROXY_"));
-  assert.deepEqual(unique([...names, ...more]), unique(listed));
+  assertEquals(unique([...names, ...more]), unique(listed));
 });
 
 /** The beginnings of messages in these sources, up to a value or a cause. */
@@ -247,26 +246,26 @@ test("sslserver(1) has every error that ends a start or a connection", () => {
     const variable = /^unable to (?:use|parse) \$?([A-Z][A-Z_]+)$/.exec(text)?.[1];
     return !(variable ? new RegExp(`\\b${variable}\\b`).test(page) : page.includes(text));
   });
-  assert.ok(found.length > 20);
-  assert.deepEqual(lacking, []);
+  assert(found.length > 20);
+  assertEquals(lacking, []);
 });
 
 test("tcprules(1) and tcprulescheck(1) have every error of theirs", () => {
   for (const name of ["tcprules", "tcprulescheck"]) {
     const page = words(`${name}.1`);
     const found = beginnings([`commands/${name}.ts`]);
-    assert.deepEqual(found.filter((text) => !page.includes(text)), []);
+    assertEquals(found.filter((text) => !page.includes(text)), []);
   }
 });
 
 test("README's tables of variables have no name that is in no row", () => {
   const tables = [...read("README.md").matchAll(/^\| variable \| meaning \|\n([\s\S]*?)\n\n/gm)];
-  assert.ok(tables.length > 0);
+  assert(tables.length > 0);
   const firsts = tables.flatMap(([table]) =>
     table.split("\n").map((row) => row.split("|")[1] ?? "")
   );
   const names = unique(all(firsts.join("\n"), /`([A-Z][\w:]*)`/g));
-  assert.deepEqual(names.filter((name) => !VARIABLES.includes(name)), []);
+  assertEquals(names.filter((name) => !VARIABLES.includes(name)), []);
 });
 
 /** The items of the list that follows the line `head`, after `from`. */
@@ -279,35 +278,35 @@ function list(text: string, from: string, head: string): string[] {
 test("README and SECURITY.md say the same of a worker that was taken over", () => {
   for (const [readme, security] of [["It can:", "Can:"], ["It cannot:", "Cannot:"]] as const) {
     const items = list(read("SECURITY.md"), "### A worker that was taken over", security);
-    assert.ok(items.length > 3);
-    assert.deepEqual(list(read("README.md"), "## Processes", readme), items);
+    assert(items.length > 3);
+    assertEquals(list(read("README.md"), "## Processes", readme), items);
   }
 });
 
 test("SECURITY.md names files that exist", () => {
   const named = all(read("SECURITY.md"), /`((?:\w+\/)*[\w*]+\.(?:ts|md))`/g);
-  assert.ok(named.length > 20);
+  assert(named.length > 20);
   for (const name of named) {
     if (name.startsWith("src/")) {
-      assert.ok(fs.existsSync(join(ROOT, name)), name);
+      assert(fs.existsSync(join(ROOT, name)), name);
       continue;
     }
     const pattern = new RegExp(`^${name.replaceAll(".", "\\.").replaceAll("*", ".*")}$`);
     const found = fs.readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" });
-    assert.ok(found.some((file) => pattern.test(file)), name);
+    assert(found.some((file) => pattern.test(file)), name);
   }
 });
 
 test("one version is everywhere", () => {
   const json = (path: string): string => (JSON.parse(read(path)) as { version: string }).version;
-  assert.deepEqual(
+  assertEquals(
     [json("package.json"), json("deno.json"), json("package-lock.json")],
     [VERSION, VERSION, VERSION],
   );
   for (const page of pages()) {
-    assert.ok(read(`man/text/${page}.txt`).includes(`sslserver ${VERSION}`));
+    assert(read(`man/text/${page}.txt`).includes(`sslserver ${VERSION}`));
   }
-  assert.ok(read("man/sslserver.1").includes(`sslserver/${VERSION}`));
+  assert(read("man/sslserver.1").includes(`sslserver/${VERSION}`));
 });
 
 /** The completions that bash offers for the last of these words. */
@@ -347,23 +346,23 @@ function lines(command: string, args: string[]): string[] {
 }
 
 test("bash completes every option and no other, values, and the command after host and port", () => {
-  assert.deepEqual(unique(bash("-")), NAMES);
-  assert.deepEqual(bash("-v", "--lo"), ["--log", "--lookup-timeout"]);
-  assert.deepEqual(bash("--log", ""), ["text", "json"]);
-  assert.deepEqual(bash("--man", "sslserver"), ["sslserver", "sslserver-environment"]);
-  assert.deepEqual(bash("-x", "comple"), ["completions"]);
-  assert.deepEqual(bash("-c", ""), []);
-  assert.ok(bash("-c", "4", "").includes(":0"));
-  assert.ok(bash("-v", "0", "443", "ech").includes("echo"));
-  assert.deepEqual(bash("0", "443", "cat", "READ"), ["README.md"]);
+  assertEquals(unique(bash("-")), NAMES);
+  assertEquals(bash("-v", "--lo"), ["--log", "--lookup-timeout"]);
+  assertEquals(bash("--log", ""), ["text", "json"]);
+  assertEquals(bash("--man", "sslserver"), ["sslserver", "sslserver-environment"]);
+  assertEquals(bash("-x", "comple"), ["completions"]);
+  assertEquals(bash("-c", ""), []);
+  assert(bash("-c", "4", "").includes(":0"));
+  assert(bash("-v", "0", "443", "ech").includes("echo"));
+  assertEquals(bash("0", "443", "cat", "READ"), ["README.md"]);
 });
 
 test("fish completes every option and no other, values, and the command after host and port", () => {
-  assert.deepEqual(unique(fish("sslserver -").filter((word) => /^-(?:-|.$)/.test(word))), NAMES);
-  assert.deepEqual(fish("sslserver --log ").sort(), ["json", "text"]);
-  assert.deepEqual(fish("sslserver -c 4 0 443 ech"), ["echo"]);
-  assert.deepEqual(fish("sslserver -v 0 443 cat READ"), ["README.md"]);
-  assert.deepEqual(fish("sslserver -v 0 443 frob --re"), ["--read"]);
+  assertEquals(unique(fish("sslserver -").filter((word) => /^-(?:-|.$)/.test(word))), NAMES);
+  assertEquals(fish("sslserver --log ").sort(), ["json", "text"]);
+  assertEquals(fish("sslserver -c 4 0 443 ech"), ["echo"]);
+  assertEquals(fish("sslserver -v 0 443 cat READ"), ["README.md"]);
+  assertEquals(fish("sslserver -v 0 443 frob --re"), ["--read"]);
 });
 
 // The test starts zsh three times, and each time it loads all its completions.
@@ -371,7 +370,7 @@ const slow = { timeout: 60_000 };
 
 test("zsh completes every option, values, and the command after host and port", slow, () => {
   const listed = zsh("sslserver -");
-  for (const name of NAMES) assert.ok(listed.includes(name), `${name} is not in: ${listed}`);
-  assert.match(zsh("sslserver --log="), /json[\s\S]*text/);
-  assert.match(zsh("sslserver -v 0 443 mand"), /mandoc/);
+  for (const name of NAMES) assert(listed.includes(name), `${name} is not in: ${listed}`);
+  assertMatch(zsh("sslserver --log="), /json[\s\S]*text/);
+  assertMatch(zsh("sslserver -v 0 443 mand"), /mandoc/);
 });

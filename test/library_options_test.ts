@@ -1,6 +1,6 @@
 /** Errors about options of `serve` use the names that the script used. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertNotMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { serve, type ServeOptions, UsageError } from "../mod.ts";
 import { checkForCertificate, checkOptions } from "../src/library_options.ts";
@@ -72,12 +72,12 @@ for (const [name, { good, bad, wants }] of Object.entries(VALUES)) {
     for (const value of [undefined, ...good]) checkOptions({ ...more, [name]: value }, handler);
     for (const value of bad) {
       const look = (error: unknown): boolean => {
-        assert.ok(error instanceof UsageError, String(value));
-        assert.ok(error.message.startsWith(`option ${name} needs `), error.message);
-        assert.match(error.message, wants);
+        assert(error instanceof UsageError, String(value));
+        assert(error.message.startsWith(`option ${name} needs `), error.message);
+        assertMatch(error.message, wants);
         return true;
       };
-      assert.throws(() => checkOptions({ ...more, [name]: value }, handler), look);
+      assert(look(assertThrows(() => checkOptions({ ...more, [name]: value }, handler))));
     }
   });
 }
@@ -118,11 +118,7 @@ const WRONG: readonly [what: string, options: unknown, handler: unknown, message
 test("what serve needs is named where it is something else", async () => {
   for (const [what, options, handler, message] of WRONG) {
     const promise = serve(options as ServeOptions, handler as () => void);
-    await assert.rejects(promise, (error: unknown) => {
-      assert.ok(error instanceof UsageError, what);
-      assert.match(error.message, message, what);
-      return true;
-    });
+    await assertRejects(() => promise, UsageError, message, what);
   }
 });
 
@@ -140,13 +136,13 @@ test("no certificate, or one that cannot be used: the library's own options are 
     ],
   ];
   for (const [options, message] of rows) {
-    await assert.rejects(serve({ env: {}, ...options }, handler), (error: unknown) => {
-      assert.ok(error instanceof UsageError, String(error));
-      assert.match(error.message, message);
-      assert.match(error.hint ?? "", /cert and key/);
-      assert.doesNotMatch(`${error.message} ${error.hint}`, /--|-3/);
-      return true;
-    });
+    const error = await assertRejects(
+      () => serve({ env: {}, ...options }, handler),
+      UsageError,
+      message,
+    );
+    assertMatch(error.hint ?? "", /cert and key/);
+    assertNotMatch(`${error.message} ${error.hint}`, /--|-3/);
   }
   checkForCertificate({}, { CERTFILE: "cert.pem" });
   checkForCertificate({}, { "CERTFILE:a.example": "cert.pem" });
@@ -154,9 +150,7 @@ test("no certificate, or one that cannot be used: the library's own options are 
 
 test("no message shows a key", () => {
   for (const name of ["cert", "key", "passphrase"]) {
-    assert.throws(
-      () => checkOptions({ [name]: "secret\0" }, handler),
-      ({ message }: Error) => !message.includes("secret"),
-    );
+    const { message } = assertThrows(() => checkOptions({ [name]: "secret\0" }, handler), Error);
+    assert(!message.includes("secret"));
   }
 });

@@ -1,6 +1,6 @@
 /** The library: what a handler may rely on, in the runtime that runs this file. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
@@ -35,7 +35,7 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
     const buffer = new Uint8Array(size);
     for (; written < count; written++) {
       await writer.write(buffer.fill(written));
-      assert.equal(buffer.length, size);
+      assertStrictEquals(buffer.length, size);
     }
     await writer.close();
   };
@@ -45,7 +45,7 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
       last = written;
       await turns();
     }
-    assert.ok(written < count, "the handler was never held up");
+    assert(written < count, "the handler was never held up");
   };
   await serving(handler, async ({ port }) => {
     const { client, toServer } = await tlsThrough(port);
@@ -58,7 +58,7 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
       void held().then(() => toServer.resume());
     });
     await within(new Promise((done) => client.once("end", done)), "end of output");
-    assert.deepEqual([received, wrong], [size * count, 0]);
+    assertEquals([received, wrong], [size * count, 0]);
     client.destroy();
     toServer.destroy();
   });
@@ -124,7 +124,7 @@ for (const [what, end] of Object.entries(ENDINGS)) {
         tls.toServer.destroy();
       }, what.includes("idle") ? { idleTimeout: 1 } : {});
       met.aborted[1] = signal?.aborted ?? false;
-      assert.deepEqual(met, whole ? WHOLE : CUT);
+      assertEquals(met, whole ? WHOLE : CUT);
     },
   );
 }
@@ -147,7 +147,7 @@ for (const [what, options] of Object.entries(NUMBERS)) {
       const { client, toServer } = await tlsThrough(port);
       client.write("hello");
       const [chunk] = await within(once(client, "data"), "the echo");
-      assert.equal(String(chunk), "hello");
+      assertStrictEquals(String(chunk), "hello");
       client.destroy();
       toServer.destroy();
     }, options);
@@ -160,7 +160,7 @@ test("a server that cannot listen lets its script go on and end", PATIENT, async
       { hostname: "127.0.0.1", port, selfSigned: true, env: {}, log() {} },
       () => {},
     );
-    await assert.rejects(again, /unable to listen on 127\.0\.0\.1 port/);
+    await assertRejects(() => again, Error, /unable to listen on 127\.0\.0\.1 port/);
   });
 });
 

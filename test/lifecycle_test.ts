@@ -1,7 +1,7 @@
 /** The stages of a connection and the end of a server: every state with every event, and the stages in
  *  each possible order. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Connection, type ConnectionObserver, type Stage } from "../src/connection.ts";
 import { Drain, type DrainEvent, type DrainState, Lifecycle } from "../src/lifecycle.ts";
@@ -41,14 +41,14 @@ test("each event has its outcome in each state of a drain, and promises resolve 
       for (const name of ["left", "settled", "closed"] as const) {
         void drain.until(name).then(() => seen.push(name));
       }
-      for (const step of EVENTS.slice(0, i)) assert.ok(drain.on(step));
-      assert.equal(drain.state, state);
+      for (const step of EVENTS.slice(0, i)) assert(drain.on(step));
+      assertStrictEquals(drain.state, state);
       const wanted = TABLE[state][event];
-      assert.equal(drain.on(event), wanted !== state, `${event} when ${state}`);
-      assert.equal(drain.state, wanted, `${event} when ${state}`);
+      assertStrictEquals(drain.on(event), wanted !== state, `${event} when ${state}`);
+      assertStrictEquals(drain.state, wanted, `${event} when ${state}`);
       await Promise.resolve();
       const states = ["serving", "draining", "left", "settled", "closed"];
-      assert.deepEqual(seen, states.slice(2, states.indexOf(wanted) + 1));
+      assertEquals(seen, states.slice(2, states.indexOf(wanted) + 1));
     }
   }
 });
@@ -103,16 +103,16 @@ test("a drain waits for programs, then for clients that have not read all", asyn
   run(first);
   made.drain();
   made.drain();
-  assert.deepEqual(await became(), ["queue", "not listening", "left"]);
+  assertEquals(await became(), ["queue", "not listening", "left"]);
   run(second);
-  assert.deepEqual(await became(), ["settled"]);
+  assertEquals(await became(), ["settled"]);
   first.clientGone();
   first.finish();
   second.finish();
-  assert.equal(second.stage, "lingering");
-  assert.deepEqual(await became(), []);
+  assertStrictEquals(second.stage, "lingering");
+  assertEquals(await became(), []);
   second.clientGone();
-  assert.deepEqual(await became(), ["closed"]);
+  assertEquals(await became(), ["closed"]);
 });
 
 test("a drain without patience closes connections without a program", async () => {
@@ -120,12 +120,12 @@ test("a drain without patience closes connections without a program", async () =
   const [first, second] = [come(), come()];
   run(first);
   made.drain(0);
-  assert.deepEqual(await became(), ["not listening", "shut down", "left"]);
+  assertEquals(await became(), ["not listening", "shut down", "left"]);
   second.finish();
-  assert.deepEqual(await became(), ["settled"]);
+  assertEquals(await became(), ["settled"]);
   first.finish();
   first.clientGone();
-  assert.deepEqual(await became(), ["closed"]);
+  assertEquals(await became(), ["closed"]);
 });
 
 test("an end gives up all, asks programs to end, and does not wait for clients that read on", async () => {
@@ -135,7 +135,7 @@ test("an end gives up all, asks programs to end, and does not wait for clients t
   run(second);
   second.finish();
   made.end();
-  assert.deepEqual((await became()).filter((one) => one !== "SIGKILL"), [
+  assertEquals((await became()).filter((one) => one !== "SIGKILL"), [
     "queue",
     "shut down",
     "shut down",
@@ -144,17 +144,17 @@ test("an end gives up all, asks programs to end, and does not wait for clients t
     "left",
   ]);
   third.finish();
-  assert.deepEqual((await became()).filter((one) => one !== "SIGKILL"), ["settled"]);
+  assertEquals((await became()).filter((one) => one !== "SIGKILL"), ["settled"]);
   first.clientGone();
   first.finish();
-  assert.deepEqual((await became()).filter((one) => one !== "SIGKILL"), ["closed"]);
+  assertEquals((await became()).filter((one) => one !== "SIGKILL"), ["closed"]);
 });
 
 test("a server without connections closes as soon as it has left", async () => {
   const { made, gate, became } = server();
-  assert.equal(gate.listener?.port, 7);
+  assertStrictEquals(gate.listener?.port, 7);
   made.drain(undefined, false);
-  assert.deepEqual(await became(), ["not listening", "left", "settled", "closed"]);
+  assertEquals(await became(), ["not listening", "left", "settled", "closed"]);
 });
 
 /** A connection, and in order the stages reported to an observer and the resources that it releases. */
@@ -183,7 +183,7 @@ test("one without a program gives back its slot, its socket and its count", () =
   conn.fail({ kind: "shut down" });
   conn.fail({ kind: "internal", text: "x" });
   conn.finish();
-  assert.deepEqual(told, [
+  assertEquals(told, [
     "accepted > hello",
     "shut down in hello",
     "internal in hello",
@@ -192,7 +192,7 @@ test("one without a program gives back its slot, its socket and its count", () =
     "address",
     "hello > over",
   ]);
-  assert.deepEqual(conn.endedBy, { reason: { kind: "shut down" }, stage: "hello" });
+  assertEquals(conn.endedBy, { reason: { kind: "shut down" }, stage: "hello" });
 });
 
 test("the end of the client and that of the program come in any order", () => {
@@ -212,13 +212,13 @@ test("the end of the client and that of the program come in any order", () => {
           conn.programEnded({ pid: 5 } as Program, 0);
           conn.finish();
         }
-        assert.equal(conn.stage, stages[i], `${from}: ${order}`);
+        assertStrictEquals(conn.stage, stages[i], `${from}: ${order}`);
       }
       const entered = told.filter((one) => one.includes(" > ")).map((one) => one.split(" > ")[1]);
-      assert.equal(new Set(entered).size, entered.length, `${order}: each stage once`);
-      assert.equal(entered.at(-1), "over", order);
-      assert.equal(told.filter((one) => one === "5: 0").length, 1);
-      assert.ok(told.includes("address") && !told.includes("slot") && !told.includes("socket"));
+      assertStrictEquals(new Set(entered).size, entered.length, `${order}: each stage once`);
+      assertStrictEquals(entered.at(-1), "over", order);
+      assertStrictEquals(told.filter((one) => one === "5: 0").length, 1);
+      assert(told.includes("address") && !told.includes("slot") && !told.includes("socket"));
     }
   }
 });

@@ -1,7 +1,7 @@
 /** The log under load: repeated lines are counted, and lines that a slow reader does not read wait, or are
  *  dropped and counted. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import type { Connection } from "../src/connection.ts";
 import { Log, type LogOptions } from "../src/log.ts";
@@ -44,14 +44,14 @@ test("the first fifty of a kind are printed, the others counted when ten seconds
   const { log, clock, lines } = logged();
   for (let i = 0; i < 4261; i++) log.tlsFailed(1000 + i, `192.0.2.${i % 250}`, tls("http request"));
   const first = lines();
-  assert.equal(first.length, 50);
-  assert.equal(
+  assertStrictEquals(first.length, 50);
+  assertStrictEquals(
     first[49],
     "x: error: unable to accept TLS from: 192.0.2.49 for pid: 1049 http request",
   );
   clock.at = 10_000;
   log.tlsFailed(7, "192.0.2.7", tls("http request"));
-  assert.deepEqual(lines(), [
+  assertEquals(lines(), [
     "x: error: ... and 4,211 more like it in 10 s: " +
     "unable to accept TLS from: 192.0.2.10 for pid: 5260 http request",
     "x: error: unable to accept TLS from: 192.0.2.7 for pid: 7 http request",
@@ -68,7 +68,7 @@ test("kinds are told apart by event and text, whatever the address", () => {
     log.connectionLimit("rate", 5, `192.0.2.${i}`);
     log.error(`connection reset (connection from 192.0.2.${i})`);
   }
-  assert.equal(lines().length, 300);
+  assertStrictEquals(lines().length, 300);
 });
 
 test("lines that nobody can cause without end, and those of connections served, are all printed", () => {
@@ -83,7 +83,7 @@ test("lines that nobody can cause without end, and those of connections served, 
     log.notice("metrics at 127.0.0.1:9");
     log.warning(`certificate /etc/${i}.pem expired on 2026-11-29`);
   }
-  assert.equal(lines().length, 800);
+  assertStrictEquals(lines().length, 800);
 });
 
 test("texts that a peer makes up do not make the log longer", async () => {
@@ -95,10 +95,10 @@ test("texts that a peer makes up do not make the log longer", async () => {
   log.error("something else");
   await log.finish();
   const all = lines();
-  assert.ok(all.length < 1200, `${all.length} lines`);
-  assert.ok(all.includes("x: error: something else"));
+  assert(all.length < 1200, `${all.length} lines`);
+  assert(all.includes("x: error: something else"));
   const counted = all.flatMap((line) => /and ([0-9,]+) more/.exec(line)?.[1] ?? []);
-  assert.ok(counted.some((count) => Number(count.replace(",", "")) > 3500), counted.join());
+  assert(counted.some((count) => Number(count.replace(",", "")) > 3500), counted.join());
 });
 
 test("at the end what was counted is said, with the time it took", async () => {
@@ -107,8 +107,8 @@ test("at the end what was counted is said, with the time it took", async () => {
   clock.at = 3000;
   await log.finish();
   const all = lines();
-  assert.equal(all.length, 51);
-  assert.match(
+  assertStrictEquals(all.length, 51);
+  assertMatch(
     all[50] ?? "",
     /^x: info: \.\.\. and 2 more like it in 3 s: deny 51 :192\.0\.2\.1:465 /,
   );
@@ -119,8 +119,8 @@ test("in JSON a summary is an event of its own", async () => {
   for (let i = 0; i < 55; i++) log.connectionLimit("connection", 5, `192.0.2.${i}`);
   await log.finish();
   const { time, ...summary } = JSON.parse(lines().at(-1) ?? "") as Record<string, unknown>;
-  assert.equal(typeof time, "string");
-  assert.deepEqual(summary, {
+  assertStrictEquals(typeof time, "string");
+  assertEquals(summary, {
     level: "warning",
     event: "repeated",
     count: 5,
@@ -157,7 +157,7 @@ test("in JSON every line has a level", () => {
   log.usage("text");
   const levels = lines().map((line) => (JSON.parse(line) as { level?: string }).level);
   const expected = { info: 9, warning: 2, error: 3, fatal: 1, usage: 1 };
-  assert.deepEqual(
+  assertEquals(
     levels,
     Object.entries(expected).flatMap(([level, count]) => Array(count).fill(level)),
   );
@@ -187,17 +187,17 @@ test("what a stopped reader does not take waits, within limits, and comes in ord
   const { state, output, ready } = reader();
   state.room = 7;
   for (let i = 0; i < 30_000; i++) output.write(`line number ${i}\n`);
-  assert.ok(output.waiting <= 256 << 10, `${output.waiting} bytes`);
+  assert(output.waiting <= 256 << 10, `${output.waiting} bytes`);
   state.room = Infinity;
   ready();
   const lines = state.text.split("\n").slice(0, -1);
   const kept = lines.length - 1;
-  lines.slice(0, kept).forEach((line, i) => assert.equal(line, `line number ${i}`));
-  assert.equal(lines[kept], `${30_000 - kept} lost`);
-  assert.ok(state.largest <= 4096);
+  lines.slice(0, kept).forEach((line, i) => assertStrictEquals(line, `line number ${i}`));
+  assertStrictEquals(lines[kept], `${30_000 - kept} lost`);
+  assert(state.largest <= 4096);
   output.write("again\n");
-  assert.ok(state.text.endsWith(" lost\nagain\n"));
-  assert.equal(output.waiting, 0);
+  assert(state.text.endsWith(" lost\nagain\n"));
+  assertStrictEquals(output.waiting, 0);
 });
 
 test("one long message is cut between lines", () => {
@@ -207,8 +207,8 @@ test("one long message is cut between lines", () => {
   state.room = Infinity;
   ready();
   const lines = state.text.split("\n").slice(0, -1);
-  assert.equal(lines.length, 16_385);
-  assert.equal(lines.at(-1), "3616 lost");
+  assertStrictEquals(lines.length, 16_385);
+  assertStrictEquals(lines.at(-1), "3616 lost");
 });
 
 test("a reader that has gone costs the lines of that time, and they are counted once", () => {
@@ -218,7 +218,7 @@ test("a reader that has gone costs the lines of that time, and they are counted 
   for (let i = 0; i < 5; i++) output.write("2\n3\n");
   state.failing = false;
   output.write("4\n");
-  assert.equal(state.text, "1\n10 lost\n4\n");
+  assertStrictEquals(state.text, "1\n10 lost\n4\n");
 });
 
 test("the retry is by a timer, and the exit does not wait for a stopped reader", async () => {
@@ -228,16 +228,16 @@ test("the retry is by a timer, and the exit does not wait for a stopped reader",
   const start = performance.now();
   await output.finish();
   const took = performance.now() - start;
-  assert.ok(took >= 190 && took < 5000, `${took} ms`);
+  assert(took >= 190 && took < 5000, `${took} ms`);
   state.room = Infinity;
   while (state.text === "") await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.equal(state.text, "late\n");
+  assertStrictEquals(state.text, "late\n");
 });
 
 test("what is given up is counted for whoever goes on", () => {
   const { state, output } = reader();
   state.room = 3;
   output.write("one\ntwo\nthree\n");
-  assert.equal(output.giveUp(), "3 lost\n");
-  assert.equal(output.giveUp(), "");
+  assertStrictEquals(output.giveUp(), "3 lost\n");
+  assertStrictEquals(output.giveUp(), "");
 });

@@ -1,6 +1,6 @@
 /** Every kind of reason: its line in the log, and its label in the metrics. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import type { Connection, Stage } from "../src/connection.ts";
 import { FatalError } from "../src/errors.ts";
@@ -171,12 +171,12 @@ const ROWS = Object.values(TABLE).flat() as Row<Reason>[];
 
 test("each kind of reason has its words and its label", () => {
   for (const [reason, words, label] of ROWS) {
-    assert.equal(reasonWords(reason), words);
+    assertStrictEquals(reasonWords(reason), words);
     const [got, set] = isDenial(reason)
       ? [denialOf(reason), DENIALS]
       : [failureOf(reason), FAILURES];
-    assert.equal(got, label, words);
-    assert.ok((set as readonly string[]).includes(label));
+    assertStrictEquals(got, label, words);
+    assert((set as readonly string[]).includes(label));
   }
 });
 
@@ -197,23 +197,23 @@ test("each kind of reason has its line, in which nothing of a peer is left as it
   for (const [reason, words] of ROWS) {
     if (isDenial(reason)) {
       const line = `x: deny 5 :192.0.2.1:465 :192.0.2.7::7 ${words}`.trimEnd();
-      assert.equal(said(() => log.deny(5, conn, reason)), `${line}\n`);
+      assertStrictEquals(said(() => log.deny(5, conn, reason)), `${line}\n`);
       continue;
     }
     const tail = `TLS from: 192.0.2.7 for pid: 5 ${words}\n`;
-    assert.equal(
+    assertStrictEquals(
       said(() => log.tlsFailed(5, "192.0.2.7", reason)),
       `x: error: unable to accept ${tail}`,
     );
-    assert.equal(
+    assertStrictEquals(
       said(() => log.tlsFailed(5, "192.0.2.7", reason, true)),
       `x: info: unable to accept ${tail}`,
     );
-    assert.equal(
+    assertStrictEquals(
       said(() => log.tlsBroken(5, "192.0.2.7", reason)),
       `x: error: unable to speak ${tail}`,
     );
-    assert.equal(
+    assertStrictEquals(
       said(() => log.connectionFailed("192.0.2.7", reason)),
       `x: error: ${words} (connection from 192.0.2.7)\n`,
     );
@@ -236,7 +236,7 @@ test("each fault of a TLS library has its label", () => {
     "other": "other",
   };
   for (const [fault, label] of Object.entries(labels)) {
-    assert.equal(failureOf({ kind: "tls", fault: fault as TlsFault, text: "alert" }), label);
+    assertStrictEquals(failureOf({ kind: "tls", fault: fault as TlsFault, text: "alert" }), label);
   }
 });
 
@@ -260,27 +260,27 @@ test("the outcome follows the reason, and the stage", () => {
     [broken, "starting", "not_run"],
     [broken, "conversing", "ok"],
   ];
-  assert.equal(outcomeOf(undefined), "ok");
+  assertStrictEquals(outcomeOf(undefined), "ok");
   for (const [reason, stage, outcome] of rows) {
-    assert.equal(outcomeOf({ reason, stage }), outcome, `${JSON.stringify(reason)} ${stage}`);
+    assertStrictEquals(outcomeOf({ reason, stage }), outcome, `${JSON.stringify(reason)} ${stage}`);
   }
 });
 
 test("whatever is thrown has a reason", () => {
   const shutDown: Reason = { kind: "shut down" };
-  assert.equal(reasonOf(new ConnectionError(shutDown)), shutDown);
-  assert.equal(reasonOf(abortError(AbortSignal.abort(shutDown))), shutDown);
-  assert.deepEqual(reasonOf(new FatalError("a\nb")), { kind: "settings", text: "a b" });
+  assertStrictEquals(reasonOf(new ConnectionError(shutDown)), shutDown);
+  assertStrictEquals(reasonOf(abortError(AbortSignal.abort(shutDown))), shutDown);
+  assertEquals(reasonOf(new FatalError("a\nb")), { kind: "settings", text: "a b" });
   for (const thrown of [undefined, null, 7, "", new Error(), {}, ["timed out after 1 s"]]) {
-    assert.equal(reasonOf(thrown).kind, "internal");
+    assertStrictEquals(reasonOf(thrown).kind, "internal");
   }
 });
 
 test("a client that has gone without a word is told from others, and a reset from a breach", () => {
   const silent = ROWS.filter(([reason]) => sentNothing(reason)).map(([reason]) => reason);
-  assert.deepEqual(silent, [{ kind: "client gone", how: "closed", sent: 0 }]);
-  assert.equal(breakKind({ kind: "client gone", how: "reset" }), "reset");
-  assert.equal(breakKind({ kind: "connection lost", text: "x" }), "reset");
-  assert.equal(breakKind({ kind: "tls", fault: "malformed", text: "x" }), "breach");
-  assert.equal(breakKind({ kind: "alert", alert: "x", certificate: false }), "breach");
+  assertEquals(silent, [{ kind: "client gone", how: "closed", sent: 0 }]);
+  assertStrictEquals(breakKind({ kind: "client gone", how: "reset" }), "reset");
+  assertStrictEquals(breakKind({ kind: "connection lost", text: "x" }), "reset");
+  assertStrictEquals(breakKind({ kind: "tls", fault: "malformed", text: "x" }), "breach");
+  assertStrictEquals(breakKind({ kind: "alert", alert: "x", certificate: false }), "breach");
 });

@@ -1,16 +1,15 @@
 /** How test/run.sh counts: tests that fail, are skipped, or pass only on the second try, and files that crash
  *  or contain no test. A copy of it runs in a folder with such files and nothing to build. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
 const STUB = "#!/bin/sh\nexit 0\n";
 const HEAD = `import { test } from "node:test";\n`;
@@ -47,7 +46,7 @@ function runs(
     const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"]}` };
     const options = { cwd: folder, env, encoding: "utf8", timeout: 60_000 } as const;
     const { status, stdout, stderr } = spawnSync(join(folder, command), args, options);
-    assert.ok(status !== null && stderr === "", stderr);
+    assert(status !== null && stderr === "", stderr);
     return { status, lines: stdout.trimEnd().split("\n") };
   } finally {
     fs.rmSync(folder, { recursive: true });
@@ -66,11 +65,11 @@ test("tests that pass or are skipped are counted, of both runtimes", PATIENT, ()
     "test/b_test.ts": HEAD + SKIP,
     "test/e2e/c_test.ts": HEAD + PASS + SKIP + SKIP.replace("is", "too is"),
   });
-  assert.equal(lines.at(-1), "3 passed, 0 failed, 6 skipped, 0 only in a second try");
-  assert.equal(status, 0);
+  assertStrictEquals(lines.at(-1), "3 passed, 0 failed, 6 skipped, 0 only in a second try");
+  assertStrictEquals(status, 0);
   const words = lines.map((line) => line.replace(/ \(\d+ s\)$/, ""));
-  assert.ok(words.includes("ok test/a_test.ts: deno 1 and 1 skipped, bun 1 and 1 skipped"));
-  assert.ok(words.includes("ok test/e2e/c_test.ts: bun 1 and 2 skipped"));
+  assert(words.includes("ok test/a_test.ts: deno 1 and 1 skipped, bun 1 and 1 skipped"));
+  assert(words.includes("ok test/e2e/c_test.ts: bun 1 and 2 skipped"));
 });
 
 test("a file that fails only once is counted, and its first output shown", PATIENT, () => {
@@ -78,10 +77,10 @@ test("a file that fails only once is counted, and its first output shown", PATIE
     "test/a_test.ts": HEAD + LATER,
     "test/e2e/b_test.ts": HEAD + PASS + LATER,
   });
-  assert.equal(lines.at(-1), "4 passed, 0 failed, 0 skipped, 3 only in a second try");
-  assert.equal(status, 0);
-  assert.equal(lines.filter((line) => line.startsWith("failed beside others: ")).length, 3);
-  assert.ok(lines.filter((line) => line.includes("meant")).length >= 3);
+  assertStrictEquals(lines.at(-1), "4 passed, 0 failed, 0 skipped, 3 only in a second try");
+  assertStrictEquals(status, 0);
+  assertStrictEquals(lines.filter((line) => line.startsWith("failed beside others: ")).length, 3);
+  assert(lines.filter((line) => line.includes("meant")).length >= 3);
 });
 
 for (
@@ -96,9 +95,9 @@ for (
   test(`${what} fails on both runtimes`, PATIENT, () => {
     const { status, lines } = counting({ "test/a_test.ts": file });
     const sum = /^\d+ passed, (\d+) failed, 0 skipped, 0 only in a second try$/;
-    assert.ok(Number(sum.exec(lines.at(-1) ?? "")?.[1]) >= 2, lines.at(-1));
-    assert.match(lines.join("\n"), /^FAILED test\/a_test\.ts: deno .* failed, bun .* failed/m);
-    assert.equal(status, 1);
+    assert(Number(sum.exec(lines.at(-1) ?? "")?.[1]) >= 2, lines.at(-1));
+    assertMatch(lines.join("\n"), /^FAILED test\/a_test\.ts: deno .* failed, bun .* failed/m);
+    assertStrictEquals(status, 1);
   });
 }
 
@@ -110,9 +109,9 @@ for (const [sum, failed] of [["5 passed, 1 failed", 1], ["5 passed, 0 failed", 0
       "node_modules/deno/deno": STUB,
       "test/run.sh": `#!/bin/sh\necho begins\necho '${sum}${rest}'\nexit ${failed}\n`,
     });
-    assert.equal(lines.at(-1), `9 passed, ${failed} failed${rest}`);
-    assert.equal(lines.filter((line) => line.endsWith(rest)).length, 1);
-    assert.equal(status, failed);
+    assertStrictEquals(lines.at(-1), `9 passed, ${failed} failed${rest}`);
+    assertStrictEquals(lines.filter((line) => line.endsWith(rest)).length, 1);
+    assertStrictEquals(status, failed);
   });
 }
 
@@ -122,6 +121,6 @@ test(".ci/run fails where test/run.sh comes to no sum", PATIENT, () => {
     "node_modules/deno/deno": STUB,
     "test/run.sh": STUB,
   });
-  assert.equal(lines.at(-1), "4 passed, 1 failed");
-  assert.equal(status, 1);
+  assertStrictEquals(lines.at(-1), "4 passed, 1 failed");
+  assertStrictEquals(status, 1);
 });

@@ -2,14 +2,14 @@
  *  completions/ from the table of options: node_modules/.bin/deno run -A tools/make_docs.ts.
  *  test/docs_test.ts fails if they are out of date. */
 
+import { fromFileUrl } from "@std/path";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { completionScript } from "../src/commands/completion.ts";
 import { SHELLS } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
 /** File names under which each shell finds completions. */
 const NAMES = { bash: "sslserver.bash", zsh: "_sslserver", fish: "sslserver.fish" } as const;

@@ -1,6 +1,7 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { divide, type Needs, wantedLimit } from "../../src/accept/descriptors.ts";
+import { FatalError } from "../../src/errors.ts";
 import type { Clock } from "../../src/dns/clock.ts";
 import { QuestionSockets } from "../../src/dns/question_sockets.ts";
 
@@ -26,9 +27,9 @@ test("the limit is divided: all parts together never exceed it", () => {
   for (const [title, changed, least, most] of ROWS) {
     const needs = { ...NEEDS, ...changed };
     const { connections, questions } = divide(needs);
-    assert.ok(connections >= least && connections <= most, `${title}: ${connections}`);
-    assert.ok(questions >= 1, title);
-    assert.ok(needs.open + connections + questions < needs.limit, title);
+    assert(connections >= least && connections <= most, `${title}: ${connections}`);
+    assert(questions >= 1, title);
+    assert(needs.open + connections + questions < needs.limit, title);
   }
 });
 
@@ -38,12 +39,12 @@ test("pending connections, with the programs they may get, leave room for others
       for (const each of [1, 3, 7]) {
         const { connections, pending } = divide({ ...NEEDS, limit, open: 10, programs, each });
         const charged = pending + (each - 1) * Math.min(programs, pending);
-        assert.ok(charged <= Math.max(connections * 0.8, each), `${limit} ${programs} ${each}`);
+        assert(charged <= Math.max(connections * 0.8, each), `${limit} ${programs} ${each}`);
       }
     }
   }
-  assert.equal(divide({ ...NEEDS, limit: 20_000 }).pending, 1000);
-  assert.ok(divide(NEEDS).pending > 500);
+  assertStrictEquals(divide({ ...NEEDS, limit: 20_000 }).pending, 1000);
+  assert(divide(NEEDS).pending > 500);
 });
 
 test("the wanted limit lowers nothing but the questions, and is no larger than it must be", () => {
@@ -55,22 +56,20 @@ test("the wanted limit lowers nothing but the questions, and is no larger than i
         connections >= needs.pending + needs.programs * needs.each;
     };
     const limit = wantedLimit(needs);
-    assert.ok(enough(limit));
-    assert.ok(!enough(Math.floor(limit * 0.98)));
+    assert(enough(limit));
+    assert(!enough(Math.floor(limit * 0.98)));
   }
 });
 
 test("a limit that does not suffice for one connection is refused, with the remedy", () => {
-  assert.throws(
-    () => divide({ ...NEEDS, limit: 30 }),
-    (error: Error & { hint?: string }) =>
-      /30 open files are too few/.test(error.message) && /ulimit -n/.test(error.hint ?? ""),
-  );
+  const tooFew = () => divide({ ...NEEDS, limit: 30 });
+  const error = assertThrows(tooFew, FatalError, /30 open files are too few/);
+  assertMatch(error.hint ?? "", /ulimit -n/);
 });
 
 test("where the limit is not known, --pending and the questions stay as they are", () => {
   const { connections, questions, pending } = divide({ ...NEEDS, limit: Infinity });
-  assert.deepEqual({ connections, questions, pending }, {
+  assertEquals({ connections, questions, pending }, {
     connections: Infinity,
     questions: 1016,
     pending: 1000,
@@ -106,13 +105,13 @@ test("a question without a descriptor waits for one, in order of asking", () => 
   const begun: string[] = [];
   const ask = (name: string) => sockets.take(() => void begun.push(name), () => {});
   const [a, , c] = ["a", "b", "c", "d"].map(ask);
-  assert.deepEqual(begun, ["a", "b"]);
+  assertEquals(begun, ["a", "b"]);
   c?.(); // the third question is cancelled
   a?.();
   a?.();
-  assert.deepEqual(begun, ["a", "b", "d"]);
-  assert.equal(sockets.open, 2);
-  assert.equal(sockets.waiting, 0);
+  assertEquals(begun, ["a", "b", "d"]);
+  assertStrictEquals(sockets.open, 2);
+  assertStrictEquals(sockets.waiting, 0);
 });
 
 test("a question that has taken a second gives way to one that waits, and only then", () => {
@@ -129,15 +128,15 @@ test("a question that has taken a second gives way to one that waits, and only t
   clock.forward(500);
   ask("b");
   clock.forward(20_000);
-  assert.deepEqual(ended, [], "nobody waits");
+  assertEquals(ended, [], "nobody waits");
   ask("c");
-  assert.deepEqual(ended, ["a"]);
+  assertEquals(ended, ["a"]);
   ask("d");
-  assert.deepEqual(ended, ["a", "b"]);
+  assertEquals(ended, ["a", "b"]);
   ask("e");
   clock.forward(999);
-  assert.deepEqual(ended, ["a", "b"]);
+  assertEquals(ended, ["a", "b"]);
   clock.forward(1);
-  assert.deepEqual(ended, ["a", "b", "c"]);
-  assert.equal(sockets.open, 2);
+  assertEquals(ended, ["a", "b", "c"]);
+  assertStrictEquals(sockets.open, 2);
 });

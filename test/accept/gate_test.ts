@@ -1,7 +1,7 @@
 /** The admission policy with a clock that the test moves: which connections are accepted, and which are
  *  closed first. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
 import { Connection } from "../../src/connection.ts";
@@ -85,8 +85,8 @@ test("the oldest whose ClientHello is incomplete goes first", async () => {
   const { come, gone, gate } = stage({});
   come().enter("handshake");
   for (let i = 0; i < 5; i++) come();
-  assert.deepEqual(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`, `4: ${SILENT}`]);
-  assert.equal(gate.pending, 3);
+  assertEquals(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`, `4: ${SILENT}`]);
+  assertStrictEquals(gate.pending, 3);
 });
 
 for (const [what, bytes] of [["one byte", 1], ["all but one byte", HELLO.length - 1]] as const) {
@@ -95,7 +95,7 @@ for (const [what, bytes] of [["one byte", 1], ["all but one byte", HELLO.length 
     come(HELLO.subarray(0, bytes));
     come().earlyBytes = HELLO.subarray(0, bytes);
     for (let i = 0; i < 3; i++) come();
-    assert.deepEqual(await gone(), [`1: ${SILENT}`, `2: ${SILENT}`]);
+    assertEquals(await gone(), [`1: ${SILENT}`, `2: ${SILENT}`]);
   });
 }
 
@@ -104,7 +104,7 @@ test("a ClientHello that lies unread in the socket counts", async () => {
   come(HELLO);
   come(HELLO.subarray(4)).earlyBytes = HELLO.subarray(0, 4);
   for (let i = 0; i < 3; i++) come();
-  assert.deepEqual(await gone(), [`3: ${SILENT}`, `4: ${SILENT}`]);
+  assertEquals(await gone(), [`3: ${SILENT}`, `4: ${SILENT}`]);
 });
 
 test("one behind a PROXY header counts, and a part of the header does not", async () => {
@@ -114,7 +114,7 @@ test("one behind a PROXY header counts, and a part of the header does not", asyn
     come(bytes).awaitsHeader = true;
   }
   for (let i = 0; i < 2; i++) come();
-  assert.deepEqual(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`]);
+  assertEquals(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`]);
 });
 
 test("without a look into the socket, what comes in the same turn saves it", async () => {
@@ -122,14 +122,14 @@ test("without a look into the socket, what comes in the same turn saves it", asy
   const first = come();
   for (let i = 0; i < 3; i++) come();
   first.enter("handshake");
-  assert.deepEqual(await gone(), [`2: ${SILENT}`]);
+  assertEquals(await gone(), [`2: ${SILENT}`]);
 });
 
 test("the one that has just come is spared, though it is the only silent one", async () => {
   const { come, gone } = stage({});
   for (const conn of [come(), come(), come()]) conn.enter("handshake");
   come();
-  assert.deepEqual(await gone(), [`1: ${TOOK}`]);
+  assertEquals(await gone(), [`1: ${TOOK}`]);
 });
 
 test("when all are complete the one that has been so longest goes", async () => {
@@ -137,7 +137,7 @@ test("when all are complete the one that has been so longest goes", async () => 
   const all = [come(), come(), come()];
   for (const conn of all.toReversed()) conn.enter("handshake");
   come(HELLO);
-  assert.deepEqual(await gone(), [`3: ${TOOK}`]);
+  assertEquals(await gone(), [`3: ${TOOK}`]);
 });
 
 test("silent ones younger than a second are spared while a handshake is older", async () => {
@@ -150,16 +150,16 @@ test("silent ones younger than a second are spared while a handshake is older", 
   come();
   pass(499);
   come();
-  assert.deepEqual(await gone(), [`2: ${SILENT}`], "the ClientHello is half a second old");
+  assertEquals(await gone(), [`2: ${SILENT}`], "the ClientHello is half a second old");
   pass(1);
   come();
-  assert.deepEqual(await gone(), [`3: ${SILENT}`], "it waits for its slot");
+  assertEquals(await gone(), [`3: ${SILENT}`], "it waits for its slot");
   first.slot = slots.takeNow();
   come();
-  assert.deepEqual(await gone(), [`1: ${TOOK}`]);
+  assertEquals(await gone(), [`1: ${TOOK}`]);
   pass(1000);
   come();
-  assert.deepEqual(await gone(), [`4: ${SILENT}`], "silent ones first, as before");
+  assertEquals(await gone(), [`4: ${SILENT}`], "silent ones first, as before");
 });
 
 test("a client with a round trip of 200 ms outlives 1,000 others at 4,000 a second", async () => {
@@ -173,23 +173,23 @@ test("a client with a round trip of 200 ms outlives 1,000 others at 4,000 a seco
   }
   honest.enter("handshake");
   const evicted = await gone();
-  assert.equal(evicted.length, 801);
-  assert.equal(honest.givenUp, undefined);
+  assertStrictEquals(evicted.length, 801);
+  assertStrictEquals(honest.givenUp, undefined);
 });
 
 test("silent connections take no slot; none is accepted while handshakes have them all", () => {
   const { come, accepting, slots, gate } = stage({ free: 2, pending: 100 });
   for (let i = 0; i < 50; i++) come();
-  assert.ok(accepting());
+  assert(accepting());
   const first = slots.takeNow();
-  assert.ok(accepting());
+  assert(accepting());
   slots.takeNow();
-  assert.ok(!accepting());
+  assert(!accepting());
   first?.release();
-  assert.ok(accepting());
+  assert(accepting());
   slots.takeNow();
   gate.takeQueue();
-  assert.ok(accepting(), "before the listener closes the queue is emptied");
+  assert(accepting(), "before the listener closes the queue is emptied");
 });
 
 test("with -n one counts as complete from its admission until its program runs", async () => {
@@ -198,21 +198,21 @@ test("with -n one counts as complete from its admission until its program runs",
   first.enter("admission");
   first.enter("starting");
   for (let i = 0; i < 3; i++) come();
-  assert.deepEqual(await gone(), [`2: ${SILENT}`]);
+  assertEquals(await gone(), [`2: ${SILENT}`]);
   first.enter("conversing");
-  assert.equal(gate.pending, 2);
+  assertStrictEquals(gate.pending, 2);
   first.enter("lingering");
-  assert.equal(gate.open, 3);
+  assertStrictEquals(gate.open, 3);
   first.enter("over");
-  assert.equal(gate.open, 2);
+  assertStrictEquals(gate.open, 2);
 });
 
 test("one whose program has ended needs descriptors for its socket alone", () => {
   const { come, accepting } = stage({ descriptors: 9 });
   const all = [come(HELLO), come(HELLO), come(HELLO)];
-  assert.ok(!accepting());
+  assert(!accepting());
   for (const conn of all.slice(0, 2)) conn.enter("lingering");
-  assert.ok(accepting());
+  assert(accepting());
 });
 
 test("a connection that has ended is not counted and cannot be closed again", async () => {
@@ -224,8 +224,8 @@ test("a connection that has ended is not counted and cannot be closed again", as
   second.enter("over");
   second.enter("over");
   for (let i = 0; i < 3; i++) come();
-  assert.deepEqual(await gone(), []);
-  assert.deepEqual([gate.pending, gate.open], [3, 4]);
+  assertEquals(await gone(), []);
+  assertEquals([gate.pending, gate.open], [3, 4]);
 });
 
 for (
@@ -240,24 +240,24 @@ for (
     first.enter("over");
     come();
     come(HELLO);
-    assert.ok(accepting());
+    assert(accepting());
     come();
-    assert.ok(!accepting());
+    assert(!accepting());
     pass(999);
     first.enter("over"); // makes the gate check again
-    assert.deepEqual(await gone(), []);
+    assertEquals(await gone(), []);
     pass(1);
     first.enter("over");
     const why = "descriptors are running low and this one was silent longest";
-    assert.deepEqual(await gone(), [`2: ${why}`]);
-    assert.ok(accepting());
+    assertEquals(await gone(), [`2: ${why}`]);
+    assert(accepting());
     come(HELLO);
-    assert.deepEqual(await gone(), [`4: ${why}`]);
-    assert.ok(accepting());
+    assertEquals(await gone(), [`4: ${why}`]);
+    assert(accepting());
     come(HELLO);
     pass(60_000);
     first.enter("over");
-    assert.deepEqual(await gone(), []);
-    assert.ok(!accepting());
+    assertEquals(await gone(), []);
+    assert(!accepting());
   });
 }

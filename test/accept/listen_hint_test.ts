@@ -1,6 +1,6 @@
 /** The error about an address that cannot be listened on suggests one that works. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import { listenSocket } from "../../src/accept/listen.ts";
@@ -9,7 +9,7 @@ import { currentRuntime } from "../../src/runtime/current.ts";
 const { libc } = await currentRuntime();
 
 test("every address that cannot be listened on has a remedy", () => {
-  assert.ok(libc);
+  assert(libc);
   const rows: [ip: string, interfaceName: string | undefined, hint: RegExp][] = [
     ["300.1.1.1", undefined, /^host is an address of this machine/],
     ["::zz", undefined, /^host is an address of this machine/],
@@ -18,10 +18,7 @@ test("every address that cannot be listened on has a remedy", () => {
   ];
   for (const [ip, interfaceName, hint] of rows) {
     const address = { ip, port: 0, dualStack: false, interface: interfaceName, backlog: 1 };
-    assert.throws(() => listenSocket(libc, address, () => {}), (error) => {
-      assert.ok(error instanceof FatalError);
-      assert.match(error.hint ?? "none", hint, ip);
-      return true;
-    });
+    const error = assertThrows(() => listenSocket(libc, address, () => {}), FatalError);
+    assertMatch(error.hint ?? "none", hint, ip);
   }
 });

@@ -1,6 +1,6 @@
 /** The address that the server listens on, and which addresses a host name may resolve to. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertObjectMatch, assertThrows, fail } from "@std/assert";
 import { test } from "node:test";
 import { checkNamed, type ListenAddress, literalHost } from "../../src/accept/address.ts";
 import { listenSocket, listenWithoutLibc } from "../../src/accept/listen.ts";
@@ -11,7 +11,7 @@ for (const ip of ["192.0.2.1", "127.0.0.1", "2001:db8::1", "::1", "fe80::1", "22
 
 for (const ip of ["0.0.0.0", "::", "::ffff:0.0.0.0"]) {
   test(`a name may not lead to ${ip}, every address`, () => {
-    assert.throws(() => checkNamed("host.example", ip), {
+    assertObjectMatch(assertThrows(() => checkNamed("host.example", ip), Error), {
       message:
         `unable to listen on "host.example": the name leads to ${ip}, which means every address`,
       hint: "give host as an address of this machine; 0 or :: mean all of them",
@@ -21,7 +21,7 @@ for (const ip of ["0.0.0.0", "::", "::ffff:0.0.0.0"]) {
 
 for (const ip of ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "::ffff:224.0.0.1"]) {
   test(`a name may not lead to ${ip}, an address of no one host`, () => {
-    assert.throws(() => checkNamed("host.example", ip), /no address of one host$/);
+    assertThrows(() => checkNamed("host.example", ip), Error, /no address of one host$/);
   });
 }
 
@@ -50,7 +50,7 @@ const without6 = (warn: (text: string) => void) => {
 };
 
 const address = (host: string): ListenAddress => {
-  const literal = literalHost(host) ?? assert.fail();
+  const literal = literalHost(host) ?? fail();
   return { ...literal, port: 1, backlog: 1, interface: undefined };
 };
 
@@ -58,15 +58,15 @@ test("without IPv6 the host :0 is every IPv4 address, with a warning", () => {
   const warnings: string[] = [];
   const { forms, listened } = without6((text) => warnings.push(text));
   for (const listen of forms) listen(address(":0"));
-  assert.deepEqual(listened, ["0.0.0.0", "0.0.0.0"]);
+  assertEquals(listened, ["0.0.0.0", "0.0.0.0"]);
   const warning = "this system has no IPv6: host :0 is every IPv4 address alone";
-  assert.deepEqual(warnings, [warning, warning]);
+  assertEquals(warnings, [warning, warning]);
 });
 
 test("without IPv6 an IPv6 address is refused, with the remedy", () => {
-  const { forms } = without6(() => assert.fail());
+  const { forms } = without6(() => fail());
   for (const listen of forms) {
-    assert.throws(() => listen(address("::1")), {
+    assertObjectMatch(assertThrows(() => listen(address("::1")), Error), {
       message: "unable to listen on ::1 port 1: no such family",
       hint: "this system has no IPv6; host 0 means all IPv4 addresses",
     });

@@ -1,6 +1,6 @@
 /** The plaintext start of a UCSPI-TLS connection, with a fake socket. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import { encodeProxyV1 } from "../../src/codec/proxy/v1.ts";
@@ -33,13 +33,13 @@ function plain(begin: Uint8Array = NONE) {
 test("what came behind the header is delivered first, and not from within resume()", async () => {
   const { socket, stream, seen } = plain(fromLatin1("EHLO "));
   stream.resume();
-  assert.equal(seen.text, "");
-  assert.ok(!socket.flowing);
+  assertStrictEquals(seen.text, "");
+  assert(!socket.flowing);
   await turn();
-  assert.equal(seen.text, "EHLO ");
-  assert.ok(socket.flowing);
+  assertStrictEquals(seen.text, "EHLO ");
+  assert(socket.flowing);
   socket.put(fromLatin1("x\n"));
-  assert.equal(seen.text, "EHLO x\n");
+  assertStrictEquals(seen.text, "EHLO x\n");
 });
 
 test("nothing is delivered while the stream is paused", async () => {
@@ -47,11 +47,11 @@ test("nothing is delivered while the stream is paused", async () => {
   stream.resume();
   stream.pause();
   await turn();
-  assert.equal(seen.text, "");
-  assert.ok(!socket.flowing);
+  assertStrictEquals(seen.text, "");
+  assert(!socket.flowing);
   stream.resume();
   await turn();
-  assert.equal(seen.text, "EHLO x\n");
+  assertStrictEquals(seen.text, "EHLO x\n");
 });
 
 for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
@@ -61,8 +61,8 @@ for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
       stream.resume();
       socket.put(header.subarray(0, cut));
       if (!socket.destroyed) socket.put(header.subarray(cut));
-      assert.equal(seen.text, "");
-      assert.ok(socket.destroyed && seen.closed && seen.refused !== "", `cut at ${cut}`);
+      assertStrictEquals(seen.text, "");
+      assert(socket.destroyed && seen.closed && seen.refused !== "", `cut at ${cut}`);
     }
   });
 
@@ -71,8 +71,8 @@ for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
     stream.resume();
     await turn();
     socket.put(header.subarray(3));
-    assert.ok(socket.destroyed);
-    assert.equal(seen.text, "");
+    assert(socket.destroyed);
+    assertStrictEquals(seen.text, "");
   });
 }
 
@@ -82,8 +82,8 @@ test("what only began like a header comes whole and in order", () => {
     stream.resume();
     for (const byte of fromLatin1(text)) socket.put(Uint8Array.of(byte));
     socket.put(null);
-    assert.equal(seen.text, text);
-    assert.ok(seen.ended && !socket.destroyed);
+    assertStrictEquals(seen.text, text);
+    assert(seen.ended && !socket.destroyed);
   }
 });
 
@@ -92,7 +92,7 @@ test("a header later in the stream is the program's affair", () => {
   stream.resume();
   socket.put(fromLatin1("x"));
   socket.put(encodeProxyV1(FOUR));
-  assert.equal(seen.text, `x${latin1(encodeProxyV1(FOUR))}`);
+  assertStrictEquals(seen.text, `x${latin1(encodeProxyV1(FOUR))}`);
 });
 
 function connection(ip: string): { conn: Connection; socket: FakeSocket } {
@@ -109,28 +109,28 @@ test("the client of a header takes the proxy's place, and the bytes behind are k
   for (const byte of concat([encodeProxyV2(FOUR), fromLatin1("re")])) {
     if (socket.flowing) socket.put(Uint8Array.of(byte));
   }
-  assert.deepEqual(await met, NONE);
-  assert.ok(!socket.flowing);
-  assert.deepEqual(conn.remote, { ip: "192.0.2.7", port: 50312 });
-  assert.deepEqual(conn.local, { ip: "198.51.100.1", port: 465, host: "mx" });
-  assert.deepEqual(conn.socket.remote, { ip: "10.1.2.3", port: 7 });
-  assert.deepEqual([conn.proxy?.ip, conn.proxy?.port], ["10.1.2.3", 7]);
+  assertEquals(await met, NONE);
+  assert(!socket.flowing);
+  assertEquals(conn.remote, { ip: "192.0.2.7", port: 50312 });
+  assertEquals(conn.local, { ip: "198.51.100.1", port: 465, host: "mx" });
+  assertEquals(conn.socket.remote, { ip: "10.1.2.3", port: 7 });
+  assertEquals([conn.proxy?.ip, conn.proxy?.port], ["10.1.2.3", 7]);
 });
 
 test("bytes in one chunk with the header are handed on", async () => {
   const { conn, socket } = connection("10.1.2.3");
   const met = readProxyHeader(conn, OPTIONS);
   socket.put(concat([encodeProxyV1(FOUR), fromLatin1("rest")]));
-  assert.equal(latin1(await met ?? NONE), "rest");
+  assertStrictEquals(latin1(await met ?? NONE), "rest");
 });
 
 test("nothing is read from an address that is not listed, nor without a list", async () => {
   for (const options of [OPTIONS, { proxyFrom: undefined, handshakeTimeout: 26 }]) {
     const { conn, socket } = connection("11.0.0.1");
-    assert.equal(await readProxyHeader(conn, options), undefined);
-    assert.ok(!socket.flowing);
-    assert.equal(conn.proxy, undefined);
-    assert.equal(conn.remote.ip, "11.0.0.1");
+    assertStrictEquals(await readProxyHeader(conn, options), undefined);
+    assert(!socket.flowing);
+    assertStrictEquals(conn.proxy, undefined);
+    assertStrictEquals(conn.remote.ip, "11.0.0.1");
   }
 });
 
@@ -146,7 +146,8 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
     const met = readProxyHeader(conn, OPTIONS);
     socket.put(fromLatin1("PROXY"));
     end(conn, socket);
-    await assert.rejects(met, (error) => expected.test(reasonWords(reasonOf(error))));
+    const error = await assertRejects(() => met);
+    assertMatch(reasonWords(reasonOf(error)), expected);
   }
 });
 
@@ -161,12 +162,14 @@ test("a client that goes without a word is told from one that is given up", asyn
       const { conn, socket } = connection("10.0.0.1");
       const reading = header ? readProxyHeader(conn, OPTIONS) : readHello(conn);
       end(conn, socket);
-      await assert.rejects(reading, (error) => sentNothing(reasonOf(error)) === expected);
+      const error = await assertRejects(() => reading);
+      assertStrictEquals(sentNothing(reasonOf(error)), expected);
     }
   }
   const { conn, socket } = connection("10.0.0.1");
   socket.lose(); // while its name is looked up
-  await assert.rejects(readHello(conn), (error) => sentNothing(reasonOf(error)));
+  const error = await assertRejects(() => readHello(conn));
+  assert(sentNothing(reasonOf(error)));
 });
 
 test("after the first bytes a client that goes is still noticed", async () => {
@@ -175,5 +178,5 @@ test("after the first bytes a client that goes is still noticed", async () => {
   socket.put(fromLatin1("ab"));
   await first;
   socket.lose();
-  assert.ok(conn.givenUp !== undefined);
+  assert(conn.givenUp !== undefined);
 });

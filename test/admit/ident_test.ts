@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { test } from "node:test";
@@ -46,7 +46,7 @@ const QUESTION: Omit<IdentQuestion, "port"> = {
 
 for (const port of ["remotePort", "localPort"]) {
   test(`nobody is asked about a connection whose ${port} is 0`, async () => {
-    assert.equal(await askIdent({ ...QUESTION, [port]: 0, port: 9 }), undefined);
+    assertStrictEquals(await askIdent({ ...QUESTION, [port]: 0, port: 9 }), undefined);
   });
 }
 
@@ -82,8 +82,8 @@ for (const [title, script, info] of ROWS) {
   test(`an ident server that ${title} gives ${JSON.stringify(info?.slice(0, 20))}`, async () => {
     const server = await identServer(script);
     const clock = new FastClock();
-    assert.equal(await askIdent({ ...QUESTION, port: server.port }, undefined, clock), info);
-    assert.equal(clock.timers, 0);
+    assertStrictEquals(await askIdent({ ...QUESTION, port: server.port }, undefined, clock), info);
+    assertStrictEquals(clock.timers, 0);
     await server.close();
   });
 }
@@ -95,8 +95,8 @@ test("the request names both ports and comes from the connection's own local add
     socket.end(`${head}root\r\n`);
   });
   const question = { ...QUESTION, localIp: "127.0.0.77", port: server.port };
-  assert.equal(await askIdent(question), "root");
-  assert.equal(seen, "127.0.0.77 50312 , 465\r\n");
+  assertStrictEquals(await askIdent(question), "root");
+  assertStrictEquals(seen, "127.0.0.77 50312 , 465\r\n");
   await server.close();
 });
 
@@ -104,10 +104,10 @@ test("without an ident server, or from an address that is not ours, the answer i
   const server = await identServer(() => {});
   await server.close();
   const began = performance.now();
-  assert.equal(await askIdent({ ...QUESTION, port: server.port }), undefined);
+  assertStrictEquals(await askIdent({ ...QUESTION, port: server.port }), undefined);
   const elsewhere = { ...QUESTION, localIp: "192.0.2.1", port: server.port };
-  assert.equal(await askIdent(elsewhere), undefined);
-  assert.ok(performance.now() - began < 2000);
+  assertStrictEquals(await askIdent(elsewhere), undefined);
+  assert(performance.now() - began < 2000);
 });
 
 test("a slow ident server is given up after its seconds and its connection is closed", async () => {
@@ -118,8 +118,8 @@ test("a slow ident server is given up after its seconds and its connection is cl
   const clock = new FastClock();
   const began = clock.now();
   const question = { ...QUESTION, timeout: 3, port: server.port };
-  assert.equal(await askIdent(question, undefined, clock), undefined);
-  assert.ok(clock.now() - began >= 2900);
+  assertStrictEquals(await askIdent(question, undefined, clock), undefined);
+  assert(clock.now() - began >= 2900);
   await Promise.all(
     [...server.sockets].map((socket) => new Promise((resolve) => socket.on("close", resolve))),
   );
@@ -130,8 +130,8 @@ test("an abort ends the wait at once", async () => {
   const controller = new AbortController();
   const server = await identServer(() => controller.abort());
   const question = { ...QUESTION, timeout: 600, port: server.port, signal: controller.signal };
-  assert.equal(await askIdent(question), undefined);
-  assert.equal(await askIdent(question), undefined);
+  assertStrictEquals(await askIdent(question), undefined);
+  assertStrictEquals(await askIdent(question), undefined);
   await server.close();
 });
 
@@ -145,9 +145,9 @@ test("200 ident servers that say nothing are waited for at once", async () => {
       () => askIdent({ ...QUESTION, port: server.port }, undefined, clock),
     ),
   );
-  assert.ok(all.every((info) => info === undefined));
-  assert.ok(clock.now() - began < 20_000);
-  assert.equal(clock.timers, 0);
+  assert(all.every((info) => info === undefined));
+  assert(clock.now() - began < 20_000);
+  assertStrictEquals(clock.timers, 0);
   await server.close();
 });
 
@@ -157,11 +157,11 @@ test("a question that gets no descriptor in time is given up, and frees nothing 
   const release = sockets.take(() => {}, () => {});
   const question = { ...QUESTION, port: server.port };
   const clock = new FastClock(50);
-  assert.equal(await askIdent(question, undefined, clock, sockets), undefined);
-  assert.equal(sockets.waiting, 0);
-  assert.equal(server.sockets.size, 0);
+  assertStrictEquals(await askIdent(question, undefined, clock, sockets), undefined);
+  assertStrictEquals(sockets.waiting, 0);
+  assertStrictEquals(server.sockets.size, 0);
   release();
-  assert.equal(await askIdent(question, undefined, undefined, sockets), "root");
-  assert.equal(sockets.open, 0);
+  assertStrictEquals(await askIdent(question, undefined, undefined, sockets), "root");
+  assertStrictEquals(sockets.open, 0);
   await server.close();
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import { addressKey, parseIp } from "../../src/codec/ip.ts";
@@ -24,7 +24,7 @@ function setUp(programs = 40, rateAddresses?: number) {
   });
   const take = (address: string, limits: ConnectionLimits = {}): LocalReservation => {
     const taken = limiter.take(address, limits);
-    assert.ok("release" in taken, JSON.stringify(taken));
+    assert("release" in taken, JSON.stringify(taken));
     return taken;
   };
   return { clock, limiter, take };
@@ -35,18 +35,18 @@ test("MAXCONIP counts per address, and what is released can be taken again", () 
   const limits = { perAddress: 2 };
   const first = take(A, limits);
   take(A, limits);
-  assert.deepEqual(limiter.take(A, limits), { by: "address", count: 2 });
-  assert.equal(limiter.openConnections(A), 2, "a refused connection is not counted");
+  assertEquals(limiter.take(A, limits), { by: "address", count: 2 });
+  assertStrictEquals(limiter.openConnections(A), 2, "a refused connection is not counted");
   take(B, limits);
   first.release();
   take(A, limits);
-  assert.deepEqual(limiter.take(A, limits), { by: "address", count: 2 });
+  assertEquals(limiter.take(A, limits), { by: "address", count: 2 });
 });
 
 test("MAXCONIP is capped at -c, and 0 means none", () => {
   const { limiter, take } = setUp(3);
   for (let i = 0; i < 3; i++) take(A, { perAddress: 100 });
-  assert.deepEqual(limiter.take(A, { perAddress: 100 }), { by: "address", count: 3 });
+  assertEquals(limiter.take(A, { perAddress: 100 }), { by: "address", count: 3 });
   for (let i = 0; i < 10; i++) take(A, { perAddress: 0 });
 });
 
@@ -55,17 +55,17 @@ test("release gives back once, however often it is called", () => {
   const [one, two] = [take(A), take(A)];
   one.release();
   one.release();
-  assert.equal(limiter.openConnections(A), 1);
+  assertStrictEquals(limiter.openConnections(A), 1);
   two.release();
-  assert.equal(limiter.openConnections(A), 0);
-  assert.equal(limiter.tracked, 0);
+  assertStrictEquals(limiter.openConnections(A), 0);
+  assertStrictEquals(limiter.tracked, 0);
 });
 
 test("connections that arrive together do not refuse each other: the first n pass", () => {
   const { take } = setUp();
   const holds = Array.from({ length: 8 }, () => take(A));
   const verdicts = holds.reverse().map((hold) => hold.check({ perAddress: 5 }));
-  assert.deepEqual(verdicts.map((refusal) => refusal === undefined).reverse(), [
+  assertEquals(verdicts.map((refusal) => refusal === undefined).reverse(), [
     ...[true, true, true, true, true],
     ...[false, false, false],
   ]);
@@ -75,9 +75,9 @@ test("MAXCONNET is shared by all addresses under one rule", () => {
   const { limiter, take } = setUp();
   const limits = { network: { key: "10.", count: 2 } };
   const first = take(A, limits);
-  assert.equal(first.check(limits), undefined, "asked twice, counted once");
+  assertStrictEquals(first.check(limits), undefined, "asked twice, counted once");
   take(B, limits);
-  assert.deepEqual(limiter.take(B, limits), { by: "network", count: 2 });
+  assertEquals(limiter.take(B, limits), { by: "network", count: 2 });
   take(B, { network: { key: "11.", count: 1 } });
   first.release();
   take(B, limits);
@@ -87,10 +87,10 @@ test("a connection refused by its rule gives everything back when it closes", ()
   const { limiter, take } = setUp();
   const hold = take(A);
   const other = take(B, { network: { key: "", count: 1 } });
-  assert.deepEqual(hold.check({ network: { key: "", count: 1 } }), { by: "network", count: 1 });
+  assertEquals(hold.check({ network: { key: "", count: 1 } }), { by: "network", count: 1 });
   hold.release();
   other.release();
-  assert.equal(limiter.tracked, 0);
+  assertStrictEquals(limiter.tracked, 0);
   take(A, { network: { key: "", count: 1 } });
 });
 
@@ -106,7 +106,7 @@ test("MAXCONRATE lets exactly n through in any s seconds", () => {
     const taken = limiter.take(A, limits);
     if ("release" in taken) admitted.push(clock.ms);
   }
-  assert.deepEqual(admitted, [11_000, 15_000, 20_000, 21_000, 25_000, 30_000, 31_000, 35_000]);
+  assertEquals(admitted, [11_000, 15_000, 20_000, 21_000, 25_000, 30_000, 31_000, 35_000]);
 });
 
 test("two rates on one connection count it once, and the tighter one decides", () => {
@@ -115,7 +115,7 @@ test("two rates on one connection count it once, and the tighter one decides", (
   const tight = { rate: { count: 2, seconds: 60 } };
   for (const expected of [undefined, undefined, "rate"]) {
     const hold = take(A, wide);
-    assert.equal(hold.check(tight)?.by, expected);
+    assertStrictEquals(hold.check(tight)?.by, expected);
   }
 });
 
@@ -126,9 +126,9 @@ test("a flood of addresses takes bounded memory and locks nobody out", () => {
     take(`flood ${i}`, limits).release();
     clock.ms++;
   }
-  assert.ok(limiter.tracked <= 1000, `${limiter.tracked}`);
+  assert(limiter.tracked <= 1000, `${limiter.tracked}`);
   take(A, limits);
-  assert.deepEqual(limiter.take(A, { rate: limits.rate }), { by: "rate", count: 1 });
+  assertEquals(limiter.take(A, { rate: limits.rate }), { by: "rate", count: 1 });
 });
 
 test("one address that connects for days keeps no more times than its rate needs", () => {
@@ -136,32 +136,32 @@ test("one address that connects for days keeps no more times than its rate needs
   const rates = new RateMemory(() => clock.ms, 10);
   for (let i = 0; i < 100_000; i++) {
     clock.ms += 100;
-    assert.ok(rates.allows(A, { count: 10, seconds: 1 }, false));
+    assert(rates.allows(A, { count: 10, seconds: 1 }, false));
   }
-  assert.ok(rates.times <= 11, `${rates.times}`);
+  assert(rates.times <= 11, `${rates.times}`);
 });
 
 test("what has ended is forgotten while others come", () => {
   const { clock, limiter, take } = setUp();
   for (let i = 0; i < 100; i++) take(`old ${i}`, { rate: { count: 1, seconds: 1 } }).release();
-  assert.equal(limiter.tracked, 100);
+  assertStrictEquals(limiter.tracked, 100);
   clock.ms += 5000;
   for (let i = 0; i < 100; i++) take(A, { rate: { count: 1000, seconds: 1 } }).release();
-  assert.equal(limiter.tracked, 1);
+  assertStrictEquals(limiter.tracked, 1);
 });
 
 test("limits are read strictly: what is no number is an error, not no limit", () => {
-  assert.equal(parseLimit("MAXCONIP", undefined), undefined);
-  assert.equal(parseLimit("MAXCONIP", ""), undefined);
-  assert.equal(parseLimit("MAXCONIP", "0"), 0);
-  assert.equal(parseLimit("MAXCONIP", "17"), 17);
+  assertStrictEquals(parseLimit("MAXCONIP", undefined), undefined);
+  assertStrictEquals(parseLimit("MAXCONIP", ""), undefined);
+  assertStrictEquals(parseLimit("MAXCONIP", "0"), 0);
+  assertStrictEquals(parseLimit("MAXCONIP", "17"), 17);
   for (const text of ["-1", "x", "1x", " 1", "1.5", "1e3", "9".repeat(10)]) {
-    assert.throws(() => parseLimit("MAXCONIP", text), FatalError, text);
+    assertThrows(() => parseLimit("MAXCONIP", text), FatalError, undefined, text);
   }
-  assert.deepEqual(parseRate("5/60"), { count: 5, seconds: 60 });
-  assert.equal(parseRate("0/60"), undefined);
-  assert.equal(parseRate(undefined), undefined);
+  assertEquals(parseRate("5/60"), { count: 5, seconds: 60 });
+  assertStrictEquals(parseRate("0/60"), undefined);
+  assertStrictEquals(parseRate(undefined), undefined);
   for (const text of ["5", "5/", "/5", "5/0", "-5/1", "10001/1", "5/86401", "5/6/7", "a/b"]) {
-    assert.throws(() => parseRate(text), FatalError, text);
+    assertThrows(() => parseRate(text), FatalError, undefined, text);
   }
 });

@@ -1,6 +1,6 @@
 /** What denies a client because of its look-ups, and what only leaves a name unknown. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { type LookupOptions, type LookupServices, resolveEnds } from "../../src/admit/lookups.ts";
 import { Connection } from "../../src/connection.ts";
@@ -134,8 +134,8 @@ for (const [what, given, denial, host] of ROWS) {
   test(`look-ups: ${what}: ${denial ?? "admitted"}`, async () => {
     const conn = client();
     const result = await resolveEnds(conn, given);
-    assert.deepEqual(result, denial && { kind: "look-up", what: denial });
-    assert.equal(conn.remote.host, host);
+    assertEquals<unknown>(result, denial && { kind: "look-up", what: denial });
+    assertStrictEquals(conn.remote.host, host);
   });
 }
 
@@ -143,8 +143,8 @@ test("without a look-up of the own name there is none, not even localhost", asyn
   const conn = client();
   conn.local.ip = "127.0.0.1";
   const given = services({ ownName: false, remoteName: false }, {});
-  assert.equal(await resolveEnds(conn, { ...given, asksAboutLoopback: false }), undefined);
-  assert.equal(conn.local.host, undefined);
+  assertStrictEquals(await resolveEnds(conn, { ...given, asksAboutLoopback: false }), undefined);
+  assertStrictEquals(conn.local.host, undefined);
 });
 
 test("a client that goes during its look-ups is not denied", async () => {
@@ -152,5 +152,5 @@ test("a client that goes during its look-ups is not denied", async () => {
   const given = services({ lookupTimeout: 20, ...STRICT }, OWN);
   const result = resolveEnds(conn, given);
   conn.giveUp({ kind: "client gone", how: "closed" });
-  assert.equal(await result, undefined);
+  assertStrictEquals(await result, undefined);
 });

@@ -1,4 +1,5 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import {
   closeSync,
   copyFileSync,
@@ -13,7 +14,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { IN_MEMORY, RuleBook, type RuleResult } from "../../src/admit/rulebook.ts";
 import { RECHECK } from "../../src/files/reloading.ts";
@@ -68,9 +68,9 @@ function withBook(
 }
 
 function assertDenied(verdict: RuleResult, error: RegExp): void {
-  assert.equal(verdict.allow, false);
-  assert.match(verdict.error ?? "", error);
-  assert.equal(verdict.env.size, 0);
+  assertStrictEquals(verdict.allow, false);
+  assertMatch(verdict.error ?? "", error);
+  assertStrictEquals(verdict.env.size, 0);
 }
 
 /** Enough records for a file that is too large to be kept in memory. */
@@ -81,15 +81,15 @@ function many(count = 4000): string[] {
 test("the verdict has the rule's variables and key", () => {
   const bytes = compile('10.0.0.0/8:allow,A="1",B="2"', '192.168.:deny,A="1"', "=.example:deny");
   const book = new RuleBook(memory(bytes).source, { allowMissing: false, now: () => 0 });
-  assert.deepEqual(book.evaluate({ ip: "10.1.2.3" }), {
+  assertEquals(book.evaluate({ ip: "10.1.2.3" }), {
     allow: true,
     env: new Map([["A", "1"], ["B", "2"]]),
     rule: fromLatin1("_0000e0g0"),
   });
-  assert.equal(book.evaluate({ ip: "192.168.1.1" }).allow, false);
+  assertStrictEquals(book.evaluate({ ip: "192.168.1.1" }).allow, false);
   const hosts = book.evaluate({ ip: "::1", host: "a.example" });
-  assert.equal(ruleWords(hosts.rule), "rule =.example");
-  assert.deepEqual(book.evaluate({ ip: "::1" }), { allow: true, env: new Map() });
+  assertStrictEquals(ruleWords(hosts.rule), "rule =.example");
+  assertEquals(book.evaluate({ ip: "::1" }), { allow: true, env: new Map() });
   assertDenied(book.evaluate({ ip: "not an address" }), /memory: ip: address/);
 });
 
@@ -98,10 +98,10 @@ test("a missing file denies, unless -X allows it", () => {
     assertDenied(book.evaluate({ ip: "::1" }), /unable to read .*rules\.cdb: no such file/);
   });
   withBook(true, (book, cdb, clock) => {
-    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, true);
     writeFileSync(cdb, compile(":deny"));
     clock.ms += RECHECK;
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
   });
 });
 
@@ -127,39 +127,39 @@ test("-X forgives a missing file only: what cannot be read denies", () => {
 test("a renamed-over file is noticed, but looked for once a second at most", () => {
   withBook(false, (book, cdb, clock, folder) => {
     writeFileSync(cdb, compile(":deny"));
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
     writeFileSync(join(folder, "tmp"), compile(":allow"));
     renameSync(join(folder, "tmp"), cdb);
     clock.ms += RECHECK - 1;
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
     clock.ms += 1;
-    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, true);
   });
 });
 
 test("a clock that goes back does not keep old rules, and expire() does not wait", () => {
   withBook(false, (book, cdb, clock) => {
     writeFileSync(cdb, compile(":deny"));
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
     writeFileSync(cdb, compile(":allow", "10.:deny"));
     clock.ms -= 3000;
-    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, true);
     writeFileSync(cdb, compile(":deny"));
     book.expire();
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
   });
 });
 
 test("a file that breaks denies, and one that is repaired is followed again", () => {
   withBook(false, (book, cdb, clock) => {
     writeFileSync(cdb, compile(":allow"));
-    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, true);
     truncateSync(cdb, 2050);
     clock.ms += RECHECK;
     assertDenied(book.evaluate({ ip: "::1" }), /unable to read/);
     writeFileSync(cdb, compile(":allow"));
     clock.ms += RECHECK;
-    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, true);
     rmSync(cdb);
     clock.ms += RECHECK;
     assertDenied(book.evaluate({ ip: "::1" }), /no such file/);
@@ -169,17 +169,17 @@ test("a file that breaks denies, and one that is repaired is followed again", ()
 test("a large file is read in place; its successor is too, and the old one is closed", () => {
   withBook(false, (book, cdb, clock, folder) => {
     const old = compile(...many(), ":deny");
-    assert.ok(old.length > IN_MEMORY);
+    assert(old.length > IN_MEMORY);
     writeFileSync(cdb, old);
     const { env } = book.evaluate({ ip: "::1", host: "host77.example" });
-    assert.deepEqual([...env], [["N", "77"]]);
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertEquals([...env], [["N", "77"]]);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
     copyFileSync(cdb, join(folder, "tmp"));
     writeFileSync(join(folder, "tmp"), compile(...many()));
     renameSync(join(folder, "tmp"), cdb);
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
     clock.ms += RECHECK;
-    assert.equal(book.evaluate({ ip: "::1" }).allow, true);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, true);
     truncateSync(cdb, 3000);
     assertDenied(book.evaluate({ ip: "::1", host: "host77.example" }), /file shrank/);
   });
@@ -194,12 +194,12 @@ test("small files are closed once read, large ones when they are replaced", () =
       clock.ms += 100;
       book.evaluate({ ip: "::1" });
     }
-    assert.equal(used.opened, 1);
-    assert.ok(used.stamped >= 10 && used.stamped <= 11, `${used.stamped}`);
-    assert.equal(used.closed, bytes.length > IN_MEMORY ? 0 : 1);
+    assertStrictEquals(used.opened, 1);
+    assert(used.stamped >= 10 && used.stamped <= 11, `${used.stamped}`);
+    assertStrictEquals(used.closed, bytes.length > IN_MEMORY ? 0 : 1);
     book.close();
     book.close();
-    assert.equal(used.closed, 1);
+    assertStrictEquals(used.closed, 1);
   }
 });
 
@@ -207,7 +207,7 @@ test("a broken large file is closed, not leaked", () => {
   const { source, used } = memory(compile(...many()).subarray(1));
   const book = new RuleBook(source, { allowMissing: false, now: () => 0 });
   assertDenied(book.evaluate({ ip: "::1" }), /cdb/);
-  assert.deepEqual([used.opened, used.closed], [1, 1]);
+  assertEquals([used.opened, used.closed], [1, 1]);
 });
 
 test("a worker without the path works from descriptors handed over", () => {
@@ -235,11 +235,11 @@ test("a worker without the path works from descriptors handed over", () => {
     };
     assertDenied(book.evaluate({ ip: "::1" }), /-x rules.cdb: no such file/);
     hand(":deny", ...many());
-    assert.equal(book.evaluate({ ip: "::1" }).allow, false);
+    assertStrictEquals(book.evaluate({ ip: "::1" }).allow, false);
     hand(":allow", ...many());
-    assert.equal(closed.length, 0, "still in use until the next is opened");
-    assert.deepEqual(book.evaluate({ ip: "::1" }).rule, new Uint8Array(0));
-    assert.equal(closed.length, 1);
+    assertStrictEquals(closed.length, 0, "still in use until the next is opened");
+    assertEquals(book.evaluate({ ip: "::1" }).rule, new Uint8Array(0));
+    assertStrictEquals(closed.length, 1);
     handed.hand(undefined);
     book.expire();
     assertDenied(book.evaluate({ ip: "::1" }), /no such file/);
@@ -269,13 +269,13 @@ test("every byte of a small file damaged in turn: what was denied is never allow
       const book = new RuleBook(memory(bytes).source, { allowMissing: true, now: () => 0 });
       for (const peer of peers) {
         const verdict = book.evaluate(peer);
-        assert.equal(verdict.allow, false, `byte ${at} ^ ${flip}: ${JSON.stringify(peer)}`);
+        assertStrictEquals(verdict.allow, false, `byte ${at} ^ ${flip}: ${JSON.stringify(peer)}`);
         if (verdict.error !== undefined && peer === peers[0]) noticed++;
       }
     }
   }
   // Some damage has no effect: positions of empty tables, bytes of values that are not looked up.
-  assert.ok(noticed > damaged / 10, `${noticed} of ${damaged}`);
+  assert(noticed > damaged / 10, `${noticed} of ${damaged}`);
 });
 
 test("a small file cut at any length denies", () => {
@@ -305,13 +305,13 @@ test("damage that a look-up in a large file meets denies, in every byte it reads
   };
   const peer = { ip: "192.0.2.1", host: "host99999.example" };
   const options = { allowMissing: true, now: () => 0 };
-  assert.equal(new RuleBook(watch(sound), options).evaluate(peer).allow, false);
+  assertStrictEquals(new RuleBook(watch(sound), options).evaluate(peer).allow, false);
   for (const at of read) {
     for (const flip of [0x01, 0xff]) {
       const bytes = sound.slice();
       bytes[at]! ^= flip;
       const verdict = new RuleBook(memory(bytes).source, options).evaluate(peer);
-      assert.equal(verdict.allow, false, `byte ${at} ^ ${flip}`);
+      assertStrictEquals(verdict.allow, false, `byte ${at} ^ ${flip}`);
     }
   }
 });

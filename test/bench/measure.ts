@@ -1,7 +1,7 @@
 /** The measurements. Each starts a server, puts it under load, and returns figures by name. */
 
+import { join } from "@std/path";
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Held, hold, load } from "./client.ts";
 import type { Tools } from "./prepare.ts";

@@ -1,9 +1,9 @@
 /** Makes what the measurements need: the C tools, a certificate, rules, the server. All of it is in
  *  dist/.bench, which can be removed at any time. */
 
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { found, ROOT } from "../e2e/harness.ts";
 

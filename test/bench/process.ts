@@ -4,9 +4,9 @@
  *  Its parent is a shell that kills all of them when our end of a pipe is closed, so nothing is left
  *  however this program ends. */
 
+import { join } from "@std/path";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { ROOT, settled, within } from "../e2e/harness.ts";
 import { freePort } from "../free_port.ts";

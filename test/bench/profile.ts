@@ -7,10 +7,10 @@
  *
  *  Asserts nothing. PROFILE_N connections (1000), PROFILE_C at once (16), BENCH_OUT a file to write. */
 
+import { join } from "@std/path";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { request } from "node:http";
-import { join } from "node:path";
 import process from "node:process";
 import { settled } from "../e2e/harness.ts";
 import { load } from "./client.ts";

@@ -1,9 +1,9 @@
 /** The servers that are compared, and the variants of ours: how each is started for a port and a program.
  *  Servers that are not installed are left out and reported. */
 
+import { join } from "@std/path";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { type Form, formCommand } from "../e2e/harness.ts";
 import { rulesFile, type Tools } from "./prepare.ts";

@@ -7,10 +7,10 @@
  *
  *  SSLSERVER_FORM: binary (default) or deno. */
 
+import { join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { type Form, formCommand, helper, settled } from "../e2e/harness.ts";
 import { prepare } from "./prepare.ts";

@@ -1,9 +1,9 @@
 /** Which users may read and execute a file, by its mode. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { obstacle, type ProcessUser } from "../../src/check/access.ts";
@@ -45,8 +45,8 @@ test("the owner's, the group's and the others' bits count, each for its own", ()
     for (const [mode, who, wanted, may] of rows) {
       fs.chmodSync(file, mode);
       const why = obstacle(file, who, wanted);
-      assert.equal(why === undefined, may, `${mode.toString(8)} ${wanted}: ${why?.text}`);
-      if (!may) assert.equal(why?.text, `user ${who.uid} cannot ${wanted} it`);
+      assertStrictEquals(why === undefined, may, `${mode.toString(8)} ${wanted}: ${why?.text}`);
+      if (!may) assertStrictEquals(why?.text, `user ${who.uid} cannot ${wanted} it`);
     }
   });
 });
@@ -59,7 +59,7 @@ test("a folder above that cannot be entered is named, also behind a link", () =>
     fs.symlinkSync(join(shut, "file"), join(folder, "link"));
     fs.chmodSync(shut, 0o700);
     for (const path of [join(shut, "file"), join(folder, "link")]) {
-      assert.deepEqual(obstacle(path, stranger, "read"), {
+      assertEquals(obstacle(path, stranger, "read"), {
         text: `user 65533 cannot enter ${shut}`,
         folder: true,
       });
@@ -69,7 +69,7 @@ test("a folder above that cannot be entered is named, also behind a link", () =>
 
 test("a file that is not there is said to be so, for whoever asks", () => {
   for (const who of [stranger, { ...owner, ourselves: true }]) {
-    assert.match(
+    assertMatch(
       obstacle("/nonexistent/file", who, "read")?.text ?? "",
       /^no such file or directory/i,
     );

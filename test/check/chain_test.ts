@@ -1,9 +1,9 @@
 /** The remedy that --check gives for an incomplete chain. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as os from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { checkChain } from "../../src/check/chain.ts";
 import { Findings } from "../../src/check/finding.ts";
@@ -34,12 +34,12 @@ test("an issuer beside the certificate is proposed, but for a file with a privat
         const text of [`${key}${issuer}`, `${issuer}${key}`, `${issuer}-----BEGIN PRIVATE KEY----`]
       ) {
         fs.writeFileSync(join(folder, "a.pem"), text);
-        assert.deepEqual(proposed(), [], text);
+        assertEquals(proposed(), [], text);
       }
     }
     fs.writeFileSync(join(folder, "b.pem"), issuer);
-    assert.equal(proposed().length, 1);
-    assert.match(proposed()[0] ?? "", /^append \S+\/b\.pem to it/);
+    assertStrictEquals(proposed().length, 1);
+    assertMatch(proposed()[0] ?? "", /^append \S+\/b\.pem to it/);
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
@@ -70,7 +70,7 @@ test("a file that is not in order is warned of, but for the root first where tha
     const files = [{ path: "chain.pem", bytes: new TextEncoder().encode(text) }];
     checkChain(sent, "chain.pem", files, { leafFirst, alone: true, now: NOW }, findings);
     const said = findings.list.filter(({ text }) => /not in order|no part of/.test(text));
-    assert.equal(said.length, warned ? 1 : 0, what);
-    if (warned) assert.match(said[0]?.text ?? "", warned, what);
+    assertStrictEquals(said.length, warned ? 1 : 0, what);
+    if (warned) assertMatch(said[0]?.text ?? "", warned, what);
   }
 });

@@ -1,6 +1,6 @@
 /** The ciphers that remain after a cipher list. Only for runtimes that support cipher lists. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { test } from "node:test";
 import tls from "node:tls";
@@ -12,19 +12,19 @@ const skip = process.versions["bun"] === undefined && "rustls takes no list of c
 test("SUITES are those that the library has for certificates", { skip }, () => {
   const own = tls.getCiphers().map((name) => name.toUpperCase())
     .filter((name) => !name.startsWith("TLS_") && !name.includes("PSK"));
-  assert.deepEqual([...SUITES].sort(), own.sort());
+  assertEquals([...SUITES].sort(), own.sort());
 });
 
 test("a list leaves the suites that fit it and the key, strongest first", { skip }, async () => {
   const { certPem, keyPem } = makeSelfSigned(["localhost"]);
   const pairs = [{ chain: certPem, key: keyPem }];
-  assert.deepEqual(await resultingSuites(pairs, "ECDHE+AESGCM:ECDHE+CHACHA20"), [
+  assertEquals(await resultingSuites(pairs, "ECDHE+AESGCM:ECDHE+CHACHA20"), [
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-ECDSA-AES128-GCM-SHA256",
   ]);
-  assert.deepEqual(await resultingSuites(pairs, "ECDHE-RSA-AES128-GCM-SHA256"), []);
-  await assert.rejects(resultingSuites(pairs, "NOTHING"));
+  assertEquals(await resultingSuites(pairs, "ECDHE-RSA-AES128-GCM-SHA256"), []);
+  await assertRejects(() => resultingSuites(pairs, "NOTHING"));
 });
 
 test("words that name nothing are found, exclusions and bygone suites are not", { skip }, () => {
@@ -36,13 +36,13 @@ test("words that name nothing are found, exclusions and bygone suites are not", 
     ["HIHG:!aNULL", ["HIHG"]],
     ["ECDHE-RSA-AES128-GCM-SHA265 AES128-SHA,ECHDE", ["ECDHE-RSA-AES128-GCM-SHA265", "ECHDE"]],
   ];
-  for (const [list, unknown] of rows) assert.deepEqual(unknownWords(list), unknown, list);
+  for (const [list, unknown] of rows) assertEquals(unknownWords(list), unknown, list);
 });
 
 test("weak is what has no forward secrecy or no authenticated cipher", () => {
   const weak = SUITES.filter(isWeak);
   const strong = SUITES.filter((suite) => !isWeak(suite));
-  assert.equal(strong.length, 6);
-  assert.ok(strong.every((suite) => /^ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)/.test(suite)));
-  assert.ok(weak.includes("AES256-GCM-SHA384") && weak.includes("ECDHE-RSA-AES256-SHA"));
+  assertStrictEquals(strong.length, 6);
+  assert(strong.every((suite) => /^ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)/.test(suite)));
+  assert(weak.includes("AES256-GCM-SHA384") && weak.includes("ECDHE-RSA-AES256-SHA"));
 });

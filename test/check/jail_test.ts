@@ -1,9 +1,9 @@
 /** How paths resolve in a jail. */
 
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { inJail, obstacle } from "../../src/check/access.ts";
 
@@ -30,8 +30,10 @@ test("a path in a jail stays there, by links and by dots too", () => {
       ["/none/at/../all", "/none/all"],
       ["/", "/"],
     ];
-    for (const [path, found] of rows) assert.equal(inJail(path, jail), join(jail, found), path);
-    assert.throws(() => inJail("/circle", jail), /too many links/);
+    for (const [path, found] of rows) {
+      assertStrictEquals(inJail(path, jail), join(jail, found), path);
+    }
+    assertThrows(() => inJail("/circle", jail), Error, /too many links/);
   } finally {
     fs.rmSync(jail, { recursive: true });
   }
@@ -43,10 +45,10 @@ test("paths outside the jail do not exist inside it", () => {
     fs.chmodSync(jail, 0o755);
     fs.writeFileSync(join(jail, "key"), "", { mode: 0o644 });
     const who = { uid: 65533, gid: 65533, groups: [], ourselves: false, jail };
-    assert.equal(obstacle("/key", who, "read"), undefined);
-    assert.match(obstacle("/etc/passwd", who, "read")?.text ?? "", /^no such file or directory/i);
+    assertStrictEquals(obstacle("/key", who, "read"), undefined);
+    assertMatch(obstacle("/etc/passwd", who, "read")?.text ?? "", /^no such file or directory/i);
     fs.chmodSync(join(jail, "key"), 0o600);
-    assert.equal(obstacle("/key", who, "read")?.text, "user 65533 cannot read it");
+    assertStrictEquals(obstacle("/key", who, "read")?.text, "user 65533 cannot read it");
   } finally {
     fs.rmSync(jail, { recursive: true });
   }

@@ -1,6 +1,6 @@
 /** The warnings of a start about the certificates that it will serve. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch } from "@std/assert";
 import { test } from "node:test";
 import { warnOfServed } from "../../src/check/served.ts";
 import { decodePem } from "../../src/codec/x509/pem.ts";
@@ -30,15 +30,15 @@ function said(der: Uint8Array, names: (string | undefined)[], at = 0): string[] 
 test("a start warns of what clients will refuse, with a remedy, as --check does", () => {
   const { certPem } = makeSelfSigned(["a.example"]);
   const good = decodePem(new TextEncoder().encode(certPem))[0]?.bytes ?? new Uint8Array();
-  assert.deepEqual(said(good, [undefined, "a.example"]), []);
-  assert.match(
+  assertEquals(said(good, [undefined, "a.example"]), []);
+  assertMatch(
     said(good, ["b.example"]).join("\n"),
     /^[^\n]*used for b\.example.* -- set CERTFILE:b/,
   );
-  assert.match(
+  assertMatch(
     said(good, [undefined], -5000).join("\n"),
     /^[^\n]*not valid before .* -- look at the clock/,
   );
   const bare = certify({ name: "bare" }).der;
-  assert.match(said(bare, [undefined]).join("\n"), /no subjectAltName.* -- have it issued/);
+  assertMatch(said(bare, [undefined]).join("\n"), /no subjectAltName.* -- have it issued/);
 });

@@ -1,6 +1,6 @@
 /** Which variable --check suggests for a misspelled name. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { spelling } from "../../src/check/spelling.ts";
 
@@ -29,11 +29,11 @@ test("a name one letter off, in lower case, or another program's is recognized",
     ["TLS_GID", "SSL_GID"],
     ["ALPn", "ALPN"],
   ];
-  for (const [wrong, meant] of rows) assert.equal(spelling(wrong), meant, wrong);
+  for (const [wrong, meant] of rows) assertStrictEquals(spelling(wrong), meant, wrong);
 });
 
 test("right names and those that are none of ours are left alone", () => {
   const names = ["CERTFILE", "CERTFILE:a.example", "CCAFILE", "CAFILE", "CADIR", "CCADIR", "ALPN"];
   const others = ["PATH", "HOME", "LANG", "PROFILE", "ENVFILE", "SSL_CERT_FILE", "PWD", "", "_"];
-  for (const name of [...names, ...others]) assert.equal(spelling(name), undefined, name);
+  for (const name of [...names, ...others]) assertStrictEquals(spelling(name), undefined, name);
 });

@@ -1,9 +1,9 @@
 /** Checks that a start shares with --check: which findings stop it, and which are warnings with a remedy. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as os from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import type { Env } from "../../src/config/variables.ts";
@@ -22,7 +22,7 @@ const runtime = await currentRuntime();
 /** Runs a start, up to the first call of the TLS library. */
 function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "text") {
   const request = parseOptions(argv, env);
-  assert.ok("serve" in request);
+  assert("serve" in request);
   const findings = new Findings();
   const actors = checkCommand(request.serve, env, runtime, "cli.ts", findings);
   checkOperands(request.serve, env, runtime, actors, findings);
@@ -32,7 +32,7 @@ function start(argv: readonly string[], env: Env = {}, form: "text" | "json" = "
   try {
     findings.start(log);
   } catch (error) {
-    assert.ok(error instanceof FatalError);
+    assert(error instanceof FatalError);
     fatal = error;
   }
   log.flush();
@@ -96,9 +96,9 @@ test("what no client could ever be served with stops a start, with a remedy", ()
     ];
     for (const [argv, text, remedy] of rows) {
       const { fatal } = start([...BASE, ...argv], { PATH });
-      assert.match(fatal?.message ?? "", text, argv.join(" "));
-      assert.match(fatal?.hint ?? "", remedy, argv.join(" "));
-      assert.equal(fatal?.code, 111);
+      assertMatch(fatal?.message ?? "", text, argv.join(" "));
+      assertMatch(fatal?.hint ?? "", remedy, argv.join(" "));
+      assertStrictEquals(fatal?.code, 111);
     }
   });
 });
@@ -125,25 +125,25 @@ test("what can be mended while the server runs, and what is doubtful, is a warni
     ];
     for (const [argv, env, line] of rows) {
       const { lines, fatal } = start([...BASE, ...argv], env);
-      assert.equal(fatal, undefined, `${argv.join(" ")}: ${fatal?.message}`);
+      assertStrictEquals(fatal, undefined, `${argv.join(" ")}: ${fatal?.message}`);
       const found = lines.split("\n").filter((text) => line.test(text));
-      assert.equal(found.length, 1, `${line} in: ${lines}`);
-      assert.match(found[0] ?? "", /^sslserver: warning: /);
+      assertStrictEquals(found.length, 1, `${line} in: ${lines}`);
+      assertMatch(found[0] ?? "", /^sslserver: warning: /);
     }
     const { lines } = start([...BASE, "-X", ...good], {}, "json");
     const said = lines.trim().split("\n").map((line) => JSON.parse(line) as Record<string, string>);
     const own = said.find(({ message }) => message?.startsWith("-X"));
-    assert.deepEqual([own?.["level"], own?.["event"]], ["warning", "warning"]);
-    assert.equal(own?.["message"], "-X does nothing without -x or -y");
-    assert.equal(own?.["remedy"], "name the rules file: -x FILE");
+    assertEquals([own?.["level"], own?.["event"]], ["warning", "warning"]);
+    assertStrictEquals(own?.["message"], "-X does nothing without -x or -y");
+    assertStrictEquals(own?.["remedy"], "name the rules file: -x FILE");
   });
 });
 
 test("a sound start warns only about programs that run as root", () => {
   withFiles((at) => {
     const { lines, fatal } = start([...BASE, ...TAIL, at("good")], { PATH });
-    assert.equal(fatal, undefined);
-    assert.match(
+    assertStrictEquals(fatal, undefined);
+    assertMatch(
       lines,
       process.getuid?.() === 0 ? /^sslserver: warning: [^\n]*run as root[^\n]*\n$/ : /^$/,
     );
@@ -155,6 +155,6 @@ test("a thousand doubts are some lines, and a word about the others", () => {
   for (let i = 0; i < 1000; i++) findings.warning(`doubt ${i}`, "end it");
   const said: string[] = [];
   findings.start({ warning: (text) => void said.push(text) });
-  assert.ok(said.length < 50, `${said.length}`);
-  assert.match(said.at(-1) ?? "", /^9\d\d more warnings$/);
+  assert(said.length < 50, `${said.length}`);
+  assertMatch(said.at(-1) ?? "", /^9\d\d more warnings$/);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import {
@@ -75,8 +75,8 @@ test("sslcat prints all bytes as they are, and sends nothing", async () => {
   const server = new Played().says("a\r\n", "\0\xff", "b").ends();
   const { printed, print } = printer();
   await printAll(server.connection, print);
-  assert.equal(text(printed), "a\r\n\0\xffb");
-  assert.deepEqual([server.sent, server.ended], [[], false]);
+  assertStrictEquals(text(printed), "a\r\n\0\xffb");
+  assertEquals([server.sent, server.ended], [[], false]);
 });
 
 test("sslcat reads no more than it can print", async () => {
@@ -97,7 +97,7 @@ test("sslcat reads no more than it can print", async () => {
   void printAll({ readable, writable: new WritableStream() }, print);
   await first.promise;
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([printing, pulled], [1, 1]);
+  assertEquals([printing, pulled], [1, 1]);
 });
 
 test("sslconnect sends each line when it is typed, with CR LF, and prints the answers", async () => {
@@ -113,8 +113,8 @@ test("sslconnect sends each line when it is typed, with CR LF, and prints the an
   await server.gets("EHLO a\r\nQUIT\r\n");
   server.ends();
   await done;
-  assert.equal(text(printed), "220 hello\r\n250 ok\r\n");
-  assert.equal(server.ended, false);
+  assertStrictEquals(text(printed), "220 hello\r\n250 ok\r\n");
+  assertStrictEquals(server.ended, false);
 });
 
 test("sslconnect goes on printing after the end of its input", async () => {
@@ -125,7 +125,7 @@ test("sslconnect goes on printing after the end of its input", async () => {
   await server.gets("x", true);
   server.says("late").ends();
   await done;
-  assert.equal(text(printed), "late");
+  assertStrictEquals(text(printed), "late");
 });
 
 test("sslconnect ends with the server, whatever its input does", async () => {
@@ -134,24 +134,18 @@ test("sslconnect ends with the server, whatever its input does", async () => {
   input.type("x\n");
   server.says("bye").ends();
   await done;
-  assert.equal(text(printed), "bye");
+  assertStrictEquals(text(printed), "bye");
 });
 
 test("sslconnect fails when its input cannot be read, or its output not be written", async () => {
   const [server, input, { print }] = [new Played(), new Typed(), printer()];
   const done = talkToServer(server.connection, input, print);
   input.fail();
-  await assert.rejects(done, (error) => {
-    assert.ok(error instanceof FatalError);
-    assert.match(error.message, /^unable to read standard input: /);
-    return true;
-  });
+  await assertRejects(() => done, FatalError, /^unable to read standard input: /);
   const closed = Object.assign(new Error("closed"), { code: "EPIPE" });
   const other = new Played().says("x");
-  await assert.rejects(
-    talkToServer(other.connection, new Typed(), () => Promise.reject(closed)),
-    closed,
-  );
+  const talk = () => talkToServer(other.connection, new Typed(), () => Promise.reject(closed));
+  assertStrictEquals(await assertRejects(talk), closed);
 });
 
 test("a connection that breaks makes each of them fail", async () => {
@@ -166,7 +160,7 @@ test("a connection that breaks makes each of them fail", async () => {
     const server = new Played();
     const done = converse(server.connection);
     server.breaks();
-    await assert.rejects(done, /reset/);
+    await assertRejects(() => done, Error, /reset/);
   }
 });
 
@@ -176,12 +170,15 @@ test("https@ asks for the page and prints the body without CR at line ends", asy
   const { printed, print } = printer();
   await printPage(server.connection, { host: "a.example", page: "x" }, print);
   await server.gets("GET /x HTTP/1.0\r\nHost: a.example\r\n\r\n");
-  assert.equal(text(printed), "body\nmore\r");
+  assertStrictEquals(text(printed), "body\nmore\r");
 });
 
 test("https@ fails when the answer has no body", async () => {
   const server = new Played().says("HTTP/1.0 200 OK\r\n").ends();
   const { printed, print } = printer();
-  await assert.rejects(printPage(server.connection, { host: "h", page: "" }, print), FatalError);
-  assert.equal(text(printed), "");
+  await assertRejects(
+    () => printPage(server.connection, { host: "h", page: "" }, print),
+    FatalError,
+  );
+  assertStrictEquals(text(printed), "");
 });

@@ -1,7 +1,7 @@
 /** Names of certificates against the host that the user named: the rules of RFC 6125 for names are in
  *  match_test.ts; here are addresses, `0`, and which kind of name counts. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { formatIp } from "../../src/codec/ip.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
@@ -76,9 +76,9 @@ for (const [common, names, is, isNot] of ROWS) {
       extensions: names.length > 0 ? [alternativeNames(...names)] : [],
     }));
     const hosts = (text: string): string[] => text === "" ? [] : text.split(" ");
-    for (const host of hosts(is)) assert.ok(isFor(one, host), host);
-    for (const host of hosts(isNot)) assert.ok(!isFor(one, host), host);
-    assert.equal(isFor(one, ""), isFor(one, "0"), "an empty host");
+    for (const host of hosts(is)) assert(isFor(one, host), host);
+    for (const host of hosts(isNot)) assert(!isFor(one, host), host);
+    assertStrictEquals(isFor(one, ""), isFor(one, "0"), "an empty host");
   });
 }
 
@@ -98,14 +98,14 @@ test("a host name becomes A-labels, and any other text stays as it is", () => {
     ["ü evil", "ü evil"],
     ["xn--\u{ff}", "xn--\u{ff}"],
   ];
-  for (const [host, ascii] of rows) assert.equal(asciiHost(host), ascii, host);
+  for (const [host, ascii] of rows) assertStrictEquals(asciiHost(host), ascii, host);
 });
 
 test("an address is recognised with a zone and in its mapped form, and a name is none", () => {
-  assert.deepEqual(addressOf("192.0.2.7"), v4);
-  assert.deepEqual(addressOf("::ffff:192.0.2.7"), v4);
-  assert.deepEqual(addressOf("2001:db8::1%eth0"), v6);
+  assertEquals(addressOf("192.0.2.7"), v4);
+  assertEquals(addressOf("::ffff:192.0.2.7"), v4);
+  assertEquals(addressOf("2001:db8::1%eth0"), v6);
   for (const host of ["a.example", "", "192.0.2.7%eth0", "127.1", "1", "[::1]"]) {
-    assert.equal(addressOf(host), undefined, host);
+    assertStrictEquals(addressOf(host), undefined, host);
   }
 });

@@ -1,9 +1,9 @@
 /** The verifier of servers with damaged chains, random hosts and random names. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { isFor } from "../../src/client/host_name.ts";
 import { serverFaultWords } from "../../src/client/server_faults.ts";
@@ -32,7 +32,7 @@ test("a damaged chain is refused with a reason that can be printed", { timeout: 
   const config = { depth: 1, caFile, env: {}, now: () => NOW };
   const { verify } = serverVerifier({ ...config, checkChain: true, checkName: true });
   const nameAlone = serverVerifier({ ...config, checkChain: false, checkName: true }).verify;
-  assert.equal(verify([leaf.der, sub.der], "a.example"), undefined);
+  assertStrictEquals(verify([leaf.der, sub.der], "a.example"), undefined);
   const below = numbers(99);
   for (let run = 0; run < RUNS; run++) {
     const chain = [leaf.der, sub.der];
@@ -40,12 +40,12 @@ test("a damaged chain is refused with a reason that can be printed", { timeout: 
     const der = chain[at] = mutate(chain[at] as Uint8Array, below);
     if (Buffer.compare(der, [leaf.der, sub.der][at] as Uint8Array) === 0) continue;
     const fault = verify(chain, "a.example");
-    assert.ok(fault, `run ${run}`);
+    assert(fault, `run ${run}`);
     for (const one of [fault, nameAlone(chain, "b.example")]) {
-      assert.ok(one);
+      assert(one);
       const { text, hint = "x" } = serverFaultWords(one);
-      assert.match(text, /^[\x20-\x7e]{1,900}$/);
-      assert.match(hint, /^[\x20-\x7e]{1,200}$/);
+      assertMatch(text, /^[\x20-\x7e]{1,900}$/);
+      assertMatch(hint, /^[\x20-\x7e]{1,200}$/);
     }
   }
 });
@@ -74,8 +74,8 @@ test("names match hosts as the rules say, for random names and hosts", () => {
       }
       return first === hostFirst || first === "*" && rest.length >= 2;
     });
-    assert.equal(found, expected, `${JSON.stringify(names)} for ${JSON.stringify(host)}`);
+    assertStrictEquals(found, expected, `${JSON.stringify(names)} for ${JSON.stringify(host)}`);
     if (found) matches++;
   }
-  assert.ok(matches > RUNS / 20, String(matches));
+  assert(matches > RUNS / 20, String(matches));
 });

@@ -1,10 +1,10 @@
 /** The verifier of servers, and the words for what it refuses: where authorities come from, the
  *  options, and one row for each reason. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { serverFaultWords } from "../../src/client/server_faults.ts";
 import { serverVerifier, type ServerVerifierConfig } from "../../src/client/verify.ts";
@@ -183,10 +183,10 @@ const REFUSED: readonly (readonly [
 
 for (const [claim, chain, words, more] of REFUSED) {
   test(`refused with its reason: ${claim}`, () => {
-    assert.equal(refusal(chain, HOST, more), words);
+    assertStrictEquals(refusal(chain, HOST, more), words);
     // The chain is not verified with -X, but a certificate that cannot be read names no host.
     const readable = !/^(?:peer|unreadable)/.test(words);
-    assert.equal(
+    assertStrictEquals(
       refusal(chain, HOST, { ...more, checkChain: false }),
       readable ? undefined : words,
     );
@@ -196,14 +196,18 @@ for (const [claim, chain, words, more] of REFUSED) {
 test("good chains are accepted, again and again", () => {
   const accept = verifier();
   for (let round = 0; round < 3; round++) {
-    assert.equal(accept([server.der], HOST), undefined);
-    assert.equal(accept([server.der, root.der], HOST), undefined);
-    assert.equal(accept([below.der, sub.der], HOST), undefined);
-    assert.equal(accept([below.der, root.der, other.der, sub.der], HOST), undefined, "any order");
+    assertStrictEquals(accept([server.der], HOST), undefined);
+    assertStrictEquals(accept([server.der, root.der], HOST), undefined);
+    assertStrictEquals(accept([below.der, sub.der], HOST), undefined);
+    assertStrictEquals(
+      accept([below.der, root.der, other.der, sub.der], HOST),
+      undefined,
+      "any order",
+    );
   }
-  assert.equal(refusal([deep, sub2, sub], HOST, { depth: 2 }), undefined);
-  assert.equal(refusal([self], HOST, { caFile: certificates("self.pem", self) }), undefined);
-  assert.equal(refusal([below, sub], HOST, { env: { CRLFILE: LISTS } }), undefined);
+  assertStrictEquals(refusal([deep, sub2, sub], HOST, { depth: 2 }), undefined);
+  assertStrictEquals(refusal([self], HOST, { caFile: certificates("self.pem", self) }), undefined);
+  assertStrictEquals(refusal([below, sub], HOST, { env: { CRLFILE: LISTS } }), undefined);
 });
 
 test("a certificate for another host is refused, and its names are listed", () => {
@@ -222,17 +226,17 @@ test("a certificate for another host is refused, and its names are listed", () =
   ];
   for (const [extensions, common, words] of rows) {
     const one = certify({ name: common, by: root, extensions });
-    assert.equal(
+    assertStrictEquals(
       refusal([one], "b.example"),
       `hostname mismatch: the certificate is for ${words}, not for b.example`,
     );
-    assert.equal(refusal([one], "b.example", { checkName: false }), undefined);
+    assertStrictEquals(refusal([one], "b.example", { checkName: false }), undefined);
   }
-  assert.equal(
+  assertStrictEquals(
     refusal([server], "b\x07"),
     "hostname mismatch: the certificate is for a.example, not for b?",
   );
-  assert.equal(
+  assertStrictEquals(
     refusal([expired], "b.example"),
     "certificate has expired: /CN=expired was valid until Jan  2 03:04:05 2029 GMT",
     "the chain comes first",
@@ -245,15 +249,18 @@ test("a common name that is an address is subject to constraints on addresses", 
   const by = certify({ name: "net", by: root, ca: true, extensions: [constrained] });
   const inside = certify({ name: "192.0.2.7", by });
   const outside = certify({ name: "198.51.100.7", by });
-  assert.equal(refusal([inside, by], "192.0.2.7"), "excluded subtree violation: /CN=192.0.2.7");
-  assert.equal(refusal([outside, by], "198.51.100.7"), undefined);
+  assertStrictEquals(
+    refusal([inside, by], "192.0.2.7"),
+    "excluded subtree violation: /CN=192.0.2.7",
+  );
+  assertStrictEquals(refusal([outside, by], "198.51.100.7"), undefined);
 });
 
 test("what a server's certificate says is made printable and is cut", () => {
   const nasty = certify({ name: `\x1b]0;x\x07${"n".repeat(200)}`, extensions: [name] });
   const words = refusal([nasty]) ?? "";
-  assert.match(words, /^[\x20-\x7e]{1,400}$/);
-  assert.ok(words.includes("/CN=\\x1B]0;x\\x07nnn"), words);
+  assertMatch(words, /^[\x20-\x7e]{1,400}$/);
+  assert(words.includes("/CN=\\x1B]0;x\\x07nnn"), words);
 });
 
 test("-a and -A come before CAFILE and CADIR, and these before the system's authorities", () => {
@@ -263,14 +270,14 @@ test("-a and -A come before CAFILE and CADIR, and these before the system's auth
   mkdirSync(caDir);
   certificates("authorities/root.pem", root);
   const good = (more: Overrides): boolean => refusal([server], HOST, more) === undefined;
-  assert.ok(good({ caFile: ours, env: { CAFILE: wrong, SSL_CERT_FILE: wrong } }));
-  assert.ok(!good({ caFile: wrong, env: { CAFILE: ours, SSL_CERT_FILE: ours } }));
-  assert.ok(good({ caFile: undefined, env: { CAFILE: ours, SSL_CERT_FILE: wrong } }));
-  assert.ok(good({ caFile: undefined, env: { SSL_CERT_FILE: ours } }));
-  assert.ok(good({ caFile: undefined, env: { CAFILE: "", CADIR: "", SSL_CERT_FILE: ours } }));
-  assert.ok(!good({ caFile: undefined, env: { SSL_CERT_FILE: wrong } }));
-  assert.ok(good({ caFile: undefined, caDir, env: { CAFILE: wrong } }));
-  assert.ok(good({ caFile: wrong, caDir }), "both count");
+  assert(good({ caFile: ours, env: { CAFILE: wrong, SSL_CERT_FILE: wrong } }));
+  assert(!good({ caFile: wrong, env: { CAFILE: ours, SSL_CERT_FILE: ours } }));
+  assert(good({ caFile: undefined, env: { CAFILE: ours, SSL_CERT_FILE: wrong } }));
+  assert(good({ caFile: undefined, env: { SSL_CERT_FILE: ours } }));
+  assert(good({ caFile: undefined, env: { CAFILE: "", CADIR: "", SSL_CERT_FILE: ours } }));
+  assert(!good({ caFile: undefined, env: { SSL_CERT_FILE: wrong } }));
+  assert(good({ caFile: undefined, caDir, env: { CAFILE: wrong } }));
+  assert(good({ caFile: wrong, caDir }), "both count");
 });
 
 /** Files with these paths and nothing else. */
@@ -282,14 +289,14 @@ test("the system's authorities are the first bundle that exists, else a folder",
   const debian = "/etc/ssl/certs/ca-certificates.crt";
   const fedora = "/etc/pki/tls/certs/ca-bundle.crt";
   const mac = "/etc/ssl/cert.pem";
-  assert.deepEqual(systemAuthorities({}, holding(debian, mac, "/etc/ssl/certs")), {
+  assertEquals(systemAuthorities({}, holding(debian, mac, "/etc/ssl/certs")), {
     caFile: debian,
   });
-  assert.deepEqual(systemAuthorities({}, holding(fedora, mac)), { caFile: fedora });
-  assert.deepEqual(systemAuthorities({}, holding(mac)), { caFile: mac });
-  assert.deepEqual(systemAuthorities({}, holding("/etc/ssl/certs")), { caDir: "/etc/ssl/certs" });
-  assert.equal(systemAuthorities({}, holding()), undefined);
-  assert.deepEqual(systemAuthorities({ SSL_CERT_DIR: "/x" }, holding(debian)), {
+  assertEquals(systemAuthorities({}, holding(fedora, mac)), { caFile: fedora });
+  assertEquals(systemAuthorities({}, holding(mac)), { caFile: mac });
+  assertEquals(systemAuthorities({}, holding("/etc/ssl/certs")), { caDir: "/etc/ssl/certs" });
+  assertStrictEquals(systemAuthorities({}, holding()), undefined);
+  assertEquals(systemAuthorities({ SSL_CERT_DIR: "/x" }, holding(debian)), {
     caFile: undefined,
     caDir: "/x",
   });
@@ -308,23 +315,19 @@ test("without any authority, and with a broken file or list, the verifier is not
     [{ env: { CRLFILE: join(folder, "absent") } }, /^unable to read revocation list /, /complete/],
   ];
   for (const [more, message, hint] of rows) {
-    assert.throws(() => verifier(more), (error) => {
-      assert.ok(error instanceof FatalError);
-      assert.match(error.message, message);
-      assert.match(error.hint ?? "", hint);
-      assert.equal(error.code, EXIT.system);
-      return true;
-    });
+    const error = assertThrows(() => verifier(more), FatalError, message);
+    assertMatch(error.hint ?? "", hint);
+    assertStrictEquals(error.code, EXIT.system);
   }
-  assert.equal(refusal([self], HOST, { checkChain: false, caFile: "/absent" }), undefined);
+  assertStrictEquals(refusal([self], HOST, { checkChain: false, caFile: "/absent" }), undefined);
 });
 
 test("of a bundle only the certificates with the wanted name are decoded", () => {
   const broken = { ...other, der: other.der.slice() };
   broken.der[6] = 0xff; // inside the serial number's length
   const bundle = certificates("bundle.pem", broken, certify({ name: "c", ca: true }), root);
-  assert.equal(refusal([server], HOST, { caFile: bundle }), undefined);
-  assert.match(
+  assertStrictEquals(refusal([server], HOST, { caFile: bundle }), undefined);
+  assertMatch(
     refusal([certify({ name: "s", by: other, extensions: [name] })], HOST, { caFile: bundle }) ??
       "",
     /^unable to get local issuer certificate/,

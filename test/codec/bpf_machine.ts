@@ -1,6 +1,6 @@
 /** An interpreter for filters: runs the instructions that our filters use, as the kernel does. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals, fail } from "@std/assert";
 import type { FilterAction } from "../../src/codec/bpf.ts";
 
 const ARCH = { x64: 0xc000003e, arm64: 0xc00000b7, i386: 0x40000003, arm: 0x40000028 } as const;
@@ -31,7 +31,7 @@ export function run(program: Uint8Array, call: Call): { action: FilterAction; st
   let a = 0;
   let steps = 0;
   for (let at = 0;; at++) {
-    assert.ok(8 * at + 8 <= program.length, "the program runs past its end");
+    assert(8 * at + 8 <= program.length, "the program runs past its end");
     steps++;
     const jt = code.getUint8(8 * at + 2);
     const jf = code.getUint8(8 * at + 3);
@@ -39,7 +39,7 @@ export function run(program: Uint8Array, call: Call): { action: FilterAction; st
     const operation = code.getUint16(8 * at, true);
     switch (operation) {
       case 0x20:
-        assert.equal(k % 4, 0, "a load that is not aligned");
+        assertStrictEquals(k % 4, 0, "a load that is not aligned");
         a = input.getUint32(k, true);
         break;
       case 0x54:
@@ -57,11 +57,11 @@ export function run(program: Uint8Array, call: Call): { action: FilterAction; st
       case 0x06: {
         if (k === 0x7fff0000) return { action: "allow", steps };
         if (k === 0x80000000) return { action: "kill", steps };
-        assert.equal(k >>> 16, 5, `an answer nobody knows: ${k}`);
+        assertStrictEquals(k >>> 16, 5, `an answer nobody knows: ${k}`);
         return { action: k & 0xffff, steps };
       }
       default:
-        assert.fail(`an operation nobody knows: ${operation}`);
+        fail(`an operation nobody knows: ${operation}`);
     }
   }
 }

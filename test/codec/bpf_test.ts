@@ -1,6 +1,6 @@
 /** Filters, tested by their results for calls. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import {
   type ArgumentTest,
@@ -36,31 +36,33 @@ test("each number gets its own answer, and every other number the one for unknow
     [0x80000000, 38],
     [0xffffffff, 38],
   ];
-  for (const [nr, verdict] of table) assert.equal(run(program, { nr }).action, verdict, `${nr}`);
+  for (const [nr, verdict] of table) {
+    assertStrictEquals(run(program, { nr }).action, verdict, `${nr}`);
+  }
 });
 
 test("an empty list refuses everything", () => {
   const program = filter([]);
-  for (const nr of [0, 1, 59, 0xffffffff]) assert.equal(run(program, { nr }).action, 38);
+  for (const nr of [0, 1, 59, 0xffffffff]) assertStrictEquals(run(program, { nr }).action, 38);
 });
 
 test("a call by another architecture's table ends the process", () => {
   const x64 = filter([[0, "allow"]]);
   const arm64 = filter([[0, "allow"]], { arch: "arm64" });
   for (const arch of ["i386", "arm", "arm64"] as const) {
-    assert.equal(run(x64, { nr: 0, arch }).action, "kill", arch);
+    assertStrictEquals(run(x64, { nr: 0, arch }).action, "kill", arch);
   }
   for (const arch of ["i386", "arm", "x64"] as const) {
-    assert.equal(run(arm64, { nr: 0, arch }).action, "kill", arch);
+    assertStrictEquals(run(arm64, { nr: 0, arch }).action, "kill", arch);
   }
-  assert.equal(run(x64, { nr: 0, arch: "x64" }).action, "allow");
-  assert.equal(run(arm64, { nr: 0, arch: "arm64" }).action, "allow");
+  assertStrictEquals(run(x64, { nr: 0, arch: "x64" }).action, "allow");
+  assertStrictEquals(run(arm64, { nr: 0, arch: "arm64" }).action, "allow");
 });
 
 test("x32 calls, which have bit 30 set, are unknown", () => {
   const program = filter([[0, "allow"], [41, "allow"], [300, "allow"]]);
   for (const nr of [0, 41, 300]) {
-    assert.equal(run(program, { nr: (nr | 0x40000000) >>> 0 }).action, 38);
+    assertStrictEquals(run(program, { nr: (nr | 0x40000000) >>> 0 }).action, 38);
   }
 });
 
@@ -77,9 +79,9 @@ test("an argument is compared by its low 32 bits, the others do not matter", () 
     [0xffff_ffff_ffff_ffffn, 1],
   ];
   for (const [arg, verdict] of table) {
-    assert.equal(run(program, { nr: 41, args: [arg] }).action, verdict, `${arg}`);
+    assertStrictEquals(run(program, { nr: 41, args: [arg] }).action, verdict, `${arg}`);
   }
-  assert.equal(run(program, { nr: 42, args: [2n] }).action, 38);
+  assertStrictEquals(run(program, { nr: 42, args: [2n] }).action, 38);
 });
 
 test("several lists of tests: any whole list is enough, parts of two are not", () => {
@@ -95,15 +97,15 @@ test("several lists of tests: any whole list is enough, parts of two are not", (
   for (const arch of ["x64", "arm64"] as const) {
     const program = seccompProgram({ arch, calls, unknown: 38 });
     const of = (...args: bigint[]) => run(program, { nr: 54, args: [9n, ...args], arch }).action;
-    assert.equal(of(1n, 2n), "allow");
-    assert.equal(of(1n, 13n), "allow");
-    assert.equal(of(1n, 1n), 92);
-    assert.equal(of(6n, 0x301n), "allow");
-    assert.equal(of(6n, 2n), 92);
-    assert.equal(of(7n, 5n, 0n), "allow");
-    assert.equal(of(7n, 5n, 1n << 32n), 92);
-    assert.equal(of(0n, 2n), 92);
-    assert.equal(run(program, { nr: 55, arch }).action, "allow");
+    assertStrictEquals(of(1n, 2n), "allow");
+    assertStrictEquals(of(1n, 13n), "allow");
+    assertStrictEquals(of(1n, 1n), 92);
+    assertStrictEquals(of(6n, 0x301n), "allow");
+    assertStrictEquals(of(6n, 2n), 92);
+    assertStrictEquals(of(7n, 5n, 0n), "allow");
+    assertStrictEquals(of(7n, 5n, 1n << 32n), 92);
+    assertStrictEquals(of(0n, 2n), 92);
+    assertStrictEquals(run(program, { nr: 55, arch }).action, "allow");
   }
 });
 
@@ -120,16 +122,16 @@ test("a mask leaves out what may be anything", () => {
     [0x80241n, 1],
   ];
   for (const [flags, verdict] of table) {
-    assert.equal(run(program, { nr: 2, args: [7n, flags] }).action, verdict, `${flags}`);
+    assertStrictEquals(run(program, { nr: 2, args: [7n, flags] }).action, verdict, `${flags}`);
   }
 });
 
 test("a pointer that must not be given has 64 bits", () => {
   const program = filter([[302, condition({ arg: 2, isNull: true })]]);
   const of = (pointer: bigint) => run(program, { nr: 302, args: [0n, 7n, pointer] }).action;
-  assert.equal(of(0n), "allow");
+  assertStrictEquals(of(0n), "allow");
   for (const pointer of [1n, 0x1_0000_0000n, 0x7fff_0000_0000n, 0xffff_ffff_ffff_ffffn]) {
-    assert.equal(of(pointer), 1, `${pointer}`);
+    assertStrictEquals(of(pointer), 1, `${pointer}`);
   }
 });
 
@@ -151,7 +153,7 @@ test("of several conditions every one must hold, each with any of its values", (
             [0n, 6n, 17n].includes(protocol) && last === 0n;
           const args = [family, type, protocol, 9n, 9n, last];
           const { action: verdict } = run(program, { nr: 41, args });
-          assert.equal(verdict, good ? "allow" : 1, String(args));
+          assertStrictEquals(verdict, good ? "allow" : 1, String(args));
         }
       }
     }
@@ -165,28 +167,25 @@ test("jumps too long for their 8 bits are made all the same", () => {
       i % 3 === 0 ? "allow" : i % 3 === 1 ? i + 1 : condition({ arg: i % 6, oneOf: [i, i + 1] }),
     ] as const);
   const program = filter(calls);
-  assert.ok(program.length / 8 > 4 * 256);
+  assert(program.length / 8 > 4 * 256);
   calls.forEach(([nr, rule], i) => {
-    if (typeof rule !== "object") return assert.equal(run(program, { nr }).action, rule);
+    if (typeof rule !== "object") return assertStrictEquals(run(program, { nr }).action, rule);
     const args = new Array<bigint>(6).fill(0xfffffn);
-    assert.equal(run(program, { nr, args }).action, 1);
+    assertStrictEquals(run(program, { nr, args }).action, 1);
     args[i % 6] = BigInt(i + 1);
-    return assert.equal(run(program, { nr, args }).action, "allow");
+    return assertStrictEquals(run(program, { nr, args }).action, "allow");
   });
-  for (let nr = 1; nr < 1000; nr += 2) assert.equal(run(program, { nr }).action, 38);
+  for (let nr = 1; nr < 1000; nr += 2) assertStrictEquals(run(program, { nr }).action, 38);
 });
 
 test("the way to an answer is as long as the logarithm of the list", () => {
   const program = filter(Array.from({ length: 256 }, (_, i) => [2 * i, "allow"] as const));
-  for (let nr = 0; nr < 512; nr++) assert.ok(run(program, { nr }).steps <= 3 + 2 * 10 + 1);
+  for (let nr = 0; nr < 512; nr++) assert(run(program, { nr }).steps <= 3 + 2 * 10 + 1);
 });
 
 test("a policy that cannot be a program is refused", () => {
   const refuses = (pattern: RegExp, calls: [number, FilterAction | Condition][]) =>
-    assert.throws(
-      () => filter(calls),
-      (error) => error instanceof RangeError && pattern.test(error.message),
-    );
+    assertThrows(() => filter(calls), RangeError, pattern);
   refuses(/4096 is no error number/, [[1, 4096]]);
   refuses(/0 is no error number/, [[1, 0]]);
   refuses(/-1 is no system call/, [[-1, "allow"]]);

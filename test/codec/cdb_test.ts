@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import { cdbHash, CdbReader, MAX_KEY, MAX_VALUE } from "../../src/codec/cdb.ts";
@@ -28,9 +28,9 @@ function patched(bytes: Uint8Array, at: number, value: number): Uint8Array {
 }
 
 test("the hash is djb's", () => {
-  assert.equal(cdbHash(fromLatin1("")), 5381);
-  assert.equal(cdbHash(fromLatin1("a")), ((5381 * 33) ^ 97) >>> 0);
-  assert.equal(cdbHash(fromLatin1("=.hh")), 0x7c5662b6); // from a file of tinycdb
+  assertStrictEquals(cdbHash(fromLatin1("")), 5381);
+  assertStrictEquals(cdbHash(fromLatin1("a")), ((5381 * 33) ^ 97) >>> 0);
+  assertStrictEquals(cdbHash(fromLatin1("=.hh")), 0x7c5662b6); // from a file of tinycdb
 });
 
 test("every record is found by its key and nothing else is", () => {
@@ -41,10 +41,10 @@ test("every record is found by its key and nothing else is", () => {
     const reader = open(bytes);
     reader.verify();
     for (const [key, value] of records) {
-      assert.equal(latin1(reader.find(fromLatin1(key)) ?? new Uint8Array(1)), value);
-      assert.equal(reader.find(fromLatin1(`${key}x`)), undefined);
+      assertStrictEquals(latin1(reader.find(fromLatin1(key)) ?? new Uint8Array(1)), value);
+      assertStrictEquals(reader.find(fromLatin1(`${key}x`)), undefined);
     }
-    assert.equal(reader.find(new Uint8Array(0)), undefined);
+    assertStrictEquals(reader.find(new Uint8Array(0)), undefined);
   }
 });
 
@@ -52,15 +52,15 @@ test("the empty key, the empty value, and the largest of both are found", () => 
   const big = "k".repeat(MAX_KEY);
   const bytes = build([["", "catch-all"], ["e", ""], [big, "v".repeat(MAX_VALUE)]]);
   open(bytes).verify();
-  assert.equal(find(bytes, ""), "catch-all");
-  assert.equal(find(bytes, "e"), "");
-  assert.equal(find(bytes, big)?.length, MAX_VALUE);
+  assertStrictEquals(find(bytes, ""), "catch-all");
+  assertStrictEquals(find(bytes, "e"), "");
+  assertStrictEquals(find(bytes, big)?.length, MAX_VALUE);
 });
 
 test("the first of several records with one key wins", () => {
   const bytes = build([["k", "1"], ["x", "0"], ["k", "2"], ["k", "3"]]);
   open(bytes).verify();
-  assert.equal(find(bytes, "k"), "1");
+  assertStrictEquals(find(bytes, "k"), "1");
 });
 
 test("a look-up in a large file reads a few dozen bytes", () => {
@@ -76,22 +76,22 @@ test("a look-up in a large file reads a few dozen bytes", () => {
   }, bytes.length);
   reads = read = 0;
   for (let i = 0; i < 1000; i++) reader.find(fromLatin1(`${i}`));
-  assert.ok(reads / 1000 < 6 && read / 1000 < 400, `${reads} reads, ${read} bytes`);
+  assert(reads / 1000 < 6 && read / 1000 < 400, `${reads} reads, ${read} bytes`);
 });
 
 test("the writer refuses what the reader would", () => {
   const writer = new CdbWriter();
-  assert.throws(() => writer.add(new Uint8Array(MAX_KEY + 1), new Uint8Array(0)), RangeError);
-  assert.throws(() => writer.add(new Uint8Array(0), new Uint8Array(MAX_VALUE + 1)), RangeError);
-  assert.equal(writer.count, 0);
+  assertThrows(() => writer.add(new Uint8Array(MAX_KEY + 1), new Uint8Array(0)), RangeError);
+  assertThrows(() => writer.add(new Uint8Array(0), new Uint8Array(MAX_VALUE + 1)), RangeError);
+  assertStrictEquals(writer.count, 0);
 });
 
 test("a file cut at any length is refused when opened", () => {
   const bytes = build([["a", "1"], ["b", "22"], ["", "D\0"]]);
   for (let size = 0; size < bytes.length; size++) {
-    assert.throws(() => open(bytes.subarray(0, size)), DecodeError, `${size}`);
+    assertThrows(() => open(bytes.subarray(0, size)), DecodeError, undefined, `${size}`);
   }
-  assert.throws(() => open(concat([bytes, Uint8Array.of(0)])), DecodeError);
+  assertThrows(() => open(concat([bytes, Uint8Array.of(0)])), DecodeError);
 });
 
 test("damage has a name: offsets, lengths, tables", () => {
@@ -114,12 +114,8 @@ test("damage has a name: offsets, lengths, tables", () => {
     [/slot: hash is not that of the key/, 2048, 0],
   ];
   for (const [reason, at, value] of rows) {
-    assert.throws(() => find(patched(bytes, at, value), "a"), (e) => {
-      assert.ok(e instanceof DecodeError, String(e));
-      assert.match(e.message, reason);
-      assert.match(e.message, /^cdb: .* at byte \d+$/);
-      return true;
-    });
+    const e = assertThrows(() => find(patched(bytes, at, value), "a"), DecodeError, reason);
+    assertMatch(e.message, /^cdb: .* at byte \d+$/);
   }
 });
 
@@ -134,12 +130,12 @@ test("a table without an empty slot ends the look-up with an error", () => {
   new DataView(slot.buffer).setUint32(0, hash, true);
   new DataView(slot.buffer).setUint32(4, 2048, true);
   const bytes = concat([header, record, slot]);
-  assert.equal(find(bytes, "a"), "1");
+  assertStrictEquals(find(bytes, "a"), "1");
   let other = "";
   for (let i = 0; (cdbHash(fromLatin1(other)) & 255) !== (hash & 255) || other === "a"; i++) {
     other = `k${i}`;
   }
-  assert.throws(() => find(bytes, other), /no empty slot/);
+  assertThrows(() => find(bytes, other), Error, /no empty slot/);
 });
 
 test("a file that shrinks while it is read is an error", () => {
@@ -150,5 +146,5 @@ test("a file that shrinks while it is read is an error", () => {
     bytes.length,
   );
   left = 2050;
-  assert.throws(() => reader.find(fromLatin1("a")), /file shrank/);
+  assertThrows(() => reader.find(fromLatin1("a")), Error, /file shrank/);
 });

@@ -1,7 +1,7 @@
 /** Random and mutated hellos: for any bytes, the parser returns or throws `DecodeError`, with the same
  *  result if the bytes come one by one. FUZZ_RUNS sets the number of hellos. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../src/codec/bytes.ts";
 import { decodeClientHello, gatherHello } from "../../src/codec/client_hello.ts";
@@ -61,17 +61,17 @@ test(`${RUNS} mutated hellos are read or refused`, { timeout: 600_000 }, () => {
     try {
       const { serverName, alpn, versions } = decodeClientHello(gathered.message);
       counts.read++;
-      assert.ok(serverName === undefined || (serverName.length > 0 && serverName.length < 256));
-      assert.ok(alpn.every((name) => name.length > 0 && name.length < 256));
-      assert.ok(versions.length > 0);
+      assert(serverName === undefined || (serverName.length > 0 && serverName.length < 256));
+      assert(alpn.every((name) => name.length > 0 && name.length < 256));
+      assert(versions.length > 0);
     } catch (error) {
-      assert.ok(error instanceof DecodeError, `${error} for ${bytes}`);
-      assert.match(error.message, /^client hello: [A-Za-z ]+: .* at byte \d+$/);
+      assert(error instanceof DecodeError, `${error} for ${bytes}`);
+      assertMatch(error.message, /^client hello: [A-Za-z ]+: .* at byte \d+$/);
       counts.refused++;
     }
   }
   for (const [what, count] of Object.entries(counts)) {
-    assert.ok(count > RUNS / 50, `${what}: only ${count}`);
+    assert(count > RUNS / 50, `${what}: only ${count}`);
   }
 });
 
@@ -80,8 +80,8 @@ function onByteByByte(bytes: Uint8Array, is: string): void {
   let said = "incomplete";
   for (let length = 0; length <= bytes.length; length++) {
     const now = gatherHello(bytes.subarray(0, length)).is;
-    if (said !== "incomplete") assert.equal(now, said);
+    if (said !== "incomplete") assertStrictEquals(now, said);
     said = now;
   }
-  assert.equal(said, is);
+  assertStrictEquals(said, is);
 }

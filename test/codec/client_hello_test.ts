@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../src/codec/bytes.ts";
 import { type ClientHello, decodeClientHello, gatherHello } from "../../src/codec/client_hello.ts";
@@ -19,7 +19,7 @@ import {
 
 function whole(bytes: Uint8Array): Uint8Array {
   const gathered = gatherHello(bytes);
-  assert.equal(gathered.is, "whole");
+  assertStrictEquals(gathered.is, "whole");
   return gathered.is === "whole" ? gathered.message : new Uint8Array(0);
 }
 
@@ -39,19 +39,19 @@ const REAL: [string, Uint8Array, ClientHello][] = [
 
 for (const [client, bytes, expected] of REAL) {
   test(`the hello of ${client} is read`, () => {
-    assert.deepEqual(decodeClientHello(whole(bytes)), expected);
+    assertEquals(decodeClientHello(whole(bytes)), expected);
   });
 
   test(`the hello of ${client} is waited for at every length`, () => {
     for (let length = 0; length < bytes.length; length++) {
-      assert.deepEqual(gatherHello(bytes.subarray(0, length)), { is: "incomplete" });
+      assertEquals(gatherHello(bytes.subarray(0, length)), { is: "incomplete" });
     }
   });
 
   test(`the message of ${client}, cut at any length, is refused`, () => {
     const full = whole(bytes);
     for (let length = 0; length < full.length; length++) {
-      assert.throws(() => decodeClientHello(full.subarray(0, length)), DecodeError);
+      assertThrows(() => decodeClientHello(full.subarray(0, length)), DecodeError);
     }
   });
 
@@ -59,18 +59,18 @@ for (const [client, bytes, expected] of REAL) {
     const full = whole(bytes);
     for (const size of [full.length - 1, 64, 40]) {
       const split = records(full, size);
-      assert.deepEqual(whole(split), full);
+      assertEquals(whole(split), full);
       for (let length = 0; length < split.length; length++) {
-        assert.equal(gatherHello(split.subarray(0, length)).is, "incomplete");
+        assertStrictEquals(gatherHello(split.subarray(0, length)).is, "incomplete");
       }
     }
   });
 }
 
 test("what follows the hello is no part of it", () => {
-  assert.deepEqual(whole(concat([OPENSSL, Uint8Array.of(20, 3, 3, 0, 1, 1)])), whole(OPENSSL));
+  assertEquals(whole(concat([OPENSSL, Uint8Array.of(20, 3, 3, 0, 1, 1)])), whole(OPENSSL));
   const extra = concat([message(), Uint8Array.of(1, 2, 3)]);
-  assert.deepEqual(whole(records(extra)), message());
+  assertEquals(whole(records(extra)), message());
 });
 
 const OTHER: [string, Uint8Array][] = [
@@ -96,7 +96,7 @@ const OTHER: [string, Uint8Array][] = [
 
 for (const [what, bytes] of OTHER) {
   test(`${what} is left to the TLS library`, () => {
-    assert.deepEqual(gatherHello(bytes), { is: "other" });
+    assertEquals(gatherHello(bytes), { is: "other" });
   });
 }
 
@@ -146,7 +146,7 @@ const ACCEPTED: [string, Uint8Array, ClientHello][] = [
 ];
 
 for (const [what, bytes, expected] of ACCEPTED) {
-  test(`${what}: read`, () => assert.deepEqual(decodeClientHello(bytes), expected));
+  test(`${what}: read`, () => assertEquals(decodeClientHello(bytes), expected));
 }
 
 const REFUSED: [string, Uint8Array, RegExp][] = [
@@ -210,6 +210,6 @@ function withBody(change: (body: Uint8Array) => Uint8Array): Uint8Array {
 
 for (const [what, bytes, expected] of REFUSED) {
   test(`${what}: refused`, () => {
-    assert.throws(() => decodeClientHello(bytes), { name: "DecodeError", message: expected });
+    assertThrows(() => decodeClientHello(bytes), DecodeError, expected);
   });
 }

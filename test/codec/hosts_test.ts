@@ -1,6 +1,6 @@
 /** /etc/hosts: the first name of each address, whatever else is in the file. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch } from "@std/assert";
 import { test } from "node:test";
 import { parseHosts } from "../../src/codec/hosts.ts";
 
@@ -22,7 +22,7 @@ fe80::1%lo0 link.test
 0x7f.1      hex.test`;
 
 test("the first name of an address counts, and its first line", () => {
-  assert.deepEqual(
+  assertEquals(
     [...parseHosts(FILE)],
     [
       ["127.0.0.1", "localhost"],
@@ -37,6 +37,6 @@ test("the first name of an address counts, and its first line", () => {
 
 test("no text breaks it: every truncation gives names that are host names", () => {
   for (let end = 0; end < FILE.length; end++) {
-    for (const name of parseHosts(FILE.slice(0, end)).values()) assert.match(name, /^[\w.-]+$/);
+    for (const name of parseHosts(FILE.slice(0, end)).values()) assertMatch(name, /^[\w.-]+$/);
   }
 });

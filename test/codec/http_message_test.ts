@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../src/codec/bytes.ts";
 import { BodyReader, pageRequest } from "../../src/codec/http_message.ts";
@@ -14,13 +14,15 @@ test("the request for a page", () => {
     ["[::1]", "", "GET / HTTP/1.0\r\nHost: [::1]\r\n\r\n"],
     ["fe80::1%eth0", "", "GET / HTTP/1.0\r\nHost: [fe80::1]\r\n\r\n"],
   ];
-  for (const [host, page, request] of rows) assert.equal(text(pageRequest(host, page)), request);
+  for (const [host, page, request] of rows) {
+    assertStrictEquals(text(pageRequest(host, page)), request);
+  }
 });
 
 test("a host or a page that would change the request is refused", () => {
   for (const bad of ["a b", "a\r\nX: y", "\n", "\0", "\x7f", "a\t"]) {
-    assert.throws(() => pageRequest("a.example", bad), DecodeError);
-    assert.throws(() => pageRequest(bad, ""), DecodeError);
+    assertThrows(() => pageRequest("a.example", bad), DecodeError);
+    assertThrows(() => pageRequest(bad, ""), DecodeError);
   }
 });
 
@@ -44,8 +46,8 @@ for (const [answer, body, found] of ANSWERS) {
     for (const chunks of [[bytes], pieces]) {
       const reader = new BodyReader();
       const out = [...chunks.map((chunk) => reader.push(chunk).slice()), reader.end()];
-      assert.equal(text(concat(out)), body);
-      assert.equal(reader.inBody, found);
+      assertStrictEquals(text(concat(out)), body);
+      assertStrictEquals(reader.inBody, found);
     }
   });
 }

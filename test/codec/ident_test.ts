@@ -1,16 +1,16 @@
-import assert from "node:assert/strict";
+import { assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import { IdentReply, identRequest } from "../../src/codec/ident.ts";
 
 test("a request names the remote port, then the local one", () => {
-  assert.equal(latin1(identRequest(50312, 465)), "50312 , 465\r\n");
+  assertStrictEquals(latin1(identRequest(50312, 465)), "50312 , 465\r\n");
 });
 
 test("a request for a port that cannot be is refused", () => {
   for (const port of [0, -1, 65536, 1.5, NaN]) {
-    assert.throws(() => identRequest(port, 1), /ident: port/);
-    assert.throws(() => identRequest(1, port), /ident: port/);
+    assertThrows(() => identRequest(port, 1), Error, /ident: port/);
+    assertThrows(() => identRequest(1, port), Error, /ident: port/);
   }
 });
 
@@ -44,17 +44,17 @@ const ROWS: [title: string, text: string, info: string | undefined, ends: boolea
 for (const [title, text, info, ends] of ROWS) {
   test(`a reply with ${title} gives ${info === undefined ? "nothing" : "its user id, clean"}`, () => {
     const whole = new IdentReply();
-    assert.equal(whole.push(fromLatin1(text)), ends);
-    assert.equal(whole.info, info);
+    assertStrictEquals(whole.push(fromLatin1(text)), ends);
+    assertStrictEquals(whole.info, info);
     const pieces = new IdentReply();
     for (const byte of fromLatin1(text)) pieces.push(Uint8Array.of(byte));
-    assert.equal(pieces.info, info);
+    assertStrictEquals(pieces.info, info);
   });
 }
 
 test("what follows the end of a reply changes nothing", () => {
   const reply = new IdentReply();
-  assert.equal(reply.push(fromLatin1(`${head}root\n`)), true);
-  assert.equal(reply.push(fromLatin1(`x:y:z:w\n`)), true);
-  assert.equal(reply.info, "root");
+  assertStrictEquals(reply.push(fromLatin1(`${head}root\n`)), true);
+  assertStrictEquals(reply.push(fromLatin1(`x:y:z:w\n`)), true);
+  assertStrictEquals(reply.info, "root");
 });

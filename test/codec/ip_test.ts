@@ -1,4 +1,10 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { test } from "node:test";
 import { DecodeError, latin1 } from "../../src/codec/bytes.ts";
 import {
@@ -38,10 +44,10 @@ test("every form of an address is read, and written in the one form of RFC 5952"
   ];
   for (const [text, compact, full] of rows) {
     const ip = parseIp(text);
-    assert.equal(formatIp(ip), compact, text);
-    assert.equal(formatIpFull(ip), full, text);
-    assert.deepEqual(parseIp(compact), ip, text);
-    assert.deepEqual(parseIp(full), ip, text);
+    assertStrictEquals(formatIp(ip), compact, text);
+    assertStrictEquals(formatIpFull(ip), full, text);
+    assertEquals(parseIp(compact), ip, text);
+    assertEquals(parseIp(full), ip, text);
   }
 });
 
@@ -64,20 +70,22 @@ test("nothing else is an address", () => {
       "::" + "0:".repeat(90),
     ],
   ];
-  for (const text of texts) assert.throws(() => parseIp(text), DecodeError, JSON.stringify(text));
+  for (const text of texts) {
+    assertThrows(() => parseIp(text), DecodeError, undefined, JSON.stringify(text));
+  }
 });
 
 test("an IPv4-mapped address counts and matches as the IPv4 address it maps", () => {
   const mapped = parseIp("::ffff:10.1.2.3");
   const plain = parseIp("10.1.2.3");
-  assert.deepEqual(unmapIp(mapped), plain);
-  assert.deepEqual(unmapIp(plain), plain);
-  assert.equal(addressKey(mapped), addressKey(plain));
-  assert.equal(addressKey(plain).length, 16);
-  assert.notEqual(addressKey(plain), addressKey(parseIp("::10.1.2.3")));
-  assert.ok(inNetwork(mapped, parseNetwork("10.0.0.0/8")));
-  assert.ok(!inNetwork(mapped, parseNetwork("::/0")));
-  assert.deepEqual(parseNetwork("::ffff:10.0.0.0/104"), parseNetwork("10.0.0.0/8"));
+  assertEquals(unmapIp(mapped), plain);
+  assertEquals(unmapIp(plain), plain);
+  assertStrictEquals(addressKey(mapped), addressKey(plain));
+  assertStrictEquals(addressKey(plain).length, 16);
+  assertNotStrictEquals(addressKey(plain), addressKey(parseIp("::10.1.2.3")));
+  assert(inNetwork(mapped, parseNetwork("10.0.0.0/8")));
+  assert(!inNetwork(mapped, parseNetwork("::/0")));
+  assertEquals(parseNetwork("::ffff:10.0.0.0/104"), parseNetwork("10.0.0.0/8"));
 });
 
 test("network keys are those of the specification, byte for byte", () => {
@@ -94,12 +102,12 @@ test("network keys are those of the specification, byte for byte", () => {
   ];
   for (const [text, key, shown] of rows) {
     const net = parseNetwork(text);
-    assert.equal(latin1(networkKey(net)), key, text);
-    assert.equal(ruleNetwork(net), shown);
-    assert.deepEqual(networkOfKey(networkKey(net)), net);
+    assertStrictEquals(latin1(networkKey(net)), key, text);
+    assertStrictEquals(ruleNetwork(net), shown);
+    assertEquals(networkOfKey(networkKey(net)), net);
   }
   const ones = networkKey(parseNetwork("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"));
-  assert.deepEqual([...ones.subarray(1)], Array.from({ length: 128 }, (_, k) => 96 + k));
+  assertEquals([...ones.subarray(1)], Array.from({ length: 128 }, (_, k) => 96 + k));
 });
 
 test("a key that networkKey does not write is no network", () => {
@@ -117,14 +125,14 @@ test("a key that networkKey does not write is no network", () => {
       "_joe@1.2.3.4",
     ]
   ) {
-    assert.equal(networkOfKey(Uint8Array.from(key, (c) => c.charCodeAt(0))), undefined, key);
+    assertStrictEquals(networkOfKey(Uint8Array.from(key, (c) => c.charCodeAt(0))), undefined, key);
   }
 });
 
 test("networks: prefixes are checked, bits after them cleared", () => {
-  assert.equal(formatNetwork(parseNetwork("10.1.2.3/8")), "10.0.0.0/8");
-  assert.equal(formatNetwork(parseNetwork("10.1.2.3")), "10.1.2.3/32");
-  assert.equal(formatNetwork(parseNetwork("2001:db8:ffff::1/33")), "2001:db8:8000::/33");
+  assertStrictEquals(formatNetwork(parseNetwork("10.1.2.3/8")), "10.0.0.0/8");
+  assertStrictEquals(formatNetwork(parseNetwork("10.1.2.3")), "10.1.2.3/32");
+  assertStrictEquals(formatNetwork(parseNetwork("2001:db8:ffff::1/33")), "2001:db8:8000::/33");
   for (
     const text of [
       "10.0.0.0/33",
@@ -139,7 +147,7 @@ test("networks: prefixes are checked, bits after them cleared", () => {
       "10.0.0.0/1e1",
     ]
   ) {
-    assert.throws(() => parseNetwork(text), DecodeError, text);
+    assertThrows(() => parseNetwork(text), DecodeError, undefined, text);
   }
 });
 
@@ -148,12 +156,12 @@ test("membership agrees with masking, at every prefix length", () => {
     const ip = parseIp(text);
     for (let prefix = 0; prefix <= 8 * ip.length; prefix++) {
       const net = { ip: maskIp(ip, prefix), prefix };
-      assert.ok(inNetwork(ip, net));
-      assert.deepEqual(networkOfKey(networkKey(net)), net);
+      assert(inNetwork(ip, net));
+      assertEquals(networkOfKey(networkKey(net)), net);
       if (prefix === 0) continue;
       const other = ip.slice();
       other[(prefix - 1) >> 3]! ^= 0x80 >> ((prefix - 1) & 7);
-      assert.ok(!inNetwork(other, net), `${text}/${prefix}`);
+      assert(!inNetwork(other, net), `${text}/${prefix}`);
     }
   }
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import { CrAdder, CrRemover } from "../../src/codec/line_ends.ts";
@@ -36,8 +36,8 @@ const ROWS: readonly (readonly [from: string, added: string, removed: string])[]
 
 for (const [from, plus, minus] of ROWS) {
   test(`line ends of ${JSON.stringify(from)}`, () => {
-    assert.equal(added(from), plus);
-    assert.equal(removed(from), minus);
+    assertStrictEquals(added(from), plus);
+    assertStrictEquals(removed(from), minus);
   });
 }
 
@@ -50,9 +50,13 @@ test("however a text is cut, its line ends are the same", () => {
     );
     const chunks = [0, ...cuts].map((from, i) => whole.slice(from, cuts[i]));
     const shown = JSON.stringify(chunks);
-    assert.equal(added(...chunks), added(whole), shown);
-    assert.equal(added(...chunks), whole.replaceAll(/(?<!\r)\n/g, "\r\n"), shown);
-    assert.equal(removed(...chunks), whole.replaceAll("\r\n", "\n"), shown);
-    assert.equal(removed(added(whole.replaceAll("\r", ""))), whole.replaceAll("\r", ""), shown);
+    assertStrictEquals(added(...chunks), added(whole), shown);
+    assertStrictEquals(added(...chunks), whole.replaceAll(/(?<!\r)\n/g, "\r\n"), shown);
+    assertStrictEquals(removed(...chunks), whole.replaceAll("\r\n", "\n"), shown);
+    assertStrictEquals(
+      removed(added(whole.replaceAll("\r", ""))),
+      whole.replaceAll("\r", ""),
+      shown,
+    );
   }
 });

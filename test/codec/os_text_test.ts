@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { decodeOsText, encodeOsText } from "../../src/codec/os_text.ts";
 import { numbers } from "./mutate.ts";
@@ -21,14 +21,14 @@ test("bytes that are no UTF-8 become surrogates", () => {
       [bytes(0xf4, 0x90, 0x80, 0x80), "\udcf4\udc90\udc80\udc80"], // above U+10FFFF
     ] as const
   ) {
-    assert.equal(decodeOsText(from), text);
-    assert.deepEqual(encodeOsText(text), from);
+    assertStrictEquals(decodeOsText(from), text);
+    assertEquals(encodeOsText(text), from);
   }
 });
 
 test("a surrogate that stands for no byte is U+FFFD", () => {
-  assert.deepEqual(encodeOsText("a\ud800\udc00\udfff"), encodeOsText("a\u{10000}\ufffd"));
-  assert.deepEqual(encodeOsText("\udc7f"), bytes(0xef, 0xbf, 0xbd));
+  assertEquals(encodeOsText("a\ud800\udc00\udfff"), encodeOsText("a\u{10000}\ufffd"));
+  assertEquals(encodeOsText("\udc7f"), bytes(0xef, 0xbf, 0xbd));
 });
 
 test("all bytes come back as they were, cut anywhere", () => {
@@ -36,11 +36,11 @@ test("all bytes come back as they were, cut anywhere", () => {
   for (let n = 0; n < 2000; n++) {
     const ascii = below(2) === 0;
     const from = Uint8Array.from({ length: below(12) }, () => ascii ? below(128) : below(256));
-    assert.deepEqual(encodeOsText(decodeOsText(from)), from);
+    assertEquals(encodeOsText(decodeOsText(from)), from);
   }
   const text = new TextEncoder().encode("aö€😀");
   for (let end = 0; end <= text.length; end++) {
     const part = text.slice(0, end);
-    assert.deepEqual(encodeOsText(decodeOsText(part)), part);
+    assertEquals(encodeOsText(decodeOsText(part)), part);
   }
 });

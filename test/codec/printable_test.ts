@@ -1,13 +1,13 @@
 /** Text for one line of a log or a terminal. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { printable, withoutControls } from "../../src/codec/printable.ts";
 
 test("what is no printable ASCII becomes a question mark", () => {
-  assert.equal(printable(" a~%\0\n\r\x1b\x7f\x9bé\u2028😀"), " a~%????????" + "??");
+  assertStrictEquals(printable(" a~%\0\n\r\x1b\x7f\x9bé\u2028😀"), " a~%????????" + "??");
 });
 
 test("control characters alone become question marks", () => {
-  assert.equal(withoutControls(" a~\0\n\r\x1b\x7f\x9bé😀"), " a~??????é😀");
+  assertStrictEquals(withoutControls(" a~\0\n\r\x1b\x7f\x9bé😀"), " a~??????é😀");
 });

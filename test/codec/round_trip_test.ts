@@ -2,7 +2,7 @@
  *  truncated, damaged or random bytes give a value or a `DecodeError`. The values are the same in every
  *  run. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1, hex, latin1, Reader } from "../../src/codec/bytes.ts";
 import { CdbReader } from "../../src/codec/cdb.ts";
@@ -40,8 +40,8 @@ function returns(read: () => unknown): boolean {
     read();
     return true;
   } catch (error) {
-    assert.ok(error instanceof DecodeError, String(error));
-    assert.match(error.message, /^[a-z][\w .]*: /);
+    assert(error instanceof DecodeError, String(error));
+    assertMatch(error.message, /^[a-z][\w .]*: /);
     return false;
   }
 }
@@ -62,7 +62,7 @@ const CODECS: Record<string, Codec> = {
     write(below) {
       const one = address(below);
       for (const form of [ip.formatIp(one), ip.formatIpFull(one)]) {
-        assert.equal(hex(ip.parseIp(form)), hex(one), form);
+        assertStrictEquals(hex(ip.parseIp(form)), hex(one), form);
       }
       return fromLatin1(ip.formatIp(one));
     },
@@ -73,9 +73,9 @@ const CODECS: Record<string, Codec> = {
       const one = address(below);
       const prefix = below(8 * one.length + 1);
       const network = { ip: ip.maskIp(one, prefix), prefix };
-      assert.deepEqual(ip.parseNetwork(ip.formatNetwork(network)), network);
-      assert.deepEqual(ip.networkOfKey(ip.networkKey(network)), network);
-      assert.ok(ip.inNetwork(one, network));
+      assertEquals(ip.parseNetwork(ip.formatNetwork(network)), network);
+      assertEquals(ip.networkOfKey(ip.networkKey(network)), network);
+      assert(ip.inNetwork(one, network));
       return fromLatin1(ip.formatNetwork(network));
     },
     read: text(ip.parseNetwork),
@@ -86,7 +86,7 @@ const CODECS: Record<string, Codec> = {
       const scopeId = one.length === 4 ? 0 : below(2 ** 32);
       const value = { ip: one, port: below(65_536), scopeId };
       const written = encodeSockaddr(value, "darwin");
-      assert.deepEqual(decodeSockaddr(written, "darwin"), value);
+      assertEquals(decodeSockaddr(written, "darwin"), value);
       return encodeSockaddr(value, "linux");
     },
     read: (bytes) => decodeSockaddr(bytes, "linux"),
@@ -98,7 +98,7 @@ const CODECS: Record<string, Codec> = {
       const arcs = [top, below(top === 2 ? 2 ** 20 : 40)];
       while (below(5) > 0) arcs.push(below(2) ? below(2 ** 31) : below(200));
       const written = der.objectIdentifier(arcs.join("."));
-      assert.equal(new DerReader(written, "der").oid("oid"), arcs.join("."));
+      assertStrictEquals(new DerReader(written, "der").oid("oid"), arcs.join("."));
       return written;
     },
     read: (bytes) => new DerReader(bytes, "der").oid("oid"),
@@ -108,7 +108,7 @@ const CODECS: Record<string, Codec> = {
     write(below) {
       const ms = 1000 * below(2 ** 32);
       const written = der.time(ms);
-      assert.equal(readTime(new DerReader(written, "x509"), "time").ms, ms);
+      assertStrictEquals(readTime(new DerReader(written, "x509"), "time").ms, ms);
       return written;
     },
     read: (bytes) => readTime(new DerReader(bytes, "x509"), "time"),
@@ -124,7 +124,7 @@ const CODECS: Record<string, Codec> = {
         der.element(TAG.octetString, id),
         der.element(TAG.octetString, bytesOf(below, below(200))),
       );
-      assert.deepEqual(sessionId(written), id.length > 0 ? id : undefined);
+      assertEquals(sessionId(written), id.length > 0 ? id : undefined);
       return written;
     },
     read: sessionId,
@@ -138,7 +138,7 @@ const CODECS: Record<string, Codec> = {
       );
       const name = labels.join(".");
       const written = encodeName(name);
-      assert.equal(readDnsName(new Reader(written, "dns"), "name"), name);
+      assertStrictEquals(readDnsName(new Reader(written, "dns"), "name"), name);
       return written;
     },
     read: (bytes) => readDnsName(new Reader(bytes, "dns"), "name"),
@@ -148,7 +148,7 @@ const CODECS: Record<string, Codec> = {
     write(below) {
       const parts = Array.from({ length: 1 + below(3) }, () => bytesOf(below, 1 + below(200)));
       const written = parts.map((part) => encodePem("CERTIFICATE", part)).join("text\n");
-      assert.deepEqual(
+      assertEquals(
         decodePem(fromLatin1(written)).map(({ bytes }) => hex(bytes)),
         parts.map(hex),
       );
@@ -172,8 +172,8 @@ const CODECS: Record<string, Codec> = {
       for (const [key, value] of records) writer.add(key, value);
       const file = concat(writer.finish());
       const reader = cdb(file);
-      for (const [key, value] of records) assert.deepEqual(reader.find(key), value);
-      assert.equal(reader.find(fromLatin1("none of them")), undefined);
+      for (const [key, value] of records) assertEquals(reader.find(key), value);
+      assertStrictEquals(reader.find(fromLatin1("none of them")), undefined);
       return file;
     },
     read: (bytes) => cdb(bytes).find(Uint8Array.of(1)),
@@ -182,12 +182,12 @@ const CODECS: Record<string, Codec> = {
     write(below) {
       const name = latin1(Uint8Array.from({ length: 1 + below(20) }, () => 0x21 + below(94)));
       const written = fromLatin1(`23, 113 : USERID : UNIX : ${name}\r\n`);
-      assert.equal(reply(written), name);
+      assertStrictEquals(reply(written), name);
       return written;
     },
     read: (bytes) => {
       const info = reply(bytes);
-      assert.ok(info === undefined || info === printable(info), info);
+      assert(info === undefined || info === printable(info), info);
     },
   },
   "rules": {
@@ -229,10 +229,10 @@ for (const [name, { write, read, whole }] of Object.entries(CODECS)) {
     const below = numbers(0x726f756e);
     for (let run = 0; run < RUNS; run++) {
       const bytes = write(below);
-      assert.ok(returns(() => read(bytes)), `refused: ${latin1(bytes)}`);
+      assert(returns(() => read(bytes)), `refused: ${latin1(bytes)}`);
       const cut = bytes.subarray(0, below(bytes.length));
       const taken = returns(() => read(cut));
-      assert.ok(!whole || !taken, `cut at ${cut.length}: ${hex(bytes)}`);
+      assert(!whole || !taken, `cut at ${cut.length}: ${hex(bytes)}`);
       returns(() => read(mutate(bytes, below)));
       returns(() => read(bytesOf(below, below(40))));
     }

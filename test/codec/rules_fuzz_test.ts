@@ -1,6 +1,6 @@
 /** Random input through the rules codecs. FUZZ_RUNS sets the number of inputs. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { isIPv4, isIPv6 } from "node:net";
 import { test } from "node:test";
 import { concat, DecodeError, equalBytes, latin1 } from "../../src/codec/bytes.ts";
@@ -33,8 +33,8 @@ function decoded<T>(call: () => T): T | undefined {
   try {
     return call();
   } catch (thrown) {
-    assert.ok(thrown instanceof DecodeError, String(thrown));
-    assert.match(thrown.message, / at byte \d+$/);
+    assert(thrown instanceof DecodeError, String(thrown));
+    assertMatch(thrown.message, / at byte \d+$/);
     return undefined;
   }
 }
@@ -54,15 +54,15 @@ test("addresses: what is accepted is what the system accepts, and survives a rou
         (random(4) ? "" : "::1")
       : Array.from({ length: 3 + random(3) }, () => String(random(300))).join(random(9) ? "." : "");
     const ip = decoded(() => parseIp(text));
-    assert.equal(ip !== undefined, isIPv4(text) || isIPv6(text), text);
+    assertStrictEquals(ip !== undefined, isIPv4(text) || isIPv6(text), text);
     if (!ip) continue;
     accepted++;
-    assert.deepEqual(parseIp(formatIp(ip)), ip);
-    assert.deepEqual(parseIp(formatIpFull(ip)), ip);
+    assertEquals(parseIp(formatIp(ip)), ip);
+    assertEquals(parseIp(formatIpFull(ip)), ip);
     const net = parseNetwork(`${text}/${random(8 * ip.length + 1)}`);
-    assert.deepEqual(parseNetwork(formatNetwork(net)), net);
+    assertEquals(parseNetwork(formatNetwork(net)), net);
   }
-  assert.ok(accepted > RUNS / 100, `${accepted} accepted`);
+  assert(accepted > RUNS / 100, `${accepted} accepted`);
 });
 
 test("rule values: accepted ones encode to the same bytes, unless D came late", () => {
@@ -73,8 +73,8 @@ test("rule values: accepted ones encode to the same bytes, unless D came late", 
     for (let n = random(8); n > 0; n--) text += parts[random(parts.length)];
     const value = Uint8Array.from(text, (c) => c.charCodeAt(0));
     const rule = decoded(() => decodeRule(value));
-    if (rule && !rule.deny) assert.ok(equalBytes(encodeRule(rule), value), JSON.stringify(text));
-    if (rule) assert.deepEqual(decodeRule(encodeRule({ ...rule, env: rule.env })).deny, rule.deny);
+    if (rule && !rule.deny) assert(equalBytes(encodeRule(rule), value), JSON.stringify(text));
+    if (rule) assertEquals(decodeRule(encodeRule({ ...rule, env: rule.env })).deny, rule.deny);
   }
 });
 
@@ -90,7 +90,7 @@ test("rule lines: whatever compiles has a value that decodes, and keys without s
     const rule = decoded(() => compileRule(line));
     if (!rule) continue;
     decodeRule(rule.value);
-    assert.ok(rule.keys.length >= 1 && rule.keys.length <= 256, JSON.stringify(text));
+    assert(rule.keys.length >= 1 && rule.keys.length <= 256, JSON.stringify(text));
   }
 });
 
@@ -126,7 +126,7 @@ test("damaged databases: a look-up ends, in a value, in nothing or in a DecodeEr
     }
     let reads = 0;
     const readAt = (at: number, length: number) => {
-      assert.ok(++reads < 10_000 && at >= 0 && at + length <= bytes.length);
+      assert(++reads < 10_000 && at >= 0 && at + length <= bytes.length);
       return bytes.subarray(at, at + length);
     };
     const reader = decoded(() => new CdbReader(readAt, bytes.length));
@@ -152,7 +152,7 @@ test("databases of random records: the first of each key is found, and the file 
     reader.verify();
     for (let a = 0; a < 9; a++) {
       const key = Uint8Array.from(a === 8 ? [] : [a]);
-      assert.deepEqual(reader.find(key), first.get(latin1(key)));
+      assertEquals(reader.find(key), first.get(latin1(key)));
     }
   }
 });

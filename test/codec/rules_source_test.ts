@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import { decodeRule, ruleKeys } from "../../src/codec/rules.ts";
@@ -44,16 +44,16 @@ test("lines compile to the keys and values of the specification", () => {
   ];
   for (const [line, keys, value] of rows) {
     const rule = compileRule(fromLatin1(line));
-    assert.deepEqual(rule?.keys.map(latin1), keys, line);
-    assert.equal(latin1(rule!.value), value, line);
-    assert.equal(rule?.warning, undefined, line);
+    assertEquals(rule?.keys.map(latin1), keys, line);
+    assertStrictEquals(latin1(rule!.value), value, line);
+    assertStrictEquals(rule?.warning, undefined, line);
     decodeRule(rule!.value);
   }
 });
 
 test("comments and empty lines compile to nothing", () => {
   for (const line of ["", " ", "\t ", "#", "# 1.2.3.4:deny", "#:nonsense"]) {
-    assert.equal(compileRule(fromLatin1(line)), undefined);
+    assertStrictEquals(compileRule(fromLatin1(line)), undefined);
   }
 });
 
@@ -99,11 +99,7 @@ test("a bad line is refused with a reason of its own", () => {
     [`:allow${',A="x"'.repeat(256)}`, /255 variables/],
   ];
   for (const [line, reason] of rows) {
-    assert.throws(() => compileRule(fromLatin1(line)), (e) => {
-      assert.ok(e instanceof DecodeError, `${line}: ${e}`);
-      assert.match(e.message, reason, line);
-      return true;
-    }, line);
+    assertThrows(() => compileRule(fromLatin1(line)), DecodeError, reason, line);
   }
 });
 
@@ -128,7 +124,7 @@ test("a line that can never match compiles, with a warning", () => {
     ]
   ) {
     const rule = compileRule(fromLatin1(line));
-    assert.ok(rule?.warning, line);
+    assert(rule?.warning, line);
   }
 });
 
@@ -159,8 +155,8 @@ test("a host name that no host can have comes with a warning that says why", () 
   ];
   for (const [address, why] of rows) {
     const rule = compileRule(fromLatin1(`${address}:deny`));
-    if (why) assert.match(rule?.warning ?? "", why, address);
-    else assert.equal(rule?.warning, undefined, address);
+    if (why) assertMatch(rule?.warning ?? "", why, address);
+    else assertStrictEquals(rule?.warning, undefined, address);
   }
 });
 
@@ -181,6 +177,6 @@ test("every key without a warning is one that some peer is looked up by", () => 
   for (const [address, ip, host, info] of rows) {
     const rule = compileRule(new TextEncoder().encode(`${address}:deny`));
     const asked = [...ruleKeys({ ip, host, info })].map(latin1);
-    assert.ok(rule?.keys.some((key) => asked.includes(latin1(key))), address);
+    assert(rule?.keys.some((key) => asked.includes(latin1(key))), address);
   }
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError, fromLatin1, latin1 } from "../../src/codec/bytes.ts";
 import {
@@ -18,7 +18,7 @@ function keysOf(peer: RulePeer): string[] {
 
 test("an IPv4 peer's keys come in the specified order", () => {
   const keys = keysOf({ ip: "10.1.2.3", host: "a.mx.example", info: "joe" });
-  assert.deepEqual(keys.slice(0, 7), [
+  assertEquals(keys.slice(0, 7), [
     "joe@10.1.2.3",
     "joe@=a.mx.example",
     "10.1.2.3",
@@ -28,30 +28,30 @@ test("an IPv4 peer's keys come in the specified order", () => {
     "10.",
   ]);
   const networks = keys.slice(7, -4);
-  assert.equal(networks.length, 2 * 33);
-  assert.deepEqual(networks.slice(0, 2), ["_0000e0g00000000p000000w000000056", "10.1.2.3/32"]);
-  assert.deepEqual(networks.slice(2 * 24, 2 * 24 + 2), ["_0000e0g0", "10.0.0.0/8"]);
-  assert.deepEqual(networks.slice(-2), ["_", "0.0.0.0/0"]);
-  assert.deepEqual(keys.slice(-4), ["=.mx.example", "=.example", "=", ""]);
+  assertStrictEquals(networks.length, 2 * 33);
+  assertEquals(networks.slice(0, 2), ["_0000e0g00000000p000000w000000056", "10.1.2.3/32"]);
+  assertEquals(networks.slice(2 * 24, 2 * 24 + 2), ["_0000e0g0", "10.0.0.0/8"]);
+  assertEquals(networks.slice(-2), ["_", "0.0.0.0/0"]);
+  assertEquals(keys.slice(-4), ["=.mx.example", "=.example", "=", ""]);
 });
 
 test("an IPv6 peer's keys use the full form and its networks, longest first", () => {
   const keys = keysOf({ ip: "2001:db8:1::1", info: "joe" });
   const full = "2001:0DB8:0001:0000:0000:0000:0000:0001";
-  assert.deepEqual(keys.slice(0, 2), [`joe@${full}`, full]);
-  assert.equal(keys.length, 2 + 129 + 1);
-  assert.ok(keys.includes("^00`000000000000a0000bc0de0fgh000000000000000000i"));
-  assert.deepEqual(keys.slice(-3), ["^0", "^", ""]);
-  for (let i = 3; i < 2 + 129; i++) assert.ok(keys[i - 1]!.startsWith(keys[i]!));
+  assertEquals(keys.slice(0, 2), [`joe@${full}`, full]);
+  assertStrictEquals(keys.length, 2 + 129 + 1);
+  assert(keys.includes("^00`000000000000a0000bc0de0fgh000000000000000000i"));
+  assertEquals(keys.slice(-3), ["^0", "^", ""]);
+  for (let i = 3; i < 2 + 129; i++) assert(keys[i - 1]!.startsWith(keys[i]!));
 });
 
 test("an IPv4-mapped peer is looked up as IPv4", () => {
-  assert.deepEqual(keysOf({ ip: "::ffff:10.1.2.3" }), keysOf({ ip: "10.1.2.3" }));
+  assertEquals(keysOf({ ip: "::ffff:10.1.2.3" }), keysOf({ ip: "10.1.2.3" }));
 });
 
 test("without a host name none of the name keys is tried, with an empty one `=` is", () => {
-  assert.ok(!keysOf({ ip: "10.1.2.3" }).some((key) => key.includes("=")));
-  assert.deepEqual(keysOf({ ip: "10.1.2.3", host: "" }).filter((key) => key.includes("=")), [
+  assert(!keysOf({ ip: "10.1.2.3" }).some((key) => key.includes("=")));
+  assertEquals(keysOf({ ip: "10.1.2.3", host: "" }).filter((key) => key.includes("=")), [
     "=",
     "=",
   ]);
@@ -65,13 +65,17 @@ test("a peer that is no address, or has an endless name, is an error", () => {
       info: dots,
     }]
   ) {
-    assert.throws(() => keysOf(peer), DecodeError);
+    assertThrows(() => keysOf(peer), DecodeError);
   }
 });
 
 test("a host name has at most 127 labels, so that its look-ups are few", () => {
-  assert.ok(keysOf({ ip: "192.0.2.1", host: "a.".repeat(126) + "a" }).length < 300);
-  assert.throws(() => keysOf({ ip: "192.0.2.1", host: "a.".repeat(127) + "a" }), /127 labels/);
+  assert(keysOf({ ip: "192.0.2.1", host: "a.".repeat(126) + "a" }).length < 300);
+  assertThrows(
+    () => keysOf({ ip: "192.0.2.1", host: "a.".repeat(127) + "a" }),
+    Error,
+    /127 labels/,
+  );
 });
 
 test("values decode: verdict and variables, in order, and those after D do not count", () => {
@@ -89,8 +93,8 @@ test("values decode: verdict and variables, in order, and those after D do not c
   ];
   for (const [value, deny, env] of rows) {
     const rule = decodeRule(fromLatin1(value));
-    assert.deepEqual(rule, { deny, env }, value);
-    if (!deny) assert.equal(latin1(encodeRule(rule)), value);
+    assertEquals(rule, { deny, env }, value);
+    if (!deny) assertStrictEquals(latin1(encodeRule(rule)), value);
   }
 });
 
@@ -102,7 +106,12 @@ test("a value that tcprules would not write is an error, not an allowance", () =
     "+A=x\0".repeat(MAX_ITEMS + 1),
   ];
   for (const value of values) {
-    assert.throws(() => decodeRule(fromLatin1(value)), DecodeError, JSON.stringify(value));
+    assertThrows(
+      () => decodeRule(fromLatin1(value)),
+      DecodeError,
+      undefined,
+      JSON.stringify(value),
+    );
   }
 });
 
@@ -112,10 +121,10 @@ test("the first key that exists decides", () => {
     const value = rules.get(latin1(key));
     return value === undefined ? undefined : fromLatin1(value);
   };
-  assert.deepEqual(findRule({ ip: "10.1.2.3" }, find)?.rule.env, [["A", "1"]]);
-  assert.equal(findRule({ ip: "10.1.2.4" }, find)?.rule.deny, true);
-  assert.deepEqual(findRule({ ip: "::1" }, find)?.key, new Uint8Array(0));
-  assert.equal(findRule({ ip: "::1" }, () => undefined), undefined);
+  assertEquals(findRule({ ip: "10.1.2.3" }, find)?.rule.env, [["A", "1"]]);
+  assertStrictEquals(findRule({ ip: "10.1.2.4" }, find)?.rule.deny, true);
+  assertEquals(findRule({ ip: "::1" }, find)?.key, new Uint8Array(0));
+  assertStrictEquals(findRule({ ip: "::1" }, () => undefined), undefined);
 });
 
 test("the matching key is named as tcprulescheck names it", () => {
@@ -129,8 +138,8 @@ test("the matching key is named as tcprulescheck names it", () => {
     ["_joe@10.1.2.3", "rule _joe@10.1.2.3"],
     ["a\x1b[2J\xff@10.1.2.3", "rule a?[2J?@10.1.2.3"],
   ];
-  for (const [key, words] of rows) assert.equal(ruleWords(fromLatin1(key)), words);
-  assert.equal(ruleWords(undefined), "default");
+  for (const [key, words] of rows) assertStrictEquals(ruleWords(fromLatin1(key)), words);
+  assertStrictEquals(ruleWords(undefined), "default");
 });
 
 test("a key tells what kind of rule it has, and nothing of it but that", () => {
@@ -149,5 +158,5 @@ test("a key tells what kind of rule it has, and nothing of it but that", () => {
     ["joe@=mx.example", "info"],
     ["_joe@10.1.2.3", "info"],
   ];
-  for (const [key, kind] of rows) assert.equal(ruleKind(fromLatin1(key)), kind, key);
+  for (const [key, kind] of rows) assertStrictEquals(ruleKind(fromLatin1(key)), kind, key);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, equalBytes, fromLatin1 } from "../../src/codec/bytes.ts";
 import { inNetwork, parseIp, parseNetwork } from "../../src/codec/ip.ts";
@@ -42,57 +42,57 @@ function decoded<T>(call: () => T): T | undefined {
   try {
     return call();
   } catch (thrown) {
-    assert.ok(thrown instanceof DecodeError, String(thrown));
-    assert.match(thrown.message, /^s6 rules: .* at byte \d+$/);
+    assert(thrown instanceof DecodeError, String(thrown));
+    assertMatch(thrown.message, /^s6 rules: .* at byte \d+$/);
     return undefined;
   }
 }
 
 test("an IPv4 address has 33 keys, from the address to all of IPv4", () => {
   const paths = pathsOf("10.1.2.3");
-  assert.equal(paths.length, 33);
-  assert.deepEqual(paths.slice(0, 3), [
+  assertStrictEquals(paths.length, 33);
+  assertEquals(paths.slice(0, 3), [
     "ip4/10.1.2.3_32",
     "ip4/10.1.2.2_31",
     "ip4/10.1.2.0_30",
   ]);
-  assert.deepEqual(paths.slice(-3), ["ip4/0.0.0.0_2", "ip4/0.0.0.0_1", "ip4/0.0.0.0_0"]);
-  assert.equal(paths[24], "ip4/10.0.0.0_8");
+  assertEquals(paths.slice(-3), ["ip4/0.0.0.0_2", "ip4/0.0.0.0_1", "ip4/0.0.0.0_0"]);
+  assertStrictEquals(paths[24], "ip4/10.0.0.0_8");
 });
 
 test("an IPv6 address has 129 keys in canonical text", () => {
   const paths = pathsOf("2001:DB8:0:1:1:0:0:9");
-  assert.equal(paths.length, 129);
-  assert.equal(paths[0], "ip6/2001:db8:0:1:1::9_128");
-  assert.equal(paths[16], "ip6/2001:db8:0:1:1::_112");
-  assert.equal(paths[64], "ip6/2001:db8:0:1::_64");
-  assert.equal(paths[96], "ip6/2001:db8::_32");
-  assert.deepEqual(paths.slice(-2), ["ip6/::_1", "ip6/::_0"]);
+  assertStrictEquals(paths.length, 129);
+  assertStrictEquals(paths[0], "ip6/2001:db8:0:1:1::9_128");
+  assertStrictEquals(paths[16], "ip6/2001:db8:0:1:1::_112");
+  assertStrictEquals(paths[64], "ip6/2001:db8:0:1::_64");
+  assertStrictEquals(paths[96], "ip6/2001:db8::_32");
+  assertEquals(paths.slice(-2), ["ip6/::_1", "ip6/::_0"]);
 });
 
 test("an IPv4-mapped address is looked up as IPv4", () => {
-  assert.deepEqual(pathsOf("::ffff:10.1.2.3"), pathsOf("10.1.2.3"));
+  assertEquals(pathsOf("::ffff:10.1.2.3"), pathsOf("10.1.2.3"));
 });
 
 test("each key of an address is a network that contains it, and only the first is an address", () => {
   for (const ip of ["192.0.2.255", "2001:db8::ff00:42:8329", "fe80::1", "::1", "255.255.255.255"]) {
     const keys = [...addressKeys(parseIp(ip))];
     keys.forEach(({ name, kind }, i) => {
-      assert.ok(inNetwork(parseIp(ip), parseNetwork(name.replace("_", "/"))), name);
-      assert.equal(kind, i === 0 ? "address" : "network");
+      assert(inNetwork(parseIp(ip), parseNetwork(name.replace("_", "/"))), name);
+      assertStrictEquals(kind, i === 0 ? "address" : "network");
     });
-    assert.equal(new Set(keys.map(accessPath)).size, keys.length);
+    assertStrictEquals(new Set(keys.map(accessPath)).size, keys.length);
   }
 });
 
 test("a host name has keys for itself, its suffixes and any name", () => {
-  assert.deepEqual([...hostKeys("a.mx.example")], [
+  assertEquals([...hostKeys("a.mx.example")], [
     { folder: "reversedns", name: "a.mx.example", kind: "host" },
     { folder: "reversedns", name: "mx.example", kind: "host" },
     { folder: "reversedns", name: "example", kind: "host" },
     { folder: "reversedns", name: "@", kind: "any" },
   ]);
-  assert.deepEqual(hostPaths("localhost."), ["reversedns/localhost", "reversedns/@"]);
+  assertEquals(hostPaths("localhost."), ["reversedns/localhost", "reversedns/@"]);
 });
 
 test("a text that is no host name has no key", () => {
@@ -117,8 +117,8 @@ test("a text that is no host name has no key", () => {
       "x".repeat(64),
       long,
     ]
-  ) assert.deepEqual(hostPaths(host), [], JSON.stringify(host));
-  assert.equal(hostPaths(long.slice(2)).length, 5);
+  ) assertEquals(hostPaths(host), [], JSON.stringify(host));
+  assertStrictEquals(hostPaths(long.slice(2)).length, 5);
 });
 
 const VALUES: [name: string, value: Uint8Array, rule: AccessRule | undefined][] = [
@@ -158,7 +158,7 @@ const VALUES: [name: string, value: Uint8Array, rule: AccessRule | undefined][] 
 const SMALL = VALUES.filter(([, value]) => value.length < 200);
 
 test("values of a cdb file are decoded", () => {
-  for (const [name, value, rule] of VALUES) assert.deepEqual(decodeAccessRule(value), rule, name);
+  for (const [name, value, rule] of VALUES) assertEquals(decodeAccessRule(value), rule, name);
 });
 
 test("a malformed value is an error that names the field", () => {
@@ -179,7 +179,7 @@ test("a malformed value is an error that names the field", () => {
     ],
   ];
   for (const [value, message] of cases) {
-    assert.throws(() => decodeAccessRule(value), message);
+    assertThrows(() => decodeAccessRule(value), Error, message);
     decoded(() => decodeAccessRule(value));
   }
 });
@@ -188,7 +188,7 @@ test("no part of an allowing value is a rule", () => {
   for (const [name, value] of SMALL) {
     if (value[0] !== 0x41) continue;
     for (let length = 0; length < value.length; length++) {
-      assert.throws(() => decodeAccessRule(value.subarray(0, length)), DecodeError, name);
+      assertThrows(() => decodeAccessRule(value.subarray(0, length)), DecodeError, undefined, name);
     }
   }
 });
@@ -200,13 +200,13 @@ test("a damaged value decodes to what encodes to it, or is an error", () => {
     const damaged = mutate(value, below);
     const rule = decoded(() => decodeAccessRule(damaged));
     if (!rule || rule.deny) continue;
-    assert.deepEqual(decodeAccessRule(encode(rule)), rule);
+    assertEquals(decodeAccessRule(encode(rule)), rule);
     const names = rule.env.map(([name]) => name);
-    assert.equal(new Set(names).size, names.length);
-    assert.ok(names.every(isAccessVariable));
+    assertStrictEquals(new Set(names).size, names.length);
+    assert(names.every(isAccessVariable));
     // Only a variable that occurs twice makes the value longer than its rule.
-    assert.ok(encode(rule).length <= damaged.length);
-    if (encode(rule).length === damaged.length) assert.ok(equalBytes(encode(rule), damaged));
+    assert(encode(rule).length <= damaged.length);
+    if (encode(rule).length === damaged.length) assert(equalBytes(encode(rule), damaged));
   }
 });
 
@@ -222,7 +222,7 @@ test("a random rule survives a round trip", () => {
     }
     const exec = text("echo ${A} {}\n\udcff", 40);
     const rule: AccessRule = { deny: false, env: [...env], exec: exec || undefined };
-    assert.deepEqual(decodeAccessRule(encode(rule)), rule);
+    assertEquals(decodeAccessRule(encode(rule)), rule);
   }
 });
 
@@ -245,14 +245,14 @@ test("a file in env is its first line, as s6-envdir reads it", () => {
     ["x".repeat(MAX_PART) + "\n", "x".repeat(MAX_PART)],
   ];
   for (const [file, value] of cases) {
-    assert.equal(decodeEnvFile(fromLatin1(file)), value, JSON.stringify(file.slice(0, 20)));
+    assertStrictEquals(decodeEnvFile(fromLatin1(file)), value, JSON.stringify(file.slice(0, 20)));
   }
-  assert.throws(() => decodeEnvFile(fromLatin1("x".repeat(MAX_PART + 1))), DecodeError);
+  assertThrows(() => decodeEnvFile(fromLatin1("x".repeat(MAX_PART + 1))), DecodeError);
 });
 
 test("a command is what the file has, without an end of line that is not its own", () => {
-  assert.equal(decodeExec(fromLatin1("")), undefined);
-  assert.equal(decodeExec(fromLatin1("echo a\necho b\n")), "echo a\necho b\n");
-  assert.throws(() => decodeExec(fromLatin1("echo\0")), DecodeError);
-  assert.throws(() => decodeExec(new Uint8Array(MAX_PART + 1).fill(0x61)), DecodeError);
+  assertStrictEquals(decodeExec(fromLatin1("")), undefined);
+  assertStrictEquals(decodeExec(fromLatin1("echo a\necho b\n")), "echo a\necho b\n");
+  assertThrows(() => decodeExec(fromLatin1("echo\0")), DecodeError);
+  assertThrows(() => decodeExec(new Uint8Array(MAX_PART + 1).fill(0x61)), DecodeError);
 });

@@ -1,6 +1,6 @@
 /** Control buffers and message headers, compared with the layout of a C compiler. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
 import {
@@ -20,7 +20,7 @@ const BOTH = [linux, darwin];
 
 function encoded(fds: readonly number[], layout: MsghdrLayout): Uint8Array {
   const control = new Uint8Array(controlLength(fds.length, layout));
-  assert.equal(encodeRights(fds, control, layout), control.length);
+  assertStrictEquals(encodeRights(fds, control, layout), control.length);
   return control;
 }
 
@@ -34,20 +34,23 @@ function joined(first: Uint8Array, second: Uint8Array, layout: MsghdrLayout): Ui
 }
 
 test("two descriptors are laid out as CMSG_DATA has them, on Linux and on macOS", () => {
-  assert.equal(hex(encoded([5, 258], linux)), "180000000000000001000000010000000500000002010000");
-  assert.equal(hex(encoded([5, 258], darwin)), "14000000ffff0000010000000500000002010000");
+  assertStrictEquals(
+    hex(encoded([5, 258], linux)),
+    "180000000000000001000000010000000500000002010000",
+  );
+  assertStrictEquals(hex(encoded([5, 258], darwin)), "14000000ffff0000010000000500000002010000");
 });
 
 test("a control buffer has no room for one descriptor more than asked for", () => {
-  assert.deepEqual([0, 1, 2, 3].map((n) => controlLength(n, linux)), [0, 20, 24, 28]);
-  assert.deepEqual([0, 1, 2, 3].map((n) => controlLength(n, darwin)), [0, 16, 20, 24]);
+  assertEquals([0, 1, 2, 3].map((n) => controlLength(n, linux)), [0, 20, 24, 28]);
+  assertEquals([0, 1, 2, 3].map((n) => controlLength(n, darwin)), [0, 16, 20, 24]);
 });
 
 test("what is encoded is decoded, for every count up to the most", () => {
   for (const layout of BOTH) {
     for (let count = 0; count <= MAX_DESCRIPTORS; count++) {
       const fds = Array.from({ length: count }, (_, i) => 3 + 7 * i);
-      assert.deepEqual(decodeRights(encoded(fds, layout), layout), { fds, foreign: false });
+      assertEquals(decodeRights(encoded(fds, layout), layout), { fds, foreign: false });
     }
   }
 });
@@ -56,8 +59,8 @@ test("more descriptors than the system takes, or the buffer holds, are refused",
   for (const layout of BOTH) {
     const control = new Uint8Array(4096);
     const many = new Array<number>(MAX_DESCRIPTORS + 1).fill(3);
-    assert.throws(() => encodeRights(many, control, layout), RangeError);
-    assert.throws(() => encodeRights([3, 4], control.subarray(0, 19), layout), RangeError);
+    assertThrows(() => encodeRights(many, control, layout), RangeError);
+    assertThrows(() => encodeRights([3, 4], control.subarray(0, 19), layout), RangeError);
   }
 });
 
@@ -68,13 +71,14 @@ test("every truncation is refused", () => {
     const pad = Math.ceil(first / layout.align) * layout.align;
     for (let cut = 1; cut < control.length; cut++) {
       if (cut >= first && cut <= pad) continue; // exactly one message is left
-      assert.throws(
+      assertThrows(
         () => decodeRights(control.subarray(0, cut), layout),
         DecodeError,
+        undefined,
         `cut ${cut}`,
       );
     }
-    assert.deepEqual(decodeRights(control, layout).fds, [5, 6, 7]);
+    assertEquals(decodeRights(control, layout).fds, [5, 6, 7]);
   }
 });
 
@@ -83,7 +87,7 @@ test("a control message of another kind is told, and the descriptors beside it a
     const credentials = encoded([1, 2, 3], layout);
     credentials[layout.lengthBytes + 4] = 2; // SCM_CREDENTIALS
     const control = joined(credentials, encoded([9], layout), layout);
-    assert.deepEqual(decodeRights(control, layout), { fds: [9], foreign: true });
+    assertEquals(decodeRights(control, layout), { fds: [9], foreign: true });
   }
 });
 
@@ -92,11 +96,11 @@ test("a length below the header's, or past the end, cannot make the reader loop 
     for (const [length, reason] of [[0, /less than its header/], [255, /past the end/]] as const) {
       const control = encoded([5], layout);
       control[0] = length;
-      assert.throws(() => decodeRights(control, layout), reason);
+      assertThrows(() => decodeRights(control, layout), Error, reason);
     }
     const huge = encoded([5], layout);
     huge.fill(0xff, 0, layout.lengthBytes);
-    assert.throws(() => decodeRights(huge, layout), /past the end/);
+    assertThrows(() => decodeRights(huge, layout), Error, /past the end/);
   }
 });
 
@@ -104,21 +108,21 @@ test("a view into a larger buffer is read from its own beginning", () => {
   const control = encoded([5, 6], linux);
   const larger = new Uint8Array(100).fill(0xff);
   larger.set(control, 12);
-  assert.deepEqual(decodeRights(larger.subarray(12, 12 + control.length), linux).fds, [5, 6]);
+  assertEquals(decodeRights(larger.subarray(12, 12 + control.length), linux).fds, [5, 6]);
 });
 
 test("a message header is laid out as struct msghdr, on Linux and on macOS", () => {
   const parts = { iov: 0x1122334455667788n, control: 0x99aan, controlLength: 24 };
   const onLinux = new Uint8Array(linux.messageBytes).fill(0xff);
   encodeMsghdr(onLinux, parts, linux);
-  assert.equal(
+  assertStrictEquals(
     hex(onLinux),
     "00".repeat(16) + "8877665544332211" + "0100000000000000" + "aa99000000000000" +
       "1800000000000000" + "00".repeat(8),
   );
   const onDarwin = new Uint8Array(darwin.messageBytes).fill(0xff);
   encodeMsghdr(onDarwin, parts, darwin);
-  assert.equal(
+  assertStrictEquals(
     hex(onDarwin),
     "00".repeat(16) + "8877665544332211" + "0100000000000000" + "aa99000000000000" +
       "18000000" + "00000000",
@@ -128,7 +132,7 @@ test("a message header is laid out as struct msghdr, on Linux and on macOS", () 
 test("a message header without control data has no control address", () => {
   const header = new Uint8Array(linux.messageBytes);
   encodeMsghdr(header, { iov: 1n, control: 2n, controlLength: 0 }, linux);
-  assert.equal(hex(header.subarray(32, 48)), "00".repeat(16));
+  assertStrictEquals(hex(header.subarray(32, 48)), "00".repeat(16));
 });
 
 test("what the kernel wrote back is read: length of the control data and flags", () => {
@@ -136,12 +140,12 @@ test("what the kernel wrote back is read: length of the control data and flags",
     const header = new Uint8Array(layout.messageBytes);
     encodeMsghdr(header, { iov: 1n, control: 2n, controlLength: 20 }, layout);
     new DataView(header.buffer).setInt32(layout.flagsAt, 0x40000028, true);
-    assert.deepEqual(decodeMsghdr(header, layout), { controlLength: 20, flags: 0x40000028 });
+    assertEquals(decodeMsghdr(header, layout), { controlLength: 20, flags: 0x40000028 });
   }
 });
 
 test("an iovec is an address and a length of 64 bits each", () => {
   const iovec = new Uint8Array(16);
   encodeIovec(iovec, 0x7f0000001000n, 65536);
-  assert.equal(hex(iovec), "00100000007f0000" + "0000010000000000");
+  assertStrictEquals(hex(iovec), "00100000007f0000" + "0000010000000000");
 });

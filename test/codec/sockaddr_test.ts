@@ -1,6 +1,6 @@
 /** Socket addresses, compared with the layout of a C compiler. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
 import { parseIp } from "../../src/codec/ip.ts";
@@ -17,8 +17,8 @@ const TABLE = [
 
 test("addresses are laid out as the system has them, and read back", () => {
   for (const [flavour, address, bytes] of TABLE) {
-    assert.equal(hex(encodeSockaddr(address, flavour)), bytes);
-    assert.deepEqual(decodeSockaddr(encodeSockaddr(address, flavour), flavour), address);
+    assertStrictEquals(hex(encodeSockaddr(address, flavour)), bytes);
+    assertEquals(decodeSockaddr(encodeSockaddr(address, flavour), flavour), address);
   }
 });
 
@@ -26,23 +26,27 @@ test("every truncation is refused", () => {
   for (const [flavour, address] of TABLE) {
     const bytes = encodeSockaddr(address, flavour);
     for (let cut = 0; cut < bytes.length; cut++) {
-      assert.throws(() => decodeSockaddr(bytes.subarray(0, cut), flavour), DecodeError);
+      assertThrows(() => decodeSockaddr(bytes.subarray(0, cut), flavour), DecodeError);
     }
   }
 });
 
 test("an address of another family is refused, with its number", () => {
   const unix = Uint8Array.of(1, 0, 0x2f, 0x61);
-  assert.throws(() => decodeSockaddr(unix, "linux"), /family: 1 is neither IPv4 nor IPv6/);
-  assert.throws(() => decodeSockaddr(Uint8Array.of(16, 10), "darwin"), /family: 10 is neither/);
+  assertThrows(() => decodeSockaddr(unix, "linux"), Error, /family: 1 is neither IPv4 nor IPv6/);
+  assertThrows(
+    () => decodeSockaddr(Uint8Array.of(16, 10), "darwin"),
+    Error,
+    /family: 10 is neither/,
+  );
 });
 
 test("IPv6 has one family number on Linux and another on macOS", () => {
-  assert.deepEqual([addressFamily(4, "linux"), addressFamily(16, "linux")], [2, 10]);
-  assert.deepEqual([addressFamily(4, "darwin"), addressFamily(16, "darwin")], [2, 30]);
+  assertEquals([addressFamily(4, "linux"), addressFamily(16, "linux")], [2, 10]);
+  assertEquals([addressFamily(4, "darwin"), addressFamily(16, "darwin")], [2, 30]);
 });
 
 test("an IPv4 address has no scope", () => {
   const bytes = encodeSockaddr({ ...V4, scopeId: 7 }, "linux");
-  assert.equal(decodeSockaddr(bytes, "linux").scopeId, 0);
+  assertStrictEquals(decodeSockaddr(bytes, "linux").scopeId, 0);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../src/codec/bytes.ts";
 import { TAG } from "../../src/codec/der.ts";
@@ -18,18 +18,18 @@ function session(id: Uint8Array): Uint8Array {
 test("the id of a session is found and nothing else of it", () => {
   const id = Uint8Array.from({ length: 32 }, (_, i) => i);
   const found = sessionId(session(id));
-  assert.deepEqual(found, id);
-  assert.equal(found?.buffer.byteLength, 32);
+  assertEquals(found, id);
+  assertStrictEquals(found?.buffer.byteLength, 32);
 });
 
 test("a session without an id has none", () => {
-  assert.equal(sessionId(session(new Uint8Array())), undefined);
+  assertStrictEquals(sessionId(session(new Uint8Array())), undefined);
 });
 
 test("an id of 33 bytes and every truncation before the id's end are refused", () => {
-  assert.throws(() => sessionId(session(new Uint8Array(33))), /id: above 32 bytes/);
+  assertThrows(() => sessionId(session(new Uint8Array(33))), Error, /id: above 32 bytes/);
   const der = session(Uint8Array.of(1));
   for (let length = 0; length < der.length; length++) {
-    assert.throws(() => sessionId(der.subarray(0, length)), DecodeError);
+    assertThrows(() => sessionId(der.subarray(0, length)), DecodeError);
   }
 });

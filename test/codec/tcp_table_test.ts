@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { tcpListeners } from "../../src/codec/tcp_table.ts";
 
@@ -9,7 +9,7 @@ const row = (local: string, state: string, inode: number): string =>
 
 test("listening sockets come first; what follows is not looked at", () => {
   const text = HEAD + row("0100007F:1F90", "0A", 17) + row("00000000:0016", "0A", 18);
-  assert.deepEqual(tcpListeners(text), {
+  assertEquals(tcpListeners(text), {
     listeners: [
       { ip: "127.0.0.1", port: 8080, inode: 17 },
       { ip: "0.0.0.0", port: 22, inode: 18 },
@@ -17,19 +17,19 @@ test("listening sockets come first; what follows is not looked at", () => {
     more: true,
   });
   const established = text + row("0100007F:1F90", "01", 19);
-  assert.equal(tcpListeners(established).more, false);
-  assert.equal(tcpListeners(established).listeners.length, 2);
+  assertStrictEquals(tcpListeners(established).more, false);
+  assertStrictEquals(tcpListeners(established).listeners.length, 2);
 });
 
 test("IPv6 addresses are four words", () => {
   const local = "B80D0120000000000000000001000000:01BB";
-  assert.deepEqual(tcpListeners(HEAD + row(local, "0A", 7)).listeners, [
+  assertEquals(tcpListeners(HEAD + row(local, "0A", 7)).listeners, [
     { ip: "2001:db8::1", port: 443, inode: 7 },
   ]);
 });
 
 test("an incomplete line waits for its rest", () => {
   const text = HEAD + row("0100007F:1F90", "0A", 17);
-  assert.deepEqual(tcpListeners(text.slice(0, -5)), { listeners: [], more: true });
-  assert.deepEqual(tcpListeners(""), { listeners: [], more: true });
+  assertEquals(tcpListeners(text.slice(0, -5)), { listeners: [], more: true });
+  assertEquals(tcpListeners(""), { listeners: [], more: true });
 });

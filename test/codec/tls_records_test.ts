@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import { RecordTail } from "../../src/codec/tls_records.ts";
@@ -14,9 +14,9 @@ test("close_notify of TLS 1.2 is known by its type", () => {
   const tail = new RecordTail();
   tail.feed(record(23, 40));
   tail.decrypted(16);
-  assert.equal(tail.endsWithAlert, false);
+  assertStrictEquals(tail.endsWithAlert, false);
   tail.feed(record(21, 26));
-  assert.equal(tail.endsWithAlert, true);
+  assertStrictEquals(tail.endsWithAlert, true);
 });
 
 test("close_notify of TLS 1.3 is told from two bytes of data", () => {
@@ -26,10 +26,10 @@ test("close_notify of TLS 1.3 is told from two bytes of data", () => {
       const tail = new RecordTail();
       tail.feed(concat([...pieces, last]));
       tail.decrypted(before + (last === alert ? 0 : 2));
-      assert.equal(tail.endsWithAlert, last === alert, `${before} bytes before`);
+      assertStrictEquals(tail.endsWithAlert, last === alert, `${before} bytes before`);
     }
   }
-  assert.deepEqual(alert.subarray(0, 5), data(2).subarray(0, 5));
+  assertEquals(alert.subarray(0, 5), data(2).subarray(0, 5));
 });
 
 test("the end of the handshake in the same piece makes no difference", () => {
@@ -46,10 +46,10 @@ test("the end of the handshake in the same piece makes no difference", () => {
         tail.feed(concat([record(20, 1), ...sizes.map(data), ...before.map(data), last]));
         const decrypted = before.reduce((sum, size) => sum + size, last === alert ? 0 : 2);
         if (decrypted > 0) tail.decrypted(decrypted);
-        assert.equal(tail.endsWithAlert, last === alert, `${what}, ${before}, ${decrypted}`);
+        assertStrictEquals(tail.endsWithAlert, last === alert, `${what}, ${before}, ${decrypted}`);
         tail.feed(concat([data(5), last]));
         tail.decrypted(last === alert ? 5 : 7);
-        assert.equal(tail.endsWithAlert, last === alert, `${what}, ${before}, later`);
+        assertStrictEquals(tail.endsWithAlert, last === alert, `${what}, ${before}, later`);
       }
     }
   }
@@ -63,11 +63,11 @@ test("it makes no difference where the pieces are cut", () => {
     // A library decrypts only complete records.
     if (cut >= 105 + 32) tail.decrypted(10);
     if (cut >= 105 + 32 + 24) tail.decrypted(2);
-    assert.equal(tail.endsWithAlert, false, `cut at ${cut}`);
+    assertStrictEquals(tail.endsWithAlert, false, `cut at ${cut}`);
     tail.feed(whole.subarray(cut));
     if (cut < 105 + 32) tail.decrypted(10);
     if (cut < 105 + 32 + 24) tail.decrypted(2);
-    assert.equal(tail.endsWithAlert, true, `cut at ${cut}`);
+    assertStrictEquals(tail.endsWithAlert, true, `cut at ${cut}`);
   }
 });
 
@@ -84,7 +84,7 @@ test("an alert that is not encrypted is read, an encrypted one is not", () => {
   for (const [pieces, description] of rows) {
     const tail = new RecordTail();
     for (const piece of pieces) tail.feed(piece);
-    assert.equal(tail.plainAlert, description);
+    assertStrictEquals(tail.plainAlert, description);
   }
 });
 
@@ -92,6 +92,6 @@ test("half an alert, a header alone and nothing are none", () => {
   for (const bytes of [alert.subarray(0, 23), alert.subarray(0, 5), alert.subarray(0, 3), []]) {
     const tail = new RecordTail();
     tail.feed(Uint8Array.from(bytes));
-    assert.equal(tail.endsWithAlert, false);
+    assertStrictEquals(tail.endsWithAlert, false);
   }
 });

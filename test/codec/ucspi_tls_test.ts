@@ -1,6 +1,6 @@
 /** UCSPI-TLS: the codec. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
 import { environmentMessage, Tap } from "../../src/codec/ucspi_tls.ts";
@@ -42,7 +42,7 @@ test("a ClientHello is found where it can be", () => {
     ["behind other plaintext", [`<STARTTLS\r\nRSET\r\n${HELLO}`, ">"], HELLO],
     ["other plaintext after the answer", ["<STARTTLS\r\n", ">", "<RSET\r\n"], ""],
   ];
-  for (const [name, events, found] of rows) assert.equal(hello(...events), found, name);
+  for (const [name, events, found] of rows) assertStrictEquals(hello(...events), found, name);
 });
 
 test("what is found begins like a handshake record, however plaintext and pieces fall", () => {
@@ -59,17 +59,17 @@ test("what is found begins like a handshake record, however plaintext and pieces
     );
     const found = hello(...events);
     const begins = found === "" || found === "\x16" || found.startsWith("\x16\x03");
-    assert.ok(begins, JSON.stringify(events));
+    assert(begins, JSON.stringify(events));
     const sent = events.filter((event) => event !== ">").map((event) => event.slice(1)).join("");
-    assert.ok(sent.endsWith(found), "it is the end of what the client sent");
+    assert(sent.endsWith(found), "it is the end of what the client sent");
   }
 });
 
 test("a ClientHello is told once", () => {
   const tap = new Tap();
   tap.fromClient(bytes(HELLO));
-  assert.equal(latin1(tap.hello()), HELLO);
-  assert.equal(tap.hello().length, 0);
+  assertStrictEquals(latin1(tap.hello()), HELLO);
+  assertStrictEquals(tap.hello().length, 0);
 });
 
 test("up to 64 KB are remembered, and what the callee keeps is what it was given", () => {
@@ -77,16 +77,16 @@ test("up to 64 KB are remembered, and what the callee keeps is what it was given
   const long = concat([bytes("\x16\x03\x01"), new Uint8Array(65_533)]);
   tap.fromClient(long);
   tap.fromClient(Uint8Array.of(1));
-  assert.deepEqual(tap.hello(), long);
+  assertEquals(tap.hello(), long);
 });
 
 test("the answer to Y is NAME=value NUL for each, and one more NUL", () => {
   const message = (variables: [string, string][]): string =>
     new TextDecoder().decode(environmentMessage(variables));
-  assert.equal(message([]), "\0");
-  assert.equal(
+  assertStrictEquals(message([]), "\0");
+  assertStrictEquals(
     message([["SSL_PROTOCOL", "TLSv1.3"], ["SSL_CLIENT_S_DN", "/CN=ü\n"], ["EMPTY", ""]]),
     "SSL_PROTOCOL=TLSv1.3\0SSL_CLIENT_S_DN=/CN=ü\n\0EMPTY=\0\0",
   );
-  assert.equal(message([["A", "x\0B=forged"]]), "A=x?B=forged\0\0");
+  assertStrictEquals(message([["A", "x\0B=forged"]]), "A=x?B=forged\0\0");
 });

@@ -1,4 +1,5 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import {
   existsSync,
   mkdirSync,
@@ -11,7 +12,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { tcprules } from "../../src/commands/tcprules.ts";
 import { tcprulescheck } from "../../src/commands/tcprulescheck.ts";
@@ -54,8 +54,8 @@ async function inFolder(body: (cdb: string, tmp: string, folder: string) => Prom
 test("rules are compiled, moved into place, and explained", () =>
   inFolder(async (cdb, tmp, folder) => {
     const lines = '# rules\n10.0.0.0/8:allow,A="1",B="x:y"\n\n=.example:deny\n:allow';
-    assert.deepEqual(await run(tcprules, [cdb, tmp], [lines]), { code: 0, stdout: "", stderr: "" });
-    assert.deepEqual(readdirSync(folder), ["rules.cdb"]);
+    assertEquals(await run(tcprules, [cdb, tmp], [lines]), { code: 0, stdout: "", stderr: "" });
+    assertEquals(readdirSync(folder), ["rules.cdb"]);
     const rows: [Env, string][] = [
       [
         { TCPREMOTEIP: "10.1.2.3" },
@@ -69,10 +69,10 @@ test("rules are compiled, moved into place, and explained", () =>
       [{}, "rule :\nallow connection\n"],
     ];
     for (const [env, stdout] of rows) {
-      assert.deepEqual(await run(tcprulescheck, [cdb], [], env), { code: 0, stdout, stderr: "" });
+      assertEquals(await run(tcprulescheck, [cdb], [], env), { code: 0, stdout, stderr: "" });
     }
     await run(tcprules, [cdb, tmp]);
-    assert.equal((await run(tcprulescheck, [cdb])).stdout, "default:\nallow connection\n");
+    assertStrictEquals((await run(tcprulescheck, [cdb])).stdout, "default:\nallow connection\n");
   }));
 
 test("input is the same however it arrives", () =>
@@ -81,7 +81,7 @@ test("input is the same however it arrives", () =>
     await run(tcprules, [cdb, tmp], [lines]);
     const whole = readFileSync(cdb);
     await run(tcprules, [cdb, tmp], [...lines].map((byte) => Uint8Array.of(byte)));
-    assert.deepEqual(readFileSync(cdb), whole);
+    assertEquals(readFileSync(cdb), whole);
   }));
 
 test("a bad line is named by number and text, exits 101, and changes nothing", () =>
@@ -102,19 +102,19 @@ test("a bad line is named by number and text, exits 101, and changes nothing", (
     ];
     for (const [input, message] of rows) {
       const { code, stderr } = await run(tcprules, [cdb, tmp], [input]);
-      assert.equal(code, 101, stderr);
-      assert.match(stderr, message);
-      assert.equal(stderr.split("\n").length, 2);
-      assert.deepEqual(readFileSync(cdb), before);
-      assert.deepEqual(readdirSync(folder), ["rules.cdb"]);
+      assertStrictEquals(code, 101, stderr);
+      assertMatch(stderr, message);
+      assertStrictEquals(stderr.split("\n").length, 2);
+      assertEquals(readFileSync(cdb), before);
+      assertEquals(readdirSync(folder), ["rules.cdb"]);
     }
   }));
 
 test("a line that can never match is stored with a warning", () =>
   inFolder(async (cdb, tmp) => {
     const { code, stderr } = await run(tcprules, [cdb, tmp], [":allow\n10.0:deny\n"]);
-    assert.equal(code, 0);
-    assert.match(
+    assertStrictEquals(code, 0);
+    assertMatch(
       stderr,
       /^tcprules: warning: neither an address nor a prefix .*: line 2: 10\.0:deny\n$/,
     );
@@ -123,38 +123,38 @@ test("a line that can never match is stored with a warning", () =>
 test("wrong usage exits 100", async () => {
   for (const args of [[], ["a"], ["a", ""], ["a", "b", "c"], ["a", "a"], ["a", "./a"]]) {
     const { code, stderr } = await run(tcprules, args);
-    assert.equal(code, 100);
-    assert.match(stderr, /^tcprules: usage: tcprules cdb tmp.*\n$/);
+    assertStrictEquals(code, 100);
+    assertMatch(stderr, /^tcprules: usage: tcprules cdb tmp.*\n$/);
   }
   for (const args of [[], [""], ["a", "b"]]) {
     const { code, stderr } = await run(tcprulescheck, args);
-    assert.equal(code, 100);
-    assert.equal(stderr, "tcprulescheck: usage: tcprulescheck cdb\n");
+    assertStrictEquals(code, 100);
+    assertStrictEquals(stderr, "tcprulescheck: usage: tcprulescheck cdb\n");
   }
   const { code, stderr } = await run(tcprulescheck, ["a"], [], { TCPREMOTEIP: "1.2.3" });
-  assert.equal(code, 100);
-  assert.match(stderr, /unable to parse TCPREMOTEIP/);
+  assertStrictEquals(code, 100);
+  assertMatch(stderr, /unable to parse TCPREMOTEIP/);
 });
 
 test("what the system refuses exits 111 and leaves no tmp", () =>
   inFolder(async (cdb, tmp, folder) => {
     const none = join(folder, "none");
     let result = await run(tcprules, [cdb, join(none, "tmp")], [":deny\n"]);
-    assert.equal(result.code, 111);
-    assert.match(result.stderr, /^tcprules: fatal: unable to create .*none\/tmp: ENOENT/);
+    assertStrictEquals(result.code, 111);
+    assertMatch(result.stderr, /^tcprules: fatal: unable to create .*none\/tmp: ENOENT/);
     result = await run(tcprules, [join(none, "cdb"), tmp], [":deny\n"]);
-    assert.equal(result.code, 111);
-    assert.match(result.stderr, /unable to rename .*rules\.tmp to .*none\/cdb: ENOENT/);
+    assertStrictEquals(result.code, 111);
+    assertMatch(result.stderr, /unable to rename .*rules\.tmp to .*none\/cdb: ENOENT/);
     mkdirSync(none);
     result = await run(tcprules, [cdb, none], [":deny\n"]);
-    assert.equal(result.code, 111);
-    assert.deepEqual(readdirSync(folder), ["none"]);
-    assert.equal((await run(tcprulescheck, [cdb])).code, 111);
+    assertStrictEquals(result.code, 111);
+    assertEquals(readdirSync(folder), ["none"]);
+    assertStrictEquals((await run(tcprulescheck, [cdb])).code, 111);
     writeFileSync(cdb, "short");
     result = await run(tcprulescheck, [cdb]);
-    assert.equal(result.code, 111);
-    assert.equal(result.stdout, "", "nothing that looks like a verdict");
-    assert.match(
+    assertStrictEquals(result.code, 111);
+    assertStrictEquals(result.stdout, "", "nothing that looks like a verdict");
+    assertMatch(
       result.stderr,
       /^tcprulescheck: fatal: unable to read .*rules\.cdb: cdb: header: /,
     );
@@ -168,9 +168,9 @@ test("input that breaks off is no rules file", () =>
     }
     let stderr = "";
     const io = { stdin: broken(), stdout: () => {}, stderr: (s: string) => stderr += s, env: {} };
-    assert.equal(await tcprules([cdb, tmp], io), 111);
-    assert.equal(stderr, "tcprules: fatal: unable to read input: EIO: i/o error\n");
-    assert.ok(!existsSync(cdb));
+    assertStrictEquals(await tcprules([cdb, tmp], io), 111);
+    assertStrictEquals(stderr, "tcprules: fatal: unable to read input: EIO: i/o error\n");
+    assert(!existsSync(cdb));
   }));
 
 test("a tmp that exists is replaced, and a link there is not followed", () =>
@@ -178,16 +178,16 @@ test("a tmp that exists is replaced, and a link there is not followed", () =>
     const precious = join(folder, "precious");
     writeFileSync(precious, "keep");
     symlinkSync(precious, tmp);
-    assert.equal((await run(tcprules, [cdb, tmp], [":deny\n"])).code, 0);
-    assert.equal(readFileSync(precious, "utf8"), "keep");
-    assert.ok(statSync(cdb).size > 2048);
+    assertStrictEquals((await run(tcprules, [cdb, tmp], [":deny\n"])).code, 0);
+    assertStrictEquals(readFileSync(precious, "utf8"), "keep");
+    assert(statSync(cdb).size > 2048);
     writeFileSync(tmp, "left over");
-    assert.equal((await run(tcprules, [cdb, tmp], [":deny\n"])).code, 0);
-    assert.ok(!existsSync(tmp));
+    assertStrictEquals((await run(tcprules, [cdb, tmp], [":deny\n"])).code, 0);
+    assert(!existsSync(tmp));
   }));
 
 test("tcprulescheck reads values that would steer a terminal as question marks", () =>
   inFolder(async (cdb, tmp) => {
     await run(tcprules, [cdb, tmp], [':allow,A="\x1b[2Jü"\n']);
-    assert.match((await run(tcprulescheck, [cdb])).stdout, /A=\?\[2Jü\n/);
+    assertMatch((await run(tcprulescheck, [cdb])).stdout, /A=\?\[2Jü\n/);
   }));

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { parseMetricsAddress } from "../../src/config/metrics_address.ts";
 
@@ -17,7 +17,7 @@ test("an address is loopback unless it says otherwise", () => {
     ["./metrics:1", { path: "./metrics:1" }],
     [`/${"x".repeat(102)}`, { path: `/${"x".repeat(102)}` }],
   ];
-  for (const [text, wanted] of rows) assert.deepEqual(parseMetricsAddress(text), wanted, text);
+  for (const [text, wanted] of rows) assertEquals(parseMetricsAddress(text), wanted, text);
 });
 
 test("what is neither an address with a port nor a path is refused", () => {
@@ -51,5 +51,5 @@ test("what is neither an address with a port nor a path is refused", () => {
     `/${"x".repeat(103)}`,
     `/${"é".repeat(52)}`,
   ];
-  for (const text of rows) assert.equal(parseMetricsAddress(text), undefined, text);
+  for (const text of rows) assertStrictEquals(parseMetricsAddress(text), undefined, text);
 });

@@ -1,6 +1,6 @@
 /** The command line: POSIX getopt with digits as options, long options, and operands. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { defaults, type Options } from "../../src/config/options.ts";
 import { parseOptions } from "../../src/config/parse.ts";
@@ -12,7 +12,7 @@ const TAIL = ["0", "465", "prog"];
 
 function served(...args: string[]): Options {
   const request = parseOptions([...args, ...TAIL], {});
-  assert.ok("serve" in request);
+  assert("serve" in request);
   return request.serve;
 }
 
@@ -32,37 +32,41 @@ function changed(...args: string[]): Partial<Options> {
 }
 
 test("options cluster, and the last of a cluster takes a value, attached or not", () => {
-  const wanted = { verbosity: 2, remoteName: false, localName: "0" };
-  assert.deepEqual(changed("-vHRl0"), wanted);
-  assert.deepEqual(changed("-vHRl", "0"), wanted);
-  assert.deepEqual(changed("-v", "-H", "-R", "-l", "0"), wanted);
+  const wanted = { verbosity: 2, remoteName: false, localName: "0" } as const;
+  assertEquals(changed("-vHRl0"), wanted);
+  assertEquals(changed("-vHRl", "0"), wanted);
+  assertEquals(changed("-v", "-H", "-R", "-l", "0"), wanted);
 });
 
 test("digits are options", () => {
-  assert.deepEqual(changed("-163"), { printPort: true, family: 6, keyPassword: true });
+  assertEquals(changed("-163"), { printPort: true, family: 6, keyPassword: true });
 });
 
 test("the last one wins", () => {
-  assert.deepEqual(changed("-c1", "-c", "2"), { concurrency: 2 });
-  assert.deepEqual(changed("-m", "-Z"), {});
-  assert.deepEqual(changed("-4", "-6"), { family: 6 });
+  assertEquals(changed("-c1", "-c", "2"), { concurrency: 2 });
+  assertEquals(changed("-m", "-Z"), {});
+  assertEquals(changed("-4", "-6"), { family: 6 });
 });
 
 test("long options take their value after = or as the next argument", () => {
-  assert.deepEqual(changed("--pending=7"), { pending: 7 });
-  assert.deepEqual(changed("--pending", "7"), { pending: 7 });
-  assert.deepEqual(changed("--log=json", "--check"), { log: "json", check: true });
+  assertEquals(changed("--pending=7"), { pending: 7 });
+  assertEquals(changed("--pending", "7"), { pending: 7 });
+  assertEquals(changed("--log=json", "--check"), { log: "json", check: true });
 });
 
 test("look-ups can be limited and required", () => {
   const wanted = { hosts: true, strictResolution: true, lookupTimeout: 5, earlyBanner: "hello" };
   const given = ["--hosts", "--strict-resolution", "--lookup-timeout=5", "--early-banner=hello"];
-  assert.deepEqual(changed(...given), wanted);
-  assert.throws(() => changed("--early-banner", "x".repeat(1025)), /needs at most 1024 bytes/);
+  assertEquals(changed(...given), wanted);
+  assertThrows(
+    () => changed("--early-banner", "x".repeat(1025)),
+    Error,
+    /needs at most 1024 bytes/,
+  );
 });
 
 test("how a connection ends can be chosen", () => {
-  assert.deepEqual(changed("--no-close-notify", "--enforce-close-notify"), {
+  assertEquals(changed("--no-close-notify", "--enforce-close-notify"), {
     closeNotify: false,
     enforceCloseNotify: true,
   });
@@ -70,23 +74,23 @@ test("how a connection ends can be chosen", () => {
 
 test("options end at the first operand, and at --", () => {
   const request = parseOptions(["-v", "0", "465", "prog", "-c", "1", "--help"], {});
-  assert.ok("serve" in request);
-  assert.deepEqual(request.serve.command, ["prog", "-c", "1", "--help"]);
-  assert.equal(request.serve.concurrency, 40);
-  assert.equal(served("--").verbosity, 1);
+  assert("serve" in request);
+  assertEquals(request.serve.command, ["prog", "-c", "1", "--help"]);
+  assertStrictEquals(request.serve.concurrency, 40);
+  assertStrictEquals(served("--").verbosity, 1);
   const dash = parseOptions(["-", "465", "prog"], {});
-  assert.ok("serve" in dash);
-  assert.equal(dash.serve.host, "-");
+  assert("serve" in dash);
+  assertStrictEquals(dash.serve.host, "-");
 });
 
 test("what is to be printed ends the reading", () => {
-  assert.deepEqual(parseOptions(["--help", "--nonsense"], {}), { print: "help" });
-  assert.deepEqual(parseOptions(["-v", "--version"], {}), { print: "version" });
-  const page = (page: string) => ({ print: "manual", page });
-  assert.deepEqual(parseOptions(["--man"], {}), page("sslserver"));
-  assert.deepEqual(parseOptions(["--man", "tcprules"], {}), page("tcprules"));
-  assert.deepEqual(parseOptions(["--man=ucspi-tls"], {}), page("ucspi-tls"));
-  assert.deepEqual(parseOptions(["--completion", "zsh"], {}), {
+  assertEquals(parseOptions(["--help", "--nonsense"], {}), { print: "help" });
+  assertEquals(parseOptions(["-v", "--version"], {}), { print: "version" });
+  const page = <T extends string>(page: T) => ({ print: "manual", page }) as const;
+  assertEquals(parseOptions(["--man"], {}), page("sslserver"));
+  assertEquals(parseOptions(["--man", "tcprules"], {}), page("tcprules"));
+  assertEquals(parseOptions(["--man=ucspi-tls"], {}), page("ucspi-tls"));
+  assertEquals(parseOptions(["--completion", "zsh"], {}), {
     print: "completion",
     shell: "zsh",
   });
@@ -96,9 +100,9 @@ const GIDS = { UID: "1", GID: "2", GIDLIST: "3,4" };
 
 test("-U takes its numbers from the environment", () => {
   const request = parseOptions(["-U", ...TAIL], GIDS);
-  assert.ok("serve" in request);
+  assert("serve" in request);
   const { uid, gid, groups } = request.serve;
-  assert.deepEqual([uid, gid, groups], [1, 2, [3, 4]]);
+  assertEquals([uid, gid, groups], [1, 2, [3, 4]]);
 });
 
 const MISTAKES: readonly (readonly [string[], string])[] = [
@@ -139,11 +143,8 @@ const MISTAKES: readonly (readonly [string[], string])[] = [
 
 test("a mistake is named", () => {
   for (const [argv, message] of MISTAKES) {
-    assert.throws(() => parseOptions(argv, {}), (error: Error) => {
-      assert.ok(error instanceof UsageError);
-      assert.equal(error.message, message);
-      return true;
-    });
+    const error = assertThrows(() => parseOptions(argv, {}), UsageError);
+    assertStrictEquals(error.message, message);
   }
 });
 
@@ -162,23 +163,19 @@ test("a slip is answered with what was meant", () => {
     [["[::1]:465", "cat", "-v"], /^host and port are one word: /, /^write \[::1\] 465$/],
   ];
   for (const [argv, message, hint] of rows) {
-    assert.throws(() => parseOptions(argv, {}), (error: Error) => {
-      assert.ok(error instanceof UsageError);
-      assert.match(error.message, message);
-      if (hint) assert.match(error.hint ?? "none", hint, argv.join(" "));
-      else assert.equal(error.hint, undefined);
-      return true;
-    });
+    const error = assertThrows(() => parseOptions(argv, {}), UsageError, message);
+    if (hint) assertMatch(error.hint ?? "none", hint, argv.join(" "));
+    else assertStrictEquals(error.hint, undefined);
   }
   for (const host of ["::", ":0", "::1", "[::1]", "fe80::1%lo", "2001:db8::1"]) {
-    assert.ok("serve" in parseOptions([host, "0", "cat"], {}), host);
+    assert("serve" in parseOptions([host, "0", "cat"], {}), host);
   }
 });
 
 test("-u and -g take names, which are looked up once; the last one wins", () => {
   const parse = (...argv: string[]) => {
     const request = parseOptions([...argv, ...TAIL], {});
-    assert.ok("serve" in request);
+    assert("serve" in request);
     return request.serve;
   };
   const files = {
@@ -189,19 +186,22 @@ test("-u and -g take names, which are looked up once; the last one wins", () => 
       ),
   };
   const named = withIds(parse("-u", "web", "-g", "mail"), files);
-  assert.deepEqual([named.uid, named.gid], [33, 8]);
+  assertEquals([named.uid, named.gid], [33, 8]);
   const last = withIds(parse("-u", "web", "-u", "7", "-g", "8", "-g", "mail"), files);
-  assert.deepEqual([last.uid, last.gid], [7, 8]);
-  assert.throws(
+  assertEquals([last.uid, last.gid], [7, 8]);
+  assertThrows(
     () => withIds(parse("-u", "wbe"), files),
+    Error,
     /unable to find -u wbe: not in \/etc\/passwd/,
   );
-  assert.throws(
+  assertThrows(
     () => withIds(parse("-u", "root"), files),
+    Error,
     /option -u needs another user than root's/,
   );
-  assert.throws(
+  assertThrows(
     () => withIds(parse("-g", "root"), files),
+    Error,
     /option -g needs another group than root's/,
   );
 });

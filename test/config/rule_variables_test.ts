@@ -1,9 +1,9 @@
 /** Every variable that a rule may set, by the table, has an effect there, and no other variable has. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { admit, type AdmitServices } from "../../src/admit/admit.ts";
 import { UNCOUNTED } from "../../src/admit/limits.ts";
@@ -98,10 +98,10 @@ async function outcome(env: RuleVariables): Promise<string> {
 test("every variable for rules changes what becomes of a connection, and no other does", async () => {
   const names: VariableName[] = SERVER_VARIABLES.flatMap((row) => [...row.names]);
   const usual = await outcome(new Map([["X", "y"]]));
-  assert.equal(usual, "\nrequired false, alert undefined");
+  assertStrictEquals(usual, "\nrequired false, alert undefined");
   for (const name of names) {
     const value = VALUES[name as RuleVariable] ?? "x";
     const found = await outcome(new Map([[name, value]]));
-    assert.equal(found !== usual, isForRules(name), `${name}: ${found}`);
+    assertStrictEquals(found !== usual, isForRules(name), `${name}: ${found}`);
   }
 });

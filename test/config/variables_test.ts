@@ -2,10 +2,16 @@
  *  --check says about misspellings, and that the named file reads it. docs_test.ts compares the rows with
  *  the manual. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import * as fs from "node:fs";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { spelling } from "../../src/check/spelling.ts";
 import { defaults } from "../../src/config/options.ts";
 import {
@@ -27,7 +33,7 @@ import { SERVER_VARIABLES, type ServerRow } from "../../src/config/variables_of_
 import { wantedFiles } from "../../src/privsep/monitor/file_watcher.ts";
 import { baseEnvironment, programEnvironment } from "../../src/program/environment.ts";
 
-const SRC = fileURLToPath(new URL("../../src/", import.meta.url));
+const SRC = fromFileUrl(new URL("../../src/", import.meta.url));
 
 const ROWS: [VariableName, ServerRow][] = SERVER_VARIABLES.flatMap((row) =>
   row.names.map((name): [VariableName, ServerRow] => [name, row])
@@ -52,23 +58,26 @@ test("no name is in the tables twice", () => {
   const names: string[] = [...SERVER_VARIABLES, ...CONNECTION_VARIABLES].flatMap((row) =>
     row.names
   );
-  assert.equal(new Set(names).size, names.length);
-  assert.ok(names.length > 100);
+  assertStrictEquals(new Set(names).size, names.length);
+  assert(names.length > 100);
 });
 
 test("secrets, the supervisor's variables, and those that workers or rules do not get, are these", () => {
   const named = (is: (row: ServerRow) => unknown): string =>
     ROWS.filter(([, row]) => is(row)).map(([name]) => name).join(" ");
-  assert.equal(named((row) => row.secret), "KEYFILE TICKETKEYFILE SSL_CHROOT");
-  assert.equal(
+  assertStrictEquals(named((row) => row.secret), "KEYFILE TICKETKEYFILE SSL_CHROOT");
+  assertStrictEquals(
     named((row) => row.supervisor),
     "LISTEN_FDS LISTEN_PID LISTEN_FDNAMES NOTIFY_SOCKET LISTEN_PIDFDID WATCHDOG_USEC WATCHDOG_PID",
   );
-  assert.equal(
+  assertStrictEquals(
     named((row) => !row.worker && !row.supervisor),
     "UID GID GIDLIST PATH SSL_CERT_FILE SSL_CERT_DIR SSL_UID SSL_GID SSL_USER SSL_GROUP SSL_CHROOT",
   );
-  assert.equal(named((row) => row.worker && !row.rule), "DNSCACHEIP LOCALDOMAIN DNSREWRITEFILE");
+  assertStrictEquals(
+    named((row) => row.worker && !row.rule),
+    "DNSCACHEIP LOCALDOMAIN DNSREWRITEFILE",
+  );
 });
 
 test("workers, programs and rules are given what the rows say", () => {
@@ -76,22 +85,22 @@ test("workers, programs and rules are given what the rows say", () => {
     const [plain, named] = forms(name);
     const env = Object.fromEntries(forms(name).map((name) => [name, "x"]));
     const ownForms = row.perName ? [plain, named] : [plain];
-    assert.deepEqual(Object.keys(workerEnvironment(env)), row.worker ? ownForms : []);
+    assertEquals(Object.keys(workerEnvironment(env)), row.worker ? ownForms : []);
     const kept = (gone: boolean): string[] =>
       forms(name).filter((n) => !gone || !ownForms.includes(n));
     const [inherited, ruled] = programs(forms(name));
-    assert.deepEqual(inherited, kept(!!row.secret || !!row.supervisor));
-    assert.deepEqual(ruled, kept(!!row.secret));
-    assert.deepEqual(forms(name).filter(isForRules), row.rule ? ownForms : []);
-    if (row.rule) assert.ok(row.worker, "rules are followed by workers");
-    if (row.perName) assert.ok(row.rule && row.holds, "a certificate");
-    assert.equal(isFromWorker(name), false, "a worker would set it for a program");
+    assertEquals(inherited, kept(!!row.secret || !!row.supervisor));
+    assertEquals(ruled, kept(!!row.secret));
+    assertEquals(forms(name).filter(isForRules), row.rule ? ownForms : []);
+    if (row.rule) assert(row.worker, "rules are followed by workers");
+    if (row.perName) assert(row.rule && row.holds, "a certificate");
+    assertStrictEquals(isFromWorker(name), false, "a worker would set it for a program");
   }
 });
 
 test("--check knows misspellings of every variable that is set for this server alone", () => {
   for (const [name, row] of ROWS) {
-    assert.equal(spelling(name), undefined);
+    assertStrictEquals(spelling(name), undefined);
     const slips = [
       name.toLowerCase(),
       `${name}X`,
@@ -100,7 +109,7 @@ test("--check knows misspellings of every variable that is set for this server a
     ];
     const [, named] = forms(name);
     if (row.unsupported || row.supervisor || row.shared) {
-      for (const slip of slips) assert.notEqual(spelling(slip), name, slip);
+      for (const slip of slips) assertNotStrictEquals(spelling(slip), name, slip);
       continue;
     }
     // A short name with one wrong letter may be another word.
@@ -108,12 +117,12 @@ test("--check knows misspellings of every variable that is set for this server a
     for (const slip of found) {
       const meant = spelling(slip) as string;
       // A slip may be closer to another variable: CAFILEX and CCAFILEX are one letter from two of ours.
-      assert.ok(ROWS.some(([other]) => other === meant), `${slip}: ${meant}`);
+      assert(ROWS.some(([other]) => other === meant), `${slip}: ${meant}`);
       const full = spelling(forms(slip)[1]);
       const perName = ROWS.find(([other]) => other === meant)?.[1].perName;
-      assert.equal(full, perName ? forms(meant)[1] : meant);
+      assertStrictEquals(full, perName ? forms(meant)[1] : meant);
     }
-    assert.equal(spelling(named), row.perName || name.length < 4 ? undefined : name);
+    assertStrictEquals(spelling(named), row.perName || name.length < 4 ? undefined : name);
   }
 });
 
@@ -121,7 +130,7 @@ test("the file that a row names reads the variable", () => {
   for (const [name, { reader, unsupported }] of ROWS) {
     if (reader === undefined) continue;
     const text = fs.readFileSync(SRC + reader, "utf8");
-    assert.match(
+    assertMatch(
       text,
       unsupported ? /\bUNSUPPORTED_VARIABLES\b/ : new RegExp(`\\b${name}\\b`),
       name,
@@ -131,14 +140,14 @@ test("the file that a row names reads the variable", () => {
 
 test("a worker, or a rule, sets every variable of a connection but the descriptors", () => {
   for (const { names, monitor } of CONNECTION) {
-    for (const name of names) assert.equal(isFromWorker(name), !monitor, name);
-    assert.deepEqual(programs(names), [[], names]);
+    for (const name of names) assertStrictEquals(isFromWorker(name), !monitor, name);
+    assertEquals(programs(names), [[], names]);
   }
 });
 
 test("variables of a connection that mod_ssl sets elsewhere are not inherited", () => {
   const names = ["SSL_CLIENT_V_REMAIN", "SSL_SERVER_S_DN_OU", "SSL_CIPHER_X", "SSL_VERSION_X"];
-  assert.deepEqual(programs(names), [[], names]);
+  assertEquals(programs(names), [[], names]);
 });
 
 test("names that only resemble those of the tables are for programs alone", () => {
@@ -146,18 +155,18 @@ test("names that only resemble those of the tables are for programs alone", () =
     ..."DB_PASSWORD TCPREMOTEIPX XTCPREMOTEIP SSL_SESSION_IDX PROXY_URL SSL_CERT_FILE".split(" "),
     ..."SSL_PROTOCOLS TCPCONNNUM __proto__ constructor CERTFILEX:a.example".split(" "),
   ];
-  assert.deepEqual(workerEnvironment(Object.fromEntries(names.map((name) => [name, "x"]))), {});
-  assert.deepEqual(programs(names), [names, names]);
-  for (const name of names) assert.ok(!isFromWorker(name) && !isForRules(name), name);
+  assertEquals(workerEnvironment(Object.fromEntries(names.map((name) => [name, "x"]))), {});
+  assertEquals(programs(names), [names, names]);
+  for (const name of names) assert(!isFromWorker(name) && !isForRules(name), name);
 });
 
 test("the keys of contexts and of authorities have the variables of their readers", () => {
   const read = (reader: string): string[] =>
     ROWS.filter(([, row]) => row.reader === reader).map(([name]) => name);
-  assert.deepEqual(TLS_VARIABLES, read("tls/settings.ts"));
-  assert.deepEqual(CLIENT_AUTH_VARIABLES, read("tls/client_auth.ts"));
-  assert.deepEqual(LIMIT_VARIABLES, ["MAXCONIP", "MAXCONRATE", "MAXCONNET"]);
-  assert.deepEqual(UNSUPPORTED_VARIABLES, ["CURVES", "TICKETKEYFILE"]);
+  assertEquals<readonly string[]>(TLS_VARIABLES, read("tls/settings.ts"));
+  assertEquals<readonly string[]>(CLIENT_AUTH_VARIABLES, read("tls/client_auth.ts"));
+  assertEquals(LIMIT_VARIABLES, ["MAXCONIP", "MAXCONRATE", "MAXCONNET"]);
+  assertEquals(UNSUPPORTED_VARIABLES, ["CURVES", "TICKETKEYFILE"]);
 });
 
 test("the monitor opens what variables for workers name, as their rows say", () => {
@@ -167,13 +176,13 @@ test("the monitor opens what variables for workers name, as their rows say", () 
       const wanted = wantedFiles(options, { [form]: "/a:/b" }).filter(({ path }) =>
         path === "/a:/b"
       );
-      assert.deepEqual(wanted.map(({ kind }) => kind), holds ? [holds] : [], form);
+      assertEquals(wanted.map(({ kind }) => kind), holds ? [holds] : [], form);
     }
   }
   const off = wantedFiles(options, { CCAFILE: "-" });
-  assert.ok(off.every(({ path }) => path.startsWith("/etc/")));
+  assert(off.every(({ path }) => path.startsWith("/etc/")));
 });
 
 test("each default is the value of a variable", () => {
-  for (const name of Object.keys(DEFAULTS)) assert.ok(ROWS.some(([other]) => other === name), name);
+  for (const name of Object.keys(DEFAULTS)) assert(ROWS.some(([other]) => other === name), name);
 });

@@ -1,4 +1,10 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertObjectMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { test } from "node:test";
 import { DnsConfig } from "../../src/dns/config.ts";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
@@ -36,10 +42,10 @@ const config = (
 test("servers come from $DNSCACHEIP, else resolv.conf, else this host", () => {
   const file = { [RESOLV]: "nameserver 10.0.0.1\nnameserver 10.0.0.2" };
   const at = (address: string) => ({ address, port: 53 });
-  assert.deepEqual(config({ DNSCACHEIP: "10.0.0.9" }, file).servers, [at("10.0.0.9")]);
-  assert.deepEqual(config({ DNSCACHEIP: "" }, file).servers, [at("10.0.0.1"), at("10.0.0.2")]);
-  assert.deepEqual(config({}, file).servers, [at("10.0.0.1"), at("10.0.0.2")]);
-  assert.deepEqual(config({}).servers, [at("127.0.0.1")]);
+  assertEquals(config({ DNSCACHEIP: "10.0.0.9" }, file).servers, [at("10.0.0.9")]);
+  assertEquals(config({ DNSCACHEIP: "" }, file).servers, [at("10.0.0.1"), at("10.0.0.2")]);
+  assertEquals(config({}, file).servers, [at("10.0.0.1"), at("10.0.0.2")]);
+  assertEquals(config({}).servers, [at("127.0.0.1")]);
 });
 
 test("zones of servers become numbers, before a worker can look none up any more", () => {
@@ -58,22 +64,26 @@ test("zones of servers become numbers, before a worker can look none up any more
     hostName: "me",
     interfaceIndex,
   });
-  assert.deepEqual(one.servers, [at("fe80::1%7"), at("fe80::1%3"), at("::1")]);
+  assertEquals(one.servers, [at("fe80::1%7"), at("fe80::1%3"), at("::1")]);
   sandboxed = true;
   content[RESOLV] = "nameserver fe80::2%eth0\nnameserver fe80::3%eth1";
   clock.forward(2);
-  assert.deepEqual(one.servers, [at("fe80::2%7"), at("fe80::3%eth1")]);
+  assertEquals(one.servers, [at("fe80::2%7"), at("fe80::3%eth1")]);
 });
 
 test("a $DNSCACHEIP or resolv.conf that cannot be used is fatal at start and named", () => {
-  assert.throws(() => config({ DNSCACHEIP: "dns.test" }), {
-    name: "FatalError",
-    message: /^unable to use \$DNSCACHEIP: .*not an IP address/,
-  });
-  assert.throws(() => config({}, { [RESOLV]: new Error("permission denied") }), {
-    name: "FatalError",
-    message: "unable to read /etc/resolv.conf: permission denied",
-  });
+  assertObjectMatch(
+    assertThrows(
+      () => config({ DNSCACHEIP: "dns.test" }),
+      Error,
+      /^unable to use \$DNSCACHEIP: .*not an IP address/,
+    ),
+    { name: "FatalError" },
+  );
+  assertObjectMatch(
+    assertThrows(() => config({}, { [RESOLV]: new Error("permission denied") }), Error),
+    { name: "FatalError", message: "unable to read /etc/resolv.conf: permission denied" },
+  );
 });
 
 test("resolv.conf is read again when it changes, looked at once a second at most", () => {
@@ -86,12 +96,12 @@ test("resolv.conf is read again when it changes, looked at once a second at most
   const one = new DnsConfig({ env: {}, files, clock, hostName: "me", log });
   content[RESOLV] = "nameserver 10.0.0.2";
   for (let i = 0; i < 1000; i++) one.servers;
-  assert.ok(files.looks <= 2, `${files.looks} looks`);
+  assert(files.looks <= 2, `${files.looks} looks`);
   clock.forward(2);
-  assert.equal(one.servers[0]?.address, "10.0.0.2");
+  assertStrictEquals(one.servers[0]?.address, "10.0.0.2");
   content[RESOLV] = new Error("input/output error");
   clock.forward(2);
-  assert.equal(one.servers[0]?.address, "10.0.0.2", "what it said last stays in force");
+  assertStrictEquals(one.servers[0]?.address, "10.0.0.2", "what it said last stays in force");
   const told = (why: string) =>
     `unable to read /etc/resolv.conf: ${why}; its old settings stay in use`;
   for (const why of ["input/output error", "a pipe, not a regular file"]) {
@@ -100,13 +110,13 @@ test("resolv.conf is read again when it changes, looked at once a second at most
       clock.forward(2);
       one.servers;
     }
-    assert.equal(said.pop(), told(why));
+    assertStrictEquals(said.pop(), told(why));
   }
-  assert.deepEqual(said, []);
+  assertEquals(said, []);
   delete content[RESOLV];
   clock.forward(2);
-  assert.equal(one.servers[0]?.address, "127.0.0.1");
-  assert.deepEqual(said, [`resolver settings good again: ${RESOLV}`]);
+  assertStrictEquals(one.servers[0]?.address, "127.0.0.1");
+  assertEquals(said, [`resolver settings good again: ${RESOLV}`]);
 });
 
 const ROUNDS: [options: string, rounds: number[]][] = [
@@ -118,7 +128,7 @@ const ROUNDS: [options: string, rounds: number[]][] = [
 ];
 for (const [options, rounds] of ROUNDS) {
   test(`with options "${options}" the rounds last ${rounds} seconds`, () => {
-    assert.deepEqual(config({}, { [RESOLV]: `options ${options}` }).rounds, rounds);
+    assertEquals(config({}, { [RESOLV]: `options ${options}` }).rounds, rounds);
   });
 }
 
@@ -181,19 +191,19 @@ const NAMES: [
 ];
 for (const [title, one, rows] of NAMES) {
   test(`a host is qualified by ${title}`, () => {
-    for (const [host, names] of rows) assert.deepEqual(one.qualify(host), names, host);
+    for (const [host, names] of rows) assertEquals(one.qualify(host), names, host);
   });
 }
 
 test("a rewriting file that cannot be read is fatal and named", () => {
   const one = config({}, { "/etc/dnsrewrite": new Error("permission denied") });
-  assert.throws(() => one.qualify("host"), {
+  assertObjectMatch(assertThrows(() => one.qualify("host"), Error), {
     name: "FatalError",
     message: "unable to read /etc/dnsrewrite: permission denied",
   });
 });
 
 test("the machine's own files can be read", () => {
-  assert.ok(new DnsConfig({ env: {} }).servers.length > 0);
-  assert.ok(new DnsConfig({ env: {}, files: noFiles }).qualify("a.b").length > 0);
+  assert(new DnsConfig({ env: {} }).servers.length > 0);
+  assert(new DnsConfig({ env: {}, files: noFiles }).qualify("a.b").length > 0);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { after, before, test } from "node:test";
 import { fromLatin1 } from "../../src/codec/bytes.ts";
 import type { DnsQueryType } from "../../src/codec/dns/message.ts";
@@ -102,9 +102,9 @@ test("every row of mischief ends as the table says, all of them at once", SLOW, 
     const same = typeof values === "number" && found.length === values;
     return [name, status, same ? found : values];
   });
-  assert.deepEqual(got, expected);
-  assert.equal(resolver.pending, 0);
-  assert.equal(clock.timers, 0);
+  assertEquals<unknown>(got, expected);
+  assertStrictEquals(resolver.pending, 0);
+  assertStrictEquals(clock.timers, 0);
 });
 
 test(
@@ -115,12 +115,12 @@ test(
     const one = resolverFor(server.address, { clock: own });
     for (const name of ["huge.once.test", "costly.once.test", "tcpgarbage.once.test"]) {
       const asked = () => server.asked.filter((q) => q.name === name && q.tcp).length;
-      assert.equal((await one.lookup(name, "A")).status, "servfail");
-      assert.equal((await one.lookup(name, "A")).status, "servfail");
-      assert.equal(asked(), 1, name);
+      assertStrictEquals((await one.lookup(name, "A")).status, "servfail");
+      assertStrictEquals((await one.lookup(name, "A")).status, "servfail");
+      assertStrictEquals(asked(), 1, name);
       own.forward(6);
       await one.lookup(name, "A");
-      assert.equal(asked(), 2, name);
+      assertStrictEquals(asked(), 2, name);
     }
     one.close();
   },
@@ -128,15 +128,15 @@ test(
 
 test("ids and source ports of queries differ from query to query", () => {
   const udp = server.asked.filter((q) => !q.tcp);
-  assert.ok(udp.length > 50);
-  assert.ok(new Set(udp.map((q) => q.id)).size > udp.length * 0.9);
-  assert.ok(new Set(udp.map((q) => q.port)).size > udp.length * 0.7);
+  assert(udp.length > 50);
+  assert(new Set(udp.map((q) => q.id)).size > udp.length * 0.9);
+  assert(new Set(udp.map((q) => q.port)).size > udp.length * 0.7);
 });
 
 test("a silent and a failing server before a good one only cost time", SLOW, async () => {
   const many = resolverFor([silent, failing, server].map((s) => s.address).join(" "));
-  assert.deepEqual(await many.lookup("plain.test", "A"), { status: "found", values: ONE });
-  assert.equal((await many.lookup("missing.test", "A")).status, "nxdomain");
+  assertEquals(await many.lookup("plain.test", "A"), { status: "found", values: ONE });
+  assertStrictEquals((await many.lookup("missing.test", "A")).status, "nxdomain");
   many.close();
 });
 
@@ -146,13 +146,13 @@ test(
   async () => {
     const mixed = resolverFor(`${silent.address} ${failing.address}`);
     const asked = failing.asked.length;
-    assert.equal((await mixed.lookup("x.test", "A")).status, "timeout");
+    assertStrictEquals((await mixed.lookup("x.test", "A")).status, "timeout");
     const edns = failing.asked.slice(asked).map((q) => q.edns);
-    assert.deepEqual(edns, [true, false], "a server that failed plainly is not asked again");
+    assertEquals(edns, [true, false], "a server that failed plainly is not asked again");
     mixed.close();
     const second = await hostileDns((q) => q.answer({ flags: 0x8185 }));
     const dead = resolverFor(`${failing.address},${second.address}`);
-    assert.equal((await dead.lookup("y.test", "A")).status, "servfail");
+    assertStrictEquals((await dead.lookup("y.test", "A")).status, "servfail");
     dead.close();
     await second.close();
   },
@@ -162,9 +162,9 @@ test("every server is asked in every round", SLOW, async () => {
   const other = await hostileDns(() => {});
   const both = resolverFor(`${silent.address} ${other.address}`, { clock: new FastClock(20) });
   const asked = silent.asked.length;
-  assert.equal((await both.lookup("z.test", "A")).status, "timeout");
-  assert.equal(silent.asked.length - asked, 3);
-  assert.deepEqual(other.asked.map((q) => q.edns), [true, false, false]);
+  assertStrictEquals((await both.lookup("z.test", "A")).status, "timeout");
+  assertStrictEquals(silent.asked.length - asked, 3);
+  assertEquals(other.asked.map((q) => q.edns), [true, false, false]);
   both.close();
   await other.close();
 });
@@ -177,8 +177,8 @@ for (const [attempts, edns] of [[1, [false]], [2, [true, false]]] as const) {
       files: { stamp: () => "1", read: () => conf },
       env: { DNSREWRITEFILE: "" },
     });
-    assert.deepEqual((await own.lookup("plain.test", "A")).values, ONE);
-    assert.deepEqual(old.asked.map((q) => q.edns), edns);
+    assertEquals((await own.lookup("plain.test", "A")).values, ONE);
+    assertEquals<readonly boolean[]>(old.asked.map((q) => q.edns), edns);
     own.close();
     await old.close();
   });
@@ -194,8 +194,8 @@ test("the same question in flight is asked once", SLOW, async () => {
   );
   asked();
   const all = await Promise.all(lookups);
-  assert.ok(all.every(({ values }) => values[0] === "192.0.2.1"));
-  assert.equal(slow.asked.length, 1);
+  assert(all.every(({ values }) => values[0] === "192.0.2.1"));
+  assertStrictEquals(slow.asked.length, 1);
   one.close();
   await slow.close();
 });
@@ -230,10 +230,10 @@ test(
       await one.lookup(name, "A");
       own.forward(holds);
       await one.lookup(name, "A");
-      assert.equal(count(), 1, `${name} is remembered after ${holds} s`);
+      assertStrictEquals(count(), 1, `${name} is remembered after ${holds} s`);
       own.forward(gone - holds);
       await one.lookup(name, "A");
-      assert.equal(count(), 2, `${name} is forgotten after ${gone} s`);
+      assertStrictEquals(count(), 2, `${name} is forgotten after ${gone} s`);
     }
     one.close();
     await timed.close();
@@ -262,16 +262,16 @@ test(
     const base = process.memoryUsage().rss;
     const began = own.now();
     const waits = Array.from({ length: 500 }, (_, i) => one.lookup(`n${i}.test`, "A"));
-    assert.equal(one.pending, 500);
+    assertStrictEquals(one.pending, 500);
     const all = await Promise.all(waits);
-    assert.ok(all.every(({ status }) => status === "timeout"));
-    assert.ok(own.now() - began < 45_000, "the deadline covers the wait for a turn");
-    assert.ok(most <= 256, `${most} sockets`);
-    assert.equal(open, 0);
-    assert.equal(one.pending, 0);
-    assert.equal(own.timers, 0);
+    assert(all.every(({ status }) => status === "timeout"));
+    assert(own.now() - began < 45_000, "the deadline covers the wait for a turn");
+    assert(most <= 256, `${most} sockets`);
+    assertStrictEquals(open, 0);
+    assertStrictEquals(one.pending, 0);
+    assertStrictEquals(own.timers, 0);
     const grown = process.memoryUsage().rss - base;
-    assert.ok(grown < 150e6, `memory grew by ${grown} bytes`);
+    assert(grown < 150e6, `memory grew by ${grown} bytes`);
     one.close();
   },
 );
@@ -281,11 +281,11 @@ test("more look-ups than may wait end as busy at once, and nothing is lost", SLO
   const all = await Promise.all(
     Array.from({ length: 10 }, (_, i) => one.lookup(`plain.${i}.test`, "A")),
   );
-  assert.deepEqual(all.map(({ status }) => status), [
+  assertEquals(all.map(({ status }) => status), [
     ...Array(5).fill("found"),
     ...Array(5).fill("busy"),
   ]);
-  assert.equal((await one.lookup("plain.9.test", "A")).status, "found");
+  assertStrictEquals((await one.lookup("plain.9.test", "A")).status, "found");
   one.close();
 });
 
@@ -295,15 +295,15 @@ test("an abort ends one caller's wait, the last one's ends the question", SLOW, 
   const [first, second] = [new AbortController(), new AbortController()];
   const waits = [first, second].map((c) => one.lookup("abort.test", "A", c.signal));
   first.abort();
-  assert.equal((await waits[0])?.status, "aborted");
-  assert.equal(one.pending, 1);
+  assertStrictEquals((await waits[0])?.status, "aborted");
+  assertStrictEquals(one.pending, 1);
   second.abort();
-  assert.equal((await waits[1])?.status, "aborted");
-  assert.equal(one.pending, 0);
-  assert.equal((await one.lookup("abort.test", "A", first.signal)).status, "aborted");
+  assertStrictEquals((await waits[1])?.status, "aborted");
+  assertStrictEquals(one.pending, 0);
+  assertStrictEquals((await one.lookup("abort.test", "A", first.signal)).status, "aborted");
   // A caller that comes immediately after gets a new question, not the old "aborted".
-  assert.equal((await one.lookup("abort.test", "A")).status, "timeout");
-  assert.equal(own.timers, 0);
+  assertStrictEquals((await one.lookup("abort.test", "A")).status, "timeout");
+  assertStrictEquals(own.timers, 0);
   one.close();
 });
 
@@ -313,19 +313,19 @@ test("close ends every look-up at once and leaves no timer", SLOW, async () => {
   const waits = Array.from({ length: 20 }, (_, i) => one.lookup(`close.${i}.test`, "A"));
   one.close();
   const all = await Promise.all(waits);
-  assert.ok(all.every(({ status }) => status === "aborted"));
-  assert.equal((await one.lookup("plain.test", "A")).status, "aborted");
-  assert.equal(own.timers, 0);
+  assert(all.every(({ status }) => status === "aborted"));
+  assertStrictEquals((await one.lookup("plain.test", "A")).status, "aborted");
+  assertStrictEquals(own.timers, 0);
 });
 
 test("both families are asked at once, IPv4 comes first", SLOW, async () => {
-  assert.deepEqual(await resolver.addresses("plain.both.test", 0), {
+  assertEquals(await resolver.addresses("plain.both.test", 0), {
     status: "found",
     values: ["192.0.2.1", "2001:db8::1"],
   });
-  assert.deepEqual((await resolver.addresses("plain.both.test", 6)).values, ["2001:db8::1"]);
-  assert.equal((await resolver.addresses("missing.both.test", 0)).status, "nxdomain");
-  assert.equal((await resolver.addresses("servfail.both.test", 0)).status, "servfail");
+  assertEquals((await resolver.addresses("plain.both.test", 6)).values, ["2001:db8::1"]);
+  assertStrictEquals((await resolver.addresses("missing.both.test", 0)).status, "nxdomain");
+  assertStrictEquals((await resolver.addresses("servfail.both.test", 0)).status, "servfail");
 });
 
 test("a server that cannot be reached by UDP or TCP is no reason to hang", SLOW, async () => {
@@ -337,7 +337,7 @@ test("a server that cannot be reached by UDP or TCP is no reason to hang", SLOW,
     tcp: nodeTransport.tcp,
   };
   const one = resolverFor(server.address, { transport: broken });
-  assert.equal((await one.lookup("plain.test", "A")).status, "servfail");
+  assertStrictEquals((await one.lookup("plain.test", "A")).status, "servfail");
   one.close();
 });
 
@@ -350,10 +350,10 @@ test(
     const asker = resolverFor(server.address, { clock: quick, sockets });
     const asked = Array.from({ length: 5 }, (_, i) => asker.lookup(`silent.${i}.test`, "A"));
     const began = quick.now();
-    assert.deepEqual((await asker.lookup("plain.test", "A")).values, ONE);
-    assert.ok(quick.now() - began < 15_000, `${quick.now() - began} ms`);
+    assertEquals((await asker.lookup("plain.test", "A")).values, ONE);
+    assert(quick.now() - began < 15_000, `${quick.now() - began} ms`);
     asker.close();
     await Promise.all(asked);
-    assert.equal(sockets.open + sockets.waiting, 0);
+    assertStrictEquals(sockets.open + sockets.waiting, 0);
   },
 );

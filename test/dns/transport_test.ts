@@ -1,10 +1,10 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { nodeTransport, transportOf } from "../../src/dns/transport.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
 
@@ -29,7 +29,7 @@ for (const [whose, transport] of Object.entries(TRANSPORTS)) {
           failed: reject,
         });
       });
-      assert.deepEqual(got, [[1, 2, 3], { address, port }]);
+      assertEquals(got, [[1, 2, 3], { address, port }]);
       echo.close();
     });
   }
@@ -53,7 +53,7 @@ for (
         },
       });
     });
-    assert.match(String(error), /ECONNREFUSED|refused/);
+    assertMatch(String(error), /ECONNREFUSED|refused/);
   });
 }
 
@@ -67,7 +67,7 @@ test("sockets that are closed at once report nothing and do no harm", async () =
     network.tcp(to, packet, { data: note("data"), ended: note("ended") })();
   }
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(events, []);
+  assertEquals(events, []);
 });
 
 test("a refused connection ends once, with its reason", async () => {
@@ -86,8 +86,8 @@ test("a refused connection ends once, with its reason", async () => {
       },
     });
   });
-  assert.equal(ends, 1);
-  assert.match(String(error), /ECONNREFUSED|refused/);
+  assertStrictEquals(ends, 1);
+  assertMatch(String(error), /ECONNREFUSED|refused/);
 });
 
 test("a connection comes from the local address that it was given", async () => {
@@ -99,7 +99,7 @@ test("a connection comes from the local address that it was given", async () => 
     const accepted = once(server, "connection");
     const close = network.tcp(to, Uint8Array.of(0), events, local);
     const [socket] = await accepted as [Socket];
-    assert.equal(socket.remoteAddress, local ?? "127.0.0.1");
+    assertStrictEquals(socket.remoteAddress, local ?? "127.0.0.1");
     socket.destroy();
     close();
   }
@@ -112,12 +112,12 @@ test("what cannot even be tried is reported, not thrown", async () => {
     const events = { data: () => {}, ended: resolve };
     network.tcp(to, new Uint8Array(), events, "not an address");
   });
-  assert.ok(error instanceof Error);
+  assert(error instanceof Error);
   const failure = await new Promise((resolve) => {
     const events = { packet: () => {}, failed: resolve };
     network.udp({ ...to, port: 99_999 }, Uint8Array.of(0), events);
   });
-  assert.ok(failure instanceof Error);
+  assert(failure instanceof Error);
 });
 
 test("a stream delivers what was sent and then its end", async () => {
@@ -133,19 +133,19 @@ test("a stream delivers what was sent and then its end", async () => {
       ended: (error) => error ? reject(error) : resolve(),
     });
   });
-  assert.deepEqual(got, [7, 8]);
+  assertEquals(got, [7, 8]);
   server.close();
 });
 
 test("a program ends by itself, without a socket left, once its resolver is closed", async () => {
-  const path = fileURLToPath(new URL("resolver_exit.ts", import.meta.url));
+  const path = fromFileUrl(new URL("resolver_exit.ts", import.meta.url));
   const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
   const child = spawn(process.execPath, run, { stdio: ["ignore", "pipe", "inherit"] });
   let out = "";
   child.stdout.on("data", (data) => out += data);
   const [code] = await once(child, "close");
-  assert.equal(out, "100 aborted, 0 sockets more\n");
-  assert.equal(code, 0);
+  assertStrictEquals(out, "100 aborted, 0 sockets more\n");
+  assertStrictEquals(code, 0);
 });
 
 test("without a free descriptor a question fails, and the next one is answered", async () => {
@@ -157,14 +157,14 @@ test("without a free descriptor a question fails, and the next one is answered",
   const { port } = echo.address() as { port: number };
   datagrams.bind(port, "127.0.0.1");
   await once(datagrams, "listening");
-  const path = fileURLToPath(new URL("scarce_transport.ts", import.meta.url));
+  const path = fromFileUrl(new URL("scarce_transport.ts", import.meta.url));
   const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
   const command = `ulimit -n 100; exec ${[process.execPath, ...run, String(port)].join(" ")}`;
   const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
   let out = "";
   child.stdout.on("data", (data) => out += data);
   await once(child, "close");
-  assert.deepEqual(out.split("\n"), [
+  assertEquals(out.split("\n"), [
     "udp answer, tcp answer",
     "udp failed, tcp failed",
     "udp answer, tcp answer",

@@ -2,12 +2,12 @@
  *  three programs, Debian's tcpserver to compare with, and two DNS servers (unbound, and one that only
  *  counts questions). */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
-import { join } from "node:path";
 import process from "node:process";
 import * as tls from "node:tls";
 import { reverseName } from "../../src/codec/dns/reverse.ts";
@@ -90,7 +90,7 @@ export class Guest {
       }
     };
     await within(words(), limit, "the program said nothing");
-    assert.match(this.text, pattern, "the server closed the connection");
+    assertMatch(this.text, pattern, "the server closed the connection");
   }
 
   leave(): void {
@@ -128,14 +128,14 @@ export async function silentVisit(port: number, from = "127.0.0.1"): Promise<num
   plain.resume();
   const closed = new Promise<void>((resolve) => plain.on("close", () => resolve()));
   await within(closed, LIMIT, "the server did not close");
-  assert.equal(failure, undefined);
+  assertStrictEquals(failure, undefined);
   return plain.bytesRead;
 }
 
 /** Asserts that a client at `from` is closed without receiving a byte. */
 export async function assertDenied(server: Server, from = "127.0.0.1"): Promise<void> {
   const { text, received } = await visit(server, from);
-  assert.deepEqual({ text, received }, { text: "", received: 0 }, `${from} was let in`);
+  assertEquals({ text, received }, { text: "", received: 0 }, `${from} was let in`);
 }
 
 /** The command that runs our `name` in the form of this trial. The caller appends the arguments. */
@@ -165,15 +165,15 @@ export async function makeRules(
     const [program = "", ...args] = ourCommand(t, "tcprules");
     const env = { DENO_DIR: denoDir() };
     const made = await t.run(program, [...args, path, scratch], { input: source, env });
-    assert.equal(made.status, 0, made.stderr);
+    assertStrictEquals(made.status, 0, made.stderr);
     return path;
   }
   const made = await t.run("tcprules", [path, scratch], { input: source });
-  assert.equal(made.status, 0, made.stderr);
+  assertStrictEquals(made.status, 0, made.stderr);
   if (maker === "cdb") {
     const { stdout } = await t.run("cdb", ["-d", path]);
     const again = await t.run("cdb", ["-c", "-t", scratch, path], { input: stdout });
-    assert.equal(again.status, 0, again.stderr);
+    assertStrictEquals(again.status, 0, again.stderr);
   }
   return path;
 }
@@ -213,7 +213,7 @@ export async function tcpserver(
 ): Promise<number> {
   const child = t.spawn("tcpserver", ["-1", "-R", "-l0", ...options, "127.0.0.1", "0", ...program]);
   const { stdout } = child;
-  assert.ok(stdout);
+  assert(stdout);
   const [line] = await within(once(stdout, "data"), LIMIT, "tcpserver printed no port");
   return Number(String(line));
 }

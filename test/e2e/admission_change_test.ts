@@ -1,7 +1,7 @@
 /** Rules that change under load: every connection gets the result of the old or the new rules, and none
  *  an error. ADMISSION_SECONDS is the duration (default 4). */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { Guest, makeRules, visit } from "./admission.ts";
 import { claim, LIMIT, within } from "./harness.ts";
@@ -73,18 +73,18 @@ for (const maker of ["tcprules", "ours"] as const) {
       const count = { one: 0, two: 0, "": 0 } as Record<string, number>;
       for (const { text, received, from, to } of seen) {
         const valid = reigns.filter((r) => r.begins <= to && r.ends + NOTICED >= from);
-        assert.ok(
+        assert(
           valid.some((reign) => reign.text === text),
           `"${text}" at ${from} to ${to}; ${JSON.stringify(valid)}`,
         );
         // A denied client gets no byte. Bytes without text would be a failure after admission.
-        if (text === "") assert.equal(received, 0, "let in, but not served");
+        if (text === "") assertStrictEquals(received, 0, "let in, but not served");
         count[text] = (count[text] ?? 0) + 1;
       }
-      assert.ok(seen.length >= SECONDS * PER_SECOND / 2, `${seen.length} visits`);
-      assert.ok(count["one"] || count["two"], JSON.stringify(count));
-      assert.ok(count[""], JSON.stringify(count));
-      assert.deepEqual(server.lines(/: error: /), []);
+      assert(seen.length >= SECONDS * PER_SECOND / 2, `${seen.length} visits`);
+      assert(count["one"] || count["two"], JSON.stringify(count));
+      assert(count[""], JSON.stringify(count));
+      assertEquals(server.lines(/: error: /), []);
     },
     { timeout: (SECONDS + 60) * 1000 },
   );

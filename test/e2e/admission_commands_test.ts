@@ -1,10 +1,10 @@
 /** tcprules and tcprulescheck as commands: called by name and with --as; exit codes and messages. However
  *  tcprules ends, the file has either the old rules or the new ones. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { once } from "node:events";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { denoDir, makeRules, ourCommand } from "./admission.ts";
 import { claim, formCommand, type Outcome, type Trial } from "./harness.ts";
@@ -71,12 +71,12 @@ const ASKED: readonly [env: Record<string, string>, answer: string][] = [
 async function compilesAndExplains(t: Trial, byName: boolean): Promise<void> {
   const [cdb, tmp] = [join(t.dir, "rules.cdb"), join(t.dir, "rules.tmp")];
   const made = await run(t, "tcprules", [cdb, tmp], { input: RULES, byName });
-  assert.deepEqual([made.status, made.stderr, stdout(made)], [0, "", ""]);
-  assert.ok(!fs.existsSync(tmp));
+  assertEquals([made.status, made.stderr, stdout(made)], [0, "", ""]);
+  assert(!fs.existsSync(tmp));
   for (const [env, answer] of ASKED) {
     const told = await run(t, "tcprulescheck", [cdb], { env, byName });
-    assert.deepEqual([told.status, told.stderr], [0, ""], JSON.stringify(env));
-    assert.equal(stdout(told), answer);
+    assertEquals([told.status, told.stderr], [0, ""], JSON.stringify(env));
+    assertStrictEquals(stdout(told), answer);
   }
 }
 
@@ -93,8 +93,8 @@ claim("compile.sh leaves both names beside the binary", async (t) => {
   const folder = join(formCommand("binary", "")[0] ?? "", "..");
   for (const name of ["tcprules", "tcprulescheck"]) {
     const outcome = await t.run(join(folder, name), []);
-    assert.equal(outcome.status, 100);
-    assert.match(outcome.stderr, new RegExp(`^${name}: usage: ${name} cdb`));
+    assertStrictEquals(outcome.status, 100);
+    assertMatch(outcome.stderr, new RegExp(`^${name}: usage: ${name} cdb`));
   }
 }, { forms: ["binary"] });
 
@@ -118,7 +118,7 @@ claim("Debian's tcprulescheck says the same about our file, ours about Debian's"
         await run(t, "tcprulescheck", [ours], { env }),
         await run(t, "tcprulescheck", [theirs], { env }),
       ]
-    ) assert.equal(stdout(told), stdout(reference), JSON.stringify(env));
+    ) assertStrictEquals(stdout(told), stdout(reference), JSON.stringify(env));
   }
 });
 
@@ -134,8 +134,8 @@ claim("wrong usage exits 100", async (t) => {
   ];
   for (const [name, args, env] of rows) {
     const outcome = await run(t, name, args, { env });
-    assert.equal(outcome.status, 100, `${name} ${args}`);
-    assert.match(outcome.stderr, new RegExp(`^${name}: (usage|fatal): .+\n$`));
+    assertStrictEquals(outcome.status, 100, `${name} ${args}`);
+    assertMatch(outcome.stderr, new RegExp(`^${name}: (usage|fatal): .+\n$`));
   }
 });
 
@@ -154,13 +154,13 @@ claim("a bad line exits 101 with its number and text, and the file stays as it w
   for (const [line, shown] of rows) {
     const input = `# first\n10.:allow\n${line}\n:allow\n`;
     const outcome = await run(t, "tcprules", [cdb, tmp], { input });
-    assert.equal(outcome.status, 101, line);
-    assert.ok(
+    assertStrictEquals(outcome.status, 101, line);
+    assert(
       outcome.stderr.startsWith(`tcprules: fatal: unable to parse line 3: ${shown}: `),
       outcome.stderr,
     );
-    assert.deepEqual(fs.readFileSync(cdb), before);
-    assert.ok(!fs.existsSync(tmp));
+    assertEquals(fs.readFileSync(cdb), before);
+    assert(!fs.existsSync(tmp));
   }
 });
 
@@ -169,19 +169,19 @@ claim("what the system refuses exits 111, and the file stays as it was", async (
   const before = fs.readFileSync(cdb);
   const noFolder = join(t.dir, "none", "tmp");
   const made = await run(t, "tcprules", [cdb, noFolder], { input: ":allow\n" });
-  assert.equal(made.status, 111);
-  assert.ok(made.stderr.startsWith(`tcprules: fatal: unable to create ${noFolder}: `), made.stderr);
+  assertStrictEquals(made.status, 111);
+  assert(made.stderr.startsWith(`tcprules: fatal: unable to create ${noFolder}: `), made.stderr);
   const folder = join(t.dir, "folder");
   fs.mkdirSync(join(folder, "full"), { recursive: true });
   const over = await run(t, "tcprules", [folder, join(t.dir, "tmp")], { input: ":allow\n" });
-  assert.equal(over.status, 111);
-  assert.match(over.stderr, /^tcprules: fatal: unable to rename /);
-  assert.deepEqual(fs.readFileSync(cdb), before);
+  assertStrictEquals(over.status, 111);
+  assertMatch(over.stderr, /^tcprules: fatal: unable to rename /);
+  assertEquals(fs.readFileSync(cdb), before);
   fs.writeFileSync(join(t.dir, "bad.cdb"), "no cdb");
   for (const [path, why] of [["none.cdb", "no such file"], ["bad.cdb", "cdb: "]] as const) {
     const told = await run(t, "tcprulescheck", [join(t.dir, path)]);
-    assert.equal(told.status, 111);
-    assert.ok(told.stderr.includes(`unable to read ${join(t.dir, path)}: ${why}`), told.stderr);
+    assertStrictEquals(told.status, 111);
+    assert(told.stderr.includes(`unable to read ${join(t.dir, path)}: ${why}`), told.stderr);
   }
 });
 
@@ -213,9 +213,9 @@ claim("killed at any time, tcprules leaves the old rules or the new ones", async
     await gone;
     const now = fs.readFileSync(cdb);
     if (now.equals(whole)) finished++;
-    else assert.ok(now.equals(old), `after ${i} the file is neither old nor new`);
+    else assert(now.equals(old), `after ${i} the file is neither old nor new`);
   }
-  assert.ok(finished < 12, "never killed in time");
+  assert(finished < 12, "never killed in time");
 });
 
 /** Waits until a file exists or `over` returns true. */
@@ -231,9 +231,9 @@ claim("two tcprules at once leave one of both databases, whole", async (t) => {
   const outcomes = await Promise.all(
     sources.map((input, i) => run(t, "tcprules", [cdb, join(t.dir, `tmp${i}`)], { input })),
   );
-  for (const outcome of outcomes) assert.equal(outcome.status, 0, outcome.stderr);
+  for (const outcome of outcomes) assertStrictEquals(outcome.status, 0, outcome.stderr);
   const told = await t.run("cdb", ["-s", cdb]);
-  assert.match(stdout(told), /number of records: 3000/);
+  assertMatch(stdout(told), /number of records: 3000/);
 });
 
 claim("a tmp that cannot take all of it exits 111 and goes away", async (t) => {
@@ -248,8 +248,8 @@ claim("a tmp that cannot take all of it exits 111 and goes away", async (t) => {
     input,
     env: { DENO_DIR: denoDir(), PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
   });
-  assert.equal(outcome.status, 111, outcome.stderr);
-  assert.ok(outcome.stderr.startsWith(`tcprules: fatal: unable to write ${tmp}: `), outcome.stderr);
-  assert.deepEqual(fs.readFileSync(cdb), before);
-  assert.ok(!fs.existsSync(tmp));
+  assertStrictEquals(outcome.status, 111, outcome.stderr);
+  assert(outcome.stderr.startsWith(`tcprules: fatal: unable to write ${tmp}: `), outcome.stderr);
+  assertEquals(fs.readFileSync(cdb), before);
+  assert(!fs.existsSync(tmp));
 }, { forms: ["binary"] });

@@ -1,7 +1,7 @@
 /** Ident (-r, -t) with scripted servers on port 113 of the clients' own addresses. Port 113 needs
  *  root, or net.ipv4.ip_unprivileged_port_start at 113 or below. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
 import * as net from "node:net";
 import { assertDenied, Guest, makeRules, visit } from "./admission.ts";
@@ -69,12 +69,12 @@ asked("-r asks whoever owns the connection, -R nobody; an inherited answer is re
 }, async (t) => {
   const env = { SSLREMOTEINFO: "inherited", TCPREMOTEINFO: "inherited" };
   const server = await t.start({ options: ["-vreHl0"], program: SHOW, env });
-  assert.equal(await info(server, "127.0.0.2"), "joe|joe");
-  assert.equal(await info(server, "127.0.0.3"), "unset|unset");
-  assert.equal(await info(server, "127.0.0.4"), "unset|unset"); // no server there
+  assertStrictEquals(await info(server, "127.0.0.2"), "joe|joe");
+  assertStrictEquals(await info(server, "127.0.0.3"), "unset|unset");
+  assertStrictEquals(await info(server, "127.0.0.4"), "unset|unset"); // no server there
   await server.waitFor(/^sslserver: ok [0-9]+ 0:[0-9.:]+ :127\.0\.0\.2:joe:[0-9]+$/);
   const silent = await t.start({ options: ["-eRHl0"], program: SHOW, env });
-  assert.equal(await info(silent, "127.0.0.2"), "unset|unset");
+  assertStrictEquals(await info(silent, "127.0.0.2"), "unset|unset");
 });
 
 asked("the question names both ports, and comes from the connection's own local address", {
@@ -85,8 +85,8 @@ asked("the question names both ports, and comes from the connection's own local 
   const server = await t.start({ options: ["-rHl0"], host: "0", program: SHOW });
   const [answer] = (await info(server, "127.0.0.2")).split("|");
   const [address, ports] = answer?.split("/") ?? [];
-  assert.equal(address, "127.0.0.1");
-  assert.match(ports ?? "", new RegExp(`^[0-9]+ ?, ?${server.port}$`));
+  assertStrictEquals(address, "127.0.0.1");
+  assertMatch(ports ?? "", new RegExp(`^[0-9]+ ?, ?${server.port}$`));
 });
 
 const HOSTILE: readonly [ip: string, name: string, script: Script][] = [
@@ -130,15 +130,15 @@ asked(
     });
     for (const [ip, name] of HOSTILE) {
       const { text } = await visit(server, ip);
-      assert.match(text, /^(2[0-9a-f]|[3-6][0-9a-f]|7[0-9a-e]){0,257}\.\n$/, name);
+      assertMatch(text, /^(2[0-9a-f]|[3-6][0-9a-f]|7[0-9a-e]){0,257}\.\n$/, name);
     }
     const lines = await server.waitFor(/^sslserver: ok /, HOSTILE.length);
-    assert.equal(lines.length, HOSTILE.length);
+    assertStrictEquals(lines.length, HOSTILE.length);
     for (const line of lines) {
-      assert.match(line, /^sslserver: ok [0-9]+ 0:[0-9.:]+ :[0-9.]+:[ -$&-~]{0,100}:[0-9]+$/);
+      assertMatch(line, /^sslserver: ok [0-9]+ 0:[0-9.:]+ :[0-9.]+:[ -$&-~]{0,100}:[0-9]+$/);
     }
-    assert.deepEqual(server.lines(/^(?!sslserver: (status|pid|ok|ended|info|warning))./), []);
-    assert.match(lines.at(-1) ?? "", /:slow:[0-9]+$/);
+    assertEquals(server.lines(/^(?!sslserver: (status|pid|ok|ended|info|warning))./), []);
+    assertMatch(lines.at(-1) ?? "", /:slow:[0-9]+$/);
   },
 );
 
@@ -153,11 +153,11 @@ asked("rules about the ident answer: info@address comes before the address", {
   const options = ["-Hl0", "-x", path];
   const program = ["sh", "-c", 'echo "$WHO"'];
   const asking = await t.start({ options: [...options, "-r"], program });
-  assert.equal((await visit(asking, "127.0.0.2")).text, "joe\n");
+  assertStrictEquals((await visit(asking, "127.0.0.2")).text, "joe\n");
   await assertDenied(asking, "127.0.0.3");
   const blind = await t.start({ options, program });
   await assertDenied(blind, "127.0.0.2");
-  assert.equal((await visit(blind, "127.0.0.3")).text, "any\n");
+  assertStrictEquals((await visit(blind, "127.0.0.3")).text, "any\n");
 });
 
 asked("a silent ident server delays its own connection by -t, and nobody else's", {
@@ -169,9 +169,9 @@ asked("a silent ident server delays its own connection by -t, and nobody else's"
   const slow = new Guest(server.port, "127.0.0.2");
   let over = false;
   slow.closed.then(() => over = true);
-  for (let i = 0; i < 5; i++) assert.equal(await info(server, "127.0.0.3"), "joe|unset");
-  assert.ok(!over, "the slow one was served before its time");
+  for (let i = 0; i < 5; i++) assertStrictEquals(await info(server, "127.0.0.3"), "joe|unset");
+  assert(!over, "the slow one was served before its time");
   await slow.closed;
   const took = performance.now() - began;
-  assert.ok(slow.text !== "" && took >= 2900 && took < 12_000, `${took} ms: ${slow.text}`);
+  assert(slow.text !== "" && took >= 2900 && took < 12_000, `${took} ms: ${slow.text}`);
 });

@@ -1,10 +1,10 @@
 /** MAXCONIP, MAXCONRATE and MAXCONNET: how many connections are admitted, which clients are counted
  *  together, and that each place is released however a connection ends. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as net from "node:net";
-import { join } from "node:path";
 import { assertDenied, CountingDns, Guest, makeRules, silentVisit, visit } from "./admission.ts";
 import { Raw, refused } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
@@ -46,7 +46,7 @@ async function patient(server: Server, from = "127.0.0.1"): Promise<Guest> {
     return one;
   };
   const one = await settled(knock, ({ text }) => text !== "");
-  assert.equal(one.text, "in\n", `${from} is locked out`);
+  assertStrictEquals(one.text, "in\n", `${from} is locked out`);
   return one;
 }
 
@@ -72,7 +72,7 @@ party(
       /^sslserver: warning: ip connection limit of 2 exceeded for: 127\.0\.0\.1$/,
     );
     await server.waitFor(denial(server, "127.0.0.1", "ip connection limit:2 exceeded"));
-    assert.ok(server.lines(/^sslserver: status: [12]\/40\/2$/).length >= 2);
+    assert(server.lines(/^sslserver: status: [12]\/40\/2$/).length >= 2);
     guests.push(await guest(server, "127.0.0.2"));
     for (const one of guests) one.leave();
     await letIn(server);
@@ -88,7 +88,7 @@ party("MAXCONIP of a rule: counted per address, also for a network's rule", asyn
   await guest(server, "127.0.1.2");
   await guest(server, "127.0.2.1");
   await guest(server, "127.0.2.1");
-  assert.deepEqual(server.lines(/: warning: ip /), []);
+  assertEquals(server.lines(/: warning: ip /), []);
 });
 
 party("MAXCONIP is capped at -c", async (t, guest) => {
@@ -101,7 +101,7 @@ party("MAXCONIP is capped at -c", async (t, guest) => {
   const ruled = await t.start({ options: ["-vHl0", "-c", "1", "-x", path], program: ["true"] });
   for (let i = 0; i < 3; i++) await guest(server);
   await server.waitFor(/^sslserver: status: 3\/3\/3$/);
-  assert.equal((await visit(ruled)).certificate, "localhost");
+  assertStrictEquals((await visit(ruled)).certificate, "localhost");
 });
 
 party("MAXCONNET: the whole network of a rule shares the number", async (t, guest) => {
@@ -153,11 +153,11 @@ claim("MAXCONRATE: so many in so many seconds, then again", async (t) => {
     env: { MAXCONRATE: "4/3" },
   });
   for (const from of ["127.0.1.1", "127.0.1.2"]) {
-    for (let i = 0; i < 2; i++) assert.equal((await visit(server, from)).text, "in\n");
+    for (let i = 0; i < 2; i++) assertStrictEquals((await visit(server, from)).text, "in\n");
     await assertDenied(server, from);
     await server.waitFor(denial(server, from, "ip rate limit:2 exceeded"));
   }
-  for (let i = 0; i < 4; i++) assert.equal((await visit(server)).text, "in\n");
+  for (let i = 0; i < 4; i++) assertStrictEquals((await visit(server)).text, "in\n");
   await assertDenied(server);
   await server.waitFor(denial(server, "127.0.0.1", "ip rate limit:4 exceeded"));
   await server.waitFor(/^sslserver: warning: ip rate limit of 4 exceeded for: 127\.0\.0\.1$/);
@@ -172,8 +172,8 @@ claim(
         options: ["-Hl0"],
         env: { [name as string]: value as string },
       });
-      assert.equal(outcome.status, 111);
-      assert.match(outcome.stderr, new RegExp(`^sslserver: fatal: unable to parse ${name}: `, "m"));
+      assertStrictEquals(outcome.status, 111);
+      assertMatch(outcome.stderr, new RegExp(`^sslserver: fatal: unable to parse ${name}: `, "m"));
       const path = await makeRules(t, `:allow,${name}="${value}"\n`);
       const server = await t.start({ options: ["-vHl0", "-x", path], program: STAY });
       await assertDenied(server);
@@ -240,7 +240,7 @@ claim("places are given back when the program cannot be started", async (t) => {
   const server = await t.start({ options, program: [program], env: { MAXCONIP: "2" } });
   for (let n = 1; n <= 6; n++) {
     const { certificate } = await settled(() => visit(server), (seen) => !!seen.certificate);
-    assert.equal(certificate, "localhost");
+    assertStrictEquals(certificate, "localhost");
     await server.waitFor(/^sslserver: error: unable to run \S+none: /, n);
   }
 });
@@ -270,7 +270,7 @@ claim("a place is given back when the client resets while its name is looked up"
     await server.waitFor(
       /unable to accept TLS from: 127\.0\.0\.1 .* connection (reset|closed) by the/,
     );
-    assert.ok(!closed, "it is denied for one that has gone");
+    assert(!closed, "it is denied for one that has gone");
     again.destroy();
   } finally {
     dns.close();
@@ -311,7 +311,7 @@ claim(
     }
     await letIn(server, "127.0.0.77");
     const grown = server.memory() - before;
-    assert.ok(grown < 100, `${grown} MiB more than before`);
+    assert(grown < 100, `${grown} MiB more than before`);
   },
 );
 

@@ -1,12 +1,12 @@
 /** Names: reverse DNS by -h, -p and -l against a real unbound, the server's own host by name, and
  *  rules about names. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { assertDenied, makeRules, ptr, unbound, visit } from "./admission.ts";
 import { freePort } from "../free_port.ts";
@@ -60,10 +60,10 @@ claim("-h names the client, -p only where the name leads back, -H not at all", a
       const [from] = row;
       const name = column === 0 ? undefined : row[column];
       const found = await variables(server, from);
-      assert.equal(found["SSLREMOTEHOST"], name, `${options} ${from}`);
-      assert.equal(found["SSLREMOTEIP"], from);
+      assertStrictEquals(found["SSLREMOTEHOST"], name, `${options} ${from}`);
+      assertStrictEquals(found["SSLREMOTEIP"], from);
       const own = from === "::1" ? "six.test" : "local.test";
-      assert.equal(found["SSLLOCALHOST"], own);
+      assertStrictEquals(found["SSLLOCALHOST"], own);
       const local = from === "::1" ? "::1" : "127.0.0.1";
       await server.waitFor(
         new RegExp(
@@ -79,7 +79,7 @@ claim("-l gives the local name, 0 included, and asks nobody", async (t) => {
   const env = { DNSCACHEIP: await unbound(t, RECORDS) };
   for (const name of ["0", "mx.example"]) {
     const server = await t.start({ options: ["-l", name], program: SHOW, env });
-    assert.equal((await variables(server, "127.0.0.2"))["SSLLOCALHOST"], name);
+    assertStrictEquals((await variables(server, "127.0.0.2"))["SSLLOCALHOST"], name);
     await server.stop();
   }
 });
@@ -102,10 +102,10 @@ claim("the variables of a connection, with -e and -6 those of tcpserver too", as
   });
   const seen = async (server: Server, from: string): Promise<Record<string, string>> => {
     const found = await variables(server, from);
-    assert.equal(found["SSLLOCALPORT"], String(server.port));
+    assertStrictEquals(found["SSLLOCALPORT"], String(server.port));
     for (const name of Object.keys(found)) {
       if (!name.endsWith("PORT")) continue;
-      assert.match(found[name] ?? "", /^[0-9]+$/);
+      assertMatch(found[name] ?? "", /^[0-9]+$/);
       found[name] = "?";
     }
     return found;
@@ -113,18 +113,18 @@ claim("the variables of a connection, with -e and -6 those of tcpserver too", as
   const plain = await t.start({ host: ":0", program: SHOW, env });
   const v4 = ["127.0.0.2", "good.test", "127.0.0.1"] as const;
   const v6 = ["::1", "six.test", "::1"] as const;
-  assert.deepEqual(await seen(plain, "127.0.0.2"), { PROTO: "TLS", ...ends("SSL", ...v4) });
-  assert.deepEqual(await seen(plain, "::1"), { PROTO: "TLS", ...ends("SSL", ...v6) });
+  assertEquals(await seen(plain, "127.0.0.2"), { PROTO: "TLS", ...ends("SSL", ...v4) });
+  assertEquals(await seen(plain, "::1"), { PROTO: "TLS", ...ends("SSL", ...v6) });
   const both = await t.start({ options: ["-e"], host: ":0", program: SHOW, env });
-  assert.deepEqual(await seen(both, "127.0.0.4"), {
+  assertEquals(await seen(both, "127.0.0.4"), {
     PROTO: "TCP",
     ...ends("SSL", "127.0.0.4", undefined, "127.0.0.1"),
     ...ends("TCP", "127.0.0.4", undefined, "127.0.0.1"),
   });
   const six = { ...ends("SSL", ...v6), ...ends("TCP6", ...v6) };
-  assert.deepEqual(await seen(both, "::1"), { PROTO: "TCP6", ...six, ...ends("TCP", ...v6) });
+  assertEquals(await seen(both, "::1"), { PROTO: "TCP6", ...six, ...ends("TCP", ...v6) });
   const minus6 = await t.start({ options: ["-6"], host: ":0", program: SHOW, env });
-  assert.deepEqual(await seen(minus6, "::1"), { PROTO: "TCP6", ...six });
+  assertEquals(await seen(minus6, "::1"), { PROTO: "TCP6", ...six });
 });
 
 claim(
@@ -151,7 +151,9 @@ claim(
     ];
     for (const [option, column] of [["-P", 1], ["-p", 2]] as const) {
       const server = await t.start({ options: [...options, option], program, env });
-      for (const row of rows) assert.equal((await visit(server, row[0])).text, row[column], row[0]);
+      for (const row of rows) {
+        assertStrictEquals((await visit(server, row[0])).text, row[column], row[0]);
+      }
       await server.waitFor(
         /^sslserver: deny [0-9]+ 0:[0-9.:]+ host\.sub\.test:127\.0\.0\.5::[0-9]+$/,
       );
@@ -174,16 +176,16 @@ claim("a name in DNS that would break a log line or a script is no name", async 
   const server = await t.start({ options: ["-vl0"], program: SHOW, env });
   for (const [from] of evil) {
     const name = (await variables(server, from))["SSLREMOTEHOST"];
-    assert.match(name ?? "", /^[!-~]*$/);
+    assertMatch(name ?? "", /^[!-~]*$/);
   }
   const lines = await server.waitFor(/^sslserver: ok /, evil.length);
   for (const line of lines) {
-    assert.match(
+    assertMatch(
       line,
       /^sslserver: ok [0-9]+ 0:[0-9.:]+ [!-$&-~]{0,100}:127\.0\.0\.2[0-2]::[0-9]+$/,
     );
   }
-  assert.deepEqual(server.lines(/^(?!sslserver: (status|pid|ok|ended|info|warning))./), []);
+  assertEquals(server.lines(/^(?!sslserver: (status|pid|ok|ended|info|warning))./), []);
 });
 
 claim("a DNS server where nothing listens costs a client no time", async (t) => {
@@ -191,9 +193,9 @@ claim("a DNS server where nothing listens costs a client no time", async (t) => 
   const server = await t.start({ options: ["-h"], program: SHOW, env });
   const began = performance.now();
   const found = await variables(server, "127.0.0.2");
-  assert.equal(found["SSLREMOTEHOST"], undefined);
-  assert.equal(found["SSLREMOTEIP"], "127.0.0.2");
-  assert.ok(performance.now() - began < 5000, `${performance.now() - began} ms`);
+  assertStrictEquals(found["SSLREMOTEHOST"], undefined);
+  assertStrictEquals(found["SSLREMOTEIP"], "127.0.0.2");
+  assert(performance.now() - began < 5000, `${performance.now() - began} ms`);
 }, { forms: WITH_FFI });
 
 claim("host is resolved by our DNS client, with $LOCALDOMAIN and $DNSREWRITEFILE", async (t) => {
@@ -216,14 +218,14 @@ claim("host is resolved by our DNS client, with $LOCALDOMAIN and $DNSREWRITEFILE
       program: SHOW,
       env: { DNSCACHEIP: dns, ...env },
     });
-    assert.equal(await listensOn(server.pid), ip, host);
+    assertStrictEquals(await listensOn(server.pid), ip, host);
     await server.stop();
   }
   const missing = [["none.test", []], ["only.six.test", ["-4"]]] as const;
   for (const [host, options] of missing) {
     const outcome = await t.fails({ options, host, env: { DNSCACHEIP: dns } });
-    assert.equal(outcome.status, 111);
-    assert.match(outcome.stderr, /^sslserver: fatal: unable to find address of "/m);
+    assertStrictEquals(outcome.status, 111);
+    assertMatch(outcome.stderr, /^sslserver: fatal: unable to find address of "/m);
   }
 });
 
@@ -231,12 +233,12 @@ claim("a name that leads to every address, or to many hosts, is refused", async 
   const dns = await unbound(t, RECORDS);
   for (const host of ["every.test", "every.six.test", "many.test"]) {
     const outcome = await t.fails({ options: [], host, env: { DNSCACHEIP: dns } });
-    assert.equal(outcome.status, 111);
-    assert.match(
+    assertStrictEquals(outcome.status, 111);
+    assertMatch(
       outcome.stderr,
       /^sslserver: fatal: unable to listen on "[a-z.]+": the name leads/m,
     );
-    assert.match(outcome.stderr, /give host as an address of this machine/);
+    assertMatch(outcome.stderr, /give host as an address of this machine/);
   }
 });
 
@@ -270,17 +272,17 @@ claim("a DNS server that is not there leaves the question to the next one", asyn
     program: SHOW,
     env: { DNSCACHEIP: `127.0.0.1:1 ${dns}` },
   });
-  assert.equal((await variables(server, "127.0.0.2"))["SSLREMOTEHOST"], "good.test");
+  assertStrictEquals((await variables(server, "127.0.0.2"))["SSLREMOTEHOST"], "good.test");
 });
 
 claim("--hosts: /etc/hosts before DNS, and without -p", async (t) => {
   const env = { DNSCACHEIP: await unbound(t, RECORDS) };
   const server = await t.start({ options: ["--hosts", "-p"], program: SHOW, env });
   const found = await variables(server, "127.0.0.1");
-  assert.equal(found["SSLLOCALHOST"], "localhost");
-  assert.equal(found["SSLREMOTEHOST"], "localhost");
-  assert.equal((await variables(server, "127.0.0.2"))["SSLREMOTEHOST"], "good.test");
-  assert.equal((await variables(server, "127.0.0.3"))["SSLREMOTEHOST"], undefined);
+  assertStrictEquals(found["SSLLOCALHOST"], "localhost");
+  assertStrictEquals(found["SSLREMOTEHOST"], "localhost");
+  assertStrictEquals((await variables(server, "127.0.0.2"))["SSLREMOTEHOST"], "good.test");
+  assertStrictEquals((await variables(server, "127.0.0.3"))["SSLREMOTEHOST"], undefined);
 }, { together: true });
 
 claim("--strict-resolution and --lookup-timeout deny if DNS does not answer", async (t) => {
@@ -297,7 +299,7 @@ claim("--strict-resolution and --lookup-timeout deny if DNS does not answer", as
     const slow = await t.start({ options: ["-v", "-l0", "--lookup-timeout=1"], env });
     const begun = performance.now();
     await assertDenied(slow, "127.0.0.2");
-    assert.ok(performance.now() - begun < 10_000);
+    assert(performance.now() - begun < 10_000);
     await slow.waitFor(/^sslserver: deny .* the look-ups took too long$/);
   } finally {
     silent.close();
@@ -311,12 +313,12 @@ claim("--early-banner comes in the clear, before rules and TLS", async (t) => {
     const plain = connect({ port: server.port, host: "127.0.0.1", localAddress: from });
     plain.on("error", () => {});
     const [banner] = await once(plain, "data") as [Uint8Array];
-    assert.equal(new TextDecoder().decode(banner), "hi\n");
+    assertStrictEquals(new TextDecoder().decode(banner), "hi\n");
     if (from === "127.0.0.1") {
       const secure = connectTls({ socket: plain, rejectUnauthorized: false });
       secure.write("echo\n");
       const [echo] = await once(secure, "data") as [Uint8Array];
-      assert.equal(new TextDecoder().decode(echo), "echo\n");
+      assertStrictEquals(new TextDecoder().decode(echo), "echo\n");
     }
     plain.destroy();
   }

@@ -1,6 +1,6 @@
 /** Which connections are accepted, handshaken and served, in which order, and which are closed. */
 
-import assert from "node:assert/strict";
+import { assert, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
 import * as net from "node:net";
 import * as tls from "node:tls";
@@ -78,8 +78,8 @@ claim("-c 1: clients are served in the order in which their hello was complete",
   }
   for (const [i, client] of greeted.entries()) {
     await within(turns[i]!.promise, 10_000, `number ${i} was not served`);
-    assert.equal(order.length, i + 1);
-    assert.equal(order.at(-1), client, `number ${i}`);
+    assertStrictEquals(order.length, i + 1);
+    assertStrictEquals(order.at(-1), client, `number ${i}`);
     client.leave();
   }
 });
@@ -91,7 +91,7 @@ claim("a silent client occupies no place, nor does one with a part of a hello", 
     const raw = await Raw.connect(server.port);
     return raw.send(hello.subarray(0, length));
   }));
-  for (let i = 0; i < 3; i++) assert.equal((await talk(t, server)).text, "hello\n");
+  for (let i = 0; i < 3; i++) assertStrictEquals((await talk(t, server)).text, "hello\n");
   for (const raw of silent) raw.destroy();
 });
 
@@ -109,7 +109,7 @@ claim("-c 2: no more handshakes than free slots, and none keeps its slot for lon
     answers.push(performance.now() - begun);
   }));
   const [, , third, , fifth] = answers as [number, number, number, number, number];
-  assert.ok(third >= 900 && fifth >= 1900, answers.join());
+  assert(third >= 900 && fifth >= 1900, answers.join());
   for (const raw of raws) raw.destroy();
 });
 
@@ -152,7 +152,7 @@ claim("connections that are reset at once are all counted, and nothing is swallo
   const failed = async (): Promise<number> =>
     samples(await curl(t, url)).get('connections_total{outcome="handshake_failed"}') ?? 0;
   const count = await settled(failed, (n) => n === 50);
-  assert.equal(count, 50);
-  assert.doesNotMatch(server.log(), /internal error|undefined/);
-  assert.equal((await talk(t, server)).text, "hello\n");
+  assertStrictEquals(count, 50);
+  assertNotMatch(server.log(), /internal error|undefined/);
+  assertStrictEquals((await talk(t, server)).text, "hello\n");
 });

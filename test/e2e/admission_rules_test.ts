@@ -1,9 +1,9 @@
 /** Rules files decide which clients are admitted, with which variables and certificate. A file that is
  *  missing, broken or maliciously damaged admits no client. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import {
   assertDenied,
   MAKERS,
@@ -48,13 +48,13 @@ for (const last of ["", "127.:allow,LOOP='all'\n:deny\n", "127.:deny\n", ":deny\
       const reference = await tcpserver(t, ["-H", "-x", theirs], SHOW);
       const expected: string[] = [];
       for (const from of VISITORS) expected.push(await plainVisit(reference, from));
-      assert.ok(new Set(expected).size >= 4, expected.join());
+      assert(new Set(expected).size >= 4, expected.join());
       for (const maker of MAKERS) {
         const path = await makeRules(t, RULES + last, maker, `${maker}.cdb`);
         const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
         for (const [i, from] of VISITORS.entries()) {
           const { text } = await visit(server, from);
-          assert.equal(text, expected[i], `${from}, rules made by ${maker}`);
+          assertStrictEquals(text, expected[i], `${from}, rules made by ${maker}`);
         }
         await server.stop();
       }
@@ -65,7 +65,7 @@ for (const last of ["", "127.:allow,LOOP='all'\n:deny\n", "127.:deny\n", ":deny\
 claim("an address outside every rule is let in, as tcpserver does", async (t) => {
   const path = await makeRules(t, "10.:deny\n");
   const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
-  assert.equal((await visit(server)).text, "in::");
+  assertStrictEquals((await visit(server)).text, "in::");
 });
 
 claim("IPv6 and networks: rules of ours apply to ::1 and to parts of 127.0.0.0/8", async (t) => {
@@ -90,7 +90,7 @@ claim("IPv6 and networks: rules of ours apply to ::1 and to parts of 127.0.0.0/8
     ["127.127.255.255", ""],
     ["127.128.0.1", "in:8:"],
   ];
-  for (const [from, text] of rows) assert.equal((await visit(server, from)).text, text, from);
+  for (const [from, text] of rows) assertStrictEquals((await visit(server, from)).text, text, from);
   await makeRules(t, "::1:deny\n:allow\n", "ours");
   await files.again(server);
   await assertDenied(server, "::1");
@@ -101,12 +101,12 @@ claim("a network's key of ucspi-tcp6 and one of Debian's tcprules both apply", a
   // 127.64.0.0/10 in the form of ucspi-tcp6, 127.32.0.0/11 in the form of Debian's ucspi-tcp.
   const records = "+11,2:_0bcdefgh0j->D\0\n+13,2:127.32.0.0/11->D\0\n\n";
   const made = await t.run("cdb", ["-c", path], { input: records });
-  assert.equal(made.status, 0, made.stderr);
+  assertStrictEquals(made.status, 0, made.stderr);
   const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
   await assertDenied(server, "127.127.1.1");
   await assertDenied(server, "127.63.1.1");
-  assert.equal((await visit(server, "127.128.1.1")).text, "in::");
-  assert.equal((await visit(server, "127.31.1.1")).text, "in::");
+  assertStrictEquals((await visit(server, "127.128.1.1")).text, "in::");
+  assertStrictEquals((await visit(server, "127.31.1.1")).text, "in::");
 });
 
 claim("a rule's variables reach the program, over those of the server", async (t) => {
@@ -118,8 +118,8 @@ claim("a rule's variables reach the program, over those of the server", async (t
     program,
     env: { HELLO: "from the server", EMPTY: "no", KEPT: "kept" },
   });
-  assert.equal((await visit(server)).text, "from the rule|/nowhere|x||kept\n");
-  assert.match(
+  assertStrictEquals((await visit(server)).text, "from the rule|/nowhere|x||kept\n");
+  assertMatch(
     (await visit(server, "127.0.0.2")).text,
     /^from the server\|.*\|127.0.0.2\|no\|kept$/m,
   );
@@ -135,13 +135,13 @@ claim("another certificate for one network, by a rule", async (t) => {
     env: { CERTFILE: main.certificate, KEYFILE: main.key },
   });
   const first = await visit(server, "127.0.0.1");
-  assert.deepEqual([first.certificate, first.text], ["main", `hidden ${main.certificate}\n`]);
+  assertEquals([first.certificate, first.text], ["main", `hidden ${main.certificate}\n`]);
   const second = await visit(server, "127.0.0.2");
-  assert.deepEqual([second.certificate, second.text], ["other", `hidden ${other.certificate}\n`]);
+  assertEquals([second.certificate, second.text], ["other", `hidden ${other.certificate}\n`]);
   const third = await visit(server, "127.0.0.3");
-  assert.deepEqual([third.certificate, third.text], [undefined, ""]);
+  assertEquals([third.certificate, third.text], [undefined, ""]);
   await server.waitFor(/^sslserver: error: unable to read certificate \/none: /);
-  assert.equal((await visit(server, "127.0.0.1")).certificate, "main");
+  assertStrictEquals((await visit(server, "127.0.0.1")).certificate, "main");
 });
 
 claim(
@@ -149,7 +149,7 @@ claim(
   async (t) => {
     const path = await makeRules(t, "127.0.0.2:deny\n");
     const server = await t.start({ options: ["-vHl", "mx.test", "-B", "hello", "-x", path] });
-    assert.equal(await silentVisit(server.port, "127.0.0.2"), 0);
+    assertStrictEquals(await silentVisit(server.port, "127.0.0.2"), 0);
     await assertDenied(server, "127.0.0.2");
     const line = new RegExp(
       `^sslserver: deny ${server.speakers} mx\\.test:127\\.0\\.0\\.1:${server.port} :127\\.0\\.0\\.2::[0-9]+$`,
@@ -158,7 +158,7 @@ claim(
     const others = server.lines(/^(?!sslserver: warning: Deno without FFI)./).filter((text) =>
       !line.test(text)
     );
-    assert.deepEqual(
+    assertEquals(
       others.filter((text) => !/self-signed|run as root|info: (listening|serving)/.test(text)),
       [],
     );
@@ -171,7 +171,7 @@ claim("without -v a denial is not logged, and with -q nothing is", async (t) => 
     const server = await t.start({ options: [...options, "-Hl0", "-x", path] });
     await assertDenied(server);
     await server.stop();
-    assert.deepEqual(server.lines(/deny|error/), []);
+    assertEquals(server.lines(/deny|error/), []);
   }
 });
 
@@ -187,11 +187,11 @@ claim("-y is obeyed first: its deny is final, its allow makes -x superfluous", a
   const files = await Rereading.prepare(t);
   const server = await t.start({ options, program: SHOW, env: files.environment });
   await assertDenied(server, "127.0.0.2");
-  assert.equal((await visit(server, "127.0.0.3")).text, "in:early:");
+  assertStrictEquals((await visit(server, "127.0.0.3")).text, "in:early:");
   await assertDenied(server, "127.0.0.4");
   await makeRules(t, "127.0.0.4:allow,LOOP='late'\n:deny\n", "ours", "x.cdb");
   await files.again(server);
-  assert.equal((await visit(server, "127.0.0.4")).text, "in:late:");
+  assertStrictEquals((await visit(server, "127.0.0.4")).text, "in:late:");
 });
 
 for (const option of ["-x", "-y"]) {
@@ -202,13 +202,13 @@ for (const option of ["-x", "-y"]) {
       const options = [lenient ? "-vXHl0" : "-vHl0", option, path];
       const files = await Rereading.prepare(t);
       const server = await t.start({ options, program: SHOW, env: files.environment });
-      if (lenient) assert.equal((await visit(server)).text, "in::");
+      if (lenient) assertStrictEquals((await visit(server)).text, "in::");
       else {
         await assertDenied(server);
         await server.waitFor(/^sslserver: deny .* rules cannot be read$/);
       }
       const error = `sslserver: error: unable to read ${path}: no such file`;
-      assert.deepEqual(server.lines(/: error: /), lenient ? [] : [error]);
+      assertEquals(server.lines(/: error: /), lenient ? [] : [error]);
       await makeRules(t, ":deny\n", "tcprules", "none.cdb");
       await files.again(server);
       await assertDenied(server);
@@ -222,9 +222,9 @@ claim(
   "a folder, a FIFO and a file of others' make in place of the rules deny, -X or not",
   async (t) => {
     const [folder, fifo, text] = ["folder", "fifo", "text"].map((name) => join(t.dir, name));
-    assert.ok(folder && fifo && text);
+    assert(folder && fifo && text);
     fs.mkdirSync(folder);
-    assert.equal((await t.run("mkfifo", [fifo])).status, 0);
+    assertStrictEquals((await t.run("mkfifo", [fifo])).status, 0);
     fs.writeFileSync(text, "127.0.0.1:allow\n");
     const path = await makeRules(t, ":allow\n");
     const server = await t.start({ options: ["-vXHl0", "-x", path], program: SHOW });
@@ -237,7 +237,7 @@ claim(
       await server.waitFor(/: error: /, before + 1);
     }
     const errors = server.lines(/: error: /);
-    assert.deepEqual(errors.filter((line) => !line.includes(`unable to read ${path}: `)), []);
+    assertEquals(errors.filter((line) => !line.includes(`unable to read ${path}: `)), []);
   },
   { together: true },
 );
@@ -247,15 +247,15 @@ claim(
   async (t) => {
     const path = await makeRules(t, ":allow,LOOP='old'\n");
     const server = await t.start({ options: ["-Hl0", "-x", path], program: SHOW });
-    assert.equal((await visit(server)).text, "in:old:");
+    assertStrictEquals((await visit(server)).text, "in:old:");
     await makeRules(t, ":allow,LOOP='new'\n");
     const changed = performance.now();
     let text = "in:old:";
     while (text === "in:old:" && performance.now() - changed < 10_000) {
       text = (await visit(server)).text;
     }
-    assert.equal(text, "in:new:");
-    assert.ok(performance.now() - changed < 3000, "the change was noticed too late");
+    assertStrictEquals(text, "in:new:");
+    assert(performance.now() - changed < 3000, "the change was noticed too late");
   },
 );
 
@@ -292,22 +292,22 @@ async function attack(t: Trial, path: string, count: number): Promise<void> {
     fs.writeFileSync(`${path}.bad`, bytes);
     fs.renameSync(`${path}.bad`, path);
     await files.again(server);
-    assert.equal(await silentVisit(server.port, "127.0.0.9"), 0, what);
+    assertStrictEquals(await silentVisit(server.port, "127.0.0.9"), 0, what);
     tried++;
   }
-  assert.ok(tried >= 100);
-  assert.ok(server.running);
-  assert.deepEqual(server.lines(/^sslserver: (ok|pid) /), []);
+  assert(tried >= 100);
+  assert(server.running);
+  assertEquals(server.lines(/^sslserver: (ok|pid) /), []);
   fs.writeFileSync(`${path}.good`, sound);
   fs.renameSync(`${path}.good`, path);
   await files.again(server);
-  assert.equal((await visit(server)).text, "in:good:");
+  assertStrictEquals((await visit(server)).text, "in:good:");
   server.signal("SIGTERM"); // at the end the server logs how many repeated lines it suppressed
   await server.exited;
   const all = await settled(() => server.count("deny "), (count) => count >= tried);
-  assert.equal(all, tried);
+  assertStrictEquals(all, tried);
   const errors = server.count("error: unable to read");
-  assert.ok(errors > 0 && errors <= tried, `${errors} errors, ${tried} denials`);
+  assert(errors > 0 && errors <= tried, `${errors} errors, ${tried} denials`);
 }
 
 claim("a small rules file damaged in a hundred ways never admits a denied client", async (t) => {
@@ -318,6 +318,6 @@ claim("a small rules file damaged in a hundred ways never admits a denied client
 claim("a large rules file damaged in a hundred ways never admits a denied client", async (t) => {
   const many = Array.from({ length: 5000 }, (_, i) => `10.${i >> 8}.${i & 255}.1:allow\n`).join("");
   const path = await makeRules(t, `127.0.0.1:allow,LOOP='good'\n${many}:deny\n`);
-  assert.ok(fs.statSync(path).size > 65_536);
+  assert(fs.statSync(path).size > 65_536);
   await attack(t, path, 90);
 });

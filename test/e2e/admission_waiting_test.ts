@@ -1,7 +1,7 @@
 /** A connection that waits for DNS costs no thread and no process, and delays no other. A client denied
  *  by early rules costs no DNS packet. A denial starts no process. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { assertDenied, CountingDns, Guest, makeRules, ptrAnswer, visit } from "./admission.ts";
@@ -15,7 +15,7 @@ const threads = (server: Server): number => {
 
 /** Asserts that connections cost no thread. The runtime may start up to four of its own meanwhile. */
 function assertFew(now: number, before: number): void {
-  assert.ok(now <= before + 4, `${now} threads, ${before} before`);
+  assert(now <= before + 4, `${now} threads, ${before} before`);
 }
 
 /** Opens silent connections, each from a different address, and runs `body`. */
@@ -56,7 +56,7 @@ claim(
       });
       // Warms up: the runtime starts threads at its first connections.
       for (let i = 0; i < 10; i++) {
-        assert.equal(
+        assertStrictEquals(
           (await visit(server, "127.0.0.1")).text,
           "known.test\n",
         );
@@ -66,14 +66,14 @@ claim(
       await withWaiting(server, 500, async () => {
         await dns.names(501);
         assertFew(threads(server), before);
-        assert.deepEqual(server.children(), []);
+        assertEquals(server.children(), []);
         // Under Deno each waiting UDP socket has a buffer of 64 KB, and V8 has garbage not yet collected.
-        assert.ok(server.memory() - memory < 160, `${server.memory()} MiB, ${memory} before`);
+        assert(server.memory() - memory < 160, `${server.memory()} MiB, ${memory} before`);
         // While 500 wait: one client whose name is cached, and two whose names must be looked up.
         for (const from of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
           const began = performance.now();
-          assert.equal((await visit(server, from)).text, "known.test\n");
-          assert.ok(performance.now() - began < 2000, `${from}: ${performance.now() - began} ms`);
+          assertStrictEquals((await visit(server, from)).text, "known.test\n");
+          assert(performance.now() - began < 2000, `${from}: ${performance.now() - began} ms`);
         }
         assertFew(threads(server), before);
       });
@@ -97,15 +97,15 @@ claim("a slow DNS server delays its own connection only, until its time is up", 
     slow.closed.then(() => over = true);
     await dns.names(1);
     for (let i = 1; i <= 10; i++) {
-      assert.equal((await visit(server, `127.0.0.${i}`)).text, "known.test\n");
+      assertStrictEquals((await visit(server, `127.0.0.${i}`)).text, "known.test\n");
     }
-    assert.ok(!over);
+    assert(!over);
     await within(slow.closed, 40_000, "it waits for ever");
-    assert.equal(slow.text, "unknown\n");
+    assertStrictEquals(slow.text, "unknown\n");
     // A failed look-up is cached, so the next connection does not wait.
     const asked = dns.asked.length;
-    assert.equal((await visit(server, "127.1.0.1", 5000)).text, "unknown\n");
-    assert.equal(dns.asked.length, asked);
+    assertStrictEquals((await visit(server, "127.1.0.1", 5000)).text, "unknown\n");
+    assertStrictEquals(dns.asked.length, asked);
   } finally {
     dns.close();
   }
@@ -121,9 +121,9 @@ claim(
       const early = await t.start({ options: ["-vhrp", "-y", path], program: SHOW, env });
       for (let i = 0; i < 50; i++) await assertDenied(early, "127.0.0.2");
       await early.waitFor(/^sslserver: deny .* :127\.0\.0\.2::[0-9]+$/, 50);
-      assert.equal(dns.asked.length, 0);
+      assertStrictEquals(dns.asked.length, 0);
       await visit(early, "127.0.0.3");
-      assert.ok(dns.asked.includes(reverseName("127.0.0.3")), dns.asked.join());
+      assert(dns.asked.includes(reverseName("127.0.0.3")), dns.asked.join());
       const limited = await t.start({
         options: ["-vh", "-l0"],
         program: ["sleep", "100"],
@@ -133,7 +133,7 @@ claim(
       await limited.waitFor(/^sslserver: ok /);
       const asked = dns.asked.length;
       await assertDenied(limited, "127.0.0.4");
-      assert.equal(dns.asked.length, asked);
+      assertStrictEquals(dns.asked.length, asked);
       first.leave();
       limited.signal("SIGTERM");
       limited.signal("SIGTERM");
@@ -154,7 +154,7 @@ claim("a denied connection starts no process and no thread, and leaves nothing",
   const [before, descriptors] = [threads(server), server.descriptors().length];
   for (let i = 0; i < 200; i++) {
     await assertDenied(server, "127.0.0.2");
-    assert.deepEqual(server.children(), []);
+    assertEquals(server.children(), []);
   }
   assertFew(threads(server), before);
   await server.descriptorsBackTo(descriptors);

@@ -1,8 +1,8 @@
 /** The executable for arm64, run by a user-mode emulator. The emulator has no seccomp and no Landlock, so
  *  workers cannot be tested with it. */
 
-import assert from "node:assert/strict";
-import { join } from "node:path";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import process from "node:process";
 import { stdout, talk } from "./clients.ts";
 import { claim, npmEnvironment, ROOT } from "./harness.ts";
@@ -15,18 +15,18 @@ claim("the arm64 executable tells its version and serves TLS", async (t) => {
     env: { PATH, HOME, ...npmEnvironment(), DIST: t.dir },
     limit: 200_000,
   });
-  assert.equal(built.status, 0, built.stderr);
+  assertStrictEquals(built.status, 0, built.stderr);
   const command = [...EMULATOR, join(t.dir, "sslserver-linux-arm64")];
   const [qemu = "", ...args] = command;
   const version = await t.run(qemu, [...args, "--version"]);
-  assert.match(stdout(version), /^sslserver [0-9]/, version.stderr);
+  assertMatch(stdout(version), /^sslserver [0-9]/, version.stderr);
 
   const options = ["-Vs", "--workers", "0"];
   const program = ["sh", "-c", 'echo "$SSL_PROTOCOL"; cat'];
   const server = await t.start({ command, options, program });
   const { text, end } = await talk(t, server, "hello\n");
-  assert.equal(text, "TLSv1.3\nhello\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "TLSv1.3\nhello\n");
+  assertStrictEquals(end, "close_notify");
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
-  assert.deepEqual(server.lines(/error/), []);
+  assertEquals(server.lines(/error/), []);
 }, { forms: ["binary"], timeout: 240_000 });

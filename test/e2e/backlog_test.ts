@@ -1,6 +1,6 @@
 /** -b n: the kernel's listen backlog is n. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { stdout } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
 
@@ -13,13 +13,13 @@ async function backlog(t: Trial, server: Server): Promise<number> {
 for (const n of [1, 7, 600]) {
   claim(`-b ${n}`, async (t) => {
     const server = await t.start({ options: ["-b", String(n)] });
-    assert.equal(await backlog(t, server), n);
+    assertStrictEquals(await backlog(t, server), n);
   });
 }
 
 claim("the default is 1024", async (t) => {
   const server = await t.start();
-  assert.equal(await backlog(t, server), 1024);
+  assertStrictEquals(await backlog(t, server), 1024);
 });
 
 claim("-b stays when accepting was held back and went on", async (t) => {
@@ -30,5 +30,5 @@ claim("-b stays when accepting was held back and went on", async (t) => {
   });
   await Promise.all([talk(t, server), talk(t, server), talk(t, server)]);
   // When a worker resumes accepting, its runtime briefly sets another backlog.
-  assert.equal(await settled(() => backlog(t, server), (n) => n === 9, 2000), 9);
+  assertStrictEquals(await settled(() => backlog(t, server), (n) => n === 9, 2000), 9);
 });

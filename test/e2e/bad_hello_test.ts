@@ -2,7 +2,7 @@
  *  E2E_CUT_STEP: the step in bytes between the points at which a handshake is cut (default 7; use 1 for
  *  a run by hand). */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import process from "node:process";
 import { Raw, refused, talk } from "./clients.ts";
@@ -73,11 +73,11 @@ const BAD: Record<string, Uint8Array | string> = {
 
 /** Asserts that nothing was started or left, and that a good client is served. */
 async function unharmed(t: Trial, server: Server, before: number): Promise<void> {
-  assert.deepEqual(server.lines(/^sslserver: (pid|ok|ended)/), []);
+  assertEquals(server.lines(/^sslserver: (pid|ok|ended)/), []);
   await server.noChildren();
   await server.descriptorsBackTo(before);
   const { text } = await talk(t, server, "good\n");
-  assert.equal(text, "good\n");
+  assertStrictEquals(text, "good\n");
 }
 
 for (const [what, bytes] of Object.entries(BAD)) {
@@ -90,8 +90,8 @@ for (const [what, bytes] of Object.entries(BAD)) {
     await server.waitFor(FAILED, 3);
     await unharmed(t, server, before);
     const lines = server.log().split("\n").filter((line) => /unable|error/.test(line));
-    assert.equal(lines.length, 3, lines.join("\n"));
-    assert.deepEqual(lines.filter((line) => !FAILED.test(line)), []);
+    assertStrictEquals(lines.length, 3, lines.join("\n"));
+    assertEquals(lines.filter((line) => !FAILED.test(line)), []);
   }, { together: true });
 }
 
@@ -113,10 +113,15 @@ claim(
       await refused(server.port, "GET / HTTP/1.1\r\n\r\n");
     }
     const lines = await loud.waitFor(SILENT, 10);
-    assert.equal(lines.length, 10);
-    assert.equal(lines.filter((line) => line.endsWith("connection closed by the peer")).length, 5);
-    for (const server of [loud, quiet]) assert.equal((await server.waitFor(/error/)).length, 1);
-    assert.deepEqual(quiet.lines(/unable/), quiet.lines(/ http request$/));
+    assertStrictEquals(lines.length, 10);
+    assertStrictEquals(
+      lines.filter((line) => line.endsWith("connection closed by the peer")).length,
+      5,
+    );
+    for (const server of [loud, quiet]) {
+      assertStrictEquals((await server.waitFor(/error/)).length, 1);
+    }
+    assertEquals(quiet.lines(/unable/), quiet.lines(/ http request$/));
     await unharmed(t, loud, before);
   },
 );
@@ -138,7 +143,7 @@ claim("an end right behind a bad hello does not hide the reason", async (t) => {
     }
     await server.waitFor(line, 5);
   }
-  assert.equal(server.lines(/error/).length, 20);
+  assertStrictEquals(server.lines(/error/).length, 20);
 });
 
 claim("a reset in the middle of a hello: one line, nothing started", async (t) => {
@@ -152,8 +157,8 @@ claim("a reset in the middle of a hello: one line, nothing started", async (t) =
   await settled(() => unread(server.port, raw.socket.localPort as number), (n) => n === 0);
   raw.socket.resetAndDestroy();
   const lines = await server.waitFor(/unable to accept TLS/, 2);
-  assert.equal(lines.length, 2);
-  assert.match(lines[1] ?? "", FAILED);
+  assertStrictEquals(lines.length, 2);
+  assertMatch(lines[1] ?? "", FAILED);
   await unharmed(t, server, before);
 });
 
@@ -171,12 +176,12 @@ for (const version of ["2", "3"]) {
       });
       const text = new TextDecoder().decode(outcome.stdout);
       const cuts = Number(/^cuts=([0-9]+)$/m.exec(text)?.[1]);
-      assert.ok(cuts > 10, outcome.stderr);
+      assert(cuts > 10, outcome.stderr);
       await server.waitFor(/ unable to accept TLS from: /, cuts); // without input, only with -v
       // Two complete handshakes: `talk` above, and the one with which the client finds the length.
       await server.waitFor(/^sslserver: ended by/, 2);
-      assert.equal(server.lines(/^sslserver: ok /).length, 2);
-      assert.equal(server.lines(/unable/).length, cuts);
+      assertStrictEquals(server.lines(/^sslserver: ok /).length, 2);
+      assertStrictEquals(server.lines(/unable/).length, cuts);
       await server.noChildren();
       await server.descriptorsBackTo(before);
     },

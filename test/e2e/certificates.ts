@@ -1,8 +1,8 @@
 /** Certificates and keys, made by openssl for one trial. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import type { Trial } from "./harness.ts";
 
 export interface Pair {
@@ -13,7 +13,7 @@ export interface Pair {
 /** Runs openssl and asserts that it succeeds. */
 export async function openssl(t: Trial, ...args: string[]): Promise<string> {
   const outcome = await t.run("openssl", args);
-  assert.equal(outcome.status, 0, `openssl ${args.join(" ")}: ${outcome.stderr}`);
+  assertStrictEquals(outcome.status, 0, `openssl ${args.join(" ")}: ${outcome.stderr}`);
   return new TextDecoder().decode(outcome.stdout);
 }
 

@@ -1,8 +1,8 @@
 /** Certificates and keys in all supported forms, and the messages about those that cannot be used. */
 
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import {
   agedSelfSigned,
   chain,
@@ -16,8 +16,8 @@ import { claim, needsRoot, ON_BUN, ON_DENO, type Server, type Trial } from "./ha
 
 async function serves(t: Trial, server: Server): Promise<void> {
   const { text, end } = await talk(t, server, "hello\n");
-  assert.equal(text, "hello\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "hello\n");
+  assertStrictEquals(end, "close_notify");
 }
 
 /** Asserts that a server with these settings starts and serves a client. */
@@ -36,11 +36,11 @@ async function refused(
   prelude = "",
 ): Promise<void> {
   const outcome = await t.fails({ env, options, prelude, selfSigned: false });
-  assert.equal(outcome.status, 111, outcome.stderr);
-  assert.equal(outcome.stdout.length, 0, "it listened");
+  assertStrictEquals(outcome.status, 111, outcome.stderr);
+  assertStrictEquals(outcome.stdout.length, 0, "it listened");
   const fatal = outcome.stderr.split("\n").filter((line) => line.startsWith("sslserver: fatal: "));
-  assert.equal(fatal.length, 1, outcome.stderr);
-  assert.match(fatal[0] ?? "", message);
+  assertStrictEquals(fatal.length, 1, outcome.stderr);
+  assertMatch(fatal[0] ?? "", message);
 }
 
 const REMEDY = /^sslserver: info: \S/m;
@@ -63,7 +63,7 @@ for (const type of ["ec", "rsa"] as const) {
       ...(type === "rsa" ? ["-traditional"] : []),
     );
     const label = type === "rsa" ? "RSA" : "EC";
-    assert.match(fs.readFileSync(traditional, "utf8"), new RegExp(`BEGIN ${label} PRIVATE KEY`));
+    assertMatch(fs.readFileSync(traditional, "utf8"), new RegExp(`BEGIN ${label} PRIVATE KEY`));
     const der = await converted(t, pair.key, "pkcs8", "-topk8", "-nocrypt", "-outform", "DER");
     const certificateDer = join(t.dir, "certificate.der");
     await openssl(t, "x509", "-in", pair.certificate, "-outform", "DER", "-out", certificateDer);
@@ -88,7 +88,7 @@ for (const type of ["ec", "rsa"] as const) {
     );
     const old = ["-aes128", ...pass, ...(type === "rsa" ? ["-traditional"] : [])];
     const traditional = await converted(t, pair.key, type, ...old);
-    assert.match(fs.readFileSync(traditional, "utf8"), /^DEK-Info: /m);
+    assertMatch(fs.readFileSync(traditional, "utf8"), /^DEK-Info: /m);
     fs.writeFileSync(join(t.dir, "password"), "secret word\0");
     const prelude = `exec 3<${join(t.dir, "password")}`;
     if (t.form === "deno-noffi") {
@@ -120,7 +120,7 @@ claim(
       program: ["sh", "-c", "(cat <&3) 2>&1 | grep -c two"],
     });
     const { text } = await talk(t, server);
-    assert.equal(text, "0\n");
+    assertStrictEquals(text, "0\n");
   },
   { forms: ["binary", "bun", "deno"] },
 );
@@ -139,9 +139,9 @@ for (const order of ["server first", "server last"]) {
       const server = await works(t, { CERTCHAINFILE: file, KEYFILE: made.key });
       const where = ["-connect", `127.0.0.1:${server.port}`, "-CAfile", made.root];
       const outcome = await t.run("openssl", ["s_client", ...where, "-verify_return_error"]);
-      assert.match(new TextDecoder().decode(outcome.stdout), /^Verify return code: 0 \(ok\)/m);
+      assertMatch(new TextDecoder().decode(outcome.stdout), /^Verify return code: 0 \(ok\)/m);
       const { facts } = await talk(t, server);
-      assert.equal(facts["chain"], "2");
+      assertStrictEquals(facts["chain"], "2");
     },
   );
 }
@@ -158,7 +158,7 @@ claim(
     });
     const where = ["-connect", `127.0.0.1:${server.port}`];
     const outcome = await t.run("openssl", ["s_client", ...where]);
-    assert.match(new TextDecoder().decode(outcome.stdout), /subject=CN = good/);
+    assertMatch(new TextDecoder().decode(outcome.stdout), /subject=CN = good/);
   },
 );
 
@@ -182,7 +182,7 @@ claim(
           const where = ["-connect", `127.0.0.1:${server.port}`, "-sigalgs", algorithms, version];
           const outcome = await t.run("openssl", ["s_client", ...where]);
           const text = new TextDecoder().decode(outcome.stdout);
-          assert.match(
+          assertMatch(
             text,
             new RegExp(`Peer signature type: ${type}`),
             `${version} ${algorithms}: ${text}`,
@@ -206,12 +206,12 @@ claim("two certificates at once are refused with the runtime's name and a remedy
 
 claim("no certificate at all: 111, what is missing, and a remedy", async (t) => {
   const outcome = await t.fails({ selfSigned: false });
-  assert.equal(outcome.status, 111);
-  assert.match(
+  assertStrictEquals(outcome.status, 111);
+  assertMatch(
     outcome.stderr,
     /^sslserver: fatal: unable to find a certificate: neither CERTFILE nor CERTCHAINFILE is set$/m,
   );
-  assert.match(outcome.stderr, REMEDY);
+  assertMatch(outcome.stderr, REMEDY);
 });
 
 claim("a file that is missing, empty or nonsense: 111 with file, reason and remedy", async (t) => {
@@ -279,8 +279,8 @@ claim("a key that may not be read: 111 with file and reason", async (t) => {
     "0",
     "cat",
   ], { env: environmentOf(pair) });
-  assert.equal(outcome.status, 111, outcome.stderr);
-  assert.match(
+  assertStrictEquals(outcome.status, 111, outcome.stderr);
+  assertMatch(
     outcome.stderr,
     /^sslserver: fatal: unable to read key .*good\.key: permission denied$/im,
   );
@@ -318,18 +318,18 @@ claim("a certificate that ends within 30 days is a warning", async (t) => {
 claim("DHFILE is one warning and nothing more", async (t) => {
   const pair = await selfSigned(t, "good");
   const server = await works(t, { ...environmentOf(pair), DHFILE: "/etc/ssl/dh.pem" });
-  assert.equal(server.lines(/^sslserver: warning: .*DHFILE/).length, 1);
-  assert.match(server.lines(/DHFILE/)[0] ?? "", /finite-field Diffie-Hellman/);
+  assertStrictEquals(server.lines(/^sslserver: warning: .*DHFILE/).length, 1);
+  assertMatch(server.lines(/DHFILE/)[0] ?? "", /finite-field Diffie-Hellman/);
 });
 
 claim("TLS_MIN_VERSION and TLS_MAX_VERSION limit what is spoken", async (t) => {
   const pair = await selfSigned(t, "good");
   const newest = await t.start({ env: { ...environmentOf(pair), TLS_MIN_VERSION: "TLSv1.3" } });
-  assert.match((await talk(t, newest, "", ["-2"])).end, /^no handshake: .*protocol version/);
-  assert.equal((await talk(t, newest, "")).facts["protocol"], "TLSv1.3");
+  assertMatch((await talk(t, newest, "", ["-2"])).end, /^no handshake: .*protocol version/);
+  assertStrictEquals((await talk(t, newest, "")).facts["protocol"], "TLSv1.3");
   const older = await t.start({ env: { ...environmentOf(pair), TLS_MAX_VERSION: "1.2" } });
-  assert.match((await talk(t, older, "", ["-3"])).end, /^no handshake: .*protocol version/);
-  assert.equal((await talk(t, older, "")).facts["protocol"], "TLSv1.2");
+  assertMatch((await talk(t, older, "", ["-3"])).end, /^no handshake: .*protocol version/);
+  assertStrictEquals((await talk(t, older, "")).facts["protocol"], "TLSv1.2");
   await refused(t, { ...environmentOf(pair), TLS_MIN_VERSION: "TLSv1.4" }, /TLS_MIN_VERSION/);
   const crossed = { TLS_MIN_VERSION: "TLSv1.3", TLS_MAX_VERSION: "TLSv1.2" };
   await refused(t, { ...environmentOf(pair), ...crossed }, /TLS_MIN_VERSION.*TLS_MAX_VERSION/);
@@ -340,7 +340,7 @@ claim("TLS 1.0 is spoken when it is asked for", async (t) => {
   const server = await t.start({ env: { ...environmentOf(pair), TLS_MIN_VERSION: "TLSv1" } });
   const where = ["-connect", `127.0.0.1:${server.port}`, "-tls1", "-cipher", "ALL:@SECLEVEL=0"];
   const outcome = await t.run("openssl", ["s_client", ...where]);
-  assert.match(new TextDecoder().decode(outcome.stdout), /Protocol *: TLSv1$/m, outcome.stderr);
+  assertMatch(new TextDecoder().decode(outcome.stdout), /Protocol *: TLSv1$/m, outcome.stderr);
 }, { forms: ON_BUN });
 
 claim("TLS 1.0 and CIPHERS: 111, naming Deno and a remedy", async (t) => {

@@ -1,11 +1,11 @@
 /** --check finds each planted mistake and no other, names the remedy, and finds nothing in sound
  *  configurations. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
-import { join } from "node:path";
 import { makeRules } from "./admission.ts";
 import { agedSelfSigned, concatenated } from "./certificates.ts";
 import {
@@ -896,12 +896,12 @@ for (const { name, plant, level, text, remedy, forms, root, skip } of MISTAKES) 
     const checked = await check(t, plan);
     undo?.();
     const found = complaints(checked);
-    assert.equal(found.length, 1, checked.stdout + checked.stderr);
+    assertStrictEquals(found.length, 1, checked.stdout + checked.stderr);
     const [finding] = found;
-    assert.equal(finding?.level, level);
-    assert.match(finding?.text ?? "", text);
-    assert.match(finding?.remedy ?? "", remedy);
-    assert.equal(checked.status, level === "error" ? 111 : 1);
+    assertStrictEquals(finding?.level, level);
+    assertMatch(finding?.text ?? "", text);
+    assertMatch(finding?.remedy ?? "", remedy);
+    assertStrictEquals(checked.status, level === "error" ? 111 : 1);
   }, { forms: forms ?? BOTH, skip: skip || (root ? needsRoot : false) });
 }
 
@@ -1008,10 +1008,10 @@ for (const [name, change] of Object.entries(SOUND)) {
     const plan = await sound(t);
     await change(plan, t);
     const checked = await check(t, plan);
-    assert.deepEqual(complaints(checked), [], checked.stdout + checked.stderr);
-    assert.equal(checked.status, soundStatus(checked));
-    assert.equal(checked.stderr, "");
-    assert.ok(checked.findings.some(({ text }) => /^program .*: executable/.test(text)));
+    assertEquals(complaints(checked), [], checked.stdout + checked.stderr);
+    assertStrictEquals(checked.status, soundStatus(checked));
+    assertStrictEquals(checked.stderr, "");
+    assert(checked.findings.some(({ text }) => /^program .*: executable/.test(text)));
   }, { forms: BOTH, skip: name.startsWith("workers that are somebody else") && needsRoot });
 }
 
@@ -1019,7 +1019,7 @@ claim("nothing is found on Deno without FFI, where nothing needs it", async (t) 
   const plan = await sound(t);
   plan.options = ["-H", "-l", "mx"];
   const checked = await check(t, plan);
-  assert.deepEqual(
+  assertEquals(
     complaints(checked).map(({ text }) => text),
     isRoot ? ["programs run as root"] : [],
   );
@@ -1031,11 +1031,11 @@ claim("what may be meant is told, and is no mistake", async (t) => {
   fs.chownSync(plan.env["KEYFILE"] ?? "", 0, 1);
   fs.chmodSync(plan.env["KEYFILE"] ?? "", 0o640);
   const checked = await check(t, plan);
-  assert.deepEqual(complaints(checked), [], checked.stdout);
+  assertEquals(complaints(checked), [], checked.stdout);
   const told = checked.findings.filter(({ level }) => level === "info");
   const has = (text: RegExp, remedy: RegExp): void => {
     const found = told.some((one) => text.test(one.text) && remedy.test(one.remedy ?? ""));
-    assert.ok(found, `${text} in: ${checked.stdout}`);
+    assert(found, `${text} in: ${checked.stdout}`);
   };
   has(/--workers 200: this machine runs \d+ at a time/, /--workers auto/);
   if (!t.onDeno) {
@@ -1049,8 +1049,8 @@ claim("root's group is found where programs keep it; workers do not", async (t) 
   plan.options.splice(2, 2);
   plan.env["SSL_UID"] = "1";
   const texts = complaints(await check(t, plan)).map(({ text }) => text);
-  assert.equal(texts.length, 1, texts.join("\n"));
-  assert.match(texts[0] ?? "", /^programs run as user 65534 in root's group/);
+  assertStrictEquals(texts.length, 1, texts.join("\n"));
+  assertMatch(texts[0] ?? "", /^programs run as user 65534 in root's group/);
 }, { forms: BOTH, skip: needsRoot });
 
 claim("that deno run may not start itself is told", async (t) => {
@@ -1058,7 +1058,7 @@ claim("that deno run may not start itself is told", async (t) => {
   plan.options = ["-H", "-l", "mx"];
   const shell = `set -- $(printf '%s\\n' "$@" | sed 's/^--allow-run=.*/--allow-run=cat/')`;
   const { findings } = await check(t, { ...plan, prelude: shell });
-  assert.ok(
+  assert(
     findings.some(({ level, text, remedy }) =>
       level === "info" && /^one process does everything/.test(text) &&
       /--allow-run for itself/.test(remedy ?? "")
@@ -1071,9 +1071,9 @@ claim("what Deno cannot do without FFI is found", async (t) => {
   plan.options = ["-u", "65534", "-g", "65534", "-H", "-l", "mx"];
   const checked = await check(t, plan);
   const found = complaints(checked).map(({ text, remedy }) => `${text} -- ${remedy}`);
-  assert.ok(found.some((line) => /switch user or group.*allow FFI/.test(line)), checked.stdout);
-  assert.ok(found.some((line) => /listen on IPv6 alone.*allow FFI/.test(line)), checked.stdout);
-  assert.equal(checked.status, 111);
+  assert(found.some((line) => /switch user or group.*allow FFI/.test(line)), checked.stdout);
+  assert(found.some((line) => /listen on IPv6 alone.*allow FFI/.test(line)), checked.stdout);
+  assertStrictEquals(checked.status, 111);
 }, { forms: ["deno-noffi"] });
 
 claim("one mistake does not hide the others", async (t) => {
@@ -1088,9 +1088,9 @@ claim("one mistake does not hide the others", async (t) => {
   close();
   const texts = complaints(checked).map(({ text }) => text);
   for (const what of [/certificate/, /MAXCONIP/, /rules/, /--metrics/, /program/, /listen on/]) {
-    assert.equal(texts.filter((text) => what.test(text)).length, 1, checked.stdout);
+    assertStrictEquals(texts.filter((text) => what.test(text)).length, 1, checked.stdout);
   }
-  assert.equal(checked.status, 111);
+  assertStrictEquals(checked.status, 111);
 }, { forms: BOTH });
 
 claim("--log=json says the same, one object a line", async (t) => {
@@ -1102,24 +1102,24 @@ claim("--log=json says the same, one object a line", async (t) => {
     text,
     ...(remedy === undefined ? {} : { remedy }),
   }));
-  assert.deepEqual(bare, text.findings);
-  assert.equal(json.status, 1);
+  assertEquals(bare, text.findings);
+  assertStrictEquals(json.status, 1);
 }, { forms: BOTH });
 
 claim("-q leaves the exit code alone to tell", async (t) => {
   const plan = await sound(t);
   plan.options.push("-X");
   const { status, stdout, stderr } = await check(t, plan, "-q");
-  assert.deepEqual({ status, stdout, stderr }, { status: 1, stdout: "", stderr: "" });
+  assertEquals({ status, stdout, stderr }, { status: 1, stdout: "", stderr: "" });
 }, { forms: BOTH });
 
 claim("wrong usage is exit code 100, with --check too", async (t) => {
   const plan = await sound(t);
   plan.options.push("-c", "many");
   const { status, stdout, stderr } = await check(t, plan);
-  assert.equal(status, 100);
-  assert.equal(stdout, "");
-  assert.match(stderr, /option -c needs a number/);
+  assertStrictEquals(status, 100);
+  assertStrictEquals(stdout, "");
+  assertMatch(stderr, /option -c needs a number/);
 }, { forms: BOTH });
 
 claim("an authority's name cannot forge a line", async (t) => {
@@ -1132,6 +1132,6 @@ claim("an authority's name cannot forge a line", async (t) => {
   fs.rmSync(ca.certificate);
   const plan = { ...await sound(t), env: { CERTFILE: certificate, KEYFILE: key } };
   const checked = await check(t, plan);
-  assert.equal(checked.status, soundStatus(checked), checked.stdout);
-  assert.ok(!/^error/m.test(checked.stdout));
+  assertStrictEquals(checked.status, soundStatus(checked), checked.stdout);
+  assert(!/^error/m.test(checked.stdout));
 }, { forms: BOTH });

@@ -1,8 +1,8 @@
 /** A copy of the sources as they are now. Builds and runs in the copy do not change the original, and
  *  other tests do not change the copy. */
 
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { ROOT, type Trial } from "./harness.ts";
 
 /** Copies the sources below the trial's folder, except those in `left`. node_modules is a symbolic link.

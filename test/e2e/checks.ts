@@ -1,9 +1,9 @@
 /** Helpers of the claims about --check: a sound configuration in which to plant mistakes, certificates
  *  with any fault, and a function that runs the check and parses its findings. */
 
-import assert from "node:assert/strict";
+import { assert } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { openssl, type Pair } from "./certificates.ts";
 import { denoDir } from "./admission.ts";
 import { formCommand, isRoot, type Trial } from "./harness.ts";
@@ -148,7 +148,7 @@ export async function check(t: Trial, plan: Plan, ...more: string[]): Promise<Ch
     if (json) return JSON.parse(line) as Finding;
     const [, level, text, remedy] = /^(ok|info|warning|error): (.*?)(?: -- (.*))?$/.exec(line) ??
       [];
-    assert.ok(level && text, `no finding: ${line}`);
+    assert(level && text, `no finding: ${line}`);
     return { level, text, ...(remedy === undefined ? {} : { remedy }) } as Finding;
   });
   return { status: outcome.status, findings, stdout, stderr: outcome.stderr };

@@ -1,9 +1,9 @@
 /** A client's certificate decides whether a program starts, and what the program reads about the
  *  certificate. The result is the same on every runtime. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { after } from "node:test";
 import { CountingDns, makeRules, ptrAnswer } from "./admission.ts";
 import {
@@ -352,12 +352,12 @@ claim("rules ask some clients for a certificate and not others", async (t) => {
     for (const [, from, certificate, expected] of mine) {
       const args = ["-bind", `${from}:0`, ...certificate ? shown : []];
       const answer = await sClient(t, server, "", args);
-      assert.equal(stdout(answer), expected, `${options} ${from} ${certificate}`);
+      assertStrictEquals(stdout(answer), expected, `${options} ${from} ${certificate}`);
     }
     const refused = mine.filter(([, , , expected]) => expected === "").length;
-    assert.equal((await server.waitFor(/: error: /, refused)).length, refused);
+    assertStrictEquals((await server.waitFor(/: error: /, refused)).length, refused);
     await server.waitFor(/: ended by /, mine.length - refused);
-    assert.equal(server.lines(/: pid /).length, mine.length - refused);
+    assertStrictEquals(server.lines(/: pid /).length, mine.length - refused);
     await server.stop();
   }
 }, { forms: WITH_FFI });
@@ -382,15 +382,15 @@ claim(
         const answer = stdout(await t.run("openssl", ["s_client", version, ...where]));
         const list = /^Acceptable client certificate CA names\n((?:CN = .*\n)*)/m.exec(answer);
         const told = list?.[1]?.trimEnd().split("\n") ?? [];
-        assert.deepEqual(told.sort(), names, `${JSON.stringify(env)} ${version}`);
-        if (names.length === 0) assert.match(answer, /^No client certificate CA names sent$/m);
+        assertEquals(told.sort(), names, `${JSON.stringify(env)} ${version}`);
+        if (names.length === 0) assertMatch(answer, /^No client certificate CA names sent$/m);
       }
       await server.stop();
     }
     const unasked = await judge(t, "-mHl0", { CAFILE, CCAFILE: "-" });
     const where = ["-connect", `127.0.0.1:${unasked.port}`];
     const answer = stdout(await t.run("openssl", ["s_client", ...where]));
-    assert.doesNotMatch(answer, /Requested Signature Algorithms/);
+    assertNotMatch(answer, /Requested Signature Algorithms/);
   },
   { forms: WITH_FFI },
 );
@@ -405,10 +405,10 @@ claim("a Gemini service knows its users by certificates they made themselves", a
     ...["x509", "-noout", "-fingerprint", "-sha256", "-in", certificate],
   ]);
   const fingerprint = stdout(told).replace(/^.*=|[:\n]/g, "").toLowerCase();
-  assert.match(fingerprint, /^[0-9a-f]{64}$/);
+  assertMatch(fingerprint, /^[0-9a-f]{64}$/);
   const request = "gemini://localhost/\r\n";
   const known = await sClient(t, server, request, ["-cert", certificate, "-key", key]);
-  assert.equal(stdout(known), `20 text/plain\nyou are ${fingerprint}\n`);
+  assertStrictEquals(stdout(known), `20 text/plain\nyou are ${fingerprint}\n`);
   const stranger = await sClient(t, server, request);
-  assert.equal(stdout(stranger), "20 text/plain\nyou are \n");
+  assertStrictEquals(stdout(stranger), "20 text/plain\nyou are \n");
 });

@@ -1,7 +1,7 @@
 /** Ends of connections that the rows of endings_test.ts lack: with -v and -V, immediately after the
  *  handshake, and of clients that do not read. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
 import { claim, settled } from "./harness.ts";
 
@@ -16,15 +16,15 @@ for (const version of ["-2", "-3"]) {
     for (const ending of ["half", "fin"]) {
       for (const server of [loud, quiet]) {
         const { text } = await talk(t, server, "12", [version, "-e", ending]);
-        assert.equal(text, "12");
+        assertStrictEquals(text, "12");
       }
     }
     await loud.waitFor(/^sslserver: ended by/, 2);
     await quiet.waitFor(/^sslserver: ended by/, 2);
     await loud.waitFor(NO_NOTIFY);
-    assert.equal(loud.lines(NO_NOTIFY).length, 1, loud.log());
-    assert.deepEqual(quiet.lines(/close_notify/), []);
-    assert.deepEqual(loud.lines(/error/), []);
+    assertStrictEquals(loud.lines(NO_NOTIFY).length, 1, loud.log());
+    assertEquals(quiet.lines(/close_notify/), []);
+    assertEquals(loud.lines(/error/), []);
   });
 
   claim(`a forged record right behind the handshake has its reason, ${name}`, async (t) => {
@@ -33,12 +33,12 @@ for (const version of ["-2", "-3"]) {
       await talk(t, server, "", [version, "-e", "forge"]);
       // The server may read the record together with the client's last handshake message.
       const lines = await server.waitFor(/error/, n);
-      assert.match(
+      assertMatch(
         lines.at(-1) as string,
         / unable to (speak|accept) TLS from: \S+ for pid: [0-9]+ bad record mac$/,
       );
     }
-    assert.equal(server.lines(/error/).length, 10);
+    assertStrictEquals(server.lines(/error/).length, 10);
     await server.noChildren();
   });
 
@@ -48,12 +48,12 @@ for (const version of ["-2", "-3"]) {
       await talk(t, server, "", [version, "-e", "reset"]);
       // In TLS 1.3 the reset may overtake the client's last handshake message.
       const lines = await server.waitFor(/error/, n);
-      assert.match(
+      assertMatch(
         lines.at(-1) as string,
         / unable to (speak|accept) TLS from: \S+ for pid: [0-9]+ connection reset by the peer$/,
       );
     }
-    assert.equal(server.lines(/error/).length, 10);
+    assertStrictEquals(server.lines(/error/).length, 10);
     await server.noChildren();
   });
 }
@@ -69,13 +69,13 @@ claim("a client that does not read counts for MAXCONIP until its socket is close
   for (let n = 1; n <= 2; n++) talk(t, server, "", stalled).catch(() => {});
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 2);
   const third = await talk(t, server);
-  assert.match(third.end, /^no handshake/);
+  assertMatch(third.end, /^no handshake/);
   await server.waitFor(/ip connection limit of 2 exceeded for: 127\.0\.0\.1/);
   // The server closes both after three seconds in which they read nothing.
   const fourth = await settled(
     () => talk(t, server, "", ["-d"]),
     ({ end }) => !end.startsWith("no handshake"),
   );
-  assert.equal(fourth.end, "close_notify");
-  assert.equal(fourth.facts["received"], "150000");
+  assertStrictEquals(fourth.end, "close_notify");
+  assertStrictEquals(fourth.facts["received"], "150000");
 });

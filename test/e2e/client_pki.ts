@@ -1,9 +1,9 @@
 /** Helpers of the claims about client certificates: certificates made by openssl, a client that sends
  *  one, and assertions about the program's output, the log and the end of the connection. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { folder, Maker, openssl, type Spec } from "../interop/openssl_verify.ts";
 import { SPECS as VERIFY_SPECS } from "../interop/openssl_verify_cases.ts";
 import { selfSigned } from "./certificates.ts";
@@ -134,17 +134,17 @@ const FAILED = /^sslserver: error: unable to accept TLS from: \S+ for pid: \d+ (
 
 /** Asserts that the client is served: SSL_CLIENT_VERIFY of its program is `verdict`. */
 export function assertServed(met: Met, verdict: string, what: string): void {
-  assert.equal(met.text, verdict, `${what}: ${met.lines.join("\n")}`);
-  assert.equal(met.end, "close_notify", what);
+  assertStrictEquals(met.text, verdict, `${what}: ${met.lines.join("\n")}`);
+  assertStrictEquals(met.end, "close_notify", what);
   const kinds = met.lines.map((line) => /^sslserver: (\w+)/.exec(line)?.[1]);
   const expected = verdict === "SUCCESS" ? ["pid", "info", "ended"] : ["pid", "ended"];
-  assert.deepEqual(kinds, expected, `${what}: ${met.lines.join("\n")}`);
+  assertEquals(kinds, expected, `${what}: ${met.lines.join("\n")}`);
 }
 
 /** Asserts that the client is refused: no program, one log line with the reason `why`, and `end` as
  *  the end that the client sees. */
 export function assertRefused(met: Met, why: string, end: string, what: string): void {
-  assert.deepEqual(met.lines.map((line) => FAILED.exec(line)?.[1] ?? line), [why], what);
-  assert.equal(met.text, "", what);
-  assert.equal(met.end, end, what);
+  assertEquals(met.lines.map((line) => FAILED.exec(line)?.[1] ?? line), [why], what);
+  assertStrictEquals(met.text, "", what);
+  assertStrictEquals(met.end, end, what);
 }

@@ -1,10 +1,10 @@
 /** Malformed certificates that one TLS library accepts and another rejects. Where a certificate is
  *  optional, a malformed one does not count as "no certificate". */
 
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { generateKeyPairSync, sign } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import {
   bitString,
   element,
@@ -87,7 +87,7 @@ claim("a faulty certificate is none of the good ones, and not none either", asyn
   for (const version of VERSIONS) {
     for (const [what, parts] of Object.entries(FAULTY)) {
       const text = await visit(t, optional, parts, "-quiet", version);
-      assert.match(text, /^$|^FAILED:./, `${what} ${version}`);
+      assertMatch(text, /^$|^FAILED:./, `${what} ${version}`);
     }
   }
 });
@@ -101,15 +101,15 @@ claim(
     for (const version of VERSIONS) {
       const session = join(t.dir, `session${version}`);
       const first = await visit(t, optional, date, version, "-sess_out", session);
-      assert.match(first, /FAILED:unreadable certificate/);
+      assertMatch(first, /FAILED:unreadable certificate/);
       const again = await visit(t, optional, date, version, "-sess_in", session);
-      assert.match(again, /^Reused, /m);
-      assert.match(again, /FAILED:unreadable certificate/);
+      assertMatch(again, /^Reused, /m);
+      assertMatch(again, /FAILED:unreadable certificate/);
     }
     // The library refuses if the CA names sent are those that we trust; otherwise our code does.
     for (const CCAFILE of [trust, "/dev/null"]) {
       const required = await judge(t, "-smHl0", { CAFILE: trust, CCAFILE });
-      assert.equal(await visit(t, required, date, "-quiet"), "");
+      assertStrictEquals(await visit(t, required, date, "-quiet"), "");
       await required.waitFor(
         CCAFILE === trust
           ? /^sslserver: error: unable to accept TLS from: /

@@ -1,9 +1,9 @@
 /** The program's variables about a client's certificate equal the output of `openssl x509`, even with
  *  hostile names in it, and never exceed the size of a variable. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { after } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { folder as x509Folder, make, print } from "../interop/openssl_x509.ts";
@@ -41,15 +41,15 @@ async function read(
   const shown = file ? ["-c", file, "-k", key] : [];
   const { text } = await talk(t, server, "", [version, ...shown]);
   const items = text.split("\0");
-  assert.equal(items.pop(), "");
+  assertStrictEquals(items.pop(), "");
   const found: Record<string, string> = {};
   for (const item of items) {
     const [, name, value = ""] = /^SSL_CLIENT_(\w+)=([^]*)$/.exec(item) ?? [];
     if (name === undefined) continue;
-    assert.ok(!(name in found), `${name} is there twice`);
+    assert(!(name in found), `${name} is there twice`);
     found[name] = value;
     // deno-lint-ignore no-control-regex
-    if (!name.startsWith("CERT")) assert.doesNotMatch(value, /[\x00-\x1f\x7f]/, name);
+    if (!name.startsWith("CERT")) assertNotMatch(value, /[\x00-\x1f\x7f]/, name);
   }
   return found;
 }
@@ -74,7 +74,7 @@ const HOSTILE = CASES.filter(({ claim }) =>
 ).filter(({ key = "EC P-256", mask }) => key.includes("P-256") && mask !== "default");
 
 claim("every variable is what openssl prints, for hostile names too", async (t) => {
-  assert.ok(HOSTILE.length >= 15, HOSTILE.map(({ claim }) => claim).join());
+  assert(HOSTILE.length >= 15, HOSTILE.map(({ claim }) => claim).join());
   const server = await mirror(t, { CCAFILE: "/dev/null" });
   const file = join(t.dir, "shown.pem");
   for (const [i, one] of HOSTILE.entries()) {
@@ -82,10 +82,10 @@ claim("every variable is what openssl prints, for hostile names too", async (t) 
     fs.writeFileSync(file, pem);
     const key = join(x509Folder, EC_KEY);
     const version = i % 2 === 0 ? "-3" : "-2";
-    assert.deepEqual(await read(t, server, version, file, key), expected(pem), one.claim);
+    assertEquals(await read(t, server, version, file, key), expected(pem), one.claim);
   }
   for (const version of ["-2", "-3"]) {
-    assert.deepEqual(await read(t, server, version), { VERIFY: "NONE" });
+    assertEquals(await read(t, server, version), { VERIFY: "NONE" });
   }
 }, { forms: WITH_FFI });
 
@@ -107,10 +107,10 @@ claim(
       fs.writeFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }));
       for (const version of ["-2", "-3"]) {
         const found = await read(t, server, version, file, key);
-        assert.deepEqual(Object.keys(found).sort(), Object.keys(expected(pem)).sort());
-        assert.equal(found["VERIFY"], "GENEROUS");
-        assert.equal(found["S_DN"], print(pem).variables["S_DN"]);
-        if (common !== undefined) assert.equal(found["S_DN_CN"], common);
+        assertEquals(Object.keys(found).sort(), Object.keys(expected(pem)).sort());
+        assertStrictEquals(found["VERIFY"], "GENEROUS");
+        assertStrictEquals(found["S_DN"], print(pem).variables["S_DN"]);
+        if (common !== undefined) assertStrictEquals(found["S_DN_CN"], common);
       }
     }
   },
@@ -134,7 +134,7 @@ claim("the chain is told as the client sent it", async (t) => {
     for (const [i, name] of sent.entries()) more[`CERT_CHAIN_${i}`] = maker.pem(name);
     const leaf = expected(maker.pem("leaf2"), more);
     for (const version of ["-2", "-3"]) {
-      assert.deepEqual(await read(t, server, version, file, key), leaf, `${sent} ${version}`);
+      assertEquals(await read(t, server, version, file, key), leaf, `${sent} ${version}`);
     }
   }
 }, { forms: WITH_FFI });
@@ -152,15 +152,15 @@ claim("what is too long for a variable is cut or left out, and the program runs"
   fs.writeFileSync(file, pem + issuer);
   for (const version of ["-2", "-3"]) {
     const found = await read(t, server, version, file, join(x509Folder, EC_KEY));
-    assert.equal(found["S_DN_CN"], "a".repeat(40));
-    assert.match(found["S_DN_D"] ?? "", /^(?:\\01)+\\?0?\.\.\.$/);
+    assertStrictEquals(found["S_DN_CN"], "a".repeat(40));
+    assertMatch(found["S_DN_D"] ?? "", /^(?:\\01)+\\?0?\.\.\.$/);
     for (const name of ["S_DN", "S_DN_D", "I_DN", "I_DN_D"]) {
-      assert.equal(found[name]?.length, 16_384, name);
+      assertStrictEquals(found[name]?.length, 16_384, name);
     }
-    assert.equal(found["SAN_DNS_63"], "a.test");
-    assert.ok(!("SAN_DNS_64" in found));
-    assert.equal(found["CERT"], pem);
-    assert.equal(found["CERT_CHAIN_0"], issuer);
-    assert.equal(found["VERIFY"], "GENEROUS");
+    assertStrictEquals(found["SAN_DNS_63"], "a.test");
+    assert(!("SAN_DNS_64" in found));
+    assertStrictEquals(found["CERT"], pem);
+    assertStrictEquals(found["CERT_CHAIN_0"], issuer);
+    assertStrictEquals(found["VERIFY"], "GENEROUS");
   }
 }, { forms: WITH_FFI });

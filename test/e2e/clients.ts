@@ -1,6 +1,6 @@
 /** Clients: our own compiled client, for claims that need exact or fast behaviour; openssl; raw TCP. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import { createConnection, type Socket } from "node:net";
 import { helper, LIMIT, type Outcome, type Server, type Trial, within } from "./harness.ts";
 
@@ -29,7 +29,7 @@ export async function talk(
     const [name, ...rest] = line.split("=");
     if (name && rest.length > 0) facts[name] = rest.join("=");
   }
-  assert.ok(facts["end"] !== undefined, `the client: ${outcome.stderr}`);
+  assert(facts["end"] !== undefined, `the client: ${outcome.stderr}`);
   return {
     text: new TextDecoder().decode(outcome.stdout),
     bytes: outcome.stdout,
@@ -126,7 +126,7 @@ export async function silent(t: Trial, server: Server, count: number, bytes = 0)
     text = text.slice(at + 1);
     return first;
   };
-  assert.equal(await within(line(), LIMIT, "the connections did not come about"), "ready");
+  assertStrictEquals(await within(line(), LIMIT, "the connections did not come about"), "ready");
   return {
     async open() {
       child.stdin?.write("count\n");

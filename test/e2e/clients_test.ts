@@ -1,6 +1,6 @@
 /** The server works with the usual clients: openssl s_client, curl, Python's ssl, node:tls. */
 
-import assert from "node:assert/strict";
+import { assertMatch, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import * as tls from "node:tls";
 import { sClient, stdout, talk } from "./clients.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
@@ -13,8 +13,8 @@ for (const [option, protocol] of [["-tls1_2", "TLSv1.2"], ["-tls1_3", "TLSv1.3"]
     const server = await t.start({ options: ["-s"], program: GREETING });
     const outcome = await sClient(t, server, "hello\n", [option]);
     const [said, facts] = stdout(outcome).split("\n");
-    assert.equal(said, "you said hello");
-    assert.match(facts ?? "", new RegExp(`^${protocol.replace(".", "\\.")} \\S+$`));
+    assertStrictEquals(said, "you said hello");
+    assertMatch(facts ?? "", new RegExp(`^${protocol.replace(".", "\\.")} \\S+$`));
   });
 }
 
@@ -23,24 +23,24 @@ claim("openssl s_client -cipher", async (t) => {
   const server = await t.start({ options: ["-s"], program: GREETING, env: environmentOf(pair) });
   for (const cipher of ["ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"]) {
     const outcome = await sClient(t, server, "hello\n", ["-tls1_2", "-cipher", cipher]);
-    assert.match(stdout(outcome), new RegExp(`\nTLSv1\\.2 ${cipher}\n`));
+    assertMatch(stdout(outcome), new RegExp(`\nTLSv1\\.2 ${cipher}\n`));
   }
 });
 
 claim("openssl s_client -servername reaches SSL_TLS_SNI", async (t) => {
   const server = await t.start({ options: ["-s"], program: ["sh", "-c", 'echo "$SSL_TLS_SNI"'] });
   const named = await sClient(t, server, "", ["-servername", "mail.example"]);
-  assert.equal(stdout(named), "mail.example\n");
+  assertStrictEquals(stdout(named), "mail.example\n");
   const unnamed = await sClient(t, server, "", ["-noservername"]);
-  assert.equal(stdout(unnamed), "\n");
+  assertStrictEquals(stdout(unnamed), "\n");
 });
 
 claim("s_client with half-close gets the whole answer", async (t) => {
   const server = await t.start({ program: ["sh", "-c", "cat; echo; echo end"] });
   const outcome = await sClient(t, server, "x", ["-no_ign_eof"]);
-  assert.match(stdout(outcome), /^x?/);
+  assertMatch(stdout(outcome), /^x?/);
   const { text } = await talk(t, server, "x");
-  assert.equal(text, "x\nend\n");
+  assertStrictEquals(text, "x\nend\n");
 });
 
 const HTTP = [
@@ -54,8 +54,8 @@ for (const option of ["--tlsv1.2", "--tlsv1.3"]) {
   claim(`curl -k ${option}`, async (t) => {
     const server = await t.start({ program: HTTP });
     const outcome = await t.run("curl", ["-skS", option, `https://127.0.0.1:${server.port}/`]);
-    assert.equal(stdout(outcome), "hello\n", outcome.stderr);
-    assert.equal(outcome.status, 0);
+    assertStrictEquals(stdout(outcome), "hello\n", outcome.stderr);
+    assertStrictEquals(outcome.status, 0);
   });
 }
 
@@ -64,7 +64,7 @@ claim("curl verifies the certificate by its authority and name", async (t) => {
   const server = await t.start({ program: HTTP, env: environmentOf(pair) });
   const url = `https://localhost:${server.port}/`;
   const outcome = await t.run("curl", ["-sS", "--cacert", pair.certificate, "-4", url]);
-  assert.equal(stdout(outcome), "hello\n", outcome.stderr);
+  assertStrictEquals(stdout(outcome), "hello\n", outcome.stderr);
 });
 
 const PYTHON = `
@@ -90,7 +90,7 @@ claim("Python's ssl echoes a megabyte and closes in order", async (t) => {
   const server = await t.start({ options: ["-v"], env: environmentOf(pair) });
   const args = ["-c", PYTHON, String(server.port), pair.certificate];
   const outcome = await t.run("python3", args);
-  assert.equal(stdout(outcome), "TLSv1.3\ndone\n", outcome.stderr);
+  assertStrictEquals(stdout(outcome), "TLSv1.3\ndone\n", outcome.stderr);
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/);
 });
 
@@ -111,7 +111,7 @@ claim("node:tls, as a browser-grade client, with ALPN and SNI", async (t) => {
   socket.write("hello\n");
   const text = await within(answer, LIMIT, "no answer");
   socket.destroy();
-  assert.match(text, /^you said hello\nTLSv1\.3 TLS_\w+\n$/);
+  assertMatch(text, /^you said hello\nTLSv1\.3 TLS_\w+\n$/);
 });
 
 claim("ALPN chooses the first of the server's protocols that the client offers", async (t) => {
@@ -121,18 +121,18 @@ claim("ALPN chooses the first of the server's protocols that the client offers",
     env: { ALPN: "h2,http/1.1" },
   });
   const chosen = await talk(t, server, "", ["-a", "http/1.1"]);
-  assert.equal(chosen.text, "http/1.1\n");
-  assert.equal(chosen.facts["alpn"], "http/1.1");
+  assertStrictEquals(chosen.text, "http/1.1\n");
+  assertStrictEquals(chosen.facts["alpn"], "http/1.1");
   const none = await talk(t, server, "");
-  assert.equal(none.text, "\n");
+  assertStrictEquals(none.text, "\n");
 });
 
 claim("CIPHERS limits what TLS 1.2 may use", async (t) => {
   const cipher = "ECDHE-ECDSA-AES256-GCM-SHA384";
   const server = await t.start({ env: { CIPHERS: cipher } });
   const { facts } = await talk(t, server, "", ["-2"]);
-  assert.equal(facts["cipher"], cipher);
+  assertStrictEquals(facts["cipher"], cipher);
   const other = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"];
   const refused = await sClient(t, server, "", other);
-  assert.notEqual(refused.status, 0);
+  assertNotStrictEquals(refused.status, 0);
 }, { forms: ON_BUN });

@@ -1,6 +1,6 @@
 /** -c: at most n programs at once; the others wait and are served. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
 import { claim } from "./harness.ts";
 
@@ -18,13 +18,13 @@ claim("-c 3 with 10 clients: never more than 3 programs, all 10 served", async (
     await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 5))]);
   }
   const texts = (await all).map(({ text }) => text).sort();
-  assert.deepEqual(texts, Array.from({ length: 10 }, (_, i) => `client ${i}\n`).sort());
-  assert.equal(most, 3);
+  assertEquals(texts, Array.from({ length: 10 }, (_, i) => `client ${i}\n`).sort());
+  assertStrictEquals(most, 3);
   await server.waitFor(/^sslserver: ended by /, 10);
   const status = server.lines(/^sslserver: status: /);
   const running = status.map((line) => Number(/ ([0-9]+)\/3\/0$/.exec(line)?.[1]));
-  assert.ok(running.every((n) => n <= 3), status.join("\n"));
-  assert.ok(running.includes(3));
+  assert(running.every((n) => n <= 3), status.join("\n"));
+  assert(running.includes(3));
 });
 
 claim(
@@ -34,9 +34,9 @@ claim(
     const held = talk(t, server, "held\n", ["-w", "1500"]);
     await server.waitFor(/^sslserver: ok /);
     await Promise.all([1, 2, 3].map(() => talk(t, server, "gone\n", ["-e", "reset"], 10_000)));
-    assert.equal((await held).text, "held\n");
+    assertStrictEquals((await held).text, "held\n");
     const { text } = await talk(t, server, "next\n");
-    assert.equal(text, "next\n");
+    assertStrictEquals(text, "next\n");
     await server.noChildren();
   },
 );

@@ -1,7 +1,7 @@
 /** No connection is lost when descriptors run out: accepting pauses, new clients wait in the kernel's
  *  queue, and DNS questions wait for each other. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { CountingDns, Guest, ptrAnswer } from "./admission.ts";
@@ -43,7 +43,7 @@ claim(
         late.leave();
       }
       await running.echoes("still there");
-      assert.deepEqual(server.workers(), before);
+      assertEquals(server.workers(), before);
     } finally {
       for (const socket of silent) socket.destroy();
       running.leave();
@@ -82,10 +82,10 @@ for (const alone of [false, true]) {
         const next = Array.from({ length: 15 }, () => new Guest(server.port));
         running.push(...next);
         for (const guest of running.slice(0, 40)) await guest.echoes("still there");
-        assert.ok(next.some(({ text }) => text === ""), "all are served");
+        assert(next.some(({ text }) => text === ""), "all are served");
         for (const guest of running.splice(0, 20)) guest.leave();
         for (const guest of next) await guest.heard();
-        assert.deepEqual(server.lines(/error|deny/), []);
+        assertEquals(server.lines(/error|deny/), []);
       } finally {
         for (const guest of running) guest.leave();
       }
@@ -100,8 +100,8 @@ claim("a limit that does not suffice for one connection is refused at the start"
     prelude: `ulimit -n ${limit}`,
     options: ["--workers", "0"],
   });
-  assert.equal(status, 111);
-  assert.match(stderr, new RegExp(`fatal: unable to serve: ${limit} open files are too few`));
+  assertStrictEquals(status, 111);
+  assertMatch(stderr, new RegExp(`fatal: unable to serve: ${limit} open files are too few`));
 }, { forms: WITH_FFI });
 
 asRoot(
@@ -122,7 +122,7 @@ asRoot(
         guests.shift();
         guest.leave();
       }
-      assert.deepEqual(server.lines(/error/), []);
+      assertEquals(server.lines(/error/), []);
     } finally {
       for (const guest of guests) guest.leave();
     }
@@ -140,7 +140,7 @@ async function leave(t: Trial, pid: number, count: number | "none" | "all"): Pro
   }
   const soft = count === "all" ? 1024 : limit;
   const { status, stderr } = await t.run("prlimit", ["--pid", String(pid), `--nofile=${soft}:`]);
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
 }
 
 asRoot("a worker without a free descriptor loses nothing but time", async (t) => {
@@ -163,13 +163,13 @@ asRoot("a worker without a free descriptor loses nothing but time", async (t) =>
   fs.renameSync(`${pair.certificate}.new`, pair.certificate);
   await server.waitFor(/^sslserver: error: unable to take files, trying again: .*too many open/);
   await first.echoes("still there");
-  assert.equal(next.text, "");
+  assertStrictEquals(next.text, "");
   await leave(t, worker, "all");
   await server.waitFor(/^sslserver: info: certificate renewed/);
   await next.heard();
   await first.echoes("and still");
-  assert.equal(await workerOf(server), worker);
-  assert.equal(server.lines(/error/).length, 1);
+  assertStrictEquals(await workerOf(server), worker);
+  assertStrictEquals(server.lines(/error/).length, 1);
   first.leave();
   next.leave();
 });
@@ -185,15 +185,15 @@ asRoot("pipes that a worker has no room for cost one connection and one line", a
   await leave(t, worker, 2); // one for the socket, one for the first of two pipes
   const lost = new Guest(server.port);
   await lost.closed;
-  assert.equal(lost.text, "");
+  assertStrictEquals(lost.text, "");
   const [line] = await server.waitFor(/^sslserver: error: /);
-  assert.match(line ?? "", /unable to take the pipes of program \d+: .*too many open files/);
+  assertMatch(line ?? "", /unable to take the pipes of program \d+: .*too many open files/);
   await leave(t, worker, "all");
   const next = new Guest(server.port);
   await next.heard();
   await running.echoes("still there");
-  assert.equal(await workerOf(server), worker);
-  assert.equal(server.lines(/error/).length, 1);
+  assertStrictEquals(await workerOf(server), worker);
+  assertStrictEquals(server.lines(/error/).length, 1);
   next.leave();
   running.leave();
   await server.noChildren();
@@ -214,7 +214,7 @@ asRoot("a monitor without a free descriptor refuses one start", async (t) => {
   const next = new Guest(server.port);
   await next.heard();
   await running.echoes("still there");
-  assert.equal(await workerOf(server), worker);
+  assertStrictEquals(await workerOf(server), worker);
   next.leave();
   running.leave();
 });

@@ -2,10 +2,10 @@
  *  is replaced: ports, paths, users. A block without an entry in the table of its test fails, so every
  *  command shown is tested. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { dirname, join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { openssl, selfSigned } from "./certificates.ts";
@@ -74,7 +74,7 @@ export function tryBlocks(
 ): void {
   const firsts = blocks.map((block) => block.split("\n")[0] ?? "");
   test(`${name}: every command shown has an entry here, and the other way round`, () => {
-    assert.deepEqual(firsts, entries.map(({ first }) => first));
+    assertEquals(firsts, entries.map(({ first }) => first));
   });
   entries.forEach((entry, i) => {
     const block = blocks[i] ?? "";
@@ -112,7 +112,7 @@ async function tryBlock(t: Trial, block: string, entry: Entry): Promise<void> {
 function translated(block: string, { replace = [] }: Entry, port: number): string {
   let text = block;
   for (const [from, to] of replace) {
-    assert.ok(text.includes(from), `${JSON.stringify(from)} is not in the block any more`);
+    assert(text.includes(from), `${JSON.stringify(from)} is not in the block any more`);
     text = text.replaceAll(
       from,
       to.replaceAll("@PORT", String(port)).replaceAll("@UID", String(process.getuid?.() || 1000)),
@@ -166,7 +166,7 @@ async function clientCertificate(t: Trial): Promise<void> {
 /** The server's answer to `input` through TLS. Asserts that the conversation ends with close_notify. */
 export async function said(t: Trial, port: number, input = ""): Promise<string> {
   const { text, end } = await talk(t, port, input);
-  assert.equal(end, "close_notify", text);
+  assertStrictEquals(end, "close_notify", text);
   return text;
 }
 
@@ -189,7 +189,7 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
     );
   const over = (): boolean => child.exitCode !== null || child.signalCode !== null;
   await settled(() => listens() || over(), (done) => done, LIMIT * 3);
-  assert.ok(listens(), "the server does not listen");
+  assert(listens(), "the server does not listen");
 }
 
 /** Ends a command and its process group, of which it is the leader. */
@@ -198,7 +198,7 @@ async function stop(child: ChildProcess): Promise<void> {
   if (alive(group).length > 0) process.kill(-group, "SIGTERM");
   const left = await settled(() => alive(group), (pids) => pids.length === 0, LIMIT);
   for (const pid of left) process.kill(pid, "SIGKILL");
-  assert.deepEqual(left, [], "the server did not end at SIGTERM");
+  assertEquals(left, [], "the server did not end at SIGTERM");
 }
 
 /** The running processes of a group, without zombies. */
@@ -236,7 +236,7 @@ export async function makeJail(t: Trial): Promise<void> {
 /** Waits until the trial's server has exactly one worker for each of these users. */
 export async function hasWorkers(t: Trial, uids: readonly string[]): Promise<void> {
   const found = await settled(() => workersOf(t), (now) => now.join() === uids.join());
-  assert.deepEqual(found, uids);
+  assertEquals(found, uids);
 }
 
 function workersOf(t: Trial): string[] {

@@ -1,8 +1,8 @@
 /** Every command in CONTRIBUTING.md does what the text says, in a copy of the sources. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { checkout } from "./checkout.ts";
 import { npmEnvironment, ROOT, type Trial } from "./harness.ts";
 import { type Ended, fenced, tryBlocks } from "./docs.ts";
@@ -19,8 +19,8 @@ const inCopy = (
 ) => ({ before: copy, forms, replace: [[first, `${IN_COPY}\n${first}`]] } as const);
 
 function passed({ status, stdout, stderr }: Ended, pattern: RegExp): void {
-  assert.match(stdout, pattern, stdout + stderr);
-  assert.equal(status, 0, stdout + stderr);
+  assertMatch(stdout, pattern, stdout + stderr);
+  assertStrictEquals(status, 0, stdout + stderr);
 }
 
 tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
@@ -35,9 +35,9 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
     forms,
     replace: [["export", "cd copy && export"]],
     ends: (_t, { status, stdout, stderr }) => {
-      assert.equal(status, 0);
-      assert.match(stdout + stderr, /\btest\b/);
-      assert.doesNotMatch(stdout + stderr, /Download/);
+      assertStrictEquals(status, 0);
+      assertMatch(stdout + stderr, /\btest\b/);
+      assertNotMatch(stdout + stderr, /Download/);
     },
   },
   {
@@ -54,7 +54,7 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
     limit: 280_000, // checks all types without a cache
     ends: (_t, ended) => {
       for (const check of ["./compile.sh", "deno fmt --check", "deno lint", "deno check"]) {
-        assert.ok(ended.stdout.includes(`ok ${check}\n`), ended.stdout);
+        assert(ended.stdout.includes(`ok ${check}\n`), ended.stdout);
       }
       passed(ended, /^ok test\/e2e\/ready_test\.ts: [\s\S]*\n[0-9]+ passed, 0 failed, /m);
     },
@@ -75,9 +75,9 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
     forms,
     replace: [["deno test", `${IN_COPY}\nset -e\ndeno test`]],
     ends: (_t, { status, stdout, stderr }) => {
-      assert.equal(status, 0, stdout + stderr);
-      assert.match(stdout, /^ok \| \d+ passed \| 0 failed/m);
-      assert.equal(stderr.match(/^ 0 fail$/gm)?.length, 2, stderr);
+      assertStrictEquals(status, 0, stdout + stderr);
+      assertMatch(stdout, /^ok \| \d+ passed \| 0 failed/m);
+      assertStrictEquals(stderr.match(/^ 0 fail$/gm)?.length, 2, stderr);
     },
   },
   {
@@ -89,7 +89,7 @@ tryBlocks("CONTRIBUTING.md", fenced("CONTRIBUTING.md"), [
         const [here, there] = [ROOT, join(t.dir, "copy")].map((root) =>
           fs.readFileSync(join(root, made), "utf8")
         );
-        assert.equal(there, here, made);
+        assertStrictEquals(there, here, made);
       }
     },
   },

@@ -1,8 +1,8 @@
 /** Every command in the EXAMPLES of the manual pages does what the page says. `--man` shows the pages. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { MANUAL } from "../../src/commands/manual.ts";
 import { PAGES } from "../../src/config/options.ts";
 import { talk } from "./clients.ts";
@@ -23,28 +23,28 @@ tryBlocks("sslserver.1", examples("sslserver.1"), [
   {
     first: "sslserver --self-signed -v 127.0.0.1 8443 cat",
     replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
   },
   {
     first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
     replace: [["4650", "@PORT"]],
     ends: (_t, { stdout, status, stderr }) => {
-      assert.match(stdout, /: certificate cert.pem: /);
-      assert.match(stdout, /^ok: program \S+: executable$/m);
-      assert.ok(status === 0 || status === 1, `${status}: ${stdout}${stderr}`);
+      assertMatch(stdout, /: certificate cert.pem: /);
+      assertMatch(stdout, /^ok: program \S+: executable$/m);
+      assert(status === 0 || status === 1, `${status}: ${stdout}${stderr}`);
     },
   },
   {
     first: "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp",
     replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
   },
   {
     first: "env CERTFILE=cert.pem KEYFILE=key.pem CAFILE=ca.pem \\",
     replace: [["8443", "@PORT"]],
     serves: async (t, port) => {
-      assert.equal(await saidToVisitor(t, port), "hello visitor\n");
-      assert.equal((await talk(t, port)).text, "");
+      assertStrictEquals(await saidToVisitor(t, port), "hello visitor\n");
+      assertStrictEquals((await talk(t, port)).text, "");
     },
   },
   {
@@ -53,7 +53,7 @@ tryBlocks("sslserver.1", examples("sslserver.1"), [
     before: makeJail,
     replace: [["8443", "@PORT"], JAIL],
     serves: async (t, port) => {
-      assert.equal(await said(t, port, "hello\n"), "hello\n");
+      assertStrictEquals(await said(t, port, "hello\n"), "hello\n");
       await hasWorkers(t, ["65534"]);
     },
   },
@@ -62,12 +62,12 @@ tryBlocks("sslserver.1", examples("sslserver.1"), [
 tryBlocks("tcprules.1", examples("tcprules.1"), [{
   first: "tcprules rules.cdb rules.tmp <<'END'",
   ends: async (t, { status, stderr }) => {
-    assert.deepEqual([status, stderr], [0, ""]);
+    assertEquals([status, stderr], [0, ""]);
     for (const [ip, words] of [["10.1.2.3", /="?100/], ["192.0.2.66", /deny/]] as const) {
       const outcome = await t.run(`${t.dir}/bin/tcprulescheck`, [`${t.dir}/rules.cdb`], {
         env: { TCPREMOTEIP: ip },
       });
-      assert.match(new TextDecoder().decode(outcome.stdout), words);
+      assertMatch(new TextDecoder().decode(outcome.stdout), words);
     }
   },
 }]);
@@ -75,12 +75,12 @@ tryBlocks("tcprules.1", examples("tcprules.1"), [{
 tryBlocks("tcprulescheck.1", examples("tcprulescheck.1"), [{
   first: `printf '127.:allow,GREETING="hello"\\n:deny\\n' | tcprules rules.cdb rules.tmp`,
   ends: (_t, { status, stdout }) => {
-    assert.equal(
+    assertStrictEquals(
       stdout,
       "rule 127.:\nset environment variable GREETING=hello\nallow connection\n" +
         "rule :\ndeny connection\n",
     );
-    assert.equal(status, 0);
+    assertStrictEquals(status, 0);
   },
 }]);
 
@@ -90,8 +90,8 @@ tryBlocks("ucspi-tls.7", examples("ucspi-tls.7"), [
     replace: [["2525", "@PORT"]],
     serves: async (_t, port) => {
       const { clear, secret } = await startTls(port, "smtp", "QUIT\r\n");
-      assert.match(clear, /^220 [\s\S]*\n220 /);
-      assert.match(secret, /^221 /m);
+      assertMatch(clear, /^220 [\s\S]*\n220 /);
+      assertMatch(secret, /^221 /m);
     },
   },
   {
@@ -99,8 +99,8 @@ tryBlocks("ucspi-tls.7", examples("ucspi-tls.7"), [
     replace: [["2526", "@PORT"]],
     serves: async (_t, port) => {
       const { clear, secret } = await startTls(port, "line", "hello\n");
-      assert.equal(clear, "say STARTTLS\ngo ahead\n");
-      assert.equal(secret, "hello\n");
+      assertStrictEquals(clear, "say STARTTLS\ngo ahead\n");
+      assertStrictEquals(secret, "hello\n");
     },
   },
 ]);
@@ -112,9 +112,9 @@ for (const [i, page] of PAGES.entries()) {
     const { file } = MANUAL[page];
     const [command = "", ...options] = formCommand(t.form, "cat");
     const { status, stdout } = await t.run(command, [...options, "--man", ...i > 0 ? [page] : []]);
-    assert.equal(status, 0);
+    assertStrictEquals(status, 0);
     const text = fs.readFileSync(join(ROOT, "man/text", `${file}.txt`), "utf8");
-    assert.equal(new TextDecoder().decode(stdout), text);
+    assertStrictEquals(new TextDecoder().decode(stdout), text);
   });
 }
 
@@ -128,8 +128,8 @@ claim("--man on a terminal is shown by mandoc or man, and printed without them",
     return new TextDecoder().decode(stdout);
   };
   // deno-lint-ignore no-control-regex
-  assert.match(await shown("/usr/bin:/bin"), /N\x08NA\x08AM\x08ME\x08E/);
-  assert.match(await shown("/nowhere"), /^NAME\r?$/m);
+  assertMatch(await shown("/usr/bin:/bin"), /N\x08NA\x08AM\x08ME\x08E/);
+  assertMatch(await shown("/nowhere"), /^NAME\r?$/m);
 });
 
 claim("--completion prints what is in completions/", async (t) => {
@@ -137,6 +137,6 @@ claim("--completion prints what is in completions/", async (t) => {
     const [command = "", ...options] = formCommand(t.form, "cat");
     const { stdout } = await t.run(command, [...options, "--completion", shell]);
     const text = fs.readFileSync(join(ROOT, "completions", file), "utf8");
-    assert.equal(new TextDecoder().decode(stdout), text);
+    assertStrictEquals(new TextDecoder().decode(stdout), text);
   }
 });

@@ -1,6 +1,6 @@
 /** Every sslserver command in MIGRATION.md runs and serves. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
 import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./docs.ts";
 
@@ -19,14 +19,14 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
     replace: [RULES, ...FILES, ["995", "@PORT"], ALL_OF_US, WORKERS],
     programs: { pop3d: WHO },
-    serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1   NONE \n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1   NONE \n"),
   },
   {
     first:
       "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key SSL_UID=65534 SSL_GID=65534 MAXCONIP=5 \\",
     replace: [RULES, ...FILES, ["995", "@PORT"], WORKERS, asUser("UID=1000 GID=1000 GIDLIST=1000")],
     programs: { pop3d: WHO },
-    serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1 5 127.0.0.1  \n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1 5 127.0.0.1  \n"),
   },
   {
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key CAFILE=/etc/ssl/ca.pem \\",
@@ -39,19 +39,19 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
     ],
     programs: { pop3d: WHO },
     serves: async (t, port) => {
-      assert.equal(await saidToVisitor(t, port), "127.0.0.1   SUCCESS --quiet\n");
-      assert.equal((await talk(t, port)).text, "");
+      assertStrictEquals(await saidToVisitor(t, port), "127.0.0.1   SUCCESS --quiet\n");
+      assertStrictEquals((await talk(t, port)).text, "");
     },
   },
   {
     first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
     replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
   },
   {
     first: "sslserver --self-signed -HRl0 0 8443 cat -u",
     replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
   },
   {
     first: "printf '10.66.0.0/16:deny\\n10.0.0.0/8:allow\\n:deny\\n' | tcprules imap.cdb imap.tmp",
@@ -61,6 +61,6 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
       "imapd",
     ], ALL_OF_US],
     programs: { imapd: WHO },
-    serves: async (t, port) => assert.equal(await said(t, port), "127.0.0.1 5   \n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1 5   \n"),
   },
 ]);

@@ -1,9 +1,9 @@
 /** Every command in README.md does what the text says. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { connect as connectTcp } from "node:net";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { connect as connectTls } from "node:tls";
 import { LIMIT, ROOT, type Trial, within } from "./harness.ts";
@@ -31,21 +31,22 @@ tryBlocks("README.md", fenced("README.md"), [
       "8443",
       "@PORT",
     ]],
-    serves: async (t, port) => assert.equal(await said(t, port, "x\n"), "hello 127.0.0.1\nx\n"),
+    serves: async (t, port) =>
+      assertStrictEquals(await said(t, port, "x\n"), "hello 127.0.0.1\nx\n"),
   },
   {
     first: "openssl s_client -quiet -connect 127.0.0.1:8443",
     // The client for the server of the previous block.
     before: (t, port) => t.start({ port, program: ["echo", "hello"] }),
     replace: [["8443", "@PORT"]],
-    ends: (_t, { stdout }) => assert.equal(stdout, "hello\n"),
+    ends: (_t, { stdout }) => assertStrictEquals(stdout, "hello\n"),
   },
   {
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
     replace: [...FILES, ["465", "@PORT"], asUser("-u 1000 -g 1000")],
     programs: { smtpd: "echo $SSLLOCALHOST; id -u" },
     serves: async (t, port) => {
-      assert.equal(await said(t, port), `mx.example\n${process.getuid?.() || 1000}\n`);
+      assertStrictEquals(await said(t, port), `mx.example\n${process.getuid?.() || 1000}\n`);
     },
   },
   {
@@ -55,7 +56,7 @@ tryBlocks("README.md", fenced("README.md"), [
     replace: [...FILES, ["465", "@PORT"], JAIL],
     programs: { smtpd: "id -u" },
     serves: async (t, port) => {
-      assert.equal(await said(t, port), "1000\n");
+      assertStrictEquals(await said(t, port), "1000\n");
       // Uid 1 is Debian's daemon.
       await hasWorkers(t, Array.from({ length: availableParallelism() }, () => "1"));
     },
@@ -64,7 +65,7 @@ tryBlocks("README.md", fenced("README.md"), [
     first:
       "systemd-socket-activate -l 127.0.0.1:8443 sslserver --self-signed -v 127.0.0.1 8443 cat",
     replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assert.equal(await said(t, port, "hello\n"), "hello\n"),
+    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
   },
   {
     first: "exec env CERTFILE=/etc/ssl/mx.pem CERTFILE:imap.example=/etc/ssl/imap.pem \\",
@@ -74,8 +75,8 @@ tryBlocks("README.md", fenced("README.md"), [
     ]],
     programs: { imapd: "echo imap" },
     serves: async (t, port) => {
-      assert.match(await shown(t, port, "imap.example"), /CN ?= ?authority/);
-      assert.match(await shown(t, port, "other.example"), /CN ?= ?server/);
+      assertMatch(await shown(t, port, "imap.example"), /CN ?= ?authority/);
+      assertMatch(await shown(t, port, "other.example"), /CN ?= ?server/);
     },
   },
   {
@@ -84,8 +85,8 @@ tryBlocks("README.md", fenced("README.md"), [
     serves: async (t, port) => {
       const url = "gemini://localhost/\r\n";
       const visitor = await saidToVisitor(t, port, url);
-      assert.match(visitor, /^20 text\/plain\r\nyou are [0-9a-f]{64}\n$/);
-      assert.equal(await said(t, port, url), "60 certificate required\r\n");
+      assertMatch(visitor, /^20 text\/plain\r\nyou are [0-9a-f]{64}\n$/);
+      assertStrictEquals(await said(t, port, url), "60 certificate required\r\n");
     },
   },
   {
@@ -97,7 +98,7 @@ tryBlocks("README.md", fenced("README.md"), [
     ],
     programs: { smtpd: 'echo "$SSLREMOTEIP by $PROXY_IP"' },
     serves: async (_t, port) => {
-      assert.equal(await throughProxy(port), "192.0.2.7 by 127.0.0.1\n");
+      assertStrictEquals(await throughProxy(port), "192.0.2.7 by 127.0.0.1\n");
     },
   },
   {
@@ -109,7 +110,7 @@ tryBlocks("README.md", fenced("README.md"), [
       // Under Deno the check warns if workers and programs are one user. Only root can set another.
       const shared = t.form === "deno" && process.getuid?.() === 0;
       const others = wrong.filter((line) => !shared || !/programs run as the same user/.test(line));
-      assert.deepEqual([status, others], [shared ? 1 : 0, []], stdout);
+      assertEquals([status, others], [shared ? 1 : 0, []], stdout);
     },
   },
   {
@@ -117,14 +118,14 @@ tryBlocks("README.md", fenced("README.md"), [
     forms: ["deno"],
     replace: [["cli.ts", join(ROOT, "cli.ts")], ["8443", "@PORT"]],
     serves: async (t, port) => {
-      assert.equal(await said(t, port, "hello\n"), "hello\n");
+      assertStrictEquals(await said(t, port, "hello\n"), "hello\n");
       await hasWorkers(t, [String(process.getuid?.())]);
     },
   },
   {
     first: `printf '127.:allow,GREETING="hello"\\n:deny\\n' | ./dist/tcprules rules.cdb rules.tmp`,
     ends: (_t, { stdout }) => {
-      assert.match(stdout, /^rule 127.:\n.*GREETING=hello\nallow connection\n$/);
+      assertMatch(stdout, /^rule 127.:\n.*GREETING=hello\nallow connection\n$/);
     },
   },
 ]);

@@ -1,9 +1,9 @@
 /** The files in .github/workflows are valid YAML, the commands of their steps exist, and they call
  *  .ci/run. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { claim, ROOT, type Trial } from "./harness.ts";
 
 const FOLDER = join(ROOT, ".github/workflows");
@@ -41,34 +41,34 @@ async function filesGiven(t: Trial, run: string): Promise<string[]> {
   const { status, stdout, stderr } = await t.run("sh", ["-euc", `cd '${ROOT}'; ${text}`], {
     env: { PATH: `${bin}:/usr/bin:/bin`, BREW: t.dir },
   });
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
   return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
 }
 
 claim("every workflow is YAML whose jobs end, may only read, and run .ci/run", async () => {
-  assert.deepEqual(fs.readdirSync(FOLDER).sort(), ["newest.yml", "test.yml"]);
+  assertEquals(fs.readdirSync(FOLDER).sort(), ["newest.yml", "test.yml"]);
   fs.accessSync(join(ROOT, ".ci/run"), fs.constants.X_OK);
   for (const file of fs.readdirSync(FOLDER)) {
     const { name, permissions, jobs } = workflow(file);
-    assert.equal(`${name}.yml`, file);
-    assert.deepEqual(permissions, { contents: "read" });
+    assertStrictEquals(`${name}.yml`, file);
+    assertEquals(permissions, { contents: "read" });
     for (const [title, job] of Object.entries(jobs)) {
-      assert.ok(job["timeout-minutes"] > 0, title);
-      assert.match(commands(job).at(-1) ?? "", /(?:^|\s)\.ci\/run\b/, title);
+      assert(job["timeout-minutes"] > 0, title);
+      assertMatch(commands(job).at(-1) ?? "", /(?:^|\s)\.ci\/run\b/, title);
     }
   }
 }, ONCE);
 
 claim("changes are tested on Linux x64 and arm64 and on macOS", async (t) => {
   const { on, jobs } = workflow("test.yml");
-  assert.deepEqual(Object.keys(on), ["push", "pull_request"]);
-  assert.deepEqual(jobs["linux"]?.strategy?.matrix, {
+  assertEquals(Object.keys(on), ["push", "pull_request"]);
+  assertEquals(jobs["linux"]?.strategy?.matrix, {
     machine: ["ubuntu-24.04", "ubuntu-24.04-arm"],
   });
-  assert.match(jobs["macos"]?.["runs-on"] ?? "", /^macos-/);
+  assertMatch(jobs["macos"]?.["runs-on"] ?? "", /^macos-/);
   const files = await filesGiven(t, commands(jobs["macos"] as Job).at(-1) ?? "");
-  assert.ok(files.length > 40, files.join());
-  assert.deepEqual(
+  assert(files.length > 40, files.join());
+  assertEquals(
     files.filter((file) => !/^test\/(?!e2e|interop)[\w/]+_test\.ts$/.test(file)),
     [],
   );
@@ -79,18 +79,18 @@ claim(
   async (t) => {
     const { on, jobs } = workflow("newest.yml");
     const [{ cron = "" } = {}] = on["schedule"] as { cron?: string }[];
-    assert.match(cron, /^\d+ \d+ \* \* [0-6]$/);
+    assertMatch(cron, /^\d+ \d+ \* \* [0-6]$/);
     const job = jobs["newest"] as Job;
     const { runtime = [] } = job.strategy?.matrix ?? {};
     const { devDependencies } = JSON.parse(fs.readFileSync(join(ROOT, "package.json"), "utf8")) as {
       devDependencies: Record<string, string>;
     };
-    for (const name of runtime) assert.ok(devDependencies[name], name);
-    assert.deepEqual(runtime, ["bun", "deno"]);
+    for (const name of runtime) assert(devDependencies[name], name);
+    assertEquals(runtime, ["bun", "deno"]);
     const [install = ""] = commands(job);
     const { status, stderr } = await t.run("sh", ["-nc", install]);
-    assert.equal(status, 0, stderr);
-    assert.match(install, /^npm install --package-lock-only .*\$\{\{ matrix\.runtime \}\}@latest$/);
+    assertStrictEquals(status, 0, stderr);
+    assertMatch(install, /^npm install --package-lock-only .*\$\{\{ matrix\.runtime \}\}@latest$/);
   },
   ONCE,
 );

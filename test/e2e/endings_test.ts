@@ -2,9 +2,9 @@
  *  and which counter increases. One server gets them one after the other. The ending that only the monitor
  *  can see (a worker that dies) is in privsep_crash_test.ts. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { createConnection } from "node:net";
-import { join } from "node:path";
 import { talk } from "./clients.ts";
 import { ALONE, claim, type Server, settled, type Trial, within } from "./harness.ts";
 import { counted, curl, where } from "./metrics.ts";
@@ -161,7 +161,7 @@ claim("every ending: the other side, the program, the log and the counter", asyn
   const made = await t.run("tcprules", [rules, `${rules}.tmp`], {
     input: "127.0.0.9:deny\n:allow\n",
   });
-  assert.equal(made.status, 0, made.stderr);
+  assertStrictEquals(made.status, 0, made.stderr);
   const server = await t.start({
     options: ["-VHRl0", "-T", "1", "-w", "2", "-x", rules, "--metrics", ":0"],
     program: ["sh", "-c", PROGRAM],
@@ -172,14 +172,14 @@ claim("every ending: the other side, the program, the log and the counter", asyn
     const [logged, ended] = [server.lines(other), server.lines(/^sslserver: ended by/)];
     const read = server.lines(/^program: end of file$/).length;
     const before = await counters(t, url);
-    assert.match(await row.act(t, server), row.sees, name);
+    assertMatch(await row.act(t, server), row.sees, name);
     if (row.log) await server.waitFor(other, logged.length + 1);
     if (row.program !== "none") await server.waitFor(/^sslserver: ended by/, ended.length + 1);
     const lines = server.lines(other).slice(logged.length);
-    assert.equal(lines.length, row.log ? 1 : 0, `${name}: ${lines.join("\n")}`);
-    if (row.log) assert.match(lines[0] as string, row.log, name);
+    assertStrictEquals(lines.length, row.log ? 1 : 0, `${name}: ${lines.join("\n")}`);
+    if (row.log) assertMatch(lines[0] as string, row.log, name);
     const ends = server.lines(/^program: end of file$/).length - read;
-    assert.equal(ends, row.program === "end of file" ? 1 : 0, name);
+    assertStrictEquals(ends, row.program === "end of file" ? 1 : 0, name);
     const expected = { ...before };
     for (const [key, more] of Object.entries(row.counts)) expected[key] = (before[key] ?? 0) + more;
     const same = (now: Record<string, number>): boolean =>
@@ -187,7 +187,7 @@ claim("every ending: the other side, the program, the log and the counter", asyn
         now[key] === expected[key] || (key.startsWith("programs") && !(program("ok") in row.counts))
       );
     const now = await settled(() => counters(t, url), same, 5000);
-    assert.ok(same(now), `${name}: ${JSON.stringify({ now, expected })}`);
+    assert(same(now), `${name}: ${JSON.stringify({ now, expected })}`);
   }
   await server.noChildren();
 });
@@ -199,6 +199,6 @@ claim("the server ends: the client gets an end, the program SIGTERM", async (t) 
   await settled(() => server.children(), (pids) => pids.length > 0);
   server.signal("SIGQUIT");
   const { end } = await talking;
-  assert.match(end, /^(eof|reset)$/);
+  assertMatch(end, /^(eof|reset)$/);
   await server.waitFor(/^sslserver: ended by [0-9]+ status 15$/);
 });

@@ -1,6 +1,6 @@
 /** The program's environment: required variables, their form, and variables that must be absent. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { chain, concatenated, environmentOf, openssl, selfSigned } from "./certificates.ts";
 import { sClient, stdout, talk } from "./clients.ts";
 import { claim, type Server, type Trial, WITH_FFI } from "./harness.ts";
@@ -26,40 +26,40 @@ const named = (env: Record<string, string>, pattern: RegExp): string[] =>
 claim("the SSL variables tell both ends; PROTO is TLS", async (t) => {
   const server = await t.start({ program: ENV, options: ["-l", "mx.example"] });
   const env = await environment(t, server);
-  assert.equal(env["PROTO"], "TLS");
-  assert.equal(env["SSLLOCALIP"], "127.0.0.1");
-  assert.equal(env["SSLLOCALPORT"], String(server.port));
-  assert.equal(env["SSLLOCALHOST"], "mx.example");
-  assert.equal(env["SSLREMOTEIP"], "127.0.0.1");
-  assert.match(env["SSLREMOTEPORT"] ?? "", /^[0-9]+$/);
-  assert.equal(env["SSLREMOTEHOST"], "localhost");
-  assert.deepEqual(named(env, /^(TCP|SSL_|SSLREMOTEINFO)/), []);
+  assertStrictEquals(env["PROTO"], "TLS");
+  assertStrictEquals(env["SSLLOCALIP"], "127.0.0.1");
+  assertStrictEquals(env["SSLLOCALPORT"], String(server.port));
+  assertStrictEquals(env["SSLLOCALHOST"], "mx.example");
+  assertStrictEquals(env["SSLREMOTEIP"], "127.0.0.1");
+  assertMatch(env["SSLREMOTEPORT"] ?? "", /^[0-9]+$/);
+  assertStrictEquals(env["SSLREMOTEHOST"], "localhost");
+  assertEquals(named(env, /^(TCP|SSL_|SSLREMOTEINFO)/), []);
 });
 
 claim("with -e the TCP variables are there too, and PROTO is TCP", async (t) => {
   const server = await t.start({ program: ENV, options: ["-e"] });
   const env = await environment(t, server);
-  assert.equal(env["PROTO"], "TCP");
+  assertStrictEquals(env["PROTO"], "TCP");
   for (
     const name of ["LOCALIP", "LOCALPORT", "LOCALHOST", "REMOTEIP", "REMOTEPORT", "REMOTEHOST"]
   ) {
-    assert.equal(env[`TCP${name}`], env[`SSL${name}`], name);
-    assert.ok(env[`TCP${name}`] !== undefined, name);
+    assertStrictEquals(env[`TCP${name}`], env[`SSL${name}`], name);
+    assert(env[`TCP${name}`] !== undefined, name);
   }
-  assert.deepEqual(named(env, /^TCP6/), []);
+  assertEquals(named(env, /^TCP6/), []);
 });
 
 claim("an IPv6 client: TCP6 variables with -e, PROTO is TCP6", async (t) => {
   const server = await t.start({ program: ENV, options: ["-e"], host: "::1" });
   const env = await environment(t, server, ["-6"]);
-  assert.equal(env["PROTO"], "TCP6");
-  assert.equal(env["SSLREMOTEIP"], "::1");
-  assert.equal(env["TCP6REMOTEIP"], "::1");
-  assert.equal(env["TCP6LOCALPORT"], String(server.port));
+  assertStrictEquals(env["PROTO"], "TCP6");
+  assertStrictEquals(env["SSLREMOTEIP"], "::1");
+  assertStrictEquals(env["TCP6REMOTEIP"], "::1");
+  assertStrictEquals(env["TCP6LOCALPORT"], String(server.port));
   const plain = await t.start({ program: ENV, host: "::1" });
   const without = await environment(t, plain, ["-6"]);
-  assert.equal(without["PROTO"], "TLS");
-  assert.deepEqual(named(without, /^TCP/), []);
+  assertStrictEquals(without["PROTO"], "TLS");
+  assertEquals(named(without, /^TCP/), []);
 });
 
 claim(
@@ -91,15 +91,15 @@ claim(
     });
     const env = await environment(t, server);
     const left = named(env, /^(SSL|TCP)/);
-    assert.deepEqual(left, [
+    assertEquals(left, [
       "SSLLOCALHOST",
       "SSLLOCALIP",
       "SSLLOCALPORT",
       "SSLREMOTEIP",
       "SSLREMOTEPORT",
     ]);
-    assert.equal(env["PROTO"], "TLS");
-    assert.equal(env["KEPT"], "yes");
+    assertStrictEquals(env["PROTO"], "TLS");
+    assertStrictEquals(env["KEPT"], "yes");
   },
 );
 
@@ -109,8 +109,8 @@ claim(
     const pair = await selfSigned(t, "good");
     const server = await t.start({ program: ENV, options: ["-s"], env: environmentOf(pair) });
     const env = await environment(t, server);
-    assert.deepEqual(named(env, /^(KEYFILE|SSL_CHROOT)/), []);
-    assert.ok(!Object.values(env).some((value) => /PRIVATE KEY/.test(value)));
+    assertEquals(named(env, /^(KEYFILE|SSL_CHROOT)/), []);
+    assert(!Object.values(env).some((value) => /PRIVATE KEY/.test(value)));
   },
 );
 
@@ -126,30 +126,30 @@ for (const type of ["ec", "rsa"] as const) {
       (await openssl(t, "x509", "-in", pair.certificate, "-noout", ...args)).trim();
     const after = (text: string) => text.slice(text.indexOf("=") + 1);
     const text = await x509("-text");
-    assert.equal(env["SSL_SERVER_S_DN"], SUBJECT);
-    assert.equal(
+    assertStrictEquals(env["SSL_SERVER_S_DN"], SUBJECT);
+    assertStrictEquals(
       env["SSL_SERVER_S_DN"],
       after(await x509("-subject", "-nameopt", "compat")).trim(),
     );
-    assert.equal(env["SSL_SERVER_I_DN"], env["SSL_SERVER_S_DN"]);
-    assert.equal(env["SSL_SERVER_S_DN_C"], "US");
-    assert.equal(env["SSL_SERVER_S_DN_ST"], "New York");
-    assert.equal(env["SSL_SERVER_S_DN_L"], "Sometown");
-    assert.equal(env["SSL_SERVER_S_DN_O"], "Example, Inc.");
-    assert.equal(env["SSL_SERVER_S_DN_OU"], "Mail");
-    assert.equal(env["SSL_SERVER_S_DN_CN"], "mx.example");
-    assert.equal(env["SSL_SERVER_S_DN_Email"], "a@b.example");
-    assert.equal(env["SSL_SERVER_V_START"], after(await x509("-startdate")));
-    assert.equal(env["SSL_SERVER_V_END"], after(await x509("-enddate")));
-    assert.equal(
+    assertStrictEquals(env["SSL_SERVER_I_DN"], env["SSL_SERVER_S_DN"]);
+    assertStrictEquals(env["SSL_SERVER_S_DN_C"], "US");
+    assertStrictEquals(env["SSL_SERVER_S_DN_ST"], "New York");
+    assertStrictEquals(env["SSL_SERVER_S_DN_L"], "Sometown");
+    assertStrictEquals(env["SSL_SERVER_S_DN_O"], "Example, Inc.");
+    assertStrictEquals(env["SSL_SERVER_S_DN_OU"], "Mail");
+    assertStrictEquals(env["SSL_SERVER_S_DN_CN"], "mx.example");
+    assertStrictEquals(env["SSL_SERVER_S_DN_Email"], "a@b.example");
+    assertStrictEquals(env["SSL_SERVER_V_START"], after(await x509("-startdate")));
+    assertStrictEquals(env["SSL_SERVER_V_END"], after(await x509("-enddate")));
+    assertStrictEquals(
       BigInt(env["SSL_SERVER_M_SERIAL"] ?? ""),
       BigInt(`0x${after(await x509("-serial"))}`),
     );
-    assert.equal(env["SSL_SERVER_M_VERSION"], "3");
-    assert.equal(env["SSL_SERVER_A_SIG"], /Signature Algorithm: (\S+)/.exec(text)?.[1]);
-    assert.equal(env["SSL_SERVER_A_KEY"], /Public Key Algorithm: (\S+)/.exec(text)?.[1]);
+    assertStrictEquals(env["SSL_SERVER_M_VERSION"], "3");
+    assertStrictEquals(env["SSL_SERVER_A_SIG"], /Signature Algorithm: (\S+)/.exec(text)?.[1]);
+    assertStrictEquals(env["SSL_SERVER_A_KEY"], /Public Key Algorithm: (\S+)/.exec(text)?.[1]);
     const pem = await openssl(t, "x509", "-in", pair.certificate);
-    assert.equal(env["SSL_SERVER_CERT"]?.trim(), pem.trim());
+    assertStrictEquals(env["SSL_SERVER_CERT"]?.trim(), pem.trim());
   });
 }
 
@@ -160,30 +160,30 @@ for (const [option, protocol] of [["-2", "TLSv1.2"], ["-3", "TLSv1.3"]] as const
     const env = Object.fromEntries(
       text.split("\0").filter((entry) => entry).map((entry) => entry.split(/=(.*)/s).slice(0, 2)),
     ) as Record<string, string>;
-    assert.equal(env["SSL_PROTOCOL"], protocol);
-    assert.equal(env["SSL_CIPHER"], facts["cipher"]);
-    assert.match(env["SSL_CIPHER_USEKEYSIZE"] ?? "", /^(128|256)$/);
-    assert.equal(env["SSL_CIPHER_ALGKEYSIZE"], env["SSL_CIPHER_USEKEYSIZE"]);
-    assert.equal(env["SSL_CIPHER_EXPORT"], "false");
-    assert.match(env["SSL_VERSION_INTERFACE"] ?? "", /^sslserver\/?\s?[0-9]+\.[0-9]+/);
-    assert.match(env["SSL_VERSION_LIBRARY"] ?? "", t.onDeno ? /^rustls/ : /^BoringSSL/);
-    assert.equal(env["SSL_CLIENT_VERIFY"], "NONE");
-    assert.equal(env["SSL_TLS_SNI"], "mail.example");
+    assertStrictEquals(env["SSL_PROTOCOL"], protocol);
+    assertStrictEquals(env["SSL_CIPHER"], facts["cipher"]);
+    assertMatch(env["SSL_CIPHER_USEKEYSIZE"] ?? "", /^(128|256)$/);
+    assertStrictEquals(env["SSL_CIPHER_ALGKEYSIZE"], env["SSL_CIPHER_USEKEYSIZE"]);
+    assertStrictEquals(env["SSL_CIPHER_EXPORT"], "false");
+    assertMatch(env["SSL_VERSION_INTERFACE"] ?? "", /^sslserver\/?\s?[0-9]+\.[0-9]+/);
+    assertMatch(env["SSL_VERSION_LIBRARY"] ?? "", t.onDeno ? /^rustls/ : /^BoringSSL/);
+    assertStrictEquals(env["SSL_CLIENT_VERIFY"], "NONE");
+    assertStrictEquals(env["SSL_TLS_SNI"], "mail.example");
     const [, versions = "", ...hashes] = /^(t1[23]d)\d{4}00_(\w{12})_(\w{12})$/.exec(
       env["SSL_JA4"] ?? "",
     ) ?? [];
-    assert.equal(versions, option === "-2" ? "t12d" : "t13d", env["SSL_JA4"]);
-    assert.equal(new Set([...hashes, "000000000000"]).size, 3);
-    assert.deepEqual(named(env, /^SSL_CLIENT_/), ["SSL_CLIENT_VERIFY"]);
+    assertStrictEquals(versions, option === "-2" ? "t12d" : "t13d", env["SSL_JA4"]);
+    assertStrictEquals(new Set([...hashes, "000000000000"]).size, 3);
+    assertEquals(named(env, /^SSL_CLIENT_/), ["SSL_CLIENT_VERIFY"]);
   });
 }
 
 claim("-s: SSL_SESSION_ID is what the client sees, TLS 1.2", async (t) => {
   const server = await t.start({ program: ENV, options: ["-s"] });
   const env = await environment(t, server, ["-2"]);
-  if (t.onDeno) assert.equal(env["SSL_SESSION_ID"], undefined);
+  if (t.onDeno) assertStrictEquals(env["SSL_SESSION_ID"], undefined);
   else if (env["SSL_SESSION_ID"] !== undefined) {
-    assert.match(env["SSL_SESSION_ID"], /^[0-9a-f]{2,64}$/);
+    assertMatch(env["SSL_SESSION_ID"], /^[0-9a-f]{2,64}$/);
   }
 });
 
@@ -193,14 +193,14 @@ claim("-s with a chain: the variables are the server's own certificate's", async
   const env = { CERTCHAINFILE: file, KEYFILE: made.key };
   const server = await t.start({ program: ENV, options: ["-s"], env });
   const seen = await environment(t, server);
-  assert.equal(seen["SSL_SERVER_S_DN"], "/CN=leaf");
-  assert.equal(seen["SSL_SERVER_I_DN"], "/CN=middle");
+  assertStrictEquals(seen["SSL_SERVER_S_DN"], "/CN=leaf");
+  assertStrictEquals(seen["SSL_SERVER_I_DN"], "/CN=middle");
 });
 
 claim("a hostile server name cannot add a line to the environment", async (t) => {
   const server = await t.start({ program: ["sh", "-c", "env"], options: ["-s"] });
   const outcome = await sClient(t, server, "", ["-servername", "a\nSSL_CLIENT_VERIFY=SUCCESS"]);
-  assert.deepEqual(
+  assertEquals(
     stdout(outcome).split("\n").filter((line) => /SUCCESS/.test(line) && /^SSL_CLIENT/.test(line)),
     [],
   );
@@ -219,8 +219,8 @@ claim("programs get limit, ignored signals and bytes as the server got them", as
   const server = await t.start({ prelude, program: ["sh", "-c", script, "sh"] });
   const { text } = await talk(t, server);
   const [limit = "", ignored = "", ...rest] = text.trim().split("\n");
-  assert.equal(BigInt(`0x${ignored.replace(/^.*\s/, "")}`) & 1n, 1n, ignored);
-  assert.deepEqual(rest, [" 4a f6 72 67 7c 61 ff 62 7c", "1"]);
+  assertStrictEquals(BigInt(`0x${ignored.replace(/^.*\s/, "")}`) & 1n, 1n, ignored);
+  assertEquals(rest, [" 4a f6 72 67 7c 61 ff 62 7c", "1"]);
   // Deno raises the limit before any of our code runs.
-  if (!t.onDeno) assert.equal(limit, "512");
+  if (!t.onDeno) assertStrictEquals(limit, "512");
 }, { forms: WITH_FFI });

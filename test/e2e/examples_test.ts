@@ -1,11 +1,11 @@
 /** The examples do what they say, on Bun and on Deno. The example with an external program is also tested
  *  with the compiled file. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals, fail } from "@std/assert";
+import { join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { openssl, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
@@ -41,7 +41,7 @@ async function stopped(child: ChildProcess, code: number | null): Promise<void> 
   const ended = new Promise((resolve) => child.once("exit", resolve));
   // Not `child.kill`: after it Deno reports the signal even if the child has exited by itself.
   process.kill(child.pid ?? 0, "SIGTERM");
-  assert.equal(await within(ended, LIMIT, "it did not end at SIGTERM"), code);
+  assertStrictEquals(await within(ended, LIMIT, "it did not end at SIGTERM"), code);
 }
 
 /** A claim about examples/NAME.ts while it runs. */
@@ -84,15 +84,15 @@ async function heard(t: Trial, port: number, input: string, pair?: Pair): Promis
 example("echo", "sends back what comes, with a certificate of its own", async (t, port) => {
   const text = "x".repeat(300_000);
   const { text: back, end } = await talk(t, port, text);
-  assert.equal(back, text);
-  assert.equal(end, "close_notify");
+  assertStrictEquals(back, text);
+  assertStrictEquals(end, "close_notify");
 });
 
 example("echo", "takes CERTFILE and KEYFILE", async (t, port) => {
   const { facts } = await talk(t, port, "hello");
-  assert.ok(facts["end"]);
+  assert(facts["end"]);
   const { stdout } = await t.run("openssl", ["s_client", "-connect", `127.0.0.1:${port}`]);
-  assert.match(new TextDecoder().decode(stdout), /^subject=CN ?= ?named$/m);
+  assertMatch(new TextDecoder().decode(stdout), /^subject=CN ?= ?named$/m);
 }, async (t) => {
   const { certificate, key } = await selfSigned(t, "named");
   return { env: { CERTFILE: certificate, KEYFILE: key } };
@@ -100,11 +100,11 @@ example("echo", "takes CERTFILE and KEYFILE", async (t, port) => {
 
 example("gemini", "serves pages, and knows its visitors", async (t, port) => {
   const ask = (path: string, pair?: Pair) => heard(t, port, `gemini://localhost${path}\r\n`, pair);
-  assert.equal(await ask("/"), "20 text/gemini\r\n# Welcome\n");
-  assert.equal(await ask("/nothing.gmi"), "51 not found\r\n");
-  assert.equal(await ask("/../../../../etc/passwd"), "51 not found\r\n");
-  assert.equal(await ask("/%2e%2e/%2e%2e/%2e%2e/etc/passwd"), "51 not found\r\n");
-  assert.equal(await ask("/whoami"), "60 show me a certificate\r\n");
+  assertStrictEquals(await ask("/"), "20 text/gemini\r\n# Welcome\n");
+  assertStrictEquals(await ask("/nothing.gmi"), "51 not found\r\n");
+  assertStrictEquals(await ask("/../../../../etc/passwd"), "51 not found\r\n");
+  assertStrictEquals(await ask("/%2e%2e/%2e%2e/%2e%2e/etc/passwd"), "51 not found\r\n");
+  assertStrictEquals(await ask("/whoami"), "60 show me a certificate\r\n");
   const own = await selfSigned(t, "me");
   const print = await openssl(
     t,
@@ -116,10 +116,10 @@ example("gemini", "serves pages, and knows its visitors", async (t, port) => {
     "-sha256",
   );
   const hex = print.replace(/.*=/, "").replaceAll(":", "").trim().toLowerCase();
-  assert.equal(await ask("/whoami", own), `20 text/gemini\r\nYou are ${hex}\n`);
-  assert.equal(await ask(""), "20 text/gemini\r\n# Welcome\n");
-  assert.equal(await ask("?query"), "20 text/gemini\r\n# Welcome\n");
-  assert.equal(await ask("/inside.gmi"), "20 text/gemini\r\n# Welcome\n");
+  assertStrictEquals(await ask("/whoami", own), `20 text/gemini\r\nYou are ${hex}\n`);
+  assertStrictEquals(await ask(""), "20 text/gemini\r\n# Welcome\n");
+  assertStrictEquals(await ask("?query"), "20 text/gemini\r\n# Welcome\n");
+  assertStrictEquals(await ask("/inside.gmi"), "20 text/gemini\r\n# Welcome\n");
   const outside = [
     "/outside.gmi",
     "/up/secret",
@@ -129,7 +129,7 @@ example("gemini", "serves pages, and knows its visitors", async (t, port) => {
     "/sub",
     "//secret",
   ];
-  for (const path of outside) assert.equal(await ask(path), "51 not found\r\n", path);
+  for (const path of outside) assertStrictEquals(await ask(path), "51 not found\r\n", path);
   const bad = [
     ...["no address", "", "/", "gemini:../secret", "gemini:/index.gmi", "gemini:index.gmi"],
     ...["gemini:///index.gmi", "https://localhost/", "file:///etc/passwd", "//localhost/"],
@@ -140,7 +140,7 @@ example("gemini", "serves pages, and knows its visitors", async (t, port) => {
     ],
   ];
   for (const line of bad) {
-    assert.equal(await heard(t, port, `${line}\r\n`), "59 bad request\r\n", line);
+    assertStrictEquals(await heard(t, port, `${line}\r\n`), "59 bad request\r\n", line);
   }
 }, (t) => {
   const folder = join(t.dir, "pages");
@@ -159,19 +159,19 @@ example("status_page", "answers curl", async (t, port) => {
     const { stdout } = await t.run("curl", ["-sk", ...options, `https://127.0.0.1:${port}${path}`]);
     return new TextDecoder().decode(stdout);
   };
-  assert.match(await get("/"), /^you are 127\.0\.0\.1 port [0-9]+, by TLSv1\.3 with TLS_\w+\n$/);
-  assert.match(await get("/other", "-i"), /^HTTP\/1\.1 404 Not Found\r\n/);
-  assert.match(await get("/", "-i", "-X", "POST"), /^HTTP\/1\.1 404 Not Found\r\n/);
+  assertMatch(await get("/"), /^you are 127\.0\.0\.1 port [0-9]+, by TLSv1\.3 with TLS_\w+\n$/);
+  assertMatch(await get("/other", "-i"), /^HTTP\/1\.1 404 Not Found\r\n/);
+  assertMatch(await get("/", "-i", "-X", "POST"), /^HTTP\/1\.1 404 Not Found\r\n/);
 });
 
 /** The client certificates for a running mutual_tls.ts. */
 const pairs = new WeakMap<Trial, { ours: Pair; stranger: Pair }>();
 
 example("mutual_tls", "lets in only whom its authority knows, by name", async (t, port) => {
-  const { ours, stranger } = pairs.get(t) ?? assert.fail();
-  assert.equal(await heard(t, port, "", ours), "hello visitor\n");
-  assert.equal(await heard(t, port, "", stranger), "");
-  assert.equal(await heard(t, port, ""), "");
+  const { ours, stranger } = pairs.get(t) ?? fail();
+  assertStrictEquals(await heard(t, port, "", ours), "hello visitor\n");
+  assertStrictEquals(await heard(t, port, "", stranger), "");
+  assertStrictEquals(await heard(t, port, ""), "");
 }, async (t) => {
   const [server, authority] = [await selfSigned(t, "server"), await selfSigned(t, "authority")];
   pairs.set(t, { ours: await visitor(t, authority), stranger: await selfSigned(t, "stranger") });
@@ -197,10 +197,10 @@ claim("examples/smtp_starttls.sh speaks SMTP, and TLS after STARTTLS", async (t)
   });
   const port = await portOf(child, /^([0-9]+)\n/);
   const { clear, secret } = await startTls(port, "smtp", "EHLO again\r\nQUIT\r\n");
-  assert.match(clear, /^220 [\s\S]*^250-STARTTLS\r?$[\s\S]*^220 /m);
-  assert.match(secret, /^250[- ][\s\S]*^221 /m);
+  assertMatch(clear, /^220 [\s\S]*^250-STARTTLS\r?$[\s\S]*^220 /m);
+  assertMatch(secret, /^250[- ][\s\S]*^221 /m);
   const where = ["s_client", "-quiet", "-starttls", "smtp", "-connect", `127.0.0.1:${port}`];
   const { stdout } = await t.run("openssl", where, { input: "QUIT\r\n" });
-  assert.match(new TextDecoder().decode(stdout), /^221 /m);
+  assertMatch(new TextDecoder().decode(stdout), /^221 /m);
   await stopped(child, 0);
 }, { forms: BOTH });

@@ -1,9 +1,9 @@
 /** Behaviour that scripts written for ucspi-ssl's sslserver rely on, by its man page: the program's
  *  environment, exit codes, -c, -w, -z, -B and -3. A row has a server's arguments and the expected result. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { openssl, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
 import { claim, type StartOptions, type Trial, WITH_FFI } from "./harness.ts";
@@ -58,7 +58,7 @@ claim("environment: what is not known is not there, whatever was inherited", asy
       env: INHERITED,
     });
     const { text } = await talk(t, server, "", host === "::1" ? ["-6"] : []);
-    assert.deepEqual(text.trimEnd().split("\n").sort(), [...lines].sort(), what);
+    assertEquals(text.trimEnd().split("\n").sort(), [...lines].sort(), what);
   }
 });
 
@@ -79,13 +79,13 @@ claim("exit codes: 100 for usage, 111 for files and system, 0 after SIGTERM", as
   await Promise.all(ENDS.map(async ([code, start, says]) => {
     const outcome = await t.fails(start);
     const what = `${JSON.stringify(start)}: ${outcome.stderr}`;
-    assert.equal(outcome.status, code, what);
-    assert.match(outcome.stderr, says, what);
-    assert.equal(outcome.stdout.length, 0, what);
+    assertStrictEquals(outcome.status, code, what);
+    assertMatch(outcome.stderr, says, what);
+    assertStrictEquals(outcome.stdout.length, 0, what);
   }));
   const server = await t.start();
   server.signal("SIGTERM");
-  assert.equal((await server.exited).status, 0);
+  assertStrictEquals((await server.exited).status, 0);
 });
 
 claim(
@@ -98,14 +98,14 @@ claim(
     const begun = performance.now();
     const talks = await Promise.all([1, 2].map(() => talk(t, server, "", ["-e", "stay"])));
     for (const { text, end } of talks) {
-      assert.equal(text, "220 ready\r\nTLS\n");
-      assert.equal(end, "close_notify");
+      assertStrictEquals(text, "220 ready\r\nTLS\n");
+      assertStrictEquals(end, "close_notify");
     }
     // The second connection waits until -w has ended the first.
-    assert.ok(performance.now() - begun > 1900, `${performance.now() - begun} ms`);
+    assert(performance.now() - begun > 1900, `${performance.now() - begun} ms`);
     await server.waitFor(/^sslserver: ended by/, 2);
-    assert.deepEqual(server.lines(/^sslserver: status: ([2-9]|[0-9]{2,})\//), []);
-    assert.equal(server.count("error: "), 0, server.log());
+    assertEquals(server.lines(/^sslserver: status: ([2-9]|[0-9]{2,})\//), []);
+    assertStrictEquals(server.count("error: "), 0, server.log());
   },
   { together: true },
 );
@@ -130,14 +130,14 @@ claim(
       program: ["sh", "-c", SHOW],
     });
     const none = await talk(t, server);
-    assert.equal(none.text, "");
+    assertStrictEquals(none.text, "");
     await server.waitFor(
       /^sslserver: error: unable to accept TLS from: .* peer did not return a cert/,
     );
     const shown = ["-c", pair.certificate, "-k", pair.key];
     const { text } = await talk(t, server, "", shown);
-    assert.equal(text, "SUCCESS unset no descriptor 3\n");
-    assert.equal(server.lines(/^sslserver: ok /).length, 1);
+    assertStrictEquals(text, "SUCCESS unset no descriptor 3\n");
+    assertStrictEquals(server.lines(/^sslserver: ok /).length, 1);
   },
   { forms: WITH_FFI },
 );

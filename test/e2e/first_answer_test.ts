@@ -2,7 +2,7 @@
  *  TLS 1.3 the server may have no data to send then, so the kernel would delay the acknowledgement by
  *  40 ms. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import { claim } from "./harness.ts";
 
 /** Prints, for each of 20 connections, the milliseconds from the end of the handshake until everything
@@ -24,8 +24,8 @@ claim("a client's Finished is acknowledged at once in TLS 1.3", async (t) => {
   const server = await t.start();
   const { stdout, stderr } = await t.run("python3", ["-c", CLIENT, String(server.port)]);
   const waits = new TextDecoder().decode(stdout).trim().split("\n").map(Number);
-  assert.equal(waits.length, 20, stderr);
+  assertStrictEquals(waits.length, 20, stderr);
   // On a busy machine some take longer. Without an immediate acknowledgement all of them do.
   const [, , , , fifth = Infinity] = waits.toSorted((a, b) => a - b);
-  assert.ok(fifth < 20, waits.join(" "));
+  assert(fifth < 20, waits.join(" "));
 });

@@ -1,6 +1,6 @@
 /** The client's end of data is end of file for the program, and the program's whole answer arrives. */
 
-import assert from "node:assert/strict";
+import { assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
 import { claim, settled } from "./harness.ts";
 
@@ -14,43 +14,43 @@ for (const version of ["-2", "-3"]) {
   claim(`after close_notify of the client its answer comes whole, ${name}`, async (t) => {
     const server = await t.start({ program: COUNT_THEN_ANSWER });
     const { bytes, end } = await talk(t, server, "12345", [version, "-e", "half"]);
-    assert.equal(bytes.length, ANSWER);
-    assert.equal(end, "close_notify");
+    assertStrictEquals(bytes.length, ANSWER);
+    assertStrictEquals(end, "close_notify");
   });
 
   claim(`after a FIN without close_notify the answer comes whole, ${name}`, async (t) => {
     const server = await t.start({ program: COUNT_THEN_ANSWER });
     const { bytes, end } = await talk(t, server, "12345", [version, "-e", "fin"]);
-    assert.equal(bytes.length, ANSWER);
-    assert.equal(end, "close_notify");
+    assertStrictEquals(bytes.length, ANSWER);
+    assertStrictEquals(end, "close_notify");
   });
 
   claim(`a program that ends first: its output, then close_notify, ${name}`, async (t) => {
     const server = await t.start({ program: ["sh", "-c", "head -c 2000000 /dev/zero"] });
     const { bytes, end } = await talk(t, server, "", [version, "-e", "stay"]);
-    assert.equal(bytes.length, 2_000_000);
-    assert.equal(end, "close_notify");
+    assertStrictEquals(bytes.length, 2_000_000);
+    assertStrictEquals(end, "close_notify");
   });
 }
 
 claim("a program that closes stdin early still answers", async (t) => {
   const server = await t.start({ program: ["sh", "-c", "exec 0<&-; sleep 0.2; echo done"] });
   const { text, end } = await talk(t, server, new Uint8Array(500_000));
-  assert.equal(text, "done\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "done\n");
+  assertStrictEquals(end, "close_notify");
 });
 
 claim("a program that ignores its stdin still answers", async (t) => {
   const server = await t.start({ program: ["sh", "-c", "sleep 0.2; echo done"] });
   const { text, end } = await talk(t, server, new Uint8Array(500_000));
-  assert.equal(text, "done\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "done\n");
+  assertStrictEquals(end, "close_notify");
 });
 
 claim("the program can open /dev/stdin and /dev/stdout", async (t) => {
   const server = await t.start({ program: ["sh", "-c", "cat /dev/stdin >/dev/stdout"] });
   const { text } = await talk(t, server, "through the names\n");
-  assert.equal(text, "through the names\n");
+  assertStrictEquals(text, "through the names\n");
 });
 
 claim("--no-close-notify: the whole answer, then FIN alone", async (t) => {
@@ -59,8 +59,8 @@ claim("--no-close-notify: the whole answer, then FIN alone", async (t) => {
     program: COUNT_THEN_ANSWER,
   });
   const { bytes, end } = await talk(t, server, "12345", ["-e", "half"]);
-  assert.equal(bytes.length, ANSWER);
-  assert.equal(end, "eof");
+  assertStrictEquals(bytes.length, ANSWER);
+  assertStrictEquals(end, "eof");
 }, { together: true });
 
 claim("--enforce-close-notify: FIN alone breaks TLS, close_notify does not", async (t) => {
@@ -69,9 +69,9 @@ claim("--enforce-close-notify: FIN alone breaks TLS, close_notify does not", asy
     program: ["sh", "-c", "wc -c; sleep 0.2; echo done"],
   });
   const { text } = await talk(t, server, "12345", ["-e", "half"]);
-  assert.equal(text, "5\ndone\n");
+  assertStrictEquals(text, "5\ndone\n");
   const cut = await talk(t, server, "12345", ["-e", "fin"]);
-  assert.notEqual(cut.text, "5\ndone\n");
+  assertNotStrictEquals(cut.text, "5\ndone\n");
   const lines = (): string[] => server.lines(/unable to speak TLS .*end of data without close_not/);
-  assert.equal((await settled(lines, (found) => found.length > 0)).length, 1);
+  assertStrictEquals((await settled(lines, (found) => found.length > 0)).length, 1);
 }, { together: true });

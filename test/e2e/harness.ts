@@ -7,18 +7,17 @@
  *  A test is a `claim`: it runs once per form. Every wait in it is for an event and has a time limit.
  *  Linux only: it reads /proc. The programs it needs are named by the error when one is missing. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "@std/assert";
+import { basename, dirname, fromFileUrl, join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 
 export type Form = "binary" | "deno" | "deno-noffi" | "bun";
 
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+export const ROOT = fromFileUrl(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const CACHE = join(ROOT, "dist/.e2e");
 
 /** The forms of this run. */
@@ -94,7 +93,7 @@ async function attempt(
   }
   const { wrong, logs } = await trial.end();
   if (failure) throw withLogs(failure, logs);
-  assert.deepEqual(wrong, [], `left behind, or ended badly:\n${logs}`);
+  assertEquals(wrong, [], `left behind, or ended badly:\n${logs}`);
 }
 
 function withLogs(error: unknown, logs: string): Error {
@@ -337,7 +336,7 @@ export class Server {
   /** Waits until `count` lines match; returns them. */
   async waitFor(pattern: RegExp, count = 1, limit = LIMIT): Promise<string[]> {
     const lines = await settled(() => this.lines(pattern), (l) => l.length >= count, limit);
-    assert.ok(lines.length >= count, `${lines.length} of ${count} lines match ${pattern}`);
+    assert(lines.length >= count, `${lines.length} of ${count} lines match ${pattern}`);
     return lines;
   }
 
@@ -381,7 +380,7 @@ export class Server {
   async descriptorsBackTo(before: number, limit = LIMIT): Promise<void> {
     const count = before + Math.max(0, this.workers().length - 1);
     const left = await settled(() => this.descriptors(), (fds) => fds.length <= count, limit);
-    assert.ok(
+    assert(
       left.length <= count,
       `${left.length} descriptors, ${count} before:\n${left.join("\n")}`,
     );
@@ -394,7 +393,7 @@ export class Server {
 
   async noChildren(limit = LIMIT): Promise<void> {
     const left = await settled(() => this.children(), (pids) => pids.length === 0, limit);
-    assert.deepEqual(left, [], "programs are left");
+    assertEquals(left, [], "programs are left");
   }
 
   /** The memory of all processes of the server, in MiB. */
@@ -599,7 +598,7 @@ export function helper(name: "client" | "program"): Promise<string> {
 const helpers: Partial<Record<"client" | "program", Promise<string>>> = {};
 
 async function compile(name: "client" | "program"): Promise<string> {
-  const folder = dirname(fileURLToPath(import.meta.url));
+  const folder = dirname(fromFileUrl(import.meta.url));
   const sources = [join(folder, `${name}.c`), join(folder, "stream.h")];
   const built = join(CACHE, name);
   const newest = Math.max(...sources.map((file) => fs.statSync(file).mtimeMs));

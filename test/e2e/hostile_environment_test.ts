@@ -7,16 +7,21 @@
  *  attack that no longer works proves nothing. SSLSERVER_BIN names the program under test
  *  (default dist/sslserver, built if missing). Every run has a time limit and starts no other process. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const PROGRAM = process.env["SSLSERVER_BIN"] ?? join(ROOT, "dist/sslserver");
 const BUN = join(ROOT, "node_modules/bun/bin/bun.exe");
 const LIMIT = 20_000; // ms for one run, which takes about 20 ms
@@ -39,7 +44,7 @@ before(() => {
   scratch = fs.mkdtempSync(join(tmpdir(), "hostile-"));
   if (!fs.existsSync(PROGRAM)) {
     const built = spawnSync(join(ROOT, "compile.sh"), { encoding: "utf8" });
-    assert.equal(built.status, 0, built.stderr);
+    assertStrictEquals(built.status, 0, built.stderr);
   }
   fs.writeFileSync(join(scratch, "control.ts"), CONTROL);
   control = join(scratch, "control");
@@ -51,7 +56,7 @@ before(() => {
     `--outfile=${control}`,
     join(scratch, "control.ts"),
   ], { cwd: scratch, encoding: "utf8" });
-  assert.equal(built.status, 0, built.stderr);
+  assertStrictEquals(built.status, 0, built.stderr);
 });
 
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
@@ -96,8 +101,8 @@ for (const [name, value] of Object.entries(VARIABLES)) {
       const dir = folder();
       return version(program, dir, { [name]: value.replaceAll("@", dir) });
     };
-    assert.notDeepEqual(seen(control), version(control, folder(), {}), "the trap is dull");
-    assert.deepEqual(seen(PROGRAM), version(PROGRAM, folder(), {}));
+    assertNotEquals(seen(control), version(control, folder(), {}), "the trap is dull");
+    assertEquals(seen(PROGRAM), version(PROGRAM, folder(), {}));
   });
 }
 
@@ -106,7 +111,7 @@ test("a name with its first byte changed does not reach the program", () => {
   // glibc would find these.
   const dir = folder();
   const env = { "=UN_OPTIONS": `--preload=${dir}/trap.js`, "=UN_BE_BUN": "1", UN_BE_BUN: "1" };
-  assert.deepEqual(version(PROGRAM, dir, env), version(PROGRAM, folder(), {}));
+  assertEquals(version(PROGRAM, dir, env), version(PROGRAM, folder(), {}));
 });
 
 test("files in the working directory are neither run nor read", () => {
@@ -125,21 +130,21 @@ test("files in the working directory are neither run nor read", () => {
     return dir;
   };
   version(control, traps(folder()), {});
-  assert.ok(fs.existsSync(join(scratch, String(folders), "sprung")), "the trap is dull");
+  assert(fs.existsSync(join(scratch, String(folders), "sprung")), "the trap is dull");
 
   const dir = traps(folder());
   const files = fs.readdirSync(dir).sort();
   const clean = version(PROGRAM, folder(), {});
-  assert.deepEqual(version(PROGRAM, dir, {}), { ...clean, files });
+  assertEquals(version(PROGRAM, dir, {}), { ...clean, files });
 
   // Opening a FIFO without a writer blocks, so a program that reads one of these runs into LIMIT.
   const fifos = folder();
   const names = [".env", ".env.local", ".env.production", ".npmrc", "bunfig.toml", "package.json"];
   const made = spawnSync("mkfifo", [...names, "tsconfig.json"].map((name) => join(fifos, name)));
-  assert.equal(made.status, 0);
+  assertStrictEquals(made.status, 0);
   const files2 = fs.readdirSync(fifos).sort();
   const env = { HOME: fifos, XDG_CONFIG_HOME: fifos };
-  assert.deepEqual(version(PROGRAM, fifos, env), { ...clean, files: files2 });
+  assertEquals(version(PROGRAM, fifos, env), { ...clean, files: files2 });
 });
 
 /** The command of the npm package, with `bun` in a folder of PATH, as `npm install` sets them up. */
@@ -155,14 +160,14 @@ test("the npm package's processes neither run nor read files in the working dire
   };
   const dull = preload(folder());
   spawnSync(BUN, [join(scratch, "control.ts"), "--version"], { cwd: dull });
-  assert.ok(fs.existsSync(join(dull, "sprung")), "the trap is dull");
+  assert(fs.existsSync(join(dull, "sprung")), "the trap is dull");
 
   // When the server prints its port, its worker has started, too.
   const dir = preload(folder());
   const { program, env } = npmForm(dir);
   const server = await serve(program, dir, env);
-  assert.match(server.port, /^\d+$/);
-  assert.equal(fs.existsSync(join(dir, "sprung")), false);
+  assertMatch(server.port, /^\d+$/);
+  assertStrictEquals(fs.existsSync(join(dir, "sprung")), false);
   await server.end("SIGTERM");
 
   // Opening a FIFO without a writer blocks, so a monitor or worker that opens one never serves.
@@ -173,10 +178,10 @@ test("the npm package's processes neither run nor read files in the working dire
     [...names, "jsconfig.json", "node_modules", "package.json", "tsconfig.json"]
       .map((name) => join(fifos, name)),
   );
-  assert.equal(made.status, 0);
+  assertStrictEquals(made.status, 0);
   const other = npmForm(fifos);
   const second = await serve(other.program, fifos, other.env);
-  assert.match(second.port, /^\d+$/);
+  assertMatch(second.port, /^\d+$/);
   await second.end("SIGTERM");
 });
 
@@ -227,19 +232,19 @@ test("BUN_INSPECT opens no debugger in the server", async () => {
   const counts = [];
   for (const program of [control, PROGRAM]) {
     const server = await serve(program, folder(), env);
-    assert.match(server.port, /^\d+$/);
+    assertMatch(server.port, /^\d+$/);
     counts.push(listening(server.pid));
     await server.end("SIGKILL");
   }
-  assert.deepEqual(counts, [2, 1]);
+  assertEquals(counts, [2, 1]);
 });
 
 test("NODE_UNIQUE_ID does not keep the server from listening", async () => {
   const trapped = await serve(control, folder(), { NODE_UNIQUE_ID: "1" });
-  assert.equal(trapped.port, "", "the trap is dull");
+  assertStrictEquals(trapped.port, "", "the trap is dull");
   await trapped.end("SIGKILL");
   const server = await serve(PROGRAM, folder(), { NODE_UNIQUE_ID: "1" });
-  assert.match(server.port, /^\d+$/);
+  assertMatch(server.port, /^\d+$/);
   await server.end("SIGKILL");
 });
 
@@ -249,12 +254,12 @@ test("a crash runs no program from PATH", async () => {
   for (const program of [control, PROGRAM]) {
     const dir = folder();
     const server = await serve(program, dir, env);
-    assert.match(server.port, /^\d+$/);
+    assertMatch(server.port, /^\d+$/);
     // "close" comes when all processes with stderr open have ended, `curl` included.
     await server.end("SIGSEGV");
     sprung.push(fs.existsSync(join(dir, "sprung")));
   }
-  assert.deepEqual(sprung, [true, false]);
+  assertEquals(sprung, [true, false]);
 });
 
 /** False for a process that has ended, is a zombie, or has a pending SIGKILL. */
@@ -281,10 +286,10 @@ test("BUN_FEATURE_FLAG_NO_ORPHANS does not tie the server to its parent", () => 
       timeout: LIMIT,
     });
     const pid = Number(run.stdout);
-    assert.ok(pid > 1, run.stderr);
+    assert(pid > 1, run.stderr);
     const lives = living(pid);
     if (lives) process.kill(pid, "SIGKILL");
     return lives;
   });
-  assert.deepEqual(alive, [false, true]);
+  assertEquals(alive, [false, true]);
 });

@@ -1,9 +1,9 @@
 /** -u, -g and -U as root: programs run with exactly these ids, and no other supplementary group. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as net from "node:net";
-import { join } from "node:path";
 import { environmentOf, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
 import { ALONE, claim, needsRoot, settled, WITH_FFI } from "./harness.ts";
@@ -25,7 +25,7 @@ async function freePortBelow(limit: number): Promise<number> {
 claim("-u 65534 -g 65534: id shows exactly those and no supplementary group", async (t) => {
   const server = await t.start({ options: ["-u", "65534", "-g", "65534"], program: ["id"] });
   const { text } = await talk(t, server);
-  assert.match(text, /^uid=65534\(nobody\) gid=65534\(nogroup\) groups=65534\(nogroup\)\n$/);
+  assertMatch(text, /^uid=65534\(nobody\) gid=65534\(nogroup\) groups=65534\(nogroup\)\n$/);
 }, { forms: WITH_FFI, skip: needsRoot });
 
 claim(
@@ -36,11 +36,11 @@ claim(
       program: ["sh", "-c", "grep -E '^(Uid|Gid|Groups|Cap(Eff|Prm)):' /proc/self/status"],
     });
     const { text } = await talk(t, server);
-    assert.match(text, /^Uid:\t65534\t65534\t65534\t65534$/m);
-    assert.match(text, /^Gid:\t65533\t65533\t65533\t65533$/m);
-    assert.match(text, /^Groups:[\t ]*$/m);
-    assert.match(text, /^CapEff:\t0+$/m);
-    assert.match(text, /^CapPrm:\t0+$/m);
+    assertMatch(text, /^Uid:\t65534\t65534\t65534\t65534$/m);
+    assertMatch(text, /^Gid:\t65533\t65533\t65533\t65533$/m);
+    assertMatch(text, /^Groups:[\t ]*$/m);
+    assertMatch(text, /^CapEff:\t0+$/m);
+    assertMatch(text, /^CapPrm:\t0+$/m);
   },
   { forms: WITH_FFI, skip: needsRoot },
 );
@@ -54,9 +54,9 @@ claim("every thread of the server has dropped its privileges", async (t) => {
   );
   for (const task of tasks) {
     const status = fs.readFileSync(`/proc/${server.speaker}/task/${task}/status`, "utf8");
-    assert.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
-    assert.match(status, /^Gid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
-    assert.match(status, /^Groups:[\t ]*$/m, `thread ${task}`);
+    assertMatch(status, /^Uid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
+    assertMatch(status, /^Gid:\t65534\t65534\t65534\t65534$/m, `thread ${task}`);
+    assertMatch(status, /^Groups:[\t ]*$/m, `thread ${task}`);
   }
 }, { forms: ["binary", "bun"], skip: needsRoot });
 
@@ -64,26 +64,26 @@ claim("-U takes uid, gid and groups from the environment", async (t) => {
   const env = { UID: "65534", GID: "65534", GIDLIST: "65534,12345" };
   const server = await t.start({ options: ["-U"], env, program: ["id", "-G"] });
   const { text } = await talk(t, server);
-  assert.deepEqual(text.trim().split(" ").sort(), ["12345", "65534"]);
+  assertEquals(text.trim().split(" ").sort(), ["12345", "65534"]);
 }, { forms: WITH_FFI, skip: needsRoot });
 
 claim("a port below 1024 can be had with -u, since it is bound before", async (t) => {
   const port = await freePortBelow(1024);
   const server = await t.start({ port, options: AS_NOBODY, program: ["id", "-u"] });
-  assert.equal(server.port, port);
-  assert.equal((await talk(t, server)).text, "65534\n");
+  assertStrictEquals(server.port, port);
+  assertStrictEquals((await talk(t, server)).text, "65534\n");
 }, { forms: WITH_FFI, skip: needsRoot });
 
 claim("a key only root may read is read before, and after SIGHUP the old one stays", async (t) => {
   const pair = await selfSigned(t, "good");
   fs.chmodSync(pair.key, 0o600);
   const server = await t.start({ options: [...ALONE, ...AS_NOBODY], env: environmentOf(pair) });
-  assert.equal((await talk(t, server, "x\n")).text, "x\n");
+  assertStrictEquals((await talk(t, server, "x\n")).text, "x\n");
   server.signal("SIGHUP");
   await server.waitFor(
     /: unable to read key .*good\.key: permission denied.*; the old certificate stays in use$/i,
   );
-  assert.equal((await talk(t, server, "y\n")).text, "y\n");
+  assertStrictEquals((await talk(t, server, "y\n")).text, "y\n");
 }, { forms: WITH_FFI, skip: needsRoot });
 
 claim("as root without -u there is a warning", async (t) => {
@@ -109,17 +109,17 @@ claim("as root -u without -g, and -g without -u, make a warning of their own", a
     const server = await t.start({ options: [option, "65534"] });
     // Under Deno there is a second warning, because workers and programs are the same user.
     const said = server.lines(/programs run as (?!the same user)/);
-    assert.equal(said.length, 1, server.log());
-    assert.match(said[0] ?? "", warning);
+    assertStrictEquals(said.length, 1, server.log());
+    assertMatch(said[0] ?? "", warning);
     await server.stop();
   }
 }, { forms: WITH_FFI, skip: needsRoot });
 
 claim("-u without FFI: 111, naming Deno and the remedy, before any client", async (t) => {
   const outcome = await t.fails({ options: ["-u", "65534"] });
-  assert.equal(outcome.status, 111);
-  assert.match(outcome.stderr, /Deno without FFI/);
-  assert.match(outcome.stderr, /--allow-ffi/);
-  assert.equal(outcome.stdout.length, 0);
-  assert.ok(!fs.existsSync(join(t.dir, "core")));
+  assertStrictEquals(outcome.status, 111);
+  assertMatch(outcome.stderr, /Deno without FFI/);
+  assertMatch(outcome.stderr, /--allow-ffi/);
+  assertStrictEquals(outcome.stdout.length, 0);
+  assert(!fs.existsSync(join(t.dir, "core")));
 }, { forms: ["deno-noffi"], skip: needsRoot });

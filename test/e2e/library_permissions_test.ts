@@ -1,8 +1,8 @@
 /** The library under Deno, with exactly the permissions that README lists. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertNotStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { selfSigned } from "./certificates.ts";
 import { claim, ROOT } from "./harness.ts";
 
@@ -51,7 +51,7 @@ claim("the library needs the permissions that README lists, and no other", async
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   const runs = ROWS.map(async ([row, options, permissions], i) => {
     const line = readme.split("\n").find((line) => line.startsWith(`| ${row} | `)) ?? "";
-    for (const flag of permissions) assert.ok(line.includes(flag.split("=")[0] as string), row);
+    for (const flag of permissions) assert(line.includes(flag.split("=")[0] as string), row);
     const server = row === "a program"
       ? '{ command: ["/bin/cat"] }'
       : "(conn) => conn.readable.pipeTo(conn.writable)";
@@ -62,14 +62,14 @@ claim("the library needs the permissions that README lists, and no other", async
       join(ROOT, "node_modules/deno/deno"),
       ["run", ...flags, file],
     );
-    assert.deepEqual([status, new TextDecoder().decode(stdout)], [0, "hello\n"], row + stderr);
+    assertEquals([status, new TextDecoder().decode(stdout)], [0, "hello\n"], row + stderr);
     if (permissions.length === 0 || row === "a program") return;
     const less = await t.run(join(ROOT, "node_modules/deno/deno"), [
       "run",
       ...flags.slice(0, 3),
       file,
     ]);
-    assert.notEqual(less.status, 0, `${row}: it works without ${permissions.join(" ")}`);
+    assertNotStrictEquals(less.status, 0, `${row}: it works without ${permissions.join(" ")}`);
   });
   await Promise.all(runs);
 }, { forms: ["deno"] });

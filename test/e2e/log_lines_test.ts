@@ -1,7 +1,7 @@
 /** The log, line by line, as docs/specification.md#log-lines gives it, in text and JSON.
  *  No client can forge a line. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { refused, sClient, talk } from "./clients.ts";
 import { claim, type Server } from "./harness.ts";
 
@@ -26,21 +26,21 @@ claim("-v: status, pid, ok, ended, status, in this order and no other line", asy
     new RegExp(`^sslserver: ended by ${pid} status 0$`),
     /^sslserver: status: 0\/5\/0$/,
   ];
-  assert.equal(lines.length, expected.length, lines.join("\n"));
-  expected.forEach((pattern, i) => assert.match(lines[i] ?? "", pattern));
+  assertStrictEquals(lines.length, expected.length, lines.join("\n"));
+  expected.forEach((pattern, i) => assertMatch(lines[i] ?? "", pattern));
 });
 
 claim("-V: a tls line with protocol and cipher", async (t) => {
   const server = await t.start({ options: ["-V"] });
   const { facts } = await talk(t, server, "x", ["-3"]);
   const [line = ""] = await server.waitFor(/^sslserver: tls /);
-  assert.match(line, new RegExp(`^sslserver: tls [0-9]+ accept TLSv1\\.3:${facts["cipher"]}$`));
+  assertMatch(line, new RegExp(`^sslserver: tls [0-9]+ accept TLSv1\\.3:${facts["cipher"]}$`));
   await server.waitFor(
     /^sslserver: info: client of pid: \d+ has JA4: t1\d[di]\d{4}\w\w_\w{12}_\w{12}$/,
   );
   await talk(t, server, "x", ["-2"]);
   const lines = await server.waitFor(/^sslserver: tls /, 2);
-  assert.match(lines[1] ?? "", /^sslserver: tls [0-9]+ accept TLSv1\.2:ECDHE-\S+$/);
+  assertMatch(lines[1] ?? "", /^sslserver: tls [0-9]+ accept TLSv1\.2:ECDHE-\S+$/);
 });
 
 claim(
@@ -50,7 +50,7 @@ claim(
     await talk(t, server, "x");
     await refused(server.port, "GET / HTTP/1.0\r\n\r\n");
     await server.waitFor(/unable to accept TLS/);
-    assert.deepEqual(server.lines(/^sslserver: (status|pid|ok|tls|ended)/), []);
+    assertEquals(server.lines(/^sslserver: (status|pid|ok|tls|ended)/), []);
   },
 );
 
@@ -64,13 +64,13 @@ claim("--log=json: the same events, one object a line", async (t) => {
     JSON.parse(line) as Record<string, unknown>
   );
   for (const { time, level, event } of events) {
-    assert.match(String(time), /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z$/);
-    assert.match(String(level), /^(fatal|error|warning|info|usage)$/, String(event));
+    assertMatch(String(time), /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z$/);
+    assertMatch(String(level), /^(fatal|error|warning|info|usage)$/, String(event));
   }
   const find = (name: string) => events.find(({ event }) => event === name) ?? {};
   const pid = find("pid")["pid"];
-  assert.equal(typeof pid, "number");
-  assert.deepEqual(
+  assertStrictEquals(typeof pid, "number");
+  assertEquals(
     { ...find("ok"), time: undefined, remotePort: undefined },
     {
       time: undefined,
@@ -85,8 +85,8 @@ claim("--log=json: the same events, one object a line", async (t) => {
       remotePort: undefined,
     },
   );
-  assert.equal(find("tls")["protocol"], "TLSv1.3");
-  assert.deepEqual({ ...find("ended"), time: undefined }, {
+  assertStrictEquals(find("tls")["protocol"], "TLSv1.3");
+  assertEquals({ ...find("ended"), time: undefined }, {
     time: undefined,
     level: "info",
     event: "ended",
@@ -94,13 +94,13 @@ claim("--log=json: the same events, one object a line", async (t) => {
     status: 0,
   });
   const status = events.filter(({ event }) => event === "status");
-  assert.deepEqual([status[0]?.["running"], status[0]?.["limit"], status[0]?.["perIp"]], [
+  assertEquals([status[0]?.["running"], status[0]?.["limit"], status[0]?.["perIp"]], [
     1,
     40,
     0,
   ]);
-  assert.equal(find("tls-failed")["remoteIp"], "127.0.0.1");
-  assert.equal(find("tls-failed")["level"], "error");
+  assertStrictEquals(find("tls-failed")["remoteIp"], "127.0.0.1");
+  assertStrictEquals(find("tls-failed")["level"], "error");
 });
 
 claim("a hostile server name, ALPN or -l cannot forge a line", async (t) => {
@@ -111,14 +111,14 @@ claim("a hostile server name, ALPN or -l cannot forge a line", async (t) => {
   await talk(t, server, "", ["-s", forged, "-a", forged]).catch(() => {});
   await talk(t, server, "", ["-a", forged]);
   await server.waitFor(/^sslserver: ended by/);
-  assert.deepEqual(server.lines(/^sslserver: ok 1 /), []);
+  assertEquals(server.lines(/^sslserver: ok 1 /), []);
   const [ok = ""] = server.lines(/^sslserver: ok /);
-  assert.match(ok, /^sslserver: ok [0-9]+ x\?sslserver: ok 1 forged\?\[31m\?s:127\.0\.0\.1:/);
+  assertMatch(ok, /^sslserver: ok [0-9]+ x\?sslserver: ok 1 forged\?\[31m\?s:127\.0\.0\.1:/);
   // deno-lint-ignore no-control-regex
-  assert.doesNotMatch(server.log(), /[^\x0a\x20-\x7e]/);
+  assertNotMatch(server.log(), /[^\x0a\x20-\x7e]/);
 });
 
 claim("stderr that nobody reads any more does not stop the server", async (t) => {
   const server = await t.start({ options: ["-v"], prelude: "exec 2>/dev/full" });
-  for (let i = 0; i < 3; i++) assert.equal((await talk(t, server, "x\n")).text, "x\n");
+  for (let i = 0; i < 3; i++) assertStrictEquals((await talk(t, server, "x\n")).text, "x\n");
 });

@@ -1,9 +1,9 @@
 /** Another process reads the log. A reader that stops reading blocks no connection, a flood does not fill
  *  the disk, and the lines of draining workers arrive after the monitor has ended. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { once } from "node:events";
-import { join } from "node:path";
 import process from "node:process";
 import { Conversation } from "../interop/supervisors.ts";
 import { refused, talk } from "./clients.ts";
@@ -45,7 +45,7 @@ class Reader {
 
   async saw(pattern: RegExp): Promise<void> {
     await settled(() => pattern.test(this.text), (seen) => seen);
-    assert.match(this.text, pattern);
+    assertMatch(this.text, pattern);
   }
 }
 
@@ -100,16 +100,16 @@ for (const [what, make] of Object.entries({ pipe, socket })) {
       }
       for (let i = 0; i < 10; i++) {
         const start = performance.now();
-        assert.equal((await talk(t, server, "x\n")).text, "x\n");
-        assert.ok(performance.now() - start < 5000);
+        assertStrictEquals((await talk(t, server, "x\n")).text, "x\n");
+        assert(performance.now() - start < 5000);
         await open.echo(`still ${i}\n`);
       }
       server.signal("SIGTERM");
       const start = performance.now();
       if (t.alone) await open.end();
       const { status } = await within(server.exited, 5000, "the server did not end");
-      assert.equal(status, 0);
-      assert.ok(performance.now() - start < 4000);
+      assertStrictEquals(status, 0);
+      assert(performance.now() - start < 4000);
       reader.goOn();
       if (!t.alone) {
         await open.echo("after the monitor\n");
@@ -132,8 +132,8 @@ claim("what a slow reader could not take at once comes later, in order", async (
   const pids = (name: string): string[] =>
     [...reader.text.matchAll(new RegExp(`: ${name} ([0-9]+)`, "g"))].map(([, pid]) => pid ?? "");
   await settled(() => pids("ended by"), ({ length }) => length === 12);
-  assert.equal(pids("ok").length, 12);
-  assert.deepEqual(pids("ok"), pids("pid"));
+  assertStrictEquals(pids("ok").length, 12);
+  assertEquals(pids("ok"), pids("pid"));
   server.signal("SIGTERM");
   await within(reader.ended, LIMIT, "somebody still has the log");
 });
@@ -152,12 +152,12 @@ claim(
     );
     const summed = summaries.reduce((sum, line) => sum + Number(/and ([0-9]+)/.exec(line)?.[1]), 0);
     const printed = server.lines(/^sslserver: error: unable to accept TLS/).length;
-    assert.equal(printed + summed, 120);
-    assert.ok(
+    assertStrictEquals(printed + summed, 120);
+    assert(
       printed <= 50 * (summaries.length + 1),
       `${printed} lines, ${summaries.length} summaries`,
     );
-    assert.equal(server.lines(/^sslserver: ok /).length, 12);
+    assertStrictEquals(server.lines(/^sslserver: ok /).length, 12);
   },
 );
 
@@ -165,11 +165,11 @@ split("a worker has a log of its own, and never the server's stderr", async (t) 
   const server = await t.start({ options: ["-vHRl0", "--workers", "1"], program: STAY });
   const worker = await workerOf(server);
   const descriptors = descriptorsOf(worker);
-  assert.match(descriptors.get(2) ?? "", /^socket:/);
-  assert.ok([...descriptors.values()].every((target) => target !== server.logFile));
+  assertMatch(descriptors.get(2) ?? "", /^socket:/);
+  assert([...descriptors.values()].every((target) => target !== server.logFile));
   const client = await guest(server);
   const [program = 0] = server.children();
-  assert.equal(descriptorsOf(program).get(2), server.logFile);
+  assertStrictEquals(descriptorsOf(program).get(2), server.logFile);
   client.leave();
 });
 
@@ -181,7 +181,7 @@ split("lines of a worker that drains come after the monitor has gone", async (t)
   const client = await guest(server);
   server.signal("SIGTERM");
   await within(server.exited, LIMIT, "the monitor did not end");
-  assert.deepEqual(server.lines(/ended by/), []);
+  assertEquals(server.lines(/ended by/), []);
   client.leave();
   await server.waitFor(/^sslserver: ended by [0-9]+ status unknown$/);
   for (const pid of copiers()) if (!before.includes(pid) && alive(pid)) await gone(pid);

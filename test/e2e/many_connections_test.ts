@@ -2,7 +2,7 @@
  *  program is reaped, no descriptor is left. E2E_CONNECTIONS is their number (default 500; use 5,000 for a
  *  run by hand). E2E_SEED selects another series. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { claim, helper } from "./harness.ts";
 import { talk } from "./clients.ts";
@@ -18,10 +18,10 @@ claim(`${COUNT} connections of random sizes and endings, 50 at once, lose nothin
   const before = server.descriptors().length;
   const args = ["many", String(server.port), String(COUNT), "50", SEED];
   const outcome = await t.run(client, args, { limit: 500_000 });
-  assert.match(outcome.stderr, new RegExp(`^ok=${COUNT}\nfailed=0\n$`), outcome.stderr);
+  assertMatch(outcome.stderr, new RegExp(`^ok=${COUNT}\nfailed=0\n$`), outcome.stderr);
   const started = server.lines(/^sslserver: ok /).length;
   await server.waitFor(/^sslserver: ended by [0-9]+ status /, started);
   await server.noChildren();
   await server.descriptorsBackTo(before);
-  assert.deepEqual(server.lines(/^program /), [], "a program saw wrong bytes");
+  assertEquals(server.lines(/^program /), [], "a program saw wrong bytes");
 }, { timeout: 600_000 });

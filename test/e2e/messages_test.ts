@@ -1,9 +1,9 @@
 /** Starts that fail: for each message a command line and an environment that cause it, with exit code,
  *  message and remedy. Every message in the source has a row, or a reason for having none. */
 
-import assert from "node:assert/strict";
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { VERSION } from "../../src/version.ts";
 import { openssl } from "./certificates.ts";
 import { claim, formCommand, ROOT, type Trial } from "./harness.ts";
@@ -360,7 +360,7 @@ async function tried(t: Trial, row: Row): Promise<string | undefined> {
     info: next.startsWith("sslserver: info: ") ? next.slice("sslserver: info: ".length) : undefined,
   };
   try {
-    assert.deepEqual(said, { code, fatal, info });
+    assertEquals(said, { code, fatal, info });
     return undefined;
   } catch {
     return `${row.args} ${JSON.stringify(row.env ?? {})}: ${JSON.stringify(said)}\n${stderr}`;
@@ -378,7 +378,7 @@ claim("a start that fails says why and what to do, for every message", async (t)
     }
   };
   await Promise.all([worker(), worker(), worker()]);
-  assert.deepEqual(wrong, []);
+  assertEquals(wrong, []);
 }, { forms: ["binary", "deno"], timeout: 120_000 });
 
 /** The text of every error in the source that ends a start, and its file. */
@@ -406,5 +406,5 @@ claim("every message that can end a start is in the table, or has a reason", asy
     return !ROWS.some(({ fatal }) => like.test(fatal)) &&
       !Object.keys(ELSEWHERE).some((begin) => words.startsWith(begin));
   });
-  assert.deepEqual(missing, []);
+  assertEquals(missing, []);
 }, { forms: ["binary"] });

@@ -1,6 +1,6 @@
 /** Helpers of the claims about --metrics: fetch, parse and compare them. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { found, type Server, settled, type Trial } from "./harness.ts";
 
 /** The URL of a server's metrics, from its log. `--metrics` may have port 0. */
@@ -11,7 +11,7 @@ export async function where(server: Server): Promise<string> {
 
 export async function curl(t: Trial, ...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await t.run("curl", ["-sS", "--fail", ...args]);
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
   return new TextDecoder().decode(stdout);
 }
 
@@ -40,21 +40,21 @@ export async function assertCounts(
 ): Promise<string> {
   const same = (text: string): boolean => {
     try {
-      assert.deepEqual(counted(text), wanted);
+      assertEquals(counted(text), wanted);
       return true;
     } catch {
       return false;
     }
   };
   const text = await settled(() => curl(t, url), same, 5000);
-  assert.deepEqual(counted(text), wanted);
+  assertEquals(counted(text), wanted);
   return text;
 }
 
 /** Asserts that Prometheus' own checker, promtool, finds nothing wrong. */
 export async function assertWellFormed(t: Trial, text: string): Promise<void> {
   const { status, stderr, stdout } = await t.run(promtool(), ["check", "metrics"], { input: text });
-  assert.deepEqual([status, stderr, stdout.length], [0, "", 0]);
+  assertEquals([status, stderr, stdout.length], [0, "", 0]);
 }
 
 function promtool(): string {

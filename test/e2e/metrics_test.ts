@@ -1,10 +1,10 @@
 /** Metrics after a scripted load show exactly what the script did, and Prometheus' own checker finds
  *  nothing wrong. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as net from "node:net";
-import { join } from "node:path";
 import { tcprules } from "../../src/commands/tcprules.ts";
 import { selfSigned } from "./certificates.ts";
 import { Raw, refused, sClient, silent, talk } from "./clients.ts";
@@ -22,7 +22,7 @@ async function rulesFile(t: Trial, source: string): Promise<string> {
     stderr: (text) => errors += text,
     env: {},
   });
-  assert.equal(status, 0, errors);
+  assertStrictEquals(status, 0, errors);
   return path;
 }
 
@@ -54,7 +54,9 @@ claim("after a scripted load the counts are those of the script", async (t) => {
   const url = await where(server);
   const before = await assertCounts(t, url, {});
 
-  for (let i = 0; i < 3; i++) assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+  for (let i = 0; i < 3; i++) {
+    assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
+  }
   await sClient(t, server, "hello\n", ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"]);
   await talk(t, server, "fail\n");
   await talk(t, server, "kill\n");
@@ -110,15 +112,15 @@ claim("after a scripted load the counts are those of the script", async (t) => {
     ["programs_running", "programs_limit", "connections_pending", "connections_pending_limit"]
       .map((name) => [name, now.get(name)]),
   );
-  assert.deepEqual(state, {
+  assertEquals(state, {
     programs_running: 0,
     programs_limit: 7,
     connections_pending: 0,
     connections_pending_limit: 999,
   });
   const ends = now.get(`certificate_expiry_timestamp_seconds{file="${certificate}"}`) ?? 0;
-  assert.ok(Math.abs(ends - Date.now() / 1000 - 100 * 86_400) < 3600, String(ends));
-  assert.ok((now.get("process_start_time_seconds") ?? 0) > Date.now() / 1000 - 120);
+  assert(Math.abs(ends - Date.now() / 1000 - 100 * 86_400) < 3600, String(ends));
+  assert((now.get("process_start_time_seconds") ?? 0) > Date.now() / 1000 - 120);
 
   for (const output of [before, text]) await assertWellFormed(t, output);
 });
@@ -167,10 +169,10 @@ claim("programs are shown as long as they run", async (t) => {
   const guests = [1, 2].map(() => t.spawn("openssl", client));
   const running = async (): Promise<number | undefined> =>
     samples(await curl(t, url)).get("programs_running");
-  assert.equal(await settled(running, (n) => n === 2), 2);
+  assertStrictEquals(await settled(running, (n) => n === 2), 2);
   for (const guest of guests) guest.stdin?.end(); // cat ends with its input
   for (const guest of guests) guest.kill("SIGTERM");
-  assert.equal(await settled(running, (n) => n === 0), 0);
+  assertStrictEquals(await settled(running, (n) => n === 0), 0);
 });
 
 claim("a certificate is shown with its file, and with each server name it is for", async (t) => {
@@ -188,7 +190,7 @@ claim("a certificate is shown with its file, and with each server name it is for
   const text = await curl(t, await where(server));
   const family = "certificate_expiry_timestamp_seconds";
   const shown = [...samples(text).keys()].filter((name) => name.startsWith(family));
-  assert.deepEqual(shown.sort(), [
+  assertEquals(shown.sort(), [
     `${family}{file="${other.certificate}",name="*.b.example"}`,
     `${family}{file="${other.certificate}",name="a.example"}`,
     `${family}{file="${own.certificate}"}`,
@@ -211,10 +213,10 @@ claim(
     server.signal("SIGTERM");
     await idle.closedWithin();
     const next = await t.start({ options: ["--metrics", new URL(url).host] });
-    assert.equal(await where(next), url);
+    assertStrictEquals(await where(next), url);
     talking.stdin?.end();
     talking.kill("SIGTERM");
-    assert.equal((await server.exited).status, 0);
+    assertStrictEquals((await server.exited).status, 0);
   },
 );
 
@@ -224,9 +226,9 @@ claim("an address that cannot be bound stops the start before anything is served
   const { port } = taken.address() as net.AddressInfo;
   try {
     const outcome = await t.fails({ options: ["--metrics", `127.0.0.1:${port}`] });
-    assert.equal(outcome.status, 111);
-    assert.equal(outcome.stdout.length, 0);
-    assert.match(
+    assertStrictEquals(outcome.status, 111);
+    assertStrictEquals(outcome.stdout.length, 0);
+    assertMatch(
       outcome.stderr,
       /^sslserver: fatal: unable to listen for --metrics on 127\.0\.0\.1:/m,
     );
@@ -234,24 +236,24 @@ claim("an address that cannot be bound stops the start before anything is served
     taken.close();
   }
   const wrong = await t.fails({ options: ["--metrics", "nonsense"] });
-  assert.equal(wrong.status, 100);
-  assert.match(wrong.stderr, /option --metrics needs .*, not 'nonsense'/);
+  assertStrictEquals(wrong.status, 100);
+  assertMatch(wrong.stderr, /option --metrics needs .*, not 'nonsense'/);
 });
 
 claim("a unix socket is its owner's alone and gone after the end", async (t) => {
   const path = join(t.dir, "metrics");
   const server = await t.start({ options: ["--metrics", path], prelude: "umask 0" });
-  assert.equal(await where(server), path);
-  assert.equal(fs.statSync(path).mode & 0o7777, 0o600);
+  assertStrictEquals(await where(server), path);
+  assertStrictEquals(fs.statSync(path).mode & 0o7777, 0o600);
   const text = await curl(t, "--unix-socket", path, "http://localhost/metrics");
-  assert.equal(samples(text).get("connections_accepted_total"), 0);
-  assert.equal(await server.stop(), undefined);
-  assert.ok(!fs.existsSync(path));
+  assertStrictEquals(samples(text).get("connections_accepted_total"), 0);
+  assertStrictEquals(await server.stop(), undefined);
+  assert(!fs.existsSync(path));
 }, { forms: WITH_FFI.filter((form) => !ON_DENO.includes(form)) });
 
 claim("without leave to set the mode, a unix socket is refused with the remedy", async (t) => {
   const outcome = await t.fails({ options: ["--metrics", join(t.dir, "metrics")] });
-  assert.equal(outcome.status, 111);
-  assert.match(outcome.stderr, /^sslserver: deno run needs --allow-sys=umask|^sslserver: .*umask/m);
-  assert.ok(!fs.existsSync(join(t.dir, "metrics")));
+  assertStrictEquals(outcome.status, 111);
+  assertMatch(outcome.stderr, /^sslserver: deno run needs --allow-sys=umask|^sslserver: .*umask/m);
+  assert(!fs.existsSync(join(t.dir, "metrics")));
 }, { forms: ON_DENO });

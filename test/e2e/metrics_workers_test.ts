@@ -1,9 +1,9 @@
 /** A server with three workers has the metrics of one server: they are exact whichever worker serves a
  *  connection, and no counter decreases when a worker dies. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { Raw, refused, talk } from "./clients.ts";
 import { ON_DENO, type Server, settled, type Trial, WITH_FFI, within } from "./harness.ts";
@@ -32,7 +32,7 @@ function counters(text: string): [string, number][] {
 function assertNotBack(before: string, after: string): void {
   const now = new Map(counters(after));
   const back = counters(before).filter(([name, value]) => (now.get(name) ?? 0) < value);
-  assert.deepEqual(back, []);
+  assertEquals(back, []);
 }
 
 /** Kills a worker with SIGKILL and waits for its successor. */
@@ -40,7 +40,7 @@ async function replace(t: Trial, server: Server, url: string, pid: number): Prom
   process.kill(pid, "SIGKILL");
   await settled(() => server.workers(), (pids) => pids.length === 3 && !pids.includes(pid));
   const running = async () => samples(await curl(t, url)).get("workers_running");
-  assert.equal(await settled(running, (count) => count === 3), 3);
+  assertStrictEquals(await settled(running, (count) => count === 3), 3);
 }
 
 split("connections count once, whichever of three workers they come to", async (t) => {
@@ -48,7 +48,7 @@ split("connections count once, whichever of three workers they come to", async (
   const url = await where(server);
   const wrong = await spread(server);
   const talks = Array.from({ length: 12 }, () => talk(t, server, "hello\n"));
-  for (const { text } of await Promise.all(talks)) assert.equal(text, "hello\n");
+  for (const { text } of await Promise.all(talks)) assertStrictEquals(text, "hello\n");
   const text = await assertCounts(t, url, {
     connections_accepted_total: wrong + 12,
     'connections_total{outcome="ok"}': 12,
@@ -64,9 +64,9 @@ split("connections count once, whichever of three workers they come to", async (
     connection_duration_seconds_count: wrong + 12,
   });
   const now = samples(text);
-  assert.equal(now.get("workers_running"), 3);
-  assert.equal(now.get('connection_duration_seconds_bucket{le="+Inf"}'), wrong + 12);
-  assert.ok(Math.abs((now.get("uptime_seconds") ?? 0) - 20) < 20);
+  assertStrictEquals(now.get("workers_running"), 3);
+  assertStrictEquals(now.get('connection_duration_seconds_bucket{le="+Inf"}'), wrong + 12);
+  assert(Math.abs((now.get("uptime_seconds") ?? 0) - 20) < 20);
   await assertWellFormed(t, text);
 });
 
@@ -75,16 +75,16 @@ split("states are those of all workers together", async (t) => {
   const url = await where(server);
   const guests = await Promise.all(Array.from({ length: 20 }, () => Raw.connect(server.port)));
   const open = (name: string) => async () => samples(await curl(t, url)).get(name);
-  assert.equal(await settled(open("connections_open"), (count) => count === 20), 20);
-  assert.equal(await open("connections_pending")(), 20);
+  assertStrictEquals(await settled(open("connections_open"), (count) => count === 20), 20);
+  assertStrictEquals(await open("connections_pending")(), 20);
   for (const guest of guests) guest.destroy();
-  assert.equal(await settled(open("connections_open"), (count) => count === 0), 0);
+  assertStrictEquals(await settled(open("connections_open"), (count) => count === 0), 0);
   const client = ["s_client", "-quiet", "-connect", `127.0.0.1:${server.port}`];
   const talking = Array.from({ length: 4 }, () => t.spawn("openssl", client));
-  assert.equal(await settled(open("programs_running"), (count) => count === 4), 4);
-  assert.equal(await open("programs_limit")(), 9);
+  assertStrictEquals(await settled(open("programs_running"), (count) => count === 4), 4);
+  assertStrictEquals(await open("programs_limit")(), 9);
   for (const guest of talking) guest.kill("SIGTERM");
-  assert.equal(await settled(open("programs_running"), (count) => count === 0), 0);
+  assertStrictEquals(await settled(open("programs_running"), (count) => count === 0), 0);
 });
 
 split(
@@ -109,7 +109,7 @@ split(
       deaths++;
       const after = await curl(t, url);
       assertNotBack(before, after);
-      assert.equal(samples(after).get('worker_restarts_total{reason="signal"}'), deaths);
+      assertStrictEquals(samples(after).get('worker_restarts_total{reason="signal"}'), deaths);
       await assertWellFormed(t, after);
       // Counting continues from the old values.
       for (let i = 0; i < 4; i++) await refused(server.port, new Uint8Array(64));
@@ -117,7 +117,7 @@ split(
       before = await all();
       const now = samples(before);
       const seen = ["connections_accepted_total", failed, "connections_open"];
-      assert.deepEqual(seen.map((name) => now.get(name)), [count, count, 0]);
+      assertEquals(seen.map((name) => now.get(name)), [count, count, 0]);
     }
   },
 );
@@ -127,18 +127,18 @@ split("a server whose only worker is killed counts on, on the same port", async 
   const url = await where(server);
   const started = samples(await curl(t, url)).get("process_start_time_seconds");
   for (let i = 1; i < 4; i++) {
-    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+    assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
     const ended = async () => samples(await curl(t, url)).get('connections_total{outcome="ok"}');
-    assert.equal(await settled(ended, (count) => count === i), i);
+    assertStrictEquals(await settled(ended, (count) => count === i), i);
     const [worker = 0] = await workersOf(server);
     process.kill(worker, "SIGKILL");
     const text = await curl(t, url); // a scrape before the successor runs waits for it
-    assert.equal(samples(text).get('connections_total{outcome="ok"}'), i);
-    assert.equal(samples(text).get('worker_restarts_total{reason="signal"}'), i);
-    assert.equal(samples(text).get("process_start_time_seconds"), started);
+    assertStrictEquals(samples(text).get('connections_total{outcome="ok"}'), i);
+    assertStrictEquals(samples(text).get('worker_restarts_total{reason="signal"}'), i);
+    assertStrictEquals(samples(text).get("process_start_time_seconds"), started);
     await settled(() => server.workers(), ([pid]) => pid !== undefined && pid !== worker);
   }
-  assert.equal(server.lines(/ metrics at /).length, 1);
+  assertStrictEquals(server.lines(/ metrics at /).length, 1);
 });
 
 split("a worker that does not answer costs a second, and none of its counts", async (t) => {
@@ -155,21 +155,21 @@ split("a worker that does not answer costs a second, and none of its counts", as
   try {
     const text = await within(curl(t, url), 4000, "no answer without the worker");
     assertNotBack(before, text);
-    assert.equal(samples(text).get("workers_silent_total"), 1);
-    assert.equal(samples(text).get("connections_accepted_total"), count);
+    assertStrictEquals(samples(text).get("workers_silent_total"), 1);
+    assertStrictEquals(samples(text).get("connections_accepted_total"), count);
     await assertWellFormed(t, text);
   } finally {
     process.kill(stopped, "SIGCONT");
   }
   const after = await curl(t, url);
-  assert.equal(samples(after).get("workers_silent_total"), 1);
+  assertStrictEquals(samples(after).get("workers_silent_total"), 1);
   assertNotBack(before, after);
 });
 
 split("a server in one process knows of no workers", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "0", "--metrics", ":0"] });
   const text = await curl(t, await where(server));
-  assert.deepEqual([...samples(text).keys()].filter((name) => name.includes("worker")), []);
+  assertEquals([...samples(text).keys()].filter((name) => name.includes("worker")), []);
 });
 
 const ON_PATHS = { forms: WITH_FFI.filter((form) => !ON_DENO.includes(form)) };
@@ -183,9 +183,9 @@ asRoot(
     const fetch = () => curl(t, "--unix-socket", path, "http://localhost/metrics");
     const server = await t.start({ options, env });
     await server.waitFor(/ metrics at /);
-    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+    assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
     const ended = async () => samples(await fetch()).get('connections_total{outcome="ok"}');
-    assert.equal(await settled(ended, (count) => count === 1), 1);
+    assertStrictEquals(await settled(ended, (count) => count === 1), 1);
 
     const before = await workersOf(server, 3);
     for (const pid of before) process.kill(pid, "SIGKILL");
@@ -199,9 +199,9 @@ asRoot(
       }
     };
     const text = await settled(again, (text) => samples(text).get("workers_running") === 3);
-    assert.equal(samples(text).get('worker_restarts_total{reason="signal"}'), 3);
-    assert.equal(samples(text).get('connections_total{outcome="ok"}'), 1);
-    assert.equal(fs.statSync(path).mode & 0o7777, 0o600);
+    assertStrictEquals(samples(text).get('worker_restarts_total{reason="signal"}'), 3);
+    assertStrictEquals(samples(text).get('connections_total{outcome="ok"}'), 1);
+    assertStrictEquals(fs.statSync(path).mode & 0o7777, 0o600);
 
     const client = ["s_client", "-quiet", "-connect", `127.0.0.1:${server.port}`];
     const talking = t.spawn("openssl", client);
@@ -210,17 +210,17 @@ asRoot(
     talking.stdin?.write("one\n");
     await settled(() => heard, (text) => text === "one\n");
     server.signal("SIGTERM");
-    assert.deepEqual(await server.exited, { status: 0, signal: null });
-    assert.ok(!fs.existsSync(path));
+    assertEquals(await server.exited, { status: 0, signal: null });
+    assert(!fs.existsSync(path));
     const next = await t.start({ options, env: { ...env, SSL_CHROOT: env["SSL_CHROOT"] ?? "" } });
     await next.waitFor(/ metrics at /);
-    assert.equal(samples(await fetch()).get("connections_accepted_total"), 0);
+    assertStrictEquals(samples(await fetch()).get("connections_accepted_total"), 0);
     talking.stdin?.write("two\n"); // the old worker still drains, and has not removed the new socket
-    assert.equal(await settled(() => heard, (text) => text === "one\ntwo\n"), "one\ntwo\n");
+    assertStrictEquals(await settled(() => heard, (text) => text === "one\ntwo\n"), "one\ntwo\n");
     talking.stdin?.end();
     talking.kill("SIGTERM");
-    assert.equal(samples(await fetch()).get("workers_running"), 3);
-    assert.deepEqual(server.lines(/ error: (?!worker )/), []);
+    assertStrictEquals(samples(await fetch()).get("workers_running"), 3);
+    assertEquals(server.lines(/ error: (?!worker )/), []);
   },
   ON_PATHS,
 );
@@ -236,5 +236,5 @@ asRoot("a successor of a worker that cannot have the path serves without metrics
   fs.renameSync(folder, `${folder}.away`);
   process.kill(worker, "SIGKILL");
   await server.waitFor(/ error: unable to listen for --metrics on /);
-  assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+  assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
 }, ON_PATHS);

@@ -1,7 +1,7 @@
 /** Mounts that only the server under test sees. Needs root and unshare(1) of util-linux. */
 
+import { dirname, join } from "@std/path";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
 import { ROOT, type Trial } from "./harness.ts";
 
 /** A prelude: shell text that makes a new mount namespace, runs `mount` in it, then the server.

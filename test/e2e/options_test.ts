@@ -1,9 +1,9 @@
 /** Options: usage errors exit with 100 and one usage line. A message about an unsupported option names
  *  it. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import fs from "node:fs";
-import { join } from "node:path";
 import { talk } from "./clients.ts";
 import { claim, formCommand, type Outcome, type Trial } from "./harness.ts";
 
@@ -30,20 +30,20 @@ claim("wrong usage: 100, the reason, one usage line, nothing on stdout", async (
   for (const [args, message] of cases) {
     const outcome = await bare(t, ...args);
     const lines = outcome.stderr.trimEnd().split("\n");
-    assert.equal(outcome.status, 100, `${args.join(" ")}: ${outcome.stderr}`);
-    assert.match(lines[0] ?? "", /^sslserver: fatal: /);
-    assert.match(lines[0] ?? "", message);
-    assert.equal(lines[1], "sslserver: usage: sslserver [opts] host port prog [args]");
-    assert.equal(lines.length, 2);
-    assert.equal(outcome.stdout.length, 0);
+    assertStrictEquals(outcome.status, 100, `${args.join(" ")}: ${outcome.stderr}`);
+    assertMatch(lines[0] ?? "", /^sslserver: fatal: /);
+    assertMatch(lines[0] ?? "", message);
+    assertStrictEquals(lines[1], "sslserver: usage: sslserver [opts] host port prog [args]");
+    assertStrictEquals(lines.length, 2);
+    assertStrictEquals(outcome.stdout.length, 0);
   }
 });
 
 claim("an unknown port name, and a port above 65535: 111 or 100 with the port", async (t) => {
   for (const port of ["no-such-service", "65536"]) {
     const outcome = await bare(t, "--self-signed", "127.0.0.1", port, "cat");
-    assert.ok(outcome.status === 111 || outcome.status === 100);
-    assert.match(outcome.stderr, new RegExp(`^sslserver: fatal: .*port ${port}`, "m"));
+    assert(outcome.status === 111 || outcome.status === 100);
+    assertMatch(outcome.stderr, new RegExp(`^sslserver: fatal: .*port ${port}`, "m"));
   }
 });
 
@@ -53,38 +53,38 @@ claim("options cluster, values may be attached, the last one wins, -- ends them"
     program: ["sh", "-c", 'echo "$SSLLOCALHOST $1 $2"', "sh", "-1", "--help"],
   });
   const { text } = await talk(t, server);
-  assert.equal(text, "0 -1 --help\n");
+  assertStrictEquals(text, "0 -1 --help\n");
   await server.waitFor(/^sslserver: status: 1\/7\/0$/);
 });
 
 claim("-q says nothing, not even why it ends", async (t) => {
   const outcome = await t.fails({ options: ["-q"], selfSigned: false });
-  assert.equal(outcome.status, 111);
-  assert.equal(outcome.stderr, "");
+  assertStrictEquals(outcome.status, 111);
+  assertStrictEquals(outcome.stderr, "");
   const program = join(t.dir, "plain");
   fs.writeFileSync(program, "", { mode: 0o644 });
   const server = await t.start({ options: ["-q"], program: [program] });
   await talk(t, server);
-  assert.equal(server.log(), "");
+  assertStrictEquals(server.log(), "");
 });
 
 claim("-B is the first thing the client gets", async (t) => {
   const server = await t.start({ options: ["-B", "220 ready\r\n"], program: ["echo", "hello"] });
   const { text } = await talk(t, server, "", ["-e", "stay"]);
-  assert.equal(text, "220 ready\r\nhello\n");
+  assertStrictEquals(text, "220 ready\r\nhello\n");
 });
 
 claim("a host name is looked up, a port name found in /etc/services", async (t) => {
   const taken = await t.start({ host: "localhost", options: ["-4"] });
   const { text } = await talk(t, taken, "hello\n");
-  assert.equal(text, "hello\n");
+  assertStrictEquals(text, "hello\n");
   const rewrite = join(t.dir, "rewrite");
   fs.writeFileSync(rewrite, "=elsewhere:192.0.2.1\n");
   const [path = "", ...before] = formCommand(t.form, "cat");
   for (const host of ["192.0.2.1", "elsewhere"]) {
     const args = [...before, "--self-signed", host, "smtps", "cat"];
     const outcome = await t.run(path, args, { env: { DNSREWRITEFILE: rewrite } });
-    assert.match(outcome.stderr, /unable to listen on 192\.0\.2\.1 port 465/);
+    assertMatch(outcome.stderr, /unable to listen on 192\.0\.2\.1 port 465/);
   }
 });
 
@@ -93,8 +93,8 @@ claim("-d leaves Nagle's delay on, the default turns it off", async (t) => {
   // less than 40 ms.
   const server = await t.start({ program: ["cat"] });
   const { text, facts } = await talk(t, server, "x\n".repeat(100));
-  assert.equal(text.length, 200);
-  assert.ok(Number(facts["ms"]) < 1000);
+  assertStrictEquals(text.length, 200);
+  assert(Number(facts["ms"]) < 1000);
   const delayed = await t.start({ options: ["-d"] });
-  assert.equal((await talk(t, delayed, "x\n")).text, "x\n");
+  assertStrictEquals((await talk(t, delayed, "x\n")).text, "x\n");
 });

@@ -1,10 +1,17 @@
 /** The published packages work: the npm package with bunx, Bun and Deno, types included; the JSR package
  *  as far as a dry run shows. All offline. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { DELIMITER, join } from "@std/path";
 import { once } from "node:events";
 import * as fs from "node:fs";
-import { delimiter, join } from "node:path";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { after } from "node:test";
@@ -24,7 +31,7 @@ const LONG = 120_000;
 function environment(t: Trial): Record<string, string> {
   return {
     HOME: t.dir,
-    PATH: [join(ROOT, "node_modules/.bin"), process.env["PATH"] ?? "/usr/bin:/bin"].join(delimiter),
+    PATH: [join(ROOT, "node_modules/.bin"), process.env["PATH"] ?? "/usr/bin:/bin"].join(DELIMITER),
     DENO_DIR: denoDir(),
     BUN_INSTALL_CACHE_DIR: join(t.dir, "bun-cache"),
     npm_config_cache: join(t.dir, "npm-cache"),
@@ -38,7 +45,7 @@ function environment(t: Trial): Record<string, string> {
 async function shell(t: Trial, folder: string, line: string, ...words: string[]): Promise<string> {
   const outcome = await tried(t, folder, line, ...words);
   const text = new TextDecoder().decode(outcome.stdout);
-  assert.equal(outcome.status, 0, `${line}\n${text}${outcome.stderr}`);
+  assertStrictEquals(outcome.status, 0, `${line}\n${text}${outcome.stderr}`);
   return text;
 }
 
@@ -84,18 +91,18 @@ const PROCESS = "declare const process: { stdout: { write(text: string): void } 
 for (const installer of ["npm", "bun"] as const) {
   claim(`bunx runs what ${installer} installed, by each of its names`, async (t) => {
     const app = await installed(t, installer);
-    assert.equal(await shell(t, app, "bunx sslserver --version"), `sslserver ${VERSION}\n`);
-    assert.match(await shell(t, app, "node_modules/.bin/sslserver --help"), /--self-signed/);
-    assert.match(await shell(t, app, "node_modules/.bin/sslserver --man"), /^SSLSERVER\(1\)/);
+    assertStrictEquals(await shell(t, app, "bunx sslserver --version"), `sslserver ${VERSION}\n`);
+    assertMatch(await shell(t, app, "node_modules/.bin/sslserver --help"), /--self-signed/);
+    assertMatch(await shell(t, app, "node_modules/.bin/sslserver --man"), /^SSLSERVER\(1\)/);
     const source = '"127.:allow,A=\\"b\\"\\n:deny\\n"';
     await shell(t, app, `printf ${source} | bunx tcprules rules.cdb rules.tmp`);
-    assert.match(
+    assertMatch(
       await shell(t, app, "TCPREMOTEIP=127.0.0.1 bunx tcprulescheck rules.cdb"),
       /^rule 127\.:\n.*A=b\nallow connection\n$/,
     );
     const own = ["node_modules/.bin/sslserver", "--self-signed", "-1", "127.0.0.1", "0", "cat"];
     const { text, end } = await talk(t, Number(await firstLine(t, app, own)), "hello\n");
-    assert.deepEqual([text, end], ["hello\n", "close_notify"]);
+    assertEquals([text, end], ["hello\n", "close_notify"]);
   }, ONCE);
 }
 
@@ -109,8 +116,8 @@ claim("a bunfig.toml or .env where bunx runs neither loads code nor sets variabl
     app,
     "node_modules/.bin/sslserver --check --self-signed -H -l x 127.0.0.1 0 cat || [ $? = 1 ]",
   );
-  assert.doesNotMatch(text, /loaded|MAXCONIP/);
-  assert.match(text, /^ok: program /m);
+  assertNotMatch(text, /loaded|MAXCONIP/);
+  assertMatch(text, /^ok: program /m);
 }, ONCE);
 
 for (const [runtime, command] of [["Bun", [BUN]], ["Deno", [DENO, "run", "-A"]]] as const) {
@@ -119,8 +126,8 @@ for (const [runtime, command] of [["Bun", [BUN]], ["Deno", [DENO, "run", "-A"]]]
     fs.writeFileSync(join(app, "app.ts"), `import process from "node:process";\n${SERVE}`);
     const words = await firstLine(t, app, [...command, "app.ts"]);
     const [version, port] = words.split(" ");
-    assert.equal(version, VERSION);
-    assert.equal((await talk(t, Number(port), "hello\n")).text, "hello\n");
+    assertStrictEquals(version, VERSION);
+    assertStrictEquals((await talk(t, Number(port), "hello\n")).text, "hello\n");
   }, ONCE);
 }
 
@@ -132,8 +139,8 @@ claim("its types are known to Bun and to Deno, and a wrong one is refused", asyn
   for (const check of [`bun check --no-pretty ${flags}`, "deno check"]) {
     await shell(t, app, `${check} good.ts`);
     const { status, stdout, stderr } = await tried(t, app, `${check} bad.ts`);
-    assert.notEqual(status, 0, check);
-    assert.match(
+    assertNotStrictEquals(status, 0, check);
+    assertMatch(
       new TextDecoder().decode(stdout) + stderr,
       /TS2322.*'string' is not assignable to type 'number'/,
       check,
@@ -145,7 +152,7 @@ claim("the npm package holds what it needs and nothing else, and Node is told so
   const app = await installed(t, "npm");
   const ask = "import(process.argv[1]).then((m) => m.serve({}, () => {})).catch(String)" +
     ".then(console.log)";
-  assert.match(
+  assertMatch(
     await shell(t, app, 'node -e "$1" sslserver', ask),
     /^FatalError: unable to run on Node v\S+: sslserver runs on Bun and Deno\n$/,
   );
@@ -153,15 +160,15 @@ claim("the npm package holds what it needs and nothing else, and Node is told so
   const files = list.trim().split("\n").map((name) => name.replace(/^package\//, "")).sort();
   const wanted =
     /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|bin\/\w+\.ts|src\/[\w/]+\.ts|man\/[\w./-]+|docs\/\w+\.md|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
-  assert.deepEqual(files.filter((name) => !wanted.test(name)), []);
+  assertEquals(files.filter((name) => !wanted.test(name)), []);
   for (const name of ["bin/tcprules.ts", "dist/npm/mod.d.ts", "man/text/sslserver.1.txt"]) {
-    assert.ok(files.includes(name), name);
+    assert(files.includes(name), name);
   }
 }, ONCE);
 
 claim("the library's documentation is complete", async (t) => {
   const { status, stderr } = await tried(t, ROOT, 'exec "$1" doc --lint mod.ts', DENO);
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
 }, ONCE);
 
 claim("the JSR package passes a dry run, with no slow types, and holds no test", async (t) => {
@@ -173,12 +180,12 @@ claim("the JSR package passes a dry run, with no slow types, and holds no test",
     DENO,
   );
   const text = stderr + new TextDecoder().decode(stdout);
-  assert.equal(status, 0, text);
-  assert.match(text, /Checking for slow types/);
-  assert.doesNotMatch(text, /\bwarning|slow-type|missing-explicit/i);
-  assert.match(text, new RegExp(`@sslserver/sslserver@${VERSION.replaceAll(".", "\\.")}`));
-  assert.match(text, /\/src\/serve\.ts /);
-  assert.doesNotMatch(text, /\/(test|tools|dist|examples|\.ci)\//);
+  assertStrictEquals(status, 0, text);
+  assertMatch(text, /Checking for slow types/);
+  assertNotMatch(text, /\bwarning|slow-type|missing-explicit/i);
+  assertMatch(text, new RegExp(`@sslserver/sslserver@${VERSION.replaceAll(".", "\\.")}`));
+  assertMatch(text, /\/src\/serve\.ts /);
+  assertNotMatch(text, /\/(test|tools|dist|examples|\.ci)\//);
 }, ONCE);
 
 /** Starts a command that runs until the trial ends. Returns the first line that it prints. */

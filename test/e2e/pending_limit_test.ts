@@ -1,6 +1,6 @@
 /** Silent clients do not lock out others: a good client is served at once, even at the --pending limit. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { silent, talk } from "./clients.ts";
 import { claim, type Server, settled, type Trial } from "./harness.ts";
 
@@ -10,7 +10,7 @@ const AT_ONCE = 500;
 /** The duration of one conversation, in milliseconds. */
 async function conversation(t: Trial, server: Server): Promise<number> {
   const { text, facts } = await talk(t, server, "", ["-e", "stay"]);
-  assert.equal(text, "hello\n");
+  assertStrictEquals(text, "hello\n");
   return Number(facts["ms"]);
 }
 
@@ -20,7 +20,7 @@ async function servesAtOnce(t: Trial, server: Server, before: number): Promise<v
   while (waits.length < 5 && !waits.some((ms) => ms < before + AT_ONCE)) {
     waits.push(await conversation(t, server));
   }
-  assert.ok(waits.some((ms) => ms < before + AT_ONCE), `${waits} ms, before: ${before} ms`);
+  assert(waits.some((ms) => ms < before + AT_ONCE), `${waits} ms, before: ${before} ms`);
 }
 
 for (const [what, bytes] of [["have sent nothing", 0], ["have sent half a hello", 9]] as const) {
@@ -29,7 +29,7 @@ for (const [what, bytes] of [["have sent nothing", 0], ["have sent half a hello"
     const before = await conversation(t, server);
     const held = await silent(t, server, 1000, bytes);
     for (let i = 0; i < 3; i++) await servesAtOnce(t, server, before);
-    assert.equal(await held.open(), 1000);
+    assertStrictEquals(await held.open(), 1000);
   }, { timeout: 90_000 });
 }
 
@@ -41,19 +41,19 @@ claim("the default --pending reached by silent clients: the oldest gives way", a
   const left = await held.open();
   // Each worker has its share of --pending, and the kernel does not distribute connections evenly.
   const least = server.workers().length > 1 ? 500 : 995;
-  assert.ok(left >= least && left < 1000, `${left} of 1000 are still open`);
+  assert(left >= least && left < 1000, `${left} of 1000 are still open`);
 }, { timeout: 90_000 });
 
 claim("--pending 10: never more than 10 are kept, and the newest are", async (t) => {
   const server = await t.start({ options: ["--pending", "10"], program: ["echo", "hello"] });
   const held = await silent(t, server, 30);
   const left = await settled(() => held.open(), (n) => n <= 10);
-  assert.ok(left <= 10, `${left} are open`);
+  assert(left <= 10, `${left} are open`);
   const { text } = await talk(t, server);
-  assert.equal(text, "hello\n");
+  assertStrictEquals(text, "hello\n");
   const lines = await server.waitFor(
     /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 /,
     20,
   );
-  assert.match(lines[0] ?? "", /too many connections are pending/);
+  assertMatch(lines[0] ?? "", /too many connections are pending/);
 });

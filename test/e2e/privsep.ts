@@ -1,12 +1,11 @@
 /** Helpers of the claims about monitor and workers: find the processes, read their state in /proc, and
  *  run a load of clients that continues while the server restarts or fails. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import type { Pair } from "./certificates.ts";
 import { Guest } from "./admission.ts";
 import {
@@ -70,7 +69,7 @@ export function locked(pair: Pair): Pair {
 /** Waits until there are `count` workers. Returns their pids. */
 export async function workersOf(server: Server, count = 1, limit = LIMIT): Promise<number[]> {
   const workers = await settled(() => server.workers(), ({ length }) => length === count, limit);
-  assert.equal(workers.length, count, `workers: ${workers}`);
+  assertStrictEquals(workers.length, count, `workers: ${workers}`);
   return workers;
 }
 
@@ -82,7 +81,7 @@ export async function workerOf(server: Server): Promise<number> {
 export async function programOf(server: Server, name = "cat"): Promise<number> {
   const is = (pid: number): boolean => words(pid, "cmdline")[0] === name;
   const found = await settled(() => server.children().filter(is), ({ length }) => length === 1);
-  assert.equal(found.length, 1, `programs: ${found}`);
+  assertStrictEquals(found.length, 1, `programs: ${found}`);
   return found[0] ?? 0;
 }
 
@@ -165,7 +164,7 @@ export const alive = (pid: number): boolean => {
 /** Waits until a process has ended. Returns how long that took, in milliseconds. */
 export async function gone(pid: number, limit = LIMIT): Promise<number> {
   const start = performance.now();
-  assert.ok(!(await settled(() => alive(pid), (it) => !it, limit)), `${pid} is still there`);
+  assert(!(await settled(() => alive(pid), (it) => !it, limit)), `${pid} is still there`);
   return performance.now() - start;
 }
 
@@ -188,7 +187,7 @@ export async function subject(t: Trial, server: Server): Promise<string> {
 export async function serves(t: Trial, server: Server, name: string): Promise<number> {
   const start = performance.now();
   const seen = await settled(() => subject(t, server), (it) => it === name, 6000);
-  assert.equal(seen, name);
+  assertStrictEquals(seen, name);
   return performance.now() - start;
 }
 
@@ -200,7 +199,7 @@ export function compiled(name: "load" | "privsep"): Promise<string> {
 const made: Partial<Record<"load" | "privsep", Promise<string>>> = {};
 
 async function compile(name: "load" | "privsep"): Promise<string> {
-  const source = join(dirname(fileURLToPath(import.meta.url)), `${name}.c`);
+  const source = join(dirname(fromFileUrl(import.meta.url)), `${name}.c`);
   const folder = join(ROOT, "dist/.e2e");
   const built = join(folder, name);
   if (fs.existsSync(built) && fs.statSync(built).mtimeMs > fs.statSync(source).mtimeMs) {
@@ -213,7 +212,7 @@ async function compile(name: "load" | "privsep"): Promise<string> {
     stdio: ["ignore", "inherit", "inherit"],
   });
   const status = await new Promise<number | null>((resolve) => compiler.once("exit", resolve));
-  assert.equal(status, 0, `unable to compile ${name}.c (Debian: gcc libc6-dev libssl-dev)`);
+  assertStrictEquals(status, 0, `unable to compile ${name}.c (Debian: gcc libc6-dev libssl-dev)`);
   fs.renameSync(scratch, built);
   return built;
 }
@@ -265,7 +264,7 @@ export class Load {
   async served(more: number): Promise<Counts> {
     const { ok } = await this.counts();
     const now = await settled(() => this.counts(), (counts) => counts.ok >= ok + more);
-    assert.ok(now.ok >= ok + more, `of ${more} more ${now.ok - ok} were served: ${this.trouble}`);
+    assert(now.ok >= ok + more, `of ${more} more ${now.ok - ok} were served: ${this.trouble}`);
     return now;
   }
 

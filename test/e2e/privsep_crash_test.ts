@@ -1,9 +1,9 @@
 /** Workers that die, and a monitor that dies: which connections are lost, what is logged, and that nothing
  *  is left over. CRASH_SECONDS is how long workers are killed under load (default 8). */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { Conversation } from "../interop/supervisors.ts";
 import { visit } from "./admission.ts";
@@ -39,12 +39,12 @@ async function oneEach(server: Server, count: number): Promise<Map<number, Conve
     const one = await Conversation.open(server.port);
     await one.echo("hello\n");
     const worker = servedBy(workers, one.socket.localPort ?? 0, server.port);
-    assert.ok(worker, "no worker has this connection");
+    assert(worker, "no worker has this connection");
     if (found.has(worker)) spare.push(one);
     else found.set(worker, one);
   }
   for (const one of spare) await one.end();
-  assert.equal(found.size, count, "a worker gets no connection");
+  assertStrictEquals(found.size, count, "a worker gets no connection");
   return found;
 }
 
@@ -61,15 +61,15 @@ split("kill -9 of one worker of two ends its sessions alone, and it is replaced"
   const [line = ""] = await server.waitFor(/^sslserver: error: worker /);
   // The worker's program gets end of file, and may end before the line is written: 0 or 1 programs.
   const [before, after] = line.split(/[01] programs? (?:has|have)/);
-  assert.equal(before, `sslserver: error: worker ${victim} ended by signal 9: `);
-  assert.equal(after, " lost the client");
+  assertStrictEquals(before, `sslserver: error: worker ${victim} ended by signal 9: `);
+  assertStrictEquals(after, " lost the client");
   const [program] = await settled(() => server.children(), ({ length }) => length === 1);
   // Do not compare the count: the successor of the worker may briefly look like another program.
-  assert.ok(program, "no program is left");
+  assert(program, "no program is left");
   await kept.echo("still here\n");
   const workers = await workersOf(server, 2);
-  assert.ok(workers.includes(other) && !workers.includes(victim));
-  assert.equal((await talk(t, server, "new\n")).text, "new\n");
+  assert(workers.includes(other) && !workers.includes(victim));
+  assertStrictEquals((await talk(t, server, "new\n")).text, "new\n");
   await oneEach(server, 2).then(async (found) => {
     for (const one of found.values()) await one.end();
   });
@@ -85,7 +85,7 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
     program: [await compiled("privsep"), "count", counts],
   });
   await workersOf(server, 2);
-  assert.equal((await talk(t, server, "x\n", ["-i", "127.0.0.1"])).text, "1\nx\n");
+  assertStrictEquals((await talk(t, server, "x\n", ["-i", "127.0.0.1"])).text, "1\nx\n");
   await server.noChildren();
   const before = descriptorsOf(server.pid).size;
   const atOnce = 12;
@@ -110,25 +110,25 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
   if (process.env["CRASH_SECONDS"]) {
     console.log(`${t.form}: ${JSON.stringify({ kills, ok, refused, denied, cut })}`);
   }
-  assert.equal(refused, 0);
+  assertStrictEquals(refused, 0);
   // Only the connections that a worker had when it was killed are lost.
-  assert.ok(denied + cut <= kills * atOnce, `${denied} denied, ${cut} cut: ${load.trouble}`);
-  assert.equal(Number(fs.readFileSync(`${counts}/peak`, "utf8")), 6);
+  assert(denied + cut <= kills * atOnce, `${denied} denied, ${cut} cut: ${load.trouble}`);
+  assertStrictEquals(Number(fs.readFileSync(`${counts}/peak`, "utf8")), 6);
   // A worker may be killed before it serves; the line differs then.
   const died = /^sslserver: error: (worker \d+|unable to start a worker: it) ended by signal 9/;
   await server.waitFor(died, kills);
   const errors = server.lines(/^sslserver: error: /).filter((line) => !died.test(line));
-  assert.deepEqual(errors, []);
+  assertEquals(errors, []);
   await workersOf(server, 2);
   await server.noChildren();
-  assert.deepEqual(childrenOf(server.pid).filter(isZombie), []);
+  assertEquals(childrenOf(server.pid).filter(isZombie), []);
   const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= before, 5000);
-  assert.ok(left.size <= before, `${before} before: ${[...left].join("\n")}`);
+  assert(left.size <= before, `${before} before: ${[...left].join("\n")}`);
   // All places of -c and MAXCONIP are free again, and there is none too many.
   const five = await Promise.all(Array.from({ length: 5 }, () => guest(server, "127.0.0.9")));
-  assert.equal((await visit(server, "127.0.0.9")).text, "");
+  assertStrictEquals((await visit(server, "127.0.0.9")).text, "");
   const sixth = await guest(server, "127.0.0.8");
-  assert.equal(server.children().length, 6);
+  assertStrictEquals(server.children().length, 6);
   const waiting = guest(server, "127.0.0.7").then((one) => one.leave());
   five.pop()?.leave();
   await waiting;
@@ -149,9 +149,9 @@ split(
     server.signal("SIGKILL");
     await server.exited;
     await gone(idle, 5000);
-    assert.ok(await settled(() => portIsFree(server.port), (free) => free));
+    assert(await settled(() => portIsFree(server.port), (free) => free));
     await one.echo("still here\n");
-    assert.ok(busy && alive(busy));
+    assert(busy && alive(busy));
     await one.end();
     await gone(busy, 5000);
   },
@@ -171,10 +171,10 @@ asRoot("a worker that cannot start is tried again, later and later, and said so"
   const start = performance.now();
   await server.waitFor(failure, 4);
   // The first restart is immediate, the next come after 0.1, 0.2 and 0.4 s.
-  assert.ok(performance.now() - start >= 700, `${performance.now() - start} ms`);
-  assert.equal(server.lines(/^sslserver: fatal: /).length, 0);
+  assert(performance.now() - start >= 700, `${performance.now() - start} ms`);
+  assertStrictEquals(server.lines(/^sslserver: fatal: /).length, 0);
   fs.mkdirSync(jail, { mode: 0o755 });
   const answer = await talk(t, server, "hello\n");
-  assert.equal(answer.text, "hello\n");
-  assert.ok(server.lines(failure).length <= 7, server.log());
+  assertStrictEquals(answer.text, "hello\n");
+  assert(server.lines(failure).length <= 7, server.log());
 });

@@ -1,7 +1,7 @@
 /** The end of a server with workers: the monitor exits at once and frees the port, and each worker stays
  *  until its last connection ends. Also the log and the effect of each signal. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
@@ -21,7 +21,7 @@ async function terminated(server: Server): Promise<number> {
   const start = performance.now();
   server.signal("SIGTERM");
   const { status } = await within(server.exited, LIMIT, "the monitor did not end");
-  assert.equal(status, 0);
+  assertStrictEquals(status, 0);
   return performance.now() - start;
 }
 
@@ -32,14 +32,14 @@ split("SIGTERM: the monitor goes, a successor binds, a transfer is finished", as
   const transfer = talk(t, server, "", ["-d", "-n", String(size), "-r", "3000000"]);
   await settled(() => server.children(), ({ length }) => length === 1);
   const took = await terminated(server);
-  assert.ok(took < 1000, `${took} ms`);
+  assert(took < 1000, `${took} ms`);
   const successor = await t.start({ options: ["-HRl0", "--workers", "1"], port: server.port });
-  assert.equal((await talk(t, successor, "new\n")).text, "new\n");
-  assert.ok(alive(worker));
+  assertStrictEquals((await talk(t, successor, "new\n")).text, "new\n");
+  assert(alive(worker));
   const { facts, end } = await transfer;
-  assert.equal(end, "close_notify");
-  assert.equal(facts["received"], String(size));
-  assert.equal(facts["received_sha256"], facts["sent_sha256"]);
+  assertStrictEquals(end, "close_notify");
+  assertStrictEquals(facts["received"], String(size));
+  assertStrictEquals(facts["received_sha256"], facts["sent_sha256"]);
   await gone(worker);
 });
 
@@ -51,19 +51,19 @@ split("a worker that is stuck keeps no successor from the port", async (t) => {
   server.signal("SIGTERM"); // without a second one the monitor would wait 10 s
   await within(server.exited, LIMIT, "the monitor did not end");
   await gone(worker);
-  assert.match(
+  assertMatch(
     server.log(),
     new RegExp(`: error: worker ${worker} was ended: it kept the port\\n`),
   );
   const successor = await t.start({ options: ["-HRl0", "--workers", "1"], port: server.port });
-  assert.equal((await talk(t, successor, "new\n")).text, "new\n");
+  assertStrictEquals((await talk(t, successor, "new\n")).text, "new\n");
 });
 
 split("without connections SIGTERM ends everything within a moment", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "2"] });
   const workers = await workersOf(server, 2);
-  assert.ok(await terminated(server) < 1000);
-  for (const pid of workers) assert.ok(await gone(pid) < 1000);
+  assert(await terminated(server) < 1000);
+  for (const pid of workers) assert(await gone(pid) < 1000);
 });
 
 split("a second SIGTERM, to the worker that drains, ends its connections", async (t) => {
@@ -72,7 +72,7 @@ split("a second SIGTERM, to the worker that drains, ends its connections", async
   process.kill(worker, "SIGTERM"); // ignored: before the drain only the monitor stops workers
   const client = await guest(server);
   await terminated(server);
-  assert.ok(alive(worker));
+  assert(alive(worker));
   process.kill(worker, "SIGTERM");
   await within(client.closed, 3000, "the connection did not end");
   await gone(worker, 8000);
@@ -100,10 +100,10 @@ split("--drain-timeout 1 ends what is left a second after SIGTERM", async (t) =>
   const [worker, client] = [await workerOf(server), await guest(server)];
   const start = performance.now();
   await terminated(server);
-  assert.ok(alive(worker));
+  assert(alive(worker));
   await within(client.closed, 4000, "the connection did not end");
   const took = performance.now() - start;
-  assert.ok(took > 950 && took < 3000, `${took} ms`);
+  assert(took > 950 && took < 3000, `${took} ms`);
   await gone(worker, 8000);
 });
 
@@ -143,10 +143,10 @@ split("a connection in the middle of its handshake at SIGTERM gets its program",
     await settled(() => listens(server.port), (on) => !on);
     release();
     await client.heard();
-    assert.equal(client.text, "in\n");
+    assertStrictEquals(client.text, "in\n");
     const { status } = await within(server.exited, 3000, "the monitor did not end");
-    assert.equal(status, 0);
-    assert.ok(alive(worker));
+    assertStrictEquals(status, 0);
+    assert(alive(worker));
     client.leave();
     await gone(worker);
   } finally {
@@ -169,7 +169,7 @@ split("SIGHUP: all workers read again, and stay who they are", async (t) => {
   await serves(t, server, "second");
   await server.waitFor(/^sslserver: info: certificate renewed: /);
   const names = await Promise.all(Array.from({ length: 8 }, () => subject(t, server)));
-  assert.deepEqual(new Set(names), new Set(["second"]));
-  assert.deepEqual(await workersOf(server, 2), workers);
+  assertEquals(new Set(names), new Set(["second"]));
+  assertEquals(await workersOf(server, 2), workers);
   client.leave();
 });

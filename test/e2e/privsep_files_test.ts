@@ -1,7 +1,7 @@
 /** Changes of rules, authorities, revocation lists and resolv.conf take effect without a signal while the
  *  worker is jailed. Files that only a rule names the worker reads itself, inside its jail. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import * as fs from "node:fs";
@@ -26,19 +26,19 @@ asRoot("rules that are replaced decide, and set the program's variables", async 
     program: ["sh", "-c", "echo $WHO"],
   });
   const said = async (): Promise<string> => (await visit(server)).text;
-  assert.equal(await said(), "one\n");
+  assertStrictEquals(await said(), "one\n");
   for (const [rule, word] of [[':allow,WHO="two"', "two\n"], [":deny", ""], [":allow", "\n"]]) {
     await makeRules(t, `${rule}\n`, "ours");
     const start = performance.now();
-    assert.equal(await settled(said, (it) => it === word, 5000), word);
-    assert.ok(performance.now() - start < SOON + 1000);
+    assertStrictEquals(await settled(said, (it) => it === word, 5000), word);
+    assert(performance.now() - start < SOON + 1000);
     // Two workers and the monitor each check the file separately: wait until all agree.
     const all = await settled(
       async () => new Set(await Promise.all(Array.from({ length: 6 }, said))),
       (it) => it.size === 1,
       3000,
     );
-    assert.deepEqual([...all], [word]);
+    assertEquals([...all], [word]);
   }
 });
 
@@ -46,7 +46,7 @@ asRoot("a CAFILE and a CADIR that change are what clients are judged by", async 
   const env = jailed(t);
   const CAFILE = bundle(t, "trust.pem", "other");
   const server = await judge(t, "-smvHl0", { ...env, CAFILE });
-  assert.equal((await meet(t, server, ["leaf"])).text, "");
+  assertStrictEquals((await meet(t, server, ["leaf"])).text, "");
   bundle(t, "trust.pem", "root");
   const served = await settled(() => meet(t, server, ["leaf"]), ({ text }) => text !== "", 5000);
   assertServed(served, "SUCCESS", "CAFILE");
@@ -56,7 +56,7 @@ asRoot("a CAFILE and a CADIR that change are what clients are judged by", async 
     (await openssl(t, "x509", "-noout", "-subject_hash", "-in", bundle(t, "one.pem", name))).trim();
   fs.copyFileSync(bundle(t, "one.pem", "other"), `${CADIR}/${await hash("other")}.0`);
   const by = await judge(t, "-smvHl0", { ...env, CADIR });
-  assert.equal((await meet(t, by, ["leaf"])).text, "");
+  assertStrictEquals((await meet(t, by, ["leaf"])).text, "");
   fs.copyFileSync(bundle(t, "one.pem", "root"), `${CADIR}/${await hash("root")}.0`);
   const seen = await settled(() => meet(t, by, ["leaf"]), ({ text }) => text !== "", 5000);
   assertServed(seen, "SUCCESS", "CADIR");
@@ -71,8 +71,8 @@ asRoot("a CRLFILE that changes: newly revoked clients are refused from then on",
   fs.writeFileSync(`${CRLFILE}.new`, maker.list({ by: "root", revoked: ["leaf"] }));
   fs.renameSync(`${CRLFILE}.new`, CRLFILE);
   const met = await settled(() => meet(t, server, ["leaf"]), ({ text }) => text === "", 5000);
-  assert.equal(met.text, "");
-  assert.match(met.lines.join("\n"), /certificate revoked/);
+  assertStrictEquals(met.text, "");
+  assertMatch(met.lines.join("\n"), /certificate revoked/);
 });
 
 /** Starts a DNS server on 127.53.0.N that answers every PTR question with `name`. */
@@ -108,9 +108,9 @@ asRoot("a resolv.conf that is replaced names the servers that are asked", async 
     let visits = 0; // each from a new address, whose name is not cached
     const said = async (): Promise<string> =>
       (await visit(server, `127.9.${visits >> 8}.${++visits & 255}`)).text;
-    assert.equal(await said(), "one.test\n");
+    assertStrictEquals(await said(), "one.test\n");
     conf(2);
-    assert.equal(await settled(said, (it) => it === "two.test\n", 5000), "two.test\n");
+    assertStrictEquals(await settled(said, (it) => it === "two.test\n", 5000), "two.test\n");
   } finally {
     for (const one of close) one();
   }
@@ -147,8 +147,8 @@ asRoot("a CERTFILE that a rule names is read by the worker, inside its jail", as
     program: ["sh", "-c", "echo $CERTFILE"],
   });
   const met = await visit(server, "127.0.0.2");
-  assert.deepEqual([met.certificate, met.text], ["inside", "/inside.certificate\n"]);
-  assert.equal((await visit(server, "127.0.0.1")).certificate, "start");
+  assertEquals([met.certificate, met.text], ["inside", "/inside.certificate\n"]);
+  assertStrictEquals((await visit(server, "127.0.0.1")).certificate, "start");
   for (
     const [from, what] of [
       ["127.0.0.3", `unable to read certificate ${outside.certificate}: no such file or directory`],
@@ -156,8 +156,8 @@ asRoot("a CERTFILE that a rule names is read by the worker, inside its jail", as
     ] as const
   ) {
     const { text, certificate } = await visit(server, from);
-    assert.deepEqual({ text, certificate }, { text: "", certificate: undefined });
+    assertEquals({ text, certificate }, { text: "", certificate: undefined });
     const [line = ""] = await server.waitFor(new RegExp(`from ${from.replaceAll(".", "\\.")}\\)$`));
-    assert.ok(line.toLowerCase().includes(what.toLowerCase()), server.log());
+    assert(line.toLowerCase().includes(what.toLowerCase()), server.log());
   }
 });

@@ -2,7 +2,13 @@
  *  they cannot be set, the start fails: 100 for an invalid number, 111 for an unknown user or
  *  group. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
 import * as fs from "node:fs";
 import { talk } from "./clients.ts";
 import { claim } from "./harness.ts";
@@ -12,7 +18,7 @@ import { asRoot, emptyFolder, jailed, split, statusOf, workerOf } from "./privse
 /** The numbers in a line of /etc/passwd or /etc/group. */
 function numbers(path: string, name: string): string[] {
   const line = fs.readFileSync(path, "utf8").split("\n").find((one) => one.startsWith(`${name}:`));
-  assert.ok(line, `${name} is not in ${path}`);
+  assert(line, `${name} is not in ${path}`);
   return line.split(":").slice(2, 4);
 }
 
@@ -30,16 +36,16 @@ asRoot("SSL_USER and SSL_GROUP are names; a user alone brings its own group", as
   ) {
     const server = await t.start({ options: ["-HRl0", "--workers", "1"], env });
     const status = statusOf(await workerOf(server));
-    assert.equal(first(status.get("Uid")), uid);
-    assert.equal(first(status.get("Gid")), gid);
-    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+    assertStrictEquals(first(status.get("Uid")), uid);
+    assertStrictEquals(first(status.get("Gid")), gid);
+    assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
     await server.stop();
   }
 });
 
 asRoot("SSL_UID wins over SSL_USER; without both the worker is -u and -g", async (t) => {
   const [nobody] = numbers("/etc/passwd", "nobody");
-  assert.notEqual(nobody, "64001");
+  assertNotStrictEquals(nobody, "64001");
   for (
     const [env, uid, gid] of [
       [{ SSL_UID: "64001", SSL_USER: "nobody", SSL_GID: "64002" }, "64001", "64002"],
@@ -50,8 +56,8 @@ asRoot("SSL_UID wins over SSL_USER; without both the worker is -u and -g", async
     const options = ["-HRl0", "--workers", "1", "-u", "64003", "-g", "64004"];
     const server = await t.start({ options, env });
     const status = statusOf(await workerOf(server));
-    assert.deepEqual([first(status.get("Uid")), first(status.get("Gid"))], [uid, gid]);
-    assert.equal(status.get("Groups"), "");
+    assertEquals([first(status.get("Uid")), first(status.get("Gid"))], [uid, gid]);
+    assertStrictEquals(status.get("Groups"), "");
     await server.stop();
   }
 });
@@ -79,13 +85,13 @@ const WRONG: [Record<string, string>, number, RegExp, RegExp?][] = [
 split("a user or group that there is not: 111; a number that is none: 100", async (t) => {
   for (const [env, code, message, remedy] of WRONG) {
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env });
-    assert.equal(status, code, stderr);
-    assert.equal(stdout.length, 0, "it listened");
+    assertStrictEquals(status, code, stderr);
+    assertStrictEquals(stdout.length, 0, "it listened");
     const fatal = stderr.split("\n").filter((line) => line.startsWith("sslserver: fatal: "));
-    assert.equal(fatal.length, 1, stderr);
-    assert.match(fatal[0] ?? "", message);
-    if (remedy) assert.match(stderr, remedy);
-    assert.equal(/^sslserver: usage: /m.test(stderr), code === 100, stderr);
+    assertStrictEquals(fatal.length, 1, stderr);
+    assertMatch(fatal[0] ?? "", message);
+    if (remedy) assertMatch(stderr, remedy);
+    assertStrictEquals(/^sslserver: usage: /m.test(stderr), code === 100, stderr);
   }
 });
 
@@ -99,13 +105,13 @@ asRoot("an SSL_CHROOT that is no folder: 111, which, and why", async (t) => {
   ) {
     const env = { ...jailedAt(`${t.dir}/${path}`) };
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env });
-    assert.equal(status, 111, stderr);
-    assert.equal(stdout.length, 0, "it listened");
+    assertStrictEquals(status, 111, stderr);
+    assertStrictEquals(stdout.length, 0, "it listened");
     const fatal = stderr.split("\n").filter((line) => line.startsWith("sslserver: fatal: "));
-    assert.equal(fatal.length, 1, stderr);
+    assertStrictEquals(fatal.length, 1, stderr);
     const [line = ""] = fatal;
-    assert.ok(line.includes(`SSL_CHROOT ${t.dir}/${path}: `), line);
-    assert.match(line, why);
+    assert(line.includes(`SSL_CHROOT ${t.dir}/${path}: `), line);
+    assertMatch(line, why);
   }
 });
 
@@ -129,9 +135,9 @@ asRoot("SSL_CHROOT or SSL_UID without root: 111, not a server without a jail", a
     ] as const
   ) {
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env, prelude });
-    assert.equal(status, 111, stderr);
-    assert.equal(stdout.length, 0, "it listened");
-    assert.match(stderr, message);
+    assertStrictEquals(status, 111, stderr);
+    assertStrictEquals(stdout.length, 0, "it listened");
+    assertMatch(stderr, message);
   }
 });
 
@@ -139,9 +145,9 @@ claim("with --workers 0 settings for a separate worker are refused: 100", async 
   for (const name of ["SSL_UID", "SSL_GID", "SSL_USER", "SSL_GROUP", "SSL_CHROOT"]) {
     const env = { [name]: name === "SSL_CHROOT" ? "/" : "1" };
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "0"], env });
-    assert.equal(status, 100, stderr);
-    assert.equal(stdout.length, 0, "it listened");
-    assert.ok(stderr.includes(`$${name} asks for a worker of its own`), stderr);
+    assertStrictEquals(status, 100, stderr);
+    assertStrictEquals(stdout.length, 0, "it listened");
+    assert(stderr.includes(`$${name} asks for a worker of its own`), stderr);
   }
 });
 
@@ -149,7 +155,7 @@ asRoot("a worker in an empty jail serves TLS 1.2 and 1.3", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "2"], env: jailed(t) });
   for (const version of ["-2", "-3"]) {
     const { text, end } = await talk(t, server, "hello\n", [version]);
-    assert.deepEqual({ text, end }, { text: "hello\n", end: "close_notify" });
+    assertEquals({ text, end }, { text: "hello\n", end: "close_notify" });
   }
-  assert.deepEqual(fs.readdirSync(`${t.dir}/jail`), []);
+  assertEquals(fs.readdirSync(`${t.dir}/jail`), []);
 });

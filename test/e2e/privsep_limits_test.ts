@@ -1,6 +1,6 @@
 /** -c, MAXCONIP, MAXCONRATE and MAXCONNET hold for all workers together: the monitor counts. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import * as fs from "node:fs";
 import { Guest, makeRules } from "./admission.ts";
 import { LIMIT, type Server, settled, type Trial, within } from "./harness.ts";
@@ -25,7 +25,7 @@ async function knock(server: Server, from: readonly string[]): Promise<Guest[]> 
   const closed = new Set<Guest>();
   for (const one of guests) one.closed.then(() => closed.add(one));
   const answered = (): boolean => guests.every((one) => one.text !== "" || closed.has(one));
-  assert.ok(await settled(answered, (all) => all), "somebody has no answer");
+  assert(await settled(answered, (all) => all), "somebody has no answer");
   return guests.filter((one) => one.text !== "");
 }
 
@@ -41,11 +41,11 @@ async function leave(server: Server, guests: readonly Guest[]): Promise<void> {
 async function exactly(count: number, server: Server, from: readonly string[]): Promise<void> {
   const met = async (): Promise<number> => {
     const guests = await knock(server, from);
-    assert.ok(guests.length <= count, `${guests.length} are in, where ${count} may be`);
+    assert(guests.length <= count, `${guests.length} are in, where ${count} may be`);
     await leave(server, guests);
     return guests.length;
   };
-  assert.equal(await settled(met, (seen) => seen === count, 5000), count);
+  assertStrictEquals(await settled(met, (seen) => seen === count, 5000), count);
 }
 
 const same = (address: string, count: number): string[] => Array(count).fill(address);
@@ -64,9 +64,9 @@ split(
     });
     await load.served(400);
     const { ok, refused, denied, cut } = await load.end();
-    assert.deepEqual({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
-    assert.ok(ok >= 400);
-    assert.equal(peak(), 5);
+    assertEquals({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
+    assert(ok >= 400);
+    assertStrictEquals(peak(), 5);
     await server.noChildren();
   },
 );
@@ -88,9 +88,11 @@ split("MAXCONIP=2 with 4 workers under load: no address ever has a third program
   });
   await load.served(300);
   const { refused, denied, cut } = await load.end();
-  assert.deepEqual({ refused, cut }, { refused: 0, cut: 0 }, load.trouble);
-  assert.ok(denied > 0, "nobody was denied");
-  for (const address of ["127.0.1.1", "127.0.1.2", "127.0.1.3"]) assert.equal(peak(address), 2);
+  assertEquals({ refused, cut }, { refused: 0, cut: 0 }, load.trouble);
+  assert(denied > 0, "nobody was denied");
+  for (const address of ["127.0.1.1", "127.0.1.2", "127.0.1.3"]) {
+    assertStrictEquals(peak(address), 2);
+  }
 });
 
 split("MAXCONIP with 4 workers: of 20 at once exactly so many, again and again", async (t) => {
@@ -123,8 +125,8 @@ split("MAXCONRATE with 2 workers: so many of an address in that time, open or no
     program: STAY,
   });
   const guests = await knock(server, same("127.0.0.2", 16));
-  assert.equal(guests.length, 5);
+  assertStrictEquals(guests.length, 5);
   await leave(server, guests);
-  assert.equal((await knock(server, same("127.0.0.2", 4))).length, 0);
+  assertStrictEquals((await knock(server, same("127.0.0.2", 4))).length, 0);
   await leave(server, await knock(server, ["127.0.0.3"]));
 });

@@ -1,7 +1,7 @@
 /** A monitor that is killed, as the kernel does when memory runs out: open connections are served to their
  *  end, and workers without a monitor accept no new ones. */
 
-import assert from "node:assert/strict";
+import { assert, assertNotMatch, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import tls from "node:tls";
 import { portIsFree } from "./clients.ts";
@@ -15,8 +15,8 @@ split("kill -9 of the monitor: idle workers end by themselves, and the port is f
   process.kill(server.pid, "SIGKILL");
   await within(server.exited, LIMIT, "the monitor did not end");
   for (const pid of workers) await gone(pid, 5000);
-  assert.ok(await settled(() => portIsFree(server.port), (free) => free, 2000));
-  assert.doesNotMatch(server.log(), /internal error|\bat .*:\d+:\d+/);
+  assert(await settled(() => portIsFree(server.port), (free) => free, 2000));
+  assertNotMatch(server.log(), /internal error|\bat .*:\d+:\d+/);
 });
 
 split(
@@ -35,13 +35,13 @@ split(
     const program = await programOf(server);
     process.kill(server.pid, "SIGKILL");
     await within(server.exited, LIMIT, "the monitor did not end");
-    assert.ok(await settled(() => portIsFree(server.port), (free) => free, 5000), "it listens");
+    assert(await settled(() => portIsFree(server.port), (free) => free, 5000), "it listens");
     guest.write("still there\n");
     await settled(() => text, (text) => text.includes("still there"));
-    assert.ok(alive(worker) && alive(program));
+    assert(alive(worker) && alive(program));
     guest.end();
     await within(closed, LIMIT, "the connection did not end");
-    assert.equal(text, "hello\nstill there\n");
+    assertStrictEquals(text, "hello\nstill there\n");
     await gone(worker, 5000);
     await gone(program, 5000);
   },

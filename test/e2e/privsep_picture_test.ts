@@ -1,7 +1,13 @@
 /** The processes as /proc shows them: a privileged monitor, a worker without privileges in its jail, and a
  *  program of another user that holds only its pipes. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
 import * as fs from "node:fs";
 import { environmentOf, selfSigned } from "./certificates.ts";
 import { Raw } from "./clients.ts";
@@ -53,18 +59,22 @@ asRoot("users, groups, capabilities and root folders are those that were asked f
   ) {
     for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
       const status = statusOf(`${pid}/task/${task}`);
-      assert.equal(status.get("Uid"), four(uid));
-      assert.equal(status.get("Gid"), four(gid));
-      assert.equal(status.get("Groups"), pid === monitor ? own.get("Groups") : "");
+      assertStrictEquals(status.get("Uid"), four(uid));
+      assertStrictEquals(status.get("Gid"), four(gid));
+      assertStrictEquals(status.get("Groups"), pid === monitor ? own.get("Groups") : "");
       const none = "0".repeat(16);
       for (const set of ["CapEff", "CapPrm", "CapInh", "CapAmb"]) {
-        assert.equal(status.get(set), pid === monitor ? own.get(set) : none, `${set} of ${pid}`);
+        assertStrictEquals(
+          status.get(set),
+          pid === monitor ? own.get(set) : none,
+          `${set} of ${pid}`,
+        );
       }
     }
-    assert.equal(fs.readlinkSync(`/proc/${pid}/root`), root);
+    assertStrictEquals(fs.readlinkSync(`/proc/${pid}/root`), root);
   }
-  assert.equal(statusOf(worker).get("PPid"), String(monitor));
-  assert.equal(statusOf(program).get("PPid"), String(monitor));
+  assertStrictEquals(statusOf(worker).get("PPid"), String(monitor));
+  assertStrictEquals(statusOf(program).get("PPid"), String(monitor));
   client.leave();
 });
 
@@ -72,13 +82,13 @@ asRoot("no exec gives a worker rights, its calls are filtered, it leaves no core
   const { worker, program, client } = await scene(t);
   for (const task of fs.readdirSync(`/proc/${worker}/task`)) {
     const status = statusOf(`${worker}/task/${task}`);
-    assert.equal(status.get("NoNewPrivs"), "1");
-    assert.equal(status.get("Seccomp"), "2");
+    assertStrictEquals(status.get("NoNewPrivs"), "1");
+    assertStrictEquals(status.get("Seccomp"), "2");
   }
-  assert.equal(coreLimitOf(worker), "0 0");
+  assertStrictEquals(coreLimitOf(worker), "0 0");
   // A program is not restricted, because sendmail and others are set-user-id.
-  assert.equal(statusOf(program).get("NoNewPrivs"), statusOf("self").get("NoNewPrivs"));
-  assert.equal(statusOf(program).get("Seccomp"), statusOf("self").get("Seccomp"));
+  assertStrictEquals(statusOf(program).get("NoNewPrivs"), statusOf("self").get("NoNewPrivs"));
+  assertStrictEquals(statusOf(program).get("Seccomp"), statusOf("self").get("Seccomp"));
   client.leave();
 });
 
@@ -92,8 +102,8 @@ asRoot("even its own user can look into neither monitor nor worker", async (t) =
     for (const file of ["mem", "maps", "environ", "fd/2", "root/etc/passwd"]) {
       const path = `/proc/${pid}/${file}`;
       const outcome = await t.run("setpriv", [...who, "head", "-c1", path]);
-      assert.notEqual(outcome.status, 0, `${path} can be read`);
-      assert.match(outcome.stderr, /Permission denied/, path);
+      assertNotStrictEquals(outcome.status, 0, `${path} can be read`);
+      assertMatch(outcome.stderr, /Permission denied/, path);
     }
   }
   client.leave();
@@ -102,12 +112,12 @@ asRoot("even its own user can look into neither monitor nor worker", async (t) =
 asRoot("a worker holds sockets, pipes and the log, and no other file", async (t) => {
   const { worker, client } = await scene(t);
   const found = descriptorsOf(worker);
-  assert.equal(found.get(0), "/dev/null");
-  assert.equal(found.get(1), "/dev/null");
-  assert.match(found.get(2) ?? "", /^socket:/); // the monitor copies what the worker writes there
+  assertStrictEquals(found.get(0), "/dev/null");
+  assertStrictEquals(found.get(1), "/dev/null");
+  assertMatch(found.get(2) ?? "", /^socket:/); // the monitor copies what the worker writes there
   for (const [fd, target] of found) {
     if (fd <= 1) continue;
-    assert.match(
+    assertMatch(
       target,
       /^(socket:\[\d+\]|pipe:\[\d+\]|anon_inode:\[(eventpoll|eventfd|timerfd)\]|\/dev\/null)$/,
       [...found].map((one) => one.join(" ")).join("\n"),
@@ -119,12 +129,12 @@ asRoot("a worker holds sockets, pipes and the log, and no other file", async (t)
 asRoot("a worker with rules holds those, and no other file", async (t) => {
   const rules = `${t.dir}/rules.cdb`;
   const made = await t.run("tcprules", [rules, `${rules}.tmp`], { input: ":allow\n" });
-  assert.equal(made.status, 0, made.stderr);
+  assertStrictEquals(made.status, 0, made.stderr);
   const { worker, client } = await scene(t, ["-x", rules]);
   const files = [...descriptorsOf(worker).values()].filter((target) => target.startsWith("/"));
   const known = new Set(["/dev/null", rules]);
-  assert.deepEqual(files.filter((path) => !known.has(path)), []);
-  assert.equal(files.filter((path) => path === rules).length, 1);
+  assertEquals(files.filter((path) => !known.has(path)), []);
+  assertStrictEquals(files.filter((path) => path === rules).length, 1);
   client.leave();
 });
 
@@ -137,10 +147,10 @@ function heldBy(pid: number, count: number): Promise<Map<number, string>> {
 asRoot("a program holds 0, 1 and 2, and with -n the three of UCSPI-TLS", async (t) => {
   const { server, program, client } = await scene(t);
   const found = await heldBy(program, 3);
-  assert.deepEqual([...found.keys()], [0, 1, 2]);
-  assert.match(found.get(0) ?? "", /^pipe:/);
-  assert.match(found.get(1) ?? "", /^pipe:/);
-  assert.equal(found.get(2), server.logFile);
+  assertEquals([...found.keys()], [0, 1, 2]);
+  assertMatch(found.get(0) ?? "", /^pipe:/);
+  assertMatch(found.get(1) ?? "", /^pipe:/);
+  assertStrictEquals(found.get(2), server.logFile);
   client.leave();
   const delayed = await t.start({
     options: ["-nHRl0", "--workers", "1", ...AS_PROGRAM],
@@ -150,9 +160,9 @@ asRoot("a program holds 0, 1 and 2, and with -n the three of UCSPI-TLS", async (
   const pid = await programOf(delayed);
   await settled(() => raw.received, (bytes) => bytes > 0);
   const six = await heldBy(pid, 6);
-  assert.deepEqual([...six.keys()], [0, 1, 2, 3, 4, 5]);
-  for (const fd of [0, 1, 4, 5]) assert.match(six.get(fd) ?? "", /^pipe:/);
-  assert.match(six.get(3) ?? "", /^(socket|pipe):/);
+  assertEquals([...six.keys()], [0, 1, 2, 3, 4, 5]);
+  for (const fd of [0, 1, 4, 5]) assertMatch(six.get(fd) ?? "", /^pipe:/);
+  assertMatch(six.get(3) ?? "", /^(socket|pipe):/);
   raw.destroy();
 });
 
@@ -160,23 +170,23 @@ asRoot("a worker's environment and command line tell nothing", async (t) => {
   const { monitor, worker, program, pair, client } = await scene(t);
   const environ = words(worker, "environ");
   for (const word of environ) {
-    assert.match(word, /^(DENO_DIR=\/dev\/null\/none|HOME=.*|XDG_CACHE_HOME=.*)$/);
+    assertMatch(word, /^(DENO_DIR=\/dev\/null\/none|HOME=.*|XDG_CACHE_HOME=.*)$/);
   }
   const command = words(worker, "cmdline");
-  assert.equal(command[0], "sslserver");
-  assert.deepEqual(command.slice(-2), ["--as", "sslserver-worker"]);
+  assertStrictEquals(command[0], "sslserver");
+  assertEquals(command.slice(-2), ["--as", "sslserver-worker"]);
   const text = [...environ, ...command].join("\n");
-  for (const secret of [SECRET, pair.key, t.dir]) assert.ok(!text.includes(secret), text);
+  for (const secret of [SECRET, pair.key, t.dir]) assert(!text.includes(secret), text);
   // The program gets the variables for programs, but not the path of the key.
   const given = words(program, "environ");
-  assert.ok(given.includes(`DATABASE_PASSWORD=${SECRET}`));
-  assert.ok(given.includes("PROTO=TLS"));
-  assert.deepEqual(
+  assert(given.includes(`DATABASE_PASSWORD=${SECRET}`));
+  assert(given.includes("PROTO=TLS"));
+  assertEquals(
     given.filter((word) => /^(KEYFILE|SSL_CHROOT|LISTEN_|DENO_AUTH)/.test(word)),
     [],
   );
   // The monitor keeps its environment, which only root can read.
-  assert.ok(words(monitor, "environ").includes(`KEYFILE=${pair.key}`));
+  assert(words(monitor, "environ").includes(`KEYFILE=${pair.key}`));
   client.leave();
 });
 
@@ -187,10 +197,10 @@ asRoot("-U gives the program $UID, $GID and exactly the groups of $GIDLIST", asy
     GIDLIST: "64013,64014",
   });
   const status = statusOf(program);
-  assert.equal(status.get("Uid"), four(64_011));
-  assert.equal(status.get("Gid"), four(64_012));
-  assert.equal(status.get("Groups"), "64013 64014");
-  assert.equal(statusOf(worker).get("Uid"), four(WORKER.uid));
-  assert.equal(statusOf(worker).get("Groups"), "");
+  assertStrictEquals(status.get("Uid"), four(64_011));
+  assertStrictEquals(status.get("Gid"), four(64_012));
+  assertStrictEquals(status.get("Groups"), "64013 64014");
+  assertStrictEquals(statusOf(worker).get("Uid"), four(WORKER.uid));
+  assertStrictEquals(statusOf(worker).get("Groups"), "");
   client.leave();
 });

@@ -1,7 +1,7 @@
 /** What a program can reach of monitor and worker. A C program tries it under a separate user and under the
  *  worker's: signals, memory, descriptors, folders, limits, the debugger, the log. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import * as fs from "node:fs";
 import process from "node:process";
 import { makeRules } from "./admission.ts";
@@ -37,21 +37,21 @@ async function attacked(t: Trial, env: Record<string, string>): Promise<string[]
   });
   const worker = await workerOf(server);
   const { text, end } = await talk(t, server);
-  assert.equal(end, "close_notify");
-  assert.equal(await workerOf(server), worker);
+  assertStrictEquals(end, "close_notify");
+  assertStrictEquals(await workerOf(server), worker);
   const told = text.trim().split("\n");
-  assert.equal(told.length, ATTEMPTS, text);
+  assertStrictEquals(told.length, ATTEMPTS, text);
   return told.filter((line) => !REFUSED.test(line));
 }
 
 asRoot("a program can neither read the key nor reach monitor or worker", async (t) => {
   // The program's descriptor 2 is the server's. To protect the log, send it to a reader through a pipe.
-  assert.deepEqual(await attacked(t, jailed(t)), ["truncate the log: done"]);
+  assertEquals(await attacked(t, jailed(t)), ["truncate the log: done"]);
 });
 
 asRoot("a program that is the worker's own user sees nothing of it either", async (t) => {
   // A process may signal others of its user, and set their limits and priorities. SSL_UID prevents that.
-  assert.deepEqual(await attacked(t, {}), [ // the worker becomes -u and -g
+  assertEquals(await attacked(t, {}), [ // the worker becomes -u and -g
     "truncate the log: done",
     "signal worker: done",
     "signal a thread of worker: done",
@@ -69,29 +69,31 @@ const mask = (pid: number | string, field: string): bigint =>
 
 claim("no signal opens a debugger, or the log says that one does", async (t) => {
   const server = await t.start({ options: ["-HRl0"] });
-  assert.equal((await talk(t, server, "once\n")).text, "once\n");
+  assertStrictEquals((await talk(t, server, "once\n")).text, "once\n");
   const workers = server.workers();
   const all = [server.pid, ...workers];
   const warning = /^sslserver: warning: Deno without FFI opens its debugger at SIGUSR1: /;
-  assert.equal(server.lines(warning).length, t.ffi ? 0 : 1, server.log());
+  assertStrictEquals(server.lines(warning).length, t.ffi ? 0 : 1, server.log());
   if (!t.ffi) return;
-  for (const pid of all) assert.equal(mask(pid, "SigIgn") & USR1, USR1, words(pid, "cmdline")[0]);
+  for (const pid of all) {
+    assertStrictEquals(mask(pid, "SigIgn") & USR1, USR1, words(pid, "cmdline")[0]);
+  }
   for (const pid of t.onDeno ? workers : []) { // blocked from the first instruction; Bun unblocks it
     for (const task of fs.readdirSync(`/proc/${pid}/task`)) {
-      assert.equal(mask(`${pid}/task/${task}`, "SigBlk") & USR1, USR1);
+      assertStrictEquals(mask(`${pid}/task/${task}`, "SigBlk") & USR1, USR1);
     }
   }
   for (const pid of all) process.kill(pid, "SIGUSR1");
-  assert.equal((await talk(t, server, "again\n")).text, "again\n");
-  assert.deepEqual(server.lines(/[Dd]ebugger/), []);
+  assertStrictEquals((await talk(t, server, "again\n")).text, "again\n");
+  assertEquals(server.lines(/[Dd]ebugger/), []);
 });
 
 asRoot("a runtime with a debugger says when workers and programs are one user", async (t) => {
   const warning = /^sslserver: warning: workers are user \d+: programs run as the same user/;
   const one = await t.start({ options: [...AS_PROGRAM, "--workers", "1"] });
-  assert.equal(one.lines(warning).length, t.onDeno ? 1 : 0, one.log());
+  assertStrictEquals(one.lines(warning).length, t.onDeno ? 1 : 0, one.log());
   const two = await t.start({ options: [...AS_PROGRAM, "--workers", "1"], env: jailed(t) });
-  assert.deepEqual(two.lines(warning), []);
+  assertEquals(two.lines(warning), []);
 });
 
 asRoot("with rules every thread of a worker is restricted, and it serves", async (t) => {
@@ -100,9 +102,9 @@ asRoot("with rules every thread of a worker is restricted, and it serves", async
     options: ["-HRl0", "--workers", "2", ...AS_PROGRAM, "-x", rules],
     env: jailed(t),
   });
-  assert.equal((await talk(t, server, "in\n")).text, "in\n");
-  assert.deepEqual(server.lines(/sandbox/), []); // the log would name a missing restriction
+  assertStrictEquals((await talk(t, server, "in\n")).text, "in\n");
+  assertEquals(server.lines(/sandbox/), []); // the log would name a missing restriction
   for (const pid of server.workers()) {
-    assert.deepEqual(words(pid, "cmdline").slice(-2), ["--as", "sslserver-worker"]);
+    assertEquals(words(pid, "cmdline").slice(-2), ["--as", "sslserver-worker"]);
   }
 });

@@ -1,7 +1,7 @@
 /** A certificate and a key of root are renewed while the worker is jailed, without a signal: the monitor
  *  sends the new files to the worker. No session fails, however a renewal tool writes the files. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import process from "node:process";
@@ -35,8 +35,8 @@ async function scene(t: Trial, live: Pair, workers = 1): Promise<{ server: Serve
 
 async function nobodyFailed(load: Load): Promise<void> {
   const { ok, refused, denied, cut } = await load.end();
-  assert.deepEqual({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
-  assert.ok(ok > 10, `${ok} sessions`);
+  assertEquals({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
+  assert(ok > 10, `${ok} sessions`);
 }
 
 asRoot("root's key is renewed by renaming: served in 2 s, no session fails", async (t) => {
@@ -46,10 +46,10 @@ asRoot("root's key is renewed by renaming: served in 2 s, no session fails", asy
   await serves(t, server, "first");
   const held = await session(server);
   renamed(live, next);
-  assert.ok(await serves(t, server, "second") < SOON);
+  assert(await serves(t, server, "second") < SOON);
   await nobodyFailed(load);
-  assert.equal(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
-  assert.deepEqual(server.lines(/^sslserver: error: /), []);
+  assertStrictEquals(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
+  assertEquals(server.lines(/^sslserver: error: /), []);
   await held();
 });
 
@@ -59,7 +59,7 @@ async function session(server: Server): Promise<() => Promise<void>> {
   await once(socket, "secureConnect");
   return async () => {
     socket.write("still here\n");
-    assert.equal(String((await once(socket, "data"))[0]), "still here\n");
+    assertStrictEquals(String((await once(socket, "data"))[0]), "still here\n");
     socket.end();
     await once(socket, "close");
   };
@@ -84,7 +84,7 @@ asRoot("live/ → archive/, as certbot has it: the links are moved", async (t) =
   const { server, load } = await scene(t, links);
   await serves(t, server, "first");
   link(1);
-  assert.ok(await serves(t, server, "second") < SOON);
+  assert(await serves(t, server, "second") < SOON);
   await nobodyFailed(load);
 });
 
@@ -104,9 +104,9 @@ asRoot("files written in place, in two halves with a pause", async (t) => {
     fs.writeSync(fd, rest);
     fs.closeSync(fd);
   }
-  assert.ok(await serves(t, server, "second") < SOON);
+  assert(await serves(t, server, "second") < SOON);
   await nobodyFailed(load);
-  assert.ok(server.lines(/^sslserver: error: .* stays in use$/).length <= 1, server.log());
+  assert(server.lines(/^sslserver: error: .* stays in use$/).length <= 1, server.log());
 });
 
 for (const workers of [1, 2]) {
@@ -118,22 +118,22 @@ for (const workers of [1, 2]) {
     fs.writeFileSync(`${live.certificate}.new`, "nonsense\n");
     fs.renameSync(`${live.certificate}.new`, live.certificate);
     const [line = ""] = await server.waitFor(/^sslserver: error: /);
-    assert.match(
+    assertMatch(
       line,
       /^sslserver: error: unable to use certificate \S+first\.pem: .*; the old certificate stays in use$/,
     );
     await load.served(100); // about two seconds, in which each worker checks the files more than once
-    assert.equal(server.lines(/^sslserver: error: /).length, 1, server.log());
-    assert.equal(await subject(t, server), "first");
+    assertStrictEquals(server.lines(/^sslserver: error: /).length, 1, server.log());
+    assertStrictEquals(await subject(t, server), "first");
     renamed(live, next);
     const took = await serves(t, server, "second");
-    assert.ok(took < SOON, `${took} ms`);
+    assert(took < SOON, `${took} ms`);
     // All workers serve it, not only the one asked above.
     const names = await Promise.all(Array.from({ length: 10 }, () => subject(t, server)));
-    assert.deepEqual(new Set(names), new Set(["second"]));
+    assertEquals(new Set(names), new Set(["second"]));
     await nobodyFailed(load);
-    assert.equal(server.lines(/^sslserver: error: /).length, 1, server.log());
-    assert.equal(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
+    assertStrictEquals(server.lines(/^sslserver: error: /).length, 1, server.log());
+    assertStrictEquals(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
   });
 }
 
@@ -156,8 +156,8 @@ asRoot(
       await server.waitFor(/^sslserver: error: worker /, deaths);
       await serves(t, server, "second");
     }
-    assert.equal(server.lines(/unable to start a worker/).length, 0, server.log());
+    assertStrictEquals(server.lines(/unable to start a worker/).length, 0, server.log());
     renamed(live, third);
-    assert.ok(await serves(t, server, "third") < SOON);
+    assert(await serves(t, server, "third") < SOON);
   },
 );

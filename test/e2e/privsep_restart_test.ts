@@ -1,7 +1,7 @@
 /** Restarts under load, as `svc -t` does them: the old worker serves its connections to the end. With a
  *  socket of the supervisor no connection is refused. RESTARTS is the number of restarts (default 5). */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { furnish, server as command, supervised, supervisor } from "../interop/supervisors.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
@@ -24,7 +24,7 @@ split(`${RESTARTS} restarts at 200 connections a second: none is cut that was ta
     const start = performance.now();
     server.signal("SIGTERM");
     const { status } = await within(server.exited, LIMIT, "the monitor did not end");
-    assert.equal(status, 0);
+    assertStrictEquals(status, 0);
     server = await t.start({ options, env, port });
     gap = Math.max(gap, performance.now() - start);
   }
@@ -33,7 +33,7 @@ split(`${RESTARTS} restarts at 200 connections a second: none is cut that was ta
   if (process.env["RESTARTS"]) {
     console.log(`${t.form}: ${JSON.stringify({ ...counts, gap: Math.round(gap) })}`);
   }
-  assert.deepEqual([counts.cut, counts.denied], [0, 0], load.trouble);
+  assertEquals([counts.cut, counts.denied], [0, 0], load.trouble);
   // Refused connections are permitted, because no process listens while the successor starts.
   for (const pid of old) await gone(pid, 5000);
 }, { timeout: 60_000 + RESTARTS * 4000 });
@@ -60,7 +60,7 @@ supervised(
       await load.served(100);
       monitors.push(Number((await lines.wait(/^started /, i)).slice("started ".length)));
       lines.say("term");
-      assert.equal(await lines.wait(/^exited /, i), "exited 0");
+      assertStrictEquals(await lines.wait(/^exited /, i), "exited 0");
       lines.say("start");
       await lines.wait(/^said READY=1/, i + 1);
     }
@@ -68,13 +68,13 @@ supervised(
     const counts = await load.end();
     if (process.env["RESTARTS"]) console.log(`${t.form}: ${JSON.stringify(counts)}`);
     const { refused, denied, cut } = counts;
-    assert.deepEqual({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
-    assert.deepEqual(monitors.filter(alive), []);
+    assertEquals({ refused, denied, cut }, { refused: 0, denied: 0, cut: 0 }, load.trouble);
+    assertEquals(monitors.filter(alive), []);
     lines.say("term");
-    assert.equal(await lines.wait(/^exited /, RESTARTS + 1), "exited 0");
+    assertStrictEquals(await lines.wait(/^exited /, RESTARTS + 1), "exited 0");
     lines.say("quit");
     const exited = (): boolean => lines.child.exitCode !== null;
-    assert.ok(await settled(exited, (it) => it), "the supervisor did not end");
+    assert(await settled(exited, (it) => it), "the supervisor did not end");
   },
   WITH_FFI,
 );

@@ -1,9 +1,9 @@
 /** Capabilities that a server was started with, or that root has: which of them workers and programs
  *  keep, and that no other process can use a worker before it gives them up. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { makeRules } from "./admission.ts";
 import { talk } from "./clients.ts";
 import { executable, found, settled, type Trial } from "./harness.ts";
@@ -24,10 +24,10 @@ asRoot("ambient capabilities stay with the monitor", async (t) => {
     options: ["-HRl0", "--workers", "1"],
     program: ["/bin/sh", "-c", "grep ^Cap /proc/self/status"],
   });
-  assert.equal(statusOf(server.pid).get("CapEff"), ONE, "the monitor cannot listen");
+  assertStrictEquals(statusOf(server.pid).get("CapEff"), ONE, "the monitor cannot listen");
   const worker = statusOf(await workerOf(server));
   for (const set of ["CapInh", "CapPrm", "CapEff", "CapAmb"]) {
-    assert.equal(worker.get(set), NONE, set);
+    assertStrictEquals(worker.get(set), NONE, set);
   }
   const { text } = await talk(t, server);
   const program = new Map(
@@ -36,7 +36,7 @@ asRoot("ambient capabilities stay with the monitor", async (t) => {
       return [set, value];
     }),
   );
-  for (const set of ["CapPrm", "CapEff", "CapAmb"]) assert.equal(program.get(set), NONE, set);
+  for (const set of ["CapPrm", "CapEff", "CapAmb"]) assertStrictEquals(program.get(set), NONE, set);
 });
 
 /** A library that records the users of the processes that load it. */
@@ -60,7 +60,7 @@ async function witness(t: Trial): Promise<{ library: string; seen: string }> {
   fs.writeFileSync(seen, "", { mode: 0o666 });
   fs.chmodSync(seen, 0o666);
   const { status, stderr } = await t.run("gcc", ["-shared", "-fPIC", "-o", library, source]);
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
   return { library, seen };
 }
 
@@ -81,9 +81,9 @@ for (const groups of ["", "64013,64014"]) {
       });
       const { text } = await talk(t, server);
       const all = groups === "" ? PROGRAM.gid : `${PROGRAM.gid} ${groups.replace(",", " ")}`;
-      assert.equal(text, `a b=c|/nowhere|127.0.0.1\n${all}\n`, server.log());
+      assertStrictEquals(text, `a b=c|/nowhere|127.0.0.1\n${all}\n`, server.log());
       const users = new Set(fs.readFileSync(seen, "utf8").trim().split("\n"));
-      assert.deepEqual([...users], [`${PROGRAM.uid} ${PROGRAM.gid}`]);
+      assertEquals([...users], [`${PROGRAM.uid} ${PROGRAM.gid}`]);
     },
   );
 }
@@ -131,7 +131,7 @@ asRoot(
     const cut = talk(t, server).catch(() => {}); // the program kills the worker that serves this client
     const result = join(folder, "result");
     await settled(() => fs.existsSync(result) && fs.statSync(result).size > 0, (it) => it);
-    assert.equal(fs.readFileSync(result, "utf8"), "refused");
+    assertStrictEquals(fs.readFileSync(result, "utf8"), "refused");
     await cut;
   },
   { forms: ["binary"] },

@@ -1,8 +1,8 @@
 /** The filter of system calls in examples/systemd lets workers set up their own restrictions. */
 
-import assert from "node:assert/strict";
+import { assertNotMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { seccompProgram } from "../../src/codec/bpf.ts";
 import { syscallNumbers } from "../../src/privsep/syscalls.ts";
@@ -26,7 +26,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 /** The system calls of a group, including those of nested groups. */
 async function group(t: Trial, name: string): Promise<string[]> {
   const { stdout, status } = await t.run("systemd-analyze", ["syscall-filter", name]);
-  assert.equal(status, 0, name);
+  assertStrictEquals(status, 0, name);
   const lines = new TextDecoder().decode(stdout).split("\n").slice(1).map((line) => line.trim());
   const words = lines.filter((line) => line !== "" && !line.startsWith("#"));
   const found = await Promise.all(
@@ -66,6 +66,6 @@ asRoot("the unit for systemd leaves the workers every wall of theirs", async (t)
   });
   const client = await guest(server);
   await workerOf(server);
-  assert.doesNotMatch(server.log(), /sandbox|warning/);
+  assertNotMatch(server.log(), /sandbox|warning/);
   client.leave();
 });

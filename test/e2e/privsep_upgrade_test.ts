@@ -1,8 +1,8 @@
 /** An upgrade under a running server: its executable is replaced or removed. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { talk } from "./clients.ts";
 import { executable, formCommand, settled } from "./harness.ts";
@@ -20,14 +20,17 @@ split("a worker is replaced by the same program when its file is gone, or anothe
     process.kill(worker, "SIGKILL");
     await gone(worker);
     const next = await workerOf(server);
-    assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
-    assert.equal(fs.readlinkSync(`/proc/${next}/exe`), fs.readlinkSync(`/proc/${server.pid}/exe`));
-    assert.deepEqual(words(next, "cmdline").slice(-2), ["--as", "sslserver-worker"]);
+    assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
+    assertStrictEquals(
+      fs.readlinkSync(`/proc/${next}/exe`),
+      fs.readlinkSync(`/proc/${server.pid}/exe`),
+    );
+    assertEquals(words(next, "cmdline").slice(-2), ["--as", "sslserver-worker"]);
     await settled(
       () => fs.readFileSync(`/proc/${next}/comm`, "utf8"),
       (it) => it === "sslserver\n",
     );
-    assert.equal(fs.readFileSync(`/proc/${next}/comm`, "utf8"), "sslserver\n");
+    assertStrictEquals(fs.readFileSync(`/proc/${next}/comm`, "utf8"), "sslserver\n");
   };
   await takeTurn();
   fs.rmSync(file);
@@ -52,5 +55,5 @@ asRoot("a user who may not enter the executable's folder can run the server", as
     ],
     options: ["-HRl0", "--workers", "1"],
   });
-  assert.equal((await talk(t, server, "hello\n")).text, "hello\n");
+  assertStrictEquals((await talk(t, server, "hello\n")).text, "hello\n");
 }, { forms: ["binary"] });

@@ -2,7 +2,7 @@
  *  continues, and everything works again as soon as there is room. The limit counts per user, so the
  *  processes get a user that no other process has. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import * as fs from "node:fs";
 import process from "node:process";
 import { talk } from "./clients.ts";
@@ -58,7 +58,7 @@ asRoot("at a limit of processes programs are refused, and the monitor goes on", 
     const visitor = talk(t, server, "hello\n").catch(() => ({ text: "" }));
     return (await visitor).text;
   };
-  assert.equal(await visit(), "hello\n");
+  assertStrictEquals(await visit(), "hello\n");
   const filler = t.spawn("prlimit", [...AS_USER.slice(1), found("python3"), "-c", FILL]);
   await new Promise<void>((resolve) => filler.stdout?.once("data", () => resolve()));
   for (let i = 0; i < 3; i++) await visit();
@@ -69,9 +69,9 @@ asRoot("at a limit of processes programs are refused, and the monitor goes on", 
   const [worker] = server.workers();
   if (worker !== undefined) process.kill(worker, "SIGKILL");
   await server.waitFor(/worker [0-9]+ ended by signal|unable to start a worker/);
-  assert.ok(alive(server.pid), server.log());
+  assert(alive(server.pid), server.log());
   filler.stdin?.end();
-  assert.equal(await settled(visit, (it) => it !== ""), "hello\n");
+  assertStrictEquals(await settled(visit, (it) => it !== ""), "hello\n");
 });
 
 asRoot("the engine of a compiled monitor has no threads to start", async (t) => {
@@ -79,5 +79,5 @@ asRoot("the engine of a compiled monitor has no threads to start", async (t) => 
   for (let i = 0; i < 200; i++) await talk(t, server);
   // The allocator's thread is excepted: the allocator works without it at the limit.
   const others = threads(server.pid).filter((name) => name !== "mi-scavenger");
-  assert.deepEqual(others, ["sslserver"]);
+  assertEquals(others, ["sslserver"]);
 }, { forms: ["binary"], skip: process.arch !== "x64" && "it is about x64" });

@@ -1,9 +1,9 @@
 /** Programs that end at once, cannot be executed, or do not end: the connection closes, nothing is left,
  *  and the server continues. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { listens } from "../tcp_table.ts";
 import { talk } from "./clients.ts";
 import { ALONE, claim, helper, settled, within } from "./harness.ts";
@@ -12,7 +12,7 @@ claim("a program that exits at once closes the connection in order", async (t) =
   const server = await t.start({ options: ["-v"], program: ["true"] });
   for (let i = 0; i < 5; i++) {
     const { end } = await talk(t, server, "unread", ["-e", "stay"]);
-    assert.equal(end, "close_notify");
+    assertStrictEquals(end, "close_notify");
   }
   await server.waitFor(/^sslserver: ended by [0-9]+ status 0$/, 5);
   await server.noChildren();
@@ -27,7 +27,7 @@ claim("an exit code is logged as its wait status", async (t) => {
 claim("a program's death by a signal is logged as the signal's number", async (t) => {
   const server = await t.start({ options: ["-v"], program: ["sh", "-c", "kill -9 $$"] });
   const { end } = await talk(t, server);
-  assert.equal(end, "close_notify");
+  assertStrictEquals(end, "close_notify");
   await server.waitFor(/^sslserver: ended by [0-9]+ status 9$/);
 });
 
@@ -38,11 +38,11 @@ claim("a missing program: logged, the connection closed, the server lives", asyn
   fs.rmSync(path);
   for (const n of [1, 2]) {
     const { bytes, end } = await talk(t, server, "", ["-e", "stay"]);
-    assert.equal(bytes.length, 0);
-    assert.match(end, /^(close_notify|eof|reset)$/);
+    assertStrictEquals(bytes.length, 0);
+    assertMatch(end, /^(close_notify|eof|reset)$/);
     await server.waitFor(/^sslserver: error: unable to run \S+no-such-program: .*$/, n);
   }
-  assert.equal(server.lines(/unable to run/).length, 2);
+  assertStrictEquals(server.lines(/unable to run/).length, 2);
   await server.noChildren();
 });
 
@@ -54,7 +54,7 @@ claim(
     const server = await t.start({ program: [path] });
     await talk(t, server, "", ["-e", "stay"]);
     await server.waitFor(/^sslserver: error: unable to run .*plain: .*(EACCES|permission denied)/i);
-    assert.ok(server.running);
+    assert(server.running);
   },
 );
 
@@ -66,7 +66,7 @@ claim("a program that is put in place later is found", async (t) => {
   fs.rmSync(path);
   fs.writeFileSync(path, "#!/bin/sh\necho now\n", { mode: 0o755 });
   const { text } = await talk(t, server);
-  assert.equal(text, "now\n");
+  assertStrictEquals(text, "now\n");
 });
 
 claim("a program of its own children: the connection ends when its output does", async (t) => {
@@ -75,8 +75,8 @@ claim("a program of its own children: the connection ends when its output does",
     program: ["sh", "-c", "(sleep 0.3; echo late) & echo early"],
   });
   const { text, end } = await talk(t, server, "", ["-e", "stay"]);
-  assert.equal(text, "early\nlate\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "early\nlate\n");
+  assertStrictEquals(end, "close_notify");
 });
 
 /** Resets one second after the handshake. For a client that resets at once, the server may start no
@@ -120,6 +120,6 @@ claim("a second SIGTERM ends programs that ignore theirs", async (t) => {
   await settled(() => listens(server.port), (on) => !on);
   server.signal("SIGTERM");
   const { status } = await within(server.exited, 15_000, "the server did not end");
-  assert.equal(status, 0);
-  assert.match((await talking).end, /^(close_notify|eof|reset)$/);
+  assertStrictEquals(status, 0);
+  assertMatch((await talking).end, /^(close_notify|eof|reset)$/);
 });

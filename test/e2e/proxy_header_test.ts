@@ -1,7 +1,7 @@
 /** --proxy-from: the address in a PROXY header replaces that of the listed proxy. A header from any other
  *  address is refused. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { encodeProxyV2 } from "../../src/codec/proxy/v2.ts";
 import { FOUR, RICH, SIX, v2 } from "../codec/proxy/samples.ts";
 import { makeRules } from "./admission.ts";
@@ -30,11 +30,11 @@ claim("addresses and ports of the header are the client's, in environment and lo
   const server = await t.start(listed());
   const four = "192.0.2.7 50312 198.51.100.1 465 TCP via 127.0.0.1\n";
   const six = "2001:db8::7 1 2001:db8::1 65535 TCP6 via 127.0.0.1\n";
-  assert.equal(await proxied(server, lineFor("192.0.2.7")), four);
-  assert.equal(await proxied(server, encodeProxyV2(FOUR)), four);
-  assert.equal(await proxied(server, encodeProxyV2(SIX, { checksum: true })), six);
-  assert.equal(await proxied(server, lineFor("192.0.2.7"), { slowly: true }), four);
-  assert.equal(await proxied(server, encodeProxyV2(FOUR), { slowly: true }), four);
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7")), four);
+  assertStrictEquals(await proxied(server, encodeProxyV2(FOUR)), four);
+  assertStrictEquals(await proxied(server, encodeProxyV2(SIX, { checksum: true })), six);
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7"), { slowly: true }), four);
+  assertStrictEquals(await proxied(server, encodeProxyV2(FOUR), { slowly: true }), four);
   await server.waitFor(/pid [0-9]+ from 192\.0\.2\.7$/, 4);
   await server.waitFor(/ok [0-9]+ x:198\.51\.100\.1:465 :192\.0\.2\.7::50312$/);
   await server.waitFor(/ok [0-9]+ x:2001:db8::1:65535 :2001:db8::7::1$/);
@@ -43,14 +43,14 @@ claim("addresses and ports of the header are the client's, in environment and lo
 claim("an IPv4 client of a dual-stack proxy is an IPv4 client", async (t) => {
   const server = await t.start(listed());
   const line = "PROXY TCP6 ::ffff:192.0.2.7 ::ffff:198.51.100.1 1 2\r\n";
-  assert.match(await proxied(server, line), /^192\.0\.2\.7 1 198\.51\.100\.1 2 TCP via/);
+  assertMatch(await proxied(server, line), /^192\.0\.2\.7 1 198\.51\.100\.1 2 TCP via/);
 });
 
 claim("after LOCAL and UNKNOWN the proxy is the client", async (t) => {
   const server = await t.start(listed());
   const real = /^127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 [0-9]+ TCP via 127\.0\.0\.1$/m;
-  assert.match(await proxied(server, "PROXY UNKNOWN\r\n"), real);
-  assert.match(await proxied(server, v2(0x20, 0, new Uint8Array(7))), real);
+  assertMatch(await proxied(server, "PROXY UNKNOWN\r\n"), real);
+  assertMatch(await proxied(server, v2(0x20, 0, new Uint8Array(7))), real);
 });
 
 claim("rules are those of the client in the header", async (t) => {
@@ -58,10 +58,10 @@ claim("rules are those of the client in the header", async (t) => {
   const program = ["sh", "-c", 'echo "$WHO"'];
   for (const option of ["-x", "-y"]) {
     const server = await t.start(listed({ options: [option, rules], program }));
-    assert.equal(await proxied(server, lineFor("192.0.2.7")), "seven\n");
-    assert.equal(await proxied(server, lineFor("192.0.2.8")), "");
-    assert.equal(await proxied(server, lineFor("192.0.2.9")), "\n");
-    assert.equal(await proxied(server, "PROXY UNKNOWN\r\n"), "");
+    assertStrictEquals(await proxied(server, lineFor("192.0.2.7")), "seven\n");
+    assertStrictEquals(await proxied(server, lineFor("192.0.2.8")), "");
+    assertStrictEquals(await proxied(server, lineFor("192.0.2.9")), "\n");
+    assertStrictEquals(await proxied(server, "PROXY UNKNOWN\r\n"), "");
     await server.waitFor(/deny [0-9]+ .*:192\.0\.2\.8::50312$/);
   }
 });
@@ -74,8 +74,8 @@ claim("limits count the client in the header, not the proxy", async (t) => {
   const leave = new AbortController();
   const first = proxied(server, lineFor("192.0.2.7"), leave);
   await server.waitFor(/pid [0-9]+ from 192\.0\.2\.7$/);
-  assert.equal(await proxied(server, lineFor("192.0.2.7", 2)), "");
-  assert.equal(await proxied(server, lineFor("192.0.2.8"), { say: "bye\n" }), "in\n");
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7", 2)), "");
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.8"), { say: "bye\n" }), "in\n");
   await server.waitFor(/ip connection limit of 1 exceeded for: 192\.0\.2\.7/);
   leave.abort();
   await first;
@@ -89,7 +89,7 @@ claim("TLVs reach environment and log; inherited variables of their names do not
     PROXY_HOME: "kept",
   };
   const server = await t.start(listed({ program, env, options: ["--log=json"] }));
-  assert.deepEqual((await proxied(server, encodeProxyV2(RICH))).split("\n"), [
+  assertEquals((await proxied(server, encodeProxyV2(RICH))).split("\n"), [
     "PROXY_ALPN=h2",
     "PROXY_AUTHORITY=www.bücher.example",
     "PROXY_HOME=kept",
@@ -103,29 +103,29 @@ claim("TLVs reach environment and log; inherited variables of their names do not
   ]);
   const [line] = await server.waitFor(/"event":"ok"/);
   const { remoteIp, proxyIp, uniqueId } = JSON.parse(line ?? "");
-  assert.deepEqual([remoteIp, proxyIp, uniqueId], ["2001:db8::7", "127.0.0.1", "00ff0a41"]);
+  assertEquals([remoteIp, proxyIp, uniqueId], ["2001:db8::7", "127.0.0.1", "00ff0a41"]);
   const hostile = { ...RICH, extras: { authority: "a\nPATH=/tmp\0" } };
-  assert.match(
+  assertMatch(
     await proxied(server, encodeProxyV2(hostile)),
     /^PROXY_AUTHORITY=a\\0APATH=\/tmp\\00\n/,
   );
-  assert.equal(await proxied(server, "", { from: "127.0.0.2" }), "PROXY_HOME=kept\n");
+  assertStrictEquals(await proxied(server, "", { from: "127.0.0.2" }), "PROXY_HOME=kept\n");
 });
 
 claim("from other addresses a client is served, and its header refused", async (t) => {
   const server = await t.start(listed());
   const from = "127.0.0.2";
-  assert.match(await proxied(server, "", { from }), /^127\.0\.0\.2 .* via $/m);
-  assert.equal(await proxied(server, lineFor("192.0.2.7"), { from }), "");
-  assert.equal(await proxied(server, encodeProxyV2(FOUR), { from }), "");
+  assertMatch(await proxied(server, "", { from }), /^127\.0\.0\.2 .* via $/m);
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7"), { from }), "");
+  assertStrictEquals(await proxied(server, encodeProxyV2(FOUR), { from }), "");
   const why = "a PROXY header that --proxy-from does not allow";
   await server.waitFor(new RegExp(`unable to accept TLS from: 127\\.0\\.0\\.2 .* ${why}$`), 2);
-  assert.deepEqual(server.lines(/192\.0\.2\.7/), []);
+  assertEquals(server.lines(/192\.0\.2\.7/), []);
 });
 
 claim("without --proxy-from every header is refused", async (t) => {
   const server = await t.start({ options: ["-v", "-e"], program: ["sh", "-c", ENDS] });
-  assert.equal(await proxied(server, lineFor("192.0.2.7")), "");
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7")), "");
   await server.waitFor(/unable to accept TLS from: 127\.0\.0\.1 .* PROXY header/);
 });
 
@@ -141,12 +141,12 @@ claim("a listed proxy must send a header: anything else is refused", async (t) =
     ["\r\n\r\n\0\r\nQUIT\n\x31", /PROXY header: proxy v2: version/],
   ];
   for (const [header, expected] of wrong) {
-    assert.equal(await proxied(server, header), "");
+    assertStrictEquals(await proxied(server, header), "");
     await server.waitFor(expected);
   }
-  assert.equal(await proxied(server, lineFor("192.0.2.7") + lineFor("192.0.2.8")), "");
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7") + lineFor("192.0.2.8")), "");
   await server.waitFor(/TLS from: 192\.0\.2\.7 .* PROXY header that --proxy-from does not allow/);
-  assert.deepEqual(server.lines(/ ok /), []);
+  assertEquals(server.lines(/ ok /), []);
 });
 
 claim("a silent proxy, and a silent client behind one, is waited for -T seconds", async (t) => {
@@ -157,7 +157,7 @@ claim("a silent proxy, and a silent client behind one, is waited for -T seconds"
   const behind = (await Raw.connect(server.port)).send(lineFor("192.0.2.7"));
   await behind.closedWithin(5000);
   await server.waitFor(/unable to accept TLS from: 192\.0\.2\.7 .* timed out after 1 s/);
-  assert.equal(silent.received + behind.received, 0);
+  assertStrictEquals(silent.received + behind.received, 0);
 });
 
 claim("silent clients behind a proxy give way to newer ones (--pending)", async (t) => {
@@ -168,7 +168,7 @@ claim("silent clients behind a proxy give way to newer ones (--pending)", async 
     silent.push(i % 2 ? raw : raw.send(lineFor(`192.0.2.${i}`)));
   }
   await silent[0]?.closedWithin();
-  assert.match(await proxied(server, lineFor("192.0.2.7")), /^192\.0\.2\.7 /);
+  assertMatch(await proxied(server, lineFor("192.0.2.7")), /^192\.0\.2\.7 /);
   for (const raw of silent) raw.destroy();
 });
 
@@ -192,7 +192,7 @@ claim(
         new RegExp(`info: .* TLS from: ${ip} .* connection closed by the peer$`),
       );
     }
-    assert.equal(server.lines(/unable/).length, 2);
+    assertStrictEquals(server.lines(/unable/).length, 2);
   },
 );
 
@@ -203,10 +203,13 @@ claim("with -n the header comes before the program, and the rest goes to it", as
   const clear = { secure: false };
   const answer = "plain 192.0.2.7\ngot EHLO x\n";
   const header = lineFor("192.0.2.7");
-  assert.equal(await proxied(server, header, { ...clear, say: "EHLO x\n" }), answer);
-  assert.equal(await proxied(server, `${header}EHLO x\n`, clear), answer);
-  assert.equal(await proxied(server, `${header}EHLO x\n`, { ...clear, slowly: true }), answer);
-  assert.equal(await proxied(server, "EHLO x\n", clear), "");
+  assertStrictEquals(await proxied(server, header, { ...clear, say: "EHLO x\n" }), answer);
+  assertStrictEquals(await proxied(server, `${header}EHLO x\n`, clear), answer);
+  assertStrictEquals(
+    await proxied(server, `${header}EHLO x\n`, { ...clear, slowly: true }),
+    answer,
+  );
+  assertStrictEquals(await proxied(server, "EHLO x\n", clear), "");
 }, { forms: WITH_FFI });
 
 claim("with -n a header from elsewhere ends the stream, however it is cut", async (t) => {
@@ -216,7 +219,7 @@ claim("with -n a header from elsewhere ends the stream, however it is cut", asyn
   // Output of the program from before the end of the stream may arrive or not.
   const refused = async (bytes: Uint8Array | string, how: Proxied): Promise<void> => {
     const text = await proxied(server, bytes, how);
-    assert.ok(!text.includes("got"), text);
+    assert(!text.includes("got"), text);
   };
   for (const slowly of [false, true]) {
     await refused(header, { ...clear, slowly });
@@ -224,7 +227,7 @@ claim("with -n a header from elsewhere ends the stream, however it is cut", asyn
   }
   await server.waitFor(/error: a PROXY header that .* \(connection from 127\.0\.0\.2\)$/, 4);
   const near = "PROXIES are no header\n";
-  assert.equal(
+  assertStrictEquals(
     await proxied(server, near, { ...clear, slowly: true }),
     `plain 127.0.0.2\ngot ${near}`,
   );
@@ -236,13 +239,13 @@ claim("with -n a hello right behind the header is not lost", async (t) => {
     options: ["-n"],
     program: ["sh", "-c", "printf y >&3; head -n 1 <&4 >&5"],
   }));
-  assert.equal(await proxied(server, lineFor("192.0.2.7"), { say: "inside\n" }), "inside\n");
+  assertStrictEquals(await proxied(server, lineFor("192.0.2.7"), { say: "inside\n" }), "inside\n");
 }, { forms: WITH_FFI });
 
 claim("a list that is none is wrong usage", async (t) => {
   for (const list of ["", "10.0.0.0/33", "10.0.0.0/8,", "proxy.example", "10.0.0"]) {
     const outcome = await t.fails({ options: [`--proxy-from=${list}`] });
-    assert.equal(outcome.status, 100, list);
-    assert.match(outcome.stderr, /option --proxy-from needs networks such as/);
+    assertStrictEquals(outcome.status, 100, list);
+    assertMatch(outcome.stderr, /option --proxy-from needs networks such as/);
   }
 });

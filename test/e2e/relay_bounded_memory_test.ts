@@ -1,10 +1,10 @@
 /** Many bytes each way arrive unchanged, in bounded memory, whichever side stops reading.
  *  E2E_BYTES is the number of bytes each way (default 256 MiB; use 2 GiB for a run by hand). */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { talk } from "./clients.ts";
 import { claim, type Trial } from "./harness.ts";
@@ -33,11 +33,11 @@ for (const version of ["-2", "-3"]) {
     const work = talk(t, server, "", options, 600_000);
     const peak = await server.peakDuring(work);
     const { facts, end } = await work;
-    assert.equal(end, "close_notify");
-    assert.equal(facts["sent"], String(BYTES));
-    assert.equal(facts["received"], String(BYTES));
-    assert.equal(facts["received_sha256"], facts["sent_sha256"]);
-    assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
+    assertStrictEquals(end, "close_notify");
+    assertStrictEquals(facts["sent"], String(BYTES));
+    assertStrictEquals(facts["received"], String(BYTES));
+    assertStrictEquals(facts["received_sha256"], facts["sent_sha256"]);
+    assert(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   }, { timeout: 600_000 });
 }
 
@@ -54,9 +54,9 @@ claim(
     const work = talk(t, server, "", ["-e", "stay", "-p", "3000", "-P", "1000"]);
     const peak = await server.peakDuring(work);
     const { bytes, end } = await work;
-    assert.equal(end, "close_notify");
-    assert.equal(sha256(bytes), sha256(data));
-    assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
+    assertStrictEquals(end, "close_notify");
+    assertStrictEquals(sha256(bytes), sha256(data));
+    assert(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   },
   { together: true },
 );
@@ -67,8 +67,8 @@ claim("a client that sends 100 MB to a program that does not read holds no memor
   const work = talk(t, server, "", ["-n", String(size)]);
   const peak = await server.peakDuring(work);
   const { text } = await work;
-  assert.equal(text.trim(), String(size));
-  assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
+  assertStrictEquals(text.trim(), String(size));
+  assert(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
 });
 
 claim("a program that writes without end to a client that reads nothing is held up", async (t) => {
@@ -77,7 +77,7 @@ claim("a program that writes without end to a client that reads nothing is held 
   const work = talk(t, server, "", ["-e", "stay", "-p", "2500", "-P", "8000000", "-d"], 8000)
     .catch(() => undefined);
   const peak = await server.peakDuring(work);
-  assert.ok(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
+  assert(peak < memory(t), `memory went up to ${peak.toFixed(0)} MiB`);
   await server.stop();
 }, { together: true });
 

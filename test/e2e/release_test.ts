@@ -1,10 +1,10 @@
 /** release.sh makes the same files each time and in each folder, with correct checksums and SBOM. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { checkout } from "./checkout.ts";
 import { claim, npmEnvironment, type Trial } from "./harness.ts";
@@ -40,7 +40,7 @@ async function release(t: Trial, place: string, ...targets: string[]): Promise<s
     env: { PATH, HOME, ...npmEnvironment() },
     limit: LONG,
   });
-  assert.equal(outcome.status, 0, outcome.stderr);
+  assertStrictEquals(outcome.status, 0, outcome.stderr);
   return join(place, "dist/release");
 }
 
@@ -55,8 +55,8 @@ claim(
     const [first = [], second = []] = folders.map((folder) =>
       fs.readdirSync(folder).sort().map((name) => `${name} ${sha256(join(folder, name))}`)
     );
-    assert.deepEqual(first, second);
-    assert.equal(first.length, 3);
+    assertEquals(first, second);
+    assertStrictEquals(first.length, 3);
     const [folder = ""] = folders;
     const { version, devDependencies } = json(join(here, "package.json")) as {
       version: string;
@@ -66,36 +66,36 @@ claim(
 
     // The executable runs, and does not contain the path of its build folder.
     const shown = await t.run(binary, ["--version"]);
-    assert.equal(new TextDecoder().decode(shown.stdout), `sslserver ${version}\n`);
-    assert.equal(fs.readFileSync(binary).includes(here), false);
+    assertStrictEquals(new TextDecoder().decode(shown.stdout), `sslserver ${version}\n`);
+    assertStrictEquals(fs.readFileSync(binary).includes(here), false);
 
     // sha256sum accepts the sums.
     const checked = await t.run("sh", ["-c", 'cd "$0" && sha256sum -c SHA256SUMS', folder]);
-    assert.equal(checked.status, 0, checked.stderr);
+    assertStrictEquals(checked.status, 0, checked.stderr);
 
     // The SBOM names the executable, Bun as in package-lock.json, and the components of Bun.
     const bom = json(join(folder, `sslserver-${version}.cdx.json`)) as Bom;
-    assert.deepEqual([bom.bomFormat, bom.specVersion], ["CycloneDX", "1.5"]);
+    assertEquals([bom.bomFormat, bom.specVersion], ["CycloneDX", "1.5"]);
     const [file] = bom.metadata.component.components ?? [];
-    assert.deepEqual(file?.hashes, [{ alg: "SHA-256", content: sha256(binary) }]);
+    assertEquals(file?.hashes, [{ alg: "SHA-256", content: sha256(binary) }]);
     const lock = json(join(here, "package-lock.json")) as {
       packages: Record<string, { version: string; integrity: string }>;
     };
     const locked = lock.packages[`node_modules/@oven/bun-${TARGET}`];
     const base = bom.components.find(({ name }) => name === `bun-${TARGET}`);
-    assert.equal(base?.version, devDependencies.bun);
-    assert.equal(base?.purl, `pkg:npm/%40oven/bun-${TARGET}@${devDependencies.bun}`);
+    assertStrictEquals(base?.version, devDependencies.bun);
+    assertStrictEquals(base?.purl, `pkg:npm/%40oven/bun-${TARGET}@${devDependencies.bun}`);
     const content = Buffer.from(locked?.integrity.replace("sha512-", "") ?? "", "base64").toString(
       "hex",
     );
-    assert.deepEqual(base?.hashes, [{ alg: "SHA-512", content }]);
+    assertEquals(base?.hashes, [{ alg: "SHA-512", content }]);
     for (const part of ["boringssl", "webkit"]) {
       const found = bom.components.find(({ name }) => name === part);
-      assert.match(found?.version ?? "", /^[0-9a-f]{40}$/, part);
+      assertMatch(found?.version ?? "", /^[0-9a-f]{40}$/, part);
     }
     const refs = bom.dependencies.map(({ ref }) => ref);
     const named = bom.dependencies.flatMap(({ dependsOn = [] }) => dependsOn);
-    assert.deepEqual(named.filter((ref) => !refs.includes(ref)), []);
+    assertEquals(named.filter((ref) => !refs.includes(ref)), []);
   },
   ONCE,
 );
@@ -105,7 +105,7 @@ claim("files that do not agree on the version are not released", async (t) => {
   const file = join(place, "src/version.ts");
   fs.writeFileSync(file, read(file).replace(/VERSION = "[^"]+"/, 'VERSION = "99.0.0"'));
   const outcome = await t.run(join(place, "release.sh"), [TARGET]);
-  assert.equal(outcome.status, 1);
-  assert.match(outcome.stderr, /unable to release .*: src\/version\.ts says 99\.0\.0/);
-  assert.equal(fs.existsSync(join(place, "dist/release")), false);
+  assertStrictEquals(outcome.status, 1);
+  assertMatch(outcome.stderr, /unable to release .*: src\/version\.ts says 99\.0\.0/);
+  assertStrictEquals(fs.existsSync(join(place, "dist/release")), false);
 }, ONCE);

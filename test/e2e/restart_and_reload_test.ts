@@ -1,7 +1,7 @@
 /** Certificates are renewed without a restart: within 2 seconds, or at once on SIGHUP. A broken one is
  *  reported, and the old one stays in use. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { environmentOf, type Pair, selfSigned } from "./certificates.ts";
@@ -27,13 +27,13 @@ claim("a renewed certificate is served within 2 seconds, and said so once", asyn
   const live = await selfSigned(t, "first");
   const renewed = await selfSigned(t, "second");
   const server = await t.start({ env: environmentOf(live) });
-  assert.equal(await subject(t, server), "first");
+  assertStrictEquals(await subject(t, server), "first");
   replace(live, renewed);
   const start = performance.now();
   const seen = await settled(() => subject(t, server), (name) => name === "second", 5000);
-  assert.equal(seen, "second");
-  assert.ok(performance.now() - start < 2000, `${performance.now() - start} ms`);
-  assert.equal(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
+  assertStrictEquals(seen, "second");
+  assert(performance.now() - start < 2000, `${performance.now() - start} ms`);
+  assertStrictEquals(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
 });
 
 claim("SIGHUP reads certificates again", async (t) => {
@@ -43,7 +43,7 @@ claim("SIGHUP reads certificates again", async (t) => {
   replace(live, renewed);
   server.signal("SIGHUP");
   const seen = await settled(() => subject(t, server), (name) => name === "second", 5000);
-  assert.equal(seen, "second");
+  assertStrictEquals(seen, "second");
 });
 
 claim("a broken renewal is reported once and the old certificate stays", async (t) => {
@@ -52,17 +52,17 @@ claim("a broken renewal is reported once and the old certificate stays", async (
   fs.writeFileSync(live.certificate, "nonsense\n");
   server.signal("SIGHUP");
   const [line = ""] = await server.waitFor(/^sslserver: error: /);
-  assert.match(
+  assertMatch(
     line,
     /unable to use certificate \S+first\.pem: .*; the old certificate stays in use$/,
   );
-  assert.equal(await subject(t, server), "first");
+  assertStrictEquals(await subject(t, server), "first");
   await settled(() => subject(t, server), () => false, 2500);
-  assert.equal(server.lines(/stays in use/).length, 1);
+  assertStrictEquals(server.lines(/stays in use/).length, 1);
   fs.rmSync(live.certificate);
   server.signal("SIGHUP");
   await server.waitFor(/unable to read certificate .*; the old certificate stays in use$/);
-  assert.equal(await subject(t, server), "first");
+  assertStrictEquals(await subject(t, server), "first");
 });
 
 for (const options of [[], ["--workers", "0"]]) {
@@ -90,17 +90,17 @@ for (const options of [[], ["--workers", "0"]]) {
       );
       // The server checks the files when a client connects, and every second.
       const seen = async () => {
-        assert.equal(await subject(t, server), "first");
+        assertStrictEquals(await subject(t, server), "first");
         return server.lines(line).length;
       };
-      assert.equal(await settled(seen, (n) => n > 0, 5000), 1, server.log());
+      assertStrictEquals(await settled(seen, (n) => n > 0, 5000), 1, server.log());
     }
     fs.rmSync(live.certificate);
     fs.writeFileSync(live.certificate, good);
-    assert.equal(await subject(t, server), "first");
-    assert.equal(server.lines(/^sslserver: error: /).length, steps.length, server.log());
+    assertStrictEquals(await subject(t, server), "first");
+    assertStrictEquals(server.lines(/^sslserver: error: /).length, steps.length, server.log());
     server.signal("SIGTERM");
-    assert.equal((await server.exited).status, 0);
+    assertStrictEquals((await server.exited).status, 0);
   }, { together: true });
 }
 
@@ -116,8 +116,8 @@ claim("a start with a pipe or a device as certificate ends with a reason", async
   for (const [name, path, kind] of rows) {
     const env = { ...environmentOf(live), CAFILE: live.certificate, CCAVERIFY: "", [name]: path };
     const { status, stderr } = await t.fails({ env });
-    assert.equal(status, 111);
-    assert.match(stderr, new RegExp(`unable to read .*${path}: ${kind}, not a regular file`));
+    assertStrictEquals(status, 111);
+    assertMatch(stderr, new RegExp(`unable to read .*${path}: ${kind}, not a regular file`));
   }
 });
 
@@ -128,10 +128,10 @@ claim("a key that does not fit, put there first, does not break what is served",
   fs.copyFileSync(renewed.key, live.key);
   server.signal("SIGHUP");
   await server.waitFor(/stays in use$/);
-  assert.equal(await subject(t, server), "first");
+  assertStrictEquals(await subject(t, server), "first");
   fs.copyFileSync(renewed.certificate, live.certificate);
   server.signal("SIGHUP");
-  assert.equal(
+  assertStrictEquals(
     await settled(() => subject(t, server), (name) => name === "second", 5000),
     "second",
   );
@@ -145,11 +145,11 @@ claim("connections that are open stay when the certificate changes", async (t) =
   await settled(() => server.children(), (pids) => pids.length === 1);
   replace(live, renewed);
   server.signal("SIGHUP");
-  assert.equal(
+  assertStrictEquals(
     await settled(() => subject(t, server), (name) => name === "second", 5000),
     "second",
   );
-  assert.equal((await held).text, "held\n");
+  assertStrictEquals((await held).text, "held\n");
 });
 
 claim("a certificate through a symbolic link that is moved is noticed", async (t) => {
@@ -162,7 +162,7 @@ claim("a certificate through a symbolic link that is moved is noticed", async (t
     fs.symlinkSync(second[part], `${link[part]}.new`);
     fs.renameSync(`${link[part]}.new`, link[part]);
   }
-  assert.equal(
+  assertStrictEquals(
     await settled(() => subject(t, server), (name) => name === "second", 5000),
     "second",
   );

@@ -1,10 +1,16 @@
 /** --self-signed makes a certificate for localhost and the host's addresses, prints its fingerprint, and
  *  writes no file. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
 import { claim, type Server, type Trial } from "./harness.ts";
 
 async function certificate(t: Trial, server: Server): Promise<string> {
@@ -34,8 +40,8 @@ claim("the printed fingerprint is that of the certificate served, P-256", async 
   ]);
   const text = new TextDecoder().decode(outcome.stdout);
   const seen = /Fingerprint=([0-9A-F:]+)/i.exec(text)?.[1]?.replaceAll(":", "").toLowerCase();
-  assert.equal(told, seen);
-  assert.match(text, /ASN1 OID: prime256v1/);
+  assertStrictEquals(told, seen);
+  assertMatch(text, /ASN1 OID: prime256v1/);
 });
 
 claim(
@@ -53,18 +59,18 @@ claim(
       "subjectAltName",
     ]);
     const text = new TextDecoder().decode(outcome.stdout);
-    assert.match(text, /DNS:localhost/);
+    assertMatch(text, /DNS:localhost/);
     const own = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
       .filter(({ family }) => family === "IPv4").map(({ address }) => address);
     for (const address of ["127.0.0.1", ...own]) {
-      assert.ok(
+      assert(
         text.includes(`IP Address:${address}`),
         text,
       );
     }
     const args = ["-sS", "--cacert", file, `https://localhost:${server.port}/`, "-4"];
     const curl = await t.run("curl", args);
-    assert.equal(new TextDecoder().decode(curl.stdout), "hello\n", curl.stderr);
+    assertStrictEquals(new TextDecoder().decode(curl.stdout), "hello\n", curl.stderr);
   },
 );
 
@@ -72,6 +78,6 @@ claim("it is another one each time, and no file is written", async (t) => {
   const before = fs.readdirSync(t.dir).filter((name) => !name.startsWith("log-"));
   const [one, two] = [await t.start({ selfSigned: true }), await t.start({ selfSigned: true })];
   const [first, second] = [one, two].map((server) => /fingerprint (.*)/.exec(server.log())?.[1]);
-  assert.notEqual(first, second);
-  assert.deepEqual(fs.readdirSync(t.dir).filter((name) => !name.startsWith("log-")), before);
+  assertNotStrictEquals(first, second);
+  assertEquals(fs.readdirSync(t.dir).filter((name) => !name.startsWith("log-")), before);
 });

@@ -1,8 +1,14 @@
 /** SNI and ALPN: the certificate for the client's server name, and a protocol that both sides support. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { concat } from "../../src/codec/bytes.ts";
 import { gatherHello } from "../../src/codec/client_hello.ts";
 import { OPENSSL, records } from "../codec/client_hello_samples.ts";
@@ -91,7 +97,7 @@ claim(
       [[...called("a.example"), "-tls1_2"], "a"],
     ];
     for (const [options, subject] of expected) {
-      assert.equal((await ask(t, server, ...options)).subject, subject, options.join(" "));
+      assertStrictEquals((await ask(t, server, ...options)).subject, subject, options.join(" "));
     }
   },
 );
@@ -99,8 +105,8 @@ claim(
 claim("the program gets name and protocol, and no key's path", async (t) => {
   const server = await start(t, { ALPN: "h2,http/1.1" });
   const { text } = await ask(t, server, ...called("a.example"), "-alpn", "http/1.1,x");
-  assert.equal(text, "sni=a.example alpn=http/1.1 keys=0");
-  assert.equal((await ask(t, server, "-noservername")).text, "sni= alpn= keys=0");
+  assertStrictEquals(text, "sni=a.example alpn=http/1.1 keys=0");
+  assertStrictEquals((await ask(t, server, "-noservername")).text, "sni= alpn= keys=0");
 });
 
 claim("a hostile name breaks no line of the environment", async (t) => {
@@ -109,20 +115,20 @@ claim("a hostile name breaks no line of the environment", async (t) => {
   });
   const { text, subject } = await ask(t, server, ...called("a\nPATH=/tmp\n\x1b%.example"));
   // rustls refuses such a name.
-  if (subject) assert.match(text, /^sni=SSL_TLS_SNI=a\\0APATH=\/tmp\\0A\\1B%\.example\|/);
+  if (subject) assertMatch(text, /^sni=SSL_TLS_SNI=a\\0APATH=\/tmp\\0A\\1B%\.example\|/);
 });
 
 claim("SNI_STRICT refuses unknown and absent names with unrecognized_name", async (t) => {
   const server = await start(t, { SNI_STRICT: "1" });
-  assert.equal((await ask(t, server, ...called("x.wild.example"))).subject, "wild");
+  assertStrictEquals((await ask(t, server, ...called("x.wild.example"))).subject, "wild");
   // The default certificate also serves the names in it.
-  assert.equal((await ask(t, server, ...called("localhost"))).subject, "default");
-  assert.equal((await ask(t, server, ...called("b.example"))).alert, 112);
-  assert.equal((await ask(t, server, "-noservername")).alert, 112);
+  assertStrictEquals((await ask(t, server, ...called("localhost"))).subject, "default");
+  assertStrictEquals((await ask(t, server, ...called("b.example"))).alert, 112);
+  assertStrictEquals((await ask(t, server, "-noservername")).alert, 112);
   const [unknown] = await server.waitFor(/'b\.example' \(SNI_STRICT\)$/);
-  assert.match(unknown ?? "", /error: unable to accept TLS from: 127\.0\.0\.1 /);
+  assertMatch(unknown ?? "", /error: unable to accept TLS from: 127\.0\.0\.1 /);
   await server.waitFor(/no server name \(SNI_STRICT\)$/);
-  assert.equal(server.lines(/SNI_STRICT/).length, 2);
+  assertStrictEquals(server.lines(/SNI_STRICT/).length, 2);
 });
 
 claim("with SNI_STRICT no default certificate is needed", async (t) => {
@@ -132,8 +138,8 @@ claim("with SNI_STRICT no default certificate is needed", async (t) => {
     selfSigned: false,
     prelude: prelude({ ...forName("a.example", a), SNI_STRICT: "1" }),
   });
-  assert.equal((await ask(t, server, ...called("a.example"))).subject, "a");
-  assert.equal((await ask(t, server, ...called("b.example"))).alert, 112);
+  assertStrictEquals((await ask(t, server, ...called("a.example"))).subject, "a");
+  assertStrictEquals((await ask(t, server, ...called("b.example"))).alert, 112);
 });
 
 /** The first bytes of the server's answer to `bytes`. */
@@ -150,18 +156,18 @@ claim("the name is found in a hello split into records, up to 16 of them", async
   const own = await selfSigned(t, "www");
   const server = await start(t, { ...forName("www.example.com", own), SNI_STRICT: "1" });
   const gathered = gatherHello(OPENSSL);
-  assert.ok(gathered.is === "whole");
+  assert(gathered.is === "whole");
   const { message } = gathered;
   for (const size of [message.length, 200, Math.ceil(message.length / 16)]) {
-    assert.equal((await answer(server, records(message, size)))[0], 22, `records of ${size}`);
+    assertStrictEquals((await answer(server, records(message, size)))[0], 22, `records of ${size}`);
   }
   const tooMany = await answer(server, records(message, 10));
-  assert.deepEqual([...tooMany], [21, 3, 3, 0, 2, 2, 10]);
+  assertEquals([...tooMany], [21, 3, 3, 0, 2, 2, 10]);
   await server.waitFor(/unable to accept TLS .*the server name cannot be read/);
   const broken = message.slice();
   broken[broken.length - 1] = 1;
   broken.fill(0xff, 60, 80);
-  assert.equal((await answer(server, records(broken)))[0], 21);
+  assertStrictEquals((await answer(server, records(broken)))[0], 21);
 });
 
 claim("a rule's certificates are for the clients of that rule", async (t) => {
@@ -173,12 +179,15 @@ claim("a rule's certificates are for the clients of that rule", async (t) => {
       `:allow\n`,
   );
   const server = await start(t, {}, { options: ["-x", rules] });
-  assert.equal((await ask(t, server, ...called("R.example"))).subject, "rule");
-  assert.equal((await ask(t, server, ...called("a.example"))).subject, "a2");
-  assert.equal((await ask(t, server, ...called("x.wild.example"), "-alpn", "smtp")).alpn, "smtp");
+  assertStrictEquals((await ask(t, server, ...called("R.example"))).subject, "rule");
+  assertStrictEquals((await ask(t, server, ...called("a.example"))).subject, "a2");
+  assertStrictEquals(
+    (await ask(t, server, ...called("x.wild.example"), "-alpn", "smtp")).alpn,
+    "smtp",
+  );
   const other = ["-bind", "127.0.0.2"];
-  assert.equal((await ask(t, server, ...called("r.example"), ...other)).subject, "default");
-  assert.equal((await ask(t, server, ...called("a.example"), ...other)).subject, "a");
+  assertStrictEquals((await ask(t, server, ...called("r.example"), ...other)).subject, "default");
+  assertStrictEquals((await ask(t, server, ...called("a.example"), ...other)).subject, "a");
 });
 
 claim("a named certificate that cannot be used stops the start", async (t) => {
@@ -201,8 +210,8 @@ claim("a named certificate that cannot be used stops the start", async (t) => {
   ];
   for (const [variables, expected] of wrong) {
     const outcome = await t.fails({ env: environmentOf(own), prelude: prelude(variables) });
-    assert.equal(outcome.status, 111);
-    assert.match(outcome.stderr, expected);
+    assertStrictEquals(outcome.status, 111);
+    assertMatch(outcome.stderr, expected);
   }
 });
 
@@ -214,10 +223,10 @@ claim("a renewed named certificate is noticed, an expiring one is warned of", as
   const renewed = await selfSigned(t, "renewed");
   fs.renameSync(renewed.key, soon.key);
   fs.renameSync(renewed.certificate, soon.certificate);
-  assert.notDeepEqual(fs.readFileSync(soon.certificate), old);
+  assertNotEquals(fs.readFileSync(soon.certificate), old);
   server.signal("SIGHUP");
   await server.waitFor(/info: certificate renewed: .*soon\.pem/);
-  assert.equal((await ask(t, server, ...called("soon.example"))).subject, "renewed");
+  assertStrictEquals((await ask(t, server, ...called("soon.example"))).subject, "renewed");
 });
 
 claim("ALPN: the server's order decides, no overlap is no_application_protocol", async (t) => {
@@ -226,11 +235,11 @@ claim("ALPN: the server's order decides, no overlap is no_application_protocol",
     const alpn = async (list: string): Promise<Seen> => {
       return await ask(t, server, version, ...called("q.example"), "-alpn", list);
     };
-    assert.equal((await alpn("http/1.1,h2")).alpn, "h2");
-    assert.equal((await alpn("http/1.1")).alpn, "http/1.1");
-    assert.equal((await alpn("smtp")).alert, 120);
-    assert.equal((await ask(t, server, version)).subject, "default");
+    assertStrictEquals((await alpn("http/1.1,h2")).alpn, "h2");
+    assertStrictEquals((await alpn("http/1.1")).alpn, "http/1.1");
+    assertStrictEquals((await alpn("smtp")).alert, 120);
+    assertStrictEquals((await ask(t, server, version)).subject, "default");
   }
   await server.waitFor(/unable to accept TLS from: 127\.0\.0\.1 /, 2);
-  assert.deepEqual(server.lines(/internal/), []);
+  assertEquals(server.lines(/internal/), []);
 });

@@ -1,9 +1,9 @@
 /** A returning client can resume its session without a full handshake. The server verifies the client's
  *  certificate again each time, and the program gets the same variables. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { after } from "node:test";
 import { makeRules } from "./admission.ts";
 import { at, bundle, folder, judge, maker, openssl } from "./client_pki.ts";
@@ -47,9 +47,9 @@ const shown = (t: Trial, ...names: [string, ...string[]]): string[] => {
 
 /** Asserts that the last visit was refused for this reason, and that no program was started. */
 async function assertLost(server: Server, came: Came, why: string, what: string): Promise<void> {
-  assert.equal(came.program, undefined, what);
+  assertStrictEquals(came.program, undefined, what);
   const lines = await server.waitFor(/: error: /);
-  assert.ok(lines.at(-1)?.endsWith(why), `${what}: ${lines.at(-1)}`);
+  assert(lines.at(-1)?.endsWith(why), `${what}: ${lines.at(-1)}`);
 }
 
 /** `judge` with one worker, because only the worker that made a session can resume it. */
@@ -59,13 +59,17 @@ const judgeAlone: typeof judge = (t, options, env, more) =>
 claim("sessions are resumed, by ticket", async (t) => {
   const server = await judgeAlone(t, "-svHl0", {}, { program: MIRROR });
   for (const way of WAYS) {
-    assert.equal((await come(t, server, [way], "-sess_out")).how, "New", way);
+    assertStrictEquals((await come(t, server, [way], "-sess_out")).how, "New", way);
     const again = await come(t, server, [way], "-sess_in");
-    assert.deepEqual(again, { how: "Reused", program: "SSL_CLIENT_VERIFY=NONE\n" }, way);
+    assertEquals(again, { how: "Reused", program: "SSL_CLIENT_VERIFY=NONE\n" }, way);
   }
   const byId = ["-tls1_2", "-no_ticket"];
   await come(t, server, byId, "-sess_out");
-  assert.equal((await come(t, server, byId, "-sess_in")).how, "New", "no session is kept here");
+  assertStrictEquals(
+    (await come(t, server, byId, "-sess_in")).how,
+    "New",
+    "no session is kept here",
+  );
 }, { forms: WITH_FFI });
 
 claim("a resumed session tells the same about the client", async (t) => {
@@ -81,12 +85,12 @@ claim("a resumed session tells the same about the client", async (t) => {
     for (const way of WAYS) {
       const who = [way, ...shown(t, "leaf2", "sub2", "sub1")];
       const first = await come(t, server, who, "-sess_out");
-      assert.equal(first.how, "New");
-      assert.match(first.program ?? "", /^SSL_CLIENT_CERT_CHAIN_1=/m);
-      assert.match(first.program ?? "", /^SSL_CLIENT_S_DN_CN=leaf2$/m);
+      assertStrictEquals(first.how, "New");
+      assertMatch(first.program ?? "", /^SSL_CLIENT_CERT_CHAIN_1=/m);
+      assertMatch(first.program ?? "", /^SSL_CLIENT_S_DN_CN=leaf2$/m);
       // Without a certificate: the variables must come from the session.
       const again = await come(t, server, [way], "-sess_in");
-      assert.deepEqual(again, { ...first, how: "Reused" }, `${options} ${way}`);
+      assertEquals(again, { ...first, how: "Reused" }, `${options} ${way}`);
     }
     await server.stop();
   }
@@ -99,15 +103,15 @@ claim("a resumed session whose certificate has been revoked is refused", async (
     fs.writeFileSync(CRLFILE, maker.list({ by: "root" }));
     const server = await judgeAlone(t, "-smvHl0", { CAFILE, CRLFILE }, { program: MIRROR });
     const who = [way, ...shown(t, "leaf")];
-    assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
+    assertMatch((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
     const again = await come(t, server, who, "-sess_in");
-    assert.equal(again.how, "Reused", way);
+    assertStrictEquals(again.how, "Reused", way);
     fs.writeFileSync(CRLFILE, maker.list({ by: "root", revoked: ["leaf"] }));
     const last = await settled(
       () => come(t, server, who, "-sess_in"),
       ({ program }) => program === undefined, // the server checks the list once a second
     );
-    assert.equal(last.how, "Reused", way);
+    assertStrictEquals(last.how, "Reused", way);
     await assertLost(server, last, "client certificate: certificate revoked", way);
     await server.stop();
   }
@@ -120,14 +124,14 @@ claim("a resumed session whose authority is trusted no more is refused", async (
       const env: Record<string, string> = { CAFILE, ...CCAFILE ? { CCAFILE } : {} };
       const server = await judgeAlone(t, "-smvHl0", env, { program: MIRROR });
       const who = [way, ...shown(t, "leaf")];
-      assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
+      assertMatch((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
       bundle(t, "trust.pem", "other");
       const last = await settled(
         () => come(t, server, who, "-sess_in"),
         ({ program }) => program === undefined,
       );
       // The TLS context stays the same as long as the CA names in the request do.
-      if (CCAFILE) assert.equal(last.how, "Reused");
+      if (CCAFILE) assertStrictEquals(last.how, "Reused");
       const why = "client certificate: unable to get local issuer certificate";
       await assertLost(server, last, why, `${way} ${CCAFILE}`);
       await server.stop();
@@ -160,14 +164,14 @@ claim("a resumed session whose certificate has expired is refused", async (t) =>
   const { end, options } = shortLived(5);
   for (const way of WAYS) {
     const who = [way, ...options];
-    assert.match((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
-    assert.equal((await come(t, server, who, "-sess_in")).how, "Reused");
+    assertMatch((await come(t, server, who, "-sess_out")).program ?? "", /VERIFY=SUCCESS/);
+    assertStrictEquals((await come(t, server, who, "-sess_in")).how, "Reused");
   }
   await settled(() => Date.now(), (now) => now > end + 10);
   for (const way of WAYS) {
     const who = [way, ...options];
     const last = await come(t, server, who, "-sess_in");
-    assert.equal(last.how, "Reused", way);
+    assertStrictEquals(last.how, "Reused", way);
     await assertLost(server, last, "client certificate: certificate has expired", way);
   }
 }, { forms: WITH_FFI });
@@ -189,7 +193,7 @@ claim("a session begun without a certificate does not stand for one", async (t) 
   for (const way of WAYS) {
     for (const from of ["127.0.0.1", "127.0.0.2"]) {
       const first = await come(t, server, [way], "-sess_out", from);
-      assert.equal(first.program, "SSL_CLIENT_VERIFY=NONE\n");
+      assertStrictEquals(first.program, "SSL_CLIENT_VERIFY=NONE\n");
       for (const to of ["127.0.0.3", "127.0.0.4"]) {
         const last = await come(t, server, [way], "-sess_in", to);
         await assertLost(server, last, "peer did not return a certificate", `${way} ${from} ${to}`);

@@ -1,9 +1,9 @@
 /** Signals: SIGTERM frees the port at once and drains, a second SIGTERM ends the server, SIGHUP reads the
  *  files again. A program has the signal state and descriptors that a shell would give it. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { listens } from "../tcp_table.ts";
 import { portIsFree, Raw, talk } from "./clients.ts";
@@ -18,19 +18,19 @@ claim(
     const running = talk(t, server, "first\nrest\n", ["-w", "500"]);
     await settled(() => server.children(), (pids) => pids.length === 1);
     server.signal("SIGTERM");
-    assert.ok(
+    assert(
       await settled(() => portIsFree(server.port), (free) => free, 1000),
       "the port is held",
     );
     const successor = await t.start({ port: server.port });
-    assert.ok(server.running);
-    assert.equal((await talk(t, successor, "new\n")).text, "new\n");
+    assert(server.running);
+    assertStrictEquals((await talk(t, successor, "new\n")).text, "new\n");
     fs.writeFileSync(go, "");
     const { text, end } = await running;
-    assert.equal(text, "first\nrest\n");
-    assert.equal(end, "close_notify");
+    assertStrictEquals(text, "first\nrest\n");
+    assertStrictEquals(end, "close_notify");
     const { status } = await within(server.exited, LIMIT, "it did not end");
-    assert.equal(status, 0);
+    assertStrictEquals(status, 0);
   },
 );
 
@@ -40,8 +40,8 @@ claim("SIGTERM without connections ends it at once with 0; SIGINT too", async (t
     const start = performance.now();
     server.signal(signal);
     const { status } = await within(server.exited, 3000, "it did not end");
-    assert.equal(status, 0);
-    assert.ok(performance.now() - start < 1500);
+    assertStrictEquals(status, 0);
+    assert(performance.now() - start < 1500);
   }
 });
 
@@ -52,7 +52,7 @@ claim("SIGTERM does not wait for clients that have said nothing", async (t) => {
   server.signal("SIGTERM");
   await raw.closedWithin(3000);
   const { status } = await within(server.exited, 3000, "it did not end");
-  assert.equal(status, 0);
+  assertStrictEquals(status, 0);
 });
 
 claim("a second SIGTERM ends connections and programs", async (t) => {
@@ -61,11 +61,11 @@ claim("a second SIGTERM ends connections and programs", async (t) => {
   await settled(() => server.children(), (pids) => pids.length === 1);
   server.signal("SIGTERM");
   await settled(() => listens(server.port), (on) => !on);
-  assert.ok(server.running);
+  assert(server.running);
   server.signal("SIGTERM");
   const { status } = await within(server.exited, 8000, "it did not end");
-  assert.equal(status, 0);
-  assert.match((await held).end, /^(close_notify|eof|reset)$/);
+  assertStrictEquals(status, 0);
+  assertMatch((await held).end, /^(close_notify|eof|reset)$/);
 });
 
 claim("SIGQUIT ends connections and programs at once", async (t) => {
@@ -74,9 +74,9 @@ claim("SIGQUIT ends connections and programs at once", async (t) => {
   await settled(() => server.children(), (pids) => pids.length === 1);
   server.signal("SIGQUIT");
   const { status } = await within(server.exited, 8000, "it did not end");
-  assert.equal(status, 0);
-  assert.match((await held).end, /^(close_notify|eof|reset)$/);
-  assert.ok(await settled(() => portIsFree(server.port), (free) => free));
+  assertStrictEquals(status, 0);
+  assertMatch((await held).end, /^(close_notify|eof|reset)$/);
+  assert(await settled(() => portIsFree(server.port), (free) => free));
 });
 
 claim("signals that ask for nothing are ignored, by workers too", async (t) => {
@@ -88,19 +88,19 @@ claim("signals that ask for nothing are ignored, by workers too", async (t) => {
       process.kill(pid, name);
     }
   }
-  assert.equal((await talk(t, server, "still\n")).text, "still\n");
+  assertStrictEquals((await talk(t, server, "still\n")).text, "still\n");
   for (const pid of server.workers()) {
     for (const name of ["SIGINT", "SIGQUIT"]) process.kill(pid, name);
   }
-  assert.equal((await talk(t, server, "still\n")).text, "still\n");
-  assert.ok(server.running);
+  assertStrictEquals((await talk(t, server, "still\n")).text, "still\n");
+  assert(server.running);
 });
 
 claim("SIGPIPE and SIGCHLD from outside are harmless", async (t) => {
   const server = await t.start();
   server.signal("SIGPIPE");
   process.kill(server.pid, "SIGCHLD");
-  assert.equal((await talk(t, server, "still\n")).text, "still\n");
+  assertStrictEquals((await talk(t, server, "still\n")).text, "still\n");
 });
 
 claim(
@@ -110,14 +110,14 @@ claim(
     const server = await t.start({ program: [program, "state"] });
     const { text } = await talk(t, server);
     const fds = text.split("\n").filter((line) => line.startsWith("fd "));
-    assert.deepEqual(fds.map((line) => line.split(" ")[1]), ["0", "1", "2"], text);
-    assert.match(fds[0] ?? "", /^fd 0 pipe:/);
-    assert.match(fds[1] ?? "", /^fd 1 pipe:/);
-    assert.equal(fds[2], `fd 2 ${server.logFile}`);
+    assertEquals(fds.map((line) => line.split(" ")[1]), ["0", "1", "2"], text);
+    assertMatch(fds[0] ?? "", /^fd 0 pipe:/);
+    assertMatch(fds[1] ?? "", /^fd 1 pipe:/);
+    assertStrictEquals(fds[2], `fd 2 ${server.logFile}`);
     for (const name of ["SigBlk", "SigIgn"]) {
       const mask = BigInt(`0x${new RegExp(`^${name}:\t([0-9a-f]{16})$`, "m").exec(text)?.[1]}`);
       // Signals 32 and 33 are reserved by the C library, which does not let programs change them.
-      assert.equal(mask & ~0x1_8000_0000n, 0n, text);
+      assertStrictEquals(mask & ~0x1_8000_0000n, 0n, text);
     }
   },
 );
@@ -130,7 +130,7 @@ claim("descriptors that the server inherited are not handed on", async (t) => {
   const fds = text.split("\n").filter((line) => line.startsWith("fd ")).map((line) =>
     line.split(" ")[1]
   );
-  assert.deepEqual(fds, ["0", "1", "2"], text);
+  assertEquals(fds, ["0", "1", "2"], text);
   // Without FFI, Deno passes them on: only libc can mark them as close-on-exec.
 }, { forms: WITH_FFI });
 
@@ -140,6 +140,6 @@ claim("programs under load get no descriptor of another connection", async (t) =
   const all = await Promise.all(Array.from({ length: 20 }, () => talk(t, server)));
   for (const { text } of all) {
     const fds = text.split("\n").filter((line) => line.startsWith("fd "));
-    assert.equal(fds.length, 3, text);
+    assertStrictEquals(fds.length, 3, text);
   }
 });

@@ -1,8 +1,8 @@
 /** Unusual start conditions: a child that the server did not start, and a low memory limit. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { ALONE, claim, settled, WITH_FFI } from "./harness.ts";
 
 /** The names of a process's children, zombies included. */
@@ -24,7 +24,7 @@ claim(
     for (const options of [ALONE, []]) {
       const server = await t.start({ prelude: "sleep 0.1 &", options });
       const left = () => children(server.pid).filter((name) => name === "sleep");
-      assert.deepEqual(await settled(left, (found) => found.length === 0, 5000), []);
+      assertEquals(await settled(left, (found) => found.length === 0, 5000), []);
     }
   },
   { forms: WITH_FFI },
@@ -35,9 +35,9 @@ claim(
   async (t) => {
     fs.writeFileSync(join(t.dir, "libc.musl-x86_64.so.1"), "no library");
     const { status, stderr } = await t.fails({ prelude: "ulimit -v 1000000" });
-    assert.equal(status, 111);
-    assert.match(stderr, /the limit on address space is 1024 MB, and Bun needs 4000 MB/);
-    assert.doesNotMatch(stderr, /musl/);
+    assertStrictEquals(status, 111);
+    assertMatch(stderr, /the limit on address space is 1024 MB, and Bun needs 4000 MB/);
+    assertNotMatch(stderr, /musl/);
   },
   { forms: ["binary"] },
 );

@@ -1,6 +1,6 @@
 /** -T and -w close silent connections, and no others. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { Raw, talk } from "./clients.ts";
 import { claim, within } from "./harness.ts";
 
@@ -20,14 +20,14 @@ for (const [what, bytes] of [["nothing", 0], ["half a hello", 9]] as const) {
       if (bytes > 0) raw.send(Uint8Array.of(22, 3, 1, 2, 0, 1, 0, 1, 252));
       await raw.closedWithin(2000 + SLACK);
       const took = performance.now() - start;
-      assert.ok(took > 1900, `${took} ms`);
+      assert(took > 1900, `${took} ms`);
       const lines = await server.waitFor(/unable to accept TLS/);
-      assert.match(
+      assertMatch(
         lines[0] ?? "",
         /^sslserver: error: unable to accept TLS from: 127\.0\.0\.1 for pid: [0-9]+ timed out after 2 s$/,
       );
-      assert.equal(lines.length, 1);
-      assert.deepEqual(server.lines(/^sslserver: (pid|ok|ended)/), []);
+      assertStrictEquals(lines.length, 1);
+      assertEquals(server.lines(/^sslserver: (pid|ok|ended)/), []);
     },
     TOGETHER,
   );
@@ -48,15 +48,15 @@ claim("-T 2 closes a client that dribbles its hello", async (t) => {
 claim("-T does not touch a connection that is through its handshake", async (t) => {
   const server = await t.start({ options: ["-T", "1"] });
   const { text, end } = await talk(t, server, "late\n", ["-w", "2500"]);
-  assert.equal(text, "late\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "late\n");
+  assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
 claim("-w 2 closes a silent connection and ends its program", async (t) => {
   const server = await t.start({ options: ["-v", "-w", "2"], program: ["sleep", "1000"] });
   const { facts, end } = await talk(t, server, "", ["-e", "stay"]);
-  assert.ok(Number(facts["ms"]) > 1900 && Number(facts["ms"]) < 2000 + SLACK, `${facts["ms"]} ms`);
-  assert.equal(end, "close_notify");
+  assert(Number(facts["ms"]) > 1900 && Number(facts["ms"]) < 2000 + SLACK, `${facts["ms"]} ms`);
+  assertStrictEquals(end, "close_notify");
   await server.waitFor(/^sslserver: ended by [0-9]+ status 15$/);
   await server.noChildren();
 }, TOGETHER);
@@ -78,8 +78,8 @@ claim("-w 2: what was sent before the limit still arrives, then close_notify", a
   });
   // The client begins to read long after the server has closed.
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-p", "6000"]);
-  assert.equal(facts["received"], "100000");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(facts["received"], "100000");
+  assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
 claim("-w 2 leaves a connection alone on which something moves now and then", async (t) => {
@@ -88,8 +88,8 @@ claim("-w 2 leaves a connection alone on which something moves now and then", as
     program: ["sh", "-c", "for i in 1 2 3 4; do echo $i; sleep 1; done"],
   });
   const { text, end } = await talk(t, server, "", ["-e", "stay"]);
-  assert.equal(text, "1\n2\n3\n4\n");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(text, "1\n2\n3\n4\n");
+  assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
 claim("-w 2 leaves a slow but steady reader alone", async (t) => {
@@ -99,8 +99,8 @@ claim("-w 2 leaves a slow but steady reader alone", async (t) => {
   });
   // Takes five seconds; most of that time the kernel's buffers are full.
   const { facts, end } = await talk(t, server, "", ["-e", "stay", "-d", "-r", "600000"]);
-  assert.equal(facts["received"], "3000000");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(facts["received"], "3000000");
+  assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
 claim("a slow reader gets everything, long after its program has ended", async (t) => {
@@ -110,8 +110,8 @@ claim("a slow reader gets everything, long after its program has ended", async (
   });
   // Takes 13 seconds, longer than the 10 that a client has to close once it has everything.
   const { facts, end } = await talk(t, server, "", ["-d", "-r", "190000"]);
-  assert.equal(facts["received"], "2500000");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(facts["received"], "2500000");
+  assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
 claim("a slow reader gets everything, though the server was told to stop", async (t) => {
@@ -123,8 +123,8 @@ claim("a slow reader gets everything, though the server was told to stop", async
   await server.waitFor(/^sslserver: ok /);
   server.signal("SIGTERM");
   const { facts, end } = await reading;
-  assert.equal(facts["received"], "2500000");
-  assert.equal(end, "close_notify");
+  assertStrictEquals(facts["received"], "2500000");
+  assertStrictEquals(end, "close_notify");
   const { status } = await within(server.exited, 3000, "it did not end");
-  assert.equal(status, 0);
+  assertStrictEquals(status, 0);
 }, TOGETHER);

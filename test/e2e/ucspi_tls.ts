@@ -1,15 +1,14 @@
 /** Helpers of the claims about UCSPI-TLS (-n): a service in C, and exact clients in Python. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { join } from "node:path";
 import process from "node:process";
 import { found, type Server, type StartOptions, type Trial } from "./harness.ts";
 
 /** The path of a file in test/data. */
 export const data = (name: string): string =>
-  fileURLToPath(new URL(`../data/${name}`, import.meta.url));
+  fromFileUrl(new URL(`../data/${name}`, import.meta.url));
 
 /** Sessions per claim about a race. The default is for runs at every change; set 1,000 for acceptance. */
 export const RACES = Number(process.env["UCSPI_TLS_RACES"] ?? 100);
@@ -52,7 +51,7 @@ export async function converse(t: Trial, server: Server, asked: Asked = {}): Pro
   const input = JSON.stringify(asked);
   const client = [data("ucspi_tls_talk.py"), String(server.port)];
   const { stdout, stderr, status } = await t.run("python3", client, { input, limit: 40_000 });
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
   return JSON.parse(new TextDecoder().decode(stdout)) as Told;
 }
 
@@ -68,8 +67,8 @@ export async function race(t: Trial, server: Server, how: string, count = RACES)
   const { stdout, stderr, status } = await t.run("python3", client, { limit });
   const text = new TextDecoder().decode(stdout);
   const [, good, refused, bad] = /^good=(\d+) refused=(\d+) bad=(\d+)\n$/.exec(text) ?? [];
-  assert.equal(status, 0, stderr);
-  assert.equal(bad, "0", stderr);
+  assertStrictEquals(status, 0, stderr);
+  assertStrictEquals(bad, "0", stderr);
   return { good: Number(good), refused: Number(refused) };
 }
 

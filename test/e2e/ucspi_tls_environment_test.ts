@@ -1,6 +1,6 @@
 /** UCSPI-TLS: `Y` answers with the variables of -s, byte for byte, to a program in sh and one in C. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { latin1 } from "../../src/codec/bytes.ts";
 import { selfSigned } from "./certificates.ts";
 import { claim, type Trial, WITH_FFI } from "./harness.ts";
@@ -32,15 +32,17 @@ async function expected(t: Trial, env: Record<string, string>): Promise<Map<stri
 }
 
 function same(message: string, wanted: Map<string, string>): void {
-  assert.ok(message.endsWith("\0\0"), "the message ends with an empty item");
-  assert.equal(message.indexOf("\0\0"), message.length - 2);
+  assert(message.endsWith("\0\0"), "the message ends with an empty item");
+  assertStrictEquals(message.indexOf("\0\0"), message.length - 2);
   const got = variables(message);
-  assert.deepEqual([...got.keys()].sort(), [...wanted.keys()].sort());
-  assert.ok(got.has("SSL_CIPHER") && got.has("SSL_SERVER_S_DN") && got.has("SSL_TLS_SNI"));
+  assertEquals([...got.keys()].sort(), [...wanted.keys()].sort());
+  assert(got.has("SSL_CIPHER") && got.has("SSL_SERVER_S_DN") && got.has("SSL_TLS_SNI"));
   // The two connections have different clients.
   const own = ["SSL_SESSION_ID", "SSL_JA4"];
-  for (const [name, item] of wanted) if (!own.includes(name)) assert.equal(got.get(name), item);
-  assert.match(got.get("SSL_JA4") ?? "", /^SSL_JA4=t13d\d{4}00_\w{12}_\w{12}$/);
+  for (const [name, item] of wanted) {
+    if (!own.includes(name)) assertStrictEquals(got.get(name), item);
+  }
+  assertMatch(got.get("SSL_JA4") ?? "", /^SSL_JA4=t13d\d{4}00_\w{12}_\w{12}$/);
 }
 
 claim("a program in sh gets the environment byte for byte", async (t) => {
@@ -48,7 +50,7 @@ claim("a program in sh gets the environment byte for byte", async (t) => {
   const script = `echo go; printf Y >&$SSLCTLFD; sed -zu '/^$/q' <&$SSLCTLFD >&$SSLWRITEFD`;
   const server = await startScript(t, script, { env });
   const told = await converse(t, server);
-  assert.equal(told.end, "close_notify");
+  assertStrictEquals(told.end, "close_notify");
   same(told.tls, await expected(t, env));
 }, FFI);
 
@@ -58,7 +60,7 @@ claim("a program in C gets the environment byte for byte, and behind it the end"
   for (const how of ["env", "all"]) {
     const server = await start(t, [service(t), "Y", how], { env });
     const told = await converse(t, server, { plain: "starttls\n", input: "bye\n", half: true });
-    assert.match(told.tls, /tls bye\n$/);
+    assertMatch(told.tls, /tls bye\n$/);
     same(told.tls.replace(/tls bye\n$/, ""), wanted);
   }
 }, FFI);
@@ -69,12 +71,12 @@ claim("y gets no environment, and the program's own has none of TLS", async (t) 
     env >&$SSLWRITEFD`;
   const server = await startScript(t, script, { env, options: ["-s"] });
   const told = await converse(t, server);
-  assert.match(told.tls, /^SSLCTLFD=3$/m);
-  assert.match(told.tls, /^SSLREADFD=4$/m);
-  assert.match(told.tls, /^SSLWRITEFD=5$/m);
-  assert.match(told.tls, /^PROTO=TLS$/m);
-  assert.doesNotMatch(told.tls, /^SSL_(CIPHER|PROTOCOL|SERVER)/m);
-  assert.doesNotMatch(told.tls, /\0/);
+  assertMatch(told.tls, /^SSLCTLFD=3$/m);
+  assertMatch(told.tls, /^SSLREADFD=4$/m);
+  assertMatch(told.tls, /^SSLWRITEFD=5$/m);
+  assertMatch(told.tls, /^PROTO=TLS$/m);
+  assertNotMatch(told.tls, /^SSL_(CIPHER|PROTOCOL|SERVER)/m);
+  assertNotMatch(told.tls, /\0/);
 }, FFI);
 
 claim("a program that never reads its environment is served all the same", async (t) => {
@@ -82,5 +84,5 @@ claim("a program that never reads its environment is served all the same", async
   const script = `echo go; printf Y >&3; exec 3>&-; read a <&4; echo "$a" >&5`;
   const server = await startScript(t, script, { env });
   const told = await converse(t, server, { input: "ping\n" });
-  assert.deepEqual(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
+  assertEquals(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
 }, FFI);

@@ -1,8 +1,8 @@
 /** UCSPI-TLS: correct and incorrect use of a program's six descriptors. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { claim, settled, WITH_FFI } from "./harness.ts";
 import { converse, nothingLeft, startScript } from "./ucspi_tls.ts";
 
@@ -12,9 +12,9 @@ const ECHO = "cat <&$SSLREADFD >&$SSLWRITEFD";
 
 claim("-n without libc is refused at start, with the remedy", async (t) => {
   const { status, stderr } = await t.fails({ options: ["-n"] });
-  assert.equal(status, 111);
-  assert.match(stderr, /-n.*Deno without FFI/s);
-  assert.match(stderr, /--allow-ffi/);
+  assertStrictEquals(status, 111);
+  assertMatch(stderr, /-n.*Deno without FFI/s);
+  assertMatch(stderr, /--allow-ffi/);
 }, { forms: ["deno-noffi"] });
 
 claim("a program that never asks is served in the clear", async (t) => {
@@ -22,10 +22,10 @@ claim("a program that never asks is served in the clear", async (t) => {
   const before = server.descriptors().length;
   for (let i = 0; i < 5; i++) {
     const told = await converse(t, server, { plain: "hello\n", tls: "no" });
-    assert.deepEqual(told, { plain: "got hello\n", tls: "", end: "eof" });
+    assertEquals(told, { plain: "got hello\n", tls: "", end: "eof" });
   }
   await server.waitFor(/ended by \d+ status 0/, 5);
-  assert.deepEqual(server.lines(/error|tls \d/), []);
+  assertEquals(server.lines(/error|tls \d/), []);
   await nothingLeft(server, before + 2);
 }, FFI);
 
@@ -34,7 +34,7 @@ claim("a banner goes out in the clear, at once", async (t) => {
     options: ["-B", "welcome\n"],
   });
   const told = await converse(t, server, { plain: "x\n" });
-  assert.deepEqual(told, { plain: "welcome\ngo\n", tls: "in\n", end: "close_notify" });
+  assertEquals(told, { plain: "welcome\ngo\n", tls: "in\n", end: "close_notify" });
 }, FFI);
 
 claim("the end of the client's data within TLS is an end of file on SSLREADFD", async (t) => {
@@ -43,7 +43,7 @@ claim("the end of the client's data within TLS is an end of file on SSLREADFD", 
     `echo go; ${ASK}; read a <&$SSLREADFD; echo "$a" >&$SSLWRITEFD`,
   );
   const told = await converse(t, server, { input: "ping\n" });
-  assert.deepEqual(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
+  assertEquals(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
 }, FFI);
 
 claim(
@@ -54,8 +54,8 @@ claim(
       `head -c 3000000 /dev/zero | tr '\\0' x; echo; echo go; ${ASK}; echo in >&$SSLWRITEFD`,
     );
     const told = await converse(t, server, { until: "\ngo\n", rate: 3_000_000 });
-    assert.equal(told.plain.length, 3_000_004);
-    assert.deepEqual([told.tls, told.end], ["in\n", "close_notify"]);
+    assertStrictEquals(told.plain.length, 3_000_004);
+    assertEquals([told.tls, told.end], ["in\n", "close_notify"]);
   },
   FFI,
 );
@@ -67,7 +67,7 @@ claim("a program that asks twice has asked once, and gets no environment", async
      echo "$a" >&$SSLWRITEFD; cat <&$SSLCTLFD >&$SSLWRITEFD`,
   );
   const told = await converse(t, server, { input: "ping\n" });
-  assert.deepEqual(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
+  assertEquals(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
 }, FFI);
 
 claim("a program that dies after asking leaves a client with an end", async (t) => {
@@ -75,7 +75,7 @@ claim("a program that dies after asking leaves a client with an end", async (t) 
   const before = server.descriptors().length;
   for (let i = 0; i < 10; i++) {
     const told = await converse(t, server);
-    assert.deepEqual(told, { plain: "go\n", tls: "", end: "close_notify" });
+    assertEquals(told, { plain: "go\n", tls: "", end: "close_notify" });
   }
   await server.waitFor(/ended by \d+ status 768/, 10);
   await nothingLeft(server, before + 2);
@@ -84,7 +84,7 @@ claim("a program that dies after asking leaves a client with an end", async (t) 
 claim("a program that is killed between answer and request leaves a plain end", async (t) => {
   const server = await startScript(t, "echo go; kill -9 $$");
   const told = await converse(t, server, { tls: "no" });
-  assert.deepEqual(told, { plain: "go\n", tls: "", end: "eof" });
+  assertEquals(told, { plain: "go\n", tls: "", end: "eof" });
   await server.waitFor(/ended by \d+ status 9/);
 }, FFI);
 
@@ -95,7 +95,7 @@ claim("output on fd 1 after the start of TLS is discarded", async (t) => {
      echo "tls $a" >&$SSLWRITEFD`,
   );
   const told = await converse(t, server, { input: "ping\n" });
-  assert.deepEqual(told, { plain: "go\n", tls: "tls ping\n", end: "close_notify" });
+  assertEquals(told, { plain: "go\n", tls: "tls ping\n", end: "close_notify" });
 }, FFI);
 
 for (
@@ -124,7 +124,7 @@ for (
     const server = await startScript(t, once);
     for (let i = 0; i < 5; i++) {
       const told = await converse(t, server, { input: "ping\n" });
-      assert.deepEqual(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
+      assertEquals(told, { plain: "go\n", tls: "ping\n", end: "close_notify" });
     }
   }, FFI);
 }
@@ -132,7 +132,7 @@ for (
 claim("a program that closes SSLCTLFD without asking is served in the clear", async (t) => {
   const server = await startScript(t, `exec 3>&- 4<&- 5>&-; read a; echo "got $a"`);
   const told = await converse(t, server, { plain: "hello\n", tls: "no" });
-  assert.deepEqual(told, { plain: "got hello\n", tls: "", end: "eof" });
+  assertEquals(told, { plain: "got hello\n", tls: "", end: "eof" });
 }, FFI);
 
 /** Reads every descriptor to its end, and reports that. */
@@ -164,12 +164,12 @@ for (
         (seen) => seen.includes("over"),
         5000,
       );
-      assert.match(text, /^0\n/, "nothing came over any of them");
-      assert.match(text, /no reader\nover\n$/);
-      assert.equal(server.lines(/error/).length, 1);
-      assert.match(server.lines(/error/)[0] ?? "", why);
+      assertMatch(text, /^0\n/, "nothing came over any of them");
+      assertMatch(text, /no reader\nover\n$/);
+      assertStrictEquals(server.lines(/error/).length, 1);
+      assertMatch(server.lines(/error/)[0] ?? "", why);
       if (tls === "bad") {
-        assert.ok(told.tls.startsWith("\x15\x03"), "the client gets an alert");
+        assert(told.tls.startsWith("\x15\x03"), "the client gets an alert");
       }
       await nothingLeft(server, before + 2);
     },
@@ -180,7 +180,7 @@ for (
 claim("a connection that is idle in the clear ends, and with it the program", async (t) => {
   const server = await startScript(t, "echo go; cat; exec sleep 60", { options: ["-w", "1"] });
   const told = await converse(t, server, { tls: "no" });
-  assert.deepEqual([told.plain, told.tls], ["go\n", ""]);
+  assertEquals([told.plain, told.tls], ["go\n", ""]);
   await server.waitFor(/ended by \d+ status 15/);
   await server.noChildren();
 }, FFI);

@@ -1,7 +1,7 @@
 /** UCSPI-TLS: a ClientHello that arrives before the program's request is not lost, and plaintext sent
  *  before the handshake is never delivered as data inside TLS (CVE-2011-0411). */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { claim, WITH_FFI } from "./harness.ts";
 import { nothingLeft, race, RACES, service, start } from "./ucspi_tls.ts";
 
@@ -19,13 +19,13 @@ for (
     const server = await start(t, [service(t), "Y", "wait"]);
     await race(t, server, how, 1); // opens the descriptors that the server keeps
     const before = server.descriptors().length;
-    assert.deepEqual(await race(t, server, how), { good: RACES, refused: 0 });
+    assertEquals(await race(t, server, how), { good: RACES, refused: 0 });
     await nothingLeft(server, before);
   }, OPTIONS);
 
   claim(`a ClientHello succeeds ${what}, while Y is on its way`, async (t) => {
     const server = await start(t, [service(t), "Y"]);
-    assert.deepEqual(await race(t, server, how), { good: RACES, refused: 0 });
+    assertEquals(await race(t, server, how), { good: RACES, refused: 0 });
   }, OPTIONS);
 }
 
@@ -36,7 +36,7 @@ for (const wait of [["wait"], []]) {
     claim(`plaintext (${how}) never comes out within TLS, ${when}`, async (t) => {
       const server = await start(t, [service(t), "y", ...wait]);
       const { good, refused } = await race(t, server, how);
-      assert.equal(good + refused, RACES);
+      assertStrictEquals(good + refused, RACES);
     }, OPTIONS);
   }
 }
@@ -44,10 +44,10 @@ for (const wait of [["wait"], []]) {
 claim("plaintext without a ClientHello is refused, and each counts in the log", async (t) => {
   const server = await start(t, [service(t), "y"]);
   const before = server.descriptors().length;
-  assert.deepEqual(await race(t, server, "garbage"), { good: 0, refused: RACES });
+  assertEquals(await race(t, server, "garbage"), { good: 0, refused: RACES });
   await server.waitFor(/ended by/, RACES);
   await nothingLeft(server, before + 8); // descriptors that the server keeps
   server.signal("SIGTERM");
   await server.exited;
-  assert.equal(server.count("error: unable to accept TLS from: 127.0.0.1 for pid: "), RACES);
+  assertStrictEquals(server.count("error: unable to accept TLS from: 127.0.0.1 for pid: "), RACES);
 }, OPTIONS);

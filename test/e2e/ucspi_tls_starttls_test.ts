@@ -1,6 +1,6 @@
 /** UCSPI-TLS: POP3 and IMAP servers of a few lines of sh, against openssl's own STARTTLS clients. */
 
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals } from "@std/assert";
 import { stdout } from "./clients.ts";
 import { claim, type Outcome, type Server, type Trial, WITH_FFI } from "./harness.ts";
 import { converse, data, nothingLeft, start } from "./ucspi_tls.ts";
@@ -18,8 +18,8 @@ claim("openssl s_client -starttls pop3 talks to a POP3 server in sh", async (t) 
   const before = server.descriptors().length;
   for (let i = 0; i < 5; i++) {
     const outcome = await starttls(t, server, "pop3", "CAPA\r\nSTAT\r\nQUIT\r\n");
-    assert.equal(outcome.status, 0, outcome.stderr);
-    assert.match(stdout(outcome), /\+OK\r\nUSER\r\n\.\r\n\+OK 0 0 tls=yes\r\n\+OK bye\r\n$/);
+    assertStrictEquals(outcome.status, 0, outcome.stderr);
+    assertMatch(stdout(outcome), /\+OK\r\nUSER\r\n\.\r\n\+OK 0 0 tls=yes\r\n\+OK bye\r\n$/);
   }
   await nothingLeft(server, before + 2);
 }, FFI);
@@ -30,9 +30,9 @@ claim(
     const server = await start(t, ["/bin/sh", data("imap.sh")]);
     const input = "a CAPABILITY\r\nb NOOP\r\nc LOGOUT\r\n";
     const outcome = await starttls(t, server, "imap", input);
-    assert.equal(outcome.status, 0, outcome.stderr);
+    assertStrictEquals(outcome.status, 0, outcome.stderr);
     const text = stdout(outcome);
-    assert.match(
+    assertMatch(
       text,
       /\* CAPABILITY IMAP4rev1\r\na OK\r\nb OK tls=TLSv1\.3\r\n\* BYE\r\nc OK\r\n$/,
     );
@@ -43,5 +43,5 @@ claim(
 claim("clients that want no TLS are served as before", async (t) => {
   const server = await start(t, ["/bin/sh", data("pop3.sh")]);
   const told = await converse(t, server, { plain: "STAT\r\nQUIT\r\n", tls: "no" });
-  assert.equal(told.plain, "+OK ready\r\n+OK 0 0 tls=no\r\n+OK bye\r\n");
+  assertStrictEquals(told.plain, "+OK ready\r\n+OK 0 0 tls=no\r\n+OK bye\r\n");
 }, FFI);

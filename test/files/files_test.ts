@@ -1,4 +1,11 @@
-import assert from "node:assert/strict";
+import {
+  assertEquals,
+  assertNotStrictEquals,
+  assertObjectMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import {
@@ -13,7 +20,6 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { isShortage, localFiles, namedFiles, signature } from "../../src/files/files.ts";
 
@@ -21,17 +27,17 @@ test("local files: a change and a replacement show, size and kind are checked", 
   const dir = mkdtempSync(join(tmpdir(), "files-"));
   try {
     const path = join(dir, "f");
-    assert.equal(localFiles.stamp(path), undefined);
-    assert.throws(() => localFiles.read(path, 10), { code: "ENOENT" });
+    assertStrictEquals(localFiles.stamp(path), undefined);
+    assertObjectMatch(assertThrows(() => localFiles.read(path, 10), Error), { code: "ENOENT" });
     writeFileSync(path, "one");
     const stamp = localFiles.stamp(path);
-    assert.equal(new TextDecoder().decode(localFiles.read(path, 3)), "one");
-    assert.throws(() => localFiles.read(path, 2), /larger than 2 bytes/);
+    assertStrictEquals(new TextDecoder().decode(localFiles.read(path, 3)), "one");
+    assertThrows(() => localFiles.read(path, 2), Error, /larger than 2 bytes/);
     writeFileSync(path, "other");
-    assert.notEqual(localFiles.stamp(path), stamp);
-    assert.throws(() => localFiles.read(dir, 10));
+    assertNotStrictEquals(localFiles.stamp(path), stamp);
+    assertThrows(() => localFiles.read(dir, 10));
     mkdirSync(join(dir, "b"));
-    assert.deepEqual(localFiles.list(dir), ["b", "f"]);
+    assertEquals(localFiles.list(dir), ["b", "f"]);
   } finally {
     rmSync(dir, { recursive: true });
   }
@@ -54,14 +60,25 @@ test("what is no regular file is refused at once, by its kind", async () => {
     ];
     for (const [path, kind] of rows) {
       const message = `${kind}, not a regular file`;
-      assert.throws(() => localFiles.read(path, 10), { message }, path);
-      assert.throws(() => localFiles.rules(path).open(), { message }, path);
+      assertStrictEquals(
+        assertThrows(() => localFiles.read(path, 10), Error).message,
+        message,
+        path,
+      );
+      assertStrictEquals(
+        assertThrows(() => localFiles.rules(path).open(), Error).message,
+        message,
+        path,
+      );
     }
-    assert.equal(localFiles.read("/dev/null", 10).length, 0);
+    assertStrictEquals(localFiles.read("/dev/null", 10).length, 0);
     // With a descriptor, only the opened file counts.
     writeFileSync(join(dir, "f"), "content");
     const fd = openSync(join(dir, "f"), "r");
-    assert.equal(new TextDecoder().decode(localFiles.read(`/proc/self/fd/${fd}`, 10)), "content");
+    assertStrictEquals(
+      new TextDecoder().decode(localFiles.read(`/proc/self/fd/${fd}`, 10)),
+      "content",
+    );
     closeSync(fd);
   } finally {
     socket.close();
@@ -79,7 +96,7 @@ test("two failures of one file have two signatures", () => {
   const [one, other] = ["a pipe", "a directory"].map((text) =>
     signature(failing(new Error(text)), ["f"])
   );
-  assert.notEqual(one, other);
+  assertNotStrictEquals(one, other);
 });
 
 test("a link that is moved changes the signature", () => {
@@ -93,7 +110,7 @@ test("a link that is moved changes the signature", () => {
     symlinkSync("b", `${link}.new`);
     renameSync(`${link}.new`, link);
     const second = signature(localFiles, [link]);
-    assert.equal(new Set([before, first, second]).size, 3);
+    assertStrictEquals(new Set([before, first, second]).size, 3);
   } finally {
     rmSync(dir, { recursive: true });
   }
@@ -120,7 +137,7 @@ test("a value that is the name of a file, colons and all, is that file; else it 
     [`/a:${long}`, ["/a", long]],
     ["", []],
   ];
-  for (const [value, expected] of rows) assert.deepEqual(namedFiles(value, files), expected, value);
+  for (const [value, expected] of rows) assertEquals(namedFiles(value, files), expected, value);
 });
 
 test("a shortage is known by its code, or by that of its cause", () => {
@@ -136,5 +153,7 @@ test("a shortage is known by its code, or by that of its cause", () => {
     [new Error("unable to read", { cause: "EMFILE" }), false],
     [new Error("EMFILE"), false],
   ];
-  for (const [thrown, wanted] of rows) assert.equal(isShortage(thrown), wanted, String(thrown));
+  for (const [thrown, wanted] of rows) {
+    assertStrictEquals(isShortage(thrown), wanted, String(thrown));
+  }
 });

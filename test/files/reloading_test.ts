@@ -1,6 +1,6 @@
 /** The contract of values made from files: which value is in use, when files are read, what is logged. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { type Loaded, RECHECK, Reloading } from "../../src/files/reloading.ts";
 
@@ -99,22 +99,22 @@ test("the old value stays while a file is bad, and each change is said once", ()
   for (const [name, content, same, value, said, loads, sound] of ROWS) {
     bench.content = content;
     if (!same) bench.stamp += "'";
-    assert.deepEqual(bench.later(), [value, said, loads], name);
-    assert.equal(bench.one.upToDate, sound, name);
-    assert.equal(bench.one.current, value, name);
+    assertEquals(bench.later(), [value, said, loads], name);
+    assertStrictEquals(bench.one.upToDate, sound, name);
+    assertStrictEquals(bench.one.current, value, name);
   }
 });
 
 test("a first load that fails is the caller's", () => {
-  assert.throws(() => new Bench(new Error("no such file")), /^Error: no such file$/);
+  assertThrows(() => new Bench(new Error("no such file")), Error, /^no such file$/);
 });
 
 test("a part that is broken at the start is no old one", () => {
   const bench = new Bench(part("a", "x"));
-  assert.equal(bench.one.upToDate, true);
-  assert.deepEqual(bench.one.problems, ["x"]);
+  assertStrictEquals(bench.one.upToDate, true);
+  assertEquals(bench.one.problems, ["x"]);
   bench.stamp = "2";
-  assert.deepEqual(bench.later(), ["a", "", 1], "said by the caller at the start");
+  assertEquals(bench.later(), ["a", "", 1], "said by the caller at the start");
 });
 
 test("files are looked at once a second, and at once when the clock was set back", () => {
@@ -122,21 +122,21 @@ test("files are looked at once a second, and at once when the clock was set back
   bench.content = "b";
   bench.stamp = "2";
   bench.now = RECHECK - 1;
-  assert.equal(bench.one.value, "a");
+  assertStrictEquals(bench.one.value, "a");
   bench.now = -3_600_000;
-  assert.equal(bench.one.value, "b");
+  assertStrictEquals(bench.one.value, "b");
   bench.content = "c";
   bench.stamp = "3";
-  assert.equal(bench.one.current, "b");
+  assertStrictEquals(bench.one.current, "b");
   bench.one.refresh();
-  assert.equal(bench.one.current, "c");
+  assertStrictEquals(bench.one.current, "c");
 });
 
 test("a value with an end is made again then, although the files are the same", () => {
   const bench = new Bench("a", 2 * RECHECK);
-  assert.deepEqual(bench.later(), ["a", "", 0]);
+  assertEquals(bench.later(), ["a", "", 0]);
   bench.content = "b";
-  assert.deepEqual(bench.later(), ["b", "new b", 1]);
+  assertEquals(bench.later(), ["b", "new b", 1]);
 });
 
 test("reload reads files that have not changed, and says again what is wrong", () => {
@@ -145,9 +145,9 @@ test("reload reads files that have not changed, and says again what is wrong", (
   for (let i = 0; i < 2; i++) {
     bench.said = [];
     bench.one.reload();
-    assert.deepEqual(bench.said, ["bad; the old one stays"]);
+    assertEquals(bench.said, ["bad; the old one stays"]);
   }
   bench.content = "b";
   bench.one.reload();
-  assert.deepEqual([bench.one.current, bench.said.at(-1)], ["b", "good again"]);
+  assertEquals([bench.one.current, bench.said.at(-1)], ["b", "good again"]);
 });

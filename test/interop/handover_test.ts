@@ -3,9 +3,16 @@
  *  loses neither open nor new connections. A test cannot run systemd itself: systemd-socket-activate starts
  *  the server like systemd, and test/data/supervisor.py restarts it. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { talk } from "../e2e/clients.ts";
 import { formCommand, isRoot, ROOT, settled, WITH_FFI } from "../e2e/harness.ts";
@@ -39,10 +46,10 @@ supervised(
     const lines = new Lines(t, child);
     await settled(() => lines.stderr, (text) => text.includes("Listening on"));
     const { text, end } = await talk(t, port);
-    assert.equal(end, "close_notify", lines.stderr);
-    assert.match(text, /^SSLREMOTEIP=127\.0\.0\.1$/m);
-    assert.doesNotMatch(text, /^(?:LISTEN|NOTIFY|WATCHDOG)_/m);
-    assert.equal(await terminated(child), 0, lines.stderr);
+    assertStrictEquals(end, "close_notify", lines.stderr);
+    assertMatch(text, /^SSLREMOTEIP=127\.0\.0\.1$/m);
+    assertNotMatch(text, /^(?:LISTEN|NOTIFY|WATCHDOG)_/m);
+    assertStrictEquals(await terminated(child), 0, lines.stderr);
   },
   WITH_FFI,
 );
@@ -54,14 +61,14 @@ supervised("a restart loses neither who is connected nor who comes meanwhile", a
   lines.say("start");
   const first = (await lines.wait(/^started /)).slice("started ".length);
   const ready = await lines.wait(/^said READY=1/);
-  assert.match(ready, new RegExp(`^said READY=1\\|MAINPID=${first}(?:\\|STATUS=.*)?$`));
+  assertMatch(ready, new RegExp(`^said READY=1\\|MAINPID=${first}(?:\\|STATUS=.*)?$`));
   const held = await Conversation.open(port);
   await held.echo("before\n");
 
   lines.say("term");
   await lines.wait(/^said STOPPING=1/);
   // The monitor exits although a client is connected, so that the successor can start.
-  assert.equal(await lines.wait(/^exited /), "exited 0");
+  assertStrictEquals(await lines.wait(/^exited /), "exited 0");
   const waiting = Array.from({ length: 20 }, () => Conversation.open(port));
   await held.echo("between\n");
   lines.say("start");
@@ -85,12 +92,12 @@ supervised("at SIGHUP the supervisor hears of the reload and of its end", async 
   lines.say("start");
   await lines.wait(/^said READY=1/);
   lines.say("hup");
-  assert.match(await lines.wait(/^said RELOADING/), /^said RELOADING=1\|MONOTONIC_USEC=[0-9]+$/);
+  assertMatch(await lines.wait(/^said RELOADING/), /^said RELOADING=1\|MONOTONIC_USEC=[0-9]+$/);
   await lines.wait(/^said READY=1/, 2);
   const said = lines.all.filter((line) => line.startsWith("said ")).map((line) =>
     line.slice(5, 12)
   );
-  assert.deepEqual(said, ["READY=1", "RELOADI", "READY=1"]);
+  assertEquals(said, ["READY=1", "RELOADI", "READY=1"]);
   lines.say("term");
   await lines.wait(/^exited 0$/);
   lines.say("quit");
@@ -108,8 +115,8 @@ supervised(
       const command = [server(t), "-HRl0", host, port, join(t.dir, "bin/imapd")];
       const { lines } = await supervisor(t, address, command);
       lines.say("start");
-      assert.equal(await lines.wait(/^exited /), `exited ${111 << 8}`);
-      assert.match(lines.stderr, message);
+      assertStrictEquals(await lines.wait(/^exited /), `exited ${111 << 8}`);
+      assertMatch(lines.stderr, message);
       lines.say("quit");
       await ended(lines.child);
       fs.rmSync(join(t.dir, "notify"));
@@ -124,9 +131,9 @@ supervised("without FFI an inherited socket ends the start, with the remedy", as
   const words = [command, ...options, "-HRl0", "127.0.0.1", "@PORT", "cat"];
   const { lines } = await supervisor(t, "127.0.0.1", words);
   lines.say("start");
-  assert.equal(await lines.wait(/^exited /), `exited ${111 << 8}`);
-  assert.match(lines.stderr, /unable to take over the socket of \$LISTEN_FDS: Deno without FFI/);
-  assert.match(lines.stderr, /allow FFI: deno run --allow-ffi/);
+  assertStrictEquals(await lines.wait(/^exited /), `exited ${111 << 8}`);
+  assertMatch(lines.stderr, /unable to take over the socket of \$LISTEN_FDS: Deno without FFI/);
+  assertMatch(lines.stderr, /allow FFI: deno run --allow-ffi/);
   lines.say("quit");
 }, ["deno-noffi"]);
 
@@ -144,7 +151,7 @@ supervised(
       return join(units, name);
     });
     const verdict = await t.run("systemd-analyze", ["verify", "--man=no", ...paths]);
-    assert.deepEqual([verdict.status, verdict.stderr], [0, ""]);
+    assertEquals([verdict.status, verdict.stderr], [0, ""]);
 
     const unit = fs.readFileSync(paths[1] ?? "", "utf8");
     const values = (name: string): string[] =>
@@ -158,9 +165,9 @@ supervised(
     const lines = new Lines(t, child);
     await settled(() => lines.stderr, (text) => text.includes("Listening on"));
     const { text, end } = await talk(t, port);
-    assert.equal(end, "close_notify", lines.stderr);
-    assert.equal(text, `127.0.0.1 20 ${isRoot ? 1000 : process.getuid?.()}\n`);
-    assert.equal(await terminated(child), 0, lines.stderr);
+    assertStrictEquals(end, "close_notify", lines.stderr);
+    assertStrictEquals(text, `127.0.0.1 20 ${isRoot ? 1000 : process.getuid?.()}\n`);
+    assertStrictEquals(await terminated(child), 0, lines.stderr);
   },
   WITH_FFI,
 );
@@ -183,16 +190,16 @@ supervised(
     const words = (): string => svscan.all.join("\n") + svscan.stderr;
     await settled(() => fs.existsSync(join(service, "supervise/status")), (there) => there);
     const waited = await t.run("s6-svwait", ["-U", "-t", "20000", service]);
-    assert.equal(waited.status, 0, `${waited.stderr}${words()}`);
+    assertStrictEquals(waited.status, 0, `${waited.stderr}${words()}`);
     const state = async (): Promise<string> =>
       new TextDecoder().decode((await t.run("s6-svstat", ["-o", "ready,pid", service])).stdout);
     const before = await state();
-    assert.match(before, /^true [0-9]+$/m, words());
+    assertMatch(before, /^true [0-9]+$/m, words());
     const held = await Conversation.open(port); // no wait: the server is ready
     await held.echo("before\n");
     const restart = await t.run("s6-svc", ["-wR", "-T", "20000", "-r", service]);
-    assert.equal(restart.status, 0, words());
-    assert.notEqual(await state(), before);
+    assertStrictEquals(restart.status, 0, words());
+    assertNotStrictEquals(await state(), before);
     const fresh = await Conversation.open(port);
     await fresh.echo("new\n");
     await held.echo("old\n");
@@ -215,12 +222,12 @@ supervised("examples/runit: sv term leaves connections alone", async (t) => {
     () => Conversation.open(port).catch(() => undefined),
     (talk) => talk !== undefined,
   );
-  assert.ok(opened, runsv.stderr);
+  assert(opened, runsv.stderr);
   await opened.echo("before\n");
   const pid = (): string => fs.readFileSync(join(service, "supervise/pid"), "utf8");
   const before = pid();
-  assert.equal((await t.run("sv", ["term", service])).status, 0);
-  assert.notEqual(await settled(pid, (now) => now !== before && now !== ""), before);
+  assertStrictEquals((await t.run("sv", ["term", service])).status, 0);
+  assertNotStrictEquals(await settled(pid, (now) => now !== before && now !== ""), before);
   const fresh = await settled(
     () => Conversation.open(port).catch(() => undefined),
     (talk) => talk !== undefined,
@@ -228,6 +235,6 @@ supervised("examples/runit: sv term leaves connections alone", async (t) => {
   await fresh?.echo("new\n");
   await opened.echo("old\n");
   for (const one of [fresh, opened]) await one?.end();
-  assert.equal((await t.run("sv", ["exit", service])).status, 0);
+  assertStrictEquals((await t.run("sv", ["exit", service])).status, 0);
   await ended(runsv.child);
 }, WITH_FFI);

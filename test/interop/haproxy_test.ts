@@ -1,9 +1,15 @@
 /** Debian's HAProxy in front of two servers, with `examples/haproxy.cfg` unchanged: the client's address
  *  arrives in environment, rules and log of both, and only HAProxy's header is accepted. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { makeRules } from "../e2e/admission.ts";
 import { claim, ROOT, type Server, settled, type Trial } from "../e2e/harness.ts";
 import { lineFor, proxied } from "../e2e/proxied.ts";
@@ -46,7 +52,7 @@ async function farm(t: Trial, version: "send-proxy" | "send-proxy-v2"): Promise<
     configuration = join(t.dir, "haproxy.cfg");
     const text = fs.readFileSync(CONFIGURATION, "utf8");
     const changed = text.replaceAll(/send-proxy-v2 .*$/gm, "send-proxy");
-    assert.notEqual(changed, text);
+    assertNotStrictEquals(changed, text);
     fs.writeFileSync(configuration, changed);
   }
   const haproxy = t.spawn("haproxy", ["-db", "-f", configuration], {
@@ -60,7 +66,7 @@ async function farm(t: Trial, version: "send-proxy" | "send-proxy-v2"): Promise<
     () => listens(port),
     (open) => open || haproxy.exitCode !== null,
   );
-  assert.ok(listening, `haproxy does not listen: ${words}`);
+  assert(listening, `haproxy does not listen: ${words}`);
   return { port, servers };
 }
 
@@ -72,7 +78,7 @@ for (const version of ["send-proxy", "send-proxy-v2"] as const) {
       const words = await proxied({ port }, "", { from: "127.0.0.5" });
       const [name = "", ip, remotePort, localIp, localPort, who, id] = words.trim().split(" ");
       seen.set(name, (seen.get(name) ?? 0) + 1);
-      assert.deepEqual([ip, localIp, Number(localPort), who], [
+      assertEquals([ip, localIp, Number(localPort), who], [
         "127.0.0.5",
         "127.0.0.1",
         port,
@@ -81,24 +87,24 @@ for (const version of ["send-proxy", "send-proxy-v2"] as const) {
       const server = servers[name === "one" ? 0 : 1];
       const [line] = await server.waitFor(new RegExp(`"event":"ok".*"remotePort":${remotePort},`));
       const entry = JSON.parse(line ?? "");
-      assert.deepEqual([entry.remoteIp, entry.localPort], ["127.0.0.5", port]);
-      assert.equal(entry.proxyIp, "127.0.0.1");
-      assert.equal(entry.uniqueId, id);
-      assert.equal(id !== undefined, version === "send-proxy-v2");
+      assertEquals([entry.remoteIp, entry.localPort], ["127.0.0.5", port]);
+      assertStrictEquals(entry.proxyIp, "127.0.0.1");
+      assertStrictEquals(entry.uniqueId, id);
+      assertStrictEquals(id !== undefined, version === "send-proxy-v2");
     }
-    assert.deepEqual([...seen.keys()].sort(), ["one", "two"]);
+    assertEquals([...seen.keys()].sort(), ["one", "two"]);
   });
 
   claim(
     `behind HAProxy (${version}) rules are the client's, and nothing else is said`,
     async (t) => {
       const { port, servers } = await farm(t, version);
-      assert.match(await proxied({ port }, "", { from: "127.0.0.9" }), / 127\.0\.0\.9 .* other/);
-      assert.equal(await proxied({ port }, "", { from: "127.0.0.6" }), "");
+      assertMatch(await proxied({ port }, "", { from: "127.0.0.9" }), / 127\.0\.0\.9 .* other/);
+      assertStrictEquals(await proxied({ port }, "", { from: "127.0.0.6" }), "");
       const denied = (): string[] => servers.flatMap((server) => server.lines(/"event":"deny"/));
       const [line] = await settled(denied, (lines) => lines.length > 0);
-      assert.equal(JSON.parse(line ?? "").remoteIp, "127.0.0.6");
-      assert.deepEqual(servers.flatMap((server) => server.lines(/unable/)), []);
+      assertStrictEquals(JSON.parse(line ?? "").remoteIp, "127.0.0.6");
+      assertEquals(servers.flatMap((server) => server.lines(/unable/)), []);
     },
   );
 }
@@ -106,8 +112,8 @@ for (const version of ["send-proxy", "send-proxy-v2"] as const) {
 claim("a header that does not come from HAProxy is refused", async (t) => {
   const { servers: [server] } = await farm(t, "send-proxy-v2");
   const from = "127.0.0.2";
-  assert.equal(await proxied(server, lineFor("127.0.0.5"), { from }), "");
+  assertStrictEquals(await proxied(server, lineFor("127.0.0.5"), { from }), "");
   await server.waitFor(/127\.0\.0\.2.*a PROXY header that --proxy-from does not allow/);
-  assert.match(await proxied(server, "", { from }), /^one 127\.0\.0\.2 .* other/);
-  assert.deepEqual(server.lines(/127\.0\.0\.5/), []);
+  assertMatch(await proxied(server, "", { from }), /^one 127\.0\.0\.2 .* other/);
+  assertEquals(server.lines(/127\.0\.0\.5/), []);
 });

@@ -3,11 +3,10 @@
  *  CVEs, one per line, without unused fields. X509_LIMBO names a complete limbo.json to be tested in place
  *  of them. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { isFor } from "../../src/client/host_name.ts";
 import { decodePem } from "../../src/codec/x509/pem.ts";
 import { faultText } from "../../src/tls/chain_fault.ts";
@@ -112,7 +111,7 @@ function verdict(one: Case): string {
 }
 
 const whole = process.env["X509_LIMBO"];
-const DATA = fileURLToPath(new URL("../data/x509-limbo.jsonl", import.meta.url));
+const DATA = fromFileUrl(new URL("../data/x509-limbo.jsonl", import.meta.url));
 const CASES: Case[] = whole
   ? JSON.parse(readFileSync(whole, "utf8")).testcases
   : readFileSync(join(DATA), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -125,7 +124,7 @@ for (const one of CASES) {
     const good = one.expected_result === "SUCCESS";
     const differs = (good ? refused : accepted).has(one.id);
     const says = verdict(one);
-    assert.equal(says === "OK", good !== differs, says);
+    assertStrictEquals(says === "OK", good !== differs, says);
   });
 }
 
@@ -133,5 +132,5 @@ test("every difference in the table is a case of the suite", {
   skip: !whole && "X509_LIMBO does not name the suite",
 }, () => {
   const ids = new Set(CASES.map(({ id }) => id));
-  assert.deepEqual([...accepted, ...refused].filter((id) => !ids.has(id)), []);
+  assertEquals([...accepted, ...refused].filter((id) => !ids.has(id)), []);
 });

@@ -2,9 +2,9 @@
  *  starttls-ucspi), with openssl, swaks and many simultaneous clients. The program reports how many bytes
  *  of a message it received. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { claim, type Outcome, type Server, settled, type Trial, WITH_FFI } from "../e2e/harness.ts";
 import { stdout } from "../e2e/clients.ts";
@@ -35,12 +35,12 @@ claim("mailfront: openssl s_client -starttls smtp, with TLS 1.2 and 1.3", async 
     const outcome = await t.run("openssl", ["s_client", "-quiet", "-starttls", "smtp", ...where], {
       input: "EHLO client\r\nQUIT\r\n",
     });
-    assert.equal(outcome.status, 0, outcome.stderr);
-    assert.match(stdout(outcome), /221 2\.0\.0 Good bye\.\r\n$/);
-    assert.doesNotMatch(stdout(outcome).replace(/^.*\r\n/, ""), /STARTTLS/, "offered once only");
+    assertStrictEquals(outcome.status, 0, outcome.stderr);
+    assertMatch(stdout(outcome), /221 2\.0\.0 Good bye\.\r\n$/);
+    assertNotMatch(stdout(outcome).replace(/^.*\r\n/, ""), /STARTTLS/, "offered once only");
   }
-  assert.equal((await server.waitFor(/tls \d+ accept TLSv1\.2:/)).length, 1);
-  assert.equal((await server.waitFor(/tls \d+ accept TLSv1\.3:/)).length, 1);
+  assertStrictEquals((await server.waitFor(/tls \d+ accept TLSv1\.2:/)).length, 1);
+  assertStrictEquals((await server.waitFor(/tls \d+ accept TLSv1\.3:/)).length, 1);
 }, FFI);
 
 for (const [how, options] of [["with", ["--tls"]], ["without", []]] as const) {
@@ -51,9 +51,9 @@ for (const [how, options] of [["with", ["--tls"]], ["without", []]] as const) {
       const file = join(t.dir, `message-${lines}`);
       writeFileSync(file, `${"x".repeat(62)}\n`.repeat(lines));
       const sent = await swaks(t, server, ...options, "--data", `@${file}`, "--suppress-data");
-      assert.equal(sent.status, 0, `${lines} lines: ${stdout(sent)}${sent.stderr}`);
+      assertStrictEquals(sent.status, 0, `${lines} lines: ${stdout(sent)}${sent.stderr}`);
       const received = Number(/Received (\d+) bytes/.exec(stdout(sent))?.[1]);
-      assert.equal(received, 63 * lines + 2, "mailfront counts LF alone; swaks adds two");
+      assertStrictEquals(received, 63 * lines + 2, "mailfront counts LF alone; swaks adds two");
     }
     await nothingLeft(server, before + 8);
   }, FFI);
@@ -66,12 +66,12 @@ claim(
     const envelope = "EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n";
     const input = `${envelope}DATA\r\n.\r\nQUIT\r\n`;
     const told = await converse(t, server, { plain: input, tls: "no" });
-    assert.match(told.plain, /\r\n250 Received 0 bytes\.\r\n221 [^\n]+\n$/);
+    assertMatch(told.plain, /\r\n250 Received 0 bytes\.\r\n221 [^\n]+\n$/);
     const where = ["-connect", `127.0.0.1:${server.port}`, "-servername", "localhost"];
     const outcome = await t.run("openssl", ["s_client", "-quiet", "-starttls", "smtp", ...where], {
       input,
     });
-    assert.match(stdout(outcome), /\r\n250 Received 0 bytes\.\r\n221 [^\n]+\n$/);
+    assertMatch(stdout(outcome), /\r\n250 Received 0 bytes\.\r\n221 [^\n]+\n$/);
   },
   FFI,
 );
@@ -81,10 +81,10 @@ claim(`mailfront: ${AT_ONCE} sessions at once, each message whole`, async (t) =>
   const client = [data("smtp_many.py"), String(server.port), String(AT_ONCE)];
   const run = t.run("python3", client, { limit: 120_000 });
   const { status, stderr } = await run;
-  assert.equal(status, 0, stderr);
+  assertStrictEquals(status, 0, stderr);
   await server.waitFor(/ended by \d+ status 0/, AT_ONCE);
-  assert.deepEqual(server.lines(/sslserver: error/), []);
+  assertEquals(server.lines(/sslserver: error/), []);
   await server.noChildren();
   const left = await settled(() => server.lines(/ended by/).length, (n) => n === AT_ONCE);
-  assert.equal(left, AT_ONCE);
+  assertStrictEquals(left, AT_ONCE);
 }, FFI);

@@ -1,12 +1,12 @@
 /** The ident client against Debian's `oidentd`, asked about a connection of this process. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { askIdent } from "../../src/admit/ident.ts";
 
@@ -84,10 +84,10 @@ test("oidentd names the user who holds the other end of a connection", async () 
     timeout: 10,
     port,
   });
-  assert.equal(info, ownName());
+  assertStrictEquals(info, ownName());
 });
 
 test("oidentd's error for a connection that is not there gives no name", async () => {
   const question = { remoteIp: "127.0.0.1", localIp: "127.0.0.1", timeout: 10, port };
-  assert.equal(await askIdent({ ...question, remotePort: 1, localPort: 1 }), undefined);
+  assertStrictEquals(await askIdent({ ...question, remotePort: 1, localPort: 1 }), undefined);
 });

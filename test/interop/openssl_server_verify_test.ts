@@ -1,7 +1,7 @@
 /** Servers' certificates against `openssl verify -purpose sslserver`: every certificate of a table with
  *  every host of a table, and chains with one fault each. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { rmSync } from "node:fs";
 import { after, test } from "node:test";
 import { isFor } from "../../src/client/host_name.ts";
@@ -127,18 +127,18 @@ for (const name of Object.keys(NAMED)) {
     for (const host of HOSTS) {
       const expected = theirs(name, [], host) === "OK";
       const differs = DIFFERENCES[`${name} ${host}`] !== undefined;
-      assert.equal(isFor(certificate, host), expected !== differs, host);
+      assertStrictEquals(isFor(certificate, host), expected !== differs, host);
     }
   });
 }
 
 for (const [leaf, sent, says] of CHAINS) {
   test(`openssl and this program judge servers alike: ${leaf}`, () => {
-    assert.equal(theirs(leaf, sent), says, "what openssl says");
+    assertStrictEquals(theirs(leaf, sent), says, "what openssl says");
     const trust = makeTrust([{ path: "root", bytes: new TextEncoder().encode(maker.pem("root")) }]);
     const options = { depth: 9, now: time * 1000, purpose: "server" } as const;
     const chain = clientChain([leaf, ...sent].map((name) => maker.der(name)));
     const ours = verifyChain(chain, trust, options);
-    assert.equal(ours.ok ? "OK" : faultText(ours.fault), says, "what we say");
+    assertStrictEquals(ours.ok ? "OK" : faultText(ours.fault), says, "what we say");
   });
 }

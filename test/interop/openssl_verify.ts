@@ -1,11 +1,11 @@
 /** openssl for the tests of verification: makes authorities, clients and revocation lists from a
  *  short description, and returns the result of `openssl verify` for a chain. */
 
+import { join } from "@std/path";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
 
 /** The folder in which openssl works. The test that imports it removes it. */

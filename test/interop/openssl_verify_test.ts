@@ -1,7 +1,7 @@
 /** Every chain of the table against `openssl verify`: the same result for the same reason, or a
  *  difference that the headers of `src/tls/verify.ts`, `path_rules.ts` and `signature.ts` explain. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import { rmSync } from "node:fs";
 import { after, test } from "node:test";
 import { faultText } from "../../src/tls/chain_fault.ts";
@@ -33,21 +33,21 @@ for (const one of CASES) {
       depth,
       time,
     });
-    assert.equal(verdict, says, "what openssl says");
+    assertStrictEquals(verdict, says, "what openssl says");
     const trust = makeTrust(authorities.map(file), lists.map(file));
     const chain = [leaf, ...sent].map((name) => maker.der(name));
     const options = { depth, now: time * 1000, purpose: "client" } as const;
     const expected = ("deno" in process.versions ? one.onDeno : undefined) ?? one.ours ?? says;
     for (const _ of ["first", "from the cache"]) {
       const ours = verifyChain(clientChain(chain), trust, options);
-      assert.equal(ours.ok ? "OK" : faultText(ours.fault), expected, "what we say");
+      assertStrictEquals(ours.ok ? "OK" : faultText(ours.fault), expected, "what we say");
     }
   });
 }
 
 test("the table has at least 40 chains, and differences are few", () => {
   const different = CASES.filter(({ ours }) => ours !== undefined);
-  assert.ok(CASES.length - different.length >= 40);
+  assert(CASES.length - different.length >= 40);
   // The cases in which openssl tries only one of several chains, which fails.
-  assert.equal(different.filter(({ ours }) => ours === "OK").length, 2);
+  assertStrictEquals(different.filter(({ ours }) => ours === "OK").length, 2);
 });

@@ -1,11 +1,11 @@
 /** openssl for the tests: makes certificates in a new folder, and derives from openssl's output about a
  *  certificate the variables and extensions that a program should get. */
 
-import assert from "node:assert/strict";
+import { fail } from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { type Case, P256 } from "./openssl_x509_cases.ts";
 
 /** The folder in which openssl works. The test that imports it removes it. */
@@ -122,7 +122,7 @@ export function make(
 /** The part of the output of `openssl x509` after `label`, up to the end of the line. */
 function field(report: string, label: RegExp): string {
   const found = new RegExp(`${label.source}(.*)`, "m").exec(report)?.[1];
-  return found ?? assert.fail(`openssl prints no ${label}`);
+  return found ?? fail(`openssl prints no ${label}`);
 }
 
 const COMPONENT: Readonly<Record<string, string>> = {

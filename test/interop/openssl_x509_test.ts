@@ -2,9 +2,9 @@
  *  makes here and a few that it does not make; cipher names against openssl's list; the certificate of
  *  --self-signed against openssl's verifier. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { TAG } from "../../src/codec/der.ts";
 import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
@@ -31,25 +31,25 @@ function unprefixed(variables: ReadonlyMap<string, string>): Record<string, stri
 
 function compare(pem: string): void {
   const [block] = decodePem(new TextEncoder().encode(pem));
-  assert.ok(block);
+  assert(block);
   const printed = print(pem);
   const read = readCertificate(block.bytes);
   const client = clientVariables(clientChain([block.bytes]));
-  assert.deepEqual(unprefixed(serverVariables(read)), printed.variables);
-  assert.deepEqual(unprefixed(client), printed.variables);
-  assert.equal(client.get("SSL_CLIENT_FINGERPRINT_SHA256"), printed.fingerprint);
+  assertEquals(unprefixed(serverVariables(read)), printed.variables);
+  assertEquals(unprefixed(client), printed.variables);
+  assertStrictEquals(client.get("SSL_CLIENT_FINGERPRINT_SHA256"), printed.fingerprint);
 
   const { ca, pathLength } = read.basicConstraints ?? {};
   const limit = pathLength === undefined ? "" : `, pathlen:${pathLength}`;
-  assert.equal(
+  assertStrictEquals(
     read.basicConstraints && `CA:${String(ca).toUpperCase()}${limit}`,
     printed.constraints,
   );
-  assert.deepEqual(read.keyUsage, printed.keyUsage);
-  assert.deepEqual(read.extendedKeyUsage?.map(purposeName), printed.extendedKeyUsage);
-  assert.deepEqual(read.dnsNames, printed.dnsNames);
-  assert.deepEqual(read.emails, printed.emails);
-  assert.equal(read.ips.length, printed.ips.length);
+  assertEquals(read.keyUsage, printed.keyUsage);
+  assertEquals(read.extendedKeyUsage?.map(purposeName), printed.extendedKeyUsage);
+  assertEquals(read.dnsNames, printed.dnsNames);
+  assertEquals(read.emails, printed.emails);
+  assertStrictEquals(read.ips.length, printed.ips.length);
 }
 
 for (const one of CASES) {
@@ -80,7 +80,7 @@ test("openssl and this program have the same names for attribute types", () => {
   const der = certificate({ subject, issuer: cn("x") });
   const input = encodePem("CERTIFICATE", der);
   const printed = openssl(["x509", "-noout", "-subject", "-nameopt", "compat"], { input });
-  assert.equal(`subject=${oneLine(readCertificate(der).subject)}\n`, printed);
+  assertStrictEquals(`subject=${oneLine(readCertificate(der).subject)}\n`, printed);
 });
 
 test("openssl and this program have the same cipher names and sizes", () => {
@@ -91,11 +91,11 @@ test("openssl and this program have the same cipher names and sizes", () => {
     "ALL:!aNULL:!eNULL:!PSK:!SRP:!ARIA:!CAMELLIA",
   ]);
   const rows = list.trim().split("\n").map((row) => row.split(/\s+/));
-  assert.ok(rows.length > 30);
+  assert(rows.length > 30);
   for (const [standardName = "", , name = "", ...rest] of rows) {
-    assert.equal(opensslCipher({ name: standardName, standardName }), name);
+    assertStrictEquals(opensslCipher({ name: standardName, standardName }), name);
     const bits = /Enc=[\w/]+\((\d+)\)/.exec(rest.join(" "))?.[1];
-    assert.equal(String(keySizes(name)?.possible), bits);
+    assertStrictEquals(String(keySizes(name)?.possible), bits);
   }
 });
 
@@ -104,12 +104,12 @@ test("openssl verifies the throw-away certificate for each of its names", () => 
   writeFileSync(join(folder, "self.pem"), certPem);
   const verify = ["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", "self.pem"];
   for (const name of ["localhost", "host.example"]) {
-    assert.match(openssl([...verify, "-verify_hostname", name, "self.pem"]), /: OK/);
+    assertMatch(openssl([...verify, "-verify_hostname", name, "self.pem"]), /: OK/);
   }
   for (const ip of ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::1"]) {
-    assert.match(openssl([...verify, "-verify_ip", ip, "self.pem"]), /: OK/);
+    assertMatch(openssl([...verify, "-verify_ip", ip, "self.pem"]), /: OK/);
   }
-  assert.throws(() => openssl([...verify, "-verify_hostname", "other.example", "self.pem"]));
-  assert.match(openssl(["pkey", "-check", "-noout"], { input: keyPem }), /valid/);
+  assertThrows(() => openssl([...verify, "-verify_hostname", "other.example", "self.pem"]));
+  assertMatch(openssl(["pkey", "-check", "-noout"], { input: keyPem }), /valid/);
   compare(certPem);
 });

@@ -1,10 +1,10 @@
 /** Supervisors for test/interop/handover_test.ts, and connections that stay open. A server under s6, runit
  *  or a socket of systemd is not a child of the test, so its processes are found by their environment. */
 
-import assert from "node:assert/strict";
+import { assert } from "@std/assert";
+import { join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { connect, type TLSSocket } from "node:tls";
 import { selfSigned } from "../e2e/certificates.ts";
@@ -102,7 +102,7 @@ export class Conversation {
   async echo(line: string): Promise<void> {
     this.socket.write(line);
     await settled(() => this.#text.endsWith(line), (done) => done);
-    assert.ok(this.#text.endsWith(line), `${JSON.stringify(this.#text)} came, not ${line}`);
+    assert(this.#text.endsWith(line), `${JSON.stringify(this.#text)} came, not ${line}`);
   }
 
   async end(): Promise<void> {
@@ -171,7 +171,7 @@ export class Lines {
   async wait(pattern: RegExp, count = 1): Promise<string> {
     const found = (): string[] => this.all.filter((line) => pattern.test(line));
     const lines = await settled(found, (seen) => seen.length >= count);
-    assert.ok(lines.length >= count, `no ${pattern} in: ${this.all.join("\n")}\n${this.stderr}`);
+    assert(lines.length >= count, `no ${pattern} in: ${this.all.join("\n")}\n${this.stderr}`);
     return lines[count - 1] ?? "";
   }
 

@@ -1,12 +1,12 @@
 /** Rules databases against Debian's programs: each side reads what the other wrote, and both must have the
  *  same result for every peer. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { PathRules } from "../../src/files/rules_file.ts";
@@ -58,7 +58,7 @@ async function ours(
   }
   const put = (part: string) => text += part;
   const code = await command(args, { stdin: stdin(), stdout: put, stderr: put, env });
-  assert.equal(code, 0, text);
+  assertStrictEquals(code, 0, text);
   return text;
 }
 
@@ -153,22 +153,22 @@ async function assertSameVerdicts(cdb: string): Promise<void> {
     const env = environment(peer);
     const theirs = debian("tcprulescheck", [cdb], "", env).stdout;
     const what = JSON.stringify(peer);
-    assert.equal(await ours(tcprulescheck, [cdb], "", env), theirs, what);
+    assertStrictEquals(await ours(tcprulescheck, [cdb], "", env), theirs, what);
     const verdict = book.evaluate(peer);
-    assert.equal(verdict.error, undefined, what);
-    assert.equal(verdict.allow, theirs.endsWith("allow connection\n"), what);
+    assertStrictEquals(verdict.error, undefined, what);
+    assertStrictEquals(verdict.allow, theirs.endsWith("allow connection\n"), what);
     const rule = ruleWords(verdict.rule);
-    assert.equal(`${rule}:`, theirs.split("\n")[0], what);
+    assertStrictEquals(`${rule}:`, theirs.split("\n")[0], what);
     words.add(rule);
   }
   book.close();
-  assert.ok(PEERS.length >= 300 && words.size >= 8, `${PEERS.length} peers, ${words.size} rules`);
+  assert(PEERS.length >= 300 && words.size >= 8, `${PEERS.length} peers, ${words.size} rules`);
 }
 
 test("a database of Debian's tcprules means the same here as there", () =>
   inFolder(async (folder) => {
     const cdb = join(folder, "cdb");
-    assert.equal(debian("tcprules", [cdb, join(folder, "tmp")], RULES).status, 0);
+    assertStrictEquals(debian("tcprules", [cdb, join(folder, "tmp")], RULES).status, 0);
     await assertSameVerdicts(cdb);
   }));
 
@@ -177,9 +177,9 @@ test("our tcprules writes the bytes that Debian's writes", () =>
     const [theirs, mine, tmp] = ["theirs", "mine", "tmp"].map((name) => join(folder, name));
     const many = Array.from({ length: 3000 }, (_, i) => `10.${i >> 8}.${i & 255}.:deny,N="${i}"\n`);
     for (const rules of ["", ":deny\n", RULES, RULES + many.join("")]) {
-      assert.equal(debian("tcprules", [theirs!, tmp!], rules).status, 0);
+      assertStrictEquals(debian("tcprules", [theirs!, tmp!], rules).status, 0);
       await ours(tcprules, [mine!, tmp!], rules);
-      assert.deepEqual(readFileSync(mine!), readFileSync(theirs!));
+      assertEquals(readFileSync(mine!), readFileSync(theirs!));
     }
     await assertSameVerdicts(mine!);
   }));
@@ -190,7 +190,7 @@ test("a database of tinycdb, with full IPv6 addresses, means the same here as th
     const lines = CDB_RULES.map(([key, value]) =>
       `+${key.length},${value.length}:${key}->${value}\n`
     );
-    assert.equal(debian("cdb", ["-c", cdb], `${lines.join("")}\n`).status, 0);
+    assertStrictEquals(debian("cdb", ["-c", cdb], `${lines.join("")}\n`).status, 0);
     await assertSameVerdicts(cdb);
   }));
 
@@ -208,21 +208,21 @@ ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128:deny
     await ours(tcprules, [cdb, join(folder, "tmp")], rules);
     const address = "2001:0DB8:0000:0000:0000:0000:0000:0001";
     const ones = Array.from({ length: 128 }, (_, k) => String.fromCharCode(96 + k)).join("");
-    assert.equal(
+    assertStrictEquals(
       debian("cdb", ["-d", cdb]).stdout,
       "+9,2:_0000e0g0->D\0\n+9,2:_0000e0g0->D\0\n" +
         "+49,5:^00`000000000000a0000bc0de0fgh000000000000000000i->+A=1\0\n" +
         `+39,2:${address}->D\0\n+43,0:joe@${address}->\n+129,2:^${ones}->D\0\n+0,0:->\n\n`,
     );
     // tinycdb must find seven records and no error.
-    assert.match(debian("cdb", ["-s", cdb]).stdout, /number of records: 7/);
+    assertMatch(debian("cdb", ["-s", cdb]).stdout, /number of records: 7/);
   }));
 
 test("networks that Debian's tcprules stored as text apply here", () =>
   inFolder((folder) => {
     const cdb = join(folder, "cdb");
     const rules = "10.0.0.0/8:deny\n10.1.0.0/16:allow\n192.0.2.64/26:deny\n";
-    assert.equal(debian("tcprules", [cdb, join(folder, "tmp")], rules).status, 0);
+    assertStrictEquals(debian("tcprules", [cdb, join(folder, "tmp")], rules).status, 0);
     const book = new RuleBook(new PathRules(cdb), { allowMissing: false, now: () => 0 });
     const rows: [ip: string, rule: string][] = [
       ["10.2.0.1", "rule 10.0.0.0/8"],
@@ -230,7 +230,7 @@ test("networks that Debian's tcprules stored as text apply here", () =>
       ["192.0.2.127", "rule 192.0.2.64/26"],
       ["192.0.2.128", "default"],
     ];
-    for (const [ip, rule] of rows) assert.equal(ruleWords(book.evaluate({ ip }).rule), rule);
+    for (const [ip, rule] of rows) assertStrictEquals(ruleWords(book.evaluate({ ip }).rule), rule);
   }));
 
 test("both refuse the same lines, but for those where Debian's stores what cannot be meant", () =>
@@ -258,9 +258,9 @@ test("both refuse the same lines, but for those where Debian's stores what canno
       ["2001:db8::1:deny", 100, 0],
     ];
     for (const [line, theirs, mine] of rows) {
-      assert.equal(debian("tcprules", [cdb, tmp], `${line}\n`).status, theirs, line);
+      assertStrictEquals(debian("tcprules", [cdb, tmp], `${line}\n`).status, theirs, line);
       const io = { stdin: bytes(`${line}\n`), stdout: () => {}, stderr: () => {}, env: {} };
-      assert.equal(await tcprules([cdb, tmp], io), mine, line);
+      assertStrictEquals(await tcprules([cdb, tmp], io), mine, line);
     }
   }));
 
@@ -289,7 +289,7 @@ test("Debian's tcpserver lets in whom our rulebook lets in, with the same variab
         const { allow, env } = book.evaluate({ ip });
         const set = new Map(env);
         const expected = allow ? `in:${set.get("LOOP") ?? ""}:${set.get("RANGE") ?? ""}` : "";
-        assert.equal(await visit(port, ip), expected, ip);
+        assertStrictEquals(await visit(port, ip), expected, ip);
       }
     } finally {
       server.kill();
@@ -329,28 +329,31 @@ test("asked while Debian's tcprules replaces the file, the rulebook gives the ol
       while (!done) {
         book.expire();
         const verdict = book.evaluate({ ip: "192.0.2.1" });
-        assert.equal(verdict.error, undefined);
+        assertStrictEquals(verdict.error, undefined);
         asked++;
         if (verdict.allow) allowed++;
         await new Promise((resolve) => setImmediate(resolve));
       }
       book.expire();
-      assert.equal(book.evaluate({ ip: "192.0.2.1" }).allow, allow);
+      assertStrictEquals(book.evaluate({ ip: "192.0.2.1" }).allow, allow);
     }
     book.close();
-    assert.ok(asked > 40 && allowed > 0 && allowed < asked, `${allowed} of ${asked}`);
+    assert(asked > 40 && allowed > 0 && allowed < asked, `${allowed} of ${asked}`);
   }));
 
 test("a file damaged in any byte is never followed where Debian's sound one denies", () =>
   inFolder((folder) => {
     const cdb = join(folder, "cdb");
-    assert.equal(debian("tcprules", [cdb, join(folder, "tmp")], "10.:allow\n:deny\n").status, 0);
+    assertStrictEquals(
+      debian("tcprules", [cdb, join(folder, "tmp")], "10.:allow\n:deny\n").status,
+      0,
+    );
     const sound = readFileSync(cdb);
     for (let at = 0; at < sound.length; at++) {
       const damaged = Uint8Array.from(sound);
       damaged[at]! ^= 0xff;
       writeFileSync(cdb, damaged);
       const book = new RuleBook(new PathRules(cdb), { allowMissing: true, now: () => 0 });
-      assert.equal(book.evaluate({ ip: "192.0.2.1" }).allow, false, `byte ${at}`);
+      assertStrictEquals(book.evaluate({ ip: "192.0.2.1" }).allow, false, `byte ${at}`);
     }
   }));

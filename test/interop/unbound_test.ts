@@ -1,11 +1,11 @@
 /** The resolver against Debian's `unbound`: local zones, both families, TCP for large answers. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hostOperand } from "../../src/accept/host.ts";
 import { remoteName } from "../../src/admit/names.ts";
@@ -144,27 +144,27 @@ const ROWS: [name: string, type: DnsQueryType, status: string, values?: string[]
 ];
 for (const [name, type, status, values = []] of ROWS) {
   test(`unbound's ${type} of ${name} is ${status}`, async () => {
-    assert.deepEqual(await resolver.lookup(name, type), { status, values });
+    assertEquals<unknown>(await resolver.lookup(name, type), { status, values });
   });
 }
 
 test("several names of one address are all found", async () => {
   const { values } = await resolver.names("192.0.2.3");
-  assert.deepEqual([...values].sort(), ["one.test", "two.test"]);
+  assertEquals([...values].sort(), ["one.test", "two.test"]);
 });
 
 test("250 addresses come by TCP, because they do not fit into a datagram", async () => {
   const before = streams;
   const { status, values } = await resolver.lookup("many.test", "A");
-  assert.equal(status, "found");
-  assert.deepEqual([...values].sort(), [...MANY].sort());
-  assert.equal(streams - before, 1);
+  assertStrictEquals(status, "found");
+  assertEquals([...values].sort(), [...MANY].sort());
+  assertStrictEquals(streams - before, 1);
 });
 
 test("the same by IPv6 transport", async () => {
   const six = resolverOf(`[::1]:${port}`);
-  assert.deepEqual((await six.lookup("host.test", "A")).values, ["192.0.2.1"]);
-  assert.equal((await six.lookup("many.test", "A")).values.length, 250);
+  assertEquals((await six.lookup("host.test", "A")).values, ["192.0.2.1"]);
+  assertStrictEquals((await six.lookup("many.test", "A")).values.length, 250);
   six.close();
 });
 
@@ -178,15 +178,15 @@ test("peers get their names, with -p only those that lead back", async () => {
     ["192.0.2.99", undefined, undefined],
   ];
   for (const [ip, plain, paranoid] of rows) {
-    assert.equal((await remoteName(ip, { paranoid: false }, resolver)).name, plain, ip);
-    assert.equal((await remoteName(ip, { paranoid: true }, resolver)).name, paranoid, ip);
+    assertStrictEquals((await remoteName(ip, { paranoid: false }, resolver)).name, plain, ip);
+    assertStrictEquals((await remoteName(ip, { paranoid: true }, resolver)).name, paranoid, ip);
   }
 });
 
 test("the host operand is qualified and resolved", async () => {
-  assert.deepEqual(await hostOperand("host", 0, resolver), ["192.0.2.1", "2001:db8::1"]);
-  assert.deepEqual(await hostOperand("v6only", 6, resolver), ["2001:db8::6"]);
-  await assert.rejects(hostOperand("missing", 0, resolver), /"missing": no such name$/);
+  assertEquals(await hostOperand("host", 0, resolver), ["192.0.2.1", "2001:db8::1"]);
+  assertEquals(await hostOperand("v6only", 6, resolver), ["2001:db8::6"]);
+  await assertRejects(() => hostOperand("missing", 0, resolver), Error, /"missing": no such name$/);
 });
 
 test("500 questions at once are all answered", async () => {
@@ -194,6 +194,6 @@ test("500 questions at once are all answered", async () => {
   const all = await Promise.all(
     Array.from({ length: 500 }, (_, i) => fresh.lookup(`n${i}.nowhere.test`, "A")),
   );
-  assert.ok(all.every(({ status }) => status === "nxdomain"));
+  assert(all.every(({ status }) => status === "nxdomain"));
   fresh.close();
 });

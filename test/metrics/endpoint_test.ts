@@ -1,8 +1,8 @@
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { after, test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
@@ -72,7 +72,7 @@ async function refusal(address: MetricsAddress): Promise<FatalError> {
   try {
     (await listenMetrics(address, { text: () => "", onError: fail })).close();
   } catch (error) {
-    assert.ok(error instanceof FatalError);
+    assert(error instanceof FatalError);
     return error;
   }
   throw new Error("it was bound");
@@ -82,13 +82,13 @@ test("GET /metrics gets the metrics as they are now, everything else a refusal",
   let count = 0;
   await within(
     async (endpoint) => {
-      assert.match(endpoint.where, /^http:\/\/127\.0\.0\.1:[0-9]+\/metrics$/);
-      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nm 1\n$/);
-      assert.match(await ask(endpoint, GET), /\r\n\r\nm 2\n$/);
-      assert.match(await ask(endpoint, "GET / HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 404 /);
-      assert.match(await ask(endpoint, "POST /metrics HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 405 /);
-      assert.match(await ask(endpoint, "\0\r\n\r\n"), /^HTTP\/1\.1 400 /);
-      assert.equal(count, 2, "a refusal made metrics");
+      assertMatch(endpoint.where, /^http:\/\/127\.0\.0\.1:[0-9]+\/metrics$/);
+      assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nm 1\n$/);
+      assertMatch(await ask(endpoint, GET), /\r\n\r\nm 2\n$/);
+      assertMatch(await ask(endpoint, "GET / HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 404 /);
+      assertMatch(await ask(endpoint, "POST /metrics HTTP/1.1\r\n\r\n"), /^HTTP\/1\.1 405 /);
+      assertMatch(await ask(endpoint, "\0\r\n\r\n"), /^HTTP\/1\.1 400 /);
+      assertStrictEquals(count, 2, "a refusal made metrics");
     },
     LOOPBACK,
     { text: () => `m ${++count}\n` },
@@ -103,7 +103,7 @@ test("a request that comes in pieces is put together", async () => {
       await new Promise<void>((resolve) => client.socket.write(char, () => resolve()));
     }
     await client.closed;
-    assert.match(client.text, /^HTTP\/1\.1 200 /);
+    assertMatch(client.text, /^HTTP\/1\.1 200 /);
   });
 });
 
@@ -112,13 +112,13 @@ test("a client that has ended its side after the request is answered", async () 
     const client = new Client(endpoint);
     client.socket.end(GET);
     await client.closed;
-    assert.match(client.text, /^HTTP\/1\.1 200 /);
+    assertMatch(client.text, /^HTTP\/1\.1 200 /);
   });
 });
 
 test("a head without end is refused at its limit, however much follows", async () => {
   await within(async (endpoint) => {
-    assert.match(
+    assertMatch(
       await ask(endpoint, `GET /metrics HTTP/1.1\r\nA: ${"x".repeat(300_000)}`),
       /^HTTP\/1\.1 431 /,
     );
@@ -130,7 +130,7 @@ test("an answer of many kilobytes arrives whole", async () => {
   await within(
     async (endpoint) => {
       const got = await ask(endpoint, GET);
-      assert.equal(got.slice(got.indexOf("\r\n\r\n") + 4), text);
+      assertStrictEquals(got.slice(got.indexOf("\r\n\r\n") + 4), text);
     },
     LOOPBACK,
     { text: () => text },
@@ -143,7 +143,7 @@ test("a client that sends nothing, or half a request, is closed when the time is
       const [silent, slow] = [new Client(endpoint), new Client(endpoint)];
       slow.socket.write("GET /met");
       await Promise.all([silent.closed, slow.closed]);
-      assert.equal(silent.text + slow.text, "");
+      assertStrictEquals(silent.text + slow.text, "");
     },
     LOOPBACK,
     { maxTime: 50 },
@@ -160,7 +160,7 @@ test("a client that does not read the answer is closed when the time is up", asy
       await new Client(endpoint).closed; // the second client came later, so the first one's time is up, too
       client.socket.resume();
       await client.closed;
-      assert.ok(client.text.length < 50_000_000);
+      assert(client.text.length < 50_000_000);
     },
     LOOPBACK,
     { maxTime: 50, text: () => "m 1\n".repeat(12_500_000) },
@@ -174,11 +174,11 @@ test("of too many clients the oldest gives way", async () => {
       await oldest.connected;
       const second = new Client(endpoint);
       await second.connected;
-      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+      assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
       await oldest.closed;
       second.socket.write(GET);
       await second.closed;
-      assert.match(second.text, /^HTTP\/1\.1 200 /);
+      assertMatch(second.text, /^HTTP\/1\.1 200 /);
     },
     LOOPBACK,
     { maxConnections: 2 },
@@ -188,7 +188,7 @@ test("of too many clients the oldest gives way", async () => {
 test("metrics that cannot be made are an answer too, and told", async () => {
   const told: unknown[] = [];
   await within(
-    async (endpoint) => assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
+    async (endpoint) => assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
     LOOPBACK,
     {
       text: () => {
@@ -197,7 +197,7 @@ test("metrics that cannot be made are an answer too, and told", async () => {
       onError: (error) => told.push(error),
     },
   );
-  assert.equal(told.length, 1);
+  assertStrictEquals(told.length, 1);
 });
 
 test("metrics that take their time are waited for, by clients that have ended their side too", async () => {
@@ -215,7 +215,7 @@ test("metrics that take their time are waited for, by clients that have ended th
       await gone.closed;
       wait.resolve("m 7\n");
       await Promise.all([open.closed, half.closed]);
-      for (const { text } of [open, half]) assert.match(text, /\r\n\r\nm 7\n$/);
+      for (const { text } of [open, half]) assertMatch(text, /\r\n\r\nm 7\n$/);
     },
     LOOPBACK,
     {
@@ -231,11 +231,11 @@ test("metrics that do not come are an answer too, but nobody is told of those cu
   const told: unknown[] = [];
   const options = { text: () => Promise.reject(new Error("no")), onError: told.push.bind(told) };
   await within(
-    async (endpoint) => assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
+    async (endpoint) => assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
     LOOPBACK,
     options,
   );
-  assert.equal(told.length, 1);
+  assertStrictEquals(told.length, 1);
   const never = Promise.withResolvers<string>();
   const asked = Promise.withResolvers<void>();
   const text = (): Promise<string> => {
@@ -249,44 +249,45 @@ test("metrics that do not come are an answer too, but nobody is told of those cu
   endpoint.close();
   never.reject(new Error("the server is shutting down"));
   await client.closed;
-  assert.equal(client.text, "");
-  assert.equal(told.length, 1);
+  assertStrictEquals(client.text, "");
+  assertStrictEquals(told.length, 1);
 });
 
 test("a socket that listens already is taken over, and closed at the end", async () => {
   const { libc } = await currentRuntime();
-  assert.ok(libc);
+  assert(libc);
   const fd = metricsSocket(libc, LOOPBACK) ?? -1;
   const { port } = libc.getsockname(fd);
   const kept = libc.dup(fd); // like the server's copy for the next worker
   await within(
     async (endpoint) => {
-      assert.equal(endpoint.where, `http://127.0.0.1:${port}/metrics`);
-      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+      assertStrictEquals(endpoint.where, `http://127.0.0.1:${port}/metrics`);
+      assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
     },
     LOOPBACK,
     { socket: fd },
   );
   await within(
     async (endpoint) => {
-      assert.equal(endpoint.where, `http://127.0.0.1:${port}/metrics`);
-      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+      assertStrictEquals(endpoint.where, `http://127.0.0.1:${port}/metrics`);
+      assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
     },
     LOOPBACK,
     { socket: kept },
   );
   await within(async (endpoint) => {
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { host: "127.0.0.1", port });
 });
 
 test("only an address gets a socket beforehand, and one that cannot be had is fatal", async () => {
   const { libc } = await currentRuntime();
-  assert.ok(libc);
-  assert.equal(metricsSocket(libc, { path: join(dir, "no") }), undefined);
-  assert.throws(
+  assert(libc);
+  assertStrictEquals(metricsSocket(libc, { path: join(dir, "no") }), undefined);
+  assertThrows(
     () => metricsSocket(libc, { host: "192.0.2.1", port: 9100 }),
-    /^FatalError: unable to listen for --metrics on 192\.0\.2\.1:9100: /,
+    FatalError,
+    /^unable to listen for --metrics on 192\.0\.2\.1:9100: /,
   );
 });
 
@@ -297,10 +298,10 @@ test("closing frees the port at once and sends everybody away", async () => {
   first.close();
   const port = Number(new URL(first.where).port);
   await within(async (endpoint) => {
-    assert.equal(endpoint.where, first.where);
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assertStrictEquals(endpoint.where, first.where);
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
     first.close(); // a second close does nothing
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { host: "127.0.0.1", port });
   await client.closed;
 });
@@ -309,23 +310,23 @@ test("an address in use is refused with address and reason", async () => {
   await within(async (endpoint) => {
     const port = Number(new URL(endpoint.where).port);
     const { message, code } = await refusal({ host: "127.0.0.1", port });
-    assert.match(
+    assertMatch(
       message,
       new RegExp(`^unable to listen for --metrics on 127.0.0.1:${port}: .*in use`),
     );
-    assert.equal(code, 111);
+    assertStrictEquals(code, 111);
   });
 });
 
 test("an address of another machine is refused", async () => {
   const { message } = await refusal({ host: "192.0.2.1", port: 9100 });
-  assert.match(message, /^unable to listen for --metrics on 192\.0\.2\.1:9100: /);
+  assertMatch(message, /^unable to listen for --metrics on 192\.0\.2\.1:9100: /);
 });
 
 test("IPv6 works, and is shown in brackets", async () => {
   await within(async (endpoint) => {
-    assert.match(endpoint.where, /^http:\/\/\[::1\]:[0-9]+\/metrics$/);
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assertMatch(endpoint.where, /^http:\/\/\[::1\]:[0-9]+\/metrics$/);
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { host: "::1", port: 0 });
 });
 
@@ -334,15 +335,15 @@ test("a unix socket is its owner's alone, and gone at the end", async () => {
   const before = process.umask(0);
   try {
     await within(async (endpoint) => {
-      assert.equal(endpoint.where, path);
-      assert.equal(fs.statSync(path).mode & 0o7777, 0o600);
-      assert.equal(process.umask(), 0);
-      assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+      assertStrictEquals(endpoint.where, path);
+      assertStrictEquals(fs.statSync(path).mode & 0o7777, 0o600);
+      assertStrictEquals(process.umask(), 0);
+      assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
     }, { path });
   } finally {
     process.umask(before);
   }
-  assert.ok(!fs.existsSync(path));
+  assert(!fs.existsSync(path));
 });
 
 test("a socket that a dead server has left makes room", async () => {
@@ -351,9 +352,9 @@ test("a socket that a dead server has left makes room", async () => {
   const dead = await listenMetrics({ path: moved }, { text: () => "", onError: fail });
   fs.renameSync(moved, path); // close removes only `moved`
   dead.close();
-  assert.ok(fs.existsSync(path));
+  assert(fs.existsSync(path));
   await within(async (endpoint) => {
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { path });
 });
 
@@ -363,29 +364,29 @@ test("closing leaves the file of whoever has the path by now", async () => {
   fs.renameSync(path, `${path}.moved`);
   await within(async (endpoint) => {
     first.close();
-    assert.ok(fs.existsSync(path));
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assert(fs.existsSync(path));
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { path });
-  assert.ok(!fs.existsSync(path));
+  assert(!fs.existsSync(path));
 });
 
 test("a socket in use, a file and a missing folder are refused and left alone", async () => {
   const path = join(dir, "used");
   await within(async (endpoint) => {
     const { message } = await refusal({ path });
-    assert.equal(
+    assertStrictEquals(
       message,
       `unable to listen for --metrics on ${path}: another server listens there`,
     );
-    assert.match(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
+    assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 200 /);
   }, { path });
   const file = join(dir, "file");
   fs.writeFileSync(file, "dear");
-  assert.match((await refusal({ path: file })).message, /: the file exists and is no socket$/);
-  assert.equal(fs.readFileSync(file, "utf8"), "dear");
+  assertMatch((await refusal({ path: file })).message, /: the file exists and is no socket$/);
+  assertStrictEquals(fs.readFileSync(file, "utf8"), "dear");
   fs.symlinkSync(file, join(dir, "link"));
-  assert.match((await refusal({ path: join(dir, "link") })).message, /no socket$/);
-  assert.match(
+  assertMatch((await refusal({ path: join(dir, "link") })).message, /no socket$/);
+  assertMatch(
     (await refusal({ path: join(dir, "none/metrics") })).message,
     /^unable to listen for --metrics on .*none\/metrics: /,
   );

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { expose, type Family, type Labels } from "../../src/metrics/exposition.ts";
 
@@ -35,9 +35,9 @@ test("families come out as HELP, TYPE and their samples", () => {
       ].join("\n"),
     ],
   ];
-  for (const [family, text] of rows) assert.equal(expose([family]), text);
+  for (const [family, text] of rows) assertStrictEquals(expose([family]), text);
   const all = rows.map(([family]) => family);
-  assert.equal(expose(all), rows.map(([, text]) => text).join(""));
+  assertStrictEquals(expose(all), rows.map(([, text]) => text).join(""));
 });
 
 test("values are written as Prometheus reads them", () => {
@@ -53,7 +53,7 @@ test("values are written as Prometheus reads them", () => {
     [NaN, "NaN"],
   ];
   for (const [value, text] of rows) {
-    assert.equal(expose([gauge([], value)]).split("\n")[2], `m ${text}`);
+    assertStrictEquals(expose([gauge([], value)]).split("\n")[2], `m ${text}`);
   }
 });
 
@@ -68,25 +68,26 @@ test("label values are escaped, so that none can end its line or its quotes", ()
     ["naïve ☃ {}=,#", "naïve ☃ {}=,#"],
   ];
   for (const [value, text] of rows) {
-    assert.equal(expose([gauge([["file", value]], 1)]).split("\n")[2], `m{file="${text}"} 1`);
+    assertStrictEquals(expose([gauge([["file", value]], 1)]).split("\n")[2], `m{file="${text}"} 1`);
   }
-  assert.match(expose([gauge([["a", "1"], ["b", "2"]], 1)]), /^m\{a="1",b="2"\} 1$/m);
+  assertMatch(expose([gauge([["a", "1"], ["b", "2"]], 1)]), /^m\{a="1",b="2"\} 1$/m);
 });
 
 test("help is escaped, its quotes are not", () => {
   const text = expose([{ name: "m", help: 'a\nb\\c"d', type: "gauge", samples: [] }]);
-  assert.equal(text, '# HELP m a\\nb\\\\c"d\n# TYPE m gauge\n');
+  assertStrictEquals(text, '# HELP m a\\nb\\\\c"d\n# TYPE m gauge\n');
 });
 
 test("a name that Prometheus does not allow is a mistake", () => {
   for (const name of ["", "9a", "a-b", "a b", "ä", "a\n"]) {
     const family: Family = { name, help: "", type: "gauge", samples: [] };
-    assert.throws(
+    assertThrows(
       () => expose([family]),
-      /^Error: unable to expose metric .*: not a metric's name$/s,
+      Error,
+      /^unable to expose metric .*: not a metric's name$/s,
     );
   }
   for (const label of ["", "1a", "a:b", "__name", "a b", 'a"', "a\n"]) {
-    assert.throws(() => expose([gauge([[label, ""]], 1)]), /is not a label's name$/);
+    assertThrows(() => expose([gauge([[label, ""]], 1)]), Error, /is not a label's name$/);
   }
 });

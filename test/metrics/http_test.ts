@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { type HttpStatus, MAX_HEAD, requestStatus, respond } from "../../src/metrics/http.ts";
 
@@ -29,8 +29,8 @@ test("only GET /metrics is granted", () => {
     ["\x16\x03\x01\x02\0\x01\r\n\r\n", 400],
   ];
   for (const [request, wanted] of rows) {
-    assert.equal(requestStatus(bytes(request)), wanted, request);
-    assert.equal(piecewise(bytes(request)), wanted, request);
+    assertStrictEquals(requestStatus(bytes(request)), wanted, request);
+    assertStrictEquals(piecewise(bytes(request)), wanted, request);
   }
 });
 
@@ -56,36 +56,36 @@ test("whatever comes gets one answer, whole or in pieces", () => {
     const end = /\n\r?\n/.exec(request);
     const head = bytes(end ? request.slice(0, end.index + end[0].length) : request);
     const answer = requestStatus(bytes(request));
-    assert.equal(answer === undefined, end === null, JSON.stringify(request));
-    assert.equal(requestStatus(head), answer, JSON.stringify(request));
-    assert.equal(piecewise(bytes(request)), answer, JSON.stringify(request));
+    assertStrictEquals(answer === undefined, end === null, JSON.stringify(request));
+    assertStrictEquals(requestStatus(head), answer, JSON.stringify(request));
+    assertStrictEquals(piecewise(bytes(request)), answer, JSON.stringify(request));
   }
 });
 
 test("a head is waited for, byte by byte, up to its limit", () => {
   const request = bytes("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
   for (let i = 0; i < request.length; i++) {
-    assert.equal(requestStatus(request.subarray(0, i)), undefined, String(i));
+    assertStrictEquals(requestStatus(request.subarray(0, i)), undefined, String(i));
   }
   const long = bytes(`GET /metrics HTTP/1.1\r\nA: ${"x".repeat(MAX_HEAD)}`);
-  assert.equal(requestStatus(long.subarray(0, MAX_HEAD - 1)), undefined);
-  assert.equal(requestStatus(long.subarray(0, MAX_HEAD)), 431);
-  assert.equal(requestStatus(long), 431);
+  assertStrictEquals(requestStatus(long.subarray(0, MAX_HEAD - 1)), undefined);
+  assertStrictEquals(requestStatus(long.subarray(0, MAX_HEAD)), 431);
+  assertStrictEquals(requestStatus(long), 431);
 });
 
 test("a response says its length in bytes and ends the connection", () => {
   const [head, body] = text(respond(200, "é 1\n")).split("\r\n\r\n");
-  assert.equal(body, "é 1\n");
-  assert.match(head ?? "", /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain; version=0\.0\.4;/);
-  assert.match(head ?? "", /\r\nContent-Length: 5\r\n/);
-  assert.match(head ?? "", /\r\nConnection: close$/);
+  assertStrictEquals(body, "é 1\n");
+  assertMatch(head ?? "", /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/plain; version=0\.0\.4;/);
+  assertMatch(head ?? "", /\r\nContent-Length: 5\r\n/);
+  assertMatch(head ?? "", /\r\nConnection: close$/);
 });
 
 test("a refusal never carries the metrics", () => {
   for (const answer of [400, 404, 405, 431, 503] as const) {
     const response = text(respond(answer, "secret"));
-    assert.match(response, new RegExp(`^HTTP/1\\.1 ${answer} .*\r\n`));
-    assert.ok(!response.includes("secret"));
-    assert.equal(response.includes("\r\nAllow: GET\r\n"), answer === 405);
+    assertMatch(response, new RegExp(`^HTTP/1\\.1 ${answer} .*\r\n`));
+    assert(!response.includes("secret"));
+    assertStrictEquals(response.includes("\r\nAllow: GET\r\n"), answer === 405);
   }
 });

@@ -1,13 +1,13 @@
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { CIPHERS, endingOf } from "../../src/metrics/reasons.ts";
 
 test("a wait status tells how a program ended", () => {
   const rows = [[0, "ok"], [256, "failed"], [255 * 256, "failed"], [9, "signal"], [15, "signal"]];
-  for (const [status, wanted] of rows) assert.equal(endingOf(Number(status)), wanted);
+  for (const [status, wanted] of rows) assertStrictEquals(endingOf(Number(status)), wanted);
 });
 
 test("the cipher suites have OpenSSL's names, each once", () => {
-  assert.equal(new Set(CIPHERS).size, CIPHERS.length);
-  assert.ok(CIPHERS.includes("ECDHE-RSA-CHACHA20-POLY1305"));
+  assertStrictEquals(new Set(CIPHERS).size, CIPHERS.length);
+  assert(CIPHERS.includes("ECDHE-RSA-CHACHA20-POLY1305"));
 });

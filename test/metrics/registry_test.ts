@@ -1,20 +1,20 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { expose } from "../../src/metrics/exposition.ts";
 import { Counter, Histogram, Registry } from "../../src/metrics/registry.ts";
 
 test("a counter without labels counts", () => {
   const counter = new Counter();
-  assert.deepEqual(counter.samples(), [{ labels: [], value: 0 }]);
+  assertEquals(counter.samples(), [{ labels: [], value: 0 }]);
   counter.add();
   counter.add();
-  assert.deepEqual(counter.samples(), [{ labels: [], value: 2 }]);
+  assertEquals(counter.samples(), [{ labels: [], value: 2 }]);
 });
 
 test("every value of a single label is shown from the beginning", () => {
   const counter = new Counter(["outcome", ["ok", "denied"]]);
   counter.add("denied");
-  assert.deepEqual(counter.samples(), [
+  assertEquals(counter.samples(), [
     { labels: [["outcome", "ok"]], value: 0 },
     { labels: [["outcome", "denied"]], value: 1 },
   ]);
@@ -23,7 +23,7 @@ test("every value of a single label is shown from the beginning", () => {
 test("of several labels each combination has a count of its own", () => {
   const sets = [["a", "b"], ["c", "d", "e"], ["f", "g"]] as const;
   const counter = new Counter(["x", sets[0]], ["y", sets[1]], ["z", sets[2]]);
-  assert.deepEqual(counter.samples(), []);
+  assertEquals(counter.samples(), []);
   const wanted: unknown[] = [];
   for (const [i, x] of sets[0].entries()) {
     for (const [j, y] of sets[1].entries()) {
@@ -34,7 +34,7 @@ test("of several labels each combination has a count of its own", () => {
       }
     }
   }
-  assert.deepEqual(counter.samples(), wanted);
+  assertEquals(counter.samples(), wanted);
 });
 
 test("what is not in a label's set counts as other and never becomes a label", () => {
@@ -42,7 +42,7 @@ test("what is not in a label's set counts as other and never becomes a label", (
   for (let i = 0; i < 1000; i++) counter.add(`TLSv${i}`, 'x"} 1\n');
   counter.add("TLSv1.3", "toString");
   counter.add("TLSv1.3");
-  assert.deepEqual(counter.samples(), [
+  assertEquals(counter.samples(), [
     { labels: [["version", "TLSv1.3"], ["cipher", "other"]], value: 2 },
     { labels: [["version", "other"], ["cipher", "other"]], value: 1000 },
   ]);
@@ -51,11 +51,11 @@ test("what is not in a label's set counts as other and never becomes a label", (
 test("without an other, what is not in the set is not counted", () => {
   const counter = new Counter(["outcome", ["ok"]]);
   counter.add("__proto__");
-  assert.deepEqual(counter.samples(), [{ labels: [["outcome", "ok"]], value: 0 }]);
+  assertEquals(counter.samples(), [{ labels: [["outcome", "ok"]], value: 0 }]);
 });
 
 test("a label without values is a mistake", () => {
-  assert.throws(() => new Counter(["a", []]), /a label without values/);
+  assertThrows(() => new Counter(["a", []]), Error, /a label without values/);
 });
 
 test("a value at a bucket's end belongs to the bucket", () => {
@@ -75,24 +75,29 @@ test("a value at a bucket's end belongs to the bucket", () => {
     histogram.observe(value);
     const counts = [0, 0, 0, 0];
     counts[bucket] = 1;
-    assert.deepEqual([...histogram.counts], counts, String(value));
-    assert.equal(histogram.sum, value);
+    assertEquals([...histogram.counts], counts, String(value));
+    assertStrictEquals(histogram.sum, value);
   }
 });
 
 test("what is no number leaves a histogram as it was", () => {
   const histogram = new Histogram([1]);
   histogram.observe(NaN);
-  assert.deepEqual([[...histogram.counts], histogram.sum], [[0, 0], 0]);
+  assertEquals([[...histogram.counts], histogram.sum], [[0, 0], 0]);
 });
 
 test("bounds that do not ascend are a mistake", () => {
   for (const bounds of [[1, 1], [2, 1], [NaN], [1, NaN], [1, Infinity], [Infinity]]) {
-    assert.throws(() => new Histogram(bounds), /bounds must be finite and ascend/, String(bounds));
+    assertThrows(
+      () => new Histogram(bounds),
+      Error,
+      /bounds must be finite and ascend/,
+      String(bounds),
+    );
   }
   const empty = new Histogram([]);
   empty.observe(5);
-  assert.deepEqual([...empty.counts], [1]);
+  assertEquals([...empty.counts], [1]);
 });
 
 test("a registry shows its families in the order in which they were made, as they are now", () => {
@@ -104,12 +109,12 @@ test("a registry shows its families in the order in which they were made, as the
   registry.histogram("d_seconds", "D.", [1]).observe(0.5);
   counter.add("y");
   running = 2;
-  assert.equal(
+  assertStrictEquals(
     expose(registry.families()).replaceAll(/^#.*\n/gm, ""),
     'a_total{x="y"} 1\nb 2\nc_total 7\nd_seconds_bucket{le="1"} 1\nd_seconds_bucket{le="+Inf"} 1\n' +
       "d_seconds_sum 0.5\nd_seconds_count 1\n",
   );
-  assert.throws(() => registry.gauge("b", "", () => 0), /unable to add metric b: it exists/);
+  assertThrows(() => registry.gauge("b", "", () => 0), Error, /unable to add metric b: it exists/);
 });
 
 test("samples with the same labels are shown once, and never more than a thousand", () => {
@@ -120,8 +125,8 @@ test("samples with the same labels are shown once, and never more than a thousan
     { labels: [["file", "a"], ["name", "n"]], value: 3 },
   ]);
   const [family] = registry.families();
-  assert.ok(family?.type === "gauge");
-  assert.deepEqual(family.samples.map(({ value }) => value), [1, 3]);
+  assert(family?.type === "gauge");
+  assertEquals(family.samples.map(({ value }) => value), [1, 3]);
   const many = new Registry();
   many.gauges(
     "e",
@@ -133,8 +138,8 @@ test("samples with the same labels are shown once, and never more than a thousan
       ),
   );
   const [crowd] = many.families();
-  assert.ok(crowd?.type === "gauge");
-  assert.equal(crowd.samples.length, 1000);
+  assert(crowd?.type === "gauge");
+  assertStrictEquals(crowd.samples.length, 1000);
 });
 
 /** A registry with one metric of each kind, and the state that it shows. */
@@ -154,37 +159,37 @@ function mixed(): { registry: Registry; state: { own: number; whole: number } } 
 
 test("what can be summed is numbers in a fixed order, with what each of them is", () => {
   const { registry, state } = mixed();
-  assert.deepEqual([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
-  assert.deepEqual(registry.kinds(), [
+  assertEquals([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
+  assertEquals(registry.kinds(), [
     ...["count", "count"],
     ...["count", "count", "count", "sum"],
     ...["count", "state"],
   ]);
   state.own = 4;
-  assert.equal(registry.counts().at(-1), 4);
+  assertStrictEquals(registry.counts().at(-1), 4);
 });
 
 test("a registry shows the numbers it is given, and its own of what is not summed", () => {
   const { registry } = mixed();
   const given = Float64Array.of(10, 20, 1, 2, 3, 4.5, 50, 60);
-  assert.equal(
+  assertStrictEquals(
     expose(registry.families(given)).replaceAll(/^#.*\n/gm, ""),
     'a_total{x="y"} 10\na_total{x="z"} 20\nb 8\nc_seconds_bucket{le="1"} 1\n' +
       'c_seconds_bucket{le="2"} 3\nc_seconds_bucket{le="+Inf"} 6\nc_seconds_sum 4.5\n' +
       'c_seconds_count 6\nd_total 50\ne_total{x="y"} 9\nf 60\n',
   );
-  assert.deepEqual([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
+  assertEquals([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
 });
 
 test("with its own numbers a registry shows what it shows without", () => {
   const { registry } = mixed();
-  assert.equal(expose(registry.families(registry.counts())), expose(registry.families()));
+  assertStrictEquals(expose(registry.families(registry.counts())), expose(registry.families()));
 });
 
 test("combinations that only another has counted are shown too", () => {
   const registry = new Registry();
   registry.counter("a_total", "A.", ["x", ["1", "2"]], ["y", ["3", "4"]]);
-  assert.equal(
+  assertStrictEquals(
     expose(registry.families(Float64Array.of(0, 5, 0, 0))).split("\n").at(-2),
     'a_total{x="1",y="4"} 5',
   );

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { nodeTransport, type Transport } from "../../src/dns/transport.ts";
 import { RCODE } from "../../src/codec/dns/message.ts";
@@ -39,11 +39,11 @@ test("a question counts once, however many wait for its answer or are told from 
     onAnswer: (status) => metrics.asked(status),
   });
   const both = await Promise.all([one.lookup("a.test", "A"), one.lookup("a.test", "A")]);
-  assert.deepEqual(both.map(({ status }) => status), ["nxdomain", "nxdomain"]);
+  assertEquals(both.map(({ status }) => status), ["nxdomain", "nxdomain"]);
   await one.lookup("a.test", "A");
-  assert.deepEqual(counts(metrics), { nxdomain: 1 });
+  assertEquals(counts(metrics), { nxdomain: 1 });
   await one.lookup("b.test", "AAAA");
-  assert.deepEqual(counts(metrics), { nxdomain: 2 });
+  assertEquals(counts(metrics), { nxdomain: 2 });
   one.close();
 });
 
@@ -51,7 +51,7 @@ test("questions that fail, are called off or find no room count by their outcome
   const metrics = new ServerMetrics();
   const onAnswer = (status: string): void => metrics.asked(status);
   const failed = resolverFor("192.0.2.1", { transport: failing, onAnswer });
-  assert.equal((await failed.lookup("a.test", "A")).status, "servfail");
+  assertStrictEquals((await failed.lookup("a.test", "A")).status, "servfail");
   failed.close();
   const silent: Transport = { ...nodeTransport, udp: () => () => {} };
   const crowded = resolverFor("192.0.2.1", {
@@ -61,8 +61,8 @@ test("questions that fail, are called off or find no room count by their outcome
   });
   const first = crowded.lookup("a.test", "A");
   const second = crowded.lookup("b.test", "A");
-  assert.equal((await crowded.lookup("c.test", "A")).status, "busy");
+  assertStrictEquals((await crowded.lookup("c.test", "A")).status, "busy");
   crowded.close();
   await Promise.all([first, second]);
-  assert.deepEqual(counts(metrics), { servfail: 1, busy: 1, aborted: 2 });
+  assertEquals(counts(metrics), { servfail: 1, busy: 1, aborted: 2 });
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Connection } from "../../src/connection.ts";
 import { expose } from "../../src/metrics/exposition.ts";
@@ -87,7 +87,7 @@ test("a connection that ends well counts in each stage", () => {
       conn.finish();
       conn.clientGone();
     });
-    assert.deepEqual(seen, {
+    assertEquals(seen, {
       connections_accepted_total: 1,
       'connections_total{outcome="ok"}': 1,
       'programs_total{result="ok"}': 1,
@@ -179,7 +179,7 @@ test("a connection fails in the stage it was in, and by the first failure", () =
       steps(conn, metrics);
       conn.finish();
     });
-    assert.deepEqual(seen, { connections_accepted_total: 1, ...wanted, [TIMES.connection]: 1 });
+    assertEquals(seen, { connections_accepted_total: 1, ...wanted, [TIMES.connection]: 1 });
   }
 });
 
@@ -191,7 +191,7 @@ test("UCSPI-TLS: a failed handshake is the outcome although a program ran", () =
     conn.programEnded(PROGRAM, 15);
     conn.finish();
   });
-  assert.deepEqual(seen, {
+  assertEquals(seen, {
     connections_accepted_total: 1,
     'connections_total{outcome="handshake_failed"}': 1,
     'handshake_failures_total{reason="not_tls"}': 1,
@@ -208,7 +208,7 @@ test("UCSPI-TLS: a handshake takes time of its own", () => {
     conn.enter("handshake");
     conn.enter("conversing");
   });
-  assert.deepEqual(seen, {
+  assertEquals(seen, {
     connections_accepted_total: 1,
     [TIMES.admission]: 1,
     [TIMES.handshake]: 1,
@@ -225,18 +225,18 @@ test("UCSPI-TLS: a client that has gone before its handshake counts as one that 
     conn.fail({ kind: "client gone", how: "closed" }, "handshake");
     conn.finish();
   });
-  assert.equal(seen['connections_total{outcome="handshake_failed"}'], 1);
-  assert.equal(seen['handshake_failures_total{reason="closed_by_client"}'], 1);
+  assertStrictEquals(seen['connections_total{outcome="handshake_failed"}'], 1);
+  assertStrictEquals(seen['handshake_failures_total{reason="closed_by_client"}'], 1);
 });
 
 test("one that was reset before it was accepted counts, but for a proxy that only looks", () => {
-  assert.deepEqual(counts((_, metrics) => metrics.lost(true)), {
+  assertEquals(counts((_, metrics) => metrics.lost(true)), {
     connections_accepted_total: 2,
     'connections_total{outcome="handshake_failed"}': 1,
     'handshake_failures_total{reason="reset_by_client"}': 1,
     [TIMES.connection]: 1,
   });
-  assert.deepEqual(counts((_, metrics) => metrics.lost(false)), {
+  assertEquals(counts((_, metrics) => metrics.lost(false)), {
     connections_accepted_total: 2,
     'connections_total{outcome="ok"}': 1,
     [TIMES.connection]: 1,
@@ -260,7 +260,7 @@ test("times are in seconds, each from the beginning of its stage", () => {
   after(125, () => conn.finish());
   after(1000, () => conn.clientGone());
   const { admission, handshake, spawn, duration } = metrics;
-  assert.deepEqual(
+  assertEquals(
     [admission, handshake, spawn, duration].map(({ sum }) => sum),
     [0.25, 0.5, 0.125, 9],
   );
@@ -283,10 +283,10 @@ test("any number of hostile texts leaves the output as long as it was", () => {
   const lines = expose(metrics.registry.families()).split("\n").length;
   for (let i = 10; i < 10_000; i++) hostile(i);
   const text = expose(metrics.registry.families());
-  assert.equal(text.split("\n").length, lines);
-  assert.ok(!text.includes("x\\"));
+  assertStrictEquals(text.split("\n").length, lines);
+  assert(!text.includes("x\\"));
 });
 
 test("without --metrics nothing is counted", () => {
-  assert.equal(NO_METRICS.registry, undefined);
+  assertStrictEquals(NO_METRICS.registry, undefined);
 });

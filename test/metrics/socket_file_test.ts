@@ -1,8 +1,8 @@
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { SocketFile } from "../../src/metrics/socket_file.ts";
 
@@ -26,17 +26,17 @@ test("only a socket is one", async () => {
   fs.writeFileSync(file, "dear");
   fs.symlinkSync(await bind("target"), join(dir, "link"));
   for (const path of [file, join(dir, "link"), join(dir, "none"), join(dir, "no/folder")]) {
-    assert.equal(SocketFile.at(path), undefined, path);
+    assertStrictEquals(SocketFile.at(path), undefined, path);
   }
-  assert.throws(() => SocketFile.at(join(file, "below")));
+  assertThrows(() => SocketFile.at(join(file, "below")));
 });
 
 test("it is removed once, wherever nothing else has its place", async () => {
   const path = await bind("own");
   const file = SocketFile.at(path);
-  assert.ok(file && !file.replaced);
+  assert(file && !file.replaced);
   file.remove();
-  assert.ok(!fs.existsSync(path) && !file.replaced);
+  assert(!fs.existsSync(path) && !file.replaced);
   file.remove();
 });
 
@@ -47,15 +47,15 @@ test("what has its place by now stays, be it a socket or a file", async () => {
   await bind("place");
   for (const put of [(): void => {}, () => fs.renameSync(`${path}.old`, `${path}.older`)]) {
     put();
-    assert.ok(file?.replaced);
+    assert(file?.replaced);
     file.remove();
-    assert.ok(fs.existsSync(path));
+    assert(fs.existsSync(path));
   }
   fs.unlinkSync(path);
   fs.writeFileSync(path, "dear");
-  assert.ok(file?.replaced);
+  assert(file?.replaced);
   file.remove();
-  assert.equal(fs.readFileSync(path, "utf8"), "dear");
+  assertStrictEquals(fs.readFileSync(path, "utf8"), "dear");
 });
 
 test("a folder that is gone, or is no folder any more, hides it", async () => {
@@ -64,7 +64,7 @@ test("a folder that is gone, or is no folder any more, hides it", async () => {
   const file = SocketFile.at(path);
   fs.renameSync(join(dir, "folder"), join(dir, "away"));
   fs.writeFileSync(join(dir, "folder"), "");
-  assert.equal(file?.replaced, false);
+  assertStrictEquals(file?.replaced, false);
   file?.remove();
-  assert.ok(fs.existsSync(join(dir, "away/socket")));
+  assert(fs.existsSync(join(dir, "away/socket")));
 });

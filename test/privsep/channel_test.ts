@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Channel, type ToMonitor, type ToWorker } from "../../src/privsep/channel.ts";
 import { FROM_MONITOR, FROM_WORKER, type MessageOf } from "../../src/privsep/messages.ts";
@@ -76,9 +76,9 @@ function listen({ libc, there }: Pair): number[] {
   const got: number[] = [];
   there.take({
     message(message) {
-      assert.ok(message.kind === "EXITED");
+      assert(message.kind === "EXITED");
       const { id: n, status } = message;
-      for (const fd of there.descriptors(status)) assert.equal(numberIn(libc, fd), n);
+      for (const fd of there.descriptors(status)) assertStrictEquals(numberIn(libc, fd), n);
       got.push(n);
     },
   });
@@ -95,7 +95,7 @@ test("frames come in order, each with its own descriptors", () =>
       here.send(said(n, fds.length), fds);
     }
     await settled("all frames", () => got.length === 500);
-    assert.deepEqual(got, Array.from({ length: 500 }, (_, n) => n));
+    assertEquals(got, Array.from({ length: 500 }, (_, n) => n));
   }));
 
 test("descriptors that the other side does not take wait with the frames behind them", () =>
@@ -104,21 +104,21 @@ test("descriptors that the other side does not take wait with the frames behind 
     const got = listen(made);
     let n = 0;
     for (; !here.backedUp; n++) here.send(said(n, 1), [pipeOf(libc, n)]);
-    assert.ok(n > 10 && n < 2000, `${n} were taken`);
+    assert(n > 10 && n < 2000, `${n} were taken`);
     const own = openFiles().length;
     for (const end = n + 100; n < end; n++) here.send(said(n, 1), [pipeOf(libc, n)]);
-    assert.equal(openFiles().length, own + 100);
+    assertStrictEquals(openFiles().length, own + 100);
     here.send(said(n++));
     let clear = false;
     here.clear().then(() => clear = true);
     await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.ok(here.open && here.backedUp && !clear);
+    assert(here.open && here.backedUp && !clear);
     there.begin();
     await settled("all frames", () => got.length === n);
-    assert.deepEqual(got, Array.from({ length: n }, (_, i) => i));
-    assert.ok(!here.backedUp);
+    assertEquals(got, Array.from({ length: n }, (_, i) => i));
+    assert(!here.backedUp);
     await within(here.clear(), "clear");
-    assert.ok(clear);
+    assert(clear);
   }));
 
 test("two thousand descriptors may wait, and then the channel breaks", () =>
@@ -129,9 +129,9 @@ test("two thousand descriptors may wait, and then the channel breaks", () =>
     while (here.open) {
       here.send(said(1, 20), Array.from({ length: 20 }, () => pipeOf(libc, 1)));
       if (here.backedUp) waiting += 20;
-      assert.ok(waiting <= 2080);
+      assert(waiting <= 2080);
     }
-    assert.deepEqual(why, ["it takes nothing"]);
+    assertEquals(why, ["it takes nothing"]);
     await within(here.clear(), "clear of a closed channel");
     here.send(said(1, 1), [pipeOf(libc, 1)]); // closed, too
   }));
@@ -145,14 +145,14 @@ test("the monitor gives up a worker that leaves 16 MB unread; a worker bears wit
     for (let n = 0; n < 40; n++) {
       there.send({ kind: "START", ...start, variables: new Map(chain) });
     }
-    assert.ok(there.open);
+    assert(there.open);
     let sent = 0;
     while (here.open && sent < 100) {
       here.send(LARGE);
       sent++;
     }
-    assert.deepEqual(why, ["it reads nothing"]);
-    assert.ok(sent >= 16 && sent < 20, `${sent}`);
+    assertEquals(why, ["it reads nothing"]);
+    assert(sent >= 16 && sent < 20, `${sent}`);
   }));
 
 test("a slow reader that catches up loses nothing", () =>
@@ -165,16 +165,16 @@ test("a slow reader that catches up loses nothing", () =>
       for (let n = 0; n < 10; n++) here.send(LARGE);
       await settled("all frames", () => got === 10 * round);
     }
-    assert.ok(here.open);
+    assert(here.open);
   }));
 
 test("a frame that speaks of no descriptors takes none", () =>
   tidy(async ({ libc, here, there }) => {
     here.send(said(7, 1), [pipeOf(libc, 7)]);
-    assert.deepEqual(there.descriptors(0), []);
+    assertEquals(there.descriptors(0), []);
     const [fd] = there.descriptors(1);
-    assert.equal(numberIn(libc, fd as number), 7);
-    assert.deepEqual(there.descriptors(0), []);
+    assertStrictEquals(numberIn(libc, fd as number), 7);
+    assertEquals(there.descriptors(0), []);
   }));
 
 test("descriptors that do not match their frame are closed, and break the channel", async () => {
@@ -185,8 +185,8 @@ test("descriptors that do not match their frame are closed, and break the channe
       });
       there.begin();
       here.send(said(1), Array.from({ length: sent }, () => pipeOf(libc, 1)));
-      assert.match(await within(broken, "breach") ?? "", /descriptors/);
-      assert.ok(!there.open);
+      assertMatch(await within(broken, "breach") ?? "", /descriptors/);
+      assert(!there.open);
     });
   }
 });
@@ -206,7 +206,7 @@ test("what a handler throws breaks the channel once, and no frame follows", () =
     for (let id = 0; id < 10; id++) there.send({ kind: "CANCEL", id });
     await settled("the breach", () => why.length > 0);
     await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual([why, frames], [["not that"], 1]);
+    assertEquals([why, frames], [["not that"], 1]);
   }));
 
 test("a frame that is too long breaks the monitor's end before it has come", () =>
@@ -214,7 +214,7 @@ test("a frame that is too long breaks the monitor's end before it has come", () 
     const broken = brokenOf(here);
     here.begin();
     there.stream.write(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 4));
-    assert.match(await within(broken, "breach") ?? "", /^privsep: length: 2147483647/);
+    assertMatch(await within(broken, "breach") ?? "", /^privsep: length: 2147483647/);
   }));
 
 test("the end of the other side is told without a reason, and our own close is not told", () =>
@@ -227,7 +227,7 @@ test("the end of the other side is told without a reason, and our own close is n
     there.begin();
     there.close();
     await settled("the end", () => why.length > 0);
-    assert.deepEqual([why, told, here.open], [[undefined], false, false]);
+    assertEquals([why, told, here.open], [[undefined], false, false]);
   }));
 
 test("a half-closed socket is an end, too", () =>
@@ -235,7 +235,7 @@ test("a half-closed socket is an end, too", () =>
     const broken = brokenOf(here);
     here.begin();
     there.stream.end();
-    assert.equal(await within(broken, "end"), undefined);
+    assertStrictEquals(await within(broken, "end"), undefined);
   }));
 
 test("closing gives back what still waits to be sent", () =>
@@ -256,7 +256,7 @@ test("too many descriptors of our user under way is no fault of the other side's
     made.there.begin();
     made.here.send(said(9, 1), [pipeOf(libc, 9)]);
     await settled("the frame", () => got.length === 1);
-    assert.ok(made.here.open && refuse < 0);
+    assert(made.here.open && refuse < 0);
   }, { sendDescriptors });
 });
 
@@ -267,5 +267,5 @@ test("a socket for descriptors that is gone breaks the channel, which is nobody'
     there.close();
     libc.close(pass);
     here.send(said(1, 1), [pipeOf(libc, 1)]);
-    assert.equal(await within(broken, "end"), undefined);
+    assertStrictEquals(await within(broken, "end"), undefined);
   }));

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../src/codec/bytes.ts";
 import { countKinds } from "../../src/metrics/describe.ts";
@@ -19,17 +19,18 @@ test("impossible counts are refused, with their position", () => {
     for (const value of kind === "sum" ? odd : [...odd, 0.5]) {
       const counts = new Float64Array(3);
       counts[i] = value;
-      assert.throws(
-        () => checkCounts(counts, KINDS, undefined),
-        new DecodeError(`privsep: counts: nothing to count with at byte ${8 * i}`),
+      assertStrictEquals(
+        assertThrows(() => checkCounts(counts, KINDS, undefined), DecodeError).message,
+        `privsep: counts: nothing to count with at byte ${8 * i}`,
         `${kind} ${value}`,
       );
     }
   }
   for (const length of [0, 2, 4, 4000]) {
-    assert.throws(
-      () => checkCounts(new Float64Array(length), KINDS, undefined),
-      new DecodeError(`privsep: counts: ${length}, not 3 at byte 0`),
+    assertStrictEquals(
+      assertThrows(() => checkCounts(new Float64Array(length), KINDS, undefined), DecodeError)
+        .message,
+      `privsep: counts: ${length}, not 3 at byte 0`,
     );
   }
 });
@@ -38,9 +39,10 @@ test("a counter that goes back is refused, a state may", () => {
   const before = Float64Array.of(5, 0.5, 9);
   checkCounts(Float64Array.of(5, 0.5, 0), KINDS, before);
   for (const [i, counts] of [[0, [4, 0.5, 9]], [1, [5, 0.25, 9]]] as const) {
-    assert.throws(
-      () => checkCounts(Float64Array.from(counts), KINDS, before),
-      new DecodeError(`privsep: counts: less than before at byte ${8 * i}`),
+    assertStrictEquals(
+      assertThrows(() => checkCounts(Float64Array.from(counts), KINDS, before), DecodeError)
+        .message,
+      `privsep: counts: less than before at byte ${8 * i}`,
     );
   }
 });
@@ -48,14 +50,14 @@ test("a counter that goes back is refused, a state may", () => {
 test("states are added only where they are known", () => {
   const sums = Float64Array.of(1, 1, 1);
   addCounts(sums, Float64Array.of(2, 0.5, 3), KINDS, true);
-  assert.deepEqual([...sums], [3, 1.5, 4]);
+  assertEquals([...sums], [3, 1.5, 4]);
   addCounts(sums, Float64Array.of(2, 0.5, 3), KINDS, false);
-  assert.deepEqual([...sums], [5, 2, 4]);
+  assertEquals([...sums], [5, 2, 4]);
 });
 
 test("what a server counts fits the caps", () => {
   const kinds = countKinds();
-  assert.ok(kinds.length > 100 && kinds.length < 1000, String(kinds.length));
-  assert.equal(kinds.filter((kind) => kind === "state").length, 4);
-  assert.equal(kinds.filter((kind) => kind === "sum").length, 4);
+  assert(kinds.length > 100 && kinds.length < 1000, String(kinds.length));
+  assertStrictEquals(kinds.filter((kind) => kind === "state").length, 4);
+  assertStrictEquals(kinds.filter((kind) => kind === "sum").length, 4);
 });

@@ -1,6 +1,6 @@
 /** The rights that a worker gives up on a kernel that lacks features. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { drop } from "../../src/privsep/drop.ts";
 import { systemError } from "../../src/runtime/libc/errno.ts";
@@ -32,11 +32,11 @@ test("a kernel without seccomp lets a worker serve, with what it can be refused"
   for (const errno of [38, 22]) { // ENOSYS, EINVAL
     const { libc, done } = kernel(errno);
     drop(libc, nobody);
-    assert.deepEqual(done, ["this thread", "not dumpable"]);
+    assertEquals(done, ["this thread", "not dumpable"]);
   }
 });
 
 test("a kernel that has seccomp and refuses it does not", () => {
   const { libc } = kernel(1); // EPERM
-  assert.throws(() => drop(libc, nobody), /unable to refuse new privileges: .*EPERM/);
+  assertThrows(() => drop(libc, nobody), Error, /unable to refuse new privileges: .*EPERM/);
 });

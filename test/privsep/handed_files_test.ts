@@ -1,10 +1,18 @@
 /** Files that one side opens and the other reads: at the start, and after each kind of change. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertObjectMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { RuleBook } from "../../src/admit/rulebook.ts";
 import { namedFiles, signature } from "../../src/files/files.ts";
@@ -61,32 +69,32 @@ function tick(changed: string): void {
 test("a file is read through its descriptor, and each change of it is handed over once", () => {
   const { folder, files, look } = bench(oneFile, (folder) => write(join(folder, "f"), "one"));
   const path = join(folder, "f");
-  assert.equal(text(files, path), "one");
+  assertStrictEquals(text(files, path), "one");
   const first = files.stamp(path);
-  assert.deepEqual(look(), []);
+  assertEquals(look(), []);
 
   write(path, "two"); // in place
-  assert.equal(text(files, path), "one", "a change is seen only when it is handed over");
-  assert.deepEqual(look(), ["f"]);
-  assert.equal(text(files, path), "two");
-  assert.notEqual(files.stamp(path), first);
-  assert.deepEqual(look(), []);
+  assertStrictEquals(text(files, path), "one", "a change is seen only when it is handed over");
+  assertEquals(look(), ["f"]);
+  assertStrictEquals(text(files, path), "two");
+  assertNotStrictEquals(files.stamp(path), first);
+  assertEquals(look(), []);
 
   write(`${path}.new`, "three"); // by a rename
   fs.renameSync(`${path}.new`, path);
-  assert.deepEqual(look(), ["f"]);
-  assert.equal(text(files, path), "three");
+  assertEquals(look(), ["f"]);
+  assertStrictEquals(text(files, path), "three");
 
   fs.unlinkSync(path);
-  assert.deepEqual(look(), ["f"]);
-  assert.equal(files.stamp(path), undefined);
-  assert.throws(() => files.read(path, 10), { code: "ENOENT" });
-  assert.deepEqual(look(), []);
+  assertEquals(look(), ["f"]);
+  assertStrictEquals(files.stamp(path), undefined);
+  assertObjectMatch(assertThrows(() => files.read(path, 10), Error), { code: "ENOENT" });
+  assertEquals(look(), []);
 
   write(path, "four");
-  assert.deepEqual(look(), ["f"]);
-  assert.equal(text(files, path), "four");
-  assert.throws(() => files.read(path, 3), /larger than 3 bytes/);
+  assertEquals(look(), ["f"]);
+  assertStrictEquals(text(files, path), "four");
+  assertThrows(() => files.read(path, 3), Error, /larger than 3 bytes/);
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -102,11 +110,11 @@ test("a switch of a symbolic link, anywhere on the way, is a change", () => {
     },
   );
   const path = join(folder, "live", "f");
-  assert.equal(text(files, path), "of a");
+  assertStrictEquals(text(files, path), "of a");
   fs.symlinkSync("b", join(folder, "next"));
   fs.renameSync(join(folder, "next"), join(folder, "live"));
-  assert.deepEqual(look(), ["live/f"]);
-  assert.equal(text(files, path), "of b");
+  assertEquals(look(), ["live/f"]);
+  assertStrictEquals(text(files, path), "of b");
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -116,20 +124,20 @@ test("a file that cannot be opened is an error with its code, and not absent", (
     (folder) => fs.symlinkSync("f", join(folder, "f")),
   );
   const path = join(folder, "f");
-  assert.throws(() => files.stamp(path), { code: "ELOOP" });
-  assert.throws(() => files.read(path, 10), { code: "ELOOP" });
+  assertObjectMatch(assertThrows(() => files.stamp(path), Error), { code: "ELOOP" });
+  assertObjectMatch(assertThrows(() => files.read(path, 10), Error), { code: "ELOOP" });
   fs.unlinkSync(path);
   write(path, "good");
-  assert.deepEqual(look(), ["f"]);
-  assert.equal(text(files, path), "good");
+  assertEquals(look(), ["f"]);
+  assertStrictEquals(text(files, path), "good");
   fs.rmSync(folder, { recursive: true });
 });
 
 test("a folder in the place of a file is an error, with every descriptor given back", () => {
   const before = openFiles().length;
   const { folder, files } = bench(oneFile, (folder) => fs.mkdirSync(join(folder, "f")));
-  assert.throws(() => files.read(join(folder, "f"), 10), /a directory, not a regular file/);
-  assert.equal(openFiles().length, before);
+  assertThrows(() => files.read(join(folder, "f"), 10), Error, /a directory, not a regular file/);
+  assertStrictEquals(openFiles().length, before);
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -139,10 +147,10 @@ test("a file larger than 16 MB is an error", () => {
     fs.truncateSync(join(folder, "f"), (16 << 20) + 1);
   });
   const path = join(folder, "f");
-  assert.throws(() => files.read(path, 1 << 30), /larger than 16777216 bytes/);
+  assertThrows(() => files.read(path, 1 << 30), Error, /larger than 16777216 bytes/);
   fs.truncateSync(path, 16 << 20);
   look();
-  assert.equal(files.read(path, 1 << 30).length, 16 << 20);
+  assertStrictEquals(files.read(path, 1 << 30).length, 16 << 20);
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -162,25 +170,28 @@ test("what is no regular file is an error of its own, opened by nobody", () => {
   for (const [kind, make] of replace) {
     fs.rmSync(path, { recursive: true });
     make();
-    assert.deepEqual(look(), ["f"]);
-    assert.throws(() => files.read(path, 10), { message: `${kind}, not a regular file` });
+    assertEquals(look(), ["f"]);
+    assertStrictEquals(
+      assertThrows(() => files.read(path, 10), Error).message,
+      `${kind}, not a regular file`,
+    );
     signatures.add(signature(files, [path]));
   }
-  assert.equal(signatures.size, 3, "the workers see that the failure is another one");
+  assertStrictEquals(signatures.size, 3, "the workers see that the failure is another one");
   // There may be fewer: Bun may close the descriptors of mkfifo late.
-  assert.ok(openFiles().length <= before);
+  assert(openFiles().length <= before);
   fs.rmSync(path);
   write(path, "good");
   look();
-  assert.equal(text(files, path), "good");
+  assertStrictEquals(text(files, path), "good");
   fs.rmSync(folder, { recursive: true });
 });
 
 test("a pipe in the place of a rules file is an error, and not absent", () => {
   const { bench, book } = rulesBench((path) => execFileSync("mkfifo", [path]));
   const verdict = book(true).evaluate(PEER);
-  assert.equal(verdict.allow, false);
-  assert.match(verdict.error ?? "", /a pipe, not a regular file/);
+  assertStrictEquals(verdict.allow, false);
+  assertMatch(verdict.error ?? "", /a pipe, not a regular file/);
   fs.rmSync(bench.folder, { recursive: true });
 });
 
@@ -195,7 +206,7 @@ test("several workers that are handed one file each read all of it", () => {
     for (const copy of copies) {
       const files = new HandedFiles(libc);
       files.take(file, copy);
-      assert.equal(files.read(path, 200_000).length, 100_000);
+      assertStrictEquals(files.read(path, 200_000).length, 100_000);
     }
   }
   fs.rmSync(folder, { recursive: true });
@@ -211,22 +222,22 @@ test("a folder of certificates is handed over with what is in it, and follows ch
     },
   );
   const ca = join(folder, "ca");
-  assert.deepEqual(files.list(ca), ["a.pem"]);
-  assert.equal(text(files, join(ca, "a.pem")), "A");
+  assertEquals(files.list(ca), ["a.pem"]);
+  assertStrictEquals(text(files, join(ca, "a.pem")), "A");
   tick(ca);
   write(join(ca, "b.crt"), "B");
-  assert.deepEqual(look(), ["ca", "ca/b.crt"]);
-  assert.deepEqual(files.list(ca), ["a.pem", "b.crt"]);
+  assertEquals(look(), ["ca", "ca/b.crt"]);
+  assertEquals(files.list(ca), ["a.pem", "b.crt"]);
   write(join(ca, "a.pem"), "AA");
-  assert.deepEqual(look(), ["ca/a.pem"]);
-  assert.equal(text(files, join(ca, "a.pem")), "AA");
+  assertEquals(look(), ["ca/a.pem"]);
+  assertStrictEquals(text(files, join(ca, "a.pem")), "AA");
   tick(ca);
   fs.unlinkSync(join(ca, "a.pem"));
-  assert.deepEqual(look(), ["ca"]);
-  assert.deepEqual(files.list(ca), ["b.crt"]);
+  assertEquals(look(), ["ca"]);
+  assertEquals(files.list(ca), ["b.crt"]);
   fs.rmSync(ca, { recursive: true });
-  assert.deepEqual(look(), ["ca"]);
-  assert.throws(() => files.list(ca), { code: "ENOENT" });
+  assertEquals(look(), ["ca"]);
+  assertObjectMatch(assertThrows(() => files.list(ca), Error), { code: "ENOENT" });
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -236,23 +247,23 @@ test("a list of files is handed over, or the file of that name, as soon as there
     (folder) => write(join(folder, "a"), "A"),
   );
   const whole = `${join(folder, "a")}:b`;
-  assert.deepEqual(namedFiles(whole, files), [join(folder, "a"), "b"]);
-  assert.equal(text(files, join(folder, "a")), "A");
-  assert.throws(() => files.read("b", 10), { code: "ENOENT" });
+  assertEquals(namedFiles(whole, files), [join(folder, "a"), "b"]);
+  assertStrictEquals(text(files, join(folder, "a")), "A");
+  assertObjectMatch(assertThrows(() => files.read("b", 10), Error), { code: "ENOENT" });
   write(whole, "W");
-  assert.deepEqual(look(), ["a:b"]);
-  assert.deepEqual(namedFiles(whole, files), [whole]);
-  assert.equal(text(files, whole), "W");
+  assertEquals(look(), ["a:b"]);
+  assertEquals(namedFiles(whole, files), [whole]);
+  assertStrictEquals(text(files, whole), "W");
   fs.rmSync(folder, { recursive: true });
 });
 
 test("a path that was not handed over is the worker's own affair", () => {
   const { folder, files } = bench(oneFile, (folder) => write(join(folder, "f"), "one"));
   const other = join(folder, "other");
-  assert.equal(files.stamp(other), undefined);
+  assertStrictEquals(files.stamp(other), undefined);
   write(other, "own");
-  assert.equal(text(files, other), "own");
-  assert.deepEqual(files.list(folder), ["f", "other"]);
+  assertStrictEquals(text(files, other), "own");
+  assertEquals(files.list(folder), ["f", "other"]);
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -298,34 +309,34 @@ test("rules are read through their descriptor, and follow each change", () => {
   const before = openFiles().length;
   const { bench, path, book } = rulesBench((path) => fs.writeFileSync(path, cdb(true)));
   const rules = book(false);
-  assert.equal(rules.evaluate(PEER).allow, false);
-  assert.equal(rules.evaluate(PEER).error, undefined);
+  assertStrictEquals(rules.evaluate(PEER).allow, false);
+  assertStrictEquals(rules.evaluate(PEER).error, undefined);
   fs.writeFileSync(`${path}.tmp`, cdb(false));
   fs.renameSync(`${path}.tmp`, path);
-  assert.deepEqual(bench.look(), ["rules"]);
+  assertEquals(bench.look(), ["rules"]);
   rules.expire();
   const verdict = rules.evaluate(PEER);
-  assert.deepEqual([verdict.allow, [...verdict.env]], [true, [["V", "1"]]]);
+  assertEquals([verdict.allow, [...verdict.env]], [true, [["V", "1"]]]);
   fs.unlinkSync(path);
   bench.look();
   rules.expire();
-  assert.match(rules.evaluate(PEER).error ?? "", /no such file/);
+  assertMatch(rules.evaluate(PEER).error ?? "", /no such file/);
   rules.close();
-  assert.equal(openFiles().length, before);
+  assertStrictEquals(openFiles().length, before);
   fs.rmSync(bench.folder, { recursive: true });
 });
 
 test("rules that are absent mean none with -X; rules that cannot be opened never do", () => {
   for (const late of [false, true]) {
     const absent = rulesBench(() => {});
-    assert.equal(absent.book(true).evaluate(PEER).allow, true);
-    assert.equal(absent.book(false).evaluate(PEER).allow, false);
+    assertStrictEquals(absent.book(true).evaluate(PEER).allow, true);
+    assertStrictEquals(absent.book(false).evaluate(PEER).allow, false);
     // The file is bad from the start, or (`late`) replaces good rules.
     const { bench, path, book } = rulesBench((path) =>
       late ? fs.writeFileSync(path, cdb(false)) : fs.symlinkSync("rules", path)
     );
     const rules = book(true);
-    assert.equal(rules.evaluate(PEER).allow, late);
+    assertStrictEquals(rules.evaluate(PEER).allow, late);
     if (late) {
       fs.unlinkSync(path);
       fs.symlinkSync("rules", path);
@@ -333,8 +344,8 @@ test("rules that are absent mean none with -X; rules that cannot be opened never
       rules.expire();
     }
     const verdict = rules.evaluate(PEER);
-    assert.equal(verdict.allow, false);
-    assert.match(verdict.error ?? "", /unable to read .*symbolic|loop/i);
+    assertStrictEquals(verdict.allow, false);
+    assertMatch(verdict.error ?? "", /unable to read .*symbolic|loop/i);
     for (const { folder } of [absent.bench, bench]) fs.rmSync(folder, { recursive: true });
   }
 });
@@ -342,15 +353,15 @@ test("rules that are absent mean none with -X; rules that cannot be opened never
 test("rules that change while nobody looks hold one descriptor, not one each", () => {
   const { bench, path, book } = rulesBench((path) => fs.writeFileSync(path, cdb(false)));
   const rules = book(false);
-  assert.ok(rules.evaluate(PEER).allow);
+  assert(rules.evaluate(PEER).allow);
   const before = openFiles().length;
   for (let n = 0; n < 50; n++) {
     fs.writeFileSync(`${path}.tmp`, cdb(n % 2 === 0));
     fs.renameSync(`${path}.tmp`, path);
     bench.look();
   }
-  assert.ok(openFiles().length <= before + 1, `${openFiles().length - before} more`);
+  assert(openFiles().length <= before + 1, `${openFiles().length - before} more`);
   rules.expire();
-  assert.ok(rules.evaluate(PEER).allow);
+  assert(rules.evaluate(PEER).allow);
   fs.rmSync(bench.folder, { recursive: true });
 });

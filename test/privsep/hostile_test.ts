@@ -1,19 +1,18 @@
 /** A compromised worker: inside its sandbox it makes the attempts of hostile_rows.ts, with rules (it may
  *  read files, and was started through confine.ts) and without. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { confinedByExec } from "../../src/privsep/sandbox.ts";
 import { libcHere, runFile } from "../runtime/libc/here.ts";
 import { within } from "../runtime/tools.ts";
 import { ERRNO, NOBODY, ROWS } from "./hostile_rows.ts";
 
-const HERE = dirname(fileURLToPath(import.meta.url));
+const HERE = dirname(fromFileUrl(import.meta.url));
 const CONFINE = join(HERE, "../../src/runtime/confine.ts");
 const onLinux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
 
@@ -38,13 +37,13 @@ for (const files of ["none", "read"] as const) {
         child.stdout?.on("data", (data) => text += data);
         await within(once(child, "close"), "end", 60_000);
         const { off, confined, rows, elsewhere } = JSON.parse(text);
-        assert.deepEqual(off, []);
-        assert.equal(confined, by);
+        assertEquals(off, []);
+        assertStrictEquals(confined, by);
         const outcomes = ROWS.map(([what], i) =>
           `${what}: ${rows[i] >= 0 ? "done" : NAMES.get(-rows[i]) ?? rows[i]}`
         );
-        assert.deepEqual(outcomes, ROWS.map(([what, outcome]) => `${what}: ${outcome}`));
-        assert.deepEqual(new Set(Object.values(elsewhere)), new Set(["EACCES"]), text);
+        assertEquals(outcomes, ROWS.map(([what, outcome]) => `${what}: ${outcome}`));
+        assertEquals(new Set(Object.values(elsewhere)), new Set(["EACCES"]), text);
       } finally {
         child.kill("SIGKILL");
         sibling.kill("SIGKILL");

@@ -1,4 +1,11 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertObjectMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { test } from "node:test";
 import { parseOptions } from "../../src/config/parse.ts";
 import { FatalError, UsageError } from "../../src/errors.ts";
@@ -38,7 +45,7 @@ function identity(
   { argv = [], from = BOTH, root = false }: { argv?: string[]; from?: Files; root?: boolean } = {},
 ): Identity {
   const request = parseOptions([...argv, "0", "0", "true"], env);
-  assert.ok("serve" in request);
+  assert("serve" in request);
   return workerIdentity(request.serve, env, from, root);
 }
 
@@ -57,7 +64,7 @@ for (
   ] as const
 ) {
   test(`${name}: ${JSON.stringify(env)} ${argv.join(" ")}`, () => {
-    assert.deepEqual(identity(env, { argv: [...argv] }), wanted);
+    assertEquals(identity(env, { argv: [...argv] }), wanted);
   });
 }
 
@@ -66,55 +73,53 @@ test("numbers that are none, and root's, are wrong usage", () => {
     const text of ["0", "00", "-1", "+1", "1.5", "1e3", "0x10", "4294967295", "9".repeat(11), "web"]
   ) {
     for (const name of ["SSL_UID", "SSL_GID"]) {
-      assert.throws(() => identity({ [name]: text }), (error) => {
-        assert.ok(error instanceof UsageError, text);
-        assert.match(error.message, new RegExp(`^\\$${name} needs a number from 1 to 4294967294`));
-        return true;
-      });
+      assertThrows(
+        () => identity({ [name]: text }),
+        UsageError,
+        new RegExp(`^\\$${name} needs a number from 1 to 4294967294`),
+        text,
+      );
     }
   }
 });
 
 test("a line whose numbers are none never stands for root", () => {
   for (const name of ["empty", "half", "word", "hex", "minus", "large", "short"]) {
-    const wrong = {
-      name: "FatalError",
-      message: /^unable to find SSL_USER \w+: its line in \/etc\/passwd/,
-    };
-    assert.throws(() => identity({ SSL_USER: name }), wrong, name);
+    const wrong = /^unable to find SSL_USER \w+: its line in \/etc\/passwd/;
+    assertThrows(() => identity({ SSL_USER: name }), FatalError, wrong, name);
   }
-  const wrong = { name: "FatalError", message: /^unable to find SSL_GROUP none: its line/ };
-  assert.throws(() => identity({ SSL_UID: "1", SSL_GROUP: "none" }), wrong);
+  const wrong = /^unable to find SSL_GROUP none: its line/;
+  assertThrows(() => identity({ SSL_UID: "1", SSL_GROUP: "none" }), FatalError, wrong);
 });
 
 test("an unknown name is fatal, and the hint says how to do without", () => {
   for (const name of ["nobody-here", "we", "webb", "web:x", "nis"]) {
-    assert.throws(() => identity({ SSL_USER: name }), (error) => {
-      assert.ok(error instanceof FatalError && !(error instanceof UsageError));
-      assert.match(error.message, /not in \/etc\/passwd$/);
-      assert.equal(error.hint, "set SSL_UID and SSL_GID to numbers");
-      return true;
-    });
+    const error = assertThrows(() => identity({ SSL_USER: name }));
+    assert(error instanceof FatalError && !(error instanceof UsageError));
+    assertMatch(error.message, /not in \/etc\/passwd$/);
+    assertStrictEquals(error.hint, "set SSL_UID and SSL_GID to numbers");
   }
-  assert.throws(() => identity({ SSL_GROUP: "nobody-here" }), { hint: "set SSL_GID to a number" });
+  assertObjectMatch(assertThrows(() => identity({ SSL_GROUP: "nobody-here" }), Error), {
+    hint: "set SSL_GID to a number",
+  });
 });
 
 test("without the files only numbers work", () => {
   const from = files({});
-  assert.deepEqual(identity({ SSL_UID: "7", SSL_GID: "8" }, { from, root: true }), {
+  assertEquals(identity({ SSL_UID: "7", SSL_GID: "8" }, { from, root: true }), {
     uid: 7,
     gid: 8,
   });
-  assert.throws(() => identity({ SSL_USER: "web" }, { from }), /unable to find SSL_USER web/);
+  assertThrows(() => identity({ SSL_USER: "web" }, { from }), Error, /unable to find SSL_USER web/);
 });
 
 test("root does not leave its own group to a worker that has a user", () => {
-  assert.deepEqual(identity({ SSL_UID: "1001" }, { root: true }), { uid: 1001, gid: 2001 });
-  assert.deepEqual(identity({ SSL_UID: "1001" }), { uid: 1001 });
+  assertEquals(identity({ SSL_UID: "1001" }, { root: true }), { uid: 1001, gid: 2001 });
+  assertEquals(identity({ SSL_UID: "1001" }), { uid: 1001 });
   for (const from of [BOTH, files({})]) {
     const { gid } = identity({ SSL_UID: "77" }, { root: true, from });
-    assert.ok(gid !== undefined && gid > 0);
+    assert(gid !== undefined && gid > 0);
   }
   const odd = files({ "/etc/passwd": "a:x:77:0::/:\nb:x:77:::/:\nc:x:77:88::/:\n" });
-  assert.equal(identity({ SSL_UID: "77" }, { root: true, from: odd }).gid, 88);
+  assertStrictEquals(identity({ SSL_UID: "77" }, { root: true, from: odd }).gid, 88);
 });

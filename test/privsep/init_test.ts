@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../src/codec/bytes.ts";
 import { defaults, type Options } from "../../src/config/options.ts";
@@ -16,7 +16,7 @@ test("files are those that options and environment name", () => {
     CCAFILE: "-",
     PATH: "/bin",
   });
-  assert.deepEqual(
+  assertEquals(
     wanted.filter(({ path }) => !path.startsWith("/etc/")).map(({ kind, path }) =>
       `${kind} ${path}`
     ),
@@ -30,7 +30,7 @@ function parsed(...argv: string[]): Options {
     GID: "1001",
     GIDLIST: "7,8",
   });
-  assert.ok("serve" in request);
+  assert("serve" in request);
   return request.serve;
 }
 
@@ -70,13 +70,13 @@ test("a worker gets exactly the options that the command line gave, one by one a
   }
   for (const argv of [[], ...words, words.flat(), ["--metrics", "/run/m.sock"]]) {
     const init = initOf(parsed(...argv));
-    assert.deepEqual(unpackInit(sent(init)), init, argv.join(" "));
+    assertEquals(unpackInit(sent(init)), init, argv.join(" "));
   }
 });
 
 test("what the worker may do without is left out", () => {
   const { password: _, keyPair: __, ...init } = initOf(parsed());
-  assert.deepEqual(unpackInit(sent({ ...init, identity: {} })), { ...init, identity: {} });
+  assertEquals(unpackInit(sent({ ...init, identity: {} })), { ...init, identity: {} });
 });
 
 test("anything else than an Init is refused", () => {
@@ -105,12 +105,14 @@ test("anything else than an Init is refused", () => {
     ...Object.keys(packed).filter((name) => !["password", "keyPair"].includes(name))
       .map((name) => ({ ...packed, [name]: undefined })),
   ];
-  for (const one of wrong) assert.throws(() => unpackInit(one), DecodeError, JSON.stringify(one));
+  for (const one of wrong) {
+    assertThrows(() => unpackInit(one), DecodeError, undefined, JSON.stringify(one));
+  }
 });
 
 test("the version is found in what another version says", () => {
-  assert.equal(versionOf({ version: "0.0.1", argv: [] }), "0.0.1");
+  assertStrictEquals(versionOf({ version: "0.0.1", argv: [] }), "0.0.1");
   for (const other of [{}, { version: 1 }, null, undefined, "x", []]) {
-    assert.equal(versionOf(other), undefined);
+    assertStrictEquals(versionOf(other), undefined);
   }
 });

@@ -1,6 +1,6 @@
 /** Log lines of a worker, which may contain any bytes. */
 
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { LogLines } from "../../src/privsep/log_lines.ts";
 
@@ -10,13 +10,16 @@ test("whole lines pass as they are, however they are cut", () => {
   const text = "sslserver: status: 1/40/0\nsslserver: pid 4711 from 192.0.2.7\n";
   for (let at = 0; at <= text.length; at++) {
     const lines = new LogLines();
-    assert.equal(lines.push(bytes(text.slice(0, at))) + lines.push(bytes(text.slice(at))), text);
-    assert.equal(lines.end(), "");
+    assertStrictEquals(
+      lines.push(bytes(text.slice(0, at))) + lines.push(bytes(text.slice(at))),
+      text,
+    );
+    assertStrictEquals(lines.end(), "");
   }
 });
 
 test("control bytes, and all that is no ASCII, become question marks", () => {
-  assert.equal(
+  assertStrictEquals(
     new LogLines().push(bytes("\u001b[31mred\u0007\rback\u0000\t\u00e9\u009b\n")),
     "?[31mred??back??????\n",
   );
@@ -26,15 +29,15 @@ test("a line without an end is cut, and what follows is a line of its own", () =
   const lines = new LogLines();
   let text = "";
   for (let i = 0; i < 1000; i++) text += lines.push(bytes("x".repeat(1000)));
-  assert.equal(text, "");
-  assert.equal(lines.push(bytes("y\nnext\n")), `${"x".repeat(8192)}...\nnext\n`);
+  assertStrictEquals(text, "");
+  assertStrictEquals(lines.push(bytes("y\nnext\n")), `${"x".repeat(8192)}...\nnext\n`);
 });
 
 test("a last line without an end gets one", () => {
   const lines = new LogLines();
-  assert.equal(lines.push(bytes("a\npanic")), "a\n");
-  assert.equal(lines.end(), "panic\n");
-  assert.equal(lines.end(), "");
+  assertStrictEquals(lines.push(bytes("a\npanic")), "a\n");
+  assertStrictEquals(lines.end(), "panic\n");
+  assertStrictEquals(lines.end(), "");
 });
 
 test("whatever comes, what goes out is printable lines of bounded length", () => {
@@ -46,6 +49,6 @@ test("whatever comes, what goes out is printable lines of bounded length", () =>
       if (run % 2) chunk.forEach((byte, at) => byte === 10 && (chunk[at] = 0)); // one line without end
       text += lines.push(chunk);
     }
-    assert.match(text + lines.end(), /^(?:[\x20-\x7e]{0,8195}\n)*$/);
+    assertMatch(text + lines.end(), /^(?:[\x20-\x7e]{0,8195}\n)*$/);
   }
 });

@@ -1,7 +1,7 @@
 /** Random and damaged requests: for any bytes, the monitor's reader throws `DecodeError` or returns a
  *  request that encodes to the same bytes. FUZZ_RUNS sets the number of frames. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { test } from "node:test";
 import { DecodeError, Reader } from "../../src/codec/bytes.ts";
@@ -36,19 +36,19 @@ test(
           const message = FROM_WORKER.decode(kind, new Reader(raw, "privsep"));
           const again = FROM_WORKER.encode(message);
           // FATAL is excepted, because its texts are cut.
-          assert.equal(again[4], kind);
-          if (message.kind !== "FATAL") assert.deepEqual(again.subarray(5), raw);
+          assertStrictEquals(again[4], kind);
+          if (message.kind !== "FATAL") assertEquals(again.subarray(5), raw);
           counts.read++;
         }
         if (!some) counts.waiting++;
       } catch (error) {
-        assert.ok(error instanceof DecodeError, `${error} for ${bytes}`);
-        assert.match(error.message, /^privsep: [A-Za-z ]+: .+ at byte \d+$/);
+        assert(error instanceof DecodeError, `${error} for ${bytes}`);
+        assertMatch(error.message, /^privsep: [A-Za-z ]+: .+ at byte \d+$/);
         counts.refused++;
       }
     }
     for (const [what, count] of Object.entries(counts)) {
-      assert.ok(count > RUNS / 50, `${what}: only ${count}`);
+      assert(count > RUNS / 50, `${what}: only ${count}`);
     }
   },
 );

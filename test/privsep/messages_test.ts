@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, Reader } from "../../src/codec/bytes.ts";
 import { EncodeError } from "../../src/privsep/fields.ts";
@@ -32,12 +32,12 @@ function body(frame: Uint8Array): Reader {
 }
 
 function refuses(codec: Codec<Side>, kind: number, bytes: Uint8Array, why?: RegExp): void {
-  assert.throws(() => codec.decode(kind, new Reader(bytes, "privsep")), (error) => {
-    assert.ok(error instanceof DecodeError, String(error));
-    assert.match(error.message, FORM);
-    if (why) assert.match(error.message, why);
-    return true;
-  });
+  const error = assertThrows(
+    () => codec.decode(kind, new Reader(bytes, "privsep")),
+    DecodeError,
+    FORM,
+  );
+  if (why) assertMatch(error.message, why);
 }
 
 function read(codec: Codec<Side>, chunks: readonly Uint8Array[]): [number, number[]][] {
@@ -53,12 +53,12 @@ function read(codec: Codec<Side>, chunks: readonly Uint8Array[]): [number, numbe
 
 test("each kind has a number of its own, a worker's below 64, and samples", () => {
   const numbers = ROWS.map(([, { number }]) => number);
-  assert.equal(new Set(numbers).size, numbers.length);
+  assertStrictEquals(new Set(numbers).size, numbers.length);
   for (const [kind, { from, number, states }] of ROWS) {
-    assert.ok(from === "worker" ? number > 0 && number < 64 : number >= 64 && number < 256, kind);
-    assert.equal(states.length > 0, from === "worker", kind);
+    assert(from === "worker" ? number > 0 && number < 64 : number >= 64 && number < 256, kind);
+    assertStrictEquals(states.length > 0, from === "worker", kind);
     const samples = Object.values(from === "worker" ? SAMPLES : ANSWERS);
-    assert.ok(samples.some((sample) => sample.kind === kind), kind);
+    assert(samples.some((sample) => sample.kind === kind), kind);
   }
 });
 
@@ -66,11 +66,14 @@ for (const [codec, samples] of SIDES) {
   for (const [name, message] of Object.entries(samples)) {
     test(`${name} is read as it was written`, () => {
       const frame = codec.encode(message);
-      assert.equal(new DataView(frame.buffer, frame.byteOffset).getUint32(0), frame.length - 4);
-      assert.equal(frame[4], MESSAGES[message.kind].number);
+      assertStrictEquals(
+        new DataView(frame.buffer, frame.byteOffset).getUint32(0),
+        frame.length - 4,
+      );
+      assertStrictEquals(frame[4], MESSAGES[message.kind].number);
       const again = codec.decode(frame[4] as number, body(frame));
-      assert.deepEqual(again, message);
-      assert.deepEqual(codec.encode(again), frame);
+      assertEquals(again, message);
+      assertEquals(codec.encode(again), frame);
     });
 
     test(`${name} cut short anywhere, or with a byte more, is refused`, () => {
@@ -86,15 +89,15 @@ for (const [codec, samples] of SIDES) {
   test(`frames of a ${codec.from} come out the same, however the stream is cut`, () => {
     const all = concat(Object.values(samples).map((message) => codec.encode(message)));
     const whole = read(codec, [all]);
-    assert.equal(whole.length, Object.keys(samples).length);
+    assertStrictEquals(whole.length, Object.keys(samples).length);
     for (const size of [1, 2, 3, 4, 5, 7, 100, 1000]) {
       const chunks: Uint8Array[] = [];
       for (let at = 0; at < all.length; at += size) chunks.push(all.slice(at, at + size));
-      assert.deepEqual(read(codec, chunks), whole, `in chunks of ${size}`);
+      assertEquals(read(codec, chunks), whole, `in chunks of ${size}`);
     }
     for (let at = 0; at <= all.length; at++) {
       const cut = [all.subarray(0, at), all.subarray(at)];
-      assert.deepEqual(read(codec, cut), whole, `cut at ${at}`);
+      assertEquals(read(codec, cut), whole, `cut at ${at}`);
     }
   });
 
@@ -107,10 +110,10 @@ for (const [codec, samples] of SIDES) {
         const frame = codec.encode(message);
         // A Buffer, as from a socket. The values that are read must not be views of it.
         const [raw] = [...new Frames(codec.maxLength).push(Buffer.from(frame))];
-        assert.equal(raw?.kind, number);
+        assertStrictEquals(raw?.kind, number);
         const again = codec.decode(number, raw?.body as Reader);
         raw?.body.bytes.fill(0xff);
-        assert.deepEqual(again, message);
+        assertEquals(again, message);
       }
     }
   });
@@ -125,25 +128,32 @@ for (const [codec, samples] of SIDES) {
     for (const [kind, { from, number, max }] of ROWS) {
       if (from !== codec.from) continue;
       // A frame without fields is complete after its kind.
-      assert.equal(read(codec, [head(number, max)]).length, max === 1 ? 1 : 0);
+      assertStrictEquals(read(codec, [head(number, max)]).length, max === 1 ? 1 : 0);
       for (const length of [0, max + 1, 2 ** 31, 2 ** 32 - 1]) {
-        const wrong = { name: "DecodeError", message: /^privsep: length: \d+ in a frame of kind/ };
-        assert.throws(() => read(codec, [head(number, length)]), wrong, `${kind} ${length}`);
+        const wrong = /^privsep: length: \d+ in a frame of kind/;
+        const read1 = () => read(codec, [head(number, length)]);
+        assertThrows(read1, DecodeError, wrong, `${kind} ${length}`);
       }
     }
     for (let number = 0; number < 256; number++) {
       if (ROWS.some(([, row]) => row.from === codec.from && row.number === number)) continue;
-      const wrong = new DecodeError(`privsep: kind: no message ${number} at byte 0`);
-      assert.throws(() => read(codec, [head(number, 1)]), wrong);
-      assert.throws(() => codec.decode(number, body(head(number, 1))), wrong);
+      const wrong = `privsep: kind: no message ${number} at byte 0`;
+      for (
+        const decode of [
+          () => read(codec, [head(number, 1)]),
+          () => codec.decode(number, body(head(number, 1))),
+        ]
+      ) {
+        assertStrictEquals(assertThrows(decode, DecodeError).message, wrong);
+      }
     }
   });
 }
 
 test("a worker's frames have caps of kilobytes, but for START", () => {
   for (const [kind, { from, max }] of ROWS) {
-    if (from === "monitor") assert.ok(max <= 8 << 20, kind);
-    else assert.ok(max <= (kind === "START" ? 1 << 20 : 33_000), `${kind} ${max}`);
+    if (from === "monitor") assert(max <= 8 << 20, kind);
+    else assert(max <= (kind === "START" ? 1 << 20 : 33_000), `${kind} ${max}`);
   }
 });
 
@@ -158,18 +168,18 @@ test("a frame that comes byte by byte is not copied as a whole for each of them"
   const begun = performance.now();
   let found = 0;
   for (const byte of frame) for (const _ of frames.push(Uint8Array.of(byte))) found++;
-  assert.equal(found, 1);
-  assert.ok(performance.now() - begun < 10_000); // copies would be 400 GB
+  assertStrictEquals(found, 1);
+  assert(performance.now() - begun < 10_000); // copies would be 400 GB
 });
 
 test("what is kept of a chunk is no view of it", () => {
   const frames = new Frames(FROM_WORKER.maxLength);
   const frame = FROM_WORKER.encode({ kind: "CANCEL", id: 77 });
   const chunk = concat([frame, frame.subarray(0, 9)]);
-  assert.equal([...frames.push(chunk)].length, 1);
+  assertStrictEquals([...frames.push(chunk)].length, 1);
   chunk.fill(0xff);
   const [rest] = frames.push(frame.subarray(9));
-  assert.deepEqual(FROM_WORKER.decode(5, rest?.body as Reader), { kind: "CANCEL", id: 77 });
+  assertEquals(FROM_WORKER.decode(5, rest?.body as Reader), { kind: "CANCEL", id: 77 });
 });
 
 const bytes = (n: number): Uint8Array => new Uint8Array(n).fill(0x61);
@@ -221,7 +231,7 @@ test("a START has at most 2048 variables, each name once", () => {
   const most = start(2048);
   for (let i = 0; i < 2048; i++) most.text(`SSL_CLIENT_${i}`).text("");
   const message = FROM_WORKER.decode(number, body(most.done()));
-  assert.equal(message.kind === "START" && message.variables.size, 2048);
+  assertStrictEquals(message.kind === "START" && message.variables.size, 2048);
   const over = start(2049);
   for (let i = 0; i < 2049; i++) over.text(`SSL_CLIENT_${i}`).text("");
   const codec = FROM_WORKER as Codec<Side>;
@@ -263,26 +273,26 @@ test("what the other side would refuse is not sent", () => {
       { ...take, limits: { ...take.limits, network: { key: "k".repeat(257), count: 1 } } },
       { kind: "COUNTS", id: 1, counts: new Float64Array(4097) },
     ] satisfies WorkerMessage[]
-  ) assert.throws(() => FROM_WORKER.encode(message), EncodeError);
+  ) assertThrows(() => FROM_WORKER.encode(message), EncodeError);
   const long = { ...ANSWERS["KEPT"] as MessageOf<"KEPT">, bytes: new Uint8Array(8 << 20) };
-  assert.throws(() => FROM_MONITOR.encode(long), EncodeError);
+  assertThrows(() => FROM_MONITOR.encode(long), EncodeError);
   const fits = withVariables([["SSL_CLIENT_S_DN", "\u20ac".repeat(43_690)]]);
-  assert.deepEqual(FROM_WORKER.decode(4, body(FROM_WORKER.encode(fits))), fits);
+  assertEquals(FROM_WORKER.decode(4, body(FROM_WORKER.encode(fits))), fits);
 });
 
 test("words for people are cut to what the other side takes", () => {
   const message = "\u20ac\0".repeat(10_000);
   const frame = FROM_WORKER.encode({ kind: "FATAL", code: 1, message, hint: message });
   const read = FROM_WORKER.decode(MESSAGES.FATAL.number, body(frame));
-  assert.ok(read.kind === "FATAL" && read.message.startsWith("\u20ac?\u20ac?"));
+  assert(read.kind === "FATAL" && read.message.startsWith("\u20ac?\u20ac?"));
 });
 
 test("a frame grows with what is put into it", () => {
   const text = "\u20ac".repeat(1000);
   const reader = body(new RawFrame("FILES").u8(1).bytes(bytes(511)).text(text).u32(7).done());
-  assert.equal(reader.u8("first"), 1);
-  assert.deepEqual(reader.take(511, "bytes"), bytes(511));
-  assert.equal(new TextDecoder().decode(reader.take(reader.u32("length"), "text")), text);
-  assert.equal(reader.u32("last"), 7);
-  assert.equal(reader.left, 0);
+  assertStrictEquals(reader.u8("first"), 1);
+  assertEquals(reader.take(511, "bytes"), bytes(511));
+  assertStrictEquals(new TextDecoder().decode(reader.take(reader.u32("length"), "text")), text);
+  assertStrictEquals(reader.u32("last"), 7);
+  assertStrictEquals(reader.left, 0);
 });

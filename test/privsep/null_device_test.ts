@@ -1,6 +1,6 @@
 /** On a system without /dev/null, the start and --check report that by name. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Findings } from "../../src/check/finding.ts";
 import { checkProcesses } from "../../src/check/processes.ts";
@@ -29,13 +29,11 @@ async function withoutNull(): Promise<Runtime> {
 test("without /dev/null the start with workers names it; without workers it is not needed", async () => {
   const runtime = await withoutNull();
   const options = { ...defaults(), host: "127.0.0.1", port: "0", command: ["cat"] };
-  assert.throws(
-    () => planWorkers(options, {}, runtime, "cli.ts"),
-    (error) =>
-      error instanceof FatalError && error.message === NAMED && /mknod/.test(error.hint ?? ""),
-  );
-  assert.equal(planWorkers({ ...options, workers: 0 }, {}, runtime, "cli.ts"), undefined);
+  const error = assertThrows(() => planWorkers(options, {}, runtime, "cli.ts"), FatalError);
+  assertStrictEquals(error.message, NAMED);
+  assertMatch(error.hint ?? "", /mknod/);
+  assertStrictEquals(planWorkers({ ...options, workers: 0 }, {}, runtime, "cli.ts"), undefined);
   const findings = new Findings();
   checkProcesses(options, {}, runtime, "cli.ts", findings);
-  assert.ok(findings.list.some(({ level, text }) => level === "error" && text === NAMED));
+  assert(findings.list.some(({ level, text }) => level === "error" && text === NAMED));
 });

@@ -2,7 +2,7 @@
  *  sockets and sends what a hostile worker would. When the process has ended, the ends are closed, as the
  *  kernel would do. With `fake` there are no processes, for a test that would need a million of them. */
 
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import fs from "node:fs";
 import { parseOptions } from "../../src/config/parse.ts";
 import { localFiles } from "../../src/files/files.ts";
@@ -86,7 +86,7 @@ export class Puppet {
       const next = this.came.shift();
       if (next?.kind === kind) return next as MessageOf<K>;
       if (next) continue;
-      assert.ok(!this.gone, `the worker ended before ${kind}`);
+      assert(!this.gone, `the worker ended before ${kind}`);
       const look = new Promise<void>((look) => this.#asked.push(look));
       await within(look, kind, ms);
     }
@@ -95,7 +95,7 @@ export class Puppet {
   /** Resolves when at least one message is in `came`. */
   async hears(ms = 20_000): Promise<void> {
     while (this.came.length === 0) {
-      assert.ok(!this.gone, "the worker ended");
+      assert(!this.gone, "the worker ended");
       await within(new Promise<void>((look) => this.#asked.push(look)), "a frame", ms);
     }
   }
@@ -103,7 +103,7 @@ export class Puppet {
   /** Takes `count` descriptors that were sent with frames. */
   fds(count: number): number[] {
     const got = this.libc.receiveDescriptors(this.pass, 1, count);
-    assert.equal(got?.fds.length, count);
+    assertStrictEquals(got?.fds.length, count);
     return got?.fds ?? [];
   }
 
@@ -249,7 +249,7 @@ export async function stage(
   const libc = runtime.libc as Libc;
   const words = ["-q", ...argv, named ? "localhost" : "127.0.0.1", "0", ...program];
   const request = parseOptions(words, env);
-  assert.ok("serve" in request);
+  assert("serve" in request);
   const options = { ...request.serve, verbosity: 1 as const };
   const lines: string[] = [];
   const programs: LaunchOptions[] = [];

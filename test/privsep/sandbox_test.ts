@@ -1,15 +1,14 @@
 /** The sandbox of a worker: the results of its filter on both architectures, and what a process of this
  *  runtime can and cannot do inside. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { FilterAction } from "../../src/codec/bpf.ts";
 import { sandbox, type Sandboxed, workerFilter } from "../../src/privsep/sandbox.ts";
 import { syscallNumbers } from "../../src/privsep/syscalls.ts";
@@ -18,7 +17,7 @@ import { run } from "../codec/bpf_machine.ts";
 import { runFile } from "../runtime/libc/here.ts";
 import { within } from "../runtime/tools.ts";
 
-const HERE = dirname(fileURLToPath(import.meta.url));
+const HERE = dirname(fromFileUrl(import.meta.url));
 const [EPERM, EACCES, EINVAL, ENOSYS, ENOPROTOOPT, EAFNOSUPPORT] = [1, 13, 22, 38, 92, 97];
 const isRoot = process.getuid?.() === 0;
 const onLinux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
@@ -151,12 +150,16 @@ for (const arch of ["x64", "arm64"] as const) {
         const nr = numbers.get(name);
         if (nr === undefined) continue;
         const verdict = typeof verdicts === "object" ? verdicts[files] : verdicts;
-        assert.equal(run(program, { nr, args, arch }).action, verdict, `${files} ${name} ${args}`);
+        assertStrictEquals(
+          run(program, { nr, args, arch }).action,
+          verdict,
+          `${files} ${name} ${args}`,
+        );
       }
       for (const nr of [999, 0x40000000, 0x4000003b, 0x40000208, 0xffffffff]) {
-        assert.equal(run(program, { nr, arch }).action, ENOSYS, `number ${nr}`);
+        assertStrictEquals(run(program, { nr, arch }).action, ENOSYS, `number ${nr}`);
       }
-      assert.equal(run(program, { nr: 0, arch: "i386" }).action, "kill");
+      assertStrictEquals(run(program, { nr: 0, arch: "i386" }).action, "kill");
     }
   });
 }
@@ -176,17 +179,17 @@ test("without sockets none is made or used, and nothing else changes", () => {
     const gone =
       "socket accept accept4 bind listen connect shutdown recvfrom recvmsg recvmmsg sendto " +
       "sendmsg sendmmsg";
-    for (const name of gone.split(" ")) assert.ok(changed.includes(name), `${arch} ${name}`);
-    assert.ok(
+    for (const name of gone.split(" ")) assert(changed.includes(name), `${arch} ${name}`);
+    assert(
       changed.every((name) => /^(socket|accept|bind|listen|connect|shut|set|recv|send)/.test(name)),
     );
     for (const name of ["socketpair", "setsockopt"]) {
       const nr = numbers.get(name) ?? 0;
-      assert.equal(run(copier, { nr, args: [1n, 1n, 0n], arch }).action, EPERM);
+      assertStrictEquals(run(copier, { nr, args: [1n, 1n, 0n], arch }).action, EPERM);
     }
     for (const name of ["read", "write", "poll", "ppoll"]) {
       const nr = numbers.get(name);
-      if (nr !== undefined) assert.equal(run(copier, { nr, arch }).action, "allow");
+      if (nr !== undefined) assertStrictEquals(run(copier, { nr, arch }).action, "allow");
     }
   }
 });
@@ -198,8 +201,8 @@ test("every system call that is not listed does not exist", () => {
   );
   const count = (wanted: FilterAction) => verdicts.filter((verdict) => verdict === wanted).length;
   // This number shows a call that is allowed by mistake: check the calls before you change it.
-  assert.equal(count("allow"), 124);
-  assert.equal(count("kill"), 4);
+  assertStrictEquals(count("allow"), 124);
+  assertStrictEquals(count("kill"), 4);
 });
 
 test("what a system does not have is off, with its cause, and nothing is thrown", () => {
@@ -208,9 +211,9 @@ test("what a system does not have is off, with its cause, and nothing is thrown"
   };
   const libc = { landlock: missing("syscall"), seccomp: missing("syscall") } as unknown as Libc;
   const { on, off } = sandbox(libc, { files: "none" });
-  assert.deepEqual(on, []);
-  if (!onLinux) return assert.equal(off.length, 1);
-  return assert.deepEqual(off, [
+  assertEquals(on, []);
+  if (!onLinux) return assertStrictEquals(off.length, 1);
+  return assertEquals(off, [
     "landlock: syscall: function not implemented (ENOSYS)",
     "seccomp: syscall: function not implemented (ENOSYS)",
   ]);
@@ -268,14 +271,14 @@ for (const place of ["plain", "jail"] as const) {
           const text = await within(line, "report", 60_000);
           const pid = child.pid ?? 0;
           const seccomp = ofThreads(pid, "Seccomp");
-          assert.ok(seccomp.length > 2, "there are several threads");
-          assert.deepEqual(seccomp, seccomp.map(() => "2"));
-          assert.deepEqual(ofThreads(pid, "NoNewPrivs"), seccomp.map(() => "1"));
+          assert(seccomp.length > 2, "there are several threads");
+          assertEquals(seccomp, seccomp.map(() => "2"));
+          assertEquals(ofThreads(pid, "NoNewPrivs"), seccomp.map(() => "1"));
           child.stdin.end();
-          assert.deepEqual(await closed, [0, null]);
+          assertEquals(await closed, [0, null]);
           check(JSON.parse(text), files);
-          assert.deepEqual(fs.readdirSync(folder), ["secret"]);
-          assert.equal(fs.readFileSync(join(folder, "secret"), "utf8"), "secret");
+          assertEquals(fs.readdirSync(folder), ["secret"]);
+          assertStrictEquals(fs.readFileSync(join(folder, "secret"), "utf8"), "secret");
         } finally {
           child.kill("SIGKILL");
           fs.rmSync(folder, { recursive: true });
@@ -287,16 +290,16 @@ for (const place of ["plain", "jail"] as const) {
 
 function check(report: Report, files: "none" | "read"): void {
   const { result, here, elsewhere, spawn, raw, sockets, works } = report;
-  assert.ok(result.on.includes("seccomp: all threads"), result.off.join());
+  assert(result.on.includes("seccomp: all threads"), result.off.join());
   const read = files === "read" ? "none" : "EACCES";
   const changes = { unlink: "EPERM", rename: "EPERM", mkdir: "EPERM" };
   const both = { read, write: "EACCES", create: "EACCES", ...changes };
   const more = { append: "EACCES", list: read, link: "EPERM", symlink: "EPERM", chmod: "EPERM" };
-  assert.deepEqual(here, { ...both, ...more });
-  assert.deepEqual(elsewhere, both);
+  assertEquals(here, { ...both, ...more });
+  assertEquals(elsewhere, both);
   // Deno looks up the program before it starts it.
-  assert.match(spawn["runtime"] ?? "", /^(?:EPERM|EACCES|ENOENT|EAFNOSUPPORT)$/);
-  assert.equal(spawn["libc"], "EPERM");
+  assertMatch(spawn["runtime"] ?? "", /^(?:EPERM|EACCES|ENOENT|EAFNOSUPPORT)$/);
+  assertStrictEquals(spawn["libc"], "EPERM");
   const exceptions = {
     clone3: -ENOSYS,
     process_vm_readv: -ENOSYS,
@@ -307,9 +310,9 @@ function check(report: Report, files: "none" | "read"): void {
     prctl: -EINVAL,
     fcntl: -EINVAL,
   };
-  assert.deepEqual(raw, { ...all(raw, -EPERM), ...exceptions });
-  assert.deepEqual(sockets, all(sockets, -EAFNOSUPPORT));
-  assert.deepEqual(works, {
+  assertEquals(raw, { ...all(raw, -EPERM), ...exceptions });
+  assertEquals(sockets, all(sockets, -EAFNOSUPPORT));
+  assertEquals(works, {
     tls: 30,
     udp: 50,
     fromAddress: "127.0.0.2",
@@ -329,7 +332,7 @@ const elsewhere = "Bun" in globalThis ? [] : ["elsewhere:execve", "elsewhere:ptr
 for (const call of [...DEADLY, ...elsewhere]) {
   test(`${call} ends the process`, { skip: !onLinux && "there is no seccomp" }, async () => {
     const { line, closed } = start("die", call);
-    assert.deepEqual(await within(closed, "end"), [null, "SIGSYS"]);
-    assert.equal(await line, "");
+    assertEquals(await within(closed, "end"), [null, "SIGSYS"]);
+    assertStrictEquals(await line, "");
   });
 }

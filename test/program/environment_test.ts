@@ -1,6 +1,6 @@
 /** The environment of a program: the variables of a connection and of its interface. */
 
-import assert from "node:assert/strict";
+import { assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { describe } from "../../src/connection.ts";
 import { connectionVariables, programEnvironment } from "../../src/program/environment.ts";
@@ -36,6 +36,6 @@ const ROWS: [string, Parameters<typeof interfaces>, string | undefined][] = [
 ];
 for (const [who, asked, expected] of ROWS) {
   test(`the interface of ${who} is ${expected ?? "not set"}`, () => {
-    assert.deepEqual(interfaces(...asked), [expected, expected]);
+    assertEquals(interfaces(...asked), [expected, expected]);
   });
 }

@@ -1,6 +1,6 @@
 /** The idle limit, with a clock that the tests move. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test, type TestContext } from "node:test";
 import { IdleTimer, type Watched } from "../../src/program/idle.ts";
 
@@ -47,9 +47,9 @@ test("a silent one is told after the limit, each at its own time", (t) => {
   pass(100);
   const second = watched(idle);
   pass(99);
-  assert.deepEqual(first.told, []);
+  assertEquals(first.told, []);
   pass(500);
-  assert.deepEqual([first.told, second.told], [[200], [300]]);
+  assertEquals([first.told, second.told], [[200], [300]]);
 });
 
 test("those who fall silent one after the other are found together, at most 1 % late", (t) => {
@@ -60,7 +60,7 @@ test("those who fall silent one after the other are found together, at most 1 % 
     return one;
   });
   pass(500);
-  assert.deepEqual(all.map(({ told }) => told), [[200], [202], [202]]);
+  assertEquals(all.map(({ told }) => told), [[200], [202], [202]]);
 });
 
 test("one that is heard now and then is not told until it falls silent", (t) => {
@@ -71,11 +71,11 @@ test("one that is heard now and then is not told until it falls silent", (t) => 
     pass(20);
     heard.last = idle.now();
   }
-  assert.deepEqual([heard.told, silent.told], [[], [200]]);
+  assertEquals([heard.told, silent.told], [[], [200]]);
   pass(199);
-  assert.deepEqual(heard.told, []);
+  assertEquals(heard.told, []);
   pass(3);
-  assert.equal(heard.told.length, 1);
+  assertStrictEquals(heard.told.length, 1);
 });
 
 test("one that has been heard after all is told again a limit later", (t) => {
@@ -91,7 +91,7 @@ test("one that has been heard after all is told again a limit later", (t) => {
   };
   idle.add(one);
   pass(1000);
-  assert.deepEqual(times, [200, 400]);
+  assertEquals(times, [200, 400]);
 });
 
 test("one that is forgotten is not told, and a later one has its whole limit", (t) => {
@@ -101,5 +101,5 @@ test("one that is forgotten is not told, and a later one has its whole limit", (
   idle.forget(gone);
   const later = watched(idle);
   pass(500);
-  assert.deepEqual([gone.told, later.told], [[], [350]]);
+  assertEquals([gone.told, later.told], [[], [350]]);
 });

@@ -1,6 +1,6 @@
 /** Which clients may linger, and for how long, with a clock that the test moves. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Lingering, type LingeringClient } from "../../src/program/linger.ts";
 
@@ -45,7 +45,7 @@ function begin(concurrency = 40, limit = 3_600_000, room?: number) {
     },
     over(): void {
       for (const client of clients) lingering.forget(client);
-      assert.equal(lingering.size, 0);
+      assertStrictEquals(lingering.size, 0);
     },
   };
 }
@@ -54,9 +54,9 @@ test("a client that has everything has ten seconds to close, and gets no reset",
   const all = begin();
   const client = all.add(0);
   all.pass(9);
-  assert.equal(client.end, undefined);
+  assertStrictEquals(client.end, undefined);
   all.pass(1);
-  assert.equal(client.end, "kept");
+  assertStrictEquals(client.end, "kept");
   all.over();
 });
 
@@ -66,9 +66,9 @@ test("the ten seconds count from when it has everything", () => {
   all.pass(20);
   client.waiting = 0;
   all.pass(10);
-  assert.equal(client.end, undefined);
+  assertStrictEquals(client.end, undefined);
   all.pass(1);
-  assert.equal(client.end, "kept");
+  assertStrictEquals(client.end, "kept");
   all.over();
 });
 
@@ -76,9 +76,9 @@ test("a client that takes nothing has thirty seconds, whatever the idle limit is
   const all = begin();
   const client = all.add(100_000);
   all.pass(29);
-  assert.equal(client.end, undefined);
+  assertStrictEquals(client.end, undefined);
   all.pass(1);
-  assert.equal(client.end, "lost");
+  assertStrictEquals(client.end, "lost");
   all.over();
 });
 
@@ -86,7 +86,7 @@ test("an idle limit below that holds", () => {
   const all = begin(40, 2000);
   const [stalled, done] = [all.add(100_000), all.add(0)];
   all.pass(2);
-  assert.deepEqual([stalled.end, done.end], ["lost", "kept"]);
+  assertEquals([stalled.end, done.end], ["lost", "kept"]);
   all.over();
 });
 
@@ -97,7 +97,7 @@ test("a slow but steady reader keeps its connection", () => {
   all.pass(600, () => {
     if (++second % 25 === 0) client.waiting = client.waiting! - 1;
   });
-  assert.equal(client.end, undefined);
+  assertStrictEquals(client.end, undefined);
   all.over();
 });
 
@@ -108,12 +108,12 @@ test("while its program's output is open, a client for whom nothing waits is not
     all.add(undefined, { outputDone: false }),
   ];
   all.pass(600);
-  assert.deepEqual([known.end, unknown.end], [undefined, undefined]);
+  assertEquals([known.end, unknown.end], [undefined, undefined]);
   known.waiting = 10;
   unknown.full = true;
   unknown.last = all.lingering.now();
   all.pass(31);
-  assert.deepEqual([known.end, unknown.end], ["lost", "lost"]);
+  assertEquals([known.end, unknown.end], ["lost", "lost"]);
   all.over();
 });
 
@@ -123,9 +123,9 @@ test("where the system cannot tell, what the server has got rid of counts", () =
   all.pass(20);
   client.last = all.lingering.now();
   all.pass(29);
-  assert.equal(client.end, undefined);
+  assertStrictEquals(client.end, undefined);
   all.pass(1);
-  assert.equal(client.end, "lost");
+  assertStrictEquals(client.end, "lost");
   all.over();
 });
 
@@ -134,9 +134,9 @@ test("too many: clients that have everything are closed first, the oldest first"
   const stalled = all.add(100);
   const done = [all.add(0), all.add(0)];
   for (let count = 0; count < 260; count++) all.add(100);
-  assert.deepEqual(done.map(({ end }) => end), ["kept", "kept"]);
-  assert.ok(all.lingering.size <= 256, `${all.lingering.size} linger`);
-  assert.equal(stalled.end, "lost");
+  assertEquals(done.map(({ end }) => end), ["kept", "kept"]);
+  assert(all.lingering.size <= 256, `${all.lingering.size} linger`);
+  assertStrictEquals(stalled.end, "lost");
   all.over();
 });
 
@@ -149,17 +149,17 @@ test("too many: a steady reader that came first outlives those that take nothing
     reader.waiting = reader.waiting! - 1;
     all.pass(1);
   }
-  assert.equal(reader.end, undefined);
-  assert.ok(all.lingering.size <= 256, `${all.lingering.size} linger`);
+  assertStrictEquals(reader.end, undefined);
+  assert(all.lingering.size <= 256, `${all.lingering.size} linger`);
   all.over();
 });
 
 test("a large -c allows as many", () => {
   const all = begin(1000);
   for (let count = 0; count < 1000; count++) all.add(1);
-  assert.equal(all.lingering.size, 1000);
+  assertStrictEquals(all.lingering.size, 1000);
   all.add(1);
-  assert.ok(all.lingering.size < 1000);
+  assert(all.lingering.size < 1000);
   all.over();
 });
 
@@ -167,17 +167,17 @@ test("what all have not read is bounded in bytes", () => {
   const all = begin();
   for (let count = 0; count < 100; count++) all.add(4 << 20);
   const bytes = all.clients.reduce((sum, { end }) => sum + (end ? 0 : 4 << 20), 0);
-  assert.ok(bytes <= 64 << 20, `${bytes} bytes`);
-  assert.ok(bytes > 32 << 20, `${bytes} bytes`);
+  assert(bytes <= 64 << 20, `${bytes} bytes`);
+  assert(bytes > 32 << 20, `${bytes} bytes`);
   all.over();
 });
 
 test("no more linger than there are descriptors for", () => {
   const all = begin(1000, 3_600_000, 20);
   for (let i = 0; i < 20; i++) all.add(1);
-  assert.equal(all.lingering.size, 20);
+  assertStrictEquals(all.lingering.size, 20);
   all.add(1);
-  assert.ok(all.lingering.size <= 20);
-  assert.equal(all.clients[0]?.end, "lost");
+  assert(all.lingering.size <= 20);
+  assertStrictEquals(all.clients[0]?.end, "lost");
   all.over();
 });

@@ -1,6 +1,6 @@
 /** A plain phase of UCSPI-TLS between streams in memory, for the tests of ucspi_tls.ts. */
 
-import assert from "node:assert/strict";
+import { assert } from "@std/assert";
 import { latin1 } from "../../src/codec/bytes.ts";
 import { IdleTimer } from "../../src/program/idle.ts";
 import { Lingering } from "../../src/program/linger.ts";
@@ -67,7 +67,7 @@ export function begin(options: Partial<RelayOptions> = {}) {
     /** Waits for the program's request. Returns its hello. */
     async hello(): Promise<string> {
       const end = await done;
-      assert.ok(!(end instanceof Error) && "request" in end, `no request: ${end}`);
+      assert(!(end instanceof Error) && "request" in end, `no request: ${end}`);
       return latin1(end.request.hello);
     },
     /** Ends the program, which closes its descriptors. */

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Log } from "../../src/log.ts";
@@ -46,17 +46,17 @@ function stage(killAfter: number | undefined) {
 test("SIGKILL follows the first SIGTERM after so many seconds, and only then", async () => {
   const { sent, said, program, tick } = stage(5);
   tick(100_000);
-  assert.deepEqual(sent, []);
+  assertEquals(sent, []);
   program.kill("SIGTERM");
   tick(3000);
   program.kill("SIGTERM");
   tick(1999);
-  assert.deepEqual(sent, ["SIGTERM", "SIGTERM"]);
+  assertEquals(sent, ["SIGTERM", "SIGTERM"]);
   tick(1);
-  assert.deepEqual(sent.at(-1), "SIGKILL");
+  assertEquals(sent.at(-1), "SIGKILL");
   await program.exited;
   tick(100_000);
-  assert.deepEqual(said(), []);
+  assertEquals(said(), []);
 });
 
 for (const killAfter of [undefined, 90]) {
@@ -65,12 +65,12 @@ for (const killAfter of [undefined, 90]) {
     program.kill("SIGTERM");
     tick(60_000);
     const line = "test: warning: program 4711 runs on a minute after SIGTERM\n";
-    assert.deepEqual(said(), [line]);
-    assert.deepEqual(sent, ["SIGTERM"]);
+    assertEquals(said(), [line]);
+    assertEquals(sent, ["SIGTERM"]);
     resolve(15);
     await program.exited;
     tick(100_000);
-    assert.deepEqual([sent, said()], [["SIGTERM"], [line]]);
+    assertEquals([sent, said()], [["SIGTERM"], [line]]);
   });
 }
 
@@ -80,7 +80,7 @@ test("a program that ends in time costs nothing more", async () => {
   resolve(15);
   await program.exited;
   tick(100_000);
-  assert.deepEqual([sent, said()], [["SIGTERM"], []]);
+  assertEquals([sent, said()], [["SIGTERM"], []]);
 });
 
 test("a stopped program takes SIGTERM", async () => {
@@ -92,8 +92,8 @@ test("a stopped program takes SIGTERM", async () => {
   const stopped = (): boolean =>
     /^State:\tT/m.test(readFileSync(`/proc/${program.pid}/status`, "latin1"));
   while (!stopped()) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.ok(program.kill("SIGTERM"));
-  assert.equal(await program.exited, 15);
+  assert(program.kill("SIGTERM"));
+  assertStrictEquals(await program.exited, 15);
   program.input.destroy();
   program.output.destroy();
 });

@@ -1,7 +1,7 @@
 /** The end of a relay over streams in memory: the events that each side gets, and when the client's side is
  *  closed. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { IdleTimer } from "../../src/program/idle.ts";
 import { Lingering } from "../../src/program/linger.ts";
@@ -63,8 +63,8 @@ function begin({ idleLimit = 3600, strict = false } = {}) {
       client.lose();
       exit(0);
       await turn();
-      assert.equal(lingering.size, 0);
-      assert.equal(seen.filter((one) => one === "gone").length, 1);
+      assertStrictEquals(lingering.size, 0);
+      assertStrictEquals(seen.filter((one) => one === "gone").length, 1);
     },
   };
 }
@@ -72,32 +72,32 @@ function begin({ idleLimit = 3600, strict = false } = {}) {
 test("a client that breaks TLS is told of, and gone; its program gets end of file", async () => {
   const one = begin();
   one.client.lose(new TlsError({ kind: "tls", fault: "malformed", text: "bad record mac" }));
-  assert.deepEqual(one.seen, ["breach: bad record mac", "gone"]);
-  assert.ok(one.input.ended);
-  assert.ok(one.output.destroyed);
+  assertEquals(one.seen, ["breach: bad record mac", "gone"]);
+  assert(one.input.ended);
+  assert(one.output.destroyed);
   one.exit(15);
   await turn();
-  assert.equal(one.status, 15);
+  assertStrictEquals(one.status, 15);
   await one.over();
 });
 
 test("an end without close_notify is told of, and end of file for the program", async () => {
   const one = begin();
   one.client.cut();
-  assert.deepEqual(one.seen, ["cut"]);
-  assert.ok(one.input.ended);
+  assertEquals(one.seen, ["cut"]);
+  assert(one.input.ended);
   await one.over();
 });
 
 test("an end without close_notify that must not be breaks the connection", async () => {
   const one = begin({ strict: true });
   one.client.cut();
-  assert.deepEqual(one.seen, ["cut", "breach: cut", "gone"]);
-  assert.ok(one.client.destroyed && one.input.ended && one.output.destroyed);
+  assertEquals(one.seen, ["cut", "breach: cut", "gone"]);
+  assert(one.client.destroyed && one.input.ended && one.output.destroyed);
   one.exit(0);
   await turn();
-  assert.equal(one.status, 0);
-  assert.equal(one.lingering.size, 0);
+  assertStrictEquals(one.status, 0);
+  assertStrictEquals(one.lingering.size, 0);
 });
 
 test("a client that has our close_notify may close as it likes", async () => {
@@ -106,14 +106,14 @@ test("a client that has our close_notify may close as it likes", async () => {
   await turn();
   one.client.cut();
   one.client.lose(new TlsError({ kind: "client gone", how: "reset" }));
-  assert.deepEqual(one.seen, ["gone"]);
+  assertEquals(one.seen, ["gone"]);
   await one.over();
 });
 
 test("a plain connection that is reset is no matter of TLS", async () => {
   const one = begin();
   one.client.lose(new Error("connection reset by the peer"));
-  assert.deepEqual(one.seen, ["gone"]);
+  assertEquals(one.seen, ["gone"]);
   await one.over();
 });
 
@@ -126,14 +126,14 @@ test("what is left of an ended program's output waits seconds, not the idle limi
   one.exit(0);
   await turn();
   one.pass(29);
-  assert.equal(one.status, undefined);
-  assert.ok(!one.client.destroyed);
+  assertStrictEquals(one.status, undefined);
+  assert(!one.client.destroyed);
   one.pass(1);
   await turn();
-  assert.equal(one.status, 0);
-  assert.ok(one.client.destroyed);
-  assert.ok(!one.client.closed, "a client that has not everything must see a reset");
-  assert.deepEqual(one.seen, ["gone"]);
+  assertStrictEquals(one.status, 0);
+  assert(one.client.destroyed);
+  assert(!one.client.closed, "a client that has not everything must see a reset");
+  assertEquals(one.seen, ["gone"]);
   await one.over();
 });
 
@@ -141,26 +141,26 @@ test("a client that has everything gets an orderly close when it does not close 
   const one = begin();
   await one.finish();
   one.client.unsent = 0;
-  assert.equal(one.status, 0);
-  assert.ok(one.client.output.ended);
+  assertStrictEquals(one.status, 0);
+  assert(one.client.output.ended);
   one.pass(11);
-  assert.ok(one.client.closed);
-  assert.deepEqual(one.seen, ["gone"]);
+  assert(one.client.closed);
+  assertEquals(one.seen, ["gone"]);
   await one.over();
 });
 
 test("the idle limit ends the client's side in order, and the program by SIGTERM", async () => {
   const one = begin({ idleLimit: 0.01 });
   while (one.seen.length === 0) await turn();
-  assert.ok(one.client.output.ended, "close_notify");
-  assert.ok(!one.client.destroyed, "what was sent still arrives");
-  assert.deepEqual(one.seen, ["SIGTERM"]);
-  assert.ok(one.input.ended && one.output.destroyed);
+  assert(one.client.output.ended, "close_notify");
+  assert(!one.client.destroyed, "what was sent still arrives");
+  assertEquals(one.seen, ["SIGTERM"]);
+  assert(one.input.ended && one.output.destroyed);
   one.exit(15);
   await turn();
-  assert.equal(one.status, 15);
+  assertStrictEquals(one.status, 15);
   one.client.unsent = 0;
   one.pass(11);
-  assert.ok(one.client.closed);
+  assert(one.client.closed);
   await one.over();
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { test } from "node:test";
 import { Connection, type Stage } from "../../src/connection.ts";
@@ -99,24 +99,24 @@ test("what a stage has thrown is a line of its own form", () => {
   for (const [stage, error, line, more] of rows) {
     const { conn, lines } = reported(stage, more);
     report(conn, error);
-    assert.equal(lines(), `x: ${line}\n`, stage);
+    assertStrictEquals(lines(), `x: ${line}\n`, stage);
   }
 });
 
 test("a denial is a line of its own, and a proxy that only looks is none", () => {
   const denied = reported("admission");
   denied.conn.fail({ kind: "limit", by: "rate", count: 5 });
-  assert.equal(
+  assertStrictEquals(
     denied.lines(),
     "x: deny OWN :192.0.2.7:1 :192.0.2.7::1 ip rate limit:5 exceeded\n",
   );
   const proxy = { ip: "192.0.2.7", port: 1, variables: new Map(), own: true };
   const health = reported("hello", { proxy });
   report(health.conn, new HandshakeError(SILENT));
-  assert.equal(health.lines(), "");
-  assert.equal(health.conn.endedBy, undefined);
+  assertStrictEquals(health.lines(), "");
+  assertStrictEquals(health.conn.endedBy, undefined);
   report(health.conn, new HandshakeError(GONE));
-  assert.notEqual(health.lines(), "");
+  assertNotStrictEquals(health.lines(), "");
 });
 
 test("a program that begins and ends is told with the number of those that run", () => {
@@ -127,7 +127,7 @@ test("a program that begins and ends is told with the number of those that run",
   conn.enter("conversing");
   conn.programEnded(PROGRAM, 256);
   conn.finish();
-  assert.equal(
+  assertStrictEquals(
     lines(),
     "x: status: 4/40/2\nx: pid 5 from 192.0.2.7\nx: ok 5 :192.0.2.7:1 :192.0.2.7::1\n" +
       "x: ended by 5 status 256\nx: status: 3/40/2\n",
@@ -137,11 +137,11 @@ test("a program that begins and ends is told with the number of those that run",
 test("one that was reset before it was accepted is a line, but for a proxy that only looks", () => {
   const { services, lost, lines } = reported("accepted");
   reportLost({ ...services, options: { concurrency: 40, proxyFrom: [] } });
-  assert.equal(lines(), "");
+  assertStrictEquals(lines(), "");
   reportLost(services);
-  assert.equal(
+  assertStrictEquals(
     lines(),
     "x: info: unable to accept TLS from: unknown for pid: OWN connection reset by the peer\n",
   );
-  assert.deepEqual(lost, [false, true]);
+  assertEquals(lost, [false, true]);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { type Slot, Slots } from "../../src/program/slots.ts";
 
@@ -7,7 +7,7 @@ const never = new AbortController().signal;
 /** Takes a free slot. */
 function taken(slots: Slots): Slot {
   const slot = slots.takeNow();
-  assert.ok(slot);
+  assert(slot);
   return slot;
 }
 
@@ -15,15 +15,15 @@ test("only so many slots are taken, and each is given back once", async () => {
   const slots = new Slots(2);
   const first = taken(slots);
   taken(slots);
-  assert.ok(slots.full);
-  assert.equal(slots.takeNow(), undefined);
+  assert(slots.full);
+  assertStrictEquals(slots.takeNow(), undefined);
   const third = slots.take(never);
-  assert.equal(slots.waiting, 1);
+  assertStrictEquals(slots.waiting, 1);
   first.release();
   first.release();
   (await third).release();
-  assert.equal(slots.waiting, 0);
-  assert.equal(slots.remove(9), 1);
+  assertStrictEquals(slots.waiting, 0);
+  assertStrictEquals(slots.remove(9), 1);
 });
 
 test("waiting requests are served in order, and cancelled ones are skipped", async () => {
@@ -37,23 +37,23 @@ test("waiting requests are served in order, and cancelled ones are skipped", asy
     mine.release();
   });
   gone.abort({ kind: "shut down" });
-  await assert.rejects(waiting[1] as Promise<void>, /shut down/);
+  await assertRejects(() => waiting[1] as Promise<void>, Error, /shut down/);
   slot.release();
   await Promise.all([waiting[0], waiting[2]]);
-  assert.deepEqual(order, ["a", "c"]);
-  await assert.rejects(slots.take(gone.signal), /shut down/);
+  assertEquals(order, ["a", "c"]);
+  await assertRejects(() => slots.take(gone.signal), Error, /shut down/);
 });
 
 test("programs are counted from their start to their end", () => {
   const slots = new Slots(2);
   const slot = taken(slots);
-  assert.throws(() => slot.run(), /without a slot/);
-  assert.equal(slot.secure(never), undefined);
-  assert.equal(slots.running, 0);
+  assertThrows(() => slot.run(), Error, /without a slot/);
+  assertStrictEquals(slot.secure(never), undefined);
+  assertStrictEquals(slots.running, 0);
   slot.run();
-  assert.equal(slots.running, 1);
+  assertStrictEquals(slots.running, 1);
   slot.release();
-  assert.equal(slots.running, 0);
+  assertStrictEquals(slots.running, 0);
 });
 
 test("changes are told", () => {
@@ -61,7 +61,7 @@ test("changes are told", () => {
   const seen: boolean[] = [];
   slots.onChange(() => seen.push(slots.full));
   taken(slots).release();
-  assert.deepEqual(seen, [true, false]);
+  assertEquals(seen, [true, false]);
 });
 
 test("a handshake keeps its slot for a second while no other is free, and a program for ever", async (t) => {
@@ -85,27 +85,27 @@ test("a handshake keeps its slot for a second while no other is free, and a prog
   });
   pass(999);
   await null;
-  assert.equal(slow.takenAway, false);
+  assertStrictEquals(slow.takenAway, false);
   pass(1);
   const second = await next;
-  assert.equal(slow.takenAway, true);
+  assertStrictEquals(slow.takenAway, true);
   // When it has completed its handshake, it gets the next free slot, before others that wait.
   const third = slots.take(never).then(() => order.push("third"));
   const kept = slow.secure(never)?.then(() => order.push("slow"));
   second.release();
   await kept;
-  assert.deepEqual(order, ["next", "slow"]);
+  assertEquals(order, ["next", "slow"]);
   slow.run();
-  assert.equal(slots.running, 2);
+  assertStrictEquals(slots.running, 2);
   pass(5000);
   await null;
-  assert.deepEqual(order, ["next", "slow"]);
+  assertEquals(order, ["next", "slow"]);
   slow.release();
   await third;
   // No handshake waits, but the slot stays free for the next one.
   program.release();
   pass(5000);
-  assert.equal(slots.full, false);
+  assertStrictEquals(slots.full, false);
 });
 
 test("a handshake that loses its slot and fails gives nothing back", (t) => {
@@ -116,9 +116,9 @@ test("a handshake that loses its slot and fails gives nothing back", (t) => {
   const slow = taken(slots);
   now = 1000;
   t.mock.timers.tick(1000);
-  assert.equal(slow.takenAway, true);
+  assertStrictEquals(slow.takenAway, true);
   slow.release();
-  assert.equal(slots.remove(9), 1);
+  assertStrictEquals(slots.remove(9), 1);
 });
 
 test("no handshake loses its slot while slots are free", (t) => {
@@ -129,10 +129,10 @@ test("no handshake loses its slot while slots are free", (t) => {
   const slow = taken(slots);
   now = 60_000;
   t.mock.timers.tick(60_000);
-  assert.equal(slow.takenAway, false);
+  assertStrictEquals(slow.takenAway, false);
   const other = taken(slots);
-  assert.equal(slow.takenAway, false);
+  assertStrictEquals(slow.takenAway, false);
   now += 1000;
   t.mock.timers.tick(1000);
-  assert.deepEqual([slow.takenAway, other.takenAway], [true, true]);
+  assertEquals([slow.takenAway, other.takenAway], [true, true]);
 });

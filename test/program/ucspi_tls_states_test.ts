@@ -1,6 +1,6 @@
 /** The plain phase of UCSPI-TLS: every event in every state, and events in any order. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { latin1 } from "../../src/codec/bytes.ts";
 import {
@@ -61,7 +61,7 @@ async function reached(state: PlainState): Promise<Phase> {
     HAPPENINGS[happening](phase);
     await turns();
   }
-  assert.equal(phase.state, state);
+  assertStrictEquals(phase.state, state);
   return phase;
 }
 
@@ -117,29 +117,29 @@ for (const state of STATES) {
       const expected = EXPECTED[state][happening] ?? state;
       const refused = expected === "gone";
       const next = refused ? "tls" : expected;
-      assert.equal(phase.state, next, where);
+      assertStrictEquals(phase.state, next, where);
       // The client gets end of file only when fd 1 and the control descriptor have both ended.
       const mayEnd = next === "ended" || /^client (?:goes|is given up)$/.test(happening);
-      assert.equal(phase.client.output.ended, next === "ended", where);
-      assert.equal(phase.client.output.text, "220 go\r\n", where);
-      if (settled !== undefined) assert.equal(phase.result, settled, where);
-      else if (refused) assert.ok(phase.result instanceof HandshakeError, where);
+      assertStrictEquals(phase.client.output.ended, next === "ended", where);
+      assertStrictEquals(phase.client.output.text, "220 go\r\n", where);
+      if (settled !== undefined) assertStrictEquals(phase.result, settled, where);
+      else if (refused) assert(phase.result instanceof HandshakeError, where);
       else if (next === "tls") {
         const environment = happening === "Y";
-        assert.deepEqual(phase.result, { request: { environment, hello: new Uint8Array(0) } });
-      } else assert.ok(mayEnd || phase.result === undefined, where);
+        assertEquals(phase.result, { request: { environment, hello: new Uint8Array(0) } });
+      } else assert(mayEnd || phase.result === undefined, where);
       if (happening === "other letter" && state !== "asked" && state !== "tls") {
-        assert.ok(phase.control.destroyed, where);
+        assert(phase.control.destroyed, where);
         const open = state === "clear" || state === "ended"; // closed earlier in these states
-        assert.ok(phase.answer.destroyed || open, where);
+        assert(phase.answer.destroyed || open, where);
       }
-      if (next === "tls") assert.ok(phase.input.destroyed, where);
+      if (next === "tls") assert(phase.input.destroyed, where);
       // After any event, later output reaches the client unless TLS has begun.
       if (phase.output.destroyed || next === "closing" || next === "ended") continue;
       phase.output.put("more\r\n");
       await turns();
       const more = next === "tls" || next === "asked" ? "" : "more\r\n";
-      assert.equal(phase.client.output.text, `220 go\r\n${more}`, where);
+      assertStrictEquals(phase.client.output.text, `220 go\r\n${more}`, where);
     }
   });
 }
@@ -147,16 +147,16 @@ for (const state of STATES) {
 test("the table has a state for every event in every state, with or without a request on its way", () => {
   const events: PlainEvent[] = ["ask", "hangUp", "end", "exit", "settle"];
   for (const state of STATES) {
-    assert.deepEqual(Object.keys(PLAIN_TRANSITIONS[state]).sort(), [...events].sort());
+    assertEquals(Object.keys(PLAIN_TRANSITIONS[state]).sort(), [...events].sort());
     for (const event of events) {
       for (const pending of [false, true]) {
         const next = PLAIN_TRANSITIONS[state][event];
-        assert.ok(STATES.includes(typeof next === "string" ? next : next(pending)));
+        assert(STATES.includes(typeof next === "string" ? next : next(pending)));
       }
     }
   }
   for (const event of events) { // final states do not change
-    assert.deepEqual([PLAIN_TRANSITIONS.tls[event], PLAIN_TRANSITIONS.ended[event]], [
+    assertEquals([PLAIN_TRANSITIONS.tls[event], PLAIN_TRANSITIONS.ended[event]], [
       "tls",
       "ended",
     ]);
@@ -240,32 +240,32 @@ async function walk(seed: number): Promise<PlainState> {
   const what = story.join(", ");
   if (phase.state !== "tls") {
     // The program's request came after its end, or there was none.
-    assert.equal(phase.state, "ended", what);
-    assert.ok(client.output.ended, what);
-    assert.equal(client.output.text, before + after, what);
+    assertStrictEquals(phase.state, "ended", what);
+    assert(client.output.ended, what);
+    assertStrictEquals(client.output.text, before + after, what);
     return phase.state;
   }
-  assert.ok(asked && atTls !== undefined, what);
-  assert.ok(atTls.startsWith(before), `${what}: TLS began before all of ${JSON.stringify(before)}`);
-  assert.ok((before + after).startsWith(atTls), what);
+  assert(asked && atTls !== undefined, what);
+  assert(atTls.startsWith(before), `${what}: TLS began before all of ${JSON.stringify(before)}`);
+  assert((before + after).startsWith(atTls), what);
   if (says) {
     let rest = "";
     client.take({ data: (chunk) => rest += latin1(chunk) });
     client.put(HELLO.subarray(cut));
     client.resume();
     await turns();
-    assert.equal(await phase.hello() + rest, latin1(HELLO), what);
+    assertStrictEquals(await phase.hello() + rest, latin1(HELLO), what);
   }
   output.put("secret\n");
   output.put(null);
   await turns();
-  assert.equal(client.output.text, atTls, `${what}: in the clear after TLS began`);
-  assert.ok(!client.output.ended, what);
+  assertStrictEquals(client.output.text, atTls, `${what}: in the clear after TLS began`);
+  assert(!client.output.ended, what);
   return phase.state;
 }
 
 test("in any order of events: all output before TLS, none after, and the hello given over", async () => {
   const seen = { tls: 0, ended: 0 };
   for (let seed = 1; seed <= 500; seed++) seen[await walk(seed) as keyof typeof seen]++;
-  assert.ok(seen.tls > 100 && seen.ended > 100, JSON.stringify(seen));
+  assert(seen.tls > 100 && seen.ended > 100, JSON.stringify(seen));
 });

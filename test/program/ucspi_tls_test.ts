@@ -1,7 +1,7 @@
 /** The plain phase of UCSPI-TLS over streams in memory: which side gets which bytes, and when the phase
  *  ends. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, latin1 } from "../../src/codec/bytes.ts";
 import { IdleTimer } from "../../src/program/idle.ts";
@@ -16,10 +16,10 @@ test("output written before y reaches the client before the plain phase is over"
   phase.output.put("220 go\r\n");
   phase.control.put("y");
   await turn();
-  assert.equal(phase.result, undefined);
+  assertStrictEquals(phase.result, undefined);
   phase.output.resume();
-  assert.equal(await phase.hello(), "");
-  assert.equal(phase.client.output.text, "220 go\r\n");
+  assertStrictEquals(await phase.hello(), "");
+  assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
 test("output that the runtime has read and not told when y comes is waited for", async () => {
@@ -29,17 +29,17 @@ test("output that the runtime has read and not told when y comes is waited for",
   setImmediate(() => phase.output.put("220 go\r\n"));
   phase.control.put("y");
   for (let turns = 0; turns < 5; turns++) await turn();
-  assert.equal(phase.result, undefined);
+  assertStrictEquals(phase.result, undefined);
   phase.client.drain();
-  assert.equal(await phase.hello(), "");
-  assert.equal(phase.client.output.text, "220 go\r\n");
+  assertStrictEquals(await phase.hello(), "");
+  assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
 test("y and Y are told apart, and Y asks for the environment", async () => {
   for (const letter of ["y", "Y", "Y\n"]) {
     const phase = begin();
     phase.control.put(letter);
-    assert.deepEqual(await phase.done, {
+    assertEquals(await phase.done, {
       request: { environment: letter !== "y", hello: new Uint8Array(0) },
     });
   }
@@ -49,16 +49,16 @@ test("when it is over the plain pipe is closed and the client paused, with nothi
   const phase = begin();
   phase.control.put("y");
   await phase.done;
-  assert.ok(phase.input.destroyed);
+  assert(phase.input.destroyed);
   let late = "";
   phase.client.take({ data: (chunk) => late += latin1(chunk) });
   phase.client.put(HELLO);
   await turn();
-  assert.equal(late, "");
+  assertStrictEquals(late, "");
   phase.client.resume();
   await turn();
-  assert.equal(late, latin1(HELLO));
-  assert.equal(phase.input.text, "");
+  assertStrictEquals(late, latin1(HELLO));
+  assertStrictEquals(phase.input.text, "");
 });
 
 test("a hello in the same chunk as STARTTLS is found, split anywhere around the answer", async () => {
@@ -77,7 +77,7 @@ test("a hello in the same chunk as STARTTLS is found, split anywhere around the 
       phase.client.put(sent.subarray(second));
       phase.client.resume();
       await turn();
-      assert.equal(hello + rest, latin1(HELLO), `cut at ${first} and ${second}`);
+      assertStrictEquals(hello + rest, latin1(HELLO), `cut at ${first} and ${second}`);
     }
   }
 });
@@ -90,7 +90,7 @@ test("a hello that comes byte by byte, after the answer and before y, is found",
   phase.output.put("220 now\r\n");
   for (const byte of HELLO) phase.client.put(Uint8Array.of(byte));
   phase.control.put("y");
-  assert.equal(await phase.hello(), latin1(HELLO));
+  assertStrictEquals(await phase.hello(), latin1(HELLO));
 });
 
 test("a hello is found where the program answers nothing", async () => {
@@ -98,7 +98,7 @@ test("a hello is found where the program answers nothing", async () => {
   await turn();
   phase.client.put(concat([bytes("start tls\n"), HELLO]));
   phase.control.put("y");
-  assert.equal(await phase.hello(), latin1(HELLO));
+  assertStrictEquals(await phase.hello(), latin1(HELLO));
 });
 
 test("plaintext sent ahead is never handed on as the beginning of TLS", async () => {
@@ -121,7 +121,11 @@ test("plaintext sent ahead is never handed on as the beginning of TLS", async ()
       phase.control.put("y");
       const hello = await phase.hello();
       // A lone byte 22 may begin a ClientHello: only that byte and what follows go to the TLS library.
-      assert.equal(hello, injected === "\x16" ? "\x16" : "", JSON.stringify([injected, slot]));
+      assertStrictEquals(
+        hello,
+        injected === "\x16" ? "\x16" : "",
+        JSON.stringify([injected, slot]),
+      );
     }
   }
 });
@@ -132,7 +136,7 @@ test("a hello behind injected plaintext comes without the plaintext", async () =
   phase.client.put(concat([bytes("STARTTLS\r\nRSET\r\n"), HELLO]));
   phase.output.put("220 go\r\n");
   phase.control.put("y");
-  assert.equal(await phase.hello(), latin1(HELLO));
+  assertStrictEquals(await phase.hello(), latin1(HELLO));
 });
 
 test("plaintext of earlier rounds that looks like a hello is forgotten", async () => {
@@ -143,7 +147,7 @@ test("plaintext of earlier rounds that looks like a hello is forgotten", async (
   phase.client.put("STARTTLS\r\n");
   phase.output.put("220 go\r\n");
   phase.control.put("y");
-  assert.equal(await phase.hello(), "");
+  assertStrictEquals(await phase.hello(), "");
 });
 
 test("more than 64 KB ahead of the answer are not remembered", async () => {
@@ -152,14 +156,14 @@ test("more than 64 KB ahead of the answer are not remembered", async () => {
   phase.client.put(new Uint8Array(70_000).fill(0x16));
   phase.output.put("220 go\r\n");
   phase.control.put("y");
-  assert.equal(await phase.hello(), "");
+  assertStrictEquals(await phase.hello(), "");
 });
 
 test("a program that asks twice has asked once", async () => {
   for (const letters of [["yY"], ["y", "Y"], ["y", "y"]]) {
     const phase = begin();
     for (const letter of letters) phase.control.put(letter);
-    assert.deepEqual(await phase.done, {
+    assertEquals(await phase.done, {
       request: { environment: false, hello: new Uint8Array(0) },
     });
   }
@@ -172,8 +176,8 @@ test("fd 1 closed right after y is no end for the client", async () => {
     if (order === "end first") phase.output.put(null);
     phase.control.put("y");
     if (order === "y first") phase.output.put(null);
-    assert.equal(await phase.hello(), "");
-    assert.equal(phase.client.output.ended, false, order);
+    assertStrictEquals(await phase.hello(), "");
+    assertStrictEquals(phase.client.output.ended, false, order);
   }
 });
 
@@ -184,10 +188,10 @@ test("fd 1 closed long before y is no end for the client", async () => {
   phase.output.put(null);
   await turn();
   await turn();
-  assert.equal(phase.client.output.ended, false);
+  assertStrictEquals(phase.client.output.ended, false);
   phase.control.put("y");
-  assert.equal(await phase.hello(), "");
-  assert.equal(phase.client.output.text, "220 go\r\n");
+  assertStrictEquals(await phase.hello(), "");
+  assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
 test("a program that never asks is served in the clear to its end", async () => {
@@ -196,10 +200,10 @@ test("a program that never asks is served in the clear to its end", async () => 
   phase.client.put("ping\n");
   phase.output.put("pong\n");
   phase.die(256);
-  assert.deepEqual(await phase.done, { status: 256 });
-  assert.equal(phase.input.text, "ping\n");
-  assert.equal(phase.client.output.text, "welcome\npong\n");
-  assert.ok(phase.client.output.ended);
+  assertEquals(await phase.done, { status: 256 });
+  assertStrictEquals(phase.input.text, "ping\n");
+  assertStrictEquals(phase.client.output.text, "welcome\npong\n");
+  assert(phase.client.output.ended);
 });
 
 test("a program that closes the control socket is served in the clear on", async () => {
@@ -207,14 +211,14 @@ test("a program that closes the control socket is served in the clear on", async
   await turn();
   phase.control.put(null);
   await turn();
-  assert.ok(phase.control.destroyed);
+  assert(phase.control.destroyed);
   phase.output.put("still here\n");
   phase.output.put(null);
   await turn();
-  assert.ok(phase.client.output.ended, "the end of fd 1 is told at once: nothing can follow it");
+  assert(phase.client.output.ended, "the end of fd 1 is told at once: nothing can follow it");
   phase.exit(0);
-  assert.deepEqual(await phase.done, { status: 0 });
-  assert.equal(phase.client.output.text, "still here\n");
+  assertEquals(await phase.done, { status: 0 });
+  assertStrictEquals(phase.client.output.text, "still here\n");
 });
 
 test("another letter closes the control socket, both ways", async () => {
@@ -222,9 +226,9 @@ test("another letter closes the control socket, both ways", async () => {
   await turn();
   phase.control.put("Q");
   await turn();
-  assert.ok(phase.control.destroyed && phase.answer.destroyed);
+  assert(phase.control.destroyed && phase.answer.destroyed);
   phase.die(0);
-  assert.deepEqual(await phase.done, { status: 0 });
+  assertEquals(await phase.done, { status: 0 });
 });
 
 test("a program that dies after y has asked", async () => {
@@ -233,9 +237,9 @@ test("a program that dies after y has asked", async () => {
   phase.output.put("220 go\r\n");
   phase.control.put("y");
   phase.die(9);
-  assert.equal(await phase.hello(), "");
-  assert.equal(phase.client.output.text, "220 go\r\n");
-  assert.equal(phase.client.output.ended, false);
+  assertStrictEquals(await phase.hello(), "");
+  assertStrictEquals(phase.client.output.text, "220 go\r\n");
+  assertStrictEquals(phase.client.output.ended, false);
 });
 
 test("a program that dies while its y is on its way has asked", async () => {
@@ -246,9 +250,9 @@ test("a program that dies while its y is on its way has asked", async () => {
   phase.die(9);
   await turn();
   await turn();
-  assert.equal(phase.client.output.ended, false);
+  assertStrictEquals(phase.client.output.ended, false);
   phase.control.resume();
-  assert.equal(await phase.hello(), "");
+  assertStrictEquals(await phase.hello(), "");
 });
 
 test("a child that keeps the control socket does not keep the client", async () => {
@@ -256,8 +260,8 @@ test("a child that keeps the control socket does not keep the client", async () 
   await turn();
   phase.output.put(null);
   phase.exit(0);
-  assert.deepEqual(await phase.done, { status: 0 });
-  assert.ok(phase.client.output.ended);
+  assertEquals(await phase.done, { status: 0 });
+  assert(phase.client.output.ended);
 });
 
 test("a slow client gets all of the output before TLS begins", async () => {
@@ -269,11 +273,11 @@ test("a slow client gets all of the output before TLS begins", async () => {
   phase.control.put("y");
   phase.output.put(null);
   for (let turns = 0; turns < 5; turns++) await turn();
-  assert.equal(phase.result, undefined);
+  assertStrictEquals(phase.result, undefined);
   phase.client.drain();
-  assert.equal(await phase.hello(), "");
-  assert.equal(phase.client.output.text, "220 a long\r\nand slow answer\r\n");
-  assert.equal(phase.client.output.ended, false);
+  assertStrictEquals(await phase.hello(), "");
+  assertStrictEquals(phase.client.output.text, "220 a long\r\nand slow answer\r\n");
+  assertStrictEquals(phase.client.output.ended, false);
 });
 
 test("the last output is waited for, also when the pipe behind it is empty", async () => {
@@ -283,9 +287,9 @@ test("the last output is waited for, also when the pipe behind it is empty", asy
   phase.output.put("220 go\r\n");
   phase.control.put("y");
   for (let turns = 0; turns < 5; turns++) await turn();
-  assert.equal(phase.result, undefined);
+  assertStrictEquals(phase.result, undefined);
   phase.client.drain();
-  assert.equal(await phase.hello(), "");
+  assertStrictEquals(await phase.hello(), "");
 });
 
 test("output after TLS has begun does not reach the client", async () => {
@@ -295,8 +299,8 @@ test("output after TLS has begun does not reach the client", async () => {
   phase.output.put("in the clear\n");
   phase.output.put(null);
   await turn();
-  assert.equal(phase.client.output.text, "");
-  assert.equal(phase.client.output.ended, false);
+  assertStrictEquals(phase.client.output.text, "");
+  assertStrictEquals(phase.client.output.ended, false);
 });
 
 test("a program that never stops writing after y does not keep TLS from beginning", async () => {
@@ -310,19 +314,19 @@ test("a program that never stops writing after y does not keep TLS from beginnin
     written++;
     await turn();
   }
-  assert.ok(written < 100, `${written} chunks of 64 KB went through`);
-  assert.equal(await phase.hello(), "");
+  assert(written < 100, `${written} chunks of 64 KB went through`);
+  assertStrictEquals(await phase.hello(), "");
 });
 
 test("a client that has gone is told to the program that asks, as a failed handshake", async () => {
   const phase = begin();
   await turn();
   phase.client.lose(new Error("reset"));
-  assert.equal(phase.gone, 1);
-  assert.ok(phase.input.ended);
+  assertStrictEquals(phase.gone, 1);
+  assert(phase.input.ended);
   phase.control.put("y");
   await phase.done;
-  assert.ok(phase.result instanceof HandshakeError);
+  assert(phase.result instanceof HandshakeError);
 });
 
 test("a client that goes while its output is held up ends the wait", async () => {
@@ -334,7 +338,7 @@ test("a client that goes while its output is held up ends the wait", async () =>
   await turn();
   phase.client.lose();
   await phase.done;
-  assert.ok(phase.result instanceof HandshakeError);
+  assert(phase.result instanceof HandshakeError);
 });
 
 test("a client that has ended its data gets its output, and no TLS", async () => {
@@ -345,15 +349,15 @@ test("a client that has ended its data gets its output, and no TLS", async () =>
   phase.output.put("220 go\r\n");
   phase.control.put("y");
   await phase.done;
-  assert.ok(phase.result instanceof HandshakeError);
-  assert.equal(phase.client.output.text, "220 go\r\n");
+  assert(phase.result instanceof HandshakeError);
+  assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
 test("an idle connection ends by SIGTERM, also in the plain phase", async () => {
   const phase = begin({ idle: new IdleTimer(0.01) });
   while (phase.killed.length === 0) await turn();
-  assert.deepEqual(phase.killed, ["SIGTERM"]);
-  assert.ok(phase.client.output.ended);
+  assertEquals(phase.killed, ["SIGTERM"]);
+  assert(phase.client.output.ended);
   phase.die(15);
-  assert.deepEqual(await phase.done, { status: 15 });
+  assertEquals(await phase.done, { status: 15 });
 });

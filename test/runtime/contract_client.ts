@@ -1,7 +1,15 @@
 /** The contract of connections that this process makes: dialling, and TLS as the client, against our
  *  own server's side and openssl s_server. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { execFileSync, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { connect as connectNet, createServer, type Socket as NetSocket } from "node:net";
@@ -131,26 +139,24 @@ export function clientContract(kit: Kit): void {
 
   claim("a connection knows its ends, and carries bytes and half-close both ways", async () => {
     const { server, client, end } = await connected(kit);
-    assert.deepEqual(client.remote, server.local);
-    assert.deepEqual(client.local, server.remote);
+    assertEquals(client.remote, server.local);
+    assertEquals(client.local, server.remote);
     client.write(bytes("question"));
     client.end();
-    assert.equal(text(await readAll(server)), "question");
+    assertStrictEquals(text(await readAll(server)), "question");
     server.write(bytes("answer"));
-    assert.equal(text(await readSome(client, 6)), "answer");
+    assertStrictEquals(text(await readSome(client, 6)), "answer");
     const closed = event(client, "close"); // both ends have ended; Bun reports the second as close
     client.resume();
     server.end();
-    assert.equal(await closed, undefined);
+    assertStrictEquals(await closed, undefined);
     end();
   });
 
   claim("a port without a server rejects with ECONNREFUSED", async () => {
     const target = { ip: "127.0.0.1", port: await freePort() };
-    await assert.rejects(runtime.connect(target, never()), (error) => {
-      assert.match(`${(error as { code?: string }).code}`, /^ECONNREFUSED$/);
-      return true;
-    });
+    const error = await assertRejects(() => runtime.connect(target, never()));
+    assertMatch(`${(error as { code?: string }).code}`, /^ECONNREFUSED$/);
   });
 
   claim(
@@ -167,7 +173,10 @@ export function clientContract(kit: Kit): void {
         const attempt = runtime.connect(target, controller.signal);
         const why = new Error("given up");
         setTimeout(() => controller.abort(why), 50);
-        await assert.rejects(within(attempt, "end of the attempt"), why);
+        assertStrictEquals(
+          (await assertRejects(() => within(attempt, "end of the attempt"), Error)).message,
+          why.message,
+        );
         await until(() => libc.openDescriptors() <= before, "closed descriptor");
         before = libc.openDescriptors();
       }
@@ -183,8 +192,8 @@ export function clientContract(kit: Kit): void {
     const target = { ip: "127.0.0.1", port: listening.port, localIp: "127.0.0.2", localPort };
     const client = await within(runtime.connect(target, never()), "connection");
     const server = await listening.next();
-    assert.deepEqual(client.local, { ip: "127.0.0.2", port: localPort });
-    assert.deepEqual(server.remote, { ip: "127.0.0.2", port: localPort });
+    assertEquals(client.local, { ip: "127.0.0.2", port: localPort });
+    assertEquals(server.remote, { ip: "127.0.0.2", port: localPort });
     client.destroy();
     server.destroy();
     listening.close();
@@ -193,7 +202,7 @@ export function clientContract(kit: Kit): void {
   claim("without libc, a local end and an interface are refused", async () => {
     for (const part of [{ localIp: "127.0.0.2" }, { localPort: 4000 }, { scopeId: 1 }]) {
       const target = { ip: "::1", port: 1, ...part };
-      await assert.rejects(runtime.connect(target, never()), /without FFI cannot/);
+      await assertRejects(() => runtime.connect(target, never()), Error, /without FFI cannot/);
     }
   }, skip || (libc !== undefined && "it has libc"));
 
@@ -202,11 +211,11 @@ export function clientContract(kit: Kit): void {
     await talk(({ client, server }) => {
       const session = client.session();
       sameDers(session.peerCertificates, ["server.pem", "ca.pem"]);
-      assert.equal(session.protocol, "TLSv1.3");
-      assert.match(session.cipher, /^TLS_/);
-      assert.equal(session.alpn, "two");
+      assertStrictEquals(session.protocol, "TLSv1.3");
+      assertMatch(session.cipher, /^TLS_/);
+      assertStrictEquals(session.alpn, "two");
       const { serverName, alpn } = server.session();
-      assert.deepEqual({ serverName, alpn }, { serverName: "mail.example", alpn: "two" });
+      assertEquals({ serverName, alpn }, { serverName: "mail.example", alpn: "two" });
     }, {
       ours: { alpn: ["two", "three"] },
       theirs: { alpn: ["one", "two"], keyPairs: [{ chain, key: file("server.key") }] },
@@ -215,17 +224,17 @@ export function clientContract(kit: Kit): void {
   });
 
   claim("for an address no server name is sent", async () => {
-    await talk(({ server }) => assert.equal(server.session().serverName, undefined));
+    await talk(({ server }) => assertStrictEquals(server.session().serverName, undefined));
   });
 
   for (const version of VERSIONS) {
     claim(`${version}: a limit of the version is kept, and data flow both ways`, async () => {
       await talk(async ({ client, server }) => {
-        assert.equal(client.suite().protocol, version);
+        assertStrictEquals(client.suite().protocol, version);
         client.write(bytes("question"));
-        assert.equal(text(await readSome(server, 8)), "question");
+        assertStrictEquals(text(await readSome(server, 8)), "question");
         server.write(bytes("answer"));
-        assert.equal(text(await readSome(client, 6)), "answer");
+        assertStrictEquals(text(await readSome(client, 6)), "answer");
       }, { ours: { minVersion: version, maxVersion: version } });
     });
 
@@ -249,7 +258,7 @@ export function clientContract(kit: Kit): void {
           client.resume();
           if (cut) between?.end();
           else server.end();
-          assert.equal(await ended ?? false, cut);
+          assertStrictEquals(await ended ?? false, cut);
         }, { ours: { maxVersion: version }, forwarded: true });
       }
     });
@@ -261,8 +270,8 @@ export function clientContract(kit: Kit): void {
         const target = { ip: "127.0.0.1", port: server.port };
         const socket = await within(runtime.connect(target, never()), "connection");
         const context = runtime.clientContext(clientSettings({ maxVersion: version }));
-        await assert.rejects(
-          within(socket.startClientTls(context, "localhost"), "end of the handshake"),
+        await assertRejects(
+          () => within(socket.startClientTls(context, "localhost"), "end of the handshake"),
           HandshakeError,
         );
         socket.destroy();
@@ -291,11 +300,11 @@ export function clientContract(kit: Kit): void {
         const handshake = client.startClientTls(context, "localhost");
         await readSome(server, 1);
         act(server);
-        await assert.rejects(within(handshake, "end of the handshake"), (error) => {
-          assert.ok(error instanceof HandshakeError, `${name}: ${error}`);
-          assert.match(error.reason.kind, kind, `${name}: ${JSON.stringify(error.reason)}`);
-          return true;
-        });
+        const error = await assertRejects(
+          () => within(handshake, "end of the handshake"),
+          HandshakeError,
+        );
+        assertMatch(error.reason.kind, kind, `${name}: ${JSON.stringify(error.reason)}`);
         end();
       }
     },
@@ -305,10 +314,10 @@ export function clientContract(kit: Kit): void {
     const ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
     const ours = { ciphers, maxVersion: "TLSv1.2" } as const;
     if (!runtime.cipherLists) {
-      assert.throws(() => runtime.clientContext(clientSettings(ours)), /rustls/);
+      assertThrows(() => runtime.clientContext(clientSettings(ours)), Error, /rustls/);
       return;
     }
-    await talk(({ client }) => assert.equal(client.suite().cipher, ciphers), { ours });
+    await talk(({ client }) => assertStrictEquals(client.suite().cipher, ciphers), { ours });
   });
 
   claim("a paused stream holds the server up: memory stays bounded, nothing is lost", async () => {
@@ -333,8 +342,8 @@ export function clientContract(kit: Kit): void {
         }
       };
       await within(stuck(), "server that waits");
-      assert.ok(sent < size, `${sent} bytes were taken by a paused client`);
-      assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
+      assert(sent < size, `${sent} bytes were taken by a paused client`);
+      assert(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
       const ended = within(
         new Promise<void>((done) =>
           client.take({
@@ -347,14 +356,14 @@ export function clientContract(kit: Kit): void {
       );
       client.resume();
       await ended;
-      assert.equal(count, sent);
+      assertStrictEquals(count, sent);
     });
   });
 }
 
 function sameDers(ders: readonly Uint8Array[], names: readonly string[]): void {
   const base64 = (bytes: Uint8Array): string => btoa(text(bytes));
-  assert.deepEqual(ders.map(base64), names.map((name) => base64(der(file(name)))));
+  assertEquals(ders.map(base64), names.map((name) => base64(der(file(name)))));
 }
 
 /** A private key whose public half is that of server.pem, while its secret half is another one. */
@@ -370,7 +379,7 @@ function forgedKey(): string {
   const base64 = btoa(String.fromCharCode(...forged)).replaceAll(/.{64}/g, "$&\n");
   const pem = `-----BEGIN EC PRIVATE KEY-----\n${base64}\n-----END EC PRIVATE KEY-----\n`;
   writeFileSync(`${folder}/forged.key`, pem);
-  assert.notEqual(pem, readFileSync(`${folder}/server.key`, "utf8"));
+  assertNotStrictEquals(pem, readFileSync(`${folder}/server.key`, "utf8"));
   return "forged.key";
 }
 

@@ -1,6 +1,6 @@
 /** The contract of how a TLS stream ends after its handshake, and which events report it. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals, fail } from "@std/assert";
 import type { Socket as Client } from "node:net";
 import { test } from "node:test";
 import type { TLSSocket } from "node:tls";
@@ -60,16 +60,16 @@ export function endingsContract(kit: Kit): void {
   };
 
   const broken = (error: Error | undefined, kind: string, words: RegExp): void => {
-    assert.ok(error instanceof TlsError, `not a TlsError: ${error}`);
-    assert.equal(error.kind, kind);
-    assert.match(reasonWords(error.reason), words);
+    assert(error instanceof TlsError, `not a TlsError: ${error}`);
+    assertStrictEquals(error.kind, kind);
+    assertMatch(reasonWords(error.reason), words);
   };
 
   claim("a forged record is close with a bad record mac", async (talk) => {
     const { stream, client, toServer } = talk;
     client.write("ok");
     await readSome(stream, 2);
-    const end = (): void => assert.fail("a breach is no end of data");
+    const end = (): void => fail("a breach is no end of data");
     const closed = event(stream, "close", { end });
     stream.resume();
     toServer.write(FORGED);
@@ -81,7 +81,7 @@ export function endingsContract(kit: Kit): void {
     const { stream, client, toServer } = talk;
     client.write("ok");
     await readSome(stream, 2);
-    const end = (): void => assert.fail("a reset is no end of data");
+    const end = (): void => fail("a reset is no end of data");
     const closed = event(stream, "close", { end });
     stream.resume();
     toServer.resetAndDestroy();
@@ -97,22 +97,22 @@ export function endingsContract(kit: Kit): void {
     for (let owner = 0; owner < 2; owner++) {
       let told = false;
       const late = event(stream, "close").finally(() => told = true);
-      assert.ok(!told, "from within take()");
-      assert.equal(await late, error);
+      assert(!told, "from within take()");
+      assertStrictEquals(await late, error);
     }
     broken(error, "breach", /^bad record mac$/);
   });
 
   claim("a FIN alone is an end that was cut", async ({ stream, client, toServer }) => {
     client.write("cut");
-    assert.equal((await readSome(stream, 3)).length, 3);
+    assertStrictEquals((await readSome(stream, 3)).length, 3);
     const ended = event(stream, "end");
     stream.resume();
     toServer.end();
-    assert.equal(await ended, true);
+    assertStrictEquals(await ended, true);
     const closed = event(stream, "close");
     stream.end();
-    assert.equal(await closed, undefined);
+    assertStrictEquals(await closed, undefined);
   });
 
   for (const size of [1, 2, 3, 40_000]) {
@@ -126,8 +126,8 @@ export function endingsContract(kit: Kit): void {
       await turns();
       const ended = event(stream, "end", { data: (chunk) => count += chunk.length });
       stream.resume();
-      assert.equal(await ended, true);
-      assert.equal(count, size);
+      assertStrictEquals(await ended, true);
+      assertStrictEquals(count, size);
     });
 
     claim(`${size} bytes, close_notify and a FIN at once: an orderly end`, async (talk) => {
@@ -137,8 +137,8 @@ export function endingsContract(kit: Kit): void {
       await turns();
       const ended = event(stream, "end", { data: (chunk) => count += chunk.length });
       stream.resume();
-      assert.equal(await ended, false);
-      assert.equal(count, size);
+      assertStrictEquals(await ended, false);
+      assertStrictEquals(count, size);
     });
   }
 
@@ -160,7 +160,7 @@ export function endingsContract(kit: Kit): void {
         await turns();
       }
     }
-    assert.equal(await ended, false);
+    assertStrictEquals(await ended, false);
   });
 
   claim("close() gives a client that has everything no reset", async ({ stream, toServer }) => {
@@ -169,11 +169,11 @@ export function endingsContract(kit: Kit): void {
     const fin = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
     stream.end();
     await fin;
-    stream.take({ close: () => assert.fail("close after close()") });
+    stream.take({ close: () => fail("close after close()") });
     stream.close();
     await turns();
     toServer.end();
     await within(new Promise<void>((done) => toServer.once("close", () => done())), "end");
-    assert.equal(wrong, undefined);
+    assertStrictEquals(wrong, undefined);
   });
 }

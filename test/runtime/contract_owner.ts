@@ -1,6 +1,6 @@
 /** The contract of stream ownership: only the owner gets events, and none is lost between two owners. */
 
-import assert from "node:assert/strict";
+import { assert, assertRejects, assertStrictEquals, fail } from "@std/assert";
 import { test } from "node:test";
 import type { StreamHandler } from "../../src/runtime/stream.ts";
 import { type Socket, TlsError } from "../../src/runtime/runtime.ts";
@@ -27,7 +27,7 @@ const NONE = new Uint8Array(0);
 
 /** A handler that fails on any event. */
 const former = (): StreamHandler => {
-  const told = (what: string) => () => assert.fail(`a former owner was told: ${what}`);
+  const told = (what: string) => () => fail(`a former owner was told: ${what}`);
   return { data: told("data"), end: told("end"), drain: told("drain"), close: told("close") };
 };
 
@@ -56,7 +56,7 @@ export function ownerContract(kit: Kit): void {
     claim(`${name}: what comes while it is paused is the next owner's`, async (kit) => {
       const { client, stream, close } = await open(kit);
       client.write("for one");
-      assert.equal(text(await readSome(stream, 7)), "for one");
+      assertStrictEquals(text(await readSome(stream, 7)), "for one");
       stream.take(former());
       client.end("for two");
       await turns();
@@ -64,7 +64,7 @@ export function ownerContract(kit: Kit): void {
       const ended = event(stream, "end", { data: (chunk) => got = concat([got, chunk]) });
       stream.resume();
       await ended;
-      assert.equal(text(got), "for two");
+      assertStrictEquals(text(got), "for two");
       close();
     });
 
@@ -90,7 +90,7 @@ export function ownerContract(kit: Kit): void {
       stream.resume();
       client.write("x".repeat(300_000));
       await all;
-      assert.ok(first.length > 0 && second.length > 0);
+      assert(first.length > 0 && second.length > 0);
       close();
     });
 
@@ -110,20 +110,20 @@ export function ownerContract(kit: Kit): void {
       let told = 0;
       stream.take(former());
       stream.take({
-        data: () => assert.fail("data after abort()"),
+        data: () => fail("data after abort()"),
         close(error) {
-          assert.equal(error, undefined);
+          assertStrictEquals(error, undefined);
           told++;
         },
       });
       stream.resume();
       socket.abort();
-      assert.equal(told, 1);
+      assertStrictEquals(told, 1);
       socket.abort();
       client.write("late");
       await turns();
-      assert.equal(told, 1);
-      assert.equal(await event(stream, "close"), undefined);
+      assertStrictEquals(told, 1);
+      assertStrictEquals(await event(stream, "close"), undefined);
       close();
     });
 
@@ -150,7 +150,7 @@ export function ownerContract(kit: Kit): void {
     socket.resume();
     client.resetAndDestroy();
     await seen;
-    assert.ok(await event(socket, "close") instanceof Error);
+    assert(await event(socket, "close") instanceof Error);
     server.close();
   });
 
@@ -160,7 +160,7 @@ export function ownerContract(kit: Kit): void {
     client.removeAllListeners("error").on("error", () => {});
     const socket = await server.next();
     const handshake = socket.startTls(kit.runtime.tlsContext(settings()), bytes("\x16\x03\x01"));
-    const rejected = assert.rejects(within(handshake, "rejection"));
+    const rejected = assertRejects(() => within(handshake, "rejection"));
     socket.abort();
     await rejected;
     client.destroy();
@@ -179,7 +179,7 @@ export function ownerContract(kit: Kit): void {
     stream.resume();
     toServer.write(Uint8Array.from([23, 3, 3, 0, 30, ...new Uint8Array(30)]));
     for (let n = 0; n < 10; n++) await turns();
-    assert.ok(await event(stream, "close") instanceof TlsError);
+    assert(await event(stream, "close") instanceof TlsError);
     for (const one of [stream, client, toServer]) one.destroy();
     server.close();
   });

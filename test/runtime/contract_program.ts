@@ -1,6 +1,13 @@
 /** The contract of programs and signals. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertObjectMatch,
+  assertStrictEquals,
+  assertThrows,
+  fail,
+} from "@std/assert";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import process from "node:process";
@@ -52,13 +59,13 @@ export function programContract(runtime: Runtime): void {
 
   claim("what it reads and writes goes through, its end is told", async (runtime) => {
     const program = shell(runtime, "cat; echo; echo bye");
-    assert.deepEqual(await outcome(program, "hello"), ["hello\nbye\n", 0]);
+    assertEquals(await outcome(program, "hello"), ["hello\nbye\n", 0]);
   });
 
   claim("its environment is exactly the one given", async (runtime) => {
     const env = { A: "1", PATH: "/nowhere", ODD: "a b\tc=d" };
     const [output] = await outcome(runtime.spawn({ command: ["/usr/bin/env"], env }));
-    assert.deepEqual(output.trim().split("\n").sort(), ["A=1", "ODD=a b\tc=d", "PATH=/nowhere"]);
+    assertEquals(output.trim().split("\n").sort(), ["A=1", "ODD=a b\tc=d", "PATH=/nowhere"]);
   });
 
   claim("it is looked up in the server's $PATH, not in its own", async (runtime) => {
@@ -66,7 +73,7 @@ export function programContract(runtime: Runtime): void {
     writeFileSync(`${folder}/env`, "#!/bin/sh\necho a rule chose me\n", { mode: 0o755 });
     const [output] = await outcome(runtime.spawn({ command: ["env"], env: { PATH: folder } }));
     rmSync(folder, { recursive: true });
-    assert.equal(output, `PATH=${folder}\n`);
+    assertStrictEquals(output, `PATH=${folder}\n`);
   });
 
   claim("it has descriptors 0, 1 and 2 only", async (runtime) => {
@@ -75,22 +82,22 @@ export function programContract(runtime: Runtime): void {
     const ours = await open(file);
     const [output] = await outcome(shell(runtime, "ls -1 /proc/$$/fd"));
     await ours.close();
-    assert.equal(output, "0\n1\n2\n");
+    assertStrictEquals(output, "0\n1\n2\n");
   }, runtime.libc ? noProc : "without FFI nothing can be closed on exec");
 
   claim("its 0 and 1 are pipes: /dev/stdin and /dev/stdout can be opened", async (runtime) => {
     const program = shell(runtime, "cat /dev/stdin >/dev/stdout");
-    assert.deepEqual(await outcome(program, "through"), ["through", 0]);
+    assertEquals(await outcome(program, "through"), ["through", 0]);
   });
 
   claim("exit codes and signals are told as a wait status", async (runtime) => {
-    assert.deepEqual(await outcome(shell(runtime, "exit 7")), ["", 7 * 256]);
-    assert.deepEqual(await outcome(shell(runtime, "kill -9 $$")), ["", 9]);
+    assertEquals(await outcome(shell(runtime, "exit 7")), ["", 7 * 256]);
+    assertEquals(await outcome(shell(runtime, "kill -9 $$")), ["", 9]);
     const program = shell(runtime, "echo ready; exec sleep 60");
     await readSome(program.output, 6);
-    assert.equal(program.kill("SIGTERM"), true);
-    assert.equal(await within(program.exited, "exit"), 15);
-    assert.equal(program.kill("SIGKILL"), false);
+    assertStrictEquals(program.kill("SIGTERM"), true);
+    assertStrictEquals(await within(program.exited, "exit"), 15);
+    assertStrictEquals(program.kill("SIGKILL"), false);
     program.input.destroy();
     program.output.destroy();
   });
@@ -106,7 +113,9 @@ export function programContract(runtime: Runtime): void {
     ];
     for (const [name, code] of cases) {
       for (let count = 0; count < 10; count++) {
-        assert.throws(() => runtime.spawn({ command: [name], env: {} }), { code }, name);
+        assertObjectMatch(assertThrows(() => runtime.spawn({ command: [name], env: {} }), Error), {
+          code,
+        }, name);
       }
     }
     rmSync(folder, { recursive: true });
@@ -115,36 +124,36 @@ export function programContract(runtime: Runtime): void {
 
   claim("a program that does not read is close with the reason", async (runtime) => {
     const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
-    assert.equal(text(await readSome(program.output, 7)), "closed\n");
+    assertStrictEquals(text(await readSome(program.output, 7)), "closed\n");
     const closed = event(program.input, "close");
     const more = () => {
       for (let count = 0; count < 4; count++) program.input.write(new Uint8Array(65536));
     };
     more();
     const error = await closed;
-    assert.ok(error instanceof Error);
-    assert.equal((error as Error & { code?: string }).code, "EPIPE");
+    assert(error instanceof Error);
+    assertStrictEquals((error as Error & { code?: string }).code, "EPIPE");
     more();
     program.input.end();
     program.kill("SIGKILL");
-    assert.equal(await within(program.exited, "exit"), 9);
+    assertStrictEquals(await within(program.exited, "exit"), 9);
     program.output.destroy();
   });
 
   claim("a closed pipe says so to each owner, and a read one to nobody before", async (runtime) => {
     const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
-    program.output.take({ data: () => assert.fail("a former owner was told") });
-    assert.equal(text(await readSome(program.output, 7)), "closed\n");
+    program.output.take({ data: () => fail("a former owner was told") });
+    assertStrictEquals(text(await readSome(program.output, 7)), "closed\n");
     const first = event(program.input, "close");
     for (let n = 0; n < 4; n++) program.input.write(new Uint8Array(65536));
     const error = await first;
-    assert.ok(error instanceof Error);
+    assert(error instanceof Error);
     for (let owner = 0; owner < 2; owner++) {
-      assert.equal(await event(program.input, "close"), error);
+      assertStrictEquals(await event(program.input, "close"), error);
     }
     program.kill("SIGKILL");
     await within(program.exited, "exit");
-    assert.equal(text(await readAll(program.output)), "");
+    assertStrictEquals(text(await readAll(program.output)), "");
     program.input.destroy();
   });
 
@@ -156,12 +165,12 @@ export function programContract(runtime: Runtime): void {
     const before = process.memoryUsage().rss;
     await new Promise((done) => setTimeout(done, 700));
     const grown = (process.memoryUsage().rss - before) / 1e6;
-    assert.ok(grown < 60, `grew by ${grown} MB`);
+    assert(grown < 60, `grew by ${grown} MB`);
     const ended = event(program.output, "end", { data: (chunk) => count += chunk.length });
     program.output.resume();
     await ended;
-    assert.equal(count, size);
-    assert.equal(await within(program.exited, "exit"), 0);
+    assertStrictEquals(count, size);
+    assertStrictEquals(await within(program.exited, "exit"), 0);
   });
 
   claim("unread input makes write() say no, then drain, and arrives whole", async (runtime) => {
@@ -171,7 +180,7 @@ export function programContract(runtime: Runtime): void {
     program.input.write(bytes("go\n".slice(0, 1)));
     while (program.input.write(new Uint8Array(40_000).fill(65))) {
       count += 40_000;
-      assert.ok(count < 50_000_000, "write() never said no");
+      assert(count < 50_000_000, "write() never said no");
       await new Promise((done) => setTimeout(done, 0));
     }
     count += 40_000;
@@ -179,14 +188,14 @@ export function programContract(runtime: Runtime): void {
     program.input.write(bytes("\nrest"));
     await drained;
     program.input.end();
-    assert.equal(text(await output).trim(), "4");
-    assert.equal(await within(program.exited, "exit"), 0);
+    assertStrictEquals(text(await output).trim(), "4");
+    assertStrictEquals(await within(program.exited, "exit"), 0);
   });
 
   claim("output written just before the exit arrives, however late it is read", async (runtime) => {
     const program = shell(runtime, "echo last words");
-    assert.equal(await within(program.exited, "exit"), 0);
-    assert.equal(text(await readAll(program.output)), "last words\n");
+    assertStrictEquals(await within(program.exited, "exit"), 0);
+    assertStrictEquals(text(await readAll(program.output)), "last words\n");
     program.input.destroy();
   });
 
@@ -205,7 +214,7 @@ export function programContract(runtime: Runtime): void {
     const before = openFiles();
     for (let count = 0; count < 10; count++) await round(20);
     await until(() => openFiles() <= before, "all descriptors closed");
-    assert.deepEqual(zombies(), []);
+    assertEquals(zombies(), []);
   }, noProc);
 
   test("signals reach their handler", async () => {
@@ -224,12 +233,12 @@ export function programContract(runtime: Runtime): void {
     for (const name of IGNORED) {
       const number = numbers[name] as number;
       // JavaScriptCore uses SIGPWR to stop its threads.
-      if (name !== "SIGPWR") assert.ok(ignored >> BigInt(number - 1) & 1n, name);
+      if (name !== "SIGPWR") assert(ignored >> BigInt(number - 1) & 1n, name);
       process.kill(process.pid, number);
     }
     const program = runtime.spawn({ command: ["cat", "/proc/self/status"], env: {} });
     const state = text(await readAll(program.output));
     await program.exited;
-    assert.equal(signalMask(state, "SigIgn") & ~0x1_8000_0000n, 0n, state);
+    assertStrictEquals(signalMask(state, "SigIgn") & ~0x1_8000_0000n, 0n, state);
   });
 }

@@ -1,6 +1,14 @@
 /** The contract of handshakes that fail: one rejection, the alert sent, nothing left behind. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+  fail,
+} from "@std/assert";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { reasonWords } from "../../src/log/reasons.ts";
@@ -35,8 +43,8 @@ const openFiles = (): number => readdirSync("/proc/self/fd").length;
 /** The error with which a handshake is rejected. */
 async function refusal(handshake: Promise<unknown>): Promise<HandshakeError> {
   const outcome = await within(handshake.catch((error: unknown) => error), "end of the handshake");
-  assert.ok(outcome instanceof HandshakeError, `not a HandshakeError: ${outcome}`);
-  assert.match(reasonWords(outcome.reason), /^[^\n]+$/);
+  assert(outcome instanceof HandshakeError, `not a HandshakeError: ${outcome}`);
+  assertMatch(reasonWords(outcome.reason), /^[^\n]+$/);
   return outcome;
 }
 
@@ -61,7 +69,7 @@ export function refusalContract(kit: Kit): void {
     const socket = await server.next();
     await refusal(socket.startTls(context, NONE));
     const { stderr } = await client;
-    assert.match(stderr, alert);
+    assertMatch(stderr, alert);
     server.close();
   }
 
@@ -102,7 +110,7 @@ export function refusalContract(kit: Kit): void {
         client.write(garbage, "latin1");
         await refusal(handshake);
         const alert = await answer;
-        assert.ok(alert.length === 0 || alert[0] === 21, "neither an alert nor nothing");
+        assert(alert.length === 0 || alert[0] === 21, "neither an alert nor nothing");
         client.destroy();
       }
       server.close();
@@ -117,10 +125,8 @@ export function refusalContract(kit: Kit): void {
     await new Promise<void>((sent) => client.end("GET / HTTP/1.0\r\n\r\n", sent));
     const first = await readSome(socket, 18, "hold");
     await turns();
-    await assert.rejects(
-      within(socket.startTls(context, first), "refusal"),
-      (error) => reasonOf(error).kind === "tls",
-    );
+    const error = await assertRejects(() => within(socket.startTls(context, first), "refusal"));
+    assertStrictEquals(reasonOf(error).kind, "tls");
     client.destroy();
     server.close();
   });
@@ -142,7 +148,7 @@ export function refusalContract(kit: Kit): void {
       const client = run("openssl", args, "", { cwd: pki() });
       const socket = await server.next();
       const { reason } = await refusal(socket.startTls(context, NONE));
-      assert.deepEqual(reason, { kind: "alert", alert: "unknown ca", certificate: true });
+      assertEquals(reason, { kind: "alert", alert: "unknown ca", certificate: true });
       await client;
       server.close();
     });
@@ -218,7 +224,7 @@ export function refusalContract(kit: Kit): void {
         const client = tlsClient(server.port);
         const socket = await server.next();
         const stream = await within(socket.startTls(context, NONE), "handshake");
-        stream.take({ close: () => assert.fail("close after destroy()") });
+        stream.take({ close: () => fail("close after destroy()") });
         stream.write(bytes("x"));
         stream.destroy();
         stream.destroy();
@@ -246,7 +252,7 @@ export function refusalContract(kit: Kit): void {
 export function contextContract(runtime: Runtime): void {
   test("a context is refused when the key belongs to another certificate", () => {
     const keyPairs = [{ chain: file("server.pem"), key: file("other.key") }];
-    assert.throws(() => runtime.tlsContext(settings({ keyPairs })), Error);
+    assertThrows(() => runtime.tlsContext(settings({ keyPairs })), Error);
   });
 
   test("a context is refused for what is not a certificate or key", () => {
@@ -256,7 +262,7 @@ export function contextContract(runtime: Runtime): void {
         key: "x",
       }]
     ) {
-      assert.throws(() => runtime.tlsContext(settings({ keyPairs: [pair] })), Error);
+      assertThrows(() => runtime.tlsContext(settings({ keyPairs: [pair] })), Error);
     }
   });
 }

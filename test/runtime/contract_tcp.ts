@@ -1,6 +1,6 @@
 /** The contract of listeners and plain connections. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, fail } from "@std/assert";
 import { test } from "node:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -44,8 +44,8 @@ export function tcpContract(kit: Kit): void {
       const server = accepting(kit, ip);
       const client = await dial(server.port, ip);
       const socket = await server.next();
-      assert.deepEqual(socket.local, { ip, port: server.port });
-      assert.deepEqual(socket.remote, { ip, port: client.localPort });
+      assertEquals(socket.local, { ip, port: server.port });
+      assertEquals(socket.remote, { ip, port: client.localPort });
       socket.destroy();
       client.destroy();
       server.close();
@@ -63,14 +63,14 @@ export function tcpContract(kit: Kit): void {
       socket.take({ data: () => early++ });
       await new Promise<void>((sent) => client.end("hello", sent));
       await turns();
-      assert.equal(early, 0);
+      assertStrictEquals(early, 0);
       const all = await readAll(socket);
       socket.write(bytes("you said: "));
       socket.write(all);
       const closed = event(socket, "close");
       socket.end();
-      assert.equal(text(await answer), "you said: hello");
-      assert.equal(await closed, undefined);
+      assertStrictEquals(text(await answer), "you said: hello");
+      assertStrictEquals(await closed, undefined);
       client.destroy();
       server.close();
     },
@@ -82,13 +82,13 @@ export function tcpContract(kit: Kit): void {
     const ended = received(client);
     const socket = await server.next();
     socket.end();
-    assert.equal((await ended).length, 0);
+    assertStrictEquals((await ended).length, 0);
     client.write("after your FIN");
-    assert.equal(text(await readSome(socket, 14)), "after your FIN");
+    assertStrictEquals(text(await readSome(socket, 14)), "after your FIN");
     client.end();
     const closed = event(socket, "close");
     socket.resume();
-    assert.equal(await closed, undefined);
+    assertStrictEquals(await closed, undefined);
     client.destroy();
     server.close();
   });
@@ -109,11 +109,11 @@ export function tcpContract(kit: Kit): void {
     await turns();
     client.write("hello");
     await waiting(5);
-    assert.equal(text(await readSome(socket, 5, "hold")), "hello");
+    assertStrictEquals(text(await readSome(socket, 5, "hold")), "hello");
     await turns();
     client.write("again, please");
     await waiting(13);
-    assert.equal(text(await readSome(socket, 13)), "again, please");
+    assertStrictEquals(text(await readSome(socket, 13)), "again, please");
     socket.destroy();
     client.destroy();
     server.close();
@@ -128,7 +128,7 @@ export function tcpContract(kit: Kit): void {
     let sent = 0;
     while (socket.write(chunk)) {
       sent += chunk.length;
-      assert.ok(sent < 100_000_000, "write() never said no");
+      assert(sent < 100_000_000, "write() never said no");
       if (sent % (1 << 20) === 0) await new Promise((done) => setTimeout(done, 1));
     }
     sent += chunk.length;
@@ -141,7 +141,7 @@ export function tcpContract(kit: Kit): void {
     socket.write(bytes("!"));
     socket.end();
     await ended;
-    assert.equal(count, sent + 1);
+    assertStrictEquals(count, sent + 1);
     socket.destroy();
     client.destroy();
     server.close();
@@ -156,7 +156,7 @@ export function tcpContract(kit: Kit): void {
     socket.resume();
     socket.write(bytes("unread"));
     const error = await closed;
-    assert.ok(error instanceof Error, "closed without a reason");
+    assert(error instanceof Error, "closed without a reason");
     await gone(client);
     server.close();
   });
@@ -166,14 +166,14 @@ export function tcpContract(kit: Kit): void {
     const client = await dial(server.port);
     const ended = received(client);
     const socket = await server.next();
-    socket.take({ close: () => assert.fail("close after destroy()") });
+    socket.take({ close: () => fail("close after destroy()") });
     socket.resume();
     socket.destroy();
     socket.destroy();
     socket.write(bytes("x"));
     socket.end();
     socket.resume();
-    assert.equal((await ended).length, 0);
+    assertStrictEquals((await ended).length, 0);
     client.destroy();
     server.close();
   });
@@ -186,8 +186,8 @@ export function tcpContract(kit: Kit): void {
       const socket = await server.next();
       socket.setNoDelay(true);
       socket.setNoDelay(false);
-      assert.equal(socket.unacknowledged(), kit.knowsDescriptor ? 0 : undefined);
-      assert.equal(socket.fd !== undefined, kit.knowsDescriptor);
+      assertStrictEquals(socket.unacknowledged(), kit.knowsDescriptor ? 0 : undefined);
+      assertStrictEquals(socket.fd !== undefined, kit.knowsDescriptor);
       socket.destroy();
       client.destroy();
       server.close();
@@ -201,7 +201,7 @@ export function tcpContract(kit: Kit): void {
     server.listener.pause();
     const clients = await Promise.all(Array.from({ length: 20 }, () => dial(server.port)));
     await new Promise((done) => setTimeout(done, 100));
-    assert.equal(server.waiting.length, 0);
+    assertStrictEquals(server.waiting.length, 0);
     server.listener.resume();
     for (let count = 0; count < 20; count++) {
       const socket = await server.next();
@@ -209,7 +209,7 @@ export function tcpContract(kit: Kit): void {
       socket.end();
       socket.resume();
     }
-    for (const client of clients) assert.equal(text(await received(client)), "hi");
+    for (const client of clients) assertStrictEquals(text(await received(client)), "hi");
     for (const client of [first, ...clients]) client.destroy();
     server.close();
   });
@@ -226,11 +226,11 @@ export function tcpContract(kit: Kit): void {
       { ip: "127.0.0.1", port: server.port, backlog: 5 },
       () => {},
     );
-    assert.equal(again.port, server.port);
+    assertStrictEquals(again.port, server.port);
     again.close();
     socket.write(bytes("still here"));
     socket.end();
-    assert.equal(text(await answer), "still here");
+    assertStrictEquals(text(await answer), "still here");
     socket.destroy();
     client.destroy();
   });
@@ -251,7 +251,7 @@ export function tcpContract(kit: Kit): void {
     const open = () => readdirSync(`/proc/${server.pid}/fd`).length;
     await until(() => open() === 64, "a full table of descriptors");
     server.stdin!.write("free\n");
-    for (const answer of answers) assert.equal(text(await answer), "hi");
+    for (const answer of answers) assertStrictEquals(text(await answer), "hi");
     for (const client of clients) client.destroy();
     server.stdin!.end();
     await gone(server);
@@ -267,11 +267,11 @@ async function heldUp(kit: Kit, way: "pause" | "hold"): Promise<void> {
   let count = (await readSome(socket, 1, way)).length;
   const before = residentMb();
   await new Promise((done) => setTimeout(done, 700));
-  assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB after ${way}()`);
+  assert(residentMb() - before < 60, `grew by ${residentMb() - before} MB after ${way}()`);
   const ended = event(socket, "end", { data: (chunk) => count += chunk.length });
   socket.resume();
   await ended;
-  assert.equal(count, size);
+  assertStrictEquals(count, size);
   socket.destroy();
   await gone(client);
   server.close();

@@ -1,6 +1,6 @@
 /** The contract of TLS: successful handshakes, the properties of a session, and the stream. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { concat, equalBytes } from "../../src/codec/bytes.ts";
@@ -62,7 +62,7 @@ export function tlsContract(kit: Kit): void {
     stream.end();
     stream.resume();
     const { stdout } = await client;
-    assert.match(stdout, /from the server/);
+    assertMatch(stdout, /from the server/);
     stream.destroy();
     server.close();
     return stdout;
@@ -72,8 +72,8 @@ export function tlsContract(kit: Kit): void {
     "authorities that are named in the request are not sent behind the chain",
     async (kit, context) => {
       const stdout = await withOpenssl(kit, context, ["-showcerts"], () => {});
-      assert.equal(stdout.match(/BEGIN CERTIFICATE/g)?.length, 1);
-      assert.match(
+      assertStrictEquals(stdout.match(/BEGIN CERTIFICATE/g)?.length, 1);
+      assertMatch(
         stdout,
         /^Acceptable client certificate CA names\nCN = unrelated\nCN = middle$/m,
       );
@@ -91,7 +91,7 @@ export function tlsContract(kit: Kit): void {
         const context = kit.runtime.tlsContext(settings({ ciphers: `${ours}:${theirs}` }));
         const order = ["-tls1_2", "-cipher", `${theirs}:${ours}`];
         await withOpenssl(kit, context, order, (stream) => {
-          assert.equal(stream.suite().cipher, ours);
+          assertStrictEquals(stream.suite().cipher, ours);
         });
       }
     },
@@ -107,11 +107,11 @@ export function tlsContract(kit: Kit): void {
       ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256", ...named],
       (stream) => {
         const { id: _, ...session } = stream.session();
-        assert.deepEqual(stream.suite(), {
+        assertEquals(stream.suite(), {
           protocol: "TLSv1.3",
           cipher: "TLS_AES_128_GCM_SHA256",
         });
-        assert.deepEqual(session, {
+        assertEquals(session, {
           protocol: "TLSv1.3",
           cipher: "TLS_AES_128_GCM_SHA256",
           reused: false,
@@ -127,7 +127,7 @@ export function tlsContract(kit: Kit): void {
       ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", "-noservername"],
       (stream) => {
         const { id: _, ...session } = stream.session();
-        assert.deepEqual(session, {
+        assertEquals(session, {
           protocol: "TLSv1.2",
           cipher: "ECDHE-ECDSA-AES128-GCM-SHA256",
           reused: false,
@@ -152,9 +152,9 @@ export function tlsContract(kit: Kit): void {
         );
         await withOpenssl(kit, context, [version, ...certificate], (stream) => {
           const { peerCertificates, verifyError } = stream.session();
-          assert.ok(equalBytes(peerCertificates[0]!, der(file("client.pem"))));
-          assert.ok(equalBytes(peerCertificates[1]!, der(file("middle.pem"))));
-          assert.equal(
+          assert(equalBytes(peerCertificates[0]!, der(file("client.pem"))));
+          assert(equalBytes(peerCertificates[1]!, der(file("middle.pem"))));
+          assertStrictEquals(
             verifyError === undefined,
             trusted,
             `${version} ${ca.length}: ${verifyError}`,
@@ -166,7 +166,7 @@ export function tlsContract(kit: Kit): void {
 
   claim("a certificate that was asked for may be missing", async (kit, context) => {
     await withOpenssl(kit, context, [], (stream) => {
-      assert.deepEqual(stream.session().peerCertificates, []);
+      assertEquals(stream.session().peerCertificates, []);
     });
   }, () => ({ requestCertificate: { ca: [file("ca.pem")], required: false } }));
 
@@ -188,7 +188,7 @@ export function tlsContract(kit: Kit): void {
       if (!early) toServer.write(whole.subarray(cut));
       const stream = await within(taken, `handshake cut at ${cut}`);
       client.write("ping");
-      assert.equal(text(await readSome(stream, 4)), "ping");
+      assertStrictEquals(text(await readSome(stream, 4)), "ping");
       stream.destroy();
       client.destroy();
     }
@@ -209,9 +209,9 @@ export function tlsContract(kit: Kit): void {
       const stream = await within(socket.startTls(context, NONE), "handshake");
       await sent;
       await turns();
-      assert.equal(text(await readAll(stream)), "all at once");
+      assertStrictEquals(text(await readAll(stream)), "all at once");
       stream.write(bytes("output still flows"));
-      assert.equal(await answer, "output still flows");
+      assertStrictEquals(await answer, "output still flows");
       stream.destroy();
       client.destroy();
       server.close();
@@ -231,7 +231,7 @@ export function tlsContract(kit: Kit): void {
     await notified;
     await finished;
     client.write("late");
-    assert.equal(text(await readSome(stream, 4)), "late");
+    assertStrictEquals(text(await readSome(stream, 4)), "late");
     stream.destroy();
     client.destroy();
     toServer.destroy();
@@ -269,13 +269,13 @@ export function tlsContract(kit: Kit): void {
       toServer.resume();
       await finished;
       await until(() => count === total, "all output");
-      assert.deepEqual([...types], [23]);
+      assertEquals([...types], [23]);
       client.write("late");
-      assert.equal(text(await readSome(stream, 4)), "late");
+      assertStrictEquals(text(await readSome(stream, 4)), "late");
       const closed = event(stream, "close");
       stream.resume();
       toServer.end();
-      assert.equal(await closed, undefined);
+      assertStrictEquals(await closed, undefined);
       client.destroy();
       server.close();
     },
@@ -288,7 +288,7 @@ export function tlsContract(kit: Kit): void {
     const socket = await server.next();
     const stream = await within(socket.startTls(context, NONE), "handshake");
     client.write("cut");
-    assert.equal(text(await readSome(stream, 3)), "cut");
+    assertStrictEquals(text(await readSome(stream, 3)), "cut");
     const ended = event(stream, "end");
     stream.resume();
     toServer.end();
@@ -298,10 +298,10 @@ export function tlsContract(kit: Kit): void {
       "answer",
     );
     stream.write(bytes("answer"));
-    assert.equal(await answer, "answer");
+    assertStrictEquals(await answer, "answer");
     const closed = event(stream, "close");
     stream.end();
-    assert.equal(await closed, undefined);
+    assertStrictEquals(await closed, undefined);
     client.destroy();
     server.close();
   });
@@ -323,7 +323,7 @@ export function tlsContract(kit: Kit): void {
       let count = (await readSome(stream, 1)).length;
       const before = residentMb();
       await new Promise((done) => setTimeout(done, 1000));
-      assert.ok(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
+      assert(residentMb() - before < 60, `grew by ${residentMb() - before} MB while paused`);
       const all = within(
         new Promise<void>((done) =>
           stream.take({
@@ -338,7 +338,7 @@ export function tlsContract(kit: Kit): void {
       );
       stream.resume();
       await all;
-      assert.equal(count, size);
+      assertStrictEquals(count, size);
       stream.destroy();
       await until(() => client.exitCode !== null, "end of the client");
       server.close();
@@ -398,7 +398,7 @@ export function tlsContract(kit: Kit): void {
     };
     await within(stuck(), "write() that says no for good");
     const other = print("b", 300_000);
-    assert.equal((await readAll(other.output)).length, 300_000);
+    assertStrictEquals((await readAll(other.output)).length, 300_000);
     let [count, wrong] = [0, 0];
     const all = new Promise<void>((resolve) => {
       client.on("data", (part: Uint8Array) => {
@@ -409,7 +409,7 @@ export function tlsContract(kit: Kit): void {
     });
     toServer.resume();
     await within(all, "output");
-    assert.deepEqual([count, wrong], [size, 0]);
+    assertEquals([count, wrong], [size, 0]);
     await Promise.all([program.exited, other.exited]);
     stream.destroy();
     client.destroy();
@@ -432,14 +432,14 @@ export function tlsContract(kit: Kit): void {
       return stream.write(chunk);
     };
     while (write()) {
-      assert.ok(total < 100_000_000, "write() never said no");
+      assert(total < 100_000_000, "write() never said no");
       await new Promise((done) => setTimeout(done, 0));
     }
     const drained = event(stream, "drain");
     let count = 0;
     client.on("data", (part: Uint8Array) => {
       for (let at = 0; at < part.length; at += 997) {
-        assert.equal(part[at], Math.floor((count + at) / 50_000) % 251);
+        assertStrictEquals(part[at], Math.floor((count + at) / 50_000) % 251);
       }
       count += part.length;
     });
@@ -449,7 +449,7 @@ export function tlsContract(kit: Kit): void {
     write();
     stream.end();
     await ended;
-    assert.equal(count, total);
+    assertStrictEquals(count, total);
     stream.destroy();
     client.destroy();
     server.close();

@@ -1,6 +1,12 @@
 /** The contract of programs with the descriptors of UCSPI-TLS, for the runtime that runs this file. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertObjectMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import type { DelayedEnds, Program, Source } from "../../src/runtime/runtime.ts";
@@ -13,7 +19,7 @@ async function start(script: string): Promise<{ program: Program; ends: DelayedE
   const runtime = await thisRuntime();
   const command = ["sh", "-c", script];
   const program = runtime.spawn({ command, env: { PATH: "/usr/bin:/bin" }, delayed: true });
-  assert.ok(program.delayed);
+  assert(program.delayed);
   return { program, ends: program.delayed };
 }
 
@@ -31,14 +37,14 @@ test("a program has descriptors 0 to 5 and no others, the control one a socket",
   // Index 2 is stderr. The descriptor with which sh listed the folder is closed when readlink runs.
   const kinds = text(await readAll(program.output)).trim().split("\n")
     .map((target) => target.replace(/:.*/, ""));
-  assert.deepEqual([kinds[0], kinds[1], ...kinds.slice(3)], [
+  assertEquals([kinds[0], kinds[1], ...kinds.slice(3)], [
     "pipe",
     "pipe",
     "socket",
     "pipe",
     "pipe",
   ]);
-  assert.equal(await within(program.exited, "exit"), 3 * 256);
+  assertStrictEquals(await within(program.exited, "exit"), 3 * 256);
   close(program, ends);
 });
 
@@ -47,21 +53,21 @@ test("each descriptor leads where it should, in both directions of the control s
     `read a; echo "0 $a"; printf Y >&3; read b <&3; read c <&4; echo "$b $c" >&5`,
   );
   program.input.write(bytes("plain\n"));
-  assert.equal(await line(program.output), "0 plain\n");
-  assert.equal(await line(ends.controlInput), "Y");
+  assertStrictEquals(await line(program.output), "0 plain\n");
+  assertStrictEquals(await line(ends.controlInput), "Y");
   ends.controlOutput.write(bytes("environment\n"));
   ends.tlsInput.write(bytes("secret\n"));
-  assert.equal(await line(ends.tlsOutput), "environment secret\n");
-  assert.equal(await within(program.exited, "exit"), 0);
+  assertStrictEquals(await line(ends.tlsOutput), "environment secret\n");
+  assertStrictEquals(await within(program.exited, "exit"), 0);
   close(program, ends);
 });
 
 test("a closed fd 1 is an end while the program runs on, and a closed end is told to it", async () => {
   const { program, ends } = await start("exec >&-; cat <&3; cat <&4; cat; echo done >&5");
-  assert.equal(text(await readAll(program.output)), "");
+  assertStrictEquals(text(await readAll(program.output)), "");
   for (const end of [ends.controlInput, ends.controlOutput, ends.tlsInput]) end.destroy();
   program.input.end();
-  assert.equal(await line(ends.tlsOutput), "done\n");
+  assertStrictEquals(await line(ends.tlsOutput), "done\n");
   await within(program.exited, "exit");
   close(program, ends);
 });
@@ -71,14 +77,14 @@ for (const goes of [true, false]) {
   test(`the control socket's output ends with all that was written; its input ${what}`, async () => {
     const more = goes ? "" : "printf more >&3;";
     const { program, ends } = await start(`printf Y >&3; cat <&3 >&5; ${more} echo end >&5`);
-    assert.equal(await line(ends.controlInput), "Y");
+    assertStrictEquals(await line(ends.controlInput), "Y");
     if (goes) ends.controlInput.destroy();
     const answer = `${"A=1\0".repeat(100_000)}end\n`;
     ends.controlOutput.write(bytes(answer.slice(0, -4)));
     ends.controlOutput.end();
     const got = text(await readSome(ends.tlsOutput, answer.length));
-    assert.ok(got === answer, `${got.length} bytes`);
-    if (!goes) assert.equal(text(await readSome(ends.controlInput, 4)), "more");
+    assert(got === answer, `${got.length} bytes`);
+    if (!goes) assertStrictEquals(text(await readSome(ends.controlInput, 4)), "more");
     await within(program.exited, "exit");
     close(program, ends);
   });
@@ -90,16 +96,16 @@ test("output written before the request is there, or comes within a turn, when i
     let output = "";
     program.output.take({ data: (chunk) => output += text(chunk) });
     program.output.resume();
-    assert.equal(await line(ends.controlInput), "y");
+    assertStrictEquals(await line(ends.controlInput), "y");
     const seen = ends.outputReadable();
     if (!seen) await new Promise((resolve) => setImmediate(resolve));
-    assert.ok(seen || output === "out\n", `neither there nor delivered in round ${round}`);
+    assert(seen || output === "out\n", `neither there nor delivered in round ${round}`);
     await until(() => output === "out\n", "the output");
     await until(() => !ends.outputReadable() && !ends.controlReadable(), "all of it");
     program.input.end();
     await within(program.exited, "exit");
     close(program, ends);
-    assert.ok(!ends.outputReadable() && !ends.controlReadable());
+    assert(!ends.outputReadable() && !ends.controlReadable());
   }
 });
 
@@ -138,11 +144,12 @@ test("a program that cannot be executed leaves nothing behind", async () => {
   const runtime = await thisRuntime();
   const before = openFiles();
   for (let i = 0; i < 10; i++) {
-    assert.throws(
-      () => runtime.spawn({ command: ["/nonexistent/program"], env: {}, delayed: true }),
-      {
-        code: "ENOENT",
-      },
+    assertObjectMatch(
+      assertThrows(
+        () => runtime.spawn({ command: ["/nonexistent/program"], env: {}, delayed: true }),
+        Error,
+      ),
+      { code: "ENOENT" },
     );
   }
   await until(() => openFiles() <= before, "all descriptors closed");
@@ -150,11 +157,11 @@ test("a program that cannot be executed leaves nothing behind", async () => {
 
 test("a reader of its own closed end gets EPIPE told", async () => {
   const { program, ends } = await start("exec 4<&-; echo closed; read end");
-  assert.equal(await line(program.output), "closed\n");
+  assertStrictEquals(await line(program.output), "closed\n");
   const closed = event(ends.tlsInput, "close");
   ends.tlsInput.write(new Uint8Array(100_000));
   const error = await closed;
-  assert.equal((error as Error & { code?: string }).code, "EPIPE");
+  assertStrictEquals((error as Error & { code?: string }).code, "EPIPE");
   program.input.end();
   await within(program.exited, "exit");
   close(program, ends);

@@ -1,6 +1,6 @@
 /** The launcher against a fake C library that reports which children have ended. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertObjectMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Launcher } from "../../src/runtime/launcher.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
@@ -57,7 +57,7 @@ test("one signal reports all children that have ended", async () => {
   const children = [launch(), launch(), launch()];
   ended.push(...children.map(({ pid }) => pid));
   signal();
-  assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), [256, 256, 256]);
+  assertEquals(await Promise.all(children.map(({ exited }) => exited)), [256, 256, 256]);
 });
 
 test("children that end after another process's child are reported, too", async () => {
@@ -66,34 +66,34 @@ test("children that end after another process's child are reported, too", async 
   strangers.push(1);
   ended.push(...children.map(({ pid }) => pid));
   signal();
-  assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), [256, 256]);
-  assert.deepEqual(strangers, [1]);
+  assertEquals(await Promise.all(children.map(({ exited }) => exited)), [256, 256]);
+  assertEquals(strangers, [1]);
 });
 
 test("orphans are reaped where that is wanted, and what the runtime waits for is not", async () => {
   const { one, launch, ended, strangers, signal } = launcher();
   strangers.push(1, 2);
   one.reapAll(); // reaps children that ended before
-  assert.equal(strangers.length, 0);
+  assertStrictEquals(strangers.length, 0);
   const [child, gone] = [launch(), Promise.withResolvers<void>()];
   one.leave(7, gone.promise);
   strangers.push(3, 7);
   ended.push(child.pid);
   signal();
-  assert.equal(await child.exited, 256);
-  assert.deepEqual(strangers, [7]);
+  assertStrictEquals(await child.exited, 256);
+  assertEquals(strangers, [7]);
   gone.resolve();
   await gone.promise;
   await Promise.resolve();
   signal(); // pid 7 is another process now
-  assert.equal(strangers.length, 0);
+  assertStrictEquals(strangers.length, 0);
 });
 
 test("an end whose signal is lost is told of within two seconds", async () => {
   const { launch, ended } = launcher();
   const child = launch();
   ended.push(child.pid);
-  assert.equal(await child.exited, 256);
+  assertStrictEquals(await child.exited, 256);
 });
 
 test("no signal is sent to a child that has ended", async () => {
@@ -102,18 +102,18 @@ test("no signal is sent to a child that has ended", async () => {
   ended.push(child.pid);
   signal();
   await child.exited;
-  assert.equal(child.kill("SIGTERM"), false);
+  assertStrictEquals(child.kill("SIGTERM"), false);
 });
 
 test("a program is not looked up for every start, but again when it could not be started", async () => {
   const { launch, ended, looked, fail, signal } = launcher();
   const children = [launch(), launch()];
-  assert.deepEqual(looked, ["true"]);
+  assertEquals(looked, ["true"]);
   fail(true);
-  assert.throws(launch, { code: "ENOENT" });
+  assertObjectMatch(assertThrows(launch, Error), { code: "ENOENT" });
   fail(false);
   children.push(launch());
-  assert.deepEqual(looked, ["true", "true"]);
+  assertEquals(looked, ["true", "true"]);
   ended.push(...children.map(({ pid }) => pid));
   signal();
   await Promise.all(children.map(({ exited }) => exited));
@@ -123,8 +123,8 @@ test("a signal that the system refuses throws nothing: whoever ends programs has
   const { launch, fail, killed } = launcher();
   const child = launch();
   fail(true);
-  assert.equal(child.kill("SIGTERM"), false);
+  assertStrictEquals(child.kill("SIGTERM"), false);
   fail(false);
-  assert.equal(child.kill("SIGKILL"), true);
-  assert.deepEqual(killed, [child.pid, 9]);
+  assertStrictEquals(child.kill("SIGKILL"), true);
+  assertEquals(killed, [child.pid, 9]);
 });

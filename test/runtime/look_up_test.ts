@@ -1,9 +1,9 @@
 /** The search for a program in $PATH. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { lookUp } from "../../src/runtime/look_up.ts";
@@ -38,17 +38,17 @@ function found(entries: readonly Record<string, number | undefined>[], name: str
 }
 
 test("the first executable file of that name in $PATH is taken", () => {
-  assert.equal(found([{}, { a: 0o755 }, { a: 0o755 }], "a"), "1/a");
-  assert.equal(found([{ a: DIRECTORY }, { a: 0o644 }, { a: 0o755 }], "a"), "2/a");
+  assertStrictEquals(found([{}, { a: 0o755 }, { a: 0o755 }], "a"), "1/a");
+  assertStrictEquals(found([{ a: DIRECTORY }, { a: 0o644 }, { a: 0o755 }], "a"), "2/a");
 });
 
 test("a path stays as it is", () => {
-  assert.equal(found([{ a: 0o755 }], "./a"), "./a");
+  assertStrictEquals(found([{ a: 0o755 }], "./a"), "./a");
 });
 
 test("the error says whether there is such a file", () => {
-  assert.equal(found([{}, { b: 0o755 }], "a"), "ENOENT");
-  assert.equal(found([{ a: DIRECTORY }], "a"), "ENOENT");
-  assert.equal(found([{ a: 0o644 }], "a"), "EACCES");
-  assert.equal(found([{ a: 0o755 }], ""), "ENOENT");
+  assertStrictEquals(found([{}, { b: 0o755 }], "a"), "ENOENT");
+  assertStrictEquals(found([{ a: DIRECTORY }], "a"), "ENOENT");
+  assertStrictEquals(found([{ a: 0o644 }], "a"), "EACCES");
+  assertStrictEquals(found([{ a: 0o755 }], ""), "ENOENT");
 });

@@ -1,6 +1,6 @@
 /** Error texts of both TLS libraries, as seen on Bun 1.4.5 and Deno 2.9.6, and the reasons made of them. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { reasonWords } from "../../src/log/reasons.ts";
 import type { StreamReason } from "../../src/reason.ts";
@@ -152,14 +152,14 @@ const RUSTLS: readonly Row[] = [
 test("each text of BoringSSL has its reason", () => {
   for (const [name, kind, words] of BORINGSSL) {
     const reason = boringssl.faultOf(`error:1000008b:SSL routines:OPENSSL_internal:${name}`);
-    assert.deepEqual([kindOf(reason), reasonWords(reason)], [kind, words], name);
+    assertEquals([kindOf(reason), reasonWords(reason)], [kind, words], name);
   }
 });
 
 test("each text of rustls has its reason", () => {
   for (const [text, kind, words] of RUSTLS) {
     const reason = rustls.faultOf(text);
-    assert.deepEqual([kindOf(reason), reasonWords(reason)], [kind, words], text);
+    assertEquals([kindOf(reason), reasonWords(reason)], [kind, words], text);
   }
 });
 
@@ -172,35 +172,35 @@ test("what the client began with tells rustls' refusals apart", () => {
     [Uint8Array.of(23, 3, 1), "malformed message"],
   ];
   for (const [bytes, words] of rows) {
-    assert.equal(reasonWords(rustls.refusal(corrupt, bytes)), words);
+    assertStrictEquals(reasonWords(rustls.refusal(corrupt, bytes)), words);
   }
   const reset = Object.assign(new Error("read ECONNRESET"), {
     code: "ECONNRESET",
     syscall: "read",
   });
-  assert.deepEqual(rustls.refusal(reset, first("GET /")), { kind: "client gone", how: "reset" });
+  assertEquals(rustls.refusal(reset, first("GET /")), { kind: "client gone", how: "reset" });
 });
 
 test("an alert that BoringSSL takes for a damaged record is an alert", () => {
   const error = new Error("error:1:SSL routines:OPENSSL_internal:BAD_PACKET_LENGTH");
-  assert.deepEqual(boringssl.refusal(error, 48).reason, {
+  assertEquals(boringssl.refusal(error, 48).reason, {
     kind: "alert",
     alert: "unknown ca",
     certificate: true,
   });
-  assert.deepEqual(boringssl.refusal(error, 200).reason, {
+  assertEquals(boringssl.refusal(error, 200).reason, {
     kind: "alert",
     alert: "200",
     certificate: false,
   });
-  assert.equal(kindOf(boringssl.refusal(error).reason as StreamReason), "malformed");
+  assertStrictEquals(kindOf(boringssl.refusal(error).reason as StreamReason), "malformed");
 });
 
 test("an error of the socket is told by its code", () => {
   const of = (code: string) => lost(Object.assign(new Error("text"), { code }));
   for (const code of ["ECONNRESET", "ECONNABORTED", "EPIPE"]) {
-    assert.deepEqual(of(code), { kind: "client gone", how: "reset" });
+    assertEquals(of(code), { kind: "client gone", how: "reset" });
   }
-  assert.deepEqual(of("ETIMEDOUT"), { kind: "connection lost", text: "connection timed out" });
-  assert.deepEqual(of("ENEW"), { kind: "connection lost", text: "text" });
+  assertEquals(of("ETIMEDOUT"), { kind: "connection lost", text: "connection timed out" });
+  assertEquals(of("ENEW"), { kind: "connection lost", text: "text" });
 });

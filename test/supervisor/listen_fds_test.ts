@@ -1,14 +1,20 @@
 /** Sockets from a supervisor, and messages to it: what is accepted, what is refused and why. A script for
  *  Debian's python3 is the supervisor; real ones are in test/interop/handover_test.ts. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStrictEquals,
+  assertThrows,
+  fail,
+} from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { literalHost } from "../../src/accept/address.ts";
 import { FatalError, Unsupported } from "../../src/errors.ts";
 import {
@@ -20,7 +26,7 @@ import { makeNotifier } from "../../src/supervisor/notify.ts";
 import { runFile } from "../runtime/libc/here.ts";
 import { notifyReceiver, PYTHON } from "./notify_receiver.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const CHILD = join(ROOT, "test/supervisor/listen_fds_child.ts");
 
 /** Makes descriptor 3 as the first argument says, and executes the command in the other arguments. */
@@ -81,28 +87,28 @@ async function under(
   let stdout = "";
   child.stdout?.on("data", (data: Uint8Array) => stdout += new TextDecoder().decode(data));
   const status = await new Promise((resolve) => child.once("close", resolve));
-  assert.equal(status, 0, stdout);
+  assertStrictEquals(status, 0, stdout);
   return { ...JSON.parse(stdout.trim()) as Told, stdout };
 }
 
 test("a listening socket is taken over, closed on exec and non-blocking", async () => {
   const { inherited, three } = await under("tcp4", OURS);
-  assert.ok(inherited && inherited.port > 0);
-  assert.deepEqual(inherited, {
+  assert(inherited && inherited.port > 0);
+  assertEquals(inherited, {
     fd: 3,
     ip: "127.0.0.1",
     port: inherited.port,
     dualStack: false,
     scopeId: 0,
   });
-  assert.deepEqual(three, { closeOnExec: true, nonBlocking: true });
+  assertEquals(three, { closeOnExec: true, nonBlocking: true });
 });
 
 test("an IPv6 socket says whether IPv4 clients come in", async () => {
   const six = (await under("tcp6", OURS)).inherited;
-  assert.deepEqual([six?.ip, six?.dualStack], ["::1", false]);
+  assertEquals([six?.ip, six?.dualStack], ["::1", false]);
   const both = (await under("both", OURS)).inherited;
-  assert.deepEqual([both?.ip, both?.dualStack], ["::", true]);
+  assertEquals([both?.ip, both?.dualStack], ["::", true]);
 });
 
 test("what is meant for another process, or is nothing, is left alone", async () => {
@@ -112,7 +118,7 @@ test("what is meant for another process, or is nothing, is left alone", async ()
     { LISTEN_PID: "PID" },
     { LISTEN_PID: "PID", LISTEN_FDS: "0" },
   ];
-  for (const env of envs) assert.equal((await under("tcp4", env)).inherited, null);
+  for (const env of envs) assertStrictEquals((await under("tcp4", env)).inherited, null);
 });
 
 test("every other descriptor is refused, with the reason and the remedy", async () => {
@@ -127,31 +133,31 @@ test("every other descriptor is refused, with the reason and the remedy", async 
   ];
   for (const [kind, message, hint] of rows) {
     const told = await under(kind, OURS);
-    assert.match(told.message ?? "", /^unable to use the socket of \$LISTEN_FDS: /, kind);
-    assert.match(told.message ?? "", message, kind);
-    assert.match(told.hint ?? "", hint, kind);
+    assertMatch(told.message ?? "", /^unable to use the socket of \$LISTEN_FDS: /, kind);
+    assertMatch(told.message ?? "", message, kind);
+    assertMatch(told.hint ?? "", hint, kind);
   }
 });
 
 test("several sockets, or no number of them, are refused", async () => {
   const two = await under("tcp4", { ...OURS, LISTEN_FDS: "2", LISTEN_FDNAMES: "imaps:smtps" });
-  assert.equal(
+  assertStrictEquals(
     two.message,
     "unable to use $LISTEN_FDS: 2 descriptors (imaps:smtps), where one is wanted",
   );
   for (const text of ["x", "-1", "1 ", "99999999"]) {
     const { message } = await under("tcp4", { ...OURS, LISTEN_FDS: text });
-    assert.equal(message, `unable to use $LISTEN_FDS: '${text}' is no number`);
+    assertStrictEquals(message, `unable to use $LISTEN_FDS: '${text}' is no number`);
   }
 });
 
 test("descriptor 3 cannot be the socket and the key's password at once", async () => {
   const { message, hint } = await under("tcp4", OURS, "password");
-  assert.equal(
+  assertStrictEquals(
     message,
     "unable to read the key's password from descriptor 3: the socket of $LISTEN_FDS is there",
   );
-  assert.match(hint ?? "", /without a password/);
+  assertMatch(hint ?? "", /without a password/);
 });
 
 /** One row: host, port, the inherited socket, and the error about both; absent: they are compatible. */
@@ -179,7 +185,7 @@ const OPERANDS: readonly [string, number, Partial<InheritedListener>, string?][]
 test("host and port must describe the socket that is inherited", () => {
   for (const [host, port, socket, wrong] of OPERANDS) {
     const inherited = { fd: 3, ip: "", port: 993, dualStack: false, scopeId: 0, ...socket };
-    const where = literalHost(host) ?? assert.fail();
+    const where = literalHost(host) ?? fail();
     const address = { ...where, port, interface: undefined, backlog: 1 };
     const check = (): void =>
       checkInheritedAddress(inherited, address, { interfaceIndex: () => 0 });
@@ -190,11 +196,8 @@ test("host and port must describe the socket that is inherited", () => {
     const message = `unable to listen on ${
       wrong.replace(" is on ", ": the socket of $LISTEN_FDS is on ")
     }`;
-    assert.throws(
-      check,
-      (error) => error instanceof FatalError && error.message === message,
-      wrong,
-    );
+    const error = assertThrows(check, FatalError);
+    assertStrictEquals(error.message, message, wrong);
   }
 });
 
@@ -202,8 +205,9 @@ test("-I must name the interface of the socket that is inherited", () => {
   const inherited = { fd: 3, ip: "fe80::1", port: 25, dualStack: false, scopeId: 2 };
   const address = { ip: "fe80::1", dualStack: false, port: 25, interface: "eth0", backlog: 1 };
   checkInheritedAddress(inherited, address, { interfaceIndex: () => 2 });
-  assert.throws(
+  assertThrows(
     () => checkInheritedAddress(inherited, address, { interfaceIndex: () => 3 }),
+    Error,
     /\(-I eth0\)/,
   );
 });
@@ -215,11 +219,11 @@ test("the supervisor hears when the server is ready, reads again and stops", asy
     const receiver = await notifyReceiver(path, 4);
     const { pid, reports } = await under("tcp4", { ...OURS, NOTIFY_SOCKET: path }, "tell");
     const [ready, reloading, again, stopping] = await receiver.words(4);
-    assert.equal(ready, `READY=1\nMAINPID=${pid}\nSTATUS=two?lines`);
-    assert.match(reloading ?? "", /^RELOADING=1\nMONOTONIC_USEC=[0-9]{6,}$/);
-    assert.equal(again, `READY=1\nMAINPID=${pid}`);
-    assert.equal(stopping, "STOPPING=1\nSTATUS=waiting for 2 connections");
-    assert.deepEqual(reports, []);
+    assertStrictEquals(ready, `READY=1\nMAINPID=${pid}\nSTATUS=two?lines`);
+    assertMatch(reloading ?? "", /^RELOADING=1\nMONOTONIC_USEC=[0-9]{6,}$/);
+    assertStrictEquals(again, `READY=1\nMAINPID=${pid}`);
+    assertStrictEquals(stopping, "STOPPING=1\nSTATUS=waiting for 2 connections");
+    assertEquals(reports, []);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -231,8 +235,8 @@ test("the supervisor hears it when its socket is out of the server's reach, too"
     const path = join(folder, "notify");
     const receiver = await notifyReceiver(path, 4);
     const { reports } = await under("none", { NOTIFY_SOCKET: path }, "hidden");
-    assert.match((await receiver.words(4)).join(), /^READY=1\n.*STOPPING=1\n/s);
-    assert.deepEqual(reports, []);
+    assertMatch((await receiver.words(4)).join(), /^READY=1\n.*STOPPING=1\n/s);
+    assertEquals(reports, []);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -241,22 +245,22 @@ test("the supervisor hears it when its socket is out of the server's reach, too"
 test("a supervisor that has gone is reported, and does not end the server", async () => {
   const { reports } = await under("none", { NOTIFY_SOCKET: "/nowhere/notify" }, "tell");
   const line = "unable to speak to $NOTIFY_SOCKET: connect: no such file or directory (ENOENT)";
-  assert.deepEqual(reports, [line]);
+  assertEquals(reports, [line]);
 });
 
 test("an address that nothing can be sent to ends the start", async () => {
   const { message } = await under("none", { NOTIFY_SOCKET: "relative" });
-  assert.match(message ?? "", /^unable to use \$NOTIFY_SOCKET: 'relative' is no absolute path/);
+  assertMatch(message ?? "", /^unable to use \$NOTIFY_SOCKET: 'relative' is no absolute path/);
 });
 
 test("--notify-fd gets one newline and is closed", async () => {
   const { stdout, reports, three } = await under("output", {}, "tell", "3");
-  assert.match(stdout, /^\n\{.*\}\n$/);
-  assert.deepEqual([reports, three], [[], null]);
+  assertMatch(stdout, /^\n\{.*\}\n$/);
+  assertEquals([reports, three], [[], null]);
 });
 
 test("until then the descriptor is closed on exec", async () => {
-  assert.equal((await under("output", {}, "wait", "3")).three?.closeOnExec, true);
+  assertStrictEquals((await under("output", {}, "wait", "3")).three?.closeOnExec, true);
 });
 
 test("a descriptor for --notify-fd that takes no newline is refused at start", async () => {
@@ -270,9 +274,9 @@ test("a descriptor for --notify-fd that takes no newline is refused at start", a
   for (const [kind, env, args, cause] of rows) {
     const { message = "", hint } = await under(kind, env, ...args);
     const start = `unable to use descriptor ${args[1]} for --notify-fd: `;
-    assert.ok(message.startsWith(start), `${kind}: ${message}`);
-    assert.match(message.slice(start.length), cause);
-    assert.ok(hint);
+    assert(message.startsWith(start), `${kind}: ${message}`);
+    assertMatch(message.slice(start.length), cause);
+    assert(hint);
   }
 });
 
@@ -281,17 +285,14 @@ test("without libc the start ends, naming runtime and remedy", () => {
   const none = { keyPassword: false, notifyFd: undefined };
   const tries: (() => unknown)[] = [
     () => inheritedListener({ LISTEN_PID: String(process.pid), LISTEN_FDS: "1" }, deno, none),
-    () => makeNotifier({ NOTIFY_SOCKET: "@x" }, deno, none, undefined, assert.fail),
-    () => makeNotifier({}, deno, { ...none, notifyFd: 4 }, undefined, assert.fail),
+    () => makeNotifier({ NOTIFY_SOCKET: "@x" }, deno, none, undefined, fail),
+    () => makeNotifier({}, deno, { ...none, notifyFd: 4 }, undefined, fail),
   ];
   for (const attempt of tries) {
-    assert.throws(attempt, (error) => {
-      assert.ok(error instanceof Unsupported);
-      assert.match(error.message, /Deno without FFI cannot$/);
-      return error.hint === "allow FFI: deno run --allow-ffi";
-    });
+    const error = assertThrows(attempt, Unsupported, /Deno without FFI cannot$/);
+    assert(error.hint === "allow FFI: deno run --allow-ffi");
   }
-  const tell = makeNotifier({}, deno, none, undefined, assert.fail);
+  const tell = makeNotifier({}, deno, none, undefined, fail);
   tell.ready("nobody hears it");
   tell.reloading();
   tell.stopping();
@@ -305,6 +306,6 @@ test("sslserver(1) has every error about supervisors", () => {
       text.replace(/\$\{.*|[:(].*/s, "").trim()
     )
   );
-  assert.ok(found.length > 6);
-  assert.deepEqual(found.filter((text) => !page.includes(text)), []);
+  assert(found.length > 6);
+  assertEquals(found.filter((text) => !page.includes(text)), []);
 });

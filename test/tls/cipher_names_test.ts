@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { keySizes, opensslCipher } from "../../src/tls/cipher_names.ts";
 
@@ -13,14 +13,14 @@ test("registered names become OpenSSL's", () => {
     ["TLS13_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"],
     ["ECDHE-RSA-AES256-SHA", "ECDHE-RSA-AES256-SHA"],
   ];
-  for (const [name, expected] of cases) assert.equal(opensslCipher({ name }), expected);
+  for (const [name, expected] of cases) assertStrictEquals(opensslCipher({ name }), expected);
 });
 
 test("OpenSSL's name wins where a runtime gives both", () => {
   const name = "ECDHE-RSA-AES128-SHA256";
   const standardName = "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256";
-  assert.equal(opensslCipher({ name, standardName }), name);
-  assert.equal(opensslCipher({ name: standardName, standardName }), name);
+  assertStrictEquals(opensslCipher({ name, standardName }), name);
+  assertStrictEquals(opensslCipher({ name: standardName, standardName }), name);
 });
 
 test("key sizes follow from the name", () => {
@@ -32,6 +32,6 @@ test("key sizes follow from the name", () => {
     ["AES128-SHA256", 128, 128],
     ["DES-CBC3-SHA", 112, 168],
   ];
-  for (const [name, used, possible] of cases) assert.deepEqual(keySizes(name), { used, possible });
-  assert.equal(keySizes("SOMETHING-SHA256"), undefined);
+  for (const [name, used, possible] of cases) assertEquals(keySizes(name), { used, possible });
+  assertStrictEquals(keySizes("SOMETHING-SHA256"), undefined);
 });

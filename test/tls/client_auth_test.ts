@@ -1,8 +1,15 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
@@ -110,26 +117,26 @@ const TABLE: [option: ClientCertificate, env: Variables, expected: string][] = [
 
 test("what is asked of clients, and what their certificates are worth", () => {
   for (const [option, env, expected] of TABLE) {
-    assert.equal(outcome(asked(option, env)), expected, `${option} ${JSON.stringify(env)}`);
+    assertStrictEquals(outcome(asked(option, env)), expected, `${option} ${JSON.stringify(env)}`);
   }
 });
 
 test("a certificate that cannot be read is FAILED, also where nobody is trusted", () => {
   const { auths } = bench("none", { CCAFILE: EMPTY });
-  assert.equal(verdict(auths.get(), leaf), "GENEROUS");
+  assertStrictEquals(verdict(auths.get(), leaf), "GENEROUS");
   const broken = { ...leaf, der: leaf.der.subarray(1) };
-  assert.match(verdict(auths.get(), broken), /^FAILED:unreadable certificate: x509: /);
+  assertMatch(verdict(auths.get(), broken), /^FAILED:unreadable certificate: x509: /);
 });
 
 test("folders serve as files do", () => {
   const some = join(folder, "some");
   fs.mkdirSync(some);
   fs.copyFileSync(ROOT, join(some, "root.pem"));
-  assert.equal(outcome(asked("valid", { CADIR: some })), `required 1 ${JUDGED}`);
-  assert.equal(outcome(asked("valid", { CCADIR: some })), `required 1 ${JUDGED}`);
-  assert.equal(outcome(asked("none", { CCADIR: some })), `optional 1 ${SEEN}`);
+  assertStrictEquals(outcome(asked("valid", { CADIR: some })), `required 1 ${JUDGED}`);
+  assertStrictEquals(outcome(asked("valid", { CCADIR: some })), `required 1 ${JUDGED}`);
+  assertStrictEquals(outcome(asked("none", { CCADIR: some })), `optional 1 ${SEEN}`);
   const both = { CCADIR: some, CCAFILE: OTHER, CAFILE: OTHER };
-  assert.equal(outcome(asked("none", both)), "optional 2 FAILED SUCCESS NONE");
+  assertStrictEquals(outcome(asked("none", both)), "optional 2 FAILED SUCCESS NONE");
 });
 
 test("a rule lies over the server's environment, variable by variable", () => {
@@ -145,10 +152,14 @@ test("a rule lies over the server's environment, variable by variable", () => {
     ["valid", { LOOP: "x" }, `required 1 ${JUDGED}`],
   ];
   for (const [option, rule, expected] of rows) {
-    assert.equal(outcome(asked(option, env, rule)), expected, `${option} ${JSON.stringify(rule)}`);
+    assertStrictEquals(
+      outcome(asked(option, env, rule)),
+      expected,
+      `${option} ${JSON.stringify(rule)}`,
+    );
   }
   const auth = asked("valid", { ...env, CCAFILE: "-" }, { CCAFILE: OTHER });
-  assert.equal(outcome(auth), `required 1 ${JUDGED}`);
+  assertStrictEquals(outcome(auth), `required 1 ${JUDGED}`);
 });
 
 test("to require certificates without anybody to trust is fatal, and so are files that do not serve", () => {
@@ -176,7 +187,7 @@ test("to require certificates without anybody to trust is fatal, and so are file
   for (const [option, env, message] of rows) {
     const matches = (error: unknown): boolean =>
       error instanceof FatalError && message.test(error.message);
-    assert.throws(() => asked(option, env), matches, `${option} ${JSON.stringify(env)}`);
+    assert(matches(assertThrows(() => asked(option, env))), `${option} ${JSON.stringify(env)}`);
   }
 });
 
@@ -195,44 +206,44 @@ test("VERIFYDEPTH counts intermediates; 1 unless set", () => {
   const one = certify({ name: "one", by: middle });
   for (const [env, first, then] of rows) {
     const auth = asked("valid", { CAFILE: ROOT, ...env });
-    assert.equal(verdict(auth, one, middle), first, JSON.stringify(env));
-    assert.equal(verdict(auth, deep, lower, middle), then, JSON.stringify(env));
+    assertStrictEquals(verdict(auth, one, middle), first, JSON.stringify(env));
+    assertStrictEquals(verdict(auth, deep, lower, middle), then, JSON.stringify(env));
   }
 });
 
 test("-z wants the client's name in the certificate, where it is known; -m does not", () => {
   const chain = clientChain([leaf.der]);
   const [match, valid] = [asked("match", { CAFILE: ROOT }), asked("valid", { CAFILE: ROOT })];
-  assert.equal(match?.verify(chain, "leaf.example"), "SUCCESS");
-  assert.equal(match?.verify(chain, "other.example"), "FAILED:hostname mismatch");
-  assert.equal(match?.verify(chain, undefined), "SUCCESS");
-  assert.equal(valid?.verify(chain, "other.example"), "SUCCESS");
+  assertStrictEquals(match?.verify(chain, "leaf.example"), "SUCCESS");
+  assertStrictEquals(match?.verify(chain, "other.example"), "FAILED:hostname mismatch");
+  assertStrictEquals(match?.verify(chain, undefined), "SUCCESS");
+  assertStrictEquals(valid?.verify(chain, "other.example"), "SUCCESS");
 });
 
 test("a renewed authority is noticed within a second, and the TLS context with its name", () => {
   const path = authorities("renewed.pem", root);
   const { auths, said, later } = bench("valid", { CAFILE: path });
   const before = auths.get();
-  assert.equal(verdict(before, leaf), "SUCCESS");
+  assertStrictEquals(verdict(before, leaf), "SUCCESS");
   authorities("renewed.pem", other);
-  assert.equal(verdict(auths.get(), leaf), "SUCCESS", "looked at before its time");
+  assertStrictEquals(verdict(auths.get(), leaf), "SUCCESS", "looked at before its time");
   later();
-  assert.match(verdict(auths.get(), leaf), /^FAILED/);
-  assert.equal(verdict(auths.get(), stranger), "SUCCESS");
-  assert.notEqual(auths.get()?.key, before?.key);
-  assert.deepEqual(said, []);
+  assertMatch(verdict(auths.get(), leaf), /^FAILED/);
+  assertStrictEquals(verdict(auths.get(), stranger), "SUCCESS");
+  assertNotStrictEquals(auths.get()?.key, before?.key);
+  assertEquals(said, []);
 });
 
 test("a renewed revocation list is noticed, and the TLS context stays for sessions to be resumed", () => {
   const CRLFILE = lists("renewed.crl", revoke(root));
   const { auths, later } = bench("valid", { CAFILE: ROOT, CRLFILE });
   const key = auths.get()?.key;
-  assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+  assertStrictEquals(verdict(auths.get(), leaf), "SUCCESS");
   lists("renewed.crl", revoke(root, leaf));
   later();
-  assert.equal(verdict(auths.get(), leaf), "FAILED:certificate revoked");
-  assert.equal(verdict(auths.get(), second), "SUCCESS");
-  assert.equal(auths.get()?.key, key);
+  assertStrictEquals(verdict(auths.get(), leaf), "FAILED:certificate revoked");
+  assertStrictEquals(verdict(auths.get(), second), "SUCCESS");
+  assertStrictEquals(auths.get()?.key, key);
 });
 
 test("files that have not changed are not read again", () => {
@@ -244,7 +255,7 @@ test("files that have not changed are not read again", () => {
     const { auths, later } = bench("valid", env);
     const first = auths.get();
     later();
-    assert.equal(auths.get(), first, JSON.stringify(env));
+    assertStrictEquals(auths.get(), first, JSON.stringify(env));
   }
 });
 
@@ -255,18 +266,18 @@ test("a change inside a folder is noticed, of trusted ones and of named ones", (
     fs.copyFileSync(ROOT, join(some, "one.pem"));
     const { auths, later } = bench("none", { CCAFILE: EMPTY, [variable]: some });
     const names = variable === "CADIR" ? 0 : 1;
-    assert.equal(auths.get()?.names.length, names);
+    assertStrictEquals(auths.get()?.names.length, names);
     const first = auths.get();
     fs.writeFileSync(join(some, "one.pem"), fs.readFileSync(OTHER)); // in place: the folder stays the same
     fs.utimesSync(join(some, "one.pem"), 1, 1);
     later();
     const changed = auths.get();
-    assert.notEqual(changed, first, variable);
+    assertNotStrictEquals(changed, first, variable);
     fs.copyFileSync(ROOT, join(some, "two.pem"));
     later();
-    assert.notEqual(auths.get(), changed, variable);
-    if (variable === "CCADIR") assert.equal(auths.get()?.names.length, 2);
-    else assert.equal(verdict(auths.get(), stranger), "SUCCESS");
+    assertNotStrictEquals(auths.get(), changed, variable);
+    if (variable === "CCADIR") assertStrictEquals(auths.get()?.names.length, 2);
+    else assertStrictEquals(verdict(auths.get(), stranger), "SUCCESS");
   }
 });
 
@@ -281,30 +292,30 @@ test("a broken renewal is said once, the old authorities stay, and the next good
       fs.writeFileSync(broken, content);
       later();
       later();
-      assert.equal(said.length, 1, said.join("\n"));
-      assert.match(
+      assertStrictEquals(said.length, 1, said.join("\n"));
+      assertMatch(
         said.pop() ?? "",
         /^t: error: unable to use .*; the old authorities stay in use$/,
       );
-      assert.equal(verdict(auths.get(), leaf), "SUCCESS");
-      assert.equal(verdict(auths.get(), second), "FAILED:certificate revoked");
+      assertStrictEquals(verdict(auths.get(), leaf), "SUCCESS");
+      assertStrictEquals(verdict(auths.get(), second), "FAILED:certificate revoked");
     }
     fs.rmSync(broken);
     later();
-    assert.match(said.pop() ?? "", /unable to read .*: no such file or directory; the old/);
-    assert.equal(verdict(auths.get(), second), "FAILED:certificate revoked");
+    assertMatch(said.pop() ?? "", /unable to read .*: no such file or directory; the old/);
+    assertStrictEquals(verdict(auths.get(), second), "FAILED:certificate revoked");
     fs.writeFileSync(broken, good);
     later();
-    assert.match(
+    assertMatch(
       said.pop() ?? "",
       /^t: info: authorities good again: \S+fragile\.pem, \S+fragile\.crl$/,
     );
-    assert.deepEqual(said, []);
+    assertEquals(said, []);
   }
   lists("fragile.crl", revoke(root, leaf));
   later();
-  assert.equal(verdict(auths.get(), leaf), "FAILED:certificate revoked");
-  assert.equal(verdict(auths.get(), second), "SUCCESS");
+  assertStrictEquals(verdict(auths.get(), leaf), "FAILED:certificate revoked");
+  assertStrictEquals(verdict(auths.get(), second), "SUCCESS");
 });
 
 test("each new failure of a file is said once, and again after it has been good", () => {
@@ -329,13 +340,13 @@ test("each new failure of a file is said once, and again after it has been good"
     make();
     later();
     later();
-    assert.equal(said.length, says ? 1 : 0, said.join("\n"));
-    if (says) assert.match(said.pop() ?? "", says);
-    assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+    assertStrictEquals(said.length, says ? 1 : 0, said.join("\n"));
+    if (says) assertMatch(said.pop() ?? "", says);
+    assertStrictEquals(verdict(auths.get(), leaf), "SUCCESS");
   }
   auths.reload();
   later();
-  assert.equal(said.length, 1, "SIGHUP asks for it again");
+  assertStrictEquals(said.length, 1, "SIGHUP asks for it again");
 });
 
 test("a broken file that comes into a folder is said, and taken once it has been repaired", () => {
@@ -348,38 +359,38 @@ test("a broken file that comes into a folder is said, and taken once it has been
     const two = join(some, "two.pem");
     fs.writeFileSync(two, "not yet");
     later();
-    assert.match(
+    assertMatch(
       said.pop() ?? "",
       /unable to use CA file .*two\.pem: no certificate in it; it is passed over$/,
     );
-    assert.equal(auths.get()?.key, first?.key);
+    assertStrictEquals(auths.get()?.key, first?.key);
     // Written in place, so the folder itself does not change.
     fs.writeFileSync(two, "-----BEGIN CERTIFICATE-----\n");
     later();
-    assert.match(said.pop() ?? "", /two\.pem: pem: CERTIFICATE: no END line/);
+    assertMatch(said.pop() ?? "", /two\.pem: pem: CERTIFICATE: no END line/);
     fs.writeFileSync(two, fs.readFileSync(OTHER));
     later();
-    assert.deepEqual(said, []);
-    if (variable === "CCADIR") assert.notEqual(auths.get()?.key, first?.key);
-    else assert.equal(verdict(auths.get(), stranger), "SUCCESS");
+    assertEquals(said, []);
+    if (variable === "CCADIR") assertNotStrictEquals(auths.get()?.key, first?.key);
+    else assertStrictEquals(verdict(auths.get(), stranger), "SUCCESS");
   }
 });
 
 test("reload() reads at once", () => {
   const path = authorities("hup.pem", root);
   const { auths } = bench("valid", { CAFILE: path });
-  assert.equal(verdict(auths.get(), leaf), "SUCCESS");
+  assertStrictEquals(verdict(auths.get(), leaf), "SUCCESS");
   authorities("hup.pem", other);
   auths.reload();
-  assert.match(verdict(auths.get(), leaf), /^FAILED/);
+  assertMatch(verdict(auths.get(), leaf), /^FAILED/);
 });
 
 test("settings in use stay while rules name many others", () => {
   const { auths } = bench("valid", { CAFILE: ROOT });
   const first = auths.get();
   for (let depth = 0; depth < 100; depth++) {
-    assert.ok(auths.get(new Map([["VERIFYDEPTH", String(depth)]])));
-    assert.equal(auths.get(), first);
+    assert(auths.get(new Map([["VERIFYDEPTH", String(depth)]])));
+    assertStrictEquals(auths.get(), first);
   }
 });
 
@@ -390,16 +401,16 @@ test("names of authorities that do not fit into the request are an error with it
     (_, i) => certify({ name: `${i + 100}${"x".repeat(1003)}`, ca: true }),
   );
   const size = holders.reduce((sum, { name }) => sum + name.length + 2, 0);
-  assert.ok(size > 65_400 && size < 65_535 + 1100, String(size));
+  assert(size > 65_400 && size < 65_535 + 1100, String(size));
   const all = authorities("many.pem", ...holders);
   const fewer = authorities("fewer.pem", ...holders.slice(1));
   const refused = (error: unknown): boolean =>
     error instanceof FatalError && /names of 64 authorities have \d+ bytes/.test(error.message) &&
     /CCAFILE/.test(error.hint ?? "");
-  assert.throws(() => asked("valid", { CAFILE: all }), refused);
-  assert.throws(() => asked("none", { CCAFILE: all }), refused);
-  assert.throws(() => asked("valid", { CAFILE: ROOT }, { CCAFILE: all }), refused);
-  assert.equal(asked("valid", { CAFILE: fewer })?.names.length, 63);
-  assert.equal(asked("valid", { CAFILE: all, CCAFILE: "/dev/null" })?.names.length, 0);
-  assert.equal(asked("none", { CAFILE: all }), undefined);
+  assert(refused(assertThrows(() => asked("valid", { CAFILE: all }))));
+  assert(refused(assertThrows(() => asked("none", { CCAFILE: all }))));
+  assert(refused(assertThrows(() => asked("valid", { CAFILE: ROOT }, { CCAFILE: all }))));
+  assertStrictEquals(asked("valid", { CAFILE: fewer })?.names.length, 63);
+  assertStrictEquals(asked("valid", { CAFILE: all, CCAFILE: "/dev/null" })?.names.length, 0);
+  assertStrictEquals(asked("none", { CAFILE: all }), undefined);
 });

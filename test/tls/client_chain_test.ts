@@ -1,6 +1,6 @@
 /** How often the certificates of one handshake are parsed. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../src/codec/bytes.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
@@ -51,11 +51,11 @@ test("variables do not read what verification has read", () => {
   const chain = clientChain(ders);
   const trust = makeTrust([{ path: "root.pem", bytes: root.der }]);
   const options = { depth: 1, now: Date.now(), purpose: "client" } as const;
-  assert.ok(verifyChain(chain, trust, options).ok);
+  assert(verifyChain(chain, trust, options).ok);
   const before = ders.map(({ elements }) => elements);
-  assert.ok(before.every((elements) => elements > 0));
-  assert.equal(variables(chain).get("SSL_CLIENT_S_DN"), "/CN=leaf");
-  assert.deepEqual(ders.map(({ elements }) => elements), before);
+  assert(before.every((elements) => elements > 0));
+  assertStrictEquals(variables(chain).get("SSL_CLIENT_S_DN"), "/CN=leaf");
+  assertEquals(ders.map(({ elements }) => elements), before);
 });
 
 test("a certificate that is only shown is read once, and those above it never", () => {
@@ -64,17 +64,17 @@ test("a certificate that is only shown is read once, and those above it never", 
   const log = new Log({ verbosity: 0, form: "text", name: "t" });
   const env: Record<string, string> = { CCAFILE: "/dev/null" };
   const auth = new ClientAuths({ option: "none", env: (name) => env[name], log }).get();
-  assert.equal(auth?.verify(chain, undefined), "GENEROUS");
+  assertStrictEquals(auth?.verify(chain, undefined), "GENEROUS");
   variables(chain);
-  assert.deepEqual(ders.map(({ elements }) => elements), [once(leaf.der), 0]);
+  assertEquals(ders.map(({ elements }) => elements), [once(leaf.der), 0]);
 });
 
 test("a certificate that cannot be read is not tried again", () => {
   const broken = new Counted(leaf.der.map((byte, i) => i === 4 ? 0 : byte));
   const sent = new SentCertificate(broken);
   const elements = [1, 2].map(() => {
-    assert.throws(() => sent.read(), DecodeError);
+    assertThrows(() => sent.read(), DecodeError);
     return broken.elements;
   });
-  assert.equal(elements[1], elements[0]);
+  assertStrictEquals(elements[1], elements[0]);
 });

@@ -1,9 +1,9 @@
 /** Contexts over time: which certificate is served, and the messages about it. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { Log } from "../../src/log.ts";
@@ -76,14 +76,14 @@ test("when the certificate that is served expires, its successor in the file tak
   const next = certify({ name: "int", by: root, ca: true, keyOf: int, ...dates(0, 99 * DAY) });
   const leaf = certify({ name: "leaf", by: int });
   const { contexts, served, go, said } = bench(leaf, int, next);
-  assert.equal(served(), pem(leaf, int));
+  assertStrictEquals(served(), pem(leaf, int));
   go(DAY);
   contexts.get();
-  assert.equal(served(), pem(leaf, int));
+  assertStrictEquals(served(), pem(leaf, int));
   go(1000);
   contexts.get();
-  assert.equal(served(), pem(leaf, next));
-  assert.deepEqual(said(), [], "nothing was renewed");
+  assertStrictEquals(served(), pem(leaf, next));
+  assertEquals(said(), [], "nothing was renewed");
 });
 
 test("an intermediate that has expired or will soon is warned of, as the leaf is", () => {
@@ -91,23 +91,23 @@ test("an intermediate that has expired or will soon is warned of, as the leaf is
   const leaf = certify({ name: "leaf", by: int, ...dates(20 * DAY, 10 * HOUR) });
   const { contexts, go, said } = bench(leaf, int);
   contexts.warnOfExpiry();
-  assert.deepEqual(said(), [
+  assertEquals(said(), [
     "warning: certificate /chain.pem expires in 10 hours, on 2030-01-01",
     "warning: certificate /chain.pem: /CN=int of its chain expires in 3 days, on 2030-01-04",
   ]);
   go(11 * HOUR);
   contexts.warnOfExpiry();
-  assert.deepEqual(said(), ["warning: certificate /chain.pem expired on 2030-01-01"]);
+  assertEquals(said(), ["warning: certificate /chain.pem expired on 2030-01-01"]);
   contexts.warnOfExpiry();
   go(12 * HOUR);
   contexts.warnOfExpiry();
-  assert.deepEqual(said(), [], "once a day");
+  assertEquals(said(), [], "once a day");
   go(HOUR);
   contexts.warnOfExpiry();
-  assert.equal(said().length, 1);
+  assertStrictEquals(said().length, 1);
   go(3 * DAY);
   contexts.warnOfExpiry();
-  assert.match(said().join("\n"), /\/CN=int of its chain expired on 2030-01-04/);
+  assertMatch(said().join("\n"), /\/CN=int of its chain expired on 2030-01-04/);
 });
 
 test("a broken file is said once, the old certificate stays, and the file is said to be good again", () => {
@@ -131,8 +131,8 @@ test("a broken file is said once, the old certificate stays, and the file is sai
       go(1000);
       contexts.get();
     }
-    assert.equal(served(), pem(holder));
-    assert.deepEqual(said(), lines);
+    assertStrictEquals(served(), pem(holder));
+    assertEquals(said(), lines);
   }
 });
 
@@ -161,7 +161,7 @@ test("a warning comes with a third of the life left, and at most 30 days before 
       notBefore: time(START - (life - left) * DAY),
       notAfter: time(START + left * DAY),
     };
-    assert.equal(endsSoon(dates, START), soon, `${left} of ${life}`);
-    assert.equal(timeLeft(dates, START), text);
+    assertStrictEquals(endsSoon(dates, START), soon, `${left} of ${life}`);
+    assertStrictEquals(timeLeft(dates, START), text);
   }
 });

@@ -1,6 +1,6 @@
 /** DHFILE has no effect. A warning says so once, wherever it is set. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Log } from "../../src/log.ts";
 import { Contexts, DHFILE_IGNORED } from "../../src/tls/context.ts";
@@ -34,7 +34,7 @@ test("of a rule", async () => {
   const text = await said({}, (contexts) => {
     for (let n = 0; n < 3; n++) contexts.get(rule);
   });
-  assert.equal(text.split(ONE_LINE).length, 2, text);
+  assertStrictEquals(text.split(ONE_LINE).length, 2, text);
 });
 
 test("of the environment, and of a rule as well", async () => {
@@ -42,7 +42,7 @@ test("of the environment, and of a rule as well", async () => {
     contexts.warnOfDhFile();
     contexts.get(rule);
   });
-  assert.equal(text.split(ONE_LINE).length, 2, text);
+  assertStrictEquals(text.split(ONE_LINE).length, 2, text);
 });
 
 test("not when nobody sets it, or a rule empties it", async () => {
@@ -50,5 +50,5 @@ test("not when nobody sets it, or a rule empties it", async () => {
     contexts.warnOfDhFile();
     contexts.get(new Map([["DHFILE", ""], ["LOOP", "1"]]));
   });
-  assert.equal(text, "");
+  assertStrictEquals(text, "");
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import { fingerprint } from "../../src/tls/fingerprint.ts";
@@ -10,9 +10,9 @@ const CHROMIUM = RECORDED.get("chromium") as Uint8Array;
 test("a client has the same fingerprint in one record and in several", () => {
   const hello = CHROMIUM.subarray(5);
   const whole = fingerprint(CHROMIUM);
-  assert.match(whole ?? "", /^t13d1517h2_8daaf6152771_\w{12}$/);
-  assert.equal(fingerprint(records(hello, 500)), whole);
-  assert.equal(fingerprint(concat([CHROMIUM, Uint8Array.of(20, 3, 3, 0, 1, 1)])), whole);
+  assertMatch(whole ?? "", /^t13d1517h2_8daaf6152771_\w{12}$/);
+  assertStrictEquals(fingerprint(records(hello, 500)), whole);
+  assertStrictEquals(fingerprint(concat([CHROMIUM, Uint8Array.of(20, 3, 3, 0, 1, 1)])), whole);
 });
 
 test("what is not a complete ClientHello has no fingerprint", () => {
@@ -24,5 +24,5 @@ test("what is not a complete ClientHello has no fingerprint", () => {
     ["malformed versions", records(message([extension(43, Uint8Array.of(3, 3, 4))]))],
     ["a hello that is cut", records(Uint8Array.of(1, 0, 0, 2, 3, 3))],
   ];
-  for (const [what, bytes] of rows) assert.equal(fingerprint(bytes), undefined, what);
+  for (const [what, bytes] of rows) assertStrictEquals(fingerprint(bytes), undefined, what);
 });

@@ -1,10 +1,10 @@
 /** Which certificates of the files are sent, and the messages about files with other content. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { oneLine } from "../../src/codec/x509/names.ts";
@@ -67,23 +67,23 @@ const CHAINS: [claim: string, holders: Holder[], expected: number[], now?: numbe
 
 test("of several leaves or issuers a valid one is sent, wherever it stands in the file", () => {
   for (const [claim, holders, expected, now] of CHAINS) {
-    assert.deepEqual(sent(holders, now), expected, claim);
+    assertEquals(sent(holders, now), expected, claim);
   }
 });
 
 test("when the choice may change next is known", () => {
   const until = (now: number): number | undefined =>
     serverKeyPairs([file("x.pem", pem(leaf, int, nextInt))], [KEY], undefined, now)[0]?.until;
-  assert.equal(until(NOW), YEAR(2031));
-  assert.equal(until(YEAR(2031)), YEAR(2033) + 1);
-  assert.equal(until(YEAR(2036)), Infinity);
+  assertStrictEquals(until(NOW), YEAR(2031));
+  assertStrictEquals(until(YEAR(2031)), YEAR(2033) + 1);
+  assertStrictEquals(until(YEAR(2036)), Infinity);
 });
 
 test("TRUSTED CERTIFICATE is taken in a certificate file, without its trust settings", () => {
   const settings = [0x30, 0x0a, 0x30, 0x08, 6, 6, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4];
   const trusted = encodePem("TRUSTED CERTIFICATE", Uint8Array.of(...leaf.der, ...settings));
   const [pair] = serverKeyPairs([file("x", trusted + pem(int))], [KEY], undefined, NOW);
-  assert.equal(pair?.chain, pem(leaf, int));
+  assertStrictEquals(pair?.chain, pem(leaf, int));
 });
 
 const folder = fs.mkdtempSync(join(tmpdir(), "sslserver-kinds-"));
@@ -193,7 +193,7 @@ function said(certificates: NamedFile[], keys: NamedFile[]): [string, string] {
     serverKeyPairs(certificates, keys, undefined);
     return ["", ""];
   } catch (error) {
-    assert.ok(error instanceof FatalError, String(error));
+    assert(error instanceof FatalError, String(error));
     return [error.message, error.hint ?? ""];
   }
 }
@@ -210,10 +210,10 @@ test("a file of another kind is named, with what to do", () => {
     ];
     for (const [expected, [message, hint]] of tries) {
       // A key that is accepted may still belong to another certificate.
-      if (!expected) assert.match(message, /^$|belongs to no certificate/, name);
+      if (!expected) assertMatch(message, /^$|belongs to no certificate/, name);
       else {
-        assert.match(message, expected[0], name);
-        assert.match(hint, expected[1], name);
+        assertMatch(message, expected[0], name);
+        assertMatch(hint, expected[1], name);
       }
     }
   }
@@ -224,18 +224,18 @@ test("certificate and key in each other's place are called swapped", () => {
     path: "/e/c",
     bytes: read("cert"),
   }]);
-  assert.match(
+  assertMatch(
     swapped[0],
     /certificate \/e\/k: it is a private key, and \/e\/c is a certificate: these are swapped$/,
   );
-  assert.match(swapped[1], /^CERTFILE is for the certificate, KEYFILE for the private key$/);
+  assertMatch(swapped[1], /^CERTFILE is for the certificate, KEYFILE for the private key$/);
 });
 
 test("an encrypted key in DER is read with its password", () => {
   const files = [{ path: "c", bytes: read("cert") }],
     keys = [{ path: "k", bytes: read("enc.der") }];
-  assert.equal(serverKeyPairs(files, keys, "a").length, 1);
-  assert.throws(() => serverKeyPairs(files, keys, "b"), /the password is wrong/);
+  assertStrictEquals(serverKeyPairs(files, keys, "a").length, 1);
+  assertThrows(() => serverKeyPairs(files, keys, "b"), Error, /the password is wrong/);
 });
 
 test("a certificate of version 1 or with serial number 0 is taken for no list and no request", () => {
@@ -252,9 +252,9 @@ test("a certificate of version 1 or with serial number 0 is taken for no list an
     "-out",
     "c0",
   );
-  assert.equal(fileKind(read("c0"))?.is, "a certificate");
+  assertStrictEquals(fileKind(read("c0"))?.is, "a certificate");
   openssl(..."x509 -req -in csr -signkey key -set_serial 0 -outform DER -out v1".split(" "));
-  assert.equal(readCertificate(read("v1")).version, 1);
-  assert.equal(oneLine(readCertificate(read("v1")).subject), "/CN=x");
-  assert.equal(fileKind(read("v1"))?.is, "a certificate");
+  assertStrictEquals(readCertificate(read("v1")).version, 1);
+  assertStrictEquals(oneLine(readCertificate(read("v1")).subject), "/CN=x");
+  assertStrictEquals(fileKind(read("v1"))?.is, "a certificate");
 });

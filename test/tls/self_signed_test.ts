@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { fromLatin1, hex } from "../../src/codec/bytes.ts";
@@ -10,16 +10,16 @@ import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 
 function read(pem: string) {
   const [block] = decodePem(fromLatin1(pem));
-  assert.ok(block);
+  assert(block);
   return readCertificate(block.bytes);
 }
 
 test("the certificate is signed by its own key and carries its fingerprint", () => {
   const { certPem, keyPem, fingerprintSha256 } = makeSelfSigned([]);
   const certificate = new X509Certificate(certPem);
-  assert.ok(certificate.verify(certificate.publicKey));
-  assert.ok(certificate.checkPrivateKey(createPrivateKey(keyPem)));
-  assert.equal(fingerprintSha256, createHash("sha256").update(certificate.raw).digest("hex"));
+  assert(certificate.verify(certificate.publicKey));
+  assert(certificate.checkPrivateKey(createPrivateKey(keyPem)));
+  assertStrictEquals(fingerprintSha256, createHash("sha256").update(certificate.raw).digest("hex"));
 });
 
 test("it names localhost, the given hosts and addresses, and nothing that is neither", () => {
@@ -38,8 +38,8 @@ test("it names localhost, the given hosts and addresses, and nothing that is nei
       "",
     ]).certPem,
   );
-  assert.deepEqual(certificate.dnsNames, ["localhost", "Host.example", "dotted.example"]);
-  assert.deepEqual(certificate.ips.map(hex), [
+  assertEquals(certificate.dnsNames, ["localhost", "Host.example", "dotted.example"]);
+  assertEquals(certificate.ips.map(hex), [
     "7f000001",
     "00000000000000000000000000000001",
     "c0000207",
@@ -48,29 +48,29 @@ test("it names localhost, the given hosts and addresses, and nothing that is nei
     "00000000000000000000ffffc0000208",
     "00000000000000000000000000000000",
   ]);
-  assert.ok(matchesHost(certificate, "host.example"));
-  assert.ok(matchesAddress(certificate, Uint8Array.of(127, 0, 0, 1)));
+  assert(matchesHost(certificate, "host.example"));
+  assert(matchesAddress(certificate, Uint8Array.of(127, 0, 0, 1)));
 });
 
 test("it serves TLS for 30 days from an hour ago and signs nothing else", () => {
   const now = Date.UTC(2026, 10, 21, 9, 46, 1);
   const certificate = read(makeSelfSigned([], now).certPem);
-  assert.equal(certificate.notBefore.ms, now - 3_600_000);
-  assert.equal(certificate.notAfter.ms, now + 30 * 86_400_000);
-  assert.deepEqual(certificate.extendedKeyUsage?.map(purposeName), ["serverAuth"]);
-  assert.deepEqual(certificate.keyUsage, ["digitalSignature"]);
+  assertStrictEquals(certificate.notBefore.ms, now - 3_600_000);
+  assertStrictEquals(certificate.notAfter.ms, now + 30 * 86_400_000);
+  assertEquals(certificate.extendedKeyUsage?.map(purposeName), ["serverAuth"]);
+  assertEquals(certificate.keyUsage, ["digitalSignature"]);
   // keyUsage and basicConstraints, with the BOOLEAN that makes them critical.
   for (const critical of ["0603551d0f0101ff", "0603551d130101ff"]) {
-    assert.ok(hex(certificate.der).includes(critical), critical);
+    assert(hex(certificate.der).includes(critical), critical);
   }
-  assert.deepEqual(certificate.basicConstraints, { ca: false });
+  assertEquals(certificate.basicConstraints, { ca: false });
 });
 
 test("serial numbers are positive, 16 bytes and never the same", () => {
   const serials = Array.from({ length: 50 }, () => read(makeSelfSigned([]).certPem).serial);
   for (const serial of serials) {
-    assert.equal(serial.length, 16);
-    assert.ok((serial[0] ?? 0) >= 0x40 && (serial[0] ?? 0) < 0x80);
+    assertStrictEquals(serial.length, 16);
+    assert((serial[0] ?? 0) >= 0x40 && (serial[0] ?? 0) < 0x80);
   }
-  assert.equal(new Set(serials.map(hex)).size, serials.length);
+  assertStrictEquals(new Set(serials.map(hex)).size, serials.length);
 });

@@ -1,11 +1,11 @@
 /** Keys, certificates and cipher lists that a TLS library refuses: the messages about each. A start and
  *  --check use the same functions. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
@@ -40,9 +40,9 @@ async function start(env: Record<string, string>): Promise<string> {
   try {
     contexts.get();
   } catch (error) {
-    assert.ok(error instanceof FatalError, String(error));
-    assert.equal(error.code, 111);
-    assert.ok(error.hint, `no remedy: ${error.message}`);
+    assert(error instanceof FatalError, String(error));
+    assertStrictEquals(error.code, 111);
+    assert(error.hint, `no remedy: ${error.message}`);
     return `fatal: ${error.message}`;
   }
   for (const certificate of contexts.get().certificates) {
@@ -88,7 +88,7 @@ const KEYS: [key: string[], bun: RegExp, deno?: RegExp][] = [
 for (const [key, bun, deno = bun] of KEYS) {
   test(`key: ${key.filter((word) => !word.startsWith("-")).join(" ")}`, async () => {
     const { name } = await thisRuntime();
-    assert.match(await start(files(key)), name === "Bun" ? bun : deno);
+    assertMatch(await start(files(key)), name === "Bun" ? bun : deno);
   });
 }
 
@@ -112,8 +112,8 @@ for (const [list, expected] of CIPHERS) {
   test(`CIPHERS=${list}`, async () => {
     const { cipherLists } = await thisRuntime();
     const said = await start({ ...files(EC("P-256")), CIPHERS: list });
-    if (said !== "") assert.match(said, /^fatal: unable to use CIPHERS/);
-    if (cipherLists) assert.match(said, expected);
-    else assert.notEqual(said, "");
+    if (said !== "") assertMatch(said, /^fatal: unable to use CIPHERS/);
+    if (cipherLists) assertMatch(said, expected);
+    else assertNotStrictEquals(said, "");
   });
 }

@@ -1,7 +1,13 @@
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { reasonWords } from "../../src/log/reasons.ts";
 import { Log } from "../../src/log.ts";
@@ -80,19 +86,19 @@ test("exact names win over wildcards, in any case, with or without a dot at the 
     select({}, "x.b.example"),
     select({}, "b.example"),
   ];
-  assert.equal(new Set([exact, wild, other]).size, 3);
-  assert.equal(select({}, "A.B.EXAMPLE"), exact);
-  assert.equal(select({}, "a.b.example."), exact);
-  assert.equal(select({}, "y.b.example"), wild);
+  assertStrictEquals(new Set([exact, wild, other]).size, 3);
+  assertStrictEquals(select({}, "A.B.EXAMPLE"), exact);
+  assertStrictEquals(select({}, "a.b.example."), exact);
+  assertStrictEquals(select({}, "y.b.example"), wild);
   for (const name of ["a.b.c.example", ".b.example", "x.y.b.example", "example"]) {
-    assert.equal(select({}, name), other, name);
+    assertStrictEquals(select({}, name), other, name);
   }
-  assert.equal(select({}), other);
+  assertStrictEquals(select({}), other);
 });
 
 test("a malformed hello chooses nothing and is answered decode_error", () => {
   const { select } = made({ ...DEFAULT, ...named("a.example") });
-  assert.match(
+  assertMatch(
     select({}, "a.example", "b.example"),
     /^alert 50: client hello: server name: second/,
   );
@@ -100,29 +106,29 @@ test("a malformed hello chooses nothing and is answered decode_error", () => {
 
 test("without names and SNI_STRICT the hello is not looked at", () => {
   const { select } = made(DEFAULT);
-  assert.equal(select({}, "a.example", "b.example"), select({}));
+  assertStrictEquals(select({}, "a.example", "b.example"), select({}));
 });
 
 test("names that are properties of every object are no names", () => {
   const { select } = made({ ...DEFAULT, ...named("a.example") });
   for (const name of ["constructor", "__proto__", "toString"]) {
-    assert.equal(select({}, name), select({}));
+    assertStrictEquals(select({}, name), select({}));
   }
 });
 
 test("SNI_STRICT can come from a rule, and be taken back by one", () => {
   const loose = made({ ...DEFAULT, ...named("a.example") });
-  assert.match(loose.select({ SNI_STRICT: "1" }, "x.example"), /^alert 112: no certificate for/);
-  assert.match(loose.select({ SNI_STRICT: "1" }), /^alert 112: no server name/);
-  assert.equal(loose.select({ SNI_STRICT: "1" }, "OWN.example"), loose.select({}));
+  assertMatch(loose.select({ SNI_STRICT: "1" }, "x.example"), /^alert 112: no certificate for/);
+  assertMatch(loose.select({ SNI_STRICT: "1" }), /^alert 112: no server name/);
+  assertStrictEquals(loose.select({ SNI_STRICT: "1" }, "OWN.example"), loose.select({}));
   const strict = made({ ...DEFAULT, SNI_STRICT: "1" });
-  assert.match(strict.select({ SNI_STRICT: "" }, "x.example"), /^context/);
+  assertMatch(strict.select({ SNI_STRICT: "" }, "x.example"), /^context/);
 });
 
 test("a hostile name is cut and cleaned for the log", () => {
   const { select } = made({ ...DEFAULT, SNI_STRICT: "1" });
   const words = select({}, `\n\x1b[2J%${"x".repeat(240)}`);
-  assert.match(
+  assertMatch(
     words,
     /^alert 112: no certificate for the server name '\?\?\[2j\?x{94}' \(SNI_STRICT\)$/,
   );
@@ -132,22 +138,26 @@ test("a rule adds names, replaces parts of them and switches them off", () => {
   const { select } = made({ ...DEFAULT, ...named("a.example"), ...named("*.example") });
   const [a, wild] = [select({}, "a.example"), select({}, "b.example")];
   const added = select(named("b.example"), "b.example");
-  assert.ok(![a, wild].includes(added));
+  assert(![a, wild].includes(added));
   const other = select({ "CERTFILE:A.example": file("other") }, "a.example");
-  assert.ok(![a, wild, added].includes(other));
-  assert.equal(select({ "CERTFILE:a.example": "", "KEYFILE:a.example": "" }, "a.example"), wild);
-  assert.throws(
+  assert(![a, wild, added].includes(other));
+  assertStrictEquals(
+    select({ "CERTFILE:a.example": "", "KEYFILE:a.example": "" }, "a.example"),
+    wild,
+  );
+  assertThrows(
     () => select({ "CERTFILE:a.example": "" }, "a.example"),
+    Error,
     /unable to use KEYFILE:a\.example: there is no CERTFILE:a\.example/,
   );
-  assert.throws(() => select({ "CERTFILE:a b": "x" }, "c.example"), /'a b' is no host name/);
+  assertThrows(() => select({ "CERTFILE:a b": "x" }, "c.example"), Error, /'a b' is no host name/);
 });
 
 test("a rule's own CERTFILE changes the default, not the names", () => {
   const { select } = made({ ...DEFAULT, ...named("a.example") });
   const rule = { CERTFILE: file("rule") };
-  assert.equal(select(rule, "a.example"), select({}, "a.example"));
-  assert.notEqual(select(rule, "b.example"), select({}, "b.example"));
+  assertStrictEquals(select(rule, "a.example"), select({}, "a.example"));
+  assertNotStrictEquals(select(rule, "b.example"), select({}, "b.example"));
 });
 
 test("hundreds of names are made once, at start, and stay", () => {
@@ -156,11 +166,11 @@ test("hundreds of names are made once, at start, and stay", () => {
     Object.assign({ ...DEFAULT }, ...all.map((name) => named(name))),
   );
   names.prepare();
-  assert.equal(count(), 401);
+  assertStrictEquals(count(), 401);
   for (let i = 0; i < 300; i++) select({ ALPN: `p${i}` }, "none.example");
-  assert.equal(count(), 701);
+  assertStrictEquals(count(), 701);
   for (const name of all) select({}, name);
-  assert.equal(count(), 701);
+  assertStrictEquals(count(), 701);
 });
 
 test("with --self-signed a named certificate is still the file's", () => {
@@ -173,8 +183,8 @@ test("with --self-signed a named certificate is still the file's", () => {
   names.prepare();
   const chosen = (name: string) =>
     names.select(new Map(), undefined, records(message([serverName(hostName(name))])));
-  assert.notEqual(chosen("a.example"), chosen("b.example"));
-  assert.equal(chosen("c.example"), chosen("b.example"));
+  assertNotStrictEquals(chosen("a.example"), chosen("b.example"));
+  assertStrictEquals(chosen("c.example"), chosen("b.example"));
   contexts.reload();
 });
 
@@ -191,11 +201,11 @@ test("a hello whose name cannot be read is refused where the name decides", () =
   for (const first of odd) {
     for (const more of [named("a.example"), { SNI_STRICT: "1" }]) {
       const chosen = made({ ...DEFAULT, ...more }).names.select(new Map(), undefined, first);
-      assert.ok("alert" in chosen && chosen.why.kind === "unreadable server name");
+      assert("alert" in chosen && chosen.why.kind === "unreadable server name");
     }
-    assert.ok("context" in one.select(new Map(), undefined, first)); // one certificate serves all names
+    assert("context" in one.select(new Map(), undefined, first)); // one certificate serves all names
   }
   const http = new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n");
   const { names } = made({ ...DEFAULT, ...named("a.example") });
-  assert.ok("context" in names.select(new Map(), undefined, http)); // the TLS library refuses it later
+  assert("context" in names.select(new Map(), undefined, http)); // the TLS library refuses it later
 });

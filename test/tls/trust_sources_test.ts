@@ -1,10 +1,10 @@
 /** Authorities from a file and a folder, each good, bad, missing or with dangling links: the result of a
  *  start and of a renewal for every combination. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
@@ -192,16 +192,16 @@ test("at a start a bad source beside a good one is a warning; with nothing left 
         const matches = (error: unknown): boolean =>
           error instanceof FatalError && !!error.hint &&
           (expected === PASSED || expected?.test(error.message) === true);
-        assert.throws(() => bench("valid", env), matches, name);
+        assert(matches(assertThrows(() => bench("valid", env))), name);
         continue;
       }
       const { trusts, said } = bench("valid", env);
-      assert.equal(trusts(), file.trusts + dir.trusts, name);
+      assertStrictEquals(trusts(), file.trusts + dir.trusts, name);
       const lines = said();
-      assert.equal(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
+      assertStrictEquals(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
       for (const [i, line] of lines.entries()) {
-        assert.match(line, /^t: warning: .*; it is passed over$/, name);
-        assert.match(line, problems[i] as RegExp, name);
+        assertMatch(line, /^t: warning: .*; it is passed over$/, name);
+        assertMatch(line, problems[i] as RegExp, name);
       }
     }
   }
@@ -214,18 +214,18 @@ test("a renewal keeps what a broken file held, and trusts no authority that has 
       put(CAFILE, pem(A));
       fill({ "b.pem": pem(B) });
       const { trusts, later, said } = bench("valid", { CAFILE, CADIR });
-      assert.equal(trusts(), "ab");
+      assertStrictEquals(trusts(), "ab");
       put(CAFILE, file.content);
       fill(dir.content);
       later();
       const [first, second] = [file.later ?? file, dir.later ?? dir];
-      assert.equal(trusts(), first.trusts + second.trusts, name);
+      assertStrictEquals(trusts(), first.trusts + second.trusts, name);
       const lines = said();
       const problems = [first.problem, second.problem].filter((one) => one !== undefined);
-      assert.equal(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
-      for (const [i, line] of lines.entries()) assert.match(line, problems[i] as RegExp, name);
+      assertStrictEquals(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
+      for (const [i, line] of lines.entries()) assertMatch(line, problems[i] as RegExp, name);
       later();
-      assert.deepEqual(said(), [], "said once");
+      assertEquals(said(), [], "said once");
     }
   }
 });
@@ -236,11 +236,11 @@ test("without any authority left, no client is accepted", () => {
     const { trusts, later, said } = bench("valid", { CADIR });
     fill(content);
     later();
-    assert.equal(trusts(), "");
-    assert.match(said().at(-1) ?? "", /^t: error: no authority is left in \S+$/);
+    assertStrictEquals(trusts(), "");
+    assertMatch(said().at(-1) ?? "", /^t: error: no authority is left in \S+$/);
     fill({ "b.pem": pem(B) });
     later();
-    assert.equal(trusts(), "b");
+    assertStrictEquals(trusts(), "b");
   }
 });
 
@@ -264,23 +264,23 @@ test("a bad revocation list never lets a revoked client in", () => {
   for (const [name, content] of rows) {
     fill(content);
     const one = bench("valid", { CAFILE, CADIR });
-    assert.match(one.said().join("\n"), /; revocation is checked without it$/, name);
-    assert.deepEqual(verdicts(one), [unknown, unknown, unknown], name);
+    assertMatch(one.said().join("\n"), /; revocation is checked without it$/, name);
+    assertEquals(verdicts(one), [unknown, unknown, unknown], name);
   }
   fill({ ...hashed, "00000000.r0": list(ofB) });
   const one = bench("valid", { CADIR });
-  assert.deepEqual(verdicts(one).slice(0, 2), ["FAILED:certificate revoked", "SUCCESS"]);
+  assertEquals(verdicts(one).slice(0, 2), ["FAILED:certificate revoked", "SUCCESS"]);
   fs.writeFileSync(join(CADIR, "00000000.r0"), "nonsense");
   one.later();
-  assert.deepEqual(verdicts(one).slice(0, 2), ["FAILED:certificate revoked", "SUCCESS"]);
-  assert.match(one.said().join("\n"), OLD);
+  assertEquals(verdicts(one).slice(0, 2), ["FAILED:certificate revoked", "SUCCESS"]);
+  assertMatch(one.said().join("\n"), OLD);
   put(LIST, list(ofB));
   fill({ "b.pem": pem(B) });
   const named = bench("valid", { CAFILE, CADIR, CRLFILE: LIST });
   put(LIST, undefined);
   fill({ "c.pem": pem(C) });
   named.later();
-  assert.equal(named.trusts(), "", "authorities are renewed although the list is missing");
+  assertStrictEquals(named.trusts(), "", "authorities are renewed although the list is missing");
 });
 
 test("what is named to clients is read in the same way", () => {
@@ -289,15 +289,15 @@ test("what is named to clients is read in the same way", () => {
   fill({ "b.pem": pem(B), "x.pem": BROKEN });
   const env = { CCAFILE: CAFILE, CCADIR: CADIR };
   const one = bench("none", env);
-  assert.equal(names(one), 2);
-  assert.match(one.said().join("\n"), /warning: .*x\.pem: .*; it is passed over$/);
+  assertStrictEquals(names(one), 2);
+  assertMatch(one.said().join("\n"), /warning: .*x\.pem: .*; it is passed over$/);
   put(CAFILE, "-----BEGIN nothing");
   fill({ "c.pem": pem(C), "d.pem": pem(B) });
   one.later();
-  assert.equal(names(one), 3, "the folder is renewed, the file stays");
-  assert.match(one.said().join("\n"), /error: unable to read CCAFILE .*; the old authorities stay/);
+  assertStrictEquals(names(one), 3, "the folder is renewed, the file stays");
+  assertMatch(one.said().join("\n"), /error: unable to read CCAFILE .*; the old authorities stay/);
   fill(undefined);
-  assert.throws(() => bench("none", env), /unable to read CCAFILE/);
+  assertThrows(() => bench("none", env), Error, /unable to read CCAFILE/);
   put(CAFILE, "");
-  assert.equal(names(bench("none", env)), 0);
+  assertStrictEquals(names(bench("none", env)), 0);
 });

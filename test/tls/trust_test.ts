@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { clientChain } from "../../src/tls/client_chain.ts";
@@ -35,18 +35,18 @@ function accepts(trust: Trust, holder = leaf): boolean {
 }
 
 test("without authorities no client is trusted", () => {
-  assert.equal(accepts(trustOf({})), false);
-  assert.deepEqual(trustOf({}).authorities, []);
-  assert.deepEqual(trustOf({ caFile: "", caDir: "" }).files, []);
+  assertStrictEquals(accepts(trustOf({})), false);
+  assertEquals(trustOf({}).authorities, []);
+  assertEquals(trustOf({ caFile: "", caDir: "" }).files, []);
 });
 
 test("authorities come from a PEM file with text around, and from DER", () => {
   const path = write("ca.pem", `CN=root\n${pem(other)}\n# more\n${pem(root)}${pem(root)}`);
   const trust = trustOf({ caFile: path });
-  assert.equal(accepts(trust), true);
-  assert.deepEqual(trust.authorities.map(pem), [pem(other), pem(root)]);
-  assert.deepEqual(trust.files, [path]);
-  assert.equal(accepts(trustOf({ caFile: write("ca.der", root.der) })), true);
+  assertStrictEquals(accepts(trust), true);
+  assertEquals(trust.authorities.map(pem), [pem(other), pem(root)]);
+  assertEquals(trust.files, [path]);
+  assertStrictEquals(accepts(trustOf({ caFile: write("ca.der", root.der) })), true);
 });
 
 test("a folder of plain files is read, files of other names are not", () => {
@@ -54,8 +54,8 @@ test("a folder of plain files is read, files of other names are not", () => {
   write("plain/b.crt", pem(root));
   write("plain/README", "no certificate");
   const trust = trustOf({ caDir: join(folder, "plain") });
-  assert.equal(accepts(trust), true);
-  assert.deepEqual(
+  assertStrictEquals(accepts(trust), true);
+  assertEquals(
     trust.files,
     ["plain", "plain/a.pem", "plain/b.crt"].map((name) => join(folder, name)),
   );
@@ -66,29 +66,29 @@ test("in a folder with hashed names these alone count, lists included", () => {
   write("hashed/other.pem", pem(other));
   symlinkSync("other.pem", join(folder, "hashed/01234567.0"));
   const caDir = join(folder, "hashed");
-  assert.equal(accepts(trustOf({ caDir })), false);
+  assertStrictEquals(accepts(trustOf({ caDir })), false);
   symlinkSync("root.pem", join(folder, "hashed/89abcdef.0"));
-  assert.equal(accepts(trustOf({ caDir })), true);
+  assertStrictEquals(accepts(trustOf({ caDir })), true);
   write("hashed/89abcdef.r0", encodePem("X509 CRL", revoke(root, leaf)));
-  assert.equal(accepts(trustOf({ caDir })), false);
-  assert.equal(accepts(trustOf({ caDir }), certify({ name: "x", by: root })), true);
+  assertStrictEquals(accepts(trustOf({ caDir })), false);
+  assertStrictEquals(accepts(trustOf({ caDir }), certify({ name: "x", by: root })), true);
 });
 
 test("file and folder add up", () => {
   const caFile = write("file.pem", pem(other));
   const trust = trustOf({ caFile, caDir: join(folder, "plain") });
-  assert.equal(accepts(trust), true);
-  assert.equal(trust.authorities.length, 2);
+  assertStrictEquals(accepts(trust), true);
+  assertStrictEquals(trust.authorities.length, 2);
 });
 
 test("revocation lists come in PEM and in DER", () => {
   const caFile = write("root.pem", pem(root));
   const list = revoke(root, leaf);
   for (const content of [list, encodePem("X509 CRL", list)]) {
-    assert.equal(accepts(trustOf({ caFile, crlFile: write("list", content) })), false);
+    assertStrictEquals(accepts(trustOf({ caFile, crlFile: write("list", content) })), false);
   }
   const crlFile = write("empty-list", revoke(root));
-  assert.equal(accepts(trustOf({ caFile, crlFile })), true);
+  assertStrictEquals(accepts(trustOf({ caFile, crlFile })), true);
 });
 
 const list = encodePem("X509 CRL", revoke(root));
@@ -159,17 +159,13 @@ const FAULTS: readonly (readonly [
 
 for (const [claim, files, message] of FAULTS) {
   test(`${claim} is told with file, reason and remedy`, () => {
-    assert.throws(() => loadTrust(files()), (error) => {
-      assert.ok(error instanceof FatalError, String(error));
-      assert.match(error.message, message);
-      assert.ok(error.hint);
-      return true;
-    });
+    const error = assertThrows(() => loadTrust(files()), FatalError, message);
+    assert(error.hint);
   });
 }
 
 test("more than 4,096 certificates are refused", () => {
   const { bytes } = pemFile("CERTIFICATE", ...Array.from({ length: 2049 }, () => root.der));
   const from = { ...localFiles, list: () => ["a.pem", "b.pem"], read: () => bytes };
-  assert.throws(() => loadTrust({ caDir: "/x" }, from), /above 4096 certificates/);
+  assertThrows(() => loadTrust({ caDir: "/x" }, from), Error, /above 4096 certificates/);
 });

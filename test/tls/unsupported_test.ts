@@ -1,6 +1,6 @@
 /** Settings that no runtime supports are refused, never ignored, wherever they are set. */
 
-import assert from "node:assert/strict";
+import { assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { UNSUPPORTED_VARIABLES } from "../../src/config/variables.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -16,12 +16,8 @@ const REFUSED = /^\$\w+ is not supported by sslserver\//;
 test("set for the server, it stops the start", async () => {
   for (const name of UNSUPPORTED_VARIABLES) {
     const options: ServeOptions = { port: 0, selfSigned: true, verbosity: 0, env: { [name]: "x" } };
-    await assert.rejects(serve(options, () => {}), (error: unknown) => {
-      assert.ok(error instanceof UsageError);
-      assert.match(error.message, REFUSED);
-      assert.equal(error.hint, `unset ${name}`);
-      return true;
-    });
+    const error = await assertRejects(() => serve(options, () => {}), UsageError, REFUSED);
+    assertStrictEquals(error.hint, `unset ${name}`);
   }
 });
 
@@ -35,7 +31,7 @@ test("set by a rule, it refuses the connection", async () => {
   });
   contexts.get();
   for (const name of UNSUPPORTED_VARIABLES) {
-    assert.throws(() => contexts.get(new Map([[name, "x"]])), { message: REFUSED });
+    assertThrows(() => contexts.get(new Map([[name, "x"]])), Error, REFUSED);
     contexts.get(new Map([[name, ""]]));
   }
 });

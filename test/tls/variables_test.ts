@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { DecodeError, hex } from "../../src/codec/bytes.ts";
@@ -42,7 +42,7 @@ test("a connection without a client certificate has these variables and no other
     alpn: "h2",
     ja4: "t13d1516h2_8daaf6152771_e5627efa2ab1",
   });
-  assert.deepEqual(Object.fromEntries(variables), {
+  assertEquals(Object.fromEntries(variables), {
     SSL_PROTOCOL: "TLSv1.3",
     SSL_SESSION_ID: "00ab",
     SSL_CIPHER: "TLS_AES_256_GCM_SHA384",
@@ -92,7 +92,7 @@ test("a client's chain gives its variables, its issuers after it", () => {
     SSL_CLIENT_SAN_EMAIL_0: "root@b.example",
   };
   for (const [name, value] of Object.entries(expected)) {
-    assert.equal(variables.get(name as ConnectionVariable), value);
+    assertStrictEquals(variables.get(name as ConnectionVariable), value);
   }
 });
 
@@ -107,11 +107,11 @@ test("what the peer chose is escaped: reason, server name, protocol, alternative
     clientChain: clientChain([client]),
     clientVerify: "FAILED:no\ngood",
   });
-  assert.equal(variables.get("SSL_TLS_SNI"), "a\\0Ab");
-  assert.equal(variables.get("SSL_ALPN"), "\\00");
-  assert.equal(variables.get("SSL_CLIENT_VERIFY"), "FAILED:no\\0Agood");
-  assert.equal(variables.get("SSL_CLIENT_SAN_DNS_0"), "good\\00.evil");
-  assert.equal(variables.get("SSL_CLIENT_SAN_EMAIL_0"), "a\\0Ab@c");
+  assertStrictEquals(variables.get("SSL_TLS_SNI"), "a\\0Ab");
+  assertStrictEquals(variables.get("SSL_ALPN"), "\\00");
+  assertStrictEquals(variables.get("SSL_CLIENT_VERIFY"), "FAILED:no\\0Agood");
+  assertStrictEquals(variables.get("SSL_CLIENT_SAN_DNS_0"), "good\\00.evil");
+  assertStrictEquals(variables.get("SSL_CLIENT_SAN_EMAIL_0"), "a\\0Ab@c");
 });
 
 test("a value that is not known is not there", () => {
@@ -124,24 +124,24 @@ test("a value that is not known is not there", () => {
   for (
     const name of ["SSL_SESSION_ID", "SSL_TLS_SNI", "SSL_ALPN", "SSL_CIPHER_USEKEYSIZE"] as const
   ) {
-    assert.equal(variables.has(name), false);
+    assertStrictEquals(variables.has(name), false);
   }
 });
 
 test("a serialized session in place of the id is not passed on", () => {
   const variables = tlsVariables({ ...FACTS, sessionId: new Uint8Array(33) });
-  assert.equal(variables.has("SSL_SESSION_ID"), false);
+  assertStrictEquals(variables.has("SSL_SESSION_ID"), false);
 });
 
 test("a certificate that cannot be read is an error", () => {
   const broken = server.slice(0, -1);
   const clientVerify = "FAILED:unreadable certificate";
   const variables = tlsVariables({ ...FACTS, clientChain: clientChain([broken]), clientVerify });
-  assert.deepEqual(
+  assertEquals(
     [...variables].filter(([name]) => name.startsWith("SSL_CLIENT_")),
     [["SSL_CLIENT_VERIFY", clientVerify]],
   );
-  assert.throws(() => clientVariables(clientChain([broken])), DecodeError);
+  assertThrows(() => clientVariables(clientChain([broken])), DecodeError);
 });
 
 /** The number of characters in all names and values. */
@@ -154,14 +154,14 @@ test("a client fills neither a variable nor the environment", () => {
   const subject = dn([field], [field]);
   const client = certificate({ subject });
   const variables = clientVariables(clientChain([client, ...Array<Uint8Array>(40).fill(server)]));
-  assert.ok(size(variables) <= 131_072, `${size(variables)}`);
-  assert.equal(variables.get("SSL_CLIENT_S_DN")?.length, 16_384);
-  assert.ok(variables.get("SSL_CLIENT_S_DN_CN")?.endsWith("..."));
-  assert.equal(variables.get("SSL_CLIENT_FINGERPRINT_SHA256")?.length, 64);
+  assert(size(variables) <= 131_072, `${size(variables)}`);
+  assertStrictEquals(variables.get("SSL_CLIENT_S_DN")?.length, 16_384);
+  assert(variables.get("SSL_CLIENT_S_DN_CN")?.endsWith("..."));
+  assertStrictEquals(variables.get("SSL_CLIENT_FINGERPRINT_SHA256")?.length, 64);
 
   const short = clientVariables(clientChain([server, ...Array<Uint8Array>(40).fill(server)]));
-  assert.ok(short.has("SSL_CLIENT_CERT_CHAIN_15"));
-  assert.ok(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
+  assert(short.has("SSL_CLIENT_CERT_CHAIN_15"));
+  assert(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
 });
 
 test("as many attributes as are read do not fill the environment", () => {
@@ -170,8 +170,8 @@ test("as many attributes as are read do not fill the environment", () => {
   const variables = clientVariables(
     clientChain([certificate({ subject: dn(...rdns), issuer: cn("x") })]),
   );
-  assert.ok(size(variables) <= 131_072);
-  assert.equal(variables.get("SSL_CLIENT_S_DN_CN"), long);
+  assert(size(variables) <= 131_072);
+  assertStrictEquals(variables.get("SSL_CLIENT_S_DN_CN"), long);
 });
 
 test("alternative names are at most 64 and one too long is left out, not cut", () => {
@@ -179,9 +179,9 @@ test("alternative names are at most 64 and one too long is left out, not cut", (
   const variables = clientVariables(clientChain([
     certificate({ extensions: [alternativeNames([0x82, "a".repeat(321)], ...names)] }),
   ]));
-  assert.equal(variables.get("SSL_CLIENT_SAN_DNS_0"), "0.example");
-  assert.equal(variables.get("SSL_CLIENT_SAN_DNS_63"), "63.example");
-  assert.ok(!variables.has("SSL_CLIENT_SAN_DNS_64"));
+  assertStrictEquals(variables.get("SSL_CLIENT_SAN_DNS_0"), "0.example");
+  assertStrictEquals(variables.get("SSL_CLIENT_SAN_DNS_63"), "63.example");
+  assert(!variables.has("SSL_CLIENT_SAN_DNS_64"));
 });
 
 test("inherited variables of every name that is set are removed", () => {
@@ -193,10 +193,10 @@ test("inherited variables of every name that is set are removed", () => {
     sessionId: Uint8Array.of(1),
     clientChain: clientChain([client, server]),
   };
-  for (const name of tlsVariables(facts).keys()) assert.ok(isConnectionVariable(name), name);
+  for (const name of tlsVariables(facts).keys()) assert(isConnectionVariable(name), name);
 });
 
 test("the session id is lower-case hex", () => {
   const id = Uint8Array.from({ length: 32 }, (_, i) => i + 200);
-  assert.equal(tlsVariables({ ...FACTS, sessionId: id }).get("SSL_SESSION_ID"), hex(id));
+  assertStrictEquals(tlsVariables({ ...FACTS, sessionId: id }).get("SSL_SESSION_ID"), hex(id));
 });

@@ -1,7 +1,13 @@
 /** Cases that the table of `test/interop/openssl_verify_test.ts` lacks: bounds, hostile chains, the
  *  caches, the name of the peer. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+} from "@std/assert";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import { faultText } from "../../src/tls/chain_fault.ts";
@@ -44,8 +50,8 @@ function verdict(
 test("an accepted chain is returned from the leaf to the anchor", () => {
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const found = verifyChain(clientChain([leaf.der, root.der, sub.der]), trustOf(root), options);
-  assert.ok(found.ok);
-  assert.deepEqual(found.chain.map(({ der }) => der), [leaf.der, sub.der, root.der]);
+  assert(found.ok);
+  assertEquals(found.chain.map(({ der }) => der), [leaf.der, sub.der, root.der]);
 });
 
 test("no certificate, an unreadable one and too many are refused", () => {
@@ -55,82 +61,85 @@ test("no certificate, an unreadable one and too many are refused", () => {
     const found = verifyChain(clientChain(chain), trust, options);
     return found.ok ? "OK" : faultText(found.fault);
   };
-  assert.equal(reasonOf(), "peer did not return a certificate");
-  assert.match(reasonOf(Uint8Array.of(1)), /^unreadable certificate: x509: /);
-  assert.match(reasonOf(leaf.der, sub.der, new Uint8Array()), /^unreadable certificate: x509: /);
+  assertStrictEquals(reasonOf(), "peer did not return a certificate");
+  assertMatch(reasonOf(Uint8Array.of(1)), /^unreadable certificate: x509: /);
+  assertMatch(reasonOf(leaf.der, sub.der, new Uint8Array()), /^unreadable certificate: x509: /);
   const many = Array<Uint8Array>(MAX_SENT).fill(sub.der);
-  assert.equal(reasonOf(leaf.der, ...many.slice(1)), "OK");
-  assert.equal(reasonOf(leaf.der, ...many), "certificate chain too long");
+  assertStrictEquals(reasonOf(leaf.der, ...many.slice(1)), "OK");
+  assertStrictEquals(reasonOf(leaf.der, ...many), "certificate chain too long");
 });
 
 test("an empty trust accepts no client, whatever is sent", () => {
   const nobody = makeTrust([]);
-  assert.equal(
+  assertStrictEquals(
     verdict([leaf, sub, root], nobody, { depth: 9 }),
     "self-signed certificate in certificate chain",
   );
-  assert.equal(verdict([root], nobody), "self-signed certificate");
-  assert.equal(verdict([leaf], nobody), "unable to get local issuer certificate");
+  assertStrictEquals(verdict([root], nobody), "self-signed certificate");
+  assertStrictEquals(verdict([leaf], nobody), "unable to get local issuer certificate");
 });
 
 test("dates count to the millisecond, both ends included", () => {
   const short = certify({ name: "short", by: root, until: NOW });
   const trust = trustOf(root);
-  assert.equal(verdict([short], trust), "OK");
-  assert.equal(verdict([short], trust, { now: NOW + 1 }), "certificate has expired");
+  assertStrictEquals(verdict([short], trust), "OK");
+  assertStrictEquals(verdict([short], trust, { now: NOW + 1 }), "certificate has expired");
   const from = Date.UTC(2025, 0, 1);
-  assert.equal(verdict([short], trust, { now: from }), "OK");
-  assert.equal(verdict([short], trust, { now: from - 1 }), "certificate is not yet valid");
+  assertStrictEquals(verdict([short], trust, { now: from }), "OK");
+  assertStrictEquals(verdict([short], trust, { now: from - 1 }), "certificate is not yet valid");
 });
 
 test("dates and lists are judged anew each time, the cache notwithstanding", () => {
   const trust = trustOf(root);
-  assert.equal(verdict([leaf, sub], trust), "OK");
+  assertStrictEquals(verdict([leaf, sub], trust), "OK");
   const late = Date.UTC(2040, 0, 1);
-  assert.equal(verdict([leaf, sub], trust, { now: late }), "certificate has expired");
-  assert.equal(verdict([leaf, sub], trust, { depth: 0 }), "certificate chain too long");
-  assert.equal(verdict([leaf, sub], trust), "OK");
+  assertStrictEquals(verdict([leaf, sub], trust, { now: late }), "certificate has expired");
+  assertStrictEquals(verdict([leaf, sub], trust, { depth: 0 }), "certificate chain too long");
+  assertStrictEquals(verdict([leaf, sub], trust), "OK");
 });
 
 test("what one trust has accepted means nothing to another", () => {
-  assert.equal(verdict([leaf, sub], trustOf(root)), "OK");
+  assertStrictEquals(verdict([leaf, sub], trustOf(root)), "OK");
   const namesake = certify({ name: "root", ca: true });
-  assert.equal(verdict([leaf, sub], trustOf(namesake)), "certificate signature failure");
+  assertStrictEquals(verdict([leaf, sub], trustOf(namesake)), "certificate signature failure");
 });
 
 test("the cache of accepted signatures does not lend them to a changed certificate", () => {
   const trust = trustOf(root);
-  assert.equal(verdict([leaf, sub], trust), "OK");
+  assertStrictEquals(verdict([leaf, sub], trust), "OK");
   const forged = { ...leaf, der: leaf.der.slice() };
   const last = forged.der.length - 1;
   forged.der[last] = (forged.der[last] ?? 0) ^ 1;
-  assert.equal(verdict([forged, sub], trust), "certificate signature failure");
+  assertStrictEquals(verdict([forged, sub], trust), "certificate signature failure");
 });
 
 test("-z: the name of the peer must be in the certificate", () => {
   const trust = trustOf(root);
   const named = (hostName: string) => verdict([leaf, sub], trust, { hostName });
-  assert.equal(named("client.example"), "OK");
-  assert.equal(named("Client.Example."), "OK");
-  assert.equal(named("a.many.example"), "OK");
+  assertStrictEquals(named("client.example"), "OK");
+  assertStrictEquals(named("Client.Example."), "OK");
+  assertStrictEquals(named("a.many.example"), "OK");
   for (const host of ["a.b.many.example", "leaf", "other.example", "", "192.0.2.1"]) {
-    assert.equal(named(host), "hostname mismatch", host);
+    assertStrictEquals(named(host), "hostname mismatch", host);
   }
 });
 
 test("a fault in the chain is told before a name that does not match", () => {
   const reason = verdict([leaf, sub], trustOf(root), { hostName: "x.example", depth: 0 });
-  assert.equal(reason, "certificate chain too long");
+  assertStrictEquals(reason, "certificate chain too long");
 });
 
 test("revoked certificates are refused, at every place of the chain", () => {
   const trust = (...lists: Uint8Array[]) =>
     makeTrust([pemFile("CERTIFICATE", root.der)], [pemFile("X509 CRL", ...lists)]);
   const [none, noneOfSub] = [revoke(root), revoke(sub)];
-  assert.equal(verdict([leaf, sub], trust(none, noneOfSub)), "OK");
-  assert.equal(verdict([leaf, sub], trust(none, revoke(sub, leaf))), "certificate revoked");
-  assert.equal(verdict([leaf, sub], trust(revoke(root, sub), noneOfSub)), "certificate revoked");
-  assert.equal(verdict([leaf, sub], trust(none)), "unable to get certificate CRL");
+  assertStrictEquals(verdict([leaf, sub], trust(none, noneOfSub)), "OK");
+  assertStrictEquals(verdict([leaf, sub], trust(none, revoke(sub, leaf))), "certificate revoked");
+  assertStrictEquals(
+    verdict([leaf, sub], trust(revoke(root, sub), noneOfSub)),
+    "certificate revoked",
+  );
+  assertStrictEquals(verdict([leaf, sub], trust(none)), "unable to get certificate CRL");
 });
 
 test("of several good lists one that names the certificate is enough, in any order", () => {
@@ -138,7 +147,7 @@ test("of several good lists one that names the certificate is enough, in any ord
   const lists = [revoke(root), revoke(root, direct)];
   for (const order of [lists, lists.toReversed()]) {
     const trust = makeTrust([pemFile("CERTIFICATE", root.der)], [pemFile("X509 CRL", ...order)]);
-    assert.equal(verdict([direct], trust), "certificate revoked");
+    assertStrictEquals(verdict([direct], trust), "certificate revoked");
   }
 });
 
@@ -149,8 +158,8 @@ test("a list beside the authorities switches checking on", () => {
     ...pemFile("X509 CRL", revoke(root, direct)).bytes,
   ]);
   const trust = makeTrust([{ path: "both.pem", bytes }]);
-  assert.equal(trust.checksRevocation, true);
-  assert.equal(verdict([direct], trust), "certificate revoked");
+  assertStrictEquals(trust.checksRevocation, true);
+  assertStrictEquals(verdict([direct], trust), "certificate revoked");
 });
 
 test("a list of a namesake with another key counts for nothing", () => {
@@ -158,7 +167,7 @@ test("a list of a namesake with another key counts for nothing", () => {
   const direct = certify({ name: "direct", by: root });
   const files = [pemFile("CERTIFICATE", root.der, namesake.der)];
   const trust = makeTrust(files, [pemFile("X509 CRL", revoke(namesake))]);
-  assert.equal(verdict([direct], trust), "CRL signature failure");
+  assertStrictEquals(verdict([direct], trust), "CRL signature failure");
 });
 
 test("certificates that sign each other end the search, with the right verdict", () => {
@@ -174,12 +183,12 @@ test("certificates that sign each other end the search, with the right verdict",
   const client = certify({ name: "client", by: first });
   const trust = trustOf(root);
   const started = performance.now();
-  assert.equal(
+  assertStrictEquals(
     verdict([client, ...ring], trust, { depth: 30 }),
     TOO_MANY,
   );
-  assert.ok(performance.now() - started < 2000);
-  assert.equal(verdict([client, ...ring], trust), TOO_MANY);
+  assert(performance.now() - started < 2000);
+  assertStrictEquals(verdict([client, ...ring], trust), TOO_MANY);
 });
 
 const TOO_MANY = "too many possible certificate chains";
@@ -189,9 +198,9 @@ test(`a good chain is found among ${MAX_FOREIGN_SIGNATURES} certificates of one 
     { length: MAX_FOREIGN_SIGNATURES + 1 },
     () => certify({ name: "sub", by: root, ca: true }),
   );
-  assert.equal(verdict([leaf, ...decoys.slice(1), sub], trustOf(root)), "OK");
-  assert.equal(verdict([leaf, ...decoys, sub], trustOf(root)), TOO_MANY);
-  assert.equal(
+  assertStrictEquals(verdict([leaf, ...decoys.slice(1), sub], trustOf(root)), "OK");
+  assertStrictEquals(verdict([leaf, ...decoys, sub], trustOf(root)), TOO_MANY);
+  assertStrictEquals(
     verdict([leaf, ...decoys], trustOf(root, sub), { depth: 1 }),
     "OK",
     "ours come first",
@@ -208,9 +217,9 @@ test("good signatures by keys of the client's own are counted as bad ones are", 
   );
   const trust = trustOf(root);
   const none = "unable to get local issuer certificate";
-  assert.equal(verdict([client, ...dead.slice(0, MAX_FOREIGN_SIGNATURES)], trust), none);
-  assert.equal(verdict([client, ...dead], trust), TOO_MANY);
-  assert.equal(verdict([client, ...dead], trust, { depth: 20 }), TOO_MANY);
+  assertStrictEquals(verdict([client, ...dead.slice(0, MAX_FOREIGN_SIGNATURES)], trust), none);
+  assertStrictEquals(verdict([client, ...dead], trust), TOO_MANY);
+  assertStrictEquals(verdict([client, ...dead], trust, { depth: 20 }), TOO_MANY);
 });
 
 test("a long chain of good signatures is no waste", () => {
@@ -219,14 +228,14 @@ test("a long chain of good signatures is no waste", () => {
     chain.unshift(certify({ name: `level ${i}`, by: chain[0] as Holder, ca: true }));
   }
   const client = certify({ name: "client", by: chain[0] as Holder });
-  assert.equal(verdict([client, ...chain], trustOf(root), { depth: 20 }), "OK");
+  assertStrictEquals(verdict([client, ...chain], trustOf(root), { depth: 20 }), "OK");
 });
 
 test("a chain of more bytes than a TLS library takes is not read", () => {
   const large = new Uint8Array(MAX_SENT_BYTES - leaf.der.length - sub.der.length + 1);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const found = verifyChain(clientChain([leaf.der, sub.der, large]), trustOf(root), options);
-  assert.deepEqual(found, { ok: false, fault: { problem: "certificate chain too long" } });
+  assertEquals(found, { ok: false, fault: { problem: "certificate chain too long" } });
 });
 
 test("the most expensive chains cost less than 150 ms of CPU", () => {
@@ -248,9 +257,9 @@ test("the most expensive chains cost less than 150 ms of CPU", () => {
   const trust = trustOf(root);
   verdict([client, ...issuers], trust);
   const began = process.cpuUsage();
-  for (let i = 0; i < 3; i++) assert.equal(verdict([client, ...issuers], trust), TOO_MANY);
+  for (let i = 0; i < 3; i++) assertStrictEquals(verdict([client, ...issuers], trust), TOO_MANY);
   const { user, system } = process.cpuUsage(began);
-  assert.ok(user + system < 450_000, `${user + system} µs for 3`);
+  assert(user + system < 450_000, `${user + system} µs for 3`);
 });
 
 test("RSA keys that are large, even or with exponent 1 are refused before they are used", () => {
@@ -264,16 +273,16 @@ test("RSA keys that are large, even or with exponent 1 are refused before they a
   const modulus = new Uint8Array(Buffer.from(String(sound.n), "base64url"));
   const client = (key: Uint8Array) =>
     verdict([certify({ name: "rsa", by: root, key })], trustOf(root));
-  assert.equal(client(rsa(modulus, [1, 0, 1])), "OK");
-  assert.equal(client(rsa(modulus, [3])), "OK");
+  assertStrictEquals(client(rsa(modulus, [1, 0, 1])), "OK");
+  assertStrictEquals(client(rsa(modulus, [3])), "OK");
   for (const exponent of [[0], [1], [2], [1, 0], [1, 0, 0, 0, 1]]) {
-    assert.equal(client(rsa(modulus, exponent)), "unsupported public key algorithm");
+    assertStrictEquals(client(rsa(modulus, exponent)), "unsupported public key algorithm");
   }
   const large = new Uint8Array(1025).fill(0xff);
-  assert.equal(client(rsa(large, [3])), "unsupported public key algorithm");
-  assert.equal(client(rsa(modulus.subarray(1), [3])), "EE certificate key too weak");
-  assert.match(client(rsa(new Uint8Array(2050).fill(1), [3])), /^unreadable certificate/);
-  assert.notEqual(client(rsa(new Uint8Array(1), [3])), "OK");
+  assertStrictEquals(client(rsa(large, [3])), "unsupported public key algorithm");
+  assertStrictEquals(client(rsa(modulus.subarray(1), [3])), "EE certificate key too weak");
+  assertMatch(client(rsa(new Uint8Array(2050).fill(1), [3])), /^unreadable certificate/);
+  assertNotStrictEquals(client(rsa(new Uint8Array(1), [3])), "OK");
 });
 
 test("any change to any certificate of a chain makes it fail", { timeout: 20_000 }, () => {
@@ -282,16 +291,16 @@ test("any change to any certificate of a chain makes it fail", { timeout: 20_000
   const trust = trustOf(root);
   const chain = [leaf.der, sub.der];
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  assert.ok(verifyChain(clientChain(chain), trust, options).ok);
+  assert(verifyChain(clientChain(chain), trust, options).ok);
   for (let run = 0; run < runs; run++) {
     const changed = chain.slice();
     const at = run & 1;
     const der = changed[at] = mutate(chain[at] as Uint8Array, below);
     if (Buffer.compare(der, chain[at] as Uint8Array) === 0) continue;
     const found = verifyChain(clientChain(changed), trust, options);
-    assert.equal(found.ok, false, `run ${run}`);
+    assertStrictEquals(found.ok, false, `run ${run}`);
     // The reason has no bytes of the client, because it goes to the log and the environment.
-    if (!found.ok) assert.match(faultText(found.fault), /^[\x20-\x7e]{1,120}$/);
+    if (!found.ok) assertMatch(faultText(found.fault), /^[\x20-\x7e]{1,120}$/);
   }
 });
 
@@ -301,6 +310,6 @@ test("every bit of a leaf counts", { timeout: 20_000 }, () => {
   for (let bit = 0; bit < direct.der.length * 8; bit++) {
     const der = direct.der.slice();
     der[bit >> 3] = (der[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    assert.notEqual(verdict([{ ...direct, der }], trust), "OK", `bit ${bit}`);
+    assertNotStrictEquals(verdict([{ ...direct, der }], trust), "OK", `bit ${bit}`);
   }
 });

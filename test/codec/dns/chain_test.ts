@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import type { DnsRecord } from "../../../src/codec/dns/message.ts";
 import {
@@ -13,38 +13,38 @@ const follow = (records: DnsRecord[]) => followCnameChain(startCnameChain("a"), 
 
 test("data of the name itself is found, with its least TTL", () => {
   const step = follow([A("a", "1.1.1.1", 50), A("b", "9.9.9.9", 1), A("a", "2.2.2.2", 40)]);
-  assert.ok(step.kind === "data");
-  assert.deepEqual(step.data, ["1.1.1.1", "2.2.2.2"]);
-  assert.equal(step.chain.ttl, 40);
+  assert(step.kind === "data");
+  assertEquals(step.data, ["1.1.1.1", "2.2.2.2"]);
+  assertStrictEquals(step.chain.ttl, 40);
 });
 
 test("a chain is followed whatever the order, and its least TTL counts", () => {
   const step = follow([A("c", "1.1.1.1", 50), C("b", "c", 7), C("a", "b", 90)]);
-  assert.ok(step.kind === "data");
-  assert.deepEqual(step.data, ["1.1.1.1"]);
-  assert.equal(step.chain.ttl, 7);
+  assert(step.kind === "data");
+  assertEquals(step.data, ["1.1.1.1"]);
+  assertStrictEquals(step.chain.ttl, 7);
 });
 
 test("records off the chain are not believed", () => {
   const step = follow([C("a", "b"), A("evil", "6.6.6.6"), A("a.b", "6.6.6.7")]);
-  assert.ok(step.kind === "end");
-  assert.equal(step.chain.name, "b");
+  assert(step.kind === "end");
+  assertStrictEquals(step.chain.name, "b");
 });
 
 test("a chain that goes on in a second answer is followed there", () => {
   const first = follow([C("a", "b", 9)]);
-  assert.ok(first.kind === "end");
+  assert(first.kind === "end");
   const second = followCnameChain(first.chain, "A", [C("b", "c"), A("c", "1.1.1.1")]);
-  assert.ok(second.kind === "data");
-  assert.equal(second.chain.ttl, 9);
+  assert(second.kind === "data");
+  assertStrictEquals(second.chain.ttl, 9);
 });
 
 test("a loop is seen, of any length and over several answers", () => {
-  assert.equal(follow([C("a", "a")]).kind, "loop");
-  assert.equal(follow([C("a", "b"), C("b", "c"), C("c", "a")]).kind, "loop");
+  assertStrictEquals(follow([C("a", "a")]).kind, "loop");
+  assertStrictEquals(follow([C("a", "b"), C("b", "c"), C("c", "a")]).kind, "loop");
   const first = follow([C("a", "b")]);
-  assert.ok(first.kind === "end");
-  assert.equal(followCnameChain(first.chain, "A", [C("b", "a")]).kind, "loop");
+  assert(first.kind === "end");
+  assertStrictEquals(followCnameChain(first.chain, "A", [C("b", "a")]).kind, "loop");
 });
 
 test(`a chain of ${MAX_CNAME_CHAIN} aliases is followed, a longer one is a loop`, () => {
@@ -53,6 +53,6 @@ test(`a chain of ${MAX_CNAME_CHAIN} aliases is followed, a longer one is a loop`
       ...Array.from({ length: n }, (_, i) => C(`n${i}`, `n${i + 1}`)),
       A(`n${n}`, "1.1.1.1"),
     ]).kind;
-  assert.equal(chain(MAX_CNAME_CHAIN), "data");
-  assert.equal(chain(MAX_CNAME_CHAIN + 1), "loop");
+  assertStrictEquals(chain(MAX_CNAME_CHAIN), "data");
+  assertStrictEquals(chain(MAX_CNAME_CHAIN + 1), "loop");
 });

@@ -2,7 +2,7 @@
  *  `DecodeError`, returns only valid values, and leaves nothing behind.
  *  FUZZ_RUNS sets the number of packets. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../../src/codec/bytes.ts";
 import {
@@ -69,16 +69,16 @@ function check(found: DnsMessage): void {
   const query = { id: 0x1234, name: "www.test", type: "A", edns: false } as const;
   answerMismatch(query, found);
   if (found.question !== undefined) {
-    assert.equal(canonicalName(found.question.name), found.question.name);
+    assertStrictEquals(canonicalName(found.question.name), found.question.name);
   }
   for (const { name, type, ttl, data } of found.answers) {
-    assert.equal(canonicalName(name), name);
-    assert.ok(ttl >= 0 && ttl <= 0x7fffffff);
-    if (type === "A" || type === "AAAA") assert.ok(ipBytes(data) !== undefined, data);
-    else assert.equal(canonicalName(data), data);
+    assertStrictEquals(canonicalName(name), name);
+    assert(ttl >= 0 && ttl <= 0x7fffffff);
+    if (type === "A" || type === "AAAA") assert(ipBytes(data) !== undefined, data);
+    else assertStrictEquals(canonicalName(data), data);
   }
   const step = followCnameChain(startCnameChain("www.test"), "A", found.answers);
-  if (step.kind !== "loop") assert.ok(step.chain.seen.size <= MAX_CNAME_CHAIN);
+  if (step.kind !== "loop") assert(step.chain.seen.size <= MAX_CNAME_CHAIN);
 }
 
 test(`${RUNS} mutated packets are decoded or refused, without growth`, { timeout: 600_000 }, () => {
@@ -94,15 +94,15 @@ test(`${RUNS} mutated packets are decoded or refused, without growth`, { timeout
       check(decodeDnsMessage(bytes));
       accepted++;
     } catch (error) {
-      assert.ok(error instanceof DecodeError, `${error} for ${bytes}`);
-      assert.match(error.message, /^dns: [A-Za-z ]+: .* at byte \d+$/);
+      assert(error instanceof DecodeError, `${error} for ${bytes}`);
+      assertMatch(error.message, /^dns: [A-Za-z ]+: .* at byte \d+$/);
     }
     slowest = Math.max(slowest, performance.now() - began);
   }
-  assert.ok(accepted > RUNS / 20, `only ${accepted} accepted: the mutations are too wild`);
-  assert.ok(slowest < 5000, `a packet took ${slowest} ms`);
+  assert(accepted > RUNS / 20, `only ${accepted} accepted: the mutations are too wild`);
+  assert(slowest < 5000, `a packet took ${slowest} ms`);
   const grown = process.memoryUsage().rss - base;
-  assert.ok(grown < 200e6, `memory grew by ${grown} bytes`);
+  assert(grown < 200e6, `memory grew by ${grown} bytes`);
 });
 
 test(`${Math.ceil(RUNS / 10)} random ident replies give printable text or nothing`, {
@@ -117,6 +117,6 @@ test(`${Math.ceil(RUNS / 10)} random ident replies give printable text or nothin
       );
     const reply = new IdentReply();
     reply.push(Uint8Array.from(text, (c) => c.charCodeAt(0)));
-    assert.match(reply.info ?? "-", /^[!-~]{1,257}$/);
+    assertMatch(reply.info ?? "-", /^[!-~]{1,257}$/);
   }
 });

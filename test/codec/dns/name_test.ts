@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1, hex, latin1, Reader } from "../../../src/codec/bytes.ts";
 import { canonicalName, encodeName, readDnsName } from "../../../src/codec/dns/name.ts";
@@ -31,12 +31,12 @@ const SAMPLES: [title: string, wire: Uint8Array, text: string][] = [
 
 for (const [title, bytes, text] of SAMPLES) {
   test(`a name with ${title} reads as printable text and encodes back`, () => {
-    assert.equal(read(bytes), text);
-    assert.equal(hex(encodeName(text)), hex(fromLatin1(lower(latin1(bytes)))));
-    assert.equal(canonicalName(text), text);
-    assert.match(text, /^[a-z0-9_.\\-]+$/);
+    assertStrictEquals(read(bytes), text);
+    assertStrictEquals(hex(encodeName(text)), hex(fromLatin1(lower(latin1(bytes)))));
+    assertStrictEquals(canonicalName(text), text);
+    assertMatch(text, /^[a-z0-9_.\\-]+$/);
     for (let end = 0; end < bytes.length; end++) {
-      assert.throws(() => read(bytes.subarray(0, end)), DecodeError);
+      assertThrows(() => read(bytes.subarray(0, end)), DecodeError);
     }
   });
 }
@@ -46,8 +46,8 @@ const lower = (text: string) => text.replace(/[A-Z]/g, (c) => c.toLowerCase());
 test("a pointer to an earlier name is followed and reading goes on behind it", () => {
   const bytes = concat([wire("example", "org"), Uint8Array.of(3), fromLatin1("www\xc0\x00rest")]);
   const reader = new Reader(bytes, "dns", 13);
-  assert.equal(readDnsName(reader, "name"), "www.example.org");
-  assert.equal(latin1(reader.take(4, "rest")), "rest");
+  assertStrictEquals(readDnsName(reader, "name"), "www.example.org");
+  assertStrictEquals(latin1(reader.take(4, "rest")), "rest");
 });
 
 const BAD: [title: string, bytes: number[], at: number, message: RegExp][] = [
@@ -64,18 +64,19 @@ const BAD: [title: string, bytes: number[], at: number, message: RegExp][] = [
 
 for (const [title, bytes, at, message] of BAD) {
   test(`a name with ${title} is refused`, () => {
-    assert.throws(() => read(Uint8Array.from(bytes), at), message);
+    assertThrows(() => read(Uint8Array.from(bytes), at), Error, message);
   });
 }
 
 test("a name over 255 octets is refused, also when pointers make it so", () => {
-  assert.throws(
+  assertThrows(
     () => read(wire(...Array(4).fill("x".repeat(63)))),
+    Error,
     /name over 255 octets at byte 192/,
   );
   const tail = wire(...Array(100).fill("z"));
   const bytes = concat([tail, ...Array(28).fill(Uint8Array.of(1, 0x79)), Uint8Array.of(0xc0, 0)]);
-  assert.throws(() => read(bytes, tail.length), /name over 255 octets/);
+  assertThrows(() => read(bytes, tail.length), Error, /name over 255 octets/);
 });
 
 test("a chain of pointers ends at the 128th", () => {
@@ -83,8 +84,8 @@ test("a chain of pointers ends at the 128th", () => {
   for (let i = 0; i < 200; i++) chain.push(Uint8Array.of(0xc0 | (2 + 2 * i) >> 8, 2 + 2 * i & 255));
   chain[1] = Uint8Array.of(0xc0, 0);
   const bytes = concat(chain);
-  assert.equal(read(bytes, 4 + 2 * 126), "a");
-  assert.throws(() => read(bytes, 4 + 2 * 130), /over 127 pointers/);
+  assertStrictEquals(read(bytes, 4 + 2 * 126), "a");
+  assertThrows(() => read(bytes, 4 + 2 * 130), Error, /over 127 pointers/);
 });
 
 const TEXTS: [text: string, wire: string][] = [
@@ -96,7 +97,7 @@ const TEXTS: [text: string, wire: string][] = [
 ];
 for (const [text, expected] of TEXTS) {
   test(`the text ${text} encodes to ${expected}`, () => {
-    assert.equal(hex(encodeName(text)), expected);
+    assertStrictEquals(hex(encodeName(text)), expected);
   });
 }
 
@@ -115,6 +116,6 @@ const BAD_TEXTS: [text: string, message: RegExp][] = [
 ];
 for (const [text, message] of BAD_TEXTS) {
   test(`the text ${JSON.stringify(text.slice(0, 20))} (${text.length}) is no name`, () => {
-    assert.throws(() => encodeName(text), message);
+    assertThrows(() => encodeName(text), Error, message);
   });
 }

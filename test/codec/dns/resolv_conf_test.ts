@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { parseResolvConf, parseServerList } from "../../../src/codec/dns/resolv_conf.ts";
 
@@ -47,7 +47,7 @@ const FILES: [title: string, text: string, conf: object][] = [
 ];
 for (const [title, text, conf] of FILES) {
   test(`resolv.conf with ${title} is understood`, () => {
-    assert.deepEqual(parseResolvConf(text), { ...EMPTY, ...conf });
+    assertEquals(parseResolvConf(text), { ...EMPTY, ...conf });
   });
 }
 
@@ -55,8 +55,8 @@ test("resolv.conf with thousands of servers and domains keeps 8 and 16", () => {
   const conf = parseResolvConf(
     "nameserver 1.1.1.1\n".repeat(5000) + "search" + " x.test".repeat(5000),
   );
-  assert.equal(conf.servers.length, 8);
-  assert.equal(conf.search.length, 16);
+  assertStrictEquals(conf.servers.length, 8);
+  assertStrictEquals(conf.search.length, 16);
 });
 
 const LISTS: [text: string, servers: object[]][] = [
@@ -71,7 +71,7 @@ const LISTS: [text: string, servers: object[]][] = [
 ];
 for (const [text, servers] of LISTS) {
   test(`the server list "${text}" is understood`, () => {
-    assert.deepEqual(parseServerList(text), servers);
+    assertEquals(parseServerList(text), servers);
   });
 }
 
@@ -88,6 +88,6 @@ const BAD_LISTS: [text: string, message: RegExp][] = [
 ];
 for (const [text, message] of BAD_LISTS) {
   test(`the server list "${text}" is refused`, () => {
-    assert.throws(() => parseServerList(text), message);
+    assertThrows(() => parseServerList(text), Error, message);
   });
 }

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { ipBytes, ipFamily, reverseName, sameAddress } from "../../../src/codec/dns/reverse.ts";
 
@@ -13,7 +13,7 @@ const NAMES: [ip: string, name: string][] = [
   ["fe80::1%eth0", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.e.f.ip6.arpa"],
 ];
 for (const [ip, name] of NAMES) {
-  test(`the reverse name of ${ip} is ${name}`, () => assert.equal(reverseName(ip), name));
+  test(`the reverse name of ${ip} is ${name}`, () => assertStrictEquals(reverseName(ip), name));
 }
 
 test("a text that is no address has no reverse name and no bytes", () => {
@@ -30,16 +30,16 @@ test("a text that is no address has no reverse name and no bytes", () => {
       "::1%eth0.search.test",
     ]
   ) {
-    assert.equal(ipBytes(text), undefined, text);
-    assert.equal(ipFamily(text), undefined, text);
-    assert.throws(() => reverseName(text), /not an address/, text);
+    assertStrictEquals(ipBytes(text), undefined, text);
+    assertStrictEquals(ipFamily(text), undefined, text);
+    assertThrows(() => reverseName(text), Error, /not an address/, text);
   }
 });
 
 test("addresses are the same however they are written", () => {
-  assert.ok(sameAddress("2001:DB8:0:0:0:0:0:1", "2001:db8::1"));
-  assert.ok(sameAddress("::ffff:10.0.0.1", "10.0.0.1"));
-  assert.ok(sameAddress("fe80::1%eth0", "fe80::1"));
-  assert.ok(!sameAddress("::1", "127.0.0.1"));
-  assert.ok(!sameAddress("x", "x"));
+  assert(sameAddress("2001:DB8:0:0:0:0:0:1", "2001:db8::1"));
+  assert(sameAddress("::ffff:10.0.0.1", "10.0.0.1"));
+  assert(sameAddress("fe80::1%eth0", "fe80::1"));
+  assert(!sameAddress("::1", "127.0.0.1"));
+  assert(!sameAddress("x", "x"));
 });

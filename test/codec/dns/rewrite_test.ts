@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { parseRewriteRules, qualify, searchListRules } from "../../../src/codec/dns/rewrite.ts";
 
@@ -27,40 +27,40 @@ const ROWS: [host: string, names: string[]][] = [
 ];
 for (const [host, names] of ROWS) {
   test(`the rules turn ${host} into ${names}`, () => {
-    assert.deepEqual(qualify(host, parseRewriteRules(RULES)), names);
+    assertEquals(qualify(host, parseRewriteRules(RULES)), names);
   });
 }
 
 test("each rule is followed once, in order", () => {
-  assert.deepEqual(qualify("a", parseRewriteRules("=a:b\n=b:c\n=a:d\n=c:c.\n*.:")), ["c"]);
-  assert.deepEqual(qualify("x.y.y", parseRewriteRules("*.y:")), ["x.y"]);
+  assertEquals(qualify("a", parseRewriteRules("=a:b\n=b:c\n=a:d\n=c:c.\n*.:")), ["c"]);
+  assertEquals(qualify("x.y.y", parseRewriteRules("*.y:")), ["x.y"]);
 });
 
 test("a rule may add a search list, blanks at its end do not count", () => {
-  assert.deepEqual(qualify("lion", parseRewriteRules("?:+.h.test+.test \t\r\n")), [
+  assertEquals(qualify("lion", parseRewriteRules("?:+.h.test+.test \t\r\n")), [
     "lion.h.test",
     "lion.test",
   ]);
 });
 
 test("without rules a name stays as it is", () => {
-  assert.deepEqual(qualify("name.test.", parseRewriteRules("")), ["name.test."]);
+  assertEquals(qualify("name.test.", parseRewriteRules("")), ["name.test."]);
 });
 
 test("a search list applies to names without dots", () => {
   const rules = searchListRules(["a.test", ".b.test.", ""]);
-  assert.deepEqual(qualify("host", rules), ["host.a.test", "host.b.test"]);
-  assert.deepEqual(qualify("host.", rules), ["host"]);
-  assert.deepEqual(qualify("host.x", rules), ["host.x"]);
-  assert.deepEqual(qualify("host", searchListRules([])), ["host"]);
-  assert.deepEqual(qualify("host", searchListRules(["."])), ["host"]);
-  assert.deepEqual(qualify("host", searchListRules(["a.test", ".", "b+c"])), [
+  assertEquals(qualify("host", rules), ["host.a.test", "host.b.test"]);
+  assertEquals(qualify("host.", rules), ["host"]);
+  assertEquals(qualify("host.x", rules), ["host.x"]);
+  assertEquals(qualify("host", searchListRules([])), ["host"]);
+  assertEquals(qualify("host", searchListRules(["."])), ["host"]);
+  assertEquals(qualify("host", searchListRules(["a.test", ".", "b+c"])), [
     "host.a.test",
     "host",
   ]);
 });
 
 test("a file of a million lines and a name of a thousand endings stay within bounds", () => {
-  assert.equal(parseRewriteRules("=a:b\n".repeat(1_000_000)).length, 1000);
-  assert.equal(qualify("x" + "+.y".repeat(1000), []).length, 16);
+  assertStrictEquals(parseRewriteRules("=a:b\n".repeat(1_000_000)).length, 1000);
+  assertStrictEquals(qualify("x" + "+.y".repeat(1000), []).length, 16);
 });

@@ -2,7 +2,7 @@
  *  What it returns can be encoded and decoded again without change. The result is the same if the bytes
  *  come one by one. FUZZ_RUNS sets the number of headers. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
 import type { DecodedProxy } from "../../../src/codec/proxy/header.ts";
@@ -50,19 +50,19 @@ function mutate(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
 }
 
 function check({ header, length }: DecodedProxy, bytes: Uint8Array): void {
-  assert.ok(length > 0 && length <= bytes.length);
+  assert(length > 0 && length <= bytes.length);
   if (!header.ends) return;
-  assert.deepEqual(decodeProxy(encodeProxyV2(header, { checksum: true }))?.header, header);
+  assertEquals(decodeProxy(encodeProxyV2(header, { checksum: true }))?.header, header);
   const plain = { ends: header.ends, extras: {} };
-  assert.deepEqual(decodeProxy(encodeProxyV1(header))?.header, plain);
+  assertEquals(decodeProxy(encodeProxyV1(header))?.header, plain);
 }
 
 function outcome(bytes: Uint8Array): string {
   try {
     return JSON.stringify(decodeProxy(bytes)) ?? "more";
   } catch (error) {
-    assert.ok(error instanceof DecodeError, `${error} for ${bytes}`);
-    assert.match(error.message, /^proxy(?: v[12])?: [A-Za-z0-9 ]+: .* at byte \d+$/);
+    assert(error instanceof DecodeError, `${error} for ${bytes}`);
+    assertMatch(error.message, /^proxy(?: v[12])?: [A-Za-z0-9 ]+: .* at byte \d+$/);
     return "refused";
   }
 }
@@ -87,10 +87,10 @@ test(`${RUNS} mutated headers are read, waited for or refused`, { timeout: 600_0
       for (let n = 0; n <= bytes.length && said === "more"; n++) {
         said = outcome(bytes.subarray(0, n));
       }
-      assert.equal(said, whole);
+      assertStrictEquals(said, whole);
     }
   }
   for (const [what, count] of Object.entries(counts)) {
-    assert.ok(count > RUNS / 50, `${what}: only ${count}`);
+    assert(count > RUNS / 50, `${what}: only ${count}`);
   }
 });

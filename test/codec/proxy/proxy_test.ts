@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows, fail } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { crc32c } from "../../../src/codec/proxy/crc32c.ts";
@@ -94,14 +94,14 @@ for (const [what, bytes, expected] of ACCEPTED) {
   test(`${what}: read`, () => {
     const rest = fromLatin1("\x16\x03\x01 the client's own bytes");
     const decoded = decodeProxy(concat([bytes, rest]));
-    assert.deepEqual(decoded, { header: expected, length: bytes.length });
-    assert.deepEqual(decodeProxy(bytes), decoded);
-    assert.equal(beginsLikeProxy(bytes), "yes");
+    assertEquals(decoded, { header: expected, length: bytes.length });
+    assertEquals(decodeProxy(bytes), decoded);
+    assertStrictEquals(beginsLikeProxy(bytes), "yes");
   });
 
   test(`${what}: waited for at every length`, () => {
     for (let length = 0; length < bytes.length; length++) {
-      assert.equal(decodeProxy(bytes.subarray(0, length)), undefined);
+      assertStrictEquals(decodeProxy(bytes.subarray(0, length)), undefined);
     }
   });
 }
@@ -126,8 +126,8 @@ const LEFT_OUT: [string, Uint8Array][] = [
 ];
 for (const [what, bytes] of LEFT_OUT) {
   test(`${what} is left out, and the rest counts`, () => {
-    const { header } = decodeProxy(v2(0x21, 0x11, concat([BODY4, bytes, TLS]))) ?? assert.fail();
-    assert.deepEqual(header, { ...FOUR, extras: { tls: READ_TLS } });
+    const { header } = decodeProxy(v2(0x21, 0x11, concat([BODY4, bytes, TLS]))) ?? fail();
+    assertEquals(header, { ...FOUR, extras: { tls: READ_TLS } });
   });
 }
 
@@ -135,14 +135,14 @@ for (const [what, name] of [["empty", ""], ["long", "c".repeat(300)], ["not UTF-
   test(`a common name that is ${what} is left out, and the rest counts`, () => {
     const tls = concat([unhex("07 00000000"), tlv(0x22, name as string), tlv(0x21, "TLSv1.2")]);
     const { header } = decodeProxy(v2(0x21, 0x11, concat([BODY4, tlv(0x20, tls)]))) ??
-      assert.fail();
-    assert.deepEqual(header, { ...FOUR, extras: { tls: READ_TLS } });
+      fail();
+    assertEquals(header, { ...FOUR, extras: { tls: READ_TLS } });
   });
 }
 
 test("a header as long as its length field allows is read", () => {
   const bytes = v2(0x21, 0x11, concat([BODY4, tlv(0xe0, "D".repeat(0xffff - BODY4.length - 3))]));
-  assert.deepEqual(decodeProxy(bytes), { header: FOUR, length: 16 + 0xffff });
+  assertEquals(decodeProxy(bytes), { header: FOUR, length: 16 + 0xffff });
 });
 
 const REFUSED: [string, Uint8Array, RegExp][] = [
@@ -197,7 +197,7 @@ const REFUSED: [string, Uint8Array, RegExp][] = [
 
 for (const [what, bytes, expected] of REFUSED) {
   test(`${what}: refused`, () => {
-    assert.throws(() => decodeProxy(bytes), { name: "DecodeError", message: expected });
+    assertThrows(() => decodeProxy(bytes), DecodeError, expected);
   });
 }
 
@@ -210,33 +210,33 @@ test("of 256 transport bytes 7 are taken, and only TCP gives addresses", () => {
       taken.push(transport);
       if (decoded?.header.ends) telling.push(transport);
     } catch (error) {
-      assert.ok(error instanceof DecodeError);
+      assert(error instanceof DecodeError);
     }
-    assert.deepEqual(decodeProxy(v2(0x20, transport, BODY4))?.header, NONE);
+    assertEquals(decodeProxy(v2(0x20, transport, BODY4))?.header, NONE);
   }
-  assert.deepEqual(taken, [0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32]);
-  assert.deepEqual(telling, [0x11, 0x21]);
+  assertEquals(taken, [0x00, 0x11, 0x12, 0x21, 0x22, 0x31, 0x32]);
+  assertEquals(telling, [0x11, 0x21]);
 });
 
 test("what is refused is refused as soon as it can be", () => {
-  assert.throws(() => decodeProxy(fromLatin1("PRO ")), DecodeError);
-  assert.throws(() => decodeProxy(unhex("0d0a0d0b")), DecodeError);
-  assert.throws(() => decodeProxy(v2(0x31, 0x11, BODY4).subarray(0, 13)), DecodeError);
-  assert.throws(() => decodeProxy(v2(0x21, 0x99, BODY4).subarray(0, 16)), DecodeError);
+  assertThrows(() => decodeProxy(fromLatin1("PRO ")), DecodeError);
+  assertThrows(() => decodeProxy(unhex("0d0a0d0b")), DecodeError);
+  assertThrows(() => decodeProxy(v2(0x31, 0x11, BODY4).subarray(0, 13)), DecodeError);
+  assertThrows(() => decodeProxy(v2(0x21, 0x99, BODY4).subarray(0, 16)), DecodeError);
 });
 
 test("a beginning is known for one, byte by byte", () => {
-  assert.equal(beginsLikeProxy(new Uint8Array(0)), "maybe");
-  assert.equal(beginsLikeProxy(fromLatin1("PROXY")), "maybe");
-  assert.equal(beginsLikeProxy(fromLatin1("PROXY ")), "yes");
-  assert.equal(beginsLikeProxy(fromLatin1("PASS x")), "no");
-  assert.equal(beginsLikeProxy(unhex("0d0a")), "maybe");
-  assert.equal(beginsLikeProxy(unhex("160301")), "no");
+  assertStrictEquals(beginsLikeProxy(new Uint8Array(0)), "maybe");
+  assertStrictEquals(beginsLikeProxy(fromLatin1("PROXY")), "maybe");
+  assertStrictEquals(beginsLikeProxy(fromLatin1("PROXY ")), "yes");
+  assertStrictEquals(beginsLikeProxy(fromLatin1("PASS x")), "no");
+  assertStrictEquals(beginsLikeProxy(unhex("0d0a")), "maybe");
+  assertStrictEquals(beginsLikeProxy(unhex("160301")), "no");
 });
 
 test("version 1 reads back as written", () => {
   for (const one of [FOUR, SIX, NONE]) {
-    assert.deepEqual(decodeProxy(encodeProxyV1(one))?.header, one);
+    assertEquals(decodeProxy(encodeProxyV1(one))?.header, one);
   }
 });
 
@@ -244,7 +244,7 @@ test("version 2 reads back as written, with and without a checksum", () => {
   for (const one of [FOUR, SIX, RICH, NONE]) {
     for (const checksum of [false, true]) {
       const bytes = encodeProxyV2(one, { checksum });
-      assert.deepEqual(decodeProxy(bytes), { header: one, length: bytes.length });
+      assertEquals(decodeProxy(bytes), { header: one, length: bytes.length });
     }
   }
 });
@@ -258,17 +258,17 @@ test("any flipped bit under a checksum is found", () => {
     try {
       decoded = decodeProxy(broken);
     } catch (error) {
-      assert.ok(error instanceof DecodeError);
+      assert(error instanceof DecodeError);
       continue;
     }
     // Only one damage is not found: the checksum's type becomes another, so that there is no checksum.
-    assert.equal(bit >> 3, bytes.length - 7);
-    assert.deepEqual(decoded?.header, RICH);
+    assertStrictEquals(bit >> 3, bytes.length - 7);
+    assertEquals(decoded?.header, RICH);
   }
 });
 
 test("CRC-32C gives the values of RFC 3720 B.4", () => {
-  assert.equal(crc32c(fromLatin1("123456789")), 0xe3069283);
-  assert.equal(crc32c(new Uint8Array(32)), 0x8a9136aa);
-  assert.equal(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
+  assertStrictEquals(crc32c(fromLatin1("123456789")), 0xe3069283);
+  assertStrictEquals(crc32c(new Uint8Array(32)), 0x8a9136aa);
+  assertStrictEquals(crc32c(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
 });

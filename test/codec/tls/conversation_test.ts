@@ -1,6 +1,6 @@
 /** Both directions of TLS connections, record by record, and their lines of text. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
 import {
@@ -65,7 +65,7 @@ const TLS13: [TlsSide, Uint8Array][] = [
 ];
 
 test("a handshake of TLS 1.3 with a second hello is followed", () => {
-  assert.deepEqual(outline(events(TLS13)), [
+  assertEquals(outline(events(TLS13)), [
     "from the client: handshake, TLS 1.2, 334 bytes > client_hello",
     "to the client: handshake, TLS 1.2, 50 bytes > hello_retry_request",
     "to the client: change_cipher_spec, TLS 1.2, 1 byte",
@@ -132,7 +132,7 @@ const TLS12: [TlsSide, Uint8Array][] = [
 ];
 
 test("a handshake of TLS 1.2 is followed until it is encrypted", () => {
-  assert.deepEqual(outline(events(TLS12)).slice(1), [
+  assertEquals(outline(events(TLS12)).slice(1), [
     "to the client: handshake, TLS 1.2, 190 bytes > server_hello > certificate > " +
     "server_key_exchange > certificate_request > server_hello_done",
     "from the client: handshake, TLS 1.2, 37 bytes > client_key_exchange",
@@ -148,7 +148,7 @@ test("a handshake of TLS 1.2 is followed until it is encrypted", () => {
 
 test("the messages of TLS 1.2 are printed field by field", () => {
   const [, flight] = events(TLS12);
-  assert.deepEqual(eventLines(flight as TlsEvent).slice(1), [
+  assertEquals(eventLines(flight as TlsEvent).slice(1), [
     "  server_hello, 38 bytes",
     "    legacy_version: TLS 1.2 (0x0303)",
     `    random: 32 bytes: ${"09".repeat(32)}`,
@@ -176,7 +176,7 @@ test("pieces of any size give the same events", () => {
   for (const conversation of [TLS12, TLS13]) {
     const whole = events(conversation);
     for (const size of [1, 2, 3, 5, 7, 64, 333]) {
-      assert.deepEqual(events(conversation, size), whole);
+      assertEquals(events(conversation, size), whole);
     }
   }
 });
@@ -186,7 +186,7 @@ test("a message in several records is read with the last of them", () => {
   for (const size of [1, 3, 4, 100, hello.length - 1]) {
     const found = events([["client", recordsOf(HANDSHAKE, hello, size)]]);
     const messages = found.map((event) => event.is === "record" ? event.messages.length : -1);
-    assert.deepEqual(messages, [...messages.slice(1).fill(0), 1]);
+    assertEquals(messages, [...messages.slice(1).fill(0), 1]);
   }
 });
 
@@ -200,7 +200,7 @@ test("what is no record ends its direction alone", () => {
   ];
   for (const [bytes, shown] of rows) {
     const found = events([["client", bytes], ["client", CLIENT], ["server", alert(2, 70)]]);
-    assert.deepEqual(outline(found), [
+    assertEquals(outline(found), [
       `from the client: not TLS: ${shown}`,
       "to the client: alert, TLS 1.2, 2 bytes: fatal (2), protocol_version (70)",
     ]);
@@ -214,7 +214,7 @@ test("malformed content is reported, and the next record is read", () => {
     ["client", recordsOf(HANDSHAKE, handshake(99, Uint8Array.of(1)))],
     ["client", CLIENT],
   ]);
-  assert.deepEqual(found.flatMap(eventLines).slice(0, 7), [
+  assertEquals(found.flatMap(eventLines).slice(0, 7), [
     "from the client: handshake, TLS 1.0, 0 bytes, malformed: empty record",
     "from the client: alert, TLS 1.2, 1 byte, malformed: an alert has 2 bytes",
     "from the client: handshake, TLS 1.2, 7 bytes",
@@ -223,14 +223,14 @@ test("malformed content is reported, and the next record is read", () => {
     "  unknown (0x63), 1 byte",
     "    data: 1 byte: 01",
   ]);
-  assert.match(outline(found).at(-1) ?? "", /client_hello$/);
+  assertMatch(outline(found).at(-1) ?? "", /client_hello$/);
 });
 
 test("a message longer than 64 KB is not kept, and the next one is read", () => {
   const long = concat([handshake(11, new Uint8Array(70_000)), server(hello13)]);
   const found = events([["server", recordsOf(HANDSHAKE, long)]]);
   const lines = found.flatMap(eventLines).filter((line) => /^ {2}\w/.test(line));
-  assert.deepEqual(lines, [
+  assertEquals(lines, [
     "  certificate, 70000 bytes, malformed: longer than 65536 bytes",
     "  server_hello, 46 bytes",
   ]);
@@ -243,9 +243,9 @@ test("long lists are cut in the text", () => {
   });
   const found = events([["client", recordsOf(HANDSHAKE, handshake(1, clientHelloBody(hello)))]]);
   const lines = found.flatMap(eventLines);
-  assert.ok(lines.includes("      ... and 800 more"));
-  assert.ok(lines.includes("    ... and 200 more extensions"));
-  assert.ok(lines.length < 320, `${lines.length} lines`);
+  assert(lines.includes("      ... and 800 more"));
+  assert(lines.includes("    ... and 200 more extensions"));
+  assert(lines.length < 320, `${lines.length} lines`);
 });
 
 test("lines are printable, whatever a client sends", () => {
@@ -258,24 +258,24 @@ test("lines are printable, whatever a client sends", () => {
   for (
     const line of events([["client", recordsOf(HANDSHAKE, handshake(1, body))]]).flatMap(eventLines)
   ) {
-    assert.match(line, /^[\x20-\x7e]*$/);
+    assertMatch(line, /^[\x20-\x7e]*$/);
   }
 });
 
 test("bytes are dumped with offsets and characters", () => {
   const bytes = Uint8Array.from({ length: 18 }, (_, i) => i + 0x3a);
-  assert.deepEqual(dumpLines(bytes), [
+  assertEquals(dumpLines(bytes), [
     "0000  3a 3b 3c 3d 3e 3f 40 41 42 43 44 45 46 47 48 49  :;<=>?@ABCDEFGHI",
     "0010  4a 4b                                            JK",
   ]);
-  assert.deepEqual(dumpLines(new Uint8Array(0)), []);
-  assert.equal(dumpLines(new Uint8Array(20_000)).at(-1), "... and 1568 more bytes");
+  assertEquals(dumpLines(new Uint8Array(0)), []);
+  assertStrictEquals(dumpLines(new Uint8Array(20_000)).at(-1), "... and 1568 more bytes");
 });
 
 test("the body of a recorded hello is printed whole", () => {
   const record = RECORDED.get("openssl_resumption") as Uint8Array;
   const lines = events([["client", record]]).flatMap(eventLines);
-  assert.equal(lines[1], `  client_hello, ${bodyOf(record).length} bytes`);
-  assert.ok(lines.includes("    extension early_data (42), 0 bytes"));
-  assert.ok(lines.some((line) => line.startsWith("      binder, 48 bytes: a0f930")));
+  assertStrictEquals(lines[1], `  client_hello, ${bodyOf(record).length} bytes`);
+  assert(lines.includes("    extension early_data (42), 0 bytes"));
+  assert(lines.some((line) => line.startsWith("      binder, 48 bytes: a0f930")));
 });

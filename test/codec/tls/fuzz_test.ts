@@ -2,7 +2,7 @@
  *  printable and of bounded number, the same if the bytes come in other pieces, and it never throws.
  *  FUZZ_RUNS sets the number of mutations. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, fail } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../../src/codec/bytes.ts";
 import { TlsConversation, type TlsEvent } from "../../../src/codec/tls/conversation.ts";
@@ -68,25 +68,25 @@ test(`${RUNS} mutated connections are reported`, { timeout: 600_000 }, () => {
     const server = i % 4 === 0 ? mutate(SERVER, below) : SERVER;
     const found = events(client, server, Infinity);
     const lines = found.flatMap(eventLines);
-    assert.ok(lines.length < 3000, `${lines.length} lines`);
+    assert(lines.length < 3000, `${lines.length} lines`);
     const text = lines.join("\n");
-    if (!/^[\x20-\x7e\n]*$/.test(text)) assert.fail(text);
-    assert.ok(text.length < 200_000, `${text.length} characters`);
+    if (!/^[\x20-\x7e\n]*$/.test(text)) fail(text);
+    assert(text.length < 200_000, `${text.length} characters`);
     if (found.some(({ is }) => is === "not TLS")) counts["not TLS"]++;
     else if (text.includes("malformed")) counts.malformed++;
     else counts.clean++;
-    if (i % 50 === 0) assert.deepEqual(events(client, server, 1 + below(9)), found);
+    if (i % 50 === 0) assertEquals(events(client, server, 1 + below(9)), found);
     try {
       const hello = readClientHello(body ?? messageOf(client).subarray(4));
-      assert.match(ja4(hello, () => "0".repeat(64)), /^t..[di]\d{4}\w\w_0{12}_0{12}$/);
+      assertMatch(ja4(hello, () => "0".repeat(64)), /^t..[di]\d{4}\w\w_0{12}_0{12}$/);
       counts.fingerprints++;
     } catch (error) {
-      assert.ok(error instanceof DecodeError, `${error}`);
+      assert(error instanceof DecodeError, `${error}`);
       counts.refused++;
     }
   }
   for (const [what, count] of Object.entries(counts)) {
-    assert.ok(count > RUNS / 50, `${what}: only ${count}`);
+    assert(count > RUNS / 50, `${what}: only ${count}`);
   }
 });
 
@@ -98,7 +98,7 @@ test(`${RUNS} runs of random bytes are read as hellos or refused`, { timeout: 60
       try {
         read(bytes);
       } catch (error) {
-        assert.ok(error instanceof DecodeError, `${error}`);
+        assert(error instanceof DecodeError, `${error}`);
       }
     }
   }

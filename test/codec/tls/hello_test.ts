@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../../src/codec/bytes.ts";
 import { decodeClientHello } from "../../../src/codec/client_hello.ts";
@@ -23,7 +23,7 @@ import {
 } from "./samples.ts";
 
 test("hellos of these clients are recorded", () => {
-  assert.deepEqual([...RECORDED.keys()], [
+  assertEquals([...RECORDED.keys()], [
     "bun",
     "chromium",
     "curl",
@@ -41,15 +41,15 @@ test("hellos of these clients are recorded", () => {
 
 for (const [client, record] of RECORDED) {
   test(`the hello of ${client}, read and written again, is the same`, () => {
-    assert.deepEqual(clientHelloBody(readClientHello(bodyOf(record))), bodyOf(record));
+    assertEquals(clientHelloBody(readClientHello(bodyOf(record))), bodyOf(record));
   });
 
   test(`the hello of ${client} says what the reader for certificates finds in it`, () => {
     const hello = readClientHello(bodyOf(record));
     const { versions, alpn } = decodeClientHello(messageOf(record));
-    assert.deepEqual(offeredVersions(hello), versions);
+    assertEquals(offeredVersions(hello), versions);
     const first = firstProtocol(hello);
-    assert.deepEqual(first && String.fromCharCode(...first), alpn[0]);
+    assertEquals(first && String.fromCharCode(...first), alpn[0]);
   });
 
   test(`the hello of ${client}, cut at any length, is refused`, () => {
@@ -58,28 +58,28 @@ for (const [client, record] of RECORDED) {
     const start = body.length - 2 - extensions.reduce((sum, one) => sum + 4 + one.body.length, 0);
     for (let length = 0; length < body.length; length++) {
       if (length === start) continue; // a hello without extensions
-      assert.throws(() => readClientHello(body.subarray(0, length)), DecodeError);
+      assertThrows(() => readClientHello(body.subarray(0, length)), DecodeError);
     }
-    assert.throws(() => readClientHello(concat([body, Uint8Array.of(0)])), DecodeError);
+    assertThrows(() => readClientHello(concat([body, Uint8Array.of(0)])), DecodeError);
   });
 }
 
 test("the versions, signatures and protocol that a client offers are read", () => {
   const { extensions } = readClientHello(bodyOf(RECORDED.get("chromium") as Uint8Array));
   const hello = clientHello({ extensions });
-  assert.deepEqual(withoutGrease(offeredVersions(hello)), [0x0304, 0x0303]);
-  assert.deepEqual(offeredVersions(hello).length, 3);
-  assert.deepEqual(withoutGrease(offeredSignatures(hello)).slice(0, 4), [
+  assertEquals(withoutGrease(offeredVersions(hello)), [0x0304, 0x0303]);
+  assertEquals(offeredVersions(hello).length, 3);
+  assertEquals(withoutGrease(offeredSignatures(hello)).slice(0, 4), [
     0x0904,
     0x0905,
     0x0906,
     0x0403,
   ]);
-  assert.deepEqual(firstProtocol(hello), Uint8Array.of(0x68, 0x32));
+  assertEquals(firstProtocol(hello), Uint8Array.of(0x68, 0x32));
   const bare = clientHello({ legacyVersion: 0x0301 });
-  assert.deepEqual(offeredVersions(bare), [0x0301]);
-  assert.deepEqual(offeredSignatures(bare), []);
-  assert.equal(firstProtocol(bare), undefined);
+  assertEquals(offeredVersions(bare), [0x0301]);
+  assertEquals(offeredSignatures(bare), []);
+  assertStrictEquals(firstProtocol(bare), undefined);
 });
 
 const MALFORMED: [string, number, number[], (hello: ReturnType<typeof clientHello>) => unknown][] =
@@ -92,7 +92,7 @@ const MALFORMED: [string, number, number[], (hello: ReturnType<typeof clientHell
 for (const [what, type, bytes, read] of MALFORMED) {
   test(`${what}: refused`, () => {
     const extensions = [{ type, body: Uint8Array.from(bytes) }];
-    assert.throws(() => read(clientHello({ extensions })), DecodeError);
+    assertThrows(() => read(clientHello({ extensions })), DecodeError);
   });
 }
 
@@ -106,17 +106,21 @@ test("a server hello says its version, and whether it asks for another hello", (
   for (const [hello, version, retry] of rows) {
     const body = serverHelloBody(hello);
     const read = readServerHello(body);
-    assert.deepEqual(read, hello);
-    assert.equal(selectedVersion(read), version);
-    assert.equal(read.retry, retry);
+    assertEquals(read, hello);
+    assertStrictEquals(selectedVersion(read), version);
+    assertStrictEquals(read.retry, retry);
     for (let length = 0; length < body.length; length++) {
       if (length === 38) continue; // a hello without extensions
-      assert.throws(() => readServerHello(body.subarray(0, length)), DecodeError);
+      assertThrows(() => readServerHello(body.subarray(0, length)), DecodeError);
     }
   }
 });
 
 test("a session id longer than 32 bytes is refused", () => {
   const hello = clientHello({ sessionId: new Uint8Array(33) });
-  assert.throws(() => readClientHello(clientHelloBody(hello)), /session id: longer than 32 bytes/);
+  assertThrows(
+    () => readClientHello(clientHelloBody(hello)),
+    Error,
+    /session id: longer than 32 bytes/,
+  );
 });

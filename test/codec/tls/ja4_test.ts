@@ -1,6 +1,6 @@
 /** JA4 against the values in FoxIO's description. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../../src/codec/bytes.ts";
@@ -75,12 +75,12 @@ const ROWS: [string, ClientHelloMessage, string][] = [
   ["SSL 3.0", hello({ versions: [0x0300] }), "ts3d1516h2_8daaf6152771_e5627efa2ab1"],
 ];
 for (const [what, offer, expected] of ROWS) {
-  test(`the fingerprint with ${what}`, () => assert.equal(ja4(offer, sha256), expected));
+  test(`the fingerprint with ${what}`, () => assertStrictEquals(ja4(offer, sha256), expected));
 }
 
 test("more than 99 suites count as 99", () => {
   const suites = Array.from({ length: 120 }, (_, i) => i);
-  assert.match(ja4(hello({ suites }), sha256), /^t13d9916h2_/);
+  assertMatch(ja4(hello({ suites }), sha256), /^t13d9916h2_/);
 });
 
 const PROTOCOLS: [number[], string][] = [
@@ -99,12 +99,12 @@ const PROTOCOLS: [number[], string][] = [
 for (const [name, shown] of PROTOCOLS) {
   test(`a first protocol of the bytes [${name}] is shown as ${shown}`, () => {
     const offer = hello({ protocols: alpn(Uint8Array.from(name)) });
-    assert.equal(ja4(offer, sha256).slice(8, 10), shown);
+    assertStrictEquals(ja4(offer, sha256).slice(8, 10), shown);
   });
 }
 
 test("an empty list of protocols is shown as 00", () => {
-  assert.equal(ja4(hello({ protocols: alpn() }), sha256).slice(8, 10), "00");
+  assertStrictEquals(ja4(hello({ protocols: alpn() }), sha256).slice(8, 10), "00");
 });
 
 test("the fingerprints of the recorded clients", () => {
@@ -113,7 +113,7 @@ test("the fingerprints of the recorded clients", () => {
     ja4(readClientHello(bodyOf(record)), sha256),
   ]);
   const starts = Object.fromEntries(found.map(([client, value]) => [client, value.split("_")[0]]));
-  assert.deepEqual(starts, {
+  assertEquals(starts, {
     bun: "t13d1811h2",
     chromium: "t13d1517h2",
     curl: "t13d3112h2",
@@ -131,5 +131,5 @@ test("the fingerprints of the recorded clients", () => {
 
 test("a malformed extension is an error, not a fingerprint", () => {
   const extensions = [{ type: 13, body: Uint8Array.of(0, 3, 4) }];
-  assert.throws(() => ja4(clientHello({ extensions }), sha256), DecodeError);
+  assertThrows(() => ja4(clientHello({ extensions }), sha256), DecodeError);
 });

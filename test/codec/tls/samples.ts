@@ -1,12 +1,12 @@
 /** Hellos for the tests of the TLS reader: recorded from real clients, and built from parts. */
 
+import { fromFileUrl } from "@std/path";
 import * as fs from "node:fs";
-import { fileURLToPath } from "node:url";
 import { concat } from "../../../src/codec/bytes.ts";
 import type { ClientHelloMessage, ServerHelloMessage } from "../../../src/codec/tls/hello.ts";
 import { extension, u16, vec16, vec8 } from "../client_hello_samples.ts";
 
-const FOLDER = fileURLToPath(new URL("../../data/tls_hellos/", import.meta.url));
+const FOLDER = fromFileUrl(new URL("../../data/tls_hellos/", import.meta.url));
 
 /** The first record of each client, by the file's name: one ClientHello. Made on Debian 12 with the
  *  clients that their names tell; test/data/tls_hellos/README says how. */

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { concat, DecodeError } from "../../../src/codec/bytes.ts";
 import { decimal, TAG } from "../../../src/codec/der.ts";
@@ -17,44 +17,44 @@ import { alternativeNames, certificate, cn, dn, extension, richCertificate } fro
 
 test("every field of a certificate is read", () => {
   const read = readCertificate(richCertificate());
-  assert.equal(read.version, 3);
-  assert.equal(decimal(read.serial), String(0xff010203));
-  assert.deepEqual(read.subject.rdns.map((rdn) => rdn.map(({ oid }) => attributeName(oid))), [
+  assertStrictEquals(read.version, 3);
+  assertStrictEquals(decimal(read.serial), String(0xff010203));
+  assertEquals(read.subject.rdns.map((rdn) => rdn.map(({ oid }) => attributeName(oid))), [
     ["C"],
     ["ST", "L"],
     ["CN", "emailAddress"],
   ]);
-  assert.equal(read.selfIssued, false);
-  assert.deepEqual(read.notBefore, { ms: Date.UTC(2024, 0, 2), text: "Jan  2 00:00:00 2024 GMT" });
-  assert.deepEqual(read.notAfter, { ms: Date.UTC(2050, 0, 1), text: "Jan  1 00:00:00 2050 GMT" });
-  assert.equal(algorithmName(read.signatureAlgorithm), "ecdsa-with-SHA256");
-  assert.equal(algorithmName(read.publicKeyAlgorithm), "ED25519");
-  assert.deepEqual(read.dnsNames, ["a.example", "*.b.example"]);
-  assert.deepEqual(read.emails, ["root@b.example"]);
-  assert.deepEqual(read.ips.map((ip) => [...ip]), [[192, 0, 2, 7]]);
-  assert.deepEqual(read.basicConstraints, { ca: true, pathLength: 3 });
-  assert.deepEqual(read.keyUsage, ["digitalSignature", "keyCertSign", "cRLSign"]);
-  assert.deepEqual(read.extendedKeyUsage?.map(purposeName), ["serverAuth", "1.2.3.4"]);
-  assert.deepEqual(read.unknownCritical, ["1.2.3.5"]);
+  assertStrictEquals(read.selfIssued, false);
+  assertEquals(read.notBefore, { ms: Date.UTC(2024, 0, 2), text: "Jan  2 00:00:00 2024 GMT" });
+  assertEquals(read.notAfter, { ms: Date.UTC(2050, 0, 1), text: "Jan  1 00:00:00 2050 GMT" });
+  assertStrictEquals(algorithmName(read.signatureAlgorithm), "ecdsa-with-SHA256");
+  assertStrictEquals(algorithmName(read.publicKeyAlgorithm), "ED25519");
+  assertEquals(read.dnsNames, ["a.example", "*.b.example"]);
+  assertEquals(read.emails, ["root@b.example"]);
+  assertEquals(read.ips.map((ip) => [...ip]), [[192, 0, 2, 7]]);
+  assertEquals(read.basicConstraints, { ca: true, pathLength: 3 });
+  assertEquals(read.keyUsage, ["digitalSignature", "keyCertSign", "cRLSign"]);
+  assertEquals(read.extendedKeyUsage?.map(purposeName), ["serverAuth", "1.2.3.4"]);
+  assertEquals(read.unknownCritical, ["1.2.3.5"]);
 });
 
 test("a certificate without extensions restricts nothing", () => {
   const read = readCertificate(certificate());
-  assert.equal(read.basicConstraints, undefined);
-  assert.equal(read.keyUsage, undefined);
-  assert.equal(read.extendedKeyUsage, undefined);
-  assert.deepEqual(read.dnsNames, []);
-  assert.equal(read.selfIssued, true);
+  assertStrictEquals(read.basicConstraints, undefined);
+  assertStrictEquals(read.keyUsage, undefined);
+  assertStrictEquals(read.extendedKeyUsage, undefined);
+  assertEquals(read.dnsNames, []);
+  assertStrictEquals(read.selfIssued, true);
 });
 
 test("a certificate without a version field is version 1", () => {
   const old = certificate({ version: new Uint8Array() });
-  assert.equal(readCertificate(old).version, 1);
+  assertStrictEquals(readCertificate(old).version, 1);
 });
 
 test("an empty subject is read", () => {
   const read = readCertificate(certificate({ subject: dn(), issuer: cn("issuer") }));
-  assert.deepEqual(read.subject.rdns, []);
+  assertEquals(read.subject.rdns, []);
 });
 
 test("serial numbers of every sign and size print as decimals", () => {
@@ -68,7 +68,7 @@ test("serial numbers of every sign and size print as decimals", () => {
   ];
   for (const [bytes, expected] of cases) {
     const serial = element(TAG.integer, Uint8Array.from(bytes));
-    assert.equal(decimal(readCertificate(certificate({ serial })).serial), expected);
+    assertStrictEquals(decimal(readCertificate(certificate({ serial })).serial), expected);
   }
 });
 
@@ -84,8 +84,8 @@ test("times are read in both formats with the turn of the century at 1950", () =
   for (const [tag, digits, expected] of cases) {
     const validity = sequence(stringElement(tag, digits), time(0));
     const { notBefore } = readCertificate(certificate({ validity }));
-    assert.equal(notBefore.text, expected);
-    assert.equal(notBefore.ms, Date.parse(expected));
+    assertStrictEquals(notBefore.text, expected);
+    assertStrictEquals(notBefore.ms, Date.parse(expected));
   }
 });
 
@@ -280,19 +280,15 @@ const REFUSED: readonly [claim: string, der: () => Uint8Array, message: RegExp][
 
 for (const [claim, der, message] of REFUSED) {
   test(`the reader refuses ${claim}`, () => {
-    assert.throws(() => readCertificate(der()), (error: unknown) => {
-      assert.ok(error instanceof DecodeError);
-      assert.match(error.message, message);
-      assert.match(error.message, /^x509: .*: .* at byte \d+$/);
-      return true;
-    });
+    const error = assertThrows(() => readCertificate(der()), DecodeError, message);
+    assertMatch(error.message, /^x509: .*: .* at byte \d+$/);
   });
 }
 
 test("every truncation of a certificate is refused", () => {
   const der = richCertificate();
   for (let length = 0; length < der.length; length++) {
-    assert.throws(() => readCertificate(der.subarray(0, length)), DecodeError);
+    assertThrows(() => readCertificate(der.subarray(0, length)), DecodeError);
   }
 });
 
@@ -304,10 +300,13 @@ test("60,000 bytes of nested sequences neither crash nor slow the reader", () =>
     length += head.length;
   }
   const nested = concat(parts);
-  assert.throws(() => readCertificate(nested), DecodeError);
+  assertThrows(() => readCertificate(nested), DecodeError);
   const subject = sequence(element(TAG.set, sequence(objectIdentifier("2.5.4.3"), nested)));
-  assert.equal(readCertificate(certificate({ subject, issuer: cn("x") })).subject.rdns.length, 1);
-  assert.deepEqual(readCertificate(ext("2.5.29.17", nested)).dnsNames, []);
+  assertStrictEquals(
+    readCertificate(certificate({ subject, issuer: cn("x") })).subject.rdns.length,
+    1,
+  );
+  assertEquals(readCertificate(ext("2.5.29.17", nested)).dnsNames, []);
 });
 
 function derLength(length: number): number[] {
@@ -318,5 +317,5 @@ function derLength(length: number): number[] {
 test("a certificate inside a larger buffer is read the same", () => {
   const der = richCertificate();
   const view = concat([new Uint8Array(7), der, new Uint8Array(9)]).subarray(7, 7 + der.length);
-  assert.deepEqual(readCertificate(view).dnsNames, readCertificate(der).dnsNames);
+  assertEquals(readCertificate(view).dnsNames, readCertificate(der).dnsNames);
 });

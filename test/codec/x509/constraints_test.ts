@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { DerReader, TAG } from "../../../src/codec/der.ts";
 import {
@@ -145,8 +145,8 @@ for (const [i, [constraint, names, permitted, excluded, subject]] of ROWS.entrie
   test(`row ${i}: ${JSON.stringify([constraint[1], names.map(([, name]) => name)])}`, () => {
     const below = holder(names, subject);
     const problem = (der: Uint8Array) => constraintProblem(read(der), below, true);
-    assert.equal(problem(value([constraint])), permitted, "permitted");
-    assert.equal(problem(value([], [constraint])), excluded, "excluded");
+    assertStrictEquals(problem(value([constraint])), permitted, "permitted");
+    assertStrictEquals(problem(value([], [constraint])), excluded, "excluded");
   });
 }
 
@@ -154,15 +154,15 @@ test("of several permitted subtrees one is enough, one excluded outweighs them",
   const x = [[DNS, "x.example"], [DNS, "y.example"]] as const;
   const of = (name: string, excluded: readonly Value[] = []) =>
     constraintProblem(read(value(x, excluded)), holder([[DNS, name]]), true);
-  assert.equal(of("a.y.example"), IN);
-  assert.equal(of("z.example"), NOT_PERMITTED);
-  assert.equal(of("a.y.example", [[DNS, "a.y.example"]]), EXCLUDED);
-  assert.equal(of("b.y.example", [[DNS, "a.y.example"]]), IN);
+  assertStrictEquals(of("a.y.example"), IN);
+  assertStrictEquals(of("z.example"), NOT_PERMITTED);
+  assertStrictEquals(of("a.y.example", [[DNS, "a.y.example"]]), EXCLUDED);
+  assertStrictEquals(of("b.y.example", [[DNS, "a.y.example"]]), IN);
 });
 
 test("the common name of an authority is no host", () => {
   const sub = holder([], onlyCn("y.example"));
-  assert.equal(constraintProblem(read(value([[DNS, "x.example"]])), sub, false), IN);
+  assertStrictEquals(constraintProblem(read(value([[DNS, "x.example"]])), sub, false), IN);
 });
 
 test("what does not follow the syntax forbids everything", () => {
@@ -178,7 +178,7 @@ test("what does not follow the syntax forbids everything", () => {
     ["1,025 names", value(Array.from({ length: 1025 }, () => x))],
   ];
   for (const [title, der] of shapes) {
-    assert.equal(constraintProblem(read(der), holder([]), true), NO_CONSTRAINT, title);
+    assertStrictEquals(constraintProblem(read(der), holder([]), true), NO_CONSTRAINT, title);
   }
 });
 
@@ -187,12 +187,12 @@ test("many names under many constraints are refused, not compared for long", () 
   const names = Array.from({ length: 4000 }, () => [DNS, "n.test"] as const);
   const below = holder(names);
   const began = process.cpuUsage();
-  assert.equal(constraintProblem(many, below, true), "too many name constraints");
-  assert.equal(
+  assertStrictEquals(constraintProblem(many, below, true), "too many name constraints");
+  assertStrictEquals(
     constraintProblem(many, holder(names.slice(0, 250)), true),
     NOT_PERMITTED,
   );
-  assert.ok(process.cpuUsage(began).user < 500_000);
+  assert(process.cpuUsage(began).user < 500_000);
 });
 
 test("mutated constraints are read, or forbid everything", { timeout: 30_000 }, () => {
@@ -205,8 +205,8 @@ test("mutated constraints are read, or forbid everything", { timeout: 30_000 }, 
   for (let run = 0; run < runs; run++) {
     const constraints = read(mutate(sample, below));
     const problem = constraintProblem(constraints, subject, true);
-    if (constraints === "malformed") assert.equal(problem, NO_CONSTRAINT);
+    if (constraints === "malformed") assertStrictEquals(problem, NO_CONSTRAINT);
     else readable++;
   }
-  assert.ok(readable > runs / 100, String(readable));
+  assert(readable > runs / 100, String(readable));
 });

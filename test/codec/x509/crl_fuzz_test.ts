@@ -1,7 +1,7 @@
 /** Mutated lists: for any bytes, the reader returns or throws `DecodeError`. FUZZ_RUNS sets the
  *  number of mutations. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import { readCrl } from "../../../src/codec/x509/crl.ts";
@@ -16,7 +16,7 @@ function attempt<T>(decode: () => T): T | undefined {
   try {
     return decode();
   } catch (error) {
-    assert.ok(error instanceof DecodeError, String(error));
+    assert(error instanceof DecodeError, String(error));
     return undefined;
   }
 }
@@ -31,11 +31,11 @@ test("mutated lists are refused or read, and the signed bytes lie within", optio
     if (!crl) continue;
     accepted++;
     const { body, signature } = crl.signed;
-    assert.deepEqual(readSigned(der, "again").body, body);
-    assert.ok(body.length + signature.length < der.length);
-    for (const serial of crl.revoked) assert.match(serial, /^(?:[0-9a-f]{2})+$/);
+    assertEquals(readSigned(der, "again").body, body);
+    assert(body.length + signature.length < der.length);
+    for (const serial of crl.revoked) assertMatch(serial, /^(?:[0-9a-f]{2})+$/);
   }
-  assert.ok(accepted > RUNS / 100, `${accepted} of ${RUNS} accepted`);
+  assert(accepted > RUNS / 100, `${accepted} of ${RUNS} accepted`);
 });
 
 test("mutated PSS parameters are refused or give three values", options, () => {
@@ -45,13 +45,13 @@ test("mutated PSS parameters are refused or give three values", options, () => {
     "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d0609608648016503" +
     "0402010500a203020120";
   const sample = Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16));
-  assert.deepEqual(readPss(sample), {
+  assertEquals(readPss(sample), {
     hash: "2.16.840.1.101.3.4.2.1",
     maskHash: "2.16.840.1.101.3.4.2.1",
     saltLength: 32,
   });
   for (let run = 0; run < RUNS; run++) {
     const read = attempt(() => readPss(mutate(sample, below)));
-    if (read) assert.ok(read.saltLength >= 0 && read.saltLength < 32_768);
+    if (read) assert(read.saltLength >= 0 && read.saltLength < 32_768);
   }
 });

@@ -1,7 +1,7 @@
 /** Mutated certificates: for any bytes, the reader returns or throws `DecodeError`, and the result can be
  *  printed on one line. FUZZ_RUNS sets the number of mutations. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
@@ -23,7 +23,7 @@ function attempt<T>(decode: () => T): T | undefined {
   try {
     return decode();
   } catch (error) {
-    assert.ok(error instanceof DecodeError, String(error));
+    assert(error instanceof DecodeError, String(error));
     return undefined;
   }
 }
@@ -42,14 +42,14 @@ test(
       accepted++;
       matchesHost(readCertificate(der), "a.example");
       for (const [name, value] of variables) {
-        assert.match(name, /^SSL_CLIENT_[A-Za-z0-9_]+$/);
+        assertMatch(name, /^SSL_CLIENT_[A-Za-z0-9_]+$/);
         // deno-lint-ignore no-control-regex
-        if (!name.includes("_CERT")) assert.doesNotMatch(value, /[\0-\x1f\x7f-\x9f\u2028\u2029]/);
-        assert.equal(new TextDecoder().decode(new TextEncoder().encode(value)), value);
+        if (!name.includes("_CERT")) assertNotMatch(value, /[\0-\x1f\x7f-\x9f\u2028\u2029]/);
+        assertStrictEquals(new TextDecoder().decode(new TextEncoder().encode(value)), value);
       }
     }
     // Mutations inside texts are harmless. If none were accepted, the test would test nothing.
-    assert.ok(accepted > RUNS / 100, `${accepted} of ${RUNS} accepted`);
+    assert(accepted > RUNS / 100, `${accepted} of ${RUNS} accepted`);
   },
 );
 
@@ -61,7 +61,7 @@ test("mutated PEM files are refused or encode back to the same blocks", options,
   for (let run = 0; run < RUNS / 10; run++) {
     const blocks = attempt(() => decodePem(mutate(file, below))) ?? [];
     const again = blocks.map(({ label, bytes }) => encodePem(label, bytes)).join("");
-    assert.deepEqual(
+    assertEquals(
       decodePem(new TextEncoder().encode(again)).map(({ bytes }) => bytes),
       blocks.map(({ bytes }) => bytes),
     );
@@ -73,6 +73,6 @@ test("mutated sessions are refused or give an id of 1 to 32 bytes", options, () 
   const session = Uint8Array.of(0x30, 17, 2, 1, 1, 2, 2, 3, 3, 4, 2, 192, 43, 4, 2, 7, 8, 4, 0);
   for (let run = 0; run < RUNS / 10; run++) {
     const id = attempt(() => sessionId(mutate(session, below)));
-    if (id) assert.ok(id.length > 0 && id.length <= 32);
+    if (id) assert(id.length > 0 && id.length <= 32);
   }
 });

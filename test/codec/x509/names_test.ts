@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { fromLatin1 } from "../../../src/codec/bytes.ts";
 import { TAG } from "../../../src/codec/der.ts";
@@ -21,7 +21,7 @@ test("a name on one line has OpenSSL's order and short names", () => {
     [["1.2.840.113549.1.9.1", TAG.ia5, "a@b.example"]],
     [["1.2.3.4", TAG.utf8, "y"]],
   );
-  assert.equal(
+  assertStrictEquals(
     oneLine(subject),
     "/C=US/ST=New York/CN=x+OU=unit/emailAddress=a@b.example/1.2.3.4=y",
   );
@@ -29,15 +29,15 @@ test("a name on one line has OpenSSL's order and short names", () => {
 
 test("bytes that are not printable ASCII are escaped on the line", () => {
   const value = utf8("a\n\0\x7fü/b+c\\d");
-  assert.equal(
+  assertStrictEquals(
     oneLine(name([[CN, TAG.utf8, value]])),
     "/CN=a\\x0A\\x00\\x7F\\xC3\\xBC\\/b\\+c\\d",
   );
 });
 
 test("an empty name is an empty line without components", () => {
-  assert.equal(oneLine(name()), "");
-  assert.deepEqual(components(name()), []);
+  assertStrictEquals(oneLine(name()), "");
+  assertEquals(components(name()), []);
 });
 
 test("each of mod_ssl's components is found", () => {
@@ -45,7 +45,7 @@ test("each of mod_ssl's components is found", () => {
     "2.5.4.6 2.5.4.8 2.5.4.7 2.5.4.10 2.5.4.11 2.5.4.3 2.5.4.12 2.5.4.43 2.5.4.42 2.5.4.4 " +
     "2.5.4.13 0.9.2342.19200300.100.1.1 1.2.840.113549.1.9.1 2.5.4.5";
   const subject = name(...oids.split(" ").map((oid) => [[oid, TAG.utf8, oid]] as const));
-  assert.deepEqual(
+  assertEquals(
     components(subject).map(([component]) => component),
     "C ST L O OU CN T I G S D UID Email".split(" "),
   );
@@ -57,7 +57,7 @@ test("the second component of a kind has the suffix _1, the third _2", () => {
     [["2.5.4.11", TAG.utf8, "u"], [CN, TAG.utf8, "b"]],
     [[CN, TAG.utf8, "c"]],
   );
-  assert.deepEqual(components(subject), [["CN", "a"], ["OU", "u"], ["CN_1", "b"], ["CN_2", "c"]]);
+  assertEquals(components(subject), [["CN", "a"], ["OU", "u"], ["CN_1", "b"], ["CN_2", "c"]]);
 });
 
 test("every string type becomes the text it stands for", () => {
@@ -71,7 +71,7 @@ test("every string type becomes the text it stands for", () => {
     [TAG.utf8, utf8("\ufeffbom"), "\ufeffbom"],
   ];
   for (const [tag, value, expected] of cases) {
-    assert.deepEqual(components(name([[CN, tag, value]])), [["CN", expected]]);
+    assertEquals(components(name([[CN, tag, value]])), [["CN", expected]]);
   }
 });
 
@@ -90,7 +90,7 @@ test("what would break a line or has no UTF-8 form is escaped in components", ()
     [TAG.universal, Uint8Array.of(0xff, 0, 0, 0), "\\FF\\00\\00\\00"],
   ];
   for (const [tag, value, expected] of cases) {
-    assert.deepEqual(components(name([[CN, tag, value]])), [["CN", expected]]);
+    assertEquals(components(name([[CN, tag, value]])), [["CN", expected]]);
   }
 });
 
@@ -101,23 +101,23 @@ test("a value that is no string is printed as its encoding", () => {
       element(TAG.set, sequence(Uint8Array.of(6, 3, 0x55, 4, 3), value)),
     ),
   })).subject;
-  assert.equal(oneLine(subject), "/CN=0\\x03\\x02\\x01\\x05");
+  assertStrictEquals(oneLine(subject), "/CN=0\\x03\\x02\\x01\\x05");
 });
 
 test("a long text is cut and says so, never within a character", () => {
-  assert.equal(escapeText("a".repeat(MAX_TEXT)).length, MAX_TEXT);
+  assertStrictEquals(escapeText("a".repeat(MAX_TEXT)).length, MAX_TEXT);
   const long = escapeText("a".repeat(MAX_TEXT + 1));
-  assert.equal(long.length, MAX_TEXT);
-  assert.ok(long.endsWith("a..."));
+  assertStrictEquals(long.length, MAX_TEXT);
+  assert(long.endsWith("a..."));
   const wide = escapeText("a" + "😀".repeat(MAX_TEXT));
-  assert.ok(wide.endsWith("😀..."));
+  assert(wide.endsWith("😀..."));
   const line = oneLine(name([[CN, TAG.utf8, "\n".repeat(10_000)]]));
-  assert.equal(line.length, MAX_TEXT);
-  assert.ok(line.endsWith("..."));
+  assertStrictEquals(line.length, MAX_TEXT);
+  assert(line.endsWith("..."));
 });
 
 test("a field of 10,000 plain characters is not cut", () => {
   const subject = name([[CN, TAG.utf8, "a".repeat(10_000)]]);
-  assert.equal(oneLine(subject), `/CN=${"a".repeat(10_000)}`);
-  assert.equal(components(subject)[0]?.[1], "a".repeat(10_000));
+  assertStrictEquals(oneLine(subject), `/CN=${"a".repeat(10_000)}`);
+  assertStrictEquals(components(subject)[0]?.[1], "a".repeat(10_000));
 });

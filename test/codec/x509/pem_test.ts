@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
@@ -8,13 +8,13 @@ const FIVE = "-----BEGIN X-----\nAQIDBAU=\n-----END X-----\n";
 
 test("blocks come in order and the text around them is skipped", () => {
   const blocks = decode(`subject=x\n${FIVE}\n  more\n${FIVE.replaceAll("X", "RSA PRIVATE KEY")}`);
-  assert.deepEqual(blocks.map(({ label }) => label), ["X", "RSA PRIVATE KEY"]);
-  assert.deepEqual(blocks.map(({ bytes }) => [...bytes]), [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]);
+  assertEquals(blocks.map(({ label }) => label), ["X", "RSA PRIVATE KEY"]);
+  assertEquals(blocks.map(({ bytes }) => [...bytes]), [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]);
 });
 
 test("a file without a block is an empty list", () => {
-  assert.deepEqual(decode(""), []);
-  assert.deepEqual(decode("\0\xff binary"), []);
+  assertEquals(decode(""), []);
+  assertEquals(decode("\0\xff binary"), []);
 });
 
 test("line ends of any kind, a byte order mark and trailing blanks are accepted", () => {
@@ -28,7 +28,7 @@ test("line ends of any kind, a byte order mark and trailing blanks are accepted"
       FIVE.replace("QID", "Q\nI D"),
     ]
   ) {
-    assert.deepEqual(decode(text).map(({ bytes }) => [...bytes]), [[1, 2, 3, 4, 5]]);
+    assertEquals(decode(text).map(({ bytes }) => [...bytes]), [[1, 2, 3, 4, 5]]);
   }
 });
 
@@ -36,23 +36,23 @@ test("the headers of an encrypted key are read, continued lines too", () => {
   const [block] = decode(
     "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,\n 00FF\n\nAQ==\n-----END EC PRIVATE KEY-----\n",
   );
-  assert.deepEqual([...block?.headers ?? []], [
+  assertEquals([...block?.headers ?? []], [
     ["Proc-Type", "4,ENCRYPTED"],
     ["DEK-Info", "AES-256-CBC,00FF"],
   ]);
-  assert.deepEqual([...block?.bytes ?? []], [1]);
+  assertEquals([...block?.bytes ?? []], [1]);
 });
 
 test("what is encoded is 64 characters a line and decodes to the same bytes", () => {
   for (let length = 0; length < 200; length++) {
     const bytes = Uint8Array.from({ length }, (_, i) => i * 7 + length);
     const text = encodePem("CERTIFICATE", bytes);
-    assert.ok(text.split("\n").every((line) => line.length <= 64));
-    assert.equal(
+    assert(text.split("\n").every((line) => line.length <= 64));
+    assertStrictEquals(
       text.split("\n").slice(1, -2).join(""),
       btoa(String.fromCharCode(...bytes)),
     );
-    assert.deepEqual(decode(text), [{ label: "CERTIFICATE", headers: new Map(), bytes }]);
+    assertEquals(decode(text), [{ label: "CERTIFICATE", headers: new Map(), bytes }]);
   }
 });
 
@@ -118,31 +118,34 @@ const DAMAGED: readonly [claim: string, line: string][] = [
 ];
 for (const [claim, begin] of DAMAGED) {
   test(`a BEGIN line with ${claim} is an error and names its line, as does such an END line`, () => {
-    assert.throws(() => decode(`${FIVE}${begin}\nAQIDBAU=\n${END}\n`), {
-      name: "DecodeError",
-      message: "pem: damaged BEGIN or END at line 4",
-    });
+    assertStrictEquals(
+      assertThrows(() => decode(`${FIVE}${begin}\nAQIDBAU=\n${END}\n`), DecodeError).message,
+      "pem: damaged BEGIN or END at line 4",
+    );
     // Also without the END line, which may be damaged, too.
-    assert.throws(() => decode(`${begin}\n`), { message: "pem: damaged BEGIN or END at line 1" });
+    assertStrictEquals(
+      assertThrows(() => decode(`${begin}\n`), Error).message,
+      "pem: damaged BEGIN or END at line 1",
+    );
     const end = begin.replace("BEGIN", "END").replace("begin", "end");
-    assert.throws(() => decode(`${BEGIN}\nAQIDBAU=\n${end}\n${FIVE}`), DecodeError);
+    assertThrows(() => decode(`${BEGIN}\nAQIDBAU=\n${end}\n${FIVE}`), DecodeError);
   });
 }
 
 test("a block without its BEGIN line is an error", () => {
-  assert.throws(() => decode(`${FIVE}AQIDBAU=\n${END}\n`), /damaged BEGIN or END at line 5$/);
+  assertThrows(() => decode(`${FIVE}AQIDBAU=\n${END}\n`), Error, /damaged BEGIN or END at line 5$/);
 });
 
 test("files of two bytes a character are an error, whichever comes first", () => {
   for (const text of [`\xff\xfe${wide(CRL)}`, `\xfe\xff\0${wide(CRL).slice(0, -1)}`]) {
-    assert.throws(() => decode(text), /damaged BEGIN or END at line 1$/);
+    assertThrows(() => decode(text), Error, /damaged BEGIN or END at line 1$/);
   }
 });
 
 test("a byte order mark is skipped wherever a block may begin", () => {
   const mark = "\xef\xbb\xbf";
   const blocks = decode(`${mark}${FIVE}${mark}${mark}${CRL}${mark}text\n${CRL}`);
-  assert.deepEqual(blocks.map(({ label }) => label), ["X", "X509 CRL", "X509 CRL"]);
+  assertEquals(blocks.map(({ label }) => label), ["X", "X509 CRL", "X509 CRL"]);
 });
 
 test("text that only speaks of beginnings and ends is text", () => {
@@ -155,27 +158,23 @@ test("text that only speaks of beginnings and ends is text", () => {
     "====== END OF LIST ======",
     "    X509v3 Subject Key Identifier:",
   ].join("\n");
-  assert.equal(decode(`${text}\n${FIVE}${text}\n`).length, 1);
+  assertStrictEquals(decode(`${text}\n${FIVE}${text}\n`).length, 1);
 });
 
 for (const [claim, text, message] of REFUSED) {
   test(`the reader refuses ${claim}`, () => {
-    assert.throws(() => decode(text), (error: unknown) => {
-      assert.ok(error instanceof DecodeError);
-      assert.match(error.message, message);
-      return true;
-    });
+    assertThrows(() => decode(text), DecodeError, message);
   });
 }
 
 test("a file above 4 MiB is refused", () => {
-  assert.throws(() => decodePem(new Uint8Array((4 << 20) + 1)), DecodeError);
+  assertThrows(() => decodePem(new Uint8Array((4 << 20) + 1)), DecodeError);
 });
 
 test("every truncation of a block is refused or empty", () => {
   for (let length = 0; length < FIVE.length - 1; length++) {
     const text = FIVE.slice(0, length);
-    if (length < "-----BEGIN".length) assert.deepEqual(decode(text), []);
-    else assert.throws(() => decode(text), DecodeError);
+    if (length < "-----BEGIN".length) assertEquals(decode(text), []);
+    else assertThrows(() => decode(text), DecodeError);
   }
 });

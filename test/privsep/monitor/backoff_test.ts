@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { backoff } from "../../../src/privsep/monitor/backoff.ts";
 
@@ -10,7 +10,7 @@ test("a worker that dies at once is started again later and later, up to ten sec
     clock.ms += wait;
     return wait;
   });
-  assert.deepEqual(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+  assertEquals(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
 });
 
 test("one that has served for half a second is replaced at once, and all begins anew", () => {
@@ -19,11 +19,11 @@ test("one that has served for half a second is replaced at once, and all begins 
   for (let n = 0; n < 5; n++) delay();
   began();
   clock.ms += 500;
-  assert.equal(delay(), 0);
-  assert.equal(delay(), 100);
+  assertStrictEquals(delay(), 0);
+  assertStrictEquals(delay(), 100);
   began();
   clock.ms += 499;
-  assert.equal(delay(), 200);
+  assertStrictEquals(delay(), 200);
   clock.ms += 10_000; // no new `began`: the time belongs to the worker before
-  assert.equal(delay(), 400);
+  assertStrictEquals(delay(), 400);
 });

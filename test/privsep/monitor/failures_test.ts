@@ -1,10 +1,10 @@
 /** System calls of the monitor that fail while it works for a worker: only the one request fails, or the
  *  one worker that cannot start. All others continue, and so does the worker when the calls work again. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
@@ -46,8 +46,8 @@ async function startOne(puppet: Puppet, delayed = false): Promise<Program> {
 
 function echoes({ libc }: Stage, { fds: [input, output] }: Program): void {
   libc.write(input as number, fromLatin1("still here\n"));
-  assert.notEqual(libc.poll(output as number, 1, 5000), 0);
-  assert.equal(new TextDecoder().decode(libc.read(output as number, 100)), "still here\n");
+  assertNotStrictEquals(libc.poll(output as number, 1, 5000), 0);
+  assertStrictEquals(new TextDecoder().decode(libc.read(output as number, 100)), "still here\n");
 }
 
 type Made = Stage & { readonly puppets: Puppet[] };
@@ -70,9 +70,9 @@ async function failing(
     Object.assign(breaks, { call, code });
     await attempt(made, bad, breaks, programs[0]);
     breaks.call = undefined;
-    assert.ok(!good.gone, `${call} ${code}: the neighbour was ended`);
+    assert(!good.gone, `${call} ${code}: the neighbour was ended`);
     for (const program of programs) if (!program.puppet.gone) echoes(made, program);
-    assert.equal(made.monitor.slots.running, 2, `${call} ${code}`);
+    assertStrictEquals(made.monitor.slots.running, 2, `${call} ${code}`);
   }
   await made.close();
   for (const { fds } of programs) for (const fd of fds) made.libc.close(fd);
@@ -91,7 +91,7 @@ function refused(delayed: boolean): (made: Made, bad: Puppet, breaks: Breaks) =>
     bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGKILL" }));
     await bad.hear("EXITED");
     for (const fd of fds) libc.close(fd);
-    assert.ok(!bad.gone);
+    assert(!bad.gone);
   };
 }
 
@@ -99,11 +99,11 @@ test("a program that cannot be signalled costs its worker nothing", () =>
   failing("kill", async ({ lines }, bad, _breaks, { id }) => {
     bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGTERM" }));
     await settled("the log tells", () => lines.length > 0);
-    assert.match(
+    assertMatch(
       lines.join("\n"),
       /^test: error: unable to end pid \d+: it has become another user$/,
     );
-    assert.ok(!bad.gone);
+    assert(!bad.gone);
   }));
 
 test("a program that cannot be started costs one START", () => failing("launch", refused(false)));
@@ -117,7 +117,7 @@ test("descriptors that cannot be passed are passed later", () =>
   failing("sendDescriptors", async ({ libc }, bad, breaks) => {
     const id = limits(bad, false);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.ok(!bad.gone);
+    assert(!bad.gone);
     breaks.call = undefined;
     await bad.hear("STARTED");
     const fds = bad.fds(2);
@@ -157,7 +157,7 @@ for (const call of ["open", "dup"]) {
       breaks.call = undefined;
       await bad.hear("FILES");
       bad.dropDescriptors();
-      assert.ok(!bad.gone);
+      assert(!bad.gone);
     }, { argv: ["-x", path] });
   });
 }
@@ -172,7 +172,7 @@ test("rules that cannot be read cost one START", async (t) => {
     bad.dropDescriptors();
     limits(bad, false, true);
     await Promise.race([bad.hear("REFUSED"), within(bad.ended, "end")]);
-    assert.ok(!bad.gone);
+    assert(!bad.gone);
     breaks.call = undefined;
     const { id, fds } = await startOne(bad);
     bad.say(FROM_WORKER.encode({ kind: "KILL", id, signal: "SIGKILL" }));
@@ -228,7 +228,7 @@ test("a worker that cannot get the port is started again", () =>
       next.send({ kind: "READY" });
       await within(next.ended, "end of the worker");
       await settled("a line", () => made.lines.length > 0);
-      assert.match(made.lines.join("\n"), /unable to start a worker: dup: it fails/);
+      assertMatch(made.lines.join("\n"), /unable to start a worker: dup: it fails/);
       breaks.call = undefined;
       await nextServing(made);
     },

@@ -2,7 +2,7 @@
  *  state. The monitor survives, starts only its own program with variables that it knows, keeps to -c, and
  *  answers the other worker. FUZZ_RUNS sets the number of frames. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
@@ -92,24 +92,24 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
       good.send({ kind: "CANCEL", id: 1 });
       await read();
       bad.dropDescriptorsIfOpen();
-      assert.ok(made.monitor.slots.running <= 3);
+      assert(made.monitor.slots.running <= 3);
       if (below(3) === 0) { for (const program of made.running) program.kill("SIGTERM"); }
     }
     lives++;
     if (!bad.gone) survived++;
     started += made.programs.length;
     for (const { command, env, user } of made.programs) {
-      assert.deepEqual([command, user], [["cat"], undefined]);
+      assertEquals([command, user], [["cat"], undefined]);
       for (const name of Object.keys(env)) {
         const own = name === "PATH" || /^SSL(?:CTL|READ|WRITE)FD$/.test(name);
-        assert.ok(own || (isFromWorker(name) && /^[A-Za-z0-9_]+$/.test(name)), name);
+        assert(own || (isFromWorker(name) && /^[A-Za-z0-9_]+$/.test(name)), name);
       }
     }
     bad.kill();
     for (const program of made.running) program.kill("SIGTERM");
     await within(bad.ended, "end of the worker");
     await settled("its slots are free", () => made.monitor.slots.running === 0);
-    assert.equal(made.monitor.slots.waiting, 0);
+    assertStrictEquals(made.monitor.slots.waiting, 0);
     good.send({ ...START, id: 1, ruled: false, variables: new Map() });
     await good.hear("STARTED");
     good.dropDescriptors();
@@ -117,5 +117,5 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
     good.close();
   }
   await settled("descriptors given back", () => openFiles().length <= before);
-  assert.ok(lives > 5 && survived > 0 && survived < lives && started > 0, `${lives} ${survived}`);
+  assert(lives > 5 && survived > 0 && survived < lives && started > 0, `${lives} ${survived}`);
 });

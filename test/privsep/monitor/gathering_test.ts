@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import type { CountKind } from "../../../src/metrics/registry.ts";
@@ -48,11 +48,11 @@ function gathering(count: number, timeouts = 60_000) {
 test("a scrape gets the sum of all workers, once the last has answered", () => {
   const { gathering: g, workers: [a, b, c] } = gathering(3);
   g.scrape(a, 5, counts(1, 0.5, 2));
-  assert.deepEqual([a.asked, b.asked, c.asked], [[], [1], [1]]);
+  assertEquals([a.asked, b.asked, c.asked], [[], [1], [1]]);
   g.take(b, 1, counts(10, 0.25, 20));
-  assert.equal(a.totals.length, 0);
+  assertStrictEquals(a.totals.length, 0);
   g.take(c, 1, counts(100, 0, 200));
-  assert.deepEqual(a.totals, [{
+  assertEquals(a.totals, [{
     id: 5,
     totals: {
       counts: counts(111, 0.75, 222),
@@ -67,7 +67,7 @@ test("a scrape gets the sum of all workers, once the last has answered", () => {
 test("a worker alone is answered at once", () => {
   const { gathering: g, workers: [a] } = gathering(1);
   g.scrape(a, 1, counts(1, 2, 3));
-  assert.deepEqual(a.sums, [1, 2, 3]);
+  assertEquals(a.sums, [1, 2, 3]);
 });
 
 test("one that does not answer is left out, but for what it has counted, and is counted itself", async () => {
@@ -77,17 +77,17 @@ test("one that does not answer is left out, but for what it has counted, and is 
   g.scrape(a, 1, counts(1, 0.5, 2));
   g.take(b, 1, counts(10, 0.25, 20));
   await answered;
-  assert.deepEqual(a.sums, [111, 0.75, 22]);
-  assert.equal(a.totals[0]?.totals.silent, 1);
+  assertEquals(a.sums, [111, 0.75, 22]);
+  assertStrictEquals(a.totals[0]?.totals.silent, 1);
   g.take(c, 1, counts(101, 0, 201)); // too late: no worker is answered twice
-  assert.equal(a.totals.length, 1);
+  assertStrictEquals(a.totals.length, 1);
   g.scrape(a, 2, counts(1, 0.5, 2));
   g.take(c, 1, counts(102, 0, 202)); // still for the first round
   g.take(b, 2, counts(10, 0.25, 20));
-  assert.equal(a.totals.length, 1);
+  assertStrictEquals(a.totals.length, 1);
   g.take(c, 2, counts(103, 0, 203));
-  assert.deepEqual(a.sums, [114, 0.75, 225]);
-  assert.equal(a.totals[1]?.totals.silent, 1);
+  assertEquals(a.sums, [114, 0.75, 225]);
+  assertStrictEquals(a.totals[1]?.totals.silent, 1);
 });
 
 test("counters of workers that have ended stay, their states vanish", () => {
@@ -99,16 +99,16 @@ test("counters of workers that have ended stay, their states vanish", () => {
     g.gone(worker, end);
   }
   g.scrape(a, 1, counts(1, 0.5, 2));
-  assert.deepEqual(a.sums, [111, 0.75, 2]);
-  assert.equal(a.totals[0]?.totals.workers, 1);
-  assert.deepEqual(a.totals[0]?.totals.ended, { signal: 1, breach: 1, exit: 0 });
+  assertEquals(a.sums, [111, 0.75, 2]);
+  assertStrictEquals(a.totals[0]?.totals.workers, 1);
+  assertEquals(a.totals[0]?.totals.ended, { signal: 1, breach: 1, exit: 0 });
   // A successor begins at 0. That is no decrease, because it is another worker.
   const next = new Fake();
   serving.add(next);
   g.take(next, 0, counts(0, 0, 1));
   g.scrape(a, 2, counts(1, 0.5, 2));
   g.take(next, 2, counts(1, 0, 1));
-  assert.deepEqual(a.sums, [112, 0.75, 3]);
+  assertEquals(a.sums, [112, 0.75, 3]);
 });
 
 test("one that ends while it is waited for is not waited for", () => {
@@ -117,8 +117,8 @@ test("one that ends while it is waited for is not waited for", () => {
   g.scrape(a, 1, counts(1, 0.5, 2));
   serving.delete(b);
   g.gone(b, "exit");
-  assert.deepEqual(a.sums, [11, 0.75, 2]);
-  assert.deepEqual(a.totals[0]?.totals.ended, { signal: 0, breach: 0, exit: 1 });
+  assertEquals(a.sums, [11, 0.75, 2]);
+  assertEquals(a.totals[0]?.totals.ended, { signal: 0, breach: 0, exit: 1 });
 });
 
 test("when the one that asked ends, its successor may ask", () => {
@@ -127,12 +127,12 @@ test("when the one that asked ends, its successor may ask", () => {
   serving.delete(a);
   g.gone(a, "signal");
   g.take(b, 1, counts(10, 0.25, 20));
-  assert.equal(a.totals.length, 0);
+  assertStrictEquals(a.totals.length, 0);
   const next = new Fake();
   serving.add(next);
   g.scrape(next, 1, counts(0, 0, 0));
   g.take(b, 2, counts(10, 0.25, 20));
-  assert.deepEqual(next.sums, [11, 0.75, 20]);
+  assertEquals(next.sums, [11, 0.75, 20]);
 });
 
 test("fractions that come to less in another order are shown as before", () => {
@@ -144,12 +144,12 @@ test("fractions that come to less in another order are shown as before", () => {
   };
   g.take(b, 0, counts(0, 0.1, 0));
   g.take(c, 0, counts(0, 0.2, 0));
-  assert.equal(scrape(a, 1, 0.3), 0.1 + 0.2 + 0.3);
+  assertStrictEquals(scrape(a, 1, 0.3), 0.1 + 0.2 + 0.3);
   for (const worker of [c, a, b]) g.gone(worker, "signal");
-  assert.ok(0.2 + 0.3 + 0.1 < 0.1 + 0.2 + 0.3);
+  assert(0.2 + 0.3 + 0.1 < 0.1 + 0.2 + 0.3);
   const next = new Fake();
-  assert.equal(scrape(next, 1, 0), 0.1 + 0.2 + 0.3);
-  assert.equal(scrape(next, 2, 1), 0.2 + 0.3 + 0.1 + 1);
+  assertStrictEquals(scrape(next, 1, 0), 0.1 + 0.2 + 0.3);
+  assertStrictEquals(scrape(next, 2, 1), 0.2 + 0.3 + 0.1 + 1);
 });
 
 test("no worker is answered after the end", () => {
@@ -157,19 +157,19 @@ test("no worker is answered after the end", () => {
   g.scrape(a, 1, counts(1, 0.5, 2));
   g.stop();
   g.take(b, 1, counts(10, 0.25, 20));
-  assert.equal(a.totals.length, 0);
+  assertStrictEquals(a.totals.length, 0);
 });
 
 test("a second scrape at once, an answer to no question and numbers that are none are refused", () => {
   const { gathering: g, workers: [a, b] } = gathering(2);
-  assert.throws(() => g.take(b, 1, counts(0, 0, 0)), /privsep: id: no round 1/);
+  assertThrows(() => g.take(b, 1, counts(0, 0, 0)), Error, /privsep: id: no round 1/);
   g.scrape(a, 1, counts(1, 0.5, 2));
-  assert.throws(() => g.scrape(a, 2, counts(1, 0.5, 2)), /privsep: scrape: another/);
-  assert.throws(() => g.scrape(b, 1, counts(1, 0.5, 2)), DecodeError);
+  assertThrows(() => g.scrape(a, 2, counts(1, 0.5, 2)), Error, /privsep: scrape: another/);
+  assertThrows(() => g.scrape(b, 1, counts(1, 0.5, 2)), DecodeError);
   for (const odd of [counts(NaN, 0, 0), counts(-1, 0, 0), counts(0, 0), counts(0, 0, 0, 0)]) {
-    assert.throws(() => g.take(b, 1, odd), DecodeError);
+    assertThrows(() => g.take(b, 1, odd), DecodeError);
   }
   g.take(b, 1, counts(10, 0.25, 20));
-  assert.deepEqual(a.sums, [11, 0.75, 22]); // none of the refused counts
-  assert.throws(() => g.take(b, 0, counts(9, 0.25, 20)), /privsep: counts: less than before/);
+  assertEquals(a.sums, [11, 0.75, 22]); // none of the refused counts
+  assertThrows(() => g.take(b, 0, counts(9, 0.25, 20)), Error, /privsep: counts: less than before/);
 });

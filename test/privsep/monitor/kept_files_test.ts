@@ -1,9 +1,9 @@
 /** A worker that replaces another starts with the last files that were good. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { HandedFiles } from "../../../src/privsep/handed_files.ts";
 import { FROM_WORKER, type MessageKind } from "../../../src/privsep/messages.ts";
@@ -70,7 +70,7 @@ test("what is broken when a worker dies is handed to its successor as it was, an
   puppet.kill();
   puppet = await made.next();
   let { before, after } = await serve(puppet);
-  assert.deepEqual([before.kept, after.count], [[], 0], "nobody has said that anything is good");
+  assertEquals([before.kept, after.count], [[], 0], "nobody has said that anything is good");
 
   // A good renewal, then a bad one.
   put(cert, "C2");
@@ -85,16 +85,16 @@ test("what is broken when a worker dies is handed to its successor as it was, an
   puppet.kill();
   puppet = await made.next();
   ({ before, after } = await serve(puppet));
-  assert.deepEqual(before.kept.sort(), ["a.pem file A1", "ca folder ", "cert file C2"]);
-  assert.ok(after.count > 0, "what is there now comes before the socket");
+  assertEquals(before.kept.sort(), ["a.pem file A1", "ca folder ", "cert file C2"]);
+  assert(after.count > 0, "what is there now comes before the socket");
 
   // If a worker cannot start with the kept files, its successor gets the current ones.
   puppet.kill();
   puppet = await made.next();
-  assert.equal((await upTo(puppet, "INIT")).kept.length, 3);
+  assertStrictEquals((await upTo(puppet, "INIT")).kept.length, 3);
   puppet.kill();
   puppet = await made.next();
-  assert.deepEqual((await upTo(puppet, "INIT")).kept, []);
+  assertEquals((await upTo(puppet, "INIT")).kept, []);
   await made.close();
   fs.rmSync(folder, { recursive: true });
 });
@@ -115,15 +115,15 @@ test("files that are too large are not kept, and neither is what cannot be opene
       `${file.stamp} ${bytes?.length}`
     );
   note(4 << 20, "whole");
-  assert.deepEqual(differing(), [`whole ${4 << 20}`]);
+  assertEquals(differing(), [`whole ${4 << 20}`]);
   kept.note({
     file: { path, is: "error", stamp: "x", error: { code: "EACCES", message: "" } },
     fd: undefined,
   });
   kept.confirm();
-  assert.deepEqual(differing(), [`whole ${4 << 20}`]);
+  assertEquals(differing(), [`whole ${4 << 20}`]);
   note((4 << 20) + 1, "too large");
-  assert.deepEqual(differing(), []);
+  assertEquals(differing(), []);
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -131,10 +131,10 @@ test("a worker reads what was kept as any file, until it is handed over anew", (
   const files = new HandedFiles(libc);
   const path = "/nowhere/f";
   files.keep({ path, is: "file", stamp: "old" }, Uint8Array.of(1, 2));
-  assert.deepEqual(files.read(path, 9), Uint8Array.of(1, 2));
-  assert.equal(files.stamp(path), "old");
+  assertEquals(files.read(path, 9), Uint8Array.of(1, 2));
+  assertStrictEquals(files.stamp(path), "old");
   files.take({ path, is: "absent", stamp: "absent" }, undefined);
-  assert.equal(files.stamp(path), undefined);
+  assertStrictEquals(files.stamp(path), undefined);
   files.keep({ path: "/nowhere", is: "folder", stamp: "s", names: ["f"] }, undefined);
-  assert.deepEqual(files.list("/nowhere"), ["f"]);
+  assertEquals(files.list("/nowhere"), ["f"]);
 });

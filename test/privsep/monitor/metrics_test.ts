@@ -1,8 +1,8 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import { FatalError } from "../../../src/errors.ts";
@@ -14,7 +14,7 @@ import { MonitorMetrics } from "../../../src/privsep/monitor/metrics.ts";
 import { currentRuntime } from "../../../src/runtime/current.ts";
 
 const { libc } = await currentRuntime();
-assert.ok(libc);
+assert(libc);
 
 const dir = fs.mkdtempSync(join(tmpdir(), "monitor-metrics-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -34,7 +34,7 @@ class Fake {
 
 function metrics(address: MetricsAddress, ...workers: Fake[]): MonitorMetrics<Fake> {
   const log = new Log({ verbosity: 0, form: "text", name: "test" });
-  assert.ok(libc);
+  assert(libc);
   return new MonitorMetrics({ address, libc, log, serving: () => workers, programs: () => 0 });
 }
 
@@ -43,7 +43,7 @@ const NOTHING = new Float64Array(countKinds().length);
 /** The last message to the worker, which must be TOTALS. */
 function totals(worker: Fake) {
   const last = worker.told.at(-1);
-  assert.ok(last?.kind === "TOTALS");
+  assert(last?.kind === "TOTALS");
   return last;
 }
 
@@ -63,30 +63,30 @@ test("each worker with index 0 gets the same listening socket, and no other work
   const m = metrics({ host: "127.0.0.1", port: 0 });
   m.listen();
   for (const worker of [first, next, other]) m.introduce(worker);
-  assert.deepEqual([other.told, other.fds], [[], []]);
+  assertEquals([other.told, other.fds], [[], []]);
   const [a = -1, b = -1] = [...first.fds, ...next.fds];
   const { port } = libc.getsockname(a);
-  assert.equal(libc.getsockname(b).port, port);
+  assertStrictEquals(libc.getsockname(b).port, port);
   const [told] = first.told;
-  assert.ok(told?.kind === "METRICS");
+  assert(told?.kind === "METRICS");
   const { started, socket } = told.introduction;
-  assert.ok(socket && Math.abs(started - Date.now() / 1000) < 600);
+  assert(socket && Math.abs(started - Date.now() / 1000) < 600);
   libc.close(a); // the first worker has died; new clients wait in the queue
-  assert.ok(await connects(port));
+  assert(await connects(port));
   libc.close(b);
-  assert.ok(await connects(port));
+  assert(await connects(port));
   m.close();
-  assert.ok(!await connects(port));
+  assert(!await connects(port));
 });
 
 test("an address that cannot be bound is fatal", () => {
   const taken = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 1 });
   try {
-    assert.throws(() => metrics({ host: "127.0.0.1", port: taken.port }).listen(), (error) => {
-      assert.ok(error instanceof FatalError);
-      assert.match(error.message, /^unable to listen for --metrics on 127\.0\.0\.1:[0-9]+: /);
-      return true;
-    });
+    assertThrows(
+      () => metrics({ host: "127.0.0.1", port: taken.port }).listen(),
+      FatalError,
+      /^unable to listen for --metrics on 127\.0\.0\.1:[0-9]+: /,
+    );
   } finally {
     libc.close(taken.fd);
   }
@@ -104,7 +104,7 @@ test("the socket's file goes with the server, and a successor's stays", async ()
     const m = metrics({ path }, worker);
     m.listen();
     m.introduce(worker);
-    assert.deepEqual(worker.fds, []);
+    assertEquals(worker.fds, []);
     const servers = [await bind(path)];
     m.placed(worker);
     if (replaced) {
@@ -112,7 +112,7 @@ test("the socket's file goes with the server, and a successor's stays", async ()
       servers.push(await bind(path));
     }
     m.close();
-    assert.equal(fs.existsSync(path), replaced);
+    assertStrictEquals(fs.existsSync(path), replaced);
     for (const server of servers) server.close();
   }
 });
@@ -120,8 +120,8 @@ test("the socket's file goes with the server, and a successor's stays", async ()
 test("only the worker with index 0 answers scrapers", () => {
   const [zero, one] = [new Fake(0), new Fake(1)];
   const m = metrics({ path: join(dir, "none") }, zero, one);
-  assert.throws(() => m.scrape(one, { kind: "SCRAPE", id: 1, counts: NOTHING }), DecodeError);
-  assert.throws(() => m.placed(one), DecodeError);
+  assertThrows(() => m.scrape(one, { kind: "SCRAPE", id: 1, counts: NOTHING }), DecodeError);
+  assertThrows(() => m.placed(one), DecodeError);
   m.take(one, { kind: "COUNTS", id: 0, counts: NOTHING });
 });
 
@@ -131,7 +131,7 @@ test("why workers had to be replaced is told in three words", () => {
   const ends = ["signal", "signal", "breach", "exit", "exit", "exit"] as const;
   for (const end of ends) m.gone(new Fake(1), end);
   m.scrape(zero, { kind: "SCRAPE", id: 1, counts: NOTHING });
-  assert.deepEqual(totals(zero).ended, { signal: 2, breach: 1, exit: 3 });
+  assertEquals(totals(zero).ended, { signal: 2, breach: 1, exit: 3 });
 });
 
 test("after the end nothing that a worker still says matters", () => {
@@ -140,6 +140,6 @@ test("after the end nothing that a worker still says matters", () => {
   m.close();
   m.scrape(zero, { kind: "SCRAPE", id: 1, counts: NOTHING });
   m.take(zero, { kind: "COUNTS", id: 9, counts: new Float64Array(1) });
-  assert.deepEqual(zero.told, []);
+  assertEquals(zero.told, []);
   m.close();
 });

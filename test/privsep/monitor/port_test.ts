@@ -1,7 +1,7 @@
 /** After a drain the port is free: a worker that keeps its copy of the socket is found, even if it says
  *  that it has closed it. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { type Holder, Port } from "../../../src/privsep/monitor/port.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
@@ -72,7 +72,7 @@ test("no process is ended if none has a copy", async () => {
   port.drain();
   setTimeout(() => libc.close(copy), 30); // until then this process keeps the socket listening
   await within(port.untilFree(() => [honest]), "proof");
-  assert.deepEqual(honest.reasons, []);
+  assertEquals(honest.reasons, []);
   await gone(honest);
   await until(() => bindable(libc, number), "the port is free");
 });
@@ -85,9 +85,9 @@ test("the one that keeps its copy is ended, and no other", async () => {
   const holders = [honest, liar];
   liar.ended.then(() => holders.pop());
   await within(port.untilFree(() => holders), "proof");
-  assert.deepEqual(liar.reasons, ["it kept the port"]);
-  assert.deepEqual(honest.reasons, []);
-  assert.ok(bindable(libc, number));
+  assertEquals(liar.reasons, ["it kept the port"]);
+  assertEquals(honest.reasons, []);
+  assert(bindable(libc, number));
   await gone(honest);
 });
 
@@ -100,8 +100,8 @@ test("a supervisor's socket, which listens on, tells of a copy, too", async () =
   const holders = [honest, liar];
   liar.ended.then(() => holders.pop());
   await within(port.untilFree(() => holders), "proof");
-  assert.deepEqual([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
-  assert.ok(!bindable(libc, number), "the supervisor's socket was closed");
+  assertEquals([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
+  assert(!bindable(libc, number), "the supervisor's socket was closed");
   libc.close(supervisor);
   await gone(honest);
 });
@@ -114,7 +114,7 @@ test("without leave to look at processes, all are suspected as long as the socke
   const holders = [liar, honest];
   liar.ended.then(() => holders.shift());
   await within(port.untilFree(() => holders), "proof");
-  assert.deepEqual([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
-  assert.ok(bindable(libc, number));
+  assertEquals([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
+  assert(bindable(libc, number));
   await gone(honest);
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { RuleBook } from "../../../src/admit/rulebook.ts";
 import { concat } from "../../../src/codec/bytes.ts";
@@ -29,7 +29,7 @@ const none = undefined;
 const peer = (ip: string, host = "", info = "") => ({ ip, host, info });
 
 test("without rules there is nothing", () => {
-  assert.deepEqual(programRules({ early: none, late: none }, peer("192.0.2.1")), new Map());
+  assertEquals(programRules({ early: none, late: none }, peer("192.0.2.1")), new Map());
 });
 
 test("the variables that the monitor's own rules set for this peer only", () => {
@@ -48,28 +48,38 @@ test("the variables that the monitor's own rules set for this peer only", () => 
       [peer("192.0.2.9"), [["D", "4"]]],
       [peer("2001:db8::1"), [["D", "4"]]],
     ] as const
-  ) assert.deepEqual([...programRules({ early: none, late }, who)], wanted, JSON.stringify(who));
+  ) {
+    assertEquals<unknown>(
+      [...programRules({ early: none, late }, who)],
+      wanted,
+      JSON.stringify(who),
+    );
+  }
 });
 
 test("an early rule that says something decides alone; a silent one adds nothing", () => {
   const early = book('192.0.2.1:allow,E="early"');
   const late = book('192.0.2.1:allow,L="late"', '192.0.2.2:allow,L="late"');
-  assert.deepEqual([...programRules({ early, late }, peer("192.0.2.1"))], [["E", "early"]]);
-  assert.deepEqual([...programRules({ early, late }, peer("192.0.2.2"))], [["L", "late"]]);
-  assert.deepEqual([...programRules({ early, late: none }, peer("192.0.2.2"))], []);
+  assertEquals([...programRules({ early, late }, peer("192.0.2.1"))], [["E", "early"]]);
+  assertEquals([...programRules({ early, late }, peer("192.0.2.2"))], [["L", "late"]]);
+  assertEquals([...programRules({ early, late: none }, peer("192.0.2.2"))], []);
 });
 
 test("early rules do not see what the worker says of name and ident", () => {
   const early = book('=client.example:allow,E="1"', 'joe@192.0.2.1:allow,E="2"');
   const who = peer("192.0.2.1", "client.example", "joe");
-  assert.deepEqual([...programRules({ early, late: none }, who)], []);
+  assertEquals([...programRules({ early, late: none }, who)], []);
 });
 
 test("a peer that the rules deny gets no program, whatever the worker says", () => {
   const deny = book("192.0.2.1:deny", ":allow");
   for (const rules of [{ early: deny, late: none }, { early: none, late: deny }]) {
-    assert.throws(() => programRules(rules, peer("192.0.2.1")), /the rules deny this connection/);
-    assert.doesNotThrow(() => programRules(rules, peer("192.0.2.2")));
+    assertThrows(
+      () => programRules(rules, peer("192.0.2.1")),
+      Error,
+      /the rules deny this connection/,
+    );
+    programRules(rules, peer("192.0.2.2"));
   }
 });
 
@@ -81,21 +91,18 @@ test("rules that cannot be read give no program", () => {
     allowMissing: true,
     now: () => 0,
   });
-  assert.throws(() => programRules({ early: none, late }, peer("192.0.2.1")), /r\.cdb: gone/);
+  assertThrows(() => programRules({ early: none, late }, peer("192.0.2.1")), Error, /r\.cdb: gone/);
 });
 
 test("what is no address is no peer", () => {
   for (const ip of ["", "192.0.2", "192.0.2.1 ", "client.example", "fe80::1%1", "1".repeat(64)]) {
-    assert.throws(
-      () => programRules({ early: none, late: book(":allow") }, peer(ip)),
-      /^DecodeError: ip/,
-    );
+    assertThrows(() => programRules({ early: none, late: book(":allow") }, peer(ip)), Error, /^ip/);
   }
 });
 
 test("an ident answer cannot pass for a key of another kind", () => {
   const late = book('192.0.2.7:allow,A="1"', ":allow");
   for (const info of ["192.0.2.7", "=", "_", "^", "x@192.0.2.7", "\u0000".repeat(3), "@"]) {
-    assert.equal(programRules({ early: none, late }, peer("192.0.2.8", "", info)).size, 0);
+    assertStrictEquals(programRules({ early: none, late }, peer("192.0.2.8", "", info)).size, 0);
   }
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import fs from "node:fs";
 import { test } from "node:test";
 import { programUser } from "../../../src/privsep/monitor/program_user.ts";
@@ -20,7 +20,7 @@ const ofRule = ["LD_PRELOAD=evil.so", "X=a b"];
 test("without -u and -g a program is started as it is", () => {
   for (const runtime of [switches, cannot]) {
     for (const ids of [who(), who(undefined, undefined, [5])]) {
-      assert.deepEqual(programUser({ command, ...ids }, runtime)(env), { command, env });
+      assertEquals(programUser({ command, ...ids }, runtime)(env), { command, env });
     }
   }
 });
@@ -28,7 +28,7 @@ test("without -u and -g a program is started as it is", () => {
 test("a runtime that can switches user and group by itself", () => {
   for (const [uid, gid] of [[7, 8], [7, undefined], [undefined, 8]] as const) {
     const wanted = { command, user: { uid, gid }, env };
-    assert.deepEqual(programUser({ command, ...who(uid, gid) }, switches)(env), wanted);
+    assertEquals(programUser({ command, ...who(uid, gid) }, switches)(env), wanted);
   }
 });
 
@@ -45,13 +45,13 @@ test("else setpriv does, and always says what becomes of the groups", () => {
   ) {
     const launch = programUser({ command, ...ids }, runtime);
     const before = [path("setpriv"), ...words, "--"];
-    assert.deepEqual(launch(ofConnection), {
+    assertEquals(launch(ofConnection), {
       command: [...before, ...command],
       argv0: "setpriv",
       env: ofConnection,
     });
     // A rule's variables take effect only after the change of user, so env sets them.
-    assert.deepEqual(launch(env), {
+    assertEquals(launch(env), {
       command: [...before, path("env"), "--", ...ofRule, ...command],
       argv0: "setpriv",
       env: ofConnection,
@@ -61,20 +61,20 @@ test("else setpriv does, and always says what becomes of the groups", () => {
 
 test("a program whose name looks like an option of setpriv stays a program", () => {
   const { command: words } = programUser({ command: ["--help"], ...who(7, 8) }, cannot)({});
-  assert.deepEqual(words.slice(-2), ["--", "--help"]);
+  assertEquals(words.slice(-2), ["--", "--help"]);
 });
 
 test("a rule does not choose the program by PATH", () => {
   const { command: words } = programUser({ command: ["sh", "-c"], ...who(7, 8) }, cannot)({
     PATH: "/tmp",
   });
-  assert.match(words.slice(-3).join(" "), /^PATH=\/tmp \/\S+\/sh -c$/);
+  assertMatch(words.slice(-3).join(" "), /^PATH=\/tmp \/\S+\/sh -c$/);
 });
 
 test("a name with '=' does not become a variable", () => {
   const launch = programUser({ command: ["./a=b"], ...who(7, 8) }, cannot);
-  assert.throws(() => launch({ X: "1" }), /^Unsupported: unable to give \.\/a=b the variables/);
-  assert.equal(launch({}).command.at(-1), "./a=b");
+  assertThrows(() => launch({ X: "1" }), Error, /^unable to give \.\/a=b the variables/);
+  assertStrictEquals(launch({}).command.at(-1), "./a=b");
 });
 
 test("what is no UTF-8 goes by setpriv, whoever can switch", () => {
@@ -88,7 +88,7 @@ test("what is no UTF-8 goes by setpriv, whoever can switch", () => {
   ) {
     const launch = programUser({ command: [...words], ...who(7, 8) }, switches, base);
     const { command, user } = launch({ ...ofConnection, ...rule });
-    assert.equal(user, undefined);
-    assert.equal(command[0], path("setpriv"));
+    assertStrictEquals(user, undefined);
+    assertStrictEquals(command[0], path("setpriv"));
   }
 });

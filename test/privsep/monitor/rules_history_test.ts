@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
+import { assert, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
@@ -33,20 +33,20 @@ test("a connection admitted under earlier rules gets their variables, for a limi
   const options = { ...defaults(), rules: path, host: "0", port: "0", command: ["cat"] };
   const files = new FileWatcher(libc, [{ path, kind: "rules" }]);
   const history = new RulesHistory({ libc, files, options, now: () => clock.ms });
-  assert.equal(history.variables(PEER).get("V"), "one");
+  assertStrictEquals(history.variables(PEER).get("V"), "one");
   write("+V=two\0");
-  assert.equal(history.variables(PEER).get("V"), "one", "not before the workers have it");
+  assertStrictEquals(history.variables(PEER).get("V"), "one", "not before the workers have it");
   history.renew();
-  assert.equal(history.variables(PEER).get("V"), "two");
+  assertStrictEquals(history.variables(PEER).get("V"), "two");
   write("D\0");
   history.renew();
-  assert.equal(history.variables(PEER).get("V"), "two");
+  assertStrictEquals(history.variables(PEER).get("V"), "two");
   clock.ms += 200_000;
-  assert.throws(() => history.variables(PEER), /the rules deny this connection/);
+  assertThrows(() => history.variables(PEER), Error, /the rules deny this connection/);
   rmSync(path);
   history.renew();
   clock.ms += 200_000;
-  assert.throws(() => history.variables(PEER), /no such file/);
+  assertThrows(() => history.variables(PEER), Error, /no such file/);
 });
 
 test("old rules are closed", async (t) => {
@@ -65,7 +65,7 @@ test("old rules are closed", async (t) => {
   for (let i = 0; i < 70; i++) change(i);
   const before = open();
   for (let i = 0; i < 100; i++) change(i);
-  assert.ok(open() <= before + 1, `${open()} descriptors, ${before} before`);
+  assert(open() <= before + 1, `${open()} descriptors, ${before} before`);
 });
 
 test("rules that have not changed are not kept again", async (t) => {
@@ -78,9 +78,9 @@ test("rules that have not changed are not kept again", async (t) => {
   history.variables(PEER);
   const before = readdirSync("/proc/self/fd").length;
   for (let i = 0; i < 20; i++) history.renew();
-  assert.equal(readdirSync("/proc/self/fd").length, before);
-  assert.equal(history.variables(PEER).get("V"), "one");
+  assertStrictEquals(readdirSync("/proc/self/fd").length, before);
+  assertStrictEquals(history.variables(PEER).get("V"), "one");
   rmSync(path);
   for (let i = 0; i < 20; i++) history.renew();
-  assert.equal(readdirSync("/proc/self/fd").length, before);
+  assertStrictEquals(readdirSync("/proc/self/fd").length, before);
 });

@@ -1,7 +1,7 @@
 /** Every request of a worker in every state: a request ends the worker if and only if it is not permitted.
  *  The tables here are written by hand, so that a mistake in src/privsep/messages.ts is found. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { DecodeError } from "../../../src/codec/bytes.ts";
 import { countKinds } from "../../../src/metrics/describe.ts";
@@ -70,27 +70,28 @@ function expected(kind: WorkerKind, state: WorkerState): string {
 const KINDS = Object.keys(AFTER) as WorkerKind[];
 
 test("the state after each request is that of the table, in every state", () => {
-  assert.equal(
+  assertStrictEquals(
     KINDS.length,
     Object.values(MESSAGES).filter(({ from }) => from === "worker").length,
   );
   for (const kind of KINDS) {
     for (const state of WORKER_STATES) {
       const after = expected(kind, state);
-      if (after !== "-") assert.equal(stateAfter(state, kind), after, `${kind} while ${state}`);
-      else {
-        const wrong = new DecodeError(`privsep: kind: no ${kind} while ${state}`);
-        assert.throws(() => stateAfter(state, kind), wrong);
+      if (after !== "-") {
+        assertStrictEquals(stateAfter(state, kind), after, `${kind} while ${state}`);
+      } else {
+        const { message } = assertThrows(() => stateAfter(state, kind), DecodeError);
+        assertStrictEquals(message, `privsep: kind: no ${kind} while ${state}`);
       }
     }
   }
 });
 
 test("the groups of states are what their names say", () => {
-  assert.deepEqual(ACTIVE_STATES, ["serving", "draining", "left"]);
-  assert.deepEqual(SERVED_STATES, ["serving", "draining", "left", "settled"]);
-  assert.deepEqual(LEFT_STATES, ["left", "settled"]);
-  assert.deepEqual(WORKER_STATES.map((state) => STATE_AFTER_DRAIN[state]), [
+  assertEquals(ACTIVE_STATES, ["serving", "draining", "left"]);
+  assertEquals(SERVED_STATES, ["serving", "draining", "left", "settled"]);
+  assertEquals(LEFT_STATES, ["left", "settled"]);
+  assertEquals(WORKER_STATES.map((state) => STATE_AFTER_DRAIN[state]), [
     "ended",
     "ended",
     "draining",
@@ -173,8 +174,8 @@ for (const state of LIVING) {
       one.puppet.say(new RawFrame(63).done());
       const reason = await why(one);
       if (expected(kind, state) === "-") {
-        assert.ok(reason.includes(`was ended: privsep: kind: no ${kind} while ${state}`), reason);
-      } else {assert.match(
+        assert(reason.includes(`was ended: privsep: kind: no ${kind} while ${state}`), reason);
+      } else {assertMatch(
           reason,
           kind === "FATAL" ? /^unable to read k/ : /kind: no message 63/,
           kind,
@@ -189,7 +190,7 @@ test("what a worker still says while it is being ended is not looked at", () => 
   const requests = new Requests(untouched as RequestsOptions);
   const worker = { state: "ended" } as Worker;
   for (const message of Object.values(SAMPLES)) requests.receive(worker, message);
-  assert.equal(worker.state, "ended");
+  assertStrictEquals(worker.state, "ended");
 });
 
 /** The phase after each event, in the order of `PHASES`. */
@@ -205,7 +206,11 @@ const PHASES_AFTER: Readonly<Record<PhaseEvent, readonly Phase[]>> = {
 test("the monitor's end goes from phase to phase as the table says", () => {
   for (const [event, after] of Object.entries(PHASES_AFTER)) {
     for (const [i, phase] of PHASES.entries()) {
-      assert.equal(phaseAfter(phase, event as PhaseEvent), after[i], `${event} while ${phase}`);
+      assertStrictEquals(
+        phaseAfter(phase, event as PhaseEvent),
+        after[i],
+        `${event} while ${phase}`,
+      );
     }
   }
 });
@@ -239,13 +244,13 @@ test("the monitor is needed until its workers are where each phase wants them", 
       const workers = states.map((state) => ({ state })) as unknown as readonly Worker[];
       const departure = new Departure({ untilFree: () => Promise.resolve() }, () => workers);
       for (const event of ways[phase]) departure.happens(event);
-      assert.equal(departure.phase, phase);
+      assertStrictEquals(departure.phase, phase);
       let closed = false;
       departure.closed.then(() => closed = true);
       departure.check();
       await new Promise((resolve) => setImmediate(resolve));
       const wanted = free[phase].some((set) => set.join() === states.join());
-      assert.equal(closed, wanted, `${phase} with ${states.join()}`);
+      assertStrictEquals(closed, wanted, `${phase} with ${states.join()}`);
     }
   }
 });

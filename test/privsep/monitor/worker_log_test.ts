@@ -1,6 +1,6 @@
 /** The log of workers: a hostile worker can write false lines, but has no other effect. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { RATE, WorkerLog } from "../../../src/privsep/monitor/worker_log.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
@@ -14,7 +14,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 
 test("whole, clean lines of each worker are copied", async () => {
   const { libc, puppets: [one, two], lines, close } = await serving({ workers: 2 });
-  assert.ok(one && two);
+  assert(one && two);
   libc.write(one.log, bytes("one\nbegun, "));
   await settled("the line", () => lines.includes("one"));
   libc.write(two.log, bytes("two \u001b[2J\u0000\n"));
@@ -26,14 +26,14 @@ test("whole, clean lines of each worker are copied", async () => {
 
 test("a worker's last words come before its end, be they a whole line or not", async () => {
   const { libc, monitor, puppets: [worker], lines, next, close } = await serving();
-  assert.ok(worker);
+  assert(worker);
   libc.write(worker.log, bytes("status\npanic: at 0x4711"));
   worker.kill();
   await worker.ended;
   await (await next()).serve();
   await settled("the line", () => lines.includes("panic: at 0x4711"));
-  assert.match(lines.join("\n"), /status\n(?:.*\n)*test: error: worker [0-9]+ ended by signal 9/);
-  assert.ok(!monitor.draining);
+  assertMatch(lines.join("\n"), /status\n(?:.*\n)*test: error: worker [0-9]+ ended by signal 9/);
+  assert(!monitor.draining);
   await close();
 });
 
@@ -41,16 +41,16 @@ test("a worker that shuts its log down ends, and costs nobody else's lines", asy
   const { libc, puppets: [worker], lines, next, close } = await serving({
     timeouts: { start: 60_000, leave: 10_000, logClosed: 20 },
   });
-  assert.ok(worker);
+  assert(worker);
   const call = await rawSyscall();
-  assert.equal(call("shutdown", worker.log, 2), 0);
-  assert.ok(call("ftruncate", worker.log, 0) < 0);
+  assertStrictEquals(call("shutdown", worker.log, 2), 0);
+  assert(call("ftruncate", worker.log, 0) < 0);
   await within(worker.ended, "end of the worker");
   const successor = await next();
   await successor.serve();
   libc.write(successor.log, bytes("successor\n"));
   await settled("the line", () => lines.includes("successor"));
-  assert.match(
+  assertMatch(
     lines.join("\n"),
     /test: error: worker [0-9]+ was ended: it closed its log: 0 programs/,
   );
@@ -59,7 +59,7 @@ test("a worker that shuts its log down ends, and costs nobody else's lines", asy
 
 test("a worker that floods the log is read at its rate; others and the monitor are heard", async () => {
   const { libc, puppets: [hostile, honest], lines, close } = await serving({ workers: 2 });
-  assert.ok(hostile && honest);
+  assert(hostile && honest);
   const chunk = bytes(`${"x".repeat(1000)}\n`.repeat(64));
   const start = performance.now();
   let written = 0;
@@ -71,9 +71,9 @@ test("a worker that floods the log is read at its rate; others and the monitor a
     heard ||= lines.includes("honest");
   }
   const seconds = (performance.now() - start) / 1000;
-  assert.ok(heard);
+  assert(heard);
   // The permitted burst, the content of one read and of the socket, and the rate over time.
-  assert.ok(written > RATE && written < RATE * (1 + seconds) + (2 << 20), `${written} bytes`);
+  assert(written > RATE && written < RATE * (1 + seconds) + (2 << 20), `${written} bytes`);
   honest.kill(); // the monitor's own line about it must appear
   await settled("the line", () => lines.some((line) => line.includes("ended by signal 9")));
   await close();
@@ -94,7 +94,7 @@ test("nothing more is read while stderr takes nothing", async () => {
   await settled("the first line", () => log.text === "1\n");
   libc.write(theirs, bytes("2\n"));
   await new Promise((resolve) => setTimeout(resolve, 120)); // longer than the pause between reads
-  assert.equal(log.text, "1\n");
+  assertStrictEquals(log.text, "1\n");
   log.waiting = 0;
   await settled("the second line", () => log.text === "1\n2\n");
   libc.close(theirs);
@@ -105,17 +105,17 @@ test("before the exit the rest is handed over, with the end of each socket", asy
   const { libc, monitor, programs, puppets: [worker], lines, close } = await serving({
     argv: ["-c", "3"],
   });
-  assert.ok(worker);
+  assert(worker);
   monitor.drain();
   await worker.hear("DRAIN");
   libc.write(worker.log, bytes("before\n"));
   await monitor.leave();
-  assert.ok(lines.includes("before"));
+  assert(lines.includes("before"));
   const [copier] = programs;
   const { command = [], descriptors = [] } = copier ?? {};
-  assert.deepEqual(command.slice(0, -1), ["/nowhere", "--as", "sslserver-log"]);
-  assert.equal(JSON.parse(command.at(-1) ?? "").workers, 1);
-  assert.equal(descriptors[2], 2);
-  assert.equal(descriptors.length, 4);
+  assertEquals(command.slice(0, -1), ["/nowhere", "--as", "sslserver-log"]);
+  assertStrictEquals(JSON.parse(command.at(-1) ?? "").workers, 1);
+  assertStrictEquals(descriptors[2], 2);
+  assertStrictEquals(descriptors.length, 4);
   await close();
 });

@@ -1,4 +1,4 @@
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import * as net from "node:net";
 import { test } from "node:test";
 import { Log } from "../../../src/log.ts";
@@ -11,7 +11,7 @@ import { currentRuntime } from "../../../src/runtime/current.ts";
 import type { Services } from "../../../src/services.ts";
 
 const { libc } = await currentRuntime();
-assert.ok(libc);
+assert(libc);
 
 type Counting = WorkerMessage & { counts: Float64Array; id: number };
 
@@ -56,7 +56,7 @@ class Bench {
 
   /** Makes the endpoint listen. It serves unless `begin` is false. */
   async listen(begin = true): Promise<this> {
-    assert.ok(libc);
+    assert(libc);
     const { fd, port } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 9 });
     this.port = port;
     await this.worker.listen(fd);
@@ -67,7 +67,7 @@ class Bench {
   /** Makes two requests, one after the other. When the second is answered, every earlier connection has
    *  been handled, even one accepted together with the first. */
   async knock(): Promise<void> {
-    for (let i = 0; i < 2; i++) assert.ok((await this.scrape("/")).size > 0);
+    for (let i = 0; i < 2; i++) assert((await this.scrape("/")).size > 0);
   }
 
   /** Makes one scrape. Returns the samples of the answer. */
@@ -111,7 +111,7 @@ test("a scrape of several workers shows the sums of the monitor", async () => {
   bench.metrics.lost(false);
   const scrape = bench.scrape();
   const { id, counts } = await bench.asked(1);
-  assert.deepEqual(counts, bench.metrics.registry.counts());
+  assertEquals(counts, bench.metrics.registry.counts());
   const sums = counts.map((count) => 10 * count);
   bench.answer(id + 1, {}); // an id without a request
   bench.answer(id, { counts: sums });
@@ -134,7 +134,7 @@ test("a scrape of several workers shows the sums of the monitor", async () => {
       workers_silent_total: "2",
       process_start_time_seconds: "1000",
     })
-  ) assert.equal(samples.get(name), value, name);
+  ) assertStrictEquals(samples.get(name), value, name);
   bench.worker.close();
 });
 
@@ -142,13 +142,13 @@ test("the only worker answers by itself, and leaves what it said with the monito
   const bench = await new Bench({ workers: 1 }).listen();
   bench.metrics.lost(false);
   const samples = await bench.scrape();
-  assert.equal(samples.get("connections_accepted_total"), "1");
-  assert.equal(samples.get("programs_running"), "6");
-  assert.equal(samples.get("workers_running"), "1");
-  assert.equal(samples.get('worker_restarts_total{reason="signal"}'), "0");
+  assertStrictEquals(samples.get("connections_accepted_total"), "1");
+  assertStrictEquals(samples.get("programs_running"), "6");
+  assertStrictEquals(samples.get("workers_running"), "1");
+  assertStrictEquals(samples.get('worker_restarts_total{reason="signal"}'), "0");
   const kinds = bench.sent.map(({ kind }) => kind);
-  assert.deepEqual(kinds, ["PLACED", "COUNTS"]);
-  assert.deepEqual(bench.of("COUNTS")[0]?.counts, bench.metrics.registry.counts());
+  assertEquals(kinds, ["PLACED", "COUNTS"]);
+  assertEquals(bench.of("COUNTS")[0]?.counts, bench.metrics.registry.counts());
   bench.worker.close();
 });
 
@@ -157,7 +157,7 @@ test("the only worker asks when it has a predecessor", async () => {
   const scrape = bench.scrape();
   const { id, counts } = await bench.asked(1);
   bench.answer(id, { counts: counts.map(() => 7), workers: 1 });
-  assert.equal((await scrape).get("connections_accepted_total"), "7");
+  assertStrictEquals((await scrape).get("connections_accepted_total"), "7");
   bench.worker.close();
 });
 
@@ -171,8 +171,8 @@ test("requests that come while an answer is made share the next one", async () =
   const next = await bench.asked(2);
   bench.answer(next.id, { counts: counts.map(() => 2) });
   const all = await Promise.all([first, ...others]);
-  assert.deepEqual(all.map((one) => one.get("connections_accepted_total")), ["1", "2", "2", "2"]);
-  assert.equal(bench.of("SCRAPE").length, 2);
+  assertEquals(all.map((one) => one.get("connections_accepted_total")), ["1", "2", "2", "2"]);
+  assertStrictEquals(bench.of("SCRAPE").length, 2);
   bench.worker.close();
 });
 
@@ -180,11 +180,11 @@ test("no scrape is answered before the worker serves: a successor would show too
   const bench = await new Bench({ again: true }).listen(false);
   const scrape = bench.scrape();
   await bench.knock();
-  assert.deepEqual(bench.sent.map(({ kind }) => kind), ["PLACED"]);
+  assertEquals(bench.sent.map(({ kind }) => kind), ["PLACED"]);
   bench.worker.begin();
   const { id } = await bench.asked(1);
   bench.answer(id, {});
-  assert.equal((await scrape).get("workers_running"), "3");
+  assertStrictEquals((await scrape).get("workers_running"), "3");
   bench.worker.close();
 });
 
@@ -193,10 +193,10 @@ test("any worker tells what it has counted when the monitor asks", () => {
   bench.metrics.lost(false);
   bench.worker.gather({ kind: "GATHER", id: 2 ** 33 });
   const [counts, ...more] = bench.of("COUNTS");
-  assert.equal(more.length, 0);
-  assert.equal(counts?.id, 2 ** 33);
-  assert.deepEqual(counts?.counts, bench.metrics.registry.counts());
-  assert.deepEqual(bench.metrics.registry.kinds(), countKinds());
+  assertStrictEquals(more.length, 0);
+  assertStrictEquals(counts?.id, 2 ** 33);
+  assertEquals(counts?.counts, bench.metrics.registry.counts());
+  assertEquals(bench.metrics.registry.kinds(), countKinds());
 });
 
 test("a worker that serves tells what it has counted without being asked, until the end", async () => {
@@ -206,18 +206,18 @@ test("a worker that serves tells what it has counted without being asked, until 
   await bench.asked(2, "COUNTS");
   bench.metrics.lost(false);
   const { id, counts } = await bench.asked(bench.sent.length + 1, "COUNTS");
-  assert.equal(id, 0);
-  assert.deepEqual(counts, bench.metrics.registry.counts());
+  assertStrictEquals(id, 0);
+  assertEquals(counts, bench.metrics.registry.counts());
   bench.worker.close();
   const { length } = bench.sent;
   await new Promise((resolve) => setTimeout(resolve, 30));
   clearInterval(alive);
-  assert.equal(bench.sent.length, length);
+  assertStrictEquals(bench.sent.length, length);
 });
 
 test("the numbers of the one that answers have the order of all others", () => {
   const kinds = [true, false].map((answers) => new Bench({ answers }).metrics.registry.kinds());
-  assert.deepEqual(kinds, [countKinds(), countKinds()]);
+  assertEquals(kinds, [countKinds(), countKinds()]);
 });
 
 test("the end closes waiting clients without a log line", async () => {
@@ -225,8 +225,8 @@ test("the end closes waiting clients without a log line", async () => {
   const scrape = bench.scrape();
   await bench.asked(1);
   bench.worker.close();
-  assert.deepEqual([...(await scrape).keys()], [""]);
-  assert.ok(!bench.errors.join("").includes("unable to answer"));
+  assertEquals([...(await scrape).keys()], [""]);
+  assert(!bench.errors.join("").includes("unable to answer"));
 });
 
 test("a place that is lost ends a first worker, but no later one", async () => {
@@ -234,8 +234,8 @@ test("a place that is lost ends a first worker, but no later one", async () => {
     const bench = new Bench({ again });
     const listening = bench.worker.listen(1 << 20); // no such descriptor
     if (again) await listening;
-    else await assert.rejects(listening, /unable to listen for --metrics/);
-    assert.deepEqual(bench.sent, []);
+    else await assertRejects(() => listening, Error, /unable to listen for --metrics/);
+    assertEquals(bench.sent, []);
     bench.worker.close();
   }
 });

@@ -1,11 +1,18 @@
 /** The worker's side of programs and counted connections. The test acts as the monitor. */
 
-import assert from "node:assert/strict";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStrictEquals,
+  fail,
+} from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { ConnectionLimits } from "../../../src/admit/limits.ts";
 import { Channel, type ToWorker } from "../../../src/privsep/channel.ts";
 import {
@@ -67,7 +74,7 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
     async next(kind) {
       await settled("a request", () => asked.length > 0);
       const message = asked.shift();
-      assert.equal(message?.kind, kind);
+      assertStrictEquals(message?.kind, kind);
       return message as never;
     },
   });
@@ -92,7 +99,7 @@ function answered(
     case "VERDICT":
       return limiter.verdict(message);
     default:
-      assert.fail(message.kind);
+      fail(message.kind);
   }
 }
 
@@ -107,7 +114,7 @@ const never = new AbortController().signal;
 /** A slot that the monitor has lent to the worker. */
 function slot(): Slot {
   const taken = new Slots(1).takeNow();
-  assert.ok(taken);
+  assert(taken);
   return taken.secureNow();
 }
 
@@ -145,29 +152,29 @@ test("a program that is asked for comes with its streams, its number and its end
     const peer = { ip: "192.0.2.1", host: "a.example", info: "joe" };
     const promise = programs.start({ ...REQUEST, rules, peer }, slot(), never);
     const { id, ruled, ip, host, info, variables, delayed } = await stage.next("START");
-    assert.deepEqual(
+    assertEquals(
       { ruled, ip, host, info, variables, delayed },
       { ruled: true, ...peer, variables: REQUEST.variables, delayed: false },
       "what rules set is not sent: the monitor finds it in its own copy",
     );
     const [input, output] = started(stage, id) as [number, number];
     const program = await within(promise, "program");
-    assert.deepEqual([program.pid, programs.running, program.delayed], [4711, 1, undefined]);
+    assertEquals([program.pid, programs.running, program.delayed], [4711, 1, undefined]);
     program.input.write(Uint8Array.of(1, 2, 3));
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
-    assert.deepEqual([...libc.read(input, 10) ?? []], [1, 2, 3]);
+    assertEquals([...libc.read(input, 10) ?? []], [1, 2, 3]);
     const data = new Promise<Uint8Array>((resolve) => {
       program.output.take({ data: (chunk) => resolve(chunk.slice()) });
     });
     libc.write(output, Uint8Array.of(4, 5));
     program.output.resume();
-    assert.deepEqual([...await within(data, "output")], [4, 5]);
-    assert.equal(program.kill("SIGTERM"), true);
-    assert.equal((await stage.next("KILL")).signal, "SIGTERM");
+    assertEquals([...await within(data, "output")], [4, 5]);
+    assertStrictEquals(program.kill("SIGTERM"), true);
+    assertStrictEquals((await stage.next("KILL")).signal, "SIGTERM");
     monitor.send(exited(id, 15));
-    assert.equal(await within(program.exited, "exit"), 15);
-    assert.equal(program.kill("SIGKILL"), false);
-    assert.equal(programs.running, 0);
+    assertStrictEquals(await within(program.exited, "exit"), 15);
+    assertStrictEquals(program.kill("SIGKILL"), false);
+    assertStrictEquals(programs.running, 0);
     closeAll(libc, [input, output]);
     program.input.destroy();
     program.output.destroy();
@@ -178,7 +185,7 @@ test("a program for UCSPI-TLS brings five ends", () =>
     const promise = stage.programs.start({ ...REQUEST, delayed: true }, slot(), never);
     const theirs = started(stage, (await stage.next("START")).id, true);
     const { delayed, input, output } = await within(promise, "program");
-    assert.ok(delayed);
+    assert(delayed);
     closeAll(stage.libc, theirs);
     for (const end of Object.values(delayed)) if (typeof end === "object") end.destroy();
     input.destroy();
@@ -189,8 +196,8 @@ test("a refusal is told in the monitor's words", () =>
   play(async (stage) => {
     const promise = stage.programs.start(REQUEST, slot(), never);
     stage.monitor.send(refused((await stage.next("START")).id));
-    await assert.rejects(within(promise, "refusal"), /unable to run x: no such file/);
-    assert.equal(stage.programs.waiting, 0);
+    await assertRejects(() => within(promise, "refusal"), Error, /unable to run x: no such file/);
+    assertStrictEquals(stage.programs.waiting, 0);
   }));
 
 test("a program that starts after its request was cancelled gets end of file", () =>
@@ -200,21 +207,21 @@ test("a program that starts after its request was cancelled gets end of file", (
     const promise = programs.start(REQUEST, slot(), control.signal);
     const { id } = await stage.next("START");
     control.abort({ kind: "client gone", how: "closed" });
-    await assert.rejects(promise, /client gone/);
-    assert.equal((await stage.next("CANCEL")).id, id);
+    await assertRejects(() => promise, Error, /client gone/);
+    assertStrictEquals((await stage.next("CANCEL")).id, id);
     const [input, output] = started(stage, id) as [number, number];
     await settled("its input", () => libc.poll(input, 1, 0) !== 0);
-    assert.equal(libc.read(input, 10)?.length, 0);
+    assertStrictEquals(libc.read(input, 10)?.length, 0);
     stage.monitor.send(exited(id, 0));
     closeAll(libc, [input, output]);
     // A refusal for a cancelled request is ignored, too.
     const other = new AbortController();
     const second = programs.start(REQUEST, slot(), other.signal);
     other.abort({ kind: "shut down" });
-    await assert.rejects(second, /shut down/);
+    await assertRejects(() => second, Error, /shut down/);
     stage.monitor.send(refused(id + 1));
     await settled("the refusal", () => programs.running === 1);
-    assert.equal(programs.waiting, 0);
+    assertStrictEquals(programs.waiting, 0);
   }));
 
 test("what has been answered listens to its signal no more", () =>
@@ -233,7 +240,7 @@ test("what has been answered listens to its signal no more", () =>
       const { id } = await stage.next("START");
       if (n % 2 === 0) {
         stage.monitor.send(refused(id));
-        await assert.rejects(promise);
+        await assertRejects(() => promise);
         continue;
       }
       const theirs = started(stage, id);
@@ -242,22 +249,23 @@ test("what has been answered listens to its signal no more", () =>
       program.output.destroy();
       closeAll(libc, theirs);
     }
-    assert.equal(listeners, 0);
+    assertStrictEquals(listeners, 0);
   }));
 
 test("a START that the monitor would not take is refused here, and nothing is sent", () =>
   play(async ({ programs, limiter, asked, next }) => {
     const variables = new Map(Array.from({ length: 3000 }, (_, n) => [`SSL_CLIENT_${n}`, ""]));
-    await assert.rejects(
-      programs.start({ ...REQUEST, variables }, slot(), never),
+    await assertRejects(
+      () => programs.start({ ...REQUEST, variables }, slot(), never),
+      Error,
       /unable to ask for a program: 3000 variables/,
     );
-    assert.equal(programs.waiting, 0);
+    assertStrictEquals(programs.waiting, 0);
     const abort = AbortSignal.abort({ kind: "shut down" });
-    await assert.rejects(programs.start(REQUEST, slot(), abort), /shut down/);
+    await assertRejects(() => programs.start(REQUEST, slot(), abort), Error, /shut down/);
     limiter.take("x".repeat(16), {});
     await next("TAKE");
-    assert.deepEqual(asked, []);
+    assertEquals(asked, []);
   }));
 
 const LIMITED: ConnectionLimits = { perAddress: 3 };
@@ -266,47 +274,47 @@ const ADDRESS = "\u00fe".repeat(16);
 test("without a limit no answer is awaited; with one the monitor's answer counts", () =>
   play(async ({ limiter, monitor, next }) => {
     const free = limiter.take(ADDRESS, {});
-    assert.ok(!(free instanceof Promise) && "release" in free);
-    assert.equal(free.check({}), undefined);
-    assert.deepEqual((await next("TAKE")).address, ADDRESS);
+    assert(!(free instanceof Promise) && "release" in free);
+    assertStrictEquals(free.check({}), undefined);
+    assertEquals((await next("TAKE")).address, ADDRESS);
 
     const allowed = limiter.take(ADDRESS, LIMITED);
     monitor.send(verdict((await next("TAKE")).id));
     const hold = await allowed;
-    assert.ok("release" in hold);
+    assert("release" in hold);
     const network = { key: "k".repeat(1000), count: 2 };
     const checked = hold.check({ network });
     const { id, limits } = await next("CHECK");
-    assert.match(limits.network.key, /^[0-9a-f]{64}$/, "a long key travels as its digest");
+    assertMatch(limits.network.key, /^[0-9a-f]{64}$/, "a long key travels as its digest");
     monitor.send(verdict(id, "network", 2));
-    assert.deepEqual(await checked, { by: "network", count: 2 });
+    assertEquals(await checked, { by: "network", count: 2 });
     hold.release();
     hold.release();
-    assert.equal((await next("RELEASE")).id, id);
+    assertStrictEquals((await next("RELEASE")).id, id);
 
     const denied = limiter.take(ADDRESS, LIMITED);
     const second = await next("TAKE");
-    assert.ok(second.id > id);
+    assert(second.id > id);
     monitor.send(verdict(second.id, "address", 3));
-    assert.deepEqual(await denied, { by: "address", count: 3 });
+    assertEquals(await denied, { by: "address", count: 3 });
   }));
 
 test("what is asked about a connection that has gone is no, and costs the worker nothing", () =>
   play(async ({ limiter, asked, next }) => {
     const hold = limiter.take(ADDRESS, {});
-    assert.ok("release" in hold);
+    assert("release" in hold);
     hold.release();
-    assert.deepEqual(await hold.check(LIMITED), { by: "address", count: 0 });
+    assertEquals(await hold.check(LIMITED), { by: "address", count: 0 });
     await next("TAKE");
     await next("RELEASE");
-    assert.deepEqual(asked, []);
+    assertEquals(asked, []);
   }));
 
 test("without its monitor everything that is open is answered, and everything new is refused", () =>
   play(async (stage) => {
     const { programs, limiter, monitor, libc } = stage;
     const held = limiter.take(ADDRESS, {});
-    assert.ok("release" in held);
+    assert("release" in held);
     const running = programs.start(REQUEST, slot(), never);
     await stage.next("TAKE");
     const theirs = started(stage, (await stage.next("START")).id);
@@ -314,17 +322,17 @@ test("without its monitor everything that is open is answered, and everything ne
     const waiting = programs.start(REQUEST, slot(), never);
     const measured = limiter.take(ADDRESS, LIMITED);
     const checked = held.check(LIMITED);
-    const rejected = assert.rejects(waiting, /the monitor is gone/);
+    const rejected = assertRejects(() => waiting, Error, /the monitor is gone/);
     monitor.close();
     await within(rejected, "refusal");
-    assert.equal(await within(program.exited, "an end that is not known"), undefined);
-    assert.deepEqual(await measured, { by: "address", count: 0 });
-    assert.deepEqual(await checked, { by: "address", count: 0 });
-    assert.equal(programs.waiting, 0);
-    await assert.rejects(programs.start(REQUEST, slot(), never), /no monitor/);
-    assert.deepEqual(await limiter.take(ADDRESS, LIMITED), { by: "address", count: 0 });
-    assert.deepEqual(await held.check(LIMITED), { by: "address", count: 0 });
-    assert.equal(program.kill("SIGKILL"), false);
+    assertStrictEquals(await within(program.exited, "an end that is not known"), undefined);
+    assertEquals(await measured, { by: "address", count: 0 });
+    assertEquals(await checked, { by: "address", count: 0 });
+    assertStrictEquals(programs.waiting, 0);
+    await assertRejects(() => programs.start(REQUEST, slot(), never), Error, /no monitor/);
+    assertEquals(await limiter.take(ADDRESS, LIMITED), { by: "address", count: 0 });
+    assertEquals(await held.check(LIMITED), { by: "address", count: 0 });
+    assertStrictEquals(program.kill("SIGKILL"), false);
     held.release();
     program.input.destroy();
     program.output.destroy();
@@ -336,11 +344,11 @@ test("an answer to nothing that was asked breaks the channel", () =>
     const told = new Promise<void>((resolve) => programs.onChange(resolve));
     monitor.send(refused(99));
     await within(told, "change");
-    assert.ok(!programs.channel.open);
+    assert(!programs.channel.open);
   }));
 
 test("descriptors that are lost cost one start, and its program is told", async () => {
-  const path = fileURLToPath(new URL("scarce_client.ts", import.meta.url));
+  const path = fromFileUrl(new URL("scarce_client.ts", import.meta.url));
   const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
   const command = `ulimit -n 100; exec ${[process.execPath, ...run].join(" ")}`;
   const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
@@ -350,8 +358,8 @@ test("descriptors that are lost cost one start, and its program is told", async 
   const lost = "unable to take the pipes of program 4711: descriptors were cut off: " +
     "too many open files";
   const lines = out.split("\n");
-  assert.match(lines.splice(5, 1)[0] ?? "", /^5 delayed: unable to take .*too many open files/);
-  assert.deepEqual(lines, [
+  assertMatch(lines.splice(5, 1)[0] ?? "", /^5 delayed: unable to take .*too many open files/);
+  assertEquals(lines, [
     "50 plain: started",
     `0 plain: ${lost}`,
     `1 plain: ${lost}`,

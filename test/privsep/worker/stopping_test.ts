@@ -2,7 +2,7 @@
  *  a real worker is tested in e2e/privsep_drain_test.ts, privsep_monitor_killed_test.ts and
  *  signals_test.ts. */
 
-import assert from "node:assert/strict";
+import { assertEquals } from "@std/assert";
 import { test } from "node:test";
 import {
   type Stop,
@@ -22,12 +22,12 @@ const EXPECTED: Readonly<Record<StopEvent, readonly Stop[]>> = {
 
 for (const [event, stops] of Object.entries(EXPECTED)) {
   test(`${event} in each stage of a worker`, () => {
-    assert.deepEqual(WORKER_STAGES.map((stage) => STOPS[stage][event as StopEvent]), stops);
+    assertEquals(WORKER_STAGES.map((stage) => STOPS[stage][event as StopEvent]), stops);
   });
 }
 
 test("every event has an outcome in every stage", () => {
   for (const stage of WORKER_STAGES) {
-    assert.deepEqual(Object.keys(STOPS[stage]).sort(), Object.keys(EXPECTED).sort());
+    assertEquals(Object.keys(STOPS[stage]).sort(), Object.keys(EXPECTED).sort());
   }
 });

@@ -1,6 +1,6 @@
 /** Pipes on Bun under Linux: details that the contract of programs cannot test. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ test("other runtimes have pipe ends of their own", {
   skip: "Bun" in globalThis && "this is about other runtimes",
 }, async () => {
   const { denoRuntime } = await import("../../../src/runtime/deno/adapter.ts");
-  assert.equal(typeof denoRuntime().adoptEnds, "function");
+  assertStrictEquals(typeof denoRuntime().adoptEnds, "function");
 });
 
 function claim(name: string, body: (kit: Kit) => Promise<void>): void {
@@ -54,8 +54,8 @@ claim("bytes and the end that come together are told, one after the other", asyn
   });
   source.resume();
   await closed;
-  assert.deepEqual(told, ["last words", "end"]);
-  assert.equal(source.readable(), false);
+  assertEquals(told, ["last words", "end"]);
+  assertStrictEquals(source.readable(), false);
 });
 
 claim(
@@ -64,7 +64,7 @@ claim(
     const [read, write] = kit.libc.pipe();
     const source = kit.source(read);
     kit.libc.write(write, bytes("a"));
-    assert.equal(text(await readSome(source, 1)), "a");
+    assertStrictEquals(text(await readSome(source, 1)), "a");
     const later: string[] = [];
     source.take({ data: (chunk) => later.push(text(chunk)) });
     kit.libc.write(write, bytes("b"));
@@ -72,11 +72,11 @@ claim(
     await turn();
     kit.libc.write(write, bytes("c"));
     await turn();
-    assert.deepEqual(later, []);
-    assert.equal(source.readable(), true);
+    assertEquals(later, []);
+    assertStrictEquals(source.readable(), true);
     source.resume();
     await until(() => later.join("") === "bc", "the rest");
-    assert.equal(source.readable(), false);
+    assertStrictEquals(source.readable(), false);
     kit.libc.write(write, bytes("d"));
     await until(() => later.join("") === "bcd", "more");
     source.destroy();
@@ -112,18 +112,18 @@ claim("chunks of any size arrive in order through a pipe that is often full", as
   }
   sink.end();
   await ended;
-  assert.deepEqual({ got, wrong }, { got: size, wrong: 0 });
+  assertEquals({ got, wrong }, { got: size, wrong: 0 });
 });
 
 claim("what was queued is written before the end", async (kit) => {
   const [read, write] = kit.libc.pipe();
   const sink = kit.sink(write);
-  assert.equal(sink.write(new Uint8Array(1_000_000)), false);
-  assert.equal(sink.write(bytes("tail")), false);
+  assertStrictEquals(sink.write(new Uint8Array(1_000_000)), false);
+  assertStrictEquals(sink.write(bytes("tail")), false);
   sink.end();
   const source = kit.source(read);
   const got = await readSome(source, 1_000_004);
-  assert.equal(text(got.subarray(-4)), "tail");
+  assertStrictEquals(text(got.subarray(-4)), "tail");
   source.destroy();
 });
 
@@ -151,8 +151,8 @@ claim("a number that is used again at once belongs to the new pipe alone", async
   });
   for (const [, write] of pipes) kit.libc.write(write, bytes("go"));
   await until(() => told.length === 40, "all of the new pipes");
-  assert.equal(told.filter((one) => one === "x").length, 20);
-  assert.ok(news.every((one) => !one.readable()));
+  assertStrictEquals(told.filter((one) => one === "x").length, 20);
+  assert(news.every((one) => !one.readable()));
   for (const [, write] of pipes) kit.libc.close(write);
 });
 
@@ -174,7 +174,7 @@ claim("idle ends have no descriptor but their own, and none is left", async (kit
   await Promise.all(ends.map(({ heard }) => heard));
   await turn();
   await turn();
-  assert.equal(openFiles() - before, 100);
+  assertStrictEquals(openFiles() - before, 100);
   for (const { source, sink } of ends) {
     source.destroy();
     sink.destroy();

@@ -1,6 +1,6 @@
 /** Settings that rustls does not support are refused when the context is made. Deno's adapter only. */
 
-import assert from "node:assert/strict";
+import { assertThrows } from "@std/assert";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { Unsupported } from "../../../src/errors.ts";
@@ -25,7 +25,7 @@ const onDeno = { skip: runtime.name !== "Deno" && "it is Deno that refuses" };
 
 for (const [what, more] of Object.entries(refused)) {
   test(`Deno refuses ${what}`, onDeno, () => {
-    assert.throws(() => runtime.tlsContext(settings(more())), Unsupported);
+    assertThrows(() => runtime.tlsContext(settings(more())), Unsupported);
   });
 }
 
@@ -35,10 +35,10 @@ test("Deno refuses a key that rustls takes only to fail in every handshake", onD
     ...["-keyout", "odd.key", "-out", "odd.pem", "-subj", "/CN=odd"],
   ], { cwd: pki(), stdio: "ignore" });
   const keyPairs = [{ chain: file("odd.pem"), key: file("odd.key") }];
-  assert.throws(() => runtime.tlsContext(settings({ keyPairs })), /does not take its key/);
+  assertThrows(() => runtime.tlsContext(settings({ keyPairs })), Error, /does not take its key/);
 });
 
 test("Deno refuses an empty range of versions", onDeno, () => {
   const range = { minVersion: "TLSv1.3", maxVersion: "TLSv1.2" } as const;
-  assert.throws(() => runtime.tlsContext(settings(range)), /is empty/);
+  assertThrows(() => runtime.tlsContext(settings(range)), Error, /is empty/);
 });

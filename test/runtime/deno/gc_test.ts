@@ -1,6 +1,6 @@
 /** When Deno collects garbage and returns memory to the system, and that it does. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { BurstCollector, collector } from "../../../src/runtime/deno/gc.ts";
 import type { Listener, Socket } from "../../../src/runtime/runtime.ts";
@@ -32,26 +32,26 @@ function made() {
 test("a burst is collected after when it is over, once", () => {
   const one = made();
   one.count(199);
-  assert.equal(one.watching, 0);
+  assertStrictEquals(one.watching, 0);
   one.count(1);
-  assert.equal(one.watching, 1);
+  assertStrictEquals(one.watching, 1);
   one.count(300); // the burst continues
-  assert.equal(one.watching, 1);
+  assertStrictEquals(one.watching, 1);
   one.endWindow();
-  assert.equal(one.collected, 0);
+  assertStrictEquals(one.collected, 0);
   one.count(3); // the load of a quiet server
   one.endWindow();
-  assert.equal(one.collected, 1);
-  assert.equal(one.watching, 0);
+  assertStrictEquals(one.collected, 1);
+  assertStrictEquals(one.watching, 0);
 });
 
 test("the start is collected after, too", () => {
   const one = made();
   one.collector.collectWhenQuiet();
   one.collector.collectWhenQuiet();
-  assert.equal(one.watching, 1);
+  assertStrictEquals(one.watching, 1);
   one.endWindow();
-  assert.equal(one.collected, 1);
+  assertStrictEquals(one.collected, 1);
 });
 
 test("garbage is freed first, and then given back to the system", onDeno, async () => {
@@ -61,14 +61,14 @@ test("garbage is freed first, and then given back to the system", onDeno, async 
   await turns(); // a new WeakRef keeps its target alive until the end of the turn
   const trimmed: boolean[] = [];
   collector(() => trimmed.push(there.deref() === undefined))();
-  assert.deepEqual(trimmed, [true]);
+  assertEquals(trimmed, [true]);
 });
 
 test("glibc has malloc_trim", onDeno, async () => {
   await libcHere();
   const { loadTrim } = await import("../../../src/runtime/deno/load_libc.ts");
   const trim = loadTrim();
-  assert.ok(trim);
+  assert(trim);
   trim();
 });
 
@@ -83,11 +83,11 @@ async function counted(listen: Listen): Promise<void> {
     one.collector.count = () => ++count === 2 && both.resolve();
     const { promise, resolve } = Promise.withResolvers<Socket>();
     const listener = listen(one.collector, resolve);
-    assert.equal(one.watching, 1);
+    assertStrictEquals(one.watching, 1);
     const client = await dial(listener.port);
     client.resume();
     const socket = await within(promise, "connection");
-    assert.equal(count, 1);
+    assertStrictEquals(count, 1);
     if (ends === "server") socket.destroy();
     else {
       socket.take({ end: () => socket.end() });

@@ -1,6 +1,6 @@
 /** Deno's stream over a blocked wire: the memory that one client may cost if it does not read. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { AdoptedStream } from "../../../src/runtime/deno/adopted.ts";
 import { type Wire, WireStream } from "../../../src/runtime/deno/stream.ts";
@@ -21,7 +21,7 @@ test("write() says no when one TLS record waits for a client that does not read"
   const stream = new WireStream(stuck, { input: true, output: true });
   let queued = 0;
   do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
-  assert.equal(queued, CHUNK);
+  assertStrictEquals(queued, CHUNK);
   stream.destroy();
 });
 
@@ -30,7 +30,7 @@ test("destroy() frees what has not been sent", () => {
   const chunks = [1, 2, 3].map(() => new Uint8Array(CHUNK));
   for (const chunk of chunks) stream.write(chunk, true);
   stream.destroy();
-  assert.deepEqual(chunks.slice(1).map(({ length }) => length), [0, 0]);
+  assertEquals(chunks.slice(1).map(({ length }) => length), [0, 0]);
 });
 
 /** Fills a pipe. Returns the number of bytes written. */
@@ -66,7 +66,7 @@ test("a paused stream of a descriptor reads nothing ahead", {
     "data",
   );
   await turns();
-  assert.equal(fill(), 0, "the pipe is still full");
+  assertStrictEquals(fill(), 0, "the pipe is still full");
   let more = 0;
   await within(
     new Promise<void>((done) => {
@@ -77,7 +77,7 @@ test("a paused stream of a descriptor reads nothing ahead", {
   );
   stream.destroy();
   libc.close(write);
-  assert.ok(taken > 0);
+  assert(taken > 0);
 });
 
 test("a stream of a descriptor says no when one TLS record waits, and when it is gone", {
@@ -90,7 +90,7 @@ test("a stream of a descriptor says no when one TLS record waits, and when it is
   const stream = new AdoptedStream(write, { readable: false, writable: true });
   let queued = 0;
   do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
-  assert.equal(queued, CHUNK);
+  assertStrictEquals(queued, CHUNK);
   const drained = event(stream, "drain");
   for (let left = before + queued; left > 0;) {
     await turns();

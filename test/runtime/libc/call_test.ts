@@ -1,7 +1,7 @@
 /** Checks around calls, and the calls made on macOS, against a fake C library that only records its
  *  arguments. The contract tests the effect of calls in the kernel. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Unsupported } from "../../../src/errors.ts";
 import { type SystemError, systemError } from "../../../src/runtime/libc/errno.ts";
@@ -29,47 +29,43 @@ test("a system without constants is refused by name", () => {
   for (
     const [platform, arch] of [["freebsd", "x64"], ["linux", "ia32"], ["win32", "x64"]] as const
   ) {
-    assert.throws(() => abiOf(platform, arch), (error) => {
-      assert.ok(error instanceof Unsupported);
-      assert.match(error.message, new RegExp(`${platform} on ${arch}`));
-      return true;
-    });
+    assertThrows(() => abiOf(platform, arch), Unsupported, new RegExp(`${platform} on ${arch}`));
   }
 });
 
 test("an error has the name of its number on its own system", () => {
   const text = (errno: number, os: "linux" | "darwin") => systemError("bind", errno, os).message;
-  assert.equal(text(98, "linux"), "bind: address already in use (EADDRINUSE)");
-  assert.equal(text(48, "darwin"), "bind: address already in use (EADDRINUSE)");
-  assert.equal(text(35, "darwin"), "bind: resource temporarily unavailable (EAGAIN)");
-  assert.equal(text(4321, "linux"), "bind: unknown error (E4321)");
-  assert.equal(text(0, "darwin"), "bind: unknown error (E0)");
+  assertStrictEquals(text(98, "linux"), "bind: address already in use (EADDRINUSE)");
+  assertStrictEquals(text(48, "darwin"), "bind: address already in use (EADDRINUSE)");
+  assertStrictEquals(text(35, "darwin"), "bind: resource temporarily unavailable (EAGAIN)");
+  assertStrictEquals(text(4321, "linux"), "bind: unknown error (E4321)");
+  assertStrictEquals(text(0, "darwin"), "bind: unknown error (E0)");
 });
 
 test("an interrupted call is made again; a close that was interrupted is not", () => {
   let left = 3;
   const twice = recorder("linux", "x64", () => left-- > 0 ? -1n : 5n, 4);
-  assert.equal(new Caller(twice.raw).value("sendmsg", 1, new Uint8Array(56), 0), 5);
-  assert.equal(twice.calls.length, 4);
+  assertStrictEquals(new Caller(twice.raw).value("sendmsg", 1, new Uint8Array(56), 0), 5);
+  assertStrictEquals(twice.calls.length, 4);
   const once = recorder("linux", "x64", () => -1, 4);
   makeLibc(once.raw).close(7);
-  assert.deepEqual(once.calls, [["close", 7]]);
+  assertEquals(once.calls, [["close", 7]]);
 });
 
 test("a call that must return 0 and returns something else is no success", () => {
   const { raw } = recorder("linux", "x64", () => 4294967295);
-  assert.throws(() => makeLibc(raw).setUid(1), /neither 0 nor -1/);
+  assertThrows(() => makeLibc(raw).setUid(1), Error, /neither 0 nor -1/);
 });
 
 test("a wrong argument never reaches the library", () => {
   const { raw, calls } = recorder("linux", "x64");
   const c = new Caller(raw);
-  assert.throws(() => c.once("close"), /no such function with 0 arguments/);
-  assert.throws(() => c.once("system", 1), /no such function/);
-  assert.throws(() => c.once("setresuid", -1, 0, 0), /argument 1 is no u32/);
-  assert.throws(() => c.once("bind", 3, 0, 16), /argument 2 is no memory/);
-  assert.throws(() => c.once("read", 3, new Uint8Array(1), -1), /argument 3 is no u64/);
-  assert.deepEqual(calls, []);
+  assertThrows(() => c.once("close"), Error, /no such function with 0 arguments/);
+  assertThrows(() => c.once("system", 1), Error, /no such function/);
+  assertThrows(() => c.once("setresuid", -1, 0, 0), Error, /argument 1 is no u32/);
+  assertThrows(() => c.once("bind", 3, 0, 16), Error, /argument 2 is no memory/);
+  assertThrows(() => c.once("read", 3, new Uint8Array(1), -1), Error, /argument 3 is no u64/);
+  assertEquals(calls, []);
 });
 
 test("on macOS pipes are marked one by one, and arm64 gets its variadic argument on the stack", () => {
@@ -82,8 +78,8 @@ test("on macOS pipes are marked one by one, and arm64 gets its variadic argument
   const F = { getfd: 1, setfd: 2 };
   for (const [arch, fill] of [["x64", []], ["arm64", [0, 0, 0, 0, 0, 0]]] as const) {
     const { raw, calls } = recorder("darwin", arch, answer);
-    assert.deepEqual(makeLibc(raw).pipe(), [FD.out, FD.into]);
-    assert.deepEqual(calls, [
+    assertEquals(makeLibc(raw).pipe(), [FD.out, FD.into]);
+    assertEquals(calls, [
       ["pipe"],
       ["fcntl", FD.out, F.getfd, ...fill, 0],
       ["fcntl", FD.out, F.setfd, ...fill, 1],
@@ -104,9 +100,9 @@ test("IP options that cannot be dropped cost a connection only if it has some", 
   makeLibc(recorder("linux", "arm64", sets, enoprotoopt).raw).dropIpOptions(3);
   makeLibc(recorder("linux", "x64", has(0), einval).raw).dropIpOptions(3);
   const routed = makeLibc(recorder("linux", "x64", has(12), einval).raw);
-  assert.throws(() => routed.dropIpOptions(3), /^SystemError: setsockopt: .*EINVAL/);
+  assertThrows(() => routed.dropIpOptions(3), Error, /^setsockopt: .*EINVAL/);
   const unknown = makeLibc(recorder("linux", "x64", () => -1, einval).raw);
-  assert.throws(() => unknown.dropIpOptions(3), /getsockopt: .*EINVAL/);
+  assertThrows(() => unknown.dropIpOptions(3), Error, /getsockopt: .*EINVAL/);
 });
 
 test("on macOS ids are set by the calls it has, and what Linux alone can do is refused", () => {
@@ -115,10 +111,10 @@ test("on macOS ids are set by the calls it has, and what Linux alone can do is r
   libc.setGroups([20]);
   libc.setGid(20);
   libc.setUid(501);
-  assert.deepEqual(calls, [["setgroups", 1], ["setgid", 20], ["setuid", 501]]);
-  assert.equal(libc.getIds().suid, undefined);
-  assert.throws(() => libc.prctlNoNewPrivs(), Unsupported);
-  assert.throws(() => libc.prctlDumpable(false), Unsupported);
+  assertEquals(calls, [["setgroups", 1], ["setgid", 20], ["setuid", 501]]);
+  assertStrictEquals(libc.getIds().suid, undefined);
+  assertThrows(() => libc.prctlNoNewPrivs(), Unsupported);
+  assertThrows(() => libc.prctlDumpable(false), Unsupported);
 });
 
 test("every method finds its symbols on macOS", () => {
@@ -126,9 +122,9 @@ test("every method finds its symbols on macOS", () => {
   const libc = makeLibc(raw);
   const inet = { ip: "::1", port: 1, backlog: 9, reusePort: true } as const;
   const unknownFamily = /family: 0 is neither/;
-  assert.throws(() => libc.listenSocket(inet), unknownFamily);
-  assert.throws(() => libc.acceptDescriptor(3), unknownFamily);
-  assert.throws(() => libc.getpeername(3), unknownFamily);
+  assertThrows(() => libc.listenSocket(inet), Error, unknownFamily);
+  assertThrows(() => libc.acceptDescriptor(3), Error, unknownFamily);
+  assertThrows(() => libc.getpeername(3), Error, unknownFamily);
   libc.interfaceIndex("lo0");
   libc.dropIpOptions(3);
   libc.ipOptions(3);
@@ -150,7 +146,7 @@ test("every method finds its symbols on macOS", () => {
   libc.getGroups();
   libc.chroot("/");
   libc.kill(4, 0);
-  assert.deepEqual(calls.slice(0, 4), [
+  assertEquals(calls.slice(0, 4), [
     ["socket", 30, 1, 0],
     ["fcntl", 0, 1, 0],
     ["fcntl", 0, 2, 1],
@@ -160,10 +156,8 @@ test("every method finds its symbols on macOS", () => {
 
 test("a failed call is an error with its name", () => {
   const { raw } = recorder("darwin", "x64", () => -1, 48);
-  assert.throws(
-    () => makeLibc(raw).listen(3, 1),
-    (error) => (error as SystemError).code === "EADDRINUSE",
-  );
+  const error = assertThrows(() => makeLibc(raw).listen(3, 1));
+  assertStrictEquals((error as SystemError).code, "EADDRINUSE");
 });
 
 test("a program is started with the limit of open files from before it was raised", () => {
@@ -182,17 +176,17 @@ test("a program is started with the limit of open files from before it was raise
     at.push(now[0] as bigint);
     return "started";
   };
-  assert.equal(libc.withFirstFileLimit(start), "started");
-  assert.deepEqual(libc.raiseFileLimit(), { soft: 1024, hard: 1024 });
-  assert.equal(libc.withFirstFileLimit(start), "started");
-  assert.deepEqual(at, [256n, 256n]);
-  assert.deepEqual(now, [1024n, 1024n]);
+  assertStrictEquals(libc.withFirstFileLimit(start), "started");
+  assertEquals(libc.raiseFileLimit(), { soft: 1024, hard: 1024 });
+  assertStrictEquals(libc.withFirstFileLimit(start), "started");
+  assertEquals(at, [256n, 256n]);
+  assertEquals(now, [1024n, 1024n]);
   const fails = (code: string): string => {
     if (start() && now[0] === 256n) throw Object.assign(new Error(code), { code });
     return "started";
   };
-  assert.equal(libc.withFirstFileLimit(() => fails("EMFILE")), "started");
-  assert.throws(() => libc.withFirstFileLimit(() => fails("ENOENT")), /ENOENT/);
-  assert.deepEqual(at.slice(2), [256n, 1024n, 256n]);
-  assert.deepEqual(now, [1024n, 1024n]);
+  assertStrictEquals(libc.withFirstFileLimit(() => fails("EMFILE")), "started");
+  assertThrows(() => libc.withFirstFileLimit(() => fails("ENOENT")), Error, /ENOENT/);
+  assertEquals(at.slice(2), [256n, 1024n, 256n]);
+  assertEquals(now, [1024n, 1024n]);
 });

@@ -1,9 +1,9 @@
 /** Run as root by contract.ts: gives up root, tries to get it back, and prints the results as one line
  *  of JSON. A separate process, because giving up root is final. */
 
+import { join } from "@std/path";
 import { mkdtempSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { libcHere } from "./here.ts";
 

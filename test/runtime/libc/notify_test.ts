@@ -1,11 +1,11 @@
 /** Messages to a supervisor and the kind of a socket, through the loader of the runtime that runs this
  *  file; and the calls made on macOS. The receiver is a script for Debian's python3. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { makeLibc, SystemError } from "../../../src/runtime/libc/libc.ts";
@@ -17,7 +17,8 @@ import { libcHere } from "./here.ts";
 const libc = await libcHere();
 
 function fails(code: string, call: () => unknown): void {
-  assert.throws(call, (error) => error instanceof SystemError && error.code === code);
+  const error = assertThrows(call, SystemError);
+  assertStrictEquals(error.code, code);
 }
 
 test("datagrams arrive at a path, and at an abstract name", async () => {
@@ -30,7 +31,7 @@ test("datagrams arrive at a path, and at an abstract name", async () => {
         libc.write(fd, new TextEncoder().encode(text));
       }
       libc.close(fd);
-      assert.deepEqual(await words(2), ["READY=1\nSTATUS=é", "STOPPING=1"]);
+      assertEquals(await words(2), ["READY=1\nSTATUS=é", "STOPPING=1"]);
     }
   } finally {
     rmSync(folder, { recursive: true });
@@ -43,7 +44,7 @@ test("a receiver that has gone is noticed by the write", async () => {
   const fd = libc.connectUnix(name);
   const closed = new Promise((resolve) => child.once("close", resolve));
   libc.write(fd, Uint8Array.of(65));
-  assert.deepEqual(await words(1), ["A"]);
+  assertEquals(await words(1), ["A"]);
   await closed;
   fails("ECONNREFUSED", () => libc.write(fd, Uint8Array.of(66)));
   libc.close(fd);
@@ -54,10 +55,10 @@ test("nobody at the other end is an error, and leaves no descriptor", () => {
   libc.close(before);
   fails("ENOENT", () => libc.connectUnix("/nowhere/socket"));
   fails("ECONNREFUSED", () => libc.connectUnix("@sslserver-test-nobody"));
-  assert.throws(() => libc.connectUnix("vsock:2:1"), RangeError);
+  assertThrows(() => libc.connectUnix("vsock:2:1"), RangeError);
   const after = libc.dup(0);
   libc.close(after);
-  assert.equal(after, before);
+  assertStrictEquals(after, before);
 });
 
 test("the kind of a socket is told, and what is none is refused", () => {
@@ -66,9 +67,9 @@ test("the kind of a socket is told, and what is none is refused", () => {
   const [c, d] = libc.socketpair("dgram");
   const [read, write] = libc.pipe();
   try {
-    assert.deepEqual(libc.socketKind(fd), { stream: true, listening: true });
-    assert.deepEqual(libc.socketKind(a), { stream: true, listening: false });
-    assert.deepEqual(libc.socketKind(c), { stream: false, listening: false });
+    assertEquals(libc.socketKind(fd), { stream: true, listening: true });
+    assertEquals(libc.socketKind(a), { stream: true, listening: false });
+    assertEquals(libc.socketKind(c), { stream: false, listening: false });
     fails("ENOTSOCK", () => libc.socketKind(write));
     fails("EBADF", () => libc.socketKind(1_000_000));
   } finally {
@@ -79,7 +80,7 @@ test("the kind of a socket is told, and what is none is refused", () => {
 test("an IPv6 socket says whether IPv4 clients reach it", () => {
   for (const v6only of [true, false]) {
     const { fd } = libc.listenSocket({ ip: "::", port: 0, backlog: 1, v6only });
-    assert.equal(libc.v6only(fd), v6only);
+    assertStrictEquals(libc.v6only(fd), v6only);
     libc.close(fd);
   }
 });
@@ -91,7 +92,7 @@ test("what takes no bytes is found by writing none", () => {
     fails("EBADF", () => libc.checkWritable(read));
     fails("EBADF", () => libc.checkWritable(1_000_000));
     libc.setNonBlocking(read, true);
-    assert.equal(libc.read(read, 1), undefined); // no byte was written
+    assertStrictEquals(libc.read(read, 1), undefined); // no byte was written
   } finally {
     libc.close(read);
     libc.close(write);
@@ -102,7 +103,7 @@ test("the clock is the one that other processes read", () => {
   const clock = "import time; print(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)";
   const theirs = (): number => Number(execFileSync(PYTHON, ["-c", clock], { encoding: "utf8" }));
   const seen = [theirs(), libc.monotonicMicroseconds(), theirs()];
-  assert.deepEqual(seen, seen.toSorted((a, b) => a - b));
+  assertEquals(seen, seen.toSorted((a, b) => a - b));
 });
 
 test("macOS has numbers and a layout of its own", () => {
@@ -115,16 +116,16 @@ test("macOS has numbers and a layout of its own", () => {
     }]),
   );
   const mac = makeLibc({ abi, symbols, errno: () => 0, address: () => 0n });
-  assert.equal(mac.connectUnix("/s"), 9);
-  assert.deepEqual(calls.filter(([name]) => name !== "fcntl"), [
+  assertStrictEquals(mac.connectUnix("/s"), 9);
+  assertEquals(calls.filter(([name]) => name !== "fcntl"), [
     ["socket", 1, 2, 0],
     ["setsockopt", 9, 0xffff, 0x1005, Uint8Array.of(5, ...new Array<number>(15).fill(0)), 16],
     ["connect", 9, Uint8Array.of(4, 1, 0x2f, 0x73, 0), 5],
   ]);
   calls.length = 0;
-  assert.deepEqual(mac.socketKind(4), { stream: false, listening: false });
+  assertEquals(mac.socketKind(4), { stream: false, listening: false });
   mac.monotonicMicroseconds();
-  assert.deepEqual(
+  assertEquals(
     calls.map((call) => call.slice(0, 4).filter((one) => !(one instanceof Uint8Array))),
     [
       ["getsockopt", 4, 0xffff, 0x1008],

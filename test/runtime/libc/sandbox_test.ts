@@ -1,7 +1,7 @@
 /** The calls of seccomp and Landlock, against fake kernels of each version that only record the calls.
  *  test/privsep/sandbox_test.ts tests their effect in this machine's kernel. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { Unsupported } from "../../../src/errors.ts";
 import { SystemError } from "../../../src/runtime/libc/errno.ts";
@@ -50,20 +50,24 @@ test("a filter is set for all threads, after new privileges have been given up",
     let seen: Uint8Array | undefined;
     const { libc, calls } = kernel((_nr, [, , header = 0], at) => {
       const view = new DataView(at(header).buffer);
-      assert.equal(view.getUint16(0, true), 2); // number of instructions
+      assertStrictEquals(view.getUint16(0, true), 2); // number of instructions
       seen = at(Number(view.getBigUint64(8, true))).slice();
       return 0;
     }, { arch });
     libc.seccomp(program);
-    assert.deepEqual(seen, program);
-    assert.deepEqual(calls[0], ["prctl", 38, 1, 0, 0, 0]);
-    assert.deepEqual(calls[1]?.slice(0, 4), ["syscall", SECCOMP[arch], 1, 5]);
+    assertEquals(seen, program);
+    assertEquals(calls[0], ["prctl", 38, 1, 0, 0, 0]);
+    assertEquals(calls[1]?.slice(0, 4), ["syscall", SECCOMP[arch], 1, 5]);
   }
 });
 
 test("a thread that could not be reached is named", () => {
   const { libc } = kernel(() => 4711);
-  assert.throws(() => libc.seccomp(new Uint8Array(8)), /thread 4711 has a filter of its own$/);
+  assertThrows(
+    () => libc.seccomp(new Uint8Array(8)),
+    Error,
+    /thread 4711 has a filter of its own$/,
+  );
 });
 
 test("a kernel without filters or Landlock is told by its errno", () => {
@@ -71,15 +75,16 @@ test("a kernel without filters or Landlock is told by its errno", () => {
   for (
     const call of [() => libc.seccomp(new Uint8Array(8)), () => libc.landlock({ readBelow: [] })]
   ) {
-    assert.throws(call, (error) => error instanceof SystemError && error.code === "ENOSYS");
+    const error = assertThrows(call, SystemError);
+    assertStrictEquals(error.code, "ENOSYS");
   }
 });
 
 test("outside of Linux both are refused by name, and nothing is called", () => {
   const { libc, calls } = kernel(() => 0, { platform: "darwin", arch: "arm64" });
-  assert.throws(() => libc.seccomp(new Uint8Array(8)), Unsupported);
-  assert.throws(() => libc.landlock({ readBelow: [] }), Unsupported);
-  assert.deepEqual(calls, []);
+  assertThrows(() => libc.seccomp(new Uint8Array(8)), Unsupported);
+  assertThrows(() => libc.landlock({ readBelow: [] }), Unsupported);
+  assertEquals(calls, []);
 });
 
 test("Landlock handles every right to files that its version knows, and from 8 on all threads", () => {
@@ -101,28 +106,28 @@ test("Landlock handles every right to files that its version knows, and from 8 o
     const { libc, calls } = kernel((nr, [first = 0, second = 0, third = 0], at) => {
       if (nr === CREATE && third === 1) return abi;
       if (nr === CREATE) {
-        assert.equal(second, abi >= 6 ? 24 : 8);
+        assertStrictEquals(second, abi >= 6 ? 24 : 8);
         const view = new DataView(at(first).buffer);
         handled = view.getBigUint64(0, true);
         scoped = second > 8 ? view.getBigUint64(16, true) : 0n;
         return 60;
       }
-      assert.deepEqual([nr, first], [RESTRICT, 60]);
+      assertEquals([nr, first], [RESTRICT, 60]);
       flags = second;
       return 0;
     });
-    assert.deepEqual(libc.landlock({ readBelow: [] }), {
+    assertEquals(libc.landlock({ readBelow: [] }), {
       abi,
       threads: abi >= 8 ? "all" : "calling",
     });
-    assert.deepEqual([handled, flags, scoped], [rights, wanted, scopes], `version ${abi}`);
-    assert.deepEqual(names(calls).slice(-3), ["prctl 38", `syscall ${RESTRICT}`, "close 60"]);
+    assertEquals([handled, flags, scoped], [rights, wanted, scopes], `version ${abi}`);
+    assertEquals(names(calls).slice(-3), ["prctl 38", `syscall ${RESTRICT}`, "close 60"]);
     libc.landlock({ readBelow: [], execute: true });
-    assert.equal(scoped, alike, `version ${abi}, before exec`);
-    assert.equal(libc.landlockVersion(), abi);
+    assertStrictEquals(scoped, alike, `version ${abi}, before exec`);
+    assertStrictEquals(libc.landlockVersion(), abi);
   }
-  assert.equal(kernel(() => -1, { errno: 38 }).libc.landlockVersion(), 0);
-  assert.equal(kernel(() => 1, { platform: "darwin" }).libc.landlockVersion(), 0);
+  assertStrictEquals(kernel(() => -1, { errno: 38 }).libc.landlockVersion(), 0);
+  assertStrictEquals(kernel(() => 1, { platform: "darwin" }).libc.landlockVersion(), 0);
 });
 
 test("below the folders named, files and folders may be read, no more", () => {
@@ -130,23 +135,27 @@ test("below the folders named, files and folders may be read, no more", () => {
   const { libc, calls } = kernel((nr, [first = 0, second = 0, third = 0], at) => {
     if (nr === CREATE) return third === 1 ? 7 : 60;
     if (nr === RESTRICT) return 0;
-    assert.equal(nr, ADD);
+    assertStrictEquals(nr, ADD);
     const view = new DataView(at(third).buffer);
-    assert.equal(view.byteLength, 12);
+    assertStrictEquals(view.byteLength, 12);
     rules.push([second, view.getBigUint64(0, true), view.getInt32(8, true)]);
     return first === 60 ? 0 : -1;
   });
   libc.landlock({ readBelow: ["/etc/ssl", "/srv"] });
-  assert.deepEqual(rules, [[1, 0xcn, 70], [1, 0xcn, 70]]);
+  assertEquals(rules, [[1, 0xcn, 70], [1, 0xcn, 70]]);
   libc.landlock({ readBelow: ["/"], execute: true });
-  assert.deepEqual(rules[2], [1, 0xdn, 70]);
-  assert.equal(names(calls).filter((name) => name === "close 70").length, 3);
+  assertEquals(rules[2], [1, 0xdn, 70]);
+  assertStrictEquals(names(calls).filter((name) => name === "close 70").length, 3);
 });
 
 test("what fails on the way leaves no descriptor", () => {
   const { libc, calls } = kernel((nr, [, , third]) => nr === CREATE ? (third === 1 ? 7 : 60) : -1, {
     errno: 22,
   });
-  assert.throws(() => libc.landlock({ readBelow: ["/"] }), /syscall: invalid argument \(EINVAL\)/);
-  assert.deepEqual(names(calls).slice(-2), ["close 70", "close 60"]);
+  assertThrows(
+    () => libc.landlock({ readBelow: ["/"] }),
+    Error,
+    /syscall: invalid argument \(EINVAL\)/,
+  );
+  assertEquals(names(calls).slice(-2), ["close 70", "close 60"]);
 });

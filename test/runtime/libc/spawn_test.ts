@@ -1,6 +1,6 @@
 /** Programs that libc starts and reaps, against the kernel. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertObjectMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
@@ -32,7 +32,7 @@ test("a program gets its arguments and exactly the environment given", async () 
   const env = { A: "ü\n=1", EMPTY: "" };
   const pid = libc.spawn("/usr/bin/env", ["another name", "env"], env, [2, write, 2]);
   libc.close(write);
-  assert.equal(text(libc.readAll(read, 1 << 20)), "A=ü\n=1\nEMPTY=\n");
+  assertStrictEquals(text(libc.readAll(read, 1 << 20)), "A=ü\n=1\nEMPTY=\n");
   libc.close(read);
   await until(() => libc.reap(pid) !== undefined, "the end of the program");
 });
@@ -48,20 +48,20 @@ test("variables of the base come in where a program has none of the name, every 
     const lines = text(libc.readAll(read, 1 << 20)).trim().split("\n").sort();
     libc.close(read);
     const wanted = Object.entries({ ...base, ...env }).map(([name, value]) => `${name}=${value}`);
-    assert.deepEqual(lines, wanted.sort());
+    assertEquals(lines, wanted.sort());
     await until(() => libc.reap(pid) !== undefined, "the end of the program");
   }
 });
 
 test("a child that has ended is named until it is reaped", async () => {
   const libc = await libcHere();
-  assert.equal(libc.ended(), 0);
+  assertStrictEquals(libc.ended(), 0);
   const pid = libc.spawn("/bin/true", ["true"], {}, [2, 2, 2]);
   await until(() => libc.ended() !== 0, "the end of the program");
-  assert.equal(libc.ended(), pid);
-  assert.equal(libc.ended(), pid);
-  assert.equal(libc.reap(pid), 0);
-  assert.equal(libc.ended(), 0);
+  assertStrictEquals(libc.ended(), pid);
+  assertStrictEquals(libc.ended(), pid);
+  assertStrictEquals(libc.reap(pid), 0);
+  assertStrictEquals(libc.ended(), 0);
 });
 
 test("a descriptor gets its number, also when the numbers are those of others", async () => {
@@ -76,7 +76,7 @@ test("a descriptor gets its number, also when the numbers are those of others", 
   const script = order.map((_, i) => `cat <&${3 + i}`).join(";");
   const { output } = await run(libc, script, order.map((i) => ends[i] as number));
   ends.forEach((fd) => libc.close(fd));
-  assert.equal(output, order.map((i) => `pipe ${i}\n`).join(""));
+  assertStrictEquals(output, order.map((i) => `pipe ${i}\n`).join(""));
 });
 
 test("a program has no copies of its descriptors under other numbers", async () => {
@@ -85,7 +85,7 @@ test("a program has no copies of its descriptors under other numbers", async () 
   const { output } = await run(libc, "exec readlink /proc/self/fd/3 /proc/self/fd/*", [read]);
   [read, write].forEach((fd) => libc.close(fd));
   const [name, ...all] = output.split("\n");
-  assert.equal(all.filter((line) => line === name).length, 1, output);
+  assertStrictEquals(all.filter((line) => line === name).length, 1, output);
 });
 
 test("a program has SIGPIPE's default and no blocked signal", async () => {
@@ -93,8 +93,8 @@ test("a program has SIGPIPE's default and no blocked signal", async () => {
   const { output } = await run(libc, "exec grep -E 'SigBlk|SigIgn' /proc/self/status");
   const [, blocked = "", ignored = ""] =
     /SigBlk:\t([0-9a-f]+)\nSigIgn:\t([0-9a-f]+)/.exec(output) ?? [];
-  assert.equal(BigInt(`0x${blocked}`), 0n);
-  assert.equal(BigInt(`0x${ignored}`) & 1n << 12n, 0n);
+  assertStrictEquals(BigInt(`0x${blocked}`), 0n);
+  assertStrictEquals(BigInt(`0x${ignored}`) & 1n << 12n, 0n);
 });
 
 test("a signal that is to be blocked is, from the first instruction on", async () => {
@@ -108,37 +108,42 @@ test("a signal that is to be blocked is, from the first instruction on", async (
     text += new TextDecoder().decode(libc.read(end, 100) ?? new Uint8Array());
     return text.endsWith("\n");
   }, "a line");
-  assert.equal(text, "SigBlk:\t0000000000000200\n");
+  assertStrictEquals(text, "SigBlk:\t0000000000000200\n");
   await until(() => libc.reap(pid) !== undefined, "end");
   libc.close(end);
 });
 
 test("exit codes and signals are told as wait statuses, once", async () => {
   const libc = await libcHere();
-  assert.equal((await run(libc, "exit 111")).status, 111 * 256);
+  assertStrictEquals((await run(libc, "exit 111")).status, 111 * 256);
   const killed = await run(libc, "kill -9 $$");
-  assert.equal(killed.status, 9);
-  assert.throws(() => libc.reap(killed.pid), { code: "ECHILD" });
+  assertStrictEquals(killed.status, 9);
+  assertObjectMatch(assertThrows(() => libc.reap(killed.pid), Error), { code: "ECHILD" });
 });
 
 test("a running program is not reaped", async () => {
   const libc = await libcHere();
   const pid = libc.spawn("/bin/sleep", ["sleep", "60"], {}, [2, 2, 2]);
-  assert.equal(libc.reap(pid), undefined);
+  assertStrictEquals(libc.reap(pid), undefined);
   libc.kill(pid, 15);
   let status: number | undefined;
   await until(() => (status = libc.reap(pid)) !== undefined, "the end of the program");
-  assert.equal(status, 15);
+  assertStrictEquals(status, 15);
 });
 
 test("what cannot be run is an error that says so, and leaves nothing behind", async () => {
   const libc = await libcHere();
   const before = readdirSync("/proc/self/fd").length;
   for (const [path, code] of [["/nonexistent", "ENOENT"], ["/", "EACCES"]] as const) {
-    assert.throws(() => libc.spawn(path, ["x"], {}, [2, 2, 2]), { syscall: "posix_spawn", code });
+    assertObjectMatch(assertThrows(() => libc.spawn(path, ["x"], {}, [2, 2, 2]), Error), {
+      syscall: "posix_spawn",
+      code,
+    });
   }
-  assert.throws(() => libc.spawn("/bin/true", ["true", "a\0b"], {}, [2, 2, 2]), /NUL/);
+  assertThrows(() => libc.spawn("/bin/true", ["true", "a\0b"], {}, [2, 2, 2]), Error, /NUL/);
   const long = { A: "x".repeat(1 << 20) };
-  assert.throws(() => libc.spawn("/bin/true", ["true"], long, [2, 2, 2]), { code: "E2BIG" });
-  assert.equal(readdirSync("/proc/self/fd").length, before);
+  assertObjectMatch(assertThrows(() => libc.spawn("/bin/true", ["true"], long, [2, 2, 2]), Error), {
+    code: "E2BIG",
+  });
+  assertStrictEquals(readdirSync("/proc/self/fd").length, before);
 });
