@@ -18,6 +18,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   async sslserver() {
     return (await import("./src/commands/sslserver.ts")).sslserver;
   },
+  async sslclient() {
+    return (await import("./src/commands/sslclient.ts")).sslclient;
+  },
   async tcprules() {
     const { tcprules } = await import("./src/commands/tcprules.ts");
     return (call) => tcprules(call.argv, call);

@@ -83,6 +83,11 @@ export class Log {
     this.#put(2, "info", text, facts);
   }
 
+  /** A line without a level, as other programs of the family print it. With -v. */
+  plain(text: string, facts: Record<string, unknown>): void {
+    this.#line(2, cleanMessage(text), () => facts);
+  }
+
   /** The last message before an exit. With -q only the exit code reports the failure. */
   fatal(text: string, hint?: string): void {
     this.#put(1, "fatal", text, { event: "fatal", ...(hint ? { hint } : {}) });

@@ -28,17 +28,19 @@ export async function namedAddress(
 
 /** Returns the addresses of the server's `host` operand, at least one, IPv4 first. An address
  *  (brackets allowed) stays as it is. A name is qualified, then looked up as A and AAAA. With
- *  `family` 4 or 6, only addresses of that family are returned. Throws `FatalError`: a server
- *  that does not know where to listen must not start. */
+ *  `family` 4 or 6, only addresses of that family are returned. `hint`: the remedy in the error,
+ *  by default for an address to listen on. Throws `FatalError`: a server that does not know where
+ *  to listen must not start. */
 export async function hostOperand(
   host: string,
   family: 0 | 4 | 6,
   resolver: Resolver,
+  hint?: string,
 ): Promise<string[]> {
   let failure: LookupResult["status"] = "badname";
   // An address or localhost is not qualified: `::1` has no dot, but is not a short name.
   const own = ownAddresses(host, family);
-  if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata");
+  if (own !== undefined) return own.length > 0 ? own : refuse(host, "nodata", hint);
   for (const candidate of resolver.config.qualify(host)) {
     const lookup = await hostAddresses(candidate, family, resolver);
     if (lookup.status === "found") return [...lookup.values];
@@ -47,7 +49,7 @@ export async function hostOperand(
     // As in djb's search: a temporary failure of the DNS must not change which host is meant.
     if (failure !== "nxdomain" && failure !== "nodata") break;
   }
-  return refuse(host, failure);
+  return refuse(host, failure, hint);
 }
 
 /** True if the host operand must be looked up in the DNS. */
@@ -75,11 +77,15 @@ function ownAddresses(host: string, family: 0 | 4 | 6): string[] | undefined {
   return addresses.filter((address) => family === 0 || ipFamily(address) === family);
 }
 
-function refuse(host: string, status: LookupResult["status"]): never {
+function refuse(
+  host: string,
+  status: LookupResult["status"],
+  hint = "give host as an address of this machine; 0 means all of them",
+): never {
   throw new FatalError(
     `unable to find address of ${JSON.stringify(host)}: ${CAUSE[status]}`,
     undefined,
-    "give host as an address of this machine; 0 means all of them",
+    hint,
   );
 }
 

@@ -38,9 +38,12 @@ export interface LookupServices {
   findsOwnName: boolean;
 }
 
+/** The part of a connection that look-ups need. */
+type LookedUp = Pick<Connection, "local" | "remote" | "signal">;
+
 /** Fills in names and ident. Resolves with the denial, or undefined. Never rejects. */
 export async function resolveEnds(
-  conn: Connection,
+  conn: LookedUp,
   services: LookupServices,
 ): Promise<Denial | undefined> {
   const { lookupTimeout } = services.options;
@@ -55,7 +58,7 @@ export async function resolveEnds(
 }
 
 async function ask(
-  conn: Connection,
+  conn: LookedUp,
   services: LookupServices,
   signal: AbortSignal,
 ): Promise<Denial | undefined> {
@@ -82,7 +85,7 @@ async function ask(
 const UNKNOWN: FoundName = { problem: "none" };
 
 async function findNames(
-  conn: Connection,
+  conn: LookedUp,
   services: LookupServices,
   signal: AbortSignal,
 ): Promise<Denial | undefined> {

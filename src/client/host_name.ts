@@ -31,11 +31,16 @@ export function addressOf(host: string): Ip | undefined {
   return ip && unmapIp(ip);
 }
 
+/** True for `0`, the name of this machine. */
+export function isThisMachine(host: string): boolean {
+  return host === "" || host === "0";
+}
+
 /** True if the certificate is for this host (RFC 6125, RFC 9525): an address by the addresses of
  *  the subject alternative name, a name by its DNS names. The common name counts where the
  *  certificate has no name of that kind. */
 export function isFor(certificate: Certificate, host: string): boolean {
-  if (host === "" || host === "0") {
+  if (isThisMachine(host)) {
     return matchesHost(certificate, LOCAL_HOST) ||
       LOCAL_ADDRESSES.some((address) => matchesAddress(certificate, address));
   }

@@ -3,21 +3,10 @@
 
 import os from "node:os";
 import { type Network, parseNetwork } from "../codec/ip.ts";
-import { UsageError } from "../errors.ts";
 import { EXPECTED_FORM, parseMetricsAddress } from "./metrics_address.ts";
 import { type Options, PAGES, SHELLS } from "./options.ts";
-import type { Option, OptionGroup } from "./getopt.ts";
-
-/** Largest values accepted: the limits of the system's types, or values beyond any sensible use. */
-export const MAX = {
-  workers: 256,
-  count: 1_000_000,
-  seconds: 2_000_000,
-  backlog: 65_535,
-  id: 4_294_967_294,
-  descriptor: 1_048_575,
-  banner: 1024,
-};
+import type { OptionGroup } from "./getopt.ts";
+import { badValue, flag, MAX, number, oneOf, seconds, text, wholeNumber } from "./option_kinds.ts";
 
 /** In the order of the help. */
 export const OPTIONS: readonly OptionGroup<Options>[] = [
@@ -239,57 +228,10 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
   },
 ];
 
-/** The result is ignored: the value of an assignment is nothing to print. */
-type Setter<T> = (options: Options, value: T) => unknown;
-
-function flag(name: string, help: string, set: (options: Options) => unknown): Option<Options> {
-  return { name, help, set: (o) => void set(o) };
-}
-
-function text(name: string, value: string, help: string, set: Setter<string>): Option<Options> {
-  return { name, value, help, set: (o, v) => void set(o, v) };
-}
-
-function number(
-  name: string,
-  value: string,
-  help: string,
-  min: number,
-  max: number,
-  set: Setter<number>,
-): Option<Options> {
-  return { name, value, help, set: (o, v) => void set(o, wholeNumber(name, v, min, max)) };
-}
-
-function seconds(name: string, help: string, set: Setter<number>): Option<Options> {
-  return number(name, "s", help, 1, MAX.seconds, set);
-}
-
-function wholeNumber(
-  name: string,
-  value: string,
-  min: number,
-  max: number,
-  or = "",
-): number {
-  const n = /^[0-9]{1,10}$/.test(value) ? Number(value) : NaN;
-  if (!(n >= min && n <= max)) throw badValue(name, value, `a number from ${min} to ${max}${or}`);
-  return n;
-}
-
 /** True for a name that useradd(8) accepts. Some systems also allow capitals, dots and a final
  *  dollar sign. */
 function isName(text: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/.test(text);
-}
-
-function oneOf<T extends string>(name: string, value: string, words: readonly T[]): T {
-  const word = words.find((word) => word === value);
-  if (word === undefined) {
-    const all = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-    throw badValue(name, value, all);
-  }
-  return word;
 }
 
 /** Parses `10.0.0.0/8` or an address. Throws `UsageError`. */
@@ -306,9 +248,4 @@ export function network(name: string, text: string): Network {
 export function shortText(name: string, text: string): string {
   if (new TextEncoder().encode(text).length <= MAX.banner) return text;
   throw badValue(name, `${text.slice(0, 20)}...`, `at most ${MAX.banner} bytes`);
-}
-
-function badValue(name: string, value: string, wanted: string): UsageError {
-  const what = name.startsWith("$") ? name : `option ${name}`;
-  return new UsageError(`${what} needs ${wanted}, not '${value}'`);
 }

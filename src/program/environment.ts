@@ -30,9 +30,12 @@ export interface EnvironmentOptions {
   family: 4 | 6 | undefined;
 }
 
+/** The part of a connection that the variables describe. */
+export type DescribedConnection = Pick<Connection, "local" | "remote" | "interface" | "proxy">;
+
 /** The variables that describe a connection. `tls`: the mod_ssl variables (-s). */
 export function connectionVariables(
-  conn: Connection,
+  conn: DescribedConnection,
   options: EnvironmentOptions,
   tls?: ReadonlyMap<ConnectionVariable, string>,
 ): Map<ConnectionVariable, string> {
@@ -55,7 +58,7 @@ export function connectionVariables(
 function setEnds(
   env: Map<ConnectionVariable, string>,
   prefix: "SSL" | "TCP" | "TCP6",
-  { local, remote }: Connection,
+  { local, remote }: DescribedConnection,
 ): void {
   setEnd(env, `${prefix}LOCAL`, local);
   setEnd(env, `${prefix}REMOTE`, remote);

@@ -48,12 +48,15 @@ export class Lingering {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `concurrency`: -c. `limit`: the idle limit in milliseconds, an upper limit for both times.
-   *  `room`: for how many clients there are file descriptors (accept/descriptors.ts). */
+   *  `room`: for how many clients there are file descriptors (accept/descriptors.ts).
+   *  `closeTimeout`: how long a client that has read everything may take to close, in
+   *  milliseconds. */
   constructor(
     concurrency: number,
     readonly limit: number,
     readonly now: () => number = () => performance.now(),
     room = Infinity,
+    readonly closeTimeout = CLOSE_TIMEOUT,
   ) {
     this.#capacity = Math.min(room, Math.max(MIN_CAPACITY, concurrency));
   }
@@ -100,7 +103,7 @@ export class Lingering {
     }
     for (const [client, { unsent, moved }] of this.#all) {
       const timeout = Math.min(
-        client.outputDone && unsent === 0 ? CLOSE_TIMEOUT : STALL_TIMEOUT,
+        client.outputDone && unsent === 0 ? this.closeTimeout : STALL_TIMEOUT,
         this.limit,
       );
       if (now - moved >= timeout) this.#expire(client);

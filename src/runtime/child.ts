@@ -1,13 +1,14 @@
 /** Signals and wait status of child processes, for every way of starting them. */
 
 import { constants } from "node:os";
+import type { ProgramSignal } from "./program.ts";
 
 /** Sends `signal` with `send`. A stopped program gets SIGTERM only when it continues, so SIGCONT
  *  follows. False: the signal was not sent (the child has been reaped; EPERM for a set-user-ID
  *  program). */
 export function signalChild(
-  signal: "SIGTERM" | "SIGKILL",
-  send: (signal: "SIGTERM" | "SIGKILL" | "SIGCONT") => void,
+  signal: ProgramSignal,
+  send: (signal: ProgramSignal | "SIGCONT") => void,
 ): boolean {
   try {
     send(signal);

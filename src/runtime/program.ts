@@ -44,7 +44,13 @@ export interface Program {
 }
 
 /** A program whose descriptors the caller made. */
-export type Launched = Pick<Program, "pid" | "exited" | "kill">;
+export interface Launched extends Pick<Program, "pid" | "exited"> {
+  /** See `Program.kill`. */
+  kill(signal: ProgramSignal): boolean;
+}
+
+/** The signals that a program can be sent. */
+export type ProgramSignal = "SIGTERM" | "SIGKILL" | "SIGINT" | "SIGHUP" | "SIGQUIT";
 
 /** Streams over our ends of a program's descriptors. */
 export type ProgramStreams = Pick<Program, "input" | "output" | "delayed">;
@@ -58,8 +64,9 @@ export interface LaunchOptions {
   /** Further variables; those of `env` win. Pass the same object each time, and do not change it:
    *  it is converted for the system only once. The same holds for `command`. */
   base?: Readonly<Record<string, string>>;
-  /** The program's descriptors 0, 1, 2, …; it gets no others. They stay open in this process. */
-  descriptors: readonly number[];
+  /** The program's descriptors 0, 1, 2, …; it gets no others, and not those that are undefined. They
+   *  stay open in this process. */
+  descriptors: readonly (number | undefined)[];
   /** A signal that is blocked in the program from its start. */
   blocked?: "SIGUSR1";
   /** User and group of the program. Supplementary groups are cleared. Needs root. */

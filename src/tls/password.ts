@@ -10,7 +10,10 @@ const MAX_PASSWORD = 4096;
 
 /** Reads the NUL-terminated password if -3 is set. Closes the descriptor, so that no program gets
  *  it. */
-export function readPassword(options: Options, runtime: Runtime): string | undefined {
+export function readPassword(
+  options: Pick<Options, "keyPassword">,
+  runtime: Runtime,
+): string | undefined {
   if (!options.keyPassword) return undefined;
   const libc = requireLibc(runtime, "read the key's password (-3)");
   try {
@@ -22,7 +25,7 @@ export function readPassword(options: Options, runtime: Runtime): string | undef
     throw new FatalError(
       `unable to read the key's password from descriptor 3: ${reason(error)}`,
       EXIT.system,
-      "write the password and a NUL to descriptor 3, as in: sslserver -3 ... 3<FILE",
+      "write the password and a NUL to descriptor 3, as in: -3 ... 3<FILE",
     );
   }
 }

@@ -3,7 +3,7 @@
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
-import type { KeyPair, Runtime, TlsContext } from "../runtime/runtime.ts";
+import type { KeyPair, Runtime, TlsContext, TlsVersion } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { ServerKeyPair } from "./key_pairs.ts";
 import { refusing } from "./server_key.ts";
@@ -24,6 +24,11 @@ export interface Prepared {
 const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
 const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
 
+/** The cipher list if none is configured. */
+export function defaultCiphers(minVersion: TlsVersion): string {
+  return minVersion === "TLSv1" || minVersion === "TLSv1.1" ? OLD_CIPHERS : CIPHERS;
+}
+
 /** Makes the TLS context. Throws `FatalError` for a setting or key that the library refuses, and
  *  the library's error otherwise. */
 export function prepare(
@@ -32,9 +37,7 @@ export function prepare(
   auth: ClientAuth | undefined,
   keyPairs: (KeyPair & Partial<ServerKeyPair>)[],
 ): Prepared {
-  const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
-  const modern = old ? OLD_CIPHERS : CIPHERS;
-  const ciphers = own ?? (runtime.cipherLists ? modern : undefined);
+  const ciphers = own ?? (runtime.cipherLists ? defaultCiphers(minVersion) : undefined);
   const required = auth?.required && auth.namesAreTrust;
   const context = refusing(own, keyPairs[0], () =>
     runtime.tlsContext({

@@ -35,6 +35,19 @@ export function tlsConfig(lookup: VariableLookup): TlsConfig {
       "set CERTFILE and KEYFILE to PEM files, or try --self-signed",
     );
   }
+  const ciphers = value(lookup, "CIPHERS") || undefined;
+  if (ciphers !== undefined) refuseTls13Suites("CIPHERS", ciphers);
+  return {
+    certificates: chain,
+    keys: value(lookup, "KEYFILE") || chain,
+    ciphers,
+    ...tlsVersions(lookup),
+    alpn: alpn(value(lookup, "ALPN")),
+  };
+}
+
+/** The versions of TLS_MIN_VERSION and TLS_MAX_VERSION. Throws `FatalError`. */
+export function tlsVersions(lookup: VariableLookup): Pick<TlsConfig, "minVersion" | "maxVersion"> {
   const minVersion = version(lookup, "TLS_MIN_VERSION") ?? DEFAULTS.TLS_MIN_VERSION;
   const maxVersion = version(lookup, "TLS_MAX_VERSION") ?? DEFAULTS.TLS_MAX_VERSION;
   if (VERSIONS.indexOf(minVersion) > VERSIONS.indexOf(maxVersion)) {
@@ -44,22 +57,18 @@ export function tlsConfig(lookup: VariableLookup): TlsConfig {
       "lower TLS_MIN_VERSION, or raise TLS_MAX_VERSION; unset, they are TLSv1.2 and TLSv1.3",
     );
   }
-  const ciphers = value(lookup, "CIPHERS") || undefined;
-  if (ciphers && /TLS_(AES|CHACHA20)_/.test(ciphers)) {
-    throw new FatalError(
-      `unable to use CIPHERS ${ciphers}: no runtime lets the suites of TLS 1.3 be chosen`,
-      EXIT.system,
-      "name the ciphers of TLS 1.2 alone, or set TLS_MAX_VERSION=TLSv1.2",
-    );
-  }
-  return {
-    certificates: chain,
-    keys: value(lookup, "KEYFILE") || chain,
-    ciphers,
-    minVersion,
-    maxVersion,
-    alpn: alpn(value(lookup, "ALPN")),
-  };
+  return { minVersion, maxVersion };
+}
+
+/** Throws `FatalError` for a cipher list that names suites of TLS 1.3. `from`: the variable or
+ *  option that the list comes from. */
+export function refuseTls13Suites(from: string, ciphers: string): void {
+  if (!/TLS_(AES|CHACHA20)_/.test(ciphers)) return;
+  throw new FatalError(
+    `unable to use ${from} ${ciphers}: no runtime lets the suites of TLS 1.3 be chosen`,
+    EXIT.system,
+    "name the ciphers of TLS 1.2 alone, or set TLS_MAX_VERSION=TLSv1.2",
+  );
 }
 
 function value(lookup: VariableLookup, name: RuleVariable): string | undefined {

@@ -44,7 +44,7 @@ function launchAs(
   const child = bun.spawn([lookUp(name), ...args], {
     argv0: argv0 ?? name,
     env: { ...base, ...env },
-    stdio: [...descriptors],
+    stdio: descriptors.map((fd) => fd ?? null),
     ...(user?.uid === undefined ? {} : { uid: user.uid }),
     ...(user?.gid === undefined ? {} : { gid: user.gid }),
   });

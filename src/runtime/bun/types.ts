@@ -95,7 +95,7 @@ export interface BunApi {
   readonly main: string;
   spawn(command: readonly string[], options: {
     env: Readonly<Record<string, string>>;
-    stdio: readonly number[];
+    stdio: readonly (number | null)[];
     argv0?: string;
     uid?: number;
     gid?: number;

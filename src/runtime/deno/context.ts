@@ -32,7 +32,10 @@ const LIBRARY = "Deno's TLS library (rustls)";
 /** See `Runtime.tlsContext`. Throws `Unsupported` for a setting that rustls does not support, and
  *  an Error for an unusable certificate or key. */
 export function makeContext(settings: TlsSettings): TlsContext {
-  refuseUnsupported(settings);
+  if (settings.ciphers !== undefined) {
+    throw new Unsupported("use CIPHERS", LIBRARY, "unset CIPHERS, or run under Bun");
+  }
+  refuseVersions(settings);
   const [pair, ...more] = settings.keyPairs;
   if (pair === undefined) throw new Error("unable to make a TLS context: no certificate");
   if (more.length > 0) {
@@ -55,7 +58,11 @@ export function makeContext(settings: TlsSettings): TlsContext {
 
 /** See `Runtime.clientContext`. Throws as `makeContext`. */
 export function makeClientContext(settings: ClientTlsSettings): TlsContext {
-  refuseUnsupported(settings);
+  if (settings.ciphers !== undefined) {
+    const remedy = "leave the suites to the library, or run under Bun";
+    throw new Unsupported("choose cipher suites", LIBRARY, remedy);
+  }
+  refuseVersions(settings);
   const secure = secureContext(settings, settings.keyPair, []);
   const none = { requestCertificate: false, requireCertificate: false };
   const parts: ContextParts = { ...none, secure, alpn: settings.alpn && [...settings.alpn] };
@@ -63,15 +70,9 @@ export function makeClientContext(settings: ClientTlsSettings): TlsContext {
   return { opaque: parts };
 }
 
-function refuseUnsupported(
-  { ciphers, minVersion, maxVersion }: Pick<
-    ClientTlsSettings,
-    "ciphers" | "minVersion" | "maxVersion"
-  >,
+function refuseVersions(
+  { minVersion, maxVersion }: Pick<TlsSettings, "minVersion" | "maxVersion">,
 ): void {
-  if (ciphers !== undefined) {
-    throw new Unsupported("use CIPHERS", LIBRARY, "unset CIPHERS, or run under Bun");
-  }
   for (const version of [minVersion, maxVersion]) {
     if (version === "TLSv1" || version === "TLSv1.1") {
       throw new Unsupported(

@@ -8,7 +8,7 @@ import { type Caller, cString, type Memory, memory } from "./call.ts";
 /** Calls about programs. All throw SystemError. */
 export interface SpawnCalls {
   /** Runs the file `path` with `argv` (its own name first) and `env`; `descriptors[n]` becomes its
-   *  descriptor n. Others are closed if they are marked close-on-exec. Signals have their default
+   *  descriptor n, unless it is undefined. Others are closed if they are marked close-on-exec. Signals have their default
    *  action in it, and only `blocked`, a signal's number, is blocked. Variables of `base` are added
    *  unless `env` has the name. `argv` and `base` are converted for C only once, so they must not
    *  change afterwards. Returns the process id; the caller reaps it with `reap`. */
@@ -16,7 +16,7 @@ export interface SpawnCalls {
     path: string,
     argv: readonly string[],
     env: Readonly<Record<string, string>>,
-    descriptors: readonly number[],
+    descriptors: readonly (number | undefined)[],
     base?: Readonly<Record<string, string>>,
     blocked?: number,
   ): number;
@@ -180,18 +180,21 @@ export function spawnCalls(c: Caller): SpawnCalls {
     return pointersTo(pointers.subarray(0, -8), write(own));
   }
 
-  function arrange(descriptors: readonly number[]): void {
+  function arrange(descriptors: readonly (number | undefined)[]): void {
     const dup2 = "posix_spawn_file_actions_adddup2";
     const count = descriptors.length;
-    if (descriptors.every((fd, i) => fd >= count || fd === i)) {
-      descriptors.forEach((fd, i) => make(dup2, actions, fd, i));
+    if (descriptors.every((fd, i) => fd === undefined || fd >= count || fd === i)) {
+      descriptors.forEach((fd, i) => fd === undefined || make(dup2, actions, fd, i));
       return;
     }
     // First copy each to a number above all of them, so that none is overwritten before it is used.
-    const above = Math.max(...descriptors, count) + 1;
-    descriptors.forEach((fd, i) => make(dup2, actions, fd, above + i));
-    descriptors.forEach((_, i) => make(dup2, actions, above + i, i));
-    descriptors.forEach((_, i) => make("posix_spawn_file_actions_addclose", actions, above + i));
+    const above = Math.max(...descriptors.map((fd) => fd ?? 0), count) + 1;
+    descriptors.forEach((fd, i) => fd === undefined || make(dup2, actions, fd, above + i));
+    descriptors.forEach((fd, i) => {
+      if (fd === undefined) return;
+      make(dup2, actions, above + i, i);
+      make("posix_spawn_file_actions_addclose", actions, above + i);
+    });
   }
 
   return {

@@ -1,0 +1,167 @@
+/** Runs a client under any of its names: from arguments to an exit code. A name hands in how its
+ *  arguments become options and, unless it runs a program, what talks to the server in its place. */
+
+import tty from "node:tty";
+import { clientTlsContext, ownKeyPair } from "../client/context.ts";
+import { connectToServer, type ServerConnection } from "../client/connect.ts";
+import {
+  clientEnvironment,
+  type ClientProgram,
+  converseWithServer,
+  startClientProgram,
+} from "../client/program.ts";
+import { serverVerifier } from "../client/verify.ts";
+import type { ClientOptions, ParsedClient } from "../config/client_options.ts";
+import type { ConnectionVariable, Env } from "../config/variables.ts";
+import { EXIT, FatalError, reason, Unsupported, UsageError } from "../errors.ts";
+import { Log } from "../log.ts";
+import { ignoring } from "../program/ignored_signals.ts";
+import type { RelayedProgram } from "../program/relay.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { ServerKeyPair } from "../tls/key_pairs.ts";
+import { readPassword } from "../tls/password.ts";
+import { tlsVersions } from "../tls/settings.ts";
+import type { CommandCall } from "./command.ts";
+import { print, type Printing } from "./print.ts";
+
+/** A name under which the client runs. */
+export interface ClientName extends Printing {
+  /** The line after `usage:` in errors. */
+  readonly usage: string;
+  /** Reads the arguments after the name. Throws `UsageError`. */
+  parse(argv: readonly string[], env: Env): ParsedClient;
+  /** Starts what talks to the server in place of a program. Its `exited` gives the wait status. */
+  talk?(connection: ServerConnection, runtime: Runtime, options: ClientOptions): RelayedProgram;
+}
+
+/** Runs the client to its end and returns the exit code. Never rejects. */
+export async function runClient(name: ClientName, call: CommandCall): Promise<number> {
+  let { argv, env } = call;
+  let log = new Log({ verbosity: 1, form: "text", name: name.name });
+  try {
+    const request = name.parse(argv, env);
+    if ("print" in request) {
+      await print(request, name);
+      return EXIT.ok;
+    }
+    let options = request.connect;
+    const { verbosity } = options;
+    log = new Log({ verbosity, form: "text", name: name.name });
+    const runtime = await call.runtime();
+    const started = runtime.started(argv.length);
+    if (started) {
+      ({ argv, env } = started);
+      // Words that are not UTF-8 differ from what the runtime reports.
+      const again = name.parse(argv, env);
+      if ("connect" in again) options = again.connect;
+      options.command = ignoring(options.command, started.ignored, log);
+    }
+    log = new Log({ verbosity, form: "text", name: name.name, sink: runtime.stderr() });
+    return await connectAndTalk(name, options, env, runtime, log);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      log.fatal(error.message, error.hint);
+      log.usage(name.usage);
+      return error.code;
+    }
+    if (error instanceof FatalError) {
+      log.fatal(error.message, error.hint);
+      return error instanceof Unsupported ? EXIT.usage : error.code;
+    }
+    log.fatal(`unable to go on: ${reason(error)}`);
+    return EXIT.system;
+  } finally {
+    await log.finish();
+  }
+}
+
+async function connectAndTalk(
+  name: ClientName,
+  options: ClientOptions,
+  env: Env,
+  runtime: Runtime,
+  log: Log,
+): Promise<number> {
+  const { signal } = new AbortController();
+  const own = await ownKeyPair(options, readPassword(options, runtime));
+  const context = clientTlsContext(runtime, {
+    ...tlsVersions((variable) => env[variable]),
+    ciphers: options.ciphers,
+    own,
+  });
+  const { verify, warnings } = serverVerifier({ ...options, env });
+  for (const warning of warnings) log.warning(warning);
+  const services = { runtime, env, signal, context, verify, log };
+  const connection = await connectToServer(options, services);
+  try {
+    const program = name.talk
+      ? name.talk(connection, runtime, options)
+      : await startProgram(connection, own, options, services);
+    return exitCode(await converseWithServer(connection, program, options, log));
+  } finally {
+    connection.stream.destroy();
+  }
+}
+
+async function startProgram(
+  connection: ServerConnection,
+  own: ServerKeyPair | undefined,
+  options: ClientOptions,
+  { runtime, env, signal }: { runtime: Runtime; env: Env; signal: AbortSignal },
+): Promise<ClientProgram> {
+  await findNames(connection, options, { runtime, env, signal });
+  const tls = options.tlsVariables ? await tlsFacts(connection, own, runtime) : undefined;
+  const environment = clientEnvironment(connection, options, env, runtime, tls);
+  const program = startClientProgram(options.command, environment, runtime);
+  passSignals(runtime, program);
+  return program;
+}
+
+/** Fills in the names of both ends. The DNS is not loaded if nothing is asked of it. */
+async function findNames(
+  { local, remote }: ServerConnection,
+  options: ClientOptions,
+  services: { runtime: Runtime; env: Env; signal: AbortSignal },
+): Promise<void> {
+  local.host = options.localName;
+  const isLoopback = (ip: string): boolean => ip === "127.0.0.1" || ip === "::1";
+  if (isLoopback(local.ip) && isLoopback(remote.ip) && !services.env.DNSCACHEIP && !options.ident) {
+    local.host ??= LOCAL_HOST;
+    if (options.remoteName) remote.host = LOCAL_HOST;
+    return;
+  }
+  const { nameEnds } = await import("../client/names.ts");
+  await nameEnds({ local, remote }, options, services);
+}
+
+/** The name of the loopback addresses (RFC 6761 6.3). */
+const LOCAL_HOST = "localhost";
+
+async function tlsFacts(
+  connection: ServerConnection,
+  own: ServerKeyPair | undefined,
+  runtime: Runtime,
+): Promise<Map<ConnectionVariable, string>> {
+  const { clientTlsVariables } = await import("../client/tls_variables.ts");
+  return clientTlsVariables(connection, own, runtime);
+}
+
+/** Passes the signals that ask for the end to the program; its end is then ours. Before there is a
+ *  program they have their default action. A terminal sends SIGINT and SIGQUIT to the program
+ *  itself. */
+function passSignals(runtime: Runtime, program: ClientProgram): void {
+  const onTerminal = [0, 1, 2].some((fd) => tty.isatty(fd));
+  for (const name of ["SIGTERM", "SIGHUP"] as const) {
+    runtime.onSignal(name, () => void program.kill(name));
+  }
+  for (const name of ["SIGINT", "SIGQUIT"] as const) {
+    runtime.onSignal(name, () => void (onTerminal || program.kill(name)));
+  }
+}
+
+/** The exit code for a wait status: that of the program, or 128 and the signal that ended it. */
+function exitCode(status: number | undefined): number {
+  if (status === undefined) return EXIT.system;
+  const signal = status & 0x7f;
+  return signal === 0 ? status >> 8 : 128 + signal;
+}

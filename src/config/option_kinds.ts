@@ -1,0 +1,78 @@
+/** Kinds of options for the tables of all commands: flags, texts, numbers and words, and the errors
+ *  for their values. */
+
+import { UsageError } from "../errors.ts";
+import type { Option } from "./getopt.ts";
+
+/** Largest values accepted: the limits of the system's types, or values beyond any sensible use. */
+export const MAX = {
+  workers: 256,
+  count: 1_000_000,
+  seconds: 2_000_000,
+  backlog: 65_535,
+  id: 4_294_967_294,
+  descriptor: 1_048_575,
+  banner: 1024,
+};
+
+/** The result is ignored: the value of an assignment is nothing to print. */
+type Setter<T, Value> = (options: T, value: Value) => unknown;
+
+export function flag<T>(name: string, help: string, set: (options: T) => unknown): Option<T> {
+  return { name, help, set: (o) => void set(o) };
+}
+
+export function text<T>(
+  name: string,
+  value: string,
+  help: string,
+  set: Setter<T, string>,
+): Option<T> {
+  return { name, value, help, set: (o, v) => void set(o, v) };
+}
+
+/** A whole number from `min` to `max`. */
+export function number<T>(
+  name: string,
+  value: string,
+  help: string,
+  min: number,
+  max: number,
+  set: Setter<T, number>,
+): Option<T> {
+  return { name, value, help, set: (o, v) => void set(o, wholeNumber(name, v, min, max)) };
+}
+
+export function seconds<T>(name: string, help: string, set: Setter<T, number>): Option<T> {
+  return number(name, "s", help, 1, MAX.seconds, set);
+}
+
+/** Throws `UsageError`. `name`: the option or, with a dollar sign, the variable. `or`: what else is
+ *  accepted, for the message. */
+export function wholeNumber(
+  name: string,
+  value: string,
+  min: number,
+  max: number,
+  or = "",
+): number {
+  const n = /^[0-9]{1,10}$/.test(value) ? Number(value) : NaN;
+  if (!(n >= min && n <= max)) throw badValue(name, value, `a number from ${min} to ${max}${or}`);
+  return n;
+}
+
+/** Throws `UsageError` if `value` is none of the words. */
+export function oneOf<T extends string>(name: string, value: string, words: readonly T[]): T {
+  const word = words.find((word) => word === value);
+  if (word === undefined) {
+    const all = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+    throw badValue(name, value, all);
+  }
+  return word;
+}
+
+/** The error for a value. `wanted`: as in `option -c needs <wanted>`. */
+export function badValue(name: string, value: string, wanted: string): UsageError {
+  const what = name.startsWith("$") ? name : `option ${name}`;
+  return new UsageError(`${what} needs ${wanted}, not '${value}'`);
+}
