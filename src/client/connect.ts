@@ -26,7 +26,7 @@ export interface ConnectServices extends DialServices {
 }
 
 /** A connection whose server is verified. Its stream is paused. */
-export interface ServerConnection {
+export interface VerifiedConnection {
   readonly socket: ClientSocket;
   readonly stream: TlsStream;
   readonly session: TlsSession;
@@ -41,7 +41,7 @@ export interface ServerConnection {
 export async function connectToServer(
   options: DialOptions & Pick<ClientOptions, "noDelay">,
   services: ConnectServices,
-): Promise<ServerConnection> {
+): Promise<VerifiedConnection> {
   const host = /^\[(.*)\]$/.exec(options.host)?.[1] ?? options.host;
   const socket = await dial({ ...options, host }, services);
   const { ip, port } = socket.remote;

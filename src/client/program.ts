@@ -17,7 +17,7 @@ import { relay, type RelayedProgram } from "../program/relay.ts";
 import { requireLibc } from "../runtime/needs_ffi.ts";
 import { programPipes } from "../runtime/program_pipes.ts";
 import type { Launched, Runtime, TlsError } from "../runtime/runtime.ts";
-import type { ServerConnection } from "./connect.ts";
+import type { VerifiedConnection } from "./connect.ts";
 
 /** How long a server that has everything may take to close after the program has ended, in
  *  milliseconds. */
@@ -28,7 +28,7 @@ export type ClientProgram = RelayedProgram & Launched;
 
 /** The environment of the program. `tls`: the mod_ssl variables (-s). */
 export function clientEnvironment(
-  { local, remote }: ServerConnection,
+  { local, remote }: VerifiedConnection,
   options: Pick<ClientOptions, "tcpVariables" | "family" | "interface">,
   env: Env,
   runtime: Pick<Runtime, "libc">,
@@ -70,7 +70,7 @@ export function startClientProgram(
 /** Relays between the server and `program` until both are done and the connection is closed.
  *  Resolves with the program's wait status. */
 export async function converseWithServer(
-  { socket, stream, remote }: ServerConnection,
+  { socket, stream, remote }: VerifiedConnection,
   program: RelayedProgram,
   { idleTimeout }: Pick<ClientOptions, "idleTimeout">,
   log: Pick<Log, "error" | "detail">,
@@ -90,6 +90,9 @@ export async function converseWithServer(
       cut() {
         const facts = { event: "no-close-notify", ip: remote.ip };
         log.detail(`end of data without close_notify from ${remote.ip}`, facts);
+      },
+      silent() {
+        log.error(`connection to ${remote.ip} ended: no traffic for ${idleTimeout} s`);
       },
       gone,
     },

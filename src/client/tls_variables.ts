@@ -9,12 +9,12 @@ import { clientChain } from "../tls/client_chain.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { serverVariables, tlsVariables } from "../tls/variables.ts";
 import { PRODUCT } from "../version.ts";
-import type { ServerConnection } from "./connect.ts";
+import type { VerifiedConnection } from "./connect.ts";
 
 /** Returns the variables. `own`: the certificate that the client offers. SSL_CLIENT_VERIFY is
  *  `GENEROUS` then: the server's verdict on it is not known here. */
 export function clientTlsVariables(
-  { session, serverName }: ServerConnection,
+  { session, serverName }: VerifiedConnection,
   own: ServerKeyPair | undefined,
   runtime: Pick<Runtime, "tlsLibrary">,
 ): Map<ConnectionVariable, string> {

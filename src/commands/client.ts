@@ -3,7 +3,7 @@
 
 import tty from "node:tty";
 import { clientTlsContext, ownKeyPair } from "../client/context.ts";
-import { connectToServer, type ServerConnection } from "../client/connect.ts";
+import { connectToServer, type VerifiedConnection } from "../client/connect.ts";
 import {
   clientEnvironment,
   type ClientProgram,
@@ -16,7 +16,7 @@ import type { ConnectionVariable, Env } from "../config/variables.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "../errors.ts";
 import { Log } from "../log.ts";
 import { ignoring } from "../program/ignored_signals.ts";
-import type { RelayedProgram } from "../program/relay.ts";
+import { type HandlerConnection, startHandler } from "../program/handler.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { readPassword } from "../tls/password.ts";
@@ -30,8 +30,8 @@ export interface ClientName extends Printing {
   readonly usage: string;
   /** Reads the arguments after the name. Throws `UsageError`. */
   parse(argv: readonly string[], env: Env): ParsedClient;
-  /** Starts what talks to the server in place of a program. Its `exited` gives the wait status. */
-  talk?(connection: ServerConnection, runtime: Runtime, options: ClientOptions): RelayedProgram;
+  /** Talks to the server in place of a program. An error that it throws is the command's. */
+  talk?(connection: HandlerConnection, options: ClientOptions): Promise<void>;
 }
 
 /** Runs the client to its end and returns the exit code. Never rejects. */
@@ -94,17 +94,34 @@ async function connectAndTalk(
   const services = { runtime, env, signal, context, verify, log };
   const connection = await connectToServer(options, services);
   try {
-    const program = name.talk
-      ? name.talk(connection, runtime, options)
-      : await startProgram(connection, own, options, services);
+    if (name.talk) return await talkHere(name.talk, connection, options, log);
+    const program = await startProgram(connection, own, options, services);
     return exitCode(await converseWithServer(connection, program, options, log));
   } finally {
     connection.stream.destroy();
   }
 }
 
+/** Calls `talk` in place of a program. */
+async function talkHere(
+  talk: NonNullable<ClientName["talk"]>,
+  connection: VerifiedConnection,
+  options: ClientOptions,
+  log: Log,
+): Promise<number> {
+  const { local, remote, session: { peerCertificates } } = connection;
+  const facts = { local, remote, peerCertificates, environment: {} };
+  let failed: { error: unknown } | undefined;
+  const program = startHandler((conn) => talk(conn, options), facts, (error) => {
+    failed = { error };
+  });
+  const status = await converseWithServer(connection, program, options, log);
+  if (failed) throw failed.error;
+  return status === 0 ? EXIT.ok : EXIT.system; // the log says why the connection has ended
+}
+
 async function startProgram(
-  connection: ServerConnection,
+  connection: VerifiedConnection,
   own: ServerKeyPair | undefined,
   options: ClientOptions,
   { runtime, env, signal }: { runtime: Runtime; env: Env; signal: AbortSignal },
@@ -119,7 +136,7 @@ async function startProgram(
 
 /** Fills in the names of both ends. The DNS is not loaded if nothing is asked of it. */
 async function findNames(
-  { local, remote }: ServerConnection,
+  { local, remote }: VerifiedConnection,
   options: ClientOptions,
   services: { runtime: Runtime; env: Env; signal: AbortSignal },
 ): Promise<void> {
@@ -138,7 +155,7 @@ async function findNames(
 const LOCAL_HOST = "localhost";
 
 async function tlsFacts(
-  connection: ServerConnection,
+  connection: VerifiedConnection,
   own: ServerKeyPair | undefined,
   runtime: Runtime,
 ): Promise<Map<ConnectionVariable, string>> {

@@ -4,7 +4,7 @@ import { ipOrUndefined } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
 import { clientDefaults, type ClientOptions, type ParsedClient } from "./client_options.ts";
 import { type OptionGroup, optionsByName, readOptions } from "./getopt.ts";
-import { badValue, flag, MAX, number, oneOf, seconds, text, wholeNumber } from "./option_kinds.ts";
+import { badValue, MAX, oneWord, optionKinds, wholeNumber } from "./option_kinds.ts";
 import { PAGES } from "./options.ts";
 import { refuseJoined } from "./parse.ts";
 import type { Env } from "./variables.ts";
@@ -13,6 +13,8 @@ export const CLIENT_USAGE = "sslclient [opts] host port prog [args]";
 
 /** Largest -V: OpenSSL's default, and more than any real chain needs. */
 const MAX_DEPTH = 100;
+
+const { flag, text, number, seconds } = optionKinds<ClientOptions>();
 
 /** In the order of the help. */
 export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
@@ -100,7 +102,7 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
         help: "print a manual page (sslclient)",
         set: (_o, value) => ({
           print: "manual",
-          page: oneOf("--man", value || "sslclient", PAGES),
+          page: oneWord("--man", value || "sslclient", PAGES),
         }),
       },
       { name: "--version", help: "print the version", set: () => ({ print: "version" }) },

@@ -18,33 +18,35 @@ export const MAX = {
 /** The result is ignored: the value of an assignment is nothing to print. */
 type Setter<T, Value> = (options: T, value: Value) => unknown;
 
-export function flag<T>(name: string, help: string, set: (options: T) => unknown): Option<T> {
-  return { name, help, set: (o) => void set(o) };
+/** Functions that make the options of a command that collects them in a `T`. */
+export interface OptionKinds<T> {
+  flag(name: string, help: string, set: (options: T) => unknown): Option<T>;
+  text(name: string, value: string, help: string, set: Setter<T, string>): Option<T>;
+  /** A whole number from `min` to `max`. */
+  number(
+    name: string,
+    value: string,
+    help: string,
+    min: number,
+    max: number,
+    set: Setter<T, number>,
+  ): Option<T>;
+  seconds(name: string, help: string, set: Setter<T, number>): Option<T>;
 }
 
-export function text<T>(
-  name: string,
-  value: string,
-  help: string,
-  set: Setter<T, string>,
-): Option<T> {
-  return { name, value, help, set: (o, v) => void set(o, v) };
-}
-
-/** A whole number from `min` to `max`. */
-export function number<T>(
-  name: string,
-  value: string,
-  help: string,
-  min: number,
-  max: number,
-  set: Setter<T, number>,
-): Option<T> {
-  return { name, value, help, set: (o, v) => void set(o, wholeNumber(name, v, min, max)) };
-}
-
-export function seconds<T>(name: string, help: string, set: Setter<T, number>): Option<T> {
-  return number(name, "s", help, 1, MAX.seconds, set);
+export function optionKinds<T>(): OptionKinds<T> {
+  const kinds: OptionKinds<T> = {
+    flag: (name, help, set) => ({ name, help, set: (o) => void set(o) }),
+    text: (name, value, help, set) => ({ name, value, help, set: (o, v) => void set(o, v) }),
+    number: (name, value, help, min, max, set) => ({
+      name,
+      value,
+      help,
+      set: (o, v) => void set(o, wholeNumber(name, v, min, max)),
+    }),
+    seconds: (name, help, set) => kinds.number(name, "s", help, 1, MAX.seconds, set),
+  };
+  return kinds;
 }
 
 /** Throws `UsageError`. `name`: the option or, with a dollar sign, the variable. `or`: what else is
@@ -62,7 +64,7 @@ export function wholeNumber(
 }
 
 /** Throws `UsageError` if `value` is none of the words. */
-export function oneOf<T extends string>(name: string, value: string, words: readonly T[]): T {
+export function oneWord<T extends string>(name: string, value: string, words: readonly T[]): T {
   const word = words.find((word) => word === value);
   if (word === undefined) {
     const all = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;

@@ -6,7 +6,9 @@ import { type Network, parseNetwork } from "../codec/ip.ts";
 import { EXPECTED_FORM, parseMetricsAddress } from "./metrics_address.ts";
 import { type Options, PAGES, SHELLS } from "./options.ts";
 import type { OptionGroup } from "./getopt.ts";
-import { badValue, flag, MAX, number, oneOf, seconds, text, wholeNumber } from "./option_kinds.ts";
+import { badValue, MAX, oneWord, optionKinds, wholeNumber } from "./option_kinds.ts";
+
+const { flag, text, number, seconds } = optionKinds<Options>();
 
 /** In the order of the help. */
 export const OPTIONS: readonly OptionGroup<Options>[] = [
@@ -22,7 +24,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         value: "text|json",
         help: "format of the lines on stderr (text)",
         set(o, value) {
-          o.log = oneOf("--log", value, ["text", "json"]);
+          o.log = oneWord("--log", value, ["text", "json"]);
         },
       },
       flag("-1", "print the local port to stdout when ready", (o) => o.printPort = true),
@@ -215,13 +217,16 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         name: "--man",
         value: "[page]",
         help: "print a manual page (sslserver)",
-        set: (_o, value) => ({ print: "manual", page: oneOf("--man", value || PAGES[0], PAGES) }),
+        set: (_o, value) => ({ print: "manual", page: oneWord("--man", value || PAGES[0], PAGES) }),
       },
       {
         name: "--completion",
         value: SHELLS.join("|"),
         help: "print completions for a shell",
-        set: (_o, value) => ({ print: "completion", shell: oneOf("--completion", value, SHELLS) }),
+        set: (_o, value) => ({
+          print: "completion",
+          shell: oneWord("--completion", value, SHELLS),
+        }),
       },
       { name: "--version", help: "print the version", set: () => ({ print: "version" }) },
     ],

@@ -56,6 +56,8 @@ export interface ClientEvents {
   /** The client's data ended with a FIN and without close_notify. Returns an error if that breaks
    *  the connection. */
   cut(): TlsError | undefined;
+  /** The idle limit has run out: the connection is ended. */
+  silent?(): void;
   /** The client's socket is closed and its descriptor is free. Called exactly once. */
   gone(): void;
 }
@@ -258,6 +260,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#unacknowledged = unsent;
     if (progress) return this.#touch();
     this.#idle.forget(this);
+    this.#client.silent?.();
     this.#leave();
     this.#endProgram();
     if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not reaped, or not known to be

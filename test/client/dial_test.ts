@@ -1,0 +1,137 @@
+/** Which addresses are tried, in which order and for how long (-T). The runtime is a fake one. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { dial, type DialOptions } from "../../src/client/dial.ts";
+import { clientDefaults } from "../../src/config/client_options.ts";
+import { FatalError } from "../../src/errors.ts";
+import type { ClientSocket, ConnectTarget, Runtime } from "../../src/runtime/runtime.ts";
+
+/** What an address does: it answers, refuses, or does not answer (the times that it does not). */
+type Behaviour = "answers" | "refuses" | number;
+
+interface Try {
+  ip: string;
+  seconds: number;
+}
+
+/** Dials, and returns the attempts and the address that was connected to. */
+async function dialled(
+  behaviours: Readonly<Record<string, Behaviour>>,
+  options: Partial<DialOptions>,
+  signal = new AbortController().signal,
+): Promise<{ tries: Try[]; targets: ConnectTarget[]; to?: string; error?: FatalError }> {
+  const tries: Try[] = [];
+  const targets: ConnectTarget[] = [];
+  const left = new Map(Object.entries(behaviours));
+  const connect = (target: ConnectTarget, signal: AbortSignal): Promise<ClientSocket> => {
+    const { ip } = target;
+    const begun = performance.now();
+    const one = { ip, seconds: NaN };
+    tries.push(one);
+    targets.push(target);
+    const behaviour = left.get(ip) ?? Infinity;
+    if (behaviour === "refuses") {
+      return Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
+    }
+    if (behaviour === "answers" || behaviour === 0) {
+      return Promise.resolve({ remote: { ip, port: 1 } } as ClientSocket);
+    }
+    left.set(ip, behaviour - 1);
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        one.seconds = (performance.now() - begun) / 1000;
+        reject(signal.reason);
+      });
+    });
+  };
+  const runtime = {
+    connect,
+    libc: { interfaceIndex: () => 7 },
+  } as unknown as Runtime;
+  const all = { ...clientDefaults(), host: "localhost", port: "25", ...options };
+  try {
+    const { remote } = await dial(all, { runtime, env: {}, signal });
+    return { tries, targets, to: remote.ip };
+  } catch (error) {
+    if (!(error instanceof FatalError)) throw error;
+    return { tries, targets, error };
+  }
+}
+
+/** Compares times to a tenth of a second. */
+function sameTries(tries: readonly Try[], expected: readonly [string, number][]): void {
+  const rounded = tries.map(({ ip, seconds }) => [ip, Math.floor(seconds * 10) / 10]);
+  assert.deepEqual(rounded, expected);
+}
+
+test("each of several addresses gets x seconds, then those that timed out get y", async () => {
+  const timeout = { first: 0.1, further: 0.3 };
+  const { tries, to } = await dialled({ "127.0.0.1": 1 }, { timeout });
+  sameTries(tries, [["127.0.0.1", 0.1], ["::1", 0.1], ["127.0.0.1", NaN]]);
+  assert.equal(to, "127.0.0.1");
+});
+
+test("the second round gets y, and does not try what was refused", async () => {
+  const timeout = { first: 0.1, further: 0.2 };
+  const { tries, error } = await dialled({ "127.0.0.1": "refuses" }, { timeout });
+  sameTries(tries, [["127.0.0.1", NaN], ["::1", 0.1], ["::1", 0.2]]);
+  assert.equal(error?.code, 111);
+  assert.match(
+    `${error?.message}`,
+    /^unable to connect to "localhost" port 25: 127\.0\.0\.1: refused; ::1: timed out$/,
+  );
+});
+
+test("a single address gets x+y at once", async () => {
+  const timeout = { first: 0.1, further: 0.2 };
+  const { tries, error } = await dialled({}, { host: "192.0.2.1", timeout });
+  sameTries(tries, [["192.0.2.1", 0.3]]);
+  assert.match(`${error?.message}`, /"192\.0\.2\.1" port 25: timed out$/);
+});
+
+test("with x of 0 the first round is skipped, with y of 0 the second", async () => {
+  const none = await dialled({}, { timeout: { first: 0, further: 0.1 } });
+  sameTries(none.tries, [["127.0.0.1", 0.1], ["::1", 0.1]]);
+  const once = await dialled({}, { timeout: { first: 0.1, further: 0 } });
+  sameTries(once.tries, [["127.0.0.1", 0.1], ["::1", 0.1]]);
+});
+
+test("the first address that answers is used", async () => {
+  const { tries, to } = await dialled({ "127.0.0.1": "refuses", "::1": "answers" }, {});
+  assert.deepEqual(tries.map(({ ip }) => ip), ["127.0.0.1", "::1"]);
+  assert.equal(to, "::1");
+});
+
+test("host, family, local end and interface become targets", async () => {
+  const rows: [Partial<DialOptions>, ConnectTarget[]][] = [
+    [{ host: "0" }, [{ ip: "127.0.0.1", port: 25 }, { ip: "::1", port: 25 }]],
+    [{ host: "0", family: 6 }, [{ ip: "::1", port: 25 }]],
+    [{ host: "localhost", family: 4 }, [{ ip: "127.0.0.1", port: 25 }]],
+    [{ host: "192.0.2.1", localIp: "192.0.2.9", localPort: 2000 }, [
+      { ip: "192.0.2.1", port: 25, localIp: "192.0.2.9", localPort: 2000 },
+    ]],
+    [{ host: "fe80::1%eth0" }, [{ ip: "fe80::1", port: 25, scopeId: 7 }]],
+    [{ host: "fe80::1%3" }, [{ ip: "fe80::1", port: 25, scopeId: 3 }]],
+    [{ host: "fe80::1", interface: "eth0" }, [{ ip: "fe80::1", port: 25, scopeId: 7 }]],
+    [{ host: "2001:db8::1", interface: "eth0" }, [{ ip: "2001:db8::1", port: 25 }]],
+  ];
+  for (const [options, expected] of rows) {
+    const refuses = Object.fromEntries(expected.map(({ ip }) => [ip, "refuses" as const]));
+    const { targets } = await dialled(refuses, options);
+    assert.deepEqual(targets, expected);
+  }
+});
+
+test("an address of the other family is an error", async () => {
+  const { tries, error } = await dialled({}, { host: "192.0.2.1", family: 6 });
+  assert.deepEqual(tries, []);
+  assert.match(`${error?.message}`, /it has no IPv6 address$/);
+});
+
+test("a signal ends the dialling with its reason", async () => {
+  const controller = new AbortController();
+  const why = new Error("given up");
+  setTimeout(() => controller.abort(why), 20);
+  await assert.rejects(dialled({}, {}, controller.signal), why);
+});
