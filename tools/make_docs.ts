@@ -8,6 +8,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { completionScript } from "../src/commands/completion.ts";
 import { SHELLS } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
+import { commandLine } from "./command_line.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
@@ -39,6 +40,7 @@ export function docs(): [path: string, text: string][] {
 }
 
 if (import.meta.main) {
+  commandLine("deno run -A tools/make_docs.ts", {});
   for (const folder of ["man/text", "completions"]) mkdirSync(ROOT + folder, { recursive: true });
   for (const [path, text] of docs()) writeFileSync(ROOT + path, text);
 }

@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import process from "node:process";
+import { commandLine } from "../../tools/command_line.ts";
 import { ROOT } from "../e2e/harness.ts";
 import {
   besideIdle,
@@ -37,34 +38,48 @@ interface Section {
   once?: boolean;
 }
 
-const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 3);
-/** No measurement begins later than this many seconds after the start. */
-const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 900);
+const OPTIONS = commandLine("deno task bench [OPTION…]", {
+  only: { value: "SECTIONS", help: "measure these sections: conn,latency" },
+  servers: { value: "NAMES", help: "measure these servers: ref-epoll,ours" },
+  variants: { value: "NAMES", help: "measure these variants of ours: -v,--workers 0" },
+  bin: { value: "FILE", help: "the compiled file to measure as ours; without it one is built" },
+  base: { value: "FILE", help: "the compiled file of an earlier tree, measured as base" },
+  rounds: { value: "N", help: "rounds", fallback: 3 },
+  turns: { value: "N", help: "turns of conn; from 10 on with quartiles", fallback: 7 },
+  seconds: { value: "N", help: "seconds after which no measurement begins", fallback: 900 },
+  out: { value: "FILE", help: "write the tables to this file too" },
+});
 
 const LOW = { atOnce: 1, total: 300, seconds: 1.5 };
 const MIDDLE = { atOnce: 16, total: 1000, seconds: 2 };
 const HIGH = { atOnce: 64, total: 2000, seconds: 3 };
-/** The number of turns of each server when all run at the same time. */
-const PASSES = Number(process.env["BENCH_TURNS"] ?? 7);
+
+/** What a list of names with commas selects: everything if it is not given. */
+const selects = (list: string | undefined, name: string): boolean =>
+  list?.split(",").includes(name) ?? true;
 
 function sections(tools: Tools, all: Subject[]): Section[] {
   const reference = all[0]?.name ?? "";
   const toReference = { subjects: all, reference };
   const many = { ...toReference, subjects: all.filter((subject) => subject.many) };
   const printing = { ...toReference, subjects: all.filter((subject) => subject.printsPort) };
-  const ofOurs = (name: string) => ({ name, subjects: variants(tools, name), reference: "ours" });
+  const chosen = (variant: string): boolean => selects(OPTIONS.variants, variant);
+  const ofOurs = (name: string) => ({
+    name,
+    subjects: variants(tools, name, chosen),
+    reference: "ours",
+  });
   const log = ofOurs("log");
   const rules = ofOurs("rules");
   const workers = ofOurs("workers");
   const loads = [LOW, MIDDLE, HIGH];
   const one = connections([HIGH]);
-  const wanted = process.env["BENCH_ONLY"]?.split(",");
   const plan: Section[] = [
     {
       name: "conn",
       title: "Connections",
       ...toReference,
-      together: connectionsInTurns(loads, PASSES),
+      together: connectionsInTurns(loads, OPTIONS.turns),
     },
     { name: "latency", title: "Beside stalled handshakes", ...toReference, measure: besideStalled },
     { name: "echo", title: "Throughput", ...toReference, measure: throughput },
@@ -78,27 +93,24 @@ function sections(tools: Tools, all: Subject[]): Section[] {
     { name: "start", title: "Start, warm", ...printing, measure: startTime, once: true },
     { name: "idle", title: "Memory and descriptors", ...toReference, measure: idle(), once: true },
   ];
-  return plan.filter(({ name, subjects }) =>
-    subjects.length > 0 && (wanted?.includes(name) ?? true)
-  );
+  return plan.filter(({ name, subjects }) => subjects.length > 0 && selects(OPTIONS.only, name));
 }
 
 async function main(): Promise<void> {
-  const tools = prepare();
+  const tools = prepare(OPTIONS.bin);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => finish(tools).then(() => process.exit(130)));
   }
   try {
-    const { subjects, missing } = servers(tools);
-    const wanted = process.env["BENCH_SERVERS"]?.split(",");
-    const chosen = subjects.filter((subject) => wanted?.includes(subject.name) ?? true);
+    const { subjects, missing } = servers(tools, OPTIONS.base);
+    const chosen = subjects.filter(({ name }) => selects(OPTIONS.servers, name));
     const results = new Results(sections(tools, chosen));
+    if (results.plan.length === 0) throw new Error("nothing to measure by these names");
     if (missing.length > 0) results.notes.add(`Not installed: ${missing.join("; ")}.`);
     const rounds = await measureAll(tools, results);
     const text = report(results, chosen, rounds);
     process.stdout.write(text);
-    const out = process.env["BENCH_OUT"];
-    if (out) fs.writeFileSync(out, text);
+    if (OPTIONS.out) fs.writeFileSync(OPTIONS.out, text);
   } finally {
     await finish(tools);
   }
@@ -135,7 +147,7 @@ async function measureAll(tools: Tools, results: Results): Promise<number> {
         results.notes.add(`${section.name}, ${subject.name}: ${text}`);
       };
       let figures: Figures = {};
-      if (seconds() > SECONDS) note("left out, time was up");
+      if (seconds() > OPTIONS.seconds) note("left out, time was up");
       else {
         const now = seconds().toFixed(0).padStart(4);
         process.stderr.write(`${now} s  round ${round}, ${section.title}, ${subject.name}\n`);
@@ -158,13 +170,15 @@ async function measureAll(tools: Tools, results: Results): Promise<number> {
   }
   let rounds = 0;
   let longest = 0;
-  while (rounds < ROUNDS && seconds() + longest < SECONDS) {
+  while (rounds < OPTIONS.rounds && seconds() + longest < OPTIONS.seconds) {
     rounds++;
     const roundBegun = seconds();
     for (const section of results.plan) if (!section.once) await pass(section, rounds);
     longest = Math.max(longest, seconds() - roundBegun);
   }
-  if (rounds < ROUNDS) results.notes.add(`There was time for ${rounds} of ${ROUNDS} rounds.`);
+  if (rounds < OPTIONS.rounds) {
+    results.notes.add(`There was time for ${rounds} of ${OPTIONS.rounds} rounds.`);
+  }
   return rounds;
 }
 
@@ -185,7 +199,7 @@ function report({ plan, tables, notes }: Results, subjects: Subject[], rounds: n
       commit || "no commit"
     }: ` +
     `${cpu.length} × ${cpu[0]?.model ?? "CPU"}, ${gigabytes} GB, Linux ${release()}. ` +
-    `Medians of ${rounds} rounds, in the first table of ${PASSES} turns; in brackets the median of the ` +
+    `Medians of ${rounds} rounds, in the first table of ${OPTIONS.turns} turns; in brackets the median of the ` +
     "ratios to the server of the first column in the same round. What the figures mean: [README.md](README.md).\n",
     ...subjects.map(({ name, version }) => `- ${name}: ${version}`),
     "",

@@ -4,7 +4,6 @@
 import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
-import process from "node:process";
 import { found, ROOT } from "../e2e/harness.ts";
 
 const HERE = join(ROOT, "test/bench");
@@ -15,6 +14,8 @@ export interface Tools {
   load: string;
   /** The reference server, ref_epoll.c. */
   reference: string;
+  /** Our compiled server. */
+  binary: string;
   /** The tool that measures starts, start.c. */
   start: string;
   /** A self-signed P-256 certificate for localhost, and its key. */
@@ -24,10 +25,10 @@ export interface Tools {
   scratch: string;
 }
 
-/** Builds what is missing or older than its source. */
-export function prepare(): Tools {
+/** Builds what is missing or older than its source, and the server unless `binary` is given. */
+export function prepare(binary?: string): Tools {
   fs.mkdirSync(WORK, { recursive: true });
-  if (!process.env["SSLSERVER_BIN"]) {
+  if (binary === undefined) {
     execFileSync(join(ROOT, "compile.sh"), { stdio: ["ignore", "ignore", "inherit"] });
   }
   const certificate = join(WORK, "certificate.pem");
@@ -42,6 +43,7 @@ export function prepare(): Tools {
   return {
     load: compile("load"),
     reference: compile("ref_epoll"),
+    binary: binary === undefined ? join(ROOT, "dist/sslserver") : fs.realpathSync(binary),
     start: compile("start"),
     certificate,
     key,

@@ -5,13 +5,14 @@
  *    calls     system calls per connection, traced with strace: exact in number, not in time
  *    samples   CPU by function, with perf if it is installed
  *
- *  Asserts nothing. PROFILE_N connections (1000), PROFILE_C at once (16), BENCH_OUT a file to write. */
+ *  Asserts nothing. --help lists the options. */
 
 import { join } from "@std/path";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { request } from "node:http";
 import process from "node:process";
+import { commandLine } from "../../tools/command_line.ts";
 import { settled } from "../e2e/harness.ts";
 import { load } from "./client.ts";
 import { prepare, type Tools } from "./prepare.ts";
@@ -20,15 +21,24 @@ import { ours } from "./servers.ts";
 import { format, markdown } from "./table.ts";
 
 const CAT = "/bin/cat";
-const N = Number(process.env["PROFILE_N"] ?? 1000);
-const AT_ONCE = Number(process.env["PROFILE_C"] ?? 16);
+const {
+  connections: N,
+  "at-once": AT_ONCE,
+  bin,
+  out,
+} = commandLine("deno task bench:profile [OPTION…]", {
+  connections: { value: "N", help: "connections of each view", fallback: 1000 },
+  "at-once": { value: "N", help: "connections at the same time", fallback: 16 },
+  bin: { value: "FILE", help: "the compiled file to measure; without it one is built" },
+  out: { value: "FILE", help: "write the views to this file too" },
+});
 /** Fewer connections, because everything takes ten times as long under strace. */
 const TRACED = Math.min(N, 200);
 
 type View = (tools: Tools, server: Running) => Promise<string>;
 
 async function main(): Promise<void> {
-  const tools = prepare();
+  const tools = prepare(bin);
   const end = async (): Promise<void> => {
     await stopAll();
     fs.rmSync(tools.scratch, { recursive: true, force: true });
@@ -49,8 +59,7 @@ async function main(): Promise<void> {
       }
     }
     process.stdout.write(parts.join("\n"));
-    const out = process.env["BENCH_OUT"];
-    if (out) fs.writeFileSync(out, parts.join("\n"));
+    if (out !== undefined) fs.writeFileSync(out, parts.join("\n"));
   } finally {
     await end();
   }

@@ -5,7 +5,7 @@ import { join } from "@std/path";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import process from "node:process";
-import { type Form, formCommand } from "../e2e/harness.ts";
+import { executable, type Form, formCommand } from "../e2e/harness.ts";
 import { rulesFile, type Tools } from "./prepare.ts";
 
 export interface Command {
@@ -38,13 +38,14 @@ const BACKLOG = 1024;
 export function ours(tools: Tools, name: string, form: Form, options: string[] = []): Subject {
   const env = { CERTFILE: tools.certificate, KEYFILE: tools.key };
   const fixed = ["-1", "-H", "-l", "localhost", "-c", String(MOST), "-b", String(BACKLOG)];
-  const [command = "", ...args] = formCommand(form, "");
+  const file = form === "binary" ? tools.binary : executable(form);
+  const [command = "", ...args] = formCommand(form, "", file);
   const version = firstLine(command, ["--version"], /\w+ [\d.]+/);
   return {
     name,
     at: (port, program) => ({
       command: [
-        ...formCommand(form, program[0] ?? ""),
+        ...formCommand(form, program[0] ?? "", file),
         ...fixed,
         ...options,
         "127.0.0.1",
@@ -73,8 +74,12 @@ function earlier(now: Subject, file: string): Subject {
   };
 }
 
-/** All servers that are installed, the reference first, and the names of those that are not. */
-export function servers(tools: Tools): { subjects: Subject[]; missing: string[] } {
+/** All servers that are installed, `base` (the compiled file of an earlier tree) and the reference first,
+ *  and the names of those that are not. */
+export function servers(
+  tools: Tools,
+  base: string | undefined,
+): { subjects: Subject[]; missing: string[] } {
   const { certificate, key, scratch } = tools;
   const env = { CERTFILE: certificate, KEYFILE: key };
   const other = { many: false, printsPort: false };
@@ -91,8 +96,7 @@ export function servers(tools: Tools): { subjects: Subject[]; missing: string[] 
     ours(tools, "ours", "binary"),
     ours(tools, "deno", "deno"),
   ];
-  const base = process.env["BENCH_BASE"];
-  if (base) subjects.unshift(earlier(subjects[1] as Subject, base));
+  if (base !== undefined) subjects.unshift(earlier(subjects[1] as Subject, base));
   const missing: string[] = [];
   const add = (path: string | undefined, name: string, from: string, make: () => Subject): void => {
     if (path === undefined) missing.push(`${name} (${from})`);
@@ -159,9 +163,14 @@ exec = ${program}\nexecArgs = ${[program, ...args].join(" ")}\n`,
   return { subjects, missing };
 }
 
-/** Variants of the compiled server, by section. The first of each section is the unchanged server. */
-export function variants(tools: Tools, section: string): Subject[] {
-  const server = formCommand("binary", "")[0] as string;
+/** Variants of the compiled server, by section, those that are `chosen` by their names. The first of each
+ *  section is the unchanged server. */
+export function variants(
+  tools: Tools,
+  section: string,
+  chosen: (name: string) => boolean,
+): Subject[] {
+  const server = tools.binary;
   const table: Record<string, () => [name: string, options: string[]][]> = {
     log: () => [["-v", ["-v"]]],
     rules: () => [
@@ -173,9 +182,8 @@ export function variants(tools: Tools, section: string): Subject[] {
         ? [["--workers 0", ["--workers", "0"]], ["--workers 2", ["--workers", "2"]]]
         : [],
   };
-  const wanted = process.env["BENCH_VARIANTS"]?.split(",");
   const made = (table[section]?.() ?? [])
-    .filter(([name]) => wanted?.includes(name) ?? true)
+    .filter(([name]) => chosen(name))
     .map(([name, options]) => ours(tools, name, "binary", options));
   for (const subject of made) subject.logs = section === "log";
   return made.length === 0 ? [] : [ours(tools, "ours", "binary"), ...made];

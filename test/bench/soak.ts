@@ -2,24 +2,33 @@
  *  server temporarily cannot start processes. Connections may be lost, but bytes must not change and the
  *  monitor must survive. Prints the results. The exit code is 1 if a byte was wrong or the monitor ended.
  *  Needs root and a writable pids cgroup (without one, that part is skipped and reported). Not part of CI.
- *
- *    deno task soak [CONNECTIONS [KILLS [SIGNALS [LIMITS]]]]      10000 15 1000 2
- *
- *  SSLSERVER_FORM: binary (default) or deno. */
+ *  --help lists the options. */
 
 import { join } from "@std/path";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import process from "node:process";
+import { commandLine } from "../../tools/command_line.ts";
 import { type Form, formCommand, helper, settled } from "../e2e/harness.ts";
 import { prepare } from "./prepare.ts";
 import { serverEnvironment, stopAll } from "./process.ts";
 
-const [CONNECTIONS = 10_000, KILLS = 15, SIGNALS = 1000, LIMITS = 2] = process.argv.slice(2).map(
-  Number,
-);
-const FORM = (process.env["SSLSERVER_FORM"] ?? "binary") as Form;
+const {
+  connections: CONNECTIONS,
+  kills: KILLS,
+  signals: SIGNALS,
+  limits: LIMITS,
+  bin,
+  form,
+} = commandLine("deno task soak [OPTION…]", {
+  connections: { value: "N", help: "connections at least", fallback: 10_000 },
+  kills: { value: "N", help: "workers to kill", fallback: 15 },
+  signals: { value: "N", help: "SIGHUPs to send", fallback: 1000 },
+  limits: { value: "N", help: "times in which no process can be started", fallback: 2 },
+  form: { value: "FORM", help: "binary or deno", fallback: "binary", choices: ["binary", "deno"] },
+  bin: { value: "FILE", help: "the compiled file; without it one is built" },
+});
 /** AT_ONCE: connections at once. LIMITED: milliseconds for which no process can be started. */
 const AT_ONCE = 50;
 const LIMITED = 2000;
@@ -62,7 +71,7 @@ const alive = (child: ChildProcess): boolean =>
   child.exitCode === null && child.signalCode === null;
 
 async function main(): Promise<boolean> {
-  const tools = prepare();
+  const tools = prepare(bin);
   const [client, program] = [await helper("client"), await helper("program")];
   const cgroup = pidsCgroup();
   const log = join(tools.scratch, "log");
@@ -72,7 +81,7 @@ async function main(): Promise<boolean> {
     "sh",
     cgroup ?? "",
     log,
-    ...formCommand(FORM, program),
+    ...formCommand(form as Form, program, form === "binary" ? tools.binary : undefined),
     ...["-1", "-v", "-H", "-R", "-l0", "-c", "200", "--workers", "2", "-u", "65534", "-g", "65534"],
     ...["127.0.0.1", "0", program, "talk"],
   ], {
@@ -165,7 +174,7 @@ async function main(): Promise<boolean> {
     errors.set(kind, (errors.get(kind) ?? 0) + 1);
   }
   console.log({
-    form: FORM,
+    form,
     ...counts,
     limits: cgroup === undefined ? "no pids cgroup to write" : counts.limits,
     programsThatSawWrongBytes: inside.length,
