@@ -22,13 +22,12 @@ import { Hosts } from "./dns/hosts.ts";
 import { QuestionSockets } from "./dns/question_sockets.ts";
 import { Resolver } from "./dns/resolver.ts";
 import { transportOf } from "./dns/transport.ts";
-import { UsageError } from "./errors.ts";
 import { type Files, localFiles } from "./files/files.ts";
 import type { Announcer, Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import { baseEnvironment } from "./program/environment.ts";
-import type { Handler } from "./program/handler.ts";
+import type { HandlerStart } from "./program/handler.ts";
 import { IdleTimer } from "./program/idle.ts";
 import { Lingering } from "./program/linger.ts";
 import { DirectPrograms, type Programs } from "./program/programs.ts";
@@ -49,7 +48,7 @@ const HOUR = 3_600_000;
 /** Parts that a caller supplies in place of those made from options and environment. */
 export interface Overrides {
   keyPair?: KeyPair | undefined;
-  handler?: Handler | undefined;
+  handler?: HandlerStart | undefined;
   /** Whether the server's own name is looked up in DNS if -l does not give it; true by default. */
   findsOwnName?: boolean;
   /** Password of encrypted keys. Read by the caller, because -3 can be read only once. */
@@ -93,13 +92,10 @@ export async function assemble(
 ): Promise<Assembled> {
   refuseUnsupported((name) => env[name]);
   const { files: from = localFiles, announce = log } = overrides;
-  if (overrides.handler && options.delayed) {
-    throw new UsageError("a handler cannot begin in the clear: -n is for programs");
-  }
   const { libc } = runtime;
   if (options.delayed) requireLibc(runtime, "give a program more descriptors (-n)");
   const needs = needsOf(options, libc, {
-    handler: overrides.handler !== undefined,
+    handler: overrides.handler !== undefined || options.handler !== undefined,
     ...(overrides.pending === undefined ? {} : { pending: overrides.pending }),
   });
   const budget = divide(needs);
@@ -191,7 +187,7 @@ export async function assemble(
       earlyRules,
     },
     programs,
-    handler: overrides.handler && { serve: overrides.handler, programs: direct },
+    handler: overrides.handler,
   };
   const hourly = setInterval(() => contexts.warnOfExpiry(), HOUR);
   return {

@@ -6,10 +6,10 @@ import type { AdmitServices } from "./admit/admit.ts";
 import type { Options } from "./config/options.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
-import type { Handler } from "./program/handler.ts";
+import type { HandlerStart } from "./program/handler.ts";
 import type { IdleTimer } from "./program/idle.ts";
 import type { Lingering } from "./program/linger.ts";
-import type { DirectPrograms, Programs } from "./program/programs.ts";
+import type { Programs } from "./program/programs.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import type { ClientAuths } from "./tls/client_auth.ts";
 import type { Contexts } from "./tls/context.ts";
@@ -31,6 +31,6 @@ export interface Services {
   programs: Programs;
   idle: IdleTimer;
   lingering: Lingering;
-  /** Of the library: serves connections in this process, in place of a program. */
-  handler: { serve: Handler; programs: DirectPrograms } | undefined;
+  /** Serves connections in this process, in place of a program. */
+  handler: HandlerStart | undefined;
 }

@@ -50,7 +50,7 @@ function checkAdmission(options: Options, findings: Findings): void {
 }
 
 function checkUser(
-  { uid, gid, groups }: Options,
+  { uid, gid, groups, handler }: Options,
   { libc, name }: Runtime,
   findings: Findings,
 ): void {
@@ -65,7 +65,7 @@ function checkUser(
   if (!mayChange && gid !== undefined && gid !== libc.getIds().egid) {
     findings.error(`-g ${gid}: only root can switch group`, "start it as root");
   }
-  if (uid !== undefined && gid === undefined) {
+  if (uid !== undefined && gid === undefined && !handler) {
     const group = root ? "root's group" : "the group of whoever starts the server";
     findings.warning(`programs run as user ${uid} in ${group}`, "use -g as well as -u");
   }

@@ -46,7 +46,7 @@ export function checkProcesses(
     checkNumber(workers, findings);
     checkRoot(options, identity.uid, findings);
     checkIdentity(options, env, identity, runtime, findings);
-    findings.attempt(() => programUser(options, runtime));
+    if (!options.handler) findings.attempt(() => programUser(options, runtime));
     return separateActors(options, env, identity, runtime, findings);
   }
   // Their problems have been reported. Check the rest as if these were corrected.
@@ -102,7 +102,7 @@ function checkNumber(workers: number, findings: Findings): void {
 }
 
 function checkRoot(
-  { uid, gid }: Options,
+  { uid, gid, handler }: Options,
   worker: number | undefined,
   findings: Findings,
   workers = true,
@@ -110,7 +110,7 @@ function checkRoot(
   if (process.getuid?.() !== 0) return;
   const roots = [
     ...workers && !worker ? ["workers"] : [],
-    ...uid === undefined ? ["programs"] : [],
+    ...uid === undefined && !handler ? ["programs"] : [],
   ];
   if (roots.length === 0) return;
   const remedies = [
@@ -145,7 +145,7 @@ function checkIdentity(
     refused(chroot && `SSL_CHROOT makes ${chroot} the root folder`);
     return;
   }
-  if (uid && uid === options.uid) {
+  if (uid && uid === options.uid && !options.handler) {
     const text = "programs run as the same user, and can end workers";
     const remedy = "set SSL_UID and SSL_GID to a user that nobody else is";
     if (user) findings.warning(`${user} makes workers user ${uid}: ${text}`, remedy);

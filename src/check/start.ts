@@ -24,7 +24,8 @@ export function checkCommand(
   return checkProcesses(options, env, runtime, main, findings);
 }
 
-/** Checks the descriptors, and what the command line names: rules files and the program. `tryTls`:
+/** Checks the descriptors, and what the command line names: rules files and the program, if there is
+ *  one. `tryTls`:
  *  see `checkRules`. */
 export function checkOperands(
   options: Options,
@@ -38,5 +39,6 @@ export function checkOperands(
   for (const file of new Set([options.earlyRules, options.rules])) {
     if (file !== undefined) checkRules(file, options, actors, findings, tryTls);
   }
+  if (options.handler) return;
   checkProgram(options.command[0] ?? "", env.PATH ?? DEFAULTS.PATH, actors.program, findings);
 }

@@ -67,7 +67,9 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     const actors = checkCommand(options, env, runtime, main, findings);
     checkOperands(options, env, runtime, actors, findings);
     findings.start(log);
-    options.command = ignoring(options.command, started?.ignored ?? [], log);
+    if (!options.handler) {
+      options.command = ignoring(options.command, started?.ignored ?? [], log);
+    }
     const supervised = { inherited, notifier };
     if (plan && early) {
       const { supervise } = await import("./workers.ts");

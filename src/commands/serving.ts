@@ -24,7 +24,7 @@ export interface ServingWorkers {
 export function logServing(
   log: Pick<Log, "detail">,
   { ip, port, dualStack }: Bound,
-  options: Pick<Options, "uid" | "gid">,
+  options: Pick<Options, "uid" | "gid" | "handler">,
   { libc }: Pick<Runtime, "libc">,
   workers?: ServingWorkers,
 ): void {
@@ -32,15 +32,19 @@ export function logServing(
   log.detail(`listening on ${ip}${both} port ${port}`, { event: "listening", ip, port, dualStack });
   const own = { uid: process.getuid?.(), gid: libc?.getIds().egid };
   const programs = ids({ ...own, ...defined(options) });
+  const { handler } = options;
   if (!workers) {
-    log.detail(`serving in one process, ${programs}`, { event: "serving", workers: 0 });
+    const what = handler ? `; handler: ${handler.kind}` : "";
+    log.detail(`serving in one process, ${programs}${what}`, { event: "serving", workers: 0 });
     return;
   }
   const { identity, workers: count } = workers;
   const jail = identity.chroot === undefined ? "" : `, root folder ${identity.chroot}`;
   const many = count === 1 ? "1 worker" : `${count} workers`;
   log.detail(
-    `serving with ${many}, ${ids({ ...own, ...identity })}${jail}; programs: ${programs}`,
+    `serving with ${many}, ${ids({ ...own, ...identity })}${jail}; ${
+      handler ? `handler: ${handler.kind}` : `programs: ${programs}`
+    }`,
     { event: "serving", workers: count },
   );
 }

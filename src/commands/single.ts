@@ -10,6 +10,7 @@ import { listen } from "../accept/listen.ts";
 import { assemble } from "../assemble.ts";
 import { warnOfServed } from "../check/served.ts";
 import type { Options } from "../config/options.ts";
+import { loadHandler } from "../handlers/load.ts";
 import { GRACE, type Server } from "../lifecycle.ts";
 import type { Log } from "../log.ts";
 import { logInternalErrors } from "../log/internal_errors.ts";
@@ -37,7 +38,11 @@ export async function serveAlone(
   { inherited, notifier }: Supervised,
 ): Promise<void> {
   refuseIdentity(env);
-  const given = { password: readPassword(options, runtime), keyPair: selfSigned(options, log) };
+  const given = {
+    password: readPassword(options, runtime),
+    keyPair: selfSigned(options, log),
+    handler: await loadHandler(options),
+  };
   const assembled = await assemble(options, env, runtime, log, given);
   const { services } = assembled;
   warnOfServed(assembled, log);

@@ -31,7 +31,8 @@ export async function supervise(
   processes: EarlyProcesses,
   { inherited, notifier }: Supervised,
 ): Promise<void> {
-  programUser(options, runtime, baseEnvironment(env)); // fails now rather than at the first program
+  // Fails now rather than at the first program.
+  if (!options.handler) programUser(options, runtime, baseEnvironment(env));
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);

@@ -209,6 +209,12 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
     ],
   },
   {
+    title: "In place of a program",
+    options: [
+      flag("--echo", "send back what the client sends", (o) => o.handler = { kind: "echo" }),
+    ],
+  },
+  {
     title: "Instead of serving",
     options: [
       flag("--check", "check the configuration, and do not serve", (o) => o.check = true),

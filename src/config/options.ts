@@ -4,6 +4,9 @@
 import type { Network } from "../codec/ip.ts";
 import type { MetricsAddress } from "./metrics_address.ts";
 
+/** What serves connections in place of a program. */
+export type HandlerChoice = { readonly kind: "echo" };
+
 /** The values of the options. Times are in seconds. */
 export interface Options {
   /** 0 nothing, 1 errors, 2 status lines too, 3 TLS lines too. */
@@ -90,6 +93,8 @@ export interface Options {
   metrics: MetricsAddress | undefined;
   /** --check: report problems of the configuration instead of serving. */
   check: boolean;
+  /** --echo and so on: what serves connections in place of a program; `command` is empty then. */
+  handler: HandlerChoice | undefined;
   host: string;
   port: string;
   command: string[];
@@ -153,6 +158,7 @@ export function defaults(): Options {
     selfSigned: false,
     metrics: undefined,
     check: false,
+    handler: undefined,
     host: "",
     port: "",
     command: [],

@@ -4,7 +4,7 @@
 import { UsageError } from "../errors.ts";
 import { optionsByName, readOptions } from "./getopt.ts";
 import { OPTIONS } from "./option_table.ts";
-import { defaults, type ParsedArguments } from "./options.ts";
+import { defaults, type HandlerChoice, type Options, type ParsedArguments } from "./options.ts";
 import type { Env } from "./variables.ts";
 
 export const USAGE = "sslserver [opts] host port prog [args]";
@@ -15,11 +15,32 @@ export function parseOptions(argv: readonly string[], env: Env): ParsedArguments
   const operands = readOptions(optionsByName(OPTIONS), options, argv, env);
   if ("print" in operands) return operands;
   const [host, port, ...command] = operands;
-  if (host === undefined) throw new UsageError("host, port and prog are missing");
+  const { handler } = options;
+  if (host === undefined) {
+    throw new UsageError(handler ? "host and port are missing" : "host, port and prog are missing");
+  }
   refuseJoined(host);
-  if (port === undefined) throw new UsageError("port and prog are missing");
-  if (command.length === 0) throw new UsageError("prog is missing");
+  if (port === undefined) {
+    throw new UsageError(handler ? "port is missing" : "port and prog are missing");
+  }
+  if (handler) refuseProgram(handler, options, command);
+  else if (command.length === 0) throw new UsageError("prog is missing");
   return { serve: { ...options, host, port, command } };
+}
+
+/** Throws `UsageError` for what a handler excludes. */
+function refuseProgram(
+  { kind }: HandlerChoice,
+  { delayed }: Options,
+  [program]: readonly string[],
+): void {
+  if (program !== undefined) {
+    throw new UsageError(
+      `--${kind} serves in place of a program, and there is one: '${program}'`,
+      `leave out --${kind} or the program`,
+    );
+  }
+  if (delayed) throw new UsageError(`-n is for programs, not for --${kind}`, "leave out -n");
 }
 
 /** Throws `UsageError` for `localhost:465`. A name has no colon; an IPv6 address has several, or

@@ -14,9 +14,10 @@ export interface States {
   readonly pending: number;
   readonly waiting: number;
   readonly questions: number;
+  readonly handlers: number;
 }
 
-const NO_STATES: States = { open: 0, pending: 0, waiting: 0, questions: 0 };
+const NO_STATES: States = { open: 0, pending: 0, waiting: 0, questions: 0, handlers: 0 };
 
 function describeStates(registry: Registry, states: States): void {
   registry.state(
@@ -38,6 +39,11 @@ function describeStates(registry: Registry, states: States): void {
     "sslserver_resolver_queries_pending",
     "Questions to DNS servers, in flight or queued.",
     () => states.questions,
+  );
+  registry.state(
+    "sslserver_handlers_running",
+    "Connections that a handler serves in place of a program.",
+    () => states.handlers,
   );
 }
 
@@ -66,18 +72,29 @@ export interface Described {
   readonly runtime: Pick<Runtime, "name" | "version" | "tlsLibrary">;
   readonly options: { readonly pending: number; readonly concurrency: number };
   readonly gate: { readonly open: number; readonly pending: number };
-  readonly programs: { readonly running: number | undefined; readonly waiting: number };
+  readonly programs: RunningCounts & { readonly waiting: number };
   readonly contexts: { expiries(): Iterable<{ path: string; notAfter: number }> };
   /** `of`: the server names that a file is configured for. */
   readonly names: { of(path: string): readonly (string | undefined)[] };
   readonly admission: { readonly resolver: { readonly pending: number } };
 }
 
+/** Programs and handlers that run, and the handlers among them. */
+export interface RunningCounts {
+  readonly running: number | undefined;
+  readonly held: number;
+}
+
+/** Returns the number of programs that run; 0 if it is not known. */
+export function programsOnly({ running, held }: RunningCounts): number {
+  return running === undefined ? 0 : running - held;
+}
+
 /** Adds all of these metrics. `whole`: set if the server is more than this process. */
 export function describeServer(registry: Registry, services: Described, whole?: ServerFacts): void {
   const { runtime, options, gate, programs, contexts, names, admission: { resolver } } = services;
   const { started, programs: running } = whole ??
-    { started: processStart(), programs: () => programs.running ?? 0 };
+    { started: processStart(), programs: () => programsOnly(programs) };
   const gauge = registry.gauge.bind(registry);
   describeStates(registry, {
     get open() {
@@ -92,6 +109,9 @@ export function describeServer(registry: Registry, services: Described, whole?: 
     get questions() {
       return resolver.pending;
     },
+    get handlers() {
+      return programs.held;
+    },
   });
   gauge(
     "sslserver_connections_pending_limit",
@@ -101,7 +121,7 @@ export function describeServer(registry: Registry, services: Described, whole?: 
   gauge("sslserver_programs_running", "Programs running now.", running);
   gauge(
     "sslserver_programs_limit",
-    "Limit on running programs (-c).",
+    "Limit on running programs or handlers (-c).",
     () => options.concurrency,
   );
   registry.gauges(

@@ -2,7 +2,7 @@
  *  JSON, with networks as text. Pure: no I/O. */
 
 import { formatNetwork, type Network, parseNetwork } from "../codec/ip.ts";
-import { defaults, type Options } from "../config/options.ts";
+import { defaults, type HandlerChoice, type Options } from "../config/options.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";
@@ -75,6 +75,8 @@ const metrics: Shape<MetricsAddress> = (value, name) =>
     ? object<MetricsAddress & { path: string }>({ path: text })(value, name)
     : object<MetricsAddress & { host: string }>({ host: text, port: count })(value, name);
 
+const handler = object<HandlerChoice>({ kind: oneOf(["echo"]) });
+
 const members = object<Options>({
   verbosity: oneOf([0, 1, 2, 3]),
   log: oneOf(["text", "json"]),
@@ -123,6 +125,7 @@ const members = object<Options>({
   selfSigned: flag,
   metrics: optional(metrics),
   check: flag,
+  handler: optional(handler),
   host: text,
   port: text,
   command: list(text),

@@ -1,5 +1,6 @@
-/** Serves a connection by a function in this process instead of a program (the library). To the
- *  relay the function looks like a program: a sink, a source and an end. */
+/** Serves a connection by a function in this process instead of a program: of the library, of
+ *  handlers/, or of a module (--handler). To the relay the function looks like a program: a sink, a
+ *  source and an end. What a handler does not use is not made: thousands may be idle. */
 
 import process from "node:process";
 import type { Peer, RemotePeer } from "../connection.ts";
@@ -35,122 +36,215 @@ export interface HandlerConnection {
  *  error that it throws before `signal` aborts is logged. */
 export type Handler = (conn: HandlerConnection) => Promise<void> | void;
 
+/** What a handler gets beyond its streams and its signal. */
+export type HandlerFacts = Omit<HandlerConnection, "readable" | "writable" | "signal">;
+
 /** Chunks buffered in each direction before back-pressure begins. */
 const QUEUE = 4;
 
 /** The error of `readable`, `writable` and `signal`. The log says why the connection ended. */
 const OVER = "the connection has ended before its handler";
 
-/** Calls the handler. `exited` resolves with 0, or with 256 if the handler throws; `onError` gets
- *  the error unless the connection had ended before. */
-export function startHandler(
-  handler: Handler,
-  facts: Omit<HandlerConnection, "readable" | "writable" | "signal">,
-  onError: (error: unknown) => void,
-): Program {
-  const abort = new AbortController();
-  let running = true;
-  const giveUp = (): void => {
-    if (!running) return;
-    const why = new Error(OVER);
-    abort.abort(why);
-    input.fail(why);
-  };
-  const input = new HandlerInput(giveUp);
-  const output = new HandlerOutput(giveUp);
-  const run = async (): Promise<number> => {
-    try {
-      const { readable } = input;
-      const { writable } = output;
-      await handler({ ...facts, readable, writable, signal: abort.signal });
-      return 0;
-    } catch (error) {
-      if (!abort.signal.aborted) onError(error);
-      return 256;
-    } finally {
-      running = false;
-      await output.finish();
-    }
-  };
-  return {
-    pid: process.pid,
-    input,
-    output,
-    exited: run(),
-    kill() {
-      giveUp();
-      return true;
-    },
+/** Starts what serves one connection in this process. `onError` gets the error that ends it, unless
+ *  the connection had ended before. */
+export type HandlerStart = (facts: HandlerFacts, onError: (error: unknown) => void) => Program;
+
+/** Returns the start of a handler. `exited` of the program resolves with 0, or with 256 if the
+ *  handler throws. */
+export function handlerStart(handler: Handler): HandlerStart {
+  return (facts, onError) => {
+    const program = new HandlerProgram();
+    program.begin(handler, new Given(facts, program), onError);
+    return program;
   };
 }
 
+/** A running handler. */
+class HandlerProgram implements Program {
+  readonly pid = process.pid;
+  readonly input = new HandlerInput(this);
+  readonly output = new HandlerOutput(this);
+  exited!: Promise<number>;
+  #state: "running" | "given up" | "over" = "running";
+  #abort: AbortController | undefined;
+
+  begin(handler: Handler, conn: HandlerConnection, onError: (error: unknown) => void): void {
+    this.exited = this.#run(handler, conn, onError);
+  }
+
+  async #run(
+    handler: Handler,
+    conn: HandlerConnection,
+    onError: (error: unknown) => void,
+  ): Promise<number> {
+    try {
+      await handler(conn);
+      return 0;
+    } catch (error) {
+      if (this.#state === "running") onError(error);
+      return 256;
+    } finally {
+      this.#state = "over";
+      await this.output.finish();
+    }
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#state === "given up") this.#abort.abort(new Error(OVER));
+    return this.#abort.signal;
+  }
+
+  /** The connection has ended while the handler runs. */
+  giveUp(): void {
+    if (this.#state !== "running") return;
+    this.#state = "given up";
+    const why = new Error(OVER);
+    this.#abort?.abort(why);
+    this.input.fail(why);
+  }
+
+  kill(): boolean {
+    this.giveUp();
+    return true;
+  }
+}
+
+/** What the handler gets. */
+class Given implements HandlerConnection {
+  readonly #facts: HandlerFacts;
+  readonly #program: HandlerProgram;
+
+  constructor(facts: HandlerFacts, program: HandlerProgram) {
+    this.#facts = facts;
+    this.#program = program;
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#program.input.readable;
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#program.output.writable;
+  }
+
+  get signal(): AbortSignal {
+    return this.#program.signal;
+  }
+
+  get local(): Peer {
+    return this.#facts.local;
+  }
+
+  get remote(): RemotePeer {
+    return this.#facts.remote;
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    return this.#facts.environment;
+  }
+
+  get peerCertificates(): readonly Uint8Array[] {
+    return this.#facts.peerCertificates;
+  }
+}
+
 /** A sink for the relay; what is written to it appears in the stream that the handler reads. */
-class HandlerInput extends Owned implements Sink {
-  readonly readable: ReadableStream<Uint8Array>;
+class HandlerInput extends Owned implements Sink, UnderlyingDefaultSource<Uint8Array> {
+  #readable: ReadableStream<Uint8Array> | undefined;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #open = true;
 
-  constructor(readonly giveUp: () => void) {
+  constructor(readonly program: HandlerProgram) {
     super();
-    this.readable = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => {
-        if (this.#open) this.owner.drain?.();
-      },
-      cancel: () => {
-        this.#open = false;
-        this.tellClosed();
-      },
-    }, { highWaterMark: QUEUE });
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable ??= new ReadableStream<Uint8Array>(this, { highWaterMark: QUEUE });
+  }
+
+  /** See `UnderlyingDefaultSource`. */
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
+  }
+
+  /** See `UnderlyingDefaultSource`. */
+  pull(): void {
+    if (this.#open) this.owner.drain?.();
+  }
+
+  /** See `UnderlyingDefaultSource`. */
+  cancel(): void {
+    this.#open = false;
+    this.tellClosed();
   }
 
   write(chunk: Uint8Array): boolean {
     if (!this.#open) return true;
-    this.#controller.enqueue(chunk);
+    this.#made().enqueue(chunk);
     return (this.#controller.desiredSize ?? 1) > 0;
   }
 
   end(): void {
     if (!this.#open) return;
+    const controller = this.#made();
     this.#open = false;
-    this.#controller.close();
+    controller.close();
   }
 
   destroy(): void {
-    this.giveUp();
+    this.program.giveUp();
     this.end();
   }
 
   /** Makes the handler's reads fail. */
   fail(error: Error): void {
     if (!this.#open) return;
+    const controller = this.#made();
     this.#open = false;
-    this.#controller.error(error);
+    controller.error(error);
+  }
+
+  #made(): ReadableStreamDefaultController<Uint8Array> {
+    void this.readable;
+    return this.#controller;
   }
 }
 
 /** A source for the relay: it delivers what the handler writes to its stream. */
-class HandlerOutput extends Owned implements Source {
-  readonly writable: WritableStream<Uint8Array>;
+class HandlerOutput extends Owned implements Source, UnderlyingSink<Uint8Array> {
+  #writable: WritableStream<Uint8Array> | undefined;
   #paused = true;
   #gone = false;
   #ended = false;
   #proceed: (() => void) | undefined;
 
-  constructor(readonly giveUp: () => void) {
+  constructor(readonly program: HandlerProgram) {
     super();
-    const end = (): Promise<void> => this.#end();
-    this.writable = new WritableStream<Uint8Array>({
-      write: async (chunk) => {
-        await this.#ready();
-        // A copy, because the handler may reuse its buffer while the sink still holds the chunk.
-        this.owner.data?.(chunk.slice());
-      },
-      close: end,
-      abort: end,
-    }, new CountQueuingStrategy({ highWaterMark: QUEUE }));
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= new WritableStream<Uint8Array>(
+      this,
+      { highWaterMark: QUEUE },
+    );
+  }
+
+  /** See `UnderlyingSink`. */
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#ready();
+    // A copy, because the handler may reuse its buffer while the sink still holds the chunk.
+    this.owner.data?.(chunk.slice());
+  }
+
+  /** See `UnderlyingSink`. */
+  close(): Promise<void> {
+    return this.#end();
+  }
+
+  /** See `UnderlyingSink`. */
+  abort(): Promise<void> {
+    return this.#end();
   }
 
   pause(): void {
@@ -165,7 +259,7 @@ class HandlerOutput extends Owned implements Source {
 
   destroy(): void {
     this.#gone = true;
-    this.giveUp();
+    this.program.giveUp();
     this.#proceed?.();
     this.#proceed = undefined;
   }
@@ -173,8 +267,8 @@ class HandlerOutput extends Owned implements Source {
   /** Ends the output after the handler has returned. */
   async finish(): Promise<void> {
     try {
-      if (this.writable.locked) await this.#end();
-      else await this.writable.close();
+      if (!this.#writable || this.#writable.locked) await this.#end();
+      else await this.#writable.close();
     } catch {
       // The handler has closed it already, or the connection has ended.
     }

@@ -12,9 +12,11 @@ import type { Slots } from "./slots.ts";
 export interface Programs {
   /** Calls `changed` when one of the numbers below has changed. */
   onChange(changed: () => void): void;
-  /** Programs that run, in the whole server. Undefined when the monitor, which counts, has
-   *  exited. */
+  /** Programs that run, in the whole server, and handlers of this process (`hold`). Undefined when
+   *  the monitor, which counts, has exited. */
   readonly running: number | undefined;
+  /** The handlers among them. */
+  readonly held: number;
   /** Connections of this process that wait for a slot (-c). */
   readonly waiting: number;
   /** Every slot is taken, by a program or by a handshake. */
@@ -30,10 +32,15 @@ export interface Programs {
     slot: ConnectionSlot,
     signal: AbortSignal,
   ): Promise<RunningProgram>;
+  /** Like `start`, for a handler in this process, which behaves like a program: `slot` becomes free
+   *  when it has ended. */
+  hold(slot: ConnectionSlot, start: () => Program): Program;
 }
 
 /** Starts programs from this process. */
 export class DirectPrograms implements Programs {
+  held = 0;
+
   constructor(
     readonly runtime: Runtime,
     readonly slots: Slots,
@@ -64,24 +71,27 @@ export class DirectPrograms implements Programs {
 
   async start(request: ProgramRequest, slot: ConnectionSlot): Promise<Program> {
     const { delayed, rules } = request;
-    return this.hold(slot, () => {
-      const env = programEnvironment(this.base, request, rules, this.runtime.libc);
-      try {
-        const program = this.runtime.spawn({ command: this.command, env, delayed });
-        return this.end ? watchEnd(program, this.end) : program;
-      } catch (error) {
-        const text = `unable to run ${this.command[0]}: ${reason(error)}`;
-        throw new ConnectionError(startFailure(text));
-      }
-    });
+    const env = programEnvironment(this.base, request, rules, this.runtime.libc);
+    try {
+      const program = this.runtime.spawn({ command: this.command, env, delayed });
+      return occupy(slot, this.end ? watchEnd(program, this.end) : program);
+    } catch (error) {
+      const text = `unable to run ${this.command[0]}: ${reason(error)}`;
+      throw new ConnectionError(startFailure(text));
+    }
   }
 
-  /** Like `start`, for anything that behaves like a program: `slot` becomes free when it has
-   *  ended. */
   hold(slot: ConnectionSlot, start: () => Program): Program {
-    const program = start();
-    slot.run();
-    program.exited.then(() => slot.release());
+    const program = occupy(slot, start());
+    this.held++;
+    program.exited.then(() => this.held--);
     return program;
   }
+}
+
+/** Frees the slot when the program has ended. */
+export function occupy(slot: ConnectionSlot, program: Program): Program {
+  slot.run();
+  program.exited.then(() => slot.release());
+  return program;
 }

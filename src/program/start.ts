@@ -1,13 +1,13 @@
 /** Stage 4: the program of a connection, or the handler in its place. */
 
-import type { Connection, RunningProgram } from "../connection.ts";
-import type { Program, Runtime } from "../runtime/runtime.ts";
+import type { Connection, Peer, RemotePeer, RunningProgram } from "../connection.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
 import { channelVariables, type TlsChannel } from "../tls/handshake.ts";
 import { connectionVariables, type EnvironmentOptions, programEnvironment } from "./environment.ts";
-import { type Handler, startHandler } from "./handler.ts";
-import type { DirectPrograms, Programs } from "./programs.ts";
+import type { HandlerFacts, HandlerStart } from "./handler.ts";
+import type { Programs } from "./programs.ts";
 
 /** What a start needs beyond the connection. */
 export interface StartServices {
@@ -15,8 +15,8 @@ export interface StartServices {
   options: EnvironmentOptions & Pick<Options, "tlsVariables">;
   log: Log;
   programs: Programs;
-  /** Of the library: serves connections in this process, in place of a program. */
-  handler: { serve: Handler; programs: DirectPrograms } | undefined;
+  /** Serves connections in this process, in place of a program. */
+  handler: HandlerStart | undefined;
 }
 
 /** Starts the program of a connection in its slot; without a channel, in the clear (UCSPI-TLS).
@@ -45,24 +45,42 @@ export async function start(
     return programs.start(request, slot, conn.signal);
   };
   if (!handler || !channel) return await begin();
-  return handler.programs.hold(slot, () => startInProcess(handler.serve, conn, services, channel));
+  return programs.hold(slot, () =>
+    handler(new Facts(conn, services, channel), (error) => {
+      services.log.handlerFailed(conn.remote.ip, error);
+    }));
 }
 
-function startInProcess(
-  handler: Handler,
-  conn: Connection,
-  services: StartServices,
-  channel: TlsChannel,
-): Program {
-  const { log, options, runtime: { libc } } = services;
-  const variables = connectionVariables(conn, options, channelVariables(channel, services));
-  const facts = {
-    local: conn.local,
-    remote: conn.remote,
-    environment: programEnvironment({}, { variables, delayed: false }, conn.variables, libc),
-    peerCertificates: channel.session?.peerCertificates ?? [],
-  };
-  return startHandler(handler, facts, (error) => {
-    log.handlerFailed(conn.remote.ip, error);
-  });
+/** What a handler may ask about its connection. */
+class Facts implements HandlerFacts {
+  #environment: Readonly<Record<string, string>> | undefined;
+
+  constructor(
+    readonly conn: Connection,
+    readonly services: StartServices,
+    readonly channel: TlsChannel,
+  ) {}
+
+  get local(): Peer {
+    return this.conn.local;
+  }
+
+  get remote(): RemotePeer {
+    return this.conn.remote;
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    return this.#environment ??= this.#variables();
+  }
+
+  get peerCertificates(): readonly Uint8Array[] {
+    return this.channel.session?.peerCertificates ?? [];
+  }
+
+  #variables(): Record<string, string> {
+    const { conn, services, channel } = this;
+    const { options, runtime: { libc } } = services;
+    const variables = connectionVariables(conn, options, channelVariables(channel, services));
+    return programEnvironment({}, { variables, delayed: false }, conn.variables, libc);
+  }
 }

@@ -109,8 +109,8 @@ export class Monitor {
   /** Returns how many programs there is room for. A program that the runtime starts as another user
    *  needs a descriptor here while it runs. */
   #programRoom(): number {
-    const { options: { uid, gid }, runtime, libc, workers } = this.o;
-    const costs = runtime.switchesUser && (uid !== undefined || gid !== undefined);
+    const { options: { uid, gid, handler }, runtime, libc, workers } = this.o;
+    const costs = !handler && runtime.switchesUser && (uid !== undefined || gid !== undefined);
     return costs
       ? programRoom(libc.raiseFileLimit().soft, libc.openDescriptors(), workers)
       : Infinity;

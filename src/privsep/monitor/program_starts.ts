@@ -57,7 +57,8 @@ export interface StartsOptions {
 export class ProgramStarts {
   /** True: no more programs are started. */
   over = false;
-  readonly #user: ReturnType<typeof programUser>;
+  /** Undefined if a handler serves in place of a program. */
+  readonly #user: ReturnType<typeof programUser> | undefined;
   readonly #names = new Set<string>();
   /** Programs that the system does not allow us to signal: logged once for each. */
   readonly #unkillable = new WeakSet<Launched>();
@@ -68,13 +69,14 @@ export class ProgramStarts {
     const connections = o.options.concurrency + o.options.pending;
     this.#maxWaiting = connections + MORE_WAITING;
     this.#maxSize = Math.max(MAX_WAITING_SIZE, connections * WAITING_SIZE);
-    this.#user = programUser(o.options, o.runtime, o.base);
+    if (!o.options.handler) this.#user = programUser(o.options, o.runtime, o.base);
   }
 
   /** Answers START. Throws `DecodeError` for an invalid request. If the worker has a slot it starts
    *  the program without a promise: this is the common case. */
   request(worker: Worker, request: MessageOf<"START">): void {
     const { id, delayed } = request;
+    if (!this.#user) throw new DecodeError("privsep: start: there is no program at byte 0");
     worker.checkStart(id, worker.programs.size < MAX_PROGRAMS);
     if (delayed !== this.o.options.delayed) {
       throw new DecodeError(`privsep: delayed: ${delayed}, against -n at byte 0`);
@@ -186,7 +188,7 @@ export class ProgramStarts {
     const { mine, theirs } = programPipes(libc, delayed);
     try {
       const descriptors = programDescriptors(theirs);
-      const launched = runtime.launch({ ...this.#user(env), base, descriptors });
+      const launched = runtime.launch({ ...this.#user!(env), base, descriptors });
       return { launched: watchEnd(launched, this.o), mine };
     } catch (error) {
       closeAll(libc, mine);

@@ -2,6 +2,7 @@
  *  that cannot be started is fatal; later it is tried again. */
 
 import { workerEnvironment } from "../../config/variables.ts";
+import type { Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { startFailure } from "../../reason.ts";
 import { VERSION } from "../../version.ts";
@@ -211,9 +212,14 @@ export class Workers {
       const fatal = worker.fatal ?? workerStartError(`it ${words}`);
       return this.#failed(worker.index, fatal);
     }
-    const lost = left.length === 1 ? "1 program has" : `${left.length} programs have`;
-    log.error(`worker ${worker.pid} ${words}: ${lost} lost the client`);
+    log.error(`worker ${worker.pid} ${words}: ${lost(left.length, options)}`);
     this.parts.lost();
     this.#restart(worker.index);
   }
+}
+
+/** What is lost with a worker that had `programs`. */
+function lost(programs: number, { handler }: Options): string {
+  if (handler) return "its connections are lost";
+  return `${programs === 1 ? "1 program has" : `${programs} programs have`} lost the client`;
 }

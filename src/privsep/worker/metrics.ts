@@ -2,7 +2,7 @@
  *  scrapers, with the sums that the monitor makes over all workers. */
 
 import { reason } from "../../errors.ts";
-import { describeServer } from "../../metrics/describe.ts";
+import { describeServer, programsOnly } from "../../metrics/describe.ts";
 import { type MetricsEndpoint, openEndpoint } from "../../metrics/endpoint.ts";
 import { expose } from "../../metrics/exposition.ts";
 import type { Registry } from "../../metrics/registry.ts";
@@ -142,7 +142,7 @@ export class WorkerMetrics {
   #gather(): Promise<Totals> {
     const { workers, again, services: { programs }, registry } = this.o;
     if (workers === 1 && !again) {
-      return Promise.resolve(totalsOfOne(this.#push(0), programs.running ?? 0));
+      return Promise.resolve(totalsOfOne(this.#push(0), programsOnly(programs)));
     }
     const id = ++this.#lastId;
     return new Promise<Totals>((resolve, reject) => {

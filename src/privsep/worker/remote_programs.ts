@@ -4,7 +4,7 @@
 import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
-import type { Programs } from "../../program/programs.ts";
+import { occupy, type Programs } from "../../program/programs.ts";
 import type { ConnectionSlot, RunningProgram } from "../../connection.ts";
 import { abortError, ConnectionError, startFailure } from "../../reason.ts";
 import { Slots } from "../../program/slots.ts";
@@ -34,7 +34,8 @@ const refusal = (text: string): ConnectionError => new ConnectionError(startFail
 
 export class RemotePrograms implements Programs {
   #changed: () => void = () => {};
-  running: number | undefined = 0;
+  /** Programs of the whole server; undefined without a monitor. */
+  #count: number | undefined = 0;
   /** Slots that the monitor has lent to this worker (monitor/grants.ts). */
   readonly #slots = new Slots(0);
   /** True if the monitor has no slot left to lend. */
@@ -57,6 +58,14 @@ export class RemotePrograms implements Programs {
 
   onChange(changed: () => void): void {
     this.#changed = changed;
+  }
+
+  get running(): number | undefined {
+    return this.#count === undefined ? undefined : this.#count + this.held;
+  }
+
+  get held(): number {
+    return this.#slots.running;
   }
 
   get waiting(): number {
@@ -118,6 +127,11 @@ export class RemotePrograms implements Programs {
     });
   }
 
+  /** The slot stays with this worker: no message is sent. */
+  hold(slot: ConnectionSlot, start: () => Program): Program {
+    return occupy(slot, start());
+  }
+
   /** Encodes a START. If a peer has made it too large, only this connection fails, not the
    *  worker. */
   #encode(message: MessageOf<"START">): Uint8Array {
@@ -131,7 +145,7 @@ export class RemotePrograms implements Programs {
 
   /** The monitor has gone or is about to go: later ends of programs will not be known. */
   orphan(): void {
-    this.running = undefined;
+    this.#count = undefined;
     for (const asked of this.#asked.values()) {
       if (asked !== "withdrawn") asked.reject(refusal(ORPHANED));
     }
@@ -179,7 +193,7 @@ export class RemotePrograms implements Programs {
 
   /** SLOTS, and the last fields of the other messages. */
   slots({ running, full, wanted, granted }: SlotCounts): void {
-    this.running = running;
+    this.#count = running;
     this.#none = full;
     this.#wanted = Math.max(0, this.#wanted - granted);
     this.#slots.add(granted);

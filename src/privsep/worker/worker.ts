@@ -9,6 +9,7 @@ import { assemble, type Assembled, type Overrides } from "../../assemble.ts";
 import { warnOfServed } from "../../check/served.ts";
 import type { Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
+import { loadHandler } from "../../handlers/load.ts";
 import { GRACE, type Server } from "../../lifecycle.ts";
 import { Log } from "../../log.ts";
 import { logInternalErrors } from "../../log/internal_errors.ts";
@@ -139,6 +140,7 @@ class WorkerProcess {
       keyPair,
       files: this.#files.files,
       programs: this.#programs,
+      handler: await loadHandler(options),
       pending: share(init),
       announce: log.mutedBy(muted),
       ...(workers > 1 && canLimit(options, env) ? { limiter: this.#limiter } : {}),

@@ -1,0 +1,84 @@
+/** --echo: sends back what the client sends, until the client ends its data. It has no streams of
+ *  its own: the relay's chunks go from one side of it to the other. */
+
+import process from "node:process";
+import type { HandlerStart } from "../program/handler.ts";
+import type { Program } from "../runtime/program.ts";
+import { Owned, type Sink, type Source } from "../runtime/stream.ts";
+
+export const echo: HandlerStart = () => new Echo();
+
+/** The sink of what the client sends. */
+class Echo extends Owned implements Program, Sink {
+  readonly pid = process.pid;
+  readonly input = this;
+  readonly output = new Echoed(this);
+  readonly exited: Promise<number>;
+  readonly #over: (status: number) => void;
+
+  constructor() {
+    super();
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.exited = promise;
+    this.#over = resolve;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.output.deliver(chunk);
+  }
+
+  end(): void {
+    this.output.end();
+    this.#over(0);
+  }
+
+  destroy(): void {
+    this.end();
+  }
+
+  kill(): boolean {
+    this.end();
+    return true;
+  }
+
+  /** For `Echoed`: the client reads again. */
+  proceed(): void {
+    this.owner.drain?.();
+  }
+}
+
+/** The source of what goes back to the client. */
+class Echoed extends Owned implements Source {
+  #state: "paused" | "flowing" | "ended" = "paused";
+
+  constructor(readonly echo: Echo) {
+    super();
+  }
+
+  /** False: not to be called before `Echo.proceed`. */
+  deliver(chunk: Uint8Array): boolean {
+    if (this.#state === "ended") return true;
+    this.owner.data?.(chunk);
+    return this.#state === "flowing";
+  }
+
+  end(): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.owner.end?.();
+  }
+
+  pause(): void {
+    if (this.#state === "flowing") this.#state = "paused";
+  }
+
+  resume(): void {
+    if (this.#state !== "paused") return;
+    this.#state = "flowing";
+    this.echo.proceed();
+  }
+
+  destroy(): void {
+    this.#state = "ended";
+  }
+}
