@@ -16,7 +16,7 @@ import type { ConnectionVariable, Env } from "../config/variables.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "../errors.ts";
 import { Log } from "../log.ts";
 import { ignoring } from "../program/ignored_signals.ts";
-import { type HandlerConnection, startHandler } from "../program/handler.ts";
+import { type HandlerConnection, handlerStart } from "../program/handler.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { readPassword } from "../tls/password.ts";
@@ -112,7 +112,7 @@ async function talkHere(
   const { local, remote, session: { peerCertificates } } = connection;
   const facts = { local, remote, peerCertificates, environment: {} };
   let failed: { error: unknown } | undefined;
-  const program = startHandler((conn) => talk(conn, options), facts, (error) => {
+  const program = handlerStart((conn) => talk(conn, options))(facts, (error) => {
     failed = { error };
   });
   const status = await converseWithServer(connection, program, options, log);

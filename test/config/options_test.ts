@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import { defaults, type Options } from "../../src/config/options.ts";
+import { defaults, type Options, PAGES } from "../../src/config/options.ts";
 import { parseOptions } from "../../src/config/parse.ts";
 import { UsageError } from "../../src/errors.ts";
 import { localFiles } from "../../src/files/files.ts";
@@ -127,8 +127,7 @@ const MISTAKES: readonly (readonly [string[], string])[] = [
   [["--log", "xml", ...TAIL], "option --log needs text or json, not 'xml'"],
   [
     ["--man", "cat"],
-    "option --man needs sslserver, tcprules, tcprulescheck, ucspi-tls or " +
-    "sslserver-environment, not 'cat'",
+    `option --man needs ${PAGES.slice(0, -1).join(", ")} or ${PAGES.at(-1)}, not 'cat'`,
   ],
   [["--completion", "sh"], "option --completion needs bash, zsh or fish, not 'sh'"],
   [
@@ -139,6 +138,10 @@ const MISTAKES: readonly (readonly [string[], string])[] = [
   [[], "host, port and prog are missing"],
   [["0"], "port and prog are missing"],
   [["0", "465"], "prog is missing"],
+  [["--echo"], "host and port are missing"],
+  [["--echo", "0"], "port is missing"],
+  [["--echo", ...TAIL], "--echo serves in place of a program, and there is one: 'prog'"],
+  [["-n", "--echo", "0", "465"], "-n is for programs, not for --echo"],
 ];
 
 test("a mistake is named", () => {

@@ -543,12 +543,15 @@ export function executable(form: Form): string {
 }
 
 /** The smallest set that works: network, files to read (certificates, rules, $PATH), environment,
- *  the system's names and addresses for --self-signed, one program, and libc if `ffi`. */
+ *  the system's names and addresses for --self-signed, one program unless it is empty, and libc if
+ *  `ffi`. */
 export function denoPermissions(
   program: string,
   ffi: boolean,
   deno = executable("deno"),
 ): string[] {
+  // With workers, the server runs its own executable. A handler needs no program.
+  const run = [...(program === "" ? [] : [program]), ...(ffi ? [deno] : [])];
   return [
     "--no-prompt",
     "--v8-flags=--max-semi-space-size=1",
@@ -556,8 +559,7 @@ export function denoPermissions(
     "--allow-read",
     "--allow-env",
     "--allow-sys=hostname,networkInterfaces,uid",
-    // With workers, the server runs its own executable.
-    `--allow-run=${[program, ...(ffi ? [deno] : [])]}`,
+    ...(run.length > 0 ? [`--allow-run=${run}`] : []),
     ...(ffi ? ["--allow-ffi"] : []),
   ];
 }

@@ -235,3 +235,13 @@ test("a worker that cannot get the port is started again", () =>
     {},
     ["EMFILE"],
   ));
+
+test("a worker of a server without programs that asks for one is ended", async () => {
+  const { puppets, lines, close } = await serving({ argv: ["--echo"], program: [] });
+  const [puppet] = puppets as [Puppet];
+  limits(puppet, false);
+  await within(puppet.ended, "the end of the worker");
+  await settled("the log tells", () => lines.length > 0);
+  assertMatch(lines.join("\n"), /there is no program at byte 0.*: its connections are lost/);
+  await close();
+});

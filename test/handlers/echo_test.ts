@@ -1,0 +1,67 @@
+/** --echo: order, back-pressure and ends, with a client and its relay in memory. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { echo } from "../../src/handlers/echo.ts";
+import { IdleTimer } from "../../src/program/idle.ts";
+import { Lingering } from "../../src/program/linger.ts";
+import { relay } from "../../src/program/relay.ts";
+import { FakeSocket, turn } from "../fake_streams.ts";
+
+function begin() {
+  const client = new FakeSocket();
+  const program = echo({} as never, () => assert.fail("no error is expected"));
+  const going = relay(client, program, {
+    idle: new IdleTimer(3600),
+    lingering: new Lingering(40, 3_600_000, () => 0),
+    socket: client,
+    traffic: { received: 0, sent: 0 },
+    client: { broken() {}, cut() {}, gone() {} },
+  });
+  const state: { status: number | undefined } = { status: undefined };
+  void going.status.then((value) => state.status = value);
+  return { client, program, state };
+}
+
+test("the client's bytes come back, and its end of data ends the echo", async () => {
+  const { client, state } = begin();
+  for (const text of ["one ", "two ", "three"]) client.put(text);
+  await turn();
+  assert.equal(client.output.text, "one two three");
+  assert.equal(client.output.ended, false);
+  client.put(null);
+  await turn();
+  assert.equal(client.output.ended, true);
+  assert.equal(state.status, 0);
+});
+
+test("a client that does not read is not read, until it reads again", async () => {
+  const { client, state } = begin();
+  client.output.full = true;
+  for (const text of ["a", "b", "c"]) client.put(text);
+  await turn();
+  assert.equal(client.output.text, "a");
+  assert.equal(client.flowing, false);
+  client.drain();
+  await turn();
+  assert.equal(client.output.text, "abc");
+  client.put(null);
+  await turn();
+  assert.equal(state.status, 0);
+});
+
+test("a client that goes, and a server that ends, end the echo", async () => {
+  const gone = begin();
+  gone.client.put("x");
+  await turn();
+  gone.client.lose();
+  await turn();
+  assert.equal(gone.state.status, 0);
+
+  const ended = begin();
+  await turn();
+  assert.equal(ended.program.kill("SIGTERM"), true);
+  await turn();
+  assert.equal(ended.client.output.ended, true);
+  assert.equal(ended.state.status, 0);
+});
