@@ -6,7 +6,7 @@ function __sslserver_operands
     set -l i 2
     while test $i -le (count $words)
         switch $words[$i]
-            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner -g -u --man --completion
+            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion
                 set i (math $i + 1)
             case '-?*'
             case '*'
@@ -37,7 +37,7 @@ complete -c sslserver -n __sslserver_options -s q -d 'print nothing'
 complete -c sslserver -n __sslserver_options -s Q -d 'print errors (default)'
 complete -c sslserver -n __sslserver_options -s v -d 'also print status lines'
 complete -c sslserver -n __sslserver_options -s V -d 'also print protocol and cipher'
-complete -c sslserver -n __sslserver_options -l log -x -a 'text json' -d 'format of the lines on stderr (text)'
+complete -c sslserver -n __sslserver_options -l log -x -a 'text json s6' -d 'format of the lines on stderr (text)'
 complete -c sslserver -n __sslserver_options -s 1 -d 'print the local port to stdout when ready'
 complete -c sslserver -n __sslserver_options -l notify-fd -x -d 'write a newline to descriptor n when ready (s6)'
 complete -c sslserver -n __sslserver_options -l metrics -r -F -d 'serve Prometheus metrics on host:port or a unix socket'
@@ -72,6 +72,7 @@ complete -c sslserver -n __sslserver_options -s n -d 'TLS begins when the progra
 complete -c sslserver -n __sslserver_options -s N -d 'TLS begins at once (default)'
 complete -c sslserver -n __sslserver_options -s m -d 'require a valid client certificate'
 complete -c sslserver -n __sslserver_options -s z -d 'require one that matches the client\'s host name, if any'
+complete -c sslserver -n __sslserver_options -l client-cert -d 'ask for a client certificate, and refuse an invalid one'
 complete -c sslserver -n __sslserver_options -s Z -d 'do not require one (default)'
 complete -c sslserver -n __sslserver_options -l no-close-notify -d 'end output with FIN, without close_notify'
 complete -c sslserver -n __sslserver_options -l enforce-close-notify -d 'a client must send close_notify before it closes'
@@ -84,6 +85,7 @@ complete -c sslserver -n __sslserver_options -s B -x -d 'send text to the client
 complete -c sslserver -n __sslserver_options -l early-banner -x -d 'send text in the clear, before rules and TLS'
 complete -c sslserver -n __sslserver_options -s s -d 'set mod_ssl\'s variables'
 complete -c sslserver -n __sslserver_options -s S -d 'do not set them (default)'
+complete -c sslserver -n __sslserver_options -l variables -x -a 'ucspi s6' -d 'describe connections by these programs\' variables (ucspi)'
 complete -c sslserver -n __sslserver_options -s e -d 'also set tcpserver\'s variables'
 complete -c sslserver -n __sslserver_options -s E -d 'do not set them (default)'
 complete -c sslserver -n __sslserver_options -s g -x -d 'run programs as this group (number or name)'

@@ -53,6 +53,8 @@ export interface Overrides {
   findsOwnName?: boolean;
   /** Password of encrypted keys. Read by the caller, because -3 can be read only once. */
   password?: string | undefined;
+  /** The variables that every program gets; by default those of the environment. */
+  base?: Readonly<Record<string, string>>;
   /** Set in a worker: the monitor opens its files, starts its programs and counts its
    *  connections. */
   files?: Files;
@@ -120,7 +122,15 @@ export async function assemble(
     log: announce,
     files: from,
   });
-  const { contexts, names } = makeContexts(env, runtime, announce, log, clientAuths, overrides);
+  const { contexts, names } = makeContexts(
+    env,
+    runtime,
+    announce,
+    log,
+    clientAuths,
+    overrides,
+    options.serverNames,
+  );
   contexts.warnOfDhFile();
   const limiter = canLimit(options, env)
     ? new LocalLimiter({ programs: options.concurrency, now: () => performance.now() })
@@ -136,7 +146,7 @@ export async function assemble(
     runtime,
     new Slots(options.concurrency),
     options.command,
-    baseEnvironment(env),
+    overrides.base ?? baseEnvironment(env),
     { options, log },
   );
   const programs = overrides.programs ?? direct;
@@ -171,7 +181,10 @@ export async function assemble(
       log,
       limiter: overrides.limiter ?? limiter,
       limits: {
-        perAddress: Math.min(parseLimit("MAXCONIP", env.MAXCONIP) ?? 0, options.concurrency),
+        perAddress: Math.min(
+          options.perAddress ?? parseLimit("MAXCONIP", env.MAXCONIP) ?? 0,
+          options.concurrency,
+        ),
         rate: parseRate(env.MAXCONRATE),
       },
       perNetwork: parseLimit("MAXCONNET", env.MAXCONNET),
@@ -235,6 +248,7 @@ function makeContexts(
   rulesLog: Announcer,
   clientAuths: ClientAuths,
   { password, keyPair, files }: Overrides,
+  serverNames: Options["serverNames"],
 ): { contexts: Contexts; names: ServerNames } {
   const contexts = new Contexts({
     runtime,
@@ -245,7 +259,7 @@ function makeContexts(
     keyPair,
     ...(files ? { files } : {}),
   });
-  const names = new ServerNames(contexts, Object.entries(env));
+  const names = new ServerNames(contexts, Object.entries(env), serverNames);
   names.prepare(clientAuths.get());
   return { contexts, names };
 }

@@ -23,6 +23,10 @@ export interface RemotePeer extends Peer {
 
 /** A connection's place in the counts by address (admit/limits.ts); `release` ends it. */
 export interface Counted {
+  /** Other open connections of the address when this one came; undefined: not counted. */
+  readonly others?: number | undefined;
+  /** Other open connections of the address now; undefined: not known here. */
+  readonly left?: number | undefined;
   /** Only the first call counts. */
   release(): void;
 }

@@ -17,6 +17,8 @@ export interface Server {
   /** Ends connections and programs too. Programs get SIGTERM, and SIGKILL if they still run after
    *  `grace` milliseconds (0). */
   end(grace?: number): void;
+  /** Sends a signal to every program. */
+  signalPrograms(signal: "SIGTERM" | "SIGKILL"): void;
   /** Resolves after `drain` when the listening socket is closed. */
   readonly left: Promise<void>;
   /** Resolves after `drain` when every remaining connection has its program. */
@@ -129,6 +131,7 @@ export class Lifecycle implements ConnectionObserver {
       closed: this.#drain.until("closed"),
       drain: (patience, queue) => this.#begin(listener, patience, queue),
       end: (grace = 0) => this.#end(listener, grace),
+      signalPrograms: (signal) => this.#signalPrograms(signal),
     };
   }
 
@@ -164,9 +167,11 @@ export class Lifecycle implements ConnectionObserver {
     this.#begin(listener);
     this.#check();
     this.#giveUp(this.#connections);
-    for (const conn of this.#connections) conn.program?.kill("SIGTERM");
-    setTimeout(() => {
-      for (const conn of this.#connections) conn.program?.kill("SIGKILL");
-    }, grace).unref();
+    this.#signalPrograms("SIGTERM");
+    setTimeout(() => this.#signalPrograms("SIGKILL"), grace).unref();
+  }
+
+  #signalPrograms(signal: "SIGTERM" | "SIGKILL"): void {
+    for (const conn of this.#connections) conn.program?.kill(signal);
   }
 }

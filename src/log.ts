@@ -14,6 +14,7 @@ import {
   repeatedLine,
   textLine,
 } from "./log/lines.ts";
+import { type ForeignLine, S6_LINES } from "./log/s6_lines.ts";
 import { LogOutput, writeStderr } from "./log/output.ts";
 import { reasonWords } from "./log/reasons.ts";
 import { Repeats, WINDOW } from "./log/repeats.ts";
@@ -22,7 +23,8 @@ import type { LineSink } from "./runtime/runtime.ts";
 
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
-  form: "text" | "json";
+  /** `s6`: as text, with the lines about connections and programs in s6's words. */
+  form: "text" | "json" | "s6";
   /** Name at the beginning of each line. */
   name: string;
   /** Where lines go; default: `sink`. */
@@ -91,7 +93,7 @@ export class Log {
   /** The last message before an exit. With -q only the exit code reports the failure. */
   fatal(text: string, hint?: string): void {
     this.#put(1, "fatal", text, { event: "fatal", ...(hint ? { hint } : {}) });
-    if (hint && this.options.form === "text") this.#put(1, "info", hint, {});
+    if (hint && this.options.form !== "json") this.#put(1, "info", hint, {});
     this.flush();
   }
 
@@ -101,8 +103,17 @@ export class Log {
     this.flush();
   }
 
+  /** Where the server listens. Printed with -v. */
+  listening(ip: string, port: number, dualStack: boolean): void {
+    if (this.#s6) return this.#foreign(this.#s6.listening(ip, port));
+    const both = dualStack ? " (IPv6 and IPv4)" : "";
+    const facts = { event: "listening", ip, port, dualStack };
+    this.detail(`listening on ${ip}${both} port ${port}`, facts);
+  }
+
   /** `running/limit/per-IP limit` */
   status(running: number, limit: number, perIp: number): void {
+    if (this.#s6) return this.#foreign(this.#s6.status(running, limit));
     this.#line(2, `status: ${running}/${limit}/${perIp}`, () => ({
       event: "status",
       running,
@@ -111,7 +122,13 @@ export class Log {
     }));
   }
 
-  pid(pid: number, conn: Connection): void {
+  /** `limit`: how many connections the address may have. */
+  pid(pid: number, conn: Connection, limit: number): void {
+    if (this.#s6) {
+      const { others } = conn.reservation ?? {};
+      const count = others === undefined ? undefined : others + 1;
+      return this.#foreign(this.#s6.accepted(pid, conn.remote, count, limit));
+    }
     this.#line(
       2,
       `pid ${pid} from ${conn.remote.ip}`,
@@ -120,6 +137,7 @@ export class Log {
   }
 
   ok(pid: number, conn: Connection): void {
+    if (this.#s6) return this.#foreign(this.#s6.admitted(pid, conn.remote));
     this.#line(2, `ok ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)}`, () => ({
       event: "ok",
       pid,
@@ -129,6 +147,7 @@ export class Log {
 
   /** `pid` is that of the process that refused the connection: no program was started. */
   deny(pid: number, conn: Connection, denial: Denial): void {
+    if (this.#s6) return this.#foreign(this.#s6.denied(pid, conn.remote, denial), "deny");
     if (!this.#shows(2)) return;
     const why = reasonWords(denial);
     this.#mayRepeat("deny", why, {
@@ -140,11 +159,13 @@ export class Log {
   /** A client has exceeded a limit of the server's own environment, checked at accept
    *  (docs/specification.md#log-lines). */
   connectionLimit(what: "connection" | "rate", limit: number, ip: string): void {
+    if (this.#s6) return; // `deny` says it
     const facts = { event: "limit", limit, remoteIp: ip };
     this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, facts, what);
   }
 
   tls(pid: number, protocol: string, cipher: string): void {
+    if (this.#s6) return;
     this.#line(3, `tls ${pid} accept ${protocol}:${cipher}`, () => ({
       event: "tls",
       pid,
@@ -205,8 +226,11 @@ export class Log {
   }
 
   /** `status` is the wait status: exit code × 256, or the signal's number. Undefined if the monitor
-   *  has exited before the program, so that the status is not known. */
-  ended(pid: number, status: number | undefined): void {
+   *  has exited before the program, so that the status is not known. `limit`: as in `pid`. */
+  ended(pid: number, status: number | undefined, conn?: Connection, limit = 0): void {
+    if (this.#s6) {
+      return this.#foreign(this.#s6.ended(pid, status, conn?.reservation?.left, limit));
+    }
     this.#line(
       2,
       `ended by ${pid} status ${status ?? "unknown"}`,
@@ -267,12 +291,27 @@ export class Log {
     else this.#mayRepeat(`${facts.event}`, kind, line);
   }
 
+  get #s6(): typeof S6_LINES | undefined {
+    return this.options.form === "s6" ? S6_LINES : undefined;
+  }
+
+  /** `kind`: the event of a line that may come often. */
+  #foreign({ name, verbosity, text }: ForeignLine, kind?: string): void {
+    if (this.options.verbosity < verbosity || this.options.muted?.()) return;
+    const line: LogLine = { level: "info", name, text, facts: () => ({}) };
+    if (kind === undefined) this.#print(line);
+    else this.#mayRepeat(kind, text, line);
+  }
+
   #line(verbosity: number, text: string, facts: () => Record<string, unknown>): void {
     if (this.#shows(verbosity)) this.#print({ text, facts });
   }
 
-  #shows(verbosity: number): boolean {
-    return this.options.verbosity >= verbosity && !this.options.muted?.();
+  #shows(level: number): boolean {
+    const { verbosity: shown, form, muted } = this.options;
+    // s6 has a level between errors and status lines.
+    const needed = form === "s6" && level === 2 ? 3 : level;
+    return shown >= needed && !muted?.();
   }
 
   #mayRepeat(event: string, kind: string, line: LogLine): void {
@@ -299,6 +338,6 @@ export class Log {
 
   #format(line: LogLine): string {
     const { form, name, now } = this.options;
-    return form === "text" ? textLine(line, name) : jsonLine(line, now?.() ?? new Date());
+    return form !== "json" ? textLine(line, name) : jsonLine(line, now?.() ?? new Date());
   }
 }

@@ -20,6 +20,7 @@ import { readCertificate } from "../src/codec/x509/certificate.ts";
 import { clientChain } from "../src/tls/client_chain.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { serverVariables, tlsVariables } from "../src/tls/variables.ts";
+import { s6TlsVariables } from "../src/tls/variables_s6.ts";
 import { VERSION } from "../src/version.ts";
 import { docs, pages } from "../tools/make_docs.ts";
 
@@ -195,8 +196,14 @@ function given(): string[] {
   });
   const end = { ip: "2001:db8::1", port: 1, host: "h", info: "i" };
   const conn = { local: end, remote: end, interface: "eth0", variables: new Map() };
-  const options = { tcpVariables: true, family: 6 } as const;
-  return [...connectionVariables(conn as never, options, tls).keys()].map((name) =>
+  const options = { tcpVariables: true, family: 6, variables: "ucspi" } as const;
+  const s6Conn = { ...conn, reservation: { others: 0 } };
+  const s6 = connectionVariables(
+    s6Conn as never,
+    { ...options, variables: "s6" },
+    s6TlsVariables({ protocol: "TLSv1.3", cipher: "x", serverName: "a" }, clientChain([der])),
+  );
+  return [...connectionVariables(conn as never, options, tls).keys(), ...s6.keys()].map((name) =>
     name
       .replace(/_[0-9]+$/, "_n")
       .replace(/^SSL_SERVER_/, "SSL_CLIENT_")
@@ -348,7 +355,7 @@ function lines(command: string, args: string[]): string[] {
 test("bash completes every option and no other, values, and the command after host and port", () => {
   assertEquals(unique(bash("-")), NAMES);
   assertEquals(bash("-v", "--lo"), ["--log", "--lookup-timeout"]);
-  assertEquals(bash("--log", ""), ["text", "json"]);
+  assertEquals(bash("--log", ""), ["text", "json", "s6"]);
   assertEquals(bash("--man", "sslserver"), ["sslserver", "sslserver-environment"]);
   assertEquals(bash("-x", "comple"), ["completions"]);
   assertEquals(bash("-c", ""), []);
@@ -359,7 +366,7 @@ test("bash completes every option and no other, values, and the command after ho
 
 test("fish completes every option and no other, values, and the command after host and port", () => {
   assertEquals(unique(fish("sslserver -").filter((word) => /^-(?:-|.$)/.test(word))), NAMES);
-  assertEquals(fish("sslserver --log ").sort(), ["json", "text"]);
+  assertEquals(fish("sslserver --log ").sort(), ["json", "s6", "text"]);
   assertEquals(fish("sslserver -c 4 0 443 ech"), ["echo"]);
   assertEquals(fish("sslserver -v 0 443 cat READ"), ["README.md"]);
   assertEquals(fish("sslserver -v 0 443 frob --re"), ["--read"]);

@@ -75,7 +75,7 @@ test("lines that nobody can cause without end, and those of connections served, 
   const { log, lines } = logged({ verbosity: 3 });
   for (let i = 0; i < 100; i++) {
     log.status(i, 40, 0);
-    log.pid(i, connection(i));
+    log.pid(i, connection(i), 40);
     log.ok(i, connection(i));
     log.tls(i, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
     log.clientCertificate(i);
@@ -140,7 +140,7 @@ test("in JSON every line has a level", () => {
   const { log, lines } = logged({ form: "json", verbosity: 3 });
   const conn = connection(1);
   log.status(1, 40, 0);
-  log.pid(7, conn);
+  log.pid(7, conn, 40);
   log.ok(7, conn);
   log.deny(7, conn, LIMIT);
   log.tls(7, "TLSv1.3", "TLS_AES_256_GCM_SHA384");

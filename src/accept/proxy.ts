@@ -28,7 +28,7 @@ const MAX_VALUE = 300;
 export interface ProxyOptions {
   /** --proxy-from; undefined: no address is listed, and no header is looked for. */
   proxyFrom: readonly Network[] | undefined;
-  /** -T, in seconds. */
+  /** -T, in seconds; 0: no limit. */
   handshakeTimeout: number;
 }
 
@@ -42,10 +42,8 @@ export async function readProxyHeader(
   if (!proxyFrom) return undefined;
   const address = parseIp(conn.remote.ip);
   if (!proxyFrom.some((network) => inNetwork(address, network))) return undefined;
-  const timer = setTimeout(
-    () => conn.giveUp({ kind: "timed out", seconds: handshakeTimeout }),
-    handshakeTimeout * 1000,
-  );
+  const late = (): void => conn.giveUp({ kind: "timed out", seconds: handshakeTimeout });
+  const timer = handshakeTimeout > 0 ? setTimeout(late, handshakeTimeout * 1000) : undefined;
   conn.awaitsHeader = true;
   try {
     let decoded: DecodedProxy | undefined;

@@ -41,6 +41,9 @@ export interface LocalReservation extends Reservation {
 
 /** A counted connection. */
 export interface Reservation {
+  /** See `Counted` in connection.ts. */
+  readonly others?: number | undefined;
+  readonly left?: number | undefined;
   /** Checks the connection against further limits: those that its rule sets. It stays counted even
    *  if it is refused. */
   check(limits: ConnectionLimits): MaybePromise<LimitRefusal | undefined>;
@@ -95,8 +98,8 @@ export class LocalLimiter implements ConnectionLimiter {
   }
 
   #reserve(address: string): LocalReservation {
-    const reservation = new CountedReservation(this, address);
     const peers = this.#addresses.get(address);
+    const reservation = new CountedReservation(this, address, peers?.size ?? 0);
     if (peers) peers.add(reservation);
     else this.#addresses.set(address, new Set([reservation]));
     return reservation;
@@ -169,7 +172,15 @@ class CountedReservation implements LocalReservation {
   /** The keys under which it is counted. */
   networks = NO_KEYS;
 
-  constructor(readonly limiter: LocalLimiter, readonly address: string) {}
+  constructor(
+    readonly limiter: LocalLimiter,
+    readonly address: string,
+    readonly others: number,
+  ) {}
+
+  get left(): number {
+    return this.limiter.openConnections(this.address) - (this.open ? 1 : 0);
+  }
 
   check(limits: ConnectionLimits): LimitRefusal | undefined {
     return this.limiter.check(this, limits);
@@ -182,12 +193,16 @@ class CountedReservation implements LocalReservation {
   }
 }
 
-/** True if a limit by address can be set, so that connections must be counted. */
+/** True if a limit by address can be set, or a count is shown: connections must be counted. */
 export function canLimit(
-  { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
+  { rules, earlyRules, perAddress, variables }: Pick<
+    Options,
+    "rules" | "earlyRules" | "perAddress" | "variables"
+  >,
   env: Env,
 ): boolean {
-  return rules !== undefined || earlyRules !== undefined ||
+  return perAddress !== undefined || variables === "s6" || rules !== undefined ||
+    earlyRules !== undefined ||
     LIMIT_VARIABLES.some((name) => env[name]);
 }
 

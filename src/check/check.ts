@@ -55,7 +55,9 @@ export async function check(
     (variables) => tryTls(assembled, variables, findings),
   );
   assembled?.close();
-  if (options.verbosity > 0) writeStdout(textOf(findings.list, options.log));
+  if (options.verbosity > 0) {
+    writeStdout(textOf(findings.list, options.log === "json" ? "json" : "text"));
+  }
   return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
 }
 

@@ -11,6 +11,7 @@ import { Log } from "../log.ts";
 import { withIds } from "../privsep/identity.ts";
 import type { EarlyProcesses } from "../privsep/monitor/worker_process.ts";
 import { planWorkers, type WorkerPlan } from "../privsep/plan.ts";
+import { baseEnvironment } from "../program/environment.ts";
 import { ignoring } from "../program/ignored_signals.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inheritedListener } from "../supervisor/listen_fds.ts";
@@ -26,6 +27,8 @@ export interface ServerName extends Printing {
   parse(argv: readonly string[], env: Env): ParsedArguments;
   /** Returns the environment in the names that sslserver reads. Absent: they are the same. */
   environment?(env: Env, options: Options): Env;
+  /** Returns the variables that every program gets. Absent: see `baseEnvironment`. */
+  programEnvironment?(env: Env, options: Options): Record<string, string>;
 }
 
 /** Runs the server to its end and returns the exit code. Never rejects. */
@@ -52,6 +55,7 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
       const again = changed && name.parse(argv, env);
       if (again && "serve" in again) options = withIds(again.serve, localFiles);
     }
+    const base = name.programEnvironment?.(env, options) ?? baseEnvironment(env);
     if (name.environment) env = name.environment(env, options);
     if (options.check) {
       const { check } = await import("../check/check.ts");
@@ -73,10 +77,10 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     const supervised = { inherited, notifier };
     if (plan && early) {
       const { supervise } = await import("./workers.ts");
-      await supervise(options, env, runtime, log, plan, early, supervised);
+      await supervise(options, env, base, runtime, log, plan, early, supervised);
     } else {
       const { serveAlone } = await import("./single.ts"); // loads TLS, unlike a monitor
-      await serveAlone(options, env, runtime, log, supervised);
+      await serveAlone(options, env, base, runtime, log, supervised);
     }
     return EXIT.ok;
   } catch (error) {

@@ -1,5 +1,6 @@
-/** The first lines of -v: where the server listens, and with which identity it serves. */
+/** What a server that is ready says: the first lines of -v, and its port on stdout. */
 
+import fs from "node:fs";
 import process from "node:process";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
@@ -22,14 +23,13 @@ export interface ServingWorkers {
 
 /** Logs both lines. */
 export function logServing(
-  log: Pick<Log, "detail">,
+  log: Pick<Log, "detail" | "listening">,
   { ip, port, dualStack }: Bound,
   options: Pick<Options, "uid" | "gid" | "handler">,
   { libc }: Pick<Runtime, "libc">,
   workers?: ServingWorkers,
 ): void {
-  const both = dualStack ? " (IPv6 and IPv4)" : "";
-  log.detail(`listening on ${ip}${both} port ${port}`, { event: "listening", ip, port, dualStack });
+  log.listening(ip, port, dualStack);
   const own = { uid: process.getuid?.(), gid: libc?.getIds().egid };
   const programs = ids({ ...own, ...defined(options) });
   const { handler } = options;
@@ -57,4 +57,22 @@ function ids({ uid, gid }: { uid?: number | undefined; gid?: number | undefined 
 /** -u and -g, without those that were not given. */
 function defined({ uid, gid }: Pick<Options, "uid" | "gid">): Identity {
   return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+}
+
+/** Prints the port, if the options say so, and closes stdout. Another descriptor keeps its number in
+ *  use: a later file with the number 1 would be taken for stdout. */
+export function announcePort(
+  { printPort, closeStdout }: Pick<Options, "printPort" | "closeStdout">,
+  port: number,
+  libc: Runtime["libc"],
+): void {
+  if (printPort) fs.writeSync(1, `${port}\n`);
+  if (!closeStdout) return;
+  if (libc) {
+    libc.close(1);
+    libc.open("/dev/null");
+  } else {
+    fs.closeSync(1);
+    fs.openSync("/dev/null", "r");
+  }
 }

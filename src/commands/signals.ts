@@ -4,8 +4,17 @@
  *    QUIT        end connections and programs at once
  *    HUP         read files again
  *    ABRT        default: ends the process with a core file; mostly sent by the process itself
+ *
+ *  With `signals: "s6"` as in s6-tcpserverd:
+ *
+ *    TERM, INT   as above
+ *    HUP         send programs SIGTERM and SIGCONT
+ *    QUIT        the same, and stop
+ *    ABRT        send programs SIGKILL, and stop
+ *
  *    others      ignored, see runtime/libc/ignored_signals.ts */
 
+import type { Options } from "../config/options.ts";
 import { GRACE } from "../lifecycle.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Notifier } from "../supervisor/notify.ts";
@@ -17,6 +26,8 @@ export interface SignalHandlers {
   /** Frees the port, and ends connections and programs. May be called again. */
   end(grace: number): void;
   reload(): void;
+  /** Sends a signal to every program. A stopped one gets SIGCONT with SIGTERM. */
+  signalPrograms(signal: "SIGTERM" | "SIGKILL"): void;
 }
 
 /** Handles signals from now on. */
@@ -24,6 +35,7 @@ export function onSignals(
   runtime: Runtime,
   notifier: Pick<Notifier, "stopping" | "reloading" | "ready">,
   server: SignalHandlers,
+  { signals }: Pick<Options, "signals">,
 ): void {
   let stopping = false;
   const stop = (how: () => void): void => {
@@ -35,11 +47,21 @@ export function onSignals(
   const term = (): void => stop(stopping ? end : () => server.drain());
   runtime.onSignal("SIGTERM", term);
   runtime.onSignal("SIGINT", term);
-  runtime.onSignal("SIGQUIT", () => stop(end));
-  runtime.onSignal("SIGHUP", () => {
-    notifier.reloading();
-    server.reload();
-    notifier.ready();
-  });
+  if (signals === "s6") {
+    runtime.onSignal("SIGHUP", () => server.signalPrograms("SIGTERM"));
+    for (const [name, signal] of [["SIGQUIT", "SIGTERM"], ["SIGABRT", "SIGKILL"]] as const) {
+      runtime.onSignal(name, () => {
+        server.signalPrograms(signal);
+        stop(() => server.drain());
+      });
+    }
+  } else {
+    runtime.onSignal("SIGQUIT", () => stop(end));
+    runtime.onSignal("SIGHUP", () => {
+      notifier.reloading();
+      server.reload();
+      notifier.ready();
+    });
+  }
   runtime.ignoreSignals();
 }

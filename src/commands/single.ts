@@ -1,7 +1,6 @@
 /** Serving in one process (--workers 0), for a runtime that may not start itself again, and as the
  *  simplest form. The process assumes the identity of -u and -g once it listens. */
 
-import fs from "node:fs";
 import process from "node:process";
 import type { Env } from "../config/variables.ts";
 import type { ListenAddress } from "../accept/address.ts";
@@ -26,13 +25,14 @@ import type { Supervised } from "../supervisor/notify.ts";
 import { readPassword } from "../tls/password.ts";
 import { selfSigned } from "../tls/self_signed.ts";
 import { dropPrivileges, shutDebugger } from "./privileges.ts";
-import { logServing } from "./serving.ts";
+import { announcePort, logServing } from "./serving.ts";
 import { onSignals, type SignalHandlers } from "./signals.ts";
 
 /** Serves until SIGTERM and the end of the last connection. Throws `FatalError`. */
 export async function serveAlone(
   options: Options,
   env: Env,
+  base: Readonly<Record<string, string>>,
   runtime: Runtime,
   log: Log,
   { inherited, notifier }: Supervised,
@@ -42,6 +42,7 @@ export async function serveAlone(
     password: readPassword(options, runtime),
     keyPair: selfSigned(options, log),
     handler: await loadHandler(options),
+    base,
   };
   const assembled = await assemble(options, env, runtime, log, given);
   const { services } = assembled;
@@ -54,12 +55,17 @@ export async function serveAlone(
     dropPrivileges(options, runtime, log);
     // Before the port is announced: a client that waits for it may send a signal at once.
     const { reload } = assembled;
-    onSignals(runtime, notifier, signalHandlers(server, { reload, endpoint, options, inherited }));
+    onSignals(
+      runtime,
+      notifier,
+      signalHandlers(server, { reload, endpoint, options, inherited }),
+      options,
+    );
     shutDebugger(runtime, log);
     process.on("exit", () => endpoint?.close());
     const { ip, dualStack } = inherited ?? address;
     logServing(log, { ip, port: server.port, dualStack }, options, runtime);
-    if (options.printPort) fs.writeSync(1, `${server.port}\n`);
+    announcePort(options, server.port, runtime.libc);
     notifier.ready();
   } catch (error) {
     server?.end();
@@ -94,6 +100,7 @@ function signalHandlers(
       server.end(grace);
     },
     reload,
+    signalPrograms: (signal) => server.signalPrograms(signal),
   };
 }
 

@@ -1,6 +1,5 @@
 /** The command with workers: makes a running monitor from the options, and handles its signals. */
 
-import fs from "node:fs";
 import type { Env } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
 import { listenSocket } from "../accept/listen.ts";
@@ -11,20 +10,20 @@ import { Monitor } from "../privsep/monitor/monitor.ts";
 import type { EarlyProcesses } from "../privsep/monitor/worker_process.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
 import type { WorkerPlan } from "../privsep/plan.ts";
-import { baseEnvironment } from "../program/environment.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { checkInheritedAddress } from "../supervisor/listen_fds.ts";
 import type { Supervised } from "../supervisor/notify.ts";
 import { readPassword } from "../tls/password.ts";
 import { selfSigned } from "../tls/self_signed.ts";
 import { shutDebugger } from "./privileges.ts";
-import { type Bound, logServing } from "./serving.ts";
+import { announcePort, type Bound, logServing } from "./serving.ts";
 import { onSignals } from "./signals.ts";
 
 /** Serves until SIGTERM. Throws `FatalError`. */
 export async function supervise(
   options: Options,
   env: Env,
+  base: Readonly<Record<string, string>>,
   runtime: Runtime,
   log: Log,
   { libc, self, identity, workers }: WorkerPlan,
@@ -32,7 +31,7 @@ export async function supervise(
   { inherited, notifier }: Supervised,
 ): Promise<void> {
   // Fails now rather than at the first program.
-  if (!options.handler) programUser(options, runtime, baseEnvironment(env));
+  if (!options.handler) programUser(options, runtime, base);
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);
@@ -40,7 +39,7 @@ export async function supervise(
   const monitor = new Monitor({
     options,
     env,
-    base: baseEnvironment(env),
+    base,
     runtime,
     libc,
     log,
@@ -70,12 +69,12 @@ export async function supervise(
   });
   if (libc.confines) libc.prctlDumpable(false); // it has passwords, perhaps with the programs' user
   try {
-    onSignals(runtime, notifier, monitor);
+    onSignals(runtime, notifier, monitor, options);
     shutDebugger(runtime, log);
     await Promise.race([monitor.start(), monitor.closed]);
     if (monitor.draining) return await monitor.leave();
     logServing(log, bound, options, runtime, { workers, identity });
-    if (options.printPort) fs.writeSync(1, `${bound.port}\n`);
+    announcePort(options, bound.port, libc);
     notifier.ready();
   } catch (error) {
     await monitor.abandon();

@@ -21,10 +21,10 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       flag("-V", "also print protocol and cipher", (o) => o.verbosity = 3),
       {
         name: "--log",
-        value: "text|json",
+        value: "text|json|s6",
         help: "format of the lines on stderr (text)",
         set(o, value) {
-          o.log = oneWord("--log", value, ["text", "json"]);
+          o.log = oneWord("--log", value, ["text", "json", "s6"]);
         },
       },
       flag("-1", "print the local port to stdout when ready", (o) => o.printPort = true),
@@ -126,6 +126,11 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         "require one that matches the client's host name, if any",
         (o) => o.clientCertificate = "match",
       ),
+      flag(
+        "--client-cert",
+        "ask for a client certificate, and refuse an invalid one",
+        (o) => o.clientCertificate = "optional",
+      ),
       flag("-Z", "do not require one (default)", (o) => o.clientCertificate = "none"),
       flag(
         "--no-close-notify",
@@ -180,6 +185,14 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       },
       flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
       flag("-S", "do not set them (default)", (o) => o.tlsVariables = false),
+      {
+        name: "--variables",
+        value: "ucspi|s6",
+        help: "describe connections by these programs' variables (ucspi)",
+        set(o, value) {
+          o.variables = oneWord("--variables", value, ["ucspi", "s6"]);
+        },
+      },
       flag("-e", "also set tcpserver's variables", (o) => o.tcpVariables = true),
       flag("-E", "do not set them (default)", (o) => o.tcpVariables = false),
       text("-g", "gid", "run programs as this group (number or name)", (o, value) => {

@@ -11,9 +11,15 @@ export type HandlerChoice = { readonly kind: "echo" };
 export interface Options {
   /** 0 nothing, 1 errors, 2 status lines too, 3 TLS lines too. */
   verbosity: 0 | 1 | 2 | 3;
-  log: "text" | "json";
+  /** The program's name in the log. */
+  name: string;
+  log: "text" | "json" | "s6";
   /** -1: print the port to stdout when the server accepts connections. */
   printPort: boolean;
+  /** Standard output is closed when the server accepts connections. No option sets it. */
+  closeStdout: boolean;
+  /** What signals mean: see commands/signals.ts. No option sets it. */
+  signals: "own" | "s6";
   /** --workers: number of processes that speak to the network; 0: one process does everything.
    *  Undefined: 1, or 0 if this process cannot start itself again. */
   workers: number | undefined;
@@ -27,6 +33,8 @@ export interface Options {
   family: 4 | 6 | undefined;
   /** -c: most programs at once. */
   concurrency: number;
+  /** Most connections of one address, at most -c; overrides MAXCONIP. No option sets it. */
+  perAddress: number | undefined;
   /** --pending: most connections that have not completed admission and handshake. */
   pending: number;
   /** -x, -y: rules files, after and before DNS and ident. */
@@ -52,10 +60,13 @@ export interface Options {
   noDelay: boolean;
   /** 0: no limit. */
   identTimeout: number;
+  /** 0: no limit. */
   handshakeTimeout: number;
   idleTimeout: number;
   /** -n: the program decides when TLS begins (UCSPI-TLS). */
   delayed: boolean;
+  /** --variables: those that describe a connection to its program. `s6`: those of s6-tlsserver. */
+  variables: "ucspi" | "s6";
   /** -s: mod_ssl's variables. */
   tlsVariables: boolean;
   /** -e: tcpserver's variables. */
@@ -66,8 +77,11 @@ export interface Options {
   enforceCloseNotify: boolean;
   /** -3: the password of the key is read from descriptor 3. */
   keyPassword: boolean;
-  /** -Z, -m, -z. */
-  clientCertificate: "none" | "valid" | "match";
+  /** -Z, -m, -z; `optional`: --client-cert. */
+  clientCertificate: "none" | "valid" | "match" | "optional";
+  /** `CERTFILE:name` and its like: `only`: a client must ask for one of these names; `ignored`: all
+   *  clients get the default certificate. No option sets it. */
+  serverNames: "used" | "only" | "ignored";
   /** -h, -H. */
   remoteName: boolean;
   paranoid: boolean;
@@ -112,14 +126,18 @@ export type ParsedArguments = Print | { serve: Options };
 export function defaults(): Options {
   return {
     verbosity: 1,
+    name: "sslserver",
     log: "text",
     printPort: false,
+    closeStdout: false,
+    signals: "own",
     workers: undefined,
     drainTimeout: undefined,
     killAfter: undefined,
     notifyFd: undefined,
     family: undefined,
     concurrency: 40,
+    perAddress: undefined,
     pending: 1000,
     rules: undefined,
     earlyRules: undefined,
@@ -139,12 +157,14 @@ export function defaults(): Options {
     handshakeTimeout: 26,
     idleTimeout: 3600,
     delayed: false,
+    variables: "ucspi",
     tlsVariables: false,
     tcpVariables: false,
     closeNotify: true,
     enforceCloseNotify: false,
     keyPassword: false,
     clientCertificate: "none",
+    serverNames: "used",
     remoteName: true,
     paranoid: false,
     deniesMismatch: false,

@@ -6,7 +6,13 @@ export interface ConnectionRow {
   /** `…_n` stands for a number, `…_x` for a component of a name. */
   readonly names: readonly string[];
   /** When the variables are set. Also the subsection of the manual. */
-  readonly when: "Always" | "With -e" | "With -n" | "With --proxy-from" | "With -s";
+  readonly when:
+    | "Always"
+    | "With -e"
+    | "With -n"
+    | "With --proxy-from"
+    | "With -s"
+    | "With --variables s6";
   /** The process that starts programs sets them. A worker must not. */
   readonly monitor?: true;
   /** The beginning of the item in the manual. */
@@ -102,6 +108,26 @@ export const CONNECTION_VARIABLES = [
     names: ["PROXY_TLS_CLIENT_VERIFY"],
     when: "With --proxy-from",
     about: "'NONE', 'SUCCESS' or 'FAILED:number'.",
+  },
+  {
+    names: ["TCPCONNNUM"],
+    when: "With --variables s6",
+    about: "The number of other connections that the client's address had open when this one came:",
+  },
+  {
+    names: ["SSL_TLS_SNI_SERVERNAME"],
+    when: "With --variables s6",
+    about: "The server name that the client asked for.",
+  },
+  {
+    names: ["SSL_PEER_CERT_HASH"],
+    when: "With --variables s6",
+    about: "'SHA256:' and the SHA-256 fingerprint of the client's certificate, in hexadecimal.",
+  },
+  {
+    names: ["SSL_PEER_CERT_SUBJECT"],
+    when: "With --variables s6",
+    about: "The subject of the client's certificate:",
   },
   { names: ["SSL_PROTOCOL"], when: "With -s", about: "'TLSv1.3'." },
   { names: ["SSL_CIPHER"], when: "With -s", about: "OpenSSL's name of the cipher suite." },

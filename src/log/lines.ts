@@ -8,14 +8,16 @@ export interface LogLine {
   /** Printed before the text. Lines of a connection that is served have none, and are `info` in
    *  JSON. */
   readonly level?: LogLevel;
+  /** The beginning of the line, if it is not the log's own name. */
+  readonly name?: string;
   readonly text: string;
   /** The fields of the line in JSON. */
   readonly facts: () => Record<string, unknown>;
 }
 
 /** `name: level: text` */
-export function textLine({ level, text }: LogLine, name: string): string {
-  return `${name}: ${level === undefined ? "" : `${level}: `}${text}\n`;
+export function textLine({ level, text, name: own }: LogLine, name: string): string {
+  return `${own ?? name}: ${level === undefined ? "" : `${level}: `}${text}\n`;
 }
 
 /** `{"time":…,"level":…}` */

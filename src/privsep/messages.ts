@@ -160,11 +160,13 @@ export const MESSAGES = {
   /** `status`: the wait status, see wait(2). */
   EXITED: monitor(69, { id, status: u32, ...slots }),
   SLOTS: monitor(70, slots),
-  /** Answers TAKE and CHECK. `count`: the limit that refused the connection. */
+  /** Answers TAKE and CHECK. `count`: the limit that refused the connection. `others`: open
+   *  connections of its address when it came. */
   VERDICT: monitor(71, {
     id,
     refusal: oneOf(["none", "address", "rate", "network"]),
     count: u32,
+    others: u32,
   }),
   /** Read all files again, changed or not. FILES follow. */
   RELOAD: monitor(72, {}),

@@ -28,18 +28,41 @@ export interface EnvironmentOptions {
   tcpVariables: boolean;
   /** -6 sets PROTO and the TCP6 variables, with or without -e. */
   family: 4 | 6 | undefined;
+  /** --variables; absent: `ucspi`. */
+  variables?: "ucspi" | "s6";
 }
 
 /** The part of a connection that the variables describe. */
-export type DescribedConnection = Pick<Connection, "local" | "remote" | "interface" | "proxy">;
+export type DescribedConnection =
+  & Pick<Connection, "local" | "remote" | "interface" | "proxy">
+  & Partial<Pick<Connection, "reservation">>;
 
-/** The variables that describe a connection. `tls`: the mod_ssl variables (-s). */
+/** The variables that describe a connection. `tls`: those of its TLS session. */
 export function connectionVariables(
   conn: DescribedConnection,
   options: EnvironmentOptions,
   tls?: ReadonlyMap<ConnectionVariable, string>,
 ): Map<ConnectionVariable, string> {
   const env = new Map<ConnectionVariable, string>();
+  if (options.variables === "s6") setS6(env, conn);
+  else setUcspi(env, conn, options);
+  for (const [name, value] of conn.proxy?.variables ?? []) env.set(name, value);
+  if (tls) { for (const [name, value] of tls) env.set(name, value); }
+  return env;
+}
+
+function setS6(env: Map<ConnectionVariable, string>, conn: DescribedConnection): void {
+  env.set("PROTO", "TCP");
+  setEnds(env, "TCP", conn);
+  const others = conn.reservation?.others;
+  if (others !== undefined) env.set("TCPCONNNUM", String(others));
+}
+
+function setUcspi(
+  env: Map<ConnectionVariable, string>,
+  conn: DescribedConnection,
+  options: EnvironmentOptions,
+): void {
   const six = conn.remote.ip.includes(":");
   const tcp6 = six && (options.tcpVariables || options.family === 6);
   env.set("PROTO", tcp6 ? "TCP6" : options.tcpVariables ? "TCP" : "TLS");
@@ -50,9 +73,6 @@ export function connectionVariables(
     env.set("SSLINTERFACE", conn.interface);
     if (tcp6) env.set("TCP6INTERFACE", conn.interface);
   }
-  for (const [name, value] of conn.proxy?.variables ?? []) env.set(name, value);
-  if (tls) { for (const [name, value] of tls) env.set(name, value); }
-  return env;
 }
 
 function setEnds(

@@ -48,7 +48,7 @@ export class Reporter implements ConnectionObserver {
     const { program, stage } = conn;
     if (stage !== "conversing" || before !== "starting" || !program) return;
     this.#status(program.running);
-    this.services.log.pid(program.pid, conn);
+    this.services.log.pid(program.pid, conn, this.#perAddress);
     this.services.log.ok(program.pid, conn);
   }
 
@@ -70,9 +70,15 @@ export class Reporter implements ConnectionObserver {
   }
 
   /** See `ConnectionObserver`. */
-  programEnded(_conn: Connection, { pid }: RunningProgram, status: number | undefined): void {
-    this.services.log.ended(pid, status);
+  programEnded(conn: Connection, { pid }: RunningProgram, status: number | undefined): void {
+    this.services.log.ended(pid, status, conn, this.#perAddress);
     this.#status();
+  }
+
+  /** How many connections one address may have. */
+  get #perAddress(): number {
+    const { admission, options } = this.services;
+    return admission.limits.perAddress || options.concurrency;
   }
 
   /** Logs how many programs run, and their limit. */

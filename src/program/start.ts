@@ -2,9 +2,10 @@
 
 import type { Connection, Peer, RemotePeer, RunningProgram } from "../connection.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { ConnectionVariable } from "../config/variables.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
-import { channelVariables, type TlsChannel } from "../tls/handshake.ts";
+import { channelVariables, s6Variables, type TlsChannel } from "../tls/handshake.ts";
 import { connectionVariables, type EnvironmentOptions, programEnvironment } from "./environment.ts";
 import type { HandlerFacts, HandlerStart } from "./handler.ts";
 import type { Programs } from "./programs.ts";
@@ -35,7 +36,7 @@ export async function start(
   }
   const begin = (): Promise<RunningProgram> => {
     const { ip, host, info } = conn.remote;
-    const tls = channel && options.tlsVariables ? channelVariables(channel, services) : undefined;
+    const tls = channel && sessionVariables(channel, services);
     const request = {
       delayed: channel === undefined,
       variables: connectionVariables(conn, options, tls),
@@ -83,4 +84,14 @@ class Facts implements HandlerFacts {
     const variables = connectionVariables(conn, options, channelVariables(channel, services));
     return programEnvironment({}, { variables, delayed: false }, conn.variables, libc);
   }
+}
+
+/** The variables of the TLS session that the options ask for. */
+function sessionVariables(
+  channel: TlsChannel,
+  services: StartServices,
+): Map<ConnectionVariable, string> | undefined {
+  const { tlsVariables, variables } = services.options;
+  const own = tlsVariables ? channelVariables(channel, services) : undefined;
+  return variables === "s6" ? new Map([...own ?? [], ...s6Variables(channel)]) : own;
 }

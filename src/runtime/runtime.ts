@@ -210,7 +210,7 @@ export interface LineSink {
   whenReady(again: () => void): void;
 }
 
-export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGCHLD";
+export type SignalName = "SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGHUP" | "SIGABRT" | "SIGCHLD";
 
 /** Arguments and environment as strings of os_text.ts. */
 export interface Started {

@@ -14,6 +14,7 @@ import {
   type RuleVariable,
   type RuleVariables,
 } from "../config/variables.ts";
+import type { Options } from "../config/options.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import { certificateNames, type Files, localFiles, signature } from "../files/files.ts";
 import { type Loaded, Reloading } from "../files/reloading.ts";
@@ -28,8 +29,8 @@ import type { Trust } from "./trust.ts";
 import type { ClientVerify } from "./variables.ts";
 import { verifyChain } from "./verify.ts";
 
-/** The options -Z, -m and -z. */
-export type ClientCertificate = "none" | "valid" | "match";
+/** The options -Z, -m, -z and --client-cert. */
+export type ClientCertificate = Options["clientCertificate"];
 
 /** The certificate request and the verification for connections with the same settings. */
 export interface ClientAuth {
@@ -38,6 +39,8 @@ export interface ClientAuth {
   readonly key: string;
   /** True if a connection without a valid certificate is refused. */
   readonly required: boolean;
+  /** True if a connection whose client sends a certificate that is not valid is refused. */
+  readonly refusesInvalid: boolean;
   /** Certificates (PEM) whose subjects are named in the request. */
   readonly names: string[];
   /** True if `names` are exactly the trusted authorities. Only then may the TLS library refuse a
@@ -149,12 +152,14 @@ export class ClientAuths {
 
   /** `before`: what was last read for the same settings. */
   #load(lookup: VariableLookup, before: Read | undefined): Loaded<Read> {
-    const required = demand(this.options.option, lookup) === "required";
+    const demanded = demand(this.options.option, lookup);
+    const required = demanded === "required";
+    const verified = required || demanded === "valid";
     const asked = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
     const hints = { caFile: lookup("CCAFILE") || undefined, caDir: lookup("CCADIR") || undefined };
     const hinted = hints.caFile !== undefined || hints.caDir !== undefined;
-    const anchors: TrustFiles = asked.caFile || asked.caDir ? asked : required ? hints : {};
-    if (required && !anchors.caFile && !anchors.caDir) {
+    const anchors: TrustFiles = asked.caFile || asked.caDir ? asked : verified ? hints : {};
+    if (verified && !anchors.caFile && !anchors.caDir) {
       throw new FatalError(
         "unable to require client certificates: there is nothing to verify them against",
         EXIT.system,
@@ -180,6 +185,7 @@ export class ClientAuths {
     const auth = {
       key: nodeCrypto().createHash("sha256").update(about).digest("base64"),
       required,
+      refusesInvalid: verified,
       names,
       namesAreTrust,
       verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
@@ -226,15 +232,17 @@ function refuseTooManyNames(names: readonly Certificate[]): void {
 }
 
 /** `CCAFILE=-` requests no certificate, whatever else is set. -m, -z and CCAVERIFY require a valid
- *  one. CCAFILE or CCADIR alone request one, and the program gets the verdict
+ *  one. --client-cert requests one and refuses another. CCAFILE or CCADIR alone request one, and the program gets the verdict
  *  (SSL_CLIENT_VERIFY). */
 function demand(
   option: ClientCertificate,
   lookup: VariableLookup,
-): "none" | "optional" | "required" {
+): "none" | "optional" | "valid" | "required" {
   const hint = lookup("CCAFILE");
   if (hint === "-") return "none";
-  if (option !== "none" || lookup("CCAVERIFY") !== undefined) return "required";
+  if (lookup("CCAVERIFY") !== undefined) return "required";
+  if (option === "optional") return "valid";
+  if (option !== "none") return "required";
   return hint || lookup("CCADIR") ? "optional" : "none";
 }
 

@@ -27,6 +27,7 @@ import type { ClientAuth, ClientAuths } from "./client_auth.ts";
 import { type ClientChain, clientChain } from "./client_chain.ts";
 import type { HandshakeRefusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";
+import { s6TlsVariables } from "./variables_s6.ts";
 import { PRODUCT } from "../version.ts";
 
 /** Handshakes started per event loop turn. With more, Bun's own order applies again. */
@@ -51,7 +52,7 @@ export interface HandshakeServices {
   runtime: Pick<Runtime, "tlsLibrary">;
   options: Pick<
     Options,
-    "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity" | "closeNotify"
+    "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity" | "closeNotify" | "variables"
   >;
   /** Protocols and ciphers are only counted if there is a registry. */
   metrics: { readonly registry: unknown; secured(protocol: string, cipher: string): void };
@@ -63,7 +64,7 @@ export interface HandshakeServices {
   handler: unknown;
 }
 
-/** Does the handshake with the settings of this connection, within -T seconds; time spent waiting
+/** Does the handshake with the settings of this connection, within -T seconds (0: no limit); time spent waiting
  *  for a slot is not counted. `begin`: bytes of a ClientHello that arrived before TLS was requested
  *  (-n). Rejects with `HandshakeError`, or with `FatalError` if there is no certificate to use. */
 export async function secure(
@@ -94,7 +95,7 @@ export async function secure(
       services.handler;
     const hello = described ? first.slice() : undefined; // the adapter may free `first`
     const stream = await handshakes.enter(conn.socket, prepared.context, first);
-    const session = described || auth ? stream.session() : undefined;
+    const session = described || auth || options.variables === "s6" ? stream.session() : undefined;
     const chain = clientChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
     stream.closeNotify = options.closeNotify;
@@ -127,6 +128,7 @@ class Countdown {
   start(): void {
     this.#since = performance.now();
     const { seconds } = this;
+    if (seconds === 0) return;
     this.#timer = setTimeout(() => this.over({ kind: "timed out", seconds }), this.#left);
   }
 
@@ -151,7 +153,8 @@ async function verifyClient(
     ? "FAILED:unreadable certificate"
     : auth.verify(chain, conn.remote.host);
   if (verdict === "SUCCESS" && session?.refused) verdict = `FAILED:${session.verifyError}`;
-  if (!auth.required || verdict === "SUCCESS") return verdict;
+  const refused = verdict === "NONE" ? auth.required : auth.refusesInvalid;
+  if (verdict === "SUCCESS" || !refused) return verdict;
   conn.slot?.release();
   await dismiss(stream);
   throw new HandshakeError(
@@ -159,6 +162,11 @@ async function verifyClient(
       ? { kind: "no client certificate" }
       : { kind: "bad client certificate", text: verdict.slice("FAILED:".length) },
   );
+}
+
+/** Returns s6's variables of a connection (--variables s6). */
+export function s6Variables({ session, clientChain }: TlsChannel): Map<ConnectionVariable, string> {
+  return session ? s6TlsVariables(session, clientChain) : new Map();
 }
 
 /** Returns the mod_ssl variables of a connection (-s, or `Y` with -n). */

@@ -8,6 +8,7 @@
 
 import { type ClientHello, decodeClientHello, gatherHello } from "../codec/client_hello.ts";
 import { matchesHost } from "../codec/x509/match.ts";
+import type { Options } from "../config/options.ts";
 import { type CertificateVariable, ofServerName, type RuleVariables } from "../config/variables.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { Reason } from "../reason.ts";
@@ -72,16 +73,22 @@ export class ServerNames {
   readonly #names: ReadonlyMap<string, Settings>;
 
   /** `env` is the server's environment. Throws `FatalError` if a setting is invalid. */
-  constructor(contexts: Contexts, env: Iterable<[string, string | undefined]>) {
+  constructor(
+    contexts: Contexts,
+    env: Iterable<[string, string | undefined]>,
+    readonly mode: Options["serverNames"] = "used",
+  ) {
     this.#contexts = contexts;
-    this.#names = byName(env);
+    this.#names = mode === "ignored" ? new Map() : byName(env);
   }
 
   /** Makes every context that the server's environment asks for, so that mistakes are found at
    *  start. Throws `FatalError`. */
   prepare(auth?: ClientAuth): void {
     // With SNI_STRICT, unknown names are refused, so a default certificate is optional.
-    const withoutDefault = this.#strict() && this.#names.size > 0 && !this.#contexts.hasDefault();
+    if (this.mode === "only" && this.#names.size === 0) throw NO_NAMES();
+    const withoutDefault = this.mode === "only" ||
+      this.#strict() && this.#names.size > 0 && !this.#contexts.hasDefault();
     if (!withoutDefault) this.#contexts.get(undefined, auth);
     for (const [name, settings] of this.#names) {
       if (usable(name, settings)) this.#contexts.get(undefined, auth, settings);
@@ -96,7 +103,7 @@ export class ServerNames {
     first: Uint8Array,
   ): Prepared | HandshakeRefusal {
     const strict = this.#strict(overlay);
-    const more = overlay.size > 0 ? byName(overlay) : undefined;
+    const more = overlay.size > 0 && this.mode !== "ignored" ? byName(overlay) : undefined;
     if (!strict && this.#names.size === 0 && !more?.size) return this.#contexts.get(overlay, auth);
     let hello: ClientHello | undefined;
     try {
@@ -117,7 +124,7 @@ export class ServerNames {
     if (name === undefined) {
       return { alert: ALERT.unrecognizedName, why: { kind: "no server name" } };
     }
-    if (this.#contexts.hasDefault(overlay)) {
+    if (this.mode !== "only" && this.#contexts.hasDefault(overlay)) {
       const prepared = this.#contexts.get(overlay, auth);
       if (prepared.certificates.some((own) => matchesHost(own, name))) return prepared;
     }
@@ -147,9 +154,16 @@ export class ServerNames {
   }
 
   #strict(overlay?: RuleVariables): boolean {
-    return !!this.#contexts.lookup("SNI_STRICT", overlay);
+    return this.mode === "only" || !!this.#contexts.lookup("SNI_STRICT", overlay);
   }
 }
+
+const NO_NAMES = (): FatalError =>
+  new FatalError(
+    "unable to find a certificate: no CERTFILE:name is set",
+    EXIT.system,
+    "set CERTFILE:name and KEYFILE:name for each server name",
+  );
 
 /** False if the name was switched off by empty values. Throws `FatalError` for a key without a
  *  certificate. */

@@ -65,6 +65,11 @@ test("look-ups can be limited and required", () => {
   );
 });
 
+test("s6's variables and log lines can be asked for", () => {
+  const wanted = { variables: "s6", log: "s6", clientCertificate: "optional" } as const;
+  assertEquals(changed("--variables=s6", "--log", "s6", "--client-cert"), wanted);
+});
+
 test("how a connection ends can be chosen", () => {
   assertEquals(changed("--no-close-notify", "--enforce-close-notify"), {
     closeNotify: false,
@@ -124,7 +129,7 @@ const MISTAKES: readonly (readonly [string[], string])[] = [
   ],
   [["-b", "65536", ...TAIL], "option -b needs a number from 1 to 65535, not '65536'"],
   [["-U", ...TAIL], "$UID for -U needs a number from 1 to 4294967294, not ''"],
-  [["--log", "xml", ...TAIL], "option --log needs text or json, not 'xml'"],
+  [["--log", "xml", ...TAIL], "option --log needs text, json or s6, not 'xml'"],
   [
     ["--man", "cat"],
     `option --man needs ${PAGES.slice(0, -1).join(", ")} or ${PAGES.at(-1)}, not 'cat'`,

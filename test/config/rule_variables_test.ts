@@ -73,7 +73,8 @@ async function outcome(env: RuleVariables): Promise<string> {
     rules: { evaluate: () => verdict },
   } as unknown as AdmitServices;
   const end = { ip: "192.0.2.1", port: 1, host: "x" };
-  const conn = { local: { ...end }, remote: { ...end }, variables: new Map() };
+  const { signal } = new AbortController();
+  const conn = { local: { ...end }, remote: { ...end }, variables: new Map(), signal };
   const denial = await admit(conn as never, services);
 
   const runtime = { cipherLists: true, tlsContext: () => ({}) as TlsContext } as unknown as Runtime;

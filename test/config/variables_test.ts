@@ -153,7 +153,7 @@ test("variables of a connection that mod_ssl sets elsewhere are not inherited", 
 test("names that only resemble those of the tables are for programs alone", () => {
   const names = [
     ..."DB_PASSWORD TCPREMOTEIPX XTCPREMOTEIP SSL_SESSION_IDX PROXY_URL SSL_CERT_FILE".split(" "),
-    ..."SSL_PROTOCOLS TCPCONNNUM __proto__ constructor CERTFILEX:a.example".split(" "),
+    ..."SSL_PROTOCOLS TCPCONNNUMS __proto__ constructor CERTFILEX:a.example".split(" "),
   ];
   assertEquals(workerEnvironment(Object.fromEntries(names.map((name) => [name, "x"]))), {});
   assertEquals(programs(names), [names, names]);

@@ -63,6 +63,7 @@ test("a worker gets exactly the options that the command line gave, one by one a
     "--log": "json",
     "--metrics": "[::1]:9100",
     "--proxy-from": "192.0.2.0/24,2001:db8::/32,::ffff:10.0.0.0/104",
+    "--variables": "s6",
     "--workers": "3",
     "-u": "mail",
     "-g": "12",

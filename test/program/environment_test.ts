@@ -7,7 +7,12 @@ import { connectionVariables, programEnvironment } from "../../src/program/envir
 import type { Socket } from "../../src/runtime/runtime.ts";
 
 const libc = { interfaceName: (index: number) => index === 2 ? "eth0" : undefined };
-const OPTIONS = { localName: "0", tcpVariables: true, family: undefined };
+const OPTIONS = {
+  localName: "0",
+  tcpVariables: true,
+  family: undefined,
+  variables: "ucspi",
+} as const;
 
 /** SSLINTERFACE and TCP6INTERFACE of a client, with `-I` or without. */
 function interfaces(
@@ -39,3 +44,31 @@ for (const [who, asked, expected] of ROWS) {
     assertEquals(interfaces(...asked), [expected, expected]);
   });
 }
+
+test("--variables s6: s6's names and no others", () => {
+  const conn = describe({
+    local: { ip: "192.0.2.1", port: 465 },
+    remote: { ip: "2001:db8::7", port: 5000 },
+    take() {},
+  } as unknown as Socket, { localName: "mx.test", interface: undefined });
+  const options = { tcpVariables: true, family: 6, variables: "s6" } as const;
+  const ends = {
+    PROTO: "TCP",
+    TCPLOCALIP: "192.0.2.1",
+    TCPLOCALPORT: "465",
+    TCPLOCALHOST: "mx.test",
+    TCPREMOTEIP: "2001:db8::7",
+    TCPREMOTEPORT: "5000",
+  };
+  assertEquals(Object.fromEntries(connectionVariables(conn, options)), ends);
+  conn.reservation = { others: 3, release() {} };
+  Object.assign(conn.remote, { host: "a.test", info: "joe" });
+  const tls = new Map([["SSL_PROTOCOL", "TLSv1.3"]] as const);
+  assertEquals(Object.fromEntries(connectionVariables(conn, options, tls)), {
+    ...ends,
+    TCPREMOTEHOST: "a.test",
+    TCPREMOTEINFO: "joe",
+    TCPCONNNUM: "3",
+    SSL_PROTOCOL: "TLSv1.3",
+  });
+});

@@ -53,6 +53,24 @@ export function oneLine(name: DistinguishedName): string {
   return line;
 }
 
+/** Returns the name as `C=US, O=Example, CN=x`, in its own order. A comma, plus sign or backslash in
+ *  a value gets a backslash before it; other characters are escaped as by `escapeText`. `+` joins
+ *  the attributes of one relative name. */
+export function commaLine(name: DistinguishedName): string {
+  let line = "";
+  for (const rdn of name.rdns) {
+    let before = line === "" ? "" : ", ";
+    for (const attribute of rdn) {
+      const text = attributeText(attribute);
+      const value = text === undefined ? escapeBytes(attribute.value) : escapeText(text);
+      line += `${before}${attributeName(attribute.oid)}=${value.replaceAll(/[,+]/g, "\\$&")}`;
+      before = " + ";
+    }
+    if (line.length > MAX_TEXT) return cut(line);
+  }
+  return line;
+}
+
 /** Returns mod_ssl's components in the order of the name: `["CN", text]`. The second component of a
  *  kind is `CN_1`, the third `CN_2`, as in mod_ssl. */
 export function components(name: DistinguishedName): [name: string, text: string][] {

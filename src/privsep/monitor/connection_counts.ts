@@ -2,7 +2,7 @@
  *  because these limits apply to all workers together. It sees addresses and keys of rules, but no
  *  data of a peer. */
 
-import { type LimitRefusal, LocalLimiter } from "../../admit/limits.ts";
+import { type LimitRefusal, LocalLimiter, type LocalReservation } from "../../admit/limits.ts";
 import type { Options } from "../../config/options.ts";
 import type { MessageOf, WireLimits } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
@@ -26,13 +26,14 @@ export class ConnectionCounts {
     worker.checkReservation(id, worker.reservations.size < this.#most);
     const taken = this.#limiter.take(address, limits);
     if ("release" in taken) worker.reservations.set(id, { reservation: taken, checks: 0 });
-    if (hasAnyLimit(limits)) verdict(worker, id, "release" in taken ? undefined : taken);
+    if (hasAnyLimit(limits)) verdict(worker, id, taken);
     else if (!("release" in taken)) throw new Error("refused without a limit");
   }
 
   /** Answers CHECK. */
   check(worker: Worker, { id, limits }: MessageOf<"CHECK">): void {
-    verdict(worker, id, worker.reservationToCheck(id).check(limits));
+    const held = worker.reservationToCheck(id);
+    verdict(worker, id, held.check(limits) ?? held);
   }
 
   /** Answers RELEASE. */
@@ -42,9 +43,14 @@ export class ConnectionCounts {
   }
 }
 
-function verdict(worker: Worker, id: number, refusal: LimitRefusal | undefined): void {
-  const { by = "none", count = 0 } = refusal ?? {};
-  worker.channel.send({ kind: "VERDICT", id, refusal: by, count });
+function verdict(worker: Worker, id: number, result: LimitRefusal | LocalReservation): void {
+  if ("release" in result) {
+    const { others = 0 } = result;
+    worker.channel.send({ kind: "VERDICT", id, refusal: "none", count: 0, others });
+  } else {
+    const { by, count } = result;
+    worker.channel.send({ kind: "VERDICT", id, refusal: by, count, others: 0 });
+  }
 }
 
 function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean {

@@ -147,6 +147,13 @@ export class Monitor {
     this.#files.reload();
   }
 
+  /** Sends a signal to every program. */
+  signalPrograms(signal: "SIGTERM" | "SIGKILL"): void {
+    for (const { programs } of this.#workers.all()) {
+      for (const program of programs.values()) program.kill(signal);
+    }
+  }
+
   /** Frees the port. Workers finish their connections without this process. */
   drain(): void {
     if (this.draining) return;

@@ -34,6 +34,10 @@ export interface RulesHistoryOptions {
   now: () => number;
 }
 
+/** For a step without a limit, in seconds. A connection that takes longer is denied if the rules
+ *  have changed. */
+const LONG = 3600;
+
 export class RulesHistory {
   /** The newest first. */
   readonly #states: State[] = [];
@@ -42,7 +46,7 @@ export class RulesHistory {
 
   constructor(readonly o: RulesHistoryOptions) {
     const { identTimeout, handshakeTimeout } = o.options;
-    this.#memory = (identTimeout + handshakeTimeout + 60) * 1000;
+    this.#memory = ((identTimeout || LONG) + (handshakeTimeout || LONG) + 60) * 1000;
     this.renew();
   }
 

@@ -12,6 +12,12 @@ import { nodeCrypto } from "../../builtins.ts";
 import type { ToMonitor } from "../channel.ts";
 import type { MessageOf, WireLimits } from "../messages.ts";
 
+/** A verdict. `refusal` is undefined if the connection is allowed; `others`: as in `Counted`. */
+interface Answer {
+  readonly refusal: LimitRefusal | undefined;
+  readonly others?: number;
+}
+
 /** The answer if there is no monitor. */
 const NOBODY: LimitRefusal = { by: "address", count: 0 };
 
@@ -23,14 +29,14 @@ const NO_NETWORK = { key: "", count: 0 };
 
 export class RemoteLimiter implements ConnectionLimiter {
   #lastReservation = 0;
-  readonly #verdicts = new Map<number, (refusal: LimitRefusal | undefined) => void>();
+  readonly #verdicts = new Map<number, (answer: Answer) => void>();
 
   constructor(readonly channel: ToMonitor) {}
 
   take(address: string, limits: ConnectionLimits): MaybePromise<Reservation | LimitRefusal> {
     const id = ++this.#lastReservation;
     let open = true;
-    const reservation: Reservation = {
+    const reservation: { -readonly [K in keyof Reservation]: Reservation[K] } = {
       check: (more) => {
         const wire = wireLimits(more);
         if (!hasAnyLimit(wire)) return undefined;
@@ -38,7 +44,7 @@ export class RemoteLimiter implements ConnectionLimiter {
         // invalid one.
         if (!open) return NOBODY;
         this.channel.send({ kind: "CHECK", id, limits: wire });
-        return this.#answer(id);
+        return this.#answer(id).then(({ refusal }) => refusal);
       },
       release: () => {
         if (!open) return;
@@ -49,24 +55,27 @@ export class RemoteLimiter implements ConnectionLimiter {
     const wire = wireLimits(limits);
     this.channel.send({ kind: "TAKE", id, address, limits: wire });
     if (!hasAnyLimit(wire)) return reservation;
-    return this.#answer(id).then((refusal) => refusal ?? reservation);
+    return this.#answer(id).then(({ refusal, others }) => {
+      reservation.others = others;
+      return refusal ?? reservation;
+    });
   }
 
   /** VERDICT. */
-  verdict({ id, refusal, count }: MessageOf<"VERDICT">): void {
-    this.#verdicts.get(id)?.(refusal === "none" ? undefined : { by: refusal, count });
+  verdict({ id, refusal, count, others }: MessageOf<"VERDICT">): void {
+    const refused = refusal === "none" ? undefined : { by: refusal, count };
+    this.#verdicts.get(id)?.({ refusal: refused, others });
     this.#verdicts.delete(id);
   }
 
   /** The monitor has gone: all open questions are refused. */
   orphan(): void {
-    for (const tell of this.#verdicts.values()) tell(NOBODY);
+    for (const tell of this.#verdicts.values()) tell({ refusal: NOBODY });
     this.#verdicts.clear();
   }
 
-  /** Resolves to undefined if the connection is allowed. */
-  #answer(id: number): Promise<LimitRefusal | undefined> {
-    if (!this.channel.open) return Promise.resolve(NOBODY);
+  #answer(id: number): Promise<Answer> {
+    if (!this.channel.open) return Promise.resolve({ refusal: NOBODY });
     return new Promise((resolve) => this.#verdicts.set(id, resolve));
   }
 }

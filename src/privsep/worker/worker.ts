@@ -98,8 +98,8 @@ class WorkerProcess {
       if (version !== VERSION) throw otherVersion(version);
       const init = unpackInit(packed);
       this.#inherited = init.inherited;
-      const { verbosity, log: form } = init.options;
-      log = new Log({ verbosity, form, name: "sslserver", sink: this.runtime.stderr() });
+      const { verbosity, log: form, name } = init.options;
+      log = new Log({ verbosity, form, name, sink: this.runtime.stderr() });
       await this.#prepare(init, log);
       this.runtime.debuggerShut(); // never false: without libc there are no workers
     } catch (error) {

@@ -136,7 +136,7 @@ const verdict = (
   id: number,
   refusal: MessageOf<"VERDICT">["refusal"] = "none",
   count = 0,
-): MonitorMessage => ({ kind: "VERDICT", id, refusal, count });
+): MonitorMessage => ({ kind: "VERDICT", id, refusal, count, others: 0 });
 
 /** Answers a START. Returns the program's ends of the pipes. */
 function started({ libc, monitor }: Stage, id: number, delayed = false): number[] {
