@@ -6,7 +6,7 @@ function __sslserver_operands
     set -l i 2
     while test $i -le (count $words)
         switch $words[$i]
-            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion
+            case --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion
                 set i (math $i + 1)
             case '-?*'
             case '*'
@@ -58,6 +58,8 @@ complete -c sslserver -n __sslserver_options -s w -x -d 'close a connection afte
 complete -c sslserver -n __sslserver_options -s x -r -F -d 'apply this rules file after DNS and ident'
 complete -c sslserver -n __sslserver_options -s y -r -F -d 'apply this rules file before DNS and ident'
 complete -c sslserver -n __sslserver_options -s X -d 'a missing rules file denies nobody'
+complete -c sslserver -n __sslserver_options -l access-dir -r -F -d 'apply the s6 access rules of this folder'
+complete -c sslserver -n __sslserver_options -l access-cdb -r -F -d 'apply the s6 access rules of this cdb file'
 complete -c sslserver -n __sslserver_options -s h -d 'look up the client\'s name in DNS (default)'
 complete -c sslserver -n __sslserver_options -s H -d 'do not look it up'
 complete -c sslserver -n __sslserver_options -s p -d 'use the name only if it resolves to the address'

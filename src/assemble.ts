@@ -15,8 +15,9 @@ import {
   parseRate,
   UNCOUNTED,
 } from "./admit/limits.ts";
-import { RuleBook } from "./admit/rulebook.ts";
-import type { Options } from "./config/options.ts";
+import type { AccessLooks } from "./admit/access_rules.ts";
+import { RuleBook, type Rules } from "./admit/rulebook.ts";
+import { type Options, refuseSeveralRules } from "./config/options.ts";
 import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
 import { Hosts } from "./dns/hosts.ts";
 import { QuestionSockets } from "./dns/question_sockets.ts";
@@ -60,6 +61,8 @@ export interface Overrides {
   files?: Files;
   programs?: Programs;
   limiter?: ConnectionLimiter;
+  /** The rules of --access-dir or --access-cdb. */
+  access?: AccessLooks;
   /** A worker's share of --pending. */
   pending?: number;
   /** Log for messages that must appear once, not once per worker: at start, and after a file has
@@ -93,6 +96,7 @@ export async function assemble(
   overrides: Overrides = {},
 ): Promise<Assembled> {
   refuseUnsupported((name) => env[name]);
+  refuseSeveralRules(options);
   const { files: from = localFiles, announce = log } = overrides;
   const { libc } = runtime;
   if (options.delayed) requireLibc(runtime, "give a program more descriptors (-n)");
@@ -135,13 +139,7 @@ export async function assemble(
   const limiter = canLimit(options, env)
     ? new LocalLimiter({ programs: options.concurrency, now: () => performance.now() })
     : UNCOUNTED;
-  const book = (file: string | undefined): RuleBook | undefined =>
-    file === undefined ? undefined : new RuleBook(from.rules(file), {
-      allowMissing: options.allowMissingRules,
-      now: () => performance.now(),
-    });
-  const rules = book(options.rules);
-  const earlyRules = book(options.earlyRules);
+  const { rules, earlyRules } = await makeRules(options, from, runtime, overrides);
   const direct = new DirectPrograms(
     runtime,
     new Slots(options.concurrency),
@@ -224,6 +222,24 @@ export async function assemble(
       resolver.close();
     },
   };
+}
+
+async function makeRules(
+  options: Options,
+  files: Files,
+  { libc }: Pick<Runtime, "libc">,
+  { access, handler }: Overrides,
+): Promise<{ rules: Rules | undefined; earlyRules: Rules | undefined }> {
+  const now = (): number => performance.now();
+  if (options.accessDir !== undefined || options.accessCdb !== undefined) {
+    const { makeAccessRules, refusedCommand } = await import("./admit/access_rules.ts"); // few servers need it
+    const looks = access ?? makeAccessRules(options, libc, now, handler && refusedCommand).looks;
+    return { rules: looks.late, earlyRules: looks.early };
+  }
+  const { allowMissingRules: allowMissing } = options;
+  const book = (file: string | undefined): RuleBook | undefined =>
+    file === undefined ? undefined : new RuleBook(files.rules(file), { allowMissing, now });
+  return { rules: book(options.rules), earlyRules: book(options.earlyRules) };
 }
 
 /** DNS settings of a server that does no look-up: reads no file, and not the name of this

@@ -111,6 +111,9 @@ export class Connection implements StreamHandler {
   /** Variables set by access rules. They override the environment, for TLS settings and the
    *  program. */
   variables = NO_VARIABLES;
+  /** What access rules run in place of the program; undefined: the program itself. In a worker the
+   *  monitor knows it. */
+  command: readonly string[] | undefined;
   /** Place in the counts by address; set by admission, released when the connection ends. */
   reservation: Counted | undefined;
   /** Slot of -c. Once the program runs, the slot is released with the program, not with the

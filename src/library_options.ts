@@ -34,6 +34,13 @@ export interface ServeOptions {
   /** Path of a rules file applied before DNS. If one of its rules applies, `rules` is skipped.
    *  Default: none. */
   earlyRules?: string | undefined;
+  /** Path of a folder with s6's access rules: what no rule allows is denied. Excludes `accessCdb`,
+   *  `rules` and `earlyRules`. A rule with `exec` replaces a program, and denies if a handler
+   *  serves. Default: none. */
+  accessDir?: string | undefined;
+  /** The same for a cdb file made by s6-accessrules-cdb-from-fs. Excludes `accessDir`, `rules` and
+   *  `earlyRules`. Default: none. */
+  accessCdb?: string | undefined;
   /** Maximum connections served at once, from 1; further ones wait. Default: 40, for programs and
    *  handlers. */
   concurrency?: number | undefined;
@@ -89,6 +96,8 @@ const CHECKS: { readonly [Name in keyof ServeOptions]-?: Check } = {
   selfSigned: truth,
   rules: text,
   earlyRules: text,
+  accessDir: text,
+  accessCdb: text,
   concurrency: whole(1, MAX.count),
   pending: whole(1, MAX.count),
   backlog: whole(1, MAX.backlog),
@@ -120,6 +129,7 @@ export function checkOptions(options: unknown, handler: unknown): void {
   }
   checkHandler(handler);
   checkCertificate(options);
+  checkRulesOptions(options);
 }
 
 /** Converts to the options of the command. `checkOptions` must have accepted them. */
@@ -164,6 +174,13 @@ function checkCertificate({ cert, key, selfSigned }: ServeOptions): void {
     throw new UsageError("options cert and selfSigned exclude each other");
   }
   if (key !== undefined && cert === undefined) throw new UsageError("option key needs cert, too");
+}
+
+function checkRulesOptions(options: ServeOptions): void {
+  const kinds = ["accessDir", "accessCdb", "rules", "earlyRules"] as const;
+  const [one, other] = kinds.filter((name) => options[name] !== undefined);
+  if (other === undefined || one === "rules") return;
+  throw new UsageError(`options ${one} and ${other} exclude each other`);
 }
 
 /** Throws `UsageError` if neither the options nor `env` name a certificate. */

@@ -20,6 +20,8 @@ const VALUES: {
   selfSigned: { good: [true, false], bad: ["true", 1, null], wants: /true or false/ },
   rules: { good: ["rules.cdb"], bad: ["", true, null], wants: /a text/ },
   earlyRules: { good: ["rules.cdb"], bad: ["", true, null], wants: /a text/ },
+  accessDir: { good: ["rules"], bad: ["", true, null], wants: /a text/ },
+  accessCdb: { good: ["rules.cdb"], bad: ["", true, null], wants: /a text/ },
   concurrency: {
     good: [1, 1_000_000],
     bad: [0, -1, 1_000_001, 2.5, NaN, Infinity, "40", null],
@@ -112,6 +114,18 @@ const WRONG: readonly [what: string, options: unknown, handler: unknown, message
   ],
   ["a NUL in a command", {}, { command: ["a\0"] }, /^option command needs words without NUL/],
   ["a key alone", { key: "x" }, handler, /^option key needs cert, too$/],
+  [
+    "rules of two kinds",
+    { rules: "x", accessDir: "y" },
+    handler,
+    /^options accessDir and rules ex/,
+  ],
+  [
+    "two sets of access rules",
+    { accessCdb: "x", accessDir: "y" },
+    handler,
+    /accessDir and accessC/,
+  ],
   ["two certificates", { cert: "x", selfSigned: true }, handler, /cert and selfSigned exclude/],
 ];
 

@@ -1,11 +1,15 @@
 /** The library: what a handler may rely on, in the runtime that runs this file. */
 
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { type Handler, serve, type ServeOptions, type TlsServer } from "../mod.ts";
-import { tlsThrough, turns, until, within } from "./runtime/tools.ts";
+import { writeTree } from "./admit/access_trees.ts";
+import { tlsClient, tlsThrough, turns, until, within } from "./runtime/tools.ts";
 
 const PATIENT = { timeout: 60_000 };
 
@@ -174,3 +178,48 @@ test("a signal ends the server, and one that has aborted lets nobody in", PATIEN
     await within(server.closed, "end of the server");
   }
 });
+
+test(
+  "s6's access rules admit clients, set variables, and run a command in place of a program only",
+  PATIENT,
+  async () => {
+    const place = mkdtempSync(join(tmpdir(), "library-"));
+    const visit = async (port: number): Promise<string> => {
+      let text = "";
+      const client = tlsClient(port);
+      client.on("data", (bytes: Uint8Array) => text += new TextDecoder().decode(bytes));
+      client.on("end", () => client.end());
+      await within(new Promise((resolve) => client.on("close", resolve)), "end of the visit");
+      return text;
+    };
+    const handler: Handler = async ({ environment, writable }) => {
+      const writer = writable.getWriter();
+      await writer.write(
+        new TextEncoder().encode(`${environment["WHO"]} ${"PATH" in environment}`),
+      );
+      await writer.close();
+    };
+    const lines: string[] = [];
+    const options = { accessDir: place, log: (text: string) => void lines.push(text) };
+    try {
+      await serving(handler, async ({ port }) => {
+        writeTree(place, { "ip4/127.0.0.0_8": { env: { WHO: "loopback" } } });
+        assertMatch(await visit(port), /^loopback /);
+        writeTree(place, { "ip4/127.0.0.1_32": { exec: "echo command" } });
+        assertStrictEquals(await visit(port), "");
+        assertMatch(lines.join(""), /exec of ip4\/127\.0\.0\.1_32: a handler serves/);
+        writeTree(place, { "ip4/127.0.0.1_32": "deny" });
+        rmSync(join(place, "ip4/127.0.0.1_32/allow"));
+        assertStrictEquals(await visit(port), "");
+      }, options);
+      rmSync(place, { recursive: true });
+      writeTree(place, { "ip4/127.0.0.1_32": { exec: "echo command" } });
+      const program = { command: ["echo", "program"] };
+      const server = await serve({ hostname: "127.0.0.1", selfSigned: true, ...options }, program);
+      assertStrictEquals(await visit(server.port), "command\n");
+      await server.shutdown();
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+  },
+);

@@ -4,7 +4,6 @@
 import { dismiss } from "../accept/dismiss.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { addressKey, parseIp } from "../codec/ip.ts";
-import { ruleKind } from "../codec/rules.ts";
 import type { Connection } from "../connection.ts";
 import { reason } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -17,7 +16,7 @@ import {
   type Reservation,
 } from "./limits.ts";
 import { type LookupServices, resolveEnds } from "./lookups.ts";
-import type { RuleBook, RuleResult } from "./rulebook.ts";
+import type { RuleResult, Rules } from "./rulebook.ts";
 
 export interface AdmitServices extends LookupServices {
   log: Log;
@@ -28,8 +27,9 @@ export interface AdmitServices extends LookupServices {
   perNetwork: number | undefined;
   /** --early-banner, encoded. */
   earlyBanner: Uint8Array | undefined;
-  rules: RuleBook | undefined;
-  earlyRules: RuleBook | undefined;
+  /** Applied after names and ident, unless an early rule has decided. */
+  rules: Rules | undefined;
+  earlyRules: Rules | undefined;
 }
 
 const UNREADABLE: Denial = { kind: "rules unreadable" };
@@ -64,7 +64,7 @@ async function decide(conn: Connection, services: AdmitServices): Promise<Denial
     const early = await applyResult(
       conn,
       services,
-      services.earlyRules.evaluate({ ip: conn.remote.ip }),
+      await services.earlyRules.evaluate({ ip: conn.remote.ip }),
       reserved,
     );
     if (early.denial) return early.denial;
@@ -74,7 +74,7 @@ async function decide(conn: Connection, services: AdmitServices): Promise<Denial
   if (failed) return failed;
   if (!services.rules || decided) return undefined;
   const { ip, host, info } = conn.remote;
-  const result = services.rules.evaluate({
+  const result = await services.rules.evaluate({
     ip,
     ...(host ? { host: host.toLowerCase() } : {}),
     ...(info ? { info } : {}),
@@ -90,21 +90,20 @@ async function applyResult(
   result: RuleResult,
   reservation: Reservation,
 ): Promise<{ denial?: Denial; explicit: boolean }> {
-  const { env, rule } = result;
+  const { env, rule, kind = "any", error } = result;
   const explicit = rule !== undefined;
   if (!result.allow) {
-    if (rule) return { denial: { kind: "rule", rule: ruleKind(rule) }, explicit };
-    if (result.error) services.log.error(result.error);
+    if (error === undefined) return { denial: { kind: "rule", rule: kind }, explicit };
+    services.log.error(error);
     return { denial: UNREADABLE, explicit };
   }
+  conn.command = result.command;
   if (env.size > 0) conn.variables = new Map([...conn.variables, ...env]);
   try {
     // The server's own MAXCONNET applies only to network rules: under a rule for any client, all
     // clients would share one count.
     const perNetwork = parseLimit("MAXCONNET", env.get("MAXCONNET")) ??
-      (rule && services.perNetwork && ruleKind(rule) === "network"
-        ? services.perNetwork
-        : undefined);
+      (kind === "network" ? services.perNetwork : undefined);
     const refusal = await reservation.check({
       perAddress: parseLimit("MAXCONIP", env.get("MAXCONIP")),
       rate: parseRate(env.get("MAXCONRATE")),

@@ -4,7 +4,7 @@
  *  their maximum number. Only MAXCONRATE remembers closed connections, and that memory has a cap
  *  (see `RateMemory`). */
 
-import type { Options } from "../config/options.ts";
+import { hasRules, type Options, type RuleOptions } from "../config/options.ts";
 import { type Env, LIMIT_VARIABLES } from "../config/variables.ts";
 import { FatalError } from "../errors.ts";
 import { type Rate, RateMemory } from "./rate.ts";
@@ -195,14 +195,11 @@ class CountedReservation implements LocalReservation {
 
 /** True if a limit by address can be set, or a count is shown: connections must be counted. */
 export function canLimit(
-  { rules, earlyRules, perAddress, variables }: Pick<
-    Options,
-    "rules" | "earlyRules" | "perAddress" | "variables"
-  >,
+  options: RuleOptions & Pick<Options, "perAddress" | "variables">,
   env: Env,
 ): boolean {
-  return perAddress !== undefined || variables === "s6" || rules !== undefined ||
-    earlyRules !== undefined ||
+  const { perAddress, variables } = options;
+  return perAddress !== undefined || variables === "s6" || hasRules(options) ||
     LIMIT_VARIABLES.some((name) => env[name]);
 }
 

@@ -15,10 +15,12 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { DHFILE_IGNORED } from "../tls/context.ts";
 import { readPassword } from "../tls/password.ts";
 import { selfSigned } from "../tls/self_signed.ts";
+import { checkAccessRules } from "./access_rules.ts";
 import { checkSite, type SitePairs, sites } from "./certificates.ts";
 import { checkCiphers } from "./ciphers.ts";
 import { type Finding, Findings, READ_ENVIRONMENT } from "./finding.ts";
 import type { Actors } from "./processes.ts";
+import { RuleTrials, type TryTls } from "./rule_trials.ts";
 import { checkCommand, checkOperands } from "./start.ts";
 import { checkPorts, checkResolvers } from "./system.ts";
 import { checkTrust } from "./trust.ts";
@@ -46,14 +48,9 @@ export async function check(
   await checkPorts(runtime, address, options, findings);
   const asksDns = options.remoteName || options.localName === undefined;
   if (asksDns) await checkResolvers(env, runtime, findings);
-  checkOperands(
-    options,
-    env,
-    runtime,
-    actors,
-    findings,
-    (variables) => tryTls(assembled, variables, findings),
-  );
+  const trial: TryTls = (variables) => tryTls(assembled, variables, findings);
+  checkOperands(options, env, runtime, actors, findings, trial);
+  checkAccessRules(options, runtime, new RuleTrials(actors, trial, findings));
   assembled?.close();
   if (options.verbosity > 0) {
     writeStdout(textOf(findings.list, options.log === "json" ? "json" : "text"));

@@ -8,7 +8,7 @@ import { literalHost } from "../accept/address.ts";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
-import type { Options } from "../config/options.ts";
+import { hasRules, type Options } from "../config/options.ts";
 import { localFiles } from "../files/files.ts";
 import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -201,10 +201,6 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
   if (asked && !(set("CAFILE") || set("CADIR") || set("CCAFILE") || set("CCADIR"))) {
     unused("CRLFILE", "there is no authority", "set CAFILE");
   }
-}
-
-function hasRules({ rules, earlyRules }: Options): boolean {
-  return rules !== undefined || earlyRules !== undefined;
 }
 
 /** Reports misspelled variables, which no other check can find. `where` is the beginning of the

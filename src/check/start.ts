@@ -1,13 +1,16 @@
 /** The findings that a start shares with `--check`: about options, environment and files, as far as
  *  they take little time and need no other host and no TLS library. */
 
-import { DEFAULTS, type Env, type RuleVariables } from "../config/variables.ts";
+import fs from "node:fs";
+import { DEFAULTS, type Env } from "../config/variables.ts";
 import type { Options } from "../config/options.ts";
+import { fsPath } from "../files/regular_file.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
 import { checkSettings } from "./options.ts";
 import { type Actors, checkProcesses } from "./processes.ts";
 import { checkProgram } from "./program.ts";
+import type { TryTls } from "./rule_trials.ts";
 import { checkRules } from "./rules.ts";
 import { checkDescriptors } from "./system.ts";
 
@@ -24,8 +27,8 @@ export function checkCommand(
   return checkProcesses(options, env, runtime, main, findings);
 }
 
-/** Checks the descriptors, and what the command line names: rules files and the program, if there is
- *  one. `tryTls`:
+/** Checks the descriptors, and what the command line names: rules and the program, if there is one.
+ *  Of s6's access rules it checks only that they are there: access_rules.ts reads them. `tryTls`:
  *  see `checkRules`. */
 export function checkOperands(
   options: Options,
@@ -33,12 +36,24 @@ export function checkOperands(
   runtime: Runtime,
   actors: Actors,
   findings: Findings,
-  tryTls?: (variables: RuleVariables) => void,
+  tryTls?: TryTls,
 ): void {
   checkDescriptors(runtime, options, findings);
   for (const file of new Set([options.earlyRules, options.rules])) {
     if (file !== undefined) checkRules(file, options, actors, findings, tryTls);
   }
+  checkAccessPath(options, findings);
   if (options.handler) return;
   checkProgram(options.command[0] ?? "", env.PATH ?? DEFAULTS.PATH, actors.program, findings);
+}
+
+function checkAccessPath({ accessDir, accessCdb }: Options, findings: Findings): void {
+  const path = accessDir ?? accessCdb;
+  if (path === undefined || fs.existsSync(fsPath(path))) return;
+  findings.tolerable(
+    `access rules ${path}: no such file or directory: every connection is denied`,
+    accessDir === undefined
+      ? `make it from its folder: s6-accessrules-cdb-from-fs ${path} FOLDER`
+      : `mkdir -p ${path}/ip4/0.0.0.0_0; touch ${path}/ip4/0.0.0.0_0/allow`,
+  );
 }

@@ -12,6 +12,9 @@ export function completionScript(shell: Shell): string {
   return { bash, zsh, fish }[shell]();
 }
 
+/** Names of values that are paths. */
+const FILES = ["rules", "file", "folder"];
+
 /** The possible values of an option: these words, a file, or free text; undefined: it has no
  *  value. */
 function valueOf(
@@ -20,7 +23,7 @@ function valueOf(
   if (value === undefined) return undefined;
   if (name === "--man") return PAGES;
   if (value.includes("|")) return value.split("|");
-  return value === "rules" || name === "--metrics" ? "file" : "text";
+  return FILES.includes(value) || name === "--metrics" ? "file" : "text";
 }
 
 const isLong = ({ name }: Option<Options>): boolean => name.startsWith("--");

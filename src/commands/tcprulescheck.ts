@@ -2,7 +2,8 @@
  *  $TCPREMOTEINFO, and what it does (docs/specification.md#access-rules). The output has the words
  *  of Debian's tcprulescheck, so that scripts that read them go on working. */
 
-import { consult, openRules } from "../admit/rulebook.ts";
+import { consult } from "../admit/rulebook.ts";
+import { openRules } from "../admit/rules_database.ts";
 import { PathRules } from "../files/rules_file.ts";
 import { parseIp } from "../codec/ip.ts";
 import { withoutControls } from "../codec/printable.ts";

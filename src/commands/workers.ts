@@ -3,6 +3,7 @@
 import type { Env } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
 import { listenSocket } from "../accept/listen.ts";
+import type { AccessRules } from "../admit/access_rules.ts";
 import type { Options } from "../config/options.ts";
 import type { Log } from "../log.ts";
 import { logInternalErrors } from "../log/internal_errors.ts";
@@ -10,6 +11,7 @@ import { Monitor } from "../privsep/monitor/monitor.ts";
 import type { EarlyProcesses } from "../privsep/monitor/worker_process.ts";
 import { programUser } from "../privsep/monitor/program_user.ts";
 import type { WorkerPlan } from "../privsep/plan.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { checkInheritedAddress } from "../supervisor/listen_fds.ts";
 import type { Supervised } from "../supervisor/notify.ts";
@@ -32,6 +34,7 @@ export async function supervise(
 ): Promise<void> {
   // Fails now rather than at the first program.
   if (!options.handler) programUser(options, runtime, base);
+  const access = await accessOf(options, libc);
   const password = readPassword(options, runtime);
   const keyPair = selfSigned(options, log);
   const literal = literalHost(options.host);
@@ -40,6 +43,7 @@ export async function supervise(
     options,
     env,
     base,
+    access,
     runtime,
     libc,
     log,
@@ -83,4 +87,11 @@ export async function supervise(
   logInternalErrors(log);
   await monitor.closed;
   await monitor.leave();
+}
+
+/** The rules of --access-dir or --access-cdb; few servers need the code. */
+async function accessOf(options: Options, libc: Libc): Promise<AccessRules | undefined> {
+  if (options.accessDir === undefined && options.accessCdb === undefined) return undefined;
+  const { makeAccessRules } = await import("../admit/access_rules.ts");
+  return makeAccessRules(options, libc, () => performance.now());
 }

@@ -95,6 +95,12 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       text("-x", "rules", "apply this rules file after DNS and ident", (o, s) => o.rules = s),
       text("-y", "rules", "apply this rules file before DNS and ident", (o, s) => o.earlyRules = s),
       flag("-X", "a missing rules file denies nobody", (o) => o.allowMissingRules = true),
+      text("--access-dir", "folder", "apply the s6 access rules of this folder", (o, s) => {
+        o.accessDir = s;
+      }),
+      text("--access-cdb", "file", "apply the s6 access rules of this cdb file", (o, s) => {
+        o.accessCdb = s;
+      }),
       flag("-h", "look up the client's name in DNS (default)", (o) => o.remoteName = true),
       flag("-H", "do not look it up", (o) => o.remoteName = false),
       flag("-p", "use the name only if it resolves to the address", (o) => o.paranoid = true),

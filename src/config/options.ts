@@ -2,6 +2,7 @@
  *  what can be printed instead of serving. parse.ts reads the arguments. */
 
 import type { Network } from "../codec/ip.ts";
+import { UsageError } from "../errors.ts";
 import type { MetricsAddress } from "./metrics_address.ts";
 
 /** What serves connections in place of a program. */
@@ -42,6 +43,9 @@ export interface Options {
   earlyRules: string | undefined;
   /** -X: a rules file may be missing. */
   allowMissingRules: boolean;
+  /** --access-dir, --access-cdb: s6's access rules. At most one of them, and none of the three above. */
+  accessDir: string | undefined;
+  accessCdb: string | undefined;
   banner: string | undefined;
   /** --early-banner: text in the clear, before rules, look-ups and TLS. */
   earlyBanner: string | undefined;
@@ -142,6 +146,8 @@ export function defaults(): Options {
     rules: undefined,
     earlyRules: undefined,
     allowMissingRules: false,
+    accessDir: undefined,
+    accessCdb: undefined,
     banner: undefined,
     earlyBanner: undefined,
     gid: undefined,
@@ -183,6 +189,33 @@ export function defaults(): Options {
     port: "",
     command: [],
   };
+}
+
+/** True with rules of any kind. They can set variables, and with them limits and files. */
+export function hasRules({ rules, earlyRules, accessDir, accessCdb }: RuleOptions): boolean {
+  return [rules, earlyRules, accessDir, accessCdb].some((path) => path !== undefined);
+}
+
+export type RuleOptions = Pick<Options, "rules" | "earlyRules" | "accessDir" | "accessCdb">;
+
+/** Throws `UsageError` if options name rules of several kinds: which of them would deny by default
+ *  is not clear. */
+export function refuseSeveralRules(
+  { accessDir, accessCdb, rules, earlyRules, allowMissingRules }: Options,
+): void {
+  if (accessDir === undefined && accessCdb === undefined) return;
+  const access = accessDir === undefined ? "--access-cdb" : "--access-dir";
+  const other = accessDir !== undefined && accessCdb !== undefined
+    ? "--access-cdb"
+    : rules !== undefined
+    ? "-x"
+    : earlyRules !== undefined
+    ? "-y"
+    : allowMissingRules
+    ? "-X"
+    : undefined;
+  if (other === undefined) return;
+  throw new UsageError(`${access} and ${other} exclude each other`, `leave ${other} out`);
 }
 
 /** The values of --completion. */

@@ -4,7 +4,13 @@
 import { UsageError } from "../errors.ts";
 import { optionsByName, readOptions } from "./getopt.ts";
 import { OPTIONS } from "./option_table.ts";
-import { defaults, type HandlerChoice, type Options, type ParsedArguments } from "./options.ts";
+import {
+  defaults,
+  type HandlerChoice,
+  type Options,
+  type ParsedArguments,
+  refuseSeveralRules,
+} from "./options.ts";
 import type { Env } from "./variables.ts";
 
 export const USAGE = "sslserver [opts] host port prog [args]";
@@ -25,6 +31,7 @@ export function parseOptions(argv: readonly string[], env: Env): ParsedArguments
   }
   if (handler) refuseProgram(handler, options, command);
   else if (command.length === 0) throw new UsageError("prog is missing");
+  refuseSeveralRules(options);
   return { serve: { ...options, host, port, command } };
 }
 

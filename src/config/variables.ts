@@ -28,12 +28,22 @@ export type Env =
 /** The environment of a program. */
 export type ProgramEnv = { readonly [Name in ConnectionVariable]?: string | undefined };
 
-/** The variables that rules set for a connection. Other names are possible; only programs read
- *  them. */
-export interface RuleVariables extends Iterable<[name: string, value: string]> {
+/** The variables that rules set for a connection, or remove (undefined). Other names are possible;
+ *  only programs read them. */
+export interface RuleVariables extends Iterable<[name: string, value: string | undefined]> {
   readonly size: number;
+  /** Undefined also for a variable that a rule removes: `has` tells. */
   get(name: RuleVariable): string | undefined;
   has(name: RuleVariable): boolean;
+}
+
+/** Returns a variable of `env` with `overlay` (a rule's variables) on top. */
+export function overlaid(
+  name: RuleVariable,
+  overlay: RuleVariables | undefined,
+  env: (name: RuleVariable) => string | undefined,
+): string | undefined {
+  return overlay?.has(name) ? overlay.get(name) : env(name);
 }
 
 /** Default values. */

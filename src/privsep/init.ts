@@ -2,7 +2,13 @@
  *  JSON, with networks as text. Pure: no I/O. */
 
 import { formatNetwork, type Network, parseNetwork } from "../codec/ip.ts";
-import { defaults, type HandlerChoice, type Options } from "../config/options.ts";
+import {
+  defaults,
+  type HandlerChoice,
+  hasRules,
+  type Options,
+  type RuleOptions,
+} from "../config/options.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";
@@ -63,9 +69,9 @@ export function unpackInit(packed: unknown): Init {
 
 /** Whether a worker may open files while it serves: only rules can name such files. */
 export function fileAccess(
-  { rules, earlyRules }: Pick<Options, "rules" | "earlyRules">,
+  options: RuleOptions,
 ): "none" | "read" {
-  return rules === undefined && earlyRules === undefined ? "none" : "read";
+  return hasRules(options) ? "read" : "none";
 }
 
 const network: Shape<Network> = (value, name) => parseNetwork(text(value, name));
@@ -95,6 +101,8 @@ const members = object<Options>({
   rules: optional(text),
   earlyRules: optional(text),
   allowMissingRules: flag,
+  accessDir: optional(text),
+  accessCdb: optional(text),
   banner: optional(text),
   earlyBanner: optional(text),
   gid: optional(count),

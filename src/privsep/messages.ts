@@ -35,6 +35,7 @@ import {
 } from "./fields.ts";
 import { Frame } from "./frame.ts";
 import type { HandedFile, SentFile } from "./handed_files.ts";
+import type { RuleKind } from "../reason.ts";
 import { ACTIVE_STATES, SERVED_STATES, type WorkerState } from "./worker_states.ts";
 
 /** The sender of a message. */
@@ -92,6 +93,16 @@ const limits = group({
  *  whether a worker waits for a slot, and how many slots this message grants. */
 const slots = { running: u32, full: flag, wanted: flag, granted: u32 };
 
+/** A `RuleResult` (admit/rulebook.ts) on the wire: the key of the rule as text, and null for a
+ *  variable that the rule removes. */
+export interface AccessVerdict {
+  readonly allow: boolean;
+  readonly env: readonly (readonly [name: string, value: string | null])[];
+  readonly rule?: string;
+  readonly kind?: RuleKind;
+  readonly error?: string;
+}
+
 /** The worker chooses ids, in increasing order; only the id of GATHER and COUNTS is the monitor's.
  *  START is answered by STARTED or REFUSED. */
 export const MESSAGES = {
@@ -147,6 +158,14 @@ export const MESSAGES = {
   RETURN: worker(18, SERVED_STATES, { count: u32 }),
   /** The worker can use all files of the first `count` messages FILES and KEPT. */
   GOOD: worker(19, ["starting", "listening", ...SERVED_STATES], { count: u32 }),
+  /** Asks for the verdict of s6's access rules on a client, by its address or then by its name.
+   *  RULED follows. */
+  RULES: worker(20, ACTIVE_STATES, {
+    id,
+    by: oneOf(["address", "host"]),
+    ip: text(MAX_IP),
+    host: text(MAX_HOST),
+  }),
 
   /** Everything that the worker needs to start: an `Init` (init.ts). */
   INIT: monitor(64, { init: json<unknown>() }),
@@ -188,6 +207,8 @@ export const MESSAGES = {
   END: monitor(77, {}),
   /** A file in the state in which workers could last use it. `whole`: `bytes` is its content. */
   KEPT: monitor(78, { whole: flag, bytes: block, file: json<HandedFile>() }),
+  /** Answers RULES. */
+  RULED: monitor(79, { id, verdict: json<AccessVerdict>() }),
 } as const;
 
 type Table = typeof MESSAGES;

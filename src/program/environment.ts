@@ -101,26 +101,31 @@ export interface ProgramRequest {
   readonly delayed: boolean;
   /** The variables that describe the connection: only names that are `isFromWorker`. */
   readonly variables: ReadonlyMap<string, string>;
-  /** The variables that its rules set; any name is possible. */
+  /** The variables that its rules set or remove; any name is possible. */
   readonly rules: RuleVariables;
+  /** What its rules run in place of the program: a path and its arguments. */
+  readonly command?: readonly string[] | undefined;
   /** The client, as the rules were looked up for it. */
   readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
 }
 
 /** The environment of one program: `base`, then the variables of the connection, then those of its
- *  rules, without secrets. An interface given by number (`%2`) is replaced by its name here, with
+ *  rules (undefined removes one), without secrets. An interface given by number (`%2`) is replaced by its name here, with
  *  `libc`: a worker's sandbox cannot look it up. */
 export function programEnvironment(
   base: Readonly<Record<string, string>>,
   { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,
-  rules: Iterable<[name: string, value: string]>,
+  rules: Iterable<[name: string, value: string | undefined]>,
   libc: Pick<Libc, "interfaceName"> | undefined,
 ): Record<string, string> {
   const env: Record<string, string> = Object.assign(Object.create(null), base);
   for (const [name, value] of variables) env[name] = value;
   nameInterface(env, "SSLINTERFACE", libc);
   nameInterface(env, "TCP6INTERFACE", libc);
-  for (const [name, value] of rules) if (!isSecret(name)) env[name] = value;
+  for (const [name, value] of rules) {
+    if (value === undefined) delete env[name];
+    else if (!isSecret(name)) env[name] = value;
+  }
   if (delayed) {
     put(env, "SSLCTLFD", String(DELAYED_FD.control));
     put(env, "SSLREADFD", String(DELAYED_FD.read));

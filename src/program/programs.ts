@@ -70,13 +70,13 @@ export class DirectPrograms implements Programs {
   }
 
   async start(request: ProgramRequest, slot: ConnectionSlot): Promise<Program> {
-    const { delayed, rules } = request;
+    const { delayed, rules, command = this.command } = request;
     const env = programEnvironment(this.base, request, rules, this.runtime.libc);
     try {
-      const program = this.runtime.spawn({ command: this.command, env, delayed });
+      const program = this.runtime.spawn({ command, env, delayed });
       return occupy(slot, this.end ? watchEnd(program, this.end) : program);
     } catch (error) {
-      const text = `unable to run ${this.command[0]}: ${reason(error)}`;
+      const text = `unable to run ${command[0]}: ${reason(error)}`;
       throw new ConnectionError(startFailure(text));
     }
   }

@@ -41,6 +41,7 @@ export async function start(
       delayed: channel === undefined,
       variables: connectionVariables(conn, options, tls),
       rules: conn.variables,
+      command: conn.command,
       peer: { ip, ...(host ? { host } : {}), ...(info ? { info } : {}) },
     };
     return programs.start(request, slot, conn.signal);

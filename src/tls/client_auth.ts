@@ -11,6 +11,7 @@ import {
   CLIENT_AUTH_VARIABLES,
   DEFAULTS,
   holds,
+  overlaid,
   type RuleVariable,
   type RuleVariables,
 } from "../config/variables.ts";
@@ -91,7 +92,7 @@ export class ClientAuths {
   /** Returns the settings for the server's environment with `overlay` on top; undefined if no
    *  certificate is requested. Throws `FatalError`. */
   get(overlay?: RuleVariables): ClientAuth | undefined {
-    const lookup: VariableLookup = (name) => overlay?.get(name) ?? this.options.env(name);
+    const lookup: VariableLookup = (name) => overlaid(name, overlay, this.options.env);
     if (demand(this.options.option, lookup) === "none") return undefined;
     const values = CLIENT_AUTH_VARIABLES.map((name) => lookup(name));
     const key = values.map((value) => value ?? "\x01").join("\0");

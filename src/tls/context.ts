@@ -6,6 +6,7 @@ import type { Certificate } from "../codec/x509/certificate.ts";
 import {
   type CertificateVariable,
   hasServerNames,
+  overlaid,
   type RuleVariable,
   type RuleVariables,
   TLS_VARIABLES,
@@ -74,7 +75,7 @@ export class Contexts {
 
   /** Returns a variable of the server's environment with `overlay` (a rule's variables) on top. */
   lookup(name: RuleVariable, overlay?: Overlay): string | undefined {
-    return overlay?.get(name) ?? this.options.env(name);
+    return overlaid(name, overlay, this.options.env);
   }
 
   /** Returns the files that a value of CERTFILE, CERTCHAINFILE or KEYFILE names. */

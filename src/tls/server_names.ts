@@ -103,7 +103,9 @@ export class ServerNames {
     first: Uint8Array,
   ): Prepared | HandshakeRefusal {
     const strict = this.#strict(overlay);
-    const more = overlay.size > 0 && this.mode !== "ignored" ? byName(overlay) : undefined;
+    const more = overlay.size > 0 && this.mode !== "ignored"
+      ? byName(withEmpty(overlay))
+      : undefined;
     if (!strict && this.#names.size === 0 && !more?.size) return this.#contexts.get(overlay, auth);
     let hello: ClientHello | undefined;
     try {
@@ -164,6 +166,11 @@ const NO_NAMES = (): FatalError =>
     EXIT.system,
     "set CERTFILE:name and KEYFILE:name for each server name",
   );
+/** The variables of a rule, with empty values for those that it removes: they switch the server's
+ *  own off. */
+function* withEmpty(overlay: RuleVariables): Iterable<[string, string]> {
+  for (const [name, value] of overlay) yield [name, value ?? ""];
+}
 
 /** False if the name was switched off by empty values. Throws `FatalError` for a key without a
  *  certificate. */

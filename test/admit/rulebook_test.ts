@@ -15,7 +15,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
-import { IN_MEMORY, RuleBook, type RuleResult } from "../../src/admit/rulebook.ts";
+import { RuleBook, type RuleResult } from "../../src/admit/rulebook.ts";
+import { IN_MEMORY } from "../../src/admit/rules_database.ts";
 import { RECHECK } from "../../src/files/reloading.ts";
 import { HandedRules, PathRules, type RulesFile } from "../../src/files/rules_file.ts";
 import { concat, fromLatin1 } from "../../src/codec/bytes.ts";
@@ -85,6 +86,7 @@ test("the verdict has the rule's variables and key", () => {
     allow: true,
     env: new Map([["A", "1"], ["B", "2"]]),
     rule: fromLatin1("_0000e0g0"),
+    kind: "network",
   });
   assertStrictEquals(book.evaluate({ ip: "192.168.1.1" }).allow, false);
   const hosts = book.evaluate({ ip: "::1", host: "a.example" });

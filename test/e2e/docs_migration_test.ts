@@ -11,6 +11,11 @@ const RULES = [
   "env CERT",
   "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp\nenv CERT",
 ] as const;
+const S6_RULES = [
+  "env CERT",
+  "mkdir -p rules/ip4/127.0.0.0_8; >rules/ip4/127.0.0.0_8/allow\n" +
+  "s6-accessrules-cdb-from-fs rules.cdb rules\nenv CERT",
+] as const;
 const ALL_OF_US = asUser("-u 1000 -g 1000");
 const WORKERS = asUser("SSL_UID=65534 SSL_GID=65534");
 
@@ -24,7 +29,13 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
   {
     first:
       "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key SSL_UID=65534 SSL_GID=65534 MAXCONIP=5 \\",
-    replace: [RULES, ...FILES, ["995", "@PORT"], WORKERS, asUser("UID=1000 GID=1000 GIDLIST=1000")],
+    replace: [
+      S6_RULES,
+      ...FILES,
+      ["995", "@PORT"],
+      WORKERS,
+      asUser("UID=1000 GID=1000 GIDLIST=1000"),
+    ],
     programs: { pop3d: WHO },
     serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1 5 127.0.0.1  \n"),
   },

@@ -73,7 +73,9 @@ test("a worker gets exactly the options that the command line gave, one by one a
     if (["--help", "--man", "--completion", "--version"].includes(name)) continue;
     words.push(value === undefined ? [name] : [name, values[name] ?? "7"]);
   }
-  const together = words.filter(([name = ""]) => !HANDLERS.includes(name)).flat();
+  // Options that exclude others.
+  const alone = (name: string): boolean => HANDLERS.includes(name) || name.startsWith("--access-");
+  const together = words.filter(([name = ""]) => !alone(name)).flat();
   for (const argv of [[], ...words, together, ["--metrics", "/run/m.sock"]]) {
     const init = initOf(parsed(...argv));
     assertEquals(unpackInit(sent(init)), init, argv.join(" "));

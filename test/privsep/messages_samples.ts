@@ -78,6 +78,8 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
   COUNTS: { kind: "COUNTS", id: 1, counts: Float64Array.of(0, 1.5, 1e300, Infinity) },
   SCRAPE: { kind: "SCRAPE", id: 2 ** 40, counts: Float64Array.of(7) },
   PLACED: { kind: "PLACED" },
+  RULES: { kind: "RULES", id: 3, by: "address", ip: "192.0.2.1", host: "" },
+  "RULES by name": { kind: "RULES", id: 4, by: "host", ip: "::1", host: "a.example" },
   "COUNTS of nothing": { kind: "COUNTS", id: 1, counts: new Float64Array(0) },
 };
 
@@ -111,6 +113,16 @@ export const ANSWERS: Readonly<Record<string, MonitorMessage>> = {
   },
   END: { kind: "END" },
   KEPT: { kind: "KEPT", whole: true, bytes: Uint8Array.of(0, 1, 255), file: ONE_FILE },
+  RULED: {
+    kind: "RULED",
+    id: 3,
+    verdict: { allow: true, env: [["A", "\udcff"], ["B", null]], rule: "ip4/0.0.0.0_0" },
+  },
+  "RULED with a denial": {
+    kind: "RULED",
+    id: 4,
+    verdict: { allow: false, env: [], kind: "any", error: "it cannot be read" },
+  },
   "KEPT without bytes": { kind: "KEPT", whole: false, bytes: new Uint8Array(0), file: ONE_FILE },
 };
 
@@ -160,6 +172,12 @@ export class RandomMessages {
       WANT: nothing,
       RETURN: () => ({ count: u32() }),
       GOOD: () => ({ count: u32() }),
+      RULES: () => ({
+        id: id(),
+        by: flag() ? "address" : "host",
+        ip: text(64),
+        host: text(253),
+      }),
     };
     this.monitor = {
       INIT: () => ({ init: { version: text(20), options: { banner: text(300) }, index: u32() } }),
@@ -194,6 +212,10 @@ export class RandomMessages {
         whole: flag(),
         bytes: Uint8Array.from({ length: below(2000) }, () => below(256)),
         file: file(),
+      }),
+      RULED: () => ({
+        id: id(),
+        verdict: { allow: flag(), env: [[text(20), flag() ? text(50) : null]], rule: text(99) },
       }),
     };
   }

@@ -4,6 +4,7 @@
 
 import { assert, assertStrictEquals } from "@std/assert";
 import fs from "node:fs";
+import { makeAccessRules } from "../../src/admit/access_rules.ts";
 import { parseOptions } from "../../src/config/parse.ts";
 import { localFiles } from "../../src/files/files.ts";
 import { Log } from "../../src/log.ts";
@@ -300,6 +301,9 @@ export async function stage(
     options,
     env,
     base: base ?? { PATH: "/usr/bin:/bin" },
+    access: options.accessDir === undefined && options.accessCdb === undefined
+      ? undefined
+      : makeAccessRules(options, libc, () => performance.now()),
     runtime: play,
     libc: monitorLibc,
     log: new Log({

@@ -1,6 +1,6 @@
 /** The environment of a program: the variables of a connection and of its interface. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { describe } from "../../src/connection.ts";
 import { connectionVariables, programEnvironment } from "../../src/program/environment.ts";
@@ -71,4 +71,22 @@ test("--variables s6: s6's names and no others", () => {
     TCPCONNNUM: "3",
     SSL_PROTOCOL: "TLSv1.3",
   });
+});
+
+test("a rule removes variables of the server and of the connection, but no descriptor", () => {
+  const base = { PATH: "/bin", HOME: "/root", CERTFILE: "/c" };
+  const variables = new Map([["SSLREMOTEIP", "192.0.2.1"], ["PROTO", "TLS"]]);
+  const rules = new Map<string, string | undefined>([
+    ["HOME", undefined],
+    ["SSLREMOTEIP", undefined],
+    ["NONE", undefined],
+    ["SSLCTLFD", undefined],
+    ["A", "1"],
+    ["KEYFILE", "/key"],
+  ]);
+  const of = (delayed: boolean): Record<string, string> => ({
+    ...programEnvironment(base, { variables, delayed }, rules, undefined),
+  });
+  assertEquals(of(false), { PATH: "/bin", CERTFILE: "/c", PROTO: "TLS", A: "1" });
+  assert("SSLCTLFD" in of(true));
 });

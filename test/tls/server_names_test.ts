@@ -36,7 +36,8 @@ interface Made {
   names: ServerNames;
   /** The number of contexts that the runtime has made. */
   count(): number;
-  select(overlay: Record<string, string>, ...asked: string[]): string;
+  /** `undefined` in `overlay`: a rule removes the variable. */
+  select(overlay: Record<string, string | undefined>, ...asked: string[]): string;
   log: string[];
 }
 
@@ -123,6 +124,14 @@ test("SNI_STRICT can come from a rule, and be taken back by one", () => {
   assertStrictEquals(loose.select({ SNI_STRICT: "1" }, "OWN.example"), loose.select({}));
   const strict = made({ ...DEFAULT, SNI_STRICT: "1" });
   assertMatch(strict.select({ SNI_STRICT: "" }, "x.example"), /^context/);
+  assertMatch(strict.select({ SNI_STRICT: undefined }, "x.example"), /^context/);
+});
+
+test("a rule that removes the certificate of a name has the default one sent", () => {
+  const { select } = made({ ...DEFAULT, ...named("a.example") });
+  assertNotStrictEquals(select({}, "a.example"), select({}));
+  const removed = { "CERTFILE:a.example": undefined, "KEYFILE:a.example": undefined };
+  assertStrictEquals(select(removed, "a.example"), select({}));
 });
 
 test("a hostile name is cut and cleaned for the log", () => {

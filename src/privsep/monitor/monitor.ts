@@ -9,6 +9,7 @@ import { FatalError, reason } from "../../errors.ts";
 import { Slots } from "../../program/slots.ts";
 import { startFailure } from "../../reason.ts";
 import { LEFT_STATES } from "../worker_states.ts";
+import { AccessRequests } from "./access_requests.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { Departure, type PhaseEvent } from "./departure.ts";
 import { FileWatcher, wantedFiles } from "./file_watcher.ts";
@@ -67,7 +68,8 @@ export class Monitor {
       inherited: o.inherited === true,
       backlog: options.backlog,
     });
-    const starts = this.#starts = new ProgramStarts({ ...o, slots, grants, rules });
+    const access = new AccessRequests(o.access);
+    const starts = this.#starts = new ProgramStarts({ ...o, slots, grants, rules, access });
     const metrics = this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,
       libc,
@@ -81,6 +83,7 @@ export class Monitor {
       files,
       starts,
       counts: new ConnectionCounts(options, now),
+      access,
       grants,
       metrics,
       named: o.init.resolve ? options.host : undefined,
@@ -145,6 +148,7 @@ export class Monitor {
     // Sent before the files: a worker then reads each file once, and logs its faults once.
     for (const worker of this.#workers.served()) worker.channel.send({ kind: "RELOAD" });
     this.#files.reload();
+    this.o.access?.expire();
   }
 
   /** Sends a signal to every program. */

@@ -1,5 +1,6 @@
 /** The options of the monitor. */
 
+import type { AccessRules } from "../../admit/access_rules.ts";
 import type { Options } from "../../config/options.ts";
 import type { Log } from "../../log.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
@@ -13,6 +14,8 @@ export interface MonitorOptions {
   env: Readonly<Record<string, string | undefined>>;
   /** What every program gets. */
   base: Readonly<Record<string, string>>;
+  /** The rules of --access-dir or --access-cdb. */
+  access?: AccessRules | undefined;
   runtime: Runtime;
   libc: Libc;
   log: Log;

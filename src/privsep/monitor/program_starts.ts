@@ -4,7 +4,7 @@
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
-import { isFromWorker } from "../../config/variables.ts";
+import { isFromWorker, type RuleVariables } from "../../config/variables.ts";
 import { FatalError, reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { programEnvironment } from "../../program/environment.ts";
@@ -15,6 +15,7 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll, programDescriptors, programPipes } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime } from "../../runtime/runtime.ts";
 import type { MessageOf, SlotCounts } from "../messages.ts";
+import type { AccessRequests, RuledProgram } from "./access_requests.ts";
 import type { Grants } from "./grants.ts";
 import { programUser } from "./program_user.ts";
 import type { RulesHistory } from "./rules_history.ts";
@@ -40,7 +41,13 @@ type Answer =
   | Omit<MessageOf<"EXITED">, keyof SlotCounts>
   | Omit<MessageOf<"REFUSED">, keyof SlotCounts>;
 
-const NO_RULES: ReadonlyMap<string, string> = new Map();
+const UNRULED: RuledProgram = { variables: new Map() };
+
+/** A program to start. */
+interface PreparedProgram extends RuledProgram {
+  /** What this connection adds to the environment of every program. */
+  readonly env: Record<string, string>;
+}
 
 export interface StartsOptions {
   options: Options;
@@ -51,6 +58,7 @@ export interface StartsOptions {
   slots: Slots;
   grants: Grants;
   rules: RulesHistory;
+  access: AccessRequests;
   log: Log;
 }
 
@@ -86,23 +94,22 @@ export class ProgramStarts {
     if (worker.waiting.size >= this.#maxWaiting) {
       return this.#refuse(worker, id, TOO_MANY, this.o.grants.takeSlot(worker));
     }
-    let env: Record<string, string>;
+    let program: PreparedProgram;
     try {
-      const rules = request.ruled ? this.o.rules.variables(request) : NO_RULES;
-      env = programEnvironment({}, request, rules, this.o.libc);
+      program = this.#prepare(request);
     } catch (error) {
       return this.#refuse(worker, id, error, this.o.grants.takeSlot(worker));
     }
     const slot = worker.channel.backedUp ? undefined : this.o.grants.takeSlot(worker);
-    if (!slot) return void this.#startLater(worker, id, env);
+    if (!slot) return void this.#startLater(worker, id, program);
     let cancelled: ConnectionError | undefined;
     worker.waiting.set(id, { abort: (why) => cancelled = new ConnectionError(why) });
     // A CANCEL may have arrived with the request.
     queueMicrotask(() => {
       worker.waiting.delete(id);
       const later = worker.channel.backedUp;
-      if (cancelled === undefined && !later) return this.#start(worker, id, env, slot);
-      if (cancelled === undefined) void this.#startLater(worker, id, env, slot);
+      if (cancelled === undefined && !later) return this.#start(worker, id, program, slot);
+      if (cancelled === undefined) void this.#startLater(worker, id, program, slot);
       else this.#refuse(worker, id, cancelled, slot);
     });
   }
@@ -118,10 +125,10 @@ export class ProgramStarts {
   async #startLater(
     worker: Worker,
     id: number,
-    env: Record<string, string>,
+    program: PreparedProgram,
     had?: Slot,
   ): Promise<void> {
-    const size = sizeOf(env);
+    const size = sizeOf(program.env);
     if (worker.waitingSize + size > this.#maxSize) return this.#refuse(worker, id, TOO_MANY, had);
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
@@ -142,20 +149,20 @@ export class ProgramStarts {
       worker.waiting.delete(id);
       worker.waitingSize -= size;
     }
-    this.#start(worker, id, env, slot);
+    this.#start(worker, id, program, slot);
   }
 
   #start(
     worker: Worker,
     id: number,
-    env: Record<string, string>,
+    program: PreparedProgram,
     slot: Slot,
   ): void {
     const { channel, programs } = worker;
     const { delayed } = this.o.options;
     try {
       if (!channel.open || this.over) throw new Error("unable to start a program: too late");
-      const { launched, mine } = this.#launch(env, delayed);
+      const { launched, mine } = this.#launch(program, delayed);
       slot.run();
       programs.set(id, launched);
       launched.exited.then((status = 0) => {
@@ -180,23 +187,48 @@ export class ProgramStarts {
     worker.channel.send({ ...answer, ...grants.counts(granted) });
   }
 
+  /** Everything that rules decide is the monitor's own result: with s6's access rules always, and
+   *  with others if the worker says that there are any. Throws `FatalError` if they deny the peer. */
+  #prepare(request: MessageOf<"START">): PreparedProgram {
+    const { access, rules, libc } = this.o;
+    const { variables, command } = access.program(request) ??
+      (request.ruled ? { variables: rules.variables(request) } : UNRULED);
+    return { env: programEnvironment({}, request, variables, libc), variables, command };
+  }
+
   #launch(
-    env: Record<string, string>,
+    { env, variables, command = this.o.options.command }: PreparedProgram,
     delayed: boolean,
   ): { launched: Launched; mine: number[] } {
-    const { runtime, libc, options, base } = this.o;
+    const { runtime, libc } = this.o;
     const { mine, theirs } = programPipes(libc, delayed);
     try {
       const descriptors = programDescriptors(theirs);
-      const launched = runtime.launch({ ...this.#user!(env), base, descriptors });
+      const base = without(this.o.base, variables);
+      const launched = runtime.launch({ ...this.#user!(env, command), base, descriptors });
       return { launched: watchEnd(launched, this.o), mine };
     } catch (error) {
       closeAll(libc, mine);
-      throw new FatalError(`unable to run ${options.command[0]}: ${reason(error)}`);
+      throw new FatalError(`unable to run ${command[0]}: ${reason(error)}`);
     } finally {
       closeAll(libc, theirs);
     }
   }
+}
+
+/** Returns `base` without what rules remove. The same object if there is nothing to remove: libc has
+ *  converted it. */
+function without(
+  base: Readonly<Record<string, string>>,
+  variables: RuleVariables,
+): Readonly<Record<string, string>> {
+  let left: Record<string, string> | undefined;
+  for (const [name, value] of variables) {
+    if (value !== undefined || !Object.hasOwn(base, name)) continue;
+    left ??= Object.fromEntries(Object.entries(base));
+    delete left[name];
+  }
+  return left ?? base;
 }
 
 function sizeOf(env: Readonly<Record<string, string>>): number {

@@ -18,21 +18,29 @@ import type { LaunchOptions, Runtime } from "../../runtime/runtime.ts";
 type Variables = LaunchOptions["env"];
 type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;
 
-/** Returns a function that makes the launch of the program of `options` with the variables of a
- *  connection. `base`: the environment of every program. Throws `Unsupported`. */
+/** Makes the launch of a program with the variables of a connection. `command`: what rules run in
+ *  place of the program. */
+type MakeLaunch = (env: Variables, command?: readonly string[]) => Launch;
+
+/** Returns a function that makes the launch of the program of `options`. `base`: the environment of
+ *  every program. Throws `Unsupported`. */
 export function programUser(
   { command, uid, gid, groups = [] }: Pick<Options, "command" | "uid" | "gid" | "groups">,
   runtime: Runtime,
   base: Variables = {},
-): (env: Variables) => Launch {
-  if (uid === undefined && gid === undefined) return (env) => ({ command, env });
+): MakeLaunch {
+  if (uid === undefined && gid === undefined) {
+    return (env, own = command) => ({ command: own, env });
+  }
   const utf8 = isUtf8(command, base);
   if (runtime.switchesUser && groups.length === 0 && utf8) {
     const user = { uid, gid };
     const other = { command, uid, gid };
-    let byBytes: ((env: Variables) => Launch) | undefined;
-    return (env) =>
-      isUtf8([], env) ? { command, user, env } : (byBytes ??= withSetpriv(other, runtime))(env);
+    let byBytes: MakeLaunch | undefined;
+    return (env, own = command) =>
+      isUtf8(own === command ? [] : own, env)
+        ? { command: own, user, env }
+        : (byBytes ??= withSetpriv(other, runtime))(env, own);
   }
   return withSetpriv({ command, uid, gid, groups }, runtime);
 }
@@ -49,7 +57,7 @@ function withSetpriv(
     groups?: readonly number[] | undefined;
   },
   runtime: Runtime,
-): (env: Variables) => Launch {
+): MakeLaunch {
   const what = groups.length > 0
     ? "set supplementary groups ($GIDLIST)"
     : "switch user or group (-u, -g)";
@@ -62,15 +70,17 @@ function withSetpriv(
     "--",
   ];
   const plain = [...who, ...command];
-  return (all) => {
+  return (all, own = command) => {
     const env: Record<string, string> = {};
     const later: string[] = [];
     for (const [name, value] of Object.entries(all)) {
       if (isConnectionVariable(name)) env[name] = value;
       else later.push(`${name}=${value}`);
     }
-    if (later.length === 0) return { command: plain, argv0: "setpriv", env };
-    const [name = "", ...args] = command;
+    if (later.length === 0) {
+      return { command: own === command ? plain : [...who, ...own], argv0: "setpriv", env };
+    }
+    const [name = "", ...args] = own;
     if (name.includes("=")) { // env(1) would take it for a variable
       throw new Unsupported(
         `give ${name} the variables of a rule`,

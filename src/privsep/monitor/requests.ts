@@ -10,6 +10,7 @@ import { EXIT, FatalError, reason, UsageError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { startFailure } from "../../reason.ts";
 import { type Handlers, stateAfter, type WorkerMessage } from "../messages.ts";
+import type { AccessRequests } from "./access_requests.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Grants } from "./grants.ts";
 import type { HandOver } from "./hand_over.ts";
@@ -25,6 +26,7 @@ export interface RequestsOptions {
   readonly files: HandOver;
   readonly starts: ProgramStarts;
   readonly counts: ConnectionCounts;
+  readonly access: AccessRequests;
   readonly grants: Grants;
   /** With --metrics. */
   readonly metrics: MonitorMetrics<Worker> | undefined;
@@ -41,7 +43,7 @@ export class Requests {
   readonly #handlers: Handlers<"worker", [Worker]>;
 
   constructor(readonly o: RequestsOptions) {
-    const { files, starts, counts, grants } = o;
+    const { files, starts, counts, grants, access } = o;
     this.#handlers = {
       RESOLVED: ({ ip }) => this.#resolved(ip),
       READY: (_, worker) => this.#ready(worker),
@@ -57,6 +59,7 @@ export class Requests {
       TAKE: (request, worker) => counts.take(worker, request),
       CHECK: (request, worker) => counts.check(worker, request),
       RELEASE: (request, worker) => counts.release(worker, request),
+      RULES: (request, worker) => access.answer(worker, request),
       WANT: (_, worker) => grants.want(worker),
       RETURN: ({ count }, worker) => grants.takeBack(worker, count),
       PLACED: (_, worker) => this.#metrics.placed(worker),

@@ -83,7 +83,7 @@ export class RulesHistory {
 
   /** Returns the variables for a peer. Throws `FatalError` if no recent version of the rules admits
    *  the peer: the worker lies. */
-  variables(peer: NamedPeer): Map<string, string> {
+  variables(peer: NamedPeer): Map<string, string | undefined> {
     const oldest = this.o.now() - this.#memory;
     while ((this.#states.at(-1)?.retired ?? Infinity) < oldest) this.#forget();
     let refusal: unknown;
@@ -118,9 +118,9 @@ export interface NamedPeer {
 export function programRules(
   { early, late }: { early: RuleBook | undefined; late: RuleBook | undefined },
   { ip, host, info }: NamedPeer,
-): Map<string, string> {
+): Map<string, string | undefined> {
   parseIp(ip);
-  const variables = new Map<string, string>();
+  const variables = new Map<string, string | undefined>();
   const peer = {
     ip,
     ...(host ? { host: host.toLowerCase() } : {}),

@@ -29,6 +29,7 @@ import { FROM_MONITOR, FROM_WORKER, type Handlers, type MonitorMessage } from ".
 import { sandbox } from "../sandbox.ts";
 import { FileUpdates } from "./file_updates.ts";
 import { WorkerMetrics } from "./metrics.ts";
+import { RemoteAccess } from "./remote_access.ts";
 import { RemoteLimiter } from "./remote_limiter.ts";
 import { RemotePrograms } from "./remote_programs.ts";
 import { type StopEvent, STOPS, type WorkerStage } from "./stopping.ts";
@@ -64,6 +65,7 @@ function otherVersion(monitor: string | undefined): FatalError {
 class WorkerProcess {
   readonly #programs: RemotePrograms;
   readonly #limiter: RemoteLimiter;
+  readonly #access: RemoteAccess;
   readonly #files: FileUpdates;
   readonly #initialized = Promise.withResolvers<unknown>();
   readonly #listening = Promise.withResolvers<number>();
@@ -80,6 +82,7 @@ class WorkerProcess {
   constructor(readonly runtime: Runtime, readonly libc: Libc, readonly channel: ToMonitor) {
     this.#programs = new RemotePrograms(runtime, channel);
     this.#limiter = new RemoteLimiter(channel);
+    this.#access = new RemoteAccess(channel);
     this.#files = new FileUpdates(new HandedFiles(libc), channel, (count) => this.#take(count));
     this.#listening.promise.catch(() => {}); // awaited after all is prepared
     channel.take({ message: (one) => this.#receive(one), broken: () => this.#orphaned() });
@@ -141,6 +144,7 @@ class WorkerProcess {
       files: this.#files.files,
       programs: this.#programs,
       handler: await loadHandler(options),
+      access: this.#access.looks,
       pending: share(init),
       announce: log.mutedBy(muted),
       ...(workers > 1 && canLimit(options, env) ? { limiter: this.#limiter } : {}),
@@ -194,6 +198,7 @@ class WorkerProcess {
     EXITED: (message) => this.#programs.exited(message),
     SLOTS: (message) => this.#programs.slots(message),
     VERDICT: (message) => this.#limiter.verdict(message),
+    RULED: (message) => this.#access.ruled(message),
     RELOAD: () => this.#files.reload(),
     DRAIN: () => this.#stop("DRAIN"),
     GATHER: (message) => this.#metrics?.gather(message),
@@ -254,6 +259,7 @@ class WorkerProcess {
   #orphaned(): void {
     this.#programs.orphan();
     this.#limiter.orphan();
+    this.#access.orphan();
     this.#stop("orphaned");
   }
 

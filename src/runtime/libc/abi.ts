@@ -24,6 +24,8 @@ export interface Constants {
   readonly O_NONBLOCK: number;
   readonly O_CLOEXEC: number;
   readonly O_NOCTTY: number;
+  readonly O_NOFOLLOW: number;
+  readonly O_DIRECTORY: number;
   readonly F_DUPFD_CLOEXEC: number;
   readonly MSG_DONTWAIT: number;
   readonly MSG_NOSIGNAL: number;
@@ -49,7 +51,7 @@ export interface Abi {
   readonly variadicFill: number;
 }
 
-const LINUX: Constants = {
+const LINUX: Omit<Constants, "O_NOFOLLOW" | "O_DIRECTORY"> = {
   SOL_SOCKET: 1,
   SO_REUSEADDR: 2,
   SO_REUSEPORT: 15,
@@ -79,6 +81,8 @@ const DARWIN: Constants = {
   O_NONBLOCK: 0x4,
   O_CLOEXEC: 0x1000000,
   O_NOCTTY: 0x20000,
+  O_NOFOLLOW: 0x100,
+  O_DIRECTORY: 0x100000,
   F_DUPFD_CLOEXEC: 67,
   MSG_DONTWAIT: 0x80,
   MSG_NOSIGNAL: 0, // the runtimes ignore SIGPIPE
@@ -109,7 +113,9 @@ const COMMON: Record<string, Signature> = {
   send: f("i64", "i32", "memory", "u64", "i32"),
   connect: f("i32", "i32", "memory", "u32"),
   shutdown: f("i32", "i32", "i32"),
-  open: f("i32", "memory", "i32"), // variadic, but without O_CREAT there is no third argument
+  // Variadic, but without O_CREAT there is no mode.
+  open: f("i32", "memory", "i32"),
+  openat: f("i32", "i32", "memory", "i32"),
   close: f("i32", "i32"),
   read: f("i64", "i32", "memory", "u64"),
   pread: f("i64", "i32", "memory", "u64", "i64"),
@@ -203,7 +209,9 @@ function linux(arch: "x64" | "arm64"): Abi {
     library: "libc.so.6",
     signatures: { ...COMMON, ...ON_LINUX },
     errnoSymbol: "__errno_location",
-    constants: LINUX,
+    constants: arch === "x64"
+      ? { ...LINUX, O_NOFOLLOW: 0x20000, O_DIRECTORY: 0x10000 }
+      : { ...LINUX, O_NOFOLLOW: 0x8000, O_DIRECTORY: 0x4000 },
     seccomp: arch === "x64" ? 317 : 277,
     getdents64: arch === "x64" ? 217 : 61,
     variadicFill: 0,

@@ -59,6 +59,7 @@ const AFTER: Readonly<Record<WorkerKind, string>> = {
   WANT: "   -         -         serving draining left -",
   RETURN: " -         -         serving draining left settled",
   GOOD: "   starting  listening serving draining left settled",
+  RULES: "  -         -         serving draining left -",
 };
 
 const LIVING: readonly WorkerState[] = WORKER_STATES.filter((state) => state !== "ended");
@@ -121,12 +122,15 @@ const VALID: Partial<Record<WorkerKind, WorkerMessage>> = {
   },
 };
 
-/** Brings a worker into a state. `named`: the host is a name. */
+/** Brings a worker into a state in which `kind` is valid if it ever is. */
 async function bring(
   state: WorkerState,
-  named: boolean,
+  kind: WorkerKind,
 ): Promise<{ made: Staged; puppet: Puppet }> {
-  const made = await stage({ fake: true, argv: ["--metrics", "127.0.0.1:0"], named });
+  const named = kind === "RESOLVED"; // the host is a name
+  const rules = kind === "RULES" ? ["--access-cdb", "/nowhere"] : [];
+  const argv = ["--metrics", "127.0.0.1:0", ...rules];
+  const made = await stage({ fake: true, argv, named });
   const [puppet] = made.puppets as [Puppet];
   await puppet.hear("INIT");
   puppet.dropDescriptors();
@@ -167,7 +171,7 @@ async function why({ made, puppet }: { made: Staged; puppet: Puppet }): Promise<
 for (const state of LIVING) {
   test(`the monitor obeys the table while a worker is ${state}`, { timeout: 120_000 }, async () => {
     for (const kind of KINDS) {
-      const one = await bring(state, kind === "RESOLVED");
+      const one = await bring(state, kind);
       const message = VALID[kind] ?? Object.values(SAMPLES).find((one) => one.kind === kind);
       one.puppet.send(message as WorkerMessage);
       // The next frame always ends the worker. The reason shows whether the first one already did.

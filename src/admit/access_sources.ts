@@ -1,0 +1,124 @@
+/** Where s6's access rules are: in a folder, or in a cdb file made of one. A folder is read for
+ *  each look-up, so that a change counts at once; a file is checked once a second. */
+
+import type { CdbReader } from "../codec/cdb.ts";
+import {
+  type AccessKey,
+  accessPath,
+  type AccessRule,
+  type AccessVariable,
+  decodeAccessRule,
+  decodeEnvFile,
+  decodeExec,
+  isAccessVariable,
+  MAX_PART,
+  MAX_VARIABLES,
+} from "../codec/s6_rules.ts";
+import { reason } from "../errors.ts";
+import { type FolderCalls, type HeldFolder, holdFolder } from "../files/held_folder.ts";
+import { PathRules } from "../files/rules_file.ts";
+import { RulesDatabase } from "./rules_database.ts";
+
+/** Returns the rule of a key; undefined: there is none. Throws an Error that begins with a path. */
+export type FindAccessRule = (key: AccessKey) => AccessRule | undefined;
+
+export interface AccessSource {
+  /** Calls `use` once. All look-ups in it are of one version of a file, or beneath one opened
+   *  folder. Throws what `use` throws, and an Error that begins with a path. */
+  lookUp<T>(use: (find: FindAccessRule) => T): T;
+  /** Makes the next look-up check the file. */
+  expire(): void;
+}
+
+/** Rules in a folder. Without `libc` it is read by paths (files/held_folder.ts). */
+export class AccessFolder implements AccessSource {
+  constructor(readonly path: string, readonly libc: FolderCalls | undefined) {}
+
+  lookUp<T>(use: (find: FindAccessRule) => T): T {
+    const root = holdFolder(this.path, this.libc);
+    const held = new Map<AccessKey["folder"], HeldFolder | undefined>();
+    try {
+      return use(({ folder, name }) => {
+        if (!held.has(folder)) held.set(folder, root.folder(folder));
+        const rule = held.get(folder)?.folder(name);
+        try {
+          return rule && readRule(rule);
+        } finally {
+          rule?.close();
+        }
+      });
+    } finally {
+      for (const folder of held.values()) folder?.close();
+      root.close();
+    }
+  }
+
+  expire(): void {}
+}
+
+/** Reads the rule in a folder. A folder with neither `allow` nor `deny` has none. */
+export function readRule(folder: HeldFolder): AccessRule | undefined {
+  if (folder.state("allow") === "readable") {
+    const env = folder.folder("env");
+    try {
+      return { deny: false, env: env ? readEnv(env) : [], exec: readExec(folder) };
+    } finally {
+      env?.close();
+    }
+  }
+  return folder.state("deny") === "absent" ? undefined : { deny: true };
+}
+
+function readEnv(folder: HeldFolder): AccessVariable[] {
+  const names = folder.names().filter((name) => !name.startsWith(".") && isAccessVariable(name));
+  if (names.length > MAX_VARIABLES) {
+    throw new Error(`${folder.path}: more than ${MAX_VARIABLES} variables`);
+  }
+  return names.map((name) => {
+    const bytes = folder.read(name, MAX_PART + 1);
+    if (!bytes) throw new Error(`${folder.path}/${name}: no such file`);
+    return [name, decoding(`${folder.path}/${name}`, () => decodeEnvFile(bytes))];
+  });
+}
+
+function readExec(folder: HeldFolder): string | undefined {
+  const bytes = folder.read("exec", MAX_PART + 1);
+  return bytes && decoding(`${folder.path}/exec`, () => decodeExec(bytes));
+}
+
+/** Rules in a cdb file. */
+export class AccessCdb implements AccessSource {
+  readonly #database: RulesDatabase;
+
+  /** `now`: milliseconds since any point in time. */
+  constructor(readonly path: string, now: () => number) {
+    this.#database = new RulesDatabase(new PathRules(path), now);
+  }
+
+  lookUp<T>(use: (find: FindAccessRule) => T): T {
+    const state = this.#database.current();
+    if (state.is === "failed") throw new Error(`${this.path}: ${state.why}`);
+    if (state.is === "missing") throw new Error(`${this.path}: no such file`);
+    return use((key) => this.#find(state.rules.reader, key));
+  }
+
+  expire(): void {
+    this.#database.expire();
+  }
+
+  #find(reader: CdbReader, key: AccessKey): AccessRule | undefined {
+    const path = accessPath(key);
+    return decoding(`${this.path}: ${path}`, () => {
+      const value = reader.find(new TextEncoder().encode(path));
+      return value && decodeAccessRule(value);
+    });
+  }
+}
+
+function decoding<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (cause) {
+    throw new Error(`${what}: ${reason(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,193 @@
+/** A folder that is held open while files in it are read. With libc, a name is opened beneath the
+ *  descriptor of its folder, so that nothing renamed meanwhile leads elsewhere. Without libc
+ *  (Deno without FFI) each step is checked by its path. Links below the first folder are refused:
+ *  they could lead out of it. */
+
+import fs from "node:fs";
+import { concat } from "../codec/bytes.ts";
+import type { Libc } from "../runtime/libc/libc.ts";
+import { systemReason } from "./files.ts";
+import { fsPath, openRegular } from "./regular_file.ts";
+
+/** The calls that are needed of libc. */
+export type FolderCalls = Pick<Libc, "open" | "openIn" | "close" | "readAt">;
+
+/** What a process may do with a file. */
+export type FileState = "readable" | "unreadable" | "absent";
+
+/** A folder. Names may have no slash. All methods throw an Error that begins with the path if the
+ *  system refuses, or if there is a link. */
+export interface HeldFolder {
+  readonly path: string;
+  /** Holds a folder in this one; undefined: there is none. The caller closes it. */
+  folder(name: string): HeldFolder | undefined;
+  /** Whether a file may be read. Does not read it. */
+  state(name: string): FileState;
+  /** Up to `max` bytes of a file; undefined: there is none. */
+  read(name: string, max: number): Uint8Array | undefined;
+  /** The names in this folder, sorted. */
+  names(): string[];
+  close(): void;
+}
+
+/** Opens a folder; `path` may be a link to it. Throws as the methods do. */
+export function holdFolder(path: string, libc: FolderCalls | undefined): HeldFolder {
+  return attempt(path, () => {
+    if (libc) return new OpenFolder(path, libc, libc.open(path));
+    if (!fs.statSync(fsPath(path)).isDirectory()) throw new Error("not a directory");
+    return new PathFolder(path);
+  });
+}
+
+class OpenFolder implements HeldFolder {
+  constructor(readonly path: string, readonly libc: FolderCalls, readonly fd: number) {}
+
+  folder(name: string): HeldFolder | undefined {
+    const path = this.#at(name);
+    const fd = attempt(path, () => unlessAbsent(() => this.libc.openIn(this.fd, name, true)));
+    return fd === undefined ? undefined : new OpenFolder(path, this.libc, fd);
+  }
+
+  state(name: string): FileState {
+    return attempt(this.#at(name), () => {
+      try {
+        const fd = unlessAbsent(() => this.libc.openIn(this.fd, name));
+        if (fd === undefined) return "absent";
+        this.libc.close(fd);
+        return "readable";
+      } catch (error) {
+        if (codeOf(error) === "EACCES") return "unreadable";
+        throw error;
+      }
+    });
+  }
+
+  read(name: string, max: number): Uint8Array | undefined {
+    return attempt(this.#at(name), () => {
+      const fd = unlessAbsent(() => this.libc.openIn(this.fd, name));
+      if (fd === undefined) return undefined;
+      try {
+        // By offset: the system refuses that for a pipe or a terminal, which has no content.
+        return readUpTo(max, (length, at) => this.libc.readAt(fd, length, at));
+      } finally {
+        this.libc.close(fd);
+      }
+    });
+  }
+
+  names(): string[] {
+    return namesIn(this.path);
+  }
+
+  close(): void {
+    this.libc.close(this.fd);
+  }
+
+  #at(name: string): string {
+    return pathIn(this.path, name);
+  }
+}
+
+class PathFolder implements HeldFolder {
+  constructor(readonly path: string) {}
+
+  folder(name: string): HeldFolder | undefined {
+    const path = pathIn(this.path, name);
+    return attempt(path, () => {
+      const stat = unlinked(path);
+      if (stat && !stat.isDirectory()) throw new Error("not a directory");
+      return stat && new PathFolder(path);
+    });
+  }
+
+  state(name: string): FileState {
+    const path = pathIn(this.path, name);
+    return attempt(path, () => {
+      if (!unlinked(path)) return "absent";
+      try {
+        fs.accessSync(fsPath(path), fs.constants.R_OK);
+        return "readable";
+      } catch (error) {
+        if (codeOf(error) === "EACCES") return "unreadable";
+        throw error;
+      }
+    });
+  }
+
+  read(name: string, max: number): Uint8Array | undefined {
+    const path = pathIn(this.path, name);
+    return attempt(path, () => {
+      if (!unlinked(path)) return undefined;
+      const fd = openRegular(path);
+      try {
+        return readUpTo(max, (length, at) => {
+          const bytes = new Uint8Array(length);
+          return bytes.subarray(0, fs.readSync(fd, bytes, 0, length, at));
+        });
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  }
+
+  names(): string[] {
+    return namesIn(this.path);
+  }
+
+  close(): void {}
+}
+
+/** `read` returns up to `length` bytes at an offset; none at the end. */
+function readUpTo(max: number, read: (length: number, at: number) => Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let got = 0; got < max;) {
+    const part = read(max - got, got);
+    if (part.length === 0) break;
+    got += part.length;
+    parts.push(part);
+  }
+  return concat(parts);
+}
+
+/** A name that the folder gets meanwhile, or loses, is no matter: each is opened by itself. */
+function namesIn(path: string): string[] {
+  return attempt(path, () => fs.readdirSync(fsPath(path)).sort());
+}
+
+/** The state of a file or folder; undefined: there is none. Throws for a link. */
+function unlinked(path: string): fs.Stats | undefined {
+  const stat = unlessAbsent(() => fs.lstatSync(fsPath(path)));
+  if (stat?.isSymbolicLink()) throw new Error("a link");
+  return stat;
+}
+
+function unlessAbsent<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function pathIn(folder: string, name: string): string {
+  if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) {
+    throw new Error(`${folder}: a name that leads out of it`);
+  }
+  return `${folder}/${name}`;
+}
+
+function attempt<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (cause) {
+    const code = codeOf(cause);
+    const why = code === "ELOOP" ? "a link" : systemReason(cause);
+    throw Object.assign(new Error(`${path}: ${why}`, { cause }), code ? { code } : {});
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : undefined;
+}

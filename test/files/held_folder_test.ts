@@ -1,0 +1,141 @@
+/** Folders whose files are opened beneath them, with libc and without. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { type HeldFolder, holdFolder } from "../../src/files/held_folder.ts";
+import { thisRuntime } from "../runtime/kits.ts";
+import { openFiles } from "../privsep/puppet.ts";
+
+execFileSync("true"); // the first program opens a descriptor that stays
+const { libc } = await thisRuntime();
+const WAYS = [["with libc", libc], ["by paths", undefined]] as const;
+const text = (bytes: Uint8Array | undefined): string | undefined =>
+  bytes && new TextDecoder().decode(bytes);
+
+/** Runs `run` with a new folder, and checks that no descriptor stays open. */
+function withFolder(
+  calls: typeof libc,
+  run: (path: string, hold: (path: string) => HeldFolder) => void,
+): void {
+  const path = mkdtempSync(join(tmpdir(), "held-"));
+  const before = openFiles().length;
+  const held: HeldFolder[] = [];
+  try {
+    run(path, (path) => {
+      const folder = holdFolder(path, calls);
+      held.push(folder);
+      return folder;
+    });
+    for (const folder of held) folder.close();
+    assert.equal(openFiles().length, before);
+  } finally {
+    rmSync(path, { recursive: true });
+  }
+}
+
+for (const [way, calls] of WAYS) {
+  test(`files and folders are found, ${way}`, () => {
+    withFolder(calls, (path, hold) => {
+      mkdirSync(join(path, "sub"));
+      writeFileSync(join(path, "a"), "content");
+      writeFileSync(join(path, "sub", "b"), "x".repeat(100_000));
+      symlinkSync(path, join(path, "..", "to-" + path.split("/").at(-1)));
+      const top = hold(path);
+      assert.deepEqual(top.names(), ["a", "sub"]);
+      assert.equal(text(top.read("a", 4)), "cont");
+      assert.equal(text(top.read("a", 4096)), "content");
+      assert.equal(top.read("c", 4096), undefined);
+      assert.deepEqual(["a", "c", "sub"].map((name) => top.state(name)), [
+        "readable",
+        "absent",
+        "readable",
+      ]);
+      assert.equal(top.folder("none"), undefined);
+      const sub = top.folder("sub") as HeldFolder;
+      assert.equal(sub.path, join(path, "sub"));
+      assert.equal(sub.read("b", 100_001)?.length, 100_000);
+      sub.close();
+      const link = join(path, "..", "to-" + path.split("/").at(-1));
+      assert.deepEqual(hold(link).names(), ["a", "sub"]); // the folder itself may be a link
+      rmSync(link);
+    });
+  });
+
+  test(`links below the folder are refused, ${way}`, () => {
+    withFolder(calls, (path, hold) => {
+      mkdirSync(join(path, "real"));
+      writeFileSync(join(path, "file"), "x");
+      symlinkSync("real", join(path, "folder"));
+      symlinkSync("file", join(path, "link"));
+      symlinkSync("/etc/passwd", join(path, "out"));
+      const top = hold(path);
+      for (const name of ["link", "out"]) {
+        assert.throws(() => top.read(name, 10), new RegExp(`/${name}: a link$`));
+        assert.throws(() => top.state(name), /: a link$/);
+      }
+      assert.throws(() => top.folder("folder"), /\/folder: (a link|not a directory)$/);
+      assert.throws(() => top.folder("file"), /\/file: not a directory$/);
+    });
+  });
+
+  test(`a name that leads out is refused before it is opened, ${way}`, () => {
+    withFolder(calls, (path, hold) => {
+      const top = hold(path);
+      for (const name of ["", ".", "..", "a/b", "../x", "/etc/passwd", "a\0b"]) {
+        assert.throws(() => top.read(name, 10), /leads out/);
+        assert.throws(() => top.state(name), /leads out/);
+        assert.throws(() => top.folder(name), /leads out/);
+      }
+    });
+  });
+
+  test(`what is no file is not read, and no pipe is waited for, ${way}`, () => {
+    withFolder(calls, (path, hold) => {
+      mkdirSync(join(path, "folder"));
+      execFileSync("mkfifo", [join(path, "pipe")]);
+      const top = hold(path);
+      for (const name of ["folder", "pipe"]) {
+        assert.throws(() => top.read(name, 10), new RegExp(`${path}/${name}: `));
+      }
+      assert.throws(() => holdFolder(join(path, "none"), calls), {
+        code: "ENOENT",
+        message: `${path}/none: no such file or directory`,
+      });
+    });
+  });
+
+  const skip = process.getuid?.() === 0 && "root may read everything";
+  test(`a file that may not be read is told from one that is not there, ${way}`, { skip }, () => {
+    withFolder(calls, (path, hold) => {
+      writeFileSync(join(path, "a"), "");
+      chmodSync(join(path, "a"), 0);
+      assert.equal(hold(path).state("a"), "unreadable");
+      assert.throws(() => hold(path).read("a", 1), /permission denied/);
+    });
+  });
+}
+
+test("with libc, files are opened beneath the held folder, wherever its path leads now", () => {
+  withFolder(libc, (path, hold) => {
+    mkdirSync(join(path, "one"));
+    writeFileSync(join(path, "one", "a"), "old");
+    const one = hold(join(path, "one"));
+    renameSync(join(path, "one"), join(path, "two"));
+    mkdirSync(join(path, "one"));
+    writeFileSync(join(path, "one", "a"), "new");
+    assert.equal(text(one.read("a", 10)), "old");
+  });
+});

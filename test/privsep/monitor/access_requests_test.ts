@@ -1,0 +1,193 @@
+/** s6's access rules in the monitor: a worker chooses among the rules by what it claims of its client, and
+ *  nothing else. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import type { MessageOf } from "../../../src/privsep/messages.ts";
+import { lookUp } from "../../../src/runtime/look_up.ts";
+import { type AccessTree, writeTree } from "../../admit/access_trees.ts";
+import { within } from "../../runtime/tools.ts";
+import { type Puppet, serving, settled, type StageOptions } from "../puppet.ts";
+
+const TREE: AccessTree = {
+  "ip4/192.0.2.1_32": { env: { WHO: "one", INHERITED: "", SSLREMOTEIP: "" }, exec: "echo one" },
+  "ip4/192.0.2.2_32": { env: { WHO: "two" }, exec: "echo two" },
+  "ip4/192.0.2.3_32": "deny",
+  "ip4/192.0.2.0_24": { env: { LD_LIBRARY_PATH: "/ours", KEYFILE: "/key" } },
+  "reversedns/example.org": { exec: "echo name" },
+};
+
+type Made = Awaited<ReturnType<typeof serving>>;
+
+async function withRules(
+  options: StageOptions,
+  run: (made: Made, puppet: Puppet, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "access-"));
+  writeTree(folder, TREE);
+  const { argv = [], ...rest } = options;
+  const made = await serving({
+    argv: [...argv, "--access-dir", folder],
+    base: { PATH: "/usr/bin:/bin", INHERITED: "yes" },
+    fake: true,
+    ...rest,
+  });
+  try {
+    await run(made, made.puppets[0] as Puppet, folder);
+  } finally {
+    await made.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+let last = 0;
+
+/** What the worker says of a client when it asks for a program. */
+function start(puppet: Puppet, claim: Partial<MessageOf<"START">>): void {
+  puppet.send({
+    kind: "START",
+    id: ++last,
+    delayed: false,
+    ruled: false,
+    ip: "192.0.2.9",
+    host: "",
+    info: "",
+    variables: new Map([["SSLREMOTEIP", "192.0.2.9"], ["PROTO", "TLS"]]),
+    ...claim,
+  });
+}
+
+/** The command and environment of the program that the monitor starts. */
+async function started(made: Made, puppet: Puppet, claim: Partial<MessageOf<"START">>) {
+  const before = made.programs.length;
+  start(puppet, claim);
+  await puppet.hear("STARTED");
+  puppet.dropDescriptors();
+  assert.equal(made.programs.length, before + 1);
+  const { command, env, base } = made.programs.at(-1) ?? {};
+  return { command, env: { ...base, ...env } };
+}
+
+async function refused(puppet: Puppet, claim: Partial<MessageOf<"START">>): Promise<string> {
+  start(puppet, claim);
+  return (await puppet.hear("REFUSED")).why;
+}
+
+const CLAIMS = [false, true]; // of `ruled`: the worker's word does not matter
+
+test("a program is what the rule of the claimed address says, and no other", async () => {
+  const execlineb = lookUp("execlineb");
+  await withRules({}, async (made, puppet) => {
+    for (const ruled of CLAIMS) {
+      const one = await started(made, puppet, { ip: "192.0.2.1", ruled });
+      assert.deepEqual(one.command, [execlineb, "-c", "echo one"]);
+      assert.deepEqual(one.env, { PATH: "/usr/bin:/bin", PROTO: "TLS", WHO: "one" });
+      const two = await started(made, puppet, { ip: "192.0.2.2", host: "example.org", ruled });
+      assert.deepEqual(two.command, [execlineb, "-c", "echo two"]);
+      const plain = await started(made, puppet, { ruled });
+      assert.deepEqual(plain.command, ["cat"]);
+      assert.deepEqual(plain.env, {
+        PATH: "/usr/bin:/bin",
+        INHERITED: "yes",
+        PROTO: "TLS",
+        SSLREMOTEIP: "192.0.2.9",
+        LD_LIBRARY_PATH: "/ours",
+      });
+      const named = await started(made, puppet, {
+        ip: "198.51.100.1",
+        host: "A.Example.ORG",
+        ruled,
+      });
+      assert.deepEqual(named.command, [execlineb, "-c", "echo name"]);
+    }
+  });
+});
+
+test("a client that no rule allows gets no program, whatever the worker says", async () => {
+  await withRules({}, async (_made, puppet) => {
+    for (const ruled of CLAIMS) {
+      for (
+        const claim of [
+          { ip: "192.0.2.3", host: "example.org" },
+          { ip: "198.51.100.1" },
+          { ip: "198.51.100.1", host: "example.net" },
+          { ip: "198.51.100.1", host: "../../ip4/192.0.2.1_32" },
+          { ip: "198.51.100.1", host: "x/../example.org" },
+        ]
+      ) {
+        const why = await refused(puppet, { ...claim, ruled });
+        assert.equal(why, "the rules deny this connection", JSON.stringify(claim));
+      }
+      assert.match(await refused(puppet, { ip: "../192.0.2.1", ruled }), /^ip: address/);
+    }
+  });
+});
+
+test("with -H no name that a worker claims counts", async () => {
+  await withRules({ argv: ["-H"] }, async (_made, puppet) => {
+    const why = await refused(puppet, { ip: "198.51.100.1", host: "example.org" });
+    assert.equal(why, "the rules deny this connection");
+    puppet.send({ kind: "RULES", id: 1, by: "address", ip: "198.51.100.1", host: "" });
+    const { verdict } = await puppet.hear("RULED");
+    assert.deepEqual(verdict, { allow: false, env: [], kind: "any" });
+    puppet.send({ kind: "RULES", id: 2, by: "host", ip: "198.51.100.1", host: "example.org" });
+    assert.equal((await puppet.hear("RULED")).verdict.allow, false);
+  });
+});
+
+test("a worker gets verdict and variables, and no command", async () => {
+  await withRules({}, async (_made, puppet) => {
+    const ask = async (by: "address" | "host", ip: string, host = "") => {
+      puppet.send({ kind: "RULES", id: 7, by, ip, host });
+      const { id, verdict } = await puppet.hear("RULED");
+      assert.equal(id, 7);
+      return { ...verdict, env: verdict.env.toSorted() };
+    };
+    assert.deepEqual(await ask("address", "192.0.2.1"), {
+      allow: true,
+      env: [["INHERITED", null], ["SSLREMOTEIP", null], ["WHO", "one"]],
+      rule: "ip4/192.0.2.1_32",
+      kind: "address",
+    });
+    assert.deepEqual(await ask("address", "198.51.100.1"), { allow: true, env: [] });
+    assert.deepEqual(await ask("host", "198.51.100.1", "MX.example.org"), {
+      allow: true,
+      env: [],
+      rule: "reversedns/example.org",
+      kind: "host",
+    });
+    assert.deepEqual(await ask("host", "198.51.100.1"), { allow: false, env: [], kind: "any" });
+  });
+});
+
+test("rules that changed after the verdict decide what runs", async () => {
+  await withRules({}, async (made, puppet, folder) => {
+    puppet.send({ kind: "RULES", id: 1, by: "address", ip: "192.0.2.2", host: "" });
+    assert.equal((await puppet.hear("RULED")).verdict.allow, true);
+    writeFileSync(join(folder, "ip4/192.0.2.2_32/exec"), "echo new");
+    const { command } = await started(made, puppet, { ip: "192.0.2.2" });
+    assert.equal(command?.at(-1), "echo new");
+    rmSync(join(folder, "ip4/192.0.2.2_32/allow"));
+    writeFileSync(join(folder, "ip4/192.0.2.2_32/deny"), "");
+    assert.equal(await refused(puppet, { ip: "192.0.2.2" }), "the rules deny this connection");
+  });
+});
+
+test("a question that cannot be valid ends the worker", async () => {
+  await withRules({}, async (made, puppet) => {
+    puppet.send({ kind: "RULES", id: 1, by: "address", ip: "not an address", host: "" });
+    await within(puppet.ended, "end of the worker");
+    await settled("a line", () => made.lines.length > 0);
+    assert.match(made.lines.join("\n"), /was ended: ip: /);
+  });
+  const made = await serving({ fake: true });
+  const [puppet] = made.puppets as [Puppet];
+  puppet.send({ kind: "RULES", id: 1, by: "address", ip: "192.0.2.1", host: "" });
+  await within(puppet.ended, "end of the worker");
+  await settled("a line", () => made.lines.length > 0);
+  assert.match(made.lines.join("\n"), /was ended: privsep: rules: there are none/);
+  await made.close();
+});
