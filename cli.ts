@@ -21,6 +21,15 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   async sslclient() {
     return (await import("./src/commands/sslclient.ts")).sslclient;
   },
+  async sslcat() {
+    return (await import("./src/commands/sslcat.ts")).sslcat;
+  },
+  async sslconnect() {
+    return (await import("./src/commands/sslconnect.ts")).sslconnect;
+  },
+  async "https@"() {
+    return (await import("./src/commands/https_at.ts")).httpsAt;
+  },
   async tcprules() {
     const { tcprules } = await import("./src/commands/tcprules.ts");
     return (call) => tcprules(call.argv, call);
@@ -55,10 +64,20 @@ async function main(): Promise<number> {
     },
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
+    write: writeBytes,
     main: MAIN,
     runtime: currentRuntime,
   };
   return await command(call);
+}
+
+/** Writes to stdout and waits until the bytes are out, so that no more than one chunk is queued. */
+function writeBytes(bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // The callback gets the error too; without a listener the event would end the process.
+    if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", () => {});
+    process.stdout.write(bytes, (error) => error ? reject(error) : resolve());
+  });
 }
 
 process.exit(await main());

@@ -1,8 +1,7 @@
 #!/bin/sh
 # Builds one executable. Needs sh, Node and npm, and installs everything else below the project.
 #
-#   ./compile.sh        dist/sslserver with Bun, and the names sslclient, tcprules and
-#                       tcprulescheck beside it
+#   ./compile.sh        dist/sslserver with Bun, and links with its other names beside it
 #   ./compile.sh deno   dist/sslserver-deno with `deno compile`; DENORT_BIN names a base executable
 #                       already at hand, otherwise Deno downloads its own
 #   ./compile.sh all    dist/sslserver-TARGET with Bun, for every target below; the base executables
@@ -172,7 +171,7 @@ case $job in
     need bun "$bun"
     copy_sources
     build sslserver "$bun"
-    for name in sslclient tcprules tcprulescheck; do
+    for name in sslclient sslcat sslconnect https@ tcprules tcprulescheck; do
       ln -s sslserver "$scratch/$name"
       mv -f -- "$scratch/$name" "$dist/$name"
     done

@@ -1,7 +1,7 @@
 /** What sslcat, sslconnect and https@ do with a connection, in this process instead of a program.
  *  Each ends when the server has ended its data. */
 
-import { BodyReader, pageRequest } from "../codec/http_message.ts";
+import { BodyReader } from "../codec/http_message.ts";
 import { CrAdder } from "../codec/line_ends.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
 import type { HandlerConnection } from "../program/handler.ts";
@@ -51,15 +51,15 @@ async function sendLines(
   }
 }
 
-/** Asks for `/page` of the host, and prints the body of the answer without the CR at line ends.
- *  Throws `FatalError` if the answer has none. */
+/** Sends a request for a page, and prints the body of the answer without the CR at line ends. Throws
+ *  `FatalError` if the answer has none. */
 export async function printPage(
   { readable, writable }: ConversationStreams,
-  { host, page }: { readonly host: string; readonly page: string },
+  request: Uint8Array,
   print: PrintBytes,
 ): Promise<void> {
   // A server may answer and close before it has read the request.
-  writable.getWriter().write(pageRequest(host, page)).catch(() => {});
+  writable.getWriter().write(request).catch(() => {});
   const body = new BodyReader();
   for await (const chunk of readable) {
     const part = body.push(chunk);

@@ -34,6 +34,13 @@ export interface ClientName extends Printing {
   talk?(connection: HandlerConnection, options: ClientOptions): Promise<void>;
 }
 
+/** Ends the client with this exit code and without a message. */
+export class SilentEnd extends Error {
+  constructor(readonly code: number) {
+    super("silent end");
+  }
+}
+
 /** Runs the client to its end and returns the exit code. Never rejects. */
 export async function runClient(name: ClientName, call: CommandCall): Promise<number> {
   let { argv, env } = call;
@@ -64,6 +71,7 @@ export async function runClient(name: ClientName, call: CommandCall): Promise<nu
       log.usage(name.usage);
       return error.code;
     }
+    if (error instanceof SilentEnd) return error.code;
     if (error instanceof FatalError) {
       log.fatal(error.message, error.hint);
       return error instanceof Unsupported ? EXIT.usage : error.code;
@@ -111,12 +119,11 @@ async function talkHere(
 ): Promise<number> {
   const { local, remote, session: { peerCertificates } } = connection;
   const facts = { local, remote, peerCertificates, environment: {} };
-  let failed: { error: unknown } | undefined;
-  const program = handlerStart((conn) => talk(conn, options))(facts, (error) => {
-    failed = { error };
-  });
-  const status = await converseWithServer(connection, program, options, log);
-  if (failed) throw failed.error;
+  // After an error nothing is left to say, so the connection is not ended in good order.
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  const program = handlerStart((conn) => talk(conn, options))(facts, reject);
+  const conversation = converseWithServer(connection, program, options, log);
+  const status = await Promise.race([conversation, failed]);
   return status === 0 ? EXIT.ok : EXIT.system; // the log says why the connection has ended
 }
 

@@ -14,6 +14,8 @@ export interface CommandCall {
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Writes bytes to stdout; resolves when they are written. Rejects with the system's error. */
+  readonly write: (bytes: Uint8Array) => Promise<void>;
   /** The module that was run, for processes that must run it again. */
   readonly main: string;
   /** Loads the adapter on first use. Some commands need none. */

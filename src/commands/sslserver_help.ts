@@ -15,6 +15,10 @@ host  0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
 port  a number, 0 for any free one, or a service name
 `,
     groups: OPTIONS,
-    closing: "Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).\n",
+    closing: `Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).
+
+Other names of this file, each with --help:
+  sslclient sslcat sslconnect https@
+`,
   });
 }

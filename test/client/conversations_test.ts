@@ -154,7 +154,7 @@ test("a connection that breaks makes each of them fail", async () => {
     const converse of [
       (it: ConversationStreams) => printAll(it, print),
       (it: ConversationStreams) => talkToServer(it, new Typed(), print),
-      (it: ConversationStreams) => printPage(it, { host: "h", page: "" }, print),
+      (it: ConversationStreams) => printPage(it, bytes("GET"), print),
     ]
   ) {
     const server = new Played();
@@ -168,8 +168,8 @@ test("https@ asks for the page and prints the body without CR at line ends", asy
   const server = new Played().says("HTTP/1.0 200 OK\r\nA: b\r", "\n\r\nbo", "dy\r", "\nmore\r")
     .ends();
   const { printed, print } = printer();
-  await printPage(server.connection, { host: "a.example", page: "x" }, print);
-  await server.gets("GET /x HTTP/1.0\r\nHost: a.example\r\n\r\n");
+  await printPage(server.connection, bytes("GET"), print);
+  await server.gets("GET");
   assertStrictEquals(text(printed), "body\nmore\r");
 });
 
@@ -177,7 +177,7 @@ test("https@ fails when the answer has no body", async () => {
   const server = new Played().says("HTTP/1.0 200 OK\r\n").ends();
   const { printed, print } = printer();
   await assertRejects(
-    () => printPage(server.connection, { host: "h", page: "" }, print),
+    () => printPage(server.connection, bytes("GET"), print),
     FatalError,
   );
   assertStrictEquals(text(printed), "");
