@@ -23,7 +23,7 @@ tinycdb:/usr/bin/cdb unbound:/usr/sbin/unbound oidentd:/usr/sbin/oidentd iproute
 strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/usr/bin/promtool
 haproxy:/usr/sbin/haproxy systemd:/usr/bin/systemd-analyze s6:/usr/bin/s6-svscan runit:/usr/bin/runsv
 mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish
-swaks:/usr/bin/swaks libnet-ssleay-perl:/usr/lib/*/perl5/*/Net/SSLeay.pm
+swaks:/usr/bin/swaks stunnel4:/usr/bin/stunnel4 libnet-ssleay-perl:/usr/lib/*/perl5/*/Net/SSLeay.pm
 execline:/usr/bin/execlineb'
 
 # For test/e2e/arm64_test.ts, which is skipped where they cannot be had.
