@@ -84,6 +84,7 @@ export async function converseWithServer(
     socket,
     traffic: { received: 0, sent: 0 },
     client: {
+      awaitsAnswer: true,
       broken({ reason }: TlsError) {
         log.error(`connection to ${remote.ip} lost: ${reasonWords(reason, "server")}`);
       },

@@ -51,6 +51,8 @@ export interface RelayOptions {
 
 /** Callbacks for how the client's side ends. */
 export interface ClientEvents {
+  /** True if the peer may still send after our end of data, as a server does. */
+  readonly awaitsAnswer?: boolean;
   /** The client broke TLS or reset the connection. */
   broken(error: TlsError): void;
   /** The client's data ended with a FIN and without close_notify. Returns an error if that breaks
@@ -150,8 +152,7 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   end(cut = false): void {
     if (this.#leaving) return;
     this.#touch();
-    // Many clients send no close_notify after they got ours, so this is not reported.
-    const error = cut && !this.#outputDone ? this.#client.cut() : undefined;
+    const error = cut && !this.#mayVanish ? this.#client.cut() : undefined;
     if (error) {
       this.#channel.destroy();
       return this.close(error);
@@ -197,13 +198,21 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
   close(error?: Error): void {
     if (this.#clientGone || this.#stopped) return;
     this.#clientGone = true;
-    // After our close_notify, a reset is a permitted way for the client to close.
-    if (error instanceof TlsError && !(this.#outputDone && error.kind === "reset")) {
+    if (error instanceof TlsError && !(this.#mayVanish && error.kind === "reset")) {
       this.#client.broken(error);
     }
     this.#lingering.forget(this);
     this.#client.gone();
-    this.#endProgram();
+    if (error || !this.#outputDone) return this.#endProgram();
+    // Both directions have ended in order, which a handler can still be reading.
+    this.#program.input.end();
+    this.#finish();
+  }
+
+  /** True after our end of data, unless an answer is expected. A reset is then a permitted way for
+   *  the peer to close. Many clients send FIN without close_notify after they got ours. */
+  get #mayVanish(): boolean {
+    return this.#outputDone && (this.#leaving || !this.#client.awaitsAnswer);
   }
 
   /** The program reads end of file, and gets EPIPE if it writes. */

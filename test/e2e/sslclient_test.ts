@@ -13,6 +13,7 @@ import {
   concatenated,
   environmentOf,
   openssl,
+  type Pair,
   selfSigned,
 } from "./certificates.ts";
 import { claim, formCommand, type Outcome, settled, type Trial, WITH_FFI } from "./harness.ts";
@@ -166,7 +167,8 @@ claim("a server that is refused starts no program, and the error says why", asyn
     [["-a", pki.root, "-V", "0", "localhost", port], /certificate chain too long/],
     [["-a", pki.root, "localhost", String(alone.port)], /unable to get local issuer certificate/],
   ];
-  for (const [args, message] of rows) {
+  // A start of Deno takes long; the verifier is the same.
+  for (const [args, message] of t.onDeno ? rows.slice(0, 4) : rows) {
     const { status, stdout, stderr } = await client(t, args, "echo started");
     assert.equal(text(stdout), message ? "" : "started\n", `${args.join(" ")}: ${stderr}`);
     assert.equal(status, message ? 111 : 0);
@@ -183,7 +185,15 @@ claim("openssl s_server: both versions, RSA and EC, client certificates", async 
     const files = ["-cert", pair.certificate, "-key", pair.key];
     const asks = ["-Verify", "3", "-verify_return_error", "-CAfile", ca.root];
     const port = await freePort();
-    await listening(t, "openssl", ["s_server", "-accept", String(port), ...files, "-rev"], port);
+    await listening(t, "openssl", [
+      "s_server",
+      "-accept",
+      String(port),
+      ...files,
+      "-rev",
+      "-verify",
+      "3",
+    ], port);
     const strict = await freePort();
     const accept = ["s_server", "-accept", String(strict), ...files, "-rev", ...asks];
     await listening(t, "openssl", accept, strict);
@@ -191,7 +201,8 @@ claim("openssl s_server: both versions, RSA and EC, client certificates", async 
     await openssl(t, "pkcs8", "-topk8", "-in", ca.key, "-out", locked, "-passout", "pass:secret");
     const chained = concatenated(t, `${type}-chained.pem`, ca.certificate, ca.intermediate);
     const trusting = ["-a", pair.certificate];
-    for (const version of ["TLSv1.2", "TLSv1.3"]) {
+    const versions = t.onDeno ? [type === "rsa" ? "TLSv1.2" : "TLSv1.3"] : ["TLSv1.2", "TLSv1.3"];
+    for (const version of versions) {
       const env = { TLS_MAX_VERSION: version };
       const about = `${type} ${version}`;
       const one = await client(t, [...trusting, "-v", "localhost", String(port)], ASK, { env });
@@ -275,8 +286,7 @@ while True:
         time.sleep(60)
 `;
 
-async function ending(t: Trial, way: string): Promise<string> {
-  const pair = await selfSigned(t, way);
+async function ending(t: Trial, way: string, pair: Pair): Promise<string> {
   const child = t.spawn("python3", ["-c", ENDINGS, way, pair.certificate, pair.key]);
   return await new Promise((resolve, reject) => {
     child.stdout?.once("data", (port) => resolve(String(port).trim()));
@@ -288,19 +298,26 @@ claim(
   "a server that resets, cuts, stalls or says nothing ends the program or the start",
   async (t) => {
     const ask = "echo question >&7; cat <&6; echo end";
-    const rows: [string, string[], number, string, RegExp][] = [
-      ["reset", [], 0, "part\nend\n", /lost: connection reset by the peer/],
-      ["cut", ["-v"], 0, "part\nend\n", /end of data without close_notify/],
-      ["stall", ["-w", "1"], 0, "part\nend\n", /no traffic for 1 s/],
-      ["mute", ["-T", "0+1"], 111, "", /unable to begin TLS with .*: timed out after 1 s/],
+    const half = "echo question >&7; exec 7>&-; cat <&6; echo end";
+    const pair = await selfSigned(t, "server");
+    const both = /^part\nend\n$/;
+    const rows: [string, string[], number | undefined, RegExp, RegExp][] = [
+      ["reset", [], 0, both, /lost: connection reset by the peer/],
+      ["reset after", [], 0, both, /lost: connection reset by the peer/],
+      ["cut", ["-v"], 0, both, /end of data without close_notify/],
+      ["cut after", ["-v"], 0, both, /end of data without close_notify/],
+      // The program gets end of file and SIGTERM at once.
+      ["stall", ["-w", "1"], undefined, /^part\n(end\n)?$/, /no traffic for 1 s/],
+      ["mute", ["-T", "0+1"], 111, /^$/, /unable to begin TLS with .*: timed out after 1 s/],
     ];
-    await Promise.all(rows.map(async ([way, options, code, output, message]) => {
-      const port = await ending(t, way);
+    await Promise.all(rows.map(async ([how, options, code, output, message]) => {
+      const [way = "", after] = how.split(" ");
+      const port = await ending(t, way, pair);
       const args = ["-X", "-N", ...options, "127.0.0.1", port];
-      const { status, stdout, stderr } = await client(t, args, ask);
-      assert.equal(text(stdout), output, `${way}: ${stderr}`);
-      assert.match(stderr, message, way);
-      if (way !== "stall") assert.equal(status, code, way); // SIGTERM or end of file comes first
+      const { status, stdout, stderr } = await client(t, args, after ? half : ask);
+      assert.match(text(stdout), output, `${how}: ${stderr}`);
+      assert.match(stderr, message, how);
+      if (code !== undefined) assert.equal(status, code, how);
     }));
   },
   { forms: WITH_FFI, together: true },

@@ -26,6 +26,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
   settle: ((error?: Error) => void) | undefined;
   closeNotify = true;
   readonly #records = new RecordTail();
+  #ended = false;
 
   /** The stream is not stopped after the handshake, because its program usually starts soon.
    *  `required`: as in `TlsSettings.requestCertificate`. */
@@ -73,6 +74,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
 
   /** Bun reports close_notify and a FIN without it in the same way; the records tell them apart. */
   override ended(): void {
+    this.#ended = true;
     super.ended(!this.#records.endsWithAlert);
   }
 
@@ -81,6 +83,8 @@ export class BunTlsStream extends BunStream implements TlsStream {
     const cause = error ?? this.failure;
     this.settle = undefined;
     settle?.(closedEarly(cause));
+    // After our end of data, Bun reports that of the peer as a close alone.
+    if (!settle && !cause && !this.#ended && !this.gone) this.ended();
     super.closed(cause && closedLate(cause));
   }
 
