@@ -57,7 +57,7 @@ complete -c sslserver -n __sslserver_options -s T -x -d 'handshake timeout in se
 complete -c sslserver -n __sslserver_options -s w -x -d 'close a connection after s seconds without traffic (3600)'
 complete -c sslserver -n __sslserver_options -s x -r -F -d 'apply this rules file after DNS and ident'
 complete -c sslserver -n __sslserver_options -s y -r -F -d 'apply this rules file before DNS and ident'
-complete -c sslserver -n __sslserver_options -s X -d 'a missing rules file denies nobody'
+complete -c sslserver -n __sslserver_options -s X -d 'allow clients if a rules file is missing'
 complete -c sslserver -n __sslserver_options -l access-dir -r -F -d 'apply the s6 access rules of this folder'
 complete -c sslserver -n __sslserver_options -l access-cdb -r -F -d 'apply the s6 access rules of this cdb file'
 complete -c sslserver -n __sslserver_options -s h -d 'look up the client\'s name in DNS (default)'

@@ -99,7 +99,7 @@ export async function assemble(
   refuseSeveralRules(options);
   const { files: from = localFiles, announce = log } = overrides;
   const { libc } = runtime;
-  if (options.delayed) requireLibc(runtime, "give a program more descriptors (-n)");
+  if (options.delayed) requireLibc(runtime, "pass more descriptors to a program (-n)");
   const needs = needsOf(options, libc, {
     handler: overrides.handler !== undefined || options.handler !== undefined,
     ...(overrides.pending === undefined ? {} : { pending: overrides.pending }),

@@ -38,7 +38,7 @@ export function checkNamed(host: string, ip: string): void {
   if (!every && !(four ? first >= 224 : first === 0xff)) return;
   throw new FatalError(
     `unable to listen on ${JSON.stringify(host)}: the name leads to ${ip}, ${
-      every ? "which means every address" : "which is no address of one host"
+      every ? "which means every address" : "which is not the address of one host"
     }`,
     undefined,
     "give host as an address of this machine; 0 or :: mean all of them",

@@ -92,11 +92,11 @@ function refuse(
 const CAUSE: Record<LookupResult["status"], string> = {
   found: "found",
   nxdomain: "no such name",
-  nodata: "no address of the wanted family",
+  nodata: "no address of the required family",
   servfail: "no dns server gave a usable answer",
   timeout: "dns servers did not answer in time",
   loop: "its aliases form a loop",
   badname: "not a host name",
-  busy: "too many look-ups wait",
-  aborted: "look-up called off",
+  busy: "too many look-ups are waiting",
+  aborted: "look-up cancelled",
 };

@@ -57,7 +57,7 @@ function naming<T>(
     if (error instanceof FatalError) throw error;
     const { code } = error as { code?: string };
     if (dualStack && code === "EAFNOSUPPORT") {
-      warn("this system has no IPv6: host :0 is every IPv4 address alone");
+      warn("this system has no IPv6: host :0 means all IPv4 addresses");
       return naming({ ...address, ip: "0.0.0.0", dualStack: false }, warn, listen);
     }
     throw new FatalError(

@@ -227,7 +227,7 @@ export function parseRate(text: string | undefined): Rate | undefined {
   const [count, seconds] = [Number(parts?.[1]), Number(parts?.[2])];
   if (!parts || count > MAX_RATE || seconds < 1 || seconds > MAX_RATE_SECONDS) {
     throw new FatalError(
-      "unable to parse MAXCONRATE: not n/s, n connections in s seconds",
+      "unable to parse MAXCONRATE: not of the form n/s, for n connections in s seconds",
       undefined,
       `n is at most ${MAX_RATE}, s from 1 to ${MAX_RATE_SECONDS}`,
     );

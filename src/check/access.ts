@@ -93,7 +93,7 @@ export function inJail(path: string, jail: string): string {
       at = next;
       continue;
     }
-    if (++links > MAX_LINKS) throw new Error("too many links");
+    if (++links > MAX_LINKS) throw new Error("too many symbolic links");
     if (target.startsWith("/")) at = "/";
     left.unshift(...target.split("/"));
   }

@@ -108,7 +108,10 @@ export function checkLeaf(
 ): void {
   checkNames(leaf, name, serverName, findings);
   if (leaf.basicConstraints?.ca && !leaf.selfIssued) {
-    findings.warning(`${name}: is that of an authority`, "use one issued for the server");
+    findings.warning(
+      `${name}: belongs to a certificate authority`,
+      "use one issued for the server",
+    );
   }
   const usage = leaf.extendedKeyUsage;
   if (usage && !usage.includes(SERVER_AUTH) && !usage.includes(ANY_USAGE)) {
@@ -118,7 +121,7 @@ export function checkLeaf(
   if (/^(md5|sha1|ecdsa-with-SHA1$)/i.test(algorithm)) {
     findings.tolerable(
       `${name}: signed with ${algorithm}, which clients refuse`,
-      "have it issued anew, signed with SHA-256",
+      "have it issued again, signed with SHA-256",
     );
   }
   for (const { text, remedy, severe } of keyProblems(leaf)) {
@@ -134,8 +137,8 @@ function checkNames(
 ): void {
   if (leaf.dnsNames.length === 0 && leaf.ips.length === 0) {
     findings.warning(
-      `${name}: no subjectAltName, so clients match it with no host name (RFC 9110 4.3.4)`,
-      "have it issued with the names of the host",
+      `${name}: no subjectAltName, so it matches no host name (RFC 9110 4.3.4)`,
+      "have it issued again with the names of the host",
     );
   }
   if (serverName === undefined) return;
@@ -143,7 +146,7 @@ function checkNames(
   const host = serverName.replace(/^\*/, "x");
   if (matchesHost(leaf, host)) return;
   findings.warning(
-    `${name}: is used for ${serverName}, and issued for ${namesOf(leaf)}`,
+    `${name}: is used for ${serverName}, but issued for ${namesOf(leaf)}`,
     `set CERTFILE:${serverName} to a certificate with that name`,
   );
 }
@@ -168,7 +171,7 @@ function checkKeyFile(
     return; // already reported: the file could not be read
   }
   if (mode & 0o004) {
-    findings.warning(`key ${path}: everybody can read it`, `chmod o-r ${path}`);
+    findings.warning(`key ${path}: all users can read it`, `chmod o-r ${path}`);
   } else if (
     separate && opener.uid === 0 && program.uid !== 0 && !obstacle(path, program, "read")
   ) {
@@ -177,12 +180,15 @@ function checkKeyFile(
       `chown root:root ${path}; chmod 600 ${path}`,
     );
   } else if (separate && opener.uid === 0 && mode & 0o040 && group !== 0) {
-    findings.info(`key ${path}: group ${group} can read it`, "chmod g-r if nobody else needs it");
+    findings.info(
+      `key ${path}: group ${group} can read it`,
+      "chmod g-r, unless another process of that group needs it",
+    );
   }
   const why = obstacle(path, opener, "read")?.text;
   if (why === undefined) return;
   findings.warning(
-    `key ${path}: ${why}, so a renewed one is not seen before a restart`,
+    `key ${path}: ${why}, so a renewed one is used only after a restart`,
     "leave out --workers 0, restart after each renewal, or let the group of -g read it",
   );
 }
@@ -191,7 +197,7 @@ function checkAgain(path: string, who: ProcessUser, findings: Findings): void {
   const why = obstacle(path, who, "read")?.text;
   if (why === undefined) return;
   findings.warning(
-    `certificate ${path}: ${why}, so a renewed one is not seen before a restart`,
+    `certificate ${path}: ${why}, so a renewed one is used only after a restart`,
     `chmod a+r ${path}, and a+x the folder`,
   );
 }

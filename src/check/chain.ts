@@ -63,7 +63,7 @@ function checkLast(sent: readonly Certificate[], path: string, findings: Finding
     if (sent.length > 1) return;
     findings.info(
       `${name}: self-signed`,
-      "clients must be given it, or its fingerprint; else have it issued by an authority",
+      "give clients the certificate or its fingerprint, or have one issued by an authority",
     );
     return;
   }
@@ -160,8 +160,8 @@ function checkFile(
     findings.warning(
       `certificate ${path}: ${
         oneLine(readCertificate(der).subject)
-      } is no part of the chain and is not sent`,
-      "remove it, or add what links it to the chain",
+      } is not part of the chain and is not sent`,
+      "remove it, or add the certificates that link it to the chain",
     );
   }
   const order = places.filter((place) => place >= 0);
@@ -170,6 +170,6 @@ function checkFile(
   if (rising || (falling && !leafFirst)) return;
   findings.warning(
     `certificate ${path}: not in order: sslserver sorts it, other programs do not`,
-    "put the server's own certificate first, then each issuer after what it issued",
+    "put the server's own certificate first, then each issuer after the certificate that it issued",
   );
 }

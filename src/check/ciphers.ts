@@ -45,13 +45,16 @@ export async function checkCiphers(
   if (ciphers === undefined) return;
   const name = `CIPHERS ${ciphers}`;
   if (minVersion === "TLSv1.3") {
-    findings.warning(`${name}: does nothing, TLS_MIN_VERSION is TLSv1.3`, "unset one of them");
+    findings.warning(
+      `${name}: does nothing, because TLS_MIN_VERSION is TLSv1.3`,
+      "unset one of them",
+    );
     return;
   }
   for (const word of unknownWords(ciphers)) {
     findings.warning(
-      `${name}: '${word}' names no suite`,
-      "look at its spelling; openssl ciphers lists the names",
+      `${name}: '${word}' is not the name of a suite`,
+      "check the spelling; openssl ciphers lists the names",
     );
   }
   let suites: string[];
@@ -64,15 +67,15 @@ export async function checkCiphers(
   const list = suites.join(" ");
   if (suites.length === 0) {
     findings.error(
-      `${name}: no client of TLS 1.2 gets through with this certificate`,
-      "add suites for its kind of key, ECDHE+AESGCM for one",
+      `${name}: no TLS 1.2 client can connect with this certificate`,
+      "add suites for its kind of key, for example ECDHE+AESGCM",
     );
   } else if (suites.some(isWeak)) {
     findings.warning(
-      `${name}: leaves ${list}`,
-      "CIPHERS=ECDHE+AESGCM:ECDHE+CHACHA20 keeps out what has no forward secrecy or is old",
+      `${name}: permits ${list}`,
+      "set CIPHERS=ECDHE+AESGCM:ECDHE+CHACHA20 to exclude suites that are old or lack forward secrecy",
     );
-  } else findings.ok(`${name}: leaves ${list}`);
+  } else findings.ok(`${name}: permits ${list}`);
 }
 
 /** True for a suite without forward secrecy, or with a cipher mode that has been attacked. */

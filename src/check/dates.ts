@@ -32,6 +32,6 @@ export function checkBeginning(
   if (notBefore.ms <= now) return;
   findings.tolerable(
     `${name}: not valid before ${notBefore.text}`,
-    "look at the clock of this machine, or wait",
+    "check the clock of this machine, or wait",
   );
 }

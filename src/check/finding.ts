@@ -24,10 +24,10 @@ export interface Finding {
 const MAX_LOGGED = 30;
 
 /** Remedy for an error that has none of its own. */
-const READ_MANUAL = "sslserver --man tells more";
+const READ_MANUAL = "see sslserver --man";
 /** Remedy for a setting, or the file it names, if the message has none. */
 export const READ_ENVIRONMENT =
-  "correct the file or unset the variable; sslserver --man sslserver-environment tells more";
+  "correct the file or unset the variable; see sslserver --man sslserver-environment";
 
 /** Collects findings; a duplicate counts once. */
 export class Findings {

@@ -42,10 +42,13 @@ function checkAdmission(options: Options, findings: Findings): void {
     findings.warning("-z has no name to match with -H", "leave out -H, or use -m");
   }
   if (options.port === "53" && asksDns) {
-    findings.warning("a server on port 53 that asks the DNS can ask itself", "use -H -l NAME");
+    findings.warning("a server on port 53 that uses DNS can query itself", "use -H -l NAME");
   }
   if (options.ident && (options.port === "113" || options.port === "53")) {
-    findings.warning(`-r on port ${options.port} can make servers ask each other`, "use -R");
+    findings.warning(
+      `-r on port ${options.port} can make two servers query each other without end`,
+      "use -R",
+    );
   }
 }
 
@@ -66,7 +69,7 @@ function checkUser(
     findings.error(`-g ${gid}: only root can switch group`, "start it as root");
   }
   if (uid !== undefined && gid === undefined && !handler) {
-    const group = root ? "root's group" : "the group of whoever starts the server";
+    const group = root ? "root's group" : "the group that the server was started in";
     findings.warning(`programs run as user ${uid} in ${group}`, "use -g as well as -u");
   }
   checkListed("user", "/etc/passwd", uid === undefined ? [] : [uid], findings);
@@ -101,7 +104,7 @@ export function checkListed(
     if (known.has(String(id))) continue;
     findings.info(
       `${what} ${id}: not in ${file}`,
-      "right for numbers that only a container knows; else correct it",
+      "this is right if only a container knows the number; otherwise correct it",
     );
   }
 }
@@ -110,26 +113,26 @@ function checkNetwork(options: Options, findings: Findings): void {
   const ip = literalHost(options.host)?.ip;
   const linkLocal = ip !== undefined && /^fe[89ab][0-9a-f]:/i.test(ip);
   if (linkLocal && !options.interface && !ip.includes("%")) {
-    findings.error(`host ${ip}: a link-local address is one of an interface`, "add -I INTERFACE");
+    findings.error(`host ${ip}: a link-local address needs an interface`, "add -I INTERFACE");
   }
   if (options.interface && ip !== undefined && !linkLocal) {
     findings.warning(
-      `-I ${options.interface}: host ${ip} is no link-local address, so it does nothing`,
-      "leave out -I; host alone says where to listen",
+      `-I ${options.interface} does nothing: host ${ip} is not a link-local address`,
+      "leave out -I",
     );
   }
   for (const network of options.proxyFrom ?? []) {
     if (network.prefix > 0) continue;
     findings.warning(
-      `--proxy-from ${formatNetwork(network)} lets everybody choose the address they come from`,
-      "list the addresses of the proxies alone",
+      `--proxy-from ${formatNetwork(network)} lets every client choose its own address`,
+      "list only the addresses of the proxies",
     );
   }
   const { metrics } = options;
   if (metrics && "host" in metrics && !/^(127\.|::1$)/.test(metrics.host)) {
     findings.warning(
-      `--metrics on ${metrics.host} answers whoever can reach it`,
-      "use :PORT for loopback, or a unix socket; else let a firewall guard it",
+      `--metrics on ${metrics.host} answers every client that can reach it`,
+      "use :PORT for loopback, or a unix socket, or protect it with a firewall",
     );
   }
   const cap = largestBacklog();
@@ -173,22 +176,21 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
   };
   if (options.selfSigned) {
     const remedy = "leave out --self-signed, or unset it";
-    unused("CERTFILE", "--self-signed wins", remedy);
-    unused("CERTCHAINFILE", "--self-signed wins", remedy);
-    unused("KEYFILE", "--self-signed wins", remedy);
+    unused("CERTFILE", "--self-signed overrides it", remedy);
+    unused("CERTCHAINFILE", "--self-signed overrides it", remedy);
+    unused("KEYFILE", "--self-signed overrides it", remedy);
   } else if (set("CERTFILE") && set("CERTCHAINFILE") && env.CERTFILE !== env.CERTCHAINFILE) {
-    unused("CERTFILE", "CERTCHAINFILE wins", "unset one of them");
+    unused("CERTFILE", "CERTCHAINFILE overrides it", "unset one of them");
   }
   if (env.SNI_STRICT && /^(0|no|off|false)$/i.test(env.SNI_STRICT)) {
     findings.warning(
-      `SNI_STRICT=${env.SNI_STRICT} switches it on, as every value does`,
+      `SNI_STRICT=${env.SNI_STRICT} enables it, as every value does`,
       "unset it, or leave it empty",
     );
   }
   const required = options.clientCertificate !== "none" || env.CCAVERIFY !== undefined;
   if (env.CCAFILE === "-" && required) {
-    const text =
-      "CCAFILE=- asks clients for no certificate, and so -m, -z and CCAVERIFY do nothing";
+    const text = "with CCAFILE=- no certificate is requested, so -m, -z and CCAVERIFY do nothing";
     const remedy = "unset CCAFILE, or leave out -m, -z and CCAVERIFY";
     // Does not stop a start: the server serves as configured, but admits everybody.
     findings.tolerable(text, remedy);
@@ -196,10 +198,10 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
   // A rule may request a certificate although the server's environment does not.
   const asked = required || set("CCAFILE") || set("CCADIR") || hasRules(options);
   for (const name of CLIENT_AUTH_VARIABLES) {
-    if (!asked) unused(name, "no client is asked for a certificate", "add -m, or CCAFILE=FILE");
+    if (!asked) unused(name, "no client certificate is requested", "add -m, or CCAFILE=FILE");
   }
   if (asked && !(set("CAFILE") || set("CADIR") || set("CCAFILE") || set("CCADIR"))) {
-    unused("CRLFILE", "there is no authority", "set CAFILE");
+    unused("CRLFILE", "no authority is configured", "set CAFILE");
   }
 }
 

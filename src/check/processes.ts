@@ -56,8 +56,8 @@ export function checkProcesses(
   if (planned) findings.attempt(() => refuseIdentity(env));
   if (planned && options.workers === undefined && runtime.libc) {
     findings.info(
-      "one process does everything: it may not start itself again",
-      "for a worker of its own deno run wants --allow-run for itself, and a file on this machine; else say --workers 0",
+      "one process does everything, because it is not permitted to start itself again",
+      "for separate workers deno run needs --allow-run for itself, and a file on this machine; otherwise use --workers 0",
     );
   }
   checkRoot(options, undefined, findings, false);
@@ -96,8 +96,8 @@ function checkNumber(workers: number, findings: Findings): void {
   const cores = os.availableParallelism();
   if (workers <= cores) return;
   findings.info(
-    `--workers ${workers}: this machine runs ${cores} at a time`,
-    "--workers auto is one per core; more of them cost memory",
+    `--workers ${workers}: this machine has ${cores} CPU cores`,
+    "--workers auto starts one per core; more only cost memory",
   );
 }
 
@@ -147,7 +147,7 @@ function checkIdentity(
   }
   if (uid && uid === options.uid && !options.handler) {
     const text = "programs run as the same user, and can end workers";
-    const remedy = "set SSL_UID and SSL_GID to a user that nobody else is";
+    const remedy = "set SSL_UID and SSL_GID to a user that runs nothing else";
     if (user) findings.warning(`${user} makes workers user ${uid}: ${text}`, remedy);
     // The debugger is disabled, but that should not be the only obstacle between a program and the
     // key.
@@ -167,7 +167,7 @@ function checkJail(chroot: string, { worker, program }: Actors, findings: Findin
     return;
   }
   if (!folder) {
-    findings.error(`SSL_CHROOT ${chroot}: no folder`, "name an empty folder");
+    findings.error(`SSL_CHROOT ${chroot}: not a folder`, "name an empty folder");
     return;
   }
   for (const { uid, gid, groups, ourselves } of [worker, program]) {

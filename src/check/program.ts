@@ -23,7 +23,9 @@ export function checkProgram(
 ): void {
   const option = name.startsWith("-");
   const first = `options come before host and port: sslserver ${name} host port prog`;
-  if (!name.isWellFormed()) return findings.ok(`program ${name}: not UTF-8, and not examined`);
+  if (!name.isWellFormed()) {
+    return findings.ok(`program ${name}: not checked, because its name is not UTF-8`);
+  }
   const file = find(name, path);
   if (file === undefined) {
     const remedy = option ? first : "install it, or give its full path";
@@ -122,7 +124,7 @@ interface Unusable {
 
 function unusable(file: string, who: ProcessUser): Unusable | undefined {
   try {
-    if (!fs.statSync(file).isFile()) return { why: "no regular file", forGood: true };
+    if (!fs.statSync(file).isFile()) return { why: "not a regular file", forGood: true };
     const found = obstacle(file, who, "execute");
     return found && { why: found.text, forGood: false, folder: found.folder };
   } catch (error) {

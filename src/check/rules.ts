@@ -93,7 +93,10 @@ class Tally {
 
   end(): void {
     if (this.#all > 0 && this.#all === this.#deny && this.#catchAllDenies) {
-      this.findings.warning(`${this.name}: nobody is allowed in`, "add who may: 192.0.2.:allow");
+      this.findings.warning(
+        `${this.name}: no client is allowed`,
+        "add a rule that allows clients, such as 192.0.2.:allow",
+      );
     } else this.findings.ok(`${this.name}: ${this.#all} rules, ${this.#deny} of them deny`);
   }
 }

@@ -39,7 +39,7 @@ export async function checkPorts(
     }
   } catch (error) {
     const hint = error instanceof FatalError ? error.hint : undefined;
-    findings.error((error as Error).message, hint ?? "look at host, port and -I");
+    findings.error((error as Error).message, hint ?? "check host, port and -I");
   }
   try {
     if (!options.metrics) return;
@@ -50,7 +50,7 @@ export async function checkPorts(
     const hint = error instanceof FatalError ? error.hint : undefined;
     findings.error(
       (error as Error).message,
-      hint ?? "give --metrics a free address, or a path in a folder that is there",
+      hint ?? "give --metrics a free address, or a path in a folder that exists",
     );
   } finally {
     listener?.close();
@@ -67,8 +67,8 @@ export function checkDescriptors(
   const wanted = wantedLimit(needs);
   if (wanted > needs.limit) {
     findings.warning(
-      `open files: -c ${options.concurrency} and --pending ${options.pending} may want ${wanted}, ` +
-        `the limit is ${needs.limit}`,
+      `open files: -c ${options.concurrency} and --pending ${options.pending} may need ${wanted}, ` +
+        `but the limit is ${needs.limit}`,
       "raise it (ulimit -Hn, LimitNOFILE=), or lower -c",
     );
   }
@@ -106,8 +106,8 @@ export async function checkResolvers(
       `resolver ${address}: ${status === "servfail" ? "refuses" : "does not answer"}, ` +
         "and each connection waits for it",
       env.DNSCACHEIP
-        ? "look at DNSCACHEIP, or do without names: -H -l NAME"
-        : "look at /etc/resolv.conf, set DNSCACHEIP, or do without names: -H -l NAME",
+        ? "check DNSCACHEIP, or disable name look-ups: -H -l NAME"
+        : "check /etc/resolv.conf, set DNSCACHEIP, or disable name look-ups: -H -l NAME",
     );
   }));
 }

@@ -46,7 +46,7 @@ export function checkTrust(
       const why = obstacle(path, who, "read")?.text;
       if (why) {
         findings.warning(
-          `authorities ${path}: ${why}, so a change is not seen before a restart`,
+          `authorities ${path}: ${why}, so a change has effect only after a restart`,
           `chmod a+r ${path}, and a+x the folder`,
         );
       }
@@ -86,7 +86,7 @@ function checkAuthorities(
   if (soon.length > 0) {
     findings.warning(
       `${name}: ${listed(soon)} ends on ${soon[0]?.notAfter.text}`,
-      "put the successor there too, and issue certificates by it",
+      "add its successor, and issue certificates with that one",
     );
   }
   const ordinary = held.filter(({ version, basicConstraints }) =>
@@ -94,8 +94,10 @@ function checkAuthorities(
   );
   if (ordinary.length > 0) {
     findings.warning(
-      `${name}: ${listed(ordinary)} is no authority (basic constraints) and vouches for nobody`,
-      "put the certificate there that issues the clients' ones",
+      `${name}: ${
+        listed(ordinary)
+      } is not an authority (basic constraints), so certificates that it issued are refused`,
+      "use the certificate of the authority that issues the clients' certificates",
     );
   }
   if (findings.list.length === before) {
@@ -118,7 +120,7 @@ function checkLists(
   const without = held.filter((authority) => of(authority).length === 0);
   if (without.length > 0) {
     findings.warning(
-      `${name}: none of ${listed(without)}, whose certificates are therefore refused`,
+      `${name}: none from ${listed(without)}, so certificates that it issued are refused`,
       "add the list of each authority to CRLFILE",
     );
   }
@@ -128,13 +130,13 @@ function checkLists(
     if (!last) continue;
     if (last.ms < now) {
       findings.tolerable(
-        `${name}: that of ${oneLine(authority.subject)} expired on ${last.text}: ` +
+        `${name}: the list of ${oneLine(authority.subject)} expired on ${last.text}: ` +
           "its clients are refused",
-        "fetch the current list, and again before each ends",
+        "fetch the current list, and a new one before each expires",
       );
     } else if (last.ms < now + LIST_EXPIRES_SOON) {
       findings.warning(
-        `${name}: that of ${oneLine(authority.subject)} ends on ${last.text}`,
+        `${name}: the list of ${oneLine(authority.subject)} ends on ${last.text}`,
         "fetch the next list",
       );
     }
@@ -143,7 +145,7 @@ function checkLists(
   const foreign = lists.filter(({ issuer }) => !subjects.has(latin1(issuer))).length;
   if (foreign > 0) {
     findings.warning(
-      `${name}: ${foreign} of an issuer that is none of the authorities`,
+      `${name}: ${foreign} from an issuer that is not among the authorities`,
       "add its certificate to CAFILE, or remove the list",
     );
   }

@@ -57,7 +57,7 @@ function answer(action: FilterAction): Instruction {
   if (action === "allow") return [0x06, 0, 0, 0x7fff0000];
   if (action === "kill") return [0x06, 0, 0, 0x80000000];
   if (!Number.isInteger(action) || action < 1 || action > MAX_ERRNO) {
-    throw new RangeError(`unable to build a filter: ${action} is no error number`);
+    throw new RangeError(`unable to build a filter: ${action} is not an error number`);
   }
   return [0x06, 0, 0, 0x00050000 | action];
 }
@@ -112,7 +112,7 @@ function rangesOf({ calls, unknown }: FilterPolicy): Range[] {
   let next = 0;
   for (const nr of [...calls.keys()].sort((a, b) => a - b)) {
     if (!Number.isInteger(nr) || nr < 0 || nr > 0x3fffffff) {
-      throw new RangeError(`unable to build a filter: ${nr} is no system call`);
+      throw new RangeError(`unable to build a filter: ${nr} is not a system call`);
     }
     if (nr > next) begin(next, unknown);
     begin(nr, calls.get(nr) ?? unknown);

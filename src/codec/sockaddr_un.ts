@@ -20,11 +20,11 @@ export function encodeUnixSockaddr(
   const abstract = name.startsWith("@") && flavour === "linux";
   if (!abstract && !name.startsWith("/")) {
     throw new RangeError(
-      `'${name}' is no absolute path${flavour === "linux" ? " and no @name" : ""}`,
+      `'${name}' is not an absolute path${flavour === "linux" ? " or an @name" : ""}`,
     );
   }
   if (name.length < 2) throw new RangeError(`'${name}' names no socket`);
-  if (name.includes("\0")) throw new RangeError("there is a NUL in the socket's name");
+  if (name.includes("\0")) throw new RangeError("the socket's name contains a NUL");
   const text = new TextEncoder().encode(name);
   if (text.length >= ROOM[flavour]) {
     throw new RangeError(`'${name}' is longer than ${ROOM[flavour] - 1} bytes`);

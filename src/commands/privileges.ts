@@ -27,13 +27,17 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
     (gid !== undefined && [now.rgid, now.egid, now.sgid].some((id) => id !== gid));
   if (wrong) {
     throw new FatalError(
-      "unable to switch user or group: the system did not obey",
+      "unable to switch user or group: the ids are not those requested",
       undefined,
       HINT,
     );
   }
   if (uid !== undefined && regainsRoot(libc)) {
-    throw new FatalError("unable to switch user: root could be had back", undefined, HINT);
+    throw new FatalError(
+      "unable to switch user: the process can become root again",
+      undefined,
+      HINT,
+    );
   }
 }
 
@@ -47,7 +51,7 @@ function dropAmbient({ libc, name }: Runtime, log: Log): void {
     return; // not Linux, or no permission to read
   }
   if (!/^CapAmb:\s*[0-9a-f]*[1-9a-f]/m.test(status)) return;
-  log.warning(`programs get the ambient capabilities: ${name} without FFI cannot clear them`);
+  log.warning(`programs inherit the ambient capabilities: ${name} without FFI cannot clear them`);
 }
 
 function regainsRoot(libc: NonNullable<Runtime["libc"]>): boolean {

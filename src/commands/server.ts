@@ -93,7 +93,7 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
       log.fatal(error.message, error.hint);
       return error.code;
     }
-    log.fatal(`unable to go on: ${reason(error)}`);
+    log.fatal(`unable to continue: ${reason(error)}`);
     return EXIT.system;
   } finally {
     early?.end();

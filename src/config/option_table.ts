@@ -94,7 +94,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
     options: [
       text("-x", "rules", "apply this rules file after DNS and ident", (o, s) => o.rules = s),
       text("-y", "rules", "apply this rules file before DNS and ident", (o, s) => o.earlyRules = s),
-      flag("-X", "a missing rules file denies nobody", (o) => o.allowMissingRules = true),
+      flag("-X", "allow clients if a rules file is missing", (o) => o.allowMissingRules = true),
       text("--access-dir", "folder", "apply the s6 access rules of this folder", (o, s) => {
         o.accessDir = s;
       }),

@@ -175,7 +175,7 @@ function setUmask(mask: number): number {
 async function clear(path: string): Promise<void> {
   const found = fs.lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
-  if (!found.isSocket()) throw new Error("the file exists and is no socket");
+  if (!found.isSocket()) throw new Error("the file exists and is not a socket");
   if (await hasListener(path)) throw new Error("another server listens there");
   fs.unlinkSync(path);
 }
@@ -219,7 +219,7 @@ function listenError(address: MetricsAddress, error: unknown): FatalError {
   return new FatalError(
     `unable to listen for --metrics on ${addressText(address)}: ${reason(error)}`,
     undefined,
-    "give --metrics a free address of this machine, or a path in a folder that is there",
+    "give --metrics a free address of this machine, or a path in a folder that exists",
   );
 }
 

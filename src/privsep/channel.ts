@@ -114,7 +114,7 @@ export class Channel<Us extends Side, Them extends Side> {
     this.#held += fds.length;
     if (this.#queue.length >= MAX_QUEUE || this.#held > MAX_DESCRIPTORS) {
       this.#drop(fds);
-      return this.#broken("it takes nothing");
+      return this.#broken("it does not read its messages");
     }
     this.#queue.push({ frame, fds });
     if (this.#queue.length === 1) this.#flush();
@@ -193,7 +193,7 @@ export class Channel<Us extends Side, Them extends Side> {
     if (!this.stream.write(frame)) this.#unread ??= 0;
     if (this.#unread === undefined || this.theirs.from === "monitor") return;
     this.#unread += frame.length;
-    if (this.#unread > MAX_UNREAD) this.#broken("it reads nothing");
+    if (this.#unread > MAX_UNREAD) this.#broken("it does not read its messages");
   }
 
   #cleared(): void {

@@ -44,7 +44,7 @@ export function checkCounts(
     const value = counts[i] as number;
     const small = value >= 0 && value <= Number.MAX_SAFE_INTEGER && !Object.is(value, -0);
     if (!small || (kind !== "sum" && !Number.isInteger(value))) {
-      throw new DecodeError(`privsep: counts: nothing to count with at byte ${8 * i}`);
+      throw new DecodeError(`privsep: counts: not a count at byte ${8 * i}`);
     }
     if (kind !== "state" && value < (before?.[i] ?? 0)) {
       throw new DecodeError(`privsep: counts: less than before at byte ${8 * i}`);

@@ -32,7 +32,7 @@ export function drop(libc: Libc, identity: Identity): void {
   // Each thread has its own capability sets. They are normally empty by now, but setuid(2) keeps
   // them with certain securebits(7), and an executable may have its own (setcap).
   if (libc.getIds().euid !== 0 && threads.some((thread) => libc.hasCapabilities(thread))) {
-    fail("capabilities are left");
+    fail("capabilities remain");
   }
 }
 
@@ -52,7 +52,9 @@ function enter(libc: Libc, chroot: string): void {
     const jail = fs.statSync(chroot);
     libc.chroot(chroot);
     const here = fs.statSync("/");
-    if (here.ino !== jail.ino || here.dev !== jail.dev) throw new Error("the system did not obey");
+    if (here.ino !== jail.ino || here.dev !== jail.dev) {
+      throw new Error("the root folder has not changed");
+    }
   });
 }
 
@@ -76,17 +78,19 @@ function prove(libc: Libc, { uid, gid, chroot }: Identity, root: boolean): void 
   const ids = libc.getIds();
   const is = (wanted: number | undefined, ...found: (number | undefined)[]): boolean =>
     wanted === undefined || found.every((id) => id === undefined || id === wanted);
-  if (!is(uid, ids.ruid, ids.euid, ids.suid)) fail("the user is another");
-  if (!is(gid, ids.rgid, ids.egid, ids.sgid)) fail("the group is another");
+  if (!is(uid, ids.ruid, ids.euid, ids.suid)) fail("the user id is not the requested one");
+  if (!is(gid, ids.rgid, ids.egid, ids.sgid)) fail("the group id is not the requested one");
   if (uid === undefined || uid === 0) return;
   const groups = root ? libc.getGroups() : []; // only root can clear them
-  if (gid !== undefined && groups.some((group) => group !== gid)) fail("groups are left");
+  if (gid !== undefined && groups.some((group) => group !== gid)) {
+    fail("supplementary groups remain");
+  }
   for (
     const [what, go] of [
-      ["root could be had back", () => libc.setUid(0)],
-      ["root's group could be had back", () => gid !== 0 && libc.setGid(0)],
-      ["groups could be added", () => libc.setGroups([0])],
-      ["the jail could be left", () => chroot !== undefined && libc.chroot("/")],
+      ["the process can become root again", () => libc.setUid(0)],
+      ["the process can take root's group again", () => gid !== 0 && libc.setGid(0)],
+      ["the process can add groups", () => libc.setGroups([0])],
+      ["the process can leave the root folder", () => chroot !== undefined && libc.chroot("/")],
     ] as const
   ) {
     if (succeeds(go)) fail(what);
@@ -107,5 +111,5 @@ const PROOF_HINT =
   "take capabilities from the executable (setcap -r), and securebits from the process";
 
 function fail(what: string): never {
-  throw new FatalError(`unable to give up rights: ${what}`, undefined, PROOF_HINT);
+  throw new FatalError(`unable to give up privileges: ${what}`, undefined, PROOF_HINT);
 }

@@ -98,7 +98,7 @@ export function upTo(most: number): Field<number> {
   return {
     max: 4,
     write(frame, value) {
-      if (value > most) throw new EncodeError(`a number of ${value}, where ${most} is the most`);
+      if (value > most) throw new EncodeError(`a number of ${value}, above the maximum ${most}`);
       frame.u32(value);
     },
     read(body, name) {
@@ -129,10 +129,10 @@ export function text(most: number): Field<string> {
   return {
     max: 4 + most,
     write(frame, value) {
-      if (value.includes("\0")) throw new EncodeError("a NUL in a text");
+      if (value.includes("\0")) throw new EncodeError("a text that contains a NUL");
       const length = frame.text(value);
       if (length > most) {
-        throw new EncodeError(`a text of ${length} bytes, where ${most} are the most`);
+        throw new EncodeError(`a text of ${length} bytes, above the maximum ${most}`);
       }
     },
     read(body, name) {
@@ -142,7 +142,7 @@ export function text(most: number): Field<string> {
       }
       const bytes = body.take(length, name);
       if (bytes.includes(0)) {
-        throw new DecodeError(`privsep: ${name}: holds a NUL at byte ${body.at}`);
+        throw new DecodeError(`privsep: ${name}: contains a NUL at byte ${body.at}`);
       }
       try {
         return DECODER.decode(bytes);
@@ -193,7 +193,7 @@ export const variables: Field<ReadonlyMap<string, string>> = {
   write(frame, variables) {
     const { size } = variables;
     if (size > MAX_VARIABLES) {
-      throw new EncodeError(`${size} variables, where ${MAX_VARIABLES} are the most`);
+      throw new EncodeError(`${size} variables, above the maximum ${MAX_VARIABLES}`);
     }
     frame.u32(size);
     for (const [name, value] of variables) {
@@ -210,7 +210,7 @@ export const variables: Field<ReadonlyMap<string, string>> = {
     for (let i = 0; i < count; i++) {
       const name = variableName.read(body, "variable name");
       if (variables.has(name)) {
-        throw new DecodeError(`privsep: variable name: there twice at byte ${body.at}`);
+        throw new DecodeError(`privsep: variable name: repeated at byte ${body.at}`);
       }
       variables.set(name, variableValue.read(body, "variable value"));
     }

@@ -74,7 +74,7 @@ function id(env: Env, name: "SSL_UID" | "SSL_GID"): number | undefined {
   const text = env[name];
   if (!text) return undefined;
   if (!isId(text) || Number(text) === 0) {
-    const hint = name === "SSL_UID" ? "a name goes into SSL_USER" : "a name goes into SSL_GROUP";
+    const hint = name === "SSL_UID" ? "set SSL_USER to use a name" : "set SSL_GROUP to use a name";
     throw new UsageError(`$${name} needs a number from 1 to ${MAX_ID}, not '${text}'`, hint);
   }
   return Number(text);
@@ -146,7 +146,7 @@ export function refuseIdentity(env: Env): void {
   const name = IDENTITY_VARIABLES.find((name) => env[name]);
   if (name === undefined) return;
   throw new UsageError(
-    `$${name} asks for a worker of its own, and there is none (--workers 0)`,
+    `$${name} needs a worker process, but there is none (--workers 0)`,
     "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
   );
 }

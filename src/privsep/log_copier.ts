@@ -37,7 +37,7 @@ export function logCopier(runtime: Runtime, argv: readonly string[]): number {
     const plan = readPlan(argv[0]);
     const fds = Array.from({ length: plan?.workers ?? 0 }, (_, i) => FIRST_FD + i);
     if (!libc || !plan || !fds.every((fd) => isStreamSocket(libc, fd))) {
-      throw new Error("only sslserver starts it");
+      throw new Error("only sslserver may start this process");
     }
     // Ignored: the process ends with the last worker, and a worker may have clients for long.
     for (const name of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] as const) {

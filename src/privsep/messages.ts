@@ -261,7 +261,7 @@ export class Codec<S extends Side> {
     writeFields(frame, fields, message);
     const bytes = frame.done();
     if (bytes.length - 4 > max) {
-      throw new EncodeError(`a message of ${bytes.length} bytes, where ${max} are the most`);
+      throw new EncodeError(`a message of ${bytes.length} bytes, above the maximum ${max}`);
     }
     return bytes;
   }

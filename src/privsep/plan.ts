@@ -38,7 +38,7 @@ export function planWorkers(
   if (workers === undefined) return undefined;
   throw new Unsupported(
     `start ${workers} workers`,
-    `${name} without leave to start itself`,
+    `${name} without permission to start itself`,
     "deno run needs --allow-ffi and --allow-run for that; or use --workers 0",
   );
 }

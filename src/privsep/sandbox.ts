@@ -253,7 +253,7 @@ export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
   const { files, confined = false } = options;
   const { platform, arch } = process;
   if (platform !== "linux" || (arch !== "x64" && arch !== "arm64")) {
-    return { on: [], off: [`sandbox: there is none for ${platform} on ${arch}`] };
+    return { on: [], off: [`sandbox: not available for ${platform} on ${arch}`] };
   }
   const result: Sandboxed = { on: [], off: [] };
   const step = (name: string, go: () => string) => {

@@ -13,7 +13,7 @@ type Shapes<T> = {
 };
 
 function wrong(name: string): DecodeError {
-  return new DecodeError(`privsep: ${name}: of another shape at byte 0`);
+  return new DecodeError(`privsep: ${name}: not of the expected type at byte 0`);
 }
 
 export const text: Shape<string> = (value, name) => {

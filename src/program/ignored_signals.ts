@@ -26,8 +26,8 @@ export function ignoring(
   log.warning(
     `programs will not ignore ${signals.join(" and ")}, which this server was started to ignore: ` +
       (env === undefined
-        ? "there is no env(1) with --ignore-signal"
-        : "the program's name has a ="),
+        ? "no env(1) with --ignore-signal was found"
+        : "the program's name contains an equals sign"),
   );
   return [program, ...args];
 }

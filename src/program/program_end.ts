@@ -28,7 +28,10 @@ export function watchEnd<P extends Launched>(
     const { killAfter } = options;
     if (killAfter !== undefined) after(killAfter, () => program.kill("SIGKILL"));
     if (killAfter !== undefined && killAfter <= WARN_AFTER) return;
-    after(WARN_AFTER, () => log.warning(`program ${program.pid} runs on a minute after SIGTERM`));
+    after(
+      WARN_AFTER,
+      () => log.warning(`program ${program.pid} still runs a minute after SIGTERM`),
+    );
   };
   return {
     ...program,

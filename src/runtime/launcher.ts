@@ -60,7 +60,7 @@ export class Launcher {
   launch(
     { command, argv0, env, base, descriptors, blocked, user }: LaunchOptions,
   ): Launched {
-    if (user) throw new Error("libc starts no program as somebody else");
+    if (user) throw new Error("libc cannot start a program as another user");
     const { path, argv } = this.#find(command, argv0);
     this.#watch(); // before the start, because the child may end before the next statement
     let pid: number;

@@ -49,7 +49,7 @@ export function inheritedListener(
   const text = env.LISTEN_FDS ?? "0";
   if (!/^[0-9]{1,7}$/.test(text)) {
     throw new FatalError(
-      `unable to use $LISTEN_FDS: '${text}' is no number`,
+      `unable to use $LISTEN_FDS: '${text}' is not a number`,
       undefined,
       "a supervisor sets it to the number of sockets; unset LISTEN_FDS and LISTEN_PID if none did",
     );
@@ -59,7 +59,7 @@ export function inheritedListener(
   if (count > 1) {
     const names = env.LISTEN_FDNAMES ? ` (${env.LISTEN_FDNAMES})` : "";
     throw new FatalError(
-      `unable to use $LISTEN_FDS: ${count} descriptors${names}, where one is wanted`,
+      `unable to use $LISTEN_FDS: ${count} descriptors${names}, but only one is supported`,
       undefined,
       "use one ListenStream= in a .socket unit, and another pair of units for another address",
     );
@@ -71,7 +71,7 @@ export function inheritedListener(
       "store the key without a password, readable by root alone, and leave out -3",
     );
   }
-  return examine(FIRST, requireLibc(runtime, "take over the socket of $LISTEN_FDS"));
+  return examine(FIRST, requireLibc(runtime, "use the socket of $LISTEN_FDS"));
 }
 
 function examine(fd: number, libc: Libc): InheritedListener {
@@ -80,7 +80,7 @@ function examine(fd: number, libc: Libc): InheritedListener {
   };
   try {
     const { stream, listening } = libc.socketKind(fd);
-    if (!stream) refuse("it is no stream socket", "ListenStream= in the .socket unit");
+    if (!stream) refuse("it is not a stream socket", "ListenStream= in the .socket unit");
     if (!listening) {
       refuse(
         "it does not listen; perhaps it is a connection",
@@ -94,7 +94,7 @@ function examine(fd: number, libc: Libc): InheritedListener {
     return { fd, ip, port, dualStack: family === 6 && !libc.v6only(fd), scopeId };
   } catch (error) {
     if (error instanceof FatalError) throw error;
-    return refuse(reason(error), "ListenStream= wants a port, or an address and a port");
+    return refuse(reason(error), "ListenStream= needs a port, or an address and a port");
   }
 }
 
@@ -129,7 +129,7 @@ export function checkInheritedAddress(
       shown(ip, port, dualStack, "")
     }`,
     undefined,
-    "host and port must say what the .socket unit says; a bare port there is host :0",
+    "host and port must match the .socket unit; a bare port there is host :0",
   );
 }
 

@@ -46,7 +46,7 @@ export function makeNotifier(
   let fd = options.notifyFd;
   const { libc } = runtime;
   if (!libc) {
-    if (where !== undefined) throw needsFfi("speak to $NOTIFY_SOCKET", runtime.name);
+    if (where !== undefined) throw needsFfi("write to $NOTIFY_SOCKET", runtime.name);
     if (fd !== undefined) throw needsFfi("write to a descriptor (--notify-fd)", runtime.name);
     return { ready() {}, reloading() {}, stopping() {} };
   }
@@ -57,9 +57,9 @@ export function makeNotifier(
     if (!libc || socket === undefined) return;
     try {
       const taken = libc.write(socket, new TextEncoder().encode(words.join("\n")));
-      if (taken === undefined) report("unable to speak to $NOTIFY_SOCKET: it takes no more");
+      if (taken === undefined) report("unable to write to $NOTIFY_SOCKET: its queue is full");
     } catch (error) {
-      report(`unable to speak to $NOTIFY_SOCKET: ${reason(error)}`);
+      report(`unable to write to $NOTIFY_SOCKET: ${reason(error)}`);
     }
   }
 
@@ -111,7 +111,7 @@ function connect(where: string, libc: Libc, report: (text: string) => void): num
         "a supervisor sets it to the path of its socket; unset NOTIFY_SOCKET if none did",
       );
     }
-    report(`unable to speak to $NOTIFY_SOCKET: ${reason(error)}`);
+    report(`unable to write to $NOTIFY_SOCKET: ${reason(error)}`);
     return undefined;
   }
 }
@@ -132,7 +132,7 @@ function checkDescriptor(
       hint,
     );
   };
-  const other = "s6 takes any number in notification-fd: 4, and --notify-fd 4";
+  const other = "s6 accepts any number: put 4 into the file notification-fd, and use --notify-fd 4";
   if (fd === inherited?.fd) refuse("the socket of $LISTEN_FDS is there", other);
   if (fd === 3 && options.keyPassword) refuse("-3 reads the key's password there", other);
   try {

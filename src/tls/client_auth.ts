@@ -211,7 +211,7 @@ function pathsIn(lookup: VariableLookup, only?: "folder"): string[] {
 function say(problems: readonly string[], say: (text: string) => void): void {
   for (const text of problems.slice(0, MAX_LOGGED)) say(text);
   const more = problems.length - MAX_LOGGED;
-  if (more > 0) say(`${more} more files of authorities have such faults`);
+  if (more > 0) say(`${more} more files of authorities have problems`);
 }
 
 /** PEM, the form that the TLS library expects. */
@@ -228,7 +228,7 @@ function refuseTooManyNames(names: readonly Certificate[]): void {
     `unable to ask for client certificates: the names of ${names.length} authorities have ${size} ` +
       `bytes, and the request holds ${MAX_NAMES}`,
     EXIT.system,
-    "set CCAFILE to a file with the authorities to be named, or to /dev/null to name none",
+    "set CCAFILE to a file with fewer authorities, or to /dev/null to list none",
   );
 }
 
@@ -252,7 +252,7 @@ function depth(lookup: VariableLookup): number {
   const n = /^[0-9]{1,3}$/.test(text) ? Number(text) : NaN;
   if (!(n <= MAX_DEPTH)) {
     throw new FatalError(
-      `unable to use VERIFYDEPTH: '${text}' is no number from 0 to ${MAX_DEPTH}`,
+      `unable to use VERIFYDEPTH: '${text}' is not a number from 0 to ${MAX_DEPTH}`,
       undefined,
       "set it like VERIFYDEPTH=1, or unset it",
     );

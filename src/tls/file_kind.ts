@@ -28,7 +28,7 @@ const REQUEST: FileKind = {
   remedy: "use the certificate that the authority issued for it",
 };
 const PUBLIC_KEY: FileKind = { is: "a public key" };
-const DH: FileKind = { is: "parameters for Diffie-Hellman, which need no file" };
+const DH: FileKind = { is: "parameters for Diffie-Hellman, which are not needed" };
 const PKCS12: FileKind = {
   is: "PKCS #12",
   remedy: "convert it: openssl pkcs12 -in FILE -nodes -out FILE.pem (with -legacy for an old one)",
@@ -54,7 +54,7 @@ const LABELS: readonly (readonly [label: RegExp, kind: FileKind])[] = [
   [/^(PKCS7|CMS)$/, PKCS7],
   [/^EC PARAMETERS$/, { is: "the name of a curve, without a key" }],
   [/PARAMETERS$/, DH],
-  [/^PGP /, { is: "of OpenPGP" }],
+  [/^PGP /, { is: "in OpenPGP's format" }],
 ];
 
 /** Kinds by the first bytes, for formats that we cannot read (RFC 4716, PuTTY, Java). */
@@ -67,7 +67,7 @@ const BEGINNINGS: readonly (readonly [begin: RegExp, kind: FileKind])[] = [
     is: "a public key in OpenSSH's format",
   }],
   [/^PuTTY-User-Key-File-/, {
-    is: "a key of PuTTY",
+    is: "a key in PuTTY's format",
     remedy: "convert it: puttygen FILE -O private-openssh -o FILE.pem",
   }],
   [/^(\xfe\xed\xfe\xed|\xce\xce\xce\xce)/, {

@@ -33,7 +33,7 @@ export function loadNames(
     try {
       return read();
     } catch (error) {
-      const then = old === undefined ? "it is passed over" : "the old authorities stay in use";
+      const then = old === undefined ? "it is ignored" : "the old authorities stay in use";
       problems.push(`${reason(error)}; ${then}`);
       failures.push(error as FatalError);
       if (old !== undefined) upToDate = false;

@@ -51,7 +51,7 @@ export function refuseKind(certificate: Certificate, path: string): void {
   const { kind } = keyFacts(certificate) ?? {};
   if (kind === undefined || SUPPORTED.has(kind)) return;
   throw new FatalError(
-    `unable to use certificate ${path}: its key is of the kind ${kind}, which the TLS library does not take`,
+    `unable to use certificate ${path}: its key is of the kind ${kind}, which the TLS library does not support`,
     EXIT.system,
     REMEDY,
   );
@@ -72,7 +72,7 @@ export function keyProblems(certificate: Certificate): KeyProblem[] {
   if (bits !== undefined && bits < MIN_RSA) {
     problems.push({
       text: `RSA key of ${bits} bits, which clients refuse`,
-      remedy: "make a key of 2048 bits, or an EC key, and have the certificate issued anew",
+      remedy: "make a key of 2048 bits, or an EC key, and have the certificate issued again",
       severe: true,
     });
   }

@@ -42,15 +42,15 @@ function byName(variables: Iterable<[string, string | undefined]>): Map<string, 
     const name = serverName.toLowerCase();
     if (name.length > MAX_NAME || !NAME.test(name)) {
       throw new FatalError(
-        `unable to use ${variable}: '${serverName}' is no host name`,
+        `unable to use ${variable}: '${serverName}' is not a host name`,
         EXIT.system,
-        "after the colon comes a name like www.example or *.example; others in their xn-- form",
+        "write a name like www.example or *.example after the colon, with xn-- for other alphabets",
       );
     }
     const settings = found.get(name) ?? new Map<CertificateVariable, string>();
     if (settings.has(kind)) {
       throw new FatalError(
-        `unable to use ${variable}: the name is there twice, in two spellings`,
+        `unable to use ${variable}: the name is set twice, in two spellings`,
         EXIT.system,
         "unset one of them; case does not matter in names",
       );

@@ -65,9 +65,9 @@ export function tlsVersions(lookup: VariableLookup): Pick<TlsConfig, "minVersion
 export function refuseTls13Suites(from: string, ciphers: string): void {
   if (!/TLS_(AES|CHACHA20)_/.test(ciphers)) return;
   throw new FatalError(
-    `unable to use ${from} ${ciphers}: no runtime lets the suites of TLS 1.3 be chosen`,
+    `unable to use ${from} ${ciphers}: the suites of TLS 1.3 cannot be chosen`,
     EXIT.system,
-    "name the ciphers of TLS 1.2 alone, or set TLS_MAX_VERSION=TLSv1.2",
+    "list only ciphers of TLS 1.2, or set TLS_MAX_VERSION=TLSv1.2",
   );
 }
 
@@ -93,7 +93,7 @@ function version(
     : VERSIONS.find((version) => version === (`TLSv${digits}`.replace(/^TLSv1\.0$/, "TLSv1")));
   if (known) return known;
   throw new FatalError(
-    `unable to use ${name}: '${text}' is none of ${VERSIONS.join(", ")}`,
+    `unable to use ${name}: '${text}' is not one of ${VERSIONS.join(", ")}`,
     EXIT.system,
     `set ${name} to one of them, or unset it`,
   );
@@ -106,7 +106,7 @@ function alpn(list: string | undefined): string[] | undefined {
   for (const name of names) {
     if (!/^[\x21-\x7e]{1,255}$/.test(name)) {
       throw new FatalError(
-        `unable to use ALPN: '${name}' is no protocol name`,
+        `unable to use ALPN: '${name}' is not a protocol name`,
         EXIT.system,
         "set it like ALPN=h2,http/1.1, or unset it",
       );

@@ -157,7 +157,7 @@ class Reading {
       CA_HINT,
     );
     if (!this.before) throw this.#first ?? none;
-    this.problems.push(`no authority is left in ${where}`);
+    this.problems.push(`no authority remains in ${where}`);
     this.#upToDate = false;
   }
 
@@ -206,7 +206,7 @@ class Reading {
       ? "the old authorities stay in use"
       : isList
       ? "revocation is checked without it"
-      : "it is passed over";
+      : "it is ignored";
     this.problems.push(`${error.message}; ${then}`);
   }
 

@@ -21,7 +21,7 @@ for (const ip of ["0.0.0.0", "::", "::ffff:0.0.0.0"]) {
 
 for (const ip of ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "::ffff:224.0.0.1"]) {
   test(`a name may not lead to ${ip}, an address of no one host`, () => {
-    assertThrows(() => checkNamed("host.example", ip), Error, /no address of one host$/);
+    assertThrows(() => checkNamed("host.example", ip), Error, /not the address of one host$/);
   });
 }
 
@@ -59,7 +59,7 @@ test("without IPv6 the host :0 is every IPv4 address, with a warning", () => {
   const { forms, listened } = without6((text) => warnings.push(text));
   for (const listen of forms) listen(address(":0"));
   assertEquals(listened, ["0.0.0.0", "0.0.0.0"]);
-  const warning = "this system has no IPv6: host :0 is every IPv4 address alone";
+  const warning = "this system has no IPv6: host :0 means all IPv4 addresses";
   assertEquals(warnings, [warning, warning]);
 });
 

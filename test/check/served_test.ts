@@ -37,7 +37,7 @@ test("a start warns of what clients will refuse, with a remedy, as --check does"
   );
   assertMatch(
     said(good, [undefined], -5000).join("\n"),
-    /^[^\n]*not valid before .* -- look at the clock/,
+    /^[^\n]*not valid before .* -- check the clock/,
   );
   const bare = certify({ name: "bare" }).der;
   assertMatch(said(bare, [undefined]).join("\n"), /no subjectAltName.* -- have it issued/);

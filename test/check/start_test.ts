@@ -85,7 +85,7 @@ test("what no client could ever be served with stops a start, with a remedy", ()
     const rows: [string[], RegExp, RegExp][] = [
       [[...TAIL, "no-such-program-here"], /^program no-such-program-here: not found/, /full path/],
       [[...TAIL, at("missing")], /^program \S+missing: no such file/i, /path of a program/],
-      [[...TAIL, at("")], /^program \S+: no regular file/, /path of a program/],
+      [[...TAIL, at("")], /^program \S+: not a regular file/, /path of a program/],
       [[...TAIL, at("cr")], /its lines end with CR/, /sed -i/],
       [[...TAIL, at("orphan")], /interpreter \/no\/such\/interpreter: no such file/i, /install/],
       [[...TAIL, "-v", "cat"], /^program -v: not found/, /sslserver -v host port prog/],

@@ -186,10 +186,10 @@ test("the way to an answer is as long as the logarithm of the list", () => {
 test("a policy that cannot be a program is refused", () => {
   const refuses = (pattern: RegExp, calls: [number, FilterAction | Condition][]) =>
     assertThrows(() => filter(calls), RangeError, pattern);
-  refuses(/4096 is no error number/, [[1, 4096]]);
-  refuses(/0 is no error number/, [[1, 0]]);
-  refuses(/-1 is no system call/, [[-1, "allow"]]);
-  refuses(/is no system call/, [[0x40000000, "allow"]]);
+  refuses(/4096 is not an error number/, [[1, 4096]]);
+  refuses(/0 is not an error number/, [[1, 0]]);
+  refuses(/-1 is not a system call/, [[-1, "allow"]]);
+  refuses(/is not a system call/, [[0x40000000, "allow"]]);
   refuses(/no argument 6/, [[1, condition({ arg: 6, oneOf: [1] })]]);
   refuses(/a test with 0 values/, [[1, condition({ arg: 0, oneOf: [] })]]);
   refuses(/a test with 256 values/, [[

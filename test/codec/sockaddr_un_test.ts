@@ -13,7 +13,7 @@ test("a path is laid out as the system has it, with its NUL", () => {
 
 test("an abstract name has a NUL before it and none behind", () => {
   assertStrictEquals(hex(encodeUnixSockaddr("@ab", "linux")), "0100" + "00" + "6162");
-  assertThrows(() => encodeUnixSockaddr("@ab", "darwin"), Error, /'@ab' is no absolute path$/);
+  assertThrows(() => encodeUnixSockaddr("@ab", "darwin"), Error, /'@ab' is not an absolute path$/);
 });
 
 test("a name of the longest length fits, one byte more is refused", () => {

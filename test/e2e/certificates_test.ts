@@ -147,7 +147,7 @@ for (const order of ["server first", "server last"]) {
 }
 
 claim(
-  "CERTCHAINFILE wins over CERTFILE; key and chain may share one file with any name",
+  "CERTCHAINFILE overrides it over CERTFILE; key and chain may share one file with any name",
   async (t) => {
     const [good, other] = [await selfSigned(t, "good"), await selfSigned(t, "other")];
     const both = concatenated(t, "::1.pem", good.key, good.certificate); // one path, not a list

@@ -131,7 +131,7 @@ const MISTAKES: readonly Mistake[] = [
       Object.assign(plan.env, { CERTFILE: file, KEYFILE: key });
     },
     level: "warning",
-    text: /chain\.pem: \/CN=stranger is no part of the chain and is not sent/,
+    text: /chain\.pem: \/CN=stranger is not part of the chain and is not sent/,
     remedy: /remove it/,
   },
   {
@@ -200,7 +200,7 @@ const MISTAKES: readonly Mistake[] = [
       fs.chmodSync(plan.env["KEYFILE"] ?? "", 0o644);
     },
     level: "warning",
-    text: /key \S+leaf\.key: everybody can read it/,
+    text: /key \S+leaf\.key: all users can read it/,
     remedy: /chmod o-r \S+leaf\.key/,
   },
   {
@@ -249,7 +249,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.prelude = named(plan.env);
     },
     level: "warning",
-    text: /b\.pem: is used for a\.example, and issued for b\.example/,
+    text: /b\.pem: is used for a\.example, but issued for b\.example/,
     remedy: /CERTFILE:a\.example/,
   },
   {
@@ -258,7 +258,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.env["SNI_STRICT"] = "0";
     },
     level: "warning",
-    text: /SNI_STRICT=0 switches it on/,
+    text: /SNI_STRICT=0 enables it/,
     remedy: /unset it/,
   },
   // TLS settings.
@@ -268,7 +268,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.env["CIPHERS"] = "HIGH";
     },
     level: "warning",
-    text: /CIPHERS HIGH: leaves .*ECDHE-ECDSA-AES128-GCM-SHA256.* ECDHE-ECDSA-AES128-SHA/,
+    text: /CIPHERS HIGH: permits .*ECDHE-ECDSA-AES128-GCM-SHA256.* ECDHE-ECDSA-AES128-SHA/,
     remedy: /CIPHERS=ECDHE\+AESGCM/,
     forms: ON_BUN,
   },
@@ -278,7 +278,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.env["CIPHERS"] = "ECDHE-RSA-AES128-GCM-SHA256";
     },
     level: "error",
-    text: /CIPHERS \S+: no client of TLS 1\.2 gets through/,
+    text: /CIPHERS \S+: no TLS 1\.2 client can connect/,
     remedy: /kind of key/,
     forms: ON_BUN,
   },
@@ -288,7 +288,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.env["CIPHERS"] = "ECDHE+AESGCM:ECDHE+CHACHA02";
     },
     level: "warning",
-    text: /CIPHERS \S+: 'ECDHE\+CHACHA02' names no suite/,
+    text: /CIPHERS \S+: 'ECDHE\+CHACHA02' is not the name of a suite/,
     remedy: /spelling/,
     forms: ON_BUN,
   },
@@ -360,7 +360,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.options.push("-m");
     },
     level: "error",
-    text: /revocation lists \S+list\.crl: that of \/CN=ca expired on /,
+    text: /revocation lists \S+list\.crl: the list of \/CN=ca expired on /,
     remedy: /current list/,
   },
   {
@@ -372,7 +372,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.options.push("-m");
     },
     level: "warning",
-    text: /revocation lists \S+list\.crl: none of \/CN=other/,
+    text: /revocation lists \S+list\.crl: none from \/CN=other/,
     remedy: /CRLFILE/,
   },
   {
@@ -492,7 +492,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.options.push("-c", "200");
     },
     level: "warning",
-    text: /open files: -c 200 and --pending 1000 may want \d+, the limit is 300/,
+    text: /open files: -c 200 and --pending 1000 may need \d+, but the limit is 300/,
     remedy: /ulimit/,
     forms: ON_BUN, // Deno itself raises the soft limit to the hard one, and so does our code
   },
@@ -553,7 +553,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.options.push("--metrics", "0:0");
     },
     level: "warning",
-    text: /--metrics on 0\.0\.0\.0 answers whoever can reach it/,
+    text: /--metrics on 0\.0\.0\.0 answers every client that can reach it/,
     remedy: /loopback/,
   },
   {
@@ -562,7 +562,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.options.push("--proxy-from", "0.0.0.0/0");
     },
     level: "warning",
-    text: /--proxy-from 0\.0\.0\.0\/0 lets everybody choose/,
+    text: /--proxy-from 0\.0\.0\.0\/0 lets every client choose/,
     remedy: /addresses of the proxies/,
   },
   {
@@ -627,7 +627,7 @@ const MISTAKES: readonly Mistake[] = [
     },
     level: "warning",
     text: /SSL_UID makes workers user 65534: programs run as the same user, and can end workers/,
-    remedy: /nobody else/,
+    remedy: /runs nothing else/,
     root: true,
   },
   {
@@ -668,7 +668,7 @@ const MISTAKES: readonly Mistake[] = [
       readableBy(plan.env["KEYFILE"] ?? "", NOBODY);
     },
     level: "error",
-    text: /\$SSL_CHROOT asks for a worker of its own, and there is none/,
+    text: /\$SSL_CHROOT needs a worker process, but there is none/,
     remedy: /--workers 1/,
   },
   {
@@ -687,7 +687,7 @@ const MISTAKES: readonly Mistake[] = [
       plan.env["SSL_CHROOT"] = plan.env["CERTFILE"] ?? "";
     },
     level: "error",
-    text: /SSL_CHROOT \S+leaf\.pem: no folder/,
+    text: /SSL_CHROOT \S+leaf\.pem: not a folder/,
     remedy: /empty folder/,
     root: true,
   },
@@ -1037,7 +1037,7 @@ claim("what may be meant is told, and is no mistake", async (t) => {
     const found = told.some((one) => text.test(one.text) && remedy.test(one.remedy ?? ""));
     assert(found, `${text} in: ${checked.stdout}`);
   };
-  has(/--workers 200: this machine runs \d+ at a time/, /--workers auto/);
+  has(/--workers 200: this machine has \d+ CPU cores/, /--workers auto/);
   if (!t.onDeno) {
     has(/workers are user 65534: programs run as the same user, and can end/, /SSL_UID/);
   }

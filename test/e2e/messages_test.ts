@@ -101,21 +101,21 @@ const ROWS: readonly Row[] = [
   {
     args: `--self-signed ${LAST}`,
     env: { MAXCONRATE: "5" },
-    fatal: "unable to parse MAXCONRATE: not n/s, n connections in s seconds",
+    fatal: "unable to parse MAXCONRATE: not of the form n/s, for n connections in s seconds",
     info: RATE,
   },
   {
     args: `--self-signed ${LAST}`,
     env: { LISTEN_FDS: "x" },
     deno: true,
-    fatal: "unable to use $LISTEN_FDS: 'x' is no number",
+    fatal: "unable to use $LISTEN_FDS: 'x' is not a number",
     info:
       "a supervisor sets it to the number of sockets; unset LISTEN_FDS and LISTEN_PID if none did",
   },
   {
     args: `--self-signed ${LAST}`,
     env: { LISTEN_FDS: "2", LISTEN_FDNAMES: "a:b" },
-    fatal: "unable to use $LISTEN_FDS: 2 descriptors (a:b), where one is wanted",
+    fatal: "unable to use $LISTEN_FDS: 2 descriptors (a:b), but only one is supported",
     info: "use one ListenStream= in a .socket unit, and another pair of units for another address",
   },
   {
@@ -129,7 +129,7 @@ const ROWS: readonly Row[] = [
     args: `--self-signed ${LAST}`,
     env: { NOTIFY_SOCKET: "relative" },
     deno: true,
-    fatal: "unable to use $NOTIFY_SOCKET: 'relative' is no absolute path and no @name",
+    fatal: "unable to use $NOTIFY_SOCKET: 'relative' is not an absolute path or an @name",
     info: "a supervisor sets it to the path of its socket; unset NOTIFY_SOCKET if none did",
   },
   {
@@ -144,7 +144,7 @@ const ROWS: readonly Row[] = [
     env: { SSL_UID: "0" },
     code: 100,
     fatal: "$SSL_UID needs a number from 1 to 4294967294, not '0'",
-    info: "a name goes into SSL_USER",
+    info: "set SSL_USER to use a name",
   },
   {
     args: `--self-signed ${LAST}`,
@@ -157,7 +157,7 @@ const ROWS: readonly Row[] = [
     env: { SSL_UID: "7" },
     code: 100,
     deno: true,
-    fatal: "$SSL_UID asks for a worker of its own, and there is none (--workers 0)",
+    fatal: "$SSL_UID needs a worker process, but there is none (--workers 0)",
     info: "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
   },
   {
@@ -209,15 +209,14 @@ const ROWS: readonly Row[] = [
     args: LAST,
     env: { CERTFILE: "@/odd.pem", KEYFILE: "@/odd.key" },
     fatal:
-      "unable to use certificate @/odd.pem: its key is of the kind secp256k1, which the TLS library does not take",
+      "unable to use certificate @/odd.pem: its key is of the kind secp256k1, which the TLS library does not support",
     info: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519",
   },
   {
     args: LAST,
     env: { ...GOOD, CIPHERS: "TLS_AES_128_GCM_SHA256" },
-    fatal:
-      "unable to use CIPHERS TLS_AES_128_GCM_SHA256: no runtime lets the suites of TLS 1.3 be chosen",
-    info: "name the ciphers of TLS 1.2 alone, or set TLS_MAX_VERSION=TLSv1.2",
+    fatal: "unable to use CIPHERS TLS_AES_128_GCM_SHA256: the suites of TLS 1.3 cannot be chosen",
+    info: "list only ciphers of TLS 1.2, or set TLS_MAX_VERSION=TLSv1.2",
   },
   {
     args: LAST,
@@ -235,25 +234,26 @@ const ROWS: readonly Row[] = [
   {
     args: LAST,
     env: { ...GOOD, TLS_MIN_VERSION: "SSLv3" },
-    fatal: "unable to use TLS_MIN_VERSION: 'SSLv3' is none of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
+    fatal: "unable to use TLS_MIN_VERSION: 'SSLv3' is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
     info: "set TLS_MIN_VERSION to one of them, or unset it",
   },
   {
     args: LAST,
     env: { ...GOOD, ALPN: ",," },
-    fatal: "unable to use ALPN: '' is no protocol name",
+    fatal: "unable to use ALPN: '' is not a protocol name",
     info: "set it like ALPN=h2,http/1.1, or unset it",
   },
   {
     args: LAST,
     env: { ...GOOD, "CERTFILE:a_b!": "@/cert.pem" },
-    fatal: "unable to use CERTFILE:a_b!: 'a_b!' is no host name",
-    info: "after the colon comes a name like www.example or *.example; others in their xn-- form",
+    fatal: "unable to use CERTFILE:a_b!: 'a_b!' is not a host name",
+    info:
+      "write a name like www.example or *.example after the colon, with xn-- for other alphabets",
   },
   {
     args: LAST,
     env: { ...GOOD, "CERTFILE:A.example": "@/cert.pem", "CERTFILE:a.example": "@/cert.pem" },
-    fatal: "unable to use CERTFILE:a.example: the name is there twice, in two spellings",
+    fatal: "unable to use CERTFILE:a.example: the name is set twice, in two spellings",
     info: "unset one of them; case does not matter in names",
   },
   {
@@ -268,14 +268,14 @@ const ROWS: readonly Row[] = [
     env: GOOD,
     fatal:
       "unable to listen for --metrics on 192.0.2.1:0: bind: address not available (EADDRNOTAVAIL)",
-    info: "give --metrics a free address of this machine, or a path in a folder that is there",
+    info: "give --metrics a free address of this machine, or a path in a folder that exists",
   },
 ];
 
 /** Messages without a row: how they begin, and where they are tested or why they cannot be. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   // Messages of the library; see test/library_options_test.ts.
-  "a handler cannot begin": "library",
+  "a handler cannot start": "library",
   "serve needs ": "library",
   "option command needs ": "library",
   "the command is empty": "library",
@@ -296,8 +296,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to run ${options.command[0]}": "test/privsep/monitor/",
   "unable to serve: sslserver ${VERSION}": "test/e2e/privsep_upgrade_test.ts",
   // Messages on systems that lack something or behave wrongly.
-  "unable to switch user": "a system that does not obey",
-  "unable to give up rights": "test/privsep/drop_test.ts",
+  "unable to switch user": "a system that does not switch the user",
+  "unable to give up privileges": "test/privsep/drop_test.ts",
   "unable to ${what}: ${reason(error)}": "test/privsep/drop_test.ts",
   "unable to open ${PATH}": "test/privsep/null_device_test.ts",
   "unable to serve: ${limit} open files": "test/e2e/descriptors_test.ts",
@@ -314,7 +314,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to ask for client certificates": "test/tls/client_auth_test.ts",
   "unable to use VERIFYDEPTH": "test/tls/client_auth_test.ts",
   "unable to use CA folder": "test/tls/trust_sources_test.ts",
-  "unable to give ${name} the variables": "test/privsep/monitor/program_user_test.ts",
+  "unable to verify servers": "test/client/verify_test.ts",
+  "unable to set the variables of a rule for": "test/privsep/monitor/program_user_test.ts",
   "unable to speak ${version}": "of Deno's TLS alone; test/tls/context_test.ts",
   "unable to use several certificates": "of Deno's TLS alone; test/tls/context_test.ts",
   "unable to read CCAFILE": "test/tls/client_auth_test.ts",

@@ -53,7 +53,7 @@ split("a worker that is stuck keeps no successor from the port", async (t) => {
   await gone(worker);
   assertMatch(
     server.log(),
-    new RegExp(`: error: worker ${worker} was ended: it kept the port\\n`),
+    new RegExp(`: error: worker ${worker} was ended: it did not close the listening socket\\n`),
   );
   const successor = await t.start({ options: ["-HRl0", "--workers", "1"], port: server.port });
   assertStrictEquals((await talk(t, successor, "new\n")).text, "new\n");

@@ -95,12 +95,12 @@ split("a user or group that there is not: 111; a number that is none: 100", asyn
   }
 });
 
-asRoot("an SSL_CHROOT that is no folder: 111, which, and why", async (t) => {
+asRoot("an SSL_CHROOT that is not a folder: 111, which, and why", async (t) => {
   fs.writeFileSync(`${t.dir}/file`, "");
   for (
     const [path, why] of [["nowhere", /no such file or directory|ENOENT/i], [
       "file",
-      /no folder/,
+      /not a folder/,
     ]] as const
   ) {
     const env = { ...jailedAt(`${t.dir}/${path}`) };
@@ -147,7 +147,7 @@ claim("with --workers 0 settings for a separate worker are refused: 100", async 
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "0"], env });
     assertStrictEquals(status, 100, stderr);
     assertStrictEquals(stdout.length, 0, "it listened");
-    assert(stderr.includes(`$${name} asks for a worker of its own`), stderr);
+    assert(stderr.includes(`$${name} needs a worker process`), stderr);
   }
 });
 

@@ -198,10 +198,10 @@ claim("a named certificate that cannot be used stops the start", async (t) => {
     [{ "KEYFILE:a.example": own.key }, /unable to use KEYFILE:a\.example: there is no CERTFILE:a/],
     [
       forName("a example", own),
-      /unable to use (?:CERT|KEY)FILE:a example: 'a example' is no host name/,
+      /unable to use (?:CERT|KEY)FILE:a example: 'a example' is not a host name/,
     ],
-    [forName("*", own), /'\*' is no host name/],
-    [forName("bücher.example", own), /is no host name/],
+    [forName("*", own), /'\*' is not a host name/],
+    [forName("bücher.example", own), /is not a host name/],
     [{ ...forName("a.b", own), ...forName("A.B", own) }, /twice, in two spellings/],
     [
       { "CERTFILE:a.example": own.certificate, "KEYFILE:a.example": other.key },

@@ -132,7 +132,7 @@ supervised("without FFI an inherited socket ends the start, with the remedy", as
   const { lines } = await supervisor(t, "127.0.0.1", words);
   lines.say("start");
   assertStrictEquals(await lines.wait(/^exited /), `exited ${111 << 8}`);
-  assertMatch(lines.stderr, /unable to take over the socket of \$LISTEN_FDS: Deno without FFI/);
+  assertMatch(lines.stderr, /unable to use the socket of \$LISTEN_FDS: Deno without FFI/);
   assertMatch(lines.stderr, /allow FFI: deno run --allow-ffi/);
   lines.say("quit");
 }, ["deno-noffi"]);

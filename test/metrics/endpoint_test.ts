@@ -382,10 +382,10 @@ test("a socket in use, a file and a missing folder are refused and left alone", 
   }, { path });
   const file = join(dir, "file");
   fs.writeFileSync(file, "dear");
-  assertMatch((await refusal({ path: file })).message, /: the file exists and is no socket$/);
+  assertMatch((await refusal({ path: file })).message, /: the file exists and is not a socket$/);
   assertStrictEquals(fs.readFileSync(file, "utf8"), "dear");
   fs.symlinkSync(file, join(dir, "link"));
-  assertMatch((await refusal({ path: join(dir, "link") })).message, /no socket$/);
+  assertMatch((await refusal({ path: join(dir, "link") })).message, /not a socket$/);
   assertMatch(
     (await refusal({ path: join(dir, "none/metrics") })).message,
     /^unable to listen for --metrics on .*none\/metrics: /,

@@ -21,7 +21,7 @@ test("impossible counts are refused, with their position", () => {
       counts[i] = value;
       assertStrictEquals(
         assertThrows(() => checkCounts(counts, KINDS, undefined), DecodeError).message,
-        `privsep: counts: nothing to count with at byte ${8 * i}`,
+        `privsep: counts: not a count at byte ${8 * i}`,
         `${kind} ${value}`,
       );
     }

@@ -154,7 +154,7 @@ test("a file larger than 16 MB is an error", () => {
   fs.rmSync(folder, { recursive: true });
 });
 
-test("what is no regular file is an error of its own, opened by nobody", () => {
+test("what is not a regular file is an error of its own, opened by nobody", () => {
   const { folder, files, look } = bench(oneFile, (folder) => write(join(folder, "f"), "good"));
   const path = join(folder, "f");
   const pipe = join(folder, "pipe");

@@ -209,7 +209,7 @@ test("texts and numbers have caps, and are what they say", () => {
         withTexts(start(), none, none, none).u32(1).text("N").text("v".repeat(131_073)),
         /value: 131073/,
       ],
-      ["START", withTexts(start(), Uint8Array.of(0x61, 0)), /ip: holds a NUL/],
+      ["START", withTexts(start(), Uint8Array.of(0x61, 0)), /ip: contains a NUL/],
       ["START", withTexts(start(), Uint8Array.of(0xff)), /ip: not UTF-8/],
       ["START", withTexts(start(), Uint8Array.of(0xc0, 0x80)), /ip: not UTF-8/],
       ["START", withTexts(start(), Uint8Array.of(0xed, 0xa0, 0x80)), /ip: not UTF-8/],
@@ -238,7 +238,7 @@ test("a START has at most 2048 variables, each name once", () => {
   refuses(codec, number, over.fields(), /variables: 2049 of them/);
   refuses(codec, number, start(0xffffffff).fields(), /variables: 4294967295/);
   const twice = start(2).text("PROTO").text("a").text("PROTO").text("b");
-  refuses(codec, number, twice.fields(), /there twice/);
+  refuses(codec, number, twice.fields(), /repeated/);
 });
 
 test("COUNTS and SCRAPE cannot announce more than there is, nor more than there can be", () => {

@@ -64,7 +64,7 @@ for (const killAfter of [undefined, 90]) {
     const { sent, said, program, tick, resolve } = stage(killAfter);
     program.kill("SIGTERM");
     tick(60_000);
-    const line = "test: warning: program 4711 runs on a minute after SIGTERM\n";
+    const line = "test: warning: program 4711 still runs a minute after SIGTERM\n";
     assertEquals(said(), [line]);
     assertEquals(sent, ["SIGTERM"]);
     resolve(15);

@@ -123,7 +123,7 @@ test("what is meant for another process, or is nothing, is left alone", async ()
 
 test("every other descriptor is refused, with the reason and the remedy", async () => {
   const rows: [string, RegExp, RegExp][] = [
-    ["dgram", /: it is no stream socket$/, /ListenStream=/],
+    ["dgram", /: it is not a stream socket$/, /ListenStream=/],
     ["bound", /: it does not listen; perhaps it is a connection$/, /Accept=no/],
     ["connected", /: it does not listen; perhaps it is a connection$/, /Accept=no/],
     ["unix", /: sockaddr: family: 1 is neither IPv4 nor IPv6 at byte 0$/, /ListenStream=/],
@@ -143,11 +143,11 @@ test("several sockets, or no number of them, are refused", async () => {
   const two = await under("tcp4", { ...OURS, LISTEN_FDS: "2", LISTEN_FDNAMES: "imaps:smtps" });
   assertStrictEquals(
     two.message,
-    "unable to use $LISTEN_FDS: 2 descriptors (imaps:smtps), where one is wanted",
+    "unable to use $LISTEN_FDS: 2 descriptors (imaps:smtps), but only one is supported",
   );
   for (const text of ["x", "-1", "1 ", "99999999"]) {
     const { message } = await under("tcp4", { ...OURS, LISTEN_FDS: text });
-    assertStrictEquals(message, `unable to use $LISTEN_FDS: '${text}' is no number`);
+    assertStrictEquals(message, `unable to use $LISTEN_FDS: '${text}' is not a number`);
   }
 });
 
@@ -244,13 +244,13 @@ test("the supervisor hears it when its socket is out of the server's reach, too"
 
 test("a supervisor that has gone is reported, and does not end the server", async () => {
   const { reports } = await under("none", { NOTIFY_SOCKET: "/nowhere/notify" }, "tell");
-  const line = "unable to speak to $NOTIFY_SOCKET: connect: no such file or directory (ENOENT)";
+  const line = "unable to write to $NOTIFY_SOCKET: connect: no such file or directory (ENOENT)";
   assertEquals(reports, [line]);
 });
 
 test("an address that nothing can be sent to ends the start", async () => {
   const { message } = await under("none", { NOTIFY_SOCKET: "relative" });
-  assertMatch(message ?? "", /^unable to use \$NOTIFY_SOCKET: 'relative' is no absolute path/);
+  assertMatch(message ?? "", /^unable to use \$NOTIFY_SOCKET: 'relative' is not an absolute path/);
 });
 
 test("--notify-fd gets one newline and is closed", async () => {

@@ -361,7 +361,7 @@ test("a broken file that comes into a folder is said, and taken once it has been
     later();
     assertMatch(
       said.pop() ?? "",
-      /unable to use CA file .*two\.pem: no certificate in it; it is passed over$/,
+      /unable to use CA file .*two\.pem: no certificate in it; it is ignored$/,
     );
     assertStrictEquals(auths.get()?.key, first?.key);
     // Written in place, so the folder itself does not change.

@@ -159,7 +159,11 @@ test("a rule adds names, replaces parts of them and switches them off", () => {
     Error,
     /unable to use KEYFILE:a\.example: there is no CERTFILE:a\.example/,
   );
-  assertThrows(() => select({ "CERTFILE:a b": "x" }, "c.example"), Error, /'a b' is no host name/);
+  assertThrows(
+    () => select({ "CERTFILE:a b": "x" }, "c.example"),
+    Error,
+    /'a b' is not a host name/,
+  );
 });
 
 test("a rule's own CERTFILE changes the default, not the names", () => {

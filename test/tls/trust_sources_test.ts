@@ -60,7 +60,7 @@ interface Row<T> {
 }
 
 const OLD = /; the old authorities stay in use$/;
-const PASSED = /; it is passed over$/;
+const PASSED = /; it is ignored$/;
 
 const FILES: Row<string | undefined>[] = [
   { name: "no CAFILE", unset: true, content: undefined, trusts: "" },
@@ -118,7 +118,7 @@ const FOLDERS: Row<Content>[] = [
     name: "a folder in the folder",
     content: { "b.pem": pem(B), "x.pem": null },
     trusts: "b",
-    problem: /x\.pem: a directory, not a regular file; it is passed over/,
+    problem: /x\.pem: a directory, not a regular file; it is ignored/,
   },
   {
     name: "a link that leads nowhere, alone",
@@ -130,7 +130,7 @@ const FOLDERS: Row<Content>[] = [
     name: "a link that leads nowhere beside a good one",
     content: { "c.pem": pem(C), "00000000.0": "->gone.pem", "11111111.0": "->c.pem" },
     trusts: "c",
-    problem: /unable to read CA file \S+00000000\.0: no such file or directory; it is passed over/,
+    problem: /unable to read CA file \S+00000000\.0: no such file or directory; it is ignored/,
   },
   {
     name: "the authority's file has gone, its link has not",
@@ -200,7 +200,7 @@ test("at a start a bad source beside a good one is a warning; with nothing left 
       const lines = said();
       assertStrictEquals(lines.length, problems.length, `${name}: ${lines.join("\n")}`);
       for (const [i, line] of lines.entries()) {
-        assertMatch(line, /^t: warning: .*; it is passed over$/, name);
+        assertMatch(line, /^t: warning: .*; it is ignored$/, name);
         assertMatch(line, problems[i] as RegExp, name);
       }
     }
@@ -237,7 +237,7 @@ test("without any authority left, no client is accepted", () => {
     fill(content);
     later();
     assertStrictEquals(trusts(), "");
-    assertMatch(said().at(-1) ?? "", /^t: error: no authority is left in \S+$/);
+    assertMatch(said().at(-1) ?? "", /^t: error: no authority remains in \S+$/);
     fill({ "b.pem": pem(B) });
     later();
     assertStrictEquals(trusts(), "b");
@@ -290,7 +290,7 @@ test("what is named to clients is read in the same way", () => {
   const env = { CCAFILE: CAFILE, CCADIR: CADIR };
   const one = bench("none", env);
   assertStrictEquals(names(one), 2);
-  assertMatch(one.said().join("\n"), /warning: .*x\.pem: .*; it is passed over$/);
+  assertMatch(one.said().join("\n"), /warning: .*x\.pem: .*; it is ignored$/);
   put(CAFILE, "-----BEGIN nothing");
   fill({ "c.pem": pem(C), "d.pem": pem(B) });
   one.later();

@@ -36,7 +36,7 @@ function readLine(line: string): ProxyHeader {
   // 2.1: what follows UNKNOWN must be ignored.
   if (family === "UNKNOWN") return { extras: {} };
   if (family !== "TCP4" && family !== "TCP6") {
-    throw new DecodeError("proxy v1: protocol: none of TCP4, TCP6, UNKNOWN at byte 6");
+    throw new DecodeError("proxy v1: protocol: not TCP4, TCP6 or UNKNOWN at byte 6");
   }
   const [sourceIp, destinationIp, sourcePort, destinationPort, ...rest] = fields;
   if (destinationPort === undefined || rest.length > 0) {
@@ -59,7 +59,7 @@ function readLine(line: string): ProxyHeader {
 function address(field: string, text: string | undefined, width: 4 | 16): Ip {
   const ip = ipOrUndefined(text ?? "");
   if (ip?.length === width) return ip;
-  throw new DecodeError(`proxy v1: ${field}: no address of the family at byte 11`);
+  throw new DecodeError(`proxy v1: ${field}: not an address of the family at byte 11`);
 }
 
 /** 2.1: no leading zero, which could mean octal. */
@@ -67,7 +67,7 @@ function port(field: string, text: string | undefined): number {
   if (text !== undefined && /^(?:0|[1-9][0-9]{0,4})$/.test(text) && Number(text) <= 65_535) {
     return Number(text);
   }
-  throw new DecodeError(`proxy v1: ${field}: no number from 0 to 65535 at byte 11`);
+  throw new DecodeError(`proxy v1: ${field}: not a number from 0 to 65535 at byte 11`);
 }
 
 /** Encodes a header; without `ends`, the short form of UNKNOWN. Version 1 has no extras. */

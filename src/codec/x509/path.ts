@@ -151,7 +151,7 @@ function positive(reader: DerReader, field: string, maxBytes: number): Uint8Arra
 /** Reads a BIT STRING of whole bytes. With unused bits, one signature would have two encodings. */
 function bits(reader: DerReader, field: string): Uint8Array {
   const { content, start } = reader.expect(TAG.bitString, field);
-  if (content[0] !== 0) reader.fail(field, "no whole bytes", start);
+  if (content[0] !== 0) reader.fail(field, "not whole bytes", start);
   return content.subarray(1);
 }
 

@@ -20,7 +20,7 @@ export function readTime(reader: DerReader, field: string): Time {
   const { tag, content, start } = reader.read(field);
   const digits = latin1(content);
   const long = tag === TAG.generalizedTime;
-  if (!long && tag !== TAG.utcTime) reader.fail(field, `no time but type ${tag}`, start);
+  if (!long && tag !== TAG.utcTime) reader.fail(field, `type ${tag} is not a time`, start);
   if (!(long ? /^\d{14}Z$/ : /^\d{12}Z$/).test(digits)) reader.fail(field, "bad time", start);
   const at = long ? 4 : 2;
   const short = Number(digits.slice(0, at));

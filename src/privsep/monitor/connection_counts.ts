@@ -27,7 +27,7 @@ export class ConnectionCounts {
     const taken = this.#limiter.take(address, limits);
     if ("release" in taken) worker.reservations.set(id, { reservation: taken, checks: 0 });
     if (hasAnyLimit(limits)) verdict(worker, id, taken);
-    else if (!("release" in taken)) throw new Error("refused without a limit");
+    else if (!("release" in taken)) throw new Error("a connection without a limit was refused");
   }
 
   /** Answers CHECK. */

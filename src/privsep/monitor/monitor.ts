@@ -232,9 +232,9 @@ export class Monitor {
   #repairPort(): void {
     try {
       if (!this.#port.repair()) return;
-      this.o.log.error("the listening socket was shut down by a worker: it listens again");
+      this.o.log.error("a worker shut down the listening socket: it listens again");
     } catch (error) {
-      const hint = "start the server again, and look why: a worker has shut the port down";
+      const hint = "restart the server, and find out why a worker shut down the listening socket";
       this.#departure.fail(
         new FatalError(`unable to listen again: ${reason(error)}`, undefined, hint),
       );
@@ -243,7 +243,9 @@ export class Monitor {
 
   #dropStuck(): void {
     for (const worker of this.#workers.all()) {
-      if (!LEFT_STATES.includes(worker.state)) worker.giveUp("it kept the port");
+      if (!LEFT_STATES.includes(worker.state)) {
+        worker.giveUp("it did not close the listening socket");
+      }
     }
   }
 }

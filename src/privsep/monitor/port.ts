@@ -100,7 +100,7 @@ export class Port {
       if (!holder) return;
       if (performance.now() < until) await new Promise((done) => setTimeout(done, wait));
       else {
-        holder.giveUp("it kept the port");
+        holder.giveUp("it did not close the listening socket");
         await holder.ended;
       }
     }

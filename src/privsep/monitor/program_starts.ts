@@ -34,7 +34,7 @@ const WAITING_SIZE = 20_000;
  *  entry. */
 const VARIABLE = 160;
 
-const TOO_MANY = "unable to start a program: too many connections wait for one";
+const TOO_MANY = "unable to start a program: too many connections are waiting for one";
 
 /** The end of a program, or of a request for one. */
 type Answer =
@@ -87,7 +87,7 @@ export class ProgramStarts {
     if (!this.#user) throw new DecodeError("privsep: start: there is no program at byte 0");
     worker.checkStart(id, worker.programs.size < MAX_PROGRAMS);
     if (delayed !== this.o.options.delayed) {
-      throw new DecodeError(`privsep: delayed: ${delayed}, against -n at byte 0`);
+      throw new DecodeError(`privsep: delayed: ${delayed}, which does not match -n at byte 0`);
     }
     checkVariables(request.variables, this.#names);
     // Checked before any look-up: a refusal must be cheap.
@@ -119,7 +119,7 @@ export class ProgramStarts {
     const program = worker.programs.get(id);
     if (!program || program.kill(signal) || this.#unkillable.has(program)) return;
     this.#unkillable.add(program);
-    this.o.log.error(`unable to end pid ${program.pid}: it has become another user`);
+    this.o.log.error(`unable to signal pid ${program.pid}: it now runs as another user`);
   }
 
   async #startLater(
@@ -161,7 +161,9 @@ export class ProgramStarts {
     const { channel, programs } = worker;
     const { delayed } = this.o.options;
     try {
-      if (!channel.open || this.over) throw new Error("unable to start a program: too late");
+      if (!channel.open || this.over) {
+        throw new Error("unable to start a program: the server is ending");
+      }
       const { launched, mine } = this.#launch(program, delayed);
       slot.run();
       programs.set(id, launched);
@@ -248,7 +250,7 @@ function checkVariables(variables: ReadonlyMap<string, string>, known: Set<strin
   for (const name of variables.keys()) {
     if (known.has(name)) continue;
     if (!/^[A-Za-z0-9_]+$/.test(name) || !isFromWorker(name)) {
-      throw new DecodeError("privsep: variable: a name that is not for workers at byte 0");
+      throw new DecodeError("privsep: variable: not one that a worker may set at byte 0");
     }
     if (known.size < MAX_KNOWN) known.add(name);
   }

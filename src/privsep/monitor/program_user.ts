@@ -83,9 +83,9 @@ function withSetpriv(
     const [name = "", ...args] = own;
     if (name.includes("=")) { // env(1) would take it for a variable
       throw new Unsupported(
-        `give ${name} the variables of a rule`,
+        `set the variables of a rule for ${name}`,
         `${runtime.name} with setpriv`,
-        'give the program a path without "="',
+        'move the program to a path without "="',
       );
     }
     const env1 = find("env", "set the variables of a rule", runtime);

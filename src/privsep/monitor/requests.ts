@@ -87,14 +87,14 @@ export class Requests {
 
   get #metrics(): MonitorMetrics<Worker> {
     const { metrics } = this.o;
-    if (!metrics) throw new DecodeError("privsep: counts: nobody counts at byte 0");
+    if (!metrics) throw new DecodeError("privsep: counts: there are no metrics at byte 0");
     return metrics;
   }
 
   #resolved(ip: string): void {
     const { named, port, failed } = this.o;
     if (named === undefined) {
-      throw new DecodeError("privsep: address: nobody asked for it at byte 0");
+      throw new DecodeError("privsep: address: not requested at byte 0");
     }
     try {
       checkNamed(named, ip);

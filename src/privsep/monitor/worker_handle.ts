@@ -140,7 +140,7 @@ export class Worker {
 
   checkReservation(id: number, room: boolean): void {
     if (id <= this.#lastReservation || !room) {
-      throw new DecodeError(`privsep: hold: ${id} at byte 0`);
+      throw new DecodeError(`privsep: reservation: ${id} at byte 0`);
     }
     this.#lastReservation = id;
   }
@@ -154,13 +154,15 @@ export class Worker {
    *  limited. */
   reservationToCheck(id: number): LocalReservation {
     const held = this.#reservation(id);
-    if (++held.checks > MAX_CHECKS) throw new DecodeError(`privsep: hold: ${id} again at byte 0`);
+    if (++held.checks > MAX_CHECKS) {
+      throw new DecodeError(`privsep: reservation: ${id} checked too often at byte 0`);
+    }
     return held.reservation;
   }
 
   #reservation(id: number): { readonly reservation: LocalReservation; checks: number } {
     const held = this.reservations.get(id);
-    if (!held) throw new DecodeError(`privsep: hold: ${id} is none at byte 0`);
+    if (!held) throw new DecodeError(`privsep: reservation: ${id} is unknown at byte 0`);
     return held;
   }
 }

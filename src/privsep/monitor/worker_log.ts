@@ -178,7 +178,7 @@ export class WorkerLogs {
         blocked: "SIGUSR1", // as for workers
       });
     } catch (error) {
-      this.log.error(`unable to go on with the log of workers that drain: ${reason(error)}`);
+      this.log.error(`unable to copy the log of workers that drain: ${reason(error)}`);
     }
     for (const one of left) one.close();
   }

@@ -119,6 +119,6 @@ export function workerStartError(why: string): FatalError {
   return new FatalError(
     `unable to start a worker: ${why}`,
     EXIT.system,
-    "look at the limits on processes (ulimit -u, pids.max), open files (ulimit -n) and memory",
+    "check the limits on processes (ulimit -u, pids.max), open files (ulimit -n) and memory",
   );
 }

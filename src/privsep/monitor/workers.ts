@@ -169,7 +169,7 @@ export class Workers {
       ? 0
       : performance.now() - this.#unservedSince;
     if (unserved >= (this.parts.monitor.timeouts?.unserved ?? UNSERVED_TIMEOUT)) {
-      const hint = "start the server again: after an upgrade it must run the new files";
+      const hint = "restart the server: after an upgrade it must run the new files";
       return this.parts.failed(new FatalError(error.message, EXIT.system, hint));
     }
     this.parts.monitor.log.error(error.message);

@@ -28,7 +28,7 @@ interface Asked {
   readonly reject: (error: Error) => void;
 }
 
-const ORPHANED = "unable to run: the monitor is gone";
+const ORPHANED = "unable to run: the monitor has ended";
 
 const refusal = (text: string): ConnectionError => new ConnectionError(startFailure(text));
 
@@ -206,7 +206,7 @@ export class RemotePrograms implements Programs {
 
   #answered(id: number): Asked | "withdrawn" {
     const asked = this.#asked.get(id);
-    if (!asked) throw new DecodeError(`privsep: id: nobody asked for ${id} at byte 0`);
+    if (!asked) throw new DecodeError(`privsep: id: ${id} was not requested at byte 0`);
     this.#asked.delete(id);
     return asked;
   }

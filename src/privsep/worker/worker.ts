@@ -42,7 +42,10 @@ const PASS = 4;
 export async function worker(runtime: Runtime): Promise<number> {
   const { libc } = runtime;
   if (!libc || !isStreamSocket(libc, CONTROL) || !isStreamSocket(libc, PASS)) {
-    fs.writeSync(2, "sslserver-worker: fatal: unable to serve: only sslserver starts it\n");
+    fs.writeSync(
+      2,
+      "sslserver-worker: fatal: unable to serve: only sslserver may start this process\n",
+    );
     return EXIT.usage;
   }
   if (libc.confines) libc.prctlName("sslserver"); // the kernel names it after the path: exe
@@ -58,7 +61,7 @@ function otherVersion(monitor: string | undefined): FatalError {
   return new FatalError(
     `unable to serve: sslserver ${VERSION} is installed, but ${monitor ?? "another version"} runs`,
     undefined,
-    "start the server again",
+    "restart the server",
   );
 }
 
@@ -275,7 +278,7 @@ class WorkerProcess {
       : { code: EXIT.system, hint: undefined };
     const message = error instanceof FatalError
       ? error.message
-      : `unable to go on: ${reason(error)}`;
+      : `unable to continue: ${reason(error)}`;
     this.channel.send({ kind: "FATAL", code, message, hint: hint ?? "" });
   }
 }

@@ -45,11 +45,11 @@ const FAULTS: Readonly<Record<string, readonly [TlsFault, words?: string]>> = {
 
 /** Our words for errors in the making of a context. */
 const OF_CONTEXTS: Readonly<Record<string, string>> = {
-  INVALID_COMMAND: "a word in it is known to OpenSSL alone (@SECLEVEL, PROFILE= and their kind)",
+  INVALID_COMMAND: "it has a word that only OpenSSL knows (such as @SECLEVEL or PROFILE=)",
   KEY_USAGE_BIT_INCORRECT: "its keyUsage lacks digitalSignature",
   KEY_VALUES_MISMATCH: "the private key does not match it",
   NO_CIPHER_MATCH: "the TLS library has none of these suites",
-  UNSUPPORTED_ALGORITHM: "the TLS library does not take its kind of key",
+  UNSUPPORTED_ALGORITHM: "the TLS library does not support its kind of key",
 };
 
 /** Why the library refuses to make a context, in our words. */

@@ -72,7 +72,7 @@ export function denoRuntime(): Runtime {
     launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),
     switchesUser: false,
     reapAll: () => (launcher ?? needed("reap orphans")).reapAll(),
-    adoptEnds: (fds) => adoptEnds(libc ?? needed("take a pipe over"), fds),
+    adoptEnds: (fds) => adoptEnds(libc ?? needed("use a pipe by its descriptor"), fds),
     adoptSocket: async (fd) => new AdoptedStream(fd, { readable: true, writable: true }),
     selfCommand,
     stderr: () => libc ? libcStderr(libc) : new DenoStderr(),
@@ -90,7 +90,7 @@ export function denoRuntime(): Runtime {
     debuggerShut() {
       if (!libc) return false;
       if (libc.ignoreSignal(constants.signals.SIGUSR1)) return true;
-      throw new Error("unable to shut V8's inspector: SIGUSR1 is not ignored");
+      throw new Error("unable to disable V8's inspector: SIGUSR1 is not ignored");
     },
     hasDebugger: true,
   };

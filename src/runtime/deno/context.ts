@@ -133,7 +133,7 @@ function probe(parts: ContextParts): void {
   const { _initError: error } = socket as unknown as { _initError?: Error };
   socket.on("error", () => {});
   socket.destroy();
-  if (error) throw new ContextError("certificate", `${LIBRARY} does not take its key`);
+  if (error) throw new ContextError("certificate", `${LIBRARY} does not support its key`);
 }
 
 function attempt<T>(act: () => T): T {
@@ -186,7 +186,7 @@ function sentCertificate(socket: tls.TLSSocket): boolean {
  *  here. If it is not available, no client is trusted. */
 function verifyError(socket: tls.TLSSocket): string | undefined {
   const { ssl } = socket as unknown as { ssl?: { verifyError?: () => string | null } | null };
-  if (typeof ssl?.verifyError !== "function") return "no word from the TLS library";
+  if (typeof ssl?.verifyError !== "function") return "the TLS library gave no reason";
   return ssl.verifyError() || undefined;
 }
 

@@ -16,7 +16,7 @@ const nothing = () => {};
 export function spawnProgram(launcher: Launcher | undefined, options: SpawnOptions): Program {
   if (launcher) return spawnByLibc(launcher, options, adoptEnds);
   if (options.delayed) {
-    throw needsFfi("give a program more descriptors (-n)", "Deno");
+    throw needsFfi("pass more descriptors to a program (-n)", "Deno");
   }
   const { command: [name = "", ...args], env } = options;
   const path = lookUp(name);

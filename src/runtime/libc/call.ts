@@ -58,7 +58,7 @@ export class Caller {
     // A runtime turns undefined or NaN into 0 without a word: close(undefined) would be close(0).
     for (let i = 0; i < args.length; i++) {
       if (!fits(args[i], types[i])) {
-        throw new TypeError(`unable to call ${name}: argument ${i + 1} is no ${types[i]}`);
+        throw new TypeError(`unable to call ${name}: argument ${i + 1} is not of type ${types[i]}`);
       }
     }
     return Number(call(...args));

@@ -240,7 +240,9 @@ export function identityCalls(c: Caller): IdentityCalls {
 
     kill(pid, signal) {
       // 0 and below name groups of processes; −1 is everyone.
-      if (!(pid > 0)) throw new RangeError(`unable to send a signal: ${pid} is not one process`);
+      if (!(pid > 0)) {
+        throw new RangeError(`unable to send a signal: ${pid} is not the id of one process`);
+      }
       c.zero("kill", pid, signal);
     },
 

@@ -77,7 +77,7 @@ const REFUSED: readonly (readonly [claim: string, parts: ListParts, why: RegExp]
     { algorithm: RSA(NULL), outerAlgorithm: RSA() },
     /differs from the one outside/,
   ],
-  ["a signature of half bytes", { signature: bitString(new Uint8Array(8), 4) }, /no whole bytes/],
+  ["a signature of half bytes", { signature: bitString(new Uint8Array(8), 4) }, /not whole bytes/],
   ["no signature", { signature: EMPTY }, /signature: missing/],
   ["an entry that is no SEQUENCE", { entries: sequence(NULL) }, /entry: unexpected type 5/],
   [

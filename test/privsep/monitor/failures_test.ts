@@ -101,7 +101,7 @@ test("a program that cannot be signalled costs its worker nothing", () =>
     await settled("the log tells", () => lines.length > 0);
     assertMatch(
       lines.join("\n"),
-      /^test: error: unable to end pid \d+: it has become another user$/,
+      /^test: error: unable to signal pid \d+: it now runs as another user$/,
     );
     assert(!bad.gone);
   }));

@@ -318,7 +318,7 @@ test("the same variable twice ends the worker", () =>
   breach("serving", nothing, (puppet) => {
     const frame = new RawFrame("START").id(1).u8(0).u8(0).text("").text("").text("").u32(2);
     puppet.say(frame.text("PROTO").text("TCP").text("PROTO").text("TLS").done());
-  }, /twice/));
+  }, /repeated/));
 
 test("an id that does not grow ends the worker, for programs and for counted connections", async () => {
   for (const again of [5, 4]) {
@@ -337,7 +337,7 @@ test("an id that does not grow ends the worker, for programs and for counted con
       "serving",
       (puppet) => puppet.say(take(5), release(5)),
       (puppet) => puppet.say(take(again)),
-      /privsep: hold: /,
+      /privsep: reservation: /,
     );
   }
 });
@@ -350,7 +350,7 @@ test("a connection that is counted can be checked four times", () =>
       for (let n = 0; n < 4; n++) await puppet.hear("VERDICT");
     },
     (puppet) => puppet.say(check(1, { perAddress: 10 })),
-    /privsep: hold: 1 again/,
+    /privsep: reservation: 1 checked too often/,
   ));
 
 test("closing the control socket, or one direction of it, ends the worker", async () => {
@@ -398,7 +398,7 @@ test("a listening socket that a worker has shut down listens again, for all work
   assertStrictEquals(raw("shutdown", fd, 2), 0);
   assertStrictEquals(made.libc.socketKind(fd).listening, false);
   await settled("listening", () => made.libc.socketKind(fd).listening);
-  const said = "error: the listening socket was shut down by a worker: it listens again";
+  const said = "error: a worker shut down the listening socket: it listens again";
   await settled("a line", () => made.lines.length > 0);
   assertStrictEquals(made.lines.filter((line) => line.endsWith(said)).length, 1);
   made.libc.close(fd);
@@ -657,7 +657,7 @@ test("a worker that reads nothing is ended before its answers fill the memory", 
     if (id > 5_000_000) break;
   }
   await settled("the log tells", () => made.lines.length > 0);
-  assertMatch(made.lines.join("\n"), /was ended: it reads nothing/);
+  assertMatch(made.lines.join("\n"), /was ended: it does not read its messages/);
   echoes(made, program);
   await made.close();
   for (const fd of [program.input, program.output]) made.libc.close(fd);
@@ -754,7 +754,7 @@ test("a worker that keeps the port is ended, the others finish what they have", 
   assert(!second.gone);
   await settled("a line", () => made.lines.length > 0);
   assertEquals(made.lines, [
-    `test: error: worker ${first.pid} was ended: it kept the port`,
+    `test: error: worker ${first.pid} was ended: it did not close the listening socket`,
   ]);
   await made.close();
 });

@@ -85,7 +85,7 @@ test("the one that keeps its copy is ended, and no other", async () => {
   const holders = [honest, liar];
   liar.ended.then(() => holders.pop());
   await within(port.untilFree(() => holders), "proof");
-  assertEquals(liar.reasons, ["it kept the port"]);
+  assertEquals(liar.reasons, ["it did not close the listening socket"]);
   assertEquals(honest.reasons, []);
   assert(bindable(libc, number));
   await gone(honest);
@@ -100,7 +100,7 @@ test("a supervisor's socket, which listens on, tells of a copy, too", async () =
   const holders = [honest, liar];
   liar.ended.then(() => holders.pop());
   await within(port.untilFree(() => holders), "proof");
-  assertEquals([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
+  assertEquals([honest.reasons, liar.reasons], [[], ["it did not close the listening socket"]]);
   assert(!bindable(libc, number), "the supervisor's socket was closed");
   libc.close(supervisor);
   await gone(honest);
@@ -114,7 +114,7 @@ test("without leave to look at processes, all are suspected as long as the socke
   const holders = [liar, honest];
   liar.ended.then(() => holders.shift());
   await within(port.untilFree(() => holders), "proof");
-  assertEquals([honest.reasons, liar.reasons], [[], ["it kept the port"]]);
+  assertEquals([honest.reasons, liar.reasons], [[], ["it did not close the listening socket"]]);
   assert(bindable(libc, number));
   await gone(honest);
 });

@@ -73,7 +73,11 @@ test("a rule does not choose the program by PATH", () => {
 
 test("a name with '=' does not become a variable", () => {
   const launch = programUser({ command: ["./a=b"], ...who(7, 8) }, cannot);
-  assertThrows(() => launch({ X: "1" }), Error, /^unable to give \.\/a=b the variables/);
+  assertThrows(
+    () => launch({ X: "1" }),
+    Error,
+    /^unable to set the variables of a rule for \.\/a=b/,
+  );
   assertStrictEquals(launch({}).command.at(-1), "./a=b");
 });
 

@@ -322,7 +322,7 @@ test("without its monitor everything that is open is answered, and everything ne
     const waiting = programs.start(REQUEST, slot(), never);
     const measured = limiter.take(ADDRESS, LIMITED);
     const checked = held.check(LIMITED);
-    const rejected = assertRejects(() => waiting, Error, /the monitor is gone/);
+    const rejected = assertRejects(() => waiting, Error, /the monitor has ended/);
     monitor.close();
     await within(rejected, "refusal");
     assertStrictEquals(await within(program.exited, "an end that is not known"), undefined);

@@ -35,7 +35,7 @@ test("Deno refuses a key that rustls takes only to fail in every handshake", onD
     ...["-keyout", "odd.key", "-out", "odd.pem", "-subj", "/CN=odd"],
   ], { cwd: pki(), stdio: "ignore" });
   const keyPairs = [{ chain: file("odd.pem"), key: file("odd.key") }];
-  assertThrows(() => runtime.tlsContext(settings({ keyPairs })), Error, /does not take its key/);
+  assertThrows(() => runtime.tlsContext(settings({ keyPairs })), Error, /does not support its key/);
 });
 
 test("Deno refuses an empty range of versions", onDeno, () => {

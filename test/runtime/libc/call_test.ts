@@ -62,9 +62,13 @@ test("a wrong argument never reaches the library", () => {
   const c = new Caller(raw);
   assertThrows(() => c.once("close"), Error, /no such function with 0 arguments/);
   assertThrows(() => c.once("system", 1), Error, /no such function/);
-  assertThrows(() => c.once("setresuid", -1, 0, 0), Error, /argument 1 is no u32/);
-  assertThrows(() => c.once("bind", 3, 0, 16), Error, /argument 2 is no memory/);
-  assertThrows(() => c.once("read", 3, new Uint8Array(1), -1), Error, /argument 3 is no u64/);
+  assertThrows(() => c.once("setresuid", -1, 0, 0), Error, /argument 1 is not of type u32/);
+  assertThrows(() => c.once("bind", 3, 0, 16), Error, /argument 2 is not of type memory/);
+  assertThrows(
+    () => c.once("read", 3, new Uint8Array(1), -1),
+    Error,
+    /argument 3 is not of type u64/,
+  );
   assertEquals(calls, []);
 });
 

@@ -435,7 +435,11 @@ export function libcContract(libc: Libc): void {
     fails("EBADF", "close", () => libc.close(-1));
     fails("EBADF", "read", () => libc.read(-1, 1));
     for (const wrong of [NaN, 1.5, 2 ** 31, undefined as unknown as number]) {
-      assertThrows(() => libc.close(wrong), Error, /unable to call close: argument 1 is no i32/);
+      assertThrows(
+        () => libc.close(wrong),
+        Error,
+        /unable to call close: argument 1 is not of type i32/,
+      );
     }
   });
 
