@@ -40,6 +40,7 @@ import { ClientAuths } from "./tls/client_auth.ts";
 import { Contexts } from "./tls/context.ts";
 import { HandshakeQueue } from "./tls/handshake.ts";
 import { ServerNames } from "./tls/server_names.ts";
+import type { Trace } from "./tls/trace.ts";
 import { refuseUnsupported } from "./tls/unsupported.ts";
 
 /** How often certificates are checked for expiry, in milliseconds. Some are valid for only one
@@ -56,6 +57,8 @@ export interface Overrides {
   password?: string | undefined;
   /** The variables that every program gets; by default those of the environment. */
   base?: Readonly<Record<string, string>>;
+  /** Observes the TLS records of each connection, in place of what --trace does. */
+  trace?: Trace;
   /** Set in a worker: the monitor opens its files, starts its programs and counts its
    *  connections. */
   files?: Files;
@@ -157,6 +160,7 @@ export async function assemble(
     names,
     clientAuths,
     handshakes: new HandshakeQueue(),
+    trace: overrides.trace ?? await traceOf(options, log),
     idle: new IdleTimer(options.idleTimeout),
     lingering: new Lingering(
       options.concurrency,
@@ -240,6 +244,12 @@ async function makeRules(
   const book = (file: string | undefined): RuleBook | undefined =>
     file === undefined ? undefined : new RuleBook(files.rules(file), { allowMissing, now });
   return { rules: book(options.rules), earlyRules: book(options.earlyRules) };
+}
+
+/** Loads the tables of names only if they are needed. */
+async function traceOf({ trace }: Options, log: Log): Promise<Trace | undefined> {
+  if (trace === "nothing") return undefined;
+  return (await import("./tls/trace.ts")).traceTo(log, trace === "bytes");
 }
 
 /** DNS settings of a server that does no look-up: reads no file, and not the name of this

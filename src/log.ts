@@ -180,6 +180,19 @@ export class Log {
     this.#put(3, "info", `client of pid: ${pid} has JA4: ${ja4}`, facts);
   }
 
+  /** What passes on a connection (--trace): printable lines that belong together. */
+  trace({ remote: { ip, port } }: Connection, lines: readonly string[]): void {
+    for (const line of lines) {
+      const message = line.replaceAll("%", "?");
+      this.#line(1, `trace ${ip}:${port} ${message}`, () => ({
+        event: "trace",
+        remoteIp: ip,
+        remotePort: port,
+        message,
+      }));
+    }
+  }
+
   /** `silent`: the client has gone without sending anything, which is not an error. */
   tlsFailed(pid: number, ip: string, reason: Reason, silent = false): void {
     const why = reasonWords(reason);

@@ -15,6 +15,7 @@ import type { ClientAuths } from "./tls/client_auth.ts";
 import type { Contexts } from "./tls/context.ts";
 import type { HandshakeQueue } from "./tls/handshake.ts";
 import type { ServerNames } from "./tls/server_names.ts";
+import type { Trace } from "./tls/trace.ts";
 
 export interface Services {
   runtime: Runtime;
@@ -28,6 +29,8 @@ export interface Services {
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
+  /** With --trace. */
+  trace: Trace | undefined;
   programs: Programs;
   idle: IdleTimer;
   lingering: Lingering;

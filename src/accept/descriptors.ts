@@ -22,6 +22,7 @@ import { FatalError } from "../errors.ts";
 import { MAX_CONNECTIONS } from "../metrics/endpoint.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import { PIPE_DESCRIPTORS } from "../runtime/program_pipes.ts";
+import { TAP_DESCRIPTORS } from "../runtime/tap.ts";
 
 /** Short-lived descriptors: a quarter of the limit, within these bounds. The upper bound is for
  *  5 program ends, 8 files in one hand-over and 4 rules files, 6 of listener and poller, and
@@ -64,14 +65,15 @@ export function needsOf(
   libc: Libc | undefined,
   { handler = false, pending = options.pending }: { handler?: boolean; pending?: number } = {},
 ): Needs {
-  const { delayed, concurrency, remoteName, ident, metrics } = options;
+  const { delayed, concurrency, remoteName, ident, metrics, trace } = options;
+  const pipes = handler ? 0 : PIPE_DESCRIPTORS[delayed ? "delayed" : "plain"];
   // One question for each connection that may wait for one. With fewer, clients whose DNS zone does
   // not answer would delay all others.
   const questions = remoteName || ident ? Math.min(pending, MAX_QUESTIONS) : 0;
   return {
     limit: libc?.raiseFileLimit().soft ?? Infinity,
     open: libc?.openDescriptors() ?? 0,
-    each: handler ? 1 : 1 + PIPE_DESCRIPTORS[delayed ? "delayed" : "plain"],
+    each: 1 + pipes + (trace === "nothing" ? 0 : TAP_DESCRIPTORS),
     programs: concurrency,
     pending,
     questions: questions + OWN_QUESTIONS,

@@ -27,6 +27,8 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
           o.log = oneWord("--log", value, ["text", "json", "s6"]);
         },
       },
+      flag("--trace", "log the handshake messages of each connection", (o) => o.trace = "messages"),
+      flag("--trace-bytes", "log every byte of TLS too", (o) => o.trace = "bytes"),
       flag("-1", "print the local port to stdout when ready", (o) => o.printPort = true),
       number(
         "--notify-fd",

@@ -15,6 +15,8 @@ export interface Options {
   /** The program's name in the log. */
   name: string;
   log: "text" | "json" | "s6";
+  /** --trace, --trace-bytes: log what passes in the clear, or every byte too. */
+  trace: "nothing" | "messages" | "bytes";
   /** -1: print the port to stdout when the server accepts connections. */
   printPort: boolean;
   /** Standard output is closed when the server accepts connections. No option sets it. */
@@ -132,6 +134,7 @@ export function defaults(): Options {
     verbosity: 1,
     name: "sslserver",
     log: "text",
+    trace: "nothing",
     printPort: false,
     closeStdout: false,
     signals: "own",

@@ -87,6 +87,7 @@ const members = object<Options>({
   verbosity: oneOf([0, 1, 2, 3]),
   name: text,
   log: oneOf(["text", "json", "s6"]),
+  trace: oneOf(["nothing", "messages", "bytes"]),
   printPort: flag,
   closeStdout: flag,
   signals: oneOf(["own", "s6"]),

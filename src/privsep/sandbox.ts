@@ -22,6 +22,8 @@ export interface SandboxOptions {
   readonly confined?: boolean;
   /** False: the process can make no sockets, and cannot use socket calls on others. */
   readonly sockets?: false;
+  /** True: it may make pairs of connected Unix sockets. */
+  readonly pairs?: boolean;
 }
 
 /** True if a worker must be started by way of confine.ts, which applies Landlock before the process
@@ -102,10 +104,12 @@ const CLONE_NEW = 0x7e020000;
 
 const O_WRITES = 3 | 0x40 | 0x200; // O_ACCMODE, O_CREAT, and O_TRUNC, which works with O_RDONLY too
 
+const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCKET_TYPE = 0xf; // the other bits are flags
-const STREAM_OR_DATAGRAM = [1, 2];
+const STREAM = 1;
+const STREAM_OR_DATAGRAM = [STREAM, 2];
 /** The family's default, TCP, UDP. Others (MPTCP, SCTP, UDP-Lite, ping) are kernel code that no
  *  worker needs. */
 const PROTOCOLS = [0, 6, 17];
@@ -166,7 +170,9 @@ const PRCTL = [3, 15, 16, 38, 39, 0x53564d41];
 const SIGPWR = 30;
 
 /** Calls that are allowed or refused by their arguments. */
-function conditions(files: SandboxOptions["files"]): Record<string, Condition | FilterAction> {
+function conditions(
+  { files, pairs }: SandboxOptions,
+): Record<string, Condition | FilterAction> {
   const here = [process.pid];
   const readOnly = (arg: number): Condition | FilterAction =>
     files === "none" ? EACCES : { tests: [{ arg, mask: O_WRITES, oneOf: [0] }], otherwise: EACCES };
@@ -191,9 +197,14 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
       ],
       otherwise: EAFNOSUPPORT,
     },
-    // Neither runtime makes a pair after its start. A datagram socket could send to any other Unix
-    // socket.
-    socketpair: EAFNOSUPPORT,
+    // Only traced connections on Bun need pairs. A datagram socket could send to any other Unix
+    // socket; a pair of streams is connected for good.
+    socketpair: pairs
+      ? {
+        tests: [{ arg: 0, oneOf: [AF_UNIX] }, { arg: 1, mask: SOCKET_TYPE, oneOf: [STREAM] }],
+        otherwise: EAFNOSUPPORT,
+      }
+      : EAFNOSUPPORT,
     setsockopt: oneOfThese(SET_OPTIONS),
     getsockopt: oneOfThese(GET_OPTIONS),
     kill: { tests: [{ arg: 0, oneOf: here }], otherwise: EPERM },
@@ -218,7 +229,7 @@ function conditions(files: SandboxOptions["files"]): Record<string, Condition | 
 /** Returns the filter for this process on `arch`. */
 export function workerFilter(
   arch: "x64" | "arm64",
-  { files, sockets }: SandboxOptions,
+  options: SandboxOptions,
 ): Uint8Array<ArrayBuffer> {
   const numbers = syscallNumbers(arch);
   const calls = new Map<number, FilterAction | Condition>();
@@ -236,8 +247,8 @@ export function workerFilter(
   addAll(ALLOWED, "allow");
   addAll(REFUSED, EPERM);
   addAll(KILLED, "kill");
-  Object.entries(conditions(files)).forEach(([name, action]) => add(name, action));
-  if (sockets === false) {
+  Object.entries(conditions(options)).forEach(([name, action]) => add(name, action));
+  if (options.sockets === false) {
     for (const name of SOCKETS.trim().split(/\s+/)) {
       const nr = numbers.get(name);
       if (nr !== undefined) calls.set(nr, EPERM);

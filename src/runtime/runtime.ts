@@ -6,6 +6,7 @@ import { breakKind, ConnectionError, type StreamReason } from "../reason.ts";
 import type { Libc } from "./libc/libc.ts";
 import type { Launched, LaunchOptions, Program, ProgramStreams, SpawnOptions } from "./program.ts";
 import type { Stream } from "./stream.ts";
+import type { TlsTap } from "./tap.ts";
 
 export type * from "./program.ts";
 export { DELAYED_FD } from "./program.ts";
@@ -44,8 +45,9 @@ export interface Socket extends Stream {
   /** Begins TLS as the server. `first`: bytes already read from the client. The socket belongs to
    *  the TLS stream from then on. Resolves when the handshake is done. Rejects with
    *  `HandshakeError` after the alert has been sent and the socket closed. `destroy()` or `abort()`
-   *  of the socket also end it. */
-  startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream>;
+   *  of the socket also end it. `tap` sees all bytes after `first`; it costs memory and time, and
+   *  on Bun two descriptors. */
+  startTls(context: TlsContext, first: Uint8Array, tap?: TlsTap): Promise<TlsStream>;
 }
 
 /** Where a connection goes, and its local end. */

@@ -21,7 +21,9 @@ import {
   type TlsSession,
   type TlsStream,
 } from "../runtime/runtime.ts";
+import type { TlsTap } from "../runtime/tap.ts";
 import { fingerprint } from "./fingerprint.ts";
+import type { Trace } from "./trace.ts";
 import type { Prepared } from "./prepared.ts";
 import type { ClientAuth, ClientAuths } from "./client_auth.ts";
 import { type ClientChain, clientChain } from "./client_chain.ts";
@@ -59,6 +61,8 @@ export interface HandshakeServices {
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
+  /** With --trace. */
+  trace: Trace | undefined;
   programs: { slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> };
   /** If there is a handler, it gets the session. */
   handler: unknown;
@@ -79,10 +83,12 @@ export async function secure(
   try {
     const first = await readHello(conn, begin);
     conn.enter("handshake");
+    const tap = services.trace?.(conn);
+    tap?.received(first);
     const spoofed = unexpectedHeader(first);
     if (spoofed) throw new HandshakeError(spoofed);
     const prepared = names.select(conn.variables, auth, first);
-    if ("alert" in prepared) throw await refuse(conn, prepared);
+    if ("alert" in prepared) throw await refuse(conn, prepared, tap);
     if (!conn.program) {
       const slot = services.programs.slot(conn.signal);
       if (slot instanceof Promise) {
@@ -94,7 +100,7 @@ export async function secure(
     const described = options.tlsVariables || options.delayed || options.verbosity >= 3 ||
       services.handler;
     const hello = described ? first.slice() : undefined; // the adapter may free `first`
-    const stream = await handshakes.enter(conn.socket, prepared.context, first);
+    const stream = await handshakes.enter(conn.socket, prepared.context, first, tap);
     const session = described || auth || options.variables === "s6" ? stream.session() : undefined;
     const chain = clientChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
@@ -196,9 +202,14 @@ export class HandshakeQueue {
   #scheduled = false;
 
   /** Resolves when the handshake is done; see `Socket.startTls`. */
-  enter(socket: Socket, context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+  enter(
+    socket: Socket,
+    context: TlsContext,
+    first: Uint8Array,
+    tap?: TlsTap,
+  ): Promise<TlsStream> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push(() => socket.startTls(context, first).then(resolve, reject));
+      this.#waiting.push(() => socket.startTls(context, first, tap).then(resolve, reject));
       this.#schedule();
     });
   }
@@ -216,8 +227,14 @@ export class HandshakeQueue {
 
 /** Sends an alert in place of a ServerHello (RFC 8446 6; 5.1 for the version bytes). Returns the
  *  error. */
-async function refuse(conn: Connection, { alert, why }: HandshakeRefusal): Promise<HandshakeError> {
-  conn.socket.write(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
+async function refuse(
+  conn: Connection,
+  { alert, why }: HandshakeRefusal,
+  tap: TlsTap | undefined,
+): Promise<HandshakeError> {
+  const record = Uint8Array.of(21, 3, 3, 0, 2, 2, alert);
+  tap?.sent(record);
+  conn.socket.write(record);
   await dismiss(conn.socket);
   return new HandshakeError(why);
 }

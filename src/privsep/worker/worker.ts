@@ -168,7 +168,8 @@ class WorkerProcess {
   /** The last step: nothing that the sandbox forbids is done later. Only rules can name more
    *  files. */
   #confine(options: Options, confined: boolean, log: Log): void {
-    const { off } = sandbox(this.libc, { files: fileAccess(options), confined });
+    const pairs = options.trace !== "nothing";
+    const { off } = sandbox(this.libc, { files: fileAccess(options), confined, pairs });
     for (const what of off) log.warning(`sandbox: ${what}`);
   }
 

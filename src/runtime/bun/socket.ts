@@ -3,8 +3,11 @@
 
 import { concat } from "../../codec/bytes.ts";
 import { NO_HANDLER, type Stream } from "../stream.ts";
+import { TappedStream, type TlsTap } from "../tap.ts";
+import { BunTlsCarrier } from "./carrier.ts";
+import { join } from "./join.ts";
 import { BunStream, plainHandler } from "./stream.ts";
-import { type BunTlsOptions, BunTlsStream, clientTlsHandler, tlsHandler } from "./tls.ts";
+import type { BunTlsOptions } from "./tls.ts";
 import { connectionBegan, connectionEnded } from "./gc.ts";
 import { bun, type NativeSocket, type SocketHandler } from "./types.ts";
 import { CLOSED } from "../endings.ts";
@@ -20,15 +23,15 @@ import {
 
 const NOTHING = new Uint8Array(0);
 
-/** A connection. After `startTls` the native plain socket still delivers the ciphertext;
- *  `#tls` is set then, and the owner of this stream gets no more events. */
-class BunSocket extends BunStream implements ClientSocket {
+/** A connection. */
+class BunSocket extends BunTlsCarrier implements ClientSocket {
   readonly local: Address;
   readonly remote: Address;
-  #tls: BunTlsStream | undefined;
+  /** What carries TLS in place of this socket if there is a tap. */
+  #carrier: BunTlsCarrier | undefined;
 
-  constructor(native: NativeSocket<BunStream>, readonly libc: Libc) {
-    super(native);
+  constructor(native: NativeSocket<BunStream>, libc: Libc) {
+    super(native, libc);
     this.local = { ip: unmapped(native.localAddress), port: native.localPort };
     this.remote = { ip: unmapped(native.remoteAddress ?? ""), port: native.remotePort };
   }
@@ -66,84 +69,44 @@ class BunSocket extends BunStream implements ClientSocket {
     }
   }
 
-  startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
-    return this.#upgrade(context.opaque as BunTlsOptions, first, { isServer: true });
+  startTls(context: TlsContext, first: Uint8Array, tap?: TlsTap): Promise<TlsStream> {
+    const options = context.opaque as BunTlsOptions;
+    if (tap) return this.#startTapped(options, first, tap);
+    return this.upgrade(options, first, { isServer: true });
   }
 
   startClientTls(context: TlsContext, serverName: string | undefined): Promise<TlsStream> {
     const named = serverName === undefined ? {} : { serverName };
-    return this.#upgrade({ ...context.opaque as BunTlsOptions, ...named }, NOTHING, {});
+    return this.upgrade({ ...context.opaque as BunTlsOptions, ...named }, NOTHING, {});
   }
 
-  #upgrade(
-    options: BunTlsOptions,
-    first: Uint8Array,
-    { isServer }: { isServer?: true },
-  ): Promise<TlsStream> {
-    return new Promise((resolve, reject) => {
-      if (this.gone) return reject(new HandshakeError(CLOSED));
-      const { held, ended } = this.takeHeld();
-      const stream = new BunTlsStream(this.native, options.rejectUnauthorized, this.libc);
-      stream.settle = (error) => {
-        if (error) return reject(error);
-        if (isServer) stream.acknowledge();
-        resolve(stream);
-      };
-      this.#tls = stream;
-      this.take(NO_HANDLER);
-      const initialData = held.length === 0 ? first : concat([first, ...held]);
-      stream.ciphertext(initialData); // Bun delivers only later ciphertext
-      const pair = this.native.upgradeTLS<BunStream>({
-        data: stream,
-        tls: options,
-        ...(isServer || initialData.length > 0 ? { initialData } : {}),
-        ...(isServer ? { isServer } : {}),
-        socket: isServer ? tlsHandler : clientTlsHandler,
-      });
-      if (!pair) {
-        this.destroy();
-        reject(new HandshakeError(CLOSED));
-        return;
-      }
-      this.native = pair[0]; // the native socket from before is no longer valid
-      stream.attach(pair[1]);
-      pair[1].resume();
-      // TLS has not seen the end of data. Its result for the bytes before comes first.
-      if (ended) setImmediate(() => stream.breakOff());
-    });
+  /** See join.ts. */
+  async #startTapped(options: BunTlsOptions, first: Uint8Array, tap: TlsTap): Promise<TlsStream> {
+    if (this.gone) throw new HandshakeError(CLOSED);
+    this.take(NO_HANDLER);
+    const [near, far] = this.libc.socketpair("stream");
+    const carrier = await adopt(near, (native) => new BunTlsCarrier(native, this.libc));
+    const plain = await adopt(far, (native) => new BunStream(native));
+    if (this.gone) {
+      carrier.destroy();
+      plain.destroy();
+      throw new HandshakeError(CLOSED);
+    }
+    this.#carrier = carrier;
+    const done = carrier.upgrade(options, first, { isServer: true });
+    join(new TappedStream(this, tap), plain, (error) => carrier.lose(error));
+    return await done;
   }
 
   override destroy(): void {
-    if (this.#tls) this.#tls.destroy();
-    else super.destroy();
+    super.destroy();
+    this.#carrier?.destroy();
   }
 
   override abort(): void {
-    if (this.#tls) this.#tls.abort();
-    else super.abort();
-  }
-
-  /** Sends FIN, not a reset: a denied client sees end of file, as with tcpserver. */
-  protected override hangUp(): void {
-    this.native.close();
-  }
-
-  override close(): void {
-    if (this.#tls) this.#tls.close();
-    else super.close();
-  }
-
-  override received(bytes: Uint8Array): void {
-    if (this.#tls) this.#tls.ciphertext(bytes);
-    else super.received(bytes);
-  }
-
-  override ended(): void {
-    if (!this.#tls) super.ended();
-  }
-
-  override closed(error?: Error): void {
-    if (!this.#tls) super.closed(error);
+    if (!this.#carrier) return super.abort();
+    this.#carrier.abort();
+    super.destroy();
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type TlsStream,
 } from "../runtime.ts";
 import { CLOSED } from "../endings.ts";
+import { TappedStream, type TlsTap } from "../tap.ts";
 import type { Libc, SocketEndpoint } from "../libc/libc.ts";
 import { AdoptedStream } from "./adopted.ts";
 import { type Wire, WireStream } from "./stream.ts";
@@ -53,9 +54,10 @@ export class ConnSocket extends WireStream implements ClientSocket {
     return NOTHING; // needs the descriptor, too
   }
 
-  startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+  startTls(context: TlsContext, first: Uint8Array, tap?: TlsTap): Promise<TlsStream> {
     if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
-    this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
+    const raw = tap ? new TappedStream(this, tap) : this;
+    this.#handshake = startServerTls(raw, context.opaque as ContextParts, first);
     return this.#handshake.done;
   }
 
@@ -153,9 +155,10 @@ export class NodeSocket extends AdoptedStream implements ClientSocket {
     }
   }
 
-  startTls(context: TlsContext, first: Uint8Array): Promise<TlsStream> {
+  startTls(context: TlsContext, first: Uint8Array, tap?: TlsTap): Promise<TlsStream> {
     if (this.gone) return Promise.reject(new HandshakeError(CLOSED));
-    this.#handshake = startServerTls(this, context.opaque as ContextParts, first);
+    const raw = tap ? new TappedStream(this, tap) : this;
+    this.#handshake = startServerTls(raw, context.opaque as ContextParts, first);
     return this.#handshake.done;
   }
 
