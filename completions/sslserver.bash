@@ -27,7 +27,7 @@ _sslserver() {
     --notify-fd|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|--lookup-timeout|-l|--drain-timeout|--kill-after|-B|--early-banner|-g|-u) return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --check --help --man --completion --version' -- "$word")) ;;
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --check --help --man --completion --version' -- "$word")) ;;
     *) COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word")) ;;
   esac
 }

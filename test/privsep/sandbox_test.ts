@@ -194,6 +194,27 @@ test("without sockets none is made or used, and nothing else changes", () => {
   }
 });
 
+test("a traced worker can make pairs of streams, and no other worker can", () => {
+  for (const arch of ["x64", "arm64"] as const) {
+    const nr = syscallNumbers(arch).get("socketpair") ?? 0;
+    const [traced, other] = [true, false].map((pairs) =>
+      workerFilter(arch, { files: "none", pairs })
+    );
+    const CLOEXEC = 0x80000n;
+    const rows: [bigint, bigint, number | "allow"][] = [
+      [1n, 1n | CLOEXEC, "allow"], // AF_UNIX, SOCK_STREAM
+      [1n, 2n, EAFNOSUPPORT], // SOCK_DGRAM
+      [1n, 5n, EAFNOSUPPORT], // SOCK_SEQPACKET
+      [2n, 1n, EAFNOSUPPORT], // AF_INET
+    ];
+    for (const [family, type, verdict] of rows) {
+      const call = { nr, args: [family, type, 0n], arch };
+      assertStrictEquals(run(traced!, call).action, verdict, `${arch} ${family} ${type}`);
+      assertStrictEquals(run(other!, call).action, EAFNOSUPPORT);
+    }
+  }
+});
+
 test("every system call that is not listed does not exist", () => {
   const program = workerFilter("x64", { files: "none" });
   const verdicts = [...syscallNumbers("x64").values()].filter((nr) => nr !== undefined).map((nr) =>

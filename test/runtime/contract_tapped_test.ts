@@ -1,7 +1,7 @@
 /** The contract of TLS with a tap: it sees all bytes, and connections that are traced end as others
  *  do. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals } from "@std/assert";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import type { Socket } from "../../src/runtime/runtime.ts";
@@ -54,11 +54,11 @@ test("a tap sees the bytes of both directions, in order and once", async () => {
   stream.write(answer);
   stream.end();
   await within(ended, "end of the answer");
-  assert.deepEqual([line, got], [bytes("a line"), answer.length]);
+  assertEquals([line, got], [bytes("a line"), answer.length]);
   for (const way of ["received", "sent"] as const) {
-    assert.deepEqual(concat(seen[way]), concat(network[way]), way);
+    assertEquals(concat(seen[way]), concat(network[way]), way);
   }
-  assert.ok(concat(seen.sent).length > answer.length);
+  assert(concat(seen.sent).length > answer.length);
   stream.destroy();
   server.close();
 });
