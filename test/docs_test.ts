@@ -265,6 +265,18 @@ test("tcprules(1) and tcprulescheck(1) have every error of theirs", () => {
   }
 });
 
+test("the pages of the clients have every error of theirs", () => {
+  const page = ["sslclient", "sslcat", "sslconnect", "https@"].map((name) => words(`${name}.1`))
+    .join(" ");
+  const files = sources().filter((file) =>
+    /^client\/|^commands\/(?:small_client|https_at)/.test(file)
+  );
+  const found = beginnings(files);
+  assert(found.length > 10);
+  const lacking = found.filter((text) => text !== "unable to" && !page.includes(text));
+  assertEquals(lacking, []);
+});
+
 test("README's tables of variables have no name that is in no row", () => {
   const tables = [...read("README.md").matchAll(/^\| variable \| meaning \|\n([\s\S]*?)\n\n/gm)];
   assert(tables.length > 0);

@@ -121,6 +121,16 @@ function translated(block: string, { replace = [] }: Entry, port: number): strin
   return text;
 }
 
+const COMMANDS = [
+  "sslserver",
+  "sslclient",
+  "sslcat",
+  "sslconnect",
+  "https@",
+  "tcprules",
+  "tcprulescheck",
+];
+
 /** Fills the trial's folder as the documents assume it: certificates, and the commands first in PATH and
  *  in dist/. */
 async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Promise<void> {
@@ -129,7 +139,7 @@ async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Pr
   fs.symlinkSync("bin", join(t.dir, "dist"));
   const script = (name: string, text: string): void =>
     fs.writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
-  for (const name of ["sslserver", "tcprules", "tcprulescheck"]) {
+  for (const name of COMMANDS) {
     if (t.form === "binary") {
       // A symbolic link, because the executable chooses its command by its name.
       fs.symlinkSync(formCommand(t.form, "")[0] ?? "", join(bin, name));
