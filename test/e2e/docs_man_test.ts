@@ -6,8 +6,9 @@ import * as fs from "node:fs";
 import { MANUAL } from "../../src/commands/manual.ts";
 import { PAGES } from "../../src/config/options.ts";
 import { talk } from "./clients.ts";
-import { claim, formCommand, ROOT } from "./harness.ts";
+import { claim, formCommand, ROOT, type Trial } from "./harness.ts";
 import {
+  type Entry,
   examples,
   hasWorkers,
   JAIL,
@@ -57,6 +58,60 @@ tryBlocks("sslserver.1", examples("sslserver.1"), [
       await hasWorkers(t, ["65534"]);
     },
   },
+]);
+
+/** Starts the server that an example of a client talks to, as its page shows it. */
+const serving = (program: string[]) => async (t: Trial, port: number): Promise<void> => {
+  const env = { CERTFILE: join(t.dir, "cert.pem"), KEYFILE: join(t.dir, "key.pem") };
+  await t.start({ port, program, env, options: ["-HRl0"] });
+};
+
+/** An example of a client, and what it prints. */
+const client = (first: string, program: string[], prints: RegExp): Entry => ({
+  first,
+  replace: [["8443", "@PORT"]],
+  before: serving(program),
+  ends: (_t, { status, stdout, stderr }) => {
+    assertStrictEquals(status, 0, stderr);
+    assertMatch(stdout, prints);
+  },
+});
+
+/** An example of a server: the answer to a line. */
+const server = (prints: RegExp): Entry => ({
+  first: "env CERTFILE=cert.pem KEYFILE=key.pem \\",
+  replace: [["8443", "@PORT"]],
+  serves: async (t, port) => assertMatch(await said(t, port, "hello\n"), prints),
+});
+
+tryBlocks("sslclient.1", examples("sslclient.1"), [
+  server(/^hello\n$/),
+  client("sslclient -v -a cert.pem localhost 8443 \\", ["cat"], /^hello\n$/),
+  client(
+    "sslclient -s -a cert.pem localhost 8443 \\",
+    ["cat"],
+    /^server at 127\.0\.0\.1, TLSv1\.3\n$/,
+  ),
+  client("sslclient -XN -s localhost 8443 \\", ["cat"], /^sha256 Fingerprint=[0-9A-F:]{95}\n$/),
+]);
+
+tryBlocks("sslcat.1", examples("sslcat.1"), [
+  server(/^[^\n]*20\d\d[^\n]*\n$/),
+  client("sslcat localhost 8443 -a cert.pem", ["date"], /20\d\d/),
+]);
+
+tryBlocks("sslconnect.1", examples("sslconnect.1"), [
+  server(/^hello\n$/),
+  client("echo hello | sslconnect localhost 8443 -a cert.pem", ["cat"], /^hello\r\n$/),
+]);
+
+tryBlocks("https@.1", examples("https@.1"), [
+  server(/^HTTP\/1\.0 200 OK\r\n\r\nhello\r\n$/),
+  client(
+    "https@ localhost index.html 8443 -a cert.pem",
+    ["printf", "HTTP/1.0 200 OK\\r\\n\\r\\nhello\\r\\n"],
+    /^hello\n$/,
+  ),
 ]);
 
 tryBlocks("tcprules.1", examples("tcprules.1"), [{
