@@ -1,6 +1,7 @@
 /** sslserver as a library. `serve` calls a function of this process, or starts a program, for each
- *  TLS connection, with access rules, limits and client certificates. Also exported: the codecs for
- *  rules files, PROXY headers and DNS messages.
+ *  TLS connection, with access rules, limits and client certificates. `connect` makes a TLS
+ *  connection to a server that it verifies. Also exported: the codecs for rules files, PROXY headers
+ *  and DNS messages.
  *
  *  ```ts
  *  import { serve } from "./mod.ts";
@@ -17,6 +18,9 @@
  *  @module */
 
 export { serve, type TlsServer } from "./src/library.ts";
+export { connect, type TlsConnection } from "./src/client/library.ts";
+export type { ConnectOptions, ProtocolVersion } from "./src/client/library_options.ts";
+export { UntrustedServer } from "./src/client/connect.ts";
 export type { ProgramCommand, ServeOptions } from "./src/library_options.ts";
 export type { Handler, HandlerConnection } from "./src/program/handler.ts";
 export type { Peer, RemotePeer } from "./src/connection.ts";

@@ -85,9 +85,9 @@ export interface ProgramCommand {
 }
 
 /** Returns what the option needs, for the error message; undefined if the value is good. */
-type Check = (value: unknown, name: string) => string | undefined;
+export type OptionCheck = (value: unknown, name: string) => string | undefined;
 
-const CHECKS: { readonly [Name in keyof ServeOptions]-?: Check } = {
+const CHECKS: { readonly [Name in keyof ServeOptions]-?: OptionCheck } = {
   hostname: text,
   port: whole(0, 65_535),
   cert: text,
@@ -107,29 +107,38 @@ const CHECKS: { readonly [Name in keyof ServeOptions]-?: Check } = {
   proxyFrom: networks,
   clientCertificate: oneOf("none", "valid", "match"),
   env: environment,
-  log: (value) => typeof value === "function" ? undefined : "a function",
+  log: callable,
   verbosity: whole(0, 3),
-  signal: (value) => value instanceof AbortSignal ? undefined : "an AbortSignal",
+  signal: abortSignal,
 };
 
 /** Options whose values must not appear in a message. */
-const SECRET: ReadonlySet<string> = new Set(["cert", "key", "passphrase", "env"]);
+const SECRET: ReadonlySet<string> = new Set(["ca", "cert", "key", "passphrase", "env"]);
 
 /** Checks the arguments of `serve`. Throws `UsageError`. */
 export function checkOptions(options: unknown, handler: unknown): void {
-  if (!isRecord(options)) throw new UsageError(`serve needs options, not ${shown(options)}`);
+  checkValues("serve", options, CHECKS);
+  checkHandler(handler);
+  checkCertificate(options);
+  checkRulesOptions(options);
+}
+
+/** Checks that all options of a function are known and good. Throws `UsageError`. */
+export function checkValues(
+  caller: string,
+  options: unknown,
+  checks: Readonly<Record<string, OptionCheck>>,
+): asserts options is Readonly<Record<string, unknown>> {
+  if (!isRecord(options)) throw new UsageError(`${caller} needs options, not ${shown(options)}`);
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(CHECKS, name)) throw new UsageError(`unknown option ${name}`);
+    if (!Object.hasOwn(checks, name)) throw new UsageError(`unknown option ${name}`);
     if (value === undefined) continue;
-    const needed = CHECKS[name as keyof ServeOptions](value, name);
+    const needed = checks[name]?.(value, name);
     if (needed !== undefined) {
       const what = SECRET.has(name) ? kindOf(value) : shown(value);
       throw new UsageError(`option ${name} needs ${needed}, not ${what}`);
     }
   }
-  checkHandler(handler);
-  checkCertificate(options);
-  checkRulesOptions(options);
 }
 
 /** Converts to the options of the command. `checkOptions` must have accepted them. */
@@ -209,12 +218,20 @@ function truth(value: unknown): string | undefined {
   return typeof value === "boolean" ? undefined : "true or false";
 }
 
-function whole(min: number, max: number): Check {
+function callable(value: unknown): string | undefined {
+  return typeof value === "function" ? undefined : "a function";
+}
+
+function abortSignal(value: unknown): string | undefined {
+  return value instanceof AbortSignal ? undefined : "an AbortSignal";
+}
+
+function whole(min: number, max: number): OptionCheck {
   const good = (n: unknown) => Number.isInteger(n) && n as number >= min && n as number <= max;
   return (value) => good(value) ? undefined : `a whole number from ${min} to ${max}`;
 }
 
-function oneOf(...words: string[]): Check {
+function oneOf(...words: string[]): OptionCheck {
   const all = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   return (value) => words.includes(value as string) ? undefined : all;
 }
@@ -258,3 +275,14 @@ function kindOf(value: unknown): string {
   const type = typeof value;
   return type === "object" ? "an object" : type === "string" ? "this text" : `a ${type}`;
 }
+
+/** Checks that the options of `connect` share. */
+export const CHECKED = {
+  text,
+  truth,
+  whole,
+  oneOf,
+  environment,
+  log: callable,
+  signal: abortSignal,
+} as const;

@@ -337,7 +337,12 @@ test("the tables of config/variables.ts alone list environment variables", () =>
 
 test("only these files touch the environment of the process, in which any name can be read", () => {
   const files = ALL.filter((file) => /\b(?:process|Deno|Bun)\.env\b/.test(code(read(file))));
-  assertEquals(files, ["src/library.ts", "src/runtime/look_up.ts", "cli.ts"]);
+  assertEquals(files, [
+    "src/client/library.ts",
+    "src/library.ts",
+    "src/runtime/look_up.ts",
+    "cli.ts",
+  ]);
 });
 
 test("lists of variables and names in no table are found", () => {

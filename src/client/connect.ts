@@ -8,7 +8,7 @@
 
 import type { ClientOptions } from "../config/client_options.ts";
 import type { Peer, RemotePeer } from "../connection.ts";
-import { FatalError } from "../errors.ts";
+import { EXIT, FatalError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { reasonWords } from "../log/reasons.ts";
 import { type Reason, reasonOf } from "../reason.ts";
@@ -17,6 +17,17 @@ import { dial, type DialOptions, type DialServices } from "./dial.ts";
 import { addressOf, asciiHost, isThisMachine } from "./host_name.ts";
 import { serverFaultWords } from "./server_faults.ts";
 import type { ServerVerifier } from "./verify.ts";
+
+/** The server is refused: its certificate chain is not valid (`chain`), or its certificate is not
+ *  for the host (`host`). The message says why. */
+export class UntrustedServer extends FatalError {
+  /** As in `name: message`. */
+  override name = "UntrustedServer";
+  /** `problem`: which of the two checks has failed; `hint`: the remedy. */
+  constructor(message: string, readonly problem: "chain" | "host", hint?: string) {
+    super(message, EXIT.system, hint);
+  }
+}
 
 /** What connecting needs beyond the options. */
 export interface ConnectServices extends DialServices {
@@ -56,7 +67,7 @@ export async function connectToServer(
     const fault = services.verify(session.peerCertificates, host);
     if (fault) {
       const { text, hint } = serverFaultWords(fault);
-      throw new FatalError(`unable to trust the server: ${text}`, undefined, hint);
+      throw new UntrustedServer(`unable to trust the server: ${text}`, fault.kind, hint);
     }
     const { protocol, cipher } = session;
     const tls = { event: "tls", protocol, cipher };

@@ -11,12 +11,13 @@ import {
   connectionVariables,
   programEnvironment,
 } from "../program/environment.ts";
+import { TRUNCATED } from "../program/client_events.ts";
 import { IdleTimer } from "../program/idle.ts";
 import { Lingering } from "../program/linger.ts";
 import { relay, type RelayedProgram } from "../program/relay.ts";
 import { requireLibc } from "../runtime/needs_ffi.ts";
 import { programPipes } from "../runtime/program_pipes.ts";
-import type { Launched, Runtime, TlsError } from "../runtime/runtime.ts";
+import { type Launched, type Runtime, TlsError } from "../runtime/runtime.ts";
 import type { VerifiedConnection } from "./connect.ts";
 
 /** How long a server that has everything may take to close after the program has ended, in
@@ -67,14 +68,22 @@ export function startClientProgram(
   }
 }
 
+export interface ConversationOptions extends Pick<ClientOptions, "idleTimeout"> {
+  /** A FIN of the server without close_notify is an error: its data may have been truncated. */
+  readonly requireCloseNotify?: boolean;
+  /** Called when the connection is closed. */
+  gone?(): void;
+}
+
 /** Relays between the server and `program` until both are done and the connection is closed.
  *  Resolves with the program's wait status. */
 export async function converseWithServer(
   { socket, stream, remote }: VerifiedConnection,
   program: RelayedProgram,
-  { idleTimeout }: Pick<ClientOptions, "idleTimeout">,
+  options: ConversationOptions,
   log: Pick<Log, "error" | "detail">,
 ): Promise<number | undefined> {
+  const { idleTimeout, requireCloseNotify } = options;
   const { promise: closed, resolve: gone } = Promise.withResolvers<void>();
   const idle = new IdleTimer(idleTimeout);
   const lingering = new Lingering(1, idle.limit, undefined, undefined, CLOSE_TIMEOUT);
@@ -89,13 +98,18 @@ export async function converseWithServer(
         log.error(`connection to ${remote.ip} lost: ${reasonWords(reason, "server")}`);
       },
       cut() {
+        if (requireCloseNotify) return new TlsError(TRUNCATED);
         const facts = { event: "no-close-notify", ip: remote.ip };
         log.detail(`end of data without close_notify from ${remote.ip}`, facts);
+        return undefined;
       },
       silent() {
         log.error(`connection to ${remote.ip} ended: no traffic for ${idleTimeout} s`);
       },
-      gone,
+      gone() {
+        options.gone?.();
+        gone();
+      },
     },
   });
   const result = await status;

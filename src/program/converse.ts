@@ -12,12 +12,13 @@ import {
   secure,
   type TlsChannel,
 } from "../tls/handshake.ts";
+import { type ClientEvents, TRUNCATED } from "./client_events.ts";
 import type { IdleTimer } from "./idle.ts";
 import type { Lingering } from "./linger.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/observer.ts";
 import type { Options } from "../config/options.ts";
-import { type ClientEvents, relay, type RelayOptions } from "./relay.ts";
+import { relay, type RelayOptions } from "./relay.ts";
 import { report } from "./report.ts";
 import { PlainPhase } from "./ucspi_tls.ts";
 
@@ -93,13 +94,6 @@ export async function converseDelayed(
     close();
   }
 }
-
-/** With --enforce-close-notify. */
-const TRUNCATED = {
-  kind: "tls",
-  fault: "other",
-  text: "end of data without close_notify",
-} as const;
 
 /** Reports how the client of a running program ends. */
 class ClientSide implements ClientEvents {

@@ -5,6 +5,7 @@
  *  end of output is close_notify and FIN for the client. The idle limit ends a relay without
  *  traffic. */
 
+import type { ClientEvents } from "./client_events.ts";
 import type { IdleTimer, Watched } from "./idle.ts";
 import type { Lingering, LingeringClient } from "./linger.ts";
 import type { Traffic } from "../metrics/observer.ts";
@@ -47,21 +48,6 @@ export interface RelayOptions {
   /** Counts the bytes of both directions. */
   traffic: Traffic;
   client: ClientEvents;
-}
-
-/** Callbacks for how the client's side ends. */
-export interface ClientEvents {
-  /** True if the peer may still send after our end of data, as a server does. */
-  readonly awaitsAnswer?: boolean;
-  /** The client broke TLS or reset the connection. */
-  broken(error: TlsError): void;
-  /** The client's data ended with a FIN and without close_notify. Returns an error if that breaks
-   *  the connection. */
-  cut(): TlsError | undefined;
-  /** The idle limit has run out: the connection is ended. */
-  silent?(): void;
-  /** The client's socket is closed and its descriptor is free. Called exactly once. */
-  gone(): void;
 }
 
 /** Relays between `channel`, the client's side, and `program`. Begins at once. */

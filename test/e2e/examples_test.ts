@@ -204,3 +204,24 @@ claim("examples/smtp_starttls.sh speaks SMTP, and TLS after STARTTLS", async (t)
   assertMatch(new TextDecoder().decode(stdout), /^221 /m);
   await stopped(child, 0);
 }, { forms: BOTH });
+
+claim(
+  "examples/echo_client.ts sends to examples/echo.ts, and refuses another server",
+  async (t) => {
+    const [command = "", ...options] = runtime(t.form);
+    const file = (name: string): string => join(ROOT, "examples", `${name}.ts`);
+    const [pair, other] = [await selfSigned(t, "named"), await selfSigned(t, "other")];
+    const env = { CERTFILE: pair.certificate, KEYFILE: pair.key };
+    const server = t.spawn(command, [...options, file("echo")], env);
+    const PORT = String(await portOf(server, /on port ([0-9]+)\n/));
+    const args = [...options, file("echo_client"), "hello", "world"];
+    const asked = await t.run(command, args, { env: { PORT, CAFILE: pair.certificate } });
+    assertStrictEquals(new TextDecoder().decode(asked.stdout), "hello world\n", asked.stderr);
+    assertStrictEquals(asked.status, 0);
+    const refused = await t.run(command, args, { env: { PORT, CAFILE: other.certificate } });
+    assertStrictEquals(refused.status, 111);
+    assertMatch(refused.stderr, /^unable to trust the server: /);
+    await stopped(server, 0);
+  },
+  { forms: BOTH },
+);

@@ -11,7 +11,7 @@ import { TlsError } from "../../src/runtime/runtime.ts";
 import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
 /** Starts a relay. */
-function begin({ idleLimit = 3600, strict = false } = {}) {
+function begin({ idleLimit = 3600, strict = false, awaitsAnswer = false } = {}) {
   const client = new FakeSocket();
   const [input, output] = [new FakeSink(), new FakeSource()];
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
@@ -26,11 +26,13 @@ function begin({ idleLimit = 3600, strict = false } = {}) {
     socket: client,
     traffic: { received: 0, sent: 0 },
     client: {
+      awaitsAnswer,
       broken: ({ kind, cause }) => void seen.push(`${kind}: ${reasonWords(cause)}`),
       cut() {
         seen.push("cut");
         return strict ? new TlsError({ kind: "tls", fault: "other", text: "cut" }) : undefined;
       },
+      silent: () => void seen.push("silent"),
       gone: () => void seen.push("gone"),
     },
   });
@@ -110,6 +112,31 @@ test("a client that has our close_notify may close as it likes", async () => {
   await one.over();
 });
 
+test("a server that may still answer is told of until its program has ended", async () => {
+  for (const ended of [false, true]) {
+    const one = begin({ awaitsAnswer: true });
+    one.output.put(null);
+    await turn();
+    if (ended) one.exit(0);
+    await turn();
+    one.client.cut();
+    one.client.lose(new TlsError({ kind: "client gone", how: "reset" }));
+    const told = ["cut", "reset: connection reset by the peer", "gone"];
+    assertEquals(one.seen, ended ? ["gone"] : told);
+    await one.over();
+  }
+});
+
+test("an orderly close after the end of output does not take away what is unread", async () => {
+  const one = begin();
+  one.output.put(null);
+  await turn();
+  one.client.lose();
+  assert(one.input.ended);
+  assert(!one.output.destroyed);
+  await one.over();
+});
+
 test("a plain connection that is reset is no matter of TLS", async () => {
   const one = begin();
   one.client.lose(new Error("connection reset by the peer"));
@@ -154,7 +181,7 @@ test("the idle limit ends the client's side in order, and the program by SIGTERM
   while (one.seen.length === 0) await turn();
   assert(one.client.output.ended, "close_notify");
   assert(!one.client.destroyed, "what was sent still arrives");
-  assertEquals(one.seen, ["SIGTERM"]);
+  assertEquals(one.seen, ["silent", "SIGTERM"]);
   assert(one.input.ended && one.output.destroyed);
   one.exit(15);
   await turn();
