@@ -1,35 +1,234 @@
-# bash completion for sslserver. Made by: sslserver --completion bash
+# bash completion for sslserver, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
 
 _sslserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --metrics|-x|-y|--access-dir|--access-cdb|--notify-fd|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|--lookup-timeout|-l|--drain-timeout|--kill-after|-B|--early-banner|-g|-u|--log|--workers|--variables|--man|--completion) ((i++)) ;;
+      --log|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--man|--completion) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
   done
   if ((operands >= 2)); then
-    # host and port are there: what follows is a command.
+    # What follows is a command.
     if declare -F _command_offset >/dev/null; then _command_offset $((i + 2)); return; fi
     if ((operands == 2)); then COMPREPLY=($(compgen -c -- "$word")); return; fi
     COMPREPLY=($(compgen -f -- "$word"))
     return
   fi
-  if ((operands == 1)); then COMPREPLY=($(compgen -A service -- "$word")); return; fi
+  case $operands in
+    0) ;;
+    1) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
   case $before in
     --log) COMPREPLY=($(compgen -W 'text json s6' -- "$word")); return ;;
+    --notify-fd) return ;;
+    --metrics) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -I) return ;;
+    -b) return ;;
+    --proxy-from) return ;;
+    -c) return ;;
+    --pending) return ;;
+    -t) return ;;
+    -T) return ;;
+    -w) return ;;
+    -x) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -y) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --access-dir) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --access-cdb) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --lookup-timeout) return ;;
+    -l) return ;;
     --workers) COMPREPLY=($(compgen -W 'n auto' -- "$word")); return ;;
+    --drain-timeout) return ;;
+    --kill-after) return ;;
+    -B) return ;;
+    --early-banner) return ;;
     --variables) COMPREPLY=($(compgen -W 'ucspi s6' -- "$word")); return ;;
+    -g) return ;;
+    -u) return ;;
     --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
-    --metrics|-x|-y|--access-dir|--access-cdb) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --notify-fd|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|--lookup-timeout|-l|--drain-timeout|--kill-after|-B|--early-banner|-g|-u) return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --check --help --man --completion --version' -- "$word")) ;;
-    *) COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word")) ;;
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --check --help --man --completion --version' -- "$word")); return ;;
   esac
+  COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word"))
 }
 
 complete -F _sslserver sslserver
+
+_sslclient() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -T|-i|-p|-I|-w|-a|-A|-V|-c|-k|-z|-l|-t|--man) ((i++)) ;;
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 2)); then
+    # What follows is a command.
+    if declare -F _command_offset >/dev/null; then _command_offset $((i + 2)); return; fi
+    if ((operands == 2)); then COMPREPLY=($(compgen -c -- "$word")); return; fi
+    COMPREPLY=($(compgen -f -- "$word"))
+    return
+  fi
+  case $operands in
+    0) ;;
+    1) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
+  case $before in
+    -T) return ;;
+    -i) return ;;
+    -p) return ;;
+    -I) return ;;
+    -w) return ;;
+    -a) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -A) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -V) return ;;
+    -c) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -k) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -z) return ;;
+    -l) return ;;
+    -t) return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
+}
+
+complete -F _sslclient sslclient
+
+_sslcat() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 2)); then
+    case $before in
+      -T) return ;;
+      -i) return ;;
+      -p) return ;;
+      -I) return ;;
+      -w) return ;;
+      -a) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -A) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -V) return ;;
+      -c) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -k) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -z) return ;;
+      -l) return ;;
+      -t) return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    esac
+    case $word in
+      -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
+    esac
+    return
+  fi
+  case $operands in
+    0) ;;
+    1) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-4 -6 --help --man --version' -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
+}
+
+complete -F _sslcat sslcat
+
+_sslconnect() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 2)); then
+    case $before in
+      -T) return ;;
+      -i) return ;;
+      -p) return ;;
+      -I) return ;;
+      -w) return ;;
+      -a) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -A) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -V) return ;;
+      -c) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -k) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -z) return ;;
+      -l) return ;;
+      -t) return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    esac
+    case $word in
+      -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
+    esac
+    return
+  fi
+  case $operands in
+    0) ;;
+    1) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-4 -6 --help --man --version' -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
+}
+
+complete -F _sslconnect sslconnect
+
+_https_at() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0 first=1
+  [[ ${COMP_WORDS[1]} == @ ]] && first=2
+  for ((i = first; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 3)); then
+    case $before in
+      -T) return ;;
+      -i) return ;;
+      -p) return ;;
+      -I) return ;;
+      -w) return ;;
+      -a) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -A) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -V) return ;;
+      -c) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -k) COMPREPLY=($(compgen -f -- "$word")); return ;;
+      -z) return ;;
+      -l) return ;;
+      -t) return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    esac
+    case $word in
+      -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
+    esac
+    return
+  fi
+  case $operands in
+    0) ;;
+    2) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-4 -6 --help --man --version' -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
+}
+
+complete -F _https_at https@

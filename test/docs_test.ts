@@ -11,6 +11,7 @@ import { decodePem } from "../src/codec/x509/pem.ts";
 import { sslserverHelp } from "../src/commands/sslserver_help.ts";
 import { MANUAL } from "../src/commands/manual.ts";
 import { OPTIONS } from "../src/config/option_table.ts";
+import { CLIENT_OPTIONS } from "../src/config/client_table.ts";
 import { PAGES } from "../src/config/options.ts";
 import { DEFAULTS } from "../src/config/variables.ts";
 import { CONNECTION_VARIABLES, type ConnectionRow } from "../src/config/variables_of_connection.ts";
@@ -329,10 +330,13 @@ test("one version is everywhere", () => {
 });
 
 /** The completions that bash offers for the last of these words. */
-function bash(...words: string[]): string[] {
+const bash = (...words: string[]): string[] => bashOf("_sslserver", "sslserver", ...words);
+
+/** The same for the command line of a name, by its function. */
+function bashOf(completes: string, ...words: string[]): string[] {
   const script = `source completions/sslserver.bash
-    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sslserver; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  return lines("bash", ["--norc", "-c", script, "bash", "sslserver", ...words]);
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); ${completes}; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  return lines("bash", ["--norc", "-c", script, "bash", ...words]);
 }
 
 /** The completions that fish offers for a line. */
@@ -392,4 +396,36 @@ test("zsh completes every option, values, and the command after host and port", 
   for (const name of NAMES) assert(listed.includes(name), `${name} is not in: ${listed}`);
   assertMatch(zsh("sslserver --log="), /json[\s\S]*text/);
   assertMatch(zsh("sslserver -v 0 443 mand"), /mandoc/);
+});
+
+const CLIENT = CLIENT_OPTIONS.flatMap(({ options }) => options).map(({ name }) => name).sort();
+const OWN = ["--help", "--man", "--version", "-4", "-6"];
+
+test("bash completes the other names: operands, options, and options after the port", () => {
+  assertEquals(bashOf("_sslclient", "sslclient", "-").sort(), CLIENT);
+  assertEquals(bashOf("_sslclient", "sslclient", "-a", "READ"), ["README.md"]);
+  assert(bashOf("_sslclient", "sslclient", "-V", "2", "a", "443", "ech").includes("echo"));
+  for (const name of ["sslcat", "sslconnect"]) {
+    assertEquals(bashOf(`_${name}`, name, "-").sort(), OWN);
+    assert(bashOf(`_${name}`, name, "-4", "a", "htt").includes("https"));
+    assertEquals(bashOf(`_${name}`, name, "-4", "a", "443", "-").sort(), CLIENT);
+    assertEquals(bashOf(`_${name}`, name, "a", "443", "-a", "READ"), ["README.md"]);
+  }
+  // bash takes the name for two words.
+  const https = (...words: string[]): string[] => bashOf("_https_at", "https", "@", ...words);
+  assertEquals(https("-").sort(), OWN);
+  assertEquals(https("a", "p"), []);
+  assert(https("a", "page", "htt").includes("https"));
+  assertEquals(https("-6", "a", "page", "443", "-").sort(), CLIENT);
+});
+
+test("fish and zsh complete the other names, too", slow, () => {
+  const options = (line: string): string[] =>
+    unique(fish(line).filter((word) => /^-(?:-|.$)/.test(word)));
+  assertEquals(options("sslclient -"), unique(CLIENT));
+  assertEquals(options("https@ -"), unique(OWN));
+  assertEquals(options("https@ a page 443 -"), unique(CLIENT));
+  assertEquals(fish("sslclient -V 2 a 443 ech"), ["echo"]);
+  const listed = zsh("sslcat a 443 -");
+  for (const name of CLIENT) assert(listed.includes(name), `${name} is not in: ${listed}`);
 });

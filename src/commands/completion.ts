@@ -1,150 +1,202 @@
-/** Completions for bash, zsh and fish, made from the table of options. After host and port comes a
- *  command, which the shell completes as any other. */
+/** Completions for bash, zsh and fish, made from the tables of options. One script completes all
+ *  names. After the operands comes a command, which the shell completes as any other, or further
+ *  options. */
 
-import type { Option } from "../config/getopt.ts";
-import { OPTIONS } from "../config/option_table.ts";
-import { type Options, PAGES, type Shell } from "../config/options.ts";
-
-const ALL: readonly Option<Options>[] = OPTIONS.flatMap(({ options }) => options);
+import type { Shell } from "../config/options.ts";
+import { COMPLETED, type CompletedName, type CompletedOption, valueOf } from "./completed_names.ts";
 
 /** The script for a shell. Ends with a newline. */
 export function completionScript(shell: Shell): string {
-  return { bash, zsh, fish }[shell]();
-}
-
-/** Names of values that are paths. */
-const FILES = ["rules", "file", "folder"];
-
-/** The possible values of an option: these words, a file, or free text; undefined: it has no
- *  value. */
-function valueOf(
-  { name, value }: Option<Options>,
-): readonly string[] | "file" | "text" | undefined {
-  if (value === undefined) return undefined;
-  if (name === "--man") return PAGES;
-  if (value.includes("|")) return value.split("|");
-  return FILES.includes(value) || name === "--metrics" ? "file" : "text";
-}
-
-const isLong = ({ name }: Option<Options>): boolean => name.startsWith("--");
-
-function bash(): string {
-  const words = ALL.filter((option) => Array.isArray(valueOf(option)));
-  const files = ALL.filter((option) => valueOf(option) === "file").map(({ name }) => name);
-  const texts = ALL.filter((option) => valueOf(option) === "text").map(({ name }) => name);
-  const cases = words.map((option) =>
-    `    ${option.name}) COMPREPLY=($(compgen -W '${
-      (valueOf(option) as string[]).join(" ")
-    }' -- "$word")); return ;;`
+  const names = COMPLETED.map(({ name }) => name).join(", ");
+  return { bash, zsh, fish }[shell](
+    `# ${shell} completion for ${names}. Made by: sslserver --completion ${shell}`,
   );
-  return `# bash completion for sslserver. Made by: sslserver --completion bash
+}
 
-_sslserver() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} i operands=0
-  for ((i = 1; i < COMP_CWORD; i++)); do
+const namesOf = (options: readonly CompletedOption[]): string[] => options.map(({ name }) => name);
+
+/** The options that have a value. */
+const withValue = (options: readonly CompletedOption[]): CompletedOption[] =>
+  options.filter((option) => valueOf(option) !== undefined);
+
+const isLong = ({ name }: CompletedOption): boolean => name.startsWith("--");
+
+/** A name as part of the name of a shell function. */
+const plain = (name: string): string => name.replace("@", "_at").replaceAll("-", "_");
+
+function bash(made: string): string {
+  return `${made}\n${COMPLETED.map(bashFunction).join("")}`;
+}
+
+function bashFunction({ name, options, operands, further }: CompletedName): string {
+  const count = operands.length;
+  const valued = namesOf(withValue(options)).join("|");
+  // bash takes https@ for two words.
+  const first = name.includes("@") ? "first" : "1";
+  const shift = name.includes("@") ? `\n  [[ \${COMP_WORDS[1]} == @ ]] && first=2` : "";
+  const local = `local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]}`;
+  const ports = operands.flatMap((operand, i) => operand === "port" ? [i] : []);
+  return `
+_${plain(name)}() {
+  ${local} i operands=0${shift && " first=1"}${shift}
+  for ((i = ${first}; i < COMP_CWORD; i++)); do
     case \${COMP_WORDS[i]} in
-      ${[...files, ...texts, ...words.map(({ name }) => name)].join("|")}) ((i++)) ;;
-      -?*) ;;
+${valued && `      ${valued}) ((i++)) ;;\n`}      -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
   done
-  if ((operands >= 2)); then
-    # host and port are there: what follows is a command.
-    if declare -F _command_offset >/dev/null; then _command_offset $((i + 2)); return; fi
-    if ((operands == 2)); then COMPREPLY=($(compgen -c -- "$word")); return; fi
-    COMPREPLY=($(compgen -f -- "$word"))
-    return
+  if ((operands >= ${count})); then
+${further ? bashOptions(further, "    ") : bashCommand(count)}    return
   fi
-  if ((operands == 1)); then COMPREPLY=($(compgen -A service -- "$word")); return; fi
-  case $before in
-${cases.join("\n")}
-    ${files.join("|")}) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    ${texts.join("|")}) return ;;
+  case $operands in
+    0) ;;
+    ${ports.join("|")}) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
   esac
-  case $word in
-    -*) COMPREPLY=($(compgen -W '${ALL.map(({ name }) => name).join(" ")}' -- "$word")) ;;
-    *) COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word")) ;;
-  esac
+${bashOptions(options, "  ")}  COMPREPLY=($(compgen -A hostname -W '${hosts(name)}' -- "$word"))
 }
 
-complete -F _sslserver sslserver
+complete -F _${plain(name)} ${name}
 `;
 }
 
-function zsh(): string {
-  const specs = ALL.map((option) => {
-    const kind = valueOf(option);
-    const help = option.help.replaceAll(/[[\]\\:]/g, "\\$&").replaceAll("'", "'\\''");
-    const name = isLong(option) && kind !== undefined ? `${option.name}=` : option.name;
-    const value = (option.value ?? "").replaceAll(/[[\]]/g, "");
-    const label = Array.isArray(kind) && value.includes("|") ? "value" : value;
-    const action = Array.isArray(kind) ? `(${kind.join(" ")})` : kind === "file" ? "_files" : " ";
-    const colon = option.value?.startsWith("[") ? "::" : ":";
-    // A short option's value may be attached or the next word.
-    const plus = !isLong(option) && kind !== undefined ? "+" : "";
-    return `  '*${name}${plus}[${help}]${kind === undefined ? "" : `${colon}${label}:${action}`}'`;
-  });
-  return `#compdef sslserver
-# zsh completion for sslserver. Made by: sslserver --completion zsh
+/** Hosts with a meaning of their own. */
+const hosts = (name: string): string => name === "sslserver" ? "0 :: :0" : "0";
 
-_arguments -s -S -A '-*' : \\
-${specs.join(" \\\n")} \\
-  '1:host:_hosts' \\
-  '2:port:_ports' \\
-  '*:::program: _normal'
+function bashCommand(operands: number): string {
+  return `    # What follows is a command.
+    if declare -F _command_offset >/dev/null; then _command_offset $((i + ${operands})); return; fi
+    if ((operands == ${operands})); then COMPREPLY=($(compgen -c -- "$word")); return; fi
+    COMPREPLY=($(compgen -f -- "$word"))
 `;
 }
 
-function fish(): string {
-  const lines = ALL.map((option) => {
-    const kind = valueOf(option);
-    const flag = isLong(option) ? `-l ${option.name.slice(2)}` : `-s ${option.name.slice(1)}`;
-    const value = Array.isArray(kind)
-      ? ` -x -a '${kind.join(" ")}'`
-      : kind === "file"
-      ? " -r -F"
-      : kind === "text"
-      ? " -x"
+/** Completes an option or the value of one, and returns. Goes on if the word is neither. */
+function bashOptions(options: readonly CompletedOption[], indent: string): string {
+  const cases = withValue(options).map((option) => {
+    const value = valueOf(option);
+    const reply = Array.isArray(value)
+      ? `COMPREPLY=($(compgen -W '${value.join(" ")}' -- "$word")); `
+      : value === "file"
+      ? 'COMPREPLY=($(compgen -f -- "$word")); '
       : "";
-    const help = option.help.replaceAll(/['\\]/g, "\\$&");
-    return `complete -c sslserver -n __sslserver_options ${flag}${value} -d '${help}'`;
+    return `${indent}  ${option.name}) ${reply}return ;;\n`;
   });
-  const taking = ALL.filter((option) => valueOf(option) !== undefined).map(({ name }) => name);
-  return `# fish completion for sslserver. Made by: sslserver --completion fish
+  const values = cases.length === 0
+    ? ""
+    : `${indent}case $before in\n${cases.join("")}${indent}esac\n`;
+  return `${values}${indent}case $word in
+${indent}  -*) COMPREPLY=($(compgen -W '${namesOf(options).join(" ")}' -- "$word")); return ;;
+${indent}esac
+`;
+}
+
+function zsh(made: string): string {
+  const cases = COMPLETED.map(({ name, options, operands, further }) => {
+    const places = operands.map((operand, i) =>
+      `'${i + 1}:${operand}:${operand === "page" ? " " : `_${operand}s`}'`
+    );
+    const rest = further ? `'*:::option:_${plain(name)}_further'` : "'*:::program: _normal'";
+    const specs = [...options.map(zshOption), ...places, rest];
+    return `  ${name})
+    _arguments -s -S -A '-*' : \\\n      ${specs.join(" \\\n      ")}
+    ;;`;
+  });
+  const furthers = COMPLETED.flatMap(({ name, further }) => further ? [{ name, further }] : []);
+  const functions = furthers.map(({ name, further }) =>
+    `_${plain(name)}_further() {
+  # _arguments takes the first word for the command.
+  words=(${name} "\${words[@]}")
+  ((CURRENT++))
+  _arguments -s -S : \\\n    ${further.map(zshOption).join(" \\\n    ")}
+}
+`
+  );
+  return `#compdef ${COMPLETED.map(({ name }) => name).join(" ")}
+${made}
+
+${functions.join("\n")}
+case $service in
+${cases.join("\n")}
+esac
+`;
+}
+
+function zshOption(option: CompletedOption): string {
+  const kind = valueOf(option);
+  const help = option.help.replaceAll(/[[\]\\:]/g, "\\$&").replaceAll("'", "'\\''");
+  const name = isLong(option) && kind !== undefined ? `${option.name}=` : option.name;
+  const value = (option.value ?? "").replaceAll(/[[\]]/g, "");
+  const label = Array.isArray(kind) && value.includes("|") ? "value" : value;
+  const action = Array.isArray(kind) ? `(${kind.join(" ")})` : kind === "file" ? "_files" : " ";
+  const colon = option.value?.startsWith("[") ? "::" : ":";
+  // A short option's value may be attached or the next word.
+  const plus = !isLong(option) && kind !== undefined ? "+" : "";
+  return `'*${name}${plus}[${help}]${kind === undefined ? "" : `${colon}${label}:${action}`}'`;
+}
+
+function fish(made: string): string {
+  return `${made}
 
 # Prints how many operands come before the cursor, and their first one's place among the words.
-function __sslserver_operands
+# The arguments are the options that have a value.
+function __sslserver_place
     set -l words (commandline -opc)
     set -l i 2
     while test $i -le (count $words)
-        switch $words[$i]
-            case ${taking.join(" ")}
-                set i (math $i + 1)
-            case '-?*'
-            case '*'
-                echo (math (count $words) - $i + 1)
-                echo $i
-                return
+        if contains -- $words[$i] $argv
+            set i (math $i + 1)
+        else if not string match -q -- '-?*' $words[$i]
+            echo (math (count $words) - $i + 1)
+            echo $i
+            return
         end
         set i (math $i + 1)
     end
     echo 0
 end
 
-function __sslserver_options
-    test (__sslserver_operands)[1] -eq 0
-end
-
 # host and port are there: what follows is a command.
 function __sslserver_command
-    set -l place (__sslserver_operands)
+    set -l place (__sslserver_place $argv)
     set -l words (commandline -opc) (commandline -ct)
     complete -C (string join ' ' -- (string escape -- $words[(math $place[2] + 2)..-2]) $words[-1])
 end
+${COMPLETED.map(fishCommand).join("")}`;
+}
 
-complete -c sslserver -f
-complete -c sslserver -n __sslserver_options -a '0 :: :0 (__fish_print_hostnames)'
-complete -c sslserver -n 'test (__sslserver_operands)[1] -ge 2' -a '(__sslserver_command)'
+function fishCommand({ name, options, operands, further }: CompletedName): string {
+  const operandsBefore = `__${plain(name)}_operands`;
+  const valued = namesOf(withValue(options)).join(" ");
+  const begins = `-n 'test (${operandsBefore}) -eq 0'`;
+  const ends = `-n 'test (${operandsBefore}) -ge ${operands.length}'`;
+  const lines = [
+    `complete -c ${name} -f`,
+    `complete -c ${name} ${begins} -a '${hosts(name)} (__fish_print_hostnames)'`,
+    ...options.map((option) => fishOption(name, begins, option)),
+    ...further
+      ? further.map((option) => fishOption(name, ends, option))
+      : [`complete -c ${name} ${ends} -a '(__sslserver_command ${valued})'`],
+  ];
+  return `
+function ${operandsBefore}
+    set -l place (__sslserver_place ${valued})
+    echo $place[1]
+end
 ${lines.join("\n")}
 `;
+}
+
+function fishOption(name: string, when: string, option: CompletedOption): string {
+  const kind = valueOf(option);
+  const flag = isLong(option) ? `-l ${option.name.slice(2)}` : `-s ${option.name.slice(1)}`;
+  const value = Array.isArray(kind)
+    ? ` -x -a '${kind.join(" ")}'`
+    : kind === "file"
+    ? " -r -F"
+    : kind === "text"
+    ? " -x"
+    : "";
+  const help = option.help.replaceAll(/['\\]/g, "\\$&");
+  return `complete -c ${name} ${when} ${flag}${value} -d '${help}'`;
 }

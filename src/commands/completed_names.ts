@@ -1,0 +1,54 @@
+/** What completions know of each name that the program answers to: its options and operands. */
+
+import { CLIENT_OPTIONS } from "../config/client_table.ts";
+import type { Option } from "../config/getopt.ts";
+import { OPTIONS } from "../config/option_table.ts";
+import { type Page, PAGES } from "../config/options.ts";
+import { ownOptions } from "./small_client.ts";
+
+/** An option, as far as completions need it. */
+export type CompletedOption = Pick<Option<never>, "name" | "value" | "help">;
+
+export interface CompletedName {
+  readonly name: Page;
+  readonly options: readonly CompletedOption[];
+  /** The operands, in their order. */
+  readonly operands: readonly ("host" | "port" | "page")[];
+  /** The options after the operands. Absent: a command follows, with its arguments. */
+  readonly further?: readonly CompletedOption[];
+}
+
+const flat = (
+  groups: readonly { readonly options: readonly CompletedOption[] }[],
+): CompletedOption[] => groups.flatMap(({ options }) => options);
+
+const CLIENT = flat(CLIENT_OPTIONS);
+
+const small = (name: Page, operands: CompletedName["operands"]): CompletedName => ({
+  name,
+  options: flat(ownOptions(name)),
+  operands,
+  further: CLIENT,
+});
+
+export const COMPLETED: readonly CompletedName[] = [
+  { name: "sslserver", options: flat(OPTIONS), operands: ["host", "port"] },
+  { name: "sslclient", options: CLIENT, operands: ["host", "port"] },
+  small("sslcat", ["host", "port"]),
+  small("sslconnect", ["host", "port"]),
+  small("https@", ["host", "page", "port"]),
+];
+
+/** Names of values that are paths. */
+const FILES = ["rules", "file", "folder"];
+
+/** The possible values of an option: these words, a file, or free text; undefined: it has no
+ *  value. */
+export function valueOf(
+  { name, value }: CompletedOption,
+): readonly string[] | "file" | "text" | undefined {
+  if (value === undefined) return undefined;
+  if (name === "--man") return PAGES;
+  if (value.includes("|")) return value.split("|");
+  return FILES.includes(value) || name === "--metrics" ? "file" : "text";
+}
