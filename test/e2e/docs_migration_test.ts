@@ -27,6 +27,29 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
     serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1   NONE \n"),
   },
   {
+    first: "PATH=$PWD/dist:$PATH",
+    replace: [
+      ["/etc/ssl/ca.pem", "cert.pem"],
+      ["me.pem", "client.pem"],
+      ["me.key", "client.key"],
+      ["mail.example 993", "localhost @PORT"],
+    ],
+    before: async (t, port) => {
+      const env = { CERTFILE: `${t.dir}/cert.pem`, KEYFILE: `${t.dir}/key.pem` };
+      const program = ["sh", "-c", 'cat; echo "from $SSL_CLIENT_S_DN_CN"'];
+      await t.start({
+        port,
+        env: { ...env, CCAFILE: `${t.dir}/ca.pem` },
+        program,
+        options: ["-s"],
+      });
+    },
+    ends: (_t, { status, stdout, stderr }) => {
+      assertStrictEquals(status, 0, stderr);
+      assertStrictEquals(stdout, "hello\nfrom visitor\n");
+    },
+  },
+  {
     first:
       "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key SSL_UID=65534 SSL_GID=65534 MAXCONIP=5 \\",
     replace: [
