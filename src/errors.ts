@@ -47,3 +47,11 @@ export function reason(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
   return text.replaceAll("\n", " ");
 }
+
+/** Characters of a setting that a message quotes. */
+const MAX_QUOTED = 200;
+
+/** Returns a setting as a message quotes it: cut if it is long. */
+export function quoted(text: string): string {
+  return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}...`;
+}

@@ -18,6 +18,7 @@ import { Log } from "./log.ts";
 import { type Handler, handlerStart } from "./program/handler.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { KeyPair } from "./runtime/runtime.ts";
+import { GRACE } from "./lifecycle.ts";
 import { serveConnections } from "./serve.ts";
 import { serverKeyPairs } from "./tls/key_pairs.ts";
 import { selfSigned } from "./tls/self_signed.ts";
@@ -30,7 +31,7 @@ export interface TlsServer extends AsyncDisposable {
    *  after one second. Resolves when the last connection has ended; there is no time limit. */
   close(): Promise<void>;
   /** Stops listening and ends all connections: the `signal` of each handler aborts, and each
-   *  program gets SIGTERM and right after it SIGKILL. Resolves when all handlers and programs have
+   *  program gets SIGTERM, and SIGKILL if it still runs after five seconds. Resolves when all handlers and programs have
    *  ended; a handler that ignores its signal delays this. */
   shutdown(): Promise<void>;
   /** Resolves when the server has closed: after `close()`, `shutdown()` or an abort of the option
@@ -71,7 +72,7 @@ export async function serve(
     const address = await listenAddress(asked, services.admission.resolver);
     const warn = (text: string): void => log.warning(text);
     const server = serveConnections((...told) => listen(runtime, address, warn, ...told), services);
-    const end = (): void => server.end();
+    const end = (): void => server.end(GRACE);
     const { signal } = options;
     const closed = server.closed.then(() => {
       signal?.removeEventListener("abort", end);

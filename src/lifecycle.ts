@@ -8,6 +8,12 @@ import type { Listener } from "./runtime/runtime.ts";
 /** Milliseconds between SIGTERM and SIGKILL for programs when the server ends everything. */
 export const GRACE = 5000;
 
+/** Calls `end` after `seconds` (--drain-timeout); undefined: never. Does not keep the process
+ *  alive. To be called when the drain begins. */
+export function endAfter(seconds: number | undefined, end: () => void): void {
+  if (seconds !== undefined) setTimeout(end, seconds * 1000).unref();
+}
+
 export interface Server {
   readonly port: number;
   /** Stops listening; connections go on. A connection that has no program after `patience`

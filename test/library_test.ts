@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -223,3 +223,25 @@ test(
     }
   },
 );
+
+test("shutdown() gives a program time to end after SIGTERM", PATIENT, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "library-"));
+  try {
+    const ended = join(folder, "ended");
+    // The shell runs its trap when the sleep is over, so it needs some time after the signal.
+    const script = `trap 'echo >"${ended}"; exit 0' TERM; echo ready; while :; do sleep 0.1; done`;
+    const server = await serve(
+      { hostname: "127.0.0.1", selfSigned: true, env: { PATH: process.env.PATH }, log: () => {} },
+      { command: ["sh", "-c", script] },
+    );
+    const tls = await tlsThrough(server.port);
+    tls.client.on("error", () => {});
+    await new Promise((resolve) => tls.client.once("data", resolve));
+    await server.shutdown();
+    tls.client.destroy();
+    tls.toServer.destroy();
+    assert(existsSync(ended));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -6,7 +6,7 @@ import fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import type { Runtime } from "../runtime/runtime.ts";
-import { systemReason } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 
 export interface ProcessUser {
   readonly uid: number;

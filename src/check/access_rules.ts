@@ -16,7 +16,7 @@ import {
 } from "../codec/s6_rules.ts";
 import type { Options } from "../config/options.ts";
 import { reason } from "../errors.ts";
-import { systemReason } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import { type HeldFolder, holdFolder } from "../files/held_folder.ts";
 import { fsPath } from "../files/regular_file.ts";
 import { PathRules } from "../files/rules_file.ts";

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { nodeTls } from "../builtins.ts";
-import { reason } from "../errors.ts";
+import { quoted, reason } from "../errors.ts";
 import { tlsConfig } from "../tls/settings.ts";
 import type { SitePairs } from "./certificates.ts";
 import type { Findings } from "./finding.ts";
@@ -43,7 +43,7 @@ export async function checkCiphers(
 ): Promise<void> {
   const { ciphers, minVersion } = tlsConfig(lookup);
   if (ciphers === undefined) return;
-  const name = `CIPHERS ${ciphers}`;
+  const name = `CIPHERS ${quoted(ciphers)}`;
   if (minVersion === "TLSv1.3") {
     findings.warning(
       `${name}: does nothing, because TLS_MIN_VERSION is TLSv1.3`,

@@ -6,9 +6,9 @@ import process from "node:process";
 import { CLIENT_AUTH_VARIABLES, type Env, type VariableName } from "../config/variables.ts";
 import { literalHost } from "../accept/address.ts";
 import { parseLimit, parseRate } from "../admit/limits.ts";
-import { latin1 } from "../codec/bytes.ts";
 import { formatNetwork } from "../codec/ip.ts";
 import { hasRules, type Options } from "../config/options.ts";
+import { type AccountFile, readAccounts } from "../files/accounts.ts";
 import { localFiles } from "../files/files.ts";
 import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -81,22 +81,18 @@ function checkUser(
   );
 }
 
-/** Maximum size of a file, in bytes; as in privsep/identity.ts. */
-const MAX_FILE = 16 << 20;
-
 /** Reports ids that `file` does not list. The kernel accepts any number, but an unlisted one may be
  *  a typing error. */
 export function checkListed(
   what: string,
-  file: string,
+  file: AccountFile,
   ids: readonly number[],
   findings: Findings,
 ): void {
   if (ids.length === 0) return;
   let known: Set<string>;
   try {
-    const lines = latin1(localFiles.read(file, MAX_FILE)).split("\n");
-    known = new Set(lines.map((line) => line.split(":")[2] ?? ""));
+    known = new Set(readAccounts(localFiles, file).map(({ id }) => id));
   } catch {
     return; // this system keeps them elsewhere
   }

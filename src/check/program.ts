@@ -5,7 +5,7 @@ import fs from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { latin1 } from "../codec/bytes.ts";
-import { systemReason } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import { openRegular } from "../files/regular_file.ts";
 import { obstacle, type ProcessUser } from "./access.ts";
 import type { Findings } from "./finding.ts";

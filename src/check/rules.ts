@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { IN_MEMORY, openRules } from "../admit/rules_database.ts";
 import { decodeRule, ruleWords } from "../codec/rules.ts";
 import type { Options } from "../config/options.ts";
-import { systemReason } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import { PathRules } from "../files/rules_file.ts";
 import { obstacle } from "./access.ts";
 import type { Findings } from "./finding.ts";

@@ -1,8 +1,9 @@
 /** Makes the TLS context of a client: its certificate and key, the ciphers and the versions. */
 
 import type { ClientOptions } from "../config/client_options.ts";
-import { EXIT, FatalError, UsageError } from "../errors.ts";
-import { localFiles, systemReason } from "../files/files.ts";
+import { EXIT, FatalError, quoted, UsageError } from "../errors.ts";
+import { localFiles } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import {
   ContextError,
   type Runtime,
@@ -42,7 +43,7 @@ export function clientTlsContext(runtime: Runtime, tls: ClientTls): TlsContext {
   } catch (error) {
     if (!(error instanceof ContextError)) throw error;
     throw error.setting === "ciphers"
-      ? new UsageError(`unable to use the ciphers ${ciphers}: ${error.message}`)
+      ? new UsageError(`unable to use the ciphers ${quoted(ciphers ?? "")}: ${error.message}`)
       : new FatalError(`unable to use certificate ${own?.path}: ${error.message}`);
   }
 }

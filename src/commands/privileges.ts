@@ -5,11 +5,9 @@ import process from "node:process";
 import { FatalError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
+import { PROOF_HINT } from "../privsep/drop.ts";
 import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-
-/** Hint for the operator: what gives a process rights that setuid(2) does not remove. */
-const HINT = "take capabilities from the executable (setcap -r), and securebits from the process";
 
 /** Gives the whole process the identity of -u, -g and -U, once the port is bound: it speaks to the
  *  network without privileges, and programs inherit the identity. */
@@ -29,14 +27,14 @@ export function dropPrivileges(options: Options, runtime: Runtime, log: Log): vo
     throw new FatalError(
       "unable to switch user or group: the ids are not those requested",
       undefined,
-      HINT,
+      PROOF_HINT,
     );
   }
   if (uid !== undefined && regainsRoot(libc)) {
     throw new FatalError(
       "unable to switch user: the process can become root again",
       undefined,
-      HINT,
+      PROOF_HINT,
     );
   }
 }

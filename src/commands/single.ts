@@ -10,7 +10,7 @@ import { assemble } from "../assemble.ts";
 import { warnOfServed } from "../check/served.ts";
 import type { Options } from "../config/options.ts";
 import { loadHandler } from "../handlers/load.ts";
-import { GRACE, type Server } from "../lifecycle.ts";
+import { endAfter, GRACE, type Server } from "../lifecycle.ts";
 import type { Log } from "../log.ts";
 import { logInternalErrors } from "../log/internal_errors.ts";
 import { describeServer } from "../metrics/describe.ts";
@@ -91,9 +91,7 @@ function signalHandlers(
     drain() {
       endpoint?.close(); // a successor may bind it as early as the port
       server.drain(undefined, inherited === undefined);
-      if (drainTimeout !== undefined) {
-        setTimeout(() => server.end(GRACE), drainTimeout * 1000).unref();
-      }
+      endAfter(drainTimeout, () => server.end(GRACE));
     },
     end(grace) {
       endpoint?.close();

@@ -7,7 +7,8 @@ import { latin1 } from "../codec/bytes.ts";
 import type { Env } from "../config/variables.ts";
 import { hostname } from "node:os";
 import { FatalError, reason } from "../errors.ts";
-import { type Files, localFiles, signature, systemReason } from "../files/files.ts";
+import { type Files, localFiles, signature } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import { type NameServer, parseResolvConf, parseServerList } from "../codec/dns/resolv_conf.ts";
 import type { ResolvConf } from "../codec/dns/resolv_conf.ts";
 import {

@@ -88,15 +88,6 @@ export function signature(files: Pick<Files, "stamp">, paths: readonly string[])
   }).join("\n");
 }
 
-/** Reduces `ENOENT: no such file or directory, open '…'`, and libc's `open: no such file or
- *  directory (ENOENT)`, to `no such file or directory`: the caller's message has the path
- *  already. */
-export function systemReason(error: unknown): string {
-  const text = reason(error);
-  return /^E[A-Z0-9]+: ([^,]+)/.exec(text)?.[1] ??
-    /^\w+: (.*) \(E[A-Z0-9]+\)$/.exec(text)?.[1] ?? text.replace(/ \(os error \d+\).*$/, "");
-}
-
 const HASHED = /^[0-9a-f]{8}\.r?\d{1,4}$/;
 
 const PLAIN = /\.(?:pem|crt|cer|crl)$/i;

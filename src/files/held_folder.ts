@@ -6,7 +6,7 @@
 import fs from "node:fs";
 import { concat } from "../codec/bytes.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
-import { systemReason } from "./files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import { fsPath, openRegular } from "./regular_file.ts";
 
 /** The calls that are needed of libc. */

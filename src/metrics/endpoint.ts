@@ -166,7 +166,7 @@ function setUmask(mask: number): number {
     throw new FatalError(
       `unable to protect the socket of --metrics: ${reason(error)}`,
       undefined,
-      "deno run needs --allow-sys=umask and --allow-write for the path",
+      "deno run needs --allow-sys, without names, and --allow-write for the path",
     );
   }
 }

@@ -107,8 +107,8 @@ function succeeds(go: () => unknown): boolean {
 }
 
 /** Hint for the operator: what can give a process rights that setuid(2) does not remove. */
-const PROOF_HINT =
-  "take capabilities from the executable (setcap -r), and securebits from the process";
+export const PROOF_HINT =
+  "remove capabilities from the executable (setcap -r), and securebits from the process";
 
 function fail(what: string): never {
   throw new FatalError(`unable to give up privileges: ${what}`, undefined, PROOF_HINT);

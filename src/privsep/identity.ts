@@ -4,10 +4,10 @@
 
 import { resolve } from "node:path";
 import process from "node:process";
-import { latin1 } from "../codec/bytes.ts";
 import type { Options } from "../config/options.ts";
 import { type Env, IDENTITY_VARIABLES } from "../config/variables.ts";
 import { FatalError, reason, UsageError } from "../errors.ts";
+import { type Account, type AccountFile, readAccounts } from "../files/accounts.ts";
 import type { Files } from "../files/files.ts";
 
 /** What a worker changes once it needs no more privileges. What is undefined stays unchanged. */
@@ -17,8 +17,6 @@ export interface Identity {
   readonly chroot?: string;
 }
 
-/** Maximum bytes of /etc/passwd and /etc/group: far more than real files have. */
-const MAX_FILE = 16 << 20;
 const MAX_ID = 4_294_967_294;
 /** The group id of `nobody` on Linux. */
 const NOBODY = 65_534;
@@ -53,7 +51,7 @@ export function workerIdentity(
 /** Returns the options with the names of -u and -g replaced by numbers. Throws `FatalError`. */
 export function withIds(options: Options, files: Files): Options {
   const { user, group } = options;
-  const find = (path: string, option: "-u" | "-g", name: string): number => {
+  const find = (path: AccountFile, option: "-u" | "-g", name: string): number => {
     const [id = 0] = lookUp(files, path, option, name);
     if (id !== 0) return id;
     throw new UsageError(
@@ -87,19 +85,16 @@ function isId(text: string): boolean {
 /** Returns the primary group of a user given by number: root's group would keep rights. A user
  *  without an entry in /etc/passwd gets the group of `nobody`. */
 function primaryGroup(files: Files, uid: number): number {
-  let text = "";
+  let users: Account[] = [];
   try {
-    text = latin1(files.read("/etc/passwd", MAX_FILE));
+    users = readAccounts(files, "/etc/passwd");
   } catch {
     // the system has no users by name
   }
-  for (const line of text.split("\n")) {
-    const [, , user = "", group = ""] = line.split(":");
-    if (isId(user) && Number(user) === uid && isId(group) && Number(group) > 0) {
-      return Number(group);
-    }
-  }
-  return NOBODY;
+  const user = users.find(({ id, group }) =>
+    isId(id) && Number(id) === uid && isId(group) && Number(group) > 0
+  );
+  return user ? Number(user.group) : NOBODY;
 }
 
 /** Hints for the operator if a name is not found. */
@@ -113,22 +108,21 @@ const NUMBERS = {
 /** Returns the numbers in the line that begins with `name`: user and group, or only the group. */
 function lookUp(
   files: Files,
-  path: string,
+  path: AccountFile,
   variable: keyof typeof NUMBERS,
   name: string,
 ): number[] {
-  let text: string;
+  let accounts: Account[];
   try {
-    text = latin1(files.read(path, MAX_FILE));
+    accounts = readAccounts(files, path);
   } catch (error) {
     const why = `unable to find ${variable} ${name}: ${path}: ${reason(error)}`;
     throw new FatalError(why, undefined, NUMBERS[variable]);
   }
-  for (const line of text.split("\n")) {
-    const [found, , ...numbers] = line.split(":");
-    if (found !== name) continue;
-    const wanted = numbers.slice(0, path === "/etc/passwd" ? 2 : 1);
-    if (wanted.length > 0 && wanted.every(isId)) return wanted.map(Number);
+  const found = accounts.find((account) => account.name === name);
+  if (found) {
+    const ids = path === "/etc/passwd" ? [found.id, found.group] : [found.id];
+    if (ids.every(isId)) return ids.map(Number);
     // An empty field must not become 0, which is root.
     const why = `unable to find ${variable} ${name}: its line in ${path} has no numbers`;
     throw new FatalError(why, undefined, NUMBERS[variable]);

@@ -2,7 +2,7 @@
  *  may lack it. */
 
 import { EXIT, FatalError } from "../errors.ts";
-import { systemReason } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 
 const PATH = "/dev/null";

@@ -26,11 +26,12 @@ export function planWorkers(
   runtime: Runtime,
   main: string,
 ): WorkerPlan | undefined {
-  const { workers } = options;
+  const { workers, metrics } = options;
   if (workers === 0) return undefined;
   const { libc, name } = runtime;
   const identity = workerIdentity(options, env, localFiles);
-  const self = libc && runtime.selfCommand(main);
+  const self = libc &&
+    runtime.selfCommand(main, metrics && "path" in metrics ? metrics.path : undefined);
   if (libc && self) {
     libc.close(openNull(libc)); // fails now and with its name, rather than when a worker starts
     return { libc, self, identity, workers: workers ?? 1 };

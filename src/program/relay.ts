@@ -8,6 +8,7 @@
 import type { ClientEvents } from "./client_events.ts";
 import type { IdleTimer, Watched } from "./idle.ts";
 import type { Lingering, LingeringClient } from "./linger.ts";
+import { type ProgramEvents, ProgramInput, ProgramOutput } from "./program_ends.ts";
 import type { Traffic } from "../metrics/observer.ts";
 import { type Socket, TlsError } from "../runtime/runtime.ts";
 import {
@@ -58,7 +59,7 @@ export function relay(channel: Stream, program: RelayedProgram, options: RelayOp
 }
 
 /** A relay, which owns the client's stream. Kept small, because thousands may be idle. */
-class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
+class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, LingeringClient {
   readonly status: Promise<number | undefined>;
   readonly #resolve: (status: number | undefined) => void;
   readonly #channel: Stream;
@@ -269,36 +270,5 @@ class Relaying implements Relay, StreamHandler, Watched, LingeringClient {
     this.#channel.pause();
     output.pause();
     for (const end of [this.#channel, input, output]) end.take(NO_HANDLER);
-  }
-}
-
-/** Owns the program's descriptor 0. */
-class ProgramInput implements StreamHandler {
-  constructor(readonly relay: Relaying) {}
-
-  drain(): void {
-    this.relay.inputDrained();
-  }
-
-  close(): void {
-    this.relay.inputClosed();
-  }
-}
-
-/** Owns the program's descriptor 1. */
-class ProgramOutput implements StreamHandler {
-  constructor(readonly relay: Relaying) {}
-
-  data(chunk: Uint8Array): void {
-    this.relay.output(chunk);
-  }
-
-  end(): void {
-    this.relay.outputEnded();
-  }
-
-  /** Without an error, the close follows `end`, or is ours; both are handled already. */
-  close(error?: Error): void {
-    if (error) this.relay.outputEnded();
   }
 }

@@ -297,8 +297,9 @@ export interface Runtime {
   adoptSocket(fd: number): Promise<Stream>;
 
   /** How to start this program again. Undefined if Deno's permissions do not allow that, or if it
-   *  runs as a library. `main`: the module to run if the program is not compiled. */
-  selfCommand(main: string): SelfCommand | undefined;
+   *  runs as a library. `main`: the module to run if the program is not compiled. `socket`: the
+   *  path of a Unix socket that the new process may bind (--metrics). */
+  selfCommand(main: string, socket?: string): SelfCommand | undefined;
 
   /** This process's stderr. */
   stderr(): LineSink;

@@ -2,7 +2,8 @@
 
 import { nodeCrypto } from "../builtins.ts";
 import { EXIT, FatalError } from "../errors.ts";
-import { type Files, localFiles, namedFiles, systemReason } from "../files/files.ts";
+import { type Files, localFiles, namedFiles } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import type { NamedFile } from "./file_kind.ts";
 import type { TlsConfig } from "./settings.ts";
 

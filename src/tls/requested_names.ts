@@ -4,7 +4,8 @@
 import { decodePem } from "../codec/x509/pem.ts";
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { EXIT, FatalError, reason } from "../errors.ts";
-import { type Files, systemReason } from "../files/files.ts";
+import { type Files } from "../files/files.ts";
+import { systemReason } from "../runtime/system_reason.ts";
 import { certificatesOf } from "./certificate_blocks.ts";
 import { type HeldFiles, loadTrust, MAX_FILE, type TrustFiles } from "./trust_files.ts";
 

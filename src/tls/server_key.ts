@@ -6,7 +6,7 @@ import { TAG } from "../codec/der.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { KEY, namedCurve, rsaBits } from "../codec/x509/key_facts.ts";
 import { readPathFields } from "../codec/x509/path.ts";
-import { EXIT, FatalError } from "../errors.ts";
+import { EXIT, FatalError, quoted } from "../errors.ts";
 import { ContextError } from "../runtime/runtime.ts";
 
 const KINDS: Readonly<Record<string, string>> = {
@@ -100,7 +100,7 @@ export function refusing<T>(
     if (!(error instanceof ContextError)) throw error;
     if (error.setting === "ciphers") {
       throw new FatalError(
-        `unable to use CIPHERS ${ciphers}: ${error.message}`,
+        `unable to use CIPHERS ${quoted(ciphers ?? "")}: ${error.message}`,
         EXIT.system,
         "try ECDHE+AESGCM:ECDHE+CHACHA20, or unset CIPHERS",
       );

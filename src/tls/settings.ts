@@ -3,7 +3,7 @@
  *  environment, with those of a rule on top. */
 
 import { DEFAULTS, type RuleVariable } from "../config/variables.ts";
-import { EXIT, FatalError } from "../errors.ts";
+import { EXIT, FatalError, quoted } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
 
 /** Looks a variable up; returns undefined if it is not set. */
@@ -65,7 +65,7 @@ export function tlsVersions(lookup: VariableLookup): Pick<TlsConfig, "minVersion
 export function refuseTls13Suites(from: string, ciphers: string): void {
   if (!/TLS_(AES|CHACHA20)_/.test(ciphers)) return;
   throw new FatalError(
-    `unable to use ${from} ${ciphers}: the suites of TLS 1.3 cannot be chosen`,
+    `unable to use ${from} ${quoted(ciphers)}: the suites of TLS 1.3 cannot be chosen`,
     EXIT.system,
     "list only ciphers of TLS 1.2, or set TLS_MAX_VERSION=TLSv1.2",
   );

@@ -8,7 +8,16 @@ import * as net from "node:net";
 import { tcprules } from "../../src/commands/tcprules.ts";
 import { selfSigned } from "./certificates.ts";
 import { Raw, refused, sClient, silent, talk } from "./clients.ts";
-import { claim, ON_DENO, type Server, settled, type Trial, WITH_FFI } from "./harness.ts";
+import {
+  claim,
+  formCommand,
+  ON_DENO,
+  ROOT,
+  type Server,
+  settled,
+  type Trial,
+  WITH_FFI,
+} from "./harness.ts";
 import { assertCounts, assertWellFormed, curl, samples, where } from "./metrics.ts";
 
 async function rulesFile(t: Trial, source: string): Promise<string> {
@@ -251,9 +260,24 @@ claim("a unix socket is its owner's alone and gone after the end", async (t) => 
   assert(!fs.existsSync(path));
 }, { forms: WITH_FFI.filter((form) => !ON_DENO.includes(form)) });
 
-claim("without leave to set the mode, a unix socket is refused with the remedy", async (t) => {
-  const outcome = await t.fails({ options: ["--metrics", join(t.dir, "metrics")] });
-  assertStrictEquals(outcome.status, 111);
-  assertMatch(outcome.stderr, /^sslserver: deno run needs --allow-sys=umask|^sslserver: .*umask/m);
-  assert(!fs.existsSync(join(t.dir, "metrics")));
-}, { forms: ON_DENO });
+claim("with the permissions of the manual, Deno's worker binds a unix socket", async (t) => {
+  const path = join(t.dir, "metrics of a server");
+  const options = ["--metrics", path, "--self-signed"];
+  const [deno = ""] = formCommand(t.form, "cat");
+  const command = [deno, "run", "-A", "--no-check", join(ROOT, "cli.ts")];
+  const server = await t.start({ command, options });
+  assertStrictEquals(await where(server), path);
+  const text = await curl(t, "--unix-socket", path, "http://localhost/metrics");
+  assertStrictEquals(samples(text).get("connections_accepted_total"), 0);
+}, { forms: ["deno"] });
+
+claim(
+  "without the permission to set the mode, a unix socket is refused with the remedy",
+  async (t) => {
+    const outcome = await t.fails({ options: ["--metrics", join(t.dir, "metrics")] });
+    assertStrictEquals(outcome.status, 111);
+    assertMatch(outcome.stderr, /^sslserver: .*deno run needs --allow-sys, without names/m);
+    assert(!fs.existsSync(join(t.dir, "metrics")));
+  },
+  { forms: ON_DENO },
+);

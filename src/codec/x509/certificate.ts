@@ -5,6 +5,7 @@
 
 import { DecodeError, equalBytes } from "../bytes.ts";
 import { DerReader, TAG } from "../der.ts";
+import { readAlgorithm } from "./elements.ts";
 import { type Extensions, readExtensions } from "./extensions.ts";
 import { readTime, type Time } from "./time.ts";
 
@@ -113,16 +114,6 @@ function readVersion(body: DerReader): number {
   if (more.length > 0 || version > 2) inside.fail("version", "unknown", tagged.start);
   inside.finish("after the version");
   return version + 1;
-}
-
-function readAlgorithm(reader: DerReader, field: string): { oid: string; der: Uint8Array } {
-  const algorithm = reader.expect(TAG.sequence, field);
-  const inside = reader.inside(algorithm);
-  const oid = inside.oid(`${field} id`);
-  // The verifier checks the parameters (a NULL, a curve).
-  if (!inside.done) inside.read(`${field} parameters`);
-  inside.finish(`after the ${field}`);
-  return { oid, der: algorithm.der };
 }
 
 /** Reads a distinguished name, the next element of `body`. */

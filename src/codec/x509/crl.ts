@@ -7,7 +7,8 @@
 
 import { DecodeError, equalBytes, hex } from "../bytes.ts";
 import { DerReader, TAG } from "../der.ts";
-import { readAlgorithm, readExtension, readSigned, type Signed } from "./path.ts";
+import { readAlgorithm, readExtension } from "./elements.ts";
+import { readSigned, type Signed } from "./path.ts";
 import { readTime, type Time } from "./time.ts";
 
 /** The fields read from a revocation list. */

@@ -3,6 +3,7 @@
 
 import { latin1 } from "../bytes.ts";
 import { type DerReader, type Element, TAG } from "../der.ts";
+import { readExtension } from "./elements.ts";
 
 /** The values read from the extensions. */
 export interface Extensions {
@@ -60,7 +61,7 @@ export function readExtensions(body: DerReader, version: number): Extensions {
     wrapper.finish("after the extensions");
     const seen = new Set<string>();
     while (!list.done) {
-      const { oid, critical, value } = readExtension(list);
+      const { oid, critical, value } = readExtension(list, "extension");
       // RFC 5280 4.2 forbids duplicates: programs differ in which one they use.
       if (seen.has(oid)) list.fail("extension", "twice");
       if (seen.add(oid).size > MAX_EXTENSIONS) list.fail("extensions", `above ${MAX_EXTENSIONS}`);
@@ -81,16 +82,6 @@ export function readExtensions(body: DerReader, version: number): Extensions {
     extendedKeyUsage,
     unknownCritical,
   };
-}
-
-function readExtension(list: DerReader): { oid: string; critical: boolean; value: DerReader } {
-  const extension = list.sequence("extension");
-  const oid = extension.oid("extension id");
-  // An explicit FALSE is not DER, but common and harmless.
-  const critical = extension.peek() === TAG.boolean && extension.boolean("extension critical");
-  const value = extension.inside(extension.expect(TAG.octetString, "extension value"));
-  extension.finish("after the extension");
-  return { oid, critical, value };
 }
 
 function readAlternativeNames(

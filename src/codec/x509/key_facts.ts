@@ -1,7 +1,8 @@
 /** Kind and size of public keys. Pure: no I/O. */
 
 import { hex } from "../bytes.ts";
-import type { Algorithm, SubjectKey } from "./path.ts";
+import type { Algorithm } from "./elements.ts";
+import type { SubjectKey } from "./path.ts";
 
 /** Object identifiers of the kinds of keys (RFC 3279, 5480, 8410). */
 export const KEY = {

@@ -7,12 +7,7 @@ import { equalBytes } from "../bytes.ts";
 import { DerReader, TAG } from "../der.ts";
 import type { Certificate } from "./certificate.ts";
 import { type NameConstraints, readNameConstraints } from "./constraints.ts";
-
-/** An algorithm with its parameters as encoded; most have none or a NULL. */
-export interface Algorithm {
-  readonly oid: string;
-  readonly parameters: Uint8Array | undefined;
-}
+import { type Algorithm, readAlgorithm, readExtension } from "./elements.ts";
 
 /** A signed object (RFC 5280 4.1.1): a certificate or a CRL. */
 export interface Signed {
@@ -65,15 +60,6 @@ export function readSigned(der: Uint8Array, format: string): Signed {
   return { body, algorithm, signature };
 }
 
-/** AlgorithmIdentifier (RFC 5280 4.1.1.2). */
-export function readAlgorithm(reader: DerReader, field: string): Algorithm {
-  const inside = reader.sequence(field);
-  const oid = inside.oid(`${field} id`);
-  const parameters = inside.done ? undefined : inside.read(`${field} parameters`).der;
-  inside.finish(`after the ${field}`);
-  return { oid, parameters };
-}
-
 /** Reads what `certificate.ts` leaves out. It must have accepted the certificate. */
 export function readPathFields({ der }: Certificate): PathFields {
   const signed = readSigned(der, "x509");
@@ -111,19 +97,6 @@ export function readPathFields({ der }: Certificate): PathFields {
     }
   }
   return { signed, key, subjectKeyId, authorityKeyId, nameConstraints, netscapeType };
-}
-
-/** One extension of a certificate, a CRL or a CRL's entry. */
-export function readExtension(
-  list: DerReader,
-  field: string,
-): { oid: string; critical: boolean; value: DerReader } {
-  const extension = list.sequence(field);
-  const oid = extension.oid(`${field} id`);
-  const critical = extension.peek() === TAG.boolean && extension.boolean(`${field} critical`);
-  const value = extension.inside(extension.expect(TAG.octetString, `${field} value`));
-  extension.finish(`after the ${field}`);
-  return { oid, critical, value };
 }
 
 function readSubjectKey(body: DerReader): SubjectKey {

@@ -4,7 +4,8 @@
 import fs from "node:fs";
 import { type Env, holds } from "../../config/variables.ts";
 import type { Options } from "../../config/options.ts";
-import { certificateNames, localFiles, namedFiles, systemReason } from "../../files/files.ts";
+import { certificateNames, localFiles, namedFiles } from "../../files/files.ts";
+import { systemReason } from "../../runtime/system_reason.ts";
 import { fsPath, requireRegular } from "../../files/regular_file.ts";
 import type { Libc } from "../../runtime/libc/libc.ts";
 import type { Opened, Wanted } from "../handed_files.ts";

@@ -10,7 +10,7 @@ import { warnOfServed } from "../../check/served.ts";
 import type { Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { loadHandler } from "../../handlers/load.ts";
-import { GRACE, type Server } from "../../lifecycle.ts";
+import { endAfter, GRACE, type Server } from "../../lifecycle.ts";
 import { Log } from "../../log.ts";
 import { logInternalErrors } from "../../log/internal_errors.ts";
 import { isStreamSocket } from "../../runtime/libc/inherited.ts";
@@ -253,9 +253,7 @@ class WorkerProcess {
     this.#stage = "draining";
     this.#metrics?.close();
     this.#server?.drain(patience, !this.#inherited);
-    const drainTimeout = this.#assembled?.services.options.drainTimeout;
-    if (drainTimeout === undefined) return;
-    setTimeout(() => this.#stop("late"), drainTimeout * 1000).unref();
+    endAfter(this.#assembled?.services.options.drainTimeout, () => this.#stop("late"));
   }
 
   /** The monitor has gone. During a drain that is normal; otherwise connections without a program

@@ -96,8 +96,9 @@ export function denoRuntime(): Runtime {
   };
 }
 
-/** See `Runtime.selfCommand`. The new process has the permissions of a worker. */
-function selfCommand(main: string): SelfCommand | undefined {
+/** See `Runtime.selfCommand`. The new process has the permissions of a worker, and those for
+ *  `socket` if this process has them. */
+function selfCommand(main: string, socket?: string): SelfCommand | undefined {
   if (!isAbsolute(main)) return undefined; // from a registry: Deno would have to fetch it again
   const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
     Deno.permissions.querySync(descriptor).state === "granted";
@@ -109,7 +110,11 @@ function selfCommand(main: string): SelfCommand | undefined {
     if (Deno.build.standalone) {
       return { command: [self], confine: [self, "--as", CONFINE_COMMAND], env };
     }
-    const command = [self, "run", ...ISOLATED, ...WORKER_PERMISSIONS, main];
+    // Deno cannot express a path with a comma.
+    const binds = socket !== undefined && !socket.includes(",") && granted({ name: "sys" }) &&
+      granted({ name: "write", path: socket });
+    const permissions = binds ? permissionsToBind(socket) : WORKER_PERMISSIONS;
+    const command = [self, "run", ...ISOLATED, ...permissions, main];
     const confine = [self, "run", ...ISOLATED, "--allow-ffi", besideThis("confine.ts")];
     return { command, confine, env };
   } catch {
@@ -134,3 +139,10 @@ const WORKER_PERMISSIONS = [
   "--allow-ffi",
   "--allow-sys=hostname,networkInterfaces,uid",
 ];
+
+/** The permissions of a worker that binds the socket file of --metrics. Deno has no name for the
+ *  permission to set the umask, only the one for all of --allow-sys. */
+function permissionsToBind(socket: string): string[] {
+  const others = WORKER_PERMISSIONS.filter((one) => !one.startsWith("--allow-sys="));
+  return [...others, "--allow-sys", `--allow-write=${socket}`];
+}
