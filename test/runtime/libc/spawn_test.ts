@@ -10,7 +10,7 @@ import { until } from "../tools.ts";
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 /** Runs a shell script with `more` as descriptors 3 and up. Returns its output and wait status. */
-async function run(libc: Libc, script: string, more: number[] = [], env = {}) {
+async function run(libc: Libc, script: string, more: (number | undefined)[] = [], env = {}) {
   const [read, write] = libc.pipe();
   const argv = ["sh", "-c", script];
   let pid: number;
@@ -62,6 +62,27 @@ test("a child that has ended is named until it is reaped", async () => {
   assertStrictEquals(libc.ended(), pid);
   assertStrictEquals(libc.reap(pid), 0);
   assertStrictEquals(libc.ended(), 0);
+});
+
+test("descriptors that are undefined are not open in the program", async () => {
+  const libc = await libcHere();
+  const pipes = [libc.pipe(), libc.pipe()] as const;
+  const [a, b] = [pipes[0][0], pipes[1][0]];
+  pipes.forEach(([, write], i) => {
+    libc.write(write, new TextEncoder().encode(`pipe ${i}\n`));
+    libc.close(write);
+  });
+  const far = Math.max(a, b) + 5;
+  const open = `for fd in ${[a, b, far].join(" ")}; do [ ! -e /proc/$$/fd/$fd ] || echo $fd; done`;
+  // First each descriptor gets the other's number, then one a number beyond both.
+  const swapped: (number | undefined)[] = Array.from({ length: Math.max(a, b) - 2 });
+  swapped[a - 3] = b;
+  swapped[b - 3] = a;
+  const first = await run(libc, `cat /proc/$$/fd/${a} /proc/$$/fd/${b}; ${open}`, swapped);
+  assertStrictEquals(first.output, `pipe 1\npipe 0\n${a}\n${b}\n`);
+  const beyond = [...Array.from({ length: far - 3 }, () => undefined), a];
+  assertStrictEquals((await run(libc, open, beyond)).output, `${far}\n`);
+  for (const fd of [a, b]) libc.close(fd);
 });
 
 test("a descriptor gets its number, also when the numbers are those of others", async () => {
