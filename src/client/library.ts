@@ -13,7 +13,7 @@ import { type HandlerConnection, handlerStart } from "../program/handler.ts";
 import { currentRuntime } from "../runtime/current.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
-import { connectToServer, type VerifiedConnection } from "./connect.ts";
+import { connectToServer, UntrustedServer, type VerifiedConnection } from "./connect.ts";
 import { clientTlsContext, keyPairOf } from "./context.ts";
 import { checkConnectOptions, type ConnectOptions } from "./library_options.ts";
 import { converseWithServer } from "./program.ts";
@@ -81,8 +81,18 @@ export async function connect(options: ConnectOptions): Promise<TlsConnection> {
   warn(warnings, options, runtime);
   const { signal } = given;
   const services = { runtime, env, signal, context, verify, log: { plain() {} } };
-  return opened(await connectToServer(dialling(options), services), given);
+  const connection = await connectToServer(dialling(options), services).catch((error) => {
+    if (!(error instanceof UntrustedServer)) throw error;
+    throw new UntrustedServer(error.message, error.problem, HINTS[error.problem]);
+  });
+  return opened(connection, given);
 }
+
+/** Remedies in the words of the options. */
+const HINTS = {
+  chain: "set ca to the PEM text of the authority, or CAFILE in env; depth allows longer chains",
+  host: "connect to one of its names; verifyName: false switches the check off",
+};
 
 /** Maximum number of intermediates. Public servers have one or two. */
 const DEPTH = 4;
