@@ -18,7 +18,7 @@ import { CONNECTION_VARIABLES, type ConnectionRow } from "../src/config/variable
 import { SERVER_VARIABLES, type ServerRow } from "../src/config/variables_of_server.ts";
 import { connectionVariables } from "../src/program/environment.ts";
 import { readCertificate } from "../src/codec/x509/certificate.ts";
-import { clientChain } from "../src/tls/client_chain.ts";
+import { sentChain } from "../src/tls/sent_chain.ts";
 import { makeSelfSigned } from "../src/tls/self_signed.ts";
 import { serverVariables, tlsVariables } from "../src/tls/variables.ts";
 import { s6TlsVariables } from "../src/tls/variables_s6.ts";
@@ -187,7 +187,7 @@ function given(): string[] {
     cipher: { name: "ECDHE-ECDSA-AES128-GCM-SHA256" },
     sessionId: Uint8Array.of(1),
     server: serverVariables(readCertificate(der)),
-    clientChain: clientChain([der, der]),
+    clientChain: sentChain([der, der]),
     clientVerify: "SUCCESS",
     sni: "a",
     alpn: "b",
@@ -202,7 +202,7 @@ function given(): string[] {
   const s6 = connectionVariables(
     s6Conn as never,
     { ...options, variables: "s6" },
-    s6TlsVariables({ protocol: "TLSv1.3", cipher: "x", serverName: "a" }, clientChain([der])),
+    s6TlsVariables({ protocol: "TLSv1.3", cipher: "x", serverName: "a" }, sentChain([der])),
   );
   return [...connectionVariables(conn as never, options, tls).keys(), ...s6.keys()].map((name) =>
     name

@@ -5,7 +5,7 @@ import { readCertificate } from "../codec/x509/certificate.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import { DecodeError } from "../codec/bytes.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { clientChain } from "../tls/client_chain.ts";
+import { sentChain } from "../tls/sent_chain.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { serverVariables, tlsVariables } from "../tls/variables.ts";
 import { PRODUCT } from "../version.ts";
@@ -23,7 +23,7 @@ export function clientTlsVariables(
     cipher: { name: session.cipher },
     sessionId: session.id,
     server: readable(session.peerCertificates[0]),
-    clientChain: clientChain(own?.certificates.map(({ der }) => der)),
+    clientChain: sentChain(own?.certificates.map(({ der }) => der)),
     clientVerify: own ? "GENEROUS" : "NONE",
     sni: serverName,
     alpn: session.alpn,

@@ -8,7 +8,7 @@ import type { Env } from "../config/variables.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { type Files, localFiles } from "../files/files.ts";
 import type { ChainFault } from "../tls/chain_fault.ts";
-import { clientChain } from "../tls/client_chain.ts";
+import { sentChain } from "../tls/sent_chain.ts";
 import { SYSTEM_BUNDLES, systemAuthorities } from "../tls/system_authorities.ts";
 import type { Trust } from "../tls/trust.ts";
 import { loadTrust, type TrustFiles } from "../tls/trust_files.ts";
@@ -85,7 +85,7 @@ function chainFault(
   depth: number,
   now: number,
 ): ServerFault | undefined {
-  const result = verifyChain(clientChain(ders), trust, { depth, now, purpose: "server" });
+  const result = verifyChain(sentChain(ders), trust, { depth, now, purpose: "server" });
   return result.ok ? undefined : { kind: "chain", fault: result.fault, depth };
 }
 

@@ -22,7 +22,7 @@ import { type Loaded, Reloading } from "../files/reloading.ts";
 import type { Announcer } from "../log.ts";
 import { RecentlyUsed } from "./recently_used.ts";
 import { faultText } from "./chain_fault.ts";
-import type { ClientChain, SentCertificate } from "./client_chain.ts";
+import type { SentCertificate, SentChain } from "./sent_chain.ts";
 import { loadNames, type Named } from "./requested_names.ts";
 import type { VariableLookup } from "./settings.ts";
 import { type HeldFiles, loadTrust, MAX_FILES, type TrustFiles } from "./trust_files.ts";
@@ -49,7 +49,7 @@ export interface ClientAuth {
    *  one of `names`. */
   readonly namesAreTrust: boolean;
   /** Returns the verdict on a chain. `host`: the client's name, for -z. */
-  verify(chain: ClientChain, host: string | undefined): ClientVerify;
+  verify(chain: SentChain, host: string | undefined): ClientVerify;
 }
 
 /** Maximum cached settings besides the server's own; a rules file can name any number. */

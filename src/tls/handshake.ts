@@ -26,7 +26,7 @@ import { fingerprint } from "./fingerprint.ts";
 import type { Trace } from "./trace.ts";
 import type { Prepared } from "./prepared.ts";
 import type { ClientAuth, ClientAuths } from "./client_auth.ts";
-import { type ClientChain, clientChain } from "./client_chain.ts";
+import { type SentChain, sentChain } from "./sent_chain.ts";
 import type { HandshakeRefusal, ServerNames } from "./server_names.ts";
 import { type ClientVerify, tlsVariables } from "./variables.ts";
 import { s6TlsVariables } from "./variables_s6.ts";
@@ -42,7 +42,7 @@ export interface TlsChannel {
   /** Undefined if no variable, log line, verification or handler needs it: reading it costs
    *  time. */
   session: TlsSession | undefined;
-  clientChain: ClientChain;
+  clientChain: SentChain;
   clientVerify: ClientVerify;
   /** The client's fingerprint (JA4), for variables and log lines. Undefined if nothing needs it, or
    *  the ClientHello cannot be read. */
@@ -102,7 +102,7 @@ export async function secure(
     const hello = described ? first.slice() : undefined; // the adapter may free `first`
     const stream = await handshakes.enter(conn.socket, prepared.context, first, tap);
     const session = described || auth || options.variables === "s6" ? stream.session() : undefined;
-    const chain = clientChain(session?.peerCertificates);
+    const chain = sentChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
     stream.closeNotify = options.closeNotify;
     stream.take(conn);
@@ -151,7 +151,7 @@ async function verifyClient(
   conn: Connection,
   stream: TlsStream,
   session: TlsSession | undefined,
-  chain: ClientChain,
+  chain: SentChain,
   auth: ClientAuth | undefined,
 ): Promise<ClientVerify> {
   if (!auth) return "NONE";

@@ -17,7 +17,7 @@ import type { Certificate, DistinguishedName } from "../codec/x509/certificate.t
 import { components, escapeText, oneLine } from "../codec/x509/names.ts";
 import { algorithmName } from "../codec/x509/oids.ts";
 import { encodePem } from "../codec/x509/pem.ts";
-import type { ClientChain } from "./client_chain.ts";
+import type { SentChain } from "./sent_chain.ts";
 import { type CipherName, keySizes, opensslCipher } from "./cipher_names.ts";
 
 /** The verdict on the client's certificate, in mod_ssl's words. */
@@ -33,7 +33,7 @@ export interface TlsFacts {
   readonly sessionId?: Uint8Array | undefined;
   /** The variables of the server's certificate, from `serverVariables`. */
   readonly server: ReadonlyMap<ConnectionVariable, string>;
-  readonly clientChain: ClientChain;
+  readonly clientChain: SentChain;
   readonly clientVerify: ClientVerify;
   readonly sni?: string | undefined;
   readonly alpn?: string | undefined;
@@ -91,7 +91,7 @@ export function tlsVariables(facts: TlsFacts): Map<ConnectionVariable, string> {
 }
 
 /** Returns no variables for a certificate that cannot be read; the verdict reports that. */
-function readableVariables(chain: ClientChain): Map<ConnectionVariable, string> {
+function readableVariables(chain: SentChain): Map<ConnectionVariable, string> {
   try {
     return clientVariables(chain);
   } catch (error) {
@@ -110,7 +110,7 @@ export function serverVariables(certificate: Certificate): Map<ConnectionVariabl
 /** Returns the `SSL_CLIENT_*` variables of a chain, except the verdict; none for an empty chain.
  *  `SSL_CLIENT_CERT_CHAIN_0` is the certificate after the client's own, as in mod_ssl. Throws
  *  `DecodeError` if the client's own certificate cannot be read. */
-export function clientVariables(chain: ClientChain): Map<ConnectionVariable, string> {
+export function clientVariables(chain: SentChain): Map<ConnectionVariable, string> {
   const [own, ...issuers] = chain;
   const limited = new Limited();
   if (!own) return limited.variables;

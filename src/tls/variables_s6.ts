@@ -5,7 +5,7 @@ import { DecodeError } from "../codec/bytes.ts";
 import { commaLine, escapeText } from "../codec/x509/names.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import type { TlsSession } from "../runtime/runtime.ts";
-import type { ClientChain } from "./client_chain.ts";
+import type { SentChain } from "./sent_chain.ts";
 
 /** Characters of the longest value that is not a name of a certificate. */
 const MAX_SHORT = 300;
@@ -14,7 +14,7 @@ const MAX_SHORT = 300;
  *  read, those about it are absent. */
 export function s6TlsVariables(
   { protocol, cipher, serverName }: Pick<TlsSession, "protocol" | "cipher" | "serverName">,
-  [own]: ClientChain,
+  [own]: SentChain,
 ): Map<ConnectionVariable, string> {
   const variables = new Map<ConnectionVariable, string>();
   const set = (name: ConnectionVariable, value: string): void => {

@@ -26,7 +26,7 @@
 import { DecodeError } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
 import { matchesHost } from "../codec/x509/match.ts";
-import type { ClientChain, SentCertificate } from "./client_chain.ts";
+import type { SentCertificate, SentChain } from "./sent_chain.ts";
 import { ChainCertificate } from "./chain_certificate.ts";
 import type { ChainFault, SignatureProblem } from "./chain_fault.ts";
 import { pathFault, type Purpose } from "./path_rules.ts";
@@ -82,7 +82,7 @@ const TOO_MANY = "too many possible certificate chains";
 
 /** Verifies the chain that the peer sent. Never throws because of its content. */
 export function verifyChain(
-  chain: ClientChain,
+  chain: SentChain,
   trust: Trust,
   options: VerifyOptions,
 ): ChainResult {

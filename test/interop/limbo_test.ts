@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { isFor } from "../../src/client/host_name.ts";
 import { decodePem } from "../../src/codec/x509/pem.ts";
 import { faultText } from "../../src/tls/chain_fault.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 
@@ -97,7 +97,7 @@ function verdict(one: Case): string {
     const trust = makeTrust(one.trusted_certs.map(file), (one.crls ?? []).map(file));
     const chain = [one.peer_certificate, ...one.untrusted_intermediates ?? []].map(der);
     const name = one.expected_peer_name;
-    const found = verifyChain(clientChain(chain), trust, {
+    const found = verifyChain(sentChain(chain), trust, {
       depth: one.max_chain_depth ?? 8,
       now: Date.parse(one.validation_time ?? WHEN),
       purpose: one.validation_kind === "CLIENT" ? "client" : "server",

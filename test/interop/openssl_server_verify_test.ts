@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { isFor } from "../../src/client/host_name.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { faultText } from "../../src/tls/chain_fault.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 import { folder, Maker, opensslVerdict, type Spec } from "./openssl_verify.ts";
@@ -137,7 +137,7 @@ for (const [leaf, sent, says] of CHAINS) {
     assertStrictEquals(theirs(leaf, sent), says, "what openssl says");
     const trust = makeTrust([{ path: "root", bytes: new TextEncoder().encode(maker.pem("root")) }]);
     const options = { depth: 9, now: time * 1000, purpose: "server" } as const;
-    const chain = clientChain([leaf, ...sent].map((name) => maker.der(name)));
+    const chain = sentChain([leaf, ...sent].map((name) => maker.der(name)));
     const ours = verifyChain(chain, trust, options);
     assertStrictEquals(ours.ok ? "OK" : faultText(ours.fault), says, "what we say");
   });

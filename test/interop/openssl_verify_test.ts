@@ -5,7 +5,7 @@ import { assert, assertStrictEquals } from "@std/assert";
 import { rmSync } from "node:fs";
 import { after, test } from "node:test";
 import { faultText } from "../../src/tls/chain_fault.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
 import { folder, Maker, opensslVerdict } from "./openssl_verify.ts";
@@ -39,7 +39,7 @@ for (const one of CASES) {
     const options = { depth, now: time * 1000, purpose: "client" } as const;
     const expected = ("deno" in process.versions ? one.onDeno : undefined) ?? one.ours ?? says;
     for (const _ of ["first", "from the cache"]) {
-      const ours = verifyChain(clientChain(chain), trust, options);
+      const ours = verifyChain(sentChain(chain), trust, options);
       assertStrictEquals(ours.ok ? "OK" : faultText(ours.fault), expected, "what we say");
     }
   });

@@ -11,7 +11,7 @@ import { decodePem, encodePem } from "../../src/codec/x509/pem.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { oneLine } from "../../src/codec/x509/names.ts";
 import { purposeName } from "../../src/codec/x509/oids.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import { keySizes, opensslCipher } from "../../src/tls/cipher_names.ts";
 import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 import { clientVariables, serverVariables } from "../../src/tls/variables.ts";
@@ -34,7 +34,7 @@ function compare(pem: string): void {
   assert(block);
   const printed = print(pem);
   const read = readCertificate(block.bytes);
-  const client = clientVariables(clientChain([block.bytes]));
+  const client = clientVariables(sentChain([block.bytes]));
   assertEquals(unprefixed(serverVariables(read)), printed.variables);
   assertEquals(unprefixed(client), printed.variables);
   assertStrictEquals(client.get("SSL_CLIENT_FINGERPRINT_SHA256"), printed.fingerprint);

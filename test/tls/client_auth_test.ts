@@ -14,7 +14,7 @@ import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import { type ClientAuth, ClientAuths, type ClientCertificate } from "../../src/tls/client_auth.ts";
 import { certify, type Holder, NOW, revoke } from "./authority.ts";
 
@@ -77,7 +77,7 @@ function bench(option: ClientCertificate, env: Variables): Bench {
 const asked = (option: ClientCertificate, env: Variables, rule?: Variables) =>
   bench(option, env).auths.get(rule && new Map(Object.entries(rule)));
 const verdict = (auth: ClientAuth | undefined, ...chain: Holder[]): string =>
-  auth?.verify(clientChain(chain.map(({ der }) => der)), undefined) ?? "not asked";
+  auth?.verify(sentChain(chain.map(({ der }) => der)), undefined) ?? "not asked";
 
 /** The results for a client with a good certificate, one of an untrusted authority, and none. */
 function outcome(auth: ClientAuth | undefined): string {
@@ -212,7 +212,7 @@ test("VERIFYDEPTH counts intermediates; 1 unless set", () => {
 });
 
 test("-z wants the client's name in the certificate, where it is known; -m does not", () => {
-  const chain = clientChain([leaf.der]);
+  const chain = sentChain([leaf.der]);
   const [match, valid] = [asked("match", { CAFILE: ROOT }), asked("valid", { CAFILE: ROOT })];
   assertStrictEquals(match?.verify(chain, "leaf.example"), "SUCCESS");
   assertStrictEquals(match?.verify(chain, "other.example"), "FAILED:hostname mismatch");

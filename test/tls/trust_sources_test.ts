@@ -9,7 +9,7 @@ import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import { ClientAuths, type ClientCertificate } from "../../src/tls/client_auth.ts";
 import { certify, type Holder, NOW, revoke } from "./authority.ts";
 
@@ -159,7 +159,7 @@ function bench(option: ClientCertificate, env: Record<string, string>): Bench {
     auths,
     trusts: () =>
       Object.entries(clients)
-        .filter(([, { der }]) => auths.get()?.verify(clientChain([der]), undefined) === "SUCCESS")
+        .filter(([, { der }]) => auths.get()?.verify(sentChain([der]), undefined) === "SUCCESS")
         .map(([name]) => name).join(""),
     later() {
       now += 1000;
@@ -249,7 +249,7 @@ test("a bad revocation list never lets a revoked client in", () => {
     encodePem("X509 CRL", revoke(B, ...holder ? [holder] : []));
   const good = certify({ name: "good", by: B });
   const verdicts = ({ auths }: Bench): string[] =>
-    [ofB, good, ofA].map(({ der }) => auths.get()?.verify(clientChain([der]), undefined) ?? "");
+    [ofB, good, ofA].map(({ der }) => auths.get()?.verify(sentChain([der]), undefined) ?? "");
   const unknown = "FAILED:unable to get certificate CRL";
   put(CAFILE, pem(A));
   const hashed = { "b.pem": pem(B), "00000000.0": "->b.pem" };

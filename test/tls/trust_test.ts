@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { after, test } from "node:test";
 import { encodePem } from "../../src/codec/x509/pem.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { FatalError } from "../../src/errors.ts";
 import { localFiles } from "../../src/files/files.ts";
@@ -30,7 +30,7 @@ const trustOf = (files: TrustFiles): Trust => loadTrust(files).trust;
 const pem = (holder: { der: Uint8Array }) => encodePem("CERTIFICATE", holder.der);
 
 function accepts(trust: Trust, holder = leaf): boolean {
-  return verifyChain(clientChain([holder.der]), trust, { depth: 1, now: NOW, purpose: "client" })
+  return verifyChain(sentChain([holder.der]), trust, { depth: 1, now: NOW, purpose: "client" })
     .ok;
 }
 

@@ -6,7 +6,7 @@ import { TAG } from "../../src/codec/der.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { type ConnectionVariable, isConnectionVariable } from "../../src/config/variables.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import {
   clientVariables,
   serverVariables,
@@ -73,7 +73,7 @@ test("a client's chain gives its variables, its issuers after it", () => {
   const client = richCertificate();
   const variables = tlsVariables({
     ...FACTS,
-    clientChain: clientChain([client, server]),
+    clientChain: sentChain([client, server]),
     clientVerify: "SUCCESS",
   });
   const expected = {
@@ -104,7 +104,7 @@ test("what the peer chose is escaped: reason, server name, protocol, alternative
     ...FACTS,
     sni: "a\nb",
     alpn: "\x00",
-    clientChain: clientChain([client]),
+    clientChain: sentChain([client]),
     clientVerify: "FAILED:no\ngood",
   });
   assertStrictEquals(variables.get("SSL_TLS_SNI"), "a\\0Ab");
@@ -136,12 +136,12 @@ test("a serialized session in place of the id is not passed on", () => {
 test("a certificate that cannot be read is an error", () => {
   const broken = server.slice(0, -1);
   const clientVerify = "FAILED:unreadable certificate";
-  const variables = tlsVariables({ ...FACTS, clientChain: clientChain([broken]), clientVerify });
+  const variables = tlsVariables({ ...FACTS, clientChain: sentChain([broken]), clientVerify });
   assertEquals(
     [...variables].filter(([name]) => name.startsWith("SSL_CLIENT_")),
     [["SSL_CLIENT_VERIFY", clientVerify]],
   );
-  assertThrows(() => clientVariables(clientChain([broken])), DecodeError);
+  assertThrows(() => clientVariables(sentChain([broken])), DecodeError);
 });
 
 /** The number of characters in all names and values. */
@@ -153,13 +153,13 @@ test("a client fills neither a variable nor the environment", () => {
   const field: SampleAttribute = ["2.5.4.3", TAG.utf8, "\n".repeat(15_000)];
   const subject = dn([field], [field]);
   const client = certificate({ subject });
-  const variables = clientVariables(clientChain([client, ...Array<Uint8Array>(40).fill(server)]));
+  const variables = clientVariables(sentChain([client, ...Array<Uint8Array>(40).fill(server)]));
   assert(size(variables) <= 131_072, `${size(variables)}`);
   assertStrictEquals(variables.get("SSL_CLIENT_S_DN")?.length, 16_384);
   assert(variables.get("SSL_CLIENT_S_DN_CN")?.endsWith("..."));
   assertStrictEquals(variables.get("SSL_CLIENT_FINGERPRINT_SHA256")?.length, 64);
 
-  const short = clientVariables(clientChain([server, ...Array<Uint8Array>(40).fill(server)]));
+  const short = clientVariables(sentChain([server, ...Array<Uint8Array>(40).fill(server)]));
   assert(short.has("SSL_CLIENT_CERT_CHAIN_15"));
   assert(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
 });
@@ -168,7 +168,7 @@ test("as many attributes as are read do not fill the environment", () => {
   const long = "abcde".repeat(45);
   const rdns = Array.from({ length: 256 }, () => [["2.5.4.3", TAG.utf8, long] as const]);
   const variables = clientVariables(
-    clientChain([certificate({ subject: dn(...rdns), issuer: cn("x") })]),
+    sentChain([certificate({ subject: dn(...rdns), issuer: cn("x") })]),
   );
   assert(size(variables) <= 131_072);
   assertStrictEquals(variables.get("SSL_CLIENT_S_DN_CN"), long);
@@ -176,7 +176,7 @@ test("as many attributes as are read do not fill the environment", () => {
 
 test("alternative names are at most 64 and one too long is left out, not cut", () => {
   const names = Array.from({ length: 70 }, (_, i) => [0x82, `${i}.example`] as const);
-  const variables = clientVariables(clientChain([
+  const variables = clientVariables(sentChain([
     certificate({ extensions: [alternativeNames([0x82, "a".repeat(321)], ...names)] }),
   ]));
   assertStrictEquals(variables.get("SSL_CLIENT_SAN_DNS_0"), "0.example");
@@ -191,7 +191,7 @@ test("inherited variables of every name that is set are removed", () => {
     sni: "a",
     alpn: "b",
     sessionId: Uint8Array.of(1),
-    clientChain: clientChain([client, server]),
+    clientChain: sentChain([client, server]),
   };
   for (const name of tlsVariables(facts).keys()) assert(isConnectionVariable(name), name);
 });

@@ -11,7 +11,7 @@ import {
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import { faultText } from "../../src/tls/chain_fault.ts";
-import { clientChain } from "../../src/tls/client_chain.ts";
+import { sentChain } from "../../src/tls/sent_chain.ts";
 import type { Trust } from "../../src/tls/trust.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import {
@@ -43,13 +43,13 @@ function verdict(
   more: { depth?: number; now?: number; hostName?: string } = {},
 ): string {
   const options = { depth: 1, now: NOW, purpose: "client", ...more } as const;
-  const found = verifyChain(clientChain(chain.map(({ der }) => der)), trust, options);
+  const found = verifyChain(sentChain(chain.map(({ der }) => der)), trust, options);
   return found.ok ? "OK" : faultText(found.fault);
 }
 
 test("an accepted chain is returned from the leaf to the anchor", () => {
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  const found = verifyChain(clientChain([leaf.der, root.der, sub.der]), trustOf(root), options);
+  const found = verifyChain(sentChain([leaf.der, root.der, sub.der]), trustOf(root), options);
   assert(found.ok);
   assertEquals(found.chain.map(({ der }) => der), [leaf.der, sub.der, root.der]);
 });
@@ -58,7 +58,7 @@ test("no certificate, an unreadable one and too many are refused", () => {
   const trust = trustOf(root);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const reasonOf = (...chain: Uint8Array[]) => {
-    const found = verifyChain(clientChain(chain), trust, options);
+    const found = verifyChain(sentChain(chain), trust, options);
     return found.ok ? "OK" : faultText(found.fault);
   };
   assertStrictEquals(reasonOf(), "peer did not return a certificate");
@@ -234,7 +234,7 @@ test("a long chain of good signatures is no waste", () => {
 test("a chain of more bytes than a TLS library takes is not read", () => {
   const large = new Uint8Array(MAX_SENT_BYTES - leaf.der.length - sub.der.length + 1);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  const found = verifyChain(clientChain([leaf.der, sub.der, large]), trustOf(root), options);
+  const found = verifyChain(sentChain([leaf.der, sub.der, large]), trustOf(root), options);
   assertEquals(found, { ok: false, fault: { problem: "certificate chain too long" } });
 });
 
@@ -291,13 +291,13 @@ test("any change to any certificate of a chain makes it fail", { timeout: 20_000
   const trust = trustOf(root);
   const chain = [leaf.der, sub.der];
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
-  assert(verifyChain(clientChain(chain), trust, options).ok);
+  assert(verifyChain(sentChain(chain), trust, options).ok);
   for (let run = 0; run < runs; run++) {
     const changed = chain.slice();
     const at = run & 1;
     const der = changed[at] = mutate(chain[at] as Uint8Array, below);
     if (Buffer.compare(der, chain[at] as Uint8Array) === 0) continue;
-    const found = verifyChain(clientChain(changed), trust, options);
+    const found = verifyChain(sentChain(changed), trust, options);
     assertStrictEquals(found.ok, false, `run ${run}`);
     // The reason has no bytes of the client, because it goes to the log and the environment.
     if (!found.ok) assertMatch(faultText(found.fault), /^[\x20-\x7e]{1,120}$/);

@@ -8,7 +8,7 @@ import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
 import { sessionId } from "../../../src/codec/ssl_session.ts";
 import { matchesHost } from "../../../src/codec/x509/match.ts";
 import { readCertificate } from "../../../src/codec/x509/certificate.ts";
-import { clientChain } from "../../../src/tls/client_chain.ts";
+import { sentChain } from "../../../src/tls/sent_chain.ts";
 import { clientVariables } from "../../../src/tls/variables.ts";
 import { certificate, cn, richCertificate } from "./samples.ts";
 import { mutate, numbers } from "../mutate.ts";
@@ -37,7 +37,7 @@ test(
     let accepted = 0;
     for (let run = 0; run < RUNS; run++) {
       const der = mutate(samples[run % samples.length] as Uint8Array, below);
-      const variables = attempt(() => clientVariables(clientChain([der, der])));
+      const variables = attempt(() => clientVariables(sentChain([der, der])));
       if (!variables) continue;
       accepted++;
       matchesHost(readCertificate(der), "a.example");

@@ -1,4 +1,4 @@
-/** The certificates that a client sent in the handshake: its own, then those of the issuers.
+/** The certificates that a peer sent in the handshake: its own, then those of the issuers.
  *  Verification and variables share them, so that each certificate is read once. */
 
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
@@ -23,12 +23,12 @@ export class SentCertificate {
   }
 }
 
-/** The client's own certificate first; empty when it sent none. */
-export type ClientChain = readonly SentCertificate[];
+/** The peer's own certificate first; empty when it sent none. */
+export type SentChain = readonly SentCertificate[];
 
-const NONE: ClientChain = [];
+const NONE: SentChain = [];
 
 /** `ders`: the certificates in DER, as the TLS library returns them. */
-export function clientChain(ders: readonly Uint8Array[] = []): ClientChain {
+export function sentChain(ders: readonly Uint8Array[] = []): SentChain {
   return ders.length === 0 ? NONE : ders.map((der) => new SentCertificate(der));
 }

@@ -6,7 +6,7 @@ import { DecodeError } from "../../src/codec/bytes.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { Log } from "../../src/log.ts";
 import { ClientAuths } from "../../src/tls/client_auth.ts";
-import { clientChain, SentCertificate } from "../../src/tls/client_chain.ts";
+import { SentCertificate, sentChain } from "../../src/tls/sent_chain.ts";
 import { serverVariables, tlsVariables } from "../../src/tls/variables.ts";
 import { makeTrust } from "../../src/tls/trust_files.ts";
 import { verifyChain } from "../../src/tls/verify.ts";
@@ -34,7 +34,7 @@ const leaf = certify({ name: "leaf", by: sub });
 const counted = (): Counted[] => [leaf, sub].map(({ der }) => new Counted(der));
 
 /** The variables of a program with this client chain. */
-function variables(chain: ReturnType<typeof clientChain>): Map<string, string> {
+function variables(chain: ReturnType<typeof sentChain>): Map<string, string> {
   return tlsVariables({
     protocol: "TLSv1.3",
     cipher: { name: "TLS_AES_128_GCM_SHA256" },
@@ -48,7 +48,7 @@ function variables(chain: ReturnType<typeof clientChain>): Map<string, string> {
 
 test("variables do not read what verification has read", () => {
   const ders = counted();
-  const chain = clientChain(ders);
+  const chain = sentChain(ders);
   const trust = makeTrust([{ path: "root.pem", bytes: root.der }]);
   const options = { depth: 1, now: Date.now(), purpose: "client" } as const;
   assert(verifyChain(chain, trust, options).ok);
@@ -60,7 +60,7 @@ test("variables do not read what verification has read", () => {
 
 test("a certificate that is only shown is read once, and those above it never", () => {
   const ders = counted();
-  const chain = clientChain(ders);
+  const chain = sentChain(ders);
   const log = new Log({ verbosity: 0, form: "text", name: "t" });
   const env: Record<string, string> = { CCAFILE: "/dev/null" };
   const auth = new ClientAuths({ option: "none", env: (name) => env[name], log }).get();
