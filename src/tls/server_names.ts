@@ -166,6 +166,7 @@ const NO_NAMES = (): FatalError =>
     EXIT.system,
     "set CERTFILE:name and KEYFILE:name for each server name",
   );
+
 /** The variables of a rule, with empty values for those that it removes: they switch the server's
  *  own off. */
 function* withEmpty(overlay: RuleVariables): Iterable<[string, string]> {
