@@ -19,6 +19,8 @@ import { type FolderCalls, type HeldFolder, holdFolder } from "../files/held_fol
 import { PathRules } from "../files/rules_file.ts";
 import { RulesDatabase } from "./rules_database.ts";
 
+const ENCODER = new TextEncoder();
+
 /** Returns the rule of a key; undefined: there is none. Throws an Error that begins with a path. */
 export type FindAccessRule = (key: AccessKey) => AccessRule | undefined;
 
@@ -30,17 +32,29 @@ export interface AccessSource {
   expire(): void;
 }
 
+/** `ip4`, `ip6` or `reversedns`, if it is there. */
+interface OpenedFolder {
+  readonly held: HeldFolder | undefined;
+  few?: ReadonlySet<string> | "many";
+}
+
 /** Rules in a folder. Without `libc` it is read by paths (files/held_folder.ts). */
 export class AccessFolder implements AccessSource {
   constructor(readonly path: string, readonly libc: FolderCalls | undefined) {}
 
   lookUp<T>(use: (find: FindAccessRule) => T): T {
     const root = holdFolder(this.path, this.libc);
-    const held = new Map<AccessKey["folder"], HeldFolder | undefined>();
+    const opened = new Map<AccessKey["folder"], OpenedFolder>();
     try {
       return use(({ folder, name }) => {
-        if (!held.has(folder)) held.set(folder, root.folder(folder));
-        const rule = held.get(folder)?.folder(name);
+        let rules = opened.get(folder);
+        if (!rules) opened.set(folder, rules = { held: root.folder(folder) });
+        const { held } = rules;
+        if (!held) return undefined;
+        rules.few ??= held.few() ?? "many";
+        // Most keys have no rule: to open each would take a millisecond for IPv6.
+        if (rules.few !== "many" && !rules.few.has(name)) return undefined;
+        const rule = held.folder(name);
         try {
           return rule && readRule(rule);
         } finally {
@@ -48,7 +62,7 @@ export class AccessFolder implements AccessSource {
         }
       });
     } finally {
-      for (const folder of held.values()) folder?.close();
+      for (const { held } of opened.values()) held?.close();
       root.close();
     }
   }
@@ -109,7 +123,7 @@ export class AccessCdb implements AccessSource {
   #find(reader: CdbReader, key: AccessKey): AccessRule | undefined {
     const path = accessPath(key);
     return decoding(`${this.path}: ${path}`, () => {
-      const value = reader.find(new TextEncoder().encode(path));
+      const value = reader.find(ENCODER.encode(path));
       return value && decodeAccessRule(value);
     });
   }

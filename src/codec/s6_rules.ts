@@ -6,7 +6,7 @@
  *  the key, and the value has all of them. */
 
 import { DecodeError, Reader } from "./bytes.ts";
-import { formatIp, type Ip, maskIp, unmapIp } from "./ip.ts";
+import { formatIp, type Ip, unmapIp } from "./ip.ts";
 import { decodeOsText, encodeOsText } from "./os_text.ts";
 
 /** Longest run of variables and longest command, in bytes; also the longest line of a file in
@@ -58,9 +58,17 @@ export function* addressKeys(ip: Ip): Generator<AccessKey> {
   const bare = unmapIp(ip);
   const width = 8 * bare.length;
   const folder = width === 32 ? "ip4" : "ip6";
-  for (let bits = width; bits >= 0; bits--) {
-    const name = `${formatIp(maskIp(bare, bits))}_${bits}`;
-    yield { folder, name, kind: bits === width ? "address" : "network" };
+  const masked = bare.slice();
+  let text = formatIp(masked);
+  yield { folder, name: `${text}_${width}`, kind: "address" };
+  for (let bits = width - 1; bits >= 0; bits--) {
+    const byte = masked[bits >> 3]!;
+    const bit = 0x80 >> (bits & 7);
+    if (byte & bit) {
+      masked[bits >> 3] = byte & ~bit;
+      text = formatIp(masked);
+    }
+    yield { folder, name: `${text}_${bits}`, kind: "network" };
   }
 }
 

@@ -10,7 +10,7 @@ import { systemReason } from "../runtime/system_reason.ts";
 import { fsPath, openRegular } from "./regular_file.ts";
 
 /** The calls that are needed of libc. */
-export type FolderCalls = Pick<Libc, "open" | "openIn" | "close" | "readAt">;
+export type FolderCalls = Pick<Libc, "open" | "openIn" | "fewNames" | "close" | "readAt">;
 
 /** What a process may do with a file. */
 export type FileState = "readable" | "unreadable" | "absent";
@@ -25,6 +25,9 @@ export interface HeldFolder {
   state(name: string): FileState;
   /** Up to `max` bytes of a file; undefined: there is none. */
   read(name: string, max: number): Uint8Array | undefined;
+  /** The names in this folder, if they are few and easily told: then it is not worth while to ask
+   *  for others. At most once for each folder held. */
+  few(): ReadonlySet<string> | undefined;
   /** The names in this folder, sorted. */
   names(): string[];
   close(): void;
@@ -43,15 +46,20 @@ class OpenFolder implements HeldFolder {
   constructor(readonly path: string, readonly libc: FolderCalls, readonly fd: number) {}
 
   folder(name: string): HeldFolder | undefined {
-    const path = this.#at(name);
-    const fd = attempt(path, () => unlessAbsent(() => this.libc.openIn(this.fd, name, true)));
+    const path = pathIn(this.path, name);
+    let fd: number | undefined;
+    try {
+      fd = this.libc.openIn(this.fd, name, true);
+    } catch (cause) {
+      throw failure(path, cause);
+    }
     return fd === undefined ? undefined : new OpenFolder(path, this.libc, fd);
   }
 
   state(name: string): FileState {
-    return attempt(this.#at(name), () => {
+    return attempt(pathIn(this.path, name), () => {
       try {
-        const fd = unlessAbsent(() => this.libc.openIn(this.fd, name));
+        const fd = this.libc.openIn(this.fd, name);
         if (fd === undefined) return "absent";
         this.libc.close(fd);
         return "readable";
@@ -63,8 +71,8 @@ class OpenFolder implements HeldFolder {
   }
 
   read(name: string, max: number): Uint8Array | undefined {
-    return attempt(this.#at(name), () => {
-      const fd = unlessAbsent(() => this.libc.openIn(this.fd, name));
+    return attempt(pathIn(this.path, name), () => {
+      const fd = this.libc.openIn(this.fd, name);
       if (fd === undefined) return undefined;
       try {
         // By offset: the system refuses that for a pipe or a terminal, which has no content.
@@ -75,16 +83,16 @@ class OpenFolder implements HeldFolder {
     });
   }
 
+  few(): ReadonlySet<string> | undefined {
+    return attempt(this.path, () => this.libc.fewNames(this.fd));
+  }
+
   names(): string[] {
     return namesIn(this.path);
   }
 
   close(): void {
     this.libc.close(this.fd);
-  }
-
-  #at(name: string): string {
-    return pathIn(this.path, name);
   }
 }
 
@@ -130,6 +138,8 @@ class PathFolder implements HeldFolder {
     });
   }
 
+  few(): undefined {}
+
   names(): string[] {
     return namesIn(this.path);
   }
@@ -170,8 +180,10 @@ function unlessAbsent<T>(call: () => T): T | undefined {
   }
 }
 
+const LEADS_OUT = /[/\0]/;
+
 function pathIn(folder: string, name: string): string {
-  if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) {
+  if (name === "" || name === "." || name === ".." || LEADS_OUT.test(name)) {
     throw new Error(`${folder}: a name that leads out of it`);
   }
   return `${folder}/${name}`;
@@ -181,10 +193,14 @@ function attempt<T>(path: string, call: () => T): T {
   try {
     return call();
   } catch (cause) {
-    const code = codeOf(cause);
-    const why = code === "ELOOP" ? "a link" : systemReason(cause);
-    throw Object.assign(new Error(`${path}: ${why}`, { cause }), code ? { code } : {});
+    throw failure(path, cause);
   }
+}
+
+function failure(path: string, cause: unknown): Error {
+  const code = codeOf(cause);
+  const why = code === "ELOOP" ? "a link" : systemReason(cause);
+  return Object.assign(new Error(`${path}: ${why}`, { cause }), code ? { code } : {});
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -294,7 +294,7 @@ test("an allow that may not be read counts for nothing, a deny that may not be r
     for (const hidden of ["allow", "deny"]) {
       const openIn: typeof libc.openIn = (dir, name, folder) => {
         const fd = libc.openIn(dir, name, folder);
-        if (name !== hidden) return fd;
+        if (name !== hidden || fd === undefined) return fd;
         libc.close(fd);
         throw Object.assign(new Error("openat: permission denied (EACCES)"), { code: "EACCES" });
       };
@@ -475,6 +475,32 @@ test("a value of another kind is passed over, and a malformed one denies", async
   });
 });
 
+test("a folder with many rules is searched as one with few", () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 300 }, (_, i) => [`ip4/10.${i >> 8}.${i & 255}.0_24`, "deny"] as const),
+  );
+  const asked: string[] = [];
+  const calls = {
+    ...libc,
+    openIn: (dir: number, name: string, folder?: boolean) => {
+      asked.push(name);
+      return libc.openIn(dir, name, folder);
+    },
+  };
+  withPlace((place) => {
+    const rules = rulesOf({ accessDir: place }, { calls });
+    const verdict = (ip: string): [string, number] => {
+      asked.length = 0;
+      return [line(rules.evaluate({ ip })), asked.length];
+    };
+    writeTree(place, { "ip4/10.0.0.0_8": {} });
+    assert.deepEqual(verdict("10.0.5.1"), ["allow ip4/10.0.0.0_8", 5]); // with allow, env and exec
+    writeTree(place, many);
+    assert.deepEqual(verdict("10.0.5.1"), ["deny ip4/10.0.5.0_24", 12]);
+    assert.equal(verdict("10.9.9.9")[0], "allow ip4/10.0.0.0_8");
+  });
+});
+
 test("a folder is closed after each look-up, whatever happens in it", () => {
   let open = 0;
   const calls = {
@@ -482,7 +508,7 @@ test("a folder is closed after each look-up, whatever happens in it", () => {
     open: (path: string) => (open++, libc.open(path)),
     openIn: (dir: number, name: string, folder?: boolean) => {
       const fd = libc.openIn(dir, name, folder);
-      open++;
+      if (fd !== undefined) open++;
       return fd;
     },
     close: (fd: number) => {

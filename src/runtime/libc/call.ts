@@ -37,6 +37,9 @@ export function cString(text: string): Memory {
   return copy;
 }
 
+/** The same number on every system. */
+const ENOENT = 2;
+
 /** Makes calls and turns failures into SystemError. A call that a signal interrupted is made
  *  again, except through `once`. */
 export class Caller {
@@ -93,6 +96,19 @@ export class Caller {
       if (result >= 0) return result;
       const error = this.error(name);
       if (error.code === "EAGAIN") return undefined;
+      if (error.code !== "EINTR") throw error;
+    }
+  }
+
+  /** Like `value`; undefined if there is no such file (ENOENT). Makes no error object then: of many
+   *  names that are tried, most do not exist. */
+  unlessAbsent(name: string, ...args: Argument[]): number | undefined {
+    for (;;) {
+      const result = this.once(name, ...args);
+      if (result >= 0) return result;
+      const errno = this.raw.errno();
+      if (errno === ENOENT) return undefined;
+      const error = systemError(name, errno, this.abi.os);
       if (error.code !== "EINTR") throw error;
     }
   }

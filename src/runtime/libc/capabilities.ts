@@ -2,6 +2,7 @@
  *  that starts it. Outside of Linux there are none. */
 
 import { type Caller, cString, memory } from "./call.ts";
+import { parts } from "./directories.ts";
 import type { SystemError } from "./errno.ts";
 
 /** All throw SystemError. */
@@ -23,9 +24,6 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** _LINUX_CAPABILITY_VERSION_3: two structs of effective, permitted, inheritable, 32 bits each. */
 const CAPABILITY_VERSION = 0x20080522;
 const EFFECTIVE_AND_PERMITTED = [0, 4, 12, 16];
-/** struct linux_dirent64 */
-const RECORD_LENGTH = 16;
-const NAME = 19;
 
 /** The calls, made through `c`. */
 export function capabilityCalls(c: Caller): CapabilityCalls {
@@ -85,17 +83,5 @@ export function capabilityCalls(c: Caller): CapabilityCalls {
 
 /** The names in an open folder that are numbers. */
 function numberedEntries(c: Caller, fd: number): number[] {
-  const found: number[] = [];
-  const buffer = memory(4096);
-  const view = new DataView(buffer.buffer);
-  const at = Number(c.raw.address(buffer));
-  for (;;) {
-    const length = c.value("syscall", c.abi.getdents64, fd, at, buffer.length, 0);
-    if (length === 0) return found;
-    for (let entry = 0; entry < length; entry += view.getUint16(entry + RECORD_LENGTH, true)) {
-      const name = buffer.subarray(entry + NAME, buffer.indexOf(0, entry + NAME));
-      const number = Number(new TextDecoder().decode(name));
-      if (Number.isInteger(number)) found.push(number);
-    }
-  }
+  return [...parts(c, fd)].flat().map(Number).filter(Number.isInteger);
 }

@@ -17,10 +17,6 @@ export interface DescriptorCalls {
   /** Opens a file for reading, closed on exec. Never waits for the writer of a FIFO, nor takes a
    *  terminal as the controlling one. */
   open(path: string): number;
-  /** The same for a name in the folder that `dir` has open. Refuses a link: ELOOP, or ENOTDIR with
-   *  `folder`, which opens only a folder. `name` may not lead out: the caller checks that it has no
-   *  slash and is not `..`. */
-  openIn(dir: number, name: string, folder?: boolean): number;
   /** Closes `fd`. It is closed even if a signal interrupts the call. */
   close(fd: number): void;
   /** A copy, 3 or above, closed on exec. */
@@ -73,8 +69,8 @@ const AT_ONCE = 256;
 
 /** The calls, made through `c`. */
 export function descriptorCalls(c: Caller): DescriptorCalls {
-  const { O_NONBLOCK, O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_DIRECTORY } = c.abi.constants;
-  const { F_DUPFD_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL } = c.abi.constants;
+  const { O_NONBLOCK, O_CLOEXEC, O_NOCTTY, F_DUPFD_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL } =
+    c.abi.constants;
   const pair = memory(8);
   const pairView = new DataView(pair.buffer);
   const pollFd = memory(8);
@@ -123,11 +119,6 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
       const fd = c.value("open", cString(path), O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
       setFlag(fd, F.getfl, F.setfl, O_NONBLOCK, false);
       return fd;
-    },
-
-    openIn(dir, name, folder) {
-      const flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | (folder ? O_DIRECTORY : 0);
-      return c.value("openat", dir, cString(name), flags);
     },
 
     close(fd) {

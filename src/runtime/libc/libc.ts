@@ -5,6 +5,7 @@
  *  - outgoing.ts     connections that this process makes
  *  - datagrams.ts    UDP
  *  - descriptors.ts  pipes, socket pairs, flags, read and write
+ *  - directories.ts  folders by their descriptors
  *  - pass.ts         descriptors between processes
  *  - notify.ts       words to a supervisor, and the socket it hands over
  *  - interfaces.ts   network interfaces
@@ -19,6 +20,7 @@ import { type CapabilityCalls, capabilityCalls } from "./capabilities.ts";
 import { Caller, type RawLibc } from "./call.ts";
 import { type DatagramCalls, datagramCalls } from "./datagrams.ts";
 import { type DescriptorCalls, descriptorCalls } from "./descriptors.ts";
+import { type DirectoryCalls, directoryCalls } from "./directories.ts";
 import { type IdentityCalls, identityCalls } from "./identity.ts";
 import { type InterfaceCalls, interfaceCalls } from "./interfaces.ts";
 import { type NotifyCalls, notifyCalls } from "./notify.ts";
@@ -42,6 +44,7 @@ export interface Libc
     DatagramCalls,
     InterfaceCalls,
     DescriptorCalls,
+    DirectoryCalls,
     PassCalls,
     NotifyCalls,
     IdentityCalls,
@@ -55,6 +58,7 @@ export function makeLibc(raw: RawLibc): Libc {
   const descriptors = descriptorCalls(c);
   return {
     ...descriptors,
+    ...directoryCalls(c),
     ...socketCalls(c, descriptors),
     ...outgoingCalls(c, descriptors),
     ...datagramCalls(c, descriptors),

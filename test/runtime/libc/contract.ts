@@ -13,11 +13,13 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import net from "node:net";
@@ -469,6 +471,38 @@ export function libcContract(libc: Libc): void {
       fails("ENOENT", "open", () => libc.open(join(folder, "none")));
       execFileSync("mkfifo", [join(folder, "fifo")]);
       libc.close(libc.open(join(folder, "fifo")));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("names are opened beneath an open folder, without links, and listed if they are few", () => {
+    const folder = mkdtempSync(join(tmpdir(), "libc-"));
+    try {
+      writeFileSync(join(folder, "ü file"), "text");
+      mkdirSync(join(folder, "sub"));
+      symlinkSync("ü file", join(folder, "link"));
+      symlinkSync("sub", join(folder, "sublink"));
+      const dir = libc.open(folder);
+      const fd = libc.openIn(dir, "ü file") as number;
+      assertStrictEquals(flagsOf(fd).closeOnExec, true);
+      assertStrictEquals(new TextDecoder().decode(libc.readAll(fd, 100)), "text");
+      libc.close(fd);
+      libc.close(libc.openIn(dir, "sub", true) as number);
+      assertStrictEquals(libc.openIn(dir, "none"), undefined);
+      assertStrictEquals(libc.openIn(dir, "none", true), undefined);
+      fails("ELOOP", "openat", () => libc.openIn(dir, "link"));
+      fails("ENOTDIR", "openat", () => libc.openIn(dir, "sublink", true));
+      fails("ENOTDIR", "openat", () => libc.openIn(dir, "ü file", true));
+      const linux = process.platform === "linux";
+      const names = [...libc.fewNames(dir) ?? []].sort();
+      assertEquals(names, linux ? [".", "..", "link", "sub", "sublink", "ü file"] : []);
+      libc.close(dir);
+      for (let i = 0; i < 300; i++) writeFileSync(join(folder, `name ${i}`), "");
+      const full = libc.open(folder);
+      assertStrictEquals(libc.fewNames(full), undefined);
+      libc.close(full);
+      fails("EBADF", "openat", () => libc.openIn(full, "x"));
     } finally {
       rmSync(folder, { recursive: true });
     }
