@@ -214,7 +214,8 @@ case $job in
           --allow-net --allow-read --allow-write --allow-env --allow-sys --allow-run --allow-ffi \
           --exclude node_modules/bun --exclude node_modules/@oven \
           --exclude node_modules/deno --exclude node_modules/@deno \
-          --exclude node_modules/deno-std --exclude node_modules/.bin \
+          --exclude node_modules/deno-std --exclude node_modules/fast-check \
+          --exclude node_modules/pure-rand --exclude node_modules/.bin \
           --output "$scratch/sslserver" "$entry"
     ) || fail "unable to build sslserver-deno: deno compile failed; if it could not download its" \
       "base executable, set DENORT_BIN to a denort of version $(pinned deno)"

@@ -2,7 +2,7 @@
  *  reach, which files may name a runtime, what the codecs may import, that an exported name has one
  *  meaning, and that every import can be resolved without a registry. */
 
-import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { dirname, fromFileUrl, join, relative } from "@std/path";
 import * as fs from "node:fs";
 import { test } from "node:test";
@@ -173,15 +173,16 @@ test("src/codec has no clock, environment, timer or other global of the outside"
   assertEquals(sources("src/codec").filter((file) => outside.test(code(read(file)))), []);
 });
 
-/** The parts of Deno's standard library that tests and tools use, from npm's deno-std. */
-const STANDARD = /^@std\/(?:assert|cli|path)$/;
+/** What tests and tools import from packages, by test/packages/: parts of Deno's standard library, and
+ *  fast-check. */
+const PACKAGES = /^(?:@std\/(?:assert|cli|path)|fast-check)$/;
 
-test("every import is a relative file with its ending, node:, or bun: in the Bun adapter; tests also have @std", () => {
+test("every import is a relative file with its ending, node:, or bun: in the Bun adapter; tests also have packages", () => {
   const guilty = [...ALL, ...sources("test"), ...sources("tools")].flatMap((file) =>
     imports(file).filter((from) => {
       if (from.startsWith("node:")) return false;
       if (from.startsWith("bun:")) return !file.startsWith("src/runtime/");
-      if (STANDARD.test(from)) return !/^(?:test|tools)\//.test(file);
+      if (PACKAGES.test(from)) return !/^(?:test|tools)\//.test(file);
       return !/^\.\.?\/.*\.ts$/.test(from) || !fs.existsSync(join(ROOT, dirname(file), from));
     }).map((from) => `${file} imports ${from}`)
   );
@@ -197,25 +198,27 @@ test("the shipped program imports nothing from test/, tools/ or node_modules/", 
   assertEquals(guilty, []);
 });
 
-test("Deno and Bun find @std in the same files, and these in a pinned package", () => {
+test("Deno and Bun find each package in the same file, which loads a pinned package", () => {
   const { imports: names } = JSON.parse(read("deno.json")) as { imports: Record<string, string> };
   const { compilerOptions } = JSON.parse(read("tsconfig.json")) as {
     compilerOptions: { paths: Record<string, string[]> };
+  };
+  const { devDependencies } = JSON.parse(read("package.json")) as {
+    devDependencies: Record<string, string>;
   };
   assertEquals(
     compilerOptions.paths,
     Object.fromEntries(Object.entries(names).map(([name, file]) => [name, [file]])),
   );
   for (const [name, file] of Object.entries(names)) {
-    assertMatch(name, STANDARD);
-    const part = name.slice("@std/".length);
-    assertStrictEquals(file, `./test/std/${part}.js`);
-    // cli/mod.js lacks a data file in this package.
-    const source = part === "cli" ? "cli/parse_args.js" : `${part}/mod.js`;
-    assertStrictEquals(
-      read(file),
-      `// @ts-self-types="./${part}.d.ts"\nexport * from "../../node_modules/deno-std/${source}";\n`,
-    );
+    assertMatch(name, PACKAGES);
+    assertMatch(file, /^\.\/test\/packages\/\w+\.js$/);
+    const from = [...read(file).matchAll(/"([^"\n]*\/[^"\n]*)"/g)].map(([, path = ""]) => path);
+    const types = `./${file.replace(/^.*\/|\.js$/g, "")}.d.ts`;
+    assertEquals(from.filter((path) => path !== types).length, 1, file);
+    const [, found = ""] =
+      /^\.\.\/\.\.\/node_modules\/([\w-]+)\/[\w./-]+$/.exec(from.at(-1) ?? "") ?? [];
+    assert(devDependencies[found] !== undefined, file);
   }
 });
 

@@ -2,6 +2,7 @@
 
 import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
+import fc from "fast-check";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { after, test } from "node:test";
@@ -10,14 +11,14 @@ import { serverFaultWords } from "../../src/client/server_faults.ts";
 import { serverVerifier } from "../../src/client/verify.ts";
 import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { encodePem } from "../../src/codec/x509/pem.ts";
-import { mutate, numbers } from "../codec/mutate.ts";
+import { damaged, forAll, runs } from "../codec/properties.ts";
 import { alternativeNames, certificate, cn } from "../codec/x509/samples.ts";
 import { certify, NOW } from "../tls/authority.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sslserver-verifier-"));
 after(() => rmSync(folder, { recursive: true }));
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? 2000);
+const RUNS = runs(2000);
 
 test("a damaged chain is refused with a reason that can be printed", { timeout: 30_000 }, () => {
   const root = certify({ name: "root", ca: true });
@@ -33,32 +34,33 @@ test("a damaged chain is refused with a reason that can be printed", { timeout: 
   const { verify } = serverVerifier({ ...config, checkChain: true, checkName: true });
   const nameAlone = serverVerifier({ ...config, checkChain: false, checkName: true }).verify;
   assertStrictEquals(verify([leaf.der, sub.der], "a.example"), undefined);
-  const below = numbers(99);
-  for (let run = 0; run < RUNS; run++) {
-    const chain = [leaf.der, sub.der];
-    const at = run & 1;
-    const der = chain[at] = mutate(chain[at] as Uint8Array, below);
-    if (Buffer.compare(der, [leaf.der, sub.der][at] as Uint8Array) === 0) continue;
+  const sound = [leaf.der, sub.der];
+  const changes = fc.oneof(
+    damaged([leaf.der]).map((der) => [der, sub.der]),
+    damaged([sub.der]).map((der) => [leaf.der, der]),
+  ).filter((chain) => chain.some((der, at) => Buffer.compare(der, sound[at]!) !== 0));
+  forAll(RUNS, changes, (chain) => {
     const fault = verify(chain, "a.example");
-    assert(fault, `run ${run}`);
+    assert(fault);
     for (const one of [fault, nameAlone(chain, "b.example")]) {
       assert(one);
       const { text, hint = "x" } = serverFaultWords(one);
       assertMatch(text, /^[\x20-\x7e]{1,900}$/);
       assertMatch(hint, /^[\x20-\x7e]{1,200}$/);
     }
-  }
+  });
 });
 
 test("names match hosts as the rules say, for random names and hosts", () => {
-  const below = numbers(5);
-  const labels = ["a", "b", "A", "xn--a", "*", "1", "_x", ""];
-  const name = (): string =>
-    Array.from({ length: 1 + below(4) }, () => labels[below(labels.length)]).join(".");
+  const label = fc.constantFrom("a", "b", "A", "xn--a", "*", "1", "_x", "");
+  const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
+  const values = fc.tuple(
+    fc.array(name, { minLength: 1, maxLength: 3 }),
+    fc.oneof(name, fc.constant(undefined)),
+  );
   let matches = 0;
-  for (let run = 0; run < RUNS; run++) {
-    const names = Array.from({ length: 1 + below(3) }, name);
-    const host = run & 1 ? name() : (names[0] ?? "").replace("*", "a");
+  forAll(RUNS, values, ([names, other]) => {
+    const host = other ?? (names[0] ?? "").replace("*", "a");
     const one = readCertificate(certificate({
       subject: cn("c.example"),
       extensions: [alternativeNames(...names.map((text) => [0x82, text] as const))],
@@ -76,6 +78,6 @@ test("names match hosts as the rules say, for random names and hosts", () => {
     });
     assertStrictEquals(found, expected, `${JSON.stringify(names)} for ${JSON.stringify(host)}`);
     if (found) matches++;
-  }
+  });
   assert(matches > RUNS / 20, String(matches));
 });

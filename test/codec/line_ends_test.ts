@@ -1,8 +1,9 @@
 import { assertStrictEquals } from "@std/assert";
+import fc from "fast-check";
 import { test } from "node:test";
 import { concat } from "../../src/codec/bytes.ts";
 import { CrAdder, CrRemover } from "../../src/codec/line_ends.ts";
-import { numbers } from "./mutate.ts";
+import { forAll, textOf } from "./properties.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (chunks: readonly Uint8Array[]): string =>
@@ -42,21 +43,12 @@ for (const [from, plus, minus] of ROWS) {
 }
 
 test("however a text is cut, its line ends are the same", () => {
-  const below = numbers(7);
-  for (let run = 0; run < 3000; run++) {
-    const whole = Array.from({ length: below(12) }, () => "\r\nab"[below(4)]).join("");
-    const cuts = Array.from({ length: below(4) }, () => below(whole.length + 1)).sort((a, b) =>
-      a - b
-    );
-    const chunks = [0, ...cuts].map((from, i) => whole.slice(from, cuts[i]));
-    const shown = JSON.stringify(chunks);
-    assertStrictEquals(added(...chunks), added(whole), shown);
-    assertStrictEquals(added(...chunks), whole.replaceAll(/(?<!\r)\n/g, "\r\n"), shown);
-    assertStrictEquals(removed(...chunks), whole.replaceAll("\r\n", "\n"), shown);
-    assertStrictEquals(
-      removed(added(whole.replaceAll("\r", ""))),
-      whole.replaceAll("\r", ""),
-      shown,
-    );
-  }
+  forAll(3000, fc.array(textOf("\r\nab", 6), { minLength: 1, maxLength: 4 }), (chunks) => {
+    const whole = chunks.join("");
+    assertStrictEquals(added(...chunks), added(whole));
+    assertStrictEquals(added(...chunks), whole.replaceAll(/(?<!\r)\n/g, "\r\n"));
+    assertStrictEquals(removed(...chunks), whole.replaceAll("\r\n", "\n"));
+    const bare = whole.replaceAll("\r", "");
+    assertStrictEquals(removed(added(bare)), bare);
+  });
 });

@@ -1,7 +1,8 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
+import fc from "fast-check";
 import { test } from "node:test";
 import { decodeOsText, encodeOsText } from "../../src/codec/os_text.ts";
-import { numbers } from "./mutate.ts";
+import { anyBytes, forAll } from "./properties.ts";
 
 const bytes = (...all: number[]): Uint8Array => Uint8Array.from(all);
 
@@ -32,12 +33,10 @@ test("a surrogate that stands for no byte is U+FFFD", () => {
 });
 
 test("all bytes come back as they were, cut anywhere", () => {
-  const below = numbers(16);
-  for (let n = 0; n < 2000; n++) {
-    const ascii = below(2) === 0;
-    const from = Uint8Array.from({ length: below(12) }, () => ascii ? below(128) : below(256));
+  const ascii = fc.uint8Array({ maxLength: 12, max: 127 });
+  forAll(2000, fc.oneof(ascii, anyBytes(12)), (from) => {
     assertEquals(encodeOsText(decodeOsText(from)), from);
-  }
+  });
   const text = new TextEncoder().encode("aö€😀");
   for (let end = 0; end <= text.length; end++) {
     const part = text.slice(0, end);

@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
 import { test } from "node:test";
 import { concat, DecodeError, equalBytes, fromLatin1 } from "../../src/codec/bytes.ts";
 import { inNetwork, parseIp, parseNetwork } from "../../src/codec/ip.ts";
@@ -14,9 +15,9 @@ import {
   isAccessVariable,
   MAX_PART,
 } from "../../src/codec/s6_rules.ts";
-import { mutate, numbers } from "./mutate.ts";
+import { damaged, decoded, forAll, mostly, runs, textOf } from "./properties.ts";
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? 2_000);
+const RUNS = runs(2_000);
 
 const pathsOf = (ip: string): string[] => [...addressKeys(parseIp(ip))].map(accessPath);
 const hostPaths = (host: string): string[] => [...hostKeys(host)].map(accessPath);
@@ -35,17 +36,6 @@ function encode(rule: AccessRule): Uint8Array {
   if (rule.deny) return fromLatin1("D");
   const items = rule.env.map(([name, value]) => name + (value === undefined ? "" : `=${value}`));
   return allow(items.map((item) => `${item}\0`).join(""), rule.exec);
-}
-
-/** The value of `call`, or undefined if it throws a DecodeError; anything else fails the test. */
-function decoded<T>(call: () => T): T | undefined {
-  try {
-    return call();
-  } catch (thrown) {
-    assert(thrown instanceof DecodeError, String(thrown));
-    assertMatch(thrown.message, /^s6 rules: .* at byte \d+$/);
-    return undefined;
-  }
 }
 
 test("an IPv4 address has 33 keys, from the address to all of IPv4", () => {
@@ -180,7 +170,7 @@ test("a malformed value is an error that names the field", () => {
   ];
   for (const [value, message] of cases) {
     assertThrows(() => decodeAccessRule(value), Error, message);
-    decoded(() => decodeAccessRule(value));
+    decoded(() => decodeAccessRule(value), /^s6 rules: .* at byte \d+$/);
   }
 });
 
@@ -194,36 +184,30 @@ test("no part of an allowing value is a rule", () => {
 });
 
 test("a damaged value decodes to what encodes to it, or is an error", () => {
-  const below = numbers(61);
-  for (let run = 0; run < RUNS; run++) {
-    const [, value] = SMALL[below(SMALL.length)]!;
-    const damaged = mutate(value, below);
-    const rule = decoded(() => decodeAccessRule(damaged));
-    if (!rule || rule.deny) continue;
+  forAll(RUNS, damaged(SMALL.map(([, value]) => value)), (value) => {
+    const rule = decoded(() => decodeAccessRule(value), /^s6 rules: .* at byte \d+$/);
+    if (!rule || rule.deny) return;
     assertEquals(decodeAccessRule(encode(rule)), rule);
     const names = rule.env.map(([name]) => name);
     assertStrictEquals(new Set(names).size, names.length);
     assert(names.every(isAccessVariable));
     // Only a variable that occurs twice makes the value longer than its rule.
-    assert(encode(rule).length <= damaged.length);
-    if (encode(rule).length === damaged.length) assert(equalBytes(encode(rule), damaged));
-  }
+    assert(encode(rule).length <= value.length);
+    if (encode(rule).length === value.length) assert(equalBytes(encode(rule), value));
+  });
 });
 
 test("a random rule survives a round trip", () => {
-  const below = numbers(62);
-  const text = (alphabet: string, most: number): string =>
-    Array.from({ length: below(most) }, () => alphabet[below(alphabet.length)]).join("");
-  for (let run = 0; run < RUNS; run++) {
-    const env = new Map<string, string | undefined>();
-    for (let n = below(6); n > 0; n--) {
-      const value = below(4) === 0 ? undefined : text("a =\n\udc80é+\\", 20);
-      env.set(`V${text("Aa_-.1é", 8)}`, value);
-    }
-    const exec = text("echo ${A} {}\n\udcff", 40);
-    const rule: AccessRule = { deny: false, env: [...env], exec: exec || undefined };
+  const name = textOf("Aa_-.1é", 7).map((text) => `V${text}`);
+  const value = mostly(textOf("a =\n\udc80é+\\", 19), 4, fc.constant(undefined));
+  const rules = fc.record({
+    env: fc.array(fc.tuple(name, value), { maxLength: 5 }),
+    exec: textOf("echo ${A} {}\n\udcff", 39),
+  });
+  forAll(RUNS, rules, ({ env, exec }) => {
+    const rule: AccessRule = { deny: false, env: [...new Map(env)], exec: exec || undefined };
     assertEquals(decodeAccessRule(encode(rule)), rule);
-  }
+  });
 });
 
 test("a file in env is its first line, as s6-envdir reads it", () => {

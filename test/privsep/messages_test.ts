@@ -13,7 +13,7 @@ import {
   type Side,
   type WorkerMessage,
 } from "../../src/privsep/messages.ts";
-import { numbers } from "../codec/mutate.ts";
+import { numbers } from "./random.ts";
 import { ANSWERS, RandomMessages, SAMPLES } from "./messages_samples.ts";
 import { RawFrame } from "./raw_frame.ts";
 

@@ -3,14 +3,15 @@
  *  FUZZ_RUNS sets the number of mutations. */
 
 import { assert, assertEquals, assertMatch, fail } from "@std/assert";
+import fc from "fast-check";
 import { test } from "node:test";
-import { concat, DecodeError } from "../../../src/codec/bytes.ts";
+import { concat } from "../../../src/codec/bytes.ts";
 import { TlsConversation, type TlsEvent } from "../../../src/codec/tls/conversation.ts";
 import { eventLines } from "../../../src/codec/tls/format.ts";
 import { readClientHello, readServerHello } from "../../../src/codec/tls/hello.ts";
 import { ja4 } from "../../../src/codec/tls/ja4.ts";
 import { u16, vec16, vec8 } from "../client_hello_samples.ts";
-import { mutate, numbers } from "../mutate.ts";
+import { anyBytes, damaged, decoded, decodes, forAll, mostly, runs } from "../properties.ts";
 import {
   bodyOf,
   handshake,
@@ -21,7 +22,7 @@ import {
   serverHelloBody,
 } from "./samples.ts";
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? 5000);
+const RUNS = runs(5000);
 
 const CLIENTS = [...RECORDED.values()];
 const KEY_EXCHANGE = concat([
@@ -57,16 +58,26 @@ function events(client: Uint8Array, server: Uint8Array, size: number): TlsEvent[
   return found;
 }
 
+const JA4 = /^t..[di]\d{4}\w\w_0{12}_0{12}$/;
+
+/** Half of the mutations are inside the body, so that the lengths around it stay right. */
+const CONNECTIONS = fc.record({
+  client: fc.oneof(
+    damaged(CLIENTS.map(bodyOf)).map((body) => ({
+      body,
+      bytes: recordsOf(22, handshake(1, body)),
+    })),
+    damaged(CLIENTS).map((bytes) => ({ body: undefined, bytes })),
+  ),
+  server: mostly(fc.constant(SERVER), 4, damaged([SERVER])),
+  size: fc.integer({ min: 1, max: 9 }),
+});
+
 test(`${RUNS} mutated connections are reported`, { timeout: 600_000 }, () => {
-  const below = numbers(8446);
   const counts = { "not TLS": 0, malformed: 0, clean: 0, fingerprints: 0, refused: 0 };
-  for (let i = 0; i < RUNS; i++) {
-    const seed = CLIENTS[i % CLIENTS.length] as Uint8Array;
-    // Half of the mutations are inside the body, so that the lengths around it stay right.
-    const body = i % 2 === 0 ? undefined : mutate(bodyOf(seed), below);
-    const client = body ? recordsOf(22, handshake(1, body)) : mutate(seed, below);
-    const server = i % 4 === 0 ? mutate(SERVER, below) : SERVER;
-    const found = events(client, server, Infinity);
+  let run = 0;
+  forAll(RUNS, CONNECTIONS, ({ client: { body, bytes }, server, size }) => {
+    const found = events(bytes, server, Infinity);
     const lines = found.flatMap(eventLines);
     assert(lines.length < 3000, `${lines.length} lines`);
     const text = lines.join("\n");
@@ -75,31 +86,19 @@ test(`${RUNS} mutated connections are reported`, { timeout: 600_000 }, () => {
     if (found.some(({ is }) => is === "not TLS")) counts["not TLS"]++;
     else if (text.includes("malformed")) counts.malformed++;
     else counts.clean++;
-    if (i % 50 === 0) assertEquals(events(client, server, 1 + below(9)), found);
-    try {
-      const hello = readClientHello(body ?? messageOf(client).subarray(4));
-      assertMatch(ja4(hello, () => "0".repeat(64)), /^t..[di]\d{4}\w\w_0{12}_0{12}$/);
-      counts.fingerprints++;
-    } catch (error) {
-      assert(error instanceof DecodeError, `${error}`);
-      counts.refused++;
-    }
-  }
+    if (run++ % 50 === 0) assertEquals(events(bytes, server, size), found);
+    const message = body ?? messageOf(bytes).subarray(4);
+    const fingerprint = decoded(() => ja4(readClientHello(message), () => "0".repeat(64)));
+    counts[fingerprint === undefined ? "refused" : "fingerprints"]++;
+    if (fingerprint !== undefined) assertMatch(fingerprint, JA4);
+  });
   for (const [what, count] of Object.entries(counts)) {
     assert(count > RUNS / 50, `${what}: only ${count}`);
   }
 });
 
 test(`${RUNS} runs of random bytes are read as hellos or refused`, { timeout: 600_000 }, () => {
-  const below = numbers(8701);
-  for (let i = 0; i < RUNS; i++) {
-    const bytes = Uint8Array.from({ length: below(80) }, () => below(256));
-    for (const read of [readClientHello, readServerHello]) {
-      try {
-        read(bytes);
-      } catch (error) {
-        assert(error instanceof DecodeError, `${error}`);
-      }
-    }
-  }
+  forAll(RUNS, anyBytes(80), (bytes) => {
+    for (const read of [readClientHello, readServerHello]) decodes(() => read(bytes));
+  });
 });

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
 import { isFromWorker } from "../../../src/config/variables.ts";
 import { FROM_WORKER, type MessageOf, type WorkerMessage } from "../../../src/privsep/messages.ts";
-import { mutate, numbers } from "../../codec/mutate.ts";
+import { mutate, numbers } from "../random.ts";
 import { within } from "../../runtime/tools.ts";
 import { SAMPLES } from "../messages_samples.ts";
 import { openFiles, type Puppet, serving, settled } from "../puppet.ts";

@@ -1,4 +1,5 @@
-/** Random damage for fuzz tests, the same in every run. */
+/** Random numbers and damage for tests in which a value depends on what has happened before. fast-check
+ *  makes its values in advance (test/codec/properties.ts). The same in every run. */
 
 import { concat } from "../../src/codec/bytes.ts";
 
