@@ -261,3 +261,14 @@ for (
     assert(!accepting());
   });
 }
+
+test("a connection that ends counts as open until then, and is taken off once", () => {
+  const { come, gate } = stage({});
+  const [first] = [come(), come()];
+  assertStrictEquals(gate.open, 2);
+  first.enter("finishing");
+  assertStrictEquals(gate.open, 1);
+  first.enter("over");
+  assertStrictEquals(gate.open, 1);
+  assert(!first.open);
+});

@@ -10,7 +10,12 @@ import { reasonWords } from "../../src/log/reasons.ts";
 import { reasonOf, sentNothing } from "../../src/reason.ts";
 import { firstBytes } from "../../src/accept/first_bytes.ts";
 import { readHello } from "../../src/accept/hello.ts";
-import { PlainStream, readProxyHeader } from "../../src/accept/proxy.ts";
+import {
+  isHealthCheck,
+  PlainStream,
+  readProxyHeader,
+  unexpectedHeader,
+} from "../../src/accept/proxy.ts";
 import { parseNetwork } from "../../src/codec/ip.ts";
 import { FOUR } from "../codec/proxy/samples.ts";
 import { FakeSocket, turn } from "../fake_streams.ts";
@@ -179,4 +184,24 @@ test("after the first bytes a client that goes is still noticed", async () => {
   await first;
   socket.lose();
   assert(conn.givenUp !== undefined);
+});
+
+test("only a proxy that connects for itself, and sends nothing, is a health check", () => {
+  const silent = { kind: "client gone", how: "closed", sent: 0 } as const;
+  const rows = [[true, silent, true], [false, silent, false], [undefined, silent, false], [true, {
+    ...silent,
+    sent: 1,
+  }, false]] as const;
+  for (const [own, reason, expected] of rows) {
+    const { conn } = connection("10.0.0.1");
+    if (own !== undefined) conn.proxy = { ip: "10.0.0.1", port: 1, variables: new Map(), own };
+    assertStrictEquals(isHealthCheck(conn, reason), expected);
+  }
+});
+
+test("a header in place of a ClientHello is refused, and the beginning of one is not", () => {
+  const header = fromLatin1("PROXY TCP4 ");
+  assertEquals(unexpectedHeader(header), { kind: "unexpected proxy header" });
+  assertStrictEquals(unexpectedHeader(header.subarray(0, 3)), undefined);
+  assertStrictEquals(unexpectedHeader(Uint8Array.of(22, 3, 1)), undefined);
 });

@@ -1,16 +1,25 @@
 /** Keys, certificates and cipher lists that a TLS library refuses: the messages about each. A start and
  *  --check use the same functions. */
 
-import { assert, assertMatch, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertMatch,
+  assertNotStrictEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { after, test } from "node:test";
+import { readCertificate } from "../../src/codec/x509/certificate.ts";
+import { decodePem } from "../../src/codec/x509/pem.ts";
 import { FatalError } from "../../src/errors.ts";
 import { Log } from "../../src/log.ts";
 import { Contexts } from "../../src/tls/context.ts";
-import { keyProblems } from "../../src/tls/server_key.ts";
+import { keyProblems, refusing } from "../../src/tls/server_key.ts";
+import { ContextError } from "../../src/runtime/runtime.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 
 const folder = fs.mkdtempSync(join(tmpdir(), "server-key-"));
@@ -117,3 +126,32 @@ for (const [list, expected] of CIPHERS) {
     else assertNotStrictEquals(said, "");
   });
 }
+
+test("a refusal by the TLS library names the certificate, and the remedy that fits it", () => {
+  const refusal = (first?: Parameters<typeof refusing>[1]): string => {
+    const error = assertThrows(
+      () =>
+        refusing(undefined, first, () => {
+          throw new ContextError("certificate", "reason");
+        }),
+      FatalError,
+    );
+    return `${error.message} -- ${error.hint}`;
+  };
+  assertMatch(refusal(), /^unable to use certificate and key: reason -- use RSA with/);
+  assertMatch(refusal({ path: "a.pem" }), /^unable to use certificate a\.pem: reason -- use RSA/);
+  const { CERTFILE: path } = files(["rsa:1024"]);
+  const [block] = decodePem(fs.readFileSync(path));
+  const leaf = readCertificate(block?.bytes as Uint8Array);
+  assertMatch(
+    refusal({ path, leaf }),
+    /^unable to use certificate \S+: reason -- make a key of 2048 bits/,
+  );
+  assertThrows(
+    () =>
+      refusing("x", undefined, () => {
+        throw new TypeError("a bug");
+      }),
+    TypeError,
+  );
+});

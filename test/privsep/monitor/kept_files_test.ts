@@ -138,3 +138,18 @@ test("a worker reads what was kept as any file, until it is handed over anew", (
   files.keep({ path: "/nowhere", is: "folder", stamp: "s", names: ["f"] }, undefined);
   assertEquals(files.list("/nowhere"), ["f"]);
 });
+
+test("files of 32 MB together are kept, and not one byte more", () => {
+  const kept = new KeptFiles({ readAt: (_fd, n, offset) => zeros(n, offset) });
+  let size = 4 << 20;
+  const zeros = (n: number, offset: number) =>
+    new Uint8Array(Math.max(0, Math.min(n, size - offset)));
+  const note = (name: string): void =>
+    kept.note({ file: { path: name, is: "file", stamp: name }, fd: 1 });
+  for (let i = 0; i < 8; i++) note(`file ${i}`);
+  size = 1;
+  note("one byte");
+  kept.confirm();
+  const names = kept.differing(new Map()).map(({ file: { path } }) => path);
+  assertEquals(names, Array.from({ length: 8 }, (_, i) => `file ${i}`));
+});

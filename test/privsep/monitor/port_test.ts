@@ -118,3 +118,19 @@ test("without leave to look at processes, all are suspected as long as the socke
   assert(bindable(libc, number));
   await gone(honest);
 });
+
+test("there is nothing to repair before the port is open, and after it is closed", async () => {
+  const { libc } = await thisRuntime() as { libc: Libc };
+  const repaired: number[] = [];
+  const counting: Libc = Object.assign(Object.create(libc), {
+    repairListener: (fd: number) => repaired.push(fd) > 0,
+  });
+  const listen = () => libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 5 }).fd;
+  const port = new Port({ libc: counting, listen, backlog: 5, inherited: false });
+  assert(!port.repair());
+  port.listen();
+  assert(port.repair());
+  port.close();
+  assert(!port.repair());
+  assertEquals(repaired.length, 1);
+});
