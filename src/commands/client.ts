@@ -76,7 +76,7 @@ export async function runClient(name: ClientName, call: CommandCall): Promise<nu
       log.fatal(error.message, error.hint);
       return error instanceof Unsupported ? EXIT.usage : error.code;
     }
-    log.fatal(`unable to go on: ${reason(error)}`);
+    log.fatal(`unable to continue: ${reason(error)}`);
     return EXIT.system;
   } finally {
     await log.finish();
