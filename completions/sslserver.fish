@@ -26,7 +26,7 @@ function __sslserver_command
 end
 
 function __sslserver_operands
-    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion)
+    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --man --completion)
     echo $place[1]
 end
 complete -c sslserver -f
@@ -94,12 +94,14 @@ complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -s g -x -d 'run pro
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -s u -x -d 'run programs as this user (number or name)'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -s U -d 'run programs as $UID, $GID and the groups of $GIDLIST'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l echo -d 'send back what the client sends'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l www -d 'answer HTTP with a page about the connection'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l files -r -F -d 'serve the files below a folder by HTTP'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l help -d 'print this help'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l version -d 'print the version'
-complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion)'
+complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --man --completion)'
 
 function __sslclient_operands
     set -l place (__sslserver_place -T -i -p -I -w -a -A -V -c -k -z -l -t --man)

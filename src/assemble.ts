@@ -28,7 +28,7 @@ import type { Announcer, Log } from "./log.ts";
 import { NO_METRICS } from "./metrics/observer.ts";
 import { ServerMetrics } from "./metrics/server.ts";
 import { baseEnvironment } from "./program/environment.ts";
-import type { HandlerStart } from "./program/handler.ts";
+import type { ConnectionHandler } from "./program/handler.ts";
 import { IdleTimer } from "./program/idle.ts";
 import { Lingering } from "./program/linger.ts";
 import { DirectPrograms, type Programs } from "./program/programs.ts";
@@ -50,7 +50,7 @@ const HOUR = 3_600_000;
 /** Parts that a caller supplies in place of those made from options and environment. */
 export interface Overrides {
   keyPair?: KeyPair | undefined;
-  handler?: HandlerStart | undefined;
+  handler?: ConnectionHandler | undefined;
   /** Whether the server's own name is looked up in DNS if -l does not give it; true by default. */
   findsOwnName?: boolean;
   /** Password of encrypted keys. Read by the caller, because -3 can be read only once. */
@@ -104,7 +104,7 @@ export async function assemble(
   const { libc } = runtime;
   if (options.delayed) requireLibc(runtime, "pass more descriptors to a program (-n)");
   const needs = needsOf(options, libc, {
-    handler: overrides.handler !== undefined || options.handler !== undefined,
+    inProcess: overrides.handler !== undefined || options.handler !== undefined,
     ...(overrides.pending === undefined ? {} : { pending: overrides.pending }),
   });
   const budget = divide(needs);

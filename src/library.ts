@@ -15,7 +15,7 @@ import {
   type ServeOptions,
 } from "./library_options.ts";
 import { Log } from "./log.ts";
-import { type Handler, handlerStart } from "./program/handler.ts";
+import { connectionHandler, type Handler } from "./program/handler.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { KeyPair } from "./runtime/runtime.ts";
 import { GRACE } from "./lifecycle.ts";
@@ -63,7 +63,7 @@ export async function serve(
   checkForCertificate(options, env);
   const { services, close, warnOfExpiry } = await assemble(asked, env, runtime, log, {
     keyPair: options.cert === undefined ? selfSigned(asked, log) : keyPair(options.cert, options),
-    handler: typeof handler === "function" ? handlerStart(handler) : undefined,
+    handler: typeof handler === "function" ? connectionHandler(handler) : undefined,
     password: options.passphrase,
     findsOwnName: false,
   });

@@ -6,7 +6,7 @@ import type { AdmitServices } from "./admit/admit.ts";
 import type { Options } from "./config/options.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
-import type { HandlerStart } from "./program/handler.ts";
+import type { ConnectionHandler } from "./program/handler.ts";
 import type { IdleTimer } from "./program/idle.ts";
 import type { Lingering } from "./program/linger.ts";
 import type { Programs } from "./program/programs.ts";
@@ -35,5 +35,5 @@ export interface Services {
   idle: IdleTimer;
   lingering: Lingering;
   /** Serves connections in this process, in place of a program. */
-  handler: HandlerStart | undefined;
+  handler: ConnectionHandler | undefined;
 }

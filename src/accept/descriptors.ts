@@ -63,10 +63,16 @@ const OWN_QUESTIONS = 16;
 export function needsOf(
   options: Options,
   libc: Libc | undefined,
-  { handler = false, pending = options.pending }: { handler?: boolean; pending?: number } = {},
+  { pending = options.pending, inProcess = options.handler !== undefined }: {
+    pending?: number;
+    /** A handler serves in place of a program. */
+    inProcess?: boolean;
+  } = {},
 ): Needs {
   const { delayed, concurrency, remoteName, ident, metrics, trace } = options;
-  const pipes = handler ? 0 : PIPE_DESCRIPTORS[delayed ? "delayed" : "plain"];
+  // --files has a file open for each connection.
+  const files = options.handler?.kind === "files" ? 1 : 0;
+  const pipes = inProcess ? files : PIPE_DESCRIPTORS[delayed ? "delayed" : "plain"];
   // One question for each connection that may wait for one. With fewer, clients whose DNS zone does
   // not answer would delay all others.
   const questions = remoteName || ident ? Math.min(pending, MAX_QUESTIONS) : 0;

@@ -7,6 +7,7 @@ import type { Options } from "../config/options.ts";
 import { fsPath } from "../files/regular_file.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Findings } from "./finding.ts";
+import { checkHandler } from "./handlers.ts";
 import { checkSettings } from "./options.ts";
 import { type Actors, checkProcesses } from "./processes.ts";
 import { checkProgram } from "./program.ts";
@@ -43,7 +44,7 @@ export function checkOperands(
     if (file !== undefined) checkRules(file, options, actors, findings, tryTls);
   }
   checkAccessPath(options, findings);
-  if (options.handler) return;
+  if (options.handler) return checkHandler(options.handler, actors, findings);
   checkProgram(options.command[0] ?? "", env.PATH ?? DEFAULTS.PATH, actors.program, findings);
 }
 

@@ -63,7 +63,7 @@ export function checkDescriptors(
   options: Options,
   findings: Findings,
 ): void {
-  const needs = needsOf(options, libc, { handler: options.handler !== undefined });
+  const needs = needsOf(options, libc);
   const wanted = wantedLimit(needs);
   if (wanted > needs.limit) {
     findings.warning(

@@ -9,7 +9,7 @@ import type { Peer, RemotePeer } from "../connection.ts";
 import { UsageError } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 import { Log } from "../log.ts";
-import { type HandlerConnection, handlerStart } from "../program/handler.ts";
+import { type HandlerConnection, startHandler } from "../program/handler.ts";
 import { currentRuntime } from "../runtime/current.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
@@ -161,11 +161,11 @@ function opened(
   const { promise: over, resolve: end } = Promise.withResolvers<void>();
   let handed: HandlerConnection | undefined;
   const facts = { local, remote, peerCertificates, environment: {} };
-  const start = handlerStart((conn) => {
+  const take = (conn: HandlerConnection): Promise<void> => {
     handed = conn;
     return over;
-  });
-  const program = start(facts, () => {});
+  };
+  const program = startHandler(take, facts, () => {});
   if (!handed) throw new Error("the handler has not begun");
   let failure: Error | undefined;
   const abort = (): void => {

@@ -16,7 +16,7 @@ import type { ConnectionVariable, Env } from "../config/variables.ts";
 import { EXIT, FatalError, reason, Unsupported, UsageError } from "../errors.ts";
 import { Log } from "../log.ts";
 import { ignoring } from "../program/ignored_signals.ts";
-import { type HandlerConnection, handlerStart } from "../program/handler.ts";
+import { type HandlerConnection, startHandler } from "../program/handler.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { readPassword } from "../tls/password.ts";
@@ -121,7 +121,7 @@ async function talkHere(
   const facts = { local, remote, peerCertificates, environment: {} };
   // After an error nothing is left to say, so the connection is not ended in good order.
   const { promise: failed, reject } = Promise.withResolvers<never>();
-  const program = handlerStart((conn) => talk(conn, options))(facts, reject);
+  const program = startHandler((conn) => talk(conn, options), facts, reject);
   const conversation = converseWithServer(connection, program, options, log);
   const status = await Promise.race([conversation, failed]);
   return status === 0 ? EXIT.ok : EXIT.system; // the log says why the connection has ended

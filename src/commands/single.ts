@@ -41,7 +41,7 @@ export async function serveAlone(
   const given = {
     password: readPassword(options, runtime),
     keyPair: selfSigned(options, log),
-    handler: await loadHandler(options),
+    handler: (await loadHandler(options, runtime)).handler,
     base,
   };
   const assembled = await assemble(options, env, runtime, log, given);

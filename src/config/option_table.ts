@@ -233,6 +233,12 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
     title: "In place of a program",
     options: [
       flag("--echo", "send back what the client sends", (o) => o.handler = { kind: "echo" }),
+      flag("--www", "answer HTTP with a page about the connection", (o) => {
+        o.handler = { kind: "www" };
+      }),
+      text("--files", "folder", "serve the files below a folder by HTTP", (o, folder) => {
+        o.handler = { kind: "files", folder };
+      }),
     ],
   },
   {

@@ -6,7 +6,9 @@ import { UsageError } from "../errors.ts";
 import type { MetricsAddress } from "./metrics_address.ts";
 
 /** What serves connections in place of a program. */
-export type HandlerChoice = { readonly kind: "echo" };
+export type HandlerChoice =
+  | { readonly kind: "echo" | "www" }
+  | { readonly kind: "files"; readonly folder: string };
 
 /** The values of the options. Times are in seconds. */
 export interface Options {

@@ -2,11 +2,11 @@
  *  its own: the relay's chunks go from one side of it to the other. */
 
 import process from "node:process";
-import type { HandlerStart } from "../program/handler.ts";
+import type { ConnectionHandler } from "../program/handler.ts";
 import type { Program } from "../runtime/program.ts";
 import { Owned, type Sink, type Source } from "../runtime/stream.ts";
 
-export const echo: HandlerStart = () => new Echo();
+export const echo: ConnectionHandler = { needs: "nothing", start: () => new Echo() };
 
 /** The sink of what the client sends. */
 class Echo extends Owned implements Program, Sink {

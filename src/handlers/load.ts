@@ -1,16 +1,34 @@
 /** Loads what serves connections in place of a program. Only the one that is asked for is read. */
 
 import type { Options } from "../config/options.ts";
-import type { HandlerStart } from "../program/handler.ts";
+import { type ConnectionHandler, connectionHandler } from "../program/handler.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
-/** Returns undefined if there is a program. */
+/** A handler that is ready to serve. */
+export interface LoadedHandler {
+  readonly handler: ConnectionHandler | undefined;
+  /** The descriptor of the folder of --files: the process needs to read below it, and no more. */
+  readonly folder?: number | undefined;
+}
+
+/** Must be called before the process gives up its rights. Rejects with `FatalError` if the folder
+ *  cannot be opened. */
 export async function loadHandler(
-  { handler }: Pick<Options, "handler">,
-): Promise<HandlerStart | undefined> {
-  switch (handler?.kind) {
+  { handler: choice }: Pick<Options, "handler">,
+  runtime: Pick<Runtime, "libc">,
+): Promise<LoadedHandler> {
+  switch (choice?.kind) {
     case undefined:
-      return undefined;
+      return { handler: undefined };
     case "echo":
-      return (await import("./echo.ts")).echo;
+      return { handler: (await import("./echo.ts")).echo };
+    case "www":
+      return { handler: (await import("./www.ts")).www };
+    case "files": {
+      const { openFolder } = await import("./folder.ts");
+      const { filesHandler } = await import("./files.ts");
+      const folder = openFolder(choice.folder, runtime);
+      return { handler: connectionHandler(filesHandler(folder)), folder: folder.descriptor };
+    }
   }
 }

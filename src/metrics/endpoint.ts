@@ -7,10 +7,11 @@ import fs from "node:fs";
 import type * as net from "node:net";
 import process from "node:process";
 import { nodeNet } from "../builtins.ts";
+import { MAX_HEAD } from "../codec/http_request.ts";
 import { FatalError, reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
-import { type HttpStatus, MAX_HEAD, requestStatus, respond } from "./http.ts";
+import { type HttpStatus, requestStatus, respond } from "./http.ts";
 import { SocketFile } from "./socket_file.ts";
 
 /** Maximum connections at once; a scraper needs one. */

@@ -1,14 +1,8 @@
 /** The part of HTTP/1.1 that a scraper needs (RFC 9112). Pure: bytes in, an answer out. */
 
 import { latin1 } from "../codec/bytes.ts";
+import { headLength, MAX_HEAD, requestLine } from "../codec/http_request.ts";
 import { CONTENT_TYPE } from "./exposition.ts";
-
-/** Maximum size of a request head, in bytes: far more than any scraper sends, and too little to
- *  fill memory. */
-export const MAX_HEAD = 8192;
-
-const LF = 10;
-const CR = 13;
 
 /** What to answer. */
 export type HttpStatus = 200 | 400 | 404 | 405 | 431 | 503;
@@ -27,23 +21,12 @@ const WORDS: Record<HttpStatus, string> = {
  *  searched before, so that a head that arrives byte by byte costs no more than one that arrives at
  *  once. */
 export function requestStatus(request: Uint8Array, known = 0): HttpStatus | undefined {
-  if (!hasEnd(request, known)) return request.length >= MAX_HEAD ? 431 : undefined;
-  const text = latin1(request.subarray(0, MAX_HEAD));
-  const [, method, target] = /^([!-~]+) ([!-~]+) HTTP\/1\.[01]\r?\n/.exec(text) ?? [];
-  if (method === undefined || target === undefined) return 400;
-  const path = target.split("?")[0];
+  if (headLength(request, known) === 0) return request.length >= MAX_HEAD ? 431 : undefined;
+  const line = requestLine(latin1(request.subarray(0, MAX_HEAD)));
+  if (!line) return 400;
+  const path = line.target.split("?")[0];
   if (path !== "/metrics") return 404;
-  return method === "GET" ? 200 : 405;
-}
-
-/** True if the head ends with an empty line. A lone line feed may end a line (RFC 9112 2.2). */
-function hasEnd(request: Uint8Array, known: number): boolean {
-  const end = Math.min(request.length, MAX_HEAD);
-  for (let i = Math.max(known, 1); i < end; i++) {
-    if (request[i] !== LF) continue;
-    if (request[i - 1] === LF || (request[i - 1] === CR && request[i - 2] === LF)) return true;
-  }
-  return false;
+  return line.method === "GET" ? 200 : 405;
 }
 
 /** Returns the response, head and body. It announces the end of the connection. */

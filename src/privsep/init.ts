@@ -67,11 +67,11 @@ export function unpackInit(packed: unknown): Init {
   return INIT(packed, "init");
 }
 
-/** Whether a worker may open files while it serves: only rules can name such files. */
+/** Whether a worker may open files while it serves: those that rules name, and those of --files. */
 export function fileAccess(
-  options: RuleOptions,
+  options: RuleOptions & Pick<Options, "handler">,
 ): "none" | "read" {
-  return hasRules(options) ? "read" : "none";
+  return hasRules(options) || options.handler?.kind === "files" ? "read" : "none";
 }
 
 const network: Shape<Network> = (value, name) => parseNetwork(text(value, name));
@@ -81,7 +81,16 @@ const metrics: Shape<MetricsAddress> = (value, name) =>
     ? object<MetricsAddress & { path: string }>({ path: text })(value, name)
     : object<MetricsAddress & { host: string }>({ host: text, port: count })(value, name);
 
-const handler = object<HandlerChoice>({ kind: oneOf(["echo"]) });
+const handler: Shape<HandlerChoice> = (value, name) =>
+  typeof value === "object" && value && "folder" in value
+    ? object<HandlerChoice & { folder: string }>({ kind: oneOf(["files"]), folder: text })(
+      value,
+      name,
+    )
+    : object<HandlerChoice & { kind: "echo" | "www" }>({ kind: oneOf(["echo", "www"]) })(
+      value,
+      name,
+    );
 
 const members = object<Options>({
   verbosity: oneOf([0, 1, 2, 3]),

@@ -18,6 +18,11 @@ export interface SandboxOptions {
   /** `read`: the worker may open files for reading, because its rules can name certificates
    *  (CERTFILE=…). `none`: it may open no file. */
   readonly files: "none" | "read";
+  /** With `read`: the folders, by path or by descriptor, below which files can be read. Default:
+   *  all. */
+  readonly readBelow?: readonly (string | number)[];
+  /** True: openat2(2) is allowed if Landlock keeps all threads from changing files. */
+  readonly beneath?: boolean;
   /** True if Landlock restricts all threads already: see `confinedByExec`. */
   readonly confined?: boolean;
   /** False: the process can make no sockets, and cannot use socket calls on others. */
@@ -38,6 +43,8 @@ export function confinedByExec(libc: Libc, files: SandboxOptions["files"]): bool
 }
 
 const LANDLOCK_OF_ALL_THREADS = 8;
+/** Before, O_TRUNC empties a file that Landlock only lets be read. */
+const LANDLOCK_OF_TRUNCATION = 3;
 
 /** The restrictions in force, and those that are not, with the cause: lines for the log. */
 export interface Sandboxed {
@@ -171,7 +178,8 @@ const SIGPWR = 30;
 
 /** Calls that are allowed or refused by their arguments. */
 function conditions(
-  { files, pairs }: SandboxOptions,
+  { files, beneath, pairs }: SandboxOptions,
+  guarded: boolean,
 ): Record<string, Condition | FilterAction> {
   const here = [process.pid];
   const readOnly = (arg: number): Condition | FilterAction =>
@@ -186,7 +194,9 @@ function conditions(
     clone3: ENOSYS,
     open: readOnly(1),
     openat: readOnly(2),
-    openat2: ENOSYS, // flags in memory, as above
+    // Its flags are in memory, as above, so it is allowed only where Landlock refuses all that
+    // changes a file. --files opens by it (libc/beneath.ts).
+    openat2: beneath && guarded ? "allow" : ENOSYS,
     // Unix sockets come from the monitor. Through one made here, a worker could talk to other
     // servers of the machine.
     socket: {
@@ -226,10 +236,12 @@ function conditions(
   };
 }
 
-/** Returns the filter for this process on `arch`. */
+/** Returns the filter for this process on `arch`. `guarded`: Landlock keeps all threads from changing
+ *  files. */
 export function workerFilter(
   arch: "x64" | "arm64",
   options: SandboxOptions,
+  guarded = false,
 ): Uint8Array<ArrayBuffer> {
   const numbers = syscallNumbers(arch);
   const calls = new Map<number, FilterAction | Condition>();
@@ -247,7 +259,7 @@ export function workerFilter(
   addAll(ALLOWED, "allow");
   addAll(REFUSED, EPERM);
   addAll(KILLED, "kill");
-  Object.entries(conditions(options)).forEach(([name, action]) => add(name, action));
+  Object.entries(conditions(options, guarded)).forEach(([name, action]) => add(name, action));
   if (options.sockets === false) {
     for (const name of SOCKETS.trim().split(/\s+/)) {
       const nr = numbers.get(name);
@@ -261,7 +273,9 @@ export function workerFilter(
  *  serves: after it has changed its root folder and its ids, made its first TLS context and opened
  *  its files. Never throws; what the system does not have is in `off`. */
 export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
-  const { files, confined = false } = options;
+  const { files, readBelow = ["/"], confined = false } = options;
+  /** True if Landlock keeps every thread from changing files. */
+  let guarded = false;
   const { platform, arch } = process;
   if (platform !== "linux" || (arch !== "x64" && arch !== "arm64")) {
     return { on: [], off: [`sandbox: not available for ${platform} on ${arch}`] };
@@ -277,13 +291,16 @@ export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
   // Before seccomp, because the filter forbids it. It takes away execution, which confine.ts
   // leaves, and without `read` all reading.
   step("landlock", () => {
-    const { threads } = libc.landlock({ readBelow: files === "read" ? ["/"] : [] });
-    if (threads === "all" || confined) return "all threads";
+    const { abi, threads } = libc.landlock({ readBelow: files === "read" ? readBelow : [] });
+    if (threads === "all" || confined) {
+      guarded = abi >= LANDLOCK_OF_TRUNCATION;
+      return "all threads";
+    }
     if (files === "read") throw new Error("only one thread is restricted, before Linux 7.0");
     return "the calling thread; the others open no file by the filter";
   });
   step("seccomp", () => {
-    libc.seccomp(workerFilter(arch, options));
+    libc.seccomp(workerFilter(arch, options, guarded));
     return "all threads";
   });
   return result;

@@ -37,7 +37,10 @@ export interface HandlerConnection {
 export type Handler = (conn: HandlerConnection) => Promise<void> | void;
 
 /** What a handler gets beyond its streams and its signal. */
-export type HandlerFacts = Omit<HandlerConnection, "readable" | "writable" | "signal">;
+export interface HandlerFacts extends Omit<HandlerConnection, "readable" | "writable" | "signal"> {
+  /** The TLS records of the ClientHello, if `ConnectionHandler.needs` says "hello". */
+  readonly hello?: Uint8Array | undefined;
+}
 
 /** Chunks buffered in each direction before back-pressure begins. */
 const QUEUE = 4;
@@ -45,18 +48,33 @@ const QUEUE = 4;
 /** The error of `readable`, `writable` and `signal`. The log says why the connection ended. */
 const OVER = "the connection has ended before its handler";
 
-/** Starts what serves one connection in this process. `onError` gets the error that ends it, unless
- *  the connection had ended before. */
-export type HandlerStart = (facts: HandlerFacts, onError: (error: unknown) => void) => Program;
+/** Serves connections in this process. */
+export interface ConnectionHandler {
+  /** What is gathered about a connection before `start`: nothing; the session, for variables and
+   *  certificates; and the ClientHello. */
+  readonly needs: "nothing" | "session" | "hello";
+  /** Starts what serves one connection. `onError` gets the error that ends it, unless the
+   *  connection had ended before. */
+  start(facts: HandlerFacts, onError: (error: unknown) => void): Program;
+}
 
-/** Returns the start of a handler. `exited` of the program resolves with 0, or with 256 if the
- *  handler throws. */
-export function handlerStart(handler: Handler): HandlerStart {
-  return (facts, onError) => {
-    const program = new HandlerProgram();
-    program.begin(handler, new Given(facts, program), onError);
-    return program;
+/** Serves connections by a function. */
+export function connectionHandler(handler: Handler): ConnectionHandler {
+  return {
+    needs: "session",
+    start: (facts, onError) => startHandler(handler, facts, onError),
   };
+}
+
+/** Calls the handler. `exited` resolves with 0, or with 256 if the handler throws. */
+export function startHandler(
+  handler: Handler,
+  facts: HandlerFacts,
+  onError: (error: unknown) => void,
+): Program {
+  const program = new HandlerProgram();
+  program.begin(handler, new Given(facts, program), onError);
+  return program;
 }
 
 /** A running handler. */

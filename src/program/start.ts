@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
 import { channelVariables, s6Variables, type TlsChannel } from "../tls/handshake.ts";
 import { connectionVariables, type EnvironmentOptions, programEnvironment } from "./environment.ts";
-import type { HandlerFacts, HandlerStart } from "./handler.ts";
+import type { ConnectionHandler, HandlerFacts } from "./handler.ts";
 import type { Programs } from "./programs.ts";
 
 /** What a start needs beyond the connection. */
@@ -17,7 +17,7 @@ export interface StartServices {
   log: Log;
   programs: Programs;
   /** Serves connections in this process, in place of a program. */
-  handler: HandlerStart | undefined;
+  handler: ConnectionHandler | undefined;
 }
 
 /** Starts the program of a connection in its slot; without a channel, in the clear (UCSPI-TLS).
@@ -48,7 +48,7 @@ export async function start(
   };
   if (!handler || !channel) return await begin();
   return programs.hold(slot, () =>
-    handler(new Facts(conn, services, channel), (error) => {
+    handler.start(new Facts(conn, services, channel), (error) => {
       services.log.handlerFailed(conn.remote.ip, error);
     }));
 }
@@ -77,6 +77,10 @@ class Facts implements HandlerFacts {
 
   get peerCertificates(): readonly Uint8Array[] {
     return this.channel.session?.peerCertificates ?? [];
+  }
+
+  get hello(): Uint8Array | undefined {
+    return this.channel.hello;
   }
 
   #variables(): Record<string, string> {

@@ -47,6 +47,8 @@ export interface TlsChannel {
   /** The client's fingerprint (JA4), for variables and log lines. Undefined if nothing needs it, or
    *  the ClientHello cannot be read. */
   ja4: string | undefined;
+  /** The records of the ClientHello, if a handler needs them. */
+  hello?: Uint8Array;
 }
 
 /** What a handshake needs beyond the connection. */
@@ -64,8 +66,8 @@ export interface HandshakeServices {
   /** With --trace. */
   trace: Trace | undefined;
   programs: { slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> };
-  /** If there is a handler, it gets the session. */
-  handler: unknown;
+  /** What serves in place of a program, and what it needs to know. */
+  handler: { readonly needs: "nothing" | "session" | "hello" } | undefined;
 }
 
 /** Does the handshake with the settings of this connection, within -T seconds (0: no limit); time spent waiting
@@ -76,7 +78,7 @@ export async function secure(
   services: HandshakeServices,
   begin?: Uint8Array,
 ): Promise<TlsChannel> {
-  const { options, clientAuths, names, handshakes } = services;
+  const { options, clientAuths, names, handshakes, handler } = services;
   conn.enter("hello");
   const auth = clientAuths.get(conn.variables);
   const clock = new Countdown(options.handshakeTimeout, (why) => conn.giveUp(why));
@@ -98,7 +100,7 @@ export async function secure(
       } else conn.slot = slot;
     }
     const described = options.tlsVariables || options.delayed || options.verbosity >= 3 ||
-      services.handler;
+      (handler !== undefined && handler.needs !== "nothing");
     const hello = described ? first.slice() : undefined; // the adapter may free `first`
     const stream = await handshakes.enter(conn.socket, prepared.context, first, tap);
     const session = described || auth || options.variables === "s6" ? stream.session() : undefined;
@@ -111,7 +113,8 @@ export async function secure(
       services.metrics.secured(protocol, cipher);
     }
     const ja4 = hello && fingerprint(hello);
-    return { stream, prepared, session, clientChain: chain, clientVerify, ja4 };
+    const kept = handler?.needs === "hello" && hello ? { hello } : {};
+    return { stream, prepared, session, clientChain: chain, clientVerify, ja4, ...kept };
   } catch (error) {
     if (conn.givenUp === undefined || sentNothing(reasonOf(error))) throw error;
     throw new HandshakeError(conn.givenUp);

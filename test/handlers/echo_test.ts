@@ -10,7 +10,7 @@ import { FakeSocket, turn } from "../fake_streams.ts";
 
 function begin() {
   const client = new FakeSocket();
-  const program = echo({} as never, () => assert.fail("no error is expected"));
+  const program = echo.start({} as never, () => assert.fail("no error is expected"));
   const going = relay(client, program, {
     idle: new IdleTimer(3600),
     lingering: new Lingering(40, 3_600_000, () => 0),

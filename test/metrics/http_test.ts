@@ -1,6 +1,7 @@
 import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
-import { type HttpStatus, MAX_HEAD, requestStatus, respond } from "../../src/metrics/http.ts";
+import { MAX_HEAD } from "../../src/codec/http_request.ts";
+import { type HttpStatus, requestStatus, respond } from "../../src/metrics/http.ts";
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const text = (response: Uint8Array): string => new TextDecoder().decode(response);

@@ -24,7 +24,7 @@ test("files are those that options and environment name", () => {
   );
 });
 
-const HANDLERS = ["--echo"];
+const HANDLERS = ["--echo", "--www", "--files"];
 
 /** Parses a command line. With one of `HANDLERS` there is no program. */
 function parsed(...argv: string[]): Options {

@@ -7,7 +7,7 @@ import { namedAddress } from "../../accept/host.ts";
 import { canLimit } from "../../admit/limits.ts";
 import { assemble, type Assembled, type Overrides } from "../../assemble.ts";
 import { warnOfServed } from "../../check/served.ts";
-import type { Options } from "../../config/options.ts";
+import { hasRules, type Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
 import { loadHandler } from "../../handlers/load.ts";
 import { endAfter, GRACE, type Server } from "../../lifecycle.ts";
@@ -141,12 +141,13 @@ class WorkerProcess {
     const { options, env, identity, logsForAll, again, resolve, workers, password, keyPair } = init;
     // What was logged at the first start need not be logged again.
     const muted = (): boolean => !logsForAll || (again && !this.#server);
+    const { handler, folder } = await loadHandler(options, this.runtime);
     const overrides: Overrides = {
       password,
       keyPair,
       files: this.#files.files,
       programs: this.#programs,
-      handler: await loadHandler(options),
+      handler,
       access: this.#access.looks,
       pending: share(init),
       announce: log.mutedBy(muted),
@@ -158,7 +159,7 @@ class WorkerProcess {
     await this.#prepareMetrics(assembled.services, init);
     const confined = this.libc.landlocked(); // before chroot, which may lack /dev
     drop(this.libc, identity);
-    this.#confine(options, confined, overrides.announce as Log);
+    this.#confine(options, { confined, folder }, overrides.announce as Log);
     if (!resolve || literalHost(options.host)) return;
     // The monitor has the port: a service name needs /etc/services, which is outside the chroot.
     const ip = await namedAddress(options, assembled.services.admission.resolver);
@@ -167,9 +168,19 @@ class WorkerProcess {
 
   /** The last step: nothing that the sandbox forbids is done later. Only rules can name more
    *  files. */
-  #confine(options: Options, confined: boolean, log: Log): void {
+  #confine(
+    options: Options,
+    { confined, folder }: { confined: boolean; folder: number | undefined },
+    log: Log,
+  ): void {
     const pairs = options.trace !== "nothing";
-    const { off } = sandbox(this.libc, { files: fileAccess(options), confined, pairs });
+    const readBelow = [
+      ...(hasRules(options) ? ["/"] : []),
+      ...(folder === undefined ? [] : [folder]),
+    ];
+    const beneath = folder !== undefined;
+    const files = fileAccess(options);
+    const { off } = sandbox(this.libc, { files, readBelow, beneath, confined, pairs });
     for (const what of off) log.warning(`sandbox: ${what}`);
   }
 

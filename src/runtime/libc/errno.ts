@@ -18,6 +18,7 @@ const TABLE: readonly (readonly [string, number, number, string])[] = [
   ["EACCES", 13, 13, "permission denied"],
   ["EFAULT", 14, 14, "bad address"],
   ["EBUSY", 16, 16, "device or resource busy"],
+  ["EXDEV", 18, 18, "outside of the folder or file system"],
   ["ENODEV", 19, 19, "no such device"],
   ["ENOTDIR", 20, 20, "not a directory"],
   ["EISDIR", 21, 21, "is a directory"],

@@ -6,6 +6,7 @@
  *  - datagrams.ts    UDP
  *  - descriptors.ts  pipes, socket pairs, flags, read and write
  *  - directories.ts  folders by their descriptors
+ *  - beneath.ts      files below a folder
  *  - pass.ts         descriptors between processes
  *  - notify.ts       words to a supervisor, and the socket it hands over
  *  - interfaces.ts   network interfaces
@@ -16,6 +17,7 @@
  *
  *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
 
+import { type BeneathCalls, beneathCalls } from "./beneath.ts";
 import { type CapabilityCalls, capabilityCalls } from "./capabilities.ts";
 import { Caller, type RawLibc } from "./call.ts";
 import { type DatagramCalls, datagramCalls } from "./datagrams.ts";
@@ -45,6 +47,7 @@ export interface Libc
     InterfaceCalls,
     DescriptorCalls,
     DirectoryCalls,
+    BeneathCalls,
     PassCalls,
     NotifyCalls,
     IdentityCalls,
@@ -63,6 +66,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...outgoingCalls(c, descriptors),
     ...datagramCalls(c, descriptors),
     ...interfaceCalls(c),
+    ...beneathCalls(c),
     ...passCalls(c, descriptors),
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),

@@ -20,8 +20,8 @@ export interface Landlocked {
 
 /** What Landlock is to forbid. */
 export interface Landlocking {
-  /** Files can be read below these folders. */
-  readonly readBelow: readonly string[];
+  /** Files can be read below these folders, given by path or as open descriptors. */
+  readonly readBelow: readonly (string | number)[];
   /** And executed there. */
   readonly execute?: boolean;
 }
@@ -110,9 +110,11 @@ export function filterAllThreads(c: Caller, program: Uint8Array): void {
 export function sandboxCalls(c: Caller): SandboxCalls {
   const { createRuleset, addRule, restrictSelf } = LANDLOCK;
 
-  function allow(rights: number, ruleset: number, folder: string): void {
+  function allow(rights: number, ruleset: number, folder: string | number): void {
     const { O_CLOEXEC } = c.abi.constants;
-    const fd = c.value("open", cString(folder), O_PATH | O_CLOEXEC); // asks for no right to read it
+    const fd = typeof folder === "number"
+      ? folder
+      : c.value("open", cString(folder), O_PATH | O_CLOEXEC); // asks for no right to read it
     try {
       const rule = memory(12); // struct landlock_path_beneath_attr, packed
       const view = new DataView(rule.buffer);
@@ -122,7 +124,7 @@ export function sandboxCalls(c: Caller): SandboxCalls {
       c.zero("syscall", addRule, ruleset, LANDLOCK_RULE_PATH_BENEATH, at, 0);
       rule.fill(0);
     } finally {
-      c.once("close", fd);
+      if (typeof folder === "string") c.once("close", fd);
     }
   }
 
