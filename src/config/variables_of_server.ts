@@ -90,11 +90,10 @@ export const SERVER_VARIABLES = [
   },
   {
     names: ["CURVES"],
-    reader: "tls/unsupported.ts",
+    reader: "tls/settings.ts",
     worker: true,
     rule: true,
-    unsupported: true,
-    about: "Not supported.",
+    about: "Groups for the key exchange, best first, separated by colons:",
   },
   {
     names: ["TICKETKEYFILE"],
@@ -103,7 +102,7 @@ export const SERVER_VARIABLES = [
     rule: true,
     secret: true,
     unsupported: true,
-    about: "Not supported, as CURVES.",
+    about: "Not supported.",
   },
   {
     names: ["DHFILE"],

@@ -148,6 +148,8 @@ export interface TlsSettings {
   maxVersion: TlsVersion;
   /** Protocols offered by ALPN, best first. */
   alpn?: string[];
+  /** Groups for the key exchange, best first, by OpenSSL's names. */
+  groups?: string[];
   /** Ask the client for a certificate, naming the subjects of `ca` (PEM). Verification is done by
    *  our own code, from `TlsSession`. `required`: the library refuses a client without a
    *  certificate, with the proper alert, and may refuse one that does not chain to `ca`; see

@@ -33,7 +33,7 @@ export function defaultCiphers(minVersion: TlsVersion): string {
  *  the library's error otherwise. */
 export function prepare(
   runtime: Pick<Runtime, "tlsContext" | "cipherLists">,
-  { minVersion, maxVersion, alpn, ciphers: own }: TlsConfig,
+  { minVersion, maxVersion, alpn, groups, ciphers: own }: TlsConfig,
   auth: ClientAuth | undefined,
   keyPairs: (KeyPair & Partial<ServerKeyPair>)[],
 ): Prepared {
@@ -46,6 +46,7 @@ export function prepare(
       maxVersion,
       ...(ciphers ? { ciphers } : {}),
       ...(alpn ? { alpn } : {}),
+      ...(groups ? { groups } : {}),
       ...(auth ? { requestCertificate: { ca: auth.names, required: !!required } } : {}),
     }));
   const certificates = keyPairs.flatMap((pair) => pair.leaf ?? firstOf(pair));

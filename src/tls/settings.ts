@@ -5,6 +5,7 @@
 import { DEFAULTS, type RuleVariable } from "../config/variables.ts";
 import { EXIT, FatalError, quoted } from "../errors.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
+import { groupNames } from "./groups.ts";
 
 /** Looks a variable up; returns undefined if it is not set. */
 export type VariableLookup = (name: RuleVariable) => string | undefined;
@@ -17,6 +18,8 @@ export interface TlsConfig {
   minVersion: TlsVersion;
   maxVersion: TlsVersion;
   alpn: string[] | undefined;
+  /** See groups.ts. */
+  groups: string[] | undefined;
 }
 
 const VERSIONS: readonly TlsVersion[] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
@@ -43,6 +46,7 @@ export function tlsConfig(lookup: VariableLookup): TlsConfig {
     ciphers,
     ...tlsVersions(lookup),
     alpn: alpn(value(lookup, "ALPN")),
+    groups: groupNames(value(lookup, "CURVES")),
   };
 }
 

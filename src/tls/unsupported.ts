@@ -1,5 +1,5 @@
 /** Refuses settings that no runtime supports, instead of ignoring them: with the TLS libraries of
- *  Bun and Deno, groups and ticket keys cannot be chosen. */
+ *  Bun and Deno, ticket keys cannot be chosen. */
 
 import { UNSUPPORTED_VARIABLES } from "../config/variables.ts";
 import { UsageError } from "../errors.ts";

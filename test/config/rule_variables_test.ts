@@ -44,7 +44,7 @@ const VALUES: Readonly<Record<RuleVariable, string>> = {
   TLS_MAX_VERSION: "9",
   CIPHERS: "TLS_AES_128_GCM_SHA256",
   ALPN: "a b",
-  CURVES: "X25519",
+  CURVES: "X448",
   DHFILE: "/missing",
   CAFILE: "/missing",
   CADIR: "/missing",

@@ -166,7 +166,7 @@ test("the keys of contexts and of authorities have the variables of their reader
   assertEquals<readonly string[]>(TLS_VARIABLES, read("tls/settings.ts"));
   assertEquals<readonly string[]>(CLIENT_AUTH_VARIABLES, read("tls/client_auth.ts"));
   assertEquals(LIMIT_VARIABLES, ["MAXCONIP", "MAXCONRATE", "MAXCONNET"]);
-  assertEquals(UNSUPPORTED_VARIABLES, ["CURVES", "TICKETKEYFILE"]);
+  assertEquals(UNSUPPORTED_VARIABLES, ["TICKETKEYFILE"]);
 });
 
 test("the monitor opens what variables for workers name, as their rows say", () => {

@@ -314,11 +314,11 @@ const MISTAKES: readonly Mistake[] = [
   {
     name: "a setting that no runtime supports",
     plant(plan) {
-      plan.env["CURVES"] = "X25519";
+      plan.env["TICKETKEYFILE"] = "/etc/ssl/tickets";
     },
     level: "error",
-    text: /\$CURVES is not supported by sslserver/,
-    remedy: /unset CURVES/,
+    text: /\$TICKETKEYFILE is not supported by sslserver/,
+    remedy: /unset TICKETKEYFILE/,
   },
   {
     name: "a misspelled variable",

@@ -226,10 +226,17 @@ const ROWS: readonly Row[] = [
   },
   {
     args: LAST,
-    env: { ...GOOD, CURVES: "P-256" },
+    env: { ...GOOD, TICKETKEYFILE: "/tickets" },
     code: 100,
-    fatal: `$CURVES is not supported by sslserver/${VERSION}`,
-    info: "unset CURVES",
+    fatal: `$TICKETKEYFILE is not supported by sslserver/${VERSION}`,
+    info: "unset TICKETKEYFILE",
+  },
+  {
+    args: LAST,
+    env: { ...GOOD, CURVES: "X25519:X448" },
+    fatal: "unable to use CURVES: no runtime supports the group X448",
+    info: "name some of X25519MLKEM768, MLKEM1024, X25519, P-256, P-384, P-521, best first: " +
+      "CURVES=X25519MLKEM768:X25519:P-256:P-384",
   },
   {
     args: LAST,

@@ -182,7 +182,8 @@ function tlsContext(settings: TlsSettings): TlsContext {
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
-    honorCipherOrder: true, // the server's order of TLS 1.2 suites instead of the client's
+    honorCipherOrder: true, // the server's order of groups and of TLS 1.2 suites counts
+    ...(settings.groups ? { ecdhCurve: settings.groups.join(":") } : {}),
     // Always pass `ca`, even empty: BoringSSL otherwise trusts and names the system's authorities.
     // If no client certificate is requested, the library uses it only to look for the issuer of our
     // certificate at each handshake; with our own chain here it does not read /etc/ssl/certs for

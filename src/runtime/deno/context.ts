@@ -35,6 +35,9 @@ export function makeContext(settings: TlsSettings): TlsContext {
   if (settings.ciphers !== undefined) {
     throw new Unsupported("use CIPHERS", LIBRARY, "unset CIPHERS, or run under Bun");
   }
+  if (settings.groups !== undefined) {
+    throw new Unsupported("use CURVES", LIBRARY, "unset CURVES, or run under Bun");
+  }
   refuseVersions(settings);
   const [pair, ...more] = settings.keyPairs;
   if (pair === undefined) throw new Error("unable to make a TLS context: no certificate");
