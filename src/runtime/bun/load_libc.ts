@@ -11,8 +11,7 @@ import type { Argument, Memory, RawLibc } from "../libc/call.ts";
 
 type Pointer = number | bigint;
 
-/** The part of bun:ffi used here. Deno's type checker sees the module as `any` and rejects
- *  bun-types. */
+/** The part of bun:ffi used here. Deno's type checker sees the module as `any`. */
 interface BunFfi {
   dlopen(name: string, symbols: Record<string, { args: readonly string[]; returns: string }>): {
     symbols: Record<string, (...args: Argument[]) => unknown>;

@@ -1,7 +1,7 @@
-/** The part of Bun's API that the Bun adapter uses, written by hand: `bun-types` and Deno's own
- *  types cannot be loaded together, and this is short. `upgradeTLS` with `isServer`, `initialData`
- *  and a `secureContext`, and `listen` with `fd`, are what Bun's own `node:net` uses; they are not
- *  in bun-types 1.4.5, so `test/runtime/contract.ts` holds them. */
+/** The part of Bun's API that the Bun adapter uses, written by hand. `bun-types` 1.4.5 lacks most of what
+ *  matters here and changes Deno's types of node:tls (docs/runtimes.md, Bun). `upgradeTLS` with `isServer`,
+ *  `initialData` and a `secureContext`, and `listen` with `fd`, are what Bun's own `node:net` uses.
+ *  `test/runtime/contract.ts` holds them. */
 
 /** A native socket, plain or TLS. `data` is ours. */
 export interface NativeSocket<Data> {
