@@ -6,6 +6,7 @@
 import type { AccessRules } from "../../admit/access_rules.ts";
 import { DecodeError, latin1 } from "../../codec/bytes.ts";
 import { parseIp } from "../../codec/ip.ts";
+import type { Options } from "../../config/options.ts";
 import type { RuleVariables } from "../../config/variables.ts";
 import { FatalError } from "../../errors.ts";
 import type { MessageOf } from "../messages.ts";
@@ -19,15 +20,57 @@ export interface RuledProgram {
   readonly command?: readonly string[] | undefined;
 }
 
-export class AccessRequests {
-  /** `rules`: undefined without --access-dir and --access-cdb. */
-  constructor(readonly rules: AccessRules | undefined) {}
+/** Questions that are answered in one turn of the event loop. Each can take a millisecond, and a
+ *  compromised worker can send thousands at once. */
+const PER_TURN = 16;
+/** Added to the maximum number of questions of one worker that wait: its connections are at most as
+ *  many as -c and --pending allow, and each asks one at a time. */
+const MORE_WAITING = 1024;
 
-  /** Answers RULES. Throws `DecodeError` for an invalid request. */
-  answer(worker: Worker, { id, by, ip, host }: MessageOf<"RULES">): void {
-    const { rules } = this;
-    if (!rules) throw new DecodeError("privsep: rules: there are none at byte 0");
-    parseIp(ip);
+export class AccessRequests {
+  /** Questions left in this turn. */
+  #left = PER_TURN;
+  /** The questions that wait for a later turn, by worker. The worker whose turn it is comes first. */
+  readonly #waiting = new Map<Worker, MessageOf<"RULES">[]>();
+  readonly #maxWaiting: number;
+
+  /** `rules`: undefined without --access-dir and --access-cdb. */
+  constructor(
+    readonly rules: AccessRules | undefined,
+    { concurrency, pending }: Pick<Options, "concurrency" | "pending">,
+  ) {
+    this.#maxWaiting = concurrency + pending + MORE_WAITING;
+  }
+
+  /** Answers RULES, now or in a later turn. Throws `DecodeError` for an invalid request. */
+  request(worker: Worker, question: MessageOf<"RULES">): void {
+    if (!this.rules) throw new DecodeError("privsep: rules: there are none at byte 0");
+    parseIp(question.ip);
+    const waiting = this.#waiting.get(worker);
+    if (!waiting && this.#left > 0) return this.#answer(this.rules, worker, question);
+    if (!waiting) return void this.#waiting.set(worker, [question]);
+    if (waiting.length >= this.#maxWaiting) {
+      throw new DecodeError("privsep: rules: too many questions at byte 0");
+    }
+    waiting.push(question);
+  }
+
+  /** Answers one question of each worker, again and again, while the turn has room. */
+  readonly #nextTurn = (): void => {
+    this.#left = PER_TURN;
+    for (const [worker, waiting] of this.#waiting) {
+      if (this.#left === 0) return;
+      this.#waiting.delete(worker);
+      const question = waiting.shift();
+      if (worker.state === "ended" || !question || !this.rules) continue;
+      this.#answer(this.rules, worker, question);
+      if (waiting.length > 0) this.#waiting.set(worker, waiting); // behind the others
+    }
+  };
+
+  #answer(rules: AccessRules, worker: Worker, { id, by, ip, host }: MessageOf<"RULES">): void {
+    if (this.#left === PER_TURN) setImmediate(this.#nextTurn);
+    this.#left--;
     const { allow, env, rule, kind, error } = by === "address"
       ? rules.byAddress(ip)
       : rules.byHost(host.toLowerCase());

@@ -68,7 +68,7 @@ export class Monitor {
       inherited: o.inherited === true,
       backlog: options.backlog,
     });
-    const access = new AccessRequests(o.access);
+    const access = new AccessRequests(o.access, options);
     const starts = this.#starts = new ProgramStarts({ ...o, slots, grants, rules, access });
     const metrics = this.#metrics = options.metrics && new MonitorMetrics({
       address: options.metrics,

@@ -59,7 +59,7 @@ export class Requests {
       TAKE: (request, worker) => counts.take(worker, request),
       CHECK: (request, worker) => counts.check(worker, request),
       RELEASE: (request, worker) => counts.release(worker, request),
-      RULES: (request, worker) => access.answer(worker, request),
+      RULES: (request, worker) => access.request(worker, request),
       WANT: (_, worker) => grants.want(worker),
       RETURN: ({ count }, worker) => grants.takeBack(worker, count),
       PLACED: (_, worker) => this.#metrics.placed(worker),

@@ -6,7 +6,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import type { AccessRules } from "../../../src/admit/access_rules.ts";
 import type { MessageOf } from "../../../src/privsep/messages.ts";
+import { AccessRequests } from "../../../src/privsep/monitor/access_requests.ts";
+import type { Worker } from "../../../src/privsep/monitor/worker_handle.ts";
 import { lookUp } from "../../../src/runtime/look_up.ts";
 import { type AccessTree, writeTree } from "../../admit/access_trees.ts";
 import { within } from "../../runtime/tools.ts";
@@ -174,6 +177,45 @@ test("rules that changed after the verdict decide what runs", async () => {
     writeFileSync(join(folder, "ip4/192.0.2.2_32/deny"), "");
     assert.equal(await refused(puppet, { ip: "192.0.2.2" }), "the rules deny this connection");
   });
+});
+
+test("a flood of questions is answered in turns, one worker after the other, and has a limit", async () => {
+  const asked: string[] = [];
+  let slow = 0;
+  const byAddress = (ip: string) => {
+    asked.push(ip);
+    slow++;
+    return { allow: true, env: new Map() };
+  };
+  const rules = { byAddress } as unknown as AccessRules;
+  const requests = new AccessRequests(rules, { concurrency: 40, pending: 1000 });
+  const worker = (name: string) => {
+    const answers: number[] = [];
+    const send = ({ id }: { id: number }): void => void answers.push(id);
+    return { name, answers, state: "serving", channel: { send } };
+  };
+  const [hostile, honest] = [worker("hostile"), worker("honest")];
+  const ask = (who: typeof hostile, id: number, ip: string): void =>
+    requests.request(who as unknown as Worker, { kind: "RULES", id, by: "address", ip, host: "" });
+  const most = 16 + 40 + 1000 + 1024;
+  for (let id = 0; id < most; id++) ask(hostile, id, "192.0.2.1");
+  assert.equal(slow, 16, "in the first turn");
+  assert.throws(() => ask(hostile, most, "192.0.2.1"), /too many questions/);
+  ask(honest, 1, "192.0.2.2");
+  let turns = 0;
+  while (honest.answers.length === 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns++;
+  }
+  assert.ok(turns <= 2, `${turns} turns`);
+  assert.ok(hostile.answers.length <= 32, String(hostile.answers.length));
+  while (hostile.answers.length < most / 2) await new Promise((resolve) => setImmediate(resolve));
+  hostile.state = "ended";
+  const before = slow;
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(slow, before, "an ended worker is not answered");
+  ask(honest, 2, "192.0.2.2");
+  assert.deepEqual(honest.answers, [1, 2]);
 });
 
 test("a question that cannot be valid ends the worker", async () => {
