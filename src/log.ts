@@ -176,6 +176,7 @@ export class Log {
 
   /** `ja4`: see codec/tls/ja4.ts. */
   fingerprint(pid: number, ja4: string): void {
+    if (this.#s6) return;
     const facts = { event: "fingerprint", pid, ja4: cleanMessage(ja4) };
     this.#put(3, "info", `client of pid: ${pid} has JA4: ${ja4}`, facts);
   }

@@ -240,6 +240,12 @@ const ROWS: readonly Row[] = [
   },
   {
     args: LAST,
+    env: { ...GOOD, CURVES: "X25519:P-256:prime256v1" },
+    fatal: "unable to use CURVES: P-256 is there twice",
+    info: "name each group once: CURVES=X25519MLKEM768:X25519:P-256:P-384",
+  },
+  {
+    args: LAST,
     env: { ...GOOD, TLS_MIN_VERSION: "SSLv3" },
     fatal: "unable to use TLS_MIN_VERSION: 'SSLv3' is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
     info: "set TLS_MIN_VERSION to one of them, or unset it",

@@ -73,7 +73,7 @@ const CONNECTIONS = fc.record({
   size: fc.integer({ min: 1, max: 9 }),
 });
 
-test(`${RUNS} mutated connections are reported`, { timeout: 600_000 }, () => {
+test(`${RUNS} mutated connections are reported`, { timeout: 3_600_000 }, () => {
   const counts = { "not TLS": 0, malformed: 0, clean: 0, fingerprints: 0, refused: 0 };
   let run = 0;
   forAll(RUNS, CONNECTIONS, ({ client: { body, bytes }, server, size }) => {
@@ -97,7 +97,7 @@ test(`${RUNS} mutated connections are reported`, { timeout: 600_000 }, () => {
   }
 });
 
-test(`${RUNS} runs of random bytes are read as hellos or refused`, { timeout: 600_000 }, () => {
+test(`${RUNS} runs of random bytes are read as hellos or refused`, { timeout: 3_600_000 }, () => {
   forAll(RUNS, anyBytes(80), (bytes) => {
     for (const read of [readClientHello, readServerHello]) decodes(() => read(bytes));
   });
