@@ -2,6 +2,7 @@
  *  Pure: no I/O. Text of the peer is printable ASCII in the result. */
 
 import { DecodeError, Reader } from "../bytes.ts";
+import { ALERT_LEVELS, ALERTS } from "./alerts.ts";
 import {
   CERTIFICATE_STATUS_TYPES,
   CLIENT_CERTIFICATE_TYPES,
@@ -18,7 +19,7 @@ import {
   readServerHello,
   selectedVersion,
 } from "./hello.ts";
-import { ALERT_LEVELS, ALERTS, HANDSHAKE_TYPES, named, TLS_VERSIONS } from "./registry.ts";
+import { HANDSHAKE_TYPES, named, TLS_VERSIONS } from "./registry.ts";
 
 /** A field of a message. */
 export interface FieldView {

@@ -1,6 +1,7 @@
 /** Converts BoringSSL's errors under Bun to reasons: the same as deno/words.ts for the same
  *  cause. */
 
+import { ALERTS } from "../../codec/tls/alerts.ts";
 import { reason } from "../../errors.ts";
 import type { StreamReason, TlsFault } from "../../reason.ts";
 import { alertFrom, CLOSED, lost, lostConnection } from "../endings.ts";
@@ -59,28 +60,6 @@ export function contextWords(error: unknown): string {
   return OF_CONTEXTS[last] ?? plain(last);
 }
 
-/** Alerts by their descriptions (RFC 8446 6.2, RFC 5246 7.2.2). */
-const ALERTS: Readonly<Record<number, string>> = {
-  10: "unexpected message",
-  40: "handshake failure",
-  42: "bad certificate",
-  43: "unsupported certificate",
-  44: "certificate revoked",
-  45: "certificate expired",
-  46: "certificate unknown",
-  47: "illegal parameter",
-  48: "unknown ca",
-  49: "access denied",
-  50: "decode error",
-  51: "decrypt error",
-  70: "protocol version",
-  71: "insufficient security",
-  80: "internal error",
-  90: "user cancelled",
-  110: "unsupported extension",
-  113: "bad certificate status response",
-};
-
 /** The reason that BoringSSL's text stands for. */
 export function faultOf(text: string): StreamReason {
   const last = (text.split(":").at(-1) ?? text).trim();
@@ -102,7 +81,7 @@ export function refusal(error: Error | null, alert?: number): HandshakeError {
     return new HandshakeError({ kind: "tls", fault: "other", text: "handshake failed" });
   }
   if (alert !== undefined && /BAD_PACKET_LENGTH/.test(error.message)) {
-    return new HandshakeError(alertFrom(ALERTS[alert] ?? String(alert)));
+    return new HandshakeError(alertFrom(plain(ALERTS[alert] ?? String(alert))));
   }
   // Bun reports the end of the client's data with this code, too.
   const gone = (error as { code?: string }).code === "ECONNRESET";
