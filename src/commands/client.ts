@@ -17,6 +17,7 @@ import { EXIT, FatalError, reason, Unsupported, UsageError } from "../errors.ts"
 import { Log } from "../log.ts";
 import { ignoring } from "../program/ignored_signals.ts";
 import { type HandlerConnection, startHandler } from "../program/handler.ts";
+import type { ProgramSignal } from "../runtime/program.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { readPassword } from "../tls/password.ts";
@@ -136,9 +137,10 @@ async function startProgram(
   await findNames(connection, options, { runtime, env, signal });
   const tls = options.tlsVariables ? await tlsFacts(connection, own, runtime) : undefined;
   const environment = clientEnvironment(connection, options, env, runtime, tls);
-  const program = startClientProgram(options.command, environment, runtime);
-  passSignals(runtime, program);
-  return program;
+  // Before the start: a signal that came between would end this process alone.
+  let program: ClientProgram | undefined;
+  passSignals(runtime, (name) => void program?.kill(name));
+  return program = startClientProgram(options.command, environment, runtime);
 }
 
 /** Fills in the names of both ends. The DNS is not loaded if nothing is asked of it. */
@@ -170,16 +172,13 @@ async function tlsFacts(
   return clientTlsVariables(connection, own, runtime);
 }
 
-/** Passes the signals that ask for the end to the program; its end is then ours. Before there is a
- *  program they have their default action. A terminal sends SIGINT and SIGQUIT to the program
- *  itself. */
-function passSignals(runtime: Runtime, program: ClientProgram): void {
+/** Passes the signals that ask for the end to the program; its end is then ours. A terminal sends
+ *  SIGINT and SIGQUIT to the program itself. */
+function passSignals(runtime: Runtime, pass: (name: ProgramSignal) => void): void {
   const onTerminal = [0, 1, 2].some((fd) => tty.isatty(fd));
-  for (const name of ["SIGTERM", "SIGHUP"] as const) {
-    runtime.onSignal(name, () => void program.kill(name));
-  }
+  for (const name of ["SIGTERM", "SIGHUP"] as const) runtime.onSignal(name, () => pass(name));
   for (const name of ["SIGINT", "SIGQUIT"] as const) {
-    runtime.onSignal(name, () => void (onTerminal || program.kill(name)));
+    runtime.onSignal(name, () => onTerminal || pass(name));
   }
 }
 
