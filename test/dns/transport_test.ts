@@ -66,6 +66,7 @@ test("sockets that are closed at once report nothing and do no harm", async () =
     network.udp(to, packet, { packet: note("packet"), failed: note("failed") })();
     network.tcp(to, packet, { data: note("data"), ended: note("ended") })();
   }
+  // Nothing may be reported here, so there is no event to wait for.
   await new Promise((resolve) => setTimeout(resolve, 50));
   assertEquals(events, []);
 });
@@ -82,7 +83,7 @@ test("a refused connection ends once, with its reason", async () => {
       data: () => {},
       ended(error) {
         ends++;
-        setTimeout(() => resolve(error), 20);
+        setTimeout(() => resolve(error), 20); // a second end, which may not come, has no event
       },
     });
   });

@@ -65,7 +65,7 @@ for (const maker of ["tcprules", "ours"] as const) {
           const { text, received } = guest;
           return { text, received, from, to: performance.now() };
         })());
-        await pause(1000 / PER_SECOND);
+        await pause(1000 / PER_SECOND); // the rate of the visits
       }
       const seen = await Promise.all(visits);
       await changing;

@@ -98,7 +98,7 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
   });
   let kills = 0;
   for (const end = performance.now() + SECONDS * 1000; performance.now() < end;) {
-    await tick(1000);
+    await tick(1000); // the rate of the kills
     const workers = server.workers().filter(alive);
     const victim = workers[Math.floor(Math.random() * workers.length)];
     if (victim === undefined) continue; // both workers are being replaced

@@ -111,6 +111,7 @@ test("descriptors that the other side does not take wait with the frames behind 
     here.send(said(n++));
     let clear = false;
     here.clear().then(() => clear = true);
+    // The channel may not become clear here, so there is no event to wait for.
     await new Promise((resolve) => setTimeout(resolve, 10));
     assert(here.open && here.backedUp && !clear);
     there.begin();

@@ -193,6 +193,8 @@ export interface StageOptions {
 export interface Breaks {
   call: string | undefined;
   code: string;
+  /** How often it has failed. */
+  failures?: number;
 }
 
 /** `libc`, except that the call in `breaks` fails. */
@@ -209,7 +211,9 @@ function breaking(libc: Libc, breaks: Breaks): Libc {
   });
 }
 
-function refusal({ call, code }: Breaks): Error {
+function refusal(breaks: Breaks): Error {
+  const { call, code } = breaks;
+  breaks.failures = (breaks.failures ?? 0) + 1;
   return Object.assign(new Error(`${call}: it fails`), { code });
 }
 

@@ -163,6 +163,7 @@ export function programContract(runtime: Runtime): void {
     program.input.end();
     let count = (await readSome(program.output, 1)).length;
     const before = process.memoryUsage().rss;
+    // No memory may be taken here, so there is no event to wait for.
     await new Promise((done) => setTimeout(done, 700));
     const grown = (process.memoryUsage().rss - before) / 1e6;
     assert(grown < 60, `grew by ${grown} MB`);

@@ -200,6 +200,7 @@ export function tcpContract(kit: Kit): void {
     (await server.next()).destroy();
     server.listener.pause();
     const clients = await Promise.all(Array.from({ length: 20 }, () => dial(server.port)));
+    // No connection may arrive here, so there is no event to wait for.
     await new Promise((done) => setTimeout(done, 100));
     assertStrictEquals(server.waiting.length, 0);
     server.listener.resume();
@@ -266,6 +267,7 @@ async function heldUp(kit: Kit, way: "pause" | "hold"): Promise<void> {
   const socket = await server.next();
   let count = (await readSome(socket, 1, way)).length;
   const before = residentMb();
+  // No memory may be taken here, so there is no event to wait for.
   await new Promise((done) => setTimeout(done, 700));
   assert(residentMb() - before < 60, `grew by ${residentMb() - before} MB after ${way}()`);
   const ended = event(socket, "end", { data: (chunk) => count += chunk.length });

@@ -783,6 +783,7 @@ test("a worker that does not come to serve is ended: fatal at first, tried again
   await within(second.ended, "end of the worker that says nothing");
   const third = await made.next();
   await third.serve();
+  // The deadline of 0.3 s may not end it, so there is no event to wait for.
   await new Promise((resolve) => setTimeout(resolve, 600));
   assert(!third.gone);
   assertMatch(made.lines.join("\n"), /unable to start a worker: it was ended: it did not serve/);

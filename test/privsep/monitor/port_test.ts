@@ -70,8 +70,8 @@ test("no process is ended if none has a copy", async () => {
   const { runtime, libc, port, number, copy } = await setUp();
   const honest = holder(runtime, undefined);
   port.drain();
-  setTimeout(() => libc.close(copy), 30); // until then this process keeps the socket listening
-  await within(port.untilFree(() => [honest]), "proof");
+  await within(port.untilFree(() => [honest]), "proof"); // this process keeps the socket listening
+  libc.close(copy);
   assertEquals(honest.reasons, []);
   await gone(honest);
   await until(() => bindable(libc, number), "the port is free");

@@ -64,7 +64,7 @@ test("a worker that floods the log is read at its rate; others and the monitor a
   const start = performance.now();
   let written = 0;
   let heard = false;
-  while (performance.now() - start < 500) {
+  while (performance.now() - start < 500) { // a rate needs time: `WorkerLog` has no injected clock
     for (let i = 0; i < 100; i++) written += libc.write(hostile.log, chunk) ?? 0;
     if (!heard) libc.write(honest.log, bytes("honest\n"));
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -93,7 +93,8 @@ test("nothing more is read while stderr takes nothing", async () => {
   libc.write(theirs, bytes("1\n"));
   await settled("the first line", () => log.text === "1\n");
   libc.write(theirs, bytes("2\n"));
-  await new Promise((resolve) => setTimeout(resolve, 120)); // longer than the pause between reads
+  // Nothing may be read, so there is no event: longer than the pause between two reads.
+  await new Promise((resolve) => setTimeout(resolve, 120));
   assertStrictEquals(log.text, "1\n");
   log.waiting = 0;
   await settled("the second line", () => log.text === "1\n2\n");

@@ -210,6 +210,7 @@ test("a worker that serves tells what it has counted without being asked, until 
   assertEquals(counts, bench.metrics.registry.counts());
   bench.worker.close();
   const { length } = bench.sent;
+  // Nothing may be sent here, so there is no event to wait for.
   await new Promise((resolve) => setTimeout(resolve, 30));
   clearInterval(alive);
   assertStrictEquals(bench.sent.length, length);
