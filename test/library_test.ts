@@ -168,16 +168,20 @@ test("a server that cannot listen lets its script go on and end", PATIENT, async
   });
 });
 
-test("a signal ends the server, and one that has aborted lets nobody in", PATIENT, async () => {
-  for (const early of [true, false]) {
-    const controller = new AbortController();
-    if (early) controller.abort();
-    const options = { hostname: "127.0.0.1", selfSigned: true, env: {}, log() {} };
-    const server = await serve({ ...options, signal: controller.signal }, () => {});
-    if (!early) controller.abort();
-    await within(server.closed, "end of the server");
-  }
-});
+test(
+  "a signal ends the server, and one aborted before the start admits no client",
+  PATIENT,
+  async () => {
+    for (const early of [true, false]) {
+      const controller = new AbortController();
+      if (early) controller.abort();
+      const options = { hostname: "127.0.0.1", selfSigned: true, env: {}, log() {} };
+      const server = await serve({ ...options, signal: controller.signal }, () => {});
+      if (!early) controller.abort();
+      await within(server.closed, "end of the server");
+    }
+  },
+);
 
 test(
   "s6's access rules admit clients, set variables, and run a command in place of a program only",

@@ -177,7 +177,7 @@ function watched(program: boolean): { conn: Connection; told: string[] } {
   return { conn, told };
 }
 
-test("one without a program gives back its slot, its socket and its count", () => {
+test("a connection without a program releases its slot, its socket and its reservation", () => {
   const { conn, told } = watched(false);
   conn.enter("hello");
   conn.fail({ kind: "shut down" });

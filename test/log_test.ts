@@ -58,7 +58,7 @@ test("the first fifty of a kind are printed, the others counted when ten seconds
   ]);
 });
 
-test("kinds are told apart by event and text, whatever the address", () => {
+test("kinds are distinguished by event and text, not by address", () => {
   const { log, lines } = logged();
   for (let i = 0; i < 100; i++) {
     log.tlsFailed(i, "2001:db8::1", tls("http request"));
@@ -71,7 +71,7 @@ test("kinds are told apart by event and text, whatever the address", () => {
   assertStrictEquals(lines().length, 300);
 });
 
-test("lines that nobody can cause without end, and those of connections served, are all printed", () => {
+test("lines that a client cannot repeat without end, and those of served connections, are all printed", () => {
   const { log, lines } = logged({ verbosity: 3 });
   for (let i = 0; i < 100; i++) {
     log.status(i, 40, 0);
@@ -183,7 +183,7 @@ function reader() {
   return { state, output, ready: () => again() };
 }
 
-test("what a stopped reader does not take waits, within limits, and comes in order", () => {
+test("lines for a stopped reader wait, within limits, and arrive in order", () => {
   const { state, output, ready } = reader();
   state.room = 7;
   for (let i = 0; i < 30_000; i++) output.write(`line number ${i}\n`);
@@ -211,7 +211,7 @@ test("one long message is cut between lines", () => {
   assertStrictEquals(lines.at(-1), "3616 lost");
 });
 
-test("a reader that has gone costs the lines of that time, and they are counted once", () => {
+test("lines written without a reader are lost, and counted once", () => {
   const { state, output } = reader();
   output.write("1\n");
   state.failing = true;
@@ -234,7 +234,7 @@ test("the retry is by a timer, and the exit does not wait for a stopped reader",
   assertStrictEquals(state.text, "late\n");
 });
 
-test("what is given up is counted for whoever goes on", () => {
+test("lines given up are counted once, for the process that goes on", () => {
   const { state, output } = reader();
   state.room = 3;
   output.write("one\ntwo\nthree\n");

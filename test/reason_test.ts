@@ -276,7 +276,7 @@ test("whatever is thrown has a reason", () => {
   }
 });
 
-test("a client that has gone without a word is told from others, and a reset from a breach", () => {
+test("a client that left without sending is distinguished from others, and a reset from a breach", () => {
   const silent = ROWS.filter(([reason]) => sentNothing(reason)).map(([reason]) => reason);
   assertEquals(silent, [{ kind: "client gone", how: "closed", sent: 0 }]);
   assertStrictEquals(breakKind({ kind: "client gone", how: "reset" }), "reset");

@@ -47,7 +47,7 @@ test("pending connections, with the programs they may get, leave room for others
   assert(divide(NEEDS).pending > 500);
 });
 
-test("the wanted limit lowers nothing but the questions, and is no larger than it must be", () => {
+test("the wanted limit lowers only the number of questions, and is no larger than necessary", () => {
   for (const changed of [{}, { each: 1, questions: 16 }, { programs: 5000, each: 7 }]) {
     const needs = { ...NEEDS, ...changed };
     const enough = (limit: number): boolean => {
@@ -114,7 +114,7 @@ test("a question without a descriptor waits for one, in order of asking", () => 
   assertStrictEquals(sockets.waiting, 0);
 });
 
-test("a question that has taken a second gives way to one that waits, and only then", () => {
+test("after a second a question gives its descriptor to a waiting one, and not before", () => {
   const clock = new StoppedClock();
   const sockets = new QuestionSockets(2, clock);
   const ended: string[] = [];

@@ -90,7 +90,7 @@ test("the oldest whose ClientHello is incomplete goes first", async () => {
 });
 
 for (const [what, bytes] of [["one byte", 1], ["all but one byte", HELLO.length - 1]] as const) {
-  test(`${what} of a ClientHello earns nothing, read or unread`, async () => {
+  test(`${what} of a ClientHello does not protect a connection, read or unread`, async () => {
     const { come, gone } = stage({});
     come(HELLO.subarray(0, bytes));
     come().earlyBytes = HELLO.subarray(0, bytes);
@@ -107,7 +107,7 @@ test("a ClientHello that lies unread in the socket counts", async () => {
   assertEquals(await gone(), [`3: ${SILENT}`, `4: ${SILENT}`]);
 });
 
-test("one behind a PROXY header counts, and a part of the header does not", async () => {
+test("a ClientHello behind a PROXY header counts, and a part of the header does not", async () => {
   const { come, gone } = stage({});
   const header = fromLatin1("PROXY TCP4 192.0.2.9 192.0.2.1 1 2\r\n");
   for (const bytes of [concat([header, HELLO]), header.subarray(0, 20), header]) {
@@ -125,14 +125,14 @@ test("without a look into the socket, what comes in the same turn saves it", asy
   assertEquals(await gone(), [`2: ${SILENT}`]);
 });
 
-test("the one that has just come is spared, though it is the only silent one", async () => {
+test("the newest connection is not closed, even if it is the only silent one", async () => {
   const { come, gone } = stage({});
   for (const conn of [come(), come(), come()]) conn.enter("handshake");
   come();
   assertEquals(await gone(), [`1: ${TOOK}`]);
 });
 
-test("when all are complete the one that has been so longest goes", async () => {
+test("if all ClientHellos are complete, the one complete longest is closed", async () => {
   const { come, gone } = stage({});
   const all = [come(), come(), come()];
   for (const conn of all.toReversed()) conn.enter("handshake");
@@ -192,7 +192,7 @@ test("silent connections take no slot; none is accepted while handshakes have th
   assert(accepting(), "before the listener closes the queue is emptied");
 });
 
-test("with -n one counts as complete from its admission until its program runs", async () => {
+test("with -n a connection counts as complete from its admission until its program runs", async () => {
   const { come, gone, gate } = stage({ isHelloComplete: () => false });
   const first = come();
   first.enter("admission");
@@ -234,7 +234,7 @@ for (
     ["pending connections have all of their descriptors", { pendingRoom: 3 }],
   ] as const
 ) {
-  test(`while ${what} accepting pauses, and only who has been silent for a second goes`, async () => {
+  test(`while ${what} accepting pauses, and only clients silent for a second are closed`, async () => {
     const { come, gone, pass, accepting } = stage({ pending: 100, ...options });
     const first = come();
     first.enter("over");

@@ -156,7 +156,7 @@ test("a proxy that goes, resets or is given up leaves an error and no timer", as
   }
 });
 
-test("a client that goes without a word is told from one that is given up", async () => {
+test("a client that leaves without sending is distinguished from one that the server gives up", async () => {
   const silent: [(conn: Connection, socket: FakeSocket) => void, boolean][] = [
     [(_, socket) => socket.put(null), true],
     [(_, socket) => socket.lose(new Error("ECONNRESET")), true],

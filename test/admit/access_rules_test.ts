@@ -240,7 +240,7 @@ test("without names, what no rule for an address allows is denied at once", () =
   });
 });
 
-test("an address that is none is denied, with an error", () => {
+test("an invalid address is denied, with an error", () => {
   inEachForm({ "ip4/0.0.0.0_0": {}, "ip6/::_0": {} }, (make) => {
     for (const ip of ["", "localhost", "192.0.2", "fe80::1%1"]) {
       assert.match(line(make(true).evaluate({ ip })), /^unable to use access rules: ip: /);
@@ -319,7 +319,7 @@ test("names in env that are no variables are passed over, as in s6", () => {
   );
 });
 
-test("what is broken in a folder denies, and says where", () => {
+test("a broken entry of a folder denies, and the error names it", () => {
   const breaks: Readonly<Record<string, (rule: string) => void>> = {
     "/allow: a link": (rule) => symlinkSync("env", join(rule, "allow")),
     "/deny: a link": (rule) => symlinkSync("env", join(rule, "deny")),
@@ -376,7 +376,7 @@ test("what is broken in a folder denies, and says where", () => {
   }
 });
 
-test("a folder or file that is not there denies, and a folder is read anew for each client", () => {
+test("a missing folder or file denies, and a folder is read again for each client", () => {
   withPlace((place) => {
     const folder = join(place, "rules");
     for (const paths of [false, true]) {

@@ -135,7 +135,7 @@ test("an abort ends the wait at once", async () => {
   await server.close();
 });
 
-test("200 ident servers that say nothing are waited for at once", async () => {
+test("the server waits for 200 silent ident servers at the same time", async () => {
   const server = await identServer(() => {});
   const clock = new FastClock();
   const began = clock.now();

@@ -119,7 +119,7 @@ test("two rates on one connection count it once, and the tighter one decides", (
   }
 });
 
-test("a flood of addresses takes bounded memory and locks nobody out", () => {
+test("a flood of addresses takes bounded memory and refuses no other client", () => {
   const { clock, limiter, take } = setUp(40, 1000);
   const limits = { perAddress: 1, rate: { count: 1, seconds: 3600 } };
   for (let i = 0; i < 50_000; i++) {
@@ -150,7 +150,7 @@ test("what has ended is forgotten while others come", () => {
   assertStrictEquals(limiter.tracked, 1);
 });
 
-test("limits are read strictly: what is no number is an error, not no limit", () => {
+test("limits are read strictly: a text that is not a number is an error, not the absence of a limit", () => {
   assertStrictEquals(parseLimit("MAXCONIP", undefined), undefined);
   assertStrictEquals(parseLimit("MAXCONIP", ""), undefined);
   assertStrictEquals(parseLimit("MAXCONIP", "0"), 0);

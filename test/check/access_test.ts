@@ -67,7 +67,7 @@ test("a folder above that cannot be entered is named, also behind a link", () =>
   });
 });
 
-test("a file that is not there is said to be so, for whoever asks", () => {
+test("a missing file is reported as missing, for every user", () => {
   for (const who of [stranger, { ...owner, ourselves: true }]) {
     assertMatch(
       obstacle("/nonexistent/file", who, "read")?.text ?? "",

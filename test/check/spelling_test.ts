@@ -32,7 +32,7 @@ test("a name one letter off, in lower case, or another program's is recognized",
   for (const [wrong, meant] of rows) assertStrictEquals(spelling(wrong), meant, wrong);
 });
 
-test("right names and those that are none of ours are left alone", () => {
+test("correct names and names of other programs are not changed", () => {
   const names = ["CERTFILE", "CERTFILE:a.example", "CCAFILE", "CAFILE", "CADIR", "CCADIR", "ALPN"];
   const others = ["PATH", "HOME", "LANG", "PROFILE", "ENVFILE", "SSL_CERT_FILE", "PWD", "", "_"];
   for (const name of [...names, ...others]) assertStrictEquals(spelling(name), undefined, name);

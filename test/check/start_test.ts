@@ -103,7 +103,7 @@ test("what no client could ever be served with stops a start, with a remedy", ()
   });
 });
 
-test("what can be mended while the server runs, and what is doubtful, is a warning", () => {
+test("mistakes that can be corrected while the server runs, and doubtful settings, are warnings", () => {
   withFiles((at) => {
     const good = [...TAIL, at("good")];
     const rows: [string[], Record<string, string>, RegExp][] = [

@@ -67,7 +67,7 @@ for (const [client, bytes, expected] of REAL) {
   });
 }
 
-test("what follows the hello is no part of it", () => {
+test("bytes after the hello do not belong to it", () => {
   assertEquals(whole(concat([OPENSSL, Uint8Array.of(20, 3, 3, 0, 1, 1)])), whole(OPENSSL));
   const extra = concat([message(), Uint8Array.of(1, 2, 3)]);
   assertEquals(whole(records(extra)), message());

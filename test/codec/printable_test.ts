@@ -4,7 +4,7 @@ import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { printable, withoutControls } from "../../src/codec/printable.ts";
 
-test("what is no printable ASCII becomes a question mark", () => {
+test("a character that is not printable ASCII becomes a question mark", () => {
   assertStrictEquals(printable(" a~%\0\n\r\x1b\x7f\x9bé\u2028😀"), " a~%????????" + "??");
 });
 

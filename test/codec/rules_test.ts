@@ -57,7 +57,7 @@ test("without a host name none of the name keys is tried, with an empty one `=` 
   ]);
 });
 
-test("a peer that is no address, or has an endless name, is an error", () => {
+test("a peer with an invalid address or an endless name is an error", () => {
   const dots = ".".repeat(1025);
   for (
     const peer of [{ ip: "" }, { ip: "1.2.3" }, { ip: "::1", host: dots }, {
@@ -142,7 +142,7 @@ test("the matching key is named as tcprulescheck names it", () => {
   assertStrictEquals(ruleWords(undefined), "default");
 });
 
-test("a key tells what kind of rule it has, and nothing of it but that", () => {
+test("a key gives the kind of its rule and nothing else", () => {
   const rows: [key: string, kind: string][] = [
     ["", "any"],
     ["192.0.2.7", "address"],

@@ -19,7 +19,7 @@ test("close_notify of TLS 1.2 is known by its type", () => {
   assertStrictEquals(tail.endsWithAlert, true);
 });
 
-test("close_notify of TLS 1.3 is told from two bytes of data", () => {
+test("close_notify of TLS 1.3 is distinguished from two bytes of data", () => {
   for (const before of [0, 1, 2, 3, 16_384]) {
     const pieces = before === 0 ? [] : [data(before)];
     for (const last of [alert, data(2)]) {
@@ -88,7 +88,7 @@ test("an alert that is not encrypted is read, an encrypted one is not", () => {
   }
 });
 
-test("half an alert, a header alone and nothing are none", () => {
+test("half an alert, a header alone and no bytes are not an alert", () => {
   for (const bytes of [alert.subarray(0, 23), alert.subarray(0, 5), alert.subarray(0, 3), []]) {
     const tail = new RecordTail();
     tail.feed(Uint8Array.from(bytes));

@@ -65,7 +65,7 @@ test("what is found begins like a handshake record, however plaintext and pieces
   }
 });
 
-test("a ClientHello is told once", () => {
+test("a ClientHello is reported once", () => {
   const tap = new Tap();
   tap.fromClient(bytes(HELLO));
   assertStrictEquals(latin1(tap.hello()), HELLO);

@@ -160,7 +160,7 @@ test("what the system refuses exits 111 and leaves no tmp", () =>
     );
   }));
 
-test("input that breaks off is no rules file", () =>
+test("input that breaks off gives no rules file", () =>
   inFolder(async (cdb, tmp) => {
     async function* broken() {
       yield new TextEncoder().encode(":allow\n");

@@ -265,7 +265,7 @@ function listensOn(pid: number): string {
   return "nowhere";
 }
 
-claim("a DNS server that is not there leaves the question to the next one", async (t) => {
+claim("if a DNS server is missing, the next one is asked", async (t) => {
   const dns = await unbound(t, RECORDS);
   const server = await t.start({
     options: ["-vl0"],

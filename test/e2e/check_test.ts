@@ -1106,7 +1106,7 @@ claim("--log=json says the same, one object a line", async (t) => {
   assertStrictEquals(json.status, 1);
 }, { forms: BOTH });
 
-claim("-q leaves the exit code alone to tell", async (t) => {
+claim("with -q only the exit code reports the result", async (t) => {
   const plan = await sound(t);
   plan.options.push("-X");
   const { status, stdout, stderr } = await check(t, plan, "-q");

@@ -161,11 +161,15 @@ const TABLE: readonly Row[] = [
   ["cross-signed, the wrong way first", ["leaf1", "crossed", "sub1"], "SUCCESS", closes(NO_ISSUER)],
 ];
 
-claim("-m lets in who has a valid certificate, and starts nothing for all others", async (t) => {
-  const CAFILE = bundle(t, "trust.pem", "root", "edRoot", "rsaRoot", "weakRoot");
-  const server = await judge(t, "-smvHl0", { CAFILE });
-  await assertTable(t, server, TABLE);
-}, { forms: WITH_FFI, timeout: 120_000 });
+claim(
+  "-m admits clients with a valid certificate, and starts nothing for all others",
+  async (t) => {
+    const CAFILE = bundle(t, "trust.pem", "root", "edRoot", "rsaRoot", "weakRoot");
+    const server = await judge(t, "-smvHl0", { CAFILE });
+    await assertTable(t, server, TABLE);
+  },
+  { forms: WITH_FFI, timeout: 120_000 },
+);
 
 claim("-m trusts CAFILE alone, whatever CCAFILE names", async (t) => {
   const CAFILE = bundle(t, "trust.pem", "root", "rsaRoot");
@@ -262,7 +266,7 @@ claim("a certificate that was revoked just now is refused", async (t) => {
   }
 }, { forms: WITH_FFI });
 
-claim("-z also wants the client's name, where it has one", async (t) => {
+claim("-z also requires the client's name, if it has one", async (t) => {
   const CAFILE = bundle(t, "trust.pem", "root");
   const dns = await CountingDns.start((query) => ptrAnswer(query, VISITOR));
   try {

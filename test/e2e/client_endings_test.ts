@@ -11,7 +11,7 @@ const NO_NOTIFY =
 for (const version of ["-2", "-3"]) {
   const name = version === "-2" ? "TLS 1.2" : "TLS 1.3";
 
-  claim(`a FIN without close_notify is told with -V alone, ${name}`, async (t) => {
+  claim(`a FIN without close_notify is reported only with -V, ${name}`, async (t) => {
     const [loud, quiet] = [await t.start({ options: ["-V"] }), await t.start({ options: ["-v"] })];
     for (const ending of ["half", "fin"]) {
       for (const server of [loud, quiet]) {

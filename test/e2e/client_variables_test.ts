@@ -117,7 +117,7 @@ claim(
   { forms: WITH_FFI },
 );
 
-claim("the chain is told as the client sent it", async (t) => {
+claim("the chain is reported as the client sent it", async (t) => {
   const CAFILE = bundle(t, "trust.pem", "root");
   const server = await mirror(t, { CCAFILE: "/dev/null", CAFILE, VERIFYDEPTH: "5" });
   const key = at(maker.key("leaf2"));

@@ -174,7 +174,7 @@ asRoot("a worker without a free descriptor loses nothing but time", async (t) =>
   next.leave();
 });
 
-asRoot("pipes that a worker has no room for cost one connection and one line", async (t) => {
+asRoot("if a worker has no room for pipes, one connection fails, with one line", async (t) => {
   const server = await t.start({
     options: ["-H", "-R", "-l0", "--workers", "1"],
     program: GREET,

@@ -51,7 +51,7 @@ claim("host ::1 takes IPv6 of this machine alone", async (t) => {
   assert(await portIsFree(server.port, "127.0.0.1"));
 });
 
-claim("another loopback address is told apart", async (t) => {
+claim("another loopback address is distinguished", async (t) => {
   const server = await t.start({ host: "127.0.0.2", program: WHO });
   assertMatch(
     (await talk(t, server, "", ["-i", "127.0.0.2"])).text,

@@ -23,7 +23,7 @@ async function environment(
 const named = (env: Record<string, string>, pattern: RegExp): string[] =>
   Object.keys(env).filter((name) => pattern.test(name)).sort();
 
-claim("the SSL variables tell both ends; PROTO is TLS", async (t) => {
+claim("the SSL variables name both ends; PROTO is TLS", async (t) => {
   const server = await t.start({ program: ENV, options: ["-l", "mx.example"] });
   const env = await environment(t, server);
   assertStrictEquals(env["PROTO"], "TLS");

@@ -49,7 +49,7 @@ const ENVIRONMENTS: readonly Environment[] = [
   },
 ];
 
-claim("environment: what is not known is not there, whatever was inherited", async (t) => {
+claim("environment: unknown values are unset, even if they were inherited", async (t) => {
   for (const { what, options, host = "127.0.0.1", lines } of ENVIRONMENTS) {
     const server = await t.start({
       options: ["-HRl0", ...options],

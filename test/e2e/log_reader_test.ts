@@ -123,7 +123,7 @@ for (const [what, make] of Object.entries({ pipe, socket })) {
   );
 }
 
-claim("what a slow reader could not take at once comes later, in order", async (t) => {
+claim("lines for a slow reader arrive later, in order", async (t) => {
   const reader = await socket(t);
   const server = await t.start({ ...reader.start, options: ["-vHRl0"] });
   reader.stop();

@@ -141,7 +141,7 @@ split("a server whose only worker is killed counts on, on the same port", async 
   assertStrictEquals(server.lines(/ metrics at /).length, 1);
 });
 
-split("a worker that does not answer costs a second, and none of its counts", async (t) => {
+split("a silent worker delays a scrape by a second, and its last counts are kept", async (t) => {
   const server = await t.start({ options: [...THREE, "--metrics", ":0"] });
   const url = await where(server);
   const count = await spread(server);
@@ -166,7 +166,7 @@ split("a worker that does not answer costs a second, and none of its counts", as
   assertNotBack(before, after);
 });
 
-split("a server in one process knows of no workers", async (t) => {
+split("a server in one process has no metrics of workers", async (t) => {
   const server = await t.start({ options: ["-HRl0", "--workers", "0", "--metrics", ":0"] });
   const text = await curl(t, await where(server));
   assertEquals([...samples(text).keys()].filter((name) => name.includes("worker")), []);

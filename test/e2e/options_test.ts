@@ -57,7 +57,7 @@ claim("options cluster, values may be attached, the last one wins, -- ends them"
   await server.waitFor(/^sslserver: status: 1\/7\/0$/);
 });
 
-claim("-q says nothing, not even why it ends", async (t) => {
+claim("-q prints nothing, not even why the server ends", async (t) => {
   const outcome = await t.fails({ options: ["-q"], selfSigned: false });
   assertStrictEquals(outcome.status, 111);
   assertStrictEquals(outcome.stderr, "");

@@ -82,7 +82,7 @@ const WRONG: [Record<string, string>, number, RegExp, RegExp?][] = [
   [{ SSL_GID: "4294967295" }, 100, /\$SSL_GID needs a number .* not '4294967295'$/],
 ];
 
-split("a user or group that there is not: 111; a number that is none: 100", async (t) => {
+split("an unknown user or group: 111; an invalid number: 100", async (t) => {
   for (const [env, code, message, remedy] of WRONG) {
     const { status, stdout, stderr } = await t.fails({ options: ["--workers", "1"], env });
     assertStrictEquals(status, code, stderr);

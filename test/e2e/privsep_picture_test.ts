@@ -166,7 +166,7 @@ asRoot("a program holds 0, 1 and 2, and with -n the three of UCSPI-TLS", async (
   raw.destroy();
 });
 
-asRoot("a worker's environment and command line tell nothing", async (t) => {
+asRoot("a worker's environment and command line hold no secrets", async (t) => {
   const { monitor, worker, program, pair, client } = await scene(t);
   const environ = words(worker, "environ");
   for (const word of environ) {

@@ -110,31 +110,34 @@ asRoot("files written in place, in two halves with a pause", async (t) => {
 });
 
 for (const workers of [1, 2]) {
-  asRoot(`workers ${workers}: a broken renewal is said once, then a good one served`, async (t) => {
-    const live = locked(await selfSigned(t, "first"));
-    const next = await selfSigned(t, "second");
-    const { server, load } = await scene(t, live, workers);
-    await serves(t, server, "first");
-    fs.writeFileSync(`${live.certificate}.new`, "nonsense\n");
-    fs.renameSync(`${live.certificate}.new`, live.certificate);
-    const [line = ""] = await server.waitFor(/^sslserver: error: /);
-    assertMatch(
-      line,
-      /^sslserver: error: unable to use certificate \S+first\.pem: .*; the old certificate stays in use$/,
-    );
-    await load.served(100); // about two seconds, in which each worker checks the files more than once
-    assertStrictEquals(server.lines(/^sslserver: error: /).length, 1, server.log());
-    assertStrictEquals(await subject(t, server), "first");
-    renamed(live, next);
-    const took = await serves(t, server, "second");
-    assert(took < SOON, `${took} ms`);
-    // All workers serve it, not only the one asked above.
-    const names = await Promise.all(Array.from({ length: 10 }, () => subject(t, server)));
-    assertEquals(new Set(names), new Set(["second"]));
-    await nobodyFailed(load);
-    assertStrictEquals(server.lines(/^sslserver: error: /).length, 1, server.log());
-    assertStrictEquals(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
-  });
+  asRoot(
+    `workers ${workers}: a broken renewal is logged once, then a good one is served`,
+    async (t) => {
+      const live = locked(await selfSigned(t, "first"));
+      const next = await selfSigned(t, "second");
+      const { server, load } = await scene(t, live, workers);
+      await serves(t, server, "first");
+      fs.writeFileSync(`${live.certificate}.new`, "nonsense\n");
+      fs.renameSync(`${live.certificate}.new`, live.certificate);
+      const [line = ""] = await server.waitFor(/^sslserver: error: /);
+      assertMatch(
+        line,
+        /^sslserver: error: unable to use certificate \S+first\.pem: .*; the old certificate stays in use$/,
+      );
+      await load.served(100); // about two seconds, in which each worker checks the files more than once
+      assertStrictEquals(server.lines(/^sslserver: error: /).length, 1, server.log());
+      assertStrictEquals(await subject(t, server), "first");
+      renamed(live, next);
+      const took = await serves(t, server, "second");
+      assert(took < SOON, `${took} ms`);
+      // All workers serve it, not only the one asked above.
+      const names = await Promise.all(Array.from({ length: 10 }, () => subject(t, server)));
+      assertEquals(new Set(names), new Set(["second"]));
+      await nobodyFailed(load);
+      assertStrictEquals(server.lines(/^sslserver: error: /).length, 1, server.log());
+      assertStrictEquals(server.lines(/^sslserver: info: certificate renewed: /).length, 1);
+    },
+  );
 }
 
 asRoot(

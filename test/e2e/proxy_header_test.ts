@@ -242,7 +242,7 @@ claim("with -n a hello right behind the header is not lost", async (t) => {
   assertStrictEquals(await proxied(server, lineFor("192.0.2.7"), { say: "inside\n" }), "inside\n");
 }, { forms: WITH_FFI });
 
-claim("a list that is none is wrong usage", async (t) => {
+claim("an invalid list is wrong usage", async (t) => {
   for (const list of ["", "10.0.0.0/33", "10.0.0.0/8,", "proxy.example", "10.0.0"]) {
     const outcome = await t.fails({ options: [`--proxy-from=${list}`] });
     assertStrictEquals(outcome.status, 100, list);

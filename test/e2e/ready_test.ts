@@ -65,7 +65,7 @@ claim("-v says first where it listens, and as whom it serves", async (t) => {
   await server.waitFor(two);
 });
 
-claim("a program that is not there stops the start; what is doubtful is a warning", async (t) => {
+claim("a missing program stops the start; a doubtful setting is a warning", async (t) => {
   const { status, stdout, stderr } = await t.fails({ program: ["no-such-program-here"] });
   assertStrictEquals(status, 111);
   assertStrictEquals(stdout.length, 0);

@@ -74,7 +74,7 @@ claim(
   },
 );
 
-claim("it is another one each time, and no file is written", async (t) => {
+claim("the certificate is new at each start, and no file is written", async (t) => {
   const before = fs.readdirSync(t.dir).filter((name) => !name.startsWith("log-"));
   const [one, two] = [await t.start({ selfSigned: true }), await t.start({ selfSigned: true })];
   const [first, second] = [one, two].map((server) => /fingerprint (.*)/.exec(server.log())?.[1]);

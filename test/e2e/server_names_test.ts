@@ -215,19 +215,22 @@ claim("a named certificate that cannot be used stops the start", async (t) => {
   }
 });
 
-claim("a renewed named certificate is noticed, an expiring one is warned of", async (t) => {
-  const soon = await agedSelfSigned(t, "soon", 10);
-  const server = await start(t, forName("soon.example", soon));
-  await server.waitFor(/warning: certificate .*soon\.pem expires in 9 days/);
-  const old = fs.readFileSync(join(t.dir, "soon.pem"));
-  const renewed = await selfSigned(t, "renewed");
-  fs.renameSync(renewed.key, soon.key);
-  fs.renameSync(renewed.certificate, soon.certificate);
-  assertNotEquals(fs.readFileSync(soon.certificate), old);
-  server.signal("SIGHUP");
-  await server.waitFor(/info: certificate renewed: .*soon\.pem/);
-  assertStrictEquals((await ask(t, server, ...called("soon.example"))).subject, "renewed");
-});
+claim(
+  "a renewed certificate of a server name is noticed, an expiring one causes a warning",
+  async (t) => {
+    const soon = await agedSelfSigned(t, "soon", 10);
+    const server = await start(t, forName("soon.example", soon));
+    await server.waitFor(/warning: certificate .*soon\.pem expires in 9 days/);
+    const old = fs.readFileSync(join(t.dir, "soon.pem"));
+    const renewed = await selfSigned(t, "renewed");
+    fs.renameSync(renewed.key, soon.key);
+    fs.renameSync(renewed.certificate, soon.certificate);
+    assertNotEquals(fs.readFileSync(soon.certificate), old);
+    server.signal("SIGHUP");
+    await server.waitFor(/info: certificate renewed: .*soon\.pem/);
+    assertStrictEquals((await ask(t, server, ...called("soon.example"))).subject, "renewed");
+  },
+);
 
 claim("ALPN: the server's order decides, no overlap is no_application_protocol", async (t) => {
   const server = await start(t, { ALPN: "h2,http/1.1" });

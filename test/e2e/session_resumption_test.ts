@@ -72,7 +72,7 @@ claim("sessions are resumed, by ticket", async (t) => {
   );
 }, { forms: WITH_FFI });
 
-claim("a resumed session tells the same about the client", async (t) => {
+claim("a resumed session has the same facts about the client", async (t) => {
   const CAFILE = bundle(t, "trust.pem", "root");
   for (
     const [options, env] of [

@@ -43,7 +43,7 @@ test("local files: a change and a replacement show, size and kind are checked", 
   }
 });
 
-test("what is not a regular file is refused at once, by its kind", async () => {
+test("a file that is not regular is refused at once, and the error names its kind", async () => {
   const dir = mkdtempSync(join(tmpdir(), "files-"));
   const socket = createServer().listen(join(dir, "socket"));
   try {

@@ -102,7 +102,7 @@ for (const [way, calls] of WAYS) {
     });
   });
 
-  test(`what is no file is not read, and no pipe is waited for, ${way}`, () => {
+  test(`only a regular file is read, and opening a pipe does not block, ${way}`, () => {
     withFolder(calls, (path, hold) => {
       mkdirSync(join(path, "folder"));
       execFileSync("mkfifo", [join(path, "pipe")]);
@@ -118,7 +118,7 @@ for (const [way, calls] of WAYS) {
   });
 
   const skip = process.getuid?.() === 0 && "root may read everything";
-  test(`a file that may not be read is told from one that is not there, ${way}`, { skip }, () => {
+  test(`an unreadable file is distinguished from a missing one, ${way}`, { skip }, () => {
     withFolder(calls, (path, hold) => {
       writeFileSync(join(path, "a"), "");
       chmodSync(join(path, "a"), 0);

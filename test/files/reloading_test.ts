@@ -109,7 +109,7 @@ test("a first load that fails is the caller's", () => {
   assertThrows(() => new Bench(new Error("no such file")), Error, /^no such file$/);
 });
 
-test("a part that is broken at the start is no old one", () => {
+test("a part that is broken at the start does not count as an old value", () => {
   const bench = new Bench(part("a", "x"));
   assertStrictEquals(bench.one.upToDate, true);
   assertEquals(bench.one.problems, ["x"]);
@@ -139,7 +139,7 @@ test("a value with an end is made again then, although the files are the same", 
   assertEquals(bench.later(), ["b", "new b", 1]);
 });
 
-test("reload reads files that have not changed, and says again what is wrong", () => {
+test("reload also reads files that have not changed, and reports their problems again", () => {
   const bench = new Bench("a");
   bench.content = new Error("bad");
   for (let i = 0; i < 2; i++) {

@@ -185,7 +185,7 @@ test("of too many clients the oldest gives way", async () => {
   );
 });
 
-test("metrics that cannot be made are an answer too, and told", async () => {
+test("if metrics cannot be made, the answer is 503 and the error is logged", async () => {
   const told: unknown[] = [];
   await within(
     async (endpoint) => assertMatch(await ask(endpoint, GET), /^HTTP\/1\.1 503 /),
@@ -227,7 +227,7 @@ test("metrics that take their time are waited for, by clients that have ended th
   );
 });
 
-test("metrics that do not come are an answer too, but nobody is told of those cut off by the end", async () => {
+test("a failure to make metrics is answered with 503 and reported, but not after the end", async () => {
   const told: unknown[] = [];
   const options = { text: () => Promise.reject(new Error("no")), onError: told.push.bind(told) };
   await within(
@@ -280,7 +280,7 @@ test("a socket that listens already is taken over, and closed at the end", async
   }, { host: "127.0.0.1", port });
 });
 
-test("only an address gets a socket beforehand, and one that cannot be had is fatal", async () => {
+test("only an address gets a socket in advance, and a failure to bind it is fatal", async () => {
   const { libc } = await currentRuntime();
   assert(libc);
   assertStrictEquals(metricsSocket(libc, { path: join(dir, "no") }), undefined);
@@ -358,7 +358,7 @@ test("a socket that a dead server has left makes room", async () => {
   }, { path });
 });
 
-test("closing leaves the file of whoever has the path by now", async () => {
+test("closing does not remove a file that another process has put at the path", async () => {
   const path = join(dir, "taken");
   const first = await listenMetrics({ path }, { text: () => "", onError: fail });
   fs.renameSync(path, `${path}.moved`);

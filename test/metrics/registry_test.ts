@@ -48,7 +48,7 @@ test("what is not in a label's set counts as other and never becomes a label", (
   ]);
 });
 
-test("without an other, what is not in the set is not counted", () => {
+test("without the label other, a value outside the set is not counted", () => {
   const counter = new Counter(["outcome", ["ok"]]);
   counter.add("__proto__");
   assertEquals(counter.samples(), [{ labels: [["outcome", "ok"]], value: 0 }]);
@@ -80,7 +80,7 @@ test("a value at a bucket's end belongs to the bucket", () => {
   }
 });
 
-test("what is no number leaves a histogram as it was", () => {
+test("a value that is not a number does not change a histogram", () => {
   const histogram = new Histogram([1]);
   histogram.observe(NaN);
   assertEquals([[...histogram.counts], histogram.sum], [[0, 0], 0]);
@@ -169,7 +169,7 @@ test("what can be summed is numbers in a fixed order, with what each of them is"
   assertStrictEquals(registry.counts().at(-1), 4);
 });
 
-test("a registry shows the numbers it is given, and its own of what is not summed", () => {
+test("a registry shows the given totals, and its own value of a metric that is not summed", () => {
   const { registry } = mixed();
   const given = Float64Array.of(10, 20, 1, 2, 3, 4.5, 50, 60);
   assertStrictEquals(

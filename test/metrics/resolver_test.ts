@@ -32,7 +32,7 @@ const failing: Transport = {
   },
 };
 
-test("a question counts once, however many wait for its answer or are told from memory", async () => {
+test("a question counts once, with any number of callers or answers from the cache", async () => {
   const metrics = new ServerMetrics();
   const one = resolverFor("192.0.2.1", {
     transport: answering(RCODE.nxDomain),

@@ -21,7 +21,7 @@ async function bind(name: string): Promise<string> {
   return path;
 }
 
-test("only a socket is one", async () => {
+test("only a socket counts as a socket file", async () => {
   const file = join(dir, "file");
   fs.writeFileSync(file, "dear");
   fs.symlinkSync(await bind("target"), join(dir, "link"));
@@ -58,7 +58,7 @@ test("what has its place by now stays, be it a socket or a file", async () => {
   assertStrictEquals(fs.readFileSync(path, "utf8"), "dear");
 });
 
-test("a folder that is gone, or is no folder any more, hides it", async () => {
+test("a socket file in a removed or replaced folder counts as missing", async () => {
   fs.mkdirSync(join(dir, "folder"));
   const path = await bind("folder/socket");
   const file = SocketFile.at(path);

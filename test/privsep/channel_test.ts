@@ -169,7 +169,7 @@ test("a slow reader that catches up loses nothing", () =>
     assert(here.open);
   }));
 
-test("a frame that speaks of no descriptors takes none", () =>
+test("a frame without descriptors takes none", () =>
   tidy(async ({ libc, here, there }) => {
     here.send(said(7, 1), [pipeOf(libc, 7)]);
     assertEquals(there.descriptors(0), []);
@@ -218,7 +218,7 @@ test("a frame that is too long breaks the monitor's end before it has come", () 
     assertMatch(await within(broken, "breach") ?? "", /^privsep: length: 2147483647/);
   }));
 
-test("the end of the other side is told without a reason, and our own close is not told", () =>
+test("the end of the other side is reported without a reason, our own close is not reported", () =>
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     let told = false;
@@ -245,7 +245,7 @@ test("closing gives back what still waits to be sent", () =>
     here.send(said(1, 3), [1, 2, 3].map((n) => pipeOf(libc, n)));
   }));
 
-test("too many descriptors of our user under way is no fault of the other side's", async () => {
+test("too many descriptors in flight do not break the channel", async () => {
   const { libc } = await thisRuntime() as { libc: Libc };
   let refuse = 3;
   const sendDescriptors: Libc["sendDescriptors"] = (socket, bytes, fds) => {
@@ -261,7 +261,7 @@ test("too many descriptors of our user under way is no fault of the other side's
   }, { sendDescriptors });
 });
 
-test("a socket for descriptors that is gone breaks the channel, which is nobody's fault", () =>
+test("a closed socket for descriptors breaks the channel, without a breach", () =>
   tidy(async ({ libc, here, there }) => {
     const broken = brokenOf(here);
     const pass = libc.dup(there.pass);

@@ -68,7 +68,7 @@ for (
   });
 }
 
-test("numbers that are none, and root's, are wrong usage", () => {
+test("invalid numbers, and the id of root, are wrong usage", () => {
   for (
     const text of ["0", "00", "-1", "+1", "1.5", "1e3", "0x10", "4294967295", "9".repeat(11), "web"]
   ) {
@@ -83,7 +83,7 @@ test("numbers that are none, and root's, are wrong usage", () => {
   }
 });
 
-test("a line whose numbers are none never stands for root", () => {
+test("a line with invalid numbers never means root", () => {
   for (const name of ["empty", "half", "word", "hex", "minus", "large", "short"]) {
     const wrong = /^unable to find SSL_USER \w+: its line in \/etc\/passwd/;
     assertThrows(() => identity({ SSL_USER: name }), FatalError, wrong, name);
@@ -92,7 +92,7 @@ test("a line whose numbers are none never stands for root", () => {
   assertThrows(() => identity({ SSL_UID: "1", SSL_GROUP: "none" }), FatalError, wrong);
 });
 
-test("an unknown name is fatal, and the hint says how to do without", () => {
+test("an unknown name is fatal, and the hint names an alternative", () => {
   for (const name of ["nobody-here", "we", "webb", "web:x", "nis"]) {
     const error = assertThrows(() => identity({ SSL_USER: name }));
     assert(error instanceof FatalError && !(error instanceof UsageError));

@@ -82,7 +82,7 @@ test("a worker gets exactly the options that the command line gave, one by one a
   }
 });
 
-test("what the worker may do without is left out", () => {
+test("optional fields of INIT may be absent", () => {
   const { password: _, keyPair: __, ...init } = initOf(parsed());
   assertEquals(unpackInit(sent({ ...init, identity: {} })), { ...init, identity: {} });
 });

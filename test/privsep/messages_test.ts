@@ -172,7 +172,7 @@ test("a frame that comes byte by byte is not copied as a whole for each of them"
   assert(performance.now() - begun < 10_000); // copies would be 400 GB
 });
 
-test("what is kept of a chunk is no view of it", () => {
+test("the kept part of a chunk is a copy", () => {
   const frames = new Frames(FROM_WORKER.maxLength);
   const frame = FROM_WORKER.encode({ kind: "CANCEL", id: 77 });
   const chunk = concat([frame, frame.subarray(0, 9)]);
@@ -190,7 +190,7 @@ function withTexts(frame: RawFrame, ...texts: Uint8Array[]): RawFrame {
   return frame;
 }
 
-test("texts and numbers have caps, and are what they say", () => {
+test("texts and numbers have caps, and their lengths are checked", () => {
   const start = (): RawFrame => new RawFrame("START").id(1).u8(0).u8(0);
   const take = (): RawFrame => new RawFrame("TAKE").id(1).bytes(bytes(16));
   const check = (): RawFrame => new RawFrame("CHECK").id(1);
@@ -253,7 +253,7 @@ test("COUNTS and SCRAPE cannot announce more than there is, nor more than there 
   }
 });
 
-test("what the other side would refuse is not sent", () => {
+test("a message that the other side would refuse is not sent", () => {
   const start = SAMPLES["START"] as MessageOf<"START">;
   const take = SAMPLES["TAKE"] as MessageOf<"TAKE">;
   const withVariables = (entries: Iterable<readonly [string, string]>): WorkerMessage => ({

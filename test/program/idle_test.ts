@@ -41,7 +41,7 @@ function watched(idle: IdleTimer): Watched & { told: number[] } {
   return one;
 }
 
-test("a silent one is told after the limit, each at its own time", (t) => {
+test("each idle connection times out after the limit, at its own time", (t) => {
   const { idle, pass } = make(t);
   const first = watched(idle);
   pass(100);
@@ -52,7 +52,7 @@ test("a silent one is told after the limit, each at its own time", (t) => {
   assertEquals([first.told, second.told], [[200], [300]]);
 });
 
-test("those who fall silent one after the other are found together, at most 1 % late", (t) => {
+test("connections that become idle one after the other time out together, at most 1 % late", (t) => {
   const { idle, pass } = make(t);
   const all = Array.from({ length: 3 }, () => {
     const one = watched(idle);
@@ -63,7 +63,7 @@ test("those who fall silent one after the other are found together, at most 1 % 
   assertEquals(all.map(({ told }) => told), [[200], [202], [202]]);
 });
 
-test("one that is heard now and then is not told until it falls silent", (t) => {
+test("a connection with occasional traffic does not time out", (t) => {
   const { idle, pass } = make(t);
   const heard = watched(idle);
   const silent = watched(idle);
@@ -78,7 +78,7 @@ test("one that is heard now and then is not told until it falls silent", (t) => 
   assertStrictEquals(heard.told.length, 1);
 });
 
-test("one that has been heard after all is told again a limit later", (t) => {
+test("a connection with traffic after its timeout times out again a limit later", (t) => {
   const { idle, pass } = make(t);
   const times: number[] = [];
   const one: Watched = {
@@ -94,7 +94,7 @@ test("one that has been heard after all is told again a limit later", (t) => {
   assertEquals(times, [200, 400]);
 });
 
-test("one that is forgotten is not told, and a later one has its whole limit", (t) => {
+test("a removed connection does not time out, and a later one has its whole limit", (t) => {
   const { idle, pass } = make(t);
   const gone = watched(idle);
   pass(150);

@@ -72,7 +72,7 @@ test("the ten seconds count from when it has everything", () => {
   all.over();
 });
 
-test("a client that takes nothing has thirty seconds, whatever the idle limit is", () => {
+test("a client that reads nothing has thirty seconds, even with a longer idle limit", () => {
   const all = begin();
   const client = all.add(100_000);
   all.pass(29);
@@ -82,7 +82,7 @@ test("a client that takes nothing has thirty seconds, whatever the idle limit is
   all.over();
 });
 
-test("an idle limit below that holds", () => {
+test("a shorter idle limit applies to a client that reads nothing", () => {
   const all = begin(40, 2000);
   const [stalled, done] = [all.add(100_000), all.add(0)];
   all.pass(2);
@@ -140,7 +140,7 @@ test("too many: clients that have everything are closed first, the oldest first"
   all.over();
 });
 
-test("too many: a steady reader that came first outlives those that take nothing", () => {
+test("too many: a steady reader stays longer than clients that read nothing", () => {
   const all = begin();
   const reader = all.add(1_000_000);
   for (let count = 0; count < 3000; count++) {

@@ -71,7 +71,7 @@ function begin({ idleLimit = 3600, strict = false, awaitsAnswer = false } = {}) 
   };
 }
 
-test("a client that breaks TLS is told of, and gone; its program gets end of file", async () => {
+test("a client that breaks TLS is reported and closed; its program gets end of file", async () => {
   const one = begin();
   one.client.lose(new TlsError({ kind: "tls", fault: "malformed", text: "bad record mac" }));
   assertEquals(one.seen, ["breach: bad record mac", "gone"]);
@@ -83,7 +83,7 @@ test("a client that breaks TLS is told of, and gone; its program gets end of fil
   await one.over();
 });
 
-test("an end without close_notify is told of, and end of file for the program", async () => {
+test("an end without close_notify is reported, and is end of file for the program", async () => {
   const one = begin();
   one.client.cut();
   assertEquals(one.seen, ["cut"]);
@@ -137,7 +137,7 @@ test("an orderly close after the end of output does not take away what is unread
   await one.over();
 });
 
-test("a plain connection that is reset is no matter of TLS", async () => {
+test("a reset of a connection without TLS is not reported as a break of TLS", async () => {
   const one = begin();
   one.client.lose(new Error("connection reset by the peer"));
   assertEquals(one.seen, ["gone"]);

@@ -56,7 +56,7 @@ test("programs are counted from their start to their end", () => {
   assertStrictEquals(slots.running, 0);
 });
 
-test("changes are told", () => {
+test("a change calls the handler", () => {
   const slots = new Slots(1);
   const seen: boolean[] = [];
   slots.onChange(() => seen.push(slots.full));

@@ -35,7 +35,7 @@ test("output that the runtime has read and not told when y comes is waited for",
   assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
-test("y and Y are told apart, and Y asks for the environment", async () => {
+test("y and Y are distinguished, and Y asks for the environment", async () => {
   for (const letter of ["y", "Y", "Y\n"]) {
     const phase = begin();
     phase.control.put(letter);
@@ -318,7 +318,7 @@ test("a program that never stops writing after y does not keep TLS from beginnin
   assertStrictEquals(await phase.hello(), "");
 });
 
-test("a client that has gone is told to the program that asks, as a failed handshake", async () => {
+test("a program that asks for TLS after its client has gone gets a failed handshake", async () => {
   const phase = begin();
   await turn();
   phase.client.lose(new Error("reset"));

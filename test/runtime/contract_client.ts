@@ -251,7 +251,7 @@ export function clientContract(kit: Kit): void {
       });
     });
 
-    claim(`${version}: close_notify and a FIN without it are told apart`, async () => {
+    claim(`${version}: close_notify and a FIN without it are distinguished`, async () => {
       for (const cut of [false, true]) {
         await talk(async ({ client, server, between }) => {
           const ended = event(client, "end");

@@ -89,7 +89,7 @@ export function endingsContract(kit: Kit): void {
     broken(error, "reset", /^connection reset by the peer$/);
   });
 
-  claim("each owner that takes a closed stream is told why", async ({ stream, toServer }) => {
+  claim("each owner that takes a closed stream gets the reason", async ({ stream, toServer }) => {
     const first = event(stream, "close");
     stream.resume();
     toServer.write(FORGED);

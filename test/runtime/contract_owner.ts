@@ -127,7 +127,7 @@ export function ownerContract(kit: Kit): void {
       close();
     });
 
-    claim(`${name}: who destroys it is told nothing, nor is anybody later`, async (kit) => {
+    claim(`${name}: destroy() calls no handler, neither then nor later`, async (kit) => {
       const { socket, stream, close } = await open(kit);
       stream.take(former());
       stream.destroy();
@@ -139,7 +139,7 @@ export function ownerContract(kit: Kit): void {
     });
   }
 
-  claim("a reset that nobody was told of is told to the next owner", async (kit) => {
+  claim("a reset while there is no owner is reported to the next owner", async (kit) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     client.removeAllListeners("error").on("error", () => {});

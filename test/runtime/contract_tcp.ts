@@ -100,7 +100,7 @@ export function tcpContract(kit: Kit): void {
     );
   }
 
-  claim("what comes while nobody wants it stays in the system", async (kit) => {
+  claim("data without a reader stay in the system", async (kit) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     const socket = await server.next();

@@ -155,7 +155,7 @@ test("a program that cannot be executed leaves nothing behind", async () => {
   await until(() => openFiles() <= before, "all descriptors closed");
 });
 
-test("a reader of its own closed end gets EPIPE told", async () => {
+test("a write to a pipe whose reader has closed reports EPIPE", async () => {
   const { program, ends } = await start("exec 4<&-; echo closed; read end");
   assertStrictEquals(await line(program.output), "closed\n");
   const closed = event(ends.tlsInput, "close");

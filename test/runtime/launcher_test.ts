@@ -70,7 +70,7 @@ test("children that end after another process's child are reported, too", async 
   assertEquals(strangers, [1]);
 });
 
-test("orphans are reaped where that is wanted, and what the runtime waits for is not", async () => {
+test("orphans are reaped if asked for, and children of the runtime are not", async () => {
   const { one, launch, ended, strangers, signal } = launcher();
   strangers.push(1, 2);
   one.reapAll(); // reaps children that ended before

@@ -111,7 +111,7 @@ test("an IPv6 socket says whether IPv4 clients come in", async () => {
   assertEquals([both?.ip, both?.dualStack], ["::", true]);
 });
 
-test("what is meant for another process, or is nothing, is left alone", async () => {
+test("LISTEN_FDS for another process, or empty, is ignored", async () => {
   const envs: Record<string, string>[] = [
     { LISTEN_PID: "1", LISTEN_FDS: "1" },
     { LISTEN_FDS: "1" },
@@ -212,7 +212,7 @@ test("-I must name the interface of the socket that is inherited", () => {
   );
 });
 
-test("the supervisor hears when the server is ready, reads again and stops", async () => {
+test("the supervisor is notified when the server is ready, reloads and stops", async () => {
   const folder = mkdtempSync(join(tmpdir(), "handover-"));
   try {
     const path = join(folder, "notify");
@@ -229,7 +229,7 @@ test("the supervisor hears when the server is ready, reads again and stops", asy
   }
 });
 
-test("the supervisor hears it when its socket is out of the server's reach, too", async () => {
+test("the supervisor is notified even if its socket's path is out of reach", async () => {
   const folder = mkdtempSync(join(tmpdir(), "handover-"));
   try {
     const path = join(folder, "notify");

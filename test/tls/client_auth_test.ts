@@ -115,7 +115,7 @@ const TABLE: [option: ClientCertificate, env: Variables, expected: string][] = [
   ["valid", { CAFILE: authorities("twice.pem", root, root) }, `required 1 ${JUDGED}`],
 ];
 
-test("what is asked of clients, and what their certificates are worth", () => {
+test("what is required of client certificates, and how they are verified", () => {
   for (const [option, env, expected] of TABLE) {
     assertStrictEquals(outcome(asked(option, env)), expected, `${option} ${JSON.stringify(env)}`);
   }
@@ -211,7 +211,7 @@ test("VERIFYDEPTH counts intermediates; 1 unless set", () => {
   }
 });
 
-test("-z wants the client's name in the certificate, where it is known; -m does not", () => {
+test("-z requires the client's name in the certificate, if it is known; -m does not", () => {
   const chain = sentChain([leaf.der]);
   const [match, valid] = [asked("match", { CAFILE: ROOT }), asked("valid", { CAFILE: ROOT })];
   assertStrictEquals(match?.verify(chain, "leaf.example"), "SUCCESS");
@@ -281,7 +281,7 @@ test("a change inside a folder is noticed, of trusted ones and of named ones", (
   }
 });
 
-test("a broken renewal is said once, the old authorities stay, and the next good one is taken", () => {
+test("a broken renewal is logged once, the old authorities stay, and the next good one is used", () => {
   const path = authorities("fragile.pem", root);
   const CRLFILE = lists("fragile.crl", revoke(root, second));
   const { auths, said, later } = bench("valid", { CAFILE: path, CRLFILE });

@@ -114,7 +114,7 @@ test("what the peer chose is escaped: reason, server name, protocol, alternative
   assertStrictEquals(variables.get("SSL_CLIENT_SAN_EMAIL_0"), "a\\0Ab@c");
 });
 
-test("a value that is not known is not there", () => {
+test("an unknown value is unset", () => {
   const variables = tlsVariables({
     ...FACTS,
     cipher: { name: "UNKNOWN" },

@@ -90,7 +90,7 @@ test("dates count to the millisecond, both ends included", () => {
   assertStrictEquals(verdict([short], trust, { now: from - 1 }), "certificate is not yet valid");
 });
 
-test("dates and lists are judged anew each time, the cache notwithstanding", () => {
+test("dates and lists are checked each time, despite the cache", () => {
   const trust = trustOf(root);
   assertStrictEquals(verdict([leaf, sub], trust), "OK");
   const late = Date.UTC(2040, 0, 1);
@@ -99,7 +99,7 @@ test("dates and lists are judged anew each time, the cache notwithstanding", () 
   assertStrictEquals(verdict([leaf, sub], trust), "OK");
 });
 
-test("what one trust has accepted means nothing to another", () => {
+test("signatures accepted under one set of authorities do not count for another", () => {
   assertStrictEquals(verdict([leaf, sub], trustOf(root)), "OK");
   const namesake = certify({ name: "root", ca: true });
   assertStrictEquals(verdict([leaf, sub], trustOf(namesake)), "certificate signature failure");
@@ -125,7 +125,7 @@ test("-z: the name of the peer must be in the certificate", () => {
   }
 });
 
-test("a fault in the chain is told before a name that does not match", () => {
+test("a fault in the chain is reported before a name that does not match", () => {
   const reason = verdict([leaf, sub], trustOf(root), { hostName: "x.example", depth: 0 });
   assertStrictEquals(reason, "certificate chain too long");
 });
@@ -223,7 +223,7 @@ test("good signatures by keys of the client's own are counted as bad ones are", 
   assertStrictEquals(verdict([client, ...dead], trust, { depth: 20 }), TOO_MANY);
 });
 
-test("a long chain of good signatures is no waste", () => {
+test("a long chain of good signatures does not exceed the limit", () => {
   const chain = [root];
   for (let i = 0; i < 20; i++) {
     chain.unshift(certify({ name: `level ${i}`, by: chain[0] as Holder, ca: true }));

@@ -16,7 +16,7 @@ for (const [ip, name] of NAMES) {
   test(`the reverse name of ${ip} is ${name}`, () => assertStrictEquals(reverseName(ip), name));
 }
 
-test("a text that is no address has no reverse name and no bytes", () => {
+test("a text that is not an address has no reverse name and no bytes", () => {
   for (
     const text of [
       "",

@@ -190,7 +190,7 @@ test("a message in several records is read with the last of them", () => {
   }
 });
 
-test("what is no record ends its direction alone", () => {
+test("bytes that are not a record end only their direction", () => {
   const http = new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n");
   const rows: [Uint8Array, string][] = [
     [http, "474554202f"],

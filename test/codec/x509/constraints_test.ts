@@ -160,7 +160,7 @@ test("of several permitted subtrees one is enough, one excluded outweighs them",
   assertStrictEquals(of("b.y.example", [[DNS, "a.y.example"]]), IN);
 });
 
-test("the common name of an authority is no host", () => {
+test("the common name of an authority is not a host name", () => {
   const sub = holder([], onlyCn("y.example"));
   assertStrictEquals(constraintProblem(read(value([[DNS, "x.example"]])), sub, false), IN);
 });

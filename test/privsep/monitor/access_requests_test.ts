@@ -81,7 +81,7 @@ async function refused(puppet: Puppet, claim: Partial<MessageOf<"START">>): Prom
 
 const CLAIMS = [false, true]; // of `ruled`: the worker's word does not matter
 
-test("a program is what the rule of the claimed address says, and no other", async () => {
+test("a program gets the variables of the rule for the claimed address, and of no other", async () => {
   const execlineb = lookUp("execlineb");
   await withRules({}, async (made, puppet) => {
     for (const ruled of CLAIMS) {

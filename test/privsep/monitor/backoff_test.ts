@@ -13,7 +13,7 @@ test("a worker that dies at once is started again later and later, up to ten sec
   assertEquals(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
 });
 
-test("one that has served for half a second is replaced at once, and all begins anew", () => {
+test("a worker that served for half a second is replaced at once, and the delays start again", () => {
   const clock = { ms: 0 };
   const { began, delay } = backoff(() => clock.ms);
   for (let n = 0; n < 5; n++) delay();

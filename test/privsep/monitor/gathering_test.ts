@@ -70,7 +70,7 @@ test("a worker alone is answered at once", () => {
   assertEquals(a.sums, [1, 2, 3]);
 });
 
-test("one that does not answer is left out, but for what it has counted, and is counted itself", async () => {
+test("a silent worker is left out except for its last counts, and is counted as silent", async () => {
   const { gathering: g, workers: [a, b, c] } = gathering(3, 20);
   g.take(c, 0, counts(100, 0, 200));
   const answered = new Promise<void>((resolve) => a.told = resolve);
@@ -111,7 +111,7 @@ test("counters of workers that have ended stay, their states vanish", () => {
   assertEquals(a.sums, [112, 0.75, 3]);
 });
 
-test("one that ends while it is waited for is not waited for", () => {
+test("a worker that ends during a round is not waited for", () => {
   const { gathering: g, serving, workers: [a, b] } = gathering(2);
   g.take(b, 0, counts(10, 0.25, 20));
   g.scrape(a, 1, counts(1, 0.5, 2));
@@ -121,7 +121,7 @@ test("one that ends while it is waited for is not waited for", () => {
   assertEquals(a.totals[0]?.totals.ended, { signal: 0, breach: 0, exit: 1 });
 });
 
-test("when the one that asked ends, its successor may ask", () => {
+test("if the worker that asked ends, its successor may ask", () => {
   const { gathering: g, serving, workers: [a, b] } = gathering(2);
   g.scrape(a, 1, counts(1, 0.5, 2));
   serving.delete(a);

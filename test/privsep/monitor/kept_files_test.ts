@@ -50,7 +50,7 @@ async function serve(puppet: Puppet) {
   return { before, after };
 }
 
-test("what is broken when a worker dies is handed to its successor as it was, and then as it is", async () => {
+test("a file that is broken when a worker dies is handed to its successor in the last good version, then as it is", async () => {
   const folder = fs.mkdtempSync(join(tmpdir(), "kept-"));
   const [cert, key, ca] = ["cert", "key", "ca"].map((name) => join(folder, name)) as [
     string,
@@ -127,7 +127,7 @@ test("files that are too large are not kept, and neither is what cannot be opene
   fs.rmSync(folder, { recursive: true });
 });
 
-test("a worker reads what was kept as any file, until it is handed over anew", () => {
+test("a worker reads a kept file like any other, until the file is handed over again", () => {
   const files = new HandedFiles(libc);
   const path = "/nowhere/f";
   files.keep({ path, is: "file", stamp: "old" }, Uint8Array.of(1, 2));

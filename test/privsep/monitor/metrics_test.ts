@@ -125,7 +125,7 @@ test("only the worker with index 0 answers scrapers", () => {
   m.take(one, { kind: "COUNTS", id: 0, counts: NOTHING });
 });
 
-test("why workers had to be replaced is told in three words", () => {
+test("the reason for a replaced worker is one of three words", () => {
   const zero = new Fake(0);
   const m = metrics({ path: join(dir, "none") }, zero);
   const ends = ["signal", "signal", "breach", "exit", "exit", "exit"] as const;
@@ -134,7 +134,7 @@ test("why workers had to be replaced is told in three words", () => {
   assertEquals(totals(zero).ended, { signal: 2, breach: 1, exit: 3 });
 });
 
-test("after the end nothing that a worker still says matters", () => {
+test("messages after the end of a worker are ignored", () => {
   const zero = new Fake(0);
   const m = metrics({ path: join(dir, "none") }, zero);
   m.close();

@@ -77,7 +77,7 @@ test("no process is ended if none has a copy", async () => {
   await until(() => bindable(libc, number), "the port is free");
 });
 
-test("the one that keeps its copy is ended, and no other", async () => {
+test("a process that keeps its copy is ended, and no other", async () => {
   const { runtime, libc, port, number, copy } = await setUp();
   const [honest, liar] = [holder(runtime, undefined), holder(runtime, copy)];
   libc.close(copy);
@@ -91,7 +91,7 @@ test("the one that keeps its copy is ended, and no other", async () => {
   await gone(honest);
 });
 
-test("a supervisor's socket, which listens on, tells of a copy, too", async () => {
+test("a copy of a supervisor's socket, which still listens, is found too", async () => {
   const { runtime, libc, port, number, copy } = await setUp({ inherited: true });
   const supervisor = libc.dup(copy);
   const [honest, liar] = [holder(runtime, undefined), holder(runtime, copy)];
@@ -106,7 +106,7 @@ test("a supervisor's socket, which listens on, tells of a copy, too", async () =
   await gone(honest);
 });
 
-test("without leave to look at processes, all are suspected as long as the socket listens", async () => {
+test("without permission to inspect processes, all are ended while the socket listens", async () => {
   const { runtime, libc, port, number, copy } = await setUp({ has: () => undefined });
   const [honest, liar] = [holder(runtime, undefined), holder(runtime, copy)];
   libc.close(copy);

@@ -94,7 +94,7 @@ test("rules that cannot be read give no program", () => {
   assertThrows(() => programRules({ early: none, late }, peer("192.0.2.1")), Error, /r\.cdb: gone/);
 });
 
-test("what is no address is no peer", () => {
+test("a peer without a valid address is refused", () => {
   for (const ip of ["", "192.0.2", "192.0.2.1 ", "client.example", "fe80::1%1", "1".repeat(64)]) {
     assertThrows(() => programRules({ early: none, late: book(":allow") }, peer(ip)), Error, /^ip/);
   }

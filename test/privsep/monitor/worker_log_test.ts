@@ -37,7 +37,7 @@ test("a worker's last words come before its end, be they a whole line or not", a
   await close();
 });
 
-test("a worker that shuts its log down ends, and costs nobody else's lines", async () => {
+test("a worker that shuts its log down is ended, and no other line is lost", async () => {
   const { libc, puppets: [worker], lines, next, close } = await serving({
     timeouts: { start: 60_000, leave: 10_000, logClosed: 20 },
   });
@@ -79,7 +79,7 @@ test("a worker that floods the log is read at its rate; others and the monitor a
   await close();
 });
 
-test("nothing more is read while stderr takes nothing", async () => {
+test("a worker's log is not read while stderr is full", async () => {
   const runtime = await thisRuntime();
   const libc = runtime.libc as Libc;
   const [ours, theirs] = libc.socketpair("stream");

@@ -52,7 +52,7 @@ test("an interrupted call is made again; a close that was interrupted is not", (
   assertEquals(once.calls, [["close", 7]]);
 });
 
-test("a call that must return 0 and returns something else is no success", () => {
+test("a call that must return 0 fails if it returns something else", () => {
   const { raw } = recorder("linux", "x64", () => 4294967295);
   assertThrows(() => makeLibc(raw).setUid(1), Error, /neither 0 nor -1/);
 });

@@ -171,7 +171,7 @@ export function libcContract(libc: Libc): void {
     for (const { fd } of [accepted, again, second]) libc.close(fd);
   });
 
-  test("a listening socket that somebody else has spoiled is repaired", async () => {
+  test("a listening socket that another process has changed is repaired", async () => {
     const raw = await rawSyscall();
     const listener = libc.listenSocket(LOOPBACK);
     const { fd } = listener;
@@ -336,7 +336,7 @@ export function libcContract(libc: Libc): void {
     for (const fd of [a, b, into, from, to]) libc.close(fd);
   });
 
-  test("an opening of its own is non-blocking for nobody else", () => {
+  test("a separate opening does not make other descriptors non-blocking", () => {
     const [out, into] = libc.pipe();
     const own = libc.openToWrite(`/proc/self/fd/${into}`);
     assertEquals(flagsOf(own), { closeOnExec: true, nonBlocking: true });

@@ -50,7 +50,7 @@ test("a receiver that has gone is noticed by the write", async () => {
   libc.close(fd);
 });
 
-test("nobody at the other end is an error, and leaves no descriptor", () => {
+test("a socket without a listener is an error, and leaves no descriptor", () => {
   const before = libc.dup(0);
   libc.close(before);
   fails("ENOENT", () => libc.connectUnix("/nowhere/socket"));
@@ -61,7 +61,7 @@ test("nobody at the other end is an error, and leaves no descriptor", () => {
   assertStrictEquals(after, before);
 });
 
-test("the kind of a socket is told, and what is none is refused", () => {
+test("the kind of a socket is returned, and another file is refused", () => {
   const { fd } = libc.listenSocket({ ip: "127.0.0.1", port: 0, backlog: 1 });
   const [a, b] = libc.socketpair("stream");
   const [c, d] = libc.socketpair("dgram");
@@ -85,7 +85,7 @@ test("an IPv6 socket says whether IPv4 clients reach it", () => {
   }
 });
 
-test("what takes no bytes is found by writing none", () => {
+test("a descriptor that cannot be written is found by an empty write", () => {
   const [read, write] = libc.pipe();
   try {
     libc.checkWritable(write);
