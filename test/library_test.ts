@@ -1,10 +1,10 @@
 /** The library: what a handler may rely on, in the runtime that runs this file. */
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { type Handler, serve, type ServeOptions, type TlsServer } from "../mod.ts";

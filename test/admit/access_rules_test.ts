@@ -1,6 +1,7 @@
 /** s6's access rules: as a folder with libc and without, and as a cdb file that s6 makes of it. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import {
   mkdirSync,
   readFileSync,
@@ -10,7 +11,6 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { type AccessRules, makeAccessRules } from "../../src/admit/access_rules.ts";
 import { AccessFolder } from "../../src/admit/access_sources.ts";
@@ -187,7 +187,7 @@ function expected(tree: AccessTree, ip: string, host: string | undefined): strin
   return [`allow ${path}`, ...env, ...(rule.exec ? [`[${rule.exec}]`] : [])].join(" ");
 }
 
-assert.equal(CLIENTS.length, 40);
+assertStrictEquals(CLIENTS.length, 40);
 for (const [name, tree] of Object.entries(SETS)) {
   test(`verdict and environment of 40 clients, with the rules "${name}"`, () => {
     inEachForm(tree, (make, form) => {
@@ -195,7 +195,7 @@ for (const [name, tree] of Object.entries(SETS)) {
       for (const [ip, host] of CLIENTS) {
         const peer = { ip, ...(host === undefined ? {} : { host: host.toLowerCase() }) };
         const text = `${ip} ${host}, ${form}`;
-        assert.equal(line(rules.evaluate(peer)), expected(tree, ip, host), text);
+        assertStrictEquals(line(rules.evaluate(peer)), expected(tree, ip, host), text);
       }
     });
   });
@@ -223,7 +223,7 @@ test("some of these, written by hand", () => {
   for (const [set, ip, host, result] of rows) {
     inEachForm(SETS[set] ?? {}, (make, form) => {
       const peer = { ip, ...(host === undefined ? {} : { host }) };
-      assert.equal(line(make(true).evaluate(peer)), result, `${ip} ${form}`);
+      assertStrictEquals(line(make(true).evaluate(peer)), result, `${ip} ${form}`);
     });
   }
 });
@@ -231,19 +231,19 @@ test("some of these, written by hand", () => {
 test("without names, what no rule for an address allows is denied at once", () => {
   inEachForm(SETS["names"] ?? {}, (make, form) => {
     const peer = { ip: "203.0.113.9", host: "mail.example.org" };
-    assert.equal(line(make(true).byAddress(peer.ip)), "allow", form);
-    assert.equal(make(true).byAddress(peer.ip).rule, undefined);
-    assert.equal(line(make(false).byAddress(peer.ip)), "deny", form);
-    assert.equal(line(make(false).byHost(peer.host)), "deny", form);
-    assert.equal(line(make(false).evaluate(peer)), "deny", form);
-    assert.equal(line(make(true).byHost(undefined)), "deny", form);
+    assertStrictEquals(line(make(true).byAddress(peer.ip)), "allow", form);
+    assertStrictEquals(make(true).byAddress(peer.ip).rule, undefined);
+    assertStrictEquals(line(make(false).byAddress(peer.ip)), "deny", form);
+    assertStrictEquals(line(make(false).byHost(peer.host)), "deny", form);
+    assertStrictEquals(line(make(false).evaluate(peer)), "deny", form);
+    assertStrictEquals(line(make(true).byHost(undefined)), "deny", form);
   });
 });
 
 test("an invalid address is denied, with an error", () => {
   inEachForm({ "ip4/0.0.0.0_0": {}, "ip6/::_0": {} }, (make) => {
     for (const ip of ["", "localhost", "192.0.2", "fe80::1%1"]) {
-      assert.match(line(make(true).evaluate({ ip })), /^unable to use access rules: ip: /);
+      assertMatch(line(make(true).evaluate({ ip })), /^unable to use access rules: ip: /);
     }
   });
 });
@@ -251,10 +251,10 @@ test("an invalid address is denied, with an error", () => {
 test("a denial says what kind of rule it is of", () => {
   inEachForm(SETS["names"] ?? {}, (make) => {
     const kind = (ip: string, host: string): unknown => make(true).evaluate({ ip, host }).kind;
-    assert.equal(kind("192.0.2.66", "x"), "address");
-    assert.equal(kind("2001:db8::1", "x"), "network");
-    assert.equal(kind("203.0.113.9", "bad.example.org"), "host");
-    assert.equal(kind("203.0.113.9", "not a name"), "any");
+    assertStrictEquals(kind("192.0.2.66", "x"), "address");
+    assertStrictEquals(kind("2001:db8::1", "x"), "network");
+    assertStrictEquals(kind("203.0.113.9", "bad.example.org"), "host");
+    assertStrictEquals(kind("203.0.113.9", "not a name"), "any");
   });
 });
 
@@ -265,11 +265,14 @@ test("a command that cannot run denies with an error, and does so only to its cl
   withPlace((place) => {
     writeTree(place, SETS["networks"] ?? {});
     const rules = rulesOf({ accessDir: place }, { run });
-    assert.equal(
+    assertStrictEquals(
       line(rules.evaluate({ ip: "192.0.2.3" })),
       "unable to use access rules: exec of ip4/192.0.2.0_24: not installed",
     );
-    assert.equal(line(rules.evaluate({ ip: "192.0.2.1" })), "allow ip4/192.0.2.1_32 -GONE WHO=one");
+    assertStrictEquals(
+      line(rules.evaluate({ ip: "192.0.2.1" })),
+      "allow ip4/192.0.2.1_32 -GONE WHO=one",
+    );
   });
 });
 
@@ -279,8 +282,8 @@ test("a folder without allow and deny is passed over; allow wins over deny", () 
     mkdirSync(join(place, "ip4/10.1.0.0_16/env"), { recursive: true });
     writeFileSync(join(place, "ip4/10.0.0.1_32/allow"), "");
     const rules = rulesOf({ accessDir: place });
-    assert.equal(line(rules.evaluate({ ip: "10.1.0.1" })), "allow ip4/10.0.0.0_8 A=1");
-    assert.equal(line(rules.evaluate({ ip: "10.0.0.1" })), "allow ip4/10.0.0.1_32");
+    assertStrictEquals(line(rules.evaluate({ ip: "10.1.0.1" })), "allow ip4/10.0.0.0_8 A=1");
+    assertStrictEquals(line(rules.evaluate({ ip: "10.0.0.1" })), "allow ip4/10.0.0.1_32");
   });
 });
 
@@ -300,8 +303,11 @@ test("an allow that may not be read counts for nothing, a deny that may not be r
       };
       const rules = rulesOf({ accessDir: place }, { calls: { ...libc, openIn } });
       const verdict = (ip: string): string => line(rules.evaluate({ ip }));
-      assert.equal(verdict("10.1.0.1"), hidden === "allow" ? "deny" : "allow ip4/10.1.0.0_16");
-      assert.equal(verdict("10.2.0.1"), "deny ip4/10.2.0.0_16");
+      assertStrictEquals(
+        verdict("10.1.0.1"),
+        hidden === "allow" ? "deny" : "allow ip4/10.1.0.0_16",
+      );
+      assertStrictEquals(verdict("10.2.0.1"), "deny ip4/10.2.0.0_16");
     }
   });
 });
@@ -310,7 +316,7 @@ test("names in env that are no variables are passed over, as in s6", () => {
   inEachForm(
     { "ip4/0.0.0.0_0": { env: { ".hidden": "1", "A=B": "2", "a-b.c": "3" } } },
     (make, form) => {
-      assert.equal(
+      assertStrictEquals(
         line(make(true).evaluate({ ip: "192.0.2.1" })),
         "allow ip4/0.0.0.0_0 a-b.c=3",
         form,
@@ -365,12 +371,12 @@ test("a broken entry of a folder denies, and the error names it", () => {
         mkdirSync(join(rule, "env"), { recursive: true });
         damage(rule);
         const rules = rulesOf({ accessDir: place }, { paths });
-        assert.match(
+        assertMatch(
           line(rules.evaluate({ ip: "10.1.2.3" })),
           new RegExp(`^unable to use access rules: ${place}/ip4/10\.0\.0\.0_8${why}`),
         );
-        assert.equal(rules.evaluate({ ip: "10.1.2.3" }).allow, false, why);
-        assert.equal(rules.evaluate({ ip: "11.1.2.3" }).allow, true, why);
+        assertStrictEquals(rules.evaluate({ ip: "10.1.2.3" }).allow, false, why);
+        assertStrictEquals(rules.evaluate({ ip: "11.1.2.3" }).allow, true, why);
       });
     }
   }
@@ -382,16 +388,16 @@ test("a missing folder or file denies, and a folder is read again for each clien
     for (const paths of [false, true]) {
       const rules = rulesOf({ accessDir: folder }, { paths });
       const verdict = (): string => line(rules.evaluate({ ip: "10.1.2.3" }));
-      assert.match(verdict(), /^unable to use access rules: .*\/rules: no such file or directory$/);
+      assertMatch(verdict(), /^unable to use access rules: .*\/rules: no such file or directory$/);
       writeTree(folder, { "ip4/10.0.0.0_8": {} });
-      assert.equal(verdict(), "allow ip4/10.0.0.0_8");
+      assertStrictEquals(verdict(), "allow ip4/10.0.0.0_8");
       writeTree(folder, { "ip4/10.1.0.0_16": "deny" });
-      assert.equal(verdict(), "deny ip4/10.1.0.0_16");
+      assertStrictEquals(verdict(), "deny ip4/10.1.0.0_16");
       rmSync(folder, { recursive: true });
-      assert.match(verdict(), /no such file/);
+      assertMatch(verdict(), /no such file/);
     }
     const rules = rulesOf({ accessCdb: join(place, "none.cdb") });
-    assert.match(line(rules.evaluate({ ip: "10.1.2.3" })), /none\.cdb: no such file$/);
+    assertMatch(line(rules.evaluate({ ip: "10.1.2.3" })), /none\.cdb: no such file$/);
   });
 });
 
@@ -403,16 +409,16 @@ test("a cdb file is checked once a second, and at once after expire()", () => {
     const allowed = (): boolean => rules.evaluate({ ip: "10.1.2.3" }).allow;
     writeTree(folder, { "ip4/10.0.0.0_8": {} });
     compileTree(folder, cdb);
-    assert.equal(allowed(), true);
+    assertStrictEquals(allowed(), true);
     writeTree(folder, { "ip4/10.1.0.0_16": "deny" });
     compileTree(folder, cdb);
-    assert.equal(allowed(), true);
+    assertStrictEquals(allowed(), true);
     clock.ms += RECHECK;
-    assert.equal(allowed(), false);
+    assertStrictEquals(allowed(), false);
     rmSync(join(folder, "ip4/10.1.0.0_16"), { recursive: true });
     compileTree(folder, cdb);
     rules.expire();
-    assert.equal(allowed(), true);
+    assertStrictEquals(allowed(), true);
   });
 });
 
@@ -425,8 +431,8 @@ test("a cdb file cut at any length denies", () => {
     for (let size = length - 1; size >= 0; size -= size > 2048 ? 1 : 97) {
       truncateSync(cdb, size);
       const result = rulesOf({ accessCdb: cdb }).evaluate({ ip: "192.0.2.1" });
-      assert.equal(result.allow, false, String(size));
-      assert.match(result.error ?? "", /^unable to use access rules: .*rules\.cdb: cdb: /);
+      assertStrictEquals(result.allow, false, String(size));
+      assertMatch(result.error ?? "", /^unable to use access rules: .*rules\.cdb: cdb: /);
     }
   });
 });
@@ -449,7 +455,7 @@ test("a byte of a cdb file damaged in turn: no client gets more than before", ()
       // The value itself is not protected: D can become another kind, which is passed over. Then
       // the next rule counts, as in s6.
       const isValue = bytes[at] === "D".charCodeAt(0);
-      assert.equal(result.allow, isValue && damaged[at] !== "D".charCodeAt(0), String(at));
+      assertStrictEquals(result.allow, isValue && damaged[at] !== "D".charCodeAt(0), String(at));
     }
   });
 });
@@ -466,11 +472,11 @@ test("a value of another kind is passed over, and a malformed one denies", async
       writeFileSync(cdb, concat(writer.finish()));
       return line(rulesOf({ accessCdb: cdb }).evaluate({ ip: "10.1.2.3" }));
     };
-    assert.equal(verdict("X"), "allow ip4/0.0.0.0_0");
-    assert.equal(verdict("Deny"), "deny ip4/10.0.0.0_8");
+    assertStrictEquals(verdict("X"), "allow ip4/0.0.0.0_0");
+    assertStrictEquals(verdict("Deny"), "deny ip4/10.0.0.0_8");
     for (const value of ["", "A", "A\0\0\0", "A\0\x01x\0\0", "A\xff\xff", "A\0\0\0\0x"]) {
       const error = verdict(value);
-      assert.match(error, /rules\.cdb: ip4\/10\.0\.0\.0_8: s6 rules: /, JSON.stringify(value));
+      assertMatch(error, /rules\.cdb: ip4\/10\.0\.0\.0_8: s6 rules: /, JSON.stringify(value));
     }
   });
 });
@@ -494,10 +500,10 @@ test("a folder with many rules is searched as one with few", () => {
       return [line(rules.evaluate({ ip })), asked.length];
     };
     writeTree(place, { "ip4/10.0.0.0_8": {} });
-    assert.deepEqual(verdict("10.0.5.1"), ["allow ip4/10.0.0.0_8", 5]); // with allow, env and exec
+    assertEquals(verdict("10.0.5.1"), ["allow ip4/10.0.0.0_8", 5]); // with allow, env and exec
     writeTree(place, many);
-    assert.deepEqual(verdict("10.0.5.1"), ["deny ip4/10.0.5.0_24", 12]);
-    assert.equal(verdict("10.9.9.9")[0], "allow ip4/10.0.0.0_8");
+    assertEquals(verdict("10.0.5.1"), ["deny ip4/10.0.5.0_24", 12]);
+    assertStrictEquals(verdict("10.9.9.9")[0], "allow ip4/10.0.0.0_8");
   });
 });
 
@@ -521,11 +527,15 @@ test("a folder is closed after each look-up, whatever happens in it", () => {
     symlinkSync("/etc", join(place, "ip4/9.9.9.9_32"));
     const rules = rulesOf({ accessDir: place }, { calls });
     for (const [ip, host = "x"] of [...CLIENTS, ["9.9.9.9"] as const]) rules.evaluate({ ip, host });
-    assert.throws(() =>
-      new AccessFolder(place, calls).lookUp((find) => {
-        find({ folder: "ip4", name: "10.0.0.0_8", kind: "network" });
-        throw new Error("inside");
-      }), /inside/);
-    assert.equal(open, 0);
+    assertThrows(
+      () =>
+        new AccessFolder(place, calls).lookUp((find) => {
+          find({ folder: "ip4", name: "10.0.0.0_8", kind: "network" });
+          throw new Error("inside");
+        }),
+      Error,
+      /inside/,
+    );
+    assertStrictEquals(open, 0);
   });
 });

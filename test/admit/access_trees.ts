@@ -1,9 +1,9 @@
 /** Folders of s6's access rules for tests, and the same rules as a cdb file made by s6. */
 
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 
 /** A rule: `deny`, or what stands beside `allow`. */
 export type AccessTreeRule = "deny" | {

@@ -1,8 +1,8 @@
 /** What --check says of s6's access rules: each planted mistake, and nothing of sound rules. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { checkAccessRules } from "../../src/check/access_rules.ts";
@@ -20,7 +20,7 @@ const runtime = await currentRuntime();
 /** The findings about the rules, as `level: text`. */
 function found(...argv: string[]): string[] {
   const request = parseOptions([...argv, "-l0", "127.0.0.1", "0", "cat"], {});
-  assert.ok("serve" in request);
+  assert("serve" in request);
   const options = { ...request.serve, workers: 0 };
   const findings = new Findings();
   const actors: Actors = checkCommand(options, {}, runtime, "cli.ts", findings);
@@ -48,8 +48,8 @@ test("sound rules are counted, in a folder and in a cdb file", () => {
     const counts = (path: string): string[] => [
       `ok: access rules ${path}: 5 rules, 3 of them deny`,
     ];
-    assert.deepEqual(found("--access-dir", folder), counts(folder));
-    assert.deepEqual(found("--access-cdb", cdb), counts(cdb));
+    assertEquals(found("--access-dir", folder), counts(folder));
+    assertEquals(found("--access-cdb", cdb), counts(cdb));
   });
 });
 
@@ -124,7 +124,7 @@ for (const [name, [plant, finding]] of Object.entries(MISTAKES)) {
       writeTree(folder, SOUND);
       plant(folder);
       const all = found("--access-dir", folder).map((text) => text.replaceAll(folder, "@"));
-      assert.ok(all.some((text) => text.startsWith(finding)), all.join("\n"));
+      assert(all.some((text) => text.startsWith(finding)), all.join("\n"));
     });
   });
 }
@@ -136,7 +136,7 @@ test("exec without execlineb is found, and so are names that -H does not look up
     process.env["PATH"] = "/nowhere";
     try {
       const [one] = found("--access-dir", place).filter((text) => text.startsWith("error"));
-      assert.equal(
+      assertStrictEquals(
         one,
         `error: access rules ${place}: ip4/10.0.0.0_8: execlineb: not found in PATH ` +
           "(Debian: execline): nobody is allowed in by it",
@@ -144,7 +144,7 @@ test("exec without execlineb is found, and so are names that -H does not look up
     } finally {
       process.env["PATH"] = PATH;
     }
-    assert.ok(
+    assert(
       found("-H", "--access-dir", place).includes(
         `warning: access rules ${place}: -H: rules in reversedns do nothing`,
       ),
@@ -155,13 +155,13 @@ test("exec without execlineb is found, and so are names that -H does not look up
 test("a cdb file that is missing, damaged or has a malformed value is found", () => {
   withPlace((place) => {
     const [folder, cdb] = [join(place, "rules"), join(place, "rules.cdb")];
-    assert.deepEqual(found("--access-cdb", cdb), [
+    assertEquals(found("--access-cdb", cdb), [
       `error: access rules ${cdb}: no such file or directory: every connection is denied`,
     ]);
     writeTree(folder, SOUND);
     compileTree(folder, cdb);
     truncateSync(cdb, 2100);
-    assert.match(
+    assertMatch(
       found("--access-cdb", cdb).join(),
       /^error: .*: cdb: .*: every connection is denied$/,
     );
@@ -178,7 +178,7 @@ test("an allow that may not be read is found", () => {
       throw Object.assign(new Error("openat: permission denied (EACCES)"), { code: "EACCES" });
     };
     const request = parseOptions(["--access-dir", place, "127.0.0.1", "0", "cat"], {});
-    assert.ok("serve" in request);
+    assert("serve" in request);
     const options = { ...request.serve, workers: 0 };
     const findings = new Findings();
     const actors = checkCommand(options, {}, runtime, "cli.ts", new Findings());
@@ -188,7 +188,7 @@ test("an allow that may not be read is found", () => {
       new RuleTrials(actors, undefined, findings),
     );
     const texts = findings.list.map(({ text }) => text);
-    assert.ok(
+    assert(
       texts.includes(
         `access rules ${place}: ip4/127.0.0.0_8: allow cannot be read: nobody is allowed in by it`,
       ),

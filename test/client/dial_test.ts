@@ -1,6 +1,6 @@
 /** Which addresses are tried, in which order and for how long (-T). The runtime is a fake one. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { dial, type DialOptions } from "../../src/client/dial.ts";
 import { clientDefaults } from "../../src/config/client_options.ts";
@@ -62,22 +62,22 @@ async function dialled(
 /** Compares times to a tenth of a second. */
 function sameTries(tries: readonly Try[], expected: readonly [string, number][]): void {
   const rounded = tries.map(({ ip, seconds }) => [ip, Math.floor(seconds * 10) / 10]);
-  assert.deepEqual(rounded, expected);
+  assertEquals<unknown>(rounded, expected);
 }
 
 test("each of several addresses gets x seconds, then those that timed out get y", async () => {
   const timeout = { first: 0.1, further: 0.3 };
   const { tries, to } = await dialled({ "127.0.0.1": 1 }, { timeout });
   sameTries(tries, [["127.0.0.1", 0.1], ["::1", 0.1], ["127.0.0.1", NaN]]);
-  assert.equal(to, "127.0.0.1");
+  assertStrictEquals(to, "127.0.0.1");
 });
 
 test("the second round gets y, and does not try what was refused", async () => {
   const timeout = { first: 0.1, further: 0.2 };
   const { tries, error } = await dialled({ "127.0.0.1": "refuses" }, { timeout });
   sameTries(tries, [["127.0.0.1", NaN], ["::1", 0.1], ["::1", 0.2]]);
-  assert.equal(error?.code, 111);
-  assert.match(
+  assertStrictEquals(error?.code, 111);
+  assertMatch(
     `${error?.message}`,
     /^unable to connect to "localhost" port 25: 127\.0\.0\.1: refused; ::1: timed out$/,
   );
@@ -87,7 +87,7 @@ test("a single address gets x+y at once", async () => {
   const timeout = { first: 0.1, further: 0.2 };
   const { tries, error } = await dialled({}, { host: "192.0.2.1", timeout });
   sameTries(tries, [["192.0.2.1", 0.3]]);
-  assert.match(`${error?.message}`, /"192\.0\.2\.1" port 25: timed out$/);
+  assertMatch(`${error?.message}`, /"192\.0\.2\.1" port 25: timed out$/);
 });
 
 test("with x of 0 the first round is skipped, with y of 0 the second", async () => {
@@ -99,8 +99,8 @@ test("with x of 0 the first round is skipped, with y of 0 the second", async () 
 
 test("the first address that answers is used", async () => {
   const { tries, to } = await dialled({ "127.0.0.1": "refuses", "::1": "answers" }, {});
-  assert.deepEqual(tries.map(({ ip }) => ip), ["127.0.0.1", "::1"]);
-  assert.equal(to, "::1");
+  assertEquals(tries.map(({ ip }) => ip), ["127.0.0.1", "::1"]);
+  assertStrictEquals(to, "::1");
 });
 
 test("host, family, local end and interface become targets", async () => {
@@ -119,19 +119,22 @@ test("host, family, local end and interface become targets", async () => {
   for (const [options, expected] of rows) {
     const refuses = Object.fromEntries(expected.map(({ ip }) => [ip, "refuses" as const]));
     const { targets } = await dialled(refuses, options);
-    assert.deepEqual(targets, expected);
+    assertEquals(targets, expected);
   }
 });
 
 test("an address of the other family is an error", async () => {
   const { tries, error } = await dialled({}, { host: "192.0.2.1", family: 6 });
-  assert.deepEqual(tries, []);
-  assert.match(`${error?.message}`, /it has no IPv6 address$/);
+  assertEquals(tries, []);
+  assertMatch(`${error?.message}`, /it has no IPv6 address$/);
 });
 
 test("a signal ends the dialling with its reason", async () => {
   const controller = new AbortController();
   const why = new Error("given up");
   setTimeout(() => controller.abort(why), 20);
-  await assert.rejects(dialled({}, {}, controller.signal), why);
+  assertStrictEquals(
+    (await assertRejects(() => dialled({}, {}, controller.signal), Error)).message,
+    why.message,
+  );
 });

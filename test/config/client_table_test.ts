@@ -1,6 +1,6 @@
 /** The command line of sslclient. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { clientDefaults, type ClientOptions } from "../../src/config/client_options.ts";
 import { parseClient } from "../../src/config/client_table.ts";
@@ -10,9 +10,9 @@ const OPERANDS = ["mail.example", "465", "prog", "-x", "arg"];
 
 function parsed(...options: string[]): Partial<ClientOptions> {
   const result = parseClient([...options, ...OPERANDS], {});
-  assert.ok("connect" in result);
+  assert("connect" in result);
   const { host, port, command, ...rest } = result.connect;
-  assert.deepEqual([host, port, ...command], OPERANDS);
+  assertEquals([host, port, ...command], OPERANDS);
   const before = clientDefaults() as unknown as Record<string, unknown>;
   return Object.fromEntries(
     Object.entries(rest).filter(([name, value]) =>
@@ -47,7 +47,7 @@ test("each option sets its field, and the last of several wins", () => {
     ["-esES", {}],
   ];
   for (const [line, expected] of rows) {
-    assert.deepEqual(parsed(...line.split(" ").filter((word) => word !== "")), expected, line);
+    assertEquals(parsed(...line.split(" ").filter((word) => word !== "")), expected, line);
   }
 });
 
@@ -67,16 +67,12 @@ test("wrong usage is an error that names the option", () => {
     [["-m", ...OPERANDS], /unknown option -m/],
   ];
   for (const [argv, message] of rows) {
-    assert.throws(() => parseClient(argv, {}), (error) => {
-      assert.ok(error instanceof UsageError, String(error));
-      assert.match(error.message, message);
-      return true;
-    });
+    assertThrows(() => parseClient(argv, {}), UsageError, message);
   }
 });
 
 test("--help, --version and --man print", () => {
-  assert.deepEqual(parseClient(["--help"], {}), { print: "help" });
-  assert.deepEqual(parseClient(["--version"], {}), { print: "version" });
-  assert.deepEqual(parseClient(["--man"], {}), { print: "manual", page: "sslclient" });
+  assertEquals(parseClient(["--help"], {}), { print: "help" });
+  assertEquals(parseClient(["--version"], {}), { print: "version" });
+  assertEquals(parseClient(["--man"], {}), { print: "manual", page: "sslclient" });
 });

@@ -1,6 +1,6 @@
 /** --echo: what clients get, and that limits, metrics, log and drain are as for programs. */
 
-import assert from "node:assert/strict";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
 import { ALONE, claim, settled } from "./harness.ts";
 import { curl, samples, where } from "./metrics.ts";
@@ -15,25 +15,25 @@ claim(
     const url = await where(server);
     const bytes = new Uint8Array(3_000_000).map((_, i) => (i * 7) ^ (i >> 8));
     const { bytes: back, end } = await talk(t, server, bytes);
-    assert.deepEqual([back.length, end], [bytes.length, "close_notify"]);
-    assert.ok(back.every((byte, i) => byte === bytes[i]));
+    assertEquals([back.length, end], [bytes.length, "close_notify"]);
+    assert(back.every((byte, i) => byte === bytes[i]));
 
     // Two clients take all slots; a third waits until one of them has gone.
     const held = [1, 2].map((i) => talk(t, server, `held ${i}\n`, ["-w", "2000"]));
     const running = async () => samples(await curl(t, url)).get("handlers_running");
-    assert.equal(await settled(running, (n) => n === 2), 2);
+    assertStrictEquals(await settled(running, (n) => n === 2), 2);
     const third = await talk(t, server, "third\n");
-    assert.equal(third.text, "third\n");
-    assert.deepEqual((await Promise.all(held)).map(({ text }) => text), ["held 1\n", "held 2\n"]);
+    assertStrictEquals(third.text, "third\n");
+    assertEquals((await Promise.all(held)).map(({ text }) => text), ["held 1\n", "held 2\n"]);
     await server.waitFor(/^sslserver: ended by [0-9]+ status 0/, 4);
     const counts = samples(await curl(t, url));
-    assert.equal(counts.get("programs_running"), 0);
-    assert.equal(counts.get('programs_total{result="ok"}'), 4);
+    assertStrictEquals(counts.get("programs_running"), 0);
+    assertStrictEquals(counts.get('programs_total{result="ok"}'), 4);
     const most = server.lines(/^sslserver: status: /).map((line) =>
       Number(/ ([0-9]+)\//.exec(line)?.[1])
     );
-    assert.ok(most.every((n) => n <= 2) && most.includes(2), most.join());
-    assert.deepEqual(server.children(), []);
+    assert(most.every((n) => n <= 2) && most.includes(2), most.join());
+    assertEquals(server.children(), []);
   },
 );
 
@@ -42,7 +42,7 @@ claim("--echo: SIGTERM frees the port, and a connection goes on", async (t) => {
   const long = talk(t, server, "still here\n", ["-w", "1500"]);
   await server.waitFor(/^sslserver: ok /);
   server.child.kill("SIGTERM");
-  assert.equal((await long).text, "still here\n");
+  assertStrictEquals((await long).text, "still here\n");
 });
 
 claim("--echo takes no program, and -n is refused", async (t) => {
@@ -53,7 +53,7 @@ claim("--echo takes no program, and -n is refused", async (t) => {
     ] as const
   ) {
     const { status, stderr } = await t.fails({ options: [...ALONE, ...options], program });
-    assert.equal(status, 100);
-    assert.match(stderr, message);
+    assertStrictEquals(status, 100);
+    assertMatch(stderr, message);
   }
 }, { together: true });

@@ -1,11 +1,11 @@
 /** `sslclient` as a user runs it: against our own server, openssl s_server, haproxy, stunnel, and a
  *  server in Python that ends connections in unusual ways. */
 
-import assert from "node:assert/strict";
+import { assert, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { freePort } from "../free_port.ts";
 import { type Chain, chain, concatenated, openssl, type Pair, selfSigned } from "./certificates.ts";
 import { claim, formCommand, type Outcome, settled, type Trial, WITH_FFI } from "./harness.ts";
@@ -42,7 +42,7 @@ async function listening(
       new RegExp(`:${hex} [0-9A-F]+:0000 0A`).test(fs.readFileSync(`/proc/net/${file}`, "latin1"))
     );
   const ready = await settled(listens, (yes) => yes || child.exitCode !== null, 10_000);
-  assert.ok(ready, `${command} does not listen: ${said}`);
+  assert(ready, `${command} does not listen: ${said}`);
   return child;
 }
 
@@ -64,28 +64,28 @@ claim(
     const script = `echo question >&7; read answer <&6; echo "$answer"; cat; ls /proc/$$/fd | xargs
     env | grep -E '^(PROTO|SSL|TCP)' | grep -v CERT= | sort; exit 7`;
     const { status, stdout, stderr } = await client(t, args, script, { input: "input\n" });
-    assert.equal(status, 7, stderr);
+    assertStrictEquals(status, 7, stderr);
     const [answer, input, descriptors, ...lines] = text(stdout).trim().split("\n");
     const env = Object.fromEntries(
       lines.map((line) => [line.replace(/=.*/, ""), line.replace(/^[^=]*=/, "")]),
     );
-    assert.equal(answer, `question for localhost from ${env.SSLLOCALPORT}`);
-    assert.equal(input, "input");
-    assert.equal(descriptors, "0 1 2 6 7");
+    assertStrictEquals(answer, `question for localhost from ${env.SSLLOCALPORT}`);
+    assertStrictEquals(input, "input");
+    assertStrictEquals(descriptors, "0 1 2 6 7");
     const own = { IP: "127.0.0.1", PORT: env.SSLLOCALPORT, HOST: "localhost" };
     const theirs = { IP: "127.0.0.1", PORT: String(server.port), HOST: "localhost" };
     for (const [end, facts] of [["LOCAL", own], ["REMOTE", theirs]] as const) {
       for (const [name, value] of Object.entries(facts)) {
-        assert.equal(env[`SSL${end}${name}`], value, `SSL${end}${name}`);
-        assert.equal(env[`TCP${end}${name}`], value, `TCP${end}${name}`);
+        assertStrictEquals(env[`SSL${end}${name}`], value, `SSL${end}${name}`);
+        assertStrictEquals(env[`TCP${end}${name}`], value, `TCP${end}${name}`);
       }
     }
-    assert.equal(env.PROTO, "TCP");
-    assert.equal(env.SSL_PROTOCOL, "TLSv1.3");
-    assert.equal(env.SSL_SERVER_S_DN, "/CN=leaf");
-    assert.equal(env.SSL_TLS_SNI, "localhost");
-    assert.equal(env.SSL_CLIENT_VERIFY, "NONE");
-    assert.match(
+    assertStrictEquals(env.PROTO, "TCP");
+    assertStrictEquals(env.SSL_PROTOCOL, "TLSv1.3");
+    assertStrictEquals(env.SSL_SERVER_S_DN, "/CN=leaf");
+    assertStrictEquals(env.SSL_TLS_SNI, "localhost");
+    assertStrictEquals(env.SSL_CLIENT_VERIFY, "NONE");
+    assertMatch(
       stderr,
       /^sslclient: connected to 127\.0\.0\.1 port \d+\nsslclient: tls connect TLSv1\.3:TLS_[A-Z0-9_]+\n$/,
     );
@@ -96,13 +96,13 @@ claim(
 claim("a signal that ends the program is in the exit code, and SIGTERM is passed on", async (t) => {
   const server = await t.start({ program: ["cat"] });
   const args = ["-X", "-N", "127.0.0.1", String(server.port)];
-  assert.equal((await client(t, args, "kill -KILL $$")).status, 128 + 9);
+  assertStrictEquals((await client(t, args, "kill -KILL $$")).status, 128 + 9);
   for (const [name, code] of [["TERM", 3], ["INT", 4], ["HUP", 5]] as const) {
     const script = `trap 'echo told; exit ${code}' ${name}; kill -${name} $PPID
       while :; do sleep 0.1; done`;
     const { status, stdout, stderr } = await client(t, args, script);
-    assert.equal(text(stdout), "told\n", `${name}: ${stderr}`);
-    assert.equal(status, code);
+    assertStrictEquals(text(stdout), "told\n", `${name}: ${stderr}`);
+    assertStrictEquals(status, code);
   }
 }, { forms: WITH_FFI, together: true });
 
@@ -119,14 +119,14 @@ claim("wrong usage exits with 100, no connection and no program with 111", async
   if (t.onDeno) rows.push([["-X", "-z", "HIGH", "0", port], 100, /rustls/]);
   for (const [args, code, message] of rows) {
     const { status, stderr, stdout } = await client(t, args, "echo started");
-    assert.equal(status, code, `${args.join(" ")}: ${stderr}`);
-    assert.match(stderr, message);
-    assert.equal(text(stdout), "");
+    assertStrictEquals(status, code, `${args.join(" ")}: ${stderr}`);
+    assertMatch(stderr, message);
+    assertStrictEquals(text(stdout), "");
   }
   const command = [...formCommand(t.form, "sh"), "--as", "sslclient", "-X", "-N", "0", port];
   const { status, stderr } = await t.run(command[0] ?? "", [...command.slice(1), "./nosuch"]);
-  assert.equal(status, 111);
-  assert.match(stderr, /unable to run \.\/nosuch/);
+  assertStrictEquals(status, 111);
+  assertMatch(stderr, /unable to run \.\/nosuch/);
 }, { forms: WITH_FFI, together: true });
 
 claim("without FFI a program is refused with the remedy", async (t) => {
@@ -136,8 +136,8 @@ claim("without FFI a program is refused with the remedy", async (t) => {
     ["-X", "-N", "0", String(server.port)],
     "echo started",
   );
-  assert.equal(status, 100);
-  assert.match(stderr, /descriptors 6 and 7: Deno without FFI cannot\n.*--allow-ffi/);
+  assertStrictEquals(status, 100);
+  assertMatch(stderr, /descriptors 6 and 7: Deno without FFI cannot\n.*--allow-ffi/);
 }, { forms: ["deno-noffi"] });
 
 claim("a server that is refused starts no program, and the error says why", async (t) => {
@@ -153,9 +153,9 @@ claim("a server that is refused starts no program, and the error says why", asyn
   ];
   for (const [args, message] of rows) {
     const { status, stdout, stderr } = await client(t, args, "echo started");
-    assert.equal(text(stdout), message ? "" : "started\n", `${args.join(" ")}: ${stderr}`);
-    assert.equal(status, message ? 111 : 0);
-    assert.match(stderr, message ?? /^$/);
+    assertStrictEquals(text(stdout), message ? "" : "started\n", `${args.join(" ")}: ${stderr}`);
+    assertStrictEquals(status, message ? 111 : 0);
+    assertMatch(stderr, message ?? /^$/);
   }
 }, { forms: WITH_FFI, together: true });
 
@@ -189,16 +189,16 @@ claim("openssl s_server: both versions, RSA and EC, client certificates", async 
       const env = { TLS_MAX_VERSION: version };
       const about = `${type} ${version}`;
       const one = await client(t, [...trusting, "-v", "localhost", String(port)], ASK, { env });
-      assert.equal(text(one.stdout), "noitseuq\n", `${about}: ${one.stderr}`);
-      assert.match(one.stderr, new RegExp(`tls connect ${version}:`));
+      assertStrictEquals(text(one.stdout), "noitseuq\n", `${about}: ${one.stderr}`);
+      assertMatch(one.stderr, new RegExp(`tls connect ${version}:`));
       const own = ["-c", chained, "-k", locked, "-3"];
       const certified = [...trusting, ...own, "localhost", String(strict)];
       const prelude = `exec 3<${password}`;
       const two = await client(t, certified, ASK, { env, prelude });
-      assert.equal(text(two.stdout), "noitseuq\n", `${about}, certificate: ${two.stderr}`);
+      assertStrictEquals(text(two.stdout), "noitseuq\n", `${about}, certificate: ${two.stderr}`);
       const without = await client(t, [...trusting, "localhost", String(strict)], ASK, { env });
-      assert.equal(text(without.stdout), "", about);
-      assert.match(without.stderr, /alert from the server|connection (?:lost|closed|reset)/);
+      assertStrictEquals(text(without.stdout), "", about);
+      assertMatch(without.stderr, /alert from the server|connection (?:lost|closed|reset)/);
     }
   }
 }, { forms: WITH_FFI, together: true, timeout: 120_000 });
@@ -234,7 +234,7 @@ claim("haproxy and stunnel: a question, half-close and the answer", async (t) =>
       const script = "head -c 1000000 /dev/zero >&7; exec 7>&-; wc -c <&6";
       const trusting = ["-a", pair.certificate, "localhost", String(port)];
       const { stdout, stderr } = await client(t, trusting, script);
-      assert.equal(text(stdout).trim(), "1000000", `${port}: ${stderr}`);
+      assertStrictEquals(text(stdout).trim(), "1000000", `${port}: ${stderr}`);
     }
   } finally {
     echo.close();
@@ -298,9 +298,9 @@ claim(
       const port = await ending(t, way, pair);
       const args = ["-X", "-N", ...options, "127.0.0.1", port];
       const { status, stdout, stderr } = await client(t, args, after ? half : ask);
-      assert.match(text(stdout), output, `${how}: ${stderr}`);
-      assert.match(stderr, message, how);
-      if (code !== undefined) assert.equal(status, code, how);
+      assertMatch(text(stdout), output, `${how}: ${stderr}`);
+      assertMatch(stderr, message, how);
+      if (code !== undefined) assertStrictEquals(status, code, how);
     }));
   },
   { forms: WITH_FFI, together: true },
@@ -316,9 +316,9 @@ claim("an address that does not answer is given up after -T", async (t) => {
   );
   const begun = performance.now();
   const { status, stderr } = await client(t, ["-T", "1+0", "127.0.0.1", port], "echo started");
-  assert.equal(status, 111);
-  assert.match(stderr, /unable to connect to "127\.0\.0\.1" port \d+: timed out/);
-  assert.ok(performance.now() - begun < 5000);
+  assertStrictEquals(status, 111);
+  assertMatch(stderr, /unable to connect to "127\.0\.0\.1" port \d+: timed out/);
+  assert(performance.now() - begun < 5000);
 }, { forms: WITH_FFI, together: true });
 
 claim("much data in both directions arrive whole, in little memory", async (t) => {
@@ -335,9 +335,9 @@ claim("much data in both directions arrive whole, in little memory", async (t) =
   const [down, peak] = text(stdout).trim().split("\n");
   const hash = async (pass: string): Promise<string> =>
     text((await t.run("sh", ["-c", `(${make(pass)}) | sha256sum`])).stdout).trim();
-  assert.equal(down, await hash("down"), stderr);
-  assert.ok(await settled(() => server.children().length === 0, (yes) => yes, 10_000));
-  assert.equal(fs.readFileSync(join(t.dir, "up"), "utf8").trim(), await hash("up"));
+  assertStrictEquals(down, await hash("down"), stderr);
+  assert(await settled(() => server.children().length === 0, (yes) => yes, 10_000));
+  assertStrictEquals(fs.readFileSync(join(t.dir, "up"), "utf8").trim(), await hash("up"));
   const limit = t.onDeno ? 250_000 : 150_000;
-  assert.ok(parseInt(peak ?? "") < limit, `${peak} at most`);
+  assert(parseInt(peak ?? "") < limit, `${peak} at most`);
 }, { forms: WITH_FFI });

@@ -1,6 +1,7 @@
 /** Folders whose files are opened beneath them, with libc and without. */
 
-import assert from "node:assert/strict";
+import { assertEquals, assertObjectMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -12,7 +13,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { type HeldFolder, holdFolder } from "../../src/files/held_folder.ts";
@@ -40,7 +40,7 @@ function withFolder(
       return folder;
     });
     for (const folder of held) folder.close();
-    assert.equal(openFiles().length, before);
+    assertStrictEquals(openFiles().length, before);
   } finally {
     rmSync(path, { recursive: true });
   }
@@ -54,22 +54,22 @@ for (const [way, calls] of WAYS) {
       writeFileSync(join(path, "sub", "b"), "x".repeat(100_000));
       symlinkSync(path, join(path, "..", "to-" + path.split("/").at(-1)));
       const top = hold(path);
-      assert.deepEqual(top.names(), ["a", "sub"]);
-      assert.equal(text(top.read("a", 4)), "cont");
-      assert.equal(text(top.read("a", 4096)), "content");
-      assert.equal(top.read("c", 4096), undefined);
-      assert.deepEqual(["a", "c", "sub"].map((name) => top.state(name)), [
+      assertEquals(top.names(), ["a", "sub"]);
+      assertStrictEquals(text(top.read("a", 4)), "cont");
+      assertStrictEquals(text(top.read("a", 4096)), "content");
+      assertStrictEquals(top.read("c", 4096), undefined);
+      assertEquals(["a", "c", "sub"].map((name) => top.state(name)), [
         "readable",
         "absent",
         "readable",
       ]);
-      assert.equal(top.folder("none"), undefined);
+      assertStrictEquals(top.folder("none"), undefined);
       const sub = top.folder("sub") as HeldFolder;
-      assert.equal(sub.path, join(path, "sub"));
-      assert.equal(sub.read("b", 100_001)?.length, 100_000);
+      assertStrictEquals(sub.path, join(path, "sub"));
+      assertStrictEquals(sub.read("b", 100_001)?.length, 100_000);
       sub.close();
       const link = join(path, "..", "to-" + path.split("/").at(-1));
-      assert.deepEqual(hold(link).names(), ["a", "sub"]); // the folder itself may be a link
+      assertEquals(hold(link).names(), ["a", "sub"]); // the folder itself may be a link
       rmSync(link);
     });
   });
@@ -83,11 +83,11 @@ for (const [way, calls] of WAYS) {
       symlinkSync("/etc/passwd", join(path, "out"));
       const top = hold(path);
       for (const name of ["link", "out"]) {
-        assert.throws(() => top.read(name, 10), new RegExp(`/${name}: a link$`));
-        assert.throws(() => top.state(name), /: a link$/);
+        assertThrows(() => top.read(name, 10), Error, new RegExp(`/${name}: a link$`));
+        assertThrows(() => top.state(name), Error, /: a link$/);
       }
-      assert.throws(() => top.folder("folder"), /\/folder: (a link|not a directory)$/);
-      assert.throws(() => top.folder("file"), /\/file: not a directory$/);
+      assertThrows(() => top.folder("folder"), Error, /\/folder: (a link|not a directory)$/);
+      assertThrows(() => top.folder("file"), Error, /\/file: not a directory$/);
     });
   });
 
@@ -95,9 +95,9 @@ for (const [way, calls] of WAYS) {
     withFolder(calls, (path, hold) => {
       const top = hold(path);
       for (const name of ["", ".", "..", "a/b", "../x", "/etc/passwd", "a\0b"]) {
-        assert.throws(() => top.read(name, 10), /leads out/);
-        assert.throws(() => top.state(name), /leads out/);
-        assert.throws(() => top.folder(name), /leads out/);
+        assertThrows(() => top.read(name, 10), Error, /leads out/);
+        assertThrows(() => top.state(name), Error, /leads out/);
+        assertThrows(() => top.folder(name), Error, /leads out/);
       }
     });
   });
@@ -108,9 +108,9 @@ for (const [way, calls] of WAYS) {
       execFileSync("mkfifo", [join(path, "pipe")]);
       const top = hold(path);
       for (const name of ["folder", "pipe"]) {
-        assert.throws(() => top.read(name, 10), new RegExp(`${path}/${name}: `));
+        assertThrows(() => top.read(name, 10), Error, new RegExp(`${path}/${name}: `));
       }
-      assert.throws(() => holdFolder(join(path, "none"), calls), {
+      assertObjectMatch(assertThrows(() => holdFolder(join(path, "none"), calls), Error), {
         code: "ENOENT",
         message: `${path}/none: no such file or directory`,
       });
@@ -122,8 +122,8 @@ for (const [way, calls] of WAYS) {
     withFolder(calls, (path, hold) => {
       writeFileSync(join(path, "a"), "");
       chmodSync(join(path, "a"), 0);
-      assert.equal(hold(path).state("a"), "unreadable");
-      assert.throws(() => hold(path).read("a", 1), /permission denied/);
+      assertStrictEquals(hold(path).state("a"), "unreadable");
+      assertThrows(() => hold(path).read("a", 1), Error, /permission denied/);
     });
   });
 }
@@ -136,6 +136,6 @@ test("with libc, files are opened beneath the held folder, wherever its path lea
     renameSync(join(path, "one"), join(path, "two"));
     mkdirSync(join(path, "one"));
     writeFileSync(join(path, "one", "a"), "new");
-    assert.equal(text(one.read("a", 10)), "old");
+    assertStrictEquals(text(one.read("a", 10)), "old");
   });
 });

@@ -1,6 +1,6 @@
 /** --echo: order, back-pressure and ends, with a client and its relay in memory. */
 
-import assert from "node:assert/strict";
+import { assertStrictEquals, fail } from "@std/assert";
 import { test } from "node:test";
 import { echo } from "../../src/handlers/echo.ts";
 import { IdleTimer } from "../../src/program/idle.ts";
@@ -10,7 +10,7 @@ import { FakeSocket, turn } from "../fake_streams.ts";
 
 function begin() {
   const client = new FakeSocket();
-  const program = echo.start({} as never, () => assert.fail("no error is expected"));
+  const program = echo.start({} as never, () => fail("no error is expected"));
   const going = relay(client, program, {
     idle: new IdleTimer(3600),
     lingering: new Lingering(40, 3_600_000, () => 0),
@@ -27,12 +27,12 @@ test("the client's bytes come back, and its end of data ends the echo", async ()
   const { client, state } = begin();
   for (const text of ["one ", "two ", "three"]) client.put(text);
   await turn();
-  assert.equal(client.output.text, "one two three");
-  assert.equal(client.output.ended, false);
+  assertStrictEquals(client.output.text, "one two three");
+  assertStrictEquals(client.output.ended, false);
   client.put(null);
   await turn();
-  assert.equal(client.output.ended, true);
-  assert.equal(state.status, 0);
+  assertStrictEquals(client.output.ended, true);
+  assertStrictEquals(state.status, 0);
 });
 
 test("a client that does not read is not read, until it reads again", async () => {
@@ -40,14 +40,14 @@ test("a client that does not read is not read, until it reads again", async () =
   client.output.full = true;
   for (const text of ["a", "b", "c"]) client.put(text);
   await turn();
-  assert.equal(client.output.text, "a");
-  assert.equal(client.flowing, false);
+  assertStrictEquals(client.output.text, "a");
+  assertStrictEquals(client.flowing, false);
   client.drain();
   await turn();
-  assert.equal(client.output.text, "abc");
+  assertStrictEquals(client.output.text, "abc");
   client.put(null);
   await turn();
-  assert.equal(state.status, 0);
+  assertStrictEquals(state.status, 0);
 });
 
 test("a client that goes, and a server that ends, end the echo", async () => {
@@ -56,12 +56,12 @@ test("a client that goes, and a server that ends, end the echo", async () => {
   await turn();
   gone.client.lose();
   await turn();
-  assert.equal(gone.state.status, 0);
+  assertStrictEquals(gone.state.status, 0);
 
   const ended = begin();
   await turn();
-  assert.equal(ended.program.kill("SIGTERM"), true);
+  assertStrictEquals(ended.program.kill("SIGTERM"), true);
   await turn();
-  assert.equal(ended.client.output.ended, true);
-  assert.equal(ended.state.status, 0);
+  assertStrictEquals(ended.client.output.ended, true);
+  assertStrictEquals(ended.state.status, 0);
 });

@@ -1,8 +1,8 @@
 /** s6's access rules in the monitor: a worker chooses among the rules by what it claims of its client, and
  *  nothing else. */
 
-import assert from "node:assert/strict";
-import { join } from "node:path";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
 import { test } from "node:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -69,7 +69,7 @@ async function started(made: Made, puppet: Puppet, claim: Partial<MessageOf<"STA
   start(puppet, claim);
   await puppet.hear("STARTED");
   puppet.dropDescriptors();
-  assert.equal(made.programs.length, before + 1);
+  assertStrictEquals(made.programs.length, before + 1);
   const { command, env, base } = made.programs.at(-1) ?? {};
   return { command, env: { ...base, ...env } };
 }
@@ -86,13 +86,13 @@ test("a program gets the variables of the rule for the claimed address, and of n
   await withRules({}, async (made, puppet) => {
     for (const ruled of CLAIMS) {
       const one = await started(made, puppet, { ip: "192.0.2.1", ruled });
-      assert.deepEqual(one.command, [execlineb, "-c", "echo one"]);
-      assert.deepEqual(one.env, { PATH: "/usr/bin:/bin", PROTO: "TLS", WHO: "one" });
+      assertEquals(one.command, [execlineb, "-c", "echo one"]);
+      assertEquals(one.env, { PATH: "/usr/bin:/bin", PROTO: "TLS", WHO: "one" });
       const two = await started(made, puppet, { ip: "192.0.2.2", host: "example.org", ruled });
-      assert.deepEqual(two.command, [execlineb, "-c", "echo two"]);
+      assertEquals(two.command, [execlineb, "-c", "echo two"]);
       const plain = await started(made, puppet, { ruled });
-      assert.deepEqual(plain.command, ["cat"]);
-      assert.deepEqual(plain.env, {
+      assertEquals(plain.command, ["cat"]);
+      assertEquals(plain.env, {
         PATH: "/usr/bin:/bin",
         INHERITED: "yes",
         PROTO: "TLS",
@@ -104,7 +104,7 @@ test("a program gets the variables of the rule for the claimed address, and of n
         host: "A.Example.ORG",
         ruled,
       });
-      assert.deepEqual(named.command, [execlineb, "-c", "echo name"]);
+      assertEquals(named.command, [execlineb, "-c", "echo name"]);
     }
   });
 });
@@ -122,9 +122,9 @@ test("a client that no rule allows gets no program, whatever the worker says", a
         ]
       ) {
         const why = await refused(puppet, { ...claim, ruled });
-        assert.equal(why, "the rules deny this connection", JSON.stringify(claim));
+        assertStrictEquals(why, "the rules deny this connection", JSON.stringify(claim));
       }
-      assert.match(await refused(puppet, { ip: "../192.0.2.1", ruled }), /^ip: address/);
+      assertMatch(await refused(puppet, { ip: "../192.0.2.1", ruled }), /^ip: address/);
     }
   });
 });
@@ -132,12 +132,12 @@ test("a client that no rule allows gets no program, whatever the worker says", a
 test("with -H no name that a worker claims counts", async () => {
   await withRules({ argv: ["-H"] }, async (_made, puppet) => {
     const why = await refused(puppet, { ip: "198.51.100.1", host: "example.org" });
-    assert.equal(why, "the rules deny this connection");
+    assertStrictEquals(why, "the rules deny this connection");
     puppet.send({ kind: "RULES", id: 1, by: "address", ip: "198.51.100.1", host: "" });
     const { verdict } = await puppet.hear("RULED");
-    assert.deepEqual(verdict, { allow: false, env: [], kind: "any" });
+    assertEquals(verdict, { allow: false, env: [], kind: "any" });
     puppet.send({ kind: "RULES", id: 2, by: "host", ip: "198.51.100.1", host: "example.org" });
-    assert.equal((await puppet.hear("RULED")).verdict.allow, false);
+    assertStrictEquals((await puppet.hear("RULED")).verdict.allow, false);
   });
 });
 
@@ -146,36 +146,39 @@ test("a worker gets verdict and variables, and no command", async () => {
     const ask = async (by: "address" | "host", ip: string, host = "") => {
       puppet.send({ kind: "RULES", id: 7, by, ip, host });
       const { id, verdict } = await puppet.hear("RULED");
-      assert.equal(id, 7);
+      assertStrictEquals(id, 7);
       return { ...verdict, env: verdict.env.toSorted() };
     };
-    assert.deepEqual(await ask("address", "192.0.2.1"), {
+    assertEquals(await ask("address", "192.0.2.1"), {
       allow: true,
       env: [["INHERITED", null], ["SSLREMOTEIP", null], ["WHO", "one"]],
       rule: "ip4/192.0.2.1_32",
       kind: "address",
     });
-    assert.deepEqual(await ask("address", "198.51.100.1"), { allow: true, env: [] });
-    assert.deepEqual(await ask("host", "198.51.100.1", "MX.example.org"), {
+    assertEquals(await ask("address", "198.51.100.1"), { allow: true, env: [] });
+    assertEquals(await ask("host", "198.51.100.1", "MX.example.org"), {
       allow: true,
       env: [],
       rule: "reversedns/example.org",
       kind: "host",
     });
-    assert.deepEqual(await ask("host", "198.51.100.1"), { allow: false, env: [], kind: "any" });
+    assertEquals(await ask("host", "198.51.100.1"), { allow: false, env: [], kind: "any" });
   });
 });
 
 test("rules that changed after the verdict decide what runs", async () => {
   await withRules({}, async (made, puppet, folder) => {
     puppet.send({ kind: "RULES", id: 1, by: "address", ip: "192.0.2.2", host: "" });
-    assert.equal((await puppet.hear("RULED")).verdict.allow, true);
+    assertStrictEquals((await puppet.hear("RULED")).verdict.allow, true);
     writeFileSync(join(folder, "ip4/192.0.2.2_32/exec"), "echo new");
     const { command } = await started(made, puppet, { ip: "192.0.2.2" });
-    assert.equal(command?.at(-1), "echo new");
+    assertStrictEquals(command?.at(-1), "echo new");
     rmSync(join(folder, "ip4/192.0.2.2_32/allow"));
     writeFileSync(join(folder, "ip4/192.0.2.2_32/deny"), "");
-    assert.equal(await refused(puppet, { ip: "192.0.2.2" }), "the rules deny this connection");
+    assertStrictEquals(
+      await refused(puppet, { ip: "192.0.2.2" }),
+      "the rules deny this connection",
+    );
   });
 });
 
@@ -199,23 +202,23 @@ test("a flood of questions is answered in turns, one worker after the other, and
     requests.request(who as unknown as Worker, { kind: "RULES", id, by: "address", ip, host: "" });
   const most = 16 + 40 + 1000 + 1024;
   for (let id = 0; id < most; id++) ask(hostile, id, "192.0.2.1");
-  assert.equal(slow, 16, "in the first turn");
-  assert.throws(() => ask(hostile, most, "192.0.2.1"), /too many questions/);
+  assertStrictEquals(slow, 16, "in the first turn");
+  assertThrows(() => ask(hostile, most, "192.0.2.1"), Error, /too many questions/);
   ask(honest, 1, "192.0.2.2");
   let turns = 0;
   while (honest.answers.length === 0) {
     await new Promise((resolve) => setImmediate(resolve));
     turns++;
   }
-  assert.ok(turns <= 2, `${turns} turns`);
-  assert.ok(hostile.answers.length <= 32, String(hostile.answers.length));
+  assert(turns <= 2, `${turns} turns`);
+  assert(hostile.answers.length <= 32, String(hostile.answers.length));
   while (hostile.answers.length < most / 2) await new Promise((resolve) => setImmediate(resolve));
   hostile.state = "ended";
   const before = slow;
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(slow, before, "an ended worker is not answered");
+  assertStrictEquals(slow, before, "an ended worker is not answered");
   ask(honest, 2, "192.0.2.2");
-  assert.deepEqual(honest.answers, [1, 2]);
+  assertEquals(honest.answers, [1, 2]);
 });
 
 test("a question that cannot be valid ends the worker", async () => {
@@ -223,13 +226,13 @@ test("a question that cannot be valid ends the worker", async () => {
     puppet.send({ kind: "RULES", id: 1, by: "address", ip: "not an address", host: "" });
     await within(puppet.ended, "end of the worker");
     await settled("a line", () => made.lines.length > 0);
-    assert.match(made.lines.join("\n"), /was ended: ip: /);
+    assertMatch(made.lines.join("\n"), /was ended: ip: /);
   });
   const made = await serving({ fake: true });
   const [puppet] = made.puppets as [Puppet];
   puppet.send({ kind: "RULES", id: 1, by: "address", ip: "192.0.2.1", host: "" });
   await within(puppet.ended, "end of the worker");
   await settled("a line", () => made.lines.length > 0);
-  assert.match(made.lines.join("\n"), /was ended: privsep: rules: there are none/);
+  assertMatch(made.lines.join("\n"), /was ended: privsep: rules: there are none/);
   await made.close();
 });
