@@ -30,6 +30,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   async "https@"() {
     return (await import("./src/commands/https_at.ts")).httpsAt;
   },
+  async "s6-tlsserver"() {
+    return (await import("./src/commands/s6_tlsserver.ts")).s6Tlsserver;
+  },
   async tcprules() {
     const { tcprules } = await import("./src/commands/tcprules.ts");
     return (call) => tcprules(call.argv, call);

@@ -31,7 +31,7 @@ export function checkSettings(
 }
 
 function checkAdmission(options: Options, findings: Findings): void {
-  const asksDns = options.remoteName || options.localName === undefined;
+  const asksDns = options.remoteName || (options.ownName && options.localName === undefined);
   if (options.allowMissingRules && !hasRules(options)) {
     findings.warning("-X does nothing without -x or -y", "name the rules file: -x FILE");
   }

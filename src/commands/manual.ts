@@ -14,6 +14,11 @@ export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(
     source: () => import("../../man/sslserver.1", { with: { type: "text" } }),
     text: () => import("../../man/text/sslserver.1.txt", { with: { type: "text" } }),
   },
+  "s6-tlsserver": {
+    file: "s6-tlsserver.1",
+    source: () => import("../../man/s6-tlsserver.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/s6-tlsserver.1.txt", { with: { type: "text" } }),
+  },
   "sslclient": {
     file: "sslclient.1",
     source: () => import("../../man/sslclient.1", { with: { type: "text" } }),

@@ -16,6 +16,8 @@ export interface Option<T> {
    *  flag. In brackets: the value is optional, and empty by default. */
   readonly value?: string;
   readonly help: string;
+  /** A long option whose value is only taken after `=`. */
+  readonly joined?: true;
   /** Sets the option. Returns something to print if the command must print it instead of its
    *  work. Throws `UsageError`. */
   set(options: T, value: string, env: Env): Print | void;
@@ -82,8 +84,9 @@ function longOption<T>(
     return { taken: 0, print: option.set(options, "", env) };
   }
   const optional = option.value.startsWith("[");
-  const value = equals >= 0 ? arg.slice(equals + 1) : next ?? (optional ? "" : undefined);
-  if (value === undefined) throw missingValue(name);
+  const after = option.joined ? undefined : next;
+  const value = equals >= 0 ? arg.slice(equals + 1) : after ?? (optional ? "" : undefined);
+  if (value === undefined) throw missingValue(name, option);
   return { taken: equals < 0 ? 1 : 0, print: option.set(options, value, env) };
 }
 
@@ -119,8 +122,8 @@ function find<T>(table: OptionsByName<T>, name: string, arg = name): Option<T> {
   throw new UsageError(`unknown option ${name}`, meant && `did you mean ${meant}?`);
 }
 
-function missingValue(name: string): UsageError {
-  return new UsageError(`option ${name} needs a value`);
+function missingValue(name: string, { joined }: { joined?: true } = {}): UsageError {
+  return new UsageError(`option ${name} needs a value`, joined && `write ${name}=VALUE`);
 }
 
 /** The long option that was probably meant: `arg` has one dash, or is shortened or misspelled. */

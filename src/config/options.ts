@@ -231,6 +231,7 @@ export type Shell = typeof SHELLS[number];
 /** The values of --man. The first one is the default. */
 export const PAGES = [
   "sslserver",
+  "s6-tlsserver",
   "sslclient",
   "sslcat",
   "sslconnect",

@@ -20,10 +20,22 @@ export function parseOptions(argv: readonly string[], env: Env): ParsedArguments
   const options = defaults();
   const operands = readOptions(optionsByName(OPTIONS), options, argv, env);
   if ("print" in operands) return operands;
+  return serving(options, operands, "host");
+}
+
+/** Adds the operands to the options. `first`: what the first operand is called. Throws
+ *  `UsageError`. */
+export function serving(
+  options: Options,
+  operands: readonly string[],
+  first: "host" | "ip",
+): { serve: Options } {
   const [host, port, ...command] = operands;
   const { handler } = options;
   if (host === undefined) {
-    throw new UsageError(handler ? "host and port are missing" : "host, port and prog are missing");
+    throw new UsageError(
+      handler ? `${first} and port are missing` : `${first}, port and prog are missing`,
+    );
   }
   refuseJoined(host);
   if (port === undefined) {

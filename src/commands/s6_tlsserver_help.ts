@@ -1,0 +1,21 @@
+/** The text of `s6-tlsserver --help`. */
+
+import { helpText } from "./help.ts";
+import { S6_USAGE } from "./s6_tlsserver.ts";
+import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
+
+/** Returns the text, which ends with a newline. */
+export function s6Help(): string {
+  return helpText({
+    usage: S6_USAGE,
+    about: `Accepts TLS connections on ip and port and runs prog for each, under the options
+and variables of s6-networking's s6-tlsserver. Times are in milliseconds.
+
+ip    an address: 0.0.0.0 (all IPv4) or :: (all IPv6)
+port  a number, 0 for any free one
+`,
+    groups: S6_OPTIONS,
+    closing: `Certificate and key: CERTFILE and KEYFILE in the environment (PEM or DER).
+`,
+  });
+}

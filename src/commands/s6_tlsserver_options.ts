@@ -1,0 +1,301 @@
+/** The options of `s6-tlsserver`, and how they become those of the server. The long options of
+ *  sslserver are options here too; where s6 has one of the same name, it has s6's meaning. */
+
+import type { Option, OptionGroup } from "../config/getopt.ts";
+import { network, OPTIONS, shortText } from "../config/option_table.ts";
+import { defaults, type Options } from "../config/options.ts";
+import type { Env } from "../config/variables.ts";
+import { UsageError } from "../errors.ts";
+
+/** s6-tcpserverd's limit of -c. */
+const MAX_CONNECTIONS = 16_384;
+/** The largest number of s6's type for counts and times (uint32). */
+const MAX_NUMBER = 4_294_967_295;
+const MAX_ID = 4_294_967_294;
+/** The longest wait of a timer, in milliseconds. */
+const MAX_TIMER = 2_147_483_647;
+/** s6 has no idle limit. This is the longest that the server's timers can do (23 days). */
+const NO_IDLE_LIMIT = 2_000_000;
+
+/** What the options have said. Some depend on each other, in any order. */
+export interface S6Options {
+  readonly options: Options;
+  /** -Z: programs get the variables that are read for TLS. */
+  keep: boolean;
+  /** -H. */
+  noDns: boolean;
+  /** -U. */
+  identityFromEnvironment: boolean;
+}
+
+export function s6Defaults(): S6Options {
+  return {
+    options: {
+      ...defaults(),
+      name: "s6-tlsserver",
+      verbosity: 2,
+      log: "s6",
+      variables: "s6",
+      signals: "s6",
+      closeStdout: true,
+      perAddress: 40,
+      backlog: 65_535, // the system cuts it to its maximum
+      noDelay: false,
+      identTimeout: 0,
+      handshakeTimeout: 0,
+      idleTimeout: NO_IDLE_LIMIT,
+      closeNotify: false,
+      serverNames: "ignored",
+    },
+    keep: false,
+    noDns: false,
+    identityFromEnvironment: false,
+  };
+}
+
+type Set6 = (s6: S6Options, options: Options, env: Env) => unknown;
+type SetText = (options: Options, value: string) => unknown;
+
+/** A flag, as `-q --quiet`, or without its short form. */
+function flag(names: string, help: string, set: Set6): Option<S6Options>[] {
+  return named(names, help, undefined, (s6, _value, env) => set(s6, s6.options, env));
+}
+
+function value(names: string, value: string, help: string, set: SetText): Option<S6Options>[] {
+  return named(names, help, value, (s6, text) => set(s6.options, text));
+}
+
+/** A number from 0 on. `set` gets it; `most` is the largest. */
+function number(
+  names: string,
+  help: string,
+  set: (options: Options, n: number) => unknown,
+  most = MAX_NUMBER,
+  label = "n",
+): Option<S6Options>[] {
+  const [name = ""] = names.split(" ");
+  return value(names, label, help, (options, text) => {
+    const n = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+    if (!(n <= most)) {
+      throw new UsageError(`option ${name} needs a number from 0 to ${most}, not '${text}'`);
+    }
+    set(options, n);
+  });
+}
+
+/** One row for each name. A long option takes its value only after `=`. */
+function named(
+  names: string,
+  help: string,
+  value: string | undefined,
+  set: (s6: S6Options, value: string, env: Env) => unknown,
+): Option<S6Options>[] {
+  return names.split(" ").map((name) => ({
+    name,
+    ...(value === undefined ? {} : { value }),
+    ...(name.startsWith("--") ? { joined: true as const } : {}),
+    help: name === names.split(" ")[0] ? help : `the same as ${names.split(" ")[0]}`,
+    set: (s6, text, env) => void set(s6, text, env),
+  }));
+}
+
+/** -u, -g: 0 leaves the id as it is, as in s6-tlsserver. */
+const orNone = (id: number): number | undefined => id === 0 ? undefined : id;
+
+/** In the order of the help. */
+const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
+  {
+    title: "Log",
+    options: [
+      ...flag("-q --quiet", "print errors only", (_, o) => o.verbosity = 1),
+      ...flag(
+        "-Q --normally-verbose",
+        "also print accepted connections (default)",
+        (_, o) => o.verbosity = 2,
+      ),
+      ...flag(
+        "-v --verbose",
+        "also print denied connections and the status",
+        (_, o) => o.verbosity = 3,
+      ),
+      ...flag("-1 --notify", "print the port to stdout when ready", (_, o) => o.printPort = true),
+    ],
+  },
+  {
+    title: "Network and limits",
+    options: [
+      ...number("-b --backlog", "listen backlog (the system's maximum)", (o, n) => {
+        o.backlog = Math.min(Math.max(n, 1), 65_535);
+      }),
+      ...number("-c --global-max-connections", "maximum programs at once (40)", (o, n) => {
+        o.concurrency = Math.min(Math.max(n, 1), MAX_CONNECTIONS);
+      }),
+      ...number(
+        "-C --local-max-connections",
+        "maximum connections of one address (40)",
+        (o, n) => o.perAddress = Math.max(n, 1),
+      ),
+      ...flag("-d --nagle", "delay small packets (default)", (_, o) => o.noDelay = false),
+      ...flag("-D --no-nagle", "do not delay packets", (_, o) => o.noDelay = true),
+      ...flag("-L --proxy", "every connection begins with a PROXY header", (_, o) => {
+        o.proxyFrom = ["0.0.0.0/0", "::/0"].map((text) => network("-L", text));
+      }),
+    ],
+  },
+  {
+    title: "Look-ups and access",
+    options: [
+      ...flag("--dns", "look names up in DNS (default)", (s6) => s6.noDns = false),
+      ...flag("-H --no-dns", "do not look names up", (s6) => s6.noDns = true),
+      ...flag("-h --hosts", "look names up in /etc/hosts first", (_, o) => o.hosts = true),
+      ...flag("--no-hosts", "do not read /etc/hosts (default)", (_, o) => o.hosts = false),
+      ...flag(
+        "-p --paranoid",
+        "deny a client whose name does not resolve to its address",
+        (_, o) => o.paranoid = o.deniesMismatch = true,
+      ),
+      ...flag(
+        "-P --no-paranoid",
+        "do not verify the name (default)",
+        (_, o) => o.paranoid = o.deniesMismatch = false,
+      ),
+      ...value("-l --local-name", "name", "the local name", (o, s) => o.localName = s),
+      ...flag("-r --ident", "ask the client's ident server", (_, o) => o.ident = true),
+      ...flag("-R --no-ident", "do not ask it (default)", (_, o) => o.ident = false),
+      ...flag(
+        "-w --strict-resolution",
+        "deny a client if DNS or ident does not answer",
+        (_, o) => o.strictResolution = true,
+      ),
+      ...flag(
+        "-W --no-strict-resolution",
+        "admit it (default)",
+        (_, o) => o.strictResolution = false,
+      ),
+      ...number(
+        "-t --timeout",
+        "deny a client whose look-ups take longer (0: no limit)",
+        (o, n) => o.lookupTimeout = n === 0 ? undefined : n / 1000,
+        MAX_TIMER,
+        "ms",
+      ),
+      ...value(
+        "-i --rules-directory",
+        "folder",
+        "apply the access rules of this folder",
+        (o, s) => {
+          o.accessDir = s;
+        },
+      ),
+      ...value("-x --rules-file", "file", "apply the access rules of this cdb file", (o, s) => {
+        o.accessCdb = s;
+      }),
+      ...value("-B --banner", "text", "send text in the clear first", (o, s) => {
+        o.earlyBanner = shortText("-B", s);
+      }),
+    ],
+  },
+  {
+    title: "TLS",
+    options: [
+      ...flag("-S --close-notify", "end output with close_notify", (_, o) => o.closeNotify = true),
+      ...flag(
+        "-s --no-close-notify",
+        "end it with FIN alone (default)",
+        (_, o) => o.closeNotify = false,
+      ),
+      ...flag(
+        "-J --enforce-close-notify",
+        "a client must send close_notify before it closes",
+        (_, o) => o.enforceCloseNotify = true,
+      ),
+      ...flag(
+        "-j --no-enforce-close-notify",
+        "it need not (default)",
+        (_, o) => o.enforceCloseNotify = false,
+      ),
+      ...flag(
+        "-Y --client-cert",
+        "ask for a client certificate, and refuse an invalid one",
+        (_, o) => o.clientCertificate = "optional",
+      ),
+      ...flag(
+        "-y --mandatory-client-cert",
+        "require a valid client certificate",
+        (_, o) => o.clientCertificate = "valid",
+      ),
+      ...number(
+        "-K --handshake-timeout",
+        "limit for the handshake (0: no limit)",
+        (o, n) => o.handshakeTimeout = n / 1000,
+        MAX_TIMER,
+        "ms",
+      ),
+      ...number(
+        "-k --sni-level",
+        "0: KEYFILE alone (default); 1: KEYFILE:name too; 2: they alone",
+        (o, n) => o.serverNames = n === 0 ? "ignored" : n === 1 ? "used" : "only",
+      ),
+      ...flag("-Z --keep", "programs get KEYFILE and the like", (s6) => s6.keep = true),
+      ...flag("-z --no-keep", "they do not (default)", (s6) => s6.keep = false),
+    ],
+  },
+  {
+    title: "Identity of programs",
+    options: [
+      ...number("-u --uid", "user", (o, n) => o.uid = orNone(n), MAX_ID, "uid"),
+      ...number("-g --gid", "group", (o, n) => o.gid = orNone(n), MAX_ID, "gid"),
+      ...value("-G --gidlist", "gids", "supplementary groups, with commas", (o, s) => {
+        o.groups = s.split(",").map((gid) => anId("option -G", gid));
+      }),
+      ...flag("-U --envuidgid", "take them from $UID, $GID and $GIDLIST", (s6) => {
+        s6.identityFromEnvironment = true;
+      }),
+    ],
+  },
+];
+
+const OWN_NAMES = new Set(S6_GROUPS.flatMap(({ options }) => options.map(({ name }) => name)));
+
+/** The long options of sslserver, on the options in an `S6Options`. */
+function inherited(): OptionGroup<S6Options>[] {
+  return OPTIONS.map(({ title, options }) => ({
+    title: `${title}, as of sslserver`,
+    options: options
+      .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name))
+      .map((option) => ({ ...option, set: (s6, text, env) => option.set(s6.options, text, env) })),
+  } satisfies OptionGroup<S6Options>)).filter(({ options }) => options.length > 0);
+}
+
+/** All options, in the order of the help. */
+export const S6_OPTIONS: readonly OptionGroup<S6Options>[] = [...S6_GROUPS, ...inherited()];
+
+/** Returns the options of the server. Throws `UsageError` for a combination that cannot be
+ *  honoured. */
+export function serverOptions(s6: S6Options, env: Env): Options {
+  const { options } = s6;
+  if (options.accessDir !== undefined && options.accessCdb !== undefined) {
+    throw new UsageError("options -i and -x exclude each other", "leave one of them out");
+  }
+  // -p needs the name, and -H applies to /etc/hosts too.
+  const noDns = s6.noDns && !options.paranoid;
+  const perAddress = Math.min(options.perAddress ?? options.concurrency, options.concurrency);
+  const dns = noDns ? { remoteName: false, ownName: false, hosts: false } : {};
+  const identity = s6.identityFromEnvironment ? identityOf(env) : {};
+  return { ...options, perAddress, ...dns, ...identity };
+}
+
+/** -U. Throws `UsageError`. */
+function identityOf({ UID, GID, GIDLIST }: Env): Pick<Options, "uid" | "gid" | "groups"> {
+  return {
+    uid: orNone(anId("$UID for -U", UID ?? "")),
+    gid: orNone(anId("$GID for -U", GID ?? "")),
+    groups: GIDLIST ? GIDLIST.split(",").map((gid) => anId("$GIDLIST for -U", gid)) : undefined,
+  };
+}
+
+function anId(what: string, text: string): number {
+  const id = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+  if (id <= MAX_ID) return id;
+  throw new UsageError(`${what} needs a number from 0 to ${MAX_ID}, not '${text}'`);
+}
