@@ -1,4 +1,4 @@
-# bash completion for sslserver, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
+# bash completion for sslserver, s6-tlsserver, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
 
 _sslserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
@@ -48,7 +48,7 @@ _sslserver() {
     -g) return ;;
     -u) return ;;
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
   esac
   case $word in
@@ -58,6 +58,79 @@ _sslserver() {
 }
 
 complete -F _sslserver sslserver
+
+_s6_tlsserver() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -b|--backlog|-c|--global-max-connections|-C|--local-max-connections|-l|--local-name|-t|--timeout|-i|--rules-directory|-x|--rules-file|-B|--banner|-K|--handshake-timeout|-k|--sni-level|-u|--uid|-g|--gid|-G|--gidlist|--log|--notify-fd|--metrics|--proxy-from|--pending|--access-dir|--access-cdb|--lookup-timeout|--workers|--drain-timeout|--kill-after|--early-banner|--variables|--files|--completion|--man) ((i++)) ;;
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 2)); then
+    # What follows is a command.
+    if declare -F _command_offset >/dev/null; then _command_offset $((i + 2)); return; fi
+    if ((operands == 2)); then COMPREPLY=($(compgen -c -- "$word")); return; fi
+    COMPREPLY=($(compgen -f -- "$word"))
+    return
+  fi
+  case $operands in
+    0) ;;
+    1) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
+  case $before in
+    -b) return ;;
+    --backlog) return ;;
+    -c) return ;;
+    --global-max-connections) return ;;
+    -C) return ;;
+    --local-max-connections) return ;;
+    -l) return ;;
+    --local-name) return ;;
+    -t) return ;;
+    --timeout) return ;;
+    -i) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --rules-directory) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -x) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --rules-file) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -B) return ;;
+    --banner) return ;;
+    -K) return ;;
+    --handshake-timeout) return ;;
+    -k) return ;;
+    --sni-level) return ;;
+    -u) return ;;
+    --uid) return ;;
+    -g) return ;;
+    --gid) return ;;
+    -G) return ;;
+    --gidlist) return ;;
+    --log) COMPREPLY=($(compgen -W 'text json s6' -- "$word")); return ;;
+    --notify-fd) return ;;
+    --metrics) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --proxy-from) return ;;
+    --pending) return ;;
+    --access-dir) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --access-cdb) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --lookup-timeout) return ;;
+    --workers) COMPREPLY=($(compgen -W 'n auto' -- "$word")); return ;;
+    --drain-timeout) return ;;
+    --kill-after) return ;;
+    --early-banner) return ;;
+    --variables) COMPREPLY=($(compgen -W 'ucspi s6' -- "$word")); return ;;
+    --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-q --quiet -Q --normally-verbose -v --verbose -1 --notify -b --backlog -c --global-max-connections -C --local-max-connections -d --nagle -D --no-nagle -L --proxy --dns -H --no-dns -h --hosts --no-hosts -p --paranoid -P --no-paranoid -l --local-name -r --ident -R --no-ident -w --strict-resolution -W --no-strict-resolution -t --timeout -i --rules-directory -x --rules-file -B --banner -S --close-notify -s --no-close-notify -J --enforce-close-notify -j --no-enforce-close-notify -Y --client-cert -y --mandatory-client-cert -K --handshake-timeout -k --sni-level -Z --keep -z --no-keep -u --uid -g --gid -G --gidlist -U --envuidgid --log --trace --trace-bytes --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --self-signed --workers --drain-timeout --kill-after --early-banner --variables --echo --www --files --check --help --completion --version --man' -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
+}
+
+complete -F _s6_tlsserver s6-tlsserver
 
 _sslclient() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
@@ -94,7 +167,7 @@ _sslclient() {
     -z) return ;;
     -l) return ;;
     -t) return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
   esac
   case $word in
     -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -127,7 +200,7 @@ _sslcat() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -170,7 +243,7 @@ _sslconnect() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -214,7 +287,7 @@ _https_at() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;

@@ -4,6 +4,7 @@ import { CLIENT_OPTIONS } from "../config/client_table.ts";
 import type { Option } from "../config/getopt.ts";
 import { OPTIONS } from "../config/option_table.ts";
 import { type Page, PAGES } from "../config/options.ts";
+import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
 import { ownOptions } from "./small_client.ts";
 
 /** An option, as far as completions need it. */
@@ -33,6 +34,7 @@ const small = (name: Page, operands: CompletedName["operands"]): CompletedName =
 
 export const COMPLETED: readonly CompletedName[] = [
   { name: "sslserver", options: flat(OPTIONS), operands: ["host", "port"] },
+  { name: "s6-tlsserver", options: flat(S6_OPTIONS), operands: ["host", "port"] },
   { name: "sslclient", options: CLIENT, operands: ["host", "port"] },
   small("sslcat", ["host", "port"]),
   small("sslconnect", ["host", "port"]),

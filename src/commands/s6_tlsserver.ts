@@ -62,7 +62,7 @@ export function settings(env: Env, options: Options, root = process.getuid?.() =
     );
   }
   for (const name of [...(CADIR ? ["CAFILE"] : []), "TLS_UID", "TLS_GID"]) delete given[name];
-  given["VERIFYDEPTH"] ??= DEPTH;
+  if (asks) given["VERIFYDEPTH"] ??= DEPTH;
   // As there, they count only for root, and 0 changes nothing.
   if (root && TLS_UID && TLS_UID !== "0") given["SSL_UID"] = TLS_UID;
   if (root && TLS_GID && TLS_GID !== "0") given["SSL_GID"] = TLS_GID;

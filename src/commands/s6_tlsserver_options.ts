@@ -1,9 +1,11 @@
 /** The options of `s6-tlsserver`, and how they become those of the server. The long options of
  *  sslserver are options here too; where s6 has one of the same name, it has s6's meaning. */
 
+import fs from "node:fs";
 import type { Option, OptionGroup } from "../config/getopt.ts";
+import { oneWord } from "../config/option_kinds.ts";
 import { network, OPTIONS, shortText } from "../config/option_table.ts";
-import { defaults, type Options } from "../config/options.ts";
+import { defaults, type Options, PAGES } from "../config/options.ts";
 import type { Env } from "../config/variables.ts";
 import { UsageError } from "../errors.ts";
 
@@ -28,6 +30,15 @@ export interface S6Options {
   identityFromEnvironment: boolean;
 }
 
+/** The system's limit of the backlog. */
+function systemBacklog(): number {
+  try {
+    return Number(fs.readFileSync("/proc/sys/net/core/somaxconn", "latin1"));
+  } catch {
+    return 128; // not Linux
+  }
+}
+
 export function s6Defaults(): S6Options {
   return {
     options: {
@@ -39,7 +50,7 @@ export function s6Defaults(): S6Options {
       signals: "s6",
       closeStdout: true,
       perAddress: 40,
-      backlog: 65_535, // the system cuts it to its maximum
+      backlog: systemBacklog(),
       noDelay: false,
       identTimeout: 0,
       handshakeTimeout: 0,
@@ -262,13 +273,30 @@ function inherited(): OptionGroup<S6Options>[] {
   return OPTIONS.map(({ title, options }) => ({
     title: `${title}, as of sslserver`,
     options: options
-      .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name))
+      .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name) && name !== "--man")
       .map((option) => ({ ...option, set: (s6, text, env) => option.set(s6.options, text, env) })),
   } satisfies OptionGroup<S6Options>)).filter(({ options }) => options.length > 0);
 }
 
+const MANUAL: OptionGroup<S6Options> = {
+  title: "Manual",
+  options: [{
+    name: "--man",
+    value: "[page]",
+    help: "print a manual page (s6-tlsserver)",
+    set: (_s6, page) => ({
+      print: "manual",
+      page: oneWord("--man", page || "s6-tlsserver", PAGES),
+    }),
+  }],
+};
+
 /** All options, in the order of the help. */
-export const S6_OPTIONS: readonly OptionGroup<S6Options>[] = [...S6_GROUPS, ...inherited()];
+export const S6_OPTIONS: readonly OptionGroup<S6Options>[] = [
+  ...S6_GROUPS,
+  ...inherited(),
+  MANUAL,
+];
 
 /** Returns the options of the server. Throws `UsageError` for a combination that cannot be
  *  honoured. */

@@ -68,11 +68,7 @@ export function announcePort(
 ): void {
   if (printPort) fs.writeSync(1, `${port}\n`);
   if (!closeStdout) return;
-  if (libc) {
-    libc.close(1);
-    libc.open("/dev/null");
-  } else {
-    fs.closeSync(1);
-    fs.openSync("/dev/null", "r");
-  }
+  if (!libc) return; // Deno keeps a copy of stdout, which only the exit closes
+  libc.close(1);
+  libc.open("/dev/null");
 }

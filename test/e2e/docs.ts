@@ -123,6 +123,7 @@ function translated(block: string, { replace = [] }: Entry, port: number): strin
 
 const COMMANDS = [
   "sslserver",
+  "s6-tlsserver",
   "sslclient",
   "sslcat",
   "sslconnect",

@@ -2,6 +2,7 @@
 
 import { assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
+import { isRoot } from "./harness.ts";
 import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./docs.ts";
 
 const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
@@ -11,11 +12,11 @@ const RULES = [
   "env CERT",
   "printf '127.:allow\\n:deny\\n' | tcprules rules.cdb rules.tmp\nenv CERT",
 ] as const;
-const S6_RULES = [
+const S6_FOLDER = [
   "env CERT",
-  "mkdir -p rules/ip4/127.0.0.0_8; >rules/ip4/127.0.0.0_8/allow\n" +
-  "s6-accessrules-cdb-from-fs rules.cdb rules\nenv CERT",
+  "mkdir -p rules/ip4/127.0.0.0_8; >rules/ip4/127.0.0.0_8/allow\nenv CERT",
 ] as const;
+const WHO_S6 = 'echo "$TCPREMOTEIP $TCPCONNNUM $TCPLOCALHOST$SSLREMOTEIP$KEYFILE"';
 const ALL_OF_US = asUser("-u 1000 -g 1000");
 const WORKERS = asUser("SSL_UID=65534 SSL_GID=65534");
 
@@ -50,10 +51,22 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
     },
   },
   {
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key TLS_UID=65534 TLS_GID=65534 \\",
+    replace: [
+      S6_FOLDER,
+      ...FILES,
+      ["995", "@PORT"],
+      asUser("UID=1000 GID=1000 GIDLIST=1000"),
+      ["-U", isRoot ? "-U" : ""],
+    ],
+    programs: { pop3d: WHO_S6 },
+    serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1 0 mx.example\n"),
+  },
+  {
     first:
       "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key SSL_UID=65534 SSL_GID=65534 MAXCONIP=5 \\",
     replace: [
-      S6_RULES,
+      S6_FOLDER,
       ...FILES,
       ["995", "@PORT"],
       WORKERS,

@@ -28,14 +28,18 @@ export function need(program: string, debian: string): void {
   throw new Error(`${program} is missing: install Debian's ${debian}`);
 }
 
-/** Writes `sslserver` and the program `imapd` (with the script `text`) to bin/, and a certificate and key
+/** Writes `name` and the program `imapd` (with the script `text`) to bin/, and a certificate and key
  *  to mx.pem and mx.key. Only the owner can read the key. */
-export async function furnish(t: Trial, text = "exec cat"): Promise<void> {
+export async function furnish(
+  t: Trial,
+  text = "exec cat",
+  name: "sslserver" | "s6-tlsserver" = "sslserver",
+): Promise<void> {
   const bin = join(t.dir, "bin");
   fs.mkdirSync(bin);
   fs.writeFileSync(join(bin, "imapd"), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   const [command = "", ...options] = formCommand(t.form, "");
-  if (options.length === 0) fs.symlinkSync(command, join(bin, "sslserver"));
+  if (options.length === 0) fs.symlinkSync(command, join(bin, name));
   else {
     const words = t.form === "deno"
       ? [DENO, "run", "-A", join(ROOT, "cli.ts")]
@@ -43,8 +47,8 @@ export async function furnish(t: Trial, text = "exec cat"): Promise<void> {
     const cache = process.env["DENO_DIR"] ?? join(ROOT, "dist/.deno");
     const script = `#!/usr/bin/python3\nimport os, sys\nos.environ["DENO_DIR"] = ${
       JSON.stringify(cache)
-    }\nc = ${JSON.stringify(words)}\nos.execv(c[0], c + sys.argv[1:])\n`;
-    fs.writeFileSync(join(bin, "sslserver"), script, { mode: 0o755 });
+    }\nc = ${JSON.stringify([...words, "--as", name])}\nos.execv(c[0], c + sys.argv[1:])\n`;
+    fs.writeFileSync(join(bin, name), script, { mode: 0o755 });
   }
   const pair = await selfSigned(t, "server");
   fs.renameSync(pair.certificate, join(t.dir, "mx.pem"));
