@@ -2,10 +2,11 @@
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import { inheritedByPrograms, parseS6, settings } from "../../src/commands/s6_tlsserver.ts";
+import { parseS6 } from "../../src/commands/s6_tlsserver.ts";
 import { s6Defaults, serverOptions } from "../../src/commands/s6_tlsserver_options.ts";
 import type { Options } from "../../src/config/options.ts";
 import type { Env } from "../../src/config/variables.ts";
+import { inheritedByPrograms, serverSettings } from "../../src/config/variables_of_s6.ts";
 import { UsageError } from "../../src/errors.ts";
 
 const TAIL = ["0.0.0.0", "993", "prog", "-v", "arg"];
@@ -169,15 +170,15 @@ const FILES: Env = { KEYFILE: "k", CERTFILE: "c" };
 
 test("variables: those of s6 become those of the server", () => {
   const none = parsed([]);
-  assertEquals(settings(FILES, none, true), FILES);
+  assertEquals(serverSettings(FILES, none, true), FILES);
   const ids = { ...FILES, TLS_UID: "65534", TLS_GID: "65533", VERIFYDEPTH: "2" } as Env;
   assertEquals(
-    settings(ids, none, true),
+    serverSettings(ids, none, true),
     { ...FILES, SSL_UID: "65534", SSL_GID: "65533", VERIFYDEPTH: "2" } as Env,
   );
-  assertEquals(settings(ids, none, false), { ...FILES, VERIFYDEPTH: "2" } as Env);
+  assertEquals(serverSettings(ids, none, false), { ...FILES, VERIFYDEPTH: "2" } as Env);
   const both = { ...FILES, CADIR: "d", CAFILE: "f" };
-  const kept = settings(both, parsed(["-y"]), true);
+  const kept = serverSettings(both, parsed(["-y"]), true);
   assertEquals([kept.CADIR, kept.CAFILE, kept.VERIFYDEPTH], ["d", undefined, "6"]);
   for (
     const [env, args, name] of [
@@ -187,10 +188,10 @@ test("variables: those of s6 become those of the server", () => {
       [FILES, ["-Y"], "neither $CADIR nor $CAFILE is set"],
     ] as const
   ) {
-    assertThrows(() => settings(env, parsed(args), true), UsageError, name);
+    assertThrows(() => serverSettings(env, parsed(args), true), UsageError, name);
   }
-  settings({}, parsed(["-k2"]), true);
-  settings({}, parsed(["--self-signed"]), true);
+  serverSettings({}, parsed(["-k2"]), true);
+  serverSettings({}, parsed(["--self-signed"]), true);
 });
 
 test("programs get the variables of TLS with -Z alone, and those of -U without it", () => {
