@@ -58,6 +58,6 @@ test("states are added only where they are known", () => {
 test("what a server counts fits the caps", () => {
   const kinds = countKinds();
   assert(kinds.length > 100 && kinds.length < 1000, String(kinds.length));
-  assertStrictEquals(kinds.filter((kind) => kind === "state").length, 4);
+  assertStrictEquals(kinds.filter((kind) => kind === "state").length, 5);
   assertStrictEquals(kinds.filter((kind) => kind === "sum").length, 4);
 });

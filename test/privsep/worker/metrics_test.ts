@@ -29,7 +29,7 @@ class Bench {
       runtime: { name: "R", version: "1", tlsLibrary: "T" },
       options: { metrics: { host: "127.0.0.1", port: 0 }, pending: 999, concurrency: 40 },
       gate: { open: 5, pending: 2 },
-      programs: { waiting: 1, running: 6 },
+      programs: { waiting: 1, running: 8, held: 2 },
       contexts: { expiries: () => [] },
       names: { of: () => [] },
       admission: { resolver: { pending: 4 } },
@@ -124,6 +124,7 @@ test("a scrape of several workers shows the sums of the monitor", async () => {
       connections_pending: "20",
       connections_pending_limit: "999",
       connections_waiting: "10",
+      handlers_running: "20",
       resolver_queries_pending: "40",
       programs_running: "9",
       programs_limit: "40",
@@ -144,6 +145,7 @@ test("the only worker answers by itself, and leaves what it said with the monito
   const samples = await bench.scrape();
   assertStrictEquals(samples.get("connections_accepted_total"), "1");
   assertStrictEquals(samples.get("programs_running"), "6");
+  assertStrictEquals(samples.get("handlers_running"), "2");
   assertStrictEquals(samples.get("workers_running"), "1");
   assertStrictEquals(samples.get('worker_restarts_total{reason="signal"}'), "0");
   const kinds = bench.sent.map(({ kind }) => kind);
