@@ -67,10 +67,12 @@ function protocol(hello: ClientHelloMessage): string {
 }
 
 /** Four hexadecimal digits each, separated by commas. */
-function codes(list: readonly number[]): string {
-  return list.map((value) => value.toString(16).padStart(4, "0")).join(",");
+function codes(list: Iterable<number>): string {
+  let text = "";
+  for (const value of list) text += `,${(0x10000 + value).toString(16).slice(1)}`;
+  return text.slice(1);
 }
 
 function sorted(list: readonly number[]): string {
-  return codes([...list].sort((a, b) => a - b));
+  return codes(Uint16Array.from(list).sort());
 }
