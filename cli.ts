@@ -77,7 +77,7 @@ async function main(): Promise<number> {
 /** Writes to stdout and waits until the bytes are out, so that no more than one chunk is queued. */
 function writeBytes(bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    // The callback gets the error too; without a listener the event would end the process.
+    // The error goes to the callback below. Without a listener, its event would end the process.
     if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", () => {});
     process.stdout.write(bytes, (error) => error ? reject(error) : resolve());
   });

@@ -145,7 +145,7 @@ export const MESSAGES = {
   SERVING: worker(12, ["listening"], {}, { then: "serving" }),
   /** The worker's counts, and a request for the sums of all workers. TOTALS `id` follows. */
   SCRAPE: worker(13, SERVED_STATES, { id, counts: numbers }),
-  /** The worker listens where metrics are fetched. */
+  /** The worker has bound the address of --metrics. */
   PLACED: worker(14, ["starting"], {}),
   /** The worker has closed its copy of the listening socket. */
   LEFT: worker(15, ["draining"], {}, { then: "left" }),
@@ -233,6 +233,11 @@ export type Handlers<S extends Side, Rest extends readonly unknown[] = []> = {
 
 /** See `MESSAGES.TAKE`. */
 export type WireLimits = MessageOf<"TAKE">["limits"];
+
+/** True if one of the limits is set. */
+export function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean {
+  return perAddress > 0 || rate.count > 0 || network.count > 0;
+}
 
 /** The fields that every message about programs has. */
 export type SlotCounts = Values<typeof slots>;

@@ -1,7 +1,7 @@
 """Sends one message each over many SMTP sessions at once, with STARTTLS: smtp_many.py PORT COUNT
 
-All sessions are within TLS before the first message is sent. Sizes differ; the server tells how many
-bytes it received (smtpfront-echo of mailfront). Fails when one is not whole."""
+All sessions are within TLS before the first message is sent. Sizes differ; the server's answer has
+the number of bytes that it received (smtpfront-echo of mailfront). Fails if a message is not whole."""
 
 import random
 import re

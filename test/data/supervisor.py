@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Stands for systemd with a .socket unit: keeps a listening socket, starts the server on it, and hears
-what the server says to NOTIFY_SOCKET.
+"""Stands for systemd with a .socket unit: keeps a listening socket, starts the server on it, and prints
+what the server writes to NOTIFY_SOCKET.
 
     supervisor.py ADDRESS FOLDER COMMAND...
 

@@ -2,7 +2,7 @@
  *
  *   load PORT RATE AT_ONCE [HOLD_MS [ADDRESSES]]
  *
- * RATE connections per second are begun, by at most AT_ONCE threads: each sends a line, wants it back
+ * RATE connections per second are begun, by at most AT_ONCE threads: each sends a line, expects it back
  * (the program is `cat`, or greets with a line and is `cat` then: GREETED=1), stays for HOLD_MS, ends
  * with close_notify and wants the server's. Connection n comes from 127.0.1.(1 + n % ADDRESSES).
  * Each line on stdin is answered with the counts so far; at the end of stdin the load ends:

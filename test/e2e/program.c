@@ -1,6 +1,6 @@
 /* The program of the server under test, for claims that need more than `cat` and `sh`.
  *
- *   program talk    obeys the client's header, see client.c `many`
+ *   program talk    does what the client's header says, see client.c `many`
  *   program state   prints its descriptors, and its signal state as /proc tells it
  *   program stay    ignores SIGTERM and stays until it is killed
  */

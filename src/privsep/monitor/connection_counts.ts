@@ -4,7 +4,7 @@
 
 import { type LimitRefusal, LocalLimiter, type LocalReservation } from "../../admit/limits.ts";
 import type { Options } from "../../config/options.ts";
-import type { MessageOf, WireLimits } from "../messages.ts";
+import { hasAnyLimit, type MessageOf } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
 /** Added to the maximum number of counted connections of one worker, which is four times what -c
@@ -51,8 +51,4 @@ function verdict(worker: Worker, id: number, result: LimitRefusal | LocalReserva
     const { by, count } = result;
     worker.channel.send({ kind: "VERDICT", id, refusal: by, count, others: 0 });
   }
-}
-
-function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean {
-  return perAddress > 0 || rate.count > 0 || network.count > 0;
 }

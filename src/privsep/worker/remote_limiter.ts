@@ -10,7 +10,7 @@ import type {
 } from "../../admit/limits.ts";
 import { nodeCrypto } from "../../builtins.ts";
 import type { ToMonitor } from "../channel.ts";
-import type { MessageOf, WireLimits } from "../messages.ts";
+import { hasAnyLimit, type MessageOf, type WireLimits } from "../messages.ts";
 
 /** A verdict. `refusal` is undefined if the connection is allowed; `others`: as in `Counted`. */
 interface Answer {
@@ -90,8 +90,4 @@ function wireLimits({ perAddress = 0, rate = NO_RATE, network }: ConnectionLimit
     rate,
     network: network ? { key: shortKey(network.key), count: network.count } : NO_NETWORK,
   };
-}
-
-function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean {
-  return perAddress > 0 || rate.count > 0 || network.count > 0;
 }

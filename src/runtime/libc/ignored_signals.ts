@@ -8,7 +8,8 @@ import { latin1 } from "../../codec/bytes.ts";
 import { readOwn } from "./inherited.ts";
 import type { Libc } from "./libc.ts";
 
-/** SIGXFSZ: a log file at the limit of file sizes must make one write fail. SIGIO is SIGPOLL. */
+/** Signals that the server ignores. SIGXFSZ: at the limit of file sizes, a write to the log must fail
+ *  and not end the process. SIGIO is SIGPOLL. */
 export const IGNORED = [
   "SIGUSR1",
   "SIGUSR2",

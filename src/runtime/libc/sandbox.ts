@@ -114,7 +114,7 @@ export function sandboxCalls(c: Caller): SandboxCalls {
     const { O_CLOEXEC } = c.abi.constants;
     const fd = typeof folder === "number"
       ? folder
-      : c.value("open", cString(folder), O_PATH | O_CLOEXEC); // asks for no right to read it
+      : c.value("open", cString(folder), O_PATH | O_CLOEXEC); // needs no permission to read the folder
     try {
       const rule = memory(12); // struct landlock_path_beneath_attr, packed
       const view = new DataView(rule.buffer);
