@@ -288,6 +288,8 @@ const ROWS: readonly Row[] = [
 /** Messages without a row: how they begin, and where they are tested or why they cannot be. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   // Messages of the library; see test/library_options_test.ts.
+  "${caller} needs options": "library",
+  "options ${one} and ${other}": "library",
   "a handler cannot start": "library",
   "serve needs ": "library",
   "option command needs ": "library",
@@ -307,6 +309,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to listen again": "test/privsep/monitor/",
   "unable to start a worker": "test/privsep/monitor/",
   "unable to run ${options.command[0]}": "test/privsep/monitor/",
+  "unable to run ${command[0]}": "test/privsep/monitor/",
+  "unable to choose cipher suites": "of Deno's TLS alone; test/e2e/sslclient_test.ts",
   "unable to serve: sslserver ${VERSION}": "test/e2e/privsep_upgrade_test.ts",
   // Messages on systems that lack something or behave wrongly.
   "unable to switch user": "a system that does not switch the user",
@@ -395,12 +399,16 @@ claim("a start that fails says why and what to do, for every message", async (t)
   assertEquals(wrong, []);
 }, { forms: ["binary", "deno"], timeout: 120_000 });
 
+/** Files of the clients, which start no server. docs_test.ts compares their messages with the manual. */
+const OF_CLIENTS =
+  /^(?:client\/|commands\/(?:client|small_client|https_at)\.ts|config\/client_table\.ts)/;
+
 /** The text of every error in the source that ends a start, and its file. */
 function messages(): Map<string, string> {
   const found = new Map<string, string>();
   const folder = join(ROOT, "src");
   for (const name of fs.readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    if (!name.endsWith(".ts") || name.startsWith("codec/")) continue;
+    if (!name.endsWith(".ts") || name.startsWith("codec/") || OF_CLIENTS.test(name)) continue;
     const text = fs.readFileSync(join(folder, name), "utf8");
     const site =
       /new (FatalError|UsageError|Unsupported)\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g;
