@@ -60,7 +60,8 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
       ["-U", isRoot ? "-U" : ""],
     ],
     programs: { pop3d: WHO_S6 },
-    serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1 0 mx.example\n"),
+    serves: async (t, port) =>
+      assertStrictEquals((await talk(t, port)).text, "127.0.0.1 0 mx.example\n"),
   },
   {
     first:
