@@ -305,6 +305,15 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to ${what}: ${reason(thrown)}": "tcprules",
   "unable to parse TCPREMOTEIP": "tcprulescheck",
   "unable to read ${cdb}": "tcprulescheck",
+  // Messages of options that exclude each other, and of s6-tlsserver.
+  "--${kind} serves in place of a program": "test/config/options_test.ts",
+  "-n is for programs": "test/config/options_test.ts",
+  "${access} and ${other}": "test/e2e/access_rules_test.ts",
+  "options -i and -x": "test/commands/s6_tlsserver_test.ts",
+  "option ${name} needs a number": "test/commands/s6_tlsserver_test.ts",
+  "${what} needs a number": "test/commands/s6_tlsserver_test.ts",
+  "$${name} is not set": "test/commands/s6_tlsserver_test.ts",
+  "neither $CADIR nor $CAFILE": "test/commands/s6_tlsserver_test.ts",
   // Messages of a running server.
   "unable to listen again": "test/privsep/monitor/",
   "unable to start a worker": "test/privsep/monitor/",
