@@ -122,7 +122,10 @@ claim("the environment of a program is the one that the reference describes", as
 }, { together: true });
 
 claim("log lines, counts and limits of an address", async (t) => {
-  const server = await start(t, { options: ["-v", "-H", "-C", "2"], program: GREET });
+  const server = await start(t, {
+    options: ["-v", "-H", "-C", "2", ...t.oneSpeaker],
+    program: GREET,
+  });
   const first = await greeted(server);
   await first.echoes("one");
   const second = await greeted(server);
