@@ -297,6 +297,12 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "options cert and selfSigned": "library",
   "option key needs cert": "library",
   "unable to find a certificate: none of cert": "library",
+  // What serves in place of a program, access rules in a folder, and certificates by name alone.
+  "--${kind} serves in place": "test/config/options_test.ts",
+  "-n is for programs, not for": "test/config/options_test.ts",
+  "unable to serve --files": "test/handlers/",
+  "${access} and ${other} exclude": "test/e2e/access_rules_test.ts",
+  "unable to find a certificate: no CERTFILE:name": "test/e2e/s6_tlsserver_test.ts",
   // Messages of other commands; see test/commands/.
   "tcprules": "tcprules",
   "unable to read input": "tcprules",
@@ -410,7 +416,7 @@ claim("a start that fails says why and what to do, for every message", async (t)
 
 /** Files of the clients, which start no server. docs_test.ts compares their messages with the manual. */
 const OF_CLIENTS =
-  /^(?:client\/|commands\/(?:client|small_client|https_at)\.ts|config\/client_table\.ts)/;
+  /^(?:client\/|commands\/(?:client|small_client|https_at)\.ts|config\/(?:client_table|variables_of_s6)\.ts|commands\/s6_)/;
 
 /** The text of every error in the source that ends a start, and its file. */
 function messages(): Map<string, string> {
