@@ -18,6 +18,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   async sslserver() {
     return (await import("./src/commands/sslserver.ts")).sslserver;
   },
+  async sslhandle() {
+    return (await import("./src/commands/sslhandle.ts")).sslhandle;
+  },
   async sslclient() {
     return (await import("./src/commands/sslclient.ts")).sslclient;
   },

@@ -139,7 +139,7 @@ build() {
       "$bun" build --compile "$@" --compile-executable-path="$scratch/base" \
         --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
         --no-compile-autoload-tsconfig --no-compile-autoload-package-json \
-        --reject-unresolved --bytecode --format=esm --splitting --sourcemap=inline \
+        --allow-unresolved='<empty>' --bytecode --format=esm --splitting --sourcemap=inline \
         --define Deno=undefined \
         --outfile="$scratch/sslserver" "$entry" >"$scratch/log" 2>&1
   ) || { cat "$scratch/log" >&2; fail "unable to build $name: bun build failed"; }
@@ -171,7 +171,7 @@ case $job in
     need bun "$bun"
     copy_sources
     build sslserver "$bun"
-    for name in s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck; do
+    for name in s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck; do
       ln -s sslserver "$scratch/$name"
       mv -f -- "$scratch/$name" "$dist/$name"
     done

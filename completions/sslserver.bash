@@ -1,10 +1,10 @@
-# bash completion for sslserver, s6-tlsserver, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
+# bash completion for sslserver, s6-tlsserver, sslhandle, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
 
 _sslserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --log|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--man|--completion) ((i++)) ;;
+      --log|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
@@ -48,11 +48,12 @@ _sslserver() {
     -g) return ;;
     -u) return ;;
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --check --help --man --completion --version' -- "$word")); return ;;
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word"))
 }
@@ -63,7 +64,7 @@ _s6_tlsserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -b|--backlog|-c|--global-max-connections|-C|--local-max-connections|-l|--local-name|-t|--timeout|-i|--rules-directory|-x|--rules-file|-B|--banner|-K|--handshake-timeout|-k|--sni-level|-u|--uid|-g|--gid|-G|--gidlist|--log|--notify-fd|--metrics|--proxy-from|--pending|--access-dir|--access-cdb|--lookup-timeout|--workers|--drain-timeout|--kill-after|--early-banner|--variables|--files|--completion|--man) ((i++)) ;;
+      -b|--backlog|-c|--global-max-connections|-C|--local-max-connections|-l|--local-name|-t|--timeout|-i|--rules-directory|-x|--rules-file|-B|--banner|-K|--handshake-timeout|-k|--sni-level|-u|--uid|-g|--gid|-G|--gidlist|--log|--notify-fd|--metrics|--proxy-from|--pending|--access-dir|--access-cdb|--lookup-timeout|--workers|--drain-timeout|--kill-after|--early-banner|--variables|--files|--handler|--completion|--man) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
@@ -121,16 +122,77 @@ _s6_tlsserver() {
     --early-banner) return ;;
     --variables) COMPREPLY=($(compgen -W 'ucspi s6' -- "$word")); return ;;
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q --quiet -Q --normally-verbose -v --verbose -1 --notify -b --backlog -c --global-max-connections -C --local-max-connections -d --nagle -D --no-nagle -L --proxy --dns -H --no-dns -h --hosts --no-hosts -p --paranoid -P --no-paranoid -l --local-name -r --ident -R --no-ident -w --strict-resolution -W --no-strict-resolution -t --timeout -i --rules-directory -x --rules-file -B --banner -S --close-notify -s --no-close-notify -J --enforce-close-notify -j --no-enforce-close-notify -Y --client-cert -y --mandatory-client-cert -K --handshake-timeout -k --sni-level -Z --keep -z --no-keep -u --uid -g --gid -G --gidlist -U --envuidgid --log --trace --trace-bytes --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --self-signed --workers --drain-timeout --kill-after --early-banner --variables --echo --www --files --check --help --completion --version --man' -- "$word")); return ;;
+    -*) COMPREPLY=($(compgen -W '-q --quiet -Q --normally-verbose -v --verbose -1 --notify -b --backlog -c --global-max-connections -C --local-max-connections -d --nagle -D --no-nagle -L --proxy --dns -H --no-dns -h --hosts --no-hosts -p --paranoid -P --no-paranoid -l --local-name -r --ident -R --no-ident -w --strict-resolution -W --no-strict-resolution -t --timeout -i --rules-directory -x --rules-file -B --banner -S --close-notify -s --no-close-notify -J --enforce-close-notify -j --no-enforce-close-notify -Y --client-cert -y --mandatory-client-cert -K --handshake-timeout -k --sni-level -Z --keep -z --no-keep -u --uid -g --gid -G --gidlist -U --envuidgid --log --trace --trace-bytes --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --self-signed --workers --drain-timeout --kill-after --early-banner --variables --echo --www --files --handler --check --help --completion --version --man' -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
 }
 
 complete -F _s6_tlsserver s6-tlsserver
+
+_sslhandle() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --log|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
+      -?*) ;;
+      *) operands=$((COMP_CWORD - i)); break ;;
+    esac
+  done
+  if ((operands >= 2)); then
+    # What follows is a command.
+    if declare -F _command_offset >/dev/null; then _command_offset $((i + 2)); return; fi
+    if ((operands == 2)); then COMPREPLY=($(compgen -c -- "$word")); return; fi
+    COMPREPLY=($(compgen -f -- "$word"))
+    return
+  fi
+  case $operands in
+    0) ;;
+    1) COMPREPLY=($(compgen -A service -- "$word")); return ;;
+    *) return ;;
+  esac
+  case $before in
+    --log) COMPREPLY=($(compgen -W 'text json s6' -- "$word")); return ;;
+    --notify-fd) return ;;
+    --metrics) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -I) return ;;
+    -b) return ;;
+    --proxy-from) return ;;
+    -c) return ;;
+    --pending) return ;;
+    -t) return ;;
+    -T) return ;;
+    -w) return ;;
+    -x) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -y) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --access-dir) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --access-cdb) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --lookup-timeout) return ;;
+    -l) return ;;
+    --workers) COMPREPLY=($(compgen -W 'n auto' -- "$word")); return ;;
+    --drain-timeout) return ;;
+    --kill-after) return ;;
+    -B) return ;;
+    --early-banner) return ;;
+    --variables) COMPREPLY=($(compgen -W 'ucspi s6' -- "$word")); return ;;
+    -g) return ;;
+    -u) return ;;
+    --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
+  esac
+  COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
+}
+
+complete -F _sslhandle sslhandle
 
 _sslclient() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
@@ -167,7 +229,7 @@ _sslclient() {
     -z) return ;;
     -l) return ;;
     -t) return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
   esac
   case $word in
     -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -200,7 +262,7 @@ _sslcat() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -243,7 +305,7 @@ _sslconnect() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -287,7 +349,7 @@ _https_at() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;

@@ -1,4 +1,4 @@
-# fish completion for sslserver, s6-tlsserver, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion fish
+# fish completion for sslserver, s6-tlsserver, sslhandle, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion fish
 
 # Prints how many operands come before the cursor, and their first one's place among the words.
 # The arguments are the options that have a value.
@@ -26,7 +26,7 @@ function __sslserver_command
 end
 
 function __sslserver_operands
-    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --man --completion)
+    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
     echo $place[1]
 end
 complete -c sslserver -f
@@ -96,15 +96,16 @@ complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -s U -d 'run progra
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l echo -d 'send back what the client sends'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l www -d 'answer HTTP with a page about the connection'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l files -r -F -d 'serve the files below a folder by HTTP'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l handler -r -F -d 'call the function that this module exports'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l help -d 'print this help'
-complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l version -d 'print the version'
-complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --man --completion)'
+complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
 
 function __s6_tlsserver_operands
-    set -l place (__sslserver_place -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --completion --man)
+    set -l place (__sslserver_place -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)
     echo $place[1]
 end
 complete -c s6-tlsserver -f
@@ -204,12 +205,92 @@ complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l variables 
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l echo -d 'send back what the client sends'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l www -d 'answer HTTP with a page about the connection'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l files -r -F -d 'serve the files below a folder by HTTP'
+complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l handler -r -F -d 'call the function that this module exports'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l help -d 'print this help'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l version -d 'print the version'
-complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (s6-tlsserver)'
-complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -ge 2' -a '(__sslserver_command -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --completion --man)'
+complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (s6-tlsserver)'
+complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -ge 2' -a '(__sslserver_command -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)'
+
+function __sslhandle_operands
+    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
+    echo $place[1]
+end
+complete -c sslhandle -f
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -a '0 (__fish_print_hostnames)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s q -d 'print nothing'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s Q -d 'print errors (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s v -d 'also print status lines'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s V -d 'also print protocol and cipher'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l log -x -a 'text json s6' -d 'format of the lines on stderr (text)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l trace -d 'log the handshake messages of each connection'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l trace-bytes -d 'log every byte of TLS too'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s 1 -d 'print the local port to stdout when ready'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l notify-fd -x -d 'write a newline to descriptor n when ready (s6)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l metrics -r -F -d 'serve Prometheus metrics on host:port or a unix socket'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s 4 -d 'resolve host to IPv4'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s 6 -d 'resolve host to IPv6; set PROTO and the TCP6 variables'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s I -x -d 'interface of a link-local IPv6 host'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s b -x -d 'listen backlog (1024)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s o -d 'keep the IP options of clients'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s O -d 'remove them (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s d -d 'delay small packets (Nagle)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s D -d 'do not delay packets (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l proxy-from -x -d 'these networks must send a PROXY header; no others may'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s c -x -d 'maximum programs at once (40)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l pending -x -d 'maximum connections still in the handshake (1000)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s t -x -d 'ident timeout in seconds (26)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s T -x -d 'handshake timeout in seconds (26)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s w -x -d 'close a connection after s seconds without traffic (3600)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s x -r -F -d 'apply this rules file after DNS and ident'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s y -r -F -d 'apply this rules file before DNS and ident'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s X -d 'allow clients if a rules file is missing'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l access-dir -r -F -d 'apply the s6 access rules of this folder'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l access-cdb -r -F -d 'apply the s6 access rules of this cdb file'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s h -d 'look up the client\'s name in DNS (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s H -d 'do not look it up'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s p -d 'use the name only if it resolves to the address'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s P -d 'do not verify the name (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l hosts -d 'look names up in /etc/hosts first'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l strict-resolution -d 'deny a client if DNS or ident does not answer'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l lookup-timeout -x -d 'deny a client whose look-ups take longer than s seconds'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s l -x -d 'set the local name instead of asking DNS'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s r -d 'ask the client\'s ident server'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s R -d 'do not ask it (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s n -d 'TLS begins when the program asks for it (UCSPI-TLS)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s N -d 'TLS begins at once (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s m -d 'require a valid client certificate'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s z -d 'require one that matches the client\'s host name, if any'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l client-cert -d 'ask for a client certificate, and refuse an invalid one'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s Z -d 'do not require one (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l no-close-notify -d 'end output with FIN, without close_notify'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l enforce-close-notify -d 'a client must send close_notify before it closes'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s 3 -d 'read the key\'s password from descriptor 3'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l self-signed -d 'serve with a temporary certificate'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l workers -x -a 'n auto' -d 'worker processes (1); 0: one process does everything'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l drain-timeout -x -d 'end connections s seconds after SIGTERM'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l kill-after -x -d 'send a program SIGKILL s seconds after SIGTERM'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s B -x -d 'send text to the client first'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l early-banner -x -d 'send text in the clear, before rules and TLS'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s s -d 'set mod_ssl\'s variables'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s S -d 'do not set them (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l variables -x -a 'ucspi s6' -d 'describe connections by these programs\' variables (ucspi)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s e -d 'also set tcpserver\'s variables'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s E -d 'do not set them (default)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s g -x -d 'run programs as this group (number or name)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s u -x -d 'run programs as this user (number or name)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s U -d 'run programs as $UID, $GID and the groups of $GIDLIST'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l echo -d 'send back what the client sends'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l www -d 'answer HTTP with a page about the connection'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l files -r -F -d 'serve the files below a folder by HTTP'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l handler -r -F -d 'call the function that this module exports'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l help -d 'print this help'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l version -d 'print the version'
+complete -c sslhandle -n 'test (__sslhandle_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
 
 function __sslclient_operands
     set -l place (__sslserver_place -T -i -p -I -w -a -A -V -c -k -z -l -t --man)
@@ -251,7 +332,7 @@ complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -s S -d 'do not set
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -s e -d 'also set tcpclient\'s variables'
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -s E -d 'do not set them (default)'
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l help -d 'print this help'
-complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l version -d 'print the version'
 complete -c sslclient -n 'test (__sslclient_operands) -ge 2' -a '(__sslserver_command -T -i -p -I -w -a -A -V -c -k -z -l -t --man)'
 
@@ -300,7 +381,7 @@ complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -s S -d 'do not set them 
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -s e -d 'also set tcpclient\'s variables'
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -s E -d 'do not set them (default)'
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l help -d 'print this help'
-complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l version -d 'print the version'
 
 function __sslconnect_operands
@@ -348,7 +429,7 @@ complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -s S -d 'do not s
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -s e -d 'also set tcpclient\'s variables'
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -s E -d 'do not set them (default)'
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l help -d 'print this help'
-complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l version -d 'print the version'
 
 function __https_at_operands
@@ -396,5 +477,5 @@ complete -c https@ -n 'test (__https_at_operands) -ge 3' -s S -d 'do not set the
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -s e -d 'also set tcpclient\'s variables'
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -s E -d 'do not set them (default)'
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -l help -d 'print this help'
-complete -c https@ -n 'test (__https_at_operands) -ge 3' -l man -x -a 'sslserver s6-tlsserver sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c https@ -n 'test (__https_at_operands) -ge 3' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -l version -d 'print the version'

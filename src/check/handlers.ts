@@ -1,18 +1,20 @@
-/** Findings about what serves in place of a program: the folder of --files. */
+/** Findings about what serves in place of a program: the folder of --files, and the module of
+ *  --handler. */
 
 import fs from "node:fs";
 import type { HandlerChoice } from "../config/options.ts";
 import { systemReason } from "../runtime/system_reason.ts";
-import { obstacle } from "./access.ts";
+import { obstacle, type ProcessUser } from "./access.ts";
 import type { Findings } from "./finding.ts";
 import type { Actors } from "./processes.ts";
 
-/** Checks that the worker can read the folder. */
+/** Checks that the process that serves can read the folder or the module. */
 export function checkHandler(
   handler: HandlerChoice,
-  { worker }: Pick<Actors, "worker">,
+  { worker, program }: Pick<Actors, "worker" | "program">,
   findings: Findings,
 ): void {
+  if (handler.kind === "handler") return checkModule(handler.file, program, findings);
   if (handler.kind !== "files") return;
   const { folder } = handler;
   // The folder is opened before a chroot, and its files with the rights of the worker.
@@ -28,4 +30,15 @@ export function checkHandler(
     return findings.tolerable(`--files ${folder}: ${problem.text}`, `chmod a+rx ${folder}`);
   }
   findings.ok(`--files ${folder}: a folder`);
+}
+
+function checkModule(file: string, who: ProcessUser, findings: Findings): void {
+  try {
+    if (!fs.statSync(file).isFile()) throw new Error("no regular file");
+  } catch (error) {
+    return findings.error(`module ${file}: ${systemReason(error)}`, "name a file that exists");
+  }
+  const problem = obstacle(file, who, "read");
+  if (problem) return findings.error(`module ${file}: ${problem.text}`, `chmod a+r ${file}`);
+  findings.ok(`module ${file}: readable`);
 }

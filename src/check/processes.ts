@@ -54,8 +54,8 @@ export function checkProcesses(
   if (!planned && runtime.libc) {
     return separateActors(options, env, identityOf(options), runtime, findings);
   }
-  if (planned) findings.attempt(() => refuseIdentity(env));
-  if (planned && options.workers === undefined && runtime.libc) {
+  if (planned) findings.attempt(() => refuseIdentity(env, options));
+  if (planned && options.workers === undefined && runtime.libc && !isModule(options)) {
     findings.info(
       "one process does everything, because it is not permitted to start itself again",
       "for separate workers deno run needs --allow-run for itself, and a file on this machine; otherwise use --workers 0",
@@ -93,6 +93,11 @@ function separateActors(
   return jail ? { ...actors, files: jailedFiles(jail, actors.handed) } : actors;
 }
 
+/** A module serves in one process, whatever the runtime can do. */
+function isModule({ handler }: Options): boolean {
+  return handler?.kind === "handler";
+}
+
 function checkNumber(workers: number, findings: Findings): void {
   const cores = os.availableParallelism();
   if (workers <= cores) return;
@@ -112,6 +117,7 @@ function checkRoot(
   const roots = [
     ...workers && !worker ? ["workers"] : [],
     ...uid === undefined && !handler ? ["programs"] : [],
+    ...uid === undefined && handler && !workers ? ["handlers"] : [],
   ];
   if (roots.length === 0) return;
   const remedies = [

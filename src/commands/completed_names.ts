@@ -35,6 +35,7 @@ const small = (name: Page, operands: CompletedName["operands"]): CompletedName =
 export const COMPLETED: readonly CompletedName[] = [
   { name: "sslserver", options: flat(OPTIONS), operands: ["host", "port"] },
   { name: "s6-tlsserver", options: flat(S6_OPTIONS), operands: ["host", "port"] },
+  { name: "sslhandle", options: flat(OPTIONS), operands: ["host", "port"] },
   { name: "sslclient", options: CLIENT, operands: ["host", "port"] },
   small("sslcat", ["host", "port"]),
   small("sslconnect", ["host", "port"]),

@@ -19,6 +19,11 @@ export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(
     source: () => import("../../man/s6-tlsserver.1", { with: { type: "text" } }),
     text: () => import("../../man/text/s6-tlsserver.1.txt", { with: { type: "text" } }),
   },
+  "sslhandle": {
+    file: "sslhandle.1",
+    source: () => import("../../man/sslhandle.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/sslhandle.1.txt", { with: { type: "text" } }),
+  },
   "sslclient": {
     file: "sslclient.1",
     source: () => import("../../man/sslclient.1", { with: { type: "text" } }),

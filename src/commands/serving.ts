@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import process from "node:process";
 import type { Log } from "../log.ts";
-import type { Options } from "../config/options.ts";
+import type { HandlerChoice, Options } from "../config/options.ts";
 import type { Identity } from "../privsep/identity.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
@@ -34,7 +34,7 @@ export function logServing(
   const programs = ids({ ...own, ...defined(options) });
   const { handler } = options;
   if (!workers) {
-    const what = handler ? `; handler: ${handler.kind}` : "";
+    const what = handler ? `; handler: ${nameOf(handler)}` : "";
     log.detail(`serving in one process, ${programs}${what}`, { event: "serving", workers: 0 });
     return;
   }
@@ -43,7 +43,7 @@ export function logServing(
   const many = count === 1 ? "1 worker" : `${count} workers`;
   log.detail(
     `serving with ${many}, ${ids({ ...own, ...identity })}${jail}; ${
-      handler ? `handler: ${handler.kind}` : `programs: ${programs}`
+      handler ? `handler: ${nameOf(handler)}` : `programs: ${programs}`
     }`,
     { event: "serving", workers: count },
   );
@@ -71,4 +71,8 @@ export function announcePort(
   if (!libc) return; // Deno keeps a copy of stdout, which only the exit closes
   libc.close(1);
   libc.open("/dev/null");
+}
+
+function nameOf(handler: HandlerChoice): string {
+  return handler.kind === "handler" ? handler.file : handler.kind;
 }

@@ -9,7 +9,9 @@ import { listen } from "../accept/listen.ts";
 import { assemble } from "../assemble.ts";
 import { warnOfServed } from "../check/served.ts";
 import type { Options } from "../config/options.ts";
+import { watchEventLoop } from "../handlers/event_loop.ts";
 import { loadHandler } from "../handlers/load.ts";
+import type { ModuleHandler } from "../handlers/module.ts";
 import { endAfter, GRACE, type Server } from "../lifecycle.ts";
 import type { Log } from "../log.ts";
 import { logInternalErrors } from "../log/internal_errors.ts";
@@ -37,11 +39,12 @@ export async function serveAlone(
   log: Log,
   { inherited, notifier }: Supervised,
 ): Promise<void> {
-  refuseIdentity(env);
+  refuseIdentity(env, options);
+  const { handler, module } = await loadHandler(options, runtime);
   const given = {
     password: readPassword(options, runtime),
     keyPair: selfSigned(options, log),
-    handler: (await loadHandler(options, runtime)).handler,
+    handler,
     base,
   };
   const assembled = await assemble(options, env, runtime, log, given);
@@ -54,7 +57,10 @@ export async function serveAlone(
     server = begin(services, address, inherited);
     dropPrivileges(options, runtime, log);
     // Before the port is announced: a client that waits for it may send a signal at once.
-    const { reload } = assembled;
+    const reload = (): void => {
+      assembled.reload();
+      void module?.reload(log);
+    };
     onSignals(
       runtime,
       notifier,
@@ -62,6 +68,7 @@ export async function serveAlone(
       options,
     );
     shutDebugger(runtime, log);
+    if (module) await beginModule(module, log);
     process.on("exit", () => endpoint?.close());
     const { ip, dualStack } = inherited ?? address;
     logServing(log, { ip, port: server.port, dualStack }, options, runtime);
@@ -72,9 +79,20 @@ export async function serveAlone(
     endpoint?.close();
     throw error;
   }
-  logInternalErrors(log);
+  if (!module) logInternalErrors(log);
   await server.closed;
   assembled.close();
+}
+
+/** Loads the module of --handler, with the rights that it keeps. Rejects with `FatalError`. */
+async function beginModule(module: ModuleHandler, log: Log): Promise<void> {
+  log.warning(
+    "the module shares a process with the TLS keys, and can read them",
+    "run only code that may have them; programs are separate",
+  );
+  logInternalErrors(log, "an error of the module, or of a promise that it does not wait for");
+  watchEventLoop(log);
+  await module.load();
 }
 
 /** Returns the handlers of signals for this server. */

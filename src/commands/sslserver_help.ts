@@ -1,7 +1,7 @@
-/** The text of `sslserver --help`. */
+/** The texts of `sslserver --help` and `sslhandle --help`. */
 
 import { OPTIONS } from "../config/option_table.ts";
-import { USAGE } from "../config/parse.ts";
+import { SSLHANDLE_USAGE, USAGE } from "../config/parse.ts";
 import { helpText } from "./help.ts";
 
 /** Returns the text, which ends with a newline. */
@@ -18,7 +18,23 @@ port  a number, 0 for any free one, or a service name
     closing: `Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).
 
 Other names of this file, each with --help:
-  s6-tlsserver sslclient sslcat sslconnect https@
+  s6-tlsserver sslhandle sslclient sslcat sslconnect https@
 `,
+  });
+}
+
+/** Returns the text for sslhandle. */
+export function sslhandleHelp(): string {
+  return helpText({
+    usage: SSLHANDLE_USAGE,
+    about: `Accepts TLS connections on host and port and calls the function that module
+exports for each. The options are those of sslserver.
+
+host    0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
+port    a number, 0 for any free one, or a service name
+module  a TypeScript or JavaScript file: export default async (conn) => { ... }
+`,
+    groups: OPTIONS,
+    closing: "Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).\n",
   });
 }

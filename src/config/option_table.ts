@@ -239,6 +239,9 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       text("--files", "folder", "serve the files below a folder by HTTP", (o, folder) => {
         o.handler = { kind: "files", folder };
       }),
+      text("--handler", "file", "call the function that this module exports", (o, file) => {
+        o.handler = { kind: "handler", file };
+      }),
     ],
   },
   {

@@ -8,7 +8,9 @@ import type { MetricsAddress } from "./metrics_address.ts";
 /** What serves connections in place of a program. */
 export type HandlerChoice =
   | { readonly kind: "echo" | "www" }
-  | { readonly kind: "files"; readonly folder: string };
+  | { readonly kind: "files"; readonly folder: string }
+  /** --handler: `command` has the arguments of the module. */
+  | { readonly kind: "handler"; readonly file: string };
 
 /** The values of the options. Times are in seconds. */
 export interface Options {
@@ -232,6 +234,7 @@ export type Shell = typeof SHELLS[number];
 export const PAGES = [
   "sslserver",
   "s6-tlsserver",
+  "sslhandle",
   "sslclient",
   "sslcat",
   "sslconnect",

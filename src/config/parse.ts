@@ -41,19 +41,48 @@ export function serving(
   if (port === undefined) {
     throw new UsageError(handler ? "port is missing" : "port and prog are missing");
   }
-  if (handler) refuseProgram(handler, options, command);
+  if (handler) refuseUnserved(handler, options, command);
   else if (command.length === 0) throw new UsageError("prog is missing");
   refuseSeveralRules(options);
   return { serve: { ...options, host, port, command } };
 }
 
+export const SSLHANDLE_USAGE = "sslhandle [opts] host port module [args]";
+
+/** Reads the arguments of `sslhandle`: the options of sslserver, and a module in place of prog.
+ *  Throws `UsageError`. */
+export function parseModuleOptions(argv: readonly string[], env: Env): ParsedArguments {
+  const options = defaults();
+  const operands = readOptions(optionsByName(OPTIONS), options, argv, env);
+  if ("print" in operands) return operands;
+  const [host, port, file, ...command] = operands;
+  if (host === undefined) throw new UsageError("host, port and module are missing");
+  refuseJoined(host);
+  if (port === undefined) throw new UsageError("port and module are missing");
+  if (file === undefined) throw new UsageError("module is missing");
+  if (options.handler) {
+    const { kind } = options.handler;
+    throw new UsageError(`--${kind} serves in place of a module`, `use sslserver --${kind}`);
+  }
+  const handler: HandlerChoice = { kind: "handler", file };
+  refuseUnserved(handler, options, command);
+  refuseSeveralRules(options);
+  return { serve: { ...options, handler, host, port, command } };
+}
+
 /** Throws `UsageError` for what a handler excludes. */
-function refuseProgram(
+function refuseUnserved(
   { kind }: HandlerChoice,
-  { delayed }: Options,
+  { delayed, workers }: Options,
   [program]: readonly string[],
 ): void {
-  if (program !== undefined) {
+  if (kind === "handler" && workers) {
+    throw new UsageError(
+      `a module serves in one process, and not in ${workers} workers`,
+      "leave out --workers",
+    );
+  }
+  if (program !== undefined && kind !== "handler") {
     throw new UsageError(
       `--${kind} serves in place of a program, and there is one: '${program}'`,
       `leave out --${kind} or the program`,

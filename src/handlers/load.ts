@@ -3,19 +3,22 @@
 import type { Options } from "../config/options.ts";
 import { type ConnectionHandler, connectionHandler } from "../program/handler.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { ModuleHandler } from "./module.ts";
 
 /** A handler that is ready to serve. */
 export interface LoadedHandler {
   readonly handler: ConnectionHandler | undefined;
   /** The descriptor of the folder of --files: the process needs to read below it, and no more. */
   readonly folder?: number | undefined;
+  /** The module of --handler: it is loaded when the process has its final rights. */
+  readonly module?: ModuleHandler;
 }
 
 /** Must be called before the process gives up its rights. Rejects with `FatalError` if the folder
  *  cannot be opened. */
 export async function loadHandler(
-  { handler: choice }: Pick<Options, "handler">,
-  runtime: Pick<Runtime, "libc">,
+  { handler: choice, command }: Pick<Options, "handler" | "command">,
+  runtime: Pick<Runtime, "libc" | "name">,
 ): Promise<LoadedHandler> {
   switch (choice?.kind) {
     case undefined:
@@ -29,6 +32,11 @@ export async function loadHandler(
       const { filesHandler } = await import("./files.ts");
       const folder = openFolder(choice.folder, runtime);
       return { handler: connectionHandler(filesHandler(folder)), folder: folder.descriptor };
+    }
+    case "handler": {
+      const { ModuleHandler } = await import("./module.ts");
+      const module = new ModuleHandler(choice.file, command, runtime);
+      return { handler: module.handler, module };
     }
   }
 }

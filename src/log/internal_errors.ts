@@ -3,11 +3,14 @@
 import process from "node:process";
 
 /** Logs errors that nothing else has caught: a bug in one connection's callback must not end all
- *  connections. */
-export function logInternalErrors(log: { error(text: string): void }): void {
+ *  connections. `what`: the beginning of the lines. */
+export function logInternalErrors(
+  log: { error(text: string): void },
+  what = "internal error, please report it",
+): void {
   const report = (error: unknown): void => {
     const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-    log.error(`internal error, please report it: ${stack.replaceAll(/\s+/g, " ")}`);
+    log.error(`${what}: ${stack.replaceAll(/\s+/g, " ")}`);
   };
   process.on("uncaughtException", report);
   process.on("unhandledRejection", report);

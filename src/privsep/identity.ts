@@ -136,9 +136,15 @@ function lookUp(
 
 /** Throws if a worker's identity is set but there are no workers: a process that starts programs
  *  itself cannot be in a chroot, and has the same user as the programs. */
-export function refuseIdentity(env: Env): void {
+export function refuseIdentity(env: Env, { handler }: Pick<Options, "handler">): void {
   const name = IDENTITY_VARIABLES.find((name) => env[name]);
   if (name === undefined) return;
+  if (handler?.kind === "handler") {
+    throw new UsageError(
+      `$${name} needs a worker process, but a module serves in one process`,
+      "use -u and -g",
+    );
+  }
   throw new UsageError(
     `$${name} needs a worker process, but there is none (--workers 0)`,
     "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",

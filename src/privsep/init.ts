@@ -81,6 +81,7 @@ const metrics: Shape<MetricsAddress> = (value, name) =>
     ? object<MetricsAddress & { path: string }>({ path: text })(value, name)
     : object<MetricsAddress & { host: string }>({ host: text, port: count })(value, name);
 
+/** A module has no workers. */
 const handler: Shape<HandlerChoice> = (value, name) =>
   typeof value === "object" && value && "folder" in value
     ? object<HandlerChoice & { folder: string }>({ kind: oneOf(["files"]), folder: text })(

@@ -115,6 +115,8 @@ export interface StartOptions {
   /** Shell text that runs before the shell executes the server: `ulimit`, redirections. */
   prelude?: string;
   cwd?: string;
+  /** False: the server cannot have workers, so E2E_WORKERS does not count. */
+  workers?: false;
   /** Adds --self-signed. Default: true unless `env` names certificates. */
   selfSigned?: boolean;
 }
@@ -188,7 +190,9 @@ export class Trial {
     const command = [
       ...(options.command ?? formCommand(this.form, program[0] ?? "")),
       ...own,
-      ...(WORKERS === undefined || this.form === "deno-noffi" ? [] : ["--workers", WORKERS]),
+      ...(WORKERS === undefined || this.form === "deno-noffi" || options.workers === false
+        ? []
+        : ["--workers", WORKERS]),
       ...(options.options ?? []),
       "-1",
       host,

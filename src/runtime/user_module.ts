@@ -1,0 +1,84 @@
+/** Loads a module of the user's, and loads it again after a change. Both runtimes keep what they have
+ *  loaded by its URL, so each version of the module gets a URL of its own. The modules that it imports
+ *  keep theirs: Bun forgets them before the next version is loaded, Deno cannot. */
+
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { FatalError, reason } from "../errors.ts";
+import type { Runtime } from "./runtime.ts";
+
+const HINT = "deno run needs --allow-read for the module and what it imports, " +
+  "and --allow-import for what it imports by https:";
+
+/** Loads the versions of one module. */
+export class UserModule {
+  #version = 0;
+  /** Keys of what Bun has loaded for the module. */
+  #loaded: readonly string[] = [];
+
+  /** `path`: absolute. */
+  constructor(readonly path: string, readonly runtime: Pick<Runtime, "name">) {}
+
+  /** Returns the exports of the module as it is now. Rejects with `FatalError`, which names the
+   *  place in the code if it is known. */
+  async load(): Promise<Readonly<Record<string, unknown>>> {
+    const bun = this.runtime.name === "Bun";
+    // The cache has the modules of ESM too, under Bun alone.
+    const cache = bun ? createRequire(this.path).cache : {};
+    for (const key of this.#loaded) delete cache[key];
+    const before = new Set(Object.keys(cache));
+    const version = this.#version++ === 0 ? "" : `?version=${this.#version}`;
+    const place = bun ? this.path : pathToFileURL(this.path).href;
+    try {
+      return await import(place + version);
+    } catch (error) {
+      throw loadError(this.path, error);
+    } finally {
+      this.#loaded = Object.keys(cache).filter((key) => !before.has(key));
+    }
+  }
+}
+
+/** Where a runtime says that something is: a path or a file URL, line and column. */
+const PLACE = /(?:file:\/\/)?(\/[^\s()?:]+)(?:\?version=[0-9]+)?:([0-9]+):([0-9]+)/;
+
+function loadError(path: string, thrown: unknown): FatalError {
+  const error = firstOf(thrown);
+  const message = uncoloured(reason(error instanceof Error ? error.message : error));
+  const first = message.split(/\n| {2}\|| {4}at /)[0]?.trim() || "it throws";
+  const denied = /^Requires \w+ access/.test(first);
+  const where = placeOf(error);
+  return new FatalError(
+    `unable to load ${path}: ${first}${where === undefined ? "" : ` at ${where}`}`,
+    undefined,
+    denied ? HINT : undefined,
+  );
+}
+
+/** Bun reports several mistakes of a module as one error. */
+function firstOf(thrown: unknown): unknown {
+  const { errors } = (thrown ?? {}) as { errors?: readonly unknown[] };
+  return errors?.[0] ?? thrown;
+}
+
+interface Placed {
+  readonly position?:
+    | { readonly file: string; readonly line: number; readonly column: number }
+    | null;
+  readonly message?: string;
+  readonly stack?: string;
+}
+
+function placeOf(error: unknown): string | undefined {
+  const { position, message = "", stack = "" } = (error ?? {}) as Placed;
+  if (position) return `${position.file}:${position.line}:${position.column}`;
+  const text = uncoloured(`${message}\n${stack}`);
+  const [, file, line, column] = PLACE.exec(text) ?? [];
+  return file === undefined ? undefined : `${file}:${line}:${column}`;
+}
+
+/** Deno colours its messages. */
+function uncoloured(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replaceAll(/\x1b\[[0-9;]*m/g, "");
+}
