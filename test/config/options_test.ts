@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { defaults, type Options, PAGES } from "../../src/config/options.ts";
-import { parseOptions } from "../../src/config/parse.ts";
+import { parseModuleOptions, parseOptions } from "../../src/config/parse.ts";
 import { UsageError } from "../../src/errors.ts";
 import { localFiles } from "../../src/files/files.ts";
 import { withIds } from "../../src/privsep/identity.ts";
@@ -75,6 +75,31 @@ test("how a connection ends can be chosen", () => {
     closeNotify: false,
     enforceCloseNotify: true,
   });
+});
+
+test("sslhandle has a module in place of a program", () => {
+  const request = parseModuleOptions(["-v", "0", "465", "module.ts", "-c", "1"], {});
+  assert("serve" in request);
+  const { handler, command, verbosity } = request.serve;
+  assertEquals(handler, { kind: "handler", file: "module.ts" });
+  assertEquals([command, verbosity], [["-c", "1"], 2]);
+  const mistakes: [string[], string][] = [
+    [[], "host, port and module are missing"],
+    [["0"], "port and module are missing"],
+    [["0", "465"], "module is missing"],
+    [["--echo", "0", "465", "module.ts"], "--echo serves in place of a module"],
+    [
+      ["--workers", "2", "0", "465", "module.ts"],
+      "a module serves in one process, and not in 2 workers",
+    ],
+    [["-n", "0", "465", "module.ts"], "-n is for programs, not for --handler"],
+  ];
+  for (const [argv, message] of mistakes) {
+    assertStrictEquals(
+      assertThrows(() => parseModuleOptions(argv, {}), UsageError).message,
+      message,
+    );
+  }
 });
 
 test("options end at the first operand, and at --", () => {

@@ -301,7 +301,12 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "--${kind} serves in place": "test/config/options_test.ts",
   "-n is for programs, not for": "test/config/options_test.ts",
   "unable to serve --files": "test/handlers/",
-  "${access} and ${other} exclude": "test/e2e/access_rules_test.ts",
+  "unable to load ": "test/e2e/handlers_module_test.ts",
+  "a module serves in one process": "test/config/options_test.ts",
+  "host, port and module are missing": "test/config/options_test.ts",
+  "port and module are missing": "test/config/options_test.ts",
+  "module is missing": "test/config/options_test.ts",
+  "$${name} needs a worker process, but a module": "test/privsep/identity_test.ts",
   "unable to find a certificate: no CERTFILE:name": "test/e2e/s6_tlsserver_test.ts",
   // Messages of other commands; see test/commands/.
   "tcprules": "tcprules",
@@ -312,8 +317,6 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to parse TCPREMOTEIP": "tcprulescheck",
   "unable to read ${cdb}": "tcprulescheck",
   // Messages of options that exclude each other, and of s6-tlsserver.
-  "--${kind} serves in place of a program": "test/config/options_test.ts",
-  "-n is for programs": "test/config/options_test.ts",
   "${access} and ${other}": "test/e2e/access_rules_test.ts",
   "options -i and -x": "test/commands/s6_tlsserver_test.ts",
   "option ${name} needs a number": "test/commands/s6_tlsserver_test.ts",

@@ -24,7 +24,7 @@ claim("wrong usage: 100, the reason, one usage line, nothing on stdout", async (
     [["-c", "0", "127.0.0.1", "0", "cat"], /option -c needs a number from 1/],
     [["-c", "x", "127.0.0.1", "0", "cat"], /option -c needs a number/],
     [["-w", "-1", "127.0.0.1", "0", "cat"], /option -w needs a number/],
-    [["--log", "xml", "127.0.0.1", "0", "cat"], /option --log needs text or json, not 'xml'/],
+    [["--log", "xml", "127.0.0.1", "0", "cat"], /option --log needs text, json or s6, not 'xml'/],
     [["--self-signed=1", "127.0.0.1", "0", "cat"], /option --self-signed takes no value/],
   ];
   for (const [args, message] of cases) {

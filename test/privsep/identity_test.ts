@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { parseOptions } from "../../src/config/parse.ts";
 import { FatalError, UsageError } from "../../src/errors.ts";
 import type { Files } from "../../src/files/files.ts";
-import { type Identity, workerIdentity } from "../../src/privsep/identity.ts";
+import { type Identity, refuseIdentity, workerIdentity } from "../../src/privsep/identity.ts";
 
 const PASSWD = `root:x:0:0:root:/root:/bin/sh
 web:x:1001:2001:the web:/:/bin/false
@@ -122,4 +122,12 @@ test("root does not leave its own group to a worker that has a user", () => {
   }
   const odd = files({ "/etc/passwd": "a:x:77:0::/:\nb:x:77:::/:\nc:x:77:88::/:\n" });
   assertStrictEquals(identity({ SSL_UID: "77" }, { root: true, from: odd }).gid, 88);
+});
+
+test("a server in one process refuses an identity for workers, and says why", () => {
+  const refused = (handler: Parameters<typeof refuseIdentity>[1]["handler"]): string =>
+    assertThrows(() => refuseIdentity({ SSL_UID: "9" }, { handler }), UsageError).message;
+  assertMatch(refused(undefined), /^\$SSL_UID needs a worker process, but there is none/);
+  assertMatch(refused({ kind: "handler", file: "x" }), /but a module serves in one process$/);
+  refuseIdentity({}, { handler: undefined });
 });
