@@ -1,8 +1,8 @@
-/** READ FIRST. A connection to a server, from its name to a TLS stream that may be used:
+/** READ FIRST. A connection to a server, from its host name to a verified TLS stream:
  *
  *    1 dial     addresses and the TCP connection               dial.ts, names.ts
  *    2 secure   handshake, within -T
- *    3 verify   chain and name; before it, no byte is passed on  verify.ts
+ *    3 verify   chain and name, before any byte is passed on   verify.ts
  *
  *  Then a program (program.ts), or another part of this process, talks to the server. */
 
@@ -21,9 +21,9 @@ import type { ServerVerifier } from "./verify.ts";
 /** The server is refused: its certificate chain is not valid (`chain`), or its certificate is not
  *  for the host (`host`). The message says why. */
 export class UntrustedServer extends FatalError {
-  /** As in `name: message`. */
+  /** Printed before the message. */
   override name = "UntrustedServer";
-  /** `problem`: which of the two checks has failed; `hint`: the remedy. */
+  /** `problem`: the check that has failed; `hint`: the remedy. */
   constructor(message: string, readonly problem: "chain" | "host", hint?: string) {
     super(message, EXIT.system, hint);
   }
@@ -48,7 +48,7 @@ export interface VerifiedConnection {
 }
 
 /** Connects, does the handshake and verifies the server. Rejects with `FatalError`, or with the
- *  reason of the signal. */
+ *  signal's reason. */
 export async function connectToServer(
   options: DialOptions & Pick<ClientOptions, "noDelay">,
   services: ConnectServices,

@@ -1,4 +1,5 @@
-/** Makes the TLS context of a client: its certificate and key, the ciphers and the versions. */
+/** Makes the TLS context of a client: its certificate and key, the ciphers and the versions.
+ *  verify.ts verifies the server. */
 
 import type { ClientOptions } from "../config/client_options.ts";
 import { EXIT, FatalError, quoted, UsageError } from "../errors.ts";
@@ -15,7 +16,8 @@ import type { ServerKeyPair } from "../tls/key_pairs.ts";
 import { defaultCiphers } from "../tls/prepared.ts";
 import { refuseTls13Suites } from "../tls/settings.ts";
 
-/** Maximum size of a certificate or key file, in bytes; PEM bundles have 200 KB. */
+/** Maximum size of a certificate or key file, in bytes. A bundle of all public authorities has 200
+ *  KB. */
 const MAX_FILE = 4 << 20;
 
 /** The settings of a client's TLS. */
@@ -28,7 +30,7 @@ export interface ClientTls {
   readonly own: ServerKeyPair | undefined;
 }
 
-/** Makes the context. Throws `FatalError`, `Unsupported` for what the TLS library lacks. */
+/** Makes the context. Throws `FatalError`, or `Unsupported` if the TLS library lacks something. */
 export function clientTlsContext(runtime: Runtime, tls: ClientTls): TlsContext {
   const { minVersion, maxVersion, own, ciphers, alpn } = tls;
   if (ciphers !== undefined) refuseTls13Suites("the ciphers", ciphers);

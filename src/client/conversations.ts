@@ -1,5 +1,5 @@
-/** What sslcat, sslconnect and https@ do with a connection, in this process instead of a program.
- *  Each ends when the server has ended its data. */
+/** What sslcat, sslconnect and https@ do with a connection. They run in this process, in place of a
+ *  program, and end at the end of the server's data. */
 
 import { BodyReader } from "../codec/http_message.ts";
 import { CrAdder } from "../codec/line_ends.ts";
@@ -20,15 +20,15 @@ export async function printAll(
   for await (const chunk of readable) await print(chunk);
 }
 
-/** Sends the input, with CR LF at line ends, and prints what the server sends. The end of the input
- *  ends the data for the server, which can still send. */
+/** Sends the input, with CR LF at line ends, and prints what the server sends. At the end of the
+ *  input it sends the server end of data, and the server can still send. */
 export async function talkToServer(
   { readable, writable }: ConversationStreams,
   input: AsyncIterable<Uint8Array>,
   print: PrintBytes,
 ): Promise<void> {
   const printing = printAll({ readable, writable }, print);
-  // If the input cannot be read, there is nothing to wait for. Otherwise the server decides.
+  // If the input cannot be read, this ends at once. Otherwise it ends with the server's data.
   await Promise.race([printing, sendLines(input, writable.getWriter()).then(() => printing)]);
 }
 
@@ -51,8 +51,8 @@ async function sendLines(
   }
 }
 
-/** Sends a request for a page, and prints the body of the answer without the CR at line ends. Throws
- *  `FatalError` if the answer has none. */
+/** Sends a request for a page, and prints the body of the answer without the CR at line ends.
+ *  Throws `FatalError` if the answer has no body. */
 export async function printPage(
   { readable, writable }: ConversationStreams,
   request: Uint8Array,

@@ -1,5 +1,5 @@
-/** Finds the addresses of a server and connects to one of them, in the time of -T. TLS is not its
- *  business. */
+/** Finds the addresses of a server and connects to one of them, within the time limits of -T. It
+ *  knows nothing of TLS. */
 
 import { portNumber } from "../accept/address.ts";
 import { ipOrUndefined } from "../codec/ip.ts";
@@ -10,7 +10,7 @@ import { requireLibc } from "../runtime/needs_ffi.ts";
 import type { ClientSocket, ConnectTarget, Runtime } from "../runtime/runtime.ts";
 import { isThisMachine } from "./host_name.ts";
 
-/** Where to connect, and in what time. */
+/** Where to connect, and the time limits. */
 export type DialOptions = Pick<
   ClientOptions,
   "host" | "port" | "family" | "timeout" | "localIp" | "localPort" | "interface"
@@ -20,14 +20,15 @@ export type DialOptions = Pick<
 export interface DialServices {
   readonly runtime: Runtime;
   readonly env: Env;
-  /** Ends the dialling; it then rejects with the signal's reason. */
+  /** Aborts `dial`, which then rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
 /** The addresses of this machine, for the host `0`. */
 const THIS_MACHINE = ["127.0.0.1", "::1"];
 
-/** Connects to the first address of the host that answers. Rejects with `FatalError`. */
+/** Connects to the first address of the host that answers. Rejects with `FatalError`, or with the
+ *  signal's reason. */
 export async function dial(options: DialOptions, services: DialServices): Promise<ClientSocket> {
   const { host, timeout: { first, further } } = options;
   const port = portNumber(options.port);
@@ -73,7 +74,7 @@ async function attempt(
     return { socket: await runtime.connect(target, controller.signal) };
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof FatalError) throw error; // what the runtime cannot do
+    if (error instanceof FatalError) throw error; // the runtime cannot connect like this
     return { error };
   } finally {
     clearTimeout(timer);

@@ -12,8 +12,8 @@ const LOCAL_ADDRESSES: readonly Ip[] = [
   Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1),
 ];
 
-/** Returns a host name in A-labels (`bücher.example` becomes `xn--bcher-kva.example`), as IDNA and
- *  UTS #46 say; any other text unchanged. */
+/** Converts a host name to A-labels by UTS #46: `bücher.example` becomes `xn--bcher-kva.example`.
+ *  Returns any other text unchanged. */
 export function asciiHost(host: string): string {
   // Characters that end or change the host of a URL are not part of a name.
   if (!/[^\x20-\x7e]/.test(host) || /[\s/?#@:\\%[\]]/.test(host)) return host;
@@ -24,8 +24,8 @@ export function asciiHost(host: string): string {
   }
 }
 
-/** The address that `host` is, without a zone (`%eth0`) and an IPv4-mapped one as IPv4. Undefined: it
- *  is a name. */
+/** Returns the address if `host` is one, without its zone (`%eth0`). An IPv4-mapped address becomes
+ *  IPv4. Undefined: `host` is a name. */
 export function addressOf(host: string): Ip | undefined {
   const ip = ipOrUndefined(host.includes(":") ? host.replace(/%[^%]*$/, "") : host);
   return ip && unmapIp(ip);
@@ -36,9 +36,9 @@ export function isThisMachine(host: string): boolean {
   return host === "" || host === "0";
 }
 
-/** True if the certificate is for this host (RFC 6125, RFC 9525): an address by the addresses of
- *  the subject alternative name, a name by its DNS names. The common name counts where the
- *  certificate has no name of that kind. */
+/** True if the certificate is for this host (RFC 6125, RFC 9525). An address is compared with the
+ *  addresses of the subject alternative name, a name with its DNS names. If it has none of that
+ *  kind, the common name is compared. */
 export function isFor(certificate: Certificate, host: string): boolean {
   if (isThisMachine(host)) {
     return matchesHost(certificate, LOCAL_HOST) ||

@@ -38,26 +38,26 @@ export interface TlsConnection extends AsyncDisposable {
   readonly protocol: string;
   /** OpenSSL's name of the cipher suite. */
   readonly cipher: string;
-  /** The protocol that both have agreed on by ALPN. Undefined: none. */
+  /** The protocol agreed on by ALPN. Undefined: none. */
   readonly alpn: string | undefined;
   /** Aborts when the connection is lost before both directions have ended: the server resets it or
    *  breaks TLS, the idle limit runs out, or the option `signal` aborts. */
   readonly signal: AbortSignal;
-  /** Ends both directions. Data that the server still sends are dropped. Resolves when the
-   *  connection is closed, which a server can delay by a second, or by half a minute if it does not
+  /** Ends both directions. Data that the server still sends is dropped. Resolves when the
+   *  connection is closed. A server can delay that by a second, or by half a minute if it does not
    *  read. */
   close(): Promise<void>;
   /** Resolves when the connection is closed, with the reason if it was lost. Never rejects. */
   readonly closed: Promise<Error | undefined>;
 }
 
-/** Connects to a server with TLS and verifies it: by its chain, and by the name that `hostname` is.
- *  No byte is passed on before that.
+/** Connects to a server with TLS. Verifies its certificate chain, and that its certificate is for
+ *  `hostname`. No byte is passed on before that.
  *
- *  Rejects with `UsageError` if an option is wrong; with `Unsupported` if the runtime cannot do what
- *  an option asks for; with `UntrustedServer` if the server is refused; otherwise with `FatalError`,
- *  the class of all three, if there is no connection or a file cannot be used. If the option
- *  `signal` aborts first, rejects with its reason. */
+ *  Rejects with `UsageError` if an option is wrong, with `Unsupported` if the runtime does not
+ *  support an option, and with `UntrustedServer` if the server is refused. Rejects with
+ *  `FatalError`, their base class, if there is no connection or a file cannot be used. If the
+ *  option `signal` aborts first, rejects with its reason. */
 export async function connect(options: ConnectOptions): Promise<TlsConnection> {
   checkConnectOptions(options);
   const given = { ...options, signal: options.signal ?? new AbortController().signal };
@@ -97,7 +97,7 @@ const HINTS = {
 /** Maximum number of intermediates. Public servers have one or two. */
 const DEPTH = 4;
 
-/** The options as `sslclient` has them. */
+/** Converts the options to those of `sslclient`. */
 function dialling(options: ConnectOptions): ClientOptions {
   const defaults = clientDefaults();
   const { connectTimeout } = options;
@@ -114,7 +114,7 @@ function dialling(options: ConnectOptions): ClientOptions {
   };
 }
 
-/** Gives the verifier a text in place of a file. */
+/** Makes the verifier read the text of `ca` in place of a file. */
 function authorities(ca: string | undefined) {
   if (ca === undefined) return {};
   const bytes = new TextEncoder().encode(ca);
@@ -170,7 +170,7 @@ function opened(
   let failure: Error | undefined;
   const abort = (): void => {
     failure ??= signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
-    program.kill("SIGTERM"); // first, so that no data seem to have ended in order
+    program.kill("SIGTERM"); // first, so that reads fail and do not end in order
     socket.abort();
   };
   const how = { idleTimeout, requireCloseNotify: options.requireCloseNotify ?? false, gone: end };

@@ -1,5 +1,5 @@
 /** The options of `connect`, and the check of their values. Errors name the option as the script
- *  does, and come before any file or socket is opened. */
+ *  does. They are thrown before any file or socket is opened. */
 
 import { MAX } from "../config/option_kinds.ts";
 import { ipOrUndefined } from "../codec/ip.ts";
@@ -19,10 +19,10 @@ export interface ConnectOptions {
   port: number;
   /** Connect only by IPv4 or by IPv6. Default: both are tried, IPv4 first. */
   family?: 4 | 6 | undefined;
-  /** Seconds for the connection to each address, and for the handshake, from 1. Default: as
+  /** Seconds for the connection to each address, and for the handshake; at least 1. Default: as
    *  `sslclient -T 2+58`. */
   connectTimeout?: number | undefined;
-  /** Seconds without traffic in either direction after which the connection is ended, from 1.
+  /** Seconds without traffic in either direction after which the connection is ended; at least 1.
    *  Default: 3600. */
   idleTimeout?: number | undefined;
   /** True: if the server's data end with a FIN and without close_notify, reads fail, because the data

@@ -1,4 +1,4 @@
-/** What the DNS says about a server: its addresses before the connection, and the names of both ends
+/** Looks up a server in the DNS: its addresses before the connection, and the names of both ends
  *  after it. Loaded only when the DNS is needed. */
 
 import { hostOperand } from "../accept/host.ts";
@@ -20,7 +20,7 @@ interface NameServices {
 }
 
 /** Resolves with the addresses of a host given by name. Rejects with `FatalError`, or with the
- *  reason of the signal. */
+ *  signal's reason. */
 export async function serverAddresses(
   host: string,
   family: 0 | 4 | 6,
@@ -35,14 +35,14 @@ export async function serverAddresses(
 
 const HINT = "host is a name, an address, or 0 for this machine";
 
-/** The ends of a connection, whose names are to be found. */
+/** The ends of a connection whose names are looked up. */
 export interface Ends {
   readonly local: Peer;
   readonly remote: RemotePeer;
 }
 
-/** Fills in the names of both ends and the answer of the server's ident server, as for a server's
- *  connection. Never rejects. */
+/** Fills in the names of both ends, and the answer of the ident server on the server's machine.
+ *  Uses the look-ups that sslserver makes for its clients. Never rejects. */
 export async function nameEnds(
   ends: Ends,
   { remoteName, ident, identTimeout }: Pick<ClientOptions, "remoteName" | "ident" | "identTimeout">,

@@ -1,5 +1,6 @@
-/** The program of a client: its descriptors 6 and 7, its environment, and the conversation with the
- *  server, by the server's own relay. Another part of this process can take the program's place. */
+/** The program of a client: its descriptors 6 and 7, its environment, and its conversation with the
+ *  server, by the relay that sslserver uses too. Another part of this process can take the
+ *  program's place. */
 
 import type { ClientOptions } from "../config/client_options.ts";
 import type { ConnectionVariable, Env } from "../config/variables.ts";
@@ -20,8 +21,8 @@ import { programPipes } from "../runtime/program_pipes.ts";
 import { type Launched, type Runtime, TlsError } from "../runtime/runtime.ts";
 import type { VerifiedConnection } from "./connect.ts";
 
-/** How long a server that has everything may take to close after the program has ended, in
- *  milliseconds. */
+/** How long the server may take to close, in milliseconds, after the program has ended and the
+ *  server has received everything. */
 const CLOSE_TIMEOUT = 1000;
 
 /** A program that talks to the server. */
@@ -45,8 +46,8 @@ export function clientEnvironment(
   );
 }
 
-/** Starts the program: it reads the server's data from descriptor 6 and writes to the server on 7; 0,
- *  1 and 2 are this process's. Throws `FatalError`. */
+/** Starts the program: it reads the server's data from descriptor 6 and writes to the server on 7.
+ *  Its descriptors 0, 1 and 2 are those of this process. Throws `FatalError`. */
 export function startClientProgram(
   command: readonly string[],
   env: Readonly<Record<string, string>>,

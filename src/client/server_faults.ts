@@ -1,5 +1,5 @@
-/** The words for the reasons why a server is refused. They are for people: no code decides by them.
- *  What comes from the server's certificate is made printable, and cut. */
+/** The words for the reasons why a server is refused. They are for people, and no code compares
+ *  them. Text from the server's certificate is made printable and shortened. */
 
 import { formatIp } from "../codec/ip.ts";
 import { printable } from "../codec/printable.ts";
@@ -17,7 +17,7 @@ const MAX_NAMES = 5;
 const subject = ({ subject }: Certificate): string => nameText(subject);
 const issuer = ({ issuer }: Certificate): string => nameText(issuer);
 
-/** What follows the problem, about its certificate; the subject by default. */
+/** The text after the problem: facts about the certificate that has it. Default: the subject. */
 const DETAILS: {
   readonly [Problem in ChainProblem]?: (one: Certificate) => string;
 } = {
@@ -48,7 +48,7 @@ const HINTS: { readonly [Problem in ChainProblem]?: string } = {
   "unable to get certificate CRL": "add the list of each authority to CRLFILE",
 };
 
-/** Returns one line without a newline, and what the user can do. */
+/** Returns one line without a newline, and a hint for the user. */
 export function serverFaultWords(fault: ServerFault): { text: string; hint: string | undefined } {
   if (fault.kind === "host") {
     return {

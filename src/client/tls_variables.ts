@@ -1,5 +1,5 @@
 /** mod_ssl's variables for the program of a client (-s): the session, the server's certificate and
- *  the client's own. */
+ *  the client's own. tls/variables.ts makes names and values. */
 
 import { readCertificate } from "../codec/x509/certificate.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
@@ -11,8 +11,8 @@ import { serverVariables, tlsVariables } from "../tls/variables.ts";
 import { PRODUCT } from "../version.ts";
 import type { VerifiedConnection } from "./connect.ts";
 
-/** Returns the variables. `own`: the certificate that the client offers. SSL_CLIENT_VERIFY is
- *  `GENEROUS` then: the server's verdict on it is not known here. */
+/** Returns the variables. `own`: the certificate that the client offers. If there is one,
+ *  SSL_CLIENT_VERIFY is `GENEROUS`, because the server's verdict is not known here. */
 export function clientTlsVariables(
   { session, serverName }: VerifiedConnection,
   own: ServerKeyPair | undefined,
@@ -32,7 +32,8 @@ export function clientTlsVariables(
   });
 }
 
-/** None for a certificate that cannot be read, which only -X and -N accept. */
+/** The variables of the server's certificate; none if it cannot be read. Such a certificate is
+ *  accepted only with both -X and -N. */
 function readable(der: Uint8Array | undefined): Map<ConnectionVariable, string> {
   if (!der) return new Map();
   try {

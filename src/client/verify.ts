@@ -1,6 +1,6 @@
 /** Verifies the server: its chain by the rules of `tls/verify.ts`, and that its certificate is for
- *  the host that the user named. It opens no connection. As for clients, the TLS library only proves
- *  in the handshake that the server holds the key of its certificate. */
+ *  the host that the user named. It opens no connection. The TLS library checks only, in the
+ *  handshake, that the server has the private key of its certificate. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
@@ -22,7 +22,7 @@ export interface ServerVerifierConfig {
   readonly checkName: boolean;
   /** -V: maximum number of intermediates between the server's certificate and the authority's. */
   readonly depth: number;
-  /** -a and -A. Without either the authorities are those of CAFILE and CADIR, else the system's. */
+  /** -a and -A. Default: the authorities of CAFILE and CADIR, or those of the system. */
   readonly caFile?: string | undefined;
   readonly caDir?: string | undefined;
   /** CAFILE, CADIR, CRLFILE, SSL_CERT_FILE and SSL_CERT_DIR are read. */
@@ -32,13 +32,13 @@ export interface ServerVerifierConfig {
   readonly now?: () => number;
 }
 
-/** Why a server is refused. Certificates and names are the server's, thus untrusted. */
+/** Why a server is refused. Its certificates and names are untrusted. */
 export type ServerFault =
   | { readonly kind: "chain"; readonly fault: ChainFault; readonly depth: number }
   | { readonly kind: "host"; readonly host: string; readonly certificate: Certificate };
 
-/** Returns why the server is refused; undefined if it is accepted. `chain`: its certificates in DER,
- *  its own first. `host`: as the user gives it, a name, an address or `0`. */
+/** Returns why the server is refused; undefined if it is accepted. `chain`: its certificates in
+ *  DER, its own first. `host`: a name, an address or `0`, as the user gave it. */
 export type ServerVerifier = (
   chain: readonly Uint8Array[],
   host: string,

@@ -1,4 +1,4 @@
-/** Media types by the ending of a file's name. */
+/** Media types by the extension of a file name. The content of a file is not examined. */
 
 const TYPES: Readonly<Record<string, string>> = {
   avif: "image/avif",
@@ -42,8 +42,8 @@ const TYPES: Readonly<Record<string, string>> = {
   zip: "application/zip",
 };
 
-/** Returns the type for a file name; `application/octet-stream` if the ending is not known. Text is
- *  UTF-8. */
+/** Returns the type for a file name; `application/octet-stream` if the extension is not known. Text
+ *  types have the charset UTF-8. */
 export function contentType(name: string): string {
   const ending = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
   const type = Object.hasOwn(TYPES, ending) ? TYPES[ending] : undefined;

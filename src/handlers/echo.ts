@@ -1,5 +1,5 @@
 /** --echo: sends back what the client sends, until the client ends its data. It has no streams of
- *  its own: the relay's chunks go from one side of it to the other. */
+ *  its own, and passes the relay's chunks from its input to its output. */
 
 import process from "node:process";
 import type { ConnectionHandler } from "../program/handler.ts";
@@ -8,7 +8,7 @@ import { Owned, type Sink, type Source } from "../runtime/stream.ts";
 
 export const echo: ConnectionHandler = { needs: "nothing", start: () => new Echo() };
 
-/** The sink of what the client sends. */
+/** The sink for the data that the client sends. */
 class Echo extends Owned implements Program, Sink {
   readonly pid = process.pid;
   readonly input = this;
@@ -47,7 +47,7 @@ class Echo extends Owned implements Program, Sink {
   }
 }
 
-/** The source of what goes back to the client. */
+/** The source of the data that goes back to the client. */
 class Echoed extends Owned implements Source {
   #state: "paused" | "flowing" | "ended" = "paused";
 
@@ -55,7 +55,7 @@ class Echoed extends Owned implements Source {
     super();
   }
 
-  /** False: not to be called before `Echo.proceed`. */
+  /** Passes a chunk on. False: the next chunk must wait for `Echo.proceed`. */
   deliver(chunk: Uint8Array): boolean {
     if (this.#state === "ended") return true;
     this.owner.data?.(chunk);

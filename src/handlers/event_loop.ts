@@ -1,13 +1,13 @@
-/** Notices that the event loop was blocked: a handler that computes, or waits synchronously, stops all
- *  connections of its process. */
+/** Notices that the event loop was blocked. A handler that computes for long, or waits
+ *  synchronously, stops all connections of its process. */
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const INTERVAL = 250;
 /** How long the loop must have been blocked, in milliseconds. */
 const BLOCKED = 1000;
 
-/** Logs each time that the event loop was blocked for a second, when it is over. Never keeps the
- *  process alive. Returns what ends the watch. */
+/** Logs each time that the event loop was blocked for a second or more, once it runs again. Does
+ *  not keep the process alive. Returns a function that stops the checks. */
 export function watchEventLoop(
   log: { error(text: string): void },
   now: () => number = () => performance.now(),

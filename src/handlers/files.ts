@@ -1,5 +1,5 @@
-/** --files: serves the regular files below one folder by HTTP, without listings. folder.ts opens
- *  them. */
+/** --files: serves the regular files below one folder by HTTP, without directory listings.
+ *  folder.ts opens the files. */
 
 import {
   decodePath,
@@ -51,8 +51,8 @@ export async function answerFile(
   }
 }
 
-/** Names that begin with a dot are for the owner of the folder (.git, .htpasswd), except those of
- *  RFC 8615. */
+/** Files whose name begins with a dot are not served: they are for the owner of the folder (.git,
+ *  .htpasswd). The exception is `.well-known` at the top (RFC 8615). */
 function isHidden(name: string, at: number): boolean {
   return name.startsWith(".") && !(at === 0 && name === ".well-known");
 }
@@ -106,8 +106,8 @@ function fileAnswer(
   };
 }
 
-/** Evaluates the conditions of a request in the order of RFC 9110 13.2.2. Returns the status if the
- *  file is not to be sent. */
+/** Evaluates the conditions of a request in the order of RFC 9110 13.2.2. Returns a status if the
+ *  file must not be sent. */
 function precondition(
   fields: ReadonlyMap<string, string>,
   tag: string,
@@ -127,7 +127,7 @@ function precondition(
   return since !== undefined && seconds <= since ? 304 : undefined;
 }
 
-/** If-Range: with an older version of the file, the client needs all of the new one. */
+/** True if the Range field applies: If-Range is absent or names this version of the file. */
 function rangeApplies(field: string | undefined, tag: string, modified: number): boolean {
   if (field === undefined) return true;
   return field === tag || readHttpDate(field) === Math.floor(modified / 1000) * 1000;

@@ -1,6 +1,7 @@
-/** The folder of --files: opens the regular files below it, and nothing else. With libc on Linux the
- *  kernel makes sure that no path leads out of it; the folder is open before the process gives up its
- *  rights. Without, every path is resolved and compared with that of the folder. */
+/** The folder of --files: opens the regular files below it, and nothing else. With libc on Linux,
+ *  the kernel makes sure that no path leads out of the folder, which is opened before the process
+ *  gives up its rights. Otherwise every path is resolved and must lie below the path of the
+ *  folder. */
 
 import { constants, realpathSync, statSync } from "node:fs";
 import { open, realpath, stat } from "node:fs/promises";
@@ -22,18 +23,18 @@ export interface OpenedFile {
   close(): void;
 }
 
-/** Why there is no file. `absent`: also for devices and for links out of the folder. */
+/** Why no file is opened. `absent` also stands for devices and for links out of the folder. */
 export type NoFile = "absent" | "forbidden" | "folder";
 
 export interface Folder {
   /** Its descriptor, if there is one. */
   readonly descriptor: number | undefined;
-  /** Opens the file at these names below the folder, at least one. No name is empty, `.` or `..`,
-   *  or has a slash. Rejects if the system lacks descriptors or memory. */
+  /** Opens the file whose path below the folder consists of `names`, at least one. No name is
+   *  empty, `.` or `..`, or has a slash. Rejects if descriptors or memory run out. */
   open(names: readonly string[]): OpenedFile | NoFile | Promise<OpenedFile | NoFile>;
 }
 
-/** Throws `FatalError` if there is no such folder, or it cannot be read. */
+/** Opens a folder. Throws `FatalError` if it does not exist or cannot be read. */
 export function openFolder(path: string, { libc }: Pick<Runtime, "libc">): Folder {
   try {
     if (!statSync(path).isDirectory()) throw new Error("not a folder");
@@ -114,11 +115,11 @@ const ABSENT: ReadonlySet<string> = new Set([
   "ENXIO",
 ]);
 
-/** Rethrows an error that says nothing about the file. */
+/** Converts an error about the file, and rethrows any other. */
 function noFile(error: unknown): NoFile {
   const { code = "", name = "" } = error as { code?: string; name?: string };
   if (ABSENT.has(code)) return "absent";
-  // NotCapable: Deno may read the folder, and a link leads out of it.
+  // NotCapable: Deno may read only this folder, and a link leads out of it.
   if (code === "EACCES" || code === "EPERM" || name === "NotCapable") return "forbidden";
   throw error;
 }

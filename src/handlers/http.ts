@@ -31,7 +31,7 @@ const REASONS = {
 
 export type HttpStatusCode = keyof typeof REASONS;
 
-/** An answer. `length` is the length of the body in bytes, also where no body is sent. */
+/** An answer. `length` is the length of the body in bytes, even if the body is not sent. */
 export interface HttpAnswer {
   readonly status: HttpStatusCode;
   /** Without Date, Content-Length and Connection. */
@@ -39,14 +39,15 @@ export interface HttpAnswer {
   readonly length: number;
   /** The body in pieces. Read for GET only. */
   readonly body: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Called once, after the last piece or without any. */
+  /** Called once, when the answer has been sent or has failed. */
   readonly close?: () => void;
 }
 
 /** Milliseconds in which the head of a request must arrive. */
 const HEAD_TIME = 20_000;
 
-/** Serves one request. Rejects if the client breaks off, or if a body cannot be read to its end. */
+/** Serves one request. Rejects if the connection is lost, or if the body of the answer cannot be
+ *  read to its end. */
 export async function serveHttp(
   conn: Pick<HandlerConnection, "readable" | "writable">,
   answer: (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>,
@@ -70,7 +71,7 @@ export async function serveHttp(
   await send(conn.writable, found, method === "GET");
 }
 
-/** An answer that is one page of text. */
+/** An answer whose body is the status as text. */
 export function statusPage(
   status: HttpStatusCode,
   fields: Readonly<Record<string, string>> = {},
@@ -93,7 +94,8 @@ export function page(
   };
 }
 
-/** Returns the bytes of the head; a status to refuse it with; or undefined if the client ends before. */
+/** Returns the bytes of the head, or a status to refuse it with. Undefined: the client's data ended
+ *  before the head was complete. */
 async function readHead(
   readable: ReadableStream<Uint8Array>,
   time: number,

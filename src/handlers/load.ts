@@ -1,4 +1,5 @@
-/** Loads what serves connections in place of a program. Only the one that is asked for is read. */
+/** Loads the handler that serves connections in place of a program. Only the code of that handler
+ *  is loaded. */
 
 import type { Options } from "../config/options.ts";
 import { type ConnectionHandler, connectionHandler } from "../program/handler.ts";
@@ -8,14 +9,15 @@ import type { ModuleHandler } from "./module.ts";
 /** A handler that is ready to serve. */
 export interface LoadedHandler {
   readonly handler: ConnectionHandler | undefined;
-  /** The descriptor of the folder of --files: the process needs to read below it, and no more. */
+  /** The descriptor of the folder of --files. The process must still be able to read files below
+   *  it, and no others. */
   readonly folder?: number | undefined;
-  /** The module of --handler: it is loaded when the process has its final rights. */
+  /** The module of --handler, to be loaded when the process has its final rights. */
   readonly module?: ModuleHandler;
 }
 
-/** Must be called before the process gives up its rights. Rejects with `FatalError` if the folder
- *  cannot be opened. */
+/** Loads the handler of the options. Must be called before the process gives up its rights. Rejects
+ *  with `FatalError` if the folder cannot be opened. */
 export async function loadHandler(
   { handler: choice, command }: Pick<Options, "handler" | "command">,
   runtime: Pick<Runtime, "libc" | "name">,

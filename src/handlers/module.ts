@@ -1,6 +1,6 @@
-/** --handler: serves connections by the function that a module of the user's exports. The module is
- *  loaded when the process has its final rights, and again on SIGHUP. It may do what the process may,
- *  and shares it with the TLS keys. */
+/** --handler: serves connections by the function that the user's module exports. The module is
+ *  loaded when the process has its final rights, and again on SIGHUP. It has all rights of the
+ *  process, and can read the TLS keys in its memory. */
 
 import { resolve } from "node:path";
 import process from "node:process";
@@ -29,7 +29,7 @@ export class ModuleHandler {
     runtime: Pick<Runtime, "name">,
   ) {
     this.#module = new UserModule(resolve(file), runtime);
-    this.#loaded.promise.catch(() => {}); // without a connection, nothing waits for it
+    this.#loaded.promise.catch(() => {}); // no connection may be waiting for it
   }
 
   readonly handler: ConnectionHandler = {
@@ -37,7 +37,7 @@ export class ModuleHandler {
     start: (facts, onError) => startHandler(this.#current ?? this.#whenLoaded, facts, onError),
   };
 
-  /** A connection that came before the module was loaded. */
+  /** Serves a connection that came before the module was loaded. */
   readonly #whenLoaded = async (conn: HandlerConnection): Promise<void> => {
     await this.#loaded.promise;
     await this.#current?.(conn);
@@ -56,7 +56,7 @@ export class ModuleHandler {
     }
   }
 
-  /** Loads the module again. If that fails, the connections to come still get the old one. */
+  /** Loads the module again. If that fails, later connections get the old one. */
   async reload(log: Pick<Log, "error" | "notice">): Promise<void> {
     this.#again = true;
     if (this.#loading) return;

@@ -1,4 +1,5 @@
-/** --www: answers any path with a page about the connection. */
+/** --www: answers any path with a page about the connection. www_page.ts makes the page, http.ts
+ *  speaks HTTP. */
 
 import { gatherHello } from "../codec/client_hello.ts";
 import { CLIENT_HELLO, type MessageView, viewMessage } from "../codec/tls/messages.ts";
@@ -9,7 +10,7 @@ import { wwwPage } from "./www_page.ts";
 /** Bytes of a handshake message before its body. */
 const MESSAGE_HEADER = 4;
 
-/** Nothing of the page may be loaded from elsewhere, and no script runs. */
+/** The page may load nothing from elsewhere, and no script runs. */
 const FIELDS = {
   "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
   "Referrer-Policy": "no-referrer",

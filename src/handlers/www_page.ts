@@ -17,10 +17,10 @@ export interface WwwFacts {
   readonly request: { readonly target: string; readonly agent: string | undefined };
 }
 
-/** Longest list of one kind on the page: a client can offer thousands of values. */
+/** Maximum length of one list on the page. A client can offer thousands of values. */
 const MAX_VALUES = 150;
 const MAX_EXTENSIONS = 60;
-/** Values of an extension in one line. */
+/** Maximum number of values of an extension on one line. */
 const MAX_SHOWN = 24;
 
 /** Returns the page. */
@@ -210,7 +210,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Text for HTML. Control characters, which no text of ours has, become a question mark. */
+/** Text for HTML. Control characters become question marks. Our own texts have none. */
 export function escaped(text: string): string {
   return text
     // deno-lint-ignore no-control-regex
