@@ -67,7 +67,8 @@ export class Reader {
     return this.bytes.subarray(start, start + n);
   }
 
-  /** A view of the vector that comes next, after its length in `width` bytes (RFC 8446 3.4). */
+  /** Reads the next vector: its length in `width` bytes, then its bytes, of which a view is
+   *  returned (RFC 8446 3.4). */
   vector(width: 1 | 2 | 3, field: string): Uint8Array {
     const length = `length of ${field}`;
     return this.take(
@@ -76,7 +77,7 @@ export class Reader {
     );
   }
 
-  /** A reader for the vector that comes next. Its offsets are those of this reader. */
+  /** A reader for the content of the next vector. Its offsets are those of this reader. */
   inner(width: 1 | 2 | 3, field: string): Reader {
     const bytes = this.vector(width, field);
     return new Reader(this.bytes.subarray(0, this.at), this.format, this.at - bytes.length);

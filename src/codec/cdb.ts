@@ -1,8 +1,8 @@
-/** D. J. Bernstein's constant database: reading and checking. Pure: bytes come from `readAt`.
- *  256 header slots, then records, then hash tables, all 32-bit little-endian. The format has no
- *  checksum, and a rule that is not found means "allow", so damage must not pass for absence.
- *  The reader checks that the tables follow each other up to the end of the file, and that each slot
- *  a look-up passes points to a record with that hash. `verify` checks the whole file. */
+/** D. J. Bernstein's constant database: reading and checking. Pure: bytes come from `readAt`. 256
+ *  header slots, then records, then hash tables, all 32-bit little-endian. The format has no
+ *  checksum, and a rule that is not found means "allow", so damage must not pass for absence. The
+ *  reader checks that the tables follow each other up to the end of the file, and that each slot
+ *  that a look-up passes points to a record with that hash. `verify` checks the whole file. */
 
 import { DecodeError, Reader } from "./bytes.ts";
 

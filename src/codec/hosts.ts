@@ -7,8 +7,8 @@ import { formatIp, ipOrUndefined, unmapIp } from "./ip.ts";
 const NAME = /^[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?$/;
 const MAX_NAME = 253;
 
-/** Returns the first name of each address; the first line of an address counts. A line that is not
- *  understood is passed over, as in other readers. Addresses are in canonical text. */
+/** Returns the first name of each address. If an address has several lines, the first counts. Like
+ *  other readers, skips a line that it cannot parse. Addresses are in canonical text. */
 export function parseHosts(text: string): Map<string, string> {
   const names = new Map<string, string>();
   for (const line of text.split("\n")) {

@@ -7,8 +7,8 @@ import { CrRemover } from "./line_ends.ts";
 const LF = 0x0a;
 
 /** Returns the request for `/page` of a host; an IPv6 address is put in brackets. Throws
- *  `DecodeError` for a text that would end or change the request: it has a space or a control
- *  character. */
+ *  `DecodeError` for a text with a space or a control character, which would end or change the
+ *  request. */
 export function pageRequest(host: string, page: string): Uint8Array {
   for (const [what, text] of [["host", host], ["page", page]] as const) {
     // deno-lint-ignore no-control-regex

@@ -1,5 +1,5 @@
-/** Requests of HTTP/1.0 and 1.1 (RFC 9112), read strictly: a head that two readers could take in two
- *  ways is refused. Pure: no I/O. */
+/** Requests of HTTP/1.0 and 1.1 (RFC 9112), read strictly: a head that two readers could understand
+ *  differently is refused. Pure: no I/O. */
 
 import { latin1 } from "./bytes.ts";
 
@@ -20,12 +20,12 @@ export interface HttpRequest {
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** What a request is refused with. */
+/** The status with which a request is refused. */
 export type RequestRefusal = 400 | 414 | 431 | 505;
 
 /** Returns the length of the head with its empty line; 0 if it is not complete. The first `known`
- *  bytes were searched before, so that a head that arrives byte by byte costs no more than one that
- *  arrives at once. A lone line feed may end a line (RFC 9112 2.2). */
+ *  bytes were searched before and are skipped, so that a head that arrives byte by byte does not
+ *  take quadratic time. A lone line feed may end a line (RFC 9112 2.2). */
 export function headLength(bytes: Uint8Array, known = 0): number {
   const end = Math.min(bytes.length, MAX_HEAD);
   for (let i = Math.max(known, 1); i < end; i++) {
@@ -35,13 +35,14 @@ export function headLength(bytes: Uint8Array, known = 0): number {
   return 0;
 }
 
-/** What to answer when a head does not end within `MAX_HEAD` bytes: its first line or its fields are
- *  too long. */
+/** The status for a head that does not end within `MAX_HEAD` bytes: its first line (414) or its
+ *  fields (431) are too long. */
 export function tooLong(bytes: Uint8Array): 414 | 431 {
   return bytes.subarray(0, MAX_HEAD).includes(LF) ? 431 : 414;
 }
 
-/** The request line: method, target and minor version; undefined if it is none of HTTP/1. */
+/** The request line: method, target and minor version; undefined if it is not a request line of
+ *  HTTP/1. */
 export function requestLine(
   head: string,
 ): { method: string; target: string; minor: string } | undefined {
@@ -84,15 +85,15 @@ function pathAndQuery(target: string): string | undefined {
   return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** A path, decoded once. `folder`: it ends with a slash, and names a folder. */
+/** A path, decoded once. `folder`: the path ends with a slash, and so names a folder. */
 export interface DecodedPath {
   readonly segments: readonly Uint8Array[];
   readonly folder: boolean;
 }
 
-/** Decodes the path of a target for a lookup below a folder. Undefined for what no link to such a
- *  file has: a malformed escape, an empty segment, `.` or `..`, and an escaped slash, backslash or
- *  control character. */
+/** Decodes the path of a target for a lookup below a folder. Returns undefined for a path that
+ *  cannot name such a file: one with a malformed escape, an empty segment, `.` or `..`, or an
+ *  escaped slash, backslash or control character. */
 export function decodePath(target: string): DecodedPath | undefined {
   const path = target.replace(/[?#].*$/s, "");
   const parts = path.slice(1).split("/");
@@ -129,8 +130,8 @@ export interface ByteRange {
   readonly last: number;
 }
 
-/** Reads a Range field (RFC 9110 14.2). Undefined: the whole file is to be sent, because there is no
- *  range, several, or one that is malformed. `none`: no range can be satisfied. */
+/** Reads a Range field (RFC 9110 14.2). Undefined: the whole file must be sent, because the field
+ *  is absent or malformed, or has several ranges. `none`: no range can be satisfied. */
 export function readRange(field: string | undefined, size: number): ByteRange | "none" | undefined {
   const [, list] = /^bytes[ \t]*=(.*)$/i.exec(field ?? "") ?? [];
   if (list === undefined) return undefined;
@@ -168,7 +169,8 @@ export function httpDate(ms: number): string {
   return `${day} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()} ${time} GMT`;
 }
 
-/** Reads a date in the preferred form; undefined for any other. Milliseconds since 1970. */
+/** Reads a date in the preferred form, into milliseconds since 1970. Undefined for any other
+ *  form. */
 export function readHttpDate(text: string | undefined): number | undefined {
   const [, day, month, year, time] =
     /^[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) GMT$/

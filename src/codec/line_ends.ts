@@ -1,10 +1,10 @@
 /** Converts line ends in a stream of bytes: LF to CR LF, as network protocols need it, and back.
- *  Pure: no I/O. Chunks can end anywhere, inside a CR LF as well. */
+ *  Pure: no I/O. Chunks can end anywhere, even between CR and LF. */
 
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Puts a CR before each LF that has none. */
+/** Adds a CR before each LF that has none. */
 export class CrAdder {
   #afterCr = false;
 
@@ -29,9 +29,9 @@ export class CrAdder {
   }
 }
 
-/** Removes the CR before each LF, one at most. */
+/** Removes one CR before each LF. */
 export class CrRemover {
-  /** A CR at the end of the last chunk, which is not out yet. */
+  /** True if the last chunk ended with a CR, which has not been returned yet. */
   #held = false;
 
   push(chunk: Uint8Array): Uint8Array {
@@ -52,7 +52,7 @@ export class CrRemover {
     return out.subarray(0, size);
   }
 
-  /** What is left at the end of the data: a CR that no LF followed. */
+  /** Returns the rest at the end of the data: a CR that no LF followed. */
   end(): Uint8Array {
     const rest = this.#held ? Uint8Array.of(CR) : new Uint8Array();
     this.#held = false;

@@ -1,34 +1,36 @@
 /** s6's access rules: which keys to look up for a client, in which order, and how to decode what is
- *  found (docs/specification.md#s6-access-rules). Pure: the folder or database is elsewhere.
+ *  found (docs/specification.md#s6-access-rules). Pure: it does not read the folder or database.
  *
  *  A key is a path: `ip4/10.0.0.0_8`, `ip6/2001:db8::_32`, `reversedns/example.org`. In a folder it
- *  names a folder with the files `allow`, `deny` and `exec` and the folder `env`; in a cdb file it is
- *  the key, and the value has all of them. */
+ *  names a folder with the files `allow`, `deny` and `exec` and the folder `env`; in a cdb file it
+ *  is the key of a record, whose value has the contents of all these files. */
 
 import { DecodeError, Reader } from "./bytes.ts";
 import { formatIp, type Ip, unmapIp } from "./ip.ts";
 import { decodeOsText, encodeOsText } from "./os_text.ts";
 
 /** Longest run of variables and longest command, in bytes; also the longest line of a file in
- *  `env`. The limit of s6-accessrules-cdb-from-fs. */
+ *  `env`. s6-accessrules-cdb-from-fs has the same limit. */
 export const MAX_PART = 4096;
 
-/** Most variables of one rule: as many as fit into `MAX_PART` and are of any use. */
+/** Maximum number of variables of one rule. `MAX_PART` has room for more only if they are too short
+ *  to be useful. */
 export const MAX_VARIABLES = 256;
 
-/** Bytes of the longest name of a variable: the longest name of a file. */
+/** Maximum length of a variable's name, in bytes: that of a file name. */
 const MAX_NAME = 255;
 
 /** A DNS label (RFC 1035 2.3.1), with `_` as in names of services. It is safe as a file name. */
 const LABEL = /^[a-z0-9_-]{1,63}$/;
 
-/** Characters of the longest host name (RFC 1035 2.3.4: 255 octets on the wire). */
+/** Maximum length of a host name, in characters (RFC 1035 2.3.4: 255 octets on the wire). */
 const MAX_HOST = 253;
 
 const [ALLOW, DENY] = [0x41, 0x44];
 const [NUL, NEWLINE] = [0, 0x0a];
 
-/** What a key names: one address, a network, a host name or a suffix of one, or any host name. */
+/** What a key names: one address, a network, a host name or a suffix of a host name, or any host
+ *  name. */
 export type AccessKind = "address" | "network" | "host" | "any";
 
 /** A key, in the two parts of its path. */
@@ -73,7 +75,7 @@ export function* addressKeys(ip: Ip): Generator<AccessKey> {
 }
 
 /** Yields the keys for a host name in lower case: the name, its suffixes, then the key for any
- *  name. Yields none for a text that is not a host name: no rule applies to it. */
+ *  name. Yields no key for a text that is not a host name, so no rule applies to it. */
 export function* hostKeys(host: string): Generator<AccessKey> {
   const name = host.endsWith(".") ? host.slice(0, -1) : host;
   if (name.length > MAX_HOST) return;
@@ -85,14 +87,14 @@ export function* hostKeys(host: string): Generator<AccessKey> {
   yield { folder: "reversedns", name: "@", kind: "any" };
 }
 
-/** The path of a key, which is the key in a cdb file. */
+/** The path of a key. In a cdb file, the path is the key of the record. */
 export function accessPath({ folder, name }: AccessKey): string {
   return `${folder}/${name}`;
 }
 
 /** Decodes the value of a cdb file: `D`; or `A`, the length of the variables, the variables, the
- *  length of the command and the command. Undefined: another kind of value, which is no rule. Throws
- *  DecodeError for a malformed value. */
+ *  length of the command and the command. Undefined: a value of another kind, which is not a rule.
+ *  Throws DecodeError for a malformed value. */
 export function decodeAccessRule(value: Uint8Array): AccessRule | undefined {
   const reader = new Reader(value, "s6 rules");
   const kind = reader.u8("kind");
@@ -114,8 +116,8 @@ function part(reader: Reader, field: string): Uint8Array {
   return reader.take(length, field);
 }
 
-/** Decodes items `NAME=value` and `NAME` (remove), each with a NUL at its end. The last item of a
- *  name counts. Throws DecodeError. */
+/** Decodes items `NAME=value` and `NAME` (remove), each with a NUL at its end. If a name occurs
+ *  twice, the last item counts. Throws DecodeError. */
 function decodeVariables(run: Uint8Array): AccessVariable[] {
   const env = new Map<string, string | undefined>();
   for (let at = 0; at < run.length;) {
@@ -153,8 +155,8 @@ export function decodeExec(bytes: Uint8Array): string | undefined {
 }
 
 /** Decodes a file in `env`, as s6-envdir does: its first line, without blanks at the end, and with
- *  newlines for NULs. Undefined: the file is empty, and removes the variable. Only the first
- *  `MAX_PART` bytes and one more are needed. Throws DecodeError for a longer line. */
+ *  each NUL replaced by a newline. Undefined: the file is empty, and removes the variable. `bytes`:
+ *  the first `MAX_PART` + 1 bytes of the file are enough. Throws DecodeError for a longer line. */
 export function decodeEnvFile(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return undefined;
   const newline = bytes.indexOf(NEWLINE);

@@ -4,8 +4,8 @@
 
 import { concat } from "./bytes.ts";
 
-/** Bytes remembered. Of a longer ClientHello the rest is missing, and the handshake fails. RFC 8446
- *  allows 2^24 bytes; real ones have 200 to 2,000. */
+/** Maximum bytes remembered. With a longer ClientHello the handshake fails, because the rest is
+ *  missing. RFC 8446 allows 2^24 bytes; real ones have 200 to 2,000. */
 const MAX_REMEMBERED = 65_536;
 
 /** RFC 8446 5.1: content type handshake, legacy version 3.x. */
@@ -14,7 +14,8 @@ const MAJOR = 3;
 
 /** Remembers the client's plaintext that went to the program, as far as it can be a ClientHello. */
 export class Tap {
-  /** Data since the program's last output, and between that output and the one before it. */
+  /** Data since the program's last output (`#current`), and between its last two outputs
+   *  (`#previous`). */
   #current: Uint8Array[] = [];
   #previous: Uint8Array[] = [];
   #size = 0;

@@ -109,10 +109,10 @@ export function decodeDnsMessage(bytes: Uint8Array, wanted?: DnsQueryType): DnsM
   return new MessageReader(bytes).message(wanted);
 }
 
-/** Decodes the answer to `query`, or returns why `bytes` are no answer to it (see
+/** Decodes the answer to `query`, or returns why `bytes` are not an answer to it (see
  *  `answerMismatch`); the records are not read then. Throws `UnusableAnswer` for an answer to
- *  `query` that is malformed or beyond the limits, and another `DecodeError` for a message
- *  without a readable question. */
+ *  `query` that is malformed or beyond the limits, and another `DecodeError` for a message without
+ *  a readable question. */
 export function decodeDnsAnswer(query: DnsQuery, bytes: Uint8Array): DnsMessage | string {
   const reader = new MessageReader(bytes);
   const mismatch = answerMismatch(query, reader.head);

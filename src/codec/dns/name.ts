@@ -37,8 +37,8 @@ function textOf(byte: number): string {
 export class Names {
   /** Octets that may still be read. */
   #left = MAX_NAME_WORK;
-  /** Names that consisted of a pointer only, by its target: most owner names repeat the
-   *  question. */
+  /** Cache of names that are only a pointer, by the pointer's target. Most owner names repeat the
+   *  name in the question. */
   readonly #pointed = new Map<number, string>();
 
   /** Reads a name, compressed or not. Moves `reader` to the byte after the name. */

@@ -29,7 +29,7 @@ export function sameAddress(a: string, b: string): boolean {
   return first !== undefined && second !== undefined && equalBytes(first, second);
 }
 
-/** Returns the name of an address's PTR records. Throws DecodeError if `text` is no address. */
+/** Returns the name of an address's PTR records. Throws DecodeError if `text` is not an address. */
 export function reverseName(text: string): string {
   const bytes = ipBytes(text);
   if (bytes === undefined) throw new DecodeError("ip: reverse name: not an address at byte 0");

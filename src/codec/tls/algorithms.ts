@@ -66,8 +66,8 @@ export const GROUPS: NumberNames = {
   0xff02: "arbitrary_explicit_char2_curves",
 };
 
-/** Signature schemes of TLS 1.3. The pairs of hash and signature of TLS 1.2 that it does not have
- *  are named by `signatureScheme`. */
+/** Signature schemes of TLS 1.3. `signatureScheme` also names the pairs of hash and signature that
+ *  only TLS 1.2 has. */
 export const SIGNATURE_SCHEMES: NumberNames = {
   0x0201: "rsa_pkcs1_sha1",
   0x0203: "ecdsa_sha1",

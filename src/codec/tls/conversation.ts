@@ -1,9 +1,9 @@
-/** Follows both directions of a TLS connection, record by record, and reads what passes in the clear:
- *  handshake messages, alerts and ChangeCipherSpec (RFC 8446 5.1, RFC 5246 6.2.1). Of encrypted
- *  records it sees type and length. Pure: no I/O.
+/** Follows both directions of a TLS connection, record by record, and reads what passes in the
+ *  clear: handshake messages, alerts and ChangeCipherSpec (RFC 8446 5.1, RFC 5246 6.2.1). Of an
+ *  encrypted record, it reads only the type and the length. Pure: no I/O.
  *
- *  It keeps at most one record and one handshake message for each direction. It never throws for any
- *  bytes: what is no TLS is reported once, and the rest of that direction is ignored. */
+ *  It keeps at most one record and one handshake message for each direction. It never throws. Bytes
+ *  that are not TLS are reported once, and the rest of that direction is ignored. */
 
 import {
   type Agreed,
@@ -34,7 +34,8 @@ export interface RecordEvent {
   readonly malformed?: string;
 }
 
-/** A record, or bytes that are none; nothing is reported of this direction after those. */
+/** A record, or bytes that are not a record. After such bytes, nothing more is reported for that
+ *  direction. */
 export type TlsEvent = RecordEvent | {
   readonly from: TlsSide;
   readonly is: "not TLS";
@@ -50,7 +51,7 @@ const RECORD_HEADER = 5;
 /** RFC 5246 6.2.3: 2^14 bytes, and 2,048 for encryption. */
 const MAX_RECORD = 16_384 + 2048;
 const MESSAGE_HEADER = 4;
-/** Longest handshake message that is read. A certificate chain has some thousand bytes. */
+/** Longest handshake message that is read. A certificate chain has a few thousand bytes. */
 const MAX_MESSAGE = 65_536;
 const TLS13 = 0x0304;
 
@@ -64,7 +65,7 @@ class Collected {
     return this.#filled === this.bytes.length;
   }
 
-  /** Copies what is missing from `piece`, and returns the rest of it. */
+  /** Copies the missing bytes from `piece`, and returns the rest of `piece`. */
   take(piece: Uint8Array): Uint8Array {
     const part = piece.subarray(0, this.bytes.length - this.#filled);
     this.bytes.set(part, this.#filled);
@@ -155,14 +156,14 @@ export class TlsConversation {
     }
   }
 
-  /** TLS 1.2 encrypts what follows a ChangeCipherSpec. The one of TLS 1.3 says nothing (RFC 8446
-   *  D.4), and encrypted records have the outer type application_data there. */
+  /** In TLS 1.2, all records after a ChangeCipherSpec are encrypted. In TLS 1.3, a ChangeCipherSpec
+   *  has no meaning (RFC 8446 D.4), and encrypted records have the outer type application_data. */
   #isEncrypted(type: number, side: Direction): boolean {
     if (type !== HANDSHAKE && type !== ALERT && type !== CHANGE_CIPHER_SPEC) return true;
     return side.changed && this.#agreed !== undefined && this.#agreed.version < TLS13;
   }
 
-  /** The messages that end in `body`. Keeps the beginning of one that does not. */
+  /** The messages that end in `body`. Keeps the beginning of a message that does not end in it. */
   #messages(side: Direction, body: Uint8Array): MessageView[] {
     const found: MessageView[] = [];
     const skipped = Math.min(side.skipMessage, body.length);

@@ -1,5 +1,5 @@
-/** What an extension says, as text: one string for each value in it (RFC 8446 4.2; other sources at
- *  the readers). Pure: no I/O. Text of the peer is printable ASCII in the result. */
+/** Shows the content of an extension as text: one string for each value (RFC 8446 4.2; the readers
+ *  name other sources). Pure: no I/O. Text of the peer is printable ASCII in the result. */
 
 import { DecodeError, hex, latin1, Reader } from "../bytes.ts";
 import { printable } from "../printable.ts";
@@ -18,26 +18,26 @@ import { numberList } from "./hello.ts";
 import { isGreaseMode } from "./grease.ts";
 import { EXTENSIONS, named, type NumberNames, TLS_VERSIONS } from "./registry.ts";
 
-/** The message that an extension is in; it decides the form. `answer`: any message of a server but
- *  the two others. */
+/** The message that contains an extension. It determines the format of the extension. `answer`: any
+ *  other message of a server. */
 export type Place = "client hello" | "retry request" | "ticket" | "answer";
 
-/** An extension, for people. */
+/** An extension as text. */
 export interface ExtensionView {
   readonly type: number;
   /** IANA's name and the number, `server_name (0)`. */
   readonly name: string;
   /** Bytes of the body. */
   readonly length: number;
-  /** What it says. Empty if its presence says all. */
+  /** Its content. Empty if the extension has no content. */
   readonly values: readonly string[];
   /** Why the body cannot be read; `values` then has its bytes. */
   readonly malformed?: string;
 }
 
-/** Most bytes that are shown of one value in hexadecimal. */
+/** Maximum number of bytes of one value that are shown in hexadecimal. */
 const MAX_HEX = 64;
-/** Most characters that are shown of a text of the peer. */
+/** Maximum number of characters of a text of the peer that are shown. */
 const MAX_TEXT = 255;
 
 /** The number of bytes, `1 byte` or `32 bytes`. */
@@ -48,7 +48,7 @@ function hexText(bytes: Uint8Array): string {
   return hex(bytes.subarray(0, MAX_HEX)) + (bytes.length > MAX_HEX ? "..." : "");
 }
 
-/** The bytes in hexadecimal, after their number. */
+/** The number of bytes, and the bytes in hexadecimal. */
 export function bytesText(bytes: Uint8Array): string {
   return bytes.length === 0 ? "empty" : `${size(bytes.length)}: ${hexText(bytes)}`;
 }
@@ -212,7 +212,7 @@ const tlsFlags: Read = (body) => {
   return bits;
 };
 
-/** RFC 9149 2: two counts of a client, one of a server. */
+/** RFC 9149 2: a client sends two counts, a server one. */
 const ticketRequest: Read = (body, place) =>
   place === "client hello"
     ? [`new session: ${body.u8("new session")}`, `resumption: ${body.u8("resumption")}`]
@@ -286,8 +286,7 @@ const READERS: Readonly<Record<number, Read>> = {
   0xca34: either(vectors(2, 1, bytesText), raw),
 };
 
-/** Reads an extension for people. Never throws for any bytes. Extensions without a reader show
- *  their bytes. */
+/** Shows an extension as text. Never throws. Extensions without a reader show their bytes. */
 export function viewExtension(type: number, body: Uint8Array, place: Place): ExtensionView {
   const view = { type, name: named(EXTENSIONS[type], type), length: body.length };
   const reader = new Reader(body, "extension");

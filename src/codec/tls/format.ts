@@ -1,5 +1,5 @@
 /** Lines of text about the records of a TLS connection, for logs and terminals. Pure: no I/O. Lines
- *  are printable ASCII without line breaks; deeper lines begin with blanks. */
+ *  are printable ASCII without line breaks; nested lines are indented. */
 
 import { hex, latin1 } from "../bytes.ts";
 import { printable } from "../printable.ts";
@@ -8,10 +8,10 @@ import { type ExtensionView, size } from "./extensions.ts";
 import type { MessageView } from "./messages.ts";
 import { CONTENT_TYPES, named, TLS_VERSIONS } from "./registry.ts";
 
-/** Most values of one field or extension that are printed. Longer lists exist only to fill a log:
- *  clients offer at most some 130 cipher suites. */
+/** Maximum number of values printed for one field or extension. Real clients offer at most about
+ *  130 cipher suites; a longer list is only meant to fill the log. */
 const MAX_VALUES = 200;
-/** Most extensions of one message that are printed. */
+/** Maximum number of extensions printed for one message. */
 const MAX_EXTENSIONS = 100;
 
 /** The lines about a record: a heading, then its messages. */
@@ -49,7 +49,7 @@ function extensionLines({ name, length, values, malformed }: ExtensionView): str
   return valueLines(`extension ${name}, ${size(length)}${why}`, values);
 }
 
-/** One value stands behind the name, several below it. */
+/** A single value is printed after the name, several are printed below it. */
 function valueLines(name: string, values: readonly string[]): string[] {
   if (values.length === 0) return [name];
   if (values.length === 1) return [`${name}: ${values[0]}`];
@@ -64,7 +64,7 @@ function valueLines(name: string, values: readonly string[]): string[] {
 const indented = (line: string): string => `  ${line}`;
 
 const PER_LINE = 16;
-/** Most bytes that are dumped of one piece. */
+/** Maximum number of bytes dumped from one piece. */
 const MAX_DUMP = 16_384 + 2048;
 
 /** A dump of bytes: offset, 16 bytes in hexadecimal, and as characters. */

@@ -1,4 +1,4 @@
-/** Numbers that mean nothing: GREASE (RFC 8701). */
+/** GREASE: reserved numbers without a meaning (RFC 8701). */
 
 /** True for a number that clients send to test that servers ignore unknown ones: 0x0a0a, 0x1a1a,
  *  … 0xfafa (RFC 8701 2). */

@@ -1,6 +1,6 @@
 /** ClientHello and ServerHello with everything in them (RFC 8446 4.1.2 and 4.1.3). Pure: no I/O.
- *  The bodies of extensions stay as they are; extensions.ts reads them. client_hello.ts is the
- *  reader that chooses the certificate: it reads less, and refuses more. */
+ *  The bodies of extensions stay as they are; extensions.ts reads them. client_hello.ts reads the
+ *  ClientHello to choose the certificate; it reads less of it, and is stricter. */
 
 import { DecodeError, equalBytes, Reader } from "../bytes.ts";
 import { isGrease } from "./grease.ts";
@@ -85,7 +85,7 @@ function sessionId(reader: Reader): Uint8Array {
   throw new DecodeError(`${reader.format}: session id: longer than 32 bytes at byte ${at}`);
 }
 
-/** RFC 5246 7.4.1.2: without extensions the message ends before their length. */
+/** RFC 5246 7.4.1.2: a message without extensions may end before their length. */
 function helloExtensions(reader: Reader): Extension[] {
   if (reader.left === 0) return [];
   const list = readExtensions(reader.inner(2, "extensions"));
@@ -115,8 +115,8 @@ function bodyOf(extensions: readonly Extension[], type: number): Uint8Array | un
   return extensions.find((extension) => extension.type === type)?.body;
 }
 
-/** The versions that a client offers, GREASE included, as it orders them. Without the extension:
- *  the legacy version. Throws `DecodeError`. */
+/** The versions that a client offers, in its order, GREASE included. Without the extension: the
+ *  legacy version. Throws `DecodeError`. */
 export function offeredVersions(hello: ClientHelloMessage): number[] {
   const body = bodyOf(hello.extensions, SUPPORTED_VERSIONS);
   if (!body) return [hello.legacyVersion];
@@ -129,7 +129,7 @@ export function selectedVersion(hello: ServerHelloMessage): number {
   return body ? whole(body, (reader) => reader.u16("selected version")) : hello.legacyVersion;
 }
 
-/** The signature algorithms that a client offers, as it orders them. Throws `DecodeError`. */
+/** The signature algorithms that a client offers, in its order. Throws `DecodeError`. */
 export function offeredSignatures(hello: ClientHelloMessage): number[] {
   const body = bodyOf(hello.extensions, SIGNATURE_ALGORITHMS);
   if (!body) return [];
@@ -149,7 +149,7 @@ export function firstProtocol(hello: ClientHelloMessage): Uint8Array | undefined
   });
 }
 
-/** What `read` returns of a body, which must be read to its end. */
+/** Calls `read` on a body and returns its result. Throws `DecodeError` if `read` leaves bytes. */
 function whole<T>(body: Uint8Array, read: (reader: Reader) => T): T {
   const reader = new Reader(body, "client hello");
   const found = read(reader);

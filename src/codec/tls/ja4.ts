@@ -1,5 +1,5 @@
-/** JA4: a fingerprint of a TLS client, made of what its ClientHello offers (FoxIO, "JA4: TLS
- *  Client Fingerprinting"). Pure: the caller hashes. */
+/** JA4: a fingerprint of a TLS client, made of what its ClientHello offers (FoxIO, "JA4: TLS Client
+ *  Fingerprinting"). Pure: the caller provides the hash function. */
 
 import { hex, latin1 } from "../bytes.ts";
 import {
@@ -26,7 +26,7 @@ const VERSIONS: Readonly<Record<number, string>> = {
   0xfefc: "d3",
 };
 
-/** Characters of a hash that are kept; the value for a list without items. */
+/** Number of characters of a hash that are kept. */
 const KEPT = 12;
 const NO_ITEMS = "0".repeat(KEPT);
 
@@ -56,8 +56,8 @@ function count(list: readonly number[]): string {
   return String(Math.min(list.length, 99)).padStart(2, "0");
 }
 
-/** First and last character of the first protocol; of its hexadecimal form unless both are letters
- *  or digits. */
+/** The first and last character of the first ALPN protocol. If either is not a letter or digit:
+ *  those of its hexadecimal form. */
 function protocol(hello: ClientHelloMessage): string {
   const name = firstProtocol(hello);
   if (!name || name.length === 0) return "00";

@@ -1,5 +1,5 @@
-/** What a handshake message or an alert says, as text for people (RFC 8446 4 and 6, RFC 5246 7.4).
- *  Pure: no I/O. Text of the peer is printable ASCII in the result. */
+/** Shows a handshake message or an alert as text (RFC 8446 4 and 6, RFC 5246 7.4). Pure: no I/O.
+ *  Text of the peer is printable ASCII in the result. */
 
 import { DecodeError, Reader } from "../bytes.ts";
 import { ALERT_LEVELS, ALERTS } from "./alerts.ts";
@@ -27,7 +27,7 @@ export interface FieldView {
   readonly values: readonly string[];
 }
 
-/** A message, for people. */
+/** A message as text. */
 export interface MessageView {
   /** `client_hello` */
   readonly name: string;
@@ -35,18 +35,17 @@ export interface MessageView {
   readonly length: number;
   readonly fields: readonly FieldView[];
   readonly extensions: readonly ExtensionView[];
-  /** Why the body cannot be read; there are no fields then. */
+  /** Why the body cannot be read. There are then no fields. */
   readonly malformed?: string;
 }
 
-/** What a connection has agreed on; it decides the form of some messages. Undefined before the
- *  ServerHello. */
+/** The result of the ServerHello. It determines the format of some messages. */
 export interface Agreed {
   readonly version: number;
   readonly cipherSuite: number;
 }
 
-/** Handshake types that decide about the others. */
+/** Handshake types that other files use too. */
 export const CLIENT_HELLO = 1;
 export const SERVER_HELLO = 2;
 
@@ -143,7 +142,7 @@ const READERS: Readonly<Record<number, (body: Reader, agreed: Agreed | undefined
 
 const NAMED_CURVE = 3;
 
-/** RFC 8422 5.4: an elliptic curve by name, and the signature of TLS 1.2. Other forms show their
+/** RFC 8422 5.4: a named elliptic curve, and a signature of TLS 1.2. Other formats are shown as
  *  bytes. */
 function serverKeyExchange(body: Reader, agreed: Agreed | undefined): FieldView[] {
   const elliptic = agreed?.version === 0x0303 && /^TLS_ECDHE_(?:RSA|ECDSA)_/.test(
@@ -161,8 +160,8 @@ function serverKeyExchange(body: Reader, agreed: Agreed | undefined): FieldView[
   });
 }
 
-/** Reads the body of a handshake message for people. `agreed`: by the hellos before it. Never
- *  throws for any bytes. */
+/** Shows the body of a handshake message as text. `agreed`: the result of an earlier ServerHello.
+ *  Never throws. */
 export function viewMessage(type: number, body: Uint8Array, agreed?: Agreed): MessageView {
   const retry = type === SERVER_HELLO && agreedBy(body)?.retry === true;
   const name = retry ? "hello_retry_request" : HANDSHAKE_TYPES[type] ?? named(undefined, type, 2);

@@ -59,7 +59,7 @@ export const TLS_VERSIONS: NumberNames = {
   0xfeff: "DTLS 1.0",
 };
 
-/** The last five are not registered, but in use: Next Protocol Negotiation, ALPS
+/** The last five are in use without being registered: Next Protocol Negotiation, ALPS
  *  (draft-vvv-tls-alps) with its former and its present number, Channel ID, and trust anchors
  *  (draft-ietf-tls-trust-anchor-ids). */
 export const EXTENSIONS: NumberNames = {
@@ -134,8 +134,8 @@ export const EXTENSIONS: NumberNames = {
   0xca34: "trust_anchors",
 };
 
-/** `name (number)`, the number in hexadecimal with `digits` digits, or in decimal. Without a name
- *  `GREASE` or `unknown`. */
+/** `name (number)`, the number in hexadecimal with `digits` digits, or in decimal. A number without
+ *  a name is `GREASE` or `unknown`. */
 export function named(name: string | undefined, value: number, digits?: 2 | 4): string {
   const number = digits ? `0x${value.toString(16).padStart(digits, "0")}` : String(value);
   return `${name ?? (digits !== 2 && isGrease(value) ? "GREASE" : "unknown")} (${number})`;

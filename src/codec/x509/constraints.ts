@@ -16,7 +16,7 @@ import { attributeText, canonicalRdn } from "./names.ts";
 /** The constraints of an authority. `malformed` refuses every certificate below it. */
 export type NameConstraints = Constraints | "malformed";
 
-/** Why the constraints forbid a certificate, in OpenSSL's words where it has any. */
+/** Why the constraints forbid a certificate, in OpenSSL's words if OpenSSL has that problem. */
 export type ConstraintProblem =
   | "unsupported or invalid name constraint syntax"
   | "unsupported name constraint type"
@@ -209,8 +209,8 @@ function subjectsOf(certificate: Certificate, leaf: boolean): Subject[] {
   names.push(...dnsNames.map(dns), ...emails.map(email));
   names.push(...ips.map((address) => ({ tag: KIND.ip, address })));
   names.push(...otherNames.map(other));
-  // Without a name of the kind, `matchesHost`, `matchesAddress` and other programs use the common
-  // name as a host name or an address.
+  // If the subject alternative name has no name of a kind, `matchesHost`, `matchesAddress` and
+  // other programs use the common name as a host name or an address.
   for (const attribute of leaf ? attributes : []) {
     const text = attribute.oid === COMMON_NAME ? attributeText(attribute) : undefined;
     const address = ips.length === 0 ? commonAddress(text) : undefined;

@@ -43,7 +43,7 @@ export function commonName({ subject }: Certificate): string | undefined {
   return common && attributeText(common);
 }
 
-/** The address that a common name is, if it is one. */
+/** Returns the address if a common name is one. */
 export function commonAddress(name: string | undefined): Ip | undefined {
   const ip = name === undefined ? undefined : ipOrUndefined(name);
   return ip && unmapIp(ip);
