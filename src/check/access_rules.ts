@@ -1,5 +1,5 @@
 /** Findings about s6's access rules (--access-dir, --access-cdb): every rule is read as for a
- *  client, and what it sets is tried. */
+ *  client, and the variables that it sets are tried. */
 
 import fs from "node:fs";
 import { execlineCommand, refusedCommand } from "../admit/access_rules.ts";
@@ -26,8 +26,8 @@ import type { RuleTrials } from "./rule_trials.ts";
 
 const FOLDERS = ["ip4", "ip6", "reversedns"];
 
-/** Checks the rules of the options, if there are any. A path that does not exist has been reported
- *  (start.ts). */
+/** Checks the rules of the options, if there are any. start.ts has already reported a path that
+ *  does not exist. */
 export function checkAccessRules(
   { accessDir, accessCdb, remoteName, handler }: Options,
   { libc }: Pick<Runtime, "libc">,
@@ -147,7 +147,7 @@ class AccessTally {
     }
   }
 
-  /** No client gets to this. */
+  /** Reports a rule that applies to no client. */
   useless(path: string, remedy: string): void {
     this.trials.findings.warning(`${this.name}: ${path}: no rule for any client`, remedy);
   }
@@ -167,7 +167,8 @@ class AccessTally {
   }
 }
 
-/** The path by which a rule is found, if this text names one in any way; undefined if not. */
+/** Returns the path by which the rule at `path` is looked up: `path` itself or its correct
+ *  spelling. Undefined: no look-up leads to it. */
 function canonical(path: string): string | undefined {
   const [folder, name = "", ...more] = path.split("/");
   if (more.length > 0) return undefined;

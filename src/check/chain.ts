@@ -100,7 +100,7 @@ function issuerInFolder(
   try {
     names = fs.readdirSync(folder).filter((name) => /\.(pem|crt|cer)$/i.test(name)).sort();
   } catch {
-    return undefined; // may be entered, but not listed
+    return undefined; // the folder may be searched, but not listed
   }
   let root: { path: string; selfIssued: boolean } | undefined;
   for (const file of names.slice(0, MAX_NEIGHBOURS).map((name) => join(folder, name))) {

@@ -1,5 +1,5 @@
-/** Findings about what serves in place of a program: the folder of --files, and the module of
- *  --handler. */
+/** Findings about handlers, which serve in place of a program: the folder of --files, and the
+ *  module of --handler. */
 
 import fs from "node:fs";
 import type { HandlerChoice } from "../config/options.ts";
@@ -17,7 +17,7 @@ export function checkHandler(
   if (handler.kind === "handler") return checkModule(handler.file, program, findings);
   if (handler.kind !== "files") return;
   const { folder } = handler;
-  // The folder is opened before a chroot, and its files with the rights of the worker.
+  // The folder is opened before chroot, its files with the worker's rights.
   const { jail: _, ...user } = worker;
   try {
     if (!fs.statSync(folder).isDirectory()) throw new Error("not a folder");

@@ -93,7 +93,7 @@ function separateActors(
   return jail ? { ...actors, files: jailedFiles(jail, actors.handed) } : actors;
 }
 
-/** A module serves in one process, whatever the runtime can do. */
+/** True with --handler: a module always serves in one process. */
 function isModule({ handler }: Options): boolean {
   return handler?.kind === "handler";
 }

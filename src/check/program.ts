@@ -116,7 +116,7 @@ function isMissing(error: unknown): boolean {
 
 interface Unusable {
   readonly why: string;
-  /** True if there is no such program, or if the file cannot be one. */
+  /** True if the program does not exist, or if the file cannot be a program. */
   readonly forGood: boolean;
   /** See `Obstacle`. */
   readonly folder?: boolean;

@@ -28,8 +28,8 @@ export function checkCommand(
   return checkProcesses(options, env, runtime, main, findings);
 }
 
-/** Checks the descriptors, and what the command line names: rules and the program, if there is one.
- *  Of s6's access rules it checks only that they are there: access_rules.ts reads them. `tryTls`:
+/** Checks the descriptors, and the files that the command line names: rules, and the program if
+ *  there is one. It checks only that s6's access rules exist; access_rules.ts reads them. `tryTls`:
  *  see `checkRules`. */
 export function checkOperands(
   options: Options,

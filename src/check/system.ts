@@ -18,8 +18,8 @@ import type { Findings } from "./finding.ts";
 const RESOLVER_WAIT = 4000;
 
 /** Binds the port and the address of --metrics at the same time, as the start would, and releases
- *  them. A client that connects meanwhile is disconnected. Without an address, the start has
- *  reported why. */
+ *  them. A client that connects meanwhile is disconnected. Does nothing without an address; the
+ *  start has then reported why there is none. */
 export async function checkPorts(
   runtime: Runtime,
   address: ListenAddress | undefined,

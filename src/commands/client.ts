@@ -1,5 +1,6 @@
-/** Runs a client under any of its names: from arguments to an exit code. A name hands in how its
- *  arguments become options and, unless it runs a program, what talks to the server in its place. */
+/** Runs a client under any of its names: from arguments to an exit code. Each name provides the
+ *  parser of its arguments. A name that runs no program also provides a function that talks to the
+ *  server. */
 
 import tty from "node:tty";
 import { clientTlsContext, ownKeyPair } from "../client/context.ts";
@@ -31,7 +32,7 @@ export interface ClientName extends Printing {
   readonly usage: string;
   /** Reads the arguments after the name. Throws `UsageError`. */
   parse(argv: readonly string[], env: Env): ParsedClient;
-  /** Talks to the server in place of a program. An error that it throws is the command's. */
+  /** Talks to the server in place of a program. If it throws, the command fails with that error. */
   talk?(connection: HandlerConnection, options: ClientOptions): Promise<void>;
 }
 
@@ -59,7 +60,7 @@ export async function runClient(name: ClientName, call: CommandCall): Promise<nu
     const started = runtime.started(argv.length);
     if (started) {
       ({ argv, env } = started);
-      // Words that are not UTF-8 differ from what the runtime reports.
+      // The runtime's argv differs in arguments that are not UTF-8.
       const again = name.parse(argv, env);
       if ("connect" in again) options = again.connect;
       options.command = ignoring(options.command, started.ignored, log);
@@ -120,7 +121,7 @@ async function talkHere(
 ): Promise<number> {
   const { local, remote, session: { peerCertificates } } = connection;
   const facts = { local, remote, peerCertificates, environment: {} };
-  // After an error nothing is left to say, so the connection is not ended in good order.
+  // After an error, the connection is dropped without waiting for an orderly end.
   const { promise: failed, reject } = Promise.withResolvers<never>();
   const program = startHandler((conn) => talk(conn, options), facts, reject);
   const conversation = converseWithServer(connection, program, options, log);
@@ -137,13 +138,13 @@ async function startProgram(
   await findNames(connection, options, { runtime, env, signal });
   const tls = options.tlsVariables ? await tlsFacts(connection, own, runtime) : undefined;
   const environment = clientEnvironment(connection, options, env, runtime, tls);
-  // Before the start: a signal that came between would end this process alone.
+  // Before the start, because a signal in between would end only this process.
   let program: ClientProgram | undefined;
   passSignals(runtime, (name) => void program?.kill(name));
   return program = startClientProgram(options.command, environment, runtime);
 }
 
-/** Fills in the names of both ends. The DNS is not loaded if nothing is asked of it. */
+/** Fills in the names of both ends. The code for the DNS is loaded only if it is needed. */
 async function findNames(
   { local, remote }: VerifiedConnection,
   options: ClientOptions,
@@ -172,8 +173,8 @@ async function tlsFacts(
   return clientTlsVariables(connection, own, runtime);
 }
 
-/** Passes the signals that ask for the end to the program; its end is then ours. A terminal sends
- *  SIGINT and SIGQUIT to the program itself. */
+/** Passes the signals that ask for the end to the program. When the program has ended, this process
+ *  ends. A terminal sends SIGINT and SIGQUIT to the program itself. */
 function passSignals(runtime: Runtime, pass: (name: ProgramSignal) => void): void {
   const onTerminal = [0, 1, 2].some((fd) => tty.isatty(fd));
   for (const name of ["SIGTERM", "SIGHUP"] as const) runtime.onSignal(name, () => pass(name));
@@ -182,7 +183,8 @@ function passSignals(runtime: Runtime, pass: (name: ProgramSignal) => void): voi
   }
 }
 
-/** The exit code for a wait status: that of the program, or 128 and the signal that ended it. */
+/** The exit code for a wait status: that of the program, or 128 plus the number of the signal that
+ *  ended it. */
 function exitCode(status: number | undefined): number {
   if (status === undefined) return EXIT.system;
   const signal = status & 0x7f;

@@ -1,4 +1,5 @@
-/** What every command gets: its arguments and its surroundings. cli.ts chooses the command. */
+/** What every command gets: its arguments, environment, streams and runtime. cli.ts chooses the
+ *  command. */
 
 import type { Env } from "../config/variables.ts";
 import type { Runtime } from "../runtime/runtime.ts";

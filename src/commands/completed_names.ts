@@ -1,4 +1,4 @@
-/** What completions know of each name that the program answers to: its options and operands. */
+/** What completions offer for each name that the program answers to: its options and operands. */
 
 import { CLIENT_OPTIONS } from "../config/client_table.ts";
 import type { Option } from "../config/getopt.ts";

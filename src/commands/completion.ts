@@ -1,6 +1,6 @@
 /** Completions for bash, zsh and fish, made from the tables of options. One script completes all
- *  names. After the operands comes a command, which the shell completes as any other, or further
- *  options. */
+ *  names. The operands are followed by a command, which the shell completes in its usual way, or by
+ *  further options. */
 
 import type { Shell } from "../config/options.ts";
 import { COMPLETED, type CompletedName, type CompletedOption, valueOf } from "./completed_names.ts";
@@ -31,7 +31,7 @@ function bash(made: string): string {
 function bashFunction({ name, options, operands, further }: CompletedName): string {
   const count = operands.length;
   const valued = namesOf(withValue(options)).join("|");
-  // bash takes https@ for two words.
+  // bash splits https@ into two words.
   const first = name.includes("@") ? "first" : "1";
   const shift = name.includes("@") ? `\n  [[ \${COMP_WORDS[1]} == @ ]] && first=2` : "";
   const local = `local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]}`;
@@ -60,7 +60,7 @@ complete -F _${plain(name)} ${name}
 `;
 }
 
-/** Hosts with a meaning of their own. */
+/** Host operands with a special meaning. */
 const hosts = (name: string): string => name === "sslserver" ? "0 :: :0" : "0";
 
 function bashCommand(operands: number): string {

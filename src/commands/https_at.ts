@@ -1,4 +1,4 @@
-/** The command `https@`: prints a page of a web server. */
+/** The command `https@`: prints a page of a web server. small_client.ts has the rest. */
 
 import { printPage } from "../client/conversations.ts";
 import { pageRequest } from "../codec/http_message.ts";

@@ -1,5 +1,5 @@
-/** What a command prints in place of its work: help, version, manual pages, completions. Each is
- *  loaded only when it is asked for, so that it does not slow down a start. */
+/** What a command prints instead of doing its work: help, version, manual pages, completions. Each
+ *  is loaded only when it is asked for, so that it does not slow down a start. */
 
 import type { Print } from "../config/options.ts";
 import { writeStdout } from "../log/output.ts";

@@ -1,4 +1,5 @@
-/** The command `s6-tlsserver`: s6-networking's options and variables as those of the server. */
+/** The command `s6-tlsserver`: translates s6-networking's options and variables to those of
+ *  sslserver. */
 
 import { optionsByName, readOptions } from "../config/getopt.ts";
 import { serving } from "../config/parse.ts";

@@ -1,4 +1,4 @@
-/** The text of `s6-tlsserver --help`. */
+/** The text of `s6-tlsserver --help`. help.ts formats it. */
 
 import { helpText } from "./help.ts";
 import { S6_USAGE } from "./s6_tlsserver.ts";

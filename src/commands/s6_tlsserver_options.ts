@@ -1,5 +1,5 @@
 /** The options of `s6-tlsserver`, and how they become those of the server. The long options of
- *  sslserver are options here too; where s6 has one of the same name, it has s6's meaning. */
+ *  sslserver are accepted too. If s6 has an option of the same name, s6's meaning applies. */
 
 import fs from "node:fs";
 import type { Option, OptionGroup } from "../config/getopt.ts";
@@ -14,12 +14,13 @@ const MAX_CONNECTIONS = 16_384;
 /** The largest number of s6's type for counts and times (uint32). */
 const MAX_NUMBER = 4_294_967_295;
 const MAX_ID = 4_294_967_294;
-/** The longest wait of a timer, in milliseconds. */
+/** The longest time of a timer, in milliseconds. */
 const MAX_TIMER = 2_147_483_647;
-/** s6 has no idle limit. This is the longest that the server's timers can do (23 days). */
+/** s6 has no idle limit. This is the longest limit that the server accepts (23 days). */
 const NO_IDLE_LIMIT = 2_000_000;
 
-/** What the options have said. Some depend on each other, in any order. */
+/** The values collected from the options. Some depend on each other, so they are combined at the
+ *  end. */
 export interface S6Options {
   readonly options: Options;
   /** -Z: programs get the variables that are read for TLS. */
@@ -67,7 +68,7 @@ export function s6Defaults(): S6Options {
 type Set6 = (s6: S6Options, options: Options, env: Env) => unknown;
 type SetText = (options: Options, value: string) => unknown;
 
-/** A flag, as `-q --quiet`, or without its short form. */
+/** A flag. `names`: for example `-q --quiet`, or the long form alone. */
 function flag(names: string, help: string, set: Set6): Option<S6Options>[] {
   return named(names, help, undefined, (s6, _value, env) => set(s6, s6.options, env));
 }
@@ -76,7 +77,7 @@ function value(names: string, value: string, help: string, set: SetText): Option
   return named(names, help, value, (s6, text) => set(s6.options, text));
 }
 
-/** A number from 0 on. `set` gets it; `most` is the largest. */
+/** A number from 0 to `most`. */
 function number(
   names: string,
   help: string,
@@ -268,7 +269,7 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
 
 const OWN_NAMES = new Set(S6_GROUPS.flatMap(({ options }) => options.map(({ name }) => name)));
 
-/** The long options of sslserver, on the options in an `S6Options`. */
+/** The long options of sslserver. They set the `options` of an `S6Options`. */
 function inherited(): OptionGroup<S6Options>[] {
   return OPTIONS.map(({ title, options }) => ({
     title: `${title}, as of sslserver`,
@@ -305,7 +306,7 @@ export function serverOptions(s6: S6Options, env: Env): Options {
   if (options.accessDir !== undefined && options.accessCdb !== undefined) {
     throw new UsageError("options -i and -x exclude each other", "leave one of them out");
   }
-  // -p needs the name, and -H applies to /etc/hosts too.
+  // With -p, -H has no effect, because -p needs the client's name. -H turns off /etc/hosts too.
   const noDns = s6.noDns && !options.paranoid;
   const perAddress = Math.min(options.perAddress ?? options.concurrency, options.concurrency);
   const dns = noDns ? { remoteName: false, ownName: false, hosts: false } : {};

@@ -1,5 +1,5 @@
-/** Runs a server under any of its names: from arguments to a running server and an exit code. A name
- *  hands in how its arguments and its environment become options; it has no code of connections. */
+/** Runs a server under any of its names: from arguments to a running server and an exit code. Each
+ *  name provides only the translation of its arguments and environment to those of the server. */
 
 import type { Env } from "../config/variables.ts";
 import { Findings } from "../check/finding.ts";
@@ -25,7 +25,8 @@ export interface ServerName extends Printing {
   readonly usage: string;
   /** Reads the arguments after the name. Throws `UsageError`. */
   parse(argv: readonly string[], env: Env): ParsedArguments;
-  /** Returns the environment in the names that sslserver reads. Absent: they are the same. */
+  /** Translates the environment to the variables that sslserver reads. Absent: it is used as it
+   *  is. */
   environment?(env: Env, options: Options): Env;
   /** Returns the variables that every program gets. Absent: see `baseEnvironment`. */
   programEnvironment?(env: Env, options: Options): Record<string, string>;
@@ -51,7 +52,7 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     if (started) {
       const changed = started.argv.some((word, i) => word !== argv[i]);
       ({ argv, env } = started);
-      // Only words that are not UTF-8 differ from what the runtime reports.
+      // The runtime's argv differs only in arguments that are not UTF-8.
       const again = changed && name.parse(argv, env);
       if (again && "serve" in again) options = withIds(again.serve, localFiles);
     }
@@ -79,7 +80,7 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
       const { supervise } = await import("./workers.ts");
       await supervise(options, env, base, runtime, log, plan, early, supervised);
     } else {
-      const { serveAlone } = await import("./single.ts"); // loads TLS, unlike a monitor
+      const { serveAlone } = await import("./single.ts"); // loads TLS code, unlike the monitor
       await serveAlone(options, env, base, runtime, log, supervised);
     }
     return EXIT.ok;
@@ -108,13 +109,13 @@ async function earlyProcesses(
   options: Options,
 ): Promise<EarlyProcesses> {
   plan.libc.raiseFileLimit();
-  plan.libc.clearAmbient(); // the monitor needs its own set to listen
+  plan.libc.clearAmbient(); // the monitor keeps its other sets, to listen
   const { EarlyProcesses } = await import("../privsep/monitor/worker_process.ts");
   return EarlyProcesses.start(plan, runtime, options);
 }
 
-/** A child that is not waited for stays a zombie. Such children are orphans if this is process 1,
- *  or left by the program that ran before exec. */
+/** Reaps children that this program did not start, so that they do not stay zombies. They are
+ *  orphans, if this is process 1, or children of the program that ran before exec. */
 function reapOrphans(runtime: Runtime, log: Log): void {
   if (runtime.libc) return runtime.reapAll();
   if (process.pid !== 1) return;

@@ -1,4 +1,4 @@
-/** What a server that is ready says: the first lines of -v, and its port on stdout. */
+/** What a server reports when it is ready: the first lines of -v, and its port on stdout. */
 
 import fs from "node:fs";
 import process from "node:process";
@@ -59,8 +59,8 @@ function defined({ uid, gid }: Pick<Options, "uid" | "gid">): Identity {
   return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
 }
 
-/** Prints the port, if the options say so, and closes stdout. Another descriptor keeps its number in
- *  use: a later file with the number 1 would be taken for stdout. */
+/** Prints the port and closes stdout, if the options say so. /dev/null then takes the number 1, so
+ *  that no later file gets it and is used as stdout. */
 export function announcePort(
   { printPort, closeStdout }: Pick<Options, "printPort" | "closeStdout">,
   port: number,
@@ -68,7 +68,7 @@ export function announcePort(
 ): void {
   if (printPort) fs.writeSync(1, `${port}\n`);
   if (!closeStdout) return;
-  if (!libc) return; // Deno keeps a copy of stdout, which only the exit closes
+  if (!libc) return; // Deno keeps a copy of stdout open until it exits
   libc.close(1);
   libc.open("/dev/null");
 }

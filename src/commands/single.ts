@@ -1,5 +1,5 @@
-/** Serving in one process (--workers 0), for a runtime that may not start itself again, and as the
- *  simplest form. The process assumes the identity of -u and -g once it listens. */
+/** Serves in one process, without workers: with --workers 0, or if the runtime may not start itself
+ *  again. The process assumes the identity of -u and -g once it listens. */
 
 import process from "node:process";
 import type { Env } from "../config/variables.ts";
@@ -56,7 +56,7 @@ export async function serveAlone(
     const address = await listenAddress(options, services.admission.resolver);
     server = begin(services, address, inherited);
     dropPrivileges(options, runtime, log);
-    // Before the port is announced: a client that waits for it may send a signal at once.
+    // Before the port is announced: a process that waits for that may send a signal at once.
     const reload = (): void => {
       assembled.reload();
       void module?.reload(log);
@@ -84,7 +84,8 @@ export async function serveAlone(
   assembled.close();
 }
 
-/** Loads the module of --handler, with the rights that it keeps. Rejects with `FatalError`. */
+/** Loads the module of --handler. The process has its final rights by now. Rejects with
+ *  `FatalError`. */
 async function beginModule(module: ModuleHandler, log: Log): Promise<void> {
   log.warning(
     "the module shares a process with the TLS keys, and can read them",
@@ -107,7 +108,7 @@ function signalHandlers(
 ): SignalHandlers {
   return {
     drain() {
-      endpoint?.close(); // a successor may bind it as early as the port
+      endpoint?.close(); // so that a successor can bind it as soon as the port
       server.drain(undefined, inherited === undefined);
       endAfter(drainTimeout, () => server.end(GRACE));
     },

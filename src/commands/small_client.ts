@@ -114,7 +114,7 @@ export function parseSmallClient(
   argv: readonly string[],
   env: Env,
 ): ParsedClient & ({ print: string } | { operands: Operands }) {
-  // -RHl0: the names of both ends are for a program, and there is none.
+  // As with -RHl0: only a program would use the names of both ends.
   const options = { ...clientDefaults(), remoteName: false, ident: false, localName: "0" };
   const words = readOptions(optionsByName(groups), options, argv, env);
   if ("print" in words) return words;

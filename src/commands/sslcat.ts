@@ -1,4 +1,4 @@
-/** The command `sslcat`: prints what a server sends. */
+/** The command `sslcat`: prints what a server sends. small_client.ts has the rest. */
 
 import { printAll } from "../client/conversations.ts";
 import type { CommandCall } from "./command.ts";

@@ -1,4 +1,4 @@
-/** The command `sslclient`: a TLS connection for a program. */
+/** The command `sslclient`: a TLS connection for a program. client.ts runs the client. */
 
 import { CLIENT_USAGE, parseClient } from "../config/client_table.ts";
 import { runClient } from "./client.ts";

@@ -1,4 +1,4 @@
-/** The text of `sslclient --help`. */
+/** The text of `sslclient --help`. help.ts formats it. */
 
 import { CLIENT_OPTIONS, CLIENT_USAGE } from "../config/client_table.ts";
 import { helpText } from "./help.ts";

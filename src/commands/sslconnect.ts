@@ -1,4 +1,5 @@
-/** The command `sslconnect`: a conversation with a server by standard input and output. */
+/** The command `sslconnect`: a conversation with a server by standard input and output.
+ *  small_client.ts has the rest. */
 
 import { talkToServer } from "../client/conversations.ts";
 import type { CommandCall } from "./command.ts";

@@ -1,4 +1,4 @@
-/** The command `sslhandle`: sslserver with --handler. */
+/** The command `sslhandle`: sslserver with --handler. server.ts runs the server. */
 
 import { parseModuleOptions, SSLHANDLE_USAGE } from "../config/parse.ts";
 import type { CommandCall } from "./command.ts";

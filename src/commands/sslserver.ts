@@ -1,4 +1,4 @@
-/** The command `sslserver`. */
+/** The command `sslserver`. server.ts runs the server. */
 
 import { parseOptions, USAGE } from "../config/parse.ts";
 import type { CommandCall } from "./command.ts";

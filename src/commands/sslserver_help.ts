@@ -1,4 +1,4 @@
-/** The texts of `sslserver --help` and `sslhandle --help`. */
+/** The texts of `sslserver --help` and `sslhandle --help`. help.ts formats them. */
 
 import { OPTIONS } from "../config/option_table.ts";
 import { SSLHANDLE_USAGE, USAGE } from "../config/parse.ts";

@@ -32,7 +32,7 @@ export async function supervise(
   processes: EarlyProcesses,
   { inherited, notifier }: Supervised,
 ): Promise<void> {
-  // Fails now rather than at the first program.
+  // Throws now, if at all, and not at the first program.
   if (!options.handler) programUser(options, runtime, base);
   const access = await accessOf(options, libc);
   const password = readPassword(options, runtime);
@@ -71,7 +71,7 @@ export async function supervise(
       return fd;
     },
   });
-  if (libc.confines) libc.prctlDumpable(false); // it has passwords, perhaps with the programs' user
+  if (libc.confines) libc.prctlDumpable(false); // it has passwords; programs may have the same user
   try {
     onSignals(runtime, notifier, monitor, options);
     shutDebugger(runtime, log);
@@ -89,7 +89,7 @@ export async function supervise(
   await monitor.leave();
 }
 
-/** The rules of --access-dir or --access-cdb; few servers need the code. */
+/** The rules of --access-dir or --access-cdb. The code is loaded only if it is needed. */
 async function accessOf(options: Options, libc: Libc): Promise<AccessRules | undefined> {
   if (options.accessDir === undefined && options.accessCdb === undefined) return undefined;
   const { makeAccessRules } = await import("../admit/access_rules.ts");

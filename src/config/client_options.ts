@@ -8,8 +8,8 @@ export interface ClientOptions {
   verbosity: 0 | 1 | 2;
   /** -4, -6: the address family in which `host` is resolved; both by default. */
   family: 4 | 6 | undefined;
-  /** -T: each of several addresses gets `first`, then those that timed out get `further`. A single
-   *  address gets the sum at once, and so does the handshake. */
+  /** -T: of several addresses, each is tried for `first`, then those that timed out are tried for
+   *  `further`. The limit for a single address, and for the handshake, is the sum. */
   timeout: { first: number; further: number };
   /** -i, -p: the local end; the system chooses it by default. */
   localIp: string | undefined;

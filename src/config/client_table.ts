@@ -125,8 +125,8 @@ export function parseClient(argv: readonly string[], env: Env): ParsedClient {
   return { connect: { ...options, host, port, command } };
 }
 
-/** Reads the options at the start of `argv` into `options`. Returns the operands, or what an option
- *  wants printed. Throws `UsageError`. */
+/** Reads the options at the start of `argv` into `options`. Returns the operands, or a request to
+ *  print something. Throws `UsageError`. */
 export function readClientOptions(
   options: ClientOptions,
   argv: readonly string[],

@@ -1,7 +1,7 @@
 /** Reads the options of a command line, by a table. As in POSIX getopt, options can be clustered
  *  (`-vHRl0`), values are attached or separate, the last of several options wins, and options end
- *  at the first operand or at `--`. Digits can be options (-1 -3 -4 -6). What an option means is
- *  the table's business. */
+ *  at the first operand or at `--`. Digits can be options (-1 -3 -4 -6). The table defines what
+ *  each option does. */
 
 import { UsageError } from "../errors.ts";
 import { isOneEdit } from "./edit_distance.ts";
@@ -38,8 +38,8 @@ export function optionsByName<T>(groups: readonly OptionGroup<T>[]): OptionsByNa
   );
 }
 
-/** Reads the options at the start of `argv` into `options`. Returns the operands, or what an option
- *  wants printed, which ends the reading. Throws `UsageError`. */
+/** Reads the options at the start of `argv` into `options`. Returns the operands. If an option asks
+ *  for something to be printed, stops there and returns that request. Throws `UsageError`. */
 export function readOptions<T>(
   table: OptionsByName<T>,
   options: T,
@@ -62,7 +62,8 @@ export function readOptions<T>(
   return argv.slice(i);
 }
 
-/** The number of further arguments used; and what to print, which ends the reading. */
+/** The number of further arguments used, and a request to print something, which ends the
+ *  reading. */
 interface Read {
   taken: 0 | 1;
   print?: Print | void;

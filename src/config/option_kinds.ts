@@ -15,7 +15,7 @@ export const MAX = {
   banner: 1024,
 };
 
-/** The result is ignored: the value of an assignment is nothing to print. */
+/** Sets an option. The result is ignored, so that an assignment can be used as the body. */
 type Setter<T, Value> = (options: T, value: Value) => unknown;
 
 /** Functions that make the options of a command that collects them in a `T`. */
@@ -49,8 +49,8 @@ export function optionKinds<T>(): OptionKinds<T> {
   return kinds;
 }
 
-/** Throws `UsageError`. `name`: the option or, with a dollar sign, the variable. `or`: what else is
- *  accepted, for the message. */
+/** Reads a whole number. Throws `UsageError`. `name`: the option or, with a dollar sign, the
+ *  variable. `or`: what else is accepted, for the message. */
 export function wholeNumber(
   name: string,
   value: string,
@@ -63,7 +63,7 @@ export function wholeNumber(
   return n;
 }
 
-/** Throws `UsageError` if `value` is none of the words. */
+/** Returns `value`. Throws `UsageError` if it is not one of the words. */
 export function oneWord<T extends string>(name: string, value: string, words: readonly T[]): T {
   const word = words.find((word) => word === value);
   if (word === undefined) {

@@ -5,7 +5,7 @@ import type { Network } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
 import type { MetricsAddress } from "./metrics_address.ts";
 
-/** What serves connections in place of a program. */
+/** The handler that serves connections in place of a program. */
 export type HandlerChoice =
   | { readonly kind: "echo" | "www" }
   | { readonly kind: "files"; readonly folder: string }
@@ -19,13 +19,13 @@ export interface Options {
   /** The program's name in the log. */
   name: string;
   log: "text" | "json" | "s6";
-  /** --trace, --trace-bytes: log what passes in the clear, or every byte too. */
+  /** --trace, --trace-bytes: log what is sent in the clear, or also every byte. */
   trace: "nothing" | "messages" | "bytes";
   /** -1: print the port to stdout when the server accepts connections. */
   printPort: boolean;
   /** Standard output is closed when the server accepts connections. No option sets it. */
   closeStdout: boolean;
-  /** What signals mean: see commands/signals.ts. No option sets it. */
+  /** The set of signal meanings: see commands/signals.ts. No option sets it. */
   signals: "own" | "s6";
   /** --workers: number of processes that speak to the network; 0: one process does everything.
    *  Undefined: 1, or 0 if this process cannot start itself again. */
@@ -40,7 +40,8 @@ export interface Options {
   family: 4 | 6 | undefined;
   /** -c: most programs at once. */
   concurrency: number;
-  /** Most connections of one address, at most -c; overrides MAXCONIP. No option sets it. */
+  /** Maximum number of connections of one address, not above -c; overrides MAXCONIP. No option sets
+   *  it. */
   perAddress: number | undefined;
   /** --pending: most connections that have not completed admission and handshake. */
   pending: number;
@@ -49,7 +50,8 @@ export interface Options {
   earlyRules: string | undefined;
   /** -X: a rules file may be missing. */
   allowMissingRules: boolean;
-  /** --access-dir, --access-cdb: s6's access rules. At most one of them, and none of the three above. */
+  /** --access-dir, --access-cdb: s6's access rules. At most one of them, and none of the three
+   *  above. */
   accessDir: string | undefined;
   accessCdb: string | undefined;
   banner: string | undefined;
@@ -89,8 +91,8 @@ export interface Options {
   keyPassword: boolean;
   /** -Z, -m, -z; `optional`: --client-cert. */
   clientCertificate: "none" | "valid" | "match" | "optional";
-  /** `CERTFILE:name` and its like: `only`: a client must ask for one of these names; `ignored`: all
-   *  clients get the default certificate. No option sets it. */
+  /** The use of variables like `CERTFILE:name`. `only`: a client must ask for one of these names.
+   *  `ignored`: all clients get the default certificate. No option sets it. */
   serverNames: "used" | "only" | "ignored";
   /** -h, -H. */
   remoteName: boolean;
@@ -99,8 +101,8 @@ export interface Options {
   deniesMismatch: boolean;
   /** --hosts: /etc/hosts is read before DNS is asked. */
   hosts: boolean;
-  /** False: no name is looked up for the server's own address. No option sets it; -l does for a
-   *  given name. */
+  /** False: no name is looked up for the server's own address. No option sets it; -l with a name
+   *  has the same effect. */
   ownName: boolean;
   /** --strict-resolution: a failed look-up denies the client. */
   strictResolution: boolean;
@@ -117,7 +119,8 @@ export interface Options {
   metrics: MetricsAddress | undefined;
   /** --check: report problems of the configuration instead of serving. */
   check: boolean;
-  /** --echo and so on: what serves connections in place of a program; `command` is empty then. */
+  /** --echo, --www, --files or --handler: the handler that serves in place of a program. `command`
+   *  is then empty or, for --handler, has the arguments of the module. */
   handler: HandlerChoice | undefined;
   host: string;
   port: string;
@@ -198,15 +201,15 @@ export function defaults(): Options {
   };
 }
 
-/** True with rules of any kind. They can set variables, and with them limits and files. */
+/** True with rules of any kind. Rules can set variables, which can set limits and name files. */
 export function hasRules({ rules, earlyRules, accessDir, accessCdb }: RuleOptions): boolean {
   return [rules, earlyRules, accessDir, accessCdb].some((path) => path !== undefined);
 }
 
 export type RuleOptions = Pick<Options, "rules" | "earlyRules" | "accessDir" | "accessCdb">;
 
-/** Throws `UsageError` if options name rules of several kinds: which of them would deny by default
- *  is not clear. */
+/** Throws `UsageError` if options name rules of several kinds, because it is not clear which of
+ *  them deny by default. */
 export function refuseSeveralRules(
   { accessDir, accessCdb, rules, earlyRules, allowMissingRules }: Options,
 ): void {

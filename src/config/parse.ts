@@ -23,7 +23,7 @@ export function parseOptions(argv: readonly string[], env: Env): ParsedArguments
   return serving(options, operands, "host");
 }
 
-/** Adds the operands to the options. `first`: what the first operand is called. Throws
+/** Adds the operands to the options. `first`: the name of the first operand. Throws
  *  `UsageError`. */
 export function serving(
   options: Options,
@@ -70,7 +70,7 @@ export function parseModuleOptions(argv: readonly string[], env: Env): ParsedArg
   return { serve: { ...options, handler, host, port, command } };
 }
 
-/** Throws `UsageError` for what a handler excludes. */
+/** Throws `UsageError` for options that a handler excludes. */
 function refuseUnserved(
   { kind }: HandlerChoice,
   { delayed, workers }: Options,

@@ -32,7 +32,7 @@ export type ProgramEnv = { readonly [Name in ConnectionVariable]?: string | unde
  *  only programs read them. */
 export interface RuleVariables extends Iterable<[name: string, value: string | undefined]> {
   readonly size: number;
-  /** Undefined also for a variable that a rule removes: `has` tells. */
+  /** Undefined also for a variable that a rule removes; `has` tells the difference. */
   get(name: RuleVariable): string | undefined;
   has(name: RuleVariable): boolean;
 }

@@ -1,5 +1,5 @@
-/** The variables of s6-networking's s6-tlsserver: what they are for the server, and which of them its
- *  programs get. */
+/** The variables of s6-networking's s6-tlsserver: how they become those of the server, and which of
+ *  them programs get. */
 
 import process from "node:process";
 import { UsageError } from "../errors.ts";
@@ -8,10 +8,11 @@ import { type Env, isInherited, ofServerName } from "./variables.ts";
 
 /** The variables that s6-tlsd reads. Programs get them only with -Z. */
 const READ = ["KEYFILE", "CERTFILE", "CADIR", "CAFILE", "TLS_UID", "TLS_GID"];
-/** Intermediate certificates that libtls accepts between a client's and its authority's. */
+/** Maximum number of intermediate certificates that libtls accepts. */
 const DEPTH = "6";
 
-/** The variables with the names that the server reads. Throws `UsageError` if one is missing. */
+/** Translates the variables to those that the server reads. Throws `UsageError` if a required one
+ *  is missing. */
 export function serverSettings(env: Env, options: Options, root = process.getuid?.() === 0): Env {
   const given: Record<string, string | undefined> = { ...env };
   const { TLS_UID, TLS_GID, CADIR } = given;
@@ -29,7 +30,7 @@ export function serverSettings(env: Env, options: Options, root = process.getuid
   }
   for (const name of [...(CADIR ? ["CAFILE"] : []), "TLS_UID", "TLS_GID"]) delete given[name];
   if (asks) given["VERIFYDEPTH"] ??= DEPTH;
-  // As there, they count only for root, and 0 changes nothing.
+  // As in s6-tlsserver, they apply only to root, and 0 changes nothing.
   if (root && TLS_UID && TLS_UID !== "0") given["SSL_UID"] = TLS_UID;
   if (root && TLS_GID && TLS_GID !== "0") given["SSL_GID"] = TLS_GID;
   return given;
