@@ -82,14 +82,14 @@ function isId(text: string): boolean {
   return /^[0-9]{1,10}$/.test(text) && Number(text) <= MAX_ID;
 }
 
-/** Returns the primary group of a user given by number: root's group would keep rights. A user
- *  without an entry in /etc/passwd gets the group of `nobody`. */
+/** Returns the primary group of a user given by number. With root's group, the worker would keep
+ *  rights. A user without an entry in /etc/passwd gets the group of `nobody`. */
 function primaryGroup(files: Files, uid: number): number {
   let users: Account[] = [];
   try {
     users = readAccounts(files, "/etc/passwd");
   } catch {
-    // the system has no users by name
+    // the system has no list of users
   }
   const user = users.find(({ id, group }) =>
     isId(id) && Number(id) === uid && isId(group) && Number(group) > 0

@@ -67,7 +67,7 @@ export function unpackInit(packed: unknown): Init {
   return INIT(packed, "init");
 }
 
-/** Whether a worker may open files while it serves: those that rules name, and those of --files. */
+/** Whether a worker may read files while it serves: files that rules name, and those of --files. */
 export function fileAccess(
   options: RuleOptions & Pick<Options, "handler">,
 ): "none" | "read" {
@@ -81,7 +81,7 @@ const metrics: Shape<MetricsAddress> = (value, name) =>
     ? object<MetricsAddress & { path: string }>({ path: text })(value, name)
     : object<MetricsAddress & { host: string }>({ host: text, port: count })(value, name);
 
-/** A module has no workers. */
+/** Refuses --handler: a module never serves in a worker. */
 const handler: Shape<HandlerChoice> = (value, name) =>
   typeof value === "object" && value && "folder" in value
     ? object<HandlerChoice & { folder: string }>({ kind: oneOf(["files"]), folder: text })(

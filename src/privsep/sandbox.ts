@@ -43,7 +43,7 @@ export function confinedByExec(libc: Libc, files: SandboxOptions["files"]): bool
 }
 
 const LANDLOCK_OF_ALL_THREADS = 8;
-/** Before, O_TRUNC empties a file that Landlock only lets be read. */
+/** In earlier versions, O_TRUNC can empty a file that Landlock makes read-only. */
 const LANDLOCK_OF_TRUNCATION = 3;
 
 /** The restrictions in force, and those that are not, with the cause: lines for the log. */
@@ -194,8 +194,8 @@ function conditions(
     clone3: ENOSYS,
     open: readOnly(1),
     openat: readOnly(2),
-    // Its flags are in memory, as above, so it is allowed only where Landlock refuses all that
-    // changes a file. --files opens by it (libc/beneath.ts).
+    // Its flags are in memory, as above, so it is allowed only if Landlock refuses every change of
+    // a file. --files opens files with it (libc/beneath.ts).
     openat2: beneath && guarded ? "allow" : ENOSYS,
     // Unix sockets come from the monitor. Through one made here, a worker could talk to other
     // servers of the machine.
@@ -207,8 +207,8 @@ function conditions(
       ],
       otherwise: EAFNOSUPPORT,
     },
-    // Only traced connections on Bun need pairs. A datagram socket could send to any other Unix
-    // socket; a pair of streams is connected for good.
+    // Only traced connections on Bun need pairs. Only stream sockets are allowed, because a pair of
+    // them stays connected. A datagram socket could send to any other Unix socket.
     socketpair: pairs
       ? {
         tests: [{ arg: 0, oneOf: [AF_UNIX] }, { arg: 1, mask: SOCKET_TYPE, oneOf: [STREAM] }],

@@ -1,9 +1,8 @@
-/** How the other side of a relay ends, as the relay reports it: a client, or for a client of ours the
- *  server. */
+/** How a relay reports the end of its peer. The peer is a client or, for sslclient, the server. */
 
 import type { TlsError } from "../runtime/runtime.ts";
 
-/** Callbacks for how the client's side ends. */
+/** Callbacks for the end of the peer's side. For sslclient, "client" here means the server. */
 export interface ClientEvents {
   /** True if the peer may still send after our end of data, as a server does. */
   readonly awaitsAnswer?: boolean;

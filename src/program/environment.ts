@@ -105,13 +105,13 @@ export interface ProgramRequest {
   readonly rules: RuleVariables;
   /** What its rules run in place of the program: a path and its arguments. */
   readonly command?: readonly string[] | undefined;
-  /** The client, as the rules were looked up for it. */
+  /** The client's address, name and ident answer, by which its rules were found. */
   readonly peer: { readonly ip: string; readonly host?: string; readonly info?: string };
 }
 
 /** The environment of one program: `base`, then the variables of the connection, then those of its
- *  rules (undefined removes one), without secrets. An interface given by number (`%2`) is replaced by its name here, with
- *  `libc`: a worker's sandbox cannot look it up. */
+ *  rules (undefined removes one), without secrets. An interface given by number (`%2`) is replaced
+ *  by its name here, with `libc`: a worker's sandbox cannot look it up. */
 export function programEnvironment(
   base: Readonly<Record<string, string>>,
   { variables, delayed }: Pick<ProgramRequest, "variables" | "delayed">,

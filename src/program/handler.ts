@@ -1,6 +1,7 @@
 /** Serves a connection by a function in this process instead of a program: of the library, of
  *  handlers/, or of a module (--handler). To the relay the function looks like a program: a sink, a
- *  source and an end. What a handler does not use is not made: thousands may be idle. */
+ *  source and an end. Streams are made only when a handler uses them, because thousands of
+ *  connections may be idle. */
 
 import process from "node:process";
 import type { Peer, RemotePeer } from "../connection.ts";
@@ -50,11 +51,11 @@ const OVER = "the connection has ended before its handler";
 
 /** Serves connections in this process. */
 export interface ConnectionHandler {
-  /** What is gathered about a connection before `start`: nothing; the session, for variables and
-   *  certificates; and the ClientHello. */
+  /** What is kept of a connection for `start`. `session`: the TLS session, for variables and
+   *  certificates. `hello`: the session and the ClientHello. */
   readonly needs: "nothing" | "session" | "hello";
-  /** Starts what serves one connection. `onError` gets the error that ends it, unless the
-   *  connection had ended before. */
+  /** Starts to serve one connection. `onError` gets an error of the handler, unless the connection
+   *  had ended before. */
   start(facts: HandlerFacts, onError: (error: unknown) => void): Program;
 }
 
@@ -113,7 +114,7 @@ class HandlerProgram implements Program {
     return this.#abort.signal;
   }
 
-  /** The connection has ended while the handler runs. */
+  /** To be called when the connection has ended while the handler runs. */
   giveUp(): void {
     if (this.#state !== "running") return;
     this.#state = "given up";

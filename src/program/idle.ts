@@ -10,8 +10,8 @@ export interface Watched {
   timedOut(): void;
 }
 
-/** How late an idle timeout may be found, as a fraction of the limit. Timeouts that end shortly
- *  after each other then need one look. */
+/** How late an idle timeout may be found, as a fraction of the limit. So one check serves timeouts
+ *  that end at nearly the same time. */
 const MAX_LATENESS = 0.01;
 
 export class IdleTimer {

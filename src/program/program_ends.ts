@@ -1,4 +1,4 @@
-/** Owners of a program's descriptors for relay.ts. They pass on what matters to the relay. */
+/** Owners of a program's descriptors for relay.ts. They pass the relay the events that it needs. */
 
 import type { StreamHandler } from "../runtime/stream.ts";
 
@@ -39,7 +39,7 @@ export class ProgramOutput implements StreamHandler {
     this.relay.outputEnded();
   }
 
-  /** Without an error, the close follows `end`, or is ours; both are handled already. */
+  /** A close without an error follows `end`, or was made by the relay. Both are already handled. */
   close(error?: Error): void {
     if (error) this.relay.outputEnded();
   }

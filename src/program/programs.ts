@@ -12,8 +12,8 @@ import type { Slots } from "./slots.ts";
 export interface Programs {
   /** Calls `changed` when one of the numbers below has changed. */
   onChange(changed: () => void): void;
-  /** Programs that run, in the whole server, and handlers of this process (`hold`). Undefined when
-   *  the monitor, which counts, has exited. */
+  /** Programs that run, in the whole server, and handlers of this process (`hold`). Undefined if
+   *  the monitor, which counts them, has exited. */
   readonly running: number | undefined;
   /** The handlers among them. */
   readonly held: number;
@@ -24,9 +24,9 @@ export interface Programs {
   /** Returns a free slot, or a promise of one if all are taken; callers are served in order.
    *  Rejects when `signal` aborts. */
   slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot>;
-  /** Starts the program in a slot secured by `ConnectionSlot.keep`. The slot becomes free when the
-   *  program has been reaped. Rejects when `signal` aborts, or with `ConnectionError`; the caller
-   *  must then release the slot. */
+  /** Starts the program in a slot secured by `ConnectionSlot.secure`. The slot becomes free when
+   *  the program has been reaped. Rejects when `signal` aborts, or with `ConnectionError`; the
+   *  caller must then release the slot. */
   start(
     request: ProgramRequest,
     slot: ConnectionSlot,

@@ -259,7 +259,7 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
     this.#client.silent?.();
     this.#leave();
     this.#endProgram();
-    if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not reaped, or not known to be
+    if (this.#wait === undefined) this.#program.kill("SIGTERM"); // not known to have been reaped
   }
 
   stop(): void {

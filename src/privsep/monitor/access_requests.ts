@@ -1,7 +1,7 @@
-/** s6's access rules, which only the monitor reads: a worker may be in a jail, and a descriptor of
- *  the folder would lead it out of there. A worker says which address and name a client has, and
- *  gets the verdict and the variables. The rules are evaluated again when a program starts, so that
- *  what runs, and with which variables, never comes from a worker. */
+/** Evaluates s6's access rules for the workers. Only the monitor reads the rules: a worker may be
+ *  in a chroot, and a descriptor of their folder would let it out. A worker sends the address and
+ *  name of a client, and gets the verdict and the variables. The rules are evaluated again when a
+ *  program starts, so that no worker decides which program runs, or with which variables. */
 
 import type { AccessRules } from "../../admit/access_rules.ts";
 import { DecodeError, latin1 } from "../../codec/bytes.ts";
@@ -13,18 +13,18 @@ import type { MessageOf } from "../messages.ts";
 import type { NamedPeer } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 
-/** What rules say of a program. */
+/** What the rules set for a program. */
 export interface RuledProgram {
   readonly variables: RuleVariables;
   /** What runs in place of the program; undefined: the program itself. */
   readonly command?: readonly string[] | undefined;
 }
 
-/** Questions that are answered in one turn of the event loop. Each can take a millisecond, and a
- *  compromised worker can send thousands at once. */
+/** Maximum number of questions answered in one turn of the event loop. Each can take a millisecond,
+ *  and a compromised worker can send thousands at once. */
 const PER_TURN = 16;
-/** Added to the maximum number of questions of one worker that wait: its connections are at most as
- *  many as -c and --pending allow, and each asks one at a time. */
+/** Added to -c and --pending for the maximum number of waiting questions of one worker. Each of its
+ *  connections asks one question at a time. */
 const MORE_WAITING = 1024;
 
 export class AccessRequests {
@@ -55,7 +55,7 @@ export class AccessRequests {
     waiting.push(question);
   }
 
-  /** Answers one question of each worker, again and again, while the turn has room. */
+  /** Answers one question of each worker in turn, up to `PER_TURN` questions. */
   readonly #nextTurn = (): void => {
     this.#left = PER_TURN;
     for (const [worker, waiting] of this.#waiting) {
@@ -84,8 +84,8 @@ export class AccessRequests {
     worker.channel.send({ kind: "RULED", id, verdict });
   }
 
-  /** Returns what the rules say of the program of a peer; undefined if there are no such rules.
-   *  Throws `FatalError` if they deny the peer: they have changed meanwhile, or the worker lies. */
+  /** Returns what the rules set for the program of a peer; undefined without such rules. Throws
+   *  `FatalError` if they deny the peer: they have changed meanwhile, or the worker lies. */
   program({ ip, host }: NamedPeer): RuledProgram | undefined {
     const { rules } = this;
     if (!rules) return undefined;

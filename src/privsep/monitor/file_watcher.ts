@@ -69,7 +69,7 @@ export class FileWatcher {
     for (const { path, kind } of pathsOf(this.wanted)) yield this.#open(path, kind);
   }
 
-  /** Opens the files that have changed since the last look. */
+  /** Opens the files that have changed since the last check. */
   *changed(): Iterable<Opened> {
     for (const { path, kind } of pathsOf(this.wanted)) {
       const stamp = stampOf(path);
@@ -79,7 +79,7 @@ export class FileWatcher {
     }
   }
 
-  /** The file could not be handed over: it counts as changed at the next look. */
+  /** The file could not be handed over: it counts as changed at the next check. */
   forget(path: string): void {
     this.#seen.delete(path);
   }
@@ -97,7 +97,7 @@ export class FileWatcher {
 
   #open(path: string, kind: Wanted["kind"]): Opened {
     // The stamp is taken before the file is opened: a change in between is noticed at the next
-    // look.
+    // check.
     const stamp = stampOf(path);
     let fd: number | undefined;
     try {

@@ -13,7 +13,7 @@ import type { MonitorMessage } from "../messages.ts";
 /** How long a worker may take to answer, in milliseconds: scrapers wait for ten seconds. */
 const REPORT_TIMEOUT = 1000;
 
-/** What a worker needs to be asked. */
+/** The part of a worker that is needed to ask it. */
 export interface Counting {
   readonly channel: { send(message: MonitorMessage): void };
 }

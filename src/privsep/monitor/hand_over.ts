@@ -117,7 +117,8 @@ export class HandOver {
     this.#shortageLogged = failure !== undefined;
   }
 
-  /** Files that cannot be handed over count as changed at the next look. Returns the last error. */
+  /** Files that cannot be handed over count as changed at the next check. Returns the last
+   *  error. */
   #handOver(opened: Iterable<Opened>, workers: () => Iterable<Worker>): unknown {
     const { files, rules } = this.o;
     let failure: unknown;

@@ -25,7 +25,7 @@ import type { Worker } from "./worker_handle.ts";
 import { WorkerLogs } from "./worker_log.ts";
 import { Workers } from "./workers.ts";
 
-/** Milliseconds between two looks at the files: a renewed certificate is served within two
+/** Milliseconds between two checks of the files: a renewed certificate is served within two
  *  seconds. */
 const CHECK_INTERVAL = 1000;
 /** How long connections without a program may delay the exit, in milliseconds. */

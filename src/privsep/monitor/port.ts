@@ -74,12 +74,12 @@ export class Port {
     const fd = this.#fd;
     if (fd === undefined) return;
     try {
-      this.repair(); // `untilFree` finds only a socket that listens
+      this.repair(); // `untilFree` finds only listening sockets
     } catch {
-      // Then it does not keep a successor from listening.
+      // The socket then does not listen, so a successor can.
     }
     try {
-      if (!inherited) libc.dropNewConnections(fd); // a supervisor's queue goes on, for the successor
+      if (!inherited) libc.dropNewConnections(fd); // a supervisor's queue stays open
     } catch {
       // A kernel without filters: a client may connect between the last accept and the close, and
       // is reset.

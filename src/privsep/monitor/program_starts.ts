@@ -23,12 +23,13 @@ import type { Worker } from "./worker_handle.ts";
 
 /** Maximum number of programs of one worker: more than it can have descriptors for. */
 const MAX_PROGRAMS = 1 << 20;
-/** Maximum number of waiting starts of one worker, beyond what -c and --pending allow, and maximum
- *  size of their variables. More are refused, so that a worker cannot fill our memory. */
+/** Limits for the waiting starts of one worker: their number, added to -c and --pending, and the
+ *  total size of their variables. Further starts are refused, so that a worker cannot fill our
+ *  memory. */
 const MORE_WAITING = 1024;
 const MAX_WAITING_SIZE = 64 << 20;
-/** Bytes per connection that -c and --pending allow, if that gives more: 60 variables and a
- *  certificate. */
+/** Bytes for each connection that -c and --pending allow: 60 variables and a certificate. The limit
+ *  is their sum, if that is more than `MAX_WAITING_SIZE`. */
 const WAITING_SIZE = 20_000;
 /** Bytes that a variable needs beyond its characters, as measured: two strings and a table
  *  entry. */
@@ -45,7 +46,7 @@ const UNRULED: RuledProgram = { variables: new Map() };
 
 /** A program to start. */
 interface PreparedProgram extends RuledProgram {
-  /** What this connection adds to the environment of every program. */
+  /** The variables that this connection adds to the environment of every program. */
   readonly env: Record<string, string>;
 }
 
@@ -189,8 +190,8 @@ export class ProgramStarts {
     worker.channel.send({ ...answer, ...grants.counts(granted) });
   }
 
-  /** Everything that rules decide is the monitor's own result: with s6's access rules always, and
-   *  with others if the worker says that there are any. Throws `FatalError` if they deny the peer. */
+  /** The monitor evaluates the rules itself: s6's access rules always, other rules if the worker
+   *  says that they set variables. Throws `FatalError` if they deny the peer. */
   #prepare(request: MessageOf<"START">): PreparedProgram {
     const { access, rules, libc } = this.o;
     const { variables, command } = access.program(request) ??
@@ -218,8 +219,8 @@ export class ProgramStarts {
   }
 }
 
-/** Returns `base` without what rules remove. The same object if there is nothing to remove: libc has
- *  converted it. */
+/** Returns `base` without the variables that rules remove. Returns the same object if there are
+ *  none, because libc caches its conversion. */
 function without(
   base: Readonly<Record<string, string>>,
   variables: RuleVariables,

@@ -18,8 +18,8 @@ import type { LaunchOptions, Runtime } from "../../runtime/runtime.ts";
 type Variables = LaunchOptions["env"];
 type Launch = Pick<LaunchOptions, "command" | "argv0" | "user" | "env">;
 
-/** Makes the launch of a program with the variables of a connection. `command`: what rules run in
- *  place of the program. */
+/** Makes the launch of a program with the variables of a connection. `command`: the command that
+ *  rules run in place of the program. */
 type MakeLaunch = (env: Variables, command?: readonly string[]) => Launch;
 
 /** Returns a function that makes the launch of the program of `options`. `base`: the environment of

@@ -12,7 +12,7 @@ import { isShortage } from "../../files/files.ts";
 import { HandedFiles } from "../handed_files.ts";
 import type { FileWatcher } from "./file_watcher.ts";
 
-/** Maximum number of kept versions. At most one is made each second, when files are looked at. */
+/** Maximum number of kept versions. At most one is made each second, when files are checked. */
 const MAX_STATES = 64;
 
 /** The rules as they were at one time. */
@@ -34,8 +34,8 @@ export interface RulesHistoryOptions {
   now: () => number;
 }
 
-/** For a step without a limit, in seconds. A connection that takes longer is denied if the rules
- *  have changed. */
+/** Assumed time of a step without a limit, in seconds. A connection that takes longer is denied if
+ *  the rules have changed meanwhile. */
 const LONG = 3600;
 
 export class RulesHistory {

@@ -24,7 +24,7 @@ export const RATE = 2 << 20;
 /** Nothing is read from workers while more bytes than this wait for stderr. This leaves room for
  *  the monitor's own lines. */
 const MAX_WAITING = 64 << 10;
-/** Milliseconds until the next look at a worker whose log is paused. */
+/** Milliseconds until a worker whose log is paused is read again. */
 const PAUSE = 50;
 const CHUNK = 64 << 10;
 /** Maximum number of reads of one worker's log in a row. */

@@ -1,5 +1,6 @@
-/** Starts the process of a worker. A new process waits for its first message, and holds nothing of the
- *  server until then. So the first ones start early, while this process checks its configuration. */
+/** Starts the process of a worker. A new process waits for its first message, and has no data or
+ *  sockets of the server until then. So the first processes start early, while the monitor checks
+ *  its configuration. */
 
 import type { Options } from "../../config/options.ts";
 import { EXIT, FatalError, reason } from "../../errors.ts";
@@ -44,8 +45,8 @@ export class WorkerProcesses {
       : [...command, ...worker];
   }
 
-  /** Starts one. Its descriptors 0 and 1 are /dev/null, 2 is its log, and 3 and 4 are the sockets to
-   *  the monitor. */
+  /** Starts a process. Its descriptors 0 and 1 are /dev/null, 2 is its log, and 3 and 4 are the
+   *  sockets to the monitor. */
   start(): WorkerProcess {
     const { libc } = this;
     const ours: number[] = [];
@@ -108,7 +109,7 @@ export class EarlyProcesses {
     return this.#waiting.shift() ?? this.processes.start();
   }
 
-  /** Ends those that still wait. */
+  /** Ends the processes that still wait. */
   end(): void {
     for (const process of this.#waiting.splice(0)) process.end();
   }

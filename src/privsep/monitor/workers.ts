@@ -88,7 +88,7 @@ export class Workers {
 
   /** SERVING. */
   serves(worker: Worker): void {
-    this.parts.logs.readNow(); // its warnings are copied before the server reports that it serves
+    this.parts.logs.readNow(); // copies its warnings before the server reports that it serves
     worker.serves();
     this.#unservedSince = undefined;
     this.parts.grants.begin(worker);
@@ -195,8 +195,8 @@ export class Workers {
     worker.reservations.clear();
     const left = [...worker.programs.values()];
     if (left.length > 0) {
-      // The programs have got end of file. One that does not end is subject to the idle limit, as
-      // with any client that vanishes.
+      // The programs read end of file. A program that still runs after the idle limit gets SIGTERM,
+      // as with any client that vanishes.
       const timer = setTimeout(() => {
         for (const program of left) program.kill("SIGTERM");
       }, options.idleTimeout * 1000);
@@ -218,7 +218,7 @@ export class Workers {
   }
 }
 
-/** What is lost with a worker that had `programs`. */
+/** The words for what is lost with a worker that had `programs`. */
 function lost(programs: number, { handler }: Options): string {
   if (handler) return "its connections are lost";
   return `${programs === 1 ? "1 program has" : `${programs} programs have`} lost the client`;

@@ -32,7 +32,7 @@ export class RemoteAccess {
     this.#open.delete(id);
   }
 
-  /** The monitor has gone: all open questions are denied. */
+  /** To be called when the monitor has exited: denies all open questions. */
   orphan(): void {
     for (const tell of this.#open.values()) tell(ORPHANED);
     this.#open.clear();

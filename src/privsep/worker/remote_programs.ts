@@ -122,7 +122,7 @@ export class RemotePrograms implements Programs {
           reject(error);
         },
       });
-      slot.transfer(); // with the program the slot belongs to the monitor
+      slot.transfer(); // the slot now belongs to the monitor, as the program does
       this.channel.sendFrame(frame);
     });
   }

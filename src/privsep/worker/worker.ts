@@ -48,7 +48,7 @@ export async function worker(runtime: Runtime): Promise<number> {
     );
     return EXIT.usage;
   }
-  if (libc.confines) libc.prctlName("sslserver"); // the kernel names it after the path: exe
+  if (libc.confines) libc.prctlName("sslserver"); // the kernel would call it exe, after the path
   libc.setCloseOnExec(CONTROL, true);
   libc.setCloseOnExec(PASS, true);
   const control = await runtime.adoptSocket(CONTROL);
