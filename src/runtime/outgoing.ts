@@ -1,4 +1,5 @@
-/** Connections made by libc, for both adapters, which wait for the socket and take it over. */
+/** Makes connections by libc, for both adapters. The adapter waits until the socket is writable,
+ *  and takes it over. */
 
 import { parseIp } from "../codec/ip.ts";
 import { type Libc, POLL } from "./libc/libc.ts";
@@ -8,7 +9,7 @@ import type { ConnectTarget } from "./runtime.ts";
 export type WaitWritable = (fd: number, signal: AbortSignal) => Promise<void>;
 
 /** Returns the descriptor of a new connection. Rejects with SystemError, or with the reason of
- *  `signal`; then the descriptor is closed. */
+ *  `signal`, after it has closed the descriptor. */
 export async function connectByLibc(
   libc: Libc,
   target: ConnectTarget,

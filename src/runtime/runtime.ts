@@ -50,7 +50,7 @@ export interface Socket extends Stream {
   startTls(context: TlsContext, first: Uint8Array, tap?: TlsTap): Promise<TlsStream>;
 }
 
-/** Where a connection goes, and its local end. */
+/** The destination of a connection, and its local end. */
 export interface ConnectTarget {
   /** A literal address without a zone. */
   readonly ip: string;
@@ -66,8 +66,8 @@ export interface ConnectTarget {
 export interface ClientSocket extends Socket {
   /** Begins TLS as the client, like `startTls` as the server. `context`: made by `clientContext`.
    *  `serverName`: sent in the ClientHello (RFC 6066 3); undefined for an address. The library
-   *  verifies that the server holds the key of its certificate, and nothing else of it: the caller
-   *  verifies the chain before it uses the stream. */
+   *  verifies only that the server has the private key of its certificate. The caller must verify
+   *  the chain before it uses the stream. */
   startClientTls(context: TlsContext, serverName: string | undefined): Promise<TlsStream>;
 }
 
@@ -100,7 +100,7 @@ export class TlsError extends ConnectionError {
 /** A TLS connection whose handshake is done. `end()` sends close_notify and FIN. If the close was
  *  not orderly, the owner's `close` gets a `TlsError`. */
 export interface TlsStream extends Stream {
-  /** False: `end()` sends FIN without close_notify. True at first; to be set before `end()`. */
+  /** False: `end()` sends FIN without close_notify. Default: true. To be set before `end()`. */
   closeNotify: boolean;
   /** Protocol and cipher suite only, which is cheap. */
   suite(): Pick<TlsSession, "protocol" | "cipher">;
@@ -267,8 +267,8 @@ export interface Runtime {
   tlsContext(settings: TlsSettings): TlsContext;
 
   /** Connects. Rejects with an error that has a `code`, like SystemError, or with the reason of
-   *  `signal` when it aborts first; then nothing is left open. Throws `Unsupported` for a field of
-   *  the target that needs libc if there is none. */
+   *  `signal` if it aborts first. Throws `Unsupported` if a field of the target needs libc and
+   *  there is none. */
   connect(target: ConnectTarget, signal: AbortSignal): Promise<ClientSocket>;
 
   /** Like `tlsContext`, for `ClientSocket.startClientTls`. */

@@ -1,4 +1,4 @@
-/** The reason in an error of the system, as Bun, Deno and our own calls of libc word it. */
+/** Extracts the reason from a system error of Bun, Deno or our own calls of libc. */
 
 import { reason } from "../errors.ts";
 

@@ -2,8 +2,8 @@
 
 import type { Stream, StreamHandler } from "./stream.ts";
 
-/** Gets the bytes of a TLS connection as they are on the network: before the TLS library reads
- *  them, and when it has made them. Must not throw, keep or change them. */
+/** Gets the bytes of a TLS connection as they are on the network: received ones before the TLS
+ *  library reads them, sent ones after it has made them. Must not throw, keep or change them. */
 export interface TlsTap {
   received(bytes: Uint8Array): void;
   sent(bytes: Uint8Array): void;

@@ -1,6 +1,7 @@
-/** Loads a module of the user's, and loads it again after a change. Both runtimes keep what they have
- *  loaded by its URL, so each version of the module gets a URL of its own. The modules that it imports
- *  keep theirs: Bun forgets them before the next version is loaded, Deno cannot. */
+/** Loads the user's module, and loads it again after a change. Both runtimes cache modules by URL,
+ *  so each version of the module gets its own URL. The modules that it imports keep their URLs.
+ *  Under Bun they are removed from the cache before the next version is loaded; Deno has no way to
+ *  do that. */
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -13,7 +14,7 @@ const HINT = "deno run needs --allow-read for the module and what it imports, " 
 /** Loads the versions of one module. */
 export class UserModule {
   #version = 0;
-  /** Keys of what Bun has loaded for the module. */
+  /** Keys, in Bun's cache, of the modules that were loaded for this one. */
   #loaded: readonly string[] = [];
 
   /** `path`: absolute. */
@@ -23,7 +24,7 @@ export class UserModule {
    *  place in the code if it is known. */
   async load(): Promise<Readonly<Record<string, unknown>>> {
     const bun = this.runtime.name === "Bun";
-    // The cache has the modules of ESM too, under Bun alone.
+    // Under Bun alone, this cache also has ES modules.
     const cache = bun ? createRequire(this.path).cache : {};
     for (const key of this.#loaded) delete cache[key];
     const before = new Set(Object.keys(cache));
@@ -39,7 +40,7 @@ export class UserModule {
   }
 }
 
-/** Where a runtime says that something is: a path or a file URL, line and column. */
+/** A place in an error of a runtime: a path or a file URL, line and column. */
 const PLACE = /(?:file:\/\/)?(\/[^\s()?:]+)(?:\?version=[0-9]+)?:([0-9]+):([0-9]+)/;
 
 function loadError(path: string, thrown: unknown): FatalError {

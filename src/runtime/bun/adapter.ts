@@ -182,7 +182,7 @@ function tlsContext(settings: TlsSettings): TlsContext {
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
-    honorCipherOrder: true, // the server's order of groups and of TLS 1.2 suites counts
+    honorCipherOrder: true, // the server's order of groups and TLS 1.2 suites decides
     ...(settings.groups ? { ecdhCurve: settings.groups.join(":") } : {}),
     // Always pass `ca`, even empty: BoringSSL otherwise trusts and names the system's authorities.
     // If no client certificate is requested, the library uses it only to look for the issuer of our
@@ -205,7 +205,7 @@ function clientContext({ keyPair, ciphers, minVersion, maxVersion, alpn }: Clien
     ...(keyPair ? { cert: keyPair.chain, key: keyPair.key } : {}),
     minVersion,
     maxVersion,
-    ca: [], // our own verifier decides; without a list the system's authorities are read
+    ca: [], // our own verifier decides; without `ca`, Bun loads the system's
   };
   const opaque: BunTlsOptions = {
     secureContext: secureContext(options, ciphers),

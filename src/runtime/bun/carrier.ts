@@ -1,4 +1,4 @@
-/** A native socket on Bun on which TLS can begin. */
+/** A native socket on Bun on which TLS can begin. The TLS stream itself is in tls.ts. */
 
 import { concat } from "../../codec/bytes.ts";
 import { NO_HANDLER } from "../stream.ts";
@@ -9,8 +9,8 @@ import { CLOSED } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
 import { HandshakeError, type TlsStream } from "../runtime.ts";
 
-/** A native socket that becomes the carrier of a TLS stream. The native plain socket then still
- *  delivers the ciphertext; `#tls` is set, and the owner of this stream gets no more events. */
+/** A native socket that becomes the carrier of a TLS stream. From then on `#tls` is set. The native
+ *  plain socket still delivers the ciphertext, and the owner of this stream gets no more events. */
 export class BunTlsCarrier extends BunStream {
   #tls: BunTlsStream | undefined;
 
@@ -52,7 +52,7 @@ export class BunTlsCarrier extends BunStream {
       this.native = pair[0]; // the native socket from before is no longer valid
       stream.attach(pair[1]);
       pair[1].resume();
-      // TLS has not seen the end of data. Its result for the bytes before comes first.
+      // Bun's TLS has not seen the end of data. It first reports its result for the bytes before.
       if (ended) setImmediate(() => stream.breakOff());
     });
   }

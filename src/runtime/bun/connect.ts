@@ -1,5 +1,5 @@
-/** Connections that this process makes, on Bun: by libc, because Bun has no local end, no interface
- *  and no way to give up an attempt. */
+/** Connections that this process makes, on Bun: by libc, because Bun cannot choose the local end or
+ *  the interface, and cannot abort an attempt. */
 
 import type { Libc } from "../libc/libc.ts";
 import { connectByLibc } from "../outgoing.ts";
@@ -7,7 +7,7 @@ import type { ClientSocket, ConnectTarget } from "../runtime.ts";
 import { POLLED, poller } from "./poll.ts";
 import { adoptConnection } from "./socket.ts";
 
-/** Without epoll: milliseconds until the next look. */
+/** Without epoll: milliseconds between two checks. */
 const LOOK_AGAIN = 5;
 
 /** See `Runtime.connect`. */

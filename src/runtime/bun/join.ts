@@ -1,12 +1,11 @@
-/** Two streams joined: what one receives, the other sends. For a traced connection: Bun's TLS
- *  sockets do not show what they send, so TLS runs on one end of a socket pair, and the other end is
- *  joined to the connection. */
+/** Two streams joined: what one receives, the other sends. Traced connections need this, because
+ *  Bun's TLS sockets do not show what they send. TLS runs on one end of a socket pair, and the
+ *  other end is joined to the connection. */
 
 import type { Stream } from "../stream.ts";
 
 /** Joins the connection `outer` and the plain end of the pair, which belong to this function from
- *  then on. `lost` is called when the connection is closed by the peer, with the error if it was
- *  not orderly. */
+ *  then on. Calls `lost` when the connection is closed, with the error if there is one. */
 export function join(outer: Stream, pair: Stream, lost: (error?: Error) => void): void {
   let full = false;
   let pairClosed = false;

@@ -27,7 +27,7 @@ const NOTHING = new Uint8Array(0);
 class BunSocket extends BunTlsCarrier implements ClientSocket {
   readonly local: Address;
   readonly remote: Address;
-  /** What carries TLS in place of this socket if there is a tap. */
+  /** The socket that carries TLS in place of this one if there is a tap. */
   #carrier: BunTlsCarrier | undefined;
 
   constructor(native: NativeSocket<BunStream>, libc: Libc) {

@@ -83,7 +83,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
     const cause = error ?? this.failure;
     this.settle = undefined;
     settle?.(closedEarly(cause));
-    // After our end of data, Bun reports that of the peer as a close alone.
+    // After our end of data, Bun reports the peer's end of data only as a close.
     if (!settle && !cause && !this.#ended && !this.gone) this.ended();
     super.closed(cause && closedLate(cause));
   }
@@ -95,7 +95,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
     settle?.(new HandshakeError(GIVEN_UP));
   }
 
-  /** Bun's own call sends close_notify first. By now the system has all ciphertext. */
+  /** Bun's own call would send close_notify first. By now the system has all ciphertext. */
   protected override endOutput(): void {
     if (this.closeNotify) return super.endOutput();
     try {
@@ -147,14 +147,14 @@ export const tlsHandler: SocketHandler<BunStream> = {
   },
 };
 
-/** Of a client. Bun reports `ok` false also for a finished handshake if the server's certificate is
- *  not valid in Bun's own view, which does not count here. */
+/** For a client. Bun reports a finished handshake with `ok` false if it considers the server's
+ *  certificate invalid. That verdict does not count here. */
 export const clientTlsHandler: SocketHandler<BunStream> = {
   ...tlsHandler,
   handshake: (socket, ok, error) => tlsHandler.handshake?.(socket, ok || isDone(socket), error),
 };
 
-/** True if the handshake is done: BoringSSL exports no key before. */
+/** True if the handshake is done. BoringSSL exports no key before that. */
 function isDone(socket: NativeTlsSocket<BunStream>): boolean {
   try {
     return socket.exportKeyingMaterial(KEY_LENGTH, "EXPERIMENTAL handshake done") !== undefined;
@@ -163,7 +163,7 @@ function isDone(socket: NativeTlsSocket<BunStream>): boolean {
   }
 }
 
-/** Any length does. */
+/** The length does not matter. */
 const KEY_LENGTH = 16;
 
 function chainOf(first: PeerCertificate | undefined): Uint8Array[] {

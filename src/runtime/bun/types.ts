@@ -84,7 +84,7 @@ export interface BunApi {
     allowHalfOpen: boolean;
     socket: SocketHandler<Data>;
   }): NativeListener;
-  /** Of a connected socket; in bun-types it has no `fd`. */
+  /** Takes a connected socket. bun-types lacks its `fd`. */
   connect<Data>(options: {
     fd: number;
     data: Data;

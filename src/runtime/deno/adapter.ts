@@ -7,7 +7,7 @@
  *  - connect.ts    connections that this process makes
  *  - context.ts    TLS settings to a context, and the facts of a session
  *  - tls.ts        the handshake and the TLS stream
- *  - words.ts      what rustls says, in our words
+ *  - words.ts      rustls's errors in our words
  *  - process.ts    programs
  *  - launch.ts     programs started by libc, with descriptors made before, and where a program is
  *  - datagrams.ts  UDP
@@ -16,7 +16,8 @@
  *  - stderr.ts     the log, without libc
  *  - load_libc.ts  libc by FFI
  *
- *  Without `--allow-ffi`, everything works that does not need libc. Never prompts for a permission. */
+ *  Without `--allow-ffi`, everything works that does not need libc. Never prompts for a
+ *  permission. */
 
 import { constants } from "node:os";
 import { isAbsolute } from "node:path";
@@ -140,8 +141,8 @@ const WORKER_PERMISSIONS = [
   "--allow-sys=hostname,networkInterfaces,uid",
 ];
 
-/** The permissions of a worker that binds the socket file of --metrics. Deno has no name for the
- *  permission to set the umask, only the one for all of --allow-sys. */
+/** The permissions of a worker that binds the socket file of --metrics. Deno has no separate
+ *  permission to set the umask, so the worker needs all of --allow-sys. */
 function permissionsToBind(socket: string): string[] {
   const others = WORKER_PERMISSIONS.filter((one) => !one.startsWith("--allow-sys="));
   return [...others, "--allow-sys", `--allow-write=${socket}`];

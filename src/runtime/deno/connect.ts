@@ -1,5 +1,5 @@
-/** Connections that this process makes, under Deno: by libc, or without FFI by `Deno.connect`, which
- *  has no local end and no interface. */
+/** Connections that this process makes, under Deno: by libc, or without FFI by `Deno.connect`,
+ *  which cannot choose the local end or the interface. */
 
 import type { Libc } from "../libc/libc.ts";
 import { needsFfi } from "../needs_ffi.ts";

@@ -49,7 +49,7 @@ export function makeContext(settings: TlsSettings): TlsContext {
     );
   }
   const parts: ContextParts = {
-    // Without a list of authorities the system's are trusted.
+    // Always a list: without one, Deno trusts the system's authorities.
     secure: secureContext(settings, pair, settings.requestCertificate?.ca ?? []),
     requestCertificate: settings.requestCertificate !== undefined,
     requireCertificate: settings.requestCertificate?.required ?? false,
@@ -129,7 +129,7 @@ function matchingKey(chain: string, pem: string): string {
   return key.export({ type: "pkcs8", format: "pem" }) as string;
 }
 
-/** Begins a connection, because some keys (secp256k1, Ed448) are refused only then. */
+/** Begins a connection, because rustls refuses some keys (secp256k1, Ed448) only then. */
 function probe(parts: ContextParts): void {
   const nowhere = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   const socket = new tls.TLSSocket(nowhere, { isServer: true, secureContext: parts.secure });

@@ -35,8 +35,7 @@ export class BurstCollector {
     if (++this.#count >= BURST) this.collectWhenQuiet();
   }
 
-  /** Collects once it is quiet. Also for the time after the start, which leaves garbage of
-   *  compilation. */
+  /** Collects once it is quiet. Also used after the start, because compilation leaves garbage. */
   collectWhenQuiet(): void {
     if (this.#timerSet) return;
     this.#timerSet = true;

@@ -10,7 +10,7 @@ export const RECHECK_MS = 5;
 
 /** Tells when a descriptor becomes ready. */
 export interface Readiness {
-  /** Resolves when it may be ready, or when `close()` came. One call at a time. */
+  /** Resolves when it may be ready, or when `close()` was called. One call at a time. */
   wait(): Promise<void>;
   /** Ends a `wait()` under way and frees what it needed, not the descriptor itself. */
   close(): void;

@@ -22,7 +22,8 @@ export function plainAddress(ip: string, port: number): Address {
   return { ip: ip.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, ""), port };
 }
 
-/** A connection from `Deno.listen` or `Deno.connect`. `count` is called when it begins and when it is closed. */
+/** A connection from `Deno.listen` or `Deno.connect`. `count` is called when it begins and when it
+ *  is closed. */
 export class ConnSocket extends WireStream implements ClientSocket {
   readonly local: Address;
   readonly remote: Address;

@@ -33,8 +33,8 @@ export function startServerTls(raw: Stream, context: ContextParts, first: Uint8A
   return handshake(socket, link, first);
 }
 
-/** Begins TLS on `raw` as the client. See `ClientSocket.startClientTls`. rustls verifies the
- *  signature that proves the server's key also without `rejectUnauthorized`. */
+/** Begins TLS on `raw` as the client. See `ClientSocket.startClientTls`. Even without
+ *  `rejectUnauthorized`, rustls verifies the signature that proves that the server has its key. */
 export function startClientTls(
   raw: Stream,
   context: ContextParts,

@@ -99,7 +99,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
     this.#endPlain();
   }
 
-  /** No output is accepted any more. */
+  /** True if output is no longer accepted. */
   get #over(): boolean {
     return this.#ending || this.#socket.writableEnded;
   }

@@ -47,7 +47,7 @@ export interface Abi {
   /** Numbers of calls that the library has no function for (Linux). */
   readonly seccomp: number;
   readonly getdents64: number;
-  /** For beneath.ts: numbers of calls, the place of the mode in struct stat, and flags of open(2)
+  /** For beneath.ts: numbers of calls, the offset of the mode in struct stat, and flags of open(2)
    *  (Linux). */
   readonly files: Readonly<
     Record<"openat" | "fstat" | "statMode" | "noFollow" | "directory", number>
@@ -118,7 +118,7 @@ const COMMON: Record<string, Signature> = {
   send: f("i64", "i32", "memory", "u64", "i32"),
   connect: f("i32", "i32", "memory", "u32"),
   shutdown: f("i32", "i32", "i32"),
-  // Variadic, but without O_CREAT there is no mode.
+  // Variadic in C, but without O_CREAT there is no third argument.
   open: f("i32", "memory", "i32"),
   openat: f("i32", "i32", "memory", "i32"),
   close: f("i32", "i32"),

@@ -1,5 +1,5 @@
-/** Opens files below a folder, so that no path leads out of it: openat2(2) with RESOLVE_BENEATH, or
- *  one openat(2) for each name where the kernel or a filter lacks that call. Linux only. */
+/** Opens files below a folder, so that no path leads out of it: openat2(2) with RESOLVE_BENEATH,
+ *  or, if the kernel or a filter refuses that call, one openat(2) for each name. Linux only. */
 
 import { type Caller, cString, type Memory, memory } from "./call.ts";
 import { SystemError } from "./errno.ts";
@@ -19,8 +19,8 @@ export interface BeneathCalls {
   /** Opens a folder for `openBelow`. */
   openFolder(path: string): number;
   /** Opens a regular file below a folder. `other`: a device, pipe or socket, which is not opened.
-   *  Links are followed if they do not lead out of the folder (EXDEV, ELOOP); without openat2 none
-   *  is. */
+   *  Follows links that do not lead out of the folder, and refuses others (EXDEV, ELOOP). Without
+   *  openat2 it follows none. */
   openBelow(folder: number, names: readonly string[]): FileBelow | "folder" | "other";
 }
 
@@ -69,7 +69,7 @@ export function beneathCalls(c: Caller): BeneathCalls {
     for (let attempt = 1;; attempt++) {
       try {
         const fd = c.value("syscall", OPENAT2, folder, at(path), at(how), how.length);
-        path.fill(0); // used after the call, so that it was not collected before
+        path.fill(0); // a use after the call, so that it is not collected before
         return fd;
       } catch (error) {
         // A folder on the way was renamed meanwhile (openat2(2)).
@@ -125,7 +125,7 @@ export function beneathCalls(c: Caller): BeneathCalls {
     openFolder: (path) => c.value("open", cString(path), O_CLOEXEC | directory),
 
     openBelow(folder, names) {
-      // Looked at before it is opened: to open a device may have an effect.
+      // Checks the type first, because opening a device may have an effect.
       const found = open(folder, names, O_PATH | O_CLOEXEC);
       let kind: number;
       try {
@@ -137,7 +137,7 @@ export function beneathCalls(c: Caller): BeneathCalls {
       if (kind !== REGULAR) return "other";
       const fd = open(folder, names, O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
       if (kindOf(fd) === REGULAR) return describe(fd);
-      c.once("close", fd); // replaced meanwhile
+      c.once("close", fd); // the file was replaced meanwhile
       return "other";
     },
   };

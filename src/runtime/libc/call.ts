@@ -58,7 +58,7 @@ export class Caller {
     if (!call || types?.length !== args.length) {
       throw new TypeError(`unable to call ${name}: no such function with ${args.length} arguments`);
     }
-    // A runtime turns undefined or NaN into 0 without a word: close(undefined) would be close(0).
+    // A runtime silently turns undefined or NaN into 0: close(undefined) would be close(0).
     for (let i = 0; i < args.length; i++) {
       if (!fits(args[i], types[i])) {
         throw new TypeError(`unable to call ${name}: argument ${i + 1} is not of type ${types[i]}`);
@@ -100,8 +100,8 @@ export class Caller {
     }
   }
 
-  /** Like `value`; undefined if there is no such file (ENOENT). Makes no error object then: of many
-   *  names that are tried, most do not exist. */
+  /** Like `value`; undefined if there is no such file (ENOENT). In that case it makes no error
+   *  object, because most of the names that are tried do not exist. */
   unlessAbsent(name: string, ...args: Argument[]): number | undefined {
     for (;;) {
       const result = this.once(name, ...args);

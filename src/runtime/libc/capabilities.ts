@@ -10,7 +10,7 @@ export interface CapabilityCalls {
   /** Empties the calling thread's ambient set, which a program of a user other than root would keep
    *  across exec. The thread keeps its own capabilities. */
   clearAmbient(): void;
-  /** Empties the calling thread's other sets but for the bounding set. */
+  /** Empties the calling thread's other sets except the bounding set. */
   dropCapabilities(): void;
   /** The threads of this process. */
   threads(): number[];

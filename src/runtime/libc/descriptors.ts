@@ -21,7 +21,7 @@ export interface DescriptorCalls {
   close(fd: number): void;
   /** A copy, 3 or above, closed on exec. */
   dup(fd: number): number;
-  /** Closed on exec or not; without any other effect. */
+  /** Sets or clears close-on-exec. Has no other effect. */
   setCloseOnExec(fd: number, on: boolean): void;
   /** Makes the open file non-blocking or not, for every process that shares it. */
   setNonBlocking(fd: number, on: boolean): void;
@@ -46,7 +46,7 @@ export interface DescriptorCalls {
    *  non-blocking descriptor has no more for now. */
   readAll(fd: number, cap: number): Memory;
   /** Waits until `fd` is ready for `events` (bits of POLL) or `timeoutMs` have passed, and blocks
-   *  the whole thread meanwhile. The bits found; 0 for none, a signal included. */
+   *  the whole thread meanwhile. Returns the bits found; 0 if there are none, or after a signal. */
   poll(fd: number, events: number, timeoutMs: number): number;
   /** How many of the first 1,024 descriptors are open. */
   openDescriptors(): number;
@@ -108,7 +108,7 @@ export function descriptorCalls(c: Caller): DescriptorCalls {
     },
 
     socketpair(type) {
-      // SOCK_CLOEXEC and O_CLOEXEC are one number on Linux.
+      // SOCK_CLOEXEC and O_CLOEXEC are the same number on Linux.
       const flags = c.abi.os === "linux" ? O_CLOEXEC : 0;
       c.zero("socketpair", AF_UNIX, SOCKET_TYPE[type] | flags, 0, pair);
       return madePair();

@@ -5,20 +5,21 @@ import { type Caller, cString, memory } from "./call.ts";
 
 /** All throw SystemError. */
 export interface DirectoryCalls {
-  /** Opens a file for reading in the folder that `dir` has open, closed on exec; undefined if there
-   *  is none. Refuses a link: ELOOP, or ENOTDIR with `folder`, which opens only a folder. Never waits
-   *  for the writer of a FIFO. `name` may not lead out: the caller checks that it has no slash and is
-   *  not `..`. */
+  /** Opens a file for reading in the folder of descriptor `dir`, with close-on-exec; undefined if
+   *  it does not exist. `folder`: opens only a folder. Refuses a link with ELOOP, or with ENOTDIR
+   *  if `folder` is set. Never waits for the writer of a FIFO. The caller must check that `name`
+   *  has no slash and is not `..`. */
   openIn(dir: number, name: string, folder?: boolean): number | undefined;
-  /** The names in the folder that `dir` has open for the first time, if they are few (about a
-   *  hundred): two calls. Undefined if they are more, or if the system cannot tell. */
+  /** Returns the names in the folder of descriptor `dir` if they are few (about a hundred). Takes
+   *  two system calls. Undefined if there are more, or if the system cannot list them. Works once
+   *  for each descriptor. */
   fewNames(dir: number): Set<string> | undefined;
 }
 
 /** struct linux_dirent64 */
 const RECORD_LENGTH = 16;
 const NAME = 19;
-/** Bytes of names that are read at once. */
+/** Bytes of entries that are read at once. */
 const PART = 4096;
 
 /** The calls, made through `c`. */
@@ -38,7 +39,8 @@ export function directoryCalls(c: Caller): DirectoryCalls {
   };
 }
 
-/** The names in an open folder of Linux, `.` and `..` too, in parts as the system gives them. */
+/** Yields the names in an open folder, with `.` and `..`, in the parts that the system returns.
+ *  Linux only. */
 export function* parts(c: Caller, fd: number): Generator<string[]> {
   const buffer = memory(PART);
   const view = new DataView(buffer.buffer);

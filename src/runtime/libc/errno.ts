@@ -1,7 +1,7 @@
 /** Error numbers of the C library: their names and texts, and the error that carries them.
  *  Numbers differ between systems, names do not: code compares `error.code`. */
 
-/** Name, number on Linux, number on macOS (0: has none), text. Only what our calls can give. */
+/** Name, number on Linux, number on macOS (0: has none), text. Only errors of our calls. */
 const TABLE: readonly (readonly [string, number, number, string])[] = [
   ["EPERM", 1, 1, "operation not permitted"],
   ["ENOENT", 2, 2, "no such file or directory"],

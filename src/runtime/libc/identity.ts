@@ -6,7 +6,7 @@ import { type Caller, cString, memory } from "./call.ts";
 import type { SystemError } from "./errno.ts";
 import { filterAllThreads, noNewPrivs } from "./sandbox.ts";
 
-/** Real, effective and saved ids. macOS does not tell the saved ones. */
+/** Real, effective and saved ids. macOS does not report the saved ones. */
 export interface Ids {
   readonly ruid: number;
   readonly euid: number;
@@ -24,7 +24,7 @@ export interface Limit {
 
 /** Calls on the process. All throw SystemError. */
 export interface IdentityCalls {
-  /** Raises the soft limit of open files to the hard one. Returns what holds afterwards. */
+  /** Raises the soft limit of open files to the hard one. Returns the limits afterwards. */
   raiseFileLimit(): Limit;
   /** Calls `start`, which starts a program, with the soft limit of open files as it was before
    *  `raiseFileLimit`: a program gets the limit that the server was started with. If more descriptors are
@@ -67,7 +67,7 @@ export interface IdentityCalls {
 
 const RLIMIT_CORE = 4;
 
-/** macOS calls no limit 2^63 − 1, Linux 2^64 − 1. */
+/** The value that means no limit: 2^63 − 1 on macOS, 2^64 − 1 on Linux. */
 const NO_LIMIT = { linux: 0xffffffffffffffffn, darwin: 0x7fffffffffffffffn };
 
 /** macOS: more open files than OPEN_MAX are refused although the hard limit is infinite. */
@@ -230,7 +230,7 @@ export function identityCalls(c: Caller): IdentityCalls {
       linuxOnly("name this process");
       const text = cString(name);
       c.zero("prctl", PR_SET_NAME, Number(c.raw.address(text)), 0, 0, 0);
-      text.fill(0); // used after the call, so that it was not collected before
+      text.fill(0); // a use after the call, so that it is not collected before
     },
 
     chroot(path) {

@@ -8,7 +8,7 @@ import type { Libc } from "./libc.ts";
 export function keepDescriptors(libc: Libc): void {
   let names: string[];
   try {
-    names = readdirSync("/dev/fd"); // /proc/self/fd on Linux; needs leave to read
+    names = readdirSync("/dev/fd"); // /proc/self/fd on Linux; needs a permission
   } catch {
     names = Array.from({ length: 1024 }, (_, fd) => String(fd));
   }
@@ -17,12 +17,13 @@ export function keepDescriptors(libc: Libc): void {
     try {
       libc.setCloseOnExec(fd, true);
     } catch {
-      // not open: that of the listing itself, for one
+      // not open, like the descriptor of the listing itself
     }
   }
 }
 
-/** True for a stream socket: what a parent of ours hands over, and not what a user has left open. */
+/** True for a stream socket. A parent process of ours passes such a socket, and a user does not
+ *  leave one open. */
 export function isStreamSocket(libc: Libc, fd: number): boolean {
   try {
     return libc.socketKind(fd).stream;
@@ -34,7 +35,8 @@ export function isStreamSocket(libc: Libc, fd: number): boolean {
 /** Largest file of /proc that is read: arguments and environment have 6 MB at most (execve(2)). */
 const MAX_OWN = 8 << 20;
 
-/** A file of /proc/self, by libc: Deno reads it with --allow-all alone. Undefined where there is none. */
+/** A file of /proc/self, by libc: Deno reads it only with --allow-all. Undefined if there is
+ *  none. */
 export function readOwn(
   libc: Libc,
   name: "status" | "environ" | "cmdline",

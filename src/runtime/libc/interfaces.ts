@@ -1,4 +1,5 @@
-/** Network interfaces by libc. A worker's sandbox has no socket to ask with: both calls fail there. */
+/** Network interfaces by libc. Both calls need a socket that a worker's sandbox forbids, so they
+ *  fail there. */
 
 import { type Caller, cString, memory } from "./call.ts";
 

@@ -1,5 +1,5 @@
-/** The C library, typed: what neither runtime offers in its own API. The way of a call:
- *  a method below → call.ts (checks) → bun/load_libc.ts or deno/load_libc.ts (FFI) → the kernel.
+/** The C library, typed: what neither runtime offers in its own API. The way of a call: a method
+ *  below → call.ts (checks) → bun/load_libc.ts or deno/load_libc.ts (FFI) → the kernel.
  *
  *  - sockets.ts      listen, accept, addresses, socket options
  *  - outgoing.ts     connections that this process makes
@@ -8,7 +8,7 @@
  *  - directories.ts  folders by their descriptors
  *  - beneath.ts      files below a folder
  *  - pass.ts         descriptors between processes
- *  - notify.ts       words to a supervisor, and the socket it hands over
+ *  - notify.ts       messages to a supervisor, and the socket that it passes
  *  - interfaces.ts   network interfaces
  *  - identity.ts     ids, limits, chroot, signals
  *  - capabilities.ts capabilities
@@ -55,7 +55,7 @@ export interface Libc
     SandboxCalls,
     SpawnCalls {}
 
-/** The calls over what a loader delivers. */
+/** Returns all calls, made through the functions of a loader. */
 export function makeLibc(raw: RawLibc): Libc {
   const c = new Caller(raw);
   const descriptors = descriptorCalls(c);

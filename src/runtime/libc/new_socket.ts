@@ -1,4 +1,5 @@
-/** New sockets, closed on exec. Linux marks a socket as it makes it; macOS needs a call for each mark. */
+/** New sockets, closed on exec. Linux sets the flags when it makes a socket; macOS needs a call for
+ *  each flag. */
 
 import type { Abi } from "./abi.ts";
 import type { Caller } from "./call.ts";
@@ -6,7 +7,7 @@ import type { DescriptorCalls } from "./descriptors.ts";
 
 const SOCK = { stream: 1, dgram: 2 } as const;
 
-/** What a socket is to be, beside its family. */
+/** The properties of a new socket, besides its family. */
 export interface NewSocket {
   readonly type: keyof typeof SOCK;
   readonly blocking: boolean;
@@ -17,7 +18,7 @@ export function socketFlags({ os, constants: k }: Abi, blocking = false): number
   return os === "linux" ? k.O_CLOEXEC | (blocking ? 0 : k.O_NONBLOCK) : 0;
 }
 
-/** Marks a socket where the flags do not. */
+/** Sets the flags of a socket on a system that does not set them when it makes the socket. */
 export function markSocket(
   { os }: Abi,
   descriptors: DescriptorCalls,

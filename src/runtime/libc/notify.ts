@@ -18,14 +18,15 @@ export interface SocketKind {
 export interface NotifyCalls {
   /** Throws EBADF, ENOTSOCK. */
   socketKind(fd: number): SocketKind;
-  /** True: no IPv4 on this IPv6 socket. */
+  /** True if this IPv6 socket does not accept IPv4. */
   v6only(fd: number): boolean;
-  /** Writes no byte, and throws where none could be written: EBADF for a descriptor that is closed
-   *  or for reading, EINVAL for one that takes no bytes, as the runtime's own epoll. */
+  /** Checks whether a descriptor can be written to, without writing a byte. Throws EBADF if it is
+   *  closed or only for reading, and EINVAL if it is of a kind without bytes, such as the runtime's
+   *  epoll. */
   checkWritable(fd: number): void;
   /** A socket, closed on exec, on which each write(2) is a datagram to the Unix socket at `name`, a
-   *  path or `@name`. A write waits for room for five seconds at most. Throws RangeError for a name that
-   *  is none. */
+   *  path or `@name`. A write waits at most five seconds for room in the queue. Throws RangeError
+   *  for an invalid name. */
   connectUnix(name: string): number;
   /** CLOCK_MONOTONIC, in microseconds. */
   monotonicMicroseconds(): number;

@@ -1,4 +1,5 @@
-/** TCP connections that this process makes, by libc: with a local end, and without waiting. */
+/** Calls for TCP connections that this process makes: with a choice of the local end, and
+ *  non-blocking. */
 
 import { addressFamily, encodeSockaddr } from "../../codec/sockaddr.ts";
 import { parseIp } from "../../codec/ip.ts";
@@ -13,10 +14,10 @@ type End = Pick<SocketEndpoint, "ip" | "port" | "scopeId">;
 /** Calls on connections under way. All throw SystemError. */
 export interface OutgoingCalls {
   /** A TCP socket that begins to connect: non-blocking, closed on exec. The result is known when
-   *  the socket is writable; see `connectError`. `local`: where to bind it first. */
+   *  the socket is writable; see `connectError`. `local`: the address to bind to. */
   connectSocket(to: End, local?: End): number;
-  /** Why the connection of such a socket failed; undefined if it is connected. The system tells the
-   *  error once. */
+  /** Why the connection of such a socket failed; undefined if it is connected. The system reports
+   *  the error only once. */
   connectError(fd: number): SystemError | undefined;
 }
 

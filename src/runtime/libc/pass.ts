@@ -15,8 +15,8 @@ import {
 import { type Caller, type Memory, memory } from "./call.ts";
 import type { DescriptorCalls } from "./descriptors.ts";
 
-/** A message with the descriptors that came beside it, which are the receiver's to close. No bytes
- *  and no descriptors: the other side has closed. */
+/** A message with its descriptors, which the receiver must close. No bytes and no descriptors: the
+ *  other side has closed. */
 export interface Received {
   readonly bytes: Memory;
   readonly fds: number[];
@@ -30,9 +30,9 @@ export class LostDescriptors extends Error {
 
 /** Passing descriptors. All throw SystemError. */
 export interface PassCalls {
-  /** Sends `bytes` (1 to 65,536) and copies of `fds` (at most 253). How many bytes were taken, which
-   *  on a stream may be fewer: the descriptors went with the first. Undefined if it would have to
-   *  wait; nothing was sent then. */
+  /** Sends `bytes` (1 to 65,536) and copies of `fds` (at most 253). Returns the number of bytes
+   *  sent, which may be smaller on a stream; the descriptors were sent with the first byte. Returns
+   *  undefined and sends nothing if it would have to wait. */
   sendDescriptors(socket: number, bytes: Uint8Array, fds: readonly number[]): number | undefined;
   /** Receives up to `maxBytes` (1 to 65,536) and `maxFds` (0 to 253). Undefined if there is nothing
    *  yet. If more came than that, everything received is closed and it throws. Throws
@@ -47,8 +47,8 @@ const MAX_MESSAGE = 65536;
 export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
   const layout = MSGHDR_LAYOUT[c.abi.os];
   const k = c.abi.constants;
-  // Their addresses are stored in one another: these references keep them where they are as long
-  // as the calls below exist. Memory that was collected would give EFAULT, or unrelated bytes.
+  // They contain addresses of each other. These references keep all of them in memory as long as
+  // the calls below exist. An address of collected memory would give EFAULT, or unrelated bytes.
   const body = memory(MAX_MESSAGE);
   const iovec = memory(16);
   const control = memory(controlLength(MAX_DESCRIPTORS, layout));
@@ -75,7 +75,7 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
 
   return {
     sendDescriptors(socket, bytes, fds) {
-      checkLength(bytes.length); // without a byte to ride on, a stream drops the descriptors
+      checkLength(bytes.length); // a stream drops descriptors that come without a byte
       body.set(bytes);
       prepare(bytes.length, encodeRights(fds, control, layout));
       return c.unlessBlocked("sendmsg", socket, header, k.MSG_DONTWAIT | k.MSG_NOSIGNAL);

@@ -10,7 +10,7 @@ import { Unsupported } from "../../errors.ts";
 import { LANDLOCK } from "./abi.ts";
 import { type Caller, cString, memory } from "./call.ts";
 
-/** What Landlock does here. */
+/** The result of `landlock`. */
 export interface Landlocked {
   /** The kernel's version of the interface. */
   readonly abi: number;
@@ -18,11 +18,11 @@ export interface Landlocked {
   readonly threads: "all" | "calling";
 }
 
-/** What Landlock is to forbid. */
+/** The access to files that Landlock leaves. */
 export interface Landlocking {
   /** Files can be read below these folders, given by path or as open descriptors. */
   readonly readBelow: readonly (string | number)[];
-  /** And executed there. */
+  /** True: files there can also be executed. */
   readonly execute?: boolean;
 }
 
@@ -30,30 +30,31 @@ export interface Landlocking {
  *  They throw SystemError (ENOSYS, EINVAL, EOPNOTSUPP: the kernel has none), and Unsupported outside
  *  of Linux. */
 export interface SandboxCalls {
-  /** Applies this filter (codec/bpf.ts) to the system calls of all threads. Of several filters, the
-   *  severest result counts. If a thread has a different filter, no thread gets the new one, and an
-   *  Error with the number of that thread is thrown. */
+  /** Applies this filter (codec/bpf.ts) to the system calls of all threads. If several filters
+   *  apply, the strictest result counts. If a thread has a different filter, no thread gets the new
+   *  one, and an Error with the number of that thread is thrown. */
   seccomp(program: Uint8Array): void;
   /** From now on files are opened for reading only, and only below these folders; nothing is
-   *  written, made, removed or renamed, and nothing is executed unless `execute` says so. What is open
-   *  stays so. No process without these restrictions can be looked into, and from Linux 6.12 on none is
-   *  reached by an abstract Unix socket, nor, if all threads are restricted alike, by a signal. */
+   *  written, made, removed or renamed, and nothing is executed unless `execute` says so. Open
+   *  files stay open. This process can no longer look into processes without these restrictions.
+   *  From Linux 6.12 on, it can no longer reach them by an abstract Unix socket or, if all threads
+   *  are restricted alike, by a signal. */
   landlock(what: Landlocking): Landlocked;
   /** The kernel's version of the interface; 0: it has none. */
   landlockVersion(): number;
   /** True if the calling thread cannot open /dev/null for writing. */
   landlocked(): boolean;
-  /** Executes `path` in place of this program: descriptors that are not marked, environment, ids and
-   *  restrictions stay. Returns only by throwing. */
+  /** Executes `path` in place of this program: descriptors without close-on-exec, environment, ids
+   *  and restrictions stay. Returns only by throwing. */
   become(path: string, argv: readonly string[]): never;
 }
 
 const PR_SET_NO_NEW_PRIVS = 38;
 
 const SECCOMP_SET_MODE_FILTER = 1;
-/** SECCOMP_FILTER_FLAG_TSYNC, and _SPEC_ALLOW: before Linux 5.16 a filter would else switch a
- *  mitigation on that slows down every load of the process; it is against code of strangers in the
- *  same process, and there is none. */
+/** SECCOMP_FILTER_FLAG_TSYNC and _SPEC_ALLOW. Without the second, a filter switches on a mitigation
+ *  before Linux 5.16 that slows down every memory load of the process. It protects against
+ *  untrusted code in the same process, and there is none. */
 const SECCOMP_FLAGS = 1 | 4;
 
 const LANDLOCK_CREATE_RULESET_VERSION = 1;
@@ -99,7 +100,7 @@ export function filterAllThreads(c: Caller, program: Uint8Array): void {
   noNewPrivs(c);
   const at = Number(c.raw.address(header));
   const thread = c.value("syscall", c.abi.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FLAGS, at, 0);
-  filter.fill(0); // used after the call, so that neither was collected before
+  filter.fill(0); // a use after the call, so that neither is collected before
   header.fill(0);
   if (thread !== 0) {
     throw new Error(`unable to filter system calls: thread ${thread} has a filter of its own`);
@@ -151,7 +152,8 @@ export function sandboxCalls(c: Caller): SandboxCalls {
       linuxOnly(c, "restrict files");
       const abi = version();
       const all = abi >= TSYNC_ABI;
-      // Threads that are not restricted alike could not be sent signals: JavaScriptCore stops by them.
+      // Landlock would forbid signals to threads that are not restricted alike, and JavaScriptCore
+      // stops its threads with signals.
       const signals = all || execute ? SCOPE_SIGNAL : 0;
       const ruleset = makeRuleset(abi, SCOPE_ABSTRACT_UNIX_SOCKET | signals);
       const rights = READ_FILE | READ_DIR | (execute ? EXECUTE : 0);
@@ -188,7 +190,7 @@ export function sandboxCalls(c: Caller): SandboxCalls {
       words.forEach((word, i) => view.setBigUint64(8 * i, c.raw.address(word), true));
       c.once("execv", cString(path), table);
       const error = c.error("execv");
-      words.forEach((word) => word.fill(0)); // used after the call, so that none was collected before
+      words.forEach((word) => word.fill(0)); // a use after the call: not collected before
       throw error;
     },
   };

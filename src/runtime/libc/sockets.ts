@@ -85,7 +85,8 @@ const IPPROTO = { ip: 0, tcp: 6, ipv6: 41 };
 const TCP_NODELAY = 1;
 const TCP_QUICKACK = 12; // Linux
 /** linux/filter.h, struct sock_filter: the packet begins with the TCP header, whose 14th byte holds
- *  the flags; one with SYN and without ACK is taken with 0 bytes, which is not at all. */
+ *  the flags. A packet with SYN and without ACK is accepted with 0 bytes, which means that it is
+ *  dropped. */
 const SO_ATTACH_FILTER = 26;
 const NO_NEW_CONNECTIONS = [
   [0x30, 0, 0, 13], // LD | B | ABS
@@ -96,7 +97,7 @@ const NO_NEW_CONNECTIONS = [
 ] as const;
 const SO_LINGER = { linux: 13, darwin: 0x80 };
 const SO_ACCEPTCONN = { linux: 30, darwin: 2 };
-/** A ClientHello of 16 KB in as many records as codec/client_hello.ts takes. */
+/** A ClientHello of 16 KB in as many records as codec/client_hello.ts accepts. */
 const MAX_PEEK = 16_500;
 const MSG_PEEK = 2;
 const SHUT_WR = 1;
@@ -162,7 +163,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
     try {
       bind(fd, at);
     } catch (error) {
-      if (!(error instanceof SystemError && error.code === "EINVAL")) throw error; // has its port
+      if (!(error instanceof SystemError && error.code === "EINVAL")) throw error; // still bound
     }
   }
 
@@ -225,7 +226,7 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       view.setUint16(0, NO_NEW_CONNECTIONS.length, true);
       view.setBigUint64(8, c.raw.address(filter), true);
       c.zero("setsockopt", fd, k.SOL_SOCKET, SO_ATTACH_FILTER, header, header.length);
-      filter.fill(0); // used after the call, so that it was not collected before
+      filter.fill(0); // a use after the call, so that it is not collected before
     },
 
     repairListener(fd, backlog, at) {
@@ -254,8 +255,9 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       try {
         c.zero("setsockopt", fd, IPPROTO.ip, k.IP_OPTIONS, int, 0);
       } catch (error) {
-        // Some emulators and sandboxes do not know the option. Any other failure costs the connection only
-        // if it has options: packets along a client's route would go to whoever claims an address.
+        // Some emulators and sandboxes do not know the option. Any other failure costs the
+        // connection only if it has options: a client could choose the route of the packets, and so
+        // pretend to have any address.
         if (error instanceof SystemError && error.code === "ENOPROTOOPT") return;
         if (ipOptions(fd).length > 0) throw error;
       }

@@ -8,10 +8,11 @@ import { type Caller, cString, type Memory, memory } from "./call.ts";
 /** Calls about programs. All throw SystemError. */
 export interface SpawnCalls {
   /** Runs the file `path` with `argv` (its own name first) and `env`; `descriptors[n]` becomes its
-   *  descriptor n, unless it is undefined. Others are closed if they are marked close-on-exec. Signals have their default
-   *  action in it, and only `blocked`, a signal's number, is blocked. Variables of `base` are added
-   *  unless `env` has the name. `argv` and `base` are converted for C only once, so they must not
-   *  change afterwards. Returns the process id; the caller reaps it with `reap`. */
+   *  descriptor n, unless it is undefined. Others are closed if they are marked close-on-exec.
+   *  Signals have their default action in it, and only `blocked`, a signal's number, is blocked.
+   *  Variables of `base` are added unless `env` has the name. `argv` and `base` are converted for C
+   *  only once, so they must not change afterwards. Returns the process id; the caller reaps it
+   *  with `reap`. */
   spawn(
     path: string,
     argv: readonly string[],
@@ -35,8 +36,8 @@ const STRUCT = 512;
 const SETSIGDEF = 4;
 const SETSIGMASK = 8;
 /** Bytes of a sigset_t that stand for signals, on Linux and macOS. All signals are reset: both
- *  runtimes ignore SIGPIPE, and exec would keep that. For glibc this is less work than to find
- *  which to reset. */
+ *  runtimes ignore SIGPIPE, and exec would keep that. With glibc this takes less time than finding
+ *  out which ones need it. */
 const SIGNALS = 8;
 const WNOHANG = 1;
 /** waitid(2), on Linux. */
@@ -71,7 +72,8 @@ export function spawnCalls(c: Caller): SpawnCalls {
   const actions = memory(STRUCT);
   /** The converted strings of each `argv` and `base`, by the object. */
   const ready = new WeakMap<object, Strings>();
-  /** Those of which only the addresses are handed over: kept from the collector meanwhile. */
+  /** Strings of which C gets only the addresses. Kept here, so that they are not collected
+   *  meanwhile. */
   const held: Strings[] = [];
   /** By the signal that is blocked, 0 for none. Made once, and never destroyed. */
   const attributes = new Map<number, Memory>();
