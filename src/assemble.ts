@@ -57,7 +57,7 @@ export interface Overrides {
   password?: string | undefined;
   /** The variables that every program gets; by default those of the environment. */
   base?: Readonly<Record<string, string>>;
-  /** Observes the TLS records of each connection, in place of what --trace does. */
+  /** Observes the TLS records of each connection, in place of --trace. */
   trace?: Trace;
   /** Set in a worker: the monitor opens its files, starts its programs and counts its
    *  connections. */

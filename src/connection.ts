@@ -111,8 +111,8 @@ export class Connection implements StreamHandler {
   /** Variables set by access rules. They override the environment, for TLS settings and the
    *  program. */
   variables = NO_VARIABLES;
-  /** What access rules run in place of the program; undefined: the program itself. In a worker the
-   *  monitor knows it. */
+  /** The command that access rules run in place of the program; undefined: the program itself. In a
+   *  worker it is always undefined, because the monitor knows it. */
   command: readonly string[] | undefined;
   /** Place in the counts by address; set by admission, released when the connection ends. */
   reservation: Counted | undefined;

@@ -8,7 +8,7 @@ export const EXIT = { ok: 0, usage: 100, config: 101, system: 111 } as const;
 
 /** Ends a command: printed as `name: fatal: message`, then the process exits with `code`. */
 export class FatalError extends Error {
-  /** As in `name: message`. */
+  /** Printed before the message. */
   override name = "FatalError";
   /** `code`: the exit code; `hint`: the remedy; `cause`: the system's error behind it. */
   constructor(
@@ -23,7 +23,7 @@ export class FatalError extends Error {
 
 /** Wrong usage: printed with the usage line, exit code 100. */
 export class UsageError extends FatalError {
-  /** As in `name: message`. */
+  /** Printed before the message. */
   override name = "UsageError";
   /** `hint`: the remedy. */
   constructor(message: string, hint?: string) {
@@ -34,7 +34,7 @@ export class UsageError extends FatalError {
 /** Something that the runtime cannot do. The message names the runtime and the remedy, so that no
  *  setting is ignored silently. */
 export class Unsupported extends FatalError {
-  /** As in `name: message`. */
+  /** Printed before the message. */
   override name = "Unsupported";
   /** `what`: what cannot be done; `runtime`: its name; `remedy`: what to do about it. */
   constructor(what: string, runtime: string, remedy: string) {
@@ -48,10 +48,10 @@ export function reason(thrown: unknown): string {
   return text.replaceAll("\n", " ");
 }
 
-/** Characters of a setting that a message quotes. */
+/** Maximum number of characters of a setting that a message quotes. */
 const MAX_QUOTED = 200;
 
-/** Returns a setting as a message quotes it: cut if it is long. */
+/** Returns a setting as a message quotes it: shortened if it is long. */
 export function quoted(text: string): string {
   return text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}...`;
 }

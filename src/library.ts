@@ -27,12 +27,12 @@ import { selfSigned } from "./tls/self_signed.ts";
 export interface TlsServer extends AsyncDisposable {
   /** The port it listens on; if the option `port` was 0, the one that the system chose. */
   readonly port: number;
-  /** Stops listening. Open connections go on, except those still before the handler or program
-   *  after one second. Resolves when the last connection has ended; there is no time limit. */
+  /** Stops listening. Open connections go on. A connection that has no handler or program after one
+   *  second is closed. Resolves when the last connection has ended; there is no time limit. */
   close(): Promise<void>;
   /** Stops listening and ends all connections: the `signal` of each handler aborts, and each
-   *  program gets SIGTERM, and SIGKILL if it still runs after five seconds. Resolves when all handlers and programs have
-   *  ended; a handler that ignores its signal delays this. */
+   *  program gets SIGTERM, and SIGKILL if it still runs after five seconds. Resolves when all
+   *  handlers and programs have ended; a handler that ignores its signal delays this. */
   shutdown(): Promise<void>;
   /** Resolves when the server has closed: after `close()`, `shutdown()` or an abort of the option
    *  `signal`. Never rejects. */
@@ -43,8 +43,8 @@ export interface TlsServer extends AsyncDisposable {
  *  command of a program, which is started for each. Resolves when the server accepts connections.
  *
  *  Rejects with `UsageError` if an option is wrong, if there is no certificate, or if a variable in
- *  `env` is not supported; with `Unsupported` if the runtime cannot do what an option or variable
- *  asks for; otherwise with `FatalError`, the class of both, if a value in `env` is invalid, a file
+ *  `env` is not supported; with `Unsupported` if the runtime does not support an option or
+ *  variable. Rejects with `FatalError`, their base class, if a value in `env` is invalid, a file
  *  cannot be used or the address cannot be bound. After the start, errors go to the log. */
 export async function serve(
   options: ServeOptions,

@@ -1,5 +1,5 @@
 /** The options of the library, and the check of their values. Errors name the option as the script
- *  does, and come before any file or socket is opened. */
+ *  does. They are thrown before any file or socket is opened. */
 
 import { printable } from "./codec/printable.ts";
 import { UsageError } from "./errors.ts";
@@ -34,9 +34,9 @@ export interface ServeOptions {
   /** Path of a rules file applied before DNS. If one of its rules applies, `rules` is skipped.
    *  Default: none. */
   earlyRules?: string | undefined;
-  /** Path of a folder with s6's access rules: what no rule allows is denied. Excludes `accessCdb`,
-   *  `rules` and `earlyRules`. A rule with `exec` replaces a program, and denies if a handler
-   *  serves. Default: none. */
+  /** Path of a folder with s6's access rules. A client that no rule allows is denied. Excludes
+   *  `accessCdb`, `rules` and `earlyRules`. A rule with `exec` runs another command in place of the
+   *  program. If a handler serves, such a rule denies. Default: none. */
   accessDir?: string | undefined;
   /** The same for a cdb file made by s6-accessrules-cdb-from-fs. Excludes `accessDir`, `rules` and
    *  `earlyRules`. Default: none. */
@@ -123,7 +123,7 @@ export function checkOptions(options: unknown, handler: unknown): void {
   checkRulesOptions(options);
 }
 
-/** Checks that all options of a function are known and good. Throws `UsageError`. */
+/** Checks that all options of a function are known and have valid values. Throws `UsageError`. */
 export function checkValues(
   caller: string,
   options: unknown,
@@ -276,7 +276,7 @@ function kindOf(value: unknown): string {
   return type === "object" ? "an object" : type === "string" ? "this text" : `a ${type}`;
 }
 
-/** Checks that the options of `connect` share. */
+/** Checks that are shared with the options of `connect`. */
 export const CHECKED = {
   text,
   truth,

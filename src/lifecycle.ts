@@ -8,8 +8,8 @@ import type { Listener } from "./runtime/runtime.ts";
 /** Milliseconds between SIGTERM and SIGKILL for programs when the server ends everything. */
 export const GRACE = 5000;
 
-/** Calls `end` after `seconds` (--drain-timeout); undefined: never. Does not keep the process
- *  alive. To be called when the drain begins. */
+/** Calls `end` after `seconds` (--drain-timeout), or never if `seconds` is undefined. Does not keep
+ *  the process alive. To be called when the drain begins. */
 export function endAfter(seconds: number | undefined, end: () => void): void {
   if (seconds !== undefined) setTimeout(end, seconds * 1000).unref();
 }

@@ -23,7 +23,7 @@ import type { LineSink } from "./runtime/runtime.ts";
 
 export interface LogOptions {
   verbosity: 0 | 1 | 2 | 3;
-  /** `s6`: as text, with the lines about connections and programs in s6's words. */
+  /** `s6`: text, with s6's words for the lines about connections and programs. */
   form: "text" | "json" | "s6";
   /** Name at the beginning of each line. */
   name: string;
@@ -159,7 +159,7 @@ export class Log {
   /** A client has exceeded a limit of the server's own environment, checked at accept
    *  (docs/specification.md#log-lines). */
   connectionLimit(what: "connection" | "rate", limit: number, ip: string): void {
-    if (this.#s6) return; // `deny` says it
+    if (this.#s6) return; // the line `deny` has this fact
     const facts = { event: "limit", limit, remoteIp: ip };
     this.#put(1, "warning", `ip ${what} limit of ${limit} exceeded for: ${ip}`, facts, what);
   }
@@ -181,7 +181,7 @@ export class Log {
     this.#put(3, "info", `client of pid: ${pid} has JA4: ${ja4}`, facts);
   }
 
-  /** What passes on a connection (--trace): printable lines that belong together. */
+  /** Data on a connection (--trace): printable lines that belong together. */
   trace({ remote: { ip, port } }: Connection, lines: readonly string[]): void {
     for (const line of lines) {
       const message = line.replaceAll("%", "?");
@@ -309,7 +309,7 @@ export class Log {
     return this.options.form === "s6" ? S6_LINES : undefined;
   }
 
-  /** `kind`: the event of a line that may come often. */
+  /** `kind`: the event of a line that may occur often. */
   #foreign({ name, verbosity, text }: ForeignLine, kind?: string): void {
     if (this.options.verbosity < verbosity || this.options.muted?.()) return;
     const line: LogLine = { level: "info", name, text, facts: () => ({}) };

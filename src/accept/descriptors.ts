@@ -28,11 +28,11 @@ import { TAP_DESCRIPTORS } from "../runtime/tap.ts";
  *  5 program ends, 8 files in one hand-over and 4 rules files, 6 of listener and poller, and
  *  some that a runtime opens itself. */
 const RESERVE = { least: 8, most: 32 } as const;
-/** The part of the budget, after the reserve, that questions may use. */
+/** The share of the budget, without the reserve, that sockets for DNS and ident may use. */
 const QUESTIONS = 1 / 6;
-/** The part of the connections' budget that connections without a program may use. */
+/** The share of the connections' budget that connections without a program may use. */
 const PENDING = 4 / 5;
-/** The part of the connections' budget for clients whose program has ended. */
+/** The share of the connections' budget for clients whose program has ended. */
 const LINGERING = 1 / 4;
 
 /** The descriptors that a server needs. */
@@ -53,8 +53,8 @@ export interface Needs {
   metrics: number;
 }
 
-/** Most DNS questions at once. Each uses an ephemeral port, of which there are 28,000 by
- *  default. */
+/** Maximum number of DNS questions at once. Each uses an ephemeral port, of which there are 28,000
+ *  by default. */
 const MAX_QUESTIONS = 4096;
 /** Questions about our own names. */
 const OWN_QUESTIONS = 16;

@@ -1,4 +1,4 @@
-/** Ends the connection of a refused client that has been sent something. */
+/** Ends the connection of a refused client to which something was sent. */
 
 import type { Stream } from "../runtime/stream.ts";
 

@@ -9,9 +9,9 @@ import { NO_HANDLER } from "../runtime/stream.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** Reads until `isComplete` returns true, then pauses the socket and resolves with all bytes received.
- *  `begin` are bytes read earlier. Rejects with `HandshakeError` if the client disconnects or the
- *  connection is given up, and with any error of `isComplete`. */
+/** Reads until `isComplete` returns true, then pauses the socket and resolves with all bytes
+ *  received. `begin`: bytes read earlier. Rejects with `HandshakeError` if the client disconnects
+ *  or the connection is given up, and with any error of `isComplete`. */
 export function firstBytes(
   conn: Connection,
   isComplete: (bytes: Uint8Array) => boolean,

@@ -96,7 +96,8 @@ export class Gate implements ConnectionObserver {
       case "handshake":
         return this.#pending.complete(conn);
       case "starting":
-        // With -n no ClientHello comes first: the connection counts as complete until its program runs.
+        // With -n, the program starts before any ClientHello. Until it runs, the connection counts
+        // as one with a complete ClientHello.
         return before === "admission" ? this.#pending.complete(conn) : this.#leavePending(conn);
       case "conversing":
         return this.#leavePending(conn);

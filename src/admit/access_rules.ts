@@ -1,6 +1,6 @@
 /** Decides by s6's access rules whether to admit a client, with which variables, and which command
- *  runs in place of the program (docs/specification.md#s6-access-rules). What no rule allows is
- *  denied, and so is everything that cannot be evaluated. */
+ *  runs in place of the program (docs/specification.md#s6-access-rules). A client that no rule
+ *  allows is denied, and so is one whose rules cannot be evaluated. */
 
 import { fromLatin1 } from "../codec/bytes.ts";
 import { parseIp } from "../codec/ip.ts";
@@ -13,7 +13,7 @@ import { lookUp } from "../runtime/look_up.ts";
 import { AccessCdb, AccessFolder, type AccessSource } from "./access_sources.ts";
 import { denial, type RuleResult, type Rules } from "./rulebook.ts";
 
-/** The two looks of admission: before and after the client's name is known. */
+/** The two evaluations during admission: before and after the client's name is known. */
 export interface AccessLooks {
   readonly early: Rules;
   readonly late: Rules;
@@ -21,23 +21,25 @@ export interface AccessLooks {
 
 export interface AccessRulesOptions {
   readonly source: AccessSource;
-  /** False (-H): clients have no names, and what no rule for an address allows is denied. */
+  /** False (-H): clients have no names, and a client that no rule for an address allows is
+   *  denied. */
   readonly names: boolean;
-  /** Returns the command for a line `exec`. Throws if it cannot be run. */
+  /** Returns the command for the line in `exec`. Throws if it cannot be run. */
   readonly command: (line: string) => readonly string[];
 }
 
 export class AccessRules {
   constructor(readonly o: AccessRulesOptions) {}
 
-  /** Evaluates the rules for addresses. If none applies, and names come later, the result is an
-   *  allowance without a key. Never throws. */
+  /** Evaluates the rules for addresses. If none applies, and the client's name is still to be
+   *  looked up, the result allows the client and has no `rule`. Never throws. */
   byAddress(ip: string): RuleResult {
     return this.#evaluate(() => addressKeys(parseIp(ip))) ??
       (this.o.names ? { allow: true, env: new Map() } : DEFAULT);
   }
 
-  /** Evaluates the rules for host names, after those for addresses said nothing. Never throws. */
+  /** Evaluates the rules for host names. To be called if no rule for the address applies. Never
+   *  throws. */
   byHost(host: string | undefined): RuleResult {
     if (host === undefined || !this.o.names) return DEFAULT;
     return this.#evaluate(() => hostKeys(host)) ?? DEFAULT;
@@ -107,7 +109,7 @@ export function execlineCommand(line: string): readonly string[] {
   }
 }
 
-/** Takes the place of `execlineCommand` where a handler serves. Throws. */
+/** Used in place of `execlineCommand` when a handler serves. Always throws. */
 export function refusedCommand(): never {
   throw new Error("a handler serves, and no command can run in its place");
 }

@@ -1,5 +1,6 @@
-/** Where s6's access rules are: in a folder, or in a cdb file made of one. A folder is read for
- *  each look-up, so that a change counts at once; a file is checked once a second. */
+/** The sources of s6's access rules: a folder, or a cdb file compiled from such a folder. The
+ *  folder is read at each look-up, so that a change applies at once. The cdb file is checked once a
+ *  second. */
 
 import type { CdbReader } from "../codec/cdb.ts";
 import {
@@ -21,18 +22,19 @@ import { RulesDatabase } from "./rules_database.ts";
 
 const ENCODER = new TextEncoder();
 
-/** Returns the rule of a key; undefined: there is none. Throws an Error that begins with a path. */
+/** Returns the rule of a key; undefined: there is none. Throws an Error whose message begins with a
+ *  path. */
 export type FindAccessRule = (key: AccessKey) => AccessRule | undefined;
 
 export interface AccessSource {
-  /** Calls `use` once. All look-ups in it are of one version of a file, or beneath one opened
-   *  folder. Throws what `use` throws, and an Error that begins with a path. */
+  /** Calls `use` once. All look-ups in it use the same version of the file, or the same opened
+   *  folder. Throws what `use` throws, or an Error whose message begins with a path. */
   lookUp<T>(use: (find: FindAccessRule) => T): T;
   /** Makes the next look-up check the file. */
   expire(): void;
 }
 
-/** `ip4`, `ip6` or `reversedns`, if it is there. */
+/** The folder `ip4`, `ip6` or `reversedns`; `held` is undefined if it does not exist. */
 interface OpenedFolder {
   readonly held: HeldFolder | undefined;
   few?: ReadonlySet<string> | "many";
@@ -52,7 +54,7 @@ export class AccessFolder implements AccessSource {
         const { held } = rules;
         if (!held) return undefined;
         rules.few ??= held.few() ?? "many";
-        // Most keys have no rule: to open each would take a millisecond for IPv6.
+        // Most keys have no rule. Trying to open all of them would take a millisecond for IPv6.
         if (rules.few !== "many" && !rules.few.has(name)) return undefined;
         const rule = held.folder(name);
         try {

@@ -193,7 +193,7 @@ class CountedReservation implements LocalReservation {
   }
 }
 
-/** True if a limit by address can be set, or a count is shown: connections must be counted. */
+/** True if connections must be counted: a limit by address can be set, or a count is shown. */
 export function canLimit(
   options: RuleOptions & Pick<Options, "perAddress" | "variables">,
   env: Env,

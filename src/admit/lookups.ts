@@ -1,5 +1,5 @@
-/** The look-ups of one connection: names (-h, -l, -p, --hosts) and ident (-r), in at most the time
- *  of --lookup-timeout. A failed look-up leaves a name unknown; the connection is denied only if an
+/** The look-ups of one connection: names (-h, -l, -p, --hosts) and ident (-r), within the time of
+ *  --lookup-timeout. A failed look-up leaves a name unknown; the connection is denied only if an
  *  option asks for it. */
 
 import type { Connection } from "../connection.ts";

@@ -17,9 +17,10 @@ export interface RuleResult {
   /** The key of the rule that decided. It is a key in the file, so a peer cannot invent one.
    *  Absent if no rule applied or none could be read. */
   readonly rule?: Uint8Array;
-  /** What the key names. With `allow: false` and no key: what is denied by default. */
+  /** The kind of the key. With `allow: false` and no key: the kind that is denied by default. */
   readonly kind?: RuleKind;
-  /** What runs in place of the program (s6's access rules): a path and its arguments. */
+  /** The command that runs in place of the program (s6's access rules): a path and its
+   *  arguments. */
   readonly command?: readonly string[];
   /** Why the rules could not be evaluated; only with `allow: false`. */
   readonly error?: string;

@@ -37,7 +37,7 @@ export function openRules(file: RulesFile): OpenRules {
   }
 }
 
-/** What is known of the file. */
+/** The state of the file at the last check. */
 export type DatabaseState =
   | { readonly is: "missing" }
   | { readonly is: "failed"; readonly why: string }
@@ -50,7 +50,7 @@ export class RulesDatabase {
   /** `now`: milliseconds since any point in time. */
   constructor(readonly source: RulesSource, readonly now: () => number) {}
 
-  /** The database of the file as it is now, or was less than a second ago. Never throws. */
+  /** Returns the database of the file as of now or of less than a second ago. Never throws. */
   current(): DatabaseState {
     const now = this.now();
     if (this.#state && !isDue(this.#checked, now)) return this.#state;

@@ -60,9 +60,10 @@ export async function exchange(
   for (const [round, seconds] of rounds.entries()) {
     for (const server of servers) {
       if (refusals.has(server)) continue;
-      // Some servers and firewalls drop a query with EDNS0 (RFC 6891 6.2.2), so the last query to a
-      // server has none. Neither has any repetition: with many servers, the time of the look-up ends
-      // before the last round. An answer that is too long without EDNS0 comes by TCP.
+      // Some servers and firewalls drop a query with EDNS0 (RFC 6891 6.2.2), so only the first
+      // query to a server has it, and only if another round follows. Later rounds have none: with
+      // many servers, the time of the look-up ends before the last round. An answer that is too
+      // long without EDNS0 comes by TCP.
       const edns = round === 0 && rounds.length > 1;
       let reply = await ask({ ...question, edns }, server, seconds * 1000, services, signal);
       if (edns && wantsNoEdns(reply)) {

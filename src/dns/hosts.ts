@@ -12,7 +12,7 @@ import { type Clock, systemClock } from "./clock.ts";
 
 const HOSTS_FILE = "/etc/hosts";
 
-/** Bytes of the largest file. Block lists in this format have a few MB. */
+/** Maximum size of the file, in bytes. Block lists in this format have a few MB. */
 const MAX_FILE = 16 << 20;
 
 export interface HostsOptions {

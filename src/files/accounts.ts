@@ -3,12 +3,12 @@
 import { latin1 } from "../codec/bytes.ts";
 import type { Files } from "./files.ts";
 
-/** Maximum bytes of a file: far more than real files have. */
+/** Maximum size of a file, in bytes: far more than real files have. */
 const MAX_FILE = 16 << 20;
 
 export type AccountFile = "/etc/passwd" | "/etc/group";
 
-/** A user or a group. The ids are texts as in the file, and may be no numbers. */
+/** A user or a group. The ids are texts as in the file, and need not be numbers. */
 export interface Account {
   readonly name: string;
   readonly id: string;

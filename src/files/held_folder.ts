@@ -1,7 +1,7 @@
-/** A folder that is held open while files in it are read. With libc, a name is opened beneath the
- *  descriptor of its folder, so that nothing renamed meanwhile leads elsewhere. Without libc
- *  (Deno without FFI) each step is checked by its path. Links below the first folder are refused:
- *  they could lead out of it. */
+/** A folder that is held open while files in it are read. With libc, each name is opened relative
+ *  to the descriptor of its folder, so that a rename meanwhile cannot lead elsewhere. Without libc
+ *  (Deno without FFI), each step is checked by its path. Links below the opened folder are refused,
+ *  because they could lead out of it. */
 
 import fs from "node:fs";
 import { concat } from "../codec/bytes.ts";
@@ -9,24 +9,24 @@ import type { Libc } from "../runtime/libc/libc.ts";
 import { systemReason } from "../runtime/system_reason.ts";
 import { fsPath, openRegular } from "./regular_file.ts";
 
-/** The calls that are needed of libc. */
+/** The calls of libc that are needed. */
 export type FolderCalls = Pick<Libc, "open" | "openIn" | "fewNames" | "close" | "readAt">;
 
 /** What a process may do with a file. */
 export type FileState = "readable" | "unreadable" | "absent";
 
-/** A folder. Names may have no slash. All methods throw an Error that begins with the path if the
- *  system refuses, or if there is a link. */
+/** A folder. Names must not have a slash. All methods throw an Error whose message begins with the
+ *  path if the system refuses a call, or if the name is a link. */
 export interface HeldFolder {
   readonly path: string;
-  /** Holds a folder in this one; undefined: there is none. The caller closes it. */
+  /** Opens a folder in this one; undefined: there is none. The caller closes it. */
   folder(name: string): HeldFolder | undefined;
   /** Whether a file may be read. Does not read it. */
   state(name: string): FileState;
   /** Up to `max` bytes of a file; undefined: there is none. */
   read(name: string, max: number): Uint8Array | undefined;
-  /** The names in this folder, if they are few and easily told: then it is not worth while to ask
-   *  for others. At most once for each folder held. */
+  /** All names in this folder, if they are few and the system can list them at low cost. A caller
+   *  then need not try other names. Undefined otherwise. May be called only once. */
   few(): ReadonlySet<string> | undefined;
   /** The names in this folder, sorted. */
   names(): string[];
@@ -75,7 +75,8 @@ class OpenFolder implements HeldFolder {
       const fd = this.libc.openIn(this.fd, name);
       if (fd === undefined) return undefined;
       try {
-        // By offset: the system refuses that for a pipe or a terminal, which has no content.
+        // Reads at an offset: the system refuses this for a pipe or a terminal, which has no
+        // content.
         return readUpTo(max, (length, at) => this.libc.readAt(fd, length, at));
       } finally {
         this.libc.close(fd);
@@ -159,7 +160,8 @@ function readUpTo(max: number, read: (length: number, at: number) => Uint8Array)
   return concat(parts);
 }
 
-/** A name that the folder gets meanwhile, or loses, is no matter: each is opened by itself. */
+/** Names that are added or removed meanwhile do no harm, because each file is opened by its
+ *  name. */
 function namesIn(path: string): string[] {
   return attempt(path, () => fs.readdirSync(fsPath(path)).sort());
 }

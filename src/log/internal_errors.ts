@@ -1,4 +1,4 @@
-/** What becomes of errors that nothing else has caught. */
+/** The handling of errors that nothing else has caught. */
 
 import process from "node:process";
 

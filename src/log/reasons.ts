@@ -1,4 +1,5 @@
-/** The words for the reasons why connections end. They are for people: no code decides by them. */
+/** The words for the reasons why connections end. They are for people, and no code compares
+ *  them. */
 
 import type { Reason } from "../reason.ts";
 import { clean } from "./fields.ts";

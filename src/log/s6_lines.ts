@@ -1,13 +1,14 @@
 /** The lines about connections and programs in the words of s6-tcpserverd and s6-tcpserver-access
- *  (--log s6). A client that these programs would know of has one line where ours has several. */
+ *  (--log s6). These lines replace several lines of sslserver. log.ts decides when a line is
+ *  written. */
 
 import type { Denial } from "../reason.ts";
 
-/** A line of another program's. */
+/** A log line in the form of another program. */
 export interface ForeignLine {
   /** The beginning of the line. */
   readonly name: string;
-  /** As in `LogOptions`. s6's levels 1 and 2 are our 2 and 3. */
+  /** As in `LogOptions`. The levels 2 and 3 are s6's levels 1 and 2. */
   readonly verbosity: 2 | 3;
   readonly text: string;
 }

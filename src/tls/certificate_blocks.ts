@@ -7,8 +7,8 @@ import type { PemBlock } from "../codec/x509/pem.ts";
  *  settings. */
 export const TRUSTED = "TRUSTED CERTIFICATE";
 
-/** Returns the certificate (DER) of a block; undefined if the block is none. Drops trust settings:
- *  they say nothing about a certificate of our own. Throws `DecodeError`. */
+/** Returns the certificate (DER) of a block; undefined if the block is not a certificate. Drops
+ *  trust settings: they say nothing about a certificate of our own. Throws `DecodeError`. */
 export function certificateOf({ label, bytes }: PemBlock): Uint8Array | undefined {
   if (label === "CERTIFICATE" || label === "X509 CERTIFICATE") return bytes;
   if (label !== TRUSTED) return undefined;

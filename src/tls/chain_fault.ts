@@ -1,6 +1,6 @@
-/** Why a certificate chain is refused, as data. No I/O.
- *  The problems are identifiers that have OpenSSL's words (`X509_verify_cert_error_string`) where it
- *  has any, because programs get them in SSL_CLIENT_VERIFY. No code reads the words as text. */
+/** Why a certificate chain is refused, as data. No I/O. Each problem is an identifier. It has
+ *  OpenSSL's words (`X509_verify_cert_error_string`) if OpenSSL knows the problem, because programs
+ *  get it in SSL_CLIENT_VERIFY. No code parses the words. */
 
 import type { Certificate } from "../codec/x509/certificate.ts";
 import type { ConstraintProblem } from "../codec/x509/constraints.ts";
@@ -49,10 +49,10 @@ export type ChainProblem =
 
 export interface ChainFault {
   readonly problem: ChainProblem;
-  /** The certificate in which the problem is. Absent: the chain as a whole. Its content is
+  /** The certificate that has the problem. Absent: the whole chain has it. Its content is
    *  untrusted. */
   readonly certificate?: Certificate | undefined;
-  /** What the decoder says about an unreadable certificate. Printable, with nothing of the peer. */
+  /** What the decoder says about an unreadable certificate. Printable, without text of the peer. */
   readonly text?: string;
 }
 

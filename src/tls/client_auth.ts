@@ -233,8 +233,8 @@ function refuseTooManyNames(names: readonly Certificate[]): void {
 }
 
 /** `CCAFILE=-` requests no certificate, whatever else is set. -m, -z and CCAVERIFY require a valid
- *  one. --client-cert requests one and refuses another. CCAFILE or CCADIR alone request one, and the program gets the verdict
- *  (SSL_CLIENT_VERIFY). */
+ *  one. --client-cert requests one, and refuses a client whose certificate is not valid. CCAFILE or
+ *  CCADIR alone request one, and the program gets the verdict (SSL_CLIENT_VERIFY). */
 function demand(
   option: ClientCertificate,
   lookup: VariableLookup,

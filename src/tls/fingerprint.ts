@@ -1,4 +1,5 @@
-/** The JA4 fingerprint of a client, from the records that it has sent. */
+/** The JA4 fingerprint of a client, from the records that it has sent. codec/tls/ja4.ts has the
+ *  algorithm, without the hash. */
 
 import { nodeCrypto } from "../builtins.ts";
 import { DecodeError } from "../codec/bytes.ts";
@@ -9,8 +10,7 @@ import { ja4 } from "../codec/tls/ja4.ts";
 /** Bytes of a handshake message before its body. */
 const MESSAGE_HEADER = 4;
 
-/** Returns JA4 of the ClientHello in the records `first`; undefined if they have none that can be
- *  read. */
+/** Returns JA4 of the ClientHello in the records `first`; undefined if it cannot be read. */
 export function fingerprint(first: Uint8Array): string | undefined {
   const gathered = gatherHello(first);
   if (gathered.is !== "whole") return undefined;

@@ -20,7 +20,7 @@ const GROUPS: ReadonlyMap<string, string> = new Map([
 const EXAMPLE = "CURVES=X25519MLKEM768:X25519:P-256:P-384";
 
 /** Parses a list of groups, separated by colons as in OpenSSL, or by commas. Throws `FatalError`
- *  with the name that no runtime supports, or that is there twice. */
+ *  with a name that no runtime supports, or that occurs twice. */
 export function groupNames(list: string | undefined): string[] | undefined {
   if (!list) return undefined;
   const groups: string[] = [];

@@ -66,13 +66,14 @@ export interface HandshakeServices {
   /** With --trace. */
   trace: Trace | undefined;
   programs: { slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> };
-  /** What serves in place of a program, and what it needs to know. */
+  /** The handler that serves in place of a program. */
   handler: { readonly needs: "nothing" | "session" | "hello" } | undefined;
 }
 
-/** Does the handshake with the settings of this connection, within -T seconds (0: no limit); time spent waiting
- *  for a slot is not counted. `begin`: bytes of a ClientHello that arrived before TLS was requested
- *  (-n). Rejects with `HandshakeError`, or with `FatalError` if there is no certificate to use. */
+/** Does the handshake with the settings of this connection, within -T seconds (0: no limit); time
+ *  spent waiting for a slot is not counted. `begin`: bytes of a ClientHello that arrived before TLS
+ *  was requested (-n). Rejects with `HandshakeError`, or with `FatalError` if there is no
+ *  certificate to use. */
 export async function secure(
   conn: Connection,
   services: HandshakeServices,

@@ -44,8 +44,8 @@ export interface ServerKeyPair extends KeyPair {
  *  certificates. */
 const MAX_CHAIN = 16;
 
-/** Matches keys and certificates. `password` is for encrypted keys. If several certificates match
- *  one key, or several issuers one certificate, one that is valid at `now` is used. Throws
+/** Matches keys and certificates. `password` is for encrypted keys. If several certificates match a
+ *  key, uses one that is valid at `now`; likewise for the issuers of a certificate. Throws
  *  `FatalError`. */
 export function serverKeyPairs(
   certificateFiles: readonly NamedFile[],

@@ -1,6 +1,6 @@
 /** The rules for a chain that authenticates its peer (RFC 5280 6.1). The chain leads to an anchor,
- *  and its signatures are good. The checks have OpenSSL's order and words, so that of two faults
- *  the same one is reported. No I/O, no clock.
+ *  and its signatures are good. The checks have OpenSSL's order and words, so that a chain with two
+ *  faults is reported as by OpenSSL. No I/O, no clock.
  *
  *  Stricter than OpenSSL 3.0, on purpose:
  *  - An authority needs basic constraints (RFC 5280 6.1.4 k), whatever its Netscape type says. Only
@@ -13,8 +13,8 @@
  *  - A critical policy constraints extension is refused, because policies are not processed.
  *    OpenSSL accepts and ignores it. The other policy extensions only matter together with that
  *    one.
- *  - A certificate in a revocation list is revoked, even if the list is out of date. Of several
- *    good lists each counts. `crl.ts` says which lists are read at all.
+ *  - A certificate in a revocation list is revoked, even if the list is out of date. If there are
+ *    several good lists, each counts. `crl.ts` says which lists are read at all.
  *  - Keys must be RSA (2048 to 8192 bits, on Deno to 4096), P-224, P-256, P-384, P-521 or Ed25519.
  *    Other kinds (secp256k1, Brainpool, Ed448, RSA-PSS keys, DSA) are refused, because one runtime
  *    or both do not support them. */
@@ -38,8 +38,8 @@ const EXTENDED_KEY_USAGE: Readonly<Record<Purpose, string>> = {
   client: "1.3.6.1.5.5.7.3.2",
   server: "1.3.6.1.5.5.7.3.1",
 };
-/** The leaf needs one of these key usages. TLS 1.2 without ephemeral keys encrypts to the server's
- *  key. */
+/** The leaf needs one of these key usages. In TLS 1.2 without ephemeral keys, the client encrypts
+ *  with the server's key. */
 const KEY_USAGE: Readonly<Record<Purpose, readonly string[]>> = {
   client: ["digitalSignature"],
   server: ["digitalSignature", "keyEncipherment"],

@@ -33,7 +33,7 @@ export interface HandshakeRefusal {
 }
 
 /** Returns the settings by name, in lower case. Throws `FatalError` for a name that no client can
- *  ask for, or that is there twice. */
+ *  ask for, or that occurs twice. */
 function byName(variables: Iterable<[string, string | undefined]>): Map<string, Settings> {
   const found = new Map<string, Settings>();
   for (const [variable, value] of variables) {
@@ -167,8 +167,8 @@ const NO_NAMES = (): FatalError =>
     "set CERTFILE:name and KEYFILE:name for each server name",
   );
 
-/** The variables of a rule, with empty values for those that it removes: they switch the server's
- *  own off. */
+/** The variables of a rule, with empty values for those that it removes, because an empty value
+ *  switches off the server's own. */
 function* withEmpty(overlay: RuleVariables): Iterable<[string, string]> {
   for (const [name, value] of overlay) yield [name, value ?? ""];
 }

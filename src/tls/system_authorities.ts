@@ -17,7 +17,8 @@ export const SYSTEM_BUNDLES: readonly string[] = [
 const SYSTEM_FOLDERS: readonly string[] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 /** Returns the file and folder of the system's authorities: those that SSL_CERT_FILE and
- *  SSL_CERT_DIR name, as with OpenSSL, or the first that exists. Undefined: there are none. */
+ *  SSL_CERT_DIR name, as with OpenSSL. Otherwise the first that exists. Undefined: there are
+ *  none. */
 export function systemAuthorities(
   env: Env,
   files: Pick<Files, "stamp">,
@@ -29,7 +30,7 @@ export function systemAuthorities(
     try {
       return files.stamp(path) !== undefined;
     } catch {
-      return false; // behind a folder that may not be entered
+      return false; // in a folder that this process may not search
     }
   };
   const bundle = SYSTEM_BUNDLES.find(exists);

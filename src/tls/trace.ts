@@ -1,6 +1,6 @@
-/** --trace: what passes in the clear on each connection goes to the log: handshake messages, alerts,
- *  and the types and lengths of encrypted records. Loaded only with the option, because its tables
- *  of names are large. */
+/** --trace: logs the part of each connection that is in the clear: handshake messages, alerts, and
+ *  the types and lengths of encrypted records. Loaded only with the option, because its tables of
+ *  names are large. */
 
 import { TlsConversation, type TlsSide } from "../codec/tls/conversation.ts";
 import { dumpLines, eventLines } from "../codec/tls/format.ts";
@@ -21,7 +21,7 @@ export function traceTo(log: Pick<Log, "trace" | "error">, dump: boolean): Trace
         if (dump) log.trace(conn, dumpOf(from, bytes));
         conversation.feed(from, bytes);
       } catch (error) {
-        log.error(`unable to trace a connection: ${reason(error)}`); // never the connection's fault
+        log.error(`unable to trace a connection: ${reason(error)}`); // the connection goes on
       }
     };
     return {

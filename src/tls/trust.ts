@@ -30,8 +30,8 @@ export class Trust {
 
   /** `files`: the paths that were read, including the folder. `lacksLists`: true if there are lists
    *  that cannot be used. Revocation is then checked all the same, so that a certificate is not
-   *  accepted for lack of its list. `unread`: certificates (DER) that are read when a chain needs
-   *  them: to read the 150 public authorities takes 50 ms, and a client needs one. */
+   *  accepted for lack of its list. `unread`: certificates (DER) that are read only when a chain
+   *  needs them. Reading the 150 public authorities takes 50 ms, and a client needs one of them. */
   constructor(
     links: readonly ChainCertificate[],
     crls: readonly Crl[],
@@ -60,8 +60,8 @@ export class Trust {
     return this.#bySubject.get(subject) ?? [];
   }
 
-  /** Reads the unread certificates that have this name anywhere. An unreadable one is no authority:
-   *  the chain ends without an issuer. */
+  /** Reads the unread certificates that contain this name. An unreadable one is ignored, so the
+   *  chain may end without an issuer. */
   #readWith(name: string): void {
     const bytes = Buffer.from(name, "latin1");
     const rest: Uint8Array[] = [];
@@ -94,7 +94,7 @@ export class Trust {
     return this.#crls.get(issuer) ?? [];
   }
 
-  /** The certificates that were read, each once. */
+  /** The certificates that have been read so far, each once. */
   get authorities(): Certificate[] {
     return [...this.#bySubject.values()].flat().map(({ certificate }) => certificate);
   }

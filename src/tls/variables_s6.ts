@@ -7,7 +7,7 @@ import type { ConnectionVariable } from "../config/variables.ts";
 import type { TlsSession } from "../runtime/runtime.ts";
 import type { SentChain } from "./sent_chain.ts";
 
-/** Characters of the longest value that is not a name of a certificate. */
+/** Maximum length of a value other than a certificate's name, in characters. */
 const MAX_SHORT = 300;
 
 /** The variables of a TLS connection. Without a client certificate, or with one that cannot be

@@ -1,27 +1,28 @@
-/** Verifies the certificate chain of a peer, a client or a server: RFC 5280 chapter 6, as far as TLS
- *  needs it. The code is our own because one of the runtimes leaves `authorized` false for good
+/** Verifies the certificate chain of a peer, a client or a server: RFC 5280 chapter 6, as far as
+ *  TLS needs it. The code is our own because one of the runtimes leaves `authorized` false for good
  *  certificates and accepts revoked ones. Verdicts and reasons are OpenSSL's (`openssl verify
  *  -purpose sslclient` or `sslserver`, `-auth_level 2 -crl_check_all`). Pure except for the caches
  *  in `Trust`: the caller passes the time.
  *
  *  This code does NOT check that the peer holds the private key. The TLS library does that in the
  *  handshake: always for a server, and for a client (CertificateVerify) when a certificate is
- *  requested. Without that check no verdict means anything.
+ *  requested. Without that check, every verdict is worthless.
  *
  *  A chain is searched from the leaf upwards. Our own certificates are tried first, then those that
  *  the peer sent, in any order. Cross-signed and same-named authorities give several paths, which
  *  are tried one after another until one is accepted. Differences from OpenSSL 3.0 in this search
  *  (`path_rules.ts` lists those of the rules, `signature.ts` those of the algorithms):
  *  - Names are compared byte by byte. OpenSSL ignores case, spaces and string type.
- *  - Among authorities of one name the signature decides, and every path is tried. OpenSSL tries
- *    only one. So some chains that it refuses are accepted, all of them good by RFC 5280.
- *  - Of an authority key identifier only the key id is compared, not issuer and serial.
+ *  - If several authorities have the same name, the signature decides, and every path is tried.
+ *    OpenSSL tries only one. So some chains that it refuses are accepted, all of them good by RFC
+ *    5280.
+ *  - In an authority key identifier, only the key id is compared, not issuer and serial.
  *  - Certificates must be strict DER, as `codec/x509/certificate.ts` reads them: no BER, no serial
  *    number above 128 bytes, no extension twice, no certificate above 64 KiB.
  *  - Every certificate that the peer sends must be readable, even an unused one. OpenSSL's TLS
  *    refuses unreadable ones too, with an alert.
- *  - At most MAX_SENT certificates and MAX_SIGNATURES signatures are checked. Of these signatures, at
- *    most VERIFYDEPTH plus MAX_FOREIGN_SIGNATURES are by keys that the peer sent. */
+ *  - At most MAX_SENT certificates and MAX_SIGNATURES signatures are checked. Of these signatures,
+ *    at most VERIFYDEPTH plus MAX_FOREIGN_SIGNATURES are by keys that the peer sent. */
 
 import { DecodeError } from "../codec/bytes.ts";
 import type { Certificate } from "../codec/x509/certificate.ts";
@@ -65,8 +66,8 @@ const MAX_ISSUERS_TRIED = 1024;
  *  for cross-signed authorities. */
 export const MAX_FOREIGN_SIGNATURES = 8;
 
-/** Faults in the order of how near they are to a good chain, the nearest last. Of several faults
- *  the nearest one is reported. */
+/** Faults, ordered by how close the chain is to a good one, the closest last. If there are several
+ *  faults, the last in this order is reported. */
 const RANKS = [
   "none",
   "incomplete",
