@@ -216,7 +216,7 @@ export const SERVER_VARIABLES = [
     names: ["PATH"],
     reader: "check/start.ts",
     shared: true,
-    about: "The folders in which prog is searched; /usr/bin:/bin by default.",
+    about: "The folders in which the server looks for prog; /usr/bin:/bin by default.",
   },
   {
     names: ["SSL_CERT_FILE", "SSL_CERT_DIR"],
