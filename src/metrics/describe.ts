@@ -138,7 +138,7 @@ export function describeServer(registry: Registry, services: Described, whole?: 
   );
   registry.gauges(
     "sslserver_build_info",
-    "Always 1; the labels are the versions that run.",
+    "Always 1; the labels have the versions in use.",
     () => [{
       labels: [
         ["version", VERSION],

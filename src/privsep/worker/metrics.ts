@@ -58,7 +58,7 @@ export class WorkerMetrics {
     );
     registry.sampled(
       "sslserver_workers_silent_total",
-      "Times a worker did not report within a second, so that its last values were shown.",
+      "Times a worker did not answer a scrape within a second; its last counts were used.",
       () => [{ labels: [], value: this.#totals.silent }],
     );
   }
