@@ -15,7 +15,7 @@ export function httpsAt(call: CommandCall): Promise<number> {
 prints the body of the answer without the CR at line ends.
 
 host  a name, an address, or 0 for this machine (0)
-page  what follows the first slash of the path (nothing)
+page  the path without its first slash (empty)
 port  a number or a service name (443)
 `,
     check: request,

@@ -181,7 +181,7 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...flag(
         "-W --no-strict-resolution",
-        "admit it (default)",
+        "admit such a client (default)",
         (_, o) => o.strictResolution = false,
       ),
       ...number(
@@ -213,7 +213,7 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ...flag("-S --close-notify", "end output with close_notify", (_, o) => o.closeNotify = true),
       ...flag(
         "-s --no-close-notify",
-        "end it with FIN alone (default)",
+        "end output with FIN alone (default)",
         (_, o) => o.closeNotify = false,
       ),
       ...flag(
@@ -223,7 +223,7 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...flag(
         "-j --no-enforce-close-notify",
-        "it need not (default)",
+        "a client may close without close_notify (default)",
         (_, o) => o.enforceCloseNotify = false,
       ),
       ...flag(
@@ -245,11 +245,19 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...number(
         "-k --sni-level",
-        "0: KEYFILE alone (default); 1: KEYFILE:name too; 2: they alone",
+        "use KEYFILE (0, default), KEYFILE:name (2), or both (1)",
         (o, n) => o.serverNames = n === 0 ? "ignored" : n === 1 ? "used" : "only",
       ),
-      ...flag("-Z --keep", "programs get KEYFILE and the like", (s6) => s6.keep = true),
-      ...flag("-z --no-keep", "they do not (default)", (s6) => s6.keep = false),
+      ...flag(
+        "-Z --keep",
+        "programs get KEYFILE and the other variables for TLS",
+        (s6) => s6.keep = true,
+      ),
+      ...flag(
+        "-z --no-keep",
+        "programs do not get these variables (default)",
+        (s6) => s6.keep = false,
+      ),
     ],
   },
   {
@@ -257,10 +265,10 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
     options: [
       ...number("-u --uid", "user", (o, n) => o.uid = orNone(n), MAX_ID, "uid"),
       ...number("-g --gid", "group", (o, n) => o.gid = orNone(n), MAX_ID, "gid"),
-      ...value("-G --gidlist", "gids", "supplementary groups, with commas", (o, s) => {
+      ...value("-G --gidlist", "gids", "supplementary groups, separated by commas", (o, s) => {
         o.groups = s.split(",").map((gid) => anId("option -G", gid));
       }),
-      ...flag("-U --envuidgid", "take them from $UID, $GID and $GIDLIST", (s6) => {
+      ...flag("-U --envuidgid", "take user and groups from $UID, $GID and $GIDLIST", (s6) => {
         s6.identityFromEnvironment = true;
       }),
     ],
@@ -272,7 +280,7 @@ const OWN_NAMES = new Set(S6_GROUPS.flatMap(({ options }) => options.map(({ name
 /** The long options of sslserver. They set the `options` of an `S6Options`. */
 function inherited(): OptionGroup<S6Options>[] {
   return OPTIONS.map(({ title, options }) => ({
-    title: `${title}, as of sslserver`,
+    title: `${title}, as in sslserver`,
     options: options
       .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name) && name !== "--man")
       .map((option) => ({ ...option, set: (s6, text, env) => option.set(s6.options, text, env) })),

@@ -14,8 +14,9 @@ host  a name, an address, or 0 for this machine
 port  a number or a service name
 `,
     groups: CLIENT_OPTIONS,
-    closing: `Exits as prog does, with 111 without a connection, and with 100 after wrong
-usage. Authorities: -a and -A, else CAFILE and CADIR, else those of the system.
+    closing: `The exit status is that of prog, 111 if there is no connection, or 100 after
+wrong usage. Authorities: -a and -A, else CAFILE and CADIR, else those of the
+system.
 `,
   });
 }

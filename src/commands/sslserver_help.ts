@@ -28,7 +28,8 @@ export function sslhandleHelp(): string {
   return helpText({
     usage: SSLHANDLE_USAGE,
     about: `Accepts TLS connections on host and port and calls the function that module
-exports for each. The options are those of sslserver.
+exports for each. One process serves. The options are those of sslserver,
+except -n, --workers, --echo, --www, --files and --handler.
 
 host    0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
 port    a number, 0 for any free one, or a service name

@@ -34,7 +34,7 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
       {
         name: "-T",
         value: "x+y",
-        help: "x seconds for each address, then y; x+y for the handshake (2+58)",
+        help: "try each address for x s, then y s; handshake: x+y s (2+58)",
         set(o, value) {
           o.timeout = timeout(value);
         },
@@ -60,7 +60,7 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
       flag("-x", "verify the server's certificate chain (default)", (o) => o.checkChain = true),
       flag("-X", "do not verify it", (o) => o.checkChain = false),
       flag("-n", "the certificate must be for host (default)", (o) => o.checkName = true),
-      flag("-N", "it may be for any host", (o) => o.checkName = false),
+      flag("-N", "accept a certificate for any host", (o) => o.checkName = false),
       text("-a", "file", "trust the authorities in this file", (o, value) => o.caFile = value),
       text("-A", "folder", "trust the authorities in this folder", (o, value) => o.caDir = value),
       number(
@@ -72,7 +72,12 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
         (o, n) => o.depth = n,
       ),
       text("-c", "file", "client certificate and its chain", (o, value) => o.certFile = value),
-      text("-k", "file", "its key (default: in the file of -c)", (o, value) => o.keyFile = value),
+      text(
+        "-k",
+        "file",
+        "key of the client certificate (default: in the file of -c)",
+        (o, value) => o.keyFile = value,
+      ),
       flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
       text("-z", "ciphers", "cipher suites for TLS 1.2", (o, value) => o.ciphers = value),
     ],

@@ -131,7 +131,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       flag("-m", "require a valid client certificate", (o) => o.clientCertificate = "valid"),
       flag(
         "-z",
-        "require one that matches the client's host name, if any",
+        "require one that matches the client's host name, if known",
         (o) => o.clientCertificate = "match",
       ),
       flag(
@@ -196,7 +196,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       {
         name: "--variables",
         value: "ucspi|s6",
-        help: "describe connections by these programs' variables (ucspi)",
+        help: "set the variables of ucspi-ssl or of s6 (ucspi)",
         set(o, value) {
           o.variables = oneWord("--variables", value, ["ucspi", "s6"]);
         },
