@@ -21,6 +21,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   async sslhandle() {
     return (await import("./src/commands/sslhandle.ts")).sslhandle;
   },
+  async s_server() {
+    return (await import("./src/commands/s_server.ts")).sServer;
+  },
   async sslclient() {
     return (await import("./src/commands/sslclient.ts")).sslclient;
   },

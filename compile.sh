@@ -171,7 +171,7 @@ case $job in
     need bun "$bun"
     copy_sources
     build sslserver "$bun"
-    for name in s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck; do
+    for name in s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck; do
       ln -s sslserver "$scratch/$name"
       mv -f -- "$scratch/$name" "$dist/$name"
     done

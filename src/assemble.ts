@@ -17,6 +17,7 @@ import {
 } from "./admit/limits.ts";
 import type { AccessLooks } from "./admit/access_rules.ts";
 import { RuleBook, type Rules } from "./admit/rulebook.ts";
+import type { ConnectionObserver } from "./connection.ts";
 import { type Options, refuseSeveralRules } from "./config/options.ts";
 import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
 import { Hosts } from "./dns/hosts.ts";
@@ -57,6 +58,8 @@ export interface Overrides {
   password?: string | undefined;
   /** The variables that every program gets; by default those of the environment. */
   base?: Readonly<Record<string, string>>;
+  /** More observers of every connection. */
+  observers?: readonly ConnectionObserver[];
   /** Observes the TLS records of each connection, in place of --trace. */
   trace?: Trace;
   /** Set in a worker: the monitor opens its files, starts its programs and counts its
@@ -125,6 +128,7 @@ export async function assemble(
   });
   const clientAuths = new ClientAuths({
     option: options.clientCertificate,
+    revocation: options.revocation,
     env: (name) => env[name],
     log: announce,
     files: from,
@@ -136,7 +140,7 @@ export async function assemble(
     log,
     clientAuths,
     overrides,
-    options.serverNames,
+    options,
   );
   contexts.warnOfDhFile();
   const limiter = canLimit(options, env)
@@ -203,6 +207,7 @@ export async function assemble(
     },
     programs,
     handler: overrides.handler,
+    observers: overrides.observers ?? [],
   };
   const hourly = setInterval(() => contexts.warnOfExpiry(), HOUR);
   return {
@@ -274,7 +279,7 @@ function makeContexts(
   rulesLog: Announcer,
   clientAuths: ClientAuths,
   { password, keyPair, files }: Overrides,
-  serverNames: Options["serverNames"],
+  { serverNames, tickets, cipherOrder }: Options,
 ): { contexts: Contexts; names: ServerNames } {
   const contexts = new Contexts({
     runtime,
@@ -284,6 +289,10 @@ function makeContexts(
     password,
     keyPair,
     ...(files ? { files } : {}),
+    more: {
+      ...(tickets ? {} : { tickets }),
+      ...(cipherOrder === "library" ? {} : { cipherOrder }),
+    },
   });
   const names = new ServerNames(contexts, Object.entries(env), serverNames);
   names.prepare(clientAuths.get());

@@ -36,6 +36,7 @@ export function serveConnections(
   const life = new Lifecycle(gate);
   const counting = metrics.registry ? [metrics] : [];
   const observers: ConnectionObserver[] = [gate, ...counting, new Reporter(services), life];
+  if (services.observers.length > 0) observers.push(...services.observers);
   const listener = listen(
     (socket) => void handle(describe(socket, services.options, observers), services),
     () => reportLost(services),

@@ -3,6 +3,7 @@
 
 import type { Gate } from "./accept/gate.ts";
 import type { AdmitServices } from "./admit/admit.ts";
+import type { ConnectionObserver } from "./connection.ts";
 import type { Options } from "./config/options.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics/observer.ts";
@@ -36,4 +37,6 @@ export interface Services {
   lingering: Lingering;
   /** Serves connections in this process, in place of a program. */
   handler: ConnectionHandler | undefined;
+  /** Observers that the command adds. */
+  observers: readonly ConnectionObserver[];
 }

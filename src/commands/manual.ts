@@ -24,6 +24,11 @@ export const MANUAL: Readonly<Record<Page, { file: string; source(): Text; text(
     source: () => import("../../man/sslhandle.1", { with: { type: "text" } }),
     text: () => import("../../man/text/sslhandle.1.txt", { with: { type: "text" } }),
   },
+  "s_server": {
+    file: "s_server.1",
+    source: () => import("../../man/s_server.1", { with: { type: "text" } }),
+    text: () => import("../../man/text/s_server.1.txt", { with: { type: "text" } }),
+  },
   "sslclient": {
     file: "sslclient.1",
     source: () => import("../../man/sslclient.1", { with: { type: "text" } }),

@@ -17,6 +17,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { inheritedListener } from "../supervisor/listen_fds.ts";
 import { makeNotifier } from "../supervisor/notify.ts";
 import type { CommandCall } from "./command.ts";
+import type { ServerExtras } from "./extras.ts";
 import { print, type Printing } from "./print.ts";
 
 /** A name under which the server runs. */
@@ -30,6 +31,9 @@ export interface ServerName extends Printing {
   environment?(env: Env, options: Options): Env;
   /** Returns the variables that every program gets. Absent: see `baseEnvironment`. */
   programEnvironment?(env: Env, options: Options): Record<string, string>;
+  /** What the name adds to a server in one process; called once, before anything is read or bound.
+   *  `env` is what `environment` returned. Rejects with `FatalError`. */
+  extras?(options: Options, env: Env, runtime: Runtime, log: Log): Promise<ServerExtras>;
 }
 
 /** Runs the server to its end and returns the exit code. Never rejects. */
@@ -81,7 +85,8 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
       await supervise(options, env, base, runtime, log, plan, early, supervised);
     } else {
       const { serveAlone } = await import("./single.ts"); // loads TLS code, unlike the monitor
-      await serveAlone(options, env, base, runtime, log, supervised);
+      const extras = await name.extras?.(options, env, runtime, log);
+      await serveAlone(options, env, base, runtime, log, supervised, extras);
     }
     return EXIT.ok;
   } catch (error) {

@@ -13,6 +13,9 @@ import { watchEventLoop } from "../handlers/event_loop.ts";
 import { loadHandler } from "../handlers/load.ts";
 import type { ModuleHandler } from "../handlers/module.ts";
 import { endAfter, GRACE, type Server } from "../lifecycle.ts";
+import { EXIT, FatalError } from "../errors.ts";
+import { systemReason } from "../runtime/system_reason.ts";
+import type { ServerExtras } from "./extras.ts";
 import type { Log } from "../log.ts";
 import { logInternalErrors } from "../log/internal_errors.ts";
 import { describeServer } from "../metrics/describe.ts";
@@ -38,14 +41,17 @@ export async function serveAlone(
   runtime: Runtime,
   log: Log,
   { inherited, notifier }: Supervised,
+  extras?: ServerExtras,
 ): Promise<void> {
   refuseIdentity(env, options);
   const { handler, module } = await loadHandler(options, runtime);
+  if (options.keylog !== undefined) logSecrets(options.keylog, runtime, log);
   const given = {
     password: readPassword(options, runtime),
     keyPair: selfSigned(options, log),
     handler,
     base,
+    ...extras?.overrides,
   };
   const assembled = await assemble(options, env, runtime, log, given);
   const { services } = assembled;
@@ -73,6 +79,7 @@ export async function serveAlone(
     const { ip, dualStack } = inherited ?? address;
     logServing(log, { ip, port: server.port, dualStack }, options, runtime);
     announcePort(options, server.port, runtime.libc);
+    extras?.begun(server);
     notifier.ready();
   } catch (error) {
     server?.end();
@@ -94,6 +101,24 @@ async function beginModule(module: ModuleHandler, log: Log): Promise<void> {
   logInternalErrors(log, "an error of the module, or of a promise that it does not wait for");
   watchEventLoop(log);
   await module.load();
+}
+
+/** --keylog. Throws `FatalError`. */
+function logSecrets(file: string, runtime: Runtime, log: Log): void {
+  try {
+    runtime.logSecrets(file);
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    throw new FatalError(
+      `unable to append to ${file}: ${systemReason(error)}`,
+      EXIT.system,
+      "--keylog must name a file that this user can write",
+    );
+  }
+  log.warning(
+    `the secrets of all connections are written to ${file}`,
+    "a reader of that file can decrypt them; leave out --keylog in production",
+  );
 }
 
 /** Returns the handlers of signals for this server. */

@@ -18,7 +18,7 @@ port  a number, 0 for any free one, or a service name
     closing: `Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).
 
 Other names of this file, each with --help:
-  s6-tlsserver sslhandle sslclient sslcat sslconnect https@
+  s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@
 `,
   });
 }

@@ -29,6 +29,9 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       },
       flag("--trace", "log the handshake messages of each connection", (o) => o.trace = "messages"),
       flag("--trace-bytes", "log every byte of TLS too", (o) => o.trace = "bytes"),
+      text("--keylog", "file", "append the secrets of TLS connections to a file", (o, s) => {
+        o.keylog = s;
+      }),
       flag("-1", "print the local port to stdout when ready", (o) => o.printPort = true),
       number(
         "--notify-fd",

@@ -9,6 +9,9 @@ import type { MetricsAddress } from "./metrics_address.ts";
 export type HandlerChoice =
   | { readonly kind: "echo" | "www" }
   | { readonly kind: "files"; readonly folder: string }
+  /** Of s_server; no option of sslserver sets them. `answers`: files that are whole HTTP answers. */
+  | { readonly kind: "terminal" | "reverse" }
+  | { readonly kind: "answers"; readonly folder: string }
   /** --handler: `command` has the arguments of the module. */
   | { readonly kind: "handler"; readonly file: string };
 
@@ -89,8 +92,19 @@ export interface Options {
   enforceCloseNotify: boolean;
   /** -3: the password of the key is read from descriptor 3. */
   keyPassword: boolean;
-  /** -Z, -m, -z; `optional`: --client-cert. */
-  clientCertificate: "none" | "valid" | "match" | "optional";
+  /** -Z, -m, -z; `optional`: --client-cert. No option sets the other two, which admit an invalid
+   *  certificate and report it: `asked` asks for one, `sent` requires one. */
+  clientCertificate: "none" | "valid" | "match" | "optional" | "asked" | "sent";
+  /** When client certificates are checked for revocation: `listed`, all of a chain if there are
+   *  lists; `leaf` and `all`, also if there are none. No option sets it. */
+  revocation: "listed" | "leaf" | "all";
+  /** --keylog: the file to which the secrets of TLS connections are appended. */
+  keylog: string | undefined;
+  /** False: no session tickets. No option sets it. */
+  tickets: boolean;
+  /** Whose order of cipher suites and groups counts. `library`: as the TLS library does it. No
+   *  option sets the other two. */
+  cipherOrder: "library" | "server" | "client";
   /** The use of variables like `CERTFILE:name`. `only`: a client must ask for one of these names.
    *  `ignored`: all clients get the default certificate. No option sets it. */
   serverNames: "used" | "only" | "ignored";
@@ -180,6 +194,10 @@ export function defaults(): Options {
     enforceCloseNotify: false,
     keyPassword: false,
     clientCertificate: "none",
+    revocation: "listed",
+    keylog: undefined,
+    tickets: true,
+    cipherOrder: "library",
     serverNames: "used",
     remoteName: true,
     paranoid: false,
@@ -238,6 +256,7 @@ export const PAGES = [
   "sslserver",
   "s6-tlsserver",
   "sslhandle",
+  "s_server",
   "sslclient",
   "sslcat",
   "sslconnect",

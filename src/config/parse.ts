@@ -44,6 +44,7 @@ export function serving(
   if (handler) refuseUnserved(handler, options, command);
   else if (command.length === 0) throw new UsageError("prog is missing");
   refuseSeveralRules(options);
+  refuseKeylogOfWorkers(options);
   return { serve: { ...options, host, port, command } };
 }
 
@@ -67,6 +68,7 @@ export function parseModuleOptions(argv: readonly string[], env: Env): ParsedArg
   const handler: HandlerChoice = { kind: "handler", file };
   refuseUnserved(handler, options, command);
   refuseSeveralRules(options);
+  refuseKeylogOfWorkers(options);
   return { serve: { ...options, handler, host, port, command } };
 }
 
@@ -89,6 +91,15 @@ function refuseUnserved(
     );
   }
   if (delayed) throw new UsageError(`-n is for programs, not for --${kind}`, "leave out -n");
+}
+
+/** A worker must not be able to write files. */
+function refuseKeylogOfWorkers({ keylog, workers }: Options): void {
+  if (keylog === undefined || !workers) return;
+  throw new UsageError(
+    `--keylog needs one process, and there are ${workers} workers`,
+    "leave out --workers",
+  );
 }
 
 /** Throws `UsageError` for `localhost:465`. A name has no colon; an IPv6 address has several, or

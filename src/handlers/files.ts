@@ -25,9 +25,22 @@ export function filesHandler(folder: Folder): Handler {
 }
 
 /** Answers a GET or HEAD. */
-export async function answerFile(
+export function answerFile(
   folder: Folder,
   { method, target, fields }: HttpRequest,
+): Promise<HttpAnswer> {
+  return answerFrom(
+    folder,
+    target,
+    (file, name, inFolder) => fileAnswer(file, contentType(name), method, fields, inFolder),
+  );
+}
+
+/** Finds the file of a target, and answers with what `made` makes of it. `made` owns the file. */
+export async function answerFrom(
+  folder: Folder,
+  target: string,
+  made: (file: OpenedFile, name: string, inFolder: boolean) => HttpAnswer,
 ): Promise<HttpAnswer> {
   const path = decodePath(target);
   if (!path) return statusPage(404);
@@ -44,7 +57,7 @@ export async function answerFile(
       return path.folder ? statusPage(404) : moved(target);
   }
   try {
-    return fileAnswer(found, contentType(names.at(-1) ?? INDEX), method, fields, path.folder);
+    return made(found, names.at(-1) ?? INDEX, path.folder);
   } catch (error) {
     found.close();
     throw error;
@@ -133,7 +146,12 @@ function rangeApplies(field: string | undefined, tag: string, modified: number):
   return field === tag || readHttpDate(field) === Math.floor(modified / 1000) * 1000;
 }
 
-async function* pieces(file: OpenedFile, first: number, last: number): AsyncIterable<Uint8Array> {
+/** The pieces of a file from `first` to `last`, both included. */
+export async function* pieces(
+  file: OpenedFile,
+  first: number,
+  last: number,
+): AsyncIterable<Uint8Array> {
   for (let at = first; at <= last;) {
     const piece = await file.read(at, Math.min(PIECE, last + 1 - at));
     if (piece.length === 0) throw new Error("the file has become shorter while it was sent");

@@ -37,6 +37,8 @@ export interface HttpAnswer {
   /** Without Date, Content-Length and Connection. */
   readonly fields: Readonly<Record<string, string>>;
   readonly length: number;
+  /** The body is the whole answer, with its head. */
+  readonly whole?: true;
   /** The body in pieces. Read for GET only. */
   readonly body: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** Called once, when the answer has been sent or has failed. */
@@ -129,7 +131,7 @@ async function readHead(
 
 async function send(
   writable: WritableStream<Uint8Array>,
-  { status, fields, length, body, close }: HttpAnswer,
+  { status, fields, length, body, close, whole }: HttpAnswer,
   withBody: boolean,
 ): Promise<void> {
   const writer = writable.getWriter();
@@ -141,8 +143,10 @@ async function send(
       ...(status === 304 ? [] : [`Content-Length: ${length}`]),
       "Connection: close",
     ];
-    await writer.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
-    if (withBody && status !== 304) { for await (const piece of body()) await writer.write(piece); }
+    if (!whole) await writer.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
+    if ((withBody || whole) && status !== 304) {
+      for await (const piece of body()) await writer.write(piece);
+    }
     await writer.close();
   } finally {
     close?.();

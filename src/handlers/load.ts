@@ -35,6 +35,18 @@ export async function loadHandler(
       const folder = openFolder(choice.folder, runtime);
       return { handler: connectionHandler(filesHandler(folder)), folder: folder.descriptor };
     }
+    case "answers": {
+      const { openFolder } = await import("./folder.ts");
+      const { answersHandler } = await import("./answers.ts");
+      const folder = openFolder(choice.folder, runtime);
+      return { handler: connectionHandler(answersHandler(folder)), folder: folder.descriptor };
+    }
+    case "reverse": {
+      const { reverseHandler } = await import("./reverse.ts");
+      return { handler: connectionHandler(reverseHandler) };
+    }
+    case "terminal":
+      return { handler: undefined }; // the command has it
     case "handler": {
       const { ModuleHandler } = await import("./module.ts");
       const module = new ModuleHandler(choice.file, command, runtime);

@@ -81,7 +81,7 @@ const metrics: Shape<MetricsAddress> = (value, name) =>
     ? object<MetricsAddress & { path: string }>({ path: text })(value, name)
     : object<MetricsAddress & { host: string }>({ host: text, port: count })(value, name);
 
-/** Refuses --handler: a module never serves in a worker. */
+/** Refuses the others: a module and the handlers of s_server never serve in a worker. */
 const handler: Shape<HandlerChoice> = (value, name) =>
   typeof value === "object" && value && "folder" in value
     ? object<HandlerChoice & { folder: string }>({ kind: oneOf(["files"]), folder: text })(
@@ -135,7 +135,11 @@ const members = object<Options>({
   closeNotify: flag,
   enforceCloseNotify: flag,
   keyPassword: flag,
-  clientCertificate: oneOf(["none", "valid", "match", "optional"]),
+  clientCertificate: oneOf(["none", "valid", "match", "optional", "asked", "sent"]),
+  revocation: oneOf(["listed", "leaf", "all"]),
+  keylog: optional(text),
+  tickets: flag,
+  cipherOrder: oneOf(["library", "server", "client"]),
   serverNames: oneOf(["used", "only", "ignored"]),
   remoteName: flag,
   paranoid: flag,

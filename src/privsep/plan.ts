@@ -27,7 +27,9 @@ export function planWorkers(
   main: string,
 ): WorkerPlan | undefined {
   const { workers, metrics } = options;
-  if (workers === 0 || options.handler?.kind === "handler") return undefined;
+  if (workers === 0 || options.handler?.kind === "handler" || options.keylog !== undefined) {
+    return undefined;
+  }
   const { libc, name } = runtime;
   const identity = workerIdentity(options, env, localFiles);
   const self = libc &&

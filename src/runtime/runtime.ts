@@ -150,6 +150,10 @@ export interface TlsSettings {
   alpn?: string[];
   /** Groups for the key exchange, best first, by OpenSSL's names. */
   groups?: string[];
+  /** False: no session tickets are issued. */
+  tickets?: false;
+  /** Whose order of cipher suites and groups counts; by default as the library does it. */
+  cipherOrder?: "server" | "client";
   /** Ask the client for a certificate, naming the subjects of `ca` (PEM). Verification is done by
    *  our own code, from `TlsSession`. `required`: the library refuses a client without a
    *  certificate, with the proper alert, and may refuse one that does not chain to `ca`; see
@@ -265,6 +269,10 @@ export interface Runtime {
   /** Makes a context. Throws `Unsupported` for a setting that the TLS library does not support, and
    *  an Error with the library's reason: `ContextError` if one setting causes it. Reads no file. */
   tlsContext(settings: TlsSettings): TlsContext;
+
+  /** Appends the secrets of the TLS connections that this process accepts from now on to a file, in the
+   *  form of NSS. Throws `Unsupported`, or the system's error. */
+  logSecrets(file: string): void;
 
   /** Connects. Rejects with an error that has a `code`, like SystemError, or with the reason of
    *  `signal` if it aborts first. Throws `Unsupported` if a field of the target needs libc and

@@ -72,6 +72,8 @@ interface Read {
 
 export interface ClientAuthsOptions {
   option: ClientCertificate;
+  /** Default: `listed`. */
+  revocation?: Options["revocation"];
   env: VariableLookup;
   log: Announcer;
   files?: Files;
@@ -154,8 +156,8 @@ export class ClientAuths {
   /** `before`: what was last read for the same settings. */
   #load(lookup: VariableLookup, before: Read | undefined): Loaded<Read> {
     const demanded = demand(this.options.option, lookup);
-    const required = demanded === "required";
-    const verified = required || demanded === "valid";
+    const required = demanded === "required" || demanded === "sent";
+    const verified = demanded === "required" || demanded === "valid";
     const asked = { caFile: lookup("CAFILE") || undefined, caDir: lookup("CADIR") || undefined };
     const hints = { caFile: lookup("CCAFILE") || undefined, caDir: lookup("CCADIR") || undefined };
     const hinted = hints.caFile !== undefined || hints.caDir !== undefined;
@@ -189,7 +191,7 @@ export class ClientAuths {
       refusesInvalid: verified,
       names,
       namesAreTrust,
-      verify: verifier(trust, this.options.option === "match", depth(lookup), this.#now),
+      verify: verifier(trust, this.options, depth(lookup), this.#now),
     };
     return {
       value: { auth, held: loaded?.held, named },
@@ -238,11 +240,13 @@ function refuseTooManyNames(names: readonly Certificate[]): void {
 function demand(
   option: ClientCertificate,
   lookup: VariableLookup,
-): "none" | "optional" | "valid" | "required" {
+): "none" | "optional" | "valid" | "sent" | "required" {
   const hint = lookup("CCAFILE");
   if (hint === "-") return "none";
   if (lookup("CCAVERIFY") !== undefined) return "required";
   if (option === "optional") return "valid";
+  if (option === "asked") return "optional";
+  if (option === "sent") return "sent";
   if (option !== "none") return "required";
   return hint || lookup("CCADIR") ? "optional" : "none";
 }
@@ -262,7 +266,7 @@ function depth(lookup: VariableLookup): number {
 
 function verifier(
   trust: Trust | undefined,
-  match: boolean,
+  { option, revocation = "listed" }: Pick<ClientAuthsOptions, "option" | "revocation">,
   depth: number,
   now: () => number,
 ): ClientAuth["verify"] {
@@ -274,7 +278,8 @@ function verifier(
       depth,
       now: now(),
       purpose: "client",
-      hostName: match ? host : undefined,
+      hostName: option === "match" ? host : undefined,
+      revocation,
     });
     return verdict.ok ? "SUCCESS" : `FAILED:${faultText(verdict.fault)}`;
   };

@@ -19,7 +19,7 @@ import type { ClientAuth } from "./client_auth.ts";
 import { ExpiryWarnings } from "./expiry_warnings.ts";
 import { keyPairFiles, readFiles } from "./key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
-import { prepare, type Prepared } from "./prepared.ts";
+import { type ContextOptions, prepare, type Prepared } from "./prepared.ts";
 import { RecentlyUsed } from "./recently_used.ts";
 import { type TlsConfig, tlsConfig, type VariableLookup } from "./settings.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -56,6 +56,7 @@ export interface ContextsOptions {
   keyPair?: KeyPair | undefined;
   files?: Files;
   now?: () => number;
+  more?: ContextOptions;
 }
 
 export class Contexts {
@@ -167,7 +168,7 @@ export class Contexts {
     const config = tlsConfig((name) =>
       name === "CERTFILE" ? "-" : name === "KEYFILE" ? "" : lookup(name)
     );
-    const prepared = prepare(this.options.runtime, config, auth, [own]);
+    const prepared = prepare(this.options.runtime, config, auth, [own], this.options.more);
     const loaded = { value: { prepared, pairs: [], content: "" } };
     return new Reloading<Made>(
       { stamp: () => "", load: () => loaded, kept: "", report() {} },
@@ -200,7 +201,7 @@ export class Contexts {
     const now = this.#now();
     if (before?.value.content === content && now < (before.until ?? Infinity)) return before;
     const pairs = serverKeyPairs(files.certificates, files.keys, this.options.password, now);
-    const prepared = prepare(this.options.runtime, config, auth, pairs);
+    const prepared = prepare(this.options.runtime, config, auth, pairs, this.options.more);
     return {
       value: { prepared, pairs, content },
       until: Math.min(...pairs.map(({ until }) => until)),

@@ -58,6 +58,9 @@ const HANDLED = new Set([
   "2.16.840.1.113730.1.1", // Netscape's certificate type
 ]);
 
+/** Which certificates are checked for revocation; see `VerifyOptions`. */
+export type Revocation = "listed" | "leaf" | "all";
+
 /** Returns why this chain (the leaf first, the anchor last) is refused at `now` (milliseconds since
  *  1970); undefined if it is accepted. */
 export function pathFault(
@@ -65,10 +68,11 @@ export function pathFault(
   trust: Trust,
   now: number,
   purpose: Purpose,
+  revocation: Revocation = "listed",
 ): ChainFault | undefined {
   return leafFault(path[0]) ??
     extensionFault(path, purpose) ??
-    revocationFault(path, trust, now) ??
+    revocationFault(path, trust, now, revocation) ??
     timeFault(path, now) ??
     nameFault(path);
 }
@@ -152,9 +156,10 @@ function revocationFault(
   path: readonly ChainCertificate[],
   trust: Trust,
   now: number,
+  which: Revocation,
 ): ChainFault | undefined {
-  if (!trust.checksRevocation) return undefined;
-  for (const [i, link] of path.entries()) {
+  if (which === "listed" && !trust.checksRevocation) return undefined;
+  for (const [i, link] of (which === "leaf" ? path.slice(0, 1) : path).entries()) {
     const problem = revoked(link, path[i + 1] ?? link, trust, now);
     if (problem) return faultOf(problem, link);
   }

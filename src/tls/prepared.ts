@@ -3,7 +3,7 @@
 import { type Certificate, readCertificate } from "../codec/x509/certificate.ts";
 import { decodePem } from "../codec/x509/pem.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
-import type { KeyPair, Runtime, TlsContext, TlsVersion } from "../runtime/runtime.ts";
+import type { KeyPair, Runtime, TlsContext, TlsSettings, TlsVersion } from "../runtime/runtime.ts";
 import type { ClientAuth } from "./client_auth.ts";
 import type { ServerKeyPair } from "./key_pairs.ts";
 import { refusing } from "./server_key.ts";
@@ -19,10 +19,13 @@ export interface Prepared {
   certificates: readonly Certificate[];
 }
 
+/** Settings of every context of a server that no variable has. */
+export type ContextOptions = Pick<TlsSettings, "tickets" | "cipherOrder">;
+
 /** Modern suites only. Those for versions below TLS 1.2 are added if such a version is
  *  permitted. */
 const CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20";
-const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
+export const OLD_CIPHERS = `${CIPHERS}:ECDHE+AES:RSA+AES`;
 
 /** The cipher list if none is configured. */
 export function defaultCiphers(minVersion: TlsVersion): string {
@@ -36,14 +39,17 @@ export function prepare(
   { minVersion, maxVersion, alpn, groups, ciphers: own }: TlsConfig,
   auth: ClientAuth | undefined,
   keyPairs: (KeyPair & Partial<ServerKeyPair>)[],
+  more: ContextOptions = {},
 ): Prepared {
   const ciphers = own ?? (runtime.cipherLists ? defaultCiphers(minVersion) : undefined);
-  const required = auth?.required && auth.namesAreTrust;
+  // Bun's library would refuse every certificate that is not valid.
+  const required = auth?.required && auth.refusesInvalid && auth.namesAreTrust;
   const context = refusing(own, keyPairs[0], () =>
     runtime.tlsContext({
       keyPairs,
       minVersion,
       maxVersion,
+      ...more,
       ...(ciphers ? { ciphers } : {}),
       ...(alpn ? { alpn } : {}),
       ...(groups ? { groups } : {}),

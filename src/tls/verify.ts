@@ -30,7 +30,7 @@ import { matchesHost } from "../codec/x509/match.ts";
 import type { SentCertificate, SentChain } from "./sent_chain.ts";
 import { ChainCertificate } from "./chain_certificate.ts";
 import type { ChainFault, SignatureProblem } from "./chain_fault.ts";
-import { pathFault, type Purpose } from "./path_rules.ts";
+import { pathFault, type Purpose, type Revocation } from "./path_rules.ts";
 import { signatureProblem, tooWeak } from "./signature.ts";
 import type { Trust } from "./trust.ts";
 
@@ -41,6 +41,9 @@ export interface VerifyOptions {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly purpose: Purpose;
+  /** Which certificates must be in no revocation list; default: `listed`. `listed`: all, if there are
+   *  lists. */
+  readonly revocation?: Revocation | undefined;
   /** -z: the leaf must name this host. */
   readonly hostName?: string | undefined;
 }
@@ -142,10 +145,10 @@ class Search {
   /** Completes the chain that begins with `path`. If no path is good, returns undefined and sets
    *  `fault`. */
   complete(path: readonly ChainCertificate[]): readonly ChainCertificate[] | undefined {
-    const { now, purpose } = this.options;
+    const { now, purpose, revocation } = this.options;
     const last = path.at(-1) as ChainCertificate;
     if (last.trusted && last.selfSigned) {
-      const fault = pathFault(path, this.trust, now, purpose);
+      const fault = pathFault(path, this.trust, now, purpose, revocation);
       if (!fault) return path;
       this.#note("rules", fault);
       return undefined;

@@ -1,5 +1,6 @@
 /** The Bun adapter: native sockets, BoringSSL, and libc by FFI for what Bun lacks. */
 
+import fs from "node:fs";
 import process from "node:process";
 import type { SecureContextOptions } from "node:tls";
 import { nodeTls } from "../../builtins.ts";
@@ -33,6 +34,7 @@ export function bunRuntime(): Runtime {
   const libc = loadLibc();
   if (!libc) throw new Unsupported("call libc", "Bun on this system", "use Linux or macOS");
   const launcher = bunLauncher(libc);
+  let secrets: ((line: Uint8Array) => void) | undefined;
   return {
     name: "Bun",
     version: bun.version,
@@ -45,7 +47,10 @@ export function bunRuntime(): Runtime {
       const { fd } = libc.listenSocket({ ip, port, backlog });
       return listenDescriptor(libc, { fd, backlog, onSocket, onLost });
     },
-    tlsContext,
+    tlsContext: (settings) => tlsContext(settings, secrets),
+    logSecrets(file) {
+      secrets = appendTo(file);
+    },
     connect: (target, signal) => connectTcp(libc, target, signal),
     clientContext,
     started: (count) => started(libc, count, ["SIGPIPE", "SIGXFSZ"]),
@@ -174,7 +179,10 @@ function listenDescriptor(
 
 /** See `Runtime.tlsContext`. Callers make one context for the same settings: making it parses
  *  certificates and keys, and session tickets are valid only within one context. */
-function tlsContext(settings: TlsSettings): TlsContext {
+function tlsContext(
+  settings: TlsSettings,
+  keylog: ((line: Uint8Array) => void) | undefined,
+): TlsContext {
   const ask = settings.requestCertificate;
   const { ciphers } = settings;
   const options = {
@@ -182,7 +190,9 @@ function tlsContext(settings: TlsSettings): TlsContext {
     key: settings.keyPairs.map((pair) => pair.key),
     minVersion: settings.minVersion,
     maxVersion: settings.maxVersion,
-    honorCipherOrder: true, // the server's order of groups and TLS 1.2 suites decides
+    // The server's order of groups and TLS 1.2 suites decides.
+    honorCipherOrder: settings.cipherOrder !== "client",
+    ...(settings.tickets === false ? { secureOptions: SSL_OP_NO_TICKET } : {}),
     ...(settings.groups ? { ecdhCurve: settings.groups.join(":") } : {}),
     // Always pass `ca`, even empty: BoringSSL otherwise trusts and names the system's authorities.
     // If no client certificate is requested, the library uses it only to look for the issuer of our
@@ -194,9 +204,19 @@ function tlsContext(settings: TlsSettings): TlsContext {
     secureContext: secureContext(options, ciphers),
     requestCert: ask !== undefined,
     rejectUnauthorized: ask?.required ?? false,
+    ...(keylog ? { keylog } : {}),
     ...(settings.alpn ? { ALPNProtocols: alpnWire(settings.alpn) } : {}),
   };
   return { opaque };
+}
+
+/** Of BoringSSL's ssl.h. */
+const SSL_OP_NO_TICKET = 0x4000;
+
+/** Appends lines to a file, each at once: the process may be killed. Only the owner can read it. */
+function appendTo(file: string): (line: Uint8Array) => void {
+  const fd = fs.openSync(file, "a", 0o600);
+  return (line) => void fs.writeSync(fd, line);
 }
 
 /** See `Runtime.clientContext`. */

@@ -3,7 +3,13 @@
 import { concat } from "../../codec/bytes.ts";
 import { NO_HANDLER } from "../stream.ts";
 import { BunStream } from "./stream.ts";
-import { type BunTlsOptions, BunTlsStream, clientTlsHandler, tlsHandler } from "./tls.ts";
+import {
+  type BunTlsOptions,
+  BunTlsStream,
+  clientTlsHandler,
+  keylogHandler,
+  tlsHandler,
+} from "./tls.ts";
 import type { NativeSocket } from "./types.ts";
 import { CLOSED } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
@@ -42,7 +48,11 @@ export class BunTlsCarrier extends BunStream {
         tls: options,
         ...(isServer || initialData.length > 0 ? { initialData } : {}),
         ...(isServer ? { isServer } : {}),
-        socket: isServer ? tlsHandler : clientTlsHandler,
+        socket: !isServer
+          ? clientTlsHandler
+          : options.keylog
+          ? keylogHandler(options.keylog)
+          : tlsHandler,
       });
       if (!pair) {
         this.destroy();

@@ -19,6 +19,8 @@ export interface BunTlsOptions extends Record<string, unknown> {
    *  connection of a client whose certificate does not chain to `ca`, but only after the
    *  handshake's callback, and without an alert. */
   readonly rejectUnauthorized: boolean;
+  /** Gets the lines of Runtime.logSecrets. */
+  readonly keylog?: (line: Uint8Array) => void;
 }
 
 /** A TLS connection. `settle` settles the handshake's promise. */
@@ -146,6 +148,12 @@ export const tlsHandler: SocketHandler<BunStream> = {
     }
   },
 };
+
+/** The handler of a server whose secrets are logged: BoringSSL gives them only to a socket that has a
+ *  callback for them. */
+export function keylogHandler(write: (line: Uint8Array) => void): SocketHandler<BunStream> {
+  return { ...tlsHandler, keylog: (_socket, line) => write(line) };
+}
 
 /** For a client. Bun reports a finished handshake with `ok` false if it considers the server's
  *  certificate invalid. That verdict does not count here. */

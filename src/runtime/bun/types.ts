@@ -61,6 +61,8 @@ export interface SocketHandler<Data> {
   end?(socket: NativeSocket<Data>): void;
   close?(socket: NativeSocket<Data>, error?: Error): void;
   error?(socket: NativeSocket<Data>, error: Error): void;
+  /** A line of NSS's key log, with its line feed. */
+  keylog?(socket: NativeTlsSocket<Data>, line: Uint8Array): void;
   handshake?(socket: NativeTlsSocket<Data>, ok: boolean, error: Error | null): void;
 }
 

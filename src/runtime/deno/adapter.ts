@@ -19,6 +19,7 @@
  *  Without `--allow-ffi`, everything works that does not need libc. Never prompts for a
  *  permission. */
 
+import { Unsupported } from "../../errors.ts";
 import { constants } from "node:os";
 import { isAbsolute } from "node:path";
 import { IGNORED, ignoreSignals } from "../libc/ignored_signals.ts";
@@ -65,6 +66,13 @@ export function denoRuntime(): Runtime {
     tlsContext: makeContext,
     connect: (target, signal) => connectTcp(libc, target, signal),
     clientContext: makeClientContext,
+    logSecrets() {
+      throw new Unsupported(
+        "log the secrets of connections (--keylog)",
+        "Deno's TLS library (rustls)",
+        "run under Bun",
+      );
+    },
     started(count) {
       const all = Deno.permissions.querySync({ name: "env" }).state === "granted";
       return all && libc ? started(libc, count, ["SIGPIPE"]) : undefined;

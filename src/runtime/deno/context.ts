@@ -38,6 +38,12 @@ export function makeContext(settings: TlsSettings): TlsContext {
   if (settings.groups !== undefined) {
     throw new Unsupported("use CURVES", LIBRARY, "unset CURVES, or run under Bun");
   }
+  if (settings.tickets === false) {
+    throw new Unsupported("issue no tickets", LIBRARY, "run under Bun");
+  }
+  if (settings.cipherOrder === "server") {
+    throw new Unsupported("choose by the server's order", LIBRARY, "run under Bun");
+  }
   refuseVersions(settings);
   const [pair, ...more] = settings.keyPairs;
   if (pair === undefined) throw new Error("unable to make a TLS context: no certificate");

@@ -1,0 +1,340 @@
+/** Every option of `openssl s_server`, and what becomes of it: it is translated, it describes what is
+ *  true anyway, or it is refused with the reason. s_server_options.ts reads command lines by it. */
+
+import { UsageError } from "../errors.ts";
+import type { TlsVersion } from "../runtime/runtime.ts";
+import type { ServerSettings } from "./s_server_settings.ts";
+
+/** What becomes of an option. `already`: why it needs no effect. `refused`: why it cannot be
+ *  honoured. */
+export type OptionFate =
+  | { readonly set: (settings: ServerSettings, value: string) => unknown }
+  | { readonly already: string }
+  | { readonly refused: string };
+
+/** An option with one dash; two mean the same. */
+export type SServerOption = {
+  readonly name: string;
+  /** Name of the value. Absent: the option is a flag. */
+  readonly value?: string;
+  readonly help: string;
+} & OptionFate;
+
+export interface SServerGroup {
+  readonly title: string;
+  readonly options: readonly SServerOption[];
+}
+
+type Setter = (settings: ServerSettings, value: string) => unknown;
+
+/** `names`: an option, then others that mean the same. `-port n`: with a value. */
+function row(names: string, help: string, set: Setter): SServerOption[] {
+  return named(names, help, { set });
+}
+
+const already = (names: string, why: string): SServerOption[] =>
+  named(names, "accepted without effect", { already: why });
+const refused = (names: string, why: string): SServerOption[] =>
+  named(names, "refused", { refused: why });
+
+function named(names: string, help: string, fate: OptionFate): SServerOption[] {
+  return names.split(" | ").map((one, i, all) => {
+    const [name = "", value] = one.split(" ");
+    const [first = ""] = all[0]?.split(" ") ?? [];
+    const text = i === 0 || "already" in fate || "refused" in fate ? help : `the same as ${first}`;
+    return { name, ...(value === undefined ? {} : { value }), help: text, ...fate };
+  });
+}
+
+/** A whole number. Larger ones become `max`. */
+export function atMost(name: string, text: string, max: number, min = 0): number {
+  const n = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
+  if (n >= min) return Math.min(n, max);
+  throw new UsageError(`option ${name} needs a number from ${min} on, not '${text}'`);
+}
+
+/** The largest VERIFYDEPTH. */
+const MAX_DEPTH = 100;
+const MAX_CONNECTIONS = 1_000_000;
+
+const only = (version: TlsVersion) => (s: ServerSettings): void => {
+  s.minVersion = s.maxVersion = version;
+};
+
+const VERSION_NAMES: Readonly<Record<string, TlsVersion>> = {
+  "TLSv1": "TLSv1",
+  "TLSv1.0": "TLSv1",
+  "TLSv1.1": "TLSv1.1",
+  "TLSv1.2": "TLSv1.2",
+  "TLSv1.3": "TLSv1.3",
+};
+
+function versionNamed(name: string, text: string): TlsVersion | undefined {
+  const version = Object.hasOwn(VERSION_NAMES, text) ? VERSION_NAMES[text] : undefined;
+  if (version !== undefined || text === "None") return version;
+  throw new UsageError(
+    `option ${name} needs TLSv1, TLSv1.1, TLSv1.2, TLSv1.3 or None, not '${text}'`,
+  );
+}
+
+/** -accept [host:]port; `*` and an empty host are all addresses. */
+function accept(s: ServerSettings, value: string): void {
+  const [, host = "", port = ""] = /^(?:(.*):)?([^:]+)$/.exec(value) ?? [];
+  if (port === "") throw new UsageError(`option -accept needs [host:]port, not '${value}'`);
+  s.port = port;
+  s.host = host === "" || host === "*" ? ":0" : host;
+}
+
+/** The form of a file is recognised; PKCS #12 and engines are not supported. */
+function form(name: string) {
+  return (_s: ServerSettings, value: string): void => {
+    if (/^(PEM|DER|P|D|pem|der)$/.test(value)) return;
+    throw new UsageError(
+      `unable to honour ${name} ${value}: files are read in PEM or DER form`,
+      "convert the file: openssl pkcs12 -in FILE -nodes -out FILE.pem",
+    );
+  };
+}
+
+const SIGALGS = "BoringSSL (Bun) and rustls (Deno) are not told which signature algorithms to use";
+const PSK = "neither Bun nor Deno hands pre-shared keys to its TLS library";
+const SRP = "BoringSSL and rustls have no SRP";
+const OCSP = "neither Bun nor Deno lets a server staple OCSP answers";
+const ENGINE = "BoringSSL and rustls have no engines or providers of OpenSSL";
+const EARLY = "neither Bun nor Deno accepts early data";
+const DTLS = "this is a server for TLS over TCP, without datagrams";
+const RECORDS = "neither Bun nor Deno lets a program choose the sizes of records";
+const CHECKS = "the verifier of sslserver has no such setting";
+const RENEGOTIATION = "BoringSSL and rustls have no renegotiation in a server";
+const STORE = "authorities are read from files and folders";
+const EXTENDED = "-dcert and -dkey name the second certificate";
+
+export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
+  {
+    title: "Network",
+    options: [
+      ...row("-port n", "listen on this port (4433)", (s, v) => s.port = v),
+      ...row("-accept [host:]port", "listen on this address and port (*:4433)", accept),
+      ...row("-4", "use IPv4 only", (s) => s.options.family = 4),
+      ...row("-6", "use IPv6 only", (s) => s.options.family = 6),
+      ...row("-naccept n", "end after n connections", (s, v) => {
+        s.connections = atMost("-naccept", v, MAX_CONNECTIONS, 1);
+      }),
+      ...refused("-unix path | -unlink", "this server listens on TCP only"),
+    ],
+  },
+  {
+    title: "Certificate and key",
+    options: [
+      ...row("-cert file", "the certificate (server.pem)", (s, v) => s.identity.certificate = v),
+      ...row("-key file", "its private key (the certificate's file)", (s, v) => s.identity.key = v),
+      ...row("-cert_chain file", "certificates to send after it", (s, v) => s.identity.chain = v),
+      ...row(
+        "-pass source",
+        "the key's password: pass:TEXT, env:NAME, file:PATH, fd:N or stdin",
+        (s, v) => s.identity.password = v,
+      ),
+      ...row("-certform PEM|DER", "recognised, so without effect", form("-certform")),
+      ...row("-keyform PEM|DER", "recognised, so without effect", form("-keyform")),
+      ...row("-dcert file", "a second certificate, with another type of key", (s, v) => {
+        s.second.certificate = v;
+      }),
+      ...row("-dkey file", "its private key", (s, v) => s.second.key = v),
+      ...row("-dcert_chain file", "certificates to send after it", (s, v) => s.second.chain = v),
+      ...row("-dpass source", "the second key's password", (s, v) => s.second.password = v),
+      ...row("-dcertform PEM|DER", "recognised, so without effect", form("-dcertform")),
+      ...row("-dkeyform PEM|DER", "recognised, so without effect", form("-dkeyform")),
+      ...row("-servername name", "clients that ask for it get -cert2", (s, v) => s.serverName = v),
+      ...row("-cert2 file", "the certificate for -servername (server2.pem)", (s, v) => {
+        s.named.certificate = v;
+      }),
+      ...row("-key2 file", "its private key", (s, v) => s.named.key = v),
+      ...row("-chainCAfile file", "more certificates of which the chain is made", (s, v) => {
+        s.chainFile = v;
+      }),
+      ...already("-build_chain", "the chain is always made of the certificates in the files"),
+      ...refused("-chainCApath folder | -chainCAstore uri", "name a file with -chainCAfile"),
+      ...refused(
+        "-nocert",
+        "BoringSSL and rustls have no cipher suites without a certificate",
+      ),
+      ...refused(
+        "-servername_fatal",
+        "SNI_STRICT of sslserver also refuses clients that ask for no name",
+      ),
+      ...refused("-serverinfo file", "neither Bun nor Deno sends extensions of a program's own"),
+      ...refused(
+        "-xkey file | -xcert file | -xchain file | -xchain_build | -xcertform form | -xkeyform form",
+        EXTENDED,
+      ),
+    ],
+  },
+  {
+    title: "Client certificates",
+    options: [
+      ...row("-verify n", "ask for a certificate; at most n intermediates", (s, v) => {
+        s.depth = atMost("-verify", v, MAX_DEPTH);
+        s.asks = "asks";
+      }),
+      ...row("-Verify n", "require a certificate", (s, v) => {
+        s.depth = atMost("-Verify", v, MAX_DEPTH);
+        s.asks = "requires";
+      }),
+      ...row("-verify_depth n", "at most n intermediates", (s, v) => {
+        s.depth = atMost("-verify_depth", v, MAX_DEPTH);
+      }),
+      ...row("-verify_return_error", "refuse an invalid certificate", (s) => {
+        s.refusesInvalid = true;
+      }),
+      ...row("-CAfile file", "trusted authorities", (s, v) => s.authorities.file = v),
+      ...row("-CApath folder", "a folder of them", (s, v) => s.authorities.folder = v),
+      ...row("-no-CAfile", "do not trust the system's file", (s) => {
+        s.authorities.systemFile = false;
+      }),
+      ...row("-no-CApath", "do not trust the system's folder", (s) => {
+        s.authorities.systemFolder = false;
+      }),
+      ...row("-verifyCAfile file", "trust these in place of -CAfile", (s, v) => s.verifyFile = v),
+      ...row("-verifyCApath folder", "a folder of them", (s, v) => s.verifyFolder = v),
+      ...row("-no_ca_names", "name no authority to clients", (s) => s.caNames = false),
+      ...row("-CRL file", "revocation lists", (s, v) => s.crl = v),
+      ...row("-CRLform PEM|DER", "recognised, so without effect", form("-CRLform")),
+      ...row("-crl_check", "the certificate must not be revoked", (s) => {
+        if (s.options.revocation !== "all") s.options.revocation = "leaf";
+      }),
+      ...row("-crl_check_all", "nor those of its issuers", (s) => s.options.revocation = "all"),
+      ...already("-no-CAstore", "no store is ever read"),
+      ...already("-verify_quiet", "only errors of verification are printed"),
+      ...already("-trusted_first", "trusted certificates are always tried first"),
+      ...already("-no_alt_chains", "every chain is tried, and -no_alt_chains is deprecated"),
+      ...already("-issuer_checks", "it is deprecated"),
+      ...already("-x509_strict | -check_ss_sig", "the verifier has no lenient mode"),
+      ...refused("-CAstore uri | -verifyCAstore uri", STORE),
+      ...refused("-crl_download", "the server makes no connections of its own"),
+      ...refused("-extended_crl | -use_deltas", "only complete revocation lists are read"),
+      ...refused(
+        "-policy oid | -policy_check | -explicit_policy | -inhibit_any | -inhibit_map | -policy_print",
+        "certificate policies are not evaluated",
+      ),
+      ...refused(
+        "-purpose name | -verify_name name | -auth_level n | -attime n | -verify_hostname name | -verify_email address | -verify_ip address | -ignore_critical | -suiteB_128_only | -suiteB_128 | -suiteB_192 | -partial_chain | -no_check_time | -allow_proxy_certs",
+        CHECKS,
+      ),
+      ...refused("-nameopt form", "names are printed in one form"),
+    ],
+  },
+  {
+    title: "Protocol",
+    options: [
+      ...row("-tls1", "TLS 1.0 only", only("TLSv1")),
+      ...row("-tls1_1", "TLS 1.1 only", only("TLSv1.1")),
+      ...row("-tls1_2", "TLS 1.2 only", only("TLSv1.2")),
+      ...row("-tls1_3", "TLS 1.3 only", only("TLSv1.3")),
+      ...row("-no_tls1", "not TLS 1.0", (s) => s.versions.delete("TLSv1")),
+      ...row("-no_tls1_1", "not TLS 1.1", (s) => s.versions.delete("TLSv1.1")),
+      ...row("-no_tls1_2", "not TLS 1.2", (s) => s.versions.delete("TLSv1.2")),
+      ...row("-no_tls1_3", "not TLS 1.3", (s) => s.versions.delete("TLSv1.3")),
+      ...row("-min_protocol version", "the lowest version", (s, v) => {
+        s.minVersion = versionNamed("-min_protocol", v);
+      }),
+      ...row("-max_protocol version", "the highest version", (s, v) => {
+        s.maxVersion = versionNamed("-max_protocol", v);
+      }),
+      ...row("-cipher list", "cipher suites up to TLS 1.2", (s, v) => s.ciphers = v),
+      ...row("-serverpref", "choose by the server's order", (s) => {
+        s.options.cipherOrder = "server";
+      }),
+      ...row(
+        "-groups list | -curves list | -named_curve name",
+        "groups for the key exchange",
+        (s, v) => s.groups = v,
+      ),
+      ...row("-alpn names", "application protocols, best first", (s, v) => s.alpn = v),
+      ...row("-no_ticket", "issue no session tickets", (s) => s.options.tickets = false),
+      ...already("-no_ssl2 | -no_ssl3", "BoringSSL and rustls have no SSL 2 and 3"),
+      ...already("-bugs | -hack", "no library has these workarounds any more"),
+      ...already("-no_comp", "BoringSSL and rustls have no compression"),
+      ...already("-no_tmp_rsa", "BoringSSL and rustls have no export ciphers"),
+      ...already("-no_dhe", "BoringSSL and rustls have no finite-field Diffie-Hellman"),
+      ...already("-no_resumption_on_reneg | -no_renegotiation", RENEGOTIATION),
+      ...already("-legacy_server_connect | -no_legacy_server_connect", "it is for clients"),
+      ...already("-no_anti_replay | -anti_replay", "there is no early data to replay"),
+      ...already("-allow_no_dhe_kex", "the libraries do not resume without key exchange"),
+      ...already("-no_cache", "sessions resume by tickets, not from a cache"),
+      ...refused(
+        "-ciphersuites list",
+        "BoringSSL (Bun) and rustls (Deno) always offer all suites of TLS 1.3",
+      ),
+      ...refused("-sigalgs list | -client_sigalgs list", SIGALGS),
+      ...refused("-ssl2 | -ssl3", "BoringSSL and rustls have no SSL 2 and 3"),
+      ...refused("-dhparam file", "BoringSSL and rustls have no finite-field Diffie-Hellman"),
+      ...refused("-comp", "BoringSSL and rustls have no compression"),
+      ...refused("-legacy_renegotiation | -client_renegotiation", RENEGOTIATION),
+      ...refused("-prioritize_chacha", "BoringSSL decides by the client's hardware"),
+      ...refused("-nextprotoneg names", "no current client has NPN; -alpn took its place"),
+      ...refused("-context id | -id_prefix text", "session ids are the library's own business"),
+      ...refused("-num_tickets n", "the libraries choose how many tickets they send"),
+      ...refused("-ext_cache | -no_resume_ephemeral", "there is no session cache to configure"),
+      ...refused("-max_early_data n | -recv_max_early_data n | -early_data", EARLY),
+      ...refused("-stateless", "BoringSSL and rustls have no cookies of TLS 1.3 over TCP"),
+      ...refused("-no_middlebox | -no_etm | -strict | -debug_broken_protocol", RECORDS),
+      ...refused("-record_padding n", RECORDS),
+      ...refused("-ssl_config name", "OpenSSL's configuration files are not read"),
+      ...refused("-psk_identity name | -psk_hint name | -psk key | -psk_session file", PSK),
+      ...refused("-srpvfile file | -srpuserseed text", SRP),
+      ...refused(
+        "-status | -status_verbose | -status_timeout n | -status_url url | -status_file file | -proxy url | -no_proxy list",
+        OCSP,
+      ),
+      ...refused("-dtls | -dtls1 | -dtls1_2 | -listen | -timeout | -mtu n | -use_srtp list", DTLS),
+      ...refused("-keymatexport label | -keymatexportlen n", "keying material is not exported"),
+    ],
+  },
+  {
+    title: "What serves a connection",
+    options: [
+      ...row("-www", "answer HTTP with a page about the connection", (s) => s.mode = "www"),
+      ...row("-WWW", "serve the files below this folder by HTTP", (s) => s.mode = "WWW"),
+      ...row("-HTTP", "serve files that are whole HTTP answers", (s) => s.mode = "HTTP"),
+      ...row("-rev", "send back each line reversed", (s) => s.mode = "rev"),
+      ...row("-crlf", "send LF from the terminal as CR LF", (s) => s.crlf = true),
+      ...row("-ign_eof", "go on when the terminal's input ends", (s) => s.ignoresEnd = true),
+      ...row("-no_ign_eof", "end then, also with -quiet", (s) => s.ignoresEnd = false),
+      ...already("-http_server_binmode", "files are always sent as they are"),
+      ...already("-ignore_unexpected_eof", "a client may end without close_notify"),
+      ...already("-sendfile", "without kernel TLS it is not faster"),
+    ],
+  },
+  {
+    title: "What is printed",
+    options: [
+      ...row("-quiet", "the client's data only; letters are no commands", (s) => s.quiet = true),
+      ...row("-brief", "a short summary of each connection", (s) => s.brief = true),
+      ...row("-state", "the steps of the handshake", (s) => s.state = true),
+      ...row("-msg", "the handshake messages that pass in the clear", (s) => s.messages = true),
+      ...row("-trace", "the same, decoded", (s) => s.decoded = true),
+      ...row("-debug", "a hex dump of every byte", (s) => s.dump = true),
+      ...row("-tlsextdebug", "the client's extensions, as hex dumps", (s) => s.extensions = true),
+      ...row("-msgfile file", "print -msg and -trace to this file", (s, v) => s.messageFile = v),
+      ...row("-keylogfile file", "append the TLS secrets to this file", (s, v) => {
+        s.options.keylog = v;
+      }),
+      ...refused(
+        "-security_debug | -security_debug_verbose",
+        "BoringSSL and rustls have no security levels",
+      ),
+    ],
+  },
+  {
+    title: "Process",
+    options: [
+      ...already("-nbio", "input and output never block"),
+      ...already("-rand file | -writerand file", "the system's generator is used"),
+      ...already("-async", "there are no engines that work asynchronously"),
+      ...already("-max_pipelines n | -split_send_frag n | -read_buf n", "it changes speed alone"),
+      ...refused("-max_send_frag n", RECORDS),
+      ...refused("-nbio_test", "the runtimes have no such test mode"),
+      ...refused("-engine name | -provider-path path | -provider name | -propquery text", ENGINE),
+    ],
+  },
+];
