@@ -34,6 +34,12 @@ export class SServer implements ServerExtras, ConnectionObserver {
   #server: Server | undefined;
   /** The connection of the terminal. */
   #current: Connection | undefined;
+  /** The terminal has a client, or still ends its session. */
+  #inSession = false;
+  /** A connection is over, and ACCEPT is to be printed after the lines of its session. */
+  #acceptsLater = false;
+  /** `Q` was typed. */
+  #quit = false;
   readonly overrides: ServerExtras["overrides"];
 
   constructor(
@@ -101,9 +107,11 @@ export class SServer implements ServerExtras, ConnectionObserver {
 
   #over(): void {
     const { connections } = this.settings;
-    const last = connections !== undefined && this.#counted.accepted >= connections;
-    if (!last) return this.#print(["ACCEPT"]);
-    endAfter(LAST, () => this.#server?.end());
+    const last = this.#quit ||
+      (connections !== undefined && this.#counted.accepted >= connections);
+    if (!last && this.#inSession) this.#acceptsLater = true;
+    else if (!last) this.#print(["ACCEPT"]);
+    else endAfter(LAST, () => this.#server?.end());
   }
 
   #handler(): ConnectionHandler | undefined {
@@ -112,9 +120,15 @@ export class SServer implements ServerExtras, ConnectionObserver {
       return new Terminal({
         input: this.call.stdin,
         output: (bytes) => this.call.write(bytes),
-        begun: (facts) => this.#begun(facts, brief),
+        begun: (facts) => {
+          this.#inSession = true;
+          this.#begun(facts, brief);
+        },
         over: () => {
+          this.#inSession = false;
           this.#print(["DONE", "shutting down SSL", "CONNECTION CLOSED"]);
+          if (this.#acceptsLater) this.#print(["ACCEPT"]);
+          this.#acceptsLater = false;
         },
         command: (command) => this.#command(command),
       }, { crlf, commands: !quiet && !brief, ignoresEnd: ignoresEnd ?? quiet });
@@ -154,6 +168,7 @@ export class SServer implements ServerExtras, ConnectionObserver {
         return this.#sendPlain();
       case "quit": {
         const server = this.#server;
+        this.#quit = true;
         server?.drain(PATIENCE, false);
         return endAfter(LAST, () => server?.end());
       }

@@ -200,7 +200,10 @@ function clientAuthorities(
   return [
     ["CAFILE", caFile ?? ""],
     ["CADIR", caDir ?? ""],
-    ["CCAFILE", names === caFile && caDir === undefined ? "" : names ?? "/dev/null"],
+    [
+      "CCAFILE",
+      names !== undefined && names === caFile && caDir === undefined ? "" : names ?? "/dev/null",
+    ],
     ["CCADIR", ""],
     ["CRLFILE", options.revocation === "listed" ? undefined : settings.crl],
     ["VERIFYDEPTH", settings.depth === undefined ? undefined : String(settings.depth)],
